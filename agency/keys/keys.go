@@ -1,0 +1,88 @@
+// Package keys names the keys that Stasis keeps in the agency and the records
+// stored under them. It is the one place where a path below /arango is spelled.
+//
+// Three kinds of keys, as in the reference: Plan (what should be; changed by
+// coordinators and supervision, frozen while a backup or restore holds the
+// agency lock), Current (what is; reported by DB servers) and Target (wishes,
+// jobs, locks). Whoever changes Plan or Current increments its Version in the
+// same transaction.
+//
+// The package holds names and plain data only; it does no I/O and imports
+// nothing of ours.
+package keys
+
+import "strconv"
+
+// Fixed keys.
+const (
+	Root     = "/arango"
+	Cluster  = Root + "/Cluster"  // cluster uuid
+	InitDone = Root + "/InitDone" // true once bootstrapped
+
+	AgencyDefinition = Root + "/Agency/Definition"
+
+	Plan             = Root + "/Plan"
+	PlanVersion      = Plan + "/Version"
+	PlanDatabases    = Plan + "/Databases"
+	PlanCollections  = Plan + "/Collections"
+	PlanDBServers    = Plan + "/DBServers"
+	PlanCoordinators = Plan + "/Coordinators"
+
+	Current                  = Root + "/Current"
+	CurrentVersion           = Current + "/Version"
+	CurrentDatabases         = Current + "/Databases"
+	CurrentCollections       = Current + "/Collections"
+	CurrentDBServers         = Current + "/DBServers"
+	CurrentCoordinators      = Current + "/Coordinators"
+	CurrentServersRegistered = Current + "/ServersRegistered"
+	CurrentServersKnown      = Current + "/ServersKnown"
+
+	LatestID      = Root + "/Sync/LatestID"
+	HeartbeatMS   = Root + "/Sync/HeartbeatIntervalMs"
+	ServerStates  = Root + "/Sync/ServerStates" // transient store: heartbeats
+	RestoreEpoch  = Root + "/Sync/HotBackupRestoreDone"
+	Health        = Root + "/Supervision/Health" // status changes here, every round in the transient store
+	SupervisionSt = Root + "/Supervision/State"
+
+	Target           = Root + "/Target"
+	TargetToDo       = Target + "/ToDo"
+	TargetPending    = Target + "/Pending"
+	TargetFinished   = Target + "/Finished"
+	TargetFailed     = Target + "/Failed"
+	ShortIDs         = Target + "/MapUniqueToShortID"
+	LatestDBServer   = Target + "/LatestDBServerId"
+	LatestCoord      = Target + "/LatestCoordinatorId"
+	HotBackup        = Target + "/HotBackup"
+	HotBackupCreate  = HotBackup + "/Create"      // the agency lock: exists = Plan is frozen
+	HotBackupHolder  = HotBackup + "/Holder"      // Holder
+	HotBackupNonce   = HotBackupHolder + "/nonce" // showing it is the one way past the freeze
+	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
+	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
+	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
+)
+
+// PlanDatabase is the key of a database in Plan.
+func PlanDatabase(db string) string { return PlanDatabases + "/" + db }
+
+// PlanCollection is the key of a collection in Plan.
+func PlanCollection(db, cid string) string { return PlanCollections + "/" + db + "/" + cid }
+
+// CurrentShard is the key under which a shard's leader reports it.
+func CurrentShard(db, cid, shard string) string {
+	return CurrentCollections + "/" + db + "/" + cid + "/" + shard
+}
+
+// CurrentDatabase is the key under which a DB server reports a database.
+func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" + db + "/" + server }
+
+// HotBackupCommit is the key that records the backup id as committed.
+func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
+
+// ServerKnown is the key of a server's reboot id and epoch.
+func ServerKnown(server string) string { return CurrentServersKnown + "/" + server }
+
+// ServerRegistered is the key of a server's address and version.
+func ServerRegistered(server string) string { return CurrentServersRegistered + "/" + server }
+
+// ShardName makes a shard's name of a number from the cluster's id range.
+func ShardName(n uint64) string { return "s" + strconv.FormatUint(n, 10) }

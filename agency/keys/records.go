@@ -1,0 +1,163 @@
+package keys
+
+// Database is the value of Plan/Databases/<name>.
+type Database struct {
+	ID                  string `json:"id"`
+	Name                string `json:"name"`
+	IsSystem            bool   `json:"isSystem,omitempty"`
+	Sharding            string `json:"sharding"`
+	ReplicationFactor   int    `json:"replicationFactor"`
+	WriteConcern        int    `json:"writeConcern"`
+	IsBuilding          bool   `json:"isBuilding,omitempty"`
+	Coordinator         string `json:"coordinator,omitempty"`
+	CoordinatorRebootID uint64 `json:"coordinatorRebootId,omitempty"`
+}
+
+// Collection is the value of Plan/Collections/<db>/<cid>.
+type Collection struct {
+	ID                   string              `json:"id"`
+	Name                 string              `json:"name"`
+	Type                 int                 `json:"type"` // 2 documents, 3 edges
+	IsSystem             bool                `json:"isSystem"`
+	NumberOfShards       int                 `json:"numberOfShards"`
+	ReplicationFactor    int                 `json:"replicationFactor"`
+	WriteConcern         int                 `json:"writeConcern"`
+	MinReplicationFactor int                 `json:"minReplicationFactor"`
+	ShardKeys            []string            `json:"shardKeys"`
+	ShardingStrategy     string              `json:"shardingStrategy"`
+	WaitForSync          bool                `json:"waitForSync"`
+	CacheEnabled         bool                `json:"cacheEnabled"`
+	KeyOptions           KeyOptions          `json:"keyOptions"`
+	Indexes              []Index             `json:"indexes"`
+	Shards               map[string][]string `json:"shards"`     // shard → servers, leader first
+	ShardTerms           map[string]uint64   `json:"shardTerms"` // shard → leadership term, raised whenever the leader changes
+	IsBuilding           bool                `json:"isBuilding,omitempty"`
+	Coordinator          string              `json:"coordinator,omitempty"`
+	CoordinatorRebootID  uint64              `json:"coordinatorRebootId,omitempty"`
+}
+
+// KeyOptions says who chooses document keys.
+type KeyOptions struct {
+	Type          string `json:"type"` // "traditional"
+	AllowUserKeys bool   `json:"allowUserKeys"`
+}
+
+// Index describes an index of a collection.
+type Index struct {
+	ID     string   `json:"id"`
+	Type   string   `json:"type"`
+	Name   string   `json:"name"`
+	Fields []string `json:"fields"`
+	Unique bool     `json:"unique"`
+	Sparse bool     `json:"sparse"`
+}
+
+// CurrentShardReport is the value of Current/Collections/<db>/<cid>/<shard>.
+type CurrentShardReport struct {
+	Error              bool     `json:"error"`
+	ErrorNum           int      `json:"errorNum"`
+	ErrorMessage       string   `json:"errorMessage"`
+	Indexes            []Index  `json:"indexes"`
+	Servers            []string `json:"servers"` // in sync now, leader first
+	FailoverCandidates []string `json:"failoverCandidates"`
+}
+
+// CurrentDatabaseReport is the value of Current/Databases/<db>/<server>.
+type CurrentDatabaseReport struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Error        bool   `json:"error"`
+	ErrorNum     int    `json:"errorNum"`
+	ErrorMessage string `json:"errorMessage"`
+}
+
+// Registered is the value of Current/ServersRegistered/<id>.
+type Registered struct {
+	Endpoint           string `json:"endpoint"` // tcp://host:port
+	AdvertisedEndpoint string `json:"advertisedEndpoint"`
+	Host               string `json:"host"`
+	Version            int    `json:"version"`
+	VersionString      string `json:"versionString"`
+	Engine             string `json:"engine"`
+	Timestamp          string `json:"timestamp"`
+}
+
+// Known is the value of Current/ServersKnown/<id>. Epoch (DB servers only) is
+// the restore epoch whose data the server has open.
+type Known struct {
+	RebootID uint64 `json:"rebootId"`
+	Epoch    uint64 `json:"epoch"`
+}
+
+// Heartbeat is the value of Sync/ServerStates/<id> in the transient store.
+type Heartbeat struct {
+	Time   string `json:"time"`
+	Status string `json:"status"` // STARTUP, SERVING or SHUTDOWN
+}
+
+// HealthEntry is the value of Supervision/Health/<id>.
+type HealthEntry struct {
+	ShortName          string `json:"ShortName"`
+	Endpoint           string `json:"Endpoint"`
+	AdvertisedEndpoint string `json:"AdvertisedEndpoint,omitempty"`
+	Host               string `json:"Host"`
+	SyncStatus         string `json:"SyncStatus"`
+	Status             string `json:"Status"` // GOOD, BAD or FAILED
+	Version            string `json:"Version"`
+	Engine             string `json:"Engine"`
+	Timestamp          string `json:"Timestamp"`
+	SyncTime           string `json:"SyncTime,omitempty"`
+	LastAckedTime      string `json:"LastAckedTime"`
+}
+
+// ShortID is the value of Target/MapUniqueToShortID/<id>.
+type ShortID struct {
+	TransactionID uint64 `json:"TransactionID"`
+	ShortName     string `json:"ShortName"`
+}
+
+// Operations that may hold the agency lock.
+const (
+	OperationCreate  = "create"
+	OperationRestore = "restore"
+)
+
+// Holder stands beside the agency lock and says whose it is. The holder raises
+// Beat at least three times per Lease; supervision takes the lock away when it
+// has not seen Beat change for Lease, counted on its own clock.
+type Holder struct {
+	ID           string  `json:"id"` // backup id
+	Operation    string  `json:"operation"`
+	Coordinator  string  `json:"coordinator"`
+	RebootID     uint64  `json:"rebootId"`
+	Nonce        string  `json:"nonce"`
+	Since        string  `json:"since"`
+	LeaseSeconds float64 `json:"leaseSeconds"`
+	Beat         uint64  `json:"beat"`
+}
+
+// Commit is the value of Target/HotBackup/Committed/<id>. It is written in the
+// transaction that releases the lock: the commit point of a backup. It stays
+// until the backup is deleted; a pending piece with this nonce is published, any
+// other pending piece whose nonce holds no lock is removed.
+type Commit struct {
+	ID                      string   `json:"id"`
+	Nonce                   string   `json:"nonce"`
+	DateTime                string   `json:"datetime"`
+	Servers                 []string `json:"servers"` // DB servers that hold a piece
+	PotentiallyInconsistent bool     `json:"potentiallyInconsistent"`
+	CertificateSHA256       string   `json:"certificateSha256"`
+}
+
+// Restore is the value of Target/HotBackup/Restore. It is written in the
+// transaction that sets the restored Plan and raises the epoch: the commit
+// point of a restore.
+type Restore struct {
+	Epoch       uint64            `json:"epoch"`
+	BackupID    string            `json:"backupId"`
+	Nonce       string            `json:"nonce"`
+	Previous    string            `json:"previous"` // id of the failsafe backup
+	Servers     map[string]string `json:"servers"`  // DB server now → DB server whose piece it takes, "" for an empty engine
+	Coordinator string            `json:"coordinator"`
+	Since       string            `json:"since"`
+}

@@ -1,0 +1,295 @@
+// Package client is the wire between coordinators and a DB server: request and
+// answer types, paths, and a typed HTTP client. The server imports the types
+// from here, so both ends are read side by side.
+//
+// All requests are POST with JSON bodies below PathPrefix. Requests that touch
+// data or backups carry the restore epoch in the header EpochHeader; a server
+// refuses another epoch than its own with apierror.WrongEpoch. Durations are
+// seconds.
+package client
+
+import (
+	"encoding/json"
+
+	"stasis/internal/apierror"
+)
+
+// Paths. {shard} stands for a shard's name.
+const (
+	PathPrefix   = "/_stasis/v1"
+	PathDocs     = PathPrefix + "/shards/{shard}/documents" // DocumentsRequest → DocumentsResponse
+	PathScan     = PathPrefix + "/shards/{shard}/scan"      // ScanRequest → ScanResponse
+	PathCount    = PathPrefix + "/shards/{shard}/count"     // {} → CountResponse
+	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}
+
+	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest → GateLockResponse; 18 when the window ended
+	PathGateRelease = PathPrefix + "/gate/release"   // GateReleaseRequest → GateReleaseResponse
+	PathPrepare     = PathPrefix + "/backup/prepare" // PieceRequest → {}
+	PathCut         = PathPrefix + "/backup/cut"     // CutRequest → CutResponse
+	PathLink        = PathPrefix + "/backup/link"    // LinkRequest → Piece
+	PathSeal        = PathPrefix + "/backup/seal"    // SealRequest → {}
+	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}
+	PathDrop        = PathPrefix + "/backup/drop"    // PieceRequest → {}; removes a pending piece, no error if there is none
+	PathList        = PathPrefix + "/backup/list"    // ListRequest → ListResponse
+	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown
+	PathVerify      = PathPrefix + "/backup/verify"  // PieceRequest (nonce unused) → VerifyResponse
+	PathStage       = PathPrefix + "/restore/stage"  // StageRequest → {}
+	PathUnstage     = PathPrefix + "/restore/drop"   // UnstageRequest → {}
+
+	EpochHeader = "X-Stasis-Epoch"
+)
+
+// OpKind is what an Op does to a document.
+type OpKind string
+
+// Kinds of Op.
+const (
+	OpRead    OpKind = "read"
+	OpInsert  OpKind = "insert"
+	OpReplace OpKind = "replace"
+	OpUpdate  OpKind = "update"
+	OpRemove  OpKind = "remove"
+)
+
+// OverwriteMode is what an insert does when the key exists.
+type OverwriteMode string
+
+// Overwrite modes; "" is OverwriteConflict.
+const (
+	OverwriteConflict OverwriteMode = "conflict"
+	OverwriteIgnore   OverwriteMode = "ignore"
+	OverwriteReplace  OverwriteMode = "replace"
+	OverwriteUpdate   OverwriteMode = "update"
+)
+
+// Op is one document operation on a shard. Document is the body without _id and
+// _rev; the server sets _key, _id and _rev.
+type Op struct {
+	Kind          OpKind          `json:"kind"`
+	Key           string          `json:"key"`
+	Document      json.RawMessage `json:"document,omitempty"`
+	IfMatch       string          `json:"ifMatch,omitempty"`     // the stored revision must be this; else Conflict with Rev set
+	IfNoneMatch   string          `json:"ifNoneMatch,omitempty"` // reads: NotModified instead of the document
+	OverwriteMode OverwriteMode   `json:"overwriteMode,omitempty"`
+	DropNulls     bool            `json:"dropNulls,omitempty"`     // update: null removes the attribute (keepNull=false)
+	ReplaceNested bool            `json:"replaceNested,omitempty"` // update: nested objects are replaced, not merged (mergeObjects=false)
+}
+
+// DocumentsRequest applies Ops in order; each is atomic, and independent of the
+// others: one that fails has its error in its result.
+type DocumentsRequest struct {
+	Collection  string `json:"collection"` // its name, for _id
+	Ops         []Op   `json:"ops"`
+	WaitForSync bool   `json:"waitForSync,omitempty"`
+	ReturnOld   bool   `json:"returnOld,omitempty"`
+	ReturnNew   bool   `json:"returnNew,omitempty"`
+}
+
+// OpResult is what became of one Op. With a Conflict error Rev is the stored
+// document's revision.
+type OpResult struct {
+	Key         string          `json:"key,omitempty"`
+	Rev         string          `json:"rev,omitempty"`
+	OldRev      string          `json:"oldRev,omitempty"`
+	Old         json.RawMessage `json:"old,omitempty"`
+	New         json.RawMessage `json:"new,omitempty"` // reads: the document
+	Created     bool            `json:"created,omitempty"`
+	Ignored     bool            `json:"ignored,omitempty"` // OverwriteIgnore met an existing document
+	NotModified bool            `json:"notModified,omitempty"`
+	Error       *apierror.Error `json:"error,omitempty"`
+}
+
+// DocumentsResponse has one result per Op, in order. Synced: all writes are on disk.
+type DocumentsResponse struct {
+	Results []OpResult `json:"results"`
+	Synced  bool       `json:"synced"`
+}
+
+// ScanRequest reads documents in key order (bytewise), those after After.
+type ScanRequest struct {
+	After string `json:"after,omitempty"`
+	Limit int    `json:"limit"`
+}
+
+// ScanResponse is one page; More says that another follows.
+type ScanResponse struct {
+	Documents []json.RawMessage `json:"documents"`
+	LastKey   string            `json:"lastKey,omitempty"`
+	More      bool              `json:"more"`
+}
+
+// CountResponse is a shard's number of documents and the highest revision given.
+type CountResponse struct {
+	Count    uint64 `json:"count"`
+	Revision string `json:"revision"`
+}
+
+// TruncateRequest removes all documents of a shard, as one write.
+type TruncateRequest struct {
+	WaitForSync bool `json:"waitForSync,omitempty"`
+}
+
+// GateLockRequest asks for the gate exclusively, for Nonce, waiting at most
+// Window, holding at most Lease from the grant.
+type GateLockRequest struct {
+	ID            string  `json:"id"`
+	Nonce         string  `json:"nonce"`
+	WindowSeconds float64 `json:"windowSeconds"`
+	LeaseSeconds  float64 `json:"leaseSeconds"`
+}
+
+// GateLockResponse says how long the lock waited.
+type GateLockResponse struct {
+	WaitedSeconds float64 `json:"waitedSeconds"`
+}
+
+// GateReleaseRequest opens the gate if Nonce holds or waits for it.
+type GateReleaseRequest struct {
+	ID    string `json:"id"`
+	Nonce string `json:"nonce"`
+}
+
+// GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce
+// without a break from the grant until now. The dead times cover all attempts
+// under this nonce so far, since the last release.
+type GateReleaseResponse struct {
+	Unbroken           bool    `json:"unbroken"`
+	HeldSeconds        float64 `json:"heldSeconds"`
+	GrantedAt          string  `json:"grantedAt,omitempty"`  // this server's wall clock, for people
+	ReleasedAt         string  `json:"releasedAt,omitempty"` // this server's wall clock, for people
+	WritersWaited      int     `json:"writersWaited"`
+	DeadSumSeconds     float64 `json:"deadSumSeconds"`     // sum over writers of the time they queued
+	DeadLongestSeconds float64 `json:"deadLongestSeconds"` // the longest any writer queued
+	Reason             string  `json:"reason,omitempty"`   // why not unbroken
+}
+
+// PieceRequest names a backup and the attempt that makes it.
+type PieceRequest struct {
+	ID    string `json:"id"`
+	Nonce string `json:"nonce,omitempty"`
+}
+
+// CutRequest fixes the cut. With Unprotected the gate is not asked for (the
+// backup will be marked potentially inconsistent); otherwise the nonce must hold it.
+type CutRequest struct {
+	ID              string  `json:"id"`
+	Nonce           string  `json:"nonce"`
+	DeadlineSeconds float64 `json:"deadlineSeconds"` // CutMissed when the engine needs longer
+	Unprotected     bool    `json:"unprotected,omitempty"`
+}
+
+// CutResponse says how long fixing the cut took.
+type CutResponse struct {
+	CutSeconds float64 `json:"cutSeconds"`
+}
+
+// LinkRequest waits for the links of the cut, writes Plan dump and META, and
+// makes the pending piece durable.
+type LinkRequest struct {
+	ID                      string          `json:"id"`
+	Nonce                   string          `json:"nonce"`
+	DateTime                string          `json:"datetime"`
+	Label                   string          `json:"label"`
+	NrDBServers             int             `json:"nrDBServers"`
+	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
+	AgencyDump              json.RawMessage `json:"agencyDump"` // AgencyDump
+}
+
+// AgencyDump is stored with every piece. Dump is the reference's:
+// [{"arango":{"Plan":{…},"Sync":{"LatestID":n}}}].
+type AgencyDump struct {
+	ClusterID string          `json:"clusterId"`
+	Index     uint64          `json:"index"` // the tree's index
+	Term      uint64          `json:"term"`  // Raft's
+	Dump      json.RawMessage `json:"dump"`
+}
+
+// Piece describes one server's part of a backup: its META file.
+type Piece struct {
+	ID                      string          `json:"id"`
+	Version                 string          `json:"version"`
+	DateTime                string          `json:"datetime"`
+	Label                   string          `json:"label"`
+	Kind                    string          `json:"kind"` // PieceHot or PieceFailsafe
+	ServerID                string          `json:"serverId"`
+	Nonce                   string          `json:"nonce"`
+	Epoch                   uint64          `json:"epoch"`
+	Keys                    []EncryptionKey `json:"keys"`
+	SizeInBytes             int64           `json:"sizeInBytes"`
+	NrFiles                 int             `json:"nrFiles"`
+	NrDBServers             int             `json:"nrDBServers"`
+	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
+	CountIncludesFilesOnly  bool            `json:"countIncludesFilesOnly"`
+	ManifestSHA256          string          `json:"manifestSha256"` // of the MANIFEST.json with name, size and SHA-256 of every file
+	AgencyDumpSHA256        string          `json:"agencyDumpSha256"`
+}
+
+// Kinds of pieces.
+const (
+	PieceHot      = "hot"
+	PieceFailsafe = "failsafe" // an engine set aside by a restore
+)
+
+// EncryptionKey is a key fingerprint; none are in use here.
+type EncryptionKey struct {
+	SHA256 string `json:"sha256"`
+}
+
+// SealRequest stores the certificate in the pending piece, durably.
+type SealRequest struct {
+	ID          string          `json:"id"`
+	Nonce       string          `json:"nonce"`
+	Certificate json.RawMessage `json:"certificate"`
+}
+
+// ListRequest lists published pieces; all, or those with these ids.
+type ListRequest struct {
+	IDs         []string `json:"ids,omitempty"`
+	WithDetails bool     `json:"withDetails,omitempty"` // adds agency dump and certificate
+}
+
+// ListResponse has the published pieces; half-made ones are never listed.
+type ListResponse struct {
+	Server string        `json:"server"`
+	Epoch  uint64        `json:"epoch"`
+	Pieces []PieceDetail `json:"pieces"`
+}
+
+// PieceDetail is a piece and, if asked for, what is stored with it.
+type PieceDetail struct {
+	Piece
+	AgencyDump  *AgencyDump     `json:"agencyDump,omitempty"`
+	Certificate json.RawMessage `json:"certificate,omitempty"`
+}
+
+// VerifyResponse says what a check of every file of a piece found.
+type VerifyResponse struct {
+	Piece       Piece           `json:"piece"`
+	Certificate json.RawMessage `json:"certificate,omitempty"`
+	Files       int             `json:"files"`
+	Bytes       int64           `json:"bytes"`
+	Problems    []string        `json:"problems"` // empty: intact
+}
+
+// StageRequest links the piece of backup ID made by server Source into
+// engine.restore-<epoch>, checks that it opens, and marks it with Epoch and
+// Nonce. Empty stages an engine without shards. What was staged before is
+// replaced. FailsafeID and FailsafeDump are kept beside it, for the engine that
+// will be set aside.
+type StageRequest struct {
+	ID           string          `json:"id"`
+	Source       string          `json:"source"`
+	Empty        bool            `json:"empty,omitempty"`
+	Epoch        uint64          `json:"epoch"`
+	Nonce        string          `json:"nonce"`
+	FailsafeID   string          `json:"failsafeId"`
+	FailsafeTime string          `json:"failsafeTime"` // datetime of the failsafe backup
+	NrDBServers  int             `json:"nrDBServers"`  // of the cluster now: the failsafe's number of pieces
+	FailsafeDump json.RawMessage `json:"failsafeDump"` // AgencyDump
+}
+
+// UnstageRequest removes what this nonce staged; no error if there is none.
+type UnstageRequest struct {
+	Epoch uint64 `json:"epoch"`
+	Nonce string `json:"nonce"`
+}
