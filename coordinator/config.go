@@ -1,0 +1,91 @@
+package coordinator
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+
+	"stasis/internal/network"
+	"stasis/internal/step"
+)
+
+// Config is what a coordinator needs to start. Agency, Listen and Network are
+// required.
+type Config struct {
+	Dir       string          // holds the identity only; "" means a new id at each start
+	FS        vfs.FS          // where Dir is; default vfs.Default
+	Listen    string          // host:port; port 0 lets the network choose
+	Advertise string          // host:port that clients and other servers use; default: the address listened on
+	Agency    []string        // URLs of the agents
+	Network   network.Network // default network.TCP
+	Logger    hclog.Logger    // default: none
+	Steps     step.Sink       // receives the steps of backups and restores, beside the ring behind /_stasis/steps
+	Limits    Limits
+	Timing    Timing
+}
+
+// Limits bound what one client can make a coordinator hold. Zero fields take
+// their default.
+type Limits struct {
+	BodyBytes       int64 // a request body, except of an import, which streams; default 512 MiB
+	LineBytes       int   // one line of an import; default 64 MiB
+	Shards          int   // of one collection; default 1000
+	Cursors         int   // open at once; default 1000
+	StepEvents      int   // kept for /_stasis/steps; default 4096
+	DocumentsAtOnce int   // sent to a DB server in one request; default 1000
+}
+
+// Timing says how long things may take. Zero fields take their default.
+type Timing struct {
+	Heartbeat   time.Duration // between heartbeats; default 1 s
+	Start       time.Duration // waiting for the agency at the start; default 60 s
+	DDL         time.Duration // from writing Plan until every shard is there; default 60 s
+	Thaw        time.Duration // data definition waiting for a backup or restore to end; default 60 s
+	Request     time.Duration // one request to a DB server; default 60 s
+	NoLeader    time.Duration // retrying a request for which no shard leader answers; default 3 s
+	CursorTTL   time.Duration // of a cursor whose client names none; default 30 s
+	Shutdown    time.Duration // finishing requests at Close; default 10 s
+	HeaderBytes time.Duration // reading a request's head; default 10 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
+	}
+	c.Limits = c.Limits.withDefaults()
+	c.Timing = c.Timing.withDefaults()
+	return c
+}
+
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.BodyBytes, 512<<20)
+	orDefault(&l.LineBytes, 64<<20)
+	orDefault(&l.Shards, 1000)
+	orDefault(&l.Cursors, 1000)
+	orDefault(&l.StepEvents, 4096)
+	orDefault(&l.DocumentsAtOnce, 1000)
+	return l
+}
+
+func (t Timing) withDefaults() Timing {
+	orDefault(&t.Heartbeat, time.Second)
+	orDefault(&t.Start, time.Minute)
+	orDefault(&t.DDL, time.Minute)
+	orDefault(&t.Thaw, time.Minute)
+	orDefault(&t.Request, time.Minute)
+	orDefault(&t.NoLeader, 3*time.Second)
+	orDefault(&t.CursorTTL, 30*time.Second)
+	orDefault(&t.Shutdown, 10*time.Second)
+	orDefault(&t.HeaderBytes, 10*time.Second)
+	return t
+}
+
+func orDefault[T ~int | ~int64](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
