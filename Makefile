@@ -1,0 +1,38 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+GO ?= go
+FUZZTIME ?= 30s
+
+.PHONY: help demo build test lint bench soak fuzz clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## build, then show a backup taken under load and restored (under a minute)
+	bin/stasis demo
+
+build: ## bin/stasis
+	$(GO) build -o bin/stasis ./cmd/stasis
+
+test: lint ## everything that must hold: lint, then all tests under the race detector
+	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -race -timeout 14m ./...
+
+lint: ## gofmt, vet, staticcheck
+	@mkdir -p bin
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+bench: ## ratios in one run: the cut at growing data, the gate, the key tree
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./integration
+	$(GO) test -run '^$$' -bench . ./fsm ./dbserver/gate ./dbserver/shard
+
+soak: ## the large numbers: 200 backups under load, 50 rounds of SIGKILL
+	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+clean: ## remove what the other targets made
+	rm -rf bin
