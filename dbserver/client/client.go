@@ -1,0 +1,192 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"stasis/internal/apierror"
+)
+
+// ErrNotSent marks a ConnectionLost error of a request that never had a
+// connection: it was certainly not applied. Without the mark the outcome of a
+// write is unknown.
+var ErrNotSent = errors.New("the request was not sent")
+
+// maxIdleBody is how much of an unread answer is read to keep its connection.
+const maxIdleBody = 64 << 10
+
+// Target says which server to ask, and which epoch of its data is meant.
+type Target struct {
+	URL   string // http://host:port
+	Epoch uint64
+}
+
+// Client asks DB servers. It keeps no state of its own, never repeats a request
+// and may be used by many goroutines.
+//
+// Errors are *apierror.Error: what the server answered, or ConnectionLost when
+// there was no (whole) answer; the latter also match the context's error if the
+// context ended first, and ErrNotSent if the server cannot have seen the request.
+type Client struct{ http *http.Client }
+
+// New makes a client; its caller owns h and sets no overall timeout on it
+// (every call is bounded by its context).
+func New(h *http.Client) *Client { return &Client{http: h} }
+
+// Documents applies operations to a shard; a failing one has its error in its result.
+func (c *Client) Documents(ctx context.Context, t Target, shard string, r DocumentsRequest) (DocumentsResponse, error) {
+	return call[DocumentsResponse](ctx, c, t, onShard(PathDocs, shard), r)
+}
+
+// Scan reads a page of a shard's documents in key order.
+func (c *Client) Scan(ctx context.Context, t Target, shard string, r ScanRequest) (ScanResponse, error) {
+	return call[ScanResponse](ctx, c, t, onShard(PathScan, shard), r)
+}
+
+// Count gives a shard's number of documents.
+func (c *Client) Count(ctx context.Context, t Target, shard string) (CountResponse, error) {
+	return call[CountResponse](ctx, c, t, onShard(PathCount, shard), struct{}{})
+}
+
+// Truncate removes all documents of a shard, as one write.
+func (c *Client) Truncate(ctx context.Context, t Target, shard string, r TruncateRequest) error {
+	return command(ctx, c, t, onShard(PathTruncate, shard), r)
+}
+
+// GateLock asks for the gate exclusively. When ctx ends while it waits, the
+// server stops waiting too; when the answer is lost, release.
+func (c *Client) GateLock(ctx context.Context, t Target, r GateLockRequest) (GateLockResponse, error) {
+	return call[GateLockResponse](ctx, c, t, PathGateLock, r)
+}
+
+// GateRelease opens the gate and brings the evidence of how it was held.
+func (c *Client) GateRelease(ctx context.Context, t Target, r GateReleaseRequest) (GateReleaseResponse, error) {
+	return call[GateReleaseResponse](ctx, c, t, PathGateRelease, r)
+}
+
+// Prepare has the server flush, so that little is left to do in the cut.
+func (c *Client) Prepare(ctx context.Context, t Target, r PieceRequest) error {
+	return command(ctx, c, t, PathPrepare, r)
+}
+
+// Cut fixes the cut and returns; its links follow with Link.
+func (c *Client) Cut(ctx context.Context, t Target, r CutRequest) (CutResponse, error) {
+	return call[CutResponse](ctx, c, t, PathCut, r)
+}
+
+// Link makes the pending piece complete and durable.
+func (c *Client) Link(ctx context.Context, t Target, r LinkRequest) (Piece, error) {
+	return call[Piece](ctx, c, t, PathLink, r)
+}
+
+// Seal stores the certificate in the pending piece.
+func (c *Client) Seal(ctx context.Context, t Target, r SealRequest) error {
+	return command(ctx, c, t, PathSeal, r)
+}
+
+// Publish lists the piece from now on. Publishing twice is no error.
+func (c *Client) Publish(ctx context.Context, t Target, r PieceRequest) error {
+	return command(ctx, c, t, PathPublish, r)
+}
+
+// Drop removes a pending piece whose backup is not committed.
+func (c *Client) Drop(ctx context.Context, t Target, r PieceRequest) error {
+	return command(ctx, c, t, PathDrop, r)
+}
+
+// List lists published pieces, whatever the epoch.
+func (c *Client) List(ctx context.Context, t Target, r ListRequest) (ListResponse, error) {
+	return call[ListResponse](ctx, c, t, PathList, r)
+}
+
+// Delete removes a published piece; apierror.FileNotFound if there is none.
+func (c *Client) Delete(ctx context.Context, t Target, r PieceRequest) error {
+	return command(ctx, c, t, PathDelete, r)
+}
+
+// Verify checks every file of a published piece.
+func (c *Client) Verify(ctx context.Context, t Target, r PieceRequest) (VerifyResponse, error) {
+	return call[VerifyResponse](ctx, c, t, PathVerify, r)
+}
+
+// Stage puts a piece beside the engine, ready to be swapped in.
+func (c *Client) Stage(ctx context.Context, t Target, r StageRequest) error {
+	return command(ctx, c, t, PathStage, r)
+}
+
+// Unstage removes what was staged for a restore that is not committed.
+func (c *Client) Unstage(ctx context.Context, t Target, r UnstageRequest) error {
+	return command(ctx, c, t, PathUnstage, r)
+}
+
+func onShard(path, shard string) string {
+	return strings.Replace(path, "{shard}", url.PathEscape(shard), 1)
+}
+
+func command(ctx context.Context, c *Client, t Target, path string, body any) error {
+	_, err := call[struct{}](ctx, c, t, path, body)
+	return err
+}
+
+func call[A any](ctx context.Context, c *Client, t Target, path string, body any) (A, error) {
+	var answer A
+	encoded, err := Encode(body)
+	if err != nil {
+		return answer, fmt.Errorf("encode request %s: %w", path, err)
+	}
+	sent := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL+path, bytes.NewReader(encoded))
+	if err != nil {
+		return answer, fmt.Errorf("request %s: %w", path, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(EpochHeader, strconv.FormatUint(t.Epoch, 10))
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if !sent {
+			err = fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
+		return answer, lost(t, path, err)
+	}
+	defer finish(resp.Body)
+	if err := apierror.FromResponse(resp); err != nil {
+		return answer, err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return answer, lost(t, path, fmt.Errorf("read answer: %w", err))
+	}
+	return answer, nil
+}
+
+// lost says that there was no whole answer; the cause is kept for errors.Is.
+func lost(t Target, path string, cause error) error {
+	return &apierror.Error{Num: apierror.ConnectionLost, Message: fmt.Sprintf("%s%s: %v", t.URL, path, cause), Cause: cause}
+}
+
+// finish reads the rest of a body so that its connection can be used again.
+func finish(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxIdleBody) // more, or broken: the connection is not kept
+	_ = body.Close()                               // nothing was written to it
+}
+
+// Encode is the JSON of requests and answers. Unlike json.Marshal it leaves
+// documents inside as they are, "<" included.
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
