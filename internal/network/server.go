@@ -1,0 +1,194 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// ServerOptions are the settings of a Server. Zero values mean the defaults.
+type ServerOptions struct {
+	Address string       // to listen on, "host:port"; not used by ServeListener
+	Logger  hclog.Logger // for complaints of net/http; none by default
+
+	HeaderTimeout time.Duration // a request's header must be complete (10 s)
+	StallTimeout  time.Duration // longest wait for the next bytes of a body (30 s)
+	IdleTimeout   time.Duration // an unused connection is closed (2 min)
+	Grace         time.Duration // how long Shutdown waits for running requests at most (5 s)
+}
+
+func (o ServerOptions) withDefaults() ServerOptions {
+	orElse := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	orElse(&o.HeaderTimeout, 10*time.Second)
+	orElse(&o.StallTimeout, 30*time.Second)
+	orElse(&o.IdleTimeout, 2*time.Minute)
+	orElse(&o.Grace, 5*time.Second)
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	return o
+}
+
+// Server serves HTTP/1.1 and cleartext HTTP/2 on one listener. Bodies may take
+// any time as long as they move. Its methods may be called from any goroutine.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+	handler  http.Handler
+	stall    time.Duration
+	grace    time.Duration
+
+	cancel   context.CancelFunc // ends the context of every request
+	serving  sync.WaitGroup     // the accept loop
+	requests inFlight
+	err      chan error
+}
+
+// NewServer listens on o.Address and serves h until Shutdown.
+func NewServer(n Network, h http.Handler, o ServerOptions) (*Server, error) {
+	l, err := n.Listen(o.Address)
+	if err != nil {
+		return nil, err
+	}
+	return ServeListener(l, h, o), nil
+}
+
+// ServeListener serves h on a listener that somebody else opened; Shutdown closes it.
+func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
+	o = o.withDefaults()
+	base, cancel := context.WithCancel(context.Background())
+	s := &Server{listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, cancel: cancel, err: make(chan error, 1)}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler:           s,
+		Protocols:         &protocols,
+		ReadHeaderTimeout: o.HeaderTimeout,
+		IdleTimeout:       o.IdleTimeout,
+		ErrorLog:          o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	s.serving.Go(func() {
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.err <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
+		}
+	})
+	return s
+}
+
+// Addr is where the server listens, "host:port".
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// URL is Addr as a URL without path.
+func (s *Server) URL() string { return "http://" + s.Addr() }
+
+// Err receives one error if the server stops accepting without being asked to.
+func (s *Server) Err() <-chan error { return s.err }
+
+// ServeHTTP runs the handler; it is called by net/http.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.begin()
+	defer s.requests.end()
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// Shutdown stops accepting and lets running requests end for the grace time, or
+// until ctx ends; then it ends their contexts and closes their connections. It
+// returns when no handler runs any more, and an error if one does not give up
+// within another grace time. Calling it again is harmless.
+func (s *Server) Shutdown(ctx context.Context) error {
+	polite, cancel := context.WithTimeout(ctx, s.grace)
+	defer cancel()
+	err := s.http.Shutdown(polite)
+	s.cancel()
+	if err != nil { // requests are still running: their time is over
+		err = s.http.Close()
+	}
+	s.serving.Wait()
+	if !s.requests.wait(s.grace) {
+		return errors.Join(err, fmt.Errorf("shut down %s: requests still running after %s", s.Addr(), s.grace))
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("shut down %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
+// movingBody is a request body whose every read must end within stall. The
+// deadline is taken back after each read: net/http would otherwise take its end
+// for a client that hung up, and end the context of the running request.
+type movingBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+func (b *movingBody) Read(p []byte) (int, error) {
+	if err := b.control.SetReadDeadline(time.Now().Add(b.stall)); err != nil {
+		return 0, fmt.Errorf("read body: %w", err)
+	}
+	n, err := b.ReadCloser.Read(p)
+	if derr := b.control.SetReadDeadline(time.Time{}); derr != nil && err == nil {
+		err = fmt.Errorf("read body: %w", derr)
+	}
+	return n, err
+}
+
+// inFlight counts running requests and lets one goroutine wait for none.
+type inFlight struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n reaches 0; nil while nobody waits
+}
+
+func (f *inFlight) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n++
+}
+
+func (f *inFlight) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n--; f.n == 0 && f.idle != nil {
+		close(f.idle)
+		f.idle = nil
+	}
+}
+
+// wait says whether all requests ended within d.
+func (f *inFlight) wait(d time.Duration) bool {
+	f.mu.Lock()
+	if f.n == 0 {
+		f.mu.Unlock()
+		return true
+	}
+	if f.idle == nil {
+		f.idle = make(chan struct{})
+	}
+	idle := f.idle
+	f.mu.Unlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
