@@ -1,0 +1,128 @@
+package agency
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"stasis/internal/network"
+	"stasis/internal/step"
+)
+
+// Config says who an agent is, where it listens and where it keeps its log.
+type Config struct {
+	// ID is this agent's id, a key of Peers. Empty: the id of the data
+	// directory, or a new one; only allowed without Peers.
+	ID string
+	// Listen is the address to open, "host:port"; port 0 lets the network choose.
+	Listen string
+	// Advertise is the address told to peers and clients, "host:port". Empty:
+	// the entry of Peers, or the address that was opened.
+	Advertise string
+	// Peers maps every agent's id, this one's included, to its "host:port". Empty:
+	// an agency of one. On a pristine directory it becomes the Raft configuration;
+	// later starts use it to find the addresses of the configured ids.
+	Peers map[string]string
+	// Network is the seam for Raft and HTTP alike; nil is the operating system's.
+	Network network.Network
+	// Dir is the data directory. Empty: Stores.
+	Dir string
+	// Stores is the memory kept instead of a directory.
+	Stores *Stores
+	Logger hclog.Logger
+	// Steps receives what the supervision does.
+	Steps  step.Sink
+	Timing Timing
+	// MaxBodyBytes bounds a request's body; more is answered 413.
+	MaxBodyBytes int64
+}
+
+// Timing holds the intervals and thresholds. Zero fields take the defaults.
+type Timing struct {
+	Heartbeat time.Duration // a follower that hears nothing for so long stands for election
+	Election  time.Duration // a candidate without a result for so long tries again
+	Lease     time.Duration // a leader that reaches no majority for so long steps down
+
+	// Write bounds how long a write waits for its commit before it is answered
+	// 408: outcome unknown.
+	Write time.Duration
+	// Read bounds how long a read waits for the confirmation of leadership
+	// before it is answered 503.
+	Read time.Duration
+
+	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
+	SnapshotThreshold uint64        // Raft entries since the last snapshot that make one due
+	TrailingLogs      uint64        // Raft entries kept after a snapshot, for followers that lag
+	KeepLog           int           // changes that poll can still deliver
+
+	Supervision time.Duration // between two rounds
+	OkThreshold time.Duration // age of a heartbeat up to which a server is GOOD
+	Grace       time.Duration // age of a heartbeat beyond which a server is FAILED
+}
+
+// withDefaults fills the zero fields.
+func (t Timing) withDefaults() Timing {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&t.Heartbeat, time.Second)
+	set(&t.Election, max(time.Second, t.Heartbeat))
+	set(&t.Lease, min(500*time.Millisecond, t.Heartbeat))
+	set(&t.Write, 10*time.Second)
+	set(&t.Read, 5*time.Second)
+	set(&t.SnapshotInterval, 30*time.Second)
+	set(&t.Supervision, time.Second)
+	set(&t.OkThreshold, 5*time.Second)
+	set(&t.Grace, 10*time.Second)
+	if t.SnapshotThreshold == 0 {
+		t.SnapshotThreshold = 8192
+	}
+	if t.TrailingLogs == 0 {
+		t.TrailingLogs = 8192
+	}
+	if t.KeepLog == 0 {
+		t.KeepLog = 20000
+	}
+	return t
+}
+
+// defaultMaxBody is enough for the Plan of a large cluster in one transaction.
+const defaultMaxBody = 64 << 20
+
+func (c Config) withDefaults() Config {
+	if c.Network == nil {
+		c.Network = network.TCP()
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
+	}
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = defaultMaxBody
+	}
+	c.Timing = c.Timing.withDefaults()
+	return c
+}
+
+// check refuses what cannot work, before anything is opened.
+func (c Config) check() error {
+	if c.Dir == "" && c.Stores == nil {
+		return errors.New("agent needs a data directory or memory stores")
+	}
+	if c.Dir != "" && c.Stores != nil {
+		return errors.New("agent has both a data directory and memory stores")
+	}
+	if len(c.Peers) == 0 {
+		return nil
+	}
+	if c.ID == "" {
+		return errors.New("an agent with peers needs its id")
+	}
+	if _, ok := c.Peers[c.ID]; !ok {
+		return fmt.Errorf("agent %s is not among its peers", c.ID)
+	}
+	return nil
+}

@@ -1,0 +1,16 @@
+package agency
+
+import "errors"
+
+// Every proposal ends in one of three ways: applied (no error), not applied for
+// sure, or unknown. These are the conditions callers branch on.
+var (
+	// ErrNotLeader: this agent does not lead, so nothing was done and nothing
+	// will be.
+	ErrNotLeader = errors.New("not the agency's leader")
+	// ErrUnknown: leadership was lost or time ran out while a transaction was on
+	// its way. It may have been applied or may yet be; ask inquire.
+	ErrUnknown = errors.New("outcome unknown")
+	// ErrClosed: the agent is stopping; nothing was done and nothing will be.
+	ErrClosed = errors.New("agent is closed")
+)
