@@ -1,0 +1,2 @@
+// Package client is how servers talk to the agency.
+package client

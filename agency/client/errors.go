@@ -1,0 +1,26 @@
+package client
+
+import "errors"
+
+// How a call can end other than well. Test with errors.Is; the text says what
+// was tried last.
+var (
+	// ErrPrecondition: a leader answered that a precondition does not hold (which
+	// includes the freeze of Plan). Nothing was applied.
+	ErrPrecondition = errors.New("precondition failed")
+	// ErrUnknown: the transaction was sent and no leader has said what became of
+	// it. It may have been applied, or may yet be.
+	ErrUnknown = errors.New("outcome unknown")
+	// ErrUnavailable: the context ended before a leader took the request. Nothing
+	// was applied.
+	ErrUnavailable = errors.New("agency unavailable")
+	// ErrRejected: the agency refuses the request for good, for example a
+	// malformed operation or a key below .agency. Nothing was applied.
+	ErrRejected = errors.New("rejected by the agency")
+	// ErrAnswerLost: a transaction of Transact was applied, but what it answered
+	// is lost. Only Transact returns it.
+	ErrAnswerLost = errors.New("applied, but the answer is lost")
+	// ErrEpochMoved: a DB server cannot register for the first time because the
+	// cluster's restore epoch is not the one it believes.
+	ErrEpochMoved = errors.New("restore epoch has moved")
+)

@@ -1,0 +1,95 @@
+package client
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"stasis/fsm"
+)
+
+// Node is a value tree as the agency keeps it; nil means missing.
+type Node = fsm.Node
+
+// Tx is one transaction: all of Ops or nothing, and only if all of Pre hold.
+// Both are keyed by path. A plain value among Ops is set, a plain value in Pre
+// must be equal; the builders say everything else.
+type Tx struct {
+	Ops map[string]any
+	Pre map[string]any
+}
+
+// operation and condition tell the builders' results from plain values.
+type (
+	operation map[string]any
+	condition map[string]any
+)
+
+// Set replaces the subtree by v.
+func Set(v any) any { return operation{"op": "set", "new": v} }
+
+// Delete removes the node; deleting a missing one is no error.
+func Delete() any { return operation{"op": "delete"} }
+
+// Increment adds step to an integer; a missing node counts as 0. It is not
+// idempotent: use it only where counting twice does no harm (versions).
+func Increment(step int64) any { return operation{"op": "increment", "step": step} }
+
+// Push appends v to an array.
+func Push(v any) any { return operation{"op": "push", "new": v} }
+
+// Old holds if the node equals v. A missing node compares as {}.
+func Old(v any) any { return condition{"old": v} }
+
+// OldNot holds if the node differs from v.
+func OldNot(v any) any { return condition{"oldNot": v} }
+
+// OldEmpty holds if the node's absence is as given: true means missing.
+func OldEmpty(missing bool) any { return condition{"oldEmpty": missing} }
+
+// Exactly is the precondition that the node still has the value that was read:
+// Old for a value, OldEmpty for a missing one.
+func Exactly(n *Node) any {
+	if !n.Exists() {
+		return OldEmpty(true)
+	}
+	return condition{"old": n, "oldEmpty": false}
+}
+
+// Encode writes the transaction as the wire wants it: [ops, preconditions,
+// client id].
+func (t Tx) Encode(clientID string) ([]byte, error) {
+	return json.Marshal([]any{wrap(t.Ops, "set", "new"), wrapConditions(t.Pre), clientID})
+}
+
+// wrap turns plain values into explicit operations: a stored object that happens
+// to have an attribute "op" must not be taken for one.
+func wrap(ops map[string]any, op, attribute string) map[string]any {
+	out := make(map[string]any, len(ops))
+	for path, v := range ops {
+		if _, built := v.(operation); !built {
+			v = operation{"op": op, attribute: v}
+		}
+		out[path] = v
+	}
+	return out
+}
+
+func wrapConditions(pre map[string]any) map[string]any {
+	out := make(map[string]any, len(pre))
+	for path, v := range pre {
+		if _, built := v.(condition); !built {
+			v = condition{"old": v}
+		}
+		out[path] = v
+	}
+	return out
+}
+
+// repeatable says whether applying the transaction twice is the same as once.
+func (t Tx) repeatable() bool {
+	return !slices.ContainsFunc(slices.Collect(maps.Values(t.Ops)), func(v any) bool {
+		o, built := v.(operation)
+		return built && o["op"] != "set" && o["op"] != "delete"
+	})
+}
