@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Batch gathers writes that become visible and durable together, in the order in
+// which they were added. It belongs to one goroutine.
+type Batch struct {
+	e *Engine
+	b *pebble.Batch
+}
+
+// NewBatch starts an empty batch. It must end in Commit or Close.
+func (e *Engine) NewBatch() *Batch { return &Batch{e: e, b: e.db.NewBatch()} }
+
+// Set writes a key. Key and value are copied.
+func (b *Batch) Set(key, value []byte) error { return b.b.Set(key, value, nil) }
+
+// Delete removes a key; it need not exist.
+func (b *Batch) Delete(key []byte) error { return b.b.Delete(key, nil) }
+
+// DeleteRange removes all keys from lower (inclusive) to upper (exclusive).
+func (b *Batch) DeleteRange(lower, upper []byte) error { return b.b.DeleteRange(lower, upper, nil) }
+
+// Len is the number of writes gathered.
+func (b *Batch) Len() int { return int(b.b.Count()) }
+
+// Bytes is about the size that the batch takes in the log.
+func (b *Batch) Bytes() int { return b.b.Len() }
+
+// Commit applies the batch: all or nothing. With sync it answers when the batch
+// is on disk; without, when it is in the log, to be synced within SyncInterval.
+// An error means that the batch may or may not survive: the disk has failed. The
+// batch is spent in any case. To order commits under a lock and wait for the disk
+// outside it, Commit(false) inside and call SyncAll outside.
+func (b *Batch) Commit(sync bool) error {
+	e := b.e
+	if err := e.enter(); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	defer e.leave()
+	if err := e.fail.refuse(); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	options, before := pebble.NoSync, e.syncer.committed.Load()
+	if sync {
+		options = pebble.Sync
+	}
+	if err := e.guard(func() error { return e.db.Apply(b.b, options) }); err != nil {
+		return fmt.Errorf("commit: %w", translate(err))
+	}
+	if sync {
+		e.syncer.advance(before)
+	} else {
+		e.syncer.dirty()
+	}
+	return b.Close()
+}
+
+// Close gives the batch up; harmless after Commit.
+func (b *Batch) Close() error {
+	if b.b == nil {
+		return nil
+	}
+	p := b.b
+	b.b = nil
+	return p.Close()
+}

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/hashicorp/go-hclog"
+)
+
+// ErrClosed answers every call after Close.
+var ErrClosed = errors.New("engine is closed")
+
+// Engine is an open engine directory.
+type Engine struct {
+	dir     string
+	options Options
+	log     hclog.Logger
+	db      *pebble.DB
+	fs      *cutFS
+	fail    *failure
+	syncer  *syncer
+
+	lastLog atomic.Uint64 // number of the newest log
+	epoch   atomic.Uint64
+	cutting chan struct{}  // holds a token while a cut is under way
+	work    sync.WaitGroup // goroutines of cuts and flushes
+
+	life   sync.RWMutex // read: a call is under way; write: closing
+	closed bool
+}
+
+// Open opens the engine in dir, making it if it is missing (unless MustExist).
+// One opener at a time: a second one gets an error.
+func Open(dir string, o Options) (*Engine, error) {
+	o = o.withDefaults()
+	e := &Engine{
+		dir: dir, options: o, log: o.Logger, fs: &cutFS{FS: o.FS},
+		fail: newFailure(o.Logger), cutting: make(chan struct{}, 1),
+	}
+	if o.ReadOnly {
+		e.fs.FS = readOnlyFS{o.FS}
+	}
+	err := e.guard(func() (err error) {
+		popts := o.pebble(e.fs, pebbleLogger{e.fail}, e.events())
+		e.db, err = pebble.Open(dir, popts)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open engine %s: %w", dir, translate(err))
+	}
+	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
+	if err := e.loadEpoch(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open engine %s: %w", dir, err), e.Close())
+	}
+	return e, nil
+}
+
+// Dir is the directory that the engine was opened in.
+func (e *Engine) Dir() string { return e.dir }
+
+// Failed is closed when the disk failed for good: every later write answers with
+// Err, and the server should stop.
+func (e *Engine) Failed() <-chan struct{} { return e.fail.ch }
+
+// Err is the fatal error, nil if there was none.
+func (e *Engine) Err() error { return e.fail.err() }
+
+// Get reads one key. The value is the caller's own copy.
+func (e *Engine) Get(key []byte) (value []byte, found bool, err error) {
+	if err := e.enter(); err != nil {
+		return nil, false, err
+	}
+	defer e.leave()
+	return get(e.db, key)
+}
+
+// get reads a key from the engine or from a snapshot of it.
+func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
+	value, closer, err := r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read key %x: %w", key, translate(err))
+	}
+	own := append(make([]byte, 0, len(value)), value...)
+	return own, true, closer.Close()
+}
+
+// SyncAll answers when everything committed before the call is on disk. Calls
+// made at the same time share one sync; without anything unsynced it is free.
+func (e *Engine) SyncAll() error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	return e.syncer.syncAll()
+}
+
+// syncLog syncs the log. The caller is inside enter/leave or owns the engine.
+func (e *Engine) syncLog() error {
+	if err := e.fail.err(); err != nil {
+		return err
+	}
+	return e.guard(func() error { return e.db.LogData(nil, pebble.Sync) })
+}
+
+// enter marks the begin of a call; Close waits for its leave.
+func (e *Engine) enter() error {
+	e.life.RLock()
+	if e.closed {
+		e.life.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (e *Engine) leave() { e.life.RUnlock() }
+
+// Close syncs and closes. It waits for calls, cuts and flushes under way;
+// iterators and snapshots must be closed before. Calling it again is harmless.
+func (e *Engine) Close() error {
+	e.life.Lock()
+	if e.closed {
+		e.life.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.life.Unlock()
+	e.fs.abandon()
+	if e.fail.err() != nil {
+		return e.closeFailed()
+	}
+	e.work.Wait()
+	if err := errors.Join(e.syncer.close(), e.guard(e.db.Close)); err != nil {
+		return fmt.Errorf("close engine %s: %w", e.dir, translate(err))
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+)
+
+// Defaults of Options.
+const (
+	DefaultCacheBytes    = 256 << 20
+	DefaultMemTableBytes = 64 << 20
+	DefaultSyncInterval  = 50 * time.Millisecond
+)
+
+// Pebble stalls writers at these bounds. They leave room above what is normal,
+// so that the rotation of a cut does not meet a stall.
+const (
+	memTableStopCount = 4
+	l0StopReadAmp     = 20
+)
+
+// Options say how to open an engine. The zero value is usable.
+type Options struct {
+	FS            vfs.FS        // nil: the operating system's
+	Logger        hclog.Logger  // nil: none
+	CacheBytes    int64         // block cache; 0: DefaultCacheBytes
+	MemTableBytes uint64        // 0: DefaultMemTableBytes
+	SyncInterval  time.Duration // longest that a commit without sync stays unsynced; 0: DefaultSyncInterval
+	ReadOnly      bool          // nothing in the directory is changed, not even its lock file
+	MustExist     bool          // an engine must be there; otherwise an empty one is made
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = DefaultMemTableBytes
+	}
+	if o.SyncInterval == 0 {
+		o.SyncInterval = DefaultSyncInterval
+	}
+	if o.ReadOnly {
+		o.MustExist = true
+	}
+	return o
+}
+
+// pebble translates to Pebble's options, on fs.
+func (o Options) pebble(fs vfs.FS, log pebble.Logger, events *pebble.EventListener) *pebble.Options {
+	return &pebble.Options{
+		FS:                          fs,
+		CacheSize:                   o.CacheBytes,
+		MemTableSize:                o.MemTableBytes,
+		MemTableStopWritesThreshold: memTableStopCount,
+		L0StopWritesThreshold:       l0StopReadAmp,
+		FormatMajorVersion:          pebble.FormatNewest,
+		ErrorIfNotExists:            o.MustExist,
+		ReadOnly:                    o.ReadOnly,
+		Logger:                      log,
+		EventListener:               events,
+	}
+}
