@@ -13,6 +13,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
+// flushTime is how long Shutdown waits for answers that are being sent, and for
+// connections that were never used.
+const flushTime = 250 * time.Millisecond
+
 // ServerOptions are the settings of a Server. Zero values mean the defaults.
 type ServerOptions struct {
 	Address string       // to listen on, "host:port"; not used by ServeListener
@@ -114,14 +118,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	polite, cancel := context.WithTimeout(ctx, s.grace)
 	defer cancel()
-	err := s.http.Shutdown(polite)
-	s.cancel()
-	if err != nil { // requests are still running: their time is over
-		err = s.http.Close()
+	now, cancelNow := context.WithCancel(polite)
+	cancelNow()
+	_ = s.http.Shutdown(now) // no more connections; its only error is that requests are running
+	if s.requests.wait(polite) {
+		// Handlers are done, their answers may not be sent yet.
+		flushed, cancel := context.WithTimeout(polite, flushTime)
+		defer cancel()
+		_ = s.http.Shutdown(flushed)
 	}
+	s.cancel()
+	err := s.http.Close()
 	s.serving.Wait()
-	if !s.requests.wait(s.grace) {
-		return errors.Join(err, fmt.Errorf("shut down %s: requests still running after %s", s.Addr(), s.grace))
+	last, cancelLast := context.WithTimeout(context.Background(), s.grace)
+	defer cancelLast()
+	if !s.requests.wait(last) {
+		return fmt.Errorf("shut down %s: requests still running after %s", s.Addr(), s.grace)
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("shut down %s: %w", s.Addr(), err)
@@ -171,8 +183,8 @@ func (f *inFlight) end() {
 	}
 }
 
-// wait says whether all requests ended within d.
-func (f *inFlight) wait(d time.Duration) bool {
+// wait says whether all requests ended before ctx did.
+func (f *inFlight) wait(ctx context.Context) bool {
 	f.mu.Lock()
 	if f.n == 0 {
 		f.mu.Unlock()
@@ -183,12 +195,10 @@ func (f *inFlight) wait(d time.Duration) bool {
 	}
 	idle := f.idle
 	f.mu.Unlock()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-idle:
 		return true
-	case <-timer.C:
+	case <-ctx.Done():
 		return false
 	}
 }

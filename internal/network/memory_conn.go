@@ -1,0 +1,253 @@
+package network
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	window  = 256 << 10 // bytes of one direction that may be under way or unread
+	segSize = 16 << 10  // bytes travel in pieces of at most this size
+)
+
+// pair is a connection: its two ends, the dialing one first.
+type pair [2]*memConn
+
+// stream is one direction of a connection. Nothing moves bytes along: readers
+// and writers look at the clock and at the link.
+type stream struct {
+	link     *link
+	queue    []segment // in order; the last may be the end mark
+	buffered int       // bytes in queue
+	lost     bool      // what has not arrived never will
+	broken   error     // the connection was reset
+	changed  signal
+}
+
+// segment is a piece of a stream; without data it is the end mark.
+type segment struct {
+	data    []byte
+	ready   time.Time // when it arrives if the link is up then
+	arrived bool      // it had arrived before the last change of rules
+}
+
+func (s *stream) there(g segment, now time.Time) bool {
+	return g.arrived || !s.lost && s.link.up() && !now.Before(g.ready)
+}
+
+// settle keeps what has arrived until now.
+func (s *stream) settle(now time.Time) {
+	for i, g := range s.queue {
+		if !s.there(g, now) {
+			return
+		}
+		s.queue[i].arrived = true
+	}
+}
+
+// resend starts what a cut held up on its way again.
+func (s *stream) resend(now time.Time) {
+	for i := range s.queue {
+		if g := &s.queue[i]; !g.arrived && g.ready.Before(now.Add(s.link.delay)) {
+			g.ready = now.Add(s.link.delay)
+		}
+	}
+}
+
+func (s *stream) push(data []byte, now time.Time) {
+	ready := s.link.arrival(now, len(data))
+	if n := len(s.queue); n > 0 && ready.Before(s.queue[n-1].ready) {
+		ready = s.queue[n-1].ready // never overtake
+	}
+	s.queue = append(s.queue, segment{data: data, ready: ready})
+	s.buffered += len(data)
+	s.changed.wake()
+}
+
+// take moves what has arrived into p; ended says that the end mark has been reached.
+func (s *stream) take(p []byte, now time.Time) (n int, ended bool) {
+	for n < len(p) && len(s.queue) > 0 && s.there(s.queue[0], now) {
+		g := &s.queue[0]
+		if g.data == nil {
+			return n, true
+		}
+		k := copy(p[n:], g.data)
+		n += k
+		s.buffered -= k
+		if g.data = g.data[k:]; len(g.data) == 0 {
+			s.queue[0] = segment{}
+			s.queue = s.queue[1:]
+		}
+	}
+	if len(s.queue) == 0 {
+		s.queue = nil
+	}
+	return n, false
+}
+
+// next is when the i-th segment will arrive as things are; zero: not foreseeable.
+func (s *stream) next(i int) time.Time {
+	if i < 0 || i >= len(s.queue) || s.lost || !s.link.up() {
+		return time.Time{}
+	}
+	return s.queue[i].ready
+}
+
+// end is the index of the end mark, -1 if there is none.
+func (s *stream) end() int {
+	if n := len(s.queue); n > 0 && s.queue[n-1].data == nil {
+		return n - 1
+	}
+	return -1
+}
+
+// memConn is one end of a connection, a net.Conn.
+type memConn struct {
+	m             *Memory
+	pair          *pair
+	local, remote memAddr
+	in, out       *stream
+	closed        bool
+	readDeadline  time.Time
+	writeDeadline time.Time
+}
+
+// connect makes a connection.
+func (m *Memory) connect(there, back *link, from, to memAddr) *pair {
+	out, in := &stream{link: there}, &stream{link: back}
+	p := &pair{}
+	p[0] = &memConn{m: m, pair: p, local: from, remote: to, in: in, out: out}
+	p[1] = &memConn{m: m, pair: p, local: to, remote: from, in: out, out: in}
+	m.pairs[p] = struct{}{}
+	return p
+}
+
+func (c *memConn) LocalAddr() net.Addr  { return c.local }
+func (c *memConn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *memConn) opError(op string, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
+}
+
+// usable is the reason why nothing can be read or written now.
+func (c *memConn) usable(op string, deadline, now time.Time) error {
+	switch {
+	case c.closed || c.m.closed:
+		return net.ErrClosed
+	case c.out.broken != nil:
+		return os.NewSyscallError(op, c.out.broken)
+	case !deadline.IsZero() && !now.Before(deadline):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+func (c *memConn) Read(p []byte) (int, error) {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	for {
+		now := time.Now()
+		if err := c.usable("read", c.readDeadline, now); err != nil {
+			return 0, c.opError("read", err)
+		}
+		if len(p) == 0 {
+			return 0, nil
+		}
+		until := c.readDeadline
+		if !c.in.link.to.frozen {
+			n, ended := c.in.take(p, now)
+			if n > 0 {
+				c.in.changed.wake() // there is room for writers
+				return n, nil
+			}
+			if ended {
+				return 0, io.EOF
+			}
+			until = earlier(until, c.in.next(0))
+		}
+		c.m.block(c.in.changed.wait(), until, nil)
+	}
+}
+
+func (c *memConn) Write(p []byte) (int, error) {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	written := 0
+	for {
+		now := time.Now()
+		err := c.usable("write", c.writeDeadline, now)
+		end := c.in.end()
+		if err == nil && end >= 0 && c.in.there(c.in.queue[end], now) {
+			err = os.NewSyscallError("write", syscall.EPIPE) // the peer has closed, and it is known here
+		}
+		if err != nil {
+			return written, c.opError("write", err)
+		}
+		if written == len(p) {
+			return written, nil
+		}
+		if room := window - c.out.buffered; room > 0 && !c.out.link.from.frozen {
+			n := min(room, segSize, len(p)-written)
+			c.out.push(append(make([]byte, 0, n), p[written:written+n]...), now)
+			written += n
+			continue
+		}
+		c.m.block(c.out.changed.wait(), earlier(c.writeDeadline, c.in.next(end)), nil)
+	}
+}
+
+// Close ends both directions. What was written is still delivered.
+func (c *memConn) Close() error {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed || c.m.closed {
+		return c.opError("close", net.ErrClosed)
+	}
+	c.closed = true
+	c.out.push(nil, time.Now())
+	c.in.changed.wake() // our reader, and the peer's writers
+	if c.pair[0].closed && c.pair[1].closed {
+		delete(c.m.pairs, c.pair)
+	}
+	return nil
+}
+
+func (c *memConn) SetDeadline(t time.Time) error {
+	return c.setDeadline(func() { c.readDeadline, c.writeDeadline = t, t })
+}
+
+func (c *memConn) SetReadDeadline(t time.Time) error {
+	return c.setDeadline(func() { c.readDeadline = t })
+}
+
+func (c *memConn) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(func() { c.writeDeadline = t })
+}
+
+// setDeadline also applies to reads and writes that are waiting.
+func (c *memConn) setDeadline(set func()) error {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed || c.m.closed {
+		return c.opError("set deadline", net.ErrClosed)
+	}
+	set()
+	c.in.changed.wake()
+	c.out.changed.wake()
+	return nil
+}
+
+// earlier of two times, zero meaning never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
