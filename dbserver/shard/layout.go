@@ -1,0 +1,82 @@
+package shard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// Format is the number of the layout below. It is the first byte of every meta
+// value and log record; another number than this one is refused, not guessed at.
+//
+//	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
+//	S <shard> 00 l <seq>     log record (8 bytes big-endian): format, term, changes; see record.go
+//	S <shard> 00 m           meta: format and counters; see meta.go. A shard exists while it has this key
+//
+// Numbers are big-endian, so keys sort by them. Shard names have no zero byte.
+// All of a shard is one range, and so are its documents: dropping and truncating
+// are one range deletion. Beside these there is the system value "clock", the
+// clock's bound (8 bytes).
+const Format = 1
+
+const (
+	shardPrefix = 'S'
+	nameEnd     = 0
+
+	kindDocument = 'd'
+	kindLog      = 'l'
+	kindMeta     = 'm'
+)
+
+// layout makes one shard's keys.
+type layout struct{ prefix []byte } // S <shard> 00
+
+func layoutOf(shard string) layout {
+	return layout{prefix: append(append([]byte{shardPrefix}, shard...), nameEnd)}
+}
+
+func (l layout) document(key string) []byte { return append(l.of(kindDocument, len(key)), key...) }
+
+func (l layout) log(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(l.of(kindLog, 8), seq)
+}
+
+func (l layout) meta() []byte { return l.of(kindMeta, 0) }
+
+// of starts a key, with room for n bytes more.
+func (l layout) of(kind byte, n int) []byte {
+	b := make([]byte, 0, len(l.prefix)+1+n)
+	return append(append(b, l.prefix...), kind)
+}
+
+// documents, from the one after key on, are in [from, to).
+func (l layout) documents(after string) (from, to []byte) {
+	if after == "" {
+		return l.of(kindDocument, 0), l.of(kindDocument+1, 0)
+	}
+	return append(l.document(after), 0), l.of(kindDocument+1, 0)
+}
+
+// everything of the shard is in [from, to).
+func (l layout) everything() (from, to []byte) {
+	to = bytes.Clone(l.prefix)
+	to[len(to)-1] = nameEnd + 1
+	return l.prefix, to
+}
+
+// keyOf is the document key in an engine key.
+func (l layout) keyOf(engineKey []byte) string { return string(engineKey[len(l.prefix)+1:]) }
+
+// seqOf is the number in a log record's engine key.
+func (l layout) seqOf(engineKey []byte) uint64 {
+	return binary.BigEndian.Uint64(engineKey[len(l.prefix)+1:])
+}
+
+// nameOf is the shard that an engine key belongs to.
+func nameOf(engineKey []byte) (string, error) {
+	end := bytes.IndexByte(engineKey, nameEnd)
+	if end < 1 || engineKey[0] != shardPrefix {
+		return "", fmt.Errorf("engine key %q belongs to no shard", engineKey)
+	}
+	return string(engineKey[1:end]), nil
+}
