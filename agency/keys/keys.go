@@ -20,6 +20,7 @@ const (
 	InitDone = Root + "/InitDone" // true once bootstrapped
 
 	AgencyDefinition = Root + "/Agency/Definition"
+	Readonly         = Root + "/Readonly" // server mode
 
 	Plan             = Root + "/Plan"
 	PlanVersion      = Plan + "/Version"
@@ -41,14 +42,16 @@ const (
 	HeartbeatMS   = Root + "/Sync/HeartbeatIntervalMs"
 	ServerStates  = Root + "/Sync/ServerStates" // transient store: heartbeats
 	RestoreEpoch  = Root + "/Sync/HotBackupRestoreDone"
-	Health        = Root + "/Supervision/Health" // status changes here, every round in the transient store
-	SupervisionSt = Root + "/Supervision/State"
+	Supervision   = Root + "/Supervision"
+	Health        = Supervision + "/Health" // status changes here, every round in the transient store
+	SupervisionSt = Supervision + "/State"
 
 	Target           = Root + "/Target"
 	TargetToDo       = Target + "/ToDo"
 	TargetPending    = Target + "/Pending"
 	TargetFinished   = Target + "/Finished"
 	TargetFailed     = Target + "/Failed"
+	FailedServers    = Target + "/FailedServers" // <id> → {} while it counts as failed
 	ShortIDs         = Target + "/MapUniqueToShortID"
 	LatestDBServer   = Target + "/LatestDBServerId"
 	LatestCoord      = Target + "/LatestCoordinatorId"

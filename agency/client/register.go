@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stasis/agency/keys"
+	"stasis/internal/version"
+)
+
+// Role is what a registering server does.
+type Role string
+
+// The roles that register.
+const (
+	DBServer    Role = "dbserver"
+	Coordinator Role = "coordinator"
+)
+
+// Registration is what a server says about itself at its start.
+type Registration struct {
+	ID                 string
+	Role               Role
+	Endpoint           string // tcp://host:port
+	AdvertisedEndpoint string
+	Host               string // identity of the machine
+	Engine             string // default "rocksdb", which clients of the reference expect
+	// Epoch (DB servers) is the restore epoch of the data that is open. At the first
+	// registration it must be the cluster's: the server's empty engine is taken for
+	// that epoch's.
+	Epoch uint64
+}
+
+// Register makes the server known, in this order: one transaction raises its
+// reboot id, announces its address, and gives it a short name the first time; a
+// second one adds it to Plan if it is not there yet. Plan is frozen while a backup
+// or restore runs, so the second one waits for the thaw. Call it before serving.
+//
+// Both transactions name what they replace, so that a repetition cannot apply
+// twice, and two processes with one id cannot end up with one reboot id.
+//
+// ErrEpochMoved: a DB server that is not in Plan yet has to begin at the cluster's
+// epoch and register again.
+func Register(ctx context.Context, c *Client, r Registration) (rebootID uint64, err error) {
+	names := namesOf(r.Role)
+	for wait := firstPause; ; {
+		reg, err := readRegistry(ctx, c, r, names)
+		if err != nil {
+			return 0, fmt.Errorf("register %s: %w", r.ID, err)
+		}
+		_, err = c.Write(ctx, reg.announcement(r, names))
+		if err == nil {
+			if !reg.planned {
+				err = enterPlan(ctx, c, r, names)
+			}
+			return reg.rebootID + 1, err
+		}
+		if !errors.Is(err, ErrPrecondition) || sleep(ctx, &wait) != nil {
+			return 0, fmt.Errorf("register %s: %w", r.ID, err)
+		}
+	}
+}
+
+// roleNames are the keys that differ between the roles.
+type roleNames struct{ plan, current, counter, short string }
+
+func namesOf(r Role) roleNames {
+	if r == DBServer {
+		return roleNames{keys.PlanDBServers, keys.CurrentDBServers, keys.LatestDBServer, "DBServer"}
+	}
+	return roleNames{keys.PlanCoordinators, keys.CurrentCoordinators, keys.LatestCoord, "Coordinator"}
+}
+
+// registry is what the agency holds about a server before it registers.
+type registry struct {
+	known    *Node
+	rebootID uint64
+	counter  *Node // last short name given out
+	short    *Node
+	epoch    *Node
+	planned  bool // in Plan
+}
+
+func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (registry, error) {
+	root, err := c.Read(ctx, keys.InitDone, keys.ServerKnown(r.ID), n.counter, keys.ShortIDs+"/"+r.ID,
+		keys.RestoreEpoch, n.plan+"/"+r.ID)
+	if err != nil {
+		return registry{}, err
+	}
+	if !root.At(keys.InitDone).Exists() {
+		return registry{}, fmt.Errorf("%w: the cluster is not bootstrapped", ErrRejected)
+	}
+	reg := registry{
+		known:   root.At(keys.ServerKnown(r.ID)),
+		counter: root.At(n.counter),
+		short:   root.At(keys.ShortIDs + "/" + r.ID),
+		epoch:   root.At(keys.RestoreEpoch),
+		planned: root.At(n.plan + "/" + r.ID).Exists(),
+	}
+	reboots, _ := reg.known.At("rebootId").Int()
+	reg.rebootID = uint64(reboots)
+	if epoch, _ := reg.epoch.Int(); r.Role == DBServer && !reg.planned && uint64(epoch) != r.Epoch {
+		return registry{}, fmt.Errorf("%w: the cluster is at %d, the server at %d", ErrEpochMoved, epoch, r.Epoch)
+	}
+	return reg, nil
+}
+
+// announcement is the first transaction.
+func (reg registry) announcement(r Registration, n roleNames) Tx {
+	tx := Tx{
+		Ops: map[string]any{
+			keys.ServerKnown(r.ID) + "/rebootId":       reg.rebootID + 1,
+			keys.ServerRegistered(r.ID):                r.registered(),
+			keys.CurrentServersRegistered + "/Version": Increment(1),
+			n.current + "/" + r.ID:                     marker,
+			keys.CurrentVersion:                        Increment(1),
+		},
+		Pre: map[string]any{keys.ServerKnown(r.ID): Exactly(reg.known)},
+	}
+	if r.Role == DBServer {
+		tx.Ops[keys.ServerKnown(r.ID)+"/epoch"] = r.Epoch
+		if !reg.planned {
+			tx.Pre[keys.RestoreEpoch] = Exactly(reg.epoch)
+		}
+	}
+	if !reg.short.Exists() {
+		last, _ := reg.counter.Int()
+		id := uint64(last) + 1
+		tx.Ops[n.counter] = id
+		tx.Ops[keys.ShortIDs+"/"+r.ID] = keys.ShortID{TransactionID: id, ShortName: fmt.Sprintf("%s%04d", n.short, id)}
+		tx.Pre[n.counter] = Exactly(reg.counter)
+		tx.Pre[keys.ShortIDs+"/"+r.ID] = OldEmpty(true)
+	}
+	return tx
+}
+
+func (r Registration) registered() keys.Registered {
+	engine := r.Engine
+	if engine == "" {
+		engine = "rocksdb"
+	}
+	return keys.Registered{
+		Endpoint:           r.Endpoint,
+		AdvertisedEndpoint: r.AdvertisedEndpoint,
+		Host:               r.Host,
+		Version:            version.APINumber,
+		VersionString:      version.API,
+		Engine:             engine,
+		Timestamp:          stamp(time.Now()),
+	}
+}
+
+// enterPlan adds the server to Plan, after the thaw if it is frozen.
+func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) error {
+	key := n.plan + "/" + r.ID
+	tx := Tx{
+		Ops: map[string]any{key: marker, keys.PlanVersion: Increment(1)},
+		Pre: map[string]any{key: OldEmpty(true)},
+	}
+	if r.Role == DBServer {
+		tx.Pre[keys.RestoreEpoch] = r.Epoch
+	}
+	waiting := false
+	for wait := firstPause; ; {
+		_, err := c.Write(ctx, tx)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrPrecondition) {
+			return fmt.Errorf("enter %s into Plan: %w", r.ID, err)
+		}
+		frozen, done, err := planEntry(ctx, c, r, key)
+		if err != nil || done {
+			return err
+		}
+		if frozen != waiting {
+			waiting = frozen
+			c.log.Info("waiting for the thaw of Plan to enter it", "server", r.ID, "frozen", frozen)
+		}
+		if err := sleep(ctx, &wait); err != nil {
+			return fmt.Errorf("enter %s into Plan, which is frozen: %w: %w", r.ID, ErrUnavailable, err)
+		}
+	}
+}
+
+// planEntry says why the server could not be entered into Plan.
+func planEntry(ctx context.Context, c *Client, r Registration, key string) (frozen, done bool, err error) {
+	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate)
+	if err != nil {
+		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, err)
+	}
+	if root.At(key).Exists() {
+		return false, true, nil
+	}
+	if epoch, _ := root.At(keys.RestoreEpoch).Int(); r.Role == DBServer && uint64(epoch) != r.Epoch {
+		return false, false, fmt.Errorf("enter %s into Plan: %w: the cluster is at %d, the server at %d", r.ID, ErrEpochMoved, epoch, r.Epoch)
+	}
+	return root.At(keys.HotBackupCreate).Exists(), false, nil
+}

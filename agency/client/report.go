@@ -1,0 +1,58 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stasis/agency/keys"
+)
+
+// beatStamp is finer than other times on the wire: the supervision takes a
+// heartbeat for new when its value differs from the one before.
+const beatStamp = "2006-01-02T15:04:05.000Z"
+
+// Status of a heartbeat.
+const (
+	StatusStartup  = "STARTUP"
+	StatusServing  = "SERVING"
+	StatusShutdown = "SHUTDOWN"
+)
+
+// Heartbeat tells the leader's transient tree that the server lives. Send one
+// every second.
+func Heartbeat(ctx context.Context, c *Client, id, status string) error {
+	beat := keys.Heartbeat{Time: time.Now().UTC().Format(beatStamp), Status: status}
+	err := c.TransientWrite(ctx, Tx{Ops: map[string]any{keys.ServerStates + "/" + id: beat}})
+	if err != nil {
+		return fmt.Errorf("heartbeat of %s: %w", id, err)
+	}
+	return nil
+}
+
+// ReserveIDs takes n numbers from the cluster's id range: first, first+1, …,
+// first+n-1 are the caller's alone. An unknown outcome wastes numbers and never
+// gives them out twice.
+func ReserveIDs(ctx context.Context, c *Client, n uint64) (first uint64, err error) {
+	for wait := firstPause; ; {
+		root, err := c.Read(ctx, keys.LatestID)
+		if err != nil {
+			return 0, fmt.Errorf("reserve ids: %w", err)
+		}
+		latest, ok := root.At(keys.LatestID).Int()
+		if !ok || latest < 0 {
+			return 0, fmt.Errorf("reserve ids: %w: %s is no number", ErrRejected, keys.LatestID)
+		}
+		_, err = c.Write(ctx, Tx{
+			Ops: map[string]any{keys.LatestID: uint64(latest) + n},
+			Pre: map[string]any{keys.LatestID: latest},
+		})
+		if err == nil {
+			return uint64(latest) + 1, nil
+		}
+		if !errors.Is(err, ErrPrecondition) || sleep(ctx, &wait) != nil {
+			return 0, fmt.Errorf("reserve ids: %w", err)
+		}
+	}
+}

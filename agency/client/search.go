@@ -1,0 +1,247 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	base = "/_api/agency/"
+
+	maxHops       = 4 // redirects followed without a pause
+	firstPause    = 20 * time.Millisecond
+	longestPause  = 500 * time.Millisecond
+	patience      = time.Second // trouble that lasts longer is logged
+	maxErrorBytes = 200         // of an answer's body in a message
+)
+
+// request is one HTTP request, attempted as often as need be.
+type request struct {
+	method  string
+	path    string // with query
+	body    []byte
+	timeout time.Duration // of one attempt
+	poll    bool          // given up when another agent is found to lead
+}
+
+// answer is what an agent said.
+type answer struct {
+	endpoint string
+	status   int
+	location string
+	body     []byte
+}
+
+// fate is what an attempt tells about its request.
+type fate int
+
+const (
+	answered fate = iota // by the leader, for good
+	untaken              // nobody has it: no connection, or only a follower
+	doubtful             // the agent is done with it and does not know the outcome
+	lost                 // it was sent and no answer came: it may still be on its way
+)
+
+// search is the way of one call to the leader, over several attempts.
+type search struct {
+	c        *Client
+	redirect string // where a follower pointed to
+	next     int    // the next endpoint to try without better knowledge
+	hops     int    // redirects since the last pause
+	failures int    // other attempts in vain since the last pause
+	wait     time.Duration
+	began    time.Time // of the trouble
+	last     error     // how the last attempt went
+}
+
+func (c *Client) search() *search { return &search{c: c, wait: firstPause} }
+
+// ask attempts a request that may be repeated blindly until a leader answers.
+func (c *Client) ask(ctx context.Context, r request) (answer, error) {
+	s := c.search()
+	for {
+		ans, f := s.try(ctx, r)
+		if f == answered {
+			return ans, nil
+		}
+		if s.pause(ctx) != nil {
+			return answer{}, s.unavailable(ctx, r)
+		}
+	}
+}
+
+// try makes one attempt at the agent most likely to lead.
+func (s *search) try(ctx context.Context, r request) (answer, fate) {
+	endpoint := s.target()
+	if endpoint == "" {
+		s.fail(endpoint, errors.New("no endpoints given"))
+		return answer{}, untaken
+	}
+	ans, sent, err := s.c.attempt(ctx, endpoint, r)
+	switch {
+	case err != nil && sent:
+		s.fail(endpoint, err)
+		return answer{}, lost
+	case err != nil:
+		s.fail(endpoint, err)
+		return answer{}, untaken
+	case ans.status >= 300 && ans.status < 400:
+		s.follow(ans)
+		return answer{}, untaken
+	case ans.status == http.StatusRequestTimeout || ans.status >= 500:
+		s.fail(endpoint, errors.New(ans.text()))
+		return answer{}, doubtful
+	}
+	s.c.leads(endpoint)
+	return ans, answered
+}
+
+// target picks the agent for the next attempt.
+func (s *search) target() string {
+	if e := s.redirect; e != "" {
+		s.redirect = ""
+		return e
+	}
+	if e := s.c.guess(); e != "" {
+		return e
+	}
+	if len(s.c.endpoints) == 0 {
+		return ""
+	}
+	e := s.c.endpoints[s.next%len(s.c.endpoints)]
+	s.next++
+	return e
+}
+
+// follow goes where a follower points. That is a hint, not knowledge: the
+// follower may be behind, so the client's guess changes only when the other
+// answers as leader.
+func (s *search) follow(ans answer) {
+	to, err := url.Parse(ans.location)
+	if err != nil || to.Host == "" {
+		s.fail(ans.endpoint, fmt.Errorf("HTTP %d to %q", ans.status, ans.location))
+		return
+	}
+	s.c.doubts(ans.endpoint)
+	s.redirect = to.Scheme + "://" + to.Host
+	s.hops++
+	s.note(fmt.Errorf("%s: redirected to %s", ans.endpoint, s.redirect))
+}
+
+func (s *search) fail(endpoint string, err error) {
+	s.c.doubts(endpoint)
+	s.failures++
+	s.note(fmt.Errorf("%s: %w", endpoint, err))
+}
+
+func (s *search) note(err error) {
+	s.last = err
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
+}
+
+// pause waits a little, unless there is still an agent worth trying at once. It
+// returns an error when ctx has ended.
+func (s *search) pause(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if s.failures < len(s.c.endpoints) && s.hops <= maxHops {
+		return nil
+	}
+	if time.Since(s.began) > patience {
+		s.c.trouble(s.last)
+	}
+	s.failures, s.hops, s.redirect = 0, 0, ""
+	return sleep(ctx, &s.wait)
+}
+
+// sleep waits for *wait, then doubles it up to longestPause.
+func sleep(ctx context.Context, wait *time.Duration) error {
+	t := time.NewTimer(*wait)
+	defer t.Stop()
+	*wait = min(2**wait, longestPause)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// unavailable is the error of a call whose context ended before a leader took it.
+func (s *search) unavailable(ctx context.Context, r request) error {
+	return s.ended(ctx, r, ErrUnavailable)
+}
+
+func (s *search) ended(ctx context.Context, r request, kind error) error {
+	path, _, _ := strings.Cut(r.path, "?")
+	return fmt.Errorf("agency %s: %w: %w, last: %w", strings.TrimPrefix(path, base), kind, context.Cause(ctx), s.last)
+}
+
+// attempt sends the request to one agent, once. sent says whether the agent may
+// have got it although there is no answer.
+func (c *Client) attempt(ctx context.Context, endpoint string, r request) (ans answer, sent bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	if r.poll {
+		defer c.waiting(endpoint, cancel)()
+	}
+	var connected atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	req, err := http.NewRequestWithContext(traced, r.method, endpoint+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return answer{}, false, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, connected.Load(), bare(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, true, fmt.Errorf("reading the answer: %w", err)
+	}
+	return answer{endpoint: endpoint, status: resp.StatusCode, location: resp.Header.Get("Location"), body: body}, true, nil
+}
+
+// bare strips method and URL, which the callers say themselves.
+func bare(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// text is the answer for a message.
+func (a answer) text() string {
+	body := strings.TrimSpace(string(a.body))
+	if len(body) > maxErrorBytes {
+		body = body[:maxErrorBytes] + "…"
+	}
+	return fmt.Sprintf("HTTP %d %s", a.status, body)
+}
+
+// rejected is the error for a leader's answer that is no success and no
+// precondition.
+func (a answer) rejected(what string) error {
+	return fmt.Errorf("agency %s: %w: %s: %s", what, ErrRejected, a.endpoint, a.text())
+}
+
+// post is a request with a body; the caller gives the last part of the path.
+func (c *Client) post(name string, body []byte) request {
+	return request{method: http.MethodPost, path: base + name, body: body, timeout: c.attempts}
+}

@@ -1,0 +1,188 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+)
+
+// Write applies one transaction and gives its index. It goes on through changes
+// of leader until ctx ends. Each call uses a fresh client id, and a transaction
+// is never sent again before a leader has answered an inquiry for that id with
+// "not applied".
+//
+// One window remains: the first request may be delayed somewhere, neither
+// answered nor seen by the leader that was asked, and arrive after the second. A
+// client id is no deduplication key, so the transaction would be applied twice.
+// Give it a precondition that its own effect makes false, or make it idempotent;
+// then the second application fails or changes nothing, and Write still reports
+// the first one.
+//
+// Errors: ErrPrecondition and ErrRejected (not applied), ErrUnavailable (not
+// applied, ctx ended), ErrUnknown (ctx ended while nobody could tell).
+func (c *Client) Write(ctx context.Context, tx Tx) (uint64, error) {
+	d, err := c.deliver(ctx, []Tx{tx})
+	switch {
+	case err != nil:
+		return 0, err
+	case d.results[0] != 0:
+		return d.results[0], nil
+	case d.last.status == http.StatusPreconditionFailed:
+		return 0, fmt.Errorf("agency write: %w", ErrPrecondition)
+	default:
+		return 0, d.last.rejected("write")
+	}
+}
+
+// WriteAll applies several transactions in order, in one request, each by itself.
+// The result is 0 where a precondition failed or an operation was malformed; that
+// is no error. When the outcome of the request had to be inquired, only the
+// transactions that were not applied are sent again. With an error the results
+// that are not 0 are still true.
+func (c *Client) WriteAll(ctx context.Context, txs ...Tx) ([]uint64, error) {
+	if len(txs) == 0 {
+		return nil, nil
+	}
+	d, err := c.deliver(ctx, txs)
+	if d == nil {
+		return nil, err
+	}
+	return d.results, err
+}
+
+// parcel is one transaction on its way.
+type parcel struct {
+	at  int // its place among the results
+	id  string
+	raw json.RawMessage
+}
+
+// delivery is one write call on its way.
+type delivery struct {
+	c       *Client
+	open    []parcel // not known to be applied
+	results []uint64
+	lost    bool // some attempt was sent and never answered
+	last    answer
+}
+
+// deliver sends the transactions until a leader has said what became of each.
+func (c *Client) deliver(ctx context.Context, txs []Tx) (*delivery, error) {
+	d := &delivery{c: c, results: make([]uint64, len(txs))}
+	for i, tx := range txs {
+		id := uuid.NewString()
+		raw, err := tx.Encode(id)
+		if err != nil {
+			return nil, fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, err)
+		}
+		d.open = append(d.open, parcel{at: i, id: id, raw: raw})
+	}
+	s := c.search()
+	for {
+		r := c.post("write", envelope(d.open))
+		ans, f := s.try(ctx, r)
+		if f == answered {
+			return d, d.conclude(ctx, ans)
+		}
+		if f != untaken {
+			d.lost = d.lost || f == lost
+			if err := d.resolve(ctx, s.last); err != nil || len(d.open) == 0 {
+				return d, err
+			}
+		}
+		if s.pause(ctx) != nil {
+			if d.lost {
+				return d, s.ended(ctx, r, ErrUnknown)
+			}
+			return d, s.unavailable(ctx, r)
+		}
+	}
+}
+
+func envelope(parcels []parcel) []byte {
+	body := []byte{'['}
+	for i, p := range parcels {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, p.raw...)
+	}
+	return append(body, ']')
+}
+
+// conclude takes a leader's answer. If an earlier attempt got lost, a failed
+// precondition may be that attempt's own doing, so it is asked about once more.
+func (d *delivery) conclude(ctx context.Context, ans answer) error {
+	d.last = ans
+	switch ans.status {
+	case http.StatusOK, http.StatusPreconditionFailed, http.StatusForbidden:
+	default:
+		return ans.rejected("write")
+	}
+	var body struct {
+		Results []uint64 `json:"results"`
+	}
+	if err := json.Unmarshal(ans.body, &body); err != nil || len(body.Results) != len(d.open) {
+		if ans.status == http.StatusForbidden { // no permission, not our own keys
+			return ans.rejected("write")
+		}
+		return fmt.Errorf("agency write: %w: %s: unexpected answer %s", ErrUnknown, ans.endpoint, ans.text())
+	}
+	d.settle(body.Results)
+	if !d.lost || len(d.open) == 0 {
+		return nil
+	}
+	return d.resolve(ctx, errors.New("an earlier attempt got lost"))
+}
+
+// resolve inquires about everything open. It leaves open what is not applied.
+func (d *delivery) resolve(ctx context.Context, why error) error {
+	ids := make([]string, len(d.open))
+	for i, p := range d.open {
+		ids[i] = p.id
+	}
+	results, err := d.c.inquire(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("agency write: %w: %w; inquired: %w", ErrUnknown, why, err)
+	}
+	d.settle(results)
+	return nil
+}
+
+// settle notes the indices of what was applied.
+func (d *delivery) settle(results []uint64) {
+	var open []parcel
+	for i, p := range d.open {
+		if results[i] == 0 {
+			open = append(open, p)
+		}
+		d.results[p.at] = results[i]
+	}
+	d.open = open
+}
+
+// inquire asks the leader for the indices of client ids, 0 for not applied.
+func (c *Client) inquire(ctx context.Context, ids []string) ([]uint64, error) {
+	body, err := json.Marshal(ids)
+	if err != nil {
+		return nil, fmt.Errorf("encoding client ids: %w", err)
+	}
+	ans, err := c.ask(ctx, c.post("inquire", body))
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Results  []uint64 `json:"results"`
+		Inquired bool     `json:"inquired"`
+	}
+	// 404 is the proper answer if an id was not applied, and also what anything
+	// else at that address says: only the body tells them apart.
+	if err := json.Unmarshal(ans.body, &got); err != nil || !got.Inquired || len(got.Results) != len(ids) {
+		return nil, ans.rejected("inquire")
+	}
+	return got.Results, nil
+}
