@@ -1,0 +1,94 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
+
+// commandFormat is the first byte of an encoded command. A change of what
+// follows needs a new number, and the old one must stay readable: logs hold it.
+const commandFormat = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Command is what one entry of the replicated log carries: transactions that
+// the leader gathered, and its clock then, which is the only time the machine
+// ever sees.
+type Command struct {
+	Time         int64 // ms since 1970
+	Transactions []Transaction
+}
+
+// Encode writes the command: the format, the time, how many transactions, each
+// as its length and its JSON text (nothing for a malformed one), and a checksum
+// of all that.
+func (c Command) Encode() []byte {
+	size := 32
+	for _, t := range c.Transactions {
+		size += len(t.raw) + binary.MaxVarintLen32
+	}
+	data := append(make([]byte, 0, size), commandFormat)
+	data = binary.AppendVarint(data, c.Time)
+	data = binary.AppendUvarint(data, uint64(len(c.Transactions)))
+	for _, t := range c.Transactions {
+		data = binary.AppendUvarint(data, uint64(len(t.raw)))
+		data = append(data, t.raw...)
+	}
+	return binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
+}
+
+// DecodeCommand reads what Encode wrote. The error is ErrCorrupt: whoever finds
+// it in a committed entry has to stop, for others may have applied it.
+func DecodeCommand(data []byte) (Command, error) {
+	c, err := decodeCommand(data)
+	if err != nil {
+		return Command{}, fmt.Errorf("%w command: %w", ErrCorrupt, err)
+	}
+	return c, nil
+}
+
+func decodeCommand(data []byte) (c Command, err error) {
+	if len(data) == 0 {
+		return c, errTorn
+	}
+	if data[0] != commandFormat {
+		return c, fmt.Errorf("%w: %d", errFormat, data[0])
+	}
+	body := len(data) - crc32.Size
+	if body < 1 {
+		return c, errTorn
+	}
+	if crc32.Checksum(data[:body], castagnoli) != binary.BigEndian.Uint32(data[body:]) {
+		return c, errChecksum
+	}
+	rest := data[1:body]
+	time, n := binary.Varint(rest)
+	if n <= 0 {
+		return c, errTorn
+	}
+	c.Time, rest = time, rest[n:]
+	count, n := binary.Uvarint(rest)
+	if n <= 0 {
+		return c, errTorn
+	}
+	rest = rest[n:]
+	for i := range count {
+		size, n := binary.Uvarint(rest)
+		if n <= 0 || size > uint64(len(rest)-n) {
+			return c, errTorn
+		}
+		var t Transaction
+		if size > 0 {
+			if t, err = ParseTransaction(rest[n : n+int(size)]); err != nil {
+				return c, fmt.Errorf("transaction %d: %w", i, err)
+			}
+		}
+		c.Transactions = append(c.Transactions, t)
+		rest = rest[n+int(size):]
+	}
+	if len(rest) > 0 {
+		return c, errTrailing
+	}
+	return c, nil
+}

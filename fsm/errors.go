@@ -1,0 +1,43 @@
+package fsm
+
+import "errors"
+
+// What ParseTransaction returns and Outcome.Reason says, for errors.Is.
+var (
+	// ErrEnvelope: not JSON, not an array, or the first element is no object.
+	// Nothing of the request that holds such a transaction is to be applied.
+	ErrEnvelope = errors.New("malformed envelope")
+	// ErrMalformed: one transaction that cannot be understood; its result is 0,
+	// the others of the request are applied.
+	ErrMalformed = errors.New("malformed transaction")
+	// ErrForbidden: an operation's key begins with .agency.
+	ErrForbidden = errors.New("keys that begin with .agency are reserved")
+	// ErrPrecondition: the keys in Outcome.Failed do not hold.
+	ErrPrecondition = errors.New("precondition failed")
+	// ErrFrozen: the transaction would change Plan during a backup or restore. It
+	// is a failed precondition too: errors.Is with ErrPrecondition holds.
+	ErrFrozen error = frozenError{}
+	// ErrNotApplicable: an operation is well-formed but cannot be applied to the
+	// value there, for example because a lock is held.
+	ErrNotApplicable = errors.New("operation not applicable")
+
+	// ErrMissing: Decode of a value that does not exist.
+	ErrMissing = errors.New("no such key")
+	// ErrCorrupt: an encoded command or snapshot is torn, damaged or of an
+	// unknown format.
+	ErrCorrupt = errors.New("corrupt")
+)
+
+type frozenError struct{}
+
+func (frozenError) Error() string { return "Plan is frozen while a backup or restore holds the lock" }
+func (frozenError) Unwrap() error { return ErrPrecondition }
+
+// Why an encoded command or snapshot is corrupt.
+var (
+	errTorn     = errors.New("ends too early")
+	errFormat   = errors.New("unknown format")
+	errChecksum = errors.New("wrong checksum")
+	errTrailing = errors.New("goes on after its end")
+	errValue    = errors.New("not a value that is ever written")
+)

@@ -1,0 +1,34 @@
+package fsm
+
+import "slices"
+
+// Where the freeze is decided. The state machine knows these three keys of the
+// cluster's and no others.
+const (
+	lockPath  = "/arango/Target/HotBackup/Create"
+	noncePath = "/arango/Target/HotBackup/Holder/nonce"
+	planPath  = "/arango/Plan"
+)
+
+// frozen says whether the lock exists that freezes Plan.
+func frozen(root *Node) bool { return root.At(lockPath).Exists() }
+
+// touchesPlan says whether a change at path may change Plan: at it, below or above.
+func touchesPlan(path string) bool { return covers(path, planPath) || covers(planPath, path) }
+
+// frozenOut says whether the freeze forbids the transaction, whose preconditions
+// hold. Only who shows the nonce of the lock's holder may touch Plan.
+func (t Transaction) frozenOut(root *Node) bool {
+	return frozen(root) && !t.showsNonce() &&
+		slices.ContainsFunc(t.operations, func(o operation) bool { return touchesPlan(o.path) })
+}
+
+// showsNonce says whether a precondition demands that the nonce be some string
+// that is not empty; as it holds, it is the holder's.
+func (t Transaction) showsNonce() bool {
+	return slices.ContainsFunc(t.preconditions, func(p precondition) bool {
+		return p.path == noncePath && slices.ContainsFunc(p.conditions, func(c condition) bool {
+			return c.operator == "old" && c.argument.Text() != ""
+		})
+	})
+}

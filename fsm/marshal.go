@@ -1,0 +1,96 @@
+package fsm
+
+import (
+	"math"
+	"strconv"
+)
+
+// MarshalJSON writes the value with sorted keys and no blanks, so equal values
+// are equal text; a missing value is null.
+func (n *Node) MarshalJSON() ([]byte, error) { return n.appendJSON(nil), nil }
+
+// String is the value as JSON, for messages.
+func (n *Node) String() string { return string(n.appendJSON(nil)) }
+
+func (n *Node) appendJSON(to []byte) []byte {
+	if n == nil {
+		return append(to, "null"...)
+	}
+	switch n.kind {
+	case kindFalse:
+		return append(to, "false"...)
+	case kindTrue:
+		return append(to, "true"...)
+	case kindInt:
+		return strconv.AppendInt(to, int64(n.bits), 10)
+	case kindUint:
+		return strconv.AppendUint(to, n.bits, 10)
+	case kindDouble:
+		return appendDouble(to, math.Float64frombits(n.bits))
+	case kindString:
+		return appendText(to, n.text)
+	case kindArray:
+		to = append(to, '[')
+		for i, item := range n.items {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = item.appendJSON(to)
+		}
+		return append(to, ']')
+	case kindObject:
+		return n.appendObject(to)
+	default:
+		return append(to, "null"...)
+	}
+}
+
+func (n *Node) appendObject(to []byte) []byte {
+	to = append(to, '{')
+	first := true
+	for key, kid := range n.Children() {
+		if !first {
+			to = append(to, ',')
+		}
+		first = false
+		to = append(appendText(to, key), ':')
+		to = kid.appendJSON(to)
+	}
+	return append(to, '}')
+}
+
+// appendDouble writes the shortest text that reads back as f, in the form that
+// JavaScript and encoding/json use.
+func appendDouble(to []byte, f float64) []byte {
+	if size := math.Abs(f); size < 1e-6 || size >= 1e21 {
+		return strconv.AppendFloat(to, f, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(to, f, 'f', -1, 64)
+}
+
+func appendText(to []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	to = append(to, '"')
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		to = append(to, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			to = append(to, '\\', c)
+		case '\n':
+			to = append(to, '\\', 'n')
+		case '\r':
+			to = append(to, '\\', 'r')
+		case '\t':
+			to = append(to, '\\', 't')
+		default:
+			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		start = i + 1
+	}
+	return append(append(to, s[start:]...), '"')
+}
