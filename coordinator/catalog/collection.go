@@ -1,0 +1,180 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/apierror"
+)
+
+// Types of collections.
+const (
+	TypeDocument = 2
+	TypeEdge     = 3
+)
+
+// CollectionSpec is what a client chooses when it creates a collection. Zero
+// fields take the defaults.
+type CollectionSpec struct {
+	Name           string
+	Type           int
+	IsSystem       bool
+	WaitForSync    bool
+	CacheEnabled   bool
+	NumberOfShards int
+	DenyUserKeys   bool
+}
+
+func (c *Catalog) check(s *CollectionSpec) error {
+	if err := CheckCollectionName(s.Name, s.IsSystem); err != nil {
+		return err
+	}
+	if s.Type == 0 {
+		s.Type = TypeDocument
+	}
+	if s.Type != TypeDocument && s.Type != TypeEdge {
+		return apierror.New(apierror.CollectionTypeBad, "collection type %d is invalid: 2 (documents) or 3 (edges)", s.Type)
+	}
+	if s.NumberOfShards == 0 {
+		s.NumberOfShards = 1
+	}
+	if s.NumberOfShards < 0 {
+		return apierror.New(apierror.BadParameter, "numberOfShards %d is not positive", s.NumberOfShards)
+	}
+	if s.NumberOfShards > c.deps.MaxShards {
+		return apierror.New(apierror.TooManyShards, "too many shards: %d, at most %d are allowed", s.NumberOfShards, c.deps.MaxShards)
+	}
+	return nil
+}
+
+// CreateCollection makes a collection and returns when this coordinator serves it.
+func (c *Catalog) CreateCollection(ctx context.Context, db string, spec CollectionSpec) (*Collection, error) {
+	if err := c.check(&spec); err != nil {
+		return nil, err
+	}
+	ctx, cancel := c.bounded(ctx, 2*c.deps.Thaw+c.deps.Wait)
+	defer cancel()
+	b := &building{what: "collection " + spec.Name, failed: apierror.CreateCollCurrent}
+	var planned keys.Collection
+	b.reported = func(v *View) (bool, error) { return shardsReported(v, db, &planned) }
+	v, err := c.create(ctx, b, func(v *View) (agencyclient.Tx, error) {
+		if _, ok := v.Database(db); !ok {
+			return agencyclient.Tx{}, noDatabase(db)
+		}
+		if v.dir.byName[db][spec.Name] != nil {
+			return agencyclient.Tx{}, apierror.New(apierror.DuplicateName, "duplicate name: collection '%s' exists", spec.Name)
+		}
+		var err error
+		if planned, err = c.plan(ctx, v, spec); err != nil {
+			return agencyclient.Tx{}, err
+		}
+		b.id, b.key = planned.ID, keys.PlanCollection(db, planned.ID)
+		return agencyclient.Tx{Ops: map[string]any{b.key: agencyclient.Set(planned)}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.Find(db, b.id)
+}
+
+// plan gives the collection and its shards their ids and places them.
+func (c *Catalog) plan(ctx context.Context, v *View, spec CollectionSpec) (keys.Collection, error) {
+	leaders, err := place(v, spec.NumberOfShards)
+	if err != nil {
+		return keys.Collection{}, err
+	}
+	id, err := c.NextID(ctx, v.Epoch)
+	if err != nil {
+		return keys.Collection{}, err
+	}
+	coll := keys.Collection{
+		ID: strconv.FormatUint(id, 10), Name: spec.Name, Type: spec.Type, IsSystem: spec.IsSystem,
+		NumberOfShards: spec.NumberOfShards, ReplicationFactor: 1, WriteConcern: 1, MinReplicationFactor: 1,
+		ShardKeys: []string{"_key"}, ShardingStrategy: "hash",
+		WaitForSync: spec.WaitForSync, CacheEnabled: spec.CacheEnabled,
+		KeyOptions: keys.KeyOptions{Type: "traditional", AllowUserKeys: !spec.DenyUserKeys},
+		Indexes:    []keys.Index{{ID: "0", Type: "primary", Name: "primary", Fields: []string{"_key"}, Unique: true}},
+		Shards:     map[string][]string{}, ShardTerms: map[string]uint64{}, IsBuilding: true,
+	}
+	coll.Coordinator, coll.CoordinatorRebootID = c.mark()
+	for _, leader := range leaders {
+		n, err := c.NextID(ctx, v.Epoch)
+		if err != nil {
+			return keys.Collection{}, err
+		}
+		shard := keys.ShardName(n)
+		coll.Shards[shard], coll.ShardTerms[shard] = []string{leader}, 1
+	}
+	return coll, nil
+}
+
+// shardsReported says whether the planned leader of every shard has reported it.
+func shardsReported(v *View, db string, coll *keys.Collection) (bool, error) {
+	for shard, servers := range coll.Shards {
+		var r keys.CurrentShardReport
+		if v.root.At(keys.CurrentShard(db, coll.ID, shard)).Decode(&r) != nil {
+			return false, nil
+		}
+		if r.Error {
+			return false, reportError(r.ErrorNum, r.ErrorMessage, fmt.Sprintf("shard %s on %s", shard, servers[0]))
+		}
+		if len(r.Servers) == 0 || r.Servers[0] != servers[0] {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// DropCollection removes a collection by name or id, and gives its id.
+func (c *Catalog) DropCollection(ctx context.Context, db, name string, system bool) (string, error) {
+	ctx, cancel := c.bounded(ctx, c.deps.Thaw+c.deps.Wait)
+	defer cancel()
+	var id string
+	_, err := c.change(ctx, func(v *View) (agencyclient.Tx, error) {
+		coll, err := v.Find(db, name)
+		if err != nil {
+			return agencyclient.Tx{}, err
+		}
+		if coll.IsSystem && !system {
+			return agencyclient.Tx{}, apierror.New(apierror.Forbidden, "forbidden: %s is a system collection", coll.Name)
+		}
+		id = coll.ID
+		return agencyclient.Tx{Ops: map[string]any{keys.PlanCollection(db, id): agencyclient.Delete()}}, nil
+	})
+	return id, err
+}
+
+// CollectionChange is what of a collection may be changed later; nil leaves it.
+type CollectionChange struct {
+	WaitForSync  *bool
+	CacheEnabled *bool
+}
+
+// ChangeCollection sets properties.
+func (c *Catalog) ChangeCollection(ctx context.Context, db, name string, change CollectionChange) (*Collection, error) {
+	ctx, cancel := c.bounded(ctx, c.deps.Thaw+c.deps.Wait)
+	defer cancel()
+	var id string
+	v, err := c.change(ctx, func(v *View) (agencyclient.Tx, error) {
+		coll, err := v.Find(db, name)
+		if err != nil {
+			return agencyclient.Tx{}, err
+		}
+		id = coll.ID
+		ops, key := map[string]any{}, keys.PlanCollection(db, id)
+		if change.WaitForSync != nil {
+			ops[key+"/waitForSync"] = agencyclient.Set(*change.WaitForSync)
+		}
+		if change.CacheEnabled != nil {
+			ops[key+"/cacheEnabled"] = agencyclient.Set(*change.CacheEnabled)
+		}
+		return agencyclient.Tx{Ops: ops}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.Find(db, id)
+}

@@ -1,0 +1,172 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"stasis/internal/apierror"
+)
+
+// maxKeyBytes is the longest document key.
+const maxKeyBytes = 254
+
+// keySymbols are the characters of keys that are neither letters nor digits.
+const keySymbols = "_-:.@()+,=;$!*'%"
+
+// CheckKey is nil, or 1221.
+func CheckKey(key string) error {
+	ok := key != "" && len(key) <= maxKeyBytes
+	for i := 0; ok && i < len(key); i++ {
+		b := key[i]
+		ok = b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte(keySymbols, b) >= 0
+	}
+	if !ok {
+		return apierror.New(apierror.DocumentKeyBad, "illegal document key %.300q", key)
+	}
+	return nil
+}
+
+// Body is an object of a request, taken apart. The pointers are nil where the
+// object has no such attribute.
+type Body struct {
+	Key, ID, Rev *json.RawMessage
+	From, To     *json.RawMessage
+	fields       []field
+}
+
+type field struct {
+	name  string
+	value json.RawMessage
+}
+
+// ParseBody takes a valid JSON value apart; 1227 if it is no object.
+func ParseBody(raw json.RawMessage) (*Body, error) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil, apierror.New(apierror.DocumentTypeInvalid, "invalid document type: expecting an object")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := dec.Token(); err != nil {
+		return nil, corrupt(err)
+	}
+	b := &Body{}
+	seen := map[string]int{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, corrupt(err)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, corrupt(err)
+		}
+		b.add(name.(string), value, seen)
+	}
+	return b, nil
+}
+
+func corrupt(err error) error {
+	return apierror.New(apierror.CorruptedJSON, "invalid JSON: %w", err)
+}
+
+func (b *Body) add(name string, value json.RawMessage, seen map[string]int) {
+	switch name {
+	case "_key":
+		b.Key = &value
+	case "_id":
+		b.ID = &value
+	case "_rev":
+		b.Rev = &value
+	default:
+		if name == "_from" {
+			b.From = &value
+		} else if name == "_to" {
+			b.To = &value
+		}
+		if i, ok := seen[name]; ok {
+			b.fields[i].value = value
+			return
+		}
+		seen[name] = len(b.fields)
+		b.fields = append(b.fields, field{name, value})
+	}
+}
+
+// Set sets an attribute that is none of _key, _id and _rev.
+func (b *Body) Set(name string, value json.RawMessage) {
+	seen := map[string]int{}
+	for i, f := range b.fields {
+		seen[f.name] = i
+	}
+	b.add(name, value, seen)
+}
+
+// Empty says that the object has no attributes at all.
+func (b *Body) Empty() bool {
+	return len(b.fields) == 0 && b.Key == nil && b.ID == nil && b.Rev == nil
+}
+
+// JSON is the object without _key, _id and _rev.
+func (b *Body) JSON() json.RawMessage {
+	var buf bytes.Buffer
+	buf.WriteByte('{')
+	for i, f := range b.fields {
+		if i > 0 {
+			buf.WriteByte(',')
+		}
+		writeString(&buf, f.name)
+		buf.WriteByte(':')
+		buf.Write(f.value)
+	}
+	buf.WriteByte('}')
+	return buf.Bytes()
+}
+
+func writeString(buf *bytes.Buffer, s string) {
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s)             // a string can always be encoded
+	buf.Truncate(buf.Len() - 1) // the encoder's newline
+}
+
+// text is the value of a JSON string; false if it is none.
+func text(raw *json.RawMessage) (string, bool) {
+	if raw == nil || len(*raw) == 0 || (*raw)[0] != '"' {
+		return "", false
+	}
+	var s string
+	err := json.Unmarshal(*raw, &s)
+	return s, err == nil
+}
+
+// CheckEdge is nil, or 1233 if an edge lacks _from or _to, or they are no handles.
+// With partial, for updates, only what is there is checked.
+func (b *Body) CheckEdge(partial bool) error {
+	for _, end := range []struct {
+		name  string
+		value *json.RawMessage
+	}{{"_from", b.From}, {"_to", b.To}} {
+		if end.value == nil && partial {
+			continue
+		}
+		s, ok := text(end.value)
+		collection, key, found := strings.Cut(s, "/")
+		if !ok || !found || collection == "" || CheckKey(key) != nil {
+			return apierror.New(apierror.EdgeAttributeMissing, "edge attribute %s is missing or no document handle", end.name)
+		}
+	}
+	return nil
+}
+
+// StripCollection gives the key of a handle of this collection ("c/k" or just
+// "k"); 1205 for anything else.
+func StripCollection(handle, collection string) (string, error) {
+	if c, key, found := strings.Cut(handle, "/"); found {
+		if c != collection {
+			return "", apierror.New(apierror.DocumentHandleBad, "document handle %.300q is not of collection %s", handle, collection)
+		}
+		handle = key
+	}
+	return handle, CheckKey(handle)
+}

@@ -1,0 +1,197 @@
+package rest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"stasis/internal/apierror"
+)
+
+// Call is one request on its way through a handler.
+type Call struct {
+	W     http.ResponseWriter
+	R     *http.Request
+	DB    string   // of the path's prefix, _system without one
+	Args  []string // what the pattern's parts in braces matched
+	Query url.Values
+
+	bodyBytes int64
+}
+
+// Arg is the i-th part matched by braces.
+func (c *Call) Arg(i int) string { return c.Args[i] }
+
+// Flag is a boolean of the query; def if it is not there.
+func (c *Call) Flag(name string, def bool) (bool, error) {
+	v := strings.ToLower(c.Query.Get(name))
+	switch v {
+	case "":
+		return def, nil
+	case "true", "yes", "on", "y", "1":
+		return true, nil
+	case "false", "no", "off", "n", "0":
+		return false, nil
+	}
+	return false, apierror.New(apierror.BadParameter, "query parameter %s: %q is neither true nor false", name, v)
+}
+
+// Stream is the request's body, decompressed, not bounded as a whole.
+func (c *Call) Stream() (io.Reader, error) {
+	switch enc := strings.ToLower(c.R.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+		return c.R.Body, nil
+	case "gzip":
+		r, err := gzip.NewReader(c.R.Body)
+		if err != nil {
+			return nil, apierror.New(apierror.BadRequest, "gzip body: %w", err)
+		}
+		return r, nil
+	case "deflate":
+		r, err := zlib.NewReader(c.R.Body)
+		if err != nil {
+			return nil, apierror.New(apierror.BadRequest, "deflate body: %w", err)
+		}
+		return r, nil
+	default:
+		return nil, apierror.New(apierror.BadRequest, "content encoding %q is not supported", enc).WithStatus(http.StatusUnsupportedMediaType)
+	}
+}
+
+// Body is the request's whole body, decompressed; 413 if it is beyond the limit.
+func (c *Call) Body() ([]byte, error) {
+	if c.R.ContentLength > c.bodyBytes {
+		return nil, c.tooLarge()
+	}
+	r, err := c.Stream()
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	if n := c.R.ContentLength; n > 0 {
+		buf.Grow(int(min(n, 1<<20)) + bytes.MinRead) // the length is a claim: believe it up to a megabyte
+	}
+	n, err := io.Copy(&buf, io.LimitReader(r, c.bodyBytes+1))
+	if err != nil {
+		return nil, ReadError(err)
+	}
+	if n > c.bodyBytes {
+		return nil, c.tooLarge()
+	}
+	return buf.Bytes(), nil
+}
+
+func (c *Call) tooLarge() error {
+	return apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", c.bodyBytes)
+}
+
+// ReadError is the answer to a body that cannot be read to its end.
+func ReadError(err error) error {
+	return apierror.New(apierror.BadRequest, "reading the request body: %w", err)
+}
+
+// JSON is the request's body, checked to be JSON text in UTF-8.
+func (c *Call) JSON() (json.RawMessage, error) {
+	body, err := c.Body()
+	if err != nil {
+		return nil, err
+	}
+	return CheckJSON(body)
+}
+
+// CheckJSON is body without surrounding space; 400/600 if it is no JSON.
+func CheckJSON(body []byte) (json.RawMessage, error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, apierror.New(apierror.CorruptedJSON, "expecting JSON, found nothing")
+	}
+	if !utf8.Valid(body) {
+		return nil, apierror.New(apierror.CorruptedJSON, "JSON is not valid UTF-8")
+	}
+	if !json.Valid(body) {
+		var v any
+		return nil, apierror.New(apierror.CorruptedJSON, "invalid JSON: %w", json.Unmarshal(body, &v))
+	}
+	return body, nil
+}
+
+// Object reads the body, an object, into a struct. Attributes it has no field for are
+// ignored. A missing body is an empty object. A value of the wrong type is 400/10.
+func (c *Call) Object(into any) error {
+	body, err := c.Body()
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	raw, err := CheckJSON(body)
+	if err != nil {
+		return err
+	}
+	if raw[0] != '{' {
+		return apierror.New(apierror.BadParameter, "expecting a JSON object in the body")
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		var t *json.UnmarshalTypeError
+		if errors.As(err, &t) {
+			return apierror.New(apierror.BadParameter, "attribute %q: unexpected %s", t.Field, t.Value)
+		}
+		return apierror.New(apierror.BadParameter, "request body: %w", err)
+	}
+	return nil
+}
+
+// Answer writes body, as it is if it is json.RawMessage, otherwise as JSON.
+func (c *Call) Answer(status int, body any) error {
+	raw, ok := body.(json.RawMessage)
+	if !ok {
+		var err error
+		if raw, err = Encode(body); err != nil {
+			return fmt.Errorf("encode the answer: %w", err)
+		}
+	}
+	h := c.W.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	c.W.WriteHeader(status)
+	_, _ = c.W.Write(raw) // the client is gone: nobody to tell
+	return nil
+}
+
+// Fields are the attributes of an answer.
+type Fields map[string]any
+
+// OK writes fields in the envelope of success.
+func (c *Call) OK(status int, fields Fields) error {
+	all := Fields{"error": false, "code": status}
+	for k, v := range fields {
+		all[k] = v
+	}
+	return c.Answer(status, all)
+}
+
+// Result writes the envelope of success with one attribute, result.
+func (c *Call) Result(status int, result any) error {
+	return c.OK(status, Fields{"result": result})
+}
+
+// Encode is JSON that leaves documents inside as they are, "<" included.
+func Encode(v any) (json.RawMessage, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,224 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"stasis/coordinator/catalog"
+	dbclient "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// Request is operations on documents of one collection.
+type Request struct {
+	Ref         Ref
+	View        *catalog.View       // that Collection is of
+	Collection  *catalog.Collection // where to send first
+	Ops         []dbclient.Op
+	Pinned      bool // fail rather than apply in another restore epoch than View's
+	WaitForSync bool
+	ReturnOld   bool
+	ReturnNew   bool
+}
+
+// Outcome has one result per operation, in order.
+type Outcome struct {
+	Results []dbclient.OpResult
+	Synced  bool // all writes are on disk
+}
+
+// shardsAtOnce bounds how many shards one request speaks to at the same time.
+const shardsAtOnce = 64
+
+// maxChunkBytes bounds the documents in one request to a DB server, unless a
+// single one is larger.
+const maxChunkBytes = 16 << 20
+
+// Documents applies operations. Its error means that none was applied.
+func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
+	if err := req.View.Converged(); err != nil {
+		v, coll, rerr := r.refresh(ctx, req.Ref)
+		if rerr != nil {
+			return Outcome{}, rerr
+		}
+		if err := v.Converged(); err != nil {
+			return Outcome{}, err
+		}
+		if req.Pinned && v.Epoch != req.View.Epoch {
+			return Outcome{}, epochOver()
+		}
+		req.View, req.Collection = v, coll
+	}
+	d := &delivery{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true}
+	pending := make([]int, len(req.Ops))
+	for i := range pending {
+		pending[i] = i
+	}
+	patience := r.patience()
+	v, coll := req.View, req.Collection
+	for {
+		d.round(ctx, v, coll, pending)
+		if pending = d.retriable(); len(pending) == 0 || !patience.wait(ctx) {
+			break
+		}
+		nv, ncoll, err := r.refresh(ctx, req.Ref)
+		if err == nil && req.Pinned && nv.Epoch != req.View.Epoch {
+			err = epochOver()
+		}
+		if err != nil {
+			d.fail(pending, err)
+			break
+		}
+		v, coll = nv, ncoll
+	}
+	return Outcome{Results: d.results, Synced: d.synced}, nil
+}
+
+// refresh looks a collection up as it is now.
+func (r *Router) refresh(ctx context.Context, ref Ref) (*catalog.View, *catalog.Collection, error) {
+	v, err := r.Catalog.Sync(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	coll, err := v.Find(ref.Database, ref.Name)
+	return v, coll, err
+}
+
+// delivery is one Request under way.
+type delivery struct {
+	router *Router
+	req    *Request
+
+	mu      sync.Mutex
+	results []dbclient.OpResult
+	failed  map[int]error // of the last round, by operation
+	synced  bool
+}
+
+// round sends the operations at the indexes pending to their shards.
+func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Collection, pending []int) {
+	d.failed = map[int]error{}
+	if err := v.Converged(); err != nil {
+		for _, i := range pending {
+			d.failed[i] = apierror.New(apierror.WrongEpoch, "%w", err)
+		}
+		return
+	}
+	byShard := map[string][]int{}
+	for _, i := range pending {
+		shard := coll.ShardNames[ShardIndex(d.req.Ops[i].Key, len(coll.ShardNames))]
+		byShard[shard] = append(byShard[shard], i)
+	}
+	var g errgroup.Group
+	g.SetLimit(shardsAtOnce)
+	for shard, indexes := range byShard {
+		g.Go(func() error {
+			d.toShard(ctx, v, coll, shard, indexes)
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions have no error
+}
+
+// toShard sends the operations of one shard, in order, and stops at the first
+// request that fails: what is behind it must not overtake it.
+func (d *delivery) toShard(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) {
+	t, err := target(v, coll, shard)
+	for len(indexes) > 0 && err == nil {
+		chunk := indexes[:d.chunk(indexes)]
+		if err = d.send(ctx, t, coll, shard, chunk); err != nil {
+			break
+		}
+		indexes = indexes[len(chunk):]
+	}
+	if err == nil {
+		return
+	}
+	sent := d.chunk(indexes)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for n, i := range indexes {
+		if n < sent || again(err, d.isWrite(i)) {
+			d.failed[i] = err
+			continue
+		}
+		d.failed[i] = apierror.New(apierror.BackendUnavailable, "not sent, because an operation before it failed: %s", err.Error()).WithStatus(503)
+	}
+}
+
+// chunk is how many operations go into the next request.
+func (d *delivery) chunk(indexes []int) int {
+	size := 0
+	for n, i := range indexes {
+		size += len(d.req.Ops[i].Document)
+		if n == d.router.AtOnce || n > 0 && size > maxChunkBytes {
+			return n
+		}
+	}
+	return len(indexes)
+}
+
+func (d *delivery) send(ctx context.Context, t dbclient.Target, coll *catalog.Collection, shard string, indexes []int) error {
+	ctx, cancel := context.WithTimeout(ctx, d.router.Attempt)
+	defer cancel()
+	ops := make([]dbclient.Op, len(indexes))
+	for n, i := range indexes {
+		ops[n] = d.req.Ops[i]
+	}
+	answer, err := d.router.Servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{
+		Collection: coll.Name, Ops: ops, WaitForSync: d.req.WaitForSync, ReturnOld: d.req.ReturnOld, ReturnNew: d.req.ReturnNew,
+	})
+	if err != nil {
+		return err
+	}
+	if len(answer.Results) != len(ops) {
+		return apierror.New(apierror.ConnectionLost, "shard %s answered %d operations with %d results", shard, len(ops), len(answer.Results))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.synced = d.synced && answer.Synced
+	for n, i := range indexes {
+		d.results[i] = answer.Results[n]
+	}
+	return nil
+}
+
+func (d *delivery) isWrite(i int) bool { return d.req.Ops[i].Kind != dbclient.OpRead }
+
+// retriable gives what the last round failed at and may be sent again, in order.
+// All that failed has its error as result until something better comes.
+func (d *delivery) retriable() []int {
+	var indexes []int
+	for i := range d.results {
+		err := d.failed[i]
+		if err == nil {
+			continue
+		}
+		d.results[i] = dbclient.OpResult{Key: d.req.Ops[i].Key, Error: forClient(err, d.isWrite(i))}
+		d.synced = d.synced && !d.isWrite(i)
+		if again(err, d.isWrite(i)) {
+			indexes = append(indexes, i)
+		}
+	}
+	return indexes
+}
+
+func (d *delivery) fail(indexes []int, err error) {
+	for _, i := range indexes {
+		d.results[i] = dbclient.OpResult{Key: d.req.Ops[i].Key, Error: apierror.From(err)}
+	}
+}
+
+// Only gives the result of the only operation, its error as an error.
+func (o Outcome) Only() (dbclient.OpResult, error) {
+	if len(o.Results) != 1 {
+		return dbclient.OpResult{}, errors.New("not one result")
+	}
+	if err := o.Results[0].Error; err != nil {
+		return o.Results[0], err
+	}
+	return o.Results[0], nil
+}
