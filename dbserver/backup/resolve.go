@@ -1,0 +1,98 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"stasis/dbserver/client"
+)
+
+// Fate is what becomes of something that waits for the agency's decision.
+type Fate int
+
+// Fates.
+const (
+	Keep   Fate = iota // undecided: its nonce still holds the agency lock
+	Finish             // committed: publish the piece, swap the engine
+	Remove             // neither: nobody will finish it
+)
+
+// FateOf is the rule: committed with the same nonce, still holding the lock, or
+// given up. Both nonces come from one linearizable read; "" is none.
+func FateOf(nonce, committed, holder string) Fate {
+	switch {
+	case nonce == "":
+		return Remove
+	case nonce == committed:
+		return Finish
+	case nonce == holder:
+		return Keep
+	}
+	return Remove
+}
+
+// Pending is a piece that waits to be published.
+type Pending struct {
+	ID    string
+	Nonce string // "" if the process died before it was written
+}
+
+// Pending gives the pending pieces. Failsafes that a swap is making are not among
+// them: FinishSwap finishes those.
+func (s *Store) Pending() ([]Pending, error) {
+	names, err := s.fs.List(s.backups())
+	if err != nil {
+		return nil, err
+	}
+	var found []Pending
+	for _, name := range names {
+		id, ok := strings.CutSuffix(name, suffixPending)
+		if !ok || CheckID(id) != nil {
+			continue
+		}
+		var f attemptFile
+		err := s.fs.readJSON(s.fs.PathJoin(s.backups(), name, fileAttempt), &f)
+		if ignoreMissing(err) != nil {
+			s.log.Warn("pending piece without a readable attempt", "id", id, "error", err)
+		}
+		if f.Kind != client.PieceFailsafe {
+			found = append(found, Pending{ID: id, Nonce: f.Nonce})
+		}
+	}
+	return found, nil
+}
+
+// Resolve settles the pending pieces: decide is asked for each and must answer
+// from a linearizable read (FateOf). An error of decide keeps the piece. The error
+// joins everything that went wrong; the other pieces are settled all the same.
+func (s *Store) Resolve(ctx context.Context, decide func(ctx context.Context, id, nonce string) (Fate, error)) error {
+	pending, err := s.Pending()
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, p := range pending {
+		fate, err := decide(ctx, p.ID, p.Nonce)
+		if err == nil {
+			err = s.settle(p, fate)
+		}
+		if err != nil {
+			all = errors.Join(all, fmt.Errorf("pending piece %s: %w", p.ID, err))
+		}
+	}
+	return all
+}
+
+func (s *Store) settle(p Pending, fate Fate) error {
+	switch fate {
+	case Finish:
+		s.log.Info("publishing pending piece", "id", p.ID)
+		return s.Publish(p.ID, p.Nonce)
+	case Remove:
+		s.log.Info("removing pending piece", "id", p.ID)
+		return s.Drop(p.ID, p.Nonce)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// FinishSwap puts the engine that this nonce staged for epoch in place of the
+// live one, which becomes the failsafe piece, or finishes doing so after a crash
+// at any point. swapped is false when nothing is staged for epoch: it was finished
+// before, or never staged. Another nonce's restore is apierror.BackupConflict and
+// stays. The restore must be committed and the engine closed.
+func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error) {
+	req, found, err := s.restore(epoch)
+	if err != nil || !found {
+		return false, err
+	}
+	if req.Nonce != nonce {
+		return false, apierror.New(apierror.BackupConflict, "what is staged for epoch %d is of nonce %s", epoch, req.Nonce)
+	}
+	for _, step := range []func(client.StageRequest) error{
+		s.setAside, s.putInPlace, s.publishFailsafe, s.removeOlderFailsafes,
+	} {
+		if err := step(req); err != nil {
+			return false, fmt.Errorf("swap to epoch %d: %w", epoch, noSpace(err))
+		}
+	}
+	return true, s.fs.discard(s.staged(epoch))
+}
+
+// isRestored says whether the engine in dir is the one that req staged. exists is
+// false when there is no folder.
+func (s *Store) isRestored(dir string, req client.StageRequest) (restored, exists bool, err error) {
+	if exists, err = s.fs.exists(dir); err != nil || !exists {
+		return false, false, err
+	}
+	mark, err := s.mark(dir)
+	return mark == restoredFile{Epoch: req.Epoch, Nonce: req.Nonce}, true, err
+}
+
+// mark reads which restore an engine comes from; zero if from none.
+func (s *Store) mark(dir string) (restoredFile, error) {
+	var mark restoredFile
+	err := s.fs.readJSON(s.fs.PathJoin(dir, fileRestored), &mark)
+	return mark, ignoreMissing(err)
+}
+
+// setAside moves the old engine into the failsafe's pending folder.
+func (s *Store) setAside(req client.StageRequest) error {
+	restored, exists, err := s.isRestored(s.EngineDir(), req)
+	if err != nil || restored || !exists {
+		return err
+	}
+	pending := s.pending(req.FailsafeID)
+	if err := s.fs.mkdir(pending); err != nil {
+		return err
+	}
+	f := attemptFile{ID: req.FailsafeID, Nonce: req.Nonce, Kind: client.PieceFailsafe}
+	if err := s.fs.writeJSON(s.fs.PathJoin(pending, fileAttempt), f); err != nil {
+		return err
+	}
+	target := s.fs.PathJoin(pending, dirEngine)
+	moved, err := s.fs.exists(target)
+	if err != nil {
+		return err
+	}
+	if moved { // a crash kept both names of the move: the target's was synced first
+		return s.fs.discard(s.EngineDir())
+	}
+	return s.fs.rename(s.EngineDir(), target)
+}
+
+// putInPlace moves the staged engine to where the old one was.
+func (s *Store) putInPlace(req client.StageRequest) error {
+	_, exists, err := s.isRestored(s.EngineDir(), req)
+	if err != nil || exists {
+		return err
+	}
+	return s.fs.rename(s.fs.PathJoin(s.staged(req.Epoch), dirEngine), s.EngineDir())
+}
+
+// publishFailsafe makes the engine that was set aside a piece like any other, but
+// without hashes: its files have been moved, not read.
+func (s *Store) publishFailsafe(req client.StageRequest) error {
+	published, err := s.fs.exists(s.published(req.FailsafeID))
+	if err != nil || published {
+		return errors.Join(err, s.discardIf(published, s.pending(req.FailsafeID)))
+	}
+	pending := s.pending(req.FailsafeID)
+	aside := s.fs.PathJoin(pending, dirEngine)
+	if _, err := s.fs.Stat(aside); errors.Is(err, fs.ErrNotExist) {
+		return s.fs.discard(pending) // there was no engine
+	} else if err != nil {
+		return err
+	}
+	mark, err := s.mark(aside)
+	if err != nil {
+		return err
+	}
+	piece := client.Piece{
+		ID: req.FailsafeID, DateTime: req.FailsafeTime, Label: client.PieceFailsafe, Kind: client.PieceFailsafe,
+		Nonce: req.Nonce, Epoch: mark.Epoch, NrDBServers: req.NrDBServers,
+	}
+	if _, err := s.describe(context.Background(), pending, piece, req.FailsafeDump, sized); err != nil {
+		return err
+	}
+	return s.fs.rename(pending, s.published(req.FailsafeID))
+}
+
+func (s *Store) discardIf(yes bool, path string) error {
+	if !yes {
+		return nil
+	}
+	return s.fs.discard(path)
+}
+
+// removeOlderFailsafes keeps only the failsafe of this restore.
+func (s *Store) removeOlderFailsafes(req client.StageRequest) error {
+	pieces, err := s.List(client.ListRequest{})
+	if err != nil {
+		return err
+	}
+	for _, p := range pieces {
+		if p.Kind == client.PieceFailsafe && p.ID != req.FailsafeID {
+			if err := s.Delete(p.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
