@@ -153,7 +153,9 @@ func (k *Cache) take(r PollResult) fitness {
 		if e.Index != index+1 || !v.loaded {
 			return gap
 		}
-		root, index = fsm.Replay(root, e), e.Index
+		if root, index = fsm.Replay(root, e), e.Index; !root.Exists() {
+			return gap
+		}
 	}
 	switch {
 	case index > v.Index:
