@@ -13,4 +13,10 @@ var (
 	ErrUnknown = errors.New("outcome unknown")
 	// ErrClosed: the agent is stopping; nothing was done and nothing will be.
 	ErrClosed = errors.New("agent is closed")
+	// ErrTimeout: the time for an answer ran out. With ErrUnknown the transaction
+	// was on its way; without, nothing was done and nothing will be.
+	ErrTimeout = errors.New("timeout")
 )
+
+// errBroken ends everything on a node that could not understand an entry.
+var errBroken = errors.New("a committed entry could not be decoded")

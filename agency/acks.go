@@ -1,0 +1,93 @@
+package agency
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// ackTransport notes which peers have accepted this node as leader, and when the
+// call they answered was sent.
+//
+// Raft's own VerifyLeader is not enough for reads: it counts an answer that
+// arrives after the question, even when that answer belongs to a heartbeat sent
+// long before (a leader that was paused finds such answers in its socket
+// buffers), and its future may never be answered when Raft stops. So it is used
+// only to trigger heartbeats, and what counts is a call sent after the question.
+type ackTransport struct {
+	*raft.NetworkTransport
+
+	mu      sync.Mutex
+	sent    uint64 // calls sent so far; the order of sending
+	acks    map[raft.ServerID]ack
+	changed chan struct{} // closed and replaced at every new ack
+	tree    func() uint64 // the tree's index now
+}
+
+// ack is the newest call that a peer has accepted.
+type ack struct {
+	term  uint64
+	sent  uint64    // the call's place in the order of sending
+	at    time.Time // when the answer came
+	took  time.Duration
+	index uint64 // the tree's index when the call was sent
+}
+
+func newAckTransport(t *raft.NetworkTransport, tree func() uint64) *ackTransport {
+	return &ackTransport{NetworkTransport: t, acks: map[raft.ServerID]ack{}, changed: make(chan struct{}), tree: tree}
+}
+
+// AppendEntries makes the call and takes note if the peer accepted its term.
+func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	sent, start, index := t.mark(), time.Now(), t.tree()
+	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
+		return err
+	}
+	if resp.Success && resp.Term == args.Term {
+		t.note(id, ack{term: args.Term, sent: sent, at: time.Now(), took: time.Since(start), index: index})
+	}
+	return nil
+}
+
+// mark takes the next place in the order of sending: calls sent later get a
+// larger one.
+func (t *ackTransport) mark() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent++
+	return t.sent
+}
+
+// note keeps the newest ack: answers of two connections may cross.
+func (t *ackTransport) note(id raft.ServerID, a ack) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old := t.acks[id]; old.term > a.term || old.term == a.term && old.sent > a.sent {
+		return
+	}
+	t.acks[id] = a
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// since says which of the peers have accepted a call of this term that was sent
+// after mark; changed is closed when there may be more.
+func (t *ackTransport) since(mark, term uint64, peers []raft.ServerID) (n int, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range peers {
+		if a := t.acks[id]; a.term == term && a.sent > mark {
+			n++
+		}
+	}
+	return n, t.changed
+}
+
+// last is the newest ack of a peer in this term, if there is one.
+func (t *ackTransport) last(id raft.ServerID, term uint64) (ack, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, ok := t.acks[id]
+	return a, ok && a.term == term
+}

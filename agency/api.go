@@ -1,0 +1,190 @@
+package agency
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"stasis/internal/apierror"
+)
+
+// api is the agent's HTTP interface.
+type api struct {
+	agent   *Agent
+	maxBody int64
+	names   map[string]route // below /_api/agency/
+	others  map[string]route // by path
+}
+
+// route is what a path does with which methods.
+type route struct {
+	methods []string
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+const agencyPrefix = "/_api/agency"
+
+func newAPI(a *Agent, maxBody int64) *api {
+	s := &api{agent: a, maxBody: maxBody}
+	get, post := []string{http.MethodGet}, []string{http.MethodPost}
+	s.names = map[string]route{
+		"write":     {post, s.write},
+		"read":      {post, s.read},
+		"transact":  {post, s.transact},
+		"transient": {post, s.transient},
+		"inquire":   {post, s.inquire},
+		"poll":      {get, s.poll},
+		"config":    {get, s.config},
+		"state":     {get, s.state},
+		"stores":    {get, s.stores},
+	}
+	s.others = map[string]route{
+		"/_api/version":               {get, s.version},
+		"/_admin/server/role":         {get, s.role},
+		"/_admin/server/id":           {get, s.id},
+		"/_admin/server/availability": {get, s.availability},
+		"/_admin/status":              {get, s.status},
+	}
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Server", "ArangoDB")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Arango-Queue-Time-Seconds", "0.000000")
+	route, err := s.find(r)
+	if err == nil {
+		err = route.handle(w, r)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// find gives the route of a request, or why there is none.
+func (s *api) find(r *http.Request) (route, error) {
+	path, err := withoutDatabase(r.URL)
+	if err != nil {
+		return route{}, err
+	}
+	found, ok := s.others[path]
+	if rest, agency := strings.CutPrefix(path, agencyPrefix); agency && (rest == "" || rest[0] == '/') {
+		parts := strings.FieldsFunc(rest, func(c rune) bool { return c == '/' })
+		if len(parts) == 1 {
+			found, ok = s.names[parts[0]]
+		}
+	}
+	if !ok {
+		return route{}, apierror.New(apierror.NotFound, "unknown path '%s'", path)
+	}
+	if !slices.Contains(found.methods, r.Method) {
+		return route{}, apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", r.Method, path)
+	}
+	return found, nil
+}
+
+// withoutDatabase takes the prefix /_db/<name> off a path. An agent has no
+// database but _system.
+func withoutDatabase(u *url.URL) (string, error) {
+	rest, ok := strings.CutPrefix(u.EscapedPath(), "/_db/")
+	if !ok {
+		return u.Path, nil
+	}
+	name, path, _ := strings.Cut(rest, "/")
+	database, err := url.PathUnescape(name)
+	if err != nil || database != "_system" {
+		return "", apierror.New(apierror.DatabaseNotFound, "database '%s' not found", name)
+	}
+	if path, err = url.PathUnescape("/" + path); err != nil {
+		return "", apierror.New(apierror.NotFound, "path %q: %w", rest, err)
+	}
+	return path, nil
+}
+
+// plainError is an error in the agency's own form, {"message":…}.
+type plainError struct {
+	status  int
+	message string
+}
+
+func (e plainError) Error() string { return e.message }
+
+func badRequest(format string, args ...any) error {
+	return plainError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// noLeader is what drivers look for.
+const noLeader = "No leader"
+
+// fail answers a request that could not be served. Only ErrNotLeader redirects:
+// then nothing has been done. An unknown outcome is 408 or 503, never an error
+// that a client might take for "not applied".
+func (s *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var plain plainError
+	var envelope *apierror.Error
+	unknown := errors.Is(err, ErrUnknown)
+	switch {
+	case errors.As(err, &plain):
+		answer(w, plain.status, message{plain.message})
+	case errors.As(err, &envelope):
+		apierror.Write(w, envelope)
+	case unknown && errors.Is(err, ErrTimeout):
+		apierror.Write(w, apierror.New(apierror.RequestTimeout, "%w", err))
+	case unknown, errors.Is(err, ErrTimeout), errors.Is(err, ErrClosed):
+		answer(w, http.StatusServiceUnavailable, message{err.Error()})
+	case errors.Is(err, ErrNotLeader):
+		s.redirect(w, r)
+	default:
+		s.agent.logger.Error("request not answered", "path", r.URL.Path, "error", err)
+		apierror.Write(w, err)
+	}
+}
+
+// redirect sends a client to the leader, or away if there is none. The request
+// target is kept byte for byte.
+func (s *api) redirect(w http.ResponseWriter, r *http.Request) {
+	id, address := s.agent.leader()
+	if id == "" || id == s.agent.id {
+		answer(w, http.StatusServiceUnavailable, message{noLeader})
+		return
+	}
+	w.Header().Set("Location", "http://"+address+r.URL.RequestURI())
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+type message struct {
+	Message string `json:"message"`
+}
+
+// answer writes a JSON answer.
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	encoder := json.NewEncoder(statusWriter{w, status})
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body); err != nil {
+		// Either the client is gone, or the body cannot be encoded and nothing
+		// has been written yet: then this is the answer.
+		apierror.Write(w, fmt.Errorf("encode answer: %w", err))
+	}
+}
+
+// statusWriter sends the status with the first byte: the encoder writes once,
+// when it has succeeded.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w statusWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(w.status)
+	return w.ResponseWriter.Write(p)
+}
+
+func (w statusWriter) WriteHeader(int) { w.ResponseWriter.WriteHeader(w.status) }

@@ -1,0 +1,194 @@
+package agency
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"stasis/fsm"
+	"stasis/internal/apierror"
+	"stasis/internal/version"
+)
+
+// ok is the success envelope of the endpoints outside the agency's own.
+func ok(more map[string]any) map[string]any {
+	body := map[string]any{"error": false, "code": http.StatusOK}
+	maps.Copy(body, more)
+	return body
+}
+
+// acked is how a follower keeps up, as its leader sees it.
+type acked struct {
+	Time   float64 `json:"lastAckedTime"` // seconds ago
+	Index  uint64  `json:"lastAckedIndex"`
+	Append float64 `json:"lastAppend"` // seconds
+}
+
+// config describes the agency as this agent knows it, leader or not.
+func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
+	a := s.agent
+	state := a.machine.state()
+	leader, _ := a.leader()
+	body := map[string]any{
+		"term":                a.raft.CurrentTerm(),
+		"leaderId":            leader,
+		"commitIndex":         state.Index(),
+		"lastCompactionAt":    state.FirstIndex() - 1,
+		"nextCompactionAfter": state.Index() + a.timing.SnapshotThreshold,
+		"configuration":       a.configuration(),
+		"engine":              "rocksdb",
+		"version":             version.API,
+	}
+	if o := a.current.Load(); o != nil {
+		body["lastAcked"] = a.lastAcked(o, state)
+	}
+	answer(w, http.StatusOK, body)
+	return nil
+}
+
+// configuration is in the words of the reference; clients read the compaction
+// sizes and the pool.
+func (a *Agent) configuration() map[string]any {
+	pool := map[string]string{}
+	active := []string{}
+	for _, m := range a.members().Servers {
+		address, known := a.peers[string(m.ID)]
+		if !known {
+			address = string(m.Address)
+		}
+		pool[string(m.ID)] = "tcp://" + address
+		active = append(active, string(m.ID))
+	}
+	slices.Sort(active)
+	return map[string]any{
+		"pool":                     pool,
+		"active":                   active,
+		"id":                       a.id,
+		"agency size":              len(pool),
+		"pool size":                len(pool),
+		"endpoint":                 "tcp://" + a.advertise,
+		"min ping":                 a.timing.Heartbeat.Seconds(),
+		"max ping":                 (2 * a.timing.Election).Seconds(),
+		"timeoutMult":              1,
+		"supervision":              true,
+		"supervision frequency":    a.timing.Supervision.Seconds(),
+		"supervision grace period": a.timing.Grace.Seconds(),
+		"supervision ok threshold": a.timing.OkThreshold.Seconds(),
+		"compaction step size":     a.timing.SnapshotThreshold,
+		"compaction keep size":     a.timing.KeepLog,
+		"wait for sync":            true,
+		"version":                  1,
+		"startup":                  "origin",
+	}
+}
+
+// lastAcked is when each agent last accepted this leader; only a leader knows.
+func (a *Agent) lastAcked(o *office, state *fsm.State) map[string]acked {
+	all := map[string]acked{a.id: {Index: state.Index()}}
+	for _, m := range a.members().Servers {
+		if last, ok := a.acks.last(m.ID, o.term); ok {
+			all[string(m.ID)] = acked{Time: time.Since(last.at).Seconds(), Index: last.index, Append: last.took.Seconds()}
+		}
+	}
+	return all
+}
+
+// stateEntry is a log entry with the key that the reference gives it.
+type stateEntry struct {
+	Key string `json:"_key"`
+	fsm.Entry
+}
+
+// state shows this agent's own tree and log; it need not be the newest unless
+// the leader is asked for.
+func (s *api) state(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Get("redirectToLeader") == "true" {
+		if _, err := s.agent.office(r.Context()); err != nil {
+			return err
+		}
+	}
+	state := s.agent.machine.state()
+	entries, _ := state.Log(state.FirstIndex())
+	log := make([]stateEntry, len(entries))
+	for i, e := range entries {
+		log[i] = stateEntry{Key: fmt.Sprintf("%020d", e.Index), Entry: e}
+	}
+	current := uint64(0) // nothing was compacted
+	if first := state.FirstIndex(); first > 1 {
+		current = first
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"index":      state.Index(),
+		"term":       state.Term(),
+		"agency":     now(state).Root(),
+		"log":        log,
+		"current":    current,
+		"compaction": map[string]any{},
+	})
+	return nil
+}
+
+// stores shows this agent's own trees.
+func (s *api) stores(w http.ResponseWriter, _ *http.Request) error {
+	root := now(s.agent.machine.state()).Root()
+	transient := any(struct{}{})
+	if o := s.agent.current.Load(); o != nil {
+		transient = o.transient.state().Root()
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"spearhead": []any{root},
+		"read_db":   []any{root},
+		"transient": []any{transient},
+	})
+	return nil
+}
+
+// version says which API is spoken.
+func (s *api) version(w http.ResponseWriter, r *http.Request) error {
+	body := map[string]any{"server": "arango", "license": "enterprise", "version": version.API}
+	if r.URL.Query().Get("details") == "true" {
+		body["details"] = map[string]string{
+			"mode": "server", "role": "AGENT", "v8-version": "none", "stasis-version": version.Stasis,
+		}
+	}
+	answer(w, http.StatusOK, body)
+	return nil
+}
+
+func (s *api) role(w http.ResponseWriter, _ *http.Request) error {
+	answer(w, http.StatusOK, ok(map[string]any{"errorNum": 0, "role": "AGENT", "mode": "default"}))
+	return nil
+}
+
+func (s *api) id(w http.ResponseWriter, _ *http.Request) error {
+	answer(w, http.StatusOK, ok(map[string]any{"id": s.agent.id}))
+	return nil
+}
+
+// availability is 200 while the agent runs, with a leader or without.
+func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
+	if s.agent.running.Err() != nil {
+		return apierror.New(apierror.ShuttingDown, "agent is stopping")
+	}
+	answer(w, http.StatusOK, ok(map[string]any{"mode": "default"}))
+	return nil
+}
+
+func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("host name: %w", err)
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
+		"mode": "server", "operationMode": "server", "host": host,
+		"serverInfo": map[string]any{
+			"maintenance": false, "role": "AGENT", "serverId": s.agent.id, "address": "tcp://" + s.agent.advertise,
+			"state": "SERVING", "readOnly": false, "writeOpsEnabled": true, "rebootId": 0,
+		},
+	})
+	return nil
+}

@@ -1,0 +1,121 @@
+package agency
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"stasis/fsm"
+)
+
+// machine is the adapter between Raft and the key tree. Raft calls it from one
+// goroutine; the rest of the agent reads it from any.
+type machine struct {
+	tree *fsm.Machine
+	halt func(error) // stops the node: what is committed cannot be understood
+
+	mu      sync.Mutex
+	applied uint64        // Raft index up to which the tree has everything
+	changed chan struct{} // closed and replaced when applied or the tree moves
+	broken  bool          // nothing may be applied any more
+}
+
+func newMachine(keepLog int, halt func(error)) *machine {
+	return &machine{tree: fsm.New(keepLog), halt: halt, changed: make(chan struct{})}
+}
+
+// appliedBatch is what Apply answers to the proposer: the state before the entry
+// and the outcome of each of its transactions.
+type appliedBatch struct {
+	before   *fsm.State
+	outcomes []fsm.Outcome
+}
+
+// Apply applies one committed entry. An entry that cannot be decoded stops the
+// node: skipping it would make replicas differ.
+func (m *machine) Apply(log *raft.Log) any {
+	m.mu.Lock()
+	broken := m.broken
+	m.mu.Unlock()
+	if broken {
+		return errBroken
+	}
+	command, err := fsm.DecodeCommand(log.Data)
+	if err != nil {
+		err = fmt.Errorf("decode committed entry %d: %w", log.Index, err)
+		m.mu.Lock()
+		m.broken = true
+		m.mu.Unlock()
+		m.halt(err)
+		return err
+	}
+	batch := appliedBatch{before: m.tree.State()}
+	batch.outcomes = m.tree.Apply(log.Term, command)
+	m.reached(log.Index)
+	return batch
+}
+
+// StoreConfiguration takes note that a change of Raft's membership was committed.
+func (m *machine) StoreConfiguration(index uint64, _ raft.Configuration) { m.reached(index) }
+
+// reached takes note that the tree has everything up to index, and wakes whoever
+// waits: once per entry, however many transactions it carries.
+func (m *machine) reached(index uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.applied = max(m.applied, index)
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// watch gives the state, how far Raft's log has been applied, and a channel that
+// is closed when either has changed.
+func (m *machine) watch() (*fsm.State, uint64, <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tree.State(), m.applied, m.changed
+}
+
+// state is the tree as this node has applied it: not confirmed to be the newest.
+func (m *machine) state() *fsm.State { return m.tree.State() }
+
+// Snapshot keeps a pointer; nothing is applied meanwhile.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return nil, errBroken
+	}
+	return snapshot{m.tree.State()}, nil
+}
+
+// Restore replaces the tree by a snapshot's.
+func (m *machine) Restore(r io.ReadCloser) error {
+	state, err := fsm.ReadState(r)
+	if err != nil {
+		return fmt.Errorf("read snapshot: %w", err)
+	}
+	m.tree.Reset(state)
+	m.reached(0)
+	return nil
+}
+
+// snapshot writes a state out while the tree moves on.
+type snapshot struct{ state *fsm.State }
+
+// Persist writes the state to Raft's snapshot store.
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	if _, err := s.state.WriteTo(sink); err != nil {
+		_ = sink.Cancel() // the first error is the one to tell
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	if err := sink.Close(); err != nil {
+		return fmt.Errorf("publish snapshot: %w", err)
+	}
+	return nil
+}
+
+// Release does nothing: the state is garbage when nobody points to it.
+func (snapshot) Release() {}

@@ -1,0 +1,201 @@
+package agency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"stasis/agency/supervision"
+	"stasis/fsm"
+)
+
+// office is one time of leadership of this node. Whatever may only be done as
+// leader is done under its context, which ends when leadership does.
+type office struct {
+	term      uint64
+	held      context.Context    // ends with the leadership or the agent
+	leave     context.CancelFunc // ends held
+	ready     chan struct{}      // closed when an entry of the own term is applied
+	done      chan struct{}      // closed when nothing runs under it any more
+	transient *transient
+}
+
+// transient is the tree that lives in the leader's memory only.
+type transient struct {
+	mu   sync.Mutex
+	tree *fsm.Machine
+}
+
+func newTransient() *transient { return &transient{tree: fsm.New(1)} }
+
+// apply applies one transaction and says whether it took effect.
+func (t *transient) apply(tx fsm.Transaction) fsm.Outcome {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tree.Apply(0, fsm.Command{Time: time.Now().UnixMilli(), Transactions: []fsm.Transaction{tx}})[0]
+}
+
+// state is the tree now, without what has expired.
+func (t *transient) state() *fsm.State { return t.tree.State().AsOf(time.Now().UnixMilli()) }
+
+// watchLeadership opens an office whenever Raft makes this node leader and closes
+// it when it stops being that. Raft waits for each notice to be taken, so none is
+// missed; nothing here may block.
+func (a *Agent) watchLeadership(notices <-chan bool) {
+	previous := closedChannel()
+	for {
+		select {
+		case leads := <-notices:
+			if o := a.current.Swap(nil); o != nil {
+				o.leave()
+			}
+			if leads && a.running.Err() == nil {
+				o := a.newOffice()
+				a.current.Store(o)
+				after := previous
+				a.officers.Go(func() { a.hold(o, after) })
+				previous = o.done
+			}
+		case err := <-a.fatal:
+			a.report(err)
+			a.stop()
+			a.beginQuit() // its end is awaited by Close
+		case <-a.raftGone:
+			if o := a.current.Swap(nil); o != nil {
+				o.leave()
+			}
+			return
+		}
+	}
+}
+
+func (a *Agent) newOffice() *office {
+	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient()}
+	o.held, o.leave = context.WithCancel(a.running)
+	return o
+}
+
+func closedChannel() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// hold does what a leader has to do, until its office ends: first a barrier, so
+// that everything committed before is applied here; then the supervision. Two
+// offices never overlap.
+func (a *Agent) hold(o *office, previous <-chan struct{}) {
+	defer close(o.done)
+	defer o.leave()
+	<-previous
+	if err := a.barrier(o); err != nil {
+		a.logger.Info("leadership ended before it could be used", "term", o.term, "reason", err)
+		return
+	}
+	close(o.ready)
+	a.logger.Info("serving as leader", "term", o.term)
+	for o.held.Err() == nil {
+		if err := a.supervise(o); err != nil && o.held.Err() == nil {
+			a.logger.Error("supervision stopped, starting it again", "error", err)
+			pause(o.held.Done(), a.timing.Supervision)
+		}
+	}
+}
+
+// barrier waits until an entry of this term is applied.
+func (a *Agent) barrier(o *office) error {
+	for {
+		future := a.raft.Barrier(0)
+		err := future.Error()
+		if err == nil {
+			if f, ok := future.(raft.IndexFuture); ok {
+				a.machine.reached(f.Index())
+			}
+			return o.held.Err()
+		}
+		if !errors.Is(err, raft.ErrLeadershipTransferInProgress) || o.held.Err() != nil {
+			return err
+		}
+		pause(o.held.Done(), a.timing.Heartbeat/10)
+	}
+}
+
+// office gives the present office as soon as it serves, or ErrNotLeader.
+func (a *Agent) office(ctx context.Context) (*office, error) {
+	if a.running.Err() != nil {
+		return nil, ErrClosed
+	}
+	o := a.current.Load()
+	if o == nil || a.raft.State() != raft.Leader {
+		return nil, ErrNotLeader
+	}
+	select {
+	case <-o.ready:
+		return o, nil
+	case <-o.held.Done():
+		return nil, ErrNotLeader
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: not yet serving: %w", ErrNotLeader, context.Cause(ctx))
+	}
+}
+
+// supervise runs the supervision until the office ends.
+func (a *Agent) supervise(o *office) error {
+	return supervision.Run(o.held, supervision.Config{
+		Store:  supervisedTree{agent: a, office: o},
+		Logger: a.logger.Named("supervision"),
+		Steps:  a.steps,
+		Timing: supervision.Timing{
+			Interval:    a.timing.Supervision,
+			OkThreshold: a.timing.OkThreshold,
+			Grace:       a.timing.Grace,
+		},
+	})
+}
+
+// supervisedTree is what the supervision sees of the agent that leads.
+type supervisedTree struct {
+	agent  *Agent
+	office *office
+}
+
+// Root is the committed tree as this leader has applied it.
+func (s supervisedTree) Root() *fsm.Node {
+	return s.agent.machine.state().AsOf(time.Now().UnixMilli()).Root()
+}
+
+// Transient is the transient tree.
+func (s supervisedTree) Transient() *fsm.Node { return s.office.transient.state().Root() }
+
+// WriteTransient applies a transaction to the transient tree.
+func (s supervisedTree) WriteTransient(_ context.Context, tx fsm.Transaction) error {
+	if o := s.office.transient.apply(tx); o.Index == 0 {
+		return fmt.Errorf("write to the transient tree: %w", reasonOf(o))
+	}
+	return nil
+}
+
+// Propose replicates and applies one transaction.
+func (s supervisedTree) Propose(ctx context.Context, tx fsm.Transaction) (uint64, error) {
+	e, err := s.agent.propose(ctx, []fsm.Transaction{tx}, 0)
+	if err != nil {
+		return 0, err
+	}
+	o := e.outcomes[0]
+	if o.Index == 0 && len(o.Failed) == 0 {
+		return 0, reasonOf(o)
+	}
+	return o.Index, nil
+}
+
+// reasonOf is why a transaction was not applied.
+func reasonOf(o fsm.Outcome) error {
+	if o.Reason != nil {
+		return o.Reason
+	}
+	return fsm.ErrPrecondition
+}
