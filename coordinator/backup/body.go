@@ -1,0 +1,94 @@
+package backup
+
+import (
+	"encoding/json"
+
+	"stasis/internal/apierror"
+)
+
+// parseCreate reads the body of create: absent, null or an object. An attribute
+// that is null counts as absent, since clients send their unset ones so.
+func parseCreate(body json.RawMessage) (CreateRequest, error) {
+	if body == nil {
+		return CreateRequest{}, nil
+	}
+	var f struct {
+		Label             *string  `json:"label"`
+		Timeout           *float64 `json:"timeout"`
+		AllowInconsistent bool     `json:"allowInconsistent"`
+		Force             bool     `json:"force"`
+		LockWait          *float64 `json:"lockWait"`
+		LockGrowth        *float64 `json:"lockGrowth"`
+	}
+	if err := json.Unmarshal(body, &f); err != nil {
+		return CreateRequest{}, apierror.New(apierror.BadParameter, "create: %w", err)
+	}
+	r := CreateRequest{AllowInconsistent: f.AllowInconsistent, Force: f.Force}
+	if f.Label != nil {
+		r.Label = *f.Label
+	}
+	if f.Timeout != nil {
+		r.Timeout = max(duration(*f.Timeout), MinimalTimeout)
+	}
+	if f.LockWait != nil {
+		if r.LockWait = duration(*f.LockWait); r.LockWait <= 0 {
+			return r, apierror.New(apierror.BadParameter, "create: lockWait must be positive")
+		}
+	}
+	if f.LockGrowth != nil {
+		if r.LockGrowth = *f.LockGrowth; r.LockGrowth < 1 {
+			return r, apierror.New(apierror.BadParameter, "create: lockGrowth must be at least 1")
+		}
+	}
+	return r, nil
+}
+
+// parseList reads the body of list: absent, null, {} or {"id": <id or ids>}.
+func parseList(body json.RawMessage) (ListRequest, error) {
+	bad := apierror.New(apierror.BadRequest, `list: the body must be empty, {} or {"id": <string or array of strings>}`)
+	if body == nil {
+		return ListRequest{}, nil
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return ListRequest{}, bad
+	}
+	raw, given := fields["id"]
+	if !given {
+		return ListRequest{}, nil
+	}
+	var one *string
+	if json.Unmarshal(raw, &one) == nil && one != nil {
+		return ListRequest{IDs: []string{*one}}, nil
+	}
+	var many []*string
+	if json.Unmarshal(raw, &many) != nil || many == nil {
+		return ListRequest{}, bad
+	}
+	r := ListRequest{IDs: []string{}}
+	for _, id := range many {
+		if id == nil {
+			return ListRequest{}, bad
+		}
+		r.IDs = append(r.IDs, *id)
+	}
+	return r, nil
+}
+
+// parseRestore reads the body of restore and verify: an object with an id.
+func parseRestore(body json.RawMessage) (RestoreRequest, error) {
+	var f struct {
+		ID            *string `json:"id"`
+		IgnoreVersion bool    `json:"ignoreVersion"`
+		Timeout       float64 `json:"timeout"`
+	}
+	if body != nil {
+		if err := json.Unmarshal(body, &f); err != nil {
+			return RestoreRequest{}, apierror.New(apierror.BadParameter, "restore: %w", err)
+		}
+	}
+	if f.ID == nil || *f.ID == "" {
+		return RestoreRequest{}, apierror.New(apierror.BadParameter, "id is missing")
+	}
+	return RestoreRequest{ID: *f.ID, IgnoreVersion: f.IgnoreVersion, Timeout: duration(f.Timeout)}, nil
+}

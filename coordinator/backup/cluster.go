@@ -1,0 +1,259 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// member is one DB server that takes part.
+type member struct {
+	id     string
+	target dbserver.Target
+}
+
+// cluster is what the agency said at one moment.
+type cluster struct {
+	index    uint64 // Plan is that of this index (and of every later one while it is frozen)
+	term     uint64
+	uuid     string
+	epoch    uint64
+	latestID uint64
+	plan     *agency.Node
+	members  []member               // Plan/DBServers, sorted
+	commits  map[string]keys.Commit // committed backups
+
+	epochStored bool // false before the cluster's first restore, where the key is not bootstrapped
+}
+
+// clusterPaths are the keys that readCluster reads, in one cross-section.
+var clusterPaths = []string{
+	keys.Plan, keys.LatestID, keys.RestoreEpoch, keys.Cluster,
+	keys.CurrentServersRegistered, keys.HotBackup,
+}
+
+// readCluster reads the agency linearizably: it sees the lock that was written at
+// lockIndex, so Plan cannot change any more.
+func (op *operation) readCluster(ctx context.Context, lockIndex uint64) (*cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, op.Timing.Agency)
+	defer cancel()
+	root, err := op.Agency.Read(ctx, clusterPaths...)
+	if err != nil {
+		return nil, agencyError(fmt.Errorf("read Plan: %w", err))
+	}
+	if got := root.At(keys.HotBackupNonce).Text(); got != op.nonce {
+		return nil, errLockLost
+	}
+	config, err := op.Agency.Config(ctx)
+	if err != nil {
+		return nil, agencyError(fmt.Errorf("read the agency's term: %w", err))
+	}
+	c, err := parseCluster(root)
+	if err != nil {
+		return nil, err
+	}
+	c.index, c.term = lockIndex, config.Term
+	return c, nil
+}
+
+// parseCluster takes what is needed from a tree that has clusterPaths.
+func parseCluster(root *agency.Node) (*cluster, error) {
+	c := &cluster{
+		plan:    root.At(keys.Plan),
+		uuid:    root.At(keys.Cluster).Text(),
+		epoch:   number(root.At(keys.RestoreEpoch)),
+		commits: map[string]keys.Commit{},
+	}
+	c.latestID = number(root.At(keys.LatestID))
+	c.epochStored = root.At(keys.RestoreEpoch).Exists()
+	for id, n := range root.At(keys.HotBackupCommits).Children() {
+		var commit keys.Commit
+		if err := n.Decode(&commit); err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupCommit(id), err)
+		}
+		c.commits[id] = commit
+	}
+	for id := range root.At(keys.PlanDBServers).Children() {
+		url, err := serverURL(root, id)
+		if err != nil {
+			return nil, err
+		}
+		c.members = append(c.members, member{id, dbserver.Target{URL: url, Epoch: c.epoch}})
+	}
+	if len(c.members) == 0 {
+		return nil, errors.New("there are no DB servers in Plan")
+	}
+	return c, nil
+}
+
+// serverURL is the address under which a server registered.
+func serverURL(root *agency.Node, id string) (string, error) {
+	var r keys.Registered
+	if err := root.At(keys.ServerRegistered(id)).Decode(&r); err != nil {
+		return "", fmt.Errorf("the address of %s is not registered: %w", id, err)
+	}
+	if rest, ok := strings.CutPrefix(r.Endpoint, "ssl://"); ok {
+		return "https://" + rest, nil
+	}
+	return "http://" + strings.TrimPrefix(r.Endpoint, "tcp://"), nil
+}
+
+// number reads a counter; a missing one is 0.
+func number(n *agency.Node) uint64 {
+	v, ok := n.Int()
+	if !ok || v < 0 {
+		return 0
+	}
+	return uint64(v)
+}
+
+func ids(members []member) []string {
+	out := make([]string, len(members))
+	for i, m := range members {
+		out[i] = m.id
+	}
+	return out
+}
+
+// answer is what one member answered.
+type answer[T any] struct {
+	member
+	value T
+	err   error // names the member
+	at    time.Time
+}
+
+// ask calls f for all members at once, each call bounded by timeout, and waits
+// for every answer; they come in the order of members. An error for which fatal
+// says so ends the other calls (nil: none does).
+func ask[T any](ctx context.Context, members []member, timeout time.Duration, fatal func(error) bool,
+	f func(context.Context, member) (T, error)) []answer[T] {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make([]answer[T], len(members))
+	var group sync.WaitGroup
+	for i, m := range members {
+		group.Go(func() {
+			ctx, done := context.WithTimeout(ctx, timeout)
+			defer done()
+			value, err := f(ctx, m)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", m.id, err)
+				if fatal != nil && fatal(err) {
+					cancel()
+				}
+			}
+			answers[i] = answer[T]{m, value, err, time.Now()}
+		})
+	}
+	group.Wait()
+	return answers
+}
+
+// tell is ask for requests that answer nothing; the first that fails ends the rest.
+func tell(ctx context.Context, members []member, timeout time.Duration, f func(context.Context, member) error) error {
+	return firstError(ask(ctx, members, timeout, anyError, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, f(ctx, m)
+	}))
+}
+
+func anyError(error) bool { return true }
+
+// firstError is the error that came first: the others may only say that they were
+// cut off because of it.
+func firstError[T any](answers []answer[T]) error { return firstOf(answers, anyError) }
+
+// firstOf is the first error of a kind.
+func firstOf[T any](answers []answer[T], kind func(error) bool) error {
+	failed := slices.DeleteFunc(slices.Clone(answers), func(a answer[T]) bool { return a.err == nil || !kind(a.err) })
+	if len(failed) == 0 {
+		return nil
+	}
+	return slices.MinFunc(failed, func(a, b answer[T]) int { return a.at.Compare(b.at) }).err
+}
+
+// allErrors joins every error.
+func allErrors[T any](answers []answer[T]) error {
+	var errs []error
+	for _, a := range answers {
+		errs = append(errs, a.err)
+	}
+	return errors.Join(errs...)
+}
+
+// watched does work that may take long on the members, and cuts it off when one
+// of them has answered nothing for Timing.Deaf: a server that hangs must not hold
+// the cluster's structure frozen for as long as linking may take.
+func (op *operation) watched(ctx context.Context, members []member, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	watch, stop := context.WithCancel(ctx)
+	for _, m := range members {
+		group.Go(func() {
+			if err := op.listen(watch, m); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	err := work(ctx)
+	stop()
+	group.Wait()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// listen asks m for a trifle every third of Timing.Deaf; it returns an error when
+// m has been silent for that long, and nil when ctx ends.
+func (op *operation) listen(ctx context.Context, m member) error {
+	heard := time.Now()
+	for {
+		if pause(ctx, op.Timing.Deaf/3) != nil {
+			return nil
+		}
+		ping, done := context.WithTimeout(ctx, op.Timing.Answer)
+		_, err := op.Servers.List(ping, m.target, dbserver.ListRequest{IDs: []string{op.id}})
+		done()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil || !unreachable(err):
+			heard = time.Now()
+		case time.Since(heard) >= op.Timing.Deaf:
+			return fmt.Errorf("%s does not answer any more: %w", m.id, err)
+		}
+	}
+}
+
+// unreachable: there was no answer, as opposed to a bad one.
+func unreachable(err error) bool {
+	return errors.Is(err, apierror.ConnectionLost) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// dump is what is kept of the agency with every piece.
+func (c *cluster) dump() (dbserver.AgencyDump, error) {
+	type sync struct {
+		LatestID uint64 `json:"LatestID"`
+	}
+	type arango struct {
+		Plan *agency.Node `json:"Plan"`
+		Sync sync         `json:"Sync"`
+	}
+	raw, err := json.Marshal([]map[string]arango{{"arango": {c.plan, sync{c.latestID}}}})
+	if err != nil {
+		return dbserver.AgencyDump{}, fmt.Errorf("encode Plan: %w", err)
+	}
+	return dbserver.AgencyDump{ClusterID: c.uuid, Index: c.index, Term: c.term, Dump: raw}, nil
+}

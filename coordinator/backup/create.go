@@ -1,0 +1,292 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"stasis/agency/keys"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+)
+
+// create is a backup being made. Its fields are filled in by its steps, in order.
+type create struct {
+	*operation
+	request CreateRequest
+	moment  moment        // the backup's time; id is made of it
+	budget  time.Duration // what waiting for the agency lock left of the timeout
+
+	lease   *lease
+	cluster *cluster
+
+	gates    gateWork
+	marked   bool // potentially inconsistent
+	linked   linkedWork
+	pieces   map[string]dbserver.Piece
+	behind   []string // servers that have not published yet
+	finished bool     // committed
+}
+
+// linkedWork is what is sealed into the pieces.
+type linkedWork struct {
+	dump        json.RawMessage // AgencyDump
+	dumpSHA256  string
+	certificate json.RawMessage
+	certSHA256  string
+}
+
+// Create makes a backup of the whole cluster. When it returns an error there is
+// no backup and nothing of one is left, unless the error says that the outcome is
+// unknown. When ctx ends before the commit, the backup is taken back.
+func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
+	r, err := r.checked()
+	if err != nil {
+		return CreateResult{}, err
+	}
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
+		return CreateResult{}, err
+	}
+	defer leave()
+	c := &create{operation: s.begin(keys.OperationCreate, ""), request: r}
+	defer func() { c.lease.stop() }()
+	if err := c.make(ctx); err != nil {
+		err = createError(inContext(ctx, err))
+		c.rollBack(ctx, err)
+		c.log.Warn("backup failed", "id", c.id, "error", err)
+		return CreateResult{}, err
+	}
+	c.log.Info("backup made", "id", c.id, "inconsistent", c.marked, "unpublished", c.behind)
+	return c.result(), nil
+}
+
+// make does the ten steps. Everything after lockAgency happens in a context that
+// ends when the agency lock is lost.
+func (c *create) make(ctx context.Context) error {
+	held, err := c.lockAgency(ctx) // 1
+	if err != nil {
+		return err
+	}
+	err = c.steps.run(held, []stage{
+		{"read Plan", c.dumpPlan},       // 2
+		{"prepare", c.prepare},          // 3
+		{"lock and cut", c.holdInstant}, // 4, 5, 6
+		{"link", c.link},                // 7
+		{"verify", c.verify},            // 8
+		{"seal", c.seal},
+		{"commit", c.commit},   // 9
+		{"publish", c.publish}, // 10
+	})
+	if err != nil && !c.finished {
+		return inContext(held, err)
+	}
+	return nil
+}
+
+// createError gives an error that has no number the one of a failed create.
+func createError(err error) error {
+	var e *apierror.Error
+	if !errors.As(err, &e) || e.Num == apierror.ConnectionLost || e.Num == apierror.WrongEpoch {
+		return apierror.New(apierror.BackupCreate, "create backup: %w", err)
+	}
+	return err
+}
+
+func (c *create) newID() string {
+	c.moment = now()
+	return c.moment.id(c.request.Label)
+}
+
+// lockAgency is step 1: from the index of its transaction on, Plan is frozen.
+func (c *create) lockAgency(ctx context.Context) (context.Context, error) {
+	deadline := c.began.Add(c.request.Timeout)
+	held, l, err := c.acquire(ctx, deadline, c.newID)
+	if err != nil {
+		return nil, err
+	}
+	c.lease, c.budget = l, time.Until(deadline)
+	if c.budget <= 0 {
+		return nil, apierror.New(apierror.ClusterTimeout, "the timeout of %v was over when the agency lock was free", c.request.Timeout)
+	}
+	return held, nil
+}
+
+// dumpPlan is step 2. Being frozen since the lock's index, Plan is that of the
+// lock's index whenever it is read. With it comes who takes part.
+func (c *create) dumpPlan(ctx context.Context) error {
+	c.emit(ctx, step.Event{Step: step.PlanDump})
+	var err error
+	if c.cluster, err = c.readCluster(ctx, c.lease.index); err != nil {
+		return err
+	}
+	dump, err := c.cluster.dump()
+	if err != nil {
+		return err
+	}
+	if c.linked.dump, err = dbserver.Encode(dump); err != nil {
+		return fmt.Errorf("encode agency dump: %w", err)
+	}
+	if c.linked.dumpSHA256, err = hashJSON(dump); err != nil {
+		return fmt.Errorf("hash agency dump: %w", err)
+	}
+	return c.settleID(ctx)
+}
+
+// prepare is step 3: every server flushes, so that little is left to do while the
+// gates are held.
+func (c *create) prepare(ctx context.Context) error {
+	c.emit(ctx, step.Event{Step: step.Prepare})
+	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
+		return tell(ctx, c.cluster.members, c.Timing.Bulk, func(ctx context.Context, m member) error {
+			return c.Servers.Prepare(ctx, m.target, c.piece())
+		})
+	})
+}
+
+func (c *create) piece() dbserver.PieceRequest {
+	return dbserver.PieceRequest{ID: c.id, Nonce: c.nonce}
+}
+
+// dropPieces removes what was made of the backup, on every server.
+func (c *create) dropPieces(ctx context.Context) error {
+	return allErrors(ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, c.Servers.Drop(ctx, m.target, c.piece())
+	}))
+}
+
+// link is step 7: every server makes its pending piece complete and durable.
+func (c *create) link(ctx context.Context) error {
+	c.emit(ctx, step.Event{Step: step.Linking})
+	request := dbserver.LinkRequest{
+		ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
+		NrDBServers: len(c.cluster.members), PotentiallyInconsistent: c.marked, AgencyDump: c.linked.dump,
+	}
+	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
+		answers := ask(ctx, c.cluster.members, c.Timing.Bulk, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
+			start := time.Now()
+			p, err := c.Servers.Link(ctx, m.target, request)
+			if err == nil {
+				c.emit(ctx, step.Event{Step: step.Linked, Server: m.id, Elapsed: time.Since(start)})
+			}
+			return p, err
+		})
+		if err := firstError(answers); err != nil {
+			return err
+		}
+		c.pieces = make(map[string]dbserver.Piece, len(answers))
+		for _, a := range answers {
+			if a.value.ServerID != a.id {
+				return fmt.Errorf("%s: the piece says it was made by %q", a.id, a.value.ServerID)
+			}
+			c.pieces[a.id] = a.value
+		}
+		return nil
+	})
+}
+
+// verify is step 8: the certificate is written and must hold. With
+// allowInconsistent the gates' part of it may fail: the pieces were marked before
+// they were linked.
+func (c *create) verify(ctx context.Context) error {
+	cert := c.certify()
+	problems := cert.PieceProblems(c.pieces)
+	if !c.marked {
+		problems = append(problems, cert.Problems()...)
+	}
+	if len(problems) > 0 {
+		return apierror.New(apierror.BackupCreate, "the backup does not hold: %s", strings.Join(problems, "; "))
+	}
+	raw, err := cert.Encode()
+	if err != nil {
+		return fmt.Errorf("encode certificate: %w", err)
+	}
+	c.linked.certificate = raw
+	if c.linked.certSHA256, err = hashJSON(raw); err != nil {
+		return fmt.Errorf("hash certificate: %w", err)
+	}
+	c.emit(ctx, step.Event{Step: step.Verified})
+	return nil
+}
+
+// certify writes down the evidence.
+func (c *create) certify() *Certificate {
+	cert := &Certificate{
+		Format: CertificateFormat, ID: c.id, DateTime: c.moment.DateTime(), Nonce: c.nonce,
+		Coordinator: c.ID, Began: c.began.UTC().Format(time.RFC3339Nano),
+		Agency: AgencyEvidence{
+			ClusterID: c.cluster.uuid, Index: c.cluster.index, Term: c.cluster.term,
+			Epoch: c.cluster.epoch, DumpSHA256: c.linked.dumpSHA256,
+		},
+		Instant:                 c.gates.instant,
+		Servers:                 map[string]ServerEvidence{},
+		History:                 History{Attempts: c.gates.report.Attempts, Steps: slices.Clone(c.steps.done)},
+		PotentiallyInconsistent: c.marked,
+	}
+	for id, p := range c.pieces {
+		e := c.gates.evidence[id]
+		e.Piece = PieceEvidence{p.SizeInBytes, p.NrFiles, p.ManifestSHA256, p.AgencyDumpSHA256}
+		cert.Servers[id] = e
+	}
+	return cert
+}
+
+// seal stores the certificate in every piece, so that a committed backup has it.
+func (c *create) seal(ctx context.Context) error {
+	err := tell(ctx, c.cluster.members, c.Timing.Deaf, func(ctx context.Context, m member) error {
+		return c.Servers.Seal(ctx, m.target, dbserver.SealRequest{ID: c.id, Nonce: c.nonce, Certificate: c.linked.certificate})
+	})
+	if err == nil {
+		c.emit(ctx, step.Event{Step: step.Sealed})
+	}
+	return err
+}
+
+// publish is step 10. A server that does not publish now will do so by itself as
+// soon as it has asked the agency, so this can no longer fail.
+func (c *create) publish(ctx context.Context) error {
+	ctx, cancel := c.afterCommit(ctx, c.Timing.Deaf)
+	defer cancel()
+	c.emit(ctx, step.Event{Step: step.Publishing})
+	answers := ask(ctx, c.cluster.members, c.Timing.Deaf, nil, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, c.publishOn(ctx, m)
+	})
+	for _, a := range answers {
+		if a.err != nil {
+			c.behind = append(c.behind, a.id)
+			c.log.Warn("piece not published yet; its server will do it", "id", c.id, "error", a.err)
+		}
+	}
+	return nil
+}
+
+// publishOn tries more than once: the answer may have been lost.
+func (c *create) publishOn(ctx context.Context, m member) error {
+	err := insist(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, c.Timing.Answer)
+		defer cancel()
+		return c.Servers.Publish(ctx, m.target, c.piece())
+	})
+	if err == nil {
+		c.emit(ctx, step.Event{Step: step.Published, Server: m.id})
+	}
+	return err
+}
+
+func (c *create) result() CreateResult {
+	r := CreateResult{
+		ID: c.id, PotentiallyInconsistent: c.marked, NrDBServers: len(c.pieces), DateTime: c.moment.DateTime(),
+		LockReport: c.gates.report, Unpublished: c.behind,
+	}
+	for p := range maps.Values(c.pieces) {
+		r.SizeInBytes += p.SizeInBytes
+		r.NrFiles += p.NrFiles
+	}
+	return r
+}

@@ -1,0 +1,274 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+)
+
+// unprotectedCut is the deadline of a cut for which nobody is held up.
+const unprotectedCut = 30 * time.Second
+
+// gateWork is what steps 4 to 6 leave behind.
+type gateWork struct {
+	evidence map[string]ServerEvidence
+	instant  Instant
+	report   LockReport
+	first    time.Time // the first attempt
+}
+
+// windows says how long each attempt waits for the gates: the n-th (from 1)
+// first·growthⁿ⁻¹.
+type windows struct {
+	first  time.Duration
+	growth float64
+}
+
+func (w windows) length(n int) time.Duration {
+	f := float64(w.first) * math.Pow(w.growth, float64(n-1))
+	if f >= float64(maxTimeout) {
+		return maxTimeout
+	}
+	return time.Duration(math.Round(f))
+}
+
+// holdInstant is steps 4, 5 and 6, tried again in growing windows: hold all gates
+// at once, fix every cut, open the gates and collect the evidence. Writers queue
+// only while an attempt lasts; between two attempts all gates are open.
+func (c *create) holdInstant(ctx context.Context) error {
+	c.undo.push("pieces", c.dropPieces)
+	if c.WithoutLocks {
+		return c.cutUnprotected(ctx, "locks are switched off")
+	}
+	forget := c.undo.push("gates", func(ctx context.Context) error {
+		_, err := c.openGates(ctx)
+		return err
+	})
+	c.gates.first = time.Now()
+	held, err := c.tryWindows(ctx)
+	if err != nil {
+		return err
+	}
+	forget()
+	if held {
+		return nil
+	}
+	attempts := c.gates.report.Attempts
+	last := attempts[len(attempts)-1]
+	if c.request.AllowInconsistent {
+		return c.cutUnprotected(ctx, failures(last.Failed))
+	}
+	return apierror.New(apierror.BackupCreate, "no global lock within %v (%d attempts); the last failed on %s",
+		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), failures(last.Failed))
+}
+
+// tryWindows makes attempts until one succeeds or the time is over; force gives
+// it a second timeout.
+func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
+	w := windows{c.request.LockWait, c.request.LockGrowth}
+	deadline, forced := c.gates.first.Add(c.budget), false
+	for n := 1; ; n++ {
+		window := min(w.length(n), time.Until(deadline))
+		if held, err = c.attempt(ctx, n, window); held || err != nil {
+			return held, err
+		}
+		if err := pause(ctx, min(c.Timing.Pause, time.Until(deadline))); err != nil {
+			return false, err
+		}
+		if time.Until(deadline) > 0 {
+			continue
+		}
+		if forced || !c.request.Force {
+			return false, nil
+		}
+		deadline, forced = time.Now().Add(c.request.Timeout), true
+	}
+}
+
+// attempt is one try. It returns false without error when a window or a cut's
+// deadline was missed, with everything open again and nothing left.
+func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held bool, err error) {
+	start := time.Now()
+	a := Attempt{WindowSeconds: seconds(window), Failed: map[string]string{}}
+	defer func() {
+		a.ElapsedSeconds = seconds(time.Since(start))
+		c.gates.report.Attempts = append(c.gates.report.Attempts, a)
+	}()
+	c.emit(ctx, step.Event{Step: step.LockAttempt, Attempt: n, Window: window})
+	c.gates.evidence = map[string]ServerEvidence{}
+	if err := c.lockGates(ctx, window, &a); err != nil {
+		return false, err
+	}
+	cut := false
+	if len(a.Failed) == 0 {
+		c.emit(ctx, step.Event{Step: step.Locked, Attempt: n, Elapsed: time.Since(start)})
+		cut = true
+		if err := c.cut(ctx, &a); err != nil {
+			return false, err
+		}
+	}
+	released, err := c.openGates(ctx)
+	if err != nil {
+		return false, apierror.New(apierror.BackupLockFailed, "open the gates: %w", err)
+	}
+	if len(a.Failed) == 0 {
+		c.emit(ctx, step.Event{Step: step.GatesOpened, Attempt: n, Elapsed: duration(c.gates.report.LockHoldSeconds)})
+		return true, c.judge(released)
+	}
+	c.emit(ctx, step.Event{Step: step.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: failures(a.Failed)})
+	if cut {
+		return false, c.dropPieces(ctx)
+	}
+	return false, nil
+}
+
+// lockGates is step 4: all gates in parallel. A gate that was not had within the
+// window is noted; any other trouble ends the backup at once.
+func (c *create) lockGates(ctx context.Context, window time.Duration, a *Attempt) error {
+	asked := time.Now()
+	request := dbserver.GateLockRequest{
+		ID: c.id, Nonce: c.nonce, WindowSeconds: seconds(window),
+		// The first gate waits for the last one, and for all cuts and answers.
+		LeaseSeconds: seconds(window + c.Timing.Cut + 2*c.Timing.Answer),
+	}
+	final := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) }
+	answers := ask(ctx, c.cluster.members, window+c.Timing.Answer, final,
+		func(ctx context.Context, m member) (dbserver.GateLockResponse, error) {
+			return c.Servers.GateLock(ctx, m.target, request)
+		})
+	if err := firstOf(answers, final); err != nil {
+		return inContext(ctx, apierror.New(apierror.BackupLockFailed, "global lock: %w", err))
+	}
+	var last time.Time
+	for _, l := range answers {
+		if l.err != nil {
+			a.Failed[l.id] = l.err.Error()
+		}
+		if l.at.After(last) {
+			last, a.LastServer = l.at, l.id
+		}
+		c.gates.evidence[l.id] = ServerEvidence{LockAsked: c.since(asked), Granted: c.since(l.at)}
+	}
+	return nil
+}
+
+// cut is step 5, with all gates held: its moments are the instant. A server that
+// misses the deadline, or whose gate is lost, makes the attempt a failed one.
+func (c *create) cut(ctx context.Context, a *Attempt) error {
+	from := time.Now()
+	c.gates.report.LockSeconds = seconds(from.Sub(c.gates.first))
+	c.emit(ctx, step.Event{Step: step.Cut})
+	answers, err := c.fanOutCut(ctx, c.Timing.Cut, false)
+	if err != nil {
+		return err
+	}
+	for _, cut := range answers {
+		if cut.err != nil {
+			a.Failed[cut.id] = cut.err.Error()
+		}
+	}
+	to := time.Now()
+	c.gates.instant = Instant{LockMode: LockModeGates, From: c.since(from), To: c.since(to)}
+	c.gates.report.LockHoldSeconds = seconds(to.Sub(from))
+	return nil
+}
+
+// fanOutCut asks every server for its cut. Only missed ones come back as errors
+// in the answers.
+func (c *create) fanOutCut(ctx context.Context, deadline time.Duration, unprotected bool) ([]answer[dbserver.CutResponse], error) {
+	final := func(err error) bool {
+		return unprotected || !errors.Is(err, apierror.CutMissed) && !errors.Is(err, apierror.GateLost)
+	}
+	asked := time.Now()
+	request := dbserver.CutRequest{ID: c.id, Nonce: c.nonce, DeadlineSeconds: seconds(deadline), Unprotected: unprotected}
+	answers := ask(ctx, c.cluster.members, deadline+c.Timing.Answer, final, func(ctx context.Context, m member) (dbserver.CutResponse, error) {
+		r, err := c.Servers.Cut(ctx, m.target, request)
+		if err == nil {
+			c.emit(ctx, step.Event{Step: step.CutDone, Server: m.id, Elapsed: duration(r.CutSeconds)})
+		}
+		return r, err
+	})
+	for _, cut := range answers {
+		e := c.gates.evidence[cut.id]
+		e.CutAsked, e.CutDone = c.since(asked), c.since(cut.at)
+		c.gates.evidence[cut.id] = e
+		c.gates.report.CutSeconds = max(c.gates.report.CutSeconds, cut.value.CutSeconds)
+	}
+	if err := firstOf(answers, final); err != nil {
+		return nil, inContext(ctx, fmt.Errorf("cut: %w", err))
+	}
+	return answers, nil
+}
+
+// openGates is step 6: every server opens its gate and says how it was held. All
+// are asked, whatever the others answer.
+func (c *create) openGates(ctx context.Context) ([]answer[dbserver.GateReleaseResponse], error) {
+	asked := time.Now()
+	answers := ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (dbserver.GateReleaseResponse, error) {
+		return c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce})
+	})
+	report := &c.gates.report
+	for _, r := range answers {
+		e := c.gates.evidence[r.id]
+		e.ReleaseAsked, e.Gate = c.since(asked), r.value
+		c.gates.evidence[r.id] = e
+		report.WritersWaited += r.value.WritersWaited
+		report.DeadSumSeconds += r.value.DeadSumSeconds
+		report.DeadLongestSeconds = max(report.DeadLongestSeconds, r.value.DeadLongestSeconds)
+		report.GateHoldSeconds = max(report.GateHoldSeconds, r.value.HeldSeconds)
+	}
+	return answers, allErrors(answers)
+}
+
+// judge looks at the evidence before anything is linked: a gate that was not held
+// all the time fails the backup, or marks it where that is allowed.
+func (c *create) judge(released []answer[dbserver.GateReleaseResponse]) error {
+	broken := map[string]string{}
+	for _, r := range released {
+		if why := c.gates.evidence[r.id].problem(c.gates.instant); why != "" {
+			broken[r.id] = why
+		}
+	}
+	switch {
+	case len(broken) == 0:
+		return nil
+	case !c.request.AllowInconsistent:
+		return apierror.New(apierror.BackupCreate, "the global lock did not hold: %s", failures(broken))
+	}
+	c.marked = true
+	c.log.Warn("backup is potentially inconsistent", "id", c.id, "why", failures(broken))
+	return nil
+}
+
+// cutUnprotected fixes the cuts without any gate and marks the backup for ever.
+func (c *create) cutUnprotected(ctx context.Context, why string) error {
+	c.marked = true
+	c.gates.evidence = map[string]ServerEvidence{}
+	c.log.Warn("backup without the global lock is potentially inconsistent", "id", c.id, "why", why)
+	c.emit(ctx, step.Event{Step: step.Unprotected, Detail: why})
+	from := time.Now()
+	c.emit(ctx, step.Event{Step: step.Cut})
+	if _, err := c.fanOutCut(ctx, unprotectedCut, true); err != nil {
+		return err
+	}
+	c.gates.instant = Instant{LockMode: LockModeNone, From: c.since(from), To: c.since(time.Now())}
+	return nil
+}
+
+// failures is "PRMR-1: why; PRMR-2: why". The reasons may begin with the name.
+func failures(failed map[string]string) string {
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(failed)) {
+		parts = append(parts, id+": "+strings.TrimPrefix(failed[id], id+": "))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,66 @@
+package backup
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"stasis/internal/step"
+)
+
+// Undo repeats what fails, because nobody else will do it as soon.
+const (
+	undoTries = 3
+	undoPause = 100 * time.Millisecond
+)
+
+// undoList holds what must be taken back if the operation fails, in the order in
+// which it was done. An entry is added before the request that makes it
+// necessary is sent: a request whose answer was lost may have had its effect.
+type undoList struct{ entries []*undoEntry }
+
+type undoEntry struct {
+	what string
+	do   func(context.Context) error // idempotent
+}
+
+// push adds an entry; forget takes it from the list again.
+func (u *undoList) push(what string, do func(context.Context) error) (forget func()) {
+	e := &undoEntry{what, do}
+	u.entries = append(u.entries, e)
+	return func() {
+		u.entries = slices.DeleteFunc(u.entries, func(other *undoEntry) bool { return other == e })
+	}
+}
+
+// clear empties the list: the commit point has been passed, or may have been.
+func (u *undoList) clear() { u.entries = nil }
+
+// rollBack takes back what was done, last thing first, although ctx may have
+// ended. What cannot be taken back now is logged and ends by itself: gates and the
+// agency lock by their leases, pieces because the servers ask the agency.
+func (op *operation) rollBack(ctx context.Context, why error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), op.Timing.Undo)
+	defer cancel()
+	op.emit(ctx, step.Event{Step: step.Undoing, Error: why.Error()})
+	for _, e := range slices.Backward(op.undo.entries) {
+		if err := insist(ctx, e.do); err != nil {
+			op.log.Warn("not undone; it will end by itself", "what", e.what, "error", err)
+		}
+	}
+	op.undo.clear()
+	op.emit(ctx, step.Event{Step: step.Undone})
+}
+
+// insist repeats an idempotent request a few times.
+func insist(ctx context.Context, do func(context.Context) error) (err error) {
+	for try := range undoTries {
+		if try > 0 && pause(ctx, undoPause) != nil {
+			return err
+		}
+		if err = do(ctx); err == nil {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// Verify has every DB server read its whole piece again, and checks the
+// certificate against what they found. What is wrong is in the result, not an
+// error; a backup that is nowhere is 404.
+func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
+		return VerifyResult{}, err
+	}
+	defer leave()
+	c, _, err := s.current(ctx)
+	if err != nil {
+		return VerifyResult{}, err
+	}
+	op := s.begin("verify", id)
+	var answers []answer[dbserver.VerifyResponse]
+	err = op.watched(ctx, c.members, func(ctx context.Context) error {
+		answers = ask(ctx, c.members, s.Timing.Bulk, nil, func(ctx context.Context, m member) (dbserver.VerifyResponse, error) {
+			return s.Servers.Verify(ctx, m.target, dbserver.PieceRequest{ID: id})
+		})
+		return ctx.Err()
+	})
+	if err != nil {
+		return VerifyResult{}, apierror.New(apierror.BackupServersMissing, "verify %s: %w", id, err)
+	}
+	result := VerifyResult{ID: id, Pieces: map[string]PieceReport{}, Problems: []string{}}
+	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	for _, a := range answers {
+		switch {
+		case errors.Is(a.err, apierror.FileNotFound), errors.Is(a.err, apierror.NotFound):
+			continue // it may never have had one
+		case a.err != nil:
+			result.Problems = append(result.Problems, a.err.Error())
+			continue
+		}
+		result.add(a.id, a.value, set)
+	}
+	commit, committed := c.commits[id]
+	if len(set.pieces) == 0 && !committed && len(result.Problems) == 0 {
+		return VerifyResult{}, apierror.New(apierror.NotFound, "there is no backup %s", id)
+	}
+	if missing := set.missing(commit.Servers); len(missing) > 0 {
+		result.Problems = append(result.Problems, "the pieces of "+strings.Join(missing, ", ")+" are missing")
+	}
+	result.certify(set, commit.CertificateSHA256)
+	result.Intact = len(result.Problems) == 0
+	return result, nil
+}
+
+// add takes over what one server found.
+func (r *VerifyResult) add(holder string, v dbserver.VerifyResponse, set *pieceSet) {
+	set.pieces[v.Piece.ServerID] = dbserver.PieceDetail{Piece: v.Piece, Certificate: v.Certificate}
+	set.holders[v.Piece.ServerID] = holder
+	r.PotentiallyInconsistent = r.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
+	r.Pieces[holder] = PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
+	for _, p := range v.Problems {
+		r.Problems = append(r.Problems, holder+": "+p)
+	}
+}
+
+// certify checks the certificate, which a failsafe backup does not have.
+func (r *VerifyResult) certify(set *pieceSet, recorded string) {
+	if len(set.pieces) == 0 {
+		return
+	}
+	if set.kind() == dbserver.PieceFailsafe {
+		for _, p := range set.pieces {
+			if len(set.pieces) != p.NrDBServers {
+				r.Problems = append(r.Problems, "only some of the pieces are present")
+				return
+			}
+		}
+		return
+	}
+	cert, err := set.certificateOf(recorded)
+	if err != nil {
+		r.Problems = append(r.Problems, err.Error())
+		return
+	}
+	r.Certificate = cert
+	r.Problems = append(r.Problems, cert.PieceProblems(set.plain())...)
+	if !cert.PotentiallyInconsistent {
+		r.Problems = append(r.Problems, cert.Problems()...)
+	}
+}
+
+// CheckOffline checks a backup by what is stored in its pieces alone, without a
+// cluster: pieces and their certificates by the server that made each.
+func CheckOffline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) []string {
+	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	for source, p := range pieces {
+		set.pieces[source] = dbserver.PieceDetail{Piece: p, Certificate: certificates[source]}
+	}
+	var r VerifyResult
+	r.certify(set, "")
+	return r.Problems
+}
