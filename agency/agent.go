@@ -49,7 +49,7 @@ type node struct {
 	mux      *mux
 	acks     *ackTransport
 	machine  *machine
-	fatal    chan error    // from the machine: the node must stop
+	fatal    chan error // from the machine: the node must stop
 	quitting sync.Once
 	quit     raft.Future   // of Raft's shutdown
 	raftGone chan struct{} // closed when Raft has stopped

@@ -153,6 +153,8 @@ func (a *Agent) supervise(o *office) error {
 			Interval:    a.timing.Supervision,
 			OkThreshold: a.timing.OkThreshold,
 			Grace:       a.timing.Grace,
+			Settle:      a.timing.Settle,
+			Ownerless:   a.timing.Ownerless,
 		},
 	})
 }
