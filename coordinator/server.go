@@ -3,33 +3,243 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	agencyclient "stasis/agency/client"
+	"stasis/coordinator/backup"
+	"stasis/coordinator/catalog"
+	"stasis/coordinator/cursor"
+	"stasis/coordinator/route"
+	dbclient "stasis/dbserver/client"
+	"stasis/internal/datadir"
+	"stasis/internal/network"
+	"stasis/internal/step"
 )
 
 // Server is a running coordinator.
 type Server struct {
-	id   string
-	addr string
-	errs chan error
+	c      Config
+	id     string
+	dir    *datadir.Dir // nil without a directory
+	life   life
+	reboot atomic.Uint64
+
+	http   *network.Server
+	client *http.Client // to agents and DB servers
+	parts  parts
+
+	cancel     context.CancelFunc // ends the background work
+	background sync.WaitGroup
+	errs       chan error
+	closing    sync.Once
+}
+
+// parts are what the server is made of.
+type parts struct {
+	agency  *agencyclient.Client
+	cache   *agencyclient.Cache
+	catalog *catalog.Catalog
+	api     *api
+	backups *backup.Service
 }
 
 // Start registers a coordinator with the agency and serves. It returns when
-// requests are answered; ctx bounds the start only.
+// requests are answered; ctx and Timing.Start bound the start only.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	return nil, errors.New("coordinator: being built")
+	c = c.withDefaults()
+	ctx, cancel := context.WithTimeout(ctx, c.Timing.Start)
+	defer cancel()
+	s := &Server{c: c, id: datadir.Coordinator.NewID(), errs: make(chan error, 1)}
+	s.life.ended = make(chan struct{})
+	if c.Dir != "" {
+		dir, err := datadir.Open(c.FS, c.Dir, datadir.Coordinator, nil)
+		if err != nil {
+			return nil, fmt.Errorf("open data directory: %w", err)
+		}
+		s.dir, s.id = dir, dir.ID()
+	}
+	if err := s.start(ctx); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timing.Shutdown)
+		defer cancel()
+		return nil, errors.Join(fmt.Errorf("start coordinator %s: %w", s.id, err), s.Close(closing))
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	background, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.build()
+	if err := s.listen(); err != nil {
+		return err
+	}
+	s.run(background, "watch cache", s.parts.cache.Run)
+	if err := agencyclient.Bootstrap(ctx, s.parts.agency); err != nil {
+		return fmt.Errorf("bootstrap the agency: %w", err)
+	}
+	reboot, err := agencyclient.Register(ctx, s.parts.agency, agencyclient.Registration{
+		ID: s.id, Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.advertised(), Host: hostOf(s.advertised()), Engine: "rocksdb",
+	})
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	s.reboot.Store(reboot)
+	if _, err := s.parts.cache.Sync(ctx); err != nil {
+		return fmt.Errorf("read the agency: %w", err)
+	}
+	s.run(background, "heartbeat", s.heartbeat)
+	s.run(background, "backups", s.parts.backups.Run)
+	s.run(background, "cursors", func(ctx context.Context) error {
+		s.parts.api.cursors.Run(ctx)
+		return ctx.Err()
+	})
+	s.life.become(serving)
+	s.c.Logger.Info("coordinator serves", "id", s.id, "address", s.advertised(), "rebootId", reboot)
+	return nil
+}
+
+// build makes the parts; nothing runs yet.
+func (s *Server) build() {
+	c, p := s.c, &s.parts
+	s.client = network.NewHTTPClient(c.Network)
+	p.agency = agencyclient.New(agencyclient.Options{Endpoints: c.Agency, HTTP: s.client, Logger: c.Logger.Named("agency")})
+	p.cache = agencyclient.NewCache(p.agency, c.Logger.Named("cache"))
+	reboot := func() uint64 { return rebootID(p.catalog.View(), s.id, s.reboot.Load()) }
+	p.catalog = catalog.New(catalog.Deps{
+		Agency: p.agency, Cache: p.cache, ID: s.id, RebootID: reboot, Logger: c.Logger.Named("catalog"),
+		Reserve:   func(ctx context.Context, n uint64) (uint64, error) { return agencyclient.ReserveIDs(ctx, p.agency, n) },
+		MaxShards: c.Limits.Shards, Wait: c.Timing.DDL, Thaw: c.Timing.Thaw,
+	})
+	servers := dbclient.New(s.client)
+	steps := newStepLog(c.Limits.StepEvents)
+	p.backups = backup.New(backup.Deps{
+		Agency: p.agency, Cache: p.cache, Servers: servers, ID: s.id, RebootID: reboot,
+		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"),
+	})
+	p.api = &api{
+		id: s.id, addr: s.advertised, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
+		agency: p.agency, catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
+		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
+	}
+}
+
+func (s *Server) listen() error {
+	server, err := network.NewServer(s.c.Network, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
+		Address: s.c.Listen, Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.HeaderBytes, Grace: s.c.Timing.Shutdown,
+	})
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.c.Listen, err)
+	}
+	s.http = server
+	s.background.Go(func() {
+		select {
+		case err := <-server.Err():
+			s.errs <- err
+		case <-s.life.ended:
+		}
+	})
+	return nil
+}
+
+// run does work in the background until Close; what ends by itself ends the server.
+func (s *Server) run(ctx context.Context, what string, work func(context.Context) error) {
+	s.background.Go(func() {
+		if err := work(ctx); ctx.Err() == nil {
+			select {
+			case s.errs <- fmt.Errorf("%s ended: %w", what, err):
+			default: // one reason is enough
+			}
+		}
+	})
+}
+
+// heartbeat tells supervision that this server lives.
+func (s *Server) heartbeat(ctx context.Context) error {
+	tick := time.NewTicker(s.c.Timing.Heartbeat)
+	defer tick.Stop()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 2*s.c.Timing.Heartbeat)
+		if err := agencyclient.Heartbeat(attempt, s.parts.agency, s.id, "SERVING"); err != nil && ctx.Err() == nil {
+			s.c.Logger.Debug("heartbeat", "error", err)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // ID is the server id, CRDN-<uuid>.
 func (s *Server) ID() string { return s.id }
 
-// Addr is the host:port that the server listens on.
-func (s *Server) Addr() string { return s.addr }
+// Addr is the advertised host:port.
+func (s *Server) Addr() string { return s.advertised() }
 
 // URL is http:// and Addr.
-func (s *Server) URL() string { return "http://" + s.addr }
+func (s *Server) URL() string { return "http://" + s.advertised() }
+
+func (s *Server) advertised() string {
+	switch {
+	case s.c.Advertise != "":
+		return s.c.Advertise
+	case s.http != nil:
+		return s.http.Addr()
+	}
+	return s.c.Listen
+}
+
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host
+}
 
 // Err delivers the error that stopped the server, if anything but Close does.
 func (s *Server) Err() <-chan error { return s.errs }
 
 // Close answers no more new requests, finishes those in flight, at most as long
-// as ctx and Timing.Shutdown allow, and waits for every goroutine.
-func (s *Server) Close(ctx context.Context) error { return nil }
+// as ctx and Timing.Shutdown allow, and waits for every goroutine. It may be
+// called again.
+func (s *Server) Close(ctx context.Context) error {
+	var err error
+	s.closing.Do(func() { err = s.close(ctx) })
+	return err
+}
+
+func (s *Server) close(ctx context.Context) error {
+	s.life.become(stopping)
+	close(s.life.ended) // followers of steps leave
+	var errs []error
+	if s.http != nil {
+		// What outlives its client's request is given up when the requests are.
+		polite, cancel := context.WithTimeout(ctx, s.c.Timing.Shutdown)
+		late := context.AfterFunc(polite, func() {
+			s.cancel()
+			s.parts.catalog.Stop()
+		})
+		errs = append(errs, s.http.Shutdown(ctx))
+		late()
+		cancel()
+	}
+	if s.cancel != nil {
+		s.cancel()
+		s.parts.catalog.Close()
+	}
+	s.background.Wait()
+	if s.client != nil {
+		s.client.CloseIdleConnections()
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
+	}
+	return errors.Join(errs...)
+}

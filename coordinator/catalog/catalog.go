@@ -60,10 +60,13 @@ func New(d Deps) *Catalog {
 	return c
 }
 
-// Close ends data definition that still runs, and waits for cleanups. What they
-// leave is deleted by supervision when the coordinator has gone.
+// Stop ends data definition that still runs. What it leaves is deleted by
+// supervision when the coordinator has gone.
+func (c *Catalog) Stop() { c.cancel() }
+
+// Close is Stop, and waits for cleanups. No other method may run any more.
 func (c *Catalog) Close() {
-	c.cancel()
+	c.Stop()
 	c.cleanups.Wait()
 }
 

@@ -9,7 +9,7 @@ import (
 // place chooses the leaders of n new shards: each goes to the DB server that leads
 // the fewest so far, the first by id among equals. Servers that have failed get none.
 func place(v *View, n int) ([]string, error) {
-	load := map[string]int{}
+	load := v.ShardsLed()
 	var candidates []string
 	for _, server := range v.DBServers() {
 		if !v.Failed(server) {
@@ -18,15 +18,6 @@ func place(v *View, n int) ([]string, error) {
 	}
 	if len(candidates) == 0 {
 		return nil, apierror.New(apierror.TooFewDBServers, "not enough DB servers: none of %d is in good health", len(v.DBServers()))
-	}
-	for _, collections := range v.dir.byID {
-		for _, coll := range collections {
-			for _, servers := range coll.Shards {
-				if len(servers) > 0 {
-					load[strings.TrimPrefix(servers[0], "_")]++
-				}
-			}
-		}
 	}
 	leaders := make([]string, n)
 	for i := range leaders {
@@ -40,4 +31,20 @@ func place(v *View, n int) ([]string, error) {
 		load[best]++
 	}
 	return leaders, nil
+}
+
+// ShardsLed counts the shards that each DB server leads by Plan, those being built
+// included.
+func (v *View) ShardsLed() map[string]int {
+	led := map[string]int{}
+	for _, collections := range v.dir.byID {
+		for _, coll := range collections {
+			for _, servers := range coll.Shards {
+				if len(servers) > 0 {
+					led[strings.TrimPrefix(servers[0], "_")]++
+				}
+			}
+		}
+	}
+	return led
 }

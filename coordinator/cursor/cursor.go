@@ -36,8 +36,9 @@ type Source struct {
 	Shards   []string
 	Fetch    Fetch
 	Skip     uint64
-	Limit    uint64 // of all documents; 0: none
-	Count    *uint64
+	Limit    uint64 // of all documents, if Limited
+	Limited  bool
+	Count    *uint64 // told to the client with every batch, if there is one
 }
 
 // maxBatchBytes ends a batch early: an answer is put together in memory.
@@ -63,7 +64,7 @@ type Cursor struct {
 // New makes a cursor that no Store knows yet.
 func New(s Source, batch int, ttl time.Duration) *Cursor {
 	c := &Cursor{source: s, batch: max(batch, 1), ttl: ttl, skip: s.Skip, left: s.Limit}
-	if s.Limit == 0 {
+	if !s.Limited {
 		c.left = ^uint64(0)
 	}
 	return c

@@ -1,0 +1,161 @@
+package coordinator
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"runtime"
+	"time"
+
+	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
+	"stasis/coordinator/rest"
+	"stasis/internal/apierror"
+	"stasis/internal/version"
+)
+
+const role = "COORDINATOR"
+
+func (a *api) serverRoutes() []rest.Route {
+	return []rest.Route{
+		{Method: "GET", Pattern: "/_api/version", Handler: a.version, Always: true},
+		{Method: "GET", Pattern: "/_admin/version", Handler: a.version, Always: true},
+		{Method: "GET", Pattern: "/_admin/server/role", Handler: a.role, Always: true},
+		{Method: "GET", Pattern: "/_admin/server/id", Handler: a.serverID, Always: true},
+		{Method: "GET", Pattern: "/_admin/server/mode", Handler: a.mode, Always: true},
+		{Method: "PUT", Pattern: "/_admin/server/mode", Handler: a.setMode},
+		{Method: "GET", Pattern: "/_admin/server/availability", Handler: a.availability, Always: true},
+		{Method: "GET", Pattern: "/_admin/status", Handler: a.serverStatus, Always: true},
+		{Method: "GET", Pattern: "/_admin/time", Handler: a.time, Always: true},
+		{Method: "GET", Pattern: "/_admin/statistics", Handler: a.statistics, Always: true},
+		{Method: "GET", Pattern: "/_admin/license", Handler: func(c *rest.Call) error {
+			return c.Answer(http.StatusOK, rest.Fields{"status": "good", "upgrading": false, "features": rest.Fields{}})
+		}},
+		{Method: "GET", Pattern: "/_api/engine", Handler: func(c *rest.Call) error {
+			return c.Answer(http.StatusOK, rest.Fields{"name": "rocksdb", "supports": rest.Fields{"indexes": []string{"primary"}}})
+		}},
+		{Method: "GET", Pattern: "/_admin/cluster/health", Handler: a.health},
+		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.endpoints},
+	}
+}
+
+func (a *api) version(c *rest.Call) error {
+	f := rest.Fields{"server": "arango", "license": "enterprise", "version": version.API}
+	details, err := c.Flag("details", false)
+	if err != nil {
+		return err
+	}
+	if details {
+		f["details"] = map[string]string{
+			"mode": "server", "role": role, "v8-version": "none", "server-version": version.API, "stasis-version": version.Stasis,
+			"go-version": runtime.Version(), "platform": runtime.GOOS, "architecture": runtime.GOARCH,
+		}
+	}
+	return c.Answer(http.StatusOK, f)
+}
+
+func (a *api) role(c *rest.Call) error {
+	return c.OK(http.StatusOK, rest.Fields{"errorNum": 0, "role": role, "mode": "default"})
+}
+
+func (a *api) serverID(c *rest.Call) error { return c.OK(http.StatusOK, rest.Fields{"id": a.id}) }
+
+func (a *api) mode(c *rest.Call) error { return c.OK(http.StatusOK, rest.Fields{"mode": "default"}) }
+
+func (a *api) setMode(c *rest.Call) error {
+	var body struct {
+		Mode string `json:"mode"`
+	}
+	if err := c.Object(&body); err != nil {
+		return err
+	}
+	switch body.Mode {
+	case "default":
+		return a.mode(c)
+	case "readonly":
+		return apierror.New(apierror.NotImplemented, "the mode readonly is not supported by this version")
+	}
+	return apierror.New(apierror.BadParameter, "mode must be default or readonly")
+}
+
+// availability says whether requests on data are answered.
+func (a *api) availability(c *rest.Call) error {
+	if err := a.life.admit(); err != nil {
+		return err
+	}
+	if err := a.catalog.View().Converged(); err != nil {
+		return err
+	}
+	return c.OK(http.StatusOK, rest.Fields{"mode": "default"})
+}
+
+func (a *api) serverStatus(c *rest.Call) error {
+	state := "SERVING"
+	switch {
+	case a.life.is(starting):
+		state = "STARTUP"
+	case a.life.is(stopping):
+		state = "SHUTDOWN"
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	return c.Answer(http.StatusOK, rest.Fields{
+		"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
+		"mode": "server", "operationMode": "server", "host": host, "foxxApi": false,
+		"serverInfo": rest.Fields{
+			"maintenance": false, "role": role, "serverId": a.id, "address": "tcp://" + a.addr(), "state": state,
+			"readOnly": false, "writeOpsEnabled": true, "rebootId": a.catalog.View().Known(a.id).RebootID,
+		},
+	})
+}
+
+func (a *api) time(c *rest.Call) error {
+	return c.OK(http.StatusOK, rest.Fields{"time": seconds(time.Now())})
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+func (a *api) statistics(c *rest.Call) error {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return c.OK(http.StatusOK, rest.Fields{
+		"time": seconds(time.Now()), "enabled": true,
+		"server": rest.Fields{"uptime": time.Since(a.started).Seconds(), "physicalMemory": m.Sys},
+		"system": rest.Fields{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
+		"client": rest.Fields{"httpConnections": 0}, "http": rest.Fields{"requestsTotal": 0},
+	})
+}
+
+// endpoints are the coordinators that clients may go to.
+func (a *api) endpoints(c *rest.Call) error {
+	v := a.catalog.View()
+	all := []rest.Fields{}
+	for _, id := range v.Coordinators() {
+		if r, ok := v.Registered(id); ok && (id == a.id || !v.Failed(id)) {
+			all = append(all, rest.Fields{"endpoint": advertised(r)})
+		}
+	}
+	return c.OK(http.StatusOK, rest.Fields{"endpoints": all})
+}
+
+func advertised(r keys.Registered) string {
+	if r.AdvertisedEndpoint != "" {
+		return r.AdvertisedEndpoint
+	}
+	return r.Endpoint
+}
+
+// rebootID is the number of this start, as the agency has it: supervision raises it
+// when it gives a coordinator up.
+func rebootID(v *catalog.View, id string, registered uint64) uint64 {
+	return max(registered, v.Known(id).RebootID)
+}
+
+// agencyTimeout bounds what health and status ask of the agency.
+const agencyTimeout = 2 * time.Second
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, agencyTimeout)
+}

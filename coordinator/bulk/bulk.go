@@ -1,0 +1,259 @@
+// Package bulk reads the bodies of imports, document by document: JSON lines, one
+// JSON array, or lines of arrays under a line of attribute names. At no time more
+// than one document is kept, and none beyond the limit.
+//
+// An item that is no document is handed out with its error, and reading goes on
+// where lines allow it. An array that is broken in the middle ends there.
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"stasis/internal/apierror"
+)
+
+// Format is how the documents stand in the body.
+type Format string
+
+// Formats, as clients name them in the parameter type.
+const (
+	Lines  Format = "documents" // one object per line
+	List   Format = "list"      // one array of objects
+	Array  Format = "array"     // the same
+	Auto   Format = "auto"      // List if the body starts with [, else Lines
+	Header Format = ""          // the first line is an array of names, the others arrays of values
+)
+
+// Options say what is read.
+type Options struct {
+	Format        Format
+	MaxBytes      int  // of one document
+	IgnoreMissing bool // Header: lines may have fewer or more values than there are names
+}
+
+// Item is one document of the body, or what stands in its place.
+type Item struct {
+	Position int             // line number, or place in the array, from 1
+	Document json.RawMessage // valid JSON, not necessarily an object
+	Empty    bool            // a line without anything
+	Err      error
+}
+
+// Reader reads items.
+type Reader struct {
+	o        Options
+	in       *bufio.Reader
+	guard    *guard
+	array    *json.Decoder
+	names    []json.RawMessage
+	position int
+}
+
+// NewReader starts reading; an error if the format is unknown or the body does not
+// begin as it says.
+func NewReader(r io.Reader, o Options) (*Reader, error) {
+	g := &guard{r: r}
+	b := &Reader{o: o, in: bufio.NewReaderSize(g, 64<<10), guard: g}
+	switch o.Format {
+	case Lines:
+		g.free = true
+		return b, nil
+	case List, Array:
+		return b, b.openArray()
+	case Auto:
+		first, err := b.firstByte()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if first == '[' {
+			return b, b.openArray()
+		}
+		g.free = true
+		return b, nil
+	case Header:
+		g.free = true
+		return b, b.readNames()
+	}
+	return nil, apierror.New(apierror.BadParameter, "import type %q is unknown: documents, list, array, auto, or none", o.Format)
+}
+
+// firstByte looks at the first byte that is no space.
+func (b *Reader) firstByte() (byte, error) {
+	b.guard.free = true
+	defer func() { b.guard.free = false }()
+	for {
+		c, err := b.in.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c, b.in.UnreadByte()
+		}
+	}
+}
+
+func (b *Reader) openArray() error {
+	b.guard.allow(b.o.MaxBytes)
+	b.array = json.NewDecoder(b.in)
+	t, err := b.array.Token()
+	if isTooLarge(err) {
+		return err
+	}
+	if err != nil || t != json.Delim('[') {
+		return apierror.New(apierror.BadParameter, "expecting a JSON array in the request")
+	}
+	return nil
+}
+
+func (b *Reader) readNames() error {
+	line, err := b.line()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	var names []string
+	if json.Unmarshal(line, &names) != nil || names == nil {
+		return apierror.New(apierror.BadParameter, "no JSON array of attribute names found in the first line")
+	}
+	for _, name := range names {
+		raw, err := json.Marshal(name)
+		if err != nil {
+			return fmt.Errorf("encode attribute name: %w", err)
+		}
+		b.names = append(b.names, raw)
+	}
+	return nil
+}
+
+// Next gives the next item, io.EOF after the last. Any other error ends the import.
+func (b *Reader) Next() (Item, error) {
+	if b.array != nil {
+		return b.nextElement()
+	}
+	line, err := b.line()
+	if err != nil {
+		return Item{}, err
+	}
+	item := Item{Position: b.position}
+	switch {
+	case len(line) == 0:
+		item.Empty = true
+	case !utf8.Valid(line) || !json.Valid(line):
+		item.Err = apierror.New(apierror.CorruptedJSON, "invalid JSON")
+	case b.names != nil:
+		item.Document, item.Err = b.row(line)
+	default:
+		item.Document = bytes.Clone(line)
+	}
+	return item, nil
+}
+
+func (b *Reader) nextElement() (Item, error) {
+	b.guard.allow(b.o.MaxBytes)
+	if !b.array.More() {
+		if _, err := b.array.Token(); err != nil {
+			return Item{}, brokenArray(err)
+		}
+		return Item{}, io.EOF
+	}
+	b.position++
+	item := Item{Position: b.position}
+	if err := b.array.Decode(&item.Document); err != nil {
+		return Item{}, brokenArray(err)
+	}
+	if !utf8.Valid(item.Document) {
+		item.Document, item.Err = nil, apierror.New(apierror.CorruptedJSON, "JSON is not valid UTF-8")
+	}
+	return item, nil
+}
+
+func brokenArray(err error) error {
+	if isTooLarge(err) {
+		return err
+	}
+	return apierror.New(apierror.CorruptedJSON, "invalid JSON array: %w", err)
+}
+
+// row makes an object of a line of values.
+func (b *Reader) row(line []byte) (json.RawMessage, error) {
+	var values []json.RawMessage
+	if json.Unmarshal(line, &values) != nil || values == nil {
+		return nil, apierror.New(apierror.BadParameter, "no JSON array of values")
+	}
+	if len(values) != len(b.names) && !b.o.IgnoreMissing {
+		return nil, apierror.New(apierror.BadParameter, "%d values for %d attribute names", len(values), len(b.names))
+	}
+	var doc bytes.Buffer
+	doc.WriteByte('{')
+	for i := range min(len(values), len(b.names)) {
+		if i > 0 {
+			doc.WriteByte(',')
+		}
+		doc.Write(b.names[i])
+		doc.WriteByte(':')
+		doc.Write(values[i])
+	}
+	doc.WriteByte('}')
+	return doc.Bytes(), nil
+}
+
+// line is the next line without its end and surrounding space. It is valid until
+// the next call.
+func (b *Reader) line() ([]byte, error) {
+	var whole []byte
+	for {
+		part, err := b.in.ReadSlice('\n')
+		if len(whole)+len(part) > b.o.MaxBytes+2 {
+			return nil, tooLarge(b.o.MaxBytes)
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			whole = append(whole, part...)
+			continue
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, apierror.New(apierror.BadRequest, "reading the request body: %w", err)
+		}
+		if len(whole) > 0 {
+			part = append(whole, part...)
+		}
+		if err != nil && len(part) == 0 {
+			return nil, io.EOF
+		}
+		b.position++
+		return bytes.TrimSpace(part), nil
+	}
+}
+
+// guard bounds how far a JSON decoder may read for one element.
+type guard struct {
+	r     io.Reader
+	left  int
+	limit int
+	free  bool // lines are bounded otherwise
+}
+
+// allow lets another document of at most n bytes be read.
+func (g *guard) allow(n int) { g.left, g.limit = n, n }
+
+func (g *guard) Read(p []byte) (int, error) {
+	if g.free {
+		return g.r.Read(p)
+	}
+	if g.left <= 0 {
+		return 0, tooLarge(g.limit)
+	}
+	n, err := g.r.Read(p[:min(len(p), g.left)])
+	g.left -= n
+	return n, err
+}
+
+func tooLarge(limit int) error {
+	return apierror.New(apierror.EntityTooLarge, "a document of the import is larger than %d bytes", limit)
+}
+
+func isTooLarge(err error) bool { return errors.Is(err, apierror.EntityTooLarge) }

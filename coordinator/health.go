@@ -1,0 +1,180 @@
+package coordinator
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
+	"stasis/coordinator/rest"
+	"stasis/internal/version"
+)
+
+// health lists every server with what supervision last saw of it; agents are asked
+// themselves.
+func (a *api) health(c *rest.Call) error {
+	ctx, cancel := bounded(c.R.Context())
+	defer cancel()
+	all := rest.Fields{}
+	var latest *agencyclient.Node
+	var agents map[string]agentState
+	var both sync.WaitGroup
+	both.Go(func() { latest = a.latestHealth(ctx) })
+	both.Go(func() { agents = a.agents(ctx) })
+	v := a.catalog.View()
+	both.Wait()
+	for _, id := range servers(v) {
+		all[id] = serverHealth(v, latest, id)
+	}
+	for id, agent := range agents {
+		all[id] = agent.fields()
+	}
+	return c.OK(http.StatusOK, rest.Fields{"ClusterId": v.Node(keys.Cluster).Text(), "Health": all})
+}
+
+// latestHealth is what supervision noted in its last round, nil if that cannot be had.
+func (a *api) latestHealth(ctx context.Context) *agencyclient.Node {
+	root, err := a.agency.TransientRead(ctx, keys.Health)
+	if err != nil {
+		a.logger.Debug("health of the last round is not to be had", "error", err)
+		return nil
+	}
+	return root.At(keys.Health)
+}
+
+// servers are the ids of all DB servers and coordinators that are planned or known
+// to supervision, sorted.
+func servers(v *catalog.View) []string {
+	all := map[string]bool{}
+	for _, id := range slices.Concat(v.DBServers(), v.Coordinators()) {
+		all[id] = true
+	}
+	for id := range v.Node(keys.Health).Children() {
+		all[id] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// serverHealth is one entry: what supervision wrote, what is missing from the
+// registration. A time that does not parse is left out.
+func serverHealth(v *catalog.View, latest *agencyclient.Node, id string) rest.Fields {
+	var h keys.HealthEntry
+	if latest.At(id).Decode(&h) != nil {
+		if h, _ = v.Health(id); h.Status == "" {
+			h.Status = "BAD" // planned, and never seen by supervision
+		}
+	}
+	r, _ := v.Registered(id)
+	var short keys.ShortID
+	_ = v.Node(keys.ShortIDs + "/" + id).Decode(&short) // missing: no short name
+	entry := rest.Fields{"Role": roleOf(id), "Status": h.Status, "CanBeDeleted": h.Status == "FAILED" && !inUse(v, id)}
+	for name, value := range map[string]string{
+		"ShortName": first(h.ShortName, short.ShortName), "Endpoint": first(h.Endpoint, r.Endpoint),
+		"AdvertisedEndpoint": first(h.AdvertisedEndpoint, r.AdvertisedEndpoint), "Host": first(h.Host, r.Host),
+		"SyncStatus": first(h.SyncStatus, "UNKNOWN"), "Version": first(h.Version, r.VersionString, version.API),
+		"Engine": first(h.Engine, r.Engine, "rocksdb"), "Timestamp": parsing(first(h.Timestamp, r.Timestamp)),
+		"SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime),
+	} {
+		if value != "" {
+			entry[name] = value
+		}
+	}
+	return entry
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// parsing is t if clients can parse it as a time.
+func parsing(t string) string {
+	if _, err := time.Parse(time.RFC3339, t); err != nil {
+		return ""
+	}
+	return t
+}
+
+func roleOf(id string) string {
+	if strings.HasPrefix(id, "CRDN-") {
+		return "Coordinator"
+	}
+	return "DBServer"
+}
+
+// inUse says whether a DB server has a shard in Plan.
+func inUse(v *catalog.View, id string) bool {
+	for _, db := range v.Databases() {
+		for _, coll := range v.Collections(db) {
+			for _, servers := range coll.Shards {
+				if slices.ContainsFunc(servers, func(s string) bool { return strings.TrimPrefix(s, "_") == id }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// agentState is what is known of an agent.
+type agentState struct {
+	Endpoint  string  `json:"endpoint"`
+	Good      bool    `json:"good"` // it answers
+	Leading   bool    `json:"leading"`
+	Leader    string  `json:"leader"` // in its own eyes
+	LastAcked float64 `json:"-"`
+}
+
+// agents asks every agent for its view.
+func (a *api) agents(ctx context.Context) map[string]agentState {
+	config, err := a.agency.Config(ctx)
+	if err != nil {
+		a.logger.Debug("the agency's configuration is not to be had", "error", err)
+		return nil
+	}
+	var mu sync.Mutex
+	all := map[string]agentState{}
+	var asking sync.WaitGroup
+	for id, endpoint := range config.Configuration.Pool {
+		asking.Go(func() {
+			state := agentState{Endpoint: endpoint, LastAcked: config.LastAcked[id].LastAckedTime}
+			if own, err := a.agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
+				state.Good, state.Leader = true, own.LeaderID
+				state.Leading = own.LeaderID == id
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all[id] = state
+		})
+	}
+	asking.Wait()
+	return all
+}
+
+func httpURL(endpoint string) string {
+	if rest, ok := strings.CutPrefix(endpoint, "tcp://"); ok {
+		return "http://" + rest
+	}
+	return strings.Replace(endpoint, "ssl://", "https://", 1)
+}
+
+func (s agentState) fields() rest.Fields {
+	status := "BAD"
+	if s.Good {
+		status = "GOOD"
+	}
+	return rest.Fields{
+		"Role": "Agent", "Endpoint": s.Endpoint, "Status": status, "Engine": "rocksdb", "Version": version.API,
+		"Leader": s.Leader, "Leading": s.Leading, "LastAckedTime": s.LastAcked, "CanBeDeleted": false,
+	}
+}

@@ -1,0 +1,258 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"stasis/coordinator/bulk"
+	"stasis/coordinator/document"
+	"stasis/coordinator/rest"
+	"stasis/coordinator/route"
+	dbclient "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// An import is sent in batches of so many documents, or so many bytes.
+const (
+	importDocuments = 1000
+	importBytes     = 8 << 20
+)
+
+// maxDetails bounds the messages of an answer to an import.
+const maxDetails = 10_000
+
+// intake is one import under way.
+type intake struct {
+	*work
+	complete             bool // the first error ends it
+	fromPrefix, toPrefix string
+
+	positions []int // of the operations in work
+	size      int   // of their documents
+	outcome   importOutcome
+}
+
+// importOutcome is the answer to an import.
+type importOutcome struct {
+	Error   bool     `json:"error"`
+	Created int      `json:"created"`
+	Errors  int      `json:"errors"`
+	Empty   int      `json:"empty"`
+	Updated int      `json:"updated"`
+	Ignored int      `json:"ignored"`
+	Details []string `json:"details,omitempty"`
+}
+
+func (a *api) importDocuments(c *rest.Call) error {
+	in, details, err := a.newIntake(c)
+	if err != nil {
+		return err
+	}
+	if err := in.truncateIfAsked(); err != nil {
+		return err
+	}
+	reader, err := in.reader()
+	if err != nil {
+		return err
+	}
+	if err := in.readAll(c.R.Context(), reader); err != nil {
+		return err
+	}
+	if !details {
+		in.outcome.Details = nil
+	}
+	return c.Answer(http.StatusCreated, answerOf(in.outcome, details))
+}
+
+// answerOf has the attribute details, be it empty, exactly if it was asked for.
+func answerOf(o importOutcome, details bool) any {
+	if details && o.Details == nil {
+		return struct {
+			importOutcome
+			Details []string `json:"details"`
+		}{o, []string{}}
+	}
+	return o
+}
+
+func (a *api) newIntake(c *rest.Call) (in *intake, details bool, err error) {
+	name := c.Query.Get("collection")
+	if name == "" {
+		return nil, false, apierror.New(apierror.BadParameter, "the parameter collection is missing")
+	}
+	c.Args = []string{name}
+	w, err := a.newWork(c)
+	if err != nil {
+		return nil, false, err
+	}
+	in = &intake{work: w, fromPrefix: c.Query.Get("fromPrefix"), toPrefix: c.Query.Get("toPrefix")}
+	w.returnNew, w.returnOld = false, false
+	if w.rules.OverwriteMode, err = onDuplicate(c.Query.Get("onDuplicate")); err != nil {
+		return nil, false, err
+	}
+	if in.complete, err = c.Flag("complete", false); err != nil {
+		return nil, false, err
+	}
+	details, err = c.Flag("details", false)
+	return in, details, err
+}
+
+func onDuplicate(v string) (dbclient.OverwriteMode, error) {
+	switch v {
+	case "", "error":
+		return dbclient.OverwriteConflict, nil
+	case "update", "replace", "ignore":
+		return dbclient.OverwriteMode(v), nil
+	}
+	return "", apierror.New(apierror.BadParameter, "onDuplicate %q is unknown: error, update, replace or ignore", v)
+}
+
+func (in *intake) truncateIfAsked() error {
+	overwrite, err := in.call.Flag("overwrite", false)
+	if err != nil || !overwrite {
+		return err
+	}
+	return in.api.router.Truncate(in.call.R.Context(), route.Ref{Database: in.call.DB, Name: in.call.Arg(0)}, in.waitForSync)
+}
+
+func (in *intake) reader() (*bulk.Reader, error) {
+	ignoreMissing, err := in.call.Flag("ignoreMissing", false)
+	if err != nil {
+		return nil, err
+	}
+	body, err := in.call.Stream()
+	if err != nil {
+		return nil, err
+	}
+	format := bulk.Format(in.call.Query.Get("type"))
+	return bulk.NewReader(body, bulk.Options{Format: format, MaxBytes: in.api.limits.LineBytes, IgnoreMissing: ignoreMissing})
+}
+
+func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
+	for {
+		item, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return in.flush(ctx)
+		}
+		if err != nil {
+			return errors.Join(err, in.flush(ctx))
+		}
+		if err := in.take(ctx, item); err != nil {
+			return err
+		}
+		if len(in.ops) >= importDocuments || in.size >= importBytes {
+			if err := in.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take makes an operation of an item. Its error ends the import.
+func (in *intake) take(ctx context.Context, item bulk.Item) error {
+	if item.Empty {
+		in.outcome.Empty++
+		return nil
+	}
+	var op dbclient.Op
+	generated, err := false, item.Err
+	if err == nil {
+		op, generated, err = in.operation(ctx, item.Document)
+	}
+	if errors.Is(err, apierror.AgencyFailed) {
+		return err
+	}
+	if err != nil {
+		if in.complete { // what stands before it comes first
+			if ferr := in.flush(ctx); ferr != nil {
+				return ferr
+			}
+		}
+		return in.failed(item.Position, apierror.From(err), item.Document)
+	}
+	in.pinned = in.pinned || generated
+	in.add(op, nil)
+	in.positions = append(in.positions, item.Position)
+	in.size += len(op.Document)
+	return nil
+}
+
+func (in *intake) operation(ctx context.Context, raw json.RawMessage) (dbclient.Op, bool, error) {
+	body, err := document.ParseBody(raw)
+	if err != nil {
+		return dbclient.Op{}, false, err
+	}
+	if err := prefix(body, "_from", body.From, in.fromPrefix); err != nil {
+		return dbclient.Op{}, false, err
+	}
+	if err := prefix(body, "_to", body.To, in.toPrefix); err != nil {
+		return dbclient.Op{}, false, err
+	}
+	return in.rules.InsertBody(ctx, body)
+}
+
+// prefix puts the collection's name before a bare key in an edge's end.
+func prefix(body *document.Body, name string, value *json.RawMessage, with string) error {
+	var s string
+	if with == "" || value == nil || json.Unmarshal(*value, &s) != nil || strings.Contains(s, "/") {
+		return nil
+	}
+	raw, err := rest.Encode(strings.TrimSuffix(with, "/") + "/" + s)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	body.Set(name, raw)
+	return nil
+}
+
+// flush applies what has been taken.
+func (in *intake) flush(ctx context.Context) error {
+	if len(in.ops) == 0 {
+		return nil
+	}
+	results, _, err := in.run(ctx)
+	if err != nil {
+		return err
+	}
+	for i, r := range results {
+		switch err := in.errs[i]; {
+		case err != nil && err.Status() == http.StatusServiceUnavailable:
+			return fmt.Errorf("import stopped at position %d: %w", in.positions[i], err)
+		case err != nil:
+			if err := in.failed(in.positions[i], err, in.ops[i].Document); err != nil {
+				return err
+			}
+		case r.Ignored:
+			in.outcome.Ignored++
+		case r.Created:
+			in.outcome.Created++
+		default:
+			in.outcome.Updated++
+		}
+	}
+	in.ops, in.errs, in.positions, in.size, in.pinned = nil, nil, nil, 0, false
+	in.view = in.api.catalog.View() // the next batch starts from what is known by then
+	coll, err := in.view.Find(in.call.DB, in.coll.ID)
+	if err != nil {
+		return err
+	}
+	in.coll, in.rules.NewKey = coll, in.api.newKey(in.view)
+	return nil
+}
+
+// failed counts an item that could not be imported; an error if that ends the import.
+func (in *intake) failed(position int, err *apierror.Error, doc json.RawMessage) error {
+	if in.complete {
+		return apierror.New(err.Num, "import stopped at position %d, nothing behind it was imported: %w", position, err).WithStatus(http.StatusConflict)
+	}
+	in.outcome.Errors++
+	if len(in.outcome.Details) < maxDetails {
+		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %.200s", position, err.Message, err.Num, doc))
+	}
+	return nil
+}
