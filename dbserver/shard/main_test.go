@@ -49,7 +49,7 @@ func fresh(t testing.TB) *Shard {
 // do applies operations that must not fail as a whole.
 func do(t testing.TB, s *Shard, ops ...client.Op) []client.OpResult {
 	t.Helper()
-	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, ReturnNew: true})
+	results, err := s.Documents(client.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, ReturnNew: true})
 	require.NoError(t, err)
 	require.Len(t, results, len(ops))
 	return results

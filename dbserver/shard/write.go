@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -12,17 +11,14 @@ import (
 
 // Documents applies r's operations in order. Each is atomic and independent of
 // the others: one that is refused has its error in its result. The error returned
-// is trouble with the disk or the end of ctx: then what became of the operations
-// is unknown. With WaitForSync all of them are on disk before it returns.
+// is trouble with the disk, or a shard that is gone: then what became of the
+// operations is unknown. With WaitForSync all are on disk before it returns.
 //
 // The caller holds the server's gate if any operation writes.
-func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]client.OpResult, error) {
+func (s *Shard) Documents(r client.DocumentsRequest) ([]client.OpResult, error) {
 	results := make([]client.OpResult, 0, len(r.Ops))
 	wrote := false
 	for _, op := range r.Ops {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("shard %s: %w", s.name, err)
-		}
 		result, stored, err := s.apply(op, r)
 		var refused *apierror.Error
 		switch {

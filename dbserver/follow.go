@@ -1,0 +1,218 @@
+package dbserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/dbserver/backup"
+	"stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// trees are the parts of the agency's tree that decide what Plan asks of this
+// server. The tree is immutable: the same pointers mean that nothing has changed.
+type trees struct{ plan, collections, databases, epoch *node }
+
+func treesIn(root *node) trees {
+	return trees{root.At(keys.Plan), root.At(keys.CurrentCollections), root.At(keys.CurrentDatabases), root.At(keys.RestoreEpoch)}
+}
+
+// follow brings this server to where the agency wants it, whenever the agency's
+// tree changes, again after a while when something failed, and now and then to
+// look for what is left over. It alone opens and closes the engine between Start
+// and Close.
+func (s *Server) follow(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	last := ""
+	for {
+		snap := s.cache.Snapshot()
+		err := s.catchUp(ctx, snap.Root)
+		if ctx.Err() != nil {
+			return nil
+		}
+		last = s.complain(err, last)
+		timer.Reset(s.config.Timing.Look)
+		if err != nil {
+			timer.Reset(s.config.Timing.Retry)
+		}
+		select {
+		case <-s.cache.Changed(snap.Index):
+		case <-timer.C:
+		case <-s.engineFailed():
+			err := s.disk.data.env.Engine.Err()
+			return errors.Join(err, s.access.shut(ctx, apierror.New(apierror.ServiceUnavailable, "%w", err)))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// complain logs a trouble once, until it changes.
+func (s *Server) complain(err error, last string) string {
+	switch {
+	case err == nil && last != "":
+		s.log.Info("following the agency again")
+	case err != nil && err.Error() != last && !errors.Is(err, errOutdated):
+		s.log.Warn("following the agency", "error", err)
+	}
+	if err == nil || errors.Is(err, errOutdated) {
+		return ""
+	}
+	return err.Error()
+}
+
+// engineFailed never fires while no engine is open.
+func (s *Server) engineFailed() <-chan struct{} {
+	if s.disk.data == nil {
+		return nil
+	}
+	return s.disk.data.env.Engine.Failed()
+}
+
+// catchUp does everything that one state of the agency asks for. Each part may be
+// done any number of times.
+func (s *Server) catchUp(ctx context.Context, root *node) error {
+	switch epoch := epochIn(root); {
+	case epoch < s.epoch.Load():
+		return nil // the cache is behind what has been read at the start
+	case epoch > s.epoch.Load() || !s.disk.ready:
+		if err := s.swap(ctx, root); err != nil {
+			return fmt.Errorf("change to epoch %d: %w", epoch, err)
+		}
+	}
+	return errors.Join(s.reportEpoch(ctx, root), s.followPlan(ctx, root), s.tidy(ctx, root))
+}
+
+// reportEpoch tells the cluster which epoch's data is open here.
+func (s *Server) reportEpoch(ctx context.Context, root *node) error {
+	key := keys.ServerKnown(s.id) + "/epoch"
+	if n, ok := root.At(key).Int(); ok && uint64(n) == s.epoch.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
+	defer cancel()
+	_, err := s.agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{key: agency.Set(s.epoch.Load()), keys.CurrentVersion: agency.Increment(1)},
+		Pre: map[string]any{keys.ServerKnown(s.id) + "/rebootId": agency.Old(s.reboot.Load())},
+	})
+	if err != nil {
+		return fmt.Errorf("report epoch %d: %w", s.epoch.Load(), err)
+	}
+	return nil
+}
+
+// followPlan makes and drops shards and tells Current about it.
+func (s *Server) followPlan(ctx context.Context, root *node) error {
+	now := treesIn(root)
+	if now == s.disk.seen {
+		return nil
+	}
+	w, err := s.compare(root)
+	if err != nil {
+		return err
+	}
+	if err := s.carryOut(w); err != nil {
+		return err
+	}
+	if err := s.send(ctx, w.reports); err != nil {
+		return err
+	}
+	s.disk.seen = now
+	return nil
+}
+
+// compare says what Plan asks of this server. Before the cluster is there, nothing.
+func (s *Server) compare(root *node) (work, error) {
+	if !root.At(keys.InitDone).Exists() || !root.At(keys.Plan).Exists() {
+		return work{}, nil
+	}
+	return planWork(view{root: root, me: s.id, epoch: s.epoch.Load(), shards: s.disk.data.terms()})
+}
+
+func (s *Server) carryOut(w work) error {
+	var errs []error
+	for name, term := range w.create {
+		errs = append(errs, s.disk.data.create(name, term))
+	}
+	for _, name := range w.drop {
+		s.log.Info("dropping shard", "shard", name)
+		errs = append(errs, s.disk.data.drop(name))
+	}
+	return errors.Join(errs...)
+}
+
+// send writes reports. One whose precondition failed is out of date: the next
+// state of the agency says what is right.
+func (s *Server) send(ctx context.Context, reports []agency.Tx) error {
+	if len(reports) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
+	defer cancel()
+	indices, err := s.agency.WriteAll(ctx, reports...)
+	if err != nil {
+		return fmt.Errorf("report to Current: %w", err)
+	}
+	for _, i := range indices {
+		if i == 0 {
+			return fmt.Errorf("report to Current: %w", errOutdated)
+		}
+	}
+	return nil
+}
+
+var errOutdated = errors.New("Plan has changed meanwhile")
+
+// tidy settles pending pieces and staged restores whose backup is committed or
+// given up. The cache only says when to look; the agency itself decides.
+func (s *Server) tidy(ctx context.Context, root *node) error {
+	seen, err := lockStateIn(root)
+	if err != nil {
+		return err
+	}
+	pending, err := s.pieces.Load().Pending()
+	if err != nil {
+		return fmt.Errorf("list pending pieces: %w", err)
+	}
+	staged, err := s.pieces.Load().Staged()
+	if err != nil {
+		return err
+	}
+	var unsettled bool
+	for _, p := range pending {
+		unsettled = unsettled || backup.FateOf(p.Nonce, seen.committed[p.ID], seen.holder) != backup.Keep
+	}
+	for _, r := range staged {
+		unsettled = unsettled || fateOfStaged(r, seen) != backup.Keep
+	}
+	if !unsettled {
+		return nil
+	}
+	return s.settlePieces(ctx)
+}
+
+// settlePieces publishes or removes what is pending, and removes staged restores
+// that nobody will commit.
+func (s *Server) settlePieces(ctx context.Context) error {
+	store := s.pieces.Load()
+	lock, err := s.readLock(ctx)
+	if err != nil {
+		return err
+	}
+	err = store.Resolve(ctx, func(_ context.Context, id, nonce string) (backup.Fate, error) {
+		return backup.FateOf(nonce, lock.committed[id], lock.holder), nil
+	})
+	staged, listErr := store.Staged()
+	errs := []error{err, listErr}
+	for _, r := range staged {
+		if fateOfStaged(r, lock) == backup.Remove {
+			errs = append(errs, store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce}))
+		}
+	}
+	return errors.Join(errs...)
+}

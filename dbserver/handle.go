@@ -1,0 +1,193 @@
+package dbserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"stasis/agency/keys"
+	"stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+const (
+	maxDocumentsBody = 256 << 20 // of requests with documents
+	maxCommandBody   = 64 << 20  // of all others; a Plan dump must fit
+)
+
+// routes are the paths that this server answers.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
+	post(client.PathDocs, onData(s, maxDocumentsBody, s.documents))
+	post(client.PathScan, onData(s, maxCommandBody, s.scan))
+	post(client.PathCount, onData(s, maxCommandBody, s.count))
+	post(client.PathTruncate, onData(s, maxCommandBody, s.truncate))
+	post(client.PathGateLock, onData(s, maxCommandBody, s.gateLock))
+	post(client.PathPrepare, onData(s, maxCommandBody, s.prepare))
+	post(client.PathCut, onData(s, maxCommandBody, s.cut))
+	post(client.PathLink, onData(s, maxCommandBody, s.link))
+	post(client.PathSeal, onPieces(s, s.seal))
+	post(client.PathPublish, onPieces(s, s.publish))
+	post(client.PathDelete, onPieces(s, s.delete))
+	post(client.PathVerify, onPieces(s, s.verify))
+	post(client.PathStage, onPieces(s, s.stage))
+	post(client.PathGateRelease, always(s, s.gateRelease))
+	post(client.PathDrop, always(s, s.drop))
+	post(client.PathList, always(s, s.list))
+	post(client.PathUnstage, always(s, s.unstage))
+	s.publicRoutes(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		apierror.Write(w, apierror.New(apierror.NotFound, "unknown path '%s'", r.URL.Path))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Server", "ArangoDB")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func only(method string, h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method {
+			w.Header().Set("Allow", method)
+			apierror.Write(w, apierror.New(apierror.MethodNotAllowed, "method %s not supported for '%s'", r.Method, r.URL.Path))
+			return
+		}
+		h(w, r)
+	})
+}
+
+// request is a decoded request.
+type request[Q any] struct {
+	shard string
+	body  Q
+}
+
+// onData wraps an operation on the open data: the epochs must agree, and the
+// operation's context ends when the data is about to be closed.
+func onData[Q, A any](s *Server, limit int64, f func(context.Context, *data, request[Q]) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, err := decode[Q](w, r, limit)
+		if err != nil {
+			apierror.Write(w, err)
+			return
+		}
+		ctx, d, leave, err := s.access.enter(r.Context())
+		if err != nil {
+			apierror.Write(w, err)
+			return
+		}
+		answer, err := func() (answer A, err error) {
+			defer leave()
+			if err := s.checkEpoch(r, d.epoch); err != nil {
+				return answer, err
+			}
+			answer, err = f(ctx, d, q)
+			return answer, because(ctx, err)
+		}()
+		reply(w, answer, err)
+	}
+}
+
+// onPieces wraps an operation on pieces, which needs the same epoch but not the
+// data: a swap does not wait for it.
+func onPieces[Q, A any](s *Server, f func(context.Context, Q) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, err := decode[Q](w, r, maxCommandBody)
+		if err == nil {
+			_, d, leave, err2 := s.access.enter(r.Context())
+			if err = err2; err == nil {
+				err = s.checkEpoch(r, d.epoch)
+				leave()
+			}
+		}
+		if err != nil {
+			apierror.Write(w, err)
+			return
+		}
+		answer, err := f(r.Context(), q.body)
+		reply(w, answer, err)
+	}
+}
+
+// always wraps what is answered whatever the epoch, and while data is shut:
+// listing, and everything that undoes.
+func always[Q, A any](s *Server, f func(context.Context, Q) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, err := decode[Q](w, r, maxCommandBody)
+		if err == nil && s.pieces.Load() == nil {
+			err = errStarting
+		}
+		if err != nil {
+			apierror.Write(w, err)
+			return
+		}
+		answer, err := f(r.Context(), q.body)
+		reply(w, answer, err)
+	}
+}
+
+func decode[Q any](w http.ResponseWriter, r *http.Request, limit int64) (q request[Q], err error) {
+	q.shard = r.PathValue("shard")
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return q, apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", tooLarge.Limit)
+	}
+	if err != nil {
+		return q, apierror.New(apierror.BadRequest, "read request body: %w", err)
+	}
+	if err := json.Unmarshal(raw, &q.body); err != nil {
+		return q, apierror.New(apierror.CorruptedJSON, "request body: %w", err)
+	}
+	return q, nil
+}
+
+// checkEpoch refuses a request that means other data than what is open, and any
+// request once this server knows that its data is about to be replaced.
+func (s *Server) checkEpoch(r *http.Request, open uint64) error {
+	asked, err := strconv.ParseUint(r.Header.Get(client.EpochHeader), 10, 64)
+	if err != nil {
+		return apierror.New(apierror.BadParameter, "header %s: %w", client.EpochHeader, err)
+	}
+	if asked != open {
+		return apierror.New(apierror.WrongEpoch, "the request is for epoch %d, %s has epoch %d open", asked, s.id, open)
+	}
+	if now := epochIn(s.cache.Snapshot().Root); now > open {
+		return apierror.New(apierror.WrongEpoch, "%s has epoch %d open, which epoch %d is about to replace", s.id, open, now)
+	}
+	return nil
+}
+
+// epochIn is the cluster's restore epoch; 0 before the first restore.
+func epochIn(root *node) uint64 {
+	n, _ := root.At(keys.RestoreEpoch).Int()
+	return uint64(max(n, 0))
+}
+
+// because replaces an error that only says that the context ended by why it ended.
+func because(ctx context.Context, err error) error {
+	if why := context.Cause(ctx); err != nil && why != nil && errors.Is(err, context.Canceled) {
+		return why
+	}
+	return err
+}
+
+func reply(w http.ResponseWriter, answer any, err error) {
+	if err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	body, err := client.Encode(answer)
+	if err != nil {
+		apierror.Write(w, fmt.Errorf("encode answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // the client is gone: nobody to tell
+}

@@ -1,0 +1,206 @@
+package dbserver
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"stasis/agency/keys"
+	"stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// Bounds of what a request may ask of the gate and of a cut.
+const (
+	maxWindow  = time.Hour
+	maxLease   = 10 * time.Minute
+	defaultCut = time.Second
+)
+
+// duration reads a number of seconds from a request.
+func duration(what string, seconds float64, limit time.Duration) (time.Duration, error) {
+	if math.IsNaN(seconds) || seconds <= 0 || seconds > limit.Seconds() {
+		return 0, apierror.New(apierror.BadParameter, "%s of %g s: want more than 0 and at most %s", what, seconds, limit)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}
+
+func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
+	window, err := duration("window", q.body.WindowSeconds, maxWindow)
+	if err != nil {
+		return client.GateLockResponse{}, err
+	}
+	lease, err := duration("lease", q.body.LeaseSeconds, maxLease)
+	if err != nil {
+		return client.GateLockResponse{}, err
+	}
+	if q.body.Nonce == "" {
+		return client.GateLockResponse{}, apierror.New(apierror.BadParameter, "a lock needs a nonce")
+	}
+	waited, err := s.gate.Lock(ctx, q.body.Nonce, window, lease)
+	if err == nil && ctx.Err() != nil { // nobody is left to release it
+		s.gate.Release(q.body.Nonce)
+		err = ctx.Err()
+	}
+	return client.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
+}
+
+func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
+	r := s.gate.Release(q.Nonce)
+	return client.GateReleaseResponse{
+		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
+		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
+		WritersWaited: r.Writers, DeadSumSeconds: r.DeadSum.Seconds(), DeadLongestSeconds: r.DeadLongest.Seconds(),
+		Reason: r.Reason,
+	}, nil
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func (s *Server) prepare(ctx context.Context, d *data, q request[client.PieceRequest]) (nothing, error) {
+	return nothing{}, s.pieces.Load().Prepare(ctx, d.env.Engine, q.body.ID, q.body.Nonce)
+}
+
+// cut fixes the content of the piece. The gate must be held before and after, by
+// this nonce: what lies between is then one hold without a break, as the release
+// will prove.
+func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest]) (client.CutResponse, error) {
+	deadline := defaultCut
+	if q.body.DeadlineSeconds != 0 {
+		var err error
+		if deadline, err = duration("deadline", q.body.DeadlineSeconds, maxLease); err != nil {
+			return client.CutResponse{}, err
+		}
+	}
+	if err := s.holds(q.body); err != nil {
+		return client.CutResponse{}, err
+	}
+	limited, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	took, err := s.pieces.Load().Cut(limited, d.env.Engine, q.body.ID, q.body.Nonce)
+	if err != nil {
+		return client.CutResponse{}, err
+	}
+	if err := s.holds(q.body); err != nil {
+		return client.CutResponse{}, fmt.Errorf("after the cut: %w", err)
+	}
+	return client.CutResponse{CutSeconds: took.Seconds()}, nil
+}
+
+func (s *Server) holds(q client.CutRequest) error {
+	if q.Unprotected {
+		return nil
+	}
+	return s.gate.Check(q.Nonce)
+}
+
+func (s *Server) link(ctx context.Context, _ *data, q request[client.LinkRequest]) (client.Piece, error) {
+	return s.pieces.Load().Link(ctx, q.body)
+}
+
+func (s *Server) seal(_ context.Context, q client.SealRequest) (nothing, error) {
+	return nothing{}, s.pieces.Load().Seal(q)
+}
+
+func (s *Server) publish(_ context.Context, q client.PieceRequest) (nothing, error) {
+	return nothing{}, s.pieces.Load().Publish(q.ID, q.Nonce)
+}
+
+// drop removes a pending piece, unless its backup is committed: a coordinator
+// that does not know what became of its commit must not undo it.
+func (s *Server) drop(ctx context.Context, q client.PieceRequest) (nothing, error) {
+	if q.Nonce == "" {
+		return nothing{}, apierror.New(apierror.BadParameter, "drop names no nonce")
+	}
+	lock, err := s.readLock(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	if lock.committed[q.ID] == q.Nonce {
+		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is committed", q.ID)
+	}
+	return nothing{}, s.pieces.Load().Drop(q.ID, q.Nonce)
+}
+
+func (s *Server) list(_ context.Context, q client.ListRequest) (client.ListResponse, error) {
+	pieces, err := s.pieces.Load().List(q)
+	return client.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
+}
+
+func (s *Server) delete(_ context.Context, q client.PieceRequest) (nothing, error) {
+	return nothing{}, s.pieces.Load().Delete(q.ID)
+}
+
+func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.VerifyResponse, error) {
+	return s.pieces.Load().Verify(ctx, q.ID)
+}
+
+// stage refuses an epoch that cannot follow, and a request that comes late: after
+// another restore has taken the lock, it must not replace what that one staged.
+func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	if open := s.epoch.Load(); q.Epoch <= open {
+		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: epoch %d is open", q.Epoch, open)
+	}
+	lock, err := s.readLock(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	if lock.holder != q.Nonce {
+		return nothing{}, apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)
+	}
+	return nothing{}, s.pieces.Load().Stage(ctx, q)
+}
+
+// unstage removes what was staged, unless its restore is committed.
+func (s *Server) unstage(ctx context.Context, q client.UnstageRequest) (nothing, error) {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	lock, err := s.readLock(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	if lock.restore.Nonce == q.Nonce && lock.restore.Epoch == q.Epoch {
+		return nothing{}, apierror.New(apierror.BackupConflict, "the restore of epoch %d is committed", q.Epoch)
+	}
+	return nothing{}, s.pieces.Load().Unstage(q)
+}
+
+// lockState is what the agency says about backups and restores.
+type lockState struct {
+	holder    string            // nonce that holds the agency lock, "" if none
+	committed map[string]string // backup id → nonce
+	restore   keys.Restore      // the last one committed
+	epoch     uint64
+}
+
+// readLock asks the agency itself, not the cache.
+func (s *Server) readLock(ctx context.Context) (lockState, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
+	defer cancel()
+	root, err := s.agency.Read(ctx, keys.HotBackup, keys.RestoreEpoch)
+	if err != nil {
+		return lockState{}, fmt.Errorf("read the agency lock: %w", err)
+	}
+	return lockStateIn(root)
+}
+
+func lockStateIn(root *node) (lockState, error) {
+	l := lockState{holder: root.At(keys.HotBackupNonce).Text(), committed: map[string]string{}, epoch: epochIn(root)}
+	for id, commit := range root.At(keys.HotBackupCommits).Children() {
+		l.committed[id] = commit.At("nonce").Text()
+	}
+	if restore := root.At(keys.HotBackupRestore); restore.Exists() {
+		if err := restore.Decode(&l.restore); err != nil {
+			return l, fmt.Errorf("read %s: %w", keys.HotBackupRestore, err)
+		}
+	}
+	return l, nil
+}

@@ -1,0 +1,51 @@
+package dbserver
+
+import (
+	"net/http"
+	"os"
+
+	"stasis/internal/apierror"
+	"stasis/internal/version"
+)
+
+// publicRoutes are what every server of a cluster answers to anybody.
+func (s *Server) publicRoutes(mux *http.ServeMux) {
+	get := func(path string, f func(r *http.Request) (any, error)) {
+		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+			answer, err := f(r)
+			reply(w, answer, err)
+		}))
+	}
+	type object = map[string]any
+	get("/_api/version", func(r *http.Request) (any, error) {
+		answer := object{"server": "arango", "license": "enterprise", "version": version.API}
+		if r.URL.Query().Get("details") == "true" {
+			answer["details"] = object{"mode": "server", "role": "PRIMARY", "v8-version": "none", "stasis-version": version.Stasis}
+		}
+		return answer, nil
+	})
+	get("/_admin/server/role", func(*http.Request) (any, error) {
+		return object{"error": false, "code": http.StatusOK, "errorNum": 0, "role": "PRIMARY", "mode": "default"}, nil
+	})
+	get("/_admin/server/id", func(*http.Request) (any, error) {
+		return object{"error": false, "code": http.StatusOK, "id": s.id}, nil
+	})
+	get("/_admin/server/availability", func(*http.Request) (any, error) {
+		if err := s.access.state(); err != nil {
+			return nil, apierror.New(apierror.ServiceUnavailable, "%w", err)
+		}
+		return object{"error": false, "code": http.StatusOK, "mode": "default"}, nil
+	})
+	get("/_admin/status", func(*http.Request) (any, error) {
+		serving := s.access.state() == nil
+		return object{
+			"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
+			"mode": "server", "operationMode": "server", "host": s.Addr(),
+			"serverInfo": object{
+				"maintenance": !serving, "role": "PRIMARY", "serverId": s.id, "address": "tcp://" + s.Addr(),
+				"state": s.status(), "readOnly": false, "writeOpsEnabled": serving,
+				"rebootId": s.reboot.Load(), "epoch": s.epoch.Load(),
+			},
+		}, nil
+	})
+}

@@ -1,0 +1,214 @@
+package dbserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/dbserver/backup"
+	"stasis/dbserver/client"
+	"stasis/dbserver/engine"
+	"stasis/internal/apierror"
+	"stasis/internal/datadir"
+	"stasis/internal/step"
+	"stasis/internal/version"
+)
+
+func (s *Server) openPieces() error {
+	store, err := backup.Open(backup.Config{
+		FS: s.config.FS, Dir: s.config.Dir, ServerID: s.id, Version: version.API,
+		Logger: s.log.Named("backup"), Engine: s.config.Engine,
+	})
+	if err != nil {
+		return err
+	}
+	if err := datadir.CheckSameFileSystem(s.config.FS, s.config.Dir, s.config.FS.PathJoin(s.config.Dir, "backups")); err != nil {
+		return err
+	}
+	s.pieces.Store(store)
+	return nil
+}
+
+// join opens the data that belongs to the cluster's epoch, registers, and serves.
+func (s *Server) join(ctx context.Context) error {
+	for {
+		snap, err := s.cache.Sync(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.load(ctx, snap.Root); err != nil {
+			return err
+		}
+		if err := s.settlePieces(ctx); err != nil {
+			return err
+		}
+		reboot, err := agency.Register(ctx, s.agency, agency.Registration{
+			ID: s.id, Role: agency.DBServer, Endpoint: "tcp://" + s.Addr(), AdvertisedEndpoint: "",
+			Host: hostOf(s.Addr()), Engine: "rocksdb", Epoch: s.epoch.Load(),
+		})
+		if err == nil {
+			s.reboot.Store(reboot)
+			s.disk.ready = true
+			s.access.open(s.disk.data)
+			return nil
+		}
+		if !errors.Is(err, agency.ErrEpochMoved) {
+			return fmt.Errorf("register: %w", err)
+		}
+		if err := s.unload(); err != nil {
+			return err
+		}
+	}
+}
+
+// load settles what an earlier process left, and opens the engine, which must
+// hold the epoch that root says. No engine is open before.
+func (s *Server) load(ctx context.Context, root *node) error {
+	lock, err := lockStateIn(root)
+	if err != nil {
+		return err
+	}
+	swapped, err := s.settleStaged(ctx, lock)
+	if err != nil {
+		return err
+	}
+	e, err := s.openEngine(ctx, root, lock)
+	if err != nil {
+		return err
+	}
+	if s.disk.data, err = newData(e, s.disk.clock); err != nil {
+		return errors.Join(err, e.Close())
+	}
+	s.epoch.Store(e.Epoch())
+	if swapped {
+		s.log.Info("engine swapped", "epoch", e.Epoch(), "backup", lock.restore.BackupID, "previous", lock.restore.Previous)
+	}
+	return nil
+}
+
+// unload closes the engine. Nobody is inside.
+func (s *Server) unload() error {
+	d := s.disk.data
+	s.disk.data, s.disk.ready = nil, false
+	if d == nil {
+		return nil
+	}
+	return d.close()
+}
+
+// settleStaged swaps a committed restore in and removes given-up ones. Undecided
+// ones stay.
+func (s *Server) settleStaged(ctx context.Context, lock lockState) (swapped bool, err error) {
+	err = s.pieces.Load().ResolveStaged(ctx, func(_ context.Context, r backup.Staged) (backup.Fate, error) {
+		fate := fateOfStaged(r, lock)
+		if fate == backup.Finish {
+			swapped = true
+		}
+		return fate, nil
+	})
+	return swapped, err
+}
+
+// fateOfStaged is FateOf for restores: the epoch belongs to the nonce.
+func fateOfStaged(r backup.Staged, lock lockState) backup.Fate {
+	committed := ""
+	if lock.restore.Epoch == r.Epoch && lock.epoch == r.Epoch {
+		committed = lock.restore.Nonce
+	}
+	return backup.FateOf(r.Nonce, committed, lock.holder)
+}
+
+// openEngine opens the live engine, or makes the first one.
+func (s *Server) openEngine(ctx context.Context, root *node, lock lockState) (*engine.Engine, error) {
+	known := root.At(keys.ServerKnown(s.id)).Exists()
+	options := s.config.Engine
+	options.FS, options.Logger = s.config.FS, s.log.Named("engine")
+	if options.MustExist = known; known {
+		if _, err := s.config.FS.Stat(s.pieces.Load().EngineDir()); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing", s.id, s.pieces.Load().EngineDir())
+		}
+	}
+	e, err := engine.Open(s.pieces.Load().EngineDir(), options)
+	if err != nil {
+		return nil, err
+	}
+	switch open := e.Epoch(); {
+	case open == lock.epoch:
+		return e, nil
+	case open > lock.epoch:
+		err = fmt.Errorf("engine has epoch %d, but the cluster's is %d: the agency is older than this data, or another cluster's", open, lock.epoch)
+	case !known: // new here, whatever has been restored before
+		if err = e.SetEpoch(lock.epoch, ""); err == nil {
+			return e, nil
+		}
+	default:
+		return s.replaceUnstaged(ctx, e, lock)
+	}
+	return nil, errors.Join(err, e.Close())
+}
+
+// replaceUnstaged sets aside the engine of a server that a restore passed over:
+// it gets an empty one. If the restore did give it a piece, data is missing, and
+// that is an error.
+func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock lockState) (*engine.Engine, error) {
+	open := e.Epoch()
+	if err := e.Close(); err != nil {
+		return nil, err
+	}
+	r := lock.restore
+	if source, given := r.Servers[s.id]; given && source != "" || r.Epoch != lock.epoch {
+		return nil, fmt.Errorf("engine has epoch %d, the cluster epoch %d, and nothing is staged for the restore of %s", open, lock.epoch, r.BackupID)
+	}
+	s.log.Warn("a restore gave this server nothing: going on with an empty engine", "epoch", lock.epoch, "previous", r.Previous)
+	err := s.pieces.Load().Stage(ctx, client.StageRequest{
+		ID: r.BackupID, Empty: true, Epoch: r.Epoch, Nonce: r.Nonce, FailsafeID: r.Previous, FailsafeTime: r.Since,
+		NrDBServers: len(r.Servers), FailsafeDump: []byte("{}"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.pieces.Load().FinishSwap(r.Epoch, r.Nonce); err != nil {
+		return nil, err
+	}
+	options := s.config.Engine
+	options.FS, options.Logger, options.MustExist = s.config.FS, s.log.Named("engine"), true
+	return engine.Open(s.pieces.Load().EngineDir(), options)
+}
+
+// swap follows the cluster to a newer epoch: nobody is let in any more, the old
+// engine is set aside, the staged one takes its place, and requests of the new
+// epoch are let in. A failure leaves data shut; it is tried again.
+func (s *Server) swap(ctx context.Context, root *node) error {
+	lock, err := lockStateIn(root)
+	if err != nil {
+		return err
+	}
+	event := step.Event{Operation: keys.OperationRestore, ID: lock.restore.BackupID, Server: s.id}
+	event.Step = step.EngineSwapping
+	s.config.Steps.Emit(ctx, event)
+	why := apierror.New(apierror.ServiceUnavailable, "%s is changing to the data of epoch %d", s.id, lock.epoch)
+	if err := s.access.shut(ctx, why); err != nil {
+		return err
+	}
+	if err := s.unload(); err != nil {
+		return err
+	}
+	if err := s.load(ctx, root); err != nil {
+		return err
+	}
+	w, err := s.compare(root)
+	if err != nil {
+		return err
+	}
+	if err := s.carryOut(w); err != nil {
+		return err
+	}
+	s.disk.ready = true
+	s.access.open(s.disk.data)
+	event.Step = step.EngineSwapped
+	s.config.Steps.Emit(ctx, event)
+	return nil
+}
