@@ -57,7 +57,10 @@ func (s *State) Log(from uint64) ([]Entry, bool) {
 	if from == 0 || from < s.FirstIndex() {
 		return nil, false
 	}
-	return slices.Clip(s.log[min(from-s.FirstIndex(), uint64(len(s.log))):]), true
+	if from > s.index {
+		return []Entry{}, true
+	}
+	return slices.Clip(s.log[from-s.FirstIndex():]), true
 }
 
 // Inquire is the index of the latest applied transaction with a client id, 0 if
