@@ -74,7 +74,7 @@ type cluster struct {
 
 // inBubble runs a test against an agency of n agents, called a, b, c…, and ends
 // it. A goroutine that is left hangs the bubble and fails the test.
-func inBubble(t *testing.T, n int, timing Timing, test func(*cluster)) {
+func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
@@ -87,14 +87,20 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*cluster)) {
 		for name := range c.stores {
 			c.start(name)
 		}
-		test(c)
-		c.net.HealAll()
-		for name := range c.agents {
-			c.kill(name)
-		}
-		c.http.CloseIdleConnections()
-		require.NoError(t, c.net.Close())
+		defer c.end() // also when the test has failed
+		test(t, c)
 	})
+}
+
+func (c *cluster) end() {
+	c.net.HealAll()
+	for name := range c.agents {
+		c.kill(name)
+	}
+	c.http.CloseIdleConnections()
+	if err := c.net.Close(); err != nil {
+		c.t.Errorf("close network: %v", err)
+	}
 }
 
 func (c *cluster) start(name string) *Agent {
@@ -222,3 +228,5 @@ const (
 	waitMax  = 20 * time.Second
 	waitStep = 5 * time.Millisecond
 )
+
+func decode(r reply, into any) error { return json.Unmarshal([]byte(r.body), into) }
