@@ -1,0 +1,219 @@
+package minicluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"stasis/agency"
+	"stasis/internal/datadir"
+)
+
+// Cluster is a cluster on this machine.
+type Cluster struct {
+	options      Options
+	agents       []*node
+	dbservers    []*node
+	coordinators []*node
+	peers        map[string]string // agents' ids → addresses
+	faults       chan error
+}
+
+// Start makes the cluster of o.Dir, or a new one there, and starts its servers.
+// ctx bounds the start. When it returns without error all servers run, but they
+// may not serve yet: see Ready. After an error nothing is left running.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	l, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{options: o, peers: map[string]string{}}
+	if err := l.each(func(name string, role datadir.Role, _ int, p *place) error { return c.add(name, role, p) }); err != nil {
+		return nil, err
+	}
+	c.faults = make(chan error, len(c.nodes()))
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
+	}
+	return c, nil
+}
+
+// prepare finds or makes the layout and checks that it can be started.
+func prepare(o Options) (*layout, error) {
+	if o.Dir != "" {
+		sub := ""
+		if o.Mode == Processes {
+			sub = logsDir
+		}
+		if err := os.MkdirAll(filepath.Join(o.Dir, sub), 0o750); err != nil {
+			return nil, fmt.Errorf("make the cluster's directory: %w", err)
+		}
+	}
+	l, err := readLayout(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l, changed, err := l.fit(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkPorts(o); err != nil {
+		return nil, err
+	}
+	if !changed {
+		return l, nil
+	}
+	return l, l.write(o.Dir)
+}
+
+// add makes a node that does not run yet. It claims the data directories of DB
+// servers and coordinators, so that their ids are known before they start.
+func (c *Cluster) add(name string, role datadir.Role, p *place) error {
+	n := &node{name: name, role: role, id: p.ID, address: c.options.address(name, p.Port), report: c.fault}
+	switch {
+	case c.options.Mode == Processes:
+		n.launch = c.launchProcess
+	case role == datadir.Agent && c.options.Memory:
+		n.launch = c.launcherInProcess(agency.NewMemoryStores())
+	default:
+		n.launch = c.launcherInProcess(nil)
+	}
+	if role == datadir.Agent {
+		c.agents = append(c.agents, n)
+		c.peers[n.id] = n.address
+		return nil
+	}
+	dir, err := datadir.Open(c.options.fs(name), c.dataDir(name), role, nil)
+	if err != nil {
+		return err
+	}
+	n.id = dir.ID()
+	if role == datadir.DBServer {
+		c.dbservers = append(c.dbservers, n)
+	} else {
+		c.coordinators = append(c.coordinators, n)
+	}
+	return dir.Close()
+}
+
+// start starts the agents and then all others at once: after a crash they may
+// need each other to finish what was begun.
+func (c *Cluster) start(ctx context.Context) error {
+	if err := together(c.agents, func(n *node) error { return n.start(ctx) }); err != nil {
+		return err
+	}
+	return together(append(c.dbservers[:len(c.dbservers):len(c.dbservers)], c.coordinators...),
+		func(n *node) error { return n.start(ctx) })
+}
+
+// together does f to all nodes at once and waits for all.
+func together(nodes []*node, f func(*node) error) error {
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() { errs[i] = f(n) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *Cluster) nodes() []*node {
+	all := append([]*node{}, c.agents...)
+	return append(append(all, c.dbservers...), c.coordinators...)
+}
+
+func (c *Cluster) agencyURLs() []string {
+	urls := make([]string, len(c.agents))
+	for i, a := range c.agents {
+		urls[i] = "http://" + a.address
+	}
+	return urls
+}
+
+// fault keeps what nodes died of by themselves, as many as there are nodes.
+func (c *Cluster) fault(err error) {
+	c.options.Logger.Error("a server has ended by itself", "error", err)
+	select {
+	case c.faults <- err:
+	default:
+	}
+}
+
+// Err delivers the reason when a server ends that nobody killed or stopped.
+func (c *Cluster) Err() <-chan error { return c.faults }
+
+// Nodes lists all servers, whether they run or not.
+func (c *Cluster) Nodes() (agents, dbservers, coordinators []Node) {
+	list := func(nodes []*node) []Node {
+		all := make([]Node, len(nodes))
+		for i, n := range nodes {
+			all[i] = n.describe()
+		}
+		return all
+	}
+	return list(c.agents), list(c.dbservers), list(c.coordinators)
+}
+
+// Stop stops everything, coordinators first and agents last, and waits for it:
+// each role has ten seconds, then it is killed. The error has what went wrong,
+// and what servers died of that ended by themselves. Calling it again is harmless.
+func (c *Cluster) Stop(ctx context.Context) error {
+	var errs []error
+	for _, group := range [][]*node{c.coordinators, c.dbservers, c.agents} {
+		errs = append(errs, together(group, func(n *node) error { return n.stop(ctx) }))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Cluster) node(name string) (*node, error) {
+	for _, n := range c.nodes() {
+		if n.name == name {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("no node %q in this cluster: names are agent-1, dbserver-1, coordinator-1 and so on", name)
+}
+
+// Kill ends a server without giving it time for anything: SIGKILL for a process.
+// In process it is cut off from the network and closed without waiting for its
+// requests; unlike a process it syncs its files. A node that does not run stays so.
+func (c *Cluster) Kill(name string) error {
+	n, err := c.node(name)
+	if err != nil {
+		return err
+	}
+	n.kill()
+	return nil
+}
+
+// KillAll kills all servers at once.
+func (c *Cluster) KillAll() {
+	_ = together(c.nodes(), func(n *node) error { n.kill(); return nil }) // never fails
+}
+
+// Restart starts a server that was killed, or stops and starts one that runs. It
+// returns when the server serves; ctx bounds that.
+func (c *Cluster) Restart(ctx context.Context, name string) error {
+	n, err := c.node(name)
+	if err != nil {
+		return err
+	}
+	if err := n.stop(ctx); err != nil {
+		return err
+	}
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	return c.await(ctx, []*node{n})
+}

@@ -1,0 +1,118 @@
+package minicluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/agency"
+	"stasis/coordinator"
+	"stasis/dbserver"
+	"stasis/internal/datadir"
+	"stasis/internal/network"
+)
+
+// server is what the three kinds of servers have in common.
+type server interface {
+	Close(ctx context.Context) error
+	Err() <-chan error
+}
+
+// inProcess is a server that runs in this process.
+type inProcess struct {
+	server server
+	plug   *plug
+	ended  chan struct{}
+	quit   chan struct{} // closed to end the watcher
+	watch  sync.WaitGroup
+	fault  error // why it ended by itself; before ended is closed
+}
+
+// launcherInProcess starts servers of this cluster in this process.
+func (c *Cluster) launcherInProcess(stores *agency.Stores) launcher {
+	return func(ctx context.Context, n *node) (running, error) {
+		p := newPlug(c.options.network(n.name))
+		s, err := c.startServer(ctx, n, stores, p)
+		if err != nil {
+			p.sever()
+			return nil, err
+		}
+		r := &inProcess{server: s, plug: p, ended: make(chan struct{}), quit: make(chan struct{})}
+		r.watch.Go(func() {
+			select {
+			case r.fault = <-s.Err():
+				n.report(fmt.Errorf("%s has failed: %w", n.name, r.fault))
+				close(r.ended)
+			case <-r.quit:
+			}
+		})
+		return r, nil
+	}
+}
+
+func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Stores, net network.Network) (server, error) {
+	o, logger := c.options, c.options.Logger.Named(n.name)
+	switch n.role {
+	case datadir.Agent:
+		cfg := agency.Config{
+			ID: n.id, Listen: n.address, Advertise: n.address, Peers: c.peers, Network: net,
+			Stores: stores, Logger: logger, Steps: o.Steps, Timing: o.Timing.Agency,
+		}
+		if stores == nil {
+			cfg.Dir = c.dataDir(n.name)
+		}
+		return agency.Start(ctx, cfg)
+	case datadir.DBServer:
+		return dbserver.Start(ctx, dbserver.Config{
+			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
+			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer,
+		})
+	default:
+		return coordinator.Start(ctx, coordinator.Config{
+			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
+			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator,
+		})
+	}
+}
+
+// fs is the disk of a node.
+func (o Options) fs(name string) vfs.FS {
+	if o.FS == nil {
+		return vfs.Default
+	}
+	return o.FS(name)
+}
+
+// dataDir is where a node keeps its data.
+func (c *Cluster) dataDir(name string) string { return filepath.Join(c.options.Dir, name) }
+
+func (r *inProcess) pid() int              { return 0 }
+func (r *inProcess) done() <-chan struct{} { return r.ended }
+func (r *inProcess) failure() error        { return r.fault }
+
+func (r *inProcess) stop(ctx context.Context) error {
+	err := r.close(ctx)
+	r.plug.sever() // what a server leaves open must not survive it
+	return errors.Join(r.fault, err)
+}
+
+// kill pulls the network first, so that nothing the server still does is seen by
+// anybody, and then closes it without time to finish requests. Other than a
+// process that is killed it syncs its files at the end; to lose what was not
+// synced, kill a process, or replace the disk by a clone after a crash.
+func (r *inProcess) kill() {
+	r.plug.sever()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errKilled)
+	_ = r.close(ctx) // what a dead server complains of is nobody's concern
+}
+
+func (r *inProcess) close(ctx context.Context) error {
+	close(r.quit)
+	r.watch.Wait()
+	return r.server.Close(ctx)
+}

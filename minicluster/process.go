@@ -1,0 +1,138 @@
+package minicluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"stasis/internal/datadir"
+)
+
+const (
+	logsDir  = "logs"
+	logLines = 8        // of the log quoted when a child dies
+	logTail  = 32 << 10 // bytes of the log that are looked at for them
+)
+
+// process is a server that is a child process.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  io.Closer     // open as long as the child shall live
+	told   atomic.Bool   // it was told to end
+	ended  chan struct{} // closed when the child has been waited for
+	fault  error         // why it ended by itself; before ended is closed
+	logged string        // path of its log
+}
+
+// launchProcess starts the program as this node. It returns when the process
+// exists; that it serves is for Ready to find out.
+func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
+	logged := filepath.Join(c.options.Dir, logsDir, n.name+".log")
+	cmd := exec.Command(c.options.Binary, c.arguments(n, logged)...)
+	// What does not go through the logger, a panic above all, lands in the log too.
+	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open its log: %w", err)
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	setProcessGroup(cmd)
+	stdin, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	err = errors.Join(err, out.Close()) // the child has its own
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, stdin: stdin, ended: make(chan struct{}), logged: logged}
+	go p.wait(n) // ends with the child, for which stop and kill wait
+	return p, nil
+}
+
+// arguments is the command line of a node.
+func (c *Cluster) arguments(n *node, logged string) []string {
+	args := []string{string(n.role), "--dir", c.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	if n.role == datadir.Agent {
+		args = append(args, "--id", n.id)
+		for _, a := range c.agents {
+			args = append(args, "--peer", a.id+"="+a.address)
+		}
+		return args
+	}
+	return append(args, "--agency", strings.Join(c.agencyURLs(), ","))
+}
+
+// wait collects the child when it ends.
+func (p *process) wait(n *node) {
+	defer close(p.ended)
+	err := p.cmd.Wait()
+	if p.told.Load() {
+		return
+	}
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	p.fault = fmt.Errorf("ended by itself: %w%s", err, lastLines(p.logged))
+	n.report(fmt.Errorf("%s %w", n.name, p.fault))
+}
+
+// lastLines quotes the end of a log.
+func lastLines(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return " (no log: " + err.Error() + ")"
+	}
+	defer f.Close()
+	if end, err := f.Seek(0, io.SeekEnd); err == nil {
+		_, err = f.Seek(max(0, end-logTail), io.SeekStart)
+		if err != nil {
+			return " (no log: " + err.Error() + ")"
+		}
+	}
+	tail, err := io.ReadAll(io.LimitReader(f, logTail))
+	if err != nil {
+		return " (no log: " + err.Error() + ")"
+	}
+	lines := bytes.Split(bytes.TrimSpace(tail), []byte("\n"))
+	lines = lines[max(0, len(lines)-logLines):]
+	return "; last lines of " + path + ":\n" + string(bytes.Join(lines, []byte("\n")))
+}
+
+func (p *process) pid() int              { return p.cmd.Process.Pid }
+func (p *process) done() <-chan struct{} { return p.ended }
+func (p *process) failure() error        { return p.fault }
+
+// stop asks with SIGTERM and, when ctx ends, insists with SIGKILL.
+func (p *process) stop(ctx context.Context) error {
+	select {
+	case <-p.ended: // by itself
+		return p.fault
+	default:
+	}
+	p.told.Store(true)
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.kill()
+		return fmt.Errorf("stop: %w", err)
+	}
+	select {
+	case <-p.ended:
+		return p.fault // it may have died by itself just before
+	case <-ctx.Done():
+		p.kill()
+		return fmt.Errorf("did not stop in time, killed: %w%s", context.Cause(ctx), lastLines(p.logged))
+	}
+}
+
+func (p *process) kill() {
+	p.told.Store(true)
+	_ = p.cmd.Process.Kill() // fails if it has ended already, which is what we want
+	<-p.ended
+}

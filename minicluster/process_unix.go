@@ -1,0 +1,12 @@
+//go:build unix
+
+package minicluster
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// setProcessGroup keeps a Ctrl-C in the terminal from reaching the child: this
+// process stops its children itself, in order.
+func setProcessGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,125 @@
+package minicluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/apierror"
+	"stasis/internal/datadir"
+	"stasis/internal/network"
+)
+
+const (
+	readyLimit = time.Minute           // when the context has no deadline
+	lookEvery  = 50 * time.Millisecond // between two looks at who is ready
+	lookLimit  = 2 * time.Second       // for one of them
+)
+
+// Ready waits until an agent leads, every DB server is registered and serves and
+// every coordinator serves. When ctx ends first (after a minute if it has no
+// deadline), or a server dies, the error says what is missing.
+func (c *Cluster) Ready(ctx context.Context) error { return c.await(ctx, c.nodes()) }
+
+// await waits until these nodes are ready, and an agent leads.
+func (c *Cluster) await(ctx context.Context, nodes []*node) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readyLimit)
+		defer cancel()
+	}
+	web := network.NewHTTPClient(c.options.network("minicluster"))
+	defer web.CloseIdleConnections()
+	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: c.options.Logger.Named("ready")})}
+	began, tick := time.Now(), time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		missing, err := l.missing(ctx, nodes)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster is not ready after %.1f s: %s: %w",
+				time.Since(began).Seconds(), strings.Join(missing, "; "), context.Cause(ctx))
+		}
+	}
+}
+
+// look is one observer of the cluster.
+type look struct {
+	web    *http.Client
+	agency *client.Client
+}
+
+// missing says what is not ready, one entry per node and one for the agency. A
+// node that is dead is an error: waiting for it is pointless.
+func (l look) missing(ctx context.Context, nodes []*node) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	for _, n := range nodes {
+		if n.running() == nil {
+			return nil, fmt.Errorf("%s does not run", n.name)
+		}
+		if err := n.failure(); err != nil {
+			return nil, fmt.Errorf("%s %w", n.name, err)
+		}
+	}
+	found := make([]string, len(nodes)+1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := l.agency.Read(ctx, keys.InitDone); err != nil {
+			found[len(nodes)] = "no agent leads: " + err.Error()
+		}
+	})
+	for i, n := range nodes {
+		wg.Go(func() {
+			if err := l.at(ctx, n); err != nil {
+				found[i] = n.name + ": " + err.Error()
+			}
+		})
+	}
+	wg.Wait()
+	var missing []string
+	for _, f := range found {
+		if f != "" {
+			missing = append(missing, f)
+		}
+	}
+	return missing, nil
+}
+
+// at says why a node is not ready.
+func (l look) at(ctx context.Context, n *node) error {
+	if n.role == datadir.Agent {
+		return l.get(ctx, n, "/_api/version")
+	}
+	if err := l.get(ctx, n, "/_admin/server/availability"); err != nil || n.role == datadir.Coordinator {
+		return err
+	}
+	registered := keys.PlanDBServers + "/" + n.id
+	root, err := l.agency.Read(ctx, registered)
+	if err == nil && !root.At(registered).Exists() {
+		err = errors.New("not registered")
+	}
+	return err
+}
+
+func (l look) get(ctx context.Context, n *node, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.address+path, nil)
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", n.name, err)
+	}
+	resp, err := l.web.Do(req)
+	if err != nil {
+		return err
+	}
+	return errors.Join(apierror.FromResponse(resp), resp.Body.Close())
+}
