@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"runtime"
@@ -155,7 +154,3 @@ func rebootID(v *catalog.View, id string, registered uint64) uint64 {
 
 // agencyTimeout bounds what health and status ask of the agency.
 const agencyTimeout = 2 * time.Second
-
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, agencyTimeout)
-}

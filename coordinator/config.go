@@ -10,8 +10,7 @@ import (
 	"stasis/internal/step"
 )
 
-// Config is what a coordinator needs to start. Agency, Listen and Network are
-// required.
+// Config is what a coordinator needs to start. Agency and Listen are required.
 type Config struct {
 	Dir       string          // holds the identity only; "" means a new id at each start
 	FS        vfs.FS          // where Dir is; default vfs.Default
@@ -52,6 +51,9 @@ type Timing struct {
 func (c Config) withDefaults() Config {
 	if c.FS == nil {
 		c.FS = vfs.Default
+	}
+	if c.Network == nil {
+		c.Network = network.TCP()
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

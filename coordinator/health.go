@@ -19,16 +19,8 @@ import (
 // health lists every server with what supervision last saw of it; agents are asked
 // themselves.
 func (a *api) health(c *rest.Call) error {
-	ctx, cancel := bounded(c.R.Context())
-	defer cancel()
-	all := rest.Fields{}
-	var latest *agencyclient.Node
-	var agents map[string]agentState
-	var both sync.WaitGroup
-	both.Go(func() { latest = a.latestHealth(ctx) })
-	both.Go(func() { agents = a.agents(ctx) })
-	v := a.catalog.View()
-	both.Wait()
+	agents, latest := a.askAgency(c.R.Context())
+	v, all := a.catalog.View(), rest.Fields{}
 	for _, id := range servers(v) {
 		all[id] = serverHealth(v, latest, id)
 	}
@@ -36,6 +28,17 @@ func (a *api) health(c *rest.Call) error {
 		all[id] = agent.fields()
 	}
 	return c.OK(http.StatusOK, rest.Fields{"ClusterId": v.Node(keys.Cluster).Text(), "Health": all})
+}
+
+// askAgency asks for what is not in the watch cache, for a short time.
+func (a *api) askAgency(ctx context.Context) (agents map[string]agentState, latest *agencyclient.Node) {
+	ctx, cancel := context.WithTimeout(ctx, agencyTimeout)
+	defer cancel()
+	var both sync.WaitGroup
+	both.Go(func() { latest = a.latestHealth(ctx) })
+	both.Go(func() { agents = a.agents(ctx) })
+	both.Wait()
+	return agents, latest
 }
 
 // latestHealth is what supervision noted in its last round, nil if that cannot be had.

@@ -118,7 +118,7 @@ func (s *Server) build() {
 	servers := dbclient.New(s.client)
 	steps := newStepLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Deps{
-		Agency: p.agency, Cache: p.cache, Servers: servers, ID: s.id, RebootID: reboot,
+		Agency: p.agency, Cache: p.cache, Servers: servers, Peers: backup.StatusPeers{HTTP: s.client}, ID: s.id, RebootID: reboot,
 		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"),
 	})
 	p.api = &api{
@@ -139,7 +139,7 @@ func (s *Server) listen() error {
 	s.background.Go(func() {
 		select {
 		case err := <-server.Err():
-			s.errs <- err
+			s.fail(err)
 		case <-s.life.ended:
 		}
 	})
@@ -150,12 +150,17 @@ func (s *Server) listen() error {
 func (s *Server) run(ctx context.Context, what string, work func(context.Context) error) {
 	s.background.Go(func() {
 		if err := work(ctx); ctx.Err() == nil {
-			select {
-			case s.errs <- fmt.Errorf("%s ended: %w", what, err):
-			default: // one reason is enough
-			}
+			s.fail(fmt.Errorf("%s ended: %w", what, err))
 		}
 	})
+}
+
+// fail tells the owner that this server can no longer work; the first reason counts.
+func (s *Server) fail(err error) {
+	select {
+	case s.errs <- err:
+	default:
+	}
 }
 
 // heartbeat tells supervision that this server lives.

@@ -39,9 +39,7 @@ type lockStatus struct {
 
 // status is the cluster on one page, as this coordinator sees it.
 func (a *api) status(c *rest.Call) error {
-	ctx, cancel := bounded(c.R.Context())
-	defer cancel()
-	agents, latest := a.agents(ctx), a.latestHealth(ctx)
+	agents, latest := a.askAgency(c.R.Context())
 	v := a.catalog.View()
 	plan, _ := v.Node(keys.PlanVersion).Int()
 	s := clusterStatus{
