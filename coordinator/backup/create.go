@@ -76,7 +76,7 @@ func (c *create) make(ctx context.Context) error {
 	}
 	err = c.steps.run(held, []stage{
 		{"read Plan", c.dumpPlan},       // 2
-		{"prepare", c.prepare},          // 3
+		{"prepare", c.prepareAll},       // 3
 		{"lock and cut", c.holdInstant}, // 4, 5, 6
 		{"link", c.link},                // 7
 		{"verify", c.verify},            // 8
@@ -139,8 +139,15 @@ func (c *create) dumpPlan(ctx context.Context) error {
 	return c.settleID(ctx)
 }
 
-// prepare is step 3: every server flushes, so that little is left to do while the
-// gates are held.
+// prepareAll is step 3. From here on there is something of the backup on the
+// servers.
+func (c *create) prepareAll(ctx context.Context) error {
+	c.undo.push("pieces", c.dropPieces)
+	return c.prepare(ctx)
+}
+
+// prepare has every server begin its pending piece and flush, so that little is
+// left to do while the gates are held.
 func (c *create) prepare(ctx context.Context) error {
 	c.emit(ctx, step.Event{Step: step.Prepare})
 	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {

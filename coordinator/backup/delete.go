@@ -35,7 +35,7 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 		switch {
 		case a.err == nil:
 			found = true
-		case !errors.Is(a.err, apierror.FileNotFound):
+		case !absent(a.err):
 			failed = append(failed, a.err.Error())
 		}
 	}
@@ -50,6 +50,11 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 	}
 	s.Logger.Info("backup deleted", "id", id)
 	return nil
+}
+
+// absent: the server has no such piece, perhaps because that is no backup's id.
+func absent(err error) bool {
+	return errors.Is(err, apierror.FileNotFound) || errors.Is(err, apierror.NotFound) || errors.Is(err, apierror.BadParameter)
 }
 
 // forget removes the record of a committed backup. A piece that its server has

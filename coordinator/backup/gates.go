@@ -45,7 +45,6 @@ func (w windows) length(n int) time.Duration {
 // at once, fix every cut, open the gates and collect the evidence. Writers queue
 // only while an attempt lasts; between two attempts all gates are open.
 func (c *create) holdInstant(ctx context.Context) error {
-	c.undo.push("pieces", c.dropPieces)
 	if c.WithoutLocks {
 		return c.cutUnprotected(ctx, "locks are switched off")
 	}
@@ -126,9 +125,18 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 	}
 	c.emit(ctx, step.Event{Step: step.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: failures(a.Failed)})
 	if cut {
-		return false, c.dropPieces(ctx)
+		return false, c.prepareAgain(ctx)
 	}
 	return false, nil
+}
+
+// prepareAgain follows a missed cut: those that were made are of no use without
+// it, and what made one late has to be flushed first.
+func (c *create) prepareAgain(ctx context.Context) error {
+	if err := c.dropPieces(ctx); err != nil {
+		return fmt.Errorf("drop the pieces of a missed cut: %w", err)
+	}
+	return c.prepare(ctx)
 }
 
 // lockGates is step 4: all gates in parallel. A gate that was not had within the
@@ -210,11 +218,18 @@ func (c *create) fanOutCut(ctx context.Context, deadline time.Duration, unprotec
 }
 
 // openGates is step 6: every server opens its gate and says how it was held. All
-// are asked, whatever the others answer.
+// are asked, whatever the others answer, and more than once if an answer is lost:
+// a gate gives the same evidence again.
 func (c *create) openGates(ctx context.Context) ([]answer[dbserver.GateReleaseResponse], error) {
 	asked := time.Now()
-	answers := ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (dbserver.GateReleaseResponse, error) {
-		return c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce})
+	answers := ask(ctx, c.cluster.members, 2*c.Timing.Answer, nil, func(ctx context.Context, m member) (r dbserver.GateReleaseResponse, err error) {
+		err = insist(ctx, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, c.Timing.Answer)
+			defer cancel()
+			r, err = c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce})
+			return err
+		})
+		return r, err
 	})
 	report := &c.gates.report
 	for _, r := range answers {

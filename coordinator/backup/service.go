@@ -191,9 +191,10 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // inContext says why ctx ended if it has, and err otherwise: a request that was
-// cut off by a lost lease reports the lease, not "context canceled".
+// cut off by a lost lease reports the lease, not "context canceled". That a commit
+// may have happened is never covered up.
 func inContext(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil || errors.Is(err, ErrOutcomeUnknown) {
 		return err
 	}
 	cause := context.Cause(ctx)

@@ -40,16 +40,29 @@ func (u *undoList) clear() { u.entries = nil }
 // ended. What cannot be taken back now is logged and ends by itself: gates and the
 // agency lock by their leases, pieces because the servers ask the agency.
 func (op *operation) rollBack(ctx context.Context, why error) {
+	if len(op.undo.entries) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), op.Timing.Undo)
 	defer cancel()
 	op.emit(ctx, step.Event{Step: step.Undoing, Error: why.Error()})
-	for _, e := range slices.Backward(op.undo.entries) {
-		if err := insist(ctx, e.do); err != nil {
-			op.log.Warn("not undone; it will end by itself", "what", e.what, "error", err)
+	for i, e := range slices.Backward(op.undo.entries) {
+		bound := op.Timing.Undo
+		if i > 0 { // a dead server must not use up the time for the agency lock, which is the first entry
+			bound /= 4
 		}
+		op.takeBack(ctx, e, bound)
 	}
 	op.undo.clear()
 	op.emit(ctx, step.Event{Step: step.Undone})
+}
+
+func (op *operation) takeBack(ctx context.Context, e *undoEntry, bound time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	if err := insist(ctx, e.do); err != nil {
+		op.log.Warn("not undone; it will end by itself", "what", e.what, "error", err)
+	}
 }
 
 // insist repeats an idempotent request a few times.

@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	dbserver "stasis/dbserver/client"
@@ -38,7 +37,7 @@ func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
 	for _, a := range answers {
 		switch {
-		case errors.Is(a.err, apierror.FileNotFound), errors.Is(a.err, apierror.NotFound):
+		case absent(a.err):
 			continue // it may never have had one
 		case a.err != nil:
 			result.Problems = append(result.Problems, a.err.Error())

@@ -1,0 +1,200 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+)
+
+// Every call of a backup fails once, in every way in which it can: the backup is
+// complete, or nothing of it is left. Background calls count too.
+func TestCreateFailsCleanlyAtEveryCall(t *testing.T) {
+	for _, how := range []mode{refused, lost, vanished} {
+		t.Run(how.String(), func(t *testing.T) {
+			failed, succeeded := 0, 0
+			for n := 0; ; n++ {
+				fired := ""
+				inWorld(t, threeServers, func(w *world) {
+					w.faults.failAt, w.faults.mode = n, how
+					r, err := w.service(coordinatorA).Create(t.Context(), CreateRequest{Label: "x"})
+					fired = w.faults.fired
+					note := fmt.Sprintf("call %d (%s) %v: %v", n, fired, how, err)
+					w.faults.failAt = -1
+					if err != nil {
+						failed++
+						require.NotErrorIs(t, err, ErrOutcomeUnknown, note)
+						w.requireClean(note)
+						return
+					}
+					succeeded++
+					w.requireBackup(note, r.ID)
+				})
+				if fired == "" {
+					break
+				}
+			}
+			t.Logf("%d calls failed the backup, %d did not", failed, succeeded)
+			require.Greater(t, failed, 10)
+			require.Greater(t, succeeded, 3)
+		})
+	}
+}
+
+// The client goes away at every step.
+func TestCreateIsCancelledCleanlyAtEveryStep(t *testing.T) {
+	for n, done := 0, false; !done; n++ {
+		inWorld(t, threeServers, func(w *world) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			seen, at, committed := 0, step.Name(""), false
+			s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+				if seen == n {
+					at = e.Step
+					cancel()
+				}
+				seen++
+				committed = committed || e.Step == step.Committed
+			}))
+			begun := time.Now()
+			r, err := s.Create(ctx, CreateRequest{})
+			note := fmt.Sprintf("event %d (%s): %v", n, at, err)
+			if done = at == ""; done {
+				require.NoError(t, err)
+				return
+			}
+			if committed {
+				require.NoError(t, err, note)
+				w.requireBackup(note, r.ID)
+				return
+			}
+			require.ErrorIs(t, err, apierror.Cancelled, note)
+			require.Less(t, time.Since(begun), linkTime+time.Second, note)
+			w.requireClean(note)
+		})
+	}
+}
+
+// Stopping the coordinator is the same, and Run waits until all is undone.
+func TestStoppingTheServiceUndoesWhatRuns(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		ctx, stop := context.WithCancel(t.Context())
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			if e.Step == step.Linking {
+				stop()
+			}
+		}))
+		result := make(chan error, 1)
+		go func() {
+			_, err := s.Create(context.Background(), CreateRequest{})
+			result <- err
+		}()
+		require.ErrorIs(t, s.Run(ctx), context.Canceled)
+		w.requireClean("stopped")
+		require.ErrorIs(t, <-result, apierror.ShuttingDown)
+		_, err := s.Create(context.Background(), CreateRequest{})
+		require.ErrorIs(t, err, apierror.ShuttingDown)
+	})
+}
+
+// The agency goes away with the commit: nobody can tell, and nobody touches the
+// pieces. When it is back they follow what it says.
+func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
+	for _, applied := range []bool{true, false} {
+		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
+				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e step.Event) {
+					gone.gone = gone.gone || e.Step == step.Committing
+				}))
+				_, err := s.Create(t.Context(), CreateRequest{Label: "x"})
+				require.ErrorIs(t, err, ErrOutcomeUnknown)
+				require.ErrorContains(t, err, "unknown")
+				require.Equal(t, 503, statusOf(err))
+				for id, s := range w.servers {
+					require.Len(t, s.pieceIDs(), 1, "%s: a piece that may be committed was removed", id)
+					s.quirk(func(q *quirks) { q.resolves = true })
+				}
+				// The supervision takes the lock away, if the commit has not.
+				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+				time.Sleep(time.Second)
+				if applied {
+					w.requireBackup("applied", "2000-01-01T00.00.00Z_x")
+				} else {
+					w.requireClean("not applied")
+				}
+			})
+		})
+	}
+}
+
+// goneAgency answers nothing from some moment on; the first write after it may
+// have been applied.
+type goneAgency struct {
+	*fakeAgency
+	gone, applies, sent bool
+}
+
+func (a *goneAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+	if !a.gone {
+		return a.fakeAgency.Write(ctx, tx)
+	}
+	_, isCommit := tx.Ops[keys.HotBackupCreate]
+	if isCommit && !a.sent {
+		a.sent = true
+		if a.applies {
+			_, _ = a.apply(tx)
+		}
+	}
+	<-ctx.Done()
+	return 0, errors.Join(agency.ErrUnknown, ctx.Err())
+}
+
+func (a *goneAgency) Read(ctx context.Context, paths ...string) (*agency.Node, error) {
+	if !a.gone {
+		return a.fakeAgency.Read(ctx, paths...)
+	}
+	<-ctx.Done()
+	return nil, errors.Join(agency.ErrUnavailable, ctx.Err())
+}
+
+// An agency without a majority is 503, not a failed backup.
+func TestAgencyWithoutMajorityIs503(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		s := w.service(coordinatorA, func(d *Deps) { d.Agency = &goneAgency{fakeAgency: w.agency, gone: true, sent: true} })
+		begun := time.Now()
+		_, err := s.Create(t.Context(), CreateRequest{})
+		require.ErrorIs(t, err, apierror.ServiceUnavailable)
+		require.Less(t, time.Since(begun), 40*time.Second)
+	})
+}
+
+// What the undo cannot reach ends by itself: gates by their lease, and the undo
+// is bounded.
+func TestUndoIsBounded(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		var failed time.Time
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			switch e.Step {
+			case step.Locked:
+				w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
+			case step.Undoing:
+				failed = time.Now()
+			}
+		}))
+		_, err := s.Create(t.Context(), CreateRequest{})
+		require.ErrorContains(t, err, "PRMR-2")
+		require.Less(t, time.Since(failed), 15*time.Second)
+		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
+		time.Sleep(10 * time.Second)
+		w.requireOpen("by lease")
+	})
+}

@@ -1,0 +1,421 @@
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	dbserver "stasis/dbserver/client"
+	"stasis/dbserver/gate"
+	"stasis/internal/apierror"
+	"stasis/internal/version"
+)
+
+// linkTime is long enough for the lease to be renewed and the watch to ask.
+const linkTime = 6 * time.Second
+
+// fakeServer is a DB server whose engine is one number. Its gate is the real one.
+type fakeServer struct {
+	id     string
+	agency *fakeAgency
+	faults *faults
+	gate   *gate.Gate
+
+	mu      sync.Mutex
+	value   int
+	epoch   uint64
+	pending map[string]*fakePiece
+	pieces  map[string]*fakePiece
+	staged  map[uint64]dbserver.StageRequest
+	quirks  quirks
+}
+
+// quirks are what a test makes a server do wrong.
+type quirks struct {
+	deaf      bool            // accepts requests and never answers
+	cutTime   []time.Duration // how long the next cuts take
+	gate      func(*dbserver.GateReleaseResponse)
+	piece     func(*dbserver.Piece) // as linked
+	slowSwap  time.Duration
+	resolves  bool // settles pending pieces by the agency, as the real one does
+	damaged   bool // verify finds something
+	linkFails error
+}
+
+type fakePiece struct {
+	meta  dbserver.Piece
+	nonce string
+	cut   bool
+	value int
+	dump  json.RawMessage
+	cert  json.RawMessage
+}
+
+func newFakeServer(id string, a *fakeAgency, f *faults) *fakeServer {
+	return &fakeServer{id: id, agency: a, faults: f, gate: gate.New(nil),
+		pending: map[string]*fakePiece{}, pieces: map[string]*fakePiece{}, staged: map[uint64]dbserver.StageRequest{}}
+}
+
+func (s *fakeServer) quirk(set func(*quirks)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set(&s.quirks)
+}
+
+func (s *fakeServer) isDeaf() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quirks.deaf
+}
+
+// write passes the gate and sets the number.
+func (s *fakeServer) write(ctx context.Context, value int) error {
+	leave, err := s.gate.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.value = value
+	return nil
+}
+
+func (s *fakeServer) pieceIDs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(slices.Collect(maps.Keys(s.pending)), slices.Collect(maps.Keys(s.pieces)))
+}
+
+func (s *fakeServer) stagedEpochs() []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.staged))
+}
+
+func (s *fakeServer) now() (value int, epoch uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.value, s.epoch
+}
+
+func (s *fakeServer) lock(ctx context.Context, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error) {
+	waited, err := s.gate.Lock(ctx, r.Nonce, duration(r.WindowSeconds), duration(r.LeaseSeconds))
+	return dbserver.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
+}
+
+func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateReleaseResponse {
+	report := s.gate.Release(r.Nonce)
+	answer := dbserver.GateReleaseResponse{
+		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
+		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quirks.gate != nil {
+		s.quirks.gate(&answer)
+	}
+	return answer
+}
+
+func (s *fakeServer) prepare(epoch uint64, r dbserver.PieceRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if epoch != s.epoch {
+		return apierror.New(apierror.WrongEpoch, "epoch %d here", s.epoch)
+	}
+	if s.pieces[r.ID] != nil || s.pending[r.ID] != nil && s.pending[r.ID].nonce != r.Nonce {
+		return apierror.New(apierror.BackupConflict, "backup %s has a piece here already", r.ID)
+	}
+	if s.pending[r.ID] == nil {
+		s.pending[r.ID] = &fakePiece{nonce: r.Nonce}
+	}
+	return nil
+}
+
+// mine is the pending piece of this attempt.
+func (s *fakeServer) mine(id, nonce string) (*fakePiece, error) {
+	p := s.pending[id]
+	if p == nil || p.nonce != nonce {
+		return nil, apierror.New(apierror.FileNotFound, "no pending piece of backup %s", id)
+	}
+	return p, nil
+}
+
+func (s *fakeServer) nextCutTime() (d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.quirks.cutTime) > 0 {
+		d, s.quirks.cutTime = s.quirks.cutTime[0], s.quirks.cutTime[1:]
+	}
+	return d
+}
+
+func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.CutResponse, error) {
+	if !r.Unprotected {
+		if err := s.gate.Check(r.Nonce); err != nil {
+			return dbserver.CutResponse{}, err
+		}
+	}
+	took, deadline := s.nextCutTime(), duration(r.DeadlineSeconds)
+	if err := pause(ctx, min(took, deadline)); err != nil {
+		return dbserver.CutResponse{}, err
+	}
+	if took > deadline {
+		return dbserver.CutResponse{}, apierror.New(apierror.CutMissed, "the cut took longer than %v", deadline)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.mine(r.ID, r.Nonce)
+	if err != nil {
+		return dbserver.CutResponse{}, err
+	}
+	if p.cut {
+		return dbserver.CutResponse{}, apierror.New(apierror.BackupConflict, "backup %s has its cut already", r.ID)
+	}
+	p.cut, p.value = true, s.value
+	return dbserver.CutResponse{CutSeconds: took.Seconds()}, nil
+}
+
+func sum(data []byte) string {
+	h := sha256.Sum256(data)
+	return hex.EncodeToString(h[:])
+}
+
+func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver.Piece, error) {
+	if err := pause(ctx, linkTime); err != nil {
+		return dbserver.Piece{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.mine(r.ID, r.Nonce)
+	if err == nil {
+		err = s.quirks.linkFails
+	}
+	if err != nil {
+		return dbserver.Piece{}, err
+	}
+	p.dump = r.AgencyDump
+	p.meta = dbserver.Piece{
+		ID: r.ID, Version: version.API, DateTime: r.DateTime, Label: r.Label, Kind: dbserver.PieceHot, ServerID: s.id,
+		Nonce: r.Nonce, Epoch: s.epoch, SizeInBytes: 100, NrFiles: 2, NrDBServers: r.NrDBServers, CountIncludesFilesOnly: true,
+		PotentiallyInconsistent: r.PotentiallyInconsistent, AgencyDumpSHA256: sum(r.AgencyDump),
+		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)),
+	}
+	if s.quirks.piece != nil {
+		s.quirks.piece(&p.meta)
+	}
+	return p.meta, nil
+}
+
+func (s *fakeServer) seal(r dbserver.SealRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.mine(r.ID, r.Nonce)
+	if err == nil {
+		p.cert = r.Certificate
+	}
+	return err
+}
+
+func (s *fakeServer) publish(r dbserver.PieceRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.pieces[r.ID]; p != nil && p.nonce == r.Nonce {
+		return nil
+	}
+	p, err := s.mine(r.ID, r.Nonce)
+	if err == nil {
+		delete(s.pending, r.ID)
+		s.pieces[r.ID] = p
+	}
+	return err
+}
+
+func (s *fakeServer) drop(r dbserver.PieceRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.mine(r.ID, r.Nonce); err == nil {
+		delete(s.pending, r.ID)
+	}
+	return nil
+}
+
+func (s *fakeServer) list(r dbserver.ListRequest) dbserver.ListResponse {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := dbserver.ListResponse{Server: s.id, Epoch: s.epoch}
+	for id, p := range s.pieces {
+		if len(r.IDs) > 0 && !slices.Contains(r.IDs, id) {
+			continue
+		}
+		detail := dbserver.PieceDetail{Piece: p.meta}
+		if r.WithDetails {
+			detail.Certificate, detail.AgencyDump = p.cert, &dbserver.AgencyDump{}
+			if err := json.Unmarshal(p.dump, detail.AgencyDump); err != nil {
+				panic(err)
+			}
+		}
+		out.Pieces = append(out.Pieces, detail)
+	}
+	return out
+}
+
+func (s *fakeServer) remove(r dbserver.PieceRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pieces[r.ID] == nil {
+		return apierror.New(apierror.FileNotFound, "no piece of %s", r.ID)
+	}
+	delete(s.pieces, r.ID)
+	return nil
+}
+
+func (s *fakeServer) verify(r dbserver.PieceRequest) (dbserver.VerifyResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pieces[r.ID]
+	if p == nil {
+		return dbserver.VerifyResponse{}, apierror.New(apierror.FileNotFound, "no piece of %s", r.ID)
+	}
+	v := dbserver.VerifyResponse{Piece: p.meta, Certificate: p.cert, Files: 2, Bytes: 100}
+	if s.quirks.damaged {
+		v.Problems = []string{"000007.sst: has another hash"}
+	}
+	return v, nil
+}
+
+func (s *fakeServer) stage(ctx context.Context, r dbserver.StageRequest) error {
+	if err := pause(ctx, linkTime); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.pieces[r.ID]; !r.Empty && (p == nil || p.meta.ServerID != r.Source) {
+		return apierror.New(apierror.FileNotFound, "no piece of %s from %s", r.ID, r.Source)
+	}
+	s.staged[r.Epoch] = r
+	return nil
+}
+
+func (s *fakeServer) unstage(r dbserver.UnstageRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if staged, ok := s.staged[r.Epoch]; ok && staged.Nonce == r.Nonce {
+		delete(s.staged, r.Epoch)
+	}
+	return nil
+}
+
+// follow does what a DB server does by itself: it swaps its engine when the epoch
+// rises and, if it is told to, settles its pending pieces.
+func (s *fakeServer) follow(ctx context.Context) {
+	for {
+		_, err := s.agency.Wait(ctx, func(c agency.Snapshot) bool {
+			_, epoch := s.now()
+			return number(c.Root.At(keys.RestoreEpoch)) > epoch || s.unsettled(c.Root)
+		})
+		if err != nil {
+			return
+		}
+		s.settle()
+		if s.swap(ctx) {
+			s.report(ctx)
+		}
+	}
+}
+
+// swap puts the staged engine in place.
+func (s *fakeServer) swap(ctx context.Context) bool {
+	var record keys.Restore
+	if s.agency.root().At(keys.HotBackupRestore).Decode(&record) != nil {
+		return false
+	}
+	s.mu.Lock()
+	slow, behind := s.quirks.slowSwap, s.epoch < record.Epoch
+	s.mu.Unlock()
+	if !behind || pause(ctx, 20*time.Millisecond+slow) != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	staged, ok := s.staged[record.Epoch]
+	if !ok || staged.Nonce != record.Nonce {
+		panic(s.id + ": nothing is staged for the committed restore")
+	}
+	old := &fakePiece{value: s.value, dump: staged.FailsafeDump, meta: dbserver.Piece{
+		ID: staged.FailsafeID, Version: version.API, DateTime: staged.FailsafeTime, Label: failsafeLabel, Kind: dbserver.PieceFailsafe,
+		ServerID: s.id, Epoch: s.epoch, NrDBServers: staged.NrDBServers, SizeInBytes: 100, NrFiles: 2, AgencyDumpSHA256: sum(staged.FailsafeDump),
+	}}
+	s.value = 0
+	if !staged.Empty {
+		s.value = s.pieces[staged.ID].value
+	}
+	s.pieces[staged.FailsafeID] = old
+	s.epoch = record.Epoch
+	delete(s.staged, record.Epoch)
+	return true
+}
+
+// report tells the agency the epoch and the shards that the server leads.
+func (s *fakeServer) report(ctx context.Context) {
+	_, epoch := s.now()
+	ops := map[string]any{keys.ServerKnown(s.id) + "/epoch": epoch}
+	for db, collections := range s.agency.root().At(keys.PlanCollections).Children() {
+		for cid, c := range collections.Children() {
+			for shard, servers := range c.At("shards").Children() {
+				var list []string
+				if servers.Decode(&list) == nil && list[0] == s.id {
+					ops[keys.CurrentShard(db, cid, shard)] = keys.CurrentShardReport{Servers: list}
+				}
+			}
+		}
+	}
+	if _, err := s.agency.apply(agency.Tx{Ops: ops}); err != nil {
+		panic(err)
+	}
+}
+
+// fate of a pending piece by the agency: publish, remove or keep.
+func fate(root *agency.Node, id, nonce string) (publish, remove bool) {
+	if root.At(keys.HotBackupCommit(id)).At("nonce").Text() == nonce {
+		return true, false
+	}
+	return false, root.At(keys.HotBackupNonce).Text() != nonce
+}
+
+func (s *fakeServer) unsettled(root *agency.Node) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.quirks.resolves {
+		return false
+	}
+	for id, p := range s.pending {
+		if publish, remove := fate(root, id, p.nonce); publish || remove {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *fakeServer) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, p := range s.pending {
+		publish, remove := fate(s.agency.root(), id, p.nonce)
+		if s.quirks.resolves && publish {
+			s.pieces[id] = p
+		}
+		if s.quirks.resolves && (publish || remove) {
+			delete(s.pending, id)
+		}
+	}
+}
