@@ -1,0 +1,248 @@
+package network
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func (w world) serve(t *testing.T, h http.HandlerFunc, o ServerOptions) *Server {
+	t.Helper()
+	o.Address = w.address
+	s, err := NewServer(w.server, h, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Shutdown(context.Background())) })
+	return s
+}
+
+// clients gives one client per protocol, closed at the end.
+func (w world) clients(t *testing.T) map[string]*http.Client {
+	t.Helper()
+	one, two := NewHTTPClient(w.client), NewHTTPClient(w.client)
+	var h2c http.Protocols
+	h2c.SetUnencryptedHTTP2(true)
+	two.Transport.(*http.Transport).Protocols = &h2c
+	t.Cleanup(one.CloseIdleConnections)
+	t.Cleanup(two.CloseIdleConnections)
+	return map[string]*http.Client{"HTTP/1.1": one, "HTTP/2.0": two}
+}
+
+func post(ctx context.Context, c *http.Client, url string, body io.Reader) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(resp.Body)
+	if cerr := resp.Body.Close(); err == nil {
+		err = cerr
+	}
+	return string(answer), err
+}
+
+// Both protocols on one port, bodies larger than any buffer, many at once.
+func testHTTP(t *testing.T, w world) {
+	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_, _ = fmt.Fprintf(rw, "%s %s %d", r.Proto, r.URL.Path, len(body))
+	}, ServerOptions{})
+	require.Equal(t, "http://"+s.Addr(), s.URL())
+	for proto, client := range w.clients(t) {
+		var wg sync.WaitGroup
+		results := make(chan string, 20)
+		for i := range cap(results) {
+			wg.Go(func() {
+				answer, err := post(t.Context(), client, s.URL()+"/x", bytes.NewReader(make([]byte, i<<16)))
+				results <- fmt.Sprint(answer, err == nil, answer == fmt.Sprintf("%s /x %d", proto, i<<16))
+			})
+		}
+		wg.Wait()
+		for range cap(results) {
+			require.Contains(t, <-results, "true true", proto)
+		}
+	}
+}
+
+func testHTTPConnectionsAreReused(t *testing.T, w world) {
+	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(rw, r.RemoteAddr)
+	}, ServerOptions{})
+	for proto, client := range w.clients(t) {
+		first, err := post(t.Context(), client, s.URL(), nil)
+		require.NoError(t, err)
+		for range 5 {
+			again, err := post(t.Context(), client, s.URL(), nil)
+			require.NoError(t, err)
+			require.Equal(t, first, again, proto)
+		}
+	}
+}
+
+// A client that stops in the middle of its body does not hold a handler for ever;
+// one that is slow but goes on is served, however long it takes.
+func testHTTPStalledBody(t *testing.T, w world) {
+	const stall = 60 * time.Millisecond
+	failed := make(chan error, 1)
+	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			failed <- err
+			return
+		}
+		_, _ = rw.Write(body)
+	}, ServerOptions{StallTimeout: stall})
+
+	conn, err := w.client.DialContext(t.Context(), "tcp", s.Addr())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+	require.NoError(t, err)
+	requireTimeout(t, <-failed)
+
+	for proto, client := range w.clients(t) {
+		slow, feed := io.Pipe()
+		go func() {
+			for range 8 {
+				time.AfterFunc(stall/3, func() { _, _ = feed.Write([]byte("x")) })
+				<-time.After(stall / 2)
+			}
+			_ = feed.Close() // a pipe's Close has no error
+		}()
+		answer, err := post(t.Context(), client, s.URL(), slow)
+		require.NoError(t, err, proto)
+		require.Equal(t, "xxxxxxxx", answer, proto)
+	}
+}
+
+// A handler may take longer than the stall time once it has its body.
+func testHTTPSlowHandler(t *testing.T, w world) {
+	const stall = 20 * time.Millisecond
+	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-time.After(4 * stall):
+			_, _ = io.WriteString(rw, "done")
+		case <-r.Context().Done():
+			_, _ = io.WriteString(rw, "cut off")
+		}
+	}, ServerOptions{StallTimeout: stall})
+	for proto, client := range w.clients(t) {
+		answer, err := post(t.Context(), client, s.URL(), bytes.NewReader([]byte("body")))
+		require.NoError(t, err, proto)
+		require.Equal(t, "done", answer, proto)
+	}
+}
+
+func testHTTPShutdownLetsFinish(t *testing.T, w world) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		started, finish := make(chan struct{}), make(chan struct{})
+		s := w.serve(t, func(rw http.ResponseWriter, _ *http.Request) {
+			close(started)
+			<-finish
+			_, _ = rw.Write(bytes.Repeat([]byte("finished"), 1<<16))
+		}, ServerOptions{})
+		client := w.clients(t)[proto]
+		answer := make(chan string, 1)
+		go func() {
+			a, err := post(t.Context(), client, s.URL(), nil)
+			answer <- fmt.Sprint(len(a), err)
+		}()
+		<-started
+		down := make(chan error, 1)
+		go func() { down <- s.Shutdown(t.Context()) }()
+		for { // until the shutdown has begun
+			c, err := w.client.DialContext(t.Context(), "tcp", s.Addr())
+			if err != nil {
+				break
+			}
+			require.NoError(t, c.Close())
+		}
+		close(finish)
+		require.Equal(t, fmt.Sprint(8<<16, nil), <-answer, proto)
+		require.NoError(t, <-down, proto)
+		require.NoError(t, s.Shutdown(t.Context()), "again is harmless")
+	}
+}
+
+// A handler that only ends with its context does not keep the server up.
+func testHTTPShutdownIsBounded(t *testing.T, w world) {
+	const grace = 30 * time.Millisecond
+	ended := make(chan struct{})
+	started := make(chan struct{})
+	s := w.serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(started)
+		<-r.Context().Done()
+		close(ended)
+	}, ServerOptions{Grace: grace})
+	client := w.clients(t)["HTTP/1.1"]
+	result := make(chan error, 1)
+	go func() {
+		_, err := post(t.Context(), client, s.URL(), nil)
+		result <- err
+	}()
+	<-started
+	begun := time.Now()
+	require.NoError(t, s.Shutdown(t.Context()))
+	require.GreaterOrEqual(t, time.Since(begun), grace)
+	require.Less(t, time.Since(begun), grace+5*time.Second)
+	select {
+	case <-ended:
+	default:
+		t.Fatal("Shutdown returned while a handler was running")
+	}
+	require.Error(t, <-result)
+}
+
+func testHTTPServerTellsItDied(t *testing.T, w world) {
+	l := w.listen(t)
+	s := ServeListener(l, http.NotFoundHandler(), ServerOptions{})
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, <-s.Err(), net.ErrClosed)
+	require.NoError(t, s.Shutdown(t.Context()))
+}
+
+// A handler that ignores its context is reported, not waited for without end.
+func TestShutdownReportsHandlerThatDoesNotEnd(t *testing.T) {
+	release := make(chan struct{})
+	started := make(chan struct{})
+	s, err := NewServer(TCP(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(started)
+		<-release
+	}), ServerOptions{Address: "127.0.0.1:0", Grace: 10 * time.Millisecond})
+	require.NoError(t, err)
+	conn, err := TCP().DialContext(t.Context(), "tcp", s.Addr())
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	<-started
+	require.ErrorContains(t, s.Shutdown(t.Context()), "still running")
+	close(release)
+	require.NoError(t, s.Shutdown(t.Context()))
+	_, err = bufio.NewReader(conn).ReadByte()
+	require.Error(t, err)
+	require.NoError(t, conn.Close())
+}
+
+func TestServerOnAddressInUse(t *testing.T) {
+	l, err := TCP().Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	_, err = NewServer(TCP(), http.NotFoundHandler(), ServerOptions{Address: l.Addr().String()})
+	require.ErrorContains(t, err, "listen on "+l.Addr().String())
+}
