@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -112,6 +113,35 @@ func TestLogIsBounded(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, `[]`, string(raw), "no entries are an empty array on the wire")
 	}
+}
+
+// Large changes push older ones out before there are too many; the last one
+// stays however large it is.
+func TestLogIsBoundedInBytes(t *testing.T) {
+	m := New(1000)
+	const large = 8 << 20
+	raw := func(size int, id string) string {
+		return `[{"/a":"` + strings.Repeat("x", size) + `"},{},"` + id + `"]`
+	}
+	for i := range 20 {
+		write(t, m, raw(large, strconv.Itoa(i)))
+		require.LessOrEqual(t, m.State().logBytes, maxLogBytes)
+	}
+	require.EqualValues(t, 14, m.State().FirstIndex())
+	require.Zero(t, m.State().Inquire("12"))
+	require.EqualValues(t, 14, m.State().Inquire("13"))
+	require.Equal(t, m.State().logBytes, restored(t, snapshotOf(t, m.State())).logBytes)
+
+	write(t, m, raw(maxLogBytes, "huge"))
+	require.EqualValues(t, 21, m.State().FirstIndex())
+	entries, ok := m.State().Log(21)
+	require.True(t, ok)
+	require.Len(t, entries, 1)
+	for range 50 {
+		write(t, m, `[{"/a":1}]`)
+	}
+	require.EqualValues(t, 22, m.State().FirstIndex())
+	require.LessOrEqual(t, m.State().logBytes, 50*200)
 }
 
 func TestEntryOnTheWire(t *testing.T) {

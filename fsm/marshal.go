@@ -63,7 +63,11 @@ func (n *Node) appendObject(to []byte) []byte {
 // JavaScript and encoding/json use.
 func appendDouble(to []byte, f float64) []byte {
 	if size := math.Abs(f); size < 1e-6 || size >= 1e21 {
-		return strconv.AppendFloat(to, f, 'e', -1, 64)
+		to = strconv.AppendFloat(to, f, 'e', -1, 64)
+		if n := len(to); to[n-4] == 'e' && to[n-3] == '-' && to[n-2] == '0' {
+			to = append(to[:n-2], to[n-1]) // e-07 is e-7
+		}
+		return to
 	}
 	return strconv.AppendFloat(to, f, 'f', -1, 64)
 }

@@ -257,6 +257,7 @@ func (r *snapshotReader) log(s *State) {
 		e.Query = json.RawMessage(r.bytes(r.uint()))
 		e.Expired = r.texts()
 		s.log = append(s.log, e)
+		s.logBytes += e.bytes()
 		if e.ClientID != "" {
 			s.clients = s.clients.with(e.ClientID, e.Index)
 		}

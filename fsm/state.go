@@ -21,6 +21,7 @@ type State struct {
 	contents
 	index, term uint64
 	log         []Entry         // the last changes; the last one's index is index
+	logBytes    int             // about what log occupies
 	clients     ordered[uint64] // client id → index of its latest transaction in log
 }
 
@@ -98,6 +99,7 @@ func (s *State) append(e Entry, after contents, keep int) *State {
 	next.contents = after
 	next.index = e.Index
 	next.log = append(s.log, e)
+	next.logBytes += e.bytes()
 	if e.ClientID != "" {
 		next.clients = s.clients.with(e.ClientID, e.Index)
 	}
@@ -105,14 +107,35 @@ func (s *State) append(e Entry, after contents, keep int) *State {
 	return &next
 }
 
-// trim drops the oldest changes until keep are left, and with them the client
-// ids that have none in the log any more. Only for a state not yet shared.
-func (s *State) trim(keep int) {
-	excess := max(0, len(s.log)-keep)
-	for _, e := range s.log[:excess] {
-		if e.ClientID != "" && s.Inquire(e.ClientID) == e.Index {
-			s.clients = s.clients.without(e.ClientID)
-		}
+// maxLogBytes bounds the log beside the number of its entries, so that large
+// values do not add up in memory and in every snapshot.
+const maxLogBytes = 64 << 20
+
+func (e Entry) bytes() int {
+	const fixed = 128
+	size := fixed + len(e.Query) + len(e.ClientID)
+	for _, path := range e.Expired {
+		size += len(path)
 	}
-	s.log = s.log[excess:]
+	return size
+}
+
+// trim drops the oldest changes until at most keep are left and they are not too
+// large (the last is kept even so), and with them the client ids that have none
+// in the log any more. Only for a state not yet shared.
+func (s *State) trim(keep int) {
+	left := s.log
+	for len(left) > keep || len(left) > 1 && s.logBytes > maxLogBytes {
+		oldest := left[0]
+		if oldest.ClientID != "" && s.Inquire(oldest.ClientID) == oldest.Index {
+			s.clients = s.clients.without(oldest.ClientID)
+		}
+		s.logBytes -= oldest.bytes()
+		left = left[1:]
+	}
+	if cap(left) > 2*len(left)+16 {
+		// What was dropped lies in the same array and would be held by it.
+		left = append(make([]Entry, 0, len(left)+len(left)/4+1), left...)
+	}
+	s.log = left
 }
