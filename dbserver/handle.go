@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 
 	"stasis/agency/keys"
@@ -47,8 +48,20 @@ func (s *Server) routes() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "ArangoDB")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		defer s.survive(w, r)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// survive turns a panic of a handler into an answer, so that one request's
+// trouble is seen and stays that request's.
+func (s *Server) survive(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.log.Error("request panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	apierror.Write(w, apierror.New(apierror.Internal, "internal error: %v", p))
 }
 
 func only(method string, h http.HandlerFunc) http.Handler {

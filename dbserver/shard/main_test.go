@@ -14,15 +14,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// tester is what testing.TB and rapid.T have in common.
+type tester interface {
+	require.TestingT
+	Helper()
+}
+
 // opened is an engine on a memory disk with a clock attached.
 type opened struct {
-	t     testing.TB
+	t     tester
 	fs    vfs.FS
 	env   Env
 	clock *Clock
 }
 
-func open(t testing.TB, fs vfs.FS, clock *Clock, r Retention) *opened {
+func open(t tester, fs vfs.FS, clock *Clock, r Retention) *opened {
 	t.Helper()
 	e, err := engine.Open("engine", engine.Options{FS: fs, CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 	require.NoError(t, err)
