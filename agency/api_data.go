@@ -217,6 +217,7 @@ func (s *api) inquire(w http.ResponseWriter, r *http.Request) error {
 	}
 	result := indexes{Inquired: true, Results: make([]uint64, len(ids))}
 	if noWait(r) {
+		// Before the state is read: what is not pending then is in it.
 		result.Ongoing = len(s.agent.proposer.pending(ids)) > 0
 	} else if err := s.agent.settled(r.Context(), ids); err != nil {
 		return err

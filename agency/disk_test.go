@@ -1,0 +1,203 @@
+package agency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"stasis/fsm"
+)
+
+// TestRestart: the tree, its index, client ids and the agent's own id survive.
+func TestRestart(t *testing.T) {
+	dir := t.TempDir()
+	s := alone(t, dir)
+	id := s.ID()
+	for i := 1; i <= 50; i++ {
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, i), s.post("write", `[[{"x":{"op":"increment"}},{},"last"]]`).String())
+	}
+	s.end()
+	s = alone(t, dir)
+	require.Equal(t, id, s.ID())
+	require.Equal(t, `200 [{"x":50}]`, s.post("read", `[["x"]]`).String())
+	require.Equal(t, `200 {"results":[50],"inquired":true}`, s.post("inquire", `["last"]`).String())
+	require.Equal(t, `200 {"results":[51]}`, s.post("write", `[[{"x":{"op":"increment"}}]]`).String())
+	for i, e := range decoded(t, s.get("state"))["log"].([]any) {
+		entry := e.(map[string]any)
+		require.EqualValues(t, i+1, entry["index"])
+		require.NotZero(t, entry["term"])
+	}
+}
+
+// TestRestartFromSnapshot: the log was compacted, and poll no longer reaches back.
+func TestRestartFromSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	small := func(c *Config) { c.Timing.SnapshotThreshold, c.Timing.TrailingLogs, c.Timing.KeepLog = 10, 5, 20 }
+	s := alone(t, dir, small)
+	for range 100 {
+		s.post("write", `[[{"x":{"op":"increment"}}]]`)
+	}
+	require.NoError(t, s.raft.Snapshot().Error())
+	s.post("write", `[[{"x":{"op":"increment"}}]]`)
+	s.end()
+	shots, err := filepath.Glob(dir + "/snapshots/*/state.bin")
+	require.NoError(t, err)
+	require.NotEmpty(t, shots)
+
+	s = alone(t, dir, small)
+	first, err := s.disk.log.FirstIndex()
+	require.NoError(t, err)
+	require.Greater(t, first, uint64(50), "compacted")
+	require.Equal(t, `200 [{"x":101}]`, s.post("read", `[["x"]]`).String())
+	require.Equal(t, `{"error":false,"code":200,"result":{"commitIndex":101,"firstIndex":0,"readDB":{"x":101}}}`, canonical(t, s.get("poll?index=50")))
+	state := decoded(t, s.get("state"))
+	require.EqualValues(t, 82, state["current"])
+	require.EqualValues(t, 82, state["log"].([]any)[0].(map[string]any)["index"])
+	s.end()
+
+	for _, shot := range shots { // a torn snapshot is noticed, not served
+		require.NoError(t, os.Truncate(shot, 10))
+	}
+	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Logger: logger(t)})
+	require.ErrorContains(t, err, "snapshot")
+}
+
+// TestBootstrapTornInTheMiddle: a crash between Raft's two first writes leaves a
+// term and no log; the next start finishes the bootstrap.
+func TestBootstrapTornInTheMiddle(t *testing.T) {
+	stores := NewMemoryStores()
+	require.NoError(t, stores.log.SetUint64([]byte("CurrentTerm"), 1))
+	s := alone(t, "", func(c *Config) { c.Stores = stores })
+	require.Equal(t, `200 {"results":[1]}`, s.post("write", `[[{"x":1}]]`).String())
+}
+
+// TestTwentyThousandIncrements in one envelope, in one entry.
+func TestTwentyThousandIncrements(t *testing.T) {
+	s := alone(t, t.TempDir())
+	before := s.raft.LastIndex()
+	body := "[" + strings.Repeat(`[{"x":{"op":"increment"}}],`, 19999) + `[{"x":{"op":"increment"}}]]`
+	got := s.post("write", body)
+	require.Equal(t, 200, got.status)
+	results := decoded(t, got)["results"].([]any)
+	require.Len(t, results, 20000)
+	require.EqualValues(t, 1, results[0])
+	require.EqualValues(t, 20000, results[19999])
+	require.Equal(t, `200 [{"x":20000}]`, s.post("read", `[["x"]]`).String())
+	require.Equal(t, before+1, s.raft.LastIndex())
+	// The status counts all of them, also the first.
+	got = s.post("write", `[[{"x":1},{"x":{"old":1}}],`+body[1:])
+	require.Equal(t, 412, got.status)
+}
+
+// TestUndecodableEntryStopsTheNode: skipping it would make replicas differ.
+func TestUndecodableEntryStopsTheNode(t *testing.T) {
+	s := alone(t, t.TempDir())
+	s.post("write", `[[{"x":1}]]`)
+	future := s.raft.Apply([]byte("\xffnonsense"), time.Second)
+	_ = future.Error() // it may be applied or not be answered any more; what counts is below
+	select {
+	case err := <-s.Err():
+		require.ErrorContains(t, err, "decode committed entry")
+	case <-time.After(waitMax):
+		require.Fail(t, "still running")
+	}
+	require.Eventually(t, func() bool { return s.post("read", `[["x"]]`).status == 503 }, waitMax, waitStep)
+	require.Equal(t, 503, s.post("write", `[[{"x":2}]]`).status)
+	require.Equal(t, 503, s.ask("GET", "/_admin/server/availability", "").status)
+	require.False(t, s.IsLeader())
+}
+
+// TestBrokenMachine: after an entry that cannot be decoded nothing is applied and
+// no snapshot is taken.
+func TestBrokenMachine(t *testing.T) {
+	var halted error
+	m := newMachine(10, func(err error) { halted = err })
+	tx, err := fsm.ParseTransaction([]byte(`[{"x":1}]`))
+	require.NoError(t, err)
+	good := fsm.Command{Transactions: []fsm.Transaction{tx}}.Encode()
+	require.IsType(t, appliedBatch{}, m.Apply(&raft.Log{Index: 1, Data: good}))
+	require.Error(t, m.Apply(&raft.Log{Index: 2, Data: nil}).(error))
+	require.ErrorContains(t, halted, "entry 2")
+	require.ErrorIs(t, m.Apply(&raft.Log{Index: 3, Data: good}).(error), errBroken)
+	_, err = m.Snapshot()
+	require.ErrorIs(t, err, errBroken)
+	require.EqualValues(t, 1, m.state().Index())
+}
+
+// TestSnapshotPersist: a write that fails is reported and leaves no snapshot.
+func TestSnapshotPersist(t *testing.T) {
+	stores := &memorySnapshots{}
+	sink, err := stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
+	require.NoError(t, err)
+	m := newMachine(10, nil)
+	shot, err := m.Snapshot()
+	require.NoError(t, err)
+	require.ErrorIs(t, shot.Persist(failingSink{sink}), errFull)
+	list, err := stores.List()
+	require.NoError(t, err)
+	require.Empty(t, list)
+	require.NoError(t, shot.Persist(sink))
+	_, r, err := stores.Open(sink.ID())
+	require.NoError(t, err)
+	require.NoError(t, m.Restore(r))
+	_, _, err = stores.Open("other")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorIs(t, m.Restore(io.NopCloser(strings.NewReader("torn"))), fsm.ErrCorrupt)
+}
+
+var errFull = errors.New("disk full")
+
+type failingSink struct{ raft.SnapshotSink }
+
+func (failingSink) Write([]byte) (int, error) { return 0, errFull }
+
+// TestOutcomes: only what was never written counts as not applied.
+func TestOutcomes(t *testing.T) {
+	for _, err := range []error{raft.ErrNotLeader, raft.ErrLeadershipTransferInProgress} {
+		require.ErrorIs(t, outcomeOf(err), ErrNotLeader)
+		require.NotErrorIs(t, outcomeOf(err), ErrUnknown)
+	}
+	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrRaftShutdown, raft.ErrAbortedByRestore, errFull} {
+		require.ErrorIs(t, outcomeOf(err), ErrUnknown)
+		require.NotErrorIs(t, outcomeOf(err), ErrNotLeader)
+	}
+}
+
+// TestProposer: batches keep order and bounds, a withdrawn envelope is not
+// proposed, and a closed proposer refuses.
+func TestProposer(t *testing.T) {
+	p := newProposer()
+	tx, err := fsm.ParseTransaction([]byte(`[{"x":1},{},"id"]`))
+	require.NoError(t, err)
+	many := make([]fsm.Transaction, maxBatch-1)
+	first, second := p.enqueue(many, 1), p.enqueue([]fsm.Transaction{tx}, 1)
+	third, fourth := p.enqueue([]fsm.Transaction{tx}, maxBatchBytes), p.enqueue(nil, 1)
+	gone := p.enqueue([]fsm.Transaction{tx}, 1)
+	require.True(t, p.withdraw(gone))
+	require.False(t, p.withdraw(gone))
+	require.Len(t, p.pending([]string{"id"}), 2)
+	require.Empty(t, p.pending([]string{"", "other"}))
+	require.Equal(t, []*proposal{first, second}, p.take())
+	require.False(t, p.withdraw(first), "in the air")
+	require.Equal(t, []*proposal{third}, p.take())
+	require.Equal(t, []*proposal{fourth}, p.take())
+	require.Empty(t, p.take())
+	waiting := p.enqueue(nil, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	<-p.wake
+	p.run(ctx, nil)
+	for _, e := range []*proposal{waiting, p.enqueue(nil, 1)} {
+		<-e.done
+		require.ErrorIs(t, e.err, ErrClosed)
+	}
+}
