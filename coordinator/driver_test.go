@@ -1,10 +1,7 @@
 package coordinator_test
 
 import (
-	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"testing"
 
@@ -12,7 +9,6 @@ import (
 	"github.com/arangodb/go-driver/v2/arangodb/shared"
 	"github.com/arangodb/go-driver/v2/connection"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/http2"
 )
 
 // The official driver works unchanged, over HTTP/1.1 and over HTTP/2.
@@ -25,11 +21,9 @@ func TestOfficialDriver(t *testing.T) {
 		drive(t, c, arangodb.NewClient(connection.NewHttpConnection(connection.HttpConfiguration{Endpoint: endpoint, ContentType: connection.ApplicationJSON, Transport: transport})), "one")
 	})
 	t.Run("http2", func(t *testing.T) {
-		transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}}
-		defer transport.CloseIdleConnections()
-		drive(t, c, arangodb.NewClient(connection.NewHttp2Connection(connection.Http2Configuration{Endpoint: endpoint, ContentType: connection.ApplicationJSON, Transport: transport})), "two")
+		config := connection.DefaultHTTP2ConfigurationWrapper(endpoint, false)
+		defer config.Transport.CloseIdleConnections()
+		drive(t, c, arangodb.NewClient(connection.NewHttp2Connection(config)), "two")
 	})
 }
 
