@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -118,30 +117,29 @@ func TestLogIsBounded(t *testing.T) {
 // Large changes push older ones out before there are too many; the last one
 // stays however large it is.
 func TestLogIsBoundedInBytes(t *testing.T) {
-	m := New(1000)
-	const large = 8 << 20
-	raw := func(size int, id string) string {
-		return `[{"/a":"` + strings.Repeat("x", size) + `"},{},"` + id + `"]`
+	s := pristine()
+	add := func(size int, id string) {
+		e := Entry{Index: s.index + 1, Query: make([]byte, size), ClientID: id}
+		s = s.append(e, s.contents, 1000)
+		require.EqualValues(t, s.index, s.log[len(s.log)-1].Index)
 	}
 	for i := range 20 {
-		write(t, m, raw(large, strconv.Itoa(i)))
-		require.LessOrEqual(t, m.State().logBytes, maxLogBytes)
+		add(8<<20, strconv.Itoa(i))
+		require.LessOrEqual(t, s.logBytes, maxLogBytes)
 	}
-	require.EqualValues(t, 14, m.State().FirstIndex())
-	require.Zero(t, m.State().Inquire("12"))
-	require.EqualValues(t, 14, m.State().Inquire("13"))
-	require.Equal(t, m.State().logBytes, restored(t, snapshotOf(t, m.State())).logBytes)
+	require.EqualValues(t, 14, s.FirstIndex())
+	require.Zero(t, s.Inquire("12"))
+	require.EqualValues(t, 14, s.Inquire("13"))
 
-	write(t, m, raw(maxLogBytes, "huge"))
-	require.EqualValues(t, 21, m.State().FirstIndex())
-	entries, ok := m.State().Log(21)
-	require.True(t, ok)
-	require.Len(t, entries, 1)
-	for range 50 {
-		write(t, m, `[{"/a":1}]`)
+	add(maxLogBytes, "huge")
+	require.EqualValues(t, 21, s.FirstIndex())
+	for i := range 50 {
+		add(10, strconv.Itoa(i))
 	}
-	require.EqualValues(t, 22, m.State().FirstIndex())
-	require.LessOrEqual(t, m.State().logBytes, 50*200)
+	require.EqualValues(t, 22, s.FirstIndex())
+	require.Equal(t, 50, s.clients.len())
+	require.Equal(t, s.logBytes, restored(t, snapshotOf(t, s)).logBytes)
+	require.Less(t, s.logBytes, 50*200)
 }
 
 func TestEntryOnTheWire(t *testing.T) {

@@ -203,13 +203,13 @@ func (p *parser) text() (string, error) {
 func (p *parser) skipText() []byte {
 	p.peek()
 	start := p.at
-	for p.at++; p.data[p.at] != '"'; p.at++ {
-		if p.data[p.at] == '\\' {
+	for p.at++; ; p.at += 2 {
+		p.at += bytes.IndexAny(p.data[p.at:], `"\`)
+		if p.data[p.at] == '"' {
 			p.at++
+			return p.data[start:p.at]
 		}
 	}
-	p.at++
-	return p.data[start:p.at]
 }
 
 func (p *parser) number() (*Node, error) {
