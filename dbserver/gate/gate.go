@@ -151,7 +151,8 @@ func (g *Gate) next() {
 	if len(g.locks) == 0 {
 		return
 	}
-	g.turn, g.locks = g.locks[0], slices.Delete(g.locks, 0, 1)
+	g.turn = g.locks[0]
+	g.locks = slices.Delete(g.locks, 0, 1)
 	if g.inside == 0 {
 		g.grant()
 	}

@@ -1,0 +1,327 @@
+package gate
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"stasis/internal/apierror"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func enter(t testing.TB, g *Gate) (leave func()) {
+	t.Helper()
+	leave, err := g.Enter(t.Context())
+	require.NoError(t, err)
+	return leave
+}
+
+func TestLockOnAnIdleGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
+		waited, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.NoError(t, err)
+		require.Zero(t, waited)
+		require.NoError(t, g.Check("a"))
+		require.ErrorIs(t, g.Check("b"), apierror.GateLost)
+		_, err = g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.ErrorIs(t, err, apierror.Locked)
+		time.Sleep(3 * time.Second)
+		r := g.Release("a")
+		require.True(t, r.Unbroken)
+		require.Equal(t, 3*time.Second, r.Held)
+		require.Equal(t, r, g.Release("a"), "asked again, the same report")
+		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
+		enter(t, g)()
+	})
+}
+
+// A writer inside holds the lock up for as long as it is inside, to the instant.
+func TestLockWaitsForTheWriterInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		leave := enter(t, g)
+		time.AfterFunc(7*time.Second, leave)
+		waited, err := g.Lock(t.Context(), "a", 10*time.Second, time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, 7*time.Second, waited)
+		leave() // again: harmless
+		require.NoError(t, g.Check("a"))
+		require.True(t, g.Release("a").Unbroken)
+	})
+}
+
+// When the window ends the queued writers go on at once, and their dead time is
+// exactly the window's rest.
+func TestWindowEndLetsWritersGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		leave := enter(t, g)
+		var entered sync.WaitGroup
+		for i := range 3 {
+			entered.Go(func() {
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+				begun := time.Now()
+				enter(t, g)()
+				require.Equal(t, 500*time.Millisecond-time.Duration(i)*100*time.Millisecond, time.Since(begun))
+			})
+		}
+		time.Sleep(0)
+		begun := time.Now()
+		waited, err := g.Lock(t.Context(), "a", 500*time.Millisecond, time.Minute)
+		require.ErrorIs(t, err, apierror.LockTimeout)
+		require.ErrorContains(t, err, "1 writers still inside")
+		require.Equal(t, 500*time.Millisecond, waited)
+		require.Equal(t, 500*time.Millisecond, time.Since(begun))
+		entered.Wait()
+		require.Equal(t, 500*time.Millisecond, time.Since(begun), "the writers went on at once")
+		leave()
+
+		// A second attempt under the same nonce succeeds; the report has both.
+		_, err = g.Lock(t.Context(), "a", 500*time.Millisecond, time.Minute)
+		require.NoError(t, err)
+		entered.Go(func() { enter(t, g)() })
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		r := g.Release("a")
+		entered.Wait()
+		require.True(t, r.Unbroken)
+		require.Equal(t, 4, r.Writers)
+		require.Equal(t, 2*time.Second, r.DeadLongest)
+		require.Equal(t, 500*time.Millisecond+400*time.Millisecond+300*time.Millisecond+2*time.Second, r.DeadSum)
+
+		_, err = g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.NoError(t, err)
+		require.Zero(t, g.Release("a").Writers, "a release ends the count")
+	})
+}
+
+// The lease opens the gate by itself, exactly when it ends, and is remembered.
+func TestLeaseEndOpensAndIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		_, err := g.Lock(t.Context(), "a", time.Second, 5*time.Second)
+		require.NoError(t, err)
+		begun := time.Now()
+		enter(t, g)()
+		require.Equal(t, 5*time.Second, time.Since(begun))
+		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
+		require.ErrorContains(t, g.Check("a"), "lease")
+
+		// Locking again does not mend it.
+		_, err = g.Lock(t.Context(), "a", time.Second, 5*time.Second)
+		require.NoError(t, err)
+		r := g.Release("a")
+		require.False(t, r.Unbroken)
+		require.Contains(t, r.Reason, "lease")
+		require.Equal(t, 1, r.Writers)
+	})
+}
+
+func TestReleaseByAnotherNonceDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.NoError(t, err)
+		r := g.Release("b")
+		require.False(t, r.Unbroken)
+		require.NotEmpty(t, r.Reason)
+		require.NoError(t, g.Check("a"))
+		require.True(t, g.Release("a").Unbroken)
+	})
+}
+
+// Release takes a nonce out of the line; its call answers at once.
+func TestReleaseWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		leave := enter(t, g)
+		result := make(chan error, 2)
+		for _, nonce := range []string{"a", "b"} {
+			go func() {
+				_, err := g.Lock(t.Context(), nonce, time.Hour, time.Minute)
+				result <- err
+			}()
+			synctest.Wait()
+		}
+		for _, nonce := range []string{"b", "a"} {
+			r := g.Release(nonce)
+			require.False(t, r.Unbroken)
+			require.ErrorIs(t, <-result, apierror.GateLost)
+		}
+		enter(t, g)()
+		leave()
+	})
+}
+
+// Locks are served in order; writers that queued behind one are inside before the
+// next, which has to wait for them.
+func TestNoncesInOrderWithWritersBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		var order []string
+		var work sync.WaitGroup
+		for i, nonce := range []string{"a", "b", "c"} {
+			work.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				_, err := g.Lock(t.Context(), nonce, time.Hour, time.Minute)
+				require.NoError(t, err)
+				order = append(order, nonce)
+				time.Sleep(time.Second)
+				require.True(t, g.Release(nonce).Unbroken)
+			})
+		}
+		work.Go(func() {
+			time.Sleep(500 * time.Millisecond) // a holds, b and c wait
+			leave := enter(t, g)
+			require.Equal(t, []string{"a"}, order)
+			time.Sleep(time.Second)
+			require.Equal(t, []string{"a"}, order, "b waits for the writer")
+			leave()
+		})
+		work.Wait()
+		require.Equal(t, []string{"a", "b", "c"}, order)
+	})
+}
+
+func TestAnotherNonceWaitsWithinItsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.NoError(t, err)
+		waited, err := g.Lock(t.Context(), "b", 2*time.Second, time.Minute)
+		require.ErrorIs(t, err, apierror.LockTimeout)
+		require.Equal(t, 2*time.Second, waited)
+		require.NoError(t, g.Check("a"))
+		g.Release("a")
+	})
+}
+
+// A writer whose context ends leaves the queue without a trace but its dead time.
+func TestCancelledWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		leave, err := g.Enter(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Nil(t, leave)
+		r := g.Release("a")
+		require.Equal(t, 3*time.Second, r.DeadSum)
+		_, err = g.Lock(t.Context(), "b", 0, time.Minute)
+		require.NoError(t, err, "nobody is counted as inside")
+		g.Release("b")
+	})
+}
+
+func TestCancelledLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		leave := enter(t, g)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		waited, err := g.Lock(ctx, "a", time.Hour, time.Minute)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, waited)
+		enter(t, g)()
+		leave()
+	})
+}
+
+// Nonces that never release are forgotten in the end; those in use are not.
+func TestForgottenNonces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		name := func(i int) string { return string(rune('A' + i)) }
+		for i := range 3 * keepBooks {
+			_, err := g.Lock(t.Context(), name(i), 0, time.Second)
+			require.NoError(t, err)
+			if i == 3*keepBooks-1 {
+				break
+			}
+			time.Sleep(2 * time.Second)
+		}
+		require.Len(t, g.books.books, keepBooks)
+		require.False(t, g.Release(name(0)).Unbroken)
+		require.True(t, g.Release(name(3*keepBooks-1)).Unbroken)
+	})
+}
+
+// Under load nobody is ever inside together with a holder whose hold was unbroken.
+func TestExclusionUnderLoad(t *testing.T) {
+	g := New(nil)
+	var inside, exclusive, violations atomic.Int64
+	var work sync.WaitGroup
+	for range 8 {
+		work.Go(func() {
+			for range 2000 {
+				leave, err := g.Enter(context.Background())
+				if err != nil {
+					panic(err)
+				}
+				inside.Add(1)
+				if exclusive.Load() != 0 {
+					violations.Add(1)
+				}
+				inside.Add(-1)
+				leave()
+			}
+		})
+	}
+	var held atomic.Int64
+	for i := range 3 {
+		work.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 1))
+			nonce := string(rune('a' + i))
+			for range 100 {
+				if _, err := g.Lock(context.Background(), nonce, time.Duration(rng.IntN(2000))*time.Microsecond, time.Hour); err != nil {
+					continue
+				}
+				held.Add(1)
+				exclusive.Add(1)
+				if inside.Load() != 0 {
+					violations.Add(1)
+				}
+				exclusive.Add(-1)
+				if !g.Release(nonce).Unbroken {
+					violations.Add(1)
+				}
+			}
+		})
+	}
+	work.Wait()
+	require.Zero(t, violations.Load())
+	require.Positive(t, held.Load())
+	require.Zero(t, g.inside)
+	require.Nil(t, g.turn)
+}
+
+func BenchmarkEnter(b *testing.B) {
+	g := New(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		leave, _ := g.Enter(b.Context())
+		leave()
+	}
+}
+
+func BenchmarkEnterParallel(b *testing.B) {
+	g := New(nil)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			leave, _ := g.Enter(b.Context())
+			leave()
+		}
+	})
+}
