@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
@@ -124,7 +125,7 @@ func CheckSameFileSystem(fs vfs.FS, a, b string) error {
 	}
 	err = f.Close()
 	if err == nil {
-		if rerr := fs.Remove(to); rerr != nil && !os.IsNotExist(rerr) { // of a probe that died
+		if rerr := fs.Remove(to); rerr != nil && !errors.Is(rerr, os.ErrNotExist) { // of a probe that died
 			err = rerr
 		}
 	}
@@ -161,10 +162,13 @@ func makeDir(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// lockError tells a lock that is held from one that cannot be tried.
+// lockError tells a lock that is held from one that cannot be tried. Opening the
+// lock file fails with a path, locking it with a bare number; within one process
+// vfs has only a text for it.
 func lockError(dir string, err error) error {
 	var path *os.PathError
-	if errors.As(err, &path) {
+	held := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "lock held")
+	if errors.As(err, &path) || !held {
 		return fmt.Errorf("lock data directory %s: %w", dir, err)
 	}
 	return fmt.Errorf("data directory %s is %w (%s: %v)", dir, ErrInUse, lockFile, err)
@@ -173,7 +177,7 @@ func lockError(dir string, err error) error {
 // readIdentity gives nil if the directory is new.
 func readIdentity(fs vfs.FS, dir string) (*identity, error) {
 	f, err := fs.Open(fs.PathJoin(dir, identityFile))
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, checkNew(fs, dir)
 	}
 	if err != nil {
