@@ -74,7 +74,7 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator,
+			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator, WithoutLocks: o.WithoutLocks,
 		})
 	}
 }

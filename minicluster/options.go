@@ -40,6 +40,10 @@ type Options struct {
 	Memory  bool                              // the agents keep their logs in memory, also across Restart
 	Steps   step.Sink
 	Timing  Timing
+
+	// WithoutLocks makes backups take no gates: they are no single instant, and the
+	// checks must notice.
+	WithoutLocks bool
 }
 
 // Timing is passed on to the servers; zero fields are their defaults.

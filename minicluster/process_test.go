@@ -1,0 +1,145 @@
+package minicluster
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+)
+
+func newSafeLogger(out io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Output: out, Level: hclog.Info})
+}
+
+// program is a cluster of one agent whose program is this shell script.
+func program(t *testing.T, script string) Options {
+	t.Helper()
+	o := options(t, InProcess)
+	o.Mode, o.DBServers, o.Coordinators = Processes, 0, 0
+	o.Binary = filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(o.Binary, []byte("#!/bin/sh\n"+script), 0o755))
+	return o
+}
+
+// A child that dies by itself is reported at once, with the end of its log.
+func TestChildThatDies(t *testing.T) {
+	c, err := Start(t.Context(), program(t, "for i in 1 2 3 4 5 6 7 8 9; do echo line $i; done\necho oh no >&2\nexit 3\n"))
+	require.NoError(t, err)
+	err = <-c.Err()
+	require.ErrorContains(t, err, "agent-1 ended by itself: exit status 3")
+	require.ErrorContains(t, err, "line 9\noh no")
+	require.NotContains(t, err.Error(), "line 1\n")
+	require.ErrorContains(t, c.Ready(t.Context()), "agent-1 ended by itself")
+	err = c.Stop(t.Context())
+	require.ErrorContains(t, err, "agent-1: ended by itself: exit status 3")
+	require.ErrorContains(t, err, "oh no")
+	require.NoError(t, c.Stop(t.Context()), "told once")
+}
+
+// A child that ends without being told has failed, even if it says that all is well.
+func TestChildThatEnds(t *testing.T) {
+	c, err := Start(t.Context(), program(t, "exit 0\n"))
+	require.NoError(t, err)
+	require.ErrorContains(t, <-c.Err(), "exit status 0")
+	require.Error(t, c.Stop(t.Context()))
+}
+
+// A child that ignores SIGTERM is killed when the context ends.
+func TestChildThatDoesNotStop(t *testing.T) {
+	c, err := Start(t.Context(), program(t, "trap '' TERM\necho deaf\nwhile :; do read x || :; done\n"))
+	require.NoError(t, err)
+	waitForLog(t, c, "agent-1", "deaf")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	require.ErrorContains(t, c.Stop(ctx), "agent-1: did not stop in time, killed")
+	require.Less(t, time.Since(begun), 5*time.Second)
+	require.Empty(t, c.Err())
+}
+
+func TestProgramThatDoesNotExist(t *testing.T) {
+	o := program(t, "")
+	o.Binary += "-not"
+	_, err := Start(t.Context(), o)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "start agent-1")
+}
+
+// The flags are the ones that the program has.
+func TestCommandLines(t *testing.T) {
+	c := &Cluster{options: Options{Dir: "/d"}}
+	c.agents = []*node{{name: "agent-1", role: "agent", id: "AGNT-1", address: "h:1"}, {name: "agent-2", role: "agent", id: "AGNT-2", address: "h:2"}}
+	require.Equal(t, "agent --dir /d/agent-1 --listen h:1 --exit-with-parent --log-file L --id AGNT-1 --peer AGNT-1=h:1 --peer AGNT-2=h:2",
+		strings.Join(c.arguments(c.agents[0], "L"), " "))
+	require.Equal(t, "dbserver --dir /d/dbserver-1 --listen h:3 --exit-with-parent --log-file L --agency http://h:1,http://h:2",
+		strings.Join(c.arguments(&node{name: "dbserver-1", role: "dbserver", address: "h:3"}, "L"), " "))
+}
+
+func waitForLog(t *testing.T, c *Cluster, name, text string) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+		raw, err := os.ReadFile(filepath.Join(c.options.Dir, logsDir, name+".log"))
+		require.NoError(t, err)
+		if strings.Contains(string(raw), text) {
+			return
+		}
+		require.False(t, time.Now().After(deadline), "its log is still %q", raw)
+	}
+}
+
+const (
+	orphanDir    = "STASIS_TEST_ORPHAN_DIR"
+	orphanBinary = "STASIS_TEST_ORPHAN_BINARY"
+)
+
+// startAndHang is this program run as the parent of a cluster of processes.
+func startAndHang(dir string) {
+	c, err := Start(context.Background(), Options{Dir: dir, Mode: Processes, Agents: 1, DBServers: 1, Coordinators: 1, Binary: os.Getenv(orphanBinary)})
+	if err == nil {
+		err = c.Ready(context.Background())
+	}
+	fmt.Println("ready:", err)
+	select {}
+}
+
+// When the process that started a cluster is killed, its children end.
+func TestChildrenEndWithTheirParent(t *testing.T) {
+	o := options(t, Processes)
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), orphanDir+"="+o.Dir, orphanBinary+"="+o.Binary)
+	out, err := parent.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, parent.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready: <nil>\n", line)
+	require.NoError(t, parent.Process.Signal(syscall.SIGKILL))
+	require.Error(t, parent.Wait())
+
+	l, err := readLayout(o.Dir)
+	require.NoError(t, err)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	o.DBServers = 1
+	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+		if err = l.checkPorts(o); err == nil {
+			break
+		}
+		require.False(t, time.Now().After(deadline), "%v", err)
+	}
+	o.Mode = Processes
+	c := start(t, o) // and the cluster comes back
+	require.NoError(t, c.Stop(t.Context()))
+}
