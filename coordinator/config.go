@@ -22,6 +22,10 @@ type Config struct {
 	Steps     step.Sink       // receives the steps of backups and restores, beside the ring behind /_stasis/steps
 	Limits    Limits
 	Timing    Timing
+
+	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the
+	// checks of consistency catch what that breaks.
+	WithoutLocks bool
 }
 
 // Limits bound what one client can make a coordinator hold. Zero fields take

@@ -119,7 +119,7 @@ func (s *Server) build() {
 	steps := newStepLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Deps{
 		Agency: p.agency, Cache: p.cache, Servers: servers, Peers: backup.StatusPeers{HTTP: s.client}, ID: s.id, RebootID: reboot,
-		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"),
+		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})
 	p.api = &api{
 		id: s.id, addr: s.advertised, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,

@@ -3,6 +3,10 @@ package backup
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
 
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
@@ -13,11 +17,34 @@ import (
 // differs from META, an engine that does not open. It changes nothing. The error
 // is about asking: apierror.FileNotFound for an unknown piece, or ctx's.
 func (s *Store) Verify(ctx context.Context, id string) (client.VerifyResponse, error) {
-	v := client.VerifyResponse{Problems: []string{}}
 	if err := s.find(id); err != nil {
-		return v, err
+		return client.VerifyResponse{Problems: []string{}}, err
 	}
-	dir := s.published(id)
+	return s.verify(ctx, s.published(id), id)
+}
+
+// IsPiece says whether folder looks like a published piece.
+func IsPiece(fs vfs.FS, folder string) bool {
+	if isLeftover(fs.PathBase(folder)) || strings.HasSuffix(folder, suffixPending) {
+		return false
+	}
+	for _, name := range []string{fileMeta, fileManifest} {
+		if _, err := fs.Stat(fs.PathJoin(folder, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// VerifyFolder is Verify for a piece in any folder, without a server. The folder's
+// name must be the backup's id.
+func VerifyFolder(ctx context.Context, fs vfs.FS, folder string) (client.VerifyResponse, error) {
+	s := &Store{config: Config{FS: fs}, log: hclog.NewNullLogger(), fs: disk{fs}}
+	return s.verify(ctx, folder, fs.PathBase(folder))
+}
+
+func (s *Store) verify(ctx context.Context, dir, id string) (client.VerifyResponse, error) {
+	v := client.VerifyResponse{Problems: []string{}}
 	problem := func(format string, args ...any) { v.Problems = append(v.Problems, fmt.Sprintf(format, args...)) }
 
 	var err error

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"encoding/json"
+
+	"stasis/coordinator/backup"
+	"stasis/coordinator/client"
+	"stasis/internal/step"
+)
+
+type createOptions struct {
+	label             string
+	maxWaitForLock    float64
+	allowInconsistent bool
+	force             bool
+	lockWait          float64
+	lockGrowth        float64
+	steps             bool
+}
+
+func backupCreateCommand(o *serverOptions) *cobra.Command {
+	c := createOptions{}
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Take a hot backup of the whole deployment at one instant",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.label, "label", "", "what the identifier ends with: letters, digits and . _ - (default: a random one)")
+	f.Float64Var(&c.maxWaitForLock, "max-wait-for-lock", 60, "`seconds` to try to stop all writes at once; at least 2.5")
+	f.BoolVar(&c.allowInconsistent, "allow-inconsistent", false, "if that fails go on without; the backup is marked for ever")
+	f.BoolVar(&c.force, "force", false, "if that fails try again for as long")
+	f.Float64Var(&c.lockWait, "lock-wait", backup.DefaultLockWait.Seconds(), "first window: `seconds` that the first attempt waits")
+	f.Float64Var(&c.lockGrowth, "lock-growth", backup.DefaultLockGrowth, "each attempt's window is so many times the one before")
+	f.BoolVar(&c.steps, "steps", false, "show the steps as they happen")
+	return cmd
+}
+
+var labelPattern = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+
+func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
+	switch {
+	case cmd.Flags().Changed("label") && !labelPattern.MatchString(c.label):
+		return fmt.Errorf("--label %q: only letters, digits and . _ - are allowed", c.label)
+	case c.maxWaitForLock < 0:
+		return errors.New("--max-wait-for-lock must not be negative")
+	}
+	request := map[string]any{
+		"timeout": c.maxWaitForLock, "allowInconsistent": c.allowInconsistent, "force": c.force,
+		"lockWait": c.lockWait, "lockGrowth": c.lockGrowth,
+	}
+	if c.label != "" {
+		request["label"] = c.label
+	}
+	var res backup.CreateResult
+	return o.call(cmd, "create", request, &res, callOptions{steps: c.steps}, func(r report) {
+		if res.PotentiallyInconsistent {
+			r.line(levelWarning, idWarning, "Failed to get write lock before proceeding with backup. Backup may contain some inconsistencies.")
+		}
+		for _, server := range res.Unpublished {
+			r.line(levelWarning, idWarning, "%s has not published its piece yet and will do so by itself", server)
+		}
+		r.info(idResult, "Backup succeeded. Generated identifier '%s'", res.ID)
+		r.info(idResult, "Total size of backup: %d, number of files: %d", res.SizeInBytes, res.NrFiles)
+		for _, line := range lockReportLines(res.LockReport) {
+			r.info(idProgress, "%s", line)
+		}
+	})
+}
+
+// callOptions say what more a call shows.
+type callOptions struct{ steps bool }
+
+// call runs one backup command on the server and shows what came of it.
+func (o *serverOptions) call(cmd *cobra.Command, command string, request, result any, more callOptions, show func(report)) error {
+	ctx, r := cmd.Context(), newReport(cmd, o)
+	c, err := o.client()
+	if err != nil {
+		return err
+	}
+	version, err := c.Version(ctx)
+	if err != nil {
+		return r.failed(command, err)
+	}
+	r.info(idVersion, "Server version: %s", version)
+	if more.steps {
+		stop := followSteps(ctx, c, r)
+		defer stop()
+	}
+	err = c.Backup(ctx, command, request, result)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; the server takes back what is not committed")
+	}
+	if err != nil {
+		if o.json {
+			return errors.Join(printJSON(cmd.OutOrStdout(), errorEnvelope(err)), fmt.Errorf("%w: %w", errReported, err))
+		}
+		return r.failed(command, err)
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), result)
+	}
+	show(r)
+	return nil
+}
+
+// followSteps shows the coordinator's steps until stopped. They are a comfort:
+// that they cannot be had is said and does no harm.
+func followSteps(ctx context.Context, c *client.Client, r report) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	begin := time.Now()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := c.Stream(ctx, "/_stasis/steps?follow=true&last=0", func(raw json.RawMessage) error {
+			var e step.Event
+			if err := json.Unmarshal(raw, &e); err != nil {
+				return err
+			}
+			r.info(idProgress, "%7.3f s  %s", time.Since(begin).Seconds(), e)
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			r.line(levelWarning, idWarning, "following the steps: %v", err)
+		}
+	})
+	return func() { cancel(); wg.Wait() }
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"stasis/agency"
+	"stasis/internal/network"
+)
+
+func agentCommand() *cobra.Command {
+	var o roleOptions
+	var id string
+	var peers []string
+	cmd := &cobra.Command{
+		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
+		Short: "Run one agent of the agency",
+		Long: `Run one agent of the agency.
+
+An agency of several agents is started with the same --peer list on all of them,
+each agent named in it; an agent without --peer is an agency of its own.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			members, err := parsePeers(peers)
+			if err != nil {
+				return err
+			}
+			if len(members) > 0 && members[id] == "" {
+				return fmt.Errorf("--id %q is not among the --peer entries: name this agent there too", id)
+			}
+			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
+				return agency.Start(ctx, agency.Config{
+					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members,
+					Network: network.TCP(), Logger: log.Named("agent"),
+				})
+			})
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
+	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
+	return cmd
+}
+
+func parsePeers(list []string) (map[string]string, error) {
+	members := map[string]string{}
+	for _, p := range list {
+		id, address, ok := strings.Cut(p, "=")
+		if !ok || id == "" || address == "" {
+			return nil, fmt.Errorf("--peer %q: want ID=HOST:PORT", p)
+		}
+		if members[id] != "" {
+			return nil, fmt.Errorf("--peer %q: %s is named twice", p, id)
+		}
+		members[id] = address
+	}
+	return members, nil
+}

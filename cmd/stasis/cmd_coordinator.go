@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"stasis/coordinator"
+	"stasis/internal/network"
+)
+
+func coordinatorCommand() *cobra.Command {
+	var o roleOptions
+	var agents []string
+	cmd := &cobra.Command{
+		Use:   "coordinator --dir DIR --listen HOST:PORT --agency URL[,URL...]",
+		Short: "Run one coordinator",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
+				return coordinator.Start(ctx, coordinator.Config{
+					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
+					Network: network.TCP(), Logger: log.Named("coordinator"),
+				})
+			})
+		},
+	}
+	o.addFlags(cmd)
+	addAgencyFlag(cmd, &agents)
+	return cmd
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"stasis/coordinator/client"
+)
+
+type importOptions struct {
+	endpointOptions
+	database    string
+	collection  string
+	shards      int
+	onDuplicate string
+}
+
+func importCommand() *cobra.Command {
+	o := importOptions{}
+	cmd := &cobra.Command{
+		Use:   "import --collection C [--database D] [--shards N] FILE.jsonl",
+		Short: "Put the documents of a file, one JSON object a line, into a collection",
+		Long: `Put the documents of a file, one JSON object a line, into a collection. Database
+and collection are created if they do not exist. "-" reads standard input.
+
+Lines go in batches. If the import ends half way, what was sent is there: run it
+again with --on-duplicate ignore (or replace) if the documents have keys.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runImport(cmd, o, args[0]) },
+	}
+	o.addFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.database, "database", "_system", "`name` of the database")
+	f.StringVar(&o.collection, "collection", "", "`name` of the collection (required)")
+	f.IntVar(&o.shards, "shards", 3, "number of shards, if the collection is created")
+	f.StringVar(&o.onDuplicate, "on-duplicate", "error", "when a key exists: `error`, update, replace or ignore")
+	if err := cmd.MarkFlagRequired("collection"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	return cmd
+}
+
+func runImport(cmd *cobra.Command, o importOptions, path string) error {
+	ctx := cmd.Context()
+	in, size, err := openInput(cmd, path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	c, err := o.client()
+	if err != nil {
+		return err
+	}
+	if err := c.EnsureDatabase(ctx, o.database); err != nil {
+		return fmt.Errorf("database %s: %w", o.database, err)
+	}
+	db := c.Database(o.database)
+	if err := db.EnsureCollection(ctx, o.collection, o.shards); err != nil {
+		return fmt.Errorf("collection %s: %w", o.collection, err)
+	}
+	total, err := o.send(ctx, db, in, progress(cmd.ErrOrStderr(), size))
+	fmt.Fprintf(cmd.OutOrStdout(), "%s/%s: %d created, %d updated, %d ignored, %d errors, %d empty lines\n",
+		o.database, o.collection, total.Created, total.Updated, total.Ignored, total.Errors, total.Empty)
+	for _, d := range total.Details {
+		fmt.Fprintln(cmd.ErrOrStderr(), "  "+d)
+	}
+	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return errors.New("interrupted; what is counted above is in the collection")
+	case err != nil:
+		return err
+	case total.Errors > 0:
+		return fmt.Errorf("%d of the lines were not imported", total.Errors)
+	}
+	return nil
+}
+
+func openInput(cmd *cobra.Command, path string) (io.ReadCloser, int64, error) {
+	if path == "-" {
+		return io.NopCloser(cmd.InOrStdin()), -1, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory: name a file with one JSON object a line", path)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// progress is a bar on a terminal, and nothing elsewhere.
+func progress(out io.Writer, size int64) io.Writer {
+	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return io.Discard
+	}
+	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(out), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription("importing"), progressbar.OptionClearOnFinish())
+}
+
+// Batches are as large as keeps a request short, and few are under way at once.
+const (
+	importBatchBytes = 1 << 20
+	importAtOnce     = 4
+	importDetails    = 10 // how many refused lines are shown
+)
+
+// send reads lines and sends them in batches. What it counts has been answered.
+func (o importOptions) send(ctx context.Context, db *client.Database, in io.Reader, done io.Writer) (client.ImportResult, error) {
+	results := make(chan client.ImportResult)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(importAtOnce + 1)
+	g.Go(func() error {
+		lines := bufio.NewReaderSize(in, 1<<16)
+		for {
+			batch, readErr := readBatch(lines)
+			if len(batch) > 0 && ctx.Err() == nil {
+				g.Go(func() error {
+					r, err := db.Import(ctx, o.collection, o.onDuplicate, bytes.NewReader(batch))
+					if err == nil {
+						results <- r
+						_, _ = done.Write(batch) // a progress bar
+					}
+					return err
+				})
+			}
+			if readErr == io.EOF || ctx.Err() != nil {
+				return ctx.Err()
+			} else if readErr != nil {
+				return fmt.Errorf("reading: %w", readErr)
+			}
+		}
+	})
+	var err error
+	go func() { err = g.Wait(); close(results) }()
+	var total client.ImportResult
+	for r := range results {
+		total.Created += r.Created
+		total.Updated += r.Updated
+		total.Ignored += r.Ignored
+		total.Errors += r.Errors
+		total.Empty += r.Empty
+		if room := importDetails - len(total.Details); room > 0 {
+			total.Details = append(total.Details, r.Details[:min(room, len(r.Details))]...)
+		}
+	}
+	return total, err
+}
+
+// readBatch reads whole lines until there is enough.
+func readBatch(in *bufio.Reader) ([]byte, error) {
+	var batch []byte
+	for len(batch) < importBatchBytes {
+		line, err := in.ReadBytes('\n')
+		batch = append(batch, line...)
+		if err != nil {
+			return batch, err
+		}
+	}
+	return batch, nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"stasis/coordinator/backup"
+	"stasis/coordinator/client"
+)
+
+func statusCommand() *cobra.Command {
+	var o endpointOptions
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show who is there, who leads, the Plan version, the agency lock, and the backups",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.client()
+			if err != nil {
+				return err
+			}
+			var s struct {
+				client.Status
+				Backups map[string]backup.Entry `json:"backups"`
+			}
+			if err := c.Do(cmd.Context(), http.MethodGet, client.PathStatus, nil, &s.Status); err != nil {
+				return err
+			}
+			var list backup.ListResult
+			if err := c.Backup(cmd.Context(), "list", nil, &list); err != nil {
+				return fmt.Errorf("list of backups: %w", err)
+			}
+			s.Backups = list.List
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), s)
+			}
+			return printStatus(cmd.OutOrStdout(), s.Status, list)
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+	line("cluster\t%s", s.ClusterID)
+	line("Plan version\t%d", s.PlanVersion)
+	line("restore epoch\t%d", s.Epoch)
+	if s.Lock == nil {
+		line("agency lock\tfree")
+	} else {
+		line("agency lock\theld for %s %s by %s since %s: Plan is frozen", s.Lock.Operation, s.Lock.ID, s.Lock.Coordinator, s.Lock.Since)
+	}
+	line("")
+	line("AGENTS\tENDPOINT\tSTATUS")
+	for _, id := range slices.Sorted(maps.Keys(s.Agents)) {
+		a := s.Agents[id]
+		state := "does not answer"
+		switch {
+		case a.Leading:
+			state = "leader"
+		case a.Good:
+			state = "follower"
+		}
+		line("%s\t%s\t%s", id, a.Endpoint, state)
+	}
+	line("\nDB SERVERS\tENDPOINT\tSTATUS\tSHARDS LED\tEPOCH")
+	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
+		d := s.DBServers[id]
+		line("%s\t%s\t%s\t%d\t%d", id, d.Endpoint, d.Status, d.Shards, d.Epoch)
+	}
+	line("\nCOORDINATORS\tENDPOINT\tSTATUS")
+	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
+		c := s.Coordinators[id]
+		line("%s\t%s\t%s", id, c.Endpoint, c.Status)
+	}
+	line("\nBACKUPS\tMB\tPIECES\t")
+	for _, id := range slices.Sorted(maps.Keys(list.List)) {
+		b := list.List[id]
+		note := ""
+		if b.PotentiallyInconsistent {
+			note = "potentially inconsistent"
+		}
+		if !b.Available {
+			note += " not available"
+		}
+		line("%s\t%.1f\t%d/%d\t%s", id, float64(b.SizeInBytes)/1e6, b.NrPiecesPresent, b.NrDBServers, note)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"stasis/minicluster"
+)
+
+// upOptions say what cluster to start.
+type upOptions struct {
+	dir          string
+	mode         string
+	agents       int
+	dbservers    int
+	coordinators int
+	basePort     int
+	readyFile    string
+	logLevel     string
+}
+
+func upCommand() *cobra.Command {
+	o := upOptions{}
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start a local cluster and keep it running until Ctrl-C",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dir, "dir", "", "keep the cluster in this `directory` and come back with the same one (default: a temporary directory, gone afterwards)")
+	f.StringVar(&o.mode, "mode", "inprocess", "`inprocess`: all roles in this process; processes: each a process of its own that can be killed")
+	f.IntVar(&o.agents, "agents", 3, "number of agents")
+	f.IntVar(&o.dbservers, "dbservers", 3, "number of DB servers")
+	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
+	f.IntVar(&o.basePort, "base-port", 8529, "port of the first coordinator; 0: free ports, chosen once")
+	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
+	f.StringVar(&o.logLevel, "log-level", "warn", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	return cmd
+}
+
+func singleCommand() *cobra.Command {
+	o := upOptions{mode: "inprocess", agents: 1, dbservers: 1, coordinators: 1}
+	cmd := &cobra.Command{
+		Use:   "single",
+		Short: "Run one agent, one DB server and one coordinator in one process",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dir, "dir", "", "data `directory` (default: a temporary one, gone afterwards)")
+	f.IntVar(&o.basePort, "port", 8529, "port to serve on; 0: a free one")
+	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
+	f.StringVar(&o.logLevel, "log-level", "warn", "trace, debug, info, warn or error")
+	return cmd
+}
+
+// cluster turns the options into those of the mini-cluster, on the directory dir.
+func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, error) {
+	level := hclog.LevelFromString(o.logLevel)
+	if level == hclog.NoLevel {
+		return minicluster.Options{}, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
+	}
+	opts := minicluster.Options{
+		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
+		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}),
+	}
+	switch o.mode {
+	case "inprocess":
+		opts.Mode = minicluster.InProcess
+	case "processes":
+		binary, err := os.Executable()
+		if err != nil {
+			return opts, fmt.Errorf("finding this program to start the roles with: %w", err)
+		}
+		opts.Mode, opts.Binary = minicluster.Processes, binary
+	default:
+		return opts, fmt.Errorf("--mode %q: want inprocess or processes", o.mode)
+	}
+	return opts, nil
+}
+
+func runUp(cmd *cobra.Command, o upOptions) (err error) {
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	dir, remove, err := clusterDir(o.dir, "stasis-up-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	opts, err := o.cluster(dir, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if o.readyFile != "" { // one of an earlier run would say that this one is ready
+		if err := os.Remove(o.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("--ready-file: %w", err)
+		}
+	}
+	began := time.Now()
+	c, err := minicluster.Start(ctx, opts)
+	if err != nil {
+		return explain(err)
+	}
+	defer func() { err = errors.Join(err, stopCluster(ctx, c)) }()
+	if err := c.Ready(ctx); err != nil {
+		return explain(err)
+	}
+	printTopology(out, c)
+	fmt.Fprintf(out, "\nReady after %.1f s. Data in %s", time.Since(began).Seconds(), dir)
+	if o.dir == "" {
+		fmt.Fprint(out, " (temporary: gone after Ctrl-C; --dir keeps it)")
+	}
+	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
+	if o.readyFile != "" {
+		if err := writeReady(o.readyFile, c); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nStopping …")
+		return nil
+	case err := <-c.Err():
+		return err
+	}
+}
+
+// clusterDir gives the directory to use, and what to do with it at the end.
+func clusterDir(dir, pattern string) (string, func() error, error) {
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", pattern)
+		return tmp, func() error { return os.RemoveAll(tmp) }, err
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("--dir: %w", err)
+	}
+	return abs, func() error { return nil }, os.MkdirAll(abs, 0o750)
+}
+
+func stopCluster(ctx context.Context, c *minicluster.Cluster) error {
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*shutdownLimit)
+	defer cancel()
+	return c.Stop(stop)
+}
+
+func printTopology(out io.Writer, c *minicluster.Cluster) {
+	agents, dbservers, coordinators := c.Nodes()
+	for _, group := range []struct {
+		name  string
+		nodes []minicluster.Node
+	}{{"agents", agents}, {"DB servers", dbservers}, {"coordinators", coordinators}} {
+		for i, n := range group.nodes {
+			title := ""
+			if i == 0 {
+				title = group.name
+			}
+			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, n.URL)
+		}
+	}
+}
+
+// writeReady publishes the file whole or not at all.
+func writeReady(path string, c *minicluster.Cluster) error {
+	type node struct {
+		ID  string `json:"id"`
+		URL string `json:"url"`
+		PID int    `json:"pid"`
+	}
+	list := func(nodes []minicluster.Node) []node {
+		all := make([]node, len(nodes))
+		for i, n := range nodes {
+			all[i] = node{n.ID, n.URL, n.PID}
+		}
+		return all
+	}
+	agents, dbservers, coordinators := c.Nodes()
+	raw, err := json.Marshal(map[string][]node{"agents": list(agents), "dbservers": list(dbservers), "coordinators": list(coordinators)})
+	if err != nil {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o644); err != nil {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+)
+
+// roleOptions are the flags that all three roles share.
+type roleOptions struct {
+	dir            string
+	listen         string
+	advertise      string
+	logLevel       string
+	logFile        string
+	exitWithParent bool
+}
+
+func (o *roleOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.dir, "dir", "", "data `directory` (required)")
+	f.StringVar(&o.listen, "listen", "", "`host:port` to listen on (required)")
+	f.StringVar(&o.advertise, "advertise", "", "`host:port` for others to connect to (default: where it listens)")
+	f.StringVar(&o.logLevel, "log-level", "info", "trace, debug, info, warn or error")
+	f.StringVar(&o.logFile, "log-file", "", "append the log to this `file` (default: standard error)")
+	f.BoolVar(&o.exitWithParent, "exit-with-parent", false, "stop when standard input ends: set by the process that started this one")
+	for _, name := range []string{"dir", "listen"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag is defined above
+		}
+	}
+}
+
+// logger opens the log. The caller closes the file.
+func (o *roleOptions) logger(errOut io.Writer) (hclog.Logger, io.Closer, error) {
+	level := hclog.LevelFromString(o.logLevel)
+	if level == hclog.NoLevel {
+		return nil, nil, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
+	}
+	out, closer := errOut, io.Closer(io.NopCloser(nil))
+	if o.logFile != "" {
+		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, nil, fmt.Errorf("log file: %w", err)
+		}
+		out, closer = f, f
+	}
+	return hclog.New(&hclog.LoggerOptions{Level: level, Output: out, TimeFormat: "2006-01-02T15:04:05.000Z0700"}), closer, nil
+}
+
+// server is what the three roles have in common once started.
+type server interface {
+	URL() string
+	Err() <-chan error
+	Close(ctx context.Context) error
+}
+
+// shutdownLimit bounds a clean stop; what is not done by then is cut off.
+const shutdownLimit = 15 * time.Second
+
+// runRole starts a server and serves until a signal, the end of standard input
+// (--exit-with-parent), or a fault of the server.
+func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hclog.Logger) (server, error)) error {
+	logger, closer, err := o.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	if o.exitWithParent {
+		go func() { // ends with the process: reading standard input cannot be interrupted
+			_, err := io.Copy(io.Discard, cmd.InOrStdin())
+			cancel(errors.Join(errParentGone, err))
+		}()
+	}
+	s, err := start(ctx, logger)
+	if err != nil {
+		return explain(err)
+	}
+	logger.Info("ready", "url", s.URL(), "dir", o.dir)
+
+	var fault error
+	select {
+	case <-ctx.Done():
+		logger.Info("stopping", "because", context.Cause(ctx))
+	case fault = <-s.Err():
+		logger.Error("stopping after a fault", "error", fault)
+	}
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
+	defer done()
+	return errors.Join(fault, s.Close(stop))
+}
+
+var errParentGone = errors.New("the process that started this one has ended")

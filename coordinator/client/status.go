@@ -1,0 +1,47 @@
+package client
+
+// PathStatus answers GET with a Status.
+const PathStatus = "/_stasis/status"
+
+// PathSteps answers GET with step events, one JSON object a line: those kept, or
+// with last=n the last n of them; with follow=true also every new one until the
+// client goes.
+const PathSteps = "/_stasis/steps"
+
+// Status is the cluster on one page, as one coordinator sees it.
+type Status struct {
+	ClusterID    string            `json:"clusterId"`
+	Version      string            `json:"version"` // of the program
+	PlanVersion  int64             `json:"planVersion"`
+	Epoch        uint64            `json:"epoch"` // restore epoch of the cluster
+	Leader       string            `json:"agencyLeader"`
+	Agents       map[string]Agent  `json:"agents"`
+	DBServers    map[string]Server `json:"dbservers"`
+	Coordinators map[string]Server `json:"coordinators"`
+	Lock         *Lock             `json:"lock"` // null: nobody holds the agency lock
+}
+
+// Agent is one agent in a Status.
+type Agent struct {
+	Endpoint string `json:"endpoint"`
+	Good     bool   `json:"good"` // it answers
+	Leading  bool   `json:"leading"`
+}
+
+// Server is a DB server or coordinator in a Status.
+type Server struct {
+	Name     string `json:"name,omitempty"`
+	Endpoint string `json:"endpoint"`
+	Status   string `json:"status"` // GOOD, BAD or FAILED
+	RebootID uint64 `json:"rebootId"`
+	Epoch    uint64 `json:"epoch,omitempty"`  // DB servers: of the data they have open
+	Shards   int    `json:"shards,omitempty"` // DB servers: how many they lead
+}
+
+// Lock says who holds the agency lock.
+type Lock struct {
+	ID          string `json:"id"`
+	Operation   string `json:"operation"`
+	Coordinator string `json:"coordinator"`
+	Since       string `json:"since"`
+}

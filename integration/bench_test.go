@@ -1,0 +1,120 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"stasis/minicluster"
+	"stasis/minicluster/load"
+)
+
+// BenchmarkBackup takes backups under load while the data grows. The lock hold
+// must not grow with it; the create may (links and checksums, outside the lock).
+// Run with -benchtime 1x; one cluster serves all sizes.
+func BenchmarkBackup(b *testing.B) {
+	o := options(b, minicluster.InProcess)
+	c := start(b, o)
+	ctx := b.Context()
+	require.NoError(b, c.db(0).CreateCollection(ctx, "bulk", 9))
+	require.NoError(b, c.db(0).CreateCollection(ctx, "across", 9))
+	loaded := 0
+	for _, megabytes := range []int{100, 1000, 4000} {
+		bulk(b, c, loaded, megabytes)
+		loaded = megabytes
+		b.Run(fmt.Sprintf("%dMB", megabytes), func(b *testing.B) {
+			for b.Loop() {
+				measure(b, c, 20)
+			}
+		})
+	}
+}
+
+// measure takes n backups under load and reports what they cost.
+func measure(b *testing.B, c *cluster, n int) {
+	history := load.NewHistory()
+	var writers []load.Writer
+	for i := range 8 {
+		writers = append(writers, load.Inserts(fmt.Sprintf("w%d-%d", n, i), c.db(i), "across"))
+	}
+	writing, stop := context.WithCancel(b.Context())
+	defer stop()
+	failed := make(chan error, 1)
+	go func() { failed <- load.Run(writing, history, 30*time.Second, writers...) }()
+	var creates, holds, gates []time.Duration
+	var spans [][2]time.Duration
+	for i := range n {
+		t, err := takeBackup(writing, c.clients[0], history, fmt.Sprintf("b%d", i))
+		require.NoError(b, err)
+		creates = append(creates, t.returned-t.asked)
+		holds = append(holds, time.Duration(t.LockReport.LockHoldSeconds*float64(time.Second)))
+		gates = append(gates, time.Duration(t.LockReport.GateHoldSeconds*float64(time.Second)))
+		spans = append(spans, [2]time.Duration{t.asked, t.returned})
+		require.NoError(b, c.clients[0].Backup(writing, "delete", map[string]any{"id": t.ID}, &struct{}{}))
+	}
+	stop()
+	require.NoError(b, <-failed)
+	report(b, "create", creates)
+	report(b, "lockhold", holds)
+	report(b, "gatehold", gates)
+	report(b, "longestwrite", longest(history, spans))
+}
+
+// longest gives for each span the longest write that overlapped it.
+func longest(h *load.History, spans [][2]time.Duration) []time.Duration {
+	slowest := make([]time.Duration, len(spans))
+	for _, c := range h.Chains() {
+		for _, op := range c.Ops {
+			for i, s := range spans {
+				if op.Acked && op.Begin < s[1] && op.End > s[0] {
+					slowest[i] = max(slowest[i], op.End-op.Begin)
+				}
+			}
+		}
+	}
+	return slowest
+}
+
+func report(b *testing.B, name string, all []time.Duration) {
+	slices.Sort(all)
+	at := func(p float64) float64 { return all[int(p*float64(len(all)-1)+0.5)].Seconds() * 1000 }
+	b.ReportMetric(at(0.5), name+"-p50-ms")
+	b.ReportMetric(at(0.99), name+"-p99-ms")
+}
+
+const bulkDoc = 16 << 10
+
+// bulk fills the collection from one size to the next with incompressible documents.
+func bulk(b *testing.B, c *cluster, from, to int) {
+	g, ctx := errgroup.WithContext(b.Context())
+	g.SetLimit(4)
+	const batch = 2 << 20
+	for n := from << 20; n < to<<20; n += batch {
+		g.Go(func() error {
+			rng := rand.NewChaCha8([32]byte{byte(n >> 20), byte(n >> 28)})
+			var lines bytes.Buffer
+			raw := make([]byte, bulkDoc*3/4)
+			for i := range batch / bulkDoc {
+				if _, err := rng.Read(raw); err != nil {
+					return err
+				}
+				doc := map[string]any{"_key": fmt.Sprintf("d%d-%d", n, i), "data": base64.StdEncoding.EncodeToString(raw)}
+				if err := json.NewEncoder(&lines).Encode(doc); err != nil {
+					return err
+				}
+			}
+			_, err := c.db(n/batch).Import(ctx, "bulk", "error", &lines)
+			return err
+		})
+	}
+	require.NoError(b, g.Wait())
+}

@@ -1,0 +1,111 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/coordinator/backup"
+	"stasis/coordinator/client"
+	"stasis/minicluster"
+	"stasis/minicluster/load"
+)
+
+// taken is a backup and when it was asked for and had returned, on the history's clock.
+type taken struct {
+	backup.CreateResult
+	asked, returned time.Duration
+}
+
+// Every backup taken under load restores to one instant between its call and its
+// return: n+1 is never there without n, on one shard or across shards, of one
+// writer or of several.
+func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
+	modes(t, func(t *testing.T, o minicluster.Options) {
+		c := start(t, o)
+		history, backups := backupsUnderLoad(t, c, scale(10, 100))
+		present := 0
+		for _, b := range backups {
+			require.False(t, b.PotentiallyInconsistent)
+			v, err := restoreAndCheck(t, c, history, b)
+			require.NoError(t, err, "%s", b.ID)
+			require.GreaterOrEqual(t, v.Present, present, "a later backup holds at least what an earlier one does")
+			present = v.Present
+		}
+		require.Positive(t, present)
+	})
+}
+
+// The check is worth something: with the locks switched off the same test finds
+// backups that are no single instant.
+func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
+	o := options(t, minicluster.InProcess)
+	o.WithoutLocks = true
+	c := start(t, o)
+	history, backups := backupsUnderLoad(t, c, scale(15, 60))
+	violations := 0
+	for _, b := range backups {
+		require.True(t, b.PotentiallyInconsistent, "a backup without locks says so")
+		if _, err := restoreAndCheck(t, c, history, b); err != nil {
+			require.ErrorContains(t, err, "not one instant")
+			violations++
+		}
+	}
+	t.Logf("%d of %d backups without locks are no single instant", violations, len(backups))
+	require.Positive(t, violations)
+}
+
+var checked = []string{"own", "across"}
+
+// backupsUnderLoad takes n backups while writers write.
+func backupsUnderLoad(t *testing.T, c *cluster, n int) (*load.History, []taken) {
+	ctx := t.Context()
+	require.NoError(t, c.db(0).CreateCollection(ctx, "across", 9))
+	require.NoError(t, c.db(0).CreateCollection(ctx, "own", 9))
+	history := load.NewHistory()
+	var writers []load.Writer
+	for i := range 6 {
+		writers = append(writers,
+			paced(load.Inserts(fmt.Sprintf("a%d", i), c.db(i), "across")),
+			paced(load.Updates(fmt.Sprintf("o%d", i), c.db(i), "own")))
+	}
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	failed := make(chan error, 1)
+	go func() { failed <- load.Run(writing, history, 30*time.Second, writers...) }()
+	var backups []taken
+	for i := range n {
+		b, err := takeBackup(writing, c.clients[i%len(c.clients)], history, fmt.Sprintf("n%d", i))
+		require.NoError(t, err)
+		backups = append(backups, b)
+	}
+	stop()
+	require.NoError(t, <-failed)
+	return history, backups
+}
+
+// paced keeps the number of documents that every restore must read small.
+func paced(w load.Writer) load.Writer {
+	w.Pause = time.Millisecond
+	return w
+}
+
+func takeBackup(ctx context.Context, cl *client.Client, h *load.History, label string) (taken, error) {
+	b := taken{asked: h.Now()}
+	err := cl.Backup(ctx, "create", map[string]any{"label": label}, &b.CreateResult)
+	b.returned = h.Now()
+	return b, err
+}
+
+func restoreAndCheck(t *testing.T, c *cluster, h *load.History, b taken) (load.Verdict, error) {
+	t.Helper()
+	ctx := t.Context()
+	var res backup.RestoreResult
+	require.NoError(t, c.clients[0].Backup(ctx, "restore", map[string]any{"id": b.ID}, &res))
+	state, err := load.Read(ctx, c.db(1), checked...)
+	require.NoError(t, err)
+	return load.Check(h.Chains(), state, b.asked, b.returned)
+}
