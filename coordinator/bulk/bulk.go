@@ -159,6 +159,9 @@ func (b *Reader) nextElement() (Item, error) {
 		if _, err := b.array.Token(); err != nil {
 			return Item{}, brokenArray(err)
 		}
+		if _, err := b.array.Token(); !errors.Is(err, io.EOF) {
+			return Item{}, brokenArray(errors.New("something follows the array"))
+		}
 		return Item{}, io.EOF
 	}
 	b.position++
@@ -175,6 +178,9 @@ func (b *Reader) nextElement() (Item, error) {
 func brokenArray(err error) error {
 	if isTooLarge(err) {
 		return err
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF // it is not the end of a good array
 	}
 	return apierror.New(apierror.CorruptedJSON, "invalid JSON array: %w", err)
 }
