@@ -19,7 +19,10 @@ var (
 
 // Iterator walks keys in byte order, as they were when it was made. It starts
 // before the first key. It belongs to one goroutine.
-type Iterator struct{ it *pebble.Iterator }
+type Iterator struct {
+	it    *pebble.Iterator
+	moved bool
+}
 
 // NewIter walks keys from lower (inclusive) to upper (exclusive); nil is no bound.
 func (e *Engine) NewIter(lower, upper []byte) (*Iterator, error) {
@@ -35,23 +38,28 @@ func newIter(r pebble.Reader, lower, upper []byte) (*Iterator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("iterate %x…%x: %w", lower, upper, translate(err))
 	}
-	return &Iterator{it}, nil
+	return &Iterator{it: it}, nil
 }
 
 // First goes to the first key; false: there is none, or an error.
-func (i *Iterator) First() bool { return i.it.First() }
+func (i *Iterator) First() bool { i.moved = true; return i.it.First() }
 
 // Last goes to the last key.
-func (i *Iterator) Last() bool { return i.it.Last() }
+func (i *Iterator) Last() bool { i.moved = true; return i.it.Last() }
 
 // SeekGE goes to the first key that is key or greater.
-func (i *Iterator) SeekGE(key []byte) bool { return i.it.SeekGE(key) }
+func (i *Iterator) SeekGE(key []byte) bool { i.moved = true; return i.it.SeekGE(key) }
 
 // SeekLT goes to the last key that is smaller than key.
-func (i *Iterator) SeekLT(key []byte) bool { return i.it.SeekLT(key) }
+func (i *Iterator) SeekLT(key []byte) bool { i.moved = true; return i.it.SeekLT(key) }
 
 // Next goes one key on; on a fresh iterator, to the first.
-func (i *Iterator) Next() bool { return i.it.Next() }
+func (i *Iterator) Next() bool {
+	if !i.moved {
+		return i.First()
+	}
+	return i.it.Next()
+}
 
 // Prev goes one key back.
 func (i *Iterator) Prev() bool { return i.it.Prev() }
