@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,7 +136,7 @@ func (c *cluster) leader(except ...string) (name string) {
 	for range 600 {
 		var leaders []string
 		for n, a := range c.agents {
-			if a.IsLeader() && !contains(except, n) {
+			if a.IsLeader() && !slices.Contains(except, n) {
 				leaders = append(leaders, n)
 			}
 		}
@@ -147,13 +149,10 @@ func (c *cluster) leader(except ...string) (name string) {
 	return ""
 }
 
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
+// others are the agents beside name, in order.
+func (c *cluster) others(name string) []string {
+	others := slices.Sorted(maps.Keys(c.agents))
+	return slices.DeleteFunc(others, func(n string) bool { return n == name })
 }
 
 // ask sends a request to one agent.
