@@ -95,7 +95,8 @@ func (r *inProcess) done() <-chan struct{} { return r.ended }
 func (r *inProcess) failure() error        { return r.fault }
 
 func (r *inProcess) stop(ctx context.Context) error {
-	err := r.close(ctx)
+	r.unwatch()
+	err := r.server.Close(ctx)
 	r.plug.sever() // what a server leaves open must not survive it
 	return errors.Join(r.fault, err)
 }
@@ -105,14 +106,15 @@ func (r *inProcess) stop(ctx context.Context) error {
 // process that is killed it syncs its files at the end; to lose what was not
 // synced, kill a process, or replace the disk by a clone after a crash.
 func (r *inProcess) kill() {
+	r.unwatch() // it will say that its listener has failed
 	r.plug.sever()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errKilled)
-	_ = r.close(ctx) // what a dead server complains of is nobody's concern
+	_ = r.server.Close(ctx) // what a dead server complains of is nobody's concern
 }
 
-func (r *inProcess) close(ctx context.Context) error {
+// unwatch ends the watcher: from now on nothing the server says is reported.
+func (r *inProcess) unwatch() {
 	close(r.quit)
 	r.watch.Wait()
-	return r.server.Close(ctx)
 }
