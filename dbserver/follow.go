@@ -200,19 +200,20 @@ func (s *Server) tidy(ctx context.Context, root *node) error {
 // that nobody will commit.
 func (s *Server) settlePieces(ctx context.Context) error {
 	store := s.pieces.Load()
-	lock, err := s.readLock(ctx)
-	if err != nil {
-		return err
-	}
-	err = store.Resolve(ctx, func(_ context.Context, id, nonce string) (backup.Fate, error) {
-		return backup.FateOf(nonce, lock.committed[id], lock.holder), nil
+	// The agency is asked after the folders were listed: what is found was begun
+	// under a lock that the answer knows of.
+	err := store.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
+		lock, err := s.readLock(ctx)
+		return backup.FateOf(nonce, lock.committed[id], lock.holder), err
 	})
 	staged, listErr := store.Staged()
 	errs := []error{err, listErr}
 	for _, r := range staged {
-		if fateOfStaged(r, lock) == backup.Remove {
-			errs = append(errs, store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce}))
+		lock, err := s.readLock(ctx)
+		if err == nil && fateOfStaged(r, lock) == backup.Remove {
+			err = store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

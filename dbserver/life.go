@@ -102,10 +102,16 @@ func (s *Server) unload() error {
 // settleStaged swaps a committed restore in and removes given-up ones. Undecided
 // ones stay.
 func (s *Server) settleStaged(ctx context.Context, lock lockState) (swapped bool, err error) {
-	err = s.pieces.Load().ResolveStaged(ctx, func(_ context.Context, r backup.Staged) (backup.Fate, error) {
+	err = s.pieces.Load().ResolveStaged(ctx, func(ctx context.Context, r backup.Staged) (backup.Fate, error) {
 		fate := fateOfStaged(r, lock)
 		if fate == backup.Finish {
 			swapped = true
+		}
+		if fate == backup.Remove { // unless it was staged after lock was read
+			now, err := s.readLock(ctx)
+			if err != nil || fateOfStaged(r, now) != backup.Remove {
+				return backup.Keep, err
+			}
 		}
 		return fate, nil
 	})

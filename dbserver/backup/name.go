@@ -40,7 +40,7 @@ var (
 // apierror.BadParameter.
 func CheckID(id string) error {
 	reserved := strings.HasSuffix(id, suffixPending) || strings.HasSuffix(id, suffixRemoved) || strings.HasSuffix(id, suffixTemp)
-	if len(id) > maxName || reserved || !idPattern.MatchString(id) {
+	if len(id) > maxName || reserved || strings.Contains(id, "..") || !idPattern.MatchString(id) {
 		return apierror.New(apierror.BadParameter, "%.250q is no backup id", id)
 	}
 	return nil
@@ -49,7 +49,7 @@ func CheckID(id string) error {
 // CheckLabel refuses a label that cannot be part of an id, with
 // apierror.BadParameter.
 func CheckLabel(label string) error {
-	if len(label) > maxName || !labelPattern.MatchString(label) {
+	if len(label) > maxName || strings.Contains(label, "..") || !labelPattern.MatchString(label) {
 		return apierror.New(apierror.BadParameter, "%.250q is no backup label: use letters, digits, '.', '_' and '-'", label)
 	}
 	return nil

@@ -66,7 +66,8 @@ func (s *Store) Prepare(ctx context.Context, e *engine.Engine, id, nonce string)
 	return e.PrepareCut(ctx)
 }
 
-// claim makes the pending folder with its ATTEMPT, durably.
+// claim makes the pending folder, durably, and never without its ATTEMPT: Resolve
+// may look at any moment.
 func (s *Store) claim(id, nonce string) error {
 	if found, err := s.fs.exists(s.published(id)); err != nil || found {
 		return errors.Join(err, conflict(id, found))
@@ -78,10 +79,18 @@ func (s *Store) claim(id, nonce string) error {
 	if found {
 		return s.owned(id, nonce)
 	}
-	if err := s.fs.mkdir(s.pending(id)); err != nil {
+	building := s.pending(id) + suffixTemp
+	if err := s.fs.mkdir(building); err != nil {
 		return err
 	}
-	return s.fs.writeJSON(s.fs.PathJoin(s.pending(id), fileAttempt), attemptFile{ID: id, Nonce: nonce, Kind: client.PieceHot})
+	err = s.fs.writeJSON(s.fs.PathJoin(building, fileAttempt), attemptFile{ID: id, Nonce: nonce, Kind: client.PieceHot})
+	if err == nil {
+		err = s.fs.rename(building, s.pending(id))
+	}
+	if err != nil {
+		return errors.Join(err, s.fs.RemoveAll(building))
+	}
+	return nil
 }
 
 func conflict(id string, found bool) error {

@@ -65,7 +65,8 @@ func (s *Store) Pending() ([]Pending, error) {
 }
 
 // Resolve settles the pending pieces: decide is asked for each and must answer
-// from a linearizable read (FateOf). An error of decide keeps the piece. The error
+// from a linearizable read (FateOf) that begins when it is asked. An earlier read
+// may not know yet of the backup whose piece was found. An error of decide keeps the piece. The error
 // joins everything that went wrong; the other pieces are settled all the same.
 func (s *Store) Resolve(ctx context.Context, decide func(ctx context.Context, id, nonce string) (Fate, error)) error {
 	pending, err := s.Pending()
