@@ -120,7 +120,7 @@ func (c *Client) Transact(ctx context.Context, elements ...any) ([]json.RawMessa
 func (c *Client) unapplied(ctx context.Context, ids []string, why error) error {
 	results, err := c.inquire(ctx, ids)
 	if err != nil {
-		return fmt.Errorf("agency transact: %w: %w; inquired: %w", ErrUnknown, why, err)
+		return unknown(ctx, "transact", why, err)
 	}
 	for _, index := range results {
 		if index != 0 {

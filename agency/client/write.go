@@ -147,10 +147,21 @@ func (d *delivery) resolve(ctx context.Context, why error) error {
 	}
 	results, err := d.c.inquire(ctx, ids)
 	if err != nil {
-		return fmt.Errorf("agency write: %w: %w; inquired: %w", ErrUnknown, why, err)
+		return unknown(ctx, "write", why, err)
 	}
 	d.settle(results)
 	return nil
+}
+
+// unknown is the error when not even an inquiry tells the outcome. The inquiry's
+// own error is only text in it: that the agency was unavailable for the question
+// does not mean that the transaction was not applied.
+func unknown(ctx context.Context, what string, why, inquiry error) error {
+	err := fmt.Errorf("agency %s: %w: %w; inquired: %s", what, ErrUnknown, why, inquiry.Error())
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+	}
+	return err
 }
 
 // settle notes the indices of what was applied.

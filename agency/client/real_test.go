@@ -1,0 +1,459 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"stasis/agency"
+	"stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/fsm"
+	"stasis/internal/network"
+)
+
+// agents is a real agency in memory.
+type agents struct {
+	t      *testing.T
+	net    *network.Memory
+	http   *http.Client
+	timing agency.Timing
+	peers  map[string]string
+	stores map[string]*agency.Stores
+	up     map[string]*agency.Agent
+}
+
+// withAgents runs a test in a bubble against three agents.
+func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agents, *client.Client)) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &agents{
+			t: t, net: network.NewMemory(), timing: timing, peers: map[string]string{},
+			stores: map[string]*agency.Stores{}, up: map[string]*agency.Agent{},
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			a.peers["AGNT-"+name] = name + ":1"
+			a.stores[name] = agency.NewMemoryStores()
+		}
+		for name := range a.stores {
+			a.start(name)
+		}
+		a.http = network.NewHTTPClient(a.net.Host("client"))
+		defer func() {
+			a.net.HealAll()
+			for name := range a.up {
+				a.kill(name)
+			}
+			a.http.CloseIdleConnections()
+			require.NoError(t, a.net.Close())
+		}()
+		test(t, a, a.client())
+	})
+}
+
+func (a *agents) client() *client.Client {
+	return client.New(client.Options{Endpoints: []string{"http://a:1", "http://b:1", "http://c:1"}, HTTP: a.http})
+}
+
+func (a *agents) start(name string) {
+	a.t.Helper()
+	agent, err := agency.Start(a.t.Context(), agency.Config{
+		ID: "AGNT-" + name, Listen: name + ":1", Peers: a.peers, Network: a.net.Host(name),
+		Stores: a.stores[name], Logger: hclog.NewNullLogger(), Timing: a.timing,
+	})
+	require.NoError(a.t, err)
+	a.up[name] = agent
+}
+
+func (a *agents) kill(name string) {
+	a.t.Helper()
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.NoError(a.t, a.up[name].Close(now))
+	delete(a.up, name)
+}
+
+// leader waits for the one agent that leads.
+func (a *agents) leader() string {
+	a.t.Helper()
+	for range 600 {
+		for name, agent := range a.up {
+			if agent.IsLeader() {
+				return name
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	require.Fail(a.t, "no leader")
+	return ""
+}
+
+// follow runs a cache until stop is called.
+func follow(t *testing.T, c *client.Client) (cache *client.Cache, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cache = client.NewCache(c, nil)
+	done := make(chan error, 1)
+	go func() { done <- cache.Run(ctx) }()
+	return cache, sync.OnceFunc(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+func minute(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// randomOps is some change of a small tree.
+func randomOps(r *rand.Rand) map[string]any {
+	path := fmt.Sprintf("/t/%d/%d", r.IntN(5), r.IntN(5))
+	switch r.IntN(6) {
+	case 0:
+		return map[string]any{path: client.Delete()}
+	case 1:
+		return map[string]any{path: client.Increment(3)}
+	case 2:
+		return map[string]any{path: client.Push(r.IntN(100))}
+	case 3:
+		return map[string]any{path + "/x/y": map[string]any{"k": r.IntN(100)}, path + "/z": nil}
+	default:
+		return map[string]any{path: r.IntN(1000)}
+	}
+}
+
+// Random writes, leaders killed and restarted, a log that keeps ten changes only:
+// the cache never goes back, and after Sync it equals what a read gives.
+func TestCacheFollowsThroughFaults(t *testing.T) {
+	timing := agency.Timing{KeepLog: 10, SnapshotThreshold: 20, TrailingLogs: 5, SnapshotInterval: time.Second}
+	withAgents(t, timing, func(t *testing.T, a *agents, c *client.Client) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		r := rand.New(rand.NewPCG(seed, 0))
+		cache, stop := follow(t, a.client())
+		defer stop()
+		watched, unwatch := watchIndex(cache)
+		defer unwatch()
+		for round := range 12 {
+			if round%3 == 1 {
+				victim := a.leader()
+				a.kill(victim)
+				for range 3 {
+					_, err := c.Write(minute(t), client.Tx{Ops: randomOps(r)})
+					require.NoError(t, err)
+				}
+				a.start(victim)
+			}
+			var txs []client.Tx
+			for range r.IntN(30) + 1 {
+				txs = append(txs, client.Tx{Ops: randomOps(r)})
+			}
+			_, err := c.WriteAll(minute(t), txs...)
+			require.NoError(t, err)
+			s, err := cache.Sync(minute(t))
+			require.NoError(t, err)
+			root, err := c.Read(minute(t), "/")
+			require.NoError(t, err)
+			require.True(t, fsm.Equal(root, s.Root), "index %d", s.Index)
+		}
+		require.NoError(t, watched())
+	})
+}
+
+// watchIndex checks that the index of the cache never falls.
+func watchIndex(cache *client.Cache) (result func() error, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		last := uint64(0)
+		_, _ = cache.Wait(ctx, func(s client.Snapshot) bool {
+			if s.Index < last {
+				done <- fmt.Errorf("fell from %d to %d", last, s.Index)
+				return true
+			}
+			last = s.Index
+			return false
+		})
+		close(done)
+	}()
+	return func() error { cancel(); return <-done }, cancel
+}
+
+// A write that was acknowledged is in what Sync gives, also through another client,
+// and Sync without agency ends with its context.
+func TestSyncSeesAcknowledgedWrites(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		cache, stop := follow(t, a.client())
+		defer stop()
+		var all sync.WaitGroup
+		failures := make(chan error, 100)
+		for n := range 10 {
+			all.Go(func() {
+				for i := range 5 {
+					key := fmt.Sprintf("/x/%d-%d", n, i)
+					if _, err := c.Write(t.Context(), client.Tx{Ops: map[string]any{key: true}}); err != nil {
+						failures <- err
+						return
+					}
+					s, err := cache.Sync(t.Context())
+					if err != nil || !s.Root.At(key).Exists() {
+						failures <- fmt.Errorf("%s not in %d: %w", key, s.Index, err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		close(failures)
+		require.NoError(t, <-failures)
+
+		a.net.Isolate("client")
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := cache.Sync(ctx)
+		require.ErrorIs(t, err, client.ErrUnavailable)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		a.net.HealAll()
+		_, err = cache.Sync(minute(t))
+		require.NoError(t, err)
+		stop()
+		_, err = cache.Sync(minute(t))
+		require.ErrorIs(t, err, client.ErrUnavailable)
+		_, err = cache.Wait(minute(t), func(client.Snapshot) bool { return false })
+		require.ErrorIs(t, err, client.ErrUnavailable)
+	})
+}
+
+// Changes arrive at once, not with the next poll.
+func TestWaitWakesAtOnce(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		cache, stop := follow(t, a.client())
+		defer stop()
+		_, err := cache.Sync(minute(t))
+		require.NoError(t, err)
+		time.Sleep(1300 * time.Millisecond)
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{"/x": 1}})
+		require.NoError(t, err)
+		began := time.Now()
+		_, err = cache.Wait(minute(t), func(s client.Snapshot) bool { return s.Root.At("/x").Exists() })
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 10*time.Millisecond)
+	})
+}
+
+// A leader that hangs with a poll open does not hold the cache for long.
+func TestCacheLeavesAHungLeader(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		cache, stop := follow(t, c)
+		defer stop()
+		_, err := cache.Sync(minute(t))
+		require.NoError(t, err)
+		a.net.Freeze(a.leader())
+		began := time.Now()
+		_, err = a.client().Write(minute(t), client.Tx{Ops: map[string]any{"/x": 1}})
+		require.NoError(t, err)
+		_, err = cache.Wait(minute(t), func(s client.Snapshot) bool { return s.Root.At("/x").Exists() })
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 20*time.Second)
+	})
+}
+
+// Every server bootstraps at once; one transaction wins, and nobody's cluster is
+// overwritten later.
+func TestBootstrapByAllAtOnce(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		errs := make(chan error, 5)
+		for range cap(errs) {
+			go func() { errs <- client.Bootstrap(t.Context(), a.client()) }()
+		}
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+		root, err := c.Read(minute(t), "/")
+		require.NoError(t, err)
+		cluster := root.At(keys.Cluster).Text()
+		require.Len(t, cluster, 36)
+		version, _ := root.At(keys.PlanVersion).Int()
+		require.EqualValues(t, 1, version)
+		var db keys.Database
+		require.NoError(t, root.At(keys.PlanDatabase("_system")).Decode(&db))
+		require.True(t, db.IsSystem)
+		for _, key := range []string{
+			keys.InitDone, keys.PlanCollections + "/_system", keys.PlanDBServers, keys.PlanCoordinators,
+			keys.CurrentDatabases, keys.CurrentVersion, keys.TargetToDo, keys.TargetPending, keys.RestoreEpoch,
+			keys.SupervisionSt, keys.Target + "/CleanedServers",
+		} {
+			require.True(t, root.At(key).Exists(), key)
+		}
+		require.False(t, root.At(keys.HotBackup).Exists())
+		require.NoError(t, client.Bootstrap(minute(t), c))
+		root, err = c.Read(minute(t), keys.Cluster)
+		require.NoError(t, err)
+		require.Equal(t, cluster, root.At(keys.Cluster).Text())
+	})
+}
+
+func TestBootstrapRefusesAForeignPlan(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		_, err := client.Register(minute(t), c, client.Registration{ID: "PRMR-1", Role: client.DBServer})
+		require.ErrorIs(t, err, client.ErrRejected, "not bootstrapped")
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{keys.Plan + "/Odd": 1}})
+		require.NoError(t, err)
+		require.ErrorIs(t, client.Bootstrap(minute(t), c), client.ErrRejected)
+	})
+}
+
+// Each start has a higher reboot id; short names are given once and in order,
+// also when all register together.
+func TestRegister(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		require.NoError(t, client.Bootstrap(minute(t), c))
+		errs := make(chan error, 6)
+		for n := range cap(errs) {
+			role, prefix := client.DBServer, "PRMR-"
+			if n%2 == 1 {
+				role, prefix = client.Coordinator, "CRDN-"
+			}
+			go func() {
+				r := client.Registration{ID: fmt.Sprint(prefix, n), Role: role, Endpoint: "tcp://h:1"}
+				first, err := client.Register(t.Context(), c, r)
+				second, err2 := client.Register(t.Context(), c, r)
+				if err == nil && err2 == nil && (first != 1 || second != 2) {
+					err = fmt.Errorf("reboot ids %d, %d", first, second)
+				}
+				errs <- errors.Join(err, err2)
+			}()
+		}
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+		root, err := c.Read(minute(t), keys.Root)
+		require.NoError(t, err)
+		require.Equal(t, 3, root.At(keys.PlanDBServers).Len())
+		require.Equal(t, 3, root.At(keys.PlanCoordinators).Len())
+		names := map[string]bool{}
+		for id, short := range root.At(keys.ShortIDs).Children() {
+			names[short.At("ShortName").Text()] = true
+			require.True(t, root.At(keys.ServerRegistered(id)+"/endpoint").Exists())
+		}
+		for _, name := range []string{"DBServer0001", "DBServer0002", "DBServer0003", "Coordinator0001", "Coordinator0002", "Coordinator0003"} {
+			require.True(t, names[name], name)
+		}
+		var known keys.Known
+		require.NoError(t, root.At(keys.ServerKnown("PRMR-0")).Decode(&known))
+		require.Equal(t, keys.Known{RebootID: 2}, known)
+	})
+}
+
+// A new server enters Plan after the thaw; one that is in Plan already does not
+// wait for anything.
+func TestRegisterWaitsForTheThaw(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		require.NoError(t, client.Bootstrap(minute(t), c))
+		old := client.Registration{ID: "PRMR-old", Role: client.DBServer}
+		_, err := client.Register(minute(t), c, old)
+		require.NoError(t, err)
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{
+			keys.HotBackupCreate: "now",
+			keys.HotBackupHolder: keys.Holder{Nonce: "n", LeaseSeconds: 100},
+		}})
+		require.NoError(t, err)
+		_, err = client.Register(minute(t), c, old)
+		require.NoError(t, err)
+
+		done := make(chan error, 1)
+		go func() {
+			_, err := client.Register(t.Context(), c, client.Registration{ID: "PRMR-new", Role: client.DBServer})
+			done <- err
+		}()
+		time.Sleep(20 * time.Second)
+		root, err := c.Read(minute(t), keys.Plan, keys.CurrentServersKnown)
+		require.NoError(t, err)
+		require.False(t, root.At(keys.PlanDBServers+"/PRMR-new").Exists())
+		require.True(t, root.At(keys.ServerKnown("PRMR-new")).Exists())
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete()}})
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+		root, err = c.Read(minute(t), keys.PlanDBServers)
+		require.NoError(t, err)
+		require.True(t, root.At(keys.PlanDBServers+"/PRMR-new").Exists())
+	})
+}
+
+// An empty new server must not pass for one that holds an older epoch's data; a
+// server of Plan that has yet to catch up may register.
+func TestRegisterAtAnotherEpoch(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		require.NoError(t, client.Bootstrap(minute(t), c))
+		one := client.Registration{ID: "PRMR-1", Role: client.DBServer}
+		_, err := client.Register(minute(t), c, one)
+		require.NoError(t, err)
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{keys.RestoreEpoch: 1}})
+		require.NoError(t, err)
+		_, err = client.Register(minute(t), c, one)
+		require.NoError(t, err)
+		two := client.Registration{ID: "PRMR-2", Role: client.DBServer}
+		_, err = client.Register(minute(t), c, two)
+		require.ErrorIs(t, err, client.ErrEpochMoved)
+		two.Epoch = 1
+		_, err = client.Register(minute(t), c, two)
+		require.NoError(t, err)
+	})
+}
+
+// Nobody gets a number twice.
+func TestReserveIDs(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		require.NoError(t, client.Bootstrap(minute(t), c))
+		firsts := make(chan uint64, 10)
+		for range cap(firsts) {
+			go func() {
+				first, err := client.ReserveIDs(t.Context(), c, 7)
+				if err != nil {
+					first = 0
+				}
+				firsts <- first
+			}()
+		}
+		seen := map[uint64]bool{}
+		for range cap(firsts) {
+			first := <-firsts
+			require.NotZero(t, first)
+			for n := first; n < first+7; n++ {
+				require.False(t, seen[n], n)
+				seen[n] = true
+			}
+		}
+		require.True(t, seen[2] && seen[71], "without holes")
+	})
+}
+
+// Config is answered by any agent, leader or not.
+func TestConfig(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+		leader := a.leader()
+		_, err := c.Read(minute(t), "/")
+		require.NoError(t, err)
+		config, err := c.Config(minute(t))
+		require.NoError(t, err)
+		require.Equal(t, "AGNT-"+leader, config.LeaderID)
+		require.Len(t, config.Configuration.Pool, 3)
+		for name := range a.up {
+			config, err := c.ConfigOf(minute(t), "tcp://"+name+":1")
+			require.NoError(t, err)
+			require.Equal(t, "AGNT-"+name, config.Configuration.ID)
+			require.Equal(t, name == leader, len(config.LastAcked) > 0)
+		}
+		_, err = c.ConfigOf(minute(t), "http://nowhere:1")
+		require.ErrorIs(t, err, client.ErrUnavailable)
+	})
+}
