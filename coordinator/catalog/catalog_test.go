@@ -1,0 +1,409 @@
+package catalog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
+	"stasis/fsm"
+	"stasis/internal/apierror"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// agency is the state machine alone: writes apply at once, and every cache sees
+// them at once.
+type agency struct {
+	mu      sync.Mutex
+	machine *fsm.Machine
+	changed chan struct{}
+	ids     uint64
+	fail    func(tx agencyclient.Tx) (applied bool, err error) // what becomes of the next writes
+}
+
+func newAgency(t *testing.T, dbservers ...string) *agency {
+	t.Helper()
+	a := &agency{machine: fsm.New(100), changed: make(chan struct{}), ids: 1000}
+	ops := map[string]any{keys.PlanVersion: 1, keys.PlanDatabase("_system"): keys.Database{ID: "1", Name: "_system"}, keys.RestoreEpoch: 0}
+	for _, s := range dbservers {
+		ops[keys.PlanDBServers+"/"+s] = "none"
+	}
+	a.set(t, ops)
+	return a
+}
+
+func (a *agency) set(t *testing.T, ops map[string]any) {
+	t.Helper()
+	_, err := a.apply(agencyclient.Tx{Ops: ops})
+	require.NoError(t, err)
+}
+
+func (a *agency) apply(tx agencyclient.Tx) (uint64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	raw, err := tx.Encode("client")
+	if err != nil {
+		return 0, err
+	}
+	parsed, err := fsm.ParseTransaction(raw)
+	if err != nil {
+		return 0, err
+	}
+	out := a.machine.Apply(1, fsm.Command{Time: 1, Transactions: []fsm.Transaction{parsed}})
+	if out[0].Index == 0 {
+		return 0, agencyclient.ErrPrecondition
+	}
+	close(a.changed)
+	a.changed = make(chan struct{})
+	return out[0].Index, nil
+}
+
+func (a *agency) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
+	a.mu.Lock()
+	fail := a.fail
+	a.mu.Unlock()
+	if fail != nil {
+		if applied, err := fail(tx); err != nil {
+			if applied {
+				_, _ = a.apply(tx)
+			}
+			return 0, err
+		}
+	}
+	return a.apply(tx)
+}
+
+func (a *agency) Snapshot() agencyclient.Snapshot {
+	s := a.machine.State()
+	return agencyclient.Snapshot{Index: s.Index(), Root: s.Root()}
+}
+
+func (a *agency) Sync(context.Context) (agencyclient.Snapshot, error) { return a.Snapshot(), nil }
+
+func (a *agency) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
+	for {
+		a.mu.Lock()
+		changed := a.changed
+		a.mu.Unlock()
+		if s := a.Snapshot(); ok(s) {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return agencyclient.Snapshot{}, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+func (a *agency) reserve(_ context.Context, n uint64) (uint64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := a.ids + 1
+	a.ids += n
+	return first, nil
+}
+
+func (a *agency) catalog(t *testing.T, id string) *catalog.Catalog {
+	t.Helper()
+	c := catalog.New(catalog.Deps{
+		Agency: a, Cache: a, Reserve: a.reserve, ID: id, RebootID: func() uint64 { return 3 }, Logger: hclog.NewNullLogger(),
+		MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute,
+	})
+	t.Cleanup(c.Close)
+	return c
+}
+
+// report is what DB servers do: they report all that is planned for them.
+func (a *agency) report(t *testing.T, c *catalog.Catalog) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	t.Cleanup(func() { cancel(); done.Wait() })
+	done.Go(func() {
+		for last := uint64(0); ; {
+			s, err := a.Wait(ctx, func(s agencyclient.Snapshot) bool { return s.Index > last })
+			if err != nil {
+				return
+			}
+			last = s.Index
+			a.reportAll(c.View(), s)
+		}
+	})
+}
+
+func (a *agency) reportAll(v *catalog.View, s agencyclient.Snapshot) {
+	for db, node := range s.Root.At(keys.PlanDatabases).Children() {
+		for _, server := range v.DBServers() {
+			key := keys.CurrentDatabase(db, server)
+			if s.Root.At(key).At("id").Text() != node.At("id").Text() {
+				_, _ = a.apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentDatabaseReport{ID: node.At("id").Text()}}})
+			}
+		}
+	}
+	for db, colls := range s.Root.At(keys.PlanCollections).Children() {
+		for cid, node := range colls.Children() {
+			var coll keys.Collection
+			_ = node.Decode(&coll)
+			for shard, servers := range coll.Shards {
+				if key := keys.CurrentShard(db, cid, shard); !s.Root.At(key).Exists() {
+					_, _ = a.apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentShardReport{Servers: servers}}})
+				}
+			}
+		}
+	}
+}
+
+func (a *agency) freeze(t *testing.T) {
+	t.Helper()
+	a.set(t, map[string]any{keys.HotBackupCreate: "2099-01-01T00:00:00Z", keys.HotBackupHolder: keys.Holder{ID: "the-backup", Operation: "create", Coordinator: "CRDN-x", Nonce: "n"}})
+}
+
+func (a *agency) thaw(t *testing.T) {
+	t.Helper()
+	a.set(t, map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()})
+}
+
+func (a *agency) at(key string) *agencyclient.Node { return a.Snapshot().Root.At(key) }
+
+func TestNames(t *testing.T) {
+	for name, ok := range map[string]bool{"a": true, "A-1_b": true, "": false, "1a": false, "_a": false, "a/b": false, "a b": false, "ä": false, "-a": false} {
+		require.Equal(t, ok, catalog.CheckDatabaseName(name) == nil, name)
+		require.Equal(t, ok, catalog.CheckCollectionName(name, false) == nil, name)
+	}
+	require.NoError(t, catalog.CheckCollectionName("_a", true))
+	require.ErrorIs(t, catalog.CheckCollectionName("_a", false), apierror.IllegalName)
+}
+
+// The entry is planned with its maker's mark, and loses it when all is reported.
+func TestCreateIsTwoChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgency(t, "PRMR-1", "PRMR-2")
+		c := a.catalog(t, "CRDN-1")
+		done := make(chan error)
+		go func() {
+			_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c", NumberOfShards: 4})
+			done <- err
+		}()
+		synctest.Wait()
+		require.Equal(t, 1, a.at(keys.PlanCollections+"/_system").Len())
+		var planned keys.Collection
+		for _, node := range a.at(keys.PlanCollections + "/_system").Children() {
+			require.NoError(t, node.Decode(&planned))
+		}
+		require.True(t, planned.IsBuilding)
+		require.Equal(t, "CRDN-1", planned.Coordinator)
+		require.EqualValues(t, 3, planned.CoordinatorRebootID)
+		require.Len(t, planned.ShardTerms, 4)
+		_, ok := c.View().Collection("_system", "c")
+		require.False(t, ok, "nobody sees it yet")
+		_, err := a.catalog(t, "CRDN-2").CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c"})
+		require.ErrorIs(t, err, apierror.DuplicateName)
+
+		a.report(t, c)
+		require.NoError(t, <-done)
+		coll, ok := c.View().Collection("_system", "c")
+		require.True(t, ok)
+		require.Empty(t, coll.Coordinator)
+		require.Zero(t, coll.CoordinatorRebootID)
+		led := c.View().ShardsLed()
+		require.Equal(t, map[string]int{"PRMR-1": 2, "PRMR-2": 2}, led)
+	})
+}
+
+// Whatever fails between the two changes, nothing is left and the name is free.
+func TestUnfinishedIsUndone(t *testing.T) {
+	for name, test := range map[string]struct {
+		disturb func(t *testing.T, a *agency, key string)
+		num     apierror.Num
+	}{
+		"no report": {func(*testing.T, *agency, string) {}, apierror.ClusterTimeout},
+		"a DB server reports an error": {func(t *testing.T, a *agency, key string) {
+			var coll keys.Collection
+			require.NoError(t, a.at(key).Decode(&coll))
+			for shard := range coll.Shards {
+				a.set(t, map[string]any{keys.CurrentShard("_system", coll.ID, shard): keys.CurrentShardReport{Error: true, ErrorNum: 7, ErrorMessage: "disk full"}})
+			}
+		}, apierror.CreateCollCurrent},
+		"it is removed": {func(t *testing.T, a *agency, key string) {
+			a.set(t, map[string]any{key: agencyclient.Delete(), keys.PlanVersion: agencyclient.Increment(1)})
+		}, apierror.CreateCollCurrent},
+		"frozen for longer than the wait": {func(t *testing.T, a *agency, _ string) {
+			a.freeze(t)
+			time.AfterFunc(10*time.Minute, func() { a.thaw(t) })
+		}, apierror.ClusterTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAgency(t, "PRMR-1")
+				c := a.catalog(t, "CRDN-1")
+				done := make(chan error)
+				go func() {
+					_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c"})
+					done <- err
+				}()
+				synctest.Wait()
+				for cid := range a.at(keys.PlanCollections + "/_system").Children() {
+					test.disturb(t, a, keys.PlanCollection("_system", cid))
+				}
+				require.ErrorIs(t, <-done, test.num)
+				time.Sleep(11 * time.Minute)
+				require.Zero(t, a.at(keys.PlanCollections+"/_system").Len())
+				a.report(t, c)
+				_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c"})
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+// When it is unknown whether the first change was applied, it is taken back.
+func TestUnknownOutcomeIsUndone(t *testing.T) {
+	for _, applied := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAgency(t, "PRMR-1")
+			c := a.catalog(t, "CRDN-1")
+			failing := true
+			a.fail = func(agencyclient.Tx) (bool, error) {
+				if failing {
+					failing = false
+					return applied, fmt.Errorf("write: %w", agencyclient.ErrUnknown)
+				}
+				return false, nil
+			}
+			err := c.CreateDatabase(t.Context(), catalog.DatabaseSpec{Name: "d"})
+			require.ErrorIs(t, err, agencyclient.ErrUnknown)
+			require.Equal(t, 503, apierror.From(err).Status())
+			time.Sleep(time.Minute)
+			require.False(t, a.at(keys.PlanDatabase("d")).Exists())
+			require.False(t, a.at(keys.PlanCollections+"/d").Exists())
+		})
+	}
+}
+
+// A change waits for a backup to end, for a bounded time, and then names it.
+func TestChangesWaitForTheThaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgency(t, "PRMR-1")
+		c := a.catalog(t, "CRDN-1")
+		a.report(t, c)
+		_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c"})
+		require.NoError(t, err)
+		a.freeze(t)
+		began := time.Now()
+		_, err = c.DropCollection(t.Context(), "_system", "c", false)
+		require.ErrorIs(t, err, apierror.ClusterTimeout)
+		require.ErrorContains(t, err, "the-backup")
+		require.Equal(t, time.Minute, time.Since(began))
+
+		time.AfterFunc(30*time.Second, func() { a.thaw(t) })
+		_, err = c.DropCollection(t.Context(), "_system", "c", false)
+		require.NoError(t, err)
+		require.Equal(t, 90*time.Second, time.Since(began))
+		_, err = c.Collection(t.Context(), "_system", "c")
+		require.ErrorIs(t, err, apierror.CollectionNotFound)
+	})
+}
+
+// A client that goes away does not stop a create half way.
+func TestCreateOutlivesItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgency(t, "PRMR-1")
+		c := a.catalog(t, "CRDN-1")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.CreateDatabase(ctx, catalog.DatabaseSpec{Name: "d"}) }()
+		synctest.Wait()
+		cancel()
+		time.Sleep(5 * time.Second)
+		a.report(t, c)
+		require.NoError(t, <-done)
+		require.Equal(t, []string{"_system", "d"}, c.View().Databases())
+	})
+}
+
+// Numbers are never given out twice, and those reserved before a restore are dropped.
+func TestIDsBelongToAnEpoch(t *testing.T) {
+	a := newAgency(t)
+	c := a.catalog(t, "CRDN-1")
+	first, err := c.NextID(t.Context(), 0)
+	require.NoError(t, err)
+	second, err := c.NextID(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, first+1, second)
+	other, err := a.catalog(t, "CRDN-2").NextID(t.Context(), 0)
+	require.NoError(t, err)
+	third, err := c.NextID(t.Context(), 1)
+	require.NoError(t, err)
+	require.Greater(t, other, second)
+	require.Greater(t, third, other)
+	_, err = c.NextID(t.Context(), 0)
+	require.ErrorContains(t, err, "epoch")
+
+	failing := catalog.New(catalog.Deps{Reserve: func(context.Context, uint64) (uint64, error) { return 0, errors.New("no majority") }})
+	defer failing.Close()
+	_, err = failing.NextID(t.Context(), 0)
+	require.ErrorIs(t, err, apierror.AgencyFailed)
+}
+
+// DB servers that have failed get no shards, and databases do not wait for them.
+func TestFailedServersAreLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgency(t, "PRMR-1", "PRMR-2")
+		c := a.catalog(t, "CRDN-1")
+		a.set(t, map[string]any{keys.Health + "/PRMR-1": keys.HealthEntry{Status: "FAILED"}})
+		done := make(chan error)
+		go func() { done <- c.CreateDatabase(t.Context(), catalog.DatabaseSpec{Name: "d"}) }()
+		synctest.Wait()
+		a.set(t, map[string]any{keys.CurrentDatabase("d", "PRMR-2"): keys.CurrentDatabaseReport{ID: a.at(keys.PlanDatabase("d") + "/id").Text()}})
+		require.NoError(t, <-done)
+		a.report(t, c)
+		coll, err := c.CreateCollection(t.Context(), "d", catalog.CollectionSpec{Name: "c", NumberOfShards: 3})
+		require.NoError(t, err)
+		for _, servers := range coll.Shards {
+			require.Equal(t, []string{"PRMR-2"}, servers)
+		}
+		a.set(t, map[string]any{keys.Health + "/PRMR-2": keys.HealthEntry{Status: "FAILED"}})
+		_, err = c.CreateCollection(t.Context(), "d", catalog.CollectionSpec{Name: "x"})
+		require.ErrorIs(t, err, apierror.TooFewDBServers)
+	})
+}
+
+// A view is of one moment; what has not changed is decoded once.
+func TestViews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgency(t, "PRMR-1")
+		c := a.catalog(t, "CRDN-1")
+		a.report(t, c)
+		for _, name := range []string{"b", "a"} {
+			_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: name, NumberOfShards: 10})
+			require.NoError(t, err)
+		}
+		before := c.View()
+		collA, _ := before.Collection("_system", "a")
+		require.IsIncreasing(t, collA.ShardNames)
+		_, err := c.DropCollection(t.Context(), "_system", "b", false)
+		require.NoError(t, err)
+		_, ok := before.Collection("_system", "b")
+		require.True(t, ok)
+		require.Len(t, before.Collections("_system"), 2)
+		require.Equal(t, "a", before.Collections("_system")[0].Name)
+		require.Len(t, c.View().Collections("_system"), 1)
+		again, _ := c.View().Collection("_system", collA.ID)
+		require.Same(t, collA, again)
+		require.NoError(t, c.View().Converged())
+		a.set(t, map[string]any{keys.RestoreEpoch: 1})
+		require.ErrorContains(t, c.View().Converged(), "PRMR-1")
+		require.NoError(t, before.Converged())
+	})
+}
