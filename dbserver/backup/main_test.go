@@ -1,0 +1,170 @@
+package backup
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"stasis/dbserver/client"
+	"stasis/dbserver/engine"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	testID   = "2026-11-22T12.00.00Z_test"
+	testCert = `{"proof":true}`
+)
+
+var (
+	testDump    = json.RawMessage(`{"clusterId":"c","index":7,"term":1,"dump":[{"arango":{}}]}`)
+	testOptions = engine.Options{MemTableBytes: 256 << 10, CacheBytes: 1 << 20}
+)
+
+// server is a data directory with its store and, between open and close, engine.
+type server struct {
+	t     testing.TB
+	fs    vfs.FS
+	store *Store
+	e     *engine.Engine
+}
+
+func newServer(t testing.TB, fs vfs.FS) *server {
+	t.Helper()
+	s := &server{t: t, fs: fs, store: openStore(t, fs)}
+	s.openEngine()
+	return s
+}
+
+func openStore(t testing.TB, fs vfs.FS) *Store {
+	t.Helper()
+	require.NoError(t, fs.MkdirAll("data", 0o755))
+	store, err := Open(Config{
+		FS: fs, Dir: "data", ServerID: "PRMR-1", Version: "1", Engine: testOptions,
+		Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Warn}),
+	})
+	require.NoError(t, err)
+	return store
+}
+
+func (s *server) openEngine() {
+	s.t.Helper()
+	o := testOptions
+	o.FS = s.fs
+	var err error
+	s.e, err = engine.Open("data/engine", o)
+	require.NoError(s.t, err)
+	s.t.Cleanup(s.close)
+}
+
+func (s *server) close() { require.NoError(s.t, s.e.Close()) }
+
+// put writes rows, large enough that some are in tables and some in the log.
+func (s *server) put(from, to int) {
+	s.t.Helper()
+	for i := from; i < to; i++ {
+		b := s.e.NewBatch()
+		require.NoError(s.t, b.Set(fmt.Appendf(nil, "k%05d", i), make([]byte, 3000)))
+		require.NoError(s.t, b.Commit(false))
+	}
+}
+
+// rows counts the rows of the engine in dir, without changing it.
+func rows(t testing.TB, fs vfs.FS, dir string) int {
+	t.Helper()
+	o := testOptions
+	o.FS, o.ReadOnly = fs, true
+	e, err := engine.Open(dir, o)
+	require.NoError(t, err)
+	it, err := e.NewIter([]byte("k"), []byte("l"))
+	require.NoError(t, err)
+	n := 0
+	for it.Next() {
+		n++
+	}
+	require.NoError(t, it.Err())
+	require.NoError(t, it.Close())
+	require.NoError(t, e.Close())
+	return n
+}
+
+func linkRequest(id, nonce string) client.LinkRequest {
+	return client.LinkRequest{
+		ID: id, Nonce: nonce, DateTime: "2026-11-22T12:00:00Z", Label: "test", NrDBServers: 1, AgencyDump: testDump,
+	}
+}
+
+// sealed makes a pending piece, complete with its certificate.
+func (s *server) sealed(id, nonce string) client.Piece {
+	s.t.Helper()
+	ctx := s.t.Context()
+	require.NoError(s.t, s.store.Prepare(ctx, s.e, id, nonce))
+	_, err := s.store.Cut(ctx, s.e, id, nonce)
+	require.NoError(s.t, err)
+	piece, err := s.store.Link(ctx, linkRequest(id, nonce))
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.store.Seal(client.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(testCert)}))
+	return piece
+}
+
+func (s *server) publish(id, nonce string) client.Piece {
+	s.t.Helper()
+	piece := s.sealed(id, nonce)
+	require.NoError(s.t, s.store.Publish(id, nonce))
+	return piece
+}
+
+func listed(t testing.TB, s *Store) []string {
+	t.Helper()
+	pieces, err := s.List(client.ListRequest{})
+	require.NoError(t, err)
+	ids := []string{}
+	for _, p := range pieces {
+		ids = append(ids, p.ID)
+	}
+	return ids
+}
+
+func requireIntact(t testing.TB, s *Store, id string) client.VerifyResponse {
+	t.Helper()
+	v, err := s.Verify(t.Context(), id)
+	require.NoError(t, err)
+	require.Empty(t, v.Problems)
+	return v
+}
+
+// contents is every file below dir with its bytes.
+func contents(t testing.TB, fs vfs.FS, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	names, err := fs.List(dir)
+	require.NoError(t, err)
+	for _, name := range names {
+		path := fs.PathJoin(dir, name)
+		info, err := fs.Stat(path)
+		require.NoError(t, err)
+		if info.IsDir() {
+			maps.Copy(found, contents(t, fs, path))
+			continue
+		}
+		data, err := disk{fs}.readFile(path)
+		require.NoError(t, err)
+		found[path] = string(data)
+	}
+	return found
+}
+
+func names(t testing.TB, fs vfs.FS, dir string) []string {
+	t.Helper()
+	found, err := fs.List(dir)
+	require.NoError(t, err)
+	slices.Sort(found)
+	return found
+}
