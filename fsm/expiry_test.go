@@ -75,6 +75,18 @@ func TestLifetimeArguments(t *testing.T) {
 	}
 }
 
+// What is written again where an expiring value vanished with its parent does
+// not inherit the end of that value.
+func TestLifetimeEndsWithTheParent(t *testing.T) {
+	for _, op := range []string{`{"op":"push","new":1}`, `{"op":"increment"}`, `{"op":"delete"}`, `{"op":"set","new":{}}`} {
+		m := New(10)
+		write(t, m, `[{"/a/b":{"op":"set","new":1,"ttl":1}}]`)
+		write(t, m, `[{"/a":`+op+`}]`)
+		write(t, m, `[{"/a/b":{"op":"increment"}}]`)
+		require.Equal(t, `{"a":{"b":1}}`, seen(m, 5000), op)
+	}
+}
+
 // The clock never goes back, whatever a new leader's says.
 func TestTimeDoesNotRunBackwards(t *testing.T) {
 	m := New(10)

@@ -3,7 +3,9 @@ package fsm
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -171,7 +173,7 @@ func TestInquireNamesTheLatestApplied(t *testing.T) {
 // States that are still held must not see what is applied later, whichever of
 // them the machine went on from.
 func TestStatesNeverChange(t *testing.T) {
-	m := New(4)
+	m := New(100)
 	var held []*State
 	var want [][]byte
 	keep := func() {
@@ -182,32 +184,45 @@ func TestStatesNeverChange(t *testing.T) {
 		write(t, m, `[{"/a/b":`+strconv.Itoa(i)+`,"/q":{"op":"push","new":`+strconv.Itoa(i)+`}},{},"c`+strconv.Itoa(i)+`"]`)
 		keep()
 	}
-	m.Reset(held[7])
+	m.Reset(held[10])
 	for i := range 6 {
 		write(t, m, `[{"/other":`+strconv.Itoa(i)+`}]`)
 		keep()
 	}
 	other := New(2)
-	other.Reset(held[7])
+	other.Reset(held[10])
 	write(t, other, `[{"/third":1}]`)
-	require.EqualValues(t, 9, other.State().Index())
-	require.EqualValues(t, 8, other.State().FirstIndex(), "its own bound counts")
+	require.EqualValues(t, 12, other.State().Index())
+	require.EqualValues(t, 11, other.State().FirstIndex(), "its own bound counts")
 	for i, s := range held {
 		require.Equal(t, want[i], snapshotOf(t, s), "state %d", i)
 	}
 }
 
+// Every version of an array keeps its elements, also when two go on from one.
 func TestArraysAreNotShared(t *testing.T) {
-	m := machineWith(t, `{"a":[1,2,3]}`)
-	before := m.State()
-	for _, op := range []string{
-		`{"op":"pop"}`, `{"op":"push","new":9}`, `{"op":"shift"}`, `{"op":"push","new":8}`,
-		`{"op":"erase","pos":0}`, `{"op":"replace","val":9,"new":7}`, `{"op":"prepend","new":0}`,
-		`{"op":"push-queue","new":1,"len":2}`, `{"op":"erase","val":1}`,
-	} {
-		write(t, m, `[{"/a":`+op+`}]`)
+	ops := []string{
+		`{"op":"push","new":9}`, `{"op":"push","new":9}`, `{"op":"replace","val":9,"new":7}`, `{"op":"prepend","new":0}`,
+		`{"op":"erase","pos":0}`, `{"op":"erase","val":7}`, `{"op":"pop"}`, `{"op":"shift"}`, `{"op":"push","new":8}`,
+		`{"op":"read-lock","by":"x"}`, `{"op":"push-queue","new":1,"len":2}`, `{"op":"push-queue","new":2,"len":9}`,
 	}
-	require.Equal(t, `{"a":[1,2,3]}`, before.Root().String())
+	m := machineWith(t, `{"a":[1,9,3,9]}`)
+	held := []*State{m.State()}
+	texts := []string{tree(m)}
+	for _, op := range ops {
+		if apply(t, m, `[{"/a":`+op+`}]`)[0].Index > 0 {
+			held, texts = append(held, m.State()), append(texts, tree(m))
+		}
+	}
+	for _, s := range held {
+		for _, op := range ops {
+			m.Reset(s)
+			apply(t, m, `[{"/a":`+op+`}]`)
+		}
+		for i := range held {
+			require.Equal(t, texts[i], held[i].Root().String(), "version %d", i)
+		}
+	}
 }
 
 func TestAMachineWithoutLog(t *testing.T) {
@@ -218,4 +233,35 @@ func TestAMachineWithoutLog(t *testing.T) {
 	require.EqualValues(t, 6, m.State().FirstIndex())
 	require.Zero(t, m.State().Inquire("x"))
 	require.Equal(t, `{"a":5}`, tree(m))
+}
+
+// Readers and a snapshot being written see one state each while commands are applied.
+func TestReadersBesideApply(t *testing.T) {
+	m := machineWith(t, `{"a":0,"b":0}`)
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			for {
+				s := m.State()
+				if a, b := s.Root().At("a"), s.Root().At("b"); !Equal(a, b) {
+					t.Errorf("half a transaction: %s and %s", a, b)
+				}
+				if _, err := s.WriteTo(io.Discard); err != nil {
+					t.Error(err)
+				}
+				s.Log(s.FirstIndex())
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 500 {
+		write(t, m, `[{"/a":{"op":"increment"},"/b":{"op":"increment"}},{},"x"]`)
+	}
+	close(done)
+	readers.Wait()
 }
