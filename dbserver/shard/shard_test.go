@@ -23,6 +23,7 @@ func TestConcurrentWritersOfOneKey(t *testing.T) {
 	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"n":0}`)})
 	var group sync.WaitGroup
 	var won atomic.Int64
+	var replaced sync.Map
 	errs := make(chan error, 8)
 	for range 8 {
 		group.Go(func() {
@@ -41,6 +42,10 @@ func TestConcurrentWritersOfOneKey(t *testing.T) {
 					return
 				case r[0].Error == nil:
 					won.Add(1)
+					if _, twice := replaced.LoadOrStore(r[0].OldRev, true); twice {
+						errs <- fmt.Errorf("revision %s was replaced twice", r[0].OldRev)
+						return
+					}
 				case !errors.Is(r[0].Error, apierror.Conflict):
 					errs <- r[0].Error
 					return
