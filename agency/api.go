@@ -154,7 +154,11 @@ func (s *api) redirect(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, message{noLeader})
 		return
 	}
-	w.Header().Set("Location", "http://"+address+r.URL.RequestURI())
+	target := r.RequestURI
+	if !strings.HasPrefix(target, "/") { // as a proxy would send it
+		target = r.URL.RequestURI()
+	}
+	w.Header().Set("Location", "http://"+address+target)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }

@@ -13,6 +13,9 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/keys"
+	"stasis/fsm"
 )
 
 // TestElectionAndRedirect: one agent serves; the others send clients there with
@@ -219,21 +222,69 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// TestInquireWaits: while a write is on its way, inquire does not answer 0.
+// TestInquireWaits: while a write is on its way, inquire does not answer 0; with
+// noWait it says that something is on its way.
 func TestInquireWaits(t *testing.T) {
-	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
-		leader := c.leader()
-		for name := range c.agents {
-			if name != leader {
-				c.net.Delay(leader, name, 200*time.Millisecond)
+	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
+		p := c.agents[c.leader()].proposer
+		tx, err := fsm.ParseTransaction([]byte(`[{"x":1},{},"slow"]`))
+		require.NoError(t, err)
+		p.mu.Lock() // a write that is there, and that the proposer has not noticed
+		p.queue = append(p.queue, &proposal{transactions: []fsm.Transaction{tx}, done: make(chan struct{})})
+		p.mu.Unlock()
+		require.Equal(t, `404 {"results":[0],"inquired":true,"ongoing":true}`, c.ask("a", "inquire", `["slow"]`, modeHeader, "noWait").String())
+		require.Equal(t, `404 {"results":[0],"inquired":true}`, c.ask("a", "inquire", `["other"]`).String())
+		answers := make(chan reply, 1)
+		go func() {
+			r, err := c.try(context.Background(), "a", "inquire", `["slow"]`)
+			if err != nil {
+				r.body = err.Error()
 			}
-		}
+			answers <- r
+		}()
 		time.Sleep(time.Second)
-		go func() { _, _ = c.try(context.Background(), leader, "write", `[[{"x":1},{},"slow"]]`) }() // inquire tells
-		time.Sleep(50 * time.Millisecond)
-		quick := c.ask(leader, "inquire", `["slow"]`, modeHeader, "noWait")
-		require.Equal(t, true, decoded(t, quick)["ongoing"], quick.body)
-		require.Equal(t, `200 {"results":[1],"inquired":true}`, c.ask(leader, "inquire", `["slow"]`).String())
+		require.Empty(t, answers)
+		p.wake <- struct{}{}
+		require.Equal(t, `200 {"results":[1],"inquired":true}`, (<-answers).String())
+	})
+}
+
+// TestAgentsMove: the peers are known by id; their addresses are those of the
+// present start, whatever Raft's log says.
+func TestAgentsMove(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		c.ask(c.leader(), "write", `[[{"x":1}]]`)
+		for id, name := range map[string]string{"AGNT-a": "a", "AGNT-b": "b", "AGNT-c": "c"} {
+			c.kill(name)
+			c.peers[id] = name + ":2"
+		}
+		for name := range c.stores {
+			c.start(name)
+		}
+		leader := c.leader()
+		require.Equal(t, `200 [{"x":1}]`, c.ask(leader, "read", `[["x"]]`).String())
+		require.Equal(t, "http://"+leader+":2/_api/agency/read", c.ask(c.others(leader)[0], "read", `[]`).header.Get("Location"))
+	})
+}
+
+// TestSupervised: the leader supervises, a new one goes on with it, and nobody
+// touches a pristine agency.
+func TestSupervised(t *testing.T) {
+	inBubble(t, 3, Timing{Ownerless: 20 * time.Second}, func(t *testing.T, c *cluster) {
+		first := c.leader()
+		before := c.agents[first].raft.LastIndex()
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, before, c.agents[first].raft.LastIndex(), "an idle agency writes nothing")
+		lock := `{"` + keys.HotBackupCreate + `":"2026-01-01T00:00:00Z"}`
+		require.Equal(t, `200 {"results":[1,2]}`, c.ask(first, "write", `[[{"`+keys.InitDone+`":true}],[`+lock+`]]`).String())
+		time.Sleep(10 * time.Second)
+		require.Equal(t, `412 {"results":[0]}`, c.ask(first, "write", `[[{"`+keys.PlanVersion+`":1}]]`).String(), "frozen")
+		c.kill(first)
+		second := c.leader()
+		time.Sleep(15 * time.Second)
+		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader counts anew")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, 200, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status)
 	})
 }
 

@@ -73,7 +73,7 @@ func (t Timing) withDefaults() Timing {
 	}
 	set(&t.Heartbeat, time.Second)
 	set(&t.Election, max(time.Second, t.Heartbeat))
-	set(&t.Lease, min(500*time.Millisecond, t.Heartbeat))
+	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed, they do not lean on it
 	set(&t.Write, 10*time.Second)
 	set(&t.Read, 5*time.Second)
 	set(&t.SnapshotInterval, 30*time.Second)

@@ -109,7 +109,7 @@ func (c *cluster) start(name string) *Agent {
 	c.t.Helper()
 	a, err := Start(c.t.Context(), Config{
 		ID:      "AGNT-" + name,
-		Listen:  name + ":1",
+		Listen:  c.peers["AGNT-"+name],
 		Peers:   c.peers,
 		Network: c.net.Host(name),
 		Stores:  c.stores[name],
