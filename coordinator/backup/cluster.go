@@ -179,7 +179,15 @@ func firstOf[T any](answers []answer[T], kind func(error) bool) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return slices.MinFunc(failed, func(a, b answer[T]) int { return a.at.Compare(b.at) }).err
+	return slices.MinFunc(failed, func(a, b answer[T]) int {
+		if ac, bc := errors.Is(a.err, context.Canceled), errors.Is(b.err, context.Canceled); ac != bc {
+			if bc {
+				return -1
+			}
+			return 1
+		}
+		return a.at.Compare(b.at)
+	}).err
 }
 
 // allErrors joins every error.

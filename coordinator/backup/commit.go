@@ -39,7 +39,6 @@ func (c *create) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.finished = true
 	c.emit(ctx, step.Event{Step: step.Committed})
 	return nil
 }

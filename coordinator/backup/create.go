@@ -26,12 +26,11 @@ type create struct {
 	lease   *lease
 	cluster *cluster
 
-	gates    gateWork
-	marked   bool // potentially inconsistent
-	linked   linkedWork
-	pieces   map[string]dbserver.Piece
-	behind   []string // servers that have not published yet
-	finished bool     // committed
+	gates  gateWork
+	marked bool // potentially inconsistent
+	linked linkedWork
+	pieces map[string]dbserver.Piece
+	behind []string // servers that have not published yet
 }
 
 // linkedWork is what is sealed into the pieces.
@@ -81,12 +80,12 @@ func (c *create) make(ctx context.Context) error {
 		{"link", c.link},                // 7
 		{"verify", c.verify},            // 8
 		{"seal", c.seal},
-		{"commit", c.commit},   // 9
-		{"publish", c.publish}, // 10
+		{"commit", c.commit}, // 9
 	})
-	if err != nil && !c.finished {
+	if err != nil {
 		return inContext(held, err)
 	}
+	c.publish(ctx) // 10
 	return nil
 }
 
@@ -256,8 +255,9 @@ func (c *create) seal(ctx context.Context) error {
 }
 
 // publish is step 10. A server that does not publish now will do so by itself as
-// soon as it has asked the agency, so this can no longer fail.
-func (c *create) publish(ctx context.Context) error {
+// soon as it has asked the agency, so this can no longer fail, nor is it cut off
+// when the client leaves.
+func (c *create) publish(ctx context.Context) {
 	ctx, cancel := c.afterCommit(ctx, c.Timing.Deaf)
 	defer cancel()
 	c.emit(ctx, step.Event{Step: step.Publishing})
@@ -270,7 +270,6 @@ func (c *create) publish(ctx context.Context) error {
 			c.log.Warn("piece not published yet; its server will do it", "id", c.id, "error", a.err)
 		}
 	}
-	return nil
 }
 
 // publishOn tries more than once: the answer may have been lost.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestCreateFailsCleanlyAtEveryCall(t *testing.T) {
 				fired := ""
 				inWorld(t, threeServers, func(w *world) {
 					w.faults.failAt, w.faults.mode = n, how
-					r, err := w.service(coordinatorA).Create(t.Context(), CreateRequest{Label: "x"})
+					r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Label: "x"})
 					fired = w.faults.fired
 					note := fmt.Sprintf("call %d (%s) %v: %v", n, fired, how, err)
 					w.faults.failAt = -1
@@ -53,7 +54,7 @@ func TestCreateFailsCleanlyAtEveryCall(t *testing.T) {
 func TestCreateIsCancelledCleanlyAtEveryStep(t *testing.T) {
 	for n, done := 0, false; !done; n++ {
 		inWorld(t, threeServers, func(w *world) {
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			seen, at, committed := 0, step.Name(""), false
 			s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
@@ -86,7 +87,7 @@ func TestCreateIsCancelledCleanlyAtEveryStep(t *testing.T) {
 // Stopping the coordinator is the same, and Run waits until all is undone.
 func TestStoppingTheServiceUndoesWhatRuns(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		ctx, stop := context.WithCancel(t.Context())
+		ctx, stop := context.WithCancel(context.Background())
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			if e.Step == step.Linking {
 				stop()
@@ -113,9 +114,11 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
 				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e step.Event) {
-					gone.gone = gone.gone || e.Step == step.Committing
+					if e.Step == step.Committing {
+						gone.gone.Store(true)
+					}
 				}))
-				_, err := s.Create(t.Context(), CreateRequest{Label: "x"})
+				_, err := s.Create(context.Background(), CreateRequest{Label: "x"})
 				require.ErrorIs(t, err, ErrOutcomeUnknown)
 				require.ErrorContains(t, err, "unknown")
 				require.Equal(t, 503, statusOf(err))
@@ -140,11 +143,12 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 // have been applied.
 type goneAgency struct {
 	*fakeAgency
-	gone, applies, sent bool
+	gone          atomic.Bool
+	applies, sent bool
 }
 
 func (a *goneAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
-	if !a.gone {
+	if !a.gone.Load() {
 		return a.fakeAgency.Write(ctx, tx)
 	}
 	_, isCommit := tx.Ops[keys.HotBackupCreate]
@@ -159,7 +163,7 @@ func (a *goneAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
 }
 
 func (a *goneAgency) Read(ctx context.Context, paths ...string) (*agency.Node, error) {
-	if !a.gone {
+	if !a.gone.Load() {
 		return a.fakeAgency.Read(ctx, paths...)
 	}
 	<-ctx.Done()
@@ -169,9 +173,11 @@ func (a *goneAgency) Read(ctx context.Context, paths ...string) (*agency.Node, e
 // An agency without a majority is 503, not a failed backup.
 func TestAgencyWithoutMajorityIs503(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		s := w.service(coordinatorA, func(d *Deps) { d.Agency = &goneAgency{fakeAgency: w.agency, gone: true, sent: true} })
+		gone := &goneAgency{fakeAgency: w.agency, sent: true}
+		gone.gone.Store(true)
+		s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone })
 		begun := time.Now()
-		_, err := s.Create(t.Context(), CreateRequest{})
+		_, err := s.Create(context.Background(), CreateRequest{})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		require.Less(t, time.Since(begun), 40*time.Second)
 	})
@@ -190,7 +196,7 @@ func TestUndoIsBounded(t *testing.T) {
 				failed = time.Now()
 			}
 		}))
-		_, err := s.Create(t.Context(), CreateRequest{})
+		_, err := s.Create(context.Background(), CreateRequest{})
 		require.ErrorContains(t, err, "PRMR-2")
 		require.Less(t, time.Since(failed), 15*time.Second)
 		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())

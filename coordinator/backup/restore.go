@@ -24,8 +24,6 @@ type restore struct {
 	found    *pieceSet
 	plan     *storedPlan
 	record   keys.Restore
-
-	committed bool
 }
 
 // Restore brings the whole cluster back to a backup. When it returns an error
@@ -72,7 +70,7 @@ func (r *restore) decide(ctx context.Context) error {
 		{"stage", r.stageAll},
 		{"commit", r.commit},
 	})
-	if err != nil && !r.committed {
+	if err != nil {
 		return inContext(held, err)
 	}
 	return nil
@@ -213,7 +211,6 @@ func (r *restore) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.committed = true
 	r.emit(ctx, step.Event{Step: step.PlanSwitched})
 	return nil
 }

@@ -321,7 +321,8 @@ func (s *fakeServer) follow(ctx context.Context) {
 	for {
 		_, err := s.agency.Wait(ctx, func(c agency.Snapshot) bool {
 			_, epoch := s.now()
-			return number(c.Root.At(keys.RestoreEpoch)) > epoch || s.unsettled(c.Root)
+			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore
+			return mine && number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
 		})
 		if err != nil {
 			return
