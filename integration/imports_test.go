@@ -1,0 +1,273 @@
+package integration
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// room is a package of ours: what it may import of ours besides internal/…
+// (which all may), and why no more. "x/..." is x and what is below it.
+type room struct {
+	path    string
+	imports []string
+	because string
+}
+
+// rooms is the import table. Arrows point one way: cmd → minicluster →
+// coordinator, dbserver, agency → fsm. A new package is entered here first.
+var rooms = []room{
+	{"fsm", nil, "it is pure: replicas must not differ by what surrounds them"},
+	{"internal/apierror", nil, "internal packages serve all rooms and know none"},
+	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
+	{"internal/network", nil, "internal packages serve all rooms and know none"},
+	{"internal/step", nil, "internal packages serve all rooms and know none"},
+	{"internal/version", nil, "internal packages serve all rooms and know none"},
+
+	{"agency/keys", nil, "names and plain data only: all rooms but fsm use it"},
+	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
+	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
+	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
+
+	{"dbserver/client", []string{"agency/keys"}, "the wire of a DB server must not pull in its engine"},
+	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},
+	{"dbserver/backup", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "a piece is files and an engine: no server, no network"},
+	{"dbserver/engine", []string{"agency/keys"}, "the engine knows nothing of shards and servers"},
+	{"dbserver/gate", []string{"agency/keys"}, "the gate knows nothing of what passes it"},
+	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
+
+	{"coordinator", []string{"agency/client", "agency/keys", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
+	{"coordinator/backup", []string{"agency/client", "agency/keys", "dbserver/client", "fsm"}, "the protocols need the two clients and nothing of the public API"},
+	{"coordinator/bulk", nil, "imports are read without knowing where documents go"},
+	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
+	{"coordinator/client", nil, "a client of the public API knows what any client knows"},
+	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
+	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
+	{"coordinator/rest", nil, "HTTP dispatch knows nothing of what is served"},
+	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
+
+	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "coordinator/client", "dbserver", "dbserver/client"}, "it starts servers; what is inside them is theirs"},
+	{"minicluster/load", []string{"coordinator/client"}, "load comes from clients"},
+	{"cmd/stasis", []string{"agency/...", "coordinator/...", "dbserver/...", "fsm", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
+	{"integration", []string{"..."}, "tests may look everywhere"},
+}
+
+// door is an outside library, or a part of the standard one, that only some
+// rooms may import.
+type door struct {
+	library string
+	except  []string // parts of it that everybody may import
+	rooms   []string
+	because string
+}
+
+var doors = []door{
+	{"github.com/hashicorp/raft", nil, []string{"agency"}, "replication has one door"},
+	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "replication has one door"},
+	{"go.etcd.io/bbolt", nil, []string{"agency"}, "replication has one door"},
+	{"github.com/cockroachdb/pebble/v2", []string{"github.com/cockroachdb/pebble/v2/vfs"}, []string{"dbserver/engine"}, "the engine has one door; its file system is the disk seam of all"},
+	{"github.com/rclone/rclone", nil, nil, "remotes have one door, once there is one"},
+	{"github.com/spf13", nil, []string{"cmd/..."}, "the command line has one door"},
+	{"flag", nil, []string{"cmd/..."}, "the command line has one door"},
+	{"github.com/stretchr/testify", nil, []string{"integration"}, "production code asserts nothing"},
+	{"testing", nil, []string{"integration"}, "production code does not know that it is tested"},
+	{"log", nil, nil, "one logger, passed in"},
+	{"log/slog", nil, nil, "one logger, passed in"},
+}
+
+// impure is what fsm must not import: replicas that see different clocks, disks
+// or networks would differ. fsm imports nothing from outside besides.
+var impure = []string{"context", "crypto/rand", "io/fs", "math/rand", "net", "os", "path/filepath", "runtime", "syscall", "time", "unsafe"}
+
+// within says whether a path matches one of the patterns.
+func within(path string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		if p == "..." {
+			return true
+		}
+		base, below := strings.CutSuffix(p, "/...")
+		return path == base || below && strings.HasPrefix(path, base+"/")
+	})
+}
+
+// source is one Go file.
+type source struct {
+	path string // below the module's root
+	test bool
+	file *ast.File
+}
+
+func (s source) room() string { return filepath.ToSlash(filepath.Dir(s.path)) }
+
+func (s source) imports() []string {
+	var all []string
+	for _, spec := range s.file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			path = spec.Path.Value // the compiler will say it
+		}
+		all = append(all, path)
+	}
+	return all
+}
+
+// parseTree reads every Go file of the module.
+func parseTree(t *testing.T) []source {
+	t.Helper()
+	root := ".."
+	require.FileExists(t, filepath.Join(root, "go.mod"))
+	var all []source
+	require.NoError(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			if name := e.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(root, path)
+		all = append(all, source{path: below, test: strings.HasSuffix(path, "_test.go"), file: file})
+		return err
+	}))
+	return all
+}
+
+const module = "stasis"
+
+// breaches checks one file against the tables.
+func breaches(s source) []string {
+	i := slices.IndexFunc(rooms, func(r room) bool { return r.path == s.room() })
+	if i < 0 {
+		return []string{s.path + ": package " + s.room() + " is not in the import table: enter it, with its reason"}
+	}
+	var found []string
+	for _, path := range s.imports() {
+		ours, isOurs := strings.CutPrefix(path, module+"/")
+		switch {
+		case isOurs && within(ours, []string{"integration/..."}):
+			found = append(found, s.path+" imports "+path+": nobody imports integration")
+		case s.test: // what tests import is not part of the program
+		case isOurs && !strings.HasPrefix(ours, "internal/") && !within(ours, rooms[i].imports):
+			found = append(found, s.path+" imports "+path+": "+rooms[i].because)
+		case isOurs && rooms[i].path == "fsm":
+			found = append(found, s.path+" imports "+path+": "+rooms[i].because)
+		case !isOurs:
+			found = append(found, throughDoors(s, path)...)
+		}
+	}
+	if !s.test && !within(s.room(), []string{"cmd/..."}) {
+		found = append(found, environment(s)...)
+	}
+	return found
+}
+
+// throughDoors checks an import from outside.
+func throughDoors(s source, path string) []string {
+	if s.room() == "fsm" {
+		for _, p := range impure {
+			if path == p || strings.HasPrefix(path, p+"/") || strings.Contains(path, ".") {
+				return []string{s.path + " imports " + path + ": fsm is pure"}
+			}
+		}
+	}
+	for _, d := range doors {
+		reaches := path == d.library || strings.Contains(d.library, ".") && strings.HasPrefix(path, d.library+"/")
+		if reaches && !within(s.room(), d.rooms) && !slices.ContainsFunc(d.except, func(e string) bool { return path == e || strings.HasPrefix(path, e+"/") }) {
+			return []string{s.path + " imports " + path + ": " + d.because}
+		}
+	}
+	return nil
+}
+
+// environment finds uses of arguments and environment, which belong to cmd.
+func environment(s source) []string {
+	var found []string
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := sel.X.(*ast.Ident)
+		if ok && pkg.Name == "os" && slices.Contains([]string{"Args", "Getenv", "LookupEnv", "Environ", "Exit"}, sel.Sel.Name) {
+			found = append(found, s.path+" uses os."+sel.Sel.Name+": arguments, environment and exit codes belong to cmd")
+		}
+		return true
+	})
+	return found
+}
+
+// Imports follow the table, every package is in it, and it has no row without
+// a package.
+func TestImportTable(t *testing.T) {
+	var found []string
+	present := map[string]bool{}
+	for _, s := range parseTree(t) {
+		present[s.room()] = true
+		found = append(found, breaches(s)...)
+	}
+	for _, r := range rooms {
+		if !present[r.path] {
+			found = append(found, "the import table has a row for "+r.path+", which does not exist")
+		}
+		for _, word := range []string{"util", "utils", "common", "helpers", "misc"} {
+			if slices.Contains(strings.Split(r.path, "/"), word) {
+				found = append(found, r.path+": a name that says nothing about what belongs there")
+			}
+		}
+	}
+	require.Empty(t, found, strings.Join(found, "\n"))
+}
+
+// The check sees what it is for.
+func TestImportTableIsEnforced(t *testing.T) {
+	for _, c := range []struct{ path, imports, want string }{
+		{"fsm/x.go", "stasis/internal/step", "it is pure"},
+		{"fsm/x.go", "time", "fsm is pure"},
+		{"fsm/x.go", "github.com/google/uuid", "fsm is pure"},
+		{"fsm/x.go", "encoding/json", ""},
+		{"internal/network/x.go", "stasis/agency/keys", "know none"},
+		{"agency/x.go", "stasis/coordinator", "knows nothing of those"},
+		{"agency/client/x.go", "stasis/agency", "not the server"},
+		{"dbserver/x.go", "stasis/agency", "over the wire only"},
+		{"dbserver/x_test.go", "stasis/agency", ""},
+		{"dbserver/engine/x.go", "stasis/internal/apierror", ""},
+		{"dbserver/shard/x.go", "github.com/cockroachdb/pebble/v2", "one door"},
+		{"dbserver/shard/x.go", "github.com/cockroachdb/pebble/v2/vfs", ""},
+		{"coordinator/x.go", "stasis/dbserver/engine", "over the wire only"},
+		{"coordinator/x.go", "github.com/hashicorp/raft", "one door"},
+		{"agency/x.go", "github.com/hashicorp/raft-boltdb/v2", ""},
+		{"cmd/stasis/x_test.go", "stasis/integration", "nobody imports integration"},
+		{"minicluster/x.go", "github.com/stretchr/testify/require", "asserts nothing"},
+		{"coordinator/newroom/x.go", "fmt", "not in the import table"},
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), c.path, "package x\nimport _ \""+c.imports+"\"\n", parser.SkipObjectResolution)
+		require.NoError(t, err)
+		got := strings.Join(breaches(source{path: filepath.FromSlash(c.path), test: strings.HasSuffix(c.path, "_test.go"), file: file}), "\n")
+		if c.want == "" {
+			require.Empty(t, got, "%s imports %s", c.path, c.imports)
+			continue
+		}
+		require.Contains(t, got, c.want, "%s imports %s", c.path, c.imports)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nimport \"os\"\nvar _ = os.Getenv(\"HOME\")\n", parser.SkipObjectResolution)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(breaches(source{path: "dbserver/x.go", file: file}), ""), "belong to cmd")
+	require.Empty(t, breaches(source{path: "cmd/stasis/x.go", file: file}))
+}

@@ -1,0 +1,65 @@
+package minicluster
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"stasis/internal/network"
+)
+
+// simulate runs a test on a cluster of which everything is in memory, in a bubble.
+func simulate(t *testing.T, test func(*testing.T, *Cluster, *network.Memory, browser)) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := network.NewMemory()
+		disks := map[string]vfs.FS{}
+		for _, name := range []string{"dbserver-1", "dbserver-2", "coordinator-1"} {
+			disks[name] = vfs.NewMem()
+		}
+		c, err := Start(t.Context(), Options{
+			Agents: 3, DBServers: 2, Coordinators: 1,
+			Network: memory.Host, FS: func(server string) vfs.FS { return disks[server] }, Memory: true,
+			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
+		})
+		require.NoError(t, err)
+		require.NoError(t, c.Ready(t.Context()))
+		b := browser{T: t, http: network.NewHTTPClient(memory.Host("browser"))}
+		test(t, c, memory, b)
+		b.http.CloseIdleConnections()
+		require.NoError(t, c.Stop(context.Background()))
+		require.NoError(t, memory.Close())
+	})
+}
+
+// The same cluster runs in a bubble, survives partitions and restarts, and
+// leaves no goroutine (the bubble would not end).
+func TestSimulatedCluster(t *testing.T) {
+	simulate(t, func(t *testing.T, c *Cluster, m *network.Memory, b browser) {
+		_, _, coordinators := c.Nodes()
+		url := coordinators[0].URL
+		require.Equal(t, "http://coordinator-1:10000", url)
+		b.must("POST", url+"/_api/collection", `{"name":"c","numberOfShards":2}`)
+		b.must("POST", url+"/_api/document/c", `{"_key":"k","v":1}`)
+
+		m.Isolate("agent-1")
+		m.Isolate("dbserver-1")
+		m.Isolate("dbserver-2")
+		begun := time.Now()
+		_, err := b.do("GET", url+"/_api/document/c/k", "")
+		require.Error(t, err)
+		require.Positive(t, time.Since(begun), "virtual time passed")
+		m.HealAll()
+		require.NoError(t, c.Ready(t.Context()))
+		require.Contains(t, b.must("GET", url+"/_api/document/c/k", ""), `"v":1`)
+
+		c.KillAll()
+		require.NoError(t, c.start(t.Context()))
+		require.NoError(t, c.Ready(t.Context()))
+		require.Contains(t, b.must("GET", url+"/_api/document/c/k", ""), `"v":1`, "memory disks and logs are kept")
+	})
+}
