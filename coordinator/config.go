@@ -41,15 +41,15 @@ type Limits struct {
 
 // Timing says how long things may take. Zero fields take their default.
 type Timing struct {
-	Heartbeat   time.Duration // between heartbeats; default 1 s
-	Start       time.Duration // waiting for the agency at the start; default 60 s
-	DDL         time.Duration // from writing Plan until every shard is there; default 60 s
-	Thaw        time.Duration // data definition waiting for a backup or restore to end; default 60 s
-	Request     time.Duration // one request to a DB server; default 60 s
-	NoLeader    time.Duration // retrying a request for which no shard leader answers; default 3 s
-	CursorTTL   time.Duration // of a cursor whose client names none; default 30 s
-	Shutdown    time.Duration // finishing requests at Close; default 10 s
-	HeaderBytes time.Duration // reading a request's head; default 10 s
+	Heartbeat time.Duration // between heartbeats; default 1 s
+	Start     time.Duration // waiting for the agency at the start; default 60 s
+	DDL       time.Duration // from writing Plan until every shard is there; default 60 s
+	Thaw      time.Duration // data definition waiting for a backup or restore to end; default 60 s
+	Request   time.Duration // one request to a DB server; default 60 s
+	NoLeader  time.Duration // retrying a request for which no shard leader answers; default 3 s
+	CursorTTL time.Duration // of a cursor whose client names none; default 30 s
+	Shutdown  time.Duration // finishing requests at Close; default 10 s
+	Header    time.Duration // reading a request's head; default 10 s
 }
 
 func (c Config) withDefaults() Config {
@@ -86,7 +86,7 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.NoLeader, 3*time.Second)
 	orDefault(&t.CursorTTL, 30*time.Second)
 	orDefault(&t.Shutdown, 10*time.Second)
-	orDefault(&t.HeaderBytes, 10*time.Second)
+	orDefault(&t.Header, 10*time.Second)
 	return t
 }
 

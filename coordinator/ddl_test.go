@@ -44,7 +44,7 @@ func TestDatabases(t *testing.T) {
 	want(t, c.do(t, "DELETE", "/_api/database/_system", ""), 403, 11)
 	want(t, c.do(t, "DELETE", "/_api/database/nope", ""), 404, 1228)
 	want(t, c.doAt(t, other, "DELETE", "/_api/database/one", ""), 200, 0)
-	want(t, c.doAt(t, other, "GET", "/_db/one/_api/version", ""), 200, 0)
+	want(t, c.doAt(t, other, "GET", "/_db/one/_api/version", ""), 404, 1228)
 	want(t, c.doAt(t, other, "GET", "/_db/one/_api/document/c/k", ""), 404, 1228)
 	want(t, c.do(t, "POST", "/_api/database", `{"name":"one"}`), 201, 0)
 	require.Equal(t, []any{}, c.do(t, "GET", "/_db/one/_api/collection", "").decode(t)["result"])

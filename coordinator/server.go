@@ -25,14 +25,12 @@ import (
 type Server struct {
 	c      Config
 	id     string
+	addr   string       // advertised
 	dir    *datadir.Dir // nil without a directory
 	life   life
 	reboot atomic.Uint64
 
-	http   *network.Server
-	client *http.Client // to agents and DB servers
-	parts  parts
-
+	parts
 	cancel     context.CancelFunc // ends the background work
 	background sync.WaitGroup
 	errs       chan error
@@ -41,6 +39,8 @@ type Server struct {
 
 // parts are what the server is made of.
 type parts struct {
+	http    *network.Server
+	client  *http.Client // to agents and DB servers
 	agency  *agencyclient.Client
 	cache   *agencyclient.Cache
 	catalog *catalog.Catalog
@@ -83,7 +83,7 @@ func (s *Server) start(ctx context.Context) error {
 		return fmt.Errorf("bootstrap the agency: %w", err)
 	}
 	reboot, err := agencyclient.Register(ctx, s.parts.agency, agencyclient.Registration{
-		ID: s.id, Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.advertised(), Host: hostOf(s.advertised()), Engine: "rocksdb",
+		ID: s.id, Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.addr, Host: hostOf(s.addr), Engine: "rocksdb",
 	})
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
@@ -99,14 +99,14 @@ func (s *Server) start(ctx context.Context) error {
 		return ctx.Err()
 	})
 	s.life.become(serving)
-	s.c.Logger.Info("coordinator serves", "id", s.id, "address", s.advertised(), "rebootId", reboot)
+	s.c.Logger.Info("coordinator serves", "id", s.id, "address", s.addr, "rebootId", reboot)
 	return nil
 }
 
 // build makes the parts; nothing runs yet.
 func (s *Server) build() {
 	c, p := s.c, &s.parts
-	s.client = network.NewHTTPClient(c.Network)
+	p.client = network.NewHTTPClient(c.Network)
 	p.agency = agencyclient.New(agencyclient.Options{Endpoints: c.Agency, HTTP: s.client, Logger: c.Logger.Named("agency")})
 	p.cache = agencyclient.NewCache(p.agency, c.Logger.Named("cache"))
 	reboot := func() uint64 { return rebootID(p.catalog.View(), s.id, s.reboot.Load()) }
@@ -122,19 +122,23 @@ func (s *Server) build() {
 		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})
 	p.api = &api{
-		id: s.id, addr: s.advertised, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
+		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
 		agency: p.agency, catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
 		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
 	}
 }
 
 func (s *Server) listen() error {
-	server, err := network.NewServer(s.c.Network, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
-		Address: s.c.Listen, Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.HeaderBytes, Grace: s.c.Timing.Shutdown,
-	})
+	listener, err := s.c.Network.Listen(s.c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.c.Listen, err)
 	}
+	if s.addr = s.c.Advertise; s.addr == "" { // before the first request asks for it
+		s.addr = listener.Addr().String()
+	}
+	server := network.ServeListener(listener, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
+		Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.Header, Grace: s.c.Timing.Shutdown,
+	})
 	s.http = server
 	s.background.Go(func() {
 		select {
@@ -185,20 +189,10 @@ func (s *Server) heartbeat(ctx context.Context) error {
 func (s *Server) ID() string { return s.id }
 
 // Addr is the advertised host:port.
-func (s *Server) Addr() string { return s.advertised() }
+func (s *Server) Addr() string { return s.addr }
 
 // URL is http:// and Addr.
-func (s *Server) URL() string { return "http://" + s.advertised() }
-
-func (s *Server) advertised() string {
-	switch {
-	case s.c.Advertise != "":
-		return s.c.Advertise
-	case s.http != nil:
-		return s.http.Addr()
-	}
-	return s.c.Listen
-}
+func (s *Server) URL() string { return "http://" + s.addr }
 
 func hostOf(addr string) string {
 	host, _, err := net.SplitHostPort(addr)

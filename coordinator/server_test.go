@@ -206,3 +206,50 @@ func TestBodyLimits(t *testing.T) {
 	want(t, c.do(t, "POST", "/_api/document/c", "{}", "Content-Encoding: br"), 415, 400)
 	want(t, c.do(t, "POST", "/_api/document/c", "{\"a\":\"\xff\"}"), 400, 600)
 }
+
+// Close is bounded, also while a create waits for a backup to end; until then new
+// requests hear that the server stops.
+func TestCloseIsBounded(t *testing.T) {
+	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{Shutdown: time.Second}})
+	freeze(t, c, true)
+	url := c.coordinators[0].URL()
+	pending := make(chan answer)
+	go func() {
+		a, err := c.send(context.Background(), url, "POST", "/_api/collection", strings.NewReader(`{"name":"c"}`))
+		if err != nil {
+			a.body = err.Error()
+		}
+		pending <- a
+	}()
+	require.Never(t, func() bool { return len(pending) > 0 }, 300*time.Millisecond, 10*time.Millisecond)
+	began := time.Now()
+	closing(t, c.coordinators[0].Close)
+	require.Less(t, time.Since(began), 5*time.Second)
+	a := <-pending
+	require.NotEqual(t, 200, a.status)
+	root, err := c.agency().Read(t.Context(), keys.PlanCollections)
+	require.NoError(t, err)
+	require.Zero(t, root.At(keys.PlanCollections+"/_system").Len())
+}
+
+// When the agency is gone, data is served on; what needs the agency says so, in time.
+func TestWithoutAgency(t *testing.T) {
+	c := startCluster(t, options{dbservers: 1})
+	c.collection(t, "c", 1)
+	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"k"}`), 202, 0)
+	closing(t, c.agent.Close)
+	began := time.Now()
+	want(t, c.do(t, "GET", "/_api/document/c/k", ""), 200, 0)
+	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"l"}`), 202, 0)
+	require.Less(t, time.Since(began), 5*time.Second)
+	for _, a := range []answer{
+		c.do(t, "GET", "/_api/document/unknown/k", ""),
+		c.do(t, "POST", "/_api/collection", `{"name":"x"}`),
+	} {
+		want(t, a, 503, 1492)
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+	health := c.do(t, "GET", "/_admin/cluster/health", "").decode(t)["Health"].(map[string]any)
+	require.Contains(t, health, c.dbservers[0].ID())
+	require.Less(t, time.Since(began), 40*time.Second)
+}

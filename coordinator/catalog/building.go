@@ -37,6 +37,7 @@ func (c *Catalog) create(ctx context.Context, b *building, plan func(*View) (age
 	if err == nil {
 		var v *View
 		if v, err = c.change(ctx, func(v *View) (agencyclient.Tx, error) { return c.finish(v, b) }); err == nil {
+			c.deps.Logger.Info("created", "what", b.what, "id", b.id)
 			return v, nil
 		}
 	}

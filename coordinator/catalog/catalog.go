@@ -54,8 +54,7 @@ type Catalog struct {
 
 // New makes a Catalog; Close ends it.
 func New(d Deps) *Catalog {
-	c := &Catalog{deps: d}
-	c.ids.reserve = d.Reserve
+	c := &Catalog{deps: d, ids: ids{reserve: d.Reserve, lock: make(chan struct{}, 1)}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -73,8 +72,14 @@ func (c *Catalog) Close() {
 // View is the catalog as the own cache has it.
 func (c *Catalog) View() *View { return c.view(c.deps.Cache.Snapshot()) }
 
+// agencyPatience bounds one question to the agency on behalf of a client: leaders
+// change within it, and a lost majority is said in time.
+const agencyPatience = 10 * time.Second
+
 // Sync is the catalog at least as new as now.
 func (c *Catalog) Sync(ctx context.Context) (*View, error) {
+	ctx, cancel := context.WithTimeout(ctx, agencyPatience)
+	defer cancel()
 	s, err := c.deps.Cache.Sync(ctx)
 	if err != nil {
 		return nil, agencyError(err)
@@ -127,6 +132,8 @@ func noDatabase(name string) error {
 // NextID is a number that the cluster has never given out before, in the restore
 // epoch given; an error if that epoch is over.
 func (c *Catalog) NextID(ctx context.Context, epoch uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, agencyPatience)
+	defer cancel()
 	n, err := c.ids.next(ctx, epoch)
 	if err != nil {
 		return 0, agencyError(err)

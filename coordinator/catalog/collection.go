@@ -144,6 +144,9 @@ func (c *Catalog) DropCollection(ctx context.Context, db, name string, system bo
 		id = coll.ID
 		return agencyclient.Tx{Ops: map[string]any{keys.PlanCollection(db, id): agencyclient.Delete()}}, nil
 	})
+	if err == nil {
+		c.deps.Logger.Info("dropped", "what", "collection "+name, "id", id)
+	}
 	return id, err
 }
 

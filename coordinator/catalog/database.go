@@ -78,5 +78,8 @@ func (c *Catalog) DropDatabase(ctx context.Context, name string) error {
 		}
 		return agencyclient.Tx{Ops: ops}, nil
 	})
+	if err == nil {
+		c.deps.Logger.Info("dropped", "what", "database "+name)
+	}
 	return err
 }

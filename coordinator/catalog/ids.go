@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"fmt"
-	"sync"
 )
 
 // blockSize is how many ids are reserved at once. What is left of a block at the
@@ -14,7 +13,7 @@ const blockSize = 1 << 18
 type ids struct {
 	reserve func(ctx context.Context, n uint64) (uint64, error)
 
-	mu    sync.Mutex
+	lock  chan struct{} // holds one element while locked: waiting for it ends with a context
 	epoch uint64
 	first uint64 // next to give out
 	end   uint64 // one beyond the block
@@ -23,8 +22,12 @@ type ids struct {
 // next is a fresh number. A block serves one epoch: a restore may set the
 // cluster's counter back, and numbers reserved before may then be given out again.
 func (i *ids) next(ctx context.Context, epoch uint64) (uint64, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	select {
+	case i.lock <- struct{}{}:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("wait for ids: %w", ctx.Err())
+	}
+	defer func() { <-i.lock }()
 	if i.epoch > epoch {
 		return 0, fmt.Errorf("ids of epoch %d asked for in epoch %d", epoch, i.epoch)
 	}

@@ -26,7 +26,7 @@ type Route struct {
 	Method  string
 	Pattern string // "/_api/document/{collection}/{key}"
 	Handler Handler
-	// Always: answered also while the server starts or stops, in any database.
+	// Always: answered also while the server starts or stops.
 	Always bool
 
 	parts []string
@@ -88,10 +88,10 @@ func (m *Mux) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	method := methodOf(r)
 	route, args, err := m.find(method, parts)
-	if err == nil && route.Always {
-		return route.Handler(m.call(w, r, db, args))
-	}
 	if aerr := m.o.Admit(); aerr != nil {
+		if err == nil && route.Always {
+			return route.Handler(m.call(w, r, db, args))
+		}
 		return aerr
 	}
 	if db != SystemDatabase {

@@ -70,7 +70,7 @@ func TestDispatch(t *testing.T) {
 		{"GET", "/_api/version/", 200, 0, "version", "_system", nil},
 		{"HEAD", "/_api/version", 200, 0, "version", "_system", nil},
 		{"GET", "/_db/good/_api/version", 200, 0, "version", "good", nil},
-		{"GET", "/_db/bad/_api/version", 200, 0, "version", "bad", nil},
+		{"GET", "/_db/bad/_api/version", 404, 1228, "", "", nil},
 		{"GET", "/_api/database", 200, 0, "databases", "_system", nil},
 		{"GET", "/_db/good/_api/database/current", 200, 0, "current", "good", nil},
 		{"GET", "/_db/a%2Fb/_api/database", 200, 0, "databases", "a/b", nil},

@@ -79,12 +79,19 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 
 // refresh looks a collection up as it is now.
 func (r *Router) refresh(ctx context.Context, ref Ref) (*catalog.View, *catalog.Collection, error) {
-	v, err := r.Catalog.Sync(ctx)
+	v, err := r.sync(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	coll, err := v.Find(ref.Database, ref.Name)
 	return v, coll, err
+}
+
+// sync is a newer view, unless the agency cannot be asked in time.
+func (r *Router) sync(ctx context.Context) (*catalog.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Retry)
+	defer cancel()
+	return r.Catalog.Sync(ctx)
 }
 
 // delivery is one Request under way.

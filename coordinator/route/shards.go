@@ -53,7 +53,7 @@ func (r *Router) Scan(ctx context.Context, ref Ref, epoch uint64, shard string, 
 		if err == nil || !again(err, false) || !patience.wait(ctx) {
 			return page, readError(err)
 		}
-		if v, err = r.Catalog.Sync(ctx); err != nil {
+		if v, err = r.sync(ctx); err != nil {
 			return page, err
 		}
 	}
@@ -119,7 +119,7 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f func
 		if v.Converged() == nil && !again(err, write) || !patience.wait(ctx) {
 			return nil, forClient(err, write)
 		}
-		if v, err = r.Catalog.Sync(ctx); err != nil {
+		if v, err = r.sync(ctx); err != nil {
 			return nil, err
 		}
 	}
