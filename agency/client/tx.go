@@ -59,27 +59,28 @@ func Exactly(n *Node) any {
 // Encode writes the transaction as the wire wants it: [ops, preconditions,
 // client id].
 func (t Tx) Encode(clientID string) ([]byte, error) {
-	return json.Marshal([]any{wrap(t.Ops, "set", "new"), wrapConditions(t.Pre), clientID})
+	return json.Marshal([]any{wrapOperations(t.Ops), wrapConditions(t.Pre), clientID})
 }
 
-// wrap turns plain values into explicit operations: a stored object that happens
-// to have an attribute "op" must not be taken for one.
-func wrap(ops map[string]any, op, attribute string) map[string]any {
+// wrapOperations turns plain values into explicit operations: a stored object that
+// happens to have an attribute "op" must not be taken for one.
+func wrapOperations(ops map[string]any) map[string]any {
 	out := make(map[string]any, len(ops))
 	for path, v := range ops {
 		if _, built := v.(operation); !built {
-			v = operation{"op": op, attribute: v}
+			v = Set(v)
 		}
 		out[path] = v
 	}
 	return out
 }
 
+// wrapConditions turns plain values into comparisons.
 func wrapConditions(pre map[string]any) map[string]any {
 	out := make(map[string]any, len(pre))
 	for path, v := range pre {
 		if _, built := v.(condition); !built {
-			v = condition{"old": v}
+			v = Old(v)
 		}
 		out[path] = v
 	}
