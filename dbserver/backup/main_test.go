@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -34,6 +36,14 @@ type server struct {
 	fs    vfs.FS
 	store *Store
 	e     *engine.Engine
+	small bool // rows of 40 bytes: crash tests copy the disk often
+}
+
+func (s *server) rowBytes() int {
+	if s.small {
+		return 40
+	}
+	return 3000
 }
 
 func newServer(t testing.TB, fs vfs.FS) *server {
@@ -45,7 +55,7 @@ func newServer(t testing.TB, fs vfs.FS) *server {
 
 func openStore(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	require.NoError(t, fs.MkdirAll("data", 0o755))
+	require.NoError(t, disk{fs}.mkdir("data"))
 	store, err := Open(Config{
 		FS: fs, Dir: "data", ServerID: "PRMR-1", Version: "1", Engine: testOptions,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Warn}),
@@ -71,7 +81,7 @@ func (s *server) put(from, to int) {
 	s.t.Helper()
 	for i := from; i < to; i++ {
 		b := s.e.NewBatch()
-		require.NoError(s.t, b.Set(fmt.Appendf(nil, "k%05d", i), make([]byte, 3000)))
+		require.NoError(s.t, b.Set(fmt.Appendf(nil, "k%05d", i), make([]byte, s.rowBytes())))
 		require.NoError(s.t, b.Commit(false))
 	}
 }
@@ -167,4 +177,52 @@ func names(t testing.TB, fs vfs.FS, dir string) []string {
 	require.NoError(t, err)
 	slices.Sort(found)
 	return found
+}
+
+// count counts the rows of the open engine.
+func (s *server) count() int {
+	s.t.Helper()
+	it, err := s.e.NewIter([]byte("k"), []byte("l"))
+	require.NoError(s.t, err)
+	n := 0
+	for it.Next() {
+		n++
+	}
+	require.NoError(s.t, it.Close())
+	return n
+}
+
+// fault fails the n-th operation of a kind, once armed.
+type fault struct {
+	err  error
+	want func(errorfs.Op) bool
+
+	mu          sync.Mutex
+	left, fired int
+}
+
+func (f *fault) wrap(inner vfs.FS) vfs.FS {
+	return errorfs.Wrap(inner, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !f.want(op) {
+			return nil
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.left--
+		if f.left != 0 {
+			return nil
+		}
+		f.fired++
+		return f.err
+	}))
+}
+
+// arm fails the n-th operation from now; 0 fails none. It says whether the fault
+// has fired since it was last armed.
+func (f *fault) arm(n int) (fired bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fired = f.fired > 0
+	f.left, f.fired = n, 0
+	return fired
 }

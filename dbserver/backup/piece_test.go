@@ -152,30 +152,23 @@ func TestLinkIsCancelled(t *testing.T) {
 // nothing left.
 func TestDiskFullWhileLinking(t *testing.T) {
 	mem := vfs.NewMem()
-	armed, fired := 0, 0
-	full := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind != errorfs.OpCreate && op.Kind != errorfs.OpFileWrite || !strings.Contains(op.Path, ".pending") {
-			return nil
-		}
-		armed--
-		if armed == 0 {
-			fired++
-			return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
-		}
-		return nil
-	}))
-	s := newServer(t, full)
+	full := &fault{
+		err: &fs.PathError{Op: "write", Path: "somewhere", Err: syscall.ENOSPC},
+		want: func(op errorfs.Op) bool {
+			creates := op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpFileWrite
+			return creates && strings.Contains(op.Path, ".pending")
+		},
+	}
+	s := newServer(t, full.wrap(mem))
 	s.put(0, 150)
 	for n := 1; ; n++ {
 		id := fmt.Sprint("full", n)
 		require.NoError(t, s.store.Prepare(t.Context(), s.e, id, "n"))
-		before := fired
-		armed = n
+		full.arm(n)
 		_, err := s.store.Cut(t.Context(), s.e, id, "n")
 		require.NoError(t, err)
 		_, err = s.store.Link(t.Context(), linkRequest(id, "n"))
-		armed = 0
-		if fired == before {
+		if !full.arm(0) {
 			require.NoError(t, err)
 			require.Greater(t, n, 5, "too few operations failed")
 			require.NoError(t, s.store.Drop(id, "n"))

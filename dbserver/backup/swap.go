@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"stasis/dbserver/client"
+	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 )
 
@@ -98,6 +99,9 @@ func (s *Store) publishFailsafe(req client.StageRequest) error {
 	} else if err != nil {
 		return err
 	}
+	if err := s.settleEngine(aside); err != nil {
+		return err
+	}
 	mark, err := s.mark(aside)
 	if err != nil {
 		return err
@@ -110,6 +114,29 @@ func (s *Store) publishFailsafe(req client.StageRequest) error {
 		return err
 	}
 	return s.fs.rename(pending, s.published(req.FailsafeID))
+}
+
+// settleEngine makes durable what an engine that was not closed, or removed files
+// without syncing its folder, has left to the next crash: the manifest is about to
+// say what is there.
+func (s *Store) settleEngine(dir string) error {
+	names, err := s.fs.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if engine.IsImmutable(name) { // synced when they were made
+			continue
+		}
+		f, err := s.fs.Open(s.fs.PathJoin(dir, name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("sync %s: %w", name, err)
+		}
+	}
+	return s.fs.syncDir(dir)
 }
 
 func (s *Store) discardIf(yes bool, path string) error {

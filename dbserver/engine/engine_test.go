@@ -190,6 +190,15 @@ func TestCrashTakesATail(t *testing.T) {
 	}
 }
 
+// The first synced commit of a new engine survives, folder and all.
+func TestNewEngineIsDurable(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	e := open(t, "db", small(mem))
+	put(t, e, "a", "1", true)
+	c := open(t, "db", small(mem.CrashClone(vfs.CrashCloneCfg{})))
+	require.True(t, has(t, c, "a"))
+}
+
 func TestSecondOpenerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, small(vfs.Default))

@@ -1,0 +1,169 @@
+package backup
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"stasis/dbserver/client"
+	"stasis/dbserver/engine"
+	"stasis/internal/apierror"
+)
+
+const failsafeID = "2026-11-22T13.00.00Z_failsafe"
+
+func stageRequest(epoch uint64) client.StageRequest {
+	return client.StageRequest{
+		ID: testID, Source: "PRMR-1", Epoch: epoch, Nonce: "restore", FailsafeID: failsafeID,
+		FailsafeTime: "2026-11-22T13:00:00Z", NrDBServers: 3, FailsafeDump: testDump,
+	}
+}
+
+// restored demands the engine of the restore in place, and nothing left to do.
+func requireRestored(t testing.TB, fs vfs.FS, store *Store, epoch uint64, want int) {
+	t.Helper()
+	require.Equal(t, want, rows(t, fs, "data/engine"))
+	e, err := engine.Open("data/engine", engine.Options{FS: fs, ReadOnly: true})
+	require.NoError(t, err)
+	require.Equal(t, epoch, e.Epoch())
+	nonce, err := e.RestoreNonce()
+	require.NoError(t, err)
+	require.Equal(t, "restore", nonce)
+	require.NoError(t, e.Close())
+	staged, err := store.Staged()
+	require.NoError(t, err)
+	require.Empty(t, staged)
+	require.Equal(t, []string{"backups", "engine"}, names(t, fs, "data"))
+}
+
+func TestRestoreAndItsFailsafe(t *testing.T) {
+	mem := vfs.NewMem()
+	s := newServer(t, mem)
+	s.put(0, 150)
+	s.publish(testID, "n")
+	s.put(150, 250)
+	piece := contents(t, mem, "data/backups/"+testID)
+
+	require.NoError(t, s.store.Stage(t.Context(), stageRequest(4)))
+	require.NoError(t, s.store.Stage(t.Context(), stageRequest(4)), "staging again replaces")
+	require.Equal(t, piece, contents(t, mem, "data/backups/"+testID), "the piece is not changed by staging")
+	staged, err := s.store.Staged()
+	require.NoError(t, err)
+	require.Equal(t, []Staged{{Epoch: 4, Nonce: "restore", ID: testID}}, staged)
+	s.put(250, 260) // still live
+
+	_, err = s.store.FinishSwap(4, "another")
+	require.ErrorIs(t, err, apierror.BackupConflict)
+	s.close()
+	swapped, err := s.store.FinishSwap(4, "restore")
+	require.NoError(t, err)
+	require.True(t, swapped)
+	swapped, err = s.store.FinishSwap(4, "restore")
+	require.NoError(t, err)
+	require.False(t, swapped, "nothing is left to do")
+	requireRestored(t, mem, s.store, 4, 150)
+	require.Equal(t, []string{testID, failsafeID}, listed(t, s.store))
+	v := requireIntact(t, s.store, failsafeID)
+	require.Equal(t, client.PieceFailsafe, v.Piece.Kind)
+	require.Equal(t, 3, v.Piece.NrDBServers)
+	require.Zero(t, v.Piece.Epoch)
+
+	// The restored engine works, and leaves the piece alone.
+	s.openEngine()
+	s.put(150, 400)
+	require.NoError(t, s.e.PrepareCut(t.Context()))
+	s.close()
+	requireIntact(t, s.store, testID)
+
+	// Restoring the failsafe goes back; it is replaced by a newer one.
+	back := stageRequest(5)
+	back.ID, back.FailsafeID = failsafeID, "2026-11-22T14.00.00Z_failsafe"
+	require.NoError(t, s.store.Stage(t.Context(), back))
+	_, err = s.store.FinishSwap(5, "restore")
+	require.NoError(t, err)
+	requireRestored(t, mem, s.store, 5, 260)
+	require.Equal(t, []string{testID, back.FailsafeID}, listed(t, s.store))
+	require.EqualValues(t, 4, requireIntact(t, s.store, back.FailsafeID).Piece.Epoch)
+}
+
+func TestStageEmptyAndOntoNothing(t *testing.T) {
+	mem := vfs.NewMem()
+	store := openStore(t, mem)
+	req := stageRequest(1)
+	req.ID, req.Source, req.Empty = "", "", true
+	require.NoError(t, store.Stage(t.Context(), req))
+	_, err := store.FinishSwap(1, "restore")
+	require.NoError(t, err)
+	requireRestored(t, mem, store, 1, 0)
+	require.Empty(t, listed(t, store), "there was no engine to keep")
+}
+
+func TestUnstage(t *testing.T) {
+	mem := vfs.NewMem()
+	s := newServer(t, mem)
+	s.publish(testID, "n")
+	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
+	require.NoError(t, s.store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "another"}))
+	staged, err := s.store.Staged()
+	require.NoError(t, err)
+	require.Len(t, staged, 1, "another nonce's stays")
+	require.NoError(t, s.store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, s.store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.Equal(t, []string{"backups", "engine"}, names(t, mem, "data"))
+}
+
+// A damaged piece, another server's, or an unknown one is refused before anything
+// is staged.
+func TestStageRefusesWhatIsNotWhole(t *testing.T) {
+	mem := vfs.NewMem()
+	s := newServer(t, mem)
+	s.put(0, 150)
+	s.publish(testID, "n")
+	req := stageRequest(2)
+	req.Source = "PRMR-2"
+	require.ErrorIs(t, s.store.Stage(t.Context(), req), apierror.FileNotFound)
+	req = stageRequest(2)
+	req.ID = "unknown"
+	require.ErrorIs(t, s.store.Stage(t.Context(), req), apierror.FileNotFound)
+	for _, name := range names(t, mem, "data/backups/"+testID+"/engine") {
+		if path := "data/backups/" + testID + "/engine/" + name; strings.HasSuffix(name, ".sst") {
+			require.NoError(t, vfs.Copy(mem, path, path+".copy"))
+			require.NoError(t, mem.Rename(path+".copy", path))
+			data, err := mem.UnsafeGetFileDataBuffer(path)
+			require.NoError(t, err)
+			data[len(data)/3] ^= 1
+		}
+	}
+	require.Error(t, s.store.Stage(t.Context(), stageRequest(2)))
+	require.Equal(t, []string{"backups", "engine"}, names(t, mem, "data"))
+	require.Equal(t, 150, s.count())
+}
+
+// On a real disk: staged tables are the piece's own files, all else is not.
+func TestStageLinksOnlyTables(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := newServer(t, vfs.Default)
+	s.put(0, 150)
+	s.publish(testID, "n")
+	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
+	files, err := filepath.Glob("data/backups/" + testID + "/engine/*")
+	require.NoError(t, err)
+	tables := 0
+	for _, file := range files {
+		a, err := os.Stat(file)
+		require.NoError(t, err)
+		b, err := os.Stat(filepath.Join("data/engine.restore-2/engine", filepath.Base(file)))
+		if !engine.IsImmutable(file) {
+			require.False(t, err == nil && os.SameFile(a, b), "%s is shared", file)
+			continue
+		}
+		require.NoError(t, err)
+		require.True(t, os.SameFile(a, b), "%s is copied", file)
+		tables++
+	}
+	require.Positive(t, tables)
+}
