@@ -140,7 +140,11 @@ type Error struct {
 // New makes an error with the number's usual status.
 func New(n Num, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Num: n, Message: err.Error(), Cause: errors.Unwrap(err)}
+	cause := errors.Unwrap(err)
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		cause = err
+	}
+	return &Error{Num: n, Message: err.Error(), Cause: cause}
 }
 
 // WithStatus sets the HTTP status, where it is not the number's usual one.
@@ -153,8 +157,11 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Is matches a Num, or another *Error with the same number.
 func (e *Error) Is(target error) bool {
-	if n, ok := target.(Num); ok {
-		return e.Num == n
+	switch t := target.(type) {
+	case Num:
+		return e.Num == t
+	case *Error:
+		return t != nil && e.Num == t.Num
 	}
 	return false
 }
@@ -177,7 +184,7 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// UnmarshalJSON reads the envelope.
+// UnmarshalJSON reads the envelope, with its further attributes.
 func (e *Error) UnmarshalJSON(data []byte) error {
 	var w struct {
 		Code    int    `json:"code"`
@@ -187,7 +194,17 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return err
 	}
-	*e = Error{Num: Num(w.Num), Code: w.Code, Message: w.Message}
+	var extra map[string]any
+	if err := json.Unmarshal(data, &extra); err != nil {
+		return err
+	}
+	for _, known := range []string{"error", "code", "errorNum", "errorMessage"} {
+		delete(extra, known)
+	}
+	if len(extra) == 0 {
+		extra = nil
+	}
+	*e = Error{Num: Num(w.Num), Code: w.Code, Message: w.Message, Extra: extra}
 	return nil
 }
 
