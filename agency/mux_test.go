@@ -1,0 +1,91 @@
+package agency
+
+import (
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/internal/network"
+)
+
+// TestMuxSorts: the preamble decides, however it is cut into pieces; what HTTP
+// gets begins with the first byte that was sent; a closed mux ends Raft's
+// connections and silent ones, and leaves HTTP's to their server.
+func TestMuxSorts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := network.NewMemory()
+		listener, err := memory.Host("a").Listen("a:1")
+		require.NoError(t, err)
+		m := newMux(memory.Host("a"), listener)
+		dial := func(pieces ...string) net.Conn {
+			conn, err := memory.Host("b").DialContext(t.Context(), "tcp", "a:1")
+			require.NoError(t, err)
+			for _, p := range pieces {
+				_, err := io.WriteString(conn, p)
+				require.NoError(t, err)
+				time.Sleep(time.Second)
+			}
+			return conn
+		}
+		accepted := func(l *lane) net.Conn {
+			conn, err := l.Accept()
+			require.NoError(t, err)
+			return conn
+		}
+		silent := dial()
+		raftClient := dial("STASIS", "-RAFT/1\n", "hello")
+		raftServer := accepted(m.raft)
+		buffer := make([]byte, 5)
+		_, err = io.ReadFull(raftServer, buffer)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(buffer))
+
+		httpClient := dial("STAT", "US / HTTP")
+		httpServer := accepted(m.http)
+		long := make([]byte, 13)
+		_, err = io.ReadFull(httpServer, long)
+		require.NoError(t, err)
+		require.Equal(t, "STATUS / HTTP", string(long))
+
+		require.Len(t, m.conns, 2)
+		require.NoError(t, m.close())
+		require.NoError(t, m.close(), "again")
+		for _, ended := range []net.Conn{silent, raftClient} {
+			_, err := ended.Read(buffer)
+			require.Error(t, err)
+			require.NoError(t, ended.Close())
+		}
+		_, err = io.WriteString(httpClient, "still")
+		require.NoError(t, err)
+		require.NoError(t, httpServer.Close())
+		require.NoError(t, httpClient.Close())
+		_, err = m.http.Accept()
+		require.ErrorIs(t, err, net.ErrClosed)
+		_, err = m.dialRaft("b:1", time.Second)
+		require.Error(t, err)
+		require.NoError(t, memory.Close())
+	})
+}
+
+// TestMuxDropsSilence: a connection that never says anything is given up.
+func TestMuxDropsSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := network.NewMemory()
+		listener, err := memory.Host("a").Listen("a:1")
+		require.NoError(t, err)
+		m := newMux(memory.Host("a"), listener)
+		conn, err := memory.Host("b").DialContext(t.Context(), "tcp", "a:1")
+		require.NoError(t, err)
+		begin := time.Now()
+		_, err = conn.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, sniffTime, time.Since(begin))
+		require.NoError(t, conn.Close())
+		require.NoError(t, m.close())
+		require.NoError(t, memory.Close())
+	})
+}
