@@ -28,6 +28,7 @@ func TestKillEverythingDuringCreate(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
 	fillPeople(t, c, 2000)
+	mustCreate(t, c, "cold")
 	usual := timed(t, func() { mustCreate(t, c, "warm") })
 	for round := range scale(3, 25) {
 		var res backup.CreateResult
@@ -91,7 +92,7 @@ func killAmidst(t *testing.T, c *cluster, usual time.Duration, call func() error
 	t.Helper()
 	answer := make(chan error, 1)
 	go func() { answer <- call() }()
-	moment := time.NewTimer(time.Duration(rand.Int64N(int64(usual + usual/4))))
+	moment := time.NewTimer(time.Duration(rand.Int64N(int64(usual + usual/8))))
 	<-moment.C
 	c.KillAll()
 	err := <-answer
