@@ -45,6 +45,7 @@ type Timing struct {
 	Start     time.Duration // waiting for the agency at the start; default 60 s
 	DDL       time.Duration // from writing Plan until every shard is there; default 60 s
 	Thaw      time.Duration // data definition waiting for a backup or restore to end; default 60 s
+	Agency    time.Duration // one question to the agency on behalf of a client; default 10 s
 	Request   time.Duration // one request to a DB server; default 60 s
 	NoLeader  time.Duration // retrying a request for which no shard leader answers; default 3 s
 	CursorTTL time.Duration // of a cursor whose client names none; default 30 s
@@ -82,6 +83,7 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.Start, time.Minute)
 	orDefault(&t.DDL, time.Minute)
 	orDefault(&t.Thaw, time.Minute)
+	orDefault(&t.Agency, 10*time.Second)
 	orDefault(&t.Request, time.Minute)
 	orDefault(&t.NoLeader, 3*time.Second)
 	orDefault(&t.CursorTTL, 30*time.Second)

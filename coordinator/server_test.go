@@ -234,7 +234,7 @@ func TestCloseIsBounded(t *testing.T) {
 
 // When the agency is gone, data is served on; what needs the agency says so, in time.
 func TestWithoutAgency(t *testing.T) {
-	c := startCluster(t, options{dbservers: 1})
+	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{Agency: 500 * time.Millisecond}})
 	c.collection(t, "c", 1)
 	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"k"}`), 202, 0)
 	closing(t, c.agent.Close)

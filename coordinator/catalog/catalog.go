@@ -39,6 +39,7 @@ type Deps struct {
 	MaxShards int           // of one collection
 	Wait      time.Duration // for DB servers to report what is built
 	Thaw      time.Duration // for a backup or restore to end
+	Patience  time.Duration // with one question to the agency on behalf of a client
 }
 
 // Catalog is the one place where a coordinator reads and changes Plan.
@@ -72,13 +73,9 @@ func (c *Catalog) Close() {
 // View is the catalog as the own cache has it.
 func (c *Catalog) View() *View { return c.view(c.deps.Cache.Snapshot()) }
 
-// agencyPatience bounds one question to the agency on behalf of a client: leaders
-// change within it, and a lost majority is said in time.
-const agencyPatience = 10 * time.Second
-
 // Sync is the catalog at least as new as now.
 func (c *Catalog) Sync(ctx context.Context) (*View, error) {
-	ctx, cancel := context.WithTimeout(ctx, agencyPatience)
+	ctx, cancel := context.WithTimeout(ctx, c.deps.Patience)
 	defer cancel()
 	s, err := c.deps.Cache.Sync(ctx)
 	if err != nil {
@@ -132,7 +129,7 @@ func noDatabase(name string) error {
 // NextID is a number that the cluster has never given out before, in the restore
 // epoch given; an error if that epoch is over.
 func (c *Catalog) NextID(ctx context.Context, epoch uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, agencyPatience)
+	ctx, cancel := context.WithTimeout(ctx, c.deps.Patience)
 	defer cancel()
 	n, err := c.ids.next(ctx, epoch)
 	if err != nil {

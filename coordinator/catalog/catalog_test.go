@@ -119,7 +119,7 @@ func (a *agency) catalog(t *testing.T, id string) *catalog.Catalog {
 	t.Helper()
 	c := catalog.New(catalog.Deps{
 		Agency: a, Cache: a, Reserve: a.reserve, ID: id, RebootID: func() uint64 { return 3 }, Logger: hclog.NewNullLogger(),
-		MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute,
+		MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -350,7 +350,7 @@ func TestIDsBelongToAnEpoch(t *testing.T) {
 	_, err = c.NextID(t.Context(), 0)
 	require.ErrorContains(t, err, "epoch")
 
-	failing := catalog.New(catalog.Deps{Reserve: func(context.Context, uint64) (uint64, error) { return 0, errors.New("no majority") }})
+	failing := catalog.New(catalog.Deps{Patience: time.Second, Reserve: func(context.Context, uint64) (uint64, error) { return 0, errors.New("no majority") }})
 	defer failing.Close()
 	_, err = failing.NextID(t.Context(), 0)
 	require.ErrorIs(t, err, apierror.AgencyFailed)

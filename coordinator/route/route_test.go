@@ -147,7 +147,7 @@ func start(t *testing.T, l layout) *fixture {
 	f := &fixture{plan: &plan{}, servers: &servers{}}
 	f.plan.become(t, l)
 	f.plan.seen = f.plan.latest
-	f.catalog = catalog.New(catalog.Deps{Cache: f.plan, Logger: hclog.NewNullLogger()})
+	f.catalog = catalog.New(catalog.Deps{Patience: time.Second, Cache: f.plan, Logger: hclog.NewNullLogger()})
 	f.router = &route.Router{Servers: f.servers, Catalog: f.catalog, Attempt: time.Minute, Retry: 3 * time.Second, AtOnce: 10}
 	return f
 }
