@@ -154,7 +154,12 @@ func (v view) reportDatabases() ([]agency.Tx, error) {
 	for name, servers := range v.root.At(keys.CurrentDatabases).Children() {
 		inPlan := keys.PlanDatabase(name)
 		if servers.At(v.me).Exists() && !v.root.At(inPlan).Exists() {
-			txs = append(txs, v.report(keys.CurrentDatabase(name, v.me), agency.Delete(), map[string]any{inPlan: agency.OldEmpty(true)}))
+			key, pre := keys.CurrentDatabase(name, v.me), map[string]any{inPlan: agency.OldEmpty(true)}
+			if servers.Len() == 1 { // leave no empty folder
+				key = keys.CurrentDatabases + "/" + name
+				pre[key] = agency.Exactly(servers)
+			}
+			txs = append(txs, v.report(key, agency.Delete(), pre))
 		}
 	}
 	return txs, nil

@@ -4,8 +4,13 @@
 //
 // All requests are POST with JSON bodies below PathPrefix. Requests that touch
 // data or backups carry the restore epoch in the header EpochHeader; a server
-// refuses another epoch than its own with apierror.WrongEpoch. Durations are
-// seconds.
+// refuses another epoch than its own with apierror.WrongEpoch. Listing and what
+// undoes (gate/release, backup/drop, restore/drop) are answered whatever the epoch,
+// also while data is shut. Durations are seconds.
+//
+// A refusal (ShardGone, WrongEpoch, StartingUp, ShuttingDown, ServiceUnavailable)
+// means that nothing was applied; ConnectionLost and Internal mean that the
+// outcome is unknown.
 package client
 
 import (
@@ -33,8 +38,8 @@ const (
 	PathList        = PathPrefix + "/backup/list"    // ListRequest → ListResponse
 	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown
 	PathVerify      = PathPrefix + "/backup/verify"  // PieceRequest (nonce unused) → VerifyResponse
-	PathStage       = PathPrefix + "/restore/stage"  // StageRequest → {}
-	PathUnstage     = PathPrefix + "/restore/drop"   // UnstageRequest → {}
+	PathStage       = PathPrefix + "/restore/stage"  // StageRequest → {}; 7011 unless its nonce holds the agency lock
+	PathUnstage     = PathPrefix + "/restore/drop"   // UnstageRequest → {}; 7011 if its restore is committed
 
 	EpochHeader = "X-Stasis-Epoch"
 )
