@@ -96,7 +96,11 @@ func TestDelayNeverReorders(t *testing.T) {
 		s.send(s.a, "first")
 		s.m.Delay("a", "b", 0)
 		s.send(s.a, "second")
+		require.NoError(s, s.a.Close())
+		s.send(s.b, "the end has not come yet")
 		s.expect(s.b, "firstsecond", time.Second)
+		_, err := s.b.Write([]byte("now it has"))
+		require.ErrorIs(s, err, syscall.EPIPE)
 	})
 }
 

@@ -142,8 +142,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // movingBody is a request body whose every read must end within stall. The
-// deadline is taken back after each read: net/http would otherwise take its end
-// for a client that hung up, and end the context of the running request.
+// deadline is taken back after each read: what a handler does between two reads
+// may take longer, and in HTTP/2 a deadline that has passed ends the body for good.
 type movingBody struct {
 	io.ReadCloser
 	control *http.ResponseController

@@ -1,0 +1,61 @@
+package minicluster
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/internal/network"
+)
+
+// After the plug is pulled the node is mute: what it has open is closed, whoever
+// waits returns, and nothing new can be opened. Others find nobody.
+func TestPulledPlug(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := network.NewMemory()
+		node, other := newPlug(m.Host("node")), m.Host("other")
+		nodeListener, err := node.Listen("node:1")
+		require.NoError(t, err)
+		otherListener, err := other.Listen("other:1")
+		require.NoError(t, err)
+		dialed, err := node.DialContext(t.Context(), "tcp", "other:1")
+		require.NoError(t, err)
+		remote, err := other.DialContext(t.Context(), "tcp", "node:1")
+		require.NoError(t, err)
+		accepted, err := nodeListener.Accept()
+		require.NoError(t, err)
+		closed, err := node.DialContext(t.Context(), "tcp", "other:1")
+		require.NoError(t, err)
+		require.NoError(t, closed.Close())
+		require.Len(t, node.open, 3, "what is closed is forgotten")
+
+		waiting := make(chan error, 3)
+		go func() { _, err := nodeListener.Accept(); waiting <- err }()
+		go func() { _, err := accepted.Read(make([]byte, 1)); waiting <- err }()
+		go func() { _, err := dialed.Read(make([]byte, 1)); waiting <- err }()
+		synctest.Wait()
+		require.Empty(t, waiting)
+		node.sever()
+		for range 3 {
+			require.ErrorIs(t, <-waiting, net.ErrClosed)
+		}
+		require.NoError(t, remote.SetReadDeadline(time.Now().Add(time.Second)))
+		_, err = remote.Read(make([]byte, 1))
+		require.Error(t, err)
+		_, err = node.Listen("node:2")
+		require.ErrorIs(t, err, net.ErrClosed)
+		_, err = node.DialContext(t.Context(), "tcp", "other:1")
+		require.ErrorIs(t, err, net.ErrClosed)
+		require.ErrorContains(t, err, "killed")
+		_, err = other.DialContext(t.Context(), "tcp", "node:1")
+		require.Error(t, err)
+
+		again, err := newPlug(m.Host("node")).Listen("node:1")
+		require.NoError(t, err, "the next life has the port")
+		require.NoError(t, errors.Join(again.Close(), otherListener.Close(), remote.Close(), m.Close()))
+	})
+}
