@@ -42,6 +42,9 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 		return err
 	}
 	defer e.leave()
+	if err := e.fail.refuse(); err != nil {
+		return err
+	}
 	flushed := make(chan error, 1)
 	e.work.Go(func() { flushed <- e.guard(e.db.Flush) })
 	select {

@@ -135,7 +135,7 @@ func TestCutHoldsExactlyWhatWasAcknowledged(t *testing.T) {
 		w := startWriters(e, acknowledged, 2000)
 		w.feed(20 * (round + 1))
 		var feeding sync.WaitGroup
-		feeding.Go(func() { w.feed(400) }) // through prepare, cut and links
+		feeding.Go(func() { w.feed(250) }) // through prepare, cut and links
 		if round%3 != 0 {
 			require.NoError(t, e.PrepareCut(t.Context()))
 		}

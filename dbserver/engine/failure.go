@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/go-hclog"
@@ -123,12 +124,30 @@ func guarded() bool {
 	}
 }
 
-// closeFailed lets go of an engine whose disk failed. Pebble may be stuck in its
-// own shutdown then, so it is not asked; what it holds in memory is lost to the
-// process. The directory must not be opened again before the process ends.
+// closeFailedWait is how long Close waits for Pebble when the disk has failed.
+const closeFailedWait = time.Second
+
+// closeFailed lets go of an engine whose disk failed. Where a fatal error ended
+// one of Pebble's goroutines, its shutdown waits for ever: then what it holds,
+// the lock of the directory among it, is lost to the process until that ends.
 func (e *Engine) closeFailed() error {
 	close(e.syncer.stop)
 	<-e.syncer.done
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		e.work.Wait()
+		if err := e.guard(e.db.Close); err != nil {
+			e.log.Debug("close of a failed engine", "error", err)
+		}
+	}()
+	timer := time.NewTimer(closeFailedWait)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
+		e.log.Error("a failed engine cannot be closed; end the process before opening it again", "dir", e.dir)
+	}
 	return e.fail.err()
 }
 
