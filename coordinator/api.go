@@ -8,11 +8,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agencyclient "stasis/agency/client"
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/cursor"
 	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
+	"stasis/coordinator/survey"
 	"stasis/internal/apierror"
 )
 
@@ -26,10 +26,10 @@ type api struct {
 	limits  Limits
 	timing  Timing
 
-	agency  *agencyclient.Client
 	catalog *catalog.Catalog
 	router  *route.Router
 	cursors *cursor.Store
+	survey  *survey.Survey
 	steps   *stepLog
 }
 
@@ -47,7 +47,7 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 			return nil
 		}},
 		rest.Route{Method: "GET", Pattern: "/_stasis/steps", Handler: a.streamSteps},
-		rest.Route{Method: "GET", Pattern: "/_stasis/status", Handler: a.status},
+		rest.Route{Method: "GET", Pattern: "/_stasis/status", Handler: a.survey.Status},
 	)
 	return rest.NewMux(rest.Options{
 		BodyBytes: a.limits.BodyBytes,

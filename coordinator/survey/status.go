@@ -1,4 +1,4 @@
-package coordinator
+package survey
 
 import (
 	"net/http"
@@ -37,18 +37,18 @@ type lockStatus struct {
 	Since       string `json:"since"`
 }
 
-// status is the cluster on one page, as this coordinator sees it.
-func (a *api) status(c *rest.Call) error {
-	agents, latest := a.askAgency(c.R.Context())
-	v := a.catalog.View()
+// Status is the cluster on one page, as this coordinator sees it.
+func (s *Survey) Status(c *rest.Call) error {
+	agents, latest := s.askAgency(c.R.Context())
+	v := s.Catalog.View()
 	plan, _ := v.Node(keys.PlanVersion).Int()
-	s := clusterStatus{
+	all := clusterStatus{
 		ClusterID: v.Node(keys.Cluster).Text(), Version: version.Stasis, PlanVersion: plan, Epoch: v.Epoch, Agents: agents,
 		DBServers: map[string]serverStatus{}, Coordinators: map[string]serverStatus{},
 	}
 	for id, agent := range agents {
 		if agent.Leading {
-			s.Leader = id
+			all.Leader = id
 		}
 	}
 	shards := v.ShardsLed()
@@ -58,13 +58,13 @@ func (a *api) status(c *rest.Call) error {
 		return serverStatus{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: shards[id]}
 	}
 	for _, id := range v.DBServers() {
-		s.DBServers[id] = entry(id)
+		all.DBServers[id] = entry(id)
 	}
 	for _, id := range v.Coordinators() {
-		s.Coordinators[id] = entry(id)
+		all.Coordinators[id] = entry(id)
 	}
 	if h, held := v.LockHolder(); held {
-		s.Lock = &lockStatus{ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since}
+		all.Lock = &lockStatus{ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since}
 	}
-	return c.Answer(http.StatusOK, s)
+	return c.Answer(http.StatusOK, all)
 }
