@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
@@ -36,7 +38,7 @@ func (c *Cluster) await(ctx context.Context, nodes []*node) error {
 	}
 	web := network.NewHTTPClient(c.options.network("minicluster"))
 	defer web.CloseIdleConnections()
-	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: c.options.Logger.Named("ready")})}
+	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
 	began, tick := time.Now(), time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
