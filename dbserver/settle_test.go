@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/dbserver/client"
+	"stasis/internal/apierror"
 )
 
 // The agency's answers are slow, and a look at what is left over is under way all
@@ -44,5 +45,20 @@ func TestPieceBegunDuringALookStays(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, pending, "given up in round %d", n)
 		}
+	})
+}
+
+// A stage that arrives again after the commit, before the server has learnt of
+// that, must not touch what is about to be swapped in.
+func TestStageAfterTheCommit(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		r := restoring(t, h, s)
+		to := h.target(s)
+		h.net.Delay("agent", "db1", 300*time.Millisecond)
+		h.raise("r", r, restoredPlan())
+		err := h.dbs.Stage(t.Context(), to, stageRequest(s, "r"))
+		require.ErrorIs(t, err, apierror.WrongEpoch)
+		checkRestored(t, h, s)
 	})
 }
