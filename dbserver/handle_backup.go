@@ -47,7 +47,11 @@ func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLoc
 }
 
 func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
-	r := s.gate.Release(q.Nonce)
+	release := s.gate.Release
+	if q.Final {
+		release = s.gate.GiveUp
+	}
+	r := release(q.Nonce)
 	return client.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),

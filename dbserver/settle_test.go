@@ -62,3 +62,24 @@ func TestStageAfterTheCommit(t *testing.T) {
 		checkRestored(t, h, s)
 	})
 }
+
+// A server that stood still finds a lock that its coordinator has given up, and the
+// release that followed it. Whichever it sees first, its gate does not stay closed.
+func TestLockAfterItsRelease(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		to := h.target(s)
+		h.net.Freeze("db1")
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := h.dbs.GateLock(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		require.Error(t, err)
+		h.net.Thaw("db1")
+		_, err = h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
+		require.NoError(t, err)
+		begun := time.Now()
+		h.insert(s, "s101", "a", `{}`)
+		require.Less(t, time.Since(begun), time.Second)
+	})
+}

@@ -113,7 +113,11 @@ func (s *fakeServer) lock(ctx context.Context, r dbserver.GateLockRequest) (dbse
 }
 
 func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateReleaseResponse {
-	report := s.gate.Release(r.Nonce)
+	release := s.gate.Release
+	if r.Final {
+		release = s.gate.GiveUp
+	}
+	report := release(r.Nonce)
 	answer := dbserver.GateReleaseResponse{
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
 		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,

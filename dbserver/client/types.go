@@ -148,10 +148,12 @@ type GateLockResponse struct {
 	WaitedSeconds float64 `json:"waitedSeconds"`
 }
 
-// GateReleaseRequest opens the gate if Nonce holds or waits for it.
+// GateReleaseRequest opens the gate if Nonce holds or waits for it. With Final a
+// lock for Nonce that arrives later is refused.
 type GateReleaseRequest struct {
 	ID    string `json:"id"`
 	Nonce string `json:"nonce"`
+	Final bool   `json:"final,omitempty"`
 }
 
 // GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce
