@@ -112,8 +112,11 @@ func (s *Store) linkEngine(ctx context.Context, piece, home string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if s.fs.PathBase(f.Name) != f.Name { // a manifest may come from elsewhere
+			return fmt.Errorf("%s: names the file %q outside the engine", fileManifest, f.Name)
+		}
 		from, to := s.fs.PathJoin(piece, dirEngine, f.Name), s.fs.PathJoin(home, f.Name)
-		got, err := s.file(ctx, s.fs.PathJoin(piece, dirEngine), f.Name, sized)
+		got, err := s.file(ctx, from, sized, nil)
 		switch {
 		case err != nil:
 		case got.Size != f.Size:
