@@ -11,10 +11,9 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Bounds of what a request may ask of the gate and of a cut.
+// How long a cut may take.
 const (
-	maxWindow  = time.Hour
-	maxLease   = 10 * time.Minute
+	maxCut     = 10 * time.Minute
 	defaultCut = time.Second
 )
 
@@ -27,11 +26,11 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 }
 
 func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
-	window, err := duration("window", q.body.WindowSeconds, maxWindow)
+	window, err := duration("window", q.body.WindowSeconds, client.MaxGateWindow)
 	if err != nil {
 		return client.GateLockResponse{}, err
 	}
-	lease, err := duration("lease", q.body.LeaseSeconds, maxLease)
+	lease, err := duration("lease", q.body.LeaseSeconds, client.MaxGateLease)
 	if err != nil {
 		return client.GateLockResponse{}, err
 	}
@@ -78,7 +77,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	deadline := defaultCut
 	if q.body.DeadlineSeconds != 0 {
 		var err error
-		if deadline, err = duration("deadline", q.body.DeadlineSeconds, maxLease); err != nil {
+		if deadline, err = duration("deadline", q.body.DeadlineSeconds, maxCut); err != nil {
 			return client.CutResponse{}, err
 		}
 	}

@@ -27,7 +27,7 @@ type gateWork struct {
 }
 
 // windows says how long each attempt waits for the gates: the n-th (from 1)
-// first·growthⁿ⁻¹.
+// first·growthⁿ⁻¹, but no longer than a DB server lets its writers queue.
 type windows struct {
 	first  time.Duration
 	growth float64
@@ -35,8 +35,8 @@ type windows struct {
 
 func (w windows) length(n int) time.Duration {
 	f := float64(w.first) * math.Pow(w.growth, float64(n-1))
-	if f >= float64(maxTimeout) {
-		return maxTimeout
+	if f >= float64(dbserver.MaxGateWindow) {
+		return dbserver.MaxGateWindow
 	}
 	return time.Duration(math.Round(f))
 }
@@ -76,7 +76,7 @@ func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
 	w := windows{c.request.LockWait, c.request.LockGrowth}
 	deadline, forced := c.gates.first.Add(c.budget), false
 	for n := 1; ; n++ {
-		window := min(w.length(n), time.Until(deadline))
+		window := max(min(w.length(n), time.Until(deadline)), time.Millisecond)
 		if held, err = c.attempt(ctx, n, window); held || err != nil {
 			return held, err
 		}

@@ -108,6 +108,9 @@ func (s *fakeServer) now() (value int, epoch uint64) {
 }
 
 func (s *fakeServer) lock(ctx context.Context, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error) {
+	if duration(r.WindowSeconds) > dbserver.MaxGateWindow || duration(r.LeaseSeconds) > dbserver.MaxGateLease {
+		return dbserver.GateLockResponse{}, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
+	}
 	waited, err := s.gate.Lock(ctx, r.Nonce, duration(r.WindowSeconds), duration(r.LeaseSeconds))
 	return dbserver.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
 }

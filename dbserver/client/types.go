@@ -15,6 +15,7 @@ package client
 
 import (
 	"encoding/json"
+	"time"
 
 	"stasis/internal/apierror"
 )
@@ -133,6 +134,13 @@ type CountResponse struct {
 type TruncateRequest struct {
 	WaitForSync bool `json:"waitForSync,omitempty"`
 }
+
+// Bounds of a GateLockRequest. Writers queue all through a window, so longer ones
+// help nobody; the lease leaves room for the window and for what follows.
+const (
+	MaxGateWindow = 5 * time.Minute
+	MaxGateLease  = 10 * time.Minute
+)
 
 // GateLockRequest asks for the gate exclusively, for Nonce, waiting at most
 // Window, holding at most Lease from the grant.
