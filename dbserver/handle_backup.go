@@ -111,7 +111,16 @@ func (s *Server) seal(_ context.Context, q client.SealRequest) (nothing, error) 
 	return nothing{}, s.pieces.Load().Seal(q)
 }
 
-func (s *Server) publish(_ context.Context, q client.PieceRequest) (nothing, error) {
+// publish goes by what the agency says, not by what its caller knew: the backup may
+// have been deleted since.
+func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, error) {
+	lock, err := s.readLock(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	if q.Nonce == "" || lock.committed[q.ID] != q.Nonce {
+		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
+	}
 	return nothing{}, s.pieces.Load().Publish(q.ID, q.Nonce)
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -81,5 +83,25 @@ func TestLockAfterItsRelease(t *testing.T) {
 		begun := time.Now()
 		h.insert(s, "s101", "a", `{}`)
 		require.Less(t, time.Since(begun), time.Second)
+	})
+}
+
+// A publish that comes late, after the backup was deleted again, publishes nothing:
+// nobody would know of that piece any more.
+func TestPublishAfterTheDelete(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.lock("b1", "n")
+		h.piece(s, "b1", "n")
+		to := h.target(s)
+		h.net.Delay("agent", "db1", 300*time.Millisecond) // it learns of both at once
+		h.unlock("n", commitOf("b1", "n"))
+		h.write(map[string]any{keys.HotBackupCommit("b1"): agencyclient.Delete()}, nil)
+		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict)
+		time.Sleep(2 * time.Second)
+		require.Empty(t, h.listed(s))
+		pending, err := s.pieces.Load().Pending()
+		require.NoError(t, err)
+		require.Empty(t, pending)
 	})
 }

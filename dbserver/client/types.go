@@ -34,7 +34,7 @@ const (
 	PathCut         = PathPrefix + "/backup/cut"     // CutRequest → CutResponse
 	PathLink        = PathPrefix + "/backup/link"    // LinkRequest → Piece
 	PathSeal        = PathPrefix + "/backup/seal"    // SealRequest → {}
-	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}
+	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}; 7011 unless its backup is committed
 	PathDrop        = PathPrefix + "/backup/drop"    // PieceRequest → {}; removes a pending piece, no error if there is none
 	PathList        = PathPrefix + "/backup/list"    // ListRequest → ListResponse
 	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown
