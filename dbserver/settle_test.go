@@ -105,3 +105,32 @@ func TestPublishAfterTheDelete(t *testing.T) {
 		require.Empty(t, pending)
 	})
 }
+
+// An agency that does not know a server has no say over the data that it holds: the
+// agents' directories were lost, or it is another cluster's.
+func TestForgetfulAgencyIsAnError(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.insert(s, "s101", "a", `{}`)
+		h.stop("db1")
+		known := h.read(keys.ServerKnown(s.ID()))
+		h.write(map[string]any{
+			keys.ServerKnown(s.ID()):                     agencyclient.Delete(),
+			keys.PlanCollection("_system", "100"):        agencyclient.Delete(),
+			keys.PlanDBServers + "/" + s.ID():            agencyclient.Delete(),
+			keys.CurrentCollections + "/_system/100":     agencyclient.Delete(),
+			keys.CurrentServersRegistered + "/" + s.ID(): agencyclient.Delete(),
+		}, nil)
+		_, err := h.tryStart("db1")
+		require.ErrorContains(t, err, "does not know")
+
+		// Nothing was touched: with its own agency it goes on.
+		h.write(map[string]any{keys.ServerKnown(s.ID()): known}, nil)
+		h.write(map[string]any{keys.PlanCollection("_system", "100"): keys.Collection{
+			ID: "100", Name: "c100", Shards: map[string][]string{"s101": {s.ID()}}, ShardTerms: map[string]uint64{"s101": 1},
+		}}, nil)
+		s = h.start("db1")
+		require.Equal(t, []string{"a"}, h.keysOf(s, "s101"))
+	})
+}
