@@ -134,3 +134,24 @@ func TestForgetfulAgencyIsAnError(t *testing.T) {
 		require.Equal(t, []string{"a"}, h.keysOf(s, "s101"))
 	})
 }
+
+// A gate is held for a backup, and a backup without the agency lock will never be:
+// when the lock is taken away, whatever is left of the gate's lease is for nothing.
+func TestGateOpensWithTheAgencyLock(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.lock("b", "n")
+		_, err := h.dbs.GateLock(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.NoError(t, s.gate.Check("n"), "the lock is there")
+		h.unlock("n", nil) // as the supervision does
+		begun := time.Now()
+		h.insert(s, "s101", "a", `{}`)
+		require.Less(t, time.Since(begun), time.Second)
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n"})
+		require.NoError(t, err)
+		require.Less(t, report.HeldSeconds, 2.0)
+	})
+}
