@@ -126,7 +126,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	}
 	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
 	if o.readyFile != "" {
-		if err := writeReady(o.readyFile, c); err != nil {
+		if err := writeReady(o.readyFile, c, opts.Mode); err != nil {
 			return err
 		}
 	}
@@ -194,8 +194,9 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 	}
 }
 
-// writeReady publishes the file whole or not at all.
-func writeReady(path string, c *minicluster.Cluster) error {
+// writeReady publishes the file whole or not at all. In process the servers have this
+// process's id: kill takes 0 for the whole group of who calls it.
+func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) error {
 	type node struct {
 		ID  string `json:"id"`
 		URL string `json:"url"`
@@ -205,6 +206,9 @@ func writeReady(path string, c *minicluster.Cluster) error {
 		all := make([]node, len(nodes))
 		for i, n := range nodes {
 			all[i] = node{n.ID, n.URL, n.PID}
+			if mode == minicluster.InProcess {
+				all[i].PID = os.Getpid()
+			}
 		}
 		return all
 	}
