@@ -155,3 +155,27 @@ func TestGateOpensWithTheAgencyLock(t *testing.T) {
 		require.Less(t, report.HeldSeconds, 2.0)
 	})
 }
+
+// A server that joined while a restore was under way has nothing to set aside: a
+// piece of it in the failsafe would not fit the others, and the failsafe could not be
+// restored.
+func TestJoinedDuringARestore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		r := restoring(t, h, s)
+		h.unlock("r", nil)
+		joined := h.start("db2")
+		h.lock("b1", "r")
+		require.NoError(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "r")))
+		h.raise("r", r, restoredPlan())
+		h.reached(joined, 1)
+		require.Empty(t, h.listed(joined))
+		checkRestored(t, h, s)
+		h.unlock("r", nil)
+		h.collection("300", "s301", joined)
+		h.insert(joined, "s301", "x", `{}`)
+		h.crash("db2")
+		joined = h.start("db2")
+		require.EqualValues(t, 1, joined.epoch.Load())
+	})
+}
