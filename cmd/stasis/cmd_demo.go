@@ -37,7 +37,7 @@ status 1 if any check fails. Leaves nothing behind.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return interrupted(runDemo(cmd, o)) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.mode, "mode", "inprocess", "`MODE`: inprocess or processes")
+	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess or processes")
 	f.IntVar(&o.agents, "agents", 3, "number of agents")
 	f.IntVar(&o.dbservers, "dbservers", 3, "number of DB servers")
 	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")

@@ -39,7 +39,7 @@ func upCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "keep the cluster in this `directory` and come back with the same one (default: a temporary directory, gone afterwards)")
-	f.StringVar(&o.mode, "mode", "inprocess", "`MODE`: inprocess (all roles in this process) or processes (each a process of its own that can be killed)")
+	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess (all roles in this process) or processes (each a process of its own that can be killed)")
 	f.IntVar(&o.agents, "agents", 3, "number of agents")
 	f.IntVar(&o.dbservers, "dbservers", 3, "number of DB servers")
 	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
@@ -102,8 +102,8 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	if o.readyFile != "" { // one of an earlier run would say that this one is ready
-		if err := os.Remove(o.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("--ready-file: %w", err)
+		if err := removeIfThere(o.readyFile); err != nil {
+			return err
 		}
 	}
 	began := time.Now()
@@ -129,6 +129,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		if err := writeReady(o.readyFile, c, opts.Mode); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, removeIfThere(o.readyFile)) }()
 	}
 	return watch(ctx, c, opts.Mode, out, cmd.ErrOrStderr())
 }
@@ -194,6 +195,13 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 	}
 }
 
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	return nil
+}
+
 // writeReady publishes the file whole or not at all. In process the servers have this
 // process's id: kill takes 0 for the whole group of who calls it.
 func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) error {
@@ -206,9 +214,6 @@ func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) erro
 		all := make([]node, len(nodes))
 		for i, n := range nodes {
 			all[i] = node{n.ID, n.URL, n.PID}
-			if n.PID == 0 {
-				all[i].PID = os.Getpid()
-			}
 			if mode == minicluster.InProcess {
 				all[i].PID = os.Getpid()
 			}
