@@ -16,8 +16,9 @@ import (
 type api struct {
 	agent   *Agent
 	maxBody int64
-	names   map[string]route // below /_api/agency/
-	others  map[string]route // by path
+	data    map[string]dataCall // by name
+	names   map[string]route    // below /_api/agency/
+	others  map[string]route    // by path
 }
 
 // route is what a path does with which methods.
@@ -26,21 +27,24 @@ type route struct {
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
+const jsonType = "application/json; charset=utf-8"
+
 const agencyPrefix = "/_api/agency"
 
 func newAPI(a *Agent, maxBody int64) *api {
 	s := &api{agent: a, maxBody: maxBody}
 	get, post := []string{http.MethodGet}, []string{http.MethodPost}
+	s.data = map[string]dataCall{
+		"write": s.write, "read": s.read, "transact": s.transact, "transient": s.transient, "inquire": s.inquire,
+	}
 	s.names = map[string]route{
-		"write":     {post, s.write},
-		"read":      {post, s.read},
-		"transact":  {post, s.transact},
-		"transient": {post, s.transient},
-		"inquire":   {post, s.inquire},
-		"poll":      {get, s.poll},
-		"config":    {get, s.config},
-		"state":     {get, s.state},
-		"stores":    {get, s.stores},
+		"poll":   {get, s.poll},
+		"config": {get, s.config},
+		"state":  {get, s.state},
+		"stores": {get, s.stores},
+	}
+	for name, call := range s.data {
+		s.names[name] = route{post, s.serveData(call)}
 	}
 	s.others = map[string]route{
 		"/_api/version":               {get, s.version},
@@ -169,7 +173,7 @@ type message struct {
 
 // answer writes a JSON answer.
 func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", jsonType)
 	encoder := json.NewEncoder(statusWriter{w, status})
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(body); err != nil {

@@ -17,13 +17,14 @@ type machine struct {
 	halt func(error) // stops the node: what is committed cannot be understood
 
 	mu      sync.Mutex
-	applied uint64        // Raft index up to which the tree has everything
-	changed chan struct{} // closed and replaced when applied or the tree moves
-	broken  bool          // nothing may be applied any more
+	known   map[*byte]fsm.Command // what this node has proposed, by its encoding
+	applied uint64                // Raft index up to which the tree has everything
+	changed chan struct{}         // closed and replaced when applied or the tree moves
+	broken  bool                  // nothing may be applied any more
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
-	return &machine{tree: fsm.New(keepLog), halt: halt, changed: make(chan struct{})}
+	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{})}
 }
 
 // appliedBatch is what Apply answers to the proposer: the state before the entry
@@ -42,7 +43,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	if broken {
 		return errBroken
 	}
-	command, err := fsm.DecodeCommand(log.Data)
+	command, err := m.command(log.Data)
 	if err != nil {
 		err = fmt.Errorf("decode committed entry %d: %w", log.Index, err)
 		m.mu.Lock()
@@ -55,6 +56,33 @@ func (m *machine) Apply(log *raft.Log) any {
 	batch.outcomes = m.tree.Apply(log.Term, command)
 	m.reached(log.Index)
 	return batch
+}
+
+// expect spares Apply the decoding of a command that was encoded here. forget ends it.
+func (m *machine) expect(data []byte, command fsm.Command) (forget func()) {
+	key := &data[0]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[key] = command
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.known, key)
+	}
+}
+
+// command is what an entry carries: the very bytes that were encoded here need no
+// decoding.
+func (m *machine) command(data []byte) (fsm.Command, error) {
+	if len(data) > 0 {
+		m.mu.Lock()
+		command, ok := m.known[&data[0]]
+		m.mu.Unlock()
+		if ok {
+			return command, nil
+		}
+	}
+	return fsm.DecodeCommand(data)
 }
 
 // StoreConfiguration takes note that a change of Raft's membership was committed.

@@ -122,9 +122,9 @@ func (p *proposer) close() {
 	}
 }
 
-// run proposes until ctx ends. propose hands an encoded command to Raft and
+// run proposes until ctx ends. propose hands a command to Raft and
 // waits for its outcome.
-func (p *proposer) run(ctx context.Context, propose func([]byte) (appliedBatch, error)) {
+func (p *proposer) run(ctx context.Context, propose func(fsm.Command) (appliedBatch, error)) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,12 +139,12 @@ func (p *proposer) run(ctx context.Context, propose func([]byte) (appliedBatch, 
 }
 
 // commit makes one entry of a batch and gives each envelope its outcomes.
-func (p *proposer) commit(batch []*proposal, propose func([]byte) (appliedBatch, error)) {
+func (p *proposer) commit(batch []*proposal, propose func(fsm.Command) (appliedBatch, error)) {
 	var all []fsm.Transaction
 	for _, e := range batch {
 		all = append(all, e.transactions...)
 	}
-	applied, err := propose(fsm.Command{Time: time.Now().UnixMilli(), Transactions: all}.Encode())
+	applied, err := propose(fsm.Command{Time: time.Now().UnixMilli(), Transactions: all})
 	before, outcomes := applied.before, applied.outcomes
 	for _, e := range batch {
 		if err != nil {
@@ -185,8 +185,10 @@ func (e *proposal) carries(ids []string) bool {
 // raftPropose hands a command to Raft and says which of the three outcomes it
 // had. It waits as long as Raft does: until the entry is applied, or leadership
 // is lost (which a leader without majority does within its lease).
-func (a *Agent) raftPropose(command []byte) (appliedBatch, error) {
-	future := a.raft.Apply(command, 0)
+func (a *Agent) raftPropose(command fsm.Command) (appliedBatch, error) {
+	data := command.Encode()
+	defer a.machine.expect(data, command)()
+	future := a.raft.Apply(data, 0)
 	if err := future.Error(); err != nil {
 		return appliedBatch{}, outcomeOf(err)
 	}

@@ -1,7 +1,9 @@
 package fsm
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 )
@@ -62,7 +64,7 @@ func decodeCommand(data []byte) (c Command, err error) {
 	if crc32.Checksum(data[:body], castagnoli) != binary.BigEndian.Uint32(data[body:]) {
 		return c, errChecksum
 	}
-	rest := data[1:body]
+	rest := bytes.Clone(data[1:body]) // the transactions keep it
 	time, n := binary.Varint(rest)
 	if n <= 0 {
 		return c, errTorn
@@ -73,6 +75,7 @@ func decodeCommand(data []byte) (c Command, err error) {
 		return c, errTorn
 	}
 	rest = rest[n:]
+	c.Transactions = make([]Transaction, 0, min(count, uint64(len(rest))))
 	for i := range count {
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > uint64(len(rest)-n) {
@@ -80,7 +83,12 @@ func decodeCommand(data []byte) (c Command, err error) {
 		}
 		var t Transaction
 		if size > 0 {
-			if t, err = ParseTransaction(rest[n : n+int(size)]); err != nil {
+			// Adopted only after this check: the checksum is of bytes, not of JSON.
+			raw := rest[n : n+int(size) : n+int(size)]
+			if !json.Valid(raw) {
+				return c, fmt.Errorf("transaction %d: %w", i, errSyntax)
+			}
+			if t, err = AdoptTransaction(raw); err != nil {
 				return c, fmt.Errorf("transaction %d: %w", i, err)
 			}
 		}
