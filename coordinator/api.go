@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/coordinator/catalog"
+	"stasis/coordinator/client"
 	"stasis/coordinator/cursor"
 	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
@@ -46,8 +47,8 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 			backups.ServeHTTP(c.W, withPath(c.R, "/_admin/backup/"+c.Arg(0)))
 			return nil
 		}},
-		rest.Route{Method: "GET", Pattern: "/_stasis/steps", Handler: a.streamSteps},
-		rest.Route{Method: "GET", Pattern: "/_stasis/status", Handler: a.survey.Status},
+		rest.Route{Method: "GET", Pattern: client.PathSteps, Handler: a.streamSteps},
+		rest.Route{Method: "GET", Pattern: client.PathStatus, Handler: a.survey.Status},
 	)
 	return rest.NewMux(rest.Options{
 		BodyBytes: a.limits.BodyBytes,

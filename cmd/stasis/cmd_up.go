@@ -44,7 +44,7 @@ func upCommand() *cobra.Command {
 	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
 	f.IntVar(&o.basePort, "base-port", 8529, "port of the first coordinator; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
-	f.StringVar(&o.logLevel, "log-level", "warn", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
 	return cmd
 }
 
@@ -60,7 +60,7 @@ func singleCommand() *cobra.Command {
 	f.StringVar(&o.dir, "dir", "", "data `directory` (default: a temporary one, gone afterwards)")
 	f.IntVar(&o.basePort, "port", 8529, "port to serve on; 0: a free one")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
-	f.StringVar(&o.logLevel, "log-level", "warn", "trace, debug, info, warn or error")
+	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
 	return cmd
 }
 

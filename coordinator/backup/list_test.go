@@ -152,8 +152,11 @@ func TestCheckOffline(t *testing.T) {
 		for name, s := range w.servers {
 			pieces[name], certificates[name] = s.pieces[id].meta, s.pieces[id].cert
 		}
-		require.Empty(t, CheckOffline(pieces, certificates))
+		certificate, problems := CheckOffline(pieces, certificates)
+		require.Empty(t, problems)
+		require.Equal(t, id, certificate.ID)
 		delete(pieces, "PRMR-2")
-		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, CheckOffline(pieces, certificates))
+		_, problems = CheckOffline(pieces, certificates)
+		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, problems)
 	})
 }

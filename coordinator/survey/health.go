@@ -131,11 +131,11 @@ func inUse(v *catalog.View, id string) bool {
 
 // agentState is what is known of an agent.
 type agentState struct {
-	Endpoint  string  `json:"endpoint"`
-	Good      bool    `json:"good"` // it answers
-	Leading   bool    `json:"leading"`
-	Leader    string  `json:"leader"` // in its own eyes
-	LastAcked float64 `json:"-"`
+	Endpoint  string
+	Good      bool // it answers
+	Leading   bool
+	Leader    string // in its own eyes
+	LastAcked float64
 }
 
 // agents asks every agent for its view.
