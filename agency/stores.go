@@ -102,7 +102,9 @@ func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
 		Path:        dir.Path(logFile),
-		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType},
+		// The list of free pages is found again at the start instead of being
+		// written with every entry.
+		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open Raft's log %s: %w", dir.Path(logFile), err), dir.Close())
