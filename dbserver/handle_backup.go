@@ -141,17 +141,18 @@ func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.Veri
 	return s.pieces.Load().Verify(ctx, q.ID)
 }
 
-// stage refuses an epoch that cannot follow, and a request that comes late: after
-// another restore has taken the lock, it must not replace what that one staged.
+// stage refuses an epoch that cannot follow, and a request that comes late: it must
+// replace neither what another restore staged that has taken the lock since, nor
+// what is committed, whether this server knows of the commit or not.
 func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
-	if open := s.epoch.Load(); q.Epoch <= open {
-		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: epoch %d is open", q.Epoch, open)
-	}
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
+	}
+	if reached := max(lock.epoch, s.epoch.Load()); q.Epoch <= reached {
+		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: the cluster has reached epoch %d", q.Epoch, reached)
 	}
 	if lock.holder != q.Nonce {
 		return nothing{}, apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -125,13 +126,33 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			return err
 		}
 	}
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(out, "\nStopping …")
-		return nil
-	case err := <-c.Err():
-		return err
+	return watch(ctx, c, opts.Mode, out, cmd.ErrOrStderr())
+}
+
+// watch returns when the cluster shall be stopped, or no longer makes sense. A child
+// process may be killed at any time: that is what the mode is for.
+func watch(ctx context.Context, c *minicluster.Cluster, mode minicluster.Mode, out, errOut io.Writer) error {
+	for {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(out, "\nStopping …")
+			return nil
+		case err := <-c.Err():
+			if mode != minicluster.Processes {
+				return err
+			}
+			if !anyRuns(c) {
+				return fmt.Errorf("no server is left: %w", err)
+			}
+			fmt.Fprintf(errOut, "stasis: %v\nThe other servers go on.\n", err)
+		}
 	}
+}
+
+// anyRuns says whether a child process is left.
+func anyRuns(c *minicluster.Cluster) bool {
+	agents, dbservers, coordinators := c.Nodes()
+	return slices.ContainsFunc(slices.Concat(agents, dbservers, coordinators), func(n minicluster.Node) bool { return n.PID != 0 })
 }
 
 // clusterDir gives the directory to use, and what to do with it at the end.
