@@ -30,6 +30,8 @@ type Agent struct {
 	stop    context.CancelFunc // ends running
 	server  *network.Server
 	express *express
+	jobs    *jobs
+	polls   pollCache
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -101,6 +103,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
 }
 
 func (a *Agent) serve(c Config) {
+	a.jobs = newJobs()
 	api := newAPI(a, c.MaxBodyBytes)
 	plain := newLane(a.mux.http.Addr())
 	a.server = network.ServeListener(plain, api, network.ServerOptions{Logger: a.logger.Named("http")})
@@ -182,6 +185,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	var errs []error
 	_ = a.mux.http.Close() // cannot fail; no more connections for the express lane
 	a.express.shutdown(ctx)
+	a.jobs.close()
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}

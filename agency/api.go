@@ -62,21 +62,35 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Server", "ArangoDB")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Arango-Queue-Time-Seconds", "0.000000")
-	route, err := s.find(r)
-	if err == nil {
-		err = route.handle(w, r)
-	}
-	if err != nil {
+	if err := s.serve(w, r); err != nil {
 		s.fail(w, r, err)
 	}
 }
 
-// find gives the route of a request, or why there is none.
-func (s *api) find(r *http.Request) (route, error) {
+func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 	path, err := withoutDatabase(r.URL)
 	if err != nil {
-		return route{}, err
+		return err
 	}
+	if rest, ok := strings.CutPrefix(path, jobsPath); ok {
+		return s.agent.jobs.serve(w, r, rest)
+	}
+	route, err := s.find(path, r.Method)
+	if err != nil {
+		return err
+	}
+	if mode := r.Header.Get(asyncHeader); mode == "store" || mode == "true" {
+		raw, err := s.body(w, r)
+		if err != nil {
+			return err
+		}
+		return s.agent.jobs.begin(w, r, raw, s.ServeHTTP)
+	}
+	return route.handle(w, r)
+}
+
+// find gives the route of a path, or why there is none.
+func (s *api) find(path, method string) (route, error) {
 	found, ok := s.others[path]
 	if rest, agency := strings.CutPrefix(path, agencyPrefix); agency && (rest == "" || rest[0] == '/') {
 		parts := strings.FieldsFunc(rest, func(c rune) bool { return c == '/' })
@@ -87,8 +101,8 @@ func (s *api) find(r *http.Request) (route, error) {
 	if !ok {
 		return route{}, apierror.New(apierror.NotFound, "unknown path '%s'", path)
 	}
-	if !slices.Contains(found.methods, r.Method) {
-		return route{}, apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", r.Method, path)
+	if !slices.Contains(found.methods, method) {
+		return route{}, apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", method, path)
 	}
 	return found, nil
 }

@@ -21,10 +21,12 @@ type machine struct {
 	applied uint64                // Raft index up to which the tree has everything
 	changed chan struct{}         // closed and replaced when applied or the tree moves
 	broken  bool                  // nothing may be applied any more
+	watchers
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
-	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{})}
+	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{}),
+		watchers: newWatchers()}
 }
 
 // appliedBatch is what Apply answers to the proposer: the state before the entry
@@ -96,6 +98,7 @@ func (m *machine) reached(index uint64) {
 	m.applied = max(m.applied, index)
 	close(m.changed)
 	m.changed = make(chan struct{})
+	m.moved()
 }
 
 // watch gives the state, how far Raft's log has been applied, and a channel that

@@ -40,7 +40,11 @@ func (a *Agent) join() error {
 		ServerAddressProvider: addressBook(a.peers),
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
-		Logger:                a.log,
+		// One call to a peer at a time. Raft's pipeline hangs for good when an
+		// answer refuses its entries while another call is being sent: who reads the
+		// answers has gone, and the sender waits for them.
+		MaxRPCsInFlight: 1,
+		Logger:          a.log,
 	})
 	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
 	notices := make(chan bool)

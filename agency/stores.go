@@ -101,7 +101,7 @@ func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", path, err), dir.Close())
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path:        dir.Path(logFile),
+		Path: dir.Path(logFile),
 		// The list of free pages is found again at the start instead of being
 		// written with every entry.
 		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
