@@ -82,6 +82,9 @@ func (s *Server) load(ctx context.Context, root *node) error {
 	if s.disk.data, err = newData(e, s.disk.clock); err != nil {
 		return errors.Join(err, e.Close())
 	}
+	if n := len(s.disk.data.terms()); n > 0 && !root.At(keys.ServerKnown(s.id)).Exists() { // to follow its Plan would be to drop them
+		return fmt.Errorf("there are %d shards here, but the agency does not know %s: it has lost its data, or is another cluster's", n, s.id)
+	}
 	s.epoch.Store(e.Epoch())
 	if swapped {
 		s.log.Info("engine swapped", "epoch", e.Epoch(), "backup", lock.restore.BackupID, "previous", lock.restore.Previous)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -187,16 +189,38 @@ func TestPortInUse(t *testing.T) {
 	require.NoFileExists(t, o.Dir+"/"+layoutFile)
 }
 
-// Two clusters cannot work on one directory at once.
+// Two clusters cannot work on one directory at once, and who tries in vain changes
+// nothing there.
 func TestDirectoryInUse(t *testing.T) {
 	o := options(t, InProcess)
 	o.BasePort = 0
+	c := start(t, o)
+	before, err := os.ReadFile(filepath.Join(o.Dir, layoutFile))
+	require.NoError(t, err)
+	larger := o
+	larger.BasePort, larger.DBServers = firstFreePort-1000, o.DBServers+1
+	for _, other := range []Options{o, larger} {
+		_, err := Start(t.Context(), other)
+		require.ErrorContains(t, err, o.Dir+" is in use by another process")
+	}
+	after, err := os.ReadFile(filepath.Join(o.Dir, layoutFile))
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	require.NoDirExists(t, o.Dir+"/dbserver-3")
+	require.NoError(t, c.Stop(t.Context()))
 	start(t, o)
+}
+
+// A server's data directory is no place for a cluster.
+func TestDirectoryOfAServer(t *testing.T) {
+	o := options(t, InProcess)
+	o.DBServers, o.Coordinators = 0, 0
+	c := start(t, o)
+	require.NoError(t, c.Stop(t.Context()))
+	o.Dir = filepath.Join(o.Dir, "agent-1")
 	_, err := Start(t.Context(), o)
-	require.ErrorContains(t, err, "cannot listen on port")
-	o.BasePort = firstFreePort - 1000
-	_, err = Start(t.Context(), o)
-	require.ErrorContains(t, err, "in use by another process")
+	require.ErrorContains(t, err, o.Dir+" is the data directory of the server "+c.agents[0].id)
+	require.NoFileExists(t, filepath.Join(o.Dir, layoutFile))
 }
 
 // A context that has ended ends a start; nothing is left.

@@ -191,6 +191,11 @@ func showVerify(r report, res backup.VerifyResult) {
 	for _, problem := range res.Problems {
 		r.line(levelError, idError, "%s", problem)
 	}
+	if res.Certificate != nil {
+		for _, line := range lockReportLines(res.Certificate.History.Lock) {
+			r.info(idProgress, "%s", line)
+		}
+	}
 	switch {
 	case !res.Intact:
 		r.line(levelError, idError, "'%s' is NOT intact", res.ID)

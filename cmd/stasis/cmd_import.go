@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -50,8 +52,22 @@ again with --on-duplicate ignore (or replace) if the documents have keys.`,
 	return cmd
 }
 
+// check refuses what the server would, before anything has been created there.
+func (o importOptions) check() error {
+	if !slices.Contains([]string{"error", "update", "replace", "ignore"}, o.onDuplicate) {
+		return fmt.Errorf("--on-duplicate %q: want error, update, replace or ignore", o.onDuplicate)
+	}
+	if o.shards < 1 {
+		return fmt.Errorf("--shards %d: want at least 1", o.shards)
+	}
+	return nil
+}
+
 func runImport(cmd *cobra.Command, o importOptions, path string) error {
 	ctx := cmd.Context()
+	if err := o.check(); err != nil {
+		return err
+	}
 	in, size, err := openInput(cmd, path)
 	if err != nil {
 		return err
@@ -125,13 +141,16 @@ func (o importOptions) send(ctx context.Context, db *client.Database, in io.Read
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(importAtOnce + 1)
 	g.Go(func() error {
-		lines := bufio.NewReaderSize(in, 1<<16)
+		lines, read := bufio.NewReaderSize(in, 1<<16), 0
 		for {
 			batch, readErr := readBatch(lines)
+			before := read
+			read += bytes.Count(batch, []byte("\n"))
 			if len(batch) > 0 && ctx.Err() == nil {
 				g.Go(func() error {
 					r, err := db.Import(ctx, o.collection, o.onDuplicate, bytes.NewReader(batch))
 					if err == nil {
+						r.Details = atLines(r.Details, before)
 						results <- r
 						_, _ = done.Write(batch) // a progress bar
 					}
@@ -159,6 +178,19 @@ func (o importOptions) send(ctx context.Context, db *client.Database, in io.Read
 		}
 	}
 	return total, err
+}
+
+// atLines says where the lines that were refused stand in the file; the server has
+// counted those of its batch, which begins after so many.
+func atLines(details []string, before int) []string {
+	for i, d := range details {
+		var line int
+		if _, err := fmt.Sscanf(d, "at position %d:", &line); err == nil {
+			_, said, _ := strings.Cut(d, ": ")
+			details[i] = fmt.Sprintf("line %d: %s", before+line, said)
+		}
+	}
+	return details
 }
 
 // readBatch reads whole lines until there is enough.

@@ -111,7 +111,11 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	if err != nil {
 		return explain(err)
 	}
-	defer func() { err = errors.Join(err, stopCluster(ctx, c)) }()
+	defer func() {
+		if serr := stopCluster(ctx, c); err == nil { // else it would be told twice
+			err = serr
+		}
+	}()
 	if err := c.Ready(ctx); err != nil {
 		return explain(err)
 	}

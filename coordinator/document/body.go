@@ -11,6 +11,10 @@ import (
 // maxKeyBytes is the longest document key.
 const maxKeyBytes = 254
 
+// maxBodyBytes is the longest JSON that can be a document of the 16 MiB that DB servers
+// store, with much white space. What is longer is not even taken apart.
+const maxBodyBytes = 32 << 20
+
 // keySymbols are the characters of keys that are neither letters nor digits.
 const keySymbols = "_-:.@()+,=;$!*'%"
 
@@ -40,11 +44,15 @@ type field struct {
 	value json.RawMessage
 }
 
-// ParseBody takes a valid JSON value apart; 1227 if it is no object.
+// ParseBody takes a valid JSON value apart; 1227 if it is no object, 1216 if it is
+// too long for a document.
 func ParseBody(raw json.RawMessage) (*Body, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, apierror.New(apierror.DocumentTypeInvalid, "invalid document type: expecting an object")
+	}
+	if len(raw) > maxBodyBytes {
+		return nil, apierror.New(apierror.DocumentTooLarge, "document of %d bytes is larger than %d", len(raw), maxBodyBytes/2)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if _, err := dec.Token(); err != nil {

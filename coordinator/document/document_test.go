@@ -47,6 +47,11 @@ func TestBodyKeepsTheRest(t *testing.T) {
 	}
 }
 
+func TestBodyTooLarge(t *testing.T) {
+	_, err := ParseBody(json.RawMessage(`{"a":"` + strings.Repeat("x", maxBodyBytes) + `"}`))
+	require.ErrorIs(t, err, apierror.DocumentTooLarge)
+}
+
 // For any object: nothing is lost or changed but _key, _id and _rev.
 func TestBodyIsLossless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

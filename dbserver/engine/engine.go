@@ -13,6 +13,10 @@ import (
 // ErrClosed answers every call after Close.
 var ErrClosed = errors.New("engine is closed")
 
+// ErrRefused marks the error of a commit that was not begun: the disk is full at
+// present, or has failed. Nothing of it was applied or will be.
+var ErrRefused = errors.New("commit refused")
+
 // Engine is an open engine directory.
 type Engine struct {
 	dir     string
