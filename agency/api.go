@@ -38,10 +38,11 @@ func newAPI(a *Agent, maxBody int64) *api {
 		"write": s.write, "read": s.read, "transact": s.transact, "transient": s.transient, "inquire": s.inquire,
 	}
 	s.names = map[string]route{
-		"poll":   {get, s.poll},
-		"config": {get, s.config},
-		"state":  {get, s.state},
-		"stores": {get, s.stores},
+		"poll":    {get, s.poll},
+		"config":  {get, s.config},
+		"state":   {get, s.state},
+		"stores":  {get, s.stores},
+		"members": {[]string{http.MethodGet, http.MethodPost, http.MethodDelete}, s.membership},
 	}
 	for name, call := range s.data {
 		s.names[name] = route{post, s.serveData(call)}

@@ -39,6 +39,7 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		"lastCompactionAt":    state.FirstIndex() - 1,
 		"nextCompactionAfter": state.Index() + a.timing.SnapshotThreshold,
 		"configuration":       a.configuration(),
+		"logIndex":            a.raft.LastIndex(), // ours: how a new agent knows that the agency begins
 		"engine":              "rocksdb",
 		"version":             version.API,
 	}
@@ -55,11 +56,7 @@ func (a *Agent) configuration() map[string]any {
 	pool := map[string]string{}
 	active := []string{}
 	for _, m := range a.members().Servers {
-		address, known := a.peers[string(m.ID)]
-		if !known {
-			address = string(m.Address)
-		}
-		pool[string(m.ID)] = "tcp://" + address
+		pool[string(m.ID)] = "tcp://" + a.book.address(string(m.ID), string(m.Address))
 		active = append(active, string(m.ID))
 	}
 	slices.Sort(active)

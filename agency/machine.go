@@ -16,6 +16,9 @@ type machine struct {
 	tree *fsm.Machine
 	halt func(error) // stops the node: what is committed cannot be understood
 
+	members     func(raft.Configuration) // is told of changes; set before Raft starts
+	membersFrom uint64                   // those up to this index are old
+
 	mu      sync.Mutex
 	known   map[*byte]fsm.Command // what this node has proposed, by its encoding
 	applied uint64                // Raft index up to which the tree has everything
@@ -88,7 +91,12 @@ func (m *machine) command(data []byte) (fsm.Command, error) {
 }
 
 // StoreConfiguration takes note that a change of Raft's membership was committed.
-func (m *machine) StoreConfiguration(index uint64, _ raft.Configuration) { m.reached(index) }
+func (m *machine) StoreConfiguration(index uint64, members raft.Configuration) {
+	if m.members != nil && index > m.membersFrom {
+		m.members(members)
+	}
+	m.reached(index)
+}
 
 // reached takes note that the tree has everything up to index, and wakes whoever
 // waits: once per entry, however many transactions it carries.
