@@ -134,3 +134,48 @@ func TestForgetfulAgencyIsAnError(t *testing.T) {
 		require.Equal(t, []string{"a"}, h.keysOf(s, "s101"))
 	})
 }
+
+// A gate is held for a backup, and a backup without the agency lock will never be:
+// when the lock is taken away, whatever is left of the gate's lease is for nothing.
+func TestGateOpensWithTheAgencyLock(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.lock("b", "n")
+		_, err := h.dbs.GateLock(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.NoError(t, s.gate.Check("n"), "the lock is there")
+		h.unlock("n", nil) // as the supervision does
+		begun := time.Now()
+		h.insert(s, "s101", "a", `{}`)
+		require.Less(t, time.Since(begun), time.Second)
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n"})
+		require.NoError(t, err)
+		require.Less(t, report.HeldSeconds, 2.0)
+	})
+}
+
+// A server that joined while a restore was under way has nothing to set aside: a
+// piece of it in the failsafe would not fit the others, and the failsafe could not be
+// restored.
+func TestJoinedDuringARestore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		r := restoring(t, h, s)
+		h.unlock("r", nil)
+		joined := h.start("db2")
+		h.lock("b1", "r")
+		require.NoError(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "r")))
+		h.raise("r", r, restoredPlan())
+		h.reached(joined, 1)
+		require.Empty(t, h.listed(joined))
+		checkRestored(t, h, s)
+		h.unlock("r", nil)
+		h.collection("300", "s301", joined)
+		h.insert(joined, "s301", "x", `{}`)
+		h.crash("db2")
+		joined = h.start("db2")
+		require.EqualValues(t, 1, joined.epoch.Load())
+	})
+}

@@ -46,6 +46,9 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	return 1
 }
 
+// versionText names both versions: clients see the API's.
+var versionText = fmt.Sprintf("stasis %s, speaks the API of ArangoDB %s\n", version.Stasis, version.API)
+
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
 
@@ -61,13 +64,13 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 		SilenceErrors: true,
 		Version:       version.Stasis,
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetVersionTemplate(versionText)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), importCommand(), backupCommand(),
 		agentCommand(), dbserverCommand(), coordinatorCommand(),
 		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), version.Stasis)
+			fmt.Fprint(cmd.OutOrStdout(), versionText)
 		}},
 	)
 	return root
