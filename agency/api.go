@@ -39,9 +39,11 @@ func newAPI(a *Agent, maxBody int64) *api {
 	}
 	s.names = map[string]route{
 		"poll":    {get, s.poll},
-		"config":  {get, s.config},
+		"config":  {[]string{http.MethodGet, http.MethodPut, http.MethodPost}, s.configOf},
 		"state":   {get, s.state},
 		"stores":  {get, s.stores},
+		"store":   {post, s.store},
+		"compact": {post, s.compact},
 		"members": {[]string{http.MethodGet, http.MethodPost, http.MethodDelete}, s.membership},
 	}
 	for name, call := range s.data {

@@ -25,6 +25,7 @@ type machine struct {
 	changed chan struct{}         // closed and replaced when applied or the tree moves
 	broken  bool                  // nothing may be applied any more
 	watchers
+	past past
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
@@ -59,6 +60,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	}
 	batch := appliedBatch{before: m.tree.State()}
 	batch.outcomes = m.tree.Apply(log.Term, command)
+	m.past.note(batch.outcomes)
 	m.reached(log.Index)
 	return batch
 }

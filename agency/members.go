@@ -59,6 +59,7 @@ func (a *Agent) admit(ctx context.Context, id, address string, join, ready bool)
 				return false, fmt.Errorf("%w: %s is already the address of %s: remove that agent first", errMember, address, s.ID)
 			}
 		}
+		a.book.add(id, address)
 		return false, a.await(ctx, a.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0))
 	case string(servers[i].Address) != address && servers[i].Suffrage == raft.Voter:
 		return true, a.await(ctx, a.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0))
