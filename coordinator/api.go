@@ -39,6 +39,7 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 	routes := a.serverRoutes()
 	routes = append(routes, a.databaseRoutes()...)
 	routes = append(routes, a.collectionRoutes()...)
+	routes = append(routes, a.indexRoutes()...)
 	routes = append(routes, a.documentRoutes()...)
 	routes = append(routes, a.cursorRoutes()...)
 	routes = append(routes,

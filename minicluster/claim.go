@@ -1,9 +1,11 @@
 package minicluster
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,6 +27,9 @@ func claim(o Options) (release func() error, err error) {
 	case id != "":
 		return nil, fmt.Errorf("%s is the data directory of the server %s, not of a cluster", o.Dir, id)
 	}
+	if err := refuseForeign(o.Dir); err != nil {
+		return nil, err
+	}
 	sub := ""
 	if o.Mode == Processes {
 		sub = logsDir
@@ -37,4 +42,29 @@ func claim(o Options) (release func() error, err error) {
 		return nil, err
 	}
 	return sync.OnceValue(lock.Close), nil
+}
+
+// refuseForeign refuses a directory that is no cluster's and holds folders: it is
+// somebody's work. Files, as of logs, are let be.
+func refuseForeign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into the cluster's directory: %w", err)
+	}
+	folder := ""
+	for _, e := range entries {
+		switch {
+		case e.Name() == layoutFile:
+			return nil
+		case e.IsDir() && e.Name() != logsDir && e.Name() != "lost+found" && !strings.HasPrefix(e.Name(), "."):
+			folder = e.Name()
+		}
+	}
+	if folder != "" {
+		return fmt.Errorf("%s is not a cluster's directory: it has no file %s but holds %q; name an empty or a new one", dir, layoutFile, folder)
+	}
+	return nil
 }

@@ -296,3 +296,14 @@ func TestLogsNameTheNode(t *testing.T) {
 	require.NoError(t, c.Stop(t.Context()))
 	require.Contains(t, out.String(), "agent-1")
 }
+
+// A folder that holds somebody's work does not become a cluster's directory.
+func TestForeignDirectoryIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "thesis"), 0o700))
+	_, err := Start(t.Context(), Options{Dir: dir, Agents: 1, DBServers: 1, Coordinators: 1})
+	require.ErrorContains(t, err, "thesis")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nothing was put into it")
+}

@@ -178,3 +178,17 @@ func TestAnswers(t *testing.T) {
 	require.Empty(t, ErrorCodes([]*apierror.Error{nil}))
 	require.JSONEq(t, `{"1202":2,"1200":1}`, ErrorCodes([]*apierror.Error{apierror.New(1202, ""), nil, conflict, apierror.New(1202, "")}))
 }
+
+// Documents are nested within limits that every later hop can take; brackets in
+// strings do not count.
+func TestBodyTooDeep(t *testing.T) {
+	nested := func(n int) json.RawMessage {
+		return json.RawMessage(`{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
+	}
+	_, err := ParseBody(nested(maxDepth - 1))
+	require.NoError(t, err)
+	_, err = ParseBody(nested(maxDepth))
+	require.ErrorIs(t, err, apierror.BadParameter)
+	_, err = ParseBody(json.RawMessage(`{"a":"\"` + strings.Repeat("[{", maxDepth) + `\\"}`))
+	require.NoError(t, err)
+}
