@@ -218,7 +218,7 @@ func (x *express) parse(buf []byte) (q plainRequest, complete bool, err error) {
 	q.head = end + 4
 	line, rest, _ := bytes.Cut(buf[:end+2], []byte("\r\n"))
 	target, ok := bytes.CutSuffix(line[len(method):], []byte(" HTTP/1.1"))
-	if q.call, ok = x.calls[string(target)]; !ok {
+	if q.call = x.calls[string(target)]; !ok || q.call == nil {
 		return q, false, errNotPlain
 	}
 	q.path, q.length = string(target), -1
