@@ -129,6 +129,13 @@ func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) ([
 	state, changed, gone := a.machine.follow()
 	defer gone()
 	if from <= state.Index() {
+		// While the tree changes all the time, also who lags waits for the others.
+		if soon := a.machine.striking(); soon != nil && from > 0 {
+			select {
+			case <-soon:
+			case <-ctx.Done():
+			}
+		}
 		if state, o, err = a.read(ctx); err != nil {
 			return nil, err
 		}

@@ -70,6 +70,16 @@ func (m *machine) moved() {
 	}
 }
 
+// striking is closed when the followers are woken, nil if that is not due.
+func (m *machine) striking() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.due == nil {
+		return nil
+	}
+	return m.beat
+}
+
 func (m *machine) strike() {
 	if m.due != nil {
 		m.due.Stop()

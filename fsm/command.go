@@ -50,20 +50,37 @@ func DecodeCommand(data []byte) (Command, error) {
 	return c, nil
 }
 
-func decodeCommand(data []byte) (c Command, err error) {
+// CheckCommand says whether data is as Encode wrote it, without decoding it. The
+// error is ErrCorrupt.
+func CheckCommand(data []byte) error {
+	if err := checkCommand(data); err != nil {
+		return fmt.Errorf("%w command: %w", ErrCorrupt, err)
+	}
+	return nil
+}
+
+func checkCommand(data []byte) error {
 	if len(data) == 0 {
-		return c, errTorn
+		return errTorn
 	}
 	if data[0] != commandFormat {
-		return c, fmt.Errorf("%w: %d", errFormat, data[0])
+		return fmt.Errorf("%w: %d", errFormat, data[0])
 	}
 	body := len(data) - crc32.Size
 	if body < 1 {
-		return c, errTorn
+		return errTorn
 	}
 	if crc32.Checksum(data[:body], castagnoli) != binary.BigEndian.Uint32(data[body:]) {
-		return c, errChecksum
+		return errChecksum
 	}
+	return nil
+}
+
+func decodeCommand(data []byte) (c Command, err error) {
+	if err := checkCommand(data); err != nil {
+		return c, err
+	}
+	body := len(data) - crc32.Size
 	rest := bytes.Clone(data[1:body]) // the transactions keep it
 	time, n := binary.Varint(rest)
 	if n <= 0 {
