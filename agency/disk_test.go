@@ -229,7 +229,7 @@ func TestDamagedLog(t *testing.T) {
 		require.NoError(t, bolt.StoreLog(last))
 		require.NoError(t, bolt.Close())
 		_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Logger: logger(t)})
-		require.ErrorContains(t, err, "Raft's log is damaged: entry", name)
+		require.ErrorContains(t, err, "the log of Raft is damaged: entry", name)
 		require.ErrorContains(t, err, "delete its directory")
 	}
 }

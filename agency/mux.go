@@ -274,7 +274,7 @@ type addressedConn struct {
 	passed bool // only touched by Read, which has one caller at a time
 }
 
-var errNotForMe = errors.New("Raft stream for another agent")
+var errNotForMe = errors.New("stream of Raft for another agent")
 
 func (c *addressedConn) Read(p []byte) (int, error) {
 	if !c.passed {

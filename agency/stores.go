@@ -188,16 +188,16 @@ func (d *disk) pristine() (bool, error) {
 func checkLog(log raft.LogStore) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("Raft's log is damaged: %v", p)
+			err = fmt.Errorf("the log of Raft is damaged: %v", p)
 		}
 	}()
 	first, err := log.FirstIndex()
 	if err != nil {
-		return fmt.Errorf("Raft's log is damaged: its beginning: %w", err)
+		return fmt.Errorf("the log of Raft is damaged: its beginning: %w", err)
 	}
 	last, err := log.LastIndex()
 	if err != nil {
-		return fmt.Errorf("Raft's log is damaged: its end: %w", err)
+		return fmt.Errorf("the log of Raft is damaged: its end: %w", err)
 	}
 	for i := first; i <= last && i > 0; i++ {
 		var entry raft.Log
@@ -209,7 +209,7 @@ func checkLog(log raft.LogStore) (err error) {
 			err = fsm.CheckCommand(entry.Data)
 		}
 		if err != nil {
-			return fmt.Errorf("Raft's log is damaged: entry %d: %w", i, err)
+			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
 		}
 	}
 	return nil
