@@ -21,7 +21,7 @@ import (
 func systems(o options) []system {
 	list := []system{
 		{name: "etcd", command: o.etcdMember, connect: o.etcdTarget},
-		{name: "stasis", command: func(c *cluster, i int) *exec.Cmd { return o.agent(c, i, "bolt") }, connect: agentTarget},
+		{name: "stasis", command: o.agent, connect: agentTarget},
 	}
 	return list
 }
@@ -99,13 +99,10 @@ func etcdLeader(ctx context.Context, endpoints []string) (string, error) {
 	return "", errors.New("no leader yet")
 }
 
-func (o options) agent(c *cluster, i int, log string) *exec.Cmd {
+func (o options) agent(c *cluster, i int) *exec.Cmd {
 	args := []string{
 		"agent", "--dir", filepath.Join(c.dir, fmt.Sprintf("m%d", i)), "--listen", c.address(i, 0),
 		"--id", fmt.Sprintf("AGNT-%d", i), "--log-level", "warn",
-	}
-	if log != "bolt" {
-		args = append(args, "--raft-log", log)
 	}
 	for j := range members {
 		args = append(args, "--peer", fmt.Sprintf("AGNT-%d=%s", j, c.address(j, 0)))
