@@ -3,10 +3,10 @@
 GO ?= go
 FUZZTIME ?= 30s
 
-.PHONY: help demo build test lint bench soak fuzz clean
+.PHONY: help demo build test lint bench bench-agency soak fuzz clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## build, then show a backup taken under load and restored (under a minute)
 	bin/stasis demo
@@ -23,9 +23,13 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-bench: ## ratios in one run: the cut at growing data, the gate, the key tree
+bench: bench-agency ## ratios in one run: the agency beside etcd, the cut at growing data, the gate, the key tree
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./integration
 	$(GO) test -run '^$$' -bench . ./fsm ./dbserver/gate ./dbserver/shard
+
+bench-agency: build ## three agents beside three members of etcd 3.6, as processes on one disk
+	cd bench && $(GO) build -o bin/ . ./etcd
+	cd bench && bin/bench -stasis ../bin/stasis -etcd bin/etcd
 
 soak: ## the large numbers: 200 backups under load, 50 rounds of SIGKILL
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration

@@ -17,6 +17,8 @@ import (
 // only to trigger heartbeats, and what counts is a call sent after the question.
 type ackTransport struct {
 	*raft.NetworkTransport
+	probation *probation
+	done      <-chan struct{} // closed when Raft has stopped
 
 	mu      sync.Mutex
 	sent    uint64 // calls sent so far; the order of sending
@@ -32,6 +34,8 @@ type ack struct {
 	at    time.Time // when the answer came
 	took  time.Duration
 	index uint64 // the tree's index when the call was sent
+	// matched is how far the peer has Raft's log, for sure.
+	matched uint64
 }
 
 func newAckTransport(t *raft.NetworkTransport, tree func() uint64) *ackTransport {
@@ -45,9 +49,39 @@ func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress
 		return err
 	}
 	if resp.Success && resp.Term == args.Term {
-		t.note(id, ack{term: args.Term, sent: sent, at: time.Now(), took: time.Since(start), index: index})
+		t.note(id, ack{term: args.Term, sent: sent, at: time.Now(), took: time.Since(start), index: index, matched: matched(args)})
 	}
 	return nil
+}
+
+// matched is how far the log of a peer that accepts a call is this node's. A
+// heartbeat says nothing of it.
+func matched(args *raft.AppendEntriesRequest) uint64 {
+	if n := len(args.Entries); n > 0 {
+		return args.Entries[n-1].Index
+	}
+	return args.PrevLogEntry
+}
+
+// Consumer is what other agents ask; not for votes during a probation.
+func (t *ackTransport) Consumer() <-chan raft.RPC {
+	return t.probation.sift(t.NetworkTransport.Consumer(), t.done)
+}
+
+// RequestVote asks for no vote during a probation.
+func (t *ackTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if t.probation.active() {
+		return errOnProbation
+	}
+	return t.NetworkTransport.RequestVote(id, target, args, resp)
+}
+
+// RequestPreVote asks for no vote during a probation.
+func (t *ackTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if t.probation.active() {
+		return errOnProbation
+	}
+	return t.NetworkTransport.RequestPreVote(id, target, args, resp)
 }
 
 // mark takes the next place in the order of sending: calls sent later get a
@@ -65,6 +99,9 @@ func (t *ackTransport) note(id raft.ServerID, a ack) {
 	defer t.mu.Unlock()
 	if old := t.acks[id]; old.term > a.term || old.term == a.term && old.sent > a.sent {
 		return
+	}
+	if old := t.acks[id]; old.term == a.term {
+		a.matched = max(a.matched, old.matched)
 	}
 	t.acks[id] = a
 	close(t.changed)

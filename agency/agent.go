@@ -29,6 +29,9 @@ type Agent struct {
 	running context.Context    // ends when Close begins, or the node has to stop
 	stop    context.CancelFunc // ends running
 	server  *network.Server
+	express *express
+	jobs    *jobs
+	polls   pollCache
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -49,6 +52,7 @@ type leading struct {
 	officers sync.WaitGroup // goroutines that hold an office
 	workers  sync.WaitGroup // proposer and rounds
 	watcher  sync.WaitGroup
+	arriving sync.WaitGroup // who brings the agent to its place
 }
 
 // Start opens the stores, joins the peers and serves. On pristine stores it
@@ -69,11 +73,13 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), disk.close())
 	}
 	a := newAgent(c, disk, listener, logger)
-	if err := a.join(); err != nil {
+	if err := a.join(c.Join); err != nil {
 		a.stop()
+		close(a.raftGone) // it never came
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), a.mux.close(), disk.close())
 	}
 	a.serve(c)
+	a.arriving.Go(func() { a.arrive(c.Join) })
 	logger.Info("agent started", "address", a.advertise, "peers", len(a.peers))
 	return a, nil
 }
@@ -94,13 +100,22 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
 	a.running, a.stop = context.WithCancel(context.Background())
 	a.fatal, a.raftGone = make(chan error, 1), make(chan struct{})
 	a.disk, a.mux = d, newMux(c.Network, l)
+	known := maps.Clone(a.peers)
+	known[a.id] = a.advertise
+	a.book = newAddressBook(a.id, known)
+	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- err })
 	a.proposer, a.rounds = newProposer(), newRounds()
 	return a
 }
 
 func (a *Agent) serve(c Config) {
-	a.server = network.ServeListener(a.mux.http, newAPI(a, c.MaxBodyBytes), network.ServerOptions{Logger: a.logger.Named("http")})
+	a.jobs = newJobs()
+	api := newAPI(a, c.MaxBodyBytes)
+	plain := newLane(a.mux.http.Addr())
+	a.server = network.ServeListener(plain, api, network.ServerOptions{Logger: a.logger.Named("http")})
+	a.express = newExpress(api, plain)
+	a.express.run(a.mux.http)
 	a.watcher.Go(func() {
 		select {
 		case err := <-a.server.Err():
@@ -152,10 +167,11 @@ func (a *Agent) leader() (id, address string) {
 	if raftID == "" {
 		return "", ""
 	}
-	if known, ok := a.peers[string(raftID)]; ok {
-		return string(raftID), known
+	_, address = splitTarget(string(raftAddress)) // as the leader itself tells it
+	if address == "" {
+		address = a.book.address(string(raftID), "")
 	}
-	return string(raftID), string(raftAddress)
+	return string(raftID), address
 }
 
 // Close hands leadership over if it can, then stops everything. ctx bounds the
@@ -169,12 +185,16 @@ func (a *Agent) Close(ctx context.Context) error {
 
 func (a *Agent) shutdown(ctx context.Context) error {
 	a.stop()
+	a.arriving.Wait()
 	// What is on its way ends by itself: by its commit, or because a leader
 	// without majority steps down within its lease. Raft may forget to answer
 	// what is still on its way when it stops.
 	a.settle(2*a.timing.Heartbeat + 2*a.timing.Election)
 	a.handOver(ctx)
 	var errs []error
+	_ = a.mux.http.Close() // cannot fail; no more connections for the express lane
+	a.express.shutdown(ctx)
+	a.jobs.close()
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}
@@ -183,6 +203,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.watcher.Wait()
 	a.officers.Wait()
 	a.workers.Wait()
+	a.asked.Wait()
 	errs = append(errs, a.disk.close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop agent %s: %w", a.id, err)

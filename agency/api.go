@@ -16,8 +16,9 @@ import (
 type api struct {
 	agent   *Agent
 	maxBody int64
-	names   map[string]route // below /_api/agency/
-	others  map[string]route // by path
+	data    map[string]dataCall // by name
+	names   map[string]route    // below /_api/agency/
+	others  map[string]route    // by path
 }
 
 // route is what a path does with which methods.
@@ -26,21 +27,27 @@ type route struct {
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
+const jsonType = "application/json; charset=utf-8"
+
 const agencyPrefix = "/_api/agency"
 
 func newAPI(a *Agent, maxBody int64) *api {
 	s := &api{agent: a, maxBody: maxBody}
 	get, post := []string{http.MethodGet}, []string{http.MethodPost}
+	s.data = map[string]dataCall{
+		"write": s.write, "read": s.read, "transact": s.transact, "transient": s.transient, "inquire": s.inquire,
+	}
 	s.names = map[string]route{
-		"write":     {post, s.write},
-		"read":      {post, s.read},
-		"transact":  {post, s.transact},
-		"transient": {post, s.transient},
-		"inquire":   {post, s.inquire},
-		"poll":      {get, s.poll},
-		"config":    {get, s.config},
-		"state":     {get, s.state},
-		"stores":    {get, s.stores},
+		"poll":    {get, s.poll},
+		"config":  {[]string{http.MethodGet, http.MethodPut, http.MethodPost}, s.configOf},
+		"state":   {get, s.state},
+		"stores":  {get, s.stores},
+		"store":   {post, s.store},
+		"compact": {post, s.compact},
+		"members": {[]string{http.MethodGet, http.MethodPost, http.MethodDelete}, s.membership},
+	}
+	for name, call := range s.data {
+		s.names[name] = route{post, s.serveData(call)}
 	}
 	s.others = map[string]route{
 		"/_api/version":               {get, s.version},
@@ -58,21 +65,35 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Server", "ArangoDB")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Arango-Queue-Time-Seconds", "0.000000")
-	route, err := s.find(r)
-	if err == nil {
-		err = route.handle(w, r)
-	}
-	if err != nil {
+	if err := s.serve(w, r); err != nil {
 		s.fail(w, r, err)
 	}
 }
 
-// find gives the route of a request, or why there is none.
-func (s *api) find(r *http.Request) (route, error) {
+func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 	path, err := withoutDatabase(r.URL)
 	if err != nil {
-		return route{}, err
+		return err
 	}
+	if rest, ok := strings.CutPrefix(path, jobsPath); ok {
+		return s.agent.jobs.serve(w, r, rest)
+	}
+	route, err := s.find(path, r.Method)
+	if err != nil {
+		return err
+	}
+	if mode := r.Header.Get(asyncHeader); mode == "store" || mode == "true" {
+		raw, err := s.body(w, r)
+		if err != nil {
+			return err
+		}
+		return s.agent.jobs.begin(w, r, raw, s.ServeHTTP)
+	}
+	return route.handle(w, r)
+}
+
+// find gives the route of a path, or why there is none.
+func (s *api) find(path, method string) (route, error) {
 	found, ok := s.others[path]
 	if rest, agency := strings.CutPrefix(path, agencyPrefix); agency && (rest == "" || rest[0] == '/') {
 		parts := strings.FieldsFunc(rest, func(c rune) bool { return c == '/' })
@@ -83,8 +104,8 @@ func (s *api) find(r *http.Request) (route, error) {
 	if !ok {
 		return route{}, apierror.New(apierror.NotFound, "unknown path '%s'", path)
 	}
-	if !slices.Contains(found.methods, r.Method) {
-		return route{}, apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", r.Method, path)
+	if !slices.Contains(found.methods, method) {
+		return route{}, apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", method, path)
 	}
 	return found, nil
 }
@@ -169,7 +190,7 @@ type message struct {
 
 // answer writes a JSON answer.
 func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", jsonType)
 	encoder := json.NewEncoder(statusWriter{w, status})
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(body); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"stasis/fsm"
@@ -15,50 +16,76 @@ import (
 // for anything else) for the commit.
 const modeHeader = "X-ArangoDB-Agency-Mode"
 
-func noWait(r *http.Request) bool { return r.Header.Get(modeHeader) == "noWait" }
+// callOf is a request for data, free of HTTP.
+type callOf struct {
+	ctx    context.Context
+	body   []byte // the call may keep it
+	noWait bool
+}
 
-// indexes is the answer to write and inquire.
-type indexes struct {
-	Results  []uint64 `json:"results"`
-	Inquired bool     `json:"inquired,omitempty"`
-	Ongoing  bool     `json:"ongoing,omitempty"`
+// dataCall answers a request for data with a status and a JSON text, or says why not.
+type dataCall func(callOf) (status int, text []byte, err error)
+
+// serveData makes a handler of a data call.
+func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		raw, err := s.body(w, r)
+		if err != nil {
+			return err
+		}
+		status, text, err := call(callOf{ctx: r.Context(), body: raw, noWait: r.Header.Get(modeHeader) == "noWait"})
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", jsonType)
+		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+		w.WriteHeader(status)
+		_, _ = w.Write(text) // the client may be gone
+		return nil
+	}
+}
+
+// appendResults begins the answer to write and inquire.
+func appendResults(to []byte, results []uint64) []byte {
+	to = append(to, `{"results":[`...)
+	for i, index := range results {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = strconv.AppendUint(to, index, 10)
+	}
+	return append(to, ']')
 }
 
 // write applies the transactions of an envelope.
-func (s *api) write(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+func (s *api) write(c callOf) (int, []byte, error) {
+	e, err := parseWrite(c.body)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	e, err := parseWrite(raw)
+	if c.noWait {
+		return s.writeLater(c.ctx, e)
+	}
+	done, err := s.agent.commit(c.ctx, e)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	if noWait(r) {
-		return s.writeLater(w, r, e)
-	}
-	done, err := s.agent.commit(r.Context(), e)
-	if err != nil {
-		return err
-	}
-	results := indexes{Results: make([]uint64, len(e.elements))}
+	results := make([]uint64, len(e.elements))
 	for i, el := range e.elements {
-		results.Results[i] = done.outcome(el).Index
+		results[i] = done.outcome(el).Index
 	}
-	answer(w, done.status(e), results)
-	return nil
+	return done.status(e), append(appendResults(make([]byte, 0, 32+8*len(results)), results), '}'), nil
 }
 
 // writeLater answers before the transactions have an outcome.
-func (s *api) writeLater(w http.ResponseWriter, r *http.Request, e envelope) error {
-	if _, err := s.agent.office(r.Context()); err != nil {
-		return err
+func (s *api) writeLater(ctx context.Context, e envelope) (int, []byte, error) {
+	if _, err := s.agent.office(ctx); err != nil {
+		return 0, nil, err
 	}
 	if len(e.transactions) > 0 {
 		s.agent.proposer.enqueue(e.transactions, e.bytes)
 	}
-	answer(w, http.StatusOK, struct{}{})
-	return nil
+	return http.StatusOK, []byte("{}"), nil
 }
 
 // committed is what became of an envelope.
@@ -103,137 +130,141 @@ func (c committed) status(e envelope) int {
 }
 
 // transact applies transactions and reads between them, in order.
-func (s *api) transact(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+func (s *api) transact(c callOf) (int, []byte, error) {
+	e, err := parseTransact(c.body)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	e, err := parseTransact(raw)
+	done, err := s.agent.commit(c.ctx, e)
 	if err != nil {
-		return err
-	}
-	done, err := s.agent.commit(r.Context(), e)
-	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	status := done.status(e)
-	entries := make([]any, 0, len(e.elements))
+	var entries entryList
 	state := done.before // after the transactions so far
 	for _, el := range e.elements {
 		if el.query != nil {
-			entries = append(entries, now(state).Read(el.query))
+			entries.node(now(state).Read(el.query))
 			continue
 		}
 		o := done.outcome(el)
 		if o.State != nil {
 			state = o.State
 		}
-		entry, applied := entryOf(o)
-		if entries = append(entries, entry); !applied && status == http.StatusOK {
+		// A transaction's entry is its index, or the values at the keys whose
+		// preconditions failed.
+		if o.Index == 0 && len(o.Failed) > 0 {
+			entries.node(o.State.Read(o.Failed))
+		} else {
+			entries.text = strconv.AppendUint(entries.next(), o.Index, 10)
+		}
+		if o.Index == 0 && status == http.StatusOK {
 			status = http.StatusPreconditionFailed
 		}
 	}
-	answer(w, status, entries)
-	return nil
+	return status, entries.end(), nil
 }
 
-// entryOf is a transaction's entry in the answer: its index, or the values at the
-// keys whose preconditions failed.
-func entryOf(o fsm.Outcome) (entry any, applied bool) {
-	if o.Index == 0 && len(o.Failed) > 0 {
-		return o.State.Read(o.Failed), false
+// entryList is a JSON array that is being written.
+type entryList struct{ text []byte }
+
+// next begins an entry.
+func (l *entryList) next() []byte {
+	if l.text == nil {
+		return append(l.text, '[')
 	}
-	return o.Index, o.Index > 0
+	return append(l.text, ',')
+}
+
+func (l *entryList) node(n *fsm.Node) { l.text = n.AppendJSON(l.next()) }
+
+func (l *entryList) flag(b bool) { l.text = strconv.AppendBool(l.next(), b) }
+
+func (l *entryList) end() []byte {
+	if l.text == nil {
+		return []byte("[]")
+	}
+	return append(l.text, ']')
 }
 
 // transient is transact on the tree in the leader's memory.
-func (s *api) transient(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+func (s *api) transient(c callOf) (int, []byte, error) {
+	e, err := parseTransact(c.body)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	e, err := parseTransact(raw)
+	o, err := s.agent.office(c.ctx)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	o, err := s.agent.office(r.Context())
-	if err != nil {
-		return err
-	}
-	entries := make([]any, 0, len(e.elements))
+	var entries entryList
 	for _, el := range e.elements {
 		switch {
 		case el.query != nil:
-			entries = append(entries, o.transient.state().Read(el.query))
+			entries.node(o.transient.state().Read(el.query))
 		case el.slot < 0:
-			entries = append(entries, false)
+			entries.flag(false)
 		default:
-			entries = append(entries, o.transient.apply(e.transactions[el.slot]).Index > 0)
+			entries.flag(o.transient.apply(e.transactions[el.slot]).Index > 0)
 		}
 	}
-	answer(w, http.StatusOK, entries)
-	return nil
+	return http.StatusOK, entries.end(), nil
 }
 
 // read answers queries from a state that has everything acknowledged before.
-func (s *api) read(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+func (s *api) read(c callOf) (int, []byte, error) {
+	items, err := list(c.body)
 	if err != nil {
-		return err
-	}
-	items, err := list(raw)
-	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	queries := make([][]string, len(items))
 	for i, item := range items {
 		if queries[i], err = parseQuery(item); err != nil {
-			return badRequest("query %d: %v", i, err)
+			return 0, nil, badRequest("query %d: %v", i, err)
 		}
 	}
-	state, _, err := s.agent.read(r.Context())
+	state, _, err := s.agent.read(c.ctx)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	results := make([]*fsm.Node, len(queries))
-	for i, q := range queries {
-		results[i] = now(state).Read(q)
+	state = now(state)
+	var results entryList
+	for _, q := range queries {
+		results.node(state.Read(q))
 	}
-	answer(w, http.StatusOK, results)
-	return nil
+	return http.StatusOK, results.end(), nil
 }
 
 // inquire says which index the latest transaction with a client id has. It waits
 // until whatever this leader was asked before with that id has an outcome: an
 // answer 0 means that nothing of it will be applied later.
-func (s *api) inquire(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
-	if err != nil {
-		return err
-	}
+func (s *api) inquire(c callOf) (int, []byte, error) {
 	var ids []string
-	if err := json.Unmarshal(raw, &ids); err != nil || ids == nil {
-		return badRequest("request body is no array of client ids")
+	if err := json.Unmarshal(c.body, &ids); err != nil || ids == nil {
+		return 0, nil, badRequest("request body is no array of client ids")
 	}
-	result := indexes{Inquired: true, Results: make([]uint64, len(ids))}
-	if noWait(r) {
+	ongoing := false
+	if c.noWait {
 		// Before the state is read: what is not pending then is in it.
-		result.Ongoing = len(s.agent.proposer.pending(ids)) > 0
-	} else if err := s.agent.settled(r.Context(), ids); err != nil {
-		return err
+		ongoing = len(s.agent.proposer.pending(ids)) > 0
+	} else if err := s.agent.settled(c.ctx, ids); err != nil {
+		return 0, nil, err
 	}
-	state, _, err := s.agent.read(r.Context())
+	state, _, err := s.agent.read(c.ctx)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	status := http.StatusOK
+	results, status := make([]uint64, len(ids)), http.StatusOK
 	for i, id := range ids {
-		if result.Results[i] = state.Inquire(id); result.Results[i] == 0 {
+		if results[i] = state.Inquire(id); results[i] == 0 {
 			status = http.StatusNotFound
 		}
 	}
-	answer(w, status, result)
-	return nil
+	text := append(appendResults(nil, results), `,"inquired":true`...)
+	if ongoing {
+		text = append(text, `,"ongoing":true`...)
+	}
+	return status, append(text, '}'), nil
 }
 
 // settled waits until no transaction that was asked for before, and carries one

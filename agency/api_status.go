@@ -27,6 +27,13 @@ type acked struct {
 	Append float64 `json:"lastAppend"` // seconds
 }
 
+func (s *api) configOf(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodGet {
+		return s.config(w, r)
+	}
+	return s.configure(w, r)
+}
+
 // config describes the agency as this agent knows it, leader or not.
 func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	a := s.agent
@@ -37,8 +44,9 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		"leaderId":            leader,
 		"commitIndex":         state.Index(),
 		"lastCompactionAt":    state.FirstIndex() - 1,
-		"nextCompactionAfter": state.Index() + a.timing.SnapshotThreshold,
+		"nextCompactionAfter": state.Index() + a.raft.ReloadableConfig().SnapshotThreshold,
 		"configuration":       a.configuration(),
+		"logIndex":            a.raft.LastIndex(), // ours: how a new agent knows that the agency begins
 		"engine":              "rocksdb",
 		"version":             version.API,
 	}
@@ -55,11 +63,7 @@ func (a *Agent) configuration() map[string]any {
 	pool := map[string]string{}
 	active := []string{}
 	for _, m := range a.members().Servers {
-		address, known := a.peers[string(m.ID)]
-		if !known {
-			address = string(m.Address)
-		}
-		pool[string(m.ID)] = "tcp://" + address
+		pool[string(m.ID)] = "tcp://" + a.book.address(string(m.ID), string(m.Address))
 		active = append(active, string(m.ID))
 	}
 	slices.Sort(active)
@@ -77,8 +81,8 @@ func (a *Agent) configuration() map[string]any {
 		"supervision frequency":    a.timing.Supervision.Seconds(),
 		"supervision grace period": a.timing.Grace.Seconds(),
 		"supervision ok threshold": a.timing.OkThreshold.Seconds(),
-		"compaction step size":     a.timing.SnapshotThreshold,
-		"compaction keep size":     a.timing.KeepLog,
+		"compaction step size":     a.raft.ReloadableConfig().SnapshotThreshold,
+		"compaction keep size":     a.machine.tree.Kept(),
 		"wait for sync":            true,
 		"version":                  1,
 		"startup":                  "origin",

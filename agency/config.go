@@ -25,6 +25,9 @@ type Config struct {
 	// an agency of one. On a pristine directory it becomes the Raft configuration;
 	// later starts use it to find the addresses of the configured ids.
 	Peers map[string]string
+	// Join names agents ("host:port") of an agency that a new agent is to become
+	// a member of; without Peers. A member it already is ignores it.
+	Join []string
 	// Network is the seam for Raft and HTTP alike; nil is the operating system's.
 	Network network.Network
 	// Dir is the data directory. Empty: Stores.

@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
 	"stasis/fsm"
@@ -189,8 +191,11 @@ func TestProposer(t *testing.T) {
 	require.Equal(t, []*proposal{first, second}, p.take())
 	require.False(t, p.withdraw(first), "in the air")
 	require.Equal(t, []*proposal{third}, p.take())
+	require.Nil(t, p.take(), "enough is in the air")
+	p.landed([]*proposal{first, second})
 	require.Equal(t, []*proposal{fourth}, p.take())
-	require.Empty(t, p.take())
+	p.landed([]*proposal{third})
+	require.Nil(t, p.take(), "nothing waits")
 	waiting := p.enqueue(nil, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -199,5 +204,32 @@ func TestProposer(t *testing.T) {
 	for _, e := range []*proposal{waiting, p.enqueue(nil, 1)} {
 		<-e.done
 		require.ErrorIs(t, e.err, ErrClosed)
+	}
+}
+
+// TestDamagedLog: a log in which one entry is not what was written, or is missing,
+// is named at the start and never served.
+func TestDamagedLog(t *testing.T) {
+	command := fsm.Command{Time: 1, Transactions: nil}.Encode()
+	damaged := bytes.Clone(command)
+	damaged[len(damaged)-1]++
+	for name, last := range map[string]*raft.Log{
+		"entry 3": {Index: 3, Term: 1, Type: raft.LogCommand, Data: damaged},
+		"entry 4": {Index: 5, Term: 1, Type: raft.LogCommand, Data: command},
+	} {
+		dir := t.TempDir()
+		s := alone(t, dir)
+		s.post("write", `[[{"a":1}]]`)
+		s.end()
+		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, logFile))
+		require.NoError(t, err)
+		end, err := bolt.LastIndex()
+		require.NoError(t, err)
+		last.Index += end - 2 // after what the agent wrote
+		require.NoError(t, bolt.StoreLog(last))
+		require.NoError(t, bolt.Close())
+		_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Logger: logger(t)})
+		require.ErrorContains(t, err, "the log of Raft is damaged: entry", name)
+		require.ErrorContains(t, err, "delete its directory")
 	}
 }

@@ -12,10 +12,14 @@
 // The way in and out:
 //
 //	mux        one port → Raft streams, HTTP connections
+//	express    plain requests → api, without net/http in between
 //	api        HTTP → envelopes → answers; statuses, redirects
-//	proposer   envelopes → Raft entries, one on its way at a time
+//	jobs       answers that are fetched later
+//	proposer   envelopes → Raft entries, few on their way at a time
 //	machine    Raft entries → fsm, outcomes, who waits for a change
+//	watchers   followers → woken together, the more rarely the more they are
 //	rounds     readers → one confirmation of leadership for all that wait
+//	probation  who starts with nothing does not vote as itself
 //	office     what may only be done as leader, and ends with it
 //
 // Invariants: the tree changes only by committed entries, in their order; a read
@@ -27,6 +31,5 @@
 // finds the directory as Raft left it: acknowledged transactions are in the logs
 // of a majority and come back; a torn snapshot is refused.
 //
-// It does not call the URLs registered by observe, change the membership of a
-// running agency, or know users.
+// It does not call the URLs registered by observe, or know users.
 package agency

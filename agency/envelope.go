@@ -2,9 +2,7 @@ package agency
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -40,13 +38,10 @@ func (s *api) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return raw, nil
 }
 
-// list reads a body that has to be a JSON array.
-func list(raw []byte) ([]json.RawMessage, error) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return nil, badRequest("request body is no JSON array: %v", err)
-	}
-	if items == nil { // null
+// list reads a body that has to be a JSON array. Its items share the body's bytes.
+func list(raw []byte) ([][]byte, error) {
+	items, ok := fsm.Elements(raw)
+	if !ok {
 		return nil, badRequest("request body is no JSON array")
 	}
 	return items, nil
@@ -93,7 +88,7 @@ func parseTransact(raw []byte) (envelope, error) {
 }
 
 // firstOf is the first byte of an array's first item, 0 if it has none or is no array.
-func firstOf(raw json.RawMessage) byte {
+func firstOf(raw []byte) byte {
 	const blanks = " \t\r\n"
 	inside, ok := bytes.CutPrefix(bytes.TrimLeft(raw, blanks), []byte("["))
 	if inside = bytes.TrimLeft(inside, blanks); ok && len(inside) > 0 {
@@ -102,8 +97,8 @@ func firstOf(raw json.RawMessage) byte {
 	return 0
 }
 
-func (e *envelope) addTransaction(raw json.RawMessage) error {
-	tx, err := fsm.ParseTransaction(raw)
+func (e *envelope) addTransaction(raw []byte) error {
+	tx, err := fsm.AdoptTransaction(raw)
 	slot := -1
 	switch {
 	case errors.Is(err, fsm.ErrMalformed): // its result is 0
@@ -119,7 +114,7 @@ func (e *envelope) addTransaction(raw json.RawMessage) error {
 	return nil
 }
 
-func (e *envelope) addQuery(raw json.RawMessage) error {
+func (e *envelope) addQuery(raw []byte) error {
 	paths, err := parseQuery(raw)
 	if err == nil {
 		e.elements = append(e.elements, element{query: paths, slot: -1})
@@ -127,18 +122,11 @@ func (e *envelope) addQuery(raw json.RawMessage) error {
 	return err
 }
 
-// parseQuery reads an array of paths.
-func parseQuery(raw json.RawMessage) ([]string, error) {
-	var paths []*string
-	if err := json.Unmarshal(raw, &paths); err != nil {
-		return nil, fmt.Errorf("a query is an array of paths: %w", err)
-	}
-	query := make([]string, len(paths))
-	for i, p := range paths {
-		if p == nil {
-			return nil, errors.New("a query is an array of paths, not null")
-		}
-		query[i] = *p
+// parseQuery reads an array of paths, an item of list.
+func parseQuery(raw []byte) ([]string, error) {
+	query, ok := fsm.Texts(raw)
+	if !ok {
+		return nil, errors.New("a query is an array of paths")
 	}
 	return query, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -20,7 +21,12 @@ import (
 	"stasis/internal/network"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(agentDir); dir != "" {
+		os.Exit(serveAgent(dir)) // this process is an agent of TestKilled
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // logger writes to the test's output.
 func logger(t testing.TB) hclog.Logger {

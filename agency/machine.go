@@ -16,14 +16,21 @@ type machine struct {
 	tree *fsm.Machine
 	halt func(error) // stops the node: what is committed cannot be understood
 
+	members     func(raft.Configuration) // is told of changes; set before Raft starts
+	membersFrom uint64                   // those up to this index are old
+
 	mu      sync.Mutex
-	applied uint64        // Raft index up to which the tree has everything
-	changed chan struct{} // closed and replaced when applied or the tree moves
-	broken  bool          // nothing may be applied any more
+	known   map[*byte]fsm.Command // what this node has proposed, by its encoding
+	applied uint64                // Raft index up to which the tree has everything
+	changed chan struct{}         // closed and replaced when applied or the tree moves
+	broken  bool                  // nothing may be applied any more
+	watchers
+	past past
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
-	return &machine{tree: fsm.New(keepLog), halt: halt, changed: make(chan struct{})}
+	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{}),
+		watchers: newWatchers()}
 }
 
 // appliedBatch is what Apply answers to the proposer: the state before the entry
@@ -42,7 +49,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	if broken {
 		return errBroken
 	}
-	command, err := fsm.DecodeCommand(log.Data)
+	command, err := m.command(log.Data)
 	if err != nil {
 		err = fmt.Errorf("decode committed entry %d: %w", log.Index, err)
 		m.mu.Lock()
@@ -53,12 +60,45 @@ func (m *machine) Apply(log *raft.Log) any {
 	}
 	batch := appliedBatch{before: m.tree.State()}
 	batch.outcomes = m.tree.Apply(log.Term, command)
+	m.past.note(batch.outcomes)
 	m.reached(log.Index)
 	return batch
 }
 
+// expect spares Apply the decoding of a command that was encoded here. forget ends it.
+func (m *machine) expect(data []byte, command fsm.Command) (forget func()) {
+	key := &data[0]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[key] = command
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.known, key)
+	}
+}
+
+// command is what an entry carries: the very bytes that were encoded here need no
+// decoding.
+func (m *machine) command(data []byte) (fsm.Command, error) {
+	if len(data) > 0 {
+		m.mu.Lock()
+		command, ok := m.known[&data[0]]
+		m.mu.Unlock()
+		if ok {
+			return command, nil
+		}
+	}
+	return fsm.DecodeCommand(data)
+}
+
 // StoreConfiguration takes note that a change of Raft's membership was committed.
-func (m *machine) StoreConfiguration(index uint64, _ raft.Configuration) { m.reached(index) }
+func (m *machine) StoreConfiguration(index uint64, members raft.Configuration) {
+	if m.members != nil && index > m.membersFrom {
+		m.members(members)
+	}
+	m.reached(index)
+}
 
 // reached takes note that the tree has everything up to index, and wakes whoever
 // waits: once per entry, however many transactions it carries.
@@ -68,6 +108,7 @@ func (m *machine) reached(index uint64) {
 	m.applied = max(m.applied, index)
 	close(m.changed)
 	m.changed = make(chan struct{})
+	m.moved()
 }
 
 // watch gives the state, how far Raft's log has been applied, and a channel that

@@ -14,16 +14,19 @@ import (
 
 // node is the Raft side of an agent.
 type node struct {
-	raft     *raft.Raft
-	disk     *disk
-	mux      *mux
-	acks     *ackTransport
-	machine  *machine
-	log      *raftLog
-	fatal    chan error // from the machine: the node must stop
-	quitting sync.Once
-	quit     raft.Future   // of Raft's shutdown
-	raftGone chan struct{} // closed when Raft has stopped
+	raft      *raft.Raft
+	disk      *disk
+	mux       *mux
+	acks      *ackTransport
+	machine   *machine
+	book      *addressBook
+	probation *probation
+	asked     sync.WaitGroup // who waits for Raft's answer to a change of the membership
+	log       *raftLog
+	fatal     chan error // from the machine: the node must stop
+	quitting  sync.Once
+	quit      raft.Future   // of Raft's shutdown
+	raftGone  chan struct{} // closed when Raft has stopped
 }
 
 const (
@@ -33,28 +36,64 @@ const (
 )
 
 // join starts Raft.
-func (a *Agent) join() error {
+func (a *Agent) join(join []string) error {
 	a.log = &raftLog{Logger: a.logger.Named("raft")}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, advertise: namedAddr(a.advertise)},
-		ServerAddressProvider: addressBook(a.peers),
+		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, self: a.id, book: a.book, advertise: namedAddr(a.advertise)},
+		ServerAddressProvider: a.book,
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
-		Logger:                a.log,
+		// One call to a peer at a time. Raft's pipeline hangs for good when an
+		// answer refuses its entries while another call is being sent: who reads the
+		// answers has gone, and the sender waits for them.
+		MaxRPCsInFlight: 1,
+		Logger:          a.log,
 	})
 	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
 	notices := make(chan bool)
 	config := a.raftConfig(a.log, notices)
-	err := a.disk.bootstrap(config, a.acks, a.firstMembers())
+	a.acks.probation, a.acks.done = a.probation, a.raftGone
+	a.machine.members = a.book.learn
+	err := a.begin(config, len(join) > 0)
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("start Raft: %w", err), transport.Close())
 	}
+	for _, s := range a.members().Servers {
+		a.book.add(string(s.ID), string(s.Address))
+	}
 	a.watcher.Go(func() { a.watchLeadership(notices) })
 	a.workers.Go(func() { a.proposer.run(a.running, a.raftPropose) })
 	a.workers.Go(func() { a.rounds.run(a.running, a.confirm) })
+	return nil
+}
+
+// begin bootstraps an agency of one, and puts an agent that starts with nothing
+// among others on probation.
+func (a *Agent) begin(config *raft.Config, joins bool) error {
+	pristine, err := a.disk.pristine()
+	if err != nil {
+		return err
+	}
+	term, _ := a.disk.stable.GetUint64([]byte("CurrentTerm")) // an error is that there is none
+	switch {
+	case pristine && term == 1: // died in the bootstrap, which it had found to be right
+		return errors.Join(a.disk.mark(false), a.disk.bootstrap(config, a.acks, a.firstMembers()))
+	case pristine && (joins || len(a.peers) > 1):
+		if err := a.disk.mark(true); err != nil {
+			return fmt.Errorf("begin the probation: %w", err)
+		}
+		a.probation.on = true
+	case pristine:
+		return a.disk.bootstrap(config, a.acks, a.firstMembers())
+	default:
+		a.probation.on = a.disk.marked()
+		last, err := a.disk.log.LastIndex()
+		a.machine.membersFrom = last
+		return err
+	}
 	return nil
 }
 
@@ -71,6 +110,7 @@ func (a *Agent) raftConfig(logger hclog.Logger, notices chan<- bool) *raft.Confi
 	c.SnapshotThreshold = a.timing.SnapshotThreshold
 	c.TrailingLogs = a.timing.TrailingLogs
 	c.NoLegacyTelemetry = true
+	c.ShutdownOnRemove = false // who was removed still answers, and may be added again
 	return c
 }
 
@@ -86,17 +126,6 @@ func (a *Agent) firstMembers() raft.Configuration {
 		})
 	}
 	return members
-}
-
-// addressBook finds agents by id, whatever address Raft's log has for them.
-type addressBook map[string]string
-
-// ServerAddr is the present address of an agent.
-func (b addressBook) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
-	if address, ok := b[string(id)]; ok {
-		return raft.ServerAddress(address), nil
-	}
-	return "", fmt.Errorf("agent %s is not among the peers", id)
 }
 
 // beginQuit tells Raft to stop, once; it may be called from Raft's own goroutines.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,11 @@ const (
 	maxBatchBytes = 4 << 20
 )
 
+// maxFlying is how many entries are on their way at once: while one is written by
+// the followers, the next is encoded and written here. More made the groups
+// smaller, and each costs every agent two syncs.
+const maxFlying = 2
+
 // proposal is one envelope on its way through the log.
 type proposal struct {
 	transactions []fsm.Transaction
@@ -31,7 +37,7 @@ type proposal struct {
 	err      error // ErrNotLeader, ErrClosed or ErrUnknown
 }
 
-// proposer turns envelopes into Raft entries: one entry is on its way at a time,
+// proposer turns envelopes into Raft entries: few entries are on their way at a time,
 // and whatever arrives meanwhile shares the next one (group commit). An envelope
 // that finds nothing on its way is proposed at once.
 type proposer struct {
@@ -39,7 +45,7 @@ type proposer struct {
 
 	mu     sync.Mutex
 	queue  []*proposal
-	flying []*proposal
+	flying [][]*proposal // batches, in the order they were proposed
 	closed bool
 }
 
@@ -58,10 +64,7 @@ func (p *proposer) enqueue(transactions []fsm.Transaction, bytes int) *proposal 
 		e.fail(ErrClosed)
 		return e
 	}
-	select {
-	case p.wake <- struct{}{}:
-	default: // the loop is already due
-	}
+	p.due()
 	return e
 }
 
@@ -78,10 +81,14 @@ func (p *proposer) withdraw(e *proposal) bool {
 	return false
 }
 
-// take moves the next batch from the queue into the air.
+// take moves the next batch from the queue into the air, nothing if there is no
+// place or nothing waits.
 func (p *proposer) take() []*proposal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.flying) >= maxFlying {
+		return nil
+	}
 	n, transactions, bytes := 0, 0, 0
 	for _, e := range p.queue {
 		transactions, bytes = transactions+len(e.transactions), bytes+e.bytes
@@ -90,9 +97,29 @@ func (p *proposer) take() []*proposal {
 		}
 		n++
 	}
-	p.flying = append([]*proposal(nil), p.queue[:n]...)
-	p.queue = p.queue[n:]
-	return p.flying
+	if n == 0 {
+		return nil
+	}
+	batch := slices.Clone(p.queue[:n])
+	p.flying = append(p.flying, batch)
+	p.queue = slices.Delete(p.queue, 0, n)
+	return batch
+}
+
+// landed takes a batch out of the air and wakes the loop for the next.
+func (p *proposer) landed(batch []*proposal) {
+	p.mu.Lock()
+	p.flying = slices.DeleteFunc(p.flying, func(b []*proposal) bool { return b[0] == batch[0] })
+	p.mu.Unlock()
+	p.due()
+}
+
+// due wakes the loop.
+func (p *proposer) due() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is already due
+	}
 }
 
 // pending gives the envelopes that have no outcome yet and carry one of the ids.
@@ -100,7 +127,7 @@ func (p *proposer) pending(ids []string) []*proposal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var found []*proposal
-	for _, list := range [][]*proposal{p.flying, p.queue} {
+	for _, list := range append(slices.Clone(p.flying), p.queue) {
 		for _, e := range list {
 			if e.carries(ids) {
 				found = append(found, e)
@@ -122,9 +149,14 @@ func (p *proposer) close() {
 	}
 }
 
-// run proposes until ctx ends. propose hands an encoded command to Raft and
-// waits for its outcome.
-func (p *proposer) run(ctx context.Context, propose func([]byte) (appliedBatch, error)) {
+// propose hands a command to Raft, in the order of its calls, and gives what
+// waits for the outcome.
+type propose func(fsm.Command) (outcome func() (appliedBatch, error))
+
+// run proposes until ctx ends.
+func (p *proposer) run(ctx context.Context, hand propose) {
+	var landing sync.WaitGroup
+	defer landing.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -132,23 +164,27 @@ func (p *proposer) run(ctx context.Context, propose func([]byte) (appliedBatch, 
 			return
 		case <-p.wake:
 		}
-		for batch := p.take(); len(batch) > 0; batch = p.take() {
-			p.commit(batch, propose)
+		for batch := p.take(); batch != nil; batch = p.take() {
+			var all []fsm.Transaction
+			for _, e := range batch {
+				all = append(all, e.transactions...)
+			}
+			outcome := hand(fsm.Command{Time: time.Now().UnixMilli(), Transactions: all})
+			landing.Go(func() {
+				applied, err := outcome()
+				p.landed(batch)
+				deliver(batch, applied, err)
+			})
 		}
 	}
 }
 
-// commit makes one entry of a batch and gives each envelope its outcomes.
-func (p *proposer) commit(batch []*proposal, propose func([]byte) (appliedBatch, error)) {
-	var all []fsm.Transaction
-	for _, e := range batch {
-		all = append(all, e.transactions...)
-	}
-	applied, err := propose(fsm.Command{Time: time.Now().UnixMilli(), Transactions: all}.Encode())
+// deliver gives each envelope of a batch its outcomes.
+func deliver(batch []*proposal, applied appliedBatch, err error) {
 	before, outcomes := applied.before, applied.outcomes
 	for _, e := range batch {
 		if err != nil {
-			e.err = err
+			e.fail(err)
 			continue
 		}
 		n := len(e.transactions)
@@ -157,11 +193,6 @@ func (p *proposer) commit(batch []*proposal, propose func([]byte) (appliedBatch,
 			before = outcomes[n-1].State
 		}
 		outcomes = outcomes[n:]
-	}
-	p.mu.Lock()
-	p.flying = nil
-	p.mu.Unlock()
-	for _, e := range batch {
 		close(e.done)
 	}
 }
@@ -182,21 +213,26 @@ func (e *proposal) carries(ids []string) bool {
 	return false
 }
 
-// raftPropose hands a command to Raft and says which of the three outcomes it
-// had. It waits as long as Raft does: until the entry is applied, or leadership
-// is lost (which a leader without majority does within its lease).
-func (a *Agent) raftPropose(command []byte) (appliedBatch, error) {
-	future := a.raft.Apply(command, 0)
-	if err := future.Error(); err != nil {
-		return appliedBatch{}, outcomeOf(err)
-	}
-	switch r := future.Response().(type) {
-	case appliedBatch:
-		return r, nil
-	case error:
-		return appliedBatch{}, fmt.Errorf("%w: %w", ErrUnknown, r)
-	default:
-		return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", ErrUnknown, r)
+// raftPropose hands a command to Raft. The outcome is one of three; it comes as
+// late as Raft's: when the entry is applied, or leadership is lost (which a leader
+// without majority does within its lease).
+func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
+	data := command.Encode()
+	forget := a.machine.expect(data, command)
+	future := a.raft.Apply(data, 0)
+	return func() (appliedBatch, error) {
+		defer forget()
+		if err := future.Error(); err != nil {
+			return appliedBatch{}, outcomeOf(err)
+		}
+		switch r := future.Response().(type) {
+		case appliedBatch:
+			return r, nil
+		case error:
+			return appliedBatch{}, fmt.Errorf("%w: %w", ErrUnknown, r)
+		default:
+			return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", ErrUnknown, r)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"stasis/fsm"
 	"stasis/internal/datadir"
 )
 
@@ -26,7 +28,9 @@ type Stores struct {
 	id     string
 	log    *raft.InmemStore
 	shots  *memorySnapshots
-	noting sync.Mutex // guards id
+	noting sync.Mutex // guards id and probation
+
+	probation bool
 }
 
 // NewMemoryStores makes empty stores.
@@ -44,6 +48,20 @@ func (s *Stores) identify(id string) string {
 	return s.id
 }
 
+// mark and marked are what a data directory's file is: whether the agent is on probation.
+func (s *Stores) mark(on bool) error {
+	s.noting.Lock()
+	defer s.noting.Unlock()
+	s.probation = on
+	return nil
+}
+
+func (s *Stores) marked() bool {
+	s.noting.Lock()
+	defer s.noting.Unlock()
+	return s.probation
+}
+
 // disk is an agent's opened stores, whatever they are made of.
 type disk struct {
 	id     string
@@ -51,6 +69,9 @@ type disk struct {
 	stable raft.StableStore
 	shots  raft.SnapshotStore
 	close  func() error
+
+	mark   func(bool) error // whether the agent is on probation: kept
+	marked func() bool
 }
 
 const (
@@ -72,7 +93,8 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 	}
 	var d *disk
 	if c.Stores != nil {
-		d = &disk{id: c.Stores.identify(newID()), log: c.Stores.log, stable: c.Stores.log, shots: c.Stores.shots, close: func() error { return nil }}
+		d = &disk{id: c.Stores.identify(newID()), log: c.Stores.log, stable: c.Stores.log, shots: c.Stores.shots, close: func() error { return nil },
+			mark: c.Stores.mark, marked: c.Stores.marked}
 	} else {
 		var err error
 		if d, err = openDirectory(c.Dir, newID, logger); err != nil {
@@ -101,11 +123,17 @@ func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", path, err), dir.Close())
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path:        dir.Path(logFile),
-		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType},
+		Path: dir.Path(logFile),
+		// The list of free pages is found again at the start instead of being
+		// written with every entry.
+		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open Raft's log %s: %w", dir.Path(logFile), err), dir.Close())
+	}
+	if err := checkLog(bolt); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
+			"delete its directory and start it again, it gets everything from them", dir.Path(logFile), err), bolt.Close(), dir.Close())
 	}
 	return &disk{
 		id:     dir.ID(),
@@ -113,26 +141,85 @@ func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk
 		stable: bolt,
 		shots:  shots,
 		close:  func() error { return errors.Join(bolt.Close(), dir.Close()) },
+		mark:   func(on bool) error { return markProbation(dir.Path(probationFile), on) },
+		marked: func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
 	}, nil
 }
 
-// bootstrap writes the first Raft configuration to a pristine disk; on any other
-// it does nothing. Every agent writes the same entry, so it does not matter which
-// of them come first. A crash between Raft's two writes (term, then log) leaves a
-// disk with a term and nothing else: there the log entry alone is written.
-func (d *disk) bootstrap(c *raft.Config, t raft.Transport, members raft.Configuration) error {
+// probationFile is there while the agent is on probation.
+const probationFile = "PROBATION"
+
+func markProbation(path string, on bool) error {
+	if !on {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return syncPath(filepath.Dir(path))
+	}
+	if err := os.WriteFile(path, []byte("this agent started with nothing and does not vote yet\n"), 0o644); err != nil {
+		return err
+	}
+	return errors.Join(syncPath(path), syncPath(filepath.Dir(path)))
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// pristine says whether there is neither log nor snapshot.
+func (d *disk) pristine() (bool, error) {
 	last, err := d.log.LastIndex()
 	if err != nil {
-		return fmt.Errorf("read the end of Raft's log: %w", err)
+		return false, fmt.Errorf("read the end of Raft's log: %w", err)
 	}
 	shots, err := d.shots.List()
 	if err != nil {
-		return fmt.Errorf("list snapshots: %w", err)
+		return false, fmt.Errorf("list snapshots: %w", err)
 	}
-	if last > 0 || len(shots) > 0 {
-		return nil
+	return last == 0 && len(shots) == 0, nil
+}
+
+// checkLog reads the whole log: every entry has to be there and to be what was
+// written. What Bolt finds wrong with its own pages is a panic of it.
+func checkLog(log raft.LogStore) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the log of Raft is damaged: %v", p)
+		}
+	}()
+	first, err := log.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("the log of Raft is damaged: its beginning: %w", err)
 	}
-	err = raft.BootstrapCluster(c, d.log, d.stable, d.shots, t, members)
+	last, err := log.LastIndex()
+	if err != nil {
+		return fmt.Errorf("the log of Raft is damaged: its end: %w", err)
+	}
+	for i := first; i <= last && i > 0; i++ {
+		var entry raft.Log
+		err := log.GetLog(i, &entry)
+		if err == nil && entry.Index != i {
+			err = fmt.Errorf("it says it is entry %d", entry.Index)
+		}
+		if err == nil && entry.Type == raft.LogCommand {
+			err = fsm.CheckCommand(entry.Data)
+		}
+		if err != nil {
+			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// bootstrap writes the first Raft configuration of an agency of one to a
+// pristine disk. A crash between Raft's two writes (term, then log) leaves a
+// disk with a term and nothing else: there the log entry alone is written.
+func (d *disk) bootstrap(c *raft.Config, t raft.Transport, members raft.Configuration) error {
+	err := raft.BootstrapCluster(c, d.log, d.stable, d.shots, t, members)
 	if errors.Is(err, raft.ErrCantBootstrap) {
 		err = d.log.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(members)})
 	}

@@ -1,7 +1,9 @@
 package fsm
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 )
@@ -48,21 +50,38 @@ func DecodeCommand(data []byte) (Command, error) {
 	return c, nil
 }
 
-func decodeCommand(data []byte) (c Command, err error) {
+// CheckCommand says whether data is as Encode wrote it, without decoding it. The
+// error is ErrCorrupt.
+func CheckCommand(data []byte) error {
+	if err := checkCommand(data); err != nil {
+		return fmt.Errorf("%w command: %w", ErrCorrupt, err)
+	}
+	return nil
+}
+
+func checkCommand(data []byte) error {
 	if len(data) == 0 {
-		return c, errTorn
+		return errTorn
 	}
 	if data[0] != commandFormat {
-		return c, fmt.Errorf("%w: %d", errFormat, data[0])
+		return fmt.Errorf("%w: %d", errFormat, data[0])
 	}
 	body := len(data) - crc32.Size
 	if body < 1 {
-		return c, errTorn
+		return errTorn
 	}
 	if crc32.Checksum(data[:body], castagnoli) != binary.BigEndian.Uint32(data[body:]) {
-		return c, errChecksum
+		return errChecksum
 	}
-	rest := data[1:body]
+	return nil
+}
+
+func decodeCommand(data []byte) (c Command, err error) {
+	if err := checkCommand(data); err != nil {
+		return c, err
+	}
+	body := len(data) - crc32.Size
+	rest := bytes.Clone(data[1:body]) // the transactions keep it
 	time, n := binary.Varint(rest)
 	if n <= 0 {
 		return c, errTorn
@@ -73,6 +92,7 @@ func decodeCommand(data []byte) (c Command, err error) {
 		return c, errTorn
 	}
 	rest = rest[n:]
+	c.Transactions = make([]Transaction, 0, min(count, uint64(len(rest))))
 	for i := range count {
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > uint64(len(rest)-n) {
@@ -80,7 +100,12 @@ func decodeCommand(data []byte) (c Command, err error) {
 		}
 		var t Transaction
 		if size > 0 {
-			if t, err = ParseTransaction(rest[n : n+int(size)]); err != nil {
+			// Adopted only after this check: the checksum is of bytes, not of JSON.
+			raw := rest[n : n+int(size) : n+int(size)]
+			if !json.Valid(raw) {
+				return c, fmt.Errorf("transaction %d: %w", i, errSyntax)
+			}
+			if t, err = AdoptTransaction(raw); err != nil {
 				return c, fmt.Errorf("transaction %d: %w", i, err)
 			}
 		}

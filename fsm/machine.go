@@ -5,7 +5,7 @@ import "sync/atomic"
 // Machine holds the current State and applies commands to it. Apply and Reset
 // must not run concurrently; State may be called at any time.
 type Machine struct {
-	keep    int
+	keep    atomic.Int64
 	current atomic.Pointer[State]
 }
 
@@ -23,10 +23,18 @@ type Outcome struct {
 // New makes a machine with an empty tree. It keeps the last keepLog changes, and
 // knows the client ids of those.
 func New(keepLog int) *Machine {
-	m := &Machine{keep: max(0, keepLog)}
+	m := &Machine{}
+	m.keep.Store(int64(max(0, keepLog)))
 	m.current.Store(pristine())
 	return m
 }
+
+// Keep changes how many changes are kept from the next command on. It is no part
+// of what replicas agree on: it only says how far back a log reaches.
+func (m *Machine) Keep(keepLog int) { m.keep.Store(int64(max(0, keepLog))) }
+
+// Kept is how many changes are kept.
+func (m *Machine) Kept() int { return int(m.keep.Load()) }
 
 // State is the current state.
 func (m *Machine) State() *State { return m.current.Load() }
@@ -36,7 +44,7 @@ func (m *Machine) Reset(s *State) {
 	own := *s
 	// The next change must not be written into an array that s shares.
 	own.log = append(make([]Entry, 0, len(s.log)), s.log...)
-	own.trim(m.keep)
+	own.trim(m.Kept())
 	m.current.Store(&own)
 }
 
@@ -47,11 +55,11 @@ func (m *Machine) Apply(term uint64, c Command) []Outcome {
 	s := *m.State()
 	s.term = term
 	s.clock = max(s.clock, c.Time)
-	state := &s
+	state, keep := &s, m.Kept()
 	outcomes := make([]Outcome, 0, len(c.Transactions))
 	for _, t := range c.Transactions {
 		var o Outcome
-		state, o = state.step(t, m.keep)
+		state, o = state.step(t, keep)
 		outcomes = append(outcomes, o)
 	}
 	m.current.Store(state)

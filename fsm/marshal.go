@@ -9,6 +9,9 @@ import (
 // are equal text; a missing value is null.
 func (n *Node) MarshalJSON() ([]byte, error) { return n.appendJSON(nil), nil }
 
+// AppendJSON appends what MarshalJSON writes.
+func (n *Node) AppendJSON(to []byte) []byte { return n.appendJSON(to) }
+
 // String is the value as JSON, for messages.
 func (n *Node) String() string { return string(n.appendJSON(nil)) }
 

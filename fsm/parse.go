@@ -203,13 +203,21 @@ func (p *parser) text() (string, error) {
 func (p *parser) skipText() []byte {
 	p.peek()
 	start := p.at
-	for p.at++; ; p.at += 2 {
-		p.at += bytes.IndexAny(p.data[p.at:], `"\`)
-		if p.data[p.at] == '"' {
-			p.at++
-			return p.data[start:p.at]
-		}
+	p.at++
+	// Most strings hold no escape: two searches that take many bytes at a time.
+	rest := p.data[p.at:]
+	if end := bytes.IndexByte(rest, '"'); end >= 0 && bytes.IndexByte(rest[:end], '\\') < 0 {
+		p.at += end + 1
+		return p.data[start:p.at]
 	}
+	for p.data[p.at] != '"' {
+		if p.data[p.at] == '\\' {
+			p.at++
+		}
+		p.at++
+	}
+	p.at++
+	return p.data[start:p.at]
 }
 
 func (p *parser) number() (*Node, error) {
@@ -231,10 +239,18 @@ func (p *parser) number() (*Node, error) {
 func (p *parser) skipWord() []byte {
 	p.peek()
 	start := p.at
-	for p.at < len(p.data) && bytes.IndexByte([]byte(" \t\r\n,:]}"), p.data[p.at]) < 0 {
+	for p.at < len(p.data) && !endsWord(p.data[p.at]) {
 		p.at++
 	}
 	return p.data[start:p.at]
+}
+
+func endsWord(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', ',', ':', ']', '}':
+		return true
+	}
+	return false
 }
 
 // skip passes one value of any kind and returns its text.
@@ -301,6 +317,37 @@ func parseElements(raw []byte) [][]byte {
 		elements = append(elements, p.skip())
 	}
 	return elements
+}
+
+// Elements splits a JSON array into the texts of its elements, which share the
+// bytes of raw. It is false if raw is not JSON or no array.
+func Elements(raw []byte) ([][]byte, bool) {
+	if !json.Valid(raw) || opens(raw) != '[' {
+		return nil, false
+	}
+	return parseElements(raw), true
+}
+
+// Texts reads an array of strings from text that is known to be JSON; false if it
+// is anything else.
+func Texts(raw []byte) ([]string, bool) {
+	if opens(raw) != '[' {
+		return nil, false
+	}
+	p := &parser{data: raw}
+	p.pass('[')
+	texts := []string{}
+	for p.more(']') {
+		if p.peek() != '"' {
+			return nil, false
+		}
+		text, err := p.text()
+		if err != nil {
+			return nil, false
+		}
+		texts = append(texts, text)
+	}
+	return texts, true
 }
 
 // opens is the first byte of a JSON text: what kind of value it holds.

@@ -3,6 +3,7 @@ package fsm
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 )
 
 // contents are what the operations of a transaction can change, and the time
@@ -35,6 +36,28 @@ type Entry struct {
 	// Expired are paths whose time to live ended before this transaction and
 	// after the one before; they are removed before Query is applied.
 	Expired []string `json:"expired,omitempty"`
+}
+
+// AppendJSON appends the entry as JSON, its operations as they were written.
+func (e Entry) AppendJSON(to []byte) []byte {
+	to = strconv.AppendUint(append(to, `{"index":`...), e.Index, 10)
+	to = strconv.AppendUint(append(to, `,"term":`...), e.Term, 10)
+	to = append(append(to, `,"query":`...), e.Query...)
+	if e.ClientID != "" {
+		to = appendText(append(to, `,"clientId":`...), e.ClientID)
+	}
+	to = strconv.AppendInt(append(to, `,"timestamp":`...), e.Timestamp, 10)
+	for i, path := range e.Expired {
+		open := `,"expired":[`
+		if i > 0 {
+			open = ","
+		}
+		to = appendText(append(to, open...), path)
+	}
+	if len(e.Expired) > 0 {
+		to = append(to, ']')
+	}
+	return append(to, '}')
 }
 
 func pristine() *State { return &State{contents: contents{root: emptyObject}} }

@@ -31,10 +31,16 @@ func ParseTransaction(raw []byte) (Transaction, error) {
 	if !json.Valid(raw) {
 		return Transaction{}, fmt.Errorf("%w: %w", ErrEnvelope, errSyntax)
 	}
+	return AdoptTransaction(bytes.Clone(raw))
+}
+
+// AdoptTransaction is ParseTransaction for text that is known to be JSON, as
+// Elements gives it. The transaction keeps it: nobody may change it any more.
+func AdoptTransaction(raw []byte) (Transaction, error) {
 	if opens(raw) != '[' {
 		return Transaction{}, fmt.Errorf("%w: a transaction is no array", ErrEnvelope)
 	}
-	t := Transaction{raw: bytes.Clone(raw)}
+	t := Transaction{raw: raw}
 	parts := parseElements(t.raw)
 	if len(parts) > 0 && opens(parts[0]) != '{' {
 		return Transaction{}, fmt.Errorf("%w: the operations are no object", ErrEnvelope)

@@ -131,7 +131,7 @@ func parseTree(t *testing.T) []source {
 			return err
 		}
 		if e.IsDir() {
-			if name := e.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata") {
+			if name := e.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || path == filepath.Join(root, "bench")) { // bench is another module
 				return filepath.SkipDir
 			}
 			return nil

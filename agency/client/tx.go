@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -46,6 +47,35 @@ func OldNot(v any) any { return condition{"oldNot": v} }
 
 // OldEmpty holds if the node's absence is as given: true means missing.
 func OldEmpty(missing bool) any { return condition{"oldEmpty": missing} }
+
+// Written is a transaction from the text of its two objects as they go over the
+// wire, operators and all; preconditions may be empty.
+func Written(operations, preconditions []byte) (Tx, error) {
+	tx := Tx{Ops: map[string]any{}, Pre: map[string]any{}}
+	var ops, pre map[string]any
+	if err := json.Unmarshal(operations, &ops); err != nil || ops == nil {
+		return Tx{}, fmt.Errorf("%w: the operations are no JSON object: %s", ErrRejected, operations)
+	}
+	if len(preconditions) == 0 {
+		preconditions = []byte("{}")
+	}
+	if err := json.Unmarshal(preconditions, &pre); err != nil || pre == nil {
+		return Tx{}, fmt.Errorf("%w: the preconditions are no JSON object: %s", ErrRejected, preconditions)
+	}
+	for path, v := range ops {
+		if o, ok := v.(map[string]any); ok && o["op"] != nil {
+			v = operation(o)
+		}
+		tx.Ops[path] = v
+	}
+	for path, v := range pre {
+		if o, ok := v.(map[string]any); ok {
+			v = condition(o)
+		}
+		tx.Pre[path] = v
+	}
+	return tx, nil
+}
 
 // Exactly is the precondition that the node still has the value that was read:
 // Old for a value, OldEmpty for a missing one.

@@ -68,7 +68,7 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), importCommand(), backupCommand(),
-		agentCommand(), dbserverCommand(), coordinatorCommand(),
+		agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprint(cmd.OutOrStdout(), versionText)
 		}},

@@ -1,0 +1,131 @@
+package agency
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"stasis/fsm"
+	"stasis/internal/apierror"
+)
+
+// tuning is what PUT and POST of config may change while the agent runs. It is
+// this agent's own, and lasts until it stops. Other attributes are ignored.
+type tuning struct {
+	Step *uint64 `json:"compaction step size"`
+	Keep *int    `json:"compaction keep size"`
+	// ID and Endpoint tell where a member is to be found.
+	ID       string `json:"id"`
+	Endpoint string `json:"endpoint"`
+}
+
+// configure changes some values, or the endpoint of one agent, and answers as GET.
+func (s *api) configure(w http.ResponseWriter, r *http.Request) error {
+	raw, err := s.body(w, r)
+	if err != nil {
+		return err
+	}
+	var t tuning
+	if err := json.Unmarshal(raw, &t); err != nil {
+		return apierror.New(apierror.Internal, "configuration: %w", err)
+	}
+	if err := s.agent.tune(t); err != nil {
+		return apierror.New(apierror.Internal, "configuration: %w", err)
+	}
+	if t.Endpoint != "" {
+		address, err := endpointAddress(t.Endpoint)
+		if err != nil {
+			return apierror.New(apierror.Internal, "configuration: %w", err)
+		}
+		if _, err := s.agent.admit(r.Context(), t.ID, address, false, false); errors.Is(err, errMember) {
+			return apierror.New(apierror.Internal, "configuration: %w", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return s.config(w, r)
+}
+
+func (a *Agent) tune(t tuning) error {
+	if t.Step != nil && *t.Step < 1 || t.Keep != nil && *t.Keep < 1 {
+		return errors.New("compaction sizes are positive")
+	}
+	if t.Keep != nil {
+		a.machine.tree.Keep(*t.Keep)
+	}
+	if t.Step == nil {
+		return nil
+	}
+	c := a.raft.ReloadableConfig()
+	c.SnapshotThreshold, c.TrailingLogs = *t.Step, *t.Step
+	if err := a.raft.ReloadConfig(c); err != nil {
+		return fmt.Errorf("compaction step size: %w", err)
+	}
+	return nil
+}
+
+// compact takes a snapshot now and shortens Raft's log, on this agent.
+func (s *api) compact(w http.ResponseWriter, r *http.Request) error {
+	err := s.agent.await(r.Context(), s.agent.raft.Snapshot())
+	if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return fmt.Errorf("compact: %w", err)
+	}
+	return s.config(w, r)
+}
+
+// store shows the tree as it was at an index, if that is one of the last ones;
+// anything else is the tree as this agent has it.
+func (s *api) store(w http.ResponseWriter, r *http.Request) error {
+	raw, err := s.body(w, r)
+	if err != nil {
+		return err
+	}
+	root := now(s.agent.machine.state()).Root()
+	if index, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
+		if past := s.agent.machine.past.at(index); past != nil {
+			root = past
+		}
+	}
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = w.Write(root.AppendJSON(nil)) // the client may be gone
+	return nil
+}
+
+// pastKept is how many of the last indices store can show.
+const pastKept = 256
+
+// past is the trees at the last indices. They share all that has not changed.
+type past struct {
+	mu    sync.Mutex
+	roots [pastKept]pastRoot
+}
+
+type pastRoot struct {
+	index uint64
+	root  *fsm.Node
+}
+
+func (p *past) note(outcomes []fsm.Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range outcomes[max(0, len(outcomes)-pastKept):] {
+		if o.Index > 0 {
+			p.roots[o.Index%pastKept] = pastRoot{o.Index, o.State.Root()}
+		}
+	}
+}
+
+// at is the tree at an index, nil if it is not kept.
+func (p *past) at(index uint64) *fsm.Node {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r := p.roots[index%pastKept]; r.index == index {
+		return r.root
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// Member is one agent as the leader sees it.
+type Member struct {
+	ID       string `json:"id"`
+	Endpoint string `json:"endpoint"`
+	Voter    bool   `json:"voter"`
+	Leader   bool   `json:"leader"`
+	// Heard says whether it has answered this leader at all; if so,
+	// SilentSeconds is how long ago, and Lag how many Raft entries it misses.
+	Heard         bool    `json:"heard"`
+	SilentSeconds float64 `json:"silentSeconds"`
+	Lag           uint64  `json:"lag"`
+}
+
+// Members is the answer of /_api/agency/members. Done is false when a change that
+// takes several steps has to be asked for again.
+type Members struct {
+	Done    bool     `json:"done"`
+	Members []Member `json:"members"`
+}
+
+// Members lists the agents as the leader sees them.
+func (c *Client) Members(ctx context.Context) ([]Member, error) {
+	m, err := c.membership(ctx, http.MethodGet, "", nil)
+	return m.Members, err
+}
+
+// AddMember makes an agent that was started to join a member at an endpoint, and
+// waits until it has caught up and votes. Of a member it changes the endpoint.
+func (c *Client) AddMember(ctx context.Context, id, endpoint string) error {
+	for wait := firstPause; ; {
+		m, err := c.membership(ctx, http.MethodPost, "", map[string]any{"id": id, "endpoint": endpoint, "join": true})
+		if err != nil || m.Done {
+			return err
+		}
+		if err := sleep(ctx, &wait); err != nil {
+			return fmt.Errorf("agency members: %s is a member without a vote, it has not caught up yet: %w", id, err)
+		}
+	}
+}
+
+// RemoveMember takes an agent out of the agency for good.
+func (c *Client) RemoveMember(ctx context.Context, id string) error {
+	_, err := c.membership(ctx, http.MethodDelete, "?id="+url.QueryEscape(id), nil)
+	return err
+}
+
+// TransferLeadership makes another agent the leader, any if id is empty.
+func (c *Client) TransferLeadership(ctx context.Context, id string) error {
+	_, err := c.membership(ctx, http.MethodPost, "", map[string]any{"transfer": true, "id": id})
+	return err
+}
+
+func (c *Client) membership(ctx context.Context, method, query string, body any) (m Members, err error) {
+	var raw []byte
+	if body != nil {
+		if raw, err = json.Marshal(body); err != nil {
+			return m, fmt.Errorf("encoding a change of the membership: %w", err)
+		}
+	}
+	// Every change may be repeated: it says how things are to be.
+	ans, err := c.ask(ctx, request{method: method, path: base + "members" + query, body: raw, timeout: 4 * c.attempts})
+	if err != nil {
+		return m, err
+	}
+	if ans.status != http.StatusOK {
+		return m, ans.rejected("members")
+	}
+	if err := json.Unmarshal(ans.body, &m); err != nil {
+		return m, ans.rejected("members")
+	}
+	return m, nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// target is a system with connections for a number of clients. write and read
+// may be called by each client beside the others.
+type target struct {
+	write func(ctx context.Context, client int, key, value string) error
+	read  func(ctx context.Context, client int, key string) error
+	close func()
+}
+
+const (
+	keys      = 10_000
+	valueSize = 256
+	warmUp    = time.Second
+)
+
+// figures are what one load came to.
+type figures struct {
+	rate     float64 // answers per second
+	p50, p99 time.Duration
+	cpu      time.Duration // of all members, for each answer
+}
+
+// measure lets clients ask, each without a pause, and counts what is answered
+// within length after the warm-up.
+func measure(ctx context.Context, t target, kind string, clients int, length time.Duration, cpu func() time.Duration) (figures, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	begin := time.Now().Add(warmUp)
+	end := begin.Add(length)
+	before, answered := cpu(), make([]int, clients) // the warm-up included
+	took := make([][]time.Duration, clients)
+	failed := make([]error, clients)
+	value := strings.Repeat("v", valueSize)
+	var wait sync.WaitGroup
+	for c := range clients {
+		wait.Go(func() {
+			for n := c; ; n += clients {
+				key := fmt.Sprintf("%05d", n%keys)
+				asked := time.Now()
+				if asked.After(end) {
+					return
+				}
+				var err error
+				if kind == "write" {
+					err = t.write(ctx, c, key, value)
+				} else {
+					err = t.read(ctx, c, key)
+				}
+				if err != nil {
+					failed[c] = err
+					cancel()
+					return
+				}
+				answered[c]++
+				if now := time.Now(); asked.After(begin) && now.Before(end) {
+					took[c] = append(took[c], now.Sub(asked))
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return figures{}, err
+	}
+	total := 0
+	for _, n := range answered {
+		total += n
+	}
+	all := slices.Concat(took...)
+	if len(all) == 0 {
+		return figures{}, errors.New("nothing was answered")
+	}
+	slices.Sort(all)
+	return figures{
+		rate: float64(len(all)) / length.Seconds(),
+		p50:  all[len(all)/2],
+		p99:  all[len(all)*99/100],
+		cpu:  (cpu() - before) / time.Duration(total),
+	}, nil
+}
