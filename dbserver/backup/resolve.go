@@ -40,7 +40,7 @@ type Pending struct {
 }
 
 // Pending gives the pending pieces. Failsafes that a swap is making are not among
-// them: FinishSwap finishes those.
+// them (FinishSwap finishes those), nor are pieces that arrive from elsewhere.
 func (s *Store) Pending() ([]Pending, error) {
 	names, err := s.fs.List(s.backups())
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Store) Pending() ([]Pending, error) {
 		if ignoreMissing(err) != nil {
 			s.log.Warn("pending piece without a readable attempt", "id", id, "error", err)
 		}
-		if f.Kind != client.PieceFailsafe {
+		if f.Kind != client.PieceFailsafe && f.Kind != kindReceived {
 			found = append(found, Pending{ID: id, Nonce: f.Nonce})
 		}
 	}
