@@ -19,6 +19,7 @@ type node struct {
 	mux      *mux
 	acks     *ackTransport
 	machine  *machine
+	log      *raftLog
 	fatal    chan error // from the machine: the node must stop
 	quitting sync.Once
 	quit     raft.Future   // of Raft's shutdown
@@ -33,17 +34,17 @@ const (
 
 // join starts Raft.
 func (a *Agent) join() error {
-	logger := a.logger.Named("raft")
+	a.log = &raftLog{Logger: a.logger.Named("raft")}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, advertise: namedAddr(a.advertise)},
 		ServerAddressProvider: addressBook(a.peers),
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
-		Logger:                logger,
+		Logger:                a.log,
 	})
 	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
 	notices := make(chan bool)
-	config := a.raftConfig(logger, notices)
+	config := a.raftConfig(a.log, notices)
 	err := a.disk.bootstrap(config, a.acks, a.firstMembers())
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
@@ -106,6 +107,7 @@ func (a *Agent) beginQuit() {
 // quitRaft stops Raft and everything it has started, its connections first, so
 // that no call of it waits for an answer.
 func (a *Agent) quitRaft() error {
+	a.log.ended.Store(true)
 	a.beginQuit()
 	return errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
 }

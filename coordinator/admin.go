@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"time"
 
-	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
@@ -33,8 +32,8 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "GET", Pattern: "/_api/engine", Handler: func(c *rest.Call) error {
 			return c.Answer(http.StatusOK, rest.Fields{"name": "rocksdb", "supports": rest.Fields{"indexes": []string{"primary"}}})
 		}},
-		{Method: "GET", Pattern: "/_admin/cluster/health", Handler: a.health},
-		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.endpoints},
+		{Method: "GET", Pattern: "/_admin/cluster/health", Handler: a.survey.Health},
+		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.survey.Endpoints},
 	}
 }
 
@@ -127,30 +126,8 @@ func (a *api) statistics(c *rest.Call) error {
 	})
 }
 
-// endpoints are the coordinators that clients may go to.
-func (a *api) endpoints(c *rest.Call) error {
-	v := a.catalog.View()
-	all := []rest.Fields{}
-	for _, id := range v.Coordinators() {
-		if r, ok := v.Registered(id); ok && (id == a.id || !v.Failed(id)) {
-			all = append(all, rest.Fields{"endpoint": advertised(r)})
-		}
-	}
-	return c.OK(http.StatusOK, rest.Fields{"endpoints": all})
-}
-
-func advertised(r keys.Registered) string {
-	if r.AdvertisedEndpoint != "" {
-		return r.AdvertisedEndpoint
-	}
-	return r.Endpoint
-}
-
 // rebootID is the number of this start, as the agency has it: supervision raises it
 // when it gives a coordinator up.
 func rebootID(v *catalog.View, id string, registered uint64) uint64 {
 	return max(registered, v.Known(id).RebootID)
 }
-
-// agencyTimeout bounds what health and status ask of the agency.
-const agencyTimeout = 2 * time.Second

@@ -8,11 +8,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agencyclient "stasis/agency/client"
 	"stasis/coordinator/catalog"
+	"stasis/coordinator/client"
 	"stasis/coordinator/cursor"
 	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
+	"stasis/coordinator/survey"
 	"stasis/internal/apierror"
 )
 
@@ -26,10 +27,10 @@ type api struct {
 	limits  Limits
 	timing  Timing
 
-	agency  *agencyclient.Client
 	catalog *catalog.Catalog
 	router  *route.Router
 	cursors *cursor.Store
+	survey  *survey.Survey
 	steps   *stepLog
 }
 
@@ -46,8 +47,8 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 			backups.ServeHTTP(c.W, withPath(c.R, "/_admin/backup/"+c.Arg(0)))
 			return nil
 		}},
-		rest.Route{Method: "GET", Pattern: "/_stasis/steps", Handler: a.streamSteps},
-		rest.Route{Method: "GET", Pattern: "/_stasis/status", Handler: a.status},
+		rest.Route{Method: "GET", Pattern: client.PathSteps, Handler: a.streamSteps},
+		rest.Route{Method: "GET", Pattern: client.PathStatus, Handler: a.survey.Status},
 	)
 	return rest.NewMux(rest.Options{
 		BodyBytes: a.limits.BodyBytes,

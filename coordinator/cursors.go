@@ -94,7 +94,7 @@ func (a *api) source(db string, v *catalog.View, coll *catalog.Collection) curso
 		Database: db,
 		Shards:   coll.ShardNames,
 		Fetch: func(ctx context.Context, shard, after string, limit int) (cursor.Page, error) {
-			page, err := a.router.Scan(ctx, ref, epoch, shard, dbclient.ScanRequest{After: after, Limit: limit})
+			page, err := a.router.Scan(ctx, route.Place{Ref: ref, Epoch: epoch, Shard: shard}, dbclient.ScanRequest{After: after, Limit: limit})
 			return cursor.Page{Documents: page.Documents, LastKey: page.LastKey, More: page.More}, err
 		},
 	}

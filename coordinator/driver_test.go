@@ -22,6 +22,7 @@ func TestOfficialDriver(t *testing.T) {
 	})
 	t.Run("http2", func(t *testing.T) {
 		config := connection.DefaultHTTP2ConfigurationWrapper(endpoint, false)
+		//lint:ignore SA1019 it is the type that the driver takes
 		defer config.Transport.CloseIdleConnections()
 		drive(t, c, arangodb.NewClient(connection.NewHttp2Connection(config)), "two")
 	})

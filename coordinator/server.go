@@ -15,6 +15,7 @@ import (
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/cursor"
 	"stasis/coordinator/route"
+	"stasis/coordinator/survey"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
@@ -123,7 +124,8 @@ func (s *Server) build() {
 	})
 	p.api = &api{
 		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
-		agency: p.agency, catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
+		survey:  &survey.Survey{ID: s.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("survey")},
+		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
 		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
 	}
 }

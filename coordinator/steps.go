@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"stasis/coordinator/rest"
+	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
 
@@ -49,17 +51,33 @@ func (l *stepLog) after(n uint64) ([]step.Event, uint64, <-chan struct{}) {
 	return events, l.count, l.change
 }
 
-// streamSteps answers with the events kept, one JSON object per line. With
-// follow=true it goes on with every new one until the client or the server goes.
+// before gives the position from which the last n events follow.
+func (l *stepLog) before(n uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count - min(n, l.count)
+}
+
+// streamSteps answers with the events kept, or the last so many of them, one JSON
+// object per line. With follow=true it goes on with every new one until the
+// client or the server goes.
 func (a *api) streamSteps(c *rest.Call) error {
 	follow, err := c.Flag("follow", false)
 	if err != nil {
 		return err
 	}
+	begin := uint64(0)
+	if last := c.R.URL.Query().Get("last"); last != "" {
+		n, err := strconv.ParseUint(last, 10, 32)
+		if err != nil {
+			return apierror.New(apierror.BadParameter, "last=%q: want a number", last)
+		}
+		begin = a.steps.before(n)
+	}
 	c.W.Header().Set("Content-Type", "application/x-ndjson")
 	c.W.WriteHeader(http.StatusOK)
 	out, flush := json.NewEncoder(c.W), http.NewResponseController(c.W)
-	for n := uint64(0); ; {
+	for n := begin; ; {
 		events, next, more := a.steps.after(n)
 		n = next
 		for _, e := range events {

@@ -62,7 +62,10 @@ func TestAllDocumentsByCursor(t *testing.T) {
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 202, 0)
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 404, 1600)
 	want(t, c.do(t, "PUT", "/_api/cursor/"+id, ""), 404, 1600)
-	require.Eventually(t, func() bool { return open().status == 201 && open().status == 201 }, 10*time.Second, 100*time.Millisecond, "cursors expire")
+	require.Eventually(t, func() bool {
+		first, second := open(), open()
+		return first.status == 201 && second.status == 201
+	}, 10*time.Second, 100*time.Millisecond, "cursors expire")
 }
 
 // Imports count what became of every document, in every format, with exactly the

@@ -166,7 +166,7 @@ func (s *Server) send(ctx context.Context, reports []agency.Tx) error {
 	return nil
 }
 
-var errOutdated = errors.New("Plan has changed meanwhile")
+var errOutdated = errors.New("meanwhile Plan has changed")
 
 // tidy settles pending pieces and staged restores whose backup is committed or
 // given up. The cache only says when to look; the agency itself decides.

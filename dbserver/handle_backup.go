@@ -2,6 +2,7 @@ package dbserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -133,25 +134,44 @@ func (s *Server) list(_ context.Context, q client.ListRequest) (client.ListRespo
 	return client.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
 }
 
+// delete also gives back the space of what a download has left of this backup.
 func (s *Server) delete(_ context.Context, q client.PieceRequest) (nothing, error) {
-	return nothing{}, s.pieces.Load().Delete(q.ID)
+	err := s.pieces.Load().Delete(q.ID)
+	if derr := s.moves.Load().Forget(q.ID); !errors.Is(derr, apierror.BadParameter) {
+		err = errors.Join(err, derr)
+	}
+	return nothing{}, err
+}
+
+// transfer takes on this server's part of an upload or download. The job waits
+// until this server has registered, since its reboot id goes into the agency.
+func (s *Server) transfer(ctx context.Context, q client.TransferRequest) (nothing, error) {
+	if s.reboot.Load() == 0 {
+		return nothing{}, errStarting
+	}
+	return nothing{}, s.moves.Load().Start(ctx, q)
+}
+
+func (s *Server) remote(ctx context.Context, q client.RemoteRequest) (client.RemoteResponse, error) {
+	return s.moves.Load().Remote(ctx, q)
 }
 
 func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.VerifyResponse, error) {
 	return s.pieces.Load().Verify(ctx, q.ID)
 }
 
-// stage refuses an epoch that cannot follow, and a request that comes late: after
-// another restore has taken the lock, it must not replace what that one staged.
+// stage refuses an epoch that cannot follow, and a request that comes late: it must
+// replace neither what another restore staged that has taken the lock since, nor
+// what is committed, whether this server knows of the commit or not.
 func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
-	if open := s.epoch.Load(); q.Epoch <= open {
-		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: epoch %d is open", q.Epoch, open)
-	}
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
+	}
+	if reached := max(lock.epoch, s.epoch.Load()); q.Epoch <= reached {
+		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: the cluster has reached epoch %d", q.Epoch, reached)
 	}
 	if lock.holder != q.Nonce {
 		return nothing{}, apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)

@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +23,8 @@ import (
 
 // BenchmarkBackup takes backups under load while the data grows. The lock hold
 // must not grow with it; the create may (links and checksums, outside the lock).
-// Run with -benchtime 1x; one cluster serves all sizes.
+// Run with -benchtime 1x; one cluster serves all sizes. STASIS_BENCH_MB=20,50 takes
+// other sizes.
 func BenchmarkBackup(b *testing.B) {
 	o := options(b, minicluster.InProcess)
 	c := start(b, o)
@@ -28,7 +32,7 @@ func BenchmarkBackup(b *testing.B) {
 	require.NoError(b, c.db(0).CreateCollection(ctx, "bulk", 9))
 	require.NoError(b, c.db(0).CreateCollection(ctx, "across", 9))
 	loaded := 0
-	for _, megabytes := range []int{100, 1000, 4000} {
+	for _, megabytes := range sizes(b) {
 		bulk(b, c, loaded, megabytes)
 		loaded = megabytes
 		b.Run(fmt.Sprintf("%dMB", megabytes), func(b *testing.B) {
@@ -37,6 +41,20 @@ func BenchmarkBackup(b *testing.B) {
 			}
 		})
 	}
+}
+
+func sizes(b *testing.B) []int {
+	list := os.Getenv("STASIS_BENCH_MB")
+	if list == "" {
+		list = "100,1000,4000"
+	}
+	var all []int
+	for _, s := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(s)
+		require.NoError(b, err, "STASIS_BENCH_MB")
+		all = append(all, n)
+	}
+	return all
 }
 
 // measure takes n backups under load and reports what they cost.

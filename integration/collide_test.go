@@ -52,7 +52,7 @@ func TestTwoBackupsAtOnce(t *testing.T) {
 	}
 	require.Zero(t, overlaps.Load())
 	require.EqualValues(t, 2*rounds, entered.Load())
-	require.Len(t, listBackups(t, c), 2*rounds)
+	require.Len(t, listBackups(t, c.clients[1]), 2*rounds)
 }
 
 // A backup that cannot have the lock in time fails and names the holder; data
@@ -77,7 +77,7 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 	err := c.clients[1].Backup(ctx, "create", map[string]any{"label": "second", "timeout": 2.5}, &second)
 	require.ErrorIs(t, err, apierror.BackupCreate)
 	require.ErrorContains(t, err, holder)
-	require.NotNil(t, status(t, c).Lock)
+	require.NotNil(t, status(t, c.clients[1]).Lock)
 
 	created := make(chan error, 1)
 	go func() { created <- c.db(1).CreateCollection(ctx, "waits", 3) }()
@@ -89,6 +89,6 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 	close(goOn)
 	require.NoError(t, <-done)
 	require.NoError(t, <-created)
-	require.True(t, listBackups(t, c)[first.ID].Available)
-	require.Len(t, listBackups(t, c), 1)
+	require.True(t, listBackups(t, c.clients[1])[first.ID].Available)
+	require.Len(t, listBackups(t, c.clients[1]), 1)
 }

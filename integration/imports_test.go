@@ -45,13 +45,14 @@ var rooms = []room{
 	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
-	{"coordinator/backup", []string{"agency/client", "agency/keys", "dbserver/client", "fsm"}, "the protocols need the two clients and nothing of the public API"},
+	{"coordinator/backup", []string{"agency/client", "agency/keys", "coordinator/client", "dbserver/client"}, "the protocols need the clients and nothing that serves"},
 	{"coordinator/bulk", nil, "imports are read without knowing where documents go"},
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
 	{"coordinator/client", nil, "a client of the public API knows what any client knows"},
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
 	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
 	{"coordinator/rest", nil, "HTTP dispatch knows nothing of what is served"},
+	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/client", "coordinator/rest"}, "what is told of the cluster is read, never changed"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "coordinator/client", "dbserver", "dbserver/client"}, "it starts servers; what is inside them is theirs"},

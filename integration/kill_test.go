@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/backup"
+	"stasis/coordinator/client"
 	"stasis/minicluster"
 	"stasis/minicluster/load"
 )
@@ -36,8 +37,8 @@ func TestKillEverythingDuringCreate(t *testing.T) {
 			return c.clients[0].Backup(ctx, "create", map[string]any{"label": fmt.Sprintf("k%d", round)}, &res)
 		})
 		c = again(t, c, o)
-		nothingHalfDone(t, c, o.Dir)
-		list := listBackups(t, c)
+		nothingHalfDone(t, c.clients[0], o.Dir)
+		list := listBackups(t, c.clients[0])
 		for id, b := range list {
 			require.True(t, b.Available, "%s: %d of %d pieces", id, b.NrPiecesPresent, b.NrDBServers)
 		}
@@ -74,14 +75,14 @@ func TestKillEverythingDuringRestore(t *testing.T) {
 			return c.clients[1].Backup(ctx, "restore", map[string]any{"id": base.ID}, &res)
 		})
 		c = again(t, c, o)
-		nothingHalfDone(t, c, o.Dir)
+		nothingHalfDone(t, c.clients[0], o.Dir)
 		after := sumOf(t, c)
 		require.Contains(t, []string{before, restored}, after)
 		if answered == nil {
 			require.Equal(t, restored, after)
 		}
 		outcomes[map[bool]string{true: "the state of the backup", false: "the state before"}[after == restored]]++
-		require.Contains(t, listBackups(t, c), base.ID)
+		require.Contains(t, listBackups(t, c.clients[0]), base.ID)
 	}
 	t.Log(outcomes)
 }
@@ -109,13 +110,13 @@ func again(t *testing.T, c *cluster, o minicluster.Options) *cluster {
 
 // nothingHalfDone demands that within the lease of a dead holder every trace of
 // what did not finish is gone.
-func nothingHalfDone(t *testing.T, c *cluster, dir string) {
+func nothingHalfDone(t *testing.T, cl *client.Client, dir string) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
-		if err := c.clients[0].Do(t.Context(), "GET", "/_admin/server/availability", nil, nil); err != nil {
+		if err := cl.Do(t.Context(), "GET", "/_admin/server/availability", nil, nil); err != nil {
 			return err
 		}
-		if s := status(t, c); s.Lock != nil {
+		if s := status(t, cl); s.Lock != nil {
 			return fmt.Errorf("the agency lock is still held: %+v", *s.Lock)
 		}
 		var left []string
@@ -150,10 +151,10 @@ func mustCreate(t testing.TB, c *cluster, label string) backup.CreateResult {
 	return res
 }
 
-func listBackups(t testing.TB, c *cluster) map[string]backup.Entry {
+func listBackups(t testing.TB, cl *client.Client) map[string]backup.Entry {
 	t.Helper()
 	var res backup.ListResult
-	require.NoError(t, c.clients[0].Backup(t.Context(), "list", nil, &res))
+	require.NoError(t, cl.Backup(t.Context(), "list", nil, &res))
 	return res.List
 }
 
@@ -169,7 +170,7 @@ func sumOf(t *testing.T, c *cluster) string {
 func restoreNewest(t *testing.T, c *cluster) {
 	t.Helper()
 	newest := ""
-	for id := range listBackups(t, c) {
+	for id := range listBackups(t, c.clients[0]) {
 		newest = max(newest, id)
 	}
 	want := sumOf(t, c)

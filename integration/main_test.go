@@ -136,9 +136,9 @@ func eventually(t testing.TB, limit time.Duration, look func() error) {
 	}
 }
 
-func status(t testing.TB, c *cluster) client.Status {
+func status(t testing.TB, cl *client.Client) client.Status {
 	t.Helper()
 	var s client.Status
-	require.NoError(t, c.clients[0].Do(t.Context(), "GET", client.PathStatus, nil, &s))
+	require.NoError(t, cl.Do(t.Context(), "GET", client.PathStatus, nil, &s))
 	return s
 }

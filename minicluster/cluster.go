@@ -141,16 +141,17 @@ func (c *Cluster) agencyURLs() []string {
 	return urls
 }
 
-// fault keeps what nodes died of by themselves, as many as there are nodes.
+// fault keeps what nodes died of that nobody here ended, as many as there are nodes.
 func (c *Cluster) fault(err error) {
-	c.options.Logger.Error("a server has ended by itself", "error", err)
+	c.options.Logger.Warn("a server has ended without being told", "error", err)
 	select {
 	case c.faults <- err:
 	default:
 	}
 }
 
-// Err delivers the reason when a server ends that nobody killed or stopped.
+// Err delivers the reason when a server ends that was not killed or stopped through
+// this Cluster. The others go on.
 func (c *Cluster) Err() <-chan error { return c.faults }
 
 // Nodes lists all servers, whether they run or not.
@@ -166,8 +167,9 @@ func (c *Cluster) Nodes() (agents, dbservers, coordinators []Node) {
 }
 
 // Stop stops everything, coordinators first and agents last, and waits for it:
-// each role has ten seconds, then it is killed. The error has what went wrong,
-// and what servers died of that ended by themselves. Calling it again is harmless.
+// each role has ten seconds, then it is killed. The error has what went wrong, and
+// what servers died of that ended by themselves; that somebody killed one is no
+// error here. Calling it again is harmless.
 func (c *Cluster) Stop(ctx context.Context) error {
 	var errs []error
 	for _, group := range [][]*node{c.coordinators, c.dbservers, c.agents} {

@@ -125,7 +125,13 @@ func (n *node) kill() {
 
 func (n *node) describe() Node {
 	d := Node{Name: n.name, ID: n.id, URL: "http://" + n.address}
-	if r := n.running(); r != nil {
+	r := n.running()
+	if r == nil {
+		return d
+	}
+	select {
+	case <-r.done():
+	default:
 		d.PID = r.pid()
 	}
 	return d

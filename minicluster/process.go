@@ -28,7 +28,8 @@ type process struct {
 	stdin  io.Closer     // open as long as the child shall live
 	told   atomic.Bool   // it was told to end
 	ended  chan struct{} // closed when the child has been waited for
-	fault  error         // why it ended by itself; before ended is closed
+	fault  error         // why it ended without being told; set before ended is closed
+	slain  bool          // somebody else killed it: no failure of its own; set before ended is closed
 	logged string        // path of its log
 }
 
@@ -72,16 +73,27 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 
 // wait collects the child when it ends.
 func (p *process) wait(n *node) {
-	defer close(p.ended)
 	err := p.cmd.Wait()
 	if p.told.Load() {
+		close(p.ended)
 		return
 	}
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
-	p.fault = fmt.Errorf("ended by itself: %w%s", err, lastLines(p.logged))
+	if p.slain = killed(p.cmd.ProcessState); p.slain {
+		p.fault = fmt.Errorf("was killed by somebody else: %w", err)
+	} else {
+		p.fault = fmt.Errorf("ended by itself: %w%s", err, lastLines(p.logged))
+	}
+	close(p.ended) // first: who hears of it finds it ended
 	n.report(fmt.Errorf("%s %w", n.name, p.fault))
+}
+
+// killed says that a process ended by SIGKILL. Panics end with other signals or none.
+func killed(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // lastLines quotes the end of a log.
@@ -113,8 +125,8 @@ func (p *process) failure() error        { return p.fault }
 // stop asks with SIGTERM and, when ctx ends, insists with SIGKILL.
 func (p *process) stop(ctx context.Context) error {
 	select {
-	case <-p.ended: // by itself
-		return p.fault
+	case <-p.ended: // without being told
+		return p.failing()
 	default:
 	}
 	p.told.Store(true)
@@ -124,11 +136,20 @@ func (p *process) stop(ctx context.Context) error {
 	}
 	select {
 	case <-p.ended:
-		return p.fault // it may have died by itself just before
+		return p.failing() // it may have died just before
 	case <-ctx.Done():
 		p.kill()
 		return fmt.Errorf("did not stop in time, killed: %w%s", context.Cause(ctx), lastLines(p.logged))
 	}
+}
+
+// failing is what went wrong with the child, when it has ended. Being killed is not:
+// whoever did it wanted it.
+func (p *process) failing() error {
+	if p.slain {
+		return nil
+	}
+	return p.fault
 }
 
 func (p *process) kill() {

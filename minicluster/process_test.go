@@ -54,6 +54,23 @@ func TestChildThatEnds(t *testing.T) {
 	require.Error(t, c.Stop(t.Context()))
 }
 
+// A child that somebody kills is reported and no longer listed as a process, but it
+// is no failure of the cluster.
+func TestChildThatIsKilled(t *testing.T) {
+	c, err := Start(t.Context(), program(t, "trap '' TERM\necho up\nwhile :; do read x || :; done\n"))
+	require.NoError(t, err)
+	waitForLog(t, c, "agent-1", "up")
+	agents, _, _ := c.Nodes()
+	child, err := os.FindProcess(agents[0].PID)
+	require.NoError(t, err)
+	require.NoError(t, child.Kill())
+	require.EqualError(t, <-c.Err(), "agent-1 was killed by somebody else: signal: killed")
+	require.ErrorContains(t, c.Ready(t.Context()), "agent-1 was killed by somebody else")
+	agents, _, _ = c.Nodes()
+	require.Zero(t, agents[0].PID)
+	require.NoError(t, c.Stop(t.Context()))
+}
+
 // A child that ignores SIGTERM is killed when the context ends.
 func TestChildThatDoesNotStop(t *testing.T) {
 	c, err := Start(t.Context(), program(t, "trap '' TERM\necho deaf\nwhile :; do read x || :; done\n"))

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
@@ -22,8 +24,8 @@ const (
 	lookLimit  = 2 * time.Second       // for one of them
 )
 
-// Ready waits until an agent leads, every DB server is registered and serves and
-// every coordinator serves. When ctx ends first (after a minute if it has no
+// Ready waits until an agent leads and every DB server and every coordinator
+// serves, is registered, and is GOOD in the eyes of the supervision. When ctx ends first (after a minute if it has no
 // deadline), or a server dies, the error says what is missing.
 func (c *Cluster) Ready(ctx context.Context) error { return c.await(ctx, c.nodes()) }
 
@@ -36,7 +38,7 @@ func (c *Cluster) await(ctx context.Context, nodes []*node) error {
 	}
 	web := network.NewHTTPClient(c.options.network("minicluster"))
 	defer web.CloseIdleConnections()
-	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: c.options.Logger.Named("ready")})}
+	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
 	began, tick := time.Now(), time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -101,15 +103,24 @@ func (l look) at(ctx context.Context, n *node) error {
 	if n.role == datadir.Agent {
 		return l.get(ctx, n, "/_api/version")
 	}
-	if err := l.get(ctx, n, "/_admin/server/availability"); err != nil || n.role == datadir.Coordinator {
+	if err := l.get(ctx, n, "/_admin/server/availability"); err != nil {
 		return err
 	}
 	registered := keys.PlanDBServers + "/" + n.id
-	root, err := l.agency.Read(ctx, registered)
-	if err == nil && !root.At(registered).Exists() {
-		err = errors.New("not registered")
+	if n.role == datadir.Coordinator {
+		registered = keys.PlanCoordinators + "/" + n.id
 	}
-	return err
+	health := keys.Health + "/" + n.id + "/Status"
+	root, err := l.agency.Read(ctx, registered, health)
+	switch {
+	case err != nil:
+		return err
+	case !root.At(registered).Exists():
+		return errors.New("not registered")
+	case root.At(health).Text() != "GOOD":
+		return errors.New("the supervision has not found it GOOD yet")
+	}
+	return nil
 }
 
 func (l look) get(ctx context.Context, n *node, path string) error {

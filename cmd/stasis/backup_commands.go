@@ -196,6 +196,8 @@ func showVerify(r report, res backup.VerifyResult) {
 		r.line(levelError, idError, "'%s' is NOT intact", res.ID)
 	case res.PotentiallyInconsistent:
 		r.line(levelWarning, idWarning, "'%s' is intact, but was taken without the global lock: it may be no single instant", res.ID)
+	case res.Certificate == nil:
+		r.info(idResult, "'%s' is intact: the state that a restore set aside", res.ID)
 	default:
 		r.info(idResult, "'%s' is intact and one instant", res.ID)
 	}

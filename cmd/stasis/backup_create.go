@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"encoding/json"
 
 	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
@@ -119,9 +117,10 @@ func (o *serverOptions) call(cmd *cobra.Command, command string, request, result
 func followSteps(ctx context.Context, c *client.Client, r report) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	begin := time.Now()
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		err := c.Stream(ctx, "/_stasis/steps?follow=true&last=0", func(raw json.RawMessage) error {
+	opened, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := c.Stream(ctx, client.PathSteps+"?follow=true&last=0", func() { close(opened) }, func(raw json.RawMessage) error {
 			var e step.Event
 			if err := json.Unmarshal(raw, &e); err != nil {
 				return err
@@ -132,6 +131,10 @@ func followSteps(ctx context.Context, c *client.Client, r report) (stop func()) 
 		if err != nil && ctx.Err() == nil {
 			r.line(levelWarning, idWarning, "following the steps: %v", err)
 		}
-	})
-	return func() { cancel(); wg.Wait() }
+	}()
+	select { // not to miss the first ones
+	case <-opened:
+	case <-ended:
+	}
+	return func() { cancel(); <-ended }
 }

@@ -103,6 +103,8 @@ func (d *demo) title(text string) { fmt.Fprintf(d.out, "\n== %s\n", text) }
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, "   "+format+"\n", args...) }
 
+func (d *demo) blank() { fmt.Fprintln(d.out) }
+
 // step prints the steps of backup and restore as they happen.
 func (d *demo) step(_ context.Context, e step.Event) {
 	if e.ID != "" { // not the supervision's remarks on servers
@@ -221,7 +223,7 @@ func (d *demo) report() {
 			}
 		}
 	}
-	d.say("")
+	d.blank()
 	d.say("backup %s: %d files, %.1f MB on %d DB servers", d.backup.ID, d.backup.NrFiles, float64(d.backup.SizeInBytes)/1e6, d.backup.NrDBServers)
 	for _, line := range lockReportLines(d.backup.LockReport) {
 		d.say("%s", line)
@@ -251,7 +253,7 @@ func (d *demo) restore(ctx context.Context) error {
 	if err := last.Backup(ctx, "restore", map[string]any{"id": d.backup.ID}, &res); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	d.say("")
+	d.blank()
 	d.say("the state before the restore is kept as %s", res.Previous)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -44,7 +45,7 @@ func upCommand() *cobra.Command {
 	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
 	f.IntVar(&o.basePort, "base-port", 8529, "port of the first coordinator; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
-	f.StringVar(&o.logLevel, "log-level", "warn", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
 	return cmd
 }
 
@@ -60,7 +61,7 @@ func singleCommand() *cobra.Command {
 	f.StringVar(&o.dir, "dir", "", "data `directory` (default: a temporary one, gone afterwards)")
 	f.IntVar(&o.basePort, "port", 8529, "port to serve on; 0: a free one")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
-	f.StringVar(&o.logLevel, "log-level", "warn", "trace, debug, info, warn or error")
+	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
 	return cmd
 }
 
@@ -125,13 +126,33 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			return err
 		}
 	}
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(out, "\nStopping …")
-		return nil
-	case err := <-c.Err():
-		return err
+	return watch(ctx, c, opts.Mode, out, cmd.ErrOrStderr())
+}
+
+// watch returns when the cluster shall be stopped, or no longer makes sense. A child
+// process may be killed at any time: that is what the mode is for.
+func watch(ctx context.Context, c *minicluster.Cluster, mode minicluster.Mode, out, errOut io.Writer) error {
+	for {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(out, "\nStopping …")
+			return nil
+		case err := <-c.Err():
+			if mode != minicluster.Processes {
+				return err
+			}
+			if !anyRuns(c) {
+				return fmt.Errorf("no server is left: %w", err)
+			}
+			fmt.Fprintf(errOut, "stasis: %v\nThe other servers go on.\n", err)
+		}
 	}
+}
+
+// anyRuns says whether a child process is left.
+func anyRuns(c *minicluster.Cluster) bool {
+	agents, dbservers, coordinators := c.Nodes()
+	return slices.ContainsFunc(slices.Concat(agents, dbservers, coordinators), func(n minicluster.Node) bool { return n.PID != 0 })
 }
 
 // clusterDir gives the directory to use, and what to do with it at the end.

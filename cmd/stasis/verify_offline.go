@@ -83,7 +83,8 @@ func verifyPieces(ctx context.Context, id string, folders []string) (backup.Veri
 		}
 		made[source], certificates[source] = v.Piece, v.Certificate
 	}
-	res.Problems = append(res.Problems, backup.CheckOffline(made, certificates)...)
+	certificate, problems := backup.CheckOffline(made, certificates)
+	res.Certificate, res.Problems = certificate, append(res.Problems, problems...)
 	res.Intact = len(res.Problems) == 0
 	return res, nil
 }

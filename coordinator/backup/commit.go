@@ -32,7 +32,7 @@ func (c *create) commit(ctx context.Context) error {
 			keys.HotBackupCreate: agency.Delete(),
 			keys.HotBackupHolder: agency.Delete(),
 		},
-		Pre: map[string]any{keys.HotBackupNonce: agency.Old(c.nonce)},
+		Pre: c.locked(),
 	}, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupCommit(c.id)).At("nonce").Text() == c.nonce
 	})

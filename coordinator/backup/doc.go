@@ -12,7 +12,7 @@
 // nonce of the agency lock. What happens before it is kept on an undo list and
 // taken back when anything fails, on a context of its own; after it nothing is
 // taken back and everything rolls forward, by the DB servers and by any
-// coordinator (finisher.go). When the answer to the commit is lost, settle.go
+// coordinator (finisher.go). When the answer to the commit is lost, commit.go
 // finds out; if even that fails, the error says that the outcome is unknown and
 // nothing is touched, because the agency knows and the DB servers ask it.
 //

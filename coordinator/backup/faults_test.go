@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -151,7 +152,10 @@ func (a *goneAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
 	if !a.gone.Load() {
 		return a.fakeAgency.Write(ctx, tx)
 	}
-	_, isCommit := tx.Ops[keys.HotBackupCreate]
+	isCommit := false
+	for key := range tx.Ops {
+		isCommit = isCommit || key == keys.HotBackupRestore || strings.HasPrefix(key, keys.HotBackupCommits)
+	}
 	if isCommit && !a.sent {
 		a.sent = true
 		if a.applies {

@@ -75,7 +75,7 @@ func (op *operation) renameHolder(ctx context.Context) error {
 	defer cancel()
 	_, err := op.Agency.Write(ctx, agency.Tx{
 		Ops: map[string]any{keys.HotBackupHolder + "/id": agency.Set(op.id)},
-		Pre: map[string]any{keys.HotBackupNonce: agency.Old(op.nonce)},
+		Pre: op.locked(),
 	})
 	if err != nil {
 		return agencyError(fmt.Errorf("rename the lock's holder: %w", err))

@@ -62,9 +62,10 @@ func (op *operation) writeLock(ctx context.Context, deadline time.Time) (uint64,
 	ctx, cancel := context.WithTimeout(ctx, op.Timing.Agency)
 	defer cancel()
 	now := time.Now()
+	op.mark = wireTime(max(deadline.Sub(now), time.Second), now)
 	index, err := op.Agency.Write(ctx, agency.Tx{
 		Ops: map[string]any{
-			keys.HotBackupCreate: agency.Set(wireTime(max(deadline.Sub(now), time.Second), now)),
+			keys.HotBackupCreate: agency.Set(op.mark),
 			keys.HotBackupHolder: agency.Set(keys.Holder{
 				ID: op.id, Operation: op.name, Coordinator: op.ID, RebootID: op.RebootID(), Nonce: op.nonce,
 				Since: now.UTC().Format(time.RFC3339), LeaseSeconds: seconds(op.Timing.Lease),
@@ -79,7 +80,15 @@ func (op *operation) writeLock(ctx context.Context, deadline time.Time) (uint64,
 	if readErr != nil || root.At(keys.HotBackupNonce).Text() != op.nonce {
 		return 0, err
 	}
+	op.mark = root.At(keys.HotBackupCreate).Text()
 	return op.beat(ctx, 1) // it is ours; a further write gives an index after it
+}
+
+// locked is the precondition that the lock is ours and always was: it is the lock
+// that freezes Plan, not its holder's record, and somebody may have removed it and
+// left the record. (The supervision removes that later.)
+func (op *operation) locked() map[string]any {
+	return map[string]any{keys.HotBackupNonce: agency.Old(op.nonce), keys.HotBackupCreate: agency.Old(op.mark)}
 }
 
 // wireTime is the moment d from now, as the reference's clients read it.
@@ -91,7 +100,7 @@ func wireTime(d time.Duration, now time.Time) string {
 func (op *operation) beat(ctx context.Context, n uint64) (uint64, error) {
 	return op.Agency.Write(ctx, agency.Tx{
 		Ops: map[string]any{keys.HotBackupBeat: agency.Set(n)},
-		Pre: map[string]any{keys.HotBackupNonce: agency.Old(op.nonce)},
+		Pre: op.locked(),
 	})
 }
 

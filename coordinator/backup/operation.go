@@ -19,6 +19,7 @@ type operation struct {
 	name  string // keys.OperationCreate or keys.OperationRestore
 	id    string // backup id
 	nonce string
+	mark  string // the value of the agency lock while it is ours
 	began time.Time
 	log   hclog.Logger
 	undo  undoList

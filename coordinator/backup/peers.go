@@ -10,6 +10,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/client"
 	"stasis/internal/apierror"
 )
 
@@ -19,18 +20,14 @@ type Peers interface {
 	Epoch(ctx context.Context, url string) (uint64, error)
 }
 
-// PathStatus is where a coordinator says how it is; its attribute "epoch" is read
-// here.
-const PathStatus = "/_stasis/status"
-
-// StatusPeers asks over HTTP, at PathStatus.
+// StatusPeers asks over HTTP, at coordinator/client.PathStatus.
 type StatusPeers struct{ HTTP *http.Client }
 
 var errNoEpoch = errors.New("no epoch in its status")
 
 // Epoch implements Peers.
 func (p StatusPeers) Epoch(ctx context.Context, url string) (uint64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+PathStatus, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+client.PathStatus, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +43,7 @@ func (p StatusPeers) Epoch(ctx context.Context, url string) (uint64, error) {
 		Epoch *uint64 `json:"epoch"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
-		return 0, fmt.Errorf("read %s%s: %w", url, PathStatus, err)
+		return 0, fmt.Errorf("read %s%s: %w", url, client.PathStatus, err)
 	}
 	if status.Epoch == nil {
 		return 0, errNoEpoch

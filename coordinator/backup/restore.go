@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	agency "stasis/agency/client"
@@ -205,7 +206,9 @@ func (r *restore) commit(ctx context.Context) error {
 	if ctx.Err() != nil { // the last moment at which the client can change its mind
 		return context.Cause(ctx)
 	}
-	err := r.commitOnce(ctx, r.plan.switchPlan(r.cluster, r.record), func(root *agency.Node) bool {
+	tx := r.plan.switchPlan(r.cluster, r.record)
+	maps.Copy(tx.Pre, r.locked())
+	err := r.commitOnce(ctx, tx, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupRestore).At("nonce").Text() == r.nonce
 	})
 	if err != nil {

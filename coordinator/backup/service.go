@@ -49,6 +49,12 @@ type Servers interface {
 	Unstage(ctx context.Context, t dbserver.Target, r dbserver.UnstageRequest) error
 }
 
+var (
+	_ Agency  = (*agency.Client)(nil)
+	_ Cache   = (*agency.Cache)(nil)
+	_ Servers = (*dbserver.Client)(nil)
+)
+
 // Deps is what a Service works with. Agency, Cache, Servers and ID are required.
 type Deps struct {
 	Agency   Agency

@@ -95,13 +95,14 @@ func (r *VerifyResult) certify(set *pieceSet, recorded string) {
 }
 
 // CheckOffline checks a backup by what is stored in its pieces alone, without a
-// cluster: pieces and their certificates by the server that made each.
-func CheckOffline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) []string {
+// cluster: pieces and their certificates by the server that made each. A failsafe
+// backup has no certificate.
+func CheckOffline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) (*Certificate, []string) {
 	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
 	for source, p := range pieces {
 		set.pieces[source] = dbserver.PieceDetail{Piece: p, Certificate: certificates[source]}
 	}
 	var r VerifyResult
 	r.certify(set, "")
-	return r.Problems
+	return r.Certificate, r.Problems
 }

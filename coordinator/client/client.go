@@ -128,14 +128,15 @@ func withoutURL(err error) error {
 	return err
 }
 
-// Stream sends the request and hands each JSON value of the answer to each until
-// the answer ends, each fails, or the context does.
-func (c *Client) Stream(ctx context.Context, path string, each func(json.RawMessage) error) error {
+// Stream sends the request, calls opened when the answer has begun, and hands each
+// JSON value of it to each until the answer ends, each fails, or the context does.
+func (c *Client) Stream(ctx context.Context, path string, opened func(), each func(json.RawMessage) error) error {
 	resp, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	opened()
 	for dec := json.NewDecoder(resp.Body); ; {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); errors.Is(err, io.EOF) {

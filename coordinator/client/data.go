@@ -26,8 +26,11 @@ func (c *Client) Database(name string) *Database {
 	return &Database{client: c, prefix: "/_db/" + url.PathEscape(name)}
 }
 
-// EnsureDatabase creates the database unless it exists.
+// EnsureDatabase creates the database unless it exists, as _system always does.
 func (c *Client) EnsureDatabase(ctx context.Context, name string) error {
+	if name == "_system" {
+		return nil
+	}
 	err := c.Do(ctx, http.MethodPost, "/_api/database", map[string]any{"name": name}, nil)
 	if errors.Is(err, apierror.DuplicateName) {
 		return nil

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,13 +44,19 @@ func (r *Router) Truncate(ctx context.Context, ref Ref, waitForSync bool) error 
 	return err
 }
 
-// Scan reads a page of one shard of a collection in the epoch of the view; an
-// error if a restore has replaced the data since.
-func (r *Router) Scan(ctx context.Context, ref Ref, epoch uint64, shard string, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
+// Place is a shard of a collection, in the data of one restore epoch.
+type Place struct {
+	Ref   Ref
+	Epoch uint64
+	Shard string
+}
+
+// Scan reads a page of a shard; an error if a restore has replaced its data.
+func (r *Router) Scan(ctx context.Context, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
 	patience := r.patience()
 	v := r.Catalog.View()
 	for {
-		page, err := scan(ctx, r, v, ref, epoch, shard, req)
+		page, err := r.scan(ctx, v, at, req)
 		if err == nil || !again(err, false) || !patience.wait(ctx) {
 			return page, readError(err)
 		}
@@ -59,24 +66,24 @@ func (r *Router) Scan(ctx context.Context, ref Ref, epoch uint64, shard string, 
 	}
 }
 
-func scan(ctx context.Context, r *Router, v *catalog.View, ref Ref, epoch uint64, shard string, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
-	if v.Epoch > epoch {
+func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
+	if v.Epoch > at.Epoch {
 		return dbclient.ScanResponse{}, epochOver()
 	}
 	if err := v.Converged(); err != nil {
 		return dbclient.ScanResponse{}, apierror.New(apierror.WrongEpoch, "%w", err)
 	}
-	coll, err := v.Find(ref.Database, ref.Name)
+	coll, err := v.Find(at.Ref.Database, at.Ref.Name)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
-	t, err := target(v, coll, shard)
+	t, err := target(v, coll, at.Shard)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.Attempt)
 	defer cancel()
-	return r.Servers.Scan(ctx, t, shard, req)
+	return r.Servers.Scan(ctx, t, at.Shard, req)
 }
 
 func readError(err error) error {
@@ -86,15 +93,19 @@ func readError(err error) error {
 	return forClient(err, false)
 }
 
-// onShards calls f for every shard of a collection, and gives the results in the
-// shards' order. What failed without being applied is tried again.
-func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f func(context.Context, dbclient.Target, string) (T, error)) ([]T, error) {
+// call asks the leader of a shard.
+type call[T any] func(ctx context.Context, t dbclient.Target, shard string) (T, error)
+
+// onShards makes the call for every shard of a collection, and gives the results in
+// the shards' order. What failed without being applied is tried again.
+func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call[T]) ([]T, error) {
 	if _, err := r.Catalog.Collection(ctx, ref.Database, ref.Name); err != nil {
 		return nil, err
 	}
 	patience := r.patience()
 	v := r.Catalog.View()
 	done := map[string]T{}
+	f = bounded(f, r.Attempt)
 	for epoch := v.Epoch; ; {
 		coll, err := v.Find(ref.Database, ref.Name)
 		if err != nil {
@@ -107,7 +118,7 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f func
 			epoch, done = v.Epoch, map[string]T{}
 		}
 		if err = v.Converged(); err == nil {
-			err = callShards(ctx, r, v, coll, done, f)
+			err = callShards(ctx, v, coll, done, f)
 		}
 		if err == nil {
 			results := make([]T, len(coll.ShardNames))
@@ -125,9 +136,18 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f func
 	}
 }
 
+// bounded gives every call so long.
+func bounded[T any](f call[T], d time.Duration) call[T] {
+	return func(ctx context.Context, t dbclient.Target, shard string) (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		return f(ctx, t, shard)
+	}
+}
+
 // callShards calls f for the shards that are not done, and gives the first error
 // that cannot be mended, or else the first.
-func callShards[T any](ctx context.Context, r *Router, v *catalog.View, coll *catalog.Collection, done map[string]T, f func(context.Context, dbclient.Target, string) (T, error)) error {
+func callShards[T any](ctx context.Context, v *catalog.View, coll *catalog.Collection, done map[string]T, f call[T]) error {
 	results := make([]T, len(coll.ShardNames))
 	errs := make([]error, len(coll.ShardNames))
 	var g errgroup.Group
@@ -139,8 +159,6 @@ func callShards[T any](ctx context.Context, r *Router, v *catalog.View, coll *ca
 		g.Go(func() error {
 			t, err := target(v, coll, shard)
 			if err == nil {
-				ctx, cancel := context.WithTimeout(ctx, r.Attempt)
-				defer cancel()
 				results[i], err = f(ctx, t, shard)
 			}
 			errs[i] = err

@@ -306,10 +306,13 @@ func (s *Store) Drop(id, nonce string) error {
 	}
 	defer end()
 	err = s.owned(id, nonce)
-	if nonce != "" && errors.Is(err, apierror.BackupConflict) {
+	switch {
+	case err == nil, nonce == "", errors.Is(err, apierror.FileNotFound):
+		return s.remove(a, id)
+	case errors.Is(err, apierror.BackupConflict):
 		return nil
 	}
-	return s.remove(a, id)
+	return err // it may be another nonce's
 }
 
 // remove takes away everything of a pending piece, with its cut.

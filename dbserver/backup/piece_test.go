@@ -287,3 +287,25 @@ func TestResolve(t *testing.T) {
 	require.Equal(t, []string{"asked.pending", "committed", "holding.pending"}, names(t, mem, "data/backups"))
 	requireIntact(t, store, "committed")
 }
+
+// Who made a pending piece is not known as long as its attempt cannot be read. It
+// may be committed, so it stays until it can.
+func TestUnreadableAttemptIsNotTakenForNone(t *testing.T) {
+	mem := vfs.NewMem()
+	s := newServer(t, mem)
+	s.put(0, 50)
+	s.sealed(testID, "n")
+	broken := &fault{err: errors.New("too many open files"), want: func(op errorfs.Op) bool {
+		return op.Kind == errorfs.OpOpen && strings.HasSuffix(op.Path, fileAttempt)
+	}}
+	store := openStore(t, broken.wrap(mem))
+	decide := func(_ context.Context, _, nonce string) (Fate, error) { return FateOf(nonce, "n", ""), nil }
+	broken.arm(1)
+	require.NoError(t, store.Resolve(t.Context(), decide))
+	require.True(t, broken.arm(1))
+	require.Equal(t, []string{testID + suffixPending}, names(t, mem, "data/backups"))
+	require.ErrorContains(t, store.Drop(testID, "another"), "too many open files")
+	require.True(t, broken.arm(0))
+	require.NoError(t, store.Resolve(t.Context(), decide))
+	requireIntact(t, store, testID)
+}

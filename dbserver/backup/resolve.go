@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,11 +37,12 @@ func FateOf(nonce, committed, holder string) Fate {
 // Pending is a piece that waits to be published.
 type Pending struct {
 	ID    string
-	Nonce string // "" if the process died before it was written
+	Nonce string // "" if there is none, or none that makes sense
 }
 
 // Pending gives the pending pieces. Failsafes that a swap is making are not among
-// them (FinishSwap finishes those), nor are pieces that arrive from elsewhere.
+// them (FinishSwap finishes those), nor pieces that arrive from elsewhere, nor is a
+// piece whose attempt cannot be read just now: it may be committed.
 func (s *Store) Pending() ([]Pending, error) {
 	names, err := s.fs.List(s.backups())
 	if err != nil {
@@ -52,10 +54,17 @@ func (s *Store) Pending() ([]Pending, error) {
 		if !ok || CheckID(id) != nil {
 			continue
 		}
-		var f attemptFile
-		err := s.fs.readJSON(s.fs.PathJoin(s.backups(), name, fileAttempt), &f)
+		data, err := s.fs.readFile(s.fs.PathJoin(s.backups(), name, fileAttempt))
 		if ignoreMissing(err) != nil {
-			s.log.Warn("pending piece without a readable attempt", "id", id, "error", err)
+			s.log.Warn("pending piece stays until its attempt can be read", "id", id, "error", err)
+			continue
+		}
+		var f attemptFile
+		if err == nil {
+			err = json.Unmarshal(data, &f)
+		}
+		if err != nil {
+			s.log.Warn("pending piece without an attempt", "id", id, "error", err)
 		}
 		if f.Kind != client.PieceFailsafe && f.Kind != kindReceived {
 			found = append(found, Pending{ID: id, Nonce: f.Nonce})

@@ -39,12 +39,16 @@ func (s *Store) Stage(ctx context.Context, req client.StageRequest) error {
 	}
 	final := s.staged(req.Epoch)
 	temp := final + suffixTemp
-	if err := errors.Join(s.fs.discard(final), s.fs.RemoveAll(temp)); err != nil {
+	s.staging.Lock()
+	err := errors.Join(s.fs.discard(final), s.fs.RemoveAll(temp))
+	s.staging.Unlock()
+	if err != nil {
 		return fmt.Errorf("replace what was staged: %w", err)
 	}
-	err := s.build(ctx, temp, req)
-	if err == nil {
+	if err = s.build(ctx, temp, req); err == nil {
+		s.staging.Lock()
 		err = s.fs.rename(temp, final)
+		s.staging.Unlock()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("stage %s: %w", req.ID, noSpace(err)), s.fs.RemoveAll(temp))
@@ -139,6 +143,8 @@ func (s *Store) markEngine(home string, req client.StageRequest) error {
 
 // Unstage removes what this nonce staged; no error if there is none.
 func (s *Store) Unstage(req client.UnstageRequest) error {
+	s.staging.Lock()
+	defer s.staging.Unlock()
 	r, found, err := s.restore(req.Epoch)
 	if err != nil || !found || r.Nonce != req.Nonce {
 		return err

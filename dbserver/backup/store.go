@@ -36,6 +36,8 @@ type Store struct {
 
 	mu       sync.Mutex
 	attempts map[string]*attempt // by id
+
+	staging sync.Mutex // held while what is staged gets or loses its name
 }
 
 // attempt is the making of one piece. Its mutex is held by the step under way.

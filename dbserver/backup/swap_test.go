@@ -4,9 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"stasis/dbserver/client"
@@ -166,4 +169,35 @@ func TestStageLinksOnlyTables(t *testing.T) {
 		tables++
 	}
 	require.Positive(t, tables)
+}
+
+// A look that removes what a lost restore staged is slow; meanwhile another restore
+// stages for the same epoch. What that one staged stays.
+func TestUnstageDoesNotTakeWhatCameAfter(t *testing.T) {
+	mem := vfs.NewMem()
+	s := newServer(t, mem)
+	s.put(0, 50)
+	s.publish(testID, "n")
+	var slow atomic.Bool
+	staged := make(chan error, 1)
+	var store *Store
+	store = openStore(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpRename && strings.HasSuffix(op.Path, stagedName(2)) && !slow.Swap(true) {
+			next := stageRequest(2)
+			next.Nonce = "next"
+			go func() { staged <- store.Stage(t.Context(), next) }()
+			select {
+			case err := <-staged:
+				staged <- err
+			case <-time.After(300 * time.Millisecond): // it waits for the look
+			}
+		}
+		return nil
+	})))
+	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
+	require.NoError(t, store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, <-staged)
+	left, err := store.Staged()
+	require.NoError(t, err)
+	require.Equal(t, []Staged{{Epoch: 2, Nonce: "next", ID: testID}}, left)
 }

@@ -43,7 +43,7 @@ func (b *Batch) Commit(sync bool) error {
 		return errors.Join(err, b.Close())
 	}
 	defer e.leave()
-	if err := e.fail.refuse(); err != nil {
+	if err := e.refuse(); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	options, before := pebble.NoSync, e.syncer.committed.Load()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stasis/internal/apierror"
@@ -27,8 +28,7 @@ type Cut struct {
 	dropped bool          // set before proceed is closed: the checkpoint must fail
 	newLog  uint64        // set before proceed is closed: every file must be older
 
-	mu    sync.Mutex
-	links int // hard links made
+	links atomic.Int64 // hard links made
 
 	done chan struct{} // closed when err is set
 	err  error
@@ -42,7 +42,7 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 		return err
 	}
 	defer e.leave()
-	if err := e.fail.refuse(); err != nil {
+	if err := e.refuse(); err != nil {
 		return err
 	}
 	flushed := make(chan error, 1)
@@ -87,7 +87,7 @@ func (e *Engine) BeginCut(ctx context.Context, dir string) (*Cut, error) {
 		return nil, err
 	}
 	defer e.leave()
-	if err := e.fail.refuse(); err != nil {
+	if err := e.refuse(); err != nil {
 		return nil, err
 	}
 	begun := time.Now()
@@ -174,8 +174,8 @@ func (c *Cut) checkFiles() error {
 			return fmt.Errorf("%s is younger than the cut (log %d): the order inside the engine has changed", name, c.newLog)
 		}
 	}
-	if c.links < tables {
-		return fmt.Errorf("%d of %d tables are copies instead of hard links", tables-c.links, tables)
+	if links := int(c.links.Load()); links < tables {
+		return fmt.Errorf("%d of %d tables are copies instead of hard links", tables-links, tables)
 	}
 	return nil
 }

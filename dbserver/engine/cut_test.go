@@ -478,35 +478,3 @@ func TestCloseWhileCutting(t *testing.T) {
 	require.NoError(t, e.Close())
 	require.NoError(t, c.Wait(t.Context()), "past its folder, a cut is completed first")
 }
-
-func TestCheckFindsDamage(t *testing.T) {
-	mem := vfs.NewMem()
-	e := open(t, "db", small(mem))
-	fill(t, e, 0, 200)
-	require.NoError(t, e.PrepareCut(t.Context()))
-	for _, damage := range []string{"flip", "remove", "log"} {
-		piece := "piece-" + damage
-		put(t, e, "in the log", "", false)
-		c, err := e.BeginCut(t.Context(), piece)
-		require.NoError(t, err)
-		require.NoError(t, c.Wait(t.Context()))
-		require.NoError(t, Check(mem, piece))
-		names, err := mem.List(piece)
-		require.NoError(t, err)
-		for _, name := range names {
-			path := mem.PathJoin(piece, name)
-			switch {
-			case damage == "flip" && strings.HasSuffix(name, ".sst"):
-				own := path + ".copy" // the link shares its bytes with the engine
-				require.NoError(t, vfs.Copy(mem, path, own))
-				require.NoError(t, mem.Rename(own, path))
-				data, err := mem.UnsafeGetFileDataBuffer(path)
-				require.NoError(t, err)
-				data[len(data)/3] ^= 4
-			case damage == "remove" && strings.HasSuffix(name, ".sst"), damage == "log" && strings.HasPrefix(name, "MANIFEST"):
-				require.NoError(t, mem.Remove(path))
-			}
-		}
-		require.Error(t, Check(mem, piece), damage)
-	}
-}

@@ -14,6 +14,8 @@ import (
 // moment it makes its folder, and lets no table be copied into it.
 type cutFS struct {
 	vfs.FS
+	patient *patientFS // what the engine itself writes goes through it
+
 	mu  sync.Mutex
 	cut *Cut // under way; nil between cuts
 }
@@ -63,19 +65,26 @@ func (f *cutFS) MkdirAll(dir string, perm os.FileMode) error {
 func (f *cutFS) Link(oldname, newname string) error {
 	err := f.FS.Link(oldname, newname)
 	if c := f.inside(newname); c != nil && err == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.links++
+		c.links.Add(1)
 	}
 	return err
 }
 
 // Create refuses to copy a table into a cut: Pebble tries that when a link fails.
 func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if c := f.inside(name); c != nil && IsImmutable(f.PathBase(name)) {
+	c := f.inside(name)
+	if c == nil {
+		return f.patient.Create(name, category)
+	}
+	if IsImmutable(f.PathBase(name)) {
 		return nil, fmt.Errorf("%s could not be linked and is not copied", f.PathBase(name))
 	}
 	return f.FS.Create(name, category)
+}
+
+// ReuseForWrite is for the engine's own logs.
+func (f *cutFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.patient.ReuseForWrite(from, to, category)
 }
 
 // Unwrap gives the file system below.

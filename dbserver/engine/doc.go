@@ -14,7 +14,9 @@
 //   - Commit(false) answers when the batch is in the log; it is on disk at most
 //     100 ms later. Commit(true) and SyncAll answer when it is on disk. What a
 //     crash takes away is always a tail of the commits, never one in the middle.
-//   - After a fatal error of the disk every write answers with it; Failed says so.
+//   - While the disk is full, commits under way wait, new ones are refused with
+//     apierror.NoSpace, and reads go on; with space again, everything goes on.
+//   - After any other fatal error every write answers with it; Failed says so.
 //
 // # The cut
 //

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/hashicorp/go-hclog"
 )
 
 // ErrClosed answers every call after Close.
@@ -17,7 +17,6 @@ var ErrClosed = errors.New("engine is closed")
 type Engine struct {
 	dir     string
 	options Options
-	log     hclog.Logger
 	db      *pebble.DB
 	fs      *cutFS
 	fail    *failure
@@ -37,12 +36,13 @@ type Engine struct {
 func Open(dir string, o Options) (*Engine, error) {
 	o = o.withDefaults()
 	e := &Engine{
-		dir: dir, options: o, log: o.Logger, fs: &cutFS{FS: o.FS},
+		dir: dir, options: o, fs: &cutFS{FS: o.FS},
 		fail: newFailure(o.Logger), cutting: make(chan struct{}, 1),
 	}
 	if o.ReadOnly {
 		e.fs.FS = readOnlyFS{o.FS}
 	}
+	e.fs.patient = &patientFS{FS: e.fs.FS, log: o.Logger}
 	err := e.guard(func() (err error) {
 		popts := o.pebble(e.fs, pebbleLogger{e.fail}, e.events())
 		e.db, err = pebble.Open(dir, popts)
@@ -123,14 +123,16 @@ func (e *Engine) leave() { e.life.RUnlock() }
 // Close syncs and closes. It waits for calls, cuts and flushes under way;
 // iterators and snapshots must be closed before. Calling it again is harmless.
 func (e *Engine) Close() error {
-	e.life.Lock()
+	e.fs.abandon()
+	if !e.lockForClose() {
+		return fmt.Errorf("close engine %s: calls still wait for space: %w", e.dir, e.fs.patient.refuse())
+	}
 	if e.closed {
 		e.life.Unlock()
 		return nil
 	}
 	e.closed = true
 	e.life.Unlock()
-	e.fs.abandon()
 	if e.fail.err() != nil {
 		return e.closeFailed()
 	}
@@ -139,4 +141,31 @@ func (e *Engine) Close() error {
 		return fmt.Errorf("close engine %s: %w", e.dir, translate(err))
 	}
 	return nil
+}
+
+// lockForClose waits for the calls under way; false when they wait for space on a
+// full disk and there is none soon.
+func (e *Engine) lockForClose() bool {
+	for range closeFailedWait / retryFull {
+		if e.life.TryLock() {
+			return true
+		}
+		if !e.fs.patient.full.Load() {
+			break
+		}
+		<-time.After(retryFull)
+	}
+	if e.fs.patient.full.Load() {
+		return false
+	}
+	e.life.Lock()
+	return true
+}
+
+// refuse is the error with which a new write or cut is refused.
+func (e *Engine) refuse() error {
+	if err := e.fail.refuse(); err != nil {
+		return err
+	}
+	return e.fs.patient.refuse()
 }

@@ -138,7 +138,7 @@ func (e *Engine) closeFailed() error {
 		defer close(closed)
 		e.work.Wait()
 		if err := e.guard(e.db.Close); err != nil {
-			e.log.Debug("close of a failed engine", "error", err)
+			e.options.Logger.Debug("close of a failed engine", "error", err)
 		}
 	}()
 	timer := time.NewTimer(closeFailedWait)
@@ -146,7 +146,7 @@ func (e *Engine) closeFailed() error {
 	select {
 	case <-closed:
 	case <-timer.C:
-		e.log.Error("a failed engine cannot be closed; end the process before opening it again", "dir", e.dir)
+		e.options.Logger.Error("a failed engine cannot be closed; end the process before opening it again", "dir", e.dir)
 	}
 	return e.fail.err()
 }
@@ -167,12 +167,12 @@ func translate(err error) error {
 // events are Pebble's reports that we follow.
 func (e *Engine) events() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { e.log.Error("flush or compaction", "error", err) },
+		BackgroundError: func(err error) { e.options.Logger.Error("flush or compaction", "error", err) },
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			e.log.Error("corrupt file", "path", i.Path, "error", i.Details)
+			e.options.Logger.Error("corrupt file", "path", i.Path, "error", i.Details)
 		},
-		DiskSlow:        func(i pebble.DiskSlowInfo) { e.log.Warn("disk is slow", "operation", i.String()) },
-		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { e.log.Warn("writers stall", "reason", i.Reason) },
+		DiskSlow:        func(i pebble.DiskSlowInfo) { e.options.Logger.Warn("disk is slow", "operation", i.String()) },
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { e.options.Logger.Warn("writers stall", "reason", i.Reason) },
 		WALCreated: func(i pebble.WALCreateInfo) {
 			if i.Err == nil {
 				e.lastLog.Store(uint64(i.FileNum))

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,27 +18,27 @@ import (
 	"stasis/internal/apierror"
 )
 
-// full makes a disk on which writes to some files fail, once armed.
-func full(mem vfs.FS, armed *atomic.Bool, fired *atomic.Int64, suffix string) vfs.FS {
+// broken makes a disk on which writes to some files fail with cause, once armed.
+func broken(mem vfs.FS, armed *atomic.Bool, fired *atomic.Int64, cause error, suffix string) vfs.FS {
 	return errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		writes := op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpFileWrite
+		writes := op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpReuseForWrite
 		if !armed.Load() || !writes || !strings.HasSuffix(op.Path, suffix) {
 			return nil
 		}
 		fired.Add(1)
-		return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+		return &fs.PathError{Op: "write", Path: op.Path, Err: cause}
 	}))
 }
 
 // A log that cannot be written fails the engine, not the process: the commit that
 // met it has an unknown outcome and an error, later ones are refused, reads go on.
-func TestFullDiskUnderTheLog(t *testing.T) {
+func TestBrokenLog(t *testing.T) {
 	for _, sync := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sync=%t", sync), func(t *testing.T) {
 			var armed atomic.Bool
 			var fired atomic.Int64
 			mem := vfs.NewCrashableMem()
-			e, err := Open("db", small(full(mem, &armed, &fired, ".log")))
+			e, err := Open("db", small(broken(mem, &armed, &fired, syscall.EIO, ".log")))
 			require.NoError(t, err)
 			put(t, e, "before", "1", true)
 			armed.Store(true)
@@ -45,7 +46,7 @@ func TestFullDiskUnderTheLog(t *testing.T) {
 			require.NoError(t, b.Set([]byte("during"), nil))
 			err = b.Commit(sync)
 			if sync {
-				require.ErrorIs(t, err, apierror.NoSpace)
+				require.ErrorIs(t, err, syscall.EIO)
 			}
 			select {
 			case <-e.Failed():
@@ -53,14 +54,15 @@ func TestFullDiskUnderTheLog(t *testing.T) {
 				t.Fatal("the engine has not noticed")
 			}
 			require.Positive(t, fired.Load())
-			require.ErrorIs(t, e.Err(), apierror.NoSpace)
+			require.ErrorIs(t, e.Err(), syscall.EIO)
 			b = e.NewBatch()
 			require.NoError(t, b.Set([]byte("after"), nil))
-			require.ErrorIs(t, b.Commit(false), apierror.NoSpace)
+			require.ErrorIs(t, b.Commit(false), syscall.EIO)
 			_, err = e.BeginCut(t.Context(), "piece")
-			require.ErrorIs(t, err, apierror.NoSpace)
+			require.ErrorIs(t, err, syscall.EIO)
+			require.ErrorIs(t, e.PrepareCut(t.Context()), syscall.EIO)
 			require.True(t, has(t, e, "before"))
-			require.ErrorIs(t, e.Close(), apierror.NoSpace)
+			require.ErrorIs(t, e.Close(), syscall.EIO)
 
 			c := open(t, "db", small(mem.CrashClone(vfs.CrashCloneCfg{})))
 			require.True(t, has(t, c, "before"))
@@ -69,11 +71,54 @@ func TestFullDiskUnderTheLog(t *testing.T) {
 	}
 }
 
+// A full disk under the log or the manifest makes the writes under way wait and
+// refuses new ones; when there is space again all goes on and nothing is lost.
+func TestFullDiskUnderTheLog(t *testing.T) {
+	for name, begin := range map[string]func(*Engine) error{
+		"commit": func(e *Engine) error {
+			b := e.NewBatch()
+			if err := b.Set([]byte("during"), nil); err != nil {
+				return err
+			}
+			return b.Commit(true)
+		},
+		"rotation": func(e *Engine) error { return e.PrepareCut(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var armed atomic.Bool
+			var fired atomic.Int64
+			e := open(t, "db", small(broken(vfs.NewMem(), &armed, &fired, syscall.ENOSPC, ".log")))
+			put(t, e, "before", "1", true)
+			armed.Store(true)
+			waiting := make(chan error, 1)
+			go func() { waiting <- begin(e) }()
+			for fired.Load() < 3 {
+				select {
+				case err := <-waiting:
+					t.Fatalf("did not wait: %v", err)
+				case <-time.After(time.Millisecond):
+				}
+			}
+			b := e.NewBatch()
+			require.NoError(t, b.Set([]byte("refused"), nil))
+			require.ErrorIs(t, b.Commit(false), apierror.NoSpace)
+			_, err := e.BeginCut(t.Context(), "piece")
+			require.ErrorIs(t, err, apierror.NoSpace)
+			require.True(t, has(t, e, "before"), "reads go on")
+			armed.Store(false)
+			require.NoError(t, <-waiting)
+			put(t, e, "later", "1", true)
+			require.False(t, has(t, e, "refused"))
+			require.NoError(t, e.Err())
+		})
+	}
+}
+
 // A table that cannot be written is tried again: when there is space, all goes on.
 func TestFullDiskUnderAFlush(t *testing.T) {
 	var armed atomic.Bool
 	var fired atomic.Int64
-	e := open(t, "db", small(full(vfs.NewMem(), &armed, &fired, ".sst")))
+	e := open(t, "db", small(broken(vfs.NewMem(), &armed, &fired, syscall.ENOSPC, ".sst")))
 	put(t, e, "a", "1", true)
 	armed.Store(true)
 	done, err := e.db.AsyncFlush()
@@ -86,6 +131,11 @@ func TestFullDiskUnderAFlush(t *testing.T) {
 		}
 	}
 	put(t, e, "b", "1", true)
+	tries, begun := fired.Load(), time.Now()
+	for fired.Load() < tries+2 {
+		<-time.After(time.Millisecond)
+	}
+	require.GreaterOrEqual(t, time.Since(begun), retryFull, "the flush is tried again without a pause")
 	armed.Store(false)
 	<-done
 	require.NoError(t, e.Err())
@@ -102,7 +152,7 @@ func TestFatalErrorsAreCaught(t *testing.T) {
 	})
 	require.ErrorIs(t, err, cause)
 	require.ErrorIs(t, e.Err(), cause)
-	e.fail = newFailure(e.log) // so that the test can close it
+	e.fail = newFailure(e.options.Logger) // so that the test can close it
 	ended := make(chan struct{})
 	go func() { // a goroutine of Pebble's ends, and runs what it deferred
 		defer close(ended)
@@ -111,7 +161,7 @@ func TestFatalErrorsAreCaught(t *testing.T) {
 	}()
 	<-ended
 	require.ErrorIs(t, e.Err(), cause)
-	e.fail = newFailure(e.log)
+	e.fail = newFailure(e.options.Logger)
 	e.syncer.fail = e.fail
-	require.Panics(t, func() { _ = e.guard(func() error { var m map[int]int; m[0]++; return nil }) }, "mistakes are not hidden")
+	require.Panics(t, func() { _ = e.guard(func() error { var none []int; none[len(none)]++; return nil }) }, "mistakes are not hidden")
 }

@@ -134,6 +134,16 @@ func (m *Manager) arriving(id, job string) error {
 	return nil
 }
 
+// Forget removes what a download that is not under way has left of a backup.
+func (m *Manager) Forget(id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.arrives[id] != "" {
+		return nil
+	}
+	return m.config.Pieces.DropReceived(id)
+}
+
 func (m *Manager) check(r client.TransferRequest) error {
 	switch {
 	case m.config.Open == nil:

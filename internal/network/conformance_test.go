@@ -19,7 +19,8 @@ import (
 // world is a network under test: two hosts that may be one.
 type world struct {
 	server, client Network
-	address        string // for server to listen on, with port 0
+	address        string        // for server to listen on, with port 0
+	moment         time.Duration // long beside what a loaded machine needs for a few bytes
 }
 
 // conformance is what users of the seam rely on, whichever network is behind it.
@@ -51,7 +52,8 @@ var conformance = map[string]func(*testing.T, world){
 func TestTCPConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
-			test(t, world{server: TCP(), client: TCP(), address: "127.0.0.1:0"})
+			t.Parallel() // some wait in real time
+			test(t, world{server: TCP(), client: TCP(), address: "127.0.0.1:0", moment: 500 * time.Millisecond})
 		})
 	}
 }
@@ -61,7 +63,7 @@ func TestMemoryConforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := NewMemory()
-				test(t, world{server: m.Host("server"), client: m.Host("client"), address: "server:0"})
+				test(t, world{server: m.Host("server"), client: m.Host("client"), address: "server:0", moment: time.Second})
 				require.NoError(t, m.Close())
 			})
 		})
@@ -75,7 +77,7 @@ func TestMemoryLoopbackConforms(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := NewMemory()
 				h := m.Host("h")
-				test(t, world{server: h, client: h, address: "localhost:0"})
+				test(t, world{server: h, client: h, address: "localhost:0", moment: time.Second})
 				require.NoError(t, m.Close())
 			})
 		})

@@ -97,7 +97,7 @@ func testHTTPConnectionsAreReused(t *testing.T, w world) {
 // A client that stops in the middle of its body does not hold a handler for ever;
 // one that is slow but goes on is served, however long it takes.
 func testHTTPStalledBody(t *testing.T, w world) {
-	const stall = 60 * time.Millisecond
+	stall := w.moment
 	failed := make(chan error, 1)
 	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -133,7 +133,7 @@ func testHTTPStalledBody(t *testing.T, w world) {
 // A handler may take longer than the stall time between two reads of its body,
 // and after them.
 func testHTTPSlowHandler(t *testing.T, w world) {
-	const stall = 20 * time.Millisecond
+	stall := w.moment
 	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
 		first := make([]byte, 1)
 		_, err := io.ReadFull(r.Body, first)
@@ -195,11 +195,11 @@ func testHTTPShutdownIsBounded(t *testing.T, w world) {
 		close(ended)
 	}, ServerOptions{Grace: grace})
 	client := w.clients(t)["HTTP/1.1"]
-	result := make(chan error, 1)
+	answered := make(chan error, 1)
 	go func() {
 		// Nobody reads the body: only the server itself can end the context.
 		_, err := post(t.Context(), client, s.URL(), bytes.NewReader(make([]byte, 1<<10)))
-		result <- err
+		answered <- err
 	}()
 	<-started
 	begun := time.Now()
@@ -211,7 +211,7 @@ func testHTTPShutdownIsBounded(t *testing.T, w world) {
 	default:
 		t.Fatal("Shutdown returned while a handler was running")
 	}
-	require.Error(t, <-result)
+	<-answered // with what the handler said at its end, or cut off
 }
 
 func testHTTPServerTellsItDied(t *testing.T, w world) {

@@ -1,4 +1,4 @@
-package coordinator
+package survey
 
 import (
 	"context"
@@ -16,11 +16,11 @@ import (
 	"stasis/internal/version"
 )
 
-// health lists every server with what supervision last saw of it; agents are asked
+// Health lists every server with what supervision last saw of it; agents are asked
 // themselves.
-func (a *api) health(c *rest.Call) error {
-	agents, latest := a.askAgency(c.R.Context())
-	v, all := a.catalog.View(), rest.Fields{}
+func (s *Survey) Health(c *rest.Call) error {
+	agents, latest := s.askAgency(c.R.Context())
+	v, all := s.Catalog.View(), rest.Fields{}
 	for _, id := range servers(v) {
 		all[id] = serverHealth(v, latest, id)
 	}
@@ -31,21 +31,21 @@ func (a *api) health(c *rest.Call) error {
 }
 
 // askAgency asks for what is not in the watch cache, for a short time.
-func (a *api) askAgency(ctx context.Context) (agents map[string]agentState, latest *agencyclient.Node) {
+func (s *Survey) askAgency(ctx context.Context) (agents map[string]agentState, latest *agencyclient.Node) {
 	ctx, cancel := context.WithTimeout(ctx, agencyTimeout)
 	defer cancel()
 	var both sync.WaitGroup
-	both.Go(func() { latest = a.latestHealth(ctx) })
-	both.Go(func() { agents = a.agents(ctx) })
+	both.Go(func() { latest = s.latestHealth(ctx) })
+	both.Go(func() { agents = s.agents(ctx) })
 	both.Wait()
 	return agents, latest
 }
 
 // latestHealth is what supervision noted in its last round, nil if that cannot be had.
-func (a *api) latestHealth(ctx context.Context) *agencyclient.Node {
-	root, err := a.agency.TransientRead(ctx, keys.Health)
+func (s *Survey) latestHealth(ctx context.Context) *agencyclient.Node {
+	root, err := s.Agency.TransientRead(ctx, keys.Health)
 	if err != nil {
-		a.logger.Debug("health of the last round is not to be had", "error", err)
+		s.Logger.Debug("health of the last round is not to be had", "error", err)
 		return nil
 	}
 	return root.At(keys.Health)
@@ -131,18 +131,18 @@ func inUse(v *catalog.View, id string) bool {
 
 // agentState is what is known of an agent.
 type agentState struct {
-	Endpoint  string  `json:"endpoint"`
-	Good      bool    `json:"good"` // it answers
-	Leading   bool    `json:"leading"`
-	Leader    string  `json:"leader"` // in its own eyes
-	LastAcked float64 `json:"-"`
+	Endpoint  string
+	Good      bool // it answers
+	Leading   bool
+	Leader    string // in its own eyes
+	LastAcked float64
 }
 
 // agents asks every agent for its view.
-func (a *api) agents(ctx context.Context) map[string]agentState {
-	config, err := a.agency.Config(ctx)
+func (s *Survey) agents(ctx context.Context) map[string]agentState {
+	config, err := s.Agency.Config(ctx)
 	if err != nil {
-		a.logger.Debug("the agency's configuration is not to be had", "error", err)
+		s.Logger.Debug("the agency's configuration is not to be had", "error", err)
 		return nil
 	}
 	var mu sync.Mutex
@@ -151,7 +151,7 @@ func (a *api) agents(ctx context.Context) map[string]agentState {
 	for id, endpoint := range config.Configuration.Pool {
 		asking.Go(func() {
 			state := agentState{Endpoint: endpoint, LastAcked: config.LastAcked[id].LastAckedTime}
-			if own, err := a.agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
+			if own, err := s.Agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
 				state.Good, state.Leader = true, own.LeaderID
 				state.Leading = own.LeaderID == id
 			}
@@ -171,13 +171,13 @@ func httpURL(endpoint string) string {
 	return strings.Replace(endpoint, "ssl://", "https://", 1)
 }
 
-func (s agentState) fields() rest.Fields {
+func (a agentState) fields() rest.Fields {
 	status := "BAD"
-	if s.Good {
+	if a.Good {
 		status = "GOOD"
 	}
 	return rest.Fields{
-		"Role": "Agent", "Endpoint": s.Endpoint, "Status": status, "Engine": "rocksdb", "Version": version.API,
-		"Leader": s.Leader, "Leading": s.Leading, "LastAckedTime": s.LastAcked, "CanBeDeleted": false,
+		"Role": "Agent", "Endpoint": a.Endpoint, "Status": status, "Engine": "rocksdb", "Version": version.API,
+		"Leader": a.Leader, "Leading": a.Leading, "LastAckedTime": a.LastAcked, "CanBeDeleted": false,
 	}
 }

@@ -1,0 +1,30 @@
+package agency
+
+import (
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// raftLog is Raft's log. Once the agent closes Raft's connections, what Raft calls
+// an error or a warning is what was asked for: only those who debug want it.
+type raftLog struct {
+	hclog.Logger
+	ended atomic.Bool
+}
+
+func (l *raftLog) Error(msg string, args ...any) {
+	if l.ended.Load() {
+		l.Logger.Debug(msg, args...)
+		return
+	}
+	l.Logger.Error(msg, args...)
+}
+
+func (l *raftLog) Warn(msg string, args ...any) {
+	if l.ended.Load() {
+		l.Logger.Debug(msg, args...)
+		return
+	}
+	l.Logger.Warn(msg, args...)
+}

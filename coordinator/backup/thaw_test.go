@@ -1,0 +1,56 @@
+package backup
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/step"
+)
+
+// Tools of the reference remove the lock by its key alone: then Plan thaws, though
+// the holder's record is still there. What was begun under the lock must not be
+// committed any more.
+func TestLockRemovedByHand(t *testing.T) {
+	removed := agency.Tx{
+		Ops: map[string]any{
+			keys.HotBackupCreate: agency.Delete(),
+		},
+	}
+	changed := agency.Tx{Ops: map[string]any{keys.PlanDatabase("new"): keys.Database{ID: "77", Name: "new"}}}
+	for name, run := range map[string]func(*Service, context.Context, string) error{
+		"create": func(s *Service, ctx context.Context, _ string) error {
+			_, err := s.Create(ctx, CreateRequest{Label: "x"})
+			return err
+		},
+		"restore": func(s *Service, ctx context.Context, id string) error {
+			_, err := s.Restore(ctx, RestoreRequest{ID: id})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				id := w.create("before").ID
+				var once sync.Once
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+					if e.Step == step.Prepare || e.Step == step.Staging {
+						once.Do(func() {
+							w.agency.must(w.t, removed)
+							w.agency.must(w.t, changed)
+						})
+					}
+				}))
+				require.Error(w.t, run(s, context.Background(), id))
+				root := w.agency.root()
+				require.True(w.t, root.At(keys.PlanDatabase("new")).Exists())
+				require.Equal(w.t, 1, root.At(keys.HotBackupCommits).Len())
+				require.Zero(w.t, number(root.At(keys.RestoreEpoch)))
+				w.requireOpen(name)
+			})
+		})
+	}
+}

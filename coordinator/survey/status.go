@@ -1,0 +1,43 @@
+package survey
+
+import (
+	"net/http"
+
+	"stasis/agency/keys"
+	"stasis/coordinator/client"
+	"stasis/coordinator/rest"
+	"stasis/internal/version"
+)
+
+// Status is the cluster on one page, as this coordinator sees it.
+func (s *Survey) Status(c *rest.Call) error {
+	agents, latest := s.askAgency(c.R.Context())
+	v := s.Catalog.View()
+	plan, _ := v.Node(keys.PlanVersion).Int()
+	all := client.Status{
+		ClusterID: v.Node(keys.Cluster).Text(), Version: version.Stasis, PlanVersion: plan, Epoch: v.Epoch, Agents: map[string]client.Agent{},
+		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{},
+	}
+	for id, agent := range agents {
+		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading}
+		if agent.Leading {
+			all.Leader = id
+		}
+	}
+	shards := v.ShardsLed()
+	entry := func(id string) client.Server {
+		h, known := serverHealth(v, latest, id), v.Known(id)
+		text := func(name string) string { value, _ := h[name].(string); return value }
+		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: shards[id]}
+	}
+	for _, id := range v.DBServers() {
+		all.DBServers[id] = entry(id)
+	}
+	for _, id := range v.Coordinators() {
+		all.Coordinators[id] = entry(id)
+	}
+	if h, held := v.LockHolder(); held {
+		all.Lock = &client.Lock{ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since}
+	}
+	return c.Answer(http.StatusOK, all)
+}
