@@ -185,7 +185,7 @@ func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer cl
 	k := &keeper{remote: remote, timing: m.timing}
 	switch r.Operation {
 	case client.RemoteList:
-		answer.Backups, err = k.list(ctx)
+		answer.Backups, err = k.list(ctx, r.ID)
 	case client.RemoteVerify:
 		answer.Backups, answer.Problems, err = k.verify(ctx, r.ID)
 	case client.RemotePrune:

@@ -30,8 +30,9 @@ type shelf struct {
 	backups map[string]bool     // whose manifest is there
 }
 
-func (k *keeper) look(ctx context.Context) (*shelf, error) {
-	all, err := k.remote.List(ctx, "")
+// look lists the remote, or one of its folders.
+func (k *keeper) look(ctx context.Context, folder string) (*shelf, error) {
+	all, err := k.remote.List(ctx, folder)
 	if err != nil {
 		return nil, fmt.Errorf("list the remote: %w", err)
 	}
@@ -61,9 +62,15 @@ func (s *shelf) ids() []string {
 	return all
 }
 
-// list says which backups are at the remote, whole or in part.
-func (k *keeper) list(ctx context.Context) ([]client.RemoteBackup, error) {
-	s, err := k.look(ctx)
+// list says which backups are at the remote, whole or in part; with an id only that
+// one, if it is there.
+func (k *keeper) list(ctx context.Context, only string) ([]client.RemoteBackup, error) {
+	if only != "" {
+		if err := backup.CheckID(only); err != nil {
+			return nil, err
+		}
+	}
+	s, err := k.look(ctx, only)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +164,7 @@ func (k *keeper) prune(ctx context.Context) (p pruned, err error) {
 	if err := awaitDead(ctx, k.remote, k.timing.Lease, sessionName(sessionUpload, ""), false); err != nil {
 		return p, err
 	}
-	there, err := k.look(ctx)
+	there, err := k.look(ctx, "")
 	if err != nil {
 		return p, err
 	}
@@ -213,7 +220,7 @@ func (k *keeper) needed(ctx context.Context, s *shelf) (map[string]bool, error) 
 // verify reads backups at the remote again, all or one, every byte, and says what is
 // not as it was sent. Blobs that several need are read once.
 func (k *keeper) verify(ctx context.Context, id string) (found []client.RemoteBackup, problems []string, err error) {
-	s, err := k.look(ctx)
+	s, err := k.look(ctx, "")
 	if err != nil {
 		return nil, nil, err
 	}
