@@ -13,10 +13,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"stasis/dbserver/transfer/rclone"
 	"stasis/internal/version"
 )
 
@@ -49,6 +51,16 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
 
+// showVersion also says which kinds of remote storage this program was built with.
+func showVersion(out io.Writer) {
+	fmt.Fprintln(out, version.Stasis)
+	which := "chosen; build with -tags rclone_all for every one"
+	if rclone.All() {
+		which = "all"
+	}
+	fmt.Fprintf(out, "remote storage (rclone, %s): %s\n", which, strings.Join(rclone.Backends(), ", "))
+}
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stasis",
@@ -67,7 +79,7 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), importCommand(), backupCommand(),
 		agentCommand(), dbserverCommand(), coordinatorCommand(),
 		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), version.Stasis)
+			showVersion(cmd.OutOrStdout())
 		}},
 	)
 	return root

@@ -203,6 +203,9 @@ func (b *builder) wrapped(value string, depth int) (string, error) {
 // Put implements transfer.Remote. Where an object can be seen before it is whole it
 // is sent under another name and moved.
 func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	in, err := open()
 	if err != nil {
 		return err
