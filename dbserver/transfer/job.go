@@ -242,7 +242,7 @@ func (j *job) report(ctx context.Context) {
 // final is the entry for how the work ended.
 func (j *job) final(err error) keys.TransferEntry {
 	next := j.entry
-	if p := j.progress.look(); p.Total > 0 {
+	if p := j.progress.whole(); p.Total > 0 {
 		next.Progress = p
 	}
 	switch {

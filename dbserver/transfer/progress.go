@@ -55,6 +55,17 @@ func (p *progress) moved(n int) {
 	p.through += int64(n)
 }
 
+// whole gives the counts with the rate over the whole time.
+func (p *progress) whole() *keys.TransferProgress {
+	all := p.look()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := time.Since(p.began).Seconds(); d > 0 {
+		all.BytesPerSecond = float64(p.through) / d
+	}
+	return all
+}
+
 // look gives the counts, with the rate since the last look.
 func (p *progress) look() *keys.TransferProgress {
 	p.mu.Lock()
