@@ -39,10 +39,14 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 	routes := a.serverRoutes()
 	routes = append(routes, a.databaseRoutes()...)
 	routes = append(routes, a.collectionRoutes()...)
+	routes = append(routes, a.indexRoutes()...)
 	routes = append(routes, a.documentRoutes()...)
 	routes = append(routes, a.cursorRoutes()...)
 	routes = append(routes,
 		rest.Route{Method: "POST", Pattern: "/_api/import", Handler: a.importDocuments},
+		rest.Route{Method: "POST", Pattern: "/_admin/backup", Handler: func(*rest.Call) error {
+			return apierror.New(apierror.SuperfluousSuffices, "which backup command? the path is /_admin/backup/<command>")
+		}},
 		rest.Route{Method: "POST", Pattern: "/_admin/backup/{command}", Handler: func(c *rest.Call) error {
 			backups.ServeHTTP(c.W, withPath(c.R, "/_admin/backup/"+c.Arg(0)))
 			return nil

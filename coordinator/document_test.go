@@ -21,6 +21,10 @@ func TestOneDocument(t *testing.T) {
 	require.Equal(t, map[string]any{"_id": "books/k", "_key": "k", "_rev": rev}, doc)
 	require.Equal(t, `"`+rev+`"`, a.header.Get("Etag"))
 	require.Equal(t, "/_db/_system/_api/document/books/k", a.header.Get("Location"))
+	odd := c.do(t, "POST", "/_api/document/books", `{"_key":"50%25"}`).header.Get("Location")
+	require.Equal(t, "/_db/_system/_api/document/books/50%2525", odd)
+	require.Contains(t, c.do(t, "GET", odd, "").body, `"_key":"50%25"`, "it leads to the document")
+	require.Equal(t, 202, c.do(t, "DELETE", odd, "").status)
 	require.Equal(t, "ArangoDB", a.header.Get("Server"))
 	require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
 	require.Equal(t, "0.000000", a.header.Get("X-Arango-Queue-Time-Seconds"))
@@ -186,4 +190,21 @@ func TestDocumentRules(t *testing.T) {
 	want(t, c.do(t, "GET", "/_api/document/g/1", "", "X-Arango-Trx-Id: 17"), 404, 1655)
 	want(t, c.do(t, "POST", "/_api/cursor", `{"query":"RETURN 1"}`), 501, 9)
 	require.Equal(t, http.StatusOK, c.do(t, "POST", "/_api/document/e/k", "", "X-Http-Method-Override: GET").status)
+}
+
+// An answer says that all is on disk only if that was asked for, also when there was nothing to do.
+func TestNothingIsAcceptedNotCreated(t *testing.T) {
+	c := startCluster(t, options{dbservers: 1})
+	c.collection(t, "c", 1)
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		for body, wanted := range map[string]string{`[]`: `[]`, `[7]`: ""} {
+			a := c.do(t, method, "/_api/document/c", body)
+			require.Equal(t, 202, a.status, "%s %s", method, body)
+			if wanted != "" {
+				require.Equal(t, wanted, a.body)
+			}
+		}
+	}
+	require.Equal(t, 201, c.do(t, "POST", "/_api/document/c?waitForSync=true", `[]`).status)
+	require.Equal(t, 200, c.do(t, "DELETE", "/_api/document/c?waitForSync=true", `[]`).status)
 }

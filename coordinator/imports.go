@@ -248,7 +248,7 @@ func (in *intake) flush(ctx context.Context) error {
 // failed counts an item that could not be imported; an error if that ends the import.
 func (in *intake) failed(position int, err *apierror.Error, doc json.RawMessage) error {
 	if in.complete {
-		return apierror.New(err.Num, "import stopped at position %d, nothing behind it was imported: %w", position, err).WithStatus(http.StatusConflict)
+		return apierror.New(err.Num, "import stopped at position %d; what stands before it is imported, what follows it may be in part: %w", position, err).WithStatus(http.StatusConflict)
 	}
 	in.outcome.Errors++
 	if len(in.outcome.Details) < maxDetails {

@@ -56,6 +56,9 @@ func TestServerEndpoints(t *testing.T) {
 	want(t, c.do(t, "GET", "/_api/version/more", ""), 400, 601)
 	want(t, c.do(t, "GET", "/_db/nope/_api/nothing", ""), 404, 1228)
 	want(t, c.do(t, "POST", "/_db/nope/_admin/backup/list", ""), 404, 1228)
+	want(t, c.do(t, "POST", "/_admin/backup", ""), 400, 601)
+	want(t, c.do(t, "POST", "/_admin/backup/list/x", ""), 400, 601)
+	want(t, c.do(t, "GET", "/_admin/backup", ""), 405, 405)
 	require.Equal(t, 200, c.do(t, "POST", "/_admin/backup/list", "").status)
 	require.Equal(t, 200, c.do(t, "POST", "/_db/_system/_admin/backup/list", "{}").status)
 }

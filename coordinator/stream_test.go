@@ -95,6 +95,7 @@ func TestImport(t *testing.T) {
 	require.Contains(t, fmt.Sprint(details), "at position 2: ")
 	want(t, imp("type=documents&complete=true", "{\"_key\":\"y\"}\n{\"_key\":\"only\"}\n{\"_key\":\"z\"}\n"), 409, 1210)
 	want(t, imp("type=documents&complete=true", "{\"_key\":\"y2\"}\n{broken\n"), 409, 600)
+	require.NotContains(t, imp("type=documents&complete=true", "{\"_key\":\"only\"}\n{\"_key\":\"z\"}\n").body, "nothing", "more may be there")
 	require.Equal(t, 200, c.do(t, "GET", "/_api/document/c/y2", "").status)
 	want(t, imp("type=what", ""), 400, 10)
 	want(t, imp("type=documents&onDuplicate=what", ""), 400, 10)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"stasis/coordinator/catalog"
@@ -80,7 +81,7 @@ func (w *work) add(op dbclient.Op, err error) {
 }
 
 // run applies the operations that are some, and gives a result for each of all;
-// errs has the errors of the others too.
+// errs has the errors of the others too. It says whether what was asked to be synced is.
 func (w *work) run(ctx context.Context) ([]dbclient.OpResult, bool, error) {
 	var send []dbclient.Op
 	var places []int
@@ -100,7 +101,7 @@ func (w *work) run(ctx context.Context) ([]dbclient.OpResult, bool, error) {
 	for n, i := range places {
 		results[i], w.errs[i] = out.Results[n], out.Results[n].Error
 	}
-	return results, out.Synced, nil
+	return results, out.Synced && w.waitForSync, nil
 }
 
 // runOne runs the only operation; its error is the request's.
@@ -145,7 +146,7 @@ func (w *work) answerOne() error {
 	meta := document.MetaOf(w.coll.Name, op, result)
 	w.setETag(meta.Rev)
 	if op.Kind != dbclient.OpRemove {
-		w.call.W.Header().Set("Location", "/_db/"+w.call.DB+"/_api/document/"+meta.ID)
+		w.call.W.Header().Set("Location", "/_db/"+w.call.DB+"/_api/document/"+w.coll.Name+"/"+url.PathEscape(meta.Key))
 	}
 	status := statusOf(op.Kind, synced)
 	if w.silent {

@@ -81,7 +81,7 @@ func TestLockEndsWithItsClient(t *testing.T) {
 		defer leave()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = h.dbs.GateLock(ctx, h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 600, LeaseSeconds: 60})
+		_, err = h.dbs.GateLock(ctx, h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 300, LeaseSeconds: 60})
 		require.ErrorIs(t, err, apierror.ConnectionLost)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()

@@ -82,12 +82,17 @@ func (d *data) create(name string, term uint64) error {
 
 // drop removes a shard with all its documents. Requests under way on it finish first.
 func (d *data) drop(name string) error {
-	d.mu.Lock()
+	d.mu.RLock()
 	s := d.shards[name]
-	delete(d.shards, name)
-	d.mu.Unlock()
+	d.mu.RUnlock()
 	if s == nil {
 		return nil
 	}
-	return s.Drop()
+	if err := s.Drop(); err != nil {
+		return err // it is gone for requests, and dropped again later
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.shards, name)
+	return nil
 }

@@ -77,6 +77,7 @@ func (s *Server) engineFailed() <-chan struct{} {
 // catchUp does everything that one state of the agency asks for. Each part may be
 // done any number of times.
 func (s *Server) catchUp(ctx context.Context, root *node) error {
+	s.openGate(root)
 	switch epoch := epochIn(root); {
 	case epoch < s.epoch.Load():
 		return nil // the cache is behind what has been read at the start
@@ -86,6 +87,17 @@ func (s *Server) catchUp(ctx context.Context, root *node) error {
 		}
 	}
 	return errors.Join(s.reportEpoch(ctx, root), s.followPlan(ctx, root), s.tidy(ctx, root))
+}
+
+// openGate gives the gate up for a backup that has lost the agency lock: it cannot
+// be committed, and need not keep writers until its lease ends. The cache never goes
+// back, so a holder that has gone has gone.
+func (s *Server) openGate(root *node) {
+	holder := root.At(keys.HotBackupNonce).Text()
+	if s.disk.holder != "" && s.disk.holder != holder {
+		s.gate.GiveUp(s.disk.holder)
+	}
+	s.disk.holder = holder
 }
 
 // reportEpoch tells the cluster which epoch's data is open here.

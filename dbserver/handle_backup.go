@@ -12,10 +12,9 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Bounds of what a request may ask of the gate and of a cut.
+// How long a cut may take.
 const (
-	maxWindow  = time.Hour
-	maxLease   = 10 * time.Minute
+	maxCut     = 10 * time.Minute
 	defaultCut = time.Second
 )
 
@@ -28,11 +27,11 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 }
 
 func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
-	window, err := duration("window", q.body.WindowSeconds, maxWindow)
+	window, err := duration("window", q.body.WindowSeconds, client.MaxGateWindow)
 	if err != nil {
 		return client.GateLockResponse{}, err
 	}
-	lease, err := duration("lease", q.body.LeaseSeconds, maxLease)
+	lease, err := duration("lease", q.body.LeaseSeconds, client.MaxGateLease)
 	if err != nil {
 		return client.GateLockResponse{}, err
 	}
@@ -48,7 +47,11 @@ func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLoc
 }
 
 func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
-	r := s.gate.Release(q.Nonce)
+	release := s.gate.Release
+	if q.Final {
+		release = s.gate.GiveUp
+	}
+	r := release(q.Nonce)
 	return client.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
@@ -75,7 +78,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	deadline := defaultCut
 	if q.body.DeadlineSeconds != 0 {
 		var err error
-		if deadline, err = duration("deadline", q.body.DeadlineSeconds, maxLease); err != nil {
+		if deadline, err = duration("deadline", q.body.DeadlineSeconds, maxCut); err != nil {
 			return client.CutResponse{}, err
 		}
 	}
@@ -109,7 +112,16 @@ func (s *Server) seal(_ context.Context, q client.SealRequest) (nothing, error) 
 	return nothing{}, s.pieces.Load().Seal(q)
 }
 
-func (s *Server) publish(_ context.Context, q client.PieceRequest) (nothing, error) {
+// publish goes by what the agency says, not by what its caller knew: the backup may
+// have been deleted since.
+func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, error) {
+	lock, err := s.readLock(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	if q.Nonce == "" || lock.committed[q.ID] != q.Nonce {
+		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
+	}
 	return nothing{}, s.pieces.Load().Publish(q.ID, q.Nonce)
 }
 

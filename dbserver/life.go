@@ -11,6 +11,7 @@ import (
 	"stasis/dbserver/backup"
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/dbserver/shard"
 	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
@@ -86,6 +87,9 @@ func (s *Server) load(ctx context.Context, root *node) error {
 	}
 	if s.disk.data, err = newData(e, s.disk.clock); err != nil {
 		return errors.Join(err, e.Close())
+	}
+	if n := len(s.disk.data.terms()); n > 0 && !root.At(keys.ServerKnown(s.id)).Exists() { // to follow its Plan would be to drop them
+		return fmt.Errorf("there are %d shards here, but the agency does not know %s: it has lost its data, or is another cluster's", n, s.id)
 	}
 	s.epoch.Store(e.Epoch())
 	if swapped {
@@ -165,16 +169,21 @@ func (s *Server) openEngine(ctx context.Context, root *node, lock lockState) (*e
 // it gets an empty one. If the restore did give it a piece, data is missing, and
 // that is an error.
 func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock lockState) (*engine.Engine, error) {
-	open := e.Epoch()
-	if err := e.Close(); err != nil {
+	open, r := e.Epoch(), lock.restore
+	shards, err := shard.Names(e)
+	if _, member := r.Servers[s.id]; err == nil && !member && r.Epoch == lock.epoch && len(shards) == 0 {
+		if err = e.SetEpoch(lock.epoch, ""); err == nil { // it joined meanwhile: nothing to set aside
+			return e, nil
+		}
+	}
+	if err := errors.Join(err, e.Close()); err != nil {
 		return nil, err
 	}
-	r := lock.restore
 	if source, given := r.Servers[s.id]; given && source != "" || r.Epoch != lock.epoch {
 		return nil, fmt.Errorf("engine has epoch %d, the cluster epoch %d, and nothing is staged for the restore of %s", open, lock.epoch, r.BackupID)
 	}
 	s.log.Warn("a restore gave this server nothing: going on with an empty engine", "epoch", lock.epoch, "previous", r.Previous)
-	err := s.pieces.Load().Stage(ctx, client.StageRequest{
+	err = s.pieces.Load().Stage(ctx, client.StageRequest{
 		ID: r.BackupID, Empty: true, Epoch: r.Epoch, Nonce: r.Nonce, FailsafeID: r.Previous, FailsafeTime: r.Since,
 		NrDBServers: len(r.Servers), FailsafeDump: []byte("{}"),
 	})

@@ -115,6 +115,8 @@ type disk struct {
 	data  *data // nil while no engine is open
 	ready bool  // data may be served
 	seen  trees // that have been followed
+
+	holder string // nonce of the agency lock when last looked
 }
 
 // tasks are the server's goroutines.

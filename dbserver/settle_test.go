@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -60,5 +62,120 @@ func TestStageAfterTheCommit(t *testing.T) {
 		err := h.dbs.Stage(t.Context(), to, stageRequest(s, "r"))
 		require.ErrorIs(t, err, apierror.WrongEpoch)
 		checkRestored(t, h, s)
+	})
+}
+
+// A server that stood still finds a lock that its coordinator has given up, and the
+// release that followed it. Whichever it sees first, its gate does not stay closed.
+func TestLockAfterItsRelease(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		to := h.target(s)
+		h.net.Freeze("db1")
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := h.dbs.GateLock(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		require.Error(t, err)
+		h.net.Thaw("db1")
+		_, err = h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
+		require.NoError(t, err)
+		begun := time.Now()
+		h.insert(s, "s101", "a", `{}`)
+		require.Less(t, time.Since(begun), time.Second)
+	})
+}
+
+// A publish that comes late, after the backup was deleted again, publishes nothing:
+// nobody would know of that piece any more.
+func TestPublishAfterTheDelete(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.lock("b1", "n")
+		h.piece(s, "b1", "n")
+		to := h.target(s)
+		h.net.Delay("agent", "db1", 300*time.Millisecond) // it learns of both at once
+		h.unlock("n", commitOf("b1", "n"))
+		h.write(map[string]any{keys.HotBackupCommit("b1"): agencyclient.Delete()}, nil)
+		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict)
+		time.Sleep(2 * time.Second)
+		require.Empty(t, h.listed(s))
+		pending, err := s.pieces.Load().Pending()
+		require.NoError(t, err)
+		require.Empty(t, pending)
+	})
+}
+
+// An agency that does not know a server has no say over the data that it holds: the
+// agents' directories were lost, or it is another cluster's.
+func TestForgetfulAgencyIsAnError(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.insert(s, "s101", "a", `{}`)
+		h.stop("db1")
+		known := h.read(keys.ServerKnown(s.ID()))
+		h.write(map[string]any{
+			keys.ServerKnown(s.ID()):                     agencyclient.Delete(),
+			keys.PlanCollection("_system", "100"):        agencyclient.Delete(),
+			keys.PlanDBServers + "/" + s.ID():            agencyclient.Delete(),
+			keys.CurrentCollections + "/_system/100":     agencyclient.Delete(),
+			keys.CurrentServersRegistered + "/" + s.ID(): agencyclient.Delete(),
+		}, nil)
+		_, err := h.tryStart("db1")
+		require.ErrorContains(t, err, "does not know")
+
+		// Nothing was touched: with its own agency it goes on.
+		h.write(map[string]any{keys.ServerKnown(s.ID()): known}, nil)
+		h.write(map[string]any{keys.PlanCollection("_system", "100"): keys.Collection{
+			ID: "100", Name: "c100", Shards: map[string][]string{"s101": {s.ID()}}, ShardTerms: map[string]uint64{"s101": 1},
+		}}, nil)
+		s = h.start("db1")
+		require.Equal(t, []string{"a"}, h.keysOf(s, "s101"))
+	})
+}
+
+// A gate is held for a backup, and a backup without the agency lock will never be:
+// when the lock is taken away, whatever is left of the gate's lease is for nothing.
+func TestGateOpensWithTheAgencyLock(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.lock("b", "n")
+		_, err := h.dbs.GateLock(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.NoError(t, s.gate.Check("n"), "the lock is there")
+		h.unlock("n", nil) // as the supervision does
+		begun := time.Now()
+		h.insert(s, "s101", "a", `{}`)
+		require.Less(t, time.Since(begun), time.Second)
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n"})
+		require.NoError(t, err)
+		require.Less(t, report.HeldSeconds, 2.0)
+	})
+}
+
+// A server that joined while a restore was under way has nothing to set aside: a
+// piece of it in the failsafe would not fit the others, and the failsafe could not be
+// restored.
+func TestJoinedDuringARestore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		r := restoring(t, h, s)
+		h.unlock("r", nil)
+		joined := h.start("db2")
+		h.lock("b1", "r")
+		require.NoError(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "r")))
+		h.raise("r", r, restoredPlan())
+		h.reached(joined, 1)
+		require.Empty(t, h.listed(joined))
+		checkRestored(t, h, s)
+		h.unlock("r", nil)
+		h.collection("300", "s301", joined)
+		h.insert(joined, "s301", "x", `{}`)
+		h.crash("db2")
+		joined = h.start("db2")
+		require.EqualValues(t, 1, joined.epoch.Load())
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +20,7 @@ type Cluster struct {
 	coordinators []*node
 	peers        map[string]string // agents' ids → addresses
 	faults       chan error
+	release      func() error // gives the directory free
 }
 
 // Start makes the cluster of o.Dir, or a new one there, and starts its servers.
@@ -34,32 +33,32 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	l, err := prepare(o)
+	release, err := claim(o)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: o, peers: map[string]string{}}
-	if err := l.each(func(name string, role datadir.Role, _ int, p *place) error { return c.add(name, role, p) }); err != nil {
-		return nil, err
-	}
-	c.faults = make(chan error, len(c.nodes()))
-	if err := c.start(ctx); err != nil {
+	c := &Cluster{options: o, peers: map[string]string{}, release: release}
+	if err := c.begin(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
 	}
 	return c, nil
 }
 
+// begin finds or makes the layout and starts the nodes.
+func (c *Cluster) begin(ctx context.Context) error {
+	l, err := prepare(c.options)
+	if err != nil {
+		return err
+	}
+	if err := l.each(func(name string, role datadir.Role, _ int, p *place) error { return c.add(name, role, p) }); err != nil {
+		return err
+	}
+	c.faults = make(chan error, len(c.nodes()))
+	return c.start(ctx)
+}
+
 // prepare finds or makes the layout and checks that it can be started.
 func prepare(o Options) (*layout, error) {
-	if o.Dir != "" {
-		sub := ""
-		if o.Mode == Processes {
-			sub = logsDir
-		}
-		if err := os.MkdirAll(filepath.Join(o.Dir, sub), 0o750); err != nil {
-			return nil, fmt.Errorf("make the cluster's directory: %w", err)
-		}
-	}
 	l, err := readLayout(o.Dir)
 	if err != nil {
 		return nil, err
@@ -175,7 +174,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	for _, group := range [][]*node{c.coordinators, c.dbservers, c.agents} {
 		errs = append(errs, together(group, func(n *node) error { return n.stop(ctx) }))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.release())...)
 }
 
 func (c *Cluster) node(name string) (*node, error) {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -187,16 +189,38 @@ func TestPortInUse(t *testing.T) {
 	require.NoFileExists(t, o.Dir+"/"+layoutFile)
 }
 
-// Two clusters cannot work on one directory at once.
+// Two clusters cannot work on one directory at once, and who tries in vain changes
+// nothing there.
 func TestDirectoryInUse(t *testing.T) {
 	o := options(t, InProcess)
 	o.BasePort = 0
+	c := start(t, o)
+	before, err := os.ReadFile(filepath.Join(o.Dir, layoutFile))
+	require.NoError(t, err)
+	larger := o
+	larger.BasePort, larger.DBServers = firstFreePort-1000, o.DBServers+1
+	for _, other := range []Options{o, larger} {
+		_, err := Start(t.Context(), other)
+		require.ErrorContains(t, err, o.Dir+" is in use by another process")
+	}
+	after, err := os.ReadFile(filepath.Join(o.Dir, layoutFile))
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	require.NoDirExists(t, o.Dir+"/dbserver-3")
+	require.NoError(t, c.Stop(t.Context()))
 	start(t, o)
+}
+
+// A server's data directory is no place for a cluster.
+func TestDirectoryOfAServer(t *testing.T) {
+	o := options(t, InProcess)
+	o.DBServers, o.Coordinators = 0, 0
+	c := start(t, o)
+	require.NoError(t, c.Stop(t.Context()))
+	o.Dir = filepath.Join(o.Dir, "agent-1")
 	_, err := Start(t.Context(), o)
-	require.ErrorContains(t, err, "cannot listen on port")
-	o.BasePort = firstFreePort - 1000
-	_, err = Start(t.Context(), o)
-	require.ErrorContains(t, err, "in use by another process")
+	require.ErrorContains(t, err, o.Dir+" is the data directory of the server "+c.agents[0].id)
+	require.NoFileExists(t, filepath.Join(o.Dir, layoutFile))
 }
 
 // A context that has ended ends a start; nothing is left.
@@ -271,4 +295,15 @@ func TestLogsNameTheNode(t *testing.T) {
 	c := start(t, o)
 	require.NoError(t, c.Stop(t.Context()))
 	require.Contains(t, out.String(), "agent-1")
+}
+
+// A folder that holds somebody's work does not become a cluster's directory.
+func TestForeignDirectoryIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "thesis"), 0o700))
+	_, err := Start(t.Context(), Options{Dir: dir, Agents: 1, DBServers: 1, Coordinators: 1})
+	require.ErrorContains(t, err, "thesis")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nothing was put into it")
 }

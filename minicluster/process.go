@@ -84,7 +84,7 @@ func (p *process) wait(n *node) {
 	if p.slain = killed(p.cmd.ProcessState); p.slain {
 		p.fault = fmt.Errorf("was killed by somebody else: %w", err)
 	} else {
-		p.fault = fmt.Errorf("ended by itself: %w%s", err, lastLines(p.logged))
+		p.fault = fmt.Errorf("ended by itself: %w%s", err, reason(p.logged))
 	}
 	close(p.ended) // first: who hears of it finds it ended
 	n.report(fmt.Errorf("%s %w", n.name, p.fault))
@@ -94,6 +94,17 @@ func (p *process) wait(n *node) {
 func killed(state *os.ProcessState) bool {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// reason is what a child said of its end: its last line, if it came to telling.
+// Otherwise the end of the log must do.
+func reason(path string) string {
+	tail := lastLines(path)
+	last := tail[strings.LastIndexByte(tail, '\n')+1:]
+	if said, ok := strings.CutPrefix(last, "stasis: "); ok {
+		return ": " + said
+	}
+	return tail
 }
 
 // lastLines quotes the end of a log.

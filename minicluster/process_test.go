@@ -54,6 +54,14 @@ func TestChildThatEnds(t *testing.T) {
 	require.Error(t, c.Stop(t.Context()))
 }
 
+// A child that says why it ends is quoted in one line.
+func TestChildThatSaysWhy(t *testing.T) {
+	c, err := Start(t.Context(), program(t, "echo INFO whatever\necho 'stasis: the disk is gone' >&2\nexit 1\n"))
+	require.NoError(t, err)
+	require.EqualError(t, <-c.Err(), "agent-1 ended by itself: exit status 1: the disk is gone")
+	require.Error(t, c.Stop(t.Context()))
+}
+
 // A child that somebody kills is reported and no longer listed as a process, but it
 // is no failure of the cluster.
 func TestChildThatIsKilled(t *testing.T) {

@@ -13,11 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/coordinator/backup"
-	"stasis/internal/apierror"
 )
-
-// errorEnvelope is err as the server sent it, or as it would have.
-func errorEnvelope(err error) *apierror.Error { return apierror.From(err) }
 
 func backupListCommand(o *serverOptions) *cobra.Command {
 	var id string
@@ -106,7 +102,7 @@ func backupRestoreCommand(o *serverOptions) *cobra.Command {
 				request["ignoreVersion"] = true
 			}
 			var res backup.RestoreResult
-			err := o.call(cmd, "restore", request, &res, callOptions{steps: steps}, func(r report) {
+			err := o.call(cmd, "restore", request, &res, callOptions{locks: true, steps: steps}, func(r report) {
 				r.info(idResult, "Successfully restored '%s'", id)
 				r.info(idProgress, "The state before is kept as '%s'", res.Previous)
 			})
@@ -156,8 +152,8 @@ func backupVerifyCommand(o *serverOptions) *cobra.Command {
 says how it is known to be one instant.
 
 With --identifier alone the servers of a running cluster do it. With --dir it is done
-offline, without any server: DIR is a cluster's directory (of stasis up), a DB
-server's, or any folder that holds the pieces' folders.`,
+offline, without any server: DIR is a cluster's directory (of stasis up), or any
+folder below which are the pieces of all DB servers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir != "" {
@@ -184,12 +180,14 @@ func showVerify(r report, res backup.VerifyResult) {
 	for _, server := range slices.Sorted(maps.Keys(res.Pieces)) {
 		p := res.Pieces[server]
 		r.info(idList, "piece of %s: %d files, %d bytes read", p.Source, p.Files, p.Bytes)
-		for _, problem := range p.Problems {
-			r.line(levelError, idError, "piece of %s: %s", p.Source, problem)
-		}
 	}
 	for _, problem := range res.Problems {
 		r.line(levelError, idError, "%s", problem)
+	}
+	if res.Certificate != nil {
+		for _, line := range lockReportLines(res.Certificate.History.Lock) {
+			r.info(idProgress, "%s", line)
+		}
 	}
 	switch {
 	case !res.Intact:

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
+	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
 
@@ -35,9 +37,9 @@ func backupCreateCommand(o *serverOptions) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.label, "label", "", "what the identifier ends with: letters, digits and . _ - (default: a random one)")
-	f.Float64Var(&c.maxWaitForLock, "max-wait-for-lock", 60, "`seconds` to try to stop all writes at once; at least 2.5")
-	f.BoolVar(&c.allowInconsistent, "allow-inconsistent", false, "if that fails go on without; the backup is marked for ever")
-	f.BoolVar(&c.force, "force", false, "if that fails try again for as long")
+	f.Float64Var(&c.maxWaitForLock, "max-wait-for-lock", 60, "`seconds` to try for the lock that stops all writes at once; less than 2.5 counts as 2.5")
+	f.BoolVar(&c.allowInconsistent, "allow-inconsistent", false, "if the lock is not had within --max-wait-for-lock, go on without it; the backup is marked for ever")
+	f.BoolVar(&c.force, "force", false, "if the lock is not had within --max-wait-for-lock, try for as long once more")
 	f.Float64Var(&c.lockWait, "lock-wait", backup.DefaultLockWait.Seconds(), "first window: `seconds` that the first attempt waits")
 	f.Float64Var(&c.lockGrowth, "lock-growth", backup.DefaultLockGrowth, "each attempt's window is so many times the one before")
 	f.BoolVar(&c.steps, "steps", false, "show the steps as they happen")
@@ -61,7 +63,7 @@ func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
 		request["label"] = c.label
 	}
 	var res backup.CreateResult
-	return o.call(cmd, "create", request, &res, callOptions{steps: c.steps}, func(r report) {
+	return o.call(cmd, "create", request, &res, callOptions{locks: true, steps: c.steps}, func(r report) {
 		if res.PotentiallyInconsistent {
 			r.line(levelWarning, idWarning, "Failed to get write lock before proceeding with backup. Backup may contain some inconsistencies.")
 		}
@@ -77,7 +79,25 @@ func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
 }
 
 // callOptions say what more a call shows.
-type callOptions struct{ steps bool }
+type callOptions struct {
+	locks bool // it takes the agency lock: say when it waits for another holder
+	steps bool // all steps
+}
+
+// explain says in words what an error without an answer means.
+func (o *serverOptions) explain(ctx context.Context, command string, err error) error {
+	var answer *apierror.Error
+	changes := command == "create" || command == "restore" || command == "delete"
+	switch {
+	case ctx.Err() != nil && changes:
+		return errors.New("interrupted; what was not committed yet is taken back, see 'stasis backup list' and 'stasis status' for what became of it")
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case errors.As(err, &answer) || errors.Is(err, syscall.ECONNREFUSED) || !changes:
+		return err
+	}
+	return fmt.Errorf("the answer was lost, so it is not known here whether it happened; see 'stasis backup list' and 'stasis status': %w", err)
+}
 
 // call runs one backup command on the server and shows what came of it.
 func (o *serverOptions) call(cmd *cobra.Command, command string, request, result any, more callOptions, show func(report)) error {
@@ -91,17 +111,15 @@ func (o *serverOptions) call(cmd *cobra.Command, command string, request, result
 		return r.failed(command, err)
 	}
 	r.info(idVersion, "Server version: %s", version)
-	if more.steps {
-		stop := followSteps(ctx, c, r)
+	if more.locks {
+		r.quiet = r.quiet && !more.steps
+		stop := followSteps(ctx, c, r, more.steps)
 		defer stop()
 	}
-	err = c.Backup(ctx, command, request, result)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted; the server takes back what is not committed")
-	}
-	if err != nil {
+	if err := c.Backup(ctx, command, request, result); err != nil {
+		err = o.explain(ctx, command, err)
 		if o.json {
-			return errors.Join(printJSON(cmd.OutOrStdout(), errorEnvelope(err)), fmt.Errorf("%w: %w", errReported, err))
+			return errors.Join(printJSON(cmd.OutOrStdout(), apierror.From(err)), fmt.Errorf("%w: %w", errReported, err))
 		}
 		return r.failed(command, err)
 	}
@@ -112,9 +130,10 @@ func (o *serverOptions) call(cmd *cobra.Command, command string, request, result
 	return nil
 }
 
-// followSteps shows the coordinator's steps until stopped. They are a comfort:
-// that they cannot be had is said and does no harm.
-func followSteps(ctx context.Context, c *client.Client, r report) (stop func()) {
+// followSteps shows the coordinator's steps until stopped: all, or only that it
+// waits for somebody else. They are a comfort: that they cannot be had is said and
+// does no harm.
+func followSteps(ctx context.Context, c *client.Client, r report, all bool) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	begin := time.Now()
 	opened, ended := make(chan struct{}), make(chan struct{})
@@ -125,7 +144,9 @@ func followSteps(ctx context.Context, c *client.Client, r report) (stop func()) 
 			if err := json.Unmarshal(raw, &e); err != nil {
 				return err
 			}
-			r.info(idProgress, "%7.3f s  %s", time.Since(begin).Seconds(), e)
+			if all || e.Step == step.AgencyWaiting {
+				r.info(idProgress, "%7.3f s  %s", time.Since(begin).Seconds(), e)
+			}
 			return nil
 		})
 		if err != nil && ctx.Err() == nil {

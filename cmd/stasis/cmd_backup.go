@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"stasis/coordinator/client"
@@ -57,6 +58,12 @@ func backupCommand() *cobra.Command {
 	f.StringVar(&o.configuration, "configuration", "", "`file` with options: [server] endpoint = …")
 	f.StringVar(&o.logLevel, "log.level", "info", "info, warning, error or fatal: what of the output to show")
 	f.BoolVar(&o.json, "json", false, "print the server's result as JSON")
+	cmd.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "endpoint" { // as our other commands call it
+			name = "server.endpoint"
+		}
+		return pflag.NormalizedName(name)
+	})
 	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupDeleteCommand(o), backupRestoreCommand(o), backupVerifyCommand(o),
 		backupTransferCommand(o, "upload"), backupTransferCommand(o, "download"), backupTransfersCommand(o), backupRemoteCommand(o))
 	return cmd

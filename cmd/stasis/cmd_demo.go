@@ -34,10 +34,10 @@ func demoCommand() *cobra.Command {
 restore, and prove that exactly the state of one instant has come back. Exits with
 status 1 if any check fails. Leaves nothing behind.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return explain(runDemo(cmd, o)) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return interrupted(runDemo(cmd, o)) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.mode, "mode", "inprocess", "inprocess or processes")
+	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess or processes")
 	f.IntVar(&o.agents, "agents", 3, "number of agents")
 	f.IntVar(&o.dbservers, "dbservers", 3, "number of DB servers")
 	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
@@ -46,6 +46,14 @@ status 1 if any check fails. Leaves nothing behind.`,
 	f.DurationVar(&o.loadFor, "load", 3*time.Second, "how long to write; the backup is taken in the middle")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
 	return cmd
+}
+
+// interrupted turns an error that was only "context canceled" into words.
+func interrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted")
+	}
+	return err
 }
 
 // demo is one run: the cluster and what has been found out so far.

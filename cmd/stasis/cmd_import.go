@@ -8,6 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -15,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"stasis/coordinator/client"
+	"stasis/internal/apierror"
 )
 
 type importOptions struct {
@@ -43,15 +48,29 @@ again with --on-duplicate ignore (or replace) if the documents have keys.`,
 	f.StringVar(&o.database, "database", "_system", "`name` of the database")
 	f.StringVar(&o.collection, "collection", "", "`name` of the collection (required)")
 	f.IntVar(&o.shards, "shards", 3, "number of shards, if the collection is created")
-	f.StringVar(&o.onDuplicate, "on-duplicate", "error", "when a key exists: `error`, update, replace or ignore")
+	f.StringVar(&o.onDuplicate, "on-duplicate", "error", "`what` to do when a key exists: error, update, replace or ignore")
 	if err := cmd.MarkFlagRequired("collection"); err != nil {
 		panic(err) // the flag is defined above
 	}
 	return cmd
 }
 
+// check refuses what the server would, before anything has been created there.
+func (o importOptions) check() error {
+	if !slices.Contains([]string{"error", "update", "replace", "ignore"}, o.onDuplicate) {
+		return fmt.Errorf("--on-duplicate %q: want error, update, replace or ignore", o.onDuplicate)
+	}
+	if o.shards < 1 {
+		return fmt.Errorf("--shards %d: want at least 1", o.shards)
+	}
+	return nil
+}
+
 func runImport(cmd *cobra.Command, o importOptions, path string) error {
 	ctx := cmd.Context()
+	if err := o.check(); err != nil {
+		return err
+	}
 	in, size, err := openInput(cmd, path)
 	if err != nil {
 		return err
@@ -76,7 +95,7 @@ func runImport(cmd *cobra.Command, o importOptions, path string) error {
 	}
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return errors.New("interrupted; what is counted above is in the collection")
+		return errors.New("interrupted; what is counted above is in the collection, the lines after it are not")
 	case err != nil:
 		return err
 	case total.Errors > 0:
@@ -119,46 +138,130 @@ const (
 	importDetails    = 10 // how many refused lines are shown
 )
 
-// send reads lines and sends them in batches. What it counts has been answered.
+// finishLimit bounds how long an interrupted import waits for the answers to what
+// it has sent.
+const finishLimit = 30 * time.Second
+
+// send reads lines and sends them in batches, a few at once. When ctx ends or a
+// batch fails it sends no more, and waits for the answers under way, so that what
+// it counts is what is in the collection.
 func (o importOptions) send(ctx context.Context, db *client.Database, in io.Reader, done io.Writer) (client.ImportResult, error) {
-	results := make(chan client.ImportResult)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(importAtOnce + 1)
-	g.Go(func() error {
-		lines := bufio.NewReaderSize(in, 1<<16)
-		for {
-			batch, readErr := readBatch(lines)
-			if len(batch) > 0 && ctx.Err() == nil {
-				g.Go(func() error {
-					r, err := db.Import(ctx, o.collection, o.onDuplicate, bytes.NewReader(batch))
-					if err == nil {
-						results <- r
-						_, _ = done.Write(batch) // a progress bar
-					}
-					return err
-				})
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(finishLimit, cancel) })()
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	batches := readBatches(reading, in)
+	var mu sync.Mutex
+	var total client.ImportResult
+	var senders errgroup.Group
+	senders.SetLimit(importAtOnce)
+	var readErr error
+	for {
+		b, more := next(reading, batches)
+		if !more {
+			break
+		}
+		if readErr = b.err; readErr != nil {
+			break
+		}
+		senders.Go(func() error {
+			r, err := db.Import(sending, o.collection, o.onDuplicate, bytes.NewReader(b.lines))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				stop()
+				return b.failed(err)
 			}
-			if readErr == io.EOF || ctx.Err() != nil {
-				return ctx.Err()
-			} else if readErr != nil {
-				return fmt.Errorf("reading: %w", readErr)
+			add(&total, r, b.before)
+			_, _ = done.Write(b.lines) // a progress bar
+			return nil
+		})
+	}
+	return total, errors.Join(senders.Wait(), readErr, ctx.Err())
+}
+
+// next gives the next batch, if there is one before ctx ends.
+func next(ctx context.Context, batches <-chan batch) (b batch, more bool) {
+	select {
+	case b, more = <-batches:
+		return b, more
+	case <-ctx.Done():
+		return batch{}, false
+	}
+}
+
+// add counts one batch's result, which stood after so many lines.
+func add(total *client.ImportResult, r client.ImportResult, before int) {
+	total.Created += r.Created
+	total.Updated += r.Updated
+	total.Ignored += r.Ignored
+	total.Errors += r.Errors
+	total.Empty += r.Empty
+	if room := importDetails - len(total.Details); room > 0 {
+		details := atLines(r.Details, before)
+		total.Details = append(total.Details, details[:min(room, len(details))]...)
+	}
+}
+
+// batch is some whole lines.
+type batch struct {
+	lines  []byte
+	before int   // lines of the file before these
+	err    error // instead: reading failed
+}
+
+// failed says what is known of a batch without a result.
+func (b batch) failed(err error) error {
+	var answer *apierror.Error
+	if errors.As(err, &answer) {
+		return fmt.Errorf("lines %d and following: %w", b.before+1, err)
+	}
+	return fmt.Errorf("lines %d to %d: no answer, so it is not known which of them are in the collection: %w",
+		b.before+1, b.before+bytes.Count(b.lines, []byte("\n")), err)
+}
+
+// readBatches reads until the input or ctx ends. Reading cannot be interrupted, so
+// after ctx has ended the goroutine may live until there is input, or the process
+// ends; it touches nothing then.
+func readBatches(ctx context.Context, in io.Reader) <-chan batch {
+	batches := make(chan batch)
+	go func() {
+		defer close(batches)
+		lines, before := bufio.NewReaderSize(in, 1<<16), 0
+		for {
+			text, err := readBatch(lines)
+			b := batch{lines: text, before: before}
+			before += bytes.Count(text, []byte("\n"))
+			if err != nil && err != io.EOF {
+				b = batch{err: fmt.Errorf("reading: %w", err)}
+			}
+			if len(b.lines) > 0 || b.err != nil {
+				select {
+				case batches <- b:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if err != nil {
+				return
 			}
 		}
-	})
-	var err error
-	go func() { err = g.Wait(); close(results) }()
-	var total client.ImportResult
-	for r := range results {
-		total.Created += r.Created
-		total.Updated += r.Updated
-		total.Ignored += r.Ignored
-		total.Errors += r.Errors
-		total.Empty += r.Empty
-		if room := importDetails - len(total.Details); room > 0 {
-			total.Details = append(total.Details, r.Details[:min(room, len(r.Details))]...)
+	}()
+	return batches
+}
+
+// atLines says where the lines that were refused stand in the file; the server has
+// counted those of its batch, which begins after so many.
+func atLines(details []string, before int) []string {
+	for i, d := range details {
+		var line int
+		if _, err := fmt.Sscanf(d, "at position %d:", &line); err == nil {
+			_, said, _ := strings.Cut(d, ": ")
+			details[i] = fmt.Sprintf("line %d: %s", before+line, said)
 		}
 	}
-	return total, err
+	return details
 }
 
 // readBatch reads whole lines until there is enough.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 
 	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
+	"stasis/internal/apierror"
 )
 
 func statusCommand() *cobra.Command {
@@ -30,7 +32,9 @@ func statusCommand() *cobra.Command {
 				client.Status
 				Backups map[string]backup.Entry `json:"backups"`
 			}
-			if err := c.Do(cmd.Context(), http.MethodGet, client.PathStatus, nil, &s.Status); err != nil {
+			if err := c.Do(cmd.Context(), http.MethodGet, client.PathStatus, nil, &s.Status); errors.Is(err, apierror.NotFound) {
+				return fmt.Errorf("%s is not a coordinator: %w", c.URL(), err)
+			} else if err != nil {
 				return err
 			}
 			var list backup.ListResult
@@ -82,6 +86,10 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
 		c := s.Coordinators[id]
 		line("%s\t%s\t%s", id, c.Endpoint, c.Status)
+	}
+	if len(list.List) == 0 {
+		line("\nBACKUPS\nnone")
+		return w.Flush()
 	}
 	line("\nBACKUPS\tMB\tPIECES\t")
 	for _, id := range slices.Sorted(maps.Keys(list.List)) {

@@ -40,11 +40,11 @@ func upCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "keep the cluster in this `directory` and come back with the same one (default: a temporary directory, gone afterwards)")
-	f.StringVar(&o.mode, "mode", "inprocess", "`inprocess`: all roles in this process; processes: each a process of its own that can be killed")
+	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess (all roles in this process) or processes (each a process of its own that can be killed)")
 	f.IntVar(&o.agents, "agents", 3, "number of agents")
 	f.IntVar(&o.dbservers, "dbservers", 3, "number of DB servers")
 	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
-	f.IntVar(&o.basePort, "base-port", 8529, "port of the first coordinator; 0: free ports, chosen once")
+	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
 	return cmd
@@ -60,7 +60,7 @@ func singleCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "data `directory` (default: a temporary one, gone afterwards)")
-	f.IntVar(&o.basePort, "port", 8529, "port to serve on; 0: a free one")
+	f.IntVar(&o.basePort, "port", 8529, "`port` to serve on, with +100 and +200 for DB server and agent; 0: free ones")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
 	return cmd
@@ -103,8 +103,8 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	if o.readyFile != "" { // one of an earlier run would say that this one is ready
-		if err := os.Remove(o.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("--ready-file: %w", err)
+		if err := removeIfThere(o.readyFile); err != nil {
+			return err
 		}
 	}
 	began := time.Now()
@@ -112,7 +112,11 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	if err != nil {
 		return explain(err)
 	}
-	defer func() { err = errors.Join(err, stopCluster(ctx, c)) }()
+	defer func() {
+		if serr := stopCluster(ctx, c); err == nil { // else it would be told twice
+			err = serr
+		}
+	}()
 	if err := c.Ready(ctx); err != nil {
 		return explain(err)
 	}
@@ -123,9 +127,10 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	}
 	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
 	if o.readyFile != "" {
-		if err := writeReady(o.readyFile, c); err != nil {
+		if err := writeReady(o.readyFile, c, opts.Mode); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, removeIfThere(o.readyFile)) }()
 	}
 	return watch(ctx, c, opts.Mode, out, cmd.ErrOrStderr())
 }
@@ -191,17 +196,28 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 	}
 }
 
-// writeReady publishes the file whole or not at all.
-func writeReady(path string, c *minicluster.Cluster) error {
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	return nil
+}
+
+// writeReady publishes the file whole or not at all. In process the servers have this
+// process's id: kill takes 0 for the whole group of who calls it.
+func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) error {
 	type node struct {
 		ID  string `json:"id"`
 		URL string `json:"url"`
-		PID int    `json:"pid"`
+		PID int    `json:"pid"` // of this process, if the server is part of it
 	}
 	list := func(nodes []minicluster.Node) []node {
 		all := make([]node, len(nodes))
 		for i, n := range nodes {
 			all[i] = node{n.ID, n.URL, n.PID}
+			if mode == minicluster.InProcess {
+				all[i].PID = os.Getpid()
+			}
 		}
 		return all
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"stasis/coordinator/client"
 	"stasis/internal/network"
@@ -21,6 +22,18 @@ func (o *endpointOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.endpoint, "endpoint", defaultEndpoint, "`URL` of a coordinator")
 	f.StringVar(&o.username, "username", "", "user `name`, where the cluster asks for one")
 	f.StringVar(&o.password, "password", "", "password")
+	alsoCalled(f, map[string]string{"server.endpoint": "endpoint", "server.username": "username", "server.password": "password"})
+}
+
+// alsoCalled lets flags be given by other names too: the reference's program and
+// our own commands call the same things differently.
+func alsoCalled(f *pflag.FlagSet, names map[string]string) {
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if ours, ok := names[name]; ok {
+			name = ours
+		}
+		return pflag.NormalizedName(name)
+	})
 }
 
 func (o *endpointOptions) client() (*client.Client, error) {

@@ -48,12 +48,14 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	return 1
 }
 
+// versionText names both versions: clients see the API's.
+var versionText = fmt.Sprintf("stasis %s, speaks the API of ArangoDB %s\n", version.Stasis, version.API)
+
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
 
-// showVersion also says which kinds of remote storage this program was built with.
-func showVersion(out io.Writer) {
-	fmt.Fprintln(out, version.Stasis)
+// showRemotes says which kinds of remote storage this program was built with.
+func showRemotes(out io.Writer) {
 	which := "chosen; build with -tags rclone_all for every one"
 	if rclone.All() {
 		which = "all"
@@ -73,13 +75,14 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 		SilenceErrors: true,
 		Version:       version.Stasis,
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetVersionTemplate(versionText)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), importCommand(), backupCommand(),
 		agentCommand(), dbserverCommand(), coordinatorCommand(),
 		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-			showVersion(cmd.OutOrStdout())
+			fmt.Fprint(cmd.OutOrStdout(), versionText)
+			showRemotes(cmd.OutOrStdout())
 		}},
 	)
 	return root

@@ -15,11 +15,12 @@ import (
 )
 
 // report prints as the reference's program logs, since scripts read its lines by
-// fields: "<time> [<pid>] <LEVEL> [<5-hex id>] {backup} <text>".
+// fields: "<time> [<pid>] <LEVEL> [<5-hex id>] {backup} <text>". With --json it
+// prints to standard error, and only what went wrong.
 type report struct {
 	out   io.Writer
 	level int
-	quiet bool // --json: only errors
+	quiet bool // only errors
 }
 
 // Levels, the most severe first.
@@ -35,7 +36,11 @@ var logLevels = map[string]int{"fatal": levelFatal, "error": levelError, "warnin
 var levelNames = [...]string{"FATAL", "ERROR", "WARNING", "INFO"}
 
 func newReport(cmd *cobra.Command, o *serverOptions) report {
-	return report{out: cmd.OutOrStdout(), level: logLevels[strings.ToLower(o.logLevel)], quiet: o.json}
+	out := cmd.OutOrStdout()
+	if o.json {
+		out = cmd.ErrOrStderr()
+	}
+	return report{out: out, level: logLevels[strings.ToLower(o.logLevel)], quiet: o.json}
 }
 
 // Ids of the lines, one for each kind of text, so that they can be filtered by.

@@ -34,7 +34,7 @@ func verifyOffline(cmd *cobra.Command, o *serverOptions, dir, id string) error {
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		res, err := verifyPieces(ctx, id, found[id])
 		if err != nil {
-			return err
+			return interrupted(err)
 		}
 		showVerify(r, res)
 		results = append(results, res)
@@ -81,7 +81,9 @@ func verifyPieces(ctx context.Context, id string, folders []string) (backup.Veri
 		for _, problem := range v.Problems {
 			res.Problems = append(res.Problems, folder+": "+problem)
 		}
-		made[source], certificates[source] = v.Piece, v.Certificate
+		if source != "" { // META could be read
+			made[source], certificates[source] = v.Piece, v.Certificate
+		}
 	}
 	certificate, problems := backup.CheckOffline(made, certificates)
 	res.Certificate, res.Problems = certificate, append(res.Problems, problems...)

@@ -2,9 +2,25 @@ package backup
 
 import (
 	"encoding/json"
+	"errors"
 
 	"stasis/internal/apierror"
 )
+
+// decode reads a command's body; a value of the wrong type is 400/10.
+func decode(command string, body json.RawMessage, into any) error {
+	err := json.Unmarshal(body, into)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return apierror.New(apierror.BadParameter, "%s: expecting an object, found %s", command, wrong.Value)
+	case errors.As(err, &wrong):
+		return apierror.New(apierror.BadParameter, "%s: attribute %q must not be a %s", command, wrong.Field, wrong.Value)
+	case err != nil:
+		return apierror.New(apierror.BadParameter, "%s: %w", command, err)
+	}
+	return nil
+}
 
 // parseCreate reads the body of create: absent, null or an object. An attribute
 // that is null counts as absent, since clients send their unset ones so.
@@ -20,8 +36,8 @@ func parseCreate(body json.RawMessage) (CreateRequest, error) {
 		LockWait          *float64 `json:"lockWait"`
 		LockGrowth        *float64 `json:"lockGrowth"`
 	}
-	if err := json.Unmarshal(body, &f); err != nil {
-		return CreateRequest{}, apierror.New(apierror.BadParameter, "create: %w", err)
+	if err := decode("create", body, &f); err != nil {
+		return CreateRequest{}, err
 	}
 	r := CreateRequest{AllowInconsistent: f.AllowInconsistent, Force: f.Force}
 	if f.Label != nil {
@@ -83,8 +99,8 @@ func parseRestore(body json.RawMessage) (RestoreRequest, error) {
 		Timeout       float64 `json:"timeout"`
 	}
 	if body != nil {
-		if err := json.Unmarshal(body, &f); err != nil {
-			return RestoreRequest{}, apierror.New(apierror.BadParameter, "restore: %w", err)
+		if err := decode("restore", body, &f); err != nil {
+			return RestoreRequest{}, err
 		}
 	}
 	if f.ID == nil || *f.ID == "" {

@@ -76,8 +76,8 @@ type Instant struct {
 
 // History says how the instant was reached.
 type History struct {
-	Attempts []Attempt      `json:"attempts"`
-	Steps    []StepDuration `json:"steps"`
+	Lock  LockReport     `json:"lock"`
+	Steps []StepDuration `json:"steps"`
 }
 
 // ServerEvidence is one server's part.

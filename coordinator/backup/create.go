@@ -232,7 +232,7 @@ func (c *create) certify() *Certificate {
 		},
 		Instant:                 c.gates.instant,
 		Servers:                 map[string]ServerEvidence{},
-		History:                 History{Attempts: c.gates.report.Attempts, Steps: slices.Clone(c.steps.done)},
+		History:                 History{Lock: c.gates.report, Steps: slices.Clone(c.steps.done)},
 		PotentiallyInconsistent: c.marked,
 	}
 	for id, p := range c.pieces {

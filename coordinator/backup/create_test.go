@@ -63,6 +63,7 @@ func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 			require.Positive(t, cert.Agency.Index)
 			require.Equal(t, p.meta.ManifestSHA256, cert.Servers[id].Piece.ManifestSHA256)
 			require.NotEmpty(t, cert.History.Steps)
+			require.Equal(t, r.LockReport, cert.History.Lock, "the lock report is kept with the backup")
 			plan, err := parseDump(list(t, s, r.ID).AgencyDump.Dump)
 			require.NoError(t, err)
 			require.ElementsMatch(t, threeServers, plan.DBServers)
@@ -149,7 +150,7 @@ func TestAllowInconsistentMarksForEver(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, LockModeNone, cert.Instant.LockMode)
 		require.NotEmpty(t, cert.Problems())
-		require.NotEmpty(t, cert.History.Attempts)
+		require.NotEmpty(t, cert.History.Lock.Attempts)
 		w.requireBackup("inconsistent", r.ID)
 	})
 }
@@ -455,7 +456,7 @@ func TestSameSecondTakesTheNext(t *testing.T) {
 
 func TestCreateRefusesBadLabels(t *testing.T) {
 	s := New(Deps{})
-	for _, label := range []string{"a/b", "..\\x", "a b", "ü", "a:b", strings.Repeat("x", 200)} {
+	for _, label := range []string{"a/b", "a..b", "..\\x", "a b", "ü", "a:b", strings.Repeat("x", 200)} {
 		_, err := s.Create(context.Background(), CreateRequest{Label: label})
 		require.ErrorIs(t, err, apierror.BadParameter, label)
 	}

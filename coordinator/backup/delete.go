@@ -26,6 +26,9 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	// Once begun it goes on without its client: half of the pieces are no backup.
+	ctx, done := s.afterCommit(ctx, s.Timing.Deaf+s.Timing.Agency)
+	defer done()
 	answers := ask(ctx, c.members, s.Timing.Deaf, nil, func(ctx context.Context, m member) (struct{}, error) {
 		return struct{}{}, s.Servers.Delete(ctx, m.target, dbserver.PieceRequest{ID: id})
 	})

@@ -27,7 +27,7 @@ type gateWork struct {
 }
 
 // windows says how long each attempt waits for the gates: the n-th (from 1)
-// first·growthⁿ⁻¹.
+// first·growthⁿ⁻¹, but no longer than a DB server lets its writers queue.
 type windows struct {
 	first  time.Duration
 	growth float64
@@ -35,8 +35,8 @@ type windows struct {
 
 func (w windows) length(n int) time.Duration {
 	f := float64(w.first) * math.Pow(w.growth, float64(n-1))
-	if f >= float64(maxTimeout) {
-		return maxTimeout
+	if f >= float64(dbserver.MaxGateWindow) {
+		return dbserver.MaxGateWindow
 	}
 	return time.Duration(math.Round(f))
 }
@@ -49,7 +49,7 @@ func (c *create) holdInstant(ctx context.Context) error {
 		return c.cutUnprotected(ctx, "locks are switched off")
 	}
 	forget := c.undo.push("gates", func(ctx context.Context) error {
-		_, err := c.openGates(ctx)
+		_, err := c.openGates(ctx, true)
 		return err
 	})
 	c.gates.first = time.Now()
@@ -76,7 +76,7 @@ func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
 	w := windows{c.request.LockWait, c.request.LockGrowth}
 	deadline, forced := c.gates.first.Add(c.budget), false
 	for n := 1; ; n++ {
-		window := min(w.length(n), time.Until(deadline))
+		window := max(min(w.length(n), time.Until(deadline)), time.Millisecond)
 		if held, err = c.attempt(ctx, n, window); held || err != nil {
 			return held, err
 		}
@@ -115,7 +115,7 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 			return false, err
 		}
 	}
-	released, err := c.openGates(ctx)
+	released, err := c.openGates(ctx, false)
 	if err != nil {
 		return false, apierror.New(apierror.BackupLockFailed, "open the gates: %w", err)
 	}
@@ -219,14 +219,15 @@ func (c *create) fanOutCut(ctx context.Context, deadline time.Duration, unprotec
 
 // openGates is step 6: every server opens its gate and says how it was held. All
 // are asked, whatever the others answer, and more than once if an answer is lost:
-// a gate gives the same evidence again.
-func (c *create) openGates(ctx context.Context) ([]answer[dbserver.GateReleaseResponse], error) {
+// a gate gives the same evidence again. final is for giving up: some locks may still
+// be on their way.
+func (c *create) openGates(ctx context.Context, final bool) ([]answer[dbserver.GateReleaseResponse], error) {
 	asked := time.Now()
 	answers := ask(ctx, c.cluster.members, 2*c.Timing.Answer, nil, func(ctx context.Context, m member) (r dbserver.GateReleaseResponse, err error) {
 		err = insist(ctx, func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, c.Timing.Answer)
 			defer cancel()
-			r, err = c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce})
+			r, err = c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce, Final: final})
 			return err
 		})
 		return r, err

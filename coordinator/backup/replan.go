@@ -14,6 +14,10 @@ import (
 // made. Nobody waits for that any more after a restore.
 const resigned = "_"
 
+// idMargin is how far above the dump's highest id the counter goes at least: ids
+// that were reserved between the dump and the cut may be in documents.
+const idMargin = 1_000_000
+
 // storedPlan is the part of an agency dump that a restore puts back.
 type storedPlan struct {
 	DBServers []string
@@ -152,10 +156,9 @@ func (p *storedPlan) switchPlan(was *cluster, record keys.Restore) agency.Tx {
 		keys.RestoreEpoch:        agency.Set(record.Epoch),
 		keys.HotBackupRestore:    agency.Set(record),
 	}
-	if p.LatestID > was.latestID {
-		// Others reserve ids meanwhile: a step forward cannot take any of them back,
-		// and ends at the dump's id or above it.
-		ops[keys.LatestID] = agency.Increment(int64(p.LatestID - was.latestID))
+	if above := p.LatestID + idMargin; above > was.latestID {
+		// Others reserve ids meanwhile: a step forward cannot take any of them back.
+		ops[keys.LatestID] = agency.Increment(int64(above - was.latestID))
 	}
 	epoch := agency.OldEmpty(true)
 	if was.epochStored {

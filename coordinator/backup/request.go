@@ -3,6 +3,7 @@ package backup
 import (
 	"math"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,8 +49,8 @@ func (r CreateRequest) checked() (CreateRequest, error) {
 	if r.Label == "" {
 		r.Label = uuid.NewString()
 	}
-	if !labels.MatchString(r.Label) || len(r.Label) > maxLabel {
-		return r, apierror.New(apierror.BadParameter, "label %q: only letters, digits and . _ - are allowed, at most %d of them", r.Label, maxLabel)
+	if !labels.MatchString(r.Label) || strings.Contains(r.Label, "..") || len(r.Label) > maxLabel {
+		return r, apierror.New(apierror.BadParameter, "label %q: only letters, digits and . _ - are allowed, no two dots in a row, at most %d of them", r.Label, maxLabel)
 	}
 	r.Timeout = timeoutOrDefault(r.Timeout)
 	orDefault(&r.LockWait, DefaultLockWait)

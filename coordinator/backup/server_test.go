@@ -108,12 +108,19 @@ func (s *fakeServer) now() (value int, epoch uint64) {
 }
 
 func (s *fakeServer) lock(ctx context.Context, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error) {
+	if duration(r.WindowSeconds) > dbserver.MaxGateWindow || duration(r.LeaseSeconds) > dbserver.MaxGateLease {
+		return dbserver.GateLockResponse{}, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
+	}
 	waited, err := s.gate.Lock(ctx, r.Nonce, duration(r.WindowSeconds), duration(r.LeaseSeconds))
 	return dbserver.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
 }
 
 func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateReleaseResponse {
-	report := s.gate.Release(r.Nonce)
+	release := s.gate.Release
+	if r.Final {
+		release = s.gate.GiveUp
+	}
+	report := release(r.Nonce)
 	answer := dbserver.GateReleaseResponse{
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
 		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,

@@ -11,6 +11,14 @@ import (
 // maxKeyBytes is the longest document key.
 const maxKeyBytes = 254
 
+// maxBodyBytes is the longest JSON that can be a document of the 16 MiB that DB servers
+// store, with much white space. What is longer is not even taken apart.
+const maxBodyBytes = 32 << 20
+
+// maxDepth is how deep a document may be nested. Requests and answers put documents
+// inside further levels, and encoding/json reads none deeper than 10,000.
+const maxDepth = 1000
+
 // keySymbols are the characters of keys that are neither letters nor digits.
 const keySymbols = "_-:.@()+,=;$!*'%"
 
@@ -40,11 +48,18 @@ type field struct {
 	value json.RawMessage
 }
 
-// ParseBody takes a valid JSON value apart; 1227 if it is no object.
+// ParseBody takes a valid JSON value apart; 1227 if it is no object, 1216 if it is
+// too long for a document.
 func ParseBody(raw json.RawMessage) (*Body, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, apierror.New(apierror.DocumentTypeInvalid, "invalid document type: expecting an object")
+	}
+	if len(raw) > maxBodyBytes {
+		return nil, apierror.New(apierror.DocumentTooLarge, "document of %d bytes is larger than %d", len(raw), maxBodyBytes/2)
+	}
+	if tooDeep(raw) {
+		return nil, apierror.New(apierror.BadParameter, "document is nested more than %d levels deep", maxDepth)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if _, err := dec.Token(); err != nil {
@@ -64,6 +79,27 @@ func ParseBody(raw json.RawMessage) (*Body, error) {
 		b.add(name.(string), value, seen)
 	}
 	return b, nil
+}
+
+// tooDeep says whether a valid JSON text is nested more than maxDepth levels deep.
+func tooDeep(raw []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 func corrupt(err error) error {

@@ -47,6 +47,11 @@ func TestBodyKeepsTheRest(t *testing.T) {
 	}
 }
 
+func TestBodyTooLarge(t *testing.T) {
+	_, err := ParseBody(json.RawMessage(`{"a":"` + strings.Repeat("x", maxBodyBytes) + `"}`))
+	require.ErrorIs(t, err, apierror.DocumentTooLarge)
+}
+
 // For any object: nothing is lost or changed but _key, _id and _rev.
 func TestBodyIsLossless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -172,4 +177,18 @@ func TestAnswers(t *testing.T) {
 	require.Equal(t, 404, Failure("c", "k", dbclient.OpResult{}, apierror.DocumentNotFound).Status())
 	require.Empty(t, ErrorCodes([]*apierror.Error{nil}))
 	require.JSONEq(t, `{"1202":2,"1200":1}`, ErrorCodes([]*apierror.Error{apierror.New(1202, ""), nil, conflict, apierror.New(1202, "")}))
+}
+
+// Documents are nested within limits that every later hop can take; brackets in
+// strings do not count.
+func TestBodyTooDeep(t *testing.T) {
+	nested := func(n int) json.RawMessage {
+		return json.RawMessage(`{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
+	}
+	_, err := ParseBody(nested(maxDepth - 1))
+	require.NoError(t, err)
+	_, err = ParseBody(nested(maxDepth))
+	require.ErrorIs(t, err, apierror.BadParameter)
+	_, err = ParseBody(json.RawMessage(`{"a":"\"` + strings.Repeat("[{", maxDepth) + `\\"}`))
+	require.NoError(t, err)
 }

@@ -378,8 +378,16 @@ func TestCountAndTruncate(t *testing.T) {
 
 		failures, f.servers.log = 1, nil
 		err = f.router.Truncate(t.Context(), ref, true)
-		require.ErrorContains(t, err, "outcome is unknown")
+		require.ErrorContains(t, err, "done on 2 of 3 shards; on another: the answer was lost, so the outcome is unknown")
 		require.Len(t, f.servers.log, 3, "never sent twice")
+		f.plan.become(t, layout{leaders: []string{"A", "_B", "A"}})
+		f.plan.seen = f.plan.latest
+		err = f.router.Truncate(t.Context(), ref, true)
+		require.ErrorIs(t, err, apierror.NoLeader)
+		require.EqualError(t, err, "done on 2 of 3 shards; on another: nothing was applied, try again: shard s2 of collection c has no leader at present")
+		require.Equal(t, 503, apierror.From(err).Status())
+		f.plan.become(t, layout{leaders: []string{"A", "B", "A"}})
+		f.plan.seen = f.plan.latest
 		require.NoError(t, f.router.Truncate(t.Context(), ref, true))
 		_, _, err = f.router.Count(t.Context(), route.Ref{Database: "db", Name: "nope"})
 		require.ErrorIs(t, err, apierror.CollectionNotFound)

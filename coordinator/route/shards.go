@@ -128,12 +128,21 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 			return results, nil
 		}
 		if v.Converged() == nil && !again(err, write) || !patience.wait(ctx) {
-			return nil, forClient(err, write)
+			return nil, partial(err, write, len(done), len(coll.ShardNames))
 		}
 		if v, err = r.sync(ctx); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// partial is the error of a call when so many of all shards have obeyed.
+func partial(err error, write bool, done, all int) error {
+	e := forClient(err, write)
+	if !write || done == 0 {
+		return e
+	}
+	return apierror.New(e.Num, "done on %d of %d shards; on another: %w", done, all, e).WithStatus(e.Status())
 }
 
 // bounded gives every call so long.

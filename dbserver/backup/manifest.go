@@ -55,6 +55,10 @@ func (m Manifest) bytes() (sum int64) {
 // inventory lists the engine files in dir, leaving out what is not content: the
 // lock file and the mark of a restore.
 func (s *Store) inventory(ctx context.Context, dir string, d depth) (Manifest, error) {
+	var known hashes
+	if d == hashed {
+		known = s.hashesOfEarlier()
+	}
 	names, err := s.fs.List(dir)
 	if err != nil {
 		return Manifest{}, err
@@ -65,7 +69,7 @@ func (s *Store) inventory(ctx context.Context, dir string, d depth) (Manifest, e
 		if name == fileLock || name == fileRestored {
 			continue
 		}
-		f, err := s.file(ctx, dir, name, d)
+		f, err := s.file(ctx, s.fs.PathJoin(dir, name), d, known)
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", name, err)
 		}
@@ -74,8 +78,7 @@ func (s *Store) inventory(ctx context.Context, dir string, d depth) (Manifest, e
 	return m, nil
 }
 
-func (s *Store) file(ctx context.Context, dir, name string, d depth) (File, error) {
-	path := s.fs.PathJoin(dir, name)
+func (s *Store) file(ctx context.Context, path string, d depth, known hashes) (File, error) {
 	info, err := s.fs.Stat(path)
 	if err != nil {
 		return File{}, err
@@ -83,10 +86,15 @@ func (s *Store) file(ctx context.Context, dir, name string, d depth) (File, erro
 	if info.IsDir() {
 		return File{}, errors.New("is a folder")
 	}
-	f := File{Name: name, Size: info.Size()}
-	if d == hashed {
-		f.SHA256, err = s.hash(ctx, path)
+	f := File{Name: s.fs.PathBase(path), Size: info.Size()}
+	if d == sized {
+		return f, nil
 	}
+	if sum, ok := known.of(f.Name, info); ok {
+		f.SHA256 = sum
+		return f, nil
+	}
+	f.SHA256, err = s.hash(ctx, path)
 	return f, err
 }
 

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -102,22 +103,33 @@ func (s *Store) build(ctx context.Context, dir string, req client.StageRequest) 
 	return s.fs.syncDir(dir)
 }
 
-// linkEngine brings the files of a piece into home, as its manifest lists them.
+// linkEngine brings the files of a piece into home, as its manifest lists them. What
+// it copies it compares with the manifest: an engine replays a damaged log up to the
+// damage and does not complain. Tables have checksums of their own, see engine.Check.
 func (s *Store) linkEngine(ctx context.Context, piece, home string) error {
-	var manifest Manifest
-	if err := s.fs.readJSON(s.fs.PathJoin(piece, fileManifest), &manifest); err != nil {
+	manifest, err := s.manifest(piece)
+	if err != nil {
 		return err
 	}
 	for _, f := range manifest.Files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if s.fs.PathBase(f.Name) != f.Name { // a manifest may come from elsewhere
+			return fmt.Errorf("%s: names the file %q outside the engine", fileManifest, f.Name)
+		}
 		from, to := s.fs.PathJoin(piece, dirEngine, f.Name), s.fs.PathJoin(home, f.Name)
-		got, err := s.file(ctx, s.fs.PathJoin(piece, dirEngine), f.Name, sized)
+		depth := hashed
+		if engine.IsImmutable(f.Name) || f.SHA256 == "" {
+			depth = sized
+		}
+		got, err := s.file(ctx, from, depth, nil)
 		switch {
 		case err != nil:
 		case got.Size != f.Size:
 			err = fmt.Errorf("has %d bytes instead of %d", got.Size, f.Size)
+		case depth == hashed && got.SHA256 != f.SHA256:
+			err = errors.New("its content is not what was certified")
 		case engine.IsImmutable(f.Name):
 			err = s.fs.Link(from, to)
 		default:
@@ -128,6 +140,22 @@ func (s *Store) linkEngine(ctx context.Context, piece, home string) error {
 		}
 	}
 	return s.fs.syncDir(home)
+}
+
+// manifest reads the manifest of the piece in dir, which must be the one of its META.
+func (s *Store) manifest(dir string) (m Manifest, err error) {
+	piece, err := s.meta(dir)
+	if err != nil {
+		return m, err
+	}
+	data, err := s.fs.readFile(s.fs.PathJoin(dir, fileManifest))
+	if err != nil {
+		return m, err
+	}
+	if sumOf(data) != piece.ManifestSHA256 {
+		return m, fmt.Errorf("%s differs from the hash in %s", fileManifest, fileMeta)
+	}
+	return m, json.Unmarshal(data, &m)
 }
 
 // markEngine opens the staged engine for the first time and gives it its epoch.

@@ -15,6 +15,7 @@ package client
 
 import (
 	"encoding/json"
+	"time"
 
 	"stasis/internal/apierror"
 )
@@ -33,7 +34,7 @@ const (
 	PathCut         = PathPrefix + "/backup/cut"     // CutRequest → CutResponse
 	PathLink        = PathPrefix + "/backup/link"    // LinkRequest → Piece
 	PathSeal        = PathPrefix + "/backup/seal"    // SealRequest → {}
-	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}
+	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}; 7011 unless its backup is committed
 	PathDrop        = PathPrefix + "/backup/drop"    // PieceRequest → {}; removes a pending piece, no error if there is none
 	PathList        = PathPrefix + "/backup/list"    // ListRequest → ListResponse
 	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown
@@ -134,6 +135,13 @@ type TruncateRequest struct {
 	WaitForSync bool `json:"waitForSync,omitempty"`
 }
 
+// Bounds of a GateLockRequest. Writers queue all through a window, so longer ones
+// help nobody; the lease leaves room for the window and for what follows.
+const (
+	MaxGateWindow = 5 * time.Minute
+	MaxGateLease  = 10 * time.Minute
+)
+
 // GateLockRequest asks for the gate exclusively, for Nonce, waiting at most
 // Window, holding at most Lease from the grant.
 type GateLockRequest struct {
@@ -148,10 +156,12 @@ type GateLockResponse struct {
 	WaitedSeconds float64 `json:"waitedSeconds"`
 }
 
-// GateReleaseRequest opens the gate if Nonce holds or waits for it.
+// GateReleaseRequest opens the gate if Nonce holds or waits for it. With Final a
+// lock for Nonce that arrives later is refused.
 type GateReleaseRequest struct {
 	ID    string `json:"id"`
 	Nonce string `json:"nonce"`
+	Final bool   `json:"final,omitempty"`
 }
 
 // GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce

@@ -34,8 +34,8 @@ func (b *Batch) Bytes() int { return b.b.Len() }
 
 // Commit applies the batch: all or nothing. With sync it answers when the batch
 // is on disk; without, when it is in the log, to be synced within SyncInterval.
-// An error means that the batch may or may not survive: the disk has failed. The
-// batch is spent in any case. To order commits under a lock and wait for the disk
+// An error other than ErrRefused means that the batch may or may not survive: the
+// disk has failed. The batch is spent in any case. To order commits under a lock and wait for the disk
 // outside it, Commit(false) inside and call SyncAll outside.
 func (b *Batch) Commit(sync bool) error {
 	e := b.e
@@ -44,7 +44,7 @@ func (b *Batch) Commit(sync bool) error {
 	}
 	defer e.leave()
 	if err := e.refuse(); err != nil {
-		return errors.Join(err, b.Close())
+		return errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), b.Close())
 	}
 	options, before := pebble.NoSync, e.syncer.committed.Load()
 	if sync {

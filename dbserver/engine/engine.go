@@ -8,10 +8,16 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"stasis/internal/apierror"
 )
 
 // ErrClosed answers every call after Close.
 var ErrClosed = errors.New("engine is closed")
+
+// ErrRefused marks the error of a commit that was not begun: the disk is full at
+// present, or has failed. Nothing of it was applied or will be.
+var ErrRefused = errors.New("commit refused")
 
 // Engine is an open engine directory.
 type Engine struct {
@@ -136,11 +142,34 @@ func (e *Engine) Close() error {
 	if e.fail.err() != nil {
 		return e.closeFailed()
 	}
-	e.work.Wait()
-	if err := errors.Join(e.syncer.close(), e.guard(e.db.Close)); err != nil {
+	closed := make(chan error, 1)
+	go func() { // ends when there is space
+		e.work.Wait()
+		closed <- errors.Join(e.syncer.close(), e.guard(e.db.Close))
+	}()
+	if err := e.awaitSpace(closed); err != nil {
 		return fmt.Errorf("close engine %s: %w", e.dir, translate(err))
 	}
 	return nil
+}
+
+// awaitSpace waits for the end of Pebble, unless the disk stays full: then what was
+// written last, and not asked to be synced, is lost when the process ends.
+func (e *Engine) awaitSpace(closed <-chan error) error {
+	tick := time.NewTicker(retryFull)
+	defer tick.Stop()
+	for full := time.Duration(0); full < closeFailedWait; {
+		select {
+		case err := <-closed:
+			return err
+		case <-tick.C:
+		}
+		full += retryFull
+		if !e.fs.patient.full.Load() {
+			full = 0
+		}
+	}
+	return apierror.New(apierror.NoSpace, "the disk is full and has not all of the last writes")
 }
 
 // lockForClose waits for the calls under way; false when they wait for space on a

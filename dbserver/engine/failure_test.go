@@ -114,6 +114,29 @@ func TestFullDiskUnderTheLog(t *testing.T) {
 	}
 }
 
+// Close does not wait for a full disk for ever, also when it is only the background
+// sync that waits, or the end of the log.
+func TestCloseOnAFullDisk(t *testing.T) {
+	for name, unsynced := range map[string]bool{"unsynced writes": true, "nothing to sync": false} {
+		t.Run(name, func(t *testing.T) {
+			var armed atomic.Bool
+			var fired atomic.Int64
+			e, err := Open("db", small(broken(vfs.NewMem(), &armed, &fired, syscall.ENOSPC, ".log")))
+			require.NoError(t, err)
+			put(t, e, "before", "1", true)
+			armed.Store(true)
+			if unsynced {
+				put(t, e, "acknowledged", "1", false)
+			}
+			begun := time.Now()
+			err = e.Close()
+			require.ErrorIs(t, err, apierror.NoSpace)
+			require.Less(t, time.Since(begun), 10*time.Second)
+			armed.Store(false) // lets go of what Close left behind
+		})
+	}
+}
+
 // A table that cannot be written is tried again: when there is space, all goes on.
 func TestFullDiskUnderAFlush(t *testing.T) {
 	var armed atomic.Bool

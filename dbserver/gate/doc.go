@@ -13,6 +13,8 @@
 //   - Locks of different nonces are served in the order in which they came.
 //     Writers that queue behind one lock go on before the next lock begins to
 //     wait, so that no sequence of locks starves writers.
+//   - Requests may be late. A nonce that was given up gets no gate any more, also if
+//     its lock arrives after that.
 //   - The time that writers queue is dead time; it is counted for the nonce
 //     behind which they queued, over all its attempts, until its Release.
 //

@@ -103,8 +103,8 @@ func (g *Gate) left() {
 // Lock takes the gate exclusively for nonce, for at most lease from the grant. It
 // waits for the writers inside, and for other nonces before it, at most window;
 // then the answer is apierror.LockTimeout and the writers that queued go on. A
-// nonce that holds the gate, or waits for it, gets apierror.Locked. waited is how
-// long the call took in any case.
+// nonce that holds the gate, or waits for it, gets apierror.Locked, one that was
+// given up apierror.GateLost. waited is how long the call took in any case.
 func (g *Gate) Lock(ctx context.Context, nonce string, window, lease time.Duration) (waited time.Duration, err error) {
 	begun := time.Now()
 	l := &lock{nonce: nonce, lease: lease, result: make(chan error, 1)}
@@ -129,6 +129,9 @@ func (g *Gate) line(l *lock) error {
 	defer g.mu.Unlock()
 	if g.busy(l.nonce) {
 		return apierror.New(apierror.Locked, "nonce %s holds the gate or waits for it already", l.nonce)
+	}
+	if b := g.books.of(l.nonce); b != nil && b.over {
+		return apierror.New(apierror.GateLost, "nonce %s was given up before this lock arrived", l.nonce)
 	}
 	g.books.open(l.nonce, g.busy)
 	g.locks = append(g.locks, l)
@@ -245,6 +248,20 @@ func (g *Gate) Check(nonce string) error {
 func (g *Gate) Release(nonce string) Report {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.release(nonce)
+}
+
+// GiveUp is Release for the last time: a lock for this nonce that is still on its
+// way will be refused when it arrives.
+func (g *Gate) GiveUp(nonce string) Report {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.release(nonce)
+	g.books.finish(nonce, g.busy)
+	return r
+}
+
+func (g *Gate) release(nonce string) Report {
 	released := apierror.New(apierror.GateLost, "released while it waited for the gate")
 	if g.turn != nil && g.turn.nonce == nonce {
 		if !g.turn.held {

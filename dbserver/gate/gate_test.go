@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -324,4 +325,28 @@ func BenchmarkEnterParallel(b *testing.B) {
 			leave()
 		}
 	})
+}
+
+// A lock that arrives after its nonce was given up is refused, whether the nonce was
+// known before or not; others are served.
+func TestLockAfterItWasGivenUp(t *testing.T) {
+	g := New(nil)
+	_, err := g.Lock(t.Context(), "known", time.Second, time.Minute)
+	require.NoError(t, err)
+	require.True(t, g.GiveUp("known").Unbroken)
+	require.True(t, g.GiveUp("known").Unbroken, "the report stays the same")
+	require.NotEmpty(t, g.GiveUp("unknown").Reason)
+	for _, nonce := range []string{"known", "unknown"} {
+		_, err := g.Lock(t.Context(), nonce, time.Second, time.Minute)
+		require.ErrorIs(t, err, apierror.GateLost, nonce)
+		require.ErrorIs(t, g.Check(nonce), apierror.GateLost)
+	}
+	enter(t, g)()
+	_, err = g.Lock(t.Context(), "other", time.Second, time.Minute)
+	require.NoError(t, err)
+	g.Release("other")
+	for n := range 2 * keepBooks { // they take no more room than others
+		g.GiveUp(fmt.Sprint(n))
+	}
+	require.Len(t, g.books.books, keepBooks)
 }

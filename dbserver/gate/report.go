@@ -28,6 +28,7 @@ type book struct {
 	writers            int
 	deadSum, longest   time.Duration
 	released           *Report // set: nothing is counted any more
+	over               bool    // given up: no lock is granted any more
 }
 
 func (b *book) grant(now time.Time) { b.grantedAt, b.endedAt = now, time.Time{} }
@@ -82,12 +83,25 @@ func (l *ledger) open(nonce string, busy func(string) bool) {
 		}
 		return
 	}
+	l.add(nonce, &book{}, busy)
+}
+
+// add keeps a nonce's first book, in place of the oldest that nobody needs.
+func (l *ledger) add(nonce string, b *book, busy func(string) bool) {
 	if i := slices.IndexFunc(l.order, func(n string) bool { return !busy(n) }); len(l.order) >= keepBooks && i >= 0 {
 		delete(l.books, l.order[i])
 		l.order = slices.Delete(l.order, i, i+1)
 	}
-	l.books[nonce] = &book{}
+	l.books[nonce] = b
 	l.order = append(l.order, nonce)
+}
+
+// finish notes that a nonce was given up, whether it has a book or not.
+func (l *ledger) finish(nonce string, busy func(string) bool) {
+	if l.books[nonce] == nil {
+		l.add(nonce, &book{}, busy)
+	}
+	l.books[nonce].over = true
 }
 
 // close ends a nonce's book and gives its report, the same one when asked again.

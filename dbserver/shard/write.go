@@ -24,7 +24,7 @@ func (s *Shard) Documents(r client.DocumentsRequest) ([]client.OpResult, error) 
 		switch {
 		case err == nil:
 			wrote = wrote || op.Kind != client.OpRead
-		case errors.As(err, &refused) && refused.Num != apierror.NoSpace && refused.Num != apierror.ShardGone:
+		case errors.As(err, &refused) && refused.Num != apierror.ShardGone && (refused.Num != apierror.NoSpace || errors.Is(err, engine.ErrRefused)):
 			result = failed(op.Key, err, stored)
 		default:
 			return nil, fmt.Errorf("shard %s: %s %q: %w", s.name, op.Kind, op.Key, err)
@@ -160,7 +160,9 @@ func (s *Shard) commit(w write) error {
 		return errors.Join(err, b.Close())
 	}
 	if err := b.Commit(false); err != nil {
-		s.broken = err
+		if !errors.Is(err, engine.ErrRefused) {
+			s.broken = err
+		}
 		return err
 	}
 	s.meta = m

@@ -25,7 +25,7 @@ import (
 type actor struct {
 	do    func(ctx context.Context, r transfer.Remote) error
 	gate  chan struct{}
-	ready bool // waits at its gate
+	ready int // of its calls wait at the gate: its renewals have a goroutine of their own
 	done  bool
 	err   error
 }
@@ -42,12 +42,15 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 			return nil
 		}
 		mu.Lock()
-		a.ready = true
+		a.ready++
 		mu.Unlock()
 		select {
 		case <-a.gate:
 			return nil
 		case <-ctx.Done():
+			mu.Lock()
+			defer mu.Unlock()
+			a.ready--
 			return ctx.Err()
 		}
 	}
@@ -67,7 +70,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 		mu.Lock()
 		for _, a := range actors {
 			over = over && a.done
-			if a.ready && !a.done {
+			if a.ready > 0 && !a.done {
 				waiting = append(waiting, a)
 			}
 		}
@@ -86,7 +89,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 			choices = append(choices, len(waiting))
 		}
 		mu.Lock()
-		next.ready = false
+		next.ready--
 		mu.Unlock()
 		next.gate <- struct{}{}
 	}

@@ -73,11 +73,14 @@ func Open(fs vfs.FS, dir string, role Role, newID func() string) (*Dir, error) {
 	if err := makeDir(fs, dir); err != nil {
 		return nil, err
 	}
-	lock, err := fs.Lock(fs.PathJoin(dir, lockFile))
+	lock, err := Lock(fs, dir, lockFile)
 	if err != nil {
-		return nil, lockError(dir, err)
+		return nil, err
 	}
 	id, err := readIdentity(fs, dir)
+	if err == nil && id == nil {
+		err = checkNew(fs, dir)
+	}
 	if err == nil && id == nil {
 		if newID == nil {
 			newID = role.NewID
@@ -165,20 +168,39 @@ func makeDir(fs vfs.FS, dir string) error {
 // lockError tells a lock that is held from one that cannot be tried. Opening the
 // lock file fails with a path, locking it with a bare number; within one process
 // vfs has only a text for it.
-func lockError(dir string, err error) error {
+func lockError(dir, name string, err error) error {
 	var path *os.PathError
 	held := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "lock held")
 	if errors.As(err, &path) || !held {
 		return fmt.Errorf("lock data directory %s: %w", dir, err)
 	}
-	return fmt.Errorf("data directory %s is %w (%s: %v)", dir, ErrInUse, lockFile, err)
+	return fmt.Errorf("data directory %s is %w (%s: %v)", dir, ErrInUse, name, err)
 }
 
-// readIdentity gives nil if the directory is new.
+// Owner is the id of the server whose data directory dir is, "" if it is none.
+func Owner(fs vfs.FS, dir string) (string, error) {
+	id, err := readIdentity(fs, dir)
+	if err != nil || id == nil {
+		return "", err
+	}
+	return id.ID, nil
+}
+
+// Lock keeps dir to this process, by a lock on the file name in it, until the lock
+// is closed or the process ends; ErrInUse if another one has it.
+func Lock(fs vfs.FS, dir, name string) (io.Closer, error) {
+	lock, err := fs.Lock(fs.PathJoin(dir, name))
+	if err != nil {
+		return nil, lockError(dir, name, err)
+	}
+	return lock, nil
+}
+
+// readIdentity gives nil if the directory has none.
 func readIdentity(fs vfs.FS, dir string) (*identity, error) {
 	f, err := fs.Open(fs.PathJoin(dir, identityFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, checkNew(fs, dir)
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)

@@ -131,6 +131,26 @@ func TestInUse(t *testing.T) {
 	})
 }
 
+// A lock of another name in the same directory is another lock.
+func TestLockOfOnesOwn(t *testing.T) {
+	fs := vfs.NewMem()
+	id, err := Owner(fs, "data")
+	require.NoError(t, err)
+	require.Empty(t, id, "there is no such directory")
+	d, err := Open(fs, "data", Agent, nil)
+	require.NoError(t, err)
+	id, err = Owner(fs, "data")
+	require.NoError(t, err)
+	require.Equal(t, d.ID(), id)
+	lock, err := Lock(fs, "data", "other.lock")
+	require.NoError(t, err)
+	_, err = Lock(fs, "data", "other.lock")
+	require.ErrorIs(t, err, ErrInUse)
+	require.ErrorContains(t, err, "other.lock")
+	require.NoError(t, lock.Close())
+	require.NoError(t, d.Close())
+}
+
 func TestInUseByAnotherProcess(t *testing.T) {
 	d := disk{vfs.Default, t.TempDir()}
 	dir := d.open(t, DBServer)

@@ -43,6 +43,7 @@ var conformance = map[string]func(*testing.T, world){
 	"HTTPConnectionsAreReused": testHTTPConnectionsAreReused,
 	"HTTPStalledBody":          testHTTPStalledBody,
 	"HTTPSlowHandler":          testHTTPSlowHandler,
+	"HTTPRefusedBody":          testHTTPRefusedBody,
 	"HTTPShutdownLetsFinish":   testHTTPShutdownLetsFinish,
 	"HTTPShutdownIsBounded":    testHTTPShutdownIsBounded,
 	"HTTPServerTellsItDied":    testHTTPServerTellsItDied,

@@ -153,6 +153,37 @@ func testHTTPSlowHandler(t *testing.T, w world) {
 	}
 }
 
+// A client that sends all of its body before it looks for an answer gets the answer
+// of a handler that does not want the body, and keeps its connection.
+func testHTTPRefusedBody(t *testing.T, w world) {
+	s := w.serve(t, func(rw http.ResponseWriter, _ *http.Request) {
+		rw.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(rw, "no such thing")
+	}, ServerOptions{})
+	body := make([]byte, 8<<20)
+	for proto, client := range w.clients(t) {
+		answer, err := post(t.Context(), client, s.URL(), bytes.NewReader(body))
+		require.NoError(t, err, proto)
+		require.Equal(t, "no such thing", answer, proto)
+	}
+	conn, err := w.client.DialContext(t.Context(), "tcp", s.Addr())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	answers := bufio.NewReader(conn)
+	for range 2 {
+		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(body))
+		require.NoError(t, err)
+		_, err = conn.Write(body)
+		require.NoError(t, err)
+		resp, err := http.ReadResponse(answers, nil)
+		require.NoError(t, err)
+		answer, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, "404 no such thing", fmt.Sprintf("%d %s", resp.StatusCode, answer))
+	}
+}
+
 func testHTTPShutdownLetsFinish(t *testing.T, w world) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		started, finish := make(chan struct{}), make(chan struct{})

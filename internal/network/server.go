@@ -17,6 +17,11 @@ import (
 // connections that were never used.
 const flushTime = 250 * time.Millisecond
 
+// refusedBytes is how much of a body that a handler left unread is taken all the same:
+// many clients look for the answer only when they have sent everything, and would
+// find a broken connection instead of the reason.
+const refusedBytes = 64 << 20
+
 // ServerOptions are the settings of a Server. Zero values mean the defaults.
 type ServerOptions struct {
 	Address string       // to listen on, "host:port"; not used by ServeListener
@@ -105,10 +110,16 @@ func (s *Server) Err() <-chan error { return s.err }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.begin()
 	defer s.requests.end()
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
+	if r.Body == nil || r.Body == http.NoBody {
+		s.handler.ServeHTTP(w, r)
+		return
 	}
+	r.Body = &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
+	body := r.Body
 	s.handler.ServeHTTP(w, r)
+	if r.Header.Get("Expect") == "" { // else the client has not begun to send
+		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
+	}
 }
 
 // Shutdown stops accepting and lets running requests end for the grace time, or

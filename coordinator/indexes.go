@@ -1,0 +1,61 @@
+package coordinator
+
+import (
+	"net/http"
+
+	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
+	"stasis/coordinator/rest"
+	"stasis/internal/apierror"
+)
+
+// indexNotFound is the number of an index that is not there.
+const indexNotFound apierror.Num = 1212
+
+// indexRoutes tell of the primary index, the only kind there is.
+func (a *api) indexRoutes() []rest.Route {
+	return []rest.Route{
+		{Method: "GET", Pattern: "/_api/index", Handler: a.listIndexes},
+		{Method: "GET", Pattern: "/_api/index/{collection}/{id}", Handler: a.showIndex},
+		{Method: "POST", Pattern: "/_api/index", Handler: notSupported("indexes other than the primary one are")},
+		{Method: "DELETE", Pattern: "/_api/index/{collection}/{id}", Handler: notSupported("dropping indexes is")},
+	}
+}
+
+func (a *api) listIndexes(c *rest.Call) error {
+	name := c.R.URL.Query().Get("collection")
+	if name == "" {
+		return apierror.New(apierror.BadParameter, "which collection? the path is /_api/index?collection=<name>")
+	}
+	_, coll, err := a.collection(c, name)
+	if err != nil {
+		return err
+	}
+	indexes, identifiers := []rest.Fields{}, rest.Fields{}
+	for _, index := range coll.Indexes {
+		f := indexBody(coll, index)
+		indexes = append(indexes, f)
+		identifiers[f["id"].(string)] = f
+	}
+	return c.OK(http.StatusOK, rest.Fields{"indexes": indexes, "identifiers": identifiers})
+}
+
+func (a *api) showIndex(c *rest.Call) error {
+	_, coll, err := a.collection(c, c.Arg(0))
+	if err != nil {
+		return err
+	}
+	for _, index := range coll.Indexes {
+		if index.ID == c.Arg(1) || index.Name == c.Arg(1) {
+			return c.OK(http.StatusOK, indexBody(coll, index))
+		}
+	}
+	return apierror.New(indexNotFound, "collection %s has no index %s", coll.Name, c.Arg(1))
+}
+
+func indexBody(coll *catalog.Collection, index keys.Index) rest.Fields {
+	return rest.Fields{
+		"id": coll.Name + "/" + index.ID, "type": index.Type, "name": index.Name,
+		"fields": index.Fields, "unique": index.Unique, "sparse": index.Sparse, "selectivityEstimate": 1,
+	}
+}

@@ -1,0 +1,26 @@
+package dbserver
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"stasis/dbserver/engine"
+	"stasis/dbserver/shard"
+)
+
+// A shard that could not be dropped is still there to be dropped, or its documents
+// would take their space until the next start.
+func TestFailedDropIsNotForgotten(t *testing.T) {
+	e, err := engine.Open("engine", engine.Options{FS: vfs.NewMem(), CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
+	require.NoError(t, err)
+	d, err := newData(e, &shard.Clock{})
+	require.NoError(t, err)
+	require.NoError(t, d.create("s1", 1))
+	require.NoError(t, d.create("s2", 1))
+	require.NoError(t, d.drop("s2"))
+	require.NoError(t, e.Close()) // as good as a disk that fails
+	require.Error(t, d.drop("s1"))
+	require.Equal(t, map[string]uint64{"s1": 1}, d.terms())
+}

@@ -1,0 +1,70 @@
+package minicluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/internal/datadir"
+)
+
+const lockFile = "cluster.lock"
+
+// claim makes the cluster's directory, if need be, and keeps other processes off it
+// until release: a start that cannot succeed must not change what is there.
+func claim(o Options) (release func() error, err error) {
+	if o.Dir == "" {
+		return func() error { return nil }, nil
+	}
+	switch id, err := datadir.Owner(vfs.Default, o.Dir); {
+	case err != nil:
+		return nil, err
+	case id != "":
+		return nil, fmt.Errorf("%s is the data directory of the server %s, not of a cluster", o.Dir, id)
+	}
+	if err := refuseForeign(o.Dir); err != nil {
+		return nil, err
+	}
+	sub := ""
+	if o.Mode == Processes {
+		sub = logsDir
+	}
+	if err := os.MkdirAll(filepath.Join(o.Dir, sub), 0o750); err != nil {
+		return nil, fmt.Errorf("make the cluster's directory: %w", err)
+	}
+	lock, err := datadir.Lock(vfs.Default, o.Dir, lockFile)
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceValue(lock.Close), nil
+}
+
+// refuseForeign refuses a directory that is no cluster's and holds folders: it is
+// somebody's work. Files, as of logs, are let be.
+func refuseForeign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into the cluster's directory: %w", err)
+	}
+	folder := ""
+	for _, e := range entries {
+		switch {
+		case e.Name() == layoutFile:
+			return nil
+		case e.IsDir() && e.Name() != logsDir && e.Name() != "lost+found" && !strings.HasPrefix(e.Name(), "."):
+			folder = e.Name()
+		}
+	}
+	if folder != "" {
+		return fmt.Errorf("%s is not a cluster's directory: it has no file %s but holds %q; name an empty or a new one", dir, layoutFile, folder)
+	}
+	return nil
+}
