@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/coordinator/backup"
+	"stasis/internal/apierror"
 )
 
 // remoteOptions say where backups are kept.
@@ -187,7 +188,7 @@ func (o *serverOptions) awaitTransfer(cmd *cobra.Command, command, id string) er
 			}
 			bars.end()
 			return o.transferOver(cmd, r, st)
-		case errorEnvelope(err).Status() == 404, misses >= 20:
+		case apierror.From(err).Status() == 404, misses >= 20:
 			bars.end()
 			return r.failed(command, err)
 		default:

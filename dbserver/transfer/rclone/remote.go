@@ -81,6 +81,9 @@ func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (tra
 		return nil, err
 	}
 	f, err := info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path, options)
+	if errors.Is(err, fs.ErrorIsFile) { // some guess so when the server does not answer; a slash says that it is none
+		f, err = info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path+"/", options)
+	}
 	switch {
 	case errors.Is(err, fs.ErrorIsFile):
 		return nil, apierror.New(apierror.BadRemote, "the remote path is a file")
