@@ -357,17 +357,19 @@ func failedNumber(kind string) apierror.Num {
 }
 
 // endEntry ends one server's part, if it is still as e says, and takes its lock away.
+// Without a reason why it failed there was nothing to do.
 func (s *Service) endEntry(ctx context.Context, id, server string, e keys.TransferEntry, cancelled bool, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timing.Agency)
 	defer cancel()
 	was := e.Status
-	if e.Status = keys.TransferFailed; cancelled {
+	switch {
+	case cancelled:
 		e.Status = keys.TransferCancelled
-	} else if a := apierror.From(why); why != nil {
-		e.Error, e.ErrorMessage = int(a.Num), a.Message
-	}
-	if why == nil && !cancelled {
+	case why == nil:
 		e.Status = keys.TransferCompleted
+	default:
+		a := apierror.From(why)
+		e.Status, e.Error, e.ErrorMessage = keys.TransferFailed, int(a.Num), a.Message
 	}
 	key := keys.TransferEntryKey(id, server)
 	_, err := s.Agency.Write(ctx, agency.Tx{
