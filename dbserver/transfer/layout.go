@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"stasis/dbserver/backup"
@@ -62,18 +61,6 @@ func blobName(sum string) string           { return folderBlobs + "/" + sum[:2] 
 func pieceName(id, server string) string   { return id + "/" + server + "/" + filePiece }
 func backupName(id string) string          { return id + "/" + fileBackup }
 func sessionName(kind, name string) string { return folderSessions + "/" + kind + "." + name }
-
-var sumPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-// blobSum is the hash that an object below blobs is named by; false for what is no
-// blob, such as the part of one that was being sent.
-func blobSum(name string) (string, bool) {
-	parts := strings.Split(name, "/")
-	if len(parts) != 3 || parts[0] != folderBlobs || !sumPattern.MatchString(parts[2]) || parts[2][:2] != parts[1] {
-		return "", false
-	}
-	return parts[2], true
-}
 
 // manifestOf takes the name of a manifest apart: server is "" for a backup's.
 func manifestOf(name string) (id, server string, ok bool) {

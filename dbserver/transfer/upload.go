@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
@@ -31,6 +32,7 @@ type mover struct {
 	progress *progress
 	limit    *rate.Limiter
 	atOnce   int
+	sending  sync.Map // hash → *sync.Mutex: two files of a piece may have the same content
 }
 
 // each does something with all files, some at once; the first error ends it.
@@ -116,15 +118,28 @@ func (m *mover) present(ctx context.Context, f backup.File) (bool, error) {
 	return err == nil && o.Size == f.Size, err
 }
 
+// ensure sends a file's content, unless it is there. Other servers may be sending the
+// same content just now; what some remotes show while an object is replaced is
+// nothing at all, so it is looked for again.
+func (m *mover) ensure(ctx context.Context, id string, f backup.File) error {
+	lock, _ := m.sending.LoadOrStore(f.SHA256, &sync.Mutex{})
+	lock.(*sync.Mutex).Lock()
+	defer lock.(*sync.Mutex).Unlock()
+	there, err := m.present(ctx, f)
+	if err == nil && !there {
+		err = patient{timing: m.timing}.again(ctx, func() error { return m.put(ctx, id, f) })
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return nil
+}
+
 // send sends a file's content, unless it is there.
 func (m *mover) send(id string) func(context.Context, backup.File) error {
 	return func(ctx context.Context, f backup.File) error {
-		there, err := m.present(ctx, f)
-		if err == nil && !there {
-			err = m.put(ctx, id, f)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
+		if err := m.ensure(ctx, id, f); err != nil {
+			return err
 		}
 		m.progress.done(f.Size)
 		return nil
@@ -133,22 +148,13 @@ func (m *mover) send(id string) func(context.Context, backup.File) error {
 
 // insist looks again whether a file's content is there, now that a manifest says so.
 func (m *mover) insist(id string) func(context.Context, backup.File) error {
-	return func(ctx context.Context, f backup.File) error {
-		there, err := m.present(ctx, f)
-		if err == nil && !there {
-			err = m.put(ctx, id, f)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
-		}
-		return nil
-	}
+	return func(ctx context.Context, f backup.File) error { return m.ensure(ctx, id, f) }
 }
 
 // put sends a file and sees that all of it has arrived. What is read is hashed: a
 // piece that is damaged here is not sent, and is named.
 func (m *mover) put(ctx context.Context, id string, f backup.File) error {
-	err := m.remote.Put(ctx, blobName(f.SHA256), f.Size, func() (io.ReadCloser, error) {
+	err := m.patientless().Put(ctx, blobName(f.SHA256), f.Size, func() (io.ReadCloser, error) {
 		file, err := m.pieces.OpenFile(id, f.Name)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errLocal, err)
@@ -160,10 +166,21 @@ func (m *mover) put(ctx context.Context, id string, f backup.File) error {
 		return err
 	}
 	o, err := m.remote.Stat(ctx, blobName(f.SHA256))
-	if err == nil && o.Size != f.Size {
+	switch {
+	case errors.Is(err, ErrNotFound): // not final: see ensure
+		err = fmt.Errorf("%w: it was sent and is not there", errDamaged)
+	case err == nil && o.Size != f.Size:
 		err = fmt.Errorf("%w: %d bytes arrived of %d", errDamaged, o.Size, f.Size)
 	}
 	return err
+}
+
+// patientless is the remote for calls that are tried again together with others.
+func (m *mover) patientless() Remote {
+	if p, ok := m.remote.(patient); ok {
+		return p.Remote
+	}
+	return m.remote
 }
 
 type readCloser struct {

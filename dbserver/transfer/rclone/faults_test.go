@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -48,7 +49,9 @@ func pieces(t testing.TB, rows int) *backup.Store {
 	require.NoError(t, err)
 	for i := range rows {
 		b := e.NewBatch()
-		require.NoError(t, b.Set(fmt.Appendf(nil, "k%05d", i), bytes.Repeat([]byte{byte(i), byte(i >> 8), 7}, 1000)))
+		value := make([]byte, 3000)
+		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(value) // hard to compress
+		require.NoError(t, b.Set(fmt.Appendf(nil, "k%05d", i), value))
 		require.NoError(t, b.Commit(false))
 	}
 	ctx := t.Context()
@@ -215,9 +218,10 @@ func TestFaultyS3(t *testing.T) {
 	var mode atomic.Value
 	mode.Store("")
 	var puts atomic.Int64
-	proxy := httputil.NewSingleHostReverseProxy(origin)
-	keep := proxy.Director
-	proxy.Director = func(r *http.Request) { host := r.Host; keep(r); r.Host = host } // it is signed
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(origin)
+		r.Out.Host = r.In.Host // it is signed
+	}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
