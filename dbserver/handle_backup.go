@@ -26,7 +26,7 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
+func (s *Server) gateLock(ctx context.Context, d *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
 	window, err := duration("window", q.body.WindowSeconds, client.MaxGateWindow)
 	if err != nil {
 		return client.GateLockResponse{}, err
@@ -37,6 +37,11 @@ func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLoc
 	}
 	if q.body.Nonce == "" {
 		return client.GateLockResponse{}, apierror.New(apierror.BadParameter, "a lock needs a nonce")
+	}
+	// The cut closes the log, and closing syncs it: what can be synced before the
+	// gate is held need not be synced while it is.
+	if err := d.env.Engine.SyncAll(); err != nil {
+		return client.GateLockResponse{}, fmt.Errorf("sync before the lock: %w", err)
 	}
 	waited, err := s.gate.Lock(ctx, q.body.Nonce, window, lease)
 	if err == nil && ctx.Err() != nil { // nobody is left to release it
