@@ -25,7 +25,7 @@ func BenchmarkBesideRclone(b *testing.B) {
 			continue
 		}
 		b.Run(s.name, func(b *testing.B) {
-			source := pieces(b, 60000)
+			source := pieces(b, 30000)
 			content, err := source.Content(b.Context(), testID)
 			require.NoError(b, err)
 			files := mkdir(b, filepath.Join(b.TempDir(), "files"))
