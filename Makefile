@@ -3,7 +3,7 @@
 GO ?= go
 FUZZTIME ?= 30s
 
-.PHONY: help demo build test lint bench bench-agency soak fuzz clean
+.PHONY: help demo build test lint bench bench-agency soak fuzz clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ soak: ## the large numbers: 200 backups under load, 50 rounds of SIGKILL
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+drill: ## total loss: a cluster is lost with all its disks, a new one restores what was uploaded
+	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 30m -v -run TestTotalLoss ./integration
 
 clean: ## remove what the other targets made
 	rm -rf bin

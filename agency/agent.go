@@ -29,7 +29,6 @@ type Agent struct {
 	running context.Context    // ends when Close begins, or the node has to stop
 	stop    context.CancelFunc // ends running
 	server  *network.Server
-	express *express
 	jobs    *jobs
 	polls   pollCache
 	failed  chan error // what stopped the node by itself
@@ -111,11 +110,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
 
 func (a *Agent) serve(c Config) {
 	a.jobs = newJobs()
-	api := newAPI(a, c.MaxBodyBytes)
-	plain := newLane(a.mux.http.Addr())
-	a.server = network.ServeListener(plain, api, network.ServerOptions{Logger: a.logger.Named("http")})
-	a.express = newExpress(api, plain)
-	a.express.run(a.mux.http)
+	a.server = network.ServeListener(a.mux.http, newAPI(a, c.MaxBodyBytes), network.ServerOptions{Logger: a.logger.Named("http")})
 	a.watcher.Go(func() {
 		select {
 		case err := <-a.server.Err():
@@ -192,8 +187,6 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.settle(2*a.timing.Heartbeat + 2*a.timing.Election)
 	a.handOver(ctx)
 	var errs []error
-	_ = a.mux.http.Close() // cannot fail; no more connections for the express lane
-	a.express.shutdown(ctx)
 	a.jobs.close()
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)

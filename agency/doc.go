@@ -12,7 +12,6 @@
 // The way in and out:
 //
 //	mux        one port → Raft streams, HTTP connections
-//	express    plain requests → api, without net/http in between
 //	api        HTTP → envelopes → answers; statuses, redirects
 //	jobs       answers that are fetched later
 //	proposer   envelopes → Raft entries, few on their way at a time

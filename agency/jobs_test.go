@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -56,12 +57,12 @@ func TestPollIsStoredBeforeTheWriteIsAnswered(t *testing.T) {
 		leader := c.leader()
 		for i := range 50 {
 			from := c.agents[leader].machine.state().Index() + 1
-			id := c.ask(leader, "poll?index="+itoa(from), "", "x-arango-async", "store").header.Get("X-Arango-Async-Id")
+			id := c.ask(leader, "poll?index="+fmt.Sprint(from), "", "x-arango-async", "store").header.Get("X-Arango-Async-Id")
 			require.Equal(t, 200, c.ask(leader, "write", `[[{"a":1}],[{"b":1}],[{"c":1}]]`).status)
 			r, err := c.send(t.Context(), http.MethodPut, "http://"+c.peers["AGNT-"+leader]+"/_api/job/"+id, "")
 			require.NoError(t, err)
 			require.Equal(t, 200, r.status, "round %d: %s", i, r)
-			require.Contains(t, r.body, `"commitIndex":`+itoa(from+2)+`,`)
+			require.Contains(t, r.body, `"commitIndex":`+fmt.Sprint(from+2)+`,`)
 		}
 	})
 }
@@ -77,7 +78,7 @@ func TestFollowersAreTold(t *testing.T) {
 		for f := range followers {
 			go func() {
 				for next := 1; next <= changes; answers[f]++ {
-					r, err := c.try(t.Context(), leader, "poll?index="+itoa(uint64(next)), "")
+					r, err := c.try(t.Context(), leader, "poll?index="+fmt.Sprint(uint64(next)), "")
 					if err != nil {
 						ended <- err
 						return

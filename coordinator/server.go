@@ -119,7 +119,7 @@ func (s *Server) build() {
 	servers := dbclient.New(s.client)
 	steps := newStepLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Deps{
-		Agency: p.agency, Cache: p.cache, Servers: servers, Peers: backup.StatusPeers{HTTP: s.client}, ID: s.id, RebootID: reboot,
+		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: s.client}, ID: s.id, RebootID: reboot,
 		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})
 	p.api = &api{

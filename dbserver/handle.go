@@ -41,6 +41,8 @@ func (s *Server) routes() http.Handler {
 	post(client.PathDrop, always(s, s.drop))
 	post(client.PathList, always(s, s.list))
 	post(client.PathUnstage, always(s, s.unstage))
+	post(client.PathTransfer, always(s, s.transfer))
+	post(client.PathRemote, always(s, s.remote))
 	s.publicRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, apierror.New(apierror.NotFound, "unknown path '%s'", r.URL.Path))

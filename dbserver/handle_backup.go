@@ -2,6 +2,7 @@ package dbserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -145,8 +146,26 @@ func (s *Server) list(_ context.Context, q client.ListRequest) (client.ListRespo
 	return client.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
 }
 
+// delete also gives back the space of what a download has left of this backup.
 func (s *Server) delete(_ context.Context, q client.PieceRequest) (nothing, error) {
-	return nothing{}, s.pieces.Load().Delete(q.ID)
+	err := s.pieces.Load().Delete(q.ID)
+	if derr := s.moves.Load().Forget(q.ID); !errors.Is(derr, apierror.BadParameter) {
+		err = errors.Join(err, derr)
+	}
+	return nothing{}, err
+}
+
+// transfer takes on this server's part of an upload or download. The job waits
+// until this server has registered, since its reboot id goes into the agency.
+func (s *Server) transfer(ctx context.Context, q client.TransferRequest) (nothing, error) {
+	if s.reboot.Load() == 0 {
+		return nothing{}, errStarting
+	}
+	return nothing{}, s.moves.Load().Start(ctx, q)
+}
+
+func (s *Server) remote(ctx context.Context, q client.RemoteRequest) (client.RemoteResponse, error) {
+	return s.moves.Load().Remote(ctx, q)
 }
 
 func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.VerifyResponse, error) {

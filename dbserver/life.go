@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
+	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
 	"stasis/internal/step"
@@ -30,6 +31,10 @@ func (s *Server) openPieces() error {
 		return err
 	}
 	s.pieces.Store(store)
+	s.moves.Store(transfer.NewManager(transfer.Config{
+		Server: s.id, RebootID: s.reboot.Load, Pieces: store, Open: s.config.Remotes, Agency: s.agency, Watch: s.cache,
+		Logger: s.log.Named("transfer"), Timing: s.config.Timing.Transfer,
+	}))
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"stasis/dbserver/engine"
 	"stasis/dbserver/gate"
 	"stasis/dbserver/shard"
+	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
@@ -39,6 +40,7 @@ type Config struct {
 	Logger    hclog.Logger
 	Steps     step.Sink
 	Timing    Timing
+	Remotes   transfer.Opener // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.
@@ -48,6 +50,7 @@ type Timing struct {
 	Look      time.Duration // longest between two looks at what may be left over; 10 s
 	Agency    time.Duration // bound on one question to the agency; 5 s
 	Shutdown  time.Duration // bound on what Close waits for requests in flight; 5 s
+	Transfer  transfer.Timing
 }
 
 func (c Config) withDefaults() Config {
@@ -92,6 +95,7 @@ type Server struct {
 	access  *access
 	pieces  atomic.Pointer[backup.Store] // nil until opened
 	staging sync.Mutex                   // one stage or unstage at a time
+	moves   atomic.Pointer[transfer.Manager]
 	disk    disk
 	tasks
 }
@@ -234,6 +238,9 @@ func (s *Server) close(ctx context.Context) error {
 	s.log.Info("stopping", "id", s.id)
 	polite, cancel := context.WithTimeout(ctx, 2*s.config.Timing.Shutdown)
 	defer cancel()
+	if m := s.moves.Load(); m != nil {
+		m.Close()
+	}
 	errs := []error{s.access.shutForGood(polite, errStopping)}
 	inUse := errs[0] != nil
 	if s.http != nil {

@@ -69,7 +69,7 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer,
+			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer, Remotes: o.Remotes,
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{

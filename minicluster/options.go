@@ -10,6 +10,7 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
+	"stasis/dbserver/transfer"
 	"stasis/internal/network"
 	"stasis/internal/step"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	BasePort     int    // coordinators from here, DB servers from +100, agents from +200; 0: as last time, or free ones
 	Binary       string // the program that Processes are made of
 	Logger       hclog.Logger
+	Remotes      transfer.Opener // of remote storage, InProcess; the Binary has its own
 
 	Network func(host string) network.Network // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS        // not for the agents, whose log is on the real disk or in memory

@@ -11,7 +11,10 @@
 // nothing of ours.
 package keys
 
-import "strconv"
+import (
+	"net/url"
+	"strconv"
+)
 
 // Fixed keys.
 const (
@@ -62,6 +65,9 @@ const (
 	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
 	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
 	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
+
+	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
+	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
 )
 
 // PlanDatabase is the key of a database in Plan.
@@ -80,6 +86,22 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
+
+// TransferJobKey is the key of an upload or download.
+func TransferJobKey(id string) string { return HotBackupJobs + "/" + id }
+
+// TransferEntryKey is the key of one DB server's part of an upload or download.
+func TransferEntryKey(id, server string) string { return TransferJobKey(id) + "/DBServers/" + server }
+
+// TransferLock is the key of the lock at a location; see TransferLocation.
+func TransferLock(location string) string { return HotBackupLocks + "/" + location }
+
+// TransferLocation names what only one transfer may do at a time: a direction, a
+// remote, a backup and the DB server whose piece it is. The remote's path is one
+// part of it, whatever is in it.
+func TransferLocation(kind, remote, backup, server string) string {
+	return kind + "/" + url.PathEscape(remote) + "/" + backup + "/" + server
+}
 
 // ServerKnown is the key of a server's reboot id and epoch.
 func ServerKnown(server string) string { return CurrentServersKnown + "/" + server }

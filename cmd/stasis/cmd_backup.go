@@ -36,14 +36,14 @@ type serverOptions struct {
 func backupCommand() *cobra.Command {
 	o := &serverOptions{}
 	cmd := &cobra.Command{
-		Use:   "backup create|list|delete|restore|verify",
-		Short: "Take, list, delete, restore and verify hot backups",
+		Use:   "backup create|list|delete|restore|verify|upload|download|remote|transfers",
+		Short: "Take, list, delete, restore, verify, upload and download hot backups",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("backup: say what to do: create, list, delete, restore or verify")
+				return errors.New("backup: say what to do: create, list, delete, restore, verify, upload, download, remote or transfers")
 			}
-			return fmt.Errorf("backup: unknown command %q; there are create, list, delete, restore and verify", args[0])
+			return fmt.Errorf("backup: unknown command %q; there are create, list, delete, restore, verify, upload, download, remote and transfers", args[0])
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return o.check(cmd) },
 	}
@@ -64,7 +64,8 @@ func backupCommand() *cobra.Command {
 		}
 		return pflag.NormalizedName(name)
 	})
-	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupDeleteCommand(o), backupRestoreCommand(o), backupVerifyCommand(o))
+	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupDeleteCommand(o), backupRestoreCommand(o), backupVerifyCommand(o),
+		backupTransferCommand(o, "upload"), backupTransferCommand(o, "download"), backupTransfersCommand(o), backupRemoteCommand(o))
 	return cmd
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"stasis/dbserver/transfer/rclone"
 	"stasis/minicluster"
 )
 
@@ -73,7 +74,7 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
-		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}),
+		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: rclone.Open,
 	}
 	switch o.mode {
 	case "inprocess":

@@ -13,10 +13,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"stasis/dbserver/transfer/rclone"
 	"stasis/internal/version"
 )
 
@@ -52,6 +54,15 @@ var versionText = fmt.Sprintf("stasis %s, speaks the API of ArangoDB %s\n", vers
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
 
+// showRemotes says which kinds of remote storage this program was built with.
+func showRemotes(out io.Writer) {
+	which := "chosen; build with -tags rclone_all for every one"
+	if rclone.All() {
+		which = "all"
+	}
+	fmt.Fprintf(out, "remote storage (rclone, %s): %s\n", which, strings.Join(rclone.Backends(), ", "))
+}
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stasis",
@@ -71,6 +82,7 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 		agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprint(cmd.OutOrStdout(), versionText)
+			showRemotes(cmd.OutOrStdout())
 		}},
 	)
 	return root

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"stasis/agency/keys"
 	"stasis/internal/apierror"
 )
 
@@ -32,7 +33,8 @@ func (s *Service) Handler() http.Handler {
 	commands := map[string]command{
 		"create": s.serveCreate, "list": s.serveList, "delete": s.serveDelete,
 		"restore": s.serveRestore, "verify": s.serveVerify,
-		"upload": unsupported, "download": unsupported,
+		"upload": s.serveTransfer("upload", keys.TransferUpload), "download": s.serveTransfer("download", keys.TransferDownload),
+		"transfers": s.serveTransfers, "remote": s.serveRemote,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, result, err := dispatch(w, r, commands)
@@ -119,10 +121,6 @@ func statusOf(err error) int {
 		}
 		return http.StatusBadRequest
 	}
-}
-
-func unsupported(context.Context, json.RawMessage) (int, any, error) {
-	return 0, nil, apierror.New(apierror.NotImplemented, "upload and download are not supported by this version")
 }
 
 func (s *Service) serveCreate(ctx context.Context, body json.RawMessage) (int, any, error) {

@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/_admin/backup/list/more", "", 400, 601},
 		{"POST", "/_admin/backup/explode", "", 501, 9},
 		{"POST", "/_admin/backup/upload", `{"id":"x"}`, 501, 9},
-		{"POST", "/_admin/backup/download", "", 501, 9},
+		{"POST", "/_admin/backup/download", "", 400, 10},
 		{"POST", "/_admin/backup/create", "{", 400, 600},
 		{"POST", "/_admin/backup/list", "nope", 400, 600},
 		{"POST", "/_admin/backup/create", "[]", 400, 10},

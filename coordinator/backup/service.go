@@ -60,6 +60,7 @@ type Deps struct {
 	Agency   Agency
 	Cache    Cache
 	Servers  Servers
+	Movers   Movers        // nil: no uploads and downloads
 	Peers    Peers         // the other coordinators; nil: a restore does not wait for them
 	ID       string        // this coordinator's server id
 	RebootID func() uint64 // this coordinator's reboot id; nil means 0
@@ -87,6 +88,7 @@ type Timing struct {
 	List     time.Duration // a DB server's answer to list; default 2 s
 	Converge time.Duration // from a restore's commit until all servers serve it; default 15 min
 	Others   time.Duration // waiting for the other coordinators after a restore; default 10 s
+	Lost     time.Duration // a transfer waits so long for a DB server that is gone; default 10 min
 }
 
 func (t Timing) withDefaults() Timing {
@@ -101,6 +103,7 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.List, 2*time.Second)
 	orDefault(&t.Converge, 15*time.Minute)
 	orDefault(&t.Others, 10*time.Second)
+	orDefault(&t.Lost, 10*time.Minute)
 	return t
 }
 
@@ -121,9 +124,10 @@ type Service struct {
 	life context.Context // ends when the service stops; every operation's context follows it
 	stop context.CancelCauseFunc
 
-	mu      sync.Mutex
-	stopped bool
-	working sync.WaitGroup
+	mu       sync.Mutex
+	stopped  bool
+	working  sync.WaitGroup
+	couriers map[string]bool // nonces of the transfers whose configuration is here
 }
 
 // New makes a service. It does nothing until asked; Run is its background part.
@@ -147,7 +151,12 @@ func New(d Deps) *Service {
 // the service: operations in progress are cancelled, undone where they are not
 // committed, and waited for; later ones are refused.
 func (s *Service) Run(ctx context.Context) error {
+	var sweeping sync.WaitGroup
+	if s.Movers != nil {
+		sweeping.Go(func() { s.sweepTransfers(ctx) })
+	}
 	s.finishOrphans(ctx)
+	sweeping.Wait()
 	s.mu.Lock()
 	s.stopped = true
 	s.mu.Unlock()

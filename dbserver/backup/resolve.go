@@ -41,8 +41,8 @@ type Pending struct {
 }
 
 // Pending gives the pending pieces. Failsafes that a swap is making are not among
-// them: FinishSwap finishes those. Nor is a piece whose attempt cannot be read just
-// now: it may be committed.
+// them (FinishSwap finishes those), nor pieces that arrive from elsewhere, nor is a
+// piece whose attempt cannot be read just now: it may be committed.
 func (s *Store) Pending() ([]Pending, error) {
 	names, err := s.fs.List(s.backups())
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Store) Pending() ([]Pending, error) {
 		if err != nil {
 			s.log.Warn("pending piece without an attempt", "id", id, "error", err)
 		}
-		if f.Kind != client.PieceFailsafe {
+		if f.Kind != client.PieceFailsafe && f.Kind != kindReceived {
 			found = append(found, Pending{ID: id, Nonce: f.Nonce})
 		}
 	}

@@ -128,6 +128,16 @@ func (c *Client) Unstage(ctx context.Context, t Target, r UnstageRequest) error 
 	return command(ctx, c, t, PathUnstage, r)
 }
 
+// Transfer has the server do its part of an upload or download.
+func (c *Client) Transfer(ctx context.Context, t Target, r TransferRequest) error {
+	return command(ctx, c, t, PathTransfer, r)
+}
+
+// Remote asks about a remote, or has the server keep order there.
+func (c *Client) Remote(ctx context.Context, t Target, r RemoteRequest) (RemoteResponse, error) {
+	return call[RemoteResponse](ctx, c, t, PathRemote, r)
+}
+
 func onShard(path, shard string) string {
 	return strings.Replace(path, "{shard}", url.PathEscape(shard), 1)
 }

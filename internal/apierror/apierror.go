@@ -76,7 +76,10 @@ const (
 	BackupRestore        Num = 7002
 	BackupTopology       Num = 7003
 	NoSpace              Num = 7004
+	BackupUpload         Num = 7005
+	BackupDownload       Num = 7006
 	NoSuchBackup         Num = 7007
+	BadRemote            Num = 7008
 	BackupLockFailed     Num = 7009
 	BackupLockRetry      Num = 7010
 	BackupConflict       Num = 7011

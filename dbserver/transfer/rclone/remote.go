@@ -1,0 +1,410 @@
+// Package rclone is the one door to rclone: it makes transfer.Remote of any storage
+// that rclone knows, with rclone as a library.
+//
+// The configuration comes with each call of Open. It goes into an option map of that
+// one backend: not into rclone's configuration file (none is opened), not into the
+// environment (which is not read either), not into the context's or the process's
+// settings. A wrapper such as crypt refers to another section of the same
+// configuration; rclone opens that by a connection string, which it keeps in memory.
+//
+// Nothing that rclone logs is let out, since it may hold anything; its errors come
+// back as text with every value of the configuration blacked out that is not known
+// to be harmless (scrub.go).
+package rclone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rclone/rclone/fs"
+	"github.com/rclone/rclone/fs/cache"
+	"github.com/rclone/rclone/fs/config/configmap"
+	"github.com/rclone/rclone/fs/fserrors"
+	"github.com/rclone/rclone/fs/hash"
+	"github.com/rclone/rclone/fs/object"
+	"github.com/rclone/rclone/fs/walk"
+
+	"stasis/dbserver/client"
+	"stasis/dbserver/transfer"
+	"stasis/internal/apierror"
+)
+
+// Bounds of one call to a remote. What fails is tried again above.
+const (
+	connectTimeout  = 15 * time.Second
+	silenceTimeout  = time.Minute // without a byte
+	lowLevelRetries = 2
+)
+
+// silence keeps what rclone logs from everybody: it is of the whole process.
+var silence = sync.OnceFunc(func() { fs.SetLogger(slog.DiscardHandler) })
+
+// Backends names the kinds of storage that are built in.
+func Backends() []string {
+	var names []string
+	for _, r := range fs.Registry {
+		if !r.Hide {
+			names = append(names, r.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// All says whether every backend that rclone has was asked for.
+func All() bool { return all }
+
+// remote is one backend at one path.
+type remote struct {
+	fs     fs.Fs
+	hashes hash.Type // compared after a Put; hash.None where it would cost
+	secret *scrubber
+}
+
+// Open is a transfer.Opener. What the configuration lacks is apierror.BadRemote.
+func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (transfer.Remote, error) {
+	silence()
+	b, err := newBuilder(config)
+	if err != nil {
+		return nil, err
+	}
+	info, options, err := b.section(r.Name, 0)
+	if err != nil {
+		return nil, err
+	}
+	f, err := info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path, options)
+	if errors.Is(err, fs.ErrorIsFile) { // some guess so when the server does not answer; a slash says that it is none
+		f, err = info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path+"/", options)
+	}
+	switch {
+	case errors.Is(err, fs.ErrorIsFile):
+		return nil, apierror.New(apierror.BadRemote, "the remote path is a file")
+	case err != nil:
+		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", info.Name, b.secret.error(err))
+	}
+	opened := &remote{fs: f, secret: b.secret, hashes: hash.None}
+	if !f.Features().SlowHash {
+		opened.hashes = f.Hashes().GetOne()
+	}
+	return opened, nil
+}
+
+// settings gives a context rclone's settings; those of the process stay as they are.
+func settings(ctx context.Context) context.Context {
+	ctx, c := fs.AddConfig(ctx)
+	c.LogLevel = fs.LogLevelOff
+	c.LowLevelRetries = lowLevelRetries
+	c.ConnectTimeout = fs.Duration(connectTimeout)
+	c.Timeout = fs.Duration(silenceTimeout)
+	c.UseServerModTime = true // no further request for a time that nobody looks at
+	return ctx
+}
+
+// builder turns sections of a configuration into option maps.
+type builder struct {
+	config client.RemoteConfig
+	secret *scrubber
+}
+
+func newBuilder(config client.RemoteConfig) (*builder, error) {
+	b := &builder{config: config, secret: &scrubber{}}
+	for _, section := range config {
+		info, err := fs.Find(section["type"])
+		if err != nil {
+			return nil, apierror.New(apierror.BadRemote, "this program knows no remote of the type in the configuration; it knows %s", strings.Join(Backends(), ", "))
+		}
+		b.secret.learn(info, section)
+	}
+	return b, nil
+}
+
+// deepest is how far wrappers may wrap wrappers.
+const deepest = 8
+
+// section gives the backend of a section, and its options: what the request says,
+// otherwise the default.
+func (b *builder) section(name string, depth int) (*fs.RegInfo, *configmap.Map, error) {
+	section, known := b.config[name]
+	if !known || depth > deepest {
+		return nil, nil, apierror.New(apierror.BadRemote, "the configuration refers to a section that it does not have, or to itself")
+	}
+	info, err := fs.Find(section["type"])
+	if err != nil {
+		return nil, nil, apierror.New(apierror.BadRemote, "unknown type of remote")
+	}
+	values := configmap.Simple{}
+	for option, value := range section {
+		if strings.HasPrefix(option, "global.") || strings.HasPrefix(option, "override.") {
+			return nil, nil, apierror.New(apierror.BadRemote, "the configuration of a remote cannot change settings of the program")
+		}
+		if option == "remote" {
+			if value, err = b.wrapped(value, depth); err != nil {
+				return nil, nil, err
+			}
+		}
+		values[option] = value
+	}
+	m := configmap.New()
+	m.AddGetter(values, configmap.PriorityNormal)
+	m.AddGetter(defaults{info}, configmap.PriorityDefault)
+	m.AddSetter(values) // a renewed token lives as long as this remote
+	return info, m, nil
+}
+
+// defaults are a backend's own.
+type defaults struct{ info *fs.RegInfo }
+
+// Get implements configmap.Getter.
+func (d defaults) Get(key string) (string, bool) {
+	o := d.info.Options.Get(key)
+	if o == nil {
+		return "", false
+	}
+	return (&fs.Option{Default: o.Default}).String(), true
+}
+
+// wrapped turns <section>:<path> into a connection string, so that rclone does not
+// look for the section in a configuration file.
+func (b *builder) wrapped(value string, depth int) (string, error) {
+	if strings.HasPrefix(value, ":") || strings.HasPrefix(value, "/") {
+		return value, nil
+	}
+	name, path, found := strings.Cut(value, ":")
+	if !found {
+		return "", apierror.New(apierror.BadRemote, "a wrapped remote must be <section>:<path>")
+	}
+	info, _, err := b.section(name, depth+1)
+	if err != nil {
+		return "", err
+	}
+	inner := configmap.Simple{}
+	for option, v := range b.config[name] {
+		if option == "remote" {
+			if v, err = b.wrapped(v, depth+1); err != nil {
+				return "", err
+			}
+		}
+		if option != "type" {
+			inner[option] = v
+		}
+	}
+	s := ":" + info.Name
+	if len(inner) > 0 {
+		s += "," + inner.String()
+	}
+	return s + ":" + path, nil
+}
+
+// Put implements transfer.Remote. Where an object can be seen before it is whole it
+// is sent under another name and moved.
+func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	in, err := open()
+	if err != nil {
+		return err
+	}
+	counted := &counter{in: in}
+	err = errors.Join(r.put(settings(ctx), name, size, counted), in.Close())
+	if counted.err != nil {
+		return counted.err // of the one who gave the content; it knows what it means
+	}
+	return r.translate(err)
+}
+
+func (r *remote) put(ctx context.Context, name string, size int64, in *counter) error {
+	sums, err := hash.NewMultiHasherTypes(hash.NewHashSet(r.hashes))
+	if err != nil {
+		return err
+	}
+	features := r.fs.Features()
+	target, moves := name, features.PartialUploads && features.Move != nil
+	if moves {
+		target = name + "." + uuid.NewString()[:8] + ".partial"
+	}
+	info := object.NewStaticObjectInfo(target, time.Now(), size, true, nil, r.fs)
+	o, err := r.store(ctx, io.TeeReader(in, sums), info)
+	if err == nil {
+		err = r.arrived(ctx, o, size, in.n, sums)
+	}
+	if err == nil && moves {
+		err = r.move(ctx, o, name)
+	}
+	if err != nil && moves {
+		if left, nerr := r.fs.NewObject(ctx, target); nerr == nil {
+			err = errors.Join(err, left.Remove(ctx))
+		}
+	}
+	return err
+}
+
+// store replaces an object where a Put would make a second one of the same name.
+func (r *remote) store(ctx context.Context, in io.Reader, info fs.ObjectInfo) (fs.Object, error) {
+	if r.fs.Features().DuplicateFiles {
+		if o, err := r.fs.NewObject(ctx, info.Remote()); err == nil {
+			return o, o.Update(ctx, in, info)
+		}
+	}
+	return r.fs.Put(ctx, in, info)
+}
+
+func (r *remote) move(ctx context.Context, o fs.Object, name string) error {
+	_, err := r.fs.Features().Move(ctx, o, name)
+	if err == nil {
+		return nil
+	}
+	if old, nerr := r.fs.NewObject(ctx, name); nerr == nil { // some do not replace
+		if rerr := old.Remove(ctx); rerr != nil {
+			return errors.Join(err, rerr)
+		}
+		_, err = r.fs.Features().Move(ctx, o, name)
+	}
+	return err
+}
+
+// arrived compares what the remote has with what was sent.
+func (r *remote) arrived(ctx context.Context, o fs.Object, size, sent int64, sums *hash.MultiHasher) error {
+	if sent != size || o.Size() >= 0 && o.Size() != size {
+		return fmt.Errorf("%d bytes were to be sent, %d were, %d arrived", size, sent, o.Size())
+	}
+	if r.hashes == hash.None {
+		return nil
+	}
+	theirs, err := o.Hash(ctx, r.hashes)
+	if err != nil {
+		return fmt.Errorf("ask for the %v of what arrived: %w", r.hashes, err)
+	}
+	if ours := sums.Sums()[r.hashes]; !hash.Equals(ours, theirs) {
+		return fmt.Errorf("what arrived has another %v than what was sent", r.hashes)
+	}
+	return nil
+}
+
+// counter counts what is read and keeps the reader's own error.
+type counter struct {
+	in  io.Reader
+	n   int64
+	err error
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+	return n, err
+}
+
+// Open implements transfer.Remote.
+func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	ctx = settings(ctx)
+	o, err := r.fs.NewObject(ctx, name)
+	if err != nil {
+		return nil, r.translate(err)
+	}
+	in, err := o.Open(ctx)
+	if err != nil {
+		return nil, r.translate(err)
+	}
+	return &reader{in, r}, nil
+}
+
+// reader translates errors of reading.
+type reader struct {
+	io.ReadCloser
+	remote *remote
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = r.remote.translate(err)
+	}
+	return n, err
+}
+
+func (r *reader) Close() error { return r.remote.translate(r.ReadCloser.Close()) }
+
+// Stat implements transfer.Remote.
+func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error) {
+	o, err := r.fs.NewObject(settings(ctx), name)
+	if err != nil {
+		return transfer.Object{}, r.translate(err)
+	}
+	return transfer.Object{Name: name, Size: o.Size()}, nil
+}
+
+// List implements transfer.Remote. Only a folder that is itself missing is empty; a
+// list that broke off somewhere is an error.
+func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, error) {
+	ctx = settings(ctx)
+	var found []transfer.Object
+	err := walk.ListR(ctx, r.fs, folder, true, -1, walk.ListObjects, func(entries fs.DirEntries) error {
+		for _, e := range entries {
+			found = append(found, transfer.Object{Name: e.Remote(), Size: e.Size()})
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrorDirNotFound) && len(found) == 0 {
+		if _, err = r.fs.List(ctx, folder); errors.Is(err, fs.ErrorDirNotFound) {
+			return nil, nil
+		}
+		if err == nil {
+			err = errors.New("a folder vanished while it was listed")
+		}
+	}
+	if err != nil {
+		return nil, r.translate(err)
+	}
+	return found, nil
+}
+
+// Remove implements transfer.Remote.
+func (r *remote) Remove(ctx context.Context, name string) error {
+	ctx = settings(ctx)
+	o, err := r.fs.NewObject(ctx, name)
+	if err == nil {
+		err = o.Remove(ctx)
+	}
+	if err = r.translate(err); errors.Is(err, transfer.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Close implements transfer.Remote. It also empties rclone's own cache of opened
+// remotes, where those that a wrapper wraps are kept with their options.
+func (r *remote) Close() error {
+	var err error
+	if shut := r.fs.Features().Shutdown; shut != nil {
+		err = r.translate(shut(settings(context.Background())))
+	}
+	cache.Clear()
+	return err
+}
+
+// translate gives an error of rclone the meaning that callers know, and takes
+// everything out of it that the configuration says.
+func (r *remote) translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return context.Canceled
+	case errors.Is(err, fs.ErrorObjectNotFound), errors.Is(err, fs.ErrorDirNotFound):
+		return transfer.ErrNotFound
+	case errors.Is(err, fs.ErrorIsDir), errors.Is(err, fs.ErrorNotAFile), fserrors.IsFatalError(err), fserrors.IsNoRetryError(err), errors.Is(err, fs.ErrorPermissionDenied):
+		return fmt.Errorf("%w: %w", transfer.ErrFinal, r.secret.error(err))
+	}
+	return r.secret.error(err)
+}

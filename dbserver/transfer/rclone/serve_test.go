@@ -1,0 +1,165 @@
+package rclone
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	_ "github.com/rclone/rclone/cmd/serve/s3"
+	_ "github.com/rclone/rclone/cmd/serve/sftp"
+	_ "github.com/rclone/rclone/cmd/serve/webdav"
+	"github.com/rclone/rclone/fs/config/obscure"
+	"github.com/rclone/rclone/fs/rc"
+	"github.com/stretchr/testify/require"
+
+	"stasis/dbserver/client"
+	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/remotetest"
+)
+
+// Credentials that must be seen nowhere.
+const (
+	accessKey = "AKIASTASISTESTACCESS"
+	secretKey = "secret+key/that=nobody&may%see"
+	password  = "pass word-nobody%may+see"
+)
+
+// storage is a kind of storage under test: how to reach a fresh one, and, for kinds
+// that are on a disk here, where its files are.
+type storage struct {
+	name   string
+	remote client.Remote
+	config client.RemoteConfig
+	dir    string // of the files that the server has; "" if they are nowhere
+}
+
+// serve starts one of rclone's own servers in this process, on a folder.
+func serve(t testing.TB, kind, dir string, options rc.Params) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr = l.Addr().String()
+	require.NoError(t, l.Close())
+	in := rc.Params{"type": kind, "fs": dir, "addr": addr}
+	for k, v := range options {
+		in[k] = v
+	}
+	silence()
+	out, err := rc.Calls.Get("serve/start").Fn(context.Background(), in)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := rc.Calls.Get("serve/stop").Fn(context.Background(), rc.Params{"id": out["id"]})
+		require.NoError(t, err)
+	})
+	return addr
+}
+
+// storages starts or makes one of each kind.
+func storages(t testing.TB) []storage {
+	dir := func(name string) string { return filepath.Join(t.TempDir(), name) }
+	s3, dav, ssh := dir("s3"), dir("webdav"), dir("sftp")
+	hidden, err := obscure.Obscure(password)
+	require.NoError(t, err)
+	s3Addr := serve(t, "s3", mkdir(t, s3), rc.Params{"auth_key": []string{accessKey + "," + secretKey}})
+	davAddr := serve(t, "webdav", mkdir(t, dav), rc.Params{"user": "someone", "pass": password})
+	sshAddr := serve(t, "sftp", mkdir(t, ssh), rc.Params{"user": "someone", "pass": password, "key": sshKey(t)})
+	_, sshPort, err := net.SplitHostPort(sshAddr)
+	require.NoError(t, err)
+	local := mkdir(t, dir("local"))
+	return []storage{
+		{"memory", client.Remote{Name: "m", Path: "bucket-" + uuid.NewString() + "/backups"}, client.RemoteConfig{"m": {"type": "memory"}}, ""},
+		{"local", client.Remote{Name: "l", Path: local}, client.RemoteConfig{"l": {"type": "local"}}, local},
+		{"s3", client.Remote{Name: "s", Path: "bucket/deep/path"}, client.RemoteConfig{"s": {
+			"type": "s3", "provider": "Rclone", "endpoint": "http://" + s3Addr, "access_key_id": accessKey, "secret_access_key": secretKey,
+		}}, filepath.Join(s3, "bucket", "deep", "path")},
+		{"webdav", client.Remote{Name: "w", Path: "backups"}, client.RemoteConfig{"w": {
+			"type": "webdav", "vendor": "rclone", "url": "http://" + davAddr, "user": "someone", "pass": hidden,
+		}}, filepath.Join(dav, "backups")},
+		{"sftp", client.Remote{Name: "h", Path: "backups"}, client.RemoteConfig{"h": {
+			"type": "sftp", "host": "127.0.0.1", "port": sshPort, "user": "someone", "pass": hidden,
+		}}, filepath.Join(ssh, "backups")},
+		{"crypt", client.Remote{Name: "c", Path: "backups"}, client.RemoteConfig{
+			"c":    {"type": "crypt", "remote": "base:bucket/encrypted", "password": hidden},
+			"base": {"type": "s3", "provider": "Rclone", "endpoint": "http://" + s3Addr, "access_key_id": accessKey, "secret_access_key": secretKey},
+		}, ""},
+	}
+}
+
+func (s storage) open(t testing.TB) transfer.Remote {
+	t.Helper()
+	r, err := Open(t.Context(), s.remote, s.config)
+	require.NoError(t, err)
+	return r
+}
+
+// Every kind of storage keeps the contract of transfer.Remote: rclone's own backends
+// in memory and on disk, and real servers for S3, WebDAV and SFTP.
+func TestSuite(t *testing.T) {
+	for _, s := range storages(t) {
+		t.Run(s.name, func(t *testing.T) {
+			remotetest.Suite(t, func(t *testing.T) transfer.Remote { return s.open(t) })
+		})
+	}
+}
+
+// Wrong credentials are an error that says so, soon, without saying them.
+func TestErrorsHaveNoCredentials(t *testing.T) {
+	wrong, err := obscure.Obscure("wrong-" + password)
+	require.NoError(t, err)
+	for _, s := range storages(t) {
+		t.Run(s.name, func(t *testing.T) {
+			for name, section := range s.config {
+				for _, option := range []string{"secret_access_key", "pass"} {
+					if _, has := section[option]; has {
+						section[option] = wrong
+					}
+				}
+				_ = name
+			}
+			if s.name == "memory" || s.name == "local" {
+				t.Skip("has no credentials")
+			}
+			r, err := Open(t.Context(), s.remote, s.config)
+			if err == nil {
+				_, err = r.List(t.Context(), "")
+				if err == nil {
+					err = remotetest.Put(t.Context(), r, "x/y", []byte("z"))
+				}
+			}
+			require.Error(t, err)
+			for e := err; e != nil; {
+				text := fmt.Sprintf("%v %+v %#v", e, e, e)
+				for _, secret := range []string{accessKey, secretKey, password, wrong, "wrong-" + password} {
+					require.NotContains(t, text, secret)
+				}
+				u, ok := e.(interface{ Unwrap() error })
+				if !ok {
+					break
+				}
+				e = u.Unwrap()
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// What the default build has, and what a configuration may not do.
+func TestConfiguration(t *testing.T) {
+	for _, want := range []string{"local", "s3", "webdav", "sftp", "ftp", "smb", "dropbox", "google cloud storage", "azureblob", "http", "crypt", "compress", "memory"} {
+		require.Contains(t, Backends(), want)
+	}
+	for name, config := range map[string]client.RemoteConfig{
+		"unknown type":                {"r": {"type": "floppy"}},
+		"settings of the process":     {"r": {"type": "memory", "global.transfers": "7"}},
+		"a section that is not there": {"r": {"type": "crypt", "remote": "elsewhere:x", "password": "x"}},
+		"itself":                      {"r": {"type": "crypt", "remote": "r:x", "password": "x"}},
+	} {
+		_, err := Open(t.Context(), client.Remote{Name: "r", Path: "x"}, config)
+		require.Error(t, err, name)
+		require.False(t, strings.Contains(err.Error(), "rclone.conf"), "%s: %v", name, err)
+	}
+}
