@@ -21,12 +21,15 @@ import (
 	"stasis/minicluster/load"
 )
 
-// BenchmarkBackup takes backups under load while the data grows. The lock hold
+// BenchmarkBackup takes backups under load while the data grows. The servers are
+// processes: in one process a request may wait for Go's scheduler, ten milliseconds
+// for each hop while a compaction keeps both processors, and the lock hold would
+// show that. The lock hold
 // must not grow with it; the create may (links and checksums, outside the lock).
 // Run with -benchtime 1x; one cluster serves all sizes. STASIS_BENCH_MB=20,50 takes
 // other sizes.
 func BenchmarkBackup(b *testing.B) {
-	o := options(b, minicluster.InProcess)
+	o := options(b, minicluster.Processes)
 	c := start(b, o)
 	ctx := b.Context()
 	require.NoError(b, c.db(0).CreateCollection(ctx, "bulk", 9))

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 var binaryDir string
 
-// binary builds the program once, with the race detector as the tests.
+// binary builds the program once, with the race detector if the tests have it.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "stasis-integration-")
 	if err != nil {
@@ -45,7 +45,11 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	binaryDir = dir
 	path := filepath.Join(dir, "stasis")
-	out, err := exec.Command("go", "build", "-race", "-o", path, "stasis/cmd/stasis").CombinedOutput()
+	args := []string{"build", "-o", path}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "stasis/cmd/stasis")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}
