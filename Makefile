@@ -31,7 +31,9 @@ bench-agency: build ## three agents beside three members of etcd 3.6, as process
 	cd bench && $(GO) build -o bin/ . ./etcd
 	cd bench && bin/bench -stasis ../bin/stasis -etcd bin/etcd
 
-soak: ## the large numbers: 200 backups under load, 50 rounds of SIGKILL
+soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys
+	$(GO) test -count 1 ./fsm
+	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
 
 fuzz: ## every fuzz target for FUZZTIME each

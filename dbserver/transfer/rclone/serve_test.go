@@ -111,17 +111,16 @@ func TestErrorsHaveNoCredentials(t *testing.T) {
 	wrong, err := obscure.Obscure("wrong-" + password)
 	require.NoError(t, err)
 	for _, s := range storages(t) {
+		if s.name == "memory" || s.name == "local" {
+			continue // these have no credentials
+		}
 		t.Run(s.name, func(t *testing.T) {
-			for name, section := range s.config {
+			for _, section := range s.config {
 				for _, option := range []string{"secret_access_key", "pass"} {
 					if _, has := section[option]; has {
 						section[option] = wrong
 					}
 				}
-				_ = name
-			}
-			if s.name == "memory" || s.name == "local" {
-				t.Skip("has no credentials")
 			}
 			r, err := Open(t.Context(), s.remote, s.config)
 			if err == nil {
