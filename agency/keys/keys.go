@@ -49,12 +49,24 @@ const (
 	Health        = Supervision + "/Health" // status changes here, every round in the transient store
 	SupervisionSt = Supervision + "/State"
 
+	SupervisionMode   = SupervisionSt + "/Mode"       // Normal or Maintenance
+	Maintenance       = Supervision + "/Maintenance"  // expiry time; absent: off
+	SupervisionGrace  = Supervision + "/GraceSeconds" // no server is FAILED that was heard of within; leases of DB servers are shorter
+	SupervisionEvents = Supervision + "/Events"       // array of Event, the newest last, bounded
+	ShardLocks        = Supervision + "/Shards"       // <shard> → id of the job that may change it
+	ServerLocks       = Supervision + "/DBServers"    // <server> → id of the job that may change it
+
 	Target           = Root + "/Target"
 	TargetToDo       = Target + "/ToDo"
 	TargetPending    = Target + "/Pending"
 	TargetFinished   = Target + "/Finished"
 	TargetFailed     = Target + "/Failed"
 	FailedServers    = Target + "/FailedServers" // <id> → {} while it counts as failed
+	CleanedServers   = Target + "/CleanedServers"
+	ToBeCleaned      = Target + "/ToBeCleanedServers"
+	RemovedServers   = Target + "/RemovedServers"
+	NumberOfDBS      = Target + "/NumberOfDBServers"
+	NumberOfCoords   = Target + "/NumberOfCoordinators"
 	ShortIDs         = Target + "/MapUniqueToShortID"
 	LatestDBServer   = Target + "/LatestDBServerId"
 	LatestCoord      = Target + "/LatestCoordinatorId"
@@ -65,6 +77,7 @@ const (
 	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
 	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
 	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
+	HotBackupWaiting = HotBackup + "/Waiting"     // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
 
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it

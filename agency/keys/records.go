@@ -58,8 +58,15 @@ type CurrentShardReport struct {
 	ErrorNum           int      `json:"errorNum"`
 	ErrorMessage       string   `json:"errorMessage"`
 	Indexes            []Index  `json:"indexes"`
-	Servers            []string `json:"servers"` // in sync now, leader first
+	Servers            []string `json:"servers"` // in sync now, leader first; a leader that has resigned has "_" before its id
 	FailoverCandidates []string `json:"failoverCandidates"`
+	// Term is the leadership term in which the leader that reports began to serve.
+	Term uint64 `json:"term"`
+	// Reboots has the reboot id of each server in Servers for which it is known to be
+	// in sync. A server that has been started anew since may have lost the last,
+	// unsynced part of its log: it does not count as in sync before the leader says
+	// so again.
+	Reboots map[string]uint64 `json:"reboots"`
 }
 
 // CurrentDatabaseReport is the value of Current/Databases/<db>/<server>.
@@ -83,10 +90,13 @@ type Registered struct {
 }
 
 // Known is the value of Current/ServersKnown/<id>. Epoch (DB servers only) is
-// the restore epoch whose data the server has open.
+// the restore epoch whose data the server has open. Leases (DB servers only) is
+// raised by the server whenever it takes its lease anew after having been without
+// one; the supervision records a server as FAILED only on the value it judged by.
 type Known struct {
 	RebootID uint64 `json:"rebootId"`
 	Epoch    uint64 `json:"epoch"`
+	Leases   uint64 `json:"leases,omitempty"`
 }
 
 // Heartbeat is the value of Sync/ServerStates/<id> in the transient store.
