@@ -62,6 +62,11 @@ func (c *Client) Truncate(ctx context.Context, t Target, shard string, r Truncat
 	return command(ctx, c, t, onShard(PathTruncate, shard), r)
 }
 
+// Checksum describes what is in a shard, or in one replica of it.
+func (c *Client) Checksum(ctx context.Context, t Target, shard string, r ChecksumRequest) (ChecksumResponse, error) {
+	return call[ChecksumResponse](ctx, c, t, onShard(PathChecksum, shard), r)
+}
+
 // GateLock asks for the gate exclusively. When ctx ends while it waits, the
 // server stops waiting too; when the answer is lost, release.
 func (c *Client) GateLock(ctx context.Context, t Target, r GateLockRequest) (GateLockResponse, error) {

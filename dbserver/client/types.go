@@ -27,6 +27,7 @@ const (
 	PathScan     = PathPrefix + "/shards/{shard}/scan"      // ScanRequest → ScanResponse
 	PathCount    = PathPrefix + "/shards/{shard}/count"     // {} → CountResponse
 	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}
+	PathChecksum = PathPrefix + "/shards/{shard}/checksum"  // ChecksumRequest → ChecksumResponse
 
 	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest → GateLockResponse; 18 when the window ended
 	PathGateRelease = PathPrefix + "/gate/release"   // GateReleaseRequest → GateReleaseResponse
@@ -133,6 +134,34 @@ type CountResponse struct {
 // TruncateRequest removes all documents of a shard, as one write.
 type TruncateRequest struct {
 	WaitForSync bool `json:"waitForSync,omitempty"`
+}
+
+// Roles of a server for a shard.
+const (
+	RoleLeader   = "leader"
+	RoleFollower = "follower"
+)
+
+// ChecksumRequest asks what is in a shard. Without Replica only the server that
+// leads the shard and may serve answers, for the state of one moment between
+// writes; with Replica any server answers for what it holds.
+type ChecksumRequest struct {
+	Replica bool `json:"replica,omitempty"`
+}
+
+// ChecksumResponse describes the documents of a shard, their revisions included.
+// Checksum is 16 hex digits; it does not depend on the order of the documents, and
+// those of several shards add up modulo 2^64. Term and Seq are the position of the
+// last write in the log, Committed the seq up to which writes are acknowledged.
+type ChecksumResponse struct {
+	Checksum  string `json:"checksum"`
+	Count     uint64 `json:"count"`
+	Revision  string `json:"revision"` // the highest given
+	Term      uint64 `json:"term"`
+	Seq       uint64 `json:"seq"`
+	Committed uint64 `json:"committed"`
+	Role      string `json:"role"` // RoleLeader or RoleFollower
+	Copying   bool   `json:"copying,omitempty"`
 }
 
 // Bounds of a GateLockRequest. Writers queue all through a window, so longer ones
