@@ -81,6 +81,9 @@ func (d *data) replica(name string) (*hosted, error) {
 
 // led is a shard that this server leads and may serve.
 func (d *data) led(name string) (*hosted, error) {
+	if d.life.Err() != nil {
+		return nil, context.Cause(d.life)
+	}
 	h, err := d.replica(name)
 	if err != nil {
 		return nil, err

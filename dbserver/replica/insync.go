@@ -92,6 +92,9 @@ func (l *Leader) due(now time.Time) (*change, time.Duration) {
 	var late bool
 	c.members, late = l.decide(now)
 	if l.phase == joining {
+		if l.server.Lease() != nil {
+			return nil, l.server.Timing.Linger
+		}
 		if rest := l.server.Timing.Join - now.Sub(l.since); late && rest > 0 {
 			return nil, min(rest, l.server.Timing.Linger)
 		}
