@@ -100,6 +100,15 @@ func (a *api) createCollection(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
+	enforce, err := c.Flag("enforceReplicationFactor", true)
+	if err != nil {
+		return err
+	}
+	wait, err := c.Flag("waitForSyncReplication", true)
+	if err != nil {
+		return err
+	}
+	spec.Sparse, spec.NoWait = !enforce, !wait
 	coll, err := a.catalog.CreateCollection(c.R.Context(), c.DB, spec)
 	if err != nil {
 		return err
@@ -162,7 +171,13 @@ func (a *api) changeCollection(c *rest.Call) error {
 	if err := body.checkSupported(); err != nil {
 		return err
 	}
-	coll, err := a.catalog.ChangeCollection(c.R.Context(), c.DB, c.Arg(0), catalog.CollectionChange{WaitForSync: body.WaitForSync, CacheEnabled: body.CacheEnabled})
+	replication, err := body.replication()
+	if err != nil {
+		return err
+	}
+	coll, err := a.catalog.ChangeCollection(c.R.Context(), c.DB, c.Arg(0), catalog.CollectionChange{
+		WaitForSync: body.WaitForSync, CacheEnabled: body.CacheEnabled, Replication: replication,
+	})
 	if err != nil {
 		return err
 	}

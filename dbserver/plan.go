@@ -89,7 +89,7 @@ func (v view) planned() ([]assignment, error) {
 
 // reportShard tells Current that a shard is here, if it does not say so yet.
 func (v view) reportShard(p assignment) []agency.Tx {
-	want := keys.CurrentShardReport{Indexes: p.indexes, Servers: []string{v.me}, FailoverCandidates: []string{v.me}}
+	want := keys.CurrentShardReport{Indexes: p.indexes, Servers: []string{v.me}, FailoverCandidates: []string{v.me}, Term: p.term}
 	if want.Indexes == nil {
 		want.Indexes = []keys.Index{}
 	}

@@ -38,6 +38,7 @@ type Deps struct {
 
 	MaxShards int           // of one collection
 	Wait      time.Duration // for DB servers to report what is built
+	Sync      time.Duration // for followers of a new collection to be in sync; then it is answered without them
 	Thaw      time.Duration // for a backup or restore to end
 	Patience  time.Duration // with one question to the agency on behalf of a client
 }
