@@ -85,6 +85,16 @@ func (c *Catalog) Sync(ctx context.Context) (*View, error) {
 	return c.view(s), nil
 }
 
+// Await gives the first view from now on for which ok holds; the error is the
+// context's, or says that the cache has stopped.
+func (c *Catalog) Await(ctx context.Context, ok func(*View) bool) (*View, error) {
+	s, err := c.deps.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool { return ok(c.view(s)) })
+	if err != nil {
+		return nil, err
+	}
+	return c.view(s), nil
+}
+
 // Database is a database by name, 1228 if there certainly is none.
 func (c *Catalog) Database(ctx context.Context, name string) (*Database, error) {
 	if db, ok := c.View().Database(name); ok {

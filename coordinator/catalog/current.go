@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
@@ -62,8 +61,7 @@ func (v *View) inSync(coll *Collection) bool {
 func (c *Catalog) awaitInSync(ctx context.Context, db, id string) {
 	ctx, cancel := context.WithTimeout(ctx, c.deps.Sync)
 	defer cancel()
-	_, err := c.deps.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
-		v := c.view(s)
+	_, err := c.Await(ctx, func(v *View) bool {
 		coll := v.dir.byID[db][id]
 		return coll == nil || v.inSync(coll)
 	})

@@ -37,6 +37,7 @@ const (
 	ServiceUnavailable   Num = 503
 	CorruptedJSON        Num = 600
 	SuperfluousSuffices  Num = 601
+	ReadOnly             Num = 1004
 	Conflict             Num = 1200
 	DocumentNotFound     Num = 1202
 	CollectionNotFound   Num = 1203
