@@ -181,17 +181,20 @@ func (s supervisedTree) WriteTransient(_ context.Context, tx fsm.Transaction) er
 	return nil
 }
 
-// Propose replicates and applies one transaction.
-func (s supervisedTree) Propose(ctx context.Context, tx fsm.Transaction) (uint64, error) {
-	e, err := s.agent.propose(ctx, []fsm.Transaction{tx}, 0)
+// Propose replicates the transactions as one entry and applies them in order.
+func (s supervisedTree) Propose(ctx context.Context, txs []fsm.Transaction) ([]uint64, error) {
+	e, err := s.agent.propose(ctx, txs, 0)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	o := e.outcomes[0]
-	if o.Index == 0 && len(o.Failed) == 0 {
-		return 0, reasonOf(o)
+	indices := make([]uint64, len(txs))
+	for i, o := range e.outcomes {
+		indices[i] = o.Index
+		if o.Index == 0 && len(o.Failed) == 0 && err == nil {
+			err = reasonOf(o)
+		}
 	}
-	return o.Index, nil
+	return indices, err
 }
 
 // reasonOf is why a transaction was not applied.

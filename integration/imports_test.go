@@ -36,6 +36,7 @@ var rooms = []room{
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
+	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
 
 	{"dbserver/client", []string{"agency/keys"}, "the wire of a DB server must not pull in its engine"},
 	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},

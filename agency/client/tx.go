@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"stasis/fsm"
 )
@@ -38,6 +39,21 @@ func Increment(step int64) any { return operation{"op": "increment", "step": ste
 
 // Push appends v to an array.
 func Push(v any) any { return operation{"op": "push", "new": v} }
+
+// PushQueue appends v to an array, and drops its oldest elements until at most
+// length are left.
+func PushQueue(v any, length int) any {
+	return operation{"op": "push-queue", "new": v, "len": length}
+}
+
+// Erase removes every element equal to v from an array.
+func Erase(v any) any { return operation{"op": "erase", "val": v} }
+
+// SetFor replaces the subtree by v, which the agency forgets after the time to live
+// (counted in milliseconds by the clock of the agency's leader).
+func SetFor(v any, ttl time.Duration) any {
+	return operation{"op": "set", "new": v, "ttl": float64(ttl.Milliseconds()) / 1000}
+}
 
 // Old holds if the node equals v. A missing node compares as {}.
 func Old(v any) any { return condition{"old": v} }

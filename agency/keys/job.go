@@ -10,6 +10,7 @@ const (
 	JobMoveShard        = "moveShard"
 	JobCleanOutServer   = "cleanOutServer"
 	JobResignLeadership = "resignLeadership"
+	JobCleanUpLost      = "cleanUpLostCollection"
 )
 
 // Resigned stands before the id of a planned leader that has to stop leading, and
@@ -39,6 +40,9 @@ type Job struct {
 	IsLeader        bool   `json:"isLeader,omitempty"`
 	RemainsFollower bool   `json:"remainsFollower,omitempty"`
 	UndoMoves       bool   `json:"undoMoves,omitempty"`
+	// Added says that the job has put ToServer into Plan, so that it takes it out
+	// again if it is given up.
+	Added bool `json:"added,omitempty"`
 }
 
 // Event is one element of SupervisionEvents: what the supervision decided, and why.

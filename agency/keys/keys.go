@@ -52,6 +52,7 @@ const (
 	SupervisionMode   = SupervisionSt + "/Mode"       // Normal or Maintenance
 	Maintenance       = Supervision + "/Maintenance"  // expiry time; absent: off
 	SupervisionGrace  = Supervision + "/GraceSeconds" // no server is FAILED that was heard of within; leases of DB servers are shorter
+	SupervisionWas    = Supervision + "/GraceBefore"  // the longer one before, until it has passed once since the present one was recorded
 	SupervisionEvents = Supervision + "/Events"       // array of Event, the newest last, bounded
 	ShardLocks        = Supervision + "/Shards"       // <shard> → id of the job that may change it
 	ServerLocks       = Supervision + "/DBServers"    // <server> → id of the job that may change it
@@ -81,6 +82,9 @@ const (
 
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
+
+	TargetMaintenance  = Target + "/MaintenanceDBServers"  // <id> → ServerMaintenance that somebody wants
+	CurrentMaintenance = Current + "/MaintenanceDBServers" // <id> → ServerMaintenance in effect
 )
 
 // PlanDatabase is the key of a database in Plan.
@@ -118,6 +122,15 @@ func TransferLocation(kind, remote, backup, server string) string {
 
 // ServerKnown is the key of a server's reboot id and epoch.
 func ServerKnown(server string) string { return CurrentServersKnown + "/" + server }
+
+// ServerHealth is the key of what was last recorded about a server.
+func ServerHealth(server string) string { return Health + "/" + server }
+
+// PlanShard is the key of a shard's servers in Plan, leader first.
+func PlanShard(db, cid, shard string) string { return PlanCollection(db, cid) + "/shards/" + shard }
+
+// PlanTerm is the key of a shard's leadership term.
+func PlanTerm(db, cid, shard string) string { return PlanCollection(db, cid) + "/shardTerms/" + shard }
 
 // ServerRegistered is the key of a server's address and version.
 func ServerRegistered(server string) string { return CurrentServersRegistered + "/" + server }

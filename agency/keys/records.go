@@ -118,6 +118,30 @@ type HealthEntry struct {
 	Timestamp          string `json:"Timestamp"`
 	SyncTime           string `json:"SyncTime,omitempty"`
 	LastAckedTime      string `json:"LastAckedTime"`
+	// Known (FAILED DB servers) is ServersKnown/<id> as it was when the server was
+	// judged. If it differs now, the server has been started or has taken a lease anew
+	// since: then the record says nothing any more, until it is judged again.
+	Known *Known `json:"Known,omitempty"`
+}
+
+// Statuses of a HealthEntry.
+const (
+	StatusGood   = "GOOD"
+	StatusBad    = "BAD"
+	StatusFailed = "FAILED"
+)
+
+// Values of SupervisionMode.
+const (
+	ModeNormal      = "Normal"
+	ModeMaintenance = "Maintenance"
+)
+
+// ServerMaintenance is the value of {Target,Current}/MaintenanceDBServers/<id>: a
+// DB server whose failure has no consequences until a time (RFC 3339).
+type ServerMaintenance struct {
+	Mode  string `json:"Mode"` // "maintenance"
+	Until string `json:"Until"`
 }
 
 // ShortID is the value of Target/MapUniqueToShortID/<id>.

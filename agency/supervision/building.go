@@ -5,8 +5,8 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/supervision/job"
 	"stasis/fsm"
-	"stasis/internal/step"
 )
 
 // removeAbandoned deletes databases and collections that will never be finished.
@@ -44,7 +44,7 @@ func abandoned(root, entry *fsm.Node) map[string]any {
 	if !fsm.Equal(reboots, entry.At("coordinatorRebootId")) {
 		return map[string]any{keys.ServerKnown(owner) + "/rebootId": client.Exactly(reboots)}
 	}
-	if status := root.At(keys.Health + "/" + owner + "/Status"); status.Text() == failed {
+	if status := root.At(keys.Health + "/" + owner + "/Status"); status.Text() == keys.StatusFailed {
 		return map[string]any{keys.Health + "/" + owner + "/Status": client.Exactly(status)}
 	}
 	return nil
@@ -62,10 +62,7 @@ func (s *supervisor) removeBuild(ctx context.Context, key string, entry *fsm.Nod
 	for _, path := range beside {
 		tx.Ops[path] = client.Delete()
 	}
-	if s.change(ctx, tx) {
-		s.emit(ctx, step.Event{
-			ID: entry.At("id").Text(), Step: BuildAbandoned, Server: entry.At("coordinator").Text(),
-			Detail: entry.At("name").Text(),
-		})
-	}
+	s.change(ctx, job.Decision{
+		Tx: tx, Step: BuildAbandoned, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),
+	})
 }

@@ -71,7 +71,7 @@ func TestCreationOfAFailedCoordinatorIsRemoved(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		require.True(t, s.Root().At(keys.PlanCollection("db", "10001")).Exists())
 		time.Sleep(4 * time.Second)
-		require.Equal(t, failed, s.status("CRDN-1"))
+		require.Equal(t, keys.StatusFailed, s.status("CRDN-1"))
 		require.False(t, s.Root().At(keys.PlanCollection("db", "10001")).Exists())
 	})
 }

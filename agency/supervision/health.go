@@ -1,23 +1,18 @@
 package supervision
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/supervision/job"
 	"stasis/fsm"
-	"stasis/internal/step"
-)
-
-// What a server can be.
-const (
-	good   = "GOOD"
-	bad    = "BAD"
-	failed = "FAILED"
 )
 
 // server is what this leader has seen of one server of Plan.
@@ -33,20 +28,27 @@ type server struct {
 
 // judge compares heartbeats, writes a verdict on every server to the transient
 // tree, and the verdicts that changed to the replicated one.
-func (s *supervisor) judge(ctx context.Context, root *fsm.Node, now time.Time) {
+//
+// The tree is read before the heartbeats are looked at, and a failure is recorded
+// only if the server's record in ServersKnown is still the one in that tree. A
+// server that takes a lease anew has an answered heartbeat first and raises that
+// record then. So either the record was raised before the tree was read, and the
+// heartbeat is seen here; or it was raised later, and the failure is not recorded.
+func (s *supervisor) judge(ctx context.Context, now time.Time) {
+	root := s.store.Root()
 	s.listen(root, s.store.Transient(), now)
 	verdicts := map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(s.servers)) {
 		w := s.servers[id]
-		recorded := root.At(keys.Health + "/" + w.id + "/Status")
+		recorded := root.At(keys.ServerHealth(w.id) + "/Status")
 		status := s.verdict(w, recorded.Text(), now)
 		if status == "" {
 			continue // unknown to every leader so far: nothing to say yet
 		}
 		entry := s.entry(root, w, status, now)
 		verdicts[w.id] = entry
-		if status != recorded.Text() {
-			s.record(ctx, root, w, entry, recorded)
+		if status != recorded.Text() || s.outdated(root, w, status, now) {
+			s.record(ctx, root, w, entry, now)
 		}
 	}
 	s.forget(ctx, root)
@@ -90,47 +92,89 @@ func (s *supervisor) listen(root, transient *fsm.Node, now time.Time) {
 // and a server that this leader never heard keeps its recorded status until the
 // cluster has had time to settle after a change of leader.
 func (s *supervisor) verdict(w *server, recorded string, now time.Time) string {
-	if !w.heard && now.Sub(w.first) < s.timing.Settle {
+	if !w.heard && now.Sub(w.first) < max(s.timing.Settle, s.grace.period) {
 		return recorded
 	}
 	switch age := now.Sub(w.seen); {
 	case age <= s.timing.OkThreshold:
-		return good
-	case age <= s.timing.Grace, recorded != bad && recorded != failed:
-		return bad
+		return keys.StatusGood
+	case recorded == keys.StatusFailed:
+		return recorded // only a heartbeat makes it better
+	case s.grace.period == 0, age <= s.grace.period, recorded != keys.StatusBad:
+		return keys.StatusBad
 	}
-	return failed
+	return keys.StatusFailed
 }
 
+// outdated says whether a recorded failure has to be recorded again, since the
+// server has been started or has taken a lease after it, but is silent again.
+func (s *supervisor) outdated(root *fsm.Node, w *server, status string, now time.Time) bool {
+	if w.isRouter || status != keys.StatusFailed || s.grace.period == 0 || now.Sub(w.seen) <= s.grace.period {
+		return false
+	}
+	if !w.heard && now.Sub(w.first) < max(s.timing.Settle, s.grace.period) {
+		return false
+	}
+	return !fsm.Equal(root.At(keys.ServerHealth(w.id)+"/Known"), root.At(keys.ServerKnown(w.id)))
+}
+
+// tries is how often the record of a failure is tried in one round when somebody
+// else takes the number of its job.
+const tries = 3
+
 // record makes a verdict known for good. A coordinator that failed counts as
-// restarted, which gives up what it was creating.
-func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entry keys.HealthEntry, was *fsm.Node) {
+// restarted, which gives up what it was creating. A DB server that failed makes
+// work, unless it is in maintenance.
+func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entry keys.HealthEntry, now time.Time) {
+	if w.isRouter || entry.Status != keys.StatusFailed {
+		s.change(ctx, s.verdictOn(root, w, entry))
+		return
+	}
+	for range tries {
+		d := s.verdictOn(root, w, entry)
+		latest := s.store.Root().At(keys.LatestID)
+		if !root.At(keys.CurrentMaintenance + "/" + w.id).Exists() {
+			n, _ := latest.Int()
+			id := strconv.FormatInt(n+1, 10)
+			d.Job = id
+			d.Tx.Ops[keys.LatestID], d.Tx.Pre[keys.LatestID] = n+1, client.Exactly(latest)
+			d.Tx.Ops[keys.TargetToDo+"/"+id] = keys.Job{
+				Type: keys.JobFailedServer, JobID: id, Creator: "supervision", TimeCreated: stamp(now), Server: w.id,
+			}
+		}
+		if s.change(ctx, d) || ctx.Err() != nil || fsm.Equal(latest, s.store.Root().At(keys.LatestID)) {
+			return
+		}
+	}
+}
+
+// verdictOn is the record of a new status and what belongs to it.
+func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry) job.Decision {
+	was := root.At(keys.ServerHealth(w.id) + "/Status")
 	tx := client.Tx{
-		Ops: map[string]any{keys.Health + "/" + w.id: entry},
+		Ops: map[string]any{keys.ServerHealth(w.id): entry},
 		Pre: map[string]any{
-			keys.Health + "/" + w.id + "/Status": client.Exactly(was),
-			w.plan:                               client.OldEmpty(false),
+			keys.ServerHealth(w.id) + "/Status": client.Exactly(was),
+			w.plan:                              client.OldEmpty(false),
 		},
 	}
 	failure := keys.FailedServers + "/" + w.id
 	switch {
-	case w.isRouter && entry.Status == failed:
+	case w.isRouter && entry.Status == keys.StatusFailed:
 		key := keys.ServerKnown(w.id) + "/rebootId"
 		reboots := root.At(key)
 		n, _ := reboots.Int()
 		tx.Ops[key], tx.Pre[key] = n+1, client.Exactly(reboots)
-	case !w.isRouter && entry.Status == failed:
+	case !w.isRouter && entry.Status == keys.StatusFailed:
+		known := root.At(keys.ServerKnown(w.id))
 		tx.Ops[failure] = struct{}{}
-	case !w.isRouter && entry.Status == good && root.At(failure).Exists():
+		tx.Ops[keys.ServerHealth(w.id)+"/Known"] = known
+		tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		tx.Pre[keys.SupervisionGrace] = client.Exactly(root.At(keys.SupervisionGrace))
+	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
 		tx.Ops[failure] = client.Delete()
 	}
-	if s.change(ctx, tx) {
-		from := was.Text()
-		if from == "" {
-			from = "unknown"
-		}
-		s.emit(ctx, step.Event{Step: HealthChanged, Server: w.id, Detail: from + " → " + entry.Status})
-	}
+	return job.Decision{Tx: tx, Step: HealthChanged, Server: w.id, Detail: cmp.Or(was.Text(), "unknown") + " → " + entry.Status}
 }
 
 // forget removes the record of servers that are no longer in Plan.
@@ -139,14 +183,14 @@ func (s *supervisor) forget(ctx context.Context, root *fsm.Node) {
 		if s.servers[id] != nil {
 			continue
 		}
-		s.change(ctx, client.Tx{
+		s.change(ctx, job.Decision{Tx: client.Tx{
 			Ops: map[string]any{keys.Health + "/" + id: client.Delete(), keys.FailedServers + "/" + id: client.Delete()},
 			Pre: map[string]any{
 				keys.Health + "/" + id:           client.Exactly(record),
 				keys.PlanDBServers + "/" + id:    client.OldEmpty(true),
 				keys.PlanCoordinators + "/" + id: client.OldEmpty(true),
 			},
-		})
+		}})
 	}
 }
 

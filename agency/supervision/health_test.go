@@ -38,27 +38,29 @@ func TestHealthFollowsTheAgeOfHeartbeats(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		s.beat("PRMR-1")
 		time.Sleep(500*time.Millisecond + time.Millisecond) // the round at 1 s sees it
-		require.Equal(t, good, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
 		time.Sleep(5 * time.Second) // 6.001 s: age 5 s at the round at 6 s
-		require.Equal(t, good, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
 		time.Sleep(time.Second)
-		require.Equal(t, bad, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusBad, s.status("PRMR-1"))
 		time.Sleep(4 * time.Second) // 11.001 s: age 10 s
-		require.Equal(t, bad, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusBad, s.status("PRMR-1"))
 		require.False(t, s.Root().At(keys.FailedServers+"/PRMR-1").Exists())
 		time.Sleep(time.Second)
-		require.Equal(t, failed, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusFailed, s.status("PRMR-1"))
 		require.True(t, s.Root().At(keys.FailedServers+"/PRMR-1").Exists())
 		require.EqualValues(t, 3, s.rebootID("PRMR-1"), "a DB server's unfinished work is its own")
 
 		s.beat("PRMR-1")
 		time.Sleep(time.Second)
-		require.Equal(t, good, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
 		require.False(t, s.Root().At(keys.FailedServers+"/PRMR-1").Exists())
 		require.Equal(t, []string{
 			"server health changed PRMR-1: unknown → GOOD",
 			"server health changed PRMR-1: GOOD → BAD",
 			"server health changed PRMR-1: BAD → FAILED",
+			"job started PRMR-1: failedServer: of 0 replicas something can be done now about 0 shards",
+			"job finished PRMR-1: failedServer",
 			"server health changed PRMR-1: FAILED → GOOD",
 		}, s.told())
 	})
@@ -74,7 +76,7 @@ func TestSteadyHealthIsWrittenOnce(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		was := s.machine.State().Index()
 		entry := s.Transient().At(keys.Health + "/PRMR-1")
-		require.Equal(t, good, entry.At("Status").Text())
+		require.Equal(t, keys.StatusGood, entry.At("Status").Text())
 		require.Equal(t, "Short-PRMR-1", entry.At("ShortName").Text())
 		require.Equal(t, client.StatusServing, entry.At("SyncStatus").Text())
 		time.Sleep(time.Hour)
@@ -95,12 +97,12 @@ func TestFailedCoordinatorIsTakenForRestarted(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		silent()
 		time.Sleep(15 * time.Second)
-		require.Equal(t, failed, s.status("CRDN-1"))
+		require.Equal(t, keys.StatusFailed, s.status("CRDN-1"))
 		require.EqualValues(t, 4, s.rebootID("CRDN-1"))
 		stop()
 		defer supervise(s)()
 		time.Sleep(5 * time.Minute)
-		require.Equal(t, failed, s.status("CRDN-1"))
+		require.Equal(t, keys.StatusFailed, s.status("CRDN-1"))
 		require.EqualValues(t, 4, s.rebootID("CRDN-1"), "counted again by the next leader")
 		require.False(t, s.Root().At(keys.FailedServers+"/CRDN-1").Exists())
 	})
@@ -113,18 +115,18 @@ func TestNewLeaderLetsTheClusterSettle(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		s.plan(keys.PlanDBServers, "PRMR-2")
-		s.set(keys.Health+"/PRMR-1", keys.HealthEntry{Status: good})
-		s.set(keys.Health+"/PRMR-2", keys.HealthEntry{Status: failed})
+		s.set(keys.Health+"/PRMR-1", keys.HealthEntry{Status: keys.StatusGood})
+		s.set(keys.Health+"/PRMR-2", keys.HealthEntry{Status: keys.StatusFailed})
 		s.beat("PRMR-2") // stale
 		defer supervise(s)()
 		time.Sleep(54*time.Second + time.Millisecond)
-		require.Equal(t, good, s.status("PRMR-1"))
-		require.Equal(t, failed, s.status("PRMR-2"))
+		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusFailed, s.status("PRMR-2"))
 		time.Sleep(time.Second)
-		require.Equal(t, bad, s.status("PRMR-1"), "never directly from GOOD to FAILED")
+		require.Equal(t, keys.StatusBad, s.status("PRMR-1"), "never directly from GOOD to FAILED")
 		time.Sleep(time.Second)
-		require.Equal(t, failed, s.status("PRMR-1"))
-		require.Equal(t, failed, s.status("PRMR-2"))
+		require.Equal(t, keys.StatusFailed, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusFailed, s.status("PRMR-2"))
 	})
 }
 
@@ -134,15 +136,15 @@ func TestVerdictNamesWhatItReplaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
-		s.set(keys.Health+"/CRDN-1", keys.HealthEntry{Status: bad})
+		s.set(keys.Health+"/CRDN-1", keys.HealthEntry{Status: keys.StatusBad})
 		stop := supervise(s)
 		time.Sleep(54*time.Second + time.Millisecond)
 		s.mu.Lock()
-		s.before = func() { s.set(keys.Health+"/CRDN-1", keys.HealthEntry{Status: good}) }
+		s.before = func() { s.set(keys.Health+"/CRDN-1", keys.HealthEntry{Status: keys.StatusGood}) }
 		s.mu.Unlock()
 		time.Sleep(time.Second)
 		stop()
-		require.Equal(t, good, s.status("CRDN-1"))
+		require.Equal(t, keys.StatusGood, s.status("CRDN-1"))
 		require.EqualValues(t, 3, s.rebootID("CRDN-1"))
 	})
 }
@@ -155,7 +157,7 @@ func TestRemovedServerIsForgotten(t *testing.T) {
 		defer s.beats("PRMR-1")()
 		defer supervise(s)()
 		time.Sleep(3 * time.Second)
-		require.Equal(t, good, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
 		s.write(client.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-1": client.Delete()}})
 		time.Sleep(time.Second + time.Millisecond)
 		require.False(t, s.Root().At(keys.Health+"/PRMR-1").Exists())

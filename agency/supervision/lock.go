@@ -7,8 +7,8 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/supervision/job"
 	"stasis/fsm"
-	"stasis/internal/step"
 )
 
 // longestLease bounds what a holder may ask for.
@@ -39,30 +39,26 @@ func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node, now time.Tim
 	if rest > 0 {
 		return rest
 	}
-	expired := s.change(ctx, client.Tx{
+	d := describe(holder)
+	d.Step, d.Elapsed = LockExpired, held
+	d.Tx = client.Tx{
 		Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()},
 		Pre: map[string]any{keys.HotBackupCreate: client.Exactly(create), keys.HotBackupHolder: client.Exactly(holder)},
-	})
-	if expired {
-		e := describe(holder)
-		e.Step, e.Elapsed = LockExpired, held
-		s.emit(ctx, e)
 	}
+	s.change(ctx, d)
 	return s.timing.Interval
 }
 
 // removeHolder cleans up after someone who deleted the lock and does not know of
 // holders, as tools made for the reference do. The holder finds out by its nonce.
 func (s *supervisor) removeHolder(ctx context.Context, holder *fsm.Node) {
-	removed := s.change(ctx, client.Tx{
+	d := describe(holder)
+	d.Step = HolderOrphaned
+	d.Tx = client.Tx{
 		Ops: map[string]any{keys.HotBackupHolder: client.Delete()},
 		Pre: map[string]any{keys.HotBackupHolder: client.Exactly(holder), keys.HotBackupCreate: client.OldEmpty(true)},
-	})
-	if removed {
-		e := describe(holder)
-		e.Step = HolderOrphaned
-		s.emit(ctx, e)
 	}
+	s.change(ctx, d)
 }
 
 // leaseOf is how long the lock may stay unchanged.
@@ -75,10 +71,10 @@ func (s *supervisor) leaseOf(holder *fsm.Node) time.Duration {
 }
 
 // describe says whose lock it is, as far as the holder tells.
-func describe(holder *fsm.Node) step.Event {
-	e := step.Event{ID: holder.At("id").Text(), Server: holder.At("coordinator").Text()}
+func describe(holder *fsm.Node) job.Decision {
+	d := job.Decision{Job: holder.At("id").Text(), Server: holder.At("coordinator").Text()}
 	if operation := holder.At("operation").Text(); operation != "" {
-		e.Detail = "held for " + operation
+		d.Detail = "held for " + operation
 	}
-	return e
+	return d
 }

@@ -34,9 +34,12 @@ type tree struct {
 func newTree(t testing.TB) *tree {
 	s := &tree{t: t, machine: fsm.New(100), transient: fsm.New(0)}
 	s.write(client.Tx{Ops: map[string]any{
-		keys.InitDone:     true,
-		keys.PlanVersion:  1,
-		keys.RestoreEpoch: 0,
+		keys.InitDone:         true,
+		keys.PlanVersion:      1,
+		keys.RestoreEpoch:     0,
+		keys.LatestID:         100,
+		keys.SupervisionGrace: 10,
+		keys.SupervisionMode:  keys.ModeNormal,
 	}})
 	return s
 }
@@ -50,7 +53,19 @@ func (s *tree) WriteTransient(_ context.Context, tx fsm.Transaction) error {
 	return s.transient.Apply(1, command(tx))[0].Reason
 }
 
-func (s *tree) Propose(_ context.Context, tx fsm.Transaction) (uint64, error) {
+func (s *tree) Propose(_ context.Context, txs []fsm.Transaction) ([]uint64, error) {
+	var indices []uint64
+	for _, tx := range txs {
+		index, err := s.proposeOne(tx)
+		if err != nil {
+			return indices, err
+		}
+		indices = append(indices, index)
+	}
+	return indices, nil
+}
+
+func (s *tree) proposeOne(tx fsm.Transaction) (uint64, error) {
 	s.mu.Lock()
 	before := s.before
 	s.before = nil

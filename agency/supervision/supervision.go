@@ -2,15 +2,12 @@ package supervision
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/supervision/job"
 	"stasis/fsm"
 	"stasis/internal/step"
 )
@@ -24,6 +21,9 @@ const (
 	LockExpired    step.Name = "agency lock expired"
 	HolderOrphaned step.Name = "holder without agency lock removed"
 	BuildAbandoned step.Name = "unfinished creation removed"
+	ModeChanged    step.Name = "supervision mode changed"
+	GraceChanged   step.Name = "grace period changed"
+	ServerSpared   step.Name = "server maintenance changed"
 )
 
 // Store is what the supervision needs of the agent that leads. Only the goroutine
@@ -35,10 +35,11 @@ type Store interface {
 	Transient() *fsm.Node
 	// WriteTransient applies a transaction to the transient tree.
 	WriteTransient(ctx context.Context, tx fsm.Transaction) error
-	// Propose replicates and applies one transaction. Index 0 without an error: it
-	// was not applied because a precondition failed. An error: not applied, or
-	// unknown; the supervision looks again in its next round.
-	Propose(ctx context.Context, tx fsm.Transaction) (index uint64, err error)
+	// Propose replicates the transactions together and applies them in order. An
+	// index of 0 without an error: that one was not applied because a precondition
+	// failed. An error: some were not applied, or it is unknown; the supervision looks
+	// again in its next round.
+	Propose(ctx context.Context, txs []fsm.Transaction) (indices []uint64, err error)
 }
 
 // Config says what to watch and how patiently.
@@ -49,13 +50,16 @@ type Config struct {
 	Timing Timing
 }
 
-// Timing holds the intervals and thresholds. Zero fields take the defaults.
+// Timing holds the intervals and thresholds. Zero fields take the defaults. Settle
+// counts as no shorter than Grace: by its end every lease has ended that a server
+// took from another leader's answer.
 type Timing struct {
 	Interval    time.Duration // between two rounds; 1 s
 	OkThreshold time.Duration // age of a heartbeat up to which a server is GOOD; 5 s
 	Grace       time.Duration // age of a heartbeat beyond which a server is FAILED; 10 s
 	Settle      time.Duration // a server this leader never heard is not judged earlier; 55 s
 	Ownerless   time.Duration // a lock without holder is taken away after so long; 10 min
+	Jobs        job.Timing    // its Grace is that of the servers
 }
 
 func (t Timing) withDefaults() Timing {
@@ -78,8 +82,10 @@ type supervisor struct {
 	log     hclog.Logger
 	steps   step.Sink
 	timing  Timing
+	grace   grace
 	servers map[string]*server
 	lock    lease
+	jobs    *job.Watch
 	failing bool // the last change could not be made, and that has been logged
 }
 
@@ -91,7 +97,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	s := &supervisor{
 		store: c.Store, log: c.Logger, steps: c.Steps,
-		timing: c.Timing.withDefaults(), servers: map[string]*server{},
+		timing: c.Timing.withDefaults(), servers: map[string]*server{}, jobs: job.NewWatch(),
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -106,64 +112,39 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // round looks at everything once and says how long to wait until the next round:
-// one interval, or less if a lease ends earlier.
+// one interval, or less if a lease ends earlier or a job is pending.
 func (s *supervisor) round(ctx context.Context) time.Duration {
 	now := time.Now()
 	root := s.store.Root()
 	if initialised := root.At(keys.InitDone); !initialised.Exists() {
 		return s.timing.Interval
 	}
-	s.judge(ctx, root, now)
-	rest := s.watchLock(ctx, root, now)
+	if s.paused(ctx, root, now) {
+		return s.timing.Interval
+	}
+	s.agree(ctx, root, now)
+	s.judge(ctx, now)
+	rest := s.watchLock(ctx, s.store.Root(), now)
 	s.removeAbandoned(ctx, s.store.Root())
+	s.spare(ctx, s.store.Root(), now)
+	if s.work(ctx) {
+		rest = min(rest, s.timing.Interval/5)
+	}
 	return min(s.timing.Interval, rest)
 }
 
-// change makes one change and says whether it was applied. One that was not is
-// none of anybody's concern: the tree had moved on.
-func (s *supervisor) change(ctx context.Context, tx client.Tx) bool {
-	index, err := s.propose(ctx, tx)
-	s.note(ctx, err)
-	return err == nil && index != 0
-}
+// maxPasses bounds how often a round looks for more to do. What is left is done in
+// the next one.
+const maxPasses = 50
 
-// note logs when changes begin to fail, and when they work again.
-func (s *supervisor) note(ctx context.Context, err error) {
-	switch {
-	case ctx.Err() != nil: // no longer leading: the next leader looks at it
-	case err != nil && !s.failing:
-		s.failing = true
-		s.log.Warn("cannot change the agency", "error", err)
-	case err == nil && s.failing:
-		s.failing = false
-		s.log.Info("can change the agency again")
+// work does for the jobs whatever can be done now, and says whether one is pending.
+func (s *supervisor) work(ctx context.Context) bool {
+	timing := s.timing.Jobs
+	timing.Grace = s.grace.period
+	for range maxPasses {
+		if s.changeAll(ctx, job.Next(s.store.Root(), s.jobs, time.Now(), timing)) == 0 {
+			break
+		}
 	}
-}
-
-func (s *supervisor) propose(ctx context.Context, tx client.Tx) (uint64, error) {
-	parsed, err := parse(tx)
-	if err != nil {
-		return 0, err
-	}
-	index, err := s.store.Propose(ctx, parsed)
-	if errors.Is(err, fsm.ErrPrecondition) {
-		return 0, nil
-	}
-	return index, err
-}
-
-// parse makes the state machine's form of a transaction.
-func parse(tx client.Tx) (fsm.Transaction, error) {
-	raw, err := tx.Encode(uuid.NewString())
-	if err != nil {
-		return fsm.Transaction{}, fmt.Errorf("encoding a transaction: %w", err)
-	}
-	return fsm.ParseTransaction(raw)
-}
-
-// emit tells what was done, to the log and to whoever listens.
-func (s *supervisor) emit(ctx context.Context, e step.Event) {
-	e.Operation = Operation
-	s.log.Info(e.String(), "id", e.ID)
-	s.steps.Emit(ctx, e)
+	return job.Busy(s.store.Root())
 }

@@ -1,0 +1,96 @@
+package job
+
+import (
+	"time"
+
+	"stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/fsm"
+	"stasis/internal/step"
+)
+
+// What is decided, as step events name it.
+const (
+	Created       step.Name = "job created"
+	Started       step.Name = "job started"
+	Finished      step.Name = "job finished"
+	Failed        step.Name = "job failed"
+	SetBack       step.Name = "job set back"
+	Waits         step.Name = "job waits"
+	Held          step.Name = "jobs wait for the thaw"
+	LeaderChanged step.Name = "leader changed"
+	LeaderResigns step.Name = "leader asked to resign"
+	LeaderStays   step.Name = "resignation taken back"
+	LeaderMissing step.Name = "shard without leader"
+	Added         step.Name = "follower added"
+	Removed       step.Name = "follower removed"
+	Replaced      step.Name = "follower replaced"
+	LostRemoved   step.Name = "report of a lost shard removed"
+	LockRemoved   step.Name = "lock of an ended job removed"
+)
+
+// Decision is one transaction, with what it was made for. Its preconditions name
+// everything it is based on. Without a Step it is bookkeeping that nobody need be
+// told of.
+type Decision struct {
+	Tx     client.Tx
+	Step   step.Name
+	Job    string // id
+	DB     string
+	Shard  string
+	Server string
+	Detail string // why this server, why now
+	// Elapsed is how long something has lasted, for the event.
+	Elapsed time.Duration
+}
+
+// Next decides what is to be done about the tree: the transactions to try, in
+// order. It changes nothing but the watch. When some of them were applied, there
+// may be more to do on the tree after that. now is this machine's clock.
+func Next(root *fsm.Node, w *Watch, now time.Time, t Timing) []Decision {
+	v := look(root, w, now, t)
+	if v.frozen {
+		v.hold()
+		v.trim()
+		return v.decided
+	}
+	delete(w.told, thaw)
+	v.tidy()
+	for _, j := range v.pending {
+		v.proceed(j)
+	}
+	for _, j := range v.todo {
+		v.begin(j)
+	}
+	v.heal()
+	v.trim()
+	w.sweep()
+	return v.decided
+}
+
+// Busy says whether something is pending, which wants to be looked at more often.
+func Busy(root *fsm.Node) bool { return root.At(keys.TargetPending).Len() > 0 }
+
+func (v *view) decide(d Decision) { v.decided = append(v.decided, d) }
+
+// thaw is the subject of the news that jobs wait for it.
+const thaw = "thaw"
+
+// hold is what can be done while Plan is frozen: nothing is begun; what somebody
+// wants cancelled is cancelled if Plan need not change for it.
+func (v *view) hold() {
+	for _, j := range v.todo {
+		if j.Abort && !j.Added && len(v.children(j.id)) == 0 {
+			v.giveUp(j, v.aborted(j))
+		}
+	}
+	holder := v.root.At(keys.HotBackupHolder)
+	if n := len(v.todo) + len(v.pending); n > 0 && v.watch.news(thaw, holder.At("nonce").Text()+"/") {
+		v.decide(Decision{
+			Tx: empty(), Step: Held, Server: holder.At("coordinator").Text(),
+			Detail: count(n, "job waits", "jobs wait") + " while Plan is frozen for backup " + holder.At("id").Text(),
+		})
+	}
+}
+
+func empty() client.Tx { return client.Tx{Ops: map[string]any{}, Pre: map[string]any{}} }

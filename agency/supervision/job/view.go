@@ -1,0 +1,277 @@
+package job
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/fsm"
+)
+
+// view is one tree, read for deciding. Decisions that are made on it are counted
+// in it, so that many made at once spread over the servers.
+type view struct {
+	root   *fsm.Node
+	watch  *Watch
+	now    time.Time
+	timing Timing
+
+	frozen  bool              // somebody holds the agency lock
+	waiting bool              // somebody waits for it
+	servers []string          // the DB servers of Plan, sorted
+	health  map[string]string // their recorded status
+	leaving map[string]bool   // cleaned out, or being cleaned out: gets nothing new
+	spared  map[string]bool   // in maintenance: its failure has no consequences
+
+	shards []*shard // by database, collection, name
+	named  map[string]*shard
+	leads  map[string]int // how many shards a server leads by Plan
+	holds  map[string]int // how many replicas it has by Plan
+
+	todo, pending []job            // in the order of their ids
+	on            map[string][]job // shard → what is to be done or pending
+	moving        map[string]int   // server → moves towards it that are pending
+
+	latest    int64 // the last id given out
+	latestWas *fsm.Node
+
+	decided []Decision
+}
+
+// shard is one shard as Plan and Current have it.
+type shard struct {
+	db, cid, name, collection string
+	building                  bool
+	factor                    int // wanted replicas
+
+	planned  []string // servers by Plan, leader first, without the mark of a resigned leader
+	resigned bool     // the leader is to stop leading
+	term     int64
+	report   *keys.CurrentShardReport // nil: nobody ever served it
+	synced   []string                 // in-sync set of the report, without the mark
+
+	planWas, termWas, reportWas *fsm.Node
+}
+
+func (s *shard) leader() string     { return s.planned[0] }
+func (s *shard) planKey() string    { return keys.PlanShard(s.db, s.cid, s.name) }
+func (s *shard) termKey() string    { return keys.PlanTerm(s.db, s.cid, s.name) }
+func (s *shard) currentKey() string { return keys.CurrentShard(s.db, s.cid, s.name) }
+func (s *shard) lockKey() string    { return keys.ShardLocks + "/" + s.name }
+
+// label names the shard for people.
+func (s *shard) label() string { return s.name + " of " + s.db + "/" + s.collection }
+
+// serves says that the planned leader has reported to serve in the planned term.
+func (s *shard) serves() bool {
+	return s.report != nil && int64(s.report.Term) == s.term &&
+		len(s.report.Servers) > 0 && s.report.Servers[0] == s.leader()
+}
+
+// stopped says that the planned leader has reported to lead no longer.
+func (s *shard) stopped() bool {
+	return s.report != nil && int64(s.report.Term) == s.term &&
+		len(s.report.Servers) > 0 && s.report.Servers[0] == keys.Resigned+s.leader()
+}
+
+// plan is a collection's entry of Plan, as far as it matters here.
+type plan struct {
+	Name              string              `json:"name"`
+	ReplicationFactor int                 `json:"replicationFactor"`
+	Shards            map[string][]string `json:"shards"`
+	IsBuilding        bool                `json:"isBuilding"`
+}
+
+func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
+	v := &view{
+		root: root, watch: w, now: now, timing: t.withDefaults(),
+		frozen: root.At(keys.HotBackupCreate).Exists(), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
+		health: map[string]string{}, leaving: map[string]bool{}, spared: map[string]bool{},
+		named: map[string]*shard{}, leads: map[string]int{}, holds: map[string]int{},
+		on: map[string][]job{}, moving: map[string]int{}, latestWas: root.At(keys.LatestID),
+	}
+	v.latest, _ = v.latestWas.Int()
+	for id := range root.At(keys.PlanDBServers).Children() {
+		v.servers = append(v.servers, id)
+		v.health[id] = root.At(keys.ServerHealth(id) + "/Status").Text()
+	}
+	for _, list := range []string{keys.ToBeCleaned, keys.CleanedServers} {
+		for _, id := range textsOf(root.At(list)) {
+			v.leaving[id] = true
+		}
+	}
+	for id := range root.At(keys.CurrentMaintenance).Children() {
+		v.spared[id] = true
+	}
+	v.readShards()
+	v.todo, v.pending = readJobs(root, keys.TargetToDo), readJobs(root, keys.TargetPending)
+	for _, j := range slices.Concat(v.todo, v.pending) {
+		if j.Shard != "" {
+			v.on[j.Shard] = append(v.on[j.Shard], j)
+		}
+	}
+	for _, j := range v.pending {
+		if j.Type == keys.JobMoveShard {
+			v.moving[j.ToServer]++
+		}
+	}
+	return v
+}
+
+// textsOf reads an array of strings; anything else has none.
+func textsOf(n *fsm.Node) []string {
+	var all []string
+	if n.Decode(&all) != nil {
+		return nil
+	}
+	return all
+}
+
+func (v *view) readShards() {
+	for db, collections := range v.root.At(keys.PlanCollections).Children() {
+		for cid, entry := range collections.Children() {
+			p, ok := v.watch.plans.read(entry)
+			if !ok {
+				continue // not written by one of ours: nothing that could be done about it
+			}
+			for _, name := range slices.Sorted(maps.Keys(p.Shards)) {
+				if s := v.readShard(db, cid, name, entry, p); s != nil {
+					v.shards = append(v.shards, s)
+					v.named[name] = s
+				}
+			}
+		}
+	}
+	v.watch.plans.sweep()
+	v.watch.reports.sweep()
+}
+
+func (v *view) readShard(db, cid, name string, entry *fsm.Node, p plan) *shard {
+	s := &shard{
+		db: db, cid: cid, name: name, collection: p.Name, building: p.IsBuilding, factor: p.ReplicationFactor,
+		planned: slices.Clone(p.Shards[name]),
+		planWas: entry.At("shards/" + name), termWas: entry.At("shardTerms/" + name),
+	}
+	if len(s.planned) == 0 {
+		return nil
+	}
+	s.planned[0], s.resigned = strings.CutPrefix(s.planned[0], keys.Resigned)
+	s.term, _ = s.termWas.Int()
+	s.reportWas = v.root.At(s.currentKey())
+	if r, ok := v.watch.reports.read(s.reportWas); ok {
+		s.report = &r
+		for _, id := range r.Servers {
+			s.synced = append(s.synced, strings.TrimPrefix(id, keys.Resigned))
+		}
+	}
+	v.leads[s.leader()]++
+	for _, id := range s.planned {
+		v.holds[id]++
+	}
+	return s
+}
+
+// good says that the server was heard of lately, as far as is recorded.
+func (v *view) good(id string) bool { return v.health[id] == keys.StatusGood }
+
+// failed says that the server's failure is recorded, and that it has not been
+// started and has not taken a lease since. One that has may be serving, though its
+// heartbeat has not been noticed yet.
+func (v *view) failed(id string) bool {
+	return v.health[id] == keys.StatusFailed &&
+		fsm.Equal(v.root.At(keys.ServerHealth(id)+"/Known"), v.root.At(keys.ServerKnown(id)))
+}
+
+// trusted says that the server has every acknowledged write of the shard: it is in
+// sync, and has not been started anew since.
+func (v *view) trusted(s *shard, id string) bool {
+	if s.report == nil || !slices.Contains(s.synced, id) {
+		return false
+	}
+	reboots, known := s.report.Reboots[id]
+	now, ok := v.root.At(keys.ServerKnown(id) + "/rebootId").Int()
+	return known && ok && now >= 0 && uint64(now) == reboots
+}
+
+// lockedBy is the job that may change the shard alone, "" for none.
+func (v *view) lockedBy(s *shard) string { return holderText(v.root.At(s.lockKey())) }
+
+// serverLockedBy is the job that may change the server alone, "" for none.
+func (v *view) serverLockedBy(server string) string {
+	return holderText(v.root.At(keys.ServerLocks + "/" + server))
+}
+
+func holderText(n *fsm.Node) string {
+	switch {
+	case !n.Exists() || n.Len() == 0 && n.Text() == "":
+		return ""
+	case n.Text() != "":
+		return n.Text()
+	}
+	return strings.Join(textsOf(n), ", ")
+}
+
+// free is the GOOD server with the fewest replicas that has none of the shard,
+// the first by id among equals; "" if there is none.
+func (v *view) free(s *shard) string {
+	return v.best(v.holds, slices.DeleteFunc(slices.Clone(v.servers), func(id string) bool {
+		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id)
+	}))
+}
+
+// best is the server with the smallest count, the first by id among equals.
+// Servers that are leaving come last.
+func (v *view) best(count map[string]int, among []string) string {
+	chosen := ""
+	for _, id := range slices.Sorted(slices.Values(among)) {
+		if chosen == "" || v.leaving[chosen] && !v.leaving[id] ||
+			v.leaving[chosen] == v.leaving[id] && count[id] < count[chosen] {
+			chosen = id
+		}
+	}
+	return chosen
+}
+
+// isGood is the precondition that the server is recorded as GOOD.
+func isGood(tx *client.Tx, server string) {
+	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusGood)
+}
+
+// isFailed is the precondition that the server is failed, as failed has it.
+func (v *view) isFailed(tx *client.Tx, server string) {
+	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusFailed)
+	tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+}
+
+// stays is the precondition that the server is in Plan and that nobody has begun
+// to clean it out.
+func (v *view) stays(tx *client.Tx, server string) {
+	tx.Pre[keys.PlanDBServers+"/"+server] = client.OldEmpty(false)
+	for _, list := range []string{keys.ToBeCleaned, keys.CleanedServers} {
+		tx.Pre[list] = client.Exactly(v.root.At(list))
+	}
+}
+
+// replan changes a shard's servers, and with them its term, if both are as read.
+func (s *shard) replan(tx *client.Tx, servers []string, term int64) {
+	tx.Ops[s.planKey()] = servers
+	tx.Ops[keys.PlanVersion] = client.Increment(1)
+	tx.Pre[s.planKey()] = client.Exactly(s.planWas)
+	tx.Pre[s.termKey()] = client.Exactly(s.termWas)
+	if term != s.term {
+		tx.Ops[s.termKey()] = term
+	}
+}
+
+// reported is the precondition that the shard's report is as read.
+func (s *shard) reported(tx *client.Tx) { tx.Pre[s.currentKey()] = client.Exactly(s.reportWas) }
+
+// unlocked is the precondition that no job has the shard for itself.
+func (s *shard) unlocked(tx *client.Tx) { tx.Pre[s.lockKey()] = client.OldEmpty(true) }
+
+func without(list []string, id string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(other string) bool { return other == id })
+}
