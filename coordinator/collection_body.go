@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 
 	"stasis/coordinator/catalog"
@@ -18,17 +19,43 @@ type placementOptions struct {
 	MinReplicationFactor *float64        `json:"minReplicationFactor"`
 }
 
-// check lets pass one replica, which is what this version makes.
-func (p placementOptions) check() error {
-	if f := string(p.ReplicationFactor); f != "" && f != "null" && f != "1" && f != "1.0" {
-		return apierror.New(apierror.BadParameter, "replicationFactor %s is not supported by this version: every shard is on one DB server", f)
-	}
-	for _, w := range []*float64{p.WriteConcern, p.MinReplicationFactor} {
-		if w != nil && *w != 1 && *w != 0 {
-			return apierror.New(apierror.BadParameter, "writeConcern %g is not supported by this version: every shard is on one DB server", *w)
+// replication reads them; what is not given is zero.
+func (p placementOptions) replication() (catalog.Replication, error) {
+	var r catalog.Replication
+	if raw := string(p.ReplicationFactor); raw != "" && raw != "null" {
+		var factor float64
+		if raw == `"satellite"` || raw == "0" {
+			return r, apierror.New(apierror.BadParameter, "satellite collections are not supported by this version: want a replicationFactor of 1 to %d", catalog.MaxReplicationFactor)
 		}
+		if json.Unmarshal(p.ReplicationFactor, &factor) != nil {
+			return r, apierror.New(apierror.BadParameter, "replicationFactor %s: want a number", raw)
+		}
+		n, err := whole("replicationFactor", factor)
+		if err != nil {
+			return r, err
+		}
+		r.Factor = n
 	}
-	return nil
+	concern, name := p.WriteConcern, "writeConcern"
+	if concern == nil {
+		concern, name = p.MinReplicationFactor, "minReplicationFactor"
+	}
+	if concern != nil {
+		n, err := whole(name, *concern)
+		if err != nil {
+			return r, err
+		}
+		r.Concern = n
+	}
+	return r, nil
+}
+
+// whole is a number of replicas.
+func whole(name string, f float64) (int, error) {
+	if f != math.Trunc(f) || f < 1 || f > catalog.MaxReplicationFactor {
+		return 0, apierror.New(apierror.BadParameter, "%s %g: want a whole number, 1 to %d", name, f, catalog.MaxReplicationFactor)
+	}
+	return int(f), nil
 }
 
 // collectionBody is the body of creating a collection, or changing its properties.
@@ -62,9 +89,6 @@ type featureOptions struct {
 
 // checkSupported refuses what would silently not be done.
 func (b *collectionBody) checkSupported() error {
-	if err := b.placementOptions.check(); err != nil {
-		return err
-	}
 	refuse := func(what string) error {
 		return apierror.New(apierror.BadParameter, "%s not supported by this version", what)
 	}
@@ -98,6 +122,10 @@ func (b *collectionBody) spec() (catalog.CollectionSpec, error) {
 		return s, err
 	}
 	if err := b.checkSupported(); err != nil {
+		return s, err
+	}
+	var err error
+	if s.Replication, err = b.replication(); err != nil {
 		return s, err
 	}
 	if b.Type != nil {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"net/http"
 
 	"stasis/coordinator/catalog"
@@ -28,7 +29,7 @@ func (a *api) collectionRoutes() []rest.Route {
 		get("/count", a.countCollection(func(n uint64, _ string) rest.Fields { return rest.Fields{"count": n} })),
 		get("/figures", a.countCollection(figures)),
 		get("/revision", a.countCollection(func(_ uint64, rev string) rest.Fields { return rest.Fields{"revision": rev} })),
-		get("/checksum", notSupported("collection checksums are")),
+		get("/checksum", a.checksumCollection),
 		get("/shards", a.showShards),
 		get("/{what}", unknownPart),
 		put("/truncate", a.truncateCollection),
@@ -100,6 +101,15 @@ func (a *api) createCollection(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
+	enforce, err := c.Flag("enforceReplicationFactor", true)
+	if err != nil {
+		return err
+	}
+	wait, err := c.Flag("waitForSyncReplication", true)
+	if err != nil {
+		return err
+	}
+	spec.Sparse, spec.NoWait = !enforce, !wait
 	coll, err := a.catalog.CreateCollection(c.R.Context(), c.DB, spec)
 	if err != nil {
 		return err
@@ -150,6 +160,27 @@ func (a *api) countCollection(more func(count uint64, revision string) rest.Fiel
 	}
 }
 
+// checksumCollection answers with the sum of what is in the shards. It always covers
+// keys, revisions and data, which withRevisions and withData may ask for.
+func (a *api) checksumCollection(c *rest.Call) error {
+	for _, name := range []string{"withRevisions", "withData"} {
+		if _, err := c.Flag(name, false); err != nil {
+			return err
+		}
+	}
+	_, coll, err := a.collection(c, c.Arg(0))
+	if err != nil {
+		return err
+	}
+	sum, revision, err := a.router.Checksum(c.R.Context(), route.Ref{Database: c.DB, Name: c.Arg(0)})
+	if err != nil {
+		return err
+	}
+	f := properties(coll)
+	f["checksum"], f["revision"] = fmt.Sprintf("%016x", sum), revision
+	return c.OK(http.StatusOK, f)
+}
+
 func figures(count uint64, _ string) rest.Fields {
 	return rest.Fields{"count": count, "figures": rest.Fields{"indexes": rest.Fields{"count": 1, "size": 0}, "documentsSize": 0, "cacheInUse": false, "cacheSize": 0, "cacheUsage": 0}}
 }
@@ -162,7 +193,13 @@ func (a *api) changeCollection(c *rest.Call) error {
 	if err := body.checkSupported(); err != nil {
 		return err
 	}
-	coll, err := a.catalog.ChangeCollection(c.R.Context(), c.DB, c.Arg(0), catalog.CollectionChange{WaitForSync: body.WaitForSync, CacheEnabled: body.CacheEnabled})
+	replication, err := body.replication()
+	if err != nil {
+		return err
+	}
+	coll, err := a.catalog.ChangeCollection(c.R.Context(), c.DB, c.Arg(0), catalog.CollectionChange{
+		WaitForSync: body.WaitForSync, CacheEnabled: body.CacheEnabled, Replication: replication,
+	})
 	if err != nil {
 		return err
 	}

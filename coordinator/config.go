@@ -44,6 +44,7 @@ type Timing struct {
 	Heartbeat time.Duration // between heartbeats; default 1 s
 	Start     time.Duration // waiting for the agency at the start; default 60 s
 	DDL       time.Duration // from writing Plan until every shard is there; default 60 s
+	Sync      time.Duration // followers of a new collection getting in sync, before it is answered without them; default 10 s
 	Thaw      time.Duration // data definition waiting for a backup or restore to end; default 60 s
 	Agency    time.Duration // one question to the agency on behalf of a client; default 10 s
 	Request   time.Duration // one request to a DB server; default 60 s
@@ -82,6 +83,7 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.Heartbeat, time.Second)
 	orDefault(&t.Start, time.Minute)
 	orDefault(&t.DDL, time.Minute)
+	orDefault(&t.Sync, 10*time.Second)
 	orDefault(&t.Thaw, time.Minute)
 	orDefault(&t.Agency, 10*time.Second)
 	orDefault(&t.Request, time.Minute)

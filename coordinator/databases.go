@@ -41,9 +41,10 @@ func (a *api) currentDatabase(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
+	r := db.Replication()
 	return c.Result(http.StatusOK, rest.Fields{
 		"id": db.ID, "name": db.Name, "isSystem": db.Name == rest.SystemDatabase, "path": "",
-		"sharding": db.Sharding, "replicationFactor": max(db.ReplicationFactor, 1), "writeConcern": max(db.WriteConcern, 1),
+		"sharding": db.Sharding, "replicationFactor": r.Factor, "writeConcern": r.Concern,
 	})
 }
 
@@ -64,10 +65,12 @@ func (a *api) createDatabase(c *rest.Call) error {
 	if s := body.Options.Sharding; s != "" && s != "flexible" && s != "single" {
 		return apierror.New(apierror.BadParameter, "sharding %q is unknown: flexible or single", s)
 	}
-	if err := body.Options.check(); err != nil {
+	replication, err := body.Options.replication()
+	if err != nil {
 		return err
 	}
-	if err := a.catalog.CreateDatabase(c.R.Context(), catalog.DatabaseSpec{Name: body.Name, Sharding: body.Options.Sharding}); err != nil {
+	spec := catalog.DatabaseSpec{Name: body.Name, Sharding: body.Options.Sharding, Replication: replication}
+	if err := a.catalog.CreateDatabase(c.R.Context(), spec); err != nil {
 		return err
 	}
 	return c.Result(http.StatusCreated, true)

@@ -67,7 +67,10 @@ func TestCollections(t *testing.T) {
 		{`{"name":"_x"}`, 400, 1208}, {`{"name":"a b"}`, 400, 1208}, {`{"name":"x","type":4}`, 400, 1218},
 		{`{"name":"x","numberOfShards":21}`, 400, 1450}, {`{"name":"x","numberOfShards":0}`, 400, 10},
 		{`{"name":"x","numberOfShards":-1}`, 400, 10}, {`{"name":"x","numberOfShards":"a"}`, 400, 10},
-		{`{"name":"x","replicationFactor":2}`, 400, 10}, {`{"name":"x","replicationFactor":"satellite"}`, 400, 10},
+		{`{"name":"x","replicationFactor":3}`, 500, 1487}, {`{"name":"x","replicationFactor":"satellite"}`, 400, 10},
+		{`{"name":"x","replicationFactor":0}`, 400, 10}, {`{"name":"x","replicationFactor":11}`, 400, 10},
+		{`{"name":"x","replicationFactor":1.5}`, 400, 10}, {`{"name":"x","replicationFactor":"2"}`, 400, 10},
+		{`{"name":"x","writeConcern":2}`, 400, 10}, {`{"name":"x","minReplicationFactor":2}`, 400, 10}, {`{"name":"x","writeConcern":0}`, 400, 10},
 		{`{"name":"x","shardKeys":["a"]}`, 400, 10}, {`{"name":"x","schema":{"rule":{}}}`, 400, 10},
 		{`{"name":"x","keyOptions":{"type":"uuid"}}`, 400, 1232}, {`[`, 400, 600}, {`[]`, 400, 10},
 	} {
@@ -93,7 +96,9 @@ func TestCollections(t *testing.T) {
 	want(t, a, 200, 0)
 	require.Equal(t, false, a.decode(t)["waitForSync"])
 	require.Equal(t, true, c.do(t, "GET", "/_api/collection/books/properties", "").decode(t)["cacheEnabled"])
-	want(t, c.do(t, "PUT", byID+"/properties", `{"replicationFactor":2}`), 400, 10)
+	want(t, c.do(t, "PUT", byID+"/properties", `{"replicationFactor":3}`), 500, 1487)
+	want(t, c.do(t, "PUT", byID+"/properties", `{"writeConcern":2}`), 400, 10)
+	want(t, c.do(t, "PUT", byID+"/properties", `{"replicationFactor":"satellite"}`), 400, 10)
 	want(t, c.do(t, "POST", "/_api/document/books", `{"_key":"z"}`), 202, 0)
 	shard := c.do(t, "PUT", byID+"/responsibleShard", `{"_key":"z"}`).decode(t)["shardId"]
 	require.Contains(t, shards, shard)

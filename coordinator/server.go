@@ -114,7 +114,7 @@ func (s *Server) build() {
 	p.catalog = catalog.New(catalog.Deps{
 		Agency: p.agency, Cache: p.cache, ID: s.id, RebootID: reboot, Logger: c.Logger.Named("catalog"),
 		Reserve:   func(ctx context.Context, n uint64) (uint64, error) { return agencyclient.ReserveIDs(ctx, p.agency, n) },
-		MaxShards: c.Limits.Shards, Wait: c.Timing.DDL, Thaw: c.Timing.Thaw, Patience: c.Timing.Agency,
+		MaxShards: c.Limits.Shards, Wait: c.Timing.DDL, Sync: c.Timing.Sync, Thaw: c.Timing.Thaw, Patience: c.Timing.Agency,
 	})
 	servers := dbclient.New(s.client)
 	steps := newStepLog(c.Limits.StepEvents)

@@ -77,10 +77,10 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}
-	line("\nDB SERVERS\tENDPOINT\tSTATUS\tSHARDS LED\tEPOCH")
+	line("\nDB SERVERS\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH")
 	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
 		d := s.DBServers[id]
-		line("%s\t%s\t%s\t%d\t%d", id, d.Endpoint, d.Status, d.Shards, d.Epoch)
+		line("%s\t%s\t%s\t%d\t%d\t%d", id, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch)
 	}
 	line("\nCOORDINATORS\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {

@@ -38,6 +38,7 @@ type Deps struct {
 
 	MaxShards int           // of one collection
 	Wait      time.Duration // for DB servers to report what is built
+	Sync      time.Duration // for followers of a new collection to be in sync; then it is answered without them
 	Thaw      time.Duration // for a backup or restore to end
 	Patience  time.Duration // with one question to the agency on behalf of a client
 }
@@ -80,6 +81,16 @@ func (c *Catalog) Sync(ctx context.Context) (*View, error) {
 	s, err := c.deps.Cache.Sync(ctx)
 	if err != nil {
 		return nil, agencyError(err)
+	}
+	return c.view(s), nil
+}
+
+// Await gives the first view from now on for which ok holds; the error is the
+// context's, or says that the cache has stopped.
+func (c *Catalog) Await(ctx context.Context, ok func(*View) bool) (*View, error) {
+	s, err := c.deps.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool { return ok(c.view(s)) })
+	if err != nil {
+		return nil, err
 	}
 	return c.view(s), nil
 }

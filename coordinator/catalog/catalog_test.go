@@ -119,7 +119,7 @@ func (a *agency) catalog(t *testing.T, id string) *catalog.Catalog {
 	t.Helper()
 	c := catalog.New(catalog.Deps{
 		Agency: a, Cache: a, Reserve: a.reserve, ID: id, RebootID: func() uint64 { return 3 }, Logger: hclog.NewNullLogger(),
-		MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
+		MaxShards: 10, Wait: 20 * time.Second, Sync: 5 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -157,7 +157,7 @@ func (a *agency) reportAll(v *catalog.View, s agencyclient.Snapshot) {
 			_ = node.Decode(&coll)
 			for shard, servers := range coll.Shards {
 				if key := keys.CurrentShard(db, cid, shard); !s.Root.At(key).Exists() {
-					_, _ = a.apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentShardReport{Servers: servers}}})
+					_, _ = a.apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentShardReport{Servers: servers, Term: coll.ShardTerms[shard]}}})
 				}
 			}
 		}
@@ -216,7 +216,7 @@ func TestCreateIsTwoChanges(t *testing.T) {
 		require.True(t, ok)
 		require.Empty(t, coll.Coordinator)
 		require.Zero(t, coll.CoordinatorRebootID)
-		led := c.View().ShardsLed()
+		led := c.View().Load().Led
 		require.Equal(t, map[string]int{"PRMR-1": 2, "PRMR-2": 2}, led)
 	})
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	agencyclient "stasis/agency/client"
@@ -26,6 +25,10 @@ type CollectionSpec struct {
 	CacheEnabled   bool
 	NumberOfShards int
 	DenyUserKeys   bool
+	Replication    Replication // what is not chosen comes from the database
+
+	Sparse bool // fewer DB servers than the replication factor asks for will do
+	NoWait bool // do not wait until followers are in sync
 }
 
 func (c *Catalog) check(s *CollectionSpec) error {
@@ -55,20 +58,20 @@ func (c *Catalog) CreateCollection(ctx context.Context, db string, spec Collecti
 	if err := c.check(&spec); err != nil {
 		return nil, err
 	}
-	ctx, cancel := c.bounded(ctx, 2*c.deps.Thaw+c.deps.Wait)
+	ctx, cancel := c.bounded(ctx, 2*c.deps.Thaw+c.deps.Wait+c.deps.Sync)
 	defer cancel()
 	b := &building{what: "collection " + spec.Name, failed: apierror.CreateCollCurrent}
-	var planned keys.Collection
-	b.reported = func(v *View) (bool, error) { return shardsReported(v, db, &planned) }
+	b.reported = func(v *View) (bool, error) { return v.led(v.dir.byID[db][b.id]) }
 	v, err := c.create(ctx, b, func(v *View) (agencyclient.Tx, error) {
-		if _, ok := v.Database(db); !ok {
+		in, ok := v.Database(db)
+		if !ok {
 			return agencyclient.Tx{}, noDatabase(db)
 		}
 		if v.dir.byName[db][spec.Name] != nil {
 			return agencyclient.Tx{}, apierror.New(apierror.DuplicateName, "duplicate name: collection '%s' exists", spec.Name)
 		}
-		var err error
-		if planned, err = c.plan(ctx, v, spec); err != nil {
+		planned, err := c.plan(ctx, v, in, spec)
+		if err != nil {
 			return agencyclient.Tx{}, err
 		}
 		b.id, b.key = planned.ID, keys.PlanCollection(db, planned.ID)
@@ -77,12 +80,23 @@ func (c *Catalog) CreateCollection(ctx context.Context, db string, spec Collecti
 	if err != nil {
 		return nil, err
 	}
+	if !spec.NoWait {
+		c.awaitInSync(ctx, db, b.id)
+	}
 	return v.Find(db, b.id)
 }
 
 // plan gives the collection and its shards their ids and places them.
-func (c *Catalog) plan(ctx context.Context, v *View, spec CollectionSpec) (keys.Collection, error) {
-	leaders, err := place(v, spec.NumberOfShards)
+func (c *Catalog) plan(ctx context.Context, v *View, in *Database, spec CollectionSpec) (keys.Collection, error) {
+	r := spec.Replication.or(in.Replication())
+	if err := r.check(); err != nil {
+		return keys.Collection{}, err
+	}
+	replicas := r.Factor
+	if spec.Sparse {
+		replicas = max(min(replicas, len(v.Available())), 1)
+	}
+	placed, err := place(v, spec.NumberOfShards, replicas)
 	if err != nil {
 		return keys.Collection{}, err
 	}
@@ -92,7 +106,7 @@ func (c *Catalog) plan(ctx context.Context, v *View, spec CollectionSpec) (keys.
 	}
 	coll := keys.Collection{
 		ID: strconv.FormatUint(id, 10), Name: spec.Name, Type: spec.Type, IsSystem: spec.IsSystem,
-		NumberOfShards: spec.NumberOfShards, ReplicationFactor: 1, WriteConcern: 1, MinReplicationFactor: 1,
+		NumberOfShards: spec.NumberOfShards, ReplicationFactor: r.Factor, WriteConcern: r.Concern, MinReplicationFactor: r.Concern,
 		ShardKeys: []string{"_key"}, ShardingStrategy: "hash",
 		WaitForSync: spec.WaitForSync, CacheEnabled: spec.CacheEnabled,
 		KeyOptions: keys.KeyOptions{Type: "traditional", AllowUserKeys: !spec.DenyUserKeys},
@@ -100,32 +114,15 @@ func (c *Catalog) plan(ctx context.Context, v *View, spec CollectionSpec) (keys.
 		Shards:     map[string][]string{}, ShardTerms: map[string]uint64{}, IsBuilding: true,
 	}
 	coll.Coordinator, coll.CoordinatorRebootID = c.mark()
-	for _, leader := range leaders {
+	for _, servers := range placed {
 		n, err := c.NextID(ctx, v.Epoch)
 		if err != nil {
 			return keys.Collection{}, err
 		}
 		shard := keys.ShardName(n)
-		coll.Shards[shard], coll.ShardTerms[shard] = []string{leader}, 1
+		coll.Shards[shard], coll.ShardTerms[shard] = servers, 1
 	}
 	return coll, nil
-}
-
-// shardsReported says whether the planned leader of every shard has reported it.
-func shardsReported(v *View, db string, coll *keys.Collection) (bool, error) {
-	for shard, servers := range coll.Shards {
-		var r keys.CurrentShardReport
-		if v.root.At(keys.CurrentShard(db, coll.ID, shard)).Decode(&r) != nil {
-			return false, nil
-		}
-		if r.Error {
-			return false, reportError(r.ErrorNum, r.ErrorMessage, fmt.Sprintf("shard %s on %s", shard, servers[0]))
-		}
-		if len(r.Servers) == 0 || r.Servers[0] != servers[0] {
-			return false, nil
-		}
-	}
-	return true, nil
 }
 
 // DropCollection removes a collection by name or id, and gives its id.
@@ -154,9 +151,11 @@ func (c *Catalog) DropCollection(ctx context.Context, db, name string, system bo
 type CollectionChange struct {
 	WaitForSync  *bool
 	CacheEnabled *bool
+	Replication  Replication // zero fields: as they are
 }
 
-// ChangeCollection sets properties.
+// ChangeCollection sets properties. Replicas that are too few or too many by a new
+// replication factor are added and removed by the supervision, later.
 func (c *Catalog) ChangeCollection(ctx context.Context, db, name string, change CollectionChange) (*Collection, error) {
 	ctx, cancel := c.bounded(ctx, c.deps.Thaw+c.deps.Wait)
 	defer cancel()
@@ -167,7 +166,11 @@ func (c *Catalog) ChangeCollection(ctx context.Context, db, name string, change 
 			return agencyclient.Tx{}, err
 		}
 		id = coll.ID
-		ops, key := map[string]any{}, keys.PlanCollection(db, id)
+		ops, err := change.replication(v, coll)
+		if err != nil {
+			return agencyclient.Tx{}, err
+		}
+		key := keys.PlanCollection(db, id)
 		if change.WaitForSync != nil {
 			ops[key+"/waitForSync"] = agencyclient.Set(*change.WaitForSync)
 		}
@@ -180,4 +183,29 @@ func (c *Catalog) ChangeCollection(ctx context.Context, db, name string, change 
 		return nil, err
 	}
 	return v.Find(db, id)
+}
+
+// replication are the operations that change how many replicas there are.
+func (ch CollectionChange) replication(v *View, coll *Collection) (map[string]any, error) {
+	ops, key := map[string]any{}, keys.PlanCollection(coll.Database, coll.ID)
+	is, want := coll.Replication(), ch.Replication
+	if want == (Replication{}) {
+		return ops, nil
+	}
+	if want.Factor == 0 {
+		want.Factor = is.Factor
+	}
+	if want.Concern == 0 {
+		want.Concern = is.Concern
+	}
+	if err := want.check(); err != nil {
+		return nil, err
+	}
+	if want.Factor > is.Factor && want.Factor > len(v.Available()) {
+		return nil, tooFew(v, want.Factor)
+	}
+	ops[key+"/replicationFactor"] = agencyclient.Set(want.Factor)
+	ops[key+"/writeConcern"] = agencyclient.Set(want.Concern)
+	ops[key+"/minReplicationFactor"] = agencyclient.Set(want.Concern)
+	return ops, nil
 }

@@ -11,13 +11,18 @@ import (
 
 // DatabaseSpec is what a client chooses when it creates a database.
 type DatabaseSpec struct {
-	Name     string
-	Sharding string
+	Name        string
+	Sharding    string
+	Replication Replication // the default of its collections
 }
 
 // CreateDatabase makes a database and returns when this coordinator serves it.
 func (c *Catalog) CreateDatabase(ctx context.Context, spec DatabaseSpec) error {
 	if err := CheckDatabaseName(spec.Name); err != nil {
+		return err
+	}
+	r := spec.Replication.or(Replication{})
+	if err := r.check(); err != nil {
 		return err
 	}
 	ctx, cancel := c.bounded(ctx, 2*c.deps.Thaw+c.deps.Wait)
@@ -33,12 +38,15 @@ func (c *Catalog) CreateDatabase(ctx context.Context, spec DatabaseSpec) error {
 		if v.root.At(b.key).Exists() {
 			return agencyclient.Tx{}, apierror.New(apierror.DuplicateName, "duplicate database name '%s'", spec.Name)
 		}
+		if r.Factor > len(v.DBServers()) && r.Factor > 1 {
+			return agencyclient.Tx{}, tooFew(v, r.Factor)
+		}
 		n, err := c.NextID(ctx, v.Epoch)
 		if err != nil {
 			return agencyclient.Tx{}, err
 		}
 		b.id = strconv.FormatUint(n, 10)
-		db := keys.Database{ID: b.id, Name: spec.Name, Sharding: spec.Sharding, ReplicationFactor: 1, WriteConcern: 1, IsBuilding: true}
+		db := keys.Database{ID: b.id, Name: spec.Name, Sharding: spec.Sharding, ReplicationFactor: r.Factor, WriteConcern: r.Concern, IsBuilding: true}
 		db.Coordinator, db.CoordinatorRebootID = c.mark()
 		return agencyclient.Tx{Ops: map[string]any{
 			b.key:                                  agencyclient.Set(db),

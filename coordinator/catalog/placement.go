@@ -1,50 +1,98 @@
 package catalog
 
 import (
+	"slices"
 	"strings"
 
+	"stasis/agency/keys"
 	"stasis/internal/apierror"
 )
 
-// place chooses the leaders of n new shards: each goes to the DB server that leads
-// the fewest so far, the first by id among equals. Servers that have failed get none.
-func place(v *View, n int) ([]string, error) {
-	load := v.ShardsLed()
-	var candidates []string
+// Available are the DB servers that may get shards, sorted: those that have not
+// failed and are neither cleaned out nor about to be.
+func (v *View) Available() []string {
+	leaving := map[string]bool{}
+	for _, key := range []string{keys.CleanedServers, keys.ToBeCleaned} {
+		var ids []string
+		_ = v.root.At(key).Decode(&ids) // missing: none
+		for _, id := range ids {
+			leaving[id] = true
+		}
+	}
+	var all []string
 	for _, server := range v.DBServers() {
-		if !v.Failed(server) {
-			candidates = append(candidates, server)
+		if !v.Failed(server) && !leaving[server] {
+			all = append(all, server)
 		}
 	}
-	if len(candidates) == 0 {
-		return nil, apierror.New(apierror.TooFewDBServers, "not enough DB servers: none of %d is in good health", len(v.DBServers()))
-	}
-	leaders := make([]string, n)
-	for i := range leaders {
-		best := candidates[0]
-		for _, server := range candidates[1:] {
-			if load[server] < load[best] {
-				best = server
-			}
-		}
-		leaders[i] = best
-		load[best]++
-	}
-	return leaders, nil
+	return all
 }
 
-// ShardsLed counts the shards that each DB server leads by Plan, those being built
-// included.
-func (v *View) ShardsLed() map[string]int {
-	led := map[string]int{}
+// Load counts what Plan puts on each DB server, what is being built included.
+type Load struct {
+	Led    map[string]int // shards that it leads, or has to stop leading
+	Shards map[string]int // replicas, those that it leads included
+}
+
+// Load is that of all DB servers that have any.
+func (v *View) Load() Load {
+	l := Load{Led: map[string]int{}, Shards: map[string]int{}}
 	for _, collections := range v.dir.byID {
 		for _, coll := range collections {
 			for _, servers := range coll.Shards {
-				if len(servers) > 0 {
-					led[strings.TrimPrefix(servers[0], "_")]++
+				for i, server := range servers {
+					server = strings.TrimPrefix(server, keys.Resigned)
+					l.Shards[server]++
+					if i == 0 {
+						l.Led[server]++
+					}
 				}
 			}
 		}
 	}
-	return led
+	return l
+}
+
+// place chooses the servers of n new shards, the leader of each first. Leaders go
+// to the available DB server that leads the fewest shards so far, then followers
+// to the one that has the fewest, the first by id among equals.
+func place(v *View, n, replicas int) ([][]string, error) {
+	candidates := v.Available()
+	if len(candidates) < replicas {
+		return nil, tooFew(v, replicas)
+	}
+	load := v.Load()
+	shards := make([][]string, n)
+	for i := range shards {
+		shards[i] = []string{least(candidates, nil, load.Led, load.Shards)}
+		load.Led[shards[i][0]]++
+		load.Shards[shards[i][0]]++
+	}
+	for i := range shards {
+		for len(shards[i]) < replicas {
+			next := least(candidates, shards[i], load.Shards, load.Led)
+			shards[i] = append(shards[i], next)
+			load.Shards[next]++
+		}
+	}
+	return shards, nil
+}
+
+// least is the candidate with the lowest count that is not among taken; among
+// equals the second count decides, and then the order.
+func least(candidates, taken []string, by, then map[string]int) string {
+	best := ""
+	for _, server := range candidates {
+		switch {
+		case slices.Contains(taken, server):
+		case best == "", by[server] < by[best], by[server] == by[best] && then[server] < then[best]:
+			best = server
+		}
+	}
+	return best
+}
+
+func tooFew(v *View, replicas int) error {
+	return apierror.New(apierror.TooFewDBServers, "not enough DB servers: %d replicas are wanted, and of %d DB servers %d can take shards",
+		replicas, len(v.DBServers()), len(v.Available()))
 }

@@ -34,8 +34,9 @@ type Server struct {
 	Endpoint string `json:"endpoint"`
 	Status   string `json:"status"` // GOOD, BAD or FAILED
 	RebootID uint64 `json:"rebootId"`
-	Epoch    uint64 `json:"epoch,omitempty"`  // DB servers: of the data they have open
-	Shards   int    `json:"shards,omitempty"` // DB servers: how many they lead
+	Epoch    uint64 `json:"epoch,omitempty"`    // DB servers: of the data they have open
+	Shards   int    `json:"shards,omitempty"`   // DB servers: how many they lead
+	Replicas int    `json:"replicas,omitempty"` // DB servers: how many shards they have, those that they lead included
 }
 
 // Lock says who holds the agency lock.

@@ -40,9 +40,10 @@ const maxChunkBytes = 16 << 20
 // Documents applies operations. Its error means that none was applied.
 func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 	if err := req.View.Converged(); err != nil {
-		v, coll, rerr := r.refresh(ctx, req.Ref)
-		if rerr != nil {
-			return Outcome{}, rerr
+		v := r.sync(ctx)
+		coll, ferr := v.Find(req.Ref.Database, req.Ref.Name)
+		if ferr != nil {
+			return Outcome{}, ferr
 		}
 		if err := v.Converged(); err != nil {
 			return Outcome{}, err
@@ -64,7 +65,8 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		if pending = d.retriable(); len(pending) == 0 || !patience.wait(ctx) {
 			break
 		}
-		nv, ncoll, err := r.refresh(ctx, req.Ref)
+		nv := r.sync(ctx)
+		ncoll, err := nv.Find(req.Ref.Database, req.Ref.Name)
 		if err == nil && req.Pinned && nv.Epoch != req.View.Epoch {
 			err = epochOver()
 		}
@@ -77,21 +79,16 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 	return Outcome{Results: d.results, Synced: d.synced}, nil
 }
 
-// refresh looks a collection up as it is now.
-func (r *Router) refresh(ctx context.Context, ref Ref) (*catalog.View, *catalog.Collection, error) {
-	v, err := r.sync(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	coll, err := v.Find(ref.Database, ref.Name)
-	return v, coll, err
-}
-
-// sync is a newer view, unless the agency cannot be asked in time.
-func (r *Router) sync(ctx context.Context) (*catalog.View, error) {
+// sync is a view as new as now; the cache's own if the agency cannot be asked in
+// time: while nobody can change Plan, what is known may well be right.
+func (r *Router) sync(ctx context.Context) *catalog.View {
 	ctx, cancel := context.WithTimeout(ctx, r.Retry)
 	defer cancel()
-	return r.Catalog.Sync(ctx)
+	v, err := r.Catalog.Sync(ctx)
+	if err != nil {
+		return r.Catalog.View()
+	}
+	return v
 }
 
 // delivery is one Request under way.
@@ -133,10 +130,10 @@ func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Col
 // toShard sends the operations of one shard, in order, and stops at the first
 // request that fails: what is behind it must not overtake it.
 func (d *delivery) toShard(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) {
-	t, err := target(v, coll, shard)
+	_, err := target(v, coll, shard)
 	for len(indexes) > 0 && err == nil {
 		chunk := indexes[:d.chunk(indexes)]
-		if err = d.send(ctx, t, coll, shard, chunk); err != nil {
+		if err = d.send(ctx, v, coll, shard, chunk); err != nil {
 			break
 		}
 		indexes = indexes[len(chunk):]
@@ -144,11 +141,11 @@ func (d *delivery) toShard(ctx context.Context, v *catalog.View, coll *catalog.C
 	if err == nil {
 		return
 	}
-	sent := d.chunk(indexes)
+	sent := d.chunk(indexes) // what is behind it was not sent
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for n, i := range indexes {
-		if n < sent || again(err, d.isWrite(i)) {
+		if n < sent || again(err, d.isWrite(i)) || errors.Is(err, apierror.ReadOnly) {
 			d.failed[i] = err
 			continue
 		}
@@ -168,9 +165,13 @@ func (d *delivery) chunk(indexes []int) int {
 	return len(indexes)
 }
 
-func (d *delivery) send(ctx context.Context, t dbclient.Target, coll *catalog.Collection, shard string, indexes []int) error {
-	ctx, cancel := context.WithTimeout(ctx, d.router.Attempt)
-	defer cancel()
+func (d *delivery) send(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) error {
+	t, err := target(v, coll, shard)
+	if err != nil {
+		return err
+	}
+	ctx, end := d.router.attempt(ctx, v, coll, shard)
+	defer end()
 	ops := make([]dbclient.Op, len(indexes))
 	for n, i := range indexes {
 		ops[n] = d.req.Ops[i]
@@ -179,7 +180,7 @@ func (d *delivery) send(ctx context.Context, t dbclient.Target, coll *catalog.Co
 		Collection: coll.Name, Ops: ops, WaitForSync: d.req.WaitForSync, ReturnOld: d.req.ReturnOld, ReturnNew: d.req.ReturnNew,
 	})
 	if err != nil {
-		return err
+		return overtaken(ctx, err)
 	}
 	if len(answer.Results) != len(ops) {
 		return apierror.New(apierror.ConnectionLost, "shard %s answered %d operations with %d results", shard, len(ops), len(answer.Results))

@@ -30,6 +30,7 @@ type plan struct {
 	seen   agencyclient.Snapshot
 	latest agencyclient.Snapshot
 	syncs  int
+	fail   error // of Sync
 }
 
 func (p *plan) Snapshot() agencyclient.Snapshot {
@@ -42,12 +43,29 @@ func (p *plan) Sync(context.Context) (agencyclient.Snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.syncs++
+	if p.fail != nil {
+		return agencyclient.Snapshot{}, p.fail
+	}
 	p.seen = p.latest
 	return p.seen, nil
 }
 
-func (p *plan) Wait(context.Context, func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
-	return agencyclient.Snapshot{}, errors.New("not used")
+// Wait looks every 10 ms; waiting makes the cache see what is new.
+func (p *plan) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
+	for {
+		p.mu.Lock()
+		p.seen = p.latest
+		s := p.seen
+		p.mu.Unlock()
+		if ok(s) {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return s, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // layout is what a test says of the cluster: shards and leaders of collection c.
@@ -55,14 +73,16 @@ type layout struct {
 	epoch   uint64
 	epochs  map[string]uint64 // of DB servers
 	leaders []string          // of s1, s2, …
+	term    uint64            // of all shards
 }
 
 func (l layout) tree(t *testing.T) *agencyclient.Node {
 	t.Helper()
-	coll := keys.Collection{ID: "10", Name: "c", Shards: map[string][]string{}}
+	coll := keys.Collection{ID: "10", Name: "c", Shards: map[string][]string{}, ShardTerms: map[string]uint64{}}
 	servers, known, registered := map[string]string{}, map[string]keys.Known{}, map[string]keys.Registered{}
 	for i, leader := range l.leaders {
 		coll.Shards[keys.ShardName(uint64(i+1))] = []string{leader}
+		coll.ShardTerms[keys.ShardName(uint64(i+1))] = l.term
 		servers[leader] = "none"
 		known[leader] = keys.Known{Epoch: l.epochs[leader]}
 		registered[leader] = keys.Registered{Endpoint: "tcp://" + strings.ToLower(leader)}
@@ -92,6 +112,7 @@ func (p *plan) become(t *testing.T, l layout) {
 // servers are DB servers by URL, answering with their function; every request is noted.
 type servers struct {
 	mu     sync.Mutex
+	hang   func(t dbclient.Target) bool // it never answers
 	answer func(t dbclient.Target, shard string, r dbclient.DocumentsRequest) (dbclient.DocumentsResponse, error)
 	log    []string
 }
@@ -102,8 +123,12 @@ func (s *servers) note(t dbclient.Target, shard string, n int) {
 	s.log = append(s.log, fmt.Sprintf("%s %s epoch %d: %d", t.URL, shard, t.Epoch, n))
 }
 
-func (s *servers) Documents(_ context.Context, t dbclient.Target, shard string, r dbclient.DocumentsRequest) (dbclient.DocumentsResponse, error) {
+func (s *servers) Documents(ctx context.Context, t dbclient.Target, shard string, r dbclient.DocumentsRequest) (dbclient.DocumentsResponse, error) {
 	s.note(t, shard, len(r.Ops))
+	if s.hang != nil && s.hang(t) {
+		<-ctx.Done()
+		return dbclient.DocumentsResponse{}, lost(ctx.Err())
+	}
 	if s.answer != nil {
 		if a, err := s.answer(t, shard, r); err != nil || a.Results != nil {
 			return a, err
@@ -133,6 +158,11 @@ func (s *servers) Count(_ context.Context, t dbclient.Target, shard string) (dbc
 func (s *servers) Truncate(_ context.Context, t dbclient.Target, shard string, _ dbclient.TruncateRequest) error {
 	_, err := s.Count(context.Background(), t, shard)
 	return err
+}
+
+func (s *servers) Checksum(_ context.Context, t dbclient.Target, shard string, _ dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error) {
+	c, err := s.Count(context.Background(), t, shard)
+	return dbclient.ChecksumResponse{Checksum: "ffffffffffffff0" + strings.TrimPrefix(shard, "s"), Count: c.Count, Revision: c.Revision}, err
 }
 
 type fixture struct {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -19,12 +20,14 @@ type Servers interface {
 	Scan(ctx context.Context, t dbclient.Target, shard string, r dbclient.ScanRequest) (dbclient.ScanResponse, error)
 	Count(ctx context.Context, t dbclient.Target, shard string) (dbclient.CountResponse, error)
 	Truncate(ctx context.Context, t dbclient.Target, shard string, r dbclient.TruncateRequest) error
+	Checksum(ctx context.Context, t dbclient.Target, shard string, r dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error)
 }
 
 // Catalog is where a Router looks collections up.
 type Catalog interface {
 	View() *catalog.View
 	Sync(ctx context.Context) (*catalog.View, error)
+	Await(ctx context.Context, ok func(*catalog.View) bool) (*catalog.View, error)
 	Collection(ctx context.Context, db, name string) (*catalog.Collection, error)
 }
 
@@ -33,7 +36,7 @@ type Router struct {
 	Servers Servers
 	Catalog Catalog
 	Attempt time.Duration // one request to a DB server
-	Retry   time.Duration // how long to look for a server that leads the shard
+	Retry   time.Duration // how long to look for a server that leads the shard, from the first that does not
 	AtOnce  int           // operations in one request to a DB server
 }
 
@@ -46,18 +49,21 @@ const (
 	maxPause   = 250 * time.Millisecond
 )
 
-// patience is how long one request goes on looking, and how often.
+// patience is how long one request goes on looking, and how often. It begins with
+// the first failure, however long that took.
 type patience struct {
+	lasts time.Duration
 	until time.Time
 	pause time.Duration
 }
 
-func (r *Router) patience() *patience {
-	return &patience{until: time.Now().Add(r.Retry), pause: firstPause}
-}
+func (r *Router) patience() *patience { return &patience{lasts: r.Retry, pause: firstPause} }
 
 // wait pauses before another attempt; false: there shall be none.
 func (p *patience) wait(ctx context.Context) bool {
+	if p.until.IsZero() {
+		p.until = time.Now().Add(p.lasts)
+	}
 	d := p.pause/2 + rand.N(p.pause/2)
 	if time.Now().Add(d).After(p.until) {
 		return false
@@ -74,7 +80,7 @@ func (p *patience) wait(ctx context.Context) bool {
 // target is where a shard's leader is, by Plan.
 func target(v *catalog.View, coll *catalog.Collection, shard string) (dbclient.Target, error) {
 	servers := coll.Shards[shard]
-	if len(servers) == 0 || strings.HasPrefix(servers[0], "_") {
+	if len(servers) == 0 || strings.HasPrefix(servers[0], keys.Resigned) {
 		return dbclient.Target{}, apierror.New(apierror.NoLeader, "shard %s of collection %s has no leader at present", shard, coll.Name)
 	}
 	url, ok := v.URL(servers[0])

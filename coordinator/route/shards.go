@@ -2,7 +2,8 @@ package route
 
 import (
 	"context"
-	"time"
+	"fmt"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +25,27 @@ func (r *Router) Count(ctx context.Context, ref Ref) (count uint64, revision str
 		}
 	}
 	return count, revision, err
+}
+
+// Checksum adds up the checksums of all shards, modulo 2^64, as their leaders give
+// them; revision is the highest. Shards are asked one by one, so it is that of one
+// moment only if nobody writes.
+func (r *Router) Checksum(ctx context.Context, ref Ref) (sum uint64, revision string, err error) {
+	answers, err := onShards(ctx, r, ref, false, func(ctx context.Context, t dbclient.Target, shard string) (dbclient.ChecksumResponse, error) {
+		return r.Servers.Checksum(ctx, t, shard, dbclient.ChecksumRequest{})
+	})
+	revision = "0"
+	for _, a := range answers {
+		part, perr := strconv.ParseUint(a.Checksum, 16, 64)
+		if perr != nil {
+			return 0, "", fmt.Errorf("checksum of a shard: %w", perr)
+		}
+		sum += part
+		if newer(a.Revision, revision) {
+			revision = a.Revision
+		}
+	}
+	return sum, revision, err
 }
 
 // newer compares revisions: they have one length for as long as servers give
@@ -60,9 +82,7 @@ func (r *Router) Scan(ctx context.Context, at Place, req dbclient.ScanRequest) (
 		if err == nil || !again(err, false) || !patience.wait(ctx) {
 			return page, readError(err)
 		}
-		if v, err = r.sync(ctx); err != nil {
-			return page, err
-		}
+		v = r.sync(ctx)
 	}
 }
 
@@ -81,9 +101,10 @@ func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclie
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Attempt)
-	defer cancel()
-	return r.Servers.Scan(ctx, t, at.Shard, req)
+	ctx, end := r.attempt(ctx, v, coll, at.Shard)
+	defer end()
+	page, err := r.Servers.Scan(ctx, t, at.Shard, req)
+	return page, overtaken(ctx, err)
 }
 
 func readError(err error) error {
@@ -105,7 +126,6 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 	patience := r.patience()
 	v := r.Catalog.View()
 	done := map[string]T{}
-	f = bounded(f, r.Attempt)
 	for epoch := v.Epoch; ; {
 		coll, err := v.Find(ref.Database, ref.Name)
 		if err != nil {
@@ -118,7 +138,7 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 			epoch, done = v.Epoch, map[string]T{}
 		}
 		if err = v.Converged(); err == nil {
-			err = callShards(ctx, v, coll, done, f)
+			err = callShards(ctx, round[T]{router: r, view: v, coll: coll, call: f}, done)
 		}
 		if err == nil {
 			results := make([]T, len(coll.ShardNames))
@@ -130,9 +150,7 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 		if v.Converged() == nil && !again(err, write) || !patience.wait(ctx) {
 			return nil, partial(err, write, len(done), len(coll.ShardNames))
 		}
-		if v, err = r.sync(ctx); err != nil {
-			return nil, err
-		}
+		v = r.sync(ctx)
 	}
 }
 
@@ -145,32 +163,38 @@ func partial(err error, write bool, done, all int) error {
 	return apierror.New(e.Num, "done on %d of %d shards; on another: %w", done, all, e).WithStatus(e.Status())
 }
 
-// bounded gives every call so long.
-func bounded[T any](f call[T], d time.Duration) call[T] {
-	return func(ctx context.Context, t dbclient.Target, shard string) (T, error) {
-		ctx, cancel := context.WithTimeout(ctx, d)
-		defer cancel()
-		return f(ctx, t, shard)
-	}
+// round is one attempt at all shards that are not done.
+type round[T any] struct {
+	router *Router
+	view   *catalog.View
+	coll   *catalog.Collection
+	call   call[T]
 }
 
-// callShards calls f for the shards that are not done, and gives the first error
+func (r round[T]) at(ctx context.Context, shard string) (result T, err error) {
+	t, err := target(r.view, r.coll, shard)
+	if err != nil {
+		return result, err
+	}
+	ctx, end := r.router.attempt(ctx, r.view, r.coll, shard)
+	defer end()
+	result, err = r.call(ctx, t, shard)
+	return result, overtaken(ctx, err)
+}
+
+// callShards makes the call for the shards that are not done, and gives the first error
 // that cannot be mended, or else the first.
-func callShards[T any](ctx context.Context, v *catalog.View, coll *catalog.Collection, done map[string]T, f call[T]) error {
-	results := make([]T, len(coll.ShardNames))
-	errs := make([]error, len(coll.ShardNames))
+func callShards[T any](ctx context.Context, r round[T], done map[string]T) error {
+	names := r.coll.ShardNames
+	results, errs := make([]T, len(names)), make([]error, len(names))
 	var g errgroup.Group
 	g.SetLimit(shardsAtOnce)
-	for i, shard := range coll.ShardNames {
+	for i, shard := range names {
 		if _, ok := done[shard]; ok {
 			continue
 		}
 		g.Go(func() error {
-			t, err := target(v, coll, shard)
-			if err == nil {
-				results[i], err = f(ctx, t, shard)
-			}
-			errs[i] = err
+			results[i], errs[i] = r.at(ctx, shard)
 			return nil
 		})
 	}
@@ -178,8 +202,8 @@ func callShards[T any](ctx context.Context, v *catalog.View, coll *catalog.Colle
 	var first error
 	for i, err := range errs {
 		if err == nil {
-			if _, ok := done[coll.ShardNames[i]]; !ok {
-				done[coll.ShardNames[i]] = results[i]
+			if _, ok := done[names[i]]; !ok {
+				done[names[i]] = results[i]
 			}
 		} else if first == nil || notApplied(first) && !notApplied(err) {
 			first = err
