@@ -158,13 +158,13 @@ func (b *balancer) chain() []shift {
 			}
 		}
 	}
-	from := slices.SortedStableFunc(slices.Values(b.servers), func(x, y string) int { return cmp.Compare(b.led[y], b.led[x]) })
-	for _, start := range from {
-		if chain := b.search(start, next); chain != nil {
-			return chain
+	var best []shift
+	for _, start := range b.servers {
+		if chain := b.search(start, next); chain != nil && (best == nil || len(chain) < len(best)) {
+			best = chain
 		}
 	}
-	return nil
+	return best
 }
 
 // search is breadth first, so it finds the shortest chain from start.

@@ -182,9 +182,9 @@ func TestBalanceIsFast(t *testing.T) {
 	for i := range 20 {
 		p.servers = append(p.servers, fmt.Sprintf("P%02d", i))
 	}
-	for i := range 5000 {
+	for i := range 2000 {
 		p.shards = append(p.shards, replicas{name: fmt.Sprint("s", i), servers: []string{p.servers[i%5], p.servers[(i+1)%5], p.servers[(i+2)%5]}})
 	}
-	moves := balance(p, allowed{true, true, true, 1000})
-	require.Len(t, moves, 1000)
+	moves := balance(p, allowed{true, true, true, 300})
+	require.Len(t, moves, 300)
 }
