@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -187,7 +188,9 @@ func (l *entryList) end() []byte {
 	return append(l.text, ']')
 }
 
-// transient is transact on the tree in the leader's memory.
+// transient is transact on the tree in the leader's memory. What is written is
+// answered when this node is known to have led afterwards: a server whose heartbeat
+// was answered may count on it that the leader has it.
 func (s *api) transient(c callOf) (int, []byte, error) {
 	e, err := parseTransact(c.body)
 	if err != nil {
@@ -198,6 +201,7 @@ func (s *api) transient(c callOf) (int, []byte, error) {
 		return 0, nil, err
 	}
 	var entries entryList
+	wrote := false
 	for _, el := range e.elements {
 		switch {
 		case el.query != nil:
@@ -206,6 +210,12 @@ func (s *api) transient(c callOf) (int, []byte, error) {
 			entries.flag(false)
 		default:
 			entries.flag(o.transient.apply(e.transactions[el.slot]).Index > 0)
+			wrote = true
+		}
+	}
+	if wrote {
+		if _, held, err := s.agent.read(c.ctx); err != nil || held != o {
+			return 0, nil, cmp.Or(err, error(ErrNotLeader))
 		}
 	}
 	return http.StatusOK, entries.end(), nil

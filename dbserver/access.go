@@ -81,7 +81,8 @@ func (a *access) shut(ctx context.Context, why error) error {
 	if !a.last {
 		a.why = why
 	}
-	if a.data != nil {
+	open := a.data
+	if open != nil {
 		a.cancel(why)
 		a.data = nil
 	}
@@ -90,6 +91,9 @@ func (a *access) shut(ctx context.Context, why error) error {
 	}
 	empty := a.empty
 	a.mu.Unlock()
+	if open != nil {
+		open.resign(why) // who waits for other replicas waits no more
+	}
 	if empty == nil {
 		return nil
 	}

@@ -16,7 +16,7 @@ func TestAccess(t *testing.T) {
 		a := newAccess(errStarting)
 		_, _, _, err := a.enter(t.Context())
 		require.ErrorIs(t, err, apierror.StartingUp)
-		d := &data{}
+		d := &data{end: func(error) {}}
 		a.open(d)
 		ctx, got, leave, err := a.enter(t.Context())
 		require.NoError(t, err)

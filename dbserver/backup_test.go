@@ -254,7 +254,9 @@ func TestRestoreSwapsTheEngine(t *testing.T) {
 		h.steps = func(_ context.Context, e step.Event) {
 			mu.Lock()
 			defer mu.Unlock()
-			steps = append(steps, e.Step)
+			if e.Operation == keys.OperationRestore {
+				steps = append(steps, e.Step)
+			}
 		}
 		s := h.start("db1")
 		r := restoring(t, h, s)

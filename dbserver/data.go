@@ -1,11 +1,13 @@
 package dbserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 
 	"stasis/dbserver/engine"
+	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 )
@@ -14,17 +16,26 @@ import (
 type data struct {
 	env   shard.Env
 	epoch uint64
+	life  context.Context // ends when nothing here leads any more
+	end   context.CancelCauseFunc
 
 	mu     sync.RWMutex
-	shards map[string]*shard.Shard
+	shards map[string]*hosted
 }
 
-// newData opens every shard that the engine holds and attaches the clock.
+// hosted is a replica on this server, and its leader if that is here.
+type hosted struct {
+	*shard.Shard
+	leader *replica.Leader
+}
+
+// newData opens every shard that the engine holds and attaches the clock. Nothing leads.
 func newData(e *engine.Engine, clock *shard.Clock) (*data, error) {
 	if err := clock.Attach(shard.StoreIn(e)); err != nil {
 		return nil, err
 	}
-	d := &data{env: shard.Env{Engine: e, Clock: clock}, epoch: e.Epoch(), shards: map[string]*shard.Shard{}}
+	d := &data{env: shard.Env{Engine: e, Clock: clock}, epoch: e.Epoch(), shards: map[string]*hosted{}}
+	d.life, d.end = context.WithCancelCause(context.Background())
 	names, err := shard.Names(e)
 	if err != nil {
 		return nil, err
@@ -34,65 +45,147 @@ func newData(e *engine.Engine, clock *shard.Clock) (*data, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.shards[name] = s
+		d.shards[name] = &hosted{Shard: s}
 	}
 	return d, nil
 }
 
+// resign ends all leaderships for good. Writes under way end with an unknown outcome.
+func (d *data) resign(why error) {
+	d.end(why)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.shards {
+		if h.leader != nil {
+			h.leader.Close()
+		}
+	}
+}
+
 // close makes everything durable and lets go of the engine. Nobody uses it any more.
 func (d *data) close() error {
+	d.resign(errStopping)
 	return errors.Join(d.env.Clock.Detach(), d.env.Engine.Close())
 }
 
-func (d *data) shard(name string) (*shard.Shard, error) {
+// replica is the shard as it is on this server, whoever leads it.
+func (d *data) replica(name string) (*hosted, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	s := d.shards[name]
-	if s == nil {
+	h := d.shards[name]
+	if h == nil {
 		return nil, apierror.New(apierror.ShardGone, "shard %q is not on this server", name)
 	}
-	return s, nil
+	return &hosted{Shard: h.Shard, leader: h.leader}, nil
 }
 
-// terms are the shards here, with their leadership terms.
-func (d *data) terms() map[string]uint64 {
+// led is a shard that this server leads and may serve.
+func (d *data) led(name string) (*hosted, error) {
+	if d.life.Err() != nil {
+		return nil, context.Cause(d.life)
+	}
+	h, err := d.replica(name)
+	if err != nil {
+		return nil, err
+	}
+	if h.leader == nil {
+		return nil, apierror.New(apierror.NotLeader, "this server does not lead shard %s", name)
+	}
+	return h, h.leader.Serving()
+}
+
+// names are the shards here.
+func (d *data) names() map[string]bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	terms := make(map[string]uint64, len(d.shards))
-	for name, s := range d.shards {
-		terms[name] = s.Term()
+	names := make(map[string]bool, len(d.shards))
+	for name := range d.shards {
+		names[name] = true
 	}
-	return terms
+	return names
 }
 
-// create makes a shard, or raises the term of the one that is here.
-func (d *data) create(name string, term uint64) error {
-	s, err := d.shard(name)
-	if err == nil {
-		return s.SetTerm(max(term, s.Term()))
-	}
-	if s, err = shard.Create(d.env, name, term); err != nil {
+// create makes a shard unless it is here.
+func (d *data) create(name string) error {
+	s, err := shard.Create(d.env, name)
+	if err != nil {
 		return fmt.Errorf("create shard %s: %w", name, err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shards[name] = s
+	if d.shards[name] == nil {
+		d.shards[name] = &hosted{Shard: s}
+	}
 	return nil
 }
 
 // drop removes a shard with all its documents. Requests under way on it finish first.
 func (d *data) drop(name string) error {
 	d.mu.RLock()
-	s := d.shards[name]
+	h := d.shards[name]
 	d.mu.RUnlock()
-	if s == nil {
+	if h == nil {
 		return nil
 	}
-	if err := s.Drop(); err != nil {
+	d.lead(name, nil)
+	if err := h.Drop(); err != nil {
 		return err // it is gone for requests, and dropped again later
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.shards, name)
 	return nil
+}
+
+// lead puts a leader in the place of the one that is there; nil: this server does
+// not lead the shard.
+func (d *data) lead(name string, begin func(*shard.Shard) *replica.Leader) {
+	d.mu.Lock()
+	h := d.shards[name]
+	var old *replica.Leader
+	if h != nil {
+		old, h.leader = h.leader, nil
+	}
+	d.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+	if h == nil || begin == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.life.Err() == nil {
+		h.leader = begin(h.Shard)
+	}
+}
+
+// assign makes this server lead what Plan says, and nothing else.
+func (d *data) assign(server replica.Server, places []replica.Place) {
+	for _, p := range places {
+		h, err := d.replica(p.Shard)
+		switch {
+		case err != nil: // could not be created
+		case p.Leader() != server.ID:
+			if h.leader != nil {
+				d.lead(p.Shard, nil)
+			}
+		case h.leader == nil, h.leader.Tenure().Term != p.Term, h.leader.Over():
+			d.lead(p.Shard, func(s *shard.Shard) *replica.Leader { return replica.Lead(server, s, p) })
+		default:
+			h.leader.Update(p)
+		}
+	}
+}
+
+// over says whether a leadership has ended without Plan having said so.
+func (d *data) over() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, h := range d.shards {
+		if h.leader != nil && h.leader.Over() {
+			return true
+		}
+	}
+	return false
 }

@@ -17,10 +17,10 @@ func TestFailedDropIsNotForgotten(t *testing.T) {
 	require.NoError(t, err)
 	d, err := newData(e, &shard.Clock{})
 	require.NoError(t, err)
-	require.NoError(t, d.create("s1", 1))
-	require.NoError(t, d.create("s2", 1))
+	require.NoError(t, d.create("s1"))
+	require.NoError(t, d.create("s2"))
 	require.NoError(t, d.drop("s2"))
 	require.NoError(t, e.Close()) // as good as a disk that fails
 	require.Error(t, d.drop("s1"))
-	require.Equal(t, map[string]uint64{"s1": 1}, d.terms())
+	require.Equal(t, map[string]bool{"s1": true}, d.names())
 }

@@ -10,6 +10,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/client"
+	"stasis/dbserver/replica"
 	"stasis/internal/apierror"
 )
 
@@ -121,7 +122,7 @@ func (s *Server) reportEpoch(ctx context.Context, root *node) error {
 // followPlan makes and drops shards and tells Current about it.
 func (s *Server) followPlan(ctx context.Context, root *node) error {
 	now := treesIn(root)
-	if now == s.disk.seen {
+	if now == s.disk.seen && !s.disk.data.over() {
 		return nil
 	}
 	w, err := s.compare(root)
@@ -143,19 +144,29 @@ func (s *Server) compare(root *node) (work, error) {
 	if !root.At(keys.InitDone).Exists() || !root.At(keys.Plan).Exists() {
 		return work{}, nil
 	}
-	return planWork(view{root: root, me: s.id, epoch: s.epoch.Load(), shards: s.disk.data.terms()})
+	return planWork(view{root: root, me: s.id, epoch: s.epoch.Load(), shards: s.disk.data.names()})
 }
 
 func (s *Server) carryOut(w work) error {
 	var errs []error
-	for name, term := range w.create {
-		errs = append(errs, s.disk.data.create(name, term))
+	for _, name := range w.create {
+		errs = append(errs, s.disk.data.create(name))
 	}
 	for _, name := range w.drop {
 		s.log.Info("dropping shard", "shard", name)
 		errs = append(errs, s.disk.data.drop(name))
 	}
+	s.disk.data.assign(s.asLeader(s.disk.data), w.places)
 	return errors.Join(errs...)
+}
+
+// asLeader is this server as its leaders see it.
+func (s *Server) asLeader(d *data) replica.Server {
+	return replica.Server{
+		ID: s.id, Reboot: s.reboot.Load, Epoch: d.epoch, Agency: s.agency, Cache: s.cache, Peers: s.peers,
+		Lease: s.lease.check, Enter: s.gate.Enter, Sync: d.env.Engine.SyncAll,
+		Logger: s.log.Named("replica"), Steps: s.config.Steps, Timing: s.config.Timing.Replica.WithDefaults(),
+	}
 }
 
 // send writes reports. One whose precondition failed is out of date: the next

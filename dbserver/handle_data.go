@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"stasis/dbserver/client"
-	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 )
 
@@ -21,14 +20,14 @@ type nothing struct{}
 
 func (s *Server) documents(ctx context.Context, d *data, q request[client.DocumentsRequest]) (client.DocumentsResponse, error) {
 	answer := client.DocumentsResponse{Results: make([]client.OpResult, 0, len(q.body.Ops))}
-	on, err := d.shard(q.shard)
+	on, err := d.led(q.shard)
 	if err != nil {
 		return answer, err
 	}
 	for rest := q.body.Ops; len(rest) > 0; {
 		chunk := q.body
 		chunk.Ops, rest = cutChunk(rest)
-		results, err := s.chunk(ctx, on, chunk)
+		results, err := s.chunk(ctx, d, on, chunk)
 		if err != nil && len(answer.Results) == 0 {
 			return answer, err
 		}
@@ -41,19 +40,32 @@ func (s *Server) documents(ctx context.Context, d *data, q request[client.Docume
 	return answer, nil
 }
 
-// chunk applies some operations, inside the gate if any of them writes.
-func (s *Server) chunk(ctx context.Context, on *shard.Shard, r client.DocumentsRequest) ([]client.OpResult, error) {
+// chunk applies some operations, inside the gate if any of them writes. What has been
+// numbered is waited for whoever still listens: the gate is not left before it is in
+// the log of every in-sync replica.
+func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r client.DocumentsRequest) ([]client.OpResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, endOf(ctx, err)
 	}
-	if writes(r.Ops) {
+	writing, reading := kinds(r.Ops)
+	if writing {
 		leave, err := s.gate.Enter(ctx)
 		if err != nil {
 			return nil, endOf(ctx, err)
 		}
 		defer leave()
 	}
-	return on.Documents(r)
+	results, err := on.Documents(d.life, r)
+	if err != nil || !reading {
+		return results, err
+	}
+	if err := on.leader.Serving(); err != nil { // what was read may have been another's to show
+		if writing {
+			return nil, apierror.New(apierror.ConnectionLost, "the outcome is unknown: %w", err)
+		}
+		return nil, err
+	}
+	return results, nil
 }
 
 // endOf is why a context ended, before anything was applied.
@@ -83,34 +95,46 @@ func cutChunk(ops []client.Op) (chunk, rest []client.Op) {
 	return ops, nil
 }
 
-func writes(ops []client.Op) bool {
+func kinds(ops []client.Op) (writing, reading bool) {
 	for i := range ops {
-		if ops[i].Kind != client.OpRead {
-			return true
+		if ops[i].Kind == client.OpRead {
+			reading = true
+		} else {
+			writing = true
 		}
 	}
-	return false
+	return writing, reading
+}
+
+// looking reads from a shard while this server leads it, from the beginning to the end.
+func looking[A any](d *data, name string, f func(*hosted) (A, error)) (answer A, err error) {
+	on, err := d.led(name)
+	if err != nil {
+		return answer, err
+	}
+	seen, err := f(on)
+	if err == nil {
+		err = on.leader.Serving()
+	}
+	if err != nil {
+		return answer, err
+	}
+	return seen, nil
 }
 
 func (s *Server) scan(ctx context.Context, d *data, q request[client.ScanRequest]) (client.ScanResponse, error) {
-	on, err := d.shard(q.shard)
-	if err != nil {
-		return client.ScanResponse{}, err
-	}
-	return on.Scan(ctx, q.body)
+	return looking(d, q.shard, func(on *hosted) (client.ScanResponse, error) { return on.Scan(ctx, q.body) })
 }
 
 func (s *Server) count(_ context.Context, d *data, q request[nothing]) (client.CountResponse, error) {
-	on, err := d.shard(q.shard)
-	if err != nil {
-		return client.CountResponse{}, err
-	}
-	count, revision := on.Count()
-	return client.CountResponse{Count: count, Revision: revision}, nil
+	return looking(d, q.shard, func(on *hosted) (client.CountResponse, error) {
+		st := on.State()
+		return client.CountResponse{Count: st.Count, Revision: st.Revision}, nil
+	})
 }
 
 func (s *Server) truncate(ctx context.Context, d *data, q request[client.TruncateRequest]) (nothing, error) {
-	on, err := d.shard(q.shard)
+	on, err := d.led(q.shard)
 	if err != nil {
 		return nothing{}, err
 	}
@@ -119,5 +143,5 @@ func (s *Server) truncate(ctx context.Context, d *data, q request[client.Truncat
 		return nothing{}, fmt.Errorf("truncate %s: %w", q.shard, endOf(ctx, err))
 	}
 	defer leave()
-	return nothing{}, on.Truncate(q.body.WaitForSync)
+	return nothing{}, on.Truncate(d.life, q.body.WaitForSync)
 }

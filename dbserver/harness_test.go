@@ -3,6 +3,7 @@ package dbserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/internal/apierror"
 	"stasis/internal/network"
 	"stasis/internal/step"
 )
@@ -80,7 +82,39 @@ func (h *house) start(name string) *Server {
 	h.t.Helper()
 	s, err := h.tryStart(name)
 	require.NoError(h.t, err)
+	h.await("its shards are served", func() bool { return s.serves() })
 	return s
+}
+
+// serves says whether this server serves all shards that it is to lead.
+func (s *Server) serves() bool {
+	places, err := view{root: s.cache.Snapshot().Root, me: s.id}.planned()
+	if err != nil {
+		return false
+	}
+	_, d, leave, err := s.access.enter(context.Background())
+	if err != nil {
+		return false
+	}
+	defer leave()
+	for _, p := range places {
+		if _, err := d.led(p.Shard); p.Leader() == s.id && err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// await waits until something is so.
+func (h *house) await(what string, ok func() bool) {
+	h.t.Helper()
+	for range 600 {
+		if ok() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.Fail(h.t, "never came true", what)
 }
 
 func (h *house) tryStart(name string) (*Server, error) {
@@ -174,7 +208,12 @@ func (h *house) insert(s *Server, shard, key, doc string) {
 // keysOf are the keys of all documents of a shard.
 func (h *house) keysOf(s *Server, shard string) []string {
 	h.t.Helper()
-	page, err := h.dbs.Scan(h.t.Context(), h.target(s), shard, client.ScanRequest{})
+	var page client.ScanResponse
+	var err error
+	h.await("a leader answers", func() bool {
+		page, err = h.dbs.Scan(h.t.Context(), h.target(s), shard, client.ScanRequest{})
+		return !errors.Is(err, apierror.NoLeader)
+	})
 	require.NoError(h.t, err)
 	found := []string{}
 	for _, d := range page.Documents {

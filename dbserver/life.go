@@ -57,6 +57,7 @@ func (s *Server) join(ctx context.Context) error {
 		})
 		if err == nil {
 			s.reboot.Store(reboot)
+			close(s.lease.registered)
 			s.disk.ready = true
 			s.access.open(s.disk.data)
 			return nil
@@ -88,7 +89,7 @@ func (s *Server) load(ctx context.Context, root *node) error {
 	if s.disk.data, err = newData(e, s.disk.clock); err != nil {
 		return errors.Join(err, e.Close())
 	}
-	if n := len(s.disk.data.terms()); n > 0 && !root.At(keys.ServerKnown(s.id)).Exists() { // to follow its Plan would be to drop them
+	if n := len(s.disk.data.names()); n > 0 && !root.At(keys.ServerKnown(s.id)).Exists() { // to follow its Plan would be to drop them
 		return fmt.Errorf("there are %d shards here, but the agency does not know %s: it has lost its data, or is another cluster's", n, s.id)
 	}
 	s.epoch.Store(e.Epoch())

@@ -4,15 +4,18 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/dbserver/replica"
 )
 
 // work is what must be done so that this server is as Plan wants it.
 type work struct {
-	create  map[string]uint64 // shard → term; also shards whose term is too low
+	create  []string // shards
 	drop    []string
+	places  []replica.Place // all that Plan gives this server
 	reports []agency.Tx
 }
 
@@ -20,55 +23,39 @@ type work struct {
 type view struct {
 	root   *agency.Node
 	me     string
-	epoch  uint64            // of the data that is open
-	shards map[string]uint64 // here, with their terms
+	epoch  uint64          // of the data that is open
+	shards map[string]bool // here
 }
 
 // planWork compares. It is a pure function and its result may be carried out any
 // number of times, or not at all: what is still missing turns up in the next one.
+// Shards are reported by their leaders themselves.
 func planWork(v view) (work, error) {
-	w := work{create: map[string]uint64{}}
-	planned, err := v.planned()
+	places, err := v.planned()
 	if err != nil {
 		return work{}, err
 	}
-	for _, p := range planned {
-		if term, here := v.shards[p.shard]; p.leads && (!here || term < p.term) {
-			w.create[p.shard] = p.term
+	w := work{places: places}
+	wanted := map[string]bool{}
+	for _, p := range places {
+		if wanted[p.Shard] = true; !v.shards[p.Shard] {
+			w.create = append(w.create, p.Shard)
 		}
 	}
-	here := map[string]bool{}
-	for _, p := range planned {
-		here[p.shard] = true
-	}
 	for _, name := range slices.Sorted(maps.Keys(v.shards)) {
-		if !here[name] {
+		if !wanted[name] {
 			w.drop = append(w.drop, name)
 		}
 	}
-	for _, p := range planned {
-		if p.leads {
-			w.reports = append(w.reports, v.reportShard(p)...)
-		}
-	}
-	w.reports = append(w.reports, v.forgetShards()...)
+	w.reports = v.forgetShards()
 	databases, err := v.reportDatabases()
 	w.reports = append(w.reports, databases...)
 	return w, err
 }
 
-// assignment is a shard that Plan gives this server.
-type assignment struct {
-	database, collection, shard string
-	servers                     []string
-	term                        uint64
-	indexes                     []keys.Index
-	leads                       bool
-}
-
 // planned lists the shards that have this server among theirs.
-func (v view) planned() ([]assignment, error) {
-	var all []assignment
+func (v view) planned() ([]replica.Place, error) {
+	var all []replica.Place
 	for db, collections := range v.root.At(keys.PlanCollections).Children() {
 		for cid, node := range collections.Children() {
 			var c keys.Collection
@@ -76,10 +63,12 @@ func (v view) planned() ([]assignment, error) {
 				return nil, fmt.Errorf("read %s: %w", keys.PlanCollection(db, cid), err)
 			}
 			for _, name := range slices.Sorted(maps.Keys(c.Shards)) {
-				servers := c.Shards[name]
-				if slices.Contains(servers, v.me) {
-					all = append(all, assignment{database: db, collection: cid, shard: name, servers: servers,
-						term: c.ShardTerms[name], indexes: c.Indexes, leads: servers[0] == v.me})
+				p := replica.Place{
+					Database: db, Collection: cid, Shard: name, Term: c.ShardTerms[name], Servers: c.Shards[name],
+					WriteConcern: c.WriteConcern, Indexes: c.Indexes, Building: c.IsBuilding,
+				}
+				if p.Leader() == v.me || slices.Contains(p.Servers, v.me) {
+					all = append(all, p)
 				}
 			}
 		}
@@ -87,33 +76,8 @@ func (v view) planned() ([]assignment, error) {
 	return all, nil
 }
 
-// reportShard tells Current that a shard is here, if it does not say so yet.
-func (v view) reportShard(p assignment) []agency.Tx {
-	want := keys.CurrentShardReport{Indexes: p.indexes, Servers: []string{v.me}, FailoverCandidates: []string{v.me}, Term: p.term}
-	if want.Indexes == nil {
-		want.Indexes = []keys.Index{}
-	}
-	key := keys.CurrentShard(p.database, p.collection, p.shard)
-	if sameShardReport(v.root.At(key), want) {
-		return nil
-	}
-	return []agency.Tx{v.report(key, agency.Set(want), map[string]any{
-		keys.PlanCollection(p.database, p.collection) + "/shards/" + p.shard: agency.Old(p.servers),
-	})}
-}
-
-func sameShardReport(node *agency.Node, want keys.CurrentShardReport) bool {
-	var have keys.CurrentShardReport
-	if !node.Exists() || node.Decode(&have) != nil {
-		return false
-	}
-	sameIndex := func(a, b keys.Index) bool { return a.ID == b.ID && slices.Equal(a.Fields, b.Fields) }
-	return have.Error == want.Error && slices.Equal(have.Servers, want.Servers) &&
-		slices.Equal(have.FailoverCandidates, want.FailoverCandidates) && slices.EqualFunc(have.Indexes, want.Indexes, sameIndex)
-}
-
-// forgetShards takes from Current what this server said about shards that Plan
-// no longer has.
+// forgetShards takes from Current what stands there about shards that Plan no longer
+// has, and that were this server's among others.
 func (v view) forgetShards() []agency.Tx {
 	var txs []agency.Tx
 	for db, collections := range v.root.At(keys.CurrentCollections).Children() {
@@ -121,7 +85,7 @@ func (v view) forgetShards() []agency.Tx {
 			for name, node := range shards.Children() {
 				inPlan := keys.PlanCollection(db, cid) + "/shards/" + name
 				var have keys.CurrentShardReport
-				if v.root.At(inPlan).Exists() || node.Decode(&have) != nil || len(have.Servers) == 0 || have.Servers[0] != v.me {
+				if v.root.At(inPlan).Exists() || node.Decode(&have) != nil || !slices.ContainsFunc(have.Servers, func(s string) bool { return strings.TrimPrefix(s, keys.Resigned) == v.me }) {
 					continue
 				}
 				key := keys.CurrentShard(db, cid, name)

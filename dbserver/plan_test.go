@@ -2,6 +2,7 @@ package dbserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -14,9 +15,10 @@ import (
 // planCase is a tree, what is on server A, and what must follow.
 type planCase struct {
 	tree    string
-	here    map[string]uint64
-	create  map[string]uint64
+	here    map[string]bool
+	create  []string
 	drop    []string
+	leads   []string // shard.term
 	reports []string // keys that are written
 }
 
@@ -27,20 +29,21 @@ func TestPlanWork(t *testing.T) {
 		"nothing": {tree: `{}`},
 		"new": {
 			tree:    `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["A"],"s2":["B"]},"shardTerms":{"s1":3}}}}}}`,
-			create:  map[string]uint64{"s1": 3},
-			reports: []string{"/arango/Current/Collections/d/9/s1", "/arango/Current/Databases/d/A"},
+			create:  []string{"s1"},
+			leads:   []string{"s1.3"},
+			reports: []string{"/arango/Current/Databases/d/A"},
 		},
 		"settled": {
 			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["A"]},"shardTerms":{"s1":3}}}}},` + reported + `}`,
-			here: map[string]uint64{"s1": 3},
+			here: map[string]bool{"s1": true}, leads: []string{"s1.3"},
 		},
 		"higher term": {
 			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["A"]},"shardTerms":{"s1":4}}}}},` + reported + `}`,
-			here: map[string]uint64{"s1": 3}, create: map[string]uint64{"s1": 4},
+			here: map[string]bool{"s1": true}, leads: []string{"s1.4"},
 		},
 		"dropped": {
 			tree: `{"Plan":{"Collections":{"d":{}}},` + reported + `}`,
-			here: map[string]uint64{"s1": 3}, drop: []string{"s1"},
+			here: map[string]bool{"s1": true}, drop: []string{"s1"},
 			reports: []string{"/arango/Current/Collections/d/9", "/arango/Current/Databases/d"},
 		},
 		"dropped, others still there": {
@@ -49,11 +52,18 @@ func TestPlanWork(t *testing.T) {
 		},
 		"moved away": {
 			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["B"]}}}}},` + reported + `}`,
-			here: map[string]uint64{"s1": 3}, drop: []string{"s1"},
+			here: map[string]bool{"s1": true}, drop: []string{"s1"},
 		},
 		"led by another": {
 			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["B","A"]}}}}},` + reported + `}`,
-			here: map[string]uint64{"s1": 3},
+			here: map[string]bool{"s1": true},
+		},
+		"a new follower": {
+			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["B","A"]}}}}},` + reported + `}`, create: []string{"s1"},
+		},
+		"to resign": {
+			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["_A","B"]},"shardTerms":{"s1":3}}}}},` + reported + `}`,
+			here: map[string]bool{"s1": true}, leads: []string{"s1.3"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,10 +71,14 @@ func TestPlanWork(t *testing.T) {
 			require.NoError(t, err)
 			w, err := planWork(view{root: root, me: "A", shards: c.here})
 			require.NoError(t, err)
-			if c.create == nil {
-				c.create = map[string]uint64{}
+			var leads []string
+			for _, p := range w.places {
+				if p.Leader() == "A" {
+					leads = append(leads, fmt.Sprintf("%s.%d", p.Shard, p.Term))
+				}
 			}
 			require.Equal(t, c.create, w.create)
+			require.Equal(t, c.leads, leads)
 			require.Equal(t, c.drop, w.drop)
 			require.Equal(t, c.reports, writtenBy(t, w.reports))
 		})
@@ -93,6 +107,6 @@ func writtenBy(t *testing.T, reports []agencyclient.Tx) (written []string) {
 func TestPlanWorkOfNonsense(t *testing.T) {
 	root, err := fsm.Parse(json.RawMessage(`{"arango":{"Plan":{"Collections":{"d":{"9":{"shards":7}}}}}}`))
 	require.NoError(t, err)
-	_, err = planWork(view{root: root, me: "A", shards: map[string]uint64{"s1": 1}})
+	_, err = planWork(view{root: root, me: "A", shards: map[string]bool{"s1": true}})
 	require.Error(t, err)
 }

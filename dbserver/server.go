@@ -15,8 +15,10 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/dbserver/backup"
+	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/gate"
+	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
@@ -51,6 +53,7 @@ type Timing struct {
 	Agency    time.Duration // bound on one question to the agency; 5 s
 	Shutdown  time.Duration // bound on what Close waits for requests in flight; 5 s
 	Transfer  transfer.Timing
+	Replica   replica.Timing
 }
 
 func (c Config) withDefaults() Config {
@@ -102,11 +105,13 @@ type Server struct {
 
 // cluster is this server's place in it.
 type cluster struct {
-	web    *http.Client // to the agency
+	web    *http.Client // to the agency and to other DB servers
 	agency *agency.Client
 	cache  *agency.Cache
-	epoch  atomic.Uint64 // of the engine that is open
+	peers  *client.Client // other DB servers
+	epoch  atomic.Uint64  // of the engine that is open
 	reboot atomic.Uint64
+	lease  lease
 }
 
 // disk is touched by Start, then by the follower, then by Close, never by two.
@@ -146,6 +151,8 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s.web = network.NewHTTPClient(c.Network)
 	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency")})
 	s.cache = agency.NewCache(s.agency, c.Logger.Named("cache"))
+	s.peers = client.New(s.web)
+	s.lease.registered = make(chan struct{})
 	s.failed = make(chan error, 1)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
@@ -170,7 +177,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.join(ctx); err != nil {
 		return err
 	}
-	s.log.Info("serving", "id", s.id, "url", s.URL(), "epoch", s.epoch.Load(), "shards", len(s.disk.data.terms()))
+	s.log.Info("serving", "id", s.id, "url", s.URL(), "epoch", s.epoch.Load(), "shards", len(s.disk.data.names()))
 	s.run("follower", s.follow)
 	return nil
 }
@@ -269,25 +276,6 @@ func (s *Server) status() string {
 		return "SHUTDOWN"
 	}
 	return "STARTUP"
-}
-
-// beat sends heartbeats. One that fails is not repeated: the next one follows.
-func (s *Server) beat(ctx context.Context) error {
-	ticker := time.NewTicker(s.config.Timing.Heartbeat)
-	defer ticker.Stop()
-	for {
-		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
-		err := agency.Heartbeat(limited, s.agency, s.id, s.status())
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			s.log.Debug("heartbeat", "error", err)
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 func hostOf(addr string) string {

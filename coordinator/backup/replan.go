@@ -2,8 +2,10 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	agency "stasis/agency/client"
@@ -136,7 +138,28 @@ func placeShards(collection any, placed map[string]string) error {
 			}
 			servers[i] = id
 		}
+		if err := raiseTerm(object, shard); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// raiseTerm gives a shard another term than any that its replicas have heard of: the
+// server that leads it now may be another one, and reboot ids of another cluster mean
+// nothing in this one.
+func raiseTerm(collection map[string]any, shard string) error {
+	terms, _ := collection["shardTerms"].(map[string]any)
+	if terms == nil {
+		terms = map[string]any{}
+		collection["shardTerms"] = terms
+	}
+	number, _ := terms[shard].(json.Number)
+	term, err := strconv.ParseUint(cmp.Or(number.String(), "0"), 10, 63)
+	if err != nil {
+		return fmt.Errorf("term of shard %s: %w", shard, err)
+	}
+	terms[shard] = term + 1
 	return nil
 }
 

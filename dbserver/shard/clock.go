@@ -78,6 +78,13 @@ func (c *Clock) next() (uint64, error) {
 	return now, nil
 }
 
+// Observe makes the clock go on after t, a time that another server's clock gave.
+func (c *Clock) Observe(t uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = max(c.last, t)
+}
+
 func (c *Clock) raise(now uint64) error {
 	if c.store == nil {
 		return fmt.Errorf("the clock has no store")

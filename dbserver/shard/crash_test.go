@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -31,7 +32,7 @@ func writeMany(s *Shard, writers int, stop <-chan struct{}) (acknowledged func()
 				default:
 				}
 				name := fmt.Sprintf("k%d-%d", w, n%7)
-				results, err := s.Documents(client.DocumentsRequest{Collection: "c", WaitForSync: n%3 == 0, Ops: []client.Op{
+				results, err := s.Documents(context.Background(), client.DocumentsRequest{Collection: "c", WaitForSync: n%3 == 0, Ops: []client.Op{
 					{Kind: client.OpInsert, Key: name, Document: fmt.Appendf(nil, `{"n":%d}`, n), OverwriteMode: client.OverwriteReplace},
 					{Kind: client.OpInsert, Key: fmt.Sprintf("gone%d", w), Document: raw(`{}`), OverwriteMode: client.OverwriteIgnore},
 					{Kind: client.OpRemove, Key: fmt.Sprintf("gone%d", w)},
@@ -75,15 +76,14 @@ func TestPowerCut(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			fs := vfs.NewCrashableMem()
 			o := open(t, fs, &Clock{}, Retention{Entries: 50, Bytes: 4 << 10})
-			s, err := Create(o.env, "s1", 3)
-			require.NoError(t, err)
+			s := o.leader(Tenure{3, 1})
 			stop := make(chan struct{})
 			acknowledged, wait := writeMany(s, 4, stop)
-			for n, cut := uint64(0), 50+seed*37; n < cut; _, n = s.Position() {
+			for n, cut := uint64(0), 50+seed*37; n < cut; n = s.State().Last.Seq {
 				runtime.Gosched()
 			}
 			acks := acknowledged()
-			_, before := s.Count()
+			before := s.State().Revision
 			after := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed) * 20, RNG: rand.New(rand.NewPCG(seed, 1))})
 			close(stop)
 			require.NoError(t, wait())
@@ -91,10 +91,8 @@ func TestPowerCut(t *testing.T) {
 
 			o = open(t, after, &Clock{}, Retention{Entries: 50, Bytes: 4 << 10})
 			defer o.close()
-			s, err = Open(o.env, "s1")
-			require.NoError(t, err)
+			s = o.leader(Tenure{3, 2})
 			require.NoError(t, s.Check(t.Context()))
-			require.Equal(t, uint64(3), s.Term())
 			for name, n := range acks {
 				var doc struct{ N int }
 				require.NoError(t, json.Unmarshal(one(t, s, client.Op{Kind: client.OpRead, Key: name}).New, &doc))
@@ -112,14 +110,15 @@ func TestTruncateAndDropSurvive(t *testing.T) {
 	o := open(t, fs, &Clock{}, Retention{})
 	var shards []*Shard
 	for _, name := range []string{"s1", "s10", "s2"} { // one a prefix of another
-		s, err := Create(o.env, name, 1)
+		s, err := Create(o.env, name)
 		require.NoError(t, err)
+		require.NoError(t, s.Lead(Tenure{1, 1}, solo{o.env.Engine}, true))
 		for i := range 10 {
 			do(t, s, client.Op{Kind: client.OpInsert, Key: fmt.Sprint(i), Document: raw(`{}`)})
 		}
 		shards = append(shards, s)
 	}
-	require.NoError(t, shards[1].Truncate(true))
+	require.NoError(t, shards[1].Truncate(t.Context(), true))
 	require.NoError(t, shards[0].Drop())
 	require.NoError(t, shards[0].Drop(), "dropping twice")
 	after := fs.CrashClone(vfs.CrashCloneCfg{})
@@ -136,7 +135,6 @@ func TestTruncateAndDropSurvive(t *testing.T) {
 		s, err := Open(o.env, name)
 		require.NoError(t, err)
 		require.NoError(t, s.Check(t.Context()))
-		count, _ := s.Count()
-		require.Equal(t, want, count, name)
+		require.Equal(t, want, s.State().Count, name)
 	}
 }

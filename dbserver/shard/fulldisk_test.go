@@ -29,8 +29,7 @@ func TestFullDisk(t *testing.T) {
 		return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 	})), &Clock{}, Retention{})
 	t.Cleanup(o.close)
-	s, err := Create(o.env, "s1", 1)
-	require.NoError(t, err)
+	s := o.leader(Tenure{1, 1})
 	insert := func(key string) client.Op { return client.Op{Kind: client.OpInsert, Key: key, Document: raw(`{}`)} }
 	one(t, s, insert("before"))
 

@@ -7,17 +7,17 @@ import (
 )
 
 // Format is the number of the layout below. It is the first byte of every meta
-// value and log record; another number than this one is refused, not guessed at.
+// value and log record; another number than this one is refused, not guessed at. (1 had no tenures.)
 //
 //	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
-//	S <shard> 00 l <seq>     log record (8 bytes big-endian): format, term, changes; see record.go
+//	S <shard> 00 l <seq>     log record (8 bytes big-endian): format, tenure, time, changes; see record.go
 //	S <shard> 00 m           meta: format and counters; see meta.go. A shard exists while it has this key
 //
 // Numbers are big-endian, so keys sort by them. Shard names have no zero byte.
 // All of a shard is one range, and so are its documents: dropping and truncating
 // are one range deletion. Beside these there is the system value "clock", the
 // clock's bound (8 bytes).
-const Format = 1
+const Format = 2
 
 const (
 	shardPrefix = 'S'

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -42,20 +43,39 @@ func (o *opened) close() {
 	require.NoError(o.t, o.env.Engine.Close())
 }
 
+// solo is the quorum of a replica that is alone.
+type solo struct{ e *engine.Engine }
+
+func (solo) Admit() error { return nil }
+
+func (q solo) Await(_ context.Context, _ uint64, sync bool) error {
+	if sync {
+		return q.e.SyncAll()
+	}
+	return nil
+}
+
+// leader makes or opens shard s1 and has it lead alone.
+func (o *opened) leader(t Tenure) *Shard {
+	o.t.Helper()
+	s, err := Create(o.env, "s1")
+	require.NoError(o.t, err)
+	require.NoError(o.t, s.Lead(t, solo{o.env.Engine}, true))
+	return s
+}
+
 // fresh is one empty shard on an engine of its own, closed with the test.
 func fresh(t testing.TB) *Shard {
 	t.Helper()
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
 	t.Cleanup(o.close)
-	s, err := Create(o.env, "s1", 1)
-	require.NoError(t, err)
-	return s
+	return o.leader(Tenure{1, 1})
 }
 
 // do applies operations that must not fail as a whole.
 func do(t testing.TB, s *Shard, ops ...client.Op) []client.OpResult {
 	t.Helper()
-	results, err := s.Documents(client.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, ReturnNew: true})
+	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, ReturnNew: true})
 	require.NoError(t, err)
 	require.Len(t, results, len(ops))
 	return results

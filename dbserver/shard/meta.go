@@ -6,22 +6,29 @@ import (
 	"fmt"
 )
 
-// meta is a shard's bookkeeping. It is written in the batch of every write, so
-// it agrees with documents and log whatever prefix of the writes survives a crash.
+// meta is a shard's bookkeeping. It is written in the batch of every change, so it
+// agrees with documents and log whatever prefix of the batches survives a crash.
 type meta struct {
-	term     uint64 // leadership term of the last write or term change
-	seq      uint64 // number of the last write; the first is 1
-	count    uint64 // documents
-	revision uint64 // highest given in this shard
-	log      logSpan
+	promised  Tenure // the latest one heard of: older ones are refused
+	last      Tenure // of record seq
+	seq       uint64 // number of the last record; the first is 1
+	committed uint64 // number of the last record that is applied to the documents
+	count     uint64 // documents
+	revision  uint64 // highest given in this shard
+	log       logSpan
+	copying   bool // the documents are an unfinished copy, and worth nothing
 }
+
+// position is where the log ends.
+func (m *meta) position() Position { return Position{Tenure: m.last, Seq: m.seq} }
 
 // logSpan is what is kept of the log: an old part and a newer one. When the newer
 // has grown to half of what may be kept, the old one is deleted and the newer
 // one becomes old: retention costs one range deletion now and then, and no scan.
 type logSpan struct {
-	first, middle uint64 // old: [first, middle), newer: [middle, seq]
-	bytes         uint64 // of the newer part
+	first, middle           uint64 // old: [first, middle), newer: [middle, seq]
+	beforeFirst, beforeHalf Tenure // of the records first-1 and middle-1
+	bytes                   uint64 // of the newer part
 }
 
 // Retention bounds a shard's log.
@@ -30,30 +37,49 @@ type Retention struct {
 	Bytes   uint64
 }
 
+// stretch is how many times Retention the log may grow to while a copy needs it.
+const stretch = 16
+
 var errMetaFormat = errors.New("shard meta has an unknown format")
 
-func newMeta(term uint64) meta {
-	return meta{term: term, log: logSpan{first: 1, middle: 1}}
-}
+func newMeta() meta { return meta{log: logSpan{first: 1, middle: 1}} }
 
-// grow counts a record of that many bytes, which gets number seq. If cut, the
-// records [from, to) are to be deleted.
-func (l *logSpan) grow(seq uint64, size int, r Retention) (from, to uint64, cut bool) {
+// grow counts a record of that many bytes, which stands at p. If cut, the records
+// [from, to) are to be deleted. No record that is not applied yet is, and none from
+// pinned on, unless the log has grown out of all proportion.
+func (l *logSpan) grow(p Position, size int, r Retention, applied, pinned uint64) (from, to uint64, cut bool) {
 	l.bytes += uint64(size)
-	if seq+1-l.middle <= r.Entries/2 && l.bytes <= r.Bytes/2 {
+	if p.Seq+1-l.middle <= r.Entries/2 && l.bytes <= r.Bytes/2 || l.middle > applied+1 {
+		return 0, 0, false
+	}
+	if l.middle > pinned && p.Seq+1-l.first < stretch*r.Entries && l.bytes < stretch*r.Bytes {
 		return 0, 0, false
 	}
 	from, to = l.first, l.middle
-	l.first, l.middle, l.bytes = l.middle, seq+1, 0
+	*l = logSpan{first: l.middle, beforeFirst: l.beforeHalf, middle: p.Seq + 1, beforeHalf: p.Tenure}
 	return from, to, from < to
 }
 
+// cutBack forgets the records after p.
+func (l *logSpan) cutBack(p Position) {
+	if l.middle > p.Seq+1 {
+		l.middle, l.beforeHalf, l.bytes = p.Seq+1, p.Tenure, 0
+	}
+}
+
 func (m *meta) fields() []*uint64 {
-	return []*uint64{&m.term, &m.seq, &m.count, &m.revision, &m.log.first, &m.log.middle, &m.log.bytes}
+	return []*uint64{
+		&m.promised.Term, &m.promised.Reboot, &m.last.Term, &m.last.Reboot, &m.seq, &m.committed, &m.count, &m.revision,
+		&m.log.first, &m.log.middle, &m.log.beforeFirst.Term, &m.log.beforeFirst.Reboot,
+		&m.log.beforeHalf.Term, &m.log.beforeHalf.Reboot, &m.log.bytes,
+	}
 }
 
 func (m meta) encode() []byte {
-	b := []byte{Format}
+	b := []byte{Format, 0}
+	if m.copying {
+		b[1] = 1
+	}
 	for _, f := range m.fields() {
 		b = binary.AppendUvarint(b, *f)
 	}
@@ -61,10 +87,10 @@ func (m meta) encode() []byte {
 }
 
 func decodeMeta(b []byte) (m meta, err error) {
-	if len(b) == 0 || b[0] != Format {
+	if len(b) < 2 || b[0] != Format || b[1] > 1 {
 		return m, errMetaFormat
 	}
-	b = b[1:]
+	m.copying, b = b[1] == 1, b[2:]
 	for i, f := range m.fields() {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {

@@ -105,13 +105,13 @@ func TestShardIsLikeItsModel(t *testing.T) {
 		retention := Retention{Entries: uint64(rapid.IntRange(4, 40).Draw(t, "entries")), Bytes: 1 << 20}
 		o := open(t, fs, clock, retention)
 		defer func() { o.close() }()
-		s, err := Create(o.env, "s1", 1)
-		require.NoError(t, err)
+		tenure := Tenure{1, 1}
+		s := o.leader(tenure)
 		m := &model{documents: map[string]modelDocument{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"operation": func(t *rapid.T) { m.step(t, s) },
 			"truncate": func(t *rapid.T) {
-				require.NoError(t, s.Truncate(rapid.Bool().Draw(t, "sync")))
+				require.NoError(t, s.Truncate(t.Context(), rapid.Bool().Draw(t, "sync")))
 				clear(m.documents)
 				m.writes++
 			},
@@ -124,8 +124,8 @@ func TestShardIsLikeItsModel(t *testing.T) {
 					clock = &Clock{}
 				}
 				o = open(t, fs, clock, retention)
-				s, err = Open(o.env, "s1")
-				require.NoError(t, err)
+				tenure.Reboot++
+				s = o.leader(tenure)
 			},
 			"": func(t *rapid.T) { m.check(t, s, retention) },
 		})
@@ -154,7 +154,7 @@ func (m *model) step(t *rapid.T, s *Shard) {
 		require.NoError(t, err)
 	}
 	num, put, remove := m.expect(op, withoutSystem(body))
-	results, err := s.Documents(client.DocumentsRequest{Collection: "c", Ops: []client.Op{op}, ReturnNew: true, ReturnOld: true})
+	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{op}, ReturnNew: true, ReturnOld: true})
 	require.NoError(t, err)
 	r := results[0]
 	if num != 0 {
@@ -199,13 +199,13 @@ func requireDocument(t require.TestingT, key string, want modelDocument, have js
 
 func (m *model) check(t *rapid.T, s *Shard, r Retention) {
 	require.NoError(t, s.Check(t.Context()))
-	count, highest := s.Count()
-	require.Equal(t, uint64(len(m.documents)), count)
+	st := s.State()
+	require.Equal(t, uint64(len(m.documents)), st.Count)
 	if m.highest != "" {
-		require.GreaterOrEqual(t, highest, m.highest)
+		require.GreaterOrEqual(t, st.Revision, m.highest)
 	}
-	_, seq := s.Position()
-	require.Equal(t, m.writes, seq)
+	require.Equal(t, m.writes, st.Last.Seq)
+	require.Equal(t, m.writes, st.Committed)
 	page, err := s.Scan(t.Context(), client.ScanRequest{Limit: 100})
 	require.NoError(t, err)
 	require.Len(t, page.Documents, len(m.documents))
@@ -222,10 +222,10 @@ func checkReplay(t require.TestingT, s *Shard, r Retention) {
 	kept := m.seq + 1 - m.log.first
 	require.LessOrEqual(t, kept, r.Entries+1)
 	require.GreaterOrEqual(t, kept, min(m.seq, r.Entries/2))
-	_, ok, err := s.Log(m.log.first-1, 1)
+	_, _, ok, err := s.Log(m.log.first-1, 1)
 	require.NoError(t, err)
 	require.False(t, ok, "a reader from before the log is told so")
-	records, ok, err := s.Log(m.log.first, 1000)
+	_, records, ok, err := s.Log(m.log.first, 1<<30)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Len(t, records, int(kept))

@@ -107,14 +107,13 @@ func TestResultsOfOperations(t *testing.T) {
 	removed := one(t, s, client.Op{Kind: client.OpRemove, Key: "k", IfMatch: replaced.Rev})
 	require.Equal(t, replaced.Rev, removed.Rev)
 	require.Equal(t, replaced.New, removed.Old)
-	count, _ := s.Count()
-	require.Zero(t, count)
+	require.Zero(t, s.State().Count)
 }
 
 func TestRefusedOperationsChangeNothing(t *testing.T) {
 	s := fresh(t)
 	held := one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"v":1}`)})
-	_, seq := s.Position()
+	seq := s.State().Last.Seq
 	for _, c := range []struct {
 		op  client.Op
 		num apierror.Num
@@ -145,7 +144,7 @@ func TestRefusedOperationsChangeNothing(t *testing.T) {
 			require.Equal(t, held.Rev, r.Rev)
 		}
 	}
-	_, after := s.Position()
+	after := s.State().Last.Seq
 	require.Equal(t, seq, after)
 	require.Equal(t, held.New, one(t, s, client.Op{Kind: client.OpRead, Key: "k"}).New)
 }

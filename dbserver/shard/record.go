@@ -26,21 +26,29 @@ const (
 // Record is a log entry: the outcome of one write, not the request, so that
 // applying it needs no rules and gives the same bytes everywhere.
 type Record struct {
-	Term, Seq uint64
-	Changes   []Change
+	Tenure
+	Seq     uint64
+	Time    uint64 // of the clock
+	Added   int64  // documents; what Truncate takes away is not counted
+	Changes []Change
 }
+
+// Position is the record's name.
+func (r Record) Position() Position { return Position{Tenure: r.Tenure, Seq: r.Seq} }
 
 var errRecord = errors.New("log record is damaged")
 
-// encode gives the value; Seq is in the key. Layout: format, term, number of
-// changes, and for each: kind, key, value, the latter two with their lengths.
-func (r Record) encode() []byte {
-	size := 16
+// Encode gives the value under the record's number. Layout: format, term, reboot
+// id, time, added, number of changes, and for each: kind, key, value, the latter
+// two with their lengths.
+func (r Record) Encode() []byte {
+	size := 40
 	for _, c := range r.Changes {
 		size += 16 + len(c.Key) + len(c.Value)
 	}
-	b := append(make([]byte, 0, size), Format)
-	b = binary.AppendUvarint(b, r.Term)
+	b := r.Tenure.append(append(make([]byte, 0, size), Format))
+	b = binary.AppendUvarint(b, r.Time)
+	b = binary.AppendVarint(b, r.Added)
 	b = binary.AppendUvarint(b, uint64(len(r.Changes)))
 	for _, c := range r.Changes {
 		b = append(b, byte(c.Kind))
@@ -50,15 +58,19 @@ func (r Record) encode() []byte {
 	return b
 }
 
-func decodeRecord(seq uint64, b []byte) (Record, error) {
+// DecodeRecord reads what Encode wrote under the number seq. It copies nothing: the
+// record's values are parts of b.
+func DecodeRecord(seq uint64, b []byte) (Record, error) {
 	if len(b) == 0 || b[0] != Format {
 		return Record{}, fmt.Errorf("%w: seq %d has an unknown format", errRecord, seq)
 	}
 	d := decoder{b: b[1:]}
-	r := Record{Seq: seq, Term: d.number()}
+	r := Record{Seq: seq}
+	r.Term, r.Reboot, r.Time = d.number(), d.number(), d.number()
+	r.Added = d.signed()
 	for n := d.number(); n > 0 && !d.short; n-- {
-		kind := ChangeKind(d.bytes(1)[0])
-		r.Changes = append(r.Changes, Change{Kind: kind, Key: string(d.field()), Value: d.field()})
+		c := Change{Kind: d.kind(), Key: string(d.field()), Value: d.field()}
+		r.Changes = append(r.Changes, c)
 	}
 	if d.short || len(d.b) > 0 {
 		return Record{}, fmt.Errorf("%w: seq %d", errRecord, seq)
@@ -82,14 +94,35 @@ func (d *decoder) number() uint64 {
 	return v
 }
 
-func (d *decoder) bytes(n uint64) []byte {
+func (d *decoder) signed() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.short, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) kind() ChangeKind {
+	if len(d.b) == 0 {
+		d.short = true
+		return 0
+	}
+	k := ChangeKind(d.b[0])
+	if d.b = d.b[1:]; k < Put || k > Truncate {
+		d.short = true
+	}
+	return k
+}
+
+func (d *decoder) field() []byte {
+	n := d.number()
 	if n > uint64(len(d.b)) {
 		d.short, d.b = true, nil
-		return make([]byte, min(n, 1))
+		return nil
 	}
-	field := append([]byte(nil), d.b[:n]...)
+	field := d.b[:n:n]
 	d.b = d.b[n:]
 	return field
 }
-
-func (d *decoder) field() []byte { return d.bytes(d.number()) }

@@ -1,5 +1,10 @@
 package shard
 
+import (
+	"fmt"
+	"strings"
+)
+
 // revisionDigits is in the order of its bytes, so that revisions compare as
 // strings as their times do.
 const revisionDigits = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
@@ -15,4 +20,19 @@ func revision(t uint64) string {
 		t >>= 6
 	}
 	return string(b[:])
+}
+
+// parseRevision is the time of a revision.
+func parseRevision(rev string) (t uint64, err error) {
+	if len(rev) != revisionLen {
+		return 0, fmt.Errorf("revision %q has not %d characters", rev, revisionLen)
+	}
+	for i := range len(rev) {
+		n := strings.IndexByte(revisionDigits, rev[i])
+		if n < 0 {
+			return 0, fmt.Errorf("revision %q has an unknown character", rev)
+		}
+		t = t<<6 | uint64(n)
+	}
+	return t, nil
 }

@@ -1,8 +1,10 @@
 package shard
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"stasis/dbserver/engine"
@@ -22,25 +24,53 @@ type Env struct {
 	Retention Retention // zero: DefaultRetention
 }
 
-// Shard is one shard's documents and log in an engine. All methods may be used by
-// many goroutines at once.
+// Quorum is what a leader's writes depend on.
+type Quorum interface {
+	// Admit says whether a write may begin: an error means that nothing was done.
+	Admit() error
+	// Await returns when the records up to seq are committed; with sync, when they
+	// are also on disk in all in-sync replicas, this one included. An error means that
+	// their outcome is unknown. ctx is not the client's: what has been numbered is
+	// waited for, whoever still listens.
+	Await(ctx context.Context, seq uint64, sync bool) error
+}
+
+// Shard is one replica of a shard in an engine. All methods may be used by many
+// goroutines at once.
 type Shard struct {
 	name string
 	env  Env
 	keys layout
 
 	// content is shared by operations on single keys and exclusive for what
-	// concerns them all. Taken before a key's lock, and that before numbering.
+	// concerns them all. Taken before a key's lock, and that before mu.
 	content sync.RWMutex
 	dropped bool
 	byKey   *keyLocks
 
-	// numbering is held while a write gets its number and goes into the engine's
-	// log, so that the order of numbers is the order of commits: what a crash
-	// leaves is always all writes up to some number. It is never held for a sync.
-	numbering sync.Mutex
-	meta      meta
-	broken    error // a commit failed: the numbers of this object and of the disk may differ
+	// mu is held while a record gets its number and goes into the engine's log, and
+	// while records are applied, so that the order of batches is the order of
+	// numbers. It is never held for a sync.
+	mu      sync.Mutex
+	meta    meta
+	tail    []Record             // committed+1 … seq
+	pending map[string]tentative // what the tail does to keys, while this replica leads
+	lead    *leadership          // nil: another replica leads, or none
+	pins    map[*Pin]struct{}
+	broken  error // a commit failed: the numbers of this object and of the disk may differ
+}
+
+// leadership is what a leader writes under.
+type leadership struct {
+	tenure Tenure
+	quorum Quorum
+	alone  bool // no other replica has to have a record before it is applied
+}
+
+// tentative is the outcome of a record of the tail for a key.
+type tentative struct {
+	seq      uint64
+	document *document // nil: removed
 }
 
 // Names lists the shards that an engine holds.
@@ -65,21 +95,14 @@ func Names(e *engine.Engine) ([]string, error) {
 	return names, nil
 }
 
-// Create makes an empty shard, durably. One that is there already is opened as
-// it is; its term is raised if it was lower.
-func Create(env Env, name string, term uint64) (*Shard, error) {
+// Create makes an empty shard, durably. One that is there already is opened as it is.
+func Create(env Env, name string) (*Shard, error) {
 	s, err := Open(env, name)
 	if errors.Is(err, ErrNoShard) {
-		s = newShard(env, name, newMeta(term))
-		return s, s.storeMeta(s.meta)
+		s = newShard(env, name, newMeta())
+		return s, s.storeMeta(s.meta, true)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if term > s.Term() {
-		return s, s.SetTerm(term)
-	}
-	return s, nil
+	return s, err
 }
 
 // Open opens a shard that the engine holds; ErrNoShard if it does not.
@@ -95,66 +118,76 @@ func Open(env Env, name string) (*Shard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open shard %s: %w", name, err)
 	}
-	return newShard(env, name, m), nil
+	s := newShard(env, name, m)
+	if s.tail, err = s.readLog(m.committed+1, math.MaxInt); err == nil && uint64(len(s.tail)) != m.seq-m.committed {
+		err = fmt.Errorf("%w: %d records are to be applied, %d are there", errRecord, m.seq-m.committed, len(s.tail))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open shard %s: %w", name, err)
+	}
+	return s, nil
 }
 
 func newShard(env Env, name string, m meta) *Shard {
 	if env.Retention == (Retention{}) {
 		env.Retention = DefaultRetention
 	}
-	return &Shard{name: name, env: env, keys: layoutOf(name), byKey: newKeyLocks(), meta: m}
+	return &Shard{
+		name: name, env: env, keys: layoutOf(name), byKey: newKeyLocks(), meta: m,
+		pending: map[string]tentative{}, pins: map[*Pin]struct{}{},
+	}
 }
 
 // Name is the shard's name.
 func (s *Shard) Name() string { return s.name }
 
-// Term is the leadership term under which writes are numbered now.
-func (s *Shard) Term() uint64 { return s.snapshot().term }
-
-// Position is the number of the last write and the term it stands in.
-func (s *Shard) Position() (term, seq uint64) {
-	m := s.snapshot()
-	return m.term, m.seq
+// State is where a replica stands.
+type State struct {
+	Promised  Tenure   // the latest one heard of
+	Last      Position // where the log ends
+	Committed uint64   // number of the last record applied
+	Count     uint64   // documents
+	Revision  string   // highest given and applied, "" if none
+	Copying   bool     // an unfinished copy: the log is empty
 }
 
-// Count is the number of documents and the highest revision given, "" if none.
-func (s *Shard) Count() (count uint64, highest string) {
-	m := s.snapshot()
-	if m.revision == 0 {
-		return m.count, ""
+// State is where this replica stands now.
+func (s *Shard) State() State { return stateOf(s.snapshot()) }
+
+func stateOf(m meta) State {
+	st := State{Promised: m.promised, Last: m.position(), Committed: m.committed, Count: m.count, Copying: m.copying}
+	if m.revision != 0 {
+		st.Revision = revision(m.revision)
 	}
-	return m.count, revision(m.revision)
+	return st
 }
 
 func (s *Shard) snapshot() meta {
-	s.numbering.Lock()
-	defer s.numbering.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.meta
 }
 
-// SetTerm raises the leadership term, durably. A lower one is an error.
-func (s *Shard) SetTerm(term uint64) error {
-	s.content.Lock()
-	defer s.content.Unlock()
-	m := s.snapshot()
-	if term < m.term {
-		return fmt.Errorf("shard %s: term %d is older than %d", s.name, term, m.term)
-	}
-	m.term = term
-	return s.storeMeta(m)
+// storeMeta is for callers that hold mu, or the only reference.
+func (s *Shard) storeMeta(m meta, sync bool) error {
+	b := s.env.Engine.NewBatch()
+	return s.store(b, m, sync)
 }
 
-// storeMeta is for callers that keep all writers out.
-func (s *Shard) storeMeta(m meta) error {
-	b := s.env.Engine.NewBatch()
+// store commits a batch together with the meta that goes with it.
+func (s *Shard) store(b *engine.Batch, m meta, sync bool) error {
+	if s.broken != nil {
+		return errors.Join(s.broken, b.Close())
+	}
 	if err := b.Set(s.keys.meta(), m.encode()); err != nil {
-		return fmt.Errorf("shard %s: %w", s.name, errors.Join(err, b.Close()))
+		return errors.Join(err, b.Close())
 	}
-	if err := b.Commit(true); err != nil {
-		return fmt.Errorf("shard %s: store term %d: %w", s.name, m.term, err)
+	if err := b.Commit(sync); err != nil {
+		if !errors.Is(err, engine.ErrRefused) {
+			s.broken = err
+		}
+		return err
 	}
-	s.numbering.Lock()
-	defer s.numbering.Unlock()
 	s.meta = m
 	return nil
 }

@@ -28,12 +28,12 @@ func TestConcurrentWritersOfOneKey(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 100 {
-				read, err := s.Documents(client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
+				read, err := s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
 				if err != nil {
 					errs <- err
 					return
 				}
-				r, err := s.Documents(client.DocumentsRequest{Collection: "c", Ops: []client.Op{
+				r, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{
 					{Kind: client.OpUpdate, Key: "k", IfMatch: read[0].Rev, Document: fmt.Appendf(nil, `{"n":%d}`, won.Load())},
 				}})
 				switch {
@@ -55,8 +55,7 @@ func TestConcurrentWritersOfOneKey(t *testing.T) {
 	}
 	group.Wait()
 	require.Empty(t, errs)
-	_, seq := s.Position()
-	require.Equal(t, uint64(won.Load())+1, seq)
+	require.Equal(t, uint64(won.Load())+1, s.State().Last.Seq)
 	require.NoError(t, s.Check(t.Context()))
 }
 
@@ -66,19 +65,19 @@ func TestTruncateAmongWriters(t *testing.T) {
 	stop := make(chan struct{})
 	_, wait := writeMany(s, 4, stop)
 	for i := range 20 {
-		require.NoError(t, s.Truncate(i%2 == 0))
-		require.NoError(t, s.SetTerm(uint64(i+2)))
+		require.NoError(t, s.Truncate(t.Context(), i%2 == 0))
+		require.NoError(t, s.Lead(Tenure{uint64(i + 2), 1}, solo{s.env.Engine}, true))
 		require.NoError(t, s.Check(t.Context()))
 	}
 	close(stop)
 	require.NoError(t, wait())
 	require.NoError(t, s.Check(t.Context()))
-	require.Equal(t, uint64(21), s.Term())
-	require.Error(t, s.SetTerm(20), "an older term")
+	require.Equal(t, Tenure{21, 1}, s.State().Promised)
+	require.ErrorIs(t, s.Lead(Tenure{20, 1}, solo{}, true), ErrOldTenure)
 	require.NoError(t, s.Drop())
-	_, err := s.Documents(client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
+	_, err := s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
 	require.ErrorIs(t, err, apierror.ShardGone)
-	require.ErrorIs(t, s.Truncate(false), apierror.ShardGone)
+	require.ErrorIs(t, s.Truncate(t.Context(), false), apierror.ShardGone)
 }
 
 func TestScanPages(t *testing.T) {
@@ -105,24 +104,23 @@ func TestScanPages(t *testing.T) {
 func TestLogIsBoundedInBytes(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{Entries: 1 << 40, Bytes: 10_000})
 	defer o.close()
-	s, err := Create(o.env, "s1", 1)
-	require.NoError(t, err)
+	s := o.leader(Tenure{1, 1})
 	for i := range 500 {
 		one(t, s, client.Op{Kind: client.OpInsert, Key: fmt.Sprint(i), Document: raw(`{"some":"content"}`)})
 		m := s.snapshot()
-		records, ok, err := s.Log(m.log.first, 1000)
+		_, records, ok, err := s.Log(m.log.first, 1<<30)
 		require.NoError(t, err)
 		require.True(t, ok)
 		size := 0
 		for _, r := range records {
-			size += len(r.encode())
+			size += len(r.Encode())
 		}
 		require.LessOrEqual(t, size, 10_200)
 		if i > 200 {
 			require.Greater(t, size, 4_800)
 		}
 	}
-	_, ok, err := s.Log(1, 10)
+	_, _, ok, err := s.Log(1, 10)
 	require.NoError(t, err)
 	require.False(t, ok)
 	require.NoError(t, s.Check(t.Context()))
@@ -131,16 +129,12 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 func TestCreateTwice(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
 	defer o.close()
-	s, err := Create(o.env, "s1", 5)
+	one(t, o.leader(Tenure{5, 1}), client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{}`)})
+	s, err := Create(o.env, "s1")
 	require.NoError(t, err)
-	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{}`)})
-	s, err = Create(o.env, "s1", 4)
-	require.NoError(t, err)
-	require.Equal(t, uint64(5), s.Term())
-	s, err = Create(o.env, "s1", 6)
-	require.NoError(t, err)
-	term, seq := s.Position()
-	require.Equal(t, [2]uint64{6, 1}, [2]uint64{term, seq})
+	require.Equal(t, Position{Tenure{5, 1}, 1}, s.State().Last)
+	require.ErrorIs(t, s.Lead(Tenure{4, 9}, solo{}, true), ErrOldTenure)
+	require.NoError(t, s.Lead(Tenure{6, 1}, solo{}, true))
 }
 
 // memoryStore is a clock's store that can fail.
@@ -208,20 +202,21 @@ func TestRevisionsSortAsTheirTimes(t *testing.T) {
 
 // What is not whole or of another format is refused, not guessed at.
 func TestDamagedRecords(t *testing.T) {
-	whole := Record{Term: 1 << 40, Seq: 9, Changes: []Change{{Kind: Put, Key: "k", Value: []byte("value")}, {Kind: Delete, Key: "j"}, {Kind: Truncate}}}
-	encoded := whole.encode()
-	back, err := decodeRecord(9, encoded)
+	whole := Record{Tenure: Tenure{1 << 40, 3}, Seq: 9, Time: 5, Added: -2, Changes: []Change{{Kind: Put, Key: "k", Value: []byte("value")}, {Kind: Delete, Key: "j"}, {Kind: Truncate}}}
+	encoded := whole.Encode()
+	back, err := DecodeRecord(9, encoded)
 	require.NoError(t, err)
-	require.Equal(t, whole.Term, back.Term)
+	require.Equal(t, whole.Tenure, back.Tenure)
+	require.Equal(t, whole.Added, back.Added)
 	require.Equal(t, "value", string(back.Changes[0].Value))
 	require.Len(t, back.Changes, 3)
 	for n := range encoded {
-		_, err := decodeRecord(9, encoded[:n])
+		_, err := DecodeRecord(9, encoded[:n])
 		require.ErrorIs(t, err, errRecord, n)
 	}
-	_, err = decodeRecord(9, append([]byte{Format + 1}, encoded[1:]...))
+	_, err = DecodeRecord(9, append([]byte{Format + 1}, encoded[1:]...))
 	require.ErrorIs(t, err, errRecord)
-	m := newMeta(7).encode()
+	m := newMeta().encode()
 	for n := range m {
 		_, err := decodeMeta(m[:n])
 		require.Error(t, err, n)

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -10,37 +11,108 @@ import (
 )
 
 // Documents applies r's operations in order. Each is atomic and independent of
-// the others: one that is refused has its error in its result. The error returned
-// is trouble with the disk, or a shard that is gone: then what became of the
-// operations is unknown. With WaitForSync all are on disk before it returns.
+// the others: one that is refused has its error in its result. With WaitForSync all
+// are on the disks of all in-sync replicas before it returns.
 //
-// The caller holds the server's gate if any operation writes.
-func (s *Shard) Documents(r client.DocumentsRequest) ([]client.OpResult, error) {
-	results := make([]client.OpResult, 0, len(r.Ops))
-	wrote := false
+// apierror.NotLeader and whatever Quorum.Admit says mean that nothing was applied.
+// Any other error is trouble with the disk, a shard that is gone, or a leadership
+// that ended (apierror.ConnectionLost): then what became of the operations is
+// unknown. ctx bounds the wait for other replicas and should outlast the client.
+//
+// The caller holds the server's gate if any operation writes, until this returns.
+func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]client.OpResult, error) {
+	q, err := s.admit(r.Ops)
+	if err != nil {
+		return nil, err
+	}
+	c := &chunk{shard: s, request: r, quorum: q, results: make([]client.OpResult, 0, len(r.Ops))}
 	for _, op := range r.Ops {
-		result, stored, err := s.apply(op, r)
-		var refused *apierror.Error
-		switch {
-		case err == nil:
-			wrote = wrote || op.Kind != client.OpRead
-		case errors.As(err, &refused) && refused.Num != apierror.ShardGone && (refused.Num != apierror.NoSpace || errors.Is(err, engine.ErrRefused)):
-			result = failed(op.Key, err, stored)
-		default:
-			return nil, fmt.Errorf("shard %s: %s %q: %w", s.name, op.Kind, op.Key, err)
-		}
-		results = append(results, result)
-	}
-	if wrote && r.WaitForSync {
-		if err := s.env.Engine.SyncAll(); err != nil {
-			return nil, fmt.Errorf("shard %s: sync: %w", s.name, err)
+		if err := c.do(ctx, op); err != nil {
+			return nil, err
 		}
 	}
-	return results, nil
+	return c.results, c.settle(ctx, r.WaitForSync && c.wrote)
+}
+
+// admit asks whether writes may begin; reading needs no quorum.
+func (s *Shard) admit(ops []client.Op) (Quorum, error) {
+	for _, op := range ops {
+		if op.Kind != client.OpRead {
+			return s.quorum()
+		}
+	}
+	return nil, nil
+}
+
+// quorum is what the leader's writes depend on, if one may begin.
+func (s *Shard) quorum() (Quorum, error) {
+	s.mu.Lock()
+	lead := s.lead
+	s.mu.Unlock()
+	if lead == nil {
+		return nil, s.notLeader()
+	}
+	return lead.quorum, lead.quorum.Admit()
+}
+
+// chunk is one call of Documents.
+type chunk struct {
+	shard   *Shard
+	request client.DocumentsRequest
+	quorum  Quorum
+	results []client.OpResult
+	until   uint64 // what the results depend on is committed up to here
+	wrote   bool
+}
+
+// do does one operation. Its error ends the chunk.
+func (c *chunk) do(ctx context.Context, op client.Op) error {
+	if op.Kind == client.OpRead && c.until > 0 { // it must see what came before it
+		if err := c.settle(ctx, false); err != nil {
+			return err
+		}
+	}
+	result, stored, err := c.apply(op)
+	var refused *apierror.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &refused) && refused.Num == apierror.NotLeader && !c.wrote:
+		return err
+	case errors.As(err, &refused) && refused.Num == apierror.NotLeader:
+		return c.shard.unknown(err)
+	case errors.As(err, &refused) && refused.Num != apierror.ShardGone && (refused.Num != apierror.NoSpace || errors.Is(err, engine.ErrRefused)):
+		result = failed(op.Key, err, stored)
+	default:
+		return fmt.Errorf("shard %s: %s %q: %w", c.shard.name, op.Kind, op.Key, err)
+	}
+	c.results = append(c.results, result)
+	return nil
+}
+
+// settle waits until what the results depend on is committed.
+func (c *chunk) settle(ctx context.Context, sync bool) error {
+	if c.until == 0 {
+		return nil
+	}
+	seq := c.until
+	c.until = 0
+	if err := c.quorum.Await(ctx, seq, sync); err != nil {
+		return c.shard.unknown(err)
+	}
+	return nil
+}
+
+// unknown says that nobody knows what became of a write.
+func (s *Shard) unknown(why error) error {
+	if _, ok := errors.AsType[*apierror.Error](why); ok && !errors.Is(why, apierror.NotLeader) {
+		return why
+	}
+	return apierror.New(apierror.ConnectionLost, "shard %s: the outcome is unknown: %w", s.name, why)
 }
 
 // apply does one operation. stored is what it met, for the error's revision.
-func (s *Shard) apply(op client.Op, r client.DocumentsRequest) (result client.OpResult, stored *document, err error) {
+func (c *chunk) apply(op client.Op) (result client.OpResult, stored *document, err error) {
+	s := c.shard
 	body, err := checkOp(op)
 	if err != nil {
 		return result, nil, err
@@ -59,20 +131,22 @@ func (s *Shard) apply(op client.Op, r client.DocumentsRequest) (result client.Op
 	lock := s.byKey.of(op.Key)
 	lock.Lock()
 	defer lock.Unlock()
-	if stored, err = s.get(op.Key); err != nil {
+	stored, depends, err := s.latest(op.Key)
+	if err != nil {
 		return result, nil, err
 	}
+	c.until = max(c.until, depends)
 	out, err := decide(op, body, stored)
 	if err != nil {
 		return result, stored, err
 	}
-	result, err = s.carryOut(op, r, out, stored)
+	result, err = c.carryOut(op, out, stored)
 	return result, stored, err
 }
 
-// carryOut commits an outcome and completes its result. The caller holds the key.
-func (s *Shard) carryOut(op client.Op, r client.DocumentsRequest, out outcome, stored *document) (client.OpResult, error) {
-	result := out.result
+// carryOut appends an outcome and completes its result. The caller holds the key.
+func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.OpResult, error) {
+	s, result := c.shard, out.result
 	if !out.writes() {
 		return result, nil
 	}
@@ -82,13 +156,13 @@ func (s *Shard) carryOut(op client.Op, r client.DocumentsRequest, out outcome, s
 	}
 	w := write{time: time}
 	if out.put != nil {
-		d, err := newDocument(op.Key, r.Collection, time, out.put)
+		d, err := newDocument(op.Key, c.request.Collection, time, out.put)
 		if err != nil {
 			return result, err
 		}
-		w.change = Change{Kind: Put, Key: op.Key, Value: d.encode()}
+		w.change, w.document = Change{Kind: Put, Key: op.Key, Value: d.encode()}, &d
 		result.Rev = d.rev()
-		if r.ReturnNew {
+		if c.request.ReturnNew {
 			result.New = d.json
 		}
 		if stored == nil {
@@ -97,13 +171,18 @@ func (s *Shard) carryOut(op client.Op, r client.DocumentsRequest, out outcome, s
 	} else {
 		w.change, w.added = Change{Kind: Delete, Key: op.Key}, -1
 	}
-	if r.ReturnOld && stored != nil {
+	if c.request.ReturnOld && stored != nil {
 		result.Old = stored.json
 	}
-	return result, s.commit(w)
+	seq, err := s.append(w)
+	if err != nil {
+		return result, err
+	}
+	c.until, c.wrote = max(c.until, seq), true
+	return result, nil
 }
 
-// get reads a stored document; nil if there is none.
+// get reads a committed document; nil if there is none.
 func (s *Shard) get(key string) (*document, error) {
 	value, found, err := s.env.Engine.Get(s.keys.document(key))
 	if err != nil || !found {
@@ -112,8 +191,27 @@ func (s *Shard) get(key string) (*document, error) {
 	return decodeDocument(value)
 }
 
-// Truncate removes all documents, as one write. The caller holds the gate.
-func (s *Shard) Truncate(sync bool) error {
+// latest is the document that the next write of a key meets: that of the last
+// record about it, which may not be committed. depends is that record's number
+// then. The caller holds the key.
+func (s *Shard) latest(key string) (d *document, depends uint64, err error) {
+	s.mu.Lock()
+	t, tentatively := s.pending[key]
+	s.mu.Unlock()
+	if tentatively {
+		return t.document, t.seq, nil
+	}
+	d, err = s.get(key)
+	return d, 0, err
+}
+
+// Truncate removes all documents, as one write. Its errors are those of Documents.
+// The caller holds the gate.
+func (s *Shard) Truncate(ctx context.Context, sync bool) error {
+	q, err := s.quorum()
+	if err != nil {
+		return err
+	}
 	s.content.Lock()
 	defer s.content.Unlock()
 	if s.dropped {
@@ -123,74 +221,12 @@ func (s *Shard) Truncate(sync bool) error {
 	if err != nil {
 		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
 	}
-	w := write{change: Change{Kind: Truncate}, added: -int64(s.snapshot().count), time: time}
-	if err := s.commit(w); err != nil {
+	seq, err := s.append(write{change: Change{Kind: Truncate}, time: time})
+	if err != nil {
 		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
 	}
-	if sync {
-		return s.env.Engine.SyncAll()
+	if err := q.Await(ctx, seq, sync); err != nil {
+		return s.unknown(err)
 	}
 	return nil
-}
-
-// write is a change about to be numbered.
-type write struct {
-	change Change
-	added  int64  // documents
-	time   uint64 // of the clock
-}
-
-// commit numbers a write and puts data, log and meta into the engine's log in one
-// batch. The caller holds content, and the key if it is about one.
-func (s *Shard) commit(w write) error {
-	b := s.env.Engine.NewBatch()
-	if err := s.addData(b, w.change); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	s.numbering.Lock()
-	defer s.numbering.Unlock()
-	if s.broken != nil {
-		return errors.Join(s.broken, b.Close())
-	}
-	m := s.meta
-	m.seq++
-	m.count += uint64(w.added) // two's complement: subtracts
-	m.revision = max(m.revision, w.time)
-	if err := s.addNumbers(b, &m, w.change); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	if err := b.Commit(false); err != nil {
-		if !errors.Is(err, engine.ErrRefused) {
-			s.broken = err
-		}
-		return err
-	}
-	s.meta = m
-	return nil
-}
-
-func (s *Shard) addData(b *engine.Batch, c Change) error {
-	switch c.Kind {
-	case Put:
-		return b.Set(s.keys.document(c.Key), c.Value)
-	case Delete:
-		return b.Delete(s.keys.document(c.Key))
-	default:
-		return b.DeleteRange(s.keys.documents(""))
-	}
-}
-
-// addNumbers puts the log record and the new meta into the batch, and deletes
-// what the log need not keep.
-func (s *Shard) addNumbers(b *engine.Batch, m *meta, c Change) error {
-	record := Record{Term: m.term, Seq: m.seq, Changes: []Change{c}}.encode()
-	if err := b.Set(s.keys.log(m.seq), record); err != nil {
-		return err
-	}
-	if from, to, cut := m.log.grow(m.seq, len(record), s.env.Retention); cut {
-		if err := b.DeleteRange(s.keys.log(from), s.keys.log(to)); err != nil {
-			return err
-		}
-	}
-	return b.Set(s.keys.meta(), m.encode())
 }

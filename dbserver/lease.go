@@ -1,0 +1,107 @@
+package dbserver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/apierror"
+)
+
+// leasePart of the supervision's grace period is how long a lease lasts. What is left
+// is for clocks that do not run alike.
+const leasePart = 0.7
+
+// lease is this server's right to serve as leader. It ends before the supervision may
+// name another leader in its place:
+//
+//   - An answer to a heartbeat says that the agency's leader, which was one after it
+//     had the heartbeat, counts the grace period from it or from later. So no verdict
+//     on this server falls before the heartbeat was sent plus the grace period, as
+//     long as the lease before had not ended when the answer came.
+//   - If it had, a verdict may be on its way that was reached before the heartbeat. A
+//     counter is raised then, by a replicated write: verdicts name the counter that
+//     they were reached with, so one on its way comes to nothing. And the watch cache
+//     must have reached that write, to know what was decided in the time without lease.
+//
+// Times are of this machine's monotonic clock.
+type lease struct {
+	registered chan struct{} // closed when this server is
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+// check is nil while the lease lasts.
+func (l *lease) check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.until) {
+		return nil
+	}
+	return apierror.New(apierror.NoLeader, "this server has had no answer from the agency for too long to lead anything")
+}
+
+func (l *lease) lasts(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until.After(l.until) {
+		l.until = until
+	}
+}
+
+// beat sends heartbeats, and renews the lease by their answers. One that fails is not
+// repeated: the next one follows.
+func (s *Server) beat(ctx context.Context) error {
+	ticker := time.NewTicker(s.config.Timing.Heartbeat)
+	defer ticker.Stop()
+	registered := s.lease.registered
+	for {
+		sent := time.Now()
+		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
+		err := agency.Heartbeat(limited, s.agency, s.id, s.status())
+		if err == nil {
+			err = s.renew(limited, sent)
+		}
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.log.Debug("heartbeat", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-registered:
+			registered = nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// renew lengthens the lease by a heartbeat sent then, or takes it anew.
+func (s *Server) renew(ctx context.Context, sent time.Time) error {
+	var grace float64
+	node := s.cache.Snapshot().Root.At(keys.SupervisionGrace)
+	if node.Decode(&grace) != nil || s.reboot.Load() == 0 {
+		return nil // not supervised yet, or not registered
+	}
+	until := sent.Add(time.Duration(leasePart * grace * float64(time.Second)))
+	if s.lease.check() == nil {
+		s.lease.lasts(until)
+		return nil
+	}
+	index, err := s.agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{keys.ServerKnown(s.id) + "/leases": agency.Increment(1)},
+		Pre: map[string]any{keys.ServerKnown(s.id) + "/rebootId": agency.Old(s.reboot.Load())},
+	})
+	if err != nil {
+		return fmt.Errorf("take the lease anew: %w", err)
+	}
+	if _, err := s.cache.Wait(ctx, func(snap agency.Snapshot) bool { return snap.Index >= index }); err != nil {
+		return fmt.Errorf("take the lease anew: %w", err)
+	}
+	s.lease.lasts(until)
+	return nil
+}

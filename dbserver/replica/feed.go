@@ -1,0 +1,309 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"stasis/dbserver/client"
+	"stasis/dbserver/shard"
+)
+
+const (
+	maxBatchBytes = 4 << 20 // of records or documents in one request to a follower
+	firstPause    = 20 * time.Millisecond
+)
+
+// feed brings one follower what this leader's log has. Its goroutine is the only one
+// that speaks to the follower; the fields below are under the leader's mu.
+type feed struct {
+	leader *Leader
+	id     string
+	wake   chan struct{}
+	cancel context.CancelFunc
+
+	required bool   // nothing is committed that it does not have
+	needs    uint64 // what may have been committed without it: to be had before it is reported
+	copying  bool   // only a copy helps it
+	reported uint64 // reboot id with which Current has it as in sync; 0: it has not
+	reboot   uint64 // of the process that answered last
+	acked    uint64 // its log has everything up to here
+	synced   uint64 // on its disk is everything up to here
+	told     uint64 // it knows that everything up to here is committed
+	heard    time.Time
+	since    time.Time // this feed began
+}
+
+// feedAll starts feeds for servers that have none and stops the others. mu is held.
+func (l *Leader) feedAll(servers []string) {
+	wanted := map[string]bool{}
+	for _, id := range servers {
+		wanted[id] = true
+		if l.feeds[id] != nil || l.ctx.Err() != nil {
+			continue
+		}
+		ctx, cancel := context.WithCancel(l.ctx)
+		f := &feed{leader: l, id: id, wake: make(chan struct{}, 1), cancel: cancel, since: time.Now()}
+		l.feeds[id] = f
+		l.group.Go(func() { f.run(ctx) })
+	}
+	for id, f := range l.feeds {
+		if !wanted[id] && !f.required && f.reported == 0 {
+			f.cancel()
+			delete(l.feeds, id)
+		}
+	}
+}
+
+func (f *feed) poke() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// line is where a feed stands with its follower.
+type line struct {
+	known bool   // next is right
+	next  uint64 // the first record that the follower lacks
+	copy  bool   // only a copy helps
+	pin   *shard.Pin
+	sent  time.Time
+}
+
+// run feeds until ctx ends.
+func (f *feed) run(ctx context.Context) {
+	defer f.cancel()
+	var at line
+	defer func() { f.leader.shard.Unpin(at.pin) }()
+	last, pause := "", firstPause
+	for ctx.Err() == nil {
+		err := f.step(ctx, &at)
+		if err == nil {
+			last, pause = "", firstPause
+			continue
+		}
+		if errors.Is(err, shard.ErrOldTenure) {
+			f.leader.end(fmt.Errorf("%s: %w", f.id, err))
+			return
+		}
+		if ctx.Err() == nil && err.Error() != last {
+			last = err.Error()
+			f.leader.log.Debug("follower not reached", "server", f.id, "error", err)
+		}
+		at.known = false
+		sleep(ctx, pause)
+		pause = min(2*pause, f.leader.server.Timing.Retry)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// step finds out where the follower stands, or brings it a copy, or the next records.
+func (f *feed) step(ctx context.Context, at *line) error {
+	switch {
+	case !at.known:
+		return f.probe(ctx, at)
+	case at.copy:
+		return f.bringCopy(ctx, at)
+	}
+	return f.bringRecords(ctx, at)
+}
+
+// probe asks where the follower stands. What is committed there is committed here.
+func (f *feed) probe(ctx context.Context, at *line) error {
+	ctx, cancel := f.leader.call(ctx)
+	defer cancel()
+	a, err := f.leader.promise(ctx, f.leader.server.Cache.Snapshot().Root, f.id)
+	if err != nil {
+		return err
+	}
+	if a.Refused != "" {
+		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
+	}
+	f.answered(a)
+	at.known, at.next = true, a.State.Committed+1
+	f.needsCopy(at, a.State.Copying)
+	return nil
+}
+
+// needsCopy notes whether only a copy helps the follower.
+func (f *feed) needsCopy(at *line, copying bool) {
+	at.copy = copying
+	f.leader.mu.Lock()
+	defer f.leader.mu.Unlock()
+	if f.copying = copying; copying {
+		f.acked, f.synced = 0, 0
+		f.leader.poke()
+	}
+}
+
+// answered notes that the follower lives.
+func (f *feed) answered(a client.ReplicaAnswer) {
+	l := f.leader
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.heard = time.Now()
+	if f.reboot != a.RebootID { // what an earlier process had may be lost
+		f.reboot, f.acked, f.synced, f.told = a.RebootID, 0, 0, 0
+	}
+}
+
+// bringRecords sends what the follower lacks, or waits until there is something.
+func (f *feed) bringRecords(ctx context.Context, at *line) error {
+	l := f.leader
+	prev, records, ok, err := l.shard.Log(at.next, maxBatchBytes)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		f.needsCopy(at, true)
+		return nil
+	}
+	l.mu.Lock()
+	commit, until := l.committed, l.wantsSync()
+	idle, told, synced := len(records) == 0 && until <= f.synced, f.told, f.synced
+	l.mu.Unlock()
+	if wait := f.patience(at, commit > told); idle && wait > 0 {
+		f.wait(ctx, wait)
+		return ctx.Err()
+	}
+	req := client.AcceptRequest{
+		Tenure: tenureOf(l.tenure), Prev: positionOf(prev), Records: encodeRecords(records), Commit: commit, Sync: until > synced,
+	}
+	limited, cancel := l.call(ctx)
+	defer cancel()
+	t, err := l.target(l.server.Cache.Snapshot().Root, f.id)
+	if err != nil {
+		return err
+	}
+	at.sent = time.Now()
+	a, err := l.server.Peers.Accept(limited, t, l.shard.Name(), req)
+	if err != nil {
+		return err
+	}
+	f.answered(a)
+	switch a.Refused {
+	case client.RefusedOld:
+		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
+	case client.RefusedGap:
+		at.known = false
+		return nil
+	}
+	at.next = prev.Seq + uint64(len(records)) + 1
+	f.has(at.next-1, req)
+	l.shard.Unpin(at.pin)
+	l.advance()
+	l.poke()
+	return nil
+}
+
+// patience is how long the next request may wait when there is nothing to append.
+func (f *feed) patience(at *line, news bool) time.Duration {
+	t := f.leader.server.Timing
+	rest := t.KeepAlive - time.Since(at.sent)
+	if news {
+		rest = min(rest, t.Linger-time.Since(at.sent))
+	}
+	return rest
+}
+
+// wait returns when there may be records, or after d.
+func (f *feed) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-f.wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// has notes what an answer to a request says.
+func (f *feed) has(seq uint64, r client.AcceptRequest) {
+	l := f.leader
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.acked = max(f.acked, seq)
+	f.told = max(f.told, r.Commit)
+	if r.Sync {
+		f.synced = max(f.synced, seq)
+	}
+}
+
+// bringCopy empties the follower and brings it all documents.
+func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
+	l, began := f.leader, time.Now()
+	c, err := l.shard.NewCopy()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	l.shard.Unpin(at.pin)
+	at.pin = l.shard.Pin(c.State().Last.Seq + 1)
+	l.log.Info("copying to follower", "server", f.id, "documents", c.State().Count)
+	size := 0
+	for part := 0; ; part++ {
+		entries, err := c.Next(maxBatchBytes)
+		if err != nil {
+			return err
+		}
+		req := client.CopyRequest{Tenure: tenureOf(l.tenure), Begin: part == 0, Entries: encodeEntries(entries)}
+		size += len(req.Entries)
+		if len(entries) == 0 {
+			end := StateOf(c.State())
+			req.End = &end
+		}
+		if err := f.sendCopy(ctx, req); err != nil {
+			return err
+		}
+		if req.End != nil {
+			break
+		}
+	}
+	at.next = c.State().Last.Seq + 1
+	f.needsCopy(at, false)
+	l.emit(FollowerCopied, f.id, fmt.Sprintf("%d documents, %.1f MB in %s", c.State().Count, float64(size)/1e6, time.Since(began).Round(time.Millisecond)))
+	return nil
+}
+
+func (f *feed) sendCopy(ctx context.Context, r client.CopyRequest) error {
+	l := f.leader
+	ctx, cancel := context.WithTimeout(ctx, 4*l.server.Timing.Call) // it may have to wait for its disk
+	defer cancel()
+	t, err := l.target(l.server.Cache.Snapshot().Root, f.id)
+	if err != nil {
+		return err
+	}
+	a, err := l.server.Peers.Copy(ctx, t, l.shard.Name(), r)
+	switch {
+	case err != nil:
+		return err
+	case a.Refused == client.RefusedOld:
+		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
+	case a.Refused != "":
+		return errors.New(a.Why)
+	}
+	f.answered(a)
+	return nil
+}
+
+// silent is how long nothing has been heard of the follower.
+func (f *feed) silent(now time.Time) time.Duration {
+	if f.heard.IsZero() {
+		return now.Sub(f.since)
+	}
+	return now.Sub(f.heard)
+}
+
+// never is a time until nothing is due.
+const never = time.Duration(math.MaxInt64)

@@ -1,0 +1,268 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/dbserver/client"
+	"stasis/dbserver/shard"
+)
+
+// errReplaced ends a tenure: Plan has another leader, another term, or no such shard.
+var errReplaced = errors.New("Plan names another leader or term")
+
+// situation is what the agency says of the shard.
+type situation struct {
+	root   *agency.Node
+	node   *agency.Node // Current's report
+	report keys.CurrentShardReport
+	exists bool
+}
+
+// failed says whether the supervision has given a server up.
+func (at situation) failed(id string) bool { return hasFailed(at.root, id) }
+
+func hasFailed(root *agency.Node, id string) bool {
+	return root.At(keys.Health+"/"+id+"/Status").Text() == "FAILED"
+}
+
+// look reads what the agency says, at least as new as the call. errReplaced if this
+// tenure is none any more.
+func (l *Leader) look(ctx context.Context) (situation, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.server.Timing.Agency)
+	defer cancel()
+	snap, err := l.server.Cache.Sync(ctx)
+	if err != nil {
+		return situation{}, err
+	}
+	return l.see(snap.Root)
+}
+
+func (l *Leader) see(root *agency.Node) (situation, error) {
+	l.mu.Lock()
+	p := l.place
+	l.mu.Unlock()
+	plan := root.At(p.planKey())
+	var servers []string
+	term, _ := plan.At("shardTerms/" + p.Shard).Int()
+	if plan.At("shards/"+p.Shard).Decode(&servers) != nil || (Place{Servers: servers}).Leader() != l.server.ID || uint64(term) != l.tenure.Term {
+		return situation{}, errReplaced
+	}
+	if epoch, _ := root.At(keys.RestoreEpoch).Int(); uint64(epoch) != l.server.Epoch {
+		return situation{}, fmt.Errorf("%w: a restore has come between", errReplaced)
+	}
+	at := situation{root: root, node: root.At(p.currentKey())}
+	at.exists = at.node.Exists() && at.node.Decode(&at.report) == nil
+	p.Servers = servers
+	l.Update(p)
+	return at, nil
+}
+
+// members are the servers that may have acknowledged records, without this one.
+func (l *Leader) members(at situation) []string {
+	l.mu.Lock()
+	servers := l.place.Servers
+	l.mu.Unlock()
+	if at.exists {
+		servers = at.report.Servers
+	}
+	var others []string
+	for _, s := range servers {
+		if s = strings.TrimPrefix(s, keys.Resigned); s != l.server.ID {
+			others = append(others, s)
+		}
+	}
+	return others
+}
+
+// recover makes this replica's log the longest of all that may have to be believed,
+// and begins to lead with it.
+func (l *Leader) recover(ctx context.Context) error {
+	at, err := l.look(ctx)
+	if err != nil {
+		return err
+	}
+	members := l.members(at)
+	answers, err := l.ask(ctx, at, members)
+	if err != nil {
+		return err
+	}
+	if err := l.believe(at, members, answers); err != nil {
+		return err
+	}
+	if err := l.catchUp(ctx, at.root, answers); err != nil {
+		return err
+	}
+	leave, err := l.server.Enter(ctx) // records may become visible that nobody was told of
+	if err != nil {
+		return err
+	}
+	err = l.shard.Lead(l.tenure, l, len(members) == 0)
+	leave()
+	if err != nil {
+		return err
+	}
+	st := l.shard.State()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	l.mu.Lock()
+	l.committed, l.current = st.Committed, at.report
+	l.feedAll(members)
+	for _, id := range members {
+		if f := l.feeds[id]; f != nil { // nil: closing
+			f.required, f.reported = true, at.report.Reboots[id]
+		}
+	}
+	l.mu.Unlock()
+	l.become(joining)
+	return nil
+}
+
+// askFor is how long a new leader waits for the answers of those who live. It asks
+// again if it needs more of them.
+const askFor = time.Second
+
+// ask has the members promise this tenure. Who does not answer is missing; who has
+// promised a later one ends this one. Servers that have been given up are not asked.
+func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[string]client.ReplicaAnswer, error) {
+	if _, err := l.shard.Promise(l.tenure); err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	answers, old := map[string]client.ReplicaAnswer{}, error(nil)
+	ctx, cancel := context.WithTimeout(ctx, min(askFor, l.server.Timing.Call))
+	defer cancel()
+	for _, id := range members {
+		if at.failed(id) {
+			continue
+		}
+		wg.Go(func() {
+			a, err := l.promise(ctx, at.root, id)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				l.log.Debug("no promise", "server", id, "error", err)
+			case a.Refused == client.RefusedOld:
+				old = fmt.Errorf("%s: %s: %w", id, a.Why, shard.ErrOldTenure)
+			default:
+				answers[id] = a
+			}
+		})
+	}
+	wg.Wait()
+	return answers, old
+}
+
+func (l *Leader) promise(ctx context.Context, root *agency.Node, id string) (client.ReplicaAnswer, error) {
+	t, err := l.target(root, id)
+	if err != nil {
+		return client.ReplicaAnswer{}, err
+	}
+	return l.server.Peers.Promise(ctx, t, l.shard.Name(), tenureOf(l.tenure))
+}
+
+// target is where a server is reached.
+func (l *Leader) target(root *agency.Node, id string) (client.Target, error) {
+	endpoint := root.At(keys.ServerRegistered(id) + "/endpoint").Text()
+	address, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return client.Target{}, fmt.Errorf("server %s is not registered with an address", id)
+	}
+	return client.Target{URL: "http://" + address, Epoch: l.server.Epoch}, nil
+}
+
+// believe says whether some log that was seen has every acknowledged record.
+func (l *Leader) believe(at situation, members []string, answers map[string]client.ReplicaAnswer) error {
+	reboots := at.report.Reboots
+	listed := slices.ContainsFunc(at.report.Servers, func(s string) bool { return strings.TrimPrefix(s, keys.Resigned) == l.server.ID })
+	if at.exists && listed && reboots[l.server.ID] == l.tenure.Reboot {
+		return nil
+	}
+	for id, a := range answers {
+		if at.exists && reboots[id] == a.RebootID && !a.State.Copying {
+			return nil
+		}
+	}
+	l.mu.Lock()
+	building := l.place.Building
+	l.mu.Unlock()
+	if !at.exists && building && l.shard.State().Last == (shard.Position{}) {
+		return nil // nothing has ever been written
+	}
+	var missing []string
+	for _, id := range members {
+		_, answered := answers[id]
+		if !answered && !at.failed(id) {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("records may be missing here that %v has acknowledged: waiting for it, or for the supervision to give it up", missing)
+	}
+	return nil
+}
+
+// catchUp takes over the longest log.
+func (l *Leader) catchUp(ctx context.Context, root *agency.Node, answers map[string]client.ReplicaAnswer) error {
+	mine := l.shard.State()
+	best, from := mine.Last, ""
+	for _, id := range slices.Sorted(maps.Keys(answers)) {
+		st := answers[id].State
+		if p := fromPosition(st.Last); !st.Copying && (p.Compare(best) > 0 || mine.Copying && from == "") {
+			best, from = p, id
+		}
+	}
+	if mine.Copying && from == "" {
+		return fmt.Errorf("this replica is an unfinished copy, and no other answers")
+	}
+	if from == "" {
+		return nil
+	}
+	if mine.Copying {
+		return fmt.Errorf("this replica is an unfinished copy of the one on %s", from)
+	}
+	l.log.Info("taking over the longer log", "of", from, "up to", best, "own", mine.Last)
+	for next := mine.Committed + 1; next <= best.Seq; { // what is committed here is there, too
+		last, err := l.take(ctx, root, from, next)
+		if err != nil {
+			return fmt.Errorf("take over the log of %s: %w", from, err)
+		}
+		next = last + 1
+	}
+	return nil
+}
+
+// take fetches records of another replica's log, from a number on, and makes them
+// this one's. It gives the number of the last.
+func (l *Leader) take(ctx context.Context, root *agency.Node, from string, next uint64) (last uint64, err error) {
+	t, err := l.target(root, from)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := l.call(ctx)
+	defer cancel()
+	r, err := l.server.Peers.Log(ctx, t, l.shard.Name(), client.LogRequest{From: next})
+	if err != nil {
+		return 0, err
+	}
+	records, err := decodeRecords(r.Prev.Seq, r.Records)
+	if err != nil {
+		return 0, err
+	}
+	if r.Gone || len(records) == 0 {
+		return 0, fmt.Errorf("it no longer has record %d", next)
+	}
+	_, err = l.shard.Accept(shard.Batch{Tenure: l.tenure, Prev: fromPosition(r.Prev), Records: records})
+	return next + uint64(len(records)) - 1, err
+}

@@ -1,0 +1,109 @@
+package shard
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"stasis/dbserver/engine"
+)
+
+// Check reads the whole shard and compares it with its meta; the error says
+// what does not agree. Operations are kept out meanwhile.
+func (s *Shard) Check(ctx context.Context) error {
+	s.content.Lock()
+	defer s.content.Unlock()
+	if s.dropped {
+		return s.gone()
+	}
+	m := s.snapshot()
+	if m.copying {
+		return nil
+	}
+	count, newest := uint64(0), uint64(0)
+	err := s.each(ctx, s.env.Engine, func(_ string, d *document) {
+		count, newest = count+1, max(newest, d.time)
+	})
+	if err != nil {
+		return fmt.Errorf("check shard %s: %w", s.name, err)
+	}
+	if count != m.count || newest > m.revision {
+		return fmt.Errorf("check shard %s: %d documents up to revision %d, but meta says %d and %d", s.name, count, newest, m.count, m.revision)
+	}
+	return s.checkLog(m)
+}
+
+// each calls f for every document.
+func (s *Shard) each(ctx context.Context, from engine.Reader, f func(key string, d *document)) (err error) {
+	it, err := from.NewIter(s.keys.documents(""))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Err(), it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		d, err := decodeDocument(value)
+		if err != nil {
+			return fmt.Errorf("key %q: %w", s.keys.keyOf(it.Key()), err)
+		}
+		f(s.keys.keyOf(it.Key()), d)
+	}
+	return nil
+}
+
+// checkLog finds whether the log has every record that meta says it keeps, and no other.
+func (s *Shard) checkLog(m meta) (err error) {
+	it, err := s.env.Engine.NewIter(s.keys.log(0), s.keys.of(kindLog+1, 0))
+	if err != nil {
+		return fmt.Errorf("check shard %s: %w", s.name, err)
+	}
+	defer func() { err = errors.Join(err, it.Err(), it.Close()) }()
+	next := m.log.first
+	for ok := it.First(); ok; ok = it.Next() {
+		if seq := s.keys.seqOf(it.Key()); seq != next {
+			return fmt.Errorf("check shard %s: log has record %d instead of %d", s.name, seq, next)
+		}
+		next++
+	}
+	if next != m.seq+1 {
+		return fmt.Errorf("check shard %s: log ends at %d instead of %d", s.name, next-1, m.seq)
+	}
+	return nil
+}
+
+// Checksum is a number that two replicas with the same documents, revisions
+// included, have in common, and two others almost certainly have not: the sum modulo
+// 2⁶⁴ of the first eight bytes of the SHA-256 of each key and stored document, so
+// that those of several shards add up. The state is the one that it was taken of.
+func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) {
+	if err := s.enter(); err != nil {
+		return 0, State{}, err
+	}
+	s.mu.Lock()
+	m := s.meta
+	snap, err := s.env.Engine.NewSnapshot()
+	s.mu.Unlock()
+	s.content.RUnlock() // the snapshot does not change
+	if err != nil {
+		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
+	}
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	var buf []byte
+	err = s.each(ctx, snap, func(key string, d *document) {
+		buf = append(append(append(buf[:0], key...), 0), d.encode()...)
+		h := sha256.Sum256(buf)
+		sum += binary.BigEndian.Uint64(h[:])
+	})
+	if err != nil {
+		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
+	}
+	return sum, stateOf(m), nil
+}
