@@ -151,9 +151,8 @@ func (v *view) advance(j job, s *shard) {
 // based adds what a step of a move leans on: the new replica is in sync, and has
 // not been started anew.
 func (v *view) based(j job, s *shard, tx *client.Tx) {
-	reboots := keys.ServerKnown(j.ToServer) + "/rebootId"
 	tx.Pre[j.key()] = client.Exactly(j.was)
-	tx.Pre[reboots] = client.Exactly(v.root.At(reboots))
+	v.notRestarted(tx, j.ToServer)
 	s.reported(tx)
 }
 
@@ -181,7 +180,7 @@ func (v *view) settleLeader(j job, s *shard) {
 	switch {
 	case v.failed(j.ToServer):
 		v.fail(j, j.ToServer+" is FAILED since it was named leader")
-	case !s.serves():
+	case !v.serving(s):
 		if v.watch.age(v.now, "settle "+j.id, s.planWas, s.termWas) > v.timing.Resign {
 			v.fail(j, fmt.Sprintf("%s has not begun to serve term %d within %v", j.ToServer, s.term, v.timing.Resign))
 		}
@@ -224,6 +223,7 @@ func (v *view) giveUp(j job, reason string) {
 		}
 		if j.Added && slices.Contains(servers[1:], j.ToServer) && len(servers) > s.factor && !v.needed(s, j.ToServer) {
 			servers = without(servers, j.ToServer)
+			v.notRestarted(&tx, s.leader())
 			detail += "; the replica on " + j.ToServer + " goes"
 		}
 		if !slices.Equal(servers, s.marked()) {
@@ -234,7 +234,9 @@ func (v *view) giveUp(j job, reason string) {
 	v.decide(about(j, Decision{Tx: tx, Step: Failed, Detail: detail}))
 }
 
-// needed says that the replica may have to lead, since the leader is gone.
+// needed says that the replica may be the one that has every acknowledged write,
+// or the best there is: it is in the in-sync set, and the leader has failed or has
+// been started anew.
 func (v *view) needed(s *shard, id string) bool {
-	return v.failed(s.leader()) && v.trusted(s, id)
+	return slices.Contains(s.synced, id) && (v.failed(s.leader()) || !v.trusted(s, s.leader()))
 }

@@ -92,7 +92,12 @@ func (v *view) proceedCleanOut(j job) {
 		}
 		born = append(born, move)
 	}
-	if reason := v.exhausted(j, left); reason != "" {
+	reason := v.exhausted(j, left)
+	if idle := len(left) == 0 && len(born) == 0 && stuck != ""; reason == "" && idle &&
+		v.watch.age(v.now, "stuck "+j.id, j.was.At("timeStarted")) > v.timing.Wait {
+		reason = fmt.Sprintf("nothing could be moved for %v: %s", v.timing.Wait, stuck)
+	}
+	if reason != "" {
 		v.windDown(j, left, reason)
 		return
 	}

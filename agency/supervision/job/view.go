@@ -246,6 +246,13 @@ func (v *view) isFailed(tx *client.Tx, server string) {
 	tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
 }
 
+// notRestarted is the precondition that the server has not been started anew since
+// the tree was read: if it is trusted now, it still is then.
+func (v *view) notRestarted(tx *client.Tx, server string) {
+	reboots := keys.ServerKnown(server) + "/rebootId"
+	tx.Pre[reboots] = client.Exactly(v.root.At(reboots))
+}
+
 // stays is the precondition that the server is in Plan and that nobody has begun
 // to clean it out.
 func (v *view) stays(tx *client.Tx, server string) {
