@@ -394,14 +394,14 @@ func (c *cluster) where(id string) (string, keys.Job) {
 // requireIn demands that a job is in a room, and returns its record.
 func (c *cluster) requireIn(room, id string) keys.Job {
 	is, j := c.where(id)
-	require.Equal(c.t, room, is, "job %s: %+v\n%s", id, j, strings.Join(c.events, "\n"))
+	require.Equal(c.t, room, is, "job %s: %+v\n%s", id, j, c.story())
 	return j
 }
 
 // requireQuiet demands that nothing is left to do and no lock is held.
 func (c *cluster) requireQuiet() {
 	for _, room := range []string{keys.TargetToDo, keys.TargetPending, keys.ShardLocks, keys.ServerLocks} {
-		require.Zero(c.t, c.root().At(room).Len(), "%s: %v\n%s", room, c.root().At(room), strings.Join(c.events, "\n"))
+		require.Zero(c.t, c.root().At(room).Len(), "%s: %v\n%s", room, c.root().At(room), c.story())
 	}
 }
 
@@ -414,4 +414,9 @@ func (c *cluster) freeze(nonce string) {
 
 func (c *cluster) thaw() {
 	c.must(client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()}})
+}
+
+// story is the last events, for a test that fails.
+func (c *cluster) story() string {
+	return strings.Join(c.events[max(0, len(c.events)-60):], "\n")
 }

@@ -265,7 +265,7 @@ func (m *model) checkData() {
 			continue
 		}
 		require.GreaterOrEqual(m.rt, m.servers[p.lead].has[shard], m.acked[shard], "%s has lost writes of %s\n%s",
-			p.lead, shard, strings.Join(m.events, "\n"))
+			p.lead, shard, m.story())
 	}
 }
 
@@ -291,9 +291,9 @@ func (m *model) leaveAlone() {
 	for _, shard := range m.shards() {
 		least := min(int(factor), max(len(m.servers)-leaving, 1))
 		r, planned := m.report(shard), m.planned(shard)
-		require.GreaterOrEqual(m.rt, len(planned), least, "%s\n%s", shard, strings.Join(m.events, "\n"))
+		require.GreaterOrEqual(m.rt, len(planned), least, "%s\n%s", shard, m.story())
 		require.LessOrEqual(m.rt, len(planned), int(factor))
-		require.ElementsMatch(m.rt, planned, r.Servers, "%s\n%s", shard, strings.Join(m.events, "\n"))
+		require.ElementsMatch(m.rt, planned, r.Servers, "%s\n%s", shard, m.story())
 		require.EqualValues(m.rt, m.term(shard), r.Term)
 	}
 	m.checkData()

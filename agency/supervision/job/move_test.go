@@ -144,8 +144,8 @@ func TestMoveSurvivesDeaths(t *testing.T) {
 // replicas, as many as wanted, on none of the dead.
 func (c *cluster) requireServed(shard string, factor int, dead ...string) {
 	r, planned := c.report(shard), c.planned(shard)
-	require.Len(c.t, planned, factor, "%s", strings.Join(c.events, "\n"))
-	require.ElementsMatch(c.t, planned, r.Servers, "%s", strings.Join(c.events, "\n"))
+	require.Len(c.t, planned, factor, "%s", c.story())
+	require.ElementsMatch(c.t, planned, r.Servers, "%s", c.story())
 	require.Equal(c.t, planned[0], r.Servers[0])
 	require.EqualValues(c.t, c.term(shard), r.Term)
 	for _, id := range dead {
@@ -388,6 +388,22 @@ func TestResignLeadershipLeavesWhatNobodyCanLead(t *testing.T) {
 	c.requireQuiet()
 }
 
+// Two servers that resign at once do not pass their shards to each other for ever.
+func TestResignTogether(t *testing.T) {
+	c := newCluster(t, 3)
+	c.shard("s1", 2, "PRMR-1", "PRMR-2")
+	c.shard("s2", 2, "PRMR-2", "PRMR-1")
+	c.shard("s3", 2, "PRMR-2", "PRMR-3")
+	c.run(3)
+	first := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
+	second := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-2"})
+	c.run(20)
+	c.requireIn("Finished", first)
+	c.requireIn("Finished", second)
+	require.Equal(t, "PRMR-3", c.planned("s3")[0])
+	c.requireQuiet()
+}
+
 // A resignation of which no job knows is taken back.
 func TestForgottenResignationIsTakenBack(t *testing.T) {
 	c := three(t, 3)
@@ -407,5 +423,5 @@ func TestJobsBeginInOrder(t *testing.T) {
 	c.work()
 	c.requireIn("Pending", "9")
 	c.requireIn("ToDo", first)
-	require.Contains(t, strings.Join(c.events, "\n"), "job waits 10 : moveShard: job 9 has the shard")
+	require.Contains(t, c.story(), "job waits 10 : moveShard: job 9 has the shard")
 }

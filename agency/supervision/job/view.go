@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type view struct {
 	servers []string          // the DB servers of Plan, sorted
 	health  map[string]string // their recorded status
 	leaving map[string]bool   // cleaned out, or being cleaned out: gets nothing new
+	retires map[string]bool   // about to lead nothing: somebody wants it to resign
 	spared  map[string]bool   // in maintenance: its failure has no consequences
 
 	shards []*shard // by database, collection, name
@@ -89,7 +91,7 @@ func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 	v := &view{
 		root: root, watch: w, now: now, timing: t.withDefaults(),
 		frozen: root.At(keys.HotBackupCreate).Exists(), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
-		health: map[string]string{}, leaving: map[string]bool{}, spared: map[string]bool{},
+		health: map[string]string{}, leaving: map[string]bool{}, retires: map[string]bool{}, spared: map[string]bool{},
 		named: map[string]*shard{}, leads: map[string]int{}, holds: map[string]int{},
 		on: map[string][]job{}, moving: map[string]int{}, latestWas: root.At(keys.LatestID),
 	}
@@ -114,8 +116,11 @@ func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 		}
 	}
 	for _, j := range v.pending {
-		if j.Type == keys.JobMoveShard {
+		switch j.Type {
+		case keys.JobMoveShard:
 			v.moving[j.ToServer]++
+		case keys.JobResignLeadership:
+			v.retires[j.Server] = true
 		}
 	}
 	return v
@@ -225,14 +230,18 @@ func (v *view) free(s *shard) string {
 // best is the server with the smallest count, the first by id among equals.
 // Servers that are leaving come last.
 func (v *view) best(count map[string]int, among []string) string {
-	chosen := ""
-	for _, id := range slices.Sorted(slices.Values(among)) {
-		if chosen == "" || v.leaving[chosen] && !v.leaving[id] ||
-			v.leaving[chosen] == v.leaving[id] && count[id] < count[chosen] {
-			chosen = id
-		}
+	if len(among) == 0 {
+		return ""
 	}
-	return chosen
+	last := func(id string) int {
+		if v.leaving[id] || v.retires[id] {
+			return 1
+		}
+		return 0
+	}
+	return slices.MinFunc(among, func(a, b string) int {
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
+	})
 }
 
 // isGood is the precondition that the server is recorded as GOOD.
