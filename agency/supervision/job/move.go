@@ -35,6 +35,8 @@ func (v *view) beginMove(j job) {
 		v.wait(j, s.leader()+" does not serve the shard")
 	case !v.good(j.ToServer):
 		v.wait(j, j.ToServer+" is "+v.health[j.ToServer])
+	case !slices.Contains(s.planned, j.ToServer) && slices.Contains(s.synced, j.ToServer):
+		v.wait(j, j.ToServer+" counts as in sync with a replica that it has lost")
 	case v.moving[j.ToServer] >= movesAtOnce:
 		// its turn comes
 	default:
@@ -76,6 +78,7 @@ func (v *view) startMove(j job, s *shard) {
 		what = "is to go from " + j.FromServer + " to"
 	}
 	if adds {
+		s.reported(&tx)
 		s.replan(&tx, append(slices.Clone(s.planned), j.ToServer), s.term)
 		v.holds[j.ToServer]++
 	} else {

@@ -268,6 +268,23 @@ func TestMoveSetBackAndAborted(t *testing.T) {
 	require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
 }
 
+// Who has lost its replica gets another only when the leader has noticed: until
+// then the report says that it has everything.
+func TestLostReplicaIsNotCountedAsNew(t *testing.T) {
+	c := three(t, 3)
+	c.set(keys.PlanCollection(db, cid)+"/replicationFactor", 2)
+	c.work()
+	require.Equal(t, []string{"PRMR-1", "PRMR-2"}, c.planned("s1"))
+	c.set(keys.PlanCollection(db, cid)+"/replicationFactor", 3)
+	id := c.move("s1", "PRMR-2", "PRMR-3", false)
+	c.work()
+	require.Equal(t, []string{"PRMR-1", "PRMR-2"}, c.planned("s1"), "PRMR-1 reports PRMR-3 as in sync still")
+	require.Equal(t, "PRMR-3 counts as in sync with a replica that it has lost", c.requireIn("ToDo", id).Reason)
+	c.run(5)
+	c.requireIn("Finished", id)
+	c.requireServed("s1", 3)
+}
+
 // A server that is emptied ends empty and gets nothing new; what it led is led by
 // others without a gap in the terms.
 func TestCleanOut(t *testing.T) {

@@ -220,10 +220,12 @@ func holderText(n *fsm.Node) string {
 }
 
 // free is the GOOD server with the fewest replicas that has none of the shard,
-// the first by id among equals; "" if there is none.
+// the first by id among equals; "" if there is none. A server that has lost its
+// replica and is in the report still, as in sync, gets none before that is corrected:
+// it would count as having what it has dropped.
 func (v *view) free(s *shard) string {
 	return v.best(v.holds, slices.DeleteFunc(slices.Clone(v.servers), func(id string) bool {
-		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id)
+		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id) || slices.Contains(s.synced, id)
 	}))
 }
 
