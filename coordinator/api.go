@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/coordinator/admin"
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/client"
 	"stasis/coordinator/cursor"
@@ -31,6 +32,7 @@ type api struct {
 	router  *route.Router
 	cursors *cursor.Store
 	survey  *survey.Survey
+	admin   *admin.Admin
 	steps   *stepLog
 }
 
@@ -42,6 +44,7 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 	routes = append(routes, a.indexRoutes()...)
 	routes = append(routes, a.documentRoutes()...)
 	routes = append(routes, a.cursorRoutes()...)
+	routes = append(routes, a.admin.Routes()...)
 	routes = append(routes,
 		rest.Route{Method: "POST", Pattern: "/_api/import", Handler: a.importDocuments},
 		rest.Route{Method: "POST", Pattern: "/_admin/backup", Handler: func(*rest.Call) error {

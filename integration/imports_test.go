@@ -49,6 +49,7 @@ var rooms = []room{
 	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
+	{"coordinator/admin", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/rest"}, "jobs are wishes in the agency: the supervision carries them out"},
 	{"coordinator/backup", []string{"agency/client", "agency/keys", "coordinator/client", "dbserver/client"}, "the protocols need the clients and nothing that serves"},
 	{"coordinator/bulk", nil, "imports are read without knowing where documents go"},
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},

@@ -25,7 +25,8 @@ type tree struct {
 	mu        sync.Mutex
 	machine   *fsm.Machine
 	transient *fsm.Machine
-	before    func()   // called before a proposal is applied
+	before    func()   // called before a proposal is applied, once
+	looked    func()   // called after the heartbeats were read, once
 	fails     error    // of the next proposals
 	events    []string // what it told
 	asked     int      // proposals, applied or not
@@ -44,8 +45,18 @@ func newTree(t testing.TB) *tree {
 	return s
 }
 
-func (s *tree) Root() *fsm.Node      { return s.machine.State().Root() }
-func (s *tree) Transient() *fsm.Node { return s.transient.State().Root() }
+func (s *tree) Root() *fsm.Node { return s.machine.State().Root() }
+func (s *tree) Transient() *fsm.Node {
+	s.mu.Lock()
+	after := s.looked
+	s.looked = nil
+	s.mu.Unlock()
+	seen := s.transient.State().Root()
+	if after != nil {
+		after()
+	}
+	return seen
+}
 
 func (s *tree) WriteTransient(_ context.Context, tx fsm.Transaction) error {
 	s.mu.Lock()

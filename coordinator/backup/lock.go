@@ -32,9 +32,10 @@ func (l *lease) stop() {
 	}
 }
 
-// acquire takes the agency lock, waiting for another holder until the deadline.
-// The context that it returns ends when the lock is lost. The lock is on the undo
-// list from before the first attempt, since an attempt may have succeeded unseen.
+// acquire takes the agency lock, waiting until the deadline for another holder, and
+// for jobs of the supervision that are pending. The context that it returns ends
+// when the lock is lost. The lock is on the undo list from before the first
+// attempt, since an attempt may have succeeded unseen.
 func (op *operation) acquire(ctx context.Context, deadline time.Time, newID func() string) (context.Context, *lease, error) {
 	op.undo.push("agency lock", op.releaseLock)
 	for {
@@ -56,8 +57,9 @@ func (op *operation) acquire(ctx context.Context, deadline time.Time, newID func
 	}
 }
 
-// writeLock writes the lock and its holder if there is no lock. An answer that was
-// lost is looked up: the nonce says whose lock it is.
+// writeLock writes the lock and its holder if there is no lock and no job of the
+// supervision is pending: one that is could not go on while Plan is frozen. An
+// answer that was lost is looked up: the nonce says whose lock it is.
 func (op *operation) writeLock(ctx context.Context, deadline time.Time) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, op.Timing.Agency)
 	defer cancel()
@@ -70,8 +72,9 @@ func (op *operation) writeLock(ctx context.Context, deadline time.Time) (uint64,
 				ID: op.id, Operation: op.name, Coordinator: op.ID, RebootID: op.RebootID(), Nonce: op.nonce,
 				Since: now.UTC().Format(time.RFC3339), LeaseSeconds: seconds(op.Timing.Lease),
 			}),
+			op.waitingKey(): agency.Delete(),
 		},
-		Pre: map[string]any{keys.HotBackupCreate: agency.OldEmpty(true)},
+		Pre: map[string]any{keys.HotBackupCreate: agency.OldEmpty(true), keys.TargetPending: agency.Old(struct{}{})},
 	})
 	if err == nil || errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrRejected) {
 		return index, err
@@ -102,44 +105,6 @@ func (op *operation) beat(ctx context.Context, n uint64) (uint64, error) {
 		Ops: map[string]any{keys.HotBackupBeat: agency.Set(n)},
 		Pre: op.locked(),
 	})
-}
-
-// awaitLock waits until the lock that is in the way is gone. At the deadline it
-// says whose it is.
-func (op *operation) awaitLock(ctx context.Context, deadline time.Time) error {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	snapshot, err := op.Cache.Sync(ctx)
-	if err != nil {
-		return agencyError(fmt.Errorf("read the agency lock: %w", err))
-	}
-	if free(snapshot) {
-		return nil
-	}
-	holder, label := holderOf(snapshot)
-	op.emit(ctx, step.Event{Step: step.AgencyWaiting, Detail: label})
-	op.log.Info("waiting for the agency lock", "holder", label)
-	_, err = op.Cache.Wait(ctx, free)
-	switch {
-	case err == nil:
-		return nil
-	case time.Until(deadline) > 0:
-		return inContext(ctx, agencyError(fmt.Errorf("wait for the agency lock: %w", err)))
-	}
-	e := apierror.New(apierror.BackupCreate, "the agency lock is held by %s", label)
-	e.Extra = map[string]any{"holder": holder}
-	return e
-}
-
-func free(s agency.Snapshot) bool { return !s.Root.At(keys.HotBackupCreate).Exists() }
-
-// holderOf reads who holds the lock, and says it in words.
-func holderOf(s agency.Snapshot) (keys.Holder, string) {
-	var h keys.Holder
-	if err := s.Root.At(keys.HotBackupHolder).Decode(&h); err != nil {
-		return h, "somebody who left no name, until " + s.Root.At(keys.HotBackupCreate).Text()
-	}
-	return h, fmt.Sprintf("%s of backup %s on %s since %s", h.Operation, h.ID, h.Coordinator, h.Since)
 }
 
 // keepAlive renews the lock every third of its lease, counted from when it was

@@ -16,14 +16,15 @@ import (
 // operation's own goroutine; emit may be called from the requests it fans out.
 type operation struct {
 	*Service
-	name  string // keys.OperationCreate or keys.OperationRestore
-	id    string // backup id
-	nonce string
-	mark  string // the value of the agency lock while it is ours
-	began time.Time
-	log   hclog.Logger
-	undo  undoList
-	steps stopwatch
+	name      string // keys.OperationCreate or keys.OperationRestore
+	id        string // backup id
+	nonce     string
+	mark      string // the value of the agency lock while it is ours
+	began     time.Time
+	log       hclog.Logger
+	undo      undoList
+	steps     stopwatch
+	announced bool // that it waits for the agency lock
 
 	emitting sync.Mutex
 }

@@ -10,6 +10,15 @@ import (
 	"stasis/internal/apierror"
 )
 
+// Change writes Plan for another package: change, while the Catalog is open and ctx
+// lasts.
+func (c *Catalog) Change(ctx context.Context, build func(*View) (agencyclient.Tx, error)) (*View, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	return c.change(ctx, build)
+}
+
 // change writes Plan. build makes the operations from a view as new as now, or
 // says why there is nothing to write; it is called again whenever the view was
 // out of date by the time of the write. The view returned shows the change.

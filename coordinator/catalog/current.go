@@ -45,7 +45,7 @@ func (v *View) inSync(coll *Collection) bool {
 	for _, shard := range coll.ShardNames {
 		r, _ := v.Report(coll.Database, coll.ID, shard)
 		for _, server := range coll.Shards[shard] {
-			if h, known := v.Health(server); known && h.Status != "GOOD" {
+			if h, known := v.Health(server); known && h.Status != keys.StatusGood {
 				continue
 			}
 			if !slices.Contains(r.Servers, server) {

@@ -184,7 +184,31 @@ func (v *View) Health(server string) (keys.HealthEntry, bool) {
 // Failed says that supervision has given the server up.
 func (v *View) Failed(server string) bool {
 	h, ok := v.Health(server)
-	return ok && h.Status == "FAILED"
+	return ok && h.Status == keys.StatusFailed
+}
+
+// ShortName is what the cluster calls a server for people, "" if it does not.
+func (v *View) ShortName(server string) string {
+	return v.root.At(keys.ShortIDs + "/" + server + "/ShortName").Text()
+}
+
+// UsedBy is a shard that has a server in Plan, or in sync by Current, and which of
+// the two; "" if there is none.
+func (v *View) UsedBy(server string) (shard, where string) {
+	is := func(s string) bool { return strings.TrimPrefix(s, keys.Resigned) == server }
+	for db, collections := range v.dir.byID {
+		for id, coll := range collections {
+			for _, shard := range coll.ShardNames {
+				if slices.ContainsFunc(coll.Shards[shard], is) {
+					return shard, "Plan"
+				}
+				if r, ok := v.Report(db, id, shard); ok && slices.ContainsFunc(r.Servers, is) {
+					return shard, "Current"
+				}
+			}
+		}
+	}
+	return "", ""
 }
 
 // Node is the tree at a key.

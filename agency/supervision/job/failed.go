@@ -101,8 +101,7 @@ func (v *view) successor(s *shard) (succession, string) {
 	trusted := filter(members, func(id string) bool { return v.trusted(s, id) })
 	if able := filter(trusted, good); len(able) > 0 {
 		next = v.chosen(next, s, able, "it is in sync")
-		reboots := keys.ServerKnown(next.to) + "/rebootId"
-		next.tx.Pre[reboots] = client.Exactly(v.root.At(reboots))
+		v.notRestarted(&next.tx, next.to)
 		return next, ""
 	}
 	if v.trusted(s, s.leader()) {
@@ -250,6 +249,7 @@ func (v *view) failedFollower(j job) {
 	tx := v.end(j, keys.TargetFinished, "")
 	v.isFailed(&tx, from)
 	isGood(&tx, s.leader())
+	v.notRestarted(&tx, s.leader())
 	v.adopt(s, &tx, to)
 	servers := slices.Clone(s.planned)
 	servers[slices.Index(servers, from)] = to

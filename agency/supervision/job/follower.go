@@ -66,6 +66,7 @@ func (v *view) removeFollower(j job) {
 	from, because := v.surplus(s)
 	tx := v.end(j, keys.TargetFinished, "")
 	isGood(&tx, s.leader())
+	v.notRestarted(&tx, s.leader())
 	s.unlocked(&tx)
 	s.reported(&tx)
 	s.replan(&tx, without(s.planned, from), s.term)

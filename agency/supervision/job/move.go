@@ -35,6 +35,8 @@ func (v *view) beginMove(j job) {
 		v.wait(j, s.leader()+" does not serve the shard")
 	case !v.good(j.ToServer):
 		v.wait(j, j.ToServer+" is "+v.health[j.ToServer])
+	case !slices.Contains(s.planned, j.ToServer) && slices.Contains(s.synced, j.ToServer):
+		v.wait(j, j.ToServer+" counts as in sync with a replica that it has lost")
 	case v.moving[j.ToServer] >= movesAtOnce:
 		// its turn comes
 	default:
@@ -76,6 +78,7 @@ func (v *view) startMove(j job, s *shard) {
 		what = "is to go from " + j.FromServer + " to"
 	}
 	if adds {
+		s.reported(&tx)
 		s.replan(&tx, append(slices.Clone(s.planned), j.ToServer), s.term)
 		v.holds[j.ToServer]++
 	} else {
@@ -151,9 +154,8 @@ func (v *view) advance(j job, s *shard) {
 // based adds what a step of a move leans on: the new replica is in sync, and has
 // not been started anew.
 func (v *view) based(j job, s *shard, tx *client.Tx) {
-	reboots := keys.ServerKnown(j.ToServer) + "/rebootId"
 	tx.Pre[j.key()] = client.Exactly(j.was)
-	tx.Pre[reboots] = client.Exactly(v.root.At(reboots))
+	v.notRestarted(tx, j.ToServer)
 	s.reported(tx)
 }
 
@@ -181,7 +183,7 @@ func (v *view) settleLeader(j job, s *shard) {
 	switch {
 	case v.failed(j.ToServer):
 		v.fail(j, j.ToServer+" is FAILED since it was named leader")
-	case !s.serves():
+	case !v.serving(s):
 		if v.watch.age(v.now, "settle "+j.id, s.planWas, s.termWas) > v.timing.Resign {
 			v.fail(j, fmt.Sprintf("%s has not begun to serve term %d within %v", j.ToServer, s.term, v.timing.Resign))
 		}
@@ -224,6 +226,7 @@ func (v *view) giveUp(j job, reason string) {
 		}
 		if j.Added && slices.Contains(servers[1:], j.ToServer) && len(servers) > s.factor && !v.needed(s, j.ToServer) {
 			servers = without(servers, j.ToServer)
+			v.notRestarted(&tx, s.leader())
 			detail += "; the replica on " + j.ToServer + " goes"
 		}
 		if !slices.Equal(servers, s.marked()) {
@@ -234,7 +237,9 @@ func (v *view) giveUp(j job, reason string) {
 	v.decide(about(j, Decision{Tx: tx, Step: Failed, Detail: detail}))
 }
 
-// needed says that the replica may have to lead, since the leader is gone.
+// needed says that the replica may be the one that has every acknowledged write,
+// or the best there is: it is in the in-sync set, and the leader has failed or has
+// been started anew.
 func (v *view) needed(s *shard, id string) bool {
-	return v.failed(s.leader()) && v.trusted(s, id)
+	return slices.Contains(s.synced, id) && (v.failed(s.leader()) || !v.trusted(s, s.leader()))
 }

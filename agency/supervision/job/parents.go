@@ -92,7 +92,12 @@ func (v *view) proceedCleanOut(j job) {
 		}
 		born = append(born, move)
 	}
-	if reason := v.exhausted(j, left); reason != "" {
+	reason := v.exhausted(j, left)
+	if idle := len(left) == 0 && len(born) == 0 && stuck != ""; reason == "" && idle &&
+		v.watch.age(v.now, "stuck "+j.id, j.was.At("timeStarted")) > v.timing.Wait {
+		reason = fmt.Sprintf("nothing could be moved for %v: %s", v.timing.Wait, stuck)
+	}
+	if reason != "" {
 		v.windDown(j, left, reason)
 		return
 	}
@@ -246,8 +251,8 @@ func (v *view) beginResign(j job) {
 		"resignLeadership: it leads %s", count(v.leads[j.Server], "shard", "shards"))}))
 }
 
-// proceedResign hands every shard that the server leads to a follower in sync. A
-// shard without one keeps its leader.
+// proceedResign hands every shard that the server leads to a follower in sync that
+// is not to resign itself. A shard without one keeps its leader.
 func (v *view) proceedResign(j job) {
 	left := v.children(j.id)
 	if reason := v.overdue(j); reason != "" {
@@ -260,7 +265,7 @@ func (v *view) proceedResign(j job) {
 		if s.leader() != j.Server || s.building || v.hasChild(left, s) {
 			continue
 		}
-		to := v.best(v.leads, filter(s.planned[1:], func(id string) bool { return v.good(id) && v.trusted(s, id) && !v.leaving[id] }))
+		to := v.best(v.leads, filter(s.planned[1:], func(id string) bool { return v.good(id) && v.trusted(s, id) && !v.leaving[id] && !v.retires[id] }))
 		n := v.failuresOf(j, s)
 		switch {
 		case to == "" || n >= attempts:

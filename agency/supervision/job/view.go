@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type view struct {
 	servers []string          // the DB servers of Plan, sorted
 	health  map[string]string // their recorded status
 	leaving map[string]bool   // cleaned out, or being cleaned out: gets nothing new
+	retires map[string]bool   // about to lead nothing: somebody wants it to resign
 	spared  map[string]bool   // in maintenance: its failure has no consequences
 
 	shards []*shard // by database, collection, name
@@ -89,7 +91,7 @@ func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 	v := &view{
 		root: root, watch: w, now: now, timing: t.withDefaults(),
 		frozen: root.At(keys.HotBackupCreate).Exists(), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
-		health: map[string]string{}, leaving: map[string]bool{}, spared: map[string]bool{},
+		health: map[string]string{}, leaving: map[string]bool{}, retires: map[string]bool{}, spared: map[string]bool{},
 		named: map[string]*shard{}, leads: map[string]int{}, holds: map[string]int{},
 		on: map[string][]job{}, moving: map[string]int{}, latestWas: root.At(keys.LatestID),
 	}
@@ -114,8 +116,11 @@ func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 		}
 	}
 	for _, j := range v.pending {
-		if j.Type == keys.JobMoveShard {
+		switch j.Type {
+		case keys.JobMoveShard:
 			v.moving[j.ToServer]++
+		case keys.JobResignLeadership:
+			v.retires[j.Server] = true
 		}
 	}
 	return v
@@ -215,24 +220,30 @@ func holderText(n *fsm.Node) string {
 }
 
 // free is the GOOD server with the fewest replicas that has none of the shard,
-// the first by id among equals; "" if there is none.
+// the first by id among equals; "" if there is none. A server that has lost its
+// replica and is in the report still, as in sync, gets none before that is corrected:
+// it would count as having what it has dropped.
 func (v *view) free(s *shard) string {
 	return v.best(v.holds, slices.DeleteFunc(slices.Clone(v.servers), func(id string) bool {
-		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id)
+		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id) || slices.Contains(s.synced, id)
 	}))
 }
 
 // best is the server with the smallest count, the first by id among equals.
 // Servers that are leaving come last.
 func (v *view) best(count map[string]int, among []string) string {
-	chosen := ""
-	for _, id := range slices.Sorted(slices.Values(among)) {
-		if chosen == "" || v.leaving[chosen] && !v.leaving[id] ||
-			v.leaving[chosen] == v.leaving[id] && count[id] < count[chosen] {
-			chosen = id
-		}
+	if len(among) == 0 {
+		return ""
 	}
-	return chosen
+	last := func(id string) int {
+		if v.leaving[id] || v.retires[id] {
+			return 1
+		}
+		return 0
+	}
+	return slices.MinFunc(among, func(a, b string) int {
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
+	})
 }
 
 // isGood is the precondition that the server is recorded as GOOD.
@@ -244,6 +255,13 @@ func isGood(tx *client.Tx, server string) {
 func (v *view) isFailed(tx *client.Tx, server string) {
 	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusFailed)
 	tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+}
+
+// notRestarted is the precondition that the server has not been started anew since
+// the tree was read: if it is trusted now, it still is then.
+func (v *view) notRestarted(tx *client.Tx, server string) {
+	reboots := keys.ServerKnown(server) + "/rebootId"
+	tx.Pre[reboots] = client.Exactly(v.root.At(reboots))
 }
 
 // stays is the precondition that the server is in Plan and that nobody has begun

@@ -13,7 +13,7 @@ type Timing struct {
 	Grace   time.Duration // a planned leader that has not begun to serve for longer is replaced; 10 s
 	Copy    time.Duration // a move whose new replica is not in sync after so long is given up; 3 h
 	Resign  time.Duration // how long a leader may take to resign, and its successor to begin; 1 min
-	Wait    time.Duration // how long a job may wait to begin; 1 h
+	Wait    time.Duration // how long a job may wait to begin, or to find room; 1 h
 	Parents time.Duration // how long a job with children may take; 24 h
 }
 

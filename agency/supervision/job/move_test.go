@@ -1,0 +1,444 @@
+package job_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/agency/supervision/job"
+)
+
+// steps is the shard's servers in Plan after each change, with the term.
+func (c *cluster) steps(shard string) (seen *[]string) {
+	seen = new([]string)
+	last := ""
+	c.changed = func(_, _ *client.Node, _ job.Decision) {
+		now := fmt.Sprint(c.term(shard), " ", strings.Join(c.planned(shard), " "))
+		now = strings.ReplaceAll(now, "PRMR-", "")
+		if now != last {
+			*seen, last = append(*seen, now), now
+		}
+	}
+	return seen
+}
+
+// A leader moves in the order of the contract, and only when the next one has
+// everything and the last one has stopped.
+func TestMoveOfALeader(t *testing.T) {
+	c := three(t, 4)
+	seen := c.steps("s1")
+	c.servers["PRMR-4"].up = false
+	id := c.move("s1", "PRMR-1", "PRMR-4", true)
+	c.run(20)
+	require.Equal(t, []string{"1 1 2 3 4"}, *seen, "PRMR-4 has nothing yet")
+	c.servers["PRMR-4"].up = true
+	c.run(10)
+	require.Equal(t, []string{"1 1 2 3 4", "1 _1 2 3 4", "2 4 2 3 1", "2 4 2 3"}, *seen)
+	c.requireIn("Finished", id)
+	c.requireQuiet()
+}
+
+func TestMoveOfAFollower(t *testing.T) {
+	c := three(t, 4)
+	seen := c.steps("s1")
+	id := c.move("s1", "PRMR-2", "PRMR-4", false)
+	c.run(5)
+	require.Equal(t, []string{"1 1 2 3 4", "1 1 3 4"}, *seen)
+	c.requireIn("Finished", id)
+	c.requireQuiet()
+}
+
+// Leadership moves to a follower without a replica being made or lost.
+func TestMoveOfLeadershipOnly(t *testing.T) {
+	c := three(t, 3)
+	seen := c.steps("s1")
+	id := c.todo(keys.Job{
+		Type: keys.JobMoveShard, Database: db, Collection: cid, Shard: "s1",
+		FromServer: "PRMR-1", ToServer: "PRMR-3", IsLeader: true, RemainsFollower: true,
+	})
+	c.run(5)
+	require.Equal(t, []string{"1 1 2 3", "1 _1 2 3", "2 3 2 1"}, *seen)
+	c.requireIn("Finished", id)
+	c.requireQuiet()
+}
+
+// A move that makes no sense fails at once and says why.
+func TestSenselessMovesFail(t *testing.T) {
+	c := three(t, 5)
+	c.set(keys.CleanedServers, []string{"PRMR-4"})
+	c.judge("PRMR-5", keys.StatusFailed)
+	for _, m := range []struct {
+		shard, from, to string
+		leader          bool
+		reason          string
+	}{
+		{"s9", "PRMR-1", "PRMR-4", true, "no such shard"},
+		{"s1", "PRMR-1", "PRMR-1", true, "one server"},
+		{"s1", "PRMR-1", "PRMR-4", true, "cleaned out"},
+		{"s1", "PRMR-1", "PRMR-5", true, "FAILED"},
+		{"s1", "PRMR-1", "PRMR-9", true, "no DB server"},
+		{"s1", "PRMR-9", "PRMR-2", false, "no replica"},
+		{"s1", "PRMR-2", "PRMR-3", true, "does not lead"},
+		{"s1", "PRMR-2", "PRMR-3", false, "already"},
+		{"s1", "PRMR-1", "PRMR-3", false, "leads it"},
+	} {
+		id := c.move(m.shard, m.from, m.to, m.leader)
+		c.work()
+		require.Contains(t, c.requireIn("Failed", id).Reason, m.reason)
+	}
+	require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+	c.requireQuiet()
+}
+
+// movePhases are the points at which something happens to a move of the leader
+// from PRMR-1 to PRMR-4: what Plan says there, and how a cluster gets there.
+var movePhases = []string{"1 1 2 3 4", "1 _1 2 3 4", "2 4 2 3 1"}
+
+// at brings a cluster to a phase of such a move.
+func at(t *testing.T, phase string) (*cluster, string) {
+	c := three(t, 4)
+	seen := c.steps("s1")
+	id := c.move("s1", "PRMR-1", "PRMR-4", true)
+	for range 20 {
+		if n := len(*seen); n > 0 && (*seen)[n-1] == phase {
+			return c, id
+		}
+		c.now = c.now.Add(time.Second)
+		c.serve()
+		c.decide(c.watch, c.root())
+	}
+	require.Fail(t, "phase not reached", "%s: %v", phase, *seen)
+	return nil, ""
+}
+
+// At whatever point a server of a move dies, the move ends, the shard has a leader
+// and its replicas, and nothing is locked.
+func TestMoveSurvivesDeaths(t *testing.T) {
+	for _, phase := range movePhases {
+		for _, dies := range []string{"PRMR-1", "PRMR-2", "PRMR-4"} {
+			t.Run(phase+" "+dies, func(t *testing.T) {
+				c, id := at(t, phase)
+				c.kill(dies)
+				c.run(2)
+				c.fails(dies)
+				c.run(60)
+				room, _ := c.where(id)
+				require.Contains(t, []string{"Finished", "Failed"}, room)
+				c.requireServed("s1", 3, dies)
+				c.start(dies)
+				c.judge(dies, keys.StatusGood)
+				c.run(60)
+				c.requireServed("s1", 3)
+				c.requireQuiet()
+			})
+		}
+	}
+}
+
+// requireServed demands a leader that serves in the planned term, and in-sync
+// replicas, as many as wanted, on none of the dead.
+func (c *cluster) requireServed(shard string, factor int, dead ...string) {
+	r, planned := c.report(shard), c.planned(shard)
+	require.Len(c.t, planned, factor, "%s", c.story())
+	require.ElementsMatch(c.t, planned, r.Servers, "%s", c.story())
+	require.Equal(c.t, planned[0], r.Servers[0])
+	require.EqualValues(c.t, c.term(shard), r.Term)
+	for _, id := range dead {
+		require.NotContains(c.t, planned, id)
+	}
+}
+
+// Up to the point at which the new leader is named, a move can be aborted: then
+// everything is as before, in the same term.
+func TestMoveIsAborted(t *testing.T) {
+	for _, phase := range movePhases[:2] {
+		t.Run(phase, func(t *testing.T) {
+			c, id := at(t, phase)
+			c.set(keys.TargetPending+"/"+id+"/abort", true)
+			c.run(3)
+			require.Equal(t, "it was aborted", c.requireIn("Failed", id).Reason)
+			require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+			require.EqualValues(t, 1, c.term("s1"))
+			c.requireServed("s1", 3)
+			c.requireQuiet()
+		})
+	}
+	t.Run("to do", func(t *testing.T) {
+		c := three(t, 4)
+		id := c.move("s1", "PRMR-1", "PRMR-4", true)
+		c.set(keys.TargetToDo+"/"+id+"/abort", true)
+		c.work()
+		c.requireIn("Failed", id)
+		require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+	})
+}
+
+// Each wait of a move has an end, with a reason.
+func TestMoveTimesOut(t *testing.T) {
+	t.Run("copy", func(t *testing.T) {
+		c := three(t, 4)
+		c.servers["PRMR-4"].up = false
+		id := c.move("s1", "PRMR-1", "PRMR-4", true)
+		c.work()
+		c.now = c.now.Add(3*time.Hour + time.Second)
+		c.work()
+		require.Equal(t, "PRMR-4 has not come into sync within 3h0m0s", c.requireIn("Failed", id).Reason)
+		require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+	})
+	t.Run("resign", func(t *testing.T) {
+		c, id := at(t, movePhases[1])
+		c.work()
+		c.now = c.now.Add(61 * time.Second)
+		c.work()
+		require.Equal(t, "PRMR-1 has not stopped leading within 1m0s", c.requireIn("Failed", id).Reason)
+		require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+	})
+	t.Run("begin", func(t *testing.T) {
+		c, id := at(t, movePhases[2])
+		c.work()
+		c.now = c.now.Add(61 * time.Second)
+		c.work()
+		require.Equal(t, "PRMR-4 has not begun to serve term 2 within 1m0s", c.requireIn("Failed", id).Reason)
+	})
+	t.Run("lock", func(t *testing.T) {
+		c := three(t, 5)
+		c.servers["PRMR-4"].up = false
+		first := c.move("s1", "PRMR-1", "PRMR-4", true)
+		id := c.move("s1", "PRMR-2", "PRMR-5", false)
+		c.work()
+		c.now = c.now.Add(time.Hour + time.Second)
+		c.work()
+		c.requireIn("Pending", first)
+		require.Equal(t, "it could not begin within 1h0m0s: job "+first+" has the shard", c.requireIn("Failed", id).Reason)
+	})
+}
+
+// While somebody waits for the agency lock, a move that copies is set back with
+// its replica still in Plan, and goes on after the thaw; one that is about to
+// change the leader ends first.
+func TestMoveMakesWayForTheLock(t *testing.T) {
+	for _, phase := range movePhases {
+		t.Run(phase, func(t *testing.T) {
+			c, id := at(t, phase)
+			c.servers["PRMR-4"].up = phase != movePhases[0]
+			c.serve()
+			c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.SetFor(keys.Holder{ID: "b1"}, 600*time.Second)}})
+			c.run(10)
+			require.Zero(t, c.root().At(keys.TargetPending).Len())
+			if phase == movePhases[0] {
+				c.requireIn("ToDo", id)
+				require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3", "PRMR-4"}, c.planned("s1"), "what is copied stays")
+				c.requireServed3of4()
+			}
+			c.freeze("n1")
+			plan := c.root().At(keys.Plan)
+			c.servers["PRMR-4"].up = true
+			c.run(30)
+			require.True(t, plan == c.root().At(keys.Plan))
+			c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.Delete()}})
+			c.thaw()
+			c.run(10)
+			c.requireIn("Finished", id)
+			require.Equal(t, []string{"PRMR-4", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+			c.requireQuiet()
+		})
+	}
+}
+
+func (c *cluster) requireServed3of4() {
+	require.Equal(c.t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.report("s1").Servers)
+}
+
+// A move that was set back and is then aborted takes its replica with it.
+func TestMoveSetBackAndAborted(t *testing.T) {
+	c, id := at(t, movePhases[0])
+	c.servers["PRMR-4"].up = false
+	c.serve()
+	c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.SetFor(keys.Holder{ID: "b1"}, 5*time.Second)}})
+	c.work()
+	c.requireIn("ToDo", id)
+	c.set(keys.TargetToDo+"/"+id+"/abort", true)
+	c.work()
+	c.requireIn("Failed", id)
+	require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+}
+
+// Who has lost its replica gets another only when the leader has noticed: until
+// then the report says that it has everything.
+func TestLostReplicaIsNotCountedAsNew(t *testing.T) {
+	c := three(t, 3)
+	c.set(keys.PlanCollection(db, cid)+"/replicationFactor", 2)
+	c.work()
+	require.Equal(t, []string{"PRMR-1", "PRMR-2"}, c.planned("s1"))
+	c.set(keys.PlanCollection(db, cid)+"/replicationFactor", 3)
+	id := c.move("s1", "PRMR-2", "PRMR-3", false)
+	c.work()
+	require.Equal(t, []string{"PRMR-1", "PRMR-2"}, c.planned("s1"), "PRMR-1 reports PRMR-3 as in sync still")
+	require.Equal(t, "PRMR-3 counts as in sync with a replica that it has lost", c.requireIn("ToDo", id).Reason)
+	c.run(5)
+	c.requireIn("Finished", id)
+	c.requireServed("s1", 3)
+}
+
+// A server that is emptied ends empty and gets nothing new; what it led is led by
+// others without a gap in the terms.
+func TestCleanOut(t *testing.T) {
+	c := newCluster(t, 4)
+	for i := range 6 {
+		c.shard(fmt.Sprintf("s%d", i), 2, name(i%3+1), name((i+1)%3+1))
+	}
+	c.run(3)
+	id := c.todo(keys.Job{Type: keys.JobCleanOutServer, Server: "PRMR-1"})
+	c.work()
+	c.requireIn("Pending", id)
+	require.Equal(t, `["PRMR-1"]`, c.root().At(keys.ToBeCleaned).String())
+	c.run(30)
+	c.requireIn("Finished", id)
+	require.Equal(t, `["PRMR-1"]`, c.root().At(keys.CleanedServers).String())
+	require.Equal(t, `[]`, c.root().At(keys.ToBeCleaned).String())
+	for _, shard := range c.shards() {
+		c.requireServed(shard, 2, "PRMR-1")
+	}
+	c.set(keys.PlanCollection(db, cid)+"/replicationFactor", 3)
+	c.run(10)
+	for _, shard := range c.shards() {
+		c.requireServed(shard, 3, "PRMR-1")
+	}
+	c.requireQuiet()
+}
+
+// A clean-out that cannot succeed does not begin.
+func TestCleanOutWithoutRoomFails(t *testing.T) {
+	c := three(t, 3)
+	id := c.todo(keys.Job{Type: keys.JobCleanOutServer, Server: "PRMR-1"})
+	c.run(2)
+	require.Contains(t, c.requireIn("Failed", id).Reason, "no other GOOD server is free for s1")
+	require.Equal(t, `[]`, c.root().At(keys.ToBeCleaned).String())
+}
+
+// Aborted, or because its server or its targets fail, a clean-out ends with its
+// children, and the server is as it was.
+func TestCleanOutEndsEarly(t *testing.T) {
+	for name, then := range map[string]func(c *cluster, id string){
+		"aborted":     func(c *cluster, id string) { c.set(keys.TargetPending+"/"+id+"/abort", true) },
+		"failed":      func(c *cluster, _ string) { c.kill("PRMR-1"); c.serve(); c.fails("PRMR-1") },
+		"too long":    func(c *cluster, _ string) { c.now = c.now.Add(25 * time.Hour) },
+		"target dies": func(c *cluster, _ string) { c.kill("PRMR-4"); c.fails("PRMR-4"); c.kill("PRMR-5"); c.fails("PRMR-5") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 5)
+			for i := range 9 {
+				c.shard(fmt.Sprintf("s%d", i), 3, among3(i), among3(i+1), among3(i+2))
+			}
+			c.run(3)
+			c.servers["PRMR-4"].up, c.servers["PRMR-5"].up = false, false // nothing gets in sync there
+			id := c.todo(keys.Job{Type: keys.JobCleanOutServer, Server: "PRMR-1"})
+			c.work()
+			c.requireIn("Pending", id)
+			require.Equal(t, 9, c.root().At(keys.TargetPending).Len(), "four moves to each of the two, and the parent")
+			then(c, id)
+			c.run(100)
+			if name == "target dies" { // nowhere to go: it says so, and waits for its end
+				require.Contains(t, c.requireIn("Pending", id).Reason, "no other GOOD server is free")
+				c.now = c.now.Add(time.Hour)
+				c.run(2)
+			}
+			c.requireIn("Failed", id)
+			require.Equal(t, `[]`, c.root().At(keys.ToBeCleaned).String())
+			c.requireQuiet()
+		})
+	}
+}
+
+func among3(i int) string { return name(i%3 + 1) }
+
+// Only moves to the same server are limited; the rest of a clean-out follows.
+func TestMovesAtOnceAreBounded(t *testing.T) {
+	c := newCluster(t, 2)
+	for i := range 10 {
+		c.shard(fmt.Sprintf("s%d", i), 1, "PRMR-1")
+	}
+	c.run(3)
+	c.servers["PRMR-2"].up = false
+	id := c.todo(keys.Job{Type: keys.JobCleanOutServer, Server: "PRMR-1"})
+	c.work()
+	require.Equal(t, 1+4, c.root().At(keys.TargetPending).Len())
+	c.servers["PRMR-2"].up = true
+	c.run(40)
+	c.requireIn("Finished", id)
+	c.requireQuiet()
+}
+
+// A server that resigns leads nothing for which another is in sync, and keeps its
+// replicas.
+func TestResignLeadership(t *testing.T) {
+	c := newCluster(t, 3)
+	c.shard("s1", 2, "PRMR-1", "PRMR-2")
+	c.shard("s2", 2, "PRMR-1", "PRMR-3")
+	c.shard("s3", 2, "PRMR-2", "PRMR-1")
+	c.run(3)
+	id := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
+	c.run(10)
+	c.requireIn("Finished", id)
+	require.Equal(t, []string{"PRMR-2", "PRMR-1"}, c.planned("s1"))
+	require.Equal(t, []string{"PRMR-3", "PRMR-1"}, c.planned("s2"))
+	require.Equal(t, []string{"PRMR-2", "PRMR-1"}, c.planned("s3"))
+	c.requireQuiet()
+}
+
+// A shard without a follower in sync keeps its leader.
+func TestResignLeadershipLeavesWhatNobodyCanLead(t *testing.T) {
+	c := newCluster(t, 2)
+	c.shard("s1", 2, "PRMR-1", "PRMR-2")
+	c.run(3)
+	c.pause("PRMR-2")
+	c.run(3)
+	id := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
+	c.run(3)
+	require.Equal(t, "1 shard has no follower that could lead, and stay", c.requireIn("Finished", id).Reason)
+	require.Equal(t, []string{"PRMR-1", "PRMR-2"}, c.planned("s1"))
+	c.requireQuiet()
+}
+
+// Two servers that resign at once do not pass their shards to each other for ever.
+func TestResignTogether(t *testing.T) {
+	c := newCluster(t, 3)
+	c.shard("s1", 2, "PRMR-1", "PRMR-2")
+	c.shard("s2", 2, "PRMR-2", "PRMR-1")
+	c.shard("s3", 2, "PRMR-2", "PRMR-3")
+	c.run(3)
+	first := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
+	second := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-2"})
+	c.run(20)
+	c.requireIn("Finished", first)
+	c.requireIn("Finished", second)
+	require.Equal(t, "PRMR-3", c.planned("s3")[0])
+	c.requireQuiet()
+}
+
+// A resignation of which no job knows is taken back.
+func TestForgottenResignationIsTakenBack(t *testing.T) {
+	c := three(t, 3)
+	c.set(keys.PlanShard(db, cid, "s1"), []string{"_PRMR-1", "PRMR-2", "PRMR-3"})
+	c.run(3)
+	require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
+	require.EqualValues(t, 1, c.term("s1"))
+	c.requireServed("s1", 3)
+}
+
+// Jobs begin in the order of their numbers, not of their texts.
+func TestJobsBeginInOrder(t *testing.T) {
+	c := three(t, 4)
+	c.set(keys.LatestID, 9)
+	first := c.move("s1", "PRMR-1", "PRMR-4", true) // 10
+	c.set(keys.TargetToDo+"/9", keys.Job{Type: keys.JobMoveShard, Database: db, Collection: cid, Shard: "s1", FromServer: "PRMR-3", ToServer: "PRMR-4"})
+	c.work()
+	c.requireIn("Pending", "9")
+	c.requireIn("ToDo", first)
+	require.Contains(t, c.story(), "job waits 10 : moveShard: job 9 has the shard")
+}
