@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ import (
 // and the replicas become identical. Every history begins with a new cluster.
 func TestHistories(t *testing.T) {
 	fates, leaders := map[fate]int{}, uint64(0)
-	for seed := range uint64(scale(8, 400)) {
+	for seed := range seeds(8, 400) {
 		inBubble(t, seed, nil, func(b *bubble) {
 			factor := 2 + int(seed)%2
 			concern := 1 + int(seed/2)%2
@@ -53,6 +55,22 @@ func TestHistories(t *testing.T) {
 	}
 }
 
+// seeds are 0 to few, or with STASIS_SOAK=1 to many; with STASIS_SEED=n it is n alone,
+// again and again.
+func seeds(few, many int) func(yield func(uint64) bool) {
+	chosen, err := strconv.ParseUint(os.Getenv("STASIS_SEED"), 10, 64)
+	return func(yield func(uint64) bool) {
+		for i := range uint64(scale(few, many)) {
+			if err == nil {
+				i = chosen
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
 // harm does something to a server, a leader more often than not, and takes it back.
 func (b *bubble) harm() {
 	time.Sleep(time.Second)
@@ -63,7 +81,7 @@ func (b *bubble) harm() {
 		require.NoError(b.t, err)
 	}
 	lasting := time.Duration(b.random.IntN(25000)) * time.Millisecond
-	kind := b.random.IntN(9)
+	kind := b.random.IntN(11)
 	b.t.Logf("harm %d to %s for %v", kind, victim, lasting)
 	switch kind {
 	case 0:
@@ -83,6 +101,14 @@ func (b *bubble) harm() {
 	case 7:
 		b.flap(victim, lasting)
 		lasting = 0
+	case 8: // together with somebody of the agency
+		b.net.Isolate(victim)
+		b.net.Isolate(b.agents()[b.random.IntN(3)])
+	case 9: // and with it what the supervision had heard of the servers
+		agent := b.agents()[b.random.IntN(3)]
+		require.NoError(b.t, b.Kill(agent))
+		defer b.restart(agent)
+		fallthrough
 	default:
 		b.crash(victim)
 		defer b.restart(victim)
