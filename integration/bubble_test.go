@@ -78,13 +78,14 @@ func (b *bubble) disk(name string) vfs.FS {
 	return b.disks[name]
 }
 
-// crash is kill -9 with a power cut: nothing the server had not synced is left.
+// crash is kill -9 with a power cut: so many percent are left of what the server had
+// not synced.
 // The server is cut off first, so that it acknowledges nothing after the state of
 // its disk was taken.
-func (b *bubble) crash(name string) {
+func (b *bubble) crash(name string, percent int) {
 	b.t.Helper()
 	b.net.Isolate(name)
-	after := b.disk(name).(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: b.random.IntN(3) * 50, RNG: b.random})
+	after := b.disk(name).(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: b.random})
 	require.NoError(b.t, b.Kill(name))
 	b.mu.Lock()
 	b.disks[name] = after

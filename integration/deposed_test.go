@@ -184,7 +184,38 @@ func TestIsolatedLeaderStopsInTime(t *testing.T) {
 	})
 }
 
-// The same with a process that is stopped.
+// A leader that lost what it had not synced, and is back before anybody gave it up,
+// serves nothing before it has found a follower that has what it lost.
+func TestForgetfulLeaderAsksFirst(t *testing.T) {
+	inBubble(t, 8, nil, func(b *bubble) {
+		b.create1("c", 2, 1)
+		ctx := b.t.Context()
+		old := b.leading(b.t)
+		name := b.names[old.id]
+		for i := range 100 {
+			require.NoError(b.t, old.write(ctx, fmt.Sprint("a", i), `{}`))
+		}
+		require.NoError(b.t, old.write(ctx, "k", `{"value":"kept"}`))
+		b.crash(name, 0)
+		b.cut(name, b.servers(), true, true)
+		b.restart(name)
+		for range 100 {
+			_, err := old.read(ctx, "k")
+			require.True(b.t, refuses(err), "%v", err)
+			require.True(b.t, refuses(old.write(ctx, "k", `{"value":"x"}`)))
+			time.Sleep(200 * time.Millisecond)
+		}
+		b.heal()
+		now := b.leading(b.t)
+		require.Equal(b.t, old.term, now.term)
+		got, err := now.read(ctx, "k")
+		require.NoError(b.t, err)
+		require.Contains(b.t, got, "kept")
+		b.mustCount(101)
+	})
+}
+
+// A leader that is a process, and is stopped: see TestFrozenLeaderWakes.
 func TestPausedLeaderWakes(t *testing.T) {
 	c, o := impatient(t)
 	ctx := t.Context()

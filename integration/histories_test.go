@@ -19,9 +19,9 @@ import (
 // the clients saw must have an order in which it makes sense, the end state included,
 // and the replicas become identical. Every history begins with a new cluster.
 func TestHistories(t *testing.T) {
-	histories(t, 8, 400, func(b *bubble, next func()) {
-		for range 3 {
-			b.harm(true)
+	histories(t, 5, 400, func(b *bubble, next func()) {
+		for i := range 3 {
+			b.harm(i, true)
 			next()
 		}
 	})
@@ -31,12 +31,12 @@ func TestHistories(t *testing.T) {
 // the time. Servers are killed without loss only: what one replica alone had, since no
 // other could be reached, would be lost with it.
 func TestStorms(t *testing.T) {
-	histories(t, 4, 200, func(b *bubble, next func()) {
+	histories(t, 3, 200, func(b *bubble, next func()) {
 		ctx, cancel := context.WithCancel(b.t.Context())
 		var cutting sync.WaitGroup
 		cutting.Go(func() { b.cutLinks(ctx, rand.New(rand.NewPCG(b.random.Uint64(), 2))) })
-		for range 3 {
-			b.harm(false)
+		for i := range 3 {
+			b.harm(i, false)
 			next()
 		}
 		cancel()
@@ -117,17 +117,21 @@ func (b *bubble) cutLinks(ctx context.Context, random *rand.Rand) {
 }
 
 // harm does something to a server, a leader more often than not, and takes it back.
-// A server that may lose what it had not synced is killed when the others have it.
-func (b *bubble) harm(loss bool) {
+// The first time it surely costs a leader its place. A server that may lose what it
+// had not synced is killed when the others have it.
+func (b *bubble) harm(n int, loss bool) {
 	time.Sleep(time.Second)
 	victim := b.servers()[b.random.IntN(3)]
-	if b.random.IntN(3) > 0 {
+	if n == 0 || b.random.IntN(3) > 0 {
 		var err error
 		victim, _, err = b.leader(b.t.Context())
 		require.NoError(b.t, err)
 	}
 	lasting := time.Duration(b.random.IntN(25000)) * time.Millisecond
-	kind := b.random.IntN(11)
+	kind := b.random.IntN(12)
+	if n == 0 {
+		lasting, kind = lasting+13*time.Second, b.random.IntN(2)
+	}
 	b.t.Logf("harm %d to %s for %v", kind, victim, lasting)
 	switch kind {
 	case 0:
@@ -160,11 +164,16 @@ func (b *bubble) harm(loss bool) {
 			defer b.restart(agent)
 		}
 		if loss {
-			b.crash(victim)
+			b.crash(victim, b.random.IntN(3)*50)
 		} else {
 			require.NoError(b.t, b.Kill(victim))
 		}
-		defer b.restart(victim)
+		if kind == 10 { // it is back at once, and does not find the others
+			b.cut(victim, b.servers(), true, true)
+			b.restart(victim)
+		} else {
+			defer b.restart(victim)
+		}
 	}
 	time.Sleep(lasting)
 	b.net.HealAll() // before what is deferred
@@ -209,7 +218,7 @@ func TestFailover(t *testing.T) {
 		}
 		was, _, err := b.leader(b.t.Context())
 		require.NoError(b.t, err)
-		b.crash(was)
+		b.crash(was, 0)
 		begun := time.Now()
 		b.await(time.Minute, func() error { return put("after") })
 		b.await(time.Minute, func() error { return put("before") })
