@@ -22,12 +22,12 @@ func BenchmarkReplication(b *testing.B) {
 	c, o := benched(b, 0)
 	ctx := b.Context()
 	type variant struct {
-		name   string
-		writes atomic.Int64
-		took   []time.Duration
-		busy   time.Duration
+		name string
+		took []time.Duration
+		busy time.Duration
 	}
 	var variants []*variant
+	var keys atomic.Int64
 	for factor := 1; factor <= 3; factor++ {
 		name := fmt.Sprintf("rf%d", factor)
 		require.NoError(b, createReplicated(ctx, c.clients[0], name, 3, factor, 1))
@@ -39,7 +39,7 @@ func BenchmarkReplication(b *testing.B) {
 	for range turns {
 		for _, v := range variants {
 			begun := time.Now()
-			v.took = append(v.took, writeFor(b, c, v.name, turn, &v.writes)...)
+			v.took = append(v.took, writeFor(b, c, v.name, turn, &keys)...)
 			v.busy += time.Since(begun)
 		}
 	}
@@ -63,7 +63,7 @@ func benched(b *testing.B, grace time.Duration) (*cluster, *observer) {
 }
 
 // writeFor writes with eight clients for a while and says how long each write took.
-func writeFor(b *testing.B, c *cluster, target string, lasting time.Duration, number *atomic.Int64) (took []time.Duration) {
+func writeFor(b *testing.B, c *cluster, target string, lasting time.Duration, keys *atomic.Int64) (took []time.Duration) {
 	ctx, cancel := context.WithTimeout(b.Context(), lasting)
 	defer cancel()
 	var mu sync.Mutex
@@ -73,7 +73,7 @@ func writeFor(b *testing.B, c *cluster, target string, lasting time.Duration, nu
 			var mine []time.Duration
 			for ctx.Err() == nil {
 				begun := time.Now()
-				doc := map[string]any{"_key": fmt.Sprintf("w%d", number.Add(1)), "some": "thing of a usual length, neither long nor short, as it comes"}
+				doc := map[string]any{"_key": fmt.Sprintf("w%d", keys.Add(1)), "some": "thing of a usual length, neither long nor short, as it comes"}
 				if err := c.clients[i%2].Do(b.Context(), "POST", "/_api/document/"+target, doc, nil); err != nil {
 					b.Errorf("write: %v", err)
 					return
