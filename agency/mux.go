@@ -31,6 +31,7 @@ type mux struct {
 	http    *lane
 	raft    *lane
 	wait    sync.WaitGroup // the accept loop and the sniffers
+	serving sync.WaitGroup // Raft's streams from others that Raft has not let go
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{} // being sniffed, or Raft's
@@ -90,6 +91,8 @@ func (m *mux) sort(conn *trackedConn) {
 		return
 	}
 	if string(head) == raftPreamble {
+		m.serving.Add(1)
+		conn.served = sync.OnceFunc(m.serving.Done)
 		m.raft.give(conn)
 		return
 	}
@@ -165,14 +168,23 @@ func (m *mux) dialRaft(address string, timeout time.Duration) (net.Conn, error) 
 	return conn, nil
 }
 
+// letGo waits, after close, until nothing serves a Raft stream any more. Raft does not
+// wait for that itself: a heartbeat on its way is processed, and its term written,
+// when Raft has long said that it has stopped.
+func (m *mux) letGo() { m.serving.Wait() }
+
 // trackedConn leaves the mux's books when it is closed.
 type trackedConn struct {
 	net.Conn
-	mux *mux
+	mux    *mux
+	served func() // Raft's, from another agent: whoever serves it closes it at the end
 }
 
 func (c *trackedConn) Close() error {
 	c.mux.forget(c)
+	if c.served != nil {
+		defer c.served()
+	}
 	return c.Conn.Close()
 }
 

@@ -89,3 +89,40 @@ func TestMuxDropsSilence(t *testing.T) {
 		require.NoError(t, memory.Close())
 	})
 }
+
+// TestMuxWaitsForRaft: Raft's streams from others are ended by close; letGo waits for
+// those who serve them, as what they do at the end may need the disk.
+func TestMuxWaitsForRaft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := network.NewMemory()
+		listener, err := memory.Host("a").Listen("a:1")
+		require.NoError(t, err)
+		m := newMux(memory.Host("a"), listener)
+		conn, err := memory.Host("b").DialContext(t.Context(), "tcp", "a:1")
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, raftPreamble)
+		require.NoError(t, err)
+		served, err := m.raft.Accept()
+		require.NoError(t, err)
+
+		require.NoError(t, m.close())
+		_, err = served.Read(make([]byte, 1))
+		require.ErrorIs(t, err, net.ErrClosed)
+		gone := make(chan struct{})
+		go func() {
+			m.letGo()
+			close(gone)
+		}()
+		synctest.Wait()
+		select {
+		case <-gone:
+			t.Fatal("somebody still serves a stream")
+		default:
+		}
+		require.Error(t, served.Close(), "it is closed")
+		<-gone
+		_ = served.Close() // twice is once
+		require.NoError(t, conn.Close())
+		require.NoError(t, memory.Close())
+	})
+}

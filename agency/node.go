@@ -138,5 +138,7 @@ func (a *Agent) beginQuit() {
 func (a *Agent) quitRaft() error {
 	a.log.ended.Store(true)
 	a.beginQuit()
-	return errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
+	err := errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
+	a.mux.letGo()
+	return err
 }
