@@ -41,6 +41,7 @@ type view struct {
 	latestWas *fsm.Node
 
 	decided []Decision
+	names   *strings.Replacer // server ids → short names; made when something is said
 }
 
 // shard is one shard as Plan and Current have it. It is not changed once read.
@@ -202,6 +203,20 @@ func (v *view) count(s *shard) {
 	for _, id := range s.planned {
 		v.holds[id]++
 	}
+}
+
+// say puts short names in the place of server ids, for people.
+func (v *view) say(text string) string {
+	if v.names == nil {
+		var pairs []string
+		for id, entry := range v.root.At(keys.ShortIDs).Children() {
+			if short := entry.At("ShortName").Text(); short != "" {
+				pairs = append(pairs, id, short)
+			}
+		}
+		v.names = strings.NewReplacer(pairs...)
+	}
+	return v.names.Replace(text)
 }
 
 // good says that the server was heard of lately, as far as is recorded.
