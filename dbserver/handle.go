@@ -28,6 +28,7 @@ func (s *Server) routes() http.Handler {
 	post(client.PathScan, onData(s, maxCommandBody, s.scan))
 	post(client.PathCount, onData(s, maxCommandBody, s.count))
 	post(client.PathTruncate, onData(s, maxCommandBody, s.truncate))
+	post(client.PathChecksum, onData(s, maxCommandBody, s.checksum))
 	post(client.PathPromise, onData(s, maxCommandBody, s.promise))
 	post(client.PathAccept, onData(s, maxDocumentsBody, s.accept))
 	post(client.PathCopy, onData(s, maxDocumentsBody, s.copy))

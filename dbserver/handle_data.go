@@ -133,6 +133,29 @@ func (s *Server) count(_ context.Context, d *data, q request[nothing]) (client.C
 	})
 }
 
+// checksum answers as leader, or for whatever replica is here.
+func (s *Server) checksum(ctx context.Context, d *data, q request[client.ChecksumRequest]) (client.ChecksumResponse, error) {
+	sum := func(on *hosted) (client.ChecksumResponse, error) {
+		n, st, err := on.Checksum(ctx)
+		role := client.RoleFollower
+		if on.leader != nil {
+			role = client.RoleLeader
+		}
+		return client.ChecksumResponse{
+			Checksum: fmt.Sprintf("%016x", n), Count: st.Count, Revision: st.Revision, Term: st.Promised.Term,
+			Seq: st.Last.Seq, Committed: st.Committed, Role: role, Copying: st.Copying,
+		}, err
+	}
+	if !q.body.Replica {
+		return looking(d, q.shard, sum)
+	}
+	on, err := d.replica(q.shard)
+	if err != nil {
+		return client.ChecksumResponse{}, err
+	}
+	return sum(on)
+}
+
 func (s *Server) truncate(ctx context.Context, d *data, q request[client.TruncateRequest]) (nothing, error) {
 	on, err := d.led(q.shard)
 	if err != nil {

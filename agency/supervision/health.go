@@ -127,11 +127,11 @@ const tries = 3
 // work, unless it is in maintenance.
 func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entry keys.HealthEntry, now time.Time) {
 	if w.isRouter || entry.Status != keys.StatusFailed {
-		s.change(ctx, s.verdictOn(root, w, entry))
+		s.change(ctx, s.verdictOn(root, w, entry, now))
 		return
 	}
 	for range tries {
-		d := s.verdictOn(root, w, entry)
+		d := s.verdictOn(root, w, entry, now)
 		latest := s.store.Root().At(keys.LatestID)
 		if !root.At(keys.CurrentMaintenance + "/" + w.id).Exists() {
 			n, _ := latest.Int()
@@ -149,7 +149,7 @@ func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entr
 }
 
 // verdictOn is the record of a new status and what belongs to it.
-func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry) job.Decision {
+func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry, now time.Time) job.Decision {
 	was := root.At(keys.ServerHealth(w.id) + "/Status")
 	tx := client.Tx{
 		Ops: map[string]any{keys.ServerHealth(w.id): entry},
@@ -174,7 +174,11 @@ func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry
 	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
 		tx.Ops[failure] = client.Delete()
 	}
-	return job.Decision{Tx: tx, Step: HealthChanged, Server: w.id, Detail: cmp.Or(was.Text(), "unknown") + " → " + entry.Status}
+	detail := cmp.Or(was.Text(), "unknown") + " → " + entry.Status
+	if entry.Status != keys.StatusGood {
+		detail += fmt.Sprintf(", nothing heard for %v", now.Sub(w.seen).Round(time.Second))
+	}
+	return job.Decision{Tx: tx, Step: HealthChanged, Server: w.id, Detail: detail}
 }
 
 // forget removes the record of servers that are no longer in Plan.

@@ -83,9 +83,9 @@ const someDump = `[{"arango":{"Plan":{
 		"half":{"13":{"id":"13","shards":{}}}},
 	"Views":{"_system":{}}},"Sync":{"LatestID":500}}}]`
 
-// Ids are replaced where a server stands and nowhere else; what was half built is
-// left out; numbers stay as they are.
-func TestReplanChangesServerListsOnly(t *testing.T) {
+// Ids are replaced where a server stands and nowhere else, and every term is raised;
+// what was half built is left out; other numbers stay as they are.
+func TestReplanChangesServerListsAndTerms(t *testing.T) {
 	plan, err := parseDump(json.RawMessage(someDump))
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"PRMR-a", "PRMR-b"}, plan.DBServers)
@@ -94,7 +94,7 @@ func TestReplanChangesServerListsOnly(t *testing.T) {
 	for want, got := range map[string]any{
 		`{"_system":{"id":"1","name":"_system"},"PRMR-a":{"id":"2","name":"PRMR-a"}}`: plan.databases,
 		`{"_system":{"10":{"id":"10","name":"PRMR-a","big":9007199254740993,"shardKeys":["PRMR-a"],"keyOptions":{"type":"PRMR-b"},
-			"shards":{"PRMR-a":["PRMR-x","PRMR-a"],"s2":["PRMR-a"],"s3":["PRMR-gone"]},"shardTerms":{"PRMR-a":3}},
+			"shards":{"PRMR-a":["PRMR-x","PRMR-a"],"s2":["PRMR-a"],"s3":["PRMR-gone"]},"shardTerms":{"PRMR-a":4,"s2":1,"s3":1}},
 			"12":{"id":"12","distributeShardsLike":"10"}}}`: plan.collections,
 		`{"_system":{}}`: plan.views,
 		`{}`:             plan.analyzers,

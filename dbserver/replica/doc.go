@@ -11,9 +11,10 @@
 //
 //	recovering   asks the in-sync replicas to promise this tenure and where they
 //	             stand, and takes over the longest log
-//	joining      commits what its log has, feeds the followers, and reports itself
-//	             and those that keep up to Current
-//	serving      the report is written: operations are let in, under the lease
+//	joining      feeds the followers, and reports itself and those that have all of
+//	             its log to Current
+//	serving      the report is written, and with it the log is committed: operations
+//	             are let in, under the lease
 //	resigning    Plan asks it to stop: nothing new is let in, what is under way ends
 //	resigned     that is reported to Current; a successor may be named
 //
@@ -22,7 +23,8 @@
 // A record is committed when this replica and everybody whom Current's report names
 // has it in the log. required is never less than that: a follower is required before
 // the report that takes it in is sent, and until the report that takes it out is
-// known to be written. A report's precondition is the term in Plan; naming another
+// known to be written. That goes for what a new leader finds in its log, too: it may be
+// taken back as long as somebody who does not have it could be chosen. A report's precondition is the term in Plan; naming another
 // leader has the report as its precondition. So a leader that was replaced cannot
 // shrink the set that its successor was chosen from, and cannot commit alone.
 //

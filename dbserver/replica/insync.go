@@ -190,8 +190,7 @@ func (l *Leader) send(ctx context.Context, c *change) error {
 		return err
 	}
 	l.written = index
-	l.took(c)
-	return nil
+	return l.took(ctx, c)
 }
 
 // transaction replaces the report, if everything is as it was seen.
@@ -213,14 +212,27 @@ func (l *Leader) transaction(at situation, c *change) agency.Tx {
 
 // took is called when a report is written: only now somebody who is not in it is no
 // longer required.
-func (l *Leader) took(c *change) {
+func (l *Leader) took(ctx context.Context, c *change) error {
 	l.mu.Lock()
 	first := l.phase == joining && c.phase == serving
 	left, joined := l.note(c.report)
 	if len(c.members) == 0 && len(l.place.followers()) == 0 {
 		defer l.shard.Alone(l.tenure, true)
 	}
+	tip := l.committed
+	if first { // whoever is in the report has all of this log, and no other log counts any more
+		tip = l.shard.State().Last.Seq
+	}
 	l.mu.Unlock()
+	if first && tip > l.committed {
+		leave, err := l.server.Enter(ctx) // records become visible that nobody may have been told of
+		if err != nil {
+			l.doubt = true // again from what is written
+			return err
+		}
+		l.commit(tip)
+		leave()
+	}
 	l.become(c.phase)
 	l.advance()
 	switch {
@@ -235,6 +247,7 @@ func (l *Leader) took(c *change) {
 	for _, id := range left {
 		l.emit(FollowerLeft, id, "")
 	}
+	return nil
 }
 
 // note takes over a report that stands in Current. mu is held.

@@ -212,18 +212,10 @@ func (l *Leader) enlist(w *waiter) error {
 func (l *Leader) advance() {
 	l.mu.Lock()
 	reached, synced := l.reached() // who is required later has nothing of this to wait for
-	behind := l.phase != recovering && l.phase != over && reached > l.committed
+	behind := l.phase > joining && l.phase != over && reached > l.committed
 	l.mu.Unlock()
 	if behind {
-		n, err := l.shard.Commit(reached)
-		if err != nil {
-			l.log.Error("cannot commit", "error", err)
-			l.end(err)
-			return
-		}
-		l.mu.Lock()
-		l.committed = max(l.committed, n)
-		l.mu.Unlock()
+		l.commit(reached)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,6 +229,19 @@ func (l *Leader) advance() {
 	}
 	clear(l.waiting[len(kept):])
 	l.waiting = kept
+}
+
+// commit applies the records up to seq.
+func (l *Leader) commit(seq uint64) {
+	n, err := l.shard.Commit(seq)
+	if err != nil {
+		l.log.Error("cannot commit", "error", err)
+		l.end(err)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.committed = max(l.committed, n)
 }
 
 // reached is how far all required followers have come, in their logs and on disk.

@@ -101,13 +101,7 @@ func (l *Leader) recover(ctx context.Context) error {
 	if err := l.catchUp(ctx, at.root, answers); err != nil {
 		return err
 	}
-	leave, err := l.server.Enter(ctx) // records may become visible that nobody was told of
-	if err != nil {
-		return err
-	}
-	err = l.shard.Lead(l.tenure, l, len(members) == 0)
-	leave()
-	if err != nil {
+	if err := l.shard.Lead(l.tenure, l, len(members) == 0); err != nil {
 		return err
 	}
 	st := l.shard.State()

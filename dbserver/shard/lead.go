@@ -44,8 +44,9 @@ func (s *Shard) promise(t Tenure) error {
 	return s.storeMeta(m, false)
 }
 
-// Lead makes this replica the leader in tenure t: what its log has is committed, and
-// writes are numbered from here. Its log must be the longest of all in-sync replicas.
+// Lead makes this replica the leader in tenure t: writes are numbered from here. Its
+// log must be the longest of all in-sync replicas. What its log has that is not
+// committed, the others must have before Commit; only then writes are taken.
 func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,11 +56,12 @@ func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	if err := s.promise(t); err != nil {
 		return err
 	}
-	if err := s.apply(s.meta.seq); err != nil {
-		return err
+	newest := s.meta.revision
+	for _, r := range s.tail {
+		newest = max(newest, r.Time)
 	}
-	s.env.Clock.Observe(s.meta.revision)
-	s.lead = &leadership{tenure: t, quorum: q, alone: alone}
+	s.env.Clock.Observe(newest)
+	s.lead = &leadership{tenure: t, quorum: q, alone: alone, begun: s.meta.seq}
 	return nil
 }
 
@@ -176,7 +178,7 @@ func (s *Shard) addRecord(b *engine.Batch, m *meta, r Record) error {
 func (s *Shard) append(w write) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lead == nil {
+	if s.lead == nil || s.meta.committed < s.lead.begun {
 		return 0, s.notLeader()
 	}
 	r := Record{Tenure: s.lead.tenure, Seq: s.meta.seq + 1, Time: w.time, Added: w.added, Changes: []Change{w.change}}

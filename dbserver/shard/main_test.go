@@ -61,6 +61,8 @@ func (o *opened) leader(t Tenure) *Shard {
 	s, err := Create(o.env, "s1")
 	require.NoError(o.t, err)
 	require.NoError(o.t, s.Lead(t, solo{o.env.Engine}, true))
+	_, err = s.Commit(s.State().Last.Seq)
+	require.NoError(o.t, err)
 	return s
 }
 

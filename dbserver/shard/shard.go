@@ -64,7 +64,8 @@ type Shard struct {
 type leadership struct {
 	tenure Tenure
 	quorum Quorum
-	alone  bool // no other replica has to have a record before it is applied
+	alone  bool   // no other replica has to have a record before it is applied
+	begun  uint64 // last record of the log when it began
 }
 
 // tentative is the outcome of a record of the tail for a key.

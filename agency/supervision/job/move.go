@@ -73,9 +73,9 @@ func (v *view) startMove(j job, s *shard) {
 	tx := v.start(j, s.lockKey(), func(next *keys.Job) { next.Added = next.Added || adds })
 	v.stays(&tx, j.ToServer)
 	isGood(&tx, j.ToServer)
-	what := "leads on, and is to be led by"
-	if !j.IsLeader {
-		what = "is to go from " + j.FromServer + " to"
+	what := "the replica"
+	if j.IsLeader {
+		what = "the lead"
 	}
 	if adds {
 		s.reported(&tx)
@@ -85,7 +85,8 @@ func (v *view) startMove(j job, s *shard) {
 		tx.Pre[s.planKey()], tx.Pre[s.termKey()] = client.Exactly(s.planWas), client.Exactly(s.termWas)
 	}
 	v.moving[j.ToServer]++
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf("moveShard: %s %s %s", s.label(), what, j.ToServer)}))
+	v.decide(about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf(
+		"moveShard: %s of %s is to go from %s to %s", what, s.label(), j.FromServer, j.ToServer)}))
 }
 
 // proceedMove does the next step of a move, as Plan and Current show it.
@@ -188,7 +189,7 @@ func (v *view) settleLeader(j job, s *shard) {
 			v.fail(j, fmt.Sprintf("%s has not begun to serve term %d within %v", j.ToServer, s.term, v.timing.Resign))
 		}
 	case j.RemainsFollower || !slices.Contains(s.planned, j.FromServer):
-		v.finish(j, "")
+		v.finish(j, j.ToServer+" leads "+s.label())
 	default:
 		v.replace(j, s)
 	}
