@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -104,7 +105,8 @@ func shortNames(ctx context.Context, c *client.Client) names {
 }
 
 func printShards(out io.Writer, shards []client.Shard, n names) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SHARD\tOF\tTERM\tLEADER\tFOLLOWERS\tIN SYNC\tSTATE")
 	for _, s := range shards {
 		followers := []string{}
@@ -113,11 +115,19 @@ func printShards(out io.Writer, shards []client.Shard, n names) error {
 		}
 		fmt.Fprintf(w, "%s\t%s/%s\t%d\t%s\t%s\t%d/%d\t%s\n", s.Shard, s.Database, s.Collection, s.Term, n.of(s.Leader), strings.Join(followers, " "),
 			inSync(s), s.ReplicationFactor, shardState(s, n))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	lines := strings.SplitAfter(table.String(), "\n")
+	fmt.Fprint(out, lines[0])
+	for i, s := range shards {
+		fmt.Fprint(out, lines[i+1])
 		for _, r := range s.Replicas {
-			fmt.Fprintf(w, "\t  %s\n", replicaLine(r, n))
+			fmt.Fprintln(out, "       "+replicaLine(r, n))
 		}
 	}
-	return w.Flush()
+	return nil
 }
 
 // inSync counts planned replicas that are.
