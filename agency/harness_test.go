@@ -76,6 +76,7 @@ type cluster struct {
 	peers  map[string]string
 	timing Timing
 	stores map[string]*Stores
+	dirs   map[string]string // who keeps its log on disk
 	agents map[string]*Agent
 	*caller
 }
@@ -113,12 +114,17 @@ func (c *cluster) end() {
 
 func (c *cluster) start(name string) *Agent {
 	c.t.Helper()
+	stores := c.stores[name]
+	if c.dirs[name] != "" {
+		stores = nil
+	}
 	a, err := Start(c.t.Context(), Config{
 		ID:      "AGNT-" + name,
 		Listen:  c.peers["AGNT-"+name],
 		Peers:   c.peers,
 		Network: c.net.Host(name),
-		Stores:  c.stores[name],
+		Stores:  stores,
+		Dir:     c.dirs[name],
 		Logger:  logger(c.t).Named(name),
 		Timing:  c.timing,
 	})

@@ -41,7 +41,8 @@ func serveAgent(dir string) int {
 	a, err := Start(context.Background(), Config{
 		ID: id, Listen: peers[id], Peers: peers, Dir: dir, Network: network.TCP(),
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn}),
-		Timing: Timing{Heartbeat: 250 * time.Millisecond, Election: 250 * time.Millisecond, SnapshotThreshold: 256, TrailingLogs: 64, SnapshotInterval: 500 * time.Millisecond},
+		// Short logs: who was away is sent a snapshot.
+		Timing: Timing{Heartbeat: 250 * time.Millisecond, Election: 250 * time.Millisecond, SnapshotThreshold: 64, TrailingLogs: 16, SnapshotInterval: 100 * time.Millisecond},
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -55,32 +56,102 @@ func serveAgent(dir string) int {
 type processes struct {
 	t     *testing.T
 	dir   string
-	peers map[string]string
-	runs  map[string]*exec.Cmd
+	peers map[string]string // id → host:port
+	runs  map[string]*run
+}
+
+// run is one life of such a process.
+type run struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when err is set
+	err   error         // of its end
+}
+
+func newProcesses(t *testing.T) *processes {
+	p := &processes{t: t, dir: t.TempDir(), peers: map[string]string{}, runs: map[string]*run{}}
+	for i := range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		p.peers[fmt.Sprintf("AGNT-%d", i)] = l.Addr().String()
+		require.NoError(t, l.Close())
+	}
+	for _, id := range p.ids() {
+		p.start(id)
+	}
+	t.Cleanup(func() {
+		for _, r := range p.runs {
+			_ = r.cmd.Process.Kill() // whatever state it is in
+			<-r.ended
+		}
+	})
+	return p
+}
+
+func (p *processes) ids() []string { return slices.Sorted(maps.Keys(p.peers)) }
+
+func (p *processes) endpoints() (all []string) {
+	for _, id := range p.ids() {
+		all = append(all, "http://"+p.peers[id])
+	}
+	return all
 }
 
 func (p *processes) start(id string) {
 	p.t.Helper()
 	var peers []string
-	for _, id := range slices.Sorted(maps.Keys(p.peers)) {
+	for _, id := range p.ids() {
 		peers = append(peers, id+"="+p.peers[id])
 	}
-	run := exec.Command(os.Args[0])
-	run.Env = append(os.Environ(), agentDir+"="+filepath.Join(p.dir, id), agentID+"="+id, agentPeers+"="+strings.Join(peers, ","))
-	out, err := os.OpenFile(filepath.Join(p.dir, id+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	r := &run{cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
+	r.cmd.Env = append(os.Environ(), agentDir+"="+filepath.Join(p.dir, id), agentID+"="+id, agentPeers+"="+strings.Join(peers, ","))
+	out, err := os.OpenFile(p.logOf(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	require.NoError(p.t, err)
-	run.Stdout, run.Stderr = out, out
-	require.NoError(p.t, run.Start())
+	r.cmd.Stdout, r.cmd.Stderr = out, out
+	require.NoError(p.t, r.cmd.Start())
 	require.NoError(p.t, out.Close())
-	p.runs[id] = run
+	go func() { // ends with the process, which kill or the cleanup ends
+		r.err = r.cmd.Wait()
+		close(r.ended)
+	}()
+	p.runs[id] = r
 }
 
+func (p *processes) logOf(id string) string { return filepath.Join(p.dir, id+".log") }
+
 func (p *processes) kill(id string) {
-	require.NoError(p.t, p.runs[id].Process.Kill())
-	var exit *exec.ExitError
-	require.ErrorAs(p.t, p.runs[id].Wait(), &exit)
-	require.False(p.t, exit.Exited(), "%s ended by itself, see %s", id, p.dir)
+	r := p.runs[id]
 	delete(p.runs, id)
+	killed := r.cmd.Process.Kill()
+	<-r.ended
+	var exit *exec.ExitError
+	if killed != nil || !errors.As(r.err, &exit) || exit.Exited() {
+		require.Fail(p.t, id+" ended by itself", p.tell(id))
+	}
+}
+
+// tell is what there is to know of an agent when a test has failed: how it ended,
+// if it did, what it answers and the end of its log.
+func (p *processes) tell(id string) string {
+	var b strings.Builder
+	if r := p.runs[id]; r != nil {
+		select {
+		case <-r.ended:
+			fmt.Fprintf(&b, "%s has ended: %v\n", id, r.err)
+		default:
+			fmt.Fprintf(&b, "%s runs\n", id)
+		}
+	}
+	ask := newCaller(network.TCP())
+	defer ask.http.CloseIdleConnections()
+	for _, call := range []string{"config", "state", "stores"} {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		r, err := ask.send(ctx, "GET", "http://"+p.peers[id]+"/_api/agency/"+call, "")
+		cancel()
+		fmt.Fprintf(&b, "%s: %.4000s (%v)\n", call, r, err)
+	}
+	lines, err := os.ReadFile(p.logOf(id))
+	fmt.Fprintf(&b, "log: %s (%v)\n", lines[max(0, len(lines)-8000):], err)
+	return b.String()
 }
 
 // TestKilled: agents are killed under load, one after the other, and come back. No
@@ -90,32 +161,15 @@ func TestKilled(t *testing.T) {
 	if os.Getenv("STASIS_SOAK") != "" {
 		rounds = 200
 	}
-	p := &processes{t: t, dir: t.TempDir(), peers: map[string]string{}, runs: map[string]*exec.Cmd{}}
-	var endpoints []string
-	for i := range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		p.peers[fmt.Sprintf("AGNT-%d", i)] = l.Addr().String()
-		endpoints = append(endpoints, "http://"+l.Addr().String())
-		require.NoError(t, l.Close())
-	}
-	ids := slices.Sorted(maps.Keys(p.peers))
-	for _, id := range ids {
-		p.start(id)
-	}
-	t.Cleanup(func() {
-		for _, run := range p.runs {
-			_ = run.Process.Kill() // whatever state it is in
-			_ = run.Wait()
-		}
-	})
+	p := newProcesses(t)
+	ids := p.ids()
 	const clients = 8
 	ctx, stop := context.WithCancel(t.Context())
 	acknowledged, failed := make([]int64, clients), make([]error, clients)
 	var load sync.WaitGroup
 	for i := range clients {
 		http := network.NewHTTPClient(network.TCP())
-		c := client.New(client.Options{Endpoints: endpoints, HTTP: http})
+		c := client.New(client.Options{Endpoints: p.endpoints(), HTTP: http})
 		load.Go(func() {
 			defer http.CloseIdleConnections()
 			for ctx.Err() == nil {
@@ -143,15 +197,16 @@ func TestKilled(t *testing.T) {
 	stop()
 	load.Wait()
 	require.NoError(t, errors.Join(failed...))
-	checkCounts(t, endpoints, acknowledged)
+	p.checkCounts(acknowledged)
 }
 
 // checkCounts compares the tree with what was acknowledged, and every agent's own
 // tree with the leader's.
-func checkCounts(t *testing.T, endpoints []string, acknowledged []int64) {
+func (p *processes) checkCounts(acknowledged []int64) {
+	t := p.t
 	http := network.NewHTTPClient(network.TCP())
 	defer http.CloseIdleConnections()
-	c := client.New(client.Options{Endpoints: endpoints, HTTP: http})
+	c := client.New(client.Options{Endpoints: p.endpoints(), HTTP: http})
 	root, err := c.Read(t.Context(), "/")
 	require.NoError(t, err)
 	total := int64(0)
@@ -165,10 +220,28 @@ func checkCounts(t *testing.T, endpoints []string, acknowledged []int64) {
 	t.Logf("%d writes acknowledged", total)
 	ask := newCaller(network.TCP())
 	defer ask.http.CloseIdleConnections()
-	for _, e := range endpoints {
-		require.Eventually(t, func() bool {
-			r, err := ask.send(t.Context(), "GET", e+"/_api/agency/stores", "")
+	for id, address := range p.peers {
+		same := func() bool {
+			r, err := ask.send(t.Context(), "GET", "http://"+address+"/_api/agency/stores", "")
 			return err == nil && strings.Contains(r.body, `"read_db":[`+root.String()+`]`)
-		}, waitMax, 20*waitStep, "%s differs from the leader", e)
+		}
+		if !eventually(p.runs[id].ended, same) {
+			require.Fail(t, id+" differs from the leader", "the leader's: %s\n%s", root, p.tell(id))
+		}
 	}
+}
+
+// eventually says whether a condition comes true in time, and before ended.
+func eventually(ended <-chan struct{}, condition func() bool) bool {
+	for deadline := time.Now().Add(waitMax); time.Now().Before(deadline); pause(ended, 20*waitStep) {
+		if condition() {
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		default:
+		}
+	}
+	return false
 }

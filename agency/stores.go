@@ -17,7 +17,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/fsm"
 	"stasis/internal/datadir"
 )
 
@@ -105,7 +104,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 		err := fmt.Errorf("data directory %s belongs to agent %s, not %s", c.Dir, d.id, c.ID)
 		return nil, errors.Join(err, d.close())
 	}
-	cached, err := raft.NewLogCache(logCache, d.log)
+	cached, err := raft.NewLogCache(logCache, contiguousLog{d.log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cache of Raft's log: %w", err), d.close())
 	}
@@ -131,7 +130,7 @@ func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open Raft's log %s: %w", dir.Path(logFile), err), dir.Close())
 	}
-	if err := checkLog(bolt); err != nil {
+	if err := settleLog(bolt, shots, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
 			"delete its directory and start it again, it gets everything from them", dir.Path(logFile), err), bolt.Close(), dir.Close())
 	}
@@ -181,38 +180,6 @@ func (d *disk) pristine() (bool, error) {
 		return false, fmt.Errorf("list snapshots: %w", err)
 	}
 	return last == 0 && len(shots) == 0, nil
-}
-
-// checkLog reads the whole log: every entry has to be there and to be what was
-// written. What Bolt finds wrong with its own pages is a panic of it.
-func checkLog(log raft.LogStore) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the log of Raft is damaged: %v", p)
-		}
-	}()
-	first, err := log.FirstIndex()
-	if err != nil {
-		return fmt.Errorf("the log of Raft is damaged: its beginning: %w", err)
-	}
-	last, err := log.LastIndex()
-	if err != nil {
-		return fmt.Errorf("the log of Raft is damaged: its end: %w", err)
-	}
-	for i := first; i <= last && i > 0; i++ {
-		var entry raft.Log
-		err := log.GetLog(i, &entry)
-		if err == nil && entry.Index != i {
-			err = fmt.Errorf("it says it is entry %d", entry.Index)
-		}
-		if err == nil && entry.Type == raft.LogCommand {
-			err = fsm.CheckCommand(entry.Data)
-		}
-		if err != nil {
-			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
-		}
-	}
-	return nil
 }
 
 // bootstrap writes the first Raft configuration of an agency of one to a

@@ -1,0 +1,120 @@
+package agency
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"stasis/fsm"
+)
+
+// contiguousLog is a log without gaps: Raft drops all of it when a snapshot that
+// another agent sent has replaced it. Without being asked for that it keeps the
+// newest entries from before, which need never have been committed, and sends them
+// to others when it leads.
+type contiguousLog struct{ raft.LogStore }
+
+// IsMonotonic is asked by Raft.
+func (contiguousLog) IsMonotonic() bool { return true }
+
+// settleLog reads the whole log before it is used: every entry has to be there, to
+// be what was written, and to go on where the newest whole snapshot ends. A log that a
+// snapshot of another agent has replaced, but which was not dropped before the
+// process ended, is dropped now. What Bolt finds wrong with its own pages is a
+// panic of it.
+func settleLog(log raft.LogStore, shots raft.SnapshotStore, logger hclog.Logger) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the log of Raft is damaged: %v", p)
+		}
+	}()
+	first, last, err := bounds(log)
+	if err != nil {
+		return err
+	}
+	shot, torn, err := newestWhole(shots)
+	if err != nil {
+		return err
+	}
+	if last < torn.Index {
+		return fmt.Errorf("snapshot %s is damaged, and the log of Raft ends before it, with entry %d", torn.ID, last)
+	}
+	replaced, err := isReplaced(log, first, last, shot)
+	switch {
+	case err != nil:
+		return err
+	case replaced:
+		logger.Info("dropping the log that a snapshot has replaced", "first", first, "last", last, "snapshot", shot.Index)
+		if err := log.DeleteRange(first, last); err != nil {
+			return fmt.Errorf("drop the log that snapshot %s has replaced: %w", shot.ID, err)
+		}
+		return nil
+	case first > shot.Index+1:
+		return fmt.Errorf("the log of Raft is damaged: it begins with entry %d, and the newest whole snapshot ends with entry %d", first, shot.Index)
+	}
+	return checkEntries(log, first, last)
+}
+
+func bounds(log raft.LogStore) (first, last uint64, err error) {
+	if first, err = log.FirstIndex(); err != nil {
+		return 0, 0, fmt.Errorf("the log of Raft is damaged: its beginning: %w", err)
+	}
+	if last, err = log.LastIndex(); err != nil {
+		return 0, 0, fmt.Errorf("the log of Raft is damaged: its end: %w", err)
+	}
+	return first, last, nil
+}
+
+// newestWhole is the snapshot that Raft will start from, and the newest that is
+// torn, if that is newer; zero values if there is none. That none is whole of those
+// that are there, Raft says itself.
+func newestWhole(shots raft.SnapshotStore) (whole, torn raft.SnapshotMeta, err error) {
+	list, err := shots.List()
+	if err != nil {
+		return whole, torn, fmt.Errorf("list snapshots: %w", err)
+	}
+	for _, meta := range list {
+		_, r, err := shots.Open(meta.ID) // it compares the checksum
+		if err == nil {
+			return *meta, torn, r.Close()
+		}
+		if torn.ID == "" {
+			torn = *meta
+		}
+	}
+	return whole, raft.SnapshotMeta{}, nil
+}
+
+// isReplaced says whether a snapshot stands for the whole log: it goes further, or
+// its last entry is another one than the log has in that place.
+func isReplaced(log raft.LogStore, first, last uint64, shot raft.SnapshotMeta) (bool, error) {
+	switch {
+	case last == 0 || first > shot.Index:
+		return false, nil
+	case last < shot.Index:
+		return true, nil
+	}
+	var entry raft.Log
+	if err := log.GetLog(shot.Index, &entry); err != nil {
+		return false, fmt.Errorf("the log of Raft is damaged: entry %d: %w", shot.Index, err)
+	}
+	return entry.Term != shot.Term, nil
+}
+
+func checkEntries(log raft.LogStore, first, last uint64) error {
+	for i := first; i <= last && i > 0; i++ {
+		var entry raft.Log
+		err := log.GetLog(i, &entry)
+		if err == nil && entry.Index != i {
+			err = fmt.Errorf("it says it is entry %d", entry.Index)
+		}
+		if err == nil && entry.Type == raft.LogCommand {
+			err = fsm.CheckCommand(entry.Data)
+		}
+		if err != nil {
+			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package agency
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"stasis/fsm"
+)
+
+// TestInstalledSnapshotThenRestart: an agent that was sent a snapshot keeps nothing
+// of its log from before, and starts again from what it has on disk, also when it
+// ended before the log was dropped.
+func TestInstalledSnapshotThenRestart(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, 3, Timing{SnapshotThreshold: 20, SnapshotInterval: time.Second, TrailingLogs: 10}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		straggler := c.others(leader)[0]
+		c.kill(straggler)
+		c.dirs = map[string]string{straggler: dir} // it begins anew, on disk
+		c.start(straggler)
+		write := func(n int) {
+			for range n {
+				c.ask(leader, "write", `[[{"x":{"op":"increment"}}]]`)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		write(5)
+		c.kill(straggler)
+		before, err := os.ReadFile(filepath.Join(dir, logFile))
+		require.NoError(t, err)
+		write(100)
+		c.start(straggler)
+		write(5)
+		first, err := c.agents[straggler].disk.log.FirstIndex()
+		require.NoError(t, err)
+		require.Greater(t, first, uint64(50), "entries that the snapshot has replaced")
+
+		restart := func() {
+			c.start(straggler)
+			write(5)
+			require.Equal(t, decoded(t, c.ask(leader, "state", ""))["agency"], decoded(t, c.ask(straggler, "state", ""))["agency"])
+			c.kill(straggler)
+		}
+		c.kill(straggler)
+		restart()
+		restart()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, logFile), before, 0o600))
+		restart()
+		restart()
+	})
+}
+
+// TestSettleLog: which logs go with which snapshots.
+func TestSettleLog(t *testing.T) {
+	type shot struct {
+		index, term uint64
+		torn        bool
+	}
+	whole := func(index, term uint64) shot { return shot{index, term, false} }
+	torn := func(index, term uint64) shot { return shot{index, term, true} }
+	for name, c := range map[string]struct {
+		entries []uint64 // their indices; all of term 2
+		shots   []shot
+		wrong   string
+		left    int // entries afterwards
+	}{
+		"nothing":                             {},
+		"log only":                            {entries: []uint64{1, 2, 3}, left: 3},
+		"log only, begins late":               {entries: []uint64{2, 3}, wrong: "it begins with entry 2"},
+		"log only, gap":                       {entries: []uint64{1, 3}, wrong: "entry 2"},
+		"log goes on from the snapshot":       {entries: []uint64{5, 6}, shots: []shot{whole(4, 2)}, left: 2},
+		"log reaches back":                    {entries: []uint64{3, 4, 5}, shots: []shot{whole(4, 2)}, left: 3},
+		"log ends with the snapshot":          {entries: []uint64{3, 4}, shots: []shot{whole(4, 2)}, left: 2},
+		"snapshot only":                       {shots: []shot{whole(4, 2)}},
+		"log begins after the snapshot":       {entries: []uint64{6, 7}, shots: []shot{whole(4, 2)}, wrong: "begins with entry 6, and the newest whole snapshot ends with entry 4"},
+		"gap before the snapshot's end":       {entries: []uint64{2, 4, 5}, shots: []shot{whole(4, 2)}, wrong: "entry 3"},
+		"gap at the snapshot's end":           {entries: []uint64{2, 3, 5}, shots: []shot{whole(4, 2)}, wrong: "entry 4"},
+		"replaced: the snapshot goes further": {entries: []uint64{2, 3}, shots: []shot{whole(4, 3)}},
+		"replaced: other entries":             {entries: []uint64{2, 3, 4, 5}, shots: []shot{whole(4, 3)}},
+		"newest torn, log reaches back":       {entries: []uint64{3, 4, 5, 6}, shots: []shot{torn(5, 2), whole(2, 2)}, left: 4},
+		"newest torn, log does not":           {entries: []uint64{4, 5, 6}, shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "begins with entry 4"},
+		"newest torn, log ends before it":     {entries: []uint64{3, 4}, shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "snapshot 2-5-"},
+		"newest torn, no log":                 {shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "is damaged"},
+		"older torn":                          {entries: []uint64{5, 6}, shots: []shot{whole(4, 2), torn(2, 2)}, left: 2},
+		"all torn, log reaches back":          {entries: []uint64{1, 2, 3}, shots: []shot{torn(2, 2)}, left: 3}, // Raft refuses it
+		"all torn, log begins late":           {entries: []uint64{2, 3}, shots: []shot{torn(2, 2)}, wrong: "it begins with entry 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			shots, err := raft.NewFileSnapshotStoreWithLogger(dir, len(c.shots)+1, logger(t))
+			require.NoError(t, err)
+			for _, s := range c.shots {
+				sink, err := shots.Create(1, s.index, s.term, raft.Configuration{}, 1, nil)
+				require.NoError(t, err)
+				_, err = sink.Write([]byte("a tree"))
+				require.NoError(t, err)
+				require.NoError(t, sink.Close())
+				if s.torn {
+					require.NoError(t, os.Truncate(filepath.Join(dir, "snapshots", sink.ID(), "state.bin"), 3))
+				}
+			}
+			log := raft.NewInmemStore()
+			for _, i := range c.entries {
+				require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: 2, Type: raft.LogCommand, Data: fsm.Command{}.Encode()}))
+			}
+			err = settleLog(log, shots, logger(t))
+			if c.wrong != "" {
+				require.ErrorContains(t, err, c.wrong)
+				return
+			}
+			require.NoError(t, err)
+			var entry raft.Log
+			left := 0
+			for i := range uint64(10) {
+				if log.GetLog(i, &entry) == nil {
+					left++
+				}
+			}
+			require.Equal(t, c.left, left)
+		})
+	}
+}
