@@ -16,12 +16,18 @@ import (
 // of its log from before, and starts again from what it has on disk, also when it
 // ended before the log was dropped.
 func TestInstalledSnapshotThenRestart(t *testing.T) {
+	for _, kind := range []string{LogBolt, LogWAL} {
+		t.Run(kind, func(t *testing.T) { testInstalledSnapshotThenRestart(t, kind) })
+	}
+}
+
+func testInstalledSnapshotThenRestart(t *testing.T, kind string) {
 	dir := t.TempDir()
 	inBubble(t, 3, Timing{SnapshotThreshold: 20, SnapshotInterval: time.Second, TrailingLogs: 10}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		straggler := c.others(leader)[0]
 		c.kill(straggler)
-		c.dirs = map[string]string{straggler: dir} // it begins anew, on disk
+		c.dirs, c.logStore = map[string]string{straggler: dir}, kind // it begins anew, on disk
 		c.start(straggler)
 		write := func(n int) {
 			for range n {
@@ -31,8 +37,11 @@ func TestInstalledSnapshotThenRestart(t *testing.T) {
 		}
 		write(5)
 		c.kill(straggler)
-		before, err := os.ReadFile(filepath.Join(dir, logFile))
-		require.NoError(t, err)
+		log, saved := filepath.Join(dir, logFile), t.TempDir()
+		if kind == LogWAL {
+			log = filepath.Join(dir, walDir)
+		}
+		copyAll(t, log, filepath.Join(saved, "log"))
 		write(100)
 		c.start(straggler)
 		write(5)
@@ -49,10 +58,25 @@ func TestInstalledSnapshotThenRestart(t *testing.T) {
 		c.kill(straggler)
 		restart()
 		restart()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, logFile), before, 0o600))
+		require.NoError(t, os.RemoveAll(log))
+		copyAll(t, filepath.Join(saved, "log"), log)
 		restart()
 		restart()
 	})
+}
+
+// copyAll copies a file or a directory of files.
+func copyAll(t *testing.T, from, to string) {
+	t.Helper()
+	info, err := os.Stat(from)
+	require.NoError(t, err)
+	if info.IsDir() {
+		require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+		return
+	}
+	data, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, data, 0o600))
 }
 
 // TestSettleLog: which logs go with which snapshots.
