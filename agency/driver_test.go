@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 what the driver calls deprecated is what programs use
+
 package agency
 
 import (
