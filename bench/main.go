@@ -61,52 +61,69 @@ func run() error {
 	return compare(ctx, o)
 }
 
-// compare gives every system its turn, round after round, and prints the medians.
+// running is a system with its members.
+type running struct {
+	system
+	*cluster
+	place int // of the leader
+}
+
+// compare starts all systems, lets them take turns, load by load and round after
+// round, and prints the medians. Who has no turn is idle.
 func compare(ctx context.Context, o options) error {
-	all := results{}
+	var all []*running
+	for _, s := range systems(o) {
+		dir, err := os.MkdirTemp(mkdir(o.dir), s.name+"-")
+		if err != nil {
+			return fmt.Errorf("make a directory: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		c, err := start(ctx, s, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		defer c.kill()
+		all = append(all, &running{system: s, cluster: c})
+	}
+	took := results{}
 	for round := range o.rounds {
-		for _, s := range systems(o) {
-			if o.only != "" && !strings.Contains(","+o.only+",", ","+s.name+",") {
-				continue
-			}
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, s.name)
-			if err := turn(ctx, o, s, all); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+		for _, n := range o.clients {
+			for _, kind := range []string{"write", "read"} {
+				fmt.Fprintf(os.Stderr, "round %d of %d: %s by %d clients\n", round+1, o.rounds, kind, n)
+				for i := range all { // another one begins each time
+					r := all[(i+round)%len(all)]
+					if err := r.turn(ctx, o, load{r.name, kind, n}, took); err != nil {
+						return fmt.Errorf("%s: %s by %d clients: %w", r.name, kind, n, err)
+					}
+				}
 			}
 		}
 	}
-	all.print(os.Stdout, o)
+	took.print(os.Stdout, o)
 	return nil
 }
 
-// turn starts a system on an empty disk, asks it, and ends it.
-func turn(ctx context.Context, o options, s system, all results) (err error) {
-	dir, err := os.MkdirTemp(mkdir(o.dir), s.name+"-")
+// turn asks one system, at its leader.
+func (r *running) turn(ctx context.Context, o options, l load, took results) error {
+	err := until(ctx, func() error {
+		var err error
+		r.place, err = r.leader(ctx, r.cluster)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("make a directory: %w", err)
+		return fmt.Errorf("find the leader: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	m, err := start(ctx, s, dir)
+	t, err := r.connect(r.address(r.place, 0), l.clients)
 	if err != nil {
 		return err
 	}
-	defer m.kill()
-	for _, n := range o.clients {
-		t, err := s.connect(ctx, m, n)
-		if err != nil {
-			return err
-		}
-		for _, kind := range []string{"write", "read"} {
-			f, err := measure(ctx, t, kind, n, o.length, m.cpu)
-			if err != nil {
-				t.close()
-				return fmt.Errorf("%s by %d clients: %w", kind, n, err)
-			}
-			fmt.Fprintf(os.Stderr, "  %-5s %3d clients: %8.0f/s  p50 %s  p99 %s  cpu %s\n", kind, n, f.rate, f.p50, f.p99, f.cpu)
-			all.add(s.name, kind, n, f)
-		}
-		t.close()
+	defer t.close()
+	f, err := r.measure(ctx, t, l.kind, l.clients, o.length)
+	if err != nil {
+		return err
 	}
+	fmt.Fprintf(os.Stderr, "  %-10s %8.0f/s  p50 %s  p99 %s  cpu %s\n", r.name, f.rate, f.p50, f.p99, f.members)
+	took.add(l, f)
 	return nil
 }
 
