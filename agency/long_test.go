@@ -56,7 +56,7 @@ func TestLinearizableProcesses(t *testing.T) {
 }
 
 func countUnderHarm(t *testing.T, random *rand.Rand, harms int) {
-	const clients = 6
+	const clients = 12
 	p := newProcesses(t, "")
 	r := &recorder{begin: time.Now(), fates: map[string]int{}}
 	ctx, stop := context.WithCancel(t.Context())
@@ -65,12 +65,19 @@ func countUnderHarm(t *testing.T, random *rand.Rand, harms int) {
 	var wait sync.WaitGroup
 	for i := range clients {
 		mine := rand.New(rand.NewPCG(random.Uint64(), 2))
-		wait.Go(func() { indices[i] = r.counter(ctx, p.endpoints(), i, mine) })
+		c := counting{number: i, attempt: 250 * time.Millisecond, pause: 10, writes: true}
+		if i%2 == 1 { // patient: comes to a paused leader after others have found the next one
+			c = counting{number: i, attempt: 5 * time.Second, pause: 600}
+		}
+		wait.Go(func() { indices[i] = r.counter(ctx, p.endpoints(), c, mine) })
 	}
 	ids := p.ids()
 	for range harms {
 		pause(ctx.Done(), time.Duration(300+random.IntN(500))*time.Millisecond)
 		id, away := ids[random.IntN(len(ids))], time.Duration(random.IntN(1500))*time.Millisecond
+		if random.IntN(3) > 0 {
+			id = p.leader(id)
+		}
 		if random.IntN(2) == 0 {
 			p.kill(id)
 			pause(ctx.Done(), away)
@@ -103,13 +110,37 @@ func (p *processes) signal(id string, s syscall.Signal) {
 	require.NoError(p.t, p.runs[id].cmd.Process.Signal(s))
 }
 
+// leader is who leads as far as an agent knows, that agent itself if it does not
+// know or answer.
+func (p *processes) leader(asked string) string {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 200*time.Millisecond)
+	defer cancel()
+	ask := newCaller(network.TCP())
+	defer ask.http.CloseIdleConnections()
+	var config struct{ LeaderID string }
+	r, err := ask.send(ctx, "GET", "http://"+p.peers[asked]+"/_api/agency/config", "")
+	if err != nil || decode(r, &config) != nil || config.LeaderID == "" {
+		return asked
+	}
+	return config.LeaderID
+}
+
+// counting is how a client behaves.
+type counting struct {
+	number  int
+	attempt time.Duration // how long one agent may take
+	pause   int           // between two calls, ms, at most
+	writes  bool
+}
+
 // counter increments and reads until ctx ends, and gives the indices of its increments.
-func (r *recorder) counter(ctx context.Context, endpoints []string, number int, random *rand.Rand) (indices []uint64) {
+func (r *recorder) counter(ctx context.Context, endpoints []string, how counting, random *rand.Rand) (indices []uint64) {
 	http := network.NewHTTPClient(network.TCP())
 	defer http.CloseIdleConnections()
-	c := client.New(client.Options{Endpoints: endpoints, HTTP: http, AttemptTimeout: 700 * time.Millisecond})
-	for ctx.Err() == nil {
-		op := register{key: fmt.Sprintf("counter%d", random.IntN(4)), write: random.IntN(2) == 0}
+	c := client.New(client.Options{Endpoints: endpoints, HTTP: http, AttemptTimeout: how.attempt})
+	number := how.number
+	for ; ctx.Err() == nil; pause(ctx.Done(), time.Duration(random.IntN(how.pause))*time.Millisecond) {
+		op := register{key: fmt.Sprintf("counter%d", random.IntN(4)), write: how.writes && random.IntN(2) == 0}
 		one, cancel := context.WithTimeout(context.Background(), time.Minute)
 		call := time.Now()
 		if op.write {
@@ -126,11 +157,8 @@ func (r *recorder) counter(ctx context.Context, endpoints []string, number int, 
 			n, _ := root.At(op.key).Int() // 0 if it is not there yet
 			r.add(number, op, strconv.FormatInt(n, 10), call, true)
 			r.count("read")
-		} else {
-			r.count("not read")
 		}
 		cancel()
-		pause(ctx.Done(), time.Duration(random.IntN(10))*time.Millisecond)
 	}
 	return indices
 }
