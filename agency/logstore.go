@@ -65,12 +65,42 @@ func openLog(dir *datadir.Dir, kind string, logger hclog.Logger) (log logStore, 
 }
 
 func openBolt(path string) (logStore, error) {
-	return raftboltdb.New(raftboltdb.Options{
+	bolt, err := raftboltdb.New(raftboltdb.Options{
 		Path: path,
 		// The list of free pages is found again at the start instead of being
 		// written with every entry.
 		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
 	})
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		steppedLog
+		raft.StableStore
+		io.Closer
+	}{steppedLog{bolt}, bolt, bolt}, nil
+}
+
+// deletedAtOnce entries are deleted in one step: nothing is appended meanwhile.
+const deletedAtOnce = 256
+
+// steppedLog is a log whose compaction is work.
+type steppedLog struct{ raft.LogStore }
+
+// DeleteRange deletes old entries in small steps, so that writes do not wait long for a
+// compaction. What a leader or a snapshot has replaced is deleted in one step: a part of it
+// must not look like a log.
+func (l steppedLog) DeleteRange(from, to uint64) error {
+	last, err := l.LogStore.LastIndex()
+	if err != nil {
+		return err
+	}
+	for ; to < last && to-from >= deletedAtOnce; from += deletedAtOnce {
+		if err := l.LogStore.DeleteRange(from, from+deletedAtOnce-1); err != nil {
+			return err
+		}
+	}
+	return l.LogStore.DeleteRange(from, to)
 }
 
 func openWAL(path, parent string, logger hclog.Logger) (logStore, error) {
