@@ -55,7 +55,7 @@ func (r *running) measure(ctx context.Context, t target, kind string, clients in
 					return
 				}
 				var err error
-				if kind == "write" {
+				if kind != "read" {
 					err = t.write(ctx, c, key, value)
 				} else {
 					err = t.read(ctx, c, key)

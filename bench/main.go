@@ -20,6 +20,7 @@ type options struct {
 	clients      []int
 	rounds       int
 	conns        int
+	followers    int
 	length       time.Duration
 	extra        []string // flags for the agents
 }
@@ -42,8 +43,13 @@ func run() error {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each system has its turn")
 	flag.IntVar(&o.conns, "conns", 8, "gRPC connections to etcd, as most")
 	flag.DurationVar(&o.length, "length", 4*time.Second, "how long one load is measured")
+	flag.IntVar(&o.followers, "followers", 100, "followers of the watch, for one load more")
+	polled := flag.String("follow", "", "only follow this agent: the process of the followers")
 	flag.StringVar(&extra, "agent-flags", "", "more flags for the agents, with blanks")
 	flag.Parse()
+	if *polled != "" {
+		return follow(*polled, o.followers)
+	}
 	for _, c := range strings.Split(clients, ",") {
 		n, err := strconv.Atoi(c)
 		if err != nil || n < 1 {
@@ -60,6 +66,9 @@ func run() error {
 	defer stop()
 	return compare(ctx, o)
 }
+
+// kinds are the loads, in their order.
+var kinds = []string{"write", followersKind, "read"}
 
 // running is a system with its members.
 type running struct {
@@ -88,10 +97,13 @@ func compare(ctx context.Context, o options) error {
 	took := results{}
 	for round := range o.rounds {
 		for _, n := range o.clients {
-			for _, kind := range []string{"write", "read"} {
+			for _, kind := range kinds {
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s by %d clients\n", round+1, o.rounds, kind, n)
 				for i := range all { // another one begins each time
 					r := all[(i+round)%len(all)]
+					if kind == followersKind && (r.name != "stasis" || n == 1 || o.followers == 0) {
+						continue
+					}
 					if err := r.turn(ctx, o, load{r.name, kind, n}, took); err != nil {
 						return fmt.Errorf("%s: %s by %d clients: %w", r.name, kind, n, err)
 					}
@@ -118,7 +130,13 @@ func (r *running) turn(ctx context.Context, o options, l load, took results) err
 		return err
 	}
 	defer t.close()
-	f, err := r.measure(ctx, t, l.kind, l.clients, o.length)
+	measure := func() (figures, error) { return r.measure(ctx, t, l.kind, l.clients, o.length) }
+	var f figures
+	if l.kind == followersKind {
+		f, err = followed(ctx, r.address(r.place, 0), o.followers, measure)
+	} else {
+		f, err = measure()
+	}
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func median(rounds []figures, of func(figures) float64) float64 {
 // asked by its own client.
 func (r results) print(to io.Writer, o options) {
 	fmt.Fprintf(to, "\n| load | clients | system | per second | of etcd's | p50 ms | p99 ms | of etcd's | cpu µs: members | leader | load |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, kind := range []string{"write", "read"} {
+	for _, kind := range kinds {
 		for _, n := range o.clients {
 			for _, s := range systems(o) {
 				rounds, other := r[load{s.name, kind, n}], r[load{base, kind, n}]
