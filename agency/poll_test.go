@@ -180,6 +180,10 @@ func TestFollowersAreWokenRarely(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		const followers, seconds = 100, 3
+		c.net.Delay("client", leader, 3*time.Millisecond) // they are away for a while before they ask again
+		c.net.Delay(leader, "client", 3*time.Millisecond)
+		writer := newCaller(c.net.Host("writer"))
+		defer writer.http.CloseIdleConnections()
 		var answers atomic.Int64
 		var wait sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
@@ -202,7 +206,9 @@ func TestFollowersAreWokenRarely(t *testing.T) {
 			})
 		}
 		for begin := time.Now(); time.Since(begin) < seconds*time.Second; time.Sleep(time.Millisecond) {
-			c.ask(leader, "write", `[[{"x":{"op":"increment"}}]]`)
+			r, err := writer.send(t.Context(), "POST", "http://"+leader+":1/_api/agency/write", `[[{"x":{"op":"increment"}}]]`)
+			require.NoError(t, err)
+			require.Equal(t, 200, r.status)
 		}
 		stop()
 		wait.Wait()
