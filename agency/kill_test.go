@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,12 +40,17 @@ func serveAgent(dir string) int {
 		peers[id] = address
 	}
 	id := os.Getenv(agentID)
-	a, err := Start(context.Background(), Config{
+	config := Config{
 		ID: id, Listen: peers[id], Peers: peers, Dir: dir, Network: network.TCP(), LogStore: os.Getenv(agentLog),
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn}),
 		// Short logs: who was away is sent a snapshot.
 		Timing: Timing{Heartbeat: 250 * time.Millisecond, Election: 250 * time.Millisecond, SnapshotThreshold: 64, TrailingLogs: 16, SnapshotInterval: 100 * time.Millisecond},
-	})
+	}
+	a, err := Start(context.Background(), config)
+	// While the agent was away another test may have been given its port.
+	for begin := time.Now(); errors.Is(err, syscall.EADDRINUSE) && time.Since(begin) < waitMax; a, err = Start(context.Background(), config) {
+		pause(nil, 20*waitStep)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -71,10 +77,14 @@ type run struct {
 
 func newProcesses(t *testing.T, log string) *processes {
 	p := &processes{t: t, dir: t.TempDir(), log: log, peers: map[string]string{}, runs: map[string]*run{}}
-	for i := range 3 {
+	var listeners []net.Listener
+	for i := range 3 { // all at once, so that no port comes twice
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		p.peers[fmt.Sprintf("AGNT-%d", i)] = l.Addr().String()
+		listeners = append(listeners, l)
+	}
+	for _, l := range listeners {
 		require.NoError(t, l.Close())
 	}
 	for _, id := range p.ids() {
