@@ -281,9 +281,11 @@ func (m *model) leaveAlone() {
 		m.start(id)
 	}
 	m.observe(m.ids())
-	m.run(60)
-	m.now = m.now.Add(2 * time.Hour) // what has nowhere to go is given up
-	m.run(60)
+	for range 3 { // what has nowhere to go is given up, one wait after the other
+		m.run(30)
+		m.now = m.now.Add(3 * time.Hour)
+	}
+	m.run(30)
 	m.requireQuiet()
 	require.Zero(m.rt, m.root().At(keys.ReturnLeadership).Len())
 	leaving := m.root().At(keys.CleanedServers).Len()
