@@ -25,6 +25,7 @@ const (
 	Added         step.Name = "follower added"
 	Removed       step.Name = "follower removed"
 	Replaced      step.Name = "follower replaced"
+	ReturnDropped step.Name = "lead not given back"
 	LostRemoved   step.Name = "report of a lost shard removed"
 	LockRemoved   step.Name = "lock of an ended job removed"
 )
@@ -71,7 +72,12 @@ func Next(root *fsm.Node, w *Watch, now time.Time, t Timing) []Decision {
 // Busy says whether something is pending, which wants to be looked at more often.
 func Busy(root *fsm.Node) bool { return root.At(keys.TargetPending).Len() > 0 }
 
-func (v *view) decide(d Decision) { v.decided = append(v.decided, d) }
+func (v *view) decide(d Decision) {
+	if d.Detail != "" {
+		d.Detail = v.say(d.Detail)
+	}
+	v.decided = append(v.decided, d)
+}
 
 // thaw is the subject of the news that jobs wait for it.
 const thaw = "thaw"

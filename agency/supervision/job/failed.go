@@ -29,7 +29,7 @@ func (v *view) beginFailedServer(j job) {
 	children := v.failures(j.Server)
 	v.bear(j, &tx, children)
 	v.decide(about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
-		"failedServer: of %s something can be done now about %s",
+		"failedServer: it has %s; %s can be helped now",
 		count(v.holds[j.Server], "replica", "replicas"), count(len(children), "shard", "shards"))}))
 }
 
@@ -199,7 +199,7 @@ func (v *view) failedLeader(j job) {
 func (v *view) credit(j job, tx *client.Tx, server, why string) {
 	ended := keys.TargetFinished + "/" + j.id
 	if record, ok := tx.Ops[ended].(keys.Job); ok {
-		record.ToServer, record.Reason = server, why
+		record.ToServer, record.Reason = server, v.say(why)
 		tx.Ops[ended] = record
 	}
 }

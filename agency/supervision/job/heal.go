@@ -3,6 +3,7 @@ package job
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
@@ -33,6 +34,7 @@ func (v *view) heal() {
 			v.healCount(s)
 		}
 	}
+	v.returns()
 	v.lost()
 }
 
@@ -85,7 +87,8 @@ func (v *view) healFollower(s *shard, busy map[string]bool) bool {
 // healCount makes the number of replicas what the collection wants.
 func (v *view) healCount(s *shard) {
 	switch {
-	case s.factor <= 0 || s.building || len(v.on[s.name]) > 0 || v.lockedBy(s) != "":
+	case s.factor <= 0 || len(s.planned) == s.factor:
+	case s.building || len(v.on[s.name]) > 0 || v.lockedBy(s) != "":
 	case len(s.planned) < s.factor && v.free(s) != "":
 		v.createFor(s, keys.JobAddFollower, "", fmt.Sprintf("%s has %d of %d replicas", s.label(), len(s.planned), s.factor))
 	case len(s.planned) > s.factor && v.serving(s):
@@ -99,7 +102,7 @@ func (v *view) lost() {
 	for db, collections := range v.root.At(keys.CurrentCollections).Children() {
 		for cid, shards := range collections.Children() {
 			for name, report := range shards.Children() {
-				if v.root.At(keys.PlanShard(db, cid, name)).Exists() {
+				if s := v.named[name]; s != nil && s.db == db && s.cid == cid || v.root.At(keys.PlanShard(db, cid, name)).Exists() {
 					continue
 				}
 				v.removeReport(db, cid, name, report)
@@ -110,14 +113,11 @@ func (v *view) lost() {
 
 // removeReport does it in one transaction, which is all there is of its job.
 func (v *view) removeReport(db, cid, name string, report *fsm.Node) {
-	r, ok := v.watch.reports.read(report)
-	if !ok || len(r.Servers) == 0 {
+	var r keys.CurrentShardReport
+	if report.Decode(&r) != nil || len(r.Servers) == 0 {
 		return
 	}
-	leader := r.Servers[0]
-	if len(leader) > 0 && leader[:1] == keys.Resigned {
-		leader = leader[1:]
-	}
+	leader := strings.TrimPrefix(r.Servers[0], keys.Resigned)
 	tx := empty()
 	switch {
 	case v.failed(leader) && !v.spared[leader]:

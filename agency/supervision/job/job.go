@@ -110,7 +110,7 @@ func (v *view) unlock(j job, tx *client.Tx) {
 // end makes the transaction that ends a job, for better or worse.
 func (v *view) end(j job, state, reason string) client.Tx {
 	tx := v.move(j, state, func(next *keys.Job) {
-		next.TimeFinished, next.Reason = stamp(v.now), reason
+		next.TimeFinished, next.Reason = stamp(v.now), v.say(reason)
 		if next.TimeStarted == "" && state == keys.TargetFinished {
 			next.TimeStarted = next.TimeFinished
 		}
@@ -139,7 +139,7 @@ func sentence(reason string) string {
 // setBack makes a pending job one to do again, so that nothing is pending while
 // somebody waits for the agency lock. What it has done so far stays done.
 func (v *view) setBack(j job, reason string) {
-	tx := v.move(j, keys.TargetToDo, func(next *keys.Job) { next.TimeStarted, next.Reason = "", reason })
+	tx := v.move(j, keys.TargetToDo, func(next *keys.Job) { next.TimeStarted, next.Reason = "", v.say(reason) })
 	v.unlock(j, &tx)
 	v.decide(about(j, Decision{Tx: tx, Step: SetBack, Detail: j.Type + ": " + reason}))
 }
@@ -151,7 +151,7 @@ func (v *view) wait(j job, reason string) {
 		v.giveUp(j, fmt.Sprintf("it could not begin within %v: %s", v.timing.Wait, reason))
 		return
 	}
-	if j.Reason == reason {
+	if reason = v.say(reason); j.Reason == reason {
 		return
 	}
 	tx := v.update(j, func(next *keys.Job) { next.Reason = reason })

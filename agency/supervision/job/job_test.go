@@ -254,3 +254,17 @@ func TestNonsenseEnds(t *testing.T) {
 	}
 	c.requireQuiet()
 }
+
+// People read short names.
+func TestEventsSayShortNames(t *testing.T) {
+	c := three(t, 3)
+	for id, short := range map[string]string{"PRMR-1": "DBServer0001", "PRMR-2": "DBServer0002"} {
+		c.set(keys.ShortIDs+"/"+id, keys.ShortID{TransactionID: 1, ShortName: short})
+	}
+	c.kill("PRMR-1")
+	id := c.fails("PRMR-1")
+	c.work()
+	reason := c.requireIn("Finished", id+"-1").Reason
+	require.Equal(t, "DBServer0002 now leads s1 of db/books in term 2 because DBServer0001 is FAILED; it is in sync, and of DBServer0002, PRMR-3 it leads the fewest shards", reason)
+	require.Contains(t, c.story(), reason)
+}

@@ -73,9 +73,9 @@ func (v *view) startMove(j job, s *shard) {
 	tx := v.start(j, s.lockKey(), func(next *keys.Job) { next.Added = next.Added || adds })
 	v.stays(&tx, j.ToServer)
 	isGood(&tx, j.ToServer)
-	what := "leads on, and is to be led by"
-	if !j.IsLeader {
-		what = "is to go from " + j.FromServer + " to"
+	what := "the replica"
+	if j.IsLeader {
+		what = "the lead"
 	}
 	if adds {
 		s.reported(&tx)
@@ -85,7 +85,8 @@ func (v *view) startMove(j job, s *shard) {
 		tx.Pre[s.planKey()], tx.Pre[s.termKey()] = client.Exactly(s.planWas), client.Exactly(s.termWas)
 	}
 	v.moving[j.ToServer]++
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf("moveShard: %s %s %s", s.label(), what, j.ToServer)}))
+	v.decide(about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf(
+		"moveShard: %s of %s is to go from %s to %s", what, s.label(), j.FromServer, j.ToServer)}))
 }
 
 // proceedMove does the next step of a move, as Plan and Current show it.
@@ -188,10 +189,22 @@ func (v *view) settleLeader(j job, s *shard) {
 			v.fail(j, fmt.Sprintf("%s has not begun to serve term %d within %v", j.ToServer, s.term, v.timing.Resign))
 		}
 	case j.RemainsFollower || !slices.Contains(s.planned, j.FromServer):
-		v.finish(j, "")
+		v.settled(j, s)
 	default:
 		v.replace(j, s)
 	}
+}
+
+// settled ends the move of a lead. If it was meant to last only until the old
+// leader has been started anew, that is noted.
+func (v *view) settled(j job, s *shard) {
+	reason := j.ToServer + " leads " + s.label()
+	tx := v.end(j, keys.TargetFinished, reason)
+	if reboots, ok := v.root.At(keys.ServerKnown(j.FromServer) + "/rebootId").Int(); ok && j.UndoMoves && slices.Contains(s.planned, j.FromServer) {
+		tx.Ops[keys.ReturnLeadership+"/"+s.name] = keys.Return{Server: j.FromServer, RebootID: uint64(reboots), Job: j.ParentJob}
+		reason += " until " + j.FromServer + " has been started anew"
+	}
+	v.decide(about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: j.Type + ": " + reason}))
 }
 
 // replace takes the old replica out of Plan, which ends the move.

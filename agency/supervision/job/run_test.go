@@ -136,9 +136,9 @@ func TestFailoverFromSilenceToEvents(t *testing.T) {
 		defer l.supervise()()
 		l.pass(5)
 		l.do(func(c *cluster) { c.kill("PRMR-1") })
-		l.pass(11)
+		l.pass(8)
 		l.do(func(c *cluster) { require.Equal(t, "PRMR-1", c.planned("s1")[0], "within the grace period") })
-		l.pass(3)
+		l.pass(6)
 		l.do(func(c *cluster) {
 			require.Equal(t, "PRMR-2", c.planned("s1")[0])
 			require.EqualValues(t, 2, c.term("s1"))

@@ -41,9 +41,10 @@ type view struct {
 	latestWas *fsm.Node
 
 	decided []Decision
+	names   *strings.Replacer // server ids → short names; made when something is said
 }
 
-// shard is one shard as Plan and Current have it.
+// shard is one shard as Plan and Current have it. It is not changed once read.
 type shard struct {
 	db, cid, name, collection string
 	building                  bool
@@ -135,48 +136,87 @@ func textsOf(n *fsm.Node) []string {
 	return all
 }
 
+// readShards reads what Plan and Current say of every shard. Nodes never change: a
+// collection whose entry and reports are the same nodes as in the last pass is what it was.
 func (v *view) readShards() {
+	now := map[*fsm.Node]collection{}
 	for db, collections := range v.root.At(keys.PlanCollections).Children() {
 		for cid, entry := range collections.Children() {
-			p, ok := v.watch.plans.read(entry)
-			if !ok {
-				continue // not written by one of ours: nothing that could be done about it
+			reports := v.root.At(keys.CurrentCollections + "/" + db + "/" + cid)
+			c, ok := v.watch.collections[entry]
+			if !ok || c.reports != reports || c.key != db+"/"+cid {
+				c = readCollection(db, cid, entry, reports)
 			}
-			for _, name := range slices.Sorted(maps.Keys(p.Shards)) {
-				if s := v.readShard(db, cid, name, entry, p); s != nil {
-					v.shards = append(v.shards, s)
-					v.named[name] = s
-				}
+			now[entry] = c
+			for _, s := range c.shards {
+				v.count(s)
 			}
 		}
 	}
-	v.watch.plans.sweep()
-	v.watch.reports.sweep()
+	v.watch.collections = now
 }
 
-func (v *view) readShard(db, cid, name string, entry *fsm.Node, p plan) *shard {
-	s := &shard{
-		db: db, cid: cid, name: name, collection: p.Name, building: p.IsBuilding, factor: p.ReplicationFactor,
-		planned: slices.Clone(p.Shards[name]),
-		planWas: entry.At("shards/" + name), termWas: entry.At("shardTerms/" + name),
+// collection is a collection's shards, read from these reports (and the entry of
+// Plan under which it is kept).
+type collection struct {
+	key     string
+	reports *fsm.Node
+	shards  []*shard
+}
+
+// readCollection reads a collection; one that was not written by one of ours has
+// no shards, for there is nothing that could be done about it.
+func readCollection(db, cid string, entry, reports *fsm.Node) collection {
+	c := collection{key: db + "/" + cid, reports: reports}
+	var p plan
+	if entry.Decode(&p) != nil {
+		return c
 	}
-	if len(s.planned) == 0 {
-		return nil
-	}
-	s.planned[0], s.resigned = strings.CutPrefix(s.planned[0], keys.Resigned)
-	s.term, _ = s.termWas.Int()
-	s.reportWas = v.root.At(s.currentKey())
-	if r, ok := v.watch.reports.read(s.reportWas); ok {
-		s.report = &r
-		for _, id := range r.Servers {
-			s.synced = append(s.synced, strings.TrimPrefix(id, keys.Resigned))
+	for _, name := range slices.Sorted(maps.Keys(p.Shards)) {
+		if len(p.Shards[name]) == 0 {
+			continue
 		}
+		s := &shard{
+			db: db, cid: cid, name: name, collection: p.Name, building: p.IsBuilding, factor: p.ReplicationFactor,
+			planned: p.Shards[name], planWas: entry.At("shards/" + name), termWas: entry.At("shardTerms/" + name),
+			reportWas: reports.At(name),
+		}
+		s.planned[0], s.resigned = strings.CutPrefix(s.planned[0], keys.Resigned)
+		s.term, _ = s.termWas.Int()
+		var r keys.CurrentShardReport
+		if s.reportWas.Decode(&r) == nil {
+			s.report = &r
+			for _, id := range r.Servers {
+				s.synced = append(s.synced, strings.TrimPrefix(id, keys.Resigned))
+			}
+		}
+		c.shards = append(c.shards, s)
 	}
+	return c
+}
+
+// count takes a shard into the view.
+func (v *view) count(s *shard) {
+	v.shards = append(v.shards, s)
+	v.named[s.name] = s
 	v.leads[s.leader()]++
 	for _, id := range s.planned {
 		v.holds[id]++
 	}
-	return s
+}
+
+// say puts short names in the place of server ids, for people.
+func (v *view) say(text string) string {
+	if v.names == nil {
+		var pairs []string
+		for id, entry := range v.root.At(keys.ShortIDs).Children() {
+			if short := entry.At("ShortName").Text(); short != "" {
+				pairs = append(pairs, id, short)
+			}
+		}
+		v.names = strings.NewReplacer(pairs...)
+	}
+	return v.names.Replace(text)
 }
 
 // good says that the server was heard of lately, as far as is recorded.

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"stasis/agency/keys"
 	"stasis/fsm"
 )
 
@@ -15,6 +14,7 @@ type Timing struct {
 	Resign  time.Duration // how long a leader may take to resign, and its successor to begin; 1 min
 	Wait    time.Duration // how long a job may wait to begin, or to find room; 1 h
 	Parents time.Duration // how long a job with children may take; 24 h
+	Return  time.Duration // how long a server that resigned for a restart may stay away before it leads no more; 2 h
 }
 
 func (t Timing) withDefaults() Timing {
@@ -28,6 +28,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Resign, time.Minute)
 	set(&t.Wait, time.Hour)
 	set(&t.Parents, 24*time.Hour)
+	set(&t.Return, 2*time.Hour)
 	return t
 }
 
@@ -35,10 +36,11 @@ func (t Timing) withDefaults() Timing {
 // seen what, on its own clock, and what it has told already. A new leader begins
 // with an empty one, which makes it more patient and never rash.
 type Watch struct {
-	seen    map[string]sight
-	told    map[string]string
-	plans   memo[plan]
-	reports memo[keys.CurrentShardReport]
+	seen map[string]sight
+	told map[string]string
+
+	// collections are those of the last pass, by their entries of Plan.
+	collections map[*fsm.Node]collection
 }
 
 // sight is when exactly these values were seen first.
@@ -84,24 +86,3 @@ func (w *Watch) news(subject, text string) bool {
 	w.told[subject] = text
 	return true
 }
-
-// memo decodes each node once: nodes never change, and most are the same in every
-// pass.
-type memo[T any] struct{ before, now map[*fsm.Node]T }
-
-func (m *memo[T]) read(n *fsm.Node) (T, bool) {
-	value, ok := m.before[n]
-	if !ok {
-		if n.Decode(&value) != nil {
-			return value, false
-		}
-	}
-	if m.now == nil {
-		m.now = map[*fsm.Node]T{}
-	}
-	m.now[n] = value
-	return value, true
-}
-
-// sweep forgets what was not read since the last sweep.
-func (m *memo[T]) sweep() { m.before, m.now = m.now, nil }
