@@ -78,6 +78,7 @@ type door struct {
 var doors = []door{
 	{"github.com/hashicorp/raft", nil, []string{"agency"}, "replication has one door"},
 	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "replication has one door"},
+	{"github.com/hashicorp/raft-wal", nil, []string{"agency"}, "replication has one door"},
 	{"go.etcd.io/bbolt", nil, []string{"agency"}, "replication has one door"},
 	{"github.com/cockroachdb/pebble/v2", []string{"github.com/cockroachdb/pebble/v2/vfs"}, []string{"dbserver/engine"}, "the engine has one door; its file system is the disk seam of all"},
 	{"github.com/rclone/rclone", nil, []string{"dbserver/transfer/rclone"}, "remotes have one door"},

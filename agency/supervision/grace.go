@@ -23,9 +23,10 @@ type grace struct {
 }
 
 // agree writes the configured grace period and says in s.grace which one counts.
-func (s *supervisor) agree(ctx context.Context, root *fsm.Node, now time.Time) {
+func (s *supervisor) agree(ctx context.Context, root *fsm.Node) {
 	s.publish(ctx, root)
 	root = s.store.Root()
+	now := time.Now() // not earlier: writing may have taken long
 	published, ok := seconds(root.At(keys.SupervisionGrace))
 	if !ok || !s.published(root) {
 		s.grace.period = 0

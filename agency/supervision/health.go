@@ -34,9 +34,14 @@ type server struct {
 // server that takes a lease anew has an answered heartbeat first and raises that
 // record then. So either the record was raised before the tree was read, and the
 // heartbeat is seen here; or it was raised later, and the failure is not recorded.
-func (s *supervisor) judge(ctx context.Context, now time.Time) {
-	root := s.store.Root()
-	s.listen(root, s.store.Transient(), now)
+//
+// The clock is read twice. Verdicts count until a moment before the heartbeats were
+// read, and every heartbeat counts from a moment after that: however long this
+// machine stands still in between, nobody looks more silent than it is.
+func (s *supervisor) judge(ctx context.Context) {
+	now := time.Now()
+	root, transient := s.store.Root(), s.store.Transient()
+	s.listen(root, transient, time.Now())
 	verdicts := map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(s.servers)) {
 		w := s.servers[id]

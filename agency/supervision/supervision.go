@@ -122,11 +122,11 @@ func (s *supervisor) round(ctx context.Context) time.Duration {
 	if s.paused(ctx, root, now) {
 		return s.timing.Interval
 	}
-	s.agree(ctx, root, now)
-	s.judge(ctx, now)
-	rest := s.watchLock(ctx, s.store.Root(), now)
+	s.agree(ctx, root)
+	s.judge(ctx)
+	rest := s.watchLock(ctx, s.store.Root())
 	s.removeAbandoned(ctx, s.store.Root())
-	s.spare(ctx, s.store.Root(), now)
+	s.spare(ctx, s.store.Root(), time.Now())
 	if s.work(ctx) {
 		rest = min(rest, s.timing.Interval/5)
 	}

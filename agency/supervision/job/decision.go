@@ -25,6 +25,7 @@ const (
 	Added         step.Name = "follower added"
 	Removed       step.Name = "follower removed"
 	Replaced      step.Name = "follower replaced"
+	ReturnDropped step.Name = "lead not given back"
 	LostRemoved   step.Name = "report of a lost shard removed"
 	LockRemoved   step.Name = "lock of an ended job removed"
 )

@@ -34,6 +34,7 @@ func (v *view) heal() {
 			v.healCount(s)
 		}
 	}
+	v.returns()
 	v.lost()
 }
 

@@ -189,10 +189,22 @@ func (v *view) settleLeader(j job, s *shard) {
 			v.fail(j, fmt.Sprintf("%s has not begun to serve term %d within %v", j.ToServer, s.term, v.timing.Resign))
 		}
 	case j.RemainsFollower || !slices.Contains(s.planned, j.FromServer):
-		v.finish(j, j.ToServer+" leads "+s.label())
+		v.settled(j, s)
 	default:
 		v.replace(j, s)
 	}
+}
+
+// settled ends the move of a lead. If it was meant to last only until the old
+// leader has been started anew, that is noted.
+func (v *view) settled(j job, s *shard) {
+	reason := j.ToServer + " leads " + s.label()
+	tx := v.end(j, keys.TargetFinished, reason)
+	if reboots, ok := v.root.At(keys.ServerKnown(j.FromServer) + "/rebootId").Int(); ok && j.UndoMoves && slices.Contains(s.planned, j.FromServer) {
+		tx.Ops[keys.ReturnLeadership+"/"+s.name] = keys.Return{Server: j.FromServer, RebootID: uint64(reboots), Job: j.ParentJob}
+		reason += " until " + j.FromServer + " has been started anew"
+	}
+	v.decide(about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: j.Type + ": " + reason}))
 }
 
 // replace takes the old replica out of Plan, which ends the move.

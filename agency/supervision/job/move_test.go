@@ -405,6 +405,44 @@ func TestResignLeadershipLeavesWhatNobodyCanLead(t *testing.T) {
 	c.requireQuiet()
 }
 
+// A server that resigns for a restart leads again when it has been started anew and
+// is in sync; not before, and not if it stays away.
+func TestResignUntilRestart(t *testing.T) {
+	resigned := func(t *testing.T) *cluster {
+		c := three(t, 3)
+		id := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1", UndoMoves: true})
+		c.run(10)
+		c.requireIn("Finished", id)
+		require.Equal(t, "PRMR-2", c.planned("s1")[0])
+		c.run(100)
+		require.Equal(t, "PRMR-2", c.planned("s1")[0], "it has not been started anew")
+		return c
+	}
+	t.Run("comes back", func(t *testing.T) {
+		c := resigned(t)
+		c.kill("PRMR-1")
+		c.run(5)
+		c.start("PRMR-1")
+		c.run(10)
+		require.Equal(t, "PRMR-1", c.planned("s1")[0])
+		c.requireServed("s1", 3)
+		c.requireQuiet()
+		require.Zero(t, c.root().At(keys.ReturnLeadership).Len())
+	})
+	t.Run("stays away", func(t *testing.T) {
+		c := resigned(t)
+		c.kill("PRMR-1")
+		c.run(1)
+		c.now = c.now.Add(2*time.Hour + time.Second)
+		c.run(1)
+		require.Zero(t, c.root().At(keys.ReturnLeadership).Len(), "%s", c.story())
+		c.start("PRMR-1")
+		c.run(10)
+		require.Equal(t, "PRMR-2", c.planned("s1")[0])
+		c.requireQuiet()
+	})
+}
+
 // Two servers that resign at once do not pass their shards to each other for ever.
 func TestResignTogether(t *testing.T) {
 	c := newCluster(t, 3)

@@ -277,7 +277,7 @@ func (v *view) proceedResign(j job) {
 			v.leads[to]++
 			born = append(born, keys.Job{
 				Type: keys.JobMoveShard, Database: s.db, Collection: s.cid, Shard: s.name,
-				FromServer: j.Server, ToServer: to, IsLeader: true, RemainsFollower: true,
+				FromServer: j.Server, ToServer: to, IsLeader: true, RemainsFollower: true, UndoMoves: j.UndoMoves,
 			})
 		}
 	}

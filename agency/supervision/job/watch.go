@@ -14,6 +14,7 @@ type Timing struct {
 	Resign  time.Duration // how long a leader may take to resign, and its successor to begin; 1 min
 	Wait    time.Duration // how long a job may wait to begin, or to find room; 1 h
 	Parents time.Duration // how long a job with children may take; 24 h
+	Return  time.Duration // how long a server that resigned for a restart may stay away before it leads no more; 2 h
 }
 
 func (t Timing) withDefaults() Timing {
@@ -27,6 +28,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Resign, time.Minute)
 	set(&t.Wait, time.Hour)
 	set(&t.Parents, 24*time.Hour)
+	set(&t.Return, 2*time.Hour)
 	return t
 }
 
