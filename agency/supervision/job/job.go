@@ -70,9 +70,20 @@ func (v *view) move(j job, to string, edit func(*keys.Job)) client.Tx {
 	}
 }
 
-// about begins a decision about a job.
-func about(j job, d Decision) Decision {
+// about begins a decision about a job. If Plan was frozen when the job could have
+// begun, it tells for how long.
+func (v *view) about(j job, d Decision) Decision {
 	d.Job, d.DB, d.Shard = j.id, j.Database, j.Shard
+	held := v.watch.held[j.id]
+	if j.Type == keys.JobFailedLeader || j.Type == keys.JobFailedFollower {
+		held = max(held, v.watch.held[j.ParentJob]) // it was made as soon as its parent could begin
+	}
+	switch d.Step {
+	case Started, LeaderChanged, Replaced, Added, Removed:
+		if held > 0 && j.state == keys.TargetToDo {
+			d.Detail += fmt.Sprintf("; it was held back for %v, while Plan was frozen", held.Round(10*time.Millisecond))
+		}
+	}
 	if d.Server == "" {
 		d.Server = j.Server
 	}
@@ -121,12 +132,12 @@ func (v *view) end(j job, state, reason string) client.Tx {
 
 // finish ends a job that has nothing more to do.
 func (v *view) finish(j job, reason string) {
-	v.decide(about(j, Decision{Tx: v.end(j, keys.TargetFinished, reason), Step: Finished, Detail: j.Type + sentence(reason)}))
+	v.decide(v.about(j, Decision{Tx: v.end(j, keys.TargetFinished, reason), Step: Finished, Detail: j.Type + sentence(reason)}))
 }
 
 // fail ends a job that cannot be done, if Plan need not change for that.
 func (v *view) fail(j job, reason string) {
-	v.decide(about(j, Decision{Tx: v.end(j, keys.TargetFailed, reason), Step: Failed, Detail: j.Type + sentence(reason)}))
+	v.decide(v.about(j, Decision{Tx: v.end(j, keys.TargetFailed, reason), Step: Failed, Detail: j.Type + sentence(reason)}))
 }
 
 func sentence(reason string) string {
@@ -141,7 +152,7 @@ func sentence(reason string) string {
 func (v *view) setBack(j job, reason string) {
 	tx := v.move(j, keys.TargetToDo, func(next *keys.Job) { next.TimeStarted, next.Reason = "", v.say(reason) })
 	v.unlock(j, &tx)
-	v.decide(about(j, Decision{Tx: tx, Step: SetBack, Detail: j.Type + ": " + reason}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: SetBack, Detail: j.Type + ": " + reason}))
 }
 
 // wait notes on the record why a job does not begin, once per reason, and gives it
@@ -155,7 +166,7 @@ func (v *view) wait(j job, reason string) {
 		return
 	}
 	tx := v.update(j, func(next *keys.Job) { next.Reason = reason })
-	v.decide(about(j, Decision{Tx: tx, Step: Waits, Detail: j.Type + ": " + reason}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Waits, Detail: j.Type + ": " + reason}))
 }
 
 // update changes a job's record where it is.
