@@ -9,6 +9,7 @@ import (
 // watchers are those who wait for changes of the tree. The machine's mu guards them.
 type watchers struct {
 	followers int                          // polls that wait
+	crowd     int                          // how many they were lately: who was woken asks again
 	beat      chan struct{}                // closed and replaced to wake them
 	beaten    time.Time                    // when that was last done
 	due       *time.Timer                  // will do it
@@ -19,8 +20,8 @@ type watchers struct {
 // tree has been quiet; while it changes all the time, as rarely as keeps their
 // cost small: the more they are, the more changes they are told of at once.
 const (
-	beatPerFollower = 400 * time.Microsecond
-	longestBeat     = 40 * time.Millisecond
+	beatPerFollower = time.Millisecond
+	longestBeat     = 100 * time.Millisecond
 )
 
 func newWatchers() watchers {
@@ -49,7 +50,7 @@ func (m *machine) pulse() (*fsm.State, <-chan struct{}) {
 // moved wakes the followers, now or soon, and runs what waits for the index that
 // the tree has reached. Callers hold mu.
 func (m *machine) moved() {
-	pause := min(longestBeat, time.Duration(m.followers)*beatPerFollower)
+	pause := min(longestBeat, time.Duration(max(m.crowd, m.followers))*beatPerFollower)
 	rest := pause - time.Since(m.beaten)
 	switch {
 	case rest <= 0:
@@ -86,6 +87,7 @@ func (m *machine) strike() {
 		m.due = nil
 	}
 	m.beaten = time.Now()
+	m.crowd = max(m.followers, m.crowd-m.crowd/8-1)
 	close(m.beat)
 	m.beat = make(chan struct{})
 }

@@ -15,7 +15,7 @@ import (
 
 func agentCommand() *cobra.Command {
 	var o roleOptions
-	var id string
+	var id, logStore string
 	var peers, join []string
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
@@ -38,7 +38,7 @@ member of an agency that exists is started with --join.`,
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: network.TCP(), Logger: log.Named("agent"),
+					Network: network.TCP(), Logger: log.Named("agent"), LogStore: logStore,
 				})
 			})
 		},
@@ -47,6 +47,7 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
 	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
 	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
+	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `bolt` or wal: wal needs one sync for each entry instead of two")
 	return cmd
 }
 
