@@ -348,18 +348,6 @@ func (c *cluster) judge(id, status string) {
 	c.set(keys.ServerHealth(id), entry)
 }
 
-// judgeAll records what is true: who is up is GOOD, who is down FAILED.
-func (c *cluster) judgeAll() {
-	for id, s := range c.servers {
-		switch status := c.root().At(keys.ServerHealth(id) + "/Status").Text(); {
-		case s.up && status != keys.StatusGood:
-			c.judge(id, keys.StatusGood)
-		case !s.up && status != keys.StatusFailed:
-			c.judge(id, keys.StatusFailed)
-		}
-	}
-}
-
 // todo asks for a job, as a coordinator does.
 func (c *cluster) todo(j keys.Job) string {
 	latest, _ := c.root().At(keys.LatestID).Int()

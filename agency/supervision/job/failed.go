@@ -28,7 +28,7 @@ func (v *view) beginFailedServer(j job) {
 	v.isFailed(&tx, j.Server)
 	children := v.failures(j.Server)
 	v.bear(j, &tx, children)
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
 		"failedServer: it has %s; %s can be helped now",
 		count(v.holds[j.Server], "replica", "replicas"), count(len(children), "shard", "shards"))}))
 }
@@ -192,7 +192,7 @@ func (v *view) failedLeader(j job) {
 	v.leads[next.to]++
 	why := fmt.Sprintf("%s now leads %s in term %d because %s; %s", next.to, s.label(), s.term+1, now, next.why)
 	v.credit(j, &tx, next.to, why)
-	v.decide(about(j, Decision{Tx: tx, Step: LeaderChanged, Server: next.to, Detail: why}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: LeaderChanged, Server: next.to, Detail: why}))
 }
 
 // credit notes on an ending job which server it chose, and why.
@@ -257,7 +257,7 @@ func (v *view) failedFollower(j job) {
 	why := fmt.Sprintf("%s takes the place of %s in %s because that is FAILED; of all GOOD servers without a replica it has the fewest (%d)",
 		to, from, s.label(), v.holds[to]-1)
 	v.credit(j, &tx, to, why)
-	v.decide(about(j, Decision{Tx: tx, Step: Replaced, Server: to, Detail: why}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Replaced, Server: to, Detail: why}))
 }
 
 // adopt adds what has to hold for a server that gets a replica.

@@ -10,6 +10,9 @@ import (
 	"stasis/fsm"
 )
 
+// leaderOf begins the subject of the news that a shard has no leader.
+const leaderOf = "leader of "
+
 // heal makes jobs of what Plan and Current lack, whatever the reason was. It makes
 // only such as can be done at once, so that none of them lingers.
 func (v *view) heal() {
@@ -32,6 +35,11 @@ func (v *view) heal() {
 			v.createFor(s, keys.JobFailedLeader, lead, fmt.Sprintf("%s has not begun to serve term %d of %s", lead, s.term, s.label()))
 		case !v.healFollower(s, busy):
 			v.healCount(s)
+		}
+	}
+	for subject := range v.watch.told {
+		if shard, about := strings.CutPrefix(subject, leaderOf); about && v.named[shard] == nil {
+			delete(v.watch.told, subject)
 		}
 	}
 	v.returns()
@@ -64,7 +72,7 @@ func (v *view) healLeader(s *shard) {
 		return
 	}
 	next, waits := v.successor(s)
-	if next.to == "" && v.watch.news("leader of "+s.name, waits) {
+	if next.to == "" && v.watch.news(leaderOf+s.name, waits) {
 		v.decide(Decision{
 			Tx: empty(), Step: LeaderMissing, DB: s.db, Shard: s.name, Server: lead,
 			Detail: fmt.Sprintf("%s, which leads %s, is FAILED, and no other can: %s", lead, s.label(), waits),
@@ -74,7 +82,7 @@ func (v *view) healLeader(s *shard) {
 
 // healFollower replaces the first failed follower that can be replaced now.
 func (v *view) healFollower(s *shard, busy map[string]bool) bool {
-	delete(v.watch.told, "leader of "+s.name)
+	delete(v.watch.told, leaderOf+s.name)
 	for _, id := range s.planned[1:] {
 		if v.failed(id) && !v.spared[id] && !busy[id] && v.failure(s, id) != "" {
 			v.createFor(s, keys.JobFailedFollower, id, id+" follows in "+s.label()+" and is FAILED")

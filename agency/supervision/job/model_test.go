@@ -24,7 +24,6 @@ type model struct {
 	deposed *job.Watch // what another leader knows
 	old     *fsm.Node  // a tree of some time ago
 	lossy   map[string]bool
-	waiting bool
 }
 
 // Whatever fails, whenever the agency's leader changes, whoever freezes Plan and

@@ -85,7 +85,7 @@ func (v *view) startMove(j job, s *shard) {
 		tx.Pre[s.planKey()], tx.Pre[s.termKey()] = client.Exactly(s.planWas), client.Exactly(s.termWas)
 	}
 	v.moving[j.ToServer]++
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf(
 		"moveShard: %s of %s is to go from %s to %s", what, s.label(), j.FromServer, j.ToServer)}))
 }
 
@@ -96,7 +96,7 @@ func (v *view) proceedMove(j job) {
 	case s == nil:
 		tx := v.end(j, keys.TargetFailed, "the shard is gone")
 		tx.Pre[keys.PlanShard(j.Database, j.Collection, j.Shard)] = client.OldEmpty(true)
-		v.decide(about(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"}))
+		v.decide(v.about(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"}))
 	case j.IsLeader && s.leader() == j.ToServer && !s.resigned:
 		v.settleLeader(j, s)
 	default:
@@ -165,7 +165,7 @@ func (v *view) resign(j job, s *shard) {
 	tx := empty()
 	v.based(j, s, &tx)
 	s.replan(&tx, append([]string{keys.Resigned + s.leader()}, s.planned[1:]...), s.term)
-	v.decide(about(j, Decision{Tx: tx, Step: LeaderResigns, Server: s.leader(), Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: LeaderResigns, Server: s.leader(), Detail: fmt.Sprintf(
 		"%s is to be led by %s, which is in sync", s.label(), j.ToServer)}))
 }
 
@@ -175,7 +175,7 @@ func (v *view) handOver(j job, s *shard) {
 	v.based(j, s, &tx)
 	servers := append(append([]string{j.ToServer}, without(s.planned[1:], j.ToServer)...), s.leader())
 	s.replan(&tx, servers, s.term+1)
-	v.decide(about(j, Decision{Tx: tx, Step: LeaderChanged, Server: j.ToServer, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: LeaderChanged, Server: j.ToServer, Detail: fmt.Sprintf(
 		"%s now leads %s in term %d because %s has resigned for it; it is in sync", j.ToServer, s.label(), s.term+1, s.leader())}))
 }
 
@@ -204,7 +204,7 @@ func (v *view) settled(j job, s *shard) {
 		tx.Ops[keys.ReturnLeadership+"/"+s.name] = keys.Return{Server: j.FromServer, RebootID: uint64(reboots), Job: j.ParentJob}
 		reason += " until " + j.FromServer + " has been started anew"
 	}
-	v.decide(about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: j.Type + ": " + reason}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: j.Type + ": " + reason}))
 }
 
 // replace takes the old replica out of Plan, which ends the move.
@@ -216,7 +216,7 @@ func (v *view) replace(j job, s *shard) {
 	tx := v.end(j, keys.TargetFinished, "")
 	v.based(j, s, &tx)
 	s.replan(&tx, without(s.planned, j.FromServer), s.term)
-	v.decide(about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: fmt.Sprintf(
 		"moveShard: %s has taken the place of %s in %s", j.ToServer, j.FromServer, s.label())}))
 }
 
@@ -247,7 +247,7 @@ func (v *view) giveUp(j job, reason string) {
 			s.reported(&tx)
 		}
 	}
-	v.decide(about(j, Decision{Tx: tx, Step: Failed, Detail: detail}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Failed, Detail: detail}))
 }
 
 // needed says that the replica may be the one that has every acknowledged write,

@@ -246,6 +246,8 @@ func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
 			require.False(t, c.root().At(keys.PlanCollection(db, "200")).Exists())
 		})
 		l.requireOrder(t)
+		require.Regexp(t, `now leads s2 of .* because PRMR-3 is FAILED;.*; it was held back for 1m[0-9.]+s, while Plan was frozen`, l.story())
+		require.Regexp(t, `now leads s5 of .* because PRMR-3 is FAILED;.*; it was held back for 1[0-9.]+s, while Plan was frozen`, l.story())
 	})
 }
 

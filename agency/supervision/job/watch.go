@@ -36,8 +36,10 @@ func (t Timing) withDefaults() Timing {
 // seen what, on its own clock, and what it has told already. A new leader begins
 // with an empty one, which makes it more patient and never rash.
 type Watch struct {
-	seen map[string]sight
-	told map[string]string
+	seen   map[string]sight
+	told   map[string]string
+	frozen bool                     // in the last pass
+	held   map[string]time.Duration // how long jobs were held back by the last freeze
 
 	// collections are those of the last pass, by their entries of Plan.
 	collections map[*fsm.Node]collection
@@ -52,7 +54,7 @@ type sight struct {
 
 // NewWatch makes the empty memory of a new leader.
 func NewWatch() *Watch {
-	return &Watch{seen: map[string]sight{}, told: map[string]string{}}
+	return &Watch{seen: map[string]sight{}, told: map[string]string{}, held: map[string]time.Duration{}}
 }
 
 // age is for how long the values have been seen unchanged, pass after pass.
