@@ -301,8 +301,8 @@ func TestUndoLeavesTheLastTrustedReplica(t *testing.T) {
 	require.Equal(t, []string{"1 1 2", "1 _1 2"}, *seen)
 	c.kill("PRMR-1") // which loses the end of its log
 	c.start("PRMR-1")
-	c.run(61)
-	c.requireIn("Failed", id)
+	c.run(1)
+	require.Equal(t, "PRMR-1 was started anew before it had stopped leading", c.requireIn("Failed", id).Reason)
 	c.run(10)
 	require.Equal(t, []string{"PRMR-1"}, c.planned("s1"), "one too many in the end")
 	require.Equal(t, c.acked["s1"], c.servers["PRMR-1"].has["s1"], "%s", c.story())
