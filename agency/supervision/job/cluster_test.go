@@ -203,7 +203,7 @@ func (c *cluster) failed(id string) bool {
 // serveShard is one step of a server that may lead a shard, as replicas are to
 // behave: recover at the start of a tenure, then keep the in-sync set true.
 func (c *cluster) serveShard(id, shard string) {
-	planned, r, term := c.planned(shard), c.report(shard), uint64(c.term(shard))
+	planned := c.planned(shard)
 	lead, resigned := strings.CutPrefix(planned[0], keys.Resigned)
 	if !slices.Contains(planned, id) && lead != id {
 		delete(c.servers[id].has, shard) // no longer planned here: dropped
@@ -211,6 +211,7 @@ func (c *cluster) serveShard(id, shard string) {
 	if lead != id {
 		return
 	}
+	r, term := c.report(shard), uint64(c.term(shard))
 	own := r.Term == term && len(r.Servers) > 0 && r.Reboots[id] == c.reboot(id)
 	switch {
 	case resigned && own && r.Servers[0] == id:

@@ -125,6 +125,8 @@ func (v *view) hopeless(j job, s *shard) string {
 		return "the shard has another leader now"
 	case s.resigned && !v.trusted(s, j.ToServer):
 		return j.ToServer + " has fallen out of sync"
+	case s.resigned && !s.stopped() && !v.trusted(s, s.leader()):
+		return s.leader() + " was started anew before it had stopped leading"
 	case s.resigned && v.watch.age(v.now, "resigned "+j.id, s.planWas) > v.timing.Resign:
 		return fmt.Sprintf("%s has not stopped leading within %v", s.leader(), v.timing.Resign)
 	case !s.resigned && v.watch.age(v.now, "pending "+j.id, j.was.At("timeStarted")) > v.timing.Copy:

@@ -284,3 +284,26 @@ func TestLostReplicaIsNotCountedAsNew(t *testing.T) {
 	c.requireIn("Finished", id)
 	c.requireServed("s1", 3)
 }
+
+// A move that is given up does not take back the one replica that surely has
+// everything: its leader was started anew in the middle of it.
+func TestUndoLeavesTheLastTrustedReplica(t *testing.T) {
+	c := newCluster(t, 2)
+	seen := c.steps("s1")
+	c.shard("s1", 1, "PRMR-1")
+	c.run(3)
+	c.write("s1")
+	id := c.move("s1", "PRMR-1", "PRMR-2", true)
+	for len(*seen) < 2 { // until PRMR-1 is asked to resign
+		c.serve()
+		c.decide(c.watch, c.root())
+	}
+	require.Equal(t, []string{"1 1 2", "1 _1 2"}, *seen)
+	c.kill("PRMR-1") // which loses the end of its log
+	c.start("PRMR-1")
+	c.run(1)
+	require.Equal(t, "PRMR-1 was started anew before it had stopped leading", c.requireIn("Failed", id).Reason)
+	c.run(10)
+	require.Equal(t, []string{"PRMR-1"}, c.planned("s1"), "one too many in the end")
+	require.Equal(t, c.acked["s1"], c.servers["PRMR-1"].has["s1"], "%s", c.story())
+}
