@@ -46,6 +46,7 @@ var rooms = []room{
 	{"dbserver/transfer", []string{"agency/client", "agency/keys", "dbserver/backup", "dbserver/client"}, "jobs move pieces, report to the agency, and know remotes as an interface only"},
 	{"dbserver/transfer/rclone", []string{"dbserver/client", "dbserver/transfer"}, "it is a remote and no more"},
 	{"dbserver/transfer/remotetest", []string{"dbserver/client", "dbserver/transfer"}, "a remote for tests"},
+	{"dbserver/replica", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "a leader meets its followers over the wire and the agency, and knows no server"},
 	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
