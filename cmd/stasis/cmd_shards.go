@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,15 +26,17 @@ func shardsCommand() *cobra.Command {
 		Long: `Show where every shard is, who leads it, and which replicas are in sync.
 
 With --checksum every replica is read and says what it holds; the exit status is 1
-unless all replicas of every shard hold the same. While writers write they may
-differ by the last writes.`,
+unless all replicas of every shard hold the same. Followers apply a write a moment
+after their leader, so they are asked again for a while; while writers write they
+may be at different writes all the same. "DIVERGED" is another thing: different
+data up to the same write.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := o.client()
 			if err != nil {
 				return err
 			}
-			shards, err := c.Shards(cmd.Context(), q)
+			shards, err := settledShards(cmd.Context(), c, q)
 			if err != nil {
 				return err
 			}
@@ -54,6 +58,31 @@ differ by the last writes.`,
 	f.BoolVar(&q.Checksum, "checksum", false, "ask every replica what it holds, and compare")
 	f.BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
+}
+
+// How long replicas have to come to the same write, and how often they are asked.
+const (
+	settleLimit = 5 * time.Second
+	settlePause = 250 * time.Millisecond
+)
+
+// settledShards asks until all replicas are at the same write, or one has diverged,
+// for a bounded time.
+func settledShards(ctx context.Context, c *client.Client, q client.ShardsQuery) ([]client.Shard, error) {
+	tick := time.NewTicker(settlePause)
+	defer tick.Stop()
+	for end := time.Now().Add(settleLimit); ; {
+		shards, err := c.Shards(ctx, q)
+		moves := func(s client.Shard) bool { return !s.Identical() && !s.Diverged() }
+		if err != nil || !q.Checksum || !slices.ContainsFunc(shards, moves) || slices.ContainsFunc(shards, client.Shard.Diverged) || time.Now().After(end) {
+			return shards, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // unlike is an error if replicas of some shard are not the same.
@@ -104,7 +133,8 @@ func shortNames(ctx context.Context, c *client.Client) names {
 }
 
 func printShards(out io.Writer, shards []client.Shard, n names) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SHARD\tOF\tTERM\tLEADER\tFOLLOWERS\tIN SYNC\tSTATE")
 	for _, s := range shards {
 		followers := []string{}
@@ -112,41 +142,40 @@ func printShards(out io.Writer, shards []client.Shard, n names) error {
 			followers = append(followers, n.of(f))
 		}
 		fmt.Fprintf(w, "%s\t%s/%s\t%d\t%s\t%s\t%d/%d\t%s\n", s.Shard, s.Database, s.Collection, s.Term, n.of(s.Leader), strings.Join(followers, " "),
-			inSync(s), s.ReplicationFactor, shardState(s, n))
+			s.Replicated(), s.ReplicationFactor, shardState(s, n))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	lines := strings.SplitAfter(table.String(), "\n")
+	fmt.Fprint(out, lines[0])
+	for i, s := range shards {
+		fmt.Fprint(out, lines[i+1])
 		for _, r := range s.Replicas {
-			fmt.Fprintf(w, "\t  %s\n", replicaLine(r, n))
+			fmt.Fprintln(out, "       "+replicaLine(r, n))
 		}
 	}
-	return w.Flush()
-}
-
-// inSync counts planned replicas that are.
-func inSync(s client.Shard) int {
-	count := 0
-	for _, server := range append([]string{s.Leader}, s.Followers...) {
-		if slices.Contains(s.InSync, server) {
-			count++
-		}
-	}
-	return count
+	return nil
 }
 
 func shardState(s client.Shard, n names) string {
-	switch late := inSync(s); {
+	switch good := s.Replicated(); {
+	case s.Diverged():
+		return "DIVERGED"
 	case s.Leader == "":
 		return "has no leader"
 	case s.Resigns:
 		return "the leader resigns"
 	case !s.Serving:
 		return n.of(s.Leader) + " does not lead it yet"
-	case late < s.WriteConcern:
+	case good < s.WriteConcern:
 		return fmt.Sprintf("read only: the write concern is %d", s.WriteConcern)
 	case len(s.Followers)+1 < s.ReplicationFactor:
 		return fmt.Sprintf("%d more replicas are wanted", s.ReplicationFactor-len(s.Followers)-1)
-	case late < len(s.Followers)+1:
+	case good < len(s.Followers)+1:
 		return "replicas catch up"
 	case len(s.Replicas) > 0 && !s.Identical():
-		return "NOT IDENTICAL"
+		return "replicas are at different writes"
 	case len(s.Replicas) > 0:
 		return "identical"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Paths of what is told of shards, jobs and the supervision's decisions.
@@ -54,14 +55,43 @@ type Replica struct {
 	Error     string `json:"error,omitempty"`   // instead of the rest: why it did not answer
 }
 
-// Identical says whether all replicas answered, and hold the same up to the same write.
+// Replicated is how many of the planned replicas are in sync.
+func (s Shard) Replicated() int {
+	n := 0
+	for _, server := range append([]string{s.Leader}, s.Followers...) {
+		if slices.Contains(s.InSync, server) {
+			n++
+		}
+	}
+	return n
+}
+
+// Identical says whether all replicas answered, and hold the same up to the same
+// committed write. A follower applies what its leader has committed a moment later,
+// so while writers write, and shortly after, replicas may be at different writes.
 func (s Shard) Identical() bool {
 	for _, r := range s.Replicas {
-		if r.Error != "" || r.Copying || r.Checksum != s.Replicas[0].Checksum || r.Count != s.Replicas[0].Count || r.Seq != s.Replicas[0].Seq {
+		if r.Error != "" || r.Copying || r.Committed != s.Replicas[0].Committed || r.Checksum != s.Replicas[0].Checksum || r.Count != s.Replicas[0].Count {
 			return false
 		}
 	}
 	return len(s.Replicas) > 0
+}
+
+// Diverged says whether two whole replicas hold different things up to the same
+// committed write. That must never be.
+func (s Shard) Diverged() bool {
+	at := map[uint64]Replica{}
+	for _, r := range s.Replicas {
+		if r.Error != "" || r.Copying {
+			continue
+		}
+		if other, known := at[r.Committed]; known && (other.Checksum != r.Checksum || other.Count != r.Count) {
+			return true
+		}
+		at[r.Committed] = r
+	}
+	return false
 }
 
 // Jobs is every job of the supervision, in the order of their ids.

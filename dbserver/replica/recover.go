@@ -17,7 +17,7 @@ import (
 )
 
 // errReplaced ends a tenure: Plan has another leader, another term, or no such shard.
-var errReplaced = errors.New("Plan names another leader or term")
+var errReplaced = errors.New("another leader or term is planned")
 
 // situation is what the agency says of the shard.
 type situation struct {
