@@ -212,7 +212,8 @@ func TestFollowersAreWokenRarely(t *testing.T) {
 		}
 		stop()
 		wait.Wait()
-		require.Less(t, answers.Load(), int64(followers*seconds*13))
+		require.Less(t, answers.Load(), int64(followers*seconds*20)) // until it is known how many they are, there are more
+
 		require.Greater(t, answers.Load(), int64(followers*seconds*8))
 	})
 }
