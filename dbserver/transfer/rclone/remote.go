@@ -84,10 +84,16 @@ func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (tra
 	if errors.Is(err, fs.ErrorIsFile) { // some guess so when the server does not answer; a slash says that it is none
 		f, err = info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path+"/", options)
 	}
-	switch {
-	case errors.Is(err, fs.ErrorIsFile):
-		return nil, apierror.New(apierror.BadRemote, "the remote path is a file")
-	case err != nil:
+	if errors.Is(err, fs.ErrorIsFile) {
+		if f == nil {
+			return nil, errIsFile
+		}
+		// A wrapper takes the slash away again; what cannot be listed is no file, but says why.
+		if _, err = f.List(settings(ctx), ""); err == nil || errors.Is(err, fs.ErrorDirNotFound) {
+			return nil, errIsFile
+		}
+	}
+	if err != nil {
 		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", info.Name, b.secret.error(err))
 	}
 	opened := &remote{fs: f, secret: b.secret, hashes: hash.None}
@@ -96,6 +102,8 @@ func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (tra
 	}
 	return opened, nil
 }
+
+var errIsFile error = apierror.New(apierror.BadRemote, "the remote path is a file")
 
 // settings gives a context rclone's settings; those of the process stay as they are.
 func settings(ctx context.Context) context.Context {
