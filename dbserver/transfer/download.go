@@ -86,7 +86,7 @@ func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) er
 }
 
 // get reads a blob. A stream that breaks, or brings something else than announced,
-// is read again: it may have been the way. In the end the blob is named.
+// is read again: it may have been the way. In the end the blob is named, and marked.
 func (m *mover) get(ctx context.Context, r *backup.Receiving, f backup.File) error {
 	name := blobName(f.SHA256)
 	err := patient{timing: m.timing}.again(ctx, func() error {
@@ -104,7 +104,7 @@ func (m *mover) get(ctx context.Context, r *backup.Receiving, f backup.File) err
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%w: %s is missing", errDamaged, name)
 	case errors.Is(err, backup.ErrContent):
-		return fmt.Errorf("%w: %s: %w", errDamaged, name, err)
+		return errors.Join(fmt.Errorf("%w: %s: %w", errDamaged, name, err), mark(ctx, m.remote, f.SHA256, err.Error()))
 	}
 	return err
 }

@@ -22,6 +22,7 @@ const formatNumber = 1
 const (
 	folderBlobs    = "blobs"
 	folderSessions = "sessions"
+	folderDamaged  = "damaged"
 	filePiece      = "PIECE.json"
 	fileBackup     = "BACKUP.json"
 )
@@ -66,7 +67,7 @@ func sessionName(kind, name string) string { return folderSessions + "/" + kind 
 func manifestOf(name string) (id, server string, ok bool) {
 	parts := strings.Split(name, "/")
 	switch {
-	case backup.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions:
+	case backup.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions || parts[0] == folderDamaged:
 	case len(parts) == 2 && parts[1] == fileBackup:
 		return parts[0], "", true
 	case len(parts) == 3 && parts[2] == filePiece:

@@ -32,6 +32,7 @@ type mover struct {
 	progress *progress
 	limit    *rate.Limiter
 	atOnce   int
+	suspects suspects
 	sending  sync.Map // hash → *sync.Mutex: two files of a piece may have the same content
 }
 
@@ -83,6 +84,9 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
 	if err := awaitDead(ctx, m.remote, m.timing.Lease, sessionName(sessionPrune, ""), true); err != nil {
 		return err
 	}
+	if err := m.suspects.look(ctx, m.remote); err != nil {
+		return err
+	}
 	if err := m.each(ctx, content.Files, m.send(id)); err != nil {
 		return err
 	}
@@ -90,6 +94,9 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
 		return err
 	}
 	if err := s.confirm(ctx); err != nil {
+		return err
+	}
+	if err := m.suspects.look(ctx, m.remote); err != nil {
 		return err
 	}
 	return m.each(ctx, content.Files, m.insist(id))
@@ -109,8 +116,12 @@ func (m *mover) putPiece(ctx context.Context, content backup.Content) error {
 	return err
 }
 
-// present says whether a file's content is at the remote already.
+// present says whether a file's content is at the remote already: of its name and
+// size, and not marked as damaged.
 func (m *mover) present(ctx context.Context, f backup.File) (bool, error) {
+	if m.suspects.has(f.SHA256) {
+		return false, nil
+	}
 	o, err := m.remote.Stat(ctx, blobName(f.SHA256))
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
@@ -171,6 +182,8 @@ func (m *mover) put(ctx context.Context, id string, f backup.File) error {
 		err = fmt.Errorf("%w: it was sent and is not there", errDamaged)
 	case err == nil && o.Size != f.Size:
 		err = fmt.Errorf("%w: %d bytes arrived of %d", errDamaged, o.Size, f.Size)
+	case err == nil && m.suspects.has(f.SHA256):
+		err = m.mended(ctx, f)
 	}
 	return err
 }

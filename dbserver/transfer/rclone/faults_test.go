@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -146,7 +147,8 @@ func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job stri
 }
 
 // A piece goes to every kind of storage and comes back the same; a bit that flips on
-// the server's disk is found and named. Neither the agency nor a log has credentials,
+// the server's disk is found and named, and mended by the next upload; what is deleted
+// is gone. Neither the agency nor a log has credentials,
 // nor has the server's storage.
 func TestEveryStorage(t *testing.T) {
 	for _, s := range storages(t) {
@@ -169,11 +171,28 @@ func TestEveryStorage(t *testing.T) {
 			require.Empty(t, v.Problems)
 
 			if s.dir != "" {
-				victim := flip(t, s.dir)
+				victim, size := flip(t, s.dir)
 				e = o.do(t, pieces(t, 0), s, keys.TransferDownload, "4", &log)
 				require.Equal(t, keys.TransferFailed, e.Status)
 				require.Contains(t, e.ErrorMessage, victim)
+				found := remoteDo(t, source, s, client.RemoteVerify)
+				require.Len(t, found.Problems, 1, found.Problems)
+				require.Contains(t, found.Problems[0], victim)
+				require.Equal(t, 1, found.Backups[0].Damaged)
+				e = o.do(t, source, s, keys.TransferUpload, "5", &log)
+				require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
+				require.EqualValues(t, size, e.Progress.BytesMoved, "what was damaged is sent again, and nothing else")
 			}
+			require.Empty(t, remoteDo(t, source, s, client.RemoteVerify).Problems)
+			require.Len(t, remoteDo(t, source, s, client.RemoteList).Backups, 1)
+			require.Zero(t, remoteDo(t, source, s, client.RemotePrune).Removed)
+			e = o.do(t, pieces(t, 0), s, keys.TransferDownload, "6", &log)
+			require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
+			remoteDo(t, source, s, client.RemoteDelete)
+			r := s.open(t)
+			left, err := r.List(t.Context(), "")
+			require.NoError(t, errors.Join(err, r.Close()))
+			require.Empty(t, left)
 			for _, secret := range s.secrets {
 				require.NotContains(t, o.log.String(), secret)
 				require.NotContains(t, log.String(), secret)
@@ -182,11 +201,20 @@ func TestEveryStorage(t *testing.T) {
 	}
 }
 
-// flip changes a bit of the largest blob below dir and returns its name.
-func flip(t testing.TB, dir string) string {
+// remoteDo has the server keep order at the remote.
+func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) client.RemoteResponse {
+	t.Helper()
+	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Open: Open, Timing: transfer.Timing{Backoff: 1, Tries: 2}})
+	defer m.Close()
+	answer, err := m.Remote(t.Context(), client.RemoteRequest{Operation: operation, ID: map[bool]string{true: testID}[operation == client.RemoteDelete], Remote: s.remote, Config: s.config})
+	require.NoError(t, err)
+	return answer
+}
+
+// flip changes a bit of the largest blob below dir and returns its name and size.
+func flip(t testing.TB, dir string) (name string, size int64) {
 	t.Helper()
 	var largest string
-	var size int64
 	require.NoError(t, filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -200,7 +228,7 @@ func flip(t testing.TB, dir string) string {
 	require.NoError(t, err)
 	data[size/2] ^= 1
 	require.NoError(t, os.WriteFile(largest, data, 0o644))
-	return filepath.Base(largest)
+	return filepath.Base(largest), size
 }
 
 // A server between that answers 500, cuts connections, or is gone: the job fails with

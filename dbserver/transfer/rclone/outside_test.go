@@ -58,6 +58,7 @@ func run(t testing.TB, port, path string, args ...string) {
 	var said bytes.Buffer
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.WaitDelay = time.Second // what it has started may outlive it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
