@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -160,15 +161,15 @@ func TestVerifyBreaksOff(t *testing.T) {
 	for n := 1; ; n++ {
 		m := copied(objects)
 		flipLargest(m)
-		calls := 0
+		var calls atomic.Int64
 		m.Hook = func(context.Context, remotetest.Call) error {
-			if calls++; calls >= n {
+			if calls.Add(1) >= int64(n) {
 				return fmt.Errorf("gone since call %d", n)
 			}
 			return nil
 		}
 		problems, err := transfer.NewKeeper(m.Remote(), once).Verify(t.Context())
-		over := calls < n
+		over := calls.Load() < int64(n)
 		m.Hook = nil
 		if err == nil && !over { // only the mark was not taken
 			require.Len(t, problems, 2, "call %d: %v", n, problems)

@@ -4,7 +4,7 @@
 //
 // # At the remote
 //
-//	<path>/blobs/<2 hex>/<sha256>             content of one file, immutable, named by its hash
+//	<path>/blobs/<1 hex>/<sha256>             content of one file, immutable, named by its hash
 //	<path>/<backup id>/<server id>/PIECE.json a piece: its files, sizes and hashes
 //	<path>/<backup id>/BACKUP.json            the whole backup: its pieces, and the hash of each PIECE.json
 //	<path>/sessions/<name>                    an upload or a prune under way

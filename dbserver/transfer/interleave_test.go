@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -265,9 +266,9 @@ func TestDeleteTakesNothingFromOthers(t *testing.T) {
 		for name, data := range good.Objects() {
 			m.Change(name, data)
 		}
-		calls := 0
+		var calls atomic.Int64
 		m.Hook = func(context.Context, remotetest.Call) error {
-			if calls++; calls >= n {
+			if calls.Add(1) >= int64(n) {
 				return fmt.Errorf("gone since call %d", n)
 			}
 			return nil

@@ -58,10 +58,14 @@ type pieceMark struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-func blobName(sum string) string           { return folderBlobs + "/" + sum[:2] + "/" + sum }
+func blobName(sum string) string           { return folderBlobs + "/" + sum[:1] + "/" + sum }
 func pieceName(id, server string) string   { return id + "/" + server + "/" + filePiece }
 func backupName(id string) string          { return id + "/" + fileBackup }
 func sessionName(kind, name string) string { return folderSessions + "/" + kind + "." + name }
+
+// Immutable says whether an object's content never changes under its name, other than
+// by damage.
+func Immutable(name string) bool { return strings.HasPrefix(name, folderBlobs+"/") }
 
 // manifestOf takes the name of a manifest apart: server is "" for a backup's.
 func manifestOf(name string) (id, server string, ok bool) {

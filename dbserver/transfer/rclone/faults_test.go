@@ -34,25 +34,29 @@ import (
 
 const testID = "2026-11-22T12.00.00Z_test"
 
-// pieces makes a data directory with one backup's piece in it, or none.
+// pieces makes a data directory in memory with one backup's piece in it, or none.
 func pieces(t testing.TB, rows int) *backup.Store {
 	t.Helper()
-	fs := vfs.NewMem()
-	require.NoError(t, fs.MkdirAll("data", 0o755))
-	o := engine.Options{MemTableBytes: 1 << 20, CacheBytes: 1 << 20}
-	store, err := backup.Open(backup.Config{FS: fs, Dir: "data", ServerID: "PRMR-1", Version: "3.12.5", Engine: o})
+	return piecesAt(t, vfs.NewMem(), "data", rows, engine.Options{MemTableBytes: 1 << 20, CacheBytes: 1 << 20})
+}
+
+// piecesAt makes one on a disk.
+func piecesAt(t testing.TB, fs vfs.FS, dir string, rows int, o engine.Options) *backup.Store {
+	t.Helper()
+	require.NoError(t, fs.MkdirAll(dir, 0o755))
+	store, err := backup.Open(backup.Config{FS: fs, Dir: dir, ServerID: "PRMR-1", Version: "3.12.5", Engine: o})
 	require.NoError(t, err)
 	if rows == 0 {
 		return store
 	}
 	o.FS = fs
-	e, err := engine.Open("data/engine", o)
+	e, err := engine.Open(fs.PathJoin(dir, "engine"), o)
 	require.NoError(t, err)
 	for i := range rows {
 		b := e.NewBatch()
 		value := make([]byte, 3000)
 		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(value) // hard to compress
-		require.NoError(t, b.Set(fmt.Appendf(nil, "k%05d", i), value))
+		require.NoError(t, b.Set(fmt.Appendf(nil, "k%08d", i), value))
 		require.NoError(t, b.Commit(false))
 	}
 	ctx := t.Context()

@@ -67,7 +67,13 @@ type remote struct {
 	fs     fs.Fs
 	hashes hash.Type // compared after a Put; hash.None where it would cost
 	secret *scrubber
+
+	mu     sync.Mutex
+	listed map[string]fs.Object // immutable ones, each to be opened once without asking for it again
 }
+
+// mostListed bounds how many objects a remote remembers.
+const mostListed = 20000
 
 // Open is a transfer.Opener. What the configuration lacks is apierror.BadRemote.
 func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (transfer.Remote, error) {
@@ -96,7 +102,7 @@ func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (tra
 	if err != nil {
 		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", info.Name, b.secret.error(err))
 	}
-	opened := &remote{fs: f, secret: b.secret, hashes: hash.None}
+	opened := &remote{fs: f, secret: b.secret, hashes: hash.None, listed: map[string]fs.Object{}}
 	if !f.Features().SlowHash {
 		opened.hashes = f.Hashes().GetOne()
 	}
@@ -266,9 +272,12 @@ func (r *remote) store(ctx context.Context, in io.Reader, info fs.ObjectInfo) (f
 }
 
 func (r *remote) move(ctx context.Context, o fs.Object, name string) error {
-	_, err := r.fs.Features().Move(ctx, o, name)
+	moved, err := r.fs.Features().Move(ctx, o, name)
 	if err == nil {
-		return nil
+		if moved.Size() != o.Size() {
+			err = fmt.Errorf("%d bytes arrived instead of %d", moved.Size(), o.Size())
+		}
+		return err
 	}
 	if old, nerr := r.fs.NewObject(ctx, name); nerr == nil { // some do not replace
 		if rerr := old.Remove(ctx); rerr != nil {
@@ -316,7 +325,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // Open implements transfer.Remote.
 func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	ctx = settings(ctx)
-	o, err := r.fs.NewObject(ctx, name)
+	o, err := r.found(ctx, name)
 	if err != nil {
 		return nil, r.translate(err)
 	}
@@ -325,6 +334,27 @@ func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 		return nil, r.translate(err)
 	}
 	return &reader{in, r}, nil
+}
+
+// found is an object as it was listed, if it cannot have changed since; the second time
+// it is asked for again.
+func (r *remote) found(ctx context.Context, name string) (fs.Object, error) {
+	r.mu.Lock()
+	o, known := r.listed[name]
+	delete(r.listed, name)
+	r.mu.Unlock()
+	if known {
+		return o, nil
+	}
+	return r.fs.NewObject(ctx, name)
+}
+
+func (r *remote) remember(o fs.Object) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.listed) < mostListed {
+		r.listed[o.Remote()] = o
+	}
 }
 
 // reader translates errors of reading.
@@ -360,6 +390,9 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 	err := walk.ListR(ctx, r.fs, folder, true, -1, walk.ListObjects, func(entries fs.DirEntries) error {
 		for _, e := range entries {
 			found = append(found, transfer.Object{Name: e.Remote(), Size: e.Size()})
+			if o, ok := e.(fs.Object); ok && transfer.Immutable(e.Remote()) {
+				r.remember(o)
+			}
 		}
 		return nil
 	})
