@@ -38,7 +38,7 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 	if err != nil {
 		return err
 	}
-	_, err = look(ctx, m.remote, content.Files) // a remote may remember what it listed, and open it without asking again
+	_, err = look(ctx, m.remote, content.Files, m.atOnce) // a remote may remember what it listed, and open it without asking again
 	if err == nil {
 		err = m.each(ctx, content.Files, m.fetch(r))
 	}

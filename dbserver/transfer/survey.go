@@ -3,8 +3,12 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"stasis/dbserver/backup"
 )
@@ -14,10 +18,10 @@ import (
 // most expensive part of many small files. So folders in which several files are looked
 // for are listed instead, unless they turn out to be full of other backups' content.
 type survey struct {
-	listed map[string]bool // folders
-
-	mu    sync.Mutex
-	sizes map[string]int64 // of blobs in folders that were listed
+	mu      sync.Mutex
+	listed  map[string]bool  // folders
+	sizes   map[string]int64 // of blobs in folders that were listed, or that were sent since
+	crowded bool
 }
 
 // Bounds of what is listed.
@@ -26,8 +30,8 @@ const (
 	crowded     = 50 // a folder with so many blobs for each that is looked for: the others are not listed
 )
 
-// look lists the folders where files would be.
-func look(ctx context.Context, r Remote, files []backup.File) (*survey, error) {
+// look lists the folders where files would be, some at once.
+func look(ctx context.Context, r Remote, files []backup.File, atOnce int) (*survey, error) {
 	s := &survey{sizes: map[string]int64{}, listed: map[string]bool{}}
 	wanted := map[string]map[string]bool{}
 	for _, f := range files {
@@ -38,38 +42,48 @@ func look(ctx context.Context, r Remote, files []backup.File) (*survey, error) {
 		}
 		wanted[folder][name] = true
 	}
-	for folder, names := range wanted {
-		if len(names) <= fewInFolder {
-			continue
-		}
-		objects, err := r.List(ctx, folder)
-		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", folder, err)
-		}
-		s.listed[folder] = true
-		for _, o := range objects {
-			if names[o.Name] {
-				s.sizes[o.Name] = o.Size
-			}
-		}
-		if len(objects) > crowded*len(names) {
-			break
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, folder := range slices.Sorted(maps.Keys(wanted)) {
+		if names := wanted[folder]; len(names) > fewInFolder {
+			group.Go(func() error { return s.list(ctx, r, folder, names) })
 		}
 	}
-	return s, nil
+	return s, group.Wait()
+}
+
+// list lists one folder, unless another one was crowded.
+func (s *survey) list(ctx context.Context, r Remote, folder string, names map[string]bool) error {
+	s.mu.Lock()
+	crowd := s.crowded
+	s.mu.Unlock()
+	if crowd {
+		return nil
+	}
+	objects, err := r.List(ctx, folder)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", folder, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listed[folder] = true
+	s.crowded = s.crowded || len(objects) > crowded*len(names)
+	for _, o := range objects {
+		if names[o.Name] {
+			s.sizes[o.Name] = o.Size
+		}
+	}
+	return nil
 }
 
 // size is a blob's, if it is known whether there is one: -1 says that there is none.
 func (s *survey) size(name string) (size int64, known bool) {
-	if !s.listed[path.Dir(name)] {
-		return 0, false
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if size, there := s.sizes[name]; there {
 		return size, true
 	}
-	return -1, true
+	return -1, s.listed[path.Dir(name)]
 }
 
 // sent notes that a blob is there now.

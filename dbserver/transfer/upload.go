@@ -34,6 +34,7 @@ type mover struct {
 	atOnce   int
 	suspects suspects
 	survey   *survey  // of an upload: replaced between its passes
+	sent     sync.Map // hash → true: in this session
 	sending  sync.Map // hash → *sync.Mutex: two files of a piece may have the same content
 }
 
@@ -82,6 +83,7 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
 		return err
 	}
 	defer s.close(ctx)
+	m.sent.Clear()
 	if err := awaitDead(ctx, m.remote, m.timing.Lease, sessionName(sessionPrune, ""), true); err != nil {
 		return err
 	}
@@ -97,10 +99,22 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
 	if err := s.confirm(ctx); err != nil {
 		return err
 	}
-	if err := m.lookAround(ctx, content.Files); err != nil {
+	counted := m.unsent(content.Files)
+	if err := m.lookAround(ctx, counted); err != nil {
 		return err
 	}
-	return m.each(ctx, content.Files, m.insist(id))
+	return m.each(ctx, counted, m.insist(id))
+}
+
+// unsent are the files that were found at the remote, and so not sent. Of those that
+// were, Put has looked what arrived, in a session that no prune overlaps.
+func (m *mover) unsent(files []backup.File) (counted []backup.File) {
+	for _, f := range files {
+		if _, sent := m.sent.Load(f.SHA256); !sent {
+			counted = append(counted, f)
+		}
+	}
+	return counted
 }
 
 // lookAround finds out which content is at the remote, and what of it is marked.
@@ -108,7 +122,7 @@ func (m *mover) lookAround(ctx context.Context, files []backup.File) (err error)
 	if err := m.suspects.look(ctx, m.remote); err != nil {
 		return err
 	}
-	m.survey, err = look(ctx, m.remote, files)
+	m.survey, err = look(ctx, m.remote, files, m.atOnce)
 	return err
 }
 
@@ -174,7 +188,8 @@ func (m *mover) send(id string) func(context.Context, backup.File) error {
 	}
 }
 
-// insist looks again whether a file's content is there, now that a manifest says so.
+// insist looks again whether content that was found is there, now that a manifest says
+// so, and whether somebody has marked it meanwhile.
 func (m *mover) insist(id string) func(context.Context, backup.File) error {
 	return func(ctx context.Context, f backup.File) error { return m.ensure(ctx, id, f) }
 }
@@ -196,7 +211,10 @@ func (m *mover) put(ctx context.Context, id string, f backup.File) error {
 	if m.suspects.has(f.SHA256) {
 		err = m.mended(ctx, f)
 	}
-	m.survey.sent(blobName(f.SHA256), f.Size)
+	if err == nil {
+		m.survey.sent(blobName(f.SHA256), f.Size)
+		m.sent.Store(f.SHA256, true)
+	}
 	return err
 }
 

@@ -387,25 +387,43 @@ func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error)
 func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, error) {
 	ctx = settings(ctx)
 	var found []transfer.Object
-	err := walk.ListR(ctx, r.fs, folder, true, -1, walk.ListObjects, func(entries fs.DirEntries) error {
+	take := func(entries fs.DirEntries) error {
 		for _, e := range entries {
-			found = append(found, transfer.Object{Name: e.Remote(), Size: e.Size()})
-			if o, ok := e.(fs.Object); ok && transfer.Immutable(e.Remote()) {
+			o, ok := e.(fs.Object)
+			if !ok {
+				continue
+			}
+			found = append(found, transfer.Object{Name: o.Remote(), Size: o.Size()})
+			if transfer.Immutable(o.Remote()) {
 				r.remember(o)
 			}
 		}
 		return nil
-	})
-	if errors.Is(err, fs.ErrorDirNotFound) && len(found) == 0 {
-		if _, err = r.fs.List(ctx, folder); errors.Is(err, fs.ErrorDirNotFound) {
+	}
+	below := []string{folder}
+	if r.fs.Features().ListR == nil { // the folder itself first, so that it is known what is missing
+		entries, err := r.fs.List(ctx, folder)
+		if errors.Is(err, fs.ErrorDirNotFound) {
 			return nil, nil
 		}
-		if err == nil {
+		if err != nil {
+			return nil, r.translate(err)
+		}
+		_ = take(entries) // never fails
+		below = below[:0]
+		entries.ForDir(func(d fs.Directory) { below = append(below, d.Remote()) })
+	}
+	for _, dir := range below {
+		err := walk.ListR(ctx, r.fs, dir, true, -1, walk.ListObjects, take)
+		if errors.Is(err, fs.ErrorDirNotFound) {
+			if dir == folder && len(found) == 0 {
+				return nil, nil
+			}
 			err = errors.New("a folder vanished while it was listed")
 		}
-	}
-	if err != nil {
-		return nil, r.translate(err)
+		if err != nil {
+			return nil, r.translate(err)
+		}
 	}
 	return found, nil
 }
