@@ -84,8 +84,8 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Read, 5*time.Second)
 	set(&t.SnapshotInterval, 30*time.Second)
 	set(&t.Supervision, time.Second)
-	set(&t.OkThreshold, 5*time.Second)
 	set(&t.Grace, 10*time.Second)
+	set(&t.OkThreshold, min(5*time.Second, t.Grace/2))
 	if t.SnapshotThreshold == 0 {
 		t.SnapshotThreshold = 8192
 	}

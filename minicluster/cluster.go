@@ -198,6 +198,28 @@ func (c *Cluster) Kill(name string) error {
 	return nil
 }
 
+// Pause stops a server's process where it is (SIGSTOP): it does nothing any more,
+// while its system goes on taking connections and bytes for it. In process there is
+// nothing like it, and it is an error: freeze the host in a network.Memory instead,
+// which lets nobody hear of the server, or it of anybody. Kill and Stop end a paused
+// server as any other.
+func (c *Cluster) Pause(name string) error {
+	n, err := c.node(name)
+	if err != nil {
+		return err
+	}
+	return n.signal("pause", running.pause)
+}
+
+// Resume takes Pause back (SIGCONT).
+func (c *Cluster) Resume(name string) error {
+	n, err := c.node(name)
+	if err != nil {
+		return err
+	}
+	return n.signal("resume", running.resume)
+}
+
 // KillAll kills all servers at once.
 func (c *Cluster) KillAll() {
 	_ = together(c.nodes(), func(n *node) error { n.kill(); return nil }) // never fails

@@ -113,6 +113,13 @@ func (r *inProcess) kill() {
 	_ = r.server.Close(ctx) // what a dead server complains of is nobody's concern
 }
 
+// errNotPaused: what runs in this process cannot be stopped alone. A network in memory
+// can freeze its host (network.Memory.Freeze), which hides all that it does.
+var errNotPaused = errors.New("only a process of its own can be paused: freeze its host in the network in memory")
+
+func (r *inProcess) pause() error  { return errNotPaused }
+func (r *inProcess) resume() error { return errNotPaused }
+
 // unwatch ends the watcher: from now on nothing the server says is reported.
 func (r *inProcess) unwatch() {
 	close(r.quit)

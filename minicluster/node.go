@@ -53,6 +53,9 @@ type running interface {
 	stop(ctx context.Context) error
 	// kill ends it without giving it time for anything.
 	kill()
+	// pause stops it where it is, and resume lets it go on.
+	pause() error
+	resume() error
 }
 
 func (n *node) running() running {
@@ -121,6 +124,20 @@ func (n *node) kill() {
 		r.kill()
 		n.become(nil)
 	}
+}
+
+// signal does something to the node if it runs.
+func (n *node) signal(what string, do func(running) error) error {
+	n.order.Lock()
+	defer n.order.Unlock()
+	r := n.running()
+	if r == nil {
+		return fmt.Errorf("%s %s: it does not run", what, n.name)
+	}
+	if err := do(r); err != nil {
+		return fmt.Errorf("%s %s: %w", what, n.name, err)
+	}
+	return nil
 }
 
 func (n *node) describe() Node {

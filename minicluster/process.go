@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"stasis/internal/datadir"
 )
@@ -65,6 +66,11 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 		args = append(args, "--id", n.id)
 		for _, a := range c.agents {
 			args = append(args, "--peer", a.id+"="+a.address)
+		}
+		for flag, d := range map[string]time.Duration{"--grace": c.options.Timing.Agency.Grace, "--settle": c.options.Timing.Agency.Settle} {
+			if d != 0 {
+				args = append(args, flag, d.String())
+			}
 		}
 		return args
 	}
@@ -141,6 +147,7 @@ func (p *process) stop(ctx context.Context) error {
 	default:
 	}
 	p.told.Store(true)
+	_ = p.resume() // one that is paused does not hear; if it has ended, the next line finds out
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.kill()
 		return fmt.Errorf("stop: %w", err)
@@ -161,6 +168,17 @@ func (p *process) failing() error {
 		return nil
 	}
 	return p.fault
+}
+
+// pause and resume are SIGSTOP and SIGCONT.
+func (p *process) pause() error  { return p.signal(stopSignal) }
+func (p *process) resume() error { return p.signal(continueSignal) }
+
+func (p *process) signal(s os.Signal) error {
+	if s == nil {
+		return errors.New("this system cannot pause processes")
+	}
+	return p.cmd.Process.Signal(s)
 }
 
 func (p *process) kill() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,6 +107,8 @@ func TestCommandLines(t *testing.T) {
 	c.agents = []*node{{name: "agent-1", role: "agent", id: "AGNT-1", address: "h:1"}, {name: "agent-2", role: "agent", id: "AGNT-2", address: "h:2"}}
 	require.Equal(t, "agent --dir /d/agent-1 --listen h:1 --exit-with-parent --log-file L --id AGNT-1 --peer AGNT-1=h:1 --peer AGNT-2=h:2",
 		strings.Join(c.arguments(c.agents[0], "L"), " "))
+	c.options.Timing.Agency.Settle = time.Minute
+	require.Contains(t, strings.Join(c.arguments(c.agents[0], "L"), " "), "--settle 1m0s")
 	require.Equal(t, "dbserver --dir /d/dbserver-1 --listen h:3 --exit-with-parent --log-file L --agency http://h:1,http://h:2",
 		strings.Join(c.arguments(&node{name: "dbserver-1", role: "dbserver", address: "h:3"}, "L"), " "))
 }
@@ -166,4 +169,30 @@ func TestChildrenEndWithTheirParent(t *testing.T) {
 		}
 		require.False(t, time.Now().After(deadline), "%v", err)
 	}
+}
+
+// A process that is paused does nothing until it is resumed, and can be stopped as
+// it is. What runs in this process cannot be paused.
+func TestPause(t *testing.T) {
+	c := start(t, options(t, Processes))
+	_, dbservers, _ := c.Nodes()
+	b := browser{T: t, http: &http.Client{}}
+	defer b.http.CloseIdleConnections()
+	require.NoError(t, c.Pause("dbserver-1"))
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", dbservers[0].URL+"/_api/version", nil)
+	require.NoError(t, err)
+	_, err = b.http.Do(req)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, c.Resume("dbserver-1"))
+	b.must("GET", dbservers[0].URL+"/_api/version", "")
+	require.NoError(t, c.Pause("dbserver-2"))
+	require.NoError(t, c.Stop(t.Context()), "a paused one stops as any other")
+	require.ErrorContains(t, c.Pause("dbserver-2"), "does not run")
+	require.ErrorContains(t, c.Resume("dbserver-7"), "no node")
+
+	c = start(t, options(t, InProcess))
+	require.ErrorIs(t, c.Pause("dbserver-1"), errNotPaused)
+	require.ErrorIs(t, c.Resume("dbserver-1"), errNotPaused)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ func agentCommand() *cobra.Command {
 	var o roleOptions
 	var id, logStore string
 	var peers, join []string
+	var timing agency.Timing
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
 		Short: "Run one agent of the agency",
@@ -34,11 +36,14 @@ member of an agency that exists is started with --join.`,
 			if len(members) > 0 && members[id] == "" {
 				return fmt.Errorf("--id %q is not among the --peer entries: name this agent there too", id)
 			}
+			if timing.Grace < graceFloor {
+				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
+			}
 			defer runtime.KeepAlive(headroom())
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: network.TCP(), Logger: log.Named("agent"), LogStore: logStore,
+					Network: network.TCP(), Logger: log.Named("agent"), LogStore: logStore, Timing: timing,
 				})
 			})
 		},
@@ -48,8 +53,14 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
 	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
 	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `bolt` or wal: wal needs one sync for each entry instead of two")
+	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "a DB server that was not heard of for so `long` is FAILED, and its shards get other leaders; the same on all agents")
+	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "how `long` an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
 	return cmd
 }
+
+// graceFloor is the shortest grace period: leases are seven tenths of it, DB servers
+// renew them every second, and an election of the agency takes one to two.
+const graceFloor = 3 * time.Second
 
 // headroom is memory that is never touched, so it takes none. It makes the garbage
 // collector count it as live: a small tree under many requests would otherwise be

@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"stasis/coordinator/client"
+	"stasis/internal/network"
+	"stasis/minicluster"
+)
+
+// bubble is a whole cluster in memory, in a synctest bubble: grace periods cost
+// nothing, and a server that is killed loses what it had not synced.
+type bubble struct {
+	*minicluster.Cluster
+	*observer
+	t       *testing.T
+	net     *network.Memory
+	mu      sync.Mutex
+	disks   map[string]vfs.FS
+	clients []*client.Client
+	random  *rand.Rand
+}
+
+// inBubble runs a test on a cluster of three agents, three DB servers and two
+// coordinators.
+func inBubble(t *testing.T, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{t: t, net: network.NewMemory(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
+		c, err := minicluster.Start(t.Context(), minicluster.Options{
+			Agents: 3, DBServers: 3, Coordinators: 2, Network: b.net.Host, Memory: true,
+			FS: func(name string) vfs.FS {
+				if wrap != nil {
+					return wrap(name, b.disk(name))
+				}
+				return b.disk(name)
+			},
+			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel}),
+		})
+		require.NoError(t, err)
+		b.Cluster = c
+		require.NoError(t, c.Ready(t.Context()))
+		web := network.NewHTTPClient(b.net.Host("client"))
+		b.observer = observe(c, web)
+		_, _, coordinators := c.Nodes()
+		for _, n := range coordinators {
+			cl, err := client.New(n.URL, client.Options{HTTP: web})
+			require.NoError(t, err)
+			b.clients = append(b.clients, cl)
+		}
+		test(b)
+		web.CloseIdleConnections()
+		require.NoError(t, c.Stop(context.Background()))
+		require.NoError(t, b.net.Close())
+	})
+}
+
+// bubbleLevel is what is logged of the servers in bubbles.
+const bubbleLevel = hclog.Error
+
+func (b *bubble) disk(name string) vfs.FS {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.disks[name] == nil {
+		b.disks[name] = vfs.NewCrashableMem()
+	}
+	return b.disks[name]
+}
+
+// crash is kill -9 with a power cut: nothing the server had not synced is left.
+// The server is cut off first, so that it acknowledges nothing after the state of
+// its disk was taken.
+func (b *bubble) crash(name string) {
+	b.t.Helper()
+	b.net.Isolate(name)
+	after := b.disk(name).(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: b.random.IntN(3) * 50, RNG: b.random})
+	require.NoError(b.t, b.Kill(name))
+	b.mu.Lock()
+	b.disks[name] = after
+	b.mu.Unlock()
+	b.net.Rejoin(name)
+}
+
+func (b *bubble) restart(name string) {
+	b.t.Helper()
+	require.NoError(b.t, b.Restart(b.t.Context(), name))
+}
+
+// create makes a replicated collection.
+func (b *bubble) create(name string, factor, concern int) {
+	b.t.Helper()
+	require.NoError(b.t, createReplicated(b.t.Context(), b.clients[0], name, 2, factor, concern))
+}
+
+func createReplicated(ctx context.Context, cl *client.Client, name string, shards, factor, concern int) error {
+	body := map[string]any{"name": name, "numberOfShards": shards, "replicationFactor": factor, "writeConcern": concern}
+	return cl.Do(ctx, "POST", "/_api/collection", body, nil)
+}
+
+// await waits until look finds nothing missing.
+func (b *bubble) await(limit time.Duration, look func() error) {
+	b.t.Helper()
+	begun, err := time.Now(), look()
+	for ; err != nil && time.Since(begun) < limit; err = look() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.NoError(b.t, err, "still so after %v", limit)
+}
+
+// heal mends the network and waits until all replicas are in sync and identical.
+func (b *bubble) heal() {
+	b.t.Helper()
+	b.net.HealAll()
+	b.await(2*time.Minute, func() error { return b.healed(b.t.Context()) })
+}
+
+// servers are the names of the DB servers.
+func (b *bubble) servers() []string { return []string{"dbserver-1", "dbserver-2", "dbserver-3"} }
+
+func (b *bubble) agents() []string { return []string{"agent-1", "agent-2", "agent-3"} }
+
+// work runs clients until the function that is returned is called.
+func (b *bubble) work(r *recorder, collection string, window *atomic.Int64) (stop func()) {
+	ctx, cancel := context.WithCancel(b.t.Context())
+	var clients sync.WaitGroup
+	for i := range 4 {
+		w := &worker{
+			recorder: r, number: i + 1, client: b.clients[i%2], collection: collection,
+			random: rand.New(rand.NewPCG(b.random.Uint64(), 1)), patience: 8 * time.Second, sync: i == 0,
+		}
+		clients.Go(func() {
+			w.run(ctx, 200*time.Millisecond, func() string { return fmt.Sprintf("k%d-%d", window.Load(), w.random.IntN(3)) })
+		})
+	}
+	return func() {
+		cancel()
+		clients.Wait()
+	}
+}

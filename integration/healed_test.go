@@ -1,0 +1,149 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/client"
+	dbclient "stasis/dbserver/client"
+	"stasis/minicluster"
+)
+
+// observer looks into the agency and the DB servers of a cluster.
+type observer struct {
+	agency *agency.Client
+	dbs    *dbclient.Client
+	urls   map[string]string // DB servers' ids → URLs
+	names  map[string]string // DB servers' ids → names
+}
+
+func observe(c *minicluster.Cluster, web *http.Client) *observer {
+	o := &observer{dbs: dbclient.New(web), urls: map[string]string{}, names: map[string]string{}}
+	agents, dbservers, _ := c.Nodes()
+	var endpoints []string
+	for _, a := range agents {
+		endpoints = append(endpoints, a.URL)
+	}
+	for _, s := range dbservers {
+		o.urls[s.ID], o.names[s.ID] = s.URL, s.Name
+	}
+	o.agency = agency.New(agency.Options{Endpoints: endpoints, HTTP: web})
+	return o
+}
+
+// replicated is a shard as Plan and Current have it.
+type replicated struct {
+	plan    []string
+	term    uint64
+	current keys.CurrentShardReport
+}
+
+// shards are those of all collections of _system.
+func (o *observer) shards(ctx context.Context) (map[string]replicated, *agency.Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	root, err := o.agency.Read(ctx, keys.Plan, keys.CurrentCollections, keys.CurrentServersKnown, keys.RestoreEpoch, keys.Supervision)
+	if err != nil {
+		return nil, nil, err
+	}
+	var planned map[string]keys.Collection
+	if err := root.At(keys.PlanCollections + "/_system").Decode(&planned); err != nil {
+		return nil, nil, err
+	}
+	all := map[string]replicated{}
+	for cid, c := range planned {
+		for s, servers := range c.Shards {
+			r := replicated{plan: servers, term: c.ShardTerms[s]}
+			_ = root.At(keys.CurrentShard("_system", cid, s)).Decode(&r.current) // missing: zero
+			all[s] = r
+		}
+	}
+	return all, root, nil
+}
+
+// leader is the name of the server that Plan gives the first shard, and its term.
+func (o *observer) leader(ctx context.Context) (name string, term uint64, err error) {
+	all, _, err := o.shards(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	for _, r := range all {
+		if len(r.plan) > 1 {
+			return o.names[r.plan[0]], r.term, nil
+		}
+	}
+	return "", 0, fmt.Errorf("no replicated shard among %d", len(all))
+}
+
+// terms is the sum of the terms of all shards: it grows by one with each new leader.
+func (o *observer) terms(ctx context.Context) (sum uint64, err error) {
+	all, _, err := o.shards(ctx)
+	for _, r := range all {
+		sum += r.term
+	}
+	return sum, err
+}
+
+// healed says what is missing until every shard is led as Plan says, all its replicas
+// are in sync, and identical.
+func (o *observer) healed(ctx context.Context) error {
+	all, root, err := o.shards(ctx)
+	if err != nil {
+		return err
+	}
+	for s, r := range all {
+		if err := o.alike(ctx, s, r, root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *observer) alike(ctx context.Context, shard string, r replicated, root *agency.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	in := map[string]bool{}
+	for _, id := range r.current.Servers {
+		var k keys.Known
+		if err := root.At(keys.ServerKnown(id)).Decode(&k); err != nil {
+			return fmt.Errorf("%s: known %s: %w", shard, id, err)
+		}
+		in[id] = k.RebootID == r.current.Reboots[id]
+	}
+	epoch, _ := root.At(keys.RestoreEpoch).Int()
+	var first dbclient.ChecksumResponse
+	for i, id := range r.plan {
+		if !in[id] || r.current.Servers[0] != r.plan[0] || r.term != r.current.Term {
+			return fmt.Errorf("%s: %s of %v, term %d, not in sync: Current has %+v", shard, id, r.plan, r.term, r.current)
+		}
+		sum, err := o.dbs.Checksum(ctx, dbclient.Target{URL: o.urls[id], Epoch: uint64(epoch)}, shard, dbclient.ChecksumRequest{Replica: true})
+		if err != nil {
+			return fmt.Errorf("%s at %s: %w", shard, id, err)
+		}
+		sum.Role, sum.Term = "", 0
+		if i == 0 {
+			first = sum
+		}
+		if sum != first {
+			return fmt.Errorf("%s differs: %s has %+v, %s has %+v", shard, r.plan[0], first, id, sum)
+		}
+	}
+	return nil
+}
+
+// readEvery reads every document that a history speaks of, after it has ended.
+func readEvery(t testing.TB, r *recorder, cl *client.Client, collection string) {
+	t.Helper()
+	w := &worker{recorder: r, number: -1, client: cl, collection: collection, patience: 30 * time.Second, revisions: map[string][2]string{}}
+	for key := range r.keys() {
+		out := w.once(request{verb: read, key: key}, "")
+		require.Contains(t, []fate{done, absent}, out.fate, "after healing")
+	}
+}
