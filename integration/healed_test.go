@@ -106,9 +106,19 @@ func (o *observer) healed(ctx context.Context) error {
 	return nil
 }
 
-func (o *observer) alike(ctx context.Context, shard string, r replicated, root *agency.Node) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
+// settled says what is missing until all replicas are in sync, whatever they hold.
+func (o *observer) settled(ctx context.Context) error {
+	all, root, err := o.shards(ctx)
+	for s, r := range all {
+		if err == nil {
+			err = missing(s, r, root)
+		}
+	}
+	return err
+}
+
+// missing says which replica is not in sync, or that the leader does not serve.
+func missing(shard string, r replicated, root *agency.Node) error {
 	in := map[string]bool{}
 	for _, id := range r.current.Servers {
 		var k keys.Known
@@ -117,12 +127,23 @@ func (o *observer) alike(ctx context.Context, shard string, r replicated, root *
 		}
 		in[id] = k.RebootID == r.current.Reboots[id]
 	}
-	epoch, _ := root.At(keys.RestoreEpoch).Int()
-	var first dbclient.ChecksumResponse
-	for i, id := range r.plan {
+	for _, id := range r.plan {
 		if !in[id] || r.current.Servers[0] != r.plan[0] || r.term != r.current.Term {
 			return fmt.Errorf("%s: %s of %v, term %d, not in sync: Current has %+v", shard, id, r.plan, r.term, r.current)
 		}
+	}
+	return nil
+}
+
+func (o *observer) alike(ctx context.Context, shard string, r replicated, root *agency.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := missing(shard, r, root); err != nil {
+		return err
+	}
+	epoch, _ := root.At(keys.RestoreEpoch).Int()
+	var first dbclient.ChecksumResponse
+	for i, id := range r.plan {
 		sum, err := o.dbs.Checksum(ctx, dbclient.Target{URL: o.urls[id], Epoch: uint64(epoch)}, shard, dbclient.ChecksumRequest{Replica: true})
 		if err != nil {
 			return fmt.Errorf("%s at %s: %w", shard, id, err)

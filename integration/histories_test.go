@@ -1,9 +1,12 @@
 package integration
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,8 +19,36 @@ import (
 // the clients saw must have an order in which it makes sense, the end state included,
 // and the replicas become identical. Every history begins with a new cluster.
 func TestHistories(t *testing.T) {
+	histories(t, 8, 400, func(b *bubble, next func()) {
+		for range 3 {
+			b.harm(true)
+			next()
+		}
+	})
+}
+
+// TestStorms: the same with many faults at once, and single links that are cut all
+// the time. Servers are killed without loss only: what one replica alone had, since no
+// other could be reached, would be lost with it.
+func TestStorms(t *testing.T) {
+	histories(t, 4, 200, func(b *bubble, next func()) {
+		ctx, cancel := context.WithCancel(b.t.Context())
+		var cutting sync.WaitGroup
+		cutting.Go(func() { b.cutLinks(ctx, rand.New(rand.NewPCG(b.random.Uint64(), 2))) })
+		for range 3 {
+			b.harm(false)
+			next()
+		}
+		cancel()
+		cutting.Wait()
+	})
+}
+
+// histories records and checks a history for each seed.
+func histories(t *testing.T, few, many int, storm func(b *bubble, next func())) {
+	t.Helper()
 	fates, leaders := map[fate]int{}, uint64(0)
-	for seed := range seeds(8, 400) {
+	for seed := range seeds(few, many) {
 		inBubble(t, seed, nil, func(b *bubble) {
 			factor := 2 + int(seed)%2
 			concern := 1 + int(seed/2)%2
@@ -28,10 +59,8 @@ func TestHistories(t *testing.T) {
 			require.NoError(b.t, err)
 			r, window := newRecorder(), &atomic.Int64{}
 			stop := b.work(r, "c", window)
-			for range 3 {
-				b.harm()
-				window.Add(1)
-			}
+			storm(b, func() { window.Add(1) })
+			b.net.HealAll()
 			time.Sleep(2 * time.Second)
 			stop()
 			b.heal()
@@ -71,8 +100,25 @@ func seeds(few, many int) func(yield func(uint64) bool) {
 	}
 }
 
+// cutLinks cuts single links in one direction for a while, until ctx ends.
+func (b *bubble) cutLinks(ctx context.Context, random *rand.Rand) {
+	hosts := append(append(b.agents(), b.servers()...), "coordinator-1", "coordinator-2")
+	for ctx.Err() == nil {
+		from, to := hosts[random.IntN(len(hosts))], hosts[random.IntN(len(hosts))]
+		if from == to {
+			continue
+		}
+		b.net.Cut(from, to)
+		time.Sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
+		if random.IntN(3) > 0 { // otherwise until the next healing
+			b.net.Heal(from, to)
+		}
+	}
+}
+
 // harm does something to a server, a leader more often than not, and takes it back.
-func (b *bubble) harm() {
+// A server that may lose what it had not synced is killed when the others have it.
+func (b *bubble) harm(loss bool) {
 	time.Sleep(time.Second)
 	victim := b.servers()[b.random.IntN(3)]
 	if b.random.IntN(3) > 0 {
@@ -104,17 +150,24 @@ func (b *bubble) harm() {
 	case 8: // together with somebody of the agency
 		b.net.Isolate(victim)
 		b.net.Isolate(b.agents()[b.random.IntN(3)])
-	case 9: // and with it what the supervision had heard of the servers
-		agent := b.agents()[b.random.IntN(3)]
-		require.NoError(b.t, b.Kill(agent))
-		defer b.restart(agent)
-		fallthrough
 	default:
-		b.crash(victim)
+		if loss {
+			b.await(time.Minute, func() error { return b.settled(b.t.Context()) })
+		}
+		if kind == 9 { // and with it what the supervision had heard of the servers
+			agent := b.agents()[b.random.IntN(3)]
+			require.NoError(b.t, b.Kill(agent))
+			defer b.restart(agent)
+		}
+		if loss {
+			b.crash(victim)
+		} else {
+			require.NoError(b.t, b.Kill(victim))
+		}
 		defer b.restart(victim)
 	}
 	time.Sleep(lasting)
-	b.net.HealAll()
+	b.net.HealAll() // before what is deferred
 }
 
 // cut cuts the links of one server to others, in one direction or both.
