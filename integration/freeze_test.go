@@ -4,83 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
-	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/replica"
 	"stasis/internal/network"
 	"stasis/internal/step"
 	"stasis/minicluster"
 )
-
-// bubble runs a test on a cluster of which everything is in memory, in a synctest
-// bubble: what takes minutes there takes none here.
-func bubble(t *testing.T, dbservers int, sink step.Sink, test func(*testing.T, *cluster, *inside)) {
-	synctest.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
-		disks := map[string]vfs.FS{"coordinator-1": vfs.NewMem(), "coordinator-2": vfs.NewMem()}
-		for i := range dbservers {
-			disks[nodeName("dbserver", i)] = vfs.NewMem()
-		}
-		mc, err := minicluster.Start(t.Context(), minicluster.Options{
-			Agents: 3, DBServers: dbservers, Coordinators: 2, Memory: true, Steps: sink,
-			Network: memory.Host, FS: func(server string) vfs.FS { return disks[server] },
-			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
-		})
-		require.NoError(t, err)
-		web := network.NewHTTPClient(memory.Host("people"))
-		defer func() { // also when the test fails: what is left over would hide why
-			web.CloseIdleConnections()
-			if err := errors.Join(mc.Stop(context.Background()), memory.Close()); err != nil {
-				t.Error(err)
-			}
-		}()
-		require.NoError(t, mc.Ready(t.Context()))
-		c := &cluster{Cluster: mc}
-		_, _, coordinators := mc.Nodes()
-		for _, n := range coordinators {
-			cl, err := client.New(n.URL, client.Options{HTTP: web})
-			require.NoError(t, err)
-			c.clients = append(c.clients, cl)
-		}
-		test(t, c, insideOf(c, web))
-	})
-}
-
-// inside asks the servers that clients do not see.
-type inside struct {
-	agency *agencyclient.Client
-	dbs    *dbclient.Client
-}
-
-func insideOf(c *cluster, web *http.Client) *inside {
-	agents, _, _ := c.Nodes()
-	var urls []string
-	for _, n := range agents {
-		urls = append(urls, n.URL)
-	}
-	return &inside{agency: agencyclient.New(agencyclient.Options{Endpoints: urls, HTTP: web}), dbs: dbclient.New(web)}
-}
-
-// replicated makes a collection.
-func replicated(t *testing.T, c *cluster, name string, shards, factor int) {
-	t.Helper()
-	require.NoError(t, c.clients[0].Do(t.Context(), "POST", "/_api/collection",
-		map[string]any{"name": name, "numberOfShards": shards, "replicationFactor": factor}, nil))
-}
 
 func tree(t *testing.T, agency *agencyclient.Client, path string) *agencyclient.Node {
 	t.Helper()
@@ -148,7 +88,9 @@ func (l *lock) release(t *testing.T) {
 // to the agency himself. All of it happens after the thaw.
 func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
 	t.Run("inprocess", func(t *testing.T) {
-		bubble(t, 4, nil, nothingMoves)
+		inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2}, 1, nil, func(b *bubble) {
+			nothingMoves(b.t, &cluster{Cluster: b.Cluster, clients: b.clients}, b.observer)
+		})
 	})
 	t.Run("processes", func(t *testing.T) {
 		o := options(t, minicluster.Processes)
@@ -156,15 +98,15 @@ func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
 		c := start(t, o)
 		web := network.NewHTTPClient(network.TCP())
 		t.Cleanup(web.CloseIdleConnections)
-		nothingMoves(t, c, insideOf(c, web))
+		nothingMoves(t, c, observe(c.Cluster, web))
 	})
 }
 
-func nothingMoves(t *testing.T, c *cluster, in *inside) {
-	agency := in.agency
+func nothingMoves(t *testing.T, c *cluster, o *observer) {
+	agency := o.agency
 	ctx, cl := t.Context(), c.clients[0]
-	replicated(t, c, "books", 4, 2)
-	replicated(t, c, "gone", 1, 1)
+	require.NoError(t, createReplicated(ctx, cl, "books", 4, 2, 1))
+	require.NoError(t, createReplicated(ctx, cl, "gone", 1, 1, 1))
 	for i := range 100 {
 		require.NoError(t, c.db(0).Put(ctx, "books", map[string]any{"_key": fmt.Sprint("b", i)}))
 	}
@@ -207,7 +149,7 @@ func nothingMoves(t *testing.T, c *cluster, in *inside) {
 		if led := leads(t, agency, victim); len(led) > 0 {
 			return fmt.Errorf("%s still leads %v", victim, led)
 		}
-		return allServed(t, agency)
+		return o.served(ctx)
 	})
 	t.Logf("the failover was held back: %v after the death, %v after the thaw", time.Since(died).Round(time.Millisecond), time.Since(thawed).Round(time.Millisecond))
 	waiting.Wait()
@@ -270,104 +212,33 @@ func leads(t *testing.T, agency *agencyclient.Client, server string) (shards []s
 	return shards
 }
 
-// allServed says whether every shard's planned leader has reported that it serves in
-// the planned term.
-func allServed(t *testing.T, agency *agencyclient.Client) error {
-	t.Helper()
-	current := tree(t, agency, keys.CurrentCollections)
-	for db, collections := range tree(t, agency, keys.PlanCollections).Children() {
-		for cid, node := range collections.Children() {
-			var coll keys.Collection
-			require.NoError(t, node.Decode(&coll))
-			for s, servers := range coll.Shards {
-				var r keys.CurrentShardReport
-				if current.At(db+"/"+cid+"/"+s).Decode(&r) != nil || len(r.Servers) == 0 || r.Servers[0] != servers[0] || r.Term != coll.ShardTerms[s] {
-					return fmt.Errorf("shard %s is not served by %s yet", s, servers[0])
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// inSync says whether all planned replicas are in sync.
-func inSync(t *testing.T, agency *agencyclient.Client) error {
-	t.Helper()
-	if err := allServed(t, agency); err != nil {
-		return err
-	}
-	current := tree(t, agency, keys.CurrentCollections)
-	for s, servers := range planned(t, agency) {
-		for _, collections := range current.Children() {
-			for _, shards := range collections.Children() {
-				var r keys.CurrentShardReport
-				if node := shards.At(s); node.Exists() && (node.Decode(&r) != nil || len(r.Servers) != len(servers)) {
-					return fmt.Errorf("shard %s: planned %v, in sync %v", s, servers, r.Servers)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // A backup of replicated shards is restored to replicas that are in sync and alike,
-// and nothing is copied over the network for it. The server that fell behind is not
-// believed.
+// and nothing is copied over the network for it.
 func TestRestoreBringsReplicasInSync(t *testing.T) {
-	var mu sync.Mutex
-	var copied []string
-	bubble(t, 3, func(_ context.Context, e step.Event) {
-		if strings.HasPrefix(string(e.Step), "follower copied") {
-			mu.Lock()
-			defer mu.Unlock()
-			copied = append(copied, e.ID)
+	var copied atomic.Int64
+	sink := func(_ context.Context, e step.Event) {
+		if e.Step == replica.FollowerCopied {
+			copied.Add(1)
 		}
-	}, func(t *testing.T, c *cluster, in *inside) {
+	}
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: sink}, 1, nil, func(b *bubble) {
+		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
 		ctx, cl := t.Context(), c.clients[0]
-		replicated(t, c, "people", 3, 3)
+		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 2))
 		for i := range 200 {
 			require.NoError(t, c.db(0).Put(ctx, "people", map[string]any{"_key": fmt.Sprint("b", i), "n": i}))
 		}
 		want := sumOf(t, c)
 		var made backup.CreateResult
 		require.NoError(t, cl.Backup(ctx, "create", map[string]any{"label": "x"}, &made))
-		for i := range 300 {
-			require.NoError(t, c.db(0).Put(ctx, "people", map[string]any{"_key": fmt.Sprint("after", i)}))
-		}
-		require.NoError(t, cl.Backup(ctx, "restore", map[string]any{"id": made.ID}, &backup.RestoreResult{}))
-		eventually(t, time.Minute, func() error { return inSync(t, in.agency) })
-		require.Equal(t, want, sumOf(t, c))
-		for i := range 20 {
-			require.NoError(t, c.db(1).Put(ctx, "people", map[string]any{"_key": fmt.Sprint("again", i)}))
-		}
-		eventually(t, time.Minute, func() error { return in.alike(t) })
-		require.NoError(t, cl.Backup(ctx, "restore", map[string]any{"id": made.ID}, &backup.RestoreResult{}), "twice")
-		require.Equal(t, want, sumOf(t, c))
-		eventually(t, time.Minute, func() error { return in.alike(t) })
-		mu.Lock()
-		defer mu.Unlock()
-		require.Empty(t, copied)
-	})
-}
-
-// alike says whether the replicas of every shard are identical.
-func (in *inside) alike(t *testing.T) error {
-	t.Helper()
-	epoch, _ := tree(t, in.agency, keys.RestoreEpoch).Int()
-	for s, servers := range planned(t, in.agency) {
-		seen := map[string]string{}
-		for _, id := range servers {
-			endpoint := tree(t, in.agency, keys.ServerRegistered(id)+"/endpoint").Text()
-			target := dbclient.Target{URL: strings.Replace(endpoint, "tcp://", "http://", 1), Epoch: uint64(epoch)}
-			r, err := in.dbs.Checksum(t.Context(), target, s, dbclient.ChecksumRequest{Replica: true})
-			if err != nil {
-				return err
+		for range 2 {
+			for i := range 300 {
+				require.NoError(t, c.db(0).Put(ctx, "people", map[string]any{"_key": fmt.Sprint("after", i)}))
 			}
-			seen[fmt.Sprintf("%s %d documents at %d of %d %v", r.Checksum, r.Count, r.Committed, r.Seq, r.Copying)] = id
+			require.NoError(t, cl.Backup(ctx, "restore", map[string]any{"id": made.ID}, &backup.RestoreResult{}))
+			require.Equal(t, want, sumOf(t, c))
+			b.await(time.Minute, func() error { return b.healed(ctx) })
 		}
-		if len(seen) != 1 {
-			return fmt.Errorf("the replicas of %s differ: %v", s, seen)
-		}
-	}
-	return nil
+		require.Zero(t, copied.Load())
+	})
 }
