@@ -100,3 +100,25 @@ func TestFailureIsRecordedAgain(t *testing.T) {
 		require.Equal(t, 2, s.Root().At(keys.TargetFinished).Len(), "one job for each failure")
 	})
 }
+
+// A supervisor that hangs in the middle of a round takes no heartbeat that it then finds
+// for older than it is: the lease that the server took for it has only begun.
+func TestHeartbeatFoundAfterAPauseIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := silent(t)
+		defer stop()
+		beaten := make(chan struct{})
+		s.mu.Lock()
+		s.rooted = func() {
+			time.Sleep(20 * time.Second)
+			s.beat("PRMR-1")
+			close(beaten)
+		}
+		s.mu.Unlock()
+		<-beaten
+		time.Sleep(9 * time.Second)
+		require.NotEqual(t, keys.StatusFailed, s.status("PRMR-1"))
+		time.Sleep(4 * time.Second)
+		require.Equal(t, keys.StatusFailed, s.status("PRMR-1"))
+	})
+}

@@ -35,8 +35,8 @@ type server struct {
 // record then. So either the record was raised before the tree was read, and the
 // heartbeat is seen here; or it was raised later, and the failure is not recorded.
 func (s *supervisor) judge(ctx context.Context, now time.Time) {
-	root := s.store.Root()
-	s.listen(root, s.store.Transient(), now)
+	root, beats := s.store.Root(), s.store.Transient()
+	s.listen(root, beats, time.Now()) // not now: a heartbeat that came after it must not look older than it is
 	verdicts := map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(s.servers)) {
 		w := s.servers[id]

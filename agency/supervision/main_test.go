@@ -26,6 +26,7 @@ type tree struct {
 	machine   *fsm.Machine
 	transient *fsm.Machine
 	before    func()   // called before a proposal is applied, once
+	rooted    func()   // called before the tree is read, once
 	looked    func()   // called after the heartbeats were read, once
 	fails     error    // of the next proposals
 	events    []string // what it told
@@ -45,7 +46,17 @@ func newTree(t testing.TB) *tree {
 	return s
 }
 
-func (s *tree) Root() *fsm.Node { return s.machine.State().Root() }
+func (s *tree) Root() *fsm.Node {
+	s.mu.Lock()
+	first := s.rooted
+	s.rooted = nil
+	s.mu.Unlock()
+	if first != nil {
+		first()
+	}
+	return s.machine.State().Root()
+}
+
 func (s *tree) Transient() *fsm.Node {
 	s.mu.Lock()
 	after := s.looked
