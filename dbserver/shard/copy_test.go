@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/dbserver/client"
+	"stasis/internal/apierror"
 )
 
 // Parts of a copy that was given up may come late: they do not mix with a later one,
@@ -57,4 +59,24 @@ func TestWriteAfterUncommittedTruncate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), s.State().Count)
 	require.NoError(t, s.Check(t.Context()))
+}
+
+// closing is a quorum of a server that shuts down while a write waits.
+type closing struct{ undecided }
+
+func (closing) Await(context.Context, uint64, bool) error {
+	return fmt.Errorf("wait: %w", apierror.New(apierror.ShuttingDown, "closing"))
+}
+
+// What has been numbered may be committed yet: nobody may send it once more, whatever
+// the reason is that it was not waited for.
+func TestNumberedWriteIsUnknown(t *testing.T) {
+	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
+	defer o.close()
+	s, err := Create(o.env, "s1")
+	require.NoError(t, err)
+	require.NoError(t, s.Lead(Tenure{Term: 1, Reboot: 1}, closing{}, false))
+	_, err = s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpInsert, Key: "k", Document: []byte(`{}`)}}})
+	require.Equal(t, apierror.ConnectionLost, apierror.From(err).Num)
+	require.Equal(t, apierror.ConnectionLost, apierror.From(s.Truncate(t.Context(), false)).Num)
 }
