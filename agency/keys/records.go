@@ -67,6 +67,9 @@ type CurrentShardReport struct {
 	// unsynced part of its log: it does not count as in sync before the leader says
 	// so again.
 	Reboots map[string]uint64 `json:"reboots"`
+	// Version rises with every report, so that no two are alike: one whose outcome was
+	// unknown cannot be written late, over a report that followed it.
+	Version uint64 `json:"version"`
 }
 
 // CurrentDatabaseReport is the value of Current/Databases/<db>/<server>.

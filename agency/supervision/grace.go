@@ -40,7 +40,7 @@ func (s *supervisor) agree(ctx context.Context, root *fsm.Node) {
 		return
 	}
 	if !fsm.Equal(before, s.grace.before) {
-		s.grace.before, s.grace.sawBefore = before, now
+		s.grace.before, s.grace.sawBefore = before, time.Now()
 	}
 	if now.Sub(s.grace.sawBefore) <= longer {
 		s.grace.period = max(s.grace.period, longer)

@@ -109,7 +109,7 @@ func (l *Leader) recover(ctx context.Context) error {
 		return ctx.Err()
 	}
 	l.mu.Lock()
-	l.committed, l.current = st.Committed, at.report
+	l.committed, l.committing, l.current = st.Committed, st.Committed, at.report
 	l.feedAll(members)
 	for _, id := range members {
 		if f := l.feeds[id]; f != nil { // nil: closing
