@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/fsm"
 )
 
 // beginFailedServer makes one child for every shard of the server about which
@@ -85,17 +86,21 @@ type succession struct {
 
 // successor chooses who leads a shard after its leader, or says what it waits for.
 //
-// Only a trusted server is sure to have every acknowledged write. When all of
-// those are recorded as failed, a member of the in-sync set that has been started
-// anew is the best there is: it compares positions with all others it can reach
-// before it serves. A server out of sync never leads while a report exists.
+// Only a trusted server is sure to have every acknowledged write. One that is
+// recorded as failed may only stand still, and come back with them: it is waited for
+// until it has been away for Forsake. Then a member of the in-sync set that has been
+// started anew is the best there is, and at once if nobody is trusted: it compares
+// positions with all others it can reach before it serves. A server out of sync never
+// leads while a report exists. Where none does, what is on the servers is equal or
+// unknown, and they have their turns.
 func (v *view) successor(s *shard) (succession, string) {
 	next := succession{tx: empty()}
 	s.reported(&next.tx)
 	others := s.planned[1:]
 	good := func(id string) bool { return v.good(id) }
 	if len(s.synced) == 0 {
-		return v.chosen(next, s, filter(others, good), "nobody has ever served it"), "no planned replica is GOOD"
+		able := filter(others, good)
+		return v.chosen(next, s, able[:min(1, len(able))], "nobody has served it since it is planned"), "no planned replica is GOOD"
 	}
 	members := filter(others, func(id string) bool { return slices.Contains(s.synced, id) })
 	trusted := filter(members, func(id string) bool { return v.trusted(s, id) })
@@ -110,8 +115,13 @@ func (v *view) successor(s *shard) (succession, string) {
 	if alive := filter(trusted, func(id string) bool { return !v.failed(id) }); len(alive) > 0 {
 		return succession{}, "only " + strings.Join(alive, ", ") + " has every write, and is not GOOD"
 	}
+	away := []*fsm.Node{s.reportWas}
 	for _, id := range trusted {
 		v.isFailed(&next.tx, id)
+		away = append(away, v.root.At(keys.ServerHealth(id)+"/Status"))
+	}
+	if patience := v.watch.age(v.now, "forsaken "+s.name, away...); len(trusted) > 0 && patience <= v.timing.Forsake {
+		return succession{}, fmt.Sprintf("only %s has every write, and is FAILED: it is waited for up to %v", strings.Join(trusted, ", "), v.timing.Forsake)
 	}
 	return v.chosen(next, s, filter(members, good), "it was in sync before it was started anew, and all that are in sync have FAILED"),
 		"nobody of its in-sync set is GOOD: " + strings.Join(s.synced, ", ")
@@ -142,14 +152,19 @@ func filter(list []string, keep func(string) bool) []string {
 }
 
 // stalled says that the planned leader, though not failed, has not begun to serve
-// its term for longer than the grace period, while somebody trusted could. It has
-// acknowledged nothing in this term, and its report of it will come too late.
+// its term for longer than the grace period, while somebody trusted could, or nobody
+// has served it since it is planned (after a restore its replica may be one that was
+// just being copied). It has acknowledged nothing in this term, and its report of it
+// will come too late.
 func (v *view) stalled(s *shard) bool {
-	if s.report == nil || int64(s.report.Term) >= s.term || s.resigned {
+	if s.building || s.resigned || s.report != nil && int64(s.report.Term) >= s.term {
 		return false
 	}
 	if v.watch.age(v.now, "stalled "+s.name, s.planWas, s.termWas, s.reportWas) <= v.timing.Grace {
 		return false
+	}
+	if s.report == nil {
+		return slices.ContainsFunc(s.planned[1:], v.good)
 	}
 	return slices.ContainsFunc(s.planned[1:], func(id string) bool { return v.good(id) && v.trusted(s, id) })
 }

@@ -10,6 +10,7 @@ import (
 // Timing says how patient jobs are. Zero fields take the defaults.
 type Timing struct {
 	Grace   time.Duration // a planned leader that has not begun to serve for longer is replaced; 10 s
+	Forsake time.Duration // failed servers that alone have every acknowledged write are waited for, before one leads that may lack some; 15 min
 	Copy    time.Duration // a move whose new replica is not in sync after so long is given up; 3 h
 	Resign  time.Duration // how long a leader may take to resign, and its successor to begin; 1 min
 	Wait    time.Duration // how long a job may wait to begin, or to find room; 1 h
@@ -24,6 +25,7 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	set(&t.Grace, 10*time.Second)
+	set(&t.Forsake, 15*time.Minute)
 	set(&t.Copy, 3*time.Hour)
 	set(&t.Resign, time.Minute)
 	set(&t.Wait, time.Hour)
