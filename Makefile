@@ -3,7 +3,7 @@
 GO ?= go
 FUZZTIME ?= 30s
 
-.PHONY: help demo build test lint bench bench-agency soak fuzz clean drill
+.PHONY: help demo build test lint bench bench-agency bench-transfer soak fuzz clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,13 @@ bench-agency: build ## three agents beside three members of etcd 3.6, as process
 	cd bench && $(GO) build -o bin/ . ./etcd
 	cd bench && bin/bench -stasis ../bin/stasis -etcd bin/etcd
 
+bench-transfer: ## upload and download beside the rclone command, on the same files and servers
+	$(GO) test -run '^$$' -bench BesideRclone -benchtime 1x -timeout 60m ./dbserver/transfer/rclone
+
 soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys
 	$(GO) test -count 1 ./fsm
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
+	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
 
 fuzz: ## every fuzz target for FUZZTIME each

@@ -110,7 +110,11 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
 
 func (a *Agent) serve(c Config) {
 	a.jobs = newJobs()
-	a.server = network.ServeListener(a.mux.http, newAPI(a, c.MaxBodyBytes), network.ServerOptions{Logger: a.logger.Named("http")})
+	maxBody := c.MaxBodyBytes
+	if bound := a.disk.maxBody; bound > 0 {
+		maxBody = min(maxBody, bound)
+	}
+	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{Logger: a.logger.Named("http")})
 	a.watcher.Go(func() {
 		select {
 		case err := <-a.server.Err():

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,12 +60,19 @@ func newAPI(a *Agent, maxBody int64) *api {
 	return s
 }
 
+// everyAnswer has these headers. The lists are shared: nobody changes them.
+var everyAnswer = http.Header{
+	"Server":                      {"ArangoDB"},
+	"X-Content-Type-Options":      {"nosniff"},
+	"X-Arango-Queue-Time-Seconds": {"0.000000"},
+}
+
+// jsonAnswer is the shared list of the one content type.
+var jsonAnswer = []string{jsonType}
+
 // ServeHTTP answers one request.
 func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Server", "ArangoDB")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Arango-Queue-Time-Seconds", "0.000000")
+	maps.Copy(w.Header(), everyAnswer)
 	if err := s.serve(w, r); err != nil {
 		s.fail(w, r, err)
 	}
@@ -96,10 +104,7 @@ func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 func (s *api) find(path, method string) (route, error) {
 	found, ok := s.others[path]
 	if rest, agency := strings.CutPrefix(path, agencyPrefix); agency && (rest == "" || rest[0] == '/') {
-		parts := strings.FieldsFunc(rest, func(c rune) bool { return c == '/' })
-		if len(parts) == 1 {
-			found, ok = s.names[parts[0]]
-		}
+		found, ok = s.names[strings.Trim(rest, "/")]
 	}
 	if !ok {
 		return route{}, apierror.New(apierror.NotFound, "unknown path '%s'", path)

@@ -1,12 +1,15 @@
 package agency
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +40,7 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 	if b, later := w.(*job); later {
 		defer s.agent.machine.fire(from, func(state *fsm.State) {
 			if entries, kept := state.Log(from); kept {
-				writePolled(b, polled{log: entries, commit: state.Index(), first: from}.encode())
+				writePolled(b, polled{log: entries, commit: state.Index(), first: from}.encode(), false)
 				b.finish()
 			}
 		})()
@@ -47,12 +50,30 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writePolled(w, text)
+	_, later := w.(*job)
+	if packed := text.packed(); packed != nil && !later && acceptsGzip(r.Header) {
+		writePolled(w, packed, true)
+	} else {
+		writePolled(w, text.plain, false)
+	}
 	return nil
 }
 
-func writePolled(w http.ResponseWriter, text []byte) {
-	w.Header().Set("Content-Type", jsonType)
+func acceptsGzip(h http.Header) bool {
+	for _, coding := range strings.Split(h.Get("Accept-Encoding"), ",") {
+		if strings.TrimSpace(coding) == "gzip" {
+			return true
+		}
+	}
+	return false
+}
+
+func writePolled(w http.ResponseWriter, text []byte, packed bool) {
+	w.Header()["Content-Type"] = jsonAnswer
+	if packed {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(text) // the client may be gone
 }
@@ -76,23 +97,57 @@ func (p polled) encode() []byte {
 	return append(to, "]}}"...)
 }
 
+// polledText is an answer, written out. It may serve many.
+type polledText struct {
+	plain []byte
+	once  sync.Once
+	gzip  []byte
+}
+
+// packedFrom is the size from which an answer is worth compressing: 100 followers of
+// a busy tree would otherwise cost its leader more in bytes than in answers.
+const packedFrom = 8 << 10
+
+// packed is the answer compressed, once for all, nil if that is not worth it.
+func (t *polledText) packed() []byte {
+	t.once.Do(func() {
+		if len(t.plain) < packedFrom {
+			return
+		}
+		var to bytes.Buffer
+		w := packers.Get().(*gzip.Writer)
+		defer packers.Put(w)
+		w.Reset(&to)
+		if _, err := w.Write(t.plain); err == nil && w.Close() == nil { // a buffer takes everything
+			t.gzip = to.Bytes()
+		}
+	})
+	return t.gzip
+}
+
+// packers are large and used many times a second.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for an unknown level only
+	return w
+}}
+
 // pollCache is the newest answer that told of a change. Followers wait for the
 // same index, so one text serves them all.
 type pollCache struct {
 	mu    sync.Mutex
 	first uint64
 	upTo  uint64
-	text  []byte
+	text  *polledText
 }
 
-func (c *pollCache) encode(p polled) []byte {
+func (c *pollCache) encode(p polled) *polledText {
 	if p.tree != nil || len(p.log) == 0 {
-		return p.encode()
+		return &polledText{plain: p.encode()}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.first != p.first || c.upTo != p.commit {
-		c.first, c.upTo, c.text = p.first, p.commit, p.encode()
+	if c.text == nil || c.first != p.first || c.upTo != p.commit {
+		c.first, c.upTo, c.text = p.first, p.commit, &polledText{plain: p.encode()}
 	}
 	return c.text
 }
@@ -121,7 +176,7 @@ func pollArguments(q url.Values) (from uint64, timeout time.Duration, err error)
 // What is answered at once is confirmed like a read, so that nobody starts to
 // watch from a deposed leader. Who waits for something new is not confirmed
 // first: entries applied here are committed wherever the leader is.
-func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) ([]byte, error) {
+func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) (*polledText, error) {
 	o, err := a.office(ctx)
 	if err != nil {
 		return nil, err
@@ -147,7 +202,7 @@ func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) ([
 		case <-changed:
 			state, changed = a.machine.pulse()
 		case <-timer.C:
-			return polled{commit: state.Index(), first: state.Index()}.encode(), nil
+			return a.polls.encode(polled{commit: state.Index(), first: state.Index()}), nil
 		case <-o.held.Done():
 			return nil, fmt.Errorf("leadership ended while waiting: %w", errPollEnded)
 		case <-ctx.Done():
@@ -157,7 +212,7 @@ func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) ([
 	if entries, kept := state.Log(from); kept {
 		return a.polls.encode(polled{log: entries, commit: state.Index(), first: from}), nil
 	}
-	return polled{tree: now(state).Root(), commit: state.Index()}.encode(), nil
+	return a.polls.encode(polled{tree: now(state).Root(), commit: state.Index()}), nil
 }
 
 // errPollEnded is a poll that cannot go on here: 503, and nothing was missed.

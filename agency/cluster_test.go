@@ -389,9 +389,19 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		begin := time.Now()
-		c.ask(leader, "write", `[[{"alone":1}]]`)
-		require.Less(t, time.Since(begin), 25*time.Millisecond)
+		// A follower takes one call at a time: an empty one of Raft's own, which may be
+		// on its way, is all that a lone write may have to wait for.
+		const lone = 20
+		fastest := time.Hour
+		for range lone {
+			begin := time.Now()
+			c.ask(leader, "write", `[[{"alone":1}]]`)
+			took := time.Since(begin)
+			require.LessOrEqual(t, took, 41*time.Millisecond)
+			fastest = min(fastest, took)
+			time.Sleep(37 * time.Millisecond)
+		}
+		require.LessOrEqual(t, fastest, 21*time.Millisecond)
 
 		const clients, each = 50, 4
 		before := c.agents[leader].raft.LastIndex()
@@ -417,13 +427,13 @@ func TestGroupCommit(t *testing.T) {
 		var seen []float64
 		for _, pairs := range indexes {
 			for i := 0; i < len(pairs); i += 2 {
-				require.Equal(t, pairs[i], pairs[i+1]+1, "a read sees its own transaction and nothing later")
+				require.Equal(t, pairs[i], pairs[i+1]+lone, "a read sees its own transaction and nothing later")
 				seen = append(seen, pairs[i])
 			}
 		}
 		slices.Sort(seen)
 		require.Len(t, slices.Compact(seen), clients*each, "indices are consecutive and distinct")
-		require.Equal(t, float64(clients*each+1), seen[len(seen)-1])
+		require.Equal(t, float64(clients*each+lone), seen[len(seen)-1])
 	})
 }
 

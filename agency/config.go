@@ -32,6 +32,9 @@ type Config struct {
 	Network network.Network
 	// Dir is the data directory. Empty: Stores.
 	Dir string
+	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
+	// has already, LogBolt if it is new. With LogWAL a request's body is at most 32 MiB.
+	LogStore string
 	// Stores is the memory kept instead of a directory.
 	Stores *Stores
 	Logger hclog.Logger
@@ -119,6 +122,9 @@ func (c Config) check() error {
 	}
 	if c.Dir != "" && c.Stores != nil {
 		return errors.New("agent has both a data directory and memory stores")
+	}
+	if c.LogStore != "" && c.LogStore != LogBolt && c.LogStore != LogWAL {
+		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, LogBolt, LogWAL)
 	}
 	if len(c.Peers) == 0 {
 		return nil

@@ -25,8 +25,18 @@ type element struct {
 	slot  int      // place among the envelope's transactions, -1 if not there
 }
 
+// bodyAtOnce is how much memory a request gets for what it only says it will send.
+const bodyAtOnce = 64 << 10
+
 // body reads a request's body whole.
 func (s *api) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if n := r.ContentLength; n > 0 && n <= min(s.maxBody, bodyAtOnce) {
+		raw := make([]byte, n)
+		if _, err := io.ReadFull(r.Body, raw); err != nil {
+			return nil, badRequest("read request body: %v", err)
+		}
+		return raw, nil
+	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {

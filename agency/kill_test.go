@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 	agentDir   = "STASIS_TEST_AGENT_DIR"
 	agentID    = "STASIS_TEST_AGENT_ID"
 	agentPeers = "STASIS_TEST_AGENT_PEERS"
+	agentLog   = "STASIS_TEST_AGENT_LOG"
 )
 
 // serveAgent is the whole life of such a process.
@@ -38,12 +40,17 @@ func serveAgent(dir string) int {
 		peers[id] = address
 	}
 	id := os.Getenv(agentID)
-	a, err := Start(context.Background(), Config{
-		ID: id, Listen: peers[id], Peers: peers, Dir: dir, Network: network.TCP(),
+	config := Config{
+		ID: id, Listen: peers[id], Peers: peers, Dir: dir, Network: network.TCP(), LogStore: os.Getenv(agentLog),
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn}),
 		// Short logs: who was away is sent a snapshot.
 		Timing: Timing{Heartbeat: 250 * time.Millisecond, Election: 250 * time.Millisecond, SnapshotThreshold: 64, TrailingLogs: 16, SnapshotInterval: 100 * time.Millisecond},
-	})
+	}
+	a, err := Start(context.Background(), config)
+	// While the agent was away another test may have been given its port.
+	for begin := time.Now(); errors.Is(err, syscall.EADDRINUSE) && time.Since(begin) < waitMax; a, err = Start(context.Background(), config) {
+		pause(nil, 20*waitStep)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -56,6 +63,7 @@ func serveAgent(dir string) int {
 type processes struct {
 	t     *testing.T
 	dir   string
+	log   string            // what keeps Raft's log
 	peers map[string]string // id → host:port
 	runs  map[string]*run
 }
@@ -67,12 +75,16 @@ type run struct {
 	err   error         // of its end
 }
 
-func newProcesses(t *testing.T) *processes {
-	p := &processes{t: t, dir: t.TempDir(), peers: map[string]string{}, runs: map[string]*run{}}
-	for i := range 3 {
+func newProcesses(t *testing.T, log string) *processes {
+	p := &processes{t: t, dir: t.TempDir(), log: log, peers: map[string]string{}, runs: map[string]*run{}}
+	var listeners []net.Listener
+	for i := range 3 { // all at once, so that no port comes twice
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		p.peers[fmt.Sprintf("AGNT-%d", i)] = l.Addr().String()
+		listeners = append(listeners, l)
+	}
+	for _, l := range listeners {
 		require.NoError(t, l.Close())
 	}
 	for _, id := range p.ids() {
@@ -103,7 +115,7 @@ func (p *processes) start(id string) {
 		peers = append(peers, id+"="+p.peers[id])
 	}
 	r := &run{cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), agentDir+"="+filepath.Join(p.dir, id), agentID+"="+id, agentPeers+"="+strings.Join(peers, ","))
+	r.cmd.Env = append(os.Environ(), agentDir+"="+filepath.Join(p.dir, id), agentID+"="+id, agentPeers+"="+strings.Join(peers, ","), agentLog+"="+p.log)
 	out, err := os.OpenFile(p.logOf(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	require.NoError(p.t, err)
 	r.cmd.Stdout, r.cmd.Stderr = out, out
@@ -157,11 +169,17 @@ func (p *processes) tell(id string) string {
 // TestKilled: agents are killed under load, one after the other, and come back. No
 // acknowledged write is lost, none is applied twice, and the replicas agree.
 func TestKilled(t *testing.T) {
+	for _, log := range []string{LogBolt, LogWAL} {
+		t.Run(log, func(t *testing.T) { testKilled(t, log) })
+	}
+}
+
+func testKilled(t *testing.T, log string) {
 	rounds := 4
 	if os.Getenv("STASIS_SOAK") != "" {
 		rounds = 200
 	}
-	p := newProcesses(t)
+	p := newProcesses(t, log)
 	ids := p.ids()
 	const clients = 8
 	ctx, stop := context.WithCancel(t.Context())

@@ -86,8 +86,8 @@ func closedChannel() chan struct{} {
 }
 
 // hold does what a leader has to do, until its office ends: first a barrier, so
-// that everything committed before is applied here; then the supervision. Two
-// offices never overlap.
+// that everything committed before is applied here; then the supervision and the
+// callbacks. Two offices never overlap.
 func (a *Agent) hold(o *office, previous <-chan struct{}) {
 	defer close(o.done)
 	defer o.leave()
@@ -98,6 +98,9 @@ func (a *Agent) hold(o *office, previous <-chan struct{}) {
 	}
 	close(o.ready)
 	a.logger.Info("serving as leader", "term", o.term)
+	var telling sync.WaitGroup
+	telling.Go(func() { a.tellObservers(o) })
+	defer telling.Wait()
 	for o.held.Err() == nil {
 		if err := a.supervise(o); err != nil && o.held.Err() == nil {
 			a.logger.Error("supervision stopped, starting it again", "error", err)

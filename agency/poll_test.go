@@ -2,14 +2,21 @@ package agency
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/client"
 )
 
 var stamps = regexp.MustCompile(`,"timestamp":\d+|,"term":\d+`)
@@ -137,5 +144,75 @@ func TestExpiredKeysAreGone(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		require.Equal(t, `200 [{}]`, c.ask("a", "read", `[["a"]]`).String())
 		require.Equal(t, `200 [{},2]`, c.ask("a", "transact", `[["a"],[{"b":1},{"a":{"oldEmpty":true}}]]`).String())
+	})
+}
+
+// TestPollPacked: who says so gets a long answer compressed, anybody else and short
+// ones are plain; our own client understands both.
+func TestPollPacked(t *testing.T) {
+	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		c.ask(leader, "write", `[[{"a":1}]]`)
+		short := c.ask(leader, "poll?index=1", "", "Accept-Encoding", "gzip")
+		require.Empty(t, short.header.Get("Content-Encoding"))
+		c.ask(leader, "write", `[[{"b":"`+strings.Repeat("long ", packedFrom)+`"}]]`)
+		plain := c.ask(leader, "poll?index=1", "", "Accept-Encoding", "gzip;q=0, identity")
+		packed := c.ask(leader, "poll?index=1", "", "Accept-Encoding", "br, gzip")
+		require.Empty(t, plain.header.Get("Content-Encoding"))
+		require.Equal(t, "gzip", packed.header.Get("Content-Encoding"))
+		require.Less(t, len(packed.body), len(plain.body)/10)
+		r, err := gzip.NewReader(strings.NewReader(packed.body))
+		require.NoError(t, err)
+		text, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.Equal(t, plain.body, string(text))
+
+		own := client.New(client.Options{Endpoints: []string{"http://" + leader + ":1"}, HTTP: c.http})
+		got, err := own.Poll(t.Context(), 1, time.Second)
+		require.NoError(t, err)
+		require.Len(t, got.Log, 2)
+	})
+}
+
+// TestFollowersAreWokenRarely: while the tree changes all the time, a hundred
+// followers get ten answers a second each, and miss nothing.
+func TestFollowersAreWokenRarely(t *testing.T) {
+	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		const followers, seconds = 100, 1
+		c.net.Delay("client", leader, 3*time.Millisecond) // they are away for a while before they ask again
+		c.net.Delay(leader, "client", 3*time.Millisecond)
+		writer := newCaller(c.net.Host("writer"))
+		defer writer.http.CloseIdleConnections()
+		var answers atomic.Int64
+		var wait sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		for range followers {
+			wait.Go(func() {
+				for next := uint64(1); ctx.Err() == nil; {
+					r, err := c.try(ctx, leader, fmt.Sprintf("poll?index=%d", next), "")
+					var body struct {
+						Result struct {
+							CommitIndex uint64
+							Log         []struct{ Index uint64 }
+						}
+					}
+					if err != nil || decode(r, &body) != nil || len(body.Result.Log) == 0 || body.Result.Log[0].Index != next {
+						break // the count tells
+					}
+					answers.Add(1)
+					next = body.Result.CommitIndex + 1
+				}
+			})
+		}
+		for begin := time.Now(); time.Since(begin) < seconds*time.Second; time.Sleep(2 * time.Millisecond) {
+			r, err := writer.send(t.Context(), "POST", "http://"+leader+":1/_api/agency/write", `[[{"x":{"op":"increment"}}]]`)
+			require.NoError(t, err)
+			require.Equal(t, 200, r.status)
+		}
+		stop()
+		wait.Wait()
+		require.Less(t, answers.Load(), int64(followers*seconds*20)) // until it is known how many they are, there are more
+		require.Greater(t, answers.Load(), int64(followers*seconds*8))
 	})
 }

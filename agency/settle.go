@@ -53,7 +53,7 @@ func settleLog(log raft.LogStore, shots raft.SnapshotStore, logger hclog.Logger)
 	case first > shot.Index+1:
 		return fmt.Errorf("the log of Raft is damaged: it begins with entry %d, and the newest whole snapshot ends with entry %d", first, shot.Index)
 	}
-	return checkEntries(log, first, last)
+	return checkEntries(log, first, last, shot)
 }
 
 func bounds(log raft.LogStore) (first, last uint64, err error) {
@@ -102,13 +102,22 @@ func isReplaced(log raft.LogStore, first, last uint64, shot raft.SnapshotMeta) (
 	return entry.Term != shot.Term, nil
 }
 
-func checkEntries(log raft.LogStore, first, last uint64) error {
+// checkEntries reads the entries; those after a snapshot's end go on from its term.
+func checkEntries(log raft.LogStore, first, last uint64, shot raft.SnapshotMeta) error {
+	term := uint64(0)
 	for i := first; i <= last && i > 0; i++ {
 		var entry raft.Log
 		err := log.GetLog(i, &entry)
 		if err == nil && entry.Index != i {
 			err = fmt.Errorf("it says it is entry %d", entry.Index)
 		}
+		if i > shot.Index {
+			term = max(term, shot.Term)
+		}
+		if err == nil && entry.Term < term {
+			err = fmt.Errorf("its term %d comes after term %d", entry.Term, term)
+		}
+		term = entry.Term
 		if err == nil && entry.Type == raft.LogCommand {
 			err = fsm.CheckCommand(entry.Data)
 		}

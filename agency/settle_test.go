@@ -16,12 +16,18 @@ import (
 // of its log from before, and starts again from what it has on disk, also when it
 // ended before the log was dropped.
 func TestInstalledSnapshotThenRestart(t *testing.T) {
+	for _, kind := range []string{LogBolt, LogWAL} {
+		t.Run(kind, func(t *testing.T) { testInstalledSnapshotThenRestart(t, kind) })
+	}
+}
+
+func testInstalledSnapshotThenRestart(t *testing.T, kind string) {
 	dir := t.TempDir()
 	inBubble(t, 3, Timing{SnapshotThreshold: 20, SnapshotInterval: time.Second, TrailingLogs: 10}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		straggler := c.others(leader)[0]
 		c.kill(straggler)
-		c.dirs = map[string]string{straggler: dir} // it begins anew, on disk
+		c.dirs, c.logStore = map[string]string{straggler: dir}, kind // it begins anew, on disk
 		c.start(straggler)
 		write := func(n int) {
 			for range n {
@@ -31,8 +37,11 @@ func TestInstalledSnapshotThenRestart(t *testing.T) {
 		}
 		write(5)
 		c.kill(straggler)
-		before, err := os.ReadFile(filepath.Join(dir, logFile))
-		require.NoError(t, err)
+		log, saved := filepath.Join(dir, logFile), t.TempDir()
+		if kind == LogWAL {
+			log = filepath.Join(dir, walDir)
+		}
+		copyAll(t, log, filepath.Join(saved, "log"))
 		write(100)
 		c.start(straggler)
 		write(5)
@@ -49,26 +58,32 @@ func TestInstalledSnapshotThenRestart(t *testing.T) {
 		c.kill(straggler)
 		restart()
 		restart()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, logFile), before, 0o600))
+		require.NoError(t, os.RemoveAll(log))
+		copyAll(t, filepath.Join(saved, "log"), log)
 		restart()
 		restart()
 	})
 }
 
+// copyAll copies a file or a directory of files.
+func copyAll(t *testing.T, from, to string) {
+	t.Helper()
+	info, err := os.Stat(from)
+	require.NoError(t, err)
+	if info.IsDir() {
+		require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+		return
+	}
+	data, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, data, 0o600))
+}
+
 // TestSettleLog: which logs go with which snapshots.
 func TestSettleLog(t *testing.T) {
-	type shot struct {
-		index, term uint64
-		torn        bool
-	}
 	whole := func(index, term uint64) shot { return shot{index, term, false} }
 	torn := func(index, term uint64) shot { return shot{index, term, true} }
-	for name, c := range map[string]struct {
-		entries []uint64 // their indices; all of term 2
-		shots   []shot
-		wrong   string
-		left    int // entries afterwards
-	}{
+	for name, c := range map[string]settled{
 		"nothing":                             {},
 		"log only":                            {entries: []uint64{1, 2, 3}, left: 3},
 		"log only, begins late":               {entries: []uint64{2, 3}, wrong: "it begins with entry 2"},
@@ -82,6 +97,7 @@ func TestSettleLog(t *testing.T) {
 		"gap at the snapshot's end":           {entries: []uint64{2, 3, 5}, shots: []shot{whole(4, 2)}, wrong: "entry 4"},
 		"replaced: the snapshot goes further": {entries: []uint64{2, 3}, shots: []shot{whole(4, 3)}},
 		"replaced: other entries":             {entries: []uint64{2, 3, 4, 5}, shots: []shot{whole(4, 3)}},
+		"of an older term than the snapshot":  {entries: []uint64{5, 6}, shots: []shot{whole(4, 3)}, wrong: "entry 5: its term 2 comes after term 3"},
 		"newest torn, log reaches back":       {entries: []uint64{3, 4, 5, 6}, shots: []shot{torn(5, 2), whole(2, 2)}, left: 4},
 		"newest torn, log does not":           {entries: []uint64{4, 5, 6}, shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "begins with entry 4"},
 		"newest torn, log ends before it":     {entries: []uint64{3, 4}, shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "snapshot 2-5-"},
@@ -90,38 +106,86 @@ func TestSettleLog(t *testing.T) {
 		"all torn, log reaches back":          {entries: []uint64{1, 2, 3}, shots: []shot{torn(2, 2)}, left: 3}, // Raft refuses it
 		"all torn, log begins late":           {entries: []uint64{2, 3}, shots: []shot{torn(2, 2)}, wrong: "it begins with entry 2"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			shots, err := raft.NewFileSnapshotStoreWithLogger(dir, len(c.shots)+1, logger(t))
-			require.NoError(t, err)
-			for _, s := range c.shots {
-				sink, err := shots.Create(1, s.index, s.term, raft.Configuration{}, 1, nil)
-				require.NoError(t, err)
-				_, err = sink.Write([]byte("a tree"))
-				require.NoError(t, err)
-				require.NoError(t, sink.Close())
-				if s.torn {
-					require.NoError(t, os.Truncate(filepath.Join(dir, "snapshots", sink.ID(), "state.bin"), 3))
-				}
-			}
-			log := raft.NewInmemStore()
-			for _, i := range c.entries {
-				require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: 2, Type: raft.LogCommand, Data: fsm.Command{}.Encode()}))
-			}
-			err = settleLog(log, shots, logger(t))
-			if c.wrong != "" {
-				require.ErrorContains(t, err, c.wrong)
-				return
-			}
-			require.NoError(t, err)
-			var entry raft.Log
-			left := 0
-			for i := range uint64(10) {
-				if log.GetLog(i, &entry) == nil {
-					left++
-				}
-			}
-			require.Equal(t, c.left, left)
-		})
+		t.Run(name, c.check)
 	}
+}
+
+// shot is a snapshot on disk.
+type shot struct {
+	index, term uint64
+	torn        bool
+}
+
+// settled is what settleLog makes of what is on disk.
+type settled struct {
+	entries []uint64 // their indices; all of term 2
+	shots   []shot
+	wrong   string
+	left    int // entries afterwards
+}
+
+func (c settled) check(t *testing.T) {
+	dir := t.TempDir()
+	shots, err := raft.NewFileSnapshotStoreWithLogger(dir, len(c.shots)+1, logger(t))
+	require.NoError(t, err)
+	for _, s := range c.shots {
+		sink, err := shots.Create(1, s.index, s.term, raft.Configuration{}, 1, nil)
+		require.NoError(t, err)
+		_, err = sink.Write([]byte("a tree"))
+		require.NoError(t, err)
+		require.NoError(t, sink.Close())
+		if s.torn {
+			require.NoError(t, os.Truncate(filepath.Join(dir, "snapshots", sink.ID(), "state.bin"), 3))
+		}
+	}
+	log := raft.NewInmemStore()
+	for _, i := range c.entries {
+		require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: 2, Type: raft.LogCommand, Data: fsm.Command{}.Encode()}))
+	}
+	err = settleLog(log, shots, logger(t))
+	if c.wrong != "" {
+		require.ErrorContains(t, err, c.wrong)
+		return
+	}
+	require.NoError(t, err)
+	var entry raft.Log
+	left := 0
+	for i := range uint64(10) {
+		if log.GetLog(i, &entry) == nil {
+			left++
+		}
+	}
+	require.Equal(t, c.left, left)
+}
+
+// steps notes what is deleted at once.
+type steps struct {
+	*raft.InmemStore
+	deleted [][2]uint64
+}
+
+func (s *steps) DeleteRange(from, to uint64) error {
+	s.deleted = append(s.deleted, [2]uint64{from, to})
+	return s.InmemStore.DeleteRange(from, to)
+}
+
+// TestCompactionInSteps: old entries are deleted in small steps, what was replaced in one.
+func TestCompactionInSteps(t *testing.T) {
+	s := &steps{InmemStore: raft.NewInmemStore()}
+	log := steppedLog{s}
+	for i := range uint64(1000) {
+		require.NoError(t, s.StoreLog(&raft.Log{Index: i + 1}))
+	}
+	require.NoError(t, log.DeleteRange(1, 3))
+	require.NoError(t, log.DeleteRange(4, 603))
+	require.Equal(t, [][2]uint64{{1, 3}, {4, 259}, {260, 515}, {516, 603}}, s.deleted)
+	first, err := s.FirstIndex()
+	require.NoError(t, err)
+	require.EqualValues(t, 604, first)
+	require.NoError(t, log.DeleteRange(700, 1000))
+	require.NoError(t, log.DeleteRange(604, 699))
+	require.Equal(t, [][2]uint64{{700, 1000}, {604, 699}}, s.deleted[4:])
+	last, err := s.LastIndex()
+	require.NoError(t, err)
+	require.Zero(t, last)
 }

@@ -8,12 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -68,18 +65,17 @@ type disk struct {
 	stable raft.StableStore
 	shots  raft.SnapshotStore
 	close  func() error
+	// maxBody bounds a request's body; 0: it does not.
+	maxBody int64
 
 	mark   func(bool) error // whether the agent is on probation: kept
 	marked func() bool
 }
 
 const (
-	logFile       = "raft.db"
 	snapshotsKept = 2
 	// logCache is how many of the newest entries are served to followers from memory.
 	logCache = 256
-	// boltWait bounds the wait for Bolt's own file lock; the directory's lock is ours already.
-	boltWait = 5 * time.Second
 )
 
 // openDisk opens the configured stores and checks whose they are.
@@ -96,7 +92,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 			mark: c.Stores.mark, marked: c.Stores.marked}
 	} else {
 		var err error
-		if d, err = openDirectory(c.Dir, newID, logger); err != nil {
+		if d, err = openDirectory(c.Dir, c.LogStore, newID, logger); err != nil {
 			return nil, err
 		}
 	}
@@ -112,7 +108,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 	return d, nil
 }
 
-func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk, error) {
+func openDirectory(path, kind string, newID func() string, logger hclog.Logger) (*disk, error) {
 	dir, err := datadir.Open(vfs.Default, path, datadir.Agent, newID)
 	if err != nil {
 		return nil, err
@@ -121,27 +117,23 @@ func openDirectory(path string, newID func() string, logger hclog.Logger) (*disk
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", path, err), dir.Close())
 	}
-	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path: dir.Path(logFile),
-		// The list of free pages is found again at the start instead of being
-		// written with every entry.
-		BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
-	})
+	log, where, maxBody, err := openLog(dir, kind, logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open Raft's log %s: %w", dir.Path(logFile), err), dir.Close())
+		return nil, errors.Join(err, dir.Close())
 	}
-	if err := settleLog(bolt, shots, logger); err != nil {
+	if err := settleLog(log, shots, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
-			"delete its directory and start it again, it gets everything from them", dir.Path(logFile), err), bolt.Close(), dir.Close())
+			"delete its directory and start it again, it gets everything from them", where, err), log.Close(), dir.Close())
 	}
 	return &disk{
-		id:     dir.ID(),
-		log:    bolt,
-		stable: bolt,
-		shots:  shots,
-		close:  func() error { return errors.Join(bolt.Close(), dir.Close()) },
-		mark:   func(on bool) error { return markProbation(dir.Path(probationFile), on) },
-		marked: func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
+		id:      dir.ID(),
+		log:     log,
+		stable:  log,
+		maxBody: maxBody,
+		shots:   shots,
+		close:   func() error { return errors.Join(log.Close(), dir.Close()) },
+		mark:    func(on bool) error { return markProbation(dir.Path(probationFile), on) },
+		marked:  func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
 	}, nil
 }
 

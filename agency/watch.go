@@ -9,6 +9,8 @@ import (
 // watchers are those who wait for changes of the tree. The machine's mu guards them.
 type watchers struct {
 	followers int                          // polls that wait
+	asked     int                          // polls that began since they were woken
+	crowd     int                          // how many they were lately: who was woken asks again
 	beat      chan struct{}                // closed and replaced to wake them
 	beaten    time.Time                    // when that was last done
 	due       *time.Timer                  // will do it
@@ -19,8 +21,8 @@ type watchers struct {
 // tree has been quiet; while it changes all the time, as rarely as keeps their
 // cost small: the more they are, the more changes they are told of at once.
 const (
-	beatPerFollower = 400 * time.Microsecond
-	longestBeat     = 40 * time.Millisecond
+	beatPerFollower = time.Millisecond
+	longestBeat     = 100 * time.Millisecond
 )
 
 func newWatchers() watchers {
@@ -32,6 +34,7 @@ func (m *machine) follow() (state *fsm.State, changed <-chan struct{}, gone func
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.followers++
+	m.asked++
 	return m.tree.State(), m.beat, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -49,17 +52,10 @@ func (m *machine) pulse() (*fsm.State, <-chan struct{}) {
 // moved wakes the followers, now or soon, and runs what waits for the index that
 // the tree has reached. Callers hold mu.
 func (m *machine) moved() {
-	pause := min(longestBeat, time.Duration(m.followers)*beatPerFollower)
-	rest := pause - time.Since(m.beaten)
-	switch {
-	case rest <= 0:
+	if rest := m.rest(); rest <= 0 {
 		m.strike()
-	case m.due == nil:
-		m.due = time.AfterFunc(rest, func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.strike()
-		})
+	} else {
+		m.strikeIn(rest)
 	}
 	state := m.tree.State()
 	for f, index := range m.fires {
@@ -70,14 +66,35 @@ func (m *machine) moved() {
 	}
 }
 
-// striking is closed when the followers are woken, nil if that is not due.
+// rest is how long the followers are to be left alone, 0 or less if they are not.
+func (m *machine) rest() time.Duration {
+	all := max(m.followers, m.asked, m.crowd)
+	return min(longestBeat, time.Duration(all)*beatPerFollower) - time.Since(m.beaten)
+}
+
+// striking is closed when the followers are woken next, nil if there is no reason to
+// wait for that. Without it those who lag, because they are far away, would be answered
+// at once each time they ask.
 func (m *machine) striking() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.due == nil {
+	rest := m.rest()
+	if rest <= 0 {
 		return nil
 	}
+	m.strikeIn(rest)
 	return m.beat
+}
+
+func (m *machine) strikeIn(rest time.Duration) {
+	if m.due != nil {
+		return
+	}
+	m.due = time.AfterFunc(rest, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.strike()
+	})
 }
 
 func (m *machine) strike() {
@@ -86,6 +103,8 @@ func (m *machine) strike() {
 		m.due = nil
 	}
 	m.beaten = time.Now()
+	m.crowd = max(m.followers, m.asked, m.crowd-m.crowd/8-1)
+	m.asked = 0
 	close(m.beat)
 	m.beat = make(chan struct{})
 }

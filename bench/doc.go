@@ -5,13 +5,17 @@
 // module of Stasis. etcd is built from its released module by the package
 // below this one (bench/etcd holds nothing but a call of its main).
 //
-// etcd is asked as its official client does: gRPC over HTTP/2, all clients on
-// the number of connections given by -conns. The agency is asked over
-// HTTP/1.1 with keep-alive, one connection for each client. Both are asked at
-// their leader, which is the best case of both. Values have 256 bytes, keys are
+// The lanes: etcd asked by its official client (gRPC over HTTP/2, all clients on
+// the number of connections given by -conns); etcd-http, another three members of
+// it, asked through its JSON gateway; stasis and stasis-wal, the agency with
+// raft-boltdb (the default) and with raft-wal. The last three are asked by the same
+// load: HTTP/1.1 with keep-alive, one connection for each client. All are asked at
+// their leader, which is the best case of all. Values have 256 bytes, keys are
 // taken in turn from 10,000.
 //
 // The load runs on the same machine as the servers and takes its part of the
-// processors. Figures of different runs cannot be compared, ratios within a run
-// can: systems take turns, round after round, and the medians are shown.
+// processors: the last columns tell how much of them the members and the load used
+// for one answer. Figures of different runs cannot be compared, ratios within a
+// run can: all systems run, they take turns load by load and round after round, and
+// the medians are shown.
 package main

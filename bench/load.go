@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -28,17 +29,19 @@ const (
 type figures struct {
 	rate     float64 // answers per second
 	p50, p99 time.Duration
-	cpu      time.Duration // of all members, for each answer
+	members  time.Duration // processor time of all members, for each answer
+	leader   time.Duration // of the leader alone
+	load     time.Duration // of this process, which asks
 }
 
 // measure lets clients ask, each without a pause, and counts what is answered
 // within length after the warm-up.
-func measure(ctx context.Context, t target, kind string, clients int, length time.Duration, cpu func() time.Duration) (figures, error) {
+func (r *running) measure(ctx context.Context, t target, kind string, clients int, length time.Duration) (figures, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	begin := time.Now().Add(warmUp)
 	end := begin.Add(length)
-	before, answered := cpu(), make([]int, clients) // the warm-up included
+	before, self, answered := r.cpu(), ownCPU(), make([]int, clients) // the warm-up included
 	took := make([][]time.Duration, clients)
 	failed := make([]error, clients)
 	value := strings.Repeat("v", valueSize)
@@ -52,7 +55,7 @@ func measure(ctx context.Context, t target, kind string, clients int, length tim
 					return
 				}
 				var err error
-				if kind == "write" {
+				if kind != "read" {
 					err = t.write(ctx, c, key, value)
 				} else {
 					err = t.read(ctx, c, key)
@@ -82,10 +85,25 @@ func measure(ctx context.Context, t target, kind string, clients int, length tim
 		return figures{}, errors.New("nothing was answered")
 	}
 	slices.Sort(all)
-	return figures{
+	f := figures{
 		rate: float64(len(all)) / length.Seconds(),
 		p50:  all[len(all)/2],
 		p99:  all[len(all)*99/100],
-		cpu:  (cpu() - before) / time.Duration(total),
-	}, nil
+		load: (ownCPU() - self) / time.Duration(total),
+	}
+	after := r.cpu()
+	for i := range after {
+		f.members += (after[i] - before[i]) / time.Duration(total)
+	}
+	f.leader = (after[r.place] - before[r.place]) / time.Duration(total)
+	return f, nil
+}
+
+// ownCPU is the processor time that this process has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -7,17 +7,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
 
 const members = 3
 
-// system is one of the two that are compared.
+// system is one of those that are compared.
 type system struct {
 	name    string
 	command func(c *cluster, i int) *exec.Cmd
-	connect func(ctx context.Context, c *cluster, clients int) (target, error)
+	leader  func(ctx context.Context, c *cluster) (place int, err error)
+	connect func(leader string, clients int) (target, error)
 }
 
 // cluster is three members of a system, as processes.
@@ -92,22 +94,24 @@ func until(ctx context.Context, try func() error) error {
 	}
 }
 
-// cpu is the processor time that the members have used so far; 0 where the system
+// cpu is the processor time that each member has used so far; 0 where the system
 // does not tell.
-func (c *cluster) cpu() (total time.Duration) {
+func (c *cluster) cpu() (used [members]time.Duration) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever there is a /proc
-	for _, run := range c.runs {
+	for i, run := range c.runs {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", run.Process.Pid))
 		if err != nil {
-			return 0
+			continue
 		}
 		_, after, _ := strings.Cut(string(stat), ") ")
-		var skip string
-		var user, system int64
-		if _, err := fmt.Sscan(after, &skip, &skip, &skip, &skip, &skip, &skip, &skip, &skip, &skip, &skip, &skip, &user, &system); err != nil {
-			return 0
+		fields := strings.Fields(after)
+		if len(fields) < 13 {
+			continue
 		}
-		total += time.Duration(user+system) * tick
+		for _, f := range fields[11:13] { // in user mode, in the kernel
+			n, _ := strconv.ParseInt(f, 10, 64) // as the kernel writes it
+			used[i] += time.Duration(n) * tick
+		}
 	}
-	return total
+	return used
 }

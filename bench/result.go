@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 )
 
 // results are the figures of every round, by load.
@@ -16,14 +15,11 @@ type load struct {
 	clients      int
 }
 
-func (r results) add(system, kind string, clients int, f figures) {
-	l := load{system, kind, clients}
-	r[l] = append(r[l], f)
-}
+func (r results) add(l load, f figures) { r[l] = append(r[l], f) }
 
 // median is the middle of a figure over the rounds.
-func median[T float64 | time.Duration](rounds []figures, of func(figures) T) T {
-	var all []T
+func median(rounds []figures, of func(figures) float64) float64 {
+	var all []float64
 	for _, f := range rounds {
 		all = append(all, of(f))
 	}
@@ -31,28 +27,32 @@ func median[T float64 | time.Duration](rounds []figures, of func(figures) T) T {
 	return all[len(all)/2]
 }
 
-// print writes one line for each load, and how it compares with etcd's.
+// print writes one line for each load and system, and how it compares with etcd
+// asked by its own client.
 func (r results) print(to io.Writer, o options) {
-	fmt.Fprintf(to, "\n| load | clients | system | per second | of etcd's | p50 ms | p99 ms | of etcd's | members' cpu µs |\n|---|---|---|---|---|---|---|---|---|\n")
-	for _, kind := range []string{"write", "read"} {
+	fmt.Fprintf(to, "\n| load | clients | system | per second | of etcd's | p50 ms | p99 ms | of etcd's | cpu µs: members | leader | load |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, kind := range kinds {
 		for _, n := range o.clients {
 			for _, s := range systems(o) {
-				rounds := r[load{s.name, kind, n}]
+				rounds, other := r[load{s.name, kind, n}], r[load{base, kind, n}]
 				if len(rounds) == 0 {
 					continue
 				}
-				rate := median(rounds, func(f figures) float64 { return f.rate })
-				p50 := median(rounds, func(f figures) time.Duration { return f.p50 })
-				p99 := median(rounds, func(f figures) time.Duration { return f.p99 })
 				times, later := "", ""
-				if base := r[load{"etcd", kind, n}]; len(base) > 0 && s.name != "etcd" {
-					times = fmt.Sprintf("%.2f", rate/median(base, func(f figures) float64 { return f.rate }))
-					later = fmt.Sprintf("%.2f", p99.Seconds()/median(base, func(f figures) time.Duration { return f.p99 }).Seconds())
+				if len(other) > 0 && s.name != base {
+					times = fmt.Sprintf("%.2f", median(rounds, rate)/median(other, rate))
+					later = fmt.Sprintf("%.2f", median(rounds, p99)/median(other, p99))
 				}
-				fmt.Fprintf(to, "| %s | %d | %s | %.0f | %s | %.2f | %.2f | %s | %.0f |\n", kind, n, s.name, rate, times,
-					p50.Seconds()*1000, p99.Seconds()*1000, later,
-					median(rounds, func(f figures) time.Duration { return f.cpu }).Seconds()*1e6)
+				fmt.Fprintf(to, "| %s | %d | %s | %.0f | %s | %.2f | %.2f | %s | %.0f | %.0f | %.0f |\n", kind, n, s.name, median(rounds, rate), times,
+					median(rounds, p50), median(rounds, p99), later, median(rounds, membersCPU), median(rounds, leaderCPU), median(rounds, loadCPU))
 			}
 		}
 	}
 }
+
+func rate(f figures) float64       { return f.rate }
+func p50(f figures) float64        { return f.p50.Seconds() * 1e3 }
+func p99(f figures) float64        { return f.p99.Seconds() * 1e3 }
+func membersCPU(f figures) float64 { return f.members.Seconds() * 1e6 }
+func leaderCPU(f figures) float64  { return f.leader.Seconds() * 1e6 }
+func loadCPU(f figures) float64    { return f.load.Seconds() * 1e6 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,14 +19,21 @@ import (
 	"go.uber.org/zap"
 )
 
-// systems are what takes turns.
+// systems are what takes turns, as far as they are wanted.
 func systems(o options) []system {
-	list := []system{
-		{name: "etcd", command: o.etcdMember, connect: o.etcdTarget},
-		{name: "stasis", command: o.agent, connect: agentTarget},
+	all := []system{
+		{name: base, command: o.etcdMember, leader: etcdLeader, connect: o.overGRPC},
+		{name: "etcd-http", command: o.etcdMember, leader: etcdLeader, connect: over(etcdGateway)},
+		{name: "stasis", command: o.agent(), leader: agencyLeader, connect: over(agency)},
+		{name: "stasis-wal", command: o.agent("--log-store", "wal"), leader: agencyLeader, connect: over(agency)},
 	}
-	return list
+	return slices.DeleteFunc(all, func(s system) bool {
+		return o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.name)
+	})
 }
+
+// base is what the others are compared with.
+const base = "etcd"
 
 func (o options) etcdMember(c *cluster, i int) *exec.Cmd {
 	var peers []string
@@ -39,24 +48,11 @@ func (o options) etcdMember(c *cluster, i int) *exec.Cmd {
 		"--initial-cluster", strings.Join(peers, ","), "--initial-cluster-state", "new", "--log-level", "error")
 }
 
-// etcdTarget spreads the clients over a few connections to etcd's leader.
-func (o options) etcdTarget(ctx context.Context, c *cluster, clients int) (target, error) {
-	var endpoints []string
-	for i := range members {
-		endpoints = append(endpoints, "http://"+c.address(i, 0))
-	}
-	leader := ""
-	err := until(ctx, func() error {
-		var err error
-		leader, err = etcdLeader(ctx, endpoints)
-		return err
-	})
-	if err != nil {
-		return target{}, fmt.Errorf("find etcd's leader: %w", err)
-	}
+// overGRPC spreads the clients over a few connections of etcd's official client.
+func (o options) overGRPC(leader string, clients int) (target, error) {
 	var conns []*clientv3.Client
 	for range min(o.conns, clients) {
-		conn, err := clientv3.New(clientv3.Config{Endpoints: []string{leader}, Logger: zap.NewNop(), DialTimeout: 10 * time.Second})
+		conn, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + leader}, Logger: zap.NewNop(), DialTimeout: 10 * time.Second})
 		if err != nil {
 			return target{}, fmt.Errorf("connect to etcd: %w", err)
 		}
@@ -79,88 +75,116 @@ func (o options) etcdTarget(ctx context.Context, c *cluster, clients int) (targe
 	}, nil
 }
 
-func etcdLeader(ctx context.Context, endpoints []string) (string, error) {
+// etcdLeader is the place of the member that leads.
+func etcdLeader(ctx context.Context, c *cluster) (int, error) {
+	var endpoints []string
+	for i := range members {
+		endpoints = append(endpoints, "http://"+c.address(i, 0))
+	}
 	conn, err := clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop(), DialTimeout: time.Second})
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	for _, e := range endpoints {
+	for i, e := range endpoints {
 		status, err := conn.Status(ctx, e)
 		if err != nil {
-			return "", err
+			return 0, err
 		}
 		if status.Header.MemberId == status.Leader {
-			return e, nil
+			return i, nil
 		}
 	}
-	return "", errors.New("no leader yet")
+	return 0, errors.New("no leader yet")
 }
 
-func (o options) agent(c *cluster, i int) *exec.Cmd {
-	args := []string{
-		"agent", "--dir", filepath.Join(c.dir, fmt.Sprintf("m%d", i)), "--listen", c.address(i, 0),
-		"--id", fmt.Sprintf("AGNT-%d", i), "--log-level", "warn",
-	}
-	for j := range members {
-		args = append(args, "--peer", fmt.Sprintf("AGNT-%d=%s", j, c.address(j, 0)))
-	}
-	return exec.Command(o.stasis, append(args, o.extra...)...)
-}
-
-// agentTarget gives each client a connection of its own to the agency's leader.
-func agentTarget(ctx context.Context, c *cluster, clients int) (target, error) {
-	leader := ""
-	err := until(ctx, func() error {
-		var err error
-		leader, err = agencyLeader(ctx, c)
-		return err
-	})
-	if err != nil {
-		return target{}, fmt.Errorf("find the agency's leader: %w", err)
-	}
-	conns := make([]*keepAlive, clients)
-	for i := range conns {
-		if conns[i], err = dial(leader); err != nil {
-			return target{}, fmt.Errorf("connect to the agency: %w", err)
+// agent is the command of an agent with some more flags.
+func (o options) agent(more ...string) func(*cluster, int) *exec.Cmd {
+	return func(c *cluster, i int) *exec.Cmd {
+		args := []string{
+			"agent", "--dir", filepath.Join(c.dir, fmt.Sprintf("m%d", i)), "--listen", c.address(i, 0),
+			"--id", fmt.Sprintf("AGNT-%d", i), "--log-level", "warn",
 		}
+		for j := range members {
+			args = append(args, "--peer", fmt.Sprintf("AGNT-%d=%s", j, c.address(j, 0)))
+		}
+		return exec.Command(o.stasis, slices.Concat(args, more, o.extra)...)
 	}
-	return target{
-		write: func(_ context.Context, client int, key, value string) error {
-			return conns[client].post("/_api/agency/write", `[[{"/bench/`+key+`":"`+value+`"}]]`)
-		},
-		read: func(_ context.Context, client int, key string) error {
-			return conns[client].post("/_api/agency/read", `[["/bench/`+key+`"]]`)
-		},
-		close: func() {
-			for _, conn := range conns {
-				_ = conn.Close() // nothing is on its way
+}
+
+// language is how a system is asked over HTTP/1.1.
+type language struct {
+	writePath, readPath string
+	write               func(key, value string) string
+	read                func(key string) string
+}
+
+var agency = language{
+	writePath: "/_api/agency/write",
+	readPath:  "/_api/agency/read",
+	write:     func(key, value string) string { return `[[{"/bench/` + key + `":"` + value + `"}]]` },
+	read:      func(key string) string { return `[["/bench/` + key + `"]]` },
+}
+
+// etcdGateway is etcd's own translation of JSON to its protocol.
+var etcdGateway = language{
+	writePath: "/v3/kv/put",
+	readPath:  "/v3/kv/range",
+	write: func(key, value string) string {
+		return `{"key":"` + coded("/bench/"+key) + `","value":"` + coded(value) + `"}`
+	},
+	read: func(key string) string { return `{"key":"` + coded("/bench/"+key) + `"}` },
+}
+
+func coded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// over gives each client a connection of its own.
+func over(l language) func(leader string, clients int) (target, error) {
+	return func(leader string, clients int) (target, error) {
+		conns := make([]*keepAlive, clients)
+		for i := range conns {
+			var err error
+			if conns[i], err = dial(leader); err != nil {
+				return target{}, fmt.Errorf("connect: %w", err)
 			}
-		},
-	}, nil
+		}
+		return target{
+			write: func(_ context.Context, client int, key, value string) error {
+				return conns[client].post(l.writePath, l.write(key, value))
+			},
+			read: func(_ context.Context, client int, key string) error {
+				return conns[client].post(l.readPath, l.read(key))
+			},
+			close: func() {
+				for _, conn := range conns {
+					_ = conn.Close() // nothing is on its way
+				}
+			},
+		}, nil
+	}
 }
 
-// agencyLeader is the agent that answers a read with 200.
-func agencyLeader(ctx context.Context, c *cluster) (string, error) {
+// agencyLeader is the place of the agent that answers a read with 200.
+func agencyLeader(ctx context.Context, c *cluster) (int, error) {
 	ask := http.Client{Timeout: time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer ask.CloseIdleConnections()
 	for i := range members {
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.address(i, 0)+"/_api/agency/read", strings.NewReader(`[["/"]]`))
 		if err != nil {
-			return "", err
+			return 0, err
 		}
 		answer, err := ask.Do(r)
 		if err != nil {
-			return "", err
+			return 0, err
 		}
 		_ = answer.Body.Close() // only the status counts
 		if answer.StatusCode == http.StatusOK {
-			return c.address(i, 0), nil
+			return i, nil
 		}
 	}
-	return "", errors.New("no leader yet")
+	return 0, errors.New("no leader yet")
 }
 
 // keepAlive is one HTTP/1.1 connection of one client. It is plain on purpose, as

@@ -33,6 +33,11 @@ func (a *api) serverRoutes() []rest.Route {
 			return c.Answer(http.StatusOK, rest.Fields{"name": "rocksdb", "supports": rest.Fields{"indexes": []string{"primary"}}})
 		}},
 		{Method: "GET", Pattern: "/_admin/cluster/health", Handler: a.survey.Health},
+		{Method: "GET", Pattern: "/_admin/cluster/shardDistribution", Handler: a.survey.Distribution},
+		{Method: "GET", Pattern: "/_admin/cluster/nodeVersion", Handler: a.survey.Node("ServerID", "/_api/version")},
+		{Method: "GET", Pattern: "/_admin/cluster/nodeEngine", Handler: a.survey.Node("ServerID", "/_api/engine")},
+		{Method: "GET", Pattern: "/_admin/cluster/nodeStatistics", Handler: a.survey.Node("ServerID", "/_admin/statistics")},
+		{Method: "GET", Pattern: "/_admin/cluster/statistics", Handler: a.survey.Node("DBserver", "/_admin/statistics")},
 		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.survey.Endpoints},
 	}
 }

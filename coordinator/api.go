@@ -56,6 +56,10 @@ func (a *api) mux(backups http.Handler) *rest.Mux {
 		}},
 		rest.Route{Method: "GET", Pattern: client.PathSteps, Handler: a.streamSteps},
 		rest.Route{Method: "GET", Pattern: client.PathStatus, Handler: a.survey.Status},
+		rest.Route{Method: "GET", Pattern: client.PathShards, Handler: a.survey.Shards},
+		rest.Route{Method: "GET", Pattern: client.PathJobs, Handler: a.survey.Jobs},
+		rest.Route{Method: "GET", Pattern: client.PathEvents, Handler: a.survey.Events},
+		rest.Route{Method: "GET", Pattern: "/_api/replication/clusterInventory", Handler: a.inventory},
 	)
 	return rest.NewMux(rest.Options{
 		BodyBytes: a.limits.BodyBytes,

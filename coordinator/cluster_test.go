@@ -18,6 +18,7 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/coordinator"
+	"stasis/coordinator/admin"
 	"stasis/dbserver"
 	"stasis/internal/network"
 )
@@ -39,6 +40,7 @@ type options struct {
 	dbservers, coordinators int
 	timing                  coordinator.Timing
 	limits                  coordinator.Limits
+	admin                   admin.Timing
 }
 
 func startCluster(t *testing.T, o options) *cluster {
@@ -84,7 +86,7 @@ func (c *cluster) startCoordinator(t *testing.T) *coordinator.Server {
 	t.Helper()
 	s, err := coordinator.Start(t.Context(), coordinator.Config{
 		Listen: "127.0.0.1:0", Agency: []string{c.agent.URL()}, Network: network.TCP(), Logger: c.logger.Named("coordinator"),
-		Timing: c.options.timing, Limits: c.options.limits,
+		Timing: c.options.timing, Limits: c.options.limits, Admin: c.options.admin,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { closing(t, s.Close) })

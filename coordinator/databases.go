@@ -37,15 +37,24 @@ func (a *api) listDatabases(c *rest.Call) error {
 }
 
 func (a *api) currentDatabase(c *rest.Call) error {
-	db, err := a.catalog.Database(c.R.Context(), c.DB)
+	f, err := a.databaseFields(c)
 	if err != nil {
 		return err
 	}
+	return c.Result(http.StatusOK, f)
+}
+
+// databaseFields are all attributes of the database that a request speaks of.
+func (a *api) databaseFields(c *rest.Call) (rest.Fields, error) {
+	db, err := a.catalog.Database(c.R.Context(), c.DB)
+	if err != nil {
+		return nil, err
+	}
 	r := db.Replication()
-	return c.Result(http.StatusOK, rest.Fields{
+	return rest.Fields{
 		"id": db.ID, "name": db.Name, "isSystem": db.Name == rest.SystemDatabase, "path": "",
 		"sharding": db.Sharding, "replicationFactor": r.Factor, "writeConcern": r.Concern,
-	})
+	}, nil
 }
 
 func (a *api) createDatabase(c *rest.Call) error {

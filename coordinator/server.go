@@ -125,7 +125,9 @@ func (s *Server) build() {
 	})
 	p.api = &api{
 		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
-		survey:  &survey.Survey{ID: s.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("survey")},
+		survey: &survey.Survey{
+			ID: s.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: s.client, Ended: s.life.ended, Logger: c.Logger.Named("survey"),
+		},
 		admin:   &admin.Admin{ID: s.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timing: c.Admin.WithDefaults()},
 		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
 		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},

@@ -32,7 +32,7 @@ func (s *Server) follow(ctx context.Context) error {
 	last := ""
 	for {
 		snap := s.cache.Snapshot()
-		err := s.catchUp(ctx, snap.Root)
+		err := s.catchUp(ctx, snap)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -77,7 +77,8 @@ func (s *Server) engineFailed() <-chan struct{} {
 
 // catchUp does everything that one state of the agency asks for. Each part may be
 // done any number of times.
-func (s *Server) catchUp(ctx context.Context, root *node) error {
+func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
+	root := snap.Root
 	s.openGate(root)
 	switch epoch := epochIn(root); {
 	case epoch < s.epoch.Load():
@@ -87,7 +88,7 @@ func (s *Server) catchUp(ctx context.Context, root *node) error {
 			return fmt.Errorf("change to epoch %d: %w", epoch, err)
 		}
 	}
-	return errors.Join(s.reportEpoch(ctx, root), s.followPlan(ctx, root), s.tidy(ctx, root))
+	return errors.Join(s.reportEpoch(ctx, root), s.followPlan(ctx, snap), s.tidy(ctx, root))
 }
 
 // openGate gives the gate up for a backup that has lost the agency lock: it cannot
@@ -120,16 +121,19 @@ func (s *Server) reportEpoch(ctx context.Context, root *node) error {
 }
 
 // followPlan makes and drops shards and tells Current about it.
-func (s *Server) followPlan(ctx context.Context, root *node) error {
-	now := treesIn(root)
+func (s *Server) followPlan(ctx context.Context, snap agency.Snapshot) error {
+	now := treesIn(snap.Root)
 	if now == s.disk.seen && !s.disk.data.over() {
+		s.lease.hasFollowed(snap.Index)
 		return nil
 	}
-	w, err := s.compare(root)
+	w, err := s.compare(snap.Root)
 	if err != nil {
 		return err
 	}
-	if err := s.carryOut(w); err != nil {
+	err = s.carryOut(w)
+	s.lease.hasFollowed(snap.Index) // whatever failed, what is led here is right
+	if err != nil {
 		return err
 	}
 	if err := s.send(ctx, w.reports); err != nil {

@@ -3,6 +3,7 @@ package dbserver
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -47,7 +48,7 @@ func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r client.Docume
 	if err := ctx.Err(); err != nil {
 		return nil, endOf(ctx, err)
 	}
-	writing, reading := kinds(r.Ops)
+	writing := writes(r.Ops)
 	if writing {
 		leave, err := s.gate.Enter(ctx)
 		if err != nil {
@@ -56,10 +57,10 @@ func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r client.Docume
 		defer leave()
 	}
 	results, err := on.Documents(d.life, r)
-	if err != nil || !reading {
+	if err != nil || !shows(r.Ops, results) {
 		return results, err
 	}
-	if err := on.leader.Serving(); err != nil { // what was read may have been another's to show
+	if err := on.leader.Serving(); err != nil { // what was seen may have been another's to show
 		if writing {
 			return nil, apierror.New(apierror.ConnectionLost, "the outcome is unknown: %w", err)
 		}
@@ -95,15 +96,19 @@ func cutChunk(ops []client.Op) (chunk, rest []client.Op) {
 	return ops, nil
 }
 
-func kinds(ops []client.Op) (writing, reading bool) {
-	for i := range ops {
-		if ops[i].Kind == client.OpRead {
-			reading = true
-		} else {
-			writing = true
+func writes(ops []client.Op) bool {
+	return slices.ContainsFunc(ops, func(op client.Op) bool { return op.Kind != client.OpRead })
+}
+
+// shows says whether results tell what is stored: of reads, and of writes that left
+// everything as it was. (One that changed something was agreed to by all replicas.)
+func shows(ops []client.Op, results []client.OpResult) bool {
+	for i, r := range results {
+		if ops[i].Kind == client.OpRead || r.Error != nil || r.Ignored {
+			return true
 		}
 	}
-	return writing, reading
+	return false
 }
 
 // looking reads from a shard while this server leads it, from the beginning to the end.

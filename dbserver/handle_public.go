@@ -3,6 +3,8 @@ package dbserver
 import (
 	"net/http"
 	"os"
+	"runtime"
+	"time"
 
 	"stasis/internal/apierror"
 	"stasis/internal/version"
@@ -35,6 +37,19 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 			return nil, apierror.New(apierror.ServiceUnavailable, "%w", err)
 		}
 		return object{"error": false, "code": http.StatusOK, "mode": "default"}, nil
+	})
+	get("/_api/engine", func(*http.Request) (any, error) {
+		return object{"name": "rocksdb", "supports": object{"indexes": []string{"primary"}}}, nil
+	})
+	began := time.Now()
+	get("/_admin/statistics", func(*http.Request) (any, error) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return object{
+			"error": false, "code": http.StatusOK, "time": float64(time.Now().UnixMicro()) / 1e6, "enabled": true,
+			"server": object{"uptime": time.Since(began).Seconds(), "physicalMemory": m.Sys},
+			"system": object{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
+		}, nil
 	})
 	get("/_admin/status", func(*http.Request) (any, error) {
 		serving := s.access.state() == nil

@@ -25,14 +25,49 @@ const leasePart = 0.7
 //   - If it had, a verdict may be on its way that was reached before the heartbeat. A
 //     counter is raised then, by a replicated write: verdicts name the counter that
 //     they were reached with, so one on its way comes to nothing. And the watch cache
-//     must have reached that write, to know what was decided in the time without lease.
+//     must have reached that write, and the leaders here have been told what it has of
+//     Plan, to know what was decided in the time without lease.
 //
 // Times are of this machine's monotonic clock.
 type lease struct {
 	registered chan struct{} // closed when this server is
 
-	mu    sync.Mutex
-	until time.Time
+	mu       sync.Mutex
+	until    time.Time
+	followed uint64        // index of the agency's tree up to which Plan has been followed
+	news     chan struct{} // closed when that rises; nil while nobody waits
+}
+
+// hasFollowed notes that the leaders here know Plan as it was at an index.
+func (l *lease) hasFollowed(index uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.followed = index
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
+}
+
+// awaitFollowed waits until Plan has been followed up to an index.
+func (l *lease) awaitFollowed(ctx context.Context, index uint64) error {
+	for {
+		l.mu.Lock()
+		if l.followed >= index {
+			l.mu.Unlock()
+			return nil
+		}
+		if l.news == nil {
+			l.news = make(chan struct{})
+		}
+		news := l.news
+		l.mu.Unlock()
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until Plan is followed: %w", context.Cause(ctx))
+		}
+	}
 }
 
 // check is nil while the lease lasts.
@@ -99,7 +134,7 @@ func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	if err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
 	}
-	if _, err := s.cache.Wait(ctx, func(snap agency.Snapshot) bool { return snap.Index >= index }); err != nil {
+	if err := s.lease.awaitFollowed(ctx, index); err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
 	}
 	s.lease.lasts(until)

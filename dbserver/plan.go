@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
@@ -42,8 +41,9 @@ func planWork(v view) (work, error) {
 			w.create = append(w.create, p.Shard)
 		}
 	}
+	counted := v.counted()
 	for _, name := range slices.Sorted(maps.Keys(v.shards)) {
-		if !wanted[name] {
+		if !wanted[name] && !counted[name] {
 			w.drop = append(w.drop, name)
 		}
 	}
@@ -51,6 +51,24 @@ func planWork(v view) (work, error) {
 	databases, err := v.reportDatabases()
 	w.reports = append(w.reports, databases...)
 	return w, err
+}
+
+// counted are the shards of Plan for which Current counts on this server: what is here
+// may be the only whole log until the leader has said that it is not needed, whatever
+// Plan says.
+func (v view) counted() map[string]bool {
+	all := map[string]bool{}
+	for db, collections := range v.root.At(keys.PlanCollections).Children() {
+		for cid, node := range collections.Children() {
+			for name := range node.At("shards").Children() {
+				var r keys.CurrentShardReport
+				if v.root.At(keys.CurrentShard(db, cid, name)).Decode(&r) == nil && r.Names(v.me) {
+					all[name] = true
+				}
+			}
+		}
+	}
+	return all
 }
 
 // planned lists the shards that have this server among theirs.
@@ -85,7 +103,7 @@ func (v view) forgetShards() []agency.Tx {
 			for name, node := range shards.Children() {
 				inPlan := keys.PlanCollection(db, cid) + "/shards/" + name
 				var have keys.CurrentShardReport
-				if v.root.At(inPlan).Exists() || node.Decode(&have) != nil || !slices.ContainsFunc(have.Servers, func(s string) bool { return strings.TrimPrefix(s, keys.Resigned) == v.me }) {
+				if v.root.At(inPlan).Exists() || node.Decode(&have) != nil || !have.Names(v.me) {
 					continue
 				}
 				key := keys.CurrentShard(db, cid, name)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,8 +51,12 @@ func TestPlanWork(t *testing.T) {
 			tree:    `{"Plan":{},"Current":{"Databases":{"d":{"A":{},"B":{}}},"Collections":{"d":{"9":{"s1":{"servers":["A"]},"s2":{"servers":["B"]}}}}}}`,
 			reports: []string{"/arango/Current/Collections/d/9/s1", "/arango/Current/Databases/d/A"},
 		},
-		"moved away": {
+		"moved away, and still counted on": {
 			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["B"]}}}}},` + reported + `}`,
+			here: map[string]bool{"s1": true},
+		},
+		"moved away": {
+			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["B"]}}}}},` + strings.ReplaceAll(reported, `["A"]`, `["B"]`) + `}`,
 			here: map[string]bool{"s1": true}, drop: []string{"s1"},
 		},
 		"led by another": {

@@ -23,3 +23,51 @@ func (o observer) apply(all ordered[[]string], path string) ordered[[]string] {
 		return all.with(path, slices.Delete(slices.Clone(urls), at, at+1))
 	}
 }
+
+// Calls are what callbacks are to be told: url → observed path → changed path →
+// name of the operation.
+type Calls map[string]map[string]map[string]string
+
+// Observed adds to calls whom a change concerns: who observes a path that it
+// changed, or one above or below such a path. Registrations are no changes.
+func (s *State) Observed(e Entry, calls Calls) {
+	if s.observers.len() == 0 {
+		return
+	}
+	changes := e.changes()
+	for path, urls := range s.observers.all() {
+		for changed, name := range changes {
+			if !covers(path, changed) && !covers(changed, path) {
+				continue
+			}
+			for _, url := range urls {
+				calls.add(url, path, changed, name)
+			}
+		}
+	}
+}
+
+func (c Calls) add(url, path, changed, name string) {
+	if c[url] == nil {
+		c[url] = map[string]map[string]string{}
+	}
+	if c[url][path] == nil {
+		c[url][path] = map[string]string{}
+	}
+	c[url][path][changed] = name
+}
+
+// changes are the paths that an entry changed, and by which operation.
+func (e Entry) changes() map[string]string {
+	changes := map[string]string{}
+	for _, path := range e.Expired {
+		changes[path] = "delete"
+	}
+	operations, _ := parseOperations(e.Query) // it was applied: nothing is wrong with it
+	for _, o := range operations {
+		if o.observer == nil {
+			changes[o.path] = o.name
+		}
+	}
+	return changes
+}

@@ -17,6 +17,7 @@ var (
 type operation struct {
 	path     string
 	segs     []string
+	name     string // "set" for a plain value
 	effect   func(*Node) (*Node, error)
 	replaces bool      // a new value rather than a change of the old one
 	lifetime *lifetime // the value expires
@@ -27,7 +28,7 @@ type operation struct {
 // newOperation reads the value of an operation's key: an object with an
 // attribute op is an operation, anything else is a value to store.
 func newOperation(segs []string, raw []byte) operation {
-	o := operation{path: normal(segs), segs: segs}
+	o := operation{path: normal(segs), segs: segs, name: "set"}
 	if len(segs) > maxDepth {
 		o.fault = errDepth
 		return o
@@ -62,6 +63,7 @@ func (o *operation) read(rawName []byte, a attributes) (err error) {
 	if err != nil {
 		return err
 	}
+	o.name = name
 	switch name {
 	case "set":
 		return o.readSet(a)

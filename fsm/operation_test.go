@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -228,6 +229,29 @@ func TestObserveKeepsRegistrationsOnly(t *testing.T) {
 	observe("unobserve", "/a/b", "http://2")
 	observe("unobserve", "/", "http://1")
 	require.Equal(t, map[string][]string{"/a/b": {"http://1"}}, m.State().Observers())
+}
+
+// TestObserved: who observes a path is told of what was changed there, above it or
+// below it, and by which operation.
+func TestObserved(t *testing.T) {
+	m := New(10)
+	write(t, m, `[{"/a/b":{"op":"observe","url":"u"},"/":{"op":"observe","url":"root"},"/ab":{"op":"observe","url":"u"}}]`)
+	for query, want := range map[string]Calls{
+		`{"/a/b":1}`:                          {"u": {"/a/b": {"/a/b": "set"}}, "root": {"/": {"/a/b": "set"}}},
+		`{"a//b/c/":{"op":"increment"}}`:      {"u": {"/a/b": {"/a/b/c": "increment"}}, "root": {"/": {"/a/b/c": "increment"}}},
+		`{"/a":{"op":"delete"},"/ab/x":[1]}`:  {"u": {"/a/b": {"/a": "delete"}, "/ab": {"/ab/x": "set"}}, "root": {"/": {"/a": "delete", "/ab/x": "set"}}},
+		`{"/abc":1,"/a/bb":2}`:                {"root": {"/": {"/abc": "set", "/a/bb": "set"}}},
+		`{"/":{}}`:                            {"u": {"/a/b": {"/": "set"}, "/ab": {"/": "set"}}, "root": {"/": {"/": "set"}}},
+		`{"/a/b":{"op":"observe","url":"v"}}`: {},
+	} {
+		calls := Calls{}
+		m.State().Observed(Entry{Query: json.RawMessage(query)}, calls)
+		require.Equal(t, want, calls, query)
+	}
+	calls := Calls{"root": {"/": {"/x": "set"}}}
+	m.State().Observed(Entry{Query: json.RawMessage(`{"/x":{"op":"delete"}}`), Expired: []string{"/ab"}}, calls)
+	require.Equal(t, Calls{"u": {"/ab": {"/ab": "delete"}}, "root": {"/": {"/x": "delete", "/ab": "delete"}}}, calls)
+	New(1).State().Observed(Entry{Query: json.RawMessage(`{"/x":1}`)}, calls)
 }
 
 // However a value is put together, nothing lies deeper than the limit, so

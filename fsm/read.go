@@ -15,6 +15,10 @@ type mask struct {
 // stay as objects. Hidden keys are left out unless a path asks for a
 // hidden one.
 func (s *State) Read(paths []string) *Node {
+	if len(paths) == 1 {
+		segs := segments(paths[0])
+		return s.root.along(segs, slices.ContainsFunc(segs, hidden))
+	}
 	want := &mask{}
 	showHidden := false
 	for _, path := range paths {
@@ -26,6 +30,20 @@ func (s *State) Read(paths []string) *Node {
 		at.whole = true
 	}
 	return want.of(s.root, showHidden)
+}
+
+// along is an existing node reduced to one path.
+func (n *Node) along(segs []string, showHidden bool) *Node {
+	switch {
+	case len(segs) > 0:
+		if kid := n.child(segs[0]); kid != nil {
+			return objectNode([]pair[*Node]{{segs[0], kid.along(segs[1:], showHidden)}})
+		}
+		return objectNode(nil)
+	case showHidden:
+		return n
+	}
+	return n.withoutHidden()
 }
 
 func (m *mask) kid(seg string) *mask {

@@ -36,18 +36,23 @@ type bubble struct {
 // coordinators.
 func inBubble(t *testing.T, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
 	t.Helper()
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}, seed, wrap, test)
+}
+
+// inBubbleOf is inBubble for a cluster of other servers.
+func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: network.NewMemory(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
-		c, err := minicluster.Start(t.Context(), minicluster.Options{
-			Agents: 3, DBServers: 3, Coordinators: 2, Network: b.net.Host, Memory: true,
-			FS: func(name string) vfs.FS {
-				if wrap != nil {
-					return wrap(name, b.disk(name))
-				}
-				return b.disk(name)
-			},
-			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel}),
-		})
+		o.Network, o.Memory = b.net.Host, true
+		o.FS = func(name string) vfs.FS {
+			if wrap != nil {
+				return wrap(name, b.disk(name))
+			}
+			return b.disk(name)
+		}
+		o.Logger = hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel})
+		c, err := minicluster.Start(t.Context(), o)
 		require.NoError(t, err)
 		b.Cluster = c
 		require.NoError(t, c.Ready(t.Context()))

@@ -106,6 +106,17 @@ func (o *observer) healed(ctx context.Context) error {
 	return nil
 }
 
+// served says which shard is not led as Plan says.
+func (o *observer) served(ctx context.Context) error {
+	all, _, err := o.shards(ctx)
+	for s, r := range all {
+		if len(r.current.Servers) == 0 || r.current.Servers[0] != r.plan[0] || r.current.Term != r.term {
+			return fmt.Errorf("%s: planned %v in term %d, Current has %+v", s, r.plan, r.term, r.current)
+		}
+	}
+	return err
+}
+
 // settled says what is missing until all replicas are in sync, whatever they hold.
 func (o *observer) settled(ctx context.Context) error {
 	all, root, err := o.shards(ctx)

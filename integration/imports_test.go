@@ -46,6 +46,7 @@ var rooms = []room{
 	{"dbserver/transfer", []string{"agency/client", "agency/keys", "dbserver/backup", "dbserver/client"}, "jobs move pieces, report to the agency, and know remotes as an interface only"},
 	{"dbserver/transfer/rclone", []string{"dbserver/client", "dbserver/transfer"}, "it is a remote and no more"},
 	{"dbserver/transfer/remotetest", []string{"dbserver/client", "dbserver/transfer"}, "a remote for tests"},
+	{"dbserver/replica", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "a leader meets its followers over the wire and the agency, and knows no server"},
 	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
@@ -57,7 +58,7 @@ var rooms = []room{
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
 	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
 	{"coordinator/rest", nil, "HTTP dispatch knows nothing of what is served"},
-	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/client", "coordinator/rest"}, "what is told of the cluster is read, never changed"},
+	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/client", "coordinator/rest", "dbserver/client"}, "what is told of the cluster is read, never changed"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "coordinator/client", "dbserver", "dbserver/client", "dbserver/transfer"}, "it starts servers; what is inside them is theirs"},
@@ -78,6 +79,7 @@ type door struct {
 var doors = []door{
 	{"github.com/hashicorp/raft", nil, []string{"agency"}, "replication has one door"},
 	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "replication has one door"},
+	{"github.com/hashicorp/raft-wal", nil, []string{"agency"}, "replication has one door"},
 	{"go.etcd.io/bbolt", nil, []string{"agency"}, "replication has one door"},
 	{"github.com/cockroachdb/pebble/v2", []string{"github.com/cockroachdb/pebble/v2/vfs"}, []string{"dbserver/engine"}, "the engine has one door; its file system is the disk seam of all"},
 	{"github.com/rclone/rclone", nil, []string{"dbserver/transfer/rclone"}, "remotes have one door"},

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -206,16 +207,31 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r request) (ans a
 		return answer{}, false, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if r.poll {
+		req.Header.Set("Accept-Encoding", "gzip")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return answer{}, connected.Load(), bare(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body, err := plain(resp)
 	if err != nil {
 		return answer{}, true, fmt.Errorf("reading the answer: %w", err)
 	}
 	return answer{endpoint: endpoint, status: resp.StatusCode, location: resp.Header.Get("Location"), body: body}, true, nil
+}
+
+// plain reads a body, compressed or not.
+func plain(resp *http.Response) ([]byte, error) {
+	if resp.Header.Get("Content-Encoding") != "gzip" {
+		return io.ReadAll(resp.Body)
+	}
+	r, err := gzip.NewReader(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 // bare strips method and URL, which the callers say themselves.

@@ -45,6 +45,14 @@ type Job struct {
 	Added bool `json:"added,omitempty"`
 }
 
+// Return is the value of Target/ReturnLeadership/<shard>: a server that has given
+// the lead away only until it has been started anew.
+type Return struct {
+	Server   string `json:"server"`
+	RebootID uint64 `json:"rebootId"` // with which it led
+	Job      string `json:"job"`      // for which it resigned
+}
+
 // Event is one element of SupervisionEvents: what the supervision decided, and why.
 type Event struct {
 	Time     string `json:"time"` // RFC 3339, milliseconds

@@ -83,6 +83,8 @@ const (
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
 
+	ReturnLeadership = Target + "/ReturnLeadership" // <shard> → Return: who is to lead it again
+
 	TargetMaintenance  = Target + "/MaintenanceDBServers"  // <id> → ServerMaintenance that somebody wants
 	CurrentMaintenance = Current + "/MaintenanceDBServers" // <id> → ServerMaintenance in effect
 )

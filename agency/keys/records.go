@@ -1,5 +1,10 @@
 package keys
 
+import (
+	"slices"
+	"strings"
+)
+
 // Database is the value of Plan/Databases/<name>.
 type Database struct {
 	ID                  string `json:"id"`
@@ -67,6 +72,15 @@ type CurrentShardReport struct {
 	// unsynced part of its log: it does not count as in sync before the leader says
 	// so again.
 	Reboots map[string]uint64 `json:"reboots"`
+	// Version rises with every report, so that no two are alike: one whose outcome was
+	// unknown cannot be written late, over a report that followed it.
+	Version uint64 `json:"version"`
+}
+
+// Names says whether a server is in the in-sync set, as leader, resigned leader or
+// follower.
+func (r CurrentShardReport) Names(server string) bool {
+	return slices.ContainsFunc(r.Servers, func(s string) bool { return strings.TrimPrefix(s, Resigned) == server })
 }
 
 // CurrentDatabaseReport is the value of Current/Databases/<db>/<server>.

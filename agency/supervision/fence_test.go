@@ -100,3 +100,79 @@ func TestFailureIsRecordedAgain(t *testing.T) {
 		require.Equal(t, 2, s.Root().At(keys.TargetFinished).Len(), "one job for each failure")
 	})
 }
+
+// A round that takes long, because the agency does, makes nobody look more silent
+// than it is: neither a server nor the holder of the lock.
+func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
+	slow := func(s *tree, then func()) { // the next proposal takes eight seconds
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.before = func() { time.Sleep(8 * time.Second); then() }
+	}
+	t.Run("heartbeat in a slow round", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTree(t)
+			s.plan(keys.PlanDBServers, "PRMR-1")
+			defer supervise(s)()
+			s.beat("PRMR-1")
+			time.Sleep(2500 * time.Millisecond)
+			s.beat("PRMR-1")
+			time.Sleep(time.Second)
+			var beat time.Time
+			slow(s, func() { s.beat("PRMR-1"); beat = time.Now() })
+			s.set(keys.SupervisionGrace, 11) // somebody's hand: the next round puts it right first
+			for s.status("PRMR-1") != keys.StatusFailed {
+				time.Sleep(100 * time.Millisecond)
+			}
+			require.GreaterOrEqual(t, time.Since(beat), 10*time.Second)
+		})
+	})
+	t.Run("heartbeat just before they are read", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTree(t)
+			s.plan(keys.PlanDBServers, "PRMR-1")
+			defer supervise(s)()
+			time.Sleep(500 * time.Millisecond)
+			var beat time.Time
+			s.mu.Lock()
+			s.looking = func() { time.Sleep(8 * time.Second); s.beat("PRMR-1"); beat = time.Now() }
+			s.mu.Unlock()
+			for s.status("PRMR-1") != keys.StatusFailed {
+				time.Sleep(100 * time.Millisecond)
+			}
+			require.GreaterOrEqual(t, time.Since(beat), 10*time.Second)
+		})
+	})
+	t.Run("heartbeat just after they were read", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTree(t)
+			s.plan(keys.PlanDBServers, "PRMR-1")
+			s.set(keys.ServerHealth("PRMR-1"), keys.HealthEntry{Status: keys.StatusGood})
+			defer supervise(s)()
+			time.Sleep(500 * time.Millisecond)
+			s.beat("PRMR-1")
+			time.Sleep(6 * time.Second) // seen at 1 s, BAD since 7 s at the latest
+			for s.status("PRMR-1") != keys.StatusBad {
+				time.Sleep(100 * time.Millisecond)
+			}
+			s.mu.Lock()
+			s.looked = func() { s.beat("PRMR-1"); time.Sleep(4 * time.Second) }
+			s.mu.Unlock()
+			time.Sleep(5500 * time.Millisecond)
+			require.NotEqual(t, keys.StatusFailed, s.status("PRMR-1"))
+		})
+	})
+	t.Run("lock taken in a slow round", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTree(t)
+			s.plan(keys.PlanDBServers, "PRMR-1")
+			slow(s, func() { s.takeLock("n1") })
+			s.set(keys.SupervisionGrace, 11)
+			defer supervise(s)()
+			time.Sleep(8*time.Second + 7*time.Second)
+			require.True(t, s.frozen(), "its lease is 7.5 s")
+			time.Sleep(2 * time.Second)
+			require.False(t, s.frozen())
+		})
+	})
+}

@@ -23,9 +23,10 @@ type grace struct {
 }
 
 // agree writes the configured grace period and says in s.grace which one counts.
-func (s *supervisor) agree(ctx context.Context, root *fsm.Node, now time.Time) {
+func (s *supervisor) agree(ctx context.Context, root *fsm.Node) {
 	s.publish(ctx, root)
 	root = s.store.Root()
+	now := time.Now() // not earlier: writing may have taken long
 	published, ok := seconds(root.At(keys.SupervisionGrace))
 	if !ok || !s.published(root) {
 		s.grace.period = 0
@@ -39,7 +40,7 @@ func (s *supervisor) agree(ctx context.Context, root *fsm.Node, now time.Time) {
 		return
 	}
 	if !fsm.Equal(before, s.grace.before) {
-		s.grace.before, s.grace.sawBefore = before, now
+		s.grace.before, s.grace.sawBefore = before, time.Now()
 	}
 	if now.Sub(s.grace.sawBefore) <= longer {
 		s.grace.period = max(s.grace.period, longer)

@@ -87,6 +87,19 @@ func TestShorterGraceCountsLater(t *testing.T) {
 	})
 }
 
+// The shortest sensible grace period is kept, too: what is 1 s and 5 s by default
+// gives way.
+func TestShortGraceIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTree(t)
+		s.set(keys.SupervisionGrace, 2)
+		s.plan(keys.PlanDBServers, "PRMR-1")
+		defer superviseWith(s, 2*time.Second)()
+		time.Sleep(time.Second + time.Millisecond)
+		require.InDelta(t, 2.5, s.silence("PRMR-1", time.Minute).Seconds(), 0.6)
+	})
+}
+
 // A server that this leader never heard is not judged before the grace period is
 // over, however short the time to settle is.
 func TestSettleIsNoShorterThanGrace(t *testing.T) {

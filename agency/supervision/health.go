@@ -34,9 +34,14 @@ type server struct {
 // server that takes a lease anew has an answered heartbeat first and raises that
 // record then. So either the record was raised before the tree was read, and the
 // heartbeat is seen here; or it was raised later, and the failure is not recorded.
-func (s *supervisor) judge(ctx context.Context, now time.Time) {
-	root := s.store.Root()
-	s.listen(root, s.store.Transient(), now)
+//
+// The clock is read twice. Verdicts count until a moment before the heartbeats were
+// read, and every heartbeat counts from a moment after that: however long this
+// machine stands still in between, nobody looks more silent than it is.
+func (s *supervisor) judge(ctx context.Context) {
+	now := time.Now()
+	root, transient := s.store.Root(), s.store.Transient()
+	s.listen(root, transient, time.Now())
 	verdicts := map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(s.servers)) {
 		w := s.servers[id]
@@ -127,11 +132,11 @@ const tries = 3
 // work, unless it is in maintenance.
 func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entry keys.HealthEntry, now time.Time) {
 	if w.isRouter || entry.Status != keys.StatusFailed {
-		s.change(ctx, s.verdictOn(root, w, entry))
+		s.change(ctx, s.verdictOn(root, w, entry, now))
 		return
 	}
 	for range tries {
-		d := s.verdictOn(root, w, entry)
+		d := s.verdictOn(root, w, entry, now)
 		latest := s.store.Root().At(keys.LatestID)
 		if !root.At(keys.CurrentMaintenance + "/" + w.id).Exists() {
 			n, _ := latest.Int()
@@ -149,7 +154,7 @@ func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entr
 }
 
 // verdictOn is the record of a new status and what belongs to it.
-func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry) job.Decision {
+func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry, now time.Time) job.Decision {
 	was := root.At(keys.ServerHealth(w.id) + "/Status")
 	tx := client.Tx{
 		Ops: map[string]any{keys.ServerHealth(w.id): entry},
@@ -174,7 +179,11 @@ func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry
 	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
 		tx.Ops[failure] = client.Delete()
 	}
-	return job.Decision{Tx: tx, Step: HealthChanged, Server: w.id, Detail: cmp.Or(was.Text(), "unknown") + " → " + entry.Status}
+	detail := cmp.Or(was.Text(), "unknown") + " → " + entry.Status
+	if entry.Status != keys.StatusGood {
+		detail += fmt.Sprintf(", nothing heard for %v", now.Sub(w.seen).Round(time.Second))
+	}
+	return job.Decision{Tx: tx, Step: HealthChanged, Server: w.id, Detail: detail}
 }
 
 // forget removes the record of servers that are no longer in Plan.

@@ -57,9 +57,9 @@ func TestHealthFollowsTheAgeOfHeartbeats(t *testing.T) {
 		require.False(t, s.Root().At(keys.FailedServers+"/PRMR-1").Exists())
 		require.Equal(t, []string{
 			"server health changed PRMR-1: unknown → GOOD",
-			"server health changed PRMR-1: GOOD → BAD",
-			"server health changed PRMR-1: BAD → FAILED",
-			"job started PRMR-1: failedServer: of 0 replicas something can be done now about 0 shards",
+			"server health changed PRMR-1: GOOD → BAD, nothing heard for 6s",
+			"server health changed PRMR-1: BAD → FAILED, nothing heard for 11s",
+			"job started PRMR-1: failedServer: it has 0 replicas; 0 shards can be helped now",
 			"job finished PRMR-1: failedServer",
 			"server health changed PRMR-1: FAILED → GOOD",
 		}, s.told())

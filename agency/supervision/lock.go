@@ -22,7 +22,8 @@ type lease struct {
 
 // watchLock takes the lock away when its value has not changed for the lease. It
 // says how long the lease lasts from now on.
-func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node, now time.Time) time.Duration {
+func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node) time.Duration {
+	now := time.Now() // not earlier than what is in root: the round may have taken long already
 	create, holder := root.At(keys.HotBackupCreate), root.At(keys.HotBackupHolder)
 	if !create.Exists() {
 		s.lock = lease{}

@@ -26,6 +26,7 @@ type tree struct {
 	machine   *fsm.Machine
 	transient *fsm.Machine
 	before    func()   // called before a proposal is applied, once
+	looking   func()   // called before the heartbeats are read, once
 	looked    func()   // called after the heartbeats were read, once
 	fails     error    // of the next proposals
 	events    []string // what it told
@@ -48,9 +49,12 @@ func newTree(t testing.TB) *tree {
 func (s *tree) Root() *fsm.Node { return s.machine.State().Root() }
 func (s *tree) Transient() *fsm.Node {
 	s.mu.Lock()
-	after := s.looked
-	s.looked = nil
+	before, after := s.looking, s.looked
+	s.looking, s.looked = nil, nil
 	s.mu.Unlock()
+	if before != nil {
+		before()
+	}
 	seen := s.transient.State().Root()
 	if after != nil {
 		after()

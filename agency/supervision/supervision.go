@@ -52,7 +52,8 @@ type Config struct {
 
 // Timing holds the intervals and thresholds. Zero fields take the defaults. Settle
 // counts as no shorter than Grace: by its end every lease has ended that a server
-// took from another leader's answer.
+// took from another leader's answer. OkThreshold counts as no longer than half of
+// Grace, and Interval as no longer than a quarter, so that a short grace period is kept.
 type Timing struct {
 	Interval    time.Duration // between two rounds; 1 s
 	OkThreshold time.Duration // age of a heartbeat up to which a server is GOOD; 5 s
@@ -71,6 +72,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Interval, time.Second)
 	set(&t.OkThreshold, 5*time.Second)
 	set(&t.Grace, 10*time.Second)
+	t.OkThreshold, t.Interval = min(t.OkThreshold, t.Grace/2), min(t.Interval, t.Grace/4)
 	set(&t.Settle, 55*time.Second)
 	set(&t.Ownerless, 10*time.Minute)
 	return t
@@ -122,11 +124,11 @@ func (s *supervisor) round(ctx context.Context) time.Duration {
 	if s.paused(ctx, root, now) {
 		return s.timing.Interval
 	}
-	s.agree(ctx, root, now)
-	s.judge(ctx, now)
-	rest := s.watchLock(ctx, s.store.Root(), now)
+	s.agree(ctx, root)
+	s.judge(ctx)
+	rest := s.watchLock(ctx, s.store.Root())
 	s.removeAbandoned(ctx, s.store.Root())
-	s.spare(ctx, s.store.Root(), now)
+	s.spare(ctx, s.store.Root(), time.Now())
 	if s.work(ctx) {
 		rest = min(rest, s.timing.Interval/5)
 	}

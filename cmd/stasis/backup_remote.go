@@ -82,6 +82,9 @@ func showRemoteList(r report, res dbserver.RemoteResponse) error {
 		if len(b.Missing) > 0 {
 			r.info(idList, "      missing pieces of: %s", strings.Join(b.Missing, ", "))
 		}
+		if b.Damaged > 0 {
+			r.info(idList, "      damaged files: %d", b.Damaged)
+		}
 	}
 	return nil
 }
@@ -100,6 +103,9 @@ func showRemoteVerify(r report, res dbserver.RemoteResponse) error {
 	}
 	if len(res.Problems) > 0 {
 		r.line(levelError, idError, "NOT intact: %d problems", len(res.Problems))
+		if res.Note != "" {
+			r.line(levelWarning, idWarning, "%s", res.Note)
+		}
 		return errReported
 	}
 	for _, b := range res.Backups {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
 	"stasis/internal/network"
@@ -115,7 +116,7 @@ func (d *demo) blank() { fmt.Fprintln(d.out) }
 
 // step prints the steps of backup and restore as they happen.
 func (d *demo) step(_ context.Context, e step.Event) {
-	if e.ID != "" { // not the supervision's remarks on servers
+	if e.Operation == keys.OperationCreate || e.Operation == keys.OperationRestore { // not what else goes on in a cluster
 		d.say("%8.3f s  %s", e.At.Sub(d.began).Seconds(), e)
 	}
 }

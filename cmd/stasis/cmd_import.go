@@ -26,14 +26,14 @@ type importOptions struct {
 	endpointOptions
 	database    string
 	collection  string
-	shards      int
+	layout      client.Layout
 	onDuplicate string
 }
 
 func importCommand() *cobra.Command {
 	o := importOptions{}
 	cmd := &cobra.Command{
-		Use:   "import --collection C [--database D] [--shards N] FILE.jsonl",
+		Use:   "import --collection C [--database D] [--shards N] [--replication-factor N] FILE.jsonl",
 		Short: "Put the documents of a file, one JSON object a line, into a collection",
 		Long: `Put the documents of a file, one JSON object a line, into a collection. Database
 and collection are created if they do not exist. "-" reads standard input.
@@ -47,7 +47,9 @@ again with --on-duplicate ignore (or replace) if the documents have keys.`,
 	f := cmd.Flags()
 	f.StringVar(&o.database, "database", "_system", "`name` of the database")
 	f.StringVar(&o.collection, "collection", "", "`name` of the collection (required)")
-	f.IntVar(&o.shards, "shards", 3, "number of shards, if the collection is created")
+	f.IntVar(&o.layout.Shards, "shards", 3, "number of shards, if the collection is created")
+	f.IntVar(&o.layout.ReplicationFactor, "replication-factor", 0, "on how many DB servers each shard is, if the collection is created (default: the database's)")
+	f.IntVar(&o.layout.WriteConcern, "write-concern", 0, "how many of them must be in sync for writes, if the collection is created (default: the database's)")
 	f.StringVar(&o.onDuplicate, "on-duplicate", "error", "`what` to do when a key exists: error, update, replace or ignore")
 	if err := cmd.MarkFlagRequired("collection"); err != nil {
 		panic(err) // the flag is defined above
@@ -60,8 +62,14 @@ func (o importOptions) check() error {
 	if !slices.Contains([]string{"error", "update", "replace", "ignore"}, o.onDuplicate) {
 		return fmt.Errorf("--on-duplicate %q: want error, update, replace or ignore", o.onDuplicate)
 	}
-	if o.shards < 1 {
-		return fmt.Errorf("--shards %d: want at least 1", o.shards)
+	l := o.layout
+	switch {
+	case l.Shards < 1:
+		return fmt.Errorf("--shards %d: want at least 1", l.Shards)
+	case l.ReplicationFactor < 0:
+		return fmt.Errorf("--replication-factor %d: want at least 1", l.ReplicationFactor)
+	case l.WriteConcern < 0 || l.ReplicationFactor > 0 && l.WriteConcern > l.ReplicationFactor:
+		return fmt.Errorf("--write-concern %d: want 1 to the replication factor", l.WriteConcern)
 	}
 	return nil
 }
@@ -84,7 +92,7 @@ func runImport(cmd *cobra.Command, o importOptions, path string) error {
 		return fmt.Errorf("database %s: %w", o.database, err)
 	}
 	db := c.Database(o.database)
-	if err := db.EnsureCollection(ctx, o.collection, o.shards); err != nil {
+	if err := db.EnsureCollection(ctx, o.collection, o.layout); err != nil {
 		return fmt.Errorf("collection %s: %w", o.collection, err)
 	}
 	total, err := o.send(ctx, db, in, progress(cmd.ErrOrStderr(), size))

@@ -29,9 +29,11 @@ func TestImportChecksItsOptionsFirst(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.jsonl")
 	require.NoError(t, os.WriteFile(file, []byte("{}\n"), 0o600))
 	for args, wanted := range map[string]string{
-		"--on-duplicate bad": `--on-duplicate "bad"`,
-		"--shards 0":         "--shards 0",
-		"--shards -2":        "--shards -2",
+		"--on-duplicate bad":      `--on-duplicate "bad"`,
+		"--shards 0":              "--shards 0",
+		"--shards -2":             "--shards -2",
+		"--replication-factor -1": "--replication-factor -1",
+		"--write-concern 3 --replication-factor 2": "--write-concern 3",
 	} {
 		all := append([]string{"import", "--endpoint", server.URL, "--collection", "c", file}, strings.Fields(args)...)
 		status, out, errOut := stasis(all...)

@@ -59,6 +59,7 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 	line("cluster\t%s", s.ClusterID)
 	line("Plan version\t%d", s.PlanVersion)
 	line("restore epoch\t%d", s.Epoch)
+	line("shards\t%s", shardsText(s.Shards))
 	if s.Lock == nil {
 		line("agency lock\tfree")
 	} else {
@@ -104,4 +105,18 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		line("%s\t%.1f\t%d/%d\t%s", id, float64(b.SizeInBytes)/1e6, b.NrPiecesPresent, b.NrDBServers, note)
 	}
 	return w.Flush()
+}
+
+// shardsText says how many shards there are, and what is wrong with how many.
+func shardsText(n client.ShardCounts) string {
+	text := fmt.Sprint(n.All)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{n.Leaderless, "without a leader that serves"}, {n.ReadOnly, "read only: fewer in sync than the write concern"}, {n.Lacking, "with replicas that are missing or catch up"}} {
+		if part.n > 0 {
+			text += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	return text
 }

@@ -1,6 +1,6 @@
 // Command stasis is the one binary of the project: it starts a whole cluster
 // (up, single, demo) or one role of it (agent, dbserver, coordinator), and is the
-// client for people and scripts (status, import, backup).
+// client for people and scripts (status, shards, import, backup, cluster).
 //
 // This package is wiring only: flags, configuration, signals, exit status. Exit
 // status is 0 when everything asked for was done, 1 otherwise.
@@ -78,7 +78,7 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.SetVersionTemplate(versionText)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		demoCommand(), upCommand(), singleCommand(), statusCommand(), importCommand(), backupCommand(),
+		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(), backupCommand(), clusterCommand(),
 		agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprint(cmd.OutOrStdout(), versionText)

@@ -134,9 +134,9 @@ func TestJobsWhileFrozen(t *testing.T) {
 // A restore between the reservation of an id and the write makes the id void.
 func TestJobsOfAnEpoch(t *testing.T) {
 	w := newWorld(t)
-	restores := 1
+	tried := 0
 	w.agency.before = func(agencyclient.Tx) error {
-		if restores--; restores >= 0 {
+		if tried++; tried == 1 {
 			w.set(map[string]any{keys.RestoreEpoch: agencyclient.Increment(1)})
 		}
 		return nil
@@ -144,6 +144,7 @@ func TestJobsOfAnEpoch(t *testing.T) {
 	a := w.do("POST", "cleanOutServer", `{"server":"PRMR-A"}`)
 	w.want(a, 202, 0)
 	require.Equal(t, 1, w.at(keys.TargetToDo).Len())
+	require.Equal(t, 2, tried, "the id of the epoch before was not used")
 
 	w.agency.before = func(agencyclient.Tx) error { return fmt.Errorf("write: %w", agencyclient.ErrUnknown) }
 	a = w.do("POST", "cleanOutServer", `{"server":"PRMR-A"}`)

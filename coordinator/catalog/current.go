@@ -18,6 +18,26 @@ func (v *View) Report(db, cid, shard string) (keys.CurrentShardReport, bool) {
 	return r, true
 }
 
+// Led says whether every shard of a collection is led by its planned leader, in the
+// planned term.
+func (v *View) Led(coll *Collection) bool {
+	led, err := v.led(coll)
+	return led && err == nil
+}
+
+// InSync says whether all planned replicas of a collection are in sync.
+func (v *View) InSync(coll *Collection) bool {
+	for _, shard := range coll.ShardNames {
+		r, _ := v.Report(coll.Database, coll.ID, shard)
+		for _, server := range coll.Shards[shard] {
+			if !slices.Contains(r.Servers, server) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // led says whether every shard is led by its planned leader, in the planned term.
 // Of a collection that is gone nothing is.
 func (v *View) led(coll *Collection) (bool, error) {
@@ -39,9 +59,9 @@ func (v *View) led(coll *Collection) (bool, error) {
 	return true, nil
 }
 
-// inSync says whether all planned replicas of every shard are in sync, except those
+// settled says whether all planned replicas of every shard are in sync, except those
 // on DB servers that are not in good health.
-func (v *View) inSync(coll *Collection) bool {
+func (v *View) settled(coll *Collection) bool {
 	for _, shard := range coll.ShardNames {
 		r, _ := v.Report(coll.Database, coll.ID, shard)
 		for _, server := range coll.Shards[shard] {
@@ -63,7 +83,7 @@ func (c *Catalog) awaitInSync(ctx context.Context, db, id string) {
 	defer cancel()
 	_, err := c.Await(ctx, func(v *View) bool {
 		coll := v.dir.byID[db][id]
-		return coll == nil || v.inSync(coll)
+		return coll == nil || v.settled(coll)
 	})
 	if err != nil {
 		c.deps.Logger.Warn("followers of a new collection are not in sync yet", "database", db, "collection", id, "waited", c.deps.Sync)

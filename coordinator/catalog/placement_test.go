@@ -148,7 +148,7 @@ func TestCreateWaitsForReplicas(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAgency(t, servers(2)...)
 				c := a.catalog(t, "CRDN-1")
-				done := make(chan error)
+				done := make(chan error, 1)
 				go func() {
 					spec := catalog.CollectionSpec{Name: "c", Replication: catalog.Replication{Factor: 2}, NoWait: test.noWait}
 					_, err := c.CreateCollection(t.Context(), "_system", spec)
@@ -190,7 +190,7 @@ func TestCreateFollowsThePlannedLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgency(t, servers(2)...)
 		c := a.catalog(t, "CRDN-1")
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() {
 			_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c", Replication: catalog.Replication{Factor: 2}})
 			done <- err

@@ -38,14 +38,31 @@ func (c *Client) EnsureDatabase(ctx context.Context, name string) error {
 	return err
 }
 
+// Layout says how a collection is cut into shards, and on how many servers each is.
+// Zero fields are left to the server.
+type Layout struct {
+	Shards            int `json:"numberOfShards,omitempty"`
+	ReplicationFactor int `json:"replicationFactor,omitempty"`
+	WriteConcern      int `json:"writeConcern,omitempty"`
+}
+
 // CreateCollection creates a document collection.
 func (d *Database) CreateCollection(ctx context.Context, name string, shards int) error {
-	return d.client.Do(ctx, http.MethodPost, d.prefix+"/_api/collection", map[string]any{"name": name, "numberOfShards": shards}, nil)
+	return d.CreateCollectionAs(ctx, name, Layout{Shards: shards})
+}
+
+// CreateCollectionAs creates a document collection with a layout.
+func (d *Database) CreateCollectionAs(ctx context.Context, name string, l Layout) error {
+	body := struct {
+		Name string `json:"name"`
+		Layout
+	}{name, l}
+	return d.client.Do(ctx, http.MethodPost, d.prefix+"/_api/collection", body, nil)
 }
 
 // EnsureCollection creates a document collection unless it exists.
-func (d *Database) EnsureCollection(ctx context.Context, name string, shards int) error {
-	if err := d.CreateCollection(ctx, name, shards); err != nil && !errors.Is(err, apierror.DuplicateName) {
+func (d *Database) EnsureCollection(ctx context.Context, name string, l Layout) error {
+	if err := d.CreateCollectionAs(ctx, name, l); err != nil && !errors.Is(err, apierror.DuplicateName) {
 		return err
 	}
 	return nil

@@ -19,6 +19,15 @@ type Status struct {
 	DBServers    map[string]Server `json:"dbservers"`
 	Coordinators map[string]Server `json:"coordinators"`
 	Lock         *Lock             `json:"lock"` // null: nobody holds the agency lock
+	Shards       ShardCounts       `json:"shards"`
+}
+
+// ShardCounts says how the shards are, all in all.
+type ShardCounts struct {
+	All        int `json:"all"`
+	Leaderless int `json:"leaderless"` // nobody serves them
+	ReadOnly   int `json:"readOnly"`   // fewer replicas in sync than the write concern asks for
+	Lacking    int `json:"lacking"`    // fewer replicas in sync than the replication factor says
 }
 
 // Agent is one agent in a Status.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
 	"stasis/coordinator/client"
 	"stasis/coordinator/rest"
 	"stasis/internal/version"
@@ -39,5 +40,27 @@ func (s *Survey) Status(c *rest.Call) error {
 	if h, held := v.LockHolder(); held {
 		all.Lock = &client.Lock{ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since}
 	}
+	all.Shards = countShards(v)
 	return c.Answer(http.StatusOK, all)
+}
+
+func countShards(v *catalog.View) client.ShardCounts {
+	var n client.ShardCounts
+	for _, db := range v.Databases() {
+		for _, coll := range v.Collections(db) {
+			for _, name := range coll.ShardNames {
+				s := shardOf(v, coll, name)
+				n.All++
+				switch good := s.Replicated(); {
+				case !s.Serving:
+					n.Leaderless++
+				case good < s.WriteConcern:
+					n.ReadOnly++
+				case good < s.ReplicationFactor:
+					n.Lacking++
+				}
+			}
+		}
+	}
+	return n
 }

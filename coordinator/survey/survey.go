@@ -8,7 +8,9 @@
 package survey
 
 import (
+	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,10 +23,31 @@ import (
 
 // Survey answers. Its methods are handlers and may be called from any goroutine.
 type Survey struct {
-	ID      string // this coordinator
-	Agency  *agencyclient.Client
-	Catalog *catalog.Catalog
-	Logger  hclog.Logger
+	ID       string // this coordinator
+	Agency   *agencyclient.Client
+	Catalog  *catalog.Catalog
+	Replicas Replicas
+	HTTP     *http.Client    // for questions to other servers
+	Ended    <-chan struct{} // closed when the server stops: nobody is told of new events any more
+	Logger   hclog.Logger
+}
+
+// following is the life of an answer that goes on: until its client or the server
+// goes. end must be called.
+func (s *Survey) following(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-s.Ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watching.Wait()
+	}
 }
 
 // agencyTimeout bounds what health and status ask of the agency.
@@ -32,7 +55,12 @@ const agencyTimeout = 2 * time.Second
 
 // Endpoints are the coordinators that clients may go to.
 func (s *Survey) Endpoints(c *rest.Call) error {
-	v := s.Catalog.View()
+	ctx, cancel := context.WithTimeout(c.R.Context(), agencyTimeout)
+	defer cancel()
+	v, err := s.Catalog.Sync(ctx)
+	if err != nil {
+		v = s.Catalog.View() // better somewhat old than not at all
+	}
 	all := []rest.Fields{}
 	for _, id := range v.Coordinators() {
 		if r, ok := v.Registered(id); ok && (id == s.ID || !v.Failed(id)) {

@@ -64,9 +64,11 @@ type AcceptRequest struct {
 }
 
 // CopyRequest brings a part of a copy: Begin empties the replica, Entries are keys
-// and values in turn (see Blobs), End says where the replica stands then.
+// and values in turn (see Blobs), End says where the replica stands then. Copy numbers
+// the copies of a tenure: parts of earlier ones, which may come late, are refused.
 type CopyRequest struct {
 	Tenure  Tenure        `json:"tenure"`
+	Copy    uint64        `json:"copy"`
 	Begin   bool          `json:"begin,omitempty"`
 	Entries []byte        `json:"entries,omitempty"`
 	End     *ReplicaState `json:"end,omitempty"`

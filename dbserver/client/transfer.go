@@ -142,5 +142,6 @@ type RemoteBackup struct {
 	Missing                 []string `json:"missing,omitempty"` // whose pieces are not there, as far as known
 	SizeInBytes             int64    `json:"sizeInBytes"`
 	NrFiles                 int      `json:"nrFiles"`
+	Damaged                 int      `json:"damaged,omitempty"` // files whose content there was found damaged, and has not been sent again
 	PotentiallyInconsistent bool     `json:"potentiallyInconsistent,omitempty"`
 }

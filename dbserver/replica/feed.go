@@ -197,6 +197,10 @@ func (f *feed) bringRecords(ctx context.Context, at *line) error {
 		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
 	case client.RefusedGap:
 		at.known = false
+		if a.State.Committed == prev.Seq { // there another record is committed under that number
+			at.known = true
+			f.needsCopy(at, true)
+		}
 		return nil
 	}
 	at.next = prev.Seq + uint64(len(records)) + 1
@@ -243,6 +247,15 @@ func (f *feed) has(seq uint64, r client.AcceptRequest) {
 // bringCopy empties the follower and brings it all documents.
 func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 	l, began := f.leader, time.Now()
+	l.mu.Lock()
+	counted := f.reported != 0
+	l.copies++
+	id := l.copies
+	l.mu.Unlock()
+	if counted { // while it counts as in sync it may be chosen for what it has
+		f.wait(ctx, l.server.Timing.Linger)
+		return ctx.Err()
+	}
 	c, err := l.shard.NewCopy()
 	if err != nil {
 		return err
@@ -257,7 +270,7 @@ func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 		if err != nil {
 			return err
 		}
-		req := client.CopyRequest{Tenure: tenureOf(l.tenure), Begin: part == 0, Entries: encodeEntries(entries)}
+		req := client.CopyRequest{Tenure: tenureOf(l.tenure), Copy: id, Begin: part == 0, Entries: encodeEntries(entries)}
 		size += len(req.Entries)
 		if len(entries) == 0 {
 			end := StateOf(c.State())

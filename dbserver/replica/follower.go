@@ -35,13 +35,13 @@ func Copy(s *shard.Shard, reboot uint64, r client.CopyRequest) (client.ReplicaAn
 	t := shard.Tenure(r.Tenure)
 	entries, err := decodeEntries(r.Entries)
 	if err == nil && r.Begin {
-		err = s.BeginCopy(t)
+		err = s.BeginCopy(t, r.Copy)
 	}
 	if err == nil && len(entries) > 0 {
-		err = s.AddCopy(t, entries)
+		err = s.AddCopy(t, r.Copy, entries)
 	}
 	if err == nil && r.End != nil {
-		err = s.EndCopy(t, shard.State{Last: fromPosition(r.End.Last), Count: r.End.Count, Revision: r.End.Revision})
+		err = s.EndCopy(t, r.Copy, shard.State{Last: fromPosition(r.End.Last), Count: r.End.Count, Revision: r.End.Revision})
 	}
 	return answer(s.State(), reboot, err)
 }

@@ -101,7 +101,7 @@ func (l *Leader) due(now time.Time) (*change, time.Duration) {
 		c.phase = serving
 	}
 	c.report = l.reportOf(c.members)
-	if l.phase != joining && equalReports(c.report, l.current) {
+	if l.phase != joining && equalReports(c.report, l.current) && !l.waitsInVain(now) {
 		return nil, l.server.Timing.KeepAlive
 	}
 	return c, 0
@@ -135,6 +135,19 @@ func (l *Leader) decide(now time.Time) (members []string, late bool) {
 	return members, late
 }
 
+// waitsInVain says that a follower that was never reported is required, and gone. A
+// report without it, though it is the one that stands there, lets go of it: no earlier
+// one that takes it in can be written after that. mu is held.
+func (l *Leader) waitsInVain(now time.Time) bool {
+	for id, f := range l.feeds {
+		gone := f.copying || f.silent(now) >= l.server.Timing.Silent || !slices.Contains(l.place.followers(), id)
+		if f.required && f.reported == 0 && gone {
+			return true
+		}
+	}
+	return false
+}
+
 // reportOf makes a report. A member that was started anew keeps its old reboot id
 // until it has been caught up. mu is held.
 func (l *Leader) reportOf(members []string) keys.CurrentShardReport {
@@ -153,7 +166,7 @@ func (l *Leader) reportOf(members []string) keys.CurrentShardReport {
 	for _, id := range members {
 		f := l.feeds[id]
 		r.Reboots[id] = f.reported
-		if f.reboot != f.reported && f.reboot != 0 && f.acked >= max(f.needs, l.committed) {
+		if f.reboot != f.reported && f.reboot != 0 && f.acked >= max(f.needs, l.committing) {
 			r.Reboots[id] = f.reboot
 		}
 	}
@@ -178,6 +191,7 @@ func (l *Leader) send(ctx context.Context, c *change) error {
 	if err != nil {
 		return err
 	}
+	c.report.Version = at.report.Version + 1
 	index, err := l.server.Agency.Write(ctx, l.transaction(at, c))
 	switch {
 	case errors.Is(err, agency.ErrPrecondition):

@@ -44,15 +44,17 @@ type Leader struct {
 	doubt   bool   // a report may or may not have been written
 	written uint64 // index of the last report written
 
-	mu        sync.Mutex
-	place     Place
-	phase     phase
-	why       error                   // over: the reason
-	since     time.Time               // of the phase
-	current   keys.CurrentShardReport // that Current has, as far as is known
-	committed uint64
-	feeds     map[string]*feed
-	waiting   []*waiter
+	mu         sync.Mutex
+	place      Place
+	phase      phase
+	why        error                   // over: the reason
+	since      time.Time               // of the phase
+	current    keys.CurrentShardReport // that Current has, as far as is known
+	committed  uint64
+	committing uint64 // decided to be committed, not less than committed
+	copies     uint64 // begun in this tenure
+	feeds      map[string]*feed
+	waiting    []*waiter
 }
 
 // waiter is a call of Await.
@@ -213,6 +215,9 @@ func (l *Leader) advance() {
 	l.mu.Lock()
 	reached, synced := l.reached() // who is required later has nothing of this to wait for
 	behind := l.phase > joining && l.phase != over && reached > l.committed
+	if behind {
+		l.committing = max(l.committing, reached)
+	}
 	l.mu.Unlock()
 	if behind {
 		l.commit(reached)
@@ -242,6 +247,7 @@ func (l *Leader) commit(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.committed = max(l.committed, n)
+	l.committing = max(l.committing, n)
 }
 
 // reached is how far all required followers have come, in their logs and on disk.

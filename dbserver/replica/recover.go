@@ -17,7 +17,7 @@ import (
 )
 
 // errReplaced ends a tenure: Plan has another leader, another term, or no such shard.
-var errReplaced = errors.New("Plan names another leader or term")
+var errReplaced = errors.New("another leader or term is planned")
 
 // situation is what the agency says of the shard.
 type situation struct {
@@ -109,7 +109,7 @@ func (l *Leader) recover(ctx context.Context) error {
 		return ctx.Err()
 	}
 	l.mu.Lock()
-	l.committed, l.current = st.Committed, at.report
+	l.committed, l.committing, l.current = st.Committed, st.Committed, at.report
 	l.feedAll(members)
 	for _, id := range members {
 		if f := l.feeds[id]; f != nil { // nil: closing
@@ -126,7 +126,8 @@ func (l *Leader) recover(ctx context.Context) error {
 const askFor = time.Second
 
 // ask has the members promise this tenure. Who does not answer is missing; who has
-// promised a later one ends this one. Servers that have been given up are not asked.
+// promised a later one ends this one. Servers that have been given up are asked only if
+// they could know more.
 func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[string]client.ReplicaAnswer, error) {
 	if _, err := l.shard.Promise(l.tenure); err != nil {
 		return nil, err
@@ -137,8 +138,8 @@ func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[s
 	ctx, cancel := context.WithTimeout(ctx, min(askFor, l.server.Timing.Call))
 	defer cancel()
 	for _, id := range members {
-		if at.failed(id) {
-			continue
+		if at.failed(id) && l.trusted(at) {
+			continue // nothing can be learned from it, and it may cost the whole time to ask
 		}
 		wg.Go(func() {
 			a, err := l.promise(ctx, at.root, id)
@@ -176,11 +177,15 @@ func (l *Leader) target(root *agency.Node, id string) (client.Target, error) {
 	return client.Target{URL: "http://" + address, Epoch: l.server.Epoch}, nil
 }
 
+// trusted says whether this replica's own log has every acknowledged record.
+func (l *Leader) trusted(at situation) bool {
+	return at.exists && at.report.Names(l.server.ID) && at.report.Reboots[l.server.ID] == l.tenure.Reboot
+}
+
 // believe says whether some log that was seen has every acknowledged record.
 func (l *Leader) believe(at situation, members []string, answers map[string]client.ReplicaAnswer) error {
 	reboots := at.report.Reboots
-	listed := slices.ContainsFunc(at.report.Servers, func(s string) bool { return strings.TrimPrefix(s, keys.Resigned) == l.server.ID })
-	if at.exists && listed && reboots[l.server.ID] == l.tenure.Reboot {
+	if l.trusted(at) {
 		return nil
 	}
 	for id, a := range answers {

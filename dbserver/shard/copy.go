@@ -82,9 +82,13 @@ func (c *Copy) Close() error {
 }
 
 // BeginCopy empties this replica to take a copy, which only EndCopy makes worth
-// something. ErrOldTenure as for Accept.
-func (s *Shard) BeginCopy(t Tenure) error {
+// something. Copies of one tenure are numbered from 1. ErrOldTenure as for Accept;
+// ErrGap if it has been overtaken by a later copy: what is late must not spoil that.
+func (s *Shard) BeginCopy(t Tenure, n uint64) error {
 	return s.exclusive(t, func() error {
+		if s.copy.tenure == t && n <= s.copy.number {
+			return fmt.Errorf("%w: copy %d comes after copy %d", ErrGap, n, s.copy.number)
+		}
 		b := s.env.Engine.NewBatch()
 		if err := errors.Join(b.DeleteRange(s.keys.documents("")), b.DeleteRange(s.keys.log(0), s.keys.of(kindLog+1, 0))); err != nil {
 			return errors.Join(err, b.Close())
@@ -94,16 +98,31 @@ func (s *Shard) BeginCopy(t Tenure) error {
 		if err := s.store(b, m, false); err != nil {
 			return err
 		}
-		s.tail = nil
+		s.tail, s.copy = nil, copyNumber{t, n}
 		return nil
 	})
 }
 
-// AddCopy stores documents of a copy.
-func (s *Shard) AddCopy(t Tenure, entries []Entry) error {
+// copyNumber names a copy that a leader brings.
+type copyNumber struct {
+	tenure Tenure
+	number uint64
+}
+
+// taking is an error unless this is the copy under way. One begun before a restart
+// is none: the leader begins anew.
+func (s *Shard) taking(c copyNumber) error {
+	if !s.meta.copying || s.copy != c {
+		return fmt.Errorf("%w: copy %d is not under way", ErrGap, c.number)
+	}
+	return nil
+}
+
+// AddCopy stores documents of a copy. Errors as for BeginCopy.
+func (s *Shard) AddCopy(t Tenure, n uint64, entries []Entry) error {
 	return s.exclusive(t, func() error {
-		if !s.meta.copying {
-			return fmt.Errorf("shard %s: %w: no copy has begun", s.name, ErrGap)
+		if err := s.taking(copyNumber{t, n}); err != nil {
+			return err
 		}
 		b := s.env.Engine.NewBatch()
 		for _, e := range entries {
@@ -116,10 +135,11 @@ func (s *Shard) AddCopy(t Tenure, entries []Entry) error {
 }
 
 // EndCopy makes the copy valid, durably: this replica stands where the copy says.
-func (s *Shard) EndCopy(t Tenure, st State) error {
+// Errors as for BeginCopy.
+func (s *Shard) EndCopy(t Tenure, n uint64, st State) error {
 	return s.exclusive(t, func() error {
-		if !s.meta.copying {
-			return fmt.Errorf("shard %s: %w: no copy has begun", s.name, ErrGap)
+		if err := s.taking(copyNumber{t, n}); err != nil {
+			return err
 		}
 		m := newMeta()
 		m.promised, m.last, m.seq, m.committed = s.meta.promised, st.Last.Tenure, st.Last.Seq, st.Last.Seq

@@ -76,7 +76,7 @@ func (s *Shard) Follow(t Tenure) {
 }
 
 func (s *Shard) follow() {
-	s.lead = nil
+	s.lead, s.emptied = nil, 0
 	clear(s.pending)
 }
 
@@ -199,7 +199,9 @@ func (s *Shard) append(w write) (seq uint64, err error) {
 	}
 	if !fused {
 		s.tail = append(s.tail, r)
-		if w.change.Kind != Truncate {
+		if w.change.Kind == Truncate {
+			s.emptied = r.Seq
+		} else {
 			s.pending[w.change.Key] = tentative{seq: r.Seq, document: w.document}
 		}
 	}

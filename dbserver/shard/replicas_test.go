@@ -39,6 +39,7 @@ type group struct {
 	acked    map[int]uint64 // replica → record up to which it answered this leader
 	states   []map[string]string
 	written  int
+	copies   uint64
 }
 
 func newGroup(t *rapid.T) *group {
@@ -128,16 +129,17 @@ func (g *group) send(from, to int, next uint64, n int, commit uint64) {
 func (g *group) copyTo(from, to int) {
 	c, err := g.shards[from].NewCopy()
 	require.NoError(g.t, err)
-	require.NoError(g.t, g.shards[to].BeginCopy(g.tenure))
+	g.copies++
+	require.NoError(g.t, g.shards[to].BeginCopy(g.tenure, g.copies))
 	for {
 		entries, err := c.Next(50)
 		require.NoError(g.t, err)
 		if len(entries) == 0 {
 			break
 		}
-		require.NoError(g.t, g.shards[to].AddCopy(g.tenure, entries))
+		require.NoError(g.t, g.shards[to].AddCopy(g.tenure, g.copies, entries))
 	}
-	require.NoError(g.t, g.shards[to].EndCopy(g.tenure, c.State()))
+	require.NoError(g.t, g.shards[to].EndCopy(g.tenure, g.copies, c.State()))
 	require.NoError(g.t, c.Close())
 	g.acked[to] = max(g.acked[to], c.State().Last.Seq)
 }

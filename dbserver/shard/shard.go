@@ -55,6 +55,8 @@ type Shard struct {
 	meta    meta
 	tail    []Record             // committed+1 … seq
 	pending map[string]tentative // what the tail does to keys, while this replica leads
+	emptied uint64               // the last Truncate that this replica numbered
+	copy    copyNumber           // the last copy begun here
 	lead    *leadership          // nil: another replica leads, or none
 	pins    map[*Pin]struct{}
 	broken  error // a commit failed: the numbers of this object and of the disk may differ

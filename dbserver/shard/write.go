@@ -104,7 +104,7 @@ func (c *chunk) settle(ctx context.Context, sync bool) error {
 
 // unknown says that nobody knows what became of a write.
 func (s *Shard) unknown(why error) error {
-	if _, ok := errors.AsType[*apierror.Error](why); ok && !errors.Is(why, apierror.NotLeader) {
+	if errors.Is(why, apierror.NoSpace) {
 		return why
 	}
 	return apierror.New(apierror.ConnectionLost, "shard %s: the outcome is unknown: %w", s.name, why)
@@ -197,8 +197,12 @@ func (s *Shard) get(key string) (*document, error) {
 func (s *Shard) latest(key string) (d *document, depends uint64, err error) {
 	s.mu.Lock()
 	t, tentatively := s.pending[key]
+	emptied, applied := s.emptied, s.meta.committed
 	s.mu.Unlock()
-	if tentatively {
+	switch {
+	case emptied > max(applied, t.seq):
+		return nil, emptied, nil
+	case tentatively:
 		return t.document, t.seq, nil
 	}
 	d, err = s.get(key)
@@ -212,16 +216,7 @@ func (s *Shard) Truncate(ctx context.Context, sync bool) error {
 	if err != nil {
 		return err
 	}
-	s.content.Lock()
-	defer s.content.Unlock()
-	if s.dropped {
-		return s.gone()
-	}
-	time, err := s.env.Clock.next()
-	if err != nil {
-		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
-	}
-	seq, err := s.append(write{change: Change{Kind: Truncate}, time: time})
+	seq, err := s.appendTruncate()
 	if err != nil {
 		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
 	}
@@ -229,4 +224,20 @@ func (s *Shard) Truncate(ctx context.Context, sync bool) error {
 		return s.unknown(err)
 	}
 	return nil
+}
+
+// appendTruncate numbers a truncation while no operation is between looking at a key
+// and numbering what it does to it. It is not waited for here: the followers get it
+// from the log, which nobody can read meanwhile.
+func (s *Shard) appendTruncate() (seq uint64, err error) {
+	s.content.Lock()
+	defer s.content.Unlock()
+	if s.dropped {
+		return 0, s.gone()
+	}
+	time, err := s.env.Clock.next()
+	if err != nil {
+		return 0, err
+	}
+	return s.append(write{change: Change{Kind: Truncate}, time: time})
 }

@@ -4,10 +4,11 @@
 //
 // # At the remote
 //
-//	<path>/blobs/<2 hex>/<sha256>             content of one file, immutable, named by its hash
+//	<path>/blobs/<1 hex>/<sha256>             content of one file, immutable, named by its hash
 //	<path>/<backup id>/<server id>/PIECE.json a piece: its files, sizes and hashes
 //	<path>/<backup id>/BACKUP.json            the whole backup: its pieces, and the hash of each PIECE.json
 //	<path>/sessions/<name>                    an upload or a prune under way
+//	<path>/damaged/<sha256>                   a mark: that blob was read and found damaged
 //
 // It is complete in itself: a new cluster needs nothing else. A piece's manifest is
 // written when all of its content is there, the backup's when all pieces' manifests
@@ -17,8 +18,9 @@
 // # Rules
 //
 //   - Content is sent once, by whatever server, for whatever backup: a blob that is
-//     there with the right size (and the right hash, where the remote tells one for
-//     nothing) is not sent again. So a transfer that was cut off resumes.
+//     there with the right size, and is not marked, is not sent again. So a transfer
+//     that was cut off resumes. Damage of the same size shows only to who reads it: a
+//     verify or a download, which mark it, so that the next upload mends it (damage.go).
 //   - Nothing is taken from the remote without its size and SHA-256 having been
 //     checked on the way, and nothing is published here before all of it is there.
 //   - Deleting takes the backup's manifest first, then its pieces'. Only Prune
@@ -36,6 +38,7 @@
 //	while deleting                no BACKUP.json: not listed; deleting again finishes it
 //	while pruning                 fewer blobs that nobody needs
 //	upload's or prune's session   counts as dead when it has not changed for Timing.Lease
+//	while a blob was mended       the blob, and its mark: sent once more
 //	while downloading             a pending piece, not listed; the next download goes on with it
 //
 // A Manager runs jobs for one DB server and reports them to the agency; see job.go.

@@ -38,7 +38,10 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 	if err != nil {
 		return err
 	}
-	err = m.each(ctx, content.Files, m.fetch(r))
+	_, err = look(ctx, m.remote, content.Files, m.atOnce) // a remote may remember what it listed, and open it without asking again
+	if err == nil {
+		err = m.each(ctx, content.Files, m.fetch(r))
+	}
 	if err == nil {
 		err = r.Publish()
 	}
@@ -86,7 +89,7 @@ func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) er
 }
 
 // get reads a blob. A stream that breaks, or brings something else than announced,
-// is read again: it may have been the way. In the end the blob is named.
+// is read again: it may have been the way. In the end the blob is named, and marked.
 func (m *mover) get(ctx context.Context, r *backup.Receiving, f backup.File) error {
 	name := blobName(f.SHA256)
 	err := patient{timing: m.timing}.again(ctx, func() error {
@@ -104,7 +107,7 @@ func (m *mover) get(ctx context.Context, r *backup.Receiving, f backup.File) err
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%w: %s is missing", errDamaged, name)
 	case errors.Is(err, backup.ErrContent):
-		return fmt.Errorf("%w: %s: %w", errDamaged, name, err)
+		return errors.Join(fmt.Errorf("%w: %s: %w", errDamaged, name, err), mark(ctx, m.remote, f.SHA256, err.Error()))
 	}
 	return err
 }

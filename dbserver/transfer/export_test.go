@@ -50,8 +50,8 @@ func (k Keeper) List(ctx context.Context) ([]client.RemoteBackup, error) { retur
 
 // Verify verifies all.
 func (k Keeper) Verify(ctx context.Context) ([]string, error) {
-	_, problems, err := k.k.verify(ctx, "")
-	return problems, err
+	v, err := k.k.verify(ctx, "")
+	return v.problems, err
 }
 
 // Prune prunes.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,14 +102,20 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 // The last orders are random ones with many turns. It says how many there were.
 func explore(t *testing.T, scenario func(t *testing.T, pick func(step, choices int) int) []int) (runs int) {
 	t.Helper()
+	stride := 1
+	if testing.Short() {
+		stride = 7
+	}
+	return exploreEvery(t, stride, scenario)
+}
+
+// exploreEvery passes the turn only at every so many-th call.
+func exploreEvery(t *testing.T, stride int, scenario func(t *testing.T, pick func(step, choices int) int) []int) (runs int) {
+	t.Helper()
 	run := func(pick func(step, choices int) int) (steps int) {
 		synctest.Test(t, func(t *testing.T) { steps = len(scenario(t, pick)) })
 		runs++
 		return steps
-	}
-	stride := 1
-	if testing.Short() {
-		stride = 7
 	}
 	for begin := range 2 {
 		for one := 0; ; one += stride {
@@ -259,9 +266,9 @@ func TestDeleteTakesNothingFromOthers(t *testing.T) {
 		for name, data := range good.Objects() {
 			m.Change(name, data)
 		}
-		calls := 0
+		var calls atomic.Int64
 		m.Hook = func(context.Context, remotetest.Call) error {
-			if calls++; calls >= n {
+			if calls.Add(1) >= int64(n) {
 				return fmt.Errorf("gone since call %d", n)
 			}
 			return nil

@@ -22,6 +22,7 @@ const formatNumber = 1
 const (
 	folderBlobs    = "blobs"
 	folderSessions = "sessions"
+	folderDamaged  = "damaged"
 	filePiece      = "PIECE.json"
 	fileBackup     = "BACKUP.json"
 )
@@ -57,16 +58,20 @@ type pieceMark struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-func blobName(sum string) string           { return folderBlobs + "/" + sum[:2] + "/" + sum }
+func blobName(sum string) string           { return folderBlobs + "/" + sum[:1] + "/" + sum }
 func pieceName(id, server string) string   { return id + "/" + server + "/" + filePiece }
 func backupName(id string) string          { return id + "/" + fileBackup }
 func sessionName(kind, name string) string { return folderSessions + "/" + kind + "." + name }
+
+// Immutable says whether an object's content never changes under its name, other than
+// by damage.
+func Immutable(name string) bool { return strings.HasPrefix(name, folderBlobs+"/") }
 
 // manifestOf takes the name of a manifest apart: server is "" for a backup's.
 func manifestOf(name string) (id, server string, ok bool) {
 	parts := strings.Split(name, "/")
 	switch {
-	case backup.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions:
+	case backup.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions || parts[0] == folderDamaged:
 	case len(parts) == 2 && parts[1] == fileBackup:
 		return parts[0], "", true
 	case len(parts) == 3 && parts[2] == filePiece:

@@ -187,7 +187,9 @@ func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer cl
 	case client.RemoteList:
 		answer.Backups, err = k.list(ctx, r.ID)
 	case client.RemoteVerify:
-		answer.Backups, answer.Problems, err = k.verify(ctx, r.ID)
+		var v verified
+		v, err = k.verify(ctx, r.ID)
+		answer.Backups, answer.Problems, answer.Note = v.backups, v.problems, v.note
 	case client.RemotePrune:
 		err = k.pruneInto(ctx, &answer)
 	case client.RemoteDelete:

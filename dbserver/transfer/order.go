@@ -2,11 +2,8 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sort"
@@ -28,6 +25,7 @@ type shelf struct {
 	blobs   map[string]Object   // by name, with whatever else lies below blobs
 	pieces  map[string][]string // backup → servers whose manifests are there
 	backups map[string]bool     // whose manifest is there
+	damaged map[string]bool     // hashes of blobs that are marked
 }
 
 // look lists the remote, or one of its folders.
@@ -36,10 +34,13 @@ func (k *keeper) look(ctx context.Context, folder string) (*shelf, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the remote: %w", err)
 	}
-	s := &shelf{blobs: map[string]Object{}, pieces: map[string][]string{}, backups: map[string]bool{}}
+	s := &shelf{blobs: map[string]Object{}, pieces: map[string][]string{}, backups: map[string]bool{}, damaged: map[string]bool{}}
 	for _, o := range all {
 		id, server, ok := manifestOf(o.Name)
+		sum, marked := markOf(o.Name)
 		switch {
+		case marked:
+			s.damaged[sum] = true
 		case ok && server == "":
 			s.backups[id] = true
 		case ok:
@@ -71,6 +72,9 @@ func (k *keeper) list(ctx context.Context, only string) ([]client.RemoteBackup, 
 		}
 	}
 	s, err := k.look(ctx, only)
+	if err == nil && only != "" {
+		s.damaged, err = marks(ctx, k.remote)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +114,30 @@ func (k *keeper) describe(ctx context.Context, s *shelf, id string) (client.Remo
 	sort.Strings(b.Missing)
 	b.DateTime, b.Version, b.PotentiallyInconsistent = m.DateTime, m.Version, m.PotentiallyInconsistent
 	b.Complete = len(b.Missing) == 0
-	return b, nil
+	b.Damaged, err = k.damagedFiles(ctx, s, id)
+	return b, err
+}
+
+// damagedFiles counts the files of a backup whose blobs are marked.
+func (k *keeper) damagedFiles(ctx context.Context, s *shelf, id string) (n int, err error) {
+	if len(s.damaged) == 0 {
+		return 0, nil
+	}
+	for _, server := range s.pieces[id] {
+		p, _, err := readPiece(ctx, k.remote, id, server, "")
+		switch {
+		case errors.Is(err, errDamaged), errors.Is(err, ErrNotFound):
+			continue // what it has cannot be known
+		case err != nil:
+			return n, err
+		}
+		for _, f := range p.Files {
+			if s.damaged[f.SHA256] {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // remove deletes a backup at the remote: its manifest first, so that it is not
@@ -193,7 +220,21 @@ func (k *keeper) prune(ctx context.Context) (p pruned, err error) {
 		p.removed++
 		p.freed += there.blobs[name].Size
 	}
-	return p, nil
+	return p, k.pruneMarks(ctx, there, needed)
+}
+
+// pruneMarks takes the marks of blobs away that are not there any more.
+func (k *keeper) pruneMarks(ctx context.Context, there *shelf, needed map[string]bool) error {
+	for sum := range there.damaged {
+		name := blobName(sum)
+		if _, kept := there.blobs[name]; kept && needed[name] {
+			continue
+		}
+		if err := unmark(ctx, k.remote, sum); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // needed are the blobs that the manifests name, of whole backups and of others. A
@@ -215,123 +256,4 @@ func (k *keeper) needed(ctx context.Context, s *shelf) (map[string]bool, error) 
 		}
 	}
 	return needed, nil
-}
-
-// verify reads backups at the remote again, all or one, every byte, and says what is
-// not as it was sent. Blobs that several need are read once.
-func (k *keeper) verify(ctx context.Context, id string) (found []client.RemoteBackup, problems []string, err error) {
-	s, err := k.look(ctx, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	ids := s.ids()
-	if id != "" {
-		if !slices.Contains(ids, id) {
-			return nil, nil, apierror.New(apierror.NotFound, "there is no backup %s at the remote", id)
-		}
-		ids = []string{id}
-	}
-	v := &verifier{keeper: k, shelf: s, checked: map[string]string{}}
-	for _, id := range ids {
-		b, err := k.describe(ctx, s, id)
-		if err != nil {
-			return nil, nil, err
-		}
-		found = append(found, b)
-		if err := v.backup(ctx, id); err != nil {
-			return nil, nil, err
-		}
-	}
-	return found, v.problems, nil
-}
-
-type verifier struct {
-	*keeper
-	shelf    *shelf
-	checked  map[string]string // blob → what is wrong with it
-	problems []string
-}
-
-func (v *verifier) problem(format string, args ...any) {
-	v.problems = append(v.problems, fmt.Sprintf(format, args...))
-}
-
-func (v *verifier) backup(ctx context.Context, id string) error {
-	marks := map[string]pieceMark{}
-	for _, server := range v.shelf.pieces[id] {
-		marks[server] = pieceMark{}
-	}
-	m, err := readBackup(ctx, v.remote, id)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		v.problem("%s: not complete: %s is missing", id, fileBackup)
-	case errors.Is(err, errDamaged):
-		v.problem("%s: %v", id, err)
-	case err != nil:
-		return err
-	}
-	maps.Copy(marks, m.Pieces)
-	for _, server := range slices.Sorted(maps.Keys(marks)) {
-		if _, listed := m.Pieces[server]; !listed && len(m.Pieces) > 0 {
-			v.problem("%s: the piece of %s is not in %s", id, server, fileBackup)
-		}
-		if err := v.piece(ctx, id, server, marks[server].SHA256); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *verifier) piece(ctx context.Context, id, server, want string) error {
-	p, _, err := readPiece(ctx, v.remote, id, server, want)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		v.problem("%s: %s is missing", id, pieceName(id, server))
-		return nil
-	case errors.Is(err, errDamaged):
-		v.problem("%s: %v", id, err)
-		return nil
-	case err != nil:
-		return err
-	}
-	for _, f := range p.Files {
-		wrong, known := v.checked[f.SHA256]
-		if !known {
-			if wrong, err = v.blob(ctx, f); err != nil {
-				return err
-			}
-			v.checked[f.SHA256] = wrong
-		}
-		if wrong != "" {
-			v.problem("%s: %s of %s: %s %s", id, f.Name, server, blobName(f.SHA256), wrong)
-		}
-	}
-	return nil
-}
-
-// blob reads one; wrong is what is wrong with it.
-func (v *verifier) blob(ctx context.Context, f backup.File) (wrong string, err error) {
-	err = patient{timing: v.timing}.again(ctx, func() error {
-		in, err := v.remote.Open(ctx, blobName(f.SHA256))
-		if err != nil {
-			return err
-		}
-		sum := sha256.New()
-		n, err := io.Copy(sum, &limited{in: in, ctx: ctx, count: func(int) {}})
-		switch {
-		case err != nil:
-		case n != f.Size:
-			wrong = fmt.Sprintf("has %d bytes instead of %d", n, f.Size)
-		case hex.EncodeToString(sum.Sum(nil)) != f.SHA256:
-			wrong = "has changed content"
-		}
-		return errors.Join(err, in.Close())
-	})
-	if errors.Is(err, ErrNotFound) {
-		return "is missing", nil
-	}
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", blobName(f.SHA256), err)
-	}
-	return wrong, err
 }

@@ -21,8 +21,8 @@ var (
 // carry no credentials. A reader must find what was written before it began (S3,
 // WebDAV, SFTP and local disks do that).
 type Remote interface {
-	// Put stores an object of exactly size bytes, replacing one that is there. After
-	// an error it may be there, whole or in part; a part has another size. open gives
+	// Put stores an object of exactly size bytes, replacing one that is there, and has
+	// looked what arrived. After an error it may be there, whole or in part; a part has another size. open gives
 	// the content from its beginning, each time it is called.
 	Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error
 	// Open reads an object from its beginning; ErrNotFound if there is none.

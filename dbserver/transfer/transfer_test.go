@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -128,12 +129,12 @@ func TestEveryCallFails(t *testing.T) {
 	full := remotetest.NewMemory()
 	upload(t, full, first, a)
 	broken := errors.New("the remote is gone")
-	failAt := func(m *remotetest.Memory, n int) (fired *bool) {
-		fired = new(bool)
-		calls := 0
+	failAt := func(m *remotetest.Memory, n int) (fired *atomic.Bool) {
+		fired = new(atomic.Bool)
+		var calls atomic.Int64 // a session is renewed beside the transfer
 		m.Hook = func(context.Context, remotetest.Call) error {
-			if calls++; calls == n {
-				*fired = true
+			if calls.Add(1) == int64(n) {
+				fired.Store(true)
 				return broken
 			}
 			return nil
@@ -144,7 +145,7 @@ func TestEveryCallFails(t *testing.T) {
 		m := remotetest.NewMemory()
 		fired := failAt(m, n)
 		err := transfer.NewMover(m.Remote(), a.store, once).Upload(t.Context(), first, "PRMR-a")
-		if !*fired {
+		if !fired.Load() {
 			require.NoError(t, err)
 			require.Greater(t, n, 2*len(content.Files), "the fault fired everywhere")
 			break
@@ -164,7 +165,7 @@ func TestEveryCallFails(t *testing.T) {
 		c := emptyShop(t, vfs.NewMem(), "PRMR-c")
 		fired := failAt(m, n)
 		err := transfer.NewMover(m.Remote(), c.store, once).Download(t.Context(), first, "PRMR-a")
-		if !*fired {
+		if !fired.Load() {
 			require.NoError(t, err)
 			break
 		}

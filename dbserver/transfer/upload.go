@@ -32,6 +32,9 @@ type mover struct {
 	progress *progress
 	limit    *rate.Limiter
 	atOnce   int
+	suspects suspects
+	survey   *survey  // of an upload: replaced between its passes
+	sent     sync.Map // hash → true: in this session
 	sending  sync.Map // hash → *sync.Mutex: two files of a piece may have the same content
 }
 
@@ -80,7 +83,11 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
 		return err
 	}
 	defer s.close(ctx)
+	m.sent.Clear()
 	if err := awaitDead(ctx, m.remote, m.timing.Lease, sessionName(sessionPrune, ""), true); err != nil {
+		return err
+	}
+	if err := m.lookAround(ctx, content.Files); err != nil {
 		return err
 	}
 	if err := m.each(ctx, content.Files, m.send(id)); err != nil {
@@ -92,7 +99,31 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
 	if err := s.confirm(ctx); err != nil {
 		return err
 	}
-	return m.each(ctx, content.Files, m.insist(id))
+	counted := m.unsent(content.Files)
+	if err := m.lookAround(ctx, counted); err != nil {
+		return err
+	}
+	return m.each(ctx, counted, m.insist(id))
+}
+
+// unsent are the files that were found at the remote, and so not sent. Of those that
+// were, Put has looked what arrived, in a session that no prune overlaps.
+func (m *mover) unsent(files []backup.File) (counted []backup.File) {
+	for _, f := range files {
+		if _, sent := m.sent.Load(f.SHA256); !sent {
+			counted = append(counted, f)
+		}
+	}
+	return counted
+}
+
+// lookAround finds out which content is at the remote, and what of it is marked.
+func (m *mover) lookAround(ctx context.Context, files []backup.File) (err error) {
+	if err := m.suspects.look(ctx, m.remote); err != nil {
+		return err
+	}
+	m.survey, err = look(ctx, m.remote, files, m.atOnce)
+	return err
 }
 
 // putPiece writes the piece's manifest, unless it is there already.
@@ -109,8 +140,19 @@ func (m *mover) putPiece(ctx context.Context, content backup.Content) error {
 	return err
 }
 
-// present says whether a file's content is at the remote already.
+// large is a file for which one more look at the remote is cheap.
+const large = 4 << 20
+
+// present says whether a file's content is at the remote already: of its name and
+// size, and not marked as damaged. A large one that was not there is looked for once
+// more, since another upload may have sent it meanwhile.
 func (m *mover) present(ctx context.Context, f backup.File) (bool, error) {
+	if m.suspects.has(f.SHA256) {
+		return false, nil
+	}
+	if size, known := m.survey.size(blobName(f.SHA256)); known && (size == f.Size || f.Size < large) {
+		return size == f.Size, nil
+	}
 	o, err := m.remote.Stat(ctx, blobName(f.SHA256))
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
@@ -146,13 +188,14 @@ func (m *mover) send(id string) func(context.Context, backup.File) error {
 	}
 }
 
-// insist looks again whether a file's content is there, now that a manifest says so.
+// insist looks again whether content that was found is there, now that a manifest says
+// so, and whether somebody has marked it meanwhile.
 func (m *mover) insist(id string) func(context.Context, backup.File) error {
 	return func(ctx context.Context, f backup.File) error { return m.ensure(ctx, id, f) }
 }
 
-// put sends a file and sees that all of it has arrived. What is read is hashed: a
-// piece that is damaged here is not sent, and is named.
+// put sends a file. What is read is hashed: a piece that is damaged here is not sent,
+// and is named. That it has arrived is looked at by Put, and again by insist.
 func (m *mover) put(ctx context.Context, id string, f backup.File) error {
 	err := m.patientless().Put(ctx, blobName(f.SHA256), f.Size, func() (io.ReadCloser, error) {
 		file, err := m.pieces.OpenFile(id, f.Name)
@@ -165,12 +208,12 @@ func (m *mover) put(ctx context.Context, id string, f backup.File) error {
 	if err != nil {
 		return err
 	}
-	o, err := m.remote.Stat(ctx, blobName(f.SHA256))
-	switch {
-	case errors.Is(err, ErrNotFound): // not final: see ensure
-		err = fmt.Errorf("%w: it was sent and is not there", errDamaged)
-	case err == nil && o.Size != f.Size:
-		err = fmt.Errorf("%w: %d bytes arrived of %d", errDamaged, o.Size, f.Size)
+	if m.suspects.has(f.SHA256) {
+		err = m.mended(ctx, f)
+	}
+	if err == nil {
+		m.survey.sent(blobName(f.SHA256), f.Size)
+		m.sent.Store(f.SHA256, true)
 	}
 	return err
 }

@@ -114,10 +114,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.handler.ServeHTTP(w, r)
 		return
 	}
-	r.Body = &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
-	body := r.Body
+	body := &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
+	r.Body = body
 	s.handler.ServeHTTP(w, r)
-	if r.Header.Get("Expect") == "" { // else the client has not begun to send
+	if body.ended == nil && r.Header.Get("Expect") == "" { // else the client has not begun to send
 		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
 	}
 }
@@ -159,9 +159,13 @@ type movingBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
+	ended   error // of the body: a deadline is a call of the system, which its end needs not
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {
+	if b.ended != nil {
+		return 0, b.ended
+	}
 	if err := b.control.SetReadDeadline(time.Now().Add(b.stall)); err != nil {
 		return 0, fmt.Errorf("read body: %w", err)
 	}
@@ -169,6 +173,7 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	if derr := b.control.SetReadDeadline(time.Time{}); derr != nil && err == nil {
 		err = fmt.Errorf("read body: %w", derr)
 	}
+	b.ended = err
 	return n, err
 }
 

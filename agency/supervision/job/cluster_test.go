@@ -203,7 +203,7 @@ func (c *cluster) failed(id string) bool {
 // serveShard is one step of a server that may lead a shard, as replicas are to
 // behave: recover at the start of a tenure, then keep the in-sync set true.
 func (c *cluster) serveShard(id, shard string) {
-	planned, r, term := c.planned(shard), c.report(shard), uint64(c.term(shard))
+	planned := c.planned(shard)
 	lead, resigned := strings.CutPrefix(planned[0], keys.Resigned)
 	if !slices.Contains(planned, id) && lead != id {
 		delete(c.servers[id].has, shard) // no longer planned here: dropped
@@ -211,6 +211,7 @@ func (c *cluster) serveShard(id, shard string) {
 	if lead != id {
 		return
 	}
+	r, term := c.report(shard), uint64(c.term(shard))
 	own := r.Term == term && len(r.Servers) > 0 && r.Reboots[id] == c.reboot(id)
 	switch {
 	case resigned && own && r.Servers[0] == id:
@@ -346,18 +347,6 @@ func (c *cluster) judge(id, status string) {
 		entry["Known"] = c.root().At(keys.ServerKnown(id))
 	}
 	c.set(keys.ServerHealth(id), entry)
-}
-
-// judgeAll records what is true: who is up is GOOD, who is down FAILED.
-func (c *cluster) judgeAll() {
-	for id, s := range c.servers {
-		switch status := c.root().At(keys.ServerHealth(id) + "/Status").Text(); {
-		case s.up && status != keys.StatusGood:
-			c.judge(id, keys.StatusGood)
-		case !s.up && status != keys.StatusFailed:
-			c.judge(id, keys.StatusFailed)
-		}
-	}
 }
 
 // todo asks for a job, as a coordinator does.

@@ -25,6 +25,7 @@ const (
 	Added         step.Name = "follower added"
 	Removed       step.Name = "follower removed"
 	Replaced      step.Name = "follower replaced"
+	ReturnDropped step.Name = "lead not given back"
 	LostRemoved   step.Name = "report of a lost shard removed"
 	LockRemoved   step.Name = "lock of an ended job removed"
 )
@@ -54,7 +55,7 @@ func Next(root *fsm.Node, w *Watch, now time.Time, t Timing) []Decision {
 		v.trim()
 		return v.decided
 	}
-	delete(w.told, thaw)
+	v.thawed()
 	v.tidy()
 	for _, j := range v.pending {
 		v.proceed(j)
@@ -71,7 +72,12 @@ func Next(root *fsm.Node, w *Watch, now time.Time, t Timing) []Decision {
 // Busy says whether something is pending, which wants to be looked at more often.
 func Busy(root *fsm.Node) bool { return root.At(keys.TargetPending).Len() > 0 }
 
-func (v *view) decide(d Decision) { v.decided = append(v.decided, d) }
+func (v *view) decide(d Decision) {
+	if d.Detail != "" {
+		d.Detail = v.say(d.Detail)
+	}
+	v.decided = append(v.decided, d)
+}
 
 // thaw is the subject of the news that jobs wait for it.
 const thaw = "thaw"
@@ -84,12 +90,31 @@ func (v *view) hold() {
 			v.giveUp(j, v.aborted(j))
 		}
 	}
+	if !v.watch.frozen {
+		v.watch.frozen = true
+		clear(v.watch.held)
+	}
+	for _, j := range v.todo {
+		v.watch.age(v.now, "held "+j.id, j.was.At("timeCreated"))
+	}
 	holder := v.root.At(keys.HotBackupHolder)
 	if n := len(v.todo) + len(v.pending); n > 0 && v.watch.news(thaw, holder.At("nonce").Text()+"/") {
 		v.decide(Decision{
 			Tx: empty(), Step: Held, Server: holder.At("coordinator").Text(),
 			Detail: count(n, "job waits", "jobs wait") + " while Plan is frozen for backup " + holder.At("id").Text(),
 		})
+	}
+}
+
+// thawed notes for how long each job was held back, when Plan is frozen no longer.
+func (v *view) thawed() {
+	if !v.watch.frozen {
+		return
+	}
+	v.watch.frozen = false
+	delete(v.watch.told, thaw)
+	for _, j := range v.todo {
+		v.watch.held[j.id] = v.watch.age(v.now, "held "+j.id, j.was.At("timeCreated"))
 	}
 }
 

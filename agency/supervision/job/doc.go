@@ -31,7 +31,9 @@
 // An undo is a transaction like the others: a leader that was to resign stays, a
 // replica that a move has added goes. What is in no job (locks without one, a
 // resignation that nobody wants, replicas missing or too many, failed servers after a
-// maintenance) is put right by heal, which looks at Plan and Current alone.
+// maintenance) is put right by heal, which looks at Plan and Current alone. It also makes
+// the moves that give leads back which were given away for a restart
+// (Target/ReturnLeadership).
 //
 // FAILED means: the record says so, and the server's ServersKnown is what it was when
 // that was recorded. A server that was started or took a lease since may be serving.

@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/fsm"
 )
 
 // beginFailedServer makes one child for every shard of the server about which
@@ -28,8 +29,8 @@ func (v *view) beginFailedServer(j job) {
 	v.isFailed(&tx, j.Server)
 	children := v.failures(j.Server)
 	v.bear(j, &tx, children)
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
-		"failedServer: of %s something can be done now about %s",
+	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+		"failedServer: it has %s; %s can be helped now",
 		count(v.holds[j.Server], "replica", "replicas"), count(len(children), "shard", "shards"))}))
 }
 
@@ -85,17 +86,21 @@ type succession struct {
 
 // successor chooses who leads a shard after its leader, or says what it waits for.
 //
-// Only a trusted server is sure to have every acknowledged write. When all of
-// those are recorded as failed, a member of the in-sync set that has been started
-// anew is the best there is: it compares positions with all others it can reach
-// before it serves. A server out of sync never leads while a report exists.
+// Only a trusted server is sure to have every acknowledged write. One that is
+// recorded as failed may only stand still, and come back with them: it is waited for
+// until it has been away for Forsake. Then a member of the in-sync set that has been
+// started anew is the best there is, and at once if nobody is trusted: it compares
+// positions with all others it can reach before it serves. A server out of sync never
+// leads while a report exists. Where none does, what is on the servers is equal or
+// unknown, and they have their turns.
 func (v *view) successor(s *shard) (succession, string) {
 	next := succession{tx: empty()}
 	s.reported(&next.tx)
 	others := s.planned[1:]
 	good := func(id string) bool { return v.good(id) }
 	if len(s.synced) == 0 {
-		return v.chosen(next, s, filter(others, good), "nobody has ever served it"), "no planned replica is GOOD"
+		able := filter(others, good)
+		return v.chosen(next, s, able[:min(1, len(able))], "nobody has served it since it is planned"), "no planned replica is GOOD"
 	}
 	members := filter(others, func(id string) bool { return slices.Contains(s.synced, id) })
 	trusted := filter(members, func(id string) bool { return v.trusted(s, id) })
@@ -110,8 +115,13 @@ func (v *view) successor(s *shard) (succession, string) {
 	if alive := filter(trusted, func(id string) bool { return !v.failed(id) }); len(alive) > 0 {
 		return succession{}, "only " + strings.Join(alive, ", ") + " has every write, and is not GOOD"
 	}
+	away := []*fsm.Node{s.reportWas}
 	for _, id := range trusted {
 		v.isFailed(&next.tx, id)
+		away = append(away, v.root.At(keys.ServerHealth(id)+"/Status"))
+	}
+	if patience := v.watch.age(v.now, "forsaken "+s.name, away...); len(trusted) > 0 && patience <= v.timing.Forsake {
+		return succession{}, fmt.Sprintf("only %s has every write, and is FAILED: it is waited for up to %v", strings.Join(trusted, ", "), v.timing.Forsake)
 	}
 	return v.chosen(next, s, filter(members, good), "it was in sync before it was started anew, and all that are in sync have FAILED"),
 		"nobody of its in-sync set is GOOD: " + strings.Join(s.synced, ", ")
@@ -142,14 +152,19 @@ func filter(list []string, keep func(string) bool) []string {
 }
 
 // stalled says that the planned leader, though not failed, has not begun to serve
-// its term for longer than the grace period, while somebody trusted could. It has
-// acknowledged nothing in this term, and its report of it will come too late.
+// its term for longer than the grace period, while somebody trusted could, or nobody
+// has served it since it is planned (after a restore its replica may be one that was
+// just being copied). It has acknowledged nothing in this term, and its report of it
+// will come too late.
 func (v *view) stalled(s *shard) bool {
-	if s.report == nil || int64(s.report.Term) >= s.term || s.resigned {
+	if s.building || s.resigned || s.report != nil && int64(s.report.Term) >= s.term {
 		return false
 	}
 	if v.watch.age(v.now, "stalled "+s.name, s.planWas, s.termWas, s.reportWas) <= v.timing.Grace {
 		return false
+	}
+	if s.report == nil {
+		return slices.ContainsFunc(s.planned[1:], v.good)
 	}
 	return slices.ContainsFunc(s.planned[1:], func(id string) bool { return v.good(id) && v.trusted(s, id) })
 }
@@ -192,14 +207,14 @@ func (v *view) failedLeader(j job) {
 	v.leads[next.to]++
 	why := fmt.Sprintf("%s now leads %s in term %d because %s; %s", next.to, s.label(), s.term+1, now, next.why)
 	v.credit(j, &tx, next.to, why)
-	v.decide(about(j, Decision{Tx: tx, Step: LeaderChanged, Server: next.to, Detail: why}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: LeaderChanged, Server: next.to, Detail: why}))
 }
 
 // credit notes on an ending job which server it chose, and why.
 func (v *view) credit(j job, tx *client.Tx, server, why string) {
 	ended := keys.TargetFinished + "/" + j.id
 	if record, ok := tx.Ops[ended].(keys.Job); ok {
-		record.ToServer, record.Reason = server, why
+		record.ToServer, record.Reason = server, v.say(why)
 		tx.Ops[ended] = record
 	}
 }
@@ -257,7 +272,7 @@ func (v *view) failedFollower(j job) {
 	why := fmt.Sprintf("%s takes the place of %s in %s because that is FAILED; of all GOOD servers without a replica it has the fewest (%d)",
 		to, from, s.label(), v.holds[to]-1)
 	v.credit(j, &tx, to, why)
-	v.decide(about(j, Decision{Tx: tx, Step: Replaced, Server: to, Detail: why}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Replaced, Server: to, Detail: why}))
 }
 
 // adopt adds what has to hold for a server that gets a replica.

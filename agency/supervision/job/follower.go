@@ -33,7 +33,7 @@ func (v *view) addFollower(j job) {
 	why := fmt.Sprintf("%s gets a replica of %s because %d are planned and %d wanted; of all GOOD servers without one it has the fewest replicas (%d)",
 		to, s.label(), len(s.planned), s.factor, v.holds[to]-1)
 	v.credit(j, &tx, to, why)
-	v.decide(about(j, Decision{Tx: tx, Step: Added, Server: to, Detail: why}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Added, Server: to, Detail: why}))
 }
 
 // marked is the planned servers as Plan has them.
@@ -73,7 +73,7 @@ func (v *view) removeFollower(j job) {
 	v.holds[from]--
 	why := fmt.Sprintf("%s gives its replica of %s up because %d are planned and %d wanted; %s", from, s.label(), len(s.planned), s.factor, because)
 	v.credit(j, &tx, from, why)
-	v.decide(about(j, Decision{Tx: tx, Step: Removed, Server: from, Detail: why}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Removed, Server: from, Detail: why}))
 }
 
 // serving says that the planned leader is GOOD, serves, and stays.

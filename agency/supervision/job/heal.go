@@ -3,11 +3,15 @@ package job
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 )
+
+// leaderOf begins the subject of the news that a shard has no leader.
+const leaderOf = "leader of "
 
 // heal makes jobs of what Plan and Current lack, whatever the reason was. It makes
 // only such as can be done at once, so that none of them lingers.
@@ -33,6 +37,12 @@ func (v *view) heal() {
 			v.healCount(s)
 		}
 	}
+	for subject := range v.watch.told {
+		if shard, about := strings.CutPrefix(subject, leaderOf); about && v.named[shard] == nil {
+			delete(v.watch.told, subject)
+		}
+	}
+	v.returns()
 	v.lost()
 }
 
@@ -62,7 +72,7 @@ func (v *view) healLeader(s *shard) {
 		return
 	}
 	next, waits := v.successor(s)
-	if next.to == "" && v.watch.news("leader of "+s.name, waits) {
+	if next.to == "" && v.watch.news(leaderOf+s.name, waits) {
 		v.decide(Decision{
 			Tx: empty(), Step: LeaderMissing, DB: s.db, Shard: s.name, Server: lead,
 			Detail: fmt.Sprintf("%s, which leads %s, is FAILED, and no other can: %s", lead, s.label(), waits),
@@ -72,7 +82,7 @@ func (v *view) healLeader(s *shard) {
 
 // healFollower replaces the first failed follower that can be replaced now.
 func (v *view) healFollower(s *shard, busy map[string]bool) bool {
-	delete(v.watch.told, "leader of "+s.name)
+	delete(v.watch.told, leaderOf+s.name)
 	for _, id := range s.planned[1:] {
 		if v.failed(id) && !v.spared[id] && !busy[id] && v.failure(s, id) != "" {
 			v.createFor(s, keys.JobFailedFollower, id, id+" follows in "+s.label()+" and is FAILED")
@@ -85,7 +95,8 @@ func (v *view) healFollower(s *shard, busy map[string]bool) bool {
 // healCount makes the number of replicas what the collection wants.
 func (v *view) healCount(s *shard) {
 	switch {
-	case s.factor <= 0 || s.building || len(v.on[s.name]) > 0 || v.lockedBy(s) != "":
+	case s.factor <= 0 || len(s.planned) == s.factor:
+	case s.building || len(v.on[s.name]) > 0 || v.lockedBy(s) != "":
 	case len(s.planned) < s.factor && v.free(s) != "":
 		v.createFor(s, keys.JobAddFollower, "", fmt.Sprintf("%s has %d of %d replicas", s.label(), len(s.planned), s.factor))
 	case len(s.planned) > s.factor && v.serving(s):
@@ -99,7 +110,7 @@ func (v *view) lost() {
 	for db, collections := range v.root.At(keys.CurrentCollections).Children() {
 		for cid, shards := range collections.Children() {
 			for name, report := range shards.Children() {
-				if v.root.At(keys.PlanShard(db, cid, name)).Exists() {
+				if s := v.named[name]; s != nil && s.db == db && s.cid == cid || v.root.At(keys.PlanShard(db, cid, name)).Exists() {
 					continue
 				}
 				v.removeReport(db, cid, name, report)
@@ -110,14 +121,11 @@ func (v *view) lost() {
 
 // removeReport does it in one transaction, which is all there is of its job.
 func (v *view) removeReport(db, cid, name string, report *fsm.Node) {
-	r, ok := v.watch.reports.read(report)
-	if !ok || len(r.Servers) == 0 {
+	var r keys.CurrentShardReport
+	if report.Decode(&r) != nil || len(r.Servers) == 0 {
 		return
 	}
-	leader := r.Servers[0]
-	if len(leader) > 0 && leader[:1] == keys.Resigned {
-		leader = leader[1:]
-	}
+	leader := strings.TrimPrefix(r.Servers[0], keys.Resigned)
 	tx := empty()
 	switch {
 	case v.failed(leader) && !v.spared[leader]:

@@ -3,7 +3,6 @@ package job
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,9 +69,20 @@ func (v *view) move(j job, to string, edit func(*keys.Job)) client.Tx {
 	}
 }
 
-// about begins a decision about a job.
-func about(j job, d Decision) Decision {
+// about begins a decision about a job. If Plan was frozen when the job could have
+// begun, it tells for how long.
+func (v *view) about(j job, d Decision) Decision {
 	d.Job, d.DB, d.Shard = j.id, j.Database, j.Shard
+	held := v.watch.held[j.id]
+	if j.Type == keys.JobFailedLeader || j.Type == keys.JobFailedFollower {
+		held = max(held, v.watch.held[j.ParentJob]) // it was made as soon as its parent could begin
+	}
+	switch d.Step {
+	case Started, LeaderChanged, Replaced, Added, Removed:
+		if held > 0 && j.state == keys.TargetToDo {
+			d.Detail += fmt.Sprintf("; it was held back for %v, while Plan was frozen", held.Round(10*time.Millisecond))
+		}
+	}
 	if d.Server == "" {
 		d.Server = j.Server
 	}
@@ -110,7 +120,7 @@ func (v *view) unlock(j job, tx *client.Tx) {
 // end makes the transaction that ends a job, for better or worse.
 func (v *view) end(j job, state, reason string) client.Tx {
 	tx := v.move(j, state, func(next *keys.Job) {
-		next.TimeFinished, next.Reason = stamp(v.now), reason
+		next.TimeFinished, next.Reason = stamp(v.now), v.say(reason)
 		if next.TimeStarted == "" && state == keys.TargetFinished {
 			next.TimeStarted = next.TimeFinished
 		}
@@ -121,12 +131,12 @@ func (v *view) end(j job, state, reason string) client.Tx {
 
 // finish ends a job that has nothing more to do.
 func (v *view) finish(j job, reason string) {
-	v.decide(about(j, Decision{Tx: v.end(j, keys.TargetFinished, reason), Step: Finished, Detail: j.Type + sentence(reason)}))
+	v.decide(v.about(j, Decision{Tx: v.end(j, keys.TargetFinished, reason), Step: Finished, Detail: j.Type + sentence(reason)}))
 }
 
 // fail ends a job that cannot be done, if Plan need not change for that.
 func (v *view) fail(j job, reason string) {
-	v.decide(about(j, Decision{Tx: v.end(j, keys.TargetFailed, reason), Step: Failed, Detail: j.Type + sentence(reason)}))
+	v.decide(v.about(j, Decision{Tx: v.end(j, keys.TargetFailed, reason), Step: Failed, Detail: j.Type + sentence(reason)}))
 }
 
 func sentence(reason string) string {
@@ -139,9 +149,9 @@ func sentence(reason string) string {
 // setBack makes a pending job one to do again, so that nothing is pending while
 // somebody waits for the agency lock. What it has done so far stays done.
 func (v *view) setBack(j job, reason string) {
-	tx := v.move(j, keys.TargetToDo, func(next *keys.Job) { next.TimeStarted, next.Reason = "", reason })
+	tx := v.move(j, keys.TargetToDo, func(next *keys.Job) { next.TimeStarted, next.Reason = "", v.say(reason) })
 	v.unlock(j, &tx)
-	v.decide(about(j, Decision{Tx: tx, Step: SetBack, Detail: j.Type + ": " + reason}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: SetBack, Detail: j.Type + ": " + reason}))
 }
 
 // wait notes on the record why a job does not begin, once per reason, and gives it
@@ -151,11 +161,11 @@ func (v *view) wait(j job, reason string) {
 		v.giveUp(j, fmt.Sprintf("it could not begin within %v: %s", v.timing.Wait, reason))
 		return
 	}
-	if j.Reason == reason {
+	if reason = v.say(reason); j.Reason == reason {
 		return
 	}
 	tx := v.update(j, func(next *keys.Job) { next.Reason = reason })
-	v.decide(about(j, Decision{Tx: tx, Step: Waits, Detail: j.Type + ": " + reason}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Waits, Detail: j.Type + ": " + reason}))
 }
 
 // update changes a job's record where it is.
@@ -175,55 +185,6 @@ func (v *view) create(j keys.Job, why string) {
 		Tx: tx, Step: Created, Job: id, DB: j.Database, Shard: j.Shard, Server: cmp.Or(j.Server, j.FromServer, j.ToServer),
 		Detail: j.Type + ": " + why,
 	})
-}
-
-// number takes the next id. Several taken in one pass follow each other.
-func (v *view) number(tx *client.Tx) string {
-	if v.latestWas.Exists() {
-		tx.Pre[keys.LatestID] = v.latest
-	} else {
-		tx.Pre[keys.LatestID] = client.OldEmpty(true)
-		v.latestWas = v.root
-	}
-	v.latest++
-	tx.Ops[keys.LatestID] = v.latest
-	return strconv.FormatInt(v.latest, 10)
-}
-
-// children lists the jobs of a parent that have not ended.
-func (v *view) children(parent string) []job {
-	var all []job
-	for _, j := range slices.Concat(v.todo, v.pending) {
-		if j.ParentJob == parent {
-			all = append(all, j)
-		}
-	}
-	return all
-}
-
-// nextChild is the first number that no child of the parent has.
-func (v *view) nextChild(parent string) uint64 {
-	var last uint64
-	for _, state := range []string{keys.TargetToDo, keys.TargetPending, keys.TargetFinished, keys.TargetFailed} {
-		for id := range v.root.At(state).Children() {
-			if _, child := number(id); strings.HasPrefix(id, parent+"-") {
-				last = max(last, child)
-			}
-		}
-	}
-	return last + 1
-}
-
-// bear adds children to a transaction of their parent.
-func (v *view) bear(parent job, tx *client.Tx, children []keys.Job) {
-	n := v.nextChild(parent.id)
-	for _, c := range children {
-		c.JobID = fmt.Sprintf("%s-%d", parent.id, n)
-		c.ParentJob, c.Creator, c.TimeCreated = parent.id, creator, stamp(v.now)
-		tx.Ops[keys.TargetToDo+"/"+c.JobID] = c
-		tx.Pre[keys.TargetToDo+"/"+c.JobID] = client.OldEmpty(true)
-		n++
-	}
 }
 
 // begin does what can be done for a job to do.
@@ -276,64 +237,10 @@ func (v *view) proceed(j job) {
 	}
 }
 
-// tidy removes locks whose job is not pending, which only a hand can leave.
-func (v *view) tidy() {
-	for _, room := range []string{keys.ShardLocks, keys.ServerLocks} {
-		for name, lock := range v.root.At(room).Children() {
-			holder := holderText(lock)
-			if holder != "" && v.root.At(keys.TargetPending+"/"+holder).Exists() {
-				continue
-			}
-			tx := client.Tx{
-				Ops: map[string]any{room + "/" + name: client.Delete()},
-				Pre: map[string]any{room + "/" + name: client.Exactly(lock)},
-			}
-			if holder != "" {
-				tx.Pre[keys.TargetPending+"/"+holder] = client.OldEmpty(true)
-			}
-			v.decide(Decision{Tx: tx, Step: LockRemoved, Job: holder, Detail: name})
-		}
-	}
-}
-
-// Ended jobs: when there are more than kept+slack in a room, the oldest go.
-const (
-	kept  = 500
-	slack = 20
-)
-
-// trim bounds the rooms of ended jobs.
-func (v *view) trim() {
-	for _, room := range []string{keys.TargetFinished, keys.TargetFailed} {
-		jobs := v.root.At(room)
-		if jobs.Len() <= kept+slack {
-			continue
-		}
-		ids := slices.SortedFunc(maps.Keys(maps.Collect(jobs.Children())), inOrder)
-		tx := empty()
-		for _, id := range ids[:len(ids)-kept] {
-			tx.Ops[room+"/"+id] = client.Delete()
-		}
-		v.decide(Decision{Tx: tx})
-	}
-}
-
 // count says a number of things.
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
-}
-
-// readChildren decodes the jobs of a parent in one room.
-func readChildren(room *fsm.Node, parent string) []keys.Job {
-	var all []keys.Job
-	for id, n := range room.Children() {
-		var j keys.Job
-		if strings.HasPrefix(id, parent+"-") && n.Decode(&j) == nil {
-			all = append(all, j)
-		}
-	}
-	return all
 }

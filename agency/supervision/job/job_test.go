@@ -47,7 +47,7 @@ func TestFailedLeaderIsSucceeded(t *testing.T) {
 }
 
 // Who has been started anew since it was in sync does not lead while somebody
-// trusted may come back; and does when all of those have failed.
+// trusted may come back; and does when all of those have been away for long.
 func TestOnlyTrustedServersSucceed(t *testing.T) {
 	c := three(t, 3)
 	c.kill("PRMR-2")
@@ -66,6 +66,9 @@ func TestOnlyTrustedServersSucceed(t *testing.T) {
 	require.Equal(t, 1, strings.Count(strings.Join(c.events, "\n"), "no other can"), "it is told once")
 	c.fails("PRMR-3")
 	c.work()
+	require.Equal(t, "PRMR-1", c.planned("s1")[0], "both have everything, and may only stand still")
+	require.Contains(t, strings.Join(c.events, "\n"), "has every write, and is FAILED: it is waited for up to 15m")
+	c.run(16 * 60)
 	require.Equal(t, "PRMR-2", c.planned("s1")[0])
 	c.requireQuiet()
 }
@@ -253,4 +256,37 @@ func TestNonsenseEnds(t *testing.T) {
 		c.requireIn("Failed", id)
 	}
 	c.requireQuiet()
+}
+
+// People read short names.
+func TestEventsSayShortNames(t *testing.T) {
+	c := three(t, 3)
+	for id, short := range map[string]string{"PRMR-1": "DBServer0001", "PRMR-2": "DBServer0002"} {
+		c.set(keys.ShortIDs+"/"+id, keys.ShortID{TransactionID: 1, ShortName: short})
+	}
+	c.kill("PRMR-1")
+	id := c.fails("PRMR-1")
+	c.work()
+	reason := c.requireIn("Finished", id+"-1").Reason
+	require.Equal(t, "DBServer0002 now leads s1 of db/books in term 2 because DBServer0001 is FAILED; it is in sync, and of DBServer0002, PRMR-3 it leads the fewest shards", reason)
+	require.Contains(t, c.story(), reason)
+}
+
+// After a restore nobody has served a shard yet. If its leader cannot, because what it
+// has was only being copied when the backup was made, the others have their turns.
+func TestNeverServedShardGoesRound(t *testing.T) {
+	c := newCluster(t, 3)
+	for _, id := range []string{"PRMR-1", "PRMR-2", "PRMR-3"} {
+		c.pause(id) // GOOD, and does not lead: what a copy does
+	}
+	c.shard("s1", 3, "PRMR-1", "PRMR-2", "PRMR-3")
+	var led []string
+	for range 60 {
+		c.run(1)
+		if now := c.planned("s1")[0]; len(led) == 0 || led[len(led)-1] != now {
+			led = append(led, now)
+		}
+	}
+	require.Subset(t, led, []string{"PRMR-1", "PRMR-2", "PRMR-3"})
+	require.EqualValues(t, len(led), c.term("s1"))
 }

@@ -24,7 +24,6 @@ type model struct {
 	deposed *job.Watch // what another leader knows
 	old     *fsm.Node  // a tree of some time ago
 	lossy   map[string]bool
-	waiting bool
 }
 
 // Whatever fails, whenever the agency's leader changes, whoever freezes Plan and
@@ -121,7 +120,7 @@ func (m *model) ask(what string, some, shard func() string) {
 	case "clean out":
 		m.todo(keys.Job{Type: keys.JobCleanOutServer, Server: some()})
 	case "resign":
-		m.todo(keys.Job{Type: keys.JobResignLeadership, Server: some()})
+		m.todo(keys.Job{Type: keys.JobResignLeadership, Server: some(), UndoMoves: rapid.Bool().Draw(m.rt, "until a restart")})
 	case "abort":
 		for _, room := range []string{keys.TargetToDo, keys.TargetPending} {
 			for id := range m.root().At(room).Children() {
@@ -281,10 +280,13 @@ func (m *model) leaveAlone() {
 		m.start(id)
 	}
 	m.observe(m.ids())
-	m.run(60)
-	m.now = m.now.Add(2 * time.Hour) // what has nowhere to go is given up
-	m.run(60)
+	for range 3 { // what has nowhere to go is given up, one wait after the other
+		m.run(30)
+		m.now = m.now.Add(3 * time.Hour)
+	}
+	m.run(30)
 	m.requireQuiet()
+	require.Zero(m.rt, m.root().At(keys.ReturnLeadership).Len())
 	leaving := m.root().At(keys.CleanedServers).Len()
 	factor, _ := m.root().At(keys.PlanCollection(db, cid) + "/replicationFactor").Int()
 	require.Equal(m.rt, "[]", m.root().At(keys.ToBeCleaned).String())

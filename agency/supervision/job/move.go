@@ -73,9 +73,9 @@ func (v *view) startMove(j job, s *shard) {
 	tx := v.start(j, s.lockKey(), func(next *keys.Job) { next.Added = next.Added || adds })
 	v.stays(&tx, j.ToServer)
 	isGood(&tx, j.ToServer)
-	what := "leads on, and is to be led by"
-	if !j.IsLeader {
-		what = "is to go from " + j.FromServer + " to"
+	what := "the replica"
+	if j.IsLeader {
+		what = "the lead"
 	}
 	if adds {
 		s.reported(&tx)
@@ -85,7 +85,8 @@ func (v *view) startMove(j job, s *shard) {
 		tx.Pre[s.planKey()], tx.Pre[s.termKey()] = client.Exactly(s.planWas), client.Exactly(s.termWas)
 	}
 	v.moving[j.ToServer]++
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf("moveShard: %s %s %s", s.label(), what, j.ToServer)}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf(
+		"moveShard: %s of %s is to go from %s to %s", what, s.label(), j.FromServer, j.ToServer)}))
 }
 
 // proceedMove does the next step of a move, as Plan and Current show it.
@@ -95,7 +96,7 @@ func (v *view) proceedMove(j job) {
 	case s == nil:
 		tx := v.end(j, keys.TargetFailed, "the shard is gone")
 		tx.Pre[keys.PlanShard(j.Database, j.Collection, j.Shard)] = client.OldEmpty(true)
-		v.decide(about(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"}))
+		v.decide(v.about(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"}))
 	case j.IsLeader && s.leader() == j.ToServer && !s.resigned:
 		v.settleLeader(j, s)
 	default:
@@ -124,6 +125,8 @@ func (v *view) hopeless(j job, s *shard) string {
 		return "the shard has another leader now"
 	case s.resigned && !v.trusted(s, j.ToServer):
 		return j.ToServer + " has fallen out of sync"
+	case s.resigned && !s.stopped() && !v.trusted(s, s.leader()):
+		return s.leader() + " was started anew before it had stopped leading"
 	case s.resigned && v.watch.age(v.now, "resigned "+j.id, s.planWas) > v.timing.Resign:
 		return fmt.Sprintf("%s has not stopped leading within %v", s.leader(), v.timing.Resign)
 	case !s.resigned && v.watch.age(v.now, "pending "+j.id, j.was.At("timeStarted")) > v.timing.Copy:
@@ -164,7 +167,7 @@ func (v *view) resign(j job, s *shard) {
 	tx := empty()
 	v.based(j, s, &tx)
 	s.replan(&tx, append([]string{keys.Resigned + s.leader()}, s.planned[1:]...), s.term)
-	v.decide(about(j, Decision{Tx: tx, Step: LeaderResigns, Server: s.leader(), Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: LeaderResigns, Server: s.leader(), Detail: fmt.Sprintf(
 		"%s is to be led by %s, which is in sync", s.label(), j.ToServer)}))
 }
 
@@ -174,7 +177,7 @@ func (v *view) handOver(j job, s *shard) {
 	v.based(j, s, &tx)
 	servers := append(append([]string{j.ToServer}, without(s.planned[1:], j.ToServer)...), s.leader())
 	s.replan(&tx, servers, s.term+1)
-	v.decide(about(j, Decision{Tx: tx, Step: LeaderChanged, Server: j.ToServer, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: LeaderChanged, Server: j.ToServer, Detail: fmt.Sprintf(
 		"%s now leads %s in term %d because %s has resigned for it; it is in sync", j.ToServer, s.label(), s.term+1, s.leader())}))
 }
 
@@ -188,10 +191,22 @@ func (v *view) settleLeader(j job, s *shard) {
 			v.fail(j, fmt.Sprintf("%s has not begun to serve term %d within %v", j.ToServer, s.term, v.timing.Resign))
 		}
 	case j.RemainsFollower || !slices.Contains(s.planned, j.FromServer):
-		v.finish(j, "")
+		v.settled(j, s)
 	default:
 		v.replace(j, s)
 	}
+}
+
+// settled ends the move of a lead. If it was meant to last only until the old
+// leader has been started anew, that is noted.
+func (v *view) settled(j job, s *shard) {
+	reason := j.ToServer + " leads " + s.label()
+	tx := v.end(j, keys.TargetFinished, reason)
+	if reboots, ok := v.root.At(keys.ServerKnown(j.FromServer) + "/rebootId").Int(); ok && j.UndoMoves && slices.Contains(s.planned, j.FromServer) {
+		tx.Ops[keys.ReturnLeadership+"/"+s.name] = keys.Return{Server: j.FromServer, RebootID: uint64(reboots), Job: j.ParentJob}
+		reason += " until " + j.FromServer + " has been started anew"
+	}
+	v.decide(v.about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: j.Type + ": " + reason}))
 }
 
 // replace takes the old replica out of Plan, which ends the move.
@@ -203,7 +218,7 @@ func (v *view) replace(j job, s *shard) {
 	tx := v.end(j, keys.TargetFinished, "")
 	v.based(j, s, &tx)
 	s.replan(&tx, without(s.planned, j.FromServer), s.term)
-	v.decide(about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: Finished, Server: j.ToServer, Detail: fmt.Sprintf(
 		"moveShard: %s has taken the place of %s in %s", j.ToServer, j.FromServer, s.label())}))
 }
 
@@ -234,7 +249,7 @@ func (v *view) giveUp(j job, reason string) {
 			s.reported(&tx)
 		}
 	}
-	v.decide(about(j, Decision{Tx: tx, Step: Failed, Detail: detail}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Failed, Detail: detail}))
 }
 
 // needed says that the replica may be the one that has every acknowledged write,

@@ -34,7 +34,7 @@ func (v *view) beginCleanOut(j job) {
 	if !listed {
 		tx.Ops[keys.ToBeCleaned] = client.Push(j.Server)
 	}
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
 		"cleanOutServer: %s to be moved", count(v.holds[j.Server], "replica is", "replicas are"))}))
 }
 
@@ -115,7 +115,7 @@ func (v *view) cleaned(j job) {
 	tx.Ops[keys.ToBeCleaned] = client.Erase(j.Server)
 	tx.Ops[keys.CleanedServers] = client.Push(j.Server)
 	tx.Pre[keys.PlanVersion] = client.Exactly(v.root.At(keys.PlanVersion))
-	v.decide(about(j, Decision{Tx: tx, Step: Finished, Detail: "cleanOutServer: no shard is planned on it"}))
+	v.decide(v.about(j, Decision{Tx: tx, Step: Finished, Detail: "cleanOutServer: no shard is planned on it"}))
 }
 
 // hasChild says whether a child is to do or pending for the shard.
@@ -196,10 +196,11 @@ func (v *view) carryOn(j job, left []job, born []keys.Job, stuck string) {
 	case len(born) > 0:
 		tx := client.Tx{Ops: map[string]any{}, Pre: map[string]any{j.key(): client.Exactly(j.was)}}
 		v.bear(j, &tx, born)
-		v.decide(about(j, Decision{Tx: tx, Step: Created, Detail: fmt.Sprintf("%s: %s to do", j.Type, count(len(born), "move", "moves"))}))
-	case len(left) == 0 && stuck != "" && j.Reason != stuck:
+		v.decide(v.about(j, Decision{Tx: tx, Step: Created, Detail: fmt.Sprintf("%s: %s to do", j.Type, count(len(born), "move", "moves"))}))
+	case len(left) == 0 && stuck != "" && j.Reason != v.say(stuck):
+		stuck = v.say(stuck)
 		tx := v.update(j, func(next *keys.Job) { next.Reason = stuck })
-		v.decide(about(j, Decision{Tx: tx, Step: Waits, Detail: j.Type + ": " + stuck}))
+		v.decide(v.about(j, Decision{Tx: tx, Step: Waits, Detail: j.Type + ": " + stuck}))
 	}
 }
 
@@ -227,7 +228,7 @@ func (v *view) windDown(j job, left []job, reason string) {
 		return
 	}
 	if !j.Abort {
-		v.decide(Decision{Tx: v.update(j, func(next *keys.Job) { next.Abort, next.Reason = true, givenUp+reason })})
+		v.decide(Decision{Tx: v.update(j, func(next *keys.Job) { next.Abort, next.Reason = true, givenUp+v.say(reason) })})
 	}
 	for _, c := range left {
 		switch {
@@ -235,7 +236,7 @@ func (v *view) windDown(j job, left []job, reason string) {
 		case c.state == keys.TargetToDo:
 			v.giveUp(c, "its parent ends: "+reason)
 		default:
-			v.decide(Decision{Tx: v.update(c, func(next *keys.Job) { next.Abort, next.Reason = true, givenUp+"its parent ends: "+reason })})
+			v.decide(Decision{Tx: v.update(c, func(next *keys.Job) { next.Abort, next.Reason = true, givenUp+"its parent ends: "+v.say(reason) })})
 		}
 	}
 }
@@ -247,7 +248,7 @@ func (v *view) beginResign(j job) {
 	}
 	tx := v.start(j, keys.ServerLocks+"/"+j.Server, nil)
 	tx.Pre[keys.PlanDBServers+"/"+j.Server] = client.OldEmpty(false)
-	v.decide(about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
 		"resignLeadership: it leads %s", count(v.leads[j.Server], "shard", "shards"))}))
 }
 
@@ -276,7 +277,7 @@ func (v *view) proceedResign(j job) {
 			v.leads[to]++
 			born = append(born, keys.Job{
 				Type: keys.JobMoveShard, Database: s.db, Collection: s.cid, Shard: s.name,
-				FromServer: j.Server, ToServer: to, IsLeader: true, RemainsFollower: true,
+				FromServer: j.Server, ToServer: to, IsLeader: true, RemainsFollower: true, UndoMoves: j.UndoMoves,
 			})
 		}
 	}

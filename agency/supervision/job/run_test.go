@@ -136,9 +136,9 @@ func TestFailoverFromSilenceToEvents(t *testing.T) {
 		defer l.supervise()()
 		l.pass(5)
 		l.do(func(c *cluster) { c.kill("PRMR-1") })
-		l.pass(11)
+		l.pass(8)
 		l.do(func(c *cluster) { require.Equal(t, "PRMR-1", c.planned("s1")[0], "within the grace period") })
-		l.pass(3)
+		l.pass(6)
 		l.do(func(c *cluster) {
 			require.Equal(t, "PRMR-2", c.planned("s1")[0])
 			require.EqualValues(t, 2, c.term("s1"))
@@ -246,6 +246,8 @@ func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
 			require.False(t, c.root().At(keys.PlanCollection(db, "200")).Exists())
 		})
 		l.requireOrder(t)
+		require.Regexp(t, `now leads s2 of .* because PRMR-3 is FAILED;.*; it was held back for 1m[0-9.]+s, while Plan was frozen`, l.story())
+		require.Regexp(t, `now leads s5 of .* because PRMR-3 is FAILED;.*; it was held back for 1[0-9.]+s, while Plan was frozen`, l.story())
 	})
 }
 

@@ -2,7 +2,6 @@ package job
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,50 +40,7 @@ type view struct {
 	latestWas *fsm.Node
 
 	decided []Decision
-}
-
-// shard is one shard as Plan and Current have it.
-type shard struct {
-	db, cid, name, collection string
-	building                  bool
-	factor                    int // wanted replicas
-
-	planned  []string // servers by Plan, leader first, without the mark of a resigned leader
-	resigned bool     // the leader is to stop leading
-	term     int64
-	report   *keys.CurrentShardReport // nil: nobody ever served it
-	synced   []string                 // in-sync set of the report, without the mark
-
-	planWas, termWas, reportWas *fsm.Node
-}
-
-func (s *shard) leader() string     { return s.planned[0] }
-func (s *shard) planKey() string    { return keys.PlanShard(s.db, s.cid, s.name) }
-func (s *shard) termKey() string    { return keys.PlanTerm(s.db, s.cid, s.name) }
-func (s *shard) currentKey() string { return keys.CurrentShard(s.db, s.cid, s.name) }
-func (s *shard) lockKey() string    { return keys.ShardLocks + "/" + s.name }
-
-// label names the shard for people.
-func (s *shard) label() string { return s.name + " of " + s.db + "/" + s.collection }
-
-// serves says that the planned leader has reported to serve in the planned term.
-func (s *shard) serves() bool {
-	return s.report != nil && int64(s.report.Term) == s.term &&
-		len(s.report.Servers) > 0 && s.report.Servers[0] == s.leader()
-}
-
-// stopped says that the planned leader has reported to lead no longer.
-func (s *shard) stopped() bool {
-	return s.report != nil && int64(s.report.Term) == s.term &&
-		len(s.report.Servers) > 0 && s.report.Servers[0] == keys.Resigned+s.leader()
-}
-
-// plan is a collection's entry of Plan, as far as it matters here.
-type plan struct {
-	Name              string              `json:"name"`
-	ReplicationFactor int                 `json:"replicationFactor"`
-	Shards            map[string][]string `json:"shards"`
-	IsBuilding        bool                `json:"isBuilding"`
+	names   *strings.Replacer // server ids → short names; made when something is said
 }
 
 func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
@@ -135,48 +91,18 @@ func textsOf(n *fsm.Node) []string {
 	return all
 }
 
-func (v *view) readShards() {
-	for db, collections := range v.root.At(keys.PlanCollections).Children() {
-		for cid, entry := range collections.Children() {
-			p, ok := v.watch.plans.read(entry)
-			if !ok {
-				continue // not written by one of ours: nothing that could be done about it
-			}
-			for _, name := range slices.Sorted(maps.Keys(p.Shards)) {
-				if s := v.readShard(db, cid, name, entry, p); s != nil {
-					v.shards = append(v.shards, s)
-					v.named[name] = s
-				}
+// say puts short names in the place of server ids, for people.
+func (v *view) say(text string) string {
+	if v.names == nil {
+		var pairs []string
+		for id, entry := range v.root.At(keys.ShortIDs).Children() {
+			if short := entry.At("ShortName").Text(); short != "" {
+				pairs = append(pairs, id, short)
 			}
 		}
+		v.names = strings.NewReplacer(pairs...)
 	}
-	v.watch.plans.sweep()
-	v.watch.reports.sweep()
-}
-
-func (v *view) readShard(db, cid, name string, entry *fsm.Node, p plan) *shard {
-	s := &shard{
-		db: db, cid: cid, name: name, collection: p.Name, building: p.IsBuilding, factor: p.ReplicationFactor,
-		planned: slices.Clone(p.Shards[name]),
-		planWas: entry.At("shards/" + name), termWas: entry.At("shardTerms/" + name),
-	}
-	if len(s.planned) == 0 {
-		return nil
-	}
-	s.planned[0], s.resigned = strings.CutPrefix(s.planned[0], keys.Resigned)
-	s.term, _ = s.termWas.Int()
-	s.reportWas = v.root.At(s.currentKey())
-	if r, ok := v.watch.reports.read(s.reportWas); ok {
-		s.report = &r
-		for _, id := range r.Servers {
-			s.synced = append(s.synced, strings.TrimPrefix(id, keys.Resigned))
-		}
-	}
-	v.leads[s.leader()]++
-	for _, id := range s.planned {
-		v.holds[id]++
-	}
-	return s
+	return v.names.Replace(text)
 }
 
 // good says that the server was heard of lately, as far as is recorded.
@@ -271,25 +197,4 @@ func (v *view) stays(tx *client.Tx, server string) {
 	for _, list := range []string{keys.ToBeCleaned, keys.CleanedServers} {
 		tx.Pre[list] = client.Exactly(v.root.At(list))
 	}
-}
-
-// replan changes a shard's servers, and with them its term, if both are as read.
-func (s *shard) replan(tx *client.Tx, servers []string, term int64) {
-	tx.Ops[s.planKey()] = servers
-	tx.Ops[keys.PlanVersion] = client.Increment(1)
-	tx.Pre[s.planKey()] = client.Exactly(s.planWas)
-	tx.Pre[s.termKey()] = client.Exactly(s.termWas)
-	if term != s.term {
-		tx.Ops[s.termKey()] = term
-	}
-}
-
-// reported is the precondition that the shard's report is as read.
-func (s *shard) reported(tx *client.Tx) { tx.Pre[s.currentKey()] = client.Exactly(s.reportWas) }
-
-// unlocked is the precondition that no job has the shard for itself.
-func (s *shard) unlocked(tx *client.Tx) { tx.Pre[s.lockKey()] = client.OldEmpty(true) }
-
-func without(list []string, id string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(other string) bool { return other == id })
 }

@@ -4,17 +4,18 @@ import (
 	"slices"
 	"time"
 
-	"stasis/agency/keys"
 	"stasis/fsm"
 )
 
 // Timing says how patient jobs are. Zero fields take the defaults.
 type Timing struct {
 	Grace   time.Duration // a planned leader that has not begun to serve for longer is replaced; 10 s
+	Forsake time.Duration // failed servers that alone have every acknowledged write are waited for, before one leads that may lack some; 15 min
 	Copy    time.Duration // a move whose new replica is not in sync after so long is given up; 3 h
 	Resign  time.Duration // how long a leader may take to resign, and its successor to begin; 1 min
 	Wait    time.Duration // how long a job may wait to begin, or to find room; 1 h
 	Parents time.Duration // how long a job with children may take; 24 h
+	Return  time.Duration // how long a server that resigned for a restart may stay away before it leads no more; 2 h
 }
 
 func (t Timing) withDefaults() Timing {
@@ -24,10 +25,12 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	set(&t.Grace, 10*time.Second)
+	set(&t.Forsake, 15*time.Minute)
 	set(&t.Copy, 3*time.Hour)
 	set(&t.Resign, time.Minute)
 	set(&t.Wait, time.Hour)
 	set(&t.Parents, 24*time.Hour)
+	set(&t.Return, 2*time.Hour)
 	return t
 }
 
@@ -35,10 +38,13 @@ func (t Timing) withDefaults() Timing {
 // seen what, on its own clock, and what it has told already. A new leader begins
 // with an empty one, which makes it more patient and never rash.
 type Watch struct {
-	seen    map[string]sight
-	told    map[string]string
-	plans   memo[plan]
-	reports memo[keys.CurrentShardReport]
+	seen   map[string]sight
+	told   map[string]string
+	frozen bool                     // in the last pass
+	held   map[string]time.Duration // how long jobs were held back by the last freeze
+
+	// collections are those of the last pass, by their entries of Plan.
+	collections map[*fsm.Node]collection
 }
 
 // sight is when exactly these values were seen first.
@@ -50,7 +56,7 @@ type sight struct {
 
 // NewWatch makes the empty memory of a new leader.
 func NewWatch() *Watch {
-	return &Watch{seen: map[string]sight{}, told: map[string]string{}}
+	return &Watch{seen: map[string]sight{}, told: map[string]string{}, held: map[string]time.Duration{}}
 }
 
 // age is for how long the values have been seen unchanged, pass after pass.
@@ -84,24 +90,3 @@ func (w *Watch) news(subject, text string) bool {
 	w.told[subject] = text
 	return true
 }
-
-// memo decodes each node once: nodes never change, and most are the same in every
-// pass.
-type memo[T any] struct{ before, now map[*fsm.Node]T }
-
-func (m *memo[T]) read(n *fsm.Node) (T, bool) {
-	value, ok := m.before[n]
-	if !ok {
-		if n.Decode(&value) != nil {
-			return value, false
-		}
-	}
-	if m.now == nil {
-		m.now = map[*fsm.Node]T{}
-	}
-	m.now[n] = value
-	return value, true
-}
-
-// sweep forgets what was not read since the last sweep.
-func (m *memo[T]) sweep() { m.before, m.now = m.now, nil }

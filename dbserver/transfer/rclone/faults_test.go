@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -33,25 +34,29 @@ import (
 
 const testID = "2026-11-22T12.00.00Z_test"
 
-// pieces makes a data directory with one backup's piece in it, or none.
+// pieces makes a data directory in memory with one backup's piece in it, or none.
 func pieces(t testing.TB, rows int) *backup.Store {
 	t.Helper()
-	fs := vfs.NewMem()
-	require.NoError(t, fs.MkdirAll("data", 0o755))
-	o := engine.Options{MemTableBytes: 1 << 20, CacheBytes: 1 << 20}
-	store, err := backup.Open(backup.Config{FS: fs, Dir: "data", ServerID: "PRMR-1", Version: "3.12.5", Engine: o})
+	return piecesAt(t, vfs.NewMem(), "data", rows, engine.Options{MemTableBytes: 1 << 20, CacheBytes: 1 << 20})
+}
+
+// piecesAt makes one on a disk.
+func piecesAt(t testing.TB, fs vfs.FS, dir string, rows int, o engine.Options) *backup.Store {
+	t.Helper()
+	require.NoError(t, fs.MkdirAll(dir, 0o755))
+	store, err := backup.Open(backup.Config{FS: fs, Dir: dir, ServerID: "PRMR-1", Version: "3.12.5", Engine: o})
 	require.NoError(t, err)
 	if rows == 0 {
 		return store
 	}
 	o.FS = fs
-	e, err := engine.Open("data/engine", o)
+	e, err := engine.Open(fs.PathJoin(dir, "engine"), o)
 	require.NoError(t, err)
 	for i := range rows {
 		b := e.NewBatch()
 		value := make([]byte, 3000)
 		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(value) // hard to compress
-		require.NoError(t, b.Set(fmt.Appendf(nil, "k%05d", i), value))
+		require.NoError(t, b.Set(fmt.Appendf(nil, "k%08d", i), value))
 		require.NoError(t, b.Commit(false))
 	}
 	ctx := t.Context()
@@ -146,11 +151,13 @@ func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job stri
 }
 
 // A piece goes to every kind of storage and comes back the same; a bit that flips on
-// the server's disk is found and named. Neither the agency nor a log has credentials,
+// the server's disk is found and named, and mended by the next upload; what is deleted
+// is gone. Neither the agency nor a log has credentials,
 // nor has the server's storage.
 func TestEveryStorage(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			s.need(t)
 			var log bytes.Buffer
 			o := newOffice()
 			source := pieces(t, 300)
@@ -168,26 +175,50 @@ func TestEveryStorage(t *testing.T) {
 			require.Empty(t, v.Problems)
 
 			if s.dir != "" {
-				victim := flip(t, s.dir)
+				victim, size := flip(t, s.dir)
 				e = o.do(t, pieces(t, 0), s, keys.TransferDownload, "4", &log)
 				require.Equal(t, keys.TransferFailed, e.Status)
 				require.Contains(t, e.ErrorMessage, victim)
+				found := remoteDo(t, source, s, client.RemoteVerify)
+				require.Len(t, found.Problems, 1, found.Problems)
+				require.Contains(t, found.Problems[0], victim)
+				require.Equal(t, 1, found.Backups[0].Damaged)
+				e = o.do(t, source, s, keys.TransferUpload, "5", &log)
+				require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
+				require.EqualValues(t, size, e.Progress.BytesMoved, "what was damaged is sent again, and nothing else")
 			}
-			for _, secret := range []string{accessKey, secretKey, password, s.config[s.remote.Name]["pass"]} {
-				if secret != "" {
-					require.NotContains(t, o.log.String(), secret)
-					require.NotContains(t, log.String(), secret)
-				}
+			require.Empty(t, remoteDo(t, source, s, client.RemoteVerify).Problems)
+			require.Len(t, remoteDo(t, source, s, client.RemoteList).Backups, 1)
+			require.Zero(t, remoteDo(t, source, s, client.RemotePrune).Removed)
+			e = o.do(t, pieces(t, 0), s, keys.TransferDownload, "6", &log)
+			require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
+			remoteDo(t, source, s, client.RemoteDelete)
+			r := s.open(t)
+			left, err := r.List(t.Context(), "")
+			require.NoError(t, errors.Join(err, r.Close()))
+			require.Empty(t, left)
+			for _, secret := range s.secrets {
+				require.NotContains(t, o.log.String(), secret)
+				require.NotContains(t, log.String(), secret)
 			}
 		})
 	}
 }
 
-// flip changes a bit of the largest blob below dir and returns its name.
-func flip(t testing.TB, dir string) string {
+// remoteDo has the server keep order at the remote.
+func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) client.RemoteResponse {
+	t.Helper()
+	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Open: Open, Timing: transfer.Timing{Backoff: 1, Tries: 2}})
+	defer m.Close()
+	answer, err := m.Remote(t.Context(), client.RemoteRequest{Operation: operation, ID: map[bool]string{true: testID}[operation == client.RemoteDelete], Remote: s.remote, Config: s.config})
+	require.NoError(t, err)
+	return answer
+}
+
+// flip changes a bit of the largest blob below dir and returns its name and size.
+func flip(t testing.TB, dir string) (name string, size int64) {
 	t.Helper()
 	var largest string
-	var size int64
 	require.NoError(t, filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -201,7 +232,7 @@ func flip(t testing.TB, dir string) string {
 	require.NoError(t, err)
 	data[size/2] ^= 1
 	require.NoError(t, os.WriteFile(largest, data, 0o644))
-	return filepath.Base(largest)
+	return filepath.Base(largest), size
 }
 
 // A server between that answers 500, cuts connections, or is gone: the job fails with

@@ -67,7 +67,13 @@ type remote struct {
 	fs     fs.Fs
 	hashes hash.Type // compared after a Put; hash.None where it would cost
 	secret *scrubber
+
+	mu     sync.Mutex
+	listed map[string]fs.Object // immutable ones, each to be opened once without asking for it again
 }
+
+// mostListed bounds how many objects a remote remembers.
+const mostListed = 20000
 
 // Open is a transfer.Opener. What the configuration lacks is apierror.BadRemote.
 func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (transfer.Remote, error) {
@@ -84,18 +90,26 @@ func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (tra
 	if errors.Is(err, fs.ErrorIsFile) { // some guess so when the server does not answer; a slash says that it is none
 		f, err = info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path+"/", options)
 	}
-	switch {
-	case errors.Is(err, fs.ErrorIsFile):
-		return nil, apierror.New(apierror.BadRemote, "the remote path is a file")
-	case err != nil:
+	if errors.Is(err, fs.ErrorIsFile) {
+		if f == nil {
+			return nil, errIsFile
+		}
+		// A wrapper takes the slash away again; what cannot be listed is no file, but says why.
+		if _, err = f.List(settings(ctx), ""); err == nil || errors.Is(err, fs.ErrorDirNotFound) {
+			return nil, errIsFile
+		}
+	}
+	if err != nil {
 		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", info.Name, b.secret.error(err))
 	}
-	opened := &remote{fs: f, secret: b.secret, hashes: hash.None}
+	opened := &remote{fs: f, secret: b.secret, hashes: hash.None, listed: map[string]fs.Object{}}
 	if !f.Features().SlowHash {
 		opened.hashes = f.Hashes().GetOne()
 	}
 	return opened, nil
 }
+
+var errIsFile error = apierror.New(apierror.BadRemote, "the remote path is a file")
 
 // settings gives a context rclone's settings; those of the process stay as they are.
 func settings(ctx context.Context) context.Context {
@@ -258,9 +272,12 @@ func (r *remote) store(ctx context.Context, in io.Reader, info fs.ObjectInfo) (f
 }
 
 func (r *remote) move(ctx context.Context, o fs.Object, name string) error {
-	_, err := r.fs.Features().Move(ctx, o, name)
+	moved, err := r.fs.Features().Move(ctx, o, name)
 	if err == nil {
-		return nil
+		if moved.Size() != o.Size() {
+			err = fmt.Errorf("%d bytes arrived instead of %d", moved.Size(), o.Size())
+		}
+		return err
 	}
 	if old, nerr := r.fs.NewObject(ctx, name); nerr == nil { // some do not replace
 		if rerr := old.Remove(ctx); rerr != nil {
@@ -308,7 +325,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // Open implements transfer.Remote.
 func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	ctx = settings(ctx)
-	o, err := r.fs.NewObject(ctx, name)
+	o, err := r.found(ctx, name)
 	if err != nil {
 		return nil, r.translate(err)
 	}
@@ -317,6 +334,27 @@ func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 		return nil, r.translate(err)
 	}
 	return &reader{in, r}, nil
+}
+
+// found is an object as it was listed, if it cannot have changed since; the second time
+// it is asked for again.
+func (r *remote) found(ctx context.Context, name string) (fs.Object, error) {
+	r.mu.Lock()
+	o, known := r.listed[name]
+	delete(r.listed, name)
+	r.mu.Unlock()
+	if known {
+		return o, nil
+	}
+	return r.fs.NewObject(ctx, name)
+}
+
+func (r *remote) remember(o fs.Object) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.listed) < mostListed {
+		r.listed[o.Remote()] = o
+	}
 }
 
 // reader translates errors of reading.
@@ -349,22 +387,43 @@ func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error)
 func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, error) {
 	ctx = settings(ctx)
 	var found []transfer.Object
-	err := walk.ListR(ctx, r.fs, folder, true, -1, walk.ListObjects, func(entries fs.DirEntries) error {
+	take := func(entries fs.DirEntries) error {
 		for _, e := range entries {
-			found = append(found, transfer.Object{Name: e.Remote(), Size: e.Size()})
+			o, ok := e.(fs.Object)
+			if !ok {
+				continue
+			}
+			found = append(found, transfer.Object{Name: o.Remote(), Size: o.Size()})
+			if transfer.Immutable(o.Remote()) {
+				r.remember(o)
+			}
 		}
 		return nil
-	})
-	if errors.Is(err, fs.ErrorDirNotFound) && len(found) == 0 {
-		if _, err = r.fs.List(ctx, folder); errors.Is(err, fs.ErrorDirNotFound) {
+	}
+	below := []string{folder}
+	if r.fs.Features().ListR == nil { // the folder itself first, so that it is known what is missing
+		entries, err := r.fs.List(ctx, folder)
+		if errors.Is(err, fs.ErrorDirNotFound) {
 			return nil, nil
 		}
-		if err == nil {
+		if err != nil {
+			return nil, r.translate(err)
+		}
+		_ = take(entries) // never fails
+		below = below[:0]
+		entries.ForDir(func(d fs.Directory) { below = append(below, d.Remote()) })
+	}
+	for _, dir := range below {
+		err := walk.ListR(ctx, r.fs, dir, true, -1, walk.ListObjects, take)
+		if errors.Is(err, fs.ErrorDirNotFound) {
+			if dir == folder && len(found) == 0 {
+				return nil, nil
+			}
 			err = errors.New("a folder vanished while it was listed")
 		}
-	}
-	if err != nil {
-		return nil, r.translate(err)
+		if err != nil {
+			return nil, r.translate(err)
+		}
 	}
 	return found, nil
 }

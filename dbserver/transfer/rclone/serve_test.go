@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,10 +32,20 @@ const (
 // storage is a kind of storage under test: how to reach a fresh one, and, for kinds
 // that are on a disk here, where its files are.
 type storage struct {
-	name   string
-	remote client.Remote
-	config client.RemoteConfig
-	dir    string // of the files that the server has; "" if they are nowhere
+	name    string
+	remote  client.Remote
+	config  client.RemoteConfig
+	dir     string   // of the files that the server has; "" if they are nowhere
+	secrets []string // that must be seen nowhere
+	missing string   // why there is none here; "": there is one
+}
+
+// need skips a test for a storage that is not here.
+func (s storage) need(t testing.TB) {
+	t.Helper()
+	if s.missing != "" {
+		t.Skip(s.missing)
+	}
 }
 
 // serve starts one of rclone's own servers in this process, on a folder.
@@ -71,21 +82,22 @@ func storages(t testing.TB) []storage {
 	require.NoError(t, err)
 	local := mkdir(t, dir("local"))
 	return []storage{
-		{"memory", client.Remote{Name: "m", Path: "bucket-" + uuid.NewString() + "/backups"}, client.RemoteConfig{"m": {"type": "memory"}}, ""},
-		{"local", client.Remote{Name: "l", Path: local}, client.RemoteConfig{"l": {"type": "local"}}, local},
-		{"s3", client.Remote{Name: "s", Path: "bucket/deep/path"}, client.RemoteConfig{"s": {
+		{name: "memory", remote: client.Remote{Name: "m", Path: "bucket-" + uuid.NewString() + "/backups"}, config: client.RemoteConfig{"m": {"type": "memory"}}},
+		{name: "local", remote: client.Remote{Name: "l", Path: local}, config: client.RemoteConfig{"l": {"type": "local"}}, dir: local},
+		{name: "s3", remote: client.Remote{Name: "s", Path: "bucket/deep/path"}, config: client.RemoteConfig{"s": {
 			"type": "s3", "provider": "Rclone", "endpoint": "http://" + s3Addr, "access_key_id": accessKey, "secret_access_key": secretKey,
-		}}, filepath.Join(s3, "bucket", "deep", "path")},
-		{"webdav", client.Remote{Name: "w", Path: "backups"}, client.RemoteConfig{"w": {
+		}}, dir: filepath.Join(s3, "bucket", "deep", "path"), secrets: []string{accessKey, secretKey}},
+		{name: "webdav", remote: client.Remote{Name: "w", Path: "backups"}, config: client.RemoteConfig{"w": {
 			"type": "webdav", "vendor": "rclone", "url": "http://" + davAddr, "user": "someone", "pass": hidden,
-		}}, filepath.Join(dav, "backups")},
-		{"sftp", client.Remote{Name: "h", Path: "backups"}, client.RemoteConfig{"h": {
+		}}, dir: filepath.Join(dav, "backups"), secrets: []string{password, hidden}},
+		{name: "sftp", remote: client.Remote{Name: "h", Path: "backups"}, config: client.RemoteConfig{"h": {
 			"type": "sftp", "host": "127.0.0.1", "port": sshPort, "user": "someone", "pass": hidden,
-		}}, filepath.Join(ssh, "backups")},
-		{"crypt", client.Remote{Name: "c", Path: "backups"}, client.RemoteConfig{
+		}}, dir: filepath.Join(ssh, "backups"), secrets: []string{password, hidden}},
+		{name: "crypt", remote: client.Remote{Name: "c", Path: "backups"}, config: client.RemoteConfig{
 			"c":    {"type": "crypt", "remote": "base:bucket/encrypted", "password": hidden},
 			"base": {"type": "s3", "provider": "Rclone", "endpoint": "http://" + s3Addr, "access_key_id": accessKey, "secret_access_key": secretKey},
-		}, ""},
+		}, secrets: []string{accessKey, secretKey, password, hidden}},
+		openSSH(t), apache(t),
 	}
 }
 
@@ -97,10 +109,12 @@ func (s storage) open(t testing.TB) transfer.Remote {
 }
 
 // Every kind of storage keeps the contract of transfer.Remote: rclone's own backends
-// in memory and on disk, and real servers for S3, WebDAV and SFTP.
+// in memory and on disk, rclone's servers for S3, WebDAV and SFTP, OpenSSH's sftp and
+// Apache's WebDAV.
 func TestSuite(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			s.need(t)
 			remotetest.Suite(t, func(t *testing.T) transfer.Remote { return s.open(t) })
 		})
 	}
@@ -115,11 +129,17 @@ func TestErrorsHaveNoCredentials(t *testing.T) {
 			continue // these have no credentials
 		}
 		t.Run(s.name, func(t *testing.T) {
+			s.need(t)
 			for _, section := range s.config {
 				for _, option := range []string{"secret_access_key", "pass"} {
 					if _, has := section[option]; has {
 						section[option] = wrong
 					}
+				}
+				if _, has := section["key_pem"]; has {
+					raw, err := os.ReadFile(sshKey(t)) // of somebody else
+					require.NoError(t, err)
+					section["key_pem"] = strings.ReplaceAll(strings.TrimSpace(string(raw)), "\n", `\n`)
 				}
 			}
 			r, err := Open(t.Context(), s.remote, s.config)
@@ -130,9 +150,10 @@ func TestErrorsHaveNoCredentials(t *testing.T) {
 				}
 			}
 			require.Error(t, err)
+			require.NotContains(t, err.Error(), "is a file", "it says what is wrong")
 			for e := err; e != nil; {
 				text := fmt.Sprintf("%v %+v %#v", e, e, e)
-				for _, secret := range []string{accessKey, secretKey, password, wrong, "wrong-" + password} {
+				for _, secret := range append([]string{accessKey, secretKey, password, wrong, "wrong-" + password}, s.secrets...) {
 					require.NotContains(t, text, secret)
 				}
 				u, ok := e.(interface{ Unwrap() error })

@@ -1,0 +1,192 @@
+package agency
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"stasis/fsm"
+	"stasis/internal/network"
+)
+
+const (
+	// callTime bounds one call of an observer.
+	callTime = 5 * time.Second
+	// callsAtOnce is how many observers are called at the same time.
+	callsAtOnce = 16
+	// callChanges bounds what waits for one observer: beyond it the call still
+	// tells that there were changes, but not of each.
+	callChanges = 1000
+)
+
+// callbacks tells those who observe a path (operation observe) of changes, while
+// this node leads. A call is a hint: there is one attempt, what an office had not
+// told when it ended is not told, and changes that happen while an observer is
+// being called share its next call. So whoever is slow costs nobody anything.
+type callbacks struct {
+	agent  *Agent
+	office *office
+	http   *http.Client
+	places chan struct{} // one for each call at a time
+	calls  sync.WaitGroup
+
+	mu      sync.Mutex
+	pending fsm.Calls
+	index   uint64          // up to which pending tells
+	busy    map[string]bool // urls that have a goroutine
+}
+
+// tellObservers runs until the office ends.
+func (a *Agent) tellObservers(o *office) {
+	c := &callbacks{
+		agent: a, office: o, http: network.NewHTTPClient(a.mux.network), places: make(chan struct{}, callsAtOnce),
+		pending: fsm.Calls{}, busy: map[string]bool{},
+	}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	defer c.http.CloseIdleConnections()
+	defer c.calls.Wait()
+	state, changed := a.machine.pulse()
+	told := state.Index()
+	for {
+		select {
+		case <-o.held.Done():
+			return
+		case <-changed:
+		}
+		state, changed = a.machine.pulse()
+		c.note(state, told+1)
+		told = state.Index()
+	}
+}
+
+// note takes up the changes from an index on. Those that are no longer kept are
+// not told.
+func (c *callbacks) note(state *fsm.State, from uint64) {
+	entries, _ := state.Log(max(from, state.FirstIndex()))
+	if len(entries) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range entries {
+		state.Observed(e, c.pending)
+	}
+	c.index = state.Index()
+	for url, paths := range c.pending {
+		for path, changes := range paths {
+			if len(changes) > callChanges {
+				paths[path] = map[string]string{path: "set"}
+			}
+		}
+		if !c.busy[url] {
+			c.busy[url] = true
+			c.calls.Go(func() { c.serve(url) })
+		}
+	}
+}
+
+// serve calls one observer until there is nothing more to tell it.
+func (c *callbacks) serve(url string) {
+	ctx := c.office.held
+	for {
+		select {
+		case c.places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		body, paths := c.next(url)
+		if body == nil {
+			<-c.places
+			return
+		}
+		status, err := c.call(ctx, url, body)
+		<-c.places
+		switch {
+		case err != nil:
+			c.agent.logger.Debug("observer not called", "url", url, "error", err)
+		case status == http.StatusNotFound:
+			c.unregister(ctx, url, paths)
+		}
+	}
+}
+
+// next is the body of the next call and the paths that it is about, nil if there is
+// nothing to tell.
+func (c *callbacks) next(url string) (body []byte, paths []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pending := c.pending[url]
+	delete(c.pending, url)
+	if len(pending) == 0 {
+		delete(c.busy, url)
+		return nil, nil
+	}
+	all := map[string]any{"term": c.office.term, "index": c.index}
+	for path, changes := range pending {
+		told := map[string]map[string]string{}
+		for changed, name := range changes {
+			told[changed] = map[string]string{"op": name}
+		}
+		all[path] = told
+		paths = append(paths, path)
+	}
+	body, err := json.Marshal(all)
+	if err != nil { // strings and numbers only
+		body = []byte("{}")
+	}
+	return body, paths
+}
+
+// call makes one call.
+func (c *callbacks) call(ctx context.Context, url string, body []byte) (status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, callable(url), bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("call observer: %w", err)
+	}
+	r.Header.Set("Content-Type", jsonType)
+	response, err := c.http.Do(r)
+	if err != nil {
+		return 0, fmt.Errorf("call observer: %w", err)
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be used again
+	return response.StatusCode, response.Body.Close()
+}
+
+// callable is the URL of an endpoint as agents and servers write it.
+func callable(url string) string {
+	for _, scheme := range []string{"http+tcp://", "tcp://"} {
+		if rest, ok := strings.CutPrefix(url, scheme); ok {
+			return "http://" + rest
+		}
+	}
+	return url
+}
+
+// unregister ends the registrations of who answers that it does not want to be called.
+func (c *callbacks) unregister(ctx context.Context, url string, paths []string) {
+	operations := map[string]any{}
+	for _, path := range paths {
+		operations[path] = map[string]string{"op": "unobserve", "url": url}
+	}
+	raw, err := json.Marshal([]any{operations})
+	var tx fsm.Transaction
+	if err == nil {
+		tx, err = fsm.ParseTransaction(raw)
+	}
+	if err == nil {
+		_, err = c.agent.propose(ctx, []fsm.Transaction{tx}, len(raw))
+	}
+	if err != nil && ctx.Err() == nil {
+		c.agent.logger.Warn("observer not unregistered", "url", url, "error", err)
+		return
+	}
+	c.agent.logger.Info("observer unregistered: it answered 404", "url", url, "paths", paths)
+}

@@ -1,0 +1,161 @@
+package agency
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/fsm"
+	"stasis/internal/network"
+)
+
+// observer is a server that is called back.
+type observer struct {
+	mu     sync.Mutex
+	bodies []string
+	status int
+	block  chan struct{} // if set, calls wait until it is closed
+}
+
+func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body) // the caller may be gone
+	o.mu.Lock()
+	block, status := o.block, o.status
+	o.bodies = append(o.bodies, string(body))
+	o.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	w.WriteHeader(status)
+}
+
+// called gives the calls since it was asked last.
+func (o *observer) called() []string {
+	time.Sleep(time.Second)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	bodies := o.bodies
+	o.bodies = nil
+	return bodies
+}
+
+func (o *observer) answer(status int, block chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.status, o.block = status, block
+}
+
+func observed(t *testing.T, test func(*testing.T, *cluster, *observer)) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		o := &observer{status: 200}
+		s, err := network.NewServer(c.net.Host("watcher"), o, network.ServerOptions{Address: "watcher:1"})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Shutdown(context.Background())) }()
+		c.ask(c.leader(), "write", `[[{"/a":{"op":"observe","url":"http://watcher:1/cb"},"/b/c":{"op":"observe","url":"tcp://watcher:1/other"}}]]`)
+		require.Empty(t, o.called())
+		test(t, c, o)
+	})
+}
+
+// TestObserversAreCalled: by the leader, whoever that is, for what was changed at,
+// above or below the path, until they unregister.
+func TestObserversAreCalled(t *testing.T) {
+	observed(t, func(t *testing.T, c *cluster, o *observer) {
+		leader := c.leader()
+		c.ask(leader, "write", `[[{"/a/x":1,"z":2}]]`)
+		require.JSONEq(t, `{"term":2,"index":2,"/a":{"/a/x":{"op":"set"}}}`, o.called()[0])
+		c.ask(leader, "write", `[[{"/z":1,"/ab":{"op":"delete"}}],[{"/a":1},{"a":"no"}]]`)
+		require.Empty(t, o.called(), "nobody observes it, or it was not applied")
+		c.ask(leader, "write", `[[{"/":{"op":"delete"}}]]`)
+		require.Len(t, o.called(), 2, "two urls")
+
+		c.kill(leader)
+		leader = c.leader()
+		c.ask(leader, "write", `[[{"/a":{"op":"push","new":1}}]]`)
+		calls := o.called()
+		require.Len(t, calls, 1)
+		require.Contains(t, calls[0], `"/a":{"/a":{"op":"push"}}`)
+		c.ask(leader, "write", `[[{"/a":{"op":"unobserve","url":"http://watcher:1/cb"}}],[{"/a":2}]]`)
+		require.Empty(t, o.called())
+	})
+}
+
+// TestObserverIsUnregistered: who answers 404 is not called again.
+func TestObserverIsUnregistered(t *testing.T) {
+	observed(t, func(t *testing.T, c *cluster, o *observer) {
+		leader := c.leader()
+		o.answer(500, nil)
+		c.ask(leader, "write", `[[{"/a":1}]]`)
+		require.Len(t, o.called(), 1, "an error does not unregister, and is not repeated")
+		o.answer(404, nil)
+		c.ask(leader, "write", `[[{"/a":2}]]`)
+		require.Len(t, o.called(), 1)
+		o.answer(200, nil)
+		c.ask(leader, "write", `[[{"/a":3}]]`)
+		require.Empty(t, o.called())
+		require.Equal(t, map[string][]string{"/b/c": {"tcp://watcher:1/other"}}, c.agents[leader].machine.state().Observers())
+		c.ask(leader, "write", `[[{"/b":3}]]`)
+		require.Len(t, o.called(), 1, "the other url")
+	})
+}
+
+// TestSlowObserver: who does not answer delays nobody; what happens meanwhile is told
+// by one call; and the office ends while it hangs.
+func TestSlowObserver(t *testing.T) {
+	observed(t, func(t *testing.T, c *cluster, o *observer) {
+		leader := c.leader()
+		block := make(chan struct{})
+		o.answer(200, block)
+		begin := time.Now()
+		for range 2 * callChanges {
+			c.ask(leader, "write", `[[{"/a/x":{"op":"increment"}}],[{"/a/y":1}]]`)
+		}
+		require.Less(t, time.Since(begin), 500*time.Millisecond)
+		require.Len(t, o.called(), 1)
+		o.answer(200, nil)
+		close(block)
+		calls := o.called()
+		require.Len(t, calls, 1)
+		require.JSONEq(t, `{"term":2,"index":4001,"/a":{"/a/x":{"op":"increment"},"/a/y":{"op":"set"}}}`, calls[0])
+
+		block = make(chan struct{})
+		o.answer(200, block)
+		c.ask(leader, "write", `[[{"/b/c":1}]]`)
+		synctest.Wait()
+		c.kill(leader)
+		close(block)
+		c.leader()
+	})
+}
+
+func (m *machine) apply(t *testing.T, raw string) {
+	tx, err := fsm.ParseTransaction([]byte(raw))
+	require.NoError(t, err)
+	m.tree.Apply(1, fsm.Command{Transactions: []fsm.Transaction{tx}})
+}
+
+// TestManyChangesForAnObserver: what waits for one who does not answer is bounded.
+func TestManyChangesForAnObserver(t *testing.T) {
+	m := newMachine(100, nil)
+	c := &callbacks{busy: map[string]bool{"u": true}, pending: map[string]map[string]map[string]string{}, office: &office{term: 7}}
+	m.apply(t, `[{"/a":{"op":"observe","url":"u"}}]`)
+	for i := range 3 * callChanges {
+		index := m.state().Index()
+		m.apply(t, `[{"/a/`+string(rune('a'+i%26))+`/`+time.Duration(i).String()+`":1}]`)
+		c.note(m.state(), index+1)
+		require.LessOrEqual(t, len(c.pending["u"]["/a"]), callChanges)
+	}
+	body, paths := c.next("u")
+	require.Contains(t, string(body), `"index":3001`)
+	require.Contains(t, string(body), `"/a":{"op":"set"}`)
+	require.Equal(t, []string{"/a"}, paths)
+	body, _ = c.next("u")
+	require.Nil(t, body)
+	require.Empty(t, c.busy)
+}

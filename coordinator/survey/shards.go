@@ -1,0 +1,161 @@
+package survey
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
+	"stasis/coordinator/client"
+	"stasis/coordinator/rest"
+	dbclient "stasis/dbserver/client"
+)
+
+// Replicas is how DB servers are asked what they hold.
+type Replicas interface {
+	Checksum(ctx context.Context, t dbclient.Target, shard string, r dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error)
+}
+
+// A replica is read whole for its checksum: few are at once, and each has its time.
+const (
+	replicasAtOnce = 16
+	replicaTimeout = 2 * time.Minute
+)
+
+// Shards tells where shards are, and with checksum=true what every replica holds.
+func (s *Survey) Shards(c *rest.Call) error {
+	ask, err := c.Flag("checksum", false)
+	if err != nil {
+		return err
+	}
+	v, err := s.Catalog.Sync(c.R.Context())
+	if err != nil {
+		v = s.Catalog.View() // better somewhat old than not at all
+	}
+	colls, err := chosen(v, c.Query.Get("database"), c.Query.Get("collection"))
+	if err != nil {
+		return err
+	}
+	all := []client.Shard{}
+	for _, coll := range colls {
+		for _, name := range coll.ShardNames {
+			all = append(all, shardOf(v, coll, name))
+		}
+	}
+	if ask {
+		s.askReplicas(c.R.Context(), v, all)
+	}
+	return c.Answer(http.StatusOK, client.Shards{Shards: all})
+}
+
+// chosen are collections by database and name or id; all without them.
+func chosen(v *catalog.View, db, name string) ([]*catalog.Collection, error) {
+	if db != "" && name != "" {
+		coll, err := v.Find(db, name)
+		return []*catalog.Collection{coll}, err
+	}
+	var all []*catalog.Collection
+	for _, in := range v.Databases() {
+		for _, coll := range v.Collections(in) {
+			if (db == "" || db == in) && (name == "" || name == coll.Name || name == coll.ID) {
+				all = append(all, coll)
+			}
+		}
+	}
+	if name != "" && len(all) == 0 {
+		_, err := v.Find(rest.SystemDatabase, name)
+		return nil, err
+	}
+	return all, nil
+}
+
+func shardOf(v *catalog.View, coll *catalog.Collection, name string) client.Shard {
+	r := coll.Replication()
+	shard := client.Shard{
+		Database: coll.Database, Collection: coll.Name, CollectionID: coll.ID, Shard: name, ReplicationFactor: r.Factor, WriteConcern: r.Concern,
+		Term: coll.ShardTerms[name], Followers: []string{}, InSync: []string{},
+	}
+	if planned := coll.Shards[name]; len(planned) > 0 {
+		shard.Leader, shard.Resigns = strings.CutPrefix(planned[0], keys.Resigned)
+		shard.Followers = append(shard.Followers, planned[1:]...)
+	}
+	if report, ok := v.Report(coll.Database, coll.ID, name); ok {
+		shard.Serving = len(report.Servers) > 0 && report.Servers[0] == shard.Leader && report.Term == shard.Term
+		for _, server := range report.Servers {
+			shard.InSync = append(shard.InSync, strings.TrimPrefix(server, keys.Resigned))
+		}
+	}
+	return shard
+}
+
+// askReplicas adds what every planned server holds.
+func (s *Survey) askReplicas(ctx context.Context, v *catalog.View, shards []client.Shard) {
+	var g errgroup.Group
+	g.SetLimit(replicasAtOnce)
+	for i := range shards {
+		shard := &shards[i]
+		servers := append([]string{shard.Leader}, shard.Followers...)
+		shard.Replicas = make([]client.Replica, len(servers))
+		for n, server := range servers {
+			g.Go(func() error {
+				shard.Replicas[n] = s.askReplica(ctx, v, server, shard.Shard)
+				shard.Replicas[n].InSync = slices.Contains(shard.InSync, server)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // the functions have no error
+}
+
+func (s *Survey) askReplica(ctx context.Context, v *catalog.View, server, shard string) client.Replica {
+	url, ok := v.URL(server)
+	if !ok {
+		return client.Replica{Server: server, Error: "it is not registered"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, replicaTimeout)
+	defer cancel()
+	a, err := s.Replicas.Checksum(ctx, dbclient.Target{URL: url, Epoch: v.Epoch}, shard, dbclient.ChecksumRequest{Replica: true})
+	if err != nil {
+		return client.Replica{Server: server, Error: err.Error()}
+	}
+	return client.Replica{
+		Server: server, Role: a.Role, Term: a.Term, Seq: a.Seq, Committed: a.Committed, Count: a.Count, Checksum: a.Checksum, Copying: a.Copying,
+	}
+}
+
+// Distribution tells, as the reference does, which servers have the shards of one
+// database's collections, in Plan and in Current.
+func (s *Survey) Distribution(c *rest.Call) error {
+	v, err := s.Catalog.Sync(c.R.Context())
+	if err != nil {
+		return err
+	}
+	short := func(id string) string { return first(v.ShortName(id), id) }
+	entry := func(leader string, followers []string) rest.Fields {
+		names := []string{}
+		for _, id := range followers {
+			if id != leader {
+				names = append(names, short(id))
+			}
+		}
+		return rest.Fields{"leader": short(leader), "followers": names}
+	}
+	results := rest.Fields{}
+	for _, coll := range v.Collections(c.DB) {
+		plan, current := rest.Fields{}, rest.Fields{}
+		for _, name := range coll.ShardNames {
+			shard := shardOf(v, coll, name)
+			plan[name] = entry(shard.Leader, shard.Followers)
+			if len(shard.InSync) > 0 {
+				current[name] = entry(shard.InSync[0], shard.InSync[1:])
+			}
+		}
+		results[coll.Name] = rest.Fields{"Plan": plan, "Current": current}
+	}
+	return c.OK(http.StatusOK, rest.Fields{"results": results})
+}
