@@ -34,7 +34,8 @@ func TestStorms(t *testing.T) {
 	histories(t, 3, 200, func(b *bubble, next func()) {
 		ctx, cancel := context.WithCancel(b.t.Context())
 		var cutting sync.WaitGroup
-		cutting.Go(func() { b.cutLinks(ctx, rand.New(rand.NewPCG(b.random.Uint64(), 2))) })
+		random := rand.New(rand.NewPCG(b.random.Uint64(), 2))
+		cutting.Go(func() { b.cutLinks(ctx, random) })
 		for i := range 3 {
 			b.harm(i, false)
 			next()

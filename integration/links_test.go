@@ -143,7 +143,7 @@ func TestFlappingLink(t *testing.T) {
 		b.create1("c", 3, 2)
 		l := b.leading(b.t)
 		leader, follower := b.names[l.id], b.inSync()[1]
-		for i := range 40 {
+		for i := range 20 {
 			b.net.Cut(leader, follower)
 			if i%2 == 0 {
 				b.net.Cut(follower, leader)
@@ -155,7 +155,7 @@ func TestFlappingLink(t *testing.T) {
 			time.Sleep(time.Duration(b.random.IntN(1000)) * time.Millisecond)
 		}
 		b.heal()
-		b.mustCount(160)
+		b.mustCount(80)
 		require.Equal(b.t, l.term, b.leading(b.t).term)
 	})
 }
