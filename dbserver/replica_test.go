@@ -328,3 +328,25 @@ func TestGateWaitsForFollowers(t *testing.T) {
 		})
 	})
 }
+
+// With waitForSync a write is on the disk of every in-sync replica before it is
+// acknowledged: any of them may be the only one that is left.
+func TestWaitForSyncIsOnEveryDisk(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a, b := h.start("db1"), h.start("db2")
+		h.replicated("100", "s101", a, b)
+		time.Sleep(time.Second) // nothing else is unsynced
+		r, err := h.dbs.Documents(t.Context(), h.target(a), "s101", client.DocumentsRequest{
+			Collection: "c", WaitForSync: true, Ops: []client.Op{{Kind: client.OpInsert, Key: "synced", Document: json.RawMessage(`{}`)}}})
+		require.NoError(t, err)
+		require.True(t, r.Synced)
+		require.NoError(t, h.put(a, "s101", "unsynced", `{}`))
+		h.crash("db2")
+		h.stop("db1")
+		b, err = h.tryStart("db2")
+		require.NoError(t, err)
+		h.plan("100", "s101", 2, b.ID())
+		h.await("it leads", func() bool { return h.report("100", "s101").Term == 2 })
+		require.Equal(t, []string{"synced"}, h.keysOf(b, "s101"))
+	})
+}
