@@ -11,7 +11,8 @@ import (
 )
 
 // cutFS sees what Pebble does to the disk. It holds a checkpoint back at the
-// moment it makes its folder, and lets no table be copied into it.
+// moment it makes its folder, lets no table be copied into it, and ends the copy of a
+// log where the log ends.
 type cutFS struct {
 	vfs.FS
 	patient *patientFS // what the engine itself writes goes through it
@@ -70,7 +71,8 @@ func (f *cutFS) Link(oldname, newname string) error {
 	return err
 }
 
-// Create refuses to copy a table into a cut: Pebble tries that when a link fails.
+// Create refuses to copy a table into a cut, which Pebble tries when a link fails, and
+// sees to the length of logs.
 func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	c := f.inside(name)
 	if c == nil {
@@ -78,6 +80,9 @@ func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	}
 	if IsImmutable(f.PathBase(name)) {
 		return nil, fmt.Errorf("%s could not be linked and is not copied", f.PathBase(name))
+	}
+	if isLog(name) {
+		return f.copyLog(c, name, category)
 	}
 	return f.FS.Create(name, category)
 }

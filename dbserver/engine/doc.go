@@ -37,8 +37,9 @@
 //	gate opens        link tables, copy logs            000009.log takes new writes
 //	Cut.Wait ◀─────── synced
 //
-// Tables are hard links or the cut fails: a silent copy would take disk space and
-// time. Every file of the copy must be older than the new log; if a new version
+// The copy of a log ends where the log ends, whose file may be as long as a memtable
+// (cutlog.go). Tables are hard links or the cut fails: a silent copy would take disk
+// space and time. Every file of the copy must be older than the new log; if a new version
 // of Pebble changes the order, cuts fail and TestCutOrderInsidePebble says why.
 //
 // # After a crash
