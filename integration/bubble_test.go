@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -55,8 +56,14 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name
 		c, err := minicluster.Start(t.Context(), o)
 		require.NoError(t, err)
 		b.Cluster = c
-		require.NoError(t, c.Ready(t.Context()))
 		web := network.NewHTTPClient(b.net.Host("client"))
+		defer func() { // also when the test fails: the bubble would complain of what is left, and of nothing else
+			web.CloseIdleConnections()
+			if err := errors.Join(c.Stop(context.Background()), b.net.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
+		require.NoError(t, c.Ready(t.Context()))
 		b.observer = observe(c, web)
 		_, _, coordinators := c.Nodes()
 		for _, n := range coordinators {
@@ -65,9 +72,6 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name
 			b.clients = append(b.clients, cl)
 		}
 		test(b)
-		web.CloseIdleConnections()
-		require.NoError(t, c.Stop(context.Background()))
-		require.NoError(t, b.net.Close())
 	})
 }
 

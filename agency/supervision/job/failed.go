@@ -152,15 +152,17 @@ func filter(list []string, keep func(string) bool) []string {
 }
 
 // stalled says that the planned leader, though not failed, has not begun to serve
-// its term for longer than the grace period, while somebody trusted could, or nobody
-// has served it since it is planned (after a restore its replica may be one that was
-// just being copied). It has acknowledged nothing in this term, and its report of it
-// will come too late.
+// for longer than the grace period, while somebody trusted could: neither in its term,
+// nor, if it was started anew within it, again. Or that nobody has served the shard
+// since it is planned (after a restore its replica may be one that was just being
+// copied). It has acknowledged nothing since, and its report will come too late.
 func (v *view) stalled(s *shard) bool {
-	if s.building || s.resigned || s.report != nil && int64(s.report.Term) >= s.term {
+	begun := s.report != nil && int64(s.report.Term) >= s.term && v.trusted(s, s.leader())
+	if s.building || s.resigned || begun {
 		return false
 	}
-	if v.watch.age(v.now, "stalled "+s.name, s.planWas, s.termWas, s.reportWas) <= v.timing.Grace {
+	reboots := v.root.At(keys.ServerKnown(s.leader()) + "/rebootId")
+	if v.watch.age(v.now, "stalled "+s.name, s.planWas, s.termWas, s.reportWas, reboots) <= v.timing.Grace {
 		return false
 	}
 	if s.report == nil {

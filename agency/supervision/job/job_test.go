@@ -147,6 +147,26 @@ func TestStalledLeaderIsReplaced(t *testing.T) {
 	c.requireQuiet()
 }
 
+// A leader that was started anew within its term and does not begin to serve again,
+// because it cannot reach those who know what it may have lost, gives way to one of them.
+func TestLeaderThatDoesNotServeAgainIsReplaced(t *testing.T) {
+	c := three(t, 3)
+	c.kill("PRMR-1")
+	c.start("PRMR-1")
+	c.pause("PRMR-1") // GOOD all the time, and says nothing of the shard
+	for range 10 {
+		c.now = c.now.Add(time.Second)
+		c.work()
+		require.Equal(t, "PRMR-1", c.planned("s1")[0])
+	}
+	c.now = c.now.Add(2 * time.Second)
+	c.work()
+	require.NotEqual(t, "PRMR-1", c.planned("s1")[0])
+	require.EqualValues(t, 2, c.term("s1"))
+	c.run(3)
+	c.requireQuiet()
+}
+
 // A failed follower is replaced by the emptiest free server, once the leader has
 // taken it out of the in-sync set, or has not within the grace period.
 func TestFailedFollowerIsReplaced(t *testing.T) {
