@@ -17,6 +17,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/dbserver/replica"
+	"stasis/internal/apierror"
 	"stasis/internal/network"
 	"stasis/internal/step"
 	"stasis/minicluster"
@@ -240,5 +241,45 @@ func TestRestoreBringsReplicasInSync(t *testing.T) {
 			b.await(time.Minute, func() error { return b.healed(ctx) })
 		}
 		require.Zero(t, copied.Load())
+	})
+}
+
+// A DB server that dies when a restore is committed does not keep the others from
+// serving: when it is given up the restore ends, its shards are led by other replicas,
+// and it takes part again when it is back, with the restored data.
+func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
+	switched := make(chan struct{}, 1)
+	sink := func(_ context.Context, e step.Event) {
+		if e.Step == step.PlanSwitched {
+			switched <- struct{}{}
+		}
+	}
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: sink}, 1, nil, func(b *bubble) {
+		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
+		ctx, cl := t.Context(), c.clients[0]
+		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 1))
+		for i := range 50 {
+			require.NoError(t, c.db(0).Put(ctx, "people", map[string]any{"_key": fmt.Sprint("b", i)}))
+		}
+		want := sumOf(t, c)
+		var made backup.CreateResult
+		require.NoError(t, cl.Backup(ctx, "create", map[string]any{"label": "x"}, &made))
+		require.NoError(t, c.db(0).Truncate(ctx, "people"))
+		restored := make(chan error, 1)
+		go func() { restored <- cl.Backup(ctx, "restore", map[string]any{"id": made.ID}, &backup.RestoreResult{}) }()
+		<-switched
+		b.net.Isolate("dbserver-2")
+		require.NoError(t, c.Kill("dbserver-2"))
+		err := c.clients[1].Backup(ctx, "delete", map[string]any{"id": made.ID}, nil)
+		require.ErrorIs(t, err, apierror.BackupConflict, "not while it is restored")
+		begun := time.Now()
+		require.NoError(t, <-restored)
+		require.Less(t, time.Since(begun), time.Minute)
+		b.await(time.Minute, func() error { return b.served(ctx) })
+		require.Equal(t, want, sumOf(t, c))
+		b.net.Rejoin("dbserver-2")
+		b.restart("dbserver-2")
+		b.await(time.Minute, func() error { return b.healed(ctx) })
+		require.Equal(t, want, sumOf(t, c))
 	})
 }

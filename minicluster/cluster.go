@@ -46,34 +46,35 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 
 // begin finds or makes the layout and starts the nodes.
 func (c *Cluster) begin(ctx context.Context) error {
-	l, err := prepare(c.options)
+	l, changed, err := prepare(c.options)
 	if err != nil {
 		return err
 	}
 	if err := l.each(func(name string, role datadir.Role, _ int, p *place) error { return c.add(name, role, p) }); err != nil {
 		return err
 	}
+	if changed { // not before all directories are found to be free to use
+		if err := l.write(c.options.Dir); err != nil {
+			return err
+		}
+	}
 	c.faults = make(chan error, len(c.nodes()))
 	return c.start(ctx)
 }
 
 // prepare finds or makes the layout and checks that it can be started.
-func prepare(o Options) (*layout, error) {
-	l, err := readLayout(o.Dir)
+func prepare(o Options) (l *layout, changed bool, err error) {
+	was, err := readLayout(o.Dir)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	l, changed, err := l.fit(o)
-	if err != nil {
-		return nil, err
+	if l, changed, err = was.fit(o); err != nil {
+		return nil, false, err
 	}
-	if err := l.checkPorts(o); err != nil {
-		return nil, err
+	if err := l.checkPorts(o); err != nil || was != nil {
+		return l, changed, err
 	}
-	if !changed {
-		return l, nil
-	}
-	return l, l.write(o.Dir)
+	return l, false, l.write(o.Dir)
 }
 
 // add makes a node that does not run yet. It claims the data directories of DB

@@ -66,6 +66,15 @@ func readLayout(dir string) (*layout, error) {
 	return &l, nil
 }
 
+// Sizes says of how many servers the cluster in dir is; ok is false if there is none.
+func Sizes(dir string) (agents, dbservers, coordinators int, ok bool, err error) {
+	l, err := readLayout(dir)
+	if err != nil || l == nil {
+		return 0, 0, 0, false, err
+	}
+	return len(l.Agents), len(l.DBServers), len(l.Coordinators), true, nil
+}
+
 // fit makes the layout one of the sizes asked for: a new cluster's, or a larger
 // one. changed says that there is something to write.
 func (l *layout) fit(o Options) (fitted *layout, changed bool, err error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 )
 
@@ -102,7 +103,7 @@ func backupRestoreCommand(o *serverOptions) *cobra.Command {
 				request["ignoreVersion"] = true
 			}
 			var res backup.RestoreResult
-			err := o.call(cmd, "restore", request, &res, callOptions{locks: true, steps: steps}, func(r report) {
+			err := o.call(cmd, "restore", request, &res, callOptions{locks: true, steps: steps, operation: keys.OperationRestore, id: id}, func(r report) {
 				r.info(idResult, "Successfully restored '%s'", id)
 				r.info(idProgress, "The state before is kept as '%s'", res.Previous)
 			})

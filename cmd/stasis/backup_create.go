@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
 	"stasis/internal/apierror"
@@ -63,7 +65,7 @@ func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
 		request["label"] = c.label
 	}
 	var res backup.CreateResult
-	return o.call(cmd, "create", request, &res, callOptions{locks: true, steps: c.steps}, func(r report) {
+	return o.call(cmd, "create", request, &res, callOptions{locks: true, steps: c.steps, operation: keys.OperationCreate, id: c.label}, func(r report) {
 		if res.PotentiallyInconsistent {
 			r.line(levelWarning, idWarning, "Failed to get write lock before proceeding with backup. Backup may contain some inconsistencies.")
 		}
@@ -82,6 +84,14 @@ func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
 type callOptions struct {
 	locks bool // it takes the agency lock: say when it waits for another holder
 	steps bool // all steps
+
+	operation string // of the steps
+	id        string // of the backup, or its end: the label, if one was given
+}
+
+// ours says whether a step is of this operation, as far as can be told.
+func (o callOptions) ours(e step.Event) bool {
+	return e.Operation == o.operation && strings.HasSuffix(e.ID, o.id)
 }
 
 // explain says in words what an error without an answer means.
@@ -113,7 +123,7 @@ func (o *serverOptions) call(cmd *cobra.Command, command string, request, result
 	r.info(idVersion, "Server version: %s", version)
 	if more.locks {
 		r.quiet = r.quiet && !more.steps
-		stop := followSteps(ctx, c, r, more.steps)
+		stop := followSteps(ctx, c, r, more)
 		defer stop()
 	}
 	if err := c.Backup(ctx, command, request, result); err != nil {
@@ -130,10 +140,10 @@ func (o *serverOptions) call(cmd *cobra.Command, command string, request, result
 	return nil
 }
 
-// followSteps shows the coordinator's steps until stopped: all, or only that it
-// waits for somebody else. They are a comfort: that they cannot be had is said and
+// followSteps shows the steps of this operation until stopped: all, or only that it
+// waits for somebody else. The coordinator may have others under way. They are a comfort: that they cannot be had is said and
 // does no harm.
-func followSteps(ctx context.Context, c *client.Client, r report, all bool) (stop func()) {
+func followSteps(ctx context.Context, c *client.Client, r report, more callOptions) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	begin := time.Now()
 	opened, ended := make(chan struct{}), make(chan struct{})
@@ -144,7 +154,7 @@ func followSteps(ctx context.Context, c *client.Client, r report, all bool) (sto
 			if err := json.Unmarshal(raw, &e); err != nil {
 				return err
 			}
-			if all || e.Step == step.AgencyWaiting {
+			if more.ours(e) && (more.steps || e.Step == step.AgencyWaiting) {
 				r.info(idProgress, "%7.3f s  %s", time.Since(begin).Seconds(), e)
 			}
 			return nil

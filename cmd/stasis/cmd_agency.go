@@ -38,9 +38,17 @@ func agencyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agency",
 		Short: "Look into an agency, change its members, read and write its tree",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			const those = "members, add, remove, leader, transfer, dump, watch, read or write"
+			if len(args) == 0 {
+				return errors.New("agency: say what to do: " + those)
+			}
+			return fmt.Errorf("agency: unknown command %q; want %s", args[0], those)
+		},
 	}
 	f := cmd.PersistentFlags()
-	f.StringSliceVar(&o.endpoints, "agent", []string{"127.0.0.1:8531"}, "`HOST:PORT` of an agent; several with commas: any one that leads to the leader will do")
+	f.StringSliceVar(&o.endpoints, "agent", []string{"127.0.0.1:8729"}, "`HOST:PORT` of an agent; several with commas: any one that leads to the leader will do")
 	f.DurationVar(&o.timeout, "timeout", 15*time.Second, "give up after this long")
 	cmd.AddCommand(agencyMembersCommand(&o), agencyAddCommand(&o), agencyRemoveCommand(&o), agencyLeaderCommand(&o),
 		agencyTransferCommand(&o), agencyDumpCommand(&o), agencyWatchCommand(&o), agencyReadCommand(&o), agencyWriteCommand(&o))

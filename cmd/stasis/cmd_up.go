@@ -91,6 +91,24 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	return opts, nil
 }
 
+// remember takes from a cluster that is in dir what was not asked for: the same
+// directory means the same cluster.
+func (o *upOptions) remember(dir string, asked func(flag string) bool) error {
+	agents, dbservers, coordinators, ok, err := minicluster.Sizes(dir)
+	if err != nil || !ok {
+		return err
+	}
+	for flag, set := range map[string]func(){
+		"agents": func() { o.agents = agents }, "dbservers": func() { o.dbservers = dbservers },
+		"coordinators": func() { o.coordinators = coordinators }, "base-port": func() { o.basePort = 0 },
+	} {
+		if !asked(flag) {
+			set()
+		}
+	}
+	return nil
+}
+
 func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	dir, remove, err := clusterDir(o.dir, "stasis-up-")
@@ -98,6 +116,11 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
+	if cmd.Name() == "up" {
+		if err := o.remember(dir, cmd.Flags().Changed); err != nil {
+			return err
+		}
+	}
 	opts, err := o.cluster(dir, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -22,9 +22,13 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	defer leave()
-	c, _, err := s.current(ctx)
+	c, root, err := s.current(ctx)
 	if err != nil {
 		return err
+	}
+	var h keys.Holder
+	if root.At(keys.HotBackupHolder).Decode(&h) == nil && h.ID == id && root.At(keys.HotBackupCreate).Exists() {
+		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is under way (coordinator %s)", id, h.Operation, h.Coordinator)
 	}
 	// Once begun it goes on without its client: half of the pieces are no backup.
 	ctx, done := s.afterCommit(ctx, s.Timing.Deaf+s.Timing.Agency)

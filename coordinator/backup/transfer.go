@@ -345,6 +345,9 @@ func runs(root *agency.Node, server string, rebootID uint64) bool {
 	return err == nil && known.RebootID == rebootID && !failed(root, server)
 }
 
+// failed says that the supervision has given a server up: it has no lease, so it serves
+// nothing, and it swaps its engine before it serves again. A restore does not wait for
+// it; if its shards have other replicas, these succeed when the lock is released.
 func failed(root *agency.Node, server string) bool {
 	return root.At(keys.Health+"/"+server+"/Status").Text() == statusFailed
 }

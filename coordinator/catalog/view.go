@@ -228,9 +228,10 @@ func (v *View) URL(server string) (string, bool) {
 
 // Converged is nil if every planned DB server has the data of the cluster's restore
 // epoch open. Until then nothing of the data may be shown: it would be old and new mixed.
+// A server that has FAILED shows nothing, and swaps its engine before it does again.
 func (v *View) Converged() error {
 	for _, server := range v.DBServers() {
-		if has := v.Known(server).Epoch; has != v.Epoch {
+		if has := v.Known(server).Epoch; has != v.Epoch && !v.Failed(server) {
 			return apierror.New(apierror.BackendUnavailable,
 				"a restore is being finished: DB server %s is at epoch %d, the cluster at %d", server, has, v.Epoch).WithStatus(503)
 		}

@@ -85,7 +85,7 @@ func shardOf(v *catalog.View, coll *catalog.Collection, name string) client.Shar
 		shard.Followers = append(shard.Followers, planned[1:]...)
 	}
 	if report, ok := v.Report(coll.Database, coll.ID, name); ok {
-		shard.Serving = len(report.Servers) > 0 && report.Servers[0] == shard.Leader && report.Term == shard.Term
+		shard.Serving = len(report.Servers) > 0 && report.Servers[0] == shard.Leader && report.Term == shard.Term && !v.Failed(shard.Leader)
 		for _, server := range report.Servers {
 			shard.InSync = append(shard.InSync, strings.TrimPrefix(server, keys.Resigned))
 		}
