@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +19,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
+	dbbackup "stasis/dbserver/backup"
 	"stasis/minicluster"
 )
 
@@ -24,48 +29,84 @@ var transferVictims = []struct {
 	name  string
 	kill  []string
 	again bool // the job may end FAILED: who could hand the configuration on is dead too
+	soak  bool // only then
 }{
-	{"dbserver", []string{"dbserver-1"}, false},
-	{"coordinator", []string{"coordinator-1"}, false},
-	{"both", []string{"dbserver-1", "coordinator-1"}, true},
-	{"leader", []string{leader}, false},
+	{"dbserver", []string{"dbserver-1"}, false, false},
+	{"coordinator", []string{"coordinator-1"}, false, false},
+	{"both", []string{"dbserver-1", "coordinator-1"}, true, true},
+	{"leader", []string{leader}, false, true},
 }
 
 // leader stands for the agent that leads.
 const leader = "the agency's leader"
 
-// SIGKILL in the middle of an upload and of a download: a DB server, the coordinator
-// that was asked, both, the agency's leader. A job whose configuration somebody still has completes; one
-// whose has nobody ends FAILED, says that it can be started again, and completes then.
-// Nothing half-downloaded is listed or restored.
+// SIGKILL in the middle of an upload and of a download, when half of a DB server's
+// files are through and the next one has begun: that DB server, the coordinator that
+// was asked, both, the agency's leader. A job whose configuration somebody still has
+// completes; one whose has nobody ends FAILED, says that it can be started again, and
+// completes then. What was through does not go through again. Nothing half-downloaded
+// is available or restored.
 func TestKillDuringTransfer(t *testing.T) {
-	if os.Getenv("STASIS_SOAK") == "" {
-		t.Skip("minutes long, since it waits for transfers that are slow on purpose: make soak")
-	}
 	o := options(t, minicluster.Processes)
-	r := newRemote(t, &o)
+	r := newHeldRemote(t)
 	c := start(t, o)
 	require.NoError(t, c.db(0).CreateCollection(t.Context(), "filler", 6))
-	for i := range 4 { // each backup flushes: several tables
-		require.NoError(t, fillBytes(t, c, i, 1000))
-		mustCreate(t, c, fmt.Sprint("flush", i))
+	for i := range 3 { // each backup flushes: several tables
+		require.NoError(t, fillBytes(t, c, i, 60))
+		removeBackup(t, c, mustCreate(t, c, fmt.Sprint("flush", i)).ID)
 	}
 	for _, v := range transferVictims {
 		t.Run(v.name, func(t *testing.T) {
+			if v.soak && os.Getenv("STASIS_SOAK") == "" {
+				t.Skip("takes longer: make soak")
+			}
 			b := mustCreate(t, c, v.name)
-			remote := map[string]any{"id": b.ID, "remoteRepository": r.path + "/" + v.name, "config": r.config}
-			up := killedAmidst(t, c, "upload", remote, v.kill, v.again)
-			p := up.DBServers[victimOf(t, c)].Progress
-			t.Logf("the last job sent %d bytes of %d", p.BytesMoved, p.BytesTotal)
-			require.LessOrEqual(t, p.BytesMoved, p.BytesTotal)
-			require.NoError(t, c.clients[1].Backup(t.Context(), "delete", map[string]any{"id": b.ID}, &map[string]any{}))
-			killedAmidst(t, c, "download", remote, v.kill, v.again)
+			hashes := pieceHashes(t, o.Dir, b.ID)
+			remote := map[string]any{"id": b.ID, "remoteRepository": "w:" + v.name, "config": r.config(), "transfers": 1}
+			r.hold(http.MethodPut, hashes)
+			killedAmidst(t, c, r, "upload", remote, v.kill, v.again)
+			removeBackup(t, c, b.ID)
+			r.hold(http.MethodGet, hashes)
+			killedAmidst(t, c, r, "download", remote, v.kill, v.again)
 			var verified backup.VerifyResult
 			require.NoError(t, c.clients[1].Backup(t.Context(), "verify", map[string]any{"id": b.ID}, &verified))
 			require.True(t, verified.Intact, "%v", verified.Problems)
+			removeBackup(t, c, b.ID)
 		})
 	}
 	nothingKept(t, c, o)
+}
+
+// removeBackup deletes a local backup: a download takes from others what they have.
+func removeBackup(t *testing.T, c *cluster, id string) {
+	t.Helper()
+	require.NoError(t, c.clients[1].Backup(t.Context(), "delete", map[string]any{"id": id}, &map[string]any{}))
+}
+
+// pieceHashes are the hashes of what is in the piece of the DB server that is killed and
+// in no other's.
+func pieceHashes(t *testing.T, dir, id string) map[string]bool {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "dbserver-*", "backups", id, "MANIFEST.json"))
+	require.NoError(t, err)
+	require.Len(t, found, 3)
+	hashes, others := map[string]bool{}, map[string]bool{}
+	for _, path := range found {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		var m dbbackup.Manifest
+		require.NoError(t, json.Unmarshal(data, &m))
+		into := others
+		if strings.HasPrefix(path, filepath.Join(dir, "dbserver-1")+"/") {
+			into = hashes
+		}
+		for _, f := range m.Files {
+			into[f.SHA256] = true
+		}
+	}
+	maps.DeleteFunc(hashes, func(sum string, _ bool) bool { return others[sum] })
+	require.Greater(t, len(hashes), 3, "too few files: the test proves too little")
+	return hashes
 }
 
 // victimOf is the id of the DB server that is killed.
@@ -95,12 +136,12 @@ func leaderName(t *testing.T, c *cluster) string {
 	return ""
 }
 
-// fillBytes imports documents of a kilobyte that do not compress.
+// fillBytes imports documents of 100 KB that do not compress.
 func fillBytes(t *testing.T, c *cluster, round, n int) error {
 	t.Helper()
 	var lines bytes.Buffer
 	for i := range n {
-		value := make([]byte, 500)
+		value := make([]byte, 50_000)
 		_, _ = rand.NewChaCha8([32]byte{byte(round), byte(i), byte(i >> 8)}).Read(value)
 		if err := json.NewEncoder(&lines).Encode(map[string]any{"_key": fmt.Sprintf("%d-%d", round, i), "v": hex.EncodeToString(value)}); err != nil {
 			return err
@@ -110,27 +151,22 @@ func fillBytes(t *testing.T, c *cluster, round, n int) error {
 	return err
 }
 
-// killedAmidst starts a transfer, slowly, kills when the victim has something under
-// way, starts the dead again, and sees the transfer through.
-func killedAmidst(t *testing.T, c *cluster, command string, remote map[string]any, kill []string, again bool) backup.TransferStatus {
+// killedAmidst starts a transfer, kills when the remote holds it, starts the dead again,
+// and sees the transfer through.
+func killedAmidst(t *testing.T, c *cluster, r *heldRemote, command string, remote map[string]any, kill []string, again bool) {
 	t.Helper()
-	slow := map[string]any{"bytesPerSecond": 500_000, "transfers": 1}
-	for k, v := range remote {
-		slow[k] = v
-	}
 	started := map[string]string{}
-	require.NoError(t, c.clients[0].Backup(t.Context(), command, slow, &started))
+	require.NoError(t, c.clients[0].Backup(t.Context(), command, remote, &started))
 	id := started[command+"Id"]
 	look := func() (st backup.TransferStatus, err error) {
 		return st, c.clients[1].Backup(t.Context(), command, map[string]any{command + "Id": id}, &st)
 	}
-	eventually(t, time.Minute, func() error {
+	select {
+	case <-r.reached:
+	case <-time.After(time.Minute):
 		st, err := look()
-		if e := st.DBServers[victimOf(t, c)]; err == nil && (e.Status != keys.TransferStarted || e.Progress == nil || e.Progress.BytesMoved == 0) {
-			err = fmt.Errorf("nothing moves yet: %+v", e)
-		}
-		return err
-	})
+		require.Fail(t, "the transfer did not get to its middle", "%+v %v", st, err)
+	}
 	dead := make([]string, 0, len(kill))
 	for _, name := range kill {
 		if name == leader {
@@ -140,10 +176,12 @@ func killedAmidst(t *testing.T, c *cluster, command string, remote map[string]an
 		dead = append(dead, name)
 	}
 	if command == "download" {
-		require.NotContains(t, listBackups(t, c.clients[1]), remote["id"], "half-downloaded and listed")
+		listed := listBackups(t, c.clients[1])[remote["id"].(string)] // maybe: other servers may have theirs
+		require.False(t, listed.Available, "half-downloaded and available: %+v", listed)
 		err := c.clients[1].Backup(t.Context(), "restore", map[string]any{"id": remote["id"]}, &backup.RestoreResult{})
 		require.Error(t, err, "half-downloaded and restored")
 	}
+	done := r.goOn()
 	for _, name := range dead {
 		require.NoError(t, c.Restart(t.Context(), name))
 	}
@@ -154,14 +192,22 @@ func killedAmidst(t *testing.T, c *cluster, command string, remote map[string]an
 		}
 		return err
 	})
-	if !again {
-		require.True(t, st.Completed(), "%+v", st)
-		return st
+	if again {
+		e := st.DBServers[victimOf(t, c)]
+		require.Equal(t, keys.TransferFailed, e.Status, "nobody has the configuration: %+v", e)
+		require.Contains(t, e.ErrorMessage, "start the transfer again: it goes on where it was")
+		st = transferredAgain(t, c, command, remote)
 	}
-	e := st.DBServers[victimOf(t, c)]
-	require.Equal(t, keys.TransferFailed, e.Status, "nobody has the configuration: %+v", e)
-	require.Contains(t, e.ErrorMessage, "start the transfer again: it goes on where it was")
-	return transferredAgain(t, c, command, remote)
+	require.True(t, st.Completed(), "%+v", st)
+	through := 0
+	for sum, of := range done {
+		if of {
+			through++
+			require.Equal(t, 1, r.times(sum), "%s was through before the kill, and went through again", sum)
+		}
+	}
+	require.Positive(t, through, "nothing was through before the kill: the test proves too little")
+	t.Logf("%s: %d files were through before the kill", command, through)
 }
 
 // transferredAgain starts a transfer anew and waits for its end.

@@ -114,8 +114,14 @@ func linkRequest(id, nonce string) client.LinkRequest {
 // sealed makes a pending piece, complete with its certificate.
 func (s *server) sealed(id, nonce string) client.Piece {
 	s.t.Helper()
+	require.NoError(s.t, s.store.Prepare(s.t.Context(), s.e, id, nonce))
+	return s.sealedAfterPrepare(id, nonce)
+}
+
+// sealedAfterPrepare does the rest: what was written since is in the piece's log.
+func (s *server) sealedAfterPrepare(id, nonce string) client.Piece {
+	s.t.Helper()
 	ctx := s.t.Context()
-	require.NoError(s.t, s.store.Prepare(ctx, s.e, id, nonce))
 	_, err := s.store.Cut(ctx, s.e, id, nonce)
 	require.NoError(s.t, err)
 	piece, err := s.store.Link(ctx, linkRequest(id, nonce))

@@ -242,7 +242,10 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 			mem := vfs.NewMem()
 			s := newServer(t, mem)
 			s.put(0, 150)
-			s.publish(testID, "n")
+			require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n"))
+			s.put(150, 151) // in the log, which would be empty without it
+			s.sealedAfterPrepare(testID, "n")
+			require.NoError(t, s.store.Publish(testID, "n"))
 			before := contents(t, mem, dir)
 			requireIntact(t, s.store, testID)
 			require.Equal(t, before, contents(t, mem, dir), "verifying changes nothing")

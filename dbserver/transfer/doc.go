@@ -19,7 +19,8 @@
 //
 //   - Content is sent once, by whatever server, for whatever backup: a blob that is
 //     there with the right size, and is not marked, is not sent again. So a transfer
-//     that was cut off resumes. Damage of the same size shows only to who reads it: a
+//     that was cut off resumes, and of a changed database what has changed is sent:
+//     new tables, and a piece's logs, which are copied no further than they reach. Damage of the same size shows only to who reads it: a
 //     verify or a download, which mark it, so that the next upload mends it (damage.go).
 //   - Nothing is taken from the remote without its size and SHA-256 having been
 //     checked on the way, and nothing is published here before all of it is there.
