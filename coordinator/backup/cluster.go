@@ -32,6 +32,7 @@ type cluster struct {
 	plan     *agency.Node
 	members  []member               // Plan/DBServers, sorted
 	commits  map[string]keys.Commit // committed backups
+	arriving map[string]bool        // backups that are being downloaded
 
 	epochStored bool // false before the cluster's first restore, where the key is not bootstrapped
 }
@@ -72,7 +73,7 @@ func parseCluster(root *agency.Node) (*cluster, error) {
 		plan:    root.At(keys.Plan),
 		uuid:    root.At(keys.Cluster).Text(),
 		epoch:   number(root.At(keys.RestoreEpoch)),
-		commits: map[string]keys.Commit{},
+		commits: map[string]keys.Commit{}, arriving: map[string]bool{},
 	}
 	c.latestID = number(root.At(keys.LatestID))
 	c.epochStored = root.At(keys.RestoreEpoch).Exists()
@@ -82,6 +83,11 @@ func parseCluster(root *agency.Node) (*cluster, error) {
 			return nil, fmt.Errorf("read %s: %w", keys.HotBackupCommit(id), err)
 		}
 		c.commits[id] = commit
+	}
+	for _, job := range jobsIn(root) {
+		if job.Kind == keys.TransferDownload && !job.Finished() {
+			c.arriving[job.BackupID] = true
+		}
 	}
 	for id := range root.At(keys.PlanDBServers).Children() {
 		url, err := serverURL(root, id)

@@ -19,7 +19,8 @@ const syncWait = time.Second
 
 // List says which backups there are, complete or not. It answers directly: a DB
 // server that does not answer within Timing.List is named in Unreachable and its
-// pieces count as missing. Only if none answers is there an error (7012). An id
+// pieces count as missing. One that is being downloaded is not listed before it is
+// whole. Only if none answers is there an error (7012). An id
 // that is asked for and not found is 404.
 func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 	ctx, leave, err := s.enter(ctx)
@@ -48,8 +49,11 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 		c.commits = nil // they may have been deleted since
 	}
 	for _, id := range listedIDs(lists, c.commits) {
-		if r.IDs == nil || slices.Contains(r.IDs, id) {
-			result.List[id] = entry(id, collectPieces(lists, id), c.commits[id], len(c.members))
+		if r.IDs != nil && !slices.Contains(r.IDs, id) {
+			continue
+		}
+		if e := entry(id, collectPieces(lists, id), c.commits[id], len(c.members)); e.Available || !c.arriving[id] {
+			result.List[id] = e
 		}
 	}
 	for _, id := range r.IDs {

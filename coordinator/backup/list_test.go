@@ -160,3 +160,28 @@ func TestCheckOffline(t *testing.T) {
 		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, problems)
 	})
 }
+
+// A backup that is being downloaded is not listed before it is whole, though some
+// servers have their pieces; when the download is over it is, whatever it is.
+func TestListLeavesOutWhatIsBeingDownloaded(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		id := w.create("x").ID
+		list := func() (Entry, bool) {
+			r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
+			require.NoError(t, err)
+			e, ok := r.List[id]
+			return e, ok
+		}
+		job := keys.TransferJob{BackupID: id, Kind: keys.TransferDownload, DBServers: map[string]keys.TransferEntry{"PRMR-3": {Status: keys.TransferStarted}}}
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.TransferJobKey("77"): job}})
+		_, listed := list()
+		require.True(t, listed, "it is whole")
+		w.servers["PRMR-3"].quirk(func(q *quirks) { q.deaf = true })
+		_, listed = list()
+		require.False(t, listed)
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.TransferEntryKey("77", "PRMR-3") + "/Status": keys.TransferFailed}})
+		e, listed := list()
+		require.True(t, listed)
+		require.False(t, e.Available)
+	})
+}
