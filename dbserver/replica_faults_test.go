@@ -130,7 +130,7 @@ func TestCommittedBeyondTheSuccessor(t *testing.T) {
 		h.stop("db1")
 		h.await("it is given up", func() bool { return h.read(keys.ServerHealth(a.ID())+"/Status").Text() == keys.StatusFailed })
 		h.plan("100", "s101", 2, b.ID(), a.ID())
-		h.await("it leads", b.serves)
+		h.await("it leads", func() bool { return h.report("100", "s101").Term == 2 && b.serves() })
 		for i := range 60 {
 			require.NoError(t, h.put(b, "s101", fmt.Sprint("new", i), `{}`))
 		}
