@@ -228,6 +228,7 @@ func (r *remote) Put(ctx context.Context, name string, size int64, open func() (
 		return err
 	}
 	counted := &counter{in: in}
+	defer r.forget(name)
 	err = errors.Join(r.put(settings(ctx), name, size, counted), in.Close())
 	if counted.err != nil {
 		return counted.err // of the one who gave the content; it knows what it means
@@ -357,6 +358,15 @@ func (r *remote) remember(o fs.Object) {
 	}
 }
 
+// forget is called when an object is replaced or removed here. When somebody else
+// replaces immutable content, which was damaged then, a reader that has listed it before
+// may still meet the old one, as if it had read earlier.
+func (r *remote) forget(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.listed, name)
+}
+
 // reader translates errors of reading.
 type reader struct {
 	io.ReadCloser
@@ -431,6 +441,7 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 // Remove implements transfer.Remote.
 func (r *remote) Remove(ctx context.Context, name string) error {
 	ctx = settings(ctx)
+	defer r.forget(name)
 	o, err := r.fs.NewObject(ctx, name)
 	if err == nil {
 		err = o.Remove(ctx)
