@@ -46,7 +46,7 @@ func (l *Leader) follow() {
 // drain ends a resignation when nothing is under way any more.
 func (l *Leader) drain() {
 	l.mu.Lock()
-	done := l.phase == resigning && len(l.waiting) == 0 && l.committed >= l.shard.State().Last.Seq
+	done := l.phase == resigning && len(l.waiting) == 0 && l.committed >= l.shard.Seq()
 	l.mu.Unlock()
 	if done {
 		l.become(resigned)
@@ -62,7 +62,7 @@ func (l *Leader) admitFollowers() {
 	if l.phase == recovering || l.phase == over || l.phase == resigned {
 		return
 	}
-	tip := l.shard.State().Last.Seq
+	tip := l.shard.Seq()
 	for _, id := range l.place.followers() {
 		if f := l.feeds[id]; f != nil && !f.required && !f.copying && f.reboot != 0 && f.acked+nearly >= tip && f.silent(time.Now()) < l.server.Timing.Silent {
 			f.required = true
@@ -110,7 +110,7 @@ func (l *Leader) due(now time.Time) (*change, time.Duration) {
 // decide says which followers are in sync now, in Plan's order. late: one that
 // lives is not yet. mu is held.
 func (l *Leader) decide(now time.Time) (members []string, late bool) {
-	tip := l.shard.State().Last.Seq
+	tip := l.shard.Seq()
 	root := l.server.Cache.Snapshot().Root
 	for _, id := range l.place.followers() {
 		f := l.feeds[id]
@@ -235,7 +235,7 @@ func (l *Leader) took(ctx context.Context, c *change) error {
 	}
 	tip := l.committed
 	if first { // whoever is in the report has all of this log, and no other log counts any more
-		tip = l.shard.State().Last.Seq
+		tip = l.shard.Seq()
 	}
 	l.mu.Unlock()
 	if first && tip > l.committed {

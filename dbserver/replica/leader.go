@@ -252,7 +252,7 @@ func (l *Leader) commit(seq uint64) {
 
 // reached is how far all required followers have come, in their logs and on disk.
 func (l *Leader) reached() (logged, synced uint64) {
-	logged, synced = l.shard.State().Last.Seq, math.MaxUint64
+	logged, synced = l.shard.Seq(), math.MaxUint64
 	for _, f := range l.feeds {
 		if f.required {
 			logged, synced = min(logged, f.acked), min(synced, f.synced)

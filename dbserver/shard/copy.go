@@ -75,7 +75,7 @@ func (c *Copy) Next(maxBytes int) (entries []Entry, err error) {
 	return entries, nil
 }
 
-// Close gives the copy up. The log stays as long as the pin given, if one is wanted.
+// Close gives the copy up, and with it the log that it kept: who needs that pins it before.
 func (c *Copy) Close() error {
 	c.shard.Unpin(c.pin)
 	return errors.Join(c.it.Close(), c.snap.Close())

@@ -157,6 +157,13 @@ type State struct {
 // State is where this replica stands now.
 func (s *Shard) State() State { return stateOf(s.snapshot()) }
 
+// Seq is the number of the last record, committed or not. Every write asks for it.
+func (s *Shard) Seq() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.meta.seq
+}
+
 func stateOf(m meta) State {
 	st := State{Promised: m.promised, Last: m.position(), Committed: m.committed, Count: m.count, Copying: m.copying}
 	if m.revision != 0 {
