@@ -235,10 +235,12 @@ func (m *model) checkShard(before, after *fsm.Node, d job.Decision, shard string
 }
 
 // checkLeader demands that the last leader cannot be serving, and that the new one
-// is the best there is.
+// is the best there is. Who has not reported since Plan named it, or since it was
+// started anew, does not serve.
 func (m *model) checkLeader(before *fsm.Node, was, is picture, d job.Decision, shard string) {
 	stopped := len(was.report.Servers) > 0 && was.report.Servers[0] == keys.Resigned+was.lead && int64(was.report.Term) == was.term
-	silent := int64(was.report.Term) < was.term
+	reboots, _ := before.At(keys.ServerKnown(was.lead) + "/rebootId").Int()
+	silent := int64(was.report.Term) < was.term || was.report.Reboots[was.lead] != uint64(reboots)
 	require.True(m.rt, stopped || silent || !m.servers[was.lead].up, "%s may be serving: %+v", was.lead, d)
 	require.Contains(m.rt, was.planned, is.lead)
 	if len(was.report.Servers) == 0 || was.trusted(before, is.lead) {
