@@ -25,8 +25,8 @@ func servers(n int) (ids []string) {
 	return ids
 }
 
-// Whatever is created, with whatever replication, leaders and replicas stay evenly
-// spread, and no shard is twice on one server, or on one that is to be left alone.
+// Whatever is created, with whatever replication, replicas stay as even as can be, and
+// leaders nearly so; no shard is twice on one server, or on one that is to be left alone.
 func TestPlacementIsEven(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(1, 6).Draw(rt, "servers")
@@ -64,7 +64,7 @@ func TestPlacementIsEven(t *testing.T) {
 				for _, id := range all[:n-spared] {
 					of = append(of, counts[id])
 				}
-				require.LessOrEqual(t, slices.Max(of)-slices.Min(of), map[string]int{"led": 1, "shards": 2}[what], "%s %v", what, counts)
+				require.LessOrEqual(t, slices.Max(of)-slices.Min(of), map[string]int{"led": max(2, n), "shards": 1}[what], "%s %v", what, counts)
 			}
 		})
 	})
