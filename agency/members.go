@@ -76,12 +76,42 @@ func (a *Agent) admit(ctx context.Context, id, address string, join, ready bool)
 }
 
 // expel removes a member for good. It does not lead to a loss of the majority: an
-// agent of which the rest could not commit without is not removed.
+// agent of which the rest could not commit without is not removed. A leader that has
+// just begun has not heard of all others yet, and waits for as long as silence is borne.
 func (a *Agent) expel(ctx context.Context, id string) error {
-	o, err := a.office(ctx)
-	if err != nil {
-		return err
+	patience := time.NewTimer(2 * a.timing.Election)
+	defer patience.Stop()
+	again := time.NewTicker(a.timing.Election / 10)
+	defer again.Stop()
+	for {
+		o, err := a.office(ctx)
+		if err != nil {
+			return err
+		}
+		err = a.dispensable(o, id)
+		if err == nil {
+			return a.await(ctx, a.raft.RemoveServer(raft.ServerID(id), 0, 0))
+		}
+		if !errors.Is(err, errTooFew) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-patience.C:
+			return err
+		case <-a.running.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+}
+
+// errTooFew: without the member there would be no majority that answers.
+var errTooFew = fmt.Errorf("%w: no majority would answer", errMember)
+
+// dispensable says why a member cannot be removed, nil if it can.
+func (a *Agent) dispensable(o *office, id string) error {
 	alive, voters, known := 0, 0, false
 	for _, m := range a.memberList(o) {
 		if m.ID == id {
@@ -101,9 +131,9 @@ func (a *Agent) expel(ctx context.Context, id string) error {
 	case voters == 0:
 		return fmt.Errorf("%w: %s is the last agent", errMember, id)
 	case alive < voters/2+1:
-		return fmt.Errorf("%w: without %s only %d of %d agents would answer, which is no majority: bring agents back, or add new ones, first", errMember, id, alive, voters)
+		return fmt.Errorf("%w: without %s only %d of %d agents would: bring agents back, or add new ones, first", errTooFew, id, alive, voters)
 	}
-	return a.await(ctx, a.raft.RemoveServer(raft.ServerID(id), 0, 0))
+	return nil
 }
 
 // hand gives the leadership to another agent; to the one that is furthest if id is empty.

@@ -187,6 +187,21 @@ func TestLeadershipHandedOver(t *testing.T) {
 	})
 }
 
+// TestRemovalRightAfterAnElection: a new leader that has not heard of all others yet
+// does not take them for dead, and removes a member as soon as it has.
+func TestRemovalRightAfterAnElection(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		first := c.leader()
+		others := c.others(first)
+		c.net.Delay(others[1], others[0], 300*time.Millisecond)
+		require.Equal(t, http.StatusOK, c.ask(first, "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, others[0])).status)
+		require.Equal(t, others[0], c.leader(first))
+		require.Equal(t, "200", c.expel(first).String()[:3])
+		c.net.HealAll()
+		c.voters(2)
+	})
+}
+
 // TestStreamForAnotherAgent: at the address of another, an agent answers no Raft
 // call that is meant for that one.
 func TestStreamForAnotherAgent(t *testing.T) {
