@@ -79,6 +79,7 @@ func (k *courier) planUpload(ctx context.Context) (map[string]string, error) {
 	lists := ask(ctx, c.members, k.Timing.Deaf, nil, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
 		return k.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: []string{k.request.BackupID}, WithDetails: true})
 	})
+	c.hide(lists)
 	found := collectPieces(lists, k.request.BackupID)
 	if len(found.pieces) == 0 {
 		if err := firstError(lists); err != nil {

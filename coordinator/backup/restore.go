@@ -103,8 +103,9 @@ func (r *restore) collect(ctx context.Context) error {
 			return r.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: wanted, WithDetails: true})
 		})
 		if err := firstError(lists); err != nil {
-			return apierror.New(apierror.BackupServersMissing, "all DB servers are needed for a restore: %w", err)
+			return unavailable("all DB servers are needed for a restore", err)
 		}
+		r.cluster.hide(lists)
 		if r.found = collectPieces(lists, r.id); r.id == wanted[1] || countPieces(lists, wanted[1]) == 0 {
 			break
 		}

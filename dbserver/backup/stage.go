@@ -67,7 +67,7 @@ func (s *Store) checkStage(req client.StageRequest) error {
 	if req.Empty {
 		return nil
 	}
-	if err := s.find(req.ID); err != nil {
+	if err := s.Find(req.ID); err != nil {
 		return err
 	}
 	piece, err := s.meta(s.published(req.ID))

@@ -17,7 +17,7 @@ import (
 // differs from META, an engine that does not open. It changes nothing. The error
 // is about asking: apierror.FileNotFound for an unknown piece, or ctx's.
 func (s *Store) Verify(ctx context.Context, id string) (client.VerifyResponse, error) {
-	if err := s.find(id); err != nil {
+	if err := s.Find(id); err != nil {
 		return client.VerifyResponse{Problems: []string{}}, err
 	}
 	return s.verify(ctx, s.published(id), id)
