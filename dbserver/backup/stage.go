@@ -88,7 +88,7 @@ func (s *Store) build(ctx context.Context, dir string, req client.StageRequest) 
 			return err
 		}
 		if err := engine.Check(s.config.FS, home); err != nil {
-			return err
+			return fmt.Errorf("engine of the piece: %w", inPiece(err))
 		}
 	}
 	if err := s.markEngine(home, req); err != nil {
