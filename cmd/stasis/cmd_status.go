@@ -78,15 +78,15 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}
-	line("\nDB SERVERS\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH")
+	line("\nDB SERVERS\tNAME\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH")
 	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
 		d := s.DBServers[id]
-		line("%s\t%s\t%s\t%d\t%d\t%d", id, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch)
+		line("%s\t%s\t%s\t%s\t%d\t%d\t%d", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch)
 	}
-	line("\nCOORDINATORS\tENDPOINT\tSTATUS")
+	line("\nCOORDINATORS\tNAME\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
 		c := s.Coordinators[id]
-		line("%s\t%s\t%s", id, c.Endpoint, c.Status)
+		line("%s\t%s\t%s\t%s", id, c.Name, c.Endpoint, c.Status)
 	}
 	if len(list.List) == 0 {
 		line("\nBACKUPS\nnone")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -126,12 +127,15 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	if o.readyFile != "" { // one of an earlier run would say that this one is ready
-		if err := removeIfThere(o.readyFile); err != nil {
+		if err := clearReady(o.readyFile); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
 	c, err := minicluster.Start(ctx, opts)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; stop what is there, or choose other ports with --%s", err, portFlag(cmd))
+	}
 	if err != nil {
 		return explain(err)
 	}
@@ -217,6 +221,29 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, n.URL)
 		}
 	}
+}
+
+// portFlag is how the command's ports are chosen.
+func portFlag(cmd *cobra.Command) string {
+	if cmd.Flags().Lookup("base-port") == nil {
+		return "port"
+	}
+	return "base-port"
+}
+
+// clearReady removes the file of an earlier run, which would say that this one is
+// ready, and finds out now whether one can be written later.
+func clearReady(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("--ready-file: %s is a directory", path)
+	}
+	if err := removeIfThere(path); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".tmp", nil, 0o644); err != nil {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	return removeIfThere(path + ".tmp")
 }
 
 func removeIfThere(path string) error {
