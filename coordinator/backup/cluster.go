@@ -295,7 +295,7 @@ func (op *operation) listen(ctx context.Context, m member) error {
 			return nil
 		}
 		ping, done := context.WithTimeout(ctx, op.Timing.Answer)
-		_, err := op.Servers.List(ping, m.target, dbserver.ListRequest{IDs: []string{op.id}})
+		_, err := op.listOn(ping, m, dbserver.ListRequest{IDs: []string{op.id}})
 		done()
 		switch {
 		case ctx.Err() != nil:
@@ -322,11 +322,36 @@ func (e *silence) Error() string {
 
 func (e *silence) Unwrap() error { return e.cause }
 
+// displaced is the error of a server at whose address another one answers: it has lost
+// its directory, or was started elsewhere and has not registered yet.
+type displaced struct {
+	member
+	by string // id
+}
+
+func (e *displaced) Error() string {
+	return fmt.Sprintf("DB server %s is not at %s any more, %s is there: start it with its own data directory, or if that is lost remove it with stasis cluster remove %s",
+		e.name, strings.TrimPrefix(e.target.URL, "http://"), e.by, e.id)
+}
+
+// Unwrap makes it like a server that is not there.
+func (e *displaced) Unwrap() error { return apierror.ConnectionLost }
+
+// listOn has a server list its pieces, and makes sure that it is the one that is meant.
+func (s *Service) listOn(ctx context.Context, m member, r dbserver.ListRequest) (dbserver.ListResponse, error) {
+	l, err := s.Servers.List(ctx, m.target, r)
+	if err == nil && l.Server != m.id {
+		return dbserver.ListResponse{}, &displaced{m, l.Server}
+	}
+	return l, err
+}
+
 // explain says which server an error comes from.
 func (m member) explain(err error) error {
 	var known *silence
+	var other *displaced
 	switch {
-	case errors.As(err, &known):
+	case errors.As(err, &known), errors.As(err, &other):
 		return err
 	case unreachable(err):
 		return &silence{m, err}
@@ -337,12 +362,19 @@ func (m member) explain(err error) error {
 // unavailable is the answer when a server that is needed does not answer and nothing
 // has been done yet: 503, the operation may be tried again. Other errors stay.
 func unavailable(what string, err error) error {
-	var s *silence
-	if !errors.As(err, &s) {
+	var silent *silence
+	var other *displaced
+	id := ""
+	switch {
+	case errors.As(err, &silent):
+		id = silent.id
+	case errors.As(err, &other):
+		id = other.id
+	default:
 		return err
 	}
 	e := apierror.New(apierror.ServiceUnavailable, "%s: %w", what, err)
-	e.Extra = map[string]any{"server": s.id}
+	e.Extra = map[string]any{"server": id}
 	return e
 }
 

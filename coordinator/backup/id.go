@@ -62,7 +62,7 @@ func (c *create) taken(ctx context.Context) (bool, error) {
 		}
 	}
 	lists := ask(ctx, c.cluster.members, c.Timing.Answer, anyError, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
-		return c.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: []string{c.id}})
+		return c.listOn(ctx, m, dbserver.ListRequest{IDs: []string{c.id}})
 	})
 	if err := firstError(lists); err != nil {
 		return false, unavailable("all DB servers are needed for a backup", err)

@@ -77,7 +77,7 @@ func (s *Service) pieces(ctx context.Context, ids []string) (c *cluster, latest 
 			return nil, false, nil, err
 		}
 		lists = ask(ctx, c.members, s.Timing.List, nil, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
-			return s.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: ids})
+			return s.listOn(ctx, m, dbserver.ListRequest{IDs: ids})
 		})
 		c.hide(lists)
 		if !latest {

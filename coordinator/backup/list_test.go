@@ -116,6 +116,28 @@ func TestDeleteWithoutADeadServer(t *testing.T) {
 	})
 }
 
+// A server that lost its directory has a successor at its address. Who is asked there
+// is not who is meant, and what it has counts once.
+func TestServerWhoseAddressHasAnother(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		id := w.create("x").ID
+		w.agency.must(t, agency.Tx{Ops: map[string]any{
+			keys.PlanDBServers + "/PRMR-0": "none", keys.ServerRegistered("PRMR-0"): keys.Registered{Endpoint: "tcp://PRMR-2:1"},
+		}})
+		r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
+		require.NoError(t, err)
+		require.Equal(t, []string{"PRMR-0"}, r.Unreachable)
+		require.Equal(t, 3, r.List[id].NrPiecesPresent)
+		_, err = w.service(coordinatorB).Create(context.Background(), CreateRequest{})
+		require.ErrorIs(t, err, apierror.ServiceUnavailable)
+		require.ErrorContains(t, err, "DB server PRMR-0 is not at PRMR-2:1 any more, PRMR-2 is there")
+		_, err = w.service(coordinatorB).Restore(context.Background(), RestoreRequest{ID: id})
+		require.ErrorIs(t, err, apierror.ServiceUnavailable)
+		require.ErrorContains(t, err, "stasis cluster remove PRMR-0")
+		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
+	})
+}
+
 // A backup without a record (a failsafe, a download) is deleted as whole as any other.
 func TestDeleteOfAFailsafe(t *testing.T) {
 	restorable(t, func(w *world, id string) {
