@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
 	"stasis/minicluster"
 )
@@ -253,4 +254,17 @@ func TestShardsThatDiffer(t *testing.T) {
 	require.Contains(t, errOut, "the replicas of 1 of 1 shards are not identical: s1")
 	status, _, _ = stasis("shards", "--endpoint", server.URL)
 	require.Zero(t, status)
+}
+
+// Two DB servers at one address: one of them is not there any more, and both lines say so.
+func TestStatusShowsASharedAddress(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, printStatus(&out, client.Status{DBServers: map[string]client.Server{
+		"PRMR-a": {Name: "DBServer0001", Endpoint: "tcp://h:1", Status: "GOOD"},
+		"PRMR-b": {Name: "DBServer0002", Endpoint: "tcp://h:2", Status: "GOOD"},
+		"PRMR-c": {Name: "DBServer0003", Endpoint: "tcp://h:1", Status: "GOOD"},
+	}}, backup.ListResult{}))
+	require.Regexp(t, `(?m)^PRMR-a .* same address as DBServer0003: one of them has lost its directory`, out.String())
+	require.Regexp(t, `(?m)^PRMR-c .* same address as DBServer0001: `, out.String())
+	require.Equal(t, 2, strings.Count(out.String(), "same address"))
 }

@@ -218,7 +218,11 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 			if i == 0 {
 				title = group.name
 			}
-			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, n.URL)
+			where := n.URL
+			if n.Removed {
+				where = "was removed from the cluster and is not started (without its directory " + n.Name + " a new one is)"
+			}
+			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, where)
 		}
 	}
 }
@@ -262,12 +266,15 @@ func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) erro
 		PID int    `json:"pid"` // of this process, if the server is part of it
 	}
 	list := func(nodes []minicluster.Node) []node {
-		all := make([]node, len(nodes))
-		for i, n := range nodes {
-			all[i] = node{n.ID, n.URL, n.PID}
-			if mode == minicluster.InProcess {
-				all[i].PID = os.Getpid()
+		all := []node{}
+		for _, n := range nodes {
+			if n.Removed {
+				continue
 			}
+			if mode == minicluster.InProcess {
+				n.PID = os.Getpid()
+			}
+			all = append(all, node{n.ID, n.URL, n.PID})
 		}
 		return all
 	}
