@@ -11,13 +11,13 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
@@ -86,7 +86,7 @@ type cluster struct {
 // it. A goroutine that is left hangs the bubble and fails the test.
 func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
 		c.caller = newCaller(c.net.Host("client"))
 		for i := range n {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
@@ -16,7 +17,7 @@ import (
 // gets begins with the first byte that was sent; a closed mux ends Raft's
 // connections and silent ones, and leaves HTTP's to their server.
 func TestMuxSorts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
@@ -73,7 +74,7 @@ func TestMuxSorts(t *testing.T) {
 
 // TestMuxDropsSilence: a connection that never says anything is given up.
 func TestMuxDropsSilence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
@@ -93,7 +94,7 @@ func TestMuxDropsSilence(t *testing.T) {
 // TestMuxWaitsForRaft: Raft's streams from others are ended by close; letGo waits for
 // those who serve them, as what they do at the end may need the disk.
 func TestMuxWaitsForRaft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)

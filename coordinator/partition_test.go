@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,6 +12,7 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
@@ -21,7 +21,7 @@ import (
 // is noticed. Cut on the way back: nobody knows, the client is told so, and the write
 // is not sent twice.
 func TestPartition(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := network.NewMemory()
 		ctx := t.Context()
 		agent, err := agency.Start(ctx, agency.Config{Listen: "agent:1", Stores: agency.NewMemoryStores(), Network: m.Host("agent")})

@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 func TestAccess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := newAccess(errStarting)
 		_, _, _, err := a.enter(t.Context())
 		require.ErrorIs(t, err, apierror.StartingUp)

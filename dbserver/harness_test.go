@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,6 +20,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/internal/step"
 )
@@ -45,7 +45,7 @@ type house struct {
 // its end: a goroutine that is left over fails the test.
 func inBubble(t *testing.T, test func(*testing.T, *house)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		h := &house{t: t, net: network.NewMemory(), fs: map[string]vfs.FS{}, up: map[string]*Server{}}
 		var err error
 		h.agent, err = agency.Start(t.Context(), agency.Config{

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/client"
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
@@ -43,7 +43,7 @@ func inBubble(t *testing.T, seed uint64, wrap func(name string, fs vfs.FS) vfs.F
 // inBubbleOf is inBubble for a cluster of other servers.
 func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: network.NewMemory(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
 		o.Network, o.Memory = b.net.Host, true
 		o.FS = func(name string) vfs.FS {

@@ -28,10 +28,10 @@ type taken struct {
 func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		if o.Mode == minicluster.InProcess {
-			o.FS = oneSlowDisk
+			o.FS = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
 		}
-		c := start(t, o)
-		history, backups := backupsUnderLoad(t, c, scale(10, 100))
+		c, history := start(t, o), load.NewHistory()
+		backups := backupsUnderLoad(t, c, history, scale(10, 100))
 		present := 0
 		for _, b := range backups {
 			require.False(t, b.PotentiallyInconsistent)
@@ -45,13 +45,15 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 }
 
 // The check is worth something: with the locks switched off the same test finds
-// backups that are no single instant.
+// backups that are no single instant. One server cuts only when writers, whom nothing
+// stops, have gone on.
 func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 	o := options(t, minicluster.InProcess)
 	o.WithoutLocks = true
-	o.FS = oneSlowDisk
+	history := load.NewHistory()
+	o.FS = oneSlowDisk(func() { awaitMore(history, 40) })
 	c := start(t, o)
-	history, backups := backupsUnderLoad(t, c, scale(15, 60))
+	backups := backupsUnderLoad(t, c, history, scale(5, 60))
 	violations := 0
 	for _, b := range backups {
 		require.True(t, b.PotentiallyInconsistent, "a backup without locks says so")
@@ -64,16 +66,40 @@ func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 	require.Positive(t, violations)
 }
 
-// oneSlowDisk makes one DB server slow to look into its folder for backups, so
-// that its cut comes later than the others'.
-func oneSlowDisk(server string) vfs.FS {
-	if server == "dbserver-2" {
-		return slowDisk{vfs.Default}
+// awaitMore returns when writers have written more, or no longer seem to.
+func awaitMore(h *load.History, more int) {
+	written := func() (n int) {
+		for _, c := range h.Chains() {
+			n += len(c.Ops)
+		}
+		return n
 	}
-	return vfs.Default
+	last, goal := written(), written()+more
+	for last < goal {
+		<-time.After(50 * time.Millisecond)
+		now := written()
+		if now == last {
+			return
+		}
+		last = now
+	}
 }
 
-type slowDisk struct{ vfs.FS }
+// oneSlowDisk makes one DB server slow to look into its folder for backups, so
+// that its cut comes later than the others'.
+func oneSlowDisk(wait func()) func(server string) vfs.FS {
+	return func(server string) vfs.FS {
+		if server == "dbserver-2" {
+			return slowDisk{vfs.Default, wait}
+		}
+		return vfs.Default
+	}
+}
+
+type slowDisk struct {
+	vfs.FS
+	pause func()
+}
 
 func (d slowDisk) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	d.wait(name)
@@ -87,18 +113,17 @@ func (d slowDisk) Stat(name string) (vfs.FileInfo, error) {
 
 func (d slowDisk) wait(name string) {
 	if strings.Contains(name, ".pending") {
-		<-time.After(5 * time.Millisecond)
+		d.pause()
 	}
 }
 
 var checked = []string{"own", "across"}
 
 // backupsUnderLoad takes n backups while writers write.
-func backupsUnderLoad(t *testing.T, c *cluster, n int) (*load.History, []taken) {
+func backupsUnderLoad(t *testing.T, c *cluster, history *load.History, n int) []taken {
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "across", 9))
 	require.NoError(t, c.db(0).CreateCollection(ctx, "own", 9))
-	history := load.NewHistory()
 	var writers []load.Writer
 	for i := range 6 {
 		writers = append(writers,
@@ -117,7 +142,7 @@ func backupsUnderLoad(t *testing.T, c *cluster, n int) (*load.History, []taken) 
 	}
 	stop()
 	require.NoError(t, <-failed)
-	return history, backups
+	return backups
 }
 
 // paced keeps the number of documents that every restore must read small.

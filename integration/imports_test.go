@@ -27,6 +27,7 @@ type room struct {
 var rooms = []room{
 	{"fsm", nil, "it is pure: replicas must not differ by what surrounds them"},
 	{"internal/apierror", nil, "internal packages serve all rooms and know none"},
+	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
 	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
 	{"internal/network", nil, "internal packages serve all rooms and know none"},
 	{"internal/step", nil, "internal packages serve all rooms and know none"},
@@ -86,7 +87,7 @@ var doors = []door{
 	{"github.com/spf13", nil, []string{"cmd/..."}, "the command line has one door"},
 	{"flag", nil, []string{"cmd/..."}, "the command line has one door"},
 	{"github.com/stretchr/testify", nil, []string{"integration", "dbserver/transfer/remotetest"}, "production code asserts nothing"},
-	{"testing", nil, []string{"integration", "dbserver/transfer/remotetest"}, "production code does not know that it is tested"},
+	{"testing", nil, []string{"integration", "internal/bubbles", "dbserver/transfer/remotetest"}, "production code does not know that it is tested"},
 	{"log", nil, nil, "one logger, passed in"},
 	{"log/slog", nil, []string{"dbserver/transfer/rclone"}, "one logger, passed in"},
 }
@@ -181,7 +182,10 @@ func breaches(s source) []string {
 		}
 	}
 	if !s.test && !within(s.room(), []string{"cmd/..."}) {
-		found = append(found, environment(s)...)
+		found = append(found, uses(s, "os", []string{"Args", "Getenv", "LookupEnv", "Environ", "Exit"}, "arguments, environment and exit codes belong to cmd")...)
+	}
+	if s.room() != "internal/bubbles" {
+		found = append(found, uses(s, "synctest", []string{"Test"}, "bubbles are started by internal/bubbles, which says why")...)
 	}
 	return found
 }
@@ -204,8 +208,8 @@ func throughDoors(s source, path string) []string {
 	return nil
 }
 
-// environment finds uses of arguments and environment, which belong to cmd.
-func environment(s source) []string {
+// uses finds where a package's names are used that are not for everybody.
+func uses(s source, library string, names []string, because string) []string {
 	var found []string
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		sel, ok := n.(*ast.SelectorExpr)
@@ -213,8 +217,8 @@ func environment(s source) []string {
 			return true
 		}
 		pkg, ok := sel.X.(*ast.Ident)
-		if ok && pkg.Name == "os" && slices.Contains([]string{"Args", "Getenv", "LookupEnv", "Environ", "Exit"}, sel.Sel.Name) {
-			found = append(found, s.path+" uses os."+sel.Sel.Name+": arguments, environment and exit codes belong to cmd")
+		if ok && pkg.Name == library && slices.Contains(names, sel.Sel.Name) {
+			found = append(found, s.path+" uses "+library+"."+sel.Sel.Name+": "+because)
 		}
 		return true
 	})
@@ -278,4 +282,7 @@ func TestImportTableIsEnforced(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(breaches(source{path: "dbserver/x.go", file: file}), ""), "belong to cmd")
 	require.Empty(t, breaches(source{path: "cmd/stasis/x.go", file: file}))
+	file, err = parser.ParseFile(token.NewFileSet(), "x_test.go", "package x\nimport \"testing/synctest\"\nvar _ = synctest.Test\n", parser.SkipObjectResolution)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(breaches(source{path: "dbserver/x_test.go", test: true, file: file}), ""), "started by internal/bubbles")
 }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/coordinator/client"
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
@@ -46,7 +47,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	binaryDir = dir
 	path := filepath.Join(dir, "stasis")
 	args := []string{"build", "-o", path}
-	if raceDetector {
+	if bubbles.Race {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "stasis/cmd/stasis")...).CombinedOutput()

@@ -9,13 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
 // After the plug is pulled the node is mute: what it has open is closed, whoever
 // waits returns, and nothing new can be opened. Others find nobody.
 func TestPulledPlug(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := network.NewMemory()
 		node, other := newPlug(m.Host("node")), m.Host("other")
 		nodeListener, err := node.Listen("node:1")

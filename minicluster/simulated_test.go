@@ -3,19 +3,19 @@ package minicluster
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
 // simulate runs a test on a cluster of which everything is in memory, in a bubble.
 func simulate(t *testing.T, test func(*testing.T, *Cluster, *network.Memory, browser)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		disks := map[string]vfs.FS{}
 		for _, name := range []string{"dbserver-1", "dbserver-2", "coordinator-1"} {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/fsm"
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
@@ -55,7 +55,7 @@ type fake struct {
 
 // withFake runs a test in a bubble against a fake agency led by a.
 func withFake(t *testing.T, test func(*testing.T, *fake, *Client)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := &fake{
 			t: t, net: network.NewMemory(), log: &strings.Builder{}, leader: "a",
 			machine: fsm.New(1000), transient: fsm.New(0), faults: map[string][]fault{},

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,6 +17,7 @@ import (
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
@@ -34,7 +34,7 @@ type agents struct {
 
 // withAgents runs a test in a bubble against three agents.
 func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agents, *client.Client)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := &agents{
 			t: t, net: network.NewMemory(), timing: timing, peers: map[string]string{},
 			stores: map[string]*agency.Stores{}, up: map[string]*agency.Agent{},

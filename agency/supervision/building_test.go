@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 // building makes an entry of a coordinator that has not finished it.
@@ -27,7 +28,7 @@ func (s *tree) planVersion() int64 {
 // What a coordinator left behind is removed once it has restarted, and the rest
 // stays: what it finished, what it is creating now, and what has no owner.
 func TestCreationOfAnEarlierLifeIsRemoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1") // rebootId 3
 		finished := building("", 0)
@@ -60,7 +61,7 @@ func TestCreationOfAnEarlierLifeIsRemoved(t *testing.T) {
 
 // A coordinator that dies while creating is found by its silence.
 func TestCreationOfAFailedCoordinatorIsRemoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
 		defer supervise(s)()
@@ -79,7 +80,7 @@ func TestCreationOfAFailedCoordinatorIsRemoved(t *testing.T) {
 // While a backup holds the lock Plan stays as it is; the clean-up comes with the
 // thaw.
 func TestCleanUpWaitsForTheThaw(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
 		s.set(keys.PlanCollection("db", "10001"), building("CRDN-1", 2))
@@ -101,7 +102,7 @@ func TestCleanUpWaitsForTheThaw(t *testing.T) {
 // A coordinator that finishes at the same moment keeps its collection: the
 // transaction names the entry that it deletes.
 func TestFinishedAtTheSameMomentStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
 		key := keys.PlanCollection("db", "10001")
@@ -118,7 +119,7 @@ func TestFinishedAtTheSameMomentStays(t *testing.T) {
 // The lock is taken just before the transaction: the state machine refuses it,
 // whatever the supervision believed.
 func TestFreezeWinsTheRace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
 		key := keys.PlanCollection("db", "10001")

@@ -2,13 +2,13 @@ package supervision
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 // takesLease is what a DB server does before it serves again: a heartbeat that is
@@ -46,7 +46,7 @@ func TestFailureIsNotRecordedAfterANewLease(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubbles.Test(t, func(t *testing.T) {
 				s, stop := silent(t)
 				defer stop()
 				s.mu.Lock()
@@ -68,7 +68,7 @@ func TestFailureIsNotRecordedAfterANewLease(t *testing.T) {
 
 // Who takes the number of the job at the same moment does not delay the record.
 func TestFailureIsRecordedThoughIDsAreTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s, stop := silent(t)
 		defer stop()
 		s.mu.Lock()
@@ -83,7 +83,7 @@ func TestFailureIsRecordedThoughIDsAreTaken(t *testing.T) {
 // A failed server that was started anew, or took a lease, and fell silent before
 // anybody heard it is recorded as failed again: what was recorded says nothing any more.
 func TestFailureIsRecordedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s, stop := silent(t)
 		time.Sleep(time.Second)
 		require.Equal(t, keys.StatusFailed, s.status("PRMR-1"))
@@ -110,7 +110,7 @@ func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
 		s.before = func() { time.Sleep(8 * time.Second); then() }
 	}
 	t.Run("heartbeat in a slow round", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			s := newTree(t)
 			s.plan(keys.PlanDBServers, "PRMR-1")
 			defer supervise(s)()
@@ -128,7 +128,7 @@ func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
 		})
 	})
 	t.Run("heartbeat just before they are read", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			s := newTree(t)
 			s.plan(keys.PlanDBServers, "PRMR-1")
 			defer supervise(s)()
@@ -144,7 +144,7 @@ func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
 		})
 	})
 	t.Run("heartbeat just after they were read", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			s := newTree(t)
 			s.plan(keys.PlanDBServers, "PRMR-1")
 			s.set(keys.ServerHealth("PRMR-1"), keys.HealthEntry{Status: keys.StatusGood})
@@ -163,7 +163,7 @@ func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
 		})
 	})
 	t.Run("lock taken in a slow round", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			s := newTree(t)
 			s.plan(keys.PlanDBServers, "PRMR-1")
 			slow(s, func() { s.takeLock("n1") })

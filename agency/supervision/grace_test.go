@@ -4,13 +4,13 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 // superviseWith runs a supervision with a grace period.
@@ -38,7 +38,7 @@ func (s *tree) published() string { return s.Root().At(keys.SupervisionGrace).St
 
 // The grace period is written before it is used.
 func TestGraceIsPublishedFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.write(client.Tx{Ops: map[string]any{keys.SupervisionGrace: client.Delete()}})
 		s.plan(keys.PlanDBServers, "PRMR-1")
@@ -54,7 +54,7 @@ func TestGraceIsPublishedFirst(t *testing.T) {
 
 // A longer period counts at once.
 func TestLongerGraceCountsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		defer superviseWith(s, 30*time.Second)()
@@ -68,7 +68,7 @@ func TestLongerGraceCountsAtOnce(t *testing.T) {
 // A shorter period counts when the longer one, by which leases were taken, has
 // passed once since the shorter one was written: also for the next leader.
 func TestShorterGraceCountsLater(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.set(keys.SupervisionGrace, 40)
 		s.plan(keys.PlanDBServers, "PRMR-1")
@@ -90,7 +90,7 @@ func TestShorterGraceCountsLater(t *testing.T) {
 // The shortest sensible grace period is kept, too: what is 1 s and 5 s by default
 // gives way.
 func TestShortGraceIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.set(keys.SupervisionGrace, 2)
 		s.plan(keys.PlanDBServers, "PRMR-1")
@@ -103,7 +103,7 @@ func TestShortGraceIsKept(t *testing.T) {
 // A server that this leader never heard is not judged before the grace period is
 // over, however short the time to settle is.
 func TestSettleIsNoShorterThanGrace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		s.set(keys.ServerHealth("PRMR-1"), keys.HealthEntry{Status: keys.StatusBad})

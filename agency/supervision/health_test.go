@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 // plan adds a server as Register does.
@@ -29,7 +30,7 @@ func (s *tree) rebootID(id string) int64 {
 // GOOD up to 5 s, BAD up to 10 s, then FAILED; the round of the heartbeat's last
 // sighting counts.
 func TestHealthFollowsTheAgeOfHeartbeats(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		defer supervise(s)()
@@ -68,7 +69,7 @@ func TestHealthFollowsTheAgeOfHeartbeats(t *testing.T) {
 
 // A server that goes on sending heartbeats is written to the replicated tree once.
 func TestSteadyHealthIsWrittenOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		defer s.beats("PRMR-1")()
@@ -89,7 +90,7 @@ func TestSteadyHealthIsWrittenOnce(t *testing.T) {
 // A coordinator that failed counts as restarted, exactly once per failure, also
 // when the leader changes in between.
 func TestFailedCoordinatorIsTakenForRestarted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
 		stop := supervise(s)
@@ -111,7 +112,7 @@ func TestFailedCoordinatorIsTakenForRestarted(t *testing.T) {
 // A new leader hears nobody at first. It judges a silent server only when the
 // cluster has had time to find it, and never by a heartbeat that it inherited.
 func TestNewLeaderLetsTheClusterSettle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		s.plan(keys.PlanDBServers, "PRMR-2")
@@ -133,7 +134,7 @@ func TestNewLeaderLetsTheClusterSettle(t *testing.T) {
 // A server that came back while its failure was being recorded is not failed: the
 // transaction names the status that it replaces.
 func TestVerdictNamesWhatItReplaces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanCoordinators, "CRDN-1")
 		s.set(keys.Health+"/CRDN-1", keys.HealthEntry{Status: keys.StatusBad})
@@ -151,7 +152,7 @@ func TestVerdictNamesWhatItReplaces(t *testing.T) {
 
 // A server that was removed from Plan leaves no record behind.
 func TestRemovedServerIsForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		defer s.beats("PRMR-1")()

@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 const create = "2026-01-02T03:04:05Z"
@@ -40,7 +41,7 @@ func (s *tree) renew(nonce string, beat uint64) {
 // An unchanged holder loses the lock exactly when its lease ends after the round
 // that saw it, also when that is between two rounds.
 func TestLockExpiresExactly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		defer supervise(s)()
@@ -57,7 +58,7 @@ func TestLockExpiresExactly(t *testing.T) {
 
 // A holder that renews three times per lease keeps the lock as long as it likes.
 func TestRenewedLockIsNeverTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		defer supervise(s)()
@@ -76,7 +77,7 @@ func TestRenewedLockIsNeverTaken(t *testing.T) {
 // A renewal between the decision and its transaction wins: the precondition is
 // the exact value.
 func TestRenewalAtTheLastMomentWins(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		s.before = func() { s.renew("n1", 1) }
@@ -93,7 +94,7 @@ func TestRenewalAtTheLastMomentWins(t *testing.T) {
 
 // Another holder, even of the same backup, is another value: its lease is its own.
 func TestNextHolderHasItsOwnLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		defer supervise(s)()
@@ -111,7 +112,7 @@ func TestNextHolderHasItsOwnLease(t *testing.T) {
 
 // A new leader knows nothing of the time that passed under the old one.
 func TestChangeOfLeaderRestartsTheLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		stop := supervise(s)
@@ -130,7 +131,7 @@ func TestChangeOfLeaderRestartsTheLease(t *testing.T) {
 // Tools made for the reference take the lock without a holder. They get ten
 // minutes from their last change.
 func TestForeignLockGetsTenMinutes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.set(keys.HotBackupCreate, create)
 		defer supervise(s)()
@@ -147,7 +148,7 @@ func TestForeignLockGetsTenMinutes(t *testing.T) {
 
 // A holder whose lock was deleted by somebody else must not look like a holder.
 func TestHolderWithoutLockIsRemoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		defer supervise(s)()
@@ -161,7 +162,7 @@ func TestHolderWithoutLockIsRemoved(t *testing.T) {
 // Without a majority nothing can be taken away; the attempt is repeated once per
 // round, not more often, and made good later.
 func TestLockIsTakenOnceThereIsAMajority(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		s.fail(errNoMajority)
@@ -180,7 +181,7 @@ func TestLockIsTakenOnceThereIsAMajority(t *testing.T) {
 // Before the bootstrap the tree belongs to nobody: a plain key-value agency must
 // not be changed.
 func TestNothingHappensBeforeBootstrap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.write(client.Tx{Ops: map[string]any{keys.InitDone: client.Delete()}})
 		s.set(keys.HotBackupCreate, create)

@@ -2,13 +2,13 @@ package supervision
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 func (s *tree) mode() string { return s.Root().At(keys.SupervisionMode).Text() }
@@ -18,7 +18,7 @@ func in(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC
 // In maintenance the supervision says so and does nothing else: no health, no lock
 // taken away, no job. Afterwards it does what has come up.
 func TestMaintenanceStopsEverything(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		silent := s.beats("PRMR-1")
@@ -58,7 +58,7 @@ func TestMaintenanceEnds(t *testing.T) {
 		"no time at all": {func() any { return "until the cows come home" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubbles.Test(t, func(t *testing.T) {
 				s := newTree(t)
 				s.set(keys.Maintenance, c.wish())
 				defer supervise(s)()
@@ -79,7 +79,7 @@ func TestMaintenanceEnds(t *testing.T) {
 
 // The mode is written when it changes, not every round.
 func TestModeIsWrittenOnChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		defer supervise(s)()
 		time.Sleep(time.Hour)
@@ -93,7 +93,7 @@ func TestModeIsWrittenOnChange(t *testing.T) {
 // A DB server in maintenance may fail: that is recorded and makes no work, until
 // its maintenance is over.
 func TestServerMaintenance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		silent := s.beats("PRMR-1")

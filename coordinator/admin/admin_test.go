@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/bubbles"
 )
 
 // Jobs are checked against Plan, with ids or short names, and written as the
@@ -187,7 +187,7 @@ func TestQueryAndCancel(t *testing.T) {
 
 // The mode is answered when the supervision has taken notice, and not before.
 func TestMaintenance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		require.Equal(t, "Normal", w.do("GET", "maintenance", "").fields["result"])
 		for body, lasts := range map[string]time.Duration{`"on"`: time.Hour, `"1800"`: 30 * time.Minute, `90`: 90 * time.Second} {
@@ -213,7 +213,7 @@ func TestMaintenance(t *testing.T) {
 }
 
 func TestServerMaintenance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		follow := func() { // what the supervision does
 			time.AfterFunc(time.Second, func() {
@@ -299,7 +299,7 @@ func TestRebalance(t *testing.T) {
 
 // A server goes when it has failed and nothing uses it; then nothing of it is left.
 func TestRemoveServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		began := time.Now()
 		a := w.do("POST", "removeServer", `"PRMR-C"`)
@@ -345,7 +345,7 @@ func TestRemoveServerRaces(t *testing.T) {
 		"a leader takes it into sync": {keys.CurrentShard("_system", "10", "s11") + "/servers": []string{"PRMR-A", "PRMR-C"}, keys.CurrentVersion: agencyclient.Increment(1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubbles.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				w.set(map[string]any{keys.ServerHealth("PRMR-C") + "/Status": "FAILED", keys.PlanCollection("_system", "10") + "/shards/s12": []string{"PRMR-B"}})
 				tried := 0
@@ -374,7 +374,7 @@ func TestRemoveServerRaces(t *testing.T) {
 
 // A coordinator goes when it has failed.
 func TestRemoveCoordinator(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.want(w.do("POST", "removeServer", `"CRDN-1"`), 412, 412)
 		w.set(map[string]any{keys.ServerHealth("CRDN-1"): keys.HealthEntry{Status: "FAILED"}})
@@ -385,7 +385,7 @@ func TestRemoveCoordinator(t *testing.T) {
 
 // While Plan is frozen no server goes; the answer says for whom it waits.
 func TestRemoveServerWhileFrozen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.set(map[string]any{
 			keys.ServerHealth("PRMR-C") + "/Status": "FAILED", keys.PlanCollection("_system", "10") + "/shards/s12": []string{"PRMR-B"},

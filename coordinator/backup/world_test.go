@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +17,7 @@ import (
 	dbserver "stasis/dbserver/client"
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 	"stasis/internal/step"
 )
 
@@ -45,7 +45,7 @@ var threeServers = []string{"PRMR-1", "PRMR-2", "PRMR-3"}
 // one database with one collection of one shard per server.
 func inWorld(t *testing.T, ids []string, test func(w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		w := &world{t: t, servers: map[string]*fakeServer{}, faults: &faults{failAt: -1}}
 		w.agency = newFakeAgency(w.faults)
 		w.bootstrap(ids)

@@ -18,6 +18,7 @@ import (
 	"stasis/coordinator/catalog"
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -187,7 +188,7 @@ func TestNames(t *testing.T) {
 
 // The entry is planned with its maker's mark, and loses it when all is reported.
 func TestCreateIsTwoChanges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1", "PRMR-2")
 		c := a.catalog(t, "CRDN-1")
 		done := make(chan error)
@@ -244,7 +245,7 @@ func TestUnfinishedIsUndone(t *testing.T) {
 		}, apierror.ClusterTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubbles.Test(t, func(t *testing.T) {
 				a := newAgency(t, "PRMR-1")
 				c := a.catalog(t, "CRDN-1")
 				done := make(chan error)
@@ -270,7 +271,7 @@ func TestUnfinishedIsUndone(t *testing.T) {
 // When it is unknown whether the first change was applied, it is taken back.
 func TestUnknownOutcomeIsUndone(t *testing.T) {
 	for _, applied := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			a := newAgency(t, "PRMR-1")
 			c := a.catalog(t, "CRDN-1")
 			failing := true
@@ -293,7 +294,7 @@ func TestUnknownOutcomeIsUndone(t *testing.T) {
 
 // A change waits for a backup to end, for a bounded time, and then names it.
 func TestChangesWaitForTheThaw(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1")
 		c := a.catalog(t, "CRDN-1")
 		a.report(t, c)
@@ -317,7 +318,7 @@ func TestChangesWaitForTheThaw(t *testing.T) {
 
 // A client that goes away does not stop a create half way.
 func TestCreateOutlivesItsClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1")
 		c := a.catalog(t, "CRDN-1")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -358,7 +359,7 @@ func TestIDsBelongToAnEpoch(t *testing.T) {
 
 // DB servers that have failed get no shards, and databases do not wait for them.
 func TestFailedServersAreLeftOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1", "PRMR-2")
 		c := a.catalog(t, "CRDN-1")
 		a.set(t, map[string]any{keys.Health + "/PRMR-1": keys.HealthEntry{Status: "FAILED"}})
@@ -381,7 +382,7 @@ func TestFailedServersAreLeftOut(t *testing.T) {
 
 // A view is of one moment; what has not changed is decoded once.
 func TestViews(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1")
 		c := a.catalog(t, "CRDN-1")
 		a.report(t, c)

@@ -53,9 +53,11 @@ func (v *View) Load() Load {
 	return l
 }
 
-// place chooses the servers of n new shards, the leader of each first. Leaders go
-// to the available DB server that leads the fewest shards so far, then followers
-// to the one that has the fewest, the first by id among equals.
+// place chooses the servers of n new shards, the leader of each first. Replicas go to
+// the available DB servers that have the fewest, so that no two ever differ by more
+// than one, whatever was created with whatever replication; of these the one that leads
+// the fewest leads. Leaders are less even then (by at most a few), but they can be
+// changed later without moving data, replicas cannot. Among equals it is the first by id.
 func place(v *View, n, replicas int) ([][]string, error) {
 	candidates := v.Available()
 	if len(candidates) < replicas {
@@ -64,16 +66,15 @@ func place(v *View, n, replicas int) ([][]string, error) {
 	load := v.Load()
 	shards := make([][]string, n)
 	for i := range shards {
-		shards[i] = []string{least(candidates, nil, load.Led, load.Shards)}
-		load.Led[shards[i][0]]++
-		load.Shards[shards[i][0]]++
-	}
-	for i := range shards {
-		for len(shards[i]) < replicas {
-			next := least(candidates, shards[i], load.Shards, load.Led)
-			shards[i] = append(shards[i], next)
+		var on []string
+		for len(on) < replicas {
+			next := least(candidates, on, load.Shards, load.Led)
+			on = append(on, next)
 			load.Shards[next]++
 		}
+		leader := least(on, nil, load.Led, nil)
+		load.Led[leader]++
+		shards[i] = append([]string{leader}, slices.DeleteFunc(on, func(id string) bool { return id == leader })...)
 	}
 	return shards, nil
 }

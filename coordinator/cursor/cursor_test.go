@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // shards is a Source of so many documents per shard, numbered through.
@@ -112,7 +112,7 @@ func TestFailedBatchCanBeAskedForAgain(t *testing.T) {
 }
 
 func TestStoreIsBoundedInNumberAndTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := NewStore(2)
 		done := make(chan struct{})

@@ -10,12 +10,13 @@ import (
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // A leader that hangs is given up when its leadership has passed to another: a read
 // is answered by the new one, of a write nobody knows what became of it.
 func TestHangingLeaderIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}, term: 1})
 		f.servers.hang = func(to dbclient.Target) bool { return to.URL == "http://a" }
 		began := time.Now()
@@ -44,7 +45,7 @@ func TestHangingLeaderIsGivenUp(t *testing.T) {
 
 // As long as the leadership goes on, a slow leader is waited for.
 func TestSlowLeaderIsWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}, term: 1})
 		f.servers.answer = func(dbclient.Target, string, dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
 			time.Sleep(20 * time.Second)
@@ -62,7 +63,7 @@ func TestSlowLeaderIsWaitedFor(t *testing.T) {
 // A request that waits for a leader keeps no other from its shard, and is served
 // when there is one again.
 func TestWaitingForALeaderBlocksNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A", "_B"}, term: 1})
 		time.AfterFunc(2*time.Second, func() { f.plan.become(t, layout{leaders: []string{"A", "C"}, term: 2}) })
 		began := time.Now()
@@ -100,7 +101,7 @@ func TestWaitingForALeaderBlocksNobody(t *testing.T) {
 // A shard whose replicas in sync are too few refuses writes; the client hears that
 // at once, as it is.
 func TestWriteConcernIsPassedThrough(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}})
 		f.servers.answer = func(dbclient.Target, string, dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
 			return a, &apierror.Error{Num: apierror.ReadOnly, Code: 403, Message: "1 of 2 replicas in sync"}
@@ -121,7 +122,7 @@ func TestWriteConcernIsPassedThrough(t *testing.T) {
 
 // While the agency cannot be asked, what is known is tried again.
 func TestRetriesWithoutTheAgency(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}})
 		f.plan.fail = apierror.New(apierror.AgencyFailed, "no majority")
 		refusals := 2
@@ -141,7 +142,7 @@ func TestRetriesWithoutTheAgency(t *testing.T) {
 
 // The checksum of a collection is the sum of its shards', modulo 2^64.
 func TestChecksumsAddUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A", "B", "A"}})
 		sum, revision, err := f.router.Checksum(t.Context(), route.Ref{Database: "db", Name: "c"})
 		require.NoError(t, err)

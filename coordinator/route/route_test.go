@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +21,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // plan is an agency's tree that a test sets; the cache sees it at the next Sync.
@@ -219,7 +219,7 @@ func TestShardOfAKeyIsFixed(t *testing.T) {
 
 // Operations go to their shards, in order within a shard, and results come back in order.
 func TestResultsAreInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A", "B", "A"}})
 		out, err := f.send(t, func(r *route.Request) { r.WaitForSync = true }, inserts(100)...)
 		require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestResultsAreInOrder(t *testing.T) {
 // What was certainly not applied is sent again, to where a newer Plan says.
 func TestRefusedIsSentAgain(t *testing.T) {
 	for _, refusal := range []error{apierror.NotLeader, apierror.ShardGone, apierror.StartingUp, lost(dbclient.ErrNotSent)} {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			f := start(t, layout{leaders: []string{"A", "A"}})
 			f.plan.become(t, layout{leaders: []string{"A", "B"}})
 			f.servers.answer = func(to dbclient.Target, shard string, _ dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
@@ -262,7 +262,7 @@ func TestRefusedIsSentAgain(t *testing.T) {
 // A write whose answer is lost is not sent again, and the client learns that nobody
 // knows; a read is.
 func TestLostAnswers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}})
 		fail := true
 		f.servers.answer = func(dbclient.Target, string, dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
@@ -290,7 +290,7 @@ func TestLostAnswers(t *testing.T) {
 
 // Of several requests to one shard none overtakes one that failed.
 func TestNothingOvertakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}})
 		calls := 0
 		f.servers.answer = func(dbclient.Target, string, dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
@@ -317,7 +317,7 @@ func TestNothingOvertakes(t *testing.T) {
 
 // Looking for a leader has an end: 503, and nothing was applied.
 func TestNoLeader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"_A"}})
 		began := time.Now()
 		out, err := f.send(t, nil, inserts(1)...)
@@ -334,7 +334,7 @@ func TestNoLeader(t *testing.T) {
 // Until every DB server has the restore epoch open nothing is sent. A request made
 // for the data before a restore is not applied after it.
 func TestEpochs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A", "B"}})
 		f.plan.become(t, layout{leaders: []string{"A", "B"}, epoch: 1, epochs: map[string]uint64{"A": 1}})
 		f.servers.answer = func(to dbclient.Target, _ string, _ dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
@@ -373,7 +373,7 @@ func TestEpochs(t *testing.T) {
 }
 
 func TestNotConvergedIsUnavailableAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A", "B"}, epoch: 2, epochs: map[string]uint64{"A": 2, "B": 1}})
 		_, err := f.send(t, nil, inserts(1)...)
 		require.ErrorContains(t, err, "DB server B is at epoch 1")
@@ -387,7 +387,7 @@ func TestNotConvergedIsUnavailableAtOnce(t *testing.T) {
 }
 
 func TestCountAndTruncate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A", "B", "A"}})
 		failures := 1
 		f.servers.answer = func(_ dbclient.Target, shard string, _ dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // writers write numbered keys, each its own row, behind a gate; acknowledged[i]
@@ -320,7 +321,7 @@ func (h hookFS) Link(from, to string) error {
 // A cut that misses its deadline in the rotation gives the gate back at once and
 // leaves nothing behind; the next one succeeds.
 func TestCutMissesItsDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		mem := vfs.NewMem()
 		var slow atomic.Bool
 		e, err := Open("db", small(hookFS{mem, func(op, name string) error {
@@ -362,7 +363,7 @@ func requirePiece(t testing.TB, v vfs.FS, dir, key string) {
 
 // Only one cut at a time: another waits for its turn, within its deadline.
 func TestSecondCutWaitsForTheFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		mem := vfs.NewMem()
 		e, err := Open("db", small(hookFS{mem, func(op, name string) error {
 			if strings.HasPrefix(name, "piece1") && strings.Contains(name, "OPTIONS") {
@@ -451,7 +452,7 @@ func TestCutIsDurable(t *testing.T) {
 }
 
 func TestPrepareCutIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		e, err := Open("db", small(hookFS{vfs.NewMem(), func(_, name string) error {
 			if strings.HasSuffix(name, ".sst") {
 				time.Sleep(time.Minute)

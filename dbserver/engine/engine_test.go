@@ -12,6 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+
+	"stasis/internal/bubbles"
 )
 
 // small makes an engine that flushes and compacts after little data.
@@ -132,7 +134,7 @@ func TestEpochAndSystemKeysSurvive(t *testing.T) {
 // A commit without sync is on disk 100 ms later; one with sync, and all before
 // it, at once.
 func TestUnsyncedCommitsAreSyncedInTheBackground(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		mem := vfs.NewCrashableMem()
 		e, err := Open("db", small(mem))
 		require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +27,7 @@ func enter(t testing.TB, g *Gate) (leave func()) {
 }
 
 func TestLockOnAnIdleGate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
 		waited, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
@@ -48,7 +49,7 @@ func TestLockOnAnIdleGate(t *testing.T) {
 
 // A writer inside holds the lock up for as long as it is inside, to the instant.
 func TestLockWaitsForTheWriterInside(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		leave := enter(t, g)
 		time.AfterFunc(7*time.Second, leave)
@@ -64,7 +65,7 @@ func TestLockWaitsForTheWriterInside(t *testing.T) {
 // When the window ends the queued writers go on at once, and their dead time is
 // exactly the window's rest.
 func TestWindowEndLetsWritersGoOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		leave := enter(t, g)
 		var entered sync.WaitGroup
@@ -108,7 +109,7 @@ func TestWindowEndLetsWritersGoOn(t *testing.T) {
 
 // The lease opens the gate by itself, exactly when it ends, and is remembered.
 func TestLeaseEndOpensAndIsRemembered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		_, err := g.Lock(t.Context(), "a", time.Second, 5*time.Second)
 		require.NoError(t, err)
@@ -129,7 +130,7 @@ func TestLeaseEndOpensAndIsRemembered(t *testing.T) {
 }
 
 func TestReleaseByAnotherNonceDoesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
@@ -143,7 +144,7 @@ func TestReleaseByAnotherNonceDoesNothing(t *testing.T) {
 
 // Release takes a nonce out of the line; its call answers at once.
 func TestReleaseWhileWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		leave := enter(t, g)
 		result := make(chan error, 2)
@@ -167,7 +168,7 @@ func TestReleaseWhileWaiting(t *testing.T) {
 // Locks are served in order; writers that queued behind one are inside before the
 // next, which has to wait for them.
 func TestNoncesInOrderWithWritersBetween(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		var order []string
 		var work sync.WaitGroup
@@ -195,7 +196,7 @@ func TestNoncesInOrderWithWritersBetween(t *testing.T) {
 }
 
 func TestAnotherNonceWaitsWithinItsWindow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
@@ -209,7 +210,7 @@ func TestAnotherNonceWaitsWithinItsWindow(t *testing.T) {
 
 // A writer whose context ends leaves the queue without a trace but its dead time.
 func TestCancelledWriter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
@@ -227,7 +228,7 @@ func TestCancelledWriter(t *testing.T) {
 }
 
 func TestCancelledLock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		leave := enter(t, g)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -242,7 +243,7 @@ func TestCancelledLock(t *testing.T) {
 
 // Nonces that never release are forgotten in the end; those in use are not.
 func TestForgottenNonces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		name := func(i int) string { return string(rune('A' + i)) }
 		for i := range 3 * keepBooks {

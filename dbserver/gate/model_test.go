@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"stasis/internal/bubbles"
 )
 
 // model is what the gate should be, told as a list: who is inside, who holds or
@@ -45,7 +47,7 @@ func (m *model) release(nonce string) {
 func TestGateFollowsTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.IntRange(0, 7), 1, 40).Draw(rt, "steps")
-		synctest.Test(t, func(t *testing.T) { follow(t, steps) })
+		bubbles.Test(t, func(t *testing.T) { follow(t, steps) })
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,6 +13,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // Writers of one key take turns: with If-Match on what they read, exactly one of
@@ -166,7 +166,7 @@ func TestClockOnlyGoesUp(t *testing.T) {
 		}
 	}
 	var kept *Clock
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)
 		c := &Clock{}
 		require.NoError(t, c.Attach(store))
@@ -177,7 +177,7 @@ func TestClockOnlyGoesUp(t *testing.T) {
 		require.LessOrEqual(t, store.writes, 3)
 		kept = c
 	})
-	synctest.Test(t, func(t *testing.T) { // a new bubble: the wall clock is an hour back
+	bubbles.Test(t, func(t *testing.T) { // a new bubble: the wall clock is an hour back
 		c := &Clock{}
 		require.NoError(t, c.Attach(store)) // after a crash
 		ticks(c, 10)

@@ -38,7 +38,7 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 	if err != nil {
 		return err
 	}
-	_, err = look(ctx, m.remote, content.Files, m.atOnce) // a remote may remember what it listed, and open it without asking again
+	_, err = lookIn(ctx, m.remote, content.Files, m.atOnce, func(string) bool { return true }) // a remote may remember what it listed, and open it without asking again
 	if err == nil {
 		err = m.each(ctx, content.Files, m.fetch(r))
 	}
@@ -73,11 +73,16 @@ func (m *mover) alreadyHere(ctx context.Context, want backup.Content) (bool, err
 	return true, nil
 }
 
-// fetch brings one file, from this server if it is here, else from the remote.
+// fetch brings one file, from this server if it is here, else from the remote. An empty
+// one is known without asking.
 func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) error {
 	return func(ctx context.Context, f backup.File) error {
 		here, err := r.Have(ctx, f)
-		if err == nil && !here {
+		switch {
+		case err != nil || here:
+		case f.Size == 0:
+			err = r.Write(ctx, f, strings.NewReader(""))
+		default:
 			err = m.get(ctx, r, f)
 		}
 		if err != nil {

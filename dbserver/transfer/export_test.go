@@ -70,3 +70,6 @@ func (k Keeper) Delete(ctx context.Context, id string) error {
 func DeadUpload(ctx context.Context, r Remote, id, server string) error {
 	return putBytes(ctx, r, uploadPrefix(id, server)+"dead.0", []byte(`{"about":"a dead upload"}`))
 }
+
+// BlobName is where content lies.
+func BlobName(sum string) string { return blobName(sum) }

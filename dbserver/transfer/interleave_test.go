@@ -19,6 +19,7 @@ import (
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // actor is one who works at the remote while another does. Each of its calls waits
@@ -113,7 +114,7 @@ func explore(t *testing.T, scenario func(t *testing.T, pick func(step, choices i
 func exploreEvery(t *testing.T, stride int, scenario func(t *testing.T, pick func(step, choices int) int) []int) (runs int) {
 	t.Helper()
 	run := func(pick func(step, choices int) int) (steps int) {
-		synctest.Test(t, func(t *testing.T) { steps = len(scenario(t, pick)) })
+		bubbles.Test(t, func(t *testing.T) { steps = len(scenario(t, pick)) })
 		runs++
 		return steps
 	}
@@ -303,7 +304,7 @@ func TestDeleteTakesNothingFromOthers(t *testing.T) {
 // a lease, by its own clock, and goes on; while one lives, it gives up and says so.
 func TestDeadAndLivingSessions(t *testing.T) {
 	a, objects := tiny(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := abandoned(objects)
 		require.NoError(t, transfer.DeadUpload(t.Context(), m.Remote(), first, "PRMR-a"))
 		begin := time.Now()
@@ -338,7 +339,7 @@ func TestDeadAndLivingSessions(t *testing.T) {
 // notices, looks at all blobs again, and sends what is gone.
 func TestLostSessionBeginsAnew(t *testing.T) {
 	a, objects := tiny(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := abandoned(objects)
 		asleep, slept := make(chan struct{}), false
 		m.Hook = func(ctx context.Context, c remotetest.Call) error {

@@ -20,6 +20,7 @@ import (
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // office is an agency of one state machine, which keeps everything ever written.
@@ -150,7 +151,7 @@ func withDesk(t *testing.T, test func(d *desk)) {
 	s := newShop(t, "PRMR-a")
 	s.put(100, 3000)
 	s.backup(first, "PRMR-a")
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		d := newDesk(t, s)
 		defer func() { d.Close() }()
 		test(d)

@@ -33,6 +33,9 @@ type Remote interface {
 	// names, in no order. A folder that does not exist is empty. A list that cannot be
 	// had completely is an error.
 	List(ctx context.Context, folder string) ([]Object, error)
+	// Folders gives the folders directly in a folder, by their whole names, in no
+	// order; an empty one need not be named. A folder that does not exist has none.
+	Folders(ctx context.Context, folder string) ([]string, error)
 	// Remove takes an object away; no error if there is none.
 	Remove(ctx context.Context, name string) error
 	// Close gives back what the remote holds, credentials first of all.

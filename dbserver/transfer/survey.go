@@ -16,23 +16,36 @@ import (
 // survey says which blobs are at the remote. Asking for each by itself costs a round
 // trip per file, which some remotes (WebDAV behind rclone's pacing of 10 ms) make the
 // most expensive part of many small files. So folders in which several files are looked
-// for are listed instead, unless they turn out to be full of other backups' content.
+// for are listed instead, unless they turn out to be full of other backups' content;
+// and nothing is asked about folders that are not there.
 type survey struct {
 	mu      sync.Mutex
-	listed  map[string]bool  // folders
+	listed  map[string]bool  // folders, and those that are not there
 	sizes   map[string]int64 // of blobs in folders that were listed, or that were sent since
 	crowded bool
 }
 
-// Bounds of what is listed.
-const (
-	fewInFolder = 2  // no more than so many files: each is asked for by itself
-	crowded     = 50 // a folder with so many blobs for each that is looked for: the others are not listed
-)
+// crowded is a folder with so many blobs for each that is looked for: the others are
+// not listed.
+const crowded = 50
 
-// look lists the folders where files would be, some at once.
+// look finds out which of the blobs that files would be are at the remote.
 func look(ctx context.Context, r Remote, files []backup.File, atOnce int) (*survey, error) {
-	s := &survey{sizes: map[string]int64{}, listed: map[string]bool{}}
+	if len(files) == 0 {
+		return newSurvey(), nil
+	}
+	there, err := r.Folders(ctx, folderBlobs)
+	if err != nil {
+		return nil, fmt.Errorf("list the folders of %s: %w", folderBlobs, err)
+	}
+	return lookIn(ctx, r, files, atOnce, func(folder string) bool { return slices.Contains(there, folder) })
+}
+
+func newSurvey() *survey { return &survey{sizes: map[string]int64{}, listed: map[string]bool{}} }
+
+// lookIn lists the folders where files would be, as far as those are there, some at once.
+func lookIn(ctx context.Context, r Remote, files []backup.File, atOnce int, there func(folder string) bool) (*survey, error) {
+	s := newSurvey()
 	wanted := map[string]map[string]bool{}
 	for _, f := range files {
 		name := blobName(f.SHA256)
@@ -42,10 +55,14 @@ func look(ctx context.Context, r Remote, files []backup.File, atOnce int) (*surv
 		}
 		wanted[folder][name] = true
 	}
+	maps.DeleteFunc(wanted, func(folder string, _ map[string]bool) bool {
+		s.listed[folder] = !there(folder)
+		return s.listed[folder]
+	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for _, folder := range slices.Sorted(maps.Keys(wanted)) {
-		if names := wanted[folder]; len(names) > fewInFolder {
+		if names := wanted[folder]; len(names) > 1 { // a single one is asked for by itself
 			group.Go(func() error { return s.list(ctx, r, folder, names) })
 		}
 	}

@@ -91,6 +91,11 @@ func (p patient) List(ctx context.Context, folder string) (all []Object, err err
 	return all, err
 }
 
+func (p patient) Folders(ctx context.Context, folder string) (all []string, err error) {
+	err = p.again(ctx, func() error { all, err = p.Remote.Folders(ctx, folder); return err })
+	return all, err
+}
+
 func (p patient) Remove(ctx context.Context, name string) error {
 	return p.again(ctx, func() error { return p.Remote.Remove(ctx, name) })
 }

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,6 +18,7 @@ import (
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 func TestFakeKeepsTheContract(t *testing.T) {
@@ -186,7 +186,7 @@ func TestPatience(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(10, 100)
 	a.backup(first, "PRMR-a")
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := remotetest.NewMemory()
 		calls := map[remotetest.Call]int{}
 		m.Hook = func(_ context.Context, c remotetest.Call) error {
@@ -316,7 +316,7 @@ func TestBandwidth(t *testing.T) {
 	a.backup(first, "PRMR-a")
 	content, err := a.store.Content(t.Context(), first)
 	require.NoError(t, err)
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := remotetest.NewMemory()
 		begin := time.Now()
 		require.NoError(t, transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Limit(100<<10).Upload(t.Context(), first, "PRMR-a"))

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"stasis/dbserver/backup"
+	"stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -63,47 +64,46 @@ func (m *mover) upload(ctx context.Context, id string, servers []string) error {
 		return err
 	}
 	m.progress.expect(len(content.Files), content.Bytes())
-	for {
-		err := m.uploadOnce(ctx, content)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, errSessionLost) {
-			return err
-		}
+	own, err := m.uploadOnce(ctx, content)
+	for errors.Is(err, errSessionLost) {
 		m.progress.expect(len(content.Files), content.Bytes())
+		own, err = m.uploadOnce(ctx, content)
 	}
-	return m.completeBackup(ctx, id, servers)
+	if err != nil {
+		return err
+	}
+	return m.completeBackup(ctx, content.Piece, own, servers)
 }
 
-func (m *mover) uploadOnce(ctx context.Context, content backup.Content) error {
+// uploadOnce is one session, and says what BACKUP.json says of the piece then.
+func (m *mover) uploadOnce(ctx context.Context, content backup.Content) (own pieceMark, err error) {
 	id, server := content.Piece.ID, content.Piece.ServerID
 	s, err := openSession(ctx, m.remote, m.timing.Lease, uploadPrefix(id, server), "upload of backup "+id+" by "+server)
 	if err != nil {
-		return err
+		return own, err
 	}
 	defer s.close(ctx)
 	m.sent.Clear()
 	if err := awaitDead(ctx, m.remote, m.timing.Lease, sessionName(sessionPrune, ""), true); err != nil {
-		return err
+		return own, err
 	}
 	if err := m.lookAround(ctx, content.Files); err != nil {
-		return err
+		return own, err
 	}
 	if err := m.each(ctx, content.Files, m.send(id)); err != nil {
-		return err
+		return own, err
 	}
-	if err := m.putPiece(ctx, content); err != nil {
-		return err
+	if own, err = m.putPiece(ctx, content); err != nil {
+		return own, err
 	}
 	if err := s.confirm(ctx); err != nil {
-		return err
+		return own, err
 	}
 	counted := m.unsent(content.Files)
 	if err := m.lookAround(ctx, counted); err != nil {
-		return err
+		return own, err
 	}
-	return m.each(ctx, counted, m.insist(id))
+	return own, m.each(ctx, counted, m.insist(id))
 }
 
 // unsent are the files that were found at the remote, and so not sent. Of those that
@@ -127,17 +127,17 @@ func (m *mover) lookAround(ctx context.Context, files []backup.File) (err error)
 }
 
 // putPiece writes the piece's manifest, unless it is there already.
-func (m *mover) putPiece(ctx context.Context, content backup.Content) error {
+func (m *mover) putPiece(ctx context.Context, content backup.Content) (pieceMark, error) {
 	id, server := content.Piece.ID, content.Piece.ServerID
-	there, _, err := readPiece(ctx, m.remote, id, server, "")
+	there, mark, err := readPiece(ctx, m.remote, id, server, "")
 	if err == nil && there.Piece.Nonce == content.Piece.Nonce && slices.Equal(there.Files, content.Files) {
-		return nil
+		return mark, nil
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errDamaged) {
-		return err
+		return pieceMark{}, err
 	}
-	_, err = putChecked(ctx, m.remote, pieceName(id, server), pieceManifest{Format: formatNumber, Piece: content.Piece, Files: content.Files})
-	return err
+	sum, err := putChecked(ctx, m.remote, pieceName(id, server), pieceManifest{Format: formatNumber, Piece: content.Piece, Files: content.Files})
+	return pieceMark{SHA256: sum, NrFiles: len(content.Files), Bytes: content.Bytes()}, err
 }
 
 // large is a file for which one more look at the remote is cheap.
@@ -255,28 +255,30 @@ func (c *checkedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// completeBackup writes the backup's manifest if all of its pieces are there. The
+// completeBackup writes the backup's manifest if all of its pieces are there, own as it
+// was found when it was written. The
 // last server to finish finds them all; if two finish together, both write the same.
 // A backup that is deleted at the same moment stays deleted: see Delete.
-func (m *mover) completeBackup(ctx context.Context, id string, servers []string) error {
+func (m *mover) completeBackup(ctx context.Context, own client.Piece, ownMark pieceMark, servers []string) error {
+	id := own.ID
 	b := backupManifest{Format: formatNumber, ID: id, Pieces: map[string]pieceMark{}}
-	nonce := ""
 	for _, server := range servers {
-		p, mark, err := readPiece(ctx, m.remote, id, server, "")
-		if errors.Is(err, ErrNotFound) {
-			return nil
+		piece, mark := own, ownMark
+		if server != own.ServerID {
+			there, itsMark, err := readPiece(ctx, m.remote, id, server, "")
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			piece, mark = there.Piece, itsMark
 		}
-		if err != nil {
-			return err
-		}
-		if nonce == "" {
-			nonce = p.Piece.Nonce
-		}
-		if p.Piece.Nonce != nonce {
+		if piece.Nonce != own.Nonce {
 			return apierror.New(apierror.BackupConflict, "another backup %s is at the remote", id)
 		}
-		b.Pieces[server], b.DateTime, b.Version = mark, p.Piece.DateTime, p.Piece.Version
-		b.PotentiallyInconsistent = b.PotentiallyInconsistent || p.Piece.PotentiallyInconsistent
+		b.Pieces[server], b.DateTime, b.Version = mark, piece.DateTime, piece.Version
+		b.PotentiallyInconsistent = b.PotentiallyInconsistent || piece.PotentiallyInconsistent
 	}
 	if _, err := putChecked(ctx, m.remote, backupName(id), b); err != nil {
 		return err

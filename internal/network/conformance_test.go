@@ -10,10 +10,11 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/internal/bubbles"
 )
 
 // world is a network under test: two hosts that may be one.
@@ -62,7 +63,7 @@ func TestTCPConforms(t *testing.T) {
 func TestMemoryConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubbles.Test(t, func(t *testing.T) {
 				m := NewMemory()
 				test(t, world{server: m.Host("server"), client: m.Host("client"), address: "server:0", moment: time.Second})
 				require.NoError(t, m.Close())
@@ -75,7 +76,7 @@ func TestMemoryConforms(t *testing.T) {
 func TestMemoryLoopbackConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubbles.Test(t, func(t *testing.T) {
 				m := NewMemory()
 				h := m.Host("h")
 				test(t, world{server: h, client: h, address: "localhost:0", moment: time.Second})

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/internal/bubbles"
 )
 
 // scene is two connected hosts of a network in memory.
@@ -24,7 +26,7 @@ type scene struct {
 // play runs a test in a bubble, where times are exact. Everything is closed at the end.
 func play(t *testing.T, test func(scene)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := NewMemory()
 		l, err := m.Host("b").Listen("b:1000")
 		require.NoError(t, err)
@@ -246,7 +248,7 @@ func TestDrop(t *testing.T) {
 
 // The answer to a call that did happen is lost: the caller cannot know.
 func TestDropLosesAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		m := NewMemory()
 		calls := 0
 		s, err := NewServer(m.Host("server"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

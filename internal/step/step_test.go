@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/internal/bubbles"
 )
 
 func TestLinesForPeople(t *testing.T) {
@@ -31,7 +32,7 @@ func TestNobodyListens(t *testing.T) {
 
 // Sinks are called one after the other, before Emit returns, with one stamp.
 func TestTeeKeepsOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		type key struct{}
 		var got []string
 		var stamps []time.Time

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +15,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision"
 	"stasis/fsm"
+	"stasis/internal/bubbles"
 	"stasis/internal/step"
 )
 
@@ -128,7 +128,7 @@ func (l *live) story() string {
 // A server that falls silent is found, its shards get other leaders and followers,
 // and the agency tells the whole story in its events.
 func TestFailoverFromSilenceToEvents(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		c := newCluster(t, 4)
 		l := goLive(c)
 		c.shard("s1", 2, "PRMR-1", "PRMR-2")
@@ -190,7 +190,7 @@ func writersOfPlan() map[string]client.Tx {
 // foreign tool takes the lock all the same) stand still. After the thaw everything
 // is done, jobs in the order of their numbers.
 func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		c := newCluster(t, 6)
 		l := goLive(c)
 		for i := range 6 {
@@ -268,7 +268,7 @@ func (l *live) requireOrder(t *testing.T) {
 // A job that one leader has begun is ended by the next, wherever it was.
 func TestNextLeaderGoesOn(t *testing.T) {
 	for seconds := range 8 {
-		synctest.Test(t, func(t *testing.T) {
+		bubbles.Test(t, func(t *testing.T) {
 			c := newCluster(t, 5)
 			l := goLive(c)
 			for i := range 4 {

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +69,9 @@ type remote struct {
 	hashes hash.Type // compared after a Put; hash.None where it would cost
 	secret *scrubber
 
+	making sync.Mutex
+	made   map[string]bool // folders
+
 	mu     sync.Mutex
 	listed map[string]fs.Object // immutable ones, each to be opened once without asking for it again
 }
@@ -102,7 +106,7 @@ func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (tra
 	if err != nil {
 		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", info.Name, b.secret.error(err))
 	}
-	opened := &remote{fs: f, secret: b.secret, hashes: hash.None, listed: map[string]fs.Object{}}
+	opened := &remote{fs: f, secret: b.secret, hashes: hash.None, listed: map[string]fs.Object{}, made: map[string]bool{}}
 	if !f.Features().SlowHash {
 		opened.hashes = f.Hashes().GetOne()
 	}
@@ -242,6 +246,11 @@ func (r *remote) put(ctx context.Context, name string, size int64, in *counter) 
 		return err
 	}
 	features := r.fs.Features()
+	if features.CanHaveEmptyDirectories {
+		if err := r.make(ctx, path.Dir(path.Dir(name))); err != nil {
+			return err
+		}
+	}
 	target, moves := name, features.PartialUploads && features.Move != nil
 	if moves {
 		target = name + "." + uuid.NewString()[:8] + ".partial"
@@ -259,6 +268,23 @@ func (r *remote) put(ctx context.Context, name string, size int64, in *counter) 
 			err = errors.Join(err, left.Remove(ctx))
 		}
 	}
+	return err
+}
+
+// make makes a folder, once: the one above that of an object, whose own the backend
+// makes. It would make this too, but only after it had asked for its own in vain, and
+// with several objects at once each would.
+func (r *remote) make(ctx context.Context, folder string) error {
+	if folder == "." {
+		folder = ""
+	}
+	r.making.Lock()
+	defer r.making.Unlock()
+	if r.made[folder] {
+		return nil
+	}
+	err := r.fs.Mkdir(ctx, folder)
+	r.made[folder] = err == nil
 	return err
 }
 
@@ -435,6 +461,20 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 			return nil, r.translate(err)
 		}
 	}
+	return found, nil
+}
+
+// Folders implements transfer.Remote.
+func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
+	entries, err := r.fs.List(settings(ctx), folder)
+	if errors.Is(err, fs.ErrorDirNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, r.translate(err)
+	}
+	var found []string
+	entries.ForDir(func(d fs.Directory) { found = append(found, d.Remote()) })
 	return found, nil
 }
 

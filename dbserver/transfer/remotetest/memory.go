@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,7 +20,7 @@ import (
 
 // Call is a call of a Remote, as a hook sees it.
 type Call struct {
-	Op   string // "put", "open", "stat", "list", "remove"
+	Op   string // "put", "open", "stat", "list", "folders", "remove"
 	Name string
 }
 
@@ -179,6 +181,27 @@ func (o *opened) List(ctx context.Context, folder string) ([]transfer.Object, er
 		}
 	}
 	return found, nil
+}
+
+// Folders implements transfer.Remote.
+func (o *opened) Folders(ctx context.Context, folder string) ([]string, error) {
+	if err := o.before(ctx, "folders", folder); err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	found := map[string]bool{}
+	below := path.Join(o.root, folder)
+	for name := range o.objects {
+		rest, inside := strings.CutPrefix(name, below+"/")
+		if below == "" {
+			rest, inside = name, true
+		}
+		if first, _, deeper := strings.Cut(rest, "/"); inside && deeper {
+			found[path.Join(folder, first)] = true
+		}
+	}
+	return slices.Collect(maps.Keys(found)), nil
 }
 
 // Remove implements transfer.Remote.

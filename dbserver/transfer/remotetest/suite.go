@@ -46,9 +46,18 @@ func Suite(t *testing.T, open func(t *testing.T) transfer.Remote) {
 		return found
 	}
 
+	folders := func(folder string) []string {
+		found, err := second.Folders(ctx, folder)
+		require.NoError(t, err)
+		slices.Sort(found)
+		return found
+	}
+
 	// Nothing is there, and that is no trouble.
 	require.Empty(t, names(""))
 	require.Empty(t, names("sessions"))
+	require.Empty(t, folders(""))
+	require.Empty(t, folders("blobs"))
 	_, err := r.Stat(ctx, "blobs/ab/cd")
 	require.ErrorIs(t, err, transfer.ErrNotFound)
 	_, err = Get(ctx, r, "blobs/ab/cd")
@@ -71,6 +80,9 @@ func Suite(t *testing.T, open func(t *testing.T) transfer.Remote) {
 	}
 	require.Equal(t, []string{"2026-01-01T00.00.00Z_x/PRMR-1/PIECE.json", "blobs/ab/cd", "blobs/ef/gh", "sessions/upload.0"}, names(""))
 	require.Equal(t, []string{"blobs/ab/cd", "blobs/ef/gh"}, names("blobs"))
+	require.Equal(t, []string{"2026-01-01T00.00.00Z_x", "blobs", "sessions"}, folders(""))
+	require.Equal(t, []string{"blobs/ab", "blobs/ef"}, folders("blobs"))
+	require.Empty(t, folders("blobs/ab"))
 
 	// An object is replaced, by a shorter one too.
 	require.NoError(t, Put(ctx, r, "sessions/upload.0", []byte("other")))
