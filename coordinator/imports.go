@@ -32,8 +32,9 @@ type intake struct {
 	complete             bool // the first error ends it
 	fromPrefix, toPrefix string
 
-	positions []int // of the operations in work
-	size      int   // of their documents
+	positions []int    // of the operations in work
+	texts     []string // of their documents, for messages
+	size      int      // of their documents
 	outcome   importOutcome
 }
 
@@ -173,11 +174,11 @@ func (in *intake) take(ctx context.Context, item bulk.Item) error {
 				return ferr
 			}
 		}
-		return in.failed(item.Position, apierror.From(err), item.Document)
+		return in.failed(item.Position, apierror.From(err), item.Text)
 	}
 	in.pinned = in.pinned || generated
 	in.add(op, nil)
-	in.positions = append(in.positions, item.Position)
+	in.positions, in.texts = append(in.positions, item.Position), append(in.texts, item.Text)
 	in.size += len(op.Document)
 	return nil
 }
@@ -224,7 +225,7 @@ func (in *intake) flush(ctx context.Context) error {
 		case err != nil && err.Status() == http.StatusServiceUnavailable:
 			return fmt.Errorf("import stopped at position %d: %w", in.positions[i], err)
 		case err != nil:
-			if err := in.failed(in.positions[i], err, in.ops[i].Document); err != nil {
+			if err := in.failed(in.positions[i], err, in.texts[i]); err != nil {
 				return err
 			}
 		case r.Ignored:
@@ -235,7 +236,7 @@ func (in *intake) flush(ctx context.Context) error {
 			in.outcome.Updated++
 		}
 	}
-	in.ops, in.errs, in.positions, in.size, in.pinned = nil, nil, nil, 0, false
+	in.ops, in.errs, in.positions, in.texts, in.size, in.pinned = nil, nil, nil, nil, 0, false
 	in.view = in.api.catalog.View() // the next batch starts from what is known by then
 	coll, err := in.view.Find(in.call.DB, in.coll.ID)
 	if err != nil {
@@ -246,13 +247,13 @@ func (in *intake) flush(ctx context.Context) error {
 }
 
 // failed counts an item that could not be imported; an error if that ends the import.
-func (in *intake) failed(position int, err *apierror.Error, doc json.RawMessage) error {
+func (in *intake) failed(position int, err *apierror.Error, text string) error {
 	if in.complete {
-		return apierror.New(err.Num, "import stopped at position %d; what stands before it is imported, what follows it may be in part: %w", position, err).WithStatus(http.StatusConflict)
+		return apierror.New(err.Num, "import stopped at position %d; what stands before it is imported, what follows it may be in part: %w, offending document: %s", position, err, text).WithStatus(http.StatusConflict)
 	}
 	in.outcome.Errors++
 	if len(in.outcome.Details) < maxDetails {
-		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %.200s", position, err.Message, err.Num, doc))
+		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %s", position, err.Message, err.Num, text))
 	}
 	return nil
 }

@@ -93,6 +93,11 @@ func TestImport(t *testing.T) {
 	require.Len(t, details, 2)
 	require.Contains(t, fmt.Sprint(details), "at position 1: ")
 	require.Contains(t, fmt.Sprint(details), "at position 2: ")
+	details = imp("type=documents&details=true", "{\"_key\":\"only\",\"n\":7}\nnot json\n[1]\n").decode(t)["details"].([]any)
+	require.Len(t, details, 3)
+	for _, line := range []string{`offending document: {"_key":"only","n":7}`, "offending document: not json", "offending document: [1]"} {
+		require.Contains(t, fmt.Sprint(details), line)
+	}
 	want(t, imp("type=documents&complete=true", "{\"_key\":\"y\"}\n{\"_key\":\"only\"}\n{\"_key\":\"z\"}\n"), 409, 1210)
 	want(t, imp("type=documents&complete=true", "{\"_key\":\"y2\"}\n{broken\n"), 409, 600)
 	require.NotContains(t, imp("type=documents&complete=true", "{\"_key\":\"only\"}\n{\"_key\":\"z\"}\n").body, "nothing", "more may be there")

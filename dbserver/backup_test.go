@@ -28,9 +28,42 @@ func TestBackupIsListedAndIntact(t *testing.T) {
 		v, err := h.dbs.Verify(t.Context(), h.target(s), client.PieceRequest{ID: "b1"})
 		require.NoError(t, err)
 		require.Empty(t, v.Problems)
+		require.ErrorIs(t, h.dbs.Delete(t.Context(), h.target(s), client.PieceRequest{ID: "b1"}), apierror.BackupConflict, "the agency does not say so")
+		require.Equal(t, []string{"b1"}, h.listed(s))
+		h.net.Delay("agent", "db1", 300*time.Millisecond) // it is asked before it learns of it
+		h.deleted("b1", s)
 		require.NoError(t, h.dbs.Delete(t.Context(), h.target(s), client.PieceRequest{ID: "b1"}))
 		require.Empty(t, h.listed(s))
+		require.False(t, h.read(keys.HotBackupDeletion(s.ID(), "b1")).Exists())
 		require.ErrorIs(t, h.dbs.Delete(t.Context(), h.target(s), client.PieceRequest{ID: "b1"}), apierror.FileNotFound)
+	})
+}
+
+// A server that was down while a backup was deleted removes its piece when it is back,
+// also one that it had not published yet, and leaves those of other backups.
+func TestDeletedWhileAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.backup(s, "b1")
+		h.backup(s, "b2")
+		h.lock("b3", "n-b3")
+		h.piece(s, "b3", "n-b3")
+		h.stop("db1")
+		h.unlock("n-b3", commitOf("b3", "n-b3"))
+		h.deleted("b1", s)
+		h.deleted("b3", s)
+		h.deleted("never-here", s)
+		s = h.start("db1")
+		require.Equal(t, []string{"b2"}, h.listed(s))
+		h.eventually(keys.HotBackupDeleted+"/"+s.ID(), func(n *agencyclient.Node) bool { return n.Len() == 0 })
+		pending, err := s.pieces.Load().Pending()
+		require.NoError(t, err)
+		require.Empty(t, pending)
+
+		h.deleted("b2", s) // while it runs it needs nobody to tell it
+		h.eventually(keys.HotBackupDeleted+"/"+s.ID(), func(n *agencyclient.Node) bool { return n.Len() == 0 })
+		require.Empty(t, h.listed(s))
 	})
 }
 

@@ -196,9 +196,9 @@ func (s *Server) send(ctx context.Context, reports []agency.Tx) error {
 var errOutdated = errors.New("meanwhile Plan has changed")
 
 // tidy settles pending pieces and staged restores whose backup is committed or
-// given up. The cache only says when to look; the agency itself decides.
+// given up, and removes the pieces of deleted backups. The cache only says when to look; the agency itself decides.
 func (s *Server) tidy(ctx context.Context, root *node) error {
-	seen, err := lockStateIn(root)
+	seen, err := lockStateIn(root, s.id)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (s *Server) tidy(ctx context.Context, root *node) error {
 	if err != nil {
 		return err
 	}
-	var unsettled bool
+	unsettled := len(seen.deleted) > 0
 	for _, p := range pending {
 		unsettled = unsettled || backup.FateOf(p.Nonce, seen.committed[p.ID], seen.holder) != backup.Keep
 	}
@@ -224,12 +224,17 @@ func (s *Server) tidy(ctx context.Context, root *node) error {
 }
 
 // settlePieces publishes or removes what is pending, and removes staged restores
-// that nobody will commit.
+// that nobody will commit, and the pieces of deleted backups.
 func (s *Server) settlePieces(ctx context.Context) error {
+	leave, err := s.naming.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	store := s.pieces.Load()
 	// The agency is asked after the folders were listed: what is found was begun
 	// under a lock that the answer knows of.
-	err := store.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
+	err = store.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
 		lock, err := s.readLock(ctx)
 		return backup.FateOf(nonce, lock.committed[id], lock.holder), err
 	})
@@ -242,5 +247,5 @@ func (s *Server) settlePieces(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.removeDeleted(ctx))...)
 }

@@ -2,7 +2,6 @@ package dbserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -115,6 +114,11 @@ func (s *Server) seal(_ context.Context, q client.SealRequest) (nothing, error) 
 // publish goes by what the agency says, not by what its caller knew: the backup may
 // have been deleted since.
 func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, error) {
+	leave, err := s.naming.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -144,15 +148,6 @@ func (s *Server) drop(ctx context.Context, q client.PieceRequest) (nothing, erro
 func (s *Server) list(_ context.Context, q client.ListRequest) (client.ListResponse, error) {
 	pieces, err := s.pieces.Load().List(q)
 	return client.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
-}
-
-// delete also gives back the space of what a download has left of this backup.
-func (s *Server) delete(_ context.Context, q client.PieceRequest) (nothing, error) {
-	err := s.pieces.Load().Delete(q.ID)
-	if derr := s.moves.Load().Forget(q.ID); !errors.Is(derr, apierror.BadParameter) {
-		err = errors.Join(err, derr)
-	}
-	return nothing{}, err
 }
 
 // transfer takes on this server's part of an upload or download. The job waits
@@ -211,6 +206,7 @@ type lockState struct {
 	committed map[string]string // backup id → nonce
 	restore   keys.Restore      // the last one committed
 	epoch     uint64
+	deleted   []string // ids of backups whose piece here has to go
 }
 
 // readLock asks the agency itself, not the cache.
@@ -221,13 +217,16 @@ func (s *Server) readLock(ctx context.Context) (lockState, error) {
 	if err != nil {
 		return lockState{}, fmt.Errorf("read the agency lock: %w", err)
 	}
-	return lockStateIn(root)
+	return lockStateIn(root, s.id)
 }
 
-func lockStateIn(root *node) (lockState, error) {
+func lockStateIn(root *node, server string) (lockState, error) {
 	l := lockState{holder: root.At(keys.HotBackupNonce).Text(), committed: map[string]string{}, epoch: epochIn(root)}
 	for id, commit := range root.At(keys.HotBackupCommits).Children() {
 		l.committed[id] = commit.At("nonce").Text()
+	}
+	for id := range root.At(keys.HotBackupDeleted + "/" + server).Children() {
+		l.deleted = append(l.deleted, id)
 	}
 	if restore := root.At(keys.HotBackupRestore); restore.Exists() {
 		if err := restore.Decode(&l.restore); err != nil {

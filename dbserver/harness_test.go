@@ -245,6 +245,15 @@ func (h *house) unlock(nonce string, also map[string]any) {
 	h.write(ops, map[string]any{keys.HotBackupNonce: agencyclient.Old(nonce)})
 }
 
+// deleted records that a backup is deleted, and that s has a piece of it.
+func (h *house) deleted(id string, s *Server) {
+	h.t.Helper()
+	h.write(map[string]any{
+		keys.HotBackupCommit(id):           agencyclient.Delete(),
+		keys.HotBackupDeletion(s.ID(), id): keys.Deletion{Coordinator: "CRDN-1"},
+	}, nil)
+}
+
 func commitOf(id, nonce string) map[string]any {
 	return map[string]any{keys.HotBackupCommit(id): keys.Commit{ID: id, Nonce: nonce}}
 }

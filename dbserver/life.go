@@ -74,7 +74,7 @@ func (s *Server) join(ctx context.Context) error {
 // load settles what an earlier process left, and opens the engine, which must
 // hold the epoch that root says. No engine is open before.
 func (s *Server) load(ctx context.Context, root *node) error {
-	lock, err := lockStateIn(root)
+	lock, err := lockStateIn(root, s.id)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock loc
 // engine is set aside, the staged one takes its place, and requests of the new
 // epoch are let in. A failure leaves data shut; it is tried again.
 func (s *Server) swap(ctx context.Context, root *node) error {
-	lock, err := lockStateIn(root)
+	lock, err := lockStateIn(root, s.id)
 	if err != nil {
 		return err
 	}

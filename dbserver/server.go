@@ -98,6 +98,7 @@ type Server struct {
 	access  *access
 	pieces  atomic.Pointer[backup.Store] // nil until opened
 	staging sync.Mutex                   // one stage or unstage at a time
+	naming  naming
 	moves   atomic.Pointer[transfer.Manager]
 	disk    disk
 	tasks
@@ -146,7 +147,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, log: c.Logger, id: dir.ID(), dir: dir,
-		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}},
+		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1),
 	}
 	s.web = network.NewHTTPClient(c.Network)
 	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency")})

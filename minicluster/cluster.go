@@ -21,6 +21,7 @@ type Cluster struct {
 	peers        map[string]string // agents' ids → addresses
 	faults       chan error
 	release      func() error // gives the directory free
+	old          bool         // it was there before
 }
 
 // Start makes the cluster of o.Dir, or a new one there, and starts its servers.
@@ -59,6 +60,7 @@ func (c *Cluster) begin(ctx context.Context) error {
 		}
 	}
 	c.faults = make(chan error, len(c.nodes()))
+	c.old = l.old
 	return c.start(ctx)
 }
 
@@ -71,7 +73,8 @@ func prepare(o Options) (l *layout, changed bool, err error) {
 	if l, changed, err = was.fit(o); err != nil {
 		return nil, false, err
 	}
-	if err := l.checkPorts(o); err != nil || was != nil {
+	l.old = was != nil
+	if err := l.checkPorts(o); err != nil || l.old {
 		return l, changed, err
 	}
 	return l, false, l.write(o.Dir)
@@ -113,7 +116,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := together(c.agents, func(n *node) error { return n.start(ctx) }); err != nil {
 		return err
 	}
-	return together(append(c.dbservers[:len(c.dbservers):len(c.dbservers)], c.coordinators...),
+	if c.old {
+		c.findRemoved(ctx)
+	}
+	return together(c.present(append(c.dbservers[:len(c.dbservers):len(c.dbservers)], c.coordinators...)),
 		func(n *node) error { return n.start(ctx) })
 }
 

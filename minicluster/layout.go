@@ -34,6 +34,8 @@ type layout struct {
 	Agents       []place `json:"agents"`
 	DBServers    []place `json:"dbservers"`
 	Coordinators []place `json:"coordinators"`
+
+	old bool // it was read, not made
 }
 
 // place is where one server lives. The ids of DB servers and coordinators are in

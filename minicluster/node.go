@@ -22,6 +22,9 @@ type Node struct {
 	ID   string // "PRMR-…"
 	URL  string
 	PID  int // 0 in process, and while it does not run
+	// Removed says that the cluster has removed it, and that it was therefore not
+	// started. Restart has it join again, as if it were new.
+	Removed bool
 }
 
 // node is one server, running or not.
@@ -36,6 +39,7 @@ type node struct {
 	order sync.Mutex // held by whoever starts, stops or kills
 	mu    sync.Mutex // guards run
 	run   running    // nil: does not run
+	gone  bool       // removed from the cluster before it was started
 }
 
 // launcher brings a node to life. ctx bounds the start only. Both kinds return
@@ -68,6 +72,13 @@ func (n *node) become(r running) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.run = r
+	n.gone = n.gone && r == nil
+}
+
+func (n *node) removed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gone
 }
 
 // failure is what the node died of by itself, or nil.
@@ -141,7 +152,7 @@ func (n *node) signal(what string, do func(running) error) error {
 }
 
 func (n *node) describe() Node {
-	d := Node{Name: n.name, ID: n.id, URL: "http://" + n.address}
+	d := Node{Name: n.name, ID: n.id, URL: "http://" + n.address, Removed: n.removed()}
 	r := n.running()
 	if r == nil {
 		return d

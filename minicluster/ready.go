@@ -24,10 +24,10 @@ const (
 	lookLimit  = 2 * time.Second       // for one of them
 )
 
-// Ready waits until an agent leads and every DB server and every coordinator
-// serves, is registered, and is GOOD in the eyes of the supervision. When ctx ends first (after a minute if it has no
+// Ready waits until an agent leads and every DB server and every coordinator that was
+// started serves, is registered, and is GOOD in the eyes of the supervision. When ctx ends first (after a minute if it has no
 // deadline), or a server dies, the error says what is missing.
-func (c *Cluster) Ready(ctx context.Context) error { return c.await(ctx, c.nodes()) }
+func (c *Cluster) Ready(ctx context.Context) error { return c.await(ctx, c.present(c.nodes())) }
 
 // await waits until these nodes are ready, and an agent leads.
 func (c *Cluster) await(ctx context.Context, nodes []*node) error {

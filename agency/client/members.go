@@ -30,7 +30,7 @@ type Members struct {
 
 // Members lists the agents as the leader sees them.
 func (c *Client) Members(ctx context.Context) ([]Member, error) {
-	m, err := c.membership(ctx, http.MethodGet, "", nil)
+	m, err := c.membership(ctx, "list the agents", http.MethodGet, "", nil)
 	return m.Members, err
 }
 
@@ -38,29 +38,29 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 // waits until it has caught up and votes. Of a member it changes the endpoint.
 func (c *Client) AddMember(ctx context.Context, id, endpoint string) error {
 	for wait := firstPause; ; {
-		m, err := c.membership(ctx, http.MethodPost, "", map[string]any{"id": id, "endpoint": endpoint, "join": true})
+		m, err := c.membership(ctx, "add "+id, http.MethodPost, "", map[string]any{"id": id, "endpoint": endpoint, "join": true})
 		if err != nil || m.Done {
 			return err
 		}
 		if err := sleep(ctx, &wait); err != nil {
-			return fmt.Errorf("agency members: %s is a member without a vote, it has not caught up yet: %w", id, err)
+			return fmt.Errorf("%s is a member without a vote, it has not caught up yet: %w", id, err)
 		}
 	}
 }
 
 // RemoveMember takes an agent out of the agency for good.
 func (c *Client) RemoveMember(ctx context.Context, id string) error {
-	_, err := c.membership(ctx, http.MethodDelete, "?id="+url.QueryEscape(id), nil)
+	_, err := c.membership(ctx, "remove "+id, http.MethodDelete, "?id="+url.QueryEscape(id), nil)
 	return err
 }
 
 // TransferLeadership makes another agent the leader, any if id is empty.
 func (c *Client) TransferLeadership(ctx context.Context, id string) error {
-	_, err := c.membership(ctx, http.MethodPost, "", map[string]any{"transfer": true, "id": id})
+	_, err := c.membership(ctx, "transfer the leadership", http.MethodPost, "", map[string]any{"transfer": true, "id": id})
 	return err
 }
 
-func (c *Client) membership(ctx context.Context, method, query string, body any) (m Members, err error) {
+func (c *Client) membership(ctx context.Context, what, method, query string, body any) (m Members, err error) {
 	var raw []byte
 	if body != nil {
 		if raw, err = json.Marshal(body); err != nil {
@@ -73,10 +73,10 @@ func (c *Client) membership(ctx context.Context, method, query string, body any)
 		return m, err
 	}
 	if ans.status != http.StatusOK {
-		return m, ans.rejected("members")
+		return m, fmt.Errorf("%s: %w: %s", what, ErrRejected, ans.text())
 	}
 	if err := json.Unmarshal(ans.body, &m); err != nil {
-		return m, ans.rejected("members")
+		return m, fmt.Errorf("%s: %w: %s", what, ErrRejected, ans.text())
 	}
 	return m, nil
 }

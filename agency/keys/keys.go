@@ -77,6 +77,8 @@ const (
 	HotBackupNonce   = HotBackupHolder + "/nonce" // showing it is the one way past the freeze
 	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
 	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
+	HotBackupDeleted = HotBackup + "/Deleted"     // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
+	HotBackupDeletes = HotBackup + "/Deletes"     // counts deletions: a list during which it changed is made again
 	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
 	HotBackupWaiting = HotBackup + "/Waiting"     // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
 
@@ -105,6 +107,10 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
+
+// HotBackupDeletion is the key that says that a server's piece of a backup has to go.
+// Only that server removes it.
+func HotBackupDeletion(server, id string) string { return HotBackupDeleted + "/" + server + "/" + id }
 
 // TransferJobKey is the key of an upload or download.
 func TransferJobKey(id string) string { return HotBackupJobs + "/" + id }

@@ -197,6 +197,14 @@ type Commit struct {
 	CertificateSHA256       string   `json:"certificateSha256"`
 }
 
+// Deletion is the value of Target/HotBackup/Deleted/<server>/<id>. It is written in
+// the transaction that removes the backup's Commit: the commit point of a deletion. It
+// stays until the server, which may be down, has removed its piece.
+type Deletion struct {
+	Coordinator string `json:"coordinator"`
+	Since       string `json:"since"`
+}
+
 // Restore is the value of Target/HotBackup/Restore. It is written in the
 // transaction that sets the restored Plan and raises the epoch: the commit
 // point of a restore.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,7 @@ func backupListCommand(o *serverOptions) *cobra.Command {
 
 func showList(r report, res backup.ListResult) {
 	for _, server := range res.Unreachable {
-		r.line(levelWarning, idWarning, "%s did not answer; its pieces count as missing", server)
+		r.line(levelWarning, idWarning, "%s did not answer; its pieces count as missing", res.Named([]string{server}))
 	}
 	if len(res.List) == 0 {
 		r.info(idList, "There are no backups available.")
@@ -56,7 +55,7 @@ func showList(r report, res backup.ListResult) {
 		r.info(idList, "      potentiallyInconsistent: %t", b.PotentiallyInconsistent)
 		r.info(idList, "      available: %t", b.Available)
 		if len(b.Missing) > 0 {
-			r.info(idList, "      missing pieces of: %s", strings.Join(b.Missing, ", "))
+			r.info(idList, "      missing pieces of: %s", res.Named(b.Missing))
 		}
 	}
 }
@@ -76,9 +75,12 @@ func backupDeleteCommand(o *serverOptions) *cobra.Command {
 		Short: "Delete a backup from all DB servers",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var res map[string]any
+			var res backup.DeleteResult
 			return o.call(cmd, "delete", map[string]any{"id": id}, &res, callOptions{}, func(r report) {
 				r.info(idResult, "Successfully deleted '%s'", id)
+				if len(res.Pending) > 0 {
+					r.line(levelWarning, idWarning, "not there, and will remove its piece when it is back: %s", res.Named(res.Pending))
+				}
 			})
 		},
 	}

@@ -118,7 +118,11 @@ func (t transferOptions) run(cmd *cobra.Command, o *serverOptions, command strin
 	request["transfers"], request["bytesPerSecond"] = t.transfers, limit
 	started := map[string]string{}
 	err = o.call(cmd, command, request, &started, callOptions{}, func(r report) {
-		r.info(idResult, "Backup initiated, use ")
+		what := "Backup" // as the reference's program says, also of downloads
+		if command == "download" {
+			what = "Download"
+		}
+		r.info(idResult, "%s initiated, use ", what)
 		r.info(idResult, "    stasis backup %s --status-id=%s", command, started[idKey])
 		r.info(idResult, " to query progress.")
 	})

@@ -15,9 +15,9 @@ func clusterMoveCommand(o *clusterOptions) *cobra.Command {
 		Use:   "move SHARD --to SERVER [--from SERVER]",
 		Short: "Move a replica of a shard to another DB server, or its leadership",
 		Long: `Move a replica of a shard to another DB server. Without --from it is the leader
-that moves. If the server has a replica already, the leadership goes there; with
---remains-follower the old leader keeps its replica. Servers are named by id or
-short name.`,
+that moves. If the server has a replica already, only the leadership goes there, and
+the old leader keeps its replica; with --remains-follower it does so in any case.
+Servers are named by id or short name.`,
 		Example: "  stasis cluster move s10002 --to DBServer0003",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/coordinator/backup"
 	"stasis/coordinator/client"
 	"stasis/minicluster"
 )
@@ -76,7 +77,12 @@ func TestClusterCommands(t *testing.T) {
 	require.Contains(t, s.ok("shards --collection people --checksum"), "identical")
 	require.Regexp(t, `DBServer000\d: checksum [0-9a-f]{16}, \d+ documents, at 1\.\d+, committed \d+ \(follower\)`, s.ok("shards --checksum"))
 	s.fails("shards --collection nobody", "collection or view not found")
+	s.fails("shards --database nope", "database not found: nope")
+	s.fails("shards --database nope --collection people", "database not found: nope")
 	require.Contains(t, s.ok("status"), "REPLICAS")
+	require.Regexp(t, `(?m)^PRMR-\S+ +DBServer000\d +tcp://\S+ +(GOOD|BAD)`, s.ok("status"))
+	require.Regexp(t, `(?m)^CRDN-\S+ +Coordinator0001 +tcp://\S+ +(GOOD|BAD)`, s.ok("status"))
+	s.fails("cluster remove nope", `there is no server "nope"; there are DBServer000`)
 
 	moved := s.shards()[0]
 	free := ""
@@ -89,7 +95,7 @@ func TestClusterCommands(t *testing.T) {
 	require.Contains(t, progress, "moveShard "+moved.Shard+" from DBServer")
 	require.Contains(t, progress, ": done")
 	require.Equal(t, free, s.shards()[0].Leader)
-	s.ok("cluster move " + moved.Shard + " --to " + moved.Followers[0] + " --remains-follower")
+	s.ok("cluster move " + moved.Shard + " --to " + moved.Followers[0]) // which has a replica: only the lead goes there
 	require.Equal(t, moved.Followers[0], s.shards()[0].Leader)
 	require.Equal(t, []string{free}, s.shards()[0].Followers)
 	s.fails("cluster move s0 --to "+free, `there is no shard "s0"`)
@@ -248,4 +254,17 @@ func TestShardsThatDiffer(t *testing.T) {
 	require.Contains(t, errOut, "the replicas of 1 of 1 shards are not identical: s1")
 	status, _, _ = stasis("shards", "--endpoint", server.URL)
 	require.Zero(t, status)
+}
+
+// Two DB servers at one address: one of them is not there any more, and both lines say so.
+func TestStatusShowsASharedAddress(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, printStatus(&out, client.Status{DBServers: map[string]client.Server{
+		"PRMR-a": {Name: "DBServer0001", Endpoint: "tcp://h:1", Status: "GOOD"},
+		"PRMR-b": {Name: "DBServer0002", Endpoint: "tcp://h:2", Status: "GOOD"},
+		"PRMR-c": {Name: "DBServer0003", Endpoint: "tcp://h:1", Status: "GOOD"},
+	}}, backup.ListResult{}))
+	require.Regexp(t, `(?m)^PRMR-a .* same address as DBServer0003: one of them has lost its directory`, out.String())
+	require.Regexp(t, `(?m)^PRMR-c .* same address as DBServer0001: `, out.String())
+	require.Equal(t, 2, strings.Count(out.String(), "same address"))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -78,15 +79,15 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}
-	line("\nDB SERVERS\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH")
+	line("\nDB SERVERS\tNAME\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH\t")
 	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
 		d := s.DBServers[id]
-		line("%s\t%s\t%s\t%d\t%d\t%d", id, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch)
+		line("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch, sharesAddress(s.DBServers, id))
 	}
-	line("\nCOORDINATORS\tENDPOINT\tSTATUS")
+	line("\nCOORDINATORS\tNAME\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
 		c := s.Coordinators[id]
-		line("%s\t%s\t%s", id, c.Endpoint, c.Status)
+		line("%s\t%s\t%s\t%s", id, c.Name, c.Endpoint, c.Status)
 	}
 	if len(list.List) == 0 {
 		line("\nBACKUPS\nnone")
@@ -105,6 +106,17 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		line("%s\t%.1f\t%d/%d\t%s", id, float64(b.SizeInBytes)/1e6, b.NrPiecesPresent, b.NrDBServers, note)
 	}
 	return w.Flush()
+}
+
+// sharesAddress says that two DB servers are registered at one address: one of them is
+// not there any more.
+func sharesAddress(all map[string]client.Server, id string) string {
+	for _, other := range slices.Sorted(maps.Keys(all)) {
+		if other != id && all[other].Endpoint != "" && all[other].Endpoint == all[id].Endpoint {
+			return "same address as " + cmp.Or(all[other].Name, other) + ": one of them has lost its directory; stasis cluster remove"
+		}
+	}
+	return ""
 }
 
 // shardsText says how many shards there are, and what is wrong with how many.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -126,12 +127,15 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	if o.readyFile != "" { // one of an earlier run would say that this one is ready
-		if err := removeIfThere(o.readyFile); err != nil {
+		if err := clearReady(o.readyFile); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
 	c, err := minicluster.Start(ctx, opts)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; stop what is there, or choose other ports with --%s", err, portFlag(cmd))
+	}
 	if err != nil {
 		return explain(err)
 	}
@@ -214,9 +218,36 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 			if i == 0 {
 				title = group.name
 			}
-			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, n.URL)
+			where := n.URL
+			if n.Removed {
+				where = "was removed from the cluster and is not started (without its directory " + n.Name + " a new one is)"
+			}
+			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, where)
 		}
 	}
+}
+
+// portFlag is how the command's ports are chosen.
+func portFlag(cmd *cobra.Command) string {
+	if cmd.Flags().Lookup("base-port") == nil {
+		return "port"
+	}
+	return "base-port"
+}
+
+// clearReady removes the file of an earlier run, which would say that this one is
+// ready, and finds out now whether one can be written later.
+func clearReady(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("--ready-file: %s is a directory", path)
+	}
+	if err := removeIfThere(path); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".tmp", nil, 0o644); err != nil {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	return removeIfThere(path + ".tmp")
 }
 
 func removeIfThere(path string) error {
@@ -235,12 +266,15 @@ func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) erro
 		PID int    `json:"pid"` // of this process, if the server is part of it
 	}
 	list := func(nodes []minicluster.Node) []node {
-		all := make([]node, len(nodes))
-		for i, n := range nodes {
-			all[i] = node{n.ID, n.URL, n.PID}
-			if mode == minicluster.InProcess {
-				all[i].PID = os.Getpid()
+		all := []node{}
+		for _, n := range nodes {
+			if n.Removed {
+				continue
 			}
+			if mode == minicluster.InProcess {
+				n.PID = os.Getpid()
+			}
+			all = append(all, node{n.ID, n.URL, n.PID})
 		}
 		return all
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -46,4 +48,28 @@ func TestReadyFile(t *testing.T) {
 	stop()
 	require.NoError(t, <-ended)
 	require.Empty(t, errOut.String())
+}
+
+// What cannot work is said before anything is started, and what helps.
+func TestUpSaysWhatIsInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{filepath.Join(dir, "missing", "ready.json"), dir} {
+		status, out, errOut := stasis("up", "--dir", filepath.Join(dir, "cluster"), "--base-port", "0", "--ready-file", file)
+		require.Equal(t, 1, status)
+		require.Empty(t, out)
+		require.Contains(t, errOut, "--ready-file")
+		require.NoDirExists(t, filepath.Join(dir, "cluster", "agent-1"))
+	}
+	require.DirExists(t, dir)
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
+	status, _, errOut := stasis("up", "--base-port", port)
+	require.Equal(t, 1, status)
+	require.Contains(t, errOut, "choose other ports with --base-port")
+	status, _, errOut = stasis("single", "--port", port)
+	require.Equal(t, 1, status)
+	require.Contains(t, errOut, "choose other ports with --port")
 }

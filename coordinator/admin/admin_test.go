@@ -25,6 +25,8 @@ func TestJobsAreCreated(t *testing.T) {
 			keys.Job{Type: "moveShard", Database: "_system", Collection: "10", Shard: "s11", FromServer: "PRMR-A", ToServer: "PRMR-C", IsLeader: true}},
 		{"moveShard", `{"database":"_system","collection":"10","shard":"s11","fromServer":"DBServer0002","toServer":"DBServer0003"}`,
 			keys.Job{Type: "moveShard", Database: "_system", Collection: "10", Shard: "s11", FromServer: "PRMR-B", ToServer: "PRMR-C"}},
+		{"moveShard", `{"collection":"books","shard":"s11","fromServer":"PRMR-A","toServer":"PRMR-B"}`, // B has a replica: only the lead moves
+			keys.Job{Type: "moveShard", Database: "_system", Collection: "10", Shard: "s11", FromServer: "PRMR-A", ToServer: "PRMR-B", IsLeader: true, RemainsFollower: true}},
 		{"moveShard", `{"collection":"books","shard":"s11","fromServer":"PRMR-A","toServer":"PRMR-B","remainsFollower":true}`,
 			keys.Job{Type: "moveShard", Database: "_system", Collection: "10", Shard: "s11", FromServer: "PRMR-A", ToServer: "PRMR-B", IsLeader: true, RemainsFollower: true}},
 		{"cleanOutServer", `{"server":"PRMR-A"}`, keys.Job{Type: "cleanOutServer", Server: "PRMR-A"}},

@@ -87,7 +87,8 @@ func (a *Admin) serverJob(kind string) rest.Handler {
 	}
 }
 
-// moveShard has a replica moved to another DB server.
+// moveShard has a replica moved to another DB server, or only the lead, if that server
+// has a replica already.
 func (a *Admin) moveShard(c *rest.Call) error {
 	var body struct {
 		Database        string `json:"database"`
@@ -144,6 +145,9 @@ func move(v *catalog.View, job keys.Job) (keys.Job, error) {
 		return job, badParameter("%s has a replica of shard %s already", job.ToServer, job.Shard)
 	case job.RemainsFollower && !job.IsLeader:
 		return job, badParameter("only a leader can remain as a follower, and %s does not lead shard %s", job.FromServer, job.Shard)
+	}
+	if job.IsLeader && holds(job.ToServer) {
+		job.RemainsFollower = true // else a replica would go that has to be made again
 	}
 	return job, nil
 }

@@ -19,6 +19,7 @@ import (
 // member is one DB server that takes part.
 type member struct {
 	id     string
+	name   string // for people: short name and id
 	target dbserver.Target
 }
 
@@ -33,6 +34,9 @@ type cluster struct {
 	members  []member               // Plan/DBServers, sorted
 	commits  map[string]keys.Commit // committed backups
 	arriving map[string]bool        // backups that are being downloaded
+	names    map[string]string      // short names of the DB servers in Plan
+	doomed   map[string][]string    // backup id → servers whose piece of it has to go, sorted
+	deletes  *agency.Node           // changes with every deletion
 
 	epochStored bool // false before the cluster's first restore, where the key is not bootstrapped
 }
@@ -40,7 +44,7 @@ type cluster struct {
 // clusterPaths are the keys that readCluster reads, in one cross-section.
 var clusterPaths = []string{
 	keys.Plan, keys.LatestID, keys.RestoreEpoch, keys.Cluster,
-	keys.CurrentServersRegistered, keys.HotBackup,
+	keys.CurrentServersRegistered, keys.HotBackup, keys.ShortIDs,
 }
 
 // readCluster reads the agency linearizably: it sees the lock that was written at
@@ -73,7 +77,8 @@ func parseCluster(root *agency.Node) (*cluster, error) {
 		plan:    root.At(keys.Plan),
 		uuid:    root.At(keys.Cluster).Text(),
 		epoch:   number(root.At(keys.RestoreEpoch)),
-		commits: map[string]keys.Commit{}, arriving: map[string]bool{},
+		commits: map[string]keys.Commit{}, arriving: map[string]bool{}, names: map[string]string{},
+		doomed: doomedIn(root), deletes: root.At(keys.HotBackupDeletes),
 	}
 	c.latestID = number(root.At(keys.LatestID))
 	c.epochStored = root.At(keys.RestoreEpoch).Exists()
@@ -94,12 +99,65 @@ func parseCluster(root *agency.Node) (*cluster, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.members = append(c.members, member{id, dbserver.Target{URL: url, Epoch: c.epoch}})
+		if c.names[id] = shortName(root, id); c.names[id] == "" {
+			delete(c.names, id)
+		}
+		c.members = append(c.members, member{id, nameOf(root, id), dbserver.Target{URL: url, Epoch: c.epoch}})
 	}
 	if len(c.members) == 0 {
 		return nil, errors.New("there are no DB servers in Plan")
 	}
 	return c, nil
+}
+
+// doomedIn says which pieces belong to deleted backups.
+func doomedIn(root *agency.Node) map[string][]string {
+	doomed := map[string][]string{}
+	for server, backups := range root.At(keys.HotBackupDeleted).Children() {
+		for id := range backups.Children() {
+			doomed[id] = append(doomed[id], server)
+		}
+	}
+	for _, servers := range doomed {
+		slices.Sort(servers)
+	}
+	return doomed
+}
+
+// shortName is what the cluster calls a server for people, "" if it does not.
+func shortName(root *agency.Node, id string) string {
+	return root.At(keys.ShortIDs + "/" + id + "/ShortName").Text()
+}
+
+// nameOf names a server so that it can be found under either name: "DBServer0002 (PRMR-…)".
+func nameOf(root *agency.Node, id string) string { return bothNames(shortName(root, id), id) }
+
+func bothNames(short, id string) string {
+	if short == "" {
+		return id
+	}
+	return short + " (" + id + ")"
+}
+
+// named names these servers.
+func (c *cluster) named(servers []string) string { return nameAll(c.names, servers) }
+
+// nameAll names servers whose short names are known, as far as they are.
+func nameAll(short map[string]string, servers []string) string {
+	out := make([]string, len(servers))
+	for i, id := range servers {
+		out[i] = bothNames(short[id], id)
+	}
+	return strings.Join(out, ", ")
+}
+
+// hide takes the pieces of deleted backups out of what the servers have listed.
+func (c *cluster) hide(lists []answer[dbserver.ListResponse]) {
+	for i := range lists {
+		lists[i].value.Pieces = slices.DeleteFunc(lists[i].value.Pieces, func(p dbserver.PieceDetail) bool {
+			return slices.Contains(c.doomed[p.ID], lists[i].id)
+		})
+	}
 }
 
 // serverURL is the address under which a server registered.
@@ -154,8 +212,7 @@ func ask[T any](ctx context.Context, members []member, timeout time.Duration, fa
 			defer done()
 			value, err := f(ctx, m)
 			if err != nil {
-				err = fmt.Errorf("%s: %w", m.id, err)
-				if fatal != nil && fatal(err) {
+				if err = m.explain(err); fatal != nil && fatal(err) {
 					cancel()
 				}
 			}
@@ -238,7 +295,7 @@ func (op *operation) listen(ctx context.Context, m member) error {
 			return nil
 		}
 		ping, done := context.WithTimeout(ctx, op.Timing.Answer)
-		_, err := op.Servers.List(ping, m.target, dbserver.ListRequest{IDs: []string{op.id}})
+		_, err := op.listOn(ping, m, dbserver.ListRequest{IDs: []string{op.id}})
 		done()
 		switch {
 		case ctx.Err() != nil:
@@ -246,9 +303,79 @@ func (op *operation) listen(ctx context.Context, m member) error {
 		case err == nil || !unreachable(err):
 			heard = time.Now()
 		case time.Since(heard) >= op.Timing.Deaf:
-			return fmt.Errorf("%s does not answer any more: %w", m.id, err)
+			return m.explain(err)
 		}
 	}
+}
+
+// silence is the error of a server that did not answer. How that was noticed is for
+// errors.Is and the log; whoever reads it has to know which server, and what to do.
+type silence struct {
+	member
+	cause error
+}
+
+func (e *silence) Error() string {
+	return fmt.Sprintf("DB server %s does not answer at %s: start it, or remove it with stasis cluster remove %s",
+		e.name, strings.TrimPrefix(e.target.URL, "http://"), e.id)
+}
+
+func (e *silence) Unwrap() error { return e.cause }
+
+// displaced is the error of a server at whose address another one answers: it has lost
+// its directory, or was started elsewhere and has not registered yet.
+type displaced struct {
+	member
+	by string // id
+}
+
+func (e *displaced) Error() string {
+	return fmt.Sprintf("DB server %s is not at %s any more, %s is there: start it with its own data directory, or if that is lost remove it with stasis cluster remove %s",
+		e.name, strings.TrimPrefix(e.target.URL, "http://"), e.by, e.id)
+}
+
+// Unwrap makes it like a server that is not there.
+func (e *displaced) Unwrap() error { return apierror.ConnectionLost }
+
+// listOn has a server list its pieces, and makes sure that it is the one that is meant.
+func (s *Service) listOn(ctx context.Context, m member, r dbserver.ListRequest) (dbserver.ListResponse, error) {
+	l, err := s.Servers.List(ctx, m.target, r)
+	if err == nil && l.Server != m.id {
+		return dbserver.ListResponse{}, &displaced{m, l.Server}
+	}
+	return l, err
+}
+
+// explain says which server an error comes from.
+func (m member) explain(err error) error {
+	var known *silence
+	var other *displaced
+	switch {
+	case errors.As(err, &known), errors.As(err, &other):
+		return err
+	case unreachable(err):
+		return &silence{m, err}
+	}
+	return fmt.Errorf("%s: %w", m.name, err)
+}
+
+// unavailable is the answer when a server that is needed does not answer and nothing
+// has been done yet: 503, the operation may be tried again. Other errors stay.
+func unavailable(what string, err error) error {
+	var silent *silence
+	var other *displaced
+	id := ""
+	switch {
+	case errors.As(err, &silent):
+		id = silent.id
+	case errors.As(err, &other):
+		id = other.id
+	default:
+		return err
+	}
+	e := apierror.New(apierror.ServiceUnavailable, "%s: %w", what, err)
+	e.Extra = map[string]any{"server": id}
+	return e
 }
 
 // unreachable: there was no answer, as opposed to a bad one.

@@ -77,8 +77,9 @@ func (k *courier) planUpload(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	lists := ask(ctx, c.members, k.Timing.Deaf, nil, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
-		return k.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: []string{k.request.BackupID}, WithDetails: true})
+		return k.listOn(ctx, m, dbserver.ListRequest{IDs: []string{k.request.BackupID}, WithDetails: true})
 	})
+	c.hide(lists)
 	found := collectPieces(lists, k.request.BackupID)
 	if len(found.pieces) == 0 {
 		if err := firstError(lists); err != nil {

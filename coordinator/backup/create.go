@@ -142,7 +142,7 @@ func (c *create) dumpPlan(ctx context.Context) error {
 // servers.
 func (c *create) prepareAll(ctx context.Context) error {
 	c.undo.push("pieces", c.dropPieces)
-	return c.prepare(ctx)
+	return unavailable("all DB servers are needed for a backup", c.prepare(ctx))
 }
 
 // prepare has every server begin its pending piece and flush, so that little is

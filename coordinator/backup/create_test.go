@@ -379,8 +379,11 @@ func TestUnreachableServerIsNamed(t *testing.T) {
 				_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{AllowInconsistent: true})
 				require.ErrorContains(t, err, "PRMR-2")
 				want := apierror.BackupCreate
-				if call == "lock" {
+				switch call {
+				case "lock":
 					want = apierror.BackupLockFailed
+				case "list", "prepare": // nothing has been done yet
+					want = apierror.ServiceUnavailable
 				}
 				require.ErrorIs(t, err, want)
 				w.requireClean(call)

@@ -280,11 +280,15 @@ func (c *create) cutUnprotected(ctx context.Context, why string) error {
 	return nil
 }
 
-// failures is "PRMR-1: why; PRMR-2: why". The reasons may begin with the name.
+// failures is "PRMR-1: why; PRMR-2: why". The reasons may say the name themselves.
 func failures(failed map[string]string) string {
 	var parts []string
 	for _, id := range slices.Sorted(maps.Keys(failed)) {
-		parts = append(parts, id+": "+strings.TrimPrefix(failed[id], id+": "))
+		why := failed[id]
+		if !strings.Contains(why, id) {
+			why = id + ": " + why
+		}
+		parts = append(parts, why)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -148,8 +148,8 @@ func (s *Service) serveDelete(ctx context.Context, body json.RawMessage) (int, a
 	if json.Unmarshal(body, &fields) != nil || fields.ID == "" {
 		return 0, nil, apierror.New(apierror.BadRequest, "delete: id must be a string")
 	}
-	err := s.Delete(ctx, fields.ID)
-	return http.StatusOK, map[string]any{"id": []string{fields.ID}}, err
+	result, err := s.Delete(ctx, fields.ID)
+	return http.StatusOK, result, err
 }
 
 func (s *Service) serveRestore(ctx context.Context, body json.RawMessage) (int, any, error) {

@@ -51,16 +51,21 @@ func (c *create) settleID(ctx context.Context) error {
 // taken asks the agency's record of committed backups and every server's pieces.
 // It is also the first request to every server: one that is down is noticed here.
 func (c *create) taken(ctx context.Context) (bool, error) {
+	for id := range c.cluster.doomed {
+		if id == c.id {
+			return true, nil
+		}
+	}
 	for id := range c.cluster.commits {
 		if strings.HasPrefix(id, c.moment.prefix()) {
 			return true, nil
 		}
 	}
 	lists := ask(ctx, c.cluster.members, c.Timing.Answer, anyError, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
-		return c.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: []string{c.id}})
+		return c.listOn(ctx, m, dbserver.ListRequest{IDs: []string{c.id}})
 	})
 	if err := firstError(lists); err != nil {
-		return false, err
+		return false, unavailable("all DB servers are needed for a backup", err)
 	}
 	for _, l := range lists {
 		if len(l.value.Pieces) > 0 {

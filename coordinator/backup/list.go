@@ -17,6 +17,9 @@ import (
 // it goes by what this coordinator knows.
 const syncWait = time.Second
 
+// listTries bounds how often a list is made again because backups are being deleted.
+const listTries = 5
+
 // List says which backups there are, complete or not. It answers directly: a DB
 // server that does not answer within Timing.List is named in Unreachable and its
 // pieces count as missing. One that is being downloaded is not listed before it is
@@ -28,13 +31,10 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 		return ListResult{}, err
 	}
 	defer leave()
-	c, known, err := s.view(ctx)
+	c, known, lists, err := s.pieces(ctx, r.IDs)
 	if err != nil {
 		return ListResult{}, err
 	}
-	lists := ask(ctx, c.members, s.Timing.List, nil, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
-		return s.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: r.IDs})
-	})
 	result := ListResult{List: map[string]Entry{}}
 	for _, l := range lists {
 		if l.err != nil {
@@ -56,12 +56,43 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 			result.List[id] = e
 		}
 	}
+	for _, e := range result.List {
+		if len(e.Missing) > 0 || len(result.Unreachable) > 0 {
+			result.ShortNames = c.names
+		}
+	}
 	for _, id := range r.IDs {
 		if _, found := result.List[id]; !found {
 			return ListResult{}, apierror.New(apierror.NotFound, "there is no backup %s", id)
 		}
 	}
 	return result, nil
+}
+
+// pieces is the cluster, and then what its servers list. A list during which a backup
+// was deleted is made again, lest a part of that backup be in it.
+func (s *Service) pieces(ctx context.Context, ids []string) (c *cluster, latest bool, lists []answer[dbserver.ListResponse], err error) {
+	for try := 0; ; try++ {
+		if c, latest, err = s.view(ctx); err != nil {
+			return nil, false, nil, err
+		}
+		lists = ask(ctx, c.members, s.Timing.List, nil, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
+			return s.listOn(ctx, m, dbserver.ListRequest{IDs: ids})
+		})
+		c.hide(lists)
+		if !latest {
+			return c, latest, lists, nil
+		}
+		after, _, err := s.view(ctx)
+		if err != nil {
+			return nil, false, nil, err
+		}
+		if try == listTries || number(c.deletes) == number(after.deletes) {
+			after.hide(lists)
+			maps.DeleteFunc(c.commits, func(id string, _ keys.Commit) bool { return len(after.doomed[id]) > 0 })
+			return c, latest, lists, nil
+		}
+	}
 }
 
 // view is what this coordinator knows of the cluster. latest says whether that is
@@ -109,7 +140,9 @@ func listedIDs(lists []answer[dbserver.ListResponse], commits map[string]keys.Co
 	return sortedSet(all)
 }
 
-// entry puts the pieces of one backup together.
+// entry puts the pieces of one backup together. It is available if a restore would find
+// all of them, and a server for each; the reference demands as many servers as pieces,
+// but a restore gives those that have joined since an empty engine.
 func entry(id string, set *pieceSet, commit keys.Commit, servers int) Entry {
 	e := Entry{
 		ID: id, DateTime: commit.DateTime, NrDBServers: len(commit.Servers), Keys: []Key{},
@@ -131,6 +164,6 @@ func entry(id string, set *pieceSet, commit keys.Commit, servers int) Entry {
 			}
 		}
 	}
-	e.Available = alike && e.NrPiecesPresent == e.NrDBServers && e.NrDBServers == servers
+	e.Available = alike && e.NrPiecesPresent > 0 && e.NrPiecesPresent == e.NrDBServers && e.NrDBServers <= servers
 	return e
 }

@@ -3,6 +3,8 @@ package backup
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,7 +54,9 @@ func TestListGoesByTheCacheWithoutTheAgency(t *testing.T) {
 	})
 }
 
-func TestAvailableNeedsAsManyServersAsPieces(t *testing.T) {
+// A server that has joined since takes nothing away from a backup: a restore gives it
+// an empty engine.
+func TestBackupStaysAvailableWhenAServerJoins(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-4": "none", keys.ServerRegistered("PRMR-4"): keys.Registered{Endpoint: "tcp://PRMR-4:1"}}})
@@ -60,50 +64,176 @@ func TestAvailableNeedsAsManyServersAsPieces(t *testing.T) {
 		r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
 		require.NoError(t, err)
 		require.Equal(t, 3, r.List[id].NrPiecesPresent)
-		require.False(t, r.List[id].Available)
+		require.True(t, r.List[id].Available)
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-3": agency.Delete()}})
+		r, err = w.service(coordinatorB).List(context.Background(), ListRequest{})
+		require.NoError(t, err)
+		require.False(t, r.List[id].Available, "its third piece is not there")
 	})
 }
 
-// A server that cannot be reached is named after the others have deleted theirs;
-// deleting again finishes.
-func TestDeleteNamesTheUnreachableAndCanBeRepeated(t *testing.T) {
+// listed are the ids that a list has, asked at the other coordinator.
+func (w *world) listed() []string {
+	w.t.Helper()
+	r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
+	require.NoError(w.t, err)
+	return slices.Sorted(maps.Keys(r.List))
+}
+
+// A server that is down when a backup is deleted does not bring it back: it is listed
+// nowhere from then on, and the server removes its piece when it is there again.
+func TestDeleteWithoutADeadServer(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
-		w.faults.breakCalls(func(c string) bool { return c == "delete PRMR-2" })
-		err := w.service(coordinatorB).Delete(context.Background(), id)
-		require.ErrorIs(t, err, apierror.BackupServersMissing)
-		require.Equal(t, 400, statusOf(err))
-		require.ErrorContains(t, err, "PRMR-2")
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ShortIDs + "/PRMR-2": keys.ShortID{ShortName: "DBServer0002"}}})
+		away := w.servers["PRMR-2"]
+		away.quirk(func(q *quirks) { q.deaf = true })
+		r, err := w.service(coordinatorA).Delete(context.Background(), id)
+		require.NoError(t, err)
+		require.Equal(t, DeleteResult{ID: []string{id}, Pending: []string{"PRMR-2"}, ShortNames: map[string]string{"PRMR-2": "DBServer0002"}}, r)
+		require.Equal(t, "DBServer0002 (PRMR-2)", r.Named(r.Pending))
+		require.Empty(t, w.listed())
 		require.Empty(t, w.servers["PRMR-1"].pieceIDs())
-		require.Empty(t, w.servers["PRMR-3"].pieceIDs())
-		require.True(t, w.agency.root().At(keys.HotBackupCommit(id)).Exists())
+		_, err = w.service(coordinatorB).Delete(context.Background(), id)
+		require.ErrorIs(t, err, apierror.NotFound)
+		require.ErrorContains(t, err, "PRMR-2")
 
-		w.faults.breakCalls(nil)
-		require.NoError(t, w.service(coordinatorB).Delete(context.Background(), id))
-		w.requireClean("deleted")
-		require.ErrorIs(t, w.service(coordinatorB).Delete(context.Background(), id), apierror.NotFound)
+		// It answers again and has not seen the agency's word yet.
+		away.quirk(func(q *quirks) { q.deaf, q.behind = false, true })
+		require.Equal(t, []string{id}, away.pieceIDs())
+		require.Empty(t, w.listed())
+		_, err = w.service(coordinatorB).List(context.Background(), ListRequest{IDs: []string{id}})
+		require.ErrorIs(t, err, apierror.NotFound)
+		_, err = w.service(coordinatorB).Verify(context.Background(), id)
+		require.ErrorIs(t, err, apierror.NotFound)
+		_, err = w.service(coordinatorB).Restore(context.Background(), RestoreRequest{ID: id})
+		require.ErrorIs(t, err, apierror.NotFound)
+		away.quirk(func(q *quirks) { q.behind = false })
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.LatestID: agency.Increment(1)}})
+		time.Sleep(time.Second)
+		w.requireClean("it is back")
+		require.Zero(t, w.agency.root().At(keys.HotBackupDeleted+"/PRMR-2").Len())
 	})
 }
 
-// Every call of a delete fails once; doing it again always finishes it.
-func TestDeleteCanBeRepeatedAfterAnyFailure(t *testing.T) {
-	for _, how := range []mode{refused, lost} {
+// A server that lost its directory has a successor at its address. Who is asked there
+// is not who is meant, and what it has counts once.
+func TestServerWhoseAddressHasAnother(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		id := w.create("x").ID
+		w.agency.must(t, agency.Tx{Ops: map[string]any{
+			keys.PlanDBServers + "/PRMR-0": "none", keys.ServerRegistered("PRMR-0"): keys.Registered{Endpoint: "tcp://PRMR-2:1"},
+		}})
+		r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
+		require.NoError(t, err)
+		require.Equal(t, []string{"PRMR-0"}, r.Unreachable)
+		require.Equal(t, 3, r.List[id].NrPiecesPresent)
+		_, err = w.service(coordinatorB).Create(context.Background(), CreateRequest{})
+		require.ErrorIs(t, err, apierror.ServiceUnavailable)
+		require.ErrorContains(t, err, "DB server PRMR-0 is not at PRMR-2:1 any more, PRMR-2 is there")
+		_, err = w.service(coordinatorB).Restore(context.Background(), RestoreRequest{ID: id})
+		require.ErrorIs(t, err, apierror.ServiceUnavailable)
+		require.ErrorContains(t, err, "stasis cluster remove PRMR-0")
+		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
+	})
+}
+
+// A backup without a record (a failsafe, a download) is deleted as whole as any other.
+func TestDeleteOfAFailsafe(t *testing.T) {
+	restorable(t, func(w *world, id string) {
+		restored, err := w.service(coordinatorA).Restore(context.Background(), RestoreRequest{ID: id})
+		require.NoError(t, err)
+		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
+		r, err := w.service(coordinatorA).Delete(context.Background(), restored.Previous)
+		require.NoError(t, err)
+		require.Equal(t, []string{"PRMR-2"}, r.Pending)
+		require.Equal(t, []string{id}, w.listed())
+		// Nobody can tell whether the dead server has a piece of this one.
+		_, err = w.service(coordinatorA).Delete(context.Background(), "2000-01-01T00.00.00Z_nope")
+		require.ErrorIs(t, err, apierror.ServiceUnavailable)
+		require.ErrorContains(t, err, "PRMR-2")
+	})
+}
+
+// A coordinator that dies at any step of a delete, and a client that leaves: the
+// backup is whole, or listed nowhere and gone soon. Nobody has to delete again.
+func TestDeleteIsAllOrNothingAtEveryCall(t *testing.T) {
+	for _, how := range []mode{refused, lost, vanished} {
+		undone, done := 0, 0
 		for n, fired := 0, "first"; fired != ""; n++ {
 			inWorld(t, threeServers, func(w *world) {
 				id := w.create("x").ID
 				w.faults.failAt, w.faults.mode = len(w.faults.calls)+n, how
-				err := w.service(coordinatorA).Delete(context.Background(), id)
+				_, err := w.service(coordinatorA).Delete(context.Background(), id)
 				fired, w.faults.failAt = w.faults.fired, -1
-				if fired != "" {
+				listed := w.listed()
+				if len(listed) > 0 {
 					require.Error(t, err, fired)
-					if err := w.service(coordinatorA).Delete(context.Background(), id); err != nil {
-						require.ErrorIs(t, err, apierror.NotFound, fired)
-					}
+					w.requireBackup(fired, id)
+					undone++
+					return
 				}
+				done++
+				time.Sleep(time.Second)
 				w.requireClean(fired)
 			})
 		}
+		require.Positive(t, done)
+		require.Positive(t, undone)
 	}
+}
+
+// A list beside a delete has the whole backup or nothing of it.
+func TestListBesideADelete(t *testing.T) {
+	partial := 0
+	for delay := range 30 {
+		inWorld(t, threeServers, func(w *world) {
+			id := w.create("x").ID
+			for i, server := range threeServers {
+				w.servers[server].quirk(func(q *quirks) { q.behind, q.slowDelete = true, time.Duration(i)*5*time.Millisecond })
+			}
+			deleted := make(chan error, 1)
+			w.servers["PRMR-1"].quirk(func(q *quirks) { q.slowList = time.Duration(delay%2) * 30 * time.Millisecond })
+			go func() {
+				time.Sleep(10 * time.Millisecond)
+				_, err := w.service(coordinatorA).Delete(context.Background(), id)
+				deleted <- err
+			}()
+			time.Sleep(time.Duration(delay) * time.Millisecond)
+			r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
+			require.NoError(t, err)
+			if e, there := r.List[id]; there {
+				require.True(t, e.Available, "%d ms: %+v", delay, e)
+				require.Equal(t, 3, e.NrPiecesPresent)
+			}
+			if n := len(w.servers["PRMR-1"].pieceIDs()) + len(w.servers["PRMR-2"].pieceIDs()) + len(w.servers["PRMR-3"].pieceIDs()); n == 1 || n == 2 {
+				partial++
+			}
+			require.NoError(t, <-deleted)
+		})
+	}
+	require.Positive(t, partial, "no list was made while the pieces went")
+}
+
+// A backup that was deleted can be downloaded again when its old pieces are gone, no
+// sooner: the new piece would go with the old one.
+func TestDownloadWaitsForTheDeletion(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		id := w.create("x").ID
+		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
+		s := w.service(coordinatorA)
+		_, err := s.Delete(context.Background(), id)
+		require.NoError(t, err)
+		job := keys.TransferJob{BackupID: id, Kind: keys.TransferDownload}
+		_, err = s.record(context.Background(), job)
+		require.ErrorIs(t, err, apierror.BackupConflict)
+		require.ErrorContains(t, err, "PRMR-2")
+		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = false })
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.LatestID: agency.Increment(1)}})
+		time.Sleep(time.Second)
+		_, err = s.record(context.Background(), job)
+		require.NoError(t, err)
+	})
 }
 
 func TestVerifyFindsWhatIsWrong(t *testing.T) {
@@ -113,7 +243,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	}{
 		"damaged file":        {func(w *world, id string) { w.servers["PRMR-2"].quirk(func(q *quirks) { q.damaged = true }) }, "PRMR-2: 000007.sst: has another hash"},
 		"piece gone":          {func(w *world, id string) { delete(w.servers["PRMR-2"].pieces, id) }, "the pieces of PRMR-2 are missing"},
-		"server down":         {func(w *world, id string) { w.faults.breakCalls(func(c string) bool { return c == "verify PRMR-2" }) }, "PRMR-2: injected"},
+		"server down":         {func(w *world, id string) { w.faults.breakCalls(func(c string) bool { return c == "verify PRMR-2" }) }, "DB server PRMR-2 does not answer at PRMR-2:1: start it, or remove it with stasis cluster remove PRMR-2"},
 		"other manifest":      {func(w *world, id string) { w.servers["PRMR-2"].pieces[id].meta.ManifestSHA256 = "x" }, "PRMR-2: the manifest is not the one that was certified"},
 		"certificate swapped": {func(w *world, id string) { w.servers["PRMR-2"].pieces[id].cert = json.RawMessage(`{"format":1}`) }, "the certificate of PRMR-2 is not that of the backup"},
 	} {

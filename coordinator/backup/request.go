@@ -100,6 +100,17 @@ type Attempt struct {
 	LastServer     string            `json:"lastServer"` // the last to answer
 }
 
+// DeleteResult is the answer to a delete.
+type DeleteResult struct {
+	ID      []string `json:"id"`
+	Pending []string `json:"pending,omitempty"` // DB servers that are away and will remove their piece when they are back, by themselves
+
+	ShortNames map[string]string `json:"shortNames,omitempty"` // of the DB servers, if Pending has any
+}
+
+// Named names some of the DB servers for people.
+func (r DeleteResult) Named(servers []string) string { return nameAll(r.ShortNames, servers) }
+
 // ListRequest lists all backups, or those with the given ids.
 type ListRequest struct {
 	IDs []string // nil: all
@@ -110,7 +121,12 @@ type ListRequest struct {
 type ListResult struct {
 	List        map[string]Entry `json:"list"`
 	Unreachable []string         `json:"unreachable,omitempty"`
+
+	ShortNames map[string]string `json:"shortNames,omitempty"` // of the DB servers, if some did not answer or pieces are missing
 }
+
+// Named names some of the DB servers for people.
+func (r ListResult) Named(servers []string) string { return nameAll(r.ShortNames, servers) }
 
 // Entry is one backup in a list.
 type Entry struct {

@@ -100,11 +100,12 @@ func (r *restore) collect(ctx context.Context) error {
 		r.failsafe = now()
 		wanted := []string{r.id, r.failsafe.id(failsafeLabel)}
 		lists := ask(ctx, r.cluster.members, r.Timing.Deaf, anyError, func(ctx context.Context, m member) (dbserver.ListResponse, error) {
-			return r.Servers.List(ctx, m.target, dbserver.ListRequest{IDs: wanted, WithDetails: true})
+			return r.listOn(ctx, m, dbserver.ListRequest{IDs: wanted, WithDetails: true})
 		})
 		if err := firstError(lists); err != nil {
-			return apierror.New(apierror.BackupServersMissing, "all DB servers are needed for a restore: %w", err)
+			return unavailable("all DB servers are needed for a restore", err)
 		}
+		r.cluster.hide(lists)
 		if r.found = collectPieces(lists, r.id); r.id == wanted[1] || countPieces(lists, wanted[1]) == 0 {
 			break
 		}

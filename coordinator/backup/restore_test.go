@@ -245,7 +245,7 @@ func TestRestoreRefusesWhatIsNotWhole(t *testing.T) {
 		}, apierror.NotFound, "there is no backup", false},
 		"server down": {func(w *world, id string) {
 			w.faults.breakCalls(func(c string) bool { return c == "list PRMR-3" })
-		}, apierror.BackupServersMissing, "PRMR-3", false},
+		}, apierror.ServiceUnavailable, "stasis cluster remove PRMR-3", false},
 		"newer version": {func(w *world, id string) { w.servers["PRMR-1"].pieces[id].meta.Version = "3.13.0" }, apierror.BackupRestore, "3.13.0", false},
 		"other certificate": {func(w *world, id string) {
 			p := w.servers["PRMR-1"].pieces[id]

@@ -40,14 +40,17 @@ type fakeServer struct {
 
 // quirks are what a test makes a server do wrong.
 type quirks struct {
-	deaf      bool            // accepts requests and never answers
-	cutTime   []time.Duration // how long the next cuts take
-	gate      func(*dbserver.GateReleaseResponse)
-	piece     func(*dbserver.Piece) // as linked
-	slowSwap  time.Duration
-	resolves  bool // settles pending pieces by the agency, as the real one does
-	damaged   bool // verify finds something
-	linkFails error
+	deaf       bool            // accepts requests and never answers
+	cutTime    []time.Duration // how long the next cuts take
+	gate       func(*dbserver.GateReleaseResponse)
+	piece      func(*dbserver.Piece) // as linked
+	slowSwap   time.Duration
+	slowDelete time.Duration
+	slowList   time.Duration
+	behind     bool // answers, and has not seen that its pieces have to go
+	resolves   bool // settles pending pieces by the agency, as the real one does
+	damaged    bool // verify finds something
+	linkFails  error
 }
 
 type fakePiece struct {
@@ -279,11 +282,23 @@ func (s *fakeServer) list(r dbserver.ListRequest) dbserver.ListResponse {
 func (s *fakeServer) remove(r dbserver.PieceRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pieces[r.ID] == nil {
+	switch {
+	case s.agency.root().At(keys.HotBackupDeletion(s.id, r.ID)).Exists():
+		s.removeFor(r.ID)
+	case s.pieces[r.ID] == nil:
 		return apierror.New(apierror.FileNotFound, "no piece of %s", r.ID)
+	default:
+		return apierror.New(apierror.BackupConflict, "%s is not deleted", r.ID)
 	}
-	delete(s.pieces, r.ID)
 	return nil
+}
+
+// removeFor removes a piece because the agency says so, and tells it.
+func (s *fakeServer) removeFor(id string) {
+	delete(s.pieces, id)
+	if _, err := s.agency.apply(agency.Tx{Ops: map[string]any{keys.HotBackupDeletion(s.id, id): agency.Delete()}}); err != nil {
+		panic(err)
+	}
 }
 
 func (s *fakeServer) verify(r dbserver.PieceRequest) (dbserver.VerifyResponse, error) {
@@ -403,6 +418,12 @@ func fate(root *agency.Node, id, nonce string) (publish, remove bool) {
 func (s *fakeServer) unsettled(root *agency.Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.quirks.deaf {
+		return false // it is not there
+	}
+	if root.At(keys.HotBackupDeleted+"/"+s.id).Len() > 0 && !s.quirks.behind {
+		return true
+	}
 	if !s.quirks.resolves {
 		return false
 	}
@@ -417,6 +438,11 @@ func (s *fakeServer) unsettled(root *agency.Node) bool {
 func (s *fakeServer) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for id := range s.agency.root().At(keys.HotBackupDeleted + "/" + s.id).Children() {
+		if !s.quirks.deaf && !s.quirks.behind {
+			s.removeFor(id)
+		}
+	}
 	for id, p := range s.pending {
 		publish, remove := fate(s.agency.root(), id, p.nonce)
 		if s.quirks.resolves && publish {

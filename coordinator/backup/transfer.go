@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	agency "stasis/agency/client"
@@ -130,9 +131,12 @@ func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, err
 	ctx, cancel := context.WithTimeout(ctx, s.Timing.Agency)
 	defer cancel()
 	for {
-		root, err := s.Agency.Read(ctx, keys.LatestID)
+		root, err := s.Agency.Read(ctx, keys.LatestID, keys.HotBackupDeleted, keys.HotBackupDeletes, keys.PlanDBServers, keys.ShortIDs)
 		if err != nil {
 			return "", agencyError(fmt.Errorf("record the transfer: %w", err))
+		}
+		if err := mayArrive(root, job); err != nil {
+			return "", err
 		}
 		latest := root.At(keys.LatestID)
 		pre := agency.OldEmpty(true)
@@ -142,7 +146,7 @@ func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, err
 		id := strconv.FormatUint(number(latest)+1, 10)
 		_, err = s.Agency.Write(ctx, agency.Tx{
 			Ops: map[string]any{keys.LatestID: agency.Increment(1), keys.TransferJobKey(id): agency.Set(job)},
-			Pre: map[string]any{keys.LatestID: pre},
+			Pre: map[string]any{keys.LatestID: pre, keys.HotBackupDeletes: agency.Exactly(root.At(keys.HotBackupDeletes))},
 		})
 		if err == nil {
 			return id, nil
@@ -151,6 +155,22 @@ func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, err
 			return "", agencyError(fmt.Errorf("record the transfer: %w", err))
 		}
 	}
+}
+
+// mayArrive refuses to download a backup whose deletion is not over: the new piece
+// would go with the old one.
+func mayArrive(root *agency.Node, job keys.TransferJob) error {
+	var waiting []string
+	for _, server := range doomedIn(root)[job.BackupID] {
+		if job.Kind == keys.TransferDownload && root.At(keys.PlanDBServers+"/"+server).Exists() {
+			waiting = append(waiting, nameOf(root, server))
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	return apierror.New(apierror.BackupConflict, "backup %s was deleted and can be downloaded again when its pieces are gone; waiting for %s",
+		job.BackupID, strings.Join(waiting, ", "))
 }
 
 // TransferStatus says how a transfer stands, whatever its kind; 404 if there is none.

@@ -3,7 +3,7 @@ package backup
 import (
 	"context"
 	"encoding/json"
-	"strings"
+	"slices"
 
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -37,8 +37,8 @@ func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
 	for _, a := range answers {
 		switch {
-		case absent(a.err):
-			continue // it may never have had one
+		case absent(a.err) || slices.Contains(c.doomed[id], a.id):
+			continue // it may never have had one, or it has to go
 		case a.err != nil:
 			result.Problems = append(result.Problems, a.err.Error())
 			continue
@@ -50,7 +50,7 @@ func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 		return VerifyResult{}, apierror.New(apierror.NotFound, "there is no backup %s", id)
 	}
 	if missing := set.missing(commit.Servers); len(missing) > 0 {
-		result.Problems = append(result.Problems, "the pieces of "+strings.Join(missing, ", ")+" are missing")
+		result.Problems = append(result.Problems, "the pieces of "+c.named(missing)+" are missing")
 	}
 	result.certify(set, commit.CertificateSHA256)
 	result.Intact = len(result.Problems) == 0

@@ -388,11 +388,23 @@ func (w serversOf) Drop(ctx context.Context, t dbserver.Target, r dbserver.Piece
 }
 
 func (w serversOf) List(ctx context.Context, t dbserver.Target, r dbserver.ListRequest) (dbserver.ListResponse, error) {
-	return overWire(ctx, w.world, t, "list", func(s *fakeServer) (dbserver.ListResponse, error) { return s.list(r), nil })
+	return overWire(ctx, w.world, t, "list", func(s *fakeServer) (dbserver.ListResponse, error) {
+		s.mu.Lock()
+		slow := s.quirks.slowList
+		s.mu.Unlock()
+		_ = pause(ctx, slow)
+		return s.list(r), nil
+	})
 }
 
 func (w serversOf) Delete(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
-	_, err := overWire(ctx, w.world, t, "delete", func(s *fakeServer) (struct{}, error) { return none(s.remove(r)) })
+	_, err := overWire(ctx, w.world, t, "delete", func(s *fakeServer) (struct{}, error) {
+		s.mu.Lock()
+		slow := s.quirks.slowDelete
+		s.mu.Unlock()
+		_ = pause(ctx, slow)
+		return none(s.remove(r))
+	})
 	return err
 }
 

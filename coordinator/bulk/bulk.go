@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"stasis/internal/apierror"
@@ -41,6 +42,7 @@ type Options struct {
 type Item struct {
 	Position int             // line number, or place in the array, from 1
 	Document json.RawMessage // valid JSON, not necessarily an object
+	Text     string          // its beginning as it stands there, for messages
 	Empty    bool            // a line without anything
 	Err      error
 }
@@ -139,7 +141,7 @@ func (b *Reader) Next() (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	item := Item{Position: b.position}
+	item := Item{Position: b.position, Text: beginning(line)}
 	switch {
 	case len(line) == 0:
 		item.Empty = true
@@ -157,32 +159,44 @@ func (b *Reader) nextElement() (Item, error) {
 	b.guard.allow(b.o.MaxBytes)
 	if !b.array.More() {
 		if _, err := b.array.Token(); err != nil {
-			return Item{}, brokenArray(err)
+			return Item{}, b.brokenArray(err)
 		}
 		if _, err := b.array.Token(); !errors.Is(err, io.EOF) {
-			return Item{}, brokenArray(errors.New("something follows the array"))
+			return Item{}, b.brokenArray(errors.New("something follows the array"))
 		}
 		return Item{}, io.EOF
 	}
 	b.position++
 	item := Item{Position: b.position}
 	if err := b.array.Decode(&item.Document); err != nil {
-		return Item{}, brokenArray(err)
+		b.position-- // there is no such element
+		return Item{}, b.brokenArray(err)
 	}
+	item.Text = beginning(item.Document)
 	if !utf8.Valid(item.Document) {
 		item.Document, item.Err = nil, apierror.New(apierror.CorruptedJSON, "JSON is not valid UTF-8")
 	}
 	return item, nil
 }
 
-func brokenArray(err error) error {
+// maxText bounds what a message shows of a document, in bytes.
+const maxText = 200
+
+func beginning(raw []byte) string {
+	if len(raw) > maxText {
+		return strings.ToValidUTF8(string(raw[:maxText]), "\uFFFD") + "…"
+	}
+	return strings.ToValidUTF8(string(raw), "\uFFFD")
+}
+
+func (b *Reader) brokenArray(err error) error {
 	if isTooLarge(err) {
 		return err
 	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF // it is not the end of a good array
 	}
-	return apierror.New(apierror.CorruptedJSON, "invalid JSON array: %w", err)
+	return apierror.New(apierror.CorruptedJSON, "invalid JSON array, after position %d: %w", b.position, err)
 }
 
 // row makes an object of a line of values.
@@ -215,7 +229,7 @@ func (b *Reader) line() ([]byte, error) {
 	for {
 		part, err := b.in.ReadSlice('\n')
 		if len(whole)+len(part) > b.o.MaxBytes+2 {
-			return nil, tooLarge(b.o.MaxBytes)
+			return nil, apierror.New(apierror.EntityTooLarge, "at position %d: %w", b.position+1, tooLarge(b.o.MaxBytes))
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			whole = append(whole, part...)

@@ -130,7 +130,23 @@ func (v *View) Find(db, name string) (*Collection, error) {
 	if _, ok := v.Database(db); !ok {
 		return nil, noDatabase(db)
 	}
-	return nil, apierror.New(apierror.CollectionNotFound, "collection or view not found: %s", name)
+	return nil, noCollection(name)
+}
+
+// Missing says that there is no such database, or else no collection of that name; nil
+// if there is the database and no collection was asked for.
+func (v *View) Missing(db, name string) error {
+	switch _, ok := v.Database(db); {
+	case !ok:
+		return noDatabase(db)
+	case name != "":
+		return noCollection(name)
+	}
+	return nil
+}
+
+func noCollection(name string) error {
+	return apierror.New(apierror.CollectionNotFound, "collection or view not found: %s", name)
 }
 
 func noDatabase(name string) error {

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -67,9 +68,8 @@ func chosen(v *catalog.View, db, name string) ([]*catalog.Collection, error) {
 			}
 		}
 	}
-	if name != "" && len(all) == 0 {
-		_, err := v.Find(rest.SystemDatabase, name)
-		return nil, err
+	if len(all) == 0 && (db != "" || name != "") { // nothing of it, or no such thing?
+		return nil, v.Missing(cmp.Or(db, rest.SystemDatabase), name)
 	}
 	return all, nil
 }

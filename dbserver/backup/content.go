@@ -69,7 +69,7 @@ func validContent(name string) bool {
 // Content lists a published piece. Hashes come from its manifest, and are computed
 // where that has none (a failsafe's); apierror.FileNotFound for an unknown piece.
 func (s *Store) Content(ctx context.Context, id string) (Content, error) {
-	if err := s.find(id); err != nil {
+	if err := s.Find(id); err != nil {
 		return Content{}, err
 	}
 	dir := s.published(id)
@@ -106,7 +106,7 @@ func (s *Store) Content(ctx context.Context, id string) (Content, error) {
 
 // OpenFile opens a file of a published piece by its name in Content.
 func (s *Store) OpenFile(id, name string) (io.ReadCloser, error) {
-	if err := s.find(id); err != nil {
+	if err := s.Find(id); err != nil {
 		return nil, err
 	}
 	if !validContent(name) {

@@ -67,7 +67,7 @@ func (s *Store) checkStage(req client.StageRequest) error {
 	if req.Empty {
 		return nil
 	}
-	if err := s.find(req.ID); err != nil {
+	if err := s.Find(req.ID); err != nil {
 		return err
 	}
 	piece, err := s.meta(s.published(req.ID))
@@ -88,7 +88,7 @@ func (s *Store) build(ctx context.Context, dir string, req client.StageRequest) 
 			return err
 		}
 		if err := engine.Check(s.config.FS, home); err != nil {
-			return err
+			return fmt.Errorf("engine of the piece: %w", inPiece(err))
 		}
 	}
 	if err := s.markEngine(home, req); err != nil {

@@ -159,14 +159,14 @@ func (s *Store) certificate(dir string) (json.RawMessage, error) {
 // Delete removes a published piece; apierror.FileNotFound if there is none. It is
 // unlisted at once, whatever happens later.
 func (s *Store) Delete(id string) error {
-	if err := s.find(id); err != nil {
+	if err := s.Find(id); err != nil {
 		return err
 	}
 	return s.fs.discard(s.published(id))
 }
 
-// find answers apierror.FileNotFound unless the piece is published here.
-func (s *Store) find(id string) error {
+// Find answers apierror.FileNotFound unless the piece is published here.
+func (s *Store) Find(id string) error {
 	if err := CheckID(id); err != nil {
 		return err
 	}

@@ -142,7 +142,10 @@ func TestStageRefusesWhatIsNotWhole(t *testing.T) {
 			data[len(data)/3] ^= 1
 		}
 	}
-	require.Error(t, s.store.Stage(t.Context(), stageRequest(2)))
+	err := s.store.Stage(t.Context(), stageRequest(2))
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), suffixTemp, "it names a folder that is gone")
+	require.NotContains(t, err.Error(), "\n")
 	require.Equal(t, []string{"backups", "engine"}, names(t, mem, "data"))
 	require.Equal(t, 150, s.count())
 }

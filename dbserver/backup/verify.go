@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 // differs from META, an engine that does not open. It changes nothing. The error
 // is about asking: apierror.FileNotFound for an unknown piece, or ctx's.
 func (s *Store) Verify(ctx context.Context, id string) (client.VerifyResponse, error) {
-	if err := s.find(id); err != nil {
+	if err := s.Find(id); err != nil {
 		return client.VerifyResponse{Problems: []string{}}, err
 	}
 	return s.verify(ctx, s.published(id), id)
@@ -64,9 +65,19 @@ func (s *Store) verify(ctx context.Context, dir, id string) (client.VerifyRespon
 		return v, fmt.Errorf("verify piece %s: %w", id, err)
 	}
 	if err := engine.Check(s.config.FS, s.fs.PathJoin(dir, dirEngine)); err != nil {
-		problem("engine: %v", err)
+		problem("engine: %v", inPiece(err))
 	}
 	return v, nil
+}
+
+// inPiece is an error of a piece's engine, whose directory its reader does not need to
+// know: which piece it is he knows, and while it is staged the directory is soon gone.
+func inPiece(err error) error {
+	var in *engine.DirError
+	if errors.As(err, &in) {
+		return fmt.Errorf("%s: %w", in.Op, in.Err)
+	}
+	return err
 }
 
 // verifySum compares a small file with its hash in META.

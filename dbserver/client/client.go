@@ -113,7 +113,8 @@ func (c *Client) List(ctx context.Context, t Target, r ListRequest) (ListRespons
 	return call[ListResponse](ctx, c, t, PathList, r)
 }
 
-// Delete removes a published piece; apierror.FileNotFound if there is none.
+// Delete removes the published piece of a backup that the agency says is deleted;
+// apierror.BackupConflict if it does not, FileNotFound if there is no piece.
 func (c *Client) Delete(ctx context.Context, t Target, r PieceRequest) error {
 	return command(ctx, c, t, PathDelete, r)
 }

@@ -38,7 +38,7 @@ const (
 	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}; 7011 unless its backup is committed
 	PathDrop        = PathPrefix + "/backup/drop"    // PieceRequest → {}; removes a pending piece, no error if there is none
 	PathList        = PathPrefix + "/backup/list"    // ListRequest → ListResponse
-	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown
+	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown; 7011 unless the agency says that it goes
 	PathVerify      = PathPrefix + "/backup/verify"  // PieceRequest (nonce unused) → VerifyResponse
 	PathStage       = PathPrefix + "/restore/stage"  // StageRequest → {}; 7011 unless its nonce holds the agency lock
 	PathUnstage     = PathPrefix + "/restore/drop"   // UnstageRequest → {}; 7011 if its restore is committed

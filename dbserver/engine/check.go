@@ -26,7 +26,7 @@ func Check(fs vfs.FS, dir string) error {
 		check = checkTables(fs, dir)
 	}
 	if err := errors.Join(check, e.Close()); err != nil {
-		return fmt.Errorf("check engine %s: %w", dir, translate(err))
+		return &DirError{"check", dir, translate(err)}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 )
@@ -36,6 +37,15 @@ func TestCheckFindsDamage(t *testing.T) {
 				require.NoError(t, mem.Remove(path))
 			}
 		}
-		require.Error(t, Check(mem, piece), damage)
+		err = Check(mem, piece)
+		require.Error(t, err, damage)
+		require.NotContains(t, err.Error(), detailCarrier, damage)
+		var in *DirError
+		require.ErrorAs(t, err, &in)
+		if damage == "flip" {
+			require.NotContains(t, in.Err.Error(), piece)
+			require.NotContains(t, err.Error(), "\n")
+			require.True(t, pebble.IsCorruptionError(err))
+		}
 	}
 }

@@ -37,6 +37,19 @@ type Engine struct {
 	closed bool
 }
 
+// DirError says what did not work with the engine in a directory: Err without it, for
+// who shows it to somebody to whom that directory means nothing.
+type DirError struct {
+	Op  string // open or check
+	Dir string
+	Err error
+}
+
+func (e *DirError) Error() string { return fmt.Sprintf("%s engine %s: %v", e.Op, e.Dir, e.Err) }
+
+// Unwrap gives Err.
+func (e *DirError) Unwrap() error { return e.Err }
+
 // Open opens the engine in dir, making it if it is missing (unless MustExist).
 // One opener at a time: a second one gets an error.
 func Open(dir string, o Options) (*Engine, error) {
@@ -55,11 +68,11 @@ func Open(dir string, o Options) (*Engine, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open engine %s: %w", dir, translate(err))
+		return nil, &DirError{"open", dir, translate(err)}
 	}
 	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
 	if err := e.loadEpoch(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open engine %s: %w", dir, err), e.Close())
+		return nil, errors.Join(&DirError{"open", dir, err}, e.Close())
 	}
 	return e, nil
 }
@@ -90,7 +103,7 @@ func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("read key %x: %w", key, translate(err))
+		return nil, false, fmt.Errorf("read key %q: %w", key, translate(err))
 	}
 	own := append(make([]byte, 0, len(value)), value...)
 	return own, true, closer.Close()

@@ -160,9 +160,24 @@ func translate(err error) error {
 		return ErrClosed
 	case errors.Is(err, syscall.ENOSPC):
 		return apierror.New(apierror.NoSpace, "no space left on disk: %w", err)
+	case strings.Contains(err.Error(), detailCarrier):
+		return oneLine{err}
 	}
 	return err
 }
+
+// detailCarrier is what Pebble's errors of corruption end with: it carries details for
+// programs and says nothing to people.
+const detailCarrier = "<corruption detail carrier>"
+
+// oneLine is an error of Pebble without that.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string {
+	return strings.ReplaceAll(strings.ReplaceAll(e.error.Error(), "\n"+detailCarrier, ""), detailCarrier, "")
+}
+
+func (e oneLine) Unwrap() error { return e.error }
 
 // events are Pebble's reports that we follow.
 func (e *Engine) events() *pebble.EventListener {
