@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -51,6 +52,11 @@ func people(t testing.TB, n int) []map[string]any {
 	for in := bufio.NewScanner(f); in.Scan() && len(docs) < n; {
 		doc := map[string]any{}
 		require.NoError(t, json.Unmarshal(in.Bytes(), &doc))
+		doc["_key"] = fmt.Sprintf("person%d", len(docs))
+		docs = append(docs, doc)
+	}
+	for i := 0; len(docs) > 0 && len(docs) < n; i++ { // the file has too few: the same people under other keys
+		doc := maps.Clone(docs[i])
 		doc["_key"] = fmt.Sprintf("person%d", len(docs))
 		docs = append(docs, doc)
 	}

@@ -15,6 +15,7 @@ import (
 // through it, and holds a transfer in the middle until it is told to go on.
 type heldRemote struct {
 	dav    webdav.Handler
+	dir    webdav.Dir // of the files that it has
 	url    string
 	method string // PUT or GET: what is counted and held
 
@@ -28,7 +29,8 @@ type heldRemote struct {
 }
 
 func newHeldRemote(t *testing.T) *heldRemote {
-	h := &heldRemote{dav: webdav.Handler{FileSystem: webdav.Dir(t.TempDir()), LockSystem: webdav.NewMemLS()}}
+	h := &heldRemote{dir: webdav.Dir(t.TempDir())}
+	h.dav = webdav.Handler{FileSystem: h.dir, LockSystem: webdav.NewMemLS()}
 	h.hold(http.MethodPut, nil)
 	server := httptest.NewServer(h)
 	t.Cleanup(func() { h.goOn(); server.Close() })

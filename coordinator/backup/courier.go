@@ -61,8 +61,22 @@ func (k *courier) run(ctx context.Context) {
 	group.Wait()
 }
 
-// plan says for every server whose piece it moves: "" for none.
+// plan says for every server whose piece it moves: "" for none. An abort ends it:
+// the remote may be silent.
 func (k *courier) plan(ctx context.Context) (map[string]string, error) {
+	ctx, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		_, err := k.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+			_, cancelled, _ := k.entry(s.Root, "")
+			return cancelled
+		})
+		if err == nil {
+			stop()
+		}
+	})
+	defer watching.Wait()
+	defer stop()
 	if k.kind == keys.TransferDownload {
 		return k.planDownload(ctx)
 	}

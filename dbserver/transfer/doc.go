@@ -29,6 +29,8 @@
 //   - Prune and uploads exclude each other, through the remote itself (session.go has
 //     the argument): an upload decides that a blob may stay unsent only while no
 //     prune can remove it.
+//   - Nobody waits for a remote that is silent: an abort or the server's end leaves
+//     it alone (prompt.go).
 //   - The remote's configuration lives in the memory of the job that it came with.
 //
 // # After a crash

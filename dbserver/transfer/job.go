@@ -220,13 +220,13 @@ func (j *job) begin(ctx context.Context) error {
 	}
 }
 
-// report writes progress now and then. One that fails is not repeated: the next one
-// follows.
+// report writes progress now and then, and once when nothing moves any more. One that
+// fails is not repeated: the next one follows.
 func (j *job) report(ctx context.Context) {
 	var last keys.TransferProgress
 	for pause(ctx, j.timing.Report) == nil {
 		now := j.progress.look()
-		if now.Done == last.Done && now.BytesMoved == last.BytesMoved && now.Total == last.Total {
+		if now.Done == last.Done && now.BytesMoved == last.BytesMoved && now.Total == last.Total && now.BytesPerSecond == last.BytesPerSecond {
 			continue
 		}
 		next := j.entry

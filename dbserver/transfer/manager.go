@@ -45,9 +45,10 @@ type Manager struct {
 	log    hclog.Logger
 	timing Timing
 
-	ctx  context.Context // of the jobs
-	stop context.CancelCauseFunc
-	work sync.WaitGroup
+	ctx   context.Context // of the jobs
+	stop  context.CancelCauseFunc
+	work  sync.WaitGroup
+	calls calls // of remotes; some may outlive their job
 
 	mu      sync.Mutex
 	closed  bool
@@ -72,14 +73,18 @@ func NewManager(c Config) *Manager {
 	return m
 }
 
-// Close ends the jobs and waits for them. What they were doing stays unfinished in
-// the agency: the coordinator gives it to this server again when it is back.
+// Close ends the jobs and waits for them; for a remote that does not answer only a
+// moment, see prompt. What they were doing stays unfinished in the agency: the
+// coordinator gives it to this server again when it is back.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
 	m.stop(errClosing)
 	m.work.Wait()
+	if left := m.calls.wait(farewell); left > 0 {
+		m.log.Warn("left a remote that does not answer", "calls", left)
+	}
 }
 
 // Start accepts a job, which then goes on by itself. It does nothing when the job
@@ -160,9 +165,10 @@ func (m *Manager) check(r client.TransferRequest) error {
 
 var errNoRemotes error = apierror.New(apierror.NotImplemented, "this program has no access to remote storage")
 
-// open makes the remote of a request, which tries again what may pass.
+// open makes the remote of a request, which tries again what may pass, and is left
+// when ctx ends.
 func (m *Manager) open(ctx context.Context, r client.Remote, config client.RemoteConfig) (Remote, error) {
-	remote, err := m.config.Open(ctx, r, config)
+	remote, err := openPrompt(ctx, &m.calls, func() (Remote, error) { return m.config.Open(ctx, r, config) })
 	if err != nil {
 		return nil, err
 	}

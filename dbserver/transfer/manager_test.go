@@ -90,16 +90,18 @@ func (o *office) setDown(down bool) {
 
 // desk is an office, a storage, and a DB server with a manager.
 type desk struct {
-	t    *testing.T
-	o    *office
-	m    *remotetest.Memory
-	shop *shop
-	log  *bytes.Buffer
+	t      *testing.T
+	o      *office
+	m      *remotetest.Memory
+	shop   *shop
+	log    *bytes.Buffer
+	opener transfer.Opener
 	*transfer.Manager
 }
 
 func newDesk(t *testing.T, s *shop) *desk {
 	d := &desk{t: t, o: newOffice(), m: remotetest.NewMemory(), shop: s, log: &bytes.Buffer{}}
+	d.opener = d.m.Opener()
 	d.restart(1)
 	return d
 }
@@ -107,7 +109,7 @@ func newDesk(t *testing.T, s *shop) *desk {
 // restart is the server's next life.
 func (d *desk) restart(reboot uint64) {
 	d.Manager = transfer.NewManager(transfer.Config{
-		Server: d.shop.id, RebootID: func() uint64 { return reboot }, Pieces: d.shop.store, Open: d.m.Opener(), Agency: d.o, Watch: d.o,
+		Server: d.shop.id, RebootID: func() uint64 { return reboot }, Pieces: d.shop.store, Open: d.opener, Agency: d.o, Watch: d.o,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: d.log, Level: hclog.Trace}),
 	})
 }
