@@ -75,6 +75,12 @@ func (p *prompt) List(ctx context.Context, folder string) ([]Object, error) {
 	return within(ctx, p.calls, func() ([]Object, error) { return p.Remote.List(ctx, folder) }, nil)
 }
 
+func (p *prompt) Folders(ctx context.Context, folder string) ([]string, error) {
+	ctx, unbind := p.bound(ctx)
+	defer unbind()
+	return within(ctx, p.calls, func() ([]string, error) { return p.Remote.Folders(ctx, folder) }, nil)
+}
+
 func (p *prompt) Remove(ctx context.Context, name string) error {
 	ctx, unbind := p.bound(ctx)
 	defer unbind()
@@ -149,10 +155,11 @@ func (r *promptReader) Read(p []byte) (int, error) {
 	if r.left {
 		return 0, context.Cause(r.ctx)
 	}
-	if len(r.buffer) < len(p) {
-		r.buffer = make([]byte, min(len(p), burst))
+	size := min(len(p), burst)
+	if len(r.buffer) < size {
+		r.buffer = make([]byte, size)
 	}
-	into := r.buffer[:min(len(p), len(r.buffer))]
+	into := r.buffer[:size]
 	n, err := within(r.ctx, r.calls, func() (int, error) { return r.in.Read(into) }, nil)
 	if r.ctx.Err() != nil {
 		r.left = true
