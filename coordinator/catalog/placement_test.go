@@ -63,7 +63,9 @@ func TestPlacementIsEven(t *testing.T) {
 				for _, id := range all[:n-spared] {
 					of = append(of, counts[id])
 				}
-				require.LessOrEqual(t, slices.Max(of)-slices.Min(of), map[string]int{"led": 1, "shards": 2}[what], "%s %v", what, counts)
+				// Leaders never differ by more than one. Followers make up for what they find, so for
+				// up to one leader too many, and leaders that come later may be the other way round.
+				require.LessOrEqual(t, slices.Max(of)-slices.Min(of), map[string]int{"led": 1, "shards": 3}[what], "%s %v", what, counts)
 			}
 		})
 	})
