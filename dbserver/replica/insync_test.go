@@ -203,7 +203,7 @@ func TestFollowerStartedAnewDuringACommit(t *testing.T) {
 		}
 	}
 	inRoom(t, prepare, func(t *testing.T, r *room) {
-		time.Sleep(time.Second)                                                                      // nothing is unsynced, and what is written now is not for a while
+		time.Sleep(time.Second)                                                             // nothing is unsynced, and what is written now is not for a while
 		big := map[string]string{"big": fmt.Sprintf(`{"v":%q}`, strings.Repeat("x", 1000))} // fills a request
 		last := r.process("A").shard.Seq() + 2
 		arm(last)
