@@ -35,6 +35,7 @@ var rooms = []room{
 
 	{"agency/keys", nil, "names and plain data only: all rooms but fsm use it"},
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
+	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},

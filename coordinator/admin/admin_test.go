@@ -137,18 +137,18 @@ func TestJobsWhileFrozen(t *testing.T) {
 func TestJobsOfAnEpoch(t *testing.T) {
 	w := newWorld(t)
 	tried := 0
-	w.agency.before = func(agencyclient.Tx) error {
+	w.beforeWrites(func() error {
 		if tried++; tried == 1 {
 			w.set(map[string]any{keys.RestoreEpoch: agencyclient.Increment(1)})
 		}
 		return nil
-	}
+	})
 	a := w.do("POST", "cleanOutServer", `{"server":"PRMR-A"}`)
 	w.want(a, 202, 0)
 	require.Equal(t, 1, w.at(keys.TargetToDo).Len())
 	require.Equal(t, 2, tried, "the id of the epoch before was not used")
 
-	w.agency.before = func(agencyclient.Tx) error { return fmt.Errorf("write: %w", agencyclient.ErrUnknown) }
+	w.beforeWrites(func() error { return fmt.Errorf("write: %w", agencyclient.ErrUnknown) })
 	a = w.do("POST", "cleanOutServer", `{"server":"PRMR-A"}`)
 	w.want(a, 503, 1492)
 	require.Contains(t, a.body, "outcome unknown")
@@ -161,13 +161,13 @@ func TestQueryAndCancel(t *testing.T) {
 	id := a.fields["id"].(string)
 	job := w.job(keys.TargetToDo, id)
 	moved := false
-	w.agency.before = func(agencyclient.Tx) error { // the supervision is faster
+	w.beforeWrites(func() error { // the supervision is faster
 		if !moved {
 			moved = true
 			w.carry(id, keys.TargetToDo, keys.TargetPending, job)
 		}
 		return nil
-	}
+	})
 	a = w.do("POST", "cancelAgencyJob", `{"id":"`+id+`"}`)
 	w.want(a, 200, 0)
 	require.Equal(t, "aborted", a.fields["status"])
@@ -349,7 +349,7 @@ func TestRemoveServerRaces(t *testing.T) {
 				w := newWorld(t)
 				w.set(map[string]any{keys.ServerHealth("PRMR-C") + "/Status": "FAILED", keys.PlanCollection("_system", "10") + "/shards/s12": []string{"PRMR-B"}})
 				tried := 0
-				w.agency.before = func(agencyclient.Tx) error {
+				w.beforeWrites(func() error {
 					if tried++; tried == 1 {
 						w.set(change)
 					}
@@ -357,7 +357,7 @@ func TestRemoveServerRaces(t *testing.T) {
 						return errors.New("no end")
 					}
 					return nil
-				}
+				})
 				a := w.do("POST", "removeServer", `"PRMR-C"`)
 				if name == "it is started anew" { // and is FAILED all the same
 					w.want(a, 200, 0)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,81 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/agency/agencytest"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/rest"
-	"stasis/fsm"
 	"stasis/internal/apierror"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// agency is the state machine alone: nobody carries jobs out but the test.
-type agency struct {
-	mu      sync.Mutex
-	machine *fsm.Machine
-	changed chan struct{}
-	ids     uint64
-	before  func(tx agencyclient.Tx) error // called with each write of the Admin
-}
-
-func (a *agency) apply(tx agencyclient.Tx) (uint64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	raw, err := tx.Encode("client")
-	if err != nil {
-		return 0, err
-	}
-	parsed, err := fsm.ParseTransaction(raw)
-	if err != nil {
-		return 0, err
-	}
-	out := a.machine.Apply(1, fsm.Command{Time: 1, Transactions: []fsm.Transaction{parsed}})
-	if out[0].Index == 0 {
-		return 0, fmt.Errorf("%w: %w", agencyclient.ErrPrecondition, out[0].Reason)
-	}
-	close(a.changed)
-	a.changed = make(chan struct{})
-	return out[0].Index, nil
-}
-
-func (a *agency) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
-	if before := a.before; before != nil {
-		if err := before(tx); err != nil {
-			return 0, err
-		}
-	}
-	return a.apply(tx)
-}
-
-func (a *agency) Snapshot() agencyclient.Snapshot {
-	s := a.machine.State()
-	return agencyclient.Snapshot{Index: s.Index(), Root: s.Root()}
-}
-
-func (a *agency) Sync(context.Context) (agencyclient.Snapshot, error) { return a.Snapshot(), nil }
-
-func (a *agency) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
-	for {
-		a.mu.Lock()
-		changed := a.changed
-		a.mu.Unlock()
-		if s := a.Snapshot(); ok(s) {
-			return s, nil
-		}
-		select {
-		case <-ctx.Done():
-			return agencyclient.Snapshot{}, ctx.Err()
-		case <-changed:
-		}
-	}
-}
-
 // world is a cluster as the agency has it, and an Admin in front of it.
 type world struct {
 	t      *testing.T
-	agency *agency
+	agency *agencytest.Agency
 	mux    *rest.Mux
 }
 
@@ -97,7 +35,7 @@ type world struct {
 // coordinator, and the collection books (id 10): s11 on A and B, s12 on B and C.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, agency: &agency{machine: fsm.New(100), changed: make(chan struct{}), ids: 100}}
+	w := &world{t: t, agency: agencytest.New()}
 	ops := map[string]any{
 		keys.PlanVersion: 1, keys.CurrentVersion: 1, keys.RestoreEpoch: 0,
 		keys.PlanDatabase("_system"): keys.Database{ID: "1", Name: "_system"}, keys.PlanDatabase("d"): keys.Database{ID: "2", Name: "d"},
@@ -123,12 +61,7 @@ func newWorld(t *testing.T) *world {
 	w.set(ops)
 	c := catalog.New(catalog.Deps{
 		Agency: w.agency, Cache: w.agency, ID: "CRDN-1", RebootID: func() uint64 { return 1 }, Logger: hclog.NewNullLogger(),
-		Reserve: func(_ context.Context, n uint64) (uint64, error) {
-			first := w.agency.ids + 1
-			w.agency.ids += n
-			return first, nil
-		},
-		MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
+		Reserve: w.agency.Reserve, MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
 	a := &Admin{ID: "CRDN-1", Agency: w.agency, Catalog: c, Logger: hclog.NewNullLogger(), Timing: Timing{}.WithDefaults()}
@@ -141,11 +74,21 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) set(ops map[string]any) {
 	w.t.Helper()
-	_, err := w.agency.apply(agencyclient.Tx{Ops: ops})
+	_, err := w.agency.Apply(agencyclient.Tx{Ops: ops})
 	require.NoError(w.t, err)
 }
 
-func (w *world) at(key string) *agencyclient.Node { return w.agency.Snapshot().Root.At(key) }
+func (w *world) at(key string) *agencyclient.Node { return w.agency.At(key) }
+
+// beforeWrites calls f with each write of the Admin; an error is the write's.
+func (w *world) beforeWrites(f func() error) {
+	w.agency.OnWrite(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
+		if err := f(); err != nil {
+			return 0, err
+		}
+		return w.agency.Apply(tx)
+	})
+}
 
 // answer is what an Admin said.
 type answer struct {

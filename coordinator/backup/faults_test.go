@@ -85,6 +85,52 @@ func TestCreateIsCancelledCleanlyAtEveryStep(t *testing.T) {
 	}
 }
 
+// A server that cannot be reached ends the backup at once, with its name.
+func TestUnreachableServerIsNamed(t *testing.T) {
+	for _, call := range []string{"list", "prepare", "lock", "cut", "link", "seal"} {
+		t.Run(call, func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				w.faults.breakCalls(func(c string) bool { return c == call+" PRMR-2" })
+				_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{AllowInconsistent: true})
+				require.ErrorContains(t, err, "PRMR-2")
+				want := apierror.BackupCreate
+				switch call {
+				case "lock":
+					want = apierror.BackupLockFailed
+				case "list", "prepare": // nothing has been done yet
+					want = apierror.ServiceUnavailable
+				}
+				require.ErrorIs(t, err, want)
+				w.requireClean(call)
+			})
+		})
+	}
+}
+
+// A server that hangs does not hold up the others for long, whatever it was doing.
+func TestServerThatHangsFailsTheBackupWithinSeconds(t *testing.T) {
+	for _, at := range []step.Name{step.PlanDump, step.Prepare, step.LockAttempt, step.Cut, step.CutDone, step.Linking, step.Verified} {
+		t.Run(string(at), func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				var since time.Time
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+					if e.Step == at && since.IsZero() {
+						since = time.Now()
+						w.servers["PRMR-3"].quirk(func(q *quirks) { q.deaf = true })
+					}
+				}))
+				_, err := s.Create(context.Background(), CreateRequest{})
+				require.ErrorContains(t, err, "PRMR-3")
+				require.Less(t, time.Since(since), 27*time.Second)
+				require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "failover must go on")
+				require.NotEqual(t, apierror.Cancelled, apierror.From(err).Num)
+				time.Sleep(10 * time.Second) // the dead server's gate opens by its lease
+				w.requireOpen(string(at))
+			})
+		})
+	}
+}
+
 // Stopping the coordinator is the same, and Run waits until all is undone.
 func TestStoppingTheServiceUndoesWhatRuns(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {

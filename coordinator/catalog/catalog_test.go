@@ -13,29 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/agency/agencytest"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// agency is the state machine alone: writes apply at once, and every cache sees
-// them at once.
-type agency struct {
-	mu      sync.Mutex
-	machine *fsm.Machine
-	changed chan struct{}
-	ids     uint64
-	fail    func(tx agencyclient.Tx) (applied bool, err error) // what becomes of the next writes
-}
+// agency is an agency that a catalog changes and DB servers report to.
+type agency struct{ *agencytest.Agency }
 
 func newAgency(t *testing.T, dbservers ...string) *agency {
 	t.Helper()
-	a := &agency{machine: fsm.New(100), changed: make(chan struct{}), ids: 1000}
+	a := &agency{agencytest.New()}
 	ops := map[string]any{keys.PlanVersion: 1, keys.PlanDatabase("_system"): keys.Database{ID: "1", Name: "_system"}, keys.RestoreEpoch: 0}
 	for _, s := range dbservers {
 		ops[keys.PlanDBServers+"/"+s] = "none"
@@ -46,80 +39,14 @@ func newAgency(t *testing.T, dbservers ...string) *agency {
 
 func (a *agency) set(t *testing.T, ops map[string]any) {
 	t.Helper()
-	_, err := a.apply(agencyclient.Tx{Ops: ops})
+	_, err := a.Apply(agencyclient.Tx{Ops: ops})
 	require.NoError(t, err)
-}
-
-func (a *agency) apply(tx agencyclient.Tx) (uint64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	raw, err := tx.Encode("client")
-	if err != nil {
-		return 0, err
-	}
-	parsed, err := fsm.ParseTransaction(raw)
-	if err != nil {
-		return 0, err
-	}
-	out := a.machine.Apply(1, fsm.Command{Time: 1, Transactions: []fsm.Transaction{parsed}})
-	if out[0].Index == 0 {
-		return 0, agencyclient.ErrPrecondition
-	}
-	close(a.changed)
-	a.changed = make(chan struct{})
-	return out[0].Index, nil
-}
-
-func (a *agency) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
-	a.mu.Lock()
-	fail := a.fail
-	a.mu.Unlock()
-	if fail != nil {
-		if applied, err := fail(tx); err != nil {
-			if applied {
-				_, _ = a.apply(tx)
-			}
-			return 0, err
-		}
-	}
-	return a.apply(tx)
-}
-
-func (a *agency) Snapshot() agencyclient.Snapshot {
-	s := a.machine.State()
-	return agencyclient.Snapshot{Index: s.Index(), Root: s.Root()}
-}
-
-func (a *agency) Sync(context.Context) (agencyclient.Snapshot, error) { return a.Snapshot(), nil }
-
-func (a *agency) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
-	for {
-		a.mu.Lock()
-		changed := a.changed
-		a.mu.Unlock()
-		if s := a.Snapshot(); ok(s) {
-			return s, nil
-		}
-		select {
-		case <-ctx.Done():
-			return agencyclient.Snapshot{}, ctx.Err()
-		case <-changed:
-		}
-	}
-}
-
-func (a *agency) reserve(_ context.Context, n uint64) (uint64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	first := a.ids + 1
-	a.ids += n
-	return first, nil
 }
 
 func (a *agency) catalog(t *testing.T, id string) *catalog.Catalog {
 	t.Helper()
 	c := catalog.New(catalog.Deps{
-		Agency: a, Cache: a, Reserve: a.reserve, ID: id, RebootID: func() uint64 { return 3 }, Logger: hclog.NewNullLogger(),
+		Agency: a, Cache: a, Reserve: a.Reserve, ID: id, RebootID: func() uint64 { return 3 }, Logger: hclog.NewNullLogger(),
 		MaxShards: 10, Wait: 20 * time.Second, Sync: 5 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
@@ -148,7 +75,7 @@ func (a *agency) reportAll(v *catalog.View, s agencyclient.Snapshot) {
 		for _, server := range v.DBServers() {
 			key := keys.CurrentDatabase(db, server)
 			if s.Root.At(key).At("id").Text() != node.At("id").Text() {
-				_, _ = a.apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentDatabaseReport{ID: node.At("id").Text()}}})
+				_, _ = a.Apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentDatabaseReport{ID: node.At("id").Text()}}})
 			}
 		}
 	}
@@ -158,7 +85,7 @@ func (a *agency) reportAll(v *catalog.View, s agencyclient.Snapshot) {
 			_ = node.Decode(&coll)
 			for shard, servers := range coll.Shards {
 				if key := keys.CurrentShard(db, cid, shard); !s.Root.At(key).Exists() {
-					_, _ = a.apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentShardReport{Servers: servers, Term: coll.ShardTerms[shard]}}})
+					_, _ = a.Apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentShardReport{Servers: servers, Term: coll.ShardTerms[shard]}}})
 				}
 			}
 		}
@@ -174,8 +101,6 @@ func (a *agency) thaw(t *testing.T) {
 	t.Helper()
 	a.set(t, map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()})
 }
-
-func (a *agency) at(key string) *agencyclient.Node { return a.Snapshot().Root.At(key) }
 
 func TestNames(t *testing.T) {
 	for name, ok := range map[string]bool{"a": true, "A-1_b": true, "": false, "1a": false, "_a": false, "a/b": false, "a b": false, "ä": false, "-a": false} {
@@ -197,9 +122,9 @@ func TestCreateIsTwoChanges(t *testing.T) {
 			done <- err
 		}()
 		synctest.Wait()
-		require.Equal(t, 1, a.at(keys.PlanCollections+"/_system").Len())
+		require.Equal(t, 1, a.At(keys.PlanCollections+"/_system").Len())
 		var planned keys.Collection
-		for _, node := range a.at(keys.PlanCollections + "/_system").Children() {
+		for _, node := range a.At(keys.PlanCollections + "/_system").Children() {
 			require.NoError(t, node.Decode(&planned))
 		}
 		require.True(t, planned.IsBuilding)
@@ -231,7 +156,7 @@ func TestUnfinishedIsUndone(t *testing.T) {
 		"no report": {func(*testing.T, *agency, string) {}, apierror.ClusterTimeout},
 		"a DB server reports an error": {func(t *testing.T, a *agency, key string) {
 			var coll keys.Collection
-			require.NoError(t, a.at(key).Decode(&coll))
+			require.NoError(t, a.At(key).Decode(&coll))
 			for shard := range coll.Shards {
 				a.set(t, map[string]any{keys.CurrentShard("_system", coll.ID, shard): keys.CurrentShardReport{Error: true, ErrorNum: 7, ErrorMessage: "disk full"}})
 			}
@@ -254,12 +179,12 @@ func TestUnfinishedIsUndone(t *testing.T) {
 					done <- err
 				}()
 				synctest.Wait()
-				for cid := range a.at(keys.PlanCollections + "/_system").Children() {
+				for cid := range a.At(keys.PlanCollections + "/_system").Children() {
 					test.disturb(t, a, keys.PlanCollection("_system", cid))
 				}
 				require.ErrorIs(t, <-done, test.num)
 				time.Sleep(11 * time.Minute)
-				require.Zero(t, a.at(keys.PlanCollections+"/_system").Len())
+				require.Zero(t, a.At(keys.PlanCollections+"/_system").Len())
 				a.report(t, c)
 				_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c"})
 				require.NoError(t, err)
@@ -275,19 +200,24 @@ func TestUnknownOutcomeIsUndone(t *testing.T) {
 			a := newAgency(t, "PRMR-1")
 			c := a.catalog(t, "CRDN-1")
 			failing := true
-			a.fail = func(agencyclient.Tx) (bool, error) {
-				if failing {
-					failing = false
-					return applied, fmt.Errorf("write: %w", agencyclient.ErrUnknown)
+			a.OnWrite(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
+				if !failing {
+					return a.Apply(tx)
 				}
-				return false, nil
-			}
+				failing = false
+				if applied {
+					if _, err := a.Apply(tx); err != nil {
+						return 0, err
+					}
+				}
+				return 0, fmt.Errorf("write: %w", agencyclient.ErrUnknown)
+			})
 			err := c.CreateDatabase(t.Context(), catalog.DatabaseSpec{Name: "d"})
 			require.ErrorIs(t, err, agencyclient.ErrUnknown)
 			require.Equal(t, 503, apierror.From(err).Status())
 			time.Sleep(time.Minute)
-			require.False(t, a.at(keys.PlanDatabase("d")).Exists())
-			require.False(t, a.at(keys.PlanCollections+"/d").Exists())
+			require.False(t, a.At(keys.PlanDatabase("d")).Exists())
+			require.False(t, a.At(keys.PlanCollections+"/d").Exists())
 		})
 	}
 }
@@ -366,7 +296,7 @@ func TestFailedServersAreLeftOut(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- c.CreateDatabase(t.Context(), catalog.DatabaseSpec{Name: "d"}) }()
 		synctest.Wait()
-		a.set(t, map[string]any{keys.CurrentDatabase("d", "PRMR-2"): keys.CurrentDatabaseReport{ID: a.at(keys.PlanDatabase("d") + "/id").Text()}})
+		a.set(t, map[string]any{keys.CurrentDatabase("d", "PRMR-2"): keys.CurrentDatabaseReport{ID: a.At(keys.PlanDatabase("d") + "/id").Text()}})
 		require.NoError(t, <-done)
 		a.report(t, c)
 		coll, err := c.CreateCollection(t.Context(), "d", catalog.CollectionSpec{Name: "c", NumberOfShards: 3})

@@ -157,7 +157,7 @@ func TestCreateWaitsForReplicas(t *testing.T) {
 				}()
 				synctest.Wait()
 				var coll keys.Collection
-				for _, node := range a.at(keys.PlanCollections + "/_system").Children() {
+				for _, node := range a.At(keys.PlanCollections + "/_system").Children() {
 					require.NoError(t, node.Decode(&coll))
 				}
 				for shard, on := range coll.Shards {
@@ -197,7 +197,7 @@ func TestCreateFollowsThePlannedLeader(t *testing.T) {
 			done <- err
 		}()
 		synctest.Wait()
-		for cid, node := range a.at(keys.PlanCollections + "/_system").Children() {
+		for cid, node := range a.At(keys.PlanCollections + "/_system").Children() {
 			var coll keys.Collection
 			require.NoError(t, node.Decode(&coll))
 			for shard, on := range coll.Shards {
@@ -224,7 +224,7 @@ func TestChangeOfReplication(t *testing.T) {
 		a.report(t, c)
 		_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c", Replication: catalog.Replication{Factor: 2, Concern: 2}})
 		require.NoError(t, err)
-		version, _ := a.at(keys.PlanVersion).Int()
+		version, _ := a.At(keys.PlanVersion).Int()
 		for _, test := range []struct {
 			change, want catalog.Replication
 			num          apierror.Num
@@ -238,13 +238,13 @@ func TestChangeOfReplication(t *testing.T) {
 			coll, err := c.ChangeCollection(t.Context(), "_system", "c", catalog.CollectionChange{Replication: test.change})
 			if test.num != 0 {
 				require.ErrorIs(t, err, test.num)
-				now, _ := a.at(keys.PlanVersion).Int()
+				now, _ := a.At(keys.PlanVersion).Int()
 				require.Equal(t, version, now)
 				continue
 			}
 			require.NoError(t, err)
 			version++
-			now, _ := a.at(keys.PlanVersion).Int()
+			now, _ := a.At(keys.PlanVersion).Int()
 			require.Equal(t, version, now)
 			require.Equal(t, test.want, coll.Replication())
 			require.Equal(t, test.want.Concern, coll.MinReplicationFactor)

@@ -63,13 +63,25 @@ type Peers interface {
 	Log(ctx context.Context, t client.Target, shard string, r client.LogRequest) (client.LogResponse, error)
 }
 
+// Agency is what reports are written with. Errors are those of agency/client's Client.
+type Agency interface {
+	Write(ctx context.Context, tx agency.Tx) (index uint64, err error)
+}
+
+// Cache is the server's copy of the agency's tree. It may be behind; Sync's answer is not.
+type Cache interface {
+	Snapshot() agency.Snapshot
+	Sync(ctx context.Context) (agency.Snapshot, error)
+	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+}
+
 // Server is what a Leader needs of the server that it runs on.
 type Server struct {
 	ID     string
 	Reboot func() uint64
 	Epoch  uint64
-	Agency *agency.Client
-	Cache  *agency.Cache
+	Agency Agency
+	Cache  Cache
 	Peers  Peers
 	Lease  func() error                                    // nil while this server may serve
 	Enter  func(context.Context) (leave func(), err error) // passes the gate

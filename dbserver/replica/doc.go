@@ -40,7 +40,9 @@
 // # Following
 //
 // A follower that lacks records gets them from the log; one that the log no longer
-// reaches gets a copy of the documents while writes go on, and the log from there.
+// reaches gets a copy of the documents while writes go on, and the log from there. A copy
+// empties the follower first: it begins only when no report that takes the follower in
+// can stand in Current.
 // One that does not answer for Timing.Silent leaves the in-sync set, and comes back
 // when it has caught up.
 package replica

@@ -161,7 +161,7 @@ func (f *feed) answered(a client.ReplicaAnswer) {
 // bringRecords sends what the follower lacks, or waits until there is something.
 func (f *feed) bringRecords(ctx context.Context, at *line) error {
 	l := f.leader
-	prev, records, ok, err := l.shard.Log(at.next, maxBatchBytes)
+	prev, records, ok, err := l.shard.Log(at.next, l.batch)
 	if err != nil {
 		return err
 	}
@@ -248,11 +248,11 @@ func (f *feed) has(seq uint64, r client.AcceptRequest) {
 func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 	l, began := f.leader, time.Now()
 	l.mu.Lock()
-	counted := f.reported != 0
+	counts := f.required // in sync, or about to be: a report that says so may stand in Current and not be known here
 	l.copies++
 	id := l.copies
 	l.mu.Unlock()
-	if counted { // while it counts as in sync it may be chosen for what it has
+	if counts { // it may be chosen for what it has
 		f.wait(ctx, l.server.Timing.Linger)
 		return ctx.Err()
 	}
@@ -266,7 +266,7 @@ func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 	l.log.Info("copying to follower", "server", f.id, "documents", c.State().Count)
 	size := 0
 	for part := 0; ; part++ {
-		entries, err := c.Next(maxBatchBytes)
+		entries, err := c.Next(l.batch)
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,8 @@ const (
 type Leader struct {
 	server Server
 	shard  *shard.Shard
+	apply  func(seq uint64) (committed uint64, err error) // shard.Commit
+	batch  int                                            // bytes of records or documents in one request to a follower, about
 	tenure shard.Tenure
 	log    hclog.Logger
 
@@ -69,15 +71,22 @@ var errStopped = errors.New("this server stopped leading the shard")
 
 // Lead begins a tenure and returns at once; Close ends it.
 func Lead(server Server, s *shard.Shard, place Place) *Leader {
+	l := newLeader(server, s, place)
+	l.start()
+	return l
+}
+
+func newLeader(server Server, s *shard.Shard, place Place) *Leader {
 	l := &Leader{
-		server: server, shard: s, tenure: shard.Tenure{Term: place.Term, Reboot: server.Reboot()},
+		server: server, shard: s, apply: s.Commit, batch: maxBatchBytes, tenure: shard.Tenure{Term: place.Term, Reboot: server.Reboot()},
 		log: server.Logger.With("shard", place.Shard), poked: make(chan struct{}, 1),
 		place: place, since: time.Now(), feeds: map[string]*feed{},
 	}
 	l.ctx, l.stop = context.WithCancelCause(context.Background())
-	l.group.Go(func() { l.run(l.ctx) })
 	return l
 }
+
+func (l *Leader) start() { l.group.Go(func() { l.run(l.ctx) }) }
 
 // Tenure is the one that this is.
 func (l *Leader) Tenure() shard.Tenure { return l.tenure }
@@ -238,7 +247,7 @@ func (l *Leader) advance() {
 
 // commit applies the records up to seq.
 func (l *Leader) commit(seq uint64) {
-	n, err := l.shard.Commit(seq)
+	n, err := l.apply(seq)
 	if err != nil {
 		l.log.Error("cannot commit", "error", err)
 		l.end(err)

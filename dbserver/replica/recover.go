@@ -232,15 +232,40 @@ func (l *Leader) catchUp(ctx context.Context, root *agency.Node, answers map[str
 		return fmt.Errorf("this replica is an unfinished copy of the one on %s", from)
 	}
 	l.log.Info("taking over the longer log", "of", from, "up to", best, "own", mine.Last)
-	for next := mine.Committed + 1; next <= best.Seq; { // what is committed here is there, too
-		last, err := l.take(ctx, root, from, next)
-		if err != nil {
-			return fmt.Errorf("take over the log of %s: %w", from, err)
-		}
-		next = last + 1
+	if mine.Committed >= best.Seq {
+		return nil
+	}
+	last, err := l.meet(ctx, root, from, mine.Committed+1, min(mine.Last.Seq+1, best.Seq))
+	for err == nil && last < best.Seq {
+		last, err = l.take(ctx, root, from, last+1)
+	}
+	if err != nil {
+		return fmt.Errorf("take over the log of %s: %w", from, err)
 	}
 	return nil
 }
+
+// meet takes some records of another replica's log, which begin between low and high, and
+// gives the number of the last. What is before low is committed here, so it is there, too; but
+// that log may not reach back to it any more. Then the search is for a place where it still does
+// and this log is the same: what is before that is the same in both.
+func (l *Leader) meet(ctx context.Context, root *agency.Node, from string, low, high uint64) (last uint64, err error) {
+	for at := low; low <= high; at = low + (high-low)/2 {
+		last, err = l.take(ctx, root, from, at)
+		switch {
+		case errors.Is(err, errGone):
+			low = at + 1
+		case errors.Is(err, shard.ErrGap):
+			high = at - 1
+		default:
+			return last, err
+		}
+	}
+	return 0, err
+}
+
+// errGone answers take for a record that has been cut from the other log.
+var errGone = errors.New("the log no longer reaches back to it")
 
 // take fetches records of another replica's log, from a number on, and makes them
 // this one's. It gives the number of the last.
@@ -260,7 +285,7 @@ func (l *Leader) take(ctx context.Context, root *agency.Node, from string, next 
 		return 0, err
 	}
 	if r.Gone || len(records) == 0 {
-		return 0, fmt.Errorf("it no longer has record %d", next)
+		return 0, fmt.Errorf("record %d: %w", next, errGone)
 	}
 	_, err = l.shard.Accept(shard.Batch{Tenure: l.tenure, Prev: fromPosition(r.Prev), Records: records})
 	return next + uint64(len(records)) - 1, err

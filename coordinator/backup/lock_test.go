@@ -1,0 +1,124 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+)
+
+// Of two backups at once one waits for the other, and both are made.
+func TestTwoBackupsAtOnceRunOneAfterTheOther(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		var both sync.WaitGroup
+		results, errs := make([]CreateResult, 2), make([]error, 2)
+		for i, coordinator := range []string{coordinatorA, coordinatorB} {
+			both.Go(func() {
+				results[i], errs[i] = w.service(coordinator).Create(context.Background(), CreateRequest{Label: "same"})
+			})
+		}
+		both.Wait()
+		require.NoError(t, errors.Join(errs...))
+		require.NotEqual(t, results[0].ID, results[1].ID)
+		root := w.agency.root()
+		require.Equal(t, 2, root.At(keys.HotBackupCommits).Len())
+		require.False(t, root.At(keys.HotBackupCreate).Exists())
+	})
+}
+
+// Who waits in vain is told whose lock it is.
+func TestLockCollisionNamesTheHolder(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		w.agency.must(t, agency.Tx{Ops: map[string]any{
+			keys.HotBackupCreate: "2000-01-01T00:10:00Z",
+			keys.HotBackupHolder: keys.Holder{ID: "2000-01-01T00.00.00Z_other", Operation: keys.OperationRestore, Coordinator: coordinatorB, Nonce: "theirs"},
+		}})
+		begun := time.Now()
+		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Timeout: 4 * time.Second})
+		require.ErrorIs(t, err, apierror.BackupCreate)
+		for _, part := range []string{"restore", "2000-01-01T00.00.00Z_other", coordinatorB} {
+			require.ErrorContains(t, err, part)
+		}
+		require.InDelta(t, 4, time.Since(begun).Seconds(), 0.1)
+		require.Equal(t, "theirs", w.agency.root().At(keys.HotBackupNonce).Text(), "somebody else's lock was touched")
+	})
+}
+
+// While a backup runs Plan is frozen from the index of the lock on.
+func TestPlanIsFrozenWhileABackupRuns(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		tried := 0
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			if e.Step == step.AgencyLocked || e.Step == step.Committing {
+				_, err := w.agency.apply(agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
+				require.ErrorIs(t, err, agency.ErrPrecondition)
+				tried++
+			}
+		}))
+		_, err := s.Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		require.Equal(t, 2, tried)
+		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
+	})
+}
+
+// The lease: somebody takes the lock away, and the work ends by itself.
+func TestLostLeaseCancelsTheWork(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			if e.Step == step.Linking {
+				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+			}
+		}))
+		begun := time.Now()
+		_, err := s.Create(context.Background(), CreateRequest{})
+		require.ErrorIs(t, err, errLockLost)
+		require.Less(t, time.Since(begun), linkTime, "linking was not cut off")
+		w.requireClean("lost lease")
+	})
+}
+
+// The same when the lock is there but cannot be renewed; and a lock that somebody
+// else has meanwhile is left alone.
+func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			if e.Step == step.Locked {
+				w.faults.breakCalls(func(call string) bool { return strings.HasPrefix(call, "agency") })
+				w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = []time.Duration{900 * time.Millisecond} })
+			}
+			if e.Step == step.Linking { // linking and sealing could go on for minutes
+				w.servers["PRMR-1"].quirk(func(q *quirks) { q.linkFails = errors.New("must not be reached") })
+			}
+		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
+		begun := time.Now()
+		_, err := s.Create(context.Background(), CreateRequest{})
+		require.ErrorIs(t, err, errLockLost)
+		require.InDelta(t, 3, time.Since(begun).Seconds(), 1.1)
+		for id, s := range w.servers {
+			require.Empty(t, s.pieceIDs(), id)
+		}
+		require.True(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "the supervision's to take away")
+	})
+}
+
+func TestRenewalsKeepTheLock(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		var beats []uint64
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			beats = append(beats, number(w.agency.root().At(keys.HotBackupBeat)))
+		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
+		_, err := s.Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		require.Contains(t, beats, uint64(7), "one beat a second while linking took six, after the first")
+	})
+}
