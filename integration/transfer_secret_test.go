@@ -33,6 +33,7 @@ type vault struct {
 	dav            webdav.Handler
 	user, password string
 
+	whole  sync.RWMutex // a PUT is seen whole or not at all: two servers may write the same manifest
 	mu     sync.Mutex
 	broken bool // answers 500 to everything
 	seen   int  // requests with the right password
@@ -48,6 +49,13 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	v.mu.Unlock()
 	if right && !broken {
+		if r.Method == http.MethodPut {
+			v.whole.Lock()
+			defer v.whole.Unlock()
+		} else {
+			v.whole.RLock()
+			defer v.whole.RUnlock()
+		}
 		v.dav.ServeHTTP(w, r)
 		return
 	}
