@@ -84,7 +84,7 @@ func TestReplicatedCollection(t *testing.T) {
 		count += s.Replicas[2].Count
 	}
 	require.EqualValues(t, 100, count)
-	require.Empty(t, c.shards(t, "database=other"))
+	want(t, c.do(t, "GET", client.PathShards+"?database=other", ""), 404, 1228)
 	want(t, c.do(t, "GET", client.PathShards+"?collection=nope", ""), 404, 1203)
 
 	distribution := c.do(t, "GET", "/_admin/cluster/shardDistribution", "").decode(t)["results"].(map[string]any)["c"].(map[string]any)

@@ -117,14 +117,32 @@ func putChecked(ctx context.Context, r Remote, name string, value any) (sum stri
 	if err := putBytes(ctx, r, name, data); err != nil {
 		return "", fmt.Errorf("write %s: %w", name, err)
 	}
-	back, err := getBytes(ctx, r, name)
-	if err != nil {
-		return "", fmt.Errorf("read %s back: %w", name, err)
-	}
-	if !bytes.Equal(back, data) {
-		return "", fmt.Errorf("%w: %s was read back different", errDamaged, name)
+	if err := readBack(ctx, r, name, data); err != nil {
+		return "", err
 	}
 	return sumOf(data), nil
+}
+
+// readBack reads a manifest that was written. Another server may be writing the same,
+// and some remotes show a part of an object, or nothing, while it is replaced: so it is
+// looked at again.
+func readBack(ctx context.Context, r Remote, name string, want []byte) error {
+	p, ok := r.(patient)
+	if ok {
+		r = p.Remote // tried again here, together with what is read
+	}
+	return p.again(ctx, func() error {
+		back, err := getBytes(ctx, r, name)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return fmt.Errorf("read %s back: it is not there", name)
+		case err != nil:
+			return fmt.Errorf("read %s back: %w", name, err)
+		case !bytes.Equal(back, want):
+			return fmt.Errorf("%w: %s was read back different", errDamaged, name)
+		}
+		return nil
+	})
 }
 
 // readPiece reads PIECE.json; want is its hash, "" for any.
