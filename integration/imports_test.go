@@ -187,6 +187,7 @@ func breaches(s source) []string {
 	}
 	if s.room() != "internal/bubbles" {
 		found = append(found, uses(s, "synctest", []string{"Test"}, "bubbles are started by internal/bubbles, which says why")...)
+		found = append(found, uses(s, "rapid", []string{"SyncTest"}, "bubbles are started by internal/bubbles, which says why")...)
 	}
 	return found
 }

@@ -22,6 +22,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
 )
 
 // outcome is what a client knows of a write.
@@ -311,7 +312,7 @@ func (m *model) toggles(from, to string) {
 // was acknowledged.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rapid.SyncTest(t, func(t *rapid.T) {
+		bubbles.Rapid(t, func(t *rapid.T) {
 			m := newModel(t)
 			defer m.close()
 			m.inSync(m.servers...)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"pgregory.net/rapid"
 )
 
 // narrow is held by the one bubble that has the process on one processor.
@@ -24,10 +26,26 @@ var narrow sync.Mutex
 // the whole process has one processor meanwhile.
 func Test(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	if Race {
-		narrow.Lock()
-		defer narrow.Unlock()
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	}
+	defer one()()
 	synctest.Test(t, f)
+}
+
+// Rapid is rapid.SyncTest, in the same way.
+func Rapid(t *rapid.T, f func(t *rapid.T)) {
+	t.Helper()
+	defer one()()
+	rapid.SyncTest(t, f)
+}
+
+// one gives the process one processor, if need be, until its result is called.
+func one() (restore func()) {
+	if !Race {
+		return func() {}
+	}
+	narrow.Lock()
+	before := runtime.GOMAXPROCS(1)
+	return func() {
+		runtime.GOMAXPROCS(before)
+		narrow.Unlock()
+	}
 }
