@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 GO ?= go
 FUZZTIME ?= 30s
+export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
 .PHONY: help demo build test lint bench bench-agency bench-transfer soak fuzz clean drill
 

@@ -291,6 +291,8 @@ func TestResignedLeader(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		a, b := h.start("db1"), h.start("db2")
 		h.replicated("100", "s101", a, b)
+		h.write(map[string]any{keys.Maintenance: "true"}, nil) // or the supervision, which knows of no job, lets it go on
+		h.eventually(keys.SupervisionMode, func(n *agencyclient.Node) bool { return n.Text() == keys.ModeMaintenance })
 		h.plan("100", "s101", 1, "_"+a.ID(), b.ID())
 		h.await("it says so", func() bool {
 			return slices.Equal(h.report("100", "s101").Servers, []string{"_" + a.ID(), b.ID()})
