@@ -216,12 +216,12 @@ func (m *model) resign() {
 
 // halt stops a server. If that leaves another one with everything, it loses what it had not
 // synced.
-func (m *model) halt(id string) {
+func (m *model) halt(id string, survives int) {
 	m.crashes++
 	m.end(id, func(disk *vfs.MemFS) *vfs.MemFS {
 		if slices.ContainsFunc(m.trusted(), func(other string) bool { return other != id }) {
 			m.tell("crash of %s", id)
-			return crashed(disk, int(m.crashes*37%100), m.crashes)
+			return crashed(disk, survives, m.crashes)
 		}
 		m.tell("stop of %s", id)
 		return disk
@@ -306,6 +306,11 @@ func (m *model) toggles(from, to string) {
 	m.tell("cut %v: %v", pair, m.bad.cut[pair])
 }
 
+// passes lets some time go by, often none.
+func passes(t *rapid.T, most int) {
+	time.Sleep(time.Duration(max(0, rapid.IntRange(-most/4, most).Draw(t, "ms"))) * time.Millisecond)
+}
+
 // Whatever happens to messages, to reports, to servers and to leaderships: a write that is
 // acknowledged is on every member of the in-sync set, one whose tenure is over acknowledges
 // nothing, and in the end all replicas are in sync and have the same content, with all that
@@ -318,13 +323,15 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			m.inSync(m.servers...)
 			m.worsens(t)
 			anybody := rapid.SampledFrom(m.servers)
+			survives := rapid.SampledFrom([]int{0, 0, 50, 100}) // percent of what was not synced
 			t.Repeat(map[string]func(*rapid.T){
 				"write": func(t *rapid.T) {
 					servers, _ := m.planned()
 					m.store(strings.TrimPrefix(servers[0], keys.Resigned), rapid.SampledFrom([]int{1, 1, 5, 40}).Draw(t, "documents"))
+					passes(t, 200)
 				},
 				"write anywhere": func(t *rapid.T) { m.store(anybody.Draw(t, "where"), 1) },
-				"time":           func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 5000).Draw(t, "ms")) * time.Millisecond) },
+				"time":           func(t *rapid.T) { passes(t, 5000) },
 				"network":        m.worsens,
 				"cut":            func(t *rapid.T) { m.toggles(anybody.Draw(t, "from"), anybody.Draw(t, "to")) },
 				"watch": func(t *rapid.T) {
@@ -334,9 +341,19 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				},
 				"stop or start": func(t *rapid.T) {
 					if id := anybody.Draw(t, "who"); m.process(id) != nil {
-						m.halt(id)
+						m.halt(id, survives.Draw(t, "survives"))
 					} else {
 						m.launch(id)
+					}
+					passes(t, 3000)
+				},
+				"restart": func(t *rapid.T) {
+					servers, _ := m.planned()
+					id := rapid.SampledFrom([]string{strings.TrimPrefix(servers[0], keys.Resigned), anybody.Draw(t, "who")}).Draw(t, "leader or anybody")
+					if m.process(id) != nil {
+						m.halt(id, survives.Draw(t, "survives"))
+						m.launch(id)
+						passes(t, 3000)
 					}
 				},
 				"another leader": func(t *rapid.T) {
