@@ -324,3 +324,31 @@ func TestBandwidth(t *testing.T) {
 		require.InDelta(t, want.Seconds(), time.Since(begin).Seconds(), want.Seconds()/10+1)
 	})
 }
+
+// No more files move at once than was asked for, and so many do.
+func TestFilesAtOnce(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		m := remotetest.NewMemory()
+		a := newShop(t, "PRMR-a")
+		a.put(3000, 3000)
+		a.backup(first, "PRMR-a")
+		var now, most atomic.Int32
+		m.Hook = func(ctx context.Context, c remotetest.Call) error {
+			if (c.Op != "put" && c.Op != "open") || !transfer.Immutable(c.Name) {
+				return nil
+			}
+			n := now.Add(1)
+			defer now.Add(-1)
+			for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+			}
+			time.Sleep(time.Second)
+			return nil
+		}
+		timing := transfer.Timing{Lease: time.Hour}
+		require.NoError(t, transfer.NewMover(m.Remote(), a.store, timing).Parallel(3).Upload(t.Context(), first, "PRMR-a"))
+		require.EqualValues(t, 3, most.Swap(0), "upload")
+		c := emptyShop(t, vfs.NewMem(), "PRMR-c")
+		require.NoError(t, transfer.NewMover(m.Remote(), c.store, timing).Parallel(2).Download(t.Context(), first, "PRMR-a"))
+		require.EqualValues(t, 2, most.Load(), "download")
+	})
+}
