@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
@@ -39,10 +40,8 @@ func (s *Server) delete(ctx context.Context, q client.PieceRequest) (nothing, er
 	if err != nil {
 		return nothing{}, err
 	}
-	for _, id := range lock.deleted {
-		if id == q.ID {
-			return nothing{}, s.removeFor(ctx, id)
-		}
+	if slices.Contains(lock.deleted, q.ID) {
+		return nothing{}, s.removeFor(ctx, q.ID)
 	}
 	err = s.pieces.Load().Find(q.ID)
 	if err == nil {

@@ -23,12 +23,13 @@ const farewell = 2 * time.Second
 var errSilent = fmt.Errorf("%w: it does not answer, and the transfer is over", ErrFinal)
 
 // prompt is a Remote whose calls return when their context ends, or farewell after
-// the end of the context that it was opened with.
+// the end of the context that it was opened with. It embeds none: a call that it did not
+// know would be waited for.
 type prompt struct {
-	Remote
-	calls *calls // that may have been left alone
-	life  context.Context
-	end   func()
+	remote Remote
+	calls  *calls // that may have been left alone
+	life   context.Context
+	end    func()
 }
 
 // openPrompt opens a remote; what comes too late is closed.
@@ -39,7 +40,7 @@ func openPrompt(ctx context.Context, all *calls, open func() (Remote, error)) (*
 	}
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(farewell, func() { end(errSilent) }) })
-	return &prompt{Remote: r, calls: all, life: life, end: func() { unhook(); end(errSilent) }}, nil
+	return &prompt{remote: r, calls: all, life: life, end: func() { unhook(); end(errSilent) }}, nil
 }
 
 // bound gives a context that ends with ctx and with the remote.
@@ -53,7 +54,7 @@ func (p *prompt) Put(ctx context.Context, name string, size int64, open func() (
 	ctx, unbind := p.bound(ctx)
 	defer unbind()
 	return p.do(ctx, func() error {
-		return p.Remote.Put(ctx, name, size, func() (io.ReadCloser, error) {
+		return p.remote.Put(ctx, name, size, func() (io.ReadCloser, error) {
 			in, err := open()
 			if err != nil {
 				return nil, err
@@ -66,25 +67,25 @@ func (p *prompt) Put(ctx context.Context, name string, size int64, open func() (
 func (p *prompt) Stat(ctx context.Context, name string) (Object, error) {
 	ctx, unbind := p.bound(ctx)
 	defer unbind()
-	return within(ctx, p.calls, func() (Object, error) { return p.Remote.Stat(ctx, name) }, nil)
+	return within(ctx, p.calls, func() (Object, error) { return p.remote.Stat(ctx, name) }, nil)
 }
 
 func (p *prompt) List(ctx context.Context, folder string) ([]Object, error) {
 	ctx, unbind := p.bound(ctx)
 	defer unbind()
-	return within(ctx, p.calls, func() ([]Object, error) { return p.Remote.List(ctx, folder) }, nil)
+	return within(ctx, p.calls, func() ([]Object, error) { return p.remote.List(ctx, folder) }, nil)
 }
 
 func (p *prompt) Folders(ctx context.Context, folder string) ([]string, error) {
 	ctx, unbind := p.bound(ctx)
 	defer unbind()
-	return within(ctx, p.calls, func() ([]string, error) { return p.Remote.Folders(ctx, folder) }, nil)
+	return within(ctx, p.calls, func() ([]string, error) { return p.remote.Folders(ctx, folder) }, nil)
 }
 
 func (p *prompt) Remove(ctx context.Context, name string) error {
 	ctx, unbind := p.bound(ctx)
 	defer unbind()
-	return p.do(ctx, func() error { return p.Remote.Remove(ctx, name) })
+	return p.do(ctx, func() error { return p.remote.Remove(ctx, name) })
 }
 
 func (p *prompt) do(ctx context.Context, f func() error) error {
@@ -95,7 +96,7 @@ func (p *prompt) do(ctx context.Context, f func() error) error {
 // Open's reader is bound to the same context, until it is closed.
 func (p *prompt) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	ctx, unbind := p.bound(ctx)
-	in, err := within(ctx, p.calls, func() (io.ReadCloser, error) { return p.Remote.Open(ctx, name) }, func(late io.ReadCloser) { _ = late.Close() })
+	in, err := within(ctx, p.calls, func() (io.ReadCloser, error) { return p.remote.Open(ctx, name) }, func(late io.ReadCloser) { _ = late.Close() })
 	if err != nil {
 		unbind()
 		return nil, err
@@ -106,7 +107,7 @@ func (p *prompt) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 // Close gives the remote back, with the credentials that it holds.
 func (p *prompt) Close() error {
 	defer p.end()
-	return leave(p.life, p.calls, p.Remote.Close)
+	return leave(p.life, p.calls, p.remote.Close)
 }
 
 // within runs f and returns when it has returned, or when ctx ends. Then f goes on
