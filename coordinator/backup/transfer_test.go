@@ -212,3 +212,22 @@ func TestTransferBodies(t *testing.T) {
 		}
 	})
 }
+
+// A backup that is deleted is not uploaded, though a server still has its piece.
+func TestDeletedBackupIsNotUploaded(t *testing.T) {
+	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, _ func()) {
+		backup := w.create("x").ID
+		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
+		_, err := s.Delete(w.t.Context(), backup)
+		require.NoError(t, err)
+		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf, q.behind = false, true })
+		require.Equal(t, []string{backup}, w.servers["PRMR-2"].pieceIDs())
+		r := transferOf(backup)
+		r.Kind = keys.TransferUpload
+		id, err := s.StartTransfer(w.t.Context(), r)
+		require.NoError(t, err)
+		st := w.awaitJob(s, id, each(keys.TransferFailed))
+		require.EqualValues(t, apierror.NoSuchBackup, st.DBServers["PRMR-1"].Error)
+		require.Empty(t, c.given)
+	})
+}
