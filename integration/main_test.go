@@ -20,6 +20,7 @@ import (
 
 	"stasis/coordinator/client"
 	"stasis/internal/bubbles"
+	"stasis/internal/failpoint"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
@@ -49,6 +50,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	args := []string{"build", "-o", path}
 	if bubbles.Race {
 		args = append(args, "-race")
+	}
+	if failpoint.Enabled {
+		args = append(args, "-tags", "failpoints")
 	}
 	out, err := exec.Command("go", append(args, "stasis/cmd/stasis")...).CombinedOutput()
 	if err != nil {
