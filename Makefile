@@ -4,7 +4,7 @@ GO ?= go
 FUZZTIME ?= 30s
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint bench bench-agency bench-transfer soak fuzz clean drill
+.PHONY: help demo build test lint bench bench-agency bench-transfer soak fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+fixtures: ## what this version writes, for the tests of later ones, when a format has changed: FORMAT=format-2
+	STASIS_FIXTURES=$(FORMAT) $(GO) test -count 1 -run TestWriteFixtures ./integration
 
 drill: ## total loss: a cluster is lost with all its disks, a new one restores what was uploaded
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 30m -v -run TestTotalLoss ./integration
