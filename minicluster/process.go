@@ -170,8 +170,14 @@ func (p *process) failing() error {
 	return p.fault
 }
 
-// pause and resume are SIGSTOP and SIGCONT.
-func (p *process) pause() error  { return p.signal(stopSignal) }
+// pause is SIGSTOP, and returns when it has taken effect; resume is SIGCONT.
+func (p *process) pause() error {
+	if err := p.signal(stopSignal); err != nil {
+		return err
+	}
+	return awaitStopped(p.pid())
+}
+
 func (p *process) resume() error { return p.signal(continueSignal) }
 
 func (p *process) signal(s os.Signal) error {

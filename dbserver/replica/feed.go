@@ -9,6 +9,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/dbserver/shard"
+	"stasis/internal/failpoint"
 )
 
 const (
@@ -188,6 +189,9 @@ func (f *feed) bringRecords(ctx context.Context, at *line) error {
 	}
 	at.sent = time.Now()
 	a, err := l.server.Peers.Accept(limited, t, l.shard.Name(), req)
+	if err == nil {
+		err = failpoint.Hit(ctx, "dbserver/replica/accepted", l.server.ID)
+	}
 	if err != nil {
 		return err
 	}
