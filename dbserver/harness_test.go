@@ -39,6 +39,7 @@ type house struct {
 	fs     map[string]vfs.FS
 	up     map[string]*Server
 	steps  step.Sink
+	clock  Clock // of servers that are started from now on
 }
 
 // inBubble runs a test in a house without DB servers, and closes what is up at
@@ -126,7 +127,7 @@ func (h *house) tryStart(name string) (*Server, error) {
 	s, err := Start(ctx, Config{
 		Dir: "data", FS: h.fs[name], Listen: name + ":1", Agency: []string{"http://agent:1"}, Network: h.net.Host(name),
 		Engine: engine.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20},
-		Logger: h.logger(name, hclog.Info), Steps: h.steps,
+		Logger: h.logger(name, hclog.Info), Steps: h.steps, Clock: h.clock,
 	})
 	if err == nil {
 		h.up[name] = s

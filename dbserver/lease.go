@@ -28,12 +28,16 @@ const leasePart = 0.7
 //     must have reached that write, and the leaders here have been told what it has of
 //     Plan, to know what was decided in the time without lease.
 //
-// Times are of this machine's monotonic clock.
+// Times are of this machine's clock alone (clock.go), which should go on while the machine
+// is suspended. If the wall clock says that it did not, or was itself set, the lease is
+// given up, and taken anew like one that has ended.
 type lease struct {
 	registered chan struct{} // closed when this server is
+	clock      Clock
 
 	mu       sync.Mutex
-	until    time.Time
+	from     moment        // when the heartbeat was sent that the lease comes from
+	length   time.Duration // 0: there is no lease
 	followed uint64        // index of the agency's tree up to which Plan has been followed
 	news     chan struct{} // closed when that rises; nil while nobody waits
 }
@@ -74,17 +78,26 @@ func (l *lease) awaitFollowed(ctx context.Context, index uint64) error {
 func (l *lease) check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Now().Before(l.until) {
+	age, parted := l.clock.look().since(l.from)
+	if parted {
+		l.length = 0
+	}
+	if age < l.length {
 		return nil
 	}
 	return apierror.New(apierror.NoLeader, "this server has had no answer from the agency for too long to lead anything")
 }
 
-func (l *lease) lasts(until time.Time) {
+// lasts is for an answer to a heartbeat that was sent then. If the clocks have parted
+// since, it is worth nothing.
+func (l *lease) lasts(sent moment, length time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until.After(l.until) {
-		l.until = until
+	if _, parted := l.clock.look().since(sent); parted {
+		return
+	}
+	if l.length == 0 || sent.elapsed+length > l.from.elapsed+l.length {
+		l.from, l.length = sent, length
 	}
 }
 
@@ -95,7 +108,7 @@ func (s *Server) beat(ctx context.Context) error {
 	defer ticker.Stop()
 	registered := s.lease.registered
 	for {
-		sent := time.Now()
+		sent := s.lease.clock.look()
 		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 		err := agency.Heartbeat(limited, s.agency, s.id, s.status())
 		if err == nil {
@@ -116,15 +129,15 @@ func (s *Server) beat(ctx context.Context) error {
 }
 
 // renew lengthens the lease by a heartbeat sent then, or takes it anew.
-func (s *Server) renew(ctx context.Context, sent time.Time) error {
+func (s *Server) renew(ctx context.Context, sent moment) error {
 	var grace float64
 	node := s.cache.Snapshot().Root.At(keys.SupervisionGrace)
 	if node.Decode(&grace) != nil || s.reboot.Load() == 0 {
 		return nil // not supervised yet, or not registered
 	}
-	until := sent.Add(time.Duration(leasePart * grace * float64(time.Second)))
+	length := time.Duration(leasePart * grace * float64(time.Second))
 	if s.lease.check() == nil {
-		s.lease.lasts(until)
+		s.lease.lasts(sent, length)
 		return nil
 	}
 	index, err := s.agency.Write(ctx, agency.Tx{
@@ -137,6 +150,6 @@ func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	if err := s.lease.awaitFollowed(ctx, index); err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
 	}
-	s.lease.lasts(until)
+	s.lease.lasts(sent, length)
 	return nil
 }

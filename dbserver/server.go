@@ -42,6 +42,7 @@ type Config struct {
 	Logger    hclog.Logger
 	Steps     step.Sink
 	Timing    Timing
+	Clock     Clock           // that the lease is measured by
 	Remotes   transfer.Opener // of remote storage; nil: uploads and downloads are refused
 }
 
@@ -66,6 +67,7 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
+	c.Clock = c.Clock.withDefaults()
 	orElse := func(d *time.Duration, def time.Duration) {
 		if *d <= 0 {
 			*d = def
@@ -154,6 +156,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s.cache = agency.NewCache(s.agency, c.Logger.Named("cache"))
 	s.peers = client.New(s.web)
 	s.lease.registered = make(chan struct{})
+	s.lease.clock = c.Clock
 	s.failed = make(chan error, 1)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {

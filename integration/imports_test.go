@@ -27,6 +27,7 @@ type room struct {
 var rooms = []room{
 	{"fsm", nil, "it is pure: replicas must not differ by what surrounds them"},
 	{"internal/apierror", nil, "internal packages serve all rooms and know none"},
+	{"internal/bootclock", nil, "internal packages serve all rooms and know none"},
 	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
 	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},

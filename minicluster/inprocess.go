@@ -12,6 +12,7 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
+	"stasis/internal/bootclock"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
@@ -70,6 +71,7 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 		return dbserver.Start(ctx, dbserver.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
 			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer, Remotes: o.Remotes,
+			Clock: o.clock(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
@@ -77,6 +79,18 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator, WithoutLocks: o.WithoutLocks,
 		})
 	}
+}
+
+// clock is what a DB server measures its lease by. A network that is replaced may be in a
+// bubble with a time of its own, in which the system's clock has no place.
+func (o Options) clock(name string) dbserver.Clock {
+	switch {
+	case o.Clock != nil:
+		return o.Clock(name)
+	case o.Network != nil:
+		return dbserver.Clock{}
+	}
+	return dbserver.Clock{Elapsed: bootclock.Elapsed}
 }
 
 // fs is the disk of a node.

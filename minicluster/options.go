@@ -24,7 +24,7 @@ const (
 	Processes             // each a child process
 )
 
-// Options say what cluster to start. Network, FS, Memory, Steps and Timing
+// Options say what cluster to start. Network, FS, Memory, Clock, Steps and Timing
 // replace what is real, in mode InProcess only; their zero values replace nothing.
 // Of Timing the agency's Grace and Settle reach processes, too.
 type Options struct {
@@ -38,9 +38,10 @@ type Options struct {
 	Logger       hclog.Logger
 	Remotes      transfer.Opener // of remote storage, InProcess; the Binary has its own
 
-	Network func(host string) network.Network // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
-	FS      func(server string) vfs.FS        // not for the agents, whose log is on the real disk or in memory
-	Memory  bool                              // the agents keep their logs in memory, also across Restart
+	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
+	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory
+	Memory  bool                               // the agents keep their logs in memory, also across Restart
+	Clock   func(server string) dbserver.Clock // of DB servers' leases; nil: the system's, or with a Network of one's own the standard library's
 	Steps   step.Sink
 	Timing  Timing
 

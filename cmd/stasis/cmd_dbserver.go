@@ -9,6 +9,7 @@ import (
 
 	"stasis/dbserver"
 	"stasis/dbserver/transfer/rclone"
+	"stasis/internal/bootclock"
 	"stasis/internal/network"
 )
 
@@ -24,6 +25,7 @@ func dbserverCommand() *cobra.Command {
 				return dbserver.Start(ctx, dbserver.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
 					Network: network.TCP(), Logger: log.Named("dbserver"), Remotes: rclone.Open,
+					Clock: dbserver.Clock{Elapsed: bootclock.Elapsed},
 				})
 			})
 		},
