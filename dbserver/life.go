@@ -51,9 +51,13 @@ func (s *Server) join(ctx context.Context) error {
 		if err := s.settlePieces(ctx); err != nil {
 			return err
 		}
+		comeback, err := s.comeBack(snap.Root)
+		if err != nil {
+			return err
+		}
 		reboot, err := agency.Register(ctx, s.agency, agency.Registration{
 			ID: s.id, Role: agency.DBServer, Endpoint: "tcp://" + s.Addr(), AdvertisedEndpoint: "",
-			Host: hostOf(s.Addr()), Engine: "rocksdb", Epoch: s.epoch.Load(),
+			Host: hostOf(s.Addr()), Engine: "rocksdb", Epoch: s.epoch.Load(), Comeback: comeback,
 		})
 		if err == nil {
 			s.reboot.Store(reboot)
@@ -62,7 +66,7 @@ func (s *Server) join(ctx context.Context) error {
 			s.access.open(s.disk.data)
 			return nil
 		}
-		if !errors.Is(err, agency.ErrEpochMoved) {
+		if !errors.Is(err, agency.ErrEpochMoved) && !errors.Is(err, agency.ErrDeletedMeanwhile) {
 			return fmt.Errorf("register: %w", err)
 		}
 		if err := s.unload(); err != nil {

@@ -82,6 +82,8 @@ const (
 	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
 	HotBackupWaiting = HotBackup + "/Waiting"     // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
 
+	HotBackupOlder = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
+
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
 
@@ -107,6 +109,9 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
+
+// ServerRemoved is the key of a server that was taken out of the cluster.
+func ServerRemoved(id string) string { return RemovedServers + "/" + id }
 
 // HotBackupDeletion is the key that says that a server's piece of a backup has to go.
 // Only that server removes it.

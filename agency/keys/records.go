@@ -216,4 +216,17 @@ type Restore struct {
 	Servers     map[string]string `json:"servers"`  // DB server now → DB server whose piece it takes, "" for an empty engine
 	Coordinator string            `json:"coordinator"`
 	Since       string            `json:"since"`
+
+	// Older are the failsafe backups of earlier restores. They are deleted, and taken from
+	// here, when Previous is whole: when all Servers have set their engines aside.
+	Older []string `json:"older,omitempty"`
+}
+
+// Removed is the value of Target/RemovedServers/<server>: a server that was taken out of
+// the cluster. A DB server that comes back goes by it with its pieces, and takes it away.
+type Removed struct {
+	Since string `json:"since"`
+	// Deletes is what Target/HotBackup/Deletes was then, if no piece of the server had to
+	// go: as long as it is the same, no backup has been deleted without the server.
+	Deletes *uint64 `json:"deletes,omitempty"`
 }

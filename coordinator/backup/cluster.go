@@ -37,6 +37,7 @@ type cluster struct {
 	names    map[string]string      // short names of the DB servers in Plan
 	doomed   map[string][]string    // backup id → servers whose piece of it has to go, sorted
 	deletes  *agency.Node           // changes with every deletion
+	restored keys.Restore           // the last one committed; zero: none
 
 	epochStored bool // false before the cluster's first restore, where the key is not bootstrapped
 }
@@ -79,6 +80,11 @@ func parseCluster(root *agency.Node) (*cluster, error) {
 		epoch:   number(root.At(keys.RestoreEpoch)),
 		commits: map[string]keys.Commit{}, arriving: map[string]bool{}, names: map[string]string{},
 		doomed: doomedIn(root), deletes: root.At(keys.HotBackupDeletes),
+	}
+	if last := root.At(keys.HotBackupRestore); last.Exists() {
+		if err := last.Decode(&c.restored); err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupRestore, err)
+		}
 	}
 	c.latestID = number(root.At(keys.LatestID))
 	c.epochStored = root.At(keys.RestoreEpoch).Exists()

@@ -150,7 +150,7 @@ func (r *restore) match(ctx context.Context) error {
 	}
 	r.record = keys.Restore{
 		Epoch: r.cluster.epoch + 1, BackupID: r.id, Nonce: r.nonce, Previous: r.failsafe.id(failsafeLabel),
-		Servers: sources, Coordinator: r.ID, Since: r.failsafe.DateTime(),
+		Servers: sources, Coordinator: r.ID, Since: r.failsafe.DateTime(), Older: r.cluster.failsafes(),
 	}
 	r.emit(ctx, step.Event{Step: step.Matched})
 	return nil

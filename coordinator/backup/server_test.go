@@ -346,7 +346,7 @@ func (s *fakeServer) follow(ctx context.Context) {
 			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore
 			return mine && number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
 		})
-		if err != nil {
+		if err != nil || ctx.Err() != nil {
 			return
 		}
 		s.settle()

@@ -147,7 +147,8 @@ func New(d Deps) *Service {
 	return s
 }
 
-// Run finishes restores whose coordinator is gone, until ctx ends. Then it ends
+// Run finishes restores whose coordinator is gone, and deletes failsafe backups that a
+// newer one has replaced, until ctx ends. Then it ends
 // the service: operations in progress are cancelled, undone where they are not
 // committed, and waited for; later ones are refused.
 func (s *Service) Run(ctx context.Context) error {
@@ -155,6 +156,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.Movers != nil {
 		sweeping.Go(func() { s.sweepTransfers(ctx) })
 	}
+	sweeping.Go(func() { s.retireFailsafes(ctx) })
 	s.finishOrphans(ctx)
 	sweeping.Wait()
 	s.mu.Lock()

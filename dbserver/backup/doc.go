@@ -39,7 +39,6 @@
 //	            engine → failsafe.pending/engine            FinishSwap goes on
 //	            staged engine → engine                      FinishSwap goes on
 //	            failsafe's META; rename to publish it       FinishSwap goes on
-//	            older failsafes removed                     FinishSwap goes on
 //	            <staged> removed: the swap is finished      nothing left to do
 //
 // Which engine stands where is never guessed from which folders exist: a staged

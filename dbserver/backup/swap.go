@@ -15,7 +15,8 @@ import (
 // live one, which becomes the failsafe piece, or finishes doing so after a crash
 // at any point. swapped is false when nothing is staged for epoch: it was finished
 // before, or never staged. Another nonce's restore is apierror.BackupConflict and
-// stays. The restore must be committed and the engine closed.
+// stays. The restore must be committed and the engine closed. Older failsafe pieces stay:
+// this one may be the only part of its backup yet, and the agency says when they go.
 func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error) {
 	req, found, err := s.restore(epoch)
 	if err != nil || !found {
@@ -25,7 +26,7 @@ func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error)
 		return false, apierror.New(apierror.BackupConflict, "what is staged for epoch %d is of nonce %s", epoch, req.Nonce)
 	}
 	for _, step := range []func(client.StageRequest) error{
-		s.setAside, s.putInPlace, s.publishFailsafe, s.removeOlderFailsafes,
+		s.setAside, s.putInPlace, s.publishFailsafe,
 	} {
 		if err := step(req); err != nil {
 			return false, fmt.Errorf("swap to epoch %d: %w", epoch, noSpace(err))
@@ -144,20 +145,4 @@ func (s *Store) discardIf(yes bool, path string) error {
 		return nil
 	}
 	return s.fs.discard(path)
-}
-
-// removeOlderFailsafes keeps only the failsafe of this restore.
-func (s *Store) removeOlderFailsafes(req client.StageRequest) error {
-	pieces, err := s.List(client.ListRequest{})
-	if err != nil {
-		return err
-	}
-	for _, p := range pieces {
-		if p.Kind == client.PieceFailsafe && p.ID != req.FailsafeID {
-			if err := s.Delete(p.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
