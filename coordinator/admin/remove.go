@@ -126,7 +126,6 @@ func removal(v *catalog.View, id string) agencyclient.Tx {
 			keys.ServerKnown(id):              agencyclient.Exactly(v.Node(keys.ServerKnown(id))),
 			keys.CurrentVersion:               agencyclient.Exactly(v.Node(keys.CurrentVersion)),
 			keys.HotBackupDeletes:             agencyclient.Exactly(v.Node(keys.HotBackupDeletes)),
-			deletions(id):                     agencyclient.Exactly(v.Node(deletions(id))),
 		},
 	}
 	for _, key := range []string{
