@@ -22,9 +22,8 @@ func (s *Server) comeBack(root *node) (agency.Comeback, error) {
 	}
 	back := agency.Comeback{Removed: removed, Deletes: root.At(keys.HotBackupDeletes)}
 	s.log.Info("coming back after it was removed from the cluster")
-	var record keys.Removed
 	deletes, _ := back.Deletes.Int() // missing: 0
-	if removed.Decode(&record) == nil && record.Deletes != nil && *record.Deletes == uint64(deletes) {
+	if then, known := root.At(keys.Departed(s.id)).Int(); known && then == deletes {
 		return back, nil
 	}
 	pieces, err := s.pieces.Load().List(client.ListRequest{})

@@ -11,9 +11,12 @@ import (
 )
 
 // removed takes a server that is down out of the cluster, as coordinators do.
-func (h *house) removed(id string, record any) {
+func (h *house) removed(id string, deletes any) {
 	h.t.Helper()
-	ops := map[string]any{keys.ServerRemoved(id): record}
+	ops := map[string]any{keys.ServerRemoved(id): "2026-01-01T00:00:00Z"}
+	if deletes != nil {
+		ops[keys.Departed(id)] = deletes
+	}
 	for _, key := range []string{
 		keys.PlanDBServers + "/" + id, keys.CurrentDBServers + "/" + id, keys.ServerRegistered(id), keys.ServerKnown(id),
 		keys.ShortIDs + "/" + id, keys.HotBackupDeleted + "/" + id,
@@ -37,21 +40,20 @@ func (h *house) forgotten(ids ...string) {
 // no backup was deleted since; otherwise only those that the agency's records vouch for. A
 // piece without a record (here "loaded", as after a download) cannot be told from one of a deleted backup.
 func TestComesBackWithItsPieces(t *testing.T) {
-	upTo := func(n uint64) *uint64 { return &n }
 	for name, c := range map[string]struct {
-		record any
-		meet   func(h *house)
-		want   []string
+		deletes any
+		meet    func(h *house)
+		want    []string
 	}{
-		"nothing was deleted":  {keys.Removed{Since: "t", Deletes: upTo(3)}, func(*house) {}, []string{"b1", "b2", "loaded"}},
-		"a backup was deleted": {keys.Removed{Since: "t", Deletes: upTo(3)}, func(h *house) { h.forgotten("b2") }, []string{"b1"}},
-		"another's was":        {keys.Removed{Since: "t", Deletes: upTo(3)}, func(h *house) { h.forgotten("other") }, []string{"b1", "b2"}},
-		"one id, another backup": {keys.Removed{Since: "t", Deletes: upTo(3)}, func(h *house) {
+		"nothing was deleted":  {3, func(*house) {}, []string{"b1", "b2", "loaded"}},
+		"a backup was deleted": {3, func(h *house) { h.forgotten("b2") }, []string{"b1"}},
+		"another's was":        {3, func(h *house) { h.forgotten("other") }, []string{"b1", "b2"}},
+		"one id, another backup": {3, func(h *house) {
 			h.forgotten("b2")
 			h.write(commitOf("b2", "another-nonce"), nil)
 		}, []string{"b1"}},
-		"pieces had to go when it was removed": {keys.Removed{Since: "t"}, func(h *house) { h.write(map[string]any{keys.HotBackupCommit("b2"): agencyclient.Delete()}, nil) }, []string{"b1"}},
-		"it was removed by an earlier version": {"2026-01-01T00:00:00Z", func(*house) {}, []string{"b1", "b2"}},
+		"pieces had to go when it was removed": {nil, func(h *house) { h.write(map[string]any{keys.HotBackupCommit("b2"): agencyclient.Delete()}, nil) }, []string{"b1"}},
+		"it was removed by an earlier version": {nil, func(*house) {}, []string{"b1", "b2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
@@ -61,12 +63,13 @@ func TestComesBackWithItsPieces(t *testing.T) {
 				}
 				h.write(map[string]any{keys.HotBackupCommit("loaded"): agencyclient.Delete(), keys.HotBackupDeletes: 3}, nil)
 				h.stop("db1")
-				h.removed(s.ID(), c.record)
+				h.removed(s.ID(), c.deletes)
 				c.meet(h)
 				s = h.start("db1")
 				require.Equal(t, c.want, h.listed(s))
 				require.True(t, h.read(keys.PlanDBServers+"/"+s.ID()).Exists())
 				require.False(t, h.read(keys.ServerRemoved(s.ID())).Exists(), "a member is not called removed")
+				require.False(t, h.read(keys.Departed(s.ID())).Exists())
 				h.stop("db1")
 				h.forgotten("none")
 				s = h.start("db1")
@@ -85,8 +88,7 @@ func TestDeletedWhileItComesBack(t *testing.T) {
 		h.backup(s, "b2")
 		h.write(map[string]any{keys.HotBackupDeletes: 3}, nil)
 		h.stop("db1")
-		deletes := uint64(3)
-		h.removed(s.ID(), keys.Removed{Since: "t", Deletes: &deletes})
+		h.removed(s.ID(), 3)
 		h.lock("b3", "n") // it has to wait for the thaw
 		started := make(chan error, 1)
 		go func() {

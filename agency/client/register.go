@@ -178,7 +178,7 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 		tx.Pre[keys.ServerRemoved(r.ID)] = Exactly(r.Comeback.Removed)
 		if r.Comeback.Removed.Exists() {
 			tx.Pre[keys.HotBackupDeletes] = Exactly(r.Comeback.Deletes)
-			tx.Ops[keys.ServerRemoved(r.ID)] = Delete()
+			tx.Ops[keys.ServerRemoved(r.ID)], tx.Ops[keys.Departed(r.ID)] = Delete(), Delete()
 		}
 	}
 	waiting := false

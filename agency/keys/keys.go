@@ -82,7 +82,8 @@ const (
 	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
 	HotBackupWaiting = HotBackup + "/Waiting"     // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
 
-	HotBackupOlder = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
+	HotBackupOlder    = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
+	HotBackupDeparted = HotBackup + "/Departed"     // <removed server> → Deletes at its removal, if no piece of it had to go then
 
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
@@ -110,7 +111,12 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
 
-// ServerRemoved is the key of a server that was taken out of the cluster.
+// Departed is the key of what Deletes was when a server was removed from the cluster. As
+// long as it is the same, no backup has been deleted without the server.
+func Departed(id string) string { return HotBackupDeparted + "/" + id }
+
+// ServerRemoved is the key of when a server was taken out of the cluster. A DB server that
+// comes back takes it away.
 func ServerRemoved(id string) string { return RemovedServers + "/" + id }
 
 // HotBackupDeletion is the key that says that a server's piece of a backup has to go.

@@ -221,12 +221,3 @@ type Restore struct {
 	// here, when Previous is whole: when all Servers have set their engines aside.
 	Older []string `json:"older,omitempty"`
 }
-
-// Removed is the value of Target/RemovedServers/<server>: a server that was taken out of
-// the cluster. A DB server that comes back goes by it with its pieces, and takes it away.
-type Removed struct {
-	Since string `json:"since"`
-	// Deletes is what Target/HotBackup/Deletes was then, if no piece of the server had to
-	// go: as long as it is the same, no backup has been deleted without the server.
-	Deletes *uint64 `json:"deletes,omitempty"`
-}

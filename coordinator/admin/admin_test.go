@@ -327,11 +327,9 @@ func TestRemoveServer(t *testing.T) {
 		w.want(a, 200, 0)
 		require.Equal(t, 6*time.Second, time.Since(began))
 		require.Equal(t, `["PRMR-B"]`, w.at(keys.CleanedServers).String())
-		var record keys.Removed
-		require.NoError(t, w.at(keys.ServerRemoved("PRMR-C")).Decode(&record))
-		_, err := time.Parse(time.RFC3339, record.Since)
+		_, err := time.Parse(time.RFC3339, w.at(keys.RemovedServers+"/PRMR-C").Text())
 		require.NoError(t, err)
-		require.Nil(t, record.Deletes, "it owed the removal of pieces")
+		require.False(t, w.at(keys.Departed("PRMR-C")).Exists(), "it owed the removal of pieces")
 		w.set(map[string]any{keys.RemovedServers: map[string]any{}})
 		require.NotContains(t, strings.ReplaceAll(w.at("/").String(), `"`, ""), "PRMR-C", "nothing is left")
 		plan, _ := w.at(keys.PlanVersion).Int()
@@ -368,6 +366,7 @@ func TestRemoveServerRaces(t *testing.T) {
 					w.want(a, 200, 0)
 					require.Equal(t, 2, tried)
 					require.False(t, w.at(keys.HotBackupDeleted+"/PRMR-C").Exists())
+					require.Equal(t, name == "it is started anew", w.at(keys.Departed("PRMR-C")).Exists())
 					return
 				}
 				w.want(a, 412, 412)
@@ -386,9 +385,7 @@ func TestRemoveCoordinator(t *testing.T) {
 		w.set(map[string]any{keys.ServerHealth("CRDN-1"): keys.HealthEntry{Status: "FAILED"}})
 		w.want(w.do("POST", "removeServer", `"Coordinator0001"`), 200, 0)
 		require.False(t, w.at(keys.PlanCoordinators+"/CRDN-1").Exists())
-		var record keys.Removed
-		require.NoError(t, w.at(keys.ServerRemoved("CRDN-1")).Decode(&record))
-		require.Zero(t, *record.Deletes)
+		require.False(t, w.at(keys.HotBackupDeparted).Exists())
 	})
 }
 

@@ -99,17 +99,6 @@ func obstacle(v *catalog.View, id string) string {
 // deletions is the key of a server's pieces that have to go.
 func deletions(id string) string { return keys.HotBackupDeleted + "/" + id }
 
-// record is what stays of a server.
-func record(v *catalog.View, id string) keys.Removed {
-	r := keys.Removed{Since: stamp(time.Now())}
-	if v.Node(deletions(id)).Len() == 0 {
-		n, _ := v.Node(keys.HotBackupDeletes).Int() // missing: 0
-		deletes := uint64(n)
-		r.Deletes = &deletes
-	}
-	return r
-}
-
 // removal is everything that makes the cluster forget a server. That Plan is as
 // the view has it is a precondition already (Catalog.Change); that Current is keeps
 // a leader from taking the server into its in-sync set meanwhile. The wishes that pieces
@@ -118,7 +107,7 @@ func record(v *catalog.View, id string) keys.Removed {
 func removal(v *catalog.View, id string) agencyclient.Tx {
 	tx := agencyclient.Tx{
 		Ops: map[string]any{
-			keys.ServerRemoved(id): agencyclient.Set(record(v, id)),
+			keys.ServerRemoved(id): agencyclient.Set(stamp(time.Now())),
 			keys.CurrentVersion:    agencyclient.Increment(1),
 		},
 		Pre: map[string]any{
@@ -136,6 +125,10 @@ func removal(v *catalog.View, id string) agencyclient.Tx {
 		if v.Node(key).Exists() {
 			tx.Ops[key] = agencyclient.Delete()
 		}
+	}
+	if v.Node(keys.PlanDBServers+"/"+id).Exists() && v.Node(deletions(id)).Len() == 0 {
+		deletes, _ := v.Node(keys.HotBackupDeletes).Int() // missing: 0
+		tx.Ops[keys.Departed(id)] = agencyclient.Set(deletes)
 	}
 	for db, servers := range v.Node(keys.CurrentDatabases).Children() {
 		if servers.At(id).Exists() {
