@@ -119,10 +119,11 @@ func TestFailsafesOfSeveralRestores(t *testing.T) {
 		third := w.restored(id)
 		require.Equal(t, []string{first, second}, w.older())
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: "t", keys.HotBackupHolder: keys.Holder{ID: first, Operation: keys.OperationRestore, Nonce: "n"}}})
-		calls := len(w.faults.calls)
+		before, _ := w.faults.over()
 		defer w.running()()
 		time.Sleep(time.Minute)
-		require.Equal(t, calls, len(w.faults.calls), "they wait, and ask nothing")
+		after, _ := w.faults.over()
+		require.Equal(t, before, after, "they wait, and ask nothing")
 		require.ElementsMatch(t, []string{id, first, second, third}, w.listed())
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
 		time.Sleep(time.Second)
@@ -149,7 +150,7 @@ func TestFailsafeIsReplacedWhateverFails(t *testing.T) {
 				var group sync.WaitGroup
 				group.Go(func() { w.service(coordinatorA).retireFailsafes(ctx) })
 				time.Sleep(time.Minute)
-				fired, w.faults.failAt = w.faults.fired, -1
+				_, fired = w.faults.over()
 				time.Sleep(time.Minute)
 				cancel()
 				group.Wait()

@@ -203,6 +203,14 @@ func (f *faults) breakCalls(broken func(call string) bool) {
 	f.broken = broken
 }
 
+// over says how many calls there were and which one failed, and lets none fail any more.
+func (f *faults) over() (calls int, fired string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failAt = -1
+	return len(f.calls), f.fired
+}
+
 func (f *faults) count(call string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
