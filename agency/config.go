@@ -33,7 +33,7 @@ type Config struct {
 	// Dir is the data directory. Empty: Stores.
 	Dir string
 	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
-	// has already, LogBolt if it is new. With LogWAL a request's body is at most 32 MiB.
+	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
 	// Stores is the memory kept instead of a directory.
 	Stores *Stores

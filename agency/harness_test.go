@@ -71,14 +71,13 @@ func (c *caller) send(ctx context.Context, method, url, body string, header ...s
 
 // cluster is an agency in memory, inside a synctest bubble.
 type cluster struct {
-	t        testing.TB
-	net      *network.Memory
-	peers    map[string]string
-	timing   Timing
-	stores   map[string]*Stores
-	dirs     map[string]string // who keeps its log on disk, and where
-	logStore string            // of those
-	agents   map[string]*Agent
+	t      testing.TB
+	net    *network.Memory
+	peers  map[string]string
+	timing Timing
+	stores map[string]*Stores
+	dirs   map[string]string // who keeps its log on disk, and where
+	agents map[string]*Agent
 	*caller
 }
 
@@ -115,20 +114,19 @@ func (c *cluster) end() {
 
 func (c *cluster) start(name string) *Agent {
 	c.t.Helper()
-	stores, logStore := c.stores[name], ""
+	stores := c.stores[name]
 	if c.dirs[name] != "" {
-		stores, logStore = nil, c.logStore
+		stores = nil
 	}
 	a, err := Start(c.t.Context(), Config{
-		ID:       "AGNT-" + name,
-		Listen:   c.peers["AGNT-"+name],
-		Peers:    c.peers,
-		Network:  c.net.Host(name),
-		Stores:   stores,
-		Dir:      c.dirs[name],
-		LogStore: logStore,
-		Logger:   logger(c.t).Named(name),
-		Timing:   c.timing,
+		ID:      "AGNT-" + name,
+		Listen:  c.peers["AGNT-"+name],
+		Peers:   c.peers,
+		Network: c.net.Host(name),
+		Stores:  stores,
+		Dir:     c.dirs[name],
+		Logger:  logger(c.t).Named(name),
+		Timing:  c.timing,
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a

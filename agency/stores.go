@@ -117,21 +117,21 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", path, err), dir.Close())
 	}
-	log, where, maxBody, err := openLog(dir, kind, logger)
+	files, err := openLog(dir, kind, logger)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	if err := settleLog(log, shots, logger); err != nil {
+	if err := settleLog(files.log, shots, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
-			"delete its directory and start it again, it gets everything from them", where, err), log.Close(), dir.Close())
+			"delete its directory and start it again, it gets everything from them", files.path, err), files.close(), dir.Close())
 	}
 	return &disk{
 		id:      dir.ID(),
-		log:     log,
-		stable:  log,
-		maxBody: maxBody,
+		log:     files.log,
+		stable:  files.stable,
+		maxBody: files.maxBody,
 		shots:   shots,
-		close:   func() error { return errors.Join(log.Close(), dir.Close()) },
+		close:   func() error { return errors.Join(files.close(), dir.Close()) },
 		mark:    func(on bool) error { return markProbation(dir.Path(probationFile), on) },
 		marked:  func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
 	}, nil

@@ -52,7 +52,7 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
 	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
 	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
-	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `bolt` or wal: wal needs one sync for each entry instead of two")
+	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `wal` (the default) or bolt: wal needs one sync for each entry, bolt two")
 	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "a DB server that was not heard of for so `long` is FAILED, and its shards get other leaders; the same on all agents")
 	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "how `long` an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
 	return cmd
