@@ -58,6 +58,10 @@ type Timing struct {
 	// before it is answered 503.
 	Read time.Duration
 
+	// DiskTimeout is how long the disk may hang before the agent stops for good. Until
+	// then it is silent and goes on when the disk does.
+	DiskTimeout time.Duration
+
 	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
 	SnapshotThreshold uint64        // Raft entries since the last snapshot that make one due
 	TrailingLogs      uint64        // Raft entries kept after a snapshot, for followers that lag
@@ -82,6 +86,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed, they do not lean on it
 	set(&t.Write, 10*time.Second)
 	set(&t.Read, 5*time.Second)
+	set(&t.DiskTimeout, max(2*time.Minute, 20*t.Election))
 	set(&t.SnapshotInterval, 30*time.Second)
 	set(&t.Supervision, time.Second)
 	set(&t.Grace, 10*time.Second)

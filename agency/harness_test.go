@@ -78,6 +78,7 @@ type cluster struct {
 	stores map[string]*Stores
 	dirs   map[string]string // who keeps its log on disk, and where
 	agents map[string]*Agent
+	thaws  []func() // of disks that were made to hang
 	*caller
 }
 
@@ -102,6 +103,9 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 }
 
 func (c *cluster) end() {
+	for _, thaw := range c.thaws {
+		thaw()
+	}
 	c.net.HealAll()
 	for name := range c.agents {
 		c.kill(name)
