@@ -58,8 +58,11 @@ type Timing struct {
 	// before it is answered 503.
 	Read time.Duration
 
+	// DiskPatience is how long a call to the disk may take before the disk is taken for one
+	// that hangs, and this agent takes no part until it is back.
+	DiskPatience time.Duration
 	// DiskTimeout is how long the disk may hang before the agent stops for good. Until
-	// then it is silent and goes on when the disk does.
+	// then it goes on when the disk does.
 	DiskTimeout time.Duration
 
 	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
@@ -86,7 +89,8 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed, they do not lean on it
 	set(&t.Write, 10*time.Second)
 	set(&t.Read, 5*time.Second)
-	set(&t.DiskTimeout, max(2*time.Minute, 20*t.Election))
+	set(&t.DiskPatience, max(time.Second, t.Election)) // syncs do not get faster with shorter elections
+	set(&t.DiskTimeout, max(2*time.Minute, 20*t.DiskPatience))
 	set(&t.SnapshotInterval, 30*time.Second)
 	set(&t.Supervision, time.Second)
 	set(&t.Grace, 10*time.Second)

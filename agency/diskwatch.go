@@ -15,7 +15,7 @@ type diskWatch struct {
 	mu    sync.Mutex
 	calls map[*diskCall]struct{}
 
-	patience int // how many election's times a call may take
+	patience int // how many times Timing.DiskPatience a call may take
 	calm     int // looks since the last call that was overdue
 }
 
@@ -28,19 +28,19 @@ type diskCall struct {
 }
 
 const (
-	// looksPerElection is how often the calls are looked at in an election's time. A call's
+	// looksPerPatience is how often the calls are looked at in Timing.DiskPatience. A call's
 	// age is counted in looks: while the whole process stands still, or has no processor,
 	// nothing gets older.
-	looksPerElection = 4
+	looksPerPatience = 4
 	// slowestDisk is how many bytes a second a disk is believed to be able to write. What a
 	// large call needs beyond the patience.
 	slowestDisk = 8 << 20
 	// Each time that a call which was overdue returns after all, the disk is slow
-	// rather than dead: twice as much is borne, up to mostPatience election's times. Else an
-	// agency all of whose disks are slow would have no leader at all. After so many
-	// looks without an overdue call it is as before.
+	// rather than dead: twice as much is borne, up to mostPatience times as much. Else an
+	// agency all of whose disks are slow would have no leader at all. After calmLooks
+	// without an overdue call it is as before.
 	mostPatience = 8
-	calmLooks    = 60 * looksPerElection
+	calmLooks    = 60 * looksPerPatience
 )
 
 func newDiskWatch() *diskWatch {
@@ -61,12 +61,12 @@ func (w *diskWatch) begin(what string, bytes int) (end func()) {
 }
 
 // look lets the calls get older, and gives the oldest that is overdue, nil if none is.
-func (w *diskWatch) look(election time.Duration) (overdue *diskCall) {
+func (w *diskWatch) look(patience time.Duration) (overdue *diskCall) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.calls {
 		c.looks++
-		if c.looks > w.allowed(c, election) && (overdue == nil || c.begun.Before(overdue.begun)) {
+		if c.looks > w.allowed(c, patience) && (overdue == nil || c.begun.Before(overdue.begun)) {
 			overdue = c
 		}
 	}
@@ -81,9 +81,9 @@ func (w *diskWatch) look(election time.Duration) (overdue *diskCall) {
 }
 
 // allowed is how often a call may be seen. Callers hold mu.
-func (w *diskWatch) allowed(c *diskCall, election time.Duration) int {
+func (w *diskWatch) allowed(c *diskCall, patience time.Duration) int {
 	writing := time.Duration(c.bytes) * time.Second / slowestDisk
-	return w.patience*looksPerElection + int(writing*looksPerElection/election)
+	return w.patience*looksPerPatience + int(writing*looksPerPatience/patience)
 }
 
 // returned takes note that a call which was overdue has returned.

@@ -19,7 +19,7 @@ import (
 // for all, and what was on its way then is unknown. Alone it has nobody to yield to: it
 // goes on in the same term, with a new office.
 func (a *Agent) lookAtDisk() (leads bool) {
-	overdue, hang := a.disk.calls.look(a.timing.Election), a.gag.state()
+	overdue, hang := a.disk.calls.look(a.timing.DiskPatience), a.gag.state()
 	switch {
 	case overdue != nil && hang == nil:
 		h := diskHang{since: overdue.begun, what: overdue.what, term: a.raft.CurrentTerm()}

@@ -47,7 +47,7 @@ func (t *transient) state() *fsm.State { return t.tree.State().AsOf(time.Now().U
 // missed; nothing here may block. It looks after the disk, too: who leads and who is gagged
 // is decided in one place.
 func (a *Agent) watchLeadership(notices <-chan bool) {
-	looks := time.NewTicker(a.timing.Election / looksPerElection)
+	looks := time.NewTicker(a.timing.DiskPatience / looksPerPatience)
 	defer looks.Stop()
 	previous := closedChannel()
 	open := func() {

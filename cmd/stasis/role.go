@@ -93,9 +93,24 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	case fault = <-s.Err():
 		logger.Error("stopping after a fault", "error", fault)
 	}
-	stop, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
-	defer done()
-	return errors.Join(fault, s.Close(stop))
+	return errors.Join(fault, stop(context.WithoutCancel(ctx), s.Close, shutdownLimit))
+}
+
+// stop closes a server. A server whose disk hangs cannot be closed: what still runs when
+// the limit has passed twice ends with the process, as far as the system lets it.
+func stop(ctx context.Context, stop func(context.Context) error, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- stop(ctx) }() // ends with the process at the latest
+	last := time.NewTimer(2 * limit)
+	defer last.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-last.C:
+		return fmt.Errorf("not stopped within %v: a disk may hang. The process ends without having closed its files", 2*limit)
+	}
 }
 
 var errParentGone = errors.New("the process that started this one has ended")
