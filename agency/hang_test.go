@@ -394,3 +394,68 @@ func TestOwnSnapshotMayTakeItsTime(t *testing.T) {
 		require.Nil(t, closing(func() error { return own.Persist(sink) }))
 	})
 }
+
+// TestSnapshotForADiskThatHangs: a snapshot is refused by an agent whose disk hangs, and
+// one that is on its way when the disk begins to hang is received when it is back.
+func TestSnapshotForADiskThatHangs(t *testing.T) {
+	inBubble(t, 3, Timing{SnapshotThreshold: 20, SnapshotInterval: time.Second, TrailingLogs: 5, KeepLog: 10}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		hung := c.others(leader)[0]
+		large := `[[{"x":{"op":"increment"}}],[{"big":"` + strings.Repeat("y", 100_000) + `"}]]`
+		write := func() {
+			for range 100 {
+				require.Equal(t, 200, c.ask(leader, "write", large).status)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		thaw := c.freeze(hung)
+		write() // more than the log keeps: it is sent a snapshot
+		require.NotNil(t, c.agents[hung].gag.state())
+		thaw()
+		c.sameTrees()
+
+		c.kill(hung)
+		write()
+		c.start(hung)
+		thaw = c.freeze(hung)
+		time.Sleep(10 * time.Second)
+		require.NotNil(t, c.agents[hung].gag.state())
+		require.Contains(t, []string{"begin a snapshot", "publish a snapshot"}, c.agents[hung].gag.state().what)
+		require.Equal(t, 200, c.ask(leader, "write", large).status)
+		thaw()
+		c.sameTrees()
+		require.Equal(t, leader, c.leader())
+	})
+}
+
+// TestAllDisksHang: there is no leader, and one as soon as two disks are back. What was
+// acknowledged is there; what was not has one outcome everywhere.
+func TestAllDisksHang(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		old := c.leader()
+		require.Equal(t, 200, c.ask(old, "write", `[[{"x":1}]]`).status)
+		thaws := map[string]func(){}
+		for name := range c.agents {
+			thaws[name] = c.freeze(name)
+		}
+		r := c.ask(old, "write", `[[{"x":2},{},"stuck"]]`)
+		require.Equal(t, http.StatusServiceUnavailable, r.status, r)
+		require.Contains(t, r.body, ErrUnknown.Error())
+		time.Sleep(30 * time.Second)
+		for name := range c.agents {
+			require.False(t, c.agents[name].IsLeader(), name)
+			require.Equal(t, 503, c.ask(name, "read", `[["x"]]`).status)
+		}
+		others := c.others(old)
+		thaws[others[0]]()
+		time.Sleep(10 * time.Second)
+		require.False(t, c.agents[others[0]].IsLeader())
+		thaws[others[1]]()
+		next := c.leader()
+		require.Equal(t, `200 [{"x":1}]`, c.ask(next, "read", `[["x"]]`).String(), "the others never heard of the second")
+		thaws[old]()
+		c.sameTrees()
+		require.Equal(t, `404 {"results":[0],"inquired":true}`, c.ask(c.leader(), "inquire", `["stuck"]`).String())
+		require.Equal(t, `200 {"results":[2]}`, c.ask(c.leader(), "write", `[[{"x":3}]]`).String())
+	})
+}
