@@ -39,7 +39,7 @@ const (
 
 // join starts Raft.
 func (a *Agent) join(join []string) error {
-	a.log = &raftLog{Logger: a.logger.Named("raft")}
+	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, self: a.id, book: a.book, advertise: namedAddr(a.advertise)},
 		ServerAddressProvider: a.book,

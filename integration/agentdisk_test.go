@@ -225,7 +225,7 @@ func TestAgentEndsWhenItsDiskHangsTooLong(t *testing.T) {
 		return nil
 	})
 	err := h.Restart(ctx, "agent-1")
-	require.ErrorContains(t, err, "exit status 1: ")
+	require.ErrorContains(t, err, "ended by itself: exit status 1")
 	require.ErrorContains(t, err, "the disk of this agent hangs since")
 	require.NoError(t, h.Restart(ctx, "agent-1"))
 	h.agents, _, _ = h.Nodes()
