@@ -20,6 +20,8 @@
 //	rounds     readers → one confirmation of leadership for all that wait
 //	probation  who starts with nothing does not vote as itself
 //	office     what may only be done as leader, and ends with it
+//	diskwatch  calls to the disk → one that is overdue
+//	gag        whose disk hangs takes no part
 //
 // Invariants: the tree changes only by committed entries, in their order; a read
 // is answered only after a majority has accepted this leader in a call sent
