@@ -37,7 +37,7 @@ type raftFiles struct {
 }
 
 // openLog opens Raft's log and stable store in a data directory, and makes them if it
-// has none: of the kind that is asked for, LogWAL if none is.
+// has none (see findLayout): of the kind that is asked for, LogWAL if none is.
 func openLog(dir *datadir.Dir, kind string, logger hclog.Logger) (raftFiles, error) {
 	l, err := chooseLayout(dir, kind)
 	if err != nil {
