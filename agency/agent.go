@@ -103,6 +103,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
 	known[a.id] = a.advertise
 	a.book = newAddressBook(a.id, known)
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat}
+	a.gag = newGag()
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- err })
 	a.proposer, a.rounds = newProposer(), newRounds()
 	return a
@@ -162,6 +163,9 @@ func (a *Agent) report(err error) {
 // leaderAddress is the "host:port" of the agent that leads as far as this one
 // knows; self if it is this one; empty if none is known.
 func (a *Agent) leader() (id, address string) {
+	if a.gag.state() != nil {
+		return "", "" // it hears of no leader, and does not lead
+	}
 	raftAddress, raftID := a.raft.LeaderWithID()
 	if raftID == "" {
 		return "", ""

@@ -33,7 +33,7 @@ type Config struct {
 	// Dir is the data directory. Empty: Stores.
 	Dir string
 	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
-	// has already, LogBolt if it is new. With LogWAL a request's body is at most 32 MiB.
+	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
 	// Stores is the memory kept instead of a directory.
 	Stores *Stores
@@ -57,6 +57,13 @@ type Timing struct {
 	// Read bounds how long a read waits for the confirmation of leadership
 	// before it is answered 503.
 	Read time.Duration
+
+	// DiskPatience is how long a call to the disk may take before the disk is taken for one
+	// that hangs, and this agent takes no part until it is back.
+	DiskPatience time.Duration
+	// DiskTimeout is how long the disk may hang before the agent stops for good. Until
+	// then it goes on when the disk does.
+	DiskTimeout time.Duration
 
 	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
 	SnapshotThreshold uint64        // Raft entries since the last snapshot that make one due
@@ -82,6 +89,8 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed, they do not lean on it
 	set(&t.Write, 10*time.Second)
 	set(&t.Read, 5*time.Second)
+	set(&t.DiskPatience, max(time.Second, t.Election)) // syncs do not get faster with shorter elections
+	set(&t.DiskTimeout, max(2*time.Minute, 20*t.DiskPatience))
 	set(&t.SnapshotInterval, 30*time.Second)
 	set(&t.Supervision, time.Second)
 	set(&t.Grace, 10*time.Second)

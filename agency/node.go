@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,6 +22,7 @@ type node struct {
 	machine   *machine
 	book      *addressBook
 	probation *probation
+	gag       *gag
 	asked     sync.WaitGroup // who waits for Raft's answer to a change of the membership
 	log       *raftLog
 	fatal     chan error // from the machine: the node must stop
@@ -37,7 +39,7 @@ const (
 
 // join starts Raft.
 func (a *Agent) join(join []string) error {
-	a.log = &raftLog{Logger: a.logger.Named("raft")}
+	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, self: a.id, book: a.book, advertise: namedAddr(a.advertise)},
 		ServerAddressProvider: a.book,
@@ -52,11 +54,17 @@ func (a *Agent) join(join []string) error {
 	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
 	notices := make(chan bool)
 	config := a.raftConfig(a.log, notices)
-	a.acks.probation, a.acks.done = a.probation, a.raftGone
+	a.acks.probation, a.acks.gag, a.acks.done = a.probation, a.gag, a.raftGone
+	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
+	a.acks.follows = func(term uint64) bool {
+		r := started.Load()
+		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
+	}
 	a.machine.members = a.book.learn
 	err := a.begin(config, len(join) > 0)
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
+		started.Store(a.raft)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("start Raft: %w", err), transport.Close())
@@ -140,5 +148,6 @@ func (a *Agent) quitRaft() error {
 	a.beginQuit()
 	err := errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
 	a.mux.letGo()
+	a.gag.draining.Wait()
 	return err
 }

@@ -6,15 +6,19 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// raftLog is Raft's log. Once the agent closes Raft's connections, what Raft calls
-// an error or a warning is what was asked for: only those who debug want it.
+// raftLog is Raft's log. Once the agent closes Raft's connections, and while it is
+// gagged, what Raft calls an error or a warning is what was asked for: only those who
+// debug want it.
 type raftLog struct {
 	hclog.Logger
 	ended atomic.Bool
+	gag   *gag
 }
 
+func (l *raftLog) quiet() bool { return l.ended.Load() || l.gag.state() != nil }
+
 func (l *raftLog) Error(msg string, args ...any) {
-	if l.ended.Load() {
+	if l.quiet() {
 		l.Logger.Debug(msg, args...)
 		return
 	}
@@ -22,7 +26,7 @@ func (l *raftLog) Error(msg string, args ...any) {
 }
 
 func (l *raftLog) Warn(msg string, args ...any) {
-	if l.ended.Load() {
+	if l.quiet() {
 		l.Logger.Debug(msg, args...)
 		return
 	}

@@ -26,7 +26,7 @@ const (
 
 // Options say what cluster to start. Network, FS, Memory, Clock, Steps and Timing
 // replace what is real, in mode InProcess only; their zero values replace nothing.
-// Of Timing the agency's Grace and Settle reach processes, too.
+// Of Timing the agency's Grace, Settle and DiskTimeout reach processes, too.
 type Options struct {
 	Dir          string // the cluster's directory; "" only with Memory and FS: nothing is kept
 	Mode         Mode

@@ -67,7 +67,7 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 		for _, a := range c.agents {
 			args = append(args, "--peer", a.id+"="+a.address)
 		}
-		for flag, d := range map[string]time.Duration{"--grace": c.options.Timing.Agency.Grace, "--settle": c.options.Timing.Agency.Settle} {
+		for flag, d := range map[string]time.Duration{"--grace": c.options.Timing.Agency.Grace, "--settle": c.options.Timing.Agency.Settle, "--disk-timeout": c.options.Timing.Agency.DiskTimeout} {
 			if d != 0 {
 				args = append(args, flag, d.String())
 			}

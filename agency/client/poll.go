@@ -115,6 +115,20 @@ type Config struct {
 	Configuration       Configuration    `json:"configuration"`
 	Engine              string           `json:"engine"`
 	Version             string           `json:"version"`
+	DiskHangs           *DiskHang        `json:"diskHangs,omitempty"` // null: the agent's disk answers
+}
+
+// DiskHang is what an agent tells of its disk while it hangs. Such an agent takes no part
+// in the agency.
+type DiskHang struct {
+	Since   string  `json:"since"` // its own clock
+	Seconds float64 `json:"seconds"`
+	Call    string  `json:"call"` // that has not returned
+}
+
+// String says it in words.
+func (d DiskHang) String() string {
+	return fmt.Sprintf("its disk hangs, for %.0f s: %q has not returned", d.Seconds, d.Call)
 }
 
 // Acked is what the leader last heard of an agent; times are seconds ago.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -78,31 +80,40 @@ func diagnose(ctx context.Context, c *client.Client, endpoints []string) string 
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	pool := map[string]string{}
-	answered := map[string]bool{}
+	answered, hung := map[string]bool{}, map[string]bool{}
 	leader := ""
+	var missing []string
+	note := func(config client.Config) {
+		id := config.Configuration.ID
+		if answered[id] || hung[id] {
+			return
+		}
+		if config.DiskHangs != nil { // it answers, and takes no part
+			hung[id] = true
+			missing = append(missing, id+" ("+config.DiskHangs.String()+": it goes on by itself when the disk does)")
+			return
+		}
+		answered[id] = true
+		leader = cmp.Or(config.LeaderID, leader)
+	}
 	for _, e := range endpoints {
 		if config, err := c.ConfigOf(ctx, e); err == nil {
-			for id, endpoint := range config.Configuration.Pool {
-				pool[id] = endpoint
-			}
-			answered[config.Configuration.ID] = true
-			leader = config.LeaderID
+			maps.Copy(pool, config.Configuration.Pool)
+			note(config)
 		}
 	}
-	var missing []string
 	for id, endpoint := range pool {
-		if answered[id] {
+		if answered[id] || hung[id] {
 			continue
 		}
-		if config, err := c.ConfigOf(ctx, strings.Replace(endpoint, "tcp://", "http://", 1)); err == nil {
-			answered[id] = true
-			leader = config.LeaderID
+		if config, err := c.ConfigOf(ctx, endpoint); err == nil {
+			note(config)
 		} else {
 			missing = append(missing, id+" ("+endpoint+")")
 		}
 	}
 	switch need := len(pool)/2 + 1; {
-	case len(answered) == 0:
+	case len(answered) == 0 && len(hung) == 0:
 		return fmt.Sprintf("no agent answers at %s: start the agents, or name others with --agent", strings.Join(endpoints, ", "))
 	case len(answered) < need:
 		return fmt.Sprintf("the agency has lost its majority: %d of %d agents answer, %d are needed. Nothing can be read or written until one more is back.\n"+

@@ -39,6 +39,9 @@ member of an agency that exists is started with --join.`,
 			if timing.Grace < graceFloor {
 				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
 			}
+			if timing.DiskTimeout < diskFloor {
+				return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
+			}
 			defer runtime.KeepAlive(headroom())
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
@@ -52,11 +55,16 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
 	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
 	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
-	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `bolt` or wal: wal needs one sync for each entry instead of two")
+	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `wal` (the default) or bolt: wal needs one sync for each entry, bolt two")
 	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "a DB server that was not heard of for so `long` is FAILED, and its shards get other leaders; the same on all agents")
 	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "how `long` an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
+	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "when the disk hangs, the agent is silent and another one leads; after so `long` it ends")
 	return cmd
 }
+
+// diskFloor is the shortest time after which an agent may end because of its disk: a
+// disk that is slow for some seconds is none to give up.
+const diskFloor = 10 * time.Second
 
 // graceFloor is the shortest grace period: leases are seven tenths of it, DB servers
 // renew them every second, and an election of the agency takes one to two.

@@ -33,8 +33,10 @@ type ShardCounts struct {
 // Agent is one agent in a Status.
 type Agent struct {
 	Endpoint string `json:"endpoint"`
-	Good     bool   `json:"good"` // it answers
+	Good     bool   `json:"good"` // it answers, and its disk does
 	Leading  bool   `json:"leading"`
+	// Trouble is what it says is wrong with it, in words.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // Server is a DB server or coordinator in a Status.

@@ -132,7 +132,8 @@ func inUse(v *catalog.View, id string) bool {
 // agentState is what is known of an agent.
 type agentState struct {
 	Endpoint  string
-	Good      bool // it answers
+	Good      bool // it answers, and its disk does
+	Trouble   string
 	Leading   bool
 	Leader    string // in its own eyes
 	LastAcked float64
@@ -154,6 +155,9 @@ func (s *Survey) agents(ctx context.Context) map[string]agentState {
 			if own, err := s.Agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
 				state.Good, state.Leader = true, own.LeaderID
 				state.Leading = own.LeaderID == id
+				if own.DiskHangs != nil {
+					state.Good, state.Trouble = false, own.DiskHangs.String()
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
