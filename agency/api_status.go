@@ -53,6 +53,10 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
 	}
+	body["origin"] = a.origins.origin() // ours
+	if text := a.standing.String(); text != "" {
+		body["status"] = text // ours: why it does not serve, and what to do
+	}
 	answer(w, http.StatusOK, body)
 	return nil
 }

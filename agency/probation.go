@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/keys"
 	"stasis/internal/network"
 )
 
@@ -23,18 +24,43 @@ import (
 // with it could elect a leader that lacks them.
 //
 // On probation an agent takes what a leader sends, but gives no vote and asks for
-// none. It ends when a majority of the agents is as empty as this one (the agency
-// begins), or when this one has everything that a leader had committed some time
-// after this agent began, and has given that leader its vote for the term.
+// none. It ends when the agency is founded (founding.go), or when this one has
+// everything that a leader had committed some time after this agent began, and has
+// given that leader its vote for the term.
 type probation struct {
 	begun  time.Time
 	settle time.Duration // what the leader tells earlier does not count
+	trials chan struct{} // one token: who has it may change trial
+	trial  trial
 
 	mu     sync.Mutex
 	on     bool
 	term   uint64 // of the leader that goal is from
 	goal   uint64 // what it had committed
 	leader string
+}
+
+// begin puts the agent on probation, and draws the directory's seed.
+func (p *probation) begin(n notes) error {
+	on, err := p.load(n)
+	if err != nil || on && p.trial.Seed != "" {
+		return err
+	}
+	p.trial, p.on = trial{Seed: newSeed()}, true
+	return writeNote(n, probationNote, p.trial)
+}
+
+// load says whether the agent was on probation when it stopped.
+func (p *probation) load(n notes) (on bool, err error) {
+	raw, err := n.ReadNote(probationNote)
+	if err != nil || raw == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(raw, &p.trial); err != nil {
+		p.trial = trial{} // from before there were seeds
+	}
+	p.on = true
+	return true, nil
 }
 
 var errOnProbation = errors.New("this agent started with nothing and does not vote yet")
@@ -117,9 +143,10 @@ func (a *Agent) caughtUp() (term uint64, leader string, ok bool) {
 
 // endProbation lets the agent vote from now on, also after a restart.
 func (a *Agent) endProbation() error {
-	if err := a.disk.mark(false); err != nil {
+	if err := a.disk.notes.RemoveNote(probationNote); err != nil {
 		return fmt.Errorf("end the probation: %w", err)
 	}
+	a.standing.say("")
 	a.probation.mu.Lock()
 	a.probation.on = false
 	a.probation.mu.Unlock()
@@ -136,7 +163,7 @@ func (a *Agent) arrive(join []string) {
 	for wait := a.timing.Heartbeat / 20; a.running.Err() == nil; wait = min(2*wait, a.timing.Heartbeat/2) {
 		if a.probation.active() {
 			if err := a.tryOut(ask, len(join) > 0); err != nil {
-				a.report(err)
+				a.giveUp(err)
 				return
 			}
 		}
@@ -159,38 +186,28 @@ func (a *Agent) tryOut(ask *http.Client, joins bool) error {
 		a.logger.Info("caught up, voting from now on", "term", term)
 		return a.endProbation()
 	}
-	if joins || !a.allEmpty(ask) {
+	if joins || a.raft.LastIndex() > 0 {
+		return nil // everything comes from the leader
+	}
+	f, waiting := a.inquire(ask).decide()
+	if !f.Exists() {
+		a.waits(waiting)
 		return nil
 	}
-	if err := a.raft.BootstrapCluster(a.firstMembers()).Error(); err != nil {
-		if errors.Is(err, raft.ErrCantBootstrap) { // a leader was faster
-			return nil
-		}
-		return fmt.Errorf("bootstrap Raft: %w", err)
-	}
-	return a.endProbation()
+	return a.found(f)
 }
 
-// allEmpty says whether a majority of the agents, this one included, has nothing
-// beyond the first entry, and none that answers has more.
-func (a *Agent) allEmpty(ask *http.Client) bool {
-	empty := 1
-	for id, address := range a.peers {
-		if id == a.id {
-			continue
-		}
-		var body struct {
-			LogIndex *uint64 `json:"logIndex"`
-		}
-		if err := a.fetch(ask, http.MethodGet, address, "config", "", &body); err != nil || body.LogIndex == nil {
-			continue
-		}
-		if *body.LogIndex > 1 {
-			return false
-		}
-		empty++
+// patient is how long an agent waits before its log says for what.
+const patient = 3 * time.Second
+
+// waits says what an agent without a vote waits for, in the log once.
+func (a *Agent) waits(text string) {
+	if a.running.Err() != nil || time.Since(a.probation.begun) < patient {
+		return
 	}
-	return empty > len(a.peers)/2
+	if a.standing.say(text) {
+		a.logger.Warn("this agent started with nothing and does not vote", "waiting", text)
+	}
 }
 
 // moved says whether Raft's log has another address of this agent.
@@ -206,6 +223,10 @@ func (a *Agent) moved() bool {
 // announce asks the leader to have this agent as a voter at its address; true
 // when it does.
 func (a *Agent) announce(ask *http.Client, join []string) bool {
+	if a.IsLeader() { // an agent alone that has moved, or was recovered
+		done, err := a.admit(a.running, a.id, a.advertise, false, true)
+		return done && err == nil // else it is tried again
+	}
 	addresses := append([]string{}, join...)
 	for _, s := range a.members().Servers {
 		if string(s.ID) != a.id {
@@ -213,11 +234,15 @@ func (a *Agent) announce(ask *http.Client, join []string) bool {
 		}
 	}
 	body := fmt.Sprintf(`{"id":%q,"endpoint":%q,"join":%t,"ready":%t}`, a.id, "tcp://"+a.advertise, len(join) > 0, !a.probation.active())
+	failed := errors.New("this agent knows no other: name one with --join")
 	for _, address := range addresses {
 		var answer struct{ Done bool }
-		if err := a.fetch(ask, http.MethodPost, address, "members", body, &answer); err == nil {
+		if failed = a.fetch(ask, http.MethodPost, address, "members", body, &answer); failed == nil {
 			return answer.Done
 		}
+	}
+	if len(join) > 0 && a.probation.active() {
+		a.waits("it asks to become a member: " + failed.Error())
 	}
 	return false
 }
@@ -232,6 +257,7 @@ func (a *Agent) fetch(ask *http.Client, method, address, name, body string, into
 		if err != nil {
 			return fmt.Errorf("ask %s: %w", address, err)
 		}
+		r.Header.Set(keys.OriginHeader, a.origins.origin().Text())
 		response, err := ask.Do(r)
 		if err != nil {
 			return fmt.Errorf("ask %s: %w", address, err)
@@ -244,10 +270,30 @@ func (a *Agent) fetch(ask *http.Client, method, address, name, body string, into
 		case response.StatusCode == http.StatusTemporaryRedirect:
 			url = response.Header.Get("Location")
 			continue
+		case response.StatusCode == http.StatusMisdirectedRequest:
+			return a.misdirected(address, response.Header.Get(keys.OriginHeader))
 		case response.StatusCode != http.StatusOK:
 			return fmt.Errorf("ask %s: %s: %s", address, response.Status, raw)
 		}
 		return json.Unmarshal(raw, into)
 	}
 	return fmt.Errorf("ask %s: no leader", address)
+}
+
+// misdirected is the answer of an agent that belongs elsewhere. To one of a later
+// incarnation, or of the agency that this agent was told to join, this agent is the stranger.
+func (a *Agent) misdirected(address, header string) error {
+	theirs, err := keys.ParseOrigin(header)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", address, err)
+	}
+	mine := a.origins.origin()
+	if mine.Sees(theirs) == keys.Newer {
+		return a.meet(address, theirs)
+	}
+	err = fmt.Errorf("%w: the agent at %s belongs to %s, this one to %s", errStranger, address, theirs, mine)
+	if a.joins {
+		a.giveUp(fmt.Errorf("%w: to become a member there, it starts with an empty data directory", err))
+	}
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,14 +23,13 @@ type Stores struct {
 	id     string
 	log    *raft.InmemStore
 	shots  *memorySnapshots
-	noting sync.Mutex // guards id and probation
-
-	probation bool
+	noting sync.Mutex // guards id and notes
+	notes  map[string][]byte
 }
 
 // NewMemoryStores makes empty stores.
 func NewMemoryStores() *Stores {
-	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{}}
+	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{}, notes: map[string][]byte{}}
 }
 
 // identify is what a data directory's identity file does: the first id stays.
@@ -44,20 +42,6 @@ func (s *Stores) identify(id string) string {
 	return s.id
 }
 
-// mark and marked are what a data directory's file is: whether the agent is on probation.
-func (s *Stores) mark(on bool) error {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	s.probation = on
-	return nil
-}
-
-func (s *Stores) marked() bool {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	return s.probation
-}
-
 // disk is an agent's opened stores, whatever they are made of.
 type disk struct {
 	id     string
@@ -67,9 +51,7 @@ type disk struct {
 	close  func() error
 	// maxBody bounds a request's body; 0: it does not.
 	maxBody int64
-
-	mark   func(bool) error // whether the agent is on probation: kept
-	marked func() bool
+	notes   notes
 }
 
 const (
@@ -89,7 +71,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 	var d *disk
 	if c.Stores != nil {
 		d = &disk{id: c.Stores.identify(newID()), log: c.Stores.log, stable: c.Stores.log, shots: c.Stores.shots, close: func() error { return nil },
-			mark: c.Stores.mark, marked: c.Stores.marked}
+			notes: c.Stores}
 	} else {
 		var err error
 		if d, err = openDirectory(c.Dir, c.LogStore, newID, logger); err != nil {
@@ -132,25 +114,8 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 		maxBody: maxBody,
 		shots:   shots,
 		close:   func() error { return errors.Join(log.Close(), dir.Close()) },
-		mark:    func(on bool) error { return markProbation(dir.Path(probationFile), on) },
-		marked:  func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
+		notes:   dir,
 	}, nil
-}
-
-// probationFile is there while the agent is on probation.
-const probationFile = "PROBATION"
-
-func markProbation(path string, on bool) error {
-	if !on {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return syncPath(filepath.Dir(path))
-	}
-	if err := os.WriteFile(path, []byte("this agent started with nothing and does not vote yet\n"), 0o644); err != nil {
-		return err
-	}
-	return errors.Join(syncPath(path), syncPath(filepath.Dir(path)))
 }
 
 func syncPath(path string) error {

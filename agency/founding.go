@@ -1,0 +1,265 @@
+package agency
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft"
+
+	"stasis/agency/keys"
+)
+
+// An agency is founded once, by agents that all have nothing. An agent with an empty
+// directory cannot tell whether it is new or was wiped; but whoever took part in a
+// founding and still has its directory can:
+//
+//   - A directory that is claimed among peers draws a seed.
+//   - Who wants to found asks every named peer, and tells its own seed. Who is asked
+//     writes the asker's seed down, durably, before it answers with its own. It answers
+//     nobody who comes with another seed under the same id.
+//   - The agency may be founded by who has an answer of every named peer, which says
+//     that it belongs nowhere and names the same peers. The agency's UUID is the hash of
+//     all seeds, so all find the same one, and a founder that comes late knows by its own
+//     seed among them that it has lost nothing since.
+//
+// So an agency that was founded has told each named peer the seeds of its founders. As
+// long as one of the peers has its directory, a wiped founder comes with another seed,
+// is refused there, and founds nothing; silence is no answer.
+type trial struct {
+	Seed string            `json:"seed"`
+	Met  map[string]string `json:"met"` // id → seed of those that have asked
+}
+
+// foundingCall is what an agent tells when it asks.
+type foundingCall struct {
+	ID   string `json:"id"`
+	Seed string `json:"seed"`
+}
+
+// foundingAnswer is what it is told.
+type foundingAnswer struct {
+	ID      string            `json:"id"`
+	Seed    string            `json:"seed"`
+	Peers   map[string]string `json:"peers"`
+	Refused string            `json:"refused,omitempty"`
+	// Founded is there if the agent belongs to an agency; then Voters are its members
+	// as this agent knows them, and Leader is who leads, "" if that is not known.
+	Founded *founded `json:"founded,omitempty"`
+	Voters  []string `json:"voters,omitempty"`
+	Leader  string   `json:"leader,omitempty"`
+}
+
+// founding answers an agent with an empty directory.
+func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
+	raw, err := s.body(w, r)
+	if err != nil {
+		return err
+	}
+	var call foundingCall
+	if err := json.Unmarshal(raw, &call); err != nil || call.ID == "" {
+		return badRequest("who asks says {\"id\":…,\"seed\":…}")
+	}
+	a := s.agent
+	reply := foundingAnswer{ID: a.id, Peers: a.peers}
+	if mine := a.origins.part(); mine.Exists() {
+		reply.Founded = &mine
+		reply.Leader, _ = a.leader()
+		for _, m := range a.members().Servers {
+			reply.Voters = append(reply.Voters, string(m.ID))
+		}
+	} else if reply.Seed, reply.Refused, err = a.probation.met(a.disk.notes, call); err != nil {
+		return fmt.Errorf("write down who asked: %w", err)
+	}
+	answer(w, http.StatusOK, reply)
+	return nil
+}
+
+// met writes down who asks, and gives this directory's own seed.
+func (p *probation) met(n notes, call foundingCall) (seed, refused string, err error) {
+	p.trials <- struct{}{}
+	defer func() { <-p.trials }()
+	switch known, ok := p.trial.Met[call.ID]; {
+	case ok && known != call.Seed:
+		return p.trial.Seed, fmt.Sprintf("%s had another directory when a founding began", call.ID), nil
+	case ok:
+		return p.trial.Seed, "", nil
+	}
+	next := trial{Seed: p.trial.Seed, Met: maps.Clone(p.trial.Met)}
+	if next.Met == nil {
+		next.Met = map[string]string{}
+	}
+	next.Met[call.ID] = call.Seed
+	if err := writeNote(n, probationNote, next); err != nil {
+		return "", "", err
+	}
+	p.trial = next
+	return next.Seed, "", nil
+}
+
+// newSeed draws a directory's seed.
+func newSeed() string { return uuid.NewString() }
+
+// originOf is the agency that members with these seeds found.
+func originOf(members, seeds map[string]string) keys.Origin {
+	var all strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(members)) {
+		fmt.Fprintf(&all, "%q %q %q\n", id, members[id], seeds[id])
+	}
+	return keys.Origin{Agency: uuid.NewHash(sha256.New(), uuid.NameSpaceURL, []byte(all.String()), 8).String(), Incarnation: 1}
+}
+
+// inquiry is what an agent with an empty directory has found out.
+type inquiry struct {
+	self      string
+	seed      string
+	peers     map[string]string
+	bootstrap bool // silence counts as emptiness: the operator says so
+	answers   map[string]*foundingAnswer
+}
+
+// ask asks all named peers at once.
+func (a *Agent) inquire(ask *http.Client) inquiry {
+	q := inquiry{self: a.id, seed: a.probation.trial.Seed, peers: a.peers, bootstrap: a.bootstrap, answers: map[string]*foundingAnswer{}}
+	body, err := json.Marshal(foundingCall{ID: a.id, Seed: q.seed})
+	if err != nil { // two strings
+		return q
+	}
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	for id, address := range a.peers {
+		if id == a.id {
+			continue
+		}
+		asking.Go(func() {
+			var reply foundingAnswer
+			if err := a.fetch(ask, http.MethodPost, address, "founding", string(body), &reply); err != nil || reply.ID != id {
+				return // silent, or another agent is there
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			q.answers[id] = &reply
+		})
+	}
+	asking.Wait()
+	return q
+}
+
+// decide gives the agency that is to be founded, or says what is missing.
+func (q inquiry) decide() (f founded, waiting string) {
+	ids := slices.Sorted(maps.Keys(q.peers))
+	agencies := map[keys.Origin]string{} // → who belongs to it
+	for _, id := range ids {
+		r := q.answers[id]
+		if r == nil || r.Founded == nil {
+			continue
+		}
+		agencies[r.Founded.Origin] = id
+		if r.Founded.Seeds[q.self] == q.seed && originOf(r.Founded.Members, r.Founded.Seeds) == r.Founded.Origin {
+			f = *r.Founded
+		}
+	}
+	switch {
+	case len(agencies) > 1:
+		return founded{}, "the named agents belong to different agencies: " + q.list(ids) + ". Leave those of one agency, and empty or remove the others"
+	case f.Exists():
+		return f, ""
+	case len(agencies) == 1:
+		return founded{}, q.late(ids)
+	}
+	return q.first(ids)
+}
+
+// first decides while all that answer belong nowhere.
+func (q inquiry) first(ids []string) (f founded, waiting string) {
+	seeds := map[string]string{q.self: q.seed}
+	missing, least := false, q.self
+	for _, id := range ids {
+		r := q.answers[id]
+		if id == q.self {
+			continue
+		}
+		if r == nil || r.Refused != "" || !maps.Equal(r.Peers, q.peers) {
+			missing = true
+		}
+		if r != nil && maps.Equal(r.Peers, q.peers) {
+			seeds[id], least = r.Seed, min(least, id)
+		}
+	}
+	if missing && !(q.bootstrap && len(seeds) > len(ids)/2 && least == q.self) {
+		return founded{}, "a new agency is founded when every named agent has answered that it has nothing: " + q.list(ids) +
+			". Start those that are missing, or name others with --peer on all agents; silence is not taken for emptiness, unless an agent is started with --bootstrap"
+	}
+	return founded{Origin: originOf(q.peers, seeds), Members: q.peers, Seeds: seeds}, ""
+}
+
+// late says what an agent waits for that has nothing, while others belong to an agency.
+func (q inquiry) late(ids []string) string {
+	for _, id := range ids {
+		r := q.answers[id]
+		if r == nil || r.Founded == nil {
+			continue
+		}
+		switch {
+		case !slices.Contains(r.Voters, q.self):
+			return fmt.Sprintf("%s belongs to %s, of which this agent is no member: start it with --join %s to make it one", id, r.Founded.Origin, q.peers[id])
+		case r.Leader != "":
+			return fmt.Sprintf("this agent has nothing, and gets everything from %s, which leads %s; it votes when it has caught up", r.Leader, r.Founded.Origin)
+		}
+	}
+	return "this agent has nothing, but there is an agency, and it has no leader: " + q.list(ids) +
+		". An agent without its directory does not vote, so a majority of the directories is needed. Start the agents that still have theirs. " +
+		"If a majority of the directories is lost for good: stop the agent that has one, run \"stasis agency recover --dir\" on it, start it, " +
+		"and start the others with empty directories and --join"
+}
+
+// list says what each named agent has told.
+func (q inquiry) list(ids []string) string {
+	var all []string
+	for _, id := range ids {
+		r, text := q.answers[id], ""
+		switch {
+		case id == q.self:
+			continue
+		case r == nil:
+			text = "does not answer"
+		case r.Founded != nil:
+			text = "belongs to " + r.Founded.String()
+		case r.Refused != "":
+			text = "has nothing, but " + r.Refused
+		case !maps.Equal(r.Peers, q.peers):
+			text = fmt.Sprintf("has nothing, but names other agents: %v", slices.Sorted(maps.Keys(r.Peers)))
+		default:
+			text = "has nothing"
+		}
+		all = append(all, fmt.Sprintf("%s (%s) %s", id, q.peers[id], text))
+	}
+	return strings.Join(all, "; ")
+}
+
+// found founds an agency that was decided on. The note comes first: a start that finds
+// it and no log writes the first entry.
+func (a *Agent) found(f founded) error {
+	switch err := a.origins.become(f); {
+	case errors.Is(err, errStranger): // the leader of another agency was faster
+		a.standing.say(err.Error())
+		return nil
+	case err != nil:
+		return fmt.Errorf("found the agency: %w", err)
+	}
+	if err := a.raft.BootstrapCluster(membersOf(f.Members)).Error(); err != nil {
+		if errors.Is(err, raft.ErrCantBootstrap) { // a leader was faster
+			return nil
+		}
+		return fmt.Errorf("bootstrap Raft: %w", err)
+	}
+	a.logger.Info("founded", "origin", f.Origin.String(), "agents", len(f.Members))
+	return a.endProbation()
+}
