@@ -43,6 +43,7 @@ func newAPI(a *Agent, maxBody int64) *api {
 		"poll":     {get, s.poll},
 		"config":   {[]string{http.MethodGet, http.MethodPut, http.MethodPost}, s.configOf},
 		"state":    {get, s.state},
+		"snapshot": {get, s.snapshot},
 		"stores":   {get, s.stores},
 		"store":    {post, s.store},
 		"compact":  {post, s.compact},

@@ -98,10 +98,13 @@ func (t Timing) withDefaults() Timing {
 		t.TrailingLogs = 8192
 	}
 	if t.KeepLog == 0 {
-		t.KeepLog = 20000
+		t.KeepLog = keptByDefault
 	}
 	return t
 }
+
+// keptByDefault is how many changes are kept.
+const keptByDefault = 20000
 
 // defaultMaxBody is enough for the Plan of a large cluster in one transaction.
 const defaultMaxBody = 64 << 20

@@ -254,10 +254,8 @@ func (a *Agent) found(f founded) error {
 	case err != nil:
 		return fmt.Errorf("found the agency: %w", err)
 	}
-	if err := a.raft.BootstrapCluster(membersOf(f.Members)).Error(); err != nil {
-		if errors.Is(err, raft.ErrCantBootstrap) { // a leader was faster
-			return nil
-		}
+	// A leader may have been faster; it has the same first entry.
+	if err := a.raft.BootstrapCluster(membersOf(f.Members)).Error(); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
 		return fmt.Errorf("bootstrap Raft: %w", err)
 	}
 	a.logger.Info("founded", "origin", f.Origin.String(), "agents", len(f.Members))

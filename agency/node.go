@@ -98,7 +98,10 @@ func (a *Agent) begin(config *raft.Config) error {
 	mine := a.origins.part()
 	switch {
 	case pristine && len(mine.Seeds) > 0: // died in the founding, which had been found to be right
-		return errors.Join(a.disk.bootstrap(config, a.acks, membersOf(mine.Members)), a.disk.notes.RemoveNote(probationNote))
+		if err := a.disk.bootstrap(config, a.acks, membersOf(mine.Members)); err != nil {
+			return err
+		}
+		return a.resume()
 	case pristine && (a.joins || len(a.peers) > 1):
 		if err := a.probation.begin(a.disk.notes); err != nil {
 			return fmt.Errorf("begin the probation: %w", err)
@@ -110,12 +113,26 @@ func (a *Agent) begin(config *raft.Config) error {
 		}
 		return a.disk.bootstrap(config, a.acks, membersOf(a.peers))
 	default:
-		_, err := a.probation.load(a.disk.notes)
+		err := a.resume()
 		last, lerr := a.disk.log.LastIndex()
 		a.machine.membersFrom = last
 		return errors.Join(err, lerr)
 	}
 	return nil
+}
+
+// resume goes on with a probation, unless it is that of a founder: it has the very
+// directory that it took part with, so it has forgotten nothing.
+func (a *Agent) resume() error {
+	on, err := a.probation.load(a.disk.notes)
+	if err != nil || !on {
+		return err
+	}
+	if seed := a.origins.part().Seeds[a.id]; seed == "" || seed != a.probation.trial.Seed {
+		return nil
+	}
+	a.probation.on = false
+	return a.disk.notes.RemoveNote(probationNote)
 }
 
 func (a *Agent) raftConfig(logger hclog.Logger, notices chan<- bool) *raft.Config {

@@ -115,6 +115,8 @@ type Config struct {
 	Configuration       Configuration    `json:"configuration"`
 	Engine              string           `json:"engine"`
 	Version             string           `json:"version"`
+	Origin              keys.Origin      `json:"origin"`           // the agency it belongs to
+	Status              string           `json:"status,omitempty"` // why it does not serve, and what to do
 }
 
 // Acked is what the leader last heard of an agent; times are seconds ago.
@@ -152,7 +154,7 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 
 // ConfigOf asks this one agent, once.
 func (c *Client) ConfigOf(ctx context.Context, endpoint string) (Config, error) {
-	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts})
+	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts, anyone: true})
 	if err != nil {
 		return Config{}, fmt.Errorf("agency config of %s: %w: %w", endpoint, ErrUnavailable, err)
 	}

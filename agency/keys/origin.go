@@ -10,6 +10,10 @@ import (
 // the agency that a client follows in its requests.
 const OriginHeader = "X-Stasis-Agency"
 
+// OriginNote is the file of a data directory, of a DB server or a coordinator, that says
+// which agency the server follows.
+const OriginNote = "AGENCY"
+
 // Origin says which agency something belongs to. Two that have one origin have one
 // history; what has another origin is a stranger, whatever it calls itself.
 type Origin struct {
