@@ -208,6 +208,8 @@ func (q inquiry) late(ids []string) string {
 			continue
 		}
 		switch {
+		case !slices.Contains(r.Voters, q.self) && r.Founded.Incarnation > 1:
+			return fmt.Sprintf("%s belongs to %s, which was recovered with fewer agents: this one asks to become a member", id, r.Founded.Origin)
 		case !slices.Contains(r.Voters, q.self):
 			return fmt.Sprintf("%s belongs to %s, of which this agent is no member: start it with --join %s to make it one", id, r.Founded.Origin, q.peers[id])
 		case r.Leader != "":
@@ -218,6 +220,18 @@ func (q inquiry) late(ids []string) string {
 		". An agent without its directory does not vote, so a majority of the directories is needed. Start the agents that still have theirs. " +
 		"If a majority of the directories is lost for good: stop the agent that has one, run \"stasis agency recover --dir\" on it, start it, " +
 		"and start the others with empty directories and --join"
+}
+
+// recovered is where an agency that was recovered, or restored from a snapshot, takes
+// members: it began with one agent, and the others are to come back. Which members an
+// agency has otherwise was decided by who added and removed them.
+func (q inquiry) recovered() (at []string) {
+	for _, id := range slices.Sorted(maps.Keys(q.answers)) {
+		if r := q.answers[id]; r.Founded != nil && r.Founded.Incarnation > 1 && r.Leader != "" && !slices.Contains(r.Voters, q.self) {
+			at = append(at, q.peers[id])
+		}
+	}
+	return at
 }
 
 // list says what each named agent has told.

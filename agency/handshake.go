@@ -23,6 +23,7 @@ type hello struct {
 	To     string      `json:"to"` // an id; "": whoever it is
 	From   string      `json:"from"`
 	Origin keys.Origin `json:"origin"`
+	Leads  bool        `json:"leads"` // From leads, or thinks so
 }
 
 // refusal is the other one's line.
@@ -47,8 +48,9 @@ var (
 type handshake struct {
 	self   string
 	origin func() keys.Origin
-	greet  func(from string, theirs keys.Origin) error // why a caller is refused
-	meet   func(id string, theirs keys.Origin) error   // is told who refused this agent
+	leads  func() bool
+	greet  func(hello) error                         // why a caller is refused
+	meet   func(id string, theirs keys.Origin) error // is told who refused this agent
 }
 
 // raftStream is the mux as Raft's transport wants it.
@@ -67,7 +69,7 @@ func (s *raftStream) Addr() net.Addr { return s.advertise }
 // address of another must not answer, or its acknowledgements would count twice.
 func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	id, address := splitTarget(string(target))
-	line, err := json.Marshal(hello{To: id, From: s.handshake.self, Origin: s.handshake.origin()})
+	line, err := json.Marshal(hello{To: id, From: s.handshake.self, Origin: s.handshake.origin(), Leads: s.handshake.leads()})
 	if err != nil {
 		return nil, fmt.Errorf("open Raft stream to %s: %w", target, err)
 	}
@@ -139,7 +141,7 @@ func (c *calledConn) answer() error {
 	if h.To != "" && h.To != c.handshake.self {
 		return errNotForMe
 	}
-	refused := c.handshake.greet(h.From, h.Origin)
+	refused := c.handshake.greet(h)
 	reply := []byte(welcome)
 	if refused != nil {
 		if reply, err = json.Marshal(refusal{Refused: refused.Error(), Origin: c.handshake.origin()}); err != nil {

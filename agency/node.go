@@ -85,8 +85,11 @@ func (a *Agent) join() error {
 
 // handshake is this agent's part at the beginning of Raft's streams.
 func (a *Agent) handshake() handshake {
-	return handshake{self: a.id, origin: a.origins.origin, greet: a.greet, meet: a.meet}
+	return handshake{self: a.id, origin: a.origins.origin, leads: a.leads, greet: a.greet, meet: a.meet}
 }
+
+// leads says whether Raft takes this node for the leader.
+func (a *Agent) leads() bool { return a.joined.Load() && a.raft.State() == raft.Leader }
 
 // begin founds an agency of one, finishes a founding that was decided, and puts an agent
 // that starts with nothing among others on probation.
@@ -103,6 +106,10 @@ func (a *Agent) begin(config *raft.Config) error {
 		}
 		return a.resume()
 	case pristine && (a.joins || len(a.peers) > 1):
+		// Whoever called it has given it nothing yet.
+		if err := a.origins.forget(); err != nil {
+			return err
+		}
 		if err := a.probation.begin(a.disk.notes); err != nil {
 			return fmt.Errorf("begin the probation: %w", err)
 		}

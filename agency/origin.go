@@ -89,6 +89,16 @@ func (o *origins) become(f founded) error {
 	return nil
 }
 
+// forget makes the agent belong nowhere. Only before anything is served.
+func (o *origins) forget() error {
+	if !o.origin().Exists() {
+		return nil
+	}
+	o.mine.Store(nil)
+	o.header.Store(nil)
+	return o.notes.RemoveNote(originNote)
+}
+
 // errStranger is one of two agents that do not belong to the same agency, or not to the
 // same incarnation of it.
 var errStranger = errors.New("stranger to this agency")
@@ -190,20 +200,23 @@ func (a *Agent) giveUp(err error) {
 }
 
 // greet is asked when another agent opens a Raft stream to this one. An agent that
-// belongs nowhere yet becomes a member of the agency that calls it: whoever calls has it
-// among its members.
-func (a *Agent) greet(from string, theirs keys.Origin) error {
-	if !theirs.Exists() {
-		return fmt.Errorf("%w: %s belongs to no agency", errStranger, from)
+// belongs nowhere becomes a member of the agency whose leader calls it: that one has it
+// among its members. Who only wants to lead gets no vote from it anyway.
+func (a *Agent) greet(h hello) error {
+	if !h.Origin.Exists() {
+		return fmt.Errorf("%w: %s belongs to no agency", errStranger, h.From)
 	}
 	if !a.origins.origin().Exists() {
-		if err := a.origins.become(founded{Origin: theirs}); err == nil {
-			a.logger.Info("this agent belongs to an agency now", "origin", theirs.String(), "called by", from)
+		if !h.Leads {
+			return errOnProbation
+		}
+		if err := a.origins.become(founded{Origin: h.Origin}); err == nil {
+			a.logger.Info("this agent belongs to an agency now", "origin", h.Origin.String(), "leader", h.From)
 		} else if !errors.Is(err, errStranger) {
 			return err
 		}
 	}
-	return a.meet(from, theirs)
+	return a.meet(h.From, h.Origin)
 }
 
 // standing says what an agent that does not serve waits for; "" if there is nothing to say.

@@ -159,12 +159,16 @@ func (a *Agent) arrive(join []string) {
 	ask := network.NewHTTPClient(a.mux.network)
 	ask.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer ask.CloseIdleConnections()
-	told := len(join) == 0 && !a.moved()
+	told := len(join) == 0 && a.inPlace()
 	for wait := a.timing.Heartbeat / 20; a.running.Err() == nil; wait = min(2*wait, a.timing.Heartbeat/2) {
 		if a.probation.active() {
-			if err := a.tryOut(ask, len(join) > 0); err != nil {
+			at, err := a.tryOut(ask, len(join) > 0)
+			if err != nil {
 				a.giveUp(err)
 				return
+			}
+			if len(at) > 0 {
+				join, told = at, false
 			}
 		}
 		told = told || a.announce(ask, join)
@@ -175,26 +179,28 @@ func (a *Agent) arrive(join []string) {
 	}
 }
 
-// tryOut ends the probation if it may end.
-func (a *Agent) tryOut(ask *http.Client, joins bool) error {
+// tryOut ends the probation if it may end. If this agent is to ask for its membership
+// first, it says where.
+func (a *Agent) tryOut(ask *http.Client, joins bool) (join []string, err error) {
 	if term, leader, ok := a.caughtUp(); ok {
 		// As if this term's vote had gone to its leader: it cannot go to another.
 		err := errors.Join(a.disk.stable.SetUint64([]byte("LastVoteTerm"), term), a.disk.stable.Set([]byte("LastVoteCand"), []byte(leader)))
 		if err != nil {
-			return fmt.Errorf("end the probation: %w", err)
+			return nil, fmt.Errorf("end the probation: %w", err)
 		}
 		a.logger.Info("caught up, voting from now on", "term", term)
-		return a.endProbation()
+		return nil, a.endProbation()
 	}
 	if joins || a.raft.LastIndex() > 0 {
-		return nil // everything comes from the leader
+		return nil, nil // everything comes from the leader
 	}
-	f, waiting := a.inquire(ask).decide()
-	if !f.Exists() {
-		a.waits(waiting)
-		return nil
+	q := a.inquire(ask)
+	f, waiting := q.decide()
+	if f.Exists() {
+		return nil, a.found(f)
 	}
-	return a.found(f)
+	a.waits(waiting)
+	return q.recovered(), nil
 }
 
 // patient is how long an agent waits before its log says for what.
@@ -210,14 +216,15 @@ func (a *Agent) waits(text string) {
 	}
 }
 
-// moved says whether Raft's log has another address of this agent.
-func (a *Agent) moved() bool {
+// inPlace says whether Raft's log has this agent at its address, with a vote. An agent
+// that was removed is told nowhere: it is added by who wants it back.
+func (a *Agent) inPlace() bool {
 	for _, s := range a.members().Servers {
 		if string(s.ID) == a.id {
-			return string(s.Address) != a.advertise
+			return string(s.Address) == a.advertise && s.Suffrage == raft.Voter
 		}
 	}
-	return false
+	return true
 }
 
 // announce asks the leader to have this agent as a voter at its address; true

@@ -1,0 +1,391 @@
+package agency
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"stasis/agency/client"
+)
+
+// origin is what an agent says it belongs to, and its status.
+func (c *cluster) config(name string) client.Config {
+	c.t.Helper()
+	var config client.Config
+	require.NoError(c.t, decode(c.ask(name, "config", ""), &config))
+	return config
+}
+
+// stopped waits until an agent has stopped by itself, and gives the reason.
+func (c *cluster) stopped(name string) error {
+	c.t.Helper()
+	select {
+	case err := <-c.agents[name].Err():
+		return err
+	case <-time.After(time.Minute):
+		require.Fail(c.t, name+" goes on")
+		return nil
+	}
+}
+
+// trees are the trees of all agents that run, without those that have nothing.
+func (c *cluster) trees() map[string][]string {
+	c.t.Helper()
+	trees := map[string][]string{}
+	for name, a := range c.agents {
+		if a.raft.LastIndex() > 0 && a.running.Err() == nil {
+			state := decoded(c.t, c.ask(name, "state", ""))
+			text := fmt.Sprint(state["index"], state["agency"])
+			trees[text] = append(trees[text], name)
+		}
+	}
+	return trees
+}
+
+// TestRecover: two of three disks are gone. From the third one the agency goes on with
+// everything that it had, at higher indices; the others come back with empty disks and the
+// command line of before; and one that comes back with a disk from before is refused,
+// and stops.
+func TestRecover(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		for i := range 10 {
+			c.ask(c.leader(), "write", fmt.Sprintf(`[[{"x":%d},{},"id-%d"]]`, i, i))
+		}
+		time.Sleep(2 * time.Second)
+		before := c.config("a").Origin
+		c.kill("b")
+		old := c.stores["b"] // found again later
+		c.wipe("b", "c")
+		c.kill("a")
+		stores := c.stores["a"]
+
+		seen, err := Recover(RecoverOptions{Stores: stores, DryRun: true, Logger: logger(t)})
+		require.NoError(t, err)
+		require.EqualValues(t, 10, seen.Index)
+		require.Len(t, seen.Members, 3)
+		require.False(t, seen.Incomplete)
+		c.start("a")
+		c.start("b")
+		time.Sleep(10 * time.Second)
+		require.Contains(t, c.config("b").Status, `run "stasis agency recover --dir"`, "what to do is said where it does not go on")
+		require.Contains(t, c.config("b").Status, "has no leader")
+		require.False(t, c.agents["a"].IsLeader())
+		c.kill("a")
+
+		got, err := Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+		require.NoError(t, err)
+		require.Equal(t, before, got.Before)
+		require.Equal(t, before.Agency, got.After.Agency)
+		require.EqualValues(t, 2, got.After.Incarnation)
+		c.start("a")
+		require.Equal(t, "a", c.leader())
+		require.Equal(t, `200 [{"x":9}]`, c.ask("a", "read", `[["x"]]`).String())
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, indexStep), c.ask("a", "inquire", `["id-9"]`).String(), "client ids are known")
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, indexStep+1), c.ask("a", "write", `[[{"x":"after"}]]`).String())
+
+		c.start("c")
+		c.voters(3)
+		require.Equal(t, got.After, c.config("b").Origin)
+		require.Equal(t, got.After, c.config("c").Origin)
+		require.Empty(t, c.config("b").Status)
+		c.kill("a")
+		require.Equal(t, `200 [{"x":"after"}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
+		c.start("a")
+		c.kill("b")
+		c.stores["b"] = old
+		c.start("b")
+		require.ErrorIs(t, c.stopped("b"), errStranger)
+		require.Equal(t, http.StatusServiceUnavailable, c.ask("b", "read", `[["x"]]`).status)
+		require.Contains(t, c.config("b").Status, "incarnation 2")
+		require.Equal(t, 200, c.ask(c.leader("b"), "write", `[[{"x":"members go on"}]]`).status)
+	})
+}
+
+// TestRecoverOnDisk: the same on the real disk, with both logs, by the directory's lock and
+// with entries in the log and in a snapshot; and what is refused.
+func TestRecoverOnDisk(t *testing.T) {
+	for _, kind := range []string{LogBolt, LogWAL} {
+		t.Run(kind, func(t *testing.T) {
+			dir := t.TempDir()
+			small := func(c *Config) { c.LogStore, c.Timing.TrailingLogs = kind, 2 }
+			s := alone(t, dir, small)
+			for range 20 {
+				s.post("write", `[[{"x":{"op":"increment"}}]]`)
+			}
+			require.NoError(t, s.raft.Snapshot().Error())
+			s.post("write", `[[{"x":{"op":"increment"}}]]`)
+			_, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
+			require.ErrorContains(t, err, "in use")
+			s.end()
+
+			for i := uint64(2); i <= 3; i++ {
+				got, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
+				require.NoError(t, err)
+				require.Equal(t, i, got.After.Incarnation)
+				require.Equal(t, s.ID(), got.ID)
+			}
+			_, err = Recover(RecoverOptions{Dir: dir, Incarnation: 3, Logger: logger(t)})
+			require.ErrorContains(t, err, "there was incarnation 3 already")
+			_, err = Recover(RecoverOptions{Dir: dir, Incarnation: mostIncarnations + 1, Logger: logger(t)})
+			require.Error(t, err)
+			s = alone(t, dir, small)
+			require.Equal(t, `200 [{"x":21}]`, s.post("read", `[["x"]]`).String())
+			require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, 2*indexStep+1), s.post("write", `[[{"y":1}]]`).String())
+			require.Eventually(t, func() bool { return string(s.members().Servers[0].Address) == s.advertise }, waitMax, waitStep, "it writes its own address to the log")
+		})
+	}
+	empty := filepath.Join(t.TempDir(), "none")
+	_, err := Recover(RecoverOptions{Dir: empty})
+	require.ErrorIs(t, err, ErrNothingToRecover)
+	require.NoDirExists(t, empty, "nothing is made where nothing was")
+	_, err = Recover(RecoverOptions{Stores: NewMemoryStores()})
+	require.ErrorIs(t, err, ErrNothingToRecover)
+}
+
+// TestRecoverIncomplete: an agent that had not caught up is no survivor, unless it is
+// said to be.
+func TestRecoverIncomplete(t *testing.T) {
+	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
+		c.ask(c.leader(), "write", `[[{"x":1}]]`)
+		c.kill("a")
+		require.NoError(t, writeNote(c.stores["a"], probationNote, trial{Seed: "s"}))
+		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		require.ErrorContains(t, err, "--incomplete")
+		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
+		require.NoError(t, err)
+		c.start("a")
+		require.Equal(t, `200 [{"x":1}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
+	})
+}
+
+// cutShort lets so many changes of a disk happen and then no more.
+type cutShort struct{ left int }
+
+func (c *cutShort) pass() error {
+	if c.left--; c.left < 0 {
+		return errFull
+	}
+	return nil
+}
+
+type cutNotes struct {
+	notes
+	cut *cutShort
+}
+
+func (n cutNotes) WriteNote(name string, data []byte) error {
+	if err := n.cut.pass(); err != nil {
+		return err
+	}
+	return n.notes.WriteNote(name, data)
+}
+
+func (n cutNotes) RemoveNote(name string) error {
+	if err := n.cut.pass(); err != nil {
+		return err
+	}
+	return n.notes.RemoveNote(name)
+}
+
+type cutLog struct {
+	raft.LogStore
+	cut *cutShort
+}
+
+func (l cutLog) DeleteRange(from, to uint64) error {
+	if err := l.cut.pass(); err != nil {
+		return err
+	}
+	return l.LogStore.DeleteRange(from, to)
+}
+
+type cutShots struct {
+	raft.SnapshotStore
+	cut *cutShort
+}
+
+func (s cutShots) Create(v raft.SnapshotVersion, index, term uint64, m raft.Configuration, mi uint64, t raft.Transport) (raft.SnapshotSink, error) {
+	if err := s.cut.pass(); err != nil {
+		return nil, err
+	}
+	return s.SnapshotStore.Create(v, index, term, m, mi, t)
+}
+
+type cutStable struct {
+	raft.StableStore
+	cut *cutShort
+}
+
+func (s cutStable) SetUint64(key []byte, v uint64) error {
+	if err := s.cut.pass(); err != nil {
+		return err
+	}
+	return s.StableStore.SetUint64(key, v)
+}
+
+func (d *disk) cutAfter(n int) *cutShort {
+	cut := &cutShort{left: n}
+	d.notes, d.log, d.shots, d.stable = cutNotes{d.notes, cut}, cutLog{d.log, cut}, cutShots{d.shots, cut}, cutStable{d.stable, cut}
+	return cut
+}
+
+// TestRecoverCutShort: a recovery that dies after any of its changes leaves a directory
+// that does not start, until it is asked for again; then it ends with the incarnation
+// that it was begun with.
+func TestRecoverCutShort(t *testing.T) {
+	for at := 0; ; at++ {
+		done := false
+		inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
+			for range 5 {
+				c.ask(c.leader(), "write", `[[{"x":{"op":"increment"}}]]`)
+			}
+			c.kill("a")
+			stores := c.stores["a"]
+			d, err := openDisk(Config{Stores: stores}, logger(t))
+			require.NoError(t, err)
+			d.cutAfter(at)
+			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
+			if done = err == nil; !done {
+				require.ErrorContains(t, err, errFull.Error())
+				raw, err := stores.ReadNote(recoveryNote)
+				require.NoError(t, err)
+				require.Equal(t, at == 0, raw == nil, "from the first change on it is known that it has begun")
+				if at > 0 {
+					_, err = Start(t.Context(), Config{ID: "AGNT-a", Listen: "a:1", Network: c.net.Host("a"), Stores: stores})
+					require.ErrorContains(t, err, "run \"stasis agency recover\" on it again")
+				}
+				got, err := Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+				require.NoError(t, err)
+				if at > 0 {
+					require.Equal(t, begun.After, got.After)
+				}
+			}
+			c.start("a")
+			require.Equal(t, `200 [{"x":5}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
+			require.EqualValues(t, indexStep, c.config("a").CommitIndex)
+			require.EqualValues(t, 2, c.config("a").Origin.Incarnation)
+			_, err = Recover(RecoverOptions{Stores: stores, DryRun: true, Logger: logger(t)})
+			require.NoError(t, err)
+		})
+		if done {
+			require.Greater(t, at, 4, "decision, snapshot, log, origin, probation, decision")
+			return
+		}
+	}
+}
+
+// TestSnapshotRestore: the agency is saved, all three disks are lost, and it goes on from
+// the file with two more agents. What was written after the snapshot is gone.
+func TestSnapshotRestore(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		c.ask(leader, "write", `[[{"x":"kept"},{},"id"]]`)
+		c.ask(leader, "write", `[[{"y":{"op":"set","new":1,"ttl":5}}]]`)
+		c.ask(leader, "write", `[[{"x":{"op":"observe","url":"http://client:9/"}}]]`)
+		c.ask(leader, "transient", `[[{"beat":1}]]`)
+		require.Equal(t, http.StatusTemporaryRedirect, c.ask(c.others(leader)[0], "snapshot", "").status)
+		got, err := c.send(t.Context(), http.MethodGet, "http://"+c.peers["AGNT-"+leader]+"/_api/agency/snapshot", "")
+		require.NoError(t, err)
+		file := client.New(client.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+leader]}, HTTP: c.http})
+		saved, head, err := file.Snapshot(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 3, head.Index)
+		require.Equal(t, got.header.Get("X-Stasis-Agency"), head.Origin.Text())
+		c.ask(leader, "write", `[[{"x":"after the snapshot"}]]`)
+		c.wipe("a", "b", "c")
+
+		for i := range saved {
+			damaged := append([]byte{}, saved...)
+			damaged[i] ^= 1
+			_, _, err := client.ReadSnapshot(damaged)
+			require.ErrorIs(t, err, client.ErrSnapshot, "byte %d", i)
+			_, _, err = client.ReadSnapshot(saved[:i])
+			require.ErrorIs(t, err, client.ErrSnapshot, "%d bytes", i)
+		}
+		_, err = Restore(saved[:len(saved)-1], RestoreOptions{Stores: c.stores["a"]})
+		require.ErrorIs(t, err, client.ErrSnapshot)
+		what, err := Restore(saved, RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 5})
+		require.NoError(t, err)
+		require.EqualValues(t, 5, what.After.Incarnation)
+		_, err = Restore(saved, RestoreOptions{Stores: c.stores["a"]})
+		require.ErrorContains(t, err, "there is a log already")
+
+		c.start("a")
+		require.Equal(t, "a", c.leader())
+		c.start("b")
+		c.newcomer("n", "n:1", "a")
+		c.voters(3)
+		time.Sleep(6 * time.Second)
+		require.Equal(t, `200 [{"x":"kept"}]`, c.ask("a", "read", `[["/"]]`).String(), "what has a time to live has had it")
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, 4*indexStep-2), c.ask("a", "inquire", `["id"]`).String())
+		require.Equal(t, []string{"http://client:9/"}, c.agents["a"].machine.state().Observers()["/x"])
+		c.kill("a")
+		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"goes on"}]]`).status)
+		require.Equal(t, map[string]any{"x": "goes on"}, decoded(t, c.ask(c.leader(), "state", ""))["agency"])
+	})
+}
+
+// TestRestoreCutShort: a restore that dies after any of its changes leaves a directory that
+// does not start.
+func TestRestoreCutShort(t *testing.T) {
+	s := alone(t, t.TempDir())
+	s.post("write", `[[{"x":1}]]`)
+	file := client.New(client.Options{Endpoints: []string{s.URL()}, HTTP: s.http})
+	saved, head, err := file.Snapshot(t.Context())
+	require.NoError(t, err)
+	_, state, err := client.ReadSnapshot(saved)
+	require.NoError(t, err)
+	after, err := nextOrigin(head.Origin, 0)
+	require.NoError(t, err)
+	for at := 0; ; at++ {
+		stores := NewMemoryStores()
+		d, err := openDisk(Config{Stores: stores}, logger(t))
+		require.NoError(t, err)
+		d.cutAfter(at)
+		err = restoreDisk(d, state, after)
+		if err == nil {
+			require.Greater(t, at, 4)
+			return
+		}
+		require.ErrorIs(t, err, errFull)
+		if at > 0 {
+			_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Stores: stores})
+			require.ErrorContains(t, err, "delete the directory, and restore again")
+		}
+	}
+}
+
+// TestRestoreOnDisk: only into a directory in which nothing is.
+func TestRestoreOnDisk(t *testing.T) {
+	s := alone(t, t.TempDir())
+	s.post("write", `[[{"x":1}]]`)
+	file := client.New(client.Options{Endpoints: []string{s.URL()}, HTTP: s.http})
+	saved, _, err := file.Snapshot(t.Context())
+	require.NoError(t, err)
+	full := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o600))
+	_, err = Restore(saved, RestoreOptions{Dir: full})
+	require.ErrorContains(t, err, "is not empty")
+	for _, kind := range []string{LogBolt, LogWAL} {
+		dir := filepath.Join(t.TempDir(), "new")
+		what, err := Restore(saved, RestoreOptions{Dir: dir, LogStore: kind, Logger: logger(t)})
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(what.ID, "AGNT-"))
+		_, err = Restore(saved, RestoreOptions{Dir: dir})
+		require.ErrorContains(t, err, "is not empty")
+		restored := alone(t, dir)
+		require.Equal(t, what.ID, restored.ID())
+		require.Equal(t, `200 [{"x":1}]`, restored.post("read", `[["x"]]`).String())
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, indexStep+1), restored.post("write", `[[{"x":2}]]`).String())
+		restored.end()
+		restored = alone(t, dir)
+		require.Equal(t, `200 [{"x":2}]`, restored.post("read", `[["x"]]`).String())
+	}
+}
