@@ -18,21 +18,29 @@ import (
 )
 
 // An agency is founded once, by agents that all have nothing. An agent with an empty
-// directory cannot tell whether it is new or was wiped; but whoever took part in a
-// founding and still has its directory can:
+// directory cannot tell whether it is new or was wiped; but whoever was asked to take part
+// in a founding, and still has its directory, can:
 //
 //   - A directory that is claimed among peers draws a seed.
 //   - Who wants to found asks every named peer, and tells its own seed. Who is asked
-//     writes the asker's seed down, durably, before it answers with its own. It answers
-//     nobody who comes with another seed under the same id.
-//   - The agency may be founded by who has an answer of every named peer, which says
-//     that it belongs nowhere and names the same peers. The agency's UUID is the hash of
-//     all seeds, so all find the same one, and a founder that comes late knows by its own
-//     seed among them that it has lost nothing since.
+//     writes the asker's seed down, durably, before it answers with its own seed and with
+//     all that it has written down. Under an id it keeps the first seed it was told.
+//   - An agent founds when every named peer has answered, twice in a row and with the same
+//     seeds, that it belongs nowhere and names the same peers, and when no seed that
+//     any of them has written down is another one.
+//   - The agency's UUID is the hash of all seeds. So all find the same one, and an agent
+//     whose own seed is among those of an agency that another one has founded belongs
+//     to it, and has lost nothing since.
 //
-// So an agency that was founded has told each named peer the seeds of its founders. As
-// long as one of the peers has its directory, a wiped founder comes with another seed,
-// is refused there, and founds nothing; silence is no answer.
+// Why there is no second agency beside one that has acknowledged anything. Let x be the
+// first that founded A. A acknowledges nothing before a majority belongs to it, so of any
+// second agency B with a majority one agent w would have belonged to A, lost its
+// directory, and come back as w', whose seed B has. Let f be the first that founded B. If
+// x has its directory, it has told f that it belongs to A, because f's second round began
+// when w' had answered, after x founded. If x has lost it too, it has another seed in B;
+// and every named agent y had written x's old seed down before x founded. So y, unless it
+// has lost its directory as well, has told f of it in the second round. Hence f founds B
+// only when all directories that knew of A are lost: then there is nothing left of A.
 type trial struct {
 	Seed string            `json:"seed"`
 	Met  map[string]string `json:"met"` // id → seed of those that have asked
@@ -46,10 +54,10 @@ type foundingCall struct {
 
 // foundingAnswer is what it is told.
 type foundingAnswer struct {
-	ID      string            `json:"id"`
-	Seed    string            `json:"seed"`
-	Peers   map[string]string `json:"peers"`
-	Refused string            `json:"refused,omitempty"`
+	ID    string            `json:"id"`
+	Seed  string            `json:"seed"`
+	Peers map[string]string `json:"peers"`
+	Met   map[string]string `json:"met,omitempty"`
 	// Founded is there if the agent belongs to an agency; then Voters are its members
 	// as this agent knows them, and Leader is who leads, "" if that is not known.
 	Founded *founded `json:"founded,omitempty"`
@@ -75,33 +83,38 @@ func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
 		for _, m := range a.members().Servers {
 			reply.Voters = append(reply.Voters, string(m.ID))
 		}
-	} else if reply.Seed, reply.Refused, err = a.probation.met(a.disk.notes, call); err != nil {
-		return fmt.Errorf("write down who asked: %w", err)
+	} else {
+		known, err := a.probation.met(a.disk.notes, call)
+		if err != nil {
+			return fmt.Errorf("write down who asked: %w", err)
+		}
+		reply.Seed, reply.Met = known.Seed, known.Met
 	}
 	answer(w, http.StatusOK, reply)
 	return nil
 }
 
-// met writes down who asks, and gives this directory's own seed.
-func (p *probation) met(n notes, call foundingCall) (seed, refused string, err error) {
+// met writes down who asks, and gives all that is written down.
+func (p *probation) met(n notes, call foundingCall) (trial, error) {
 	p.trials <- struct{}{}
 	defer func() { <-p.trials }()
-	switch known, ok := p.trial.Met[call.ID]; {
-	case ok && known != call.Seed:
-		return p.trial.Seed, fmt.Sprintf("%s had another directory when a founding began", call.ID), nil
-	case ok:
-		return p.trial.Seed, "", nil
+	if p.trial.Met[call.ID] != "" {
+		return p.trial, nil // what was written first stays
 	}
-	next := trial{Seed: p.trial.Seed, Met: maps.Clone(p.trial.Met)}
-	if next.Met == nil {
-		next.Met = map[string]string{}
-	}
-	next.Met[call.ID] = call.Seed
+	next := trial{Seed: p.trial.Seed, Met: map[string]string{call.ID: call.Seed}}
+	maps.Copy(next.Met, p.trial.Met)
 	if err := writeNote(n, probationNote, next); err != nil {
-		return "", "", err
+		return trial{}, err
 	}
 	p.trial = next
-	return next.Seed, "", nil
+	return next, nil
+}
+
+// known is what is written down. It never changes.
+func (p *probation) known() trial {
+	p.trials <- struct{}{}
+	defer func() { <-p.trials }()
+	return p.trial
 }
 
 // newSeed draws a directory's seed.
@@ -119,19 +132,16 @@ func originOf(members, seeds map[string]string) keys.Origin {
 // inquiry is what an agent with an empty directory has found out.
 type inquiry struct {
 	self      string
-	seed      string
+	trial     trial // after the others were asked
 	peers     map[string]string
 	bootstrap bool // silence counts as emptiness: the operator says so
 	answers   map[string]*foundingAnswer
 }
 
-// ask asks all named peers at once.
+// inquire asks all named peers at once.
 func (a *Agent) inquire(ask *http.Client) inquiry {
-	q := inquiry{self: a.id, seed: a.probation.trial.Seed, peers: a.peers, bootstrap: a.bootstrap, answers: map[string]*foundingAnswer{}}
-	body, err := json.Marshal(foundingCall{ID: a.id, Seed: q.seed})
-	if err != nil { // two strings
-		return q
-	}
+	q := inquiry{self: a.id, peers: a.peers, bootstrap: a.bootstrap, answers: map[string]*foundingAnswer{}}
+	body := fmt.Sprintf(`{"id":%q,"seed":%q}`, a.id, a.probation.known().Seed)
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for id, address := range a.peers {
@@ -140,7 +150,7 @@ func (a *Agent) inquire(ask *http.Client) inquiry {
 		}
 		asking.Go(func() {
 			var reply foundingAnswer
-			if err := a.fetch(ask, http.MethodPost, address, "founding", string(body), &reply); err != nil || reply.ID != id {
+			if err := a.fetch(ask, http.MethodPost, address, "founding", body, &reply); err != nil || reply.ID != id {
 				return // silent, or another agent is there
 			}
 			mu.Lock()
@@ -149,7 +159,27 @@ func (a *Agent) inquire(ask *http.Client) inquiry {
 		})
 	}
 	asking.Wait()
+	q.trial = a.probation.known()
 	return q
+}
+
+// conflict says which agent has lost its directory since somebody wrote its seed down.
+func (q inquiry) conflict(seeds map[string]string) string {
+	told := func(by string, met map[string]string) string {
+		for _, id := range slices.Sorted(maps.Keys(met)) {
+			if seed := seeds[id]; seed != "" && met[id] != seed {
+				return fmt.Sprintf("%s knows that %s had another directory when a founding began", by, id)
+			}
+		}
+		return ""
+	}
+	text := told(q.self, q.trial.Met)
+	for _, id := range slices.Sorted(maps.Keys(q.answers)) {
+		if text == "" {
+			text = told(id, q.answers[id].Met)
+		}
+	}
+	return text
 }
 
 // decide gives the agency that is to be founded, or says what is missing.
@@ -162,7 +192,7 @@ func (q inquiry) decide() (f founded, waiting string) {
 			continue
 		}
 		agencies[r.Founded.Origin] = id
-		if r.Founded.Seeds[q.self] == q.seed && originOf(r.Founded.Members, r.Founded.Seeds) == r.Founded.Origin {
+		if r.Founded.Seeds[q.self] == q.trial.Seed && originOf(r.Founded.Members, r.Founded.Seeds) == r.Founded.Origin {
 			f = *r.Founded
 		}
 	}
@@ -179,32 +209,33 @@ func (q inquiry) decide() (f founded, waiting string) {
 
 // first decides while all that answer belong nowhere.
 func (q inquiry) first(ids []string) (f founded, waiting string) {
-	seeds := map[string]string{q.self: q.seed}
-	missing, least := false, q.self
+	seeds := map[string]string{q.self: q.trial.Seed}
+	least := q.self
 	for _, id := range ids {
-		r := q.answers[id]
-		if id == q.self {
-			continue
-		}
-		if r == nil || r.Refused != "" || !maps.Equal(r.Peers, q.peers) {
-			missing = true
-		}
-		if r != nil && maps.Equal(r.Peers, q.peers) {
+		if r := q.answers[id]; id != q.self && r != nil && maps.Equal(r.Peers, q.peers) {
 			seeds[id], least = r.Seed, min(least, id)
 		}
 	}
-	if missing && !(q.bootstrap && len(seeds) > len(ids)/2 && least == q.self) {
+	f = founded{Origin: originOf(q.peers, seeds), Members: q.peers, Seeds: seeds}
+	conflict := q.conflict(seeds)
+	switch {
+	case q.bootstrap && len(seeds) > len(ids)/2 && least == q.self:
+		return f, ""
+	case len(seeds) < len(ids):
 		return founded{}, "a new agency is founded when every named agent has answered that it has nothing: " + q.list(ids) +
 			". Start those that are missing, or name others with --peer on all agents; silence is not taken for emptiness, unless an agent is started with --bootstrap"
+	case conflict != "":
+		return founded{}, "all named agents have nothing, but " + conflict + ", so there may have been an agency. If there was none, or its directories " +
+			"are lost for good, start all of them with empty directories, or one with --bootstrap; of a snapshot of it an agency is made with \"stasis agency snapshot restore\""
 	}
-	return founded{Origin: originOf(q.peers, seeds), Members: q.peers, Seeds: seeds}, ""
+	return f, ""
 }
 
 // late says what an agent waits for that has nothing, while others belong to an agency.
 func (q inquiry) late(ids []string) string {
 	for _, id := range ids {
 		r := q.answers[id]
-		if r == nil || r.Founded == nil {
+		if r == nil || r.Founded == nil || len(r.Voters) == 0 { // it has got nothing yet itself
 			continue
 		}
 		switch {
@@ -246,8 +277,6 @@ func (q inquiry) list(ids []string) string {
 			text = "does not answer"
 		case r.Founded != nil:
 			text = "belongs to " + r.Founded.String()
-		case r.Refused != "":
-			text = "has nothing, but " + r.Refused
 		case !maps.Equal(r.Peers, q.peers):
 			text = fmt.Sprintf("has nothing, but names other agents: %v", slices.Sorted(maps.Keys(r.Peers)))
 		default:

@@ -188,7 +188,7 @@ func (c *callingConn) refused(line []byte) error {
 	}
 	err := fmt.Errorf("%w: %s: %s", errRefused, c.id, r.Refused)
 	if r.Origin.Exists() {
-		return errors.Join(err, c.meet(c.id, r.Origin))
+		_ = c.meet(c.id, r.Origin) // it says what r.Refused says, from the other side
 	}
 	return err
 }

@@ -135,7 +135,7 @@ func (a *Agent) resume() error {
 	if err != nil || !on {
 		return err
 	}
-	if seed := a.origins.part().Seeds[a.id]; seed == "" || seed != a.probation.trial.Seed {
+	if seed := a.origins.part().Seeds[a.id]; seed == "" || seed != a.probation.known().Seed {
 		return nil
 	}
 	a.probation.on = false

@@ -191,13 +191,18 @@ func (a *Agent) tryOut(ask *http.Client, joins bool) (join []string, err error) 
 		a.logger.Info("caught up, voting from now on", "term", term)
 		return nil, a.endProbation()
 	}
-	if joins || a.raft.LastIndex() > 0 {
+	if joins {
 		return nil, nil // everything comes from the leader
 	}
 	q := a.inquire(ask)
 	f, waiting := q.decide()
-	if f.Exists() {
-		return nil, a.found(f)
+	if f.Exists() { // the second round is asked when all have answered the first
+		q = a.inquire(ask)
+		again, but := q.decide()
+		if again.Origin == f.Origin {
+			return nil, a.found(f)
+		}
+		waiting = but
 	}
 	a.waits(waiting)
 	return q.recovered(), nil

@@ -66,6 +66,7 @@ type search struct {
 	wait     time.Duration
 	began    time.Time // of the trouble
 	last     error     // how the last attempt went
+	strange  error     // that an agent belonged to another agency
 }
 
 func (c *Client) search() *search { return &search{c: c, wait: firstPause} }
@@ -149,7 +150,11 @@ func (s *search) follow(ans answer) {
 func (s *search) fail(endpoint string, err error) {
 	s.c.doubts(endpoint)
 	s.failures++
-	s.note(fmt.Errorf("%s: %w", endpoint, err))
+	err = fmt.Errorf("%s: %w", endpoint, err)
+	if errors.Is(err, ErrStranger) {
+		s.strange = err
+	}
+	s.note(err)
 }
 
 func (s *search) note(err error) {
@@ -195,6 +200,9 @@ func (s *search) unavailable(ctx context.Context, r request) error {
 
 func (s *search) ended(ctx context.Context, r request, kind error) error {
 	path, _, _ := strings.Cut(r.path, "?")
+	if s.strange != nil && !errors.Is(s.last, ErrStranger) {
+		s.last = fmt.Errorf("%w; and %w", s.last, s.strange)
+	}
 	return fmt.Errorf("agency %s: %w: %w, last: %w", strings.TrimPrefix(path, base), kind, context.Cause(ctx), s.last)
 }
 
