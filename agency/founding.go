@@ -33,9 +33,9 @@ import (
 //     to it, and has lost nothing since.
 //
 // Why there is no second agency beside one that has acknowledged anything. Let x be the
-// first that founded A. A acknowledges nothing before a majority belongs to it, so of any
-// second agency B with a majority one agent w would have belonged to A, lost its
-// directory, and come back as w', whose seed B has. Let f be the first that founded B. If
+// first that founded A. A acknowledges nothing before it has a leader, whom a majority of
+// founders has elected. A second agency B needs that too, so one agent w has founded A,
+// lost its directory, and come back as w', whose seed B has. Let f be the first that founded B. If
 // x has its directory, it has told f that it belongs to A, because f's second round began
 // when w' had answered, after x founded. If x has lost it too, it has another seed in B;
 // and every named agent y had written x's old seed down before x founded. So y, unless it

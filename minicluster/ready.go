@@ -101,7 +101,11 @@ func (l look) missing(ctx context.Context, nodes []*node) ([]string, error) {
 // at says why a node is not ready.
 func (l look) at(ctx context.Context, n *node) error {
 	if n.role == datadir.Agent {
-		return l.get(ctx, n, "/_api/version")
+		config, err := l.agency.ConfigOf(ctx, "http://"+n.address)
+		if err == nil && config.Status != "" {
+			err = errors.New(config.Status)
+		}
+		return err
 	}
 	if err := l.get(ctx, n, "/_admin/server/availability"); err != nil {
 		return err

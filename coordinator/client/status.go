@@ -35,6 +35,7 @@ type Agent struct {
 	Endpoint string `json:"endpoint"`
 	Good     bool   `json:"good"` // it answers
 	Leading  bool   `json:"leading"`
+	Note     string `json:"note,omitempty"` // why it does not serve this cluster
 }
 
 // Server is a DB server or coordinator in a Status.
