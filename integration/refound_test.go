@@ -26,7 +26,7 @@ func TestAgencyLost(t *testing.T) {
 	dir := t.TempDir()
 	o := minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Dir: dir}
 	inBubbleOf(t, o, 1, nil, func(b *bubble) {
-		d := &agencyDrill{bubble: b, dir: dir}
+		t, d := b.t, &agencyDrill{bubble: b, dir: dir}
 		d.fill()
 		time.Sleep(5 * time.Second) // all agents have it
 
