@@ -239,13 +239,13 @@ func (s *standing) String() string {
 // misdirectedBy refuses a request that is meant for another agency, or for a later
 // incarnation of this one, before anything is done. Who knows an earlier incarnation only
 // is served, and learns of this one by the answer.
-func (a *Agent) misdirectedBy(header http.Header) error {
-	named := header[keys.OriginHeader]
+func (a *Agent) misdirectedBy(asked http.Header) error {
+	named := asked[keys.OriginHeader]
 	if len(named) == 0 || named[0] == "" {
 		return nil
 	}
-	mine := a.origins.origin()
-	if !mine.Exists() || named[0] == mine.Text() {
+	header, mine := a.origins.header.Load(), a.origins.origin()
+	if header == nil || named[0] == (*header)[0] {
 		return nil
 	}
 	theirs, err := keys.ParseOrigin(named[0])
