@@ -79,9 +79,9 @@ func subset(bits, n int) (names []string) {
 // as a majority has its disks nothing is lost and all trees are the same in the end; with
 // fewer there is no leader, and it is said what to do.
 func TestLostDisks(t *testing.T) {
-	every := map[int]int{3: 1, 5: 61}
+	every := map[int]int{3: 3, 5: 97}
 	if os.Getenv("STASIS_SOAK") != "" {
-		every[5] = 1
+		every = map[int]int{3: 1, 5: 1}
 	}
 	led, leaderless := 0, 0
 	for _, n := range []int{3, 5} {
@@ -103,8 +103,8 @@ func TestLostDisks(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, led, 20)
-	require.Greater(t, leaderless, 20)
+	require.Greater(t, led, 5)
+	require.Greater(t, leaderless, 5)
 }
 
 // lose plays a case, and says whether there was a leader in the end.
@@ -157,7 +157,9 @@ func (c *cluster) lose(l lost) bool {
 		require.LessOrEqual(t, left, l.n/2, "%s: there is a majority, and no leader", l)
 		require.Len(t, trees, 1, "%s: %v", l, trees)
 		for _, name := range l.wiped {
-			require.Contains(t, c.config(name).Status, "stasis agency recover", l.String())
+			if c.agents[name].probation.active() { // else it had been given everything while there was a leader
+				require.Contains(t, c.config(name).Status, "stasis agency recover", l.String())
+			}
 		}
 	default:
 		require.NotEqual(t, before, c.config(c.leader()).Origin, "nothing is left of it: this is another one")

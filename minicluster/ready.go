@@ -41,11 +41,16 @@ func (c *Cluster) await(ctx context.Context, nodes []*node) error {
 	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
 	began, tick := time.Now(), time.NewTicker(lookEvery)
 	defer tick.Stop()
+	var seen []string // by the last look that was not cut short
 	for {
 		missing, err := l.missing(ctx, nodes)
 		if err != nil || len(missing) == 0 {
 			return err
 		}
+		if ctx.Err() != nil && seen != nil {
+			missing = seen
+		}
+		seen = missing
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
