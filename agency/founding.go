@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/internal/failpoint"
 )
 
 // An agency is founded once, by agents that all have nothing. An agent with an empty
@@ -150,6 +151,9 @@ func (a *Agent) inquire(ask *http.Client) inquiry {
 		}
 		asking.Go(func() {
 			var reply foundingAnswer
+			if err := failpoint.Hit(a.running, "agency/founding/ask", a.id+" "+id); err != nil {
+				return
+			}
 			if err := a.fetch(ask, http.MethodPost, address, "founding", body, &reply); err != nil || reply.ID != id {
 				return // silent, or another agent is there
 			}

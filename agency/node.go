@@ -101,10 +101,8 @@ func (a *Agent) begin(config *raft.Config) error {
 	mine := a.origins.part()
 	switch {
 	case pristine && len(mine.Seeds) > 0: // died in the founding, which had been found to be right
-		if err := a.disk.bootstrap(config, a.acks, membersOf(mine.Members)); err != nil {
-			return err
-		}
-		return a.resume()
+		_, err := a.probation.load(a.disk.notes) // it ends when another founder says so
+		return errors.Join(err, a.disk.bootstrap(config, a.acks, membersOf(mine.Members)))
 	case pristine && (a.joins || len(a.peers) > 1):
 		// Whoever called it has given it nothing yet.
 		if err := a.origins.forget(); err != nil {
@@ -120,26 +118,12 @@ func (a *Agent) begin(config *raft.Config) error {
 		}
 		return a.disk.bootstrap(config, a.acks, membersOf(a.peers))
 	default:
-		err := a.resume()
+		_, err := a.probation.load(a.disk.notes)
 		last, lerr := a.disk.log.LastIndex()
 		a.machine.membersFrom = last
 		return errors.Join(err, lerr)
 	}
 	return nil
-}
-
-// resume goes on with a probation, unless it is that of a founder: it has the very
-// directory that it took part with, so it has forgotten nothing.
-func (a *Agent) resume() error {
-	on, err := a.probation.load(a.disk.notes)
-	if err != nil || !on {
-		return err
-	}
-	if seed := a.origins.part().Seeds[a.id]; seed == "" || seed != a.probation.known().Seed {
-		return nil
-	}
-	a.probation.on = false
-	return a.disk.notes.RemoveNote(probationNote)
 }
 
 func (a *Agent) raftConfig(logger hclog.Logger, notices chan<- bool) *raft.Config {

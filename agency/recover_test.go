@@ -278,3 +278,47 @@ func TestRecoverCutShort(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinWithOldDisk: an agent with a disk from before the recovery asks to join. It is
+// told that it is a stranger, and never becomes a member.
+func TestJoinWithOldDisk(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		c.ask(c.leader(), "write", `[[{"x":1}]]`)
+		time.Sleep(time.Second)
+		for _, name := range []string{"a", "b", "c"} {
+			c.kill(name)
+		}
+		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		require.NoError(t, err)
+		c.start("a")
+		require.Equal(t, "a", c.leader())
+		b, err := Start(t.Context(), Config{
+			ID: "AGNT-b", Listen: "b:1", Join: []string{"a:1"}, Network: c.net.Host("b"), Stores: c.stores["b"], Logger: logger(t).Named("b"), Timing: c.timing,
+		})
+		require.NoError(t, err)
+		c.agents["b"] = b
+		require.ErrorIs(t, c.stopped("b"), errStranger)
+		require.Len(t, c.members(), 1)
+	})
+}
+
+// TestCalledBeforeTheRecovery: an agent without a disk was called by a leader, was given
+// nothing, and stopped. The agency is recovered meanwhile: it belongs to what it had not
+// begun to belong to no more than anybody.
+func TestCalledBeforeTheRecovery(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		c.ask(c.leader(), "write", `[[{"x":1}]]`)
+		time.Sleep(time.Second)
+		before := c.config("a").Origin
+		c.wipe("b", "c")
+		c.kill("a")
+		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		require.NoError(t, err)
+		require.NoError(t, writeNote(c.stores["b"], probationNote, trial{Seed: "s"}))
+		require.NoError(t, writeNote(c.stores["b"], originNote, founded{Origin: before}))
+		c.start("a")
+		c.start("b")
+		c.voters(2)
+		require.EqualValues(t, 2, c.config("b").Origin.Incarnation)
+	})
+}
