@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,8 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency"
+	agencyclient "stasis/agency/client"
 	"stasis/coordinator/backup"
+	"stasis/coordinator/client"
 	"stasis/internal/datadir"
+	"stasis/internal/network"
 	"stasis/minicluster"
 )
 
@@ -52,7 +56,7 @@ func TestAgencyLost(t *testing.T) {
 		id, err := datadir.Owner(vfs.Default, filepath.Join(dir, "agent-2"))
 		require.NoError(t, err)
 		d.wipe(b.agents()...)
-		time.Sleep(30 * time.Second)
+		d.another()
 		_, err = agency.Restore(saved, agency.RestoreOptions{Dir: filepath.Join(dir, "agent-2"), ID: id})
 		require.NoError(t, err)
 		b.restart("agent-2")
@@ -102,11 +106,46 @@ func (d *agencyDrill) wipe(names ...string) {
 	}
 }
 
+// another starts the agents with nothing: they are an agency, and not the cluster's. DB
+// servers and coordinators do nothing there, and a coordinator says so.
+func (d *agencyDrill) another() {
+	d.t.Helper()
+	var starting sync.WaitGroup
+	for _, name := range d.bubble.agents() {
+		starting.Go(func() {
+			if err := d.Restart(d.t.Context(), name); err != nil { // each waits for the others
+				d.t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	time.Sleep(time.Minute)
+	web := network.NewHTTPClient(d.net.Host("stranger"))
+	defer web.CloseIdleConnections()
+	agents, _, _ := d.Nodes()
+	fresh := agencyclient.New(agencyclient.Options{Endpoints: []string{agents[0].URL}, HTTP: web})
+	root, err := fresh.Read(d.t.Context(), "/")
+	require.NoError(d.t, err)
+	require.Equal(d.t, "{}", root.String(), "an empty world was taken for the cluster's")
+	require.NotEqual(d.t, fresh.Origin().Agency, d.observer.agency.Origin().Agency)
+	var status client.Status
+	require.NoError(d.t, d.clients[0].Do(d.t.Context(), http.MethodGet, client.PathStatus, nil, &status))
+	for id, agent := range status.Agents {
+		require.Contains(d.t, agent.Note, "nothing it says is believed", id)
+		require.False(d.t, agent.Good || agent.Leading, id)
+	}
+	require.Len(d.t, status.Agents, 3)
+	for _, name := range d.bubble.agents() {
+		require.NoError(d.t, d.Kill(name))
+	}
+	d.wipe(d.bubble.agents()...)
+}
+
 // voters waits until so many agents vote.
 func (d *agencyDrill) voters(want int) {
 	d.t.Helper()
 	d.await(time.Minute, func() error {
-		members, err := d.agency.Members(d.t.Context())
+		members, err := d.observer.agency.Members(d.t.Context())
 		n := 0
 		for _, m := range members {
 			if m.Voter && m.Heard {
