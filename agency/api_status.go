@@ -50,11 +50,17 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		"engine":              "rocksdb",
 		"version":             version.API,
 	}
+	status := a.standing.String()
 	if h := a.gag.state(); h != nil {
 		body["diskHangs"] = h.health() // ours
+		status = h.status()
 	}
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
+	}
+	body["origin"] = a.origins.origin() // ours
+	if status != "" {
+		body["status"] = status // ours: why it does not serve, and what to do
 	}
 	answer(w, http.StatusOK, body)
 	return nil

@@ -22,12 +22,17 @@ type Config struct {
 	// the entry of Peers, or the address that was opened.
 	Advertise string
 	// Peers maps every agent's id, this one's included, to its "host:port". Empty:
-	// an agency of one. On a pristine directory it becomes the Raft configuration;
-	// later starts use it to find the addresses of the configured ids.
+	// an agency of one. Among pristine directories it becomes the Raft configuration,
+	// once all peers have answered that they have nothing and name the same peers; later starts use it to find the addresses of the configured ids.
 	Peers map[string]string
 	// Join names agents ("host:port") of an agency that a new agent is to become
 	// a member of; without Peers. A member it already is ignores it.
 	Join []string
+	// Bootstrap lets this agent found an agency among Peers without the answer of all:
+	// a majority that has nothing is enough, and those that are silent are taken for
+	// empty. If one of them is not, there are two agencies. Without effect on a
+	// directory that belongs to an agency.
+	Bootstrap bool
 	// Network is the seam for Raft and HTTP alike; nil is the operating system's.
 	Network network.Network
 	// Dir is the data directory. Empty: Stores.
@@ -102,10 +107,13 @@ func (t Timing) withDefaults() Timing {
 		t.TrailingLogs = 8192
 	}
 	if t.KeepLog == 0 {
-		t.KeepLog = 20000
+		t.KeepLog = keptByDefault
 	}
 	return t
 }
+
+// keptByDefault is how many changes are kept.
+const keptByDefault = 20000
 
 // defaultMaxBody is enough for the Plan of a large cluster in one transaction.
 const defaultMaxBody = 64 << 20

@@ -19,6 +19,8 @@
 //	watchers   followers → woken together, the more rarely the more they are
 //	rounds     readers → one confirmation of leadership for all that wait
 //	probation  who starts with nothing does not vote as itself
+//	founding   who has nothing, and asks all others, becomes an agency
+//	origins    which agency this is; strangers are refused, or are this agent
 //	office     what may only be done as leader, and ends with it
 //	diskwatch  calls to the disk → one that is overdue
 //	gag        whose disk hangs takes no part

@@ -68,7 +68,7 @@ func TestAgencyOfEarlierFormat(t *testing.T) {
 				require.NoError(t, err)
 				name := strings.TrimPrefix(id, "AGNT-")
 				c.dirs[name], c.peers["AGNT-"+name] = d, name+":1"
-				_, err = os.Stat(filepath.Join(d, walDir))
+				_, err = os.Stat(filepath.Join(d, "raft-wal"))
 				kinds[fmt.Sprint(err == nil)] = true
 			}
 			require.Len(t, c.dirs, 3)

@@ -92,6 +92,11 @@ func (h *diskHang) err() error {
 	return fmt.Errorf("%w since %s: %q has not returned", errDiskHangs, h.since.UTC().Format(time.RFC3339), h.what)
 }
 
+// status is what people are told of it.
+func (h *diskHang) status() string {
+	return fmt.Sprintf("its disk hangs, for %.0f s: %q has not returned; it goes on by itself when the disk does", time.Since(h.since).Seconds(), h.what)
+}
+
 // health is what the agent tells of it.
 func (h *diskHang) health() map[string]any {
 	return map[string]any{"since": h.since.UTC().Format(time.RFC3339), "seconds": time.Since(h.since).Seconds(), "call": h.what}

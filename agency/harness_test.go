@@ -71,14 +71,15 @@ func (c *caller) send(ctx context.Context, method, url, body string, header ...s
 
 // cluster is an agency in memory, inside a synctest bubble.
 type cluster struct {
-	t      testing.TB
-	net    *network.Memory
-	peers  map[string]string
-	timing Timing
-	stores map[string]*Stores
-	dirs   map[string]string // who keeps its log on disk, and where
-	agents map[string]*Agent
-	thaws  []func() // of disks that were made to hang
+	t         testing.TB
+	net       *network.Memory
+	peers     map[string]string
+	timing    Timing
+	stores    map[string]*Stores
+	dirs      map[string]string // who keeps its log on disk, and where
+	bootstrap string            // who is started with --bootstrap
+	agents    map[string]*Agent
+	thaws     []func() // of disks that were made to hang
 	*caller
 }
 
@@ -87,19 +88,25 @@ type cluster struct {
 func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
-		c.caller = newCaller(c.net.Host("client"))
-		for i := range n {
-			name := string(rune('a' + i))
-			c.peers["AGNT-"+name] = name + ":1"
-			c.stores[name] = NewMemoryStores()
-		}
+		c := newCluster(t, n, timing)
 		for name := range c.stores {
 			c.start(name)
 		}
 		defer c.end() // also when the test has failed
 		test(t, c)
 	})
+}
+
+// newCluster makes an agency of which nobody runs yet.
+func newCluster(t testing.TB, n int, timing Timing) *cluster {
+	c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
+	c.caller = newCaller(c.net.Host("client"))
+	for i := range n {
+		name := string(rune('a' + i))
+		c.peers["AGNT-"+name] = name + ":1"
+		c.stores[name] = NewMemoryStores()
+	}
+	return c
 }
 
 func (c *cluster) end() {
@@ -123,14 +130,15 @@ func (c *cluster) start(name string) *Agent {
 		stores = nil
 	}
 	a, err := Start(c.t.Context(), Config{
-		ID:      "AGNT-" + name,
-		Listen:  c.peers["AGNT-"+name],
-		Peers:   c.peers,
-		Network: c.net.Host(name),
-		Stores:  stores,
-		Dir:     c.dirs[name],
-		Logger:  logger(c.t).Named(name),
-		Timing:  c.timing,
+		ID:        "AGNT-" + name,
+		Listen:    c.peers["AGNT-"+name],
+		Peers:     c.peers,
+		Network:   c.net.Host(name),
+		Stores:    stores,
+		Dir:       c.dirs[name],
+		Logger:    logger(c.t).Named(name),
+		Timing:    c.timing,
+		Bootstrap: c.bootstrap == name,
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a

@@ -233,6 +233,9 @@ func (s *api) changeMember(w http.ResponseWriter, r *http.Request) (done bool, e
 	if q.Transfer {
 		return true, s.agent.hand(r.Context(), q.ID)
 	}
+	if err := s.agent.refuseOlder(r.Header); err != nil {
+		return false, err
+	}
 	address, err := endpointAddress(q.Endpoint)
 	if err != nil || q.ID == "" {
 		return false, badRequest("a member is {\"id\":…,\"endpoint\":\"tcp://host:port\"}")

@@ -215,7 +215,7 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		require.NoError(t, err)
 		c.agents[stranger] = a
 		c.agents[leader].book.learn(c.agents[leader].members())
-		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book}
+		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book, handshake: c.agents[leader].handshake()}
 		conn, err := stream.Dial("AGNT-other@s:1", time.Second)
 		require.NoError(t, err)
 		_, err = conn.Write(make([]byte, 64))

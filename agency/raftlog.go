@@ -1,6 +1,8 @@
 package agency
 
 import (
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,7 +20,7 @@ type raftLog struct {
 func (l *raftLog) quiet() bool { return l.ended.Load() || l.gag.state() != nil }
 
 func (l *raftLog) Error(msg string, args ...any) {
-	if l.quiet() {
+	if l.quiet() || ofStranger(args) {
 		l.Logger.Debug(msg, args...)
 		return
 	}
@@ -31,4 +33,13 @@ func (l *raftLog) Warn(msg string, args ...any) {
 		return
 	}
 	l.Logger.Warn(msg, args...)
+}
+
+// ofStranger says whether Raft complains of an agent that does not belong to this
+// agency: the agent itself has said that, once, and Raft tries again and again.
+func ofStranger(args []any) bool {
+	return slices.ContainsFunc(args, func(arg any) bool {
+		err, ok := arg.(error)
+		return ok && strings.Contains(err.Error(), errRefused.Error()) // the codec hides what it wraps
+	})
 }

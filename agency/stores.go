@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,15 +22,14 @@ type Stores struct {
 	log    *raft.InmemStore
 	shots  *memorySnapshots
 	frost  *frost
-	noting sync.Mutex // guards id and probation
-
-	probation bool
+	noting sync.Mutex // guards id and notes
+	notes  map[string][]byte
 }
 
 // NewMemoryStores makes empty stores.
 func NewMemoryStores() *Stores {
 	f := &frost{}
-	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{frost: f}, frost: f}
+	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{frost: f}, frost: f, notes: map[string][]byte{}}
 }
 
 // Freeze makes the disk hang: from now on every call that reads or writes it waits until
@@ -48,20 +46,6 @@ func (s *Stores) identify(id string) string {
 	return s.id
 }
 
-// mark and marked are what a data directory's file is: whether the agent is on probation.
-func (s *Stores) mark(on bool) error {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	s.probation = on
-	return nil
-}
-
-func (s *Stores) marked() bool {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	return s.probation
-}
-
 // disk is an agent's opened stores, whatever they are made of.
 type disk struct {
 	id     string
@@ -72,9 +56,7 @@ type disk struct {
 	calls  *diskWatch
 	// maxBody bounds a request's body; 0: it does not.
 	maxBody int64
-
-	mark   func(bool) error // whether the agent is on probation: kept
-	marked func() bool
+	notes   notes
 }
 
 const (
@@ -94,8 +76,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 	var d *disk
 	if c.Stores != nil {
 		log := memoryLog{c.Stores.log, c.Stores.frost}
-		d = &disk{id: c.Stores.identify(newID()), log: log, stable: log, shots: c.Stores.shots, close: func() error { return nil },
-			mark: c.Stores.mark, marked: c.Stores.marked}
+		d = &disk{id: c.Stores.identify(newID()), log: log, stable: log, shots: c.Stores.shots, close: func() error { return nil }, notes: c.Stores}
 	} else {
 		var err error
 		if d, err = openDirectory(c.Dir, c.LogStore, newID, logger); err != nil {
@@ -136,25 +117,8 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 		maxBody: files.maxBody,
 		shots:   shots,
 		close:   func() error { return errors.Join(files.close(), dir.Close()) },
-		mark:    func(on bool) error { return markProbation(dir.Path(probationFile), on) },
-		marked:  func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
+		notes:   dir,
 	}, nil
-}
-
-// probationFile is there while the agent is on probation.
-const probationFile = "PROBATION"
-
-func markProbation(path string, on bool) error {
-	if !on {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return syncPath(filepath.Dir(path))
-	}
-	if err := os.WriteFile(path, []byte("this agent started with nothing and does not vote yet\n"), 0o644); err != nil {
-		return err
-	}
-	return errors.Join(syncPath(path), syncPath(filepath.Dir(path)))
 }
 
 func syncPath(path string) error {

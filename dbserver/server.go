@@ -152,7 +152,11 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1),
 	}
 	s.web = network.NewHTTPClient(c.Network)
-	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency")})
+	origin, remember, err := agency.Remembered(dir)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency"), Origin: origin, Remember: remember})
 	s.cache = agency.NewCache(s.agency, c.Logger.Named("cache"))
 	s.peers = client.New(s.web)
 	s.lease.registered = make(chan struct{})

@@ -173,7 +173,7 @@ func TestLeadingAgentsDiskHangs(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, answer, "503 ")
 	require.Contains(t, answer, "disk")
-	require.Contains(t, status(t, h.clients[0]).Agents[h.agents[0].ID].Trouble, "its disk hangs")
+	require.Contains(t, status(t, h.clients[0]).Agents[h.agents[0].ID].Note, "its disk hangs")
 	h.hangs()
 	h.portTaken()
 

@@ -116,6 +116,8 @@ type Config struct {
 	Engine              string           `json:"engine"`
 	Version             string           `json:"version"`
 	DiskHangs           *DiskHang        `json:"diskHangs,omitempty"` // null: the agent's disk answers
+	Origin              keys.Origin      `json:"origin"`              // the agency it belongs to
+	Status              string           `json:"status,omitempty"`    // why it does not serve, and what to do
 }
 
 // DiskHang is what an agent tells of its disk while it hangs. Such an agent takes no part
@@ -166,7 +168,7 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 
 // ConfigOf asks this one agent, once.
 func (c *Client) ConfigOf(ctx context.Context, endpoint string) (Config, error) {
-	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts})
+	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts, anyone: true})
 	if err != nil {
 		return Config{}, fmt.Errorf("agency config of %s: %w: %w", endpoint, ErrUnavailable, err)
 	}

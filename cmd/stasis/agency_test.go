@@ -75,7 +75,7 @@ func TestAgencyTellsWhoseDiskHangs(t *testing.T) {
 		said = call("--timeout", "1s", "read", "/x")
 		return strings.Count(said, "its disk hangs") == 2
 	}, time.Minute, 100*time.Millisecond)
-	require.Contains(t, said, "lost its majority: 1 of 3 agents answer, 2 are needed")
+	require.Contains(t, said, "lost its majority: of 3 agents 1 can vote, 2 are needed")
 	require.Contains(t, said, "goes on by itself when the disk does")
 }
 

@@ -76,8 +76,8 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 			state = "leader"
 		case a.Good:
 			state = "follower"
-		case a.Trouble != "":
-			state = a.Trouble
+		case a.Note != "":
+			state = "does not serve: " + a.Note
 		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}

@@ -33,10 +33,9 @@ type ShardCounts struct {
 // Agent is one agent in a Status.
 type Agent struct {
 	Endpoint string `json:"endpoint"`
-	Good     bool   `json:"good"` // it answers, and its disk does
+	Good     bool   `json:"good"` // it answers, and serves this cluster
 	Leading  bool   `json:"leading"`
-	// Trouble is what it says is wrong with it, in words.
-	Trouble string `json:"trouble,omitempty"`
+	Note     string `json:"note,omitempty"` // why it does not serve this cluster
 }
 
 // Server is a DB server or coordinator in a Status.

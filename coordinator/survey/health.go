@@ -2,6 +2,7 @@ package survey
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -132,11 +133,11 @@ func inUse(v *catalog.View, id string) bool {
 // agentState is what is known of an agent.
 type agentState struct {
 	Endpoint  string
-	Good      bool // it answers, and its disk does
-	Trouble   string
+	Good      bool // it answers, and serves this cluster
 	Leading   bool
 	Leader    string // in its own eyes
 	LastAcked float64
+	Note      string // why it does not serve this cluster; "" if it does
 }
 
 // agents asks every agent for its view.
@@ -153,11 +154,9 @@ func (s *Survey) agents(ctx context.Context) map[string]agentState {
 		asking.Go(func() {
 			state := agentState{Endpoint: endpoint, LastAcked: config.LastAcked[id].LastAckedTime}
 			if own, err := s.Agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
-				state.Good, state.Leader = true, own.LeaderID
-				state.Leading = own.LeaderID == id
-				if own.DiskHangs != nil {
-					state.Good, state.Trouble = false, own.DiskHangs.String()
-				}
+				state.Note = s.noteOf(own)
+				state.Good, state.Leader = state.Note == "", own.LeaderID
+				state.Leading = state.Good && own.LeaderID == id
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -166,6 +165,15 @@ func (s *Survey) agents(ctx context.Context) map[string]agentState {
 	}
 	asking.Wait()
 	return all
+}
+
+// noteOf says why an agent that answers does not serve this cluster.
+func (s *Survey) noteOf(own agencyclient.Config) string {
+	mine := s.Agency.Origin()
+	if kin := mine.Sees(own.Origin); mine.Exists() && own.Origin.Exists() && kin != keys.Same && kin != keys.Newer {
+		return fmt.Sprintf("it belongs to %s, and this cluster's is %s: nothing it says is believed", own.Origin, mine)
+	}
+	return own.Status
 }
 
 func httpURL(endpoint string) string {
@@ -180,8 +188,12 @@ func (a agentState) fields() rest.Fields {
 	if a.Good {
 		status = "GOOD"
 	}
-	return rest.Fields{
+	fields := rest.Fields{
 		"Role": "Agent", "Endpoint": a.Endpoint, "Status": status, "Engine": "rocksdb", "Version": version.API,
 		"Leader": a.Leader, "Leading": a.Leading, "LastAckedTime": a.LastAcked, "CanBeDeleted": false,
 	}
+	if a.Note != "" {
+		fields["Note"] = a.Note // ours
+	}
+	return fields
 }
