@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"sync"
@@ -11,23 +12,26 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/keys"
 	"stasis/internal/network"
 )
 
-// strangerStream lets a test speak Raft to agents, as whom it likes.
+// strangerStream lets a test speak Raft to agents, as one of them.
 type strangerStream struct {
 	net.Listener
 	network network.Network
+	as      *Agent
 }
 
 func (s strangerStream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	id, address := splitTarget(string(target))
 	m := &mux{network: s.network, conns: map[net.Conn]struct{}{}}
 	conn, err := m.dialRaft(address, timeout)
-	if err == nil {
-		_, err = io.WriteString(conn, id+"\n")
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	err = json.NewEncoder(conn).Encode(hello{To: id, From: s.as.id, Origin: s.as.origins.origin()})
+	return &callingConn{Conn: conn, id: id, meet: func(string, keys.Origin) error { return nil }}, err
 }
 
 // TestTermNeverGoesBack: a heartbeat of one new term and a call for a vote in a newer one
@@ -45,7 +49,7 @@ func TestTermNeverGoesBack(t *testing.T) {
 			}
 			listener, err := c.net.Host("stranger").Listen("stranger:1")
 			require.NoError(t, err)
-			stranger := raft.NewNetworkTransport(strangerStream{listener, c.net.Host("stranger")}, 2, time.Minute, io.Discard)
+			stranger := raft.NewNetworkTransport(strangerStream{listener, c.net.Host("stranger"), c.agents[leader]}, 2, time.Minute, io.Discard)
 			defer func() { require.NoError(t, stranger.Close()) }()
 			term := c.agents[hung].raft.CurrentTerm()
 			target := raft.ServerAddress("AGNT-" + hung + "@" + c.peers["AGNT-"+hung])
