@@ -202,6 +202,14 @@ func (s *Shard) store(b *engine.Batch, m meta, sync bool) error {
 	return nil
 }
 
+// Broken says that a commit was given up or failed, so that this object may not be what
+// is on disk. It takes no writes; open the shard again when the disk has settled.
+func (s *Shard) Broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken != nil
+}
+
 // Drop removes the shard and all that is in it, durably. Operations under way
 // finish first, later ones answer apierror.ShardGone. Dropping twice is harmless.
 func (s *Shard) Drop() error {
