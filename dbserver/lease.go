@@ -142,13 +142,10 @@ func (s *Server) heartbeat() keys.Heartbeat {
 // mayLead is nil while this server may serve as a leader: it has its lease, and a disk
 // that lives.
 func (s *Server) mayLead() error {
-	if err := s.lease.check(); err != nil {
-		return err
-	}
 	if hang := s.health.Hang(); hang != nil {
 		return apierror.New(apierror.NoLeader, "the disk of this server hangs %s: it leads nothing meanwhile", hang)
 	}
-	return nil
+	return s.lease.check()
 }
 
 // renew lengthens the lease by a heartbeat sent then, or takes it anew.

@@ -36,7 +36,8 @@ func (h *Hang) Refusal() error {
 // Watch knows the unfinished operations on a disk. Its methods may be used from any
 // goroutine; its mutex is never held while the disk works.
 type Watch struct {
-	changed func(*Hang) // called by the goroutine of Watch when the disk begins or ceases to hang
+	changed func(*Hang)   // called by the goroutine of Watch when the disk begins or ceases to hang
+	ended   chan struct{} // holds a token when the disk has ceased to hang
 	stop    chan struct{}
 	done    sync.WaitGroup
 	probe   *probe // nil: none
@@ -52,7 +53,7 @@ type Watch struct {
 // NewWatch begins to watch; Close ends it. changed (may be nil) is told each time that
 // the disk begins to hang, and with nil when it has ceased to.
 func NewWatch(changed func(*Hang)) *Watch {
-	w := &Watch{changed: changed, stop: make(chan struct{}), limit: DefaultLimit, hung: make(chan struct{})}
+	w := &Watch{changed: changed, ended: make(chan struct{}, 1), stop: make(chan struct{}), limit: DefaultLimit, hung: make(chan struct{})}
 	w.done.Go(w.run)
 	return w
 }
@@ -81,12 +82,20 @@ func (w *Watch) Limit() time.Duration {
 }
 
 // Hang is the oldest unfinished operation if it is over the limit, nil otherwise.
-func (w *Watch) Hang() *Hang { return w.Over(w.Limit()) }
+func (w *Watch) Hang() *Hang {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.over(w.limit)
+}
 
 // Over is the oldest unfinished operation if it is at least so old, nil otherwise.
 func (w *Watch) Over(age time.Duration) *Hang {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.over(age)
+}
+
+func (w *Watch) over(age time.Duration) *Hang {
 	first := w.unfinished.Front()
 	if first == nil {
 		return nil
@@ -113,36 +122,45 @@ func (w *Watch) Hung() <-chan struct{} {
 	return w.hung
 }
 
-// run looks at the oldest operation now and then.
+// run looks at the oldest operation now and then, and tells what has changed.
 func (w *Watch) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	told := false
 	for {
 		select {
 		case <-timer.C:
+		case <-w.ended:
 		case <-w.stop:
 			return
 		}
-		w.look()
+		w.mu.Lock()
+		h := w.look()
+		w.mu.Unlock()
+		if hangs := h != nil; hangs != told {
+			if told = hangs; w.changed != nil {
+				w.changed(h)
+			}
+		}
 		timer.Reset(max(w.Limit()/looks, 10*time.Millisecond))
 	}
 }
 
-func (w *Watch) look() {
-	h := w.Hang()
-	w.mu.Lock()
-	news := w.hanging != (h != nil)
-	if news {
-		if w.hanging = h != nil; w.hanging {
-			close(w.hung)
-		} else {
-			w.hung = make(chan struct{})
+// look sees to it that hung is closed if and only if the disk hangs. mu is held.
+func (w *Watch) look() *Hang {
+	h := w.over(w.limit)
+	switch hangs := h != nil; {
+	case hangs && !w.hanging:
+		close(w.hung)
+		w.hanging = true
+	case !hangs && w.hanging:
+		w.hung, w.hanging = make(chan struct{}), false
+		select {
+		case w.ended <- struct{}{}:
+		default:
 		}
 	}
-	w.mu.Unlock()
-	if news && w.changed != nil {
-		w.changed(h)
-	}
+	return h
 }
 
 // do carries out one operation of the disk.
@@ -158,6 +176,9 @@ func (w *Watch) do(op, path string, f func() error) error {
 		w.unfinished.Remove(e)
 		if err == nil && op == opSync {
 			w.synced = time.Now()
+		}
+		if w.hanging { // it may have been the last one that hung
+			w.look()
 		}
 	}()
 	err = f()

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"stasis/internal/apierror"
 )
 
 // ErrClosed answers every call after Close.
@@ -154,6 +156,9 @@ func (e *Engine) refuse() error {
 	}
 	if err := e.fs.patient.refuse(); err != nil {
 		return err
+	}
+	if !e.Settled() {
+		return apierror.New(apierror.ServiceUnavailable, "the disk of this server hung, and has not done yet what it was asked before")
 	}
 	return e.hung()
 }
