@@ -216,7 +216,7 @@ func (h *house) keysOf(s *Server, shard string) []string {
 	var err error
 	h.await("a leader answers", func() bool {
 		page, err = h.dbs.Scan(h.t.Context(), h.target(s), shard, client.ScanRequest{})
-		return !errors.Is(err, apierror.NoLeader)
+		return !errors.Is(err, apierror.NoLeader) && !errors.Is(err, apierror.NotLeader)
 	})
 	require.NoError(h.t, err)
 	found := []string{}

@@ -87,10 +87,13 @@ func (e *Engine) late() *diskhealth.Hang {
 }
 
 // Admit says whether new writes may begin. An error wraps ErrRefused and means that
-// nothing was done: the disk hangs, is full, has failed, or has not had the last writes
-// for too long.
+// nothing was done: the disk hangs, or has not had the last writes for too long. A disk that
+// is full or has failed is met by the commit itself, which refuses as well.
 func (e *Engine) Admit() error {
-	err := e.refuse()
+	if e.fail.refuse() != nil || e.fs.patient.refuse() != nil {
+		return nil
+	}
+	err := e.hung()
 	if err == nil {
 		err = e.unsynced()
 	}
