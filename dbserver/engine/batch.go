@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"stasis/internal/failpoint"
 )
 
 // Batch gathers writes that become visible and durable together, in the order in
@@ -56,6 +59,9 @@ func (b *Batch) Commit(sync bool) error {
 
 // apply is a commit that is let in.
 func (e *Engine) apply(b *pebble.Batch, sync bool) error {
+	if err := failpoint.Hit(context.Background(), "engine/apply", e.dir); err != nil {
+		return err
+	}
 	options, mark := pebble.NoSync, e.syncer.mark()
 	if sync {
 		options = pebble.Sync
