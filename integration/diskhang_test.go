@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -126,9 +127,8 @@ func TestDisksThatHang(t *testing.T) {
 // disk it is and since when.
 func TestFrozenDiskOfADBServer(t *testing.T) {
 	o := options(t, minicluster.Processes)
-	freeze, thaw := frozenDisk(t, filepath.Join(o.Dir, "dbserver-1"))
 	c := start(t, o)
-	t.Cleanup(thaw) // before the servers are stopped
+	freeze, thaw := ontoFrozenDisk(t, c, filepath.Join(o.Dir, "dbserver-1"))
 	web := network.NewHTTPClient(network.TCP())
 	t.Cleanup(web.CloseIdleConnections)
 	watch := observe(c.Cluster, web)
@@ -186,4 +186,23 @@ func TestFrozenDiskOfADBServer(t *testing.T) {
 	count, err := c.db(1).Count(ctx, "books")
 	require.NoError(t, err)
 	require.Equal(t, int64(100), count)
+}
+
+// ontoFrozenDisk moves a DB server's directory to a file system of its own.
+func ontoFrozenDisk(t *testing.T, c *cluster, dir string) (freeze, thaw func()) {
+	t.Helper()
+	name, aside := filepath.Base(dir), dir+".moved"
+	require.NoError(t, c.Kill(name))
+	require.NoError(t, os.Rename(dir, aside))
+	freeze, thaw = frozenDisk(t, dir)
+	t.Cleanup(func() { // before it is unmounted
+		thaw()
+		c.stop(t)
+	})
+	require.NoError(t, os.CopyFS(dir, os.DirFS(aside)))
+	require.NoError(t, os.RemoveAll(aside))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	require.NoError(t, c.Restart(ctx, name))
+	return freeze, thaw
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/dbserver/diskhealth"
 )
 
 // BenchmarkCut measures how long the gate is held for a cut, with eight writers
@@ -82,4 +84,17 @@ func BenchmarkCommitSyncedByMany(b *testing.B) {
 			put(b, e, fmt.Sprintf("k%09d", n.Add(1)), string(value), true)
 		}
 	})
+}
+
+// BenchmarkCommitWatched is BenchmarkCommitUnsynced with calls that are given up when the
+// disk hangs.
+func BenchmarkCommitWatched(b *testing.B) {
+	watch := diskhealth.NewWatch(nil)
+	b.Cleanup(watch.Close)
+	e, err := Open(filepath.Join(b.TempDir(), "db"), Options{Health: watch})
+	require.NoError(b, err)
+	for b.Loop() {
+		put(b, e, "key", "value", false)
+	}
+	require.NoError(b, e.Close())
 }
