@@ -93,8 +93,10 @@ func BenchmarkCommitWatched(b *testing.B) {
 	b.Cleanup(watch.Close)
 	e, err := Open(filepath.Join(b.TempDir(), "db"), Options{Health: watch})
 	require.NoError(b, err)
+	value, n := make([]byte, 200), 0
 	for b.Loop() {
-		put(b, e, "key", "value", false)
+		n++
+		put(b, e, fmt.Sprintf("k%09d", n), string(value), false)
 	}
 	require.NoError(b, e.Close())
 }

@@ -30,6 +30,7 @@ func (e *Engine) close() error {
 	}
 	e.closed = true
 	e.life.Unlock()
+	e.workers.end()
 	if e.fail.err() != nil {
 		return e.closeFailed()
 	}

@@ -32,6 +32,7 @@ type Engine struct {
 	cutting chan struct{}  // holds a token while a cut is under way
 	work    sync.WaitGroup // goroutines of cuts, flushes and calls that may be given up
 
+	workers   workers
 	abandoned atomic.Int64 // calls that were given up and have not ended
 
 	life   sync.RWMutex // read: a call is under way; write: closing

@@ -17,7 +17,7 @@ const DefaultSyncBound = time.Second
 // became of it is unknown: it goes on inside the engine, and ends when the disk answers.
 var ErrAbandoned = errors.New("the outcome is unknown")
 
-// patiently runs what may have to wait for the disk, in a goroutine of its own, and gives
+// patiently runs what may have to wait for the disk, in another goroutine, and gives
 // it up when the disk hangs. So a caller that holds a lock, or the gate, is never held by
 // the disk for longer than the limit of the watch.
 func (e *Engine) patiently(f func() error) error {
@@ -25,24 +25,37 @@ func (e *Engine) patiently(f func() error) error {
 	if watch == nil {
 		return e.guard(f)
 	}
-	done := make(chan error, 1)
-	e.work.Go(func() { done <- e.guard(f) })
+	w := e.workers.hire(&e.work)
+	w.calls <- func() error { return e.guard(f) }
 	select {
-	case err := <-done:
-		return err
+	case a := <-w.done:
+		e.workers.rest(w)
+		return a.get()
 	case <-watch.Hung():
 	}
 	select {
-	case err := <-done:
-		return err
+	case a := <-w.done:
+		e.workers.rest(w)
+		return a.get()
 	default:
 	}
 	e.abandoned.Add(1)
 	e.work.Go(func() {
-		<-done
+		e.note(<-w.done)
 		e.abandoned.Add(-1)
+		e.workers.rest(w)
 	})
 	return fmt.Errorf("%w: %w", ErrAbandoned, hangs(watch))
+}
+
+// note is for what came of a call that was given up: there is no caller to tell.
+func (e *Engine) note(a answer) {
+	switch {
+	case a.panic != nil:
+		e.fail.set(fmt.Errorf("panic in a call that was given up: %v", a.panic))
+	case a.err != nil:
+		e.options.Logger.Warn("a call that was given up while the disk hung has failed", "error", a.err)
+	}
 }
 
 // hangs is the error of a disk that was found to hang, also if it answers by now.
