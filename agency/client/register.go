@@ -187,7 +187,7 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 
 // planEntry says why the server could not be entered into Plan.
 func planEntry(ctx context.Context, c *Client, r Registration, key string) (frozen, done bool, err error) {
-	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate)
+	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate, keys.HotBackupThawed)
 	if err != nil {
 		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, err)
 	}
@@ -197,5 +197,5 @@ func planEntry(ctx context.Context, c *Client, r Registration, key string) (froz
 	if epoch, _ := root.At(keys.RestoreEpoch).Int(); r.Role == DBServer && uint64(epoch) != r.Epoch {
 		return false, false, fmt.Errorf("enter %s into Plan: %w: the cluster is at %d, the server at %d", r.ID, ErrEpochMoved, epoch, r.Epoch)
 	}
-	return root.At(keys.HotBackupCreate).Exists(), false, nil
+	return Frozen(root), false, nil
 }

@@ -72,9 +72,11 @@ const (
 	LatestDBServer   = Target + "/LatestDBServerId"
 	LatestCoord      = Target + "/LatestCoordinatorId"
 	HotBackup        = Target + "/HotBackup"
-	HotBackupCreate  = HotBackup + "/Create"      // the agency lock: exists = Plan is frozen
+	HotBackupCreate  = HotBackup + "/Create"      // the agency lock; while it exists Plan is frozen, unless its holder has thawed it
 	HotBackupHolder  = HotBackup + "/Holder"      // Holder
 	HotBackupNonce   = HotBackupHolder + "/nonce" // showing it is the one way past the freeze
+	HotBackupThawed  = HotBackupHolder + "/thawed" // = the lock's value: Plan is not frozen any more, though the lock is held
+	HotBackupPhase   = HotBackupHolder + "/phase"  // what the holder is doing, for people
 	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
 	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
 	HotBackupDeleted = HotBackup + "/Deleted"     // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go

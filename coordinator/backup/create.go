@@ -26,11 +26,12 @@ type create struct {
 	lease   *lease
 	cluster *cluster
 
-	gates  gateWork
-	marked bool // potentially inconsistent
-	linked linkedWork
-	pieces map[string]dbserver.Piece
-	behind []string // servers that have not published yet
+	gates     gateWork
+	marked    bool      // potentially inconsistent
+	thawAsked time.Time // Plan was frozen until then
+	linked    linkedWork
+	pieces    map[string]dbserver.Piece
+	behind    []string // servers that have not published yet
 }
 
 // linkedWork is what is sealed into the pieces.
@@ -77,8 +78,9 @@ func (c *create) make(ctx context.Context) error {
 		{"read Plan", c.dumpPlan},       // 2
 		{"prepare", c.prepareAll},       // 3
 		{"lock and cut", c.holdInstant}, // 4, 5, 6
-		{"link", c.link},                // 7
-		{"verify", c.verify},            // 8
+		{"thaw", c.thaw},
+		{"link", c.link},     // 7
+		{"verify", c.verify}, // 8
 		{"seal", c.seal},
 		{"commit", c.commit}, // 9
 	})
@@ -228,7 +230,7 @@ func (c *create) certify() *Certificate {
 		Coordinator: c.ID, Began: c.began.UTC().Format(time.RFC3339Nano),
 		Agency: AgencyEvidence{
 			ClusterID: c.cluster.uuid, Index: c.cluster.index, Term: c.cluster.term,
-			Epoch: c.cluster.epoch, DumpSHA256: c.linked.dumpSHA256,
+			Epoch: c.cluster.epoch, DumpSHA256: c.linked.dumpSHA256, ThawAsked: c.since(c.thawAsked),
 		},
 		Instant:                 c.gates.instant,
 		Servers:                 map[string]ServerEvidence{},
