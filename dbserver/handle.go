@@ -33,7 +33,7 @@ func (s *Server) routes() http.Handler {
 	post(client.PathAccept, onData(s, maxDocumentsBody, s.accept))
 	post(client.PathCopy, onData(s, maxDocumentsBody, s.copy))
 	post(client.PathLog, onData(s, maxCommandBody, s.shardLog))
-	post(client.PathGateLock, onData(s, maxCommandBody, s.gateLock))
+	post(client.PathGateLock, s.gateLock)
 	post(client.PathPrepare, onData(s, maxCommandBody, s.prepare))
 	post(client.PathCut, onData(s, maxCommandBody, s.cut))
 	post(client.PathLink, onData(s, maxCommandBody, s.link))

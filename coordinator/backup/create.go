@@ -143,7 +143,7 @@ func (c *create) dumpPlan(ctx context.Context) error {
 // prepareAll is step 3. From here on there is something of the backup on the
 // servers.
 func (c *create) prepareAll(ctx context.Context) error {
-	c.undo.push("pieces", c.dropPieces)
+	c.undo.push("pieces", c.abandonPieces)
 	return unavailable("all DB servers are needed for a backup", c.prepare(ctx))
 }
 
@@ -167,6 +167,21 @@ func (c *create) dropPieces(ctx context.Context) error {
 	return allErrors(ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
 		return struct{}{}, c.Servers.Drop(ctx, m.target, c.piece())
 	}))
+}
+
+// abandonPieces is dropPieces for when the backup has failed. It repeats what fails, and
+// waits for no server longer than for an answer: one whose disk hangs cannot drop its
+// piece, and removes it by itself when it can.
+func (c *create) abandonPieces(ctx context.Context) error {
+	answers := ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, insist(ctx, func(ctx context.Context) error { return c.Servers.Drop(ctx, m.target, c.piece()) })
+	})
+	for _, a := range answers {
+		if a.err != nil {
+			c.log.Warn("piece not dropped; its server removes it by itself", "id", c.id, "error", a.err)
+		}
+	}
+	return nil
 }
 
 // link is step 7: every server makes its pending piece complete and durable.

@@ -34,7 +34,7 @@ type Cache interface {
 // Servers asks one DB server for its part; *dbserver/client.Client is one. No
 // method repeats a request.
 type Servers interface {
-	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error)
+	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error
 	GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error)
 	Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
 	Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error)

@@ -67,12 +67,6 @@ func (c *Client) Checksum(ctx context.Context, t Target, shard string, r Checksu
 	return call[ChecksumResponse](ctx, c, t, onShard(PathChecksum, shard), r)
 }
 
-// GateLock asks for the gate exclusively. When ctx ends while it waits, the
-// server stops waiting too; when the answer is lost, release.
-func (c *Client) GateLock(ctx context.Context, t Target, r GateLockRequest) (GateLockResponse, error) {
-	return call[GateLockResponse](ctx, c, t, PathGateLock, r)
-}
-
 // GateRelease opens the gate and brings the evidence of how it was held.
 func (c *Client) GateRelease(ctx context.Context, t Target, r GateReleaseRequest) (GateReleaseResponse, error) {
 	return call[GateReleaseResponse](ctx, c, t, PathGateRelease, r)
