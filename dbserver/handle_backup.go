@@ -155,8 +155,11 @@ func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.Veri
 // replace neither what another restore staged that has taken the lock since, nor
 // what is committed, whether this server knows of the commit or not.
 func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	leave, err := s.staging.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -172,8 +175,11 @@ func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, err
 
 // unstage removes what was staged, unless its restore is committed.
 func (s *Server) unstage(ctx context.Context, q client.UnstageRequest) (nothing, error) {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	leave, err := s.staging.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err

@@ -20,8 +20,7 @@ import (
 type create struct {
 	*operation
 	request CreateRequest
-	moment  moment        // the backup's time; id is made of it
-	budget  time.Duration // what waiting for the agency lock left of the timeout
+	moment  moment // the backup's time; id is made of it
 
 	lease   *lease
 	cluster *cluster
@@ -57,8 +56,10 @@ func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, er
 	defer leave()
 	c := &create{operation: s.begin(keys.OperationCreate, ""), request: r}
 	defer func() { c.lease.stop() }()
-	if err := c.make(ctx); err != nil {
-		err = createError(inContext(ctx, err))
+	limited, done := withDeadline(ctx, r.Deadline)
+	defer done()
+	if err := c.make(limited); err != nil {
+		err = createError(c.overdue(inContext(limited, err)))
 		c.rollBack(ctx, err)
 		c.log.Warn("backup failed", "id", c.id, "error", err)
 		return CreateResult{}, err
@@ -107,17 +108,21 @@ func (c *create) newID() string {
 
 // lockAgency is step 1: from the index of its transaction on, Plan is frozen.
 func (c *create) lockAgency(ctx context.Context) (context.Context, error) {
-	deadline := c.began.Add(c.request.Timeout)
+	deadline := c.lockDeadline()
 	held, l, err := c.acquire(ctx, deadline, c.newID)
 	if err != nil {
 		return nil, err
 	}
-	c.lease, c.budget = l, time.Until(deadline)
-	if c.budget <= 0 {
+	c.lease = l
+	if time.Until(deadline) <= 0 {
 		return nil, apierror.New(apierror.ClusterTimeout, "the timeout of %v was over when the agency lock was free", c.request.Timeout)
 	}
 	return held, nil
 }
+
+// lockDeadline is when the timeout ends: until then all gates have to be held. What
+// comes after it, and is not waited for by anybody, takes as long as it progresses.
+func (c *create) lockDeadline() time.Time { return c.began.Add(c.request.Timeout) }
 
 // dumpPlan is step 2. Being frozen since the lock's index, Plan is that of the
 // lock's index whenever it is read. With it comes who takes part.
@@ -144,17 +149,21 @@ func (c *create) dumpPlan(ctx context.Context) error {
 // servers.
 func (c *create) prepareAll(ctx context.Context) error {
 	c.undo.push("pieces", c.abandonPieces)
-	return unavailable("all DB servers are needed for a backup", c.prepare(ctx))
+	ctx, cancel := context.WithDeadlineCause(ctx, c.lockDeadline(),
+		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
+	defer cancel()
+	return unavailable("all DB servers are needed for a backup", inContext(ctx, c.prepare(ctx)))
 }
 
 // prepare has every server begin its pending piece and flush, so that little is
 // left to do while the gates are held.
 func (c *create) prepare(ctx context.Context) error {
 	c.emit(ctx, step.Event{Step: step.Prepare})
-	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
-		return tell(ctx, c.cluster.members, c.Timing.Bulk, func(ctx context.Context, m member) error {
-			return c.Servers.Prepare(ctx, m.target, c.piece())
+	return tell(ctx, c.cluster.members, 0, func(ctx context.Context, m member) error {
+		_, err := whileItProgresses(ctx, c.Service, m, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, c.Servers.Prepare(ctx, m.target, c.piece())
 		})
+		return err
 	})
 }
 
@@ -191,27 +200,27 @@ func (c *create) link(ctx context.Context) error {
 		ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.members), PotentiallyInconsistent: c.marked, AgencyDump: c.linked.dump,
 	}
-	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
-		answers := ask(ctx, c.cluster.members, c.Timing.Bulk, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
-			start := time.Now()
-			p, err := c.Servers.Link(ctx, m.target, request)
-			if err == nil {
-				c.emit(ctx, step.Event{Step: step.Linked, Server: m.id, Elapsed: time.Since(start)})
-			}
-			return p, err
+	answers := ask(ctx, c.cluster.members, 0, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
+		start := time.Now()
+		p, err := whileItProgresses(ctx, c.Service, m, func(ctx context.Context) (dbserver.Piece, error) {
+			return c.Servers.Link(ctx, m.target, request)
 		})
-		if err := firstError(answers); err != nil {
-			return err
+		if err == nil {
+			c.emit(ctx, step.Event{Step: step.Linked, Server: m.id, Elapsed: time.Since(start)})
 		}
-		c.pieces = make(map[string]dbserver.Piece, len(answers))
-		for _, a := range answers {
-			if a.value.ServerID != a.id {
-				return fmt.Errorf("%s: the piece says it was made by %q", a.id, a.value.ServerID)
-			}
-			c.pieces[a.id] = a.value
-		}
-		return nil
+		return p, err
 	})
+	if err := firstError(answers); err != nil {
+		return err
+	}
+	c.pieces = make(map[string]dbserver.Piece, len(answers))
+	for _, a := range answers {
+		if a.value.ServerID != a.id {
+			return fmt.Errorf("%s: the piece says it was made by %q", a.id, a.value.ServerID)
+		}
+		c.pieces[a.id] = a.value
+	}
+	return nil
 }
 
 // verify is step 8: the certificate is written and must hold. With

@@ -72,7 +72,7 @@ func (c *create) holdInstant(ctx context.Context) error {
 // it a second timeout.
 func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
 	w := windows{c.request.LockWait, c.request.LockGrowth}
-	deadline, forced := c.gates.first.Add(c.budget), false
+	deadline, forced := c.lockDeadline(), false
 	for n := 1; ; n++ {
 		window := max(min(w.length(n), time.Until(deadline)), time.Millisecond)
 		if held, err = c.attempt(ctx, n, window); held || err != nil {
