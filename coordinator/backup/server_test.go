@@ -51,6 +51,8 @@ type quirks struct {
 	resolves   bool // settles pending pieces by the agency, as the real one does
 	damaged    bool // verify finds something
 	linkFails  error
+	labor      map[string]time.Duration // how long requests take in which something gets done every second
+	stalls     map[string]bool          // requests that are taken, and then nothing gets done
 }
 
 type fakePiece struct {
@@ -195,6 +197,26 @@ func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.C
 	}
 	p.cut, p.value = true, s.value
 	return dbserver.CutResponse{CutSeconds: took.Seconds()}, nil
+}
+
+// work is the long work of a request, as its progress shows it.
+func (s *fakeServer) work(ctx context.Context, kind string) error {
+	s.mu.Lock()
+	labor, stalls := s.quirks.labor[kind], s.quirks.stalls[kind]
+	s.mu.Unlock()
+	at := dbserver.Progress{Doing: "does what " + kind + " asks for"}
+	for begun := time.Now(); stalls || time.Since(begun) < labor; {
+		if err := pause(ctx, dbserver.ProgressEvery); err != nil {
+			return err
+		}
+		if !stalls {
+			at.Done++
+		}
+		if !s.isDeaf() {
+			dbserver.TellProgress(ctx, at)
+		}
+	}
+	return nil
 }
 
 func sum(data []byte) string {

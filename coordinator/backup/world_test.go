@@ -407,7 +407,12 @@ func (w serversOf) GateRelease(ctx context.Context, t dbserver.Target, r dbserve
 }
 
 func (w serversOf) Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
-	_, err := overWire(ctx, w.world, t, "prepare", func(s *fakeServer) (struct{}, error) { return none(s.prepare(t.Epoch, r)) })
+	_, err := overWire(ctx, w.world, t, "prepare", func(s *fakeServer) (struct{}, error) {
+		if err := s.work(ctx, "prepare"); err != nil {
+			return struct{}{}, connectionLost(err)
+		}
+		return none(s.prepare(t.Epoch, r))
+	})
 	return err
 }
 
@@ -416,7 +421,12 @@ func (w serversOf) Cut(ctx context.Context, t dbserver.Target, r dbserver.CutReq
 }
 
 func (w serversOf) Link(ctx context.Context, t dbserver.Target, r dbserver.LinkRequest) (dbserver.Piece, error) {
-	return overWire(ctx, w.world, t, "link", func(s *fakeServer) (dbserver.Piece, error) { return s.link(ctx, r) })
+	return overWire(ctx, w.world, t, "link", func(s *fakeServer) (dbserver.Piece, error) {
+		if err := s.work(ctx, "link"); err != nil {
+			return dbserver.Piece{}, connectionLost(err)
+		}
+		return s.link(ctx, r)
+	})
 }
 
 func (w serversOf) Seal(ctx context.Context, t dbserver.Target, r dbserver.SealRequest) error {
@@ -460,7 +470,12 @@ func (w serversOf) Verify(ctx context.Context, t dbserver.Target, r dbserver.Pie
 }
 
 func (w serversOf) Stage(ctx context.Context, t dbserver.Target, r dbserver.StageRequest) error {
-	_, err := overWire(ctx, w.world, t, "stage", func(s *fakeServer) (struct{}, error) { return none(s.stage(ctx, r)) })
+	_, err := overWire(ctx, w.world, t, "stage", func(s *fakeServer) (struct{}, error) {
+		if err := s.work(ctx, "stage"); err != nil {
+			return struct{}{}, connectionLost(err)
+		}
+		return none(s.stage(ctx, r))
+	})
 	return err
 }
 

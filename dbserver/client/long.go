@@ -14,6 +14,13 @@ func WithProgress(ctx context.Context, tell func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, tell)
 }
 
+// TellProgress calls what WithProgress gave the context, if anything.
+func TellProgress(ctx context.Context, p Progress) {
+	if tell, ok := ctx.Value(progressKey{}).(func(Progress)); ok {
+		tell(p)
+	}
+}
+
 // longCall is call for work that may take any time.
 func longCall[A any](ctx context.Context, c *Client, t Target, path string, body any) (A, error) {
 	var answer A
@@ -22,7 +29,6 @@ func longCall[A any](ctx context.Context, c *Client, t Target, path string, body
 		return answer, err
 	}
 	defer finish(resp.Body)
-	tell, _ := ctx.Value(progressKey{}).(func(Progress))
 	events := json.NewDecoder(resp.Body)
 	for {
 		var e LongEvent
@@ -37,8 +43,8 @@ func longCall[A any](ctx context.Context, c *Client, t Target, path string, body
 				return answer, lost(t, path, fmt.Errorf("read answer: %w", err))
 			}
 			return answer, nil
-		case tell != nil:
-			tell(e.Progress)
+		default:
+			TellProgress(ctx, e.Progress)
 		}
 	}
 }
