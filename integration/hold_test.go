@@ -206,4 +206,3 @@ func holdGate(t *testing.T, url string) *exec.Cmd {
 	}
 	return holder
 }
-

@@ -152,7 +152,7 @@ func (c *create) prepareAll(ctx context.Context) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, c.lockDeadline(),
 		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
 	defer cancel()
-	return unavailable("all DB servers are needed for a backup", inContext(ctx, c.prepare(ctx)))
+	return unavailable("all DB servers are needed for a backup", c.prepare(ctx))
 }
 
 // prepare has every server begin its pending piece and flush, so that little is

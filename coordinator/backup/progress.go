@@ -19,12 +19,15 @@ type stalled struct {
 }
 
 func (e *stalled) Error() string {
-	doing := e.last.Doing
-	if doing == "" {
-		doing = "begins its work"
-	}
 	return fmt.Sprintf("DB server %s makes no progress: it %s, and has done nothing for %v (%d calls of its file system before); its disk hangs or is overloaded",
-		e.name, doing, e.after, e.last.Done)
+		e.name, doing(e.last), e.after, e.last.Done)
+}
+
+func doing(p dbserver.Progress) string {
+	if p.Doing == "" {
+		return "begins its work"
+	}
+	return p.Doing
 }
 
 // progress watches one server's long work. It may take as long as it takes, as long as
@@ -43,6 +46,7 @@ type progress struct {
 // whileItProgresses does long work on a server and cuts it off when the server has got
 // nothing done of it for Timing.Deaf, or has not been heard for so long.
 func whileItProgresses[A any](ctx context.Context, s *Service, m member, call func(context.Context) (A, error)) (A, error) {
+	bounded := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := &progress{member: m, limit: s.Timing.Deaf, end: cancel}
@@ -53,6 +57,9 @@ func whileItProgresses[A any](ctx context.Context, s *Service, m member, call fu
 	var silent *silence
 	if cause := context.Cause(ctx); err != nil && (errors.As(cause, &stuck) || errors.As(cause, &silent)) {
 		return answer, cause
+	}
+	if cause := context.Cause(bounded); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return answer, fmt.Errorf("%w; it %s", cause, p.doing())
 	}
 	return answer, err
 }
@@ -65,6 +72,12 @@ func (p *progress) note(now dbserver.Progress) {
 		p.last, p.heard = now, false
 		p.timer.Reset(p.limit)
 	}
+}
+
+func (p *progress) doing() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return doing(p.last)
 }
 
 func (p *progress) stuck() {

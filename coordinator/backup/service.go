@@ -216,5 +216,8 @@ func inContext(ctx context.Context, err error) error {
 	if errors.Is(cause, context.Canceled) {
 		return apierror.New(apierror.Cancelled, "cancelled by the client: %w", cause)
 	}
+	if errors.Is(err, cause) { // and says more
+		return err
+	}
 	return cause
 }
