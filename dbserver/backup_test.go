@@ -74,7 +74,7 @@ func TestGateHoldsWritersAndNotReaders(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		to := h.target(s)
-		_, err := h.dbs.GateLock(t.Context(), to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60})
+		_, err := h.hold(t.Context(), to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60})
 		require.NoError(t, err)
 		var group sync.WaitGroup
 		written := make(chan error, 3)
@@ -92,7 +92,7 @@ func TestGateHoldsWritersAndNotReaders(t *testing.T) {
 		require.Empty(t, written)
 		require.Empty(t, h.keysOf(s, "s101"))
 
-		report, err := h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n"})
+		report, err := h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.True(t, report.Unbroken)
 		require.Equal(t, 3, report.WritersWaited)
@@ -114,12 +114,12 @@ func TestLockEndsWithItsClient(t *testing.T) {
 		defer leave()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = h.dbs.GateLock(ctx, h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 300, LeaseSeconds: 60})
+		_, err = h.hold(ctx, h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 300, LeaseSeconds: 60})
 		require.ErrorIs(t, err, apierror.ConnectionLost)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()
 		h.insert(s, "s101", "a", `{}`) // would queue until the window ends
-		require.ErrorIs(t, s.gate.Check("n"), apierror.GateLost)
+		require.ErrorIs(t, s.gate.Check("n", 1), apierror.GateLost)
 	})
 }
 
@@ -129,14 +129,14 @@ func TestCutNeedsTheGate(t *testing.T) {
 		to := h.target(s)
 		h.lock("b1", "n")
 		require.NoError(t, h.dbs.Prepare(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}))
-		_, err := h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n"})
+		_, err := h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
 		require.ErrorIs(t, err, apierror.GateLost)
-		_, err = h.dbs.GateLock(t.Context(), to, client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 1})
+		_, err = h.hold(t.Context(), to, client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 1})
 		require.NoError(t, err)
 		time.Sleep(2 * time.Second) // the lease ends
-		_, err = h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n"})
+		_, err = h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
 		require.ErrorIs(t, err, apierror.GateLost)
-		_, err = h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Unprotected: true})
+		_, err = h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1, Unprotected: true})
 		require.NoError(t, err)
 	})
 }
@@ -146,12 +146,12 @@ func TestRestartBreaksTheHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
-		_, err := h.dbs.GateLock(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
 		require.NoError(t, err)
 		h.crash("db1")
 		s = h.start("db1")
 		h.insert(s, "s101", "a", `{}`)
-		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n"})
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.False(t, report.Unbroken)
 		require.NotEmpty(t, report.Reason)

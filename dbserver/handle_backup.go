@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
+	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
 )
 
@@ -25,38 +26,21 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
-	window, err := duration("window", q.body.WindowSeconds, client.MaxGateWindow)
-	if err != nil {
-		return client.GateLockResponse{}, err
-	}
-	lease, err := duration("lease", q.body.LeaseSeconds, client.MaxGateLease)
-	if err != nil {
-		return client.GateLockResponse{}, err
-	}
-	if q.body.Nonce == "" {
-		return client.GateLockResponse{}, apierror.New(apierror.BadParameter, "a lock needs a nonce")
-	}
-	waited, err := s.gate.Lock(ctx, q.body.Nonce, window, lease)
-	if err == nil && ctx.Err() != nil { // nobody is left to release it
-		s.gate.Release(q.body.Nonce)
-		err = ctx.Err()
-	}
-	return client.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
-}
-
 func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
-	release := s.gate.Release
-	if q.Final {
-		release = s.gate.GiveUp
-	}
-	r := release(q.Nonce)
+	r := s.release(q)
 	return client.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
 		WritersWaited: r.Writers, DeadSumSeconds: r.DeadSum.Seconds(), DeadLongestSeconds: r.DeadLongest.Seconds(),
 		Reason: r.Reason,
 	}, nil
+}
+
+func (s *Server) release(q client.GateReleaseRequest) gate.Report {
+	if q.Final {
+		return s.gate.GiveUp(q.Nonce)
+	}
+	return s.gate.Release(q.Nonce, q.Attempt)
 }
 
 func stamp(t time.Time) string {
@@ -100,7 +84,7 @@ func (s *Server) holds(q client.CutRequest) error {
 	if q.Unprotected {
 		return nil
 	}
-	return s.gate.Check(q.Nonce)
+	return s.gate.Check(q.Nonce, q.Attempt)
 }
 
 func (s *Server) link(ctx context.Context, _ *data, q request[client.LinkRequest]) (client.Piece, error) {
@@ -171,8 +155,11 @@ func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.Veri
 // replace neither what another restore staged that has taken the lock since, nor
 // what is committed, whether this server knows of the commit or not.
 func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	leave, err := s.staging.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -188,8 +175,11 @@ func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, err
 
 // unstage removes what was staged, unless its restore is committed.
 func (s *Server) unstage(ctx context.Context, q client.UnstageRequest) (nothing, error) {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	leave, err := s.staging.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err

@@ -107,7 +107,7 @@ type Server struct {
 	gate    *gate.Gate
 	access  *access
 	pieces  atomic.Pointer[backup.Store] // nil until opened
-	staging sync.Mutex                   // one stage or unstage at a time
+	staging naming                       // one stage or unstage at a time
 	naming  naming
 	moves   atomic.Pointer[transfer.Manager]
 	disk    disk
@@ -157,7 +157,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, log: c.Logger, id: dir.ID(), dir: dir,
-		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1),
+		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1), staging: make(naming, 1),
 	}
 	s.web = network.NewHTTPClient(c.Network)
 	origin, remember, err := agency.Remembered(dir)

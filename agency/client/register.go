@@ -206,7 +206,7 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 
 // planEntry says why the server could not be entered into Plan.
 func planEntry(ctx context.Context, c *Client, r Registration, key string) (frozen, done bool, err error) {
-	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate, keys.ServerRemoved(r.ID), keys.HotBackupDeletes)
+	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate, keys.HotBackupThawed, keys.ServerRemoved(r.ID), keys.HotBackupDeletes)
 	if err != nil {
 		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, err)
 	}
@@ -219,5 +219,5 @@ func planEntry(ctx context.Context, c *Client, r Registration, key string) (froz
 	if r.Role == DBServer && r.Comeback.moved(root, r.ID) {
 		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, ErrDeletedMeanwhile)
 	}
-	return root.At(keys.HotBackupCreate).Exists(), false, nil
+	return Frozen(root), false, nil
 }

@@ -29,6 +29,8 @@ func TestPaths(t *testing.T) {
 		"/arango/Current/DBServers":                   CurrentDBServers,
 		"/arango/Plan/Coordinators":                   PlanCoordinators,
 		"/arango/Target/HotBackup/Holder/beat":        HotBackupBeat,
+		"/arango/Target/HotBackup/Holder/phase":       HotBackupPhase,
+		"/arango/Target/HotBackup/Holder/thawed":      HotBackupThawed,
 		"/arango/Agency/Definition":                   AgencyDefinition,
 		"/arango/Supervision/State":                   SupervisionSt,
 	} {
@@ -40,7 +42,7 @@ func TestPaths(t *testing.T) {
 // read, have exactly these names.
 func TestRecordsOnTheWire(t *testing.T) {
 	for want, record := range map[string]any{
-		`{"id":"b","operation":"create","coordinator":"C","rebootId":2,"nonce":"n","since":"s","leaseSeconds":1.5,"beat":3}`: Holder{"b", OperationCreate, "C", 2, "n", "s", 1.5, 3},
+		`{"id":"b","operation":"create","coordinator":"C","rebootId":2,"nonce":"n","since":"s","leaseSeconds":1.5,"beat":3}`: Holder{"b", OperationCreate, "C", 2, "n", "s", 1.5, 3, "", ""},
 		`{"rebootId":2,"epoch":1}`:        Known{2, 1, 0},
 		`{"time":"t","status":"SERVING"}`: Heartbeat{Time: "t", Status: "SERVING"},
 		`{"time":"t","status":"SERVING","disk":{"hangs":"since s","rebootId":2,"leases":3}}`: Heartbeat{"t", "SERVING", &HungDisk{"since s", 2, 3}},
@@ -77,4 +79,6 @@ func TestFreezeIsAboutTheseKeys(t *testing.T) {
 	require.ErrorIs(t, apply(change, map[string]any{HotBackupNonce: "other"}), fsm.ErrPrecondition)
 	require.NoError(t, apply(change, map[string]any{HotBackupNonce: "n"}))
 	require.NoError(t, apply(map[string]any{CurrentVersion: 1}, none))
+	require.NoError(t, apply(map[string]any{HotBackupThawed: "now"}, none))
+	require.NoError(t, apply(change, none))
 }

@@ -197,6 +197,8 @@ type Holder struct {
 	Since        string  `json:"since"`
 	LeaseSeconds float64 `json:"leaseSeconds"`
 	Beat         uint64  `json:"beat"`
+	Phase        string  `json:"phase,omitempty"`  // what the holder was doing when it wrote last, for people
+	Thawed       string  `json:"thawed,omitempty"` // the value of the lock once Plan is not frozen any more
 }
 
 // Commit is the value of Target/HotBackup/Committed/<id>. It is written in the

@@ -58,13 +58,16 @@ type Certificate struct {
 }
 
 // AgencyEvidence says which Plan the backup has: that of Index, which cannot have
-// changed since the agency lock was written there.
+// changed since the agency lock was written there, until Plan was thawed. That was asked
+// for at ThawAsked, after the instant; 0: Plan was frozen until the commit.
 type AgencyEvidence struct {
 	ClusterID  string `json:"clusterId"`
 	Index      uint64 `json:"index"`
 	Term       uint64 `json:"term"`
 	Epoch      uint64 `json:"epoch"`
 	DumpSHA256 string `json:"dumpSha256"` // of the dump in canonical JSON
+
+	ThawAsked float64 `json:"thawAsked,omitempty"`
 }
 
 // Instant is the interval in which all gates were held together.
@@ -115,6 +118,9 @@ func (c *Certificate) Problems() []string {
 	}
 	if c.Instant.From > c.Instant.To {
 		out = append(out, "there is no moment at which all gates were held")
+	}
+	if thawed := c.Agency.ThawAsked; thawed != 0 && thawed < c.Instant.To {
+		out = append(out, "Plan was thawed before the instant ended")
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.Servers)) {
 		if why := c.Servers[id].problem(c.Instant); why != "" {

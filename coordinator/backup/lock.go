@@ -99,12 +99,13 @@ func wireTime(d time.Duration, now time.Time) string {
 	return now.Add(d).UTC().Format(time.RFC3339)
 }
 
-// beat renews the lock, if it is still ours.
+// beat renews the lock, if it is still ours, and says what we are doing.
 func (op *operation) beat(ctx context.Context, n uint64) (uint64, error) {
-	return op.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{keys.HotBackupBeat: agency.Set(n)},
-		Pre: op.locked(),
-	})
+	ops := map[string]any{keys.HotBackupBeat: agency.Set(n)}
+	if phase := op.phase.Load(); phase != nil {
+		ops[keys.HotBackupPhase] = agency.Set(*phase)
+	}
+	return op.Agency.Write(ctx, agency.Tx{Ops: ops, Pre: op.locked()})
 }
 
 // keepAlive renews the lock every third of its lease, counted from when it was

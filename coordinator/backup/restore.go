@@ -36,6 +36,9 @@ func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult,
 		return RestoreResult{}, apierror.New(apierror.BadParameter, "restore: id is missing")
 	}
 	r.Timeout = timeoutOrDefault(r.Timeout)
+	if r.Deadline < 0 {
+		return RestoreResult{}, badDeadline("restore")
+	}
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
 		return RestoreResult{}, err
@@ -43,8 +46,10 @@ func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult,
 	defer leave()
 	op := &restore{operation: s.begin(keys.OperationRestore, r.ID), request: r}
 	defer func() { op.lease.stop() }()
-	if err := op.decide(ctx); err != nil {
-		err = restoreError(inContext(ctx, err))
+	limited, done := withDeadline(ctx, r.Deadline)
+	defer done()
+	if err := op.decide(limited); err != nil {
+		err = restoreError(op.overdue(inContext(limited, err)))
 		op.rollBack(ctx, err)
 		op.log.Warn("restore failed, nothing has changed", "id", r.ID, "error", err)
 		return RestoreResult{}, err
@@ -172,10 +177,8 @@ func (r *restore) stageAll(ctx context.Context) error {
 	}
 	r.undo.push("staged engines", r.unstage)
 	r.emit(ctx, step.Event{Step: step.Staging})
-	err = r.watched(ctx, r.cluster.members, func(ctx context.Context) error {
-		return tell(ctx, r.cluster.members, r.Timing.Bulk, func(ctx context.Context, m member) error {
-			return r.stageOn(ctx, m, request)
-		})
+	err = tell(ctx, r.cluster.members, 0, func(ctx context.Context, m member) error {
+		return r.stageOn(ctx, m, request)
 	})
 	if err != nil {
 		return inContext(ctx, apierror.New(apierror.BackupRestore, "stage: %w", err))
@@ -187,7 +190,10 @@ func (r *restore) stageOn(ctx context.Context, m member, request dbserver.StageR
 	start := time.Now()
 	request.Source = r.record.Servers[m.id]
 	request.Empty = request.Source == ""
-	if err := r.Servers.Stage(ctx, m.target, request); err != nil {
+	_, err := whileItProgresses(ctx, r.Service, m, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.Servers.Stage(ctx, m.target, request)
+	})
+	if err != nil {
 		return err
 	}
 	r.emit(ctx, step.Event{Step: step.Staged, Server: m.id, Elapsed: time.Since(start)})

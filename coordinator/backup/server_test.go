@@ -51,6 +51,8 @@ type quirks struct {
 	resolves   bool // settles pending pieces by the agency, as the real one does
 	damaged    bool // verify finds something
 	linkFails  error
+	labor      map[string]time.Duration // how long requests take in which something gets done every second
+	stalls     map[string]bool          // requests that are taken, and then nothing gets done
 }
 
 type fakePiece struct {
@@ -110,20 +112,22 @@ func (s *fakeServer) now() (value int, epoch uint64) {
 	return s.value, s.epoch
 }
 
-func (s *fakeServer) lock(ctx context.Context, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error) {
+func (s *fakeServer) lock(r dbserver.GateLockRequest) (*gate.Lock, error) {
 	if duration(r.WindowSeconds) > dbserver.MaxGateWindow || duration(r.LeaseSeconds) > dbserver.MaxGateLease {
-		return dbserver.GateLockResponse{}, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
+		return nil, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
 	}
-	waited, err := s.gate.Lock(ctx, r.Nonce, duration(r.WindowSeconds), duration(r.LeaseSeconds))
-	return dbserver.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
+	return s.gate.Lock(gate.Claim{
+		Nonce: r.Nonce, Attempt: r.Attempt, Window: duration(r.WindowSeconds), Lease: duration(r.LeaseSeconds), Silence: dbserver.GateSilence,
+	})
 }
 
 func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateReleaseResponse {
-	release := s.gate.Release
+	var report gate.Report
 	if r.Final {
-		release = s.gate.GiveUp
+		report = s.gate.GiveUp(r.Nonce)
+	} else {
+		report = s.gate.Release(r.Nonce, r.Attempt)
 	}
-	report := release(r.Nonce)
 	answer := dbserver.GateReleaseResponse{
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
 		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,
@@ -171,7 +175,7 @@ func (s *fakeServer) nextCutTime() (d time.Duration) {
 
 func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.CutResponse, error) {
 	if !r.Unprotected {
-		if err := s.gate.Check(r.Nonce); err != nil {
+		if err := s.gate.Check(r.Nonce, r.Attempt); err != nil {
 			return dbserver.CutResponse{}, err
 		}
 	}
@@ -193,6 +197,26 @@ func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.C
 	}
 	p.cut, p.value = true, s.value
 	return dbserver.CutResponse{CutSeconds: took.Seconds()}, nil
+}
+
+// work is the long work of a request, as its progress shows it.
+func (s *fakeServer) work(ctx context.Context, kind string) error {
+	s.mu.Lock()
+	labor, stalls := s.quirks.labor[kind], s.quirks.stalls[kind]
+	s.mu.Unlock()
+	at := dbserver.Progress{Doing: "does what " + kind + " asks for"}
+	for begun := time.Now(); stalls || time.Since(begun) < labor; {
+		if err := pause(ctx, dbserver.ProgressEvery); err != nil {
+			return err
+		}
+		if !stalls {
+			at.Done++
+		}
+		if !s.isDeaf() {
+			dbserver.TellProgress(ctx, at)
+		}
+	}
+	return nil
 }
 
 func sum(data []byte) string {

@@ -34,7 +34,7 @@ type Cache interface {
 // Servers asks one DB server for its part; *dbserver/client.Client is one. No
 // method repeats a request.
 type Servers interface {
-	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error)
+	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error
 	GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error)
 	Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
 	Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error)
@@ -80,8 +80,8 @@ type Timing struct {
 	Lease    time.Duration // of the agency lock; renewed every third of it; default 15 s
 	Agency   time.Duration // one call to the agency, leader changes included; default 10 s
 	Answer   time.Duration // a DB server's answer to a short request, beyond what the request itself waits; default 3 s
-	Deaf     time.Duration // a DB server that answers nothing for so long while it works counts as dead; default 10 s
-	Bulk     time.Duration // prepare, link, stage or verify on one DB server; default 30 min
+	Deaf     time.Duration // a DB server that gets nothing done for so long while it works, or is not heard, fails the phase; default 10 s
+	Remote   time.Duration // a question about a remote; default 30 min
 	Cut      time.Duration // fixing the cut while the gates are held; default 1 s
 	Pause    time.Duration // between two attempts to hold all gates; default 50 ms
 	Undo     time.Duration // taking everything back; default 20 s
@@ -96,7 +96,7 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.Agency, 10*time.Second)
 	orDefault(&t.Answer, 3*time.Second)
 	orDefault(&t.Deaf, 10*time.Second)
-	orDefault(&t.Bulk, 30*time.Minute)
+	orDefault(&t.Remote, 30*time.Minute)
 	orDefault(&t.Cut, time.Second)
 	orDefault(&t.Pause, 50*time.Millisecond)
 	orDefault(&t.Undo, 20*time.Second)
@@ -217,6 +217,9 @@ func inContext(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, context.Canceled) {
 		return apierror.New(apierror.Cancelled, "cancelled by the client: %w", cause)
+	}
+	if errors.Is(err, cause) { // and says more
+		return err
 	}
 	return cause
 }

@@ -279,7 +279,7 @@ func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbserver.RemoteR
 }
 
 func (s *Service) askRemote(ctx context.Context, members []member, r dbserver.RemoteRequest) (answer dbserver.RemoteResponse, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Timing.Bulk)
+	ctx, cancel := context.WithTimeout(ctx, s.Timing.Remote)
 	defer cancel()
 	for _, m := range members {
 		answer, err = s.Movers.Remote(ctx, m.target, r)

@@ -56,4 +56,8 @@ type Lock struct {
 	Operation   string `json:"operation"`
 	Coordinator string `json:"coordinator"`
 	Since       string `json:"since"`
+
+	HeldSeconds float64 `json:"heldSeconds"`     // since then, by the clocks of the holder and of the coordinator that answers
+	Phase       string  `json:"phase,omitempty"` // what the holder was doing when it renewed the lock last
+	PlanFrozen  bool    `json:"planFrozen"`      // false: the backup is past its cut, and only keeps others out
 }

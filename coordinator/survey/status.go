@@ -2,6 +2,7 @@ package survey
 
 import (
 	"net/http"
+	"time"
 
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
@@ -37,11 +38,24 @@ func (s *Survey) Status(c *rest.Call) error {
 	for _, id := range v.Coordinators() {
 		all.Coordinators[id] = entry(id)
 	}
-	if h, held := v.LockHolder(); held {
-		all.Lock = &client.Lock{ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since}
-	}
+	all.Lock = lockOf(v, time.Now())
 	all.Shards = countShards(v)
 	return c.Answer(http.StatusOK, all)
+}
+
+// lockOf says who holds the agency lock, and what that means now; nil: it is free.
+func lockOf(v *catalog.View, now time.Time) *client.Lock {
+	h, held := v.LockHolder()
+	if !held {
+		return nil
+	}
+	lock := &client.Lock{
+		ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since, Phase: h.Phase, PlanFrozen: v.Frozen(),
+	}
+	if since, err := time.Parse(time.RFC3339, h.Since); err == nil { // a holder of another make leaves none
+		lock.HeldSeconds = max(now.Sub(since), 0).Seconds()
+	}
+	return lock
 }
 
 func countShards(v *catalog.View) client.ShardCounts {

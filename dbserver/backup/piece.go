@@ -27,19 +27,19 @@ func (s *Store) step(id string) (a *attempt, end func(), err error) {
 	s.mu.Lock()
 	a = s.attempts[id]
 	if a == nil {
-		a = &attempt{}
+		a = &attempt{turn: make(chan struct{}, 1)}
 		s.attempts[id] = a
 	}
 	a.steps++
 	s.mu.Unlock()
-	a.mu.Lock()
+	a.turn <- struct{}{}
 	return a, func() { s.endStep(id, a) }, nil
 }
 
 // endStep forgets the attempt when no step of it is left and it has no cut.
 func (s *Store) endStep(id string, a *attempt) {
 	idle := a.cut == nil
-	a.mu.Unlock()
+	<-a.turn
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.steps--
@@ -192,7 +192,9 @@ func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkReques
 		ID: req.ID, DateTime: req.DateTime, Label: req.Label, Kind: client.PieceHot, Nonce: req.Nonce,
 		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
 	}
-	return s.describe(ctx, s.pending(req.ID), piece, req.AgencyDump, hashed)
+	m := engine.MeterOf(ctx)
+	m.Doing("hashes the files of its piece", nil)
+	return s.metered(m).describe(ctx, s.pending(req.ID), piece, req.AgencyDump, hashed)
 }
 
 // describe completes a piece whose engine folder is there: manifest, agency dump

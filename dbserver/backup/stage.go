@@ -40,16 +40,18 @@ func (s *Store) Stage(ctx context.Context, req client.StageRequest) error {
 	}
 	final := s.staged(req.Epoch)
 	temp := final + suffixTemp
-	s.staging.Lock()
+	s.staging <- struct{}{}
 	err := errors.Join(s.fs.discard(final), s.fs.RemoveAll(temp))
-	s.staging.Unlock()
+	<-s.staging
 	if err != nil {
 		return fmt.Errorf("replace what was staged: %w", err)
 	}
-	if err = s.build(ctx, temp, req); err == nil {
-		s.staging.Lock()
+	m := engine.MeterOf(ctx)
+	m.Doing("stages its piece", nil)
+	if err = s.metered(m).build(ctx, temp, req); err == nil {
+		s.staging <- struct{}{}
 		err = s.fs.rename(temp, final)
-		s.staging.Unlock()
+		<-s.staging
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("stage %s: %w", req.ID, noSpace(err)), s.fs.RemoveAll(temp))
@@ -171,8 +173,8 @@ func (s *Store) markEngine(home string, req client.StageRequest) error {
 
 // Unstage removes what this nonce staged; no error if there is none.
 func (s *Store) Unstage(req client.UnstageRequest) error {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	s.staging <- struct{}{}
+	defer func() { <-s.staging }()
 	r, found, err := s.restore(req.Epoch)
 	if err != nil || !found || r.Nonce != req.Nonce {
 		return err

@@ -21,7 +21,9 @@ func (s *Store) Verify(ctx context.Context, id string) (client.VerifyResponse, e
 	if err := s.Find(id); err != nil {
 		return client.VerifyResponse{Problems: []string{}}, err
 	}
-	return s.verify(ctx, s.published(id), id)
+	m := engine.MeterOf(ctx)
+	m.Doing("reads its piece", nil)
+	return s.metered(m).verify(ctx, s.published(id), id)
 }
 
 // IsPiece says whether folder looks like a published piece.

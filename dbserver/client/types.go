@@ -29,7 +29,7 @@ const (
 	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}
 	PathChecksum = PathPrefix + "/shards/{shard}/checksum"  // ChecksumRequest → ChecksumResponse
 
-	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest → GateLockResponse; 18 when the window ended
+	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest, beats → GateEvents, see GateLock; 18 when the window ended
 	PathGateRelease = PathPrefix + "/gate/release"   // GateReleaseRequest → GateReleaseResponse
 	PathPrepare     = PathPrefix + "/backup/prepare" // PieceRequest → {}
 	PathCut         = PathPrefix + "/backup/cut"     // CutRequest → CutResponse
@@ -171,11 +171,29 @@ const (
 	MaxGateLease  = 10 * time.Minute
 )
 
+// The request that asks for the gate holds it, too. Its body is a GateLockRequest in a
+// line, and then an empty line, a beat, every GateBeat. The answer is a GateEvent for
+// each beat, and those that say what became of the lock, a line each. The server opens the
+// gate when it has had no beat for GateSilence, or when the request ends; the coordinator
+// gives the attempt up when it has had no event for so long.
+const (
+	GateBeat    = 100 * time.Millisecond
+	GateSilence = 500 * time.Millisecond
+)
+
+// GateEvent is a line of the answer to GateLockRequest. Without attributes it answers a beat.
+type GateEvent struct {
+	Granted *GateLockResponse `json:"granted,omitempty"` // the gate is held from now on
+	Ended   *apierror.Error   `json:"ended,omitempty"`   // the last event: not granted, or lost
+	Opened  bool              `json:"opened,omitempty"`  // the last event: released
+}
+
 // GateLockRequest asks for the gate exclusively, for Nonce, waiting at most
-// Window, holding at most Lease from the grant.
+// Window, holding at most Lease from the grant. Attempt counts from 1 under the nonce.
 type GateLockRequest struct {
 	ID            string  `json:"id"`
 	Nonce         string  `json:"nonce"`
+	Attempt       uint64  `json:"attempt"`
 	WindowSeconds float64 `json:"windowSeconds"`
 	LeaseSeconds  float64 `json:"leaseSeconds"`
 }
@@ -185,12 +203,13 @@ type GateLockResponse struct {
 	WaitedSeconds float64 `json:"waitedSeconds"`
 }
 
-// GateReleaseRequest opens the gate if Nonce holds or waits for it. With Final a
-// lock for Nonce that arrives later is refused.
+// GateReleaseRequest opens the gate if this attempt holds or waits for it. With Final
+// it stands for all attempts, and a lock for Nonce that arrives later is refused.
 type GateReleaseRequest struct {
-	ID    string `json:"id"`
-	Nonce string `json:"nonce"`
-	Final bool   `json:"final,omitempty"`
+	ID      string `json:"id"`
+	Nonce   string `json:"nonce"`
+	Attempt uint64 `json:"attempt"`
+	Final   bool   `json:"final,omitempty"`
 }
 
 // GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce
@@ -207,6 +226,28 @@ type GateReleaseResponse struct {
 	Reason             string  `json:"reason,omitempty"`   // why not unbroken
 }
 
+// Work that may take any time (prepare, link, stage, verify) is answered by LongEvents, a
+// line each: how far it is every ProgressEvery, and at last its answer or error.
+const (
+	ProgressEvery    = time.Second
+	ProgressPatience = 10 * time.Second // what a client that does not read them is waited for
+)
+
+// Progress says what a server is doing, and counts what of it it has done: calls of its
+// file system that have returned. While it hangs, it is the same each time.
+type Progress struct {
+	Doing string `json:"doing,omitempty"`
+	Done  uint64 `json:"done,omitempty"`
+}
+
+// LongEvent is a line of the answer to a request for long work. The last one has Answer or
+// Error.
+type LongEvent struct {
+	Progress
+	Answer json.RawMessage `json:"answer,omitempty"`
+	Error  *apierror.Error `json:"error,omitempty"`
+}
+
 // PieceRequest names a backup and the attempt that makes it.
 type PieceRequest struct {
 	ID    string `json:"id"`
@@ -218,7 +259,8 @@ type PieceRequest struct {
 type CutRequest struct {
 	ID              string  `json:"id"`
 	Nonce           string  `json:"nonce"`
-	DeadlineSeconds float64 `json:"deadlineSeconds"` // CutMissed when the engine needs longer
+	Attempt         uint64  `json:"attempt,omitempty"` // that holds the gate
+	DeadlineSeconds float64 `json:"deadlineSeconds"`   // CutMissed when the engine needs longer
 	Unprotected     bool    `json:"unprotected,omitempty"`
 }
 

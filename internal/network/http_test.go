@@ -130,6 +130,50 @@ func testHTTPStalledBody(t *testing.T, w world) {
 	}
 }
 
+// A stream's handler reads and answers at the same time, in every protocol. One whose next
+// bytes do not come in time is told so, and the answer does not wait for its end.
+func testHTTPStream(t *testing.T, w world) {
+	stall := w.moment
+	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		if err := Stream(rw, r, stall); err != nil {
+			panic(err)
+		}
+		part := make([]byte, 1)
+		for {
+			if _, err := r.Body.Read(part); err != nil || part[0] == '.' {
+				_, _ = fmt.Fprint(rw, "end")
+				return
+			}
+			_, _ = rw.Write(part)
+			_ = http.NewResponseController(rw).Flush()
+		}
+	}, ServerOptions{})
+	for proto, client := range w.clients(t) {
+		for _, last := range []string{".", ""} {
+			out, feed := io.Pipe()
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL(), out)
+			require.NoError(t, err)
+			go func() { _, _ = feed.Write([]byte("a")) }()
+			response, err := client.Do(request)
+			require.NoError(t, err, proto)
+			part := make([]byte, 1)
+			_, err = io.ReadFull(response.Body, part)
+			require.NoError(t, err, proto)
+			require.Equal(t, "a", string(part), "before the request has ended")
+			if last != "" {
+				go func() { _, _ = feed.Write([]byte(last)) }()
+			}
+			rest, err := io.ReadAll(response.Body)
+			if last != "" { // a body that stalls may take its connection with it
+				require.NoError(t, err, proto)
+				require.Equal(t, "end", string(rest), proto)
+			}
+			require.NoError(t, response.Body.Close())
+			_ = feed.Close() // a pipe's Close has no error
+		}
+	}
+}
+
 // A handler may take longer than the stall time between two reads of its body,
 // and after them.
 func testHTTPSlowHandler(t *testing.T, w world) {

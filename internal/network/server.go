@@ -117,7 +117,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
 	r.Body = body
 	s.handler.ServeHTTP(w, r)
-	if body.ended == nil && r.Header.Get("Expect") == "" { // else the client has not begun to send
+	if body.ended == nil && !body.stream && r.Header.Get("Expect") == "" { // else the client has not begun to send
 		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
 	}
 }
@@ -159,7 +159,19 @@ type movingBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
+	stream  bool  // see Stream
 	ended   error // of the body: a deadline is a call of the system, which its end needs not
+}
+
+// Stream says that the request's body has no end that is worth waiting for: its next
+// bytes must come within stall, and once the handler returns the answer is sent without
+// the rest. The handler reads and answers at the same time. It does nothing for a request
+// that no Server of this package serves.
+func Stream(w http.ResponseWriter, r *http.Request, stall time.Duration) error {
+	if b, ok := r.Body.(*movingBody); ok {
+		b.stall, b.stream = stall, true
+	}
+	return http.NewResponseController(w).EnableFullDuplex()
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {

@@ -19,7 +19,7 @@ type view struct {
 	now    time.Time
 	timing Timing
 
-	frozen  bool              // somebody holds the agency lock
+	frozen  bool              // the holder of the agency lock keeps Plan as it is
 	waiting bool              // somebody waits for it
 	servers []string          // the DB servers of Plan, sorted
 	health  map[string]string // their recorded status
@@ -46,7 +46,7 @@ type view struct {
 func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 	v := &view{
 		root: root, watch: w, now: now, timing: t.withDefaults(),
-		frozen: root.At(keys.HotBackupCreate).Exists(), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
+		frozen: fsm.Frozen(root), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
 		health: map[string]string{}, leaving: map[string]bool{}, retires: map[string]bool{}, spared: map[string]bool{},
 		named: map[string]*shard{}, leads: map[string]int{}, holds: map[string]int{},
 		on: map[string][]job{}, moving: map[string]int{}, latestWas: root.At(keys.LatestID),
