@@ -37,7 +37,9 @@ func (a *Agent) lookAtDisk() (leads bool) {
 	case overdue == nil && hang != nil && !a.leadsOthers(hang.term):
 		a.disk.calls.returned()
 		a.gag.lift()
-		a.watcher.Go(func() { a.logger.Info("the disk answers again: this agent takes part", "hung", time.Since(hang.since).Round(time.Millisecond)) })
+		a.watcher.Go(func() {
+			a.logger.Info("the disk answers again: this agent takes part", "hung", time.Since(hang.since).Round(time.Millisecond))
+		})
 		return a.raft.State() == raft.Leader
 	}
 	return false
