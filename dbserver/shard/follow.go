@@ -25,7 +25,14 @@ type Batch struct {
 // what is committed, all in one batch. The state says where this replica stands
 // afterwards: when there is no error, with everything of the batch in its log.
 // ErrOldTenure: the sender leads no more. ErrGap: Prev is not in the log.
+//
+// Where the disk hangs the answer is an error, also when there is nothing to append: to
+// the leader this replica is silent, and leaves the in-sync set. Records are refused, too,
+// while those before are not on disk within the engine's bound.
 func (s *Shard) Accept(b Batch) (State, error) {
+	if err := s.counts(len(b.Records) > 0); err != nil {
+		return State{}, err
+	}
 	s.content.RLock()
 	defer s.content.RUnlock()
 	if s.dropped {
@@ -39,6 +46,18 @@ func (s *Shard) Accept(b Batch) (State, error) {
 		err = s.env.Engine.SyncAll()
 	}
 	return stateOf(m), err
+}
+
+// counts says whether a leader may count on this replica, or may even write to it.
+func (s *Shard) counts(writes bool) error {
+	err := s.env.Engine.Alive()
+	if err == nil && writes {
+		err = s.env.Engine.Admit()
+	}
+	if err != nil {
+		return fmt.Errorf("shard %s: %w", s.name, err)
+	}
+	return nil
 }
 
 func (s *Shard) accept(in Batch) error {

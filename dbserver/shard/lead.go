@@ -15,6 +15,9 @@ var ErrOldTenure = errors.New("a later tenure is known")
 // replica stands. ErrOldTenure if a later one has been promised already; the state
 // says which. A promise that has been made is on disk.
 func (s *Shard) Promise(t Tenure) (State, error) {
+	if err := s.counts(false); err != nil {
+		return State{}, err
+	}
 	s.content.RLock()
 	defer s.content.RUnlock()
 	if s.dropped {
