@@ -41,9 +41,10 @@ func TestPaths(t *testing.T) {
 func TestRecordsOnTheWire(t *testing.T) {
 	for want, record := range map[string]any{
 		`{"id":"b","operation":"create","coordinator":"C","rebootId":2,"nonce":"n","since":"s","leaseSeconds":1.5,"beat":3}`: Holder{"b", OperationCreate, "C", 2, "n", "s", 1.5, 3},
-		`{"rebootId":2,"epoch":1}`:                       Known{2, 1, 0},
-		`{"time":"t","status":"SERVING"}`:                Heartbeat{"t", "SERVING"},
-		`{"TransactionID":1,"ShortName":"DBServer0001"}`: ShortID{1, "DBServer0001"},
+		`{"rebootId":2,"epoch":1}`:        Known{2, 1, 0},
+		`{"time":"t","status":"SERVING"}`: Heartbeat{Time: "t", Status: "SERVING"},
+		`{"time":"t","status":"SERVING","disk":{"hangs":"since s","rebootId":2,"leases":3}}`: Heartbeat{"t", "SERVING", &HungDisk{"since s", 2, 3}},
+		`{"TransactionID":1,"ShortName":"DBServer0001"}`:                                     ShortID{1, "DBServer0001"},
 		`{"id":"1","name":"db","sharding":"","replicationFactor":1,"writeConcern":1,"isBuilding":true,"coordinator":"C","coordinatorRebootId":2}`: Database{
 			ID: "1", Name: "db", ReplicationFactor: 1, WriteConcern: 1, IsBuilding: true, Coordinator: "C", CoordinatorRebootID: 2,
 		},

@@ -117,6 +117,19 @@ type Known struct {
 type Heartbeat struct {
 	Time   string `json:"time"`
 	Status string `json:"status"` // STARTUP, SERVING or SHUTDOWN
+	// Disk (DB servers) is there while the server's disk hangs. Such a heartbeat is no sign
+	// of life: the server leads nothing.
+	Disk *HungDisk `json:"disk,omitempty"`
+}
+
+// HungDisk is what a DB server says whose disk hangs: it has given its lease up, and
+// serves nothing as a leader before it has raised Leases of ServersKnown/<id> above this
+// one. So as long as both numbers are those of ServersKnown, the server may be taken for
+// FAILED; when they are not, the statement is older than a start or a lease.
+type HungDisk struct {
+	Hangs    string `json:"hangs"` // since when, and what, for people
+	RebootID uint64 `json:"rebootId"`
+	Leases   uint64 `json:"leases"`
 }
 
 // HealthEntry is the value of Supervision/Health/<id>.
@@ -132,6 +145,8 @@ type HealthEntry struct {
 	Timestamp          string `json:"Timestamp"`
 	SyncTime           string `json:"SyncTime,omitempty"`
 	LastAckedTime      string `json:"LastAckedTime"`
+	// Disk (DB servers) says since when the disk hangs, "" if it does not.
+	Disk string `json:"Disk,omitempty"`
 	// Known (FAILED DB servers) is ServersKnown/<id> as it was when the server was
 	// judged. If it differs now, the server has been started or has taken a lease anew
 	// since: then the record says nothing any more, until it is judged again.

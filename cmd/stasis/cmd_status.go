@@ -82,7 +82,7 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 	line("\nDB SERVERS\tNAME\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH\t")
 	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
 		d := s.DBServers[id]
-		line("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch, sharesAddress(s.DBServers, id))
+		line("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch, remark(s.DBServers, id))
 	}
 	line("\nCOORDINATORS\tNAME\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
@@ -106,6 +106,14 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		line("%s\t%.1f\t%d/%d\t%s", id, float64(b.SizeInBytes)/1e6, b.NrPiecesPresent, b.NrDBServers, note)
 	}
 	return w.Flush()
+}
+
+// remark is what else is to be said of a DB server.
+func remark(all map[string]client.Server, id string) string {
+	if disk := all[id].Disk; disk != "" {
+		return "its disk " + disk
+	}
+	return sharesAddress(all, id)
 }
 
 // sharesAddress says that two DB servers are registered at one address: one of them is

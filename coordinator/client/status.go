@@ -41,7 +41,8 @@ type Agent struct {
 type Server struct {
 	Name     string `json:"name,omitempty"`
 	Endpoint string `json:"endpoint"`
-	Status   string `json:"status"` // GOOD, BAD or FAILED
+	Status   string `json:"status"`         // GOOD, BAD or FAILED
+	Disk     string `json:"disk,omitempty"` // DB servers: since when the disk hangs; "" if it does not
 	RebootID uint64 `json:"rebootId"`
 	Epoch    uint64 `json:"epoch,omitempty"`    // DB servers: of the data they have open
 	Shards   int    `json:"shards,omitempty"`   // DB servers: how many they lead

@@ -82,7 +82,7 @@ func serverHealth(v *catalog.View, latest *agencyclient.Node, id string) rest.Fi
 		"AdvertisedEndpoint": first(h.AdvertisedEndpoint, r.AdvertisedEndpoint), "Host": first(h.Host, r.Host),
 		"SyncStatus": first(h.SyncStatus, "UNKNOWN"), "Version": first(h.Version, r.VersionString, version.API),
 		"Engine": first(h.Engine, r.Engine, "rocksdb"), "Timestamp": parsing(first(h.Timestamp, r.Timestamp)),
-		"SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime),
+		"SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime), "Disk": h.Disk,
 	} {
 		if value != "" {
 			entry[name] = value

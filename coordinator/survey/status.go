@@ -29,7 +29,7 @@ func (s *Survey) Status(c *rest.Call) error {
 	entry := func(id string) client.Server {
 		h, known := serverHealth(v, latest, id), v.Known(id)
 		text := func(name string) string { value, _ := h[name].(string); return value }
-		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
+		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
 	}
 	for _, id := range v.DBServers() {
 		all.DBServers[id] = entry(id)
