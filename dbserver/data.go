@@ -178,6 +178,18 @@ func (d *data) assign(server replica.Server, places []replica.Place) {
 	}
 }
 
+// broken says whether a shard is no longer what is on disk.
+func (d *data) broken() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, h := range d.shards {
+		if h.Broken() {
+			return true
+		}
+	}
+	return false
+}
+
 // over says whether a leadership has ended without Plan having said so.
 func (d *data) over() bool {
 	d.mu.RLock()

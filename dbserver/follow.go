@@ -44,6 +44,7 @@ func (s *Server) follow(ctx context.Context) error {
 		select {
 		case <-s.cache.Changed(snap.Index):
 		case <-timer.C:
+		case <-s.woken: // the disk answers again
 		case <-s.engineFailed():
 			err := s.disk.data.env.Engine.Err()
 			return errors.Join(err, s.access.shut(ctx, apierror.New(apierror.ServiceUnavailable, "%w", err)))
@@ -80,6 +81,9 @@ func (s *Server) engineFailed() <-chan struct{} {
 func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
 	root := snap.Root
 	s.openGate(root)
+	if err := s.reopen(ctx); err != nil {
+		return err
+	}
 	switch epoch := epochIn(root); {
 	case epoch < s.epoch.Load():
 		return nil // the cache is behind what has been read at the start
@@ -168,7 +172,7 @@ func (s *Server) carryOut(w work) error {
 func (s *Server) asLeader(d *data) replica.Server {
 	return replica.Server{
 		ID: s.id, Reboot: s.reboot.Load, Epoch: d.epoch, Agency: s.agency, Cache: s.cache, Peers: s.peers,
-		Lease: s.lease.check, Enter: s.gate.Enter, Sync: d.env.Engine.SyncAll,
+		Lease: s.mayLead, Enter: s.gate.Enter, Sync: d.env.Engine.SyncAll,
 		Logger: s.log.Named("replica"), Steps: s.config.Steps, Timing: s.config.Timing.Replica.WithDefaults(),
 	}
 }

@@ -37,6 +37,7 @@ type house struct {
 	agency *agencyclient.Client
 	dbs    *client.Client
 	fs     map[string]vfs.FS
+	disks  []*frozen
 	up     map[string]*Server
 	steps  step.Sink
 }
@@ -65,6 +66,9 @@ func (h *house) logger(name string, level hclog.Level) hclog.Logger {
 }
 
 func (h *house) end() {
+	for _, d := range h.disks {
+		d.thaw()
+	}
 	for name := range h.up {
 		h.stop(name)
 	}
@@ -212,7 +216,7 @@ func (h *house) keysOf(s *Server, shard string) []string {
 	var err error
 	h.await("a leader answers", func() bool {
 		page, err = h.dbs.Scan(h.t.Context(), h.target(s), shard, client.ScanRequest{})
-		return !errors.Is(err, apierror.NoLeader)
+		return !errors.Is(err, apierror.NoLeader) && !errors.Is(err, apierror.NotLeader)
 	})
 	require.NoError(h.t, err)
 	found := []string{}

@@ -80,6 +80,13 @@ func (l *lease) check() error {
 	return apierror.New(apierror.NoLeader, "this server has had no answer from the agency for too long to lead anything")
 }
 
+// giveUp ends the lease now. It is taken anew as one that has run out is.
+func (l *lease) giveUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = time.Time{}
+}
+
 func (l *lease) lasts(until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,8 +104,9 @@ func (s *Server) beat(ctx context.Context) error {
 	for {
 		sent := time.Now()
 		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
-		err := agency.Heartbeat(limited, s.agency, s.id, s.status())
-		if err == nil {
+		beat := s.heartbeat()
+		err := agency.Beat(limited, s.agency, s.id, beat)
+		if err == nil && beat.Disk == nil {
 			err = s.renew(limited, sent)
 		}
 		cancel()
@@ -115,6 +123,31 @@ func (s *Server) beat(ctx context.Context) error {
 	}
 }
 
+// heartbeat is what this server says of itself. Where the disk hangs the lease is given up
+// first, so that another may lead at once; see keys.HungDisk. The cache has the last lease
+// that was taken, or it would not have been.
+func (s *Server) heartbeat() keys.Heartbeat {
+	beat := keys.Heartbeat{Status: s.status()}
+	if hang := s.health.Hang(); hang != nil {
+		s.lease.giveUp()
+		var known keys.Known
+		if err := s.cache.Snapshot().Root.At(keys.ServerKnown(s.id)).Decode(&known); err != nil {
+			s.log.Debug("heartbeat: not known yet", "error", err)
+		}
+		beat.Disk = &keys.HungDisk{Hangs: hang.String(), RebootID: s.reboot.Load(), Leases: known.Leases}
+	}
+	return beat
+}
+
+// mayLead is nil while this server may serve as a leader: it has its lease, and a disk
+// that lives.
+func (s *Server) mayLead() error {
+	if hang := s.health.Hang(); hang != nil {
+		return apierror.New(apierror.NoLeader, "the disk of this server hangs %s: it leads nothing meanwhile", hang)
+	}
+	return s.lease.check()
+}
+
 // renew lengthens the lease by a heartbeat sent then, or takes it anew.
 func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	var grace float64
@@ -122,6 +155,7 @@ func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	if node.Decode(&grace) != nil || s.reboot.Load() == 0 {
 		return nil // not supervised yet, or not registered
 	}
+	s.health.SetLimit(s.diskLimit(time.Duration(grace * float64(time.Second))))
 	until := sent.Add(time.Duration(leasePart * grace * float64(time.Second)))
 	if s.lease.check() == nil {
 		s.lease.lasts(until)

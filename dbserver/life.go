@@ -140,8 +140,7 @@ func fateOfStaged(r backup.Staged, lock lockState) backup.Fate {
 // openEngine opens the live engine, or makes the first one.
 func (s *Server) openEngine(ctx context.Context, root *node, lock lockState) (*engine.Engine, error) {
 	known := root.At(keys.ServerKnown(s.id)).Exists()
-	options := s.config.Engine
-	options.FS, options.Logger = s.config.FS, s.log.Named("engine")
+	options := s.engineOptions()
 	if options.MustExist = known; known {
 		if _, err := s.config.FS.Stat(s.pieces.Load().EngineDir()); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing", s.id, s.pieces.Load().EngineDir())
@@ -164,6 +163,13 @@ func (s *Server) openEngine(ctx context.Context, root *node, lock lockState) (*e
 		return s.replaceUnstaged(ctx, e, lock)
 	}
 	return nil, errors.Join(err, e.Close())
+}
+
+func (s *Server) engineOptions() engine.Options {
+	o := s.config.Engine
+	o.FS, o.Logger = s.config.FS, s.log.Named("engine")
+	o.Health, o.SyncBound = s.health, s.config.Timing.Unsynced
+	return o
 }
 
 // replaceUnstaged sets aside the engine of a server that a restore passed over:
@@ -194,8 +200,8 @@ func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock loc
 	if _, err := s.pieces.Load().FinishSwap(r.Epoch, r.Nonce); err != nil {
 		return nil, err
 	}
-	options := s.config.Engine
-	options.FS, options.Logger, options.MustExist = s.config.FS, s.log.Named("engine"), true
+	options := s.engineOptions()
+	options.MustExist = true
 	return engine.Open(s.pieces.Load().EngineDir(), options)
 }
 

@@ -16,6 +16,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/client"
+	"stasis/dbserver/diskhealth"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/gate"
 	"stasis/dbserver/replica"
@@ -52,6 +53,9 @@ type Timing struct {
 	Look      time.Duration // longest between two looks at what may be left over; 10 s
 	Agency    time.Duration // bound on one question to the agency; 5 s
 	Shutdown  time.Duration // bound on what Close waits for requests in flight; 5 s
+	DiskHang  time.Duration // age of an unfinished operation from which the disk hangs; three tenths of the grace period
+	Probe     time.Duration // between two probes of a disk on which nothing is synced; 1 s
+	Unsynced  time.Duration // age of the oldest write not on disk from which new ones are refused; 1 s
 	Transfer  transfer.Timing
 	Replica   replica.Timing
 }
@@ -76,6 +80,8 @@ func (c Config) withDefaults() Config {
 	orElse(&c.Timing.Look, 10*time.Second)
 	orElse(&c.Timing.Agency, 5*time.Second)
 	orElse(&c.Timing.Shutdown, 5*time.Second)
+	orElse(&c.Timing.Probe, time.Second)
+	orElse(&c.Timing.Unsynced, engine.DefaultSyncBound)
 	return c
 }
 
@@ -94,6 +100,8 @@ type Server struct {
 	addr   string // that others reach
 
 	cluster
+	health  *diskhealth.Watch
+	woken   chan struct{} // holds a token when the disk has begun or ceased to hang
 	gate    *gate.Gate
 	access  *access
 	pieces  atomic.Pointer[backup.Store] // nil until opened
@@ -155,7 +163,9 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s.peers = client.New(s.web)
 	s.lease.registered = make(chan struct{})
 	s.failed = make(chan error, 1)
+	s.woken = make(chan struct{}, 1)
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.watchDisk()
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start DB server %s: %w", s.id, err), s.Close(context.WithoutCancel(ctx)))
 	}
@@ -246,19 +256,22 @@ func (s *Server) close(ctx context.Context) error {
 	s.log.Info("stopping", "id", s.id)
 	polite, cancel := context.WithTimeout(ctx, 2*s.config.Timing.Shutdown)
 	defer cancel()
+	var errs []error
 	if m := s.moves.Load(); m != nil {
-		m.Close()
+		errs = append(errs, s.unlessDiskHangs("transfers", m.Close))
 	}
-	errs := []error{s.access.shutForGood(polite, errStopping)}
-	inUse := errs[0] != nil
+	shut := s.access.shutForGood(polite, errStopping)
+	errs = append(errs, shut)
 	if s.http != nil {
 		errs = append(errs, s.http.Shutdown(ctx))
 	}
 	s.stop()
-	s.group.Wait()
-	if !inUse { // otherwise better not synced than closed under a request
+	tasks := s.unlessDiskHangs("tasks", s.group.Wait)
+	errs = append(errs, tasks)
+	if shut == nil && tasks == nil { // otherwise better not synced than closed under a request
 		errs = append(errs, s.unload())
 	}
+	s.health.Close()
 	errs = append(errs, s.dir.Close())
 	s.web.CloseIdleConnections()
 	if err := errors.Join(errs...); err != nil {
