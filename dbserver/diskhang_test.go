@@ -327,6 +327,36 @@ func TestDiskAnswersWhileTheVerdictIsOnItsWay(t *testing.T) {
 	}
 }
 
+// The lease is given up for good before the heartbeat that tells of the disk is sent: a
+// server that hears of nothing afterwards, and whose disk answers, shows nothing of what
+// another leads by then.
+func TestLeaseIsGivenUpBeforeAnotherLeads(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a, disk := h.onFrozen("db1")
+		b := h.start("db2")
+		h.replicated("100", "s101", a, b)
+		require.NoError(t, h.put(a, "s101", "k", `{}`))
+		time.Sleep(time.Second)
+		disk.freeze()
+		begun := time.Now()
+		h.await("its word has come", func() bool { return h.health(a).Status != keys.StatusGood })
+		for _, link := range [][2]string{{"db1", "agent"}, {"agent", "db1"}, {"db1", "db2"}, {"db2", "db1"}} {
+			h.net.Cut(link[0], link[1])
+		}
+		h.await("another leads", func() bool { return h.leader("100", "s101") == b.ID() })
+		require.Less(t, time.Since(begun), 7*time.Second, "the lease would last still")
+		disk.thaw()
+		for range 50 {
+			_, err := h.dbs.Scan(t.Context(), client.Target{URL: a.URL()}, "s101", client.ScanRequest{})
+			require.ErrorIs(t, err, apierror.NoLeader)
+			time.Sleep(100 * time.Millisecond)
+		}
+		h.net.HealAll()
+		h.inSync("100", "s101", b.ID(), a.ID())
+		h.alike("s101", a, b)
+	})
+}
+
 // fullDisk lets no write succeed while it is full.
 func fullDisk(full *atomic.Bool) errorfs.Injector {
 	return errorfs.InjectorFunc(func(op errorfs.Op) error {
