@@ -72,17 +72,17 @@ const (
 	LatestDBServer   = Target + "/LatestDBServerId"
 	LatestCoord      = Target + "/LatestCoordinatorId"
 	HotBackup        = Target + "/HotBackup"
-	HotBackupCreate  = HotBackup + "/Create"      // the agency lock; while it exists Plan is frozen, unless its holder has thawed it
-	HotBackupHolder  = HotBackup + "/Holder"      // Holder
-	HotBackupNonce   = HotBackupHolder + "/nonce" // showing it is the one way past the freeze
+	HotBackupCreate  = HotBackup + "/Create"       // the agency lock; while it exists Plan is frozen, unless its holder has thawed it
+	HotBackupHolder  = HotBackup + "/Holder"       // Holder
+	HotBackupNonce   = HotBackupHolder + "/nonce"  // showing it is the one way past the freeze
 	HotBackupThawed  = HotBackupHolder + "/thawed" // = the lock's value: Plan is not frozen any more, though the lock is held
 	HotBackupPhase   = HotBackupHolder + "/phase"  // what the holder is doing, for people
-	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
-	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
-	HotBackupDeleted = HotBackup + "/Deleted"     // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
-	HotBackupDeletes = HotBackup + "/Deletes"     // counts deletions: a list during which it changed is made again
-	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
-	HotBackupWaiting = HotBackup + "/Waiting"     // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
+	HotBackupBeat    = HotBackupHolder + "/beat"   // renewal counter
+	HotBackupCommits = HotBackup + "/Committed"    // <id> → Commit
+	HotBackupDeleted = HotBackup + "/Deleted"      // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
+	HotBackupDeletes = HotBackup + "/Deletes"      // counts deletions: a list during which it changed is made again
+	HotBackupRestore = HotBackup + "/Restore"      // Restore: the last committed restore
+	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
 
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
