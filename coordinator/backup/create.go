@@ -171,28 +171,6 @@ func (c *create) piece() dbserver.PieceRequest {
 	return dbserver.PieceRequest{ID: c.id, Nonce: c.nonce}
 }
 
-// dropPieces removes what was made of the backup, on every server.
-func (c *create) dropPieces(ctx context.Context) error {
-	return allErrors(ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
-		return struct{}{}, c.Servers.Drop(ctx, m.target, c.piece())
-	}))
-}
-
-// abandonPieces is dropPieces for when the backup has failed. It repeats what fails, and
-// waits for no server longer than for an answer: one whose disk hangs cannot drop its
-// piece, and removes it by itself when it can.
-func (c *create) abandonPieces(ctx context.Context) error {
-	answers := ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
-		return struct{}{}, insist(ctx, func(ctx context.Context) error { return c.Servers.Drop(ctx, m.target, c.piece()) })
-	})
-	for _, a := range answers {
-		if a.err != nil {
-			c.log.Warn("piece not dropped; its server removes it by itself", "id", c.id, "error", a.err)
-		}
-	}
-	return nil
-}
-
 // link is step 7: every server makes its pending piece complete and durable.
 func (c *create) link(ctx context.Context) error {
 	c.emit(ctx, step.Event{Step: step.Linking})

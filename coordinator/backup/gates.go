@@ -267,22 +267,6 @@ func (c *create) openGates(ctx context.Context, h *holds, a *Attempt) {
 	}
 }
 
-// giveUpGates is for when the backup has failed. The gates have opened with the requests
-// that held them; this refuses those requests that may still be on their way. A server
-// that does not answer at once is not waited for: what arrives there late has no beats.
-func (c *create) giveUpGates(ctx context.Context) error {
-	answers := ask(ctx, c.cluster.members, dbserver.GateSilence, nil, func(ctx context.Context, m member) (struct{}, error) {
-		_, err := c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce, Final: true})
-		return struct{}{}, err
-	})
-	for _, a := range answers {
-		if a.err != nil {
-			c.log.Info("gate not given up; it opens by itself", "error", a.err)
-		}
-	}
-	return nil
-}
-
 // cutUnprotected fixes the cuts without any gate and marks the backup for ever.
 func (c *create) cutUnprotected(ctx context.Context, why string) error {
 	c.marked = true
