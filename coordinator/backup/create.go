@@ -25,6 +25,7 @@ type create struct {
 
 	lease   *lease
 	cluster *cluster
+	planned map[string]plannedShard
 
 	gates  gateWork
 	marked bool // potentially inconsistent
@@ -135,6 +136,13 @@ func (c *create) dumpPlan(ctx context.Context) error {
 	if c.linked.dumpSHA256, err = hashJSON(dump); err != nil {
 		return fmt.Errorf("hash agency dump: %w", err)
 	}
+	plan, err := parseDump(dump.Dump)
+	if err != nil {
+		return err
+	}
+	if c.planned, err = plan.shards(); err != nil {
+		return err
+	}
 	return c.settleID(ctx)
 }
 
@@ -173,6 +181,7 @@ func (c *create) link(ctx context.Context) error {
 	request := dbserver.LinkRequest{
 		ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.members), PotentiallyInconsistent: c.marked, AgencyDump: c.linked.dump,
+		Statements: listed(c.gates.shards),
 	}
 	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
 		answers := ask(ctx, c.cluster.members, c.Timing.Bulk, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
@@ -202,7 +211,7 @@ func (c *create) link(ctx context.Context) error {
 // they were linked.
 func (c *create) verify(ctx context.Context) error {
 	cert := c.certify()
-	problems := cert.PieceProblems(c.pieces)
+	problems := append(cert.PieceProblems(c.pieces), cert.planProblems(c.planned)...)
 	if !c.marked {
 		problems = append(problems, cert.Problems()...)
 	}
@@ -232,8 +241,12 @@ func (c *create) certify() *Certificate {
 		},
 		Instant:                 c.gates.instant,
 		Servers:                 map[string]ServerEvidence{},
+		Shards:                  c.gates.shards,
 		History:                 History{Lock: c.gates.report, Steps: slices.Clone(c.steps.done)},
 		PotentiallyInconsistent: c.marked,
+	}
+	if c.marked {
+		cert.Shards = confirmed(c.gates.shards, c.pieces)
 	}
 	for id, p := range c.pieces {
 		e := c.gates.evidence[id]

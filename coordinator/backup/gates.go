@@ -21,6 +21,7 @@ const unprotectedCut = 30 * time.Second
 // gateWork is what steps 4 to 6 leave behind.
 type gateWork struct {
 	evidence map[string]ServerEvidence
+	shards   map[string]dbserver.ShardStatement // what the leaders have stated with their cuts
 	instant  Instant
 	report   LockReport
 	first    time.Time // the first attempt
@@ -184,6 +185,9 @@ func (c *create) cut(ctx context.Context, a *Attempt) error {
 			a.Failed[cut.id] = cut.err.Error()
 		}
 	}
+	if len(a.Failed) == 0 {
+		c.gates.shards, a.Failed = stated(c.planned, answers)
+	}
 	to := time.Now()
 	c.gates.instant = Instant{LockMode: LockModeGates, From: c.since(from), To: c.since(to)}
 	c.gates.report.LockHoldSeconds = seconds(to.Sub(from))
@@ -273,9 +277,11 @@ func (c *create) cutUnprotected(ctx context.Context, why string) error {
 	c.emit(ctx, step.Event{Step: step.Unprotected, Detail: why})
 	from := time.Now()
 	c.emit(ctx, step.Event{Step: step.Cut})
-	if _, err := c.fanOutCut(ctx, unprotectedCut, true); err != nil {
+	answers, err := c.fanOutCut(ctx, unprotectedCut, true)
+	if err != nil {
 		return err
 	}
+	c.gates.shards, _ = stated(c.planned, answers) // what is not known is not certified
 	c.gates.instant = Instant{LockMode: LockModeNone, From: c.since(from), To: c.since(time.Now())}
 	return nil
 }

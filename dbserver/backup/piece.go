@@ -155,7 +155,7 @@ func (s *Store) Link(ctx context.Context, req client.LinkRequest) (client.Piece,
 		return client.Piece{}, err
 	}
 	if a.linked { // the answer was lost
-		return s.meta(s.pending(req.ID))
+		return s.described(s.pending(req.ID))
 	}
 	if a.cut == nil {
 		return client.Piece{}, apierror.New(apierror.BackupConflict, "backup %s has no cut", req.ID)
@@ -192,16 +192,22 @@ func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkReques
 		ID: req.ID, DateTime: req.DateTime, Label: req.Label, Kind: client.PieceHot, Nonce: req.Nonce,
 		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
 	}
-	return s.describe(ctx, s.pending(req.ID), piece, req.AgencyDump, hashed)
-}
-
-// describe completes a piece whose engine folder is there: manifest, agency dump
-// and, when they are durable, META.
-func (s *Store) describe(ctx context.Context, dir string, piece client.Piece, dump json.RawMessage, d depth) (client.Piece, error) {
-	manifest, err := s.inventory(ctx, s.fs.PathJoin(dir, dirEngine), d)
+	home := s.fs.PathJoin(s.pending(req.ID), dirEngine)
+	replicas, err := s.replicas(home, req.Statements)
 	if err != nil {
 		return piece, err
 	}
+	manifest, err := s.inventory(ctx, home, hashed)
+	if err != nil {
+		return piece, err
+	}
+	manifest.Replicas, manifest.Statements = replicas, req.Statements
+	return s.describe(s.pending(req.ID), piece, req.AgencyDump, manifest)
+}
+
+// describe completes a piece whose engine folder is there and has what the manifest says:
+// manifest, agency dump and, when they are durable, META.
+func (s *Store) describe(dir string, piece client.Piece, dump json.RawMessage, manifest Manifest) (client.Piece, error) {
 	data, err := manifest.encode()
 	if err != nil {
 		return piece, err
@@ -215,7 +221,9 @@ func (s *Store) describe(ctx context.Context, dir string, piece client.Piece, du
 	piece.ServerID, piece.Version, piece.Keys = s.config.ServerID, s.config.Version, []client.EncryptionKey{}
 	piece.NrFiles, piece.SizeInBytes, piece.CountIncludesFilesOnly = len(manifest.Files), manifest.bytes(), true
 	piece.ManifestSHA256, piece.AgencyDumpSHA256 = sumOf(data), sumOf(dump)
-	return piece, s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
+	err = s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
+	piece.Replicas = manifest.Replicas
+	return piece, err
 }
 
 // Seal stores the certificate in the pending piece, durably. Sealing again
