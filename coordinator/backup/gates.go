@@ -21,6 +21,7 @@ const unprotectedCut = 30 * time.Second
 // gateWork is what steps 4 to 6 leave behind.
 type gateWork struct {
 	evidence map[string]ServerEvidence
+	cuts     []answer[dbserver.CutResponse]
 	shards   map[string]dbserver.ShardStatement // what the leaders have stated with their cuts
 	instant  Instant
 	report   LockReport
@@ -120,6 +121,9 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 	if err != nil {
 		return false, apierror.New(apierror.BackupLockFailed, "open the gates: %w", err)
 	}
+	if cut && len(a.Failed) == 0 {
+		c.gates.shards, a.Failed = stated(c.planned, c.gates.cuts)
+	}
 	if len(a.Failed) == 0 {
 		c.emit(ctx, step.Event{Step: step.GatesOpened, Attempt: n, Elapsed: duration(c.gates.report.LockHoldSeconds)})
 		return true, c.judge(released)
@@ -185,9 +189,7 @@ func (c *create) cut(ctx context.Context, a *Attempt) error {
 			a.Failed[cut.id] = cut.err.Error()
 		}
 	}
-	if len(a.Failed) == 0 {
-		c.gates.shards, a.Failed = stated(c.planned, answers)
-	}
+	c.gates.cuts = answers
 	to := time.Now()
 	c.gates.instant = Instant{LockMode: LockModeGates, From: c.since(from), To: c.since(to)}
 	c.gates.report.LockHoldSeconds = seconds(to.Sub(from))

@@ -175,8 +175,17 @@ func unlike(st dbserver.ShardStatement, pieces map[string]dbserver.Piece) []stri
 // certificate of format 1 has no statements.
 func (c *Certificate) replicaProblems(pieces map[string]dbserver.Piece) []string {
 	var out []string
+	missing := func(id string) bool { // which has been said
+		_, certified := c.Servers[id]
+		_, there := pieces[id]
+		return certified && !there
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Shards)) {
-		out = append(out, unlike(c.Shards[name], pieces)...)
+		st := c.Shards[name]
+		if in := slices.DeleteFunc(slices.Clone(st.InSync), missing); len(in) > 0 || len(st.InSync) == 0 {
+			st.InSync = in
+			out = append(out, unlike(st, pieces)...)
+		}
 	}
 	return out
 }

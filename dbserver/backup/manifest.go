@@ -26,7 +26,7 @@ const hashBuffer = 1 << 20
 type Manifest struct {
 	Format     int                            `json:"format"`
 	Files      []File                         `json:"files"` // ordered by name
-	Replicas   map[string]client.PieceReplica `json:"replicas,omitempty"`
+	Replicas   map[string]client.PieceReplica `json:"replicas"`
 	Statements []client.ShardStatement        `json:"statements,omitempty"` // of all leaders, at the cut
 }
 

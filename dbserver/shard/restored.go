@@ -22,7 +22,8 @@ var ErrUncertified = errors.New("the replica is not what was certified")
 // go, or the replica would bring them back when it leads. Of one that was not in sync
 // only what it has applied is known to be part of the state. From now on the replica
 // knows at, and does not lead before its log has it. ErrNoShard if the engine has none
-// of the shard, ErrUncertified if it cannot have been in sync.
+// of the shard, ErrUncertified if it cannot have been in sync. It is durable when the
+// engine has been closed, or synced.
 func Certify(e *engine.Engine, name string, at Position, inSync bool) error {
 	s, err := Open(Env{Engine: e}, name)
 	if err != nil {
@@ -60,7 +61,7 @@ func (s *Shard) certify(at Position, inSync bool) error {
 	if err := b.Set(s.keys.restored(), encodeCertified(at)); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	if err := s.store(b, m, true); err != nil {
+	if err := s.store(b, m, false); err != nil {
 		return err
 	}
 	s.tail, s.certified = tail, at
