@@ -53,8 +53,9 @@ func (s *Store) verifyReplicas(dir string, v *client.VerifyResponse, problem fun
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(manifest.Replicas)) {
-		if says, is := manifest.Replicas[name], found[name]; !equalReplicas(says, is) {
-			problem("engine: the replica of shard %s stands at %+v, the manifest says %+v", name, is, says)
+		is, there := found[name]
+		if says := manifest.Replicas[name]; !there || !equalReplicas(says, is) {
+			problem("engine: the replica of shard %s stands at %+v (there: %v), the manifest says %+v", name, is, there, says)
 		}
 		delete(found, name)
 	}
