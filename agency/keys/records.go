@@ -75,8 +75,8 @@ type CurrentShardReport struct {
 	// Version rises with every report, so that no two are alike: one whose outcome was
 	// unknown cannot be written late, over a report that followed it.
 	Version uint64 `json:"version"`
-	// Restored is in the report that a restore writes, until a leader reports: nobody
-	// serves the shard yet. Term is then lower than the planned one.
+	// Restored is in the report that a restore writes, until a leader reports: no
+	// server serves the shard yet. Term is then lower than the planned one.
 	Restored *RestoredShard `json:"restored,omitempty"`
 }
 
@@ -103,8 +103,8 @@ func (r CurrentShardReport) Trusts(server string, reboot uint64) bool {
 	return known && insync == reboot && r.Names(server)
 }
 
-// Unsure says that a restore has left nobody of whom it is sure that he has every
-// acknowledged record.
+// Unsure says that a restore has written the report, and does not know of any server
+// that it has every acknowledged record.
 func (r CurrentShardReport) Unsure() bool { return r.Restored != nil && !r.Restored.Known }
 
 // Names says whether a server is in the in-sync set, as leader, resigned leader or

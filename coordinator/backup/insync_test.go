@@ -214,8 +214,8 @@ func (w *world) aged(id string) {
 	}
 }
 
-// A certificate of format 1 holds as before, and says of nobody that he was in sync.
-func TestRestoreOfFormatOneIsSureOfNobody(t *testing.T) {
+// A certificate of format 1 holds as before, and says of no replica that it was in sync.
+func TestRestoreOfFormatOneTrustsNoReplica(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.replicated()
 		id := w.create("x").ID
@@ -231,8 +231,8 @@ func TestRestoreOfFormatOneIsSureOfNobody(t *testing.T) {
 	})
 }
 
-// A restore that nobody can lead a shard of says which, and whom that waits for: the lock is
-// given back meanwhile, and it is no success.
+// A restore after which a shard has no replica that can lead says which shard, and which
+// servers it waits for: the lock is given back meanwhile, and it is no success.
 func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(w *world, id string)
@@ -240,7 +240,7 @@ func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 		says    string
 	}{
 		"the only one in sync": {func(*world, string) {}, "PRMR-1", "shard s1 of _system/100 has no leader: of PRMR-1, which had every write in sync at the cut, one has to be there; FAILED: PRMR-1"},
-		"nobody known": {(*world).aged, "PRMR-1",
+		"none known": {(*world).aged, "PRMR-1",
 			"shard s1 of _system/100 has no leader: the backup does not say who was in sync at the cut, so all of PRMR-1, PRMR-2 have to be heard first; FAILED: PRMR-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -273,8 +273,8 @@ func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 	}
 }
 
-// A shard of which nobody has a piece that may be the only good one is refused before
-// anything changes.
+// A shard is refused, before anything changes, if a piece that may be the only good one is
+// not there.
 func TestRestoreRefusesAShardWithoutAPieceInSync(t *testing.T) {
 	const dump = `[{"arango":{"Plan":{"DBServers":{"a":"none","b":"none"},"Databases":{"d":{}},
 		"Collections":{"d":{"1":{"shards":{"s1":["a","gone"]},"shardTerms":{"s1":3}}}}}}}]`
@@ -325,7 +325,7 @@ func TestReplicasInPiecesAreCompared(t *testing.T) {
 		"has another record there":       {func(_ *Certificate, r *dbserver.PieceReplica) { r.At = &older }, false},
 		"does not say what is there":     {func(_ *Certificate, r *dbserver.PieceReplica) { r.At = nil }, false},
 		"unfinished copy":                {func(_ *Certificate, r *dbserver.PieceReplica) { r.Copying = true }, false},
-		"nobody in sync":                 {func(c *Certificate, _ *dbserver.PieceReplica) { c.Shards["s1"] = dbserver.ShardStatement{Shard: "s1"} }, false},
+		"none in sync":                   {func(c *Certificate, _ *dbserver.PieceReplica) { c.Shards["s1"] = dbserver.ShardStatement{Shard: "s1"} }, false},
 		"one without a piece": {func(c *Certificate, _ *dbserver.PieceReplica) {
 			st := c.Shards["s1"]
 			st.InSync = append(st.InSync, "nowhere")
@@ -356,7 +356,7 @@ func TestStatementsAreThoseOfPlan(t *testing.T) {
 		"all":               {func(*Certificate, *dbserver.ShardStatement) {}, true},
 		"another leader":    {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = []string{"b", "a"} }, false},
 		"another term":      {func(_ *Certificate, st *dbserver.ShardStatement) { st.Term = 3 }, false},
-		"nobody":            {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = nil }, false},
+		"none":              {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = nil }, false},
 		"format 1 has none": {func(c *Certificate, _ *dbserver.ShardStatement) { c.Format = 1 }, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // leaderless names the shards in Plan whose planned leader has not reported them, and may
-// be expected to while Plan is frozen: neither it, nor anybody that it has to hear first,
+// be expected to while Plan is frozen: neither it, nor any server that it has to hear first,
 // has FAILED.
 func leaderless(root *agency.Node) []string {
 	return shardsWithout(root, func(s unledShard) bool { return len(s.gone(root)) == 0 })
@@ -57,7 +57,7 @@ func (s unledShard) led() bool {
 		len(s.report.Servers) > 0 && s.report.Servers[0] == s.servers[0]
 }
 
-// gone are the servers that have FAILED of those without which nobody leads the shard: its
+// gone are the servers that have FAILED of those without which the shard cannot be led: its
 // leader, and if it is not known who was in sync at the cut, all its replicas.
 func (s unledShard) gone(root *agency.Node) []string {
 	var out []string

@@ -245,7 +245,7 @@ func (r *restore) finish(ctx context.Context) error {
 		r.log.Warn("agency lock not released; it will end by itself", "error", err)
 	}
 	r.awaitPeers(ctx, snapshot.Root, r.record.Epoch)
-	// Now others may take the place of leaders that have FAILED. Where nobody can, since
+	// Now others may take the place of leaders that have FAILED. Where no other can, since
 	// they alone have everything, the shard is not restored yet.
 	succeeding, cancel := context.WithTimeout(ctx, r.Timing.Succeed)
 	defer cancel()

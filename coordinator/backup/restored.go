@@ -9,13 +9,13 @@ import (
 )
 
 // reports is what Current says of the shards from the commit of a restore until their leaders
-// report: who was in sync at the cut, and where the log ended. So whoever takes over, or is
-// chosen by the supervision, is one of those, or has heard them. A shard of which the
+// report: who was in sync at the cut, and where the log ended. So a server that takes over, or
+// that the supervision chooses, is one of those, or has heard them. A shard of which the
 // certificate says nothing (format 1, a failsafe, a backup without the global lock) has all
 // its replicas named, and none of them is trusted: none leads before all have been heard.
 //
-// placed says who now holds what a server held. A shard is refused if somebody has no piece
-// whose replica may be the only one with every acknowledged write. Called before forServers.
+// placed says who now holds what a server held. A shard is refused if a server has no
+// piece whose replica may be the only one with every acknowledged write. Called before forServers.
 func (p *storedPlan) reports(cert *Certificate, placed map[string]string, backup string) (map[string]any, error) {
 	shards, err := p.shards()
 	if err != nil {

@@ -155,7 +155,7 @@ func confirmed(all map[string]dbserver.ShardStatement, pieces map[string]dbserve
 // up to where the leader's ended, and nothing else applied.
 func unlike(st dbserver.ShardStatement, pieces map[string]dbserver.Piece) []string {
 	if len(st.InSync) == 0 {
-		return []string{fmt.Sprintf("shard %s: nobody is stated to be in sync", st.Shard)}
+		return []string{fmt.Sprintf("shard %s: no replica is stated to be in sync", st.Shard)}
 	}
 	var out []string
 	for _, id := range st.InSync {

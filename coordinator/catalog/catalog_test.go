@@ -340,7 +340,7 @@ func TestViews(t *testing.T) {
 }
 
 // What a restore writes about a shard before a leader has reported is no leader's word:
-// nobody leads it, and nobody is in sync, though a removal has to know who may be needed.
+// it is not led, and no replica is in sync, though a removal has to know which may be needed.
 func TestRestoredShardsAreNotLed(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1")

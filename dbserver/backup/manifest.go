@@ -22,7 +22,7 @@ const manifestFormat = 2
 const hashBuffer = 1 << 20
 
 // Manifest names every file of a piece's engine, and says where the replicas in it stand
-// (a failsafe's does not: nobody held the gates).
+// (a failsafe's does not: no gate was held).
 type Manifest struct {
 	Format     int                            `json:"format"`
 	Files      []File                         `json:"files"` // ordered by name

@@ -232,7 +232,7 @@ type CutResponse struct {
 
 // ShardStatement is what the leader of a shard says at the cut, while its gate is held.
 // InSync are the servers without which it has acknowledged nothing, itself first: each
-// has everything up to Last, where its log ends, and nothing is under way. With Unserved
+// has everything up to Last, where its log ends, and no write is in flight. With Unserved
 // it does not serve the shard, and states nothing.
 type ShardStatement struct {
 	Shard    string   `json:"shard"`

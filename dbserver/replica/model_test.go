@@ -242,8 +242,8 @@ func (m *model) check(t *rapid.T) {
 	require.NoError(t, errors.Join(wrong...))
 }
 
-// backup makes one of this moment, as a coordinator does: if a leader serves and nothing is
-// under way, and if all that it states to be in sync have what it states.
+// backup makes one of this moment, as a coordinator does: if a leader serves, no write is
+// in flight, and if all that it states to be in sync have what it states.
 func (m *model) backup() {
 	b, unserved := m.cut()
 	if unserved != "" {
@@ -272,7 +272,7 @@ func (m *model) restoreOne(t *rapid.T) {
 	b := rapid.SampledFrom(m.backups).Draw(t, "backup")
 	known := rapid.SampledFrom([]bool{true, true, true, false}).Draw(t, "known")
 	m.restore(b, map[string]string{"A": "A", "B": "B", "C": "C"}, known)
-	synctest.Wait() // whoever was waiting for an answer has one
+	synctest.Wait() // all that waited for an answer have one
 	m.mu.Lock()
 	for key := range m.outcomes {
 		switch {
@@ -427,7 +427,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 						m.restoreOne(t)
 					}
 				},
-				"another leader where nobody is known": func(t *rapid.T) {
+				"another leader where none is trusted": func(t *rapid.T) {
 					servers, _ := m.planned()
 					if id := anybody.Draw(t, "who"); m.report().Unsure() && id != strings.TrimPrefix(servers[0], keys.Resigned) {
 						m.failover(id)

@@ -200,7 +200,7 @@ func (l *Leader) trusted(at situation) bool {
 }
 
 // believe says whether some log that was seen has every acknowledged record. Where the
-// report is sure of nobody, all have to be heard, and one that has FAILED is none that may
+// report trusts no server, all have to be heard, and one that has FAILED is none that may
 // be left out unless a leader has reported: it may be the only one that has everything.
 func (l *Leader) believe(at situation, members []string, answers map[string]client.ReplicaAnswer) error {
 	if l.trusted(at) {

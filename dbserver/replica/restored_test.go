@@ -206,7 +206,7 @@ func everywhereElse(t *testing.T, test func(t *testing.T, placed map[string]stri
 }
 
 // Whatever a follower was doing at the cut, after a restore it leads nothing before it has
-// heard a replica that was in sync, or if nobody knows who was, all: also when it is named
+// heard a replica that was in sync, or if that is not known, all: also when it is named
 // the leader and the other has FAILED. Then everything is there.
 func TestRestoredFollowerThatWasBehindDoesNotLead(t *testing.T) {
 	for name, s := range states {
@@ -268,7 +268,7 @@ func TestRestoredFollowerThatWasInSyncLeads(t *testing.T) {
 				require.ElementsMatch(t, b.keys, r.keysOf(follower))
 			} else {
 				time.Sleep(time.Minute)
-				require.NotNil(t, r.report().Restored, "nobody knows that it was in sync")
+				require.NotNil(t, r.report().Restored, "it is not known that it was in sync")
 			}
 			back()
 			r.inSync(follower, leader)
@@ -288,7 +288,7 @@ func takenBack(t *testing.T, r *room) {
 	r.wire.plays(func(m message) fate { return fate{lost: m.from == "C" || m.to == "C"} })
 	r.plan(2, "C", "A", "B")
 	r.inSync("C")
-	require.Error(t, <-pending, "nobody acknowledged it")
+	require.Error(t, <-pending, "it was not acknowledged")
 	r.wire.plays(nil)
 	r.inSync("C", "A", "B")
 	require.Greater(t, r.process("B").shard.Seq(), r.process("C").shard.Seq(), "it is in its log still")
@@ -362,7 +362,7 @@ func TestWithoutAReportAllAreHeard(t *testing.T) {
 	}, "A", "B")
 }
 
-// What is under way, or a leader that does not serve, is not stated.
+// A leader that does not serve, or that has a write in flight, states nothing.
 func TestStatementNeedsALeaderThatServes(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *room) {
 		require.NoError(t, r.put("A", docs("first", 5)))
@@ -371,7 +371,7 @@ func TestStatementNeedsALeaderThatServes(t *testing.T) {
 		r.group.Go(func() { pending <- r.put("A", docs("pending", 1)) })
 		synctest.Wait()
 		st := r.process("A").leads().Statement()
-		require.Contains(t, st.Unserved, "writes are under way: 5 records are committed of 6")
+		require.Contains(t, st.Unserved, "writes are in flight: 5 records are committed of 6")
 		require.Empty(t, st.InSync)
 		r.wire.plays(nil)
 		require.NoError(t, <-pending)

@@ -7,9 +7,9 @@ import (
 )
 
 // Statement is what this leader says of its shard at the cut of a backup, while the gate is
-// held exclusively: so nothing is under way, and what its log has is committed. It names
+// held exclusively: so no write is in flight, and what its log has is committed. It names
 // itself and the followers without which it has committed nothing since Current has them as
-// in sync, and whose processes have all of its log. One that was started anew and is not
+// in sync, and whose processes have all of its log. One that was restarted and is not
 // reported again is none of them, nor is one that is only being taken in: its cut may have
 // been before that.
 func (l *Leader) Statement() client.ShardStatement {
@@ -25,7 +25,7 @@ func (l *Leader) Statement() client.ShardStatement {
 	case l.phase != serving:
 		s.Unserved = "its leader has stopped"
 	case st.Last.Seq != st.Committed:
-		s.Unserved = fmt.Sprintf("writes are under way: %d records are committed of %d", st.Committed, st.Last.Seq)
+		s.Unserved = fmt.Sprintf("writes are in flight: %d records are committed of %d", st.Committed, st.Last.Seq)
 	}
 	if s.Unserved != "" {
 		return s

@@ -89,7 +89,7 @@ func (s *Shard) readCertified() (p Position, err error) {
 	return p, nil
 }
 
-// Replicas says where every replica in an engine stands, which nobody is changing. leaders
+// Replicas says where every replica in an engine stands, in which nothing changes. leaders
 // has the numbers at which the shards' leaders ended, as far as they have said so.
 func Replicas(e *engine.Engine, leaders map[string]uint64) (map[string]client.PieceReplica, error) {
 	names, err := Names(e)

@@ -71,8 +71,7 @@ func TestCertifiedReplicaHasWhatWasAcknowledgedAndNothingElse(t *testing.T) {
 	require.Equal(t, "k6", one(t, s, client.Op{Kind: client.OpInsert, Key: "k6", Document: raw(`{}`)}).Key, "it is not there")
 }
 
-// A replica that was behind knows it: what it has not applied goes, for nobody knows what
-// it is, and it does not lead before it has been brought up to the cut.
+// A replica that was behind knows it: what it has not applied goes, for it may be anything, and it does not lead before it has been brought up to the cut.
 func TestReplicaThatWasBehindDoesNotLead(t *testing.T) {
 	leader, follower := twoReplicas(t, 8, 8, 6, 3)
 	defer leader.close()

@@ -91,8 +91,8 @@ type succession struct {
 // until it has been away for Forsake. Then a member of the in-sync set that has been
 // started anew is the best there is, and at once if nobody is trusted: it compares
 // positions with all others it can reach before it serves. A server out of sync never
-// leads while a report exists. Where none does, or a restore has left one that is sure of
-// nobody, what is on the servers is equal or unknown, and they have their turns: each
+// leads while a report exists. Where none does, or a restore has left one that
+// trusts no server, what is on the servers is equal or unknown, and they have their turns: each
 // leads only when it has heard all others.
 func (v *view) successor(s *shard) (succession, string) {
 	next := succession{tx: empty()}
@@ -159,7 +159,7 @@ func filter(list []string, keep func(string) bool) []string {
 // stalled says that the planned leader, though not failed, has not begun to serve
 // for longer than the grace period, while somebody trusted could: neither in its term,
 // nor, if it was started anew within it, again. Or that nobody has served the shard
-// since it is planned, or since a restore that is sure of nobody (its replica may be one that
+// since it is planned, or since a restore that trusts no server (its replica may be one that
 // was just being copied). It has acknowledged nothing since, and its report will come too late.
 func (v *view) stalled(s *shard) bool {
 	begun := s.report != nil && int64(s.report.Term) >= s.term && v.trusted(s, s.leader())

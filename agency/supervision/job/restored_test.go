@@ -8,7 +8,7 @@ import (
 	"stasis/agency/keys"
 )
 
-// restored is a shard of three replicas that a restore has just put in place, which nobody
+// restored is a shard of three replicas that a restore has just put in place, which no server
 // serves yet: these were in sync at the cut, if it is known who was.
 func restored(t *testing.T, known bool, inSync ...string) *cluster {
 	c := newCluster(t, 3)
@@ -23,7 +23,7 @@ func restored(t *testing.T, known bool, inSync ...string) *cluster {
 }
 
 // The planned leader of a restored shard fails before its first report: who was in sync at
-// the cut takes its place, also if it was started anew since, and nobody else ever.
+// the cut takes its place, also if it was restarted since, and no other server ever does.
 func TestRestoredLeaderIsSucceededByWhoWasInSync(t *testing.T) {
 	c := restored(t, true, "PRMR-1", "PRMR-3")
 	c.start("PRMR-3") // another process than the one that staged it
@@ -61,8 +61,8 @@ func sorted(servers []string) []string {
 	return servers
 }
 
-// Where nobody knows who was in sync they have their turns: whoever it is leads only when
-// it has heard all others.
+// Where it is not known who was in sync they have their turns: each leads only when it has
+// heard all others.
 func TestRestoredShardWithoutEvidence(t *testing.T) {
 	c := restored(t, false, "PRMR-1", "PRMR-2", "PRMR-3")
 	c.fails("PRMR-1")
