@@ -211,11 +211,7 @@ func (c *create) link(ctx context.Context) error {
 // they were linked.
 func (c *create) verify(ctx context.Context) error {
 	cert := c.certify()
-	problems := append(cert.PieceProblems(c.pieces), cert.planProblems(c.planned)...)
-	if !c.marked {
-		problems = append(problems, cert.Problems()...)
-	}
-	if len(problems) > 0 {
+	if problems := c.doubts(cert); len(problems) > 0 {
 		return apierror.New(apierror.BackupCreate, "the backup does not hold: %s", strings.Join(problems, "; "))
 	}
 	raw, err := cert.Encode()
@@ -228,6 +224,15 @@ func (c *create) verify(ctx context.Context) error {
 	}
 	c.emit(ctx, step.Event{Step: step.Verified})
 	return nil
+}
+
+// doubts is what does not fit between certificate, pieces and Plan.
+func (c *create) doubts(cert *Certificate) []string {
+	problems := append(cert.PieceProblems(c.pieces), cert.planProblems(c.planned)...)
+	if !c.marked {
+		problems = append(problems, cert.Problems()...)
+	}
+	return problems
 }
 
 // certify writes down the evidence.

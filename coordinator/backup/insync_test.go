@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,12 +200,22 @@ func (w *world) moves(lost, to, id string) (stop func()) {
 func (w *world) aged(id string) {
 	w.t.Helper()
 	for _, s := range w.servers {
-		p := s.pieces[id]
-		p.meta.Replicas = nil
-		var cert map[string]any
-		require.NoError(w.t, json.Unmarshal(p.cert, &cert))
+		s.pieces[id].meta.Replicas = nil
+	}
+	w.recertified(id, func(cert map[string]any) {
 		cert["format"] = 1
 		delete(cert, "shards")
+	})
+}
+
+// recertified changes the certificate of a backup, wherever its hash stands.
+func (w *world) recertified(id string, change func(cert map[string]any)) {
+	w.t.Helper()
+	for _, s := range w.servers {
+		p := s.pieces[id]
+		var cert map[string]any
+		require.NoError(w.t, json.Unmarshal(p.cert, &cert))
+		change(cert)
 		var err error
 		p.cert, err = json.Marshal(cert)
 		require.NoError(w.t, err)
@@ -374,4 +385,20 @@ func TestStatementsAreThoseOfPlan(t *testing.T) {
 	require.Empty(t, cert.planProblems(planned))
 	cert.Shards["s2"] = dbserver.ShardStatement{Shard: "s2", InSync: []string{"a"}}
 	require.Len(t, cert.planProblems(planned), 1, "not in Plan")
+}
+
+// Before the commit of a backup, and before anything of a restore, its statements are
+// compared with Plan once more.
+func TestShardWithoutAStatement(t *testing.T) {
+	cert, pieces := certified()
+	c := &create{pieces: pieces, marked: true, planned: map[string]plannedShard{"s7": {name: "s7", servers: []string{"a"}}}}
+	require.Contains(t, strings.Join(c.doubts(cert), "; "), "shard s7 of /: no leader has stated who was in sync")
+	inWorld(t, threeServers, func(w *world) {
+		id := w.create("x").ID
+		w.recertified(id, func(cert map[string]any) { delete(cert["shards"].(map[string]any), "s2") })
+		_, err := w.service(coordinatorA).Restore(context.Background(), RestoreRequest{ID: id})
+		require.ErrorIs(t, err, apierror.BackupRestore)
+		require.ErrorContains(t, err, "shard s2 of _system/100: no leader has stated who was in sync")
+		require.Zero(t, number(w.agency.root().At(keys.RestoreEpoch)))
+	})
 }

@@ -385,3 +385,45 @@ func TestStatementNeedsALeaderThatServes(t *testing.T) {
 		require.NotEmpty(t, r.process("A").leads().Statement().Unserved)
 	}, "A", "B")
 }
+
+// A follower that only now has everything is not stated: its own cut may have been before
+// that. So it is with one that is taken in, and with one that was restarted, until that is
+// reported.
+func TestStatementLeavesOutWhoIsNotReported(t *testing.T) {
+	for name, before := range map[string]func(r *room){
+		"taken in": func(r *room) {
+			r.stop("B")
+			r.inSync("A")
+		},
+		"restarted": func(r *room) { r.stop("B") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, r *room) {
+				require.NoError(t, r.put("A", docs("first", 5)))
+				before(r)
+				hold := make(chan struct{})
+				r.process("A").door.answerWrites(func(ctx context.Context, tx agency.Tx) (uint64, error) {
+					r.until(hold)
+					return r.agency.Apply(tx)
+				})
+				r.start("B")
+				r.eventually("the leader knows that it has everything", func() bool {
+					l := r.process("A").leads()
+					l.mu.Lock()
+					defer l.mu.Unlock()
+					f := l.feeds["B"]
+					return f.required && f.reboot == r.rebootOf("B") && f.acked >= 5
+				})
+				require.Equal(t, []string{"A"}, r.process("A").leads().Statement().InSync)
+				close(hold)
+				r.inSync("A", "B")
+				r.eventually("the leader knows that it is reported", func() bool { return len(r.process("A").leads().Statement().InSync) == 2 })
+				l := r.process("A").leads() // whatever else is so, it has to have all of the log
+				l.mu.Lock()
+				l.feeds["B"].acked--
+				l.mu.Unlock()
+				require.Equal(t, []string{"A"}, l.Statement().InSync)
+			}, "A", "B")
+		})
+	}
+}
