@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
@@ -92,6 +93,21 @@ func (d *data) led(name string) (*hosted, error) {
 		return nil, apierror.New(apierror.NotLeader, "this server does not lead shard %s", name)
 	}
 	return h, h.leader.Serving()
+}
+
+// stand says where the replicas here stand: of those that lead, what they state.
+func (d *data) stand() client.CutResponse {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	answer := client.CutResponse{Logs: map[string]uint64{}}
+	for name, h := range d.shards {
+		if h.leader != nil {
+			answer.Statements = append(answer.Statements, h.leader.Statement())
+		} else {
+			answer.Logs[name] = h.Seq() // an unfinished copy has 0
+		}
+	}
+	return answer
 }
 
 // names are the shards here.

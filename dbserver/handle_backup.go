@@ -68,6 +68,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	if err := s.holds(q.body); err != nil {
 		return client.CutResponse{}, err
 	}
+	answer := d.stand() // before the cut: what is in a log now is in the cut
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	took, err := s.pieces.Load().Cut(limited, d.env.Engine, q.body.ID, q.body.Nonce)
@@ -77,7 +78,8 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	if err := s.holds(q.body); err != nil {
 		return client.CutResponse{}, fmt.Errorf("after the cut: %w", err)
 	}
-	return client.CutResponse{CutSeconds: took.Seconds()}, nil
+	answer.CutSeconds = took.Seconds()
+	return answer, nil
 }
 
 func (s *Server) holds(q client.CutRequest) error {

@@ -45,7 +45,7 @@ var rooms = []room{
 
 	{"dbserver/client", []string{"agency/keys"}, "the wire of a DB server must not pull in its engine"},
 	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},
-	{"dbserver/backup", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "a piece is files and an engine: no server, no network"},
+	{"dbserver/backup", []string{"agency/keys", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "a piece is files, an engine and the replicas in it: no server, no network"},
 	{"dbserver/diskhealth", nil, "whether a disk hangs is found out at its file system, whatever writes there"},
 	{"dbserver/engine", []string{"agency/keys", "dbserver/diskhealth"}, "the engine knows nothing of shards and servers"},
 	{"dbserver/gate", []string{"agency/keys"}, "the gate knows nothing of what passes it"},

@@ -82,3 +82,21 @@ func TestFreezeIsAboutTheseKeys(t *testing.T) {
 	require.NoError(t, apply(map[string]any{HotBackupThawed: "now"}, none))
 	require.NoError(t, apply(change, none))
 }
+
+// Who is trusted to have every acknowledged record: the process that was reported as in sync;
+// after a restore who was in sync at the cut, in any process, or if that is not known no server.
+func TestTrust(t *testing.T) {
+	reported := CurrentShardReport{Servers: []string{"_a", "b"}, Reboots: map[string]uint64{"a": 1, "b": 2, "gone": 3}}
+	require.True(t, reported.Trusts("a", 1))
+	require.False(t, reported.Trusts("b", 1))
+	require.False(t, reported.Trusts("gone", 3))
+	require.False(t, reported.Trusts("c", 0))
+	require.False(t, reported.Unsure())
+	restored := CurrentShardReport{Servers: []string{"a", "b"}, Restored: &RestoredShard{Known: true}}
+	require.True(t, restored.Trusts("b", 17))
+	require.False(t, restored.Trusts("c", 17))
+	require.False(t, restored.Unsure())
+	restored.Restored.Known = false
+	require.False(t, restored.Trusts("b", 17))
+	require.True(t, restored.Unsure())
+}

@@ -75,7 +75,37 @@ type CurrentShardReport struct {
 	// Version rises with every report, so that no two are alike: one whose outcome was
 	// unknown cannot be written late, over a report that followed it.
 	Version uint64 `json:"version"`
+	// Restored is in the report that a restore writes, until a leader reports: no
+	// server serves the shard yet. Term is then lower than the planned one.
+	Restored *RestoredShard `json:"restored,omitempty"`
 }
+
+// RestoredShard says what is known of a shard's replicas that a restore has put in place.
+// Known: the servers of the report are those that were in sync at the cut, and the log of
+// each ends at this position; their data is durable, whenever they were started. If it is
+// not known who was in sync, the report names all planned servers, and none of them may
+// lead before all have been heard.
+type RestoredShard struct {
+	BackupID string `json:"backupId"`
+	Known    bool   `json:"known"`
+	Term     uint64 `json:"term"`   // of the last record
+	Reboot   uint64 `json:"reboot"` // of the leader that numbered it
+	Seq      uint64 `json:"seq"`    // its number; 0: nothing has ever been written
+}
+
+// Trusts says whether a server that runs with this reboot id is sure to have every
+// acknowledged record.
+func (r CurrentShardReport) Trusts(server string, reboot uint64) bool {
+	if r.Restored != nil {
+		return r.Restored.Known && r.Names(server)
+	}
+	insync, known := r.Reboots[server]
+	return known && insync == reboot && r.Names(server)
+}
+
+// Unsure says that a restore has written the report, and does not know of any server
+// that it has every acknowledged record.
+func (r CurrentShardReport) Unsure() bool { return r.Restored != nil && !r.Restored.Known }
 
 // Names says whether a server is in the in-sync set, as leader, resigned leader or
 // follower.

@@ -13,8 +13,12 @@ import (
 	dbserver "stasis/dbserver/client"
 )
 
-// CertificateFormat is the format number of certificates written now.
-const CertificateFormat = 1
+// CertificateFormat is the format number of certificates written now. Format 1 has no
+// statements of the leaders.
+const (
+	CertificateFormat = 2
+	formatStatements  = 2
+)
 
 // Lock modes of a certificate.
 const (
@@ -53,6 +57,11 @@ type Certificate struct {
 	Instant Instant                   `json:"instant"`
 	Servers map[string]ServerEvidence `json:"servers"`
 	History History                   `json:"history"`
+
+	// Shards is what the leader of each shard stated inside the instant: which replicas had
+	// every acknowledged write, and where the log ended. Of a backup that is potentially
+	// inconsistent it has those that the pieces bear out.
+	Shards map[string]dbserver.ShardStatement `json:"shards,omitempty"`
 
 	PotentiallyInconsistent bool `json:"potentiallyInconsistent"`
 }
@@ -107,7 +116,7 @@ type PieceEvidence struct {
 // instant; none for a good one.
 func (c *Certificate) Problems() []string {
 	var out []string
-	if c.Format != CertificateFormat {
+	if c.Format < 1 || c.Format > CertificateFormat {
 		return []string{fmt.Sprintf("certificate of format %d is not known here", c.Format)}
 	}
 	if len(c.Servers) == 0 {
@@ -154,8 +163,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// PieceProblems compares pieces, by the server that made them, with the
-// certificate; none if they are exactly those it was made for.
+// PieceProblems compares pieces, by the server that made them and with their replicas, with
+// the certificate; none if they are exactly those it was made for.
 func (c *Certificate) PieceProblems(pieces map[string]dbserver.Piece) []string {
 	var out []string
 	dump := ""
@@ -179,7 +188,7 @@ func (c *Certificate) PieceProblems(pieces map[string]dbserver.Piece) []string {
 			out = append(out, id+": its piece is not part of the backup")
 		}
 	}
-	return out
+	return append(out, c.replicaProblems(pieces)...)
 }
 
 func (c *Certificate) pieceProblems(p dbserver.Piece, want PieceEvidence) []string {

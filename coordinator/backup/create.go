@@ -24,6 +24,7 @@ type create struct {
 
 	lease   *lease
 	cluster *cluster
+	planned map[string]plannedShard
 
 	gates     gateWork
 	marked    bool      // potentially inconsistent
@@ -142,6 +143,13 @@ func (c *create) dumpPlan(ctx context.Context) error {
 	if c.linked.dumpSHA256, err = hashJSON(dump); err != nil {
 		return fmt.Errorf("hash agency dump: %w", err)
 	}
+	plan, err := parseDump(dump.Dump)
+	if err != nil {
+		return err
+	}
+	if c.planned, err = plan.shards(); err != nil {
+		return err
+	}
 	return c.settleID(ctx)
 }
 
@@ -177,6 +185,7 @@ func (c *create) link(ctx context.Context) error {
 	request := dbserver.LinkRequest{
 		ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.members), PotentiallyInconsistent: c.marked, AgencyDump: c.linked.dump,
+		Statements: listed(c.gates.shards),
 	}
 	answers := ask(ctx, c.cluster.members, 0, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
 		start := time.Now()
@@ -206,11 +215,7 @@ func (c *create) link(ctx context.Context) error {
 // they were linked.
 func (c *create) verify(ctx context.Context) error {
 	cert := c.certify()
-	problems := cert.PieceProblems(c.pieces)
-	if !c.marked {
-		problems = append(problems, cert.Problems()...)
-	}
-	if len(problems) > 0 {
+	if problems := c.doubts(cert); len(problems) > 0 {
 		return apierror.New(apierror.BackupCreate, "the backup does not hold: %s", strings.Join(problems, "; "))
 	}
 	raw, err := cert.Encode()
@@ -225,6 +230,15 @@ func (c *create) verify(ctx context.Context) error {
 	return nil
 }
 
+// doubts is what does not fit between certificate, pieces and Plan.
+func (c *create) doubts(cert *Certificate) []string {
+	problems := append(cert.PieceProblems(c.pieces), cert.planProblems(c.planned)...)
+	if !c.marked {
+		problems = append(problems, cert.Problems()...)
+	}
+	return problems
+}
+
 // certify writes down the evidence.
 func (c *create) certify() *Certificate {
 	cert := &Certificate{
@@ -236,8 +250,12 @@ func (c *create) certify() *Certificate {
 		},
 		Instant:                 c.gates.instant,
 		Servers:                 map[string]ServerEvidence{},
+		Shards:                  c.gates.shards,
 		History:                 History{Lock: c.gates.report, Steps: slices.Clone(c.steps.done)},
 		PotentiallyInconsistent: c.marked,
+	}
+	if c.marked {
+		cert.Shards = confirmed(c.gates.shards, c.pieces)
 	}
 	for id, p := range c.pieces {
 		e := c.gates.evidence[id]

@@ -21,6 +21,8 @@ const unprotectedCut = 30 * time.Second
 // gateWork is what steps 4 to 6 leave behind.
 type gateWork struct {
 	evidence map[string]ServerEvidence
+	cuts     []answer[dbserver.CutResponse]
+	shards   map[string]dbserver.ShardStatement // what the leaders have stated with their cuts
 	instant  Instant
 	report   LockReport
 	first    time.Time // the first attempt
@@ -120,6 +122,9 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
+	if cut && len(a.Failed) == 0 {
+		c.gates.shards, a.Failed = stated(c.planned, c.gates.cuts)
+	}
 	if len(a.Failed) == 0 {
 		c.emit(ctx, step.Event{Step: step.GatesOpened, Attempt: n, Elapsed: duration(c.gates.report.LockHoldSeconds)})
 		return true, nil
@@ -195,6 +200,7 @@ func (c *create) cut(ctx context.Context, h *holds, a *Attempt) error {
 			a.Failed[cut.id] = cut.err.Error()
 		}
 	}
+	c.gates.cuts = answers
 	to := time.Now()
 	c.gates.instant = Instant{LockMode: LockModeGates, From: c.since(from), To: c.since(to)}
 	c.gates.report.LockHoldSeconds = seconds(to.Sub(from))
@@ -276,9 +282,11 @@ func (c *create) cutUnprotected(ctx context.Context, why string) error {
 	from := time.Now()
 	c.emit(ctx, step.Event{Step: step.Cut})
 	request := dbserver.CutRequest{ID: c.id, Nonce: c.nonce, DeadlineSeconds: seconds(unprotectedCut), Unprotected: true}
-	if _, err := c.fanOutCut(ctx, request, unprotectedCut+c.Timing.Answer); err != nil {
+	answers, err := c.fanOutCut(ctx, request, unprotectedCut+c.Timing.Answer)
+	if err != nil {
 		return err
 	}
+	c.gates.shards, _ = stated(c.planned, answers) // what is not known is not certified
 	c.gates.instant = Instant{LockMode: LockModeNone, From: c.since(from), To: c.since(time.Now())}
 	return nil
 }

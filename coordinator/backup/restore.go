@@ -24,6 +24,7 @@ type restore struct {
 	failsafe moment // names the engines that are set aside
 	found    *pieceSet
 	plan     *storedPlan
+	planned  map[string]plannedShard // of the plan, with the servers of the backup
 	record   keys.Restore
 }
 
@@ -150,7 +151,14 @@ func (r *restore) match(ctx context.Context) error {
 			return apierror.New(apierror.BackupRestore, "%s takes the place of %s, whose piece is on %s", now, source, r.found.holders[source])
 		}
 	}
-	if err := r.plan.forServers(inverse(sources)); err != nil {
+	placed := inverse(sources)
+	if r.planned, err = r.plan.shards(); err != nil {
+		return err
+	}
+	if r.plan.current, err = r.plan.reports(r.found.cert, placed, r.id); err != nil {
+		return err
+	}
+	if err := r.plan.forServers(placed); err != nil {
 		return err
 	}
 	r.record = keys.Restore{
@@ -190,6 +198,7 @@ func (r *restore) stageOn(ctx context.Context, m member, request dbserver.StageR
 	start := time.Now()
 	request.Source = r.record.Servers[m.id]
 	request.Empty = request.Source == ""
+	request.Statements = r.found.cert.statementsFor(request.Source, r.planned)
 	_, err := whileItProgresses(ctx, r.Service, m, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.Servers.Stage(ctx, m.target, request)
 	})
@@ -242,6 +251,13 @@ func (r *restore) finish(ctx context.Context) error {
 		r.log.Warn("agency lock not released; it will end by itself", "error", err)
 	}
 	r.awaitPeers(ctx, snapshot.Root, r.record.Epoch)
+	// Now others may take the place of leaders that have FAILED. Where no other can, since
+	// they alone have everything, the shard is not restored yet.
+	succeeding, cancel := context.WithTimeout(ctx, r.Timing.Succeed)
+	defer cancel()
+	if _, err := r.Cache.Wait(succeeding, func(s agency.Snapshot) bool { return len(unled(s.Root)) == 0 }); err != nil {
+		return r.incomplete(ctx, err)
+	}
 	r.emit(ctx, step.Event{Step: step.Restored})
 	return nil
 }
@@ -256,7 +272,7 @@ func (r *restore) incomplete(ctx context.Context, err error) error {
 		r.log.Warn("agency lock not released; it will end by itself", "error", rerr)
 	}
 	root := r.Cache.Snapshot().Root
-	waiting := append(lagging(root, r.record.Epoch), leaderless(root)...)
+	waiting := append(lagging(root, r.record.Epoch), unled(root)...)
 	const shown = 5
 	if n := len(waiting); n > shown {
 		waiting = append(waiting[:shown], fmt.Sprintf("and %d more", n-shown))

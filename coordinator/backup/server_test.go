@@ -43,6 +43,8 @@ type quirks struct {
 	deaf       bool            // accepts requests and never answers
 	cutTime    []time.Duration // how long the next cuts take
 	gate       func(*dbserver.GateReleaseResponse)
+	cut        func(*dbserver.CutResponse)
+	staged     func(dbserver.StageRequest)
 	piece      func(*dbserver.Piece) // as linked
 	slowSwap   time.Duration
 	slowDelete time.Duration
@@ -196,7 +198,44 @@ func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.C
 		return dbserver.CutResponse{}, apierror.New(apierror.BackupConflict, "backup %s has its cut already", r.ID)
 	}
 	p.cut, p.value = true, s.value
-	return dbserver.CutResponse{CutSeconds: took.Seconds()}, nil
+	answer := dbserver.CutResponse{CutSeconds: took.Seconds(), Logs: map[string]uint64{}}
+	s.stand(&answer)
+	if s.quirks.cut != nil {
+		s.quirks.cut(&answer)
+	}
+	return answer, nil
+}
+
+// position is where all logs end: the shards' only record is the number.
+var position = dbserver.Position{Tenure: dbserver.Tenure{Term: 1, Reboot: 1}, Seq: 1}
+
+// stand states what a server does about the shards that Plan has it lead, and where its
+// other replicas stand.
+func (s *fakeServer) stand(answer *dbserver.CutResponse) {
+	for name, servers := range s.shards() {
+		term, _ := s.agency.root().At(keys.PlanTerm("_system", "100", name)).Int()
+		switch {
+		case servers[0] == s.id:
+			answer.Statements = append(answer.Statements, dbserver.ShardStatement{
+				Shard: name, Term: uint64(term), Last: position, InSync: servers,
+			})
+		case slices.Contains(servers, s.id):
+			answer.Logs[name] = position.Seq
+		}
+	}
+}
+
+// shards are those of the one collection.
+func (s *fakeServer) shards() map[string][]string {
+	all := map[string][]string{}
+	for name, n := range s.agency.root().At(keys.PlanCollection("_system", "100") + "/shards").Children() {
+		var servers []string
+		if err := n.Decode(&servers); err != nil {
+			panic(err)
+		}
+		all[name] = servers
+	}
+	return all
 }
 
 // work is the long work of a request, as its progress shows it.
@@ -242,7 +281,12 @@ func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver
 		ID: r.ID, Version: version.API, DateTime: r.DateTime, Label: r.Label, Kind: dbserver.PieceHot, ServerID: s.id,
 		Nonce: r.Nonce, Epoch: s.epoch, SizeInBytes: 100, NrFiles: 2, NrDBServers: r.NrDBServers, CountIncludesFilesOnly: true,
 		PotentiallyInconsistent: r.PotentiallyInconsistent, AgencyDumpSHA256: sum(r.AgencyDump),
-		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)),
+		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)), Replicas: map[string]dbserver.PieceReplica{},
+	}
+	for name, servers := range s.shards() {
+		if slices.Contains(servers, s.id) {
+			p.meta.Replicas[name] = dbserver.PieceReplica{Last: position, Committed: position.Seq, At: &position.Tenure}
+		}
 	}
 	if s.quirks.piece != nil {
 		s.quirks.piece(&p.meta)
@@ -349,6 +393,9 @@ func (s *fakeServer) stage(ctx context.Context, r dbserver.StageRequest) error {
 		return apierror.New(apierror.FileNotFound, "no piece of %s from %s", r.ID, r.Source)
 	}
 	s.staged[r.Epoch] = r
+	if s.quirks.staged != nil {
+		s.quirks.staged(r)
+	}
 	return nil
 }
 

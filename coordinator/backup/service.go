@@ -87,6 +87,7 @@ type Timing struct {
 	Undo     time.Duration // taking everything back; default 20 s
 	List     time.Duration // a DB server's answer to list; default 2 s
 	Converge time.Duration // from a restore's commit until all servers serve it; default 15 min
+	Succeed  time.Duration // then, until others lead the shards of servers that have failed meanwhile; default 1 min
 	Others   time.Duration // waiting for the other coordinators after a restore; default 10 s
 	Lost     time.Duration // a transfer waits so long for a DB server that is gone; default 10 min
 }
@@ -102,6 +103,7 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.Undo, 20*time.Second)
 	orDefault(&t.List, 2*time.Second)
 	orDefault(&t.Converge, 15*time.Minute)
+	orDefault(&t.Succeed, time.Minute)
 	orDefault(&t.Others, 10*time.Second)
 	orDefault(&t.Lost, 10*time.Minute)
 	return t

@@ -31,7 +31,7 @@ func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 		return VerifyResult{}, inContext(ctx, firstError(answers))
 	}
 	result := VerifyResult{ID: id, Pieces: map[string]PieceReport{}, Problems: []string{}}
-	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	set := newPieceSet()
 	for _, a := range answers {
 		switch {
 		case absent(a.err) || slices.Contains(c.doomed[id], a.id):
@@ -95,7 +95,7 @@ func (r *VerifyResult) certify(set *pieceSet, recorded string) {
 // cluster: pieces and their certificates by the server that made each. A failsafe
 // backup has no certificate.
 func CheckOffline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) (*Certificate, []string) {
-	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	set := newPieceSet()
 	for source, p := range pieces {
 		set.pieces[source] = dbserver.PieceDetail{Piece: p, Certificate: certificates[source]}
 	}

@@ -155,7 +155,7 @@ func (s *Store) Link(ctx context.Context, req client.LinkRequest) (client.Piece,
 		return client.Piece{}, err
 	}
 	if a.linked { // the answer was lost
-		return s.meta(s.pending(req.ID))
+		return s.described(s.pending(req.ID))
 	}
 	if a.cut == nil {
 		return client.Piece{}, apierror.New(apierror.BackupConflict, "backup %s has no cut", req.ID)
@@ -193,17 +193,24 @@ func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkReques
 		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
 	}
 	m := engine.MeterOf(ctx)
-	m.Doing("hashes the files of its piece", nil)
-	return s.metered(m).describe(ctx, s.pending(req.ID), piece, req.AgencyDump, hashed)
-}
-
-// describe completes a piece whose engine folder is there: manifest, agency dump
-// and, when they are durable, META.
-func (s *Store) describe(ctx context.Context, dir string, piece client.Piece, dump json.RawMessage, d depth) (client.Piece, error) {
-	manifest, err := s.inventory(ctx, s.fs.PathJoin(dir, dirEngine), d)
+	home := s.fs.PathJoin(s.pending(req.ID), dirEngine)
+	m.Doing("reads where the replicas in its piece stand", nil)
+	replicas, err := s.replicas(home, req.Statements)
 	if err != nil {
 		return piece, err
 	}
+	m.Doing("hashes the files of its piece", nil)
+	manifest, err := s.metered(m).inventory(ctx, home, hashed)
+	if err != nil {
+		return piece, err
+	}
+	manifest.Replicas, manifest.Statements = replicas, req.Statements
+	return s.describe(s.pending(req.ID), piece, req.AgencyDump, manifest)
+}
+
+// describe completes a piece whose engine folder is there and has what the manifest says:
+// manifest, agency dump and, when they are durable, META.
+func (s *Store) describe(dir string, piece client.Piece, dump json.RawMessage, manifest Manifest) (client.Piece, error) {
 	data, err := manifest.encode()
 	if err != nil {
 		return piece, err
@@ -217,7 +224,9 @@ func (s *Store) describe(ctx context.Context, dir string, piece client.Piece, du
 	piece.ServerID, piece.Version, piece.Keys = s.config.ServerID, s.config.Version, []client.EncryptionKey{}
 	piece.NrFiles, piece.SizeInBytes, piece.CountIncludesFilesOnly = len(manifest.Files), manifest.bytes(), true
 	piece.ManifestSHA256, piece.AgencyDumpSHA256 = sumOf(data), sumOf(dump)
-	return piece, s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
+	err = s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
+	piece.Replicas = manifest.Replicas
+	return piece, err
 }
 
 // Seal stores the certificate in the pending piece, durably. Sealing again

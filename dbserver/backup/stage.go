@@ -157,10 +157,17 @@ func (s *Store) manifest(dir string) (m Manifest, err error) {
 	if sumOf(data) != piece.ManifestSHA256 {
 		return m, fmt.Errorf("%s differs from the hash in %s", fileManifest, fileMeta)
 	}
-	return m, json.Unmarshal(data, &m)
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%s: %w", fileManifest, err)
+	}
+	if m.Format > manifestFormat {
+		return m, fmt.Errorf("%s has format %d, which is not known here: a newer version made the piece", fileManifest, m.Format)
+	}
+	return m, nil
 }
 
-// markEngine opens the staged engine for the first time and gives it its epoch.
+// markEngine opens the staged engine for the first time, gives it its epoch, and tells its
+// replicas what they were at the cut.
 func (s *Store) markEngine(home string, req client.StageRequest) error {
 	options := s.config.Engine
 	options.MustExist = !req.Empty
@@ -168,7 +175,7 @@ func (s *Store) markEngine(home string, req client.StageRequest) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.SetEpoch(req.Epoch, req.Nonce), e.Close())
+	return errors.Join(e.SetEpoch(req.Epoch, req.Nonce), certify(e, req), e.Close())
 }
 
 // Unstage removes what this nonce staged; no error if there is none.

@@ -146,8 +146,15 @@ func (s *Store) detail(id string, all bool) (client.PieceDetail, error) {
 	if err := s.fs.readJSON(s.fs.PathJoin(s.published(id), fileDump), detail.AgencyDump); err != nil {
 		return detail, err
 	}
-	detail.Certificate, err = s.certificate(s.published(id))
-	return detail, err
+	if detail.Certificate, err = s.certificate(s.published(id)); err != nil {
+		return detail, err
+	}
+	described, err := s.described(s.published(id))
+	if err != nil { // who needs them finds them missing; verify says why
+		s.log.Warn("piece listed without its replicas", "id", id, "error", err)
+	}
+	detail.Replicas = described.Replicas
+	return detail, nil
 }
 
 // meta reads the META of the piece in dir.

@@ -111,7 +111,11 @@ func (s *Store) publishFailsafe(req client.StageRequest) error {
 		ID: req.FailsafeID, DateTime: req.FailsafeTime, Label: client.PieceFailsafe, Kind: client.PieceFailsafe,
 		Nonce: req.Nonce, Epoch: mark.Epoch, NrDBServers: req.NrDBServers,
 	}
-	if _, err := s.describe(context.Background(), pending, piece, req.FailsafeDump, sized); err != nil {
+	manifest, err := s.inventory(context.Background(), aside, sized)
+	if err != nil {
+		return err
+	}
+	if _, err := s.describe(pending, piece, req.FailsafeDump, manifest); err != nil {
 		return err
 	}
 	return s.fs.rename(pending, s.published(req.FailsafeID))

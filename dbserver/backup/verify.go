@@ -68,6 +68,8 @@ func (s *Store) verify(ctx context.Context, dir, id string) (client.VerifyRespon
 	}
 	if err := engine.Check(s.config.FS, s.fs.PathJoin(dir, dirEngine)); err != nil {
 		problem("engine: %v", inPiece(err))
+	} else {
+		s.verifyReplicas(dir, &v, problem)
 	}
 	return v, nil
 }

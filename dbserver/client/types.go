@@ -264,9 +264,24 @@ type CutRequest struct {
 	Unprotected     bool    `json:"unprotected,omitempty"`
 }
 
-// CutResponse says how long fixing the cut took.
+// CutResponse says how long fixing the cut took, what this server states about the
+// shards that it leads, and up to where the logs of its other replicas went before the cut.
 type CutResponse struct {
-	CutSeconds float64 `json:"cutSeconds"`
+	CutSeconds float64           `json:"cutSeconds"`
+	Statements []ShardStatement  `json:"statements,omitempty"`
+	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record; 0 for an unfinished copy
+}
+
+// ShardStatement is what the leader of a shard says at the cut, while its gate is held.
+// InSync are the servers without which it has acknowledged nothing, itself first: each
+// has everything up to Last, where its log ends, and no write is in flight. With Unserved
+// it does not serve the shard, and states nothing.
+type ShardStatement struct {
+	Shard    string   `json:"shard"`
+	Term     uint64   `json:"term"` // in which it leads
+	Last     Position `json:"last"`
+	InSync   []string `json:"inSync"`
+	Unserved string   `json:"unserved,omitempty"` // why
 }
 
 // LinkRequest waits for the links of the cut, writes Plan dump and META, and
@@ -279,6 +294,8 @@ type LinkRequest struct {
 	NrDBServers             int             `json:"nrDBServers"`
 	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
 	AgencyDump              json.RawMessage `json:"agencyDump"` // AgencyDump
+	// Statements are those of all leaders: they go into the piece's manifest.
+	Statements []ShardStatement `json:"statements,omitempty"`
 }
 
 // AgencyDump is stored with every piece. Dump is the reference's:
@@ -308,6 +325,25 @@ type Piece struct {
 	CountIncludesFilesOnly  bool            `json:"countIncludesFilesOnly"`
 	ManifestSHA256          string          `json:"manifestSha256"` // of the MANIFEST.json with name, size and SHA-256 of every file
 	AgencyDumpSHA256        string          `json:"agencyDumpSha256"`
+	// Replicas are the replicas in the piece, by shard. They stand in its manifest, not in
+	// META; a list has them with the details. Pieces of format 1 say nothing of them.
+	Replicas map[string]PieceReplica `json:"replicas,omitempty"`
+}
+
+// PieceReplica is where a replica in a piece stands, as its engine has it.
+type PieceReplica struct {
+	Last      Position `json:"last"`      // where its log ends
+	Committed uint64   `json:"committed"` // up to here it has applied its log
+	Copying   bool     `json:"copying,omitempty"`
+	// At is the tenure of its record with the number at which the leader's log ended; nil
+	// if it has none, or no leader stated anything.
+	At *Tenure `json:"at,omitempty"`
+}
+
+// Holds says whether a replica has everything up to p and has applied nothing else. It may
+// have more in its log, which no leader has contradicted yet.
+func (r PieceReplica) Holds(p Position) bool {
+	return !r.Copying && r.At != nil && *r.At == p.Tenure && r.Last.Seq >= p.Seq && r.Committed <= p.Seq
 }
 
 // Kinds of pieces.
@@ -357,6 +393,15 @@ type VerifyResponse struct {
 	Problems    []string        `json:"problems"` // empty: intact
 }
 
+// StatementsByShard gives the numbers at which the leaders' logs ended.
+func StatementsByShard(all []ShardStatement) map[string]uint64 {
+	seqs := make(map[string]uint64, len(all))
+	for _, s := range all {
+		seqs[s.Shard] = s.Last.Seq
+	}
+	return seqs
+}
+
 // StageRequest links the piece of backup ID made by server Source into
 // engine.restore-<epoch>, checks that it opens, and marks it with Epoch and
 // Nonce. Empty stages an engine without shards. What was staged before is
@@ -372,6 +417,9 @@ type StageRequest struct {
 	FailsafeTime string          `json:"failsafeTime"` // datetime of the failsafe backup
 	NrDBServers  int             `json:"nrDBServers"`  // of the cluster now: the failsafe's number of pieces
 	FailsafeDump json.RawMessage `json:"failsafeDump"` // AgencyDump
+	// Statements are those that the backup's certificate has of the shards that Source had
+	// a replica of: what each replica was at the cut is written into the staged engine.
+	Statements []ShardStatement `json:"statements,omitempty"`
 }
 
 // UnstageRequest removes what this nonce staged; no error if there is none.

@@ -48,13 +48,17 @@ func (s *Shard) promise(t Tenure) error {
 }
 
 // Lead makes this replica the leader in tenure t: writes are numbered from here. Its
-// log must be the longest of all in-sync replicas. What its log has that is not
+// log must be the longest of all in-sync replicas, and have all that the shard had at the
+// cut that it was restored from. What its log has that is not
 // committed, the others must have before Commit; only then writes are taken.
 func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.meta.copying {
 		return fmt.Errorf("shard %s: cannot lead: it is an unfinished copy", s.name)
+	}
+	if end := s.meta.position(); end.Compare(s.certified) < 0 {
+		return fmt.Errorf("shard %s: cannot lead: it was restored from a replica that was behind at the cut, and ends at %s; what was acknowledged ended at %s", s.name, end, s.certified)
 	}
 	if err := s.promise(t); err != nil {
 		return err

@@ -62,6 +62,8 @@ type Shard struct {
 	lead    *leadership          // nil: another replica leads, or none
 	pins    map[*Pin]struct{}
 	broken  error // a commit failed: the numbers of this object and of the disk may differ
+
+	certified Position // the shard's at the cut that this replica was restored from; zero if from none
 }
 
 // leadership is what a leader writes under.
@@ -126,6 +128,9 @@ func Open(env Env, name string) (*Shard, error) {
 	s := newShard(env, name, m)
 	if s.tail, err = s.readLog(m.committed+1, math.MaxInt); err == nil && uint64(len(s.tail)) != m.seq-m.committed {
 		err = fmt.Errorf("%w: %d records are to be applied, %d are there", errRecord, m.seq-m.committed, len(s.tail))
+	}
+	if err == nil {
+		s.certified, err = s.readCertified()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open shard %s: %w", name, err)

@@ -117,14 +117,14 @@ func (v *view) failed(id string) bool {
 }
 
 // trusted says that the server has every acknowledged write of the shard: it is in
-// sync, and has not been started anew since.
+// sync, and has not been started anew since; or it was in sync at the cut of the backup that
+// has been restored, which is on its disk whenever it is started.
 func (v *view) trusted(s *shard, id string) bool {
 	if s.report == nil || !slices.Contains(s.synced, id) {
 		return false
 	}
-	reboots, known := s.report.Reboots[id]
 	now, ok := v.root.At(keys.ServerKnown(id) + "/rebootId").Int()
-	return known && ok && now >= 0 && uint64(now) == reboots
+	return ok && now >= 0 && s.report.Trusts(id, uint64(now))
 }
 
 // lockedBy is the job that may change the shard alone, "" for none.
