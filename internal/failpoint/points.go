@@ -1,0 +1,11 @@
+//go:build failpoints
+
+package failpoint
+
+// Points are all points in the code, room by room. A test sees that none is missing.
+var Points = []string{
+	"agency/client/cache",       // the cache has an answer of the agency and has not taken it
+	"coordinator/backup/commit", // of a backup or a restore: the transaction is about to be sent
+	"dbserver/documents/answer", // operations on documents are done, and not answered
+	"dbserver/lease/answered",   // a heartbeat is answered, and the lease not lengthened
+}
