@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/replica"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // trees are the parts of the agency's tree that decide what Plan asks of this
@@ -242,6 +243,9 @@ func (s *Server) settlePieces(ctx context.Context) error {
 	errs := []error{err, listErr}
 	for _, r := range staged {
 		lock, err := s.readLock(ctx)
+		if failpoint.Off("staged-by-agency") {
+			lock, err = lockStateIn(s.cache.Snapshot().Root, s.id)
+		}
 		if err == nil && fateOfStaged(r, lock) == backup.Remove {
 			err = store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}

@@ -9,6 +9,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // leasePart of the supervision's grace period is how long a lease lasts. What is left
@@ -99,6 +100,9 @@ func (s *Server) beat(ctx context.Context) error {
 		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 		err := agency.Heartbeat(limited, s.agency, s.id, s.status())
 		if err == nil {
+			err = failpoint.Hit(limited, "dbserver/lease/answered", s.id)
+		}
+		if err == nil {
 			err = s.renew(limited, sent)
 		}
 		cancel()
@@ -122,6 +126,9 @@ func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	if node.Decode(&grace) != nil || s.reboot.Load() == 0 {
 		return nil // not supervised yet, or not registered
 	}
+	if failpoint.Off("lease-from-sending") {
+		sent = time.Now()
+	}
 	until := sent.Add(time.Duration(leasePart * grace * float64(time.Second)))
 	if s.lease.check() == nil {
 		s.lease.lasts(until)
@@ -133,6 +140,9 @@ func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	})
 	if err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
+	}
+	if failpoint.Off("lease-awaits-followed") {
+		index = 0
 	}
 	if err := s.lease.awaitFollowed(ctx, index); err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // pollTimeout is how long a quiet poll stays open. It bounds, together with one
@@ -112,6 +113,7 @@ func (k *Cache) follow(ctx context.Context) {
 			index = k.Snapshot().Index + 1
 		}
 		result, err := k.client.Poll(ctx, index, pollTimeout)
+		_ = failpoint.Hit(ctx, "agency/client/cache", "")
 		if ctx.Err() != nil {
 			return
 		}
