@@ -112,7 +112,7 @@ func TestBrokenGateFailsTheBackup(t *testing.T) {
 			q.gate = func(r *dbserver.GateReleaseResponse) { r.Unbroken, r.Reason = false, "the lease ran out" }
 		})
 		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
-		require.ErrorIs(t, err, apierror.BackupCreate)
+		require.ErrorIs(t, err, apierror.BackupCreate, "a broken hold is committed")
 		require.ErrorContains(t, err, "PRMR-2: the gate was not held without a break: the lease ran out")
 		w.requireClean("broken")
 
@@ -131,7 +131,7 @@ func TestContradictoryEvidenceFailsTheBackup(t *testing.T) {
 			q.gate = func(r *dbserver.GateReleaseResponse) { r.HeldSeconds = 0.05 }
 		})
 		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
-		require.ErrorContains(t, err, "PRMR-2: the gate says it was held for")
+		require.ErrorContains(t, err, "PRMR-2: the gate says it was held for", "contradictory evidence is committed")
 		w.requireClean("contradiction")
 	})
 }
