@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/dbserver/gate"
 )
@@ -61,6 +63,74 @@ func TestRecoveredRecordsWaitForTheGate(t *testing.T) {
 		require.True(t, g.Release("backup").Unbroken)
 		r.inSync("A", "B")
 		r.eventually("the record is there", seen)
+		r.alike("A", "B")
+	}, "A", "B")
+}
+
+// A report of a process that has been started anew is not written, however late it
+// comes: what that process had in its memory may be lost, and with it what the report
+// says that it has.
+func TestReportOfAnEarlierProcessIsNotWritten(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *room) {
+		late := make(chan agency.Tx, 1)
+		r.process("A").door.answerWrites(func(_ context.Context, tx agency.Tx) (uint64, error) {
+			if _, ok := newReport(r.t, tx); ok {
+				select {
+				case late <- tx:
+				default:
+				}
+			}
+			return 0, agency.ErrUnavailable
+		})
+		r.stop("B")
+		tx := <-late
+		r.stop("A")
+		r.write(map[string]any{keys.ServerKnown("A") + "/rebootId": agency.Increment(1)}) // as it does before it says anything
+		_, err := r.agency.Apply(tx)
+		require.ErrorIs(t, err, agency.ErrPrecondition, "a process reports that is no more")
+		r.start("A")
+		r.start("B")
+		r.inSync("A", "B")
+	}, "A", "B")
+}
+
+// A leader that was started anew may lack the last of what it has acknowledged. It leads
+// nothing before it has heard somebody who surely has it.
+func TestLeaderThatForgotWaitsForWhoHasNot(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *room) {
+		time.Sleep(time.Second)
+		require.NoError(t, r.put("A", docs("acked", 1)))
+		r.crash("A", 0, 0)
+		r.wire.plays(func(m message) fate { return fate{lost: m.to == "B"} })
+		a := r.start("A")
+		require.Less(t, a.shard.Seq(), r.process("B").shard.Seq(), "it has not forgotten anything")
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			require.Error(t, a.leads().Serving(), "it leads without what it has acknowledged")
+		}
+		r.wire.plays(nil)
+		r.inSync("A", "B")
+		require.NoError(t, r.everywhere([]string{"acked0000"}))
+		r.alike("A", "B")
+	}, "A", "B")
+}
+
+// A follower that has been started anew has what it says, not what the process before
+// had: until it has been caught up, the report does not trust it.
+func TestFollowerThatForgotIsNotTrusted(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *room) {
+		time.Sleep(time.Second)
+		require.NoError(t, r.put("A", docs("acked", 1)))
+		r.crash("B", 0, 0)
+		r.wire.plays(func(m message) fate { return fate{lost: m.to == "B" && m.kind == "accept"} })
+		b := r.start("B")
+		require.Less(t, b.shard.Seq(), r.process("A").shard.Seq(), "it has not forgotten anything")
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			require.NotEqual(t, b.reboot, r.report().Reboots["B"], "it counts as having what it has forgotten")
+		}
+		r.wire.plays(nil)
+		r.inSync("A", "B")
 		r.alike("A", "B")
 	}, "A", "B")
 }
