@@ -55,7 +55,7 @@ func TestLockWaitsForTheWriterInside(t *testing.T) {
 		time.AfterFunc(7*time.Second, leave)
 		waited, err := g.Lock(t.Context(), "a", 10*time.Second, time.Minute)
 		require.NoError(t, err)
-		require.Equal(t, 7*time.Second, waited)
+		require.Equal(t, 7*time.Second, waited, "the gate is granted with a writer inside")
 		leave() // again: harmless
 		require.NoError(t, g.Check("a"))
 		require.True(t, g.Release("a").Unbroken)
@@ -117,7 +117,7 @@ func TestLeaseEndOpensAndIsRemembered(t *testing.T) {
 		enter(t, g)()
 		require.Equal(t, 5*time.Second, time.Since(begun))
 		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
-		require.ErrorContains(t, g.Check("a"), "lease")
+		require.ErrorContains(t, g.Check("a"), "lease", "the break is not told")
 
 		// Locking again does not mend it.
 		_, err = g.Lock(t.Context(), "a", time.Second, 5*time.Second)
