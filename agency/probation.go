@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/internal/failpoint"
 	"stasis/internal/network"
 )
 
@@ -79,6 +80,9 @@ func (p *probation) sift(from <-chan raft.RPC, done <-chan struct{}) <-chan raft
 
 func (p *probation) refuse(rpc raft.RPC) bool {
 	if !p.active() {
+		return false
+	}
+	if _, appends := rpc.Command.(*raft.AppendEntriesRequest); failpoint.Off("probation-gives-no-vote") && !appends {
 		return false
 	}
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}

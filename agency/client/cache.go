@@ -175,7 +175,7 @@ func (k *Cache) take(r PollResult) fitness {
 func (k *Cache) takeWhole(v *view, r PollResult) fitness {
 	switch {
 	case !v.loaded:
-	case r.CommitIndex < v.Index, r.ReadDB.Len() == 0 && v.Root.Len() > 0:
+	case r.CommitIndex < v.Index && !failpoint.Off("cache-never-goes-back"), r.ReadDB.Len() == 0 && v.Root.Len() > 0:
 		return behind
 	case r.CommitIndex == v.Index:
 		return fit

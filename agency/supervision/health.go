@@ -13,6 +13,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // server is what this leader has seen of one server of Plan.
@@ -97,7 +98,7 @@ func (s *supervisor) listen(root, transient *fsm.Node, now time.Time) {
 // and a server that this leader never heard keeps its recorded status until the
 // cluster has had time to settle after a change of leader.
 func (s *supervisor) verdict(w *server, recorded string, now time.Time) string {
-	if !w.heard && now.Sub(w.first) < max(s.timing.Settle, s.grace.period) {
+	if !w.heard && now.Sub(w.first) < max(s.timing.Settle, s.grace.period) && !failpoint.Off("verdict-after-settling") {
 		return recorded
 	}
 	switch age := now.Sub(w.seen); {
@@ -174,7 +175,9 @@ func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry
 		known := root.At(keys.ServerKnown(w.id))
 		tx.Ops[failure] = struct{}{}
 		tx.Ops[keys.ServerHealth(w.id)+"/Known"] = known
-		tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		if !failpoint.Off("verdict-names-the-lease") {
+			tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		}
 		tx.Pre[keys.SupervisionGrace] = client.Exactly(root.At(keys.SupervisionGrace))
 	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
 		tx.Ops[failure] = client.Delete()

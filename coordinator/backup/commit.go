@@ -72,7 +72,9 @@ func (op *operation) commitOnce(ctx context.Context, tx agency.Tx, applied func(
 	done, serr := op.settle(settling, applied)
 	switch {
 	case serr != nil:
-		op.undo.clear()
+		if !failpoint.Off("unknown-is-not-undone") {
+			op.undo.clear()
+		}
 		return &apierror.Error{
 			Num: apierror.ServiceUnavailable, Cause: errors.Join(ErrOutcomeUnknown, err, serr),
 			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v); the DB servers will decide by what the agency says", op.id, err, serr),
@@ -102,7 +104,7 @@ func (op *operation) settle(ctx context.Context, applied func(root *agency.Node)
 		if applied(root) {
 			return true, nil
 		}
-		if root.At(keys.HotBackupNonce).Text() != op.nonce {
+		if root.At(keys.HotBackupNonce).Text() != op.nonce || failpoint.Off("settle-releases-lock") {
 			return false, nil
 		}
 		if err = release(ctx, op.Agency, op.nonce); err == nil {

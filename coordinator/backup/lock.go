@@ -146,7 +146,7 @@ func (op *operation) renew(ctx context.Context, renewed time.Time) error {
 			return nil
 		case err == nil:
 			renewed = asked
-		case errors.Is(err, agency.ErrPrecondition):
+		case errors.Is(err, agency.ErrPrecondition) && !failpoint.Off("lost-lock-ends-work"):
 			return errLockLost
 		case time.Since(renewed) >= op.Timing.Lease:
 			return fmt.Errorf("%w: not renewed for %v: %w", errLockLost, op.Timing.Lease, err)

@@ -123,7 +123,7 @@ func (l *Leader) decide(now time.Time) (members []string, late bool) {
 		case l.phase == joining: // nothing is numbered meanwhile
 			in = in && f.acked >= tip
 		case f.reported == 0:
-			in = in && f.acked >= f.needs
+			in = in && (f.acked >= f.needs || failpoint.Off("member-has-all"))
 		case f.reported != 0 && f.reboot == 0 && !f.copying: // not heard yet in this tenure
 			in = f.silent(now) < l.server.Timing.Silent
 		}
@@ -167,7 +167,7 @@ func (l *Leader) reportOf(members []string) keys.CurrentShardReport {
 	for _, id := range members {
 		f := l.feeds[id]
 		r.Reboots[id] = f.reported
-		if f.reboot != f.reported && f.reboot != 0 && f.acked >= max(f.needs, l.committing) {
+		if f.reboot != f.reported && f.reboot != 0 && (f.acked >= max(f.needs, l.committing) || failpoint.Off("trust-after-catch-up")) {
 			r.Reboots[id] = f.reboot
 		}
 	}
@@ -222,6 +222,12 @@ func (l *Leader) transaction(at situation, c *change) agency.Tx {
 			keys.RestoreEpoch:                           agency.Exactly(at.root.At(keys.RestoreEpoch)),
 			keys.ServerKnown(l.server.ID) + "/rebootId": agency.Old(l.tenure.Reboot),
 		},
+	}
+	if failpoint.Off("report-requires-report") {
+		delete(tx.Pre, p.currentKey())
+	}
+	if failpoint.Off("report-requires-reboot") {
+		delete(tx.Pre, keys.ServerKnown(l.server.ID)+"/rebootId")
 	}
 	if failpoint.Off("report-requires-term") {
 		delete(tx.Pre, p.planKey()+"/shardTerms/"+p.Shard)
