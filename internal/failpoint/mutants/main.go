@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 )
 
 func main() {
@@ -14,6 +15,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)
 	}
+	fmt.Printf("%d of %d safety lines: make mutants MUTANTS=%q\n", len(chosen), len(mutants), strings.Join(os.Args[1:], " "))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	survivors, err := hunt(ctx, chosen, os.Stdout)
