@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,8 +22,15 @@ const root = "../../.."
 // code parses every Go file of the module, by its path.
 func code(t *testing.T) map[string]*ast.File {
 	t.Helper()
+	files, err := parsed()
+	require.NoError(t, err)
+	return files
+}
+
+// parsed reads them once for all tests.
+var parsed = sync.OnceValues(func() (map[string]*ast.File, error) {
 	files := map[string]*ast.File{}
-	require.NoError(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -38,9 +46,9 @@ func code(t *testing.T) map[string]*ast.File {
 			files[filepath.ToSlash(below)], err = parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		}
 		return err
-	}))
-	return files
-}
+	})
+	return files, err
+})
 
 // named are the names that the program gives to a function of package failpoint: its
 // argument of this number.
