@@ -110,8 +110,8 @@ func TestLeaseCountsFromTheSending(t *testing.T) {
 }
 
 // A server has its heartbeats answered again, and what it knows of Plan is from before
-// its lease ended: another leader may have been named. Without the lease that it takes
-// anew it would show what that leader has changed.
+// its lease ended: another leader may have been named. If it served before it knew, it
+// would show what that leader has changed.
 func TestLeaseWaitsForTheWatch(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		a, b := h.start("db1"), h.start("db2")
@@ -130,7 +130,7 @@ func TestLeaseWaitsForTheWatch(t *testing.T) {
 		h.net.Heal("agent", "db1")
 		leases := func() int64 { n, _ := h.read(keys.ServerKnown(a.ID()) + "/leases").Int(); return n }
 		had := leases()
-		h.await("it wants its lease anew", func() bool { return leases() > had })
+		h.await("it wants its lease again", func() bool { return leases() > had })
 		for range 100 {
 			page, err := h.dbs.Scan(t.Context(), h.target(a), "s101", client.ScanRequest{})
 			require.Error(t, err, "it leads by an old Plan, and shows %s", page.Documents)

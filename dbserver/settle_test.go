@@ -87,7 +87,7 @@ func TestLockAfterItsRelease(t *testing.T) {
 	})
 }
 
-// A lock that was given up before it came does not close the gate: nobody would open it
+// A lock that was given up before it came does not close the gate: no release would open it
 // before its lease ends.
 func TestLockThatWasGivenUpIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

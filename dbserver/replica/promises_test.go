@@ -67,7 +67,7 @@ func TestRecoveredRecordsWaitForTheGate(t *testing.T) {
 	}, "A", "B")
 }
 
-// A report of a process that has been started anew is not written, however late it
+// A report of a process that has been started again is not written, however late it
 // comes: what that process had in its memory may be lost, and with it what the report
 // says that it has.
 func TestReportOfAnEarlierProcessIsNotWritten(t *testing.T) {
@@ -94,8 +94,8 @@ func TestReportOfAnEarlierProcessIsNotWritten(t *testing.T) {
 	}, "A", "B")
 }
 
-// A leader that was started anew may lack the last of what it has acknowledged. It leads
-// nothing before it has heard somebody who surely has it.
+// A leader that was started again may lack the last of what it has acknowledged. It leads
+// nothing before it has heard a replica that surely has it.
 func TestLeaderThatForgotWaitsForWhoHasNot(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *room) {
 		time.Sleep(time.Second)
@@ -115,7 +115,7 @@ func TestLeaderThatForgotWaitsForWhoHasNot(t *testing.T) {
 	}, "A", "B")
 }
 
-// A follower that has been started anew has what it says, not what the process before
+// A follower that has been started again has what it says, not what the process before
 // had: until it has been caught up, the report does not trust it.
 func TestFollowerThatForgotIsNotTrusted(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *room) {

@@ -43,7 +43,7 @@ func TestChoiceOfALeaderThatComesLate(t *testing.T) {
 		},
 		"Plan has other servers": func(c *cluster) { c.set(keys.PlanShard(db, cid, "s1"), []string{"PRMR-1", "PRMR-3"}) },
 		"Plan has another term":  func(c *cluster) { c.set(keys.PlanTerm(db, cid, "s1"), 2) },
-		"the chosen one is started anew": func(c *cluster) {
+		"the chosen one is started again": func(c *cluster) {
 			c.must(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-2") + "/rebootId": client.Increment(1)}})
 		},
 		"a job has the shard": func(c *cluster) { c.set(keys.ShardLocks+"/s1", "77") },
@@ -64,7 +64,7 @@ func TestChoiceOfALeaderThatComesLate(t *testing.T) {
 func TestWhoCountsAsInSyncGetsNoReplica(t *testing.T) {
 	c := three(t, 4)
 	c.set(keys.PlanShard(db, cid, "s1"), []string{"PRMR-1", "PRMR-2"})
-	c.kill("PRMR-4") // nobody else is free
+	c.kill("PRMR-4") // no other server is free
 	c.judge("PRMR-4", keys.StatusFailed)
 	require.Contains(t, c.report("s1").Servers, "PRMR-3", "it does not count as in sync")
 	c.work()
