@@ -89,7 +89,7 @@ func TestLeaderWhoseDiskHangs(t *testing.T) {
 			require.Less(t, a.end.Sub(begin), 2*time.Second, "%s was not ended", a.call)
 		}
 		r := <-waiting.done
-		require.Equal(t, http.StatusServiceUnavailable, r.status, r)
+		require.Equal(t, http.StatusServiceUnavailable, r.status, "a leader whose disk hangs answers: %s", r)
 		require.Less(t, waiting.end.Sub(begin), 2*time.Second, "the poll was not ended")
 
 		for round := range 20 { // for as long as it hangs, and Raft believes that it leads

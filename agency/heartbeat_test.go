@@ -71,7 +71,7 @@ func TestTermNeverGoesBack(t *testing.T) {
 			thaw()
 			calls.Wait()
 			synctest.Wait()
-			require.Equal(t, term+7, c.agents[hung].raft.CurrentTerm())
+			require.Equal(t, term+7, c.agents[hung].raft.CurrentTerm(), "the term went back behind a vote")
 		})
 	}
 }

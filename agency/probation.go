@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"stasis/internal/failpoint"
 )
 
 // probation keeps an agent that starts with nothing from voting as somebody who
@@ -98,6 +100,9 @@ func (p *probation) sift(from <-chan raft.RPC, done <-chan struct{}) <-chan raft
 
 func (p *probation) refuse(rpc raft.RPC) bool {
 	if !p.active() {
+		return false
+	}
+	if _, appends := rpc.Command.(*raft.AppendEntriesRequest); failpoint.Off("probation-gives-no-vote") && !appends {
 		return false
 	}
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}

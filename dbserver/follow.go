@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/replica"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // trees are the parts of the agency's tree that decide what Plan asks of this
@@ -100,7 +101,7 @@ func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
 // back, so a holder that has gone has gone.
 func (s *Server) openGate(root *node) {
 	holder := root.At(keys.HotBackupNonce).Text()
-	if s.disk.holder != "" && s.disk.holder != holder {
+	if s.disk.holder != "" && s.disk.holder != holder && !failpoint.Off("gate-opens-with-lock") {
 		s.gate.GiveUp(s.disk.holder)
 	}
 	s.disk.holder = holder
@@ -246,6 +247,9 @@ func (s *Server) settlePieces(ctx context.Context) error {
 	errs := []error{err, listErr}
 	for _, r := range staged {
 		lock, err := s.readLock(ctx)
+		if failpoint.Off("staged-by-agency") {
+			lock, err = lockStateIn(s.cache.Snapshot().Root, s.id)
+		}
 		if err == nil && fateOfStaged(r, lock) == backup.Remove {
 			err = store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}

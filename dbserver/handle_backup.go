@@ -10,6 +10,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // How long a cut may take.
@@ -37,7 +38,7 @@ func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (cl
 }
 
 func (s *Server) release(q client.GateReleaseRequest) gate.Report {
-	if q.Final {
+	if q.Final && !failpoint.Off("release-is-final") {
 		return s.gate.GiveUp(q.Nonce)
 	}
 	return s.gate.Release(q.Nonce, q.Attempt)
@@ -83,7 +84,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 }
 
 func (s *Server) holds(q client.CutRequest) error {
-	if q.Unprotected {
+	if q.Unprotected || failpoint.Off("cut-holds-gate") {
 		return nil
 	}
 	return s.gate.Check(q.Nonce, q.Attempt)
@@ -109,7 +110,7 @@ func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, e
 	if err != nil {
 		return nothing{}, err
 	}
-	if q.Nonce == "" || lock.committed[q.ID] != q.Nonce {
+	if (q.Nonce == "" || lock.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
 	return nothing{}, s.pieces.Load().Publish(q.ID, q.Nonce)
@@ -125,7 +126,7 @@ func (s *Server) drop(ctx context.Context, q client.PieceRequest) (nothing, erro
 	if err != nil {
 		return nothing{}, err
 	}
-	if lock.committed[q.ID] == q.Nonce {
+	if lock.committed[q.ID] == q.Nonce && !failpoint.Off("drop-if-not-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is committed", q.ID)
 	}
 	return nothing{}, s.pieces.Load().Drop(q.ID, q.Nonce)
@@ -169,7 +170,7 @@ func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, err
 	if reached := max(lock.epoch, s.epoch.Load()); q.Epoch <= reached {
 		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: the cluster has reached epoch %d", q.Epoch, reached)
 	}
-	if lock.holder != q.Nonce {
+	if lock.holder != q.Nonce && !failpoint.Off("stage-under-lock") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)
 	}
 	return nothing{}, s.pieces.Load().Stage(ctx, q)
@@ -186,7 +187,7 @@ func (s *Server) unstage(ctx context.Context, q client.UnstageRequest) (nothing,
 	if err != nil {
 		return nothing{}, err
 	}
-	if lock.restore.Nonce == q.Nonce && lock.restore.Epoch == q.Epoch {
+	if lock.restore.Nonce == q.Nonce && lock.restore.Epoch == q.Epoch && !failpoint.Off("unstage-if-not-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "the restore of epoch %d is committed", q.Epoch)
 	}
 	return nothing{}, s.pieces.Load().Unstage(q)
@@ -206,6 +207,9 @@ func (s *Server) readLock(ctx context.Context) (lockState, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 	defer cancel()
 	root, err := s.agency.Read(ctx, keys.HotBackup, keys.RestoreEpoch)
+	if failpoint.Off("agency-not-cache") {
+		root = s.cache.Snapshot().Root
+	}
 	if err != nil {
 		return lockState{}, fmt.Errorf("read the agency lock: %w", err)
 	}

@@ -326,7 +326,7 @@ func (h *house) backup(s *Server, id string) {
 	h.lock(id, "n-"+id)
 	h.piece(s, id, "n-"+id)
 	h.unlock("n-"+id, commitOf(id, "n-"+id))
-	require.NoError(h.t, h.dbs.Publish(h.t.Context(), h.target(s), client.PieceRequest{ID: id, Nonce: "n-" + id}))
+	require.NoError(h.t, h.dbs.Publish(h.t.Context(), h.target(s), client.PieceRequest{ID: id, Nonce: "n-" + id}), "the agency has the commit")
 }
 
 // listed are the ids of the published pieces.

@@ -9,6 +9,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // leasePart of the supervision's grace period is how long a lease lasts. What is left
@@ -119,6 +120,9 @@ func (s *Server) beat(ctx context.Context) error {
 		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 		beat := s.heartbeat()
 		err := agency.Beat(limited, s.agency, s.id, beat)
+		if err == nil {
+			err = failpoint.Hit(limited, "dbserver/lease/answered", s.id)
+		}
 		if err == nil && beat.Disk == nil {
 			err = s.renew(limited, sent)
 		}
@@ -168,6 +172,9 @@ func (s *Server) renew(ctx context.Context, sent moment) error {
 	if node.Decode(&grace) != nil || s.reboot.Load() == 0 {
 		return nil // not supervised yet, or not registered
 	}
+	if failpoint.Off("lease-from-sending") {
+		sent = s.lease.clock.look()
+	}
 	s.health.SetLimit(s.diskLimit(time.Duration(grace * float64(time.Second))))
 	length := time.Duration(leasePart * grace * float64(time.Second))
 	if s.lease.check() == nil {
@@ -180,6 +187,9 @@ func (s *Server) renew(ctx context.Context, sent moment) error {
 	})
 	if err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
+	}
+	if failpoint.Off("lease-awaits-followed") {
+		index = 0
 	}
 	if err := s.lease.awaitFollowed(ctx, index); err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)

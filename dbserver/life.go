@@ -15,6 +15,7 @@ import (
 	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 	"stasis/internal/version"
 )
@@ -121,7 +122,7 @@ func (s *Server) settleStaged(ctx context.Context, lock lockState) (swapped bool
 		if fate == backup.Finish {
 			swapped = true
 		}
-		if fate == backup.Remove { // unless it was staged after lock was read
+		if fate == backup.Remove && !failpoint.Off("staged-is-asked-again") { // unless it was staged after lock was read
 			now, err := s.readLock(ctx)
 			if err != nil || fateOfStaged(r, now) != backup.Remove {
 				return backup.Keep, err

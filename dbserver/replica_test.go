@@ -277,7 +277,7 @@ func TestWriteConcern(t *testing.T) {
 		h.stop("db2")
 		h.await("the follower is out", func() bool { return len(h.report("100", "s101").Servers) == 1 })
 		err := h.put(a, "s101", "b", `{}`)
-		require.ErrorIs(t, err, apierror.ReadOnly)
+		require.ErrorIs(t, err, apierror.ReadOnly, "it takes writes below the write concern")
 		require.Equal(t, 403, apierror.From(err).Status())
 		require.Equal(t, []string{"a"}, h.keysOf(a, "s101"), "it reads")
 		h.start("db2")

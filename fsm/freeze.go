@@ -1,6 +1,10 @@
 package fsm
 
-import "slices"
+import (
+	"slices"
+
+	"stasis/internal/failpoint"
+)
 
 // Where the freeze is decided. The state machine knows these four keys of the
 // cluster's and no others.
@@ -25,7 +29,7 @@ func touchesPlan(path string) bool { return covers(path, planPath) || covers(pla
 // frozenOut says whether the freeze forbids the transaction, whose preconditions
 // hold. Only who shows the nonce of the lock's holder may touch Plan.
 func (t Transaction) frozenOut(root *Node) bool {
-	return Frozen(root) && !t.showsNonce() &&
+	return Frozen(root) && !t.showsNonce() && !failpoint.Off("plan-is-frozen") &&
 		slices.ContainsFunc(t.operations, func(o operation) bool { return touchesPlan(o.path) })
 }
 
@@ -34,7 +38,7 @@ func (t Transaction) frozenOut(root *Node) bool {
 func (t Transaction) showsNonce() bool {
 	return slices.ContainsFunc(t.preconditions, func(p precondition) bool {
 		return p.path == noncePath && slices.ContainsFunc(p.conditions, func(c condition) bool {
-			return c.operator == "old" && c.argument.Text() != ""
+			return c.operator == "old" && c.argument.Text() != "" || failpoint.Off("freeze-knows-its-holder")
 		})
 	})
 }

@@ -63,7 +63,7 @@ func TestFreezeWithAnEmptyNonce(t *testing.T) {
 		m := machineWith(t, lockedTree)
 		write(t, m, `[{"/arango/Target/HotBackup/Holder/nonce":`+stored+`}]`)
 		o := apply(t, m, `[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":`+shown+`}]`)[0]
-		require.NotEmpty(t, o.Failed, stored)
+		require.NotEmpty(t, o.Failed, "who shows no nonce changes a frozen Plan: %s", stored)
 	}
 	m := machineWith(t, `{"arango":{"Target":{"HotBackup":{"Create":null}}}}`)
 	require.ErrorIs(t, apply(t, m, `[{"/arango/Plan":1},{"/arango/Target/HotBackup/Holder/nonce":{"old":{}}}]`)[0].Reason, ErrFrozen)

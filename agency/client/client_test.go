@@ -42,7 +42,7 @@ func TestWriteIsAppliedOnce(t *testing.T) {
 				require.EqualValues(t, 1, index)
 				require.EqualValues(t, 1, f.count())
 				require.Equal(t, strings.Fields(c.requests)[0], "a/write")
-				require.Equal(t, shape(c.requests), shape(f.requests()))
+				require.Equal(t, shape(c.requests), shape(f.requests()), "requests")
 			})
 		})
 	}

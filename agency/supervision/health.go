@@ -13,6 +13,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // server is what this leader has seen of one server of Plan.
@@ -124,7 +125,7 @@ func (s *supervisor) verdict(root *fsm.Node, w *server, recorded string, now tim
 	switch {
 	case failing && s.grace.period > 0 && w.gaveUp(root):
 		return keys.StatusFailed
-	case w.heard || now.Sub(w.first) >= max(s.timing.Settle, s.grace.period):
+	case w.heard || now.Sub(w.first) >= max(s.timing.Settle, s.grace.period) || failpoint.Off("verdict-after-settling"):
 	case w.hang != nil && !failing:
 		return keys.StatusBad
 	default:
@@ -206,7 +207,9 @@ func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry
 		known := root.At(keys.ServerKnown(w.id))
 		tx.Ops[failure] = struct{}{}
 		tx.Ops[keys.ServerHealth(w.id)+"/Known"] = known
-		tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		if !failpoint.Off("verdict-names-the-lease") {
+			tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		}
 		tx.Pre[keys.SupervisionGrace] = client.Exactly(root.At(keys.SupervisionGrace))
 	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
 		tx.Ops[failure] = client.Delete()

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	dbserver "stasis/dbserver/client"
+	"stasis/internal/failpoint"
 )
 
 // CertificateFormat is the format number of certificates written now. Format 1 has no
@@ -142,7 +143,7 @@ func (c *Certificate) Problems() []string {
 func (e ServerEvidence) problem(i Instant) string {
 	held := e.Gate.HeldSeconds*(1+clockTolerance) + clockGrain
 	switch {
-	case !e.Gate.Unbroken:
+	case !e.Gate.Unbroken && !failpoint.Off("certificate-unbroken"):
 		return "the gate was not held without a break: " + orUnknown(e.Gate.Reason)
 	case e.Granted > i.From:
 		return "the gate was granted after the instant began"
@@ -150,6 +151,7 @@ func (e ServerEvidence) problem(i Instant) string {
 		return "the cut is outside the instant"
 	case e.ReleaseAsked < i.To:
 		return "the gate was released before the instant ended"
+	case failpoint.Off("certificate-held-long-enough"):
 	case math.IsNaN(held) || held < e.ReleaseAsked-e.Granted:
 		return fmt.Sprintf("the gate says it was held for %.6f s, which is less than %.6f s", e.Gate.HeldSeconds, e.ReleaseAsked-e.Granted)
 	}

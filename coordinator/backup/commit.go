@@ -8,6 +8,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -23,7 +24,7 @@ func (c *create) commit(ctx context.Context) error {
 	if ctx.Err() != nil { // the last moment at which the client can change its mind
 		return context.Cause(ctx)
 	}
-	err := c.commitOnce(ctx, agency.Tx{
+	tx := agency.Tx{
 		Ops: map[string]any{
 			keys.HotBackupCommit(c.id): agency.Set(keys.Commit{
 				ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Servers: ids(c.cluster.members),
@@ -33,7 +34,11 @@ func (c *create) commit(ctx context.Context) error {
 			keys.HotBackupHolder: agency.Delete(),
 		},
 		Pre: c.locked(),
-	}, func(root *agency.Node) bool {
+	}
+	if failpoint.Off("create-requires-lock") {
+		tx.Pre = nil
+	}
+	err := c.commitOnce(ctx, tx, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupCommit(c.id)).At("nonce").Text() == c.nonce
 	})
 	if err != nil {
@@ -48,6 +53,9 @@ func (c *create) commit(ctx context.Context) error {
 // does not end with ctx: once sent, the answer is worth waiting for. The undo list
 // is emptied when the commit has happened, and when nobody knows.
 func (op *operation) commitOnce(ctx context.Context, tx agency.Tx, applied func(root *agency.Node) bool) error {
+	if err := failpoint.Hit(ctx, "coordinator/backup/commit", op.ID); err != nil {
+		return err
+	}
 	ctx = context.WithoutCancel(ctx)
 	write, cancel := context.WithTimeout(ctx, op.Timing.Agency)
 	_, err := op.Agency.Write(write, tx)
@@ -64,7 +72,9 @@ func (op *operation) commitOnce(ctx context.Context, tx agency.Tx, applied func(
 	done, serr := op.settle(settling, applied)
 	switch {
 	case serr != nil:
-		op.undo.clear()
+		if !failpoint.Off("unknown-is-not-undone") {
+			op.undo.clear()
+		}
 		return &apierror.Error{
 			Num: apierror.ServiceUnavailable, Cause: errors.Join(ErrOutcomeUnknown, err, serr),
 			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v); the DB servers will decide by what the agency says", op.id, err, serr),
@@ -94,7 +104,7 @@ func (op *operation) settle(ctx context.Context, applied func(root *agency.Node)
 		if applied(root) {
 			return true, nil
 		}
-		if root.At(keys.HotBackupNonce).Text() != op.nonce {
+		if root.At(keys.HotBackupNonce).Text() != op.nonce || failpoint.Off("settle-releases-lock") {
 			return false, nil
 		}
 		if err = release(ctx, op.Agency, op.nonce); err == nil {

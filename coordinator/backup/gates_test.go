@@ -135,7 +135,7 @@ func TestGateThatAlwaysBreaksFailsTheBackup(t *testing.T) {
 		})
 		begun := time.Now()
 		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Timeout: 10 * time.Second})
-		require.ErrorIs(t, err, apierror.BackupCreate)
+		require.ErrorIs(t, err, apierror.BackupCreate, "a broken hold is committed")
 		require.ErrorContains(t, err, "PRMR-2: the gate was not held without a break: the lease ran out")
 		require.InDelta(t, 10, time.Since(begun).Seconds(), 0.2)
 		w.requireClean("broken")
@@ -156,7 +156,7 @@ func TestContradictoryEvidenceFailsTheAttempt(t *testing.T) {
 		})
 		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
 		require.NoError(t, err)
-		require.Len(t, r.LockReport.Attempts, 2)
+		require.Len(t, r.LockReport.Attempts, 2, "contradictory evidence is committed")
 		require.Contains(t, r.LockReport.Attempts[0].Failed["PRMR-2"], "the gate says it was held for")
 	})
 }

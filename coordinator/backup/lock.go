@@ -10,6 +10,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -91,7 +92,14 @@ func (op *operation) writeLock(ctx context.Context, deadline time.Time) (uint64,
 // that freezes Plan, not its holder's record, and somebody may have removed it and
 // left the record. (The supervision removes that later.)
 func (op *operation) locked() map[string]any {
-	return map[string]any{keys.HotBackupNonce: agency.Old(op.nonce), keys.HotBackupCreate: agency.Old(op.mark)}
+	pre := map[string]any{keys.HotBackupNonce: agency.Old(op.nonce), keys.HotBackupCreate: agency.Old(op.mark)}
+	if failpoint.Off("lock-is-ours") {
+		delete(pre, keys.HotBackupNonce)
+	}
+	if failpoint.Off("lock-is-its-value") {
+		delete(pre, keys.HotBackupCreate)
+	}
+	return pre
 }
 
 // wireTime is the moment d from now, as the reference's clients read it.
@@ -139,7 +147,7 @@ func (op *operation) renew(ctx context.Context, renewed time.Time) error {
 			return nil
 		case err == nil:
 			renewed = asked
-		case errors.Is(err, agency.ErrPrecondition):
+		case errors.Is(err, agency.ErrPrecondition) && !failpoint.Off("lost-lock-ends-work"):
 			return errLockLost
 		case time.Since(renewed) >= op.Timing.Lease:
 			return fmt.Errorf("%w: not renewed for %v: %w", errLockLost, op.Timing.Lease, err)

@@ -8,6 +8,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/failpoint"
 )
 
 // resigned marks a leader that was about to give up its shard when the backup was
@@ -185,5 +186,9 @@ func (p *storedPlan) switchPlan(was *cluster, record keys.Restore) agency.Tx {
 	if was.epochStored {
 		epoch = agency.Old(was.epoch)
 	}
-	return agency.Tx{Ops: ops, Pre: map[string]any{keys.HotBackupNonce: agency.Old(record.Nonce), keys.RestoreEpoch: epoch}}
+	pre := map[string]any{keys.HotBackupNonce: agency.Old(record.Nonce), keys.RestoreEpoch: epoch}
+	if failpoint.Off("restore-requires-epoch") {
+		delete(pre, keys.RestoreEpoch)
+	}
+	return agency.Tx{Ops: ops, Pre: pre}
 }

@@ -11,6 +11,7 @@ import (
 	"stasis/agency/keys"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -223,7 +224,9 @@ func (r *restore) commit(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	tx := r.plan.switchPlan(r.cluster, r.record)
-	maps.Copy(tx.Pre, r.locked())
+	if !failpoint.Off("restore-requires-lock") {
+		maps.Copy(tx.Pre, r.locked())
+	}
 	err := r.commitOnce(ctx, tx, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupRestore).At("nonce").Text() == r.nonce
 	})

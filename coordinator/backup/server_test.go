@@ -411,7 +411,7 @@ func (s *fakeServer) unstage(r dbserver.UnstageRequest) error {
 // follow does what a DB server does by itself: it swaps its engine when the epoch
 // rises and, if it is told to, settles its pending pieces.
 func (s *fakeServer) follow(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		_, err := s.agency.Wait(ctx, func(c agency.Snapshot) bool {
 			_, epoch := s.now()
 			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore

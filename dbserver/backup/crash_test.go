@@ -100,7 +100,7 @@ func TestCrashWhileMakingAPiece(t *testing.T) {
 			require.Empty(t, names(t, c.fs, "data/backups"), c.at)
 			continue
 		}
-		require.Equal(t, []string{testID}, names(t, c.fs, "data/backups"), c.at)
+		require.Equal(t, []string{testID}, names(t, c.fs, "data/backups"), "a committed piece is lost: %s", c.at)
 		v, err := store.Verify(t.Context(), testID)
 		require.NoError(t, err, c.at)
 		require.Empty(t, v.Problems, c.at)
@@ -203,7 +203,7 @@ func TestCrashWhileSwapping(t *testing.T) {
 
 func requireSwapped(t *testing.T, fs vfs.FS, store *Store, at string) {
 	t.Helper()
-	require.Equal(t, []string{testID, failsafeID, "older_failsafe"}, names(t, fs, "data/backups"), at)
+	require.Equal(t, []string{testID, failsafeID, "older_failsafe"}, names(t, fs, "data/backups"), "a crash in the middle of a swap: %s", at)
 	requireRestored(t, fs, store, 3, 30)
 	v, err := store.Verify(t.Context(), failsafeID)
 	require.NoError(t, err, at)

@@ -61,7 +61,7 @@ func TestRestoreAndItsFailsafe(t *testing.T) {
 	s.put(250, 260) // still live
 
 	_, err = s.store.FinishSwap(4, "another")
-	require.ErrorIs(t, err, apierror.BackupConflict)
+	require.ErrorIs(t, err, apierror.BackupConflict, "another restore's engine is swapped in")
 	s.close()
 	swapped, err := s.store.FinishSwap(4, "restore")
 	require.NoError(t, err)

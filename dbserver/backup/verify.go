@@ -11,6 +11,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/internal/failpoint"
 )
 
 // Verify reads every byte of a published piece and names whatever is not as it
@@ -89,7 +90,7 @@ func (s *Store) verifySum(dir, name, want string, problem func(string, ...any)) 
 	data, err := s.fs.readFile(s.fs.PathJoin(dir, name))
 	if err != nil {
 		problem("%s: %v", name, err)
-	} else if sumOf(data) != want {
+	} else if sumOf(data) != want && !failpoint.Off("manifest-is-hashed") {
 		problem("%s: differs from the hash in %s", name, fileMeta)
 	}
 }

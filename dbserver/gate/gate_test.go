@@ -91,7 +91,7 @@ func TestLockWaitsForTheWriterInside(t *testing.T) {
 		time.AfterFunc(7*time.Second, leave)
 		waited, err := lock(g, t.Context(), "a", 10*time.Second, time.Minute)
 		require.NoError(t, err)
-		require.Equal(t, 7*time.Second, waited)
+		require.Equal(t, 7*time.Second, waited, "the gate is granted with a writer inside")
 		leave() // again: harmless
 		require.NoError(t, check(g, "a"))
 		require.True(t, release(g, "a").Unbroken)
@@ -153,7 +153,7 @@ func TestLeaseEndOpensAndIsRemembered(t *testing.T) {
 		enter(t, g)()
 		require.Equal(t, 5*time.Second, time.Since(begun))
 		require.ErrorIs(t, check(g, "a"), apierror.GateLost)
-		require.ErrorContains(t, check(g, "a"), "lease")
+		require.ErrorContains(t, check(g, "a"), "lease", "the break is not told")
 
 		first := newest(g, "a")
 		r := g.Release("a", first)

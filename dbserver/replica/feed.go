@@ -164,7 +164,10 @@ func (f *feed) answered(a client.ReplicaAnswer) {
 	defer l.mu.Unlock()
 	f.asked = time.Time{}
 	if f.reboot != a.RebootID { // what an earlier process had may be lost
-		f.reboot, f.acked, f.synced, f.told = a.RebootID, 0, 0, 0
+		f.reboot = a.RebootID
+		if !failpoint.Off("restarted-has-less") {
+			f.acked, f.synced, f.told = 0, 0, 0
+		}
 	}
 }
 
@@ -266,7 +269,7 @@ func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 	l.copies++
 	id := l.copies
 	l.mu.Unlock()
-	if counts { // it may be chosen for what it has
+	if counts && !failpoint.Off("copy-not-to-member") { // it may be chosen for what it has
 		f.wait(ctx, l.server.Timing.Linger)
 		return ctx.Err()
 	}

@@ -14,6 +14,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/dbserver/shard"
+	"stasis/internal/failpoint"
 )
 
 // errReplaced ends a tenure: Plan has another leader, another term, or no such shard.
@@ -203,7 +204,7 @@ func (l *Leader) trusted(at situation) bool {
 // report trusts no server, all have to be heard, and one that has FAILED is none that may
 // be left out unless a leader has reported: it may be the only one that has everything.
 func (l *Leader) believe(at situation, members []string, answers map[string]client.ReplicaAnswer) error {
-	if l.trusted(at) {
+	if l.trusted(at) || failpoint.Off("recover-believes") {
 		return nil
 	}
 	for id, a := range answers {

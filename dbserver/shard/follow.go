@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stasis/dbserver/engine"
+	"stasis/internal/failpoint"
 )
 
 // ErrGap answers records that do not continue the log of this replica: the leader
@@ -42,7 +43,7 @@ func (s *Shard) Accept(b Batch) (State, error) {
 	err := s.accept(b)
 	m := s.meta
 	s.mu.Unlock()
-	if err == nil && b.Sync {
+	if err == nil && b.Sync && !failpoint.Off("sync-before-answer") {
 		err = s.env.Engine.SyncAll()
 	}
 	return stateOf(m), err
@@ -68,7 +69,7 @@ func (s *Shard) accept(in Batch) error {
 	if err != nil {
 		return err
 	}
-	if !known || s.meta.copying {
+	if !known && !failpoint.Off("gap-refused") || s.meta.copying {
 		return fmt.Errorf("shard %s: %w: it ends at %s, wanted is %s", s.name, ErrGap, s.meta.position(), in.Prev)
 	}
 	fresh, err := s.fresh(in)
@@ -90,6 +91,9 @@ func (s *Shard) accept(in Batch) error {
 	}
 	tail = append(tail[:len(tail):len(tail)], fresh...)
 	end := in.Prev.Seq + uint64(len(in.Records)) // what is behind it may be another tenure's
+	if failpoint.Off("commit-within-batch") {
+		end = m.seq
+	}
 	n := max(0, int(min(in.Commit, end))-int(m.committed))
 	for _, r := range tail[:n] {
 		if err := s.addData(b, &m, r); err != nil {

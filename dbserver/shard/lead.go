@@ -6,6 +6,7 @@ import (
 
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // ErrOldTenure answers what comes from a tenure older than one that is known here.
@@ -27,7 +28,7 @@ func (s *Shard) Promise(t Tenure) (State, error) {
 	err := s.promise(t)
 	m := s.meta
 	s.mu.Unlock()
-	if err == nil {
+	if err == nil && !failpoint.Off("promise-on-disk") {
 		err = s.env.Engine.SyncAll()
 	}
 	return stateOf(m), err
@@ -36,7 +37,7 @@ func (s *Shard) Promise(t Tenure) (State, error) {
 // promise is called with mu held.
 func (s *Shard) promise(t Tenure) error {
 	switch c := t.Compare(s.meta.promised); {
-	case c < 0:
+	case c < 0 && !failpoint.Off("older-tenure-refused"):
 		return fmt.Errorf("shard %s: tenure %s: %w: %s", s.name, t, ErrOldTenure, s.meta.promised)
 	case c == 0:
 		return nil

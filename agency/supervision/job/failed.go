@@ -9,6 +9,7 @@ import (
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // beginFailedServer makes one child for every shard of the server about which
@@ -211,6 +212,9 @@ func (v *view) failedLeader(j job) {
 	}
 	s.unlocked(&tx)
 	s.replan(&tx, append(append([]string{next.to}, without(s.planned[1:], next.to)...), s.leader()), s.term+1)
+	if failpoint.Off("term-is-raised") {
+		delete(tx.Ops, s.termKey())
+	}
 	v.leads[next.to]++
 	why := fmt.Sprintf("%s now leads %s in term %d because %s; %s", next.to, s.label(), s.term+1, now, next.why)
 	v.credit(j, &tx, next.to, why)

@@ -9,6 +9,7 @@ import (
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // view is one tree, read for deciding. Decisions that are made on it are counted
@@ -124,7 +125,7 @@ func (v *view) trusted(s *shard, id string) bool {
 		return false
 	}
 	now, ok := v.root.At(keys.ServerKnown(id) + "/rebootId").Int()
-	return ok && now >= 0 && s.report.Trusts(id, uint64(now))
+	return ok && now >= 0 && s.report.Trusts(id, uint64(now)) || failpoint.Off("restarted-is-not-trusted")
 }
 
 // lockedBy is the job that may change the shard alone, "" for none.
@@ -151,7 +152,7 @@ func holderText(n *fsm.Node) string {
 // it would count as having what it has dropped.
 func (v *view) free(s *shard) string {
 	return v.best(v.holds, slices.DeleteFunc(slices.Clone(v.servers), func(id string) bool {
-		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id) || slices.Contains(s.synced, id)
+		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id) || slices.Contains(s.synced, id) && !failpoint.Off("counted-gets-no-replica")
 	}))
 }
 
@@ -180,7 +181,9 @@ func isGood(tx *client.Tx, server string) {
 // isFailed is the precondition that the server is failed, as failed has it.
 func (v *view) isFailed(tx *client.Tx, server string) {
 	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusFailed)
-	tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+	if !failpoint.Off("failure-still-stands") {
+		tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+	}
 }
 
 // notRestarted is the precondition that the server has not been started anew since
