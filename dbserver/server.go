@@ -42,7 +42,7 @@ type Config struct {
 	Logger    hclog.Logger
 	Steps     step.Sink
 	Timing    Timing
-	Remotes   transfer.Opener // of remote storage; nil: uploads and downloads are refused
+	Remotes   transfer.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.
@@ -113,6 +113,7 @@ type cluster struct {
 	epoch  atomic.Uint64  // of the engine that is open
 	reboot atomic.Uint64
 	lease  lease
+	agents agents
 }
 
 // disk is touched by Start, then by the follower, then by Close, never by two.
@@ -154,6 +155,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s.cache = agency.NewCache(s.agency, c.Logger.Named("cache"))
 	s.peers = client.New(s.web)
 	s.lease.registered = make(chan struct{})
+	s.agents = newAgents()
 	s.failed = make(chan error, 1)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
