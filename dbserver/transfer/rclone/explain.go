@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"stasis/dbserver/transfer"
 )
 
 // What a remote answers is the remote's: a client that may choose the remote could
@@ -43,22 +45,29 @@ var throughGate = regexp.MustCompile(`socks connect tcp \S+?->(\S+?): `)
 // atGate is why the gate made no connection. The text of rclone's error has only the
 // number that SOCKS has for it.
 func (o *opening) atGate(err error) error {
-	if errors.Is(err, errForbidden) {
-		return fmt.Errorf("%w%s", errForbidden, o.secret.text(strings.TrimPrefix(err.Error(), errForbidden.Error())))
+	for _, forbidden := range []error{o.pass.forbidden(), err} {
+		if errors.Is(forbidden, errForbidden) {
+			return o.forbidden(forbidden)
+		}
 	}
 	found := throughGate.FindStringSubmatch(err.Error())
-	if found == nil || o.pass == nil {
+	if found == nil {
 		return nil
 	}
-	reason := o.pass.reason(found[1])
-	switch {
+	switch reason := o.pass.reason(found[1]); {
 	case reason == nil:
 		return nil
 	case errors.Is(reason, errForbidden):
-		_, why, _ := strings.Cut(reason.Error(), errForbidden.Error())
-		return fmt.Errorf("connect to %s: %w%s", o.secret.text(found[1]), errForbidden, o.secret.text(why))
+		return o.forbidden(reason)
+	default:
+		return told{o.secret.text("connect to " + found[1] + ": " + describe(reason))}
 	}
-	return told{o.secret.text("connect to " + found[1] + ": " + describe(reason))}
+}
+
+// forbidden is a refusal of the gate, which is this program's own text.
+func (o *opening) forbidden(err error) error {
+	_, why, _ := strings.Cut(err.Error(), errForbidden.Error())
+	return fmt.Errorf("%w: %w%s", transfer.ErrFinal, errForbidden, o.secret.text(why))
 }
 
 // describe is the text of an error without what a remote said, but its status.

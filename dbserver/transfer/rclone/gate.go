@@ -38,9 +38,13 @@ type pass struct {
 	ctx   context.Context
 	end   context.CancelFunc
 
+	// doom ends when a connection was forbidden: then the remote is of no use, and
+	// rclone's many ways to try again are cut short. Its cause says what was forbidden.
+	doom   context.Context
+	forbid context.CancelCauseFunc
+
 	mu     sync.Mutex
 	failed map[string]error // host:port → why the last connection there failed
-	dials  int
 }
 
 // shared is the token of the one client that rclone shares between remotes. What any
@@ -84,6 +88,7 @@ func newPass(h hosts) (*pass, error) {
 func (g *gate) pass(token string, h hosts) *pass {
 	p := &pass{gate: g, token: token, hosts: h, failed: map[string]error{}}
 	p.ctx, p.end = context.WithCancel(g.ctx)
+	p.doom, p.forbid = context.WithCancelCause(context.Background())
 	return p
 }
 
@@ -195,12 +200,7 @@ func (g *gate) serve(client net.Conn) {
 	}
 	target := net.JoinHostPort(name, port)
 	server, err := p.dial(kind, name, target)
-	p.mu.Lock()
-	p.dials++
-	if p.failed[target] = err; err == nil {
-		delete(p.failed, target)
-	}
-	p.mu.Unlock()
+	p.note(target, err)
 	if err != nil {
 		_ = answer(client, replyFor(err)) // the client is told, if it is still there
 		return
@@ -234,6 +234,33 @@ func (p *pass) dial(kind, name, target string) (net.Conn, error) {
 		return p.permits(ctx, name, at)
 	}}
 	return d.DialContext(ctx, "tcp", target)
+}
+
+// note remembers how a connection went.
+func (p *pass) note(target string, err error) {
+	p.mu.Lock()
+	if p.failed[target] = err; err == nil {
+		delete(p.failed, target)
+	}
+	p.mu.Unlock()
+	if errors.Is(err, errForbidden) && p.token != shared {
+		p.forbid(fmt.Errorf("connect to %s: %w", target, err))
+	}
+}
+
+// forbidden is what the remote was not allowed, if anything.
+func (p *pass) forbidden() error {
+	if p.doom.Err() == nil {
+		return nil
+	}
+	return context.Cause(p.doom)
+}
+
+// bound gives a context that ends with ctx and when a connection is forbidden.
+func (p *pass) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(p.doom, cancel)
+	return ctx, func() { unhook(); cancel() }
 }
 
 // halfClosed is how long one direction may go on when the other has ended.

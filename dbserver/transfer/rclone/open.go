@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,6 +132,7 @@ type opening struct {
 	remotes *Remotes
 	pass    *pass
 	ids     []string // in inners
+	unbind  []func()
 	secret  *scrubber
 }
 
@@ -177,6 +179,9 @@ func (o *opening) close() {
 		inners.Delete(id)
 	}
 	o.pass.close()
+	for _, unbind := range o.unbind {
+		unbind()
+	}
 }
 
 var errIsFile error = apierror.New(apierror.BadRemote, "the remote path is a file")
@@ -196,7 +201,7 @@ func (o *opening) open(ctx context.Context, name string, top *section) (fs.Fs, e
 		}
 	}
 	if err != nil {
-		if numbered := apierror.From(err); numbered != nil && errors.Is(err, apierror.BadRemote) {
+		if errors.Is(err, apierror.BadRemote) {
 			return nil, err
 		}
 		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", top.info.Name, o.explain(err))
@@ -226,7 +231,9 @@ func (o *opening) newFs(ctx context.Context, name string, s *section, at string)
 	m.AddGetter(values, configmap.PriorityNormal)
 	m.AddGetter(defaults{s.info}, configmap.PriorityDefault)
 	m.AddSetter(values) // a renewed token lives as long as this remote
-	ctx = o.settings(context.WithoutCancel(ctx))
+	ctx, unbind := o.pass.bound(context.WithoutCancel(ctx))
+	o.unbind = append(o.unbind, unbind) // at the end: some backends keep the context
+	ctx = o.settings(ctx)
 	return s.info.NewFs(oauthutil.Context(ctx, fshttp.NewClient(ctx)), name, at, m)
 }
 
@@ -273,6 +280,40 @@ func (o *opening) route(ctx context.Context, s *section, values configmap.Simple
 		}
 	case "smb":
 		return o.pin(ctx, values)
+	case "azureblob": // it has rclone's shared client, whose failures are nobody's in particular
+		for _, value := range []string{values["endpoint"], values["sas_url"], values["connection_string"]} {
+			if err := o.lookAhead(ctx, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var urlIn = regexp.MustCompile(`(?i)\b(https?)://(?:[^/?#;@]*@)?([^/?#;]+)`)
+
+// lookAhead refuses what the gate will refuse, so that it is said at once.
+func (o *opening) lookAhead(ctx context.Context, value string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for _, found := range urlIn.FindAllStringSubmatch(value, -1) {
+		name, port, err := net.SplitHostPort(found[2])
+		if err != nil {
+			name, port = strings.Trim(found[2], "[]"), map[bool]string{true: "443", false: "80"}[strings.EqualFold(found[1], "https")]
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return refusal("a URL in the configuration has a port that is no number")
+		}
+		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		if err != nil {
+			continue // the connection will say it
+		}
+		for _, a := range addresses {
+			if err := o.pass.permits(ctx, name, netip.AddrPortFrom(a, uint16(number))); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

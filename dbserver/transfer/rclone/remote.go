@@ -106,6 +106,8 @@ func (r *remote) Put(ctx context.Context, name string, size int64, open func() (
 	}
 	counted := &counter{in: in}
 	defer r.forget(name)
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
 	err = errors.Join(r.put(r.settings(ctx), name, size, counted), in.Close())
 	if counted.err != nil {
 		return counted.err // of the one who gave the content; it knows what it means
@@ -284,6 +286,8 @@ func (r *reader) Close() error { return r.remote.translate(r.ReadCloser.Close())
 
 // Stat implements transfer.Remote.
 func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error) {
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
 	o, err := r.fs.NewObject(r.settings(ctx), name)
 	if err != nil {
 		return transfer.Object{}, r.translate(err)
@@ -294,6 +298,8 @@ func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error)
 // List implements transfer.Remote. Only a folder that is itself missing is empty; a
 // list that broke off somewhere is an error.
 func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, error) {
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
 	ctx = r.settings(ctx)
 	var found []transfer.Object
 	take := func(entries fs.DirEntries) error {
@@ -339,6 +345,8 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 
 // Folders implements transfer.Remote.
 func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
 	entries, err := r.fs.List(r.settings(ctx), folder)
 	if errors.Is(err, fs.ErrorDirNotFound) {
 		return nil, nil
@@ -353,6 +361,8 @@ func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
 
 // Remove implements transfer.Remote.
 func (r *remote) Remove(ctx context.Context, name string) error {
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
 	ctx = r.settings(ctx)
 	defer r.forget(name)
 	o, err := r.fs.NewObject(ctx, name)
@@ -383,13 +393,15 @@ func (r *remote) translate(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case r.pass.forbidden() != nil:
+		return r.explain(err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return context.Canceled
 	case errors.Is(err, fs.ErrorObjectNotFound), errors.Is(err, fs.ErrorDirNotFound):
 		return transfer.ErrNotFound
 	}
 	told := r.explain(err)
-	if errors.Is(told, errForbidden) || errors.Is(err, fs.ErrorIsDir) || errors.Is(err, fs.ErrorNotAFile) || fserrors.IsFatalError(err) ||
+	if errors.Is(err, fs.ErrorIsDir) || errors.Is(err, fs.ErrorNotAFile) || fserrors.IsFatalError(err) ||
 		fserrors.IsNoRetryError(err) || errors.Is(err, fs.ErrorPermissionDenied) {
 		return fmt.Errorf("%w: %w", transfer.ErrFinal, told)
 	}
