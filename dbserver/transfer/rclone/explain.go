@@ -82,6 +82,9 @@ func describe(err error) string {
 	if text := local(err); text != "" {
 		return text
 	}
+	if oauth.MatchString(err.Error()) { // what follows is the server's
+		return "the OAuth server gives no token"
+	}
 	return shortLine(err.Error())
 }
 
@@ -135,7 +138,7 @@ func status(err error) string {
 	if number == 0 {
 		return sftpStatus.FindString(err.Error())
 	}
-	text := fmt.Sprintf("HTTP status %d %s", number, http.StatusText(number))
+	text := strings.TrimSpace(fmt.Sprintf("HTTP status %d %s", number, http.StatusText(number)))
 	if code := errorCode(err); code != "" {
 		text += " (" + code + ")"
 	}
@@ -145,6 +148,8 @@ func status(err error) string {
 var (
 	sftpStatus = regexp.MustCompile(`SSH_FX_[A-Z_]{2,40}`)
 	httpText   = regexp.MustCompile(`\b([45]\d\d)\b`)
+	httpNumber = regexp.MustCompile(`(?i)\bhttp (?:error|status)\D{0,3}([1-9]\d\d)\b`)
+	oauth      = regexp.MustCompile(`(?:couldn't|cannot) fetch token`)
 	plainCode  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{1,40}$`)
 )
 
@@ -199,6 +204,10 @@ func writtenStatus(text string) int {
 			return n
 		}
 	}
+	if found := httpNumber.FindStringSubmatch(text); found != nil {
+		n, _ := strconv.Atoi(found[1]) // three digits
+		return n
+	}
 	return 0
 }
 
@@ -225,15 +234,16 @@ func errorCode(err error) string {
 const longestLine = 160
 
 // quotedParts are what an error quotes: answers, above all.
-var quotedParts = regexp.MustCompile("\"[^\"]*\"|'[^']*'|`[^`]*`")
+var quotedParts = regexp.MustCompile("\"[^\"]*\"|\\B'[^']*'|`[^`]*`") // the apostrophe of a word begins no quote
+
+// openQuotes begin what is quoted and does not end: the rest of the line.
+var openQuotes = regexp.MustCompile("(?:[\"`<{\\[]|\\B').*")
 
 // shortLine leaves the beginning of a text, in one line.
 func shortLine(text string) string {
 	text, _, _ = strings.Cut(text, "\n")
 	text = quotedParts.ReplaceAllString(text, "…")
-	if i := strings.IndexAny(text, "\"'`<{["); i >= 0 {
-		text = text[:i] + "…"
-	}
+	text = openQuotes.ReplaceAllString(text, "…")
 	if i := strings.Index(strings.ToLower(text), "body"); i >= 0 {
 		text = text[:i] + "body …"
 	}
@@ -245,7 +255,7 @@ func shortLine(text string) string {
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
 	if runes := []rune(text); len(runes) > longestLine {
-		text = string(runes[:longestLine]) + "…"
+		text = strings.TrimSpace(string(runes[:longestLine])) + "…"
 	}
 	return text
 }

@@ -186,8 +186,14 @@ func (o *opening) close() {
 
 var errIsFile error = apierror.New(apierror.BadRemote, "the remote path is a file")
 
-func (o *opening) open(ctx context.Context, name string, top *section) (fs.Fs, error) {
-	f, err := o.newFs(ctx, name, top, top.path)
+func (o *opening) open(ctx context.Context, name string, top *section) (f fs.Fs, err error) {
+	defer func() { // outermost: a panic is refused too
+		if err != nil && !errors.Is(err, apierror.BadRemote) {
+			err = apierror.New(apierror.BadRemote, "open remote of type %s: %w", top.info.Name, err)
+		}
+	}()
+	defer guard(&err)
+	f, err = o.newFs(ctx, name, top, top.path)
 	if errors.Is(err, fs.ErrorIsFile) { // some guess so when the server does not answer; a slash says that it is none
 		f, err = o.newFs(ctx, name, top, top.path+"/")
 	}
@@ -200,13 +206,10 @@ func (o *opening) open(ctx context.Context, name string, top *section) (fs.Fs, e
 			return nil, errIsFile
 		}
 	}
-	if err != nil {
-		if errors.Is(err, apierror.BadRemote) {
-			return nil, err
-		}
-		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", top.info.Name, o.explain(err))
+	if err != nil && !errors.Is(err, apierror.BadRemote) {
+		err = o.explain(err)
 	}
-	return f, nil
+	return f, err
 }
 
 // settings gives a context rclone's settings for this remote. Libraries that make a

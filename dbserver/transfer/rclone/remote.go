@@ -96,7 +96,8 @@ func settings(ctx context.Context, p *pass) context.Context {
 
 // Put implements transfer.Remote. Where an object can be seen before it is whole it
 // is sent under another name and moved.
-func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
+func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) (err error) {
+	defer guard(&err)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -225,7 +226,8 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // Open implements transfer.Remote.
-func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+func (r *remote) Open(ctx context.Context, name string) (_ io.ReadCloser, err error) {
+	defer guard(&err)
 	ctx = r.settings(ctx)
 	o, err := r.found(ctx, name)
 	if err != nil {
@@ -274,8 +276,9 @@ type reader struct {
 	remote *remote
 }
 
-func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
+func (r *reader) Read(p []byte) (n int, err error) {
+	defer guard(&err)
+	n, err = r.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = r.remote.translate(err)
 	}
@@ -285,7 +288,8 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) Close() error { return r.remote.translate(r.ReadCloser.Close()) }
 
 // Stat implements transfer.Remote.
-func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error) {
+func (r *remote) Stat(ctx context.Context, name string) (_ transfer.Object, err error) {
+	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
 	defer unbind()
 	o, err := r.fs.NewObject(r.settings(ctx), name)
@@ -297,7 +301,8 @@ func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error)
 
 // List implements transfer.Remote. Only a folder that is itself missing is empty; a
 // list that broke off somewhere is an error.
-func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, error) {
+func (r *remote) List(ctx context.Context, folder string) (_ []transfer.Object, err error) {
+	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
 	defer unbind()
 	ctx = r.settings(ctx)
@@ -344,7 +349,8 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 }
 
 // Folders implements transfer.Remote.
-func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
+func (r *remote) Folders(ctx context.Context, folder string) (_ []string, err error) {
+	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
 	defer unbind()
 	entries, err := r.fs.List(r.settings(ctx), folder)
@@ -360,7 +366,8 @@ func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
 }
 
 // Remove implements transfer.Remote.
-func (r *remote) Remove(ctx context.Context, name string) error {
+func (r *remote) Remove(ctx context.Context, name string) (err error) {
+	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
 	defer unbind()
 	ctx = r.settings(ctx)
@@ -377,14 +384,23 @@ func (r *remote) Remove(ctx context.Context, name string) error {
 
 // Close implements transfer.Remote. It also empties rclone's own cache of opened
 // remotes, where those that a wrapper wraps are kept with their options.
-func (r *remote) Close() error {
-	var err error
+func (r *remote) Close() (err error) {
+	defer r.opening.close()
+	defer guard(&err)
 	if shut := r.fs.Features().Shutdown; shut != nil {
 		err = r.translate(shut(r.settings(context.Background())))
 	}
 	cache.Clear()
-	r.opening.close()
 	return err
+}
+
+// guard turns a panic of rclone into an error. Some of its backends trust that an answer
+// has all its parts; one that a client has chosen for its answers must not end the
+// server. What the backend was doing is not finished, so the remote is not used again.
+func guard(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("%w: %w", transfer.ErrFinal, own("the answer of the remote makes no sense: it broke the program that speaks with it"))
+	}
 }
 
 // translate gives an error of rclone the meaning that callers know. Its text is of
