@@ -33,7 +33,7 @@ func (s *Server) openPieces() error {
 	}
 	s.pieces.Store(store)
 	s.moves.Store(transfer.NewManager(transfer.Config{
-		Server: s.id, RebootID: s.reboot.Load, Pieces: store, Open: s.config.Remotes, Agency: s.agency, Watch: s.cache,
+		Server: s.id, RebootID: s.reboot.Load, Pieces: store, Remotes: s.config.Remotes, Own: s.addresses, Agency: s.agency, Watch: s.cache,
 		Logger: s.log.Named("transfer"), Timing: s.config.Timing.Transfer,
 	}))
 	return nil

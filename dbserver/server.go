@@ -43,8 +43,8 @@ type Config struct {
 	Logger    hclog.Logger
 	Steps     step.Sink
 	Timing    Timing
-	Clock     Clock           // that the lease is measured by
-	Remotes   transfer.Opener // of remote storage; nil: uploads and downloads are refused
+	Clock     Clock            // that the lease is measured by
+	Remotes   transfer.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.
@@ -123,6 +123,7 @@ type cluster struct {
 	epoch  atomic.Uint64  // of the engine that is open
 	reboot atomic.Uint64
 	lease  lease
+	agents agents
 }
 
 // disk is touched by Start, then by the follower, then by Close, never by two.
@@ -169,6 +170,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s.peers = client.New(s.web)
 	s.lease.registered = make(chan struct{})
 	s.lease.clock = c.Clock
+	s.agents = newAgents()
 	s.failed = make(chan error, 1)
 	s.woken = make(chan struct{}, 1)
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -36,7 +36,8 @@ type Options struct {
 	BasePort     int    // coordinators from here, DB servers from +100, agents from +200; 0: as last time, or free ones
 	Binary       string // the program that Processes are made of
 	Logger       hclog.Logger
-	Remotes      transfer.Opener // of remote storage, InProcess; the Binary has its own
+	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
+	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
 
 	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory

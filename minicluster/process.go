@@ -74,7 +74,11 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 		}
 		return args
 	}
-	return append(args, "--agency", strings.Join(c.agencyURLs(), ","))
+	args = append(args, "--agency", strings.Join(c.agencyURLs(), ","))
+	if n.role == datadir.DBServer {
+		args = append(args, c.options.RemoteFlags...)
+	}
+	return args
 }
 
 // wait collects the child when it ends.

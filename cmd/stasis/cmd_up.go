@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
-	"stasis/dbserver/transfer/rclone"
 	"stasis/minicluster"
 )
 
@@ -29,6 +28,7 @@ type upOptions struct {
 	basePort     int
 	readyFile    string
 	logLevel     string
+	rules        remoteRules
 }
 
 func upCommand() *cobra.Command {
@@ -39,6 +39,7 @@ func upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
+	o.rules.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "keep the cluster in this `directory` and come back with the same one (default: a temporary directory, gone afterwards)")
 	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess (all roles in this process) or processes (each a process of its own that can be killed)")
@@ -59,6 +60,7 @@ func singleCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
+	o.rules.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "data `directory` (default: a temporary one, gone afterwards)")
 	f.IntVar(&o.basePort, "port", 8529, "`port` to serve on, with +100 and +200 for DB server and agent; 0: free ones")
@@ -73,9 +75,14 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if level == hclog.NoLevel {
 		return minicluster.Options{}, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
 	}
+	remotes, err := o.rules.open(errOut) // also for processes: what is wrong is said at once
+	if err != nil {
+		return minicluster.Options{}, err
+	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
-		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: rclone.Open,
+		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: remotes,
+		RemoteFlags: o.rules.arguments(),
 	}
 	switch o.mode {
 	case "inprocess":
