@@ -37,6 +37,7 @@ type Options struct {
 	Binary       string // the program that Processes are made of
 	Logger       hclog.Logger
 	Remotes      transfer.Opener // of remote storage, InProcess; the Binary has its own
+	Browsers     network.Browsers
 
 	Network func(host string) network.Network // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS        // not for the agents, whose log is on the real disk or in memory

@@ -29,6 +29,7 @@ type upOptions struct {
 	basePort     int
 	readyFile    string
 	logLevel     string
+	pages        browserFlags
 }
 
 func upCommand() *cobra.Command {
@@ -48,6 +49,7 @@ func upCommand() *cobra.Command {
 	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	o.pages.addFlags(cmd)
 	return cmd
 }
 
@@ -64,6 +66,7 @@ func singleCommand() *cobra.Command {
 	f.IntVar(&o.basePort, "port", 8529, "`port` to serve on, with +100 and +200 for DB server and agent; 0: free ones")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
+	o.pages.addFlags(cmd)
 	return cmd
 }
 
@@ -73,9 +76,13 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if level == hclog.NoLevel {
 		return minicluster.Options{}, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
 	}
+	browsers, err := o.pages.parse()
+	if err != nil {
+		return minicluster.Options{}, err
+	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
-		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: rclone.Open,
+		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: rclone.Open, Browsers: browsers,
 	}
 	switch o.mode {
 	case "inprocess":
