@@ -1,7 +1,6 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -34,10 +33,8 @@ func NewBrowsers(origins, hosts []string) (Browsers, error) {
 		}
 		origin = strings.TrimSuffix(origin, "/")
 		u, err := url.Parse(origin)
-		if err == nil && u.Scheme != "http" && u.Scheme != "https" {
-			err = errors.New("no such scheme")
-		}
-		if err = errors.Join(err, http.NewCrossOriginProtection().AddTrustedOrigin(origin)); err != nil {
+		whole := err == nil && (u.Scheme == "http" || u.Scheme == "https") && !strings.Contains(origin, "*")
+		if !whole || http.NewCrossOriginProtection().AddTrustedOrigin(origin) != nil {
 			return Browsers{}, fmt.Errorf("trusted origin %q: want http://host:port, https://host:port or *", origin)
 		}
 		b.trusted = append(b.trusted, origin)
