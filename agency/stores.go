@@ -147,7 +147,7 @@ func markProbation(path string, on bool) error {
 		}
 		return syncPath(filepath.Dir(path))
 	}
-	if err := os.WriteFile(path, []byte("this agent started with nothing and does not vote yet\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("this agent started with nothing and does not vote yet\n"), 0o600); err != nil {
 		return err
 	}
 	return errors.Join(syncPath(path), syncPath(filepath.Dir(path)))

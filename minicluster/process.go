@@ -40,7 +40,7 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 	logged := filepath.Join(c.options.Dir, logsDir, n.name+".log")
 	cmd := exec.Command(c.options.Binary, c.arguments(n, logged)...)
 	// What does not go through the logger, a panic above all, lands in the log too.
-	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}

@@ -205,7 +205,7 @@ func clusterDir(dir, pattern string) (string, func() error, error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("--dir: %w", err)
 	}
-	return abs, func() error { return nil }, os.MkdirAll(abs, 0o750)
+	return abs, func() error { return nil }, os.MkdirAll(abs, 0o700)
 }
 
 func stopCluster(ctx context.Context, c *minicluster.Cluster) error {
@@ -251,7 +251,7 @@ func clearReady(path string) error {
 	if err := removeIfThere(path); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", nil, 0o644); err != nil {
+	if err := os.WriteFile(path+".tmp", nil, 0o600); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	return removeIfThere(path + ".tmp")
@@ -290,7 +290,7 @@ func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) erro
 	if err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
-	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o600); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {

@@ -50,7 +50,7 @@ func (o *roleOptions) logger(errOut io.Writer) (hclog.Logger, io.Closer, error) 
 	}
 	out, closer := errOut, io.Closer(io.NopCloser(nil))
 	if o.logFile != "" {
-		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}
