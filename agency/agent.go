@@ -139,7 +139,9 @@ func (a *Agent) serve(c Config) {
 	if bound := a.disk.maxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
-	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{Logger: a.logger.Named("http")})
+	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{
+		Logger: a.logger.Named("http"), Advertise: a.advertise, Browsers: c.Browsers,
+	})
 	a.watcher.Go(func() {
 		select {
 		case err := <-a.server.Err():

@@ -35,6 +35,8 @@ type Config struct {
 	Bootstrap bool
 	// Network is the seam for Raft and HTTP alike; nil is the operating system's.
 	Network network.Network
+	// Browsers says which web pages may use this agent.
+	Browsers network.Browsers
 	// Dir is the data directory. Empty: Stores.
 	Dir string
 	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir

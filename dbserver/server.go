@@ -39,7 +39,8 @@ type Config struct {
 	Advertise string          // host:port that others reach; what was listened on if empty
 	Agency    []string        // http://host:port of the agents
 	Network   network.Network // network.TCP() if nil
-	Engine    engine.Options  // cache and memtable sizes; FS and Logger are filled in
+	Browsers  network.Browsers
+	Engine    engine.Options // cache and memtable sizes; FS and Logger are filled in
 	Logger    hclog.Logger
 	Steps     step.Sink
 	Timing    Timing
@@ -210,7 +211,9 @@ func (s *Server) listen() error {
 	if s.addr = s.config.Advertise; s.addr == "" {
 		s.addr = l.Addr().String()
 	}
-	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown})
+	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{
+		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown, Advertise: s.addr, Browsers: s.config.Browsers,
+	})
 	return nil
 }
 

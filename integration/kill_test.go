@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -48,6 +49,30 @@ func TestKillEverythingDuringCreate(t *testing.T) {
 	}
 	// What is listed can be trusted: the newest one restores.
 	restoreNewest(t, c)
+	requirePrivate(t, o.Dir)
+}
+
+// requirePrivate demands that only the user may read what processes have made below dir.
+func requirePrivate(t *testing.T, dir string) {
+	t.Helper()
+	files := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || path == dir { // removed meanwhile; made by the test
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, "%s is %v", path, info.Mode())
+		files++
+		return nil
+	}))
+	require.Greater(t, files, 50)
 }
 
 // SIGKILL of every process at a random moment of a restore: after the restart

@@ -40,7 +40,7 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 	logged := filepath.Join(c.options.Dir, logsDir, n.name+".log")
 	cmd := exec.Command(c.options.Binary, c.arguments(n, logged)...)
 	// What does not go through the logger, a panic above all, lands in the log too.
-	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
@@ -62,6 +62,12 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 // arguments is the command line of a node.
 func (c *Cluster) arguments(n *node, logged string) []string {
 	args := []string{string(n.role), "--dir", c.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	for _, origin := range c.options.Browsers.Trusted() {
+		args = append(args, "--http.trusted-origin", origin)
+	}
+	for _, host := range c.options.Browsers.Hosts() {
+		args = append(args, "--http.hosts", host)
+	}
 	if n.role == datadir.Agent {
 		args = append(args, "--id", n.id)
 		for _, a := range c.agents {

@@ -29,6 +29,7 @@ type upOptions struct {
 	readyFile    string
 	logLevel     string
 	rules        remoteRules
+	pages        browserFlags
 }
 
 func upCommand() *cobra.Command {
@@ -49,6 +50,7 @@ func upCommand() *cobra.Command {
 	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	o.pages.addFlags(cmd)
 	return cmd
 }
 
@@ -66,6 +68,7 @@ func singleCommand() *cobra.Command {
 	f.IntVar(&o.basePort, "port", 8529, "`port` to serve on, with +100 and +200 for DB server and agent; 0: free ones")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
+	o.pages.addFlags(cmd)
 	return cmd
 }
 
@@ -79,10 +82,14 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if err != nil {
 		return minicluster.Options{}, err
 	}
+	browsers, err := o.pages.parse()
+	if err != nil {
+		return minicluster.Options{}, err
+	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
 		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: remotes,
-		RemoteFlags: o.rules.arguments(),
+		RemoteFlags: o.rules.arguments(), Browsers: browsers,
 	}
 	switch o.mode {
 	case "inprocess":
@@ -205,7 +212,7 @@ func clusterDir(dir, pattern string) (string, func() error, error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("--dir: %w", err)
 	}
-	return abs, func() error { return nil }, os.MkdirAll(abs, 0o750)
+	return abs, func() error { return nil }, os.MkdirAll(abs, 0o700)
 }
 
 func stopCluster(ctx context.Context, c *minicluster.Cluster) error {
@@ -251,7 +258,7 @@ func clearReady(path string) error {
 	if err := removeIfThere(path); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", nil, 0o644); err != nil {
+	if err := os.WriteFile(path+".tmp", nil, 0o600); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	return removeIfThere(path + ".tmp")
@@ -290,7 +297,7 @@ func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) erro
 	if err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
-	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o600); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
+
+	"stasis/internal/network"
 )
 
 // roleOptions are the flags that all three roles share.
@@ -20,6 +22,8 @@ type roleOptions struct {
 	logLevel       string
 	logFile        string
 	exitWithParent bool
+	pages          browserFlags
+	browsers       network.Browsers // made of pages when the role starts
 }
 
 func (o *roleOptions) addFlags(cmd *cobra.Command) {
@@ -30,6 +34,7 @@ func (o *roleOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&o.logFile, "log-file", "", "append the log to this `file` (default: standard error)")
 	f.BoolVar(&o.exitWithParent, "exit-with-parent", false, "stop when standard input ends: set by the process that started this one")
+	o.pages.addFlags(cmd)
 	for _, name := range []string{"dir", "listen"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
@@ -45,7 +50,7 @@ func (o *roleOptions) logger(errOut io.Writer) (hclog.Logger, io.Closer, error) 
 	}
 	out, closer := errOut, io.Closer(io.NopCloser(nil))
 	if o.logFile != "" {
-		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}
@@ -67,6 +72,10 @@ const shutdownLimit = 15 * time.Second
 // runRole starts a server and serves until a signal, the end of standard input
 // (--exit-with-parent), or a fault of the server.
 func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hclog.Logger) (server, error)) error {
+	var err error
+	if o.browsers, err = o.pages.parse(); err != nil {
+		return err
+	}
 	logger, closer, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (d disk) rename(from, to string) error {
 
 // mkdir makes a folder inside an existing one, durably.
 func (d disk) mkdir(path string) error {
-	if err := d.MkdirAll(path, 0o755); err != nil {
+	if err := d.MkdirAll(path, 0o700); err != nil {
 		return noSpace(err)
 	}
 	return d.syncDir(d.PathDir(path))

@@ -82,7 +82,7 @@ func (s *Store) checkStage(req client.StageRequest) error {
 // build makes a complete staged restore in dir.
 func (s *Store) build(ctx context.Context, dir string, req client.StageRequest) error {
 	home := s.fs.PathJoin(dir, dirEngine)
-	if err := s.fs.MkdirAll(home, 0o755); err != nil {
+	if err := s.fs.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
 	if !req.Empty {

@@ -154,7 +154,7 @@ func makeDir(fs vfs.FS, dir string) error {
 		}
 		parents = append(parents, fs.PathDir(d))
 	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create data directory %s: %w", dir, err)
 	}
 	for _, p := range parents {

@@ -80,7 +80,7 @@ func Wait(ctx context.Context, _ string) error {
 // WaitFor makes path.reached and waits until path exists.
 func WaitFor(path string) Action {
 	return func(ctx context.Context, who string) error {
-		if err := os.WriteFile(path+".reached", []byte(who+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(path+".reached", []byte(who+"\n"), 0o600); err != nil {
 			return fmt.Errorf("failpoint: %w", err)
 		}
 		ticker := time.NewTicker(5 * time.Millisecond)

@@ -111,7 +111,7 @@ func testHTTPStalledBody(t *testing.T, w world) {
 	conn, err := w.client.DialContext(t.Context(), "tcp", s.Addr())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()
-	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
 	require.NoError(t, err)
 	requireTimeout(t, <-failed)
 
@@ -215,7 +215,7 @@ func testHTTPRefusedBody(t *testing.T, w world) {
 	defer func() { require.NoError(t, conn.Close()) }()
 	answers := bufio.NewReader(conn)
 	for range 2 {
-		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(body))
+		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", len(body))
 		require.NoError(t, err)
 		_, err = conn.Write(body)
 		require.NoError(t, err)
@@ -308,7 +308,7 @@ func TestShutdownReportsHandlerThatDoesNotEnd(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := TCP().DialContext(t.Context(), "tcp", s.Addr())
 	require.NoError(t, err)
-	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	<-started
 	require.ErrorContains(t, s.Shutdown(t.Context()), "still running")

@@ -31,6 +31,9 @@ type ServerOptions struct {
 	StallTimeout  time.Duration // longest wait for the next bytes of a body (30 s)
 	IdleTimeout   time.Duration // an unused connection is closed (2 min)
 	Grace         time.Duration // how long Shutdown waits for running requests at most (5 s)
+
+	Advertise string   // the address that others are told, host:port, if it is not the listener's
+	Browsers  Browsers // the web pages that may use the server
 }
 
 func (o ServerOptions) withDefaults() ServerOptions {
@@ -73,9 +76,10 @@ func NewServer(n Network, h http.Handler, o ServerOptions) (*Server, error) {
 	return ServeListener(l, h, o), nil
 }
 
-// ServeListener serves h on a listener that somebody else opened; Shutdown closes it.
+// ServeListener serves h on a listener that is open; Shutdown closes it.
 func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	o = o.withDefaults()
+	h = newGuard(o.Browsers, []string{l.Addr().String(), o.Address, o.Advertise}, h)
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, cancel: cancel, err: make(chan error, 1)}
 	var protocols http.Protocols

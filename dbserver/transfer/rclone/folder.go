@@ -87,7 +87,7 @@ func (f *folder) make(name string) error {
 	parts := strings.Split(name, "/")
 	for i := range parts {
 		dir := path.Join(parts[:i+1]...)
-		if err := f.root.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := f.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return bare(err)
 		}
 	}
@@ -125,7 +125,7 @@ func (f *folder) Put(ctx context.Context, name string, size int64, open func() (
 }
 
 func (f *folder) write(part string, size int64, in io.Reader) error {
-	out, err := f.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	out, err := f.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return bare(err)
 	}

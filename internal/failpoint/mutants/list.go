@@ -13,7 +13,7 @@ type mutant struct {
 var mutants = []mutant{
 	{"read-is-confirmed", "agency", "TestOldAnswersDoNotConfirm", "an old answer confirms a read",
 		"a read of the agency is linearizable"},
-	{"probation-gives-no-vote", "agency", "TestWipedAgentDoesNotVoteAsItself", "a majority of the forgetful",
+	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
 	{"gag-sends", "agency", "TestLeaderWhoseDiskHangs", "no leader",
