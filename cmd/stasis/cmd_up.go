@@ -158,8 +158,8 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			err = serr
 		}
 	}()
-	if err := c.Ready(ctx); err != nil {
-		return explain(err)
+	if err := c.Ready(ctx); err != nil { // it says what is missing, also when it was interrupted
+		return err
 	}
 	printTopology(out, c)
 	fmt.Fprintf(out, "\nReady after %.1f s. Data in %s", time.Since(began).Seconds(), dir)
