@@ -72,6 +72,8 @@ func (a *Agent) watchLeadership(notices <-chan bool) {
 			}
 		case err := <-a.fatal:
 			a.fail(err)
+		case err := <-a.disk.dead:
+			a.fail(err)
 		case <-a.raftGone:
 			a.endOffice()
 			return

@@ -54,6 +54,7 @@ type disk struct {
 	shots  raft.SnapshotStore
 	close  func() error
 	calls  *diskWatch
+	dead   chan error // why the log takes no entry any more
 	// maxBody bounds a request's body; 0: it does not.
 	maxBody int64
 	notes   notes

@@ -62,3 +62,19 @@ func TestRotationThatWasCutShort(t *testing.T) {
 		})
 	}
 }
+
+// refusingLog is a log that lost its last segment's successor.
+type refusingLog struct{ raft.LogStore }
+
+func (refusingLog) StoreLogs([]*raft.Log) error { return types.ErrSealed }
+
+// TestLogThatTakesNothingEndsTheAgent: a log that has to be opened again to take entries is
+// no reason to stand for election for ever.
+func TestLogThatTakesNothingEndsTheAgent(t *testing.T) {
+	d := &disk{log: refusingLog{raft.NewInmemStore()}, stable: raft.NewInmemStore(), shots: raft.NewInmemSnapshotStore()}
+	require.NoError(t, d.watch())
+	for range 2 {
+		require.ErrorIs(t, d.log.StoreLog(&raft.Log{Index: 1, Term: 1}), types.ErrSealed)
+	}
+	require.ErrorIs(t, <-d.dead, types.ErrSealed)
+}

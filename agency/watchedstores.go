@@ -1,9 +1,11 @@
 package agency
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/types"
 )
 
 // watch puts the watch around what Raft calls in its loop. Reading snapshots is not
@@ -11,8 +13,14 @@ import (
 // where an agent is sent a snapshot and cannot do anything else.
 func (d *disk) watch() error {
 	w := newDiskWatch()
-	d.calls = w
-	cached, err := raft.NewLogCache(logCache, contiguousLog{watchedLog{d.log, w}})
+	d.calls, d.dead = w, make(chan error, 1)
+	dead := func(err error) {
+		select {
+		case d.dead <- err:
+		default: // the first reason counts
+		}
+	}
+	cached, err := raft.NewLogCache(logCache, contiguousLog{watchedLog{d.log, w, dead}})
 	if err != nil {
 		return fmt.Errorf("cache of Raft's log: %w", err)
 	}
@@ -27,6 +35,7 @@ func (d *disk) watch() error {
 type watchedLog struct {
 	raft.LogStore
 	watch *diskWatch
+	dead  func(error) // is told of a log that takes entries only when it is opened again; may be nil
 }
 
 func (l watchedLog) GetLog(index uint64, log *raft.Log) error {
@@ -42,7 +51,12 @@ func (l watchedLog) StoreLogs(logs []*raft.Log) error {
 		bytes += len(log.Data)
 	}
 	defer l.watch.begin("append to Raft's log", bytes)()
-	return l.LogStore.StoreLogs(logs)
+	err := l.LogStore.StoreLogs(logs)
+	if errors.Is(err, types.ErrSealed) && l.dead != nil {
+		l.dead(fmt.Errorf("Raft's log takes no entry any more, since its last segment could not be followed by a new one (is the disk full?): "+
+			"start the agent again, which mends that: %w", err))
+	}
+	return err
 }
 
 func (l watchedLog) DeleteRange(from, to uint64) error {
