@@ -74,7 +74,7 @@ func TestLogThatTakesNothingEndsTheAgent(t *testing.T) {
 	d := &disk{log: refusingLog{raft.NewInmemStore()}, stable: raft.NewInmemStore(), shots: raft.NewInmemSnapshotStore()}
 	require.NoError(t, d.watch())
 	for range 2 {
-		require.ErrorIs(t, d.log.StoreLog(&raft.Log{Index: 1, Term: 1}), types.ErrSealed)
+		require.ErrorContains(t, d.log.StoreLog(&raft.Log{Index: 1, Term: 1}), types.ErrSealed.Error())
 	}
 	require.ErrorIs(t, <-d.dead, types.ErrSealed)
 }

@@ -53,7 +53,7 @@ func (l watchedLog) StoreLogs(logs []*raft.Log) error {
 	defer l.watch.begin("append to Raft's log", bytes)()
 	err := l.LogStore.StoreLogs(logs)
 	if errors.Is(err, types.ErrSealed) && l.dead != nil {
-		l.dead(fmt.Errorf("Raft's log takes no entry any more, since its last segment could not be followed by a new one (is the disk full?): "+
+		l.dead(fmt.Errorf("the log of Raft takes no entry any more, since its last segment could not be followed by a new one (is the disk full?): "+
 			"start the agent again, which mends that: %w", err))
 	}
 	return err
