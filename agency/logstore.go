@@ -208,5 +208,8 @@ func openWAL(path string, logger hclog.Logger) (*wal.WAL, error) {
 	if err := syncPath(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
+	if err := finishRotation(path); err != nil {
+		return nil, err
+	}
 	return wal.Open(path, wal.WithLogger(logger.Named("wal")), wal.WithSegmentSize(walSegment))
 }
