@@ -46,7 +46,7 @@ func startPulse(ctx context.Context, put func(ctx context.Context, key string) e
 			}
 			p.longest.Store(max(p.longest.Load(), int64(time.Since(begun))))
 			select {
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 			case <-ctx.Done():
 			}
 		}
@@ -97,7 +97,7 @@ func cutOff(t *testing.T, at step.Name, fault func(*bubble)) {
 		}
 		strike.Store(&do)
 		var writes []*pulse
-		for i := range 4 {
+		for i := range 2 {
 			writes = append(writes, startPulse(ctx, func(ctx context.Context, key string) error {
 				return b.clients[1].Database("").Put(ctx, "wide", map[string]any{"_key": fmt.Sprint(i, key)})
 			}))
@@ -106,7 +106,7 @@ func cutOff(t *testing.T, at step.Name, fault func(*bubble)) {
 		go func() {
 			answer <- b.clients[0].Backup(ctx, "create", map[string]any{"label": "x", "timeout": 20}, &backup.CreateResult{})
 		}()
-		time.Sleep(6 * time.Second)
+		time.Sleep(4 * time.Second)
 		longest := time.Duration(0)
 		for _, w := range writes {
 			longest = max(longest, w.stop(b.t))

@@ -67,8 +67,8 @@ func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 					}
 				}()
 				ctx := b.t.Context()
-				require.NoError(b.t, createReplicated(ctx, b.clients[0], "c", 8, 2, 1))
-				b.mustPut("a", 20)
+				require.NoError(b.t, createReplicated(ctx, b.clients[0], "c", 8, 3, 1))
+				b.mustPut("a", 20) // three replicas: of every shard one is neither on the hung disk nor cut off
 				answer := make(chan error, 1)
 				go func() {
 					answer <- b.clients[0].Backup(ctx, "create", map[string]any{"label": "x", "timeout": 10}, &backup.CreateResult{})
