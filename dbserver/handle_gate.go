@@ -120,7 +120,7 @@ func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
 			err = control.Flush()
 		}
 		if err != nil {
-			lock.Break(fmt.Sprintf("nobody hears what becomes of it: %v", err))
+			lock.Break(fmt.Sprintf("the coordinator does not hear what becomes of it: %v", err))
 		}
 		return err
 	}

@@ -3,7 +3,7 @@
 //
 // Three kinds of keys, as in the reference: Plan (what should be; changed by
 // coordinators and supervision, frozen while a backup or restore holds the
-// agency lock), Current (what is; reported by DB servers) and Target (wishes,
+// agency lock and has not thawed it), Current (what is; reported by DB servers) and Target (wishes,
 // jobs, locks). Whoever changes Plan or Current increments its Version in the
 // same transaction.
 //
@@ -82,7 +82,7 @@ const (
 	HotBackupDeleted = HotBackup + "/Deleted"      // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
 	HotBackupDeletes = HotBackup + "/Deletes"      // counts deletions: a list during which it changed is made again
 	HotBackupRestore = HotBackup + "/Restore"      // Restore: the last committed restore
-	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
+	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: while the lock is free no new job is begun
 
 	HotBackupOlder    = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
 	HotBackupDeparted = HotBackup + "/Departed"     // <removed server> → Deletes at its removal, if no piece of it had to go then

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ import (
 var ErrOutcomeUnknown = errors.New("outcome unknown")
 
 // commit is step 9, the commit point: one transaction that records the backup and
-// deletes the lock, if the lock is still ours.
+// deletes the lock, if the lock is still ours, and if every server that has a piece is
+// still a member: Plan has thawed.
 func (c *create) commit(ctx context.Context) error {
 	c.emit(ctx, step.Event{Step: step.Committing})
 	if ctx.Err() != nil { // the last moment at which the client can change its mind
@@ -35,17 +37,45 @@ func (c *create) commit(ctx context.Context) error {
 		},
 		Pre: c.locked(),
 	}
+	for _, m := range c.cluster.members {
+		tx.Pre[keys.PlanDBServers+"/"+m.id] = agency.OldEmpty(false)
+	}
 	if failpoint.Off("create-requires-lock") {
 		tx.Pre = nil
 	}
 	err := c.commitOnce(ctx, tx, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupCommit(c.id)).At("nonce").Text() == c.nonce
 	})
+	if errors.Is(err, errLockLost) {
+		return cmp.Or(c.removedMeanwhile(ctx), err)
+	}
 	if err != nil {
 		return err
 	}
 	c.emit(ctx, step.Event{Step: step.Committed})
 	return nil
+}
+
+// removedMeanwhile is an error that names the servers which have left the cluster since
+// the backup began; nil if none has, or that cannot be told.
+func (c *create) removedMeanwhile(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timing.Agency)
+	defer cancel()
+	root, err := c.Agency.Read(ctx, keys.PlanDBServers)
+	if err != nil {
+		c.log.Debug("not known whether a DB server was removed", "error", err)
+		return nil
+	}
+	var gone []string
+	for _, m := range c.cluster.members {
+		if !root.At(keys.PlanDBServers + "/" + m.id).Exists() {
+			gone = append(gone, m.id)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return apierror.New(apierror.BackupCreate, "%s was removed from the cluster while the backup was made; make another one", c.cluster.named(gone))
 }
 
 // commitOnce writes the transaction that is an operation's commit point and finds

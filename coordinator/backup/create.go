@@ -158,10 +158,15 @@ func (c *create) dumpPlan(ctx context.Context) error {
 // servers.
 func (c *create) prepareAll(ctx context.Context) error {
 	c.undo.push("pieces", c.abandonPieces)
-	ctx, cancel := context.WithDeadlineCause(ctx, c.lockDeadline(),
+	return unavailable("all DB servers are needed for a backup", c.prepareUntil(ctx, c.lockDeadline()))
+}
+
+// prepareUntil is prepare, bounded by the end of the lock phase: Plan is frozen meanwhile.
+func (c *create) prepareUntil(ctx context.Context, end time.Time) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, end,
 		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
 	defer cancel()
-	return unavailable("all DB servers are needed for a backup", c.prepare(ctx))
+	return c.prepare(ctx)
 }
 
 // prepare has every server begin its pending piece and flush, so that little is

@@ -4,7 +4,7 @@
 //
 // A create is ten named steps (create.go): take the agency lock, read Plan, have
 // the DB servers flush, hold all gates at once, fix every server's cut, open the
-// gates and collect the evidence that they were held, link, check the
+// gates and collect the evidence that they were held (then Plan thaws), link, check the
 // certificate, commit, publish. A restore is eight (restore.go): take the agency
 // lock, collect the pieces, match the servers, stage, commit, converge, release, wait for
 // the successors of leaders that have failed meanwhile.
@@ -26,8 +26,8 @@
 //   - One backup at a time is the agency lock's doing alone; a Service keeps no
 //     state about operations, and any number of them may run and collide.
 //
-// After a crash of the coordinator nothing needs to be read back: gates open when
-// their lease ends, the supervision takes the agency lock away when its lease
+// After a crash of the coordinator nothing needs to be read back: gates open with
+// the requests that hold them, the supervision takes the agency lock away when its lease
 // ends, and every DB server removes a pending piece whose nonce holds no lock and
 // is not committed. DESIGN.md has the proof and the table of steps.
 //

@@ -89,7 +89,7 @@ func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
 		if forced || !c.request.Force {
 			return false, nil
 		}
-		deadline, forced = time.Now().Add(c.request.Timeout), true
+		deadline, forced = deadline.Add(c.request.Timeout), true
 	}
 }
 
@@ -137,12 +137,22 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 }
 
 // prepareAgain follows a missed cut: those that were made are of no use without
-// it, and what made one late has to be flushed first.
+// it, and what made one late has to be flushed first. If the lock phase is over, and the
+// backup goes on neither by force nor without the lock, there is nothing to flush for.
 func (c *create) prepareAgain(ctx context.Context) error {
 	if err := c.dropPieces(ctx); err != nil {
 		return fmt.Errorf("drop the pieces of a missed cut: %w", err)
 	}
-	return c.prepare(ctx)
+	end := c.lockDeadline()
+	for _, longer := range []bool{c.request.Force, c.request.AllowInconsistent} {
+		if longer {
+			end = end.Add(c.request.Timeout)
+		}
+	}
+	if time.Until(end) <= 0 {
+		return nil
+	}
+	return c.prepareUntil(ctx, end)
 }
 
 // lockGates is step 4: all gates in parallel. A gate that was not had within the

@@ -99,6 +99,61 @@ func TestTimeoutBoundsPrepare(t *testing.T) {
 	})
 }
 
+// So does it when a missed cut makes another flush necessary: Plan is frozen meanwhile.
+func TestTimeoutBoundsPrepareAfterAMissedCut(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = []time.Duration{time.Minute} })
+		missed := 0
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			if e.Step == step.LockFailed {
+				missed++
+				w.servers["PRMR-2"].quirk(func(q *quirks) { q.labor = map[string]time.Duration{"prepare": time.Hour} })
+			}
+		}))
+		begun := time.Now()
+		_, err := s.Create(context.Background(), CreateRequest{Timeout: 30 * time.Second})
+		require.Equal(t, 1, missed)
+		require.ErrorIs(t, err, apierror.ClusterTimeout)
+		require.ErrorContains(t, err, "PRMR-2: the timeout of 30s was over before all DB servers were prepared; it does what prepare asks for")
+		require.InDelta(t, 30, time.Since(begun).Seconds(), 0.1)
+		w.servers["PRMR-2"].quirk(func(q *quirks) { q.labor = nil })
+		w.requireClean("timeout")
+	})
+}
+
+// Where the last cut is missed at the end of the timeout there is nothing to prepare for,
+// unless the backup goes on: with force, or without the global lock.
+func TestCutMissedAtTheEndOfTheTimeout(t *testing.T) {
+	for name, r := range map[string]CreateRequest{
+		"neither": {}, "force": {Force: true}, "inconsistent": {AllowInconsistent: true}, "both": {Force: true, AllowInconsistent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				w.servers["PRMR-1"].quirk(func(q *quirks) {
+					for range 100 {
+						q.cutTime = append(q.cutTime, time.Minute)
+					}
+				})
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+					if e.Step == step.Unprotected {
+						w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = nil })
+					}
+				}))
+				r.Timeout = MinimalTimeout
+				made, err := s.Create(context.Background(), r)
+				if r.AllowInconsistent {
+					require.NoError(t, err)
+					require.True(t, made.PotentiallyInconsistent)
+					w.requireBackup(name, made.ID)
+					return
+				}
+				require.ErrorContains(t, err, "no global lock within")
+				w.requireClean(name)
+			})
+		})
+	}
+}
+
 // The deadline bounds the whole up to the commit, and the error says how far it came.
 // After the commit it means nothing.
 func TestDeadline(t *testing.T) {

@@ -194,14 +194,15 @@ func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkReques
 		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
 	}
 	m := engine.MeterOf(ctx)
+	counted := s.metered(m)
 	home := s.fs.PathJoin(s.pending(req.ID), dirEngine)
 	m.Doing("reads where the replicas in its piece stand", nil)
-	replicas, err := s.replicas(home, req.Statements)
+	replicas, err := counted.replicas(home, req.Statements)
 	if err != nil {
 		return piece, err
 	}
 	m.Doing("hashes the files of its piece", nil)
-	manifest, err := s.metered(m).inventory(ctx, home, hashed)
+	manifest, err := counted.inventory(ctx, home, hashed)
 	if err != nil {
 		return piece, err
 	}

@@ -103,6 +103,37 @@ func TestPieceSaysWhereItsReplicasStand(t *testing.T) {
 	}
 }
 
+// opened is a file system that tells of each file that is opened.
+type opened struct {
+	vfs.FS
+	tell func(name string)
+}
+
+func (f opened) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	f.tell(name)
+	return f.FS.Open(name, o...)
+}
+
+// Opening the engine of a piece and reading its replicas may take long, and what is read
+// counts: the coordinator takes a server that gets nothing done for one that hangs.
+func TestReadingReplicasIsProgress(t *testing.T) {
+	meter := &engine.Meter{}
+	var done []uint64
+	s := newServer(t, opened{vfs.NewMem(), func(string) {
+		if doing, n := meter.Read(); doing == "reads where the replicas in its piece stand" {
+			done = append(done, n)
+		}
+	}})
+	s.follower("s1", 7, 3)
+	require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n1"))
+	_, err := s.store.Cut(t.Context(), s.e, testID, "n1")
+	require.NoError(t, err)
+	_, err = s.store.Link(engine.WithMeter(t.Context(), meter), linkRequest(testID, "n1"))
+	require.NoError(t, err)
+	require.Greater(t, len(done), 1, "the engine of the piece was not opened")
+	require.Greater(t, done[len(done)-1], done[0])
+}
+
 // What each replica was at the cut is in the staged engine: records beyond what was
 // certified are gone, and one that was behind knows it. The piece is as it was.
 func TestStageTellsReplicasWhatTheyWere(t *testing.T) {

@@ -21,7 +21,7 @@ type view struct {
 	timing Timing
 
 	frozen  bool              // the holder of the agency lock keeps Plan as it is
-	waiting bool              // somebody waits for it
+	waiting bool              // it is waited for, and free: only jobs are in its way
 	servers []string          // the DB servers of Plan, sorted
 	health  map[string]string // their recorded status
 	leaving map[string]bool   // cleaned out, or being cleaned out: gets nothing new
@@ -47,7 +47,7 @@ type view struct {
 func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 	v := &view{
 		root: root, watch: w, now: now, timing: t.withDefaults(),
-		frozen: fsm.Frozen(root), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
+		frozen: fsm.Frozen(root), waiting: root.At(keys.HotBackupWaiting).Len() > 0 && !root.At(keys.HotBackupCreate).Exists(),
 		health: map[string]string{}, leaving: map[string]bool{}, retires: map[string]bool{}, spared: map[string]bool{},
 		named: map[string]*shard{}, leads: map[string]int{}, holds: map[string]int{},
 		on: map[string][]job{}, moving: map[string]int{}, latestWas: root.At(keys.LatestID),
