@@ -31,7 +31,12 @@ func NewBrowsers(origins, hosts []string) (Browsers, error) {
 		if b.all = b.all || origin == "*"; origin == "*" {
 			continue
 		}
-		origin = strings.ToLower(strings.TrimSuffix(origin, "/")) // as browsers write it
+		origin = strings.ToLower(strings.TrimSuffix(origin, "/")) // as browsers write it, and without the scheme's own port
+		for scheme, port := range map[string]string{"http://": ":80", "https://": ":443"} {
+			if strings.HasPrefix(origin, scheme) {
+				origin = strings.TrimSuffix(origin, port)
+			}
+		}
 		u, err := url.Parse(origin)
 		whole := err == nil && (u.Scheme == "http" || u.Scheme == "https") && !strings.Contains(origin, "*")
 		if !whole || http.NewCrossOriginProtection().AddTrustedOrigin(origin) != nil {

@@ -11,7 +11,7 @@ import (
 // What a browser sends for a page, and what a client that is no browser sends.
 func TestBrowsersGuard(t *testing.T) {
 	const own, foreign = "http://127.0.0.1:8529", "https://evil.example"
-	browsers, err := NewBrowsers([]string{"https://app.example/", "http://app.example:8080", "https://Other.Example"}, []string{"Stasis.Example"})
+	browsers, err := NewBrowsers([]string{"https://app.example/", "http://app.example:8080", "https://Other.Example", "http://port.example:80/"}, []string{"Stasis.Example"})
 	require.NoError(t, err)
 	everyone, err := NewBrowsers([]string{"*"}, nil)
 	require.NoError(t, err)
@@ -41,6 +41,7 @@ func TestBrowsersGuard(t *testing.T) {
 		{name: "a page of an address of the network reads its own", method: "GET", host: "192.0.2.1:8529", headers: headers{"Origin": "http://192.0.2.1:8529"}},
 		{name: "a trusted page reads an address of the network", browsers: browsers, method: "GET", host: "192.0.2.1:8529", headers: headers{"Origin": "https://app.example"}},
 		{name: "a trusted page that was named in capitals", browsers: browsers, method: "PUT", headers: headers{"Origin": "https://other.example"}},
+		{name: "a trusted page that was named with its scheme's port", browsers: browsers, method: "PUT", headers: headers{"Origin": "http://port.example"}},
 		{name: "no name, but a port", method: "GET", host: ":8529", refused: true},
 		{name: "a name before the address", method: "GET", host: "evil@127.0.0.1:8529", refused: true},
 		{name: "a link on a foreign page", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}},
