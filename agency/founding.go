@@ -228,7 +228,7 @@ func (q inquiry) first(ids []string) (f founded, waiting string) {
 	case len(seeds) < len(ids):
 		return founded{}, "a new agency is founded when every named agent has answered that it has nothing: " + q.list(ids) +
 			". Start those that are missing, or name others with --peer on all agents; silence is not taken for emptiness, unless an agent is started with --bootstrap"
-	case conflict != "":
+	case conflict != "" && !failpoint.Off("founding-knows-lost-disks"):
 		return founded{}, "all named agents have nothing, but " + conflict + ", so there may have been an agency. If there was none, or its directories " +
 			"are lost for good, start all of them with empty directories, or one with --bootstrap; of a snapshot of it an agency is made with \"stasis agency snapshot restore\""
 	}

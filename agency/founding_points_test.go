@@ -47,7 +47,7 @@ func TestSecondRound(t *testing.T) {
 		close(goOn)
 		time.Sleep(10 * time.Second)
 		for name := range c.agents {
-			require.Equal(t, before, c.config(name).Origin, name)
+			require.Equal(t, before, c.config(name).Origin, "%s has founded a second agency", name)
 		}
 		require.Equal(t, `200 [{"x":"acknowledged"}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
 	})

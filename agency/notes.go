@@ -46,6 +46,7 @@ func writeNote(n notes, name string, value any) error {
 
 // ReadNote makes memory stores notes.
 func (s *Stores) ReadNote(name string) ([]byte, error) {
+	s.frost.wait()
 	s.noting.Lock()
 	defer s.noting.Unlock()
 	return bytes.Clone(s.notes[name]), nil
@@ -53,6 +54,7 @@ func (s *Stores) ReadNote(name string) ([]byte, error) {
 
 // WriteNote makes memory stores notes.
 func (s *Stores) WriteNote(name string, data []byte) error {
+	s.frost.wait()
 	s.noting.Lock()
 	defer s.noting.Unlock()
 	s.notes[name] = bytes.Clone(data)
@@ -61,6 +63,7 @@ func (s *Stores) WriteNote(name string, data []byte) error {
 
 // RemoveNote makes memory stores notes.
 func (s *Stores) RemoveNote(name string) error {
+	s.frost.wait()
 	s.noting.Lock()
 	defer s.noting.Unlock()
 	delete(s.notes, name)

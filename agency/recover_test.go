@@ -106,13 +106,16 @@ func TestRecover(t *testing.T) {
 	})
 }
 
-// TestRecoverOnDisk: the same on the real disk, with both logs, by the directory's lock and
+// TestRecoverOnDisk: the same on the real disk, with each layout, by the directory's lock and
 // with entries in the log and in a snapshot; and what is refused.
 func TestRecoverOnDisk(t *testing.T) {
-	for _, kind := range []string{LogBolt, LogWAL} {
-		t.Run(kind, func(t *testing.T) {
+	for _, l := range layouts {
+		t.Run(l.log, func(t *testing.T) {
 			dir := t.TempDir()
-			small := func(c *Config) { c.LogStore, c.Timing.TrailingLogs = kind, 2 }
+			if l == walAlone { // no new directory has it
+				makeLayout(t, dir, "AGNT-1", l)
+			}
+			small := func(c *Config) { c.LogStore, c.Timing.TrailingLogs = l.kind, 2 }
 			s := alone(t, dir, small)
 			for range 20 {
 				s.post("write", `[[{"x":{"op":"increment"}}]]`)

@@ -268,7 +268,7 @@ func TestFounderWipedMeanwhile(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		for name, a := range c.agents {
-			require.False(t, a.origins.origin().Exists(), name)
+			require.False(t, a.origins.origin().Exists(), "%s: an agency is founded although one may have been lost", name)
 		}
 		require.Contains(t, c.config("c").Status, "AGNT-b knows that AGNT-a had another directory when a founding began")
 		c.wipe("a", "b", "c") // nobody is left that remembers

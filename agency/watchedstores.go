@@ -27,7 +27,25 @@ func (d *disk) watch() error {
 	d.log = cached
 	d.stable = watchedStable{d.stable, w}
 	d.shots = watchedSnapshots{d.shots, w}
+	d.notes = watchedNotes{d.notes, w}
 	return nil
+}
+
+// watchedNotes is notes whose calls are watched: before an agency is founded an agent writes
+// nothing else, and would not say why the others wait for it.
+type watchedNotes struct {
+	notes
+	watch *diskWatch
+}
+
+func (n watchedNotes) WriteNote(name string, data []byte) error {
+	defer n.watch.begin("write "+name, len(data))()
+	return n.notes.WriteNote(name, data)
+}
+
+func (n watchedNotes) RemoveNote(name string) error {
+	defer n.watch.begin("remove "+name, 0)()
+	return n.notes.RemoveNote(name)
 }
 
 // watchedLog is a log whose calls are watched. The ends of the log are known without

@@ -212,7 +212,8 @@ func (s *Server) listen() error {
 		s.addr = l.Addr().String()
 	}
 	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{
-		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown, Advertise: s.addr, Browsers: s.config.Browsers,
+		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,
+		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers,
 	})
 	return nil
 }

@@ -106,6 +106,11 @@ func (s *search) try(ctx context.Context, r request) (answer, fate) {
 	case ans.status == http.StatusRequestTimeout || ans.status >= 500:
 		s.fail(endpoint, errors.New(ans.text()))
 		return answer{}, doubtful
+	case ans.status == http.StatusForbidden && !ans.origin.Exists():
+		// Not the leader's word, which names its agency: the agent does not know the name
+		// by which it was asked, and has not looked at the request.
+		s.fail(endpoint, errors.New(ans.text()))
+		return answer{}, untaken
 	}
 	if err := s.c.believe(ctx, endpoint, ans.origin); err != nil {
 		s.fail(endpoint, err)

@@ -81,6 +81,7 @@ type answers struct {
 	pool    map[string]string // id → endpoint, as those that answer know it
 	there   map[string]client.Config
 	missing []string
+	refused []string // why agents did not look at the question
 	leader  string
 }
 
@@ -103,6 +104,9 @@ func diagnose(ctx context.Context, c *client.Client, endpoints []string) string 
 
 func (a *answers) ask(ctx context.Context, c *client.Client, endpoint string) bool {
 	config, err := c.ConfigOf(ctx, endpoint)
+	if errors.Is(err, client.ErrRejected) {
+		a.refused = append(a.refused, err.Error())
+	}
 	if err != nil {
 		return false
 	}
@@ -121,7 +125,7 @@ func (a *answers) said() (lines []string) {
 			lines = append(lines, id+" says: "+status)
 		}
 	}
-	return lines
+	return append(lines, a.refused...)
 }
 
 func (a *answers) verdict(endpoints []string) string {

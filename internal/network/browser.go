@@ -31,7 +31,12 @@ func NewBrowsers(origins, hosts []string) (Browsers, error) {
 		if b.all = b.all || origin == "*"; origin == "*" {
 			continue
 		}
-		origin = strings.TrimSuffix(origin, "/")
+		origin = strings.ToLower(strings.TrimSuffix(origin, "/")) // as browsers write it, and without the scheme's own port
+		for scheme, port := range map[string]string{"http://": ":80", "https://": ":443"} {
+			if strings.HasPrefix(origin, scheme) {
+				origin = strings.TrimSuffix(origin, port)
+			}
+		}
 		u, err := url.Parse(origin)
 		whole := err == nil && (u.Scheme == "http" || u.Scheme == "https") && !strings.Contains(origin, "*")
 		if !whole || http.NewCrossOriginProtection().AddTrustedOrigin(origin) != nil {
@@ -80,7 +85,9 @@ func newGuard(b Browsers, own []string, next http.Handler) *guard {
 		g.names[name] = true
 	}
 	for _, address := range own {
-		g.names[nameOf(address)] = true
+		if name := nameOf(address); name != "" { // ":8529" says no name
+			g.names[name] = true
+		}
 	}
 	return g
 }
@@ -103,7 +110,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodOptions && !overridden(r):
 		g.options(w, r)
-	case g.foreign(r) && (changes(r) || fetched(r)):
+	case g.foreign(r) && (changes(r) || fetched(r)) && !public(r):
 		apierror.Write(w, apierror.New(apierror.Forbidden,
 			"refused: a web page from %q sent this request; an operator can trust it with --http.trusted-origin", originOf(r)))
 	default:
@@ -146,11 +153,17 @@ func changes(r *http.Request) bool {
 }
 
 // fetched says whether a page has asked for the answer, other than by a link to it: the
-// answer to a link is shown to the user, and the page cannot read it.
+// answer to a link is shown to the user, and the page cannot read it. A browser sends
+// Sec-Fetch-Mode only to localhost and over TLS. To other addresses an Origin alone says
+// that a page wants to read the answer; a link has none.
 func fetched(r *http.Request) bool {
 	mode := r.Header.Get("Sec-Fetch-Mode")
-	return mode != "" && mode != "navigate"
+	return mode != "" && mode != "navigate" || r.Header.Get("Origin") != ""
 }
+
+// public says whether a request reads nothing but the version of the program, which
+// ArangoDB shows to every page.
+func public(r *http.Request) bool { return !changes(r) && r.URL.Path == "/_api/version" }
 
 func originOf(r *http.Request) string {
 	if origin := r.Header.Get("Origin"); origin != "" {

@@ -11,7 +11,7 @@ import (
 // What a browser sends for a page, and what a client that is no browser sends.
 func TestBrowsersGuard(t *testing.T) {
 	const own, foreign = "http://127.0.0.1:8529", "https://evil.example"
-	browsers, err := NewBrowsers([]string{"https://app.example/", "http://app.example:8080"}, []string{"Stasis.Example"})
+	browsers, err := NewBrowsers([]string{"https://app.example/", "http://app.example:8080", "https://Other.Example", "http://port.example:80/"}, []string{"Stasis.Example"})
 	require.NoError(t, err)
 	everyone, err := NewBrowsers([]string{"*"}, nil)
 	require.NoError(t, err)
@@ -35,6 +35,15 @@ func TestBrowsersGuard(t *testing.T) {
 		{name: "a question that is none", method: "OPTIONS", headers: headers{"Origin": foreign, "X-HTTP-Method": "DELETE"}, refused: true},
 		{name: "a foreign page reads", method: "GET", headers: headers{"Origin": foreign, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, refused: true},
 		{name: "a foreign page loads an image", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, refused: true},
+		// Browsers send Sec-Fetch headers to localhost and over TLS only.
+		{name: "a foreign page reads an address of the network", method: "GET", host: "192.0.2.1:8529", headers: headers{"Origin": "http://evil.example"}, refused: true},
+		{name: "a foreign page of no origin reads", method: "HEAD", host: "192.0.2.1:8529", headers: headers{"Origin": "null"}, refused: true},
+		{name: "a page of an address of the network reads its own", method: "GET", host: "192.0.2.1:8529", headers: headers{"Origin": "http://192.0.2.1:8529"}},
+		{name: "a trusted page reads an address of the network", browsers: browsers, method: "GET", host: "192.0.2.1:8529", headers: headers{"Origin": "https://app.example"}},
+		{name: "a trusted page that was named in capitals", browsers: browsers, method: "PUT", headers: headers{"Origin": "https://other.example"}},
+		{name: "a trusted page that was named with its scheme's port", browsers: browsers, method: "PUT", headers: headers{"Origin": "http://port.example"}},
+		{name: "no name, but a port", method: "GET", host: ":8529", refused: true},
+		{name: "a name before the address", method: "GET", host: "evil@127.0.0.1:8529", refused: true},
 		{name: "a link on a foreign page", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}},
 		{name: "an address that was typed", method: "GET", headers: headers{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}},
 		{name: "a trusted page", browsers: browsers, method: "POST", headers: headers{"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}},
@@ -53,7 +62,7 @@ func TestBrowsersGuard(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			served := false
-			g := newGuard(c.browsers, []string{"127.0.0.1:8529", "node-1.internal:8529"}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true }))
+			g := newGuard(c.browsers, []string{"127.0.0.1:8529", "node-1.internal:8529", ":8529", ""}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true }))
 			r := httptest.NewRequestWithContext(t.Context(), c.method, own+"/_api/collection", nil)
 			if c.host != "" {
 				r.Host = c.host
@@ -105,6 +114,12 @@ func TestCORS(t *testing.T) {
 	h = ask(Browsers{}, "OPTIONS", "Origin", page, "Access-Control-Request-Headers", " ")
 	require.Equal(t, "false", h.Get("Access-Control-Allow-Credentials"))
 	require.NotContains(t, h, "Access-Control-Allow-Headers")
+
+	// The version is for every page: ArangoDB's tests of CORS read it.
+	h = ask(Browsers{}, "GET", "Origin", page)
+	require.Equal(t, page, h.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "false", h.Get("Access-Control-Allow-Credentials"))
+	require.NotContains(t, h.Get("Content-Type"), "json", "it comes to the handler")
 
 	h = ask(trusting, "GET", "Origin", page)
 	require.Equal(t, page, h.Get("Access-Control-Allow-Origin"))

@@ -33,6 +33,7 @@ type ServerOptions struct {
 	Grace         time.Duration // how long Shutdown waits for running requests at most (5 s)
 
 	Advertise string   // the address that others are told, host:port, if it is not the listener's
+	Names     []string // further addresses, host:port, by which requests may name the server: what it was told to listen on
 	Browsers  Browsers // the web pages that may use the server
 }
 
@@ -79,7 +80,7 @@ func NewServer(n Network, h http.Handler, o ServerOptions) (*Server, error) {
 // ServeListener serves h on a listener that is open; Shutdown closes it.
 func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	o = o.withDefaults()
-	h = newGuard(o.Browsers, []string{l.Addr().String(), o.Address, o.Advertise}, h)
+	h = newGuard(o.Browsers, append([]string{l.Addr().String(), o.Address, o.Advertise}, o.Names...), h)
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, cancel: cancel, err: make(chan error, 1)}
 	var protocols http.Protocols
