@@ -30,7 +30,7 @@ var mutants = []mutant{
 	{"heartbeats-in-loop", "agency", "TestTermNeverGoesBack", "the term went back behind a vote",
 		"an agent follows no leader of a term that is older than one that it has voted in"},
 
-	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce", "requests",
+	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce/answer_lost", "it was applied twice",
 		"a transaction whose answer is lost is applied once"},
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
 		"who follows the agency never sees it go back"},
