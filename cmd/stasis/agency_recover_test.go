@@ -117,11 +117,15 @@ func TestRecoveryDrill(t *testing.T) {
 	_, errOut, status := d.call("AGNT-b", "recover", "--dir", d.path("AGNT-a"))
 	require.NotZero(t, status)
 	require.Contains(t, errOut, "in use")
-	d.start("AGNT-b")
-	require.Eventually(t, func() bool { // agent a may lead until it notices that it is alone
-		_, errOut, status = d.call("AGNT-b", "--timeout", "8s", "members")
+	// Agent a may lead until it notices that it is alone. If b came back before, a would have its
+	// majority again.
+	require.Eventually(t, func() bool {
+		_, _, status := d.call("AGNT-a", "--timeout", "1s", "members")
 		return status != 0
 	}, time.Minute, 50*time.Millisecond)
+	d.start("AGNT-b")
+	_, errOut, status = d.call("AGNT-b", "--timeout", "8s", "members")
+	require.NotZero(t, status)
 	require.Contains(t, errOut, `AGNT-b says: this agent has nothing, but there is an agency, and it has no leader`)
 	require.Contains(t, errOut, `stasis agency recover`)
 	d.stop("AGNT-a")
