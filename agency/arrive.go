@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
-	"stasis/internal/failpoint"
 	"stasis/internal/network"
 )
 
@@ -62,7 +61,7 @@ func (a *Agent) tryOut(ask *http.Client, joins bool) (join []string, err error) 
 	if f.Exists() { // the second round is asked when all have answered the first
 		q = a.inquire(ask)
 		again, but := q.decide()
-		if again.Origin == f.Origin || failpoint.Off("founding-asks-twice") {
+		if again.Origin == f.Origin {
 			return nil, a.found(f)
 		}
 		waiting = but

@@ -16,8 +16,6 @@ var mutants = []mutant{
 	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
-	{"founding-asks-twice", "agency", "TestSecondRound", "has founded a second agency",
-		"there is no second agency beside one that has acknowledged anything"},
 	{"founding-knows-lost-disks", "agency", "TestFounderWipedMeanwhile", "an agency is founded although one may have been lost",
 		"the same, if the first founder has lost its disk"},
 
