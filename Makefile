@@ -2,9 +2,10 @@
 .DEFAULT_GOAL := help
 GO ?= go
 FUZZTIME ?= 30s
+MUTANTS ?= all
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint bench bench-agency bench-transfer soak fuzz clean drill
+.PHONY: help demo build test lint mutants bench bench-agency bench-transfer soak fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet -tags failpoints ./...
 	$(GO) tool staticcheck -tags failpoints ./...
 
+mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
+	$(GO) run ./internal/failpoint/mutants $(MUTANTS)
+
 bench: bench-agency ## ratios in one run: the agency beside etcd, the cut at growing data, the gate, the key tree
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./integration
 	$(GO) test -run '^$$' -bench . ./fsm ./dbserver/gate ./dbserver/shard
@@ -35,7 +39,8 @@ bench-agency: build ## three agents beside three members of etcd 3.6, as process
 bench-transfer: ## upload and download beside the rclone command, on the same files and servers
 	$(GO) test -run '^$$' -bench BesideRclone -benchtime 1x -timeout 60m ./dbserver/transfer/rclone
 
-soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys
+soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys, all safety lines
+	$(GO) run ./internal/failpoint/mutants all
 	$(GO) test -count 1 ./fsm
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
@@ -44,6 +49,9 @@ soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+fixtures: ## what this version writes, for the tests of later ones, when a format has changed: FORMAT=format-2
+	STASIS_FIXTURES=$(FORMAT) $(GO) test -count 1 -run TestWriteFixtures ./integration
 
 drill: ## total loss: a cluster is lost with all its disks, a new one restores what was uploaded
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 30m -v -run TestTotalLoss ./integration

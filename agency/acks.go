@@ -1,10 +1,13 @@
 package agency
 
 import (
+	"io"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"stasis/internal/failpoint"
 )
 
 // ackTransport notes which peers have accepted this node as leader, and when the
@@ -18,7 +21,10 @@ import (
 type ackTransport struct {
 	*raft.NetworkTransport
 	probation *probation
-	done      <-chan struct{} // closed when Raft has stopped
+	gag       *gag
+	done      <-chan struct{}        // closed when Raft has stopped
+	follows   func(term uint64) bool // whether Raft follows a leader of this term already
+	toLoop    chan raft.RPC          // heartbeats that Raft's loop has to see
 
 	mu      sync.Mutex
 	sent    uint64 // calls sent so far; the order of sending
@@ -39,11 +45,14 @@ type ack struct {
 }
 
 func newAckTransport(t *raft.NetworkTransport, tree func() uint64) *ackTransport {
-	return &ackTransport{NetworkTransport: t, acks: map[raft.ServerID]ack{}, changed: make(chan struct{}), tree: tree}
+	return &ackTransport{NetworkTransport: t, acks: map[raft.ServerID]ack{}, changed: make(chan struct{}), tree: tree, toLoop: make(chan raft.RPC)}
 }
 
 // AppendEntries makes the call and takes note if the peer accepted its term.
 func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if err := t.gag.maySend(); err != nil {
+		return err
+	}
 	sent, start, index := t.mark(), time.Now(), t.tree()
 	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err
@@ -63,15 +72,60 @@ func matched(args *raft.AppendEntriesRequest) uint64 {
 	return args.PrevLogEntry
 }
 
-// Consumer is what other agents ask; not for votes during a probation.
+// InstallSnapshot sends a snapshot, as long as the agent may speak.
+func (t *ackTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if err := t.gag.maySend(); err != nil {
+		return err
+	}
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, gaggedReader{data, t.gag})
+}
+
+// TimeoutNow tells another agent to stand for election.
+func (t *ackTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	if err := t.gag.maySend(); err != nil {
+		return err
+	}
+	return t.NetworkTransport.TimeoutNow(id, target, args, resp)
+}
+
+// Consumer is what other agents ask: nothing while this one is gagged, and not for
+// votes during a probation.
 func (t *ackTransport) Consumer() <-chan raft.RPC {
-	return t.probation.sift(t.NetworkTransport.Consumer(), t.done)
+	return t.gag.sift(t.probation.sift(t.NetworkTransport.Consumer(), t.done), t.toLoop, t.done)
+}
+
+// SetHeartbeatHandler is told by Raft how to answer a heartbeat beside its loop, so that
+// a follower whose disk is busy is not taken for dead. That is meant for heartbeats that
+// change nothing. One that makes Raft follow has it write the term, and beside the loop
+// that write can be overtaken by one of the loop: on a disk that hangs both wait, and the
+// term could go back behind a vote that was given. So these go the way of all other calls.
+func (t *ackTransport) SetHeartbeatHandler(answer func(raft.RPC)) {
+	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		if err := t.gag.mayHear(); err != nil {
+			t.gag.refuse(rpc, err)
+			return
+		}
+		if r, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && (t.follows(r.Term) || failpoint.Off("heartbeats-in-loop")) {
+			answer(rpc)
+			return
+		}
+		select {
+		case t.toLoop <- rpc:
+		case <-t.gag.isOn():
+			t.gag.refuse(rpc, errDiskHangs)
+		case <-t.done:
+			rpc.Respond(nil, raft.ErrRaftShutdown)
+		}
+	})
 }
 
 // RequestVote asks for no vote during a probation.
 func (t *ackTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
 	if t.probation.active() {
 		return errOnProbation
+	}
+	if err := t.gag.maySend(); err != nil {
+		return err
 	}
 	return t.NetworkTransport.RequestVote(id, target, args, resp)
 }
@@ -80,6 +134,9 @@ func (t *ackTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, 
 func (t *ackTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
 	if t.probation.active() {
 		return errOnProbation
+	}
+	if err := t.gag.maySend(); err != nil {
+		return err
 	}
 	return t.NetworkTransport.RequestPreVote(id, target, args, resp)
 }
@@ -114,7 +171,7 @@ func (t *ackTransport) since(mark, term uint64, peers []raft.ServerID) (n int, c
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range peers {
-		if a := t.acks[id]; a.term == term && a.sent > mark {
+		if a := t.acks[id]; a.term == term && (a.sent > mark || failpoint.Off("read-is-confirmed")) {
 			n++
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/keys"
 	"stasis/internal/network"
 	"stasis/internal/step"
 )
@@ -71,8 +72,11 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), disk.close())
 	}
-	a := newAgent(c, disk, listener, logger)
-	if err := a.join(c.Join); err != nil {
+	a, err := newAgent(c, disk, listener, logger)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), listener.Close(), disk.close())
+	}
+	if err := a.join(); err != nil {
 		a.stop()
 		close(a.raftGone) // it never came
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), a.mux.close(), disk.close())
@@ -84,7 +88,11 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 }
 
 // newAgent puts the parts together; nothing but the sorting of connections runs yet.
-func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
+func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, error) {
+	place, err := newPlace(c, d)
+	if err != nil {
+		return nil, err
+	}
 	a := &Agent{logger: logger, steps: c.Steps, timing: c.Timing, failed: make(chan error, 1)}
 	a.identity = identity{id: d.id, advertise: c.Advertise, peers: maps.Clone(c.Peers)}
 	if a.advertise == "" {
@@ -98,14 +106,31 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) *Agent {
 	}
 	a.running, a.stop = context.WithCancel(context.Background())
 	a.fatal, a.raftGone = make(chan error, 1), make(chan struct{})
-	a.disk, a.mux = d, newMux(c.Network, l)
+	a.disk, a.mux, a.place = d, newMux(c.Network, l), place
 	known := maps.Clone(a.peers)
 	known[a.id] = a.advertise
 	a.book = newAddressBook(a.id, known)
-	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat}
+	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
+	a.gag = newGag()
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- err })
 	a.proposer, a.rounds = newProposer(), newRounds()
-	return a
+	return a, nil
+}
+
+// newPlace finds out where the agent belongs.
+func newPlace(c Config, d *disk) (place, error) {
+	pristine, err := d.pristine()
+	if err != nil {
+		return place{}, err
+	}
+	if err := refuseUnfinished(d.notes); err != nil {
+		return place{}, err
+	}
+	origins, err := openOrigins(d.notes, pristine)
+	return place{
+		origins: origins, joins: len(c.Join) > 0, bootstrap: c.Bootstrap,
+		strangers: &strangers{met: map[string]keys.Origin{}, told: map[string]keys.Origin{}}, standing: &standing{},
+	}, err
 }
 
 func (a *Agent) serve(c Config) {
@@ -114,7 +139,9 @@ func (a *Agent) serve(c Config) {
 	if bound := a.disk.maxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
-	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{Logger: a.logger.Named("http")})
+	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{
+		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers,
+	})
 	a.watcher.Go(func() {
 		select {
 		case err := <-a.server.Err():
@@ -162,6 +189,9 @@ func (a *Agent) report(err error) {
 // leaderAddress is the "host:port" of the agent that leads as far as this one
 // knows; self if it is this one; empty if none is known.
 func (a *Agent) leader() (id, address string) {
+	if a.gag.state() != nil {
+		return "", "" // it hears of no leader, and does not lead
+	}
 	raftAddress, raftID := a.raft.LeaderWithID()
 	if raftID == "" {
 		return "", ""

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"stasis/agency/keys"
 	"stasis/internal/apierror"
 )
 
@@ -39,13 +40,15 @@ func newAPI(a *Agent, maxBody int64) *api {
 		"write": s.write, "read": s.read, "transact": s.transact, "transient": s.transient, "inquire": s.inquire,
 	}
 	s.names = map[string]route{
-		"poll":    {get, s.poll},
-		"config":  {[]string{http.MethodGet, http.MethodPut, http.MethodPost}, s.configOf},
-		"state":   {get, s.state},
-		"stores":  {get, s.stores},
-		"store":   {post, s.store},
-		"compact": {post, s.compact},
-		"members": {[]string{http.MethodGet, http.MethodPost, http.MethodDelete}, s.membership},
+		"poll":     {get, s.poll},
+		"config":   {[]string{http.MethodGet, http.MethodPut, http.MethodPost}, s.configOf},
+		"state":    {get, s.state},
+		"snapshot": {get, s.snapshot},
+		"stores":   {get, s.stores},
+		"store":    {post, s.store},
+		"compact":  {post, s.compact},
+		"founding": {post, s.founding},
+		"members":  {[]string{http.MethodGet, http.MethodPost, http.MethodDelete}, s.membership},
 	}
 	for name, call := range s.data {
 		s.names[name] = route{post, s.serveData(call)}
@@ -73,6 +76,9 @@ var jsonAnswer = []string{jsonType}
 // ServeHTTP answers one request.
 func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), everyAnswer)
+	if header := s.agent.origins.header.Load(); header != nil {
+		w.Header()[keys.OriginHeader] = *header
+	}
 	if err := s.serve(w, r); err != nil {
 		s.fail(w, r, err)
 	}
@@ -88,6 +94,9 @@ func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	route, err := s.find(path, r.Method)
 	if err != nil {
+		return err
+	}
+	if err := s.agent.misdirectedBy(r.Header); err != nil {
 		return err
 	}
 	if mode := r.Header.Get(asyncHeader); mode == "store" || mode == "true" {

@@ -290,6 +290,8 @@ func (a *Agent) settled(ctx context.Context, ids []string) error {
 	for _, e := range a.proposer.pending(ids) {
 		select {
 		case <-e.done:
+		case <-a.gag.isOn():
+			return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w: a transaction is still on its way", ErrUnknown, ErrTimeout)
 		}

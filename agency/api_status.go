@@ -50,8 +50,17 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		"engine":              "rocksdb",
 		"version":             version.API,
 	}
+	status := a.standing.String()
+	if h := a.gag.state(); h != nil {
+		body["diskHangs"] = h.health() // ours
+		status = h.status()
+	}
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
+	}
+	body["origin"] = a.origins.origin() // ours
+	if status != "" {
+		body["status"] = status // ours: why it does not serve, and what to do
 	}
 	answer(w, http.StatusOK, body)
 	return nil
@@ -172,8 +181,11 @@ func (s *api) id(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// availability is 200 while the agent runs, with a leader or without.
+// availability is 200 while the agent runs and its disk does, with a leader or without.
 func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
+	if err := s.agent.gag.err(); err != nil {
+		return apierror.New(apierror.ServiceUnavailable, "%w", err)
+	}
 	if s.agent.running.Err() != nil {
 		return apierror.New(apierror.ShuttingDown, "agent is stopping")
 	}
@@ -186,13 +198,17 @@ func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("host name: %w", err)
 	}
-	answer(w, http.StatusOK, map[string]any{
+	body := map[string]any{
 		"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
 		"mode": "server", "operationMode": "server", "host": host,
 		"serverInfo": map[string]any{
 			"maintenance": false, "role": "AGENT", "serverId": s.agent.id, "address": "tcp://" + s.agent.advertise,
 			"state": "SERVING", "readOnly": false, "writeOpsEnabled": true, "rebootId": 0,
 		},
-	})
+	}
+	if h := s.agent.gag.state(); h != nil {
+		body["diskHangs"] = h.health() // ours
+	}
+	answer(w, http.StatusOK, body)
 	return nil
 }

@@ -71,7 +71,7 @@ func (a *Agent) tune(t tuning) error {
 
 // compact takes a snapshot now and shortens Raft's log, on this agent.
 func (s *api) compact(w http.ResponseWriter, r *http.Request) error {
-	err := s.agent.await(r.Context(), s.agent.raft.Snapshot())
+	err := s.agent.await(r.Context(), func() raft.Future { return s.agent.raft.Snapshot() })
 	if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return fmt.Errorf("compact: %w", err)
 	}

@@ -160,7 +160,7 @@ func TestOldAnswersDoNotConfirm(t *testing.T) {
 			require.Equal(t, `200 {"results":[2]}`, c.ask(next, "write", `[[{"x":2}]]`).String())
 			require.Equal(t, raft.Leader, c.agents[old].raft.State(), "it must not know yet")
 			got := c.ask(old, "read", `[["x"]]`)
-			require.NotEqual(t, http.StatusOK, got.status, got.body)
+			require.NotEqual(t, http.StatusOK, got.status, "an old answer confirms a read: %s", got.body)
 			handOver.Wait()
 		})
 	}

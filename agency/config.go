@@ -22,18 +22,25 @@ type Config struct {
 	// the entry of Peers, or the address that was opened.
 	Advertise string
 	// Peers maps every agent's id, this one's included, to its "host:port". Empty:
-	// an agency of one. On a pristine directory it becomes the Raft configuration;
-	// later starts use it to find the addresses of the configured ids.
+	// an agency of one. Among pristine directories it becomes the Raft configuration,
+	// once all peers have answered that they have nothing and name the same peers; later starts use it to find the addresses of the configured ids.
 	Peers map[string]string
 	// Join names agents ("host:port") of an agency that a new agent is to become
 	// a member of; without Peers. A member it already is ignores it.
 	Join []string
+	// Bootstrap lets this agent found an agency among Peers without the answer of all:
+	// a majority that has nothing is enough, and those that are silent are taken for
+	// empty. If one of them is not, there are two agencies. Without effect on a
+	// directory that belongs to an agency.
+	Bootstrap bool
 	// Network is the seam for Raft and HTTP alike; nil is the operating system's.
 	Network network.Network
+	// Browsers says which web pages may use this agent.
+	Browsers network.Browsers
 	// Dir is the data directory. Empty: Stores.
 	Dir string
 	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
-	// has already, LogBolt if it is new. With LogWAL a request's body is at most 32 MiB.
+	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
 	// Stores is the memory kept instead of a directory.
 	Stores *Stores
@@ -57,6 +64,13 @@ type Timing struct {
 	// Read bounds how long a read waits for the confirmation of leadership
 	// before it is answered 503.
 	Read time.Duration
+
+	// DiskPatience is how long a call to the disk may take before the disk is taken for one
+	// that hangs, and this agent takes no part until it is back.
+	DiskPatience time.Duration
+	// DiskTimeout is how long the disk may hang before the agent stops for good. Until
+	// then it goes on when the disk does.
+	DiskTimeout time.Duration
 
 	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
 	SnapshotThreshold uint64        // Raft entries since the last snapshot that make one due
@@ -82,6 +96,8 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed, they do not lean on it
 	set(&t.Write, 10*time.Second)
 	set(&t.Read, 5*time.Second)
+	set(&t.DiskPatience, max(time.Second, t.Election)) // syncs do not get faster with shorter elections
+	set(&t.DiskTimeout, max(2*time.Minute, 20*t.DiskPatience))
 	set(&t.SnapshotInterval, 30*time.Second)
 	set(&t.Supervision, time.Second)
 	set(&t.Grace, 10*time.Second)
@@ -93,10 +109,13 @@ func (t Timing) withDefaults() Timing {
 		t.TrailingLogs = 8192
 	}
 	if t.KeepLog == 0 {
-		t.KeepLog = 20000
+		t.KeepLog = keptByDefault
 	}
 	return t
 }
+
+// keptByDefault is how many changes are kept.
+const keptByDefault = 20000
 
 // defaultMaxBody is enough for the Plan of a large cluster in one transaction.
 const defaultMaxBody = 64 << 20

@@ -135,3 +135,32 @@ func TestSnapshotDoesNotDelayWrites(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, (keys+999)/1000, state.Root().At("/k").Len())
 }
+
+// BenchmarkLogs: the rate of writes on each layout, as the ratio to Bolt alone in the same
+// run. They take turns.
+func BenchmarkLogs(b *testing.B) {
+	agents := map[string]*Agent{}
+	for _, l := range layouts {
+		dir := b.TempDir()
+		makeLayout(b, dir, "AGNT-x", l)
+		a, err := Start(b.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Timing: Timing{DiskPatience: time.Minute}})
+		require.NoError(b, err)
+		defer func() { require.NoError(b, a.Close(context.Background())) }()
+		require.Eventually(b, a.IsLeader, waitMax, waitStep)
+		agents[l.log] = a
+	}
+	clients := []int{1, 64}
+	rates := map[string]float64{}
+	for b.Loop() {
+		for _, n := range clients {
+			for name, a := range agents {
+				rates[fmt.Sprint(name, "/", n)] += writeRate(b, a.URL(), n, time.Second)
+			}
+		}
+	}
+	for _, n := range clients {
+		for name := range agents {
+			b.ReportMetric(rates[fmt.Sprint(name, "/", n)]/rates[fmt.Sprint(boltLayout.log, "/", n)], fmt.Sprintf("%s-%d-of-bolt", name, n))
+		}
+	}
+}

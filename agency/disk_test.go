@@ -218,10 +218,10 @@ func TestDamagedLog(t *testing.T) {
 		"entry 4": {Index: 5, Term: 1, Type: raft.LogCommand, Data: command},
 	} {
 		dir := t.TempDir()
-		s := alone(t, dir)
+		s := alone(t, dir, onBolt)
 		s.post("write", `[[{"a":1}]]`)
 		s.end()
-		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, logFile))
+		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, boltLayout.log))
 		require.NoError(t, err)
 		end, err := bolt.LastIndex()
 		require.NoError(t, err)

@@ -5,9 +5,9 @@
 // It is for whoever runs an agent (the launcher, clusters in one process). All
 // others talk to agents over HTTP, through agency/client.
 //
-// It owns the agent's data directory (raft.db with log and votes, snapshots/,
+// It owns the agent's data directory (Raft's log and votes, see layout.go, snapshots/,
 // the identity file), its one listening port, and every goroutine it starts. Raft
-// and Bolt are imported nowhere else.
+// and its stores are imported nowhere else.
 //
 // The way in and out:
 //
@@ -19,7 +19,11 @@
 //	watchers   followers → woken together, the more rarely the more they are
 //	rounds     readers → one confirmation of leadership for all that wait
 //	probation  who starts with nothing does not vote as itself
+//	founding   who has nothing, and asks all others, becomes an agency
+//	origins    which agency this is; strangers are refused, or are this agent
 //	office     what may only be done as leader, and ends with it
+//	diskwatch  calls to the disk → one that is overdue
+//	gag        whose disk hangs takes no part
 //
 // Invariants: the tree changes only by committed entries, in their order; a read
 // is answered only after a majority has accepted this leader in a call sent

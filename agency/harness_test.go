@@ -71,14 +71,15 @@ func (c *caller) send(ctx context.Context, method, url, body string, header ...s
 
 // cluster is an agency in memory, inside a synctest bubble.
 type cluster struct {
-	t        testing.TB
-	net      *network.Memory
-	peers    map[string]string
-	timing   Timing
-	stores   map[string]*Stores
-	dirs     map[string]string // who keeps its log on disk, and where
-	logStore string            // of those
-	agents   map[string]*Agent
+	t         testing.TB
+	net       *network.Memory
+	peers     map[string]string
+	timing    Timing
+	stores    map[string]*Stores
+	dirs      map[string]string // who keeps its log on disk, and where
+	bootstrap string            // who is started with --bootstrap
+	agents    map[string]*Agent
+	thaws     []func() // of disks that were made to hang
 	*caller
 }
 
@@ -87,13 +88,7 @@ type cluster struct {
 func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
-		c.caller = newCaller(c.net.Host("client"))
-		for i := range n {
-			name := string(rune('a' + i))
-			c.peers["AGNT-"+name] = name + ":1"
-			c.stores[name] = NewMemoryStores()
-		}
+		c := newCluster(t, n, timing)
 		for name := range c.stores {
 			c.start(name)
 		}
@@ -102,7 +97,22 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 	})
 }
 
+// newCluster makes an agency of which nobody runs yet.
+func newCluster(t testing.TB, n int, timing Timing) *cluster {
+	c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
+	c.caller = newCaller(c.net.Host("client"))
+	for i := range n {
+		name := string(rune('a' + i))
+		c.peers["AGNT-"+name] = name + ":1"
+		c.stores[name] = NewMemoryStores()
+	}
+	return c
+}
+
 func (c *cluster) end() {
+	for _, thaw := range c.thaws {
+		thaw()
+	}
 	c.net.HealAll()
 	for name := range c.agents {
 		c.kill(name)
@@ -115,20 +125,20 @@ func (c *cluster) end() {
 
 func (c *cluster) start(name string) *Agent {
 	c.t.Helper()
-	stores, logStore := c.stores[name], ""
+	stores := c.stores[name]
 	if c.dirs[name] != "" {
-		stores, logStore = nil, c.logStore
+		stores = nil
 	}
 	a, err := Start(c.t.Context(), Config{
-		ID:       "AGNT-" + name,
-		Listen:   c.peers["AGNT-"+name],
-		Peers:    c.peers,
-		Network:  c.net.Host(name),
-		Stores:   stores,
-		Dir:      c.dirs[name],
-		LogStore: logStore,
-		Logger:   logger(c.t).Named(name),
-		Timing:   c.timing,
+		ID:        "AGNT-" + name,
+		Listen:    c.peers["AGNT-"+name],
+		Peers:     c.peers,
+		Network:   c.net.Host(name),
+		Stores:    stores,
+		Dir:       c.dirs[name],
+		Logger:    logger(c.t).Named(name),
+		Timing:    c.timing,
+		Bootstrap: c.bootstrap == name,
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a
@@ -188,7 +198,8 @@ func (c *cluster) try(ctx context.Context, name, call, body string, header ...st
 // alone starts an agency of one on the operating system's network and disk.
 func alone(t *testing.T, dir string, change ...func(*Config)) *single {
 	t.Helper()
-	config := Config{Listen: "127.0.0.1:0", Dir: dir, Logger: logger(t), Timing: Timing{Heartbeat: 50 * time.Millisecond, Election: 50 * time.Millisecond}}
+	// No real disk decides here whether a test passes.
+	config := Config{Listen: "127.0.0.1:0", Dir: dir, Logger: logger(t), Timing: Timing{Heartbeat: 50 * time.Millisecond, Election: 50 * time.Millisecond, DiskPatience: time.Minute}}
 	for _, c := range change {
 		c(&config)
 	}

@@ -207,7 +207,7 @@ func TestOnePort(t *testing.T) {
 
 func TestStartRefuses(t *testing.T) {
 	dir := t.TempDir()
-	s := alone(t, dir)
+	s := alone(t, dir, onBolt)
 	_, err := Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Logger: logger(t)})
 	require.ErrorContains(t, err, "in use")
 	s.end()

@@ -29,7 +29,6 @@ const (
 	agentDir   = "STASIS_TEST_AGENT_DIR"
 	agentID    = "STASIS_TEST_AGENT_ID"
 	agentPeers = "STASIS_TEST_AGENT_PEERS"
-	agentLog   = "STASIS_TEST_AGENT_LOG"
 )
 
 // serveAgent is the whole life of such a process.
@@ -41,7 +40,7 @@ func serveAgent(dir string) int {
 	}
 	id := os.Getenv(agentID)
 	config := Config{
-		ID: id, Listen: peers[id], Peers: peers, Dir: dir, Network: network.TCP(), LogStore: os.Getenv(agentLog),
+		ID: id, Listen: peers[id], Peers: peers, Dir: dir, Network: network.TCP(),
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn}),
 		// Short logs: who was away is sent a snapshot.
 		Timing: Timing{Heartbeat: 250 * time.Millisecond, Election: 250 * time.Millisecond, SnapshotThreshold: 64, TrailingLogs: 16, SnapshotInterval: 100 * time.Millisecond},
@@ -63,7 +62,6 @@ func serveAgent(dir string) int {
 type processes struct {
 	t     *testing.T
 	dir   string
-	log   string            // what keeps Raft's log
 	peers map[string]string // id → host:port
 	runs  map[string]*run
 }
@@ -75,8 +73,8 @@ type run struct {
 	err   error         // of its end
 }
 
-func newProcesses(t *testing.T, log string) *processes {
-	p := &processes{t: t, dir: t.TempDir(), log: log, peers: map[string]string{}, runs: map[string]*run{}}
+func newProcesses(t *testing.T, l layout) *processes {
+	p := &processes{t: t, dir: t.TempDir(), peers: map[string]string{}, runs: map[string]*run{}}
 	var listeners []net.Listener
 	for i := range 3 { // all at once, so that no port comes twice
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,6 +86,7 @@ func newProcesses(t *testing.T, log string) *processes {
 		require.NoError(t, l.Close())
 	}
 	for _, id := range p.ids() {
+		makeLayout(t, filepath.Join(p.dir, id), id, l)
 		p.start(id)
 	}
 	t.Cleanup(func() {
@@ -115,7 +114,7 @@ func (p *processes) start(id string) {
 		peers = append(peers, id+"="+p.peers[id])
 	}
 	r := &run{cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), agentDir+"="+filepath.Join(p.dir, id), agentID+"="+id, agentPeers+"="+strings.Join(peers, ","), agentLog+"="+p.log)
+	r.cmd.Env = append(os.Environ(), agentDir+"="+filepath.Join(p.dir, id), agentID+"="+id, agentPeers+"="+strings.Join(peers, ","))
 	out, err := os.OpenFile(p.logOf(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	require.NoError(p.t, err)
 	r.cmd.Stdout, r.cmd.Stderr = out, out
@@ -169,17 +168,17 @@ func (p *processes) tell(id string) string {
 // TestKilled: agents are killed under load, one after the other, and come back. No
 // acknowledged write is lost, none is applied twice, and the replicas agree.
 func TestKilled(t *testing.T) {
-	for _, log := range []string{LogBolt, LogWAL} {
-		t.Run(log, func(t *testing.T) { testKilled(t, log) })
+	for _, l := range layouts {
+		t.Run(l.log, func(t *testing.T) { testKilled(t, l) })
 	}
 }
 
-func testKilled(t *testing.T, log string) {
+func testKilled(t *testing.T, l layout) {
 	rounds := 4
 	if os.Getenv("STASIS_SOAK") != "" {
 		rounds = 200
 	}
-	p := newProcesses(t, log)
+	p := newProcesses(t, l)
 	ids := p.ids()
 	const clients = 8
 	ctx, stop := context.WithCancel(t.Context())

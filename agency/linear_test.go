@@ -3,6 +3,7 @@ package agency
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -154,7 +155,7 @@ func (r *recorder) history() []porcupine.Operation {
 }
 
 // TestLinearizable: clients read and write two registers while the leader is
-// isolated, half cut off, frozen and killed, again and again. Whatever they saw
+// isolated, half cut off, frozen and killed, and disks hang, again and again. Whatever they saw
 // must have an order in which it makes sense.
 func TestLinearizable(t *testing.T) {
 	histories(t, 3, 12)
@@ -185,20 +186,21 @@ func histories(t *testing.T, n uint64, harms int) {
 			for i := range 4 {
 				clients.Go(func() { r.client(ctx, c, i, rand.New(rand.NewPCG(seed, uint64(i)))) })
 			}
-			harm(c, rand.New(rand.NewPCG(seed, 99)), harms)
+			harm(c, rand.New(rand.NewPCG(seed, 99)), harms, r)
 			stop()
 			clients.Wait()
 		})
 		require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(registers, r.history(), 30*time.Second), "seed %d", seed)
 	}
 	t.Logf("%v", fates)
-	for _, fate := range []string{"applied", "unknown", "read"} {
+	for _, fate := range []string{"applied", "unknown", "read", "leader's disk hung", "follower's disk hung"} {
 		require.NotZero(t, fates[fate], "the faults or the clients did nothing: %s", fate)
 	}
 }
 
-// harm does something to the leader, and takes it back, n times.
-func harm(c *cluster, random *rand.Rand, n int) {
+// harm does something to the leader, and takes it back, n times. Disks that hang are
+// counted when the agent has noticed.
+func harm(c *cluster, random *rand.Rand, n int, r *recorder) {
 	for range n {
 		for _, a := range []string{"a", "b", "c"} {
 			for _, b := range []string{"a", "b", "c"} {
@@ -207,7 +209,8 @@ func harm(c *cluster, random *rand.Rand, n int) {
 		}
 		time.Sleep(500 * time.Millisecond)
 		leader := c.leader()
-		switch random.IntN(4) {
+		hung := map[string]string{}
+		switch random.IntN(7) {
 		case 0:
 			c.net.Isolate(leader)
 		case 1: // clients still reach it
@@ -223,8 +226,28 @@ func harm(c *cluster, random *rand.Rand, n int) {
 			c.kill(leader)
 			time.Sleep(time.Second)
 			c.start(leader)
+		case 4:
+			hung[leader] = "leader's disk hung"
+		case 5:
+			hung[c.others(leader)[random.IntN(2)]] = "follower's disk hung"
+		case 6: // also the one that leads next
+			hung[leader] = "leader's disk hung"
+			hung[c.others(leader)[random.IntN(2)]] = "follower's disk hung"
+		}
+		var thaws []func()
+		for _, name := range slices.Sorted(maps.Keys(hung)) {
+			thaws = append(thaws, c.freeze(name))
+			time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
 		}
 		time.Sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
+		for name, fate := range hung {
+			if c.agents[name].gag.state() != nil {
+				r.count(fate)
+			}
+		}
+		for _, thaw := range thaws {
+			thaw()
+		}
 		c.net.HealAll()
 	}
 }

@@ -148,6 +148,7 @@ type snapshot struct{ state *fsm.State }
 
 // Persist writes the state to Raft's snapshot store.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	sink = unwatched(sink)
 	if _, err := s.state.WriteTo(sink); err != nil {
 		_ = sink.Cancel() // the first error is the one to tell
 		return fmt.Errorf("write snapshot: %w", err)

@@ -60,11 +60,11 @@ func (a *Agent) admit(ctx context.Context, id, address string, join, ready bool)
 			}
 		}
 		a.book.add(id, address)
-		return false, a.await(ctx, a.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0))
+		return false, a.await(ctx, func() raft.Future { return a.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0) })
 	case string(servers[i].Address) != address && servers[i].Suffrage == raft.Voter:
-		return true, a.await(ctx, a.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0))
+		return true, a.await(ctx, func() raft.Future { return a.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0) })
 	case string(servers[i].Address) != address:
-		return false, a.await(ctx, a.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0))
+		return false, a.await(ctx, func() raft.Future { return a.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0) })
 	case servers[i].Suffrage == raft.Voter:
 		return true, nil
 	}
@@ -72,7 +72,7 @@ func (a *Agent) admit(ctx context.Context, id, address string, join, ready bool)
 	if last, ok := a.acks.last(servers[i].ID, o.term); !ready || !ok || last.matched == 0 || last.matched+close < a.raft.LastIndex() {
 		return false, nil // still catching up
 	}
-	return true, a.await(ctx, a.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0))
+	return true, a.await(ctx, func() raft.Future { return a.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0) })
 }
 
 // expel removes a member for good. It does not lead to a loss of the majority: an
@@ -90,7 +90,7 @@ func (a *Agent) expel(ctx context.Context, id string) error {
 		}
 		err = a.dispensable(o, id)
 		if err == nil {
-			return a.await(ctx, a.raft.RemoveServer(raft.ServerID(id), 0, 0))
+			return a.await(ctx, func() raft.Future { return a.raft.RemoveServer(raft.ServerID(id), 0, 0) })
 		}
 		if !errors.Is(err, errTooFew) {
 			return err
@@ -142,23 +142,24 @@ func (a *Agent) hand(ctx context.Context, id string) error {
 		return err
 	}
 	if id == "" {
-		return a.await(ctx, a.raft.LeadershipTransfer())
+		return a.await(ctx, func() raft.Future { return a.raft.LeadershipTransfer() })
 	}
 	if id == a.id {
 		return nil
 	}
 	for _, s := range a.members().Servers {
 		if string(s.ID) == id && s.Suffrage == raft.Voter {
-			return a.await(ctx, a.raft.LeadershipTransferToServer(s.ID, s.Address))
+			return a.await(ctx, func() raft.Future { return a.raft.LeadershipTransferToServer(s.ID, s.Address) })
 		}
 	}
 	return fmt.Errorf("%w: %s has no vote in this agency", errMember, id)
 }
 
-// await waits for a change of Raft's, at most as long as for a write.
-func (a *Agent) await(ctx context.Context, f raft.Future) error {
+// await asks Raft for a change and waits for it, at most as long as for a write. The
+// asking waits for Raft's loop, too.
+func (a *Agent) await(ctx context.Context, ask func() raft.Future) error {
 	ended := make(chan error, 1)
-	a.asked.Go(func() { ended <- f.Error() }) // ends with Raft at the latest
+	a.asked.Go(func() { ended <- ask().Error() }) // ends with Raft at the latest
 	timer := time.NewTimer(a.timing.Write)
 	defer timer.Stop()
 	select {
@@ -169,6 +170,8 @@ func (a *Agent) await(ctx context.Context, f raft.Future) error {
 		return nil
 	case <-timer.C:
 		return fmt.Errorf("%w: %w: no majority has accepted it within %s", ErrUnknown, ErrTimeout, a.timing.Write)
+	case <-a.gag.isOn():
+		return fmt.Errorf("%w: %w", ErrUnknown, errDiskHangs)
 	case <-a.running.Done():
 		return fmt.Errorf("%w: %w", ErrUnknown, ErrClosed)
 	case <-ctx.Done():
@@ -229,6 +232,9 @@ func (s *api) changeMember(w http.ResponseWriter, r *http.Request) (done bool, e
 	}
 	if q.Transfer {
 		return true, s.agent.hand(r.Context(), q.ID)
+	}
+	if err := s.agent.refuseOlder(r.Header); err != nil {
+		return false, err
 	}
 	address, err := endpointAddress(q.Endpoint)
 	if err != nil || q.ID == "" {

@@ -175,6 +175,38 @@ func TestWipedAgentDoesNotVoteAsItself(t *testing.T) {
 	})
 }
 
+// TestWipedAgentThatHeardALeaderDoesNotVote: it belongs to the agency again from the
+// leader's first call on, and members that know it ask for its vote. It has forgotten what
+// it promised, whatever the leader has sent it since.
+func TestWipedAgentThatHeardALeaderDoesNotVote(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		others := c.others(leader)
+		wiped, behind := others[0], others[1]
+		c.kill(behind)
+		require.Equal(t, `200 {"results":[1]}`, c.ask(leader, "write", `[[{"x":"acknowledged"}]]`).String())
+		c.kill(wiped)
+		c.stores[wiped] = NewMemoryStores()
+		c.start(wiped)
+		for range 500 {
+			if c.agents[wiped].origins.origin().Exists() {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		require.True(t, c.agents[wiped].origins.origin().Exists(), "it has heard no leader")
+		require.True(t, c.agents[wiped].probation.active(), "it has caught up already")
+		c.kill(leader)
+		c.start(behind)
+		for range 200 {
+			require.False(t, c.agents[wiped].IsLeader() || c.agents[behind].IsLeader(), "a majority with one that has forgotten its votes")
+			time.Sleep(50 * time.Millisecond)
+		}
+		c.start(leader)
+		require.Equal(t, `200 [{"x":"acknowledged"}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
+	})
+}
+
 // TestLeadershipHandedOver: to the agent that is named, or to any.
 func TestLeadershipHandedOver(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
@@ -215,7 +247,7 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		require.NoError(t, err)
 		c.agents[stranger] = a
 		c.agents[leader].book.learn(c.agents[leader].members())
-		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book}
+		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book, handshake: c.agents[leader].handshake()}
 		conn, err := stream.Dial("AGNT-other@s:1", time.Second)
 		require.NoError(t, err)
 		_, err = conn.Write(make([]byte, 64))

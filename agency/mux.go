@@ -9,14 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"stasis/internal/network"
 )
 
 // raftPreamble opens every Raft stream. No HTTP request can start like this, so
 // the first bytes of a connection decide where it belongs.
-const raftPreamble = "STASIS-RAFT/1\n"
+const raftPreamble = "STASIS-RAFT/2\n"
 
 // sniffTime is how long a new connection may stay silent: an HTTP client may
 // open one ahead of its first request.
@@ -238,77 +236,6 @@ func (l *lane) Close() error {
 }
 
 func (l *lane) Addr() net.Addr { return l.addr }
-
-// raftStream is the mux as Raft's transport wants it.
-type raftStream struct {
-	*lane
-	mux       *mux
-	self      string // this agent's id
-	book      *addressBook
-	advertise net.Addr
-}
-
-// Addr is what peers are told.
-func (s *raftStream) Addr() net.Addr { return s.advertise }
-
-// Dial opens a stream to the agent "id@host:port". The first line tells whom it
-// is for: an agent that has taken over the address of another must not answer, or
-// its acknowledgements would count twice.
-func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	id, address := splitTarget(string(target))
-	conn, err := s.mux.dialRaft(address, timeout)
-	if err == nil {
-		_, err = io.WriteString(conn, id+"\n")
-		if err != nil {
-			err = errors.Join(fmt.Errorf("open Raft stream to %s: %w", target, err), conn.Close())
-		}
-	}
-	if err != nil {
-		s.book.failed(id, address)
-		return nil, err
-	}
-	return conn, nil
-}
-
-// Accept gives a stream that ends at once if it is for somebody else.
-func (s *raftStream) Accept() (net.Conn, error) {
-	conn, err := s.lane.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &addressedConn{Conn: conn, self: s.self}, nil
-}
-
-// addressedConn reads the line that tells whom the stream is for before anything else.
-type addressedConn struct {
-	net.Conn
-	self   string
-	passed bool // only touched by Read, which has one caller at a time
-}
-
-var errNotForMe = errors.New("stream of Raft for another agent")
-
-func (c *addressedConn) Read(p []byte) (int, error) {
-	if !c.passed {
-		var line []byte
-		for one := make([]byte, 1); ; line = append(line, one[0]) {
-			if _, err := io.ReadFull(c.Conn, one); err != nil {
-				return 0, err
-			}
-			if one[0] == '\n' {
-				break
-			}
-			if len(line) > 256 {
-				return 0, errNotForMe
-			}
-		}
-		if len(line) > 0 && string(line) != c.self {
-			return 0, errNotForMe
-		}
-		c.passed = true
-	}
-	return c.Conn.Read(p)
-}
 
 // namedAddr is an address that need not be resolvable here.
 type namedAddr string

@@ -38,7 +38,7 @@ func TestMuxSorts(t *testing.T) {
 			return conn
 		}
 		silent := dial()
-		raftClient := dial("STASIS", "-RAFT/1\n", "hello")
+		raftClient := dial("STASIS", "-RAFT/2\n", "hello")
 		raftServer := accepted(m.raft)
 		buffer := make([]byte, 5)
 		_, err = io.ReadFull(raftServer, buffer)

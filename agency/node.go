@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,12 +22,24 @@ type node struct {
 	machine   *machine
 	book      *addressBook
 	probation *probation
+	gag       *gag
 	asked     sync.WaitGroup // who waits for Raft's answer to a change of the membership
 	log       *raftLog
 	fatal     chan error // from the machine: the node must stop
 	quitting  sync.Once
 	quit      raft.Future   // of Raft's shutdown
 	raftGone  chan struct{} // closed when Raft has stopped
+	joined    atomic.Bool   // raft is there
+	place
+}
+
+// place is where the agent belongs.
+type place struct {
+	origins   *origins
+	strangers *strangers
+	standing  *standing
+	joins     bool // it was told to join an agency
+	bootstrap bool // it was told to found one without those that are silent
 }
 
 const (
@@ -36,10 +49,10 @@ const (
 )
 
 // join starts Raft.
-func (a *Agent) join(join []string) error {
-	a.log = &raftLog{Logger: a.logger.Named("raft")}
+func (a *Agent) join() error {
+	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, self: a.id, book: a.book, advertise: namedAddr(a.advertise)},
+		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, handshake: a.handshake(), book: a.book, advertise: namedAddr(a.advertise)},
 		ServerAddressProvider: a.book,
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
@@ -52,15 +65,22 @@ func (a *Agent) join(join []string) error {
 	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
 	notices := make(chan bool)
 	config := a.raftConfig(a.log, notices)
-	a.acks.probation, a.acks.done = a.probation, a.raftGone
+	a.acks.probation, a.acks.gag, a.acks.done = a.probation, a.gag, a.raftGone
+	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
+	a.acks.follows = func(term uint64) bool {
+		r := started.Load()
+		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
+	}
 	a.machine.members = a.book.learn
-	err := a.begin(config, len(join) > 0)
+	err := a.begin(config)
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
+		started.Store(a.raft)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("start Raft: %w", err), transport.Close())
 	}
+	a.joined.Store(true)
 	for _, s := range a.members().Servers {
 		a.book.add(string(s.ID), string(s.Address))
 	}
@@ -70,29 +90,45 @@ func (a *Agent) join(join []string) error {
 	return nil
 }
 
-// begin bootstraps an agency of one, and puts an agent that starts with nothing
-// among others on probation.
-func (a *Agent) begin(config *raft.Config, joins bool) error {
+// handshake is this agent's part at the beginning of Raft's streams.
+func (a *Agent) handshake() handshake {
+	return handshake{self: a.id, origin: a.origins.origin, leads: a.leads, greet: a.greet, meet: a.meet}
+}
+
+// leads says whether Raft takes this node for the leader.
+func (a *Agent) leads() bool { return a.joined.Load() && a.raft.State() == raft.Leader }
+
+// begin founds an agency of one, finishes a founding that was decided, and puts an agent
+// that starts with nothing among others on probation.
+func (a *Agent) begin(config *raft.Config) error {
 	pristine, err := a.disk.pristine()
 	if err != nil {
 		return err
 	}
-	term, _ := a.disk.stable.GetUint64([]byte("CurrentTerm")) // an error is that there is none
+	mine := a.origins.part()
 	switch {
-	case pristine && term == 1: // died in the bootstrap, which it had found to be right
-		return errors.Join(a.disk.mark(false), a.disk.bootstrap(config, a.acks, a.firstMembers()))
-	case pristine && (joins || len(a.peers) > 1):
-		if err := a.disk.mark(true); err != nil {
+	case pristine && len(mine.Seeds) > 0: // died in the founding, which had been found to be right
+		_, err := a.probation.load(a.disk.notes) // it ends when another founder says so
+		return errors.Join(err, a.disk.bootstrap(config, a.acks, membersOf(mine.Members)))
+	case pristine && (a.joins || len(a.peers) > 1):
+		// Whoever called it has given it nothing yet.
+		if err := a.origins.forget(); err != nil {
+			return err
+		}
+		if err := a.probation.begin(a.disk.notes); err != nil {
 			return fmt.Errorf("begin the probation: %w", err)
 		}
-		a.probation.on = true
 	case pristine:
-		return a.disk.bootstrap(config, a.acks, a.firstMembers())
+		seeds := map[string]string{a.id: newSeed()}
+		if err := a.origins.become(founded{Origin: originOf(a.peers, seeds), Members: a.peers, Seeds: seeds}); err != nil {
+			return err
+		}
+		return a.disk.bootstrap(config, a.acks, membersOf(a.peers))
 	default:
-		a.probation.on = a.disk.marked()
-		last, err := a.disk.log.LastIndex()
+		_, err := a.probation.load(a.disk.notes)
+		last, lerr := a.disk.log.LastIndex()
 		a.machine.membersFrom = last
-		return err
+		return errors.Join(err, lerr)
 	}
 	return nil
 }
@@ -114,15 +150,14 @@ func (a *Agent) raftConfig(logger hclog.Logger, notices chan<- bool) *raft.Confi
 	return c
 }
 
-// firstMembers is the Raft configuration of a pristine agency: the same on every
-// agent.
-func (a *Agent) firstMembers() raft.Configuration {
+// membersOf is the first Raft configuration of an agency: the same on every agent.
+func membersOf(peers map[string]string) raft.Configuration {
 	var members raft.Configuration
-	for _, id := range slices.Sorted(maps.Keys(a.peers)) {
+	for _, id := range slices.Sorted(maps.Keys(peers)) {
 		members.Servers = append(members.Servers, raft.Server{
 			Suffrage: raft.Voter,
 			ID:       raft.ServerID(id),
-			Address:  raft.ServerAddress(a.peers[id]),
+			Address:  raft.ServerAddress(peers[id]),
 		})
 	}
 	return members
@@ -140,5 +175,6 @@ func (a *Agent) quitRaft() error {
 	a.beginQuit()
 	err := errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
 	a.mux.letGo()
+	a.gag.draining.Wait()
 	return err
 }

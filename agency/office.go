@@ -44,32 +44,54 @@ func (t *transient) state() *fsm.State { return t.tree.State().AsOf(time.Now().U
 
 // watchLeadership opens an office whenever Raft makes this node leader and closes
 // it when it stops being that. Raft waits for each notice to be taken, so none is
-// missed; nothing here may block.
+// missed; nothing here may block. It looks after the disk, too: who leads and who is gagged
+// is decided in one place.
 func (a *Agent) watchLeadership(notices <-chan bool) {
+	looks := time.NewTicker(a.timing.DiskPatience / looksPerPatience)
+	defer looks.Stop()
 	previous := closedChannel()
+	open := func() {
+		if a.running.Err() == nil && a.gag.state() == nil {
+			o := a.newOffice()
+			a.current.Store(o)
+			after := previous
+			a.officers.Go(func() { a.hold(o, after) })
+			previous = o.done
+		}
+	}
 	for {
 		select {
 		case leads := <-notices:
-			if o := a.current.Swap(nil); o != nil {
-				o.leave()
+			a.endOffice()
+			if leads {
+				open()
 			}
-			if leads && a.running.Err() == nil {
-				o := a.newOffice()
-				a.current.Store(o)
-				after := previous
-				a.officers.Go(func() { a.hold(o, after) })
-				previous = o.done
+		case <-looks.C:
+			if a.lookAtDisk() {
+				open()
 			}
 		case err := <-a.fatal:
-			a.report(err)
-			a.stop()
-			a.beginQuit() // its end is awaited by Close
+			a.fail(err)
+		case err := <-a.disk.dead:
+			a.fail(err)
 		case <-a.raftGone:
-			if o := a.current.Swap(nil); o != nil {
-				o.leave()
-			}
+			a.endOffice()
 			return
 		}
+	}
+}
+
+// fail stops the agent for good. Its end is awaited by Close.
+func (a *Agent) fail(err error) {
+	a.report(err)
+	a.stop()
+	a.beginQuit()
+}
+
+// endOffice ends what this node does as leader, if it does.
+func (a *Agent) endOffice() {
+	if o := a.current.Swap(nil); o != nil {
+		o.leave()
 	}
 }
 

@@ -1,20 +1,16 @@
 package agency
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 
-	"stasis/internal/network"
+	"stasis/internal/failpoint"
 )
 
 // probation keeps an agent that starts with nothing from voting as somebody who
@@ -23,18 +19,43 @@ import (
 // with it could elect a leader that lacks them.
 //
 // On probation an agent takes what a leader sends, but gives no vote and asks for
-// none. It ends when a majority of the agents is as empty as this one (the agency
-// begins), or when this one has everything that a leader had committed some time
-// after this agent began, and has given that leader its vote for the term.
+// none. It ends when the agency is founded (founding.go), or when this one has
+// everything that a leader had committed some time after this agent began, and has
+// given that leader its vote for the term.
 type probation struct {
 	begun  time.Time
 	settle time.Duration // what the leader tells earlier does not count
+	trials chan struct{} // one token: who has it may change trial
+	trial  trial
 
 	mu     sync.Mutex
 	on     bool
 	term   uint64 // of the leader that goal is from
 	goal   uint64 // what it had committed
 	leader string
+}
+
+// begin puts the agent on probation, and draws the directory's seed.
+func (p *probation) begin(n notes) error {
+	on, err := p.load(n)
+	if err != nil || on && p.trial.Seed != "" {
+		return err
+	}
+	p.trial, p.on = trial{Seed: newSeed()}, true
+	return writeNote(n, probationNote, p.trial)
+}
+
+// load says whether the agent was on probation when it stopped.
+func (p *probation) load(n notes) (on bool, err error) {
+	raw, err := n.ReadNote(probationNote)
+	if err != nil || raw == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(raw, &p.trial); err != nil {
+		p.trial = trial{} // from before there were seeds
+	}
+	p.on = true
+	return true, nil
 }
 
 var errOnProbation = errors.New("this agent started with nothing and does not vote yet")
@@ -81,6 +102,9 @@ func (p *probation) refuse(rpc raft.RPC) bool {
 	if !p.active() {
 		return false
 	}
+	if _, appends := rpc.Command.(*raft.AppendEntriesRequest); failpoint.Off("probation-gives-no-vote") && !appends {
+		return false
+	}
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}
 	switch r := rpc.Command.(type) {
 	case *raft.RequestVoteRequest:
@@ -117,137 +141,25 @@ func (a *Agent) caughtUp() (term uint64, leader string, ok bool) {
 
 // endProbation lets the agent vote from now on, also after a restart.
 func (a *Agent) endProbation() error {
-	if err := a.disk.mark(false); err != nil {
+	if err := a.disk.notes.RemoveNote(probationNote); err != nil {
 		return fmt.Errorf("end the probation: %w", err)
 	}
+	a.standing.say("")
 	a.probation.mu.Lock()
 	a.probation.on = false
 	a.probation.mu.Unlock()
 	return nil
 }
 
-// arrive brings an agent to its place: it ends a probation, joins an agency that
-// it is no member of, and tells the others when its address has changed.
-func (a *Agent) arrive(join []string) {
-	ask := network.NewHTTPClient(a.mux.network)
-	ask.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	defer ask.CloseIdleConnections()
-	told := len(join) == 0 && !a.moved()
-	for wait := a.timing.Heartbeat / 20; a.running.Err() == nil; wait = min(2*wait, a.timing.Heartbeat/2) {
-		if a.probation.active() {
-			if err := a.tryOut(ask, len(join) > 0); err != nil {
-				a.report(err)
-				return
-			}
-		}
-		told = told || a.announce(ask, join)
-		if told && !a.probation.active() {
-			return
-		}
-		pause(a.running.Done(), wait)
-	}
-}
+// patient is how long an agent waits before its log says for what.
+const patient = 3 * time.Second
 
-// tryOut ends the probation if it may end.
-func (a *Agent) tryOut(ask *http.Client, joins bool) error {
-	if term, leader, ok := a.caughtUp(); ok {
-		// As if this term's vote had gone to its leader: it cannot go to another.
-		err := errors.Join(a.disk.stable.SetUint64([]byte("LastVoteTerm"), term), a.disk.stable.Set([]byte("LastVoteCand"), []byte(leader)))
-		if err != nil {
-			return fmt.Errorf("end the probation: %w", err)
-		}
-		a.logger.Info("caught up, voting from now on", "term", term)
-		return a.endProbation()
+// waits says what an agent without a vote waits for, in the log once.
+func (a *Agent) waits(text string) {
+	if a.running.Err() != nil || time.Since(a.probation.begun) < patient {
+		return
 	}
-	if joins || !a.allEmpty(ask) {
-		return nil
+	if a.standing.say(text) {
+		a.logger.Warn("this agent started with nothing and does not vote", "waiting", text)
 	}
-	if err := a.raft.BootstrapCluster(a.firstMembers()).Error(); err != nil {
-		if errors.Is(err, raft.ErrCantBootstrap) { // a leader was faster
-			return nil
-		}
-		return fmt.Errorf("bootstrap Raft: %w", err)
-	}
-	return a.endProbation()
-}
-
-// allEmpty says whether a majority of the agents, this one included, has nothing
-// beyond the first entry, and none that answers has more.
-func (a *Agent) allEmpty(ask *http.Client) bool {
-	empty := 1
-	for id, address := range a.peers {
-		if id == a.id {
-			continue
-		}
-		var body struct {
-			LogIndex *uint64 `json:"logIndex"`
-		}
-		if err := a.fetch(ask, http.MethodGet, address, "config", "", &body); err != nil || body.LogIndex == nil {
-			continue
-		}
-		if *body.LogIndex > 1 {
-			return false
-		}
-		empty++
-	}
-	return empty > len(a.peers)/2
-}
-
-// moved says whether Raft's log has another address of this agent.
-func (a *Agent) moved() bool {
-	for _, s := range a.members().Servers {
-		if string(s.ID) == a.id {
-			return string(s.Address) != a.advertise
-		}
-	}
-	return false
-}
-
-// announce asks the leader to have this agent as a voter at its address; true
-// when it does.
-func (a *Agent) announce(ask *http.Client, join []string) bool {
-	addresses := append([]string{}, join...)
-	for _, s := range a.members().Servers {
-		if string(s.ID) != a.id {
-			addresses = append(addresses, a.book.address(string(s.ID), string(s.Address)))
-		}
-	}
-	body := fmt.Sprintf(`{"id":%q,"endpoint":%q,"join":%t,"ready":%t}`, a.id, "tcp://"+a.advertise, len(join) > 0, !a.probation.active())
-	for _, address := range addresses {
-		var answer struct{ Done bool }
-		if err := a.fetch(ask, http.MethodPost, address, "members", body, &answer); err == nil {
-			return answer.Done
-		}
-	}
-	return false
-}
-
-// fetch asks another agent, and the leader it points to.
-func (a *Agent) fetch(ask *http.Client, method, address, name, body string, into any) error {
-	ctx, cancel := context.WithTimeout(a.running, 2*a.timing.Election)
-	defer cancel()
-	url := "http://" + address + agencyPrefix + "/" + name
-	for range 2 {
-		r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-		if err != nil {
-			return fmt.Errorf("ask %s: %w", address, err)
-		}
-		response, err := ask.Do(r)
-		if err != nil {
-			return fmt.Errorf("ask %s: %w", address, err)
-		}
-		raw, err := io.ReadAll(io.LimitReader(response.Body, defaultMaxBody))
-		_ = response.Body.Close() // read to its end
-		switch {
-		case err != nil:
-			return fmt.Errorf("ask %s: %w", address, err)
-		case response.StatusCode == http.StatusTemporaryRedirect:
-			url = response.Header.Get("Location")
-			continue
-		case response.StatusCode != http.StatusOK:
-			return fmt.Errorf("ask %s: %s: %s", address, response.Status, raw)
-		}
-		return json.Unmarshal(raw, into)
-	}
-	return fmt.Errorf("ask %s: no leader", address)
 }

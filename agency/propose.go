@@ -247,6 +247,20 @@ func outcomeOf(err error) error {
 	}
 }
 
+// abandon is the outcome of an envelope when the disk hangs. Raft may have it, and may yet
+// append it: nobody waits for that.
+func (a *Agent) abandon(e *proposal) error {
+	select {
+	case <-e.done:
+		return e.err
+	default:
+	}
+	if a.proposer.withdraw(e) {
+		return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, errDiskHangs)
+}
+
 // propose replicates and applies the transactions of one envelope, as this
 // node being leader. The error is ErrNotLeader or ErrClosed (not applied), or
 // ErrUnknown.
@@ -265,6 +279,8 @@ func (a *Agent) propose(ctx context.Context, transactions []fsm.Transaction, byt
 		reason = fmt.Errorf("no commit within %s", a.timing.Write)
 	case <-ctx.Done():
 		reason = context.Cause(ctx)
+	case <-a.gag.isOn():
+		return e, a.abandon(e)
 	}
 	if a.proposer.withdraw(e) {
 		return nil, fmt.Errorf("%w: given up before it was proposed: %w", ErrTimeout, reason)

@@ -1,20 +1,26 @@
 package agency
 
 import (
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 )
 
-// raftLog is Raft's log. Once the agent closes Raft's connections, what Raft calls
-// an error or a warning is what was asked for: only those who debug want it.
+// raftLog is Raft's log. Once the agent closes Raft's connections, and while it is
+// gagged, what Raft calls an error or a warning is what was asked for: only those who
+// debug want it.
 type raftLog struct {
 	hclog.Logger
 	ended atomic.Bool
+	gag   *gag
 }
 
+func (l *raftLog) quiet() bool { return l.ended.Load() || l.gag.state() != nil }
+
 func (l *raftLog) Error(msg string, args ...any) {
-	if l.ended.Load() {
+	if l.quiet() || ofStranger(args) {
 		l.Logger.Debug(msg, args...)
 		return
 	}
@@ -22,9 +28,18 @@ func (l *raftLog) Error(msg string, args ...any) {
 }
 
 func (l *raftLog) Warn(msg string, args ...any) {
-	if l.ended.Load() {
+	if l.quiet() {
 		l.Logger.Debug(msg, args...)
 		return
 	}
 	l.Logger.Warn(msg, args...)
+}
+
+// ofStranger says whether Raft complains of an agent that does not belong to this
+// agency: the agent itself has said that, once, and Raft tries again and again.
+func ofStranger(args []any) bool {
+	return slices.ContainsFunc(args, func(arg any) bool {
+		err, ok := arg.(error)
+		return ok && strings.Contains(err.Error(), errRefused.Error()) // the codec hides what it wraps
+	})
 }

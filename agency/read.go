@@ -77,6 +77,8 @@ func (a *Agent) read(ctx context.Context) (*fsm.State, *office, error) {
 	}
 	r := a.rounds.join()
 	select {
+	case <-a.gag.isOn(): // the round may wait for Raft's loop
+		return nil, nil, fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
 	case <-r.done:
 		return r.state, r.held, r.err
 	case <-a.running.Done():

@@ -16,18 +16,19 @@ import (
 // of its log from before, and starts again from what it has on disk, also when it
 // ended before the log was dropped.
 func TestInstalledSnapshotThenRestart(t *testing.T) {
-	for _, kind := range []string{LogBolt, LogWAL} {
-		t.Run(kind, func(t *testing.T) { testInstalledSnapshotThenRestart(t, kind) })
+	for _, l := range layouts {
+		t.Run(l.log, func(t *testing.T) { testInstalledSnapshotThenRestart(t, l) })
 	}
 }
 
-func testInstalledSnapshotThenRestart(t *testing.T, kind string) {
+func testInstalledSnapshotThenRestart(t *testing.T, l layout) {
 	dir := t.TempDir()
 	inBubble(t, 3, Timing{SnapshotThreshold: 20, SnapshotInterval: time.Second, TrailingLogs: 10}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		straggler := c.others(leader)[0]
 		c.kill(straggler)
-		c.dirs, c.logStore = map[string]string{straggler: dir}, kind // it begins anew, on disk
+		makeLayout(t, dir, "AGNT-"+straggler, l)
+		c.dirs = map[string]string{straggler: dir} // it begins anew, on disk
 		c.start(straggler)
 		write := func(n int) {
 			for range n {
@@ -37,10 +38,7 @@ func testInstalledSnapshotThenRestart(t *testing.T, kind string) {
 		}
 		write(5)
 		c.kill(straggler)
-		log, saved := filepath.Join(dir, logFile), t.TempDir()
-		if kind == LogWAL {
-			log = filepath.Join(dir, walDir)
-		}
+		log, saved := filepath.Join(dir, l.log), t.TempDir()
 		copyAll(t, log, filepath.Join(saved, "log"))
 		write(100)
 		c.start(straggler)

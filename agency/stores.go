@@ -1,12 +1,9 @@
 package agency
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,15 +21,20 @@ type Stores struct {
 	id     string
 	log    *raft.InmemStore
 	shots  *memorySnapshots
-	noting sync.Mutex // guards id and probation
-
-	probation bool
+	frost  *frost
+	noting sync.Mutex // guards id and notes
+	notes  map[string][]byte
 }
 
 // NewMemoryStores makes empty stores.
 func NewMemoryStores() *Stores {
-	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{}}
+	f := &frost{}
+	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{frost: f}, frost: f, notes: map[string][]byte{}}
 }
+
+// Freeze makes the disk hang: from now on every call that reads or writes it waits until
+// thaw is called. An agent whose disk hangs cannot be closed.
+func (s *Stores) Freeze() (thaw func()) { return s.frost.freeze() }
 
 // identify is what a data directory's identity file does: the first id stays.
 func (s *Stores) identify(id string) string {
@@ -44,20 +46,6 @@ func (s *Stores) identify(id string) string {
 	return s.id
 }
 
-// mark and marked are what a data directory's file is: whether the agent is on probation.
-func (s *Stores) mark(on bool) error {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	s.probation = on
-	return nil
-}
-
-func (s *Stores) marked() bool {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	return s.probation
-}
-
 // disk is an agent's opened stores, whatever they are made of.
 type disk struct {
 	id     string
@@ -65,11 +53,11 @@ type disk struct {
 	stable raft.StableStore
 	shots  raft.SnapshotStore
 	close  func() error
+	calls  *diskWatch
+	dead   chan error // why the log takes no entry any more
 	// maxBody bounds a request's body; 0: it does not.
 	maxBody int64
-
-	mark   func(bool) error // whether the agent is on probation: kept
-	marked func() bool
+	notes   notes
 }
 
 const (
@@ -88,8 +76,8 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 	}
 	var d *disk
 	if c.Stores != nil {
-		d = &disk{id: c.Stores.identify(newID()), log: c.Stores.log, stable: c.Stores.log, shots: c.Stores.shots, close: func() error { return nil },
-			mark: c.Stores.mark, marked: c.Stores.marked}
+		log := memoryLog{c.Stores.log, c.Stores.frost}
+		d = &disk{id: c.Stores.identify(newID()), log: log, stable: log, shots: c.Stores.shots, close: func() error { return nil }, notes: c.Stores}
 	} else {
 		var err error
 		if d, err = openDirectory(c.Dir, c.LogStore, newID, logger); err != nil {
@@ -100,11 +88,9 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 		err := fmt.Errorf("data directory %s belongs to agent %s, not %s", c.Dir, d.id, c.ID)
 		return nil, errors.Join(err, d.close())
 	}
-	cached, err := raft.NewLogCache(logCache, contiguousLog{d.log})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cache of Raft's log: %w", err), d.close())
+	if err := d.watch(); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
-	d.log = cached
 	return d, nil
 }
 
@@ -117,40 +103,23 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", path, err), dir.Close())
 	}
-	log, where, maxBody, err := openLog(dir, kind, logger)
+	files, err := openLog(dir, kind, logger)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	if err := settleLog(log, shots, logger); err != nil {
+	if err := settleLog(files.log, shots, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
-			"delete its directory and start it again, it gets everything from them", where, err), log.Close(), dir.Close())
+			"delete its directory and start it again, it gets everything from them", files.path, err), files.close(), dir.Close())
 	}
 	return &disk{
 		id:      dir.ID(),
-		log:     log,
-		stable:  log,
-		maxBody: maxBody,
+		log:     files.log,
+		stable:  files.stable,
+		maxBody: files.maxBody,
 		shots:   shots,
-		close:   func() error { return errors.Join(log.Close(), dir.Close()) },
-		mark:    func(on bool) error { return markProbation(dir.Path(probationFile), on) },
-		marked:  func() bool { _, err := os.Stat(dir.Path(probationFile)); return err == nil },
+		close:   func() error { return errors.Join(files.close(), dir.Close()) },
+		notes:   dir,
 	}, nil
-}
-
-// probationFile is there while the agent is on probation.
-const probationFile = "PROBATION"
-
-func markProbation(path string, on bool) error {
-	if !on {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return syncPath(filepath.Dir(path))
-	}
-	if err := os.WriteFile(path, []byte("this agent started with nothing and does not vote yet\n"), 0o644); err != nil {
-		return err
-	}
-	return errors.Join(syncPath(path), syncPath(filepath.Dir(path)))
 }
 
 func syncPath(path string) error {
@@ -185,66 +154,5 @@ func (d *disk) bootstrap(c *raft.Config, t raft.Transport, members raft.Configur
 	if err != nil {
 		return fmt.Errorf("bootstrap Raft: %w", err)
 	}
-	return nil
-}
-
-// memorySnapshots keeps the newest published snapshot. Raft's own memory store
-// publishes a snapshot before it is written.
-type memorySnapshots struct {
-	mu   sync.Mutex
-	meta *raft.SnapshotMeta
-	data []byte
-}
-
-// Create starts a snapshot that replaces the present one when it is closed.
-func (s *memorySnapshots) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
-	return &memorySink{store: s, meta: raft.SnapshotMeta{
-		Version:            version,
-		ID:                 fmt.Sprintf("%d-%d", term, index),
-		Index:              index,
-		Term:               term,
-		Configuration:      members,
-		ConfigurationIndex: membersIndex,
-	}}, nil
-}
-
-// List gives the published snapshot, if there is one.
-func (s *memorySnapshots) List() ([]*raft.SnapshotMeta, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.meta == nil {
-		return nil, nil
-	}
-	meta := *s.meta
-	return []*raft.SnapshotMeta{&meta}, nil
-}
-
-// Open reads the published snapshot.
-func (s *memorySnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.meta == nil || s.meta.ID != id {
-		return nil, nil, fmt.Errorf("snapshot %s: %w", id, os.ErrNotExist)
-	}
-	meta := *s.meta
-	return &meta, io.NopCloser(bytes.NewReader(s.data)), nil
-}
-
-// memorySink is a snapshot that is being written.
-type memorySink struct {
-	bytes.Buffer
-	store *memorySnapshots
-	meta  raft.SnapshotMeta
-}
-
-func (s *memorySink) ID() string    { return s.meta.ID }
-func (s *memorySink) Cancel() error { return nil }
-
-// Close publishes the snapshot.
-func (s *memorySink) Close() error {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	s.meta.Size = int64(s.Len())
-	s.store.meta, s.store.data = &s.meta, s.Bytes()
 	return nil
 }

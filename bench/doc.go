@@ -7,8 +7,8 @@
 //
 // The lanes: etcd asked by its official client (gRPC over HTTP/2, all clients on
 // the number of connections given by -conns); etcd-http, another three members of
-// it, asked through its JSON gateway; stasis and stasis-wal, the agency with
-// raft-boltdb (the default) and with raft-wal. The last three are asked by the same
+// it, asked through its JSON gateway; stasis and stasis-bolt, the agency with
+// raft-wal (the default, votes in raft-boltdb) and with raft-boltdb alone. The last three are asked by the same
 // load: HTTP/1.1 with keep-alive, one connection for each client. All are asked at
 // their leader, which is the best case of all. Values have 256 bytes, keys are
 // taken in turn from 10,000.

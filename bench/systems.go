@@ -25,7 +25,7 @@ func systems(o options) []system {
 		{name: base, command: o.etcdMember, leader: etcdLeader, connect: o.overGRPC},
 		{name: "etcd-http", command: o.etcdMember, leader: etcdLeader, connect: over(etcdGateway)},
 		{name: "stasis", command: o.agent(), leader: agencyLeader, connect: over(agency)},
-		{name: "stasis-wal", command: o.agent("--log-store", "wal"), leader: agencyLeader, connect: over(agency)},
+		{name: "stasis-bolt", command: o.agent("--log-store", "bolt"), leader: agencyLeader, connect: over(agency)},
 	}
 	return slices.DeleteFunc(all, func(s system) bool {
 		return o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.name)

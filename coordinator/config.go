@@ -19,8 +19,9 @@ type Config struct {
 	Advertise string          // host:port that clients and other servers use; default: the address listened on
 	Agency    []string        // URLs of the agents
 	Network   network.Network // default network.TCP
-	Logger    hclog.Logger    // default: none
-	Steps     step.Sink       // receives the steps of backups and restores, beside the ring behind /_stasis/steps
+	Browsers  network.Browsers
+	Logger    hclog.Logger // default: none
+	Steps     step.Sink    // receives the steps of backups and restores, beside the ring behind /_stasis/steps
 	Limits    Limits
 	Timing    Timing
 	Admin     admin.Timing // of cluster administration

@@ -76,7 +76,9 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 func (s *Server) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.build()
+	if err := s.build(); err != nil {
+		return err
+	}
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -106,10 +108,18 @@ func (s *Server) start(ctx context.Context) error {
 }
 
 // build makes the parts; nothing runs yet.
-func (s *Server) build() {
+func (s *Server) build() error {
 	c, p := s.c, &s.parts
+	follow := agencyclient.Options{Endpoints: c.Agency, Logger: c.Logger.Named("agency")}
+	if s.dir != nil {
+		var err error
+		if follow.Origin, follow.Remember, err = agencyclient.Remembered(s.dir); err != nil {
+			return err
+		}
+	}
 	p.client = network.NewHTTPClient(c.Network)
-	p.agency = agencyclient.New(agencyclient.Options{Endpoints: c.Agency, HTTP: s.client, Logger: c.Logger.Named("agency")})
+	follow.HTTP = s.client
+	p.agency = agencyclient.New(follow)
 	p.cache = agencyclient.NewCache(p.agency, c.Logger.Named("cache"))
 	reboot := func() uint64 { return rebootID(p.catalog.View(), s.id, s.reboot.Load()) }
 	p.catalog = catalog.New(catalog.Deps{
@@ -132,6 +142,7 @@ func (s *Server) build() {
 		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
 		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
 	}
+	return nil
 }
 
 func (s *Server) listen() error {
@@ -144,6 +155,7 @@ func (s *Server) listen() error {
 	}
 	server := network.ServeListener(listener, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
 		Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.Header, Grace: s.c.Timing.Shutdown,
+		Advertise: s.addr, Names: []string{s.c.Listen}, Browsers: s.c.Browsers,
 	})
 	s.http = server
 	s.background.Go(func() {

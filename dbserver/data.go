@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
@@ -94,6 +95,21 @@ func (d *data) led(name string) (*hosted, error) {
 	return h, h.leader.Serving()
 }
 
+// stand says where the replicas here stand: of those that lead, what they state.
+func (d *data) stand() client.CutResponse {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	answer := client.CutResponse{Logs: map[string]uint64{}}
+	for name, h := range d.shards {
+		if h.leader != nil {
+			answer.Statements = append(answer.Statements, h.leader.Statement())
+		} else {
+			answer.Logs[name] = h.Seq() // an unfinished copy has 0
+		}
+	}
+	return answer
+}
+
 // names are the shards here.
 func (d *data) names() map[string]bool {
 	d.mu.RLock()
@@ -176,6 +192,18 @@ func (d *data) assign(server replica.Server, places []replica.Place) {
 			h.leader.Update(p)
 		}
 	}
+}
+
+// broken says whether a shard is no longer what is on disk.
+func (d *data) broken() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, h := range d.shards {
+		if h.Broken() {
+			return true
+		}
+	}
+	return false
 }
 
 // over says whether a leadership has ended without Plan having said so.

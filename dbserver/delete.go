@@ -10,6 +10,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // naming is held from what the agency says about a piece until the piece has, or has
@@ -40,7 +41,7 @@ func (s *Server) delete(ctx context.Context, q client.PieceRequest) (nothing, er
 	if err != nil {
 		return nothing{}, err
 	}
-	if slices.Contains(lock.deleted, q.ID) {
+	if slices.Contains(lock.deleted, q.ID) || failpoint.Off("delete-if-deleted") {
 		return nothing{}, s.removeFor(ctx, q.ID)
 	}
 	err = s.pieces.Load().Find(q.ID)

@@ -15,7 +15,8 @@
 //   - The follower, one goroutine, compares the agency's tree with this server and
 //     carries out the difference: shards, reports to Current, pending pieces, a new
 //     restore epoch. Between Start and Close it alone opens and closes the engine.
-//   - Heartbeats go out every second, whatever the others do.
+//   - Heartbeats go out every second, whatever the others do. They say so when the disk
+//     hangs (package diskhealth), and renew no lease then.
 //
 // # Invariants
 //

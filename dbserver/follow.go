@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/replica"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // trees are the parts of the agency's tree that decide what Plan asks of this
@@ -44,6 +45,7 @@ func (s *Server) follow(ctx context.Context) error {
 		select {
 		case <-s.cache.Changed(snap.Index):
 		case <-timer.C:
+		case <-s.woken: // the disk answers again
 		case <-s.engineFailed():
 			err := s.disk.data.env.Engine.Err()
 			return errors.Join(err, s.access.shut(ctx, apierror.New(apierror.ServiceUnavailable, "%w", err)))
@@ -80,6 +82,9 @@ func (s *Server) engineFailed() <-chan struct{} {
 func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
 	root := snap.Root
 	s.openGate(root)
+	if err := s.reopen(ctx); err != nil {
+		return err
+	}
 	switch epoch := epochIn(root); {
 	case epoch < s.epoch.Load():
 		return nil // the cache is behind what has been read at the start
@@ -96,7 +101,7 @@ func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
 // back, so a holder that has gone has gone.
 func (s *Server) openGate(root *node) {
 	holder := root.At(keys.HotBackupNonce).Text()
-	if s.disk.holder != "" && s.disk.holder != holder {
+	if s.disk.holder != "" && s.disk.holder != holder && !failpoint.Off("gate-opens-with-lock") {
 		s.gate.GiveUp(s.disk.holder)
 	}
 	s.disk.holder = holder
@@ -168,7 +173,7 @@ func (s *Server) carryOut(w work) error {
 func (s *Server) asLeader(d *data) replica.Server {
 	return replica.Server{
 		ID: s.id, Reboot: s.reboot.Load, Epoch: d.epoch, Agency: s.agency, Cache: s.cache, Peers: s.peers,
-		Lease: s.lease.check, Enter: s.gate.Enter, Sync: d.env.Engine.SyncAll,
+		Lease: s.mayLead, Enter: s.gate.Enter, Sync: d.env.Engine.SyncAll,
 		Logger: s.log.Named("replica"), Steps: s.config.Steps, Timing: s.config.Timing.Replica.WithDefaults(),
 	}
 }
@@ -242,6 +247,9 @@ func (s *Server) settlePieces(ctx context.Context) error {
 	errs := []error{err, listErr}
 	for _, r := range staged {
 		lock, err := s.readLock(ctx)
+		if failpoint.Off("staged-by-agency") {
+			lock, err = lockStateIn(s.cache.Snapshot().Root, s.id)
+		}
 		if err == nil && fateOfStaged(r, lock) == backup.Remove {
 			err = store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}

@@ -8,7 +8,9 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
+	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // How long a cut may take.
@@ -25,38 +27,21 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-func (s *Server) gateLock(ctx context.Context, _ *data, q request[client.GateLockRequest]) (client.GateLockResponse, error) {
-	window, err := duration("window", q.body.WindowSeconds, client.MaxGateWindow)
-	if err != nil {
-		return client.GateLockResponse{}, err
-	}
-	lease, err := duration("lease", q.body.LeaseSeconds, client.MaxGateLease)
-	if err != nil {
-		return client.GateLockResponse{}, err
-	}
-	if q.body.Nonce == "" {
-		return client.GateLockResponse{}, apierror.New(apierror.BadParameter, "a lock needs a nonce")
-	}
-	waited, err := s.gate.Lock(ctx, q.body.Nonce, window, lease)
-	if err == nil && ctx.Err() != nil { // nobody is left to release it
-		s.gate.Release(q.body.Nonce)
-		err = ctx.Err()
-	}
-	return client.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
-}
-
 func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
-	release := s.gate.Release
-	if q.Final {
-		release = s.gate.GiveUp
-	}
-	r := release(q.Nonce)
+	r := s.release(q)
 	return client.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
 		WritersWaited: r.Writers, DeadSumSeconds: r.DeadSum.Seconds(), DeadLongestSeconds: r.DeadLongest.Seconds(),
 		Reason: r.Reason,
 	}, nil
+}
+
+func (s *Server) release(q client.GateReleaseRequest) gate.Report {
+	if q.Final && !failpoint.Off("release-is-final") {
+		return s.gate.GiveUp(q.Nonce)
+	}
+	return s.gate.Release(q.Nonce, q.Attempt)
 }
 
 func stamp(t time.Time) string {
@@ -84,6 +69,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	if err := s.holds(q.body); err != nil {
 		return client.CutResponse{}, err
 	}
+	answer := d.stand() // before the cut: what is in a log now is in the cut
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	took, err := s.pieces.Load().Cut(limited, d.env.Engine, q.body.ID, q.body.Nonce)
@@ -93,14 +79,15 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	if err := s.holds(q.body); err != nil {
 		return client.CutResponse{}, fmt.Errorf("after the cut: %w", err)
 	}
-	return client.CutResponse{CutSeconds: took.Seconds()}, nil
+	answer.CutSeconds = took.Seconds()
+	return answer, nil
 }
 
 func (s *Server) holds(q client.CutRequest) error {
-	if q.Unprotected {
+	if q.Unprotected || failpoint.Off("cut-holds-gate") {
 		return nil
 	}
-	return s.gate.Check(q.Nonce)
+	return s.gate.Check(q.Nonce, q.Attempt)
 }
 
 func (s *Server) link(ctx context.Context, _ *data, q request[client.LinkRequest]) (client.Piece, error) {
@@ -123,7 +110,7 @@ func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, e
 	if err != nil {
 		return nothing{}, err
 	}
-	if q.Nonce == "" || lock.committed[q.ID] != q.Nonce {
+	if (q.Nonce == "" || lock.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
 	return nothing{}, s.pieces.Load().Publish(q.ID, q.Nonce)
@@ -139,7 +126,7 @@ func (s *Server) drop(ctx context.Context, q client.PieceRequest) (nothing, erro
 	if err != nil {
 		return nothing{}, err
 	}
-	if lock.committed[q.ID] == q.Nonce {
+	if lock.committed[q.ID] == q.Nonce && !failpoint.Off("drop-if-not-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is committed", q.ID)
 	}
 	return nothing{}, s.pieces.Load().Drop(q.ID, q.Nonce)
@@ -171,8 +158,11 @@ func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.Veri
 // replace neither what another restore staged that has taken the lock since, nor
 // what is committed, whether this server knows of the commit or not.
 func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	leave, err := s.staging.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -180,7 +170,7 @@ func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, err
 	if reached := max(lock.epoch, s.epoch.Load()); q.Epoch <= reached {
 		return nothing{}, apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: the cluster has reached epoch %d", q.Epoch, reached)
 	}
-	if lock.holder != q.Nonce {
+	if lock.holder != q.Nonce && !failpoint.Off("stage-under-lock") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)
 	}
 	return nothing{}, s.pieces.Load().Stage(ctx, q)
@@ -188,13 +178,16 @@ func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, err
 
 // unstage removes what was staged, unless its restore is committed.
 func (s *Server) unstage(ctx context.Context, q client.UnstageRequest) (nothing, error) {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	leave, err := s.staging.enter(ctx)
+	if err != nil {
+		return nothing{}, err
+	}
+	defer leave()
 	lock, err := s.readLock(ctx)
 	if err != nil {
 		return nothing{}, err
 	}
-	if lock.restore.Nonce == q.Nonce && lock.restore.Epoch == q.Epoch {
+	if lock.restore.Nonce == q.Nonce && lock.restore.Epoch == q.Epoch && !failpoint.Off("unstage-if-not-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "the restore of epoch %d is committed", q.Epoch)
 	}
 	return nothing{}, s.pieces.Load().Unstage(q)
@@ -214,6 +207,9 @@ func (s *Server) readLock(ctx context.Context) (lockState, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 	defer cancel()
 	root, err := s.agency.Read(ctx, keys.HotBackup, keys.RestoreEpoch)
+	if failpoint.Off("agency-not-cache") {
+		root = s.cache.Snapshot().Root
+	}
 	if err != nil {
 		return lockState{}, fmt.Errorf("read the agency lock: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // A request passes the gate once per chunk, so that a long one does not keep a
@@ -49,7 +50,7 @@ func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r client.Docume
 		return nil, endOf(ctx, err)
 	}
 	writing := writes(r.Ops)
-	if writing {
+	if writing && !failpoint.Off("writes-pass-gate") {
 		leave, err := s.gate.Enter(ctx)
 		if err != nil {
 			return nil, endOf(ctx, err)
@@ -60,7 +61,10 @@ func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r client.Docume
 	if err != nil || !shows(r.Ops, results) {
 		return results, err
 	}
-	if err := on.leader.Serving(); err != nil { // what was seen may have been another's to show
+	if err := failpoint.Hit(ctx, "dbserver/documents/answer", s.id); err != nil {
+		return nil, err
+	}
+	if err := on.leader.Serving(); err != nil && !failpoint.Off("lease-after-documents") { // what was seen may have been another's to show
 		if writing {
 			return nil, apierror.New(apierror.ConnectionLost, "the outcome is unknown: %w", err)
 		}
@@ -118,7 +122,7 @@ func looking[A any](d *data, name string, f func(*hosted) (A, error)) (answer A,
 		return answer, err
 	}
 	seen, err := f(on)
-	if err == nil {
+	if err == nil && !failpoint.Off("lease-after-looking") {
 		err = on.leader.Serving()
 	}
 	if err != nil {

@@ -36,6 +36,9 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 		if err := s.access.state(); err != nil {
 			return nil, apierror.New(apierror.ServiceUnavailable, "%w", err)
 		}
+		if err := s.health.Refusal(); err != nil {
+			return nil, err
+		}
 		return object{"error": false, "code": http.StatusOK, "mode": "default"}, nil
 	})
 	get("/_api/engine", func(*http.Request) (any, error) {
@@ -52,14 +55,19 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 		}, nil
 	})
 	get("/_admin/status", func(*http.Request) (any, error) {
-		serving := s.access.state() == nil
+		hang := s.health.Hang()
+		serving := s.access.state() == nil && hang == nil
+		disk := "answers"
+		if hang != nil {
+			disk = "hangs " + hang.String()
+		}
 		return object{
 			"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
 			"mode": "server", "operationMode": "server", "host": s.Addr(),
 			"serverInfo": object{
 				"maintenance": !serving, "role": "PRIMARY", "serverId": s.id, "address": "tcp://" + s.Addr(),
 				"state": s.status(), "readOnly": false, "writeOpsEnabled": serving,
-				"rebootId": s.reboot.Load(), "epoch": s.epoch.Load(),
+				"disk": disk, "rebootId": s.reboot.Load(), "epoch": s.epoch.Load(),
 			},
 		}, nil
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,8 +38,14 @@ type house struct {
 	agency *agencyclient.Client
 	dbs    *client.Client
 	fs     map[string]vfs.FS
+	disks  []*frozen
 	up     map[string]*Server
 	steps  step.Sink
+	clock  Clock // of servers that are started from now on
+
+	attempts map[string]uint64 // nonce → how often its gate was asked for
+	holds    sync.WaitGroup
+	letGo    []context.CancelFunc
 }
 
 // inBubble runs a test in a house without DB servers, and closes what is up at
@@ -65,6 +72,13 @@ func (h *house) logger(name string, level hclog.Level) hclog.Logger {
 }
 
 func (h *house) end() {
+	for _, d := range h.disks {
+		d.thaw()
+	}
+	for _, letGo := range h.letGo {
+		letGo()
+	}
+	h.holds.Wait()
 	for name := range h.up {
 		h.stop(name)
 	}
@@ -126,7 +140,7 @@ func (h *house) tryStart(name string) (*Server, error) {
 	s, err := Start(ctx, Config{
 		Dir: "data", FS: h.fs[name], Listen: name + ":1", Agency: []string{"http://agent:1"}, Network: h.net.Host(name),
 		Engine: engine.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20},
-		Logger: h.logger(name, hclog.Info), Steps: h.steps,
+		Logger: h.logger(name, hclog.Info), Steps: h.steps, Clock: h.clock,
 	})
 	if err == nil {
 		h.up[name] = s
@@ -212,7 +226,7 @@ func (h *house) keysOf(s *Server, shard string) []string {
 	var err error
 	h.await("a leader answers", func() bool {
 		page, err = h.dbs.Scan(h.t.Context(), h.target(s), shard, client.ScanRequest{})
-		return !errors.Is(err, apierror.NoLeader)
+		return !errors.Is(err, apierror.NoLeader) && !errors.Is(err, apierror.NotLeader)
 	})
 	require.NoError(h.t, err)
 	found := []string{}
@@ -263,13 +277,14 @@ func (h *house) piece(s *Server, id, nonce string) {
 	h.t.Helper()
 	ctx, to := h.t.Context(), h.target(s)
 	require.NoError(h.t, h.dbs.Prepare(ctx, to, client.PieceRequest{ID: id, Nonce: nonce}))
-	_, err := h.dbs.GateLock(ctx, to, client.GateLockRequest{ID: id, Nonce: nonce, WindowSeconds: 1, LeaseSeconds: 10})
+	letGo, err := h.hold(ctx, to, client.GateLockRequest{ID: id, Nonce: nonce, WindowSeconds: 1, LeaseSeconds: 10})
 	require.NoError(h.t, err)
-	_, err = h.dbs.Cut(ctx, to, client.CutRequest{ID: id, Nonce: nonce, DeadlineSeconds: 1})
+	_, err = h.dbs.Cut(ctx, to, client.CutRequest{ID: id, Nonce: nonce, Attempt: 1, DeadlineSeconds: 1})
 	require.NoError(h.t, err)
-	report, err := h.dbs.GateRelease(ctx, to, client.GateReleaseRequest{ID: id, Nonce: nonce})
+	report, err := h.dbs.GateRelease(ctx, to, client.GateReleaseRequest{ID: id, Nonce: nonce, Attempt: 1})
 	require.NoError(h.t, err)
 	require.True(h.t, report.Unbroken, report.Reason)
+	_ = letGo() // it was released; whether the call knew that is chance
 	dump, err := json.Marshal(client.AgencyDump{ClusterID: "x", Index: 1, Dump: json.RawMessage(`[]`)})
 	require.NoError(h.t, err)
 	made, err := h.dbs.Link(ctx, to, client.LinkRequest{ID: id, Nonce: nonce, DateTime: "2026-01-01T00:00:00Z", Label: "l", NrDBServers: 1, AgencyDump: dump})
@@ -278,13 +293,40 @@ func (h *house) piece(s *Server, id, nonce string) {
 	require.NoError(h.t, h.dbs.Seal(ctx, to, client.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{}`)}))
 }
 
+// hold asks for a gate as a coordinator does, each time as the next attempt, and returns
+// when it is held or refused. It is held, with beats, until the test ends, or until the
+// call that is returned.
+func (h *house) hold(ctx context.Context, to client.Target, r client.GateLockRequest) (letGo func() error, err error) {
+	if h.attempts == nil {
+		h.attempts = map[string]uint64{}
+	}
+	h.attempts[r.Nonce]++
+	r.Attempt = h.attempts[r.Nonce]
+	holding, cancel := context.WithCancel(h.t.Context())
+	h.letGo = append(h.letGo, cancel)
+	granted, ended := make(chan struct{}), make(chan error, 1)
+	h.holds.Go(func() {
+		ended <- h.dbs.GateLock(holding, to, r, func(client.GateLockResponse) { close(granted) })
+	})
+	letGo = func() error { cancel(); return <-ended }
+	select {
+	case <-granted:
+		return letGo, nil
+	case err := <-ended:
+		cancel()
+		return nil, err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), letGo())
+	}
+}
+
 // backup makes a whole backup of one server.
 func (h *house) backup(s *Server, id string) {
 	h.t.Helper()
 	h.lock(id, "n-"+id)
 	h.piece(s, id, "n-"+id)
 	h.unlock("n-"+id, commitOf(id, "n-"+id))
-	require.NoError(h.t, h.dbs.Publish(h.t.Context(), h.target(s), client.PieceRequest{ID: id, Nonce: "n-" + id}))
+	require.NoError(h.t, h.dbs.Publish(h.t.Context(), h.target(s), client.PieceRequest{ID: id, Nonce: "n-" + id}), "the agency has the commit")
 }
 
 // listed are the ids of the published pieces.

@@ -43,13 +43,13 @@ func TestGateIsHeldUntilSynced(t *testing.T) {
 		}()
 		<-syncing
 		require.Equal(t, []string{"a", "b"}, h.keysOf(s, "s101"), "it can be seen")
-		lock := client.GateLockRequest{Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60}
-		_, err := h.dbs.GateLock(t.Context(), to, lock)
+		lock := client.GateLockRequest{Nonce: "n", WindowSeconds: 2, LeaseSeconds: 60} // shorter than the disk may take
+		_, err := h.hold(t.Context(), to, lock)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		require.Empty(t, written)
 		close(goOn)
 		require.NoError(t, <-written)
-		_, err = h.dbs.GateLock(t.Context(), to, lock)
+		_, err = h.hold(t.Context(), to, lock)
 		require.NoError(t, err)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // leasePart of the supervision's grace period is how long a lease lasts. What is left
@@ -28,12 +29,16 @@ const leasePart = 0.7
 //     must have reached that write, and the leaders here have been told what it has of
 //     Plan, to know what was decided in the time without lease.
 //
-// Times are of this machine's monotonic clock.
+// Times are of this machine's clock alone (clock.go), which should go on while the machine
+// is suspended. If the wall clock says that it did not, or was itself set, the lease is
+// given up, and taken anew like one that has ended.
 type lease struct {
 	registered chan struct{} // closed when this server is
+	clock      Clock
 
 	mu       sync.Mutex
-	until    time.Time
+	from     moment        // when the heartbeat was sent that the lease comes from
+	length   time.Duration // 0: there is no lease
 	followed uint64        // index of the agency's tree up to which Plan has been followed
 	news     chan struct{} // closed when that rises; nil while nobody waits
 }
@@ -74,17 +79,33 @@ func (l *lease) awaitFollowed(ctx context.Context, index uint64) error {
 func (l *lease) check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Now().Before(l.until) {
+	age, parted := l.clock.look().since(l.from)
+	if parted {
+		l.length = 0
+	}
+	if age < l.length {
 		return nil
 	}
 	return apierror.New(apierror.NoLeader, "this server has had no answer from the agency for too long to lead anything")
 }
 
-func (l *lease) lasts(until time.Time) {
+// giveUp ends the lease now. It is taken anew as one that has run out is.
+func (l *lease) giveUp() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until.After(l.until) {
-		l.until = until
+	l.length = 0
+}
+
+// lasts is for an answer to a heartbeat that was sent then. If the clocks have parted
+// since, it is worth nothing.
+func (l *lease) lasts(sent moment, length time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, parted := l.clock.look().since(sent); parted {
+		return
+	}
+	if l.length == 0 || sent.elapsed+length > l.from.elapsed+l.length {
+		l.from, l.length = sent, length
 	}
 }
 
@@ -95,10 +116,14 @@ func (s *Server) beat(ctx context.Context) error {
 	defer ticker.Stop()
 	registered := s.lease.registered
 	for {
-		sent := time.Now()
+		sent := s.lease.clock.look()
 		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
-		err := agency.Heartbeat(limited, s.agency, s.id, s.status())
+		beat := s.heartbeat()
+		err := agency.Beat(limited, s.agency, s.id, beat)
 		if err == nil {
+			err = failpoint.Hit(limited, "dbserver/lease/answered", s.id)
+		}
+		if err == nil && beat.Disk == nil {
 			err = s.renew(limited, sent)
 		}
 		cancel()
@@ -115,16 +140,45 @@ func (s *Server) beat(ctx context.Context) error {
 	}
 }
 
+// heartbeat is what this server says of itself. Where the disk hangs the lease is given up
+// first, so that another may lead at once; see keys.HungDisk. The cache has the last lease
+// that was taken, or it would not have been.
+func (s *Server) heartbeat() keys.Heartbeat {
+	beat := keys.Heartbeat{Status: s.status()}
+	if hang := s.health.Hang(); hang != nil {
+		s.lease.giveUp()
+		var known keys.Known
+		if err := s.cache.Snapshot().Root.At(keys.ServerKnown(s.id)).Decode(&known); err != nil {
+			s.log.Debug("heartbeat: not known yet", "error", err)
+		}
+		beat.Disk = &keys.HungDisk{Hangs: hang.String(), RebootID: s.reboot.Load(), Leases: known.Leases}
+	}
+	return beat
+}
+
+// mayLead is nil while this server may serve as a leader: it has its lease, and a disk
+// that lives.
+func (s *Server) mayLead() error {
+	if hang := s.health.Hang(); hang != nil {
+		return apierror.New(apierror.NoLeader, "the disk of this server hangs %s: it leads nothing meanwhile", hang)
+	}
+	return s.lease.check()
+}
+
 // renew lengthens the lease by a heartbeat sent then, or takes it anew.
-func (s *Server) renew(ctx context.Context, sent time.Time) error {
+func (s *Server) renew(ctx context.Context, sent moment) error {
 	var grace float64
 	node := s.cache.Snapshot().Root.At(keys.SupervisionGrace)
 	if node.Decode(&grace) != nil || s.reboot.Load() == 0 {
 		return nil // not supervised yet, or not registered
 	}
-	until := sent.Add(time.Duration(leasePart * grace * float64(time.Second)))
+	if failpoint.Off("lease-from-sending") {
+		sent = s.lease.clock.look()
+	}
+	s.health.SetLimit(s.diskLimit(time.Duration(grace * float64(time.Second))))
+	length := time.Duration(leasePart * grace * float64(time.Second))
 	if s.lease.check() == nil {
-		s.lease.lasts(until)
+		s.lease.lasts(sent, length)
 		return nil
 	}
 	index, err := s.agency.Write(ctx, agency.Tx{
@@ -134,9 +188,12 @@ func (s *Server) renew(ctx context.Context, sent time.Time) error {
 	if err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
 	}
+	if failpoint.Off("lease-awaits-followed") {
+		index = 0
+	}
 	if err := s.lease.awaitFollowed(ctx, index); err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)
 	}
-	s.lease.lasts(until)
+	s.lease.lasts(sent, length)
 	return nil
 }

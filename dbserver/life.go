@@ -15,6 +15,7 @@ import (
 	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 	"stasis/internal/version"
 )
@@ -32,7 +33,7 @@ func (s *Server) openPieces() error {
 	}
 	s.pieces.Store(store)
 	s.moves.Store(transfer.NewManager(transfer.Config{
-		Server: s.id, RebootID: s.reboot.Load, Pieces: store, Open: s.config.Remotes, Agency: s.agency, Watch: s.cache,
+		Server: s.id, RebootID: s.reboot.Load, Pieces: store, Remotes: s.config.Remotes, Own: s.addresses, Agency: s.agency, Watch: s.cache,
 		Logger: s.log.Named("transfer"), Timing: s.config.Timing.Transfer,
 	}))
 	return nil
@@ -51,9 +52,13 @@ func (s *Server) join(ctx context.Context) error {
 		if err := s.settlePieces(ctx); err != nil {
 			return err
 		}
+		comeback, err := s.comeBack(snap.Root)
+		if err != nil {
+			return err
+		}
 		reboot, err := agency.Register(ctx, s.agency, agency.Registration{
 			ID: s.id, Role: agency.DBServer, Endpoint: "tcp://" + s.Addr(), AdvertisedEndpoint: "",
-			Host: hostOf(s.Addr()), Engine: "rocksdb", Epoch: s.epoch.Load(),
+			Host: hostOf(s.Addr()), Engine: "rocksdb", Epoch: s.epoch.Load(), Comeback: comeback,
 		})
 		if err == nil {
 			s.reboot.Store(reboot)
@@ -62,7 +67,7 @@ func (s *Server) join(ctx context.Context) error {
 			s.access.open(s.disk.data)
 			return nil
 		}
-		if !errors.Is(err, agency.ErrEpochMoved) {
+		if !errors.Is(err, agency.ErrEpochMoved) && !errors.Is(err, agency.ErrDeletedMeanwhile) {
 			return fmt.Errorf("register: %w", err)
 		}
 		if err := s.unload(); err != nil {
@@ -117,7 +122,7 @@ func (s *Server) settleStaged(ctx context.Context, lock lockState) (swapped bool
 		if fate == backup.Finish {
 			swapped = true
 		}
-		if fate == backup.Remove { // unless it was staged after lock was read
+		if fate == backup.Remove && !failpoint.Off("staged-is-asked-again") { // unless it was staged after lock was read
 			now, err := s.readLock(ctx)
 			if err != nil || fateOfStaged(r, now) != backup.Remove {
 				return backup.Keep, err
@@ -140,8 +145,7 @@ func fateOfStaged(r backup.Staged, lock lockState) backup.Fate {
 // openEngine opens the live engine, or makes the first one.
 func (s *Server) openEngine(ctx context.Context, root *node, lock lockState) (*engine.Engine, error) {
 	known := root.At(keys.ServerKnown(s.id)).Exists()
-	options := s.config.Engine
-	options.FS, options.Logger = s.config.FS, s.log.Named("engine")
+	options := s.engineOptions()
 	if options.MustExist = known; known {
 		if _, err := s.config.FS.Stat(s.pieces.Load().EngineDir()); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing", s.id, s.pieces.Load().EngineDir())
@@ -164,6 +168,13 @@ func (s *Server) openEngine(ctx context.Context, root *node, lock lockState) (*e
 		return s.replaceUnstaged(ctx, e, lock)
 	}
 	return nil, errors.Join(err, e.Close())
+}
+
+func (s *Server) engineOptions() engine.Options {
+	o := s.config.Engine
+	o.FS, o.Logger = s.config.FS, s.log.Named("engine")
+	o.Health, o.SyncBound = s.health, s.config.Timing.Unsynced
+	return o
 }
 
 // replaceUnstaged sets aside the engine of a server that a restore passed over:
@@ -194,8 +205,8 @@ func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock loc
 	if _, err := s.pieces.Load().FinishSwap(r.Epoch, r.Nonce); err != nil {
 		return nil, err
 	}
-	options := s.config.Engine
-	options.FS, options.Logger, options.MustExist = s.config.FS, s.log.Named("engine"), true
+	options := s.engineOptions()
+	options.MustExist = true
 	return engine.Open(s.pieces.Load().EngineDir(), options)
 }
 

@@ -8,6 +8,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/replica"
+	"stasis/internal/failpoint"
 )
 
 // work is what must be done so that this server is as Plan wants it.
@@ -43,7 +44,7 @@ func planWork(v view) (work, error) {
 	}
 	counted := v.counted()
 	for _, name := range slices.Sorted(maps.Keys(v.shards)) {
-		if !wanted[name] && !counted[name] {
+		if !wanted[name] && (!counted[name] || failpoint.Off("counted-shards-stay")) {
 			w.drop = append(w.drop, name)
 		}
 	}

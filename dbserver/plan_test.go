@@ -84,7 +84,7 @@ func TestPlanWork(t *testing.T) {
 			}
 			require.Equal(t, c.create, w.create)
 			require.Equal(t, c.leads, leads)
-			require.Equal(t, c.drop, w.drop)
+			require.Equal(t, c.drop, w.drop, "what is dropped")
 			require.Equal(t, c.reports, writtenBy(t, w.reports))
 		})
 	}

@@ -277,7 +277,7 @@ func TestWriteConcern(t *testing.T) {
 		h.stop("db2")
 		h.await("the follower is out", func() bool { return len(h.report("100", "s101").Servers) == 1 })
 		err := h.put(a, "s101", "b", `{}`)
-		require.ErrorIs(t, err, apierror.ReadOnly)
+		require.ErrorIs(t, err, apierror.ReadOnly, "it takes writes below the write concern")
 		require.Equal(t, 403, apierror.From(err).Status())
 		require.Equal(t, []string{"a"}, h.keysOf(a, "s101"), "it reads")
 		h.start("db2")
@@ -321,11 +321,11 @@ func TestGateWaitsForFollowers(t *testing.T) {
 			Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, Key: "a", Document: json.RawMessage(`{}`)}}})
 		require.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, apierror.ConnectionLost), "%v", err)
 		lock := client.GateLockRequest{Nonce: "n", WindowSeconds: 0.5, LeaseSeconds: 60}
-		_, err = h.dbs.GateLock(t.Context(), h.target(a), lock)
+		_, err = h.hold(t.Context(), h.target(a), lock)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		h.net.HealAll()
 		h.await("it is granted", func() bool {
-			_, err := h.dbs.GateLock(t.Context(), h.target(a), lock)
+			_, err := h.hold(t.Context(), h.target(a), lock)
 			return err == nil
 		})
 	})

@@ -16,6 +16,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/client"
+	"stasis/dbserver/diskhealth"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/gate"
 	"stasis/dbserver/replica"
@@ -38,11 +39,13 @@ type Config struct {
 	Advertise string          // host:port that others reach; what was listened on if empty
 	Agency    []string        // http://host:port of the agents
 	Network   network.Network // network.TCP() if nil
-	Engine    engine.Options  // cache and memtable sizes; FS and Logger are filled in
+	Browsers  network.Browsers
+	Engine    engine.Options // cache and memtable sizes; FS and Logger are filled in
 	Logger    hclog.Logger
 	Steps     step.Sink
 	Timing    Timing
-	Remotes   transfer.Opener // of remote storage; nil: uploads and downloads are refused
+	Clock     Clock            // that the lease is measured by
+	Remotes   transfer.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.
@@ -52,6 +55,9 @@ type Timing struct {
 	Look      time.Duration // longest between two looks at what may be left over; 10 s
 	Agency    time.Duration // bound on one question to the agency; 5 s
 	Shutdown  time.Duration // bound on what Close waits for requests in flight; 5 s
+	DiskHang  time.Duration // age of an unfinished operation from which the disk hangs; three tenths of the grace period
+	Probe     time.Duration // between two probes of a disk on which nothing is synced; 1 s
+	Unsynced  time.Duration // age of the oldest write not on disk from which new ones are refused; 1 s
 	Transfer  transfer.Timing
 	Replica   replica.Timing
 }
@@ -66,6 +72,7 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
+	c.Clock = c.Clock.withDefaults()
 	orElse := func(d *time.Duration, def time.Duration) {
 		if *d <= 0 {
 			*d = def
@@ -76,6 +83,8 @@ func (c Config) withDefaults() Config {
 	orElse(&c.Timing.Look, 10*time.Second)
 	orElse(&c.Timing.Agency, 5*time.Second)
 	orElse(&c.Timing.Shutdown, 5*time.Second)
+	orElse(&c.Timing.Probe, time.Second)
+	orElse(&c.Timing.Unsynced, engine.DefaultSyncBound)
 	return c
 }
 
@@ -94,10 +103,12 @@ type Server struct {
 	addr   string // that others reach
 
 	cluster
+	health  *diskhealth.Watch
+	woken   chan struct{} // holds a token when the disk has begun or ceased to hang
 	gate    *gate.Gate
 	access  *access
 	pieces  atomic.Pointer[backup.Store] // nil until opened
-	staging sync.Mutex                   // one stage or unstage at a time
+	staging naming                       // one stage or unstage at a time
 	naming  naming
 	moves   atomic.Pointer[transfer.Manager]
 	disk    disk
@@ -113,6 +124,7 @@ type cluster struct {
 	epoch  atomic.Uint64  // of the engine that is open
 	reboot atomic.Uint64
 	lease  lease
+	agents agents
 }
 
 // disk is touched by Start, then by the follower, then by Close, never by two.
@@ -147,15 +159,23 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, log: c.Logger, id: dir.ID(), dir: dir,
-		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1),
+		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1), staging: make(naming, 1),
 	}
 	s.web = network.NewHTTPClient(c.Network)
-	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency")})
+	origin, remember, err := agency.Remembered(dir)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency"), Origin: origin, Remember: remember})
 	s.cache = agency.NewCache(s.agency, c.Logger.Named("cache"))
 	s.peers = client.New(s.web)
 	s.lease.registered = make(chan struct{})
+	s.lease.clock = c.Clock
+	s.agents = newAgents()
 	s.failed = make(chan error, 1)
+	s.woken = make(chan struct{}, 1)
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.watchDisk()
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start DB server %s: %w", s.id, err), s.Close(context.WithoutCancel(ctx)))
 	}
@@ -191,7 +211,10 @@ func (s *Server) listen() error {
 	if s.addr = s.config.Advertise; s.addr == "" {
 		s.addr = l.Addr().String()
 	}
-	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown})
+	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{
+		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,
+		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers,
+	})
 	return nil
 }
 
@@ -246,19 +269,22 @@ func (s *Server) close(ctx context.Context) error {
 	s.log.Info("stopping", "id", s.id)
 	polite, cancel := context.WithTimeout(ctx, 2*s.config.Timing.Shutdown)
 	defer cancel()
+	var errs []error
 	if m := s.moves.Load(); m != nil {
-		m.Close()
+		errs = append(errs, s.unlessDiskHangs("transfers", m.Close))
 	}
-	errs := []error{s.access.shutForGood(polite, errStopping)}
-	inUse := errs[0] != nil
+	shut := s.access.shutForGood(polite, errStopping)
+	errs = append(errs, shut)
 	if s.http != nil {
 		errs = append(errs, s.http.Shutdown(ctx))
 	}
 	s.stop()
-	s.group.Wait()
-	if !inUse { // otherwise better not synced than closed under a request
+	tasks := s.unlessDiskHangs("tasks", s.group.Wait)
+	errs = append(errs, tasks)
+	if shut == nil && tasks == nil { // otherwise better not synced than closed under a request
 		errs = append(errs, s.unload())
 	}
+	s.health.Close()
 	errs = append(errs, s.dir.Close())
 	s.web.CloseIdleConnections()
 	if err := errors.Join(errs...); err != nil {

@@ -12,6 +12,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/step"
 )
 
 // The agency's answers are slow, and a look at what is left over is under way all
@@ -75,7 +76,7 @@ func TestLockAfterItsRelease(t *testing.T) {
 		h.net.Freeze("db1")
 		soon, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := h.dbs.GateLock(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		_, err := h.hold(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
 		require.Error(t, err)
 		h.net.Thaw("db1")
 		_, err = h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
@@ -83,6 +84,42 @@ func TestLockAfterItsRelease(t *testing.T) {
 		begun := time.Now()
 		h.insert(s, "s101", "a", `{}`)
 		require.Less(t, time.Since(begun), time.Second)
+	})
+}
+
+// A lock that was given up before it came does not close the gate: no release would open it
+// before its lease ends.
+func TestLockThatWasGivenUpIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		_, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
+		require.NoError(t, err)
+		_, err = h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		require.ErrorIs(t, err, apierror.GateLost, "a lock that was given up closes the gate")
+	})
+}
+
+// A server that knows of a restore, and has not begun to change its engine, answers
+// nothing from the data that is about to go: others may show the restored data already.
+func TestRequestAfterTheRestoreIsKnown(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		changing, goOn := make(chan struct{}), make(chan struct{})
+		change := sync.OnceFunc(func() { close(goOn) })
+		defer change()
+		h.steps = func(_ context.Context, e step.Event) {
+			if e.Step == step.EngineSwapping {
+				close(changing)
+				<-goOn
+			}
+		}
+		s := h.start("db1")
+		r := restoring(t, h, s)
+		h.raise("r", r, restoredPlan())
+		<-changing
+		_, err := h.dbs.Count(t.Context(), client.Target{URL: s.URL()}, "s101")
+		require.ErrorIs(t, err, apierror.WrongEpoch, "it shows data that is about to be replaced")
+		change()
+		checkRestored(t, h, s)
 	})
 }
 
@@ -97,7 +134,7 @@ func TestPublishAfterTheDelete(t *testing.T) {
 		h.net.Delay("agent", "db1", 300*time.Millisecond) // it learns of both at once
 		h.unlock("n", commitOf("b1", "n"))
 		h.write(map[string]any{keys.HotBackupCommit("b1"): agencyclient.Delete()}, nil)
-		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict)
+		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict, "a deleted backup is published")
 		time.Sleep(2 * time.Second)
 		require.Empty(t, h.listed(s))
 		pending, err := s.pieces.Load().Pending()
@@ -142,15 +179,15 @@ func TestGateOpensWithTheAgencyLock(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		h.lock("b", "n")
-		_, err := h.dbs.GateLock(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
 		require.NoError(t, err)
 		time.Sleep(time.Second)
-		require.NoError(t, s.gate.Check("n"), "the lock is there")
+		require.NoError(t, s.gate.Check("n", 1), "the lock is there")
 		h.unlock("n", nil) // as the supervision does
 		begun := time.Now()
 		h.insert(s, "s101", "a", `{}`)
-		require.Less(t, time.Since(begun), time.Second)
-		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n"})
+		require.Less(t, time.Since(begun), time.Second, "the gate stays closed without the agency lock")
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.Less(t, report.HeldSeconds, 2.0)
 	})

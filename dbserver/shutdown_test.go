@@ -85,13 +85,13 @@ func TestPieceHoldsWhatWasAcknowledged(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			to, ctx := h.target(s), t.Context()
 			require.NoError(t, h.dbs.Prepare(ctx, to, client.PieceRequest{ID: "b1", Nonce: "n"}))
-			_, err := h.dbs.GateLock(ctx, to, client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
+			_, err := h.hold(ctx, to, client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
 			require.NoError(t, err)
-			_, err = h.dbs.Cut(ctx, to, client.CutRequest{ID: "b1", Nonce: "n"})
+			_, err = h.dbs.Cut(ctx, to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
 			require.NoError(t, err)
 			synctest.Wait() // answers on their way arrive
 			acknowledged := writers.count()
-			report, err := h.dbs.GateRelease(ctx, to, client.GateReleaseRequest{ID: "b1", Nonce: "n"})
+			report, err := h.dbs.GateRelease(ctx, to, client.GateReleaseRequest{ID: "b1", Nonce: "n", Attempt: 1})
 			require.NoError(t, err)
 			require.True(t, report.Unbroken)
 			_, err = h.dbs.Link(ctx, to, client.LinkRequest{ID: "b1", Nonce: "n", Label: "l", AgencyDump: json.RawMessage(`{}`)})
@@ -123,7 +123,7 @@ func TestStopUnderLoad(t *testing.T) {
 				writers := h.load(s, "s101", 4)
 				time.Sleep(30 * time.Millisecond)
 				if held {
-					_, err := h.dbs.GateLock(t.Context(), h.target(s), client.GateLockRequest{Nonce: "n", WindowSeconds: 5, LeaseSeconds: 600})
+					_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{Nonce: "n", WindowSeconds: 5, LeaseSeconds: 600})
 					require.NoError(t, err)
 					time.Sleep(30 * time.Millisecond)
 				}

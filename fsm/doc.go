@@ -14,11 +14,12 @@
 //     Command.Time; the same commands give the same snapshot, byte for byte.
 //   - The index rises by one per applied transaction and by nothing else. A
 //     transaction is applied whole or changes nothing.
-//   - While the agency lock (/arango/Target/HotBackup/Create) exists, no
+//   - While the agency lock (/arango/Target/HotBackup/Create) exists, and its holder
+//     has not thawed Plan (…/Holder/thawed repeats the lock's value), no
 //     transaction and no expiry changes anything at, below or above
 //     /arango/Plan, except by a transaction whose preconditions show the nonce
 //     of the lock's holder. So the freeze begins with the index that wrote the
-//     lock.
+//     lock, and ends with the index that thawed Plan or deleted the lock.
 //   - No value lies deeper than 200 levels, and every number has one
 //     representation, so equal values are equal bytes.
 //   - Replaying the log from any State gives the tree of any later one.

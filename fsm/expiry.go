@@ -118,7 +118,7 @@ func (c contents) expire() (contents, []string) {
 	ended := c.lifetimes.endedBy(c.clock)
 	for _, plan := range []bool{false, true} {
 		for _, path := range ended {
-			if touchesPlan(path) != plan || plan && frozen(c.root) {
+			if touchesPlan(path) != plan || plan && Frozen(c.root) {
 				continue
 			}
 			c.root = c.root.remove(segments(path))

@@ -1,17 +1,27 @@
 package fsm
 
-import "slices"
+import (
+	"slices"
 
-// Where the freeze is decided. The state machine knows these three keys of the
+	"stasis/internal/failpoint"
+)
+
+// Where the freeze is decided. The state machine knows these four keys of the
 // cluster's and no others.
 const (
 	lockPath  = "/arango/Target/HotBackup/Create"
 	noncePath = "/arango/Target/HotBackup/Holder/nonce"
+	thawPath  = "/arango/Target/HotBackup/Holder/thawed"
 	planPath  = "/arango/Plan"
 )
 
-// frozen says whether the lock exists that freezes Plan.
-func frozen(root *Node) bool { return root.At(lockPath).Exists() }
+// Frozen says whether Plan is frozen in this tree: the agency lock exists, and its
+// holder has not thawed Plan. A thaw repeats the value of the lock that it belongs to,
+// so that one that is left over means nothing for the next lock.
+func Frozen(root *Node) bool {
+	lock := root.At(lockPath)
+	return lock.Exists() && !Equal(lock, root.At(thawPath))
+}
 
 // touchesPlan says whether a change at path may change Plan: at it, below or above.
 func touchesPlan(path string) bool { return covers(path, planPath) || covers(planPath, path) }
@@ -19,7 +29,7 @@ func touchesPlan(path string) bool { return covers(path, planPath) || covers(pla
 // frozenOut says whether the freeze forbids the transaction, whose preconditions
 // hold. Only who shows the nonce of the lock's holder may touch Plan.
 func (t Transaction) frozenOut(root *Node) bool {
-	return frozen(root) && !t.showsNonce() &&
+	return Frozen(root) && !t.showsNonce() && !failpoint.Off("plan-is-frozen") &&
 		slices.ContainsFunc(t.operations, func(o operation) bool { return touchesPlan(o.path) })
 }
 
@@ -28,7 +38,7 @@ func (t Transaction) frozenOut(root *Node) bool {
 func (t Transaction) showsNonce() bool {
 	return slices.ContainsFunc(t.preconditions, func(p precondition) bool {
 		return p.path == noncePath && slices.ContainsFunc(p.conditions, func(c condition) bool {
-			return c.operator == "old" && c.argument.Text() != ""
+			return c.operator == "old" && c.argument.Text() != "" || failpoint.Off("freeze-knows-its-holder")
 		})
 	})
 }

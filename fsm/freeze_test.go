@@ -63,7 +63,7 @@ func TestFreezeWithAnEmptyNonce(t *testing.T) {
 		m := machineWith(t, lockedTree)
 		write(t, m, `[{"/arango/Target/HotBackup/Holder/nonce":`+stored+`}]`)
 		o := apply(t, m, `[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":`+shown+`}]`)[0]
-		require.NotEmpty(t, o.Failed, stored)
+		require.NotEmpty(t, o.Failed, "who shows no nonce changes a frozen Plan: %s", stored)
 	}
 	m := machineWith(t, `{"arango":{"Target":{"HotBackup":{"Create":null}}}}`)
 	require.ErrorIs(t, apply(t, m, `[{"/arango/Plan":1},{"/arango/Target/HotBackup/Holder/nonce":{"old":{}}}]`)[0].Reason, ErrFrozen)
@@ -80,6 +80,28 @@ func TestFreezeBeginsAndEndsWithTheLock(t *testing.T) {
 		`[{"/arango/Target/HotBackup":{"op":"delete"}}]`,
 		`[{"/arango/Plan/v":5}]`)))
 	require.Equal(t, `5`, m.State().Root().At("/arango/Plan/v").String())
+}
+
+// The holder thaws Plan and keeps the lock: from that index on Plan changes, by
+// expiry too. A thaw that belongs to another lock, or to none, thaws nothing.
+func TestThawUnderTheLock(t *testing.T) {
+	for thawed, frozen := range map[string]bool{`"2026"`: false, `"2027"`: true, `true`: true, `null`: true, `{}`: true} {
+		m := machineWith(t, lockedTree)
+		out := apply(t, m,
+			`[{"/arango/Target/HotBackup/Holder/thawed":`+thawed+`,"/arango/Plan/x":1}]`,
+			`[{"/arango/Target/HotBackup/Holder/thawed":`+thawed+`},{"/arango/Target/HotBackup/Create":"2026","/arango/Target/HotBackup/Holder/nonce":"n1"}]`,
+			`[{"/arango/Plan/x":1}]`)
+		require.ErrorIs(t, out[0].Reason, ErrFrozen, "not in the same transaction")
+		require.NoError(t, out[1].Reason)
+		require.Equal(t, frozen, Frozen(m.State().Root()), thawed)
+		require.Equal(t, frozen, out[2].Reason != nil, thawed)
+		// The lock of somebody who does not know of holders: the leftover thaws nothing.
+		write(t, m, `[{"/arango/Target/HotBackup/Create":"2028"}]`)
+		require.True(t, Frozen(m.State().Root()))
+		require.ErrorIs(t, apply(t, m, `[{"/arango/Plan/x":2}]`)[0].Reason, ErrFrozen)
+	}
+	m := machineWith(t, `{"arango":{"Plan":{},"Target":{"HotBackup":{"Create":null}}}}`)
+	require.True(t, Frozen(m.State().Root()), "a thaw that is not there is no null")
 }
 
 // Whatever is written while the lock exists, and however much time passes,

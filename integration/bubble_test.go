@@ -45,7 +45,7 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: network.NewMemory(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
-		o.Network, o.Memory = b.net.Host, true
+		o.Network, o.Memory = b.net.Host, o.Dir == ""
 		o.FS = func(name string) vfs.FS {
 			if wrap != nil {
 				return wrap(name, b.disk(name))

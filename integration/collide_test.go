@@ -56,13 +56,18 @@ func TestTwoBackupsAtOnce(t *testing.T) {
 }
 
 // A backup that cannot have the lock in time fails and names the holder; data
-// definition waits for the thaw; the backup that held on is not harmed.
+// definition waits for the cut, and not for the links; the backup that held on is not
+// harmed.
 func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
-	held, goOn := make(chan string, 1), make(chan struct{})
+	held, cut, goOn := make(chan string, 1), make(chan struct{}), make(chan struct{})
 	o := options(t, minicluster.InProcess)
 	o.Steps = func(_ context.Context, e step.Event) {
-		if e.Step == step.Linking && e.Server == "" && strings.HasSuffix(e.ID, "_first") {
+		switch {
+		case e.Server != "" || !strings.HasSuffix(e.ID, "_first"):
+		case e.Step == step.Prepare:
 			held <- e.ID
+			<-cut
+		case e.Step == step.Linking:
 			<-goOn
 		}
 	}
@@ -77,7 +82,10 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 	err := c.clients[1].Backup(ctx, "create", map[string]any{"label": "second", "timeout": 2.5}, &second)
 	require.ErrorIs(t, err, apierror.BackupCreate)
 	require.ErrorContains(t, err, holder)
-	require.NotNil(t, status(t, c.clients[1]).Lock)
+	lock := status(t, c.clients[1]).Lock
+	require.NotNil(t, lock)
+	require.True(t, lock.PlanFrozen)
+	require.Greater(t, lock.HeldSeconds, 1.0)
 
 	created := make(chan error, 1)
 	go func() { created <- c.db(1).CreateCollection(ctx, "waits", 3) }()
@@ -86,9 +94,14 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 		t.Fatalf("a collection was created while Plan was frozen: %v", err)
 	case <-time.After(500 * time.Millisecond): // it would have been there long ago
 	}
+	close(cut)
+	require.NoError(t, <-created, "the links are not waited for")
+	lock = status(t, c.clients[1]).Lock
+	require.NotNil(t, lock, "others are kept out until the commit")
+	require.False(t, lock.PlanFrozen)
+	require.Equal(t, string(step.Linking), lock.Phase)
 	close(goOn)
 	require.NoError(t, <-done)
-	require.NoError(t, <-created)
 	require.True(t, listBackups(t, c.clients[1])[first.ID].Available)
 	require.Len(t, listBackups(t, c.clients[1]), 1)
 }

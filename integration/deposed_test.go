@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,7 +218,11 @@ func TestForgetfulLeaderAsksFirst(t *testing.T) {
 	})
 }
 
-// A leader that is a process, and is stopped: see TestFrozenLeaderWakes.
+// A leader that is a process is stopped while writes are under way, until its successor
+// serves, and wakes. What reaches it while it stands still it neither serves nor
+// acknowledges. A write that was under way may be acknowledged late, after the successor
+// has begun: then the successor has it. So every acknowledged write is there, whenever
+// the acknowledgement came.
 func TestPausedLeaderWakes(t *testing.T) {
 	c, o := impatient(t)
 	ctx := t.Context()
@@ -227,18 +232,73 @@ func TestPausedLeaderWakes(t *testing.T) {
 		value := fmt.Sprintf("new%d", round)
 		old := o.leading(t)
 		require.NoError(t, c.db(0).Put(ctx, "c", map[string]any{"_key": "k", "value": "old"}))
+		underWay := old.keepWriting(ctx, fmt.Sprintf("round%d", round))
 		require.NoError(t, c.Pause(o.names[old.id]))
 		p := old.ask(ctx)
 		eventually(t, time.Minute, func() error { return old.succeeded(ctx) })
 		require.NoError(t, c.db(1).Put(ctx, "c", map[string]any{"_key": "k", "value": value}))
+		resumed := time.Now()
 		require.NoError(t, c.Resume(o.names[old.id]))
 		require.Error(t, <-p.write)
 		require.Error(t, <-p.read)
+		acknowledged, late := underWay.stop(resumed)
+		t.Logf("%d writes were acknowledged before the pause, %d after it", len(acknowledged)-late, late)
+		require.NotEmpty(t, acknowledged, "nothing was under way")
 		_, err := old.read(ctx, "k")
 		require.True(t, refuses(err), "%v", err)
 		eventually(t, time.Minute, func() error { return o.healed(ctx) })
-		got, err := o.leading(t).read(ctx, "k")
+		now := o.leading(t)
+		got, err := now.read(ctx, "k")
 		require.NoError(t, err)
 		require.Contains(t, got, `"value":"`+value+`"`)
+		for _, key := range acknowledged {
+			_, err := now.read(ctx, key)
+			require.NoError(t, err, "%s was acknowledged", key)
+		}
 	}
+}
+
+// underWay are writers that write until their server acknowledges no more.
+type underWay struct {
+	writers sync.WaitGroup
+	mu      sync.Mutex
+	at      map[string]time.Time // acknowledged keys
+}
+
+// keepWriting starts writers of ever new keys. It returns when a write has been
+// acknowledged; each writer ends with the first that is not.
+func (d direct) keepWriting(ctx context.Context, prefix string) *underWay {
+	u := &underWay{at: map[string]time.Time{}}
+	first := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(first) })
+	for w := range 4 {
+		u.writers.Go(func() {
+			defer begun()
+			for i := 0; ; i++ {
+				key := fmt.Sprintf("%s-%d-%d", prefix, w, i)
+				if d.write(ctx, key, `{}`) != nil {
+					return
+				}
+				u.mu.Lock()
+				u.at[key] = time.Now()
+				u.mu.Unlock()
+				begun()
+			}
+		})
+	}
+	<-first
+	return u
+}
+
+// stop waits for the writers. It gives what was acknowledged, and how much of it after
+// that moment.
+func (u *underWay) stop(moment time.Time) (acknowledged []string, late int) {
+	u.writers.Wait()
+	for key, at := range u.at {
+		acknowledged = append(acknowledged, key)
+		if at.After(moment) {
+			late++
+		}
+	}
+	return acknowledged, late
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +50,33 @@ func TestKillEverythingDuringCreate(t *testing.T) {
 	}
 	// What is listed can be trusted: the newest one restores.
 	restoreNewest(t, c)
+	requirePrivate(t, o.Dir)
+}
+
+// requirePrivate demands that only the user may read what processes have made below dir.
+func requirePrivate(t *testing.T, dir string) {
+	t.Helper()
+	files := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if path == dir || slices.Contains([]string{"cluster.lock", "STASIS", "STASIS.lock"}, e.Name()) {
+			return nil // made by this process, which has its own umask
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, "%s is %v", path, info.Mode())
+		files++
+		return nil
+	}))
+	require.Greater(t, files, 50)
 }
 
 // SIGKILL of every process at a random moment of a restore: after the restart

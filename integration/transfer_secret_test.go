@@ -148,13 +148,13 @@ func (a *teller) run(binary string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// Every value of a configuration that could be a secret is a marker: none of them, in
+// Every value of a configuration that could be a secret is a marker, and a part of the remote's path: none of them, in
 // no form, is in an answer, in the agency, in a log that logs everything, or in any
 // file of the cluster, whether a transfer succeeds, is refused by the remote, or fails
 // with errors of the remote that repeat what it was asked with.
 func TestSecretsStaySecret(t *testing.T) {
 	const password, wrong, user, header = "mark-pass%word+/=ä", "mark-wr0ng-pass+/=", "mark-us&er+name", "mark-he4der-value"
-	const malformed = "mark-m4lformed"
+	const malformed, inPath = "mark-m4lformed", "mark-p4th-secret"
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
 	hiddenWrong, err := obscure.Obscure(wrong)
@@ -165,7 +165,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	section := func(pass string) map[string]any {
 		return map[string]any{"type": "webdav", "vendor": "other", "url": server.URL, "user": user, "pass": pass, "headers": "X-Token," + header}
 	}
-	forms := disguises(password, wrong, user, header, hidden, hiddenWrong, user+":"+password, user+":"+wrong, malformed)
+	forms := disguises(password, wrong, user, header, hidden, hiddenWrong, user+":"+password, user+":"+wrong, malformed, inPath)
 
 	o := options(t, minicluster.Processes)
 	program := o.Binary
@@ -178,7 +178,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	here := coordinators[0].URL
 	backups := here + "/_admin/backup/"
 	command := func(name string, section map[string]any, more map[string]any) []byte {
-		body := map[string]any{"id": b.ID, "remoteRepository": "w:x", "config": map[string]any{"w": section}}
+		body := map[string]any{"id": b.ID, "remoteRepository": "w:x/" + inPath, "config": map[string]any{"w": section}}
 		for k, value := range more {
 			body[k] = value
 		}
@@ -212,6 +212,9 @@ func TestSecretsStaySecret(t *testing.T) {
 		map[string]string{"type": "webdav", "url": "http://" + malformed + ":%zz", "vendor": malformed, "pass": malformed}, map[string]string{"type": "crypt", "remote": malformed + ":", "password": malformed}} {
 		a.ask("POST", backups+"upload", map[string]any{"id": b.ID, "remoteRepository": "w:bad", "config": map[string]any{"w": bad}})
 		a.ask("POST", backups+"remote", map[string]any{"operation": "list", "remoteRepository": "w:bad", "config": map[string]any{"w": bad}})
+	}
+	for _, repository := range []string{"w,pass=" + inPath + ":x", ":webdav,pass=" + inPath + ":x", "w:x:" + inPath, "https://" + user + ":" + inPath + "@host/x"} {
+		a.ask("POST", backups+"upload", map[string]any{"id": b.ID, "remoteRepository": repository, "config": map[string]any{"w": section(hidden)}})
 	}
 	a.ask("POST", backups+"transfers", nil)
 	a.commandLine(program, here, b.ID, section(hidden), section(hiddenWrong), malformed)

@@ -43,7 +43,9 @@ func newRemote(t *testing.T, o *minicluster.Options) remote {
 		}
 		return remote{"r:/memory/backups", config}
 	}
-	return remote{"r:" + filepath.Join(t.TempDir(), "remote"), config}
+	root := t.TempDir()
+	o.RemoteFlags = []string{"--backup.local-root=" + root}
+	return remote{"r:" + filepath.Join(root, "remote"), config}
 }
 
 // await asks for the progress, at the upload endpoint whatever was started, until

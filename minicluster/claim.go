@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -34,7 +34,7 @@ func claim(o Options) (release func() error, err error) {
 	if o.Mode == Processes {
 		sub = logsDir
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir, sub), 0o750); err != nil {
+	if err := os.MkdirAll(filepath.Join(o.Dir, sub), 0o700); err != nil {
 		return nil, fmt.Errorf("make the cluster's directory: %w", err)
 	}
 	lock, err := datadir.Lock(vfs.Default, o.Dir, lockFile)
@@ -44,8 +44,8 @@ func claim(o Options) (release func() error, err error) {
 	return sync.OnceValue(lock.Close), nil
 }
 
-// refuseForeign refuses a directory that is no cluster's and holds folders: it is
-// somebody's work. Files, as of logs, are let be.
+// refuseForeign refuses a directory that holds anything and is no cluster's: the cluster
+// would mix with it, and make the directory its own.
 func refuseForeign(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -54,17 +54,20 @@ func refuseForeign(dir string) error {
 	if err != nil {
 		return fmt.Errorf("look into the cluster's directory: %w", err)
 	}
-	folder := ""
+	// A start that died before the layout was written leaves the first three; the last
+	// is in every file system of its own.
+	ours := []string{lockFile, logsDir, layoutFile + ".tmp", "lost+found"}
+	foreign := ""
 	for _, e := range entries {
 		switch {
 		case e.Name() == layoutFile:
 			return nil
-		case e.IsDir() && e.Name() != logsDir && e.Name() != "lost+found" && !strings.HasPrefix(e.Name(), "."):
-			folder = e.Name()
+		case !slices.Contains(ours, e.Name()):
+			foreign = e.Name()
 		}
 	}
-	if folder != "" {
-		return fmt.Errorf("%s is not a cluster's directory: it has no file %s but holds %q; name an empty or a new one", dir, layoutFile, folder)
+	if foreign != "" {
+		return fmt.Errorf("%s is not a cluster's directory: it has no file %s but holds %q; name an empty or a new one", dir, layoutFile, foreign)
 	}
 	return nil
 }

@@ -88,7 +88,8 @@ func (c *Cluster) add(name string, role datadir.Role, p *place) error {
 	case c.options.Mode == Processes:
 		n.launch = c.launchProcess
 	case role == datadir.Agent && c.options.Memory:
-		n.launch = c.launcherInProcess(agency.NewMemoryStores())
+		n.stores = agency.NewMemoryStores()
+		n.launch = c.launcherInProcess(n.stores)
 	default:
 		n.launch = c.launcherInProcess(nil)
 	}
@@ -205,8 +206,8 @@ func (c *Cluster) Kill(name string) error {
 	return nil
 }
 
-// Pause stops a server's process where it is (SIGSTOP): it does nothing any more,
-// while its system goes on taking connections and bytes for it. In process there is
+// Pause stops a server's process where it is (SIGSTOP): when Pause returns, it does nothing
+// any more (on Linux; elsewhere a little later), while its system goes on taking connections and bytes for it. In process there is
 // nothing like it, and it is an error: freeze the host in a network.Memory instead,
 // which lets nobody hear of the server, or it of anybody. Kill and Stop end a paused
 // server as any other.
@@ -225,6 +226,19 @@ func (c *Cluster) Resume(name string) error {
 		return err
 	}
 	return n.signal("resume", running.resume)
+}
+
+// HangDisk makes the disk of an agent that keeps its log in memory hang until thaw is
+// called: its calls to the disk do not return. Such an agent cannot be stopped or killed.
+func (c *Cluster) HangDisk(name string) (thaw func(), err error) {
+	n, err := c.node(name)
+	if err != nil {
+		return nil, err
+	}
+	if n.stores == nil {
+		return nil, fmt.Errorf("hang the disk of %s: only agents in memory have one that can hang", name)
+	}
+	return n.stores.Freeze(), nil
 }
 
 // KillAll kills all servers at once.

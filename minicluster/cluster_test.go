@@ -297,13 +297,30 @@ func TestLogsNameTheNode(t *testing.T) {
 	require.Contains(t, out.String(), "agent-1")
 }
 
-// A folder that holds somebody's work does not become a cluster's directory.
+// A directory that holds other work does not become a cluster's, be it a folder, a file
+// or hidden.
 func TestForeignDirectoryIsRefused(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"thesis":    func(path string) error { return os.Mkdir(path, 0o700) },
+		"notes.txt": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		".git":      func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		dir := t.TempDir()
+		require.NoError(t, put(filepath.Join(dir, name)))
+		_, err := Start(t.Context(), Options{Dir: dir, Agents: 1, DBServers: 1, Coordinators: 1})
+		require.ErrorContains(t, err, name)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 1, "nothing was put into it")
+	}
+}
+
+// What a start leaves that died before it wrote the layout is no foreign work.
+func TestDirectoryOfAnUnfinishedStart(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "thesis"), 0o700))
-	_, err := Start(t.Context(), Options{Dir: dir, Agents: 1, DBServers: 1, Coordinators: 1})
-	require.ErrorContains(t, err, "thesis")
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1, "nothing was put into it")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, logsDir), 0o700))
+	for _, name := range []string{lockFile, layoutFile + ".tmp"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, refuseForeign(dir))
 }

@@ -12,6 +12,7 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
+	"stasis/internal/bootclock"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
@@ -59,7 +60,7 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 	switch n.role {
 	case datadir.Agent:
 		cfg := agency.Config{
-			ID: n.id, Listen: n.address, Advertise: n.address, Peers: c.peers, Network: net,
+			ID: n.id, Listen: n.address, Advertise: n.address, Peers: c.peers, Network: net, Browsers: o.Browsers,
 			Stores: stores, Logger: logger, Steps: o.Steps, Timing: o.Timing.Agency,
 		}
 		if stores == nil {
@@ -69,14 +70,27 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer, Remotes: o.Remotes,
+			Agency: c.agencyURLs(), Network: net, Browsers: o.Browsers, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer, Remotes: o.Remotes,
+			Clock: o.clock(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: c.agencyURLs(), Network: net, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator, WithoutLocks: o.WithoutLocks,
+			Agency: c.agencyURLs(), Network: net, Browsers: o.Browsers, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator, WithoutLocks: o.WithoutLocks,
 		})
 	}
+}
+
+// clock is what a DB server measures its lease by. A network that is replaced may be in a
+// bubble with a time of its own, in which the system's clock has no place.
+func (o Options) clock(name string) dbserver.Clock {
+	switch {
+	case o.Clock != nil:
+		return o.Clock(name)
+	case o.Network != nil:
+		return dbserver.Clock{}
+	}
+	return dbserver.Clock{Elapsed: bootclock.Elapsed}
 }
 
 // fs is the disk of a node.

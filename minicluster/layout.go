@@ -219,7 +219,7 @@ func (l *layout) write(dir string) error {
 		return fmt.Errorf("layout: %w", err)
 	}
 	path := filepath.Join(dir, layoutFile)
-	f, err := os.Create(path + ".tmp")
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the cluster's layout: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"stasis/agency"
 	"stasis/internal/datadir"
 )
 
@@ -34,7 +35,8 @@ type node struct {
 	id      string
 	address string
 	launch  launcher
-	report  func(error) // for a death that nobody ordered
+	stores  *agency.Stores // of an agent in memory
+	report  func(error)    // for a death that nobody ordered
 
 	order sync.Mutex // held by whoever starts, stops or kills
 	mu    sync.Mutex // guards run

@@ -24,9 +24,9 @@ const (
 	Processes             // each a child process
 )
 
-// Options say what cluster to start. Network, FS, Memory, Steps and Timing
+// Options say what cluster to start. Network, FS, Memory, Clock, Steps and Timing
 // replace what is real, in mode InProcess only; their zero values replace nothing.
-// Of Timing the agency's Grace and Settle reach processes, too.
+// Of Timing the agency's Grace, Settle and DiskTimeout reach processes, too.
 type Options struct {
 	Dir          string // the cluster's directory; "" only with Memory and FS: nothing is kept
 	Mode         Mode
@@ -36,11 +36,14 @@ type Options struct {
 	BasePort     int    // coordinators from here, DB servers from +100, agents from +200; 0: as last time, or free ones
 	Binary       string // the program that Processes are made of
 	Logger       hclog.Logger
-	Remotes      transfer.Opener // of remote storage, InProcess; the Binary has its own
+	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
+	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
+	Browsers     network.Browsers // the web pages that may use the servers
 
-	Network func(host string) network.Network // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
-	FS      func(server string) vfs.FS        // not for the agents, whose log is on the real disk or in memory
-	Memory  bool                              // the agents keep their logs in memory, also across Restart
+	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
+	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory
+	Memory  bool                               // the agents keep their logs in memory, also across Restart
+	Clock   func(server string) dbserver.Clock // of DB servers' leases; nil: the system's, or with a Network of one's own the standard library's
 	Steps   step.Sink
 	Timing  Timing
 

@@ -40,7 +40,7 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 	logged := filepath.Join(c.options.Dir, logsDir, n.name+".log")
 	cmd := exec.Command(c.options.Binary, c.arguments(n, logged)...)
 	// What does not go through the logger, a panic above all, lands in the log too.
-	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
@@ -62,19 +62,29 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 // arguments is the command line of a node.
 func (c *Cluster) arguments(n *node, logged string) []string {
 	args := []string{string(n.role), "--dir", c.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	for _, origin := range c.options.Browsers.Trusted() {
+		args = append(args, "--http.trusted-origin", origin)
+	}
+	for _, host := range c.options.Browsers.Hosts() {
+		args = append(args, "--http.hosts", host)
+	}
 	if n.role == datadir.Agent {
 		args = append(args, "--id", n.id)
 		for _, a := range c.agents {
 			args = append(args, "--peer", a.id+"="+a.address)
 		}
-		for flag, d := range map[string]time.Duration{"--grace": c.options.Timing.Agency.Grace, "--settle": c.options.Timing.Agency.Settle} {
+		for flag, d := range map[string]time.Duration{"--grace": c.options.Timing.Agency.Grace, "--settle": c.options.Timing.Agency.Settle, "--disk-timeout": c.options.Timing.Agency.DiskTimeout} {
 			if d != 0 {
 				args = append(args, flag, d.String())
 			}
 		}
 		return args
 	}
-	return append(args, "--agency", strings.Join(c.agencyURLs(), ","))
+	args = append(args, "--agency", strings.Join(c.agencyURLs(), ","))
+	if n.role == datadir.DBServer {
+		args = append(args, c.options.RemoteFlags...)
+	}
+	return args
 }
 
 // wait collects the child when it ends.
@@ -170,8 +180,14 @@ func (p *process) failing() error {
 	return p.fault
 }
 
-// pause and resume are SIGSTOP and SIGCONT.
-func (p *process) pause() error  { return p.signal(stopSignal) }
+// pause is SIGSTOP, and returns when it has taken effect; resume is SIGCONT.
+func (p *process) pause() error {
+	if err := p.signal(stopSignal); err != nil {
+		return err
+	}
+	return awaitStopped(p.pid())
+}
+
 func (p *process) resume() error { return p.signal(continueSignal) }
 
 func (p *process) signal(s os.Signal) error {

@@ -41,11 +41,16 @@ func (c *Cluster) await(ctx context.Context, nodes []*node) error {
 	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
 	began, tick := time.Now(), time.NewTicker(lookEvery)
 	defer tick.Stop()
+	var seen []string // by the last look that was not cut short
 	for {
 		missing, err := l.missing(ctx, nodes)
 		if err != nil || len(missing) == 0 {
 			return err
 		}
+		if ctx.Err() != nil && seen != nil {
+			missing = seen
+		}
+		seen = missing
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -101,7 +106,11 @@ func (l look) missing(ctx context.Context, nodes []*node) ([]string, error) {
 // at says why a node is not ready.
 func (l look) at(ctx context.Context, n *node) error {
 	if n.role == datadir.Agent {
-		return l.get(ctx, n, "/_api/version")
+		config, err := l.agency.ConfigOf(ctx, "http://"+n.address)
+		if err == nil && config.Status != "" {
+			err = errors.New(config.Status)
+		}
+		return err
 	}
 	if err := l.get(ctx, n, "/_admin/server/availability"); err != nil {
 		return err

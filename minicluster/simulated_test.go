@@ -2,6 +2,7 @@ package minicluster
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -61,5 +62,32 @@ func TestSimulatedCluster(t *testing.T) {
 		require.NoError(t, c.start(t.Context()))
 		require.NoError(t, c.Ready(t.Context()))
 		require.Contains(t, b.must("GET", url+"/_api/document/c/k", ""), `"v":1`, "memory disks and logs are kept")
+	})
+}
+
+// TestFirstStartWithoutAnAgent: a cluster of which one agent does not answer at the first
+// start is not ready, and it is said which one, and why that counts.
+func TestFirstStartWithoutAnAgent(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		memory := network.NewMemory()
+		memory.Freeze("agent-2")
+		c, err := Start(t.Context(), Options{
+			Agents: 3, Network: memory.Host, Memory: true, FS: func(string) vfs.FS { return vfs.NewMem() },
+			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err = c.Ready(ctx)
+		cancel()
+		defer func() { // also after a failure: the bubble would complain of nothing else
+			memory.HealAll()
+			if err := errors.Join(c.Stop(context.Background()), memory.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
+		require.ErrorContains(t, err, "agent-1: a new agency is founded when every named agent has answered that it has nothing")
+		require.ErrorContains(t, err, "(agent-2:10201) does not answer")
+		memory.HealAll()
+		require.NoError(t, c.Ready(t.Context()))
 	})
 }

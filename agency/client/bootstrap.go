@@ -27,13 +27,21 @@ func Bootstrap(ctx context.Context, c *Client) error {
 			return err
 		}
 		_, err = c.Write(ctx, Tx{
-			Ops: firstKeys(uuid.NewString(), time.Now()),
+			Ops: firstKeys(c.clusterID(), time.Now()),
 			Pre: map[string]any{keys.Plan: OldEmpty(true)},
 		})
 		if err == nil || !errors.Is(err, ErrPrecondition) {
 			return err
 		}
 	}
+}
+
+// clusterID is the UUID of a new cluster: its agency's.
+func (c *Client) clusterID() string {
+	if o := c.Origin(); o.Exists() && o.Agency != keys.LegacyOrigin.Agency {
+		return o.Agency
+	}
+	return uuid.NewString()
 }
 
 // bootstrapped reads whether the first keys are there. A Plan without InitDone

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // pollTimeout is how long a quiet poll stays open. It bounds, together with one
@@ -112,6 +113,7 @@ func (k *Cache) follow(ctx context.Context) {
 			index = k.Snapshot().Index + 1
 		}
 		result, err := k.client.Poll(ctx, index, pollTimeout)
+		_ = failpoint.Hit(ctx, "agency/client/cache", "")
 		if ctx.Err() != nil {
 			return
 		}
@@ -173,7 +175,7 @@ func (k *Cache) take(r PollResult) fitness {
 func (k *Cache) takeWhole(v *view, r PollResult) fitness {
 	switch {
 	case !v.loaded:
-	case r.CommitIndex < v.Index, r.ReadDB.Len() == 0 && v.Root.Len() > 0:
+	case r.CommitIndex < v.Index && !failpoint.Off("cache-never-goes-back"), r.ReadDB.Len() == 0 && v.Root.Len() > 0:
 		return behind
 	case r.CommitIndex == v.Index:
 		return fit

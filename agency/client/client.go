@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/agency/keys"
 	"stasis/internal/network"
 )
 
@@ -28,6 +29,11 @@ type Options struct {
 	// not hang the client; 0 is four seconds. How often a call is attempted is
 	// bounded by its context alone.
 	AttemptTimeout time.Duration
+	// Origin is the agency to follow; zero: that of the first leader that answers.
+	Origin keys.Origin
+	// Remember notes, durably, which agency is followed from now on. Until it has
+	// returned nothing of that agency is used. May be nil.
+	Remember func(keys.Origin) error
 }
 
 // Client talks to the agency. It is safe for concurrent use and keeps nothing
@@ -37,11 +43,15 @@ type Client struct {
 	http      *http.Client
 	log       hclog.Logger
 	attempts  time.Duration
+	remember  func(keys.Origin) error
+	learning  chan struct{} // one token: who has it may change origin
 
-	mu       sync.Mutex
-	leader   string             // the agent that answered last; "" if unknown
-	polls    map[*poll]struct{} // waiting at an agent
-	troubled bool               // no leader answers, and that has been logged
+	mu        sync.Mutex
+	origin    keys.Origin
+	strangers map[string]keys.Origin // by endpoint; what the log has
+	leader    string                 // the agent that answered last; "" if unknown
+	polls     map[*poll]struct{}     // waiting at an agent
+	troubled  bool                   // no leader answers, and that has been logged
 }
 
 // poll is a long request that is given up once another agent leads.
@@ -61,7 +71,8 @@ func New(o Options) *Client {
 	if o.AttemptTimeout == 0 {
 		o.AttemptTimeout = defaultAttempt
 	}
-	c := &Client{log: o.Logger, attempts: o.AttemptTimeout, polls: map[*poll]struct{}{}}
+	c := &Client{log: o.Logger, attempts: o.AttemptTimeout, polls: map[*poll]struct{}{},
+		remember: o.Remember, learning: make(chan struct{}, 1), origin: o.Origin, strangers: map[string]keys.Origin{}}
 	for _, e := range o.Endpoints {
 		c.endpoints = append(c.endpoints, normalise(e))
 	}

@@ -39,10 +39,10 @@ func TestWriteIsAppliedOnce(t *testing.T) {
 				f.fail("a/write", c.faults...)
 				index, err := client.Write(within(t, time.Minute), counting)
 				require.NoError(t, err)
-				require.EqualValues(t, 1, index)
-				require.EqualValues(t, 1, f.count())
+				require.EqualValues(t, 1, index, "it was applied twice")
+				require.EqualValues(t, 1, f.count(), "it was applied twice")
 				require.Equal(t, strings.Fields(c.requests)[0], "a/write")
-				require.Equal(t, shape(c.requests), shape(f.requests()))
+				require.Equal(t, shape(c.requests), shape(f.requests()), "requests")
 			})
 		})
 	}

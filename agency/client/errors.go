@@ -23,4 +23,8 @@ var (
 	// ErrEpochMoved: a DB server cannot register for the first time because the
 	// cluster's restore epoch is not the one it believes.
 	ErrEpochMoved = errors.New("restore epoch has moved")
+	// ErrDeletedMeanwhile: a DB server that was removed from the cluster cannot come back
+	// yet because backups were deleted, or it was removed again, since it looked at its
+	// pieces.
+	ErrDeletedMeanwhile = errors.New("backups were deleted since the server looked at its pieces")
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 )
 
 // Member is one agent as the leader sees it.
@@ -19,6 +20,8 @@ type Member struct {
 	Heard         bool    `json:"heard"`
 	SilentSeconds float64 `json:"silentSeconds"`
 	Lag           uint64  `json:"lag"`
+	// DiskHangs is what the agent itself says when it is asked; the leader cannot know it.
+	DiskHangs *DiskHang `json:"diskHangs,omitempty"`
 }
 
 // Members is the answer of /_api/agency/members. Done is false when a change that
@@ -32,6 +35,26 @@ type Members struct {
 func (c *Client) Members(ctx context.Context) ([]Member, error) {
 	m, err := c.membership(ctx, "list the agents", http.MethodGet, "", nil)
 	return m.Members, err
+}
+
+// AskSilent asks the agents that do not answer the leader whether their disks hang, and
+// notes what they say. Those that do not answer at all are left as they are.
+func (c *Client) AskSilent(ctx context.Context, members []Member) {
+	ctx, cancel := context.WithTimeout(ctx, c.attempts)
+	defer cancel()
+	var asking sync.WaitGroup
+	for i := range members {
+		m := &members[i]
+		if m.Leader || m.Heard && m.SilentSeconds < 1 {
+			continue
+		}
+		asking.Go(func() {
+			if config, err := c.ConfigOf(ctx, m.Endpoint); err == nil {
+				m.DiskHangs = config.DiskHangs
+			}
+		})
+	}
+	asking.Wait()
 }
 
 // AddMember makes an agent that was started to join a member at an endpoint, and

@@ -115,6 +115,22 @@ type Config struct {
 	Configuration       Configuration    `json:"configuration"`
 	Engine              string           `json:"engine"`
 	Version             string           `json:"version"`
+	DiskHangs           *DiskHang        `json:"diskHangs,omitempty"` // null: the agent's disk answers
+	Origin              keys.Origin      `json:"origin"`              // the agency it belongs to
+	Status              string           `json:"status,omitempty"`    // why it does not serve, and what to do
+}
+
+// DiskHang is what an agent tells of its disk while it hangs. Such an agent takes no part
+// in the agency.
+type DiskHang struct {
+	Since   string  `json:"since"` // its own clock
+	Seconds float64 `json:"seconds"`
+	Call    string  `json:"call"` // that has not returned
+}
+
+// String says it in words.
+func (d DiskHang) String() string {
+	return fmt.Sprintf("its disk hangs, for %.0f s: %q has not returned", d.Seconds, d.Call)
 }
 
 // Acked is what the leader last heard of an agent; times are seconds ago.
@@ -152,7 +168,7 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 
 // ConfigOf asks this one agent, once.
 func (c *Client) ConfigOf(ctx context.Context, endpoint string) (Config, error) {
-	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts})
+	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts, anyone: true})
 	if err != nil {
 		return Config{}, fmt.Errorf("agency config of %s: %w: %w", endpoint, ErrUnavailable, err)
 	}

@@ -457,3 +457,91 @@ func TestConfig(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrUnavailable)
 	})
 }
+
+// TestCacheFollowsRecovery: a cache goes on through a recovery: its index rises, its
+// tree is that of the new incarnation, and what was noted is the new origin. An agent of the
+// incarnation before, however alive, is not followed any more, also not after a restart
+// of who follows.
+func TestCacheFollowsRecovery(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, _ *client.Client) {
+		notes := agency.NewMemoryStores() // of a server's directory
+		server := func(endpoints ...string) *client.Client {
+			origin, remember, err := client.Remembered(notes)
+			require.NoError(t, err)
+			return client.New(client.Options{Endpoints: endpoints, HTTP: a.http, Origin: origin, Remember: remember})
+		}
+		c := server("a:1", "b:1", "c:1")
+		for i := range 5 {
+			_, err := c.Write(minute(t), client.Tx{Ops: map[string]any{"x": i}})
+			require.NoError(t, err)
+		}
+		cache, stop := follow(t, c)
+		defer stop()
+		before, err := cache.Sync(minute(t))
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		for _, name := range []string{"a", "b", "c"} {
+			a.kill(name)
+		}
+		_, err = agency.Recover(agency.RecoverOptions{Stores: a.stores["a"]})
+		require.NoError(t, err)
+		lost := []string{"b", "c"} // as it turns out they are not
+		a.start("a")
+		after, err := cache.Sync(minute(t))
+		require.NoError(t, err)
+		require.Equal(t, before.Root.String(), after.Root.String())
+		require.Greater(t, after.Index, before.Index)
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{"x": "after"}})
+		require.NoError(t, err)
+		last, err := cache.Wait(minute(t), func(s client.Snapshot) bool { return s.Root.At("x").Text() == "after" })
+		require.NoError(t, err)
+		require.EqualValues(t, 2, c.Origin().Incarnation)
+
+		a.kill("a")
+		for _, name := range lost {
+			a.start(name)
+		}
+		name := a.leader()
+		stale := client.New(client.Options{Endpoints: []string{name + ":1"}, HTTP: a.http})
+		_, err = stale.Write(minute(t), client.Tx{Ops: map[string]any{"x": "of a world that has ended"}})
+		require.NoError(t, err, "they have a majority of the members of before")
+		for _, follower := range []*client.Client{c, server("b:1", "c:1")} {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			_, err = follower.Read(ctx, "x")
+			cancel()
+			require.ErrorIs(t, err, client.ErrUnavailable)
+			require.ErrorIs(t, err, client.ErrStranger)
+		}
+		require.Equal(t, last, cache.Snapshot(), "it keeps what it knows")
+		a.start("a")
+		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{"x": "goes on"}})
+		require.NoError(t, err)
+	})
+}
+
+// TestEmptyWorldIsNotBootstrapped: all agents have lost their disks and have founded
+// another agency. A coordinator that is started anew does not bootstrap a cluster there,
+// and what it sends is not done.
+func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, first *client.Client) {
+		require.NoError(t, client.Bootstrap(minute(t), first))
+		root, err := first.Read(minute(t), keys.Cluster)
+		require.NoError(t, err)
+		require.Equal(t, first.Origin().Agency, root.At(keys.Cluster).Text(), "a cluster's UUID is its agency's")
+		for _, name := range []string{"a", "b", "c"} {
+			a.kill(name)
+			a.stores[name] = agency.NewMemoryStores()
+		}
+		for name := range a.stores {
+			a.start(name)
+		}
+		a.leader()
+		again := client.New(client.Options{Endpoints: []string{"a:1", "b:1", "c:1"}, HTTP: a.http, Origin: first.Origin()})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.ErrorIs(t, client.Bootstrap(ctx, again), client.ErrStranger)
+		root, err = a.client().Read(minute(t), "/")
+		require.NoError(t, err)
+		require.Equal(t, "{}", root.String())
+	})
+}

@@ -31,6 +31,20 @@ type Registration struct {
 	// registration it must be the cluster's: the server's empty engine is taken for
 	// that epoch's.
 	Epoch uint64
+	// Comeback (DB servers) is what the server went by that was taken out of the cluster,
+	// and comes back with backup pieces.
+	Comeback Comeback
+}
+
+// Comeback is what a DB server that is not in Plan knows of its removal: the values of
+// RemovedServers/<id> and of the count of deletions when it looked which of its pieces
+// are still those of backups. The zero value is that of a server that was not removed.
+type Comeback struct{ Removed, Deletes *Node }
+
+// moved says whether the agency has something else by now.
+func (b Comeback) moved(root *Node, id string) bool {
+	same := func(was, is *Node) bool { return was.String() == is.String() && was.Exists() == is.Exists() }
+	return !same(b.Removed, root.At(keys.ServerRemoved(id))) || b.Removed.Exists() && !same(b.Deletes, root.At(keys.HotBackupDeletes))
 }
 
 // Register makes the server known, in this order: one transaction raises its
@@ -42,7 +56,7 @@ type Registration struct {
 // twice, and two processes with one id cannot end up with one reboot id.
 //
 // ErrEpochMoved: a DB server that is not in Plan yet has to begin at the cluster's
-// epoch and register again.
+// epoch and register again. ErrDeletedMeanwhile: it has to look at its pieces again.
 func Register(ctx context.Context, c *Client, r Registration) (rebootID uint64, err error) {
 	names := namesOf(r.Role)
 	for wait := firstPause; ; {
@@ -161,6 +175,11 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 	}
 	if r.Role == DBServer {
 		tx.Pre[keys.RestoreEpoch] = r.Epoch
+		tx.Pre[keys.ServerRemoved(r.ID)] = Exactly(r.Comeback.Removed)
+		if r.Comeback.Removed.Exists() {
+			tx.Pre[keys.HotBackupDeletes] = Exactly(r.Comeback.Deletes)
+			tx.Ops[keys.ServerRemoved(r.ID)], tx.Ops[keys.Departed(r.ID)] = Delete(), Delete()
+		}
 	}
 	waiting := false
 	for wait := firstPause; ; {
@@ -187,7 +206,7 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 
 // planEntry says why the server could not be entered into Plan.
 func planEntry(ctx context.Context, c *Client, r Registration, key string) (frozen, done bool, err error) {
-	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate)
+	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate, keys.HotBackupThawed, keys.ServerRemoved(r.ID), keys.HotBackupDeletes)
 	if err != nil {
 		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, err)
 	}
@@ -197,5 +216,8 @@ func planEntry(ctx context.Context, c *Client, r Registration, key string) (froz
 	if epoch, _ := root.At(keys.RestoreEpoch).Int(); r.Role == DBServer && uint64(epoch) != r.Epoch {
 		return false, false, fmt.Errorf("enter %s into Plan: %w: the cluster is at %d, the server at %d", r.ID, ErrEpochMoved, epoch, r.Epoch)
 	}
-	return root.At(keys.HotBackupCreate).Exists(), false, nil
+	if r.Role == DBServer && r.Comeback.moved(root, r.ID) {
+		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, ErrDeletedMeanwhile)
+	}
+	return Frozen(root), false, nil
 }

@@ -23,7 +23,12 @@ const (
 // Heartbeat tells the leader's transient tree that the server lives. Send one
 // every second.
 func Heartbeat(ctx context.Context, c *Client, id, status string) error {
-	beat := keys.Heartbeat{Time: time.Now().UTC().Format(beatStamp), Status: status}
+	return Beat(ctx, c, id, keys.Heartbeat{Status: status})
+}
+
+// Beat is Heartbeat for a server that has more to say. It fills in the time.
+func Beat(ctx context.Context, c *Client, id string, beat keys.Heartbeat) error {
+	beat.Time = time.Now().UTC().Format(beatStamp)
 	err := c.TransientWrite(ctx, Tx{Ops: map[string]any{keys.ServerStates + "/" + id: beat}})
 	if err != nil {
 		return fmt.Errorf("heartbeat of %s: %w", id, err)

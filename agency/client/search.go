@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"stasis/agency/keys"
 )
 
 const (
@@ -32,6 +34,7 @@ type request struct {
 	body    []byte
 	timeout time.Duration // of one attempt
 	poll    bool          // given up when another agent is found to lead
+	anyone  bool          // also an agent of another agency may answer
 }
 
 // answer is what an agent said.
@@ -39,6 +42,7 @@ type answer struct {
 	endpoint string
 	status   int
 	location string
+	origin   keys.Origin // what the agent belongs to
 	body     []byte
 }
 
@@ -62,6 +66,7 @@ type search struct {
 	wait     time.Duration
 	began    time.Time // of the trouble
 	last     error     // how the last attempt went
+	strange  error     // that an agent belonged to another agency
 }
 
 func (c *Client) search() *search { return &search{c: c, wait: firstPause} }
@@ -101,6 +106,15 @@ func (s *search) try(ctx context.Context, r request) (answer, fate) {
 	case ans.status == http.StatusRequestTimeout || ans.status >= 500:
 		s.fail(endpoint, errors.New(ans.text()))
 		return answer{}, doubtful
+	case ans.status == http.StatusForbidden && !ans.origin.Exists():
+		// Not the leader's word, which names its agency: the agent does not know the name
+		// by which it was asked, and has not looked at the request.
+		s.fail(endpoint, errors.New(ans.text()))
+		return answer{}, untaken
+	}
+	if err := s.c.believe(ctx, endpoint, ans.origin); err != nil {
+		s.fail(endpoint, err)
+		return answer{}, lost // whoever it was has done it
 	}
 	s.c.leads(endpoint)
 	return ans, answered
@@ -141,7 +155,11 @@ func (s *search) follow(ans answer) {
 func (s *search) fail(endpoint string, err error) {
 	s.c.doubts(endpoint)
 	s.failures++
-	s.note(fmt.Errorf("%s: %w", endpoint, err))
+	err = fmt.Errorf("%s: %w", endpoint, err)
+	if errors.Is(err, ErrStranger) {
+		s.strange = err
+	}
+	s.note(err)
 }
 
 func (s *search) note(err error) {
@@ -187,6 +205,9 @@ func (s *search) unavailable(ctx context.Context, r request) error {
 
 func (s *search) ended(ctx context.Context, r request, kind error) error {
 	path, _, _ := strings.Cut(r.path, "?")
+	if s.strange != nil && !errors.Is(s.last, ErrStranger) {
+		s.last = fmt.Errorf("%w; and %w", s.last, s.strange)
+	}
 	return fmt.Errorf("agency %s: %w: %w, last: %w", strings.TrimPrefix(path, base), kind, context.Cause(ctx), s.last)
 }
 
@@ -210,6 +231,9 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r request) (ans a
 	if r.poll {
 		req.Header.Set("Accept-Encoding", "gzip")
 	}
+	if origin := c.Origin(); origin.Exists() && !r.anyone {
+		req.Header.Set(keys.OriginHeader, origin.Text())
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return answer{}, connected.Load(), bare(err)
@@ -219,7 +243,17 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r request) (ans a
 	if err != nil {
 		return answer{}, true, fmt.Errorf("reading the answer: %w", err)
 	}
-	return answer{endpoint: endpoint, status: resp.StatusCode, location: resp.Header.Get("Location"), body: body}, true, nil
+	ans = answer{endpoint: endpoint, status: resp.StatusCode, location: resp.Header.Get("Location"), body: body}
+	if ans.origin, err = keys.ParseOrigin(resp.Header.Get(keys.OriginHeader)); err != nil {
+		return answer{}, true, err
+	}
+	if !r.anyone {
+		if err := c.stranger(endpoint, ans.origin); err != nil {
+			// With 421 it says that it has done nothing. A redirect does nothing either.
+			return answer{}, resp.StatusCode != http.StatusMisdirectedRequest && resp.StatusCode != http.StatusTemporaryRedirect, err
+		}
+	}
+	return ans, true, nil
 }
 
 // plain reads a body, compressed or not.

@@ -13,6 +13,10 @@ import (
 // Node is a value tree as the agency keeps it; nil means missing.
 type Node = fsm.Node
 
+// Frozen says whether Plan is frozen in a tree that has keys.HotBackup, at least Create
+// and Holder/thawed.
+func Frozen(root *Node) bool { return fsm.Frozen(root) }
+
 // Tx is one transaction: all of Ops or nothing, and only if all of Pre hold.
 // Both are keyed by path. A plain value among Ops is set, a plain value in Pre
 // must be equal; the builders say everything else.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
+
+	"stasis/internal/failpoint"
 )
 
 // Write applies one transaction and gives its index. It goes on through changes
@@ -88,7 +90,7 @@ func (c *Client) deliver(ctx context.Context, txs []Tx) (*delivery, error) {
 		if f == answered {
 			return d, d.conclude(ctx, ans)
 		}
-		if f != untaken {
+		if f != untaken && !failpoint.Off("inquire-before-repeat") {
 			d.lost = d.lost || f == lost
 			if err := d.resolve(ctx, s.last); err != nil || len(d.open) == 0 {
 				return d, err

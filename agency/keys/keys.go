@@ -3,7 +3,7 @@
 //
 // Three kinds of keys, as in the reference: Plan (what should be; changed by
 // coordinators and supervision, frozen while a backup or restore holds the
-// agency lock), Current (what is; reported by DB servers) and Target (wishes,
+// agency lock and has not thawed it), Current (what is; reported by DB servers) and Target (wishes,
 // jobs, locks). Whoever changes Plan or Current increments its Version in the
 // same transaction.
 //
@@ -72,15 +72,20 @@ const (
 	LatestDBServer   = Target + "/LatestDBServerId"
 	LatestCoord      = Target + "/LatestCoordinatorId"
 	HotBackup        = Target + "/HotBackup"
-	HotBackupCreate  = HotBackup + "/Create"      // the agency lock: exists = Plan is frozen
-	HotBackupHolder  = HotBackup + "/Holder"      // Holder
-	HotBackupNonce   = HotBackupHolder + "/nonce" // showing it is the one way past the freeze
-	HotBackupBeat    = HotBackupHolder + "/beat"  // renewal counter
-	HotBackupCommits = HotBackup + "/Committed"   // <id> → Commit
-	HotBackupDeleted = HotBackup + "/Deleted"     // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
-	HotBackupDeletes = HotBackup + "/Deletes"     // counts deletions: a list during which it changed is made again
-	HotBackupRestore = HotBackup + "/Restore"     // Restore: the last committed restore
-	HotBackupWaiting = HotBackup + "/Waiting"     // <nonce> → Holder that waits for the agency lock, with a time to live: no new job is begun
+	HotBackupCreate  = HotBackup + "/Create"       // the agency lock; while it exists Plan is frozen, unless its holder has thawed it
+	HotBackupHolder  = HotBackup + "/Holder"       // Holder
+	HotBackupNonce   = HotBackupHolder + "/nonce"  // showing it is the one way past the freeze
+	HotBackupThawed  = HotBackupHolder + "/thawed" // = the lock's value: Plan is not frozen any more, though the lock is held
+	HotBackupPhase   = HotBackupHolder + "/phase"  // what the holder is doing, for people
+	HotBackupBeat    = HotBackupHolder + "/beat"   // renewal counter
+	HotBackupCommits = HotBackup + "/Committed"    // <id> → Commit
+	HotBackupDeleted = HotBackup + "/Deleted"      // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
+	HotBackupDeletes = HotBackup + "/Deletes"      // counts deletions: a list during which it changed is made again
+	HotBackupRestore = HotBackup + "/Restore"      // Restore: the last committed restore
+	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: while the lock is free no new job is begun
+
+	HotBackupOlder    = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
+	HotBackupDeparted = HotBackup + "/Departed"     // <removed server> → Deletes at its removal, if no piece of it had to go then
 
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
@@ -107,6 +112,14 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
+
+// Departed is the key of what Deletes was when a server was removed from the cluster. As
+// long as it is the same, no backup has been deleted without the server.
+func Departed(id string) string { return HotBackupDeparted + "/" + id }
+
+// ServerRemoved is the key of when a server was taken out of the cluster. A DB server that
+// comes back takes it away.
+func ServerRemoved(id string) string { return RemovedServers + "/" + id }
 
 // HotBackupDeletion is the key that says that a server's piece of a backup has to go.
 // Only that server removes it.

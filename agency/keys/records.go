@@ -75,7 +75,37 @@ type CurrentShardReport struct {
 	// Version rises with every report, so that no two are alike: one whose outcome was
 	// unknown cannot be written late, over a report that followed it.
 	Version uint64 `json:"version"`
+	// Restored is in the report that a restore writes, until a leader reports: no
+	// server serves the shard yet. Term is then lower than the planned one.
+	Restored *RestoredShard `json:"restored,omitempty"`
 }
+
+// RestoredShard says what is known of a shard's replicas that a restore has put in place.
+// Known: the servers of the report are those that were in sync at the cut, and the log of
+// each ends at this position; their data is durable, whenever they were started. If it is
+// not known who was in sync, the report names all planned servers, and none of them may
+// lead before all have been heard.
+type RestoredShard struct {
+	BackupID string `json:"backupId"`
+	Known    bool   `json:"known"`
+	Term     uint64 `json:"term"`   // of the last record
+	Reboot   uint64 `json:"reboot"` // of the leader that numbered it
+	Seq      uint64 `json:"seq"`    // its number; 0: nothing has ever been written
+}
+
+// Trusts says whether a server that runs with this reboot id is sure to have every
+// acknowledged record.
+func (r CurrentShardReport) Trusts(server string, reboot uint64) bool {
+	if r.Restored != nil {
+		return r.Restored.Known && r.Names(server)
+	}
+	insync, known := r.Reboots[server]
+	return known && insync == reboot && r.Names(server)
+}
+
+// Unsure says that a restore has written the report, and does not know of any server
+// that it has every acknowledged record.
+func (r CurrentShardReport) Unsure() bool { return r.Restored != nil && !r.Restored.Known }
 
 // Names says whether a server is in the in-sync set, as leader, resigned leader or
 // follower.
@@ -117,6 +147,19 @@ type Known struct {
 type Heartbeat struct {
 	Time   string `json:"time"`
 	Status string `json:"status"` // STARTUP, SERVING or SHUTDOWN
+	// Disk (DB servers) is there while the server's disk hangs. Such a heartbeat is no sign
+	// of life: the server leads nothing.
+	Disk *HungDisk `json:"disk,omitempty"`
+}
+
+// HungDisk is what a DB server says whose disk hangs: it has given its lease up, and
+// serves nothing as a leader before it has raised Leases of ServersKnown/<id> above this
+// one. So as long as both numbers are those of ServersKnown, the server may be taken for
+// FAILED; when they are not, the statement is older than a start or a lease.
+type HungDisk struct {
+	Hangs    string `json:"hangs"` // since when, and what, for people
+	RebootID uint64 `json:"rebootId"`
+	Leases   uint64 `json:"leases"`
 }
 
 // HealthEntry is the value of Supervision/Health/<id>.
@@ -132,6 +175,8 @@ type HealthEntry struct {
 	Timestamp          string `json:"Timestamp"`
 	SyncTime           string `json:"SyncTime,omitempty"`
 	LastAckedTime      string `json:"LastAckedTime"`
+	// Disk (DB servers) says since when the disk hangs, "" if it does not.
+	Disk string `json:"Disk,omitempty"`
 	// Known (FAILED DB servers) is ServersKnown/<id> as it was when the server was
 	// judged. If it differs now, the server has been started or has taken a lease anew
 	// since: then the record says nothing any more, until it is judged again.
@@ -182,6 +227,8 @@ type Holder struct {
 	Since        string  `json:"since"`
 	LeaseSeconds float64 `json:"leaseSeconds"`
 	Beat         uint64  `json:"beat"`
+	Phase        string  `json:"phase,omitempty"`  // what the holder was doing when it wrote last, for people
+	Thawed       string  `json:"thawed,omitempty"` // the value of the lock once Plan is not frozen any more
 }
 
 // Commit is the value of Target/HotBackup/Committed/<id>. It is written in the
@@ -216,4 +263,8 @@ type Restore struct {
 	Servers     map[string]string `json:"servers"`  // DB server now → DB server whose piece it takes, "" for an empty engine
 	Coordinator string            `json:"coordinator"`
 	Since       string            `json:"since"`
+
+	// Older are the failsafe backups of earlier restores. They are deleted, and taken from
+	// here, when Previous is whole: when all Servers have set their engines aside.
+	Older []string `json:"older,omitempty"`
 }

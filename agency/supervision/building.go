@@ -12,7 +12,7 @@ import (
 // removeAbandoned deletes databases and collections that will never be finished.
 // While Plan is frozen it does not even try.
 func (s *supervisor) removeAbandoned(ctx context.Context, root *fsm.Node) {
-	if root.At(keys.HotBackupCreate).Exists() {
+	if fsm.Frozen(root) {
 		return
 	}
 	gone := map[string]bool{}

@@ -32,8 +32,9 @@
 //	grace period on record      it differs from the configured one           both periods on record, exactly
 //	the longer one away         it has passed once                           the same
 //	health on record            the verdict differs from the record          the recorded status; in Plan
-//	FAILED, of a DB server      the same, or the record is outdated          the same; ServersKnown as before the
-//	                            (with a job failedServer)                    heartbeats were read; LatestID
+//	FAILED, of a DB server      the same, or the record is outdated,         the same; ServersKnown as before the
+//	                            or it says that its disk hangs               heartbeats were read; LatestID
+//	                            (with a job failedServer)
 //	coordinator's rebootId +1   in the transaction that records FAILED       its rebootId
 //	server maintenance          Target's differs from Current's, or is over  what is in Target, exactly
 //	lock away                   value unchanged for its lease                lock and holder, exactly

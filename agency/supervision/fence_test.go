@@ -58,7 +58,7 @@ func TestFailureIsNotRecordedAfterANewLease(t *testing.T) {
 					require.Equal(t, 1, s.Root().At(keys.TargetFinished).Len()+s.Root().At(keys.TargetToDo).Len())
 					return
 				}
-				require.Equal(t, keys.StatusBad, s.status("PRMR-1"))
+				require.Equal(t, keys.StatusBad, s.status("PRMR-1"), "a server that has its lease is recorded as failed")
 				require.False(t, s.Root().At(keys.FailedServers+"/PRMR-1").Exists())
 				require.Zero(t, s.Root().At(keys.TargetFinished).Len()+s.Root().At(keys.TargetToDo).Len())
 			})

@@ -9,6 +9,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // grace is the grace period that is in use. DB servers read it in the agency and
@@ -42,7 +43,7 @@ func (s *supervisor) agree(ctx context.Context, root *fsm.Node) {
 	if !fsm.Equal(before, s.grace.before) {
 		s.grace.before, s.grace.sawBefore = before, time.Now()
 	}
-	if now.Sub(s.grace.sawBefore) <= longer {
+	if now.Sub(s.grace.sawBefore) <= longer && !failpoint.Off("longer-grace-stays") {
 		s.grace.period = max(s.grace.period, longer)
 		return
 	}

@@ -13,17 +13,19 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // server is what this leader has seen of one server of Plan.
 type server struct {
 	id       string
-	plan     string    // its key in Plan
-	first    time.Time // when this leader first saw it in Plan
-	beat     *fsm.Node // the last heartbeat
-	seen     time.Time // when that was first seen
-	heard    bool      // a heartbeat arrived while this leader watched
-	isRouter bool      // a coordinator
+	plan     string         // its key in Plan
+	first    time.Time      // when this leader first saw it in Plan
+	beat     *fsm.Node      // the last heartbeat
+	seen     time.Time      // when that was first seen
+	heard    bool           // a heartbeat arrived while this leader watched
+	hang     *keys.HungDisk // what the last heartbeat says of a disk that hangs; nil: it does not
+	isRouter bool           // a coordinator
 }
 
 // judge compares heartbeats, writes a verdict on every server to the transient
@@ -46,7 +48,7 @@ func (s *supervisor) judge(ctx context.Context) {
 	for _, id := range slices.Sorted(maps.Keys(s.servers)) {
 		w := s.servers[id]
 		recorded := root.At(keys.ServerHealth(w.id) + "/Status")
-		status := s.verdict(w, recorded.Text(), now)
+		status := s.verdict(root, w, recorded.Text(), now)
 		if status == "" {
 			continue // unknown to every leader so far: nothing to say yet
 		}
@@ -82,7 +84,7 @@ func (s *supervisor) listen(root, transient *fsm.Node, now time.Time) {
 					first: now, beat: beat, seen: now,
 				}
 			case beat.Exists() && !fsm.Equal(beat, w.beat):
-				w.beat, w.seen, w.heard = beat, now, true
+				w.hear(beat, now)
 			}
 		}
 	}
@@ -93,15 +95,44 @@ func (s *supervisor) listen(root, transient *fsm.Node, now time.Time) {
 	}
 }
 
+// hear takes a heartbeat. One that says that the disk hangs is no sign of life: the server
+// renews no lease by it.
+func (w *server) hear(beat *fsm.Node, now time.Time) {
+	w.beat, w.hang = beat, nil
+	var b keys.Heartbeat
+	if beat.Decode(&b) == nil && b.Disk != nil {
+		w.hang = b.Disk
+		return
+	}
+	w.seen, w.heard = now, true
+}
+
+// gaveUp says that the server has no lease: its disk hangs, it has said so, and it has
+// neither been started nor taken a lease since. The tree is older than the heartbeat, and a
+// record that leans on this has ServersKnown as in the tree as a precondition.
+func (w *server) gaveUp(root *fsm.Node) bool {
+	var known keys.Known
+	return w.hang != nil && root.At(keys.ServerKnown(w.id)).Decode(&known) == nil &&
+		known.RebootID == w.hang.RebootID && known.Leases == w.hang.Leases
+}
+
 // verdict is what the server is now. One round of BAD always comes before FAILED,
 // and a server that this leader never heard keeps its recorded status until the
-// cluster has had time to settle after a change of leader.
-func (s *supervisor) verdict(w *server, recorded string, now time.Time) string {
-	if !w.heard && now.Sub(w.first) < max(s.timing.Settle, s.grace.period) {
+// cluster has had time to settle after a change of leader. One that has given its lease up
+// because its disk hangs is waited for no longer.
+func (s *supervisor) verdict(root *fsm.Node, w *server, recorded string, now time.Time) string {
+	failing := recorded == keys.StatusBad || recorded == keys.StatusFailed
+	switch {
+	case failing && s.grace.period > 0 && w.gaveUp(root):
+		return keys.StatusFailed
+	case w.heard || now.Sub(w.first) >= max(s.timing.Settle, s.grace.period) || failpoint.Off("verdict-after-settling"):
+	case w.hang != nil && !failing:
+		return keys.StatusBad
+	default:
 		return recorded
 	}
 	switch age := now.Sub(w.seen); {
-	case age <= s.timing.OkThreshold:
+	case age <= s.timing.OkThreshold && w.hang == nil:
 		return keys.StatusGood
 	case recorded == keys.StatusFailed:
 		return recorded // only a heartbeat makes it better
@@ -112,12 +143,14 @@ func (s *supervisor) verdict(w *server, recorded string, now time.Time) string {
 }
 
 // outdated says whether a recorded failure has to be recorded again, since the
-// server has been started or has taken a lease after it, but is silent again.
+// server has been started or has taken a lease after it, but is silent again, or its disk
+// hangs again.
 func (s *supervisor) outdated(root *fsm.Node, w *server, status string, now time.Time) bool {
-	if w.isRouter || status != keys.StatusFailed || s.grace.period == 0 || now.Sub(w.seen) <= s.grace.period {
+	if w.isRouter || status != keys.StatusFailed || s.grace.period == 0 {
 		return false
 	}
-	if !w.heard && now.Sub(w.first) < max(s.timing.Settle, s.grace.period) {
+	silent := now.Sub(w.seen) > s.grace.period && (w.heard || now.Sub(w.first) >= max(s.timing.Settle, s.grace.period))
+	if !silent && !w.gaveUp(root) {
 		return false
 	}
 	return !fsm.Equal(root.At(keys.ServerHealth(w.id)+"/Known"), root.At(keys.ServerKnown(w.id)))
@@ -174,13 +207,18 @@ func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry
 		known := root.At(keys.ServerKnown(w.id))
 		tx.Ops[failure] = struct{}{}
 		tx.Ops[keys.ServerHealth(w.id)+"/Known"] = known
-		tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		if !failpoint.Off("verdict-names-the-lease") {
+			tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+		}
 		tx.Pre[keys.SupervisionGrace] = client.Exactly(root.At(keys.SupervisionGrace))
 	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
 		tx.Ops[failure] = client.Delete()
 	}
 	detail := cmp.Or(was.Text(), "unknown") + " → " + entry.Status
-	if entry.Status != keys.StatusGood {
+	switch {
+	case w.hang != nil:
+		detail += ", its disk hangs " + w.hang.Hangs
+	case entry.Status != keys.StatusGood:
 		detail += fmt.Sprintf(", nothing heard for %v", now.Sub(w.seen).Round(time.Second))
 	}
 	return job.Decision{Tx: tx, Step: HealthChanged, Server: w.id, Detail: detail}
@@ -216,6 +254,9 @@ func (s *supervisor) entry(root *fsm.Node, w *server, status string, now time.Ti
 		SyncStatus:         "UNKNOWN",
 		Status:             status,
 		Timestamp:          stamp(now),
+	}
+	if w.hang != nil {
+		e.Disk = "hangs " + w.hang.Hangs
 	}
 	if w.heard {
 		e.SyncStatus = w.beat.At("status").Text()

@@ -121,7 +121,7 @@ func TestNewLeaderLetsTheClusterSettle(t *testing.T) {
 		s.beat("PRMR-2") // stale
 		defer supervise(s)()
 		time.Sleep(54*time.Second + time.Millisecond)
-		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
+		require.Equal(t, keys.StatusGood, s.status("PRMR-1"), "a leader judges that has not listened for long enough")
 		require.Equal(t, keys.StatusFailed, s.status("PRMR-2"))
 		time.Sleep(time.Second)
 		require.Equal(t, keys.StatusBad, s.status("PRMR-1"), "never directly from GOOD to FAILED")

@@ -9,6 +9,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // longestLease bounds what a holder may ask for.
@@ -45,6 +46,9 @@ func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node) time.Duratio
 	d.Tx = client.Tx{
 		Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()},
 		Pre: map[string]any{keys.HotBackupCreate: client.Exactly(create), keys.HotBackupHolder: client.Exactly(holder)},
+	}
+	if failpoint.Off("expiry-of-what-was-seen") {
+		d.Tx.Pre = nil
 	}
 	s.change(ctx, d)
 	return s.timing.Interval

@@ -85,7 +85,7 @@ func TestRenewalAtTheLastMomentWins(t *testing.T) {
 		time.Sleep(7500 * time.Millisecond)
 		synctest.Wait()
 		require.Equal(t, 1, s.proposals(), "the lock was to be taken away")
-		require.True(t, s.frozen())
+		require.True(t, s.frozen(), "a renewed lock is taken away")
 		require.Empty(t, s.told())
 		time.Sleep(6 * time.Second)
 		require.True(t, s.frozen(), "the renewal counts for a whole lease")

@@ -179,9 +179,12 @@ func (s *tree) beats(id string) (stop func()) {
 }
 
 func (s *tree) beat(id string) {
-	tx, err := parse(client.Tx{Ops: map[string]any{
-		keys.ServerStates + "/" + id: keys.Heartbeat{Time: time.Now().Format(time.RFC3339Nano), Status: client.StatusServing},
-	}})
+	s.sends(id, keys.Heartbeat{Time: time.Now().Format(time.RFC3339Nano), Status: client.StatusServing})
+}
+
+// sends is a heartbeat that says this.
+func (s *tree) sends(id string, beat keys.Heartbeat) {
+	tx, err := parse(client.Tx{Ops: map[string]any{keys.ServerStates + "/" + id: beat}})
 	if err == nil {
 		err = s.WriteTransient(context.Background(), tx)
 	}

@@ -25,6 +25,7 @@ func agencyMembersCommand(o *agencyOptions) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		c.AskSilent(ctx, members)
 		if asJSON {
 			return pretty(out, members)
 		}
@@ -41,6 +42,8 @@ func writeMembers(out io.Writer, members []client.Member) error {
 		switch {
 		case m.Leader:
 			role, state = "leader", "serves"
+		case m.DiskHangs != nil:
+			state = m.DiskHangs.String()
 		case !m.Heard:
 			state = "never heard by this leader"
 		case m.SilentSeconds > 5:

@@ -17,6 +17,12 @@ import (
 
 // agents starts an agency in this process; every agent can be stopped.
 func agents(t *testing.T, n int) (addresses []string, stop []func()) {
+	addresses, stop, _ = agentsOn(t, n)
+	return addresses, stop
+}
+
+// agentsOn gives their disks too, which can be made to hang.
+func agentsOn(t *testing.T, n int) (addresses []string, stop []func(), disks []*agency.Stores) {
 	t.Helper()
 	peers := map[string]string{}
 	for i := range n {
@@ -27,8 +33,9 @@ func agents(t *testing.T, n int) (addresses []string, stop []func()) {
 		require.NoError(t, l.Close())
 	}
 	for i := range n {
+		disks = append(disks, agency.NewMemoryStores())
 		a, err := agency.Start(t.Context(), agency.Config{
-			ID: fmt.Sprintf("AGNT-%d", i), Listen: addresses[i], Peers: peers, Network: network.TCP(), Stores: agency.NewMemoryStores(),
+			ID: fmt.Sprintf("AGNT-%d", i), Listen: addresses[i], Peers: peers, Network: network.TCP(), Stores: disks[i],
 			Timing: agency.Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond},
 		})
 		require.NoError(t, err)
@@ -37,7 +44,39 @@ func agents(t *testing.T, n int) (addresses []string, stop []func()) {
 		stop = append(stop, func() { require.NoError(t, a.Close(now)) })
 		t.Cleanup(stop[i])
 	}
-	return addresses, stop
+	return addresses, stop, disks
+}
+
+// TestAgencyTellsWhoseDiskHangs: of an agent that takes no part the list of members and
+// the diagnosis say why.
+func TestAgencyTellsWhoseDiskHangs(t *testing.T) {
+	addresses, _, disks := agentsOn(t, 3)
+	call := func(args ...string) string {
+		var out bytes.Buffer
+		run(append([]string{"agency", "--agent", strings.Join(addresses, ","), "--timeout", "10s"}, args...), strings.NewReader(""), &out, &out)
+		return out.String()
+	}
+	require.Equal(t, "1\n", call("write", `{"/x":1}`))
+	leader := call("leader")
+	var hung []int
+	for i, address := range addresses {
+		if !strings.Contains(leader, address) {
+			hung = append(hung, i)
+		}
+	}
+	t.Cleanup(disks[hung[0]].Freeze())
+	require.Equal(t, "2\n", call("write", `{"/x":2}`))
+	var said string
+	require.Eventually(t, func() bool { said = call("members"); return strings.Contains(said, "its disk hangs, for ") }, time.Minute, 100*time.Millisecond, "%s", said)
+	require.Contains(t, call("members", "--json"), `"diskHangs": {`)
+	t.Cleanup(disks[hung[1]].Freeze())
+	call("--timeout", "1s", "write", `{"/x":3}`) // nobody can say what becomes of it
+	require.Eventually(t, func() bool {
+		said = call("--timeout", "1s", "read", "/x")
+		return strings.Count(said, "its disk hangs") == 2
+	}, time.Minute, 100*time.Millisecond)
+	require.Contains(t, said, "lost its majority: of 3 agents 1 can vote, 2 are needed")
+	require.Contains(t, said, "goes on by itself when the disk does")
 }
 
 // TestAgencyCommands: what people and scripts type, on one agency from its

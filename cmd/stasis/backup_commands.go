@@ -91,7 +91,7 @@ func backupDeleteCommand(o *serverOptions) *cobra.Command {
 func backupRestoreCommand(o *serverOptions) *cobra.Command {
 	var id string
 	var ignoreVersion, steps bool
-	var maxWait float64
+	var maxWait, deadline float64
 	cmd := &cobra.Command{
 		Use:   "restore --identifier ID",
 		Short: "Bring the whole deployment back to a backup: all or nothing",
@@ -100,9 +100,15 @@ func backupRestoreCommand(o *serverOptions) *cobra.Command {
 			if maxWait < 0 {
 				return errors.New("--max-wait-for-restart must not be negative")
 			}
+			if cmd.Flags().Changed("deadline") && deadline <= 0 {
+				return errNoDeadline
+			}
 			request := map[string]any{"id": id}
 			if ignoreVersion {
 				request["ignoreVersion"] = true
+			}
+			if deadline != 0 {
+				request["deadline"] = deadline
 			}
 			var res backup.RestoreResult
 			err := o.call(cmd, "restore", request, &res, callOptions{locks: true, steps: steps, operation: keys.OperationRestore, id: id}, func(r report) {
@@ -118,6 +124,7 @@ func backupRestoreCommand(o *serverOptions) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&ignoreVersion, "ignore-version", false, "restore also a backup of another version")
 	f.Float64Var(&maxWait, "max-wait-for-restart", 0, "`seconds` to wait afterwards until the server serves again; 0: do not wait")
+	f.Float64Var(&deadline, "deadline", 0, "`seconds` after which the restore is given up, unless it is committed by then (default: none)")
 	f.BoolVar(&steps, "steps", false, "show the steps as they happen")
 	addIdentifier(cmd, &id)
 	return cmd

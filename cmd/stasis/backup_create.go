@@ -26,6 +26,7 @@ type createOptions struct {
 	force             bool
 	lockWait          float64
 	lockGrowth        float64
+	deadline          float64
 	steps             bool
 }
 
@@ -44,9 +45,12 @@ func backupCreateCommand(o *serverOptions) *cobra.Command {
 	f.BoolVar(&c.force, "force", false, "if the lock is not had within --max-wait-for-lock, try for as long once more")
 	f.Float64Var(&c.lockWait, "lock-wait", backup.DefaultLockWait.Seconds(), "first window: `seconds` that the first attempt waits")
 	f.Float64Var(&c.lockGrowth, "lock-growth", backup.DefaultLockGrowth, "each attempt's window is so many times the one before")
+	f.Float64Var(&c.deadline, "deadline", 0, "`seconds` after which the backup is given up, whatever it is doing (default: none, it takes as long as every DB server makes progress)")
 	f.BoolVar(&c.steps, "steps", false, "show the steps as they happen")
 	return cmd
 }
+
+var errNoDeadline = errors.New("--deadline must be positive")
 
 var labelPattern = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 
@@ -56,6 +60,8 @@ func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
 		return fmt.Errorf("--label %q: only letters, digits and . _ - are allowed", c.label)
 	case c.maxWaitForLock < 0:
 		return errors.New("--max-wait-for-lock must not be negative")
+	case cmd.Flags().Changed("deadline") && c.deadline <= 0:
+		return errNoDeadline
 	}
 	request := map[string]any{
 		"timeout": c.maxWaitForLock, "allowInconsistent": c.allowInconsistent, "force": c.force,
@@ -63,6 +69,9 @@ func (c createOptions) run(cmd *cobra.Command, o *serverOptions) error {
 	}
 	if c.label != "" {
 		request["label"] = c.label
+	}
+	if c.deadline != 0 {
+		request["deadline"] = c.deadline
 	}
 	var res backup.CreateResult
 	return o.call(cmd, "create", request, &res, callOptions{locks: true, steps: c.steps, operation: keys.OperationCreate, id: c.label}, func(r report) {

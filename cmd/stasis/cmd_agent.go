@@ -19,13 +19,16 @@ func agentCommand() *cobra.Command {
 	var id, logStore string
 	var peers, join []string
 	var timing agency.Timing
+	var bootstrap bool
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
 		Short: "Run one agent of the agency",
 		Long: `Run one agent of the agency.
 
 An agency of several agents is started with the same --peer list on all of them,
-each agent named in it; an agent without --peer is an agency of its own. A new agent that is to become a
+each agent named in it; an agent without --peer is an agency of its own. It is founded when every named
+agent has answered that its data directory is empty; an agent that is silent may be one that still has the
+agency, and whose directory the others have lost. A new agent that is to become a
 member of an agency that exists is started with --join.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,11 +42,14 @@ member of an agency that exists is started with --join.`,
 			if timing.Grace < graceFloor {
 				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
 			}
+			if timing.DiskTimeout < diskFloor {
+				return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
+			}
 			defer runtime.KeepAlive(headroom())
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: network.TCP(), Logger: log.Named("agent"), LogStore: logStore, Timing: timing,
+					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("agent"), LogStore: logStore, Timing: timing, Bootstrap: bootstrap,
 				})
 			})
 		},
@@ -52,11 +58,17 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
 	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
 	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
-	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `bolt` or wal: wal needs one sync for each entry instead of two")
+	cmd.Flags().BoolVar(&bootstrap, "bootstrap", false, "found the agency with a majority of the --peer agents, without the answer of the others. DANGEROUS: if one of those has data of an agency, it is left out, and that data with it. Without effect on an agent that has data")
+	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `wal` (the default) or bolt: wal needs one sync for each entry, bolt two")
 	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "a DB server that was not heard of for so `long` is FAILED, and its shards get other leaders; the same on all agents")
 	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "how `long` an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
+	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "when the disk hangs, the agent is silent and another one leads; after so `long` it ends")
 	return cmd
 }
+
+// diskFloor is the shortest time after which an agent may end because of its disk: a
+// disk that is slow for some seconds is none to give up.
+const diskFloor = 10 * time.Second
 
 // graceFloor is the shortest grace period: leases are seven tenths of it, DB servers
 // renew them every second, and an election of the agency takes one to two.

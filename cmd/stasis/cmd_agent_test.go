@@ -1,9 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/internal/bubbles"
 )
 
 // A grace period that leases cannot keep up with is refused before anything is made.
@@ -12,4 +17,26 @@ func TestGraceFloor(t *testing.T) {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	cmd.SetArgs([]string{"--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--grace", "2s"})
 	require.EqualError(t, cmd.ExecuteContext(t.Context()), "--grace 2s: want 3s or more")
+}
+
+// So is a time after which an agent would end because its disk is a little slow.
+func TestDiskTimeoutFloor(t *testing.T) {
+	cmd := agentCommand()
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.SetArgs([]string{"--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--disk-timeout", "2s"})
+	require.EqualError(t, cmd.ExecuteContext(t.Context()), "--disk-timeout 2s: want 10s or more")
+}
+
+// A server that cannot be closed does not keep the command from ending.
+func TestStopEnds(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		thawed := make(chan struct{})
+		begun := time.Now()
+		err := stop(t.Context(), func(context.Context) error { <-thawed; return nil }, 15*time.Second)
+		require.ErrorContains(t, err, "not stopped within 20s: a disk may hang")
+		require.Equal(t, 20*time.Second, time.Since(begun))
+		close(thawed)
+		boom := errors.New("boom")
+		require.ErrorIs(t, stop(t.Context(), func(context.Context) error { return boom }, time.Second), boom)
+	})
 }

@@ -21,7 +21,7 @@ func coordinatorCommand() *cobra.Command {
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return coordinator.Start(ctx, coordinator.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
-					Network: network.TCP(), Logger: log.Named("coordinator"),
+					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("coordinator"),
 				})
 			})
 		},

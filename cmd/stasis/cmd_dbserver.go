@@ -8,27 +8,34 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/dbserver"
-	"stasis/dbserver/transfer/rclone"
+	"stasis/internal/bootclock"
 	"stasis/internal/network"
 )
 
 func dbserverCommand() *cobra.Command {
 	var o roleOptions
 	var agents []string
+	var rules remoteRules
 	cmd := &cobra.Command{
 		Use:   "dbserver --dir DIR --listen HOST:PORT --agency URL[,URL...]",
 		Short: "Run one DB server",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			remotes, err := rules.open(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return dbserver.Start(ctx, dbserver.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
-					Network: network.TCP(), Logger: log.Named("dbserver"), Remotes: rclone.Open,
+					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("dbserver"), Remotes: remotes,
+					Clock: dbserver.Clock{Elapsed: bootclock.Elapsed},
 				})
 			})
 		},
 	}
 	o.addFlags(cmd)
+	rules.addFlags(cmd)
 	addAgencyFlag(cmd, &agents)
 	return cmd
 }

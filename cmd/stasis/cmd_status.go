@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,11 +62,7 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 	line("Plan version\t%d", s.PlanVersion)
 	line("restore epoch\t%d", s.Epoch)
 	line("shards\t%s", shardsText(s.Shards))
-	if s.Lock == nil {
-		line("agency lock\tfree")
-	} else {
-		line("agency lock\theld for %s %s by %s since %s: Plan is frozen", s.Lock.Operation, s.Lock.ID, s.Lock.Coordinator, s.Lock.Since)
-	}
+	line("agency lock\t%s", lockText(s.Lock))
 	line("")
 	line("AGENTS\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Agents)) {
@@ -76,13 +73,15 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 			state = "leader"
 		case a.Good:
 			state = "follower"
+		case a.Note != "":
+			state = "does not serve: " + a.Note
 		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}
 	line("\nDB SERVERS\tNAME\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH\t")
 	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
 		d := s.DBServers[id]
-		line("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch, sharesAddress(s.DBServers, id))
+		line("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch, remark(s.DBServers, id))
 	}
 	line("\nCOORDINATORS\tNAME\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
@@ -106,6 +105,32 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		line("%s\t%.1f\t%d/%d\t%s", id, float64(b.SizeInBytes)/1e6, b.NrPiecesPresent, b.NrDBServers, note)
 	}
 	return w.Flush()
+}
+
+// remark is what else is to be said of a DB server.
+func remark(all map[string]client.Server, id string) string {
+	if disk := all[id].Disk; disk != "" {
+		return "its disk " + disk
+	}
+	return sharesAddress(all, id)
+}
+
+// lockText says who holds the agency lock, for how long, and what it stops.
+func lockText(l *client.Lock) string {
+	if l == nil {
+		return "free"
+	}
+	text := fmt.Sprintf("held for %s %s by %s since %s", l.Operation, l.ID, l.Coordinator, l.Since)
+	if l.HeldSeconds > 0 {
+		text += fmt.Sprintf(" (%v)", seconds(l.HeldSeconds).Round(time.Second))
+	}
+	if l.Phase != "" {
+		text += ", " + l.Phase
+	}
+	if l.PlanFrozen {
+		return text + ": Plan is frozen"
+	}
+	return text + ": Plan is not frozen any more"
 }
 
 // sharesAddress says that two DB servers are registered at one address: one of them is

@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
-	"stasis/dbserver/transfer/rclone"
 	"stasis/minicluster"
 )
 
@@ -29,6 +28,8 @@ type upOptions struct {
 	basePort     int
 	readyFile    string
 	logLevel     string
+	rules        remoteRules
+	pages        browserFlags
 }
 
 func upCommand() *cobra.Command {
@@ -39,6 +40,7 @@ func upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
+	o.rules.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "keep the cluster in this `directory` and come back with the same one (default: a temporary directory, gone afterwards)")
 	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess (all roles in this process) or processes (each a process of its own that can be killed)")
@@ -48,6 +50,7 @@ func upCommand() *cobra.Command {
 	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	o.pages.addFlags(cmd)
 	return cmd
 }
 
@@ -59,11 +62,13 @@ func singleCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
+	o.rules.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "data `directory` (default: a temporary one, gone afterwards)")
 	f.IntVar(&o.basePort, "port", 8529, "`port` to serve on, with +100 and +200 for DB server and agent; 0: free ones")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error")
+	o.pages.addFlags(cmd)
 	return cmd
 }
 
@@ -73,9 +78,18 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if level == hclog.NoLevel {
 		return minicluster.Options{}, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
 	}
+	remotes, err := o.rules.open(errOut) // also for processes: what is wrong is said at once
+	if err != nil {
+		return minicluster.Options{}, err
+	}
+	browsers, err := o.pages.parse()
+	if err != nil {
+		return minicluster.Options{}, err
+	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
-		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: rclone.Open,
+		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: remotes,
+		RemoteFlags: o.rules.arguments(), Browsers: browsers,
 	}
 	switch o.mode {
 	case "inprocess":
@@ -144,8 +158,8 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			err = serr
 		}
 	}()
-	if err := c.Ready(ctx); err != nil {
-		return explain(err)
+	if err := c.Ready(ctx); err != nil { // it says what is missing, also when it was interrupted
+		return err
 	}
 	printTopology(out, c)
 	fmt.Fprintf(out, "\nReady after %.1f s. Data in %s", time.Since(began).Seconds(), dir)
@@ -198,7 +212,7 @@ func clusterDir(dir, pattern string) (string, func() error, error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("--dir: %w", err)
 	}
-	return abs, func() error { return nil }, os.MkdirAll(abs, 0o750)
+	return abs, func() error { return nil }, os.MkdirAll(abs, 0o700)
 }
 
 func stopCluster(ctx context.Context, c *minicluster.Cluster) error {
@@ -244,7 +258,7 @@ func clearReady(path string) error {
 	if err := removeIfThere(path); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", nil, 0o644); err != nil {
+	if err := os.WriteFile(path+".tmp", nil, 0o600); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	return removeIfThere(path + ".tmp")
@@ -283,7 +297,7 @@ func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) erro
 	if err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
-	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o600); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {

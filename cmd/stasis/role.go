@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
+
+	"stasis/internal/network"
 )
 
 // roleOptions are the flags that all three roles share.
@@ -20,6 +22,8 @@ type roleOptions struct {
 	logLevel       string
 	logFile        string
 	exitWithParent bool
+	pages          browserFlags
+	browsers       network.Browsers // made of pages when the role starts
 }
 
 func (o *roleOptions) addFlags(cmd *cobra.Command) {
@@ -30,6 +34,7 @@ func (o *roleOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&o.logFile, "log-file", "", "append the log to this `file` (default: standard error)")
 	f.BoolVar(&o.exitWithParent, "exit-with-parent", false, "stop when standard input ends: set by the process that started this one")
+	o.pages.addFlags(cmd)
 	for _, name := range []string{"dir", "listen"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
@@ -45,7 +50,7 @@ func (o *roleOptions) logger(errOut io.Writer) (hclog.Logger, io.Closer, error) 
 	}
 	out, closer := errOut, io.Closer(io.NopCloser(nil))
 	if o.logFile != "" {
-		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}
@@ -67,6 +72,10 @@ const shutdownLimit = 15 * time.Second
 // runRole starts a server and serves until a signal, the end of standard input
 // (--exit-with-parent), or a fault of the server.
 func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hclog.Logger) (server, error)) error {
+	var err error
+	if o.browsers, err = o.pages.parse(); err != nil {
+		return err
+	}
 	logger, closer, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return err
@@ -93,9 +102,28 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	case fault = <-s.Err():
 		logger.Error("stopping after a fault", "error", fault)
 	}
-	stop, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
-	defer done()
-	return errors.Join(fault, s.Close(stop))
+	return errors.Join(fault, stop(context.WithoutCancel(ctx), s.Close, shutdownLimit))
+}
+
+// stopGrace is how much longer than its limit a clean stop may take: what it has to do
+// when it is cut off.
+const stopGrace = 5 * time.Second
+
+// stop closes a server. A server whose disk hangs cannot be closed: what still runs then
+// ends with the process, as far as the system lets it.
+func stop(ctx context.Context, stop func(context.Context) error, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- stop(ctx) }() // ends with the process at the latest
+	last := time.NewTimer(limit + stopGrace)
+	defer last.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-last.C:
+		return fmt.Errorf("not stopped within %v: a disk may hang. The process ends without having closed its files", limit+stopGrace)
+	}
 }
 
 var errParentGone = errors.New("the process that started this one has ended")

@@ -310,6 +310,7 @@ func TestRemoveServer(t *testing.T) {
 		w.set(map[string]any{
 			keys.ServerHealth("PRMR-C") + "/Status": "FAILED", keys.FailedServers + "/PRMR-C": map[string]any{}, keys.CleanedServers: []string{"PRMR-B", "PRMR-C"},
 			keys.CurrentDatabase("_system", "PRMR-C"): keys.CurrentDatabaseReport{}, keys.TargetMaintenance + "/PRMR-C": keys.ServerMaintenance{},
+			keys.HotBackupDeletion("PRMR-C", "b1"): keys.Deletion{}, keys.HotBackupDeletion("PRMR-C", "b2"): keys.Deletion{}, keys.HotBackupDeletes: 5,
 		})
 		a = w.do("POST", "removeServer", `{"server":"DBServer0003"}`)
 		w.want(a, 412, 412)
@@ -328,6 +329,7 @@ func TestRemoveServer(t *testing.T) {
 		require.Equal(t, `["PRMR-B"]`, w.at(keys.CleanedServers).String())
 		_, err := time.Parse(time.RFC3339, w.at(keys.RemovedServers+"/PRMR-C").Text())
 		require.NoError(t, err)
+		require.False(t, w.at(keys.Departed("PRMR-C")).Exists(), "it owed the removal of pieces")
 		w.set(map[string]any{keys.RemovedServers: map[string]any{}})
 		require.NotContains(t, strings.ReplaceAll(w.at("/").String(), `"`, ""), "PRMR-C", "nothing is left")
 		plan, _ := w.at(keys.PlanVersion).Int()
@@ -342,6 +344,7 @@ func TestRemoveServerRaces(t *testing.T) {
 		"it is started anew":          {keys.ServerKnown("PRMR-C") + "/rebootId": 2},
 		"it is well":                  {keys.ServerHealth("PRMR-C") + "/Status": "GOOD"},
 		"a shard is put on it":        {keys.PlanCollection("_system", "10") + "/shards/s11": []string{"PRMR-A", "PRMR-C"}, keys.PlanVersion: agencyclient.Increment(1)},
+		"a backup is deleted":         {keys.HotBackupDeletion("PRMR-C", "b1"): keys.Deletion{}, keys.HotBackupDeletes: agencyclient.Increment(1)},
 		"a leader takes it into sync": {keys.CurrentShard("_system", "10", "s11") + "/servers": []string{"PRMR-A", "PRMR-C"}, keys.CurrentVersion: agencyclient.Increment(1)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,9 +362,11 @@ func TestRemoveServerRaces(t *testing.T) {
 					return nil
 				})
 				a := w.do("POST", "removeServer", `"PRMR-C"`)
-				if name == "it is started anew" { // and is FAILED all the same
+				if name == "it is started anew" || name == "a backup is deleted" { // and is FAILED all the same
 					w.want(a, 200, 0)
 					require.Equal(t, 2, tried)
+					require.False(t, w.at(keys.HotBackupDeleted+"/PRMR-C").Exists())
+					require.Equal(t, name == "it is started anew", w.at(keys.Departed("PRMR-C")).Exists())
 					return
 				}
 				w.want(a, 412, 412)
@@ -380,6 +385,7 @@ func TestRemoveCoordinator(t *testing.T) {
 		w.set(map[string]any{keys.ServerHealth("CRDN-1"): keys.HealthEntry{Status: "FAILED"}})
 		w.want(w.do("POST", "removeServer", `"Coordinator0001"`), 200, 0)
 		require.False(t, w.at(keys.PlanCoordinators+"/CRDN-1").Exists())
+		require.False(t, w.at(keys.HotBackupDeparted).Exists())
 	})
 }
 

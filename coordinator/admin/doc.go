@@ -5,7 +5,7 @@
 // What takes time is a job of the supervision. A handler checks the request
 // against Plan as the agency has it now, writes the job to Target/ToDo in one
 // transaction, and answers with its id; what became of it is asked for with that
-// id, at any coordinator. Jobs may be written while a backup holds the agency lock;
+// id, at any coordinator. Jobs may be written while Plan is frozen;
 // they wait for the thaw then. An id is never given out twice: the transaction has
 // the restore epoch, in which the id was reserved, as its precondition.
 //

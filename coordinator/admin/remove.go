@@ -96,29 +96,39 @@ func obstacle(v *catalog.View, id string) string {
 	return ""
 }
 
+// deletions is the key of a server's pieces that have to go.
+func deletions(id string) string { return keys.HotBackupDeleted + "/" + id }
+
 // removal is everything that makes the cluster forget a server. That Plan is as
 // the view has it is a precondition already (Catalog.Change); that Current is keeps
-// a leader from taking the server into its in-sync set meanwhile.
+// a leader from taking the server into its in-sync set meanwhile. The wishes that pieces
+// of deleted backups go are forgotten with it; if it comes back, it finds out by the
+// count of deletions that it may have such pieces.
 func removal(v *catalog.View, id string) agencyclient.Tx {
 	tx := agencyclient.Tx{
 		Ops: map[string]any{
-			keys.RemovedServers + "/" + id: agencyclient.Set(stamp(time.Now())),
-			keys.CurrentVersion:            agencyclient.Increment(1),
+			keys.ServerRemoved(id): agencyclient.Set(stamp(time.Now())),
+			keys.CurrentVersion:    agencyclient.Increment(1),
 		},
 		Pre: map[string]any{
 			keys.ServerHealth(id) + "/Status": agencyclient.Old(keys.StatusFailed),
 			keys.ServerKnown(id):              agencyclient.Exactly(v.Node(keys.ServerKnown(id))),
 			keys.CurrentVersion:               agencyclient.Exactly(v.Node(keys.CurrentVersion)),
+			keys.HotBackupDeletes:             agencyclient.Exactly(v.Node(keys.HotBackupDeletes)),
 		},
 	}
 	for _, key := range []string{
 		keys.PlanDBServers + "/" + id, keys.PlanCoordinators + "/" + id, keys.CurrentDBServers + "/" + id, keys.CurrentCoordinators + "/" + id,
 		keys.ServerRegistered(id), keys.ServerKnown(id), keys.ServerHealth(id), keys.FailedServers + "/" + id, keys.ShortIDs + "/" + id,
-		keys.TargetMaintenance + "/" + id, keys.CurrentMaintenance + "/" + id,
+		keys.TargetMaintenance + "/" + id, keys.CurrentMaintenance + "/" + id, deletions(id),
 	} {
 		if v.Node(key).Exists() {
 			tx.Ops[key] = agencyclient.Delete()
 		}
+	}
+	if v.Node(keys.PlanDBServers+"/"+id).Exists() && v.Node(deletions(id)).Len() == 0 {
+		deletes, _ := v.Node(keys.HotBackupDeletes).Int() // missing: 0
+		tx.Ops[keys.Departed(id)] = agencyclient.Set(deletes)
 	}
 	for db, servers := range v.Node(keys.CurrentDatabases).Children() {
 		if servers.At(id).Exists() {

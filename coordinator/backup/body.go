@@ -3,6 +3,7 @@ package backup
 import (
 	"encoding/json"
 	"errors"
+	"time"
 
 	"stasis/internal/apierror"
 )
@@ -35,6 +36,7 @@ func parseCreate(body json.RawMessage) (CreateRequest, error) {
 		Force             bool     `json:"force"`
 		LockWait          *float64 `json:"lockWait"`
 		LockGrowth        *float64 `json:"lockGrowth"`
+		Deadline          *float64 `json:"deadline"`
 	}
 	if err := decode("create", body, &f); err != nil {
 		return CreateRequest{}, err
@@ -56,7 +58,21 @@ func parseCreate(body json.RawMessage) (CreateRequest, error) {
 			return r, apierror.New(apierror.BadParameter, "create: lockGrowth must be at least 1")
 		}
 	}
-	return r, nil
+	var err error
+	r.Deadline, err = parseDeadline("create", f.Deadline)
+	return r, err
+}
+
+// parseDeadline reads the attribute that is not the reference's; absent is none.
+func parseDeadline(command string, s *float64) (time.Duration, error) {
+	if s == nil {
+		return 0, nil
+	}
+	d := duration(*s)
+	if d <= 0 {
+		return 0, badDeadline(command)
+	}
+	return d, nil
 }
 
 // parseList reads the body of list: absent, null, {} or {"id": <id or ids>}.
@@ -94,9 +110,10 @@ func parseList(body json.RawMessage) (ListRequest, error) {
 // parseRestore reads the body of restore and verify: an object with an id.
 func parseRestore(body json.RawMessage) (RestoreRequest, error) {
 	var f struct {
-		ID            *string `json:"id"`
-		IgnoreVersion bool    `json:"ignoreVersion"`
-		Timeout       float64 `json:"timeout"`
+		ID            *string  `json:"id"`
+		IgnoreVersion bool     `json:"ignoreVersion"`
+		Timeout       float64  `json:"timeout"`
+		Deadline      *float64 `json:"deadline"`
 	}
 	if body != nil {
 		if err := decode("restore", body, &f); err != nil {
@@ -106,5 +123,6 @@ func parseRestore(body json.RawMessage) (RestoreRequest, error) {
 	if f.ID == nil || *f.ID == "" {
 		return RestoreRequest{}, apierror.New(apierror.BadParameter, "id is missing")
 	}
-	return RestoreRequest{ID: *f.ID, IgnoreVersion: f.IgnoreVersion, Timeout: duration(f.Timeout)}, nil
+	deadline, err := parseDeadline("restore", f.Deadline)
+	return RestoreRequest{ID: *f.ID, IgnoreVersion: f.IgnoreVersion, Timeout: duration(f.Timeout), Deadline: deadline}, err
 }

@@ -11,10 +11,15 @@ import (
 	"slices"
 
 	dbserver "stasis/dbserver/client"
+	"stasis/internal/failpoint"
 )
 
-// CertificateFormat is the format number of certificates written now.
-const CertificateFormat = 1
+// CertificateFormat is the format number of certificates written now. Format 1 has no
+// statements of the leaders.
+const (
+	CertificateFormat = 2
+	formatStatements  = 2
+)
 
 // Lock modes of a certificate.
 const (
@@ -54,17 +59,25 @@ type Certificate struct {
 	Servers map[string]ServerEvidence `json:"servers"`
 	History History                   `json:"history"`
 
+	// Shards is what the leader of each shard stated inside the instant: which replicas had
+	// every acknowledged write, and where the log ended. Of a backup that is potentially
+	// inconsistent it has those that the pieces bear out.
+	Shards map[string]dbserver.ShardStatement `json:"shards,omitempty"`
+
 	PotentiallyInconsistent bool `json:"potentiallyInconsistent"`
 }
 
 // AgencyEvidence says which Plan the backup has: that of Index, which cannot have
-// changed since the agency lock was written there.
+// changed since the agency lock was written there, until Plan was thawed. That was asked
+// for at ThawAsked, after the instant; 0: Plan was frozen until the commit.
 type AgencyEvidence struct {
 	ClusterID  string `json:"clusterId"`
 	Index      uint64 `json:"index"`
 	Term       uint64 `json:"term"`
 	Epoch      uint64 `json:"epoch"`
 	DumpSHA256 string `json:"dumpSha256"` // of the dump in canonical JSON
+
+	ThawAsked float64 `json:"thawAsked,omitempty"`
 }
 
 // Instant is the interval in which all gates were held together.
@@ -104,7 +117,7 @@ type PieceEvidence struct {
 // instant; none for a good one.
 func (c *Certificate) Problems() []string {
 	var out []string
-	if c.Format != CertificateFormat {
+	if c.Format < 1 || c.Format > CertificateFormat {
 		return []string{fmt.Sprintf("certificate of format %d is not known here", c.Format)}
 	}
 	if len(c.Servers) == 0 {
@@ -115,6 +128,9 @@ func (c *Certificate) Problems() []string {
 	}
 	if c.Instant.From > c.Instant.To {
 		out = append(out, "there is no moment at which all gates were held")
+	}
+	if thawed := c.Agency.ThawAsked; thawed != 0 && thawed < c.Instant.To {
+		out = append(out, "Plan was thawed before the instant ended")
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.Servers)) {
 		if why := c.Servers[id].problem(c.Instant); why != "" {
@@ -127,7 +143,7 @@ func (c *Certificate) Problems() []string {
 func (e ServerEvidence) problem(i Instant) string {
 	held := e.Gate.HeldSeconds*(1+clockTolerance) + clockGrain
 	switch {
-	case !e.Gate.Unbroken:
+	case !e.Gate.Unbroken && !failpoint.Off("certificate-unbroken"):
 		return "the gate was not held without a break: " + orUnknown(e.Gate.Reason)
 	case e.Granted > i.From:
 		return "the gate was granted after the instant began"
@@ -135,6 +151,7 @@ func (e ServerEvidence) problem(i Instant) string {
 		return "the cut is outside the instant"
 	case e.ReleaseAsked < i.To:
 		return "the gate was released before the instant ended"
+	case failpoint.Off("certificate-held-long-enough"):
 	case math.IsNaN(held) || held < e.ReleaseAsked-e.Granted:
 		return fmt.Sprintf("the gate says it was held for %.6f s, which is less than %.6f s", e.Gate.HeldSeconds, e.ReleaseAsked-e.Granted)
 	}
@@ -148,8 +165,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// PieceProblems compares pieces, by the server that made them, with the
-// certificate; none if they are exactly those it was made for.
+// PieceProblems compares pieces, by the server that made them and with their replicas, with
+// the certificate; none if they are exactly those it was made for.
 func (c *Certificate) PieceProblems(pieces map[string]dbserver.Piece) []string {
 	var out []string
 	dump := ""
@@ -173,7 +190,7 @@ func (c *Certificate) PieceProblems(pieces map[string]dbserver.Piece) []string {
 			out = append(out, id+": its piece is not part of the backup")
 		}
 	}
-	return out
+	return append(out, c.replicaProblems(pieces)...)
 }
 
 func (c *Certificate) pieceProblems(p dbserver.Piece, want PieceEvidence) []string {

@@ -34,7 +34,7 @@ func TestCertificateShowsOneInstantOrSaysWhyNot(t *testing.T) {
 		"held not a number":      func(_ *Certificate, e *ServerEvidence) { e.Gate.HeldSeconds = math.NaN() },
 		"no instant":             func(c *Certificate, _ *ServerEvidence) { c.Instant.From = 2.006 },
 		"no lock":                func(c *Certificate, _ *ServerEvidence) { c.Instant.LockMode = LockModeNone },
-		"unknown format":         func(c *Certificate, _ *ServerEvidence) { c.Format = 2 },
+		"unknown format":         func(c *Certificate, _ *ServerEvidence) { c.Format = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := goodCertificate()

@@ -37,6 +37,7 @@ type cluster struct {
 	names    map[string]string      // short names of the DB servers in Plan
 	doomed   map[string][]string    // backup id → servers whose piece of it has to go, sorted
 	deletes  *agency.Node           // changes with every deletion
+	restored keys.Restore           // the last one committed; zero: none
 
 	epochStored bool // false before the cluster's first restore, where the key is not bootstrapped
 }
@@ -79,6 +80,11 @@ func parseCluster(root *agency.Node) (*cluster, error) {
 		epoch:   number(root.At(keys.RestoreEpoch)),
 		commits: map[string]keys.Commit{}, arriving: map[string]bool{}, names: map[string]string{},
 		doomed: doomedIn(root), deletes: root.At(keys.HotBackupDeletes),
+	}
+	if last := root.At(keys.HotBackupRestore); last.Exists() {
+		if err := last.Decode(&c.restored); err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupRestore, err)
+		}
 	}
 	c.latestID = number(root.At(keys.LatestID))
 	c.epochStored = root.At(keys.RestoreEpoch).Exists()
@@ -197,7 +203,7 @@ type answer[T any] struct {
 	at    time.Time
 }
 
-// ask calls f for all members at once, each call bounded by timeout, and waits
+// ask calls f for all members at once, each call bounded by timeout (0: not), and waits
 // for every answer; they come in the order of members. An error for which fatal
 // says so ends the other calls (nil: none does).
 func ask[T any](ctx context.Context, members []member, timeout time.Duration, fatal func(error) bool,
@@ -208,8 +214,12 @@ func ask[T any](ctx context.Context, members []member, timeout time.Duration, fa
 	var group sync.WaitGroup
 	for i, m := range members {
 		group.Go(func() {
-			ctx, done := context.WithTimeout(ctx, timeout)
-			defer done()
+			ctx := ctx
+			if timeout > 0 {
+				var done context.CancelFunc
+				ctx, done = context.WithTimeout(ctx, timeout)
+				defer done()
+			}
 			value, err := f(ctx, m)
 			if err != nil {
 				if err = m.explain(err); fatal != nil && fatal(err) {
@@ -262,52 +272,6 @@ func allErrors[T any](answers []answer[T]) error {
 	return errors.Join(errs...)
 }
 
-// watched does work that may take long on the members, and cuts it off when one
-// of them has answered nothing for Timing.Deaf: a server that hangs must not hold
-// the cluster's structure frozen for as long as linking may take.
-func (op *operation) watched(ctx context.Context, members []member, work func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var group sync.WaitGroup
-	watch, stop := context.WithCancel(ctx)
-	for _, m := range members {
-		group.Go(func() {
-			if err := op.listen(watch, m); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	err := work(ctx)
-	stop()
-	group.Wait()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
-	return err
-}
-
-// listen asks m for a trifle every third of Timing.Deaf; it returns an error when
-// m has been silent for that long, and nil when ctx ends.
-func (op *operation) listen(ctx context.Context, m member) error {
-	heard := time.Now()
-	for {
-		if pause(ctx, op.Timing.Deaf/3) != nil {
-			return nil
-		}
-		ping, done := context.WithTimeout(ctx, op.Timing.Answer)
-		_, err := op.listOn(ping, m, dbserver.ListRequest{IDs: []string{op.id}})
-		done()
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil || !unreachable(err):
-			heard = time.Now()
-		case time.Since(heard) >= op.Timing.Deaf:
-			return m.explain(err)
-		}
-	}
-}
-
 // silence is the error of a server that did not answer. How that was noticed is for
 // errors.Is and the log; whoever reads it has to know which server, and what to do.
 type silence struct {
@@ -350,8 +314,9 @@ func (s *Service) listOn(ctx context.Context, m member, r dbserver.ListRequest) 
 func (m member) explain(err error) error {
 	var known *silence
 	var other *displaced
+	var stuck *stalled
 	switch {
-	case errors.As(err, &known), errors.As(err, &other):
+	case errors.As(err, &known), errors.As(err, &other), errors.As(err, &stuck):
 		return err
 	case unreachable(err):
 		return &silence{m, err}
@@ -364,10 +329,13 @@ func (m member) explain(err error) error {
 func unavailable(what string, err error) error {
 	var silent *silence
 	var other *displaced
+	var stuck *stalled
 	id := ""
 	switch {
 	case errors.As(err, &silent):
 		id = silent.id
+	case errors.As(err, &stuck):
+		id = stuck.id
 	case errors.As(err, &other):
 		id = other.id
 	default:

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -17,13 +19,14 @@ import (
 var ErrOutcomeUnknown = errors.New("outcome unknown")
 
 // commit is step 9, the commit point: one transaction that records the backup and
-// deletes the lock, if the lock is still ours.
+// deletes the lock, if the lock is still ours, and if every server that has a piece is
+// still a member: Plan has thawed.
 func (c *create) commit(ctx context.Context) error {
 	c.emit(ctx, step.Event{Step: step.Committing})
 	if ctx.Err() != nil { // the last moment at which the client can change its mind
 		return context.Cause(ctx)
 	}
-	err := c.commitOnce(ctx, agency.Tx{
+	tx := agency.Tx{
 		Ops: map[string]any{
 			keys.HotBackupCommit(c.id): agency.Set(keys.Commit{
 				ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Servers: ids(c.cluster.members),
@@ -33,9 +36,19 @@ func (c *create) commit(ctx context.Context) error {
 			keys.HotBackupHolder: agency.Delete(),
 		},
 		Pre: c.locked(),
-	}, func(root *agency.Node) bool {
+	}
+	for _, m := range c.cluster.members {
+		tx.Pre[keys.PlanDBServers+"/"+m.id] = agency.OldEmpty(false)
+	}
+	if failpoint.Off("create-requires-lock") {
+		tx.Pre = nil
+	}
+	err := c.commitOnce(ctx, tx, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupCommit(c.id)).At("nonce").Text() == c.nonce
 	})
+	if errors.Is(err, errLockLost) {
+		return cmp.Or(c.removedMeanwhile(ctx), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -43,11 +56,36 @@ func (c *create) commit(ctx context.Context) error {
 	return nil
 }
 
+// removedMeanwhile is an error that names the servers which have left the cluster since
+// the backup began; nil if none has, or that cannot be told.
+func (c *create) removedMeanwhile(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timing.Agency)
+	defer cancel()
+	root, err := c.Agency.Read(ctx, keys.PlanDBServers)
+	if err != nil {
+		c.log.Debug("not known whether a DB server was removed", "error", err)
+		return nil
+	}
+	var gone []string
+	for _, m := range c.cluster.members {
+		if !root.At(keys.PlanDBServers + "/" + m.id).Exists() {
+			gone = append(gone, m.id)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return apierror.New(apierror.BackupCreate, "%s was removed from the cluster while the backup was made; make another one", c.cluster.named(gone))
+}
+
 // commitOnce writes the transaction that is an operation's commit point and finds
 // out whether it was applied; applied looks at what lies below keys.HotBackup. It
 // does not end with ctx: once sent, the answer is worth waiting for. The undo list
 // is emptied when the commit has happened, and when nobody knows.
 func (op *operation) commitOnce(ctx context.Context, tx agency.Tx, applied func(root *agency.Node) bool) error {
+	if err := failpoint.Hit(ctx, "coordinator/backup/commit", op.ID); err != nil {
+		return err
+	}
 	ctx = context.WithoutCancel(ctx)
 	write, cancel := context.WithTimeout(ctx, op.Timing.Agency)
 	_, err := op.Agency.Write(write, tx)
@@ -64,7 +102,9 @@ func (op *operation) commitOnce(ctx context.Context, tx agency.Tx, applied func(
 	done, serr := op.settle(settling, applied)
 	switch {
 	case serr != nil:
-		op.undo.clear()
+		if !failpoint.Off("unknown-is-not-undone") {
+			op.undo.clear()
+		}
 		return &apierror.Error{
 			Num: apierror.ServiceUnavailable, Cause: errors.Join(ErrOutcomeUnknown, err, serr),
 			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v); the DB servers will decide by what the agency says", op.id, err, serr),
@@ -94,7 +134,7 @@ func (op *operation) settle(ctx context.Context, applied func(root *agency.Node)
 		if applied(root) {
 			return true, nil
 		}
-		if root.At(keys.HotBackupNonce).Text() != op.nonce {
+		if root.At(keys.HotBackupNonce).Text() != op.nonce || failpoint.Off("settle-releases-lock") {
 			return false, nil
 		}
 		if err = release(ctx, op.Agency, op.nonce); err == nil {

@@ -13,6 +13,7 @@ import (
 	"stasis/agency/keys"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -20,17 +21,18 @@ import (
 type create struct {
 	*operation
 	request CreateRequest
-	moment  moment        // the backup's time; id is made of it
-	budget  time.Duration // what waiting for the agency lock left of the timeout
+	moment  moment // the backup's time; id is made of it
 
 	lease   *lease
 	cluster *cluster
+	planned map[string]plannedShard
 
-	gates  gateWork
-	marked bool // potentially inconsistent
-	linked linkedWork
-	pieces map[string]dbserver.Piece
-	behind []string // servers that have not published yet
+	gates     gateWork
+	marked    bool      // potentially inconsistent
+	thawAsked time.Time // Plan was frozen until then
+	linked    linkedWork
+	pieces    map[string]dbserver.Piece
+	behind    []string // servers that have not published yet
 }
 
 // linkedWork is what is sealed into the pieces.
@@ -56,8 +58,10 @@ func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, er
 	defer leave()
 	c := &create{operation: s.begin(keys.OperationCreate, ""), request: r}
 	defer func() { c.lease.stop() }()
-	if err := c.make(ctx); err != nil {
-		err = createError(inContext(ctx, err))
+	limited, done := withDeadline(ctx, r.Deadline)
+	defer done()
+	if err := c.make(limited); err != nil {
+		err = createError(c.overdue(inContext(limited, err)))
 		c.rollBack(ctx, err)
 		c.log.Warn("backup failed", "id", c.id, "error", err)
 		return CreateResult{}, err
@@ -77,8 +81,9 @@ func (c *create) make(ctx context.Context) error {
 		{"read Plan", c.dumpPlan},       // 2
 		{"prepare", c.prepareAll},       // 3
 		{"lock and cut", c.holdInstant}, // 4, 5, 6
-		{"link", c.link},                // 7
-		{"verify", c.verify},            // 8
+		{"thaw", c.thaw},
+		{"link", c.link},     // 7
+		{"verify", c.verify}, // 8
 		{"seal", c.seal},
 		{"commit", c.commit}, // 9
 	})
@@ -105,17 +110,21 @@ func (c *create) newID() string {
 
 // lockAgency is step 1: from the index of its transaction on, Plan is frozen.
 func (c *create) lockAgency(ctx context.Context) (context.Context, error) {
-	deadline := c.began.Add(c.request.Timeout)
+	deadline := c.lockDeadline()
 	held, l, err := c.acquire(ctx, deadline, c.newID)
 	if err != nil {
 		return nil, err
 	}
-	c.lease, c.budget = l, time.Until(deadline)
-	if c.budget <= 0 {
+	c.lease = l
+	if time.Until(deadline) <= 0 {
 		return nil, apierror.New(apierror.ClusterTimeout, "the timeout of %v was over when the agency lock was free", c.request.Timeout)
 	}
 	return held, nil
 }
+
+// lockDeadline is when the timeout ends: until then all gates have to be held. What
+// comes after it, and is not waited for by anybody, takes as long as it progresses.
+func (c *create) lockDeadline() time.Time { return c.began.Add(c.request.Timeout) }
 
 // dumpPlan is step 2. Being frozen since the lock's index, Plan is that of the
 // lock's index whenever it is read. With it comes who takes part.
@@ -135,36 +144,45 @@ func (c *create) dumpPlan(ctx context.Context) error {
 	if c.linked.dumpSHA256, err = hashJSON(dump); err != nil {
 		return fmt.Errorf("hash agency dump: %w", err)
 	}
+	plan, err := parseDump(dump.Dump)
+	if err != nil {
+		return err
+	}
+	if c.planned, err = plan.shards(); err != nil {
+		return err
+	}
 	return c.settleID(ctx)
 }
 
 // prepareAll is step 3. From here on there is something of the backup on the
 // servers.
 func (c *create) prepareAll(ctx context.Context) error {
-	c.undo.push("pieces", c.dropPieces)
-	return unavailable("all DB servers are needed for a backup", c.prepare(ctx))
+	c.undo.push("pieces", c.abandonPieces)
+	return unavailable("all DB servers are needed for a backup", c.prepareUntil(ctx, c.lockDeadline()))
+}
+
+// prepareUntil is prepare, bounded by the end of the lock phase: Plan is frozen meanwhile.
+func (c *create) prepareUntil(ctx context.Context, end time.Time) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, end,
+		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
+	defer cancel()
+	return c.prepare(ctx)
 }
 
 // prepare has every server begin its pending piece and flush, so that little is
 // left to do while the gates are held.
 func (c *create) prepare(ctx context.Context) error {
 	c.emit(ctx, step.Event{Step: step.Prepare})
-	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
-		return tell(ctx, c.cluster.members, c.Timing.Bulk, func(ctx context.Context, m member) error {
-			return c.Servers.Prepare(ctx, m.target, c.piece())
+	return tell(ctx, c.cluster.members, 0, func(ctx context.Context, m member) error {
+		_, err := whileItProgresses(ctx, c.Service, m, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, c.Servers.Prepare(ctx, m.target, c.piece())
 		})
+		return err
 	})
 }
 
 func (c *create) piece() dbserver.PieceRequest {
 	return dbserver.PieceRequest{ID: c.id, Nonce: c.nonce}
-}
-
-// dropPieces removes what was made of the backup, on every server.
-func (c *create) dropPieces(ctx context.Context) error {
-	return allErrors(ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
-		return struct{}{}, c.Servers.Drop(ctx, m.target, c.piece())
-	}))
 }
 
 // link is step 7: every server makes its pending piece complete and durable.
@@ -173,28 +191,29 @@ func (c *create) link(ctx context.Context) error {
 	request := dbserver.LinkRequest{
 		ID: c.id, Nonce: c.nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.members), PotentiallyInconsistent: c.marked, AgencyDump: c.linked.dump,
+		Statements: listed(c.gates.shards),
 	}
-	return c.watched(ctx, c.cluster.members, func(ctx context.Context) error {
-		answers := ask(ctx, c.cluster.members, c.Timing.Bulk, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
-			start := time.Now()
-			p, err := c.Servers.Link(ctx, m.target, request)
-			if err == nil {
-				c.emit(ctx, step.Event{Step: step.Linked, Server: m.id, Elapsed: time.Since(start)})
-			}
-			return p, err
+	answers := ask(ctx, c.cluster.members, 0, anyError, func(ctx context.Context, m member) (dbserver.Piece, error) {
+		start := time.Now()
+		p, err := whileItProgresses(ctx, c.Service, m, func(ctx context.Context) (dbserver.Piece, error) {
+			return c.Servers.Link(ctx, m.target, request)
 		})
-		if err := firstError(answers); err != nil {
-			return err
+		if err == nil {
+			c.emit(ctx, step.Event{Step: step.Linked, Server: m.id, Elapsed: time.Since(start)})
 		}
-		c.pieces = make(map[string]dbserver.Piece, len(answers))
-		for _, a := range answers {
-			if a.value.ServerID != a.id {
-				return fmt.Errorf("%s: the piece says it was made by %q", a.id, a.value.ServerID)
-			}
-			c.pieces[a.id] = a.value
-		}
-		return nil
+		return p, err
 	})
+	if err := firstError(answers); err != nil {
+		return err
+	}
+	c.pieces = make(map[string]dbserver.Piece, len(answers))
+	for _, a := range answers {
+		if a.value.ServerID != a.id {
+			return fmt.Errorf("%s: the piece says it was made by %q", a.id, a.value.ServerID)
+		}
+		c.pieces[a.id] = a.value
+	}
+	return nil
 }
 
 // verify is step 8: the certificate is written and must hold. With
@@ -202,11 +221,7 @@ func (c *create) link(ctx context.Context) error {
 // they were linked.
 func (c *create) verify(ctx context.Context) error {
 	cert := c.certify()
-	problems := cert.PieceProblems(c.pieces)
-	if !c.marked {
-		problems = append(problems, cert.Problems()...)
-	}
-	if len(problems) > 0 {
+	if problems := c.doubts(cert); len(problems) > 0 && !failpoint.Off("verify-before-commit") {
 		return apierror.New(apierror.BackupCreate, "the backup does not hold: %s", strings.Join(problems, "; "))
 	}
 	raw, err := cert.Encode()
@@ -221,6 +236,15 @@ func (c *create) verify(ctx context.Context) error {
 	return nil
 }
 
+// doubts is what does not fit between certificate, pieces and Plan.
+func (c *create) doubts(cert *Certificate) []string {
+	problems := append(cert.PieceProblems(c.pieces), cert.planProblems(c.planned)...)
+	if !c.marked {
+		problems = append(problems, cert.Problems()...)
+	}
+	return problems
+}
+
 // certify writes down the evidence.
 func (c *create) certify() *Certificate {
 	cert := &Certificate{
@@ -228,12 +252,16 @@ func (c *create) certify() *Certificate {
 		Coordinator: c.ID, Began: c.began.UTC().Format(time.RFC3339Nano),
 		Agency: AgencyEvidence{
 			ClusterID: c.cluster.uuid, Index: c.cluster.index, Term: c.cluster.term,
-			Epoch: c.cluster.epoch, DumpSHA256: c.linked.dumpSHA256,
+			Epoch: c.cluster.epoch, DumpSHA256: c.linked.dumpSHA256, ThawAsked: c.since(c.thawAsked),
 		},
 		Instant:                 c.gates.instant,
 		Servers:                 map[string]ServerEvidence{},
+		Shards:                  c.gates.shards,
 		History:                 History{Lock: c.gates.report, Steps: slices.Clone(c.steps.done)},
 		PotentiallyInconsistent: c.marked,
+	}
+	if c.marked {
+		cert.Shards = confirmed(c.gates.shards, c.pieces)
 	}
 	for id, p := range c.pieces {
 		e := c.gates.evidence[id]

@@ -36,7 +36,7 @@ func TestCreateMakesOneCompleteBackup(t *testing.T) {
 		require.Greater(t, r.LockReport.GateHoldSeconds, r.LockReport.LockHoldSeconds)
 		require.Equal(t, []step.Name{
 			step.AgencyLock, step.AgencyLocked, step.PlanDump, step.Prepare, step.LockAttempt, step.Locked, step.Cut,
-			step.GatesOpened, step.Linking, step.Verified, step.Sealed, step.Committing, step.Committed, step.Publishing,
+			step.GatesOpened, step.Thawed, step.Linking, step.Verified, step.Sealed, step.Committing, step.Committed, step.Publishing,
 		}, steps)
 		w.requireBackup("create", r.ID)
 	})

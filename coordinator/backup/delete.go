@@ -90,9 +90,10 @@ func (s *Service) writeDeletion(ctx context.Context, c *cluster, root *agency.No
 		tx.Ops[keys.HotBackupCommit(id)] = agency.Delete()
 	}
 	deletion := keys.Deletion{Coordinator: s.ID, Since: now().DateTime()}
-	// Also those that are no members any more: one that comes back brings its piece along.
-	for _, server := range sortedSet(append(ids(c.members), c.commits[id].Servers...)) {
-		tx.Ops[keys.HotBackupDeletion(server, id)] = agency.Set(deletion)
+	// Not those that were removed from the cluster: one that comes back sees by the count
+	// of deletions that it has to ask which of its pieces are still a backup's.
+	for _, m := range c.members {
+		tx.Ops[keys.HotBackupDeletion(m.id, id)] = agency.Set(deletion)
 	}
 	_, err := s.Agency.Write(ctx, tx)
 	return err

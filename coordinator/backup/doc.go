@@ -4,9 +4,10 @@
 //
 // A create is ten named steps (create.go): take the agency lock, read Plan, have
 // the DB servers flush, hold all gates at once, fix every server's cut, open the
-// gates and collect the evidence that they were held, link, check the
-// certificate, commit, publish. A restore is seven (restore.go): take the agency
-// lock, collect the pieces, match the servers, stage, commit, converge, release.
+// gates and collect the evidence that they were held (then Plan thaws), link, check the
+// certificate, commit, publish. A restore is eight (restore.go): take the agency
+// lock, collect the pieces, match the servers, stage, commit, converge, release, wait for
+// the successors of leaders that have failed meanwhile.
 //
 // Each has one commit point, and it is one agency transaction that requires the
 // nonce of the agency lock. What happens before it is kept on an undo list and
@@ -20,12 +21,13 @@
 //   - Work goes on only while the agency lock's lease is renewed: the context of
 //     the work ends with the lease.
 //   - A backup is committed only with a certificate that shows one moment at
-//     which every gate was held, or marked as potentially inconsistent for ever.
+//     which every gate was held, and which replicas had everything then, or marked as
+//     potentially inconsistent for ever.
 //   - One backup at a time is the agency lock's doing alone; a Service keeps no
 //     state about operations, and any number of them may run and collide.
 //
-// After a crash of the coordinator nothing needs to be read back: gates open when
-// their lease ends, the supervision takes the agency lock away when its lease
+// After a crash of the coordinator nothing needs to be read back: gates open with
+// the requests that hold them, the supervision takes the agency lock away when its lease
 // ends, and every DB server removes a pending piece whose nonce holds no lock and
 // is not committed. DESIGN.md has the proof and the table of steps.
 //

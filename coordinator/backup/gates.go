@@ -21,9 +21,12 @@ const unprotectedCut = 30 * time.Second
 // gateWork is what steps 4 to 6 leave behind.
 type gateWork struct {
 	evidence map[string]ServerEvidence
+	cuts     []answer[dbserver.CutResponse]
+	shards   map[string]dbserver.ShardStatement // what the leaders have stated with their cuts
 	instant  Instant
 	report   LockReport
 	first    time.Time // the first attempt
+	mute     mute
 }
 
 // windows says how long each attempt waits for the gates: the n-th (from 1)
@@ -48,11 +51,8 @@ func (c *create) holdInstant(ctx context.Context) error {
 	if c.WithoutLocks {
 		return c.cutUnprotected(ctx, "locks are switched off")
 	}
-	forget := c.undo.push("gates", func(ctx context.Context) error {
-		_, err := c.openGates(ctx, true)
-		return err
-	})
-	c.gates.first = time.Now()
+	forget := c.undo.push("gates", c.giveUpGates)
+	c.gates.first, c.gates.mute = time.Now(), mute{}
 	held, err := c.tryWindows(ctx)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (c *create) holdInstant(ctx context.Context) error {
 // it a second timeout.
 func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
 	w := windows{c.request.LockWait, c.request.LockGrowth}
-	deadline, forced := c.gates.first.Add(c.budget), false
+	deadline, forced := c.lockDeadline(), false
 	for n := 1; ; n++ {
 		window := max(min(w.length(n), time.Until(deadline)), time.Millisecond)
 		if held, err = c.attempt(ctx, n, window); held || err != nil {
@@ -89,12 +89,12 @@ func (c *create) tryWindows(ctx context.Context) (held bool, err error) {
 		if forced || !c.request.Force {
 			return false, nil
 		}
-		deadline, forced = time.Now().Add(c.request.Timeout), true
+		deadline, forced = deadline.Add(c.request.Timeout), true
 	}
 }
 
 // attempt is one try. It returns false without error when a window or a cut's
-// deadline was missed, with everything open again and nothing left.
+// deadline was missed, or a gate was lost, with everything open again and nothing left.
 func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held bool, err error) {
 	start := time.Now()
 	a := Attempt{WindowSeconds: seconds(window), Failed: map[string]string{}}
@@ -104,24 +104,30 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 	}()
 	c.emit(ctx, step.Event{Step: step.LockAttempt, Attempt: n, Window: window})
 	c.gates.evidence = map[string]ServerEvidence{}
-	if err := c.lockGates(ctx, window, &a); err != nil {
+	h := newHolds(ctx, n, c.cluster.members)
+	defer h.stop()
+	if err := c.lockGates(ctx, h, window, &a); err != nil {
 		return false, err
 	}
 	cut := false
 	if len(a.Failed) == 0 {
 		c.emit(ctx, step.Event{Step: step.Locked, Attempt: n, Elapsed: time.Since(start)})
 		cut = true
-		if err := c.cut(ctx, &a); err != nil {
+		if err := c.cut(ctx, h, &a); err != nil {
 			return false, err
 		}
 	}
-	released, err := c.openGates(ctx, false)
-	if err != nil {
-		return false, apierror.New(apierror.BackupLockFailed, "open the gates: %w", err)
+	c.openGates(ctx, h, &a)
+	h.stop()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if cut && len(a.Failed) == 0 {
+		c.gates.shards, a.Failed = stated(c.planned, c.gates.cuts)
 	}
 	if len(a.Failed) == 0 {
 		c.emit(ctx, step.Event{Step: step.GatesOpened, Attempt: n, Elapsed: duration(c.gates.report.LockHoldSeconds)})
-		return true, c.judge(released)
+		return true, nil
 	}
 	c.emit(ctx, step.Event{Step: step.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: failures(a.Failed)})
 	if cut {
@@ -131,34 +137,45 @@ func (c *create) attempt(ctx context.Context, n int, window time.Duration) (held
 }
 
 // prepareAgain follows a missed cut: those that were made are of no use without
-// it, and what made one late has to be flushed first.
+// it, and what made one late has to be flushed first. If the lock phase is over, and the
+// backup goes on neither by force nor without the lock, there is nothing to flush for.
 func (c *create) prepareAgain(ctx context.Context) error {
 	if err := c.dropPieces(ctx); err != nil {
 		return fmt.Errorf("drop the pieces of a missed cut: %w", err)
 	}
-	return c.prepare(ctx)
+	end := c.lockDeadline()
+	for _, longer := range []bool{c.request.Force, c.request.AllowInconsistent} {
+		if longer {
+			end = end.Add(c.request.Timeout)
+		}
+	}
+	if time.Until(end) <= 0 {
+		return nil
+	}
+	return c.prepareUntil(ctx, end)
 }
 
 // lockGates is step 4: all gates in parallel. A gate that was not had within the
-// window is noted; any other trouble ends the backup at once.
-func (c *create) lockGates(ctx context.Context, window time.Duration, a *Attempt) error {
+// window, or was lost, is noted, and ends the attempt; any other trouble ends the backup
+// at once, and so does a server that stays silent.
+func (c *create) lockGates(ctx context.Context, h *holds, window time.Duration, a *Attempt) error {
 	asked := time.Now()
 	request := dbserver.GateLockRequest{
-		ID: c.id, Nonce: c.nonce, WindowSeconds: seconds(window),
-		// The first gate waits for the last one, and for all cuts and answers.
-		LeaseSeconds: seconds(window + c.Timing.Cut + 2*c.Timing.Answer),
+		ID: c.id, Nonce: c.nonce, Attempt: h.attempt, WindowSeconds: seconds(window),
+		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a
+		// coordinator that is gone; this bounds that of one that lives and stands still.
+		LeaseSeconds: seconds(window + c.Timing.Cut + 4*dbserver.GateSilence),
 	}
-	final := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) }
-	answers := ask(ctx, c.cluster.members, window+c.Timing.Answer, final,
-		func(ctx context.Context, m member) (dbserver.GateLockResponse, error) {
-			return c.Servers.GateLock(ctx, m.target, request)
-		})
-	if err := firstOf(answers, final); err != nil {
-		return inContext(ctx, apierror.New(apierror.BackupLockFailed, "global lock: %w", err))
-	}
+	fatal := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) } // all windows end together
+	answers := ask(h.alive, c.cluster.members, window+c.Timing.Answer, fatal, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, h.take(ctx, c.Servers, m, request)
+	})
 	var last time.Time
 	for _, l := range answers {
-		if l.err != nil {
+		if c.gates.mute.tooLong(l.id, l.err, c.Timing.Answer) {
+			return apierror.New(apierror.BackupLockFailed, "global lock: %w", l.err)
+		}
+		if l.err != nil && !errors.Is(l.err, context.Canceled) { // those were cut off for another
 			a.Failed[l.id] = l.err.Error()
 		}
 		if l.at.After(last) {
@@ -166,24 +183,34 @@ func (c *create) lockGates(ctx context.Context, window time.Duration, a *Attempt
 		}
 		c.gates.evidence[l.id] = ServerEvidence{LockAsked: c.since(asked), Granted: c.since(l.at)}
 	}
-	return nil
+	if err := firstOf(answers, func(err error) bool { return !passes(err) }); err != nil {
+		return inContext(ctx, apierror.New(apierror.BackupLockFailed, "global lock: %w", err))
+	}
+	maps.Copy(a.Failed, h.lost())
+	return inContext(ctx, nil)
 }
 
 // cut is step 5, with all gates held: its moments are the instant. A server that
 // misses the deadline, or whose gate is lost, makes the attempt a failed one.
-func (c *create) cut(ctx context.Context, a *Attempt) error {
+func (c *create) cut(ctx context.Context, h *holds, a *Attempt) error {
 	from := time.Now()
 	c.gates.report.LockSeconds = seconds(from.Sub(c.gates.first))
 	c.emit(ctx, step.Event{Step: step.Cut})
-	answers, err := c.fanOutCut(ctx, c.Timing.Cut, false)
+	request := dbserver.CutRequest{ID: c.id, Nonce: c.nonce, Attempt: h.attempt, DeadlineSeconds: seconds(c.Timing.Cut)}
+	answers, err := c.fanOutCut(h.alive, request, c.Timing.Cut+dbserver.GateSilence)
+	if lost := h.lost(); len(lost) > 0 {
+		maps.Copy(a.Failed, lost)
+		err = nil
+	}
 	if err != nil {
-		return err
+		return inContext(ctx, err)
 	}
 	for _, cut := range answers {
-		if cut.err != nil {
+		if cut.err != nil && a.Failed[cut.id] == "" {
 			a.Failed[cut.id] = cut.err.Error()
 		}
 	}
+	c.gates.cuts = answers
 	to := time.Now()
 	c.gates.instant = Instant{LockMode: LockModeGates, From: c.since(from), To: c.since(to)}
 	c.gates.report.LockHoldSeconds = seconds(to.Sub(from))
@@ -192,13 +219,13 @@ func (c *create) cut(ctx context.Context, a *Attempt) error {
 
 // fanOutCut asks every server for its cut. Only missed ones come back as errors
 // in the answers.
-func (c *create) fanOutCut(ctx context.Context, deadline time.Duration, unprotected bool) ([]answer[dbserver.CutResponse], error) {
+func (c *create) fanOutCut(ctx context.Context, request dbserver.CutRequest, patience time.Duration) ([]answer[dbserver.CutResponse], error) {
 	final := func(err error) bool {
-		return unprotected || !errors.Is(err, apierror.CutMissed) && !errors.Is(err, apierror.GateLost)
+		missed := errors.Is(err, apierror.CutMissed) || errors.Is(err, apierror.GateLost) || errors.Is(err, context.DeadlineExceeded)
+		return request.Unprotected || !missed
 	}
 	asked := time.Now()
-	request := dbserver.CutRequest{ID: c.id, Nonce: c.nonce, DeadlineSeconds: seconds(deadline), Unprotected: unprotected}
-	answers := ask(ctx, c.cluster.members, deadline+c.Timing.Answer, final, func(ctx context.Context, m member) (dbserver.CutResponse, error) {
+	answers := ask(ctx, c.cluster.members, patience, final, func(ctx context.Context, m member) (dbserver.CutResponse, error) {
 		r, err := c.Servers.Cut(ctx, m.target, request)
 		if err == nil {
 			c.emit(ctx, step.Event{Step: step.CutDone, Server: m.id, Elapsed: duration(r.CutSeconds)})
@@ -212,27 +239,32 @@ func (c *create) fanOutCut(ctx context.Context, deadline time.Duration, unprotec
 		c.gates.report.CutSeconds = max(c.gates.report.CutSeconds, cut.value.CutSeconds)
 	}
 	if err := firstOf(answers, final); err != nil {
-		return nil, inContext(ctx, fmt.Errorf("cut: %w", err))
+		return answers, inContext(ctx, fmt.Errorf("cut: %w", err))
 	}
 	return answers, nil
 }
 
 // openGates is step 6: every server opens its gate and says how it was held. All
-// are asked, whatever the others answer, and more than once if an answer is lost:
-// a gate gives the same evidence again. final is for giving up: some locks may still
-// be on their way.
-func (c *create) openGates(ctx context.Context, final bool) ([]answer[dbserver.GateReleaseResponse], error) {
+// are asked, whatever the others answer, and more than once if an answer is lost: a gate
+// gives the same evidence again. A server that is silent is not waited for: its gate
+// opens by itself. Where the evidence does not show that the gate was held all the time,
+// the attempt has failed.
+func (c *create) openGates(ctx context.Context, h *holds, a *Attempt) {
 	asked := time.Now()
+	request := dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce, Attempt: h.attempt}
 	answers := ask(ctx, c.cluster.members, 2*c.Timing.Answer, nil, func(ctx context.Context, m member) (r dbserver.GateReleaseResponse, err error) {
+		ctx, done := h.until(ctx, m)
+		defer done()
 		err = insist(ctx, func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, c.Timing.Answer)
 			defer cancel()
-			r, err = c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce, Final: final})
+			r, err = c.Servers.GateRelease(ctx, m.target, request)
 			return err
 		})
 		return r, err
 	})
 	report := &c.gates.report
+	complete := len(a.Failed) == 0
 	for _, r := range answers {
 		e := c.gates.evidence[r.id]
 		e.ReleaseAsked, e.Gate = c.since(asked), r.value
@@ -241,28 +273,14 @@ func (c *create) openGates(ctx context.Context, final bool) ([]answer[dbserver.G
 		report.DeadSumSeconds += r.value.DeadSumSeconds
 		report.DeadLongestSeconds = max(report.DeadLongestSeconds, r.value.DeadLongestSeconds)
 		report.GateHoldSeconds = max(report.GateHoldSeconds, r.value.HeldSeconds)
-	}
-	return answers, allErrors(answers)
-}
-
-// judge looks at the evidence before anything is linked: a gate that was not held
-// all the time fails the backup, or marks it where that is allowed.
-func (c *create) judge(released []answer[dbserver.GateReleaseResponse]) error {
-	broken := map[string]string{}
-	for _, r := range released {
-		if why := c.gates.evidence[r.id].problem(c.gates.instant); why != "" {
-			broken[r.id] = why
+		switch why := e.problem(c.gates.instant); {
+		case !complete: // it has failed before
+		case r.err != nil:
+			a.Failed[r.id] = r.err.Error()
+		case why != "":
+			a.Failed[r.id] = why
 		}
 	}
-	switch {
-	case len(broken) == 0:
-		return nil
-	case !c.request.AllowInconsistent:
-		return apierror.New(apierror.BackupCreate, "the global lock did not hold: %s", failures(broken))
-	}
-	c.marked = true
-	c.log.Warn("backup is potentially inconsistent", "id", c.id, "why", failures(broken))
-	return nil
 }
 
 // cutUnprotected fixes the cuts without any gate and marks the backup for ever.
@@ -273,9 +291,12 @@ func (c *create) cutUnprotected(ctx context.Context, why string) error {
 	c.emit(ctx, step.Event{Step: step.Unprotected, Detail: why})
 	from := time.Now()
 	c.emit(ctx, step.Event{Step: step.Cut})
-	if _, err := c.fanOutCut(ctx, unprotectedCut, true); err != nil {
+	request := dbserver.CutRequest{ID: c.id, Nonce: c.nonce, DeadlineSeconds: seconds(unprotectedCut), Unprotected: true}
+	answers, err := c.fanOutCut(ctx, request, unprotectedCut+c.Timing.Answer)
+	if err != nil {
 		return err
 	}
+	c.gates.shards, _ = stated(c.planned, answers) // what is not known is not certified
 	c.gates.instant = Instant{LockMode: LockModeNone, From: c.since(from), To: c.since(time.Now())}
 	return nil
 }

@@ -37,8 +37,8 @@ func TestWindowsGrowByATenth(t *testing.T) {
 		for i, got := range windows[:len(windows)-1] {
 			want := time.Duration(math.Round(float64(500*time.Millisecond) * math.Pow(1.1, float64(i))))
 			require.Equal(t, want, got, "window %d", i+1)
-			// window, two ways over the wire to lock and to release, and the pause
-			require.Equal(t, want+2*time.Millisecond+2*time.Millisecond+50*time.Millisecond-time.Millisecond, starts[i+1].Sub(starts[i])-time.Millisecond, "distance %d", i+1)
+			// one way over the wire to lock, the window, two ways to release, and the pause
+			require.Equal(t, want+time.Millisecond+2*time.Millisecond+50*time.Millisecond, starts[i+1].Sub(starts[i]), "distance %d", i+1)
 		}
 		last := windows[len(windows)-1]
 		require.Less(t, last, time.Duration(float64(windows[len(windows)-2])*1.1))
@@ -105,18 +105,42 @@ func (w *world) requireMarked(r CreateResult) {
 	require.True(w.t, listed.List[r.ID].PotentiallyInconsistent)
 }
 
-// A server says that its gate was not held all the time: there is no instant.
-func TestBrokenGateFailsTheBackup(t *testing.T) {
+// A server says that its gate was not held all the time: there was no instant, and the
+// attempt has failed. The next one makes the backup.
+func TestBrokenGateIsTriedAgain(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		broken := 0
+		w.servers["PRMR-2"].quirk(func(q *quirks) {
+			q.gate = func(r *dbserver.GateReleaseResponse) {
+				if broken++; broken <= 2 {
+					r.Unbroken, r.Reason = false, "the lease ran out"
+				}
+			}
+		})
+		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		require.Len(t, r.LockReport.Attempts, 3)
+		require.Contains(t, r.LockReport.Attempts[1].Failed["PRMR-2"], "the gate was not held without a break: the lease ran out")
+		require.False(t, r.PotentiallyInconsistent)
+		w.requireBackup("third attempt", r.ID)
+	})
+}
+
+// A gate that is never held all the time keeps the backup from being made within its
+// timeout. With allowInconsistent it goes on without the lock, as the last resort.
+func TestGateThatAlwaysBreaksFailsTheBackup(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) {
 			q.gate = func(r *dbserver.GateReleaseResponse) { r.Unbroken, r.Reason = false, "the lease ran out" }
 		})
-		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
-		require.ErrorIs(t, err, apierror.BackupCreate)
+		begun := time.Now()
+		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Timeout: 10 * time.Second})
+		require.ErrorIs(t, err, apierror.BackupCreate, "a broken hold is committed")
 		require.ErrorContains(t, err, "PRMR-2: the gate was not held without a break: the lease ran out")
+		require.InDelta(t, 10, time.Since(begun).Seconds(), 0.2)
 		w.requireClean("broken")
 
-		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{AllowInconsistent: true})
+		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{AllowInconsistent: true, Timeout: 10 * time.Second})
 		require.NoError(t, err)
 		w.requireMarked(r)
 	})
@@ -124,15 +148,16 @@ func TestBrokenGateFailsTheBackup(t *testing.T) {
 
 // A server whose clock says that it held the gate for less than the coordinator
 // saw cannot be believed.
-func TestContradictoryEvidenceFailsTheBackup(t *testing.T) {
+func TestContradictoryEvidenceFailsTheAttempt(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) {
 			q.cutTime = []time.Duration{100 * time.Millisecond}
 			q.gate = func(r *dbserver.GateReleaseResponse) { r.HeldSeconds = 0.05 }
 		})
-		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
-		require.ErrorContains(t, err, "PRMR-2: the gate says it was held for")
-		w.requireClean("contradiction")
+		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		require.Len(t, r.LockReport.Attempts, 2, "contradictory evidence is committed")
+		require.Contains(t, r.LockReport.Attempts[0].Failed["PRMR-2"], "the gate says it was held for")
 	})
 }
 

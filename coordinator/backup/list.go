@@ -52,7 +52,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 		if r.IDs != nil && !slices.Contains(r.IDs, id) {
 			continue
 		}
-		if e := entry(id, collectPieces(lists, id), c.commits[id], len(c.members)); e.Available || !c.arriving[id] {
+		if e := entry(id, collectPieces(lists, id), c.expected(id), len(c.members)); e.Available || !c.arriving[id] {
 			result.List[id] = e
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -91,7 +92,14 @@ func (op *operation) writeLock(ctx context.Context, deadline time.Time) (uint64,
 // that freezes Plan, not its holder's record, and somebody may have removed it and
 // left the record. (The supervision removes that later.)
 func (op *operation) locked() map[string]any {
-	return map[string]any{keys.HotBackupNonce: agency.Old(op.nonce), keys.HotBackupCreate: agency.Old(op.mark)}
+	pre := map[string]any{keys.HotBackupNonce: agency.Old(op.nonce), keys.HotBackupCreate: agency.Old(op.mark)}
+	if failpoint.Off("lock-is-ours") {
+		delete(pre, keys.HotBackupNonce)
+	}
+	if failpoint.Off("lock-is-its-value") {
+		delete(pre, keys.HotBackupCreate)
+	}
+	return pre
 }
 
 // wireTime is the moment d from now, as the reference's clients read it.
@@ -99,12 +107,13 @@ func wireTime(d time.Duration, now time.Time) string {
 	return now.Add(d).UTC().Format(time.RFC3339)
 }
 
-// beat renews the lock, if it is still ours.
+// beat renews the lock, if it is still ours, and says what we are doing.
 func (op *operation) beat(ctx context.Context, n uint64) (uint64, error) {
-	return op.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{keys.HotBackupBeat: agency.Set(n)},
-		Pre: op.locked(),
-	})
+	ops := map[string]any{keys.HotBackupBeat: agency.Set(n)}
+	if phase := op.phase.Load(); phase != nil {
+		ops[keys.HotBackupPhase] = agency.Set(*phase)
+	}
+	return op.Agency.Write(ctx, agency.Tx{Ops: ops, Pre: op.locked()})
 }
 
 // keepAlive renews the lock every third of its lease, counted from when it was
@@ -138,7 +147,7 @@ func (op *operation) renew(ctx context.Context, renewed time.Time) error {
 			return nil
 		case err == nil:
 			renewed = asked
-		case errors.Is(err, agency.ErrPrecondition):
+		case errors.Is(err, agency.ErrPrecondition) && !failpoint.Off("lost-lock-ends-work"):
 			return errLockLost
 		case time.Since(renewed) >= op.Timing.Lease:
 			return fmt.Errorf("%w: not renewed for %v: %w", errLockLost, op.Timing.Lease, err)

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -53,21 +54,57 @@ func TestLockCollisionNamesTheHolder(t *testing.T) {
 	})
 }
 
-// While a backup runs Plan is frozen from the index of the lock on.
-func TestPlanIsFrozenWhileABackupRuns(t *testing.T) {
+// A backup freezes Plan from the index of the lock until its gates are asked to open,
+// and keeps the lock until it is committed: what waits for Plan does not wait for links.
+// The backup has the Plan of its instant.
+func TestPlanIsFrozenUntilTheCut(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		tried := 0
+		tried, changed := 0, 0
+		change := agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}}
+		version := number(w.agency.root().At(keys.PlanVersion))
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.AgencyLocked || e.Step == step.Committing {
+			switch e.Step {
+			case step.AgencyLocked, step.Prepare, step.LockAttempt, step.Locked, step.Cut, step.GatesOpened:
+				_, err := w.agency.apply(change)
+				require.ErrorIs(t, err, agency.ErrPrecondition, e.Step)
+				tried++
+			case step.Linking, step.Verified, step.Committing:
+				w.agency.must(t, change)
+				changed++
+				require.True(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "others are kept out")
+				require.NotEmpty(t, w.agency.root().At(keys.HotBackupPhase).Text())
+			}
+		}))
+		r, err := s.Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		require.Equal(t, 6, tried)
+		require.Equal(t, 3, changed)
+		w.requireBackup("thawed", r.ID)
+		require.Contains(t, string(list(t, w.servers["PRMR-1"], r.ID).AgencyDump.Dump), fmt.Sprintf(`"Version":%d`, version))
+		cert, err := ParseCertificate(list(t, w.servers["PRMR-1"], r.ID).Certificate)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, cert.Agency.ThawAsked, cert.Instant.To)
+		require.Empty(t, cert.Problems())
+		cert.Agency.ThawAsked = cert.Instant.To - 0.001
+		require.Contains(t, cert.Problems(), "Plan was thawed before the instant ended")
+	})
+}
+
+// A restore thaws nothing: the Plan that it was matched with is the one that it replaces.
+func TestPlanIsFrozenThroughARestore(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		id, tried := w.create("x").ID, 0
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			switch e.Step {
+			case step.AgencyLocked, step.Staging, step.Staged, step.PlanSwitching, step.Converging:
 				_, err := w.agency.apply(agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
-				require.ErrorIs(t, err, agency.ErrPrecondition)
+				require.ErrorIs(t, err, agency.ErrPrecondition, e.Step)
 				tried++
 			}
 		}))
-		_, err := s.Create(context.Background(), CreateRequest{})
+		_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
 		require.NoError(t, err)
-		require.Equal(t, 2, tried)
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
+		require.Equal(t, 7, tried)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,6 +27,7 @@ type operation struct {
 	steps     stopwatch
 	announced bool // that it waits for the agency lock
 
+	phase    atomic.Pointer[string] // the last step, told to the agency with the next beat
 	emitting sync.Mutex
 }
 
@@ -48,6 +50,10 @@ func (op *operation) emit(ctx context.Context, e step.Event) {
 	op.emitting.Lock()
 	defer op.emitting.Unlock()
 	e.At, e.Operation, e.ID = time.Now(), op.name, op.id
+	if e.Server == "" {
+		phase := string(e.Step)
+		op.phase.Store(&phase)
+	}
 	op.log.Debug(e.String(), "id", op.id)
 	op.Steps.Emit(ctx, e)
 }

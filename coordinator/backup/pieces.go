@@ -19,10 +19,15 @@ const failsafeLabel = "failsafe"
 type pieceSet struct {
 	pieces  map[string]dbserver.PieceDetail // by the server that made it
 	holders map[string]string               // who has it now
+	cert    *Certificate                    // set by examine; nil: it has none
+}
+
+func newPieceSet() *pieceSet {
+	return &pieceSet{pieces: map[string]dbserver.PieceDetail{}, holders: map[string]string{}}
 }
 
 func collectPieces(lists []answer[dbserver.ListResponse], id string) *pieceSet {
-	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	set := newPieceSet()
 	for _, l := range lists {
 		for _, p := range l.value.Pieces {
 			if p.ID == id {
@@ -81,9 +86,14 @@ func (s *pieceSet) examine(commit keys.Commit) (*storedPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := s.problems(cert, dumpHash); len(problems) > 0 {
+	shards, err := plan.shards()
+	if err != nil {
+		return nil, err
+	}
+	if problems := append(s.problems(cert, dumpHash), cert.planProblems(shards)...); len(problems) > 0 {
 		return nil, errors.New(strings.Join(problems, "; "))
 	}
+	s.cert = cert
 	return plan, nil
 }
 

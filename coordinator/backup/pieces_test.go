@@ -28,7 +28,7 @@ func TestPiecesThatDoNotAgreeFailTheBackup(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				w.servers["PRMR-2"].quirk(func(q *quirks) { q.piece = spoil })
 				_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
-				require.ErrorIs(t, err, apierror.BackupCreate)
+				require.ErrorIs(t, err, apierror.BackupCreate, "pieces are committed that do not agree")
 				require.ErrorContains(t, err, "PRMR-2")
 				w.requireClean(name)
 			})

@@ -2,14 +2,13 @@ package backup
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/failpoint"
 )
 
 // resigned marks a leader that was about to give up its shard when the backup was
@@ -29,6 +28,8 @@ type storedPlan struct {
 	collections map[string]any
 	views       map[string]any
 	analyzers   map[string]any
+
+	current map[string]any // Current/Collections until leaders report; see reports
 }
 
 // parseDump reads [{"arango":{"Plan":{…},"Sync":{"LatestID":n}}}]. Numbers are
@@ -110,7 +111,7 @@ func (p *storedPlan) forServers(placed map[string]string) error {
 // dropBuilding removes the entries that say isBuilding.
 func dropBuilding(entries map[string]any) {
 	for name, value := range entries {
-		if entry, ok := value.(map[string]any); ok && entry["isBuilding"] == true {
+		if building(value) {
 			delete(entries, name)
 		}
 	}
@@ -149,24 +150,22 @@ func placeShards(collection any, placed map[string]string) error {
 // server that leads it now may be another one, and reboot ids of another cluster mean
 // nothing in this one.
 func raiseTerm(collection map[string]any, shard string) error {
-	terms, _ := collection["shardTerms"].(map[string]any)
-	if terms == nil {
-		terms = map[string]any{}
-		collection["shardTerms"] = terms
-	}
-	number, _ := terms[shard].(json.Number)
-	term, err := strconv.ParseUint(cmp.Or(number.String(), "0"), 10, 63)
+	term, err := termOf(collection, shard)
 	if err != nil {
-		return fmt.Errorf("term of shard %s: %w", shard, err)
+		return err
 	}
-	terms[shard] = term + 1
+	under(collection, "shardTerms")[shard] = term + 1
 	return nil
 }
 
 // switchPlan is the commit transaction of a restore. Everything that must change
-// together does: what should be, that nothing of it is known to be yet, and the
+// together does: what should be, what is known of it before a leader has reported, and the
 // epoch that tells every server to swap its engine. Versions and ids only rise.
 func (p *storedPlan) switchPlan(was *cluster, record keys.Restore) agency.Tx {
+	current := p.current
+	if current == nil {
+		current = map[string]any{}
+	}
 	ops := map[string]any{
 		keys.PlanDatabases:       agency.Set(p.databases),
 		keys.PlanCollections:     agency.Set(p.collections),
@@ -174,7 +173,7 @@ func (p *storedPlan) switchPlan(was *cluster, record keys.Restore) agency.Tx {
 		keys.Plan + "/Analyzers": agency.Set(p.analyzers),
 		keys.PlanVersion:         agency.Increment(1),
 		keys.CurrentDatabases:    agency.Set(map[string]any{}),
-		keys.CurrentCollections:  agency.Set(map[string]any{}),
+		keys.CurrentCollections:  agency.Set(current),
 		keys.CurrentVersion:      agency.Increment(1),
 		keys.RestoreEpoch:        agency.Set(record.Epoch),
 		keys.HotBackupRestore:    agency.Set(record),
@@ -187,5 +186,9 @@ func (p *storedPlan) switchPlan(was *cluster, record keys.Restore) agency.Tx {
 	if was.epochStored {
 		epoch = agency.Old(was.epoch)
 	}
-	return agency.Tx{Ops: ops, Pre: map[string]any{keys.HotBackupNonce: agency.Old(record.Nonce), keys.RestoreEpoch: epoch}}
+	pre := map[string]any{keys.HotBackupNonce: agency.Old(record.Nonce), keys.RestoreEpoch: epoch}
+	if failpoint.Off("restore-requires-epoch") {
+		delete(pre, keys.RestoreEpoch)
+	}
+	return agency.Tx{Ops: ops, Pre: pre}
 }

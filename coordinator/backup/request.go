@@ -28,8 +28,9 @@ var labels = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 // CreateRequest asks for a backup. Zero fields take their default.
 //
-// Timeout bounds waiting for the agency lock and for the gates, together. The
-// window of the first attempt to hold all gates is LockWait; each later one is
+// Timeout bounds waiting for the agency lock, preparing, and waiting for the gates,
+// together. Later phases may take as long as every DB server gets something done;
+// Deadline, if it is set, bounds everything up to the commit. The window of the first attempt to hold all gates is LockWait; each later one is
 // LockGrowth times as long as the one before.
 //
 // Force goes on trying for another Timeout. (In this version there are no stream
@@ -39,6 +40,7 @@ var labels = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 type CreateRequest struct {
 	Label             string // "" means a random one
 	Timeout           time.Duration
+	Deadline          time.Duration // 0: none
 	AllowInconsistent bool
 	Force             bool
 	LockWait          time.Duration
@@ -54,6 +56,9 @@ func (r CreateRequest) checked() (CreateRequest, error) {
 	}
 	r.Timeout = timeoutOrDefault(r.Timeout)
 	orDefault(&r.LockWait, DefaultLockWait)
+	if r.Deadline < 0 {
+		return r, badDeadline("create")
+	}
 	if r.LockGrowth == 0 {
 		r.LockGrowth = DefaultLockGrowth
 	}
@@ -155,11 +160,13 @@ type Key struct {
 	SHA256 string `json:"sha256"`
 }
 
-// RestoreRequest asks for a restore. Timeout bounds waiting for the agency lock.
+// RestoreRequest asks for a restore. Timeout bounds waiting for the agency lock,
+// Deadline, if it is set, everything up to the commit.
 type RestoreRequest struct {
 	ID            string
 	IgnoreVersion bool
 	Timeout       time.Duration
+	Deadline      time.Duration // 0: none
 }
 
 // RestoreResult is the answer to a restore.

@@ -11,6 +11,7 @@ import (
 	"stasis/agency/keys"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -24,6 +25,7 @@ type restore struct {
 	failsafe moment // names the engines that are set aside
 	found    *pieceSet
 	plan     *storedPlan
+	planned  map[string]plannedShard // of the plan, with the servers of the backup
 	record   keys.Restore
 }
 
@@ -36,6 +38,9 @@ func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult,
 		return RestoreResult{}, apierror.New(apierror.BadParameter, "restore: id is missing")
 	}
 	r.Timeout = timeoutOrDefault(r.Timeout)
+	if r.Deadline < 0 {
+		return RestoreResult{}, badDeadline("restore")
+	}
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
 		return RestoreResult{}, err
@@ -43,8 +48,10 @@ func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult,
 	defer leave()
 	op := &restore{operation: s.begin(keys.OperationRestore, r.ID), request: r}
 	defer func() { op.lease.stop() }()
-	if err := op.decide(ctx); err != nil {
-		err = restoreError(inContext(ctx, err))
+	limited, done := withDeadline(ctx, r.Deadline)
+	defer done()
+	if err := op.decide(limited); err != nil {
+		err = restoreError(op.overdue(inContext(limited, err)))
 		op.rollBack(ctx, err)
 		op.log.Warn("restore failed, nothing has changed", "id", r.ID, "error", err)
 		return RestoreResult{}, err
@@ -145,12 +152,19 @@ func (r *restore) match(ctx context.Context) error {
 			return apierror.New(apierror.BackupRestore, "%s takes the place of %s, whose piece is on %s", now, source, r.found.holders[source])
 		}
 	}
-	if err := r.plan.forServers(inverse(sources)); err != nil {
+	placed := inverse(sources)
+	if r.planned, err = r.plan.shards(); err != nil {
+		return err
+	}
+	if r.plan.current, err = r.plan.reports(r.found.cert, placed, r.id); err != nil {
+		return err
+	}
+	if err := r.plan.forServers(placed); err != nil {
 		return err
 	}
 	r.record = keys.Restore{
 		Epoch: r.cluster.epoch + 1, BackupID: r.id, Nonce: r.nonce, Previous: r.failsafe.id(failsafeLabel),
-		Servers: sources, Coordinator: r.ID, Since: r.failsafe.DateTime(),
+		Servers: sources, Coordinator: r.ID, Since: r.failsafe.DateTime(), Older: r.cluster.failsafes(),
 	}
 	r.emit(ctx, step.Event{Step: step.Matched})
 	return nil
@@ -172,10 +186,8 @@ func (r *restore) stageAll(ctx context.Context) error {
 	}
 	r.undo.push("staged engines", r.unstage)
 	r.emit(ctx, step.Event{Step: step.Staging})
-	err = r.watched(ctx, r.cluster.members, func(ctx context.Context) error {
-		return tell(ctx, r.cluster.members, r.Timing.Bulk, func(ctx context.Context, m member) error {
-			return r.stageOn(ctx, m, request)
-		})
+	err = tell(ctx, r.cluster.members, 0, func(ctx context.Context, m member) error {
+		return r.stageOn(ctx, m, request)
 	})
 	if err != nil {
 		return inContext(ctx, apierror.New(apierror.BackupRestore, "stage: %w", err))
@@ -187,7 +199,11 @@ func (r *restore) stageOn(ctx context.Context, m member, request dbserver.StageR
 	start := time.Now()
 	request.Source = r.record.Servers[m.id]
 	request.Empty = request.Source == ""
-	if err := r.Servers.Stage(ctx, m.target, request); err != nil {
+	request.Statements = r.found.cert.statementsFor(request.Source, r.planned)
+	_, err := whileItProgresses(ctx, r.Service, m, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.Servers.Stage(ctx, m.target, request)
+	})
+	if err != nil {
 		return err
 	}
 	r.emit(ctx, step.Event{Step: step.Staged, Server: m.id, Elapsed: time.Since(start)})
@@ -208,7 +224,9 @@ func (r *restore) commit(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	tx := r.plan.switchPlan(r.cluster, r.record)
-	maps.Copy(tx.Pre, r.locked())
+	if !failpoint.Off("restore-requires-lock") {
+		maps.Copy(tx.Pre, r.locked())
+	}
 	err := r.commitOnce(ctx, tx, func(root *agency.Node) bool {
 		return root.At(keys.HotBackupRestore).At("nonce").Text() == r.nonce
 	})
@@ -236,6 +254,13 @@ func (r *restore) finish(ctx context.Context) error {
 		r.log.Warn("agency lock not released; it will end by itself", "error", err)
 	}
 	r.awaitPeers(ctx, snapshot.Root, r.record.Epoch)
+	// Now others may take the place of leaders that have FAILED. Where no other can, since
+	// they alone have everything, the shard is not restored yet.
+	succeeding, cancel := context.WithTimeout(ctx, r.Timing.Succeed)
+	defer cancel()
+	if _, err := r.Cache.Wait(succeeding, func(s agency.Snapshot) bool { return len(unled(s.Root)) == 0 }); err != nil {
+		return r.incomplete(ctx, err)
+	}
 	r.emit(ctx, step.Event{Step: step.Restored})
 	return nil
 }
@@ -250,7 +275,7 @@ func (r *restore) incomplete(ctx context.Context, err error) error {
 		r.log.Warn("agency lock not released; it will end by itself", "error", rerr)
 	}
 	root := r.Cache.Snapshot().Root
-	waiting := append(lagging(root, r.record.Epoch), leaderless(root)...)
+	waiting := append(lagging(root, r.record.Epoch), unled(root)...)
 	const shown = 5
 	if n := len(waiting); n > shown {
 		waiting = append(waiting[:shown], fmt.Sprintf("and %d more", n-shown))

@@ -218,7 +218,7 @@ func TestRestoreAfterAnotherRestoreIsRefused(t *testing.T) {
 			}
 		}))
 		_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
-		require.Error(t, err)
+		require.Error(t, err, "another restore came between")
 		require.Equal(t, []int{10, 20, 30}, w.values())
 		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
 	})
@@ -384,12 +384,12 @@ func TestFinisherWaitsForTheServers(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		var finisher sync.WaitGroup
 		finisher.Go(func() { _ = w.service(coordinatorB).Run(ctx) })
+		defer finisher.Wait()
+		defer stop()
 		time.Sleep(time.Minute)
-		require.True(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "a server has not swapped yet")
+		require.True(w.t, w.agency.root().At(keys.HotBackupCreate).Exists(), "a server has not swapped yet")
 		time.Sleep(time.Hour)
-		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
-		stop()
-		finisher.Wait()
+		require.False(w.t, w.agency.root().At(keys.HotBackupCreate).Exists())
 	})
 }
 

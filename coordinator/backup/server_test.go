@@ -43,6 +43,8 @@ type quirks struct {
 	deaf       bool            // accepts requests and never answers
 	cutTime    []time.Duration // how long the next cuts take
 	gate       func(*dbserver.GateReleaseResponse)
+	cut        func(*dbserver.CutResponse)
+	staged     func(dbserver.StageRequest)
 	piece      func(*dbserver.Piece) // as linked
 	slowSwap   time.Duration
 	slowDelete time.Duration
@@ -51,6 +53,8 @@ type quirks struct {
 	resolves   bool // settles pending pieces by the agency, as the real one does
 	damaged    bool // verify finds something
 	linkFails  error
+	labor      map[string]time.Duration // how long requests take in which something gets done every second
+	stalls     map[string]bool          // requests that are taken, and then nothing gets done
 }
 
 type fakePiece struct {
@@ -110,20 +114,22 @@ func (s *fakeServer) now() (value int, epoch uint64) {
 	return s.value, s.epoch
 }
 
-func (s *fakeServer) lock(ctx context.Context, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error) {
+func (s *fakeServer) lock(r dbserver.GateLockRequest) (*gate.Lock, error) {
 	if duration(r.WindowSeconds) > dbserver.MaxGateWindow || duration(r.LeaseSeconds) > dbserver.MaxGateLease {
-		return dbserver.GateLockResponse{}, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
+		return nil, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
 	}
-	waited, err := s.gate.Lock(ctx, r.Nonce, duration(r.WindowSeconds), duration(r.LeaseSeconds))
-	return dbserver.GateLockResponse{WaitedSeconds: waited.Seconds()}, err
+	return s.gate.Lock(gate.Claim{
+		Nonce: r.Nonce, Attempt: r.Attempt, Window: duration(r.WindowSeconds), Lease: duration(r.LeaseSeconds), Silence: dbserver.GateSilence,
+	})
 }
 
 func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateReleaseResponse {
-	release := s.gate.Release
+	var report gate.Report
 	if r.Final {
-		release = s.gate.GiveUp
+		report = s.gate.GiveUp(r.Nonce)
+	} else {
+		report = s.gate.Release(r.Nonce, r.Attempt)
 	}
-	report := release(r.Nonce)
 	answer := dbserver.GateReleaseResponse{
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
 		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,
@@ -171,7 +177,7 @@ func (s *fakeServer) nextCutTime() (d time.Duration) {
 
 func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.CutResponse, error) {
 	if !r.Unprotected {
-		if err := s.gate.Check(r.Nonce); err != nil {
+		if err := s.gate.Check(r.Nonce, r.Attempt); err != nil {
 			return dbserver.CutResponse{}, err
 		}
 	}
@@ -192,7 +198,64 @@ func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.C
 		return dbserver.CutResponse{}, apierror.New(apierror.BackupConflict, "backup %s has its cut already", r.ID)
 	}
 	p.cut, p.value = true, s.value
-	return dbserver.CutResponse{CutSeconds: took.Seconds()}, nil
+	answer := dbserver.CutResponse{CutSeconds: took.Seconds(), Logs: map[string]uint64{}}
+	s.stand(&answer)
+	if s.quirks.cut != nil {
+		s.quirks.cut(&answer)
+	}
+	return answer, nil
+}
+
+// position is where all logs end: the shards' only record is the number.
+var position = dbserver.Position{Tenure: dbserver.Tenure{Term: 1, Reboot: 1}, Seq: 1}
+
+// stand states what a server does about the shards that Plan has it lead, and where its
+// other replicas stand.
+func (s *fakeServer) stand(answer *dbserver.CutResponse) {
+	for name, servers := range s.shards() {
+		term, _ := s.agency.root().At(keys.PlanTerm("_system", "100", name)).Int()
+		switch {
+		case servers[0] == s.id:
+			answer.Statements = append(answer.Statements, dbserver.ShardStatement{
+				Shard: name, Term: uint64(term), Last: position, InSync: servers,
+			})
+		case slices.Contains(servers, s.id):
+			answer.Logs[name] = position.Seq
+		}
+	}
+}
+
+// shards are those of the one collection.
+func (s *fakeServer) shards() map[string][]string {
+	all := map[string][]string{}
+	for name, n := range s.agency.root().At(keys.PlanCollection("_system", "100") + "/shards").Children() {
+		var servers []string
+		if err := n.Decode(&servers); err != nil {
+			panic(err)
+		}
+		all[name] = servers
+	}
+	return all
+}
+
+// work is the long work of a request, as its progress shows it.
+func (s *fakeServer) work(ctx context.Context, kind string) error {
+	s.mu.Lock()
+	labor, stalls := s.quirks.labor[kind], s.quirks.stalls[kind]
+	s.mu.Unlock()
+	at := dbserver.Progress{Doing: "does what " + kind + " asks for"}
+	for begun := time.Now(); stalls || time.Since(begun) < labor; {
+		if err := pause(ctx, dbserver.ProgressEvery); err != nil {
+			return err
+		}
+		if !stalls {
+			at.Done++
+		}
+		if !s.isDeaf() {
+			dbserver.TellProgress(ctx, at)
+		}
+	}
+	return nil
 }
 
 func sum(data []byte) string {
@@ -218,7 +281,12 @@ func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver
 		ID: r.ID, Version: version.API, DateTime: r.DateTime, Label: r.Label, Kind: dbserver.PieceHot, ServerID: s.id,
 		Nonce: r.Nonce, Epoch: s.epoch, SizeInBytes: 100, NrFiles: 2, NrDBServers: r.NrDBServers, CountIncludesFilesOnly: true,
 		PotentiallyInconsistent: r.PotentiallyInconsistent, AgencyDumpSHA256: sum(r.AgencyDump),
-		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)),
+		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)), Replicas: map[string]dbserver.PieceReplica{},
+	}
+	for name, servers := range s.shards() {
+		if slices.Contains(servers, s.id) {
+			p.meta.Replicas[name] = dbserver.PieceReplica{Last: position, Committed: position.Seq, At: &position.Tenure}
+		}
 	}
 	if s.quirks.piece != nil {
 		s.quirks.piece(&p.meta)
@@ -325,6 +393,9 @@ func (s *fakeServer) stage(ctx context.Context, r dbserver.StageRequest) error {
 		return apierror.New(apierror.FileNotFound, "no piece of %s from %s", r.ID, r.Source)
 	}
 	s.staged[r.Epoch] = r
+	if s.quirks.staged != nil {
+		s.quirks.staged(r)
+	}
 	return nil
 }
 
@@ -340,13 +411,13 @@ func (s *fakeServer) unstage(r dbserver.UnstageRequest) error {
 // follow does what a DB server does by itself: it swaps its engine when the epoch
 // rises and, if it is told to, settles its pending pieces.
 func (s *fakeServer) follow(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		_, err := s.agency.Wait(ctx, func(c agency.Snapshot) bool {
 			_, epoch := s.now()
 			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore
 			return mine && number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
 		})
-		if err != nil {
+		if err != nil || ctx.Err() != nil {
 			return
 		}
 		s.settle()

@@ -34,7 +34,7 @@ type Cache interface {
 // Servers asks one DB server for its part; *dbserver/client.Client is one. No
 // method repeats a request.
 type Servers interface {
-	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error)
+	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error
 	GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error)
 	Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
 	Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error)
@@ -80,13 +80,14 @@ type Timing struct {
 	Lease    time.Duration // of the agency lock; renewed every third of it; default 15 s
 	Agency   time.Duration // one call to the agency, leader changes included; default 10 s
 	Answer   time.Duration // a DB server's answer to a short request, beyond what the request itself waits; default 3 s
-	Deaf     time.Duration // a DB server that answers nothing for so long while it works counts as dead; default 10 s
-	Bulk     time.Duration // prepare, link, stage or verify on one DB server; default 30 min
+	Deaf     time.Duration // a DB server that gets nothing done for so long while it works, or is not heard, fails the phase; default 10 s
+	Remote   time.Duration // a question about a remote; default 30 min
 	Cut      time.Duration // fixing the cut while the gates are held; default 1 s
 	Pause    time.Duration // between two attempts to hold all gates; default 50 ms
 	Undo     time.Duration // taking everything back; default 20 s
 	List     time.Duration // a DB server's answer to list; default 2 s
 	Converge time.Duration // from a restore's commit until all servers serve it; default 15 min
+	Succeed  time.Duration // then, until others lead the shards of servers that have failed meanwhile; default 1 min
 	Others   time.Duration // waiting for the other coordinators after a restore; default 10 s
 	Lost     time.Duration // a transfer waits so long for a DB server that is gone; default 10 min
 }
@@ -96,12 +97,13 @@ func (t Timing) withDefaults() Timing {
 	orDefault(&t.Agency, 10*time.Second)
 	orDefault(&t.Answer, 3*time.Second)
 	orDefault(&t.Deaf, 10*time.Second)
-	orDefault(&t.Bulk, 30*time.Minute)
+	orDefault(&t.Remote, 30*time.Minute)
 	orDefault(&t.Cut, time.Second)
 	orDefault(&t.Pause, 50*time.Millisecond)
 	orDefault(&t.Undo, 20*time.Second)
 	orDefault(&t.List, 2*time.Second)
 	orDefault(&t.Converge, 15*time.Minute)
+	orDefault(&t.Succeed, time.Minute)
 	orDefault(&t.Others, 10*time.Second)
 	orDefault(&t.Lost, 10*time.Minute)
 	return t
@@ -147,7 +149,8 @@ func New(d Deps) *Service {
 	return s
 }
 
-// Run finishes restores whose coordinator is gone, until ctx ends. Then it ends
+// Run finishes restores whose coordinator is gone, and deletes failsafe backups that a
+// newer one has replaced, until ctx ends. Then it ends
 // the service: operations in progress are cancelled, undone where they are not
 // committed, and waited for; later ones are refused.
 func (s *Service) Run(ctx context.Context) error {
@@ -155,6 +158,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.Movers != nil {
 		sweeping.Go(func() { s.sweepTransfers(ctx) })
 	}
+	sweeping.Go(func() { s.retireFailsafes(ctx) })
 	s.finishOrphans(ctx)
 	sweeping.Wait()
 	s.mu.Lock()
@@ -215,6 +219,9 @@ func inContext(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, context.Canceled) {
 		return apierror.New(apierror.Cancelled, "cancelled by the client: %w", cause)
+	}
+	if errors.Is(err, cause) { // and says more
+		return err
 	}
 	return cause
 }

@@ -54,3 +54,25 @@ func TestLockRemovedByHand(t *testing.T) {
 		})
 	}
 }
+
+// A server may be removed once Plan has thawed. A backup with a piece on a server that is no
+// member would be none that a restore accepts, also where the server still answers.
+func TestServerRemovedWhileTheBackupLinks(t *testing.T) {
+	for _, at := range []step.Name{step.Thawed, step.Linking, step.Sealed} {
+		t.Run(string(at), func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				removed := 0
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+					if e.Step == at {
+						removed++
+						w.removeServer("PRMR-2")
+					}
+				}))
+				_, err := s.Create(context.Background(), CreateRequest{})
+				require.Equal(t, 1, removed)
+				require.ErrorContains(t, err, "PRMR-2 was removed from the cluster while the backup was made")
+				w.requireClean(string(at))
+			})
+		})
+	}
+}

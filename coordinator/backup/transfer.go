@@ -97,8 +97,11 @@ func (s *Service) StartTransfer(ctx context.Context, r TransferRequest) (string,
 	if err != nil {
 		return "", err
 	}
+	if err := s.checkRemote(ctx, c.members, remote, r.Config); err != nil {
+		return "", err
+	}
 	job := keys.TransferJob{
-		BackupID: r.ID, Timestamp: time.Now().UTC().Format(time.RFC3339), Kind: r.Kind, Remote: remote.String(),
+		BackupID: r.ID, Timestamp: time.Now().UTC().Format(time.RFC3339), Kind: r.Kind, Remote: remote.Label(),
 		Coordinator: s.ID, RebootID: s.RebootID(), Nonce: newNonce(), DBServers: map[string]keys.TransferEntry{},
 	}
 	for _, m := range c.members {
@@ -115,7 +118,7 @@ func (s *Service) StartTransfer(ctx context.Context, r TransferRequest) (string,
 		finish()
 		return "", err
 	}
-	s.Logger.Info("transfer started", "job", id, "kind", r.Kind, "backup", r.ID, "remote", remote.String())
+	s.Logger.Info("transfer started", "job", id, "kind", r.Kind, "backup", r.ID, "remote", remote.Label())
 	k := &courier{Service: s, id: id, kind: r.Kind, request: dbserver.TransferRequest{
 		Job: id, Kind: r.Kind, BackupID: r.ID, Remote: remote, Config: r.Config, Options: r.Options,
 	}, members: ids(c.members), planned: make(chan error, 1)}
@@ -278,8 +281,22 @@ func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbserver.RemoteR
 	return s.askRemote(ctx, c.members, dbserver.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config})
 }
 
+// checkRemote has a DB server say whether it would open a remote, so that a
+// configuration that is refused is refused before there is a job. What may be
+// configured is the operator's of the DB servers to say, and only they have rclone. While none of
+// them answers the job is recorded: each of them checks again before it opens anything.
+func (s *Service) checkRemote(ctx context.Context, members []member, remote dbserver.Remote, config dbserver.RemoteConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Timing.Answer)
+	defer cancel()
+	_, err := s.askRemote(ctx, members, dbserver.RemoteRequest{Operation: dbserver.RemoteCheck, Remote: remote, Config: config})
+	if err == nil || passing(err) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 func (s *Service) askRemote(ctx context.Context, members []member, r dbserver.RemoteRequest) (answer dbserver.RemoteResponse, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Timing.Bulk)
+	ctx, cancel := context.WithTimeout(ctx, s.Timing.Remote)
 	defer cancel()
 	for _, m := range members {
 		answer, err = s.Movers.Remote(ctx, m.target, r)

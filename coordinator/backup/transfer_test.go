@@ -25,6 +25,8 @@ type carriers struct {
 	away   map[string]bool
 	hold   bool
 	remote dbserver.RemoteResponse
+
+	refuses error // what a DB server says of every remote
 }
 
 func (c *carriers) Transfer(ctx context.Context, t dbserver.Target, r dbserver.TransferRequest) error {
@@ -49,8 +51,11 @@ func (c *carriers) Transfer(ctx context.Context, t dbserver.Target, r dbserver.T
 	return err
 }
 
-func (c *carriers) Remote(context.Context, dbserver.Target, dbserver.RemoteRequest) (dbserver.RemoteResponse, error) {
-	return c.remote, nil
+func (c *carriers) Remote(_ context.Context, _ dbserver.Target, r dbserver.RemoteRequest) (dbserver.RemoteResponse, error) {
+	if r.Config[r.Remote.Name] == nil {
+		return dbserver.RemoteResponse{}, apierror.New(apierror.BadRemote, "no remote of that name")
+	}
+	return c.remote, c.refuses
 }
 
 const canary = "canary-5ecr3t"
@@ -199,6 +204,8 @@ func TestTransferBodies(t *testing.T) {
 			`{"id":"b","remoteRepository":"r:../a","config":{"r":{"type":"x","secret":"` + canary + `"}}}`:  7008,
 			`{"id":"b","remoteRepository":"r:a","config":{"r":{"type":"x","secret":{"` + canary + `":1}}}}`: 7008,
 			`{"id":"b","remoteRepository":"r:a","config":{"r":["` + canary + `"]}}`:                         7008,
+			`{"id":"b","remoteRepository":"r,pass=` + canary + `:a","config":{"r":{"type":"x"}}}`:           7008,
+			`{"id":"b","remoteRepository":":x,pass=` + canary + `:a","config":{"r":{"type":"x"}}}`:          7008,
 			`{"id":"b","remoteRepository":"r:a","transfers":"` + canary + `","config":{}}`:                  10,
 			`{"uploadId":"4711"}`:                404,
 			`{"downloadId":"4711"}`:              404,
@@ -229,5 +236,28 @@ func TestDeletedBackupIsNotUploaded(t *testing.T) {
 		st := w.awaitJob(s, id, each(keys.TransferFailed))
 		require.EqualValues(t, apierror.NoSuchBackup, st.DBServers["PRMR-1"].Error)
 		require.Empty(t, c.given)
+	})
+}
+
+// A remote that a DB server refuses is refused with its words before there is a job.
+// Neither a job nor a lock in the agency has a remote's path, in which a client may have
+// put a secret.
+func TestRefusedRemoteMakesNoJob(t *testing.T) {
+	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, _ func()) {
+		c.refuses = apierror.New(apierror.BadRemote, "option %q is not for requests", "ssh")
+		r := transferOf("b")
+		r.Repository = "r:bucket/" + canary
+		_, err := s.StartTransfer(w.t.Context(), r)
+		require.ErrorIs(t, err, apierror.BadRemote)
+		require.ErrorContains(t, err, `"ssh"`)
+		all, err := s.Transfers(w.t.Context())
+		require.NoError(t, err)
+		require.Empty(t, all)
+		require.Empty(t, c.given)
+		c.refuses = nil
+		id, err := s.StartTransfer(w.t.Context(), r)
+		require.NoError(t, err)
+		st := w.awaitJob(s, id, each(keys.TransferCompleted))
+		require.Regexp(t, `^r:#[0-9a-f]{32}$`, st.Remote)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	dbserver "stasis/dbserver/client"
 	"stasis/internal/step"
 )
 
@@ -76,4 +77,42 @@ func insist(ctx context.Context, do func(context.Context) error) (err error) {
 		}
 	}
 	return err
+}
+
+// dropPieces removes what was made of the backup, on every server.
+func (c *create) dropPieces(ctx context.Context) error {
+	return allErrors(ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, c.Servers.Drop(ctx, m.target, c.piece())
+	}))
+}
+
+// abandonPieces is dropPieces for when the backup has failed. It repeats what fails, and
+// waits for no server longer than for an answer: one whose disk hangs cannot drop its
+// piece, and removes it by itself when it can.
+func (c *create) abandonPieces(ctx context.Context) error {
+	answers := ask(ctx, c.cluster.members, c.Timing.Answer, nil, func(ctx context.Context, m member) (struct{}, error) {
+		return struct{}{}, insist(ctx, func(ctx context.Context) error { return c.Servers.Drop(ctx, m.target, c.piece()) })
+	})
+	for _, a := range answers {
+		if a.err != nil {
+			c.log.Warn("piece not dropped; its server removes it by itself", "id", c.id, "error", a.err)
+		}
+	}
+	return nil
+}
+
+// giveUpGates is for when the backup has failed. The gates have opened with the requests
+// that held them; this refuses those requests that may still be on their way. A server
+// that does not answer at once is not waited for: what arrives there late has no beats.
+func (c *create) giveUpGates(ctx context.Context) error {
+	answers := ask(ctx, c.cluster.members, dbserver.GateSilence, nil, func(ctx context.Context, m member) (struct{}, error) {
+		_, err := c.Servers.GateRelease(ctx, m.target, dbserver.GateReleaseRequest{ID: c.id, Nonce: c.nonce, Final: true})
+		return struct{}{}, err
+	})
+	for _, a := range answers {
+		if a.err != nil {
+			c.log.Info("gate not given up; it opens by itself", "error", a.err)
+		}
+	}
+	return nil
 }

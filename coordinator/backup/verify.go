@@ -22,19 +22,16 @@ func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	if err != nil {
 		return VerifyResult{}, err
 	}
-	op := s.begin("verify", id)
-	var answers []answer[dbserver.VerifyResponse]
-	err = op.watched(ctx, c.members, func(ctx context.Context) error {
-		answers = ask(ctx, c.members, s.Timing.Bulk, nil, func(ctx context.Context, m member) (dbserver.VerifyResponse, error) {
+	answers := ask(ctx, c.members, 0, nil, func(ctx context.Context, m member) (dbserver.VerifyResponse, error) {
+		return whileItProgresses(ctx, s, m, func(ctx context.Context) (dbserver.VerifyResponse, error) {
 			return s.Servers.Verify(ctx, m.target, dbserver.PieceRequest{ID: id})
 		})
-		return ctx.Err()
 	})
-	if err != nil {
-		return VerifyResult{}, apierror.New(apierror.BackupServersMissing, "verify %s: %w", id, err)
+	if ctx.Err() != nil {
+		return VerifyResult{}, inContext(ctx, firstError(answers))
 	}
 	result := VerifyResult{ID: id, Pieces: map[string]PieceReport{}, Problems: []string{}}
-	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	set := newPieceSet()
 	for _, a := range answers {
 		switch {
 		case absent(a.err) || slices.Contains(c.doomed[id], a.id):
@@ -98,7 +95,7 @@ func (r *VerifyResult) certify(set *pieceSet, recorded string) {
 // cluster: pieces and their certificates by the server that made each. A failsafe
 // backup has no certificate.
 func CheckOffline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) (*Certificate, []string) {
-	set := &pieceSet{map[string]dbserver.PieceDetail{}, map[string]string{}}
+	set := newPieceSet()
 	for source, p := range pieces {
 		set.pieces[source] = dbserver.PieceDetail{Piece: p, Certificate: certificates[source]}
 	}

@@ -15,6 +15,7 @@ import (
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
 	dbserver "stasis/dbserver/client"
+	"stasis/dbserver/gate"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -203,6 +204,14 @@ func (f *faults) breakCalls(broken func(call string) bool) {
 	f.broken = broken
 }
 
+// over says how many calls there were and which one failed, and lets none fail any more.
+func (f *faults) over() (calls int, fired string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failAt = -1
+	return len(f.calls), f.fired
+}
+
 func (f *faults) count(call string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -323,17 +332,22 @@ func (a *fakeAgency) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (a
 // takes a millisecond each way and may fail.
 type serversOf struct{ *world }
 
+func (w *world) serverAt(t dbserver.Target) *fakeServer {
+	return w.servers[t.URL[len("http://"):len(t.URL)-len(":1")]]
+}
+
 func overWire[A any](ctx context.Context, w *world, t dbserver.Target, call string, do func(s *fakeServer) (A, error)) (answer A, err error) {
-	s := w.servers[t.URL[len("http://"):len(t.URL)-len(":1")]]
+	s := w.serverAt(t)
 	if s == nil {
 		return answer, connectionLost(fmt.Errorf("no such host %s", t.URL))
 	}
 	if err := pause(ctx, time.Millisecond); err != nil {
 		return answer, connectionLost(err)
 	}
-	if s.isDeaf() {
-		<-ctx.Done()
-		return answer, connectionLost(ctx.Err())
+	for s.isDeaf() { // TCP sends again
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return answer, connectionLost(err)
+		}
 	}
 	err = w.faults.around(call+" "+s.id, func(mode) error { return connectionLost(fmt.Errorf("injected")) }, func() error {
 		answer, err = do(s)
@@ -351,8 +365,49 @@ func connectionLost(cause error) error {
 
 func none(err error) (struct{}, error) { return struct{}{}, err }
 
-func (w serversOf) GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest) (dbserver.GateLockResponse, error) {
-	return overWire(ctx, w.world, t, "lock", func(s *fakeServer) (dbserver.GateLockResponse, error) { return s.lock(ctx, r) })
+// GateLock is what the client and a DB server do: beats, and their answers, over a wire
+// that may be deaf.
+func (w serversOf) GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	heard := time.AfterFunc(dbserver.GateSilence, func() { cancel(connectionLost(dbserver.ErrSilent)) })
+	defer heard.Stop()
+	s := w.serverAt(t)
+	lock, err := overWire(ctx, w.world, t, "lock", func(s *fakeServer) (*gate.Lock, error) { return s.lock(r) })
+	defer func() {
+		if lock != nil && !s.isDeaf() {
+			lock.Break("its request ended")
+		}
+	}()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	beat := time.NewTicker(dbserver.GateBeat)
+	defer beat.Stop()
+	for grant := lock.Granted(); ; {
+		select {
+		case <-beat.C:
+			if !s.isDeaf() {
+				lock.Beat()
+				heard.Reset(dbserver.GateSilence)
+			}
+		case <-grant:
+			if grant = nil; !s.isDeaf() {
+				granted(dbserver.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()})
+			}
+		case <-lock.Ended():
+			if !s.isDeaf() {
+				return lock.Err()
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 func (w serversOf) GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error) {
@@ -360,7 +415,12 @@ func (w serversOf) GateRelease(ctx context.Context, t dbserver.Target, r dbserve
 }
 
 func (w serversOf) Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
-	_, err := overWire(ctx, w.world, t, "prepare", func(s *fakeServer) (struct{}, error) { return none(s.prepare(t.Epoch, r)) })
+	_, err := overWire(ctx, w.world, t, "prepare", func(s *fakeServer) (struct{}, error) {
+		if err := s.work(ctx, "prepare"); err != nil {
+			return struct{}{}, connectionLost(err)
+		}
+		return none(s.prepare(t.Epoch, r))
+	})
 	return err
 }
 
@@ -369,7 +429,12 @@ func (w serversOf) Cut(ctx context.Context, t dbserver.Target, r dbserver.CutReq
 }
 
 func (w serversOf) Link(ctx context.Context, t dbserver.Target, r dbserver.LinkRequest) (dbserver.Piece, error) {
-	return overWire(ctx, w.world, t, "link", func(s *fakeServer) (dbserver.Piece, error) { return s.link(ctx, r) })
+	return overWire(ctx, w.world, t, "link", func(s *fakeServer) (dbserver.Piece, error) {
+		if err := s.work(ctx, "link"); err != nil {
+			return dbserver.Piece{}, connectionLost(err)
+		}
+		return s.link(ctx, r)
+	})
 }
 
 func (w serversOf) Seal(ctx context.Context, t dbserver.Target, r dbserver.SealRequest) error {
@@ -413,7 +478,12 @@ func (w serversOf) Verify(ctx context.Context, t dbserver.Target, r dbserver.Pie
 }
 
 func (w serversOf) Stage(ctx context.Context, t dbserver.Target, r dbserver.StageRequest) error {
-	_, err := overWire(ctx, w.world, t, "stage", func(s *fakeServer) (struct{}, error) { return none(s.stage(ctx, r)) })
+	_, err := overWire(ctx, w.world, t, "stage", func(s *fakeServer) (struct{}, error) {
+		if err := s.work(ctx, "stage"); err != nil {
+			return struct{}{}, connectionLost(err)
+		}
+		return none(s.stage(ctx, r))
+	})
 	return err
 }
 

@@ -338,3 +338,29 @@ func TestViews(t *testing.T) {
 		require.NoError(t, before.Converged())
 	})
 }
+
+// What a restore writes about a shard before a leader has reported is no leader's word:
+// it is not led, and no replica is in sync, though a removal has to know which may be needed.
+func TestRestoredShardsAreNotLed(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		a := newAgency(t, "PRMR-1")
+		c := a.catalog(t, "CRDN-1")
+		a.report(t, c)
+		coll, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "a"})
+		require.NoError(t, err)
+		require.True(t, c.View().Led(coll))
+		require.True(t, c.View().InSync(coll))
+		shard := coll.ShardNames[0]
+		for _, known := range []bool{true, false} {
+			a.set(t, map[string]any{keys.CurrentShard("_system", coll.ID, shard): keys.CurrentShardReport{
+				Servers: coll.Shards[shard], Term: coll.ShardTerms[shard], Restored: &keys.RestoredShard{Known: known},
+			}})
+			v, err := c.Sync(t.Context())
+			require.NoError(t, err)
+			require.False(t, v.Led(coll))
+			require.False(t, v.InSync(coll))
+			used, _ := v.UsedBy("PRMR-1")
+			require.Equal(t, shard, used)
+		}
+	})
+}

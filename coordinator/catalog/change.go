@@ -29,7 +29,7 @@ func (c *Catalog) change(ctx context.Context, build func(*View) (agencyclient.Tx
 		if err != nil {
 			return nil, err
 		}
-		if _, frozen := v.LockHolder(); frozen {
+		if v.Frozen() {
 			if err := c.awaitThaw(ctx, thaw); err != nil {
 				return nil, err
 			}
@@ -66,17 +66,17 @@ func asOf(v *View, tx agencyclient.Tx) agencyclient.Tx {
 	return tx
 }
 
-// awaitThaw waits until no backup or restore holds the agency lock.
+// awaitThaw waits until no backup or restore keeps Plan frozen.
 func (c *Catalog) awaitThaw(ctx context.Context, until time.Time) error {
 	waiting, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	var holder keys.Holder
 	_, err := c.deps.Cache.Wait(waiting, func(s agencyclient.Snapshot) bool {
-		h, frozen := (&View{root: s.Root}).LockHolder()
-		if frozen {
+		v := &View{root: s.Root}
+		if h, held := v.LockHolder(); held {
 			holder = h
 		}
-		return !frozen
+		return !v.Frozen()
 	})
 	if err == nil {
 		return nil

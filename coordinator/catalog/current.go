@@ -8,7 +8,8 @@ import (
 	"stasis/agency/keys"
 )
 
-// Report is what the leader of a shard last reported to Current, if any has.
+// Report is what the leader of a shard last reported to Current, if any has, or what a
+// restore wrote in its place.
 func (v *View) Report(db, cid, shard string) (keys.CurrentShardReport, bool) {
 	var r keys.CurrentShardReport
 	node := v.root.At(keys.CurrentShard(db, cid, shard))
@@ -30,12 +31,18 @@ func (v *View) InSync(coll *Collection) bool {
 	for _, shard := range coll.ShardNames {
 		r, _ := v.Report(coll.Database, coll.ID, shard)
 		for _, server := range coll.Shards[shard] {
-			if !slices.Contains(r.Servers, server) {
+			if !inSync(r, server) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// inSync says whether a leader has reported the server as in sync: what a restore writes
+// says only who was, at the cut.
+func inSync(r keys.CurrentShardReport, server string) bool {
+	return r.Restored == nil && slices.Contains(r.Servers, server)
 }
 
 // led says whether every shard is led by its planned leader, in the planned term.
@@ -48,7 +55,7 @@ func (v *View) led(coll *Collection) (bool, error) {
 		servers := coll.Shards[shard]
 		r, ok := v.Report(coll.Database, coll.ID, shard)
 		switch {
-		case !ok, len(servers) == 0:
+		case !ok, r.Restored != nil, len(servers) == 0:
 			return false, nil
 		case r.Error:
 			return false, reportError(r.ErrorNum, r.ErrorMessage, fmt.Sprintf("shard %s on %s", shard, servers[0]))
@@ -68,7 +75,7 @@ func (v *View) settled(coll *Collection) bool {
 			if h, known := v.Health(server); known && h.Status != keys.StatusGood {
 				continue
 			}
-			if !slices.Contains(r.Servers, server) {
+			if !inSync(r, server) {
 				return false
 			}
 		}

@@ -6,7 +6,7 @@
 // with the precondition that Plan's version and the restore epoch are still those
 // of the view. So two coordinators that create the same name are ordered by the
 // agency: the second one's transaction fails, is built anew, and finds the name
-// taken. While a backup or restore holds the agency lock nothing can be changed;
+// taken. While Plan is frozen for a backup or restore nothing can be changed;
 // a change waits for the thaw, for a bounded time, before it says who holds it.
 //
 // Creating takes two changes. The first plans the entry with isBuilding and this

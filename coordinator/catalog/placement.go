@@ -9,7 +9,7 @@ import (
 )
 
 // Available are the DB servers that may get shards, sorted: those that have not
-// failed and are neither cleaned out nor about to be.
+// failed, whose disk does not hang, and that are neither cleaned out nor about to be.
 func (v *View) Available() []string {
 	leaving := map[string]bool{}
 	for _, key := range []string{keys.CleanedServers, keys.ToBeCleaned} {
@@ -21,7 +21,7 @@ func (v *View) Available() []string {
 	}
 	var all []string
 	for _, server := range v.DBServers() {
-		if !v.Failed(server) && !leaving[server] {
+		if h, _ := v.Health(server); h.Status != keys.StatusFailed && h.Disk == "" && !leaving[server] {
 			all = append(all, server)
 		}
 	}

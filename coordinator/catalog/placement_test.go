@@ -30,7 +30,7 @@ func servers(n int) (ids []string) {
 func TestPlacementIsEven(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(1, 6).Draw(rt, "servers")
-		spared := rapid.IntRange(0, min(2, n-1)).Draw(rt, "spared")
+		spared := rapid.IntRange(0, min(3, n-1)).Draw(rt, "spared")
 		bubbles.Test(t, func(t *testing.T) {
 			a := newAgency(t, servers(n)...)
 			all := servers(n)
@@ -39,6 +39,8 @@ func TestPlacementIsEven(t *testing.T) {
 				switch i % 3 {
 				case 0:
 					a.set(t, map[string]any{keys.Health + "/" + id: keys.HealthEntry{Status: "FAILED"}})
+				case 2:
+					a.set(t, map[string]any{keys.Health + "/" + id: keys.HealthEntry{Status: "BAD", Disk: "hangs since noon"}})
 				case 1:
 					a.set(t, map[string]any{keys.CleanedServers: []string{id, "PRMR-gone"}})
 				}

@@ -248,3 +248,6 @@ func (v *View) LockHolder() (keys.Holder, bool) {
 	_ = v.root.At(keys.HotBackupHolder).Decode(&h) // a lock without a holder holds all the same
 	return h, true
 }
+
+// Frozen says whether a backup or restore keeps Plan as it is now.
+func (v *View) Frozen() bool { return agencyclient.Frozen(v.root) }

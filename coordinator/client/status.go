@@ -33,15 +33,17 @@ type ShardCounts struct {
 // Agent is one agent in a Status.
 type Agent struct {
 	Endpoint string `json:"endpoint"`
-	Good     bool   `json:"good"` // it answers
+	Good     bool   `json:"good"` // it answers, and serves this cluster
 	Leading  bool   `json:"leading"`
+	Note     string `json:"note,omitempty"` // why it does not serve this cluster
 }
 
 // Server is a DB server or coordinator in a Status.
 type Server struct {
 	Name     string `json:"name,omitempty"`
 	Endpoint string `json:"endpoint"`
-	Status   string `json:"status"` // GOOD, BAD or FAILED
+	Status   string `json:"status"`         // GOOD, BAD or FAILED
+	Disk     string `json:"disk,omitempty"` // DB servers: since when the disk hangs; "" if it does not
 	RebootID uint64 `json:"rebootId"`
 	Epoch    uint64 `json:"epoch,omitempty"`    // DB servers: of the data they have open
 	Shards   int    `json:"shards,omitempty"`   // DB servers: how many they lead
@@ -54,4 +56,8 @@ type Lock struct {
 	Operation   string `json:"operation"`
 	Coordinator string `json:"coordinator"`
 	Since       string `json:"since"`
+
+	HeldSeconds float64 `json:"heldSeconds"`     // since then, by the clocks of the holder and of the coordinator that answers
+	Phase       string  `json:"phase,omitempty"` // what the holder was doing when it renewed the lock last
+	PlanFrozen  bool    `json:"planFrozen"`      // false: the backup is past its cut, and only keeps others out
 }

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -82,7 +83,7 @@ func serverHealth(v *catalog.View, latest *agencyclient.Node, id string) rest.Fi
 		"AdvertisedEndpoint": first(h.AdvertisedEndpoint, r.AdvertisedEndpoint), "Host": first(h.Host, r.Host),
 		"SyncStatus": first(h.SyncStatus, "UNKNOWN"), "Version": first(h.Version, r.VersionString, version.API),
 		"Engine": first(h.Engine, r.Engine, "rocksdb"), "Timestamp": parsing(first(h.Timestamp, r.Timestamp)),
-		"SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime),
+		"SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime), "Disk": h.Disk,
 	} {
 		if value != "" {
 			entry[name] = value
@@ -132,10 +133,11 @@ func inUse(v *catalog.View, id string) bool {
 // agentState is what is known of an agent.
 type agentState struct {
 	Endpoint  string
-	Good      bool // it answers
+	Good      bool // it answers, and serves this cluster
 	Leading   bool
 	Leader    string // in its own eyes
 	LastAcked float64
+	Note      string // why it does not serve this cluster; "" if it does
 }
 
 // agents asks every agent for its view.
@@ -152,8 +154,9 @@ func (s *Survey) agents(ctx context.Context) map[string]agentState {
 		asking.Go(func() {
 			state := agentState{Endpoint: endpoint, LastAcked: config.LastAcked[id].LastAckedTime}
 			if own, err := s.Agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
-				state.Good, state.Leader = true, own.LeaderID
-				state.Leading = own.LeaderID == id
+				state.Note = s.noteOf(own)
+				state.Good, state.Leader = state.Note == "", own.LeaderID
+				state.Leading = state.Good && own.LeaderID == id
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -162,6 +165,15 @@ func (s *Survey) agents(ctx context.Context) map[string]agentState {
 	}
 	asking.Wait()
 	return all
+}
+
+// noteOf says why an agent that answers does not serve this cluster.
+func (s *Survey) noteOf(own agencyclient.Config) string {
+	mine := s.Agency.Origin()
+	if kin := mine.Sees(own.Origin); mine.Exists() && own.Origin.Exists() && kin != keys.Same && kin != keys.Newer {
+		return fmt.Sprintf("it belongs to %s, and this cluster's is %s: nothing it says is believed", own.Origin, mine)
+	}
+	return own.Status
 }
 
 func httpURL(endpoint string) string {
@@ -176,8 +188,12 @@ func (a agentState) fields() rest.Fields {
 	if a.Good {
 		status = "GOOD"
 	}
-	return rest.Fields{
+	fields := rest.Fields{
 		"Role": "Agent", "Endpoint": a.Endpoint, "Status": status, "Engine": "rocksdb", "Version": version.API,
 		"Leader": a.Leader, "Leading": a.Leading, "LastAckedTime": a.LastAcked, "CanBeDeleted": false,
 	}
+	if a.Note != "" {
+		fields["Note"] = a.Note // ours
+	}
+	return fields
 }

@@ -84,7 +84,7 @@ func shardOf(v *catalog.View, coll *catalog.Collection, name string) client.Shar
 		shard.Leader, shard.Resigns = strings.CutPrefix(planned[0], keys.Resigned)
 		shard.Followers = append(shard.Followers, planned[1:]...)
 	}
-	if report, ok := v.Report(coll.Database, coll.ID, name); ok {
+	if report, ok := v.Report(coll.Database, coll.ID, name); ok && report.Restored == nil {
 		shard.Serving = len(report.Servers) > 0 && report.Servers[0] == shard.Leader && report.Term == shard.Term && !v.Failed(shard.Leader)
 		for _, server := range report.Servers {
 			shard.InSync = append(shard.InSync, strings.TrimPrefix(server, keys.Resigned))

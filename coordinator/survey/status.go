@@ -2,6 +2,7 @@ package survey
 
 import (
 	"net/http"
+	"time"
 
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
@@ -20,7 +21,7 @@ func (s *Survey) Status(c *rest.Call) error {
 		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{},
 	}
 	for id, agent := range agents {
-		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading}
+		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note}
 		if agent.Leading {
 			all.Leader = id
 		}
@@ -29,7 +30,7 @@ func (s *Survey) Status(c *rest.Call) error {
 	entry := func(id string) client.Server {
 		h, known := serverHealth(v, latest, id), v.Known(id)
 		text := func(name string) string { value, _ := h[name].(string); return value }
-		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
+		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
 	}
 	for _, id := range v.DBServers() {
 		all.DBServers[id] = entry(id)
@@ -37,11 +38,24 @@ func (s *Survey) Status(c *rest.Call) error {
 	for _, id := range v.Coordinators() {
 		all.Coordinators[id] = entry(id)
 	}
-	if h, held := v.LockHolder(); held {
-		all.Lock = &client.Lock{ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since}
-	}
+	all.Lock = lockOf(v, time.Now())
 	all.Shards = countShards(v)
 	return c.Answer(http.StatusOK, all)
+}
+
+// lockOf says who holds the agency lock, and what that means now; nil: it is free.
+func lockOf(v *catalog.View, now time.Time) *client.Lock {
+	h, held := v.LockHolder()
+	if !held {
+		return nil
+	}
+	lock := &client.Lock{
+		ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since, Phase: h.Phase, PlanFrozen: v.Frozen(),
+	}
+	if since, err := time.Parse(time.RFC3339, h.Since); err == nil { // a holder of another make leaves none
+		lock.HeldSeconds = max(now.Sub(since), 0).Seconds()
+	}
+	return lock
 }
 
 func countShards(v *catalog.View) client.ShardCounts {

@@ -8,7 +8,7 @@
 //	<data>/engine.restore-<epoch>/    a staged restore: RESTORE.json, engine/
 //	<data>/backups/<id>/              a published piece:
 //	    META             client.Piece; what List reads
-//	    MANIFEST.json    name, size and SHA-256 of every file in engine/
+//	    MANIFEST.json    name, size and SHA-256 of every file in engine/; where its replicas stand
 //	    AGENCY-DUMP.json the Plan at the cut
 //	    CERTIFICATE.json the evidence that the backup is one instant
 //	    ATTEMPT          id, nonce and kind of the attempt that made it
@@ -39,8 +39,10 @@
 //	            engine → failsafe.pending/engine            FinishSwap goes on
 //	            staged engine → engine                      FinishSwap goes on
 //	            failsafe's META; rename to publish it       FinishSwap goes on
-//	            older failsafes removed                     FinishSwap goes on
 //	            <staged> removed: the swap is finished      nothing left to do
+//
+// A staged engine has in it what each of its replicas was at the cut, by the backup's
+// certificate (replicas.go): its log ends there, or it knows that it was behind.
 //
 // Which engine stands where is never guessed from which folders exist: a staged
 // engine carries a file RESTORED with its epoch and nonce. The engine must be

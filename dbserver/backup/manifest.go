@@ -11,18 +11,23 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/dbserver/client"
 )
 
-// manifestFormat is the number of MANIFEST.json's format.
-const manifestFormat = 1
+// manifestFormat is the number of MANIFEST.json's format. Format 1 says nothing of replicas.
+const manifestFormat = 2
 
 // hashBuffer is how much is read between two looks at the context.
 const hashBuffer = 1 << 20
 
-// Manifest names every file of a piece's engine.
+// Manifest names every file of a piece's engine, and says where the replicas in it stand
+// (a failsafe's does not: no gate was held).
 type Manifest struct {
-	Format int    `json:"format"`
-	Files  []File `json:"files"` // ordered by name
+	Format     int                            `json:"format"`
+	Files      []File                         `json:"files"` // ordered by name
+	Replicas   map[string]client.PieceReplica `json:"replicas"`
+	Statements []client.ShardStatement        `json:"statements,omitempty"` // of all leaders, at the cut
 }
 
 // File is one file. SHA256 is empty in a failsafe: its files are moved, not read.

@@ -10,6 +10,7 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // attemptFile is the content of ATTEMPT: who makes the piece.
@@ -27,19 +28,19 @@ func (s *Store) step(id string) (a *attempt, end func(), err error) {
 	s.mu.Lock()
 	a = s.attempts[id]
 	if a == nil {
-		a = &attempt{}
+		a = &attempt{turn: make(chan struct{}, 1)}
 		s.attempts[id] = a
 	}
 	a.steps++
 	s.mu.Unlock()
-	a.mu.Lock()
+	a.turn <- struct{}{}
 	return a, func() { s.endStep(id, a) }, nil
 }
 
 // endStep forgets the attempt when no step of it is left and it has no cut.
 func (s *Store) endStep(id string, a *attempt) {
 	idle := a.cut == nil
-	a.mu.Unlock()
+	<-a.turn
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.steps--
@@ -114,7 +115,7 @@ func (s *Store) owned(id, nonce string) error {
 	if err := s.fs.readJSON(s.fs.PathJoin(s.pending(id), fileAttempt), &f); err != nil {
 		return err
 	}
-	return conflict(id, f.Nonce != nonce)
+	return conflict(id, f.Nonce != nonce && !failpoint.Off("piece-of-nonce"))
 }
 
 // Cut fixes the piece's content; the caller holds the gate. apierror.CutMissed
@@ -155,7 +156,7 @@ func (s *Store) Link(ctx context.Context, req client.LinkRequest) (client.Piece,
 		return client.Piece{}, err
 	}
 	if a.linked { // the answer was lost
-		return s.meta(s.pending(req.ID))
+		return s.described(s.pending(req.ID))
 	}
 	if a.cut == nil {
 		return client.Piece{}, apierror.New(apierror.BackupConflict, "backup %s has no cut", req.ID)
@@ -192,16 +193,26 @@ func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkReques
 		ID: req.ID, DateTime: req.DateTime, Label: req.Label, Kind: client.PieceHot, Nonce: req.Nonce,
 		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
 	}
-	return s.describe(ctx, s.pending(req.ID), piece, req.AgencyDump, hashed)
-}
-
-// describe completes a piece whose engine folder is there: manifest, agency dump
-// and, when they are durable, META.
-func (s *Store) describe(ctx context.Context, dir string, piece client.Piece, dump json.RawMessage, d depth) (client.Piece, error) {
-	manifest, err := s.inventory(ctx, s.fs.PathJoin(dir, dirEngine), d)
+	m := engine.MeterOf(ctx)
+	counted := s.metered(m)
+	home := s.fs.PathJoin(s.pending(req.ID), dirEngine)
+	m.Doing("reads where the replicas in its piece stand", nil)
+	replicas, err := counted.replicas(home, req.Statements)
 	if err != nil {
 		return piece, err
 	}
+	m.Doing("hashes the files of its piece", nil)
+	manifest, err := counted.inventory(ctx, home, hashed)
+	if err != nil {
+		return piece, err
+	}
+	manifest.Replicas, manifest.Statements = replicas, req.Statements
+	return s.describe(s.pending(req.ID), piece, req.AgencyDump, manifest)
+}
+
+// describe completes a piece whose engine folder is there and has what the manifest says:
+// manifest, agency dump and, when they are durable, META.
+func (s *Store) describe(dir string, piece client.Piece, dump json.RawMessage, manifest Manifest) (client.Piece, error) {
 	data, err := manifest.encode()
 	if err != nil {
 		return piece, err
@@ -215,7 +226,9 @@ func (s *Store) describe(ctx context.Context, dir string, piece client.Piece, du
 	piece.ServerID, piece.Version, piece.Keys = s.config.ServerID, s.config.Version, []client.EncryptionKey{}
 	piece.NrFiles, piece.SizeInBytes, piece.CountIncludesFilesOnly = len(manifest.Files), manifest.bytes(), true
 	piece.ManifestSHA256, piece.AgencyDumpSHA256 = sumOf(data), sumOf(dump)
-	return piece, s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
+	err = s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
+	piece.Replicas = manifest.Replicas
+	return piece, err
 }
 
 // Seal stores the certificate in the pending piece, durably. Sealing again

@@ -83,7 +83,7 @@ func TestAnotherNonceIsRefused(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, s.store.Prepare(ctx, s.e, testID, "n1"))
 	require.NoError(t, s.store.Prepare(ctx, s.e, testID, "n1"), "again")
-	require.ErrorIs(t, s.store.Prepare(ctx, s.e, testID, "n2"), apierror.BackupConflict)
+	require.ErrorIs(t, s.store.Prepare(ctx, s.e, testID, "n2"), apierror.BackupConflict, "another attempt's piece is taken")
 	_, err := s.store.Cut(ctx, s.e, testID, "n2")
 	require.ErrorIs(t, err, apierror.BackupConflict)
 	_, err = s.store.Link(ctx, linkRequest(testID, "n1"))
@@ -252,7 +252,7 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 			want := damage(t, mem)
 			v, err := s.store.Verify(t.Context(), testID)
 			require.NoError(t, err)
-			require.Contains(t, strings.Join(v.Problems, "\n"), want)
+			require.Contains(t, strings.Join(v.Problems, "\n"), want, "damage is not found")
 		})
 	}
 }
@@ -287,7 +287,7 @@ func TestResolve(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "agency unreachable")
 	require.Equal(t, []string{"committed"}, listed(t, store))
-	require.Equal(t, []string{"asked.pending", "committed", "holding.pending"}, names(t, mem, "data/backups"))
+	require.Equal(t, []string{"asked.pending", "committed", "holding.pending"}, names(t, mem, "data/backups"), "who holds the lock keeps its piece")
 	requireIntact(t, store, "committed")
 }
 

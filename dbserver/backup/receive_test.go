@@ -94,7 +94,7 @@ func TestReceiveRefuses(t *testing.T) {
 	require.NoError(t, err)
 	f := content.Files[slices.IndexFunc(content.Files, func(f File) bool { return f.Size > 0 })]
 	for _, wrong := range [][]byte{nil, make([]byte, f.Size), make([]byte, f.Size+1)} {
-		require.ErrorIs(t, r.Write(t.Context(), f, bytes.NewReader(wrong)), ErrContent)
+		require.ErrorIs(t, r.Write(t.Context(), f, bytes.NewReader(wrong)), ErrContent, "damaged content is received")
 	}
 	require.Error(t, r.Publish(), "not all is here")
 	require.Empty(t, listed(t, target))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"stasis/dbserver/client"
+	"stasis/internal/failpoint"
 )
 
 // Fate is what becomes of something that waits for the agency's decision.
@@ -28,7 +29,7 @@ func FateOf(nonce, committed, holder string) Fate {
 		return Remove
 	case nonce == committed:
 		return Finish
-	case nonce == holder:
+	case nonce == holder && !failpoint.Off("holder-keeps"):
 		return Keep
 	}
 	return Remove

@@ -40,16 +40,18 @@ func (s *Store) Stage(ctx context.Context, req client.StageRequest) error {
 	}
 	final := s.staged(req.Epoch)
 	temp := final + suffixTemp
-	s.staging.Lock()
+	s.staging <- struct{}{}
 	err := errors.Join(s.fs.discard(final), s.fs.RemoveAll(temp))
-	s.staging.Unlock()
+	<-s.staging
 	if err != nil {
 		return fmt.Errorf("replace what was staged: %w", err)
 	}
-	if err = s.build(ctx, temp, req); err == nil {
-		s.staging.Lock()
+	m := engine.MeterOf(ctx)
+	m.Doing("stages its piece", nil)
+	if err = s.metered(m).build(ctx, temp, req); err == nil {
+		s.staging <- struct{}{}
 		err = s.fs.rename(temp, final)
-		s.staging.Unlock()
+		<-s.staging
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("stage %s: %w", req.ID, noSpace(err)), s.fs.RemoveAll(temp))
@@ -80,7 +82,7 @@ func (s *Store) checkStage(req client.StageRequest) error {
 // build makes a complete staged restore in dir.
 func (s *Store) build(ctx context.Context, dir string, req client.StageRequest) error {
 	home := s.fs.PathJoin(dir, dirEngine)
-	if err := s.fs.MkdirAll(home, 0o755); err != nil {
+	if err := s.fs.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
 	if !req.Empty {
@@ -155,10 +157,17 @@ func (s *Store) manifest(dir string) (m Manifest, err error) {
 	if sumOf(data) != piece.ManifestSHA256 {
 		return m, fmt.Errorf("%s differs from the hash in %s", fileManifest, fileMeta)
 	}
-	return m, json.Unmarshal(data, &m)
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%s: %w", fileManifest, err)
+	}
+	if m.Format > manifestFormat {
+		return m, fmt.Errorf("%s has format %d, which is not known here: a newer version made the piece", fileManifest, m.Format)
+	}
+	return m, nil
 }
 
-// markEngine opens the staged engine for the first time and gives it its epoch.
+// markEngine opens the staged engine for the first time, gives it its epoch, and tells its
+// replicas what they were at the cut.
 func (s *Store) markEngine(home string, req client.StageRequest) error {
 	options := s.config.Engine
 	options.MustExist = !req.Empty
@@ -166,13 +175,13 @@ func (s *Store) markEngine(home string, req client.StageRequest) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.SetEpoch(req.Epoch, req.Nonce), e.Close())
+	return errors.Join(e.SetEpoch(req.Epoch, req.Nonce), certify(e, req), e.Close())
 }
 
 // Unstage removes what this nonce staged; no error if there is none.
 func (s *Store) Unstage(req client.UnstageRequest) error {
-	s.staging.Lock()
-	defer s.staging.Unlock()
+	s.staging <- struct{}{}
+	defer func() { <-s.staging }()
 	r, found, err := s.restore(req.Epoch)
 	if err != nil || !found || r.Nonce != req.Nonce {
 		return err

@@ -37,12 +37,14 @@ type Store struct {
 	mu       sync.Mutex
 	attempts map[string]*attempt // by id
 
-	staging sync.Mutex // held while what is staged gets or loses its name
+	staging chan struct{} // held while what is staged gets or loses its name; files are touched meanwhile
 }
 
-// attempt is the making of one piece. Its mutex is held by the step under way.
+// attempt is the making of one piece. The step under way has the turn. It may hang with
+// the disk, and those after it then hang like it: it is no mutex, since those who wait
+// wait for the disk.
 type attempt struct {
-	mu     sync.Mutex
+	turn   chan struct{}
 	cut    *engine.Cut
 	linked bool
 
@@ -61,7 +63,7 @@ func Open(c Config) (*Store, error) {
 		c.Logger = hclog.NewNullLogger()
 	}
 	c.Engine.FS, c.Engine.Logger = c.FS, c.Logger.Named("staging")
-	s := &Store{config: c, log: c.Logger, fs: disk{c.FS}, attempts: map[string]*attempt{}}
+	s := &Store{config: c, log: c.Logger, fs: disk{c.FS}, attempts: map[string]*attempt{}, staging: make(chan struct{}, 1)}
 	if err := s.fs.mkdir(s.backups()); err != nil {
 		return nil, fmt.Errorf("make folder for backups: %w", err)
 	}
@@ -89,6 +91,17 @@ func (s *Store) removeLeftovers(dir, prefix string) error {
 		}
 	}
 	return nil
+}
+
+// metered is the store for work on files that is counted; it has no attempts.
+func (s *Store) metered(m *engine.Meter) *Store {
+	if m == nil {
+		return s
+	}
+	c := s.config
+	c.FS = m.FS(c.FS)
+	c.Engine.FS = c.FS
+	return &Store{config: c, log: s.log, fs: disk{c.FS}}
 }
 
 // EngineDir is the live engine's directory.
@@ -133,8 +146,15 @@ func (s *Store) detail(id string, all bool) (client.PieceDetail, error) {
 	if err := s.fs.readJSON(s.fs.PathJoin(s.published(id), fileDump), detail.AgencyDump); err != nil {
 		return detail, err
 	}
-	detail.Certificate, err = s.certificate(s.published(id))
-	return detail, err
+	if detail.Certificate, err = s.certificate(s.published(id)); err != nil {
+		return detail, err
+	}
+	described, err := s.described(s.published(id))
+	if err != nil { // who needs them finds them missing; verify says why
+		s.log.Warn("piece listed without its replicas", "id", id, "error", err)
+	}
+	detail.Replicas = described.Replicas
+	return detail, nil
 }
 
 // meta reads the META of the piece in dir.

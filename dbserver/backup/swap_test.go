@@ -61,7 +61,7 @@ func TestRestoreAndItsFailsafe(t *testing.T) {
 	s.put(250, 260) // still live
 
 	_, err = s.store.FinishSwap(4, "another")
-	require.ErrorIs(t, err, apierror.BackupConflict)
+	require.ErrorIs(t, err, apierror.BackupConflict, "another restore's engine is swapped in")
 	s.close()
 	swapped, err := s.store.FinishSwap(4, "restore")
 	require.NoError(t, err)
@@ -83,14 +83,15 @@ func TestRestoreAndItsFailsafe(t *testing.T) {
 	s.close()
 	requireIntact(t, s.store, testID)
 
-	// Restoring the failsafe goes back; it is replaced by a newer one.
+	// Restoring the failsafe goes back. It stays beside the newer one, which may not be whole.
 	back := stageRequest(5)
 	back.ID, back.FailsafeID = failsafeID, "2026-11-22T14.00.00Z_failsafe"
 	require.NoError(t, s.store.Stage(t.Context(), back))
 	_, err = s.store.FinishSwap(5, "restore")
 	require.NoError(t, err)
 	requireRestored(t, mem, s.store, 5, 260)
-	require.Equal(t, []string{testID, back.FailsafeID}, listed(t, s.store))
+	require.Equal(t, []string{testID, failsafeID, back.FailsafeID}, listed(t, s.store))
+	requireIntact(t, s.store, failsafeID)
 	require.EqualValues(t, 4, requireIntact(t, s.store, back.FailsafeID).Piece.Epoch)
 }
 

@@ -67,12 +67,6 @@ func (c *Client) Checksum(ctx context.Context, t Target, shard string, r Checksu
 	return call[ChecksumResponse](ctx, c, t, onShard(PathChecksum, shard), r)
 }
 
-// GateLock asks for the gate exclusively. When ctx ends while it waits, the
-// server stops waiting too; when the answer is lost, release.
-func (c *Client) GateLock(ctx context.Context, t Target, r GateLockRequest) (GateLockResponse, error) {
-	return call[GateLockResponse](ctx, c, t, PathGateLock, r)
-}
-
 // GateRelease opens the gate and brings the evidence of how it was held.
 func (c *Client) GateRelease(ctx context.Context, t Target, r GateReleaseRequest) (GateReleaseResponse, error) {
 	return call[GateReleaseResponse](ctx, c, t, PathGateRelease, r)
@@ -80,7 +74,8 @@ func (c *Client) GateRelease(ctx context.Context, t Target, r GateReleaseRequest
 
 // Prepare has the server flush, so that little is left to do in the cut.
 func (c *Client) Prepare(ctx context.Context, t Target, r PieceRequest) error {
-	return command(ctx, c, t, PathPrepare, r)
+	_, err := longCall[struct{}](ctx, c, t, PathPrepare, r)
+	return err
 }
 
 // Cut fixes the cut and returns; its links follow with Link.
@@ -90,7 +85,7 @@ func (c *Client) Cut(ctx context.Context, t Target, r CutRequest) (CutResponse, 
 
 // Link makes the pending piece complete and durable.
 func (c *Client) Link(ctx context.Context, t Target, r LinkRequest) (Piece, error) {
-	return call[Piece](ctx, c, t, PathLink, r)
+	return longCall[Piece](ctx, c, t, PathLink, r)
 }
 
 // Seal stores the certificate in the pending piece.
@@ -121,12 +116,13 @@ func (c *Client) Delete(ctx context.Context, t Target, r PieceRequest) error {
 
 // Verify checks every file of a published piece.
 func (c *Client) Verify(ctx context.Context, t Target, r PieceRequest) (VerifyResponse, error) {
-	return call[VerifyResponse](ctx, c, t, PathVerify, r)
+	return longCall[VerifyResponse](ctx, c, t, PathVerify, r)
 }
 
 // Stage puts a piece beside the engine, ready to be swapped in.
 func (c *Client) Stage(ctx context.Context, t Target, r StageRequest) error {
-	return command(ctx, c, t, PathStage, r)
+	_, err := longCall[struct{}](ctx, c, t, PathStage, r)
+	return err
 }
 
 // Unstage removes what was staged for a restore that is not committed.
@@ -155,15 +151,28 @@ func command(ctx context.Context, c *Client, t Target, path string, body any) er
 
 func call[A any](ctx context.Context, c *Client, t Target, path string, body any) (A, error) {
 	var answer A
+	resp, err := c.send(ctx, t, path, body)
+	if err != nil {
+		return answer, err
+	}
+	defer finish(resp.Body)
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return answer, lost(t, path, fmt.Errorf("read answer: %w", err))
+	}
+	return answer, nil
+}
+
+// send gives the answer whose body is still to be read, or the error that it is.
+func (c *Client) send(ctx context.Context, t Target, path string, body any) (*http.Response, error) {
 	encoded, err := Encode(body)
 	if err != nil {
-		return answer, fmt.Errorf("encode request %s: %w", path, err)
+		return nil, fmt.Errorf("encode request %s: %w", path, err)
 	}
 	sent := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL+path, bytes.NewReader(encoded))
 	if err != nil {
-		return answer, fmt.Errorf("request %s: %w", path, err)
+		return nil, fmt.Errorf("request %s: %w", path, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(EpochHeader, strconv.FormatUint(t.Epoch, 10))
@@ -172,16 +181,13 @@ func call[A any](ctx context.Context, c *Client, t Target, path string, body any
 		if !sent {
 			err = fmt.Errorf("%w: %w", ErrNotSent, err)
 		}
-		return answer, lost(t, path, err)
+		return nil, lost(t, path, err)
 	}
-	defer finish(resp.Body)
 	if err := apierror.FromResponse(resp); err != nil {
-		return answer, err
+		finish(resp.Body)
+		return nil, err
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return answer, lost(t, path, fmt.Errorf("read answer: %w", err))
-	}
-	return answer, nil
+	return resp, nil
 }
 
 // lost says that there was no whole answer; the cause is kept for errors.Is.

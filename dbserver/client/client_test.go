@@ -73,7 +73,7 @@ func TestContextEndsACall(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := c.GateLock(ctx, to, GateLockRequest{})
+	_, err := c.Verify(ctx, to, PieceRequest{})
 	require.ErrorIs(t, err, apierror.ConnectionLost)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, ErrNotSent)

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"path"
 	"strings"
 
@@ -29,11 +31,21 @@ type Remote struct {
 	Path string `json:"path"` // cleaned, without a slash at the end
 }
 
-// String is <name>:<path>, the same for all ways to write it.
-func (r Remote) String() string { return r.Name + ":" + r.Path }
+// String keeps the path out of whatever is printed: a client may have put a secret
+// into it.
+func (r Remote) String() string { return r.Label() }
+
+// Label stands for a remote in the agency, in logs and for people: its name and, in
+// the place of the path, the first half of the path's SHA-256. It is the same for all ways to
+// write the same remote.
+func (r Remote) Label() string {
+	sum := sha256.Sum256([]byte(r.Path))
+	return r.Name + ":#" + hex.EncodeToString(sum[:16])
+}
 
 // ParseRemote checks a remote repository, <name>:<path>, and its configuration:
-// exactly one colon, a name that the configuration has and that has no slash.
+// exactly one colon, and a name without a slash. If the configuration has no section of
+// that name, it may be a remote of the DB servers' operator, which only they know.
 // Slashes collapse, "." and ".." are resolved, and may not lead out; for the type
 // "local" the path is absolute, however many slashes it begins with. What is wrong
 // is apierror.BadRemote.
@@ -46,10 +58,10 @@ func ParseRemote(repository string, config RemoteConfig) (Remote, error) {
 		return bad("remote repository: want <name>:<path>, with exactly one colon")
 	}
 	section, known := config[name]
-	if name == "" || strings.Contains(name, "/") || !known {
-		return bad("remote repository: the part before the colon must be the name of a section of the configuration")
+	if name == "" || strings.ContainsAny(name, "/,=") {
+		return bad("remote repository: the part before the colon must be a name, without options: they belong into the configuration")
 	}
-	if section["type"] == "" {
+	if known && section["type"] == "" {
 		return bad("remote repository: the configuration of %q says no type", name)
 	}
 	absolute := strings.HasPrefix(p, "/") || section["type"] == "local"
@@ -112,6 +124,7 @@ const (
 	RemoteDelete = "delete" // ID
 	RemotePrune  = "prune"
 	RemoteVerify = "verify" // ID, or all
+	RemoteCheck  = "check"  // whether the configuration may be used; nothing is opened
 )
 
 // RemoteRequest asks a DB server about a remote, or has it keep order there.

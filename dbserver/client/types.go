@@ -29,7 +29,7 @@ const (
 	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}
 	PathChecksum = PathPrefix + "/shards/{shard}/checksum"  // ChecksumRequest → ChecksumResponse
 
-	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest → GateLockResponse; 18 when the window ended
+	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest, beats → GateEvents, see GateLock; 18 when the window ended
 	PathGateRelease = PathPrefix + "/gate/release"   // GateReleaseRequest → GateReleaseResponse
 	PathPrepare     = PathPrefix + "/backup/prepare" // PieceRequest → {}
 	PathCut         = PathPrefix + "/backup/cut"     // CutRequest → CutResponse
@@ -171,11 +171,29 @@ const (
 	MaxGateLease  = 10 * time.Minute
 )
 
+// The request that asks for the gate holds it, too. Its body is a GateLockRequest in a
+// line, and then an empty line, a beat, every GateBeat. The answer is a GateEvent for
+// each beat, and those that say what became of the lock, a line each. The server opens the
+// gate when it has had no beat for GateSilence, or when the request ends; the coordinator
+// gives the attempt up when it has had no event for so long.
+const (
+	GateBeat    = 100 * time.Millisecond
+	GateSilence = 500 * time.Millisecond
+)
+
+// GateEvent is a line of the answer to GateLockRequest. Without attributes it answers a beat.
+type GateEvent struct {
+	Granted *GateLockResponse `json:"granted,omitempty"` // the gate is held from now on
+	Ended   *apierror.Error   `json:"ended,omitempty"`   // the last event: not granted, or lost
+	Opened  bool              `json:"opened,omitempty"`  // the last event: released
+}
+
 // GateLockRequest asks for the gate exclusively, for Nonce, waiting at most
-// Window, holding at most Lease from the grant.
+// Window, holding at most Lease from the grant. Attempt counts from 1 under the nonce.
 type GateLockRequest struct {
 	ID            string  `json:"id"`
 	Nonce         string  `json:"nonce"`
+	Attempt       uint64  `json:"attempt"`
 	WindowSeconds float64 `json:"windowSeconds"`
 	LeaseSeconds  float64 `json:"leaseSeconds"`
 }
@@ -185,12 +203,13 @@ type GateLockResponse struct {
 	WaitedSeconds float64 `json:"waitedSeconds"`
 }
 
-// GateReleaseRequest opens the gate if Nonce holds or waits for it. With Final a
-// lock for Nonce that arrives later is refused.
+// GateReleaseRequest opens the gate if this attempt holds or waits for it. With Final
+// it stands for all attempts, and a lock for Nonce that arrives later is refused.
 type GateReleaseRequest struct {
-	ID    string `json:"id"`
-	Nonce string `json:"nonce"`
-	Final bool   `json:"final,omitempty"`
+	ID      string `json:"id"`
+	Nonce   string `json:"nonce"`
+	Attempt uint64 `json:"attempt"`
+	Final   bool   `json:"final,omitempty"`
 }
 
 // GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce
@@ -207,6 +226,28 @@ type GateReleaseResponse struct {
 	Reason             string  `json:"reason,omitempty"`   // why not unbroken
 }
 
+// Work that may take any time (prepare, link, stage, verify) is answered by LongEvents, a
+// line each: how far it is every ProgressEvery, and at last its answer or error.
+const (
+	ProgressEvery    = time.Second
+	ProgressPatience = 10 * time.Second // what a client that does not read them is waited for
+)
+
+// Progress says what a server is doing, and counts what of it it has done: calls of its
+// file system that have returned. While it hangs, it is the same each time.
+type Progress struct {
+	Doing string `json:"doing,omitempty"`
+	Done  uint64 `json:"done,omitempty"`
+}
+
+// LongEvent is a line of the answer to a request for long work. The last one has Answer or
+// Error.
+type LongEvent struct {
+	Progress
+	Answer json.RawMessage `json:"answer,omitempty"`
+	Error  *apierror.Error `json:"error,omitempty"`
+}
+
 // PieceRequest names a backup and the attempt that makes it.
 type PieceRequest struct {
 	ID    string `json:"id"`
@@ -218,13 +259,29 @@ type PieceRequest struct {
 type CutRequest struct {
 	ID              string  `json:"id"`
 	Nonce           string  `json:"nonce"`
-	DeadlineSeconds float64 `json:"deadlineSeconds"` // CutMissed when the engine needs longer
+	Attempt         uint64  `json:"attempt,omitempty"` // that holds the gate
+	DeadlineSeconds float64 `json:"deadlineSeconds"`   // CutMissed when the engine needs longer
 	Unprotected     bool    `json:"unprotected,omitempty"`
 }
 
-// CutResponse says how long fixing the cut took.
+// CutResponse says how long fixing the cut took, what this server states about the
+// shards that it leads, and up to where the logs of its other replicas went before the cut.
 type CutResponse struct {
-	CutSeconds float64 `json:"cutSeconds"`
+	CutSeconds float64           `json:"cutSeconds"`
+	Statements []ShardStatement  `json:"statements,omitempty"`
+	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record; 0 for an unfinished copy
+}
+
+// ShardStatement is what the leader of a shard says at the cut, while its gate is held.
+// InSync are the servers without which it has acknowledged nothing, itself first: each
+// has everything up to Last, where its log ends, and no write is in flight. With Unserved
+// it does not serve the shard, and states nothing.
+type ShardStatement struct {
+	Shard    string   `json:"shard"`
+	Term     uint64   `json:"term"` // in which it leads
+	Last     Position `json:"last"`
+	InSync   []string `json:"inSync"`
+	Unserved string   `json:"unserved,omitempty"` // why
 }
 
 // LinkRequest waits for the links of the cut, writes Plan dump and META, and
@@ -237,6 +294,8 @@ type LinkRequest struct {
 	NrDBServers             int             `json:"nrDBServers"`
 	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
 	AgencyDump              json.RawMessage `json:"agencyDump"` // AgencyDump
+	// Statements are those of all leaders: they go into the piece's manifest.
+	Statements []ShardStatement `json:"statements,omitempty"`
 }
 
 // AgencyDump is stored with every piece. Dump is the reference's:
@@ -266,6 +325,25 @@ type Piece struct {
 	CountIncludesFilesOnly  bool            `json:"countIncludesFilesOnly"`
 	ManifestSHA256          string          `json:"manifestSha256"` // of the MANIFEST.json with name, size and SHA-256 of every file
 	AgencyDumpSHA256        string          `json:"agencyDumpSha256"`
+	// Replicas are the replicas in the piece, by shard. They stand in its manifest, not in
+	// META; a list has them with the details. Pieces of format 1 say nothing of them.
+	Replicas map[string]PieceReplica `json:"replicas,omitempty"`
+}
+
+// PieceReplica is where a replica in a piece stands, as its engine has it.
+type PieceReplica struct {
+	Last      Position `json:"last"`      // where its log ends
+	Committed uint64   `json:"committed"` // up to here it has applied its log
+	Copying   bool     `json:"copying,omitempty"`
+	// At is the tenure of its record with the number at which the leader's log ended; nil
+	// if it has none, or no leader stated anything.
+	At *Tenure `json:"at,omitempty"`
+}
+
+// Holds says whether a replica has everything up to p and has applied nothing else. It may
+// have more in its log, which no leader has contradicted yet.
+func (r PieceReplica) Holds(p Position) bool {
+	return !r.Copying && r.At != nil && *r.At == p.Tenure && r.Last.Seq >= p.Seq && r.Committed <= p.Seq
 }
 
 // Kinds of pieces.
@@ -315,6 +393,15 @@ type VerifyResponse struct {
 	Problems    []string        `json:"problems"` // empty: intact
 }
 
+// StatementsByShard gives the numbers at which the leaders' logs ended.
+func StatementsByShard(all []ShardStatement) map[string]uint64 {
+	seqs := make(map[string]uint64, len(all))
+	for _, s := range all {
+		seqs[s.Shard] = s.Last.Seq
+	}
+	return seqs
+}
+
 // StageRequest links the piece of backup ID made by server Source into
 // engine.restore-<epoch>, checks that it opens, and marks it with Epoch and
 // Nonce. Empty stages an engine without shards. What was staged before is
@@ -330,6 +417,9 @@ type StageRequest struct {
 	FailsafeTime string          `json:"failsafeTime"` // datetime of the failsafe backup
 	NrDBServers  int             `json:"nrDBServers"`  // of the cluster now: the failsafe's number of pieces
 	FailsafeDump json.RawMessage `json:"failsafeDump"` // AgencyDump
+	// Statements are those that the backup's certificate has of the shards that Source had
+	// a replica of: what each replica was at the cut is written into the staged engine.
+	Statements []ShardStatement `json:"statements,omitempty"`
 }
 
 // UnstageRequest removes what this nonce staged; no error if there is none.

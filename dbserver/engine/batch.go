@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"stasis/internal/failpoint"
 )
 
 // Batch gathers writes that become visible and durable together, in the order in
@@ -46,15 +49,28 @@ func (b *Batch) Commit(sync bool) error {
 	if err := e.refuse(); err != nil {
 		return errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), b.Close())
 	}
-	options, before := pebble.NoSync, e.syncer.committed.Load()
+	p := b.b
+	b.b = nil // what is given up goes on with it
+	if err := e.patiently(func() error { return e.apply(p, sync) }); err != nil {
+		return fmt.Errorf("commit: %w", translate(err))
+	}
+	return nil
+}
+
+// apply is a commit that is let in.
+func (e *Engine) apply(b *pebble.Batch, sync bool) error {
+	if err := failpoint.Hit(context.Background(), "engine/apply", e.dir); err != nil {
+		return err
+	}
+	options, mark := pebble.NoSync, e.syncer.mark()
 	if sync {
 		options = pebble.Sync
 	}
-	if err := e.guard(func() error { return e.db.Apply(b.b, options) }); err != nil {
-		return fmt.Errorf("commit: %w", translate(err))
+	if err := e.db.Apply(b, options); err != nil {
+		return err
 	}
 	if sync {
-		e.syncer.advance(before)
+		e.syncer.advance(mark)
 	} else {
 		e.syncer.dirty()
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/dbserver/diskhealth"
 )
 
 // BenchmarkCut measures how long the gate is held for a cut, with eight writers
@@ -82,4 +84,19 @@ func BenchmarkCommitSyncedByMany(b *testing.B) {
 			put(b, e, fmt.Sprintf("k%09d", n.Add(1)), string(value), true)
 		}
 	})
+}
+
+// BenchmarkCommitWatched is BenchmarkCommitUnsynced with calls that are given up when the
+// disk hangs.
+func BenchmarkCommitWatched(b *testing.B) {
+	watch := diskhealth.NewWatch(nil)
+	b.Cleanup(watch.Close)
+	e, err := Open(filepath.Join(b.TempDir(), "db"), Options{Health: watch})
+	require.NoError(b, err)
+	value, n := make([]byte, 200), 0
+	for b.Loop() {
+		n++
+		put(b, e, fmt.Sprintf("k%09d", n), string(value), false)
+	}
+	require.NoError(b, e.Close())
 }

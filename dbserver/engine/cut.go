@@ -29,6 +29,7 @@ type Cut struct {
 	newLog  uint64        // set before proceed is closed: every file must be older
 
 	links atomic.Int64 // hard links made
+	work  Meter        // of what is done in the folder
 
 	done chan struct{} // closed when err is set
 	err  error
@@ -45,6 +46,7 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 	if err := e.refuse(); err != nil {
 		return err
 	}
+	MeterOf(ctx).Doing("flushes its memory", e.fs.tables.count)
 	flushed := make(chan error, 1)
 	e.work.Go(func() { flushed <- e.guard(e.db.Flush) })
 	select {
@@ -55,6 +57,7 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("flush before the cut: %w", ctx.Err())
 	}
+	MeterOf(ctx).Doing("compacts until no write stall is near", e.fs.tables.count)
 	ticker := time.NewTicker(pollStall)
 	defer ticker.Stop()
 	for e.stallNear() {
@@ -209,6 +212,7 @@ func (c *Cut) Took() time.Duration { return c.took }
 // Wait answers when the copy is complete and synced, or why it is not: then
 // nothing of it remains. When ctx ends first the cut goes on; Wait again, or Drop.
 func (c *Cut) Wait(ctx context.Context) error {
+	MeterOf(ctx).Doing("links and copies the files of its cut", c.work.count)
 	select {
 	case <-c.done:
 		return c.err

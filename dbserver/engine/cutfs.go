@@ -16,6 +16,7 @@ import (
 type cutFS struct {
 	vfs.FS
 	patient *patientFS // what the engine itself writes goes through it
+	tables  Meter      // of what is done to tables that are being written: by flushes and compactions
 
 	mu  sync.Mutex
 	cut *Cut // under way; nil between cuts
@@ -62,11 +63,21 @@ func (f *cutFS) MkdirAll(dir string, perm os.FileMode) error {
 	return f.FS.MkdirAll(dir, perm)
 }
 
+// OpenDir is how the folder of a cut is synced.
+func (f *cutFS) OpenDir(name string) (vfs.File, error) {
+	file, err := f.FS.OpenDir(name)
+	if c := f.current(); c != nil && c.dir == name {
+		return c.work.file(file, err)
+	}
+	return file, err
+}
+
 // Link counts the hard links of a cut.
 func (f *cutFS) Link(oldname, newname string) error {
 	err := f.FS.Link(oldname, newname)
 	if c := f.inside(newname); c != nil && err == nil {
 		c.links.Add(1)
+		c.work.did(nil)
 	}
 	return err
 }
@@ -76,7 +87,11 @@ func (f *cutFS) Link(oldname, newname string) error {
 func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	c := f.inside(name)
 	if c == nil {
-		return f.patient.Create(name, category)
+		file, err := f.patient.Create(name, category)
+		if IsImmutable(name) {
+			return f.tables.file(file, err)
+		}
+		return file, err
 	}
 	if IsImmutable(f.PathBase(name)) {
 		return nil, fmt.Errorf("%s could not be linked and is not copied", f.PathBase(name))
@@ -84,7 +99,7 @@ func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	if isLog(name) {
 		return f.copyLog(c, name, category)
 	}
-	return f.FS.Create(name, category)
+	return c.work.file(f.FS.Create(name, category))
 }
 
 // ReuseForWrite is for the engine's own logs.

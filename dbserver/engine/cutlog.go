@@ -42,11 +42,11 @@ func (f *cutFS) copyLog(c *Cut, name string, category vfs.DiskWriteCategory) (vf
 	if !ok {
 		return nil, fmt.Errorf("log %s has no number", base)
 	}
-	end, err := logEnd(f.FS, f.PathJoin(c.e.dir, base), number)
+	end, err := logEnd(c.work.FS(f.FS), f.PathJoin(c.e.dir, base), number)
 	if err != nil {
 		return nil, fmt.Errorf("find the end of log %s: %w", base, err)
 	}
-	file, err := f.FS.Create(name, category)
+	file, err := c.work.file(f.FS.Create(name, category))
 	if err != nil {
 		return nil, err
 	}

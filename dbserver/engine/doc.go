@@ -16,6 +16,10 @@
 //     crash takes away is always a tail of the commits, never one in the middle.
 //   - While the disk is full, commits under way wait, new ones are refused with
 //     apierror.NoSpace, and reads go on; with space again, everything goes on.
+//   - While the disk hangs (Options.Health), commits and syncs under way are given up with
+//     an unknown outcome (ErrAbandoned) and new ones are refused; reads go on. What was
+//     given up is done when the disk answers: until then Settled is false.
+//   - Admit refuses while the oldest commit that is not on disk is older than a bound.
 //   - After any other fatal error every write answers with it; Failed says so.
 //
 // # The cut

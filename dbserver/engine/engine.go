@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -31,7 +30,10 @@ type Engine struct {
 	lastLog atomic.Uint64 // number of the newest log
 	epoch   atomic.Uint64
 	cutting chan struct{}  // holds a token while a cut is under way
-	work    sync.WaitGroup // goroutines of cuts and flushes
+	work    sync.WaitGroup // goroutines of cuts, flushes and calls that may be given up
+
+	workers   workers
+	abandoned atomic.Int64 // calls that were given up and have not ended
 
 	life   sync.RWMutex // read: a call is under way; write: closing
 	closed bool
@@ -58,8 +60,11 @@ func Open(dir string, o Options) (*Engine, error) {
 		dir: dir, options: o, fs: &cutFS{FS: o.FS},
 		fail: newFailure(o.Logger), cutting: make(chan struct{}, 1),
 	}
-	if o.ReadOnly {
+	switch {
+	case o.ReadOnly:
 		e.fs.FS = readOnlyFS{o.FS}
+	case o.Health != nil:
+		e.fs.FS = o.Health.FS(o.FS)
 	}
 	e.fs.patient = &patientFS{FS: e.fs.FS, log: o.Logger}
 	err := e.guard(func() (err error) {
@@ -116,7 +121,13 @@ func (e *Engine) SyncAll() error {
 		return err
 	}
 	defer e.leave()
-	return e.syncer.syncAll()
+	if e.syncer.clean() {
+		return nil
+	}
+	if err := e.hung(); err != nil {
+		return err
+	}
+	return e.patiently(e.syncer.syncAll)
 }
 
 // syncLog syncs the log. The caller is inside enter/leave or owns the engine.
@@ -139,75 +150,16 @@ func (e *Engine) enter() error {
 
 func (e *Engine) leave() { e.life.RUnlock() }
 
-// Close syncs and closes. It waits for calls, cuts and flushes under way;
-// iterators and snapshots must be closed before. Calling it again is harmless.
-func (e *Engine) Close() error {
-	e.fs.abandon()
-	if !e.lockForClose() {
-		return fmt.Errorf("close engine %s: calls still wait for space: %w", e.dir, e.fs.patient.refuse())
-	}
-	if e.closed {
-		e.life.Unlock()
-		return nil
-	}
-	e.closed = true
-	e.life.Unlock()
-	if e.fail.err() != nil {
-		return e.closeFailed()
-	}
-	closed := make(chan error, 1)
-	go func() { // ends when there is space
-		e.work.Wait()
-		closed <- errors.Join(e.syncer.close(), e.guard(e.db.Close))
-	}()
-	if err := e.awaitSpace(closed); err != nil {
-		return fmt.Errorf("close engine %s: %w", e.dir, translate(err))
-	}
-	return nil
-}
-
-// awaitSpace waits for the end of Pebble, unless the disk stays full: then what was
-// written last, and not asked to be synced, is lost when the process ends.
-func (e *Engine) awaitSpace(closed <-chan error) error {
-	tick := time.NewTicker(retryFull)
-	defer tick.Stop()
-	for full := time.Duration(0); full < closeFailedWait; {
-		select {
-		case err := <-closed:
-			return err
-		case <-tick.C:
-		}
-		full += retryFull
-		if !e.fs.patient.full.Load() {
-			full = 0
-		}
-	}
-	return apierror.New(apierror.NoSpace, "the disk is full and has not all of the last writes")
-}
-
-// lockForClose waits for the calls under way; false when they wait for space on a
-// full disk and there is none soon.
-func (e *Engine) lockForClose() bool {
-	for range closeFailedWait / retryFull {
-		if e.life.TryLock() {
-			return true
-		}
-		if !e.fs.patient.full.Load() {
-			break
-		}
-		<-time.After(retryFull)
-	}
-	if e.fs.patient.full.Load() {
-		return false
-	}
-	e.life.Lock()
-	return true
-}
-
 // refuse is the error with which a new write or cut is refused.
 func (e *Engine) refuse() error {
 	if err := e.fail.refuse(); err != nil {
 		return err
 	}
-	return e.fs.patient.refuse()
+	if err := e.fs.patient.refuse(); err != nil {
+		return err
+	}
+	if !e.Settled() {
+		return apierror.New(apierror.ServiceUnavailable, "the disk of this server hung, and has not done yet what it was asked before")
+	}
+	return e.hung()
 }

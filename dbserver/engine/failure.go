@@ -132,10 +132,10 @@ const closeFailedWait = time.Second
 // the lock of the directory among it, is lost to the process until that ends.
 func (e *Engine) closeFailed() error {
 	close(e.syncer.stop)
-	<-e.syncer.done
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
+		<-e.syncer.done
 		e.work.Wait()
 		if err := e.guard(e.db.Close); err != nil {
 			e.options.Logger.Debug("close of a failed engine", "error", err)

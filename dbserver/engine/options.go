@@ -6,6 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/dbserver/diskhealth"
 )
 
 // Defaults of Options.
@@ -31,6 +33,9 @@ type Options struct {
 	SyncInterval  time.Duration // longest that a commit without sync stays unsynced; 0: DefaultSyncInterval
 	ReadOnly      bool          // nothing in the directory is changed, not even its lock file
 	MustExist     bool          // an engine must be there; otherwise an empty one is made
+
+	Health    *diskhealth.Watch // of the disk; nil: calls wait for the disk as long as it takes
+	SyncBound time.Duration     // age of the oldest commit not on disk from which new writes are refused; 0: DefaultSyncBound
 }
 
 func (o Options) withDefaults() Options {
@@ -48,6 +53,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SyncInterval == 0 {
 		o.SyncInterval = DefaultSyncInterval
+	}
+	if o.SyncBound == 0 {
+		o.SyncBound = DefaultSyncBound
 	}
 	if o.ReadOnly {
 		o.MustExist = true

@@ -1,21 +1,30 @@
 package engine
 
 import (
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 // syncer syncs the log a short while after an unsynced commit, in one goroutine,
 // and only then. Commits are counted; everything up to synced is on disk.
 type syncer struct {
-	sync      func() error // syncs the log
-	interval  time.Duration
-	fail      *failure
-	committed atomic.Uint64 // commits without sync that have returned
-	synced    atomic.Uint64 // never above committed
-	wake      chan struct{}
-	stop      chan struct{}
-	done      chan struct{}
+	sync     func() error // syncs the log
+	interval time.Duration
+	fail     *failure
+	wake     chan struct{}
+	stop     chan struct{}
+	done     chan struct{}
+
+	mu        sync.Mutex
+	committed uint64    // commits without sync that have returned
+	synced    uint64    // never above committed
+	since     time.Time // no commit that is not on disk is older; zero: all are on disk
+}
+
+// mark is what a sync that begins now makes durable.
+type mark struct {
+	commits uint64
+	begun   time.Time
 }
 
 func newSyncer(sync func() error, interval time.Duration, fail *failure) *syncer {
@@ -51,33 +60,64 @@ func (s *syncer) run() {
 
 // dirty notes a commit without sync.
 func (s *syncer) dirty() {
-	s.committed.Add(1)
+	s.mu.Lock()
+	s.committed++
+	if s.since.IsZero() {
+		s.since = time.Now()
+	}
+	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
 	default: // the goroutine has been told already
 	}
 }
 
+// age is how old the oldest commit is that is not on disk, 0 if there is none.
+func (s *syncer) age() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() {
+		return 0
+	}
+	return time.Since(s.since)
+}
+
+// clean says that all commits are on disk.
+func (s *syncer) clean() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.synced >= s.committed
+}
+
+func (s *syncer) mark() mark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return mark{commits: s.committed, begun: time.Now()}
+}
+
 // syncAll makes everything noted before the call durable.
 func (s *syncer) syncAll() error {
-	target := s.committed.Load()
-	if s.synced.Load() >= target {
+	m := s.mark()
+	if s.clean() {
 		return nil
 	}
 	if err := s.sync(); err != nil {
 		return translate(err)
 	}
-	s.advance(target)
+	s.advance(m)
 	return nil
 }
 
-// advance notes that the first n commits are on disk.
-func (s *syncer) advance(n uint64) {
-	for {
-		old := s.synced.Load()
-		if old >= n || s.synced.CompareAndSwap(old, n) {
-			return
-		}
+// advance notes that what was marked is on disk. What is not was committed after that.
+func (s *syncer) advance(m mark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = max(s.synced, m.commits)
+	switch {
+	case s.synced >= s.committed:
+		s.since = time.Time{}
+	case m.begun.After(s.since):
+		s.since = m.begun
 	}
 }
 

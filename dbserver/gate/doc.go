@@ -5,16 +5,18 @@
 //
 //   - Enter is shared. It queues while the gate is held or waited for exclusively,
 //     otherwise a stream of writers could keep a backup waiting for ever.
-//   - Lock is exclusive, for a nonce. It waits for the writers inside, at most
-//     for its window; when the window ends the queued writers go on at once. It
-//     holds for at most its lease, counted on this machine's monotonic clock from
-//     the grant; then the gate opens by itself, and the nonce's Release says that
-//     the hold was broken.
+//   - Lock is exclusive, for an attempt of a nonce. It waits for the writers inside, at
+//     most for its window; when the window ends the queued writers go on at once.
+//   - Waiting and holding, it needs a Beat within its Silence: without one it ends, and a
+//     gate that it held opens by itself. The lease bounds a hold with beats too. Both are
+//     counted on this machine's monotonic clock. The Release says that the hold was
+//     broken, and why.
 //   - Locks of different nonces are served in the order in which they came.
 //     Writers that queue behind one lock go on before the next lock begins to
 //     wait, so that no sequence of locks starves writers.
-//   - Requests may be late. A nonce that was given up gets no gate any more, also if
-//     its lock arrives after that.
+//   - Requests may be late. Attempts are counted: one that is not newer than the newest
+//     that was seen gets no gate, a newer one ends an older one, and a release is of one
+//     attempt. A nonce that was given up gets no gate any more.
 //   - The time that writers queue is dead time; it is counted for the nonce
 //     behind which they queued, over all its attempts, until its Release.
 //

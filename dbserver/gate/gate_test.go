@@ -26,23 +26,59 @@ func enter(t testing.TB, g *Gate) (leave func()) {
 	return leave
 }
 
+// lock is a claim without beats that waits until it is granted or refused, or until ctx
+// ends. Each is another attempt.
+func lock(g *Gate, ctx context.Context, nonce string, window, lease time.Duration) (waited time.Duration, err error) {
+	begun := time.Now()
+	l, err := g.Lock(Claim{Nonce: nonce, Attempt: attempts.Add(1), Window: window, Lease: lease})
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-l.Granted():
+		return l.Waited(), nil
+	case <-l.Ended():
+	case <-ctx.Done():
+		l.Break("its request ended")
+		<-l.Ended()
+		return time.Since(begun), ctx.Err()
+	}
+	return time.Since(begun), l.Err()
+}
+
+var attempts atomic.Uint64
+
+// newest is the newest attempt of a nonce.
+func newest(g *Gate, nonce string) uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b := g.books.of(nonce); b != nil {
+		return b.attempt
+	}
+	return 0
+}
+
+func release(g *Gate, nonce string) Report { return g.Release(nonce, newest(g, nonce)) }
+
+func check(g *Gate, nonce string) error { return g.Check(nonce, newest(g, nonce)) }
+
 func TestLockOnAnIdleGate(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
-		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
-		waited, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		require.ErrorIs(t, check(g, "a"), apierror.GateLost)
+		waited, err := lock(g, t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
 		require.Zero(t, waited)
-		require.NoError(t, g.Check("a"))
-		require.ErrorIs(t, g.Check("b"), apierror.GateLost)
-		_, err = g.Lock(t.Context(), "a", time.Second, time.Minute)
-		require.ErrorIs(t, err, apierror.Locked)
+		require.NoError(t, check(g, "a"))
+		require.ErrorIs(t, check(g, "b"), apierror.GateLost)
+		_, err = g.Lock(Claim{Nonce: "a", Attempt: newest(g, "a"), Window: time.Second, Lease: time.Minute})
+		require.ErrorIs(t, err, apierror.GateLost, "this attempt was here before")
 		time.Sleep(3 * time.Second)
-		r := g.Release("a")
+		r := release(g, "a")
 		require.True(t, r.Unbroken)
 		require.Equal(t, 3*time.Second, r.Held)
-		require.Equal(t, r, g.Release("a"), "asked again, the same report")
-		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
+		require.Equal(t, r, release(g, "a"), "asked again, the same report")
+		require.ErrorIs(t, check(g, "a"), apierror.GateLost)
 		enter(t, g)()
 	})
 }
@@ -53,12 +89,12 @@ func TestLockWaitsForTheWriterInside(t *testing.T) {
 		g := New(nil)
 		leave := enter(t, g)
 		time.AfterFunc(7*time.Second, leave)
-		waited, err := g.Lock(t.Context(), "a", 10*time.Second, time.Minute)
+		waited, err := lock(g, t.Context(), "a", 10*time.Second, time.Minute)
 		require.NoError(t, err)
-		require.Equal(t, 7*time.Second, waited)
+		require.Equal(t, 7*time.Second, waited, "the gate is granted with a writer inside")
 		leave() // again: harmless
-		require.NoError(t, g.Check("a"))
-		require.True(t, g.Release("a").Unbroken)
+		require.NoError(t, check(g, "a"))
+		require.True(t, release(g, "a").Unbroken)
 	})
 }
 
@@ -79,7 +115,7 @@ func TestWindowEndLetsWritersGoOn(t *testing.T) {
 		}
 		time.Sleep(0)
 		begun := time.Now()
-		waited, err := g.Lock(t.Context(), "a", 500*time.Millisecond, time.Minute)
+		waited, err := lock(g, t.Context(), "a", 500*time.Millisecond, time.Minute)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		require.ErrorContains(t, err, "1 writers still inside")
 		require.Equal(t, 500*time.Millisecond, waited)
@@ -89,21 +125,21 @@ func TestWindowEndLetsWritersGoOn(t *testing.T) {
 		leave()
 
 		// A second attempt under the same nonce succeeds; the report has both.
-		_, err = g.Lock(t.Context(), "a", 500*time.Millisecond, time.Minute)
+		_, err = lock(g, t.Context(), "a", 500*time.Millisecond, time.Minute)
 		require.NoError(t, err)
 		entered.Go(func() { enter(t, g)() })
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		r := g.Release("a")
+		r := release(g, "a")
 		entered.Wait()
 		require.True(t, r.Unbroken)
 		require.Equal(t, 4, r.Writers)
 		require.Equal(t, 2*time.Second, r.DeadLongest)
 		require.Equal(t, 500*time.Millisecond+400*time.Millisecond+300*time.Millisecond+2*time.Second, r.DeadSum)
 
-		_, err = g.Lock(t.Context(), "a", time.Second, time.Minute)
+		_, err = lock(g, t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
-		require.Zero(t, g.Release("a").Writers, "a release ends the count")
+		require.Zero(t, release(g, "a").Writers, "a release ends the count")
 	})
 }
 
@@ -111,34 +147,40 @@ func TestWindowEndLetsWritersGoOn(t *testing.T) {
 func TestLeaseEndOpensAndIsRemembered(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
-		_, err := g.Lock(t.Context(), "a", time.Second, 5*time.Second)
+		_, err := lock(g, t.Context(), "a", time.Second, 5*time.Second)
 		require.NoError(t, err)
 		begun := time.Now()
 		enter(t, g)()
 		require.Equal(t, 5*time.Second, time.Since(begun))
-		require.ErrorIs(t, g.Check("a"), apierror.GateLost)
-		require.ErrorContains(t, g.Check("a"), "lease")
+		require.ErrorIs(t, check(g, "a"), apierror.GateLost)
+		require.ErrorContains(t, check(g, "a"), "lease", "the break is not told")
 
-		// Locking again does not mend it.
-		_, err = g.Lock(t.Context(), "a", time.Second, 5*time.Second)
-		require.NoError(t, err)
-		r := g.Release("a")
+		first := newest(g, "a")
+		r := g.Release("a", first)
 		require.False(t, r.Unbroken)
 		require.Contains(t, r.Reason, "lease")
 		require.Equal(t, 1, r.Writers)
+
+		// The next attempt has its own evidence, and does not mend that of the first.
+		_, err = lock(g, t.Context(), "a", time.Second, 5*time.Second)
+		require.NoError(t, err)
+		require.False(t, g.Release("a", first).Unbroken)
+		require.NoError(t, check(g, "a"), "a late release changes nothing")
+		require.ErrorIs(t, g.Check("a", first), apierror.GateLost)
+		require.True(t, release(g, "a").Unbroken)
 	})
 }
 
 func TestReleaseByAnotherNonceDoesNothing(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
-		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		_, err := lock(g, t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
-		r := g.Release("b")
+		r := release(g, "b")
 		require.False(t, r.Unbroken)
 		require.NotEmpty(t, r.Reason)
-		require.NoError(t, g.Check("a"))
-		require.True(t, g.Release("a").Unbroken)
+		require.NoError(t, check(g, "a"))
+		require.True(t, release(g, "a").Unbroken)
 	})
 }
 
@@ -150,13 +192,13 @@ func TestReleaseWhileWaiting(t *testing.T) {
 		result := make(chan error, 2)
 		for _, nonce := range []string{"a", "b"} {
 			go func() {
-				_, err := g.Lock(t.Context(), nonce, time.Hour, time.Minute)
+				_, err := lock(g, t.Context(), nonce, time.Hour, time.Minute)
 				result <- err
 			}()
 			synctest.Wait()
 		}
 		for _, nonce := range []string{"b", "a"} {
-			r := g.Release(nonce)
+			r := release(g, nonce)
 			require.False(t, r.Unbroken)
 			require.ErrorIs(t, <-result, apierror.GateLost)
 		}
@@ -175,11 +217,11 @@ func TestNoncesInOrderWithWritersBetween(t *testing.T) {
 		for i, nonce := range []string{"a", "b", "c"} {
 			work.Go(func() {
 				time.Sleep(time.Duration(i) * time.Millisecond)
-				_, err := g.Lock(t.Context(), nonce, time.Hour, time.Minute)
+				_, err := lock(g, t.Context(), nonce, time.Hour, time.Minute)
 				require.NoError(t, err)
 				order = append(order, nonce)
 				time.Sleep(time.Second)
-				require.True(t, g.Release(nonce).Unbroken)
+				require.True(t, release(g, nonce).Unbroken)
 			})
 		}
 		work.Go(func() {
@@ -198,13 +240,13 @@ func TestNoncesInOrderWithWritersBetween(t *testing.T) {
 func TestAnotherNonceWaitsWithinItsWindow(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
-		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		_, err := lock(g, t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
-		waited, err := g.Lock(t.Context(), "b", 2*time.Second, time.Minute)
+		waited, err := lock(g, t.Context(), "b", 2*time.Second, time.Minute)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		require.Equal(t, 2*time.Second, waited)
-		require.NoError(t, g.Check("a"))
-		g.Release("a")
+		require.NoError(t, check(g, "a"))
+		release(g, "a")
 	})
 }
 
@@ -212,18 +254,18 @@ func TestAnotherNonceWaitsWithinItsWindow(t *testing.T) {
 func TestCancelledWriter(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
-		_, err := g.Lock(t.Context(), "a", time.Second, time.Minute)
+		_, err := lock(g, t.Context(), "a", time.Second, time.Minute)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		leave, err := g.Enter(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Nil(t, leave)
-		r := g.Release("a")
+		r := release(g, "a")
 		require.Equal(t, 3*time.Second, r.DeadSum)
-		_, err = g.Lock(t.Context(), "b", 0, time.Minute)
+		_, err = lock(g, t.Context(), "b", 0, time.Minute)
 		require.NoError(t, err, "nobody is counted as inside")
-		g.Release("b")
+		release(g, "b")
 	})
 }
 
@@ -233,7 +275,7 @@ func TestCancelledLock(t *testing.T) {
 		leave := enter(t, g)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		waited, err := g.Lock(ctx, "a", time.Hour, time.Minute)
+		waited, err := lock(g, ctx, "a", time.Hour, time.Minute)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, waited)
 		enter(t, g)()
@@ -247,7 +289,7 @@ func TestForgottenNonces(t *testing.T) {
 		g := New(nil)
 		name := func(i int) string { return string(rune('A' + i)) }
 		for i := range 3 * keepBooks {
-			_, err := g.Lock(t.Context(), name(i), 0, time.Second)
+			_, err := lock(g, t.Context(), name(i), 0, time.Second)
 			require.NoError(t, err)
 			if i == 3*keepBooks-1 {
 				break
@@ -255,8 +297,8 @@ func TestForgottenNonces(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		require.Len(t, g.books.books, keepBooks)
-		require.False(t, g.Release(name(0)).Unbroken)
-		require.True(t, g.Release(name(3*keepBooks-1)).Unbroken)
+		require.False(t, release(g, name(0)).Unbroken)
+		require.True(t, release(g, name(3*keepBooks-1)).Unbroken)
 	})
 }
 
@@ -287,7 +329,7 @@ func TestExclusionUnderLoad(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 1))
 			nonce := string(rune('a' + i))
 			for range 100 {
-				if _, err := g.Lock(context.Background(), nonce, time.Duration(rng.IntN(2000))*time.Microsecond, time.Hour); err != nil {
+				if _, err := lock(g, context.Background(), nonce, time.Duration(rng.IntN(2000))*time.Microsecond, time.Hour); err != nil {
 					continue
 				}
 				held.Add(1)
@@ -296,7 +338,7 @@ func TestExclusionUnderLoad(t *testing.T) {
 					violations.Add(1)
 				}
 				exclusive.Add(-1)
-				if !g.Release(nonce).Unbroken {
+				if !release(g, nonce).Unbroken {
 					violations.Add(1)
 				}
 			}
@@ -332,20 +374,20 @@ func BenchmarkEnterParallel(b *testing.B) {
 // known before or not; others are served.
 func TestLockAfterItWasGivenUp(t *testing.T) {
 	g := New(nil)
-	_, err := g.Lock(t.Context(), "known", time.Second, time.Minute)
+	_, err := lock(g, t.Context(), "known", time.Second, time.Minute)
 	require.NoError(t, err)
 	require.True(t, g.GiveUp("known").Unbroken)
 	require.True(t, g.GiveUp("known").Unbroken, "the report stays the same")
 	require.NotEmpty(t, g.GiveUp("unknown").Reason)
 	for _, nonce := range []string{"known", "unknown"} {
-		_, err := g.Lock(t.Context(), nonce, time.Second, time.Minute)
+		_, err := lock(g, t.Context(), nonce, time.Second, time.Minute)
 		require.ErrorIs(t, err, apierror.GateLost, nonce)
-		require.ErrorIs(t, g.Check(nonce), apierror.GateLost)
+		require.ErrorIs(t, check(g, nonce), apierror.GateLost)
 	}
 	enter(t, g)()
-	_, err = g.Lock(t.Context(), "other", time.Second, time.Minute)
+	_, err = lock(g, t.Context(), "other", time.Second, time.Minute)
 	require.NoError(t, err)
-	g.Release("other")
+	release(g, "other")
 	for n := range 2 * keepBooks { // they take no more room than others
 		g.GiveUp(fmt.Sprint(n))
 	}

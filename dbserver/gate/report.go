@@ -3,6 +3,8 @@ package gate
 import (
 	"slices"
 	"time"
+
+	"stasis/internal/apierror"
 )
 
 // keepBooks is how many nonces are remembered; the oldest are forgotten first. A
@@ -23,6 +25,7 @@ type Report struct {
 
 // book is what is counted for one nonce until its release.
 type book struct {
+	attempt            uint64 // the newest that was seen
 	grantedAt, endedAt time.Time
 	reason             string // why the hold was broken
 	writers            int
@@ -75,15 +78,30 @@ func newLedger() ledger { return ledger{books: map[string]*book{}} }
 // nil if it is not remembered.
 func (l *ledger) of(nonce string) *book { return l.books[nonce] }
 
-// open begins a book for a nonce, or goes on with it if it was not released.
-func (l *ledger) open(nonce string, busy func(string) bool) {
-	if b := l.books[nonce]; b != nil {
-		if b.released != nil {
-			*b = book{}
-		}
-		return
+// admits refuses an attempt that comes late.
+func (l *ledger) admits(nonce string, attempt uint64) error {
+	b := l.books[nonce]
+	switch {
+	case b == nil || !b.over && attempt > b.attempt:
+		return nil
+	case b.over:
+		return apierror.New(apierror.GateLost, "nonce %s was given up before this lock arrived", nonce)
 	}
-	l.add(nonce, &book{}, busy)
+	return apierror.New(apierror.GateLost, "attempt %d of nonce %s comes late: attempt %d was here before", attempt, nonce, b.attempt)
+}
+
+// open begins an attempt. If the one before was not released, what was counted for it
+// is kept, but not whether it was broken: each release is of one attempt.
+func (l *ledger) open(nonce string, attempt uint64, busy func(string) bool) {
+	b := l.books[nonce]
+	switch {
+	case b == nil:
+		l.add(nonce, &book{attempt: attempt}, busy)
+	case b.released != nil:
+		*b = book{attempt: attempt}
+	default:
+		*b = book{attempt: attempt, writers: b.writers, deadSum: b.deadSum, longest: b.longest}
+	}
 }
 
 // add keeps a nonce's first book, in place of the oldest that nobody needs.
@@ -96,19 +114,16 @@ func (l *ledger) add(nonce string, b *book, busy func(string) bool) {
 	l.order = append(l.order, nonce)
 }
 
-// finish notes that a nonce was given up, whether it has a book or not.
-func (l *ledger) finish(nonce string, busy func(string) bool) {
-	if l.books[nonce] == nil {
-		l.add(nonce, &book{}, busy)
-	}
-	l.books[nonce].over = true
-}
-
-// close ends a nonce's book and gives its report, the same one when asked again.
-func (l *ledger) close(nonce string) Report {
+// close ends a nonce's attempt and gives its report, the same one when asked again.
+// An attempt that was not here is refused if it comes yet.
+func (l *ledger) close(nonce string, attempt uint64, busy func(string) bool) Report {
 	b := l.books[nonce]
 	if b == nil {
-		return Report{Reason: "unknown nonce: never granted, or forgotten by a restart"}
+		b = &book{attempt: attempt, released: &Report{Reason: "unknown nonce: never granted, or forgotten by a restart"}}
+		l.add(nonce, b, busy)
+	}
+	if attempt > b.attempt {
+		b.attempt, b.released, b.reason, b.grantedAt = attempt, nil, "", time.Time{}
 	}
 	if b.released == nil {
 		r := b.report()

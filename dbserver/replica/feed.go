@@ -9,6 +9,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/dbserver/shard"
+	"stasis/internal/failpoint"
 )
 
 const (
@@ -24,16 +25,15 @@ type feed struct {
 	wake   chan struct{}
 	cancel context.CancelFunc
 
-	required bool   // nothing is committed that it does not have
-	needs    uint64 // what may have been committed without it: to be had before it is reported
-	copying  bool   // only a copy helps it
-	reported uint64 // reboot id with which Current has it as in sync; 0: it has not
-	reboot   uint64 // of the process that answered last
-	acked    uint64 // its log has everything up to here
-	synced   uint64 // on its disk is everything up to here
-	told     uint64 // it knows that everything up to here is committed
-	heard    time.Time
-	since    time.Time // this feed began
+	required bool      // nothing is committed that it does not have
+	needs    uint64    // what may have been committed without it: to be had before it is reported
+	copying  bool      // only a copy helps it
+	reported uint64    // reboot id with which Current has it as in sync; 0: it has not
+	reboot   uint64    // of the process that answered last
+	acked    uint64    // its log has everything up to here
+	synced   uint64    // on its disk is everything up to here
+	told     uint64    // it knows that everything up to here is committed
+	asked    time.Time // since when an answer is waited for; zero: the last one has come
 }
 
 // feedAll starts feeds for servers that have none and stops the others. mu is held.
@@ -45,7 +45,7 @@ func (l *Leader) feedAll(servers []string) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(l.ctx)
-		f := &feed{leader: l, id: id, wake: make(chan struct{}, 1), cancel: cancel, since: time.Now()}
+		f := &feed{leader: l, id: id, wake: make(chan struct{}, 1), cancel: cancel, asked: time.Now()}
 		l.feeds[id] = f
 		l.group.Go(func() { f.run(ctx) })
 	}
@@ -123,6 +123,7 @@ func (f *feed) step(ctx context.Context, at *line) error {
 func (f *feed) probe(ctx context.Context, at *line) error {
 	ctx, cancel := f.leader.call(ctx)
 	defer cancel()
+	f.asks()
 	a, err := f.leader.promise(ctx, f.leader.server.Cache.Snapshot().Root, f.id)
 	if err != nil {
 		return err
@@ -147,14 +148,26 @@ func (f *feed) needsCopy(at *line, copying bool) {
 	}
 }
 
+// asks notes that from now on an answer of the follower is waited for.
+func (f *feed) asks() {
+	f.leader.mu.Lock()
+	defer f.leader.mu.Unlock()
+	if f.asked.IsZero() {
+		f.asked = time.Now()
+	}
+}
+
 // answered notes that the follower lives.
 func (f *feed) answered(a client.ReplicaAnswer) {
 	l := f.leader
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f.heard = time.Now()
+	f.asked = time.Time{}
 	if f.reboot != a.RebootID { // what an earlier process had may be lost
-		f.reboot, f.acked, f.synced, f.told = a.RebootID, 0, 0, 0
+		f.reboot = a.RebootID
+		if !failpoint.Off("restarted-has-less") {
+			f.acked, f.synced, f.told = 0, 0, 0
+		}
 	}
 }
 
@@ -182,12 +195,16 @@ func (f *feed) bringRecords(ctx context.Context, at *line) error {
 	}
 	limited, cancel := l.call(ctx)
 	defer cancel()
+	f.asks()
 	t, err := l.target(l.server.Cache.Snapshot().Root, f.id)
 	if err != nil {
 		return err
 	}
 	at.sent = time.Now()
 	a, err := l.server.Peers.Accept(limited, t, l.shard.Name(), req)
+	if err == nil {
+		err = failpoint.Hit(ctx, "dbserver/replica/accepted", l.server.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -252,7 +269,7 @@ func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 	l.copies++
 	id := l.copies
 	l.mu.Unlock()
-	if counts { // it may be chosen for what it has
+	if counts && !failpoint.Off("copy-not-to-member") { // it may be chosen for what it has
 		f.wait(ctx, l.server.Timing.Linger)
 		return ctx.Err()
 	}
@@ -293,6 +310,7 @@ func (f *feed) sendCopy(ctx context.Context, r client.CopyRequest) error {
 	l := f.leader
 	ctx, cancel := context.WithTimeout(ctx, 4*l.server.Timing.Call) // it may have to wait for its disk
 	defer cancel()
+	f.asks()
 	t, err := l.target(l.server.Cache.Snapshot().Root, f.id)
 	if err != nil {
 		return err
@@ -310,12 +328,14 @@ func (f *feed) sendCopy(ctx context.Context, r client.CopyRequest) error {
 	return nil
 }
 
-// silent is how long nothing has been heard of the follower.
+// silent is how long an answer of the follower has been waited for. A leader that asks
+// nothing, because its own disk holds it up, has nothing to reproach its followers with: if
+// it took them out of the in-sync set, none could lead in its place.
 func (f *feed) silent(now time.Time) time.Duration {
-	if f.heard.IsZero() {
-		return now.Sub(f.since)
+	if f.asked.IsZero() {
+		return 0
 	}
-	return now.Sub(f.heard)
+	return now.Sub(f.asked)
 }
 
 // never is a time until nothing is due.

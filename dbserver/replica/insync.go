@@ -11,6 +11,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/failpoint"
 )
 
 // round looks at everything once: which followers there are, who keeps up, what
@@ -122,7 +123,7 @@ func (l *Leader) decide(now time.Time) (members []string, late bool) {
 		case l.phase == joining: // nothing is numbered meanwhile
 			in = in && f.acked >= tip
 		case f.reported == 0:
-			in = in && f.acked >= f.needs
+			in = in && (f.acked >= f.needs || failpoint.Off("member-has-all"))
 		case f.reported != 0 && f.reboot == 0 && !f.copying: // not heard yet in this tenure
 			in = f.silent(now) < l.server.Timing.Silent
 		}
@@ -166,7 +167,7 @@ func (l *Leader) reportOf(members []string) keys.CurrentShardReport {
 	for _, id := range members {
 		f := l.feeds[id]
 		r.Reboots[id] = f.reported
-		if f.reboot != f.reported && f.reboot != 0 && f.acked >= max(f.needs, l.committing) {
+		if f.reboot != f.reported && f.reboot != 0 && (f.acked >= max(f.needs, l.committing) || failpoint.Off("trust-after-catch-up")) {
 			r.Reboots[id] = f.reboot
 		}
 	}
@@ -212,7 +213,7 @@ func (l *Leader) transaction(at situation, c *change) agency.Tx {
 	l.mu.Lock()
 	p := l.place
 	l.mu.Unlock()
-	return agency.Tx{
+	tx := agency.Tx{
 		Ops: map[string]any{p.currentKey(): agency.Set(c.report), keys.CurrentVersion: agency.Increment(1)},
 		Pre: map[string]any{
 			p.currentKey():                              agency.Exactly(at.node),
@@ -222,6 +223,16 @@ func (l *Leader) transaction(at situation, c *change) agency.Tx {
 			keys.ServerKnown(l.server.ID) + "/rebootId": agency.Old(l.tenure.Reboot),
 		},
 	}
+	if failpoint.Off("report-requires-report") {
+		delete(tx.Pre, p.currentKey())
+	}
+	if failpoint.Off("report-requires-reboot") {
+		delete(tx.Pre, keys.ServerKnown(l.server.ID)+"/rebootId")
+	}
+	if failpoint.Off("report-requires-term") {
+		delete(tx.Pre, p.planKey()+"/shardTerms/"+p.Shard)
+	}
+	return tx
 }
 
 // took is called when a report is written: only now somebody who is not in it is no
@@ -239,7 +250,10 @@ func (l *Leader) took(ctx context.Context, c *change) error {
 	}
 	l.mu.Unlock()
 	if first && tip > l.committed {
-		leave, err := l.server.Enter(ctx) // records become visible that nobody may have been told of
+		leave, err := func() {}, error(nil)
+		if !failpoint.Off("recovered-in-gate") {
+			leave, err = l.server.Enter(ctx) // records become visible that nobody may have been told of
+		}
 		if err != nil {
 			l.doubt = true // again from what is written
 			return err

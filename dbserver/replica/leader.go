@@ -13,6 +13,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/step"
 )
 
@@ -170,7 +171,7 @@ func (l *Leader) Admit() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := 1 + l.inSync(); n < l.place.WriteConcern {
+	if n := 1 + l.inSync(); n < l.place.WriteConcern && !failpoint.Off("write-concern") {
 		return apierror.New(apierror.ReadOnly, "shard %s has %d replicas in sync, fewer than its write concern of %d", l.shard.Name(), n, l.place.WriteConcern)
 	}
 	return nil
@@ -223,7 +224,7 @@ func (l *Leader) enlist(w *waiter) error {
 func (l *Leader) advance() {
 	l.mu.Lock()
 	reached, synced := l.reached() // who is required later has nothing of this to wait for
-	behind := l.phase > joining && l.phase != over && reached > l.committed
+	behind := (l.phase > joining || failpoint.Off("commit-after-report")) && l.phase != over && reached > l.committed
 	if behind {
 		l.committing = max(l.committing, reached)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -45,6 +46,8 @@ type model struct {
 	wrong    []error
 	written  int
 	crashes  uint64
+
+	backups []taken
 }
 
 // network is how badly messages and writes to the agency fare, in percent.
@@ -131,7 +134,7 @@ func (m *model) launch(id string) {
 func (m *model) trusted() (ids []string) {
 	c := m.report()
 	for _, id := range c.Servers {
-		if id = strings.TrimPrefix(id, keys.Resigned); m.process(id) != nil && c.Reboots[id] == m.rebootOf(id) {
+		if id = strings.TrimPrefix(id, keys.Resigned); m.process(id) != nil && c.Trusts(id, m.rebootOf(id)) {
 			ids = append(ids, id)
 		}
 	}
@@ -184,7 +187,10 @@ func (m *model) failover(to string) {
 	servers, term := m.planned()
 	rest := slices.DeleteFunc(slices.Clone(servers[1:]), func(s string) bool { return s == to })
 	old := strings.TrimPrefix(servers[0], keys.Resigned)
-	report := m.agency.At(currentKey)
+	report, reboots := m.agency.At(currentKey), m.report().Reboots
+	if m.report().Restored != nil { // whenever it was started
+		reboots = map[string]uint64{to: m.rebootOf(to)}
+	}
 	_, err := m.agency.Apply(agency.Tx{
 		Ops: map[string]any{
 			planKey + "/shards/" + theShard:     slices.Concat([]string{to}, rest, []string{old}),
@@ -195,7 +201,7 @@ func (m *model) failover(to string) {
 			currentKey:                          agency.Exactly(report),
 			planKey + "/shards/" + theShard:     agency.Old(servers),
 			planKey + "/shardTerms/" + theShard: agency.Old(term),
-			keys.ServerKnown(to) + "/rebootId":  agency.Old(m.report().Reboots[to]),
+			keys.ServerKnown(to) + "/rebootId":  agency.Old(reboots[to]),
 		},
 	})
 	m.tell("failover from %s to %s in term %d: %v", old, to, term+1, err)
@@ -234,6 +240,57 @@ func (m *model) check(t *rapid.T) {
 	wrong := slices.Clone(m.wrong)
 	m.mu.Unlock()
 	require.NoError(t, errors.Join(wrong...))
+}
+
+// backup makes one of this moment, as a coordinator does: if a leader serves, no write is
+// in flight, and if all that it states to be in sync have what it states.
+func (m *model) backup() {
+	b, unserved := m.cut()
+	if unserved != "" {
+		m.tell("no backup: %s", unserved)
+		return
+	}
+	for _, id := range b.statement.InSync {
+		if !b.holds(m.t, id) {
+			require.NotEqual(m.t, b.servers[0], id, "the leader does not have what it states")
+			m.tell("no backup: %s has just been started", id)
+			return
+		}
+	}
+	m.tell("backup at %v of %v, in sync %v", b.statement.Last, b.keys, b.statement.InSync)
+	m.backups = append(m.backups, b)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, o := range m.outcomes {
+		require.True(m.t, o != applied || slices.Contains(b.keys, key), "%s was acknowledged and is not in the state at the cut", key)
+	}
+}
+
+// restoreOne restores a backup: from now on there is what there was at its cut, and if the
+// backup says who was in sync, nothing else. Some servers come back at once.
+func (m *model) restoreOne(t *rapid.T) {
+	b := rapid.SampledFrom(m.backups).Draw(t, "backup")
+	known := rapid.SampledFrom([]bool{true, true, true, false}).Draw(t, "known")
+	m.restore(b, map[string]string{"A": "A", "B": "B", "C": "C"}, known)
+	synctest.Wait() // all that waited for an answer have one
+	m.mu.Lock()
+	for key := range m.outcomes {
+		switch {
+		case slices.Contains(b.keys, key):
+			m.outcomes[key] = applied
+		case known:
+			m.outcomes[key] = refused
+		default: // the longest log may have it
+			m.outcomes[key] = unknown
+		}
+	}
+	m.mu.Unlock()
+	for _, id := range m.servers {
+		if rapid.SampledFrom([]bool{true, true, false}).Draw(t, "starts") {
+			m.launch(id)
+		}
+	}
+	passes(t, 3000)
 }
 
 // settle has everything work again, and demands that all replicas come to the same content,
@@ -364,7 +421,19 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 					}
 				},
 				"resign": func(*rapid.T) { m.resign() },
-				"":       m.check,
+				"backup": func(t *rapid.T) { m.backup() },
+				"restore": func(t *rapid.T) {
+					if len(m.backups) > 0 {
+						m.restoreOne(t)
+					}
+				},
+				"another leader where none is trusted": func(t *rapid.T) {
+					servers, _ := m.planned()
+					if id := anybody.Draw(t, "who"); m.report().Unsure() && id != strings.TrimPrefix(servers[0], keys.Resigned) {
+						m.failover(id)
+					}
+				},
+				"": m.check,
 			})
 			m.settle(t)
 		})

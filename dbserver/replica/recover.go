@@ -14,6 +14,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/dbserver/shard"
+	"stasis/internal/failpoint"
 )
 
 // errReplaced ends a tenure: Plan has another leader, another term, or no such shard.
@@ -25,6 +26,22 @@ type situation struct {
 	node   *agency.Node // Current's report
 	report keys.CurrentShardReport
 	exists bool
+}
+
+// certified is where all logs end that were in sync at the cut, after a restore that
+// knows it and before a leader has reported.
+func (at situation) certified() (p shard.Position, known bool) {
+	r := at.report.Restored
+	if !at.exists || r == nil || !r.Known {
+		return p, false
+	}
+	return shard.Position{Tenure: shard.Tenure{Term: r.Term, Reboot: r.Reboot}, Seq: r.Seq}, true
+}
+
+// whole says whether a replica of which the report is sure is what the report means.
+func (at situation) whole(last shard.Position, copying bool) bool {
+	p, certified := at.certified()
+	return !copying && (!certified || last == p)
 }
 
 // failed says whether the supervision has given a server up.
@@ -98,7 +115,7 @@ func (l *Leader) recover(ctx context.Context) error {
 	if err := l.believe(at, members, answers); err != nil {
 		return err
 	}
-	if err := l.catchUp(ctx, at.root, answers); err != nil {
+	if err := l.catchUp(ctx, at, answers); err != nil {
 		return err
 	}
 	if err := l.shard.Lead(l.tenure, l, len(members) == 0); err != nil {
@@ -179,19 +196,25 @@ func (l *Leader) target(root *agency.Node, id string) (client.Target, error) {
 
 // trusted says whether this replica's own log has every acknowledged record.
 func (l *Leader) trusted(at situation) bool {
-	return at.exists && at.report.Names(l.server.ID) && at.report.Reboots[l.server.ID] == l.tenure.Reboot
+	st := l.shard.State()
+	return at.exists && at.report.Trusts(l.server.ID, l.tenure.Reboot) && at.whole(st.Last, st.Copying)
 }
 
-// believe says whether some log that was seen has every acknowledged record.
+// believe says whether some log that was seen has every acknowledged record. Where the
+// report trusts no server, all have to be heard, and one that has FAILED is none that may
+// be left out unless a leader has reported: it may be the only one that has everything.
 func (l *Leader) believe(at situation, members []string, answers map[string]client.ReplicaAnswer) error {
-	reboots := at.report.Reboots
-	if l.trusted(at) {
+	if l.trusted(at) || failpoint.Off("recover-believes") {
 		return nil
 	}
 	for id, a := range answers {
-		if at.exists && reboots[id] == a.RebootID && !a.State.Copying {
+		if at.exists && at.report.Trusts(id, a.RebootID) && at.whole(fromPosition(a.State.Last), a.State.Copying) {
 			return nil
 		}
+	}
+	if p, certified := at.certified(); certified {
+		return fmt.Errorf("backup %s has the shard up to %s, and none of %v, which were in sync at its cut, has answered with that: waiting for one of them",
+			at.report.Restored.BackupID, p, at.report.Servers)
 	}
 	l.mu.Lock()
 	building := l.place.Building
@@ -202,23 +225,30 @@ func (l *Leader) believe(at situation, members []string, answers map[string]clie
 	var missing []string
 	for _, id := range members {
 		_, answered := answers[id]
-		if !answered && !at.failed(id) {
+		if !answered && (!at.failed(id) || !at.exists || at.report.Restored != nil) {
 			missing = append(missing, id)
 		}
 	}
-	if len(missing) > 0 {
+	switch {
+	case len(missing) > 0 && (!at.exists || at.report.Restored != nil):
+		return fmt.Errorf("it is not known who had every acknowledged record: all replicas have to be heard first, waiting for %v", missing)
+	case len(missing) > 0:
 		return fmt.Errorf("records may be missing here that %v has acknowledged: waiting for it, or for the supervision to give it up", missing)
 	}
 	return nil
 }
 
-// catchUp takes over the longest log.
-func (l *Leader) catchUp(ctx context.Context, root *agency.Node, answers map[string]client.ReplicaAnswer) error {
+// catchUp takes over the longest log; after a restore that knows where the shard stood at
+// the cut, that is one which ends just there.
+func (l *Leader) catchUp(ctx context.Context, at situation, answers map[string]client.ReplicaAnswer) error {
 	mine := l.shard.State()
 	best, from := mine.Last, ""
+	if p, certified := at.certified(); certified && best.Compare(p) > 0 {
+		return fmt.Errorf("this replica ends at %s, beyond what backup %s has: %s", best, at.report.Restored.BackupID, p)
+	}
 	for _, id := range slices.Sorted(maps.Keys(answers)) {
 		st := answers[id].State
-		if p := fromPosition(st.Last); !st.Copying && (p.Compare(best) > 0 || mine.Copying && from == "") {
+		if p := fromPosition(st.Last); at.whole(p, st.Copying) && (p.Compare(best) > 0 || mine.Copying && from == "") {
 			best, from = p, id
 		}
 	}
@@ -235,9 +265,9 @@ func (l *Leader) catchUp(ctx context.Context, root *agency.Node, answers map[str
 	if mine.Committed >= best.Seq {
 		return nil
 	}
-	last, err := l.meet(ctx, root, from, mine.Committed+1, min(mine.Last.Seq+1, best.Seq))
+	last, err := l.meet(ctx, at.root, from, mine.Committed+1, min(mine.Last.Seq+1, best.Seq))
 	for err == nil && last < best.Seq {
-		last, err = l.take(ctx, root, from, last+1)
+		last, err = l.take(ctx, at.root, from, last+1)
 	}
 	if err != nil {
 		return fmt.Errorf("take over the log of %s: %w", from, err)

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -28,7 +27,7 @@ type ClockStore interface {
 // One Clock lives as long as its server. All methods may be used by many
 // goroutines at once.
 type Clock struct {
-	mu    sync.Mutex
+	mu    diskLock
 	last  uint64 // given out
 	bound uint64 // stored: everything given out is below
 	store ClockStore

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stasis/dbserver/engine"
+	"stasis/internal/failpoint"
 )
 
 // ErrGap answers records that do not continue the log of this replica: the leader
@@ -25,7 +26,14 @@ type Batch struct {
 // what is committed, all in one batch. The state says where this replica stands
 // afterwards: when there is no error, with everything of the batch in its log.
 // ErrOldTenure: the sender leads no more. ErrGap: Prev is not in the log.
+//
+// Where the disk hangs the answer is an error, also when there is nothing to append: to
+// the leader this replica is silent, and leaves the in-sync set. Records are refused, too,
+// while those before are not on disk within the engine's bound.
 func (s *Shard) Accept(b Batch) (State, error) {
+	if err := s.counts(len(b.Records) > 0); err != nil {
+		return State{}, err
+	}
 	s.content.RLock()
 	defer s.content.RUnlock()
 	if s.dropped {
@@ -35,10 +43,22 @@ func (s *Shard) Accept(b Batch) (State, error) {
 	err := s.accept(b)
 	m := s.meta
 	s.mu.Unlock()
-	if err == nil && b.Sync {
+	if err == nil && b.Sync && !failpoint.Off("sync-before-answer") {
 		err = s.env.Engine.SyncAll()
 	}
 	return stateOf(m), err
+}
+
+// counts says whether a leader may count on this replica, or may even write to it.
+func (s *Shard) counts(writes bool) error {
+	err := s.env.Engine.Alive()
+	if err == nil && writes {
+		err = s.env.Engine.Admit()
+	}
+	if err != nil {
+		return fmt.Errorf("shard %s: %w", s.name, err)
+	}
+	return nil
 }
 
 func (s *Shard) accept(in Batch) error {
@@ -49,7 +69,7 @@ func (s *Shard) accept(in Batch) error {
 	if err != nil {
 		return err
 	}
-	if !known || s.meta.copying {
+	if !known && !failpoint.Off("gap-refused") || s.meta.copying {
 		return fmt.Errorf("shard %s: %w: it ends at %s, wanted is %s", s.name, ErrGap, s.meta.position(), in.Prev)
 	}
 	fresh, err := s.fresh(in)
@@ -71,6 +91,9 @@ func (s *Shard) accept(in Batch) error {
 	}
 	tail = append(tail[:len(tail):len(tail)], fresh...)
 	end := in.Prev.Seq + uint64(len(in.Records)) // what is behind it may be another tenure's
+	if failpoint.Off("commit-within-batch") {
+		end = m.seq
+	}
 	n := max(0, int(min(in.Commit, end))-int(m.committed))
 	for _, r := range tail[:n] {
 		if err := s.addData(b, &m, r); err != nil {

@@ -12,11 +12,40 @@ const stripes = 256
 // decides and commits without another writer of that key in between.
 type keyLocks struct {
 	seed maphash.Seed
-	mu   [stripes]sync.Mutex
+	mu   [stripes]diskLock
 }
 
 func newKeyLocks() *keyLocks { return &keyLocks{seed: maphash.MakeSeed()} }
 
-func (l *keyLocks) of(key string) *sync.Mutex {
+func (l *keyLocks) of(key string) *diskLock {
 	return &l.mu[maphash.String(l.seed, key)%stripes]
+}
+
+// diskLock is a mutex that may be held while the disk works: in a test's bubble time goes
+// on while others wait for it. The zero value is unlocked.
+type diskLock struct {
+	mu   sync.Mutex
+	held bool
+	free *sync.Cond // made by the first that waits
+}
+
+func (l *diskLock) Lock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.held {
+		if l.free == nil {
+			l.free = sync.NewCond(&l.mu)
+		}
+		l.free.Wait()
+	}
+	l.held = true
+}
+
+func (l *diskLock) Unlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = false
+	if l.free != nil {
+		l.free.Signal()
+	}
 }

@@ -12,6 +12,7 @@ import (
 //	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
 //	S <shard> 00 l <seq>     log record (8 bytes big-endian): format, tenure, time, changes; see record.go
 //	S <shard> 00 m           meta: format and counters; see meta.go. A shard exists while it has this key
+//	S <shard> 00 r           after a restore: where the shard stood at the cut; see restored.go
 //
 // Numbers are big-endian, so keys sort by them. Shard names have no zero byte.
 // All of a shard is one range, and so are its documents: dropping and truncating
@@ -26,6 +27,7 @@ const (
 	kindDocument = 'd'
 	kindLog      = 'l'
 	kindMeta     = 'm'
+	kindRestored = 'r'
 )
 
 // layout makes one shard's keys.
@@ -42,6 +44,8 @@ func (l layout) log(seq uint64) []byte {
 }
 
 func (l layout) meta() []byte { return l.of(kindMeta, 0) }
+
+func (l layout) restored() []byte { return l.of(kindRestored, 0) }
 
 // of starts a key, with room for n bytes more.
 func (l layout) of(kind byte, n int) []byte {

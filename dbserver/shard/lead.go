@@ -6,6 +6,7 @@ import (
 
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // ErrOldTenure answers what comes from a tenure older than one that is known here.
@@ -15,6 +16,9 @@ var ErrOldTenure = errors.New("a later tenure is known")
 // replica stands. ErrOldTenure if a later one has been promised already; the state
 // says which. A promise that has been made is on disk.
 func (s *Shard) Promise(t Tenure) (State, error) {
+	if err := s.counts(false); err != nil {
+		return State{}, err
+	}
 	s.content.RLock()
 	defer s.content.RUnlock()
 	if s.dropped {
@@ -24,7 +28,7 @@ func (s *Shard) Promise(t Tenure) (State, error) {
 	err := s.promise(t)
 	m := s.meta
 	s.mu.Unlock()
-	if err == nil {
+	if err == nil && !failpoint.Off("promise-on-disk") {
 		err = s.env.Engine.SyncAll()
 	}
 	return stateOf(m), err
@@ -33,7 +37,7 @@ func (s *Shard) Promise(t Tenure) (State, error) {
 // promise is called with mu held.
 func (s *Shard) promise(t Tenure) error {
 	switch c := t.Compare(s.meta.promised); {
-	case c < 0:
+	case c < 0 && !failpoint.Off("older-tenure-refused"):
 		return fmt.Errorf("shard %s: tenure %s: %w: %s", s.name, t, ErrOldTenure, s.meta.promised)
 	case c == 0:
 		return nil
@@ -45,13 +49,17 @@ func (s *Shard) promise(t Tenure) error {
 }
 
 // Lead makes this replica the leader in tenure t: writes are numbered from here. Its
-// log must be the longest of all in-sync replicas. What its log has that is not
+// log must be the longest of all in-sync replicas, and have all that the shard had at the
+// cut that it was restored from. What its log has that is not
 // committed, the others must have before Commit; only then writes are taken.
 func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.meta.copying {
 		return fmt.Errorf("shard %s: cannot lead: it is an unfinished copy", s.name)
+	}
+	if end := s.meta.position(); end.Compare(s.certified) < 0 {
+		return fmt.Errorf("shard %s: cannot lead: it was restored from a replica that was behind at the cut, and ends at %s; what was acknowledged ended at %s", s.name, end, s.certified)
 	}
 	if err := s.promise(t); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
@@ -51,8 +52,9 @@ type Shard struct {
 	// mu is held while a record gets its number and goes into the engine's log, and
 	// while records are applied, so that the order of batches is the order of
 	// numbers. It is never held for a sync.
-	mu      sync.Mutex
+	mu      diskLock
 	meta    meta
+	seq     atomic.Uint64        // meta.seq, for those who must not wait for the disk
 	tail    []Record             // committed+1 … seq
 	pending map[string]tentative // what the tail does to keys, while this replica leads
 	emptied uint64               // the last Truncate that this replica numbered
@@ -60,6 +62,8 @@ type Shard struct {
 	lead    *leadership          // nil: another replica leads, or none
 	pins    map[*Pin]struct{}
 	broken  error // a commit failed: the numbers of this object and of the disk may differ
+
+	certified Position // the shard's at the cut that this replica was restored from; zero if from none
 }
 
 // leadership is what a leader writes under.
@@ -125,6 +129,9 @@ func Open(env Env, name string) (*Shard, error) {
 	if s.tail, err = s.readLog(m.committed+1, math.MaxInt); err == nil && uint64(len(s.tail)) != m.seq-m.committed {
 		err = fmt.Errorf("%w: %d records are to be applied, %d are there", errRecord, m.seq-m.committed, len(s.tail))
 	}
+	if err == nil {
+		s.certified, err = s.readCertified()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open shard %s: %w", name, err)
 	}
@@ -135,10 +142,12 @@ func newShard(env Env, name string, m meta) *Shard {
 	if env.Retention == (Retention{}) {
 		env.Retention = DefaultRetention
 	}
-	return &Shard{
+	s := &Shard{
 		name: name, env: env, keys: layoutOf(name), byKey: newKeyLocks(), meta: m,
 		pending: map[string]tentative{}, pins: map[*Pin]struct{}{},
 	}
+	s.seq.Store(m.seq)
+	return s
 }
 
 // Name is the shard's name.
@@ -157,12 +166,9 @@ type State struct {
 // State is where this replica stands now.
 func (s *Shard) State() State { return stateOf(s.snapshot()) }
 
-// Seq is the number of the last record, committed or not. Every write asks for it.
-func (s *Shard) Seq() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.meta.seq
-}
+// Seq is the number of the last record, committed or not. Every write asks for it. It
+// does not wait for a record that is on its way into the log.
+func (s *Shard) Seq() uint64 { return s.seq.Load() }
 
 func stateOf(m meta) State {
 	st := State{Promised: m.promised, Last: m.position(), Committed: m.committed, Count: m.count, Copying: m.copying}
@@ -199,7 +205,16 @@ func (s *Shard) store(b *engine.Batch, m meta, sync bool) error {
 		return err
 	}
 	s.meta = m
+	s.seq.Store(m.seq)
 	return nil
+}
+
+// Broken says that a commit was given up or failed, so that this object may not be what
+// is on disk. It takes no writes; open the shard again when the disk has settled.
+func (s *Shard) Broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken != nil
 }
 
 // Drop removes the shard and all that is in it, durably. Operations under way

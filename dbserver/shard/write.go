@@ -44,7 +44,8 @@ func (s *Shard) admit(ops []client.Op) (Quorum, error) {
 	return nil, nil
 }
 
-// quorum is what the leader's writes depend on, if one may begin.
+// quorum is what the leader's writes depend on, if one may begin. That the disk takes no
+// writes is found out here, before anything is numbered.
 func (s *Shard) quorum() (Quorum, error) {
 	s.mu.Lock()
 	lead := s.lead
@@ -52,7 +53,13 @@ func (s *Shard) quorum() (Quorum, error) {
 	if lead == nil {
 		return nil, s.notLeader()
 	}
-	return lead.quorum, lead.quorum.Admit()
+	if err := lead.quorum.Admit(); err != nil {
+		return nil, err
+	}
+	if err := s.env.Engine.Admit(); err != nil {
+		return nil, fmt.Errorf("shard %s: %w", s.name, err)
+	}
+	return lead.quorum, nil
 }
 
 // chunk is one call of Documents.

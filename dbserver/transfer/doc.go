@@ -31,7 +31,11 @@
 //     prune can remove it.
 //   - Nobody waits for a remote that is silent: an abort or the server's end leaves
 //     it alone (prompt.go).
-//   - The remote's configuration lives in the memory of the job that it came with.
+//   - The remote's configuration lives in the memory of the job that it came with. What
+//     it may say, and where a remote may be, is for Remotes to decide: a request is
+//     checked when it arrives and when its remote is opened.
+//   - The agency and the logs have a remote's name and a fingerprint of its path: a path
+//     is the client's text, and may have a secret in it.
 //
 // # After a crash
 //

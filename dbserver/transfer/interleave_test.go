@@ -315,22 +315,24 @@ func TestDeadAndLivingSessions(t *testing.T) {
 		require.Empty(t, m.Objects())
 
 		held := make(chan struct{})
+		goOn := sync.OnceFunc(func() { close(held) })
+		defer goOn()
 		m.Hook = func(_ context.Context, c remotetest.Call) error {
 			if c.Op == "put" && len(c.Name) > 6 && c.Name[:6] == "blobs/" {
 				<-held
 			}
 			return nil
 		}
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() {
 			done <- transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Upload(t.Context(), first, "PRMR-a")
 		}()
 		synctest.Wait()
 		_, err = transfer.NewKeeper(m.Remote(), transfer.Timing{}).Prune(t.Context())
-		require.ErrorIs(t, err, apierror.BackupConflict)
+		require.ErrorIs(t, err, apierror.BackupConflict, "it prunes beside an upload that lives")
 		require.ErrorContains(t, err, "upload of backup "+first+" by PRMR-a")
 		require.ErrorIs(t, transfer.NewKeeper(m.Remote(), transfer.Timing{}).Delete(t.Context(), first), apierror.NotFound)
-		close(held)
+		goOn()
 		require.NoError(t, <-done)
 	})
 }
@@ -338,9 +340,19 @@ func TestDeadAndLivingSessions(t *testing.T) {
 // An upload whose process slept for so long that a prune took its session for dead
 // notices, looks at all blobs again, and sends what is gone.
 func TestLostSessionBeginsAnew(t *testing.T) {
+	for name, there := range map[string]bool{"what was there is gone": true, "what was sent is gone": false} {
+		t.Run(name, func(t *testing.T) { lostSession(t, there) })
+	}
+}
+
+// lostSession has an upload find its content at the remote, or send it, and sleep.
+func lostSession(t *testing.T, there bool) {
 	a, objects := tiny(t)
 	bubbles.Test(t, func(t *testing.T) {
-		m := abandoned(objects)
+		m := remotetest.NewMemory()
+		if there {
+			m = abandoned(objects)
+		}
 		asleep, slept := make(chan struct{}), false
 		m.Hook = func(ctx context.Context, c remotetest.Call) error {
 			if c.Op == "put" && c.Name == first+"/PRMR-a/PIECE.json" && !slept {

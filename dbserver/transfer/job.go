@@ -69,7 +69,7 @@ func (j *job) accept(ctx context.Context) (bool, error) {
 	if v.cancelled {
 		return false, j.end(ctx, errAborted)
 	}
-	location := keys.TransferLocation(j.request.Kind, j.request.Remote.String(), j.request.BackupID, j.config.Server)
+	location := keys.TransferLocation(j.request.Kind, j.request.Remote.Label(), j.request.BackupID, j.config.Server)
 	pre, err := j.lockable(v.root, location)
 	if err == nil && j.request.Kind == keys.TransferDownload {
 		err = j.arriving(j.request.BackupID, j.request.Job)

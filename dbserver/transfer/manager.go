@@ -31,7 +31,8 @@ type Config struct {
 	Server   string        // this DB server's id
 	RebootID func() uint64 // since when it runs
 	Pieces   *backup.Store
-	Open     Opener // nil: this program has no remotes
+	Remotes  Remotes   // nil: this program has no remotes
+	Own      Addresses // where no remote is; nil: not known
 	Agency   Agency
 	Watch    Watch
 	Logger   hclog.Logger
@@ -151,7 +152,7 @@ func (m *Manager) Forget(id string) error {
 
 func (m *Manager) check(r client.TransferRequest) error {
 	switch {
-	case m.config.Open == nil:
+	case m.config.Remotes == nil:
 		return errNoRemotes
 	case r.Kind != keys.TransferUpload && r.Kind != keys.TransferDownload:
 		return apierror.New(apierror.BadParameter, "%q is no kind of transfer", r.Kind)
@@ -160,7 +161,10 @@ func (m *Manager) check(r client.TransferRequest) error {
 	case r.Options.Transfers < 0 || r.Options.BytesPerSecond < 0:
 		return apierror.New(apierror.BadParameter, "numbers of transfers and bytes cannot be negative")
 	}
-	return backup.CheckID(r.BackupID)
+	if err := backup.CheckID(r.BackupID); err != nil {
+		return err
+	}
+	return m.config.Remotes.Check(r.Remote, r.Config)
 }
 
 var errNoRemotes error = apierror.New(apierror.NotImplemented, "this program has no access to remote storage")
@@ -168,7 +172,7 @@ var errNoRemotes error = apierror.New(apierror.NotImplemented, "this program has
 // open makes the remote of a request, which tries again what may pass, and is left
 // when ctx ends.
 func (m *Manager) open(ctx context.Context, r client.Remote, config client.RemoteConfig) (Remote, error) {
-	remote, err := openPrompt(ctx, &m.calls, func() (Remote, error) { return m.config.Open(ctx, r, config) })
+	remote, err := openPrompt(ctx, &m.calls, func() (Remote, error) { return m.config.Remotes.Open(ctx, r, config, m.config.Own) })
 	if err != nil {
 		return nil, err
 	}
@@ -177,8 +181,11 @@ func (m *Manager) open(ctx context.Context, r client.Remote, config client.Remot
 
 // Remote does what keeps order at a remote, and answers when it is done.
 func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer client.RemoteResponse, err error) {
-	if m.config.Open == nil {
+	if m.config.Remotes == nil {
 		return answer, errNoRemotes
+	}
+	if err := m.config.Remotes.Check(r.Remote, r.Config); err != nil || r.Operation == client.RemoteCheck {
+		return answer, badRemote(err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -206,7 +213,7 @@ func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer cl
 			answer.Note = fmt.Sprintf("content that only this backup needed is left for a later prune: %v", perr)
 		}
 	default:
-		err = apierror.New(apierror.BadParameter, "%q is nothing that can be done at a remote", r.Operation)
+		err = apierror.New(apierror.BadParameter, "unknown remote operation %q (want list, delete, prune, verify or check)", r.Operation)
 	}
 	return answer, badRemote(err)
 }

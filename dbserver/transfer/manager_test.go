@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"bytes"
 	"context"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -109,7 +110,7 @@ func newDesk(t *testing.T, s *shop) *desk {
 // restart is the server's next life.
 func (d *desk) restart(reboot uint64) {
 	d.Manager = transfer.NewManager(transfer.Config{
-		Server: d.shop.id, RebootID: func() uint64 { return reboot }, Pieces: d.shop.store, Open: d.opener, Agency: d.o, Watch: d.o,
+		Server: d.shop.id, RebootID: func() uint64 { return reboot }, Pieces: d.shop.store, Remotes: d.opener, Agency: d.o, Watch: d.o,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: d.log, Level: hclog.Trace}),
 	})
 }
@@ -170,7 +171,7 @@ func TestJobStates(t *testing.T) {
 		require.NoError(d.t, d.Start(d.t.Context(), r))
 		require.Equal(d.t, keys.TransferAck, d.entry("1").Status)
 		location := d.entry("1").LockLocation
-		require.Equal(d.t, "Upload/r:p/"+first+"/PRMR-a", location)
+		require.Equal(d.t, "Upload/"+url.PathEscape(r.Remote.Label())+"/"+first+"/PRMR-a", location)
 		require.NoError(d.t, d.Start(d.t.Context(), r), "asked again it does nothing")
 		e := d.awaitStatus("1", keys.TransferCompleted)
 		require.Equal(d.t, e.Progress.Total, e.Progress.Done)

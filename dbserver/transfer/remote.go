@@ -48,8 +48,30 @@ type Object struct {
 	Size int64
 }
 
-// Opener makes a Remote. Name and path are what client.ParseRemote made of the
-// request's remote repository; config has the section of that name, and of others
-// that it refers to. The configuration is used for this Remote alone: it is kept
-// nowhere else, and appears in no error and no log.
+// Remotes makes Remotes. Name and path are what client.ParseRemote made of the
+// request's remote repository; config has the section of that name, unless it is a
+// remote that the operator of this server has defined, and sections that it refers to.
+// What may not be is apierror.BadRemote.
+type Remotes interface {
+	// Check says whether a remote may be used by what it is, and reaches for nothing.
+	Check(r client.Remote, config client.RemoteConfig) error
+	// Open checks too. The configuration is used for this Remote alone: it is kept
+	// nowhere else, and appears in no error and no log. No connection of the Remote goes
+	// to one of the addresses.
+	Open(ctx context.Context, r client.Remote, config client.RemoteConfig, own Addresses) (Remote, error)
+}
+
+// Addresses gives host:port of every server of the cluster, as far as known. It is
+// asked before each connection to a remote.
+type Addresses func(ctx context.Context) []string
+
+// Opener is Remotes without rules, for storages that are part of a test.
 type Opener func(ctx context.Context, r client.Remote, config client.RemoteConfig) (Remote, error)
+
+// Check implements Remotes: there are no rules.
+func (o Opener) Check(client.Remote, client.RemoteConfig) error { return nil }
+
+// Open implements Remotes.
+func (o Opener) Open(ctx context.Context, r client.Remote, config client.RemoteConfig, _ Addresses) (Remote, error) {
+	return o(ctx, r, config)
+}

@@ -42,7 +42,7 @@ func sound(t testing.TB, m *remotetest.Memory) {
 	t.Helper()
 	problems, err := transfer.NewKeeper(m.Remote(), brisk).Verify(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, problems)
+	require.Empty(t, problems, "what is at the remote is not whole")
 }
 
 // What goes up comes down the same, on servers with other ids; the backup is there

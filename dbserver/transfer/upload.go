@@ -17,6 +17,7 @@ import (
 	"stasis/dbserver/backup"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // errLocal marks an error on this server's side: the remote is not asked again.
@@ -84,8 +85,10 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) (own pie
 	}
 	defer s.close(ctx)
 	m.sent.Clear()
-	if err := awaitDead(ctx, m.remote, m.timing.Lease, sessionName(sessionPrune, ""), true); err != nil {
-		return own, err
+	if !failpoint.Off("upload-waits-for-prune") {
+		if err := awaitDead(ctx, m.remote, m.timing.Lease, sessionName(sessionPrune, ""), true); err != nil {
+			return own, err
+		}
 	}
 	if err := m.lookAround(ctx, content.Files); err != nil {
 		return own, err

@@ -93,6 +93,9 @@ const (
 	GateLost Num = 7902
 	// CutMissed answers a cut that did not make its own short deadline.
 	CutMissed Num = 7903
+	// WrongAgency answers a request for another agency, or for another incarnation of
+	// this one, than the agent's. Nothing was done.
+	WrongAgency Num = 7904
 )
 
 // Error makes a Num match itself with errors.Is.
@@ -108,7 +111,7 @@ var statusOf = func() map[Num]int {
 		409: {1200, 1207, 1210, 1601, 1702, 7902, 7903},
 		410: {21, 1500, 1654},
 		413: {413},
-		421: {1491, 7901},
+		421: {1491, 7901, 7904},
 		501: {9, 31, 1470, 1471, 1477},
 		503: {30, 38, 1465, 1478, 1495, 1496},
 	} {

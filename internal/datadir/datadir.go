@@ -154,7 +154,7 @@ func makeDir(fs vfs.FS, dir string) error {
 		}
 		parents = append(parents, fs.PathDir(d))
 	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create data directory %s: %w", dir, err)
 	}
 	for _, p := range parents {
@@ -252,26 +252,7 @@ func claim(fs vfs.FS, dir string, id *identity) error {
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	temp := fs.PathJoin(dir, identityTemp)
-	f, err := fs.Create(temp, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("data directory %s: %w", dir, err)
-	}
-	_, err = f.Write(append(raw, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = fs.Rename(temp, fs.PathJoin(dir, identityFile))
-	}
-	if err == nil {
-		err = syncDir(fs, dir)
-	}
-	if err != nil {
-		return fmt.Errorf("data directory %s: write %s: %w", dir, identityFile, err)
-	}
-	return nil
+	return (&Dir{fs: fs, path: dir}).WriteNote(identityFile, append(raw, '\n'))
 }
 
 func syncDir(fs vfs.FS, dir string) error {

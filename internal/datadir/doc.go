@@ -10,5 +10,8 @@
 // next Open claims the directory anew (with a new id: nobody has seen the old
 // one); after it the directory has its id for ever.
 //
+// Notes are other small files of the directory, written the same way; whose they are and
+// what they say is their writers' business.
+//
 // All files are reached through vfs.FS. Open may be called from any goroutine.
 package datadir

@@ -43,6 +43,7 @@ var conformance = map[string]func(*testing.T, world){
 	"HTTP":                     testHTTP,
 	"HTTPConnectionsAreReused": testHTTPConnectionsAreReused,
 	"HTTPStalledBody":          testHTTPStalledBody,
+	"HTTPStream":               testHTTPStream,
 	"HTTPSlowHandler":          testHTTPSlowHandler,
 	"HTTPRefusedBody":          testHTTPRefusedBody,
 	"HTTPShutdownLetsFinish":   testHTTPShutdownLetsFinish,

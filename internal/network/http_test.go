@@ -111,7 +111,7 @@ func testHTTPStalledBody(t *testing.T, w world) {
 	conn, err := w.client.DialContext(t.Context(), "tcp", s.Addr())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()
-	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
 	require.NoError(t, err)
 	requireTimeout(t, <-failed)
 
@@ -127,6 +127,50 @@ func testHTTPStalledBody(t *testing.T, w world) {
 		answer, err := post(t.Context(), client, s.URL(), slow)
 		require.NoError(t, err, proto)
 		require.Equal(t, "xxxxxxxx", answer, proto)
+	}
+}
+
+// A stream's handler reads and answers at the same time, in every protocol. One whose next
+// bytes do not come in time is told so, and the answer does not wait for its end.
+func testHTTPStream(t *testing.T, w world) {
+	stall := w.moment
+	s := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		if err := Stream(rw, r, stall); err != nil {
+			panic(err)
+		}
+		part := make([]byte, 1)
+		for {
+			if _, err := r.Body.Read(part); err != nil || part[0] == '.' {
+				_, _ = fmt.Fprint(rw, "end")
+				return
+			}
+			_, _ = rw.Write(part)
+			_ = http.NewResponseController(rw).Flush()
+		}
+	}, ServerOptions{})
+	for proto, client := range w.clients(t) {
+		for _, last := range []string{".", ""} {
+			out, feed := io.Pipe()
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL(), out)
+			require.NoError(t, err)
+			go func() { _, _ = feed.Write([]byte("a")) }()
+			response, err := client.Do(request)
+			require.NoError(t, err, proto)
+			part := make([]byte, 1)
+			_, err = io.ReadFull(response.Body, part)
+			require.NoError(t, err, proto)
+			require.Equal(t, "a", string(part), "before the request has ended")
+			if last != "" {
+				go func() { _, _ = feed.Write([]byte(last)) }()
+			}
+			rest, err := io.ReadAll(response.Body)
+			if last != "" { // a body that stalls may take its connection with it
+				require.NoError(t, err, proto)
+				require.Equal(t, "end", string(rest), proto)
+			}
+			require.NoError(t, response.Body.Close())
+			_ = feed.Close() // a pipe's Close has no error
+		}
 	}
 }
 
@@ -171,7 +215,7 @@ func testHTTPRefusedBody(t *testing.T, w world) {
 	defer func() { require.NoError(t, conn.Close()) }()
 	answers := bufio.NewReader(conn)
 	for range 2 {
-		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(body))
+		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", len(body))
 		require.NoError(t, err)
 		_, err = conn.Write(body)
 		require.NoError(t, err)
@@ -264,7 +308,7 @@ func TestShutdownReportsHandlerThatDoesNotEnd(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := TCP().DialContext(t.Context(), "tcp", s.Addr())
 	require.NoError(t, err)
-	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	<-started
 	require.ErrorContains(t, s.Shutdown(t.Context()), "still running")

@@ -31,6 +31,10 @@ type ServerOptions struct {
 	StallTimeout  time.Duration // longest wait for the next bytes of a body (30 s)
 	IdleTimeout   time.Duration // an unused connection is closed (2 min)
 	Grace         time.Duration // how long Shutdown waits for running requests at most (5 s)
+
+	Advertise string   // the address that others are told, host:port, if it is not the listener's
+	Names     []string // further addresses, host:port, by which requests may name the server: what it was told to listen on
+	Browsers  Browsers // the web pages that may use the server
 }
 
 func (o ServerOptions) withDefaults() ServerOptions {
@@ -73,9 +77,10 @@ func NewServer(n Network, h http.Handler, o ServerOptions) (*Server, error) {
 	return ServeListener(l, h, o), nil
 }
 
-// ServeListener serves h on a listener that somebody else opened; Shutdown closes it.
+// ServeListener serves h on a listener that is open; Shutdown closes it.
 func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	o = o.withDefaults()
+	h = newGuard(o.Browsers, append([]string{l.Addr().String(), o.Address, o.Advertise}, o.Names...), h)
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, cancel: cancel, err: make(chan error, 1)}
 	var protocols http.Protocols
@@ -117,7 +122,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
 	r.Body = body
 	s.handler.ServeHTTP(w, r)
-	if body.ended == nil && r.Header.Get("Expect") == "" { // else the client has not begun to send
+	if body.ended == nil && !body.stream && r.Header.Get("Expect") == "" { // else the client has not begun to send
 		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
 	}
 }
@@ -159,7 +164,19 @@ type movingBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
+	stream  bool  // see Stream
 	ended   error // of the body: a deadline is a call of the system, which its end needs not
+}
+
+// Stream says that the request's body has no end that is worth waiting for: its next
+// bytes must come within stall, and once the handler returns the answer is sent without
+// the rest. The handler reads and answers at the same time. It does nothing for a request
+// that no Server of this package serves.
+func Stream(w http.ResponseWriter, r *http.Request, stall time.Duration) error {
+	if b, ok := r.Body.(*movingBody); ok {
+		b.stall, b.stream = stall, true
+	}
+	return http.NewResponseController(w).EnableFullDuplex()
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {

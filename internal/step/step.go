@@ -28,6 +28,7 @@ const (
 	Cut           Name = "cutting"
 	CutDone       Name = "cut"
 	GatesOpened   Name = "gates opened"
+	Thawed        Name = "Plan thawed"
 	Linking       Name = "linking"
 	Linked        Name = "linked"
 	Verified      Name = "verified"

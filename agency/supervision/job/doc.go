@@ -45,7 +45,7 @@
 //
 // # The freeze
 //
-// While Plan is frozen nothing is begun and nothing goes on. While somebody waits for
-// the agency lock, what would stay pending is not begun, and what is pending
-// is set back to ToDo or ends; jobs of one transaction go on, for they are no obstacle.
+// While Plan is frozen nothing is begun and nothing goes on. While an operation waits for
+// the agency lock, and no other one holds it, what would stay pending is not begun, and what
+// is pending is set back to ToDo or ends; jobs of one transaction go on, for they are no obstacle.
 package job

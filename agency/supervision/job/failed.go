@@ -9,6 +9,7 @@ import (
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // beginFailedServer makes one child for every shard of the server about which
@@ -91,8 +92,9 @@ type succession struct {
 // until it has been away for Forsake. Then a member of the in-sync set that has been
 // started anew is the best there is, and at once if nobody is trusted: it compares
 // positions with all others it can reach before it serves. A server out of sync never
-// leads while a report exists. Where none does, what is on the servers is equal or
-// unknown, and they have their turns.
+// leads while a report exists. Where none does, or a restore has left one that
+// trusts no server, what is on the servers is equal or unknown, and they have their turns: each
+// leads only when it has heard all others.
 func (v *view) successor(s *shard) (succession, string) {
 	next := succession{tx: empty()}
 	s.reported(&next.tx)
@@ -108,6 +110,10 @@ func (v *view) successor(s *shard) (succession, string) {
 		next = v.chosen(next, s, able, "it is in sync")
 		v.notRestarted(&next.tx, next.to)
 		return next, ""
+	}
+	if s.report.Unsure() {
+		return v.chosen(next, s, filter(members, good), "the backup that was restored does not say who was in sync: it leads when it has heard all others"),
+			"no planned replica is GOOD"
 	}
 	if v.trusted(s, s.leader()) {
 		trusted = append(trusted, s.leader())
@@ -154,8 +160,8 @@ func filter(list []string, keep func(string) bool) []string {
 // stalled says that the planned leader, though not failed, has not begun to serve
 // for longer than the grace period, while somebody trusted could: neither in its term,
 // nor, if it was started anew within it, again. Or that nobody has served the shard
-// since it is planned (after a restore its replica may be one that was just being
-// copied). It has acknowledged nothing since, and its report will come too late.
+// since it is planned, or since a restore that trusts no server (its replica may be one that
+// was just being copied). It has acknowledged nothing since, and its report will come too late.
 func (v *view) stalled(s *shard) bool {
 	begun := s.report != nil && int64(s.report.Term) >= s.term && v.trusted(s, s.leader())
 	if s.building || s.resigned || begun {
@@ -165,7 +171,7 @@ func (v *view) stalled(s *shard) bool {
 	if v.watch.age(v.now, "stalled "+s.name, s.planWas, s.termWas, s.reportWas, reboots) <= v.timing.Grace {
 		return false
 	}
-	if s.report == nil {
+	if s.report == nil || s.report.Unsure() {
 		return slices.ContainsFunc(s.planned[1:], v.good)
 	}
 	return slices.ContainsFunc(s.planned[1:], func(id string) bool { return v.good(id) && v.trusted(s, id) })
@@ -206,6 +212,9 @@ func (v *view) failedLeader(j job) {
 	}
 	s.unlocked(&tx)
 	s.replan(&tx, append(append([]string{next.to}, without(s.planned[1:], next.to)...), s.leader()), s.term+1)
+	if failpoint.Off("term-is-raised") {
+		delete(tx.Ops, s.termKey())
+	}
 	v.leads[next.to]++
 	why := fmt.Sprintf("%s now leads %s in term %d because %s; %s", next.to, s.label(), s.term+1, now, next.why)
 	v.credit(j, &tx, next.to, why)

@@ -31,7 +31,7 @@ func TestFailedLeaderIsSucceeded(t *testing.T) {
 	id := c.fails("PRMR-1")
 	c.work()
 	require.Equal(t, []string{"PRMR-3", "PRMR-2", "PRMR-1"}, c.planned("s1"))
-	require.EqualValues(t, 2, c.term("s1"))
+	require.EqualValues(t, 2, c.term("s1"), "the next leader leads in the next term")
 	require.Equal(t, []string{"PRMR-2", "PRMR-1", "PRMR-3"}, c.planned("s2"), "nobody is free to take its place")
 	c.requireIn("Finished", id)
 	child := c.requireIn("Finished", id+"-1")

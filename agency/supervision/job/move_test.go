@@ -250,6 +250,25 @@ func TestMoveMakesWayForTheLock(t *testing.T) {
 	}
 }
 
+// A backup that links, whose cut Plan need not wait for, is what the next one waits for, and
+// no job: so jobs go on. When the lock is free they make way.
+func TestMoveBehindAThawedLock(t *testing.T) {
+	c := three(t, 4)
+	c.freeze("n1")
+	c.must(client.Tx{Ops: map[string]any{
+		keys.HotBackupThawed:          "2026-01-02T03:04:05Z",
+		keys.HotBackupWaiting + "/n2": client.SetFor(keys.Holder{ID: "b2"}, 600*time.Second),
+	}})
+	id := c.move("s1", "PRMR-2", "PRMR-4", false)
+	c.run(20)
+	c.requireIn("Finished", id)
+	require.ElementsMatch(t, []string{"PRMR-1", "PRMR-3", "PRMR-4"}, c.planned("s1"))
+	c.thaw()
+	id = c.move("s1", "PRMR-3", "PRMR-2", false)
+	c.run(20)
+	c.requireIn("ToDo", id)
+}
+
 func (c *cluster) requireServed3of4() {
 	require.Equal(c.t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.report("s1").Servers)
 }

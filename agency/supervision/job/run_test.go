@@ -251,6 +251,43 @@ func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
 	})
 }
 
+// A backup that is past its cut holds the lock and has thawed Plan: failovers and moves
+// do not wait for its links.
+func TestThawedPlanUnderTheLock(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		c := newCluster(t, 4)
+		l := goLive(c)
+		for i := range 3 {
+			c.shard(fmt.Sprintf("s%d", i), 2, name(i%3+1), name((i+1)%3+1))
+		}
+		defer l.supervise()()
+		l.pass(4)
+		l.do(func(c *cluster) {
+			c.freeze("n1")
+			c.kill("PRMR-3")
+		})
+		l.pass(60)
+		l.do(func(c *cluster) {
+			require.Equal(t, "PRMR-3", leaderOf(c, "s2"), "Plan is frozen")
+			c.must(client.Tx{Ops: map[string]any{keys.HotBackupThawed: "2026-01-02T03:04:05Z"}})
+		})
+		l.pass(60)
+		l.do(func(c *cluster) {
+			require.True(t, c.root().At(keys.HotBackupCreate).Exists())
+			for _, shard := range c.shards() {
+				c.requireServed(shard, 2, "PRMR-3")
+			}
+			c.thaw()
+		})
+	})
+}
+
+func leaderOf(c *cluster, shard string) string {
+	var servers []string
+	require.NoError(c.t, c.root().At(keys.PlanShard(db, cid, shard)).Decode(&servers))
+	return servers[0]
+}
+
 // requireOrder demands that jobs that people asked for began in order.
 func (l *live) requireOrder(t *testing.T) {
 	t.Helper()

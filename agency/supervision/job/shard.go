@@ -8,6 +8,7 @@ import (
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // shard is one shard as Plan and Current have it. It is not changed once read.
@@ -128,6 +129,9 @@ func (s *shard) replan(tx *client.Tx, servers []string, term int64) {
 	tx.Ops[s.planKey()] = servers
 	tx.Ops[keys.PlanVersion] = client.Increment(1)
 	tx.Pre[s.planKey()] = client.Exactly(s.planWas)
+	if failpoint.Off("plan-as-it-was-read") {
+		delete(tx.Pre, s.planKey())
+	}
 	tx.Pre[s.termKey()] = client.Exactly(s.termWas)
 	if term != s.term {
 		tx.Ops[s.termKey()] = term
@@ -135,7 +139,11 @@ func (s *shard) replan(tx *client.Tx, servers []string, term int64) {
 }
 
 // reported is the precondition that the shard's report is as read.
-func (s *shard) reported(tx *client.Tx) { tx.Pre[s.currentKey()] = client.Exactly(s.reportWas) }
+func (s *shard) reported(tx *client.Tx) {
+	if !failpoint.Off("successor-by-report") {
+		tx.Pre[s.currentKey()] = client.Exactly(s.reportWas)
+	}
+}
 
 // unlocked is the precondition that no job has the shard for itself.
 func (s *shard) unlocked(tx *client.Tx) { tx.Pre[s.lockKey()] = client.OldEmpty(true) }

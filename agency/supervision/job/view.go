@@ -9,6 +9,7 @@ import (
 	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 // view is one tree, read for deciding. Decisions that are made on it are counted
@@ -19,8 +20,8 @@ type view struct {
 	now    time.Time
 	timing Timing
 
-	frozen  bool              // somebody holds the agency lock
-	waiting bool              // somebody waits for it
+	frozen  bool              // the holder of the agency lock keeps Plan as it is
+	waiting bool              // it is waited for, and free: only jobs are in its way
 	servers []string          // the DB servers of Plan, sorted
 	health  map[string]string // their recorded status
 	leaving map[string]bool   // cleaned out, or being cleaned out: gets nothing new
@@ -46,7 +47,7 @@ type view struct {
 func look(root *fsm.Node, w *Watch, now time.Time, t Timing) *view {
 	v := &view{
 		root: root, watch: w, now: now, timing: t.withDefaults(),
-		frozen: root.At(keys.HotBackupCreate).Exists(), waiting: root.At(keys.HotBackupWaiting).Len() > 0,
+		frozen: fsm.Frozen(root), waiting: root.At(keys.HotBackupWaiting).Len() > 0 && !root.At(keys.HotBackupCreate).Exists(),
 		health: map[string]string{}, leaving: map[string]bool{}, retires: map[string]bool{}, spared: map[string]bool{},
 		named: map[string]*shard{}, leads: map[string]int{}, holds: map[string]int{},
 		on: map[string][]job{}, moving: map[string]int{}, latestWas: root.At(keys.LatestID),
@@ -117,14 +118,14 @@ func (v *view) failed(id string) bool {
 }
 
 // trusted says that the server has every acknowledged write of the shard: it is in
-// sync, and has not been started anew since.
+// sync, and has not been started anew since; or it was in sync at the cut of the backup that
+// has been restored, which is on its disk whenever it is started.
 func (v *view) trusted(s *shard, id string) bool {
 	if s.report == nil || !slices.Contains(s.synced, id) {
 		return false
 	}
-	reboots, known := s.report.Reboots[id]
 	now, ok := v.root.At(keys.ServerKnown(id) + "/rebootId").Int()
-	return known && ok && now >= 0 && uint64(now) == reboots
+	return ok && now >= 0 && s.report.Trusts(id, uint64(now)) || failpoint.Off("restarted-is-not-trusted")
 }
 
 // lockedBy is the job that may change the shard alone, "" for none.
@@ -151,7 +152,7 @@ func holderText(n *fsm.Node) string {
 // it would count as having what it has dropped.
 func (v *view) free(s *shard) string {
 	return v.best(v.holds, slices.DeleteFunc(slices.Clone(v.servers), func(id string) bool {
-		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id) || slices.Contains(s.synced, id)
+		return !v.good(id) || v.leaving[id] || v.spared[id] || slices.Contains(s.planned, id) || slices.Contains(s.synced, id) && !failpoint.Off("counted-gets-no-replica")
 	}))
 }
 
@@ -180,7 +181,9 @@ func isGood(tx *client.Tx, server string) {
 // isFailed is the precondition that the server is failed, as failed has it.
 func (v *view) isFailed(tx *client.Tx, server string) {
 	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusFailed)
-	tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+	if !failpoint.Off("failure-still-stands") {
+		tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+	}
 }
 
 // notRestarted is the precondition that the server has not been started anew since

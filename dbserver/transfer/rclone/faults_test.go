@@ -133,7 +133,7 @@ func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job stri
 	})}})
 	require.NoError(t, err)
 	m := transfer.NewManager(transfer.Config{
-		Server: "PRMR-1", RebootID: func() uint64 { return 1 }, Pieces: store, Open: Open, Agency: o, Watch: o,
+		Server: "PRMR-1", RebootID: func() uint64 { return 1 }, Pieces: store, Remotes: testRemotes(t), Agency: o, Watch: o,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace}),
 		Timing: transfer.Timing{Hold: 1, Backoff: 1, Tries: 2},
 	})
@@ -208,7 +208,7 @@ func TestEveryStorage(t *testing.T) {
 // remoteDo has the server keep order at the remote.
 func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) client.RemoteResponse {
 	t.Helper()
-	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Open: Open, Timing: transfer.Timing{Backoff: 1, Tries: 2}})
+	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Remotes: testRemotes(t), Timing: transfer.Timing{Backoff: 1, Tries: 2}})
 	defer m.Close()
 	answer, err := m.Remote(t.Context(), client.RemoteRequest{Operation: operation, ID: map[bool]string{true: testID}[operation == client.RemoteDelete], Remote: s.remote, Config: s.config})
 	require.NoError(t, err)

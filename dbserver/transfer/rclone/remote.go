@@ -1,15 +1,18 @@
 // Package rclone is the one door to rclone: it makes transfer.Remote of any storage
 // that rclone knows, with rclone as a library.
 //
-// The configuration comes with each call of Open. It goes into an option map of that
+// The configuration comes with each call of Open, and is checked against a list of
+// what a request may say (options.go, policy.go). It goes into an option map of that
 // one backend: not into rclone's configuration file (none is opened), not into the
 // environment (which is not read either), not into the context's or the process's
 // settings. A wrapper such as crypt refers to another section of the same
-// configuration; rclone opens that by a connection string, which it keeps in memory.
+// configuration, which rclone gets by a random name (open.go). Remotes that the operator has defined
+// are used by their name (named.go). Every connection passes a gate that knows where no
+// remote may be (gate.go, hosts.go). The local disk is not rclone's here (folder.go).
 //
 // Nothing that rclone logs is let out, since it may hold anything; its errors come
-// back as text with every value of the configuration blacked out that is not known
-// to be harmless (scrub.go).
+// back as a status and a short line (explain.go), with every value of the configuration blacked out
+// that is not known to be harmless (scrub.go).
 package rclone
 
 import (
@@ -31,9 +34,7 @@ import (
 	"github.com/rclone/rclone/fs/object"
 	"github.com/rclone/rclone/fs/walk"
 
-	"stasis/dbserver/client"
 	"stasis/dbserver/transfer"
-	"stasis/internal/apierror"
 )
 
 // Bounds of one call to a remote. What fails is tried again above.
@@ -64,8 +65,8 @@ func All() bool { return all }
 // remote is one backend at one path.
 type remote struct {
 	fs     fs.Fs
-	hashes hash.Type // compared after a Put; hash.None where it would cost
-	secret *scrubber
+	hashes hash.Type // compared after a Put; noHash where it would cost
+	*opening
 
 	making sync.Mutex
 	made   map[string]bool // folders
@@ -74,59 +75,29 @@ type remote struct {
 	listed map[string]fs.Object // immutable ones, each to be opened once without asking for it again
 }
 
+// noHash: nothing is compared but the size.
+var noHash = hash.None
+
 // mostListed bounds how many objects a remote remembers.
 const mostListed = 20000
 
-// Open is a transfer.Opener. What the configuration lacks is apierror.BadRemote.
-func Open(ctx context.Context, r client.Remote, config client.RemoteConfig) (transfer.Remote, error) {
-	silence()
-	b, err := newBuilder(config)
-	if err != nil {
-		return nil, err
-	}
-	info, options, err := b.section(r.Name, 0)
-	if err != nil {
-		return nil, err
-	}
-	f, err := info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path, options)
-	if errors.Is(err, fs.ErrorIsFile) { // some guess so when the server does not answer; a slash says that it is none
-		f, err = info.NewFs(settings(context.WithoutCancel(ctx)), r.Name, r.Path+"/", options)
-	}
-	if errors.Is(err, fs.ErrorIsFile) {
-		if f == nil {
-			return nil, errIsFile
-		}
-		// A wrapper takes the slash away again; what cannot be listed is no file, but says why.
-		if _, err = f.List(settings(ctx), ""); err == nil || errors.Is(err, fs.ErrorDirNotFound) {
-			return nil, errIsFile
-		}
-	}
-	if err != nil {
-		return nil, apierror.New(apierror.BadRemote, "open remote of type %s: %w", info.Name, b.secret.error(err))
-	}
-	opened := &remote{fs: f, secret: b.secret, hashes: hash.None, listed: map[string]fs.Object{}, made: map[string]bool{}}
-	if !f.Features().SlowHash {
-		opened.hashes = f.Hashes().GetOne()
-	}
-	return opened, nil
-}
-
-var errIsFile error = apierror.New(apierror.BadRemote, "the remote path is a file")
-
 // settings gives a context rclone's settings; those of the process stay as they are.
-func settings(ctx context.Context) context.Context {
+// HTTP clients that are made with it go through the gate.
+func settings(ctx context.Context, p *pass) context.Context {
 	ctx, c := fs.AddConfig(ctx)
 	c.LogLevel = fs.LogLevelOff
 	c.LowLevelRetries = lowLevelRetries
 	c.ConnectTimeout = fs.Duration(connectTimeout)
 	c.Timeout = fs.Duration(silenceTimeout)
 	c.UseServerModTime = true // no further request for a time that nobody looks at
+	c.HTTPProxy = "socks5://" + p.proxy(forHTTP)
 	return ctx
 }
 
 // Put implements transfer.Remote. Where an object can be seen before it is whole it
 // is sent under another name and moved.
-func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
+func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) (err error) {
+	defer guard(&err)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -136,7 +107,9 @@ func (r *remote) Put(ctx context.Context, name string, size int64, open func() (
 	}
 	counted := &counter{in: in}
 	defer r.forget(name)
-	err = errors.Join(r.put(settings(ctx), name, size, counted), in.Close())
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
+	err = errors.Join(r.put(r.settings(ctx), name, size, counted), in.Close())
 	if counted.err != nil {
 		return counted.err // of the one who gave the content; it knows what it means
 	}
@@ -205,7 +178,7 @@ func (r *remote) move(ctx context.Context, o fs.Object, name string) error {
 	moved, err := r.fs.Features().Move(ctx, o, name)
 	if err == nil {
 		if moved.Size() != o.Size() {
-			err = fmt.Errorf("%d bytes arrived instead of %d", moved.Size(), o.Size())
+			err = own("%d bytes arrived instead of %d", moved.Size(), o.Size())
 		}
 		return err
 	}
@@ -221,9 +194,9 @@ func (r *remote) move(ctx context.Context, o fs.Object, name string) error {
 // arrived compares what the remote has with what was sent.
 func (r *remote) arrived(ctx context.Context, o fs.Object, size, sent int64, sums *hash.MultiHasher) error {
 	if sent != size || o.Size() >= 0 && o.Size() != size {
-		return fmt.Errorf("%d bytes were to be sent, %d were, %d arrived", size, sent, o.Size())
+		return own("%d bytes were to be sent, %d were, %d arrived", size, sent, o.Size())
 	}
-	if r.hashes == hash.None {
+	if r.hashes == noHash {
 		return nil
 	}
 	theirs, err := o.Hash(ctx, r.hashes)
@@ -231,7 +204,7 @@ func (r *remote) arrived(ctx context.Context, o fs.Object, size, sent int64, sum
 		return fmt.Errorf("ask for the %v of what arrived: %w", r.hashes, err)
 	}
 	if ours := sums.Sums()[r.hashes]; !hash.Equals(ours, theirs) {
-		return fmt.Errorf("what arrived has another %v than what was sent", r.hashes)
+		return own("what arrived has another %v than what was sent", r.hashes)
 	}
 	return nil
 }
@@ -253,8 +226,9 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // Open implements transfer.Remote.
-func (r *remote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	ctx = settings(ctx)
+func (r *remote) Open(ctx context.Context, name string) (_ io.ReadCloser, err error) {
+	defer guard(&err)
+	ctx = r.settings(ctx)
 	o, err := r.found(ctx, name)
 	if err != nil {
 		return nil, r.translate(err)
@@ -302,8 +276,9 @@ type reader struct {
 	remote *remote
 }
 
-func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
+func (r *reader) Read(p []byte) (n int, err error) {
+	defer guard(&err)
+	n, err = r.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = r.remote.translate(err)
 	}
@@ -313,8 +288,11 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) Close() error { return r.remote.translate(r.ReadCloser.Close()) }
 
 // Stat implements transfer.Remote.
-func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error) {
-	o, err := r.fs.NewObject(settings(ctx), name)
+func (r *remote) Stat(ctx context.Context, name string) (_ transfer.Object, err error) {
+	defer guard(&err)
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
+	o, err := r.fs.NewObject(r.settings(ctx), name)
 	if err != nil {
 		return transfer.Object{}, r.translate(err)
 	}
@@ -323,8 +301,11 @@ func (r *remote) Stat(ctx context.Context, name string) (transfer.Object, error)
 
 // List implements transfer.Remote. Only a folder that is itself missing is empty; a
 // list that broke off somewhere is an error.
-func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, error) {
-	ctx = settings(ctx)
+func (r *remote) List(ctx context.Context, folder string) (_ []transfer.Object, err error) {
+	defer guard(&err)
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
+	ctx = r.settings(ctx)
 	var found []transfer.Object
 	take := func(entries fs.DirEntries) error {
 		for _, e := range entries {
@@ -358,7 +339,7 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 			if dir == folder && len(found) == 0 {
 				return nil, nil
 			}
-			err = errors.New("a folder vanished while it was listed")
+			err = own("a folder vanished while it was listed")
 		}
 		if err != nil {
 			return nil, r.translate(err)
@@ -368,8 +349,11 @@ func (r *remote) List(ctx context.Context, folder string) ([]transfer.Object, er
 }
 
 // Folders implements transfer.Remote.
-func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
-	entries, err := r.fs.List(settings(ctx), folder)
+func (r *remote) Folders(ctx context.Context, folder string) (_ []string, err error) {
+	defer guard(&err)
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
+	entries, err := r.fs.List(r.settings(ctx), folder)
 	if errors.Is(err, fs.ErrorDirNotFound) {
 		return nil, nil
 	}
@@ -382,8 +366,11 @@ func (r *remote) Folders(ctx context.Context, folder string) ([]string, error) {
 }
 
 // Remove implements transfer.Remote.
-func (r *remote) Remove(ctx context.Context, name string) error {
-	ctx = settings(ctx)
+func (r *remote) Remove(ctx context.Context, name string) (err error) {
+	defer guard(&err)
+	ctx, unbind := r.pass.bound(ctx)
+	defer unbind()
+	ctx = r.settings(ctx)
 	defer r.forget(name)
 	o, err := r.fs.NewObject(ctx, name)
 	if err == nil {
@@ -397,27 +384,42 @@ func (r *remote) Remove(ctx context.Context, name string) error {
 
 // Close implements transfer.Remote. It also empties rclone's own cache of opened
 // remotes, where those that a wrapper wraps are kept with their options.
-func (r *remote) Close() error {
-	var err error
+func (r *remote) Close() (err error) {
+	defer r.opening.close()
+	defer guard(&err)
 	if shut := r.fs.Features().Shutdown; shut != nil {
-		err = r.translate(shut(settings(context.Background())))
+		err = r.translate(shut(r.settings(context.Background())))
 	}
 	cache.Clear()
 	return err
 }
 
-// translate gives an error of rclone the meaning that callers know, and takes
-// everything out of it that the configuration says.
+// guard turns a panic of rclone into an error. Some of its backends trust that an answer
+// has all its parts; one that a client has chosen for its answers must not end the
+// server. What the backend was doing is not finished, so the remote is not used again.
+func guard(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("%w: %w", transfer.ErrFinal, own("the answer of the remote makes no sense: it broke the program that speaks with it"))
+	}
+}
+
+// translate gives an error of rclone the meaning that callers know. Its text is of
+// this program: see explain.
 func (r *remote) translate(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case r.pass.forbidden() != nil:
+		return r.explain(err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return context.Canceled
 	case errors.Is(err, fs.ErrorObjectNotFound), errors.Is(err, fs.ErrorDirNotFound):
 		return transfer.ErrNotFound
-	case errors.Is(err, fs.ErrorIsDir), errors.Is(err, fs.ErrorNotAFile), fserrors.IsFatalError(err), fserrors.IsNoRetryError(err), errors.Is(err, fs.ErrorPermissionDenied):
-		return fmt.Errorf("%w: %w", transfer.ErrFinal, r.secret.error(err))
 	}
-	return r.secret.error(err)
+	told := r.explain(err)
+	if errors.Is(err, fs.ErrorIsDir) || errors.Is(err, fs.ErrorNotAFile) || fserrors.IsFatalError(err) ||
+		fserrors.IsNoRetryError(err) || errors.Is(err, fs.ErrorPermissionDenied) {
+		return fmt.Errorf("%w: %w", transfer.ErrFinal, told)
+	}
+	return told
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"html"
 	"net/url"
 	"slices"
@@ -56,10 +55,7 @@ func (s *scrubber) learn(info *fs.RegInfo, section map[string]string) {
 			}
 		}
 	}
-	// The longest first: one may be part of another.
-	longest := func(a, b string) int { return len(b) - len(a) }
-	slices.SortFunc(s.words, longest)
-	slices.SortFunc(s.encoded, longest)
+	s.sort()
 }
 
 // parts are what a value is made of, where it is not one word: headers are a list,
@@ -179,5 +175,21 @@ func lastDigit(t string) string {
 	return ""
 }
 
-// error is err's text alone: what it wraps could be printed by somebody.
-func (s *scrubber) error(err error) error { return errors.New(s.text(err.Error())) }
+// learnPath adds a remote's path and the parts of it: a client may have put a secret
+// there.
+func (s *scrubber) learnPath(path string) {
+	s.add(path)
+	for _, part := range strings.Split(path, "/") {
+		if len(part) >= shortestPart {
+			s.add(part)
+		}
+	}
+	s.sort()
+}
+
+// sort puts the longest first: one may be part of another.
+func (s *scrubber) sort() {
+	longest := func(a, b string) int { return len(b) - len(a) }
+	slices.SortFunc(s.words, longest)
+	slices.SortFunc(s.encoded, longest)
+}

@@ -101,9 +101,24 @@ func storages(t testing.TB) []storage {
 	}
 }
 
+// testRemotes allow what the tests need: folders of tests, and what is kept in memory.
+func testRemotes(t testing.TB) *Remotes {
+	t.Helper()
+	prepare()
+	var types []string
+	for _, name := range Backends() {
+		if _, ok := rules[name]; ok {
+			types = append(types, name)
+		}
+	}
+	s, err := New(Options{Types: types, LocalRoot: os.TempDir()})
+	require.NoError(t, err)
+	return s
+}
+
 func (s storage) open(t testing.TB) transfer.Remote {
 	t.Helper()
-	r, err := Open(t.Context(), s.remote, s.config)
+	r, err := testRemotes(t).Open(t.Context(), s.remote, s.config, nil)
 	require.NoError(t, err)
 	return r
 }
@@ -142,7 +157,7 @@ func TestErrorsHaveNoCredentials(t *testing.T) {
 					section["key_pem"] = strings.ReplaceAll(strings.TrimSpace(string(raw)), "\n", `\n`)
 				}
 			}
-			r, err := Open(t.Context(), s.remote, s.config)
+			r, err := testRemotes(t).Open(t.Context(), s.remote, s.config, nil)
 			if err == nil {
 				_, err = r.List(t.Context(), "")
 				if err == nil {
@@ -178,7 +193,7 @@ func TestConfiguration(t *testing.T) {
 		"a section that is not there": {"r": {"type": "crypt", "remote": "elsewhere:x", "password": "x"}},
 		"itself":                      {"r": {"type": "crypt", "remote": "r:x", "password": "x"}},
 	} {
-		_, err := Open(t.Context(), client.Remote{Name: "r", Path: "x"}, config)
+		_, err := testRemotes(t).Open(t.Context(), client.Remote{Name: "r", Path: "x"}, config, nil)
 		require.Error(t, err, name)
 		require.False(t, strings.Contains(err.Error(), "rclone.conf"), "%s: %v", name, err)
 	}

@@ -1,0 +1,290 @@
+package agency
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"stasis/agency/keys"
+	"stasis/fsm"
+	"stasis/internal/datadir"
+)
+
+// An agency that has lost a majority of its directories for good goes on from one that
+// is left: offline, that agent becomes the only member of the next incarnation.
+//
+//  1. The decision is written down: the origin to come. A start refuses from now on.
+//  2. A Raft snapshot is written: the tree with every entry of the log, its index moved
+//     ahead, and a configuration with this agent alone; then the log is emptied.
+//  3. The origin is replaced, the probation is ended, and the decision is removed.
+//
+// Each step may be done again, so a recovery that was cut short is finished by asking
+// for it again, and ends with the origin it was begun with.
+
+// indexStep is how far the indices of an incarnation are from those of the one before,
+// further than any agency writes: no index is ever seen twice with two trees behind it,
+// whatever was lost, so caches and whoever waits for an index need no exception. 2^40
+// transactions are three years at 10,000 a second.
+const indexStep = uint64(1) << 40
+
+// mostIncarnations keeps indices exact where numbers are doubles.
+const mostIncarnations = 1 << 12
+
+// unknownAddress stands in a configuration until the agent has started and says better.
+const unknownAddress = "unknown.invalid:1"
+
+// RecoverOptions say what to recover and how.
+type RecoverOptions struct {
+	Dir    string  // the data directory of an agent that does not run
+	Stores *Stores // instead of it
+	// Incarnation is the one to become, if it is to be above the next one: servers that
+	// have followed a later incarnation follow no earlier one. 0: the next one.
+	Incarnation uint64
+	// Incomplete allows a directory whose agent had not caught up when it stopped.
+	Incomplete bool
+	// DryRun changes nothing.
+	DryRun bool
+	Logger hclog.Logger
+}
+
+// Survivor is what an agent's directory holds, and what becomes of it.
+type Survivor struct {
+	ID         string
+	Incomplete bool        // the agent had not caught up
+	Before     keys.Origin // what it belongs to
+	After      keys.Origin // what it belongs to after the recovery
+	Members    []string    // the agents as this one knows them, "ID (host:port)"
+	RaftTerm   uint64      // of the last entry in its log
+	RaftIndex  uint64
+	Index      uint64    // of its tree
+	Changed    time.Time // of the last change in it; zero if it is not known
+}
+
+// ErrNothingToRecover is a directory without the state of an agent.
+var ErrNothingToRecover = errors.New("nothing to recover")
+
+// Recover makes the agent of a directory the only member of its agency's next
+// incarnation. Entries that are in its log count as committed from then on, also those
+// whose outcome was never told. What the other agents had committed without this one is
+// lost.
+func Recover(o RecoverOptions) (Survivor, error) {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Stores == nil {
+		switch owner, err := datadir.Owner(vfs.Default, o.Dir); {
+		case err != nil:
+			return Survivor{}, fmt.Errorf("recover: %w", err)
+		case owner == "":
+			return Survivor{}, fmt.Errorf("recover: %w: %s is no agent's data directory", ErrNothingToRecover, o.Dir)
+		}
+	}
+	d, err := openDisk(Config{Dir: o.Dir, Stores: o.Stores}, o.Logger)
+	if err != nil {
+		return Survivor{}, fmt.Errorf("recover: %w", err)
+	}
+	s, err := recoverDisk(d, o)
+	if err = errors.Join(err, d.close()); err != nil {
+		return s, fmt.Errorf("recover agent %s: %w", d.id, err)
+	}
+	return s, nil
+}
+
+// decision is the note of a recovery or a restore that has begun.
+type decision struct {
+	What   string      `json:"what"`
+	Origin keys.Origin `json:"origin"`
+}
+
+const (
+	recovering = "recover"
+	restoring  = "restore"
+)
+
+// refuseUnfinished refuses to start from a directory whose recovery has not ended.
+func refuseUnfinished(n notes) error {
+	var d decision
+	switch ok, err := readNote(n, recoveryNote, &d); {
+	case err != nil:
+		return err
+	case !ok:
+		return nil
+	case d.What == restoring:
+		return errors.New("restoring a snapshot into this data directory was begun and not finished: delete the directory, and restore again")
+	}
+	return errors.New("a recovery of this data directory was begun and not finished: run \"stasis agency recover\" on it again")
+}
+
+// nextOrigin is the incarnation after one; at least the one that is asked for.
+func nextOrigin(now keys.Origin, asked uint64) (keys.Origin, error) {
+	next := now.Incarnation + 1
+	if asked != 0 && asked < next {
+		return keys.Origin{}, fmt.Errorf("incarnation %d is asked for, and there was incarnation %d already", asked, now.Incarnation)
+	}
+	if next = max(next, asked); next > mostIncarnations {
+		return keys.Origin{}, fmt.Errorf("incarnation %d: there can be %d", next, mostIncarnations)
+	}
+	return keys.Origin{Agency: now.Agency, Incarnation: next, Founding: uuid.NewString()[:8]}, nil
+}
+
+// firstIndex is where the indices of an incarnation begin.
+func firstIndex(o keys.Origin) uint64 { return (o.Incarnation - 1) * indexStep }
+
+func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
+	origins, err := openOrigins(d.notes, false)
+	if err != nil {
+		return Survivor{}, err
+	}
+	s, address, err := survey(d)
+	if err != nil {
+		return s, err
+	}
+	s.Before = origins.origin()
+	var begun decision
+	resumed, err := readNote(d.notes, recoveryNote, &begun)
+	switch {
+	case err != nil:
+		return s, err
+	case resumed && begun.What != recovering:
+		return s, refuseUnfinished(d.notes)
+	case resumed:
+		s.After = begun.Origin
+	default:
+		if s.After, err = nextOrigin(s.Before, o.Incarnation); err != nil {
+			return s, err
+		}
+	}
+	if s.Incomplete && !o.Incomplete && !resumed {
+		return s, errors.New("this agent had not caught up with the others when it stopped: it may lack anything. " +
+			"Recover from another directory, or from a snapshot; --incomplete takes this one all the same")
+	}
+	if o.DryRun {
+		return s, nil
+	}
+	if err := writeNote(d.notes, recoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
+		return s, err
+	}
+	if err := d.reduce(address, firstIndex(s.After), o.Logger); err != nil {
+		return s, err
+	}
+	return s, d.conclude(s.After)
+}
+
+// conclude gives the directory its origin, and removes what says that it is not ready.
+func (d *disk) conclude(o keys.Origin) error {
+	if err := writeNote(d.notes, originNote, founded{Origin: o}); err != nil {
+		return err
+	}
+	if err := d.notes.RemoveNote(probationNote); err != nil {
+		return err
+	}
+	return d.notes.RemoveNote(recoveryNote)
+}
+
+// reduce makes this agent the only member, with all that it has.
+func (d *disk) reduce(address string, index uint64, logger hclog.Logger) error {
+	_, transport := raft.NewInmemTransport("")
+	config := raft.DefaultConfig()
+	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.id), logger, true
+	tree := &movedTree{machine: newMachine(keptByDefault, func(error) {}), index: index}
+	err := raft.RecoverCluster(config, tree, emptiedLog{d.log}, d.stable, d.shots, transport, membersOf(map[string]string{d.id: address}))
+	if err != nil {
+		return fmt.Errorf("rewrite Raft's state: %w", err)
+	}
+	return nil
+}
+
+// movedTree is a machine whose snapshot has its index moved ahead.
+type movedTree struct {
+	*machine
+	index uint64
+}
+
+// Snapshot is of the tree at the index.
+func (t *movedTree) Snapshot() (raft.FSMSnapshot, error) {
+	if _, err := t.machine.Snapshot(); err != nil {
+		return nil, err
+	}
+	return snapshot{t.state().Ahead(t.index)}, nil
+}
+
+// emptiedLog may be emptied when it is empty.
+type emptiedLog struct{ raft.LogStore }
+
+// DeleteRange deletes nothing from an empty log.
+func (l emptiedLog) DeleteRange(from, to uint64) error {
+	if from == 0 {
+		return nil
+	}
+	return l.LogStore.DeleteRange(from, to)
+}
+
+// survey finds out what a directory holds, and the address of its agent.
+func survey(d *disk) (s Survivor, address string, err error) {
+	s.ID, address = d.id, unknownAddress
+	if raw, err := d.notes.ReadNote(probationNote); err != nil {
+		return s, "", err
+	} else if raw != nil {
+		s.Incomplete = true
+	}
+	shot, _, err := newestWhole(d.shots)
+	if err != nil {
+		return s, "", err
+	}
+	first, last, err := bounds(d.log)
+	if err != nil {
+		return s, "", err
+	}
+	if shot.Index == 0 && last == 0 {
+		return s, "", fmt.Errorf("%w: it has neither a log nor a snapshot", ErrNothingToRecover)
+	}
+	m := newMachine(keptByDefault, func(error) {})
+	if shot.Index > 0 {
+		_, r, err := d.shots.Open(shot.ID)
+		if err != nil {
+			return s, "", fmt.Errorf("open snapshot %s: %w", shot.ID, err)
+		}
+		if err := errors.Join(m.Restore(r), r.Close()); err != nil {
+			return s, "", err
+		}
+	}
+	s.RaftIndex, s.RaftTerm = shot.Index, shot.Term
+	members := shot.Configuration
+	for i := max(first, shot.Index+1); i <= last; i++ {
+		var entry raft.Log
+		if err := d.log.GetLog(i, &entry); err != nil {
+			return s, "", fmt.Errorf("entry %d of Raft's log: %w", i, err)
+		}
+		switch entry.Type {
+		case raft.LogCommand:
+			if err, failed := m.Apply(&entry).(error); failed {
+				return s, "", err
+			}
+		case raft.LogConfiguration:
+			members = raft.DecodeConfiguration(entry.Data)
+		}
+		s.RaftIndex, s.RaftTerm = entry.Index, entry.Term
+	}
+	for _, member := range members.Servers {
+		s.Members = append(s.Members, fmt.Sprintf("%s (%s)", member.ID, member.Address))
+		if string(member.ID) == d.id {
+			address = string(member.Address)
+		}
+	}
+	s.Index, s.Changed = m.state().Index(), changedAt(m.state())
+	return s, address, nil
+}
+
+// changedAt is the leader's time of the last change.
+func changedAt(s *fsm.State) time.Time {
+	entries, _ := s.Log(s.FirstIndex())
+	if len(entries) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(entries[len(entries)-1].Timestamp).UTC()
+}

@@ -1,0 +1,91 @@
+package agency
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/fsm"
+)
+
+// RestoreOptions say where a snapshot of the agency goes.
+type RestoreOptions struct {
+	Dir         string // does not exist, or is empty
+	Stores      *Stores
+	ID          string // of the agent; "": a new one
+	LogStore    string // as in Config
+	Incarnation uint64 // as in RecoverOptions
+	Logger      hclog.Logger
+}
+
+// Restore makes an agent of a snapshot file: the only member of the next incarnation of
+// the agency that the snapshot is of. An empty directory becomes its data directory.
+func Restore(file []byte, o RestoreOptions) (Survivor, error) {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	head, state, err := client.ReadSnapshot(file)
+	if err != nil {
+		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
+	}
+	after, err := nextOrigin(head.Origin, o.Incarnation)
+	if err == nil && o.Stores == nil {
+		err = checkEmpty(o.Dir)
+	}
+	if err != nil {
+		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
+	}
+	d, err := openDisk(Config{ID: o.ID, Dir: o.Dir, Stores: o.Stores, LogStore: o.LogStore}, o.Logger)
+	if err != nil {
+		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
+	}
+	err = errors.Join(restoreDisk(d, state, after), d.close())
+	s := Survivor{ID: d.id, Before: head.Origin, After: after, RaftIndex: 1, RaftTerm: 1, Index: state.Index(), Changed: changedAt(state)}
+	if err != nil {
+		return s, fmt.Errorf("restore a snapshot as agent %s: %w", d.id, err)
+	}
+	return s, nil
+}
+
+// checkEmpty refuses a directory in which something is.
+func checkEmpty(dir string) error {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into %s: %w", dir, err)
+	}
+	for _, e := range list {
+		if e.Name() != "lost+found" {
+			return fmt.Errorf("%s is not empty: it has %q. A snapshot is restored into an empty directory", dir, e.Name())
+		}
+	}
+	return nil
+}
+
+func restoreDisk(d *disk, state *fsm.State, after keys.Origin) error {
+	if pristine, err := d.pristine(); err != nil || !pristine {
+		return errors.Join(err, errors.New("there is a log already"))
+	}
+	if err := writeNote(d.notes, recoveryNote, decision{What: restoring, Origin: after}); err != nil {
+		return err
+	}
+	_, transport := raft.NewInmemTransport("")
+	sink, err := d.shots.Create(raft.SnapshotVersionMax, 1, 1, membersOf(map[string]string{d.id: unknownAddress}), 1, transport)
+	if err != nil {
+		return fmt.Errorf("create Raft's snapshot: %w", err)
+	}
+	if err := (snapshot{state.Ahead(firstIndex(after))}).Persist(sink); err != nil {
+		return err
+	}
+	if err := d.stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {
+		return fmt.Errorf("write Raft's term: %w", err)
+	}
+	return d.conclude(after)
+}

@@ -1,0 +1,150 @@
+package dbserver
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"stasis/dbserver/client"
+	"stasis/dbserver/gate"
+	"stasis/internal/apierror"
+	"stasis/internal/network"
+)
+
+// gateLock serves the request that asks for the gate and holds it: its body is beats,
+// its answer events, and with its end the gate opens, whoever ended it. See
+// client.GateBeat.
+func (s *Server) gateLock(w http.ResponseWriter, r *http.Request) {
+	// A body that stands still for longer than the silence has no beats any more.
+	if err := network.Stream(w, r, client.GateSilence); err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	body := bufio.NewReader(r.Body)
+	claim, err := readClaim(body)
+	if err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	ctx, d, leave, err := s.access.enter(r.Context())
+	if err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	defer leave()
+	if err := s.checkEpoch(r, d.epoch); err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	lock, err := s.gate.Lock(claim)
+	if err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	defer context.AfterFunc(ctx, func() { lock.Break(why(ctx)) })()
+	echo := make(chan struct{}, 1)
+	telling.Go(func() { tellGate(w, lock, echo) })
+	lock.Break(followBeats(body, lock, echo))
+}
+
+// readClaim reads the first line of the body.
+func readClaim(body *bufio.Reader) (gate.Claim, error) {
+	line, err := body.ReadSlice('\n')
+	if err != nil {
+		return gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
+	}
+	var q client.GateLockRequest
+	if err := json.Unmarshal(line, &q); err != nil {
+		return gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
+	}
+	window, err := duration("window", q.WindowSeconds, client.MaxGateWindow)
+	if err != nil {
+		return gate.Claim{}, err
+	}
+	lease, err := duration("lease", q.LeaseSeconds, client.MaxGateLease)
+	if err != nil {
+		return gate.Claim{}, err
+	}
+	if q.Nonce == "" || q.Attempt == 0 {
+		return gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
+	}
+	return gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: client.GateSilence}, nil
+}
+
+// followBeats hears beats until the lock has ended or none come any more, and says why
+// none come. A beat counts when it is read here: nothing stands between body and gate
+// that may keep beats.
+func followBeats(body *bufio.Reader, lock *gate.Lock, echo chan<- struct{}) (reason string) {
+	for {
+		_, err := body.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF):
+			return "its request ended"
+		case err != nil:
+			return fmt.Sprintf("its beats ended: %v", err)
+		}
+		lock.Beat()
+		select {
+		case <-lock.Ended():
+			return "it has ended"
+		default:
+		}
+		select {
+		case echo <- struct{}{}:
+		default: // the answer to the beat before has not left yet
+		}
+	}
+}
+
+// tellGate writes the events, until the lock has ended or nobody takes them.
+func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
+	control := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	tell := func(e client.GateEvent) error {
+		line, err := client.Encode(e)
+		if err == nil {
+			err = control.SetWriteDeadline(time.Now().Add(client.GateSilence))
+		}
+		if err == nil {
+			_, err = w.Write(append(line, '\n'))
+		}
+		if err == nil {
+			err = control.Flush()
+		}
+		if err != nil {
+			lock.Break(fmt.Sprintf("the coordinator does not hear what becomes of it: %v", err))
+		}
+		return err
+	}
+	err := tell(client.GateEvent{})
+	for granted := lock.Granted(); err == nil; {
+		select {
+		case <-echo:
+			err = tell(client.GateEvent{})
+		case <-granted:
+			granted = nil
+			err = tell(client.GateEvent{Granted: &client.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()}})
+		case <-lock.Ended():
+			_ = tell(lastEvent(lock.Err())) // it has ended: what is not heard is found out at the release
+			return
+		}
+	}
+}
+
+func lastEvent(err error) client.GateEvent {
+	if err == nil {
+		return client.GateEvent{Opened: true}
+	}
+	return client.GateEvent{Ended: apierror.From(err)}
+}
+
+// why says why ctx has ended.
+func why(ctx context.Context) string { return fmt.Sprintf("its request ended: %v", context.Cause(ctx)) }

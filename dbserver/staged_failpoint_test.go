@@ -1,0 +1,68 @@
+//go:build failpoints
+
+package dbserver
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/agency/keys"
+	"stasis/internal/failpoint"
+)
+
+// stopsWatching has the cache of the only DB server stay as it is, until the result is called.
+func stopsWatching() (goOn func()) {
+	again := make(chan struct{})
+	clear := failpoint.Set("agency/client/cache", failpoint.Anybody, func(ctx context.Context, _ string) error {
+		select {
+		case <-again:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return sync.OnceFunc(func() { clear(); close(again) })
+}
+
+// What this server has of the agency's tree is older than the lock under which a restore
+// is staged. The agency itself is asked before what is staged is removed.
+func TestStagedUnderALockThatIsNotSeen(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.insert(s, "s101", "old", `{}`)
+		h.backup(s, "b1")
+		h.await("the lock is known to be free", func() bool { return !s.cache.Snapshot().Root.At(keys.HotBackupHolder).Exists() })
+		before := s.cache.Snapshot()
+		defer stopsWatching()()
+		h.lock("b1", "r")
+		require.NoError(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "r")))
+		require.NoError(t, s.settlePieces(t.Context()))
+		require.Equal(t, before.Index, s.cache.Snapshot().Index, "it has seen the lock")
+		staged, err := s.pieces.Load().Staged()
+		require.NoError(t, err)
+		require.Len(t, staged, 1, "a restore is removed that holds the lock")
+	})
+}
+
+// The same while the engine is changed, which goes by one tree from beginning to end.
+func TestStagedWhileTheEngineIsChanged(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.insert(s, "s101", "old", `{}`)
+		h.backup(s, "b1")
+		before, err := s.readLock(t.Context())
+		require.NoError(t, err)
+		h.lock("b1", "r")
+		require.NoError(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "r")))
+		swapped, err := s.settleStaged(t.Context(), before)
+		require.NoError(t, err)
+		require.False(t, swapped)
+		staged, err := s.pieces.Load().Staged()
+		require.NoError(t, err)
+		require.Len(t, staged, 1, "a restore is removed that holds the lock")
+	})
+}

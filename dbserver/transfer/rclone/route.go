@@ -1,0 +1,90 @@
+package rclone
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rclone/rclone/fs/config/configmap"
+)
+
+// route sends a backend that is no HTTP client to the gate too.
+func (o *opening) route(ctx context.Context, s *section, values configmap.Simple) error {
+	switch s.info.Name {
+	case "sftp", "ftp":
+		if values["ssh"] == "" && values["socks_proxy"] == "" && values["http_proxy"] == "" { // of the operator
+			values["socks_proxy"] = o.pass.proxy(forTCP)
+		}
+	case "smb":
+		return o.pin(ctx, values)
+	case "azureblob": // it has rclone's shared client, whose failures are nobody's in particular
+		for _, value := range []string{values["endpoint"], values["sas_url"], values["connection_string"]} {
+			if err := o.lookAhead(ctx, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var urlIn = regexp.MustCompile(`(?i)\b(https?)://(?:[^/?#;@]*@)?([^/?#;]+)`)
+
+// lookAhead refuses what the gate will refuse, so that it is said at once.
+func (o *opening) lookAhead(ctx context.Context, value string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for _, found := range urlIn.FindAllStringSubmatch(value, -1) {
+		name, port, err := net.SplitHostPort(found[2])
+		if err != nil {
+			name, port = strings.Trim(found[2], "[]"), map[bool]string{true: "443", false: "80"}[strings.EqualFold(found[1], "https")]
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return refusal("a URL in the configuration has a port that is no number")
+		}
+		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		if err != nil {
+			continue // the connection will say it
+		}
+		for _, a := range addresses {
+			if err := o.pass.permits(ctx, name, netip.AddrPortFrom(a, uint16(number))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pin looks up the host of a backend that knows no proxy, checks where it is, and
+// gives the backend that address: it makes no other connection.
+func (o *opening) pin(ctx context.Context, values configmap.Simple) error {
+	port := 445
+	if text := values["port"]; text != "" {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return refusal("option \"port\": want a number from 1 to 65535")
+		}
+		port = int(n)
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	host := strings.Trim(values["host"], "[]")
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return err
+	}
+	for _, a := range found {
+		if err := o.pass.permits(ctx, host, netip.AddrPortFrom(a, uint16(port))); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(found, func(a, b netip.Addr) int { return a.Unmap().BitLen() - b.Unmap().BitLen() }) // IPv4 first
+	if values["host"] = found[0].Unmap().String(); !found[0].Unmap().Is4() {
+		values["host"] = "[" + values["host"] + "]"
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+
+	"stasis/coordinator/client"
+	"stasis/internal/network"
+	"stasis/minicluster"
+)
+
+// freezer makes the disks of a bubble's DB servers hang: every write, sync and change of a
+// directory waits until it is thawed. Reads go on, and virtual time does.
+type freezer struct {
+	mu     sync.Mutex
+	frozen map[string]chan struct{}
+	met    atomic.Int64
+}
+
+func newFreezer() *freezer { return &freezer{frozen: map[string]chan struct{}{}} }
+
+func (f *freezer) wrap(name string, fs vfs.FS) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		f.mu.Lock()
+		thawed := f.frozen[name]
+		f.mu.Unlock()
+		if thawed != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			f.met.Add(1)
+			<-thawed
+		}
+		return nil
+	}))
+}
+
+func (f *freezer) freeze(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.frozen[name] = make(chan struct{})
+}
+
+func (f *freezer) thaw() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, thawed := range f.frozen {
+		close(thawed)
+		delete(f.frozen, name)
+	}
+}
+
+// leads counts the replicated shards that a server leads by Plan.
+func (b *bubble) leads(name string) (n int) {
+	b.t.Helper()
+	all, _, err := b.shards(b.t.Context())
+	require.NoError(b.t, err)
+	for _, r := range all {
+		if len(r.plan) > 1 && b.names[r.plan[0]] == name {
+			n++
+		}
+	}
+	return n
+}
+
+// Disks of DB servers hang while clients work, for a blink or for minutes. What the
+// clients saw is linearizable, the leads of the server move within a grace period and a
+// little, and when the disk answers the replicas become identical.
+func TestDisksThatHang(t *testing.T) {
+	leads, unknowns := 0, 0
+	for seed := range seeds(4, 200) {
+		disks := newFreezer()
+		inBubble(t, seed, disks.wrap, func(b *bubble) {
+			defer disks.thaw()
+			b.create("c", 2+int(seed)%2, 1)
+			b.heal()
+			r, window := newRecorder(), &atomic.Int64{}
+			stop := sync.OnceFunc(b.work(r, "c", window))
+			defer stop()
+			for i := range 3 {
+				name, _, err := b.leader(b.t.Context())
+				require.NoError(b.t, err)
+				if i == 1 { // any server, which may only follow
+					name = b.servers()[b.random.IntN(3)]
+				}
+				before := b.leads(name)
+				lasting := time.Duration(2000+b.random.IntN(40_000)) * time.Millisecond
+				if i == 0 {
+					lasting = 30 * time.Second
+				}
+				disks.freeze(name)
+				time.Sleep(min(lasting, 12*time.Second))
+				if lasting > 12*time.Second {
+					require.Zero(b.t, b.leads(name), "it leads on with a dead disk")
+					leads += before
+				}
+				time.Sleep(max(0, lasting-12*time.Second))
+				disks.thaw()
+				b.await(2*time.Minute, func() error { return b.settled(b.t.Context()) })
+				window.Add(1)
+			}
+			stop()
+			b.heal()
+			readEvery(b.t, r, b.clients[0], "c")
+			r.check(b.t)
+			unknowns += r.fates[unknown] + r.fates[refused]
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		require.Positive(t, disks.met.Load())
+	}
+	require.Positive(t, leads, "no lead has moved")
+	require.Positive(t, unknowns, "no client has noticed anything")
+}
+
+// The directory of a DB server is frozen in the kernel. The process stays up, another
+// leads what it led, and after the thaw the replicas become identical; status says which
+// disk it is and since when.
+func TestFrozenDiskOfADBServer(t *testing.T) {
+	o := options(t, minicluster.Processes)
+	c := start(t, o)
+	freeze, thaw := ontoFrozenDisk(t, c, filepath.Join(o.Dir, "dbserver-1"))
+	web := network.NewHTTPClient(network.TCP())
+	t.Cleanup(web.CloseIdleConnections)
+	watch := observe(c.Cluster, web)
+	ctx := t.Context()
+	require.NoError(t, createReplicated(ctx, c.clients[0], "books", 6, 2, 1))
+	eventually(t, time.Minute, func() error { return watch.settled(ctx) })
+	victim := ""
+	for id, name := range watch.names {
+		if name == "dbserver-1" {
+			victim = id
+		}
+	}
+	leads := func() (n int, err error) {
+		all, _, err := watch.shards(ctx)
+		for _, r := range all {
+			if r.plan[0] == victim {
+				n++
+			}
+		}
+		return n, err
+	}
+	n, err := leads()
+	require.NoError(t, err)
+	require.Positive(t, n)
+	put := func(key string) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return c.db(0).Put(ctx, "books", map[string]any{"_key": key})
+	}
+	for i := range 50 {
+		require.NoError(t, put(fmt.Sprint("before", i)))
+	}
+
+	freeze()
+	begun := time.Now()
+	eventually(t, 3*time.Minute, func() error {
+		n, err := leads()
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%s still leads %d shards", victim, n)
+		}
+		return err
+	})
+	t.Logf("its leads were others' after %v", time.Since(begun))
+	eventually(t, time.Minute, func() error { return watch.served(ctx) })
+	for i := range 50 {
+		eventually(t, time.Minute, func() error { return put(fmt.Sprint("during", i)) })
+	}
+	var status client.Status
+	require.NoError(t, c.clients[1].Do(ctx, "GET", client.PathStatus, nil, &status))
+	require.Equal(t, "FAILED", status.DBServers[victim].Status)
+	require.True(t, strings.HasPrefix(status.DBServers[victim].Disk, "hangs since "), "%+v", status)
+
+	thaw()
+	eventually(t, 3*time.Minute, func() error { return watch.healed(ctx) })
+	count, err := c.db(1).Count(ctx, "books")
+	require.NoError(t, err)
+	require.Equal(t, int64(100), count)
+}
+
+// ontoFrozenDisk moves a DB server's directory to a file system of its own.
+func ontoFrozenDisk(t *testing.T, c *cluster, dir string) (freeze, thaw func()) {
+	t.Helper()
+	name, aside := filepath.Base(dir), dir+".moved"
+	require.NoError(t, c.Kill(name))
+	require.NoError(t, os.Rename(dir, aside))
+	freeze, thaw = frozenDisk(t, dir)
+	t.Cleanup(func() { // before it is unmounted
+		thaw()
+		c.stop(t)
+	})
+	require.NoError(t, os.CopyFS(dir, os.DirFS(aside)))
+	require.NoError(t, os.RemoveAll(aside))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	require.NoError(t, c.Restart(ctx, name))
+	return freeze, thaw
+}

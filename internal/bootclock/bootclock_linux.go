@@ -1,0 +1,35 @@
+package bootclock
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Elapsed is the time since a moment that stays the same while the process lives.
+func Elapsed() time.Duration {
+	if !offered() {
+		return monotonic()
+	}
+	now, err := boottime()
+	if err != nil { // it was read before with the same arguments
+		panic("read CLOCK_BOOTTIME: " + err.Error())
+	}
+	return now
+}
+
+// Suspended says whether Elapsed counts the time in which the machine was suspended.
+func Suspended() bool { return offered() }
+
+// offered: a sandbox may lack the clock.
+var offered = sync.OnceValue(func() bool {
+	_, err := boottime()
+	return err == nil
+})
+
+func boottime() (time.Duration, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
+	return time.Duration(t.Nano()), err
+}
