@@ -65,7 +65,7 @@ func attacks(t testing.TB, script, addr string) []attack {
 		)
 	}
 	for option, value := range map[string]string{
-		"key_file": "/root/.ssh/id_rsa", "pubkey_file": "${HOME}/x", "known_hosts_file": "~/.ssh/known_hosts", "key_use_agent": "true", "ask_password": "true",
+		"key_file": "/home/op/.ssh/id_rsa", "pubkey_file": "${HOME}/x", "known_hosts_file": "~/.ssh/known_hosts", "key_use_agent": "true", "ask_password": "true",
 		"server_command": script, "md5sum_command": script, "set_env": "A=b", "socks_proxy": addr, "http_proxy": "http://" + addr,
 	} {
 		s := section("type", "sftp", "host", host, "port", port, "user", "u", "pass", hidden, option, value)
