@@ -47,7 +47,7 @@ soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
 
 fuzz: ## every fuzz target for FUZZTIME each
-	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	@all=$$($(GO) list ./...) || exit 1; for p in $$all; do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 fixtures: ## what this version writes, for the tests of later ones, when a format has changed: FORMAT=format-2

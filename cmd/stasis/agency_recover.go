@@ -35,6 +35,9 @@ directories is left, do not recover: start those agents.
 Start the agent afterwards as before, and the others with empty data directories. An
 agent that comes back with a directory from before is refused, and stops.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := worksOffline(cmd); err != nil {
+				return err
+			}
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
 			s, err := agency.Recover(o)
 			if err != nil {
@@ -50,6 +53,16 @@ agent that comes back with a directory from before is refused, and stops.`,
 	f.Uint64Var(&o.Incarnation, "incarnation", 0, "become this `number` instead of the next one: for servers that have followed a later incarnation already")
 	required(cmd, "dir")
 	return cmd
+}
+
+// worksOffline refuses the flags of the commands that ask agents.
+func worksOffline(cmd *cobra.Command) error {
+	for _, name := range []string{"agent", "timeout"} {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s: this command works on a directory and asks no agent", name)
+		}
+	}
+	return nil
 }
 
 func required(cmd *cobra.Command, flags ...string) {
@@ -165,6 +178,9 @@ be empty or missing; nothing of the agency may run. DB servers and coordinators 
 incarnation by themselves. DB servers drop the shards that the saved tree does not know: collections that were
 created after it was saved are lost.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := worksOffline(cmd); err != nil {
+				return err
+			}
 			file, err := os.ReadFile(args[0])
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,11 @@ func (d *drill) lose(id string) {
 // call runs stasis agency, at an agent.
 func (d *drill) call(at string, args ...string) (out, errOut string, status int) {
 	var o, e bytes.Buffer
-	status = run(append([]string{"agency", "--agent", d.addresses[at], "--timeout", "20s"}, args...), strings.NewReader(""), &o, &e)
+	where := []string{"agency", "--agent", d.addresses[at], "--timeout", "20s"}
+	if slices.Contains(args, "--dir") { // works on a directory
+		where = where[:1]
+	}
+	status = run(append(where, args...), strings.NewReader(""), &o, &e)
 	return o.String(), e.String(), status
 }
 
@@ -156,4 +161,21 @@ func TestRecoveryDrill(t *testing.T) {
 	d.stop("AGNT-a")
 	require.Contains(t, d.must("AGNT-b", "read", "/x"), "acknowledged")
 	require.Equal(t, fmt.Sprintln(2<<40+1), d.must("AGNT-b", "write", `{"/y":1}`))
+}
+
+// What does nothing is refused, and says why.
+func TestFlagsThatDoNothingAreRefused(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"agency", "--timeout", "9s", "recover", "--dir", t.TempDir()}, "--timeout: this command works on a directory"},
+		{[]string{"agency", "--agent", "127.0.0.1:1", "snapshot", "restore", "file", "--dir", t.TempDir()}, "--agent: this command works on a directory"},
+		{[]string{"agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap"}, "neither with --join nor without --peer"},
+		{[]string{"agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap", "--join", "127.0.0.1:1"}, "neither with --join nor without --peer"},
+	} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, 1, run(row.args, strings.NewReader(""), &out, &errOut))
+		require.Contains(t, errOut.String(), row.says)
+	}
 }

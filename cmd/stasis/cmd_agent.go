@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -38,6 +39,9 @@ member of an agency that exists is started with --join.`,
 			}
 			if len(members) > 0 && members[id] == "" {
 				return fmt.Errorf("--id %q is not among the --peer entries: name this agent there too", id)
+			}
+			if bootstrap && (len(join) > 0 || len(members) == 0) {
+				return errors.New("--bootstrap is for the agents of a --peer list that found an agency: it goes neither with --join nor without --peer")
 			}
 			if timing.Grace < graceFloor {
 				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)

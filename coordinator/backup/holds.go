@@ -60,8 +60,9 @@ func (h *holds) stop() {
 // take asks a server for its gate and returns when it is held.
 func (h *holds) take(ctx context.Context, s Servers, m member, r dbserver.GateLockRequest) error {
 	one := h.each[m.id]
+	var once sync.Once // a server that grants twice is wrong, and no reason to die
 	h.group.Go(func() {
-		err := s.GateLock(h.ctx, m.target, r, func(dbserver.GateLockResponse) { close(one.granted) })
+		err := s.GateLock(h.ctx, m.target, r, func(dbserver.GateLockResponse) { once.Do(func() { close(one.granted) }) })
 		if err == nil {
 			err = apierror.New(apierror.GateLost, "released")
 		}
