@@ -76,3 +76,25 @@ func TestServerRemovedWhileTheBackupLinks(t *testing.T) {
 		})
 	}
 }
+
+// A backup that has lost its lock thaws nothing: the one that holds it now may have a lock of
+// the same value, and needs Plan as it is.
+func TestThawOfALostLock(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		other := keys.Holder{ID: "other", Operation: keys.OperationRestore, Coordinator: coordinatorB, Nonce: "other", LeaseSeconds: 15}
+		taken := false
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			if e.Step == step.GatesOpened && !taken {
+				taken = true
+				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupHolder: agency.Set(other)}})
+			}
+		}))
+		_, err := s.Create(context.Background(), CreateRequest{})
+		require.ErrorIs(t, err, errLockLost)
+		require.True(t, taken)
+		root := w.agency.root()
+		require.True(t, agency.Frozen(root), "Plan of another's lock is thawed")
+		require.Equal(t, "other", root.At(keys.HotBackupNonce).Text())
+		require.Empty(t, root.At(keys.HotBackupPhase).Text())
+	})
+}
