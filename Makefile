@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 MUTANTS ?= all
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint mutants bench bench-agency bench-transfer soak fuzz fixtures clean drill
+.PHONY: help demo build test lint mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
+
+figures: ## measure the code: lengths, fields and methods with embedding, order of files, comments
+	@$(GO) run ./internal/figures ./...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@all=$$($(GO) list ./...) || exit 1; for p in $$all; do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \

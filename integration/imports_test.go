@@ -30,6 +30,7 @@ var rooms = []room{
 	{"internal/bootclock", nil, "internal packages serve all rooms and know none"},
 	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
 	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
+	{"internal/figures", nil, "it is a tool: it measures packages and knows none"},
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint/mutants", nil, "it is a tool: it runs tests and knows nothing of what they test"},
