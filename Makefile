@@ -19,11 +19,12 @@ build: ## bin/stasis
 test: lint ## everything that must hold: lint, then all tests under the race detector
 	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -race -tags failpoints -timeout 30m ./integration ./...
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, and the rules of CONTRIBUTING that code can be checked for
 	@mkdir -p bin
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet -tags failpoints ./...
 	$(GO) tool staticcheck -tags failpoints ./...
+	$(GO) run ./internal/rules ./...
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
 	$(GO) run ./internal/failpoint/mutants $(MUTANTS)
