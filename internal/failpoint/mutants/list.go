@@ -92,6 +92,8 @@ var mutants = []mutant{
 		"no write is in flight while a gate is held"},
 	{"cut-holds-gate", "dbserver", "TestCutNeedsTheGate", "it cuts without the gate",
 		"a cut is made while its backup holds the gate"},
+	{"backup-under-lock", "dbserver", "TestStrangerClosesNoGate", "closes the gate",
+		"writers are held up, and pieces are made, for the backup that holds the agency lock alone"},
 	{"gate-opens-with-lock", "dbserver", "TestGateOpensWithTheAgencyLock", "the gate stays closed without the agency lock",
 		"writers do not wait for a backup that can come to nothing"},
 	{"release-is-final", "dbserver", "TestLockThatWasGivenUpIsRefused", "a lock that was given up closes the gate",
