@@ -157,7 +157,7 @@ func TestGateOfADeadProcessOpens(t *testing.T) {
 	agents, dbservers, _ := c.Nodes()
 	web := network.NewHTTPClient(network.TCP())
 	t.Cleanup(web.CloseIdleConnections)
-	takeLock(t, web, agents[0].URL)
+	holdLock(t, web, agents[0].URL)
 	dbs, to := dbclient.New(web), dbclient.Target{URL: dbservers[0].URL}
 	for _, row := range []struct {
 		signal os.Signal
@@ -185,9 +185,9 @@ func TestGateOfADeadProcessOpens(t *testing.T) {
 	}
 }
 
-// takeLock takes the agency lock as a coordinator does, for the nonce of the gate that is
+// holdLock takes the agency lock as a coordinator does, for the nonce of the gate that is
 // held below: a DB server closes its gate for no other.
-func takeLock(t *testing.T, web *http.Client, agent string) {
+func holdLock(t *testing.T, web *http.Client, agent string) {
 	t.Helper()
 	_, err := agencyclient.New(agencyclient.Options{Endpoints: []string{agent}, HTTP: web}).Write(t.Context(), agencyclient.Tx{
 		Ops: map[string]any{

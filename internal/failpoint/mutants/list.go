@@ -16,6 +16,9 @@ var mutants = []mutant{
 	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
+	{"observer-is-member", "agency", "TestObserverThatMoved", "a stranger is called",
+		"the agency's leader sends requests to members of the cluster alone"},
+
 	{"founding-knows-lost-disks", "agency", "TestFounderWipedMeanwhile", "an agency is founded although one may have been lost",
 		"the same, if the first founder has lost its disk"},
 
