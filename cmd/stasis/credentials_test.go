@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -59,4 +63,66 @@ func TestCredentialsAreSentOrRefused(t *testing.T) {
 		require.NotContains(t, errOut, "secret")
 	}
 	require.Empty(t, got)
+}
+
+// running is a command that serves until its test ends.
+type running struct {
+	out, errOut watcher
+	ended       chan error
+}
+
+func (r *running) said(w *watcher) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all.String()
+}
+
+// serve starts a command and returns when it has written ready.
+func serve(t *testing.T, ready string, args ...string) *running {
+	t.Helper()
+	is := make(chan struct{})
+	once := sync.OnceFunc(func() { close(is) })
+	r := &running{ended: make(chan error, 1)}
+	r.out = watcher{until: ready, then: once}
+	r.errOut = watcher{until: ready, then: once}
+	ctx, stop := context.WithCancel(context.Background())
+	root := rootCommand()
+	root.SetOut(&r.out)
+	root.SetErr(&r.errOut)
+	root.SetArgs(args)
+	go func() { r.ended <- root.ExecuteContext(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-r.ended)
+	})
+	select {
+	case <-is:
+	case err := <-r.ended:
+		r.ended <- err
+		require.Fail(t, "it has ended", "%v %s", err, r.said(&r.errOut))
+	}
+	return r
+}
+
+// Whoever starts a cluster or a server, or asks how it is, reads that authentication is off.
+func TestAuthenticationIsSaidToBeOff(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ready.json")
+	single := serve(t, "Ctrl-C stops everything", "single", "--port", "0", "--dir", t.TempDir(), "--ready-file", file)
+	require.Contains(t, single.said(&single.out), "authentication is off")
+	var ready map[string][]struct{ URL string }
+	require.Eventually(t, func() bool {
+		raw, err := os.ReadFile(file)
+		return err == nil && json.Unmarshal(raw, &ready) == nil
+	}, time.Minute, 20*time.Millisecond)
+	status, out, errOut := stasis("status", "--endpoint", ready["coordinators"][0].URL)
+	require.Zero(t, status, errOut)
+	require.Regexp(t, `(?m)^authentication +off: every client that reaches a port is an administrator$`, out)
+	status, out, errOut = stasis("status", "--json", "--endpoint", ready["coordinators"][0].URL)
+	require.Zero(t, status, errOut)
+	var s struct{ Authentication string }
+	require.NoError(t, json.Unmarshal([]byte(out), &s))
+	require.Equal(t, "off", s.Authentication)
+
+	agent := serve(t, "ready", "agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0")
+	require.Regexp(t, `\[INFO\] +ready: .*authentication=off`, agent.said(&agent.errOut))
 }

@@ -180,6 +180,8 @@ var mutants = []mutant{
 	{"late-copy-refused", "dbserver/shard", "TestLatePartsOfAnEarlierCopy", "it would empty a replica that counts",
 		"a replica that counts is not emptied"},
 
+	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
+		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
 	{"prune-refuses-uploads", "dbserver/transfer", "TestDeadAndLivingSessions", "it prunes beside an upload that lives",
 		"a prune removes nothing that an upload counts on"},
 	{"upload-waits-for-prune", "dbserver/transfer", "TestPruneBesideUpload", "what is at the remote is not whole",
