@@ -16,6 +16,9 @@ var mutants = []mutant{
 	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
+	{"observer-is-member", "agency", "TestObserverThatMoved", "a stranger is called",
+		"the agency's leader sends requests to members of the cluster alone"},
+
 	{"founding-knows-lost-disks", "agency", "TestFounderWipedMeanwhile", "an agency is founded although one may have been lost",
 		"the same, if the first founder has lost its disk"},
 
@@ -92,6 +95,8 @@ var mutants = []mutant{
 		"no write is in flight while a gate is held"},
 	{"cut-holds-gate", "dbserver", "TestCutNeedsTheGate", "it cuts without the gate",
 		"a cut is made while its backup holds the gate"},
+	{"backup-under-lock", "dbserver", "TestStrangerClosesNoGate", "closes the gate",
+		"writers are held up, and pieces are made, for the backup that holds the agency lock alone"},
 	{"gate-opens-with-lock", "dbserver", "TestGateOpensWithTheAgencyLock", "the gate stays closed without the agency lock",
 		"writers do not wait for a backup that can come to nothing"},
 	{"release-is-final", "dbserver", "TestLockThatWasGivenUpIsRefused", "a lock that was given up closes the gate",
@@ -175,6 +180,8 @@ var mutants = []mutant{
 	{"late-copy-refused", "dbserver/shard", "TestLatePartsOfAnEarlierCopy", "it would empty a replica that counts",
 		"a replica that counts is not emptied"},
 
+	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
+		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
 	{"prune-refuses-uploads", "dbserver/transfer", "TestDeadAndLivingSessions", "it prunes beside an upload that lives",
 		"a prune removes nothing that an upload counts on"},
 	{"upload-waits-for-prune", "dbserver/transfer", "TestPruneBesideUpload", "what is at the remote is not whole",
