@@ -29,7 +29,7 @@ func TestLocalIsBelowItsRoot(t *testing.T) {
 		outside: false, "/": false, "": false, "/etc": false, root + "x": false, "relative": false,
 	} {
 		err := s.Check(client.Remote{Name: "r", Path: path}, config)
-		require.Equal(t, allowed, err == nil, "%q: %v", path, err)
+		require.Equal(t, allowed, err == nil, "a path outside of the root is allowed, or one below is not: %q: %v", path, err)
 		if r, oerr := s.Open(t.Context(), client.Remote{Name: "r", Path: path}, config, nil); allowed {
 			require.NoError(t, oerr)
 			require.NoError(t, r.Close())
