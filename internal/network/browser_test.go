@@ -72,7 +72,7 @@ func TestBrowsersGuard(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			g.ServeHTTP(w, r)
-			require.Equal(t, !c.refused, served, "%d %s", w.Code, w.Body)
+			require.Equal(t, !c.refused, served, "a request is served that has to be refused, or the other way round: %d %s", w.Code, w.Body)
 			if c.refused {
 				require.Equal(t, http.StatusForbidden, w.Code)
 				require.Contains(t, w.Body.String(), `"errorNum":11`)

@@ -19,12 +19,12 @@ type span struct{ least, most string }
 
 var (
 	port    = span{"1", "65535"}
-	idle    = span{"0s", "1h"}      // for which a connection is kept that nothing uses
-	closing = span{"0s", "10m"}     // for which the end of something is waited for
-	pace    = span{"0s", "1s"}      // between two calls
-	chunk   = span{"1Ki", "64Mi"}   // in memory, for every file or part that is being sent
-	atOnce  = span{"0", "64"}       // connections or parts; 0 is no limit of rclone's, and the number of files bounds them
-	anySize = span{"off", "1Pi"} // of nothing that is in memory
+	idle    = span{"0s", "1h"}    // for which a connection is kept that nothing uses
+	closing = span{"0s", "10m"}   // for which the end of something is waited for
+	pace    = span{"0s", "1s"}    // between two calls
+	chunk   = span{"1Ki", "64Mi"} // in memory, for every file or part that is being sent
+	atOnce  = span{"0", "64"}     // connections or parts; 0 is no limit of rclone's, and the number of files bounds them
+	anySize = span{"off", "1Pi"}  // of nothing that is in memory
 )
 
 // spans are those of each backend in rules.
