@@ -2,11 +2,7 @@ module stasis
 
 go 1.26.0
 
-// A module for the sake of its path: see the package.
-replace early => ./internal/early
-
 require (
-	early v0.0.0
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/arangodb/go-driver v1.6.6
 	github.com/arangodb/go-driver/v2 v2.4.1

@@ -30,7 +30,6 @@ var rooms = []room{
 	{"internal/bootclock", nil, "internal packages serve all rooms and know none"},
 	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
 	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
-	{"internal/early", nil, "it is initialised before all that imports much"},
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint/mutants", nil, "it is a tool: it runs tests and knows nothing of what they test"},
@@ -91,7 +90,6 @@ var doors = []door{
 	{"go.etcd.io/bbolt", nil, []string{"agency"}, "replication has one door"},
 	{"github.com/cockroachdb/pebble/v2", []string{"github.com/cockroachdb/pebble/v2/vfs"}, []string{"dbserver/engine"}, "the engine has one door; its file system is the disk seam of all"},
 	{"github.com/rclone/rclone", nil, []string{"dbserver/transfer/rclone"}, "remotes have one door"},
-	{"early", nil, []string{"dbserver/transfer/rclone"}, "it goes before rclone"},
 	{"github.com/spf13", nil, []string{"cmd/..."}, "the command line has one door"},
 	{"flag", nil, []string{"cmd/..."}, "the command line has one door"},
 	{"github.com/stretchr/testify", nil, []string{"integration", "dbserver/transfer/remotetest"}, "production code asserts nothing"},
@@ -189,7 +187,7 @@ func breaches(s source) []string {
 			found = append(found, throughDoors(s, path)...)
 		}
 	}
-	if !s.test && !within(s.room(), []string{"cmd/...", "internal/failpoint/...", "internal/early"}) { // failpoint is not in the program
+	if !s.test && !within(s.room(), []string{"cmd/...", "internal/failpoint/..."}) { // failpoint is not in the program
 		found = append(found, uses(s, "os", []string{"Args", "Getenv", "LookupEnv", "Environ", "Exit"}, "arguments, environment and exit codes belong to cmd")...)
 	}
 	if s.room() != "internal/bubbles" {

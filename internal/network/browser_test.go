@@ -33,6 +33,7 @@ func TestBrowsersGuard(t *testing.T) {
 		{name: "a page on another port", method: "PUT", headers: headers{"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, refused: true},
 		{name: "a read that is none", method: "GET", headers: headers{"Origin": foreign, "X-HTTP-Method-Override": "DELETE"}, refused: true},
 		{name: "a question that is none", method: "OPTIONS", headers: headers{"Origin": foreign, "X-HTTP-Method": "DELETE"}, refused: true},
+		{name: "a link that is none", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "X-HTTP-Method-Override": "DELETE"}, refused: true},
 		{name: "a foreign page reads", method: "GET", headers: headers{"Origin": foreign, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, refused: true},
 		{name: "a foreign page loads an image", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, refused: true},
 		// Browsers send Sec-Fetch headers to localhost and over TLS only.

@@ -26,7 +26,6 @@ import (
 	"sync"
 	"time"
 
-	"early"
 	"github.com/google/uuid"
 	"github.com/rclone/rclone/fs"
 	"github.com/rclone/rclone/fs/cache"
@@ -37,9 +36,6 @@ import (
 
 	"stasis/dbserver/transfer"
 )
-
-// rclone is initialised when this package is.
-func init() { early.Restore() }
 
 // Bounds of one call to a remote. What fails is tried again above.
 const (
