@@ -40,11 +40,13 @@ bench-agency: build ## three agents beside three members of etcd 3.6, as process
 bench-transfer: ## upload and download beside the rclone command, on the same files and servers
 	$(GO) test -run '^$$' -bench BesideRclone -benchtime 1x -timeout 60m ./dbserver/transfer/rclone
 
-soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys, all safety lines
+soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys, all safety lines, every backend of rclone
 	$(GO) run ./internal/failpoint/mutants all
 	$(GO) test -count 1 ./fsm
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
+	$(GO) vet -tags 'failpoints rclone_all' ./dbserver/transfer/rclone ./cmd/stasis
+	$(GO) test -count 1 -tags 'failpoints rclone_all' -timeout 20m ./dbserver/transfer/rclone
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
 
 figures: ## measure the code: lengths, fields and methods with embedding, order of files, comments

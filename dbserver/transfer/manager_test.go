@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -162,6 +163,23 @@ func withDesk(t *testing.T, test func(d *desk)) {
 		d.Close()
 		require.NotContains(t, d.o.written.String(), secret, "the agency must not see the configuration")
 		require.NotContains(t, d.log.String(), secret, "nor the log")
+	})
+}
+
+// A server refuses to move more files at once than its memory is meant for, whoever asks.
+func TestTransfersAreBounded(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		for i, allowed := range map[int]bool{0: true, client.MostTransfers: true, client.MostTransfers + 1: false, -1: false} {
+			r := d.record(strconv.Itoa(100+i), keys.TransferUpload, first)
+			r.Options.Transfers = i
+			err := d.Start(d.t.Context(), r)
+			require.Equal(d.t, allowed, err == nil, "%d: %v", i, err)
+			if allowed {
+				d.awaitStatus(r.Job, keys.TransferCompleted)
+				continue
+			}
+			require.ErrorContains(d.t, err, "transfers from 0 to 32")
+		}
 	})
 }
 
