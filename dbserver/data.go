@@ -113,7 +113,7 @@ func (d *data) stand() client.CutResponse {
 		if h.leader != nil {
 			answer.Statements = append(answer.Statements, h.leader.Statement())
 		} else {
-			answer.Logs[name] = h.Seq() // an unfinished copy has 0
+			answer.Logs[name] = h.Seq() // of a replica that a copy is brought to: where it ended before
 		}
 	}
 	return answer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stasis/dbserver/engine"
+	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
@@ -146,7 +147,7 @@ func (s *Shard) fresh(in Batch) ([]Record, error) {
 // It gives the tail that is left.
 func (s *Shard) takeBack(b *engine.Batch, m *meta, seq uint64) ([]Record, error) {
 	if seq < m.committed {
-		return nil, fmt.Errorf("shard %s: record %d is committed here and contradicted by the leader", s.name, seq+1)
+		return nil, apierror.New(apierror.BadParameter, "shard %s: record %d is committed here and contradicted by the leader", s.name, seq+1)
 	}
 	tenure, known, err := s.tenureAt(seq)
 	if err != nil || !known {

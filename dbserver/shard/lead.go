@@ -217,7 +217,7 @@ func (s *Shard) addData(b *engine.Batch, m *meta, r Record) error {
 		}
 	}
 	if r.Added < 0 && m.count < uint64(-r.Added) {
-		return fmt.Errorf("%w: seq %d takes away %d documents of %d", errRecord, r.Seq, -r.Added, m.count)
+		return apierror.New(apierror.BadParameter, "%w: seq %d takes away %d documents of %d", errRecord, r.Seq, -r.Added, m.count)
 	}
 	m.committed = r.Seq
 	m.count += uint64(r.Added) // two's complement: subtracts
