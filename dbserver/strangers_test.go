@@ -114,7 +114,7 @@ func TestPromiseOfATermThatPlanDoesNotHave(t *testing.T) {
 			require.False(t, status == http.StatusOK && a.Refused == "", "it is promised: %+v", a)
 		}
 		status, _ := h.stranger(s, client.PathPromise, own)
-		require.Equal(t, s != leader, status == http.StatusOK, "the leader promises its own tenure to nobody else")
+		require.Equal(t, s != leader, status == http.StatusOK, "the leader promises its own tenure to no other server")
 	})
 }
 

@@ -35,7 +35,7 @@ func TestLatePartsOfAnEarlierCopy(t *testing.T) {
 	first := begin(1)
 	second := begin(2)
 	require.NoError(t, s.AddCopy(second, entry("new")))
-	require.ErrorIs(t, s.AddCopy(first, entry("old")), ErrGap)
+	require.ErrorIs(t, s.AddCopy(first, entry("old")), ErrGap, "parts of two copies mix")
 	require.ErrorIs(t, s.EndCopy(first, end), ErrGap)
 	require.True(t, s.Receiving())
 	refused(tenure, 1, "a late part takes the place of a later copy")
