@@ -157,6 +157,11 @@ func (s *Server) carryOut(w work) error {
 	return errors.Join(errs...)
 }
 
+// asHome is this server as its replicas see it, but for the epoch.
+func (s *Server) asHome() replica.Home {
+	return replica.Home{ID: s.id, Reboot: s.reboot.Load, Cache: s.cache, Logger: s.log.Named("replica")}
+}
+
 // asLeader is this server as its leaders see it.
 func (s *Server) asLeader(d *data) replica.Server {
 	return replica.Server{

@@ -270,7 +270,7 @@ type CutRequest struct {
 type CutResponse struct {
 	CutSeconds float64           `json:"cutSeconds"`
 	Statements []ShardStatement  `json:"statements,omitempty"`
-	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record; 0 for an unfinished copy
+	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record
 }
 
 // ShardStatement is what the leader of a shard says at the cut, while its gate is held.
