@@ -26,7 +26,7 @@ import (
 const planPatience = 3 * time.Second
 
 // errUnplanned is the verdict on a tenure that a tree does not have: not yet, or not at all.
-var errUnplanned = errors.New("Plan has no such tenure")
+var errUnplanned = errors.New("there is no such tenure in Plan")
 
 // standing is what a tree says of a shard and of the server's replica.
 type standing struct {
@@ -73,16 +73,16 @@ func (f *Follower) find(root *agency.Node) (db, cid string, found bool) {
 // look reads how things stand in a tree of this replica's epoch.
 func (f *Follower) look(root *agency.Node) (standing, error) {
 	if epoch, _ := root.At(keys.RestoreEpoch).Int(); uint64(max(epoch, 0)) != f.home.Epoch {
-		return standing{}, fmt.Errorf("%w: it is of another epoch", errUnplanned)
+		return standing{}, fmt.Errorf("%w of the epoch that is open here", errUnplanned)
 	}
 	name := f.shard.Name()
 	db, cid, found := f.find(root)
 	if !found {
-		return standing{}, fmt.Errorf("%w: nor the shard", errUnplanned)
+		return standing{}, fmt.Errorf("%w, nor the shard", errUnplanned)
 	}
 	t, p, found := plannedTenure(root, root.At(keys.PlanCollection(db, cid)), name)
 	if !found {
-		return standing{}, fmt.Errorf("%w: nor the shard", errUnplanned)
+		return standing{}, fmt.Errorf("%w, nor the shard", errUnplanned)
 	}
 	at := standing{tenure: t, leader: p.Leader(), planned: slices.Contains(p.followers(), f.home.ID)}
 	current := root.At(keys.CurrentShard(db, cid, name))
@@ -110,7 +110,7 @@ func (f *Follower) judge(root *agency.Node, t shard.Tenure) error {
 	case at.leader == f.home.ID && !failpoint.Off("own-tenure-refused"):
 		return apierror.New(apierror.Forbidden, "shard %s: tenure %s is that of this server, which obeys no other in it", f.shard.Name(), t)
 	case !at.planned && !at.report.Names(f.home.ID):
-		return fmt.Errorf("shard %s: tenure %s: %w with a replica here", f.shard.Name(), t, errUnplanned)
+		return fmt.Errorf("shard %s: tenure %s: %w that has a replica here", f.shard.Name(), t, errUnplanned)
 	}
 	return nil
 }

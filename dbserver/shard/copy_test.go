@@ -138,6 +138,15 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	require.False(t, aside)
 	require.EqualValues(t, 2, s.State().Count)
 	require.NoError(t, s.Check(t.Context()))
+
+	session, err = s.BeginCopy(tenure, 2)
+	require.NoError(t, err)
+	require.NoError(t, s.AddCopy(CopyID{tenure, 2, session}, []Entry{{"a", storedDocument("a", 5)}}))
+	require.NoError(t, s.Lead(Tenure{Term: 2, Reboot: 1}, undecided{}, false))
+	require.False(t, s.Receiving())
+	aside, err = s.hasAside()
+	require.NoError(t, err)
+	require.False(t, aside, "so does one that leads")
 }
 
 // A replica that leads takes nothing from others in its own tenure.

@@ -45,21 +45,30 @@ func (s *Shard) BeginCopy(t Tenure, n uint64) (session string, err error) {
 		if s.copy.Tenure == t && n <= s.copy.Number && !failpoint.Off("late-copy-refused") {
 			return fmt.Errorf("%w: copy %d comes after copy %d", ErrGap, n, s.copy.Number)
 		}
-		if s.aside {
-			b := s.env.Engine.NewBatch()
-			if err := b.DeleteRange(s.keys.documents(s.area.other(), "")); err != nil {
-				return errors.Join(err, b.Close())
-			}
-			if err := s.store(b, s.meta, false); err != nil {
-				return err
-			}
-			s.aside = false
+		if err := s.emptyAside(); err != nil {
+			return err
 		}
 		session = rand.Text()
 		s.copy = incoming{CopyID: CopyID{Tenure: t, Number: n, Session: session}, taking: true}
 		return nil
 	})
 	return session, err
+}
+
+// emptyAside removes what has come of a copy that was given up. mu is held.
+func (s *Shard) emptyAside() error {
+	if !s.aside {
+		return nil
+	}
+	b := s.env.Engine.NewBatch()
+	if err := b.DeleteRange(s.keys.documents(s.area.other(), "")); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	if err := s.store(b, s.meta, false); err != nil {
+		return err
+	}
+	s.aside, s.copy.taking = false, false
+	return nil
 }
 
 // Receiving says whether a copy is being brought here.

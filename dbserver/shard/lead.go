@@ -119,6 +119,9 @@ func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	if err := s.promise(t); err != nil {
 		return err
 	}
+	if err := s.emptyAside(); err != nil {
+		return err
+	}
 	newest := s.meta.revision
 	for _, r := range s.tail {
 		newest = max(newest, r.Time)
