@@ -28,6 +28,13 @@ var mutants = []mutant{
 	{"heartbeats-in-loop", "agency", "TestTermNeverGoesBack", "the term went back behind a vote",
 		"an agent follows no leader of a term that is older than one that it has voted in"},
 
+	{"entries-are-read-on-arrival", "agency", "TestGarbageEntriesAreRefused", "an entry that cannot be read is taken",
+		"what another agent sends cannot stop this one for ever"},
+	{"snapshot-is-read-on-arrival", "agency", "TestGarbageSnapshotIsRefused", "a snapshot that cannot be read is taken",
+		"a snapshot that cannot be read does not replace the tree and the log"},
+	{"stream-names-its-agent", "agency", "TestRaftPortIsShut", "a stream is for any agent",
+		"an agent that has taken over an address does not answer for another"},
+
 	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce/answer_lost", "it was applied twice",
 		"a transaction whose answer is lost is applied once"},
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
