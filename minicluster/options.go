@@ -47,6 +47,16 @@ type Options struct {
 	Steps   step.Sink
 	Timing  Timing
 
+	// Degraded lets a cluster that exists already start without those of its servers that
+	// are broken: a majority of the agents is enough, and one DB server and one coordinator, if it has
+	// any. Ready waits for those that run, and the others are in Nodes with the reason. A new
+	// cluster needs all: an agency is founded by all its agents.
+	Degraded bool
+	// Revive starts a server again that has ended without being told to: a second later, each time it
+	// ends soon again after twice as long, up to a minute. What was stopped or killed through this Cluster,
+	// or ended with status 0, stays down.
+	Revive bool
+
 	// WithoutLocks makes backups take no gates: they are no single instant, and the
 	// checks must notice.
 	WithoutLocks bool

@@ -193,4 +193,7 @@ var mutants = []mutant{
 		"nothing changes Plan while a backup runs"},
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
+
+	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
+		"what was stopped on purpose is not started again"},
 }

@@ -1,0 +1,207 @@
+package minicluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"stasis/internal/bubbles"
+	"stasis/internal/datadir"
+)
+
+// short is a life that ends by itself.
+type short struct {
+	over  chan struct{}
+	once  sync.Once
+	err   error
+	clean bool
+}
+
+func (s *short) pid() int                   { return 0 }
+func (s *short) done() <-chan struct{}      { return s.over }
+func (s *short) failure() error             { return s.err }
+func (s *short) asked() bool                { return s.clean }
+func (s *short) stop(context.Context) error { s.end(); return s.err }
+func (s *short) kill()                      { s.end() }
+func (s *short) pause() error               { return nil }
+func (s *short) resume() error              { return nil }
+func (s *short) end()                       { s.once.Do(func() { close(s.over) }) }
+
+// mortals is a cluster of one node that lives for as long as it is told, each time it is started.
+type mortals struct {
+	*Cluster
+	n      *node
+	lives  []time.Duration // the last one again and again; 0: it cannot be started
+	clean  bool
+	starts []time.Duration // since the beginning
+	now    *short
+	timers sync.WaitGroup
+}
+
+func newMortals(t *testing.T, revive bool, lives ...time.Duration) *mortals {
+	m := &mortals{lives: lives}
+	m.Cluster = &Cluster{
+		options: Options{Degraded: true, Revive: revive, Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output()})}, faults: make(chan error, 100), old: true,
+		release: func() error { return nil },
+	}
+	began := time.Now()
+	m.n = &node{name: "agent-1", role: datadir.Agent, report: m.fault, wake: make(chan struct{}, 1)}
+	m.n.launch = func(_ context.Context, n *node) (running, error) {
+		m.starts = append(m.starts, time.Since(began))
+		life := m.lives[0]
+		if len(m.lives) > 1 {
+			m.lives = m.lives[1:]
+		}
+		if life == 0 {
+			return nil, errors.New("its directory is damaged")
+		}
+		s := &short{over: make(chan struct{}), err: errors.New("died"), clean: m.clean}
+		m.now = s
+		m.timers.Go(func() {
+			timer := time.NewTimer(life)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				s.end()
+				n.ended(errors.New("agent-1 died"))
+			case <-s.over:
+			}
+		})
+		return s, nil
+	}
+	m.agents = []*node{m.n}
+	m.beginKeeping()
+	return m
+}
+
+const forEver = 1000 * time.Hour
+
+// TestReviveWithPauses: who dies again and again is started with growing pauses, up to a
+// minute; who has lived for long after the first one.
+func TestReviveWithPauses(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		const s = time.Second
+		m := newMortals(t, true, 10*s, s, 0, s, s, s, s, s, s, 2*time.Minute, forEver)
+		require.NoError(t, m.n.start(t.Context()))
+		time.Sleep(time.Hour)
+		require.Equal(t, []time.Duration{
+			0, 11 * s, 14 * s, 18 * s, 27 * s, 44 * s, 77 * s, 138 * s, 199 * s, 260 * s, 381 * s,
+		}, m.starts)
+		require.True(t, m.n.alive())
+		require.Empty(t, m.n.describe().Broken)
+		require.ErrorContains(t, m.Stop(t.Context()), "agent-1: died", "what it ends with is told")
+		m.timers.Wait()
+	})
+}
+
+// TestStoppedStaysDown: what was stopped on purpose is not started again, whenever that was.
+func TestStoppedStaysDown(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		for name, end := range map[string]func(m *mortals){
+			"killed while it runs":    func(m *mortals) { require.NoError(t, m.Kill("agent-1")) },
+			"killed during the pause": func(m *mortals) { m.dies(); require.NoError(t, m.Kill("agent-1")) },
+			"told to end":             func(m *mortals) { m.now.clean = true; m.dies() },
+			"all killed":              func(m *mortals) { m.KillAll() },
+			"stopped":                 func(m *mortals) { m.dies(); _ = m.Stop(t.Context()) },
+			"removed":                 func(m *mortals) { m.dies(); m.n.mu.Lock(); m.n.gone = true; m.n.mu.Unlock() },
+		} {
+			m := newMortals(t, true, forEver)
+			require.NoError(t, m.n.start(t.Context()))
+			synctest.Wait()
+			end(m)
+			time.Sleep(time.Hour)
+			_ = m.Stop(t.Context()) // what it ends with is told elsewhere
+			m.timers.Wait()
+			require.Len(t, m.starts, 1, "%s: it is started again", name)
+		}
+	})
+}
+
+// dies ends the node by itself, and waits until its keeper has seen that.
+func (m *mortals) dies() {
+	m.now.end()
+	m.n.ended(errors.New("agent-1 died"))
+	synctest.Wait()
+}
+
+// TestNotRevivedUnasked: without the option what died stays down, and that is said, at the
+// end too.
+func TestNotRevivedUnasked(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		m := newMortals(t, false, time.Second)
+		require.NoError(t, m.n.start(t.Context()))
+		time.Sleep(time.Hour)
+		require.Len(t, m.starts, 1)
+		require.Equal(t, "died", m.n.describe().Broken)
+		require.ErrorContains(t, <-m.Err(), "agent-1 died")
+		require.ErrorContains(t, m.Stop(t.Context()), "died")
+		m.timers.Wait()
+	})
+}
+
+// Damage to a server, and what is said of it.
+type damage struct {
+	what string
+	do   func(t *testing.T, o Options, name string)
+	says string
+}
+
+func damages() []damage {
+	return []damage{
+		{"a corrupt directory", func(t *testing.T, o Options, name string) {
+			require.NoError(t, os.WriteFile(filepath.Join(o.Dir, name, "STASIS"), []byte("nonsense"), 0o600))
+		}, "STASIS"},
+		{"a corrupt log", func(t *testing.T, o Options, name string) {
+			segments, err := filepath.Glob(filepath.Join(o.Dir, name, "raft-log", "*.wal"))
+			require.NoError(t, err)
+			require.NotEmpty(t, segments)
+			require.NoError(t, os.WriteFile(segments[0], []byte("nonsense"), 0o600))
+		}, "raft-log"},
+	}
+}
+
+// TestStartsWithAMajority: one broken agent does not keep the cluster from starting, and is
+// named; two do, and both are.
+func TestStartsWithAMajority(t *testing.T) {
+	for name, mode := range modes {
+		for _, d := range damages() {
+			t.Run(name+"/"+d.what, func(t *testing.T) {
+				o := options(t, mode)
+				o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
+				c := start(t, o)
+				require.NoError(t, c.Stop(t.Context()))
+				o.Degraded = true
+				d.do(t, o, "agent-2")
+				c = start(t, o)
+				agents, _, _ := c.Nodes()
+				require.Contains(t, agents[1].Broken, d.says)
+				require.Empty(t, agents[0].Broken+agents[2].Broken)
+				alive, of, _ := c.Alive()
+				require.Equal(t, "2 of 3", fmt.Sprintf("%d of %d", alive, of))
+				b := browse(t)
+				require.Equal(t, `[{}]`, strings.TrimSpace(b.must("POST", agents[0].URL+"/_api/agency/read", `[["/x"]]`)))
+				require.Error(t, c.Stop(t.Context()), "a cluster with a broken server does not end well")
+
+				d.do(t, o, "agent-3")
+				c, err := Start(t.Context(), o)
+				if err == nil { // processes are started before they end
+					err = c.Ready(t.Context())
+					_ = c.Stop(t.Context()) // what it says is in err
+				}
+				require.ErrorContains(t, err, "1 of 3 agents run, 2 are needed")
+				require.ErrorContains(t, err, "agent-2: ")
+				require.ErrorContains(t, err, "agent-3: ")
+			})
+		}
+	}
+}
