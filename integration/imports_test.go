@@ -33,6 +33,7 @@ var rooms = []room{
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint/mutants", nil, "it is a tool: it runs tests and knows nothing of what they test"},
+	{"internal/logfile", nil, "internal packages serve all rooms and know none"},
 	{"internal/network", nil, "internal packages serve all rooms and know none"},
 	{"internal/step", nil, "internal packages serve all rooms and know none"},
 	{"internal/version", nil, "internal packages serve all rooms and know none"},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"stasis/internal/bubbles"
 	"stasis/internal/datadir"
+	"stasis/internal/network"
 )
 
 // short is a life that ends by itself.
@@ -161,11 +163,8 @@ func damages() []damage {
 		{"a corrupt directory", func(t *testing.T, o Options, name string) {
 			require.NoError(t, os.WriteFile(filepath.Join(o.Dir, name, "STASIS"), []byte("nonsense"), 0o600))
 		}, "STASIS"},
-		{"a corrupt log", func(t *testing.T, o Options, name string) {
-			segments, err := filepath.Glob(filepath.Join(o.Dir, name, "raft-log", "*.wal"))
-			require.NoError(t, err)
-			require.NotEmpty(t, segments)
-			require.NoError(t, os.WriteFile(segments[0], []byte("nonsense"), 0o600))
+		{"a lost log", func(t *testing.T, o Options, name string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(o.Dir, name, "raft-log")))
 		}, "raft-log"},
 	}
 }
@@ -204,4 +203,56 @@ func TestStartsWithAMajority(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPortOfOneIsTaken: an agent of an old cluster whose port another program has is broken,
+// and comes back by itself when the port is free, if that is asked for.
+func TestPortOfOneIsTaken(t *testing.T) {
+	o := options(t, InProcess)
+	o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
+	c := start(t, o)
+	require.NoError(t, c.Stop(t.Context()))
+	taken, err := network.TCP().Listen(c.agents[1].address)
+	require.NoError(t, err)
+	o.Degraded, o.Revive = true, true
+	c = start(t, o)
+	agents, _, _ := c.Nodes()
+	require.Contains(t, agents[1].Broken, "address already in use")
+	require.Contains(t, <-c.News(), "agent-2 is started again in 1s")
+	require.NoError(t, taken.Close())
+	for text := ""; text != "agent-2 was started again"; {
+		select {
+		case text = <-c.News():
+		case <-time.After(time.Minute):
+			t.Fatal("it is not started again")
+		}
+	}
+	require.NoError(t, c.Stop(t.Context()), "all run")
+}
+
+// TestChildIsRevived: a child that was killed is started again; one that was told to end, by
+// a signal too, stays down.
+func TestChildIsRevived(t *testing.T) {
+	o := options(t, Processes)
+	o.Agents, o.DBServers, o.Coordinators, o.Revive = 3, 0, 0, true
+	c := start(t, o)
+	agents, _, _ := c.Nodes()
+	signal := func(s os.Signal) {
+		child, err := os.FindProcess(agents[1].PID)
+		require.NoError(t, err)
+		require.NoError(t, child.Signal(s))
+		require.ErrorContains(t, <-c.Err(), "agent-2")
+	}
+	signal(syscall.SIGKILL)
+	require.Equal(t, "agent-2 is started again in 1s", <-c.News())
+	require.Equal(t, "agent-2 was started again", <-c.News())
+	require.NoError(t, c.Ready(t.Context()))
+	before := agents[1].PID
+	agents, _, _ = c.Nodes()
+	require.NotEqual(t, before, agents[1].PID)
+	signal(syscall.SIGTERM)
+	require.Equal(t, "agent-2 ended with status 0, so it was told to end: it stays down", <-c.News())
+	agents, _, _ = c.Nodes()
+	require.Zero(t, agents[1].PID)
+	require.Empty(t, agents[1].Broken)
 }

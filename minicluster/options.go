@@ -39,6 +39,7 @@ type Options struct {
 	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
 	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
 	Browsers     network.Browsers // the web pages that may use the servers
+	LogFlags     []string         // of the Binary, about the size and number of its log files
 
 	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory

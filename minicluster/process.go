@@ -62,6 +62,7 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 // arguments is the command line of a node.
 func (c *Cluster) arguments(n *node, logged string) []string {
 	args := []string{string(n.role), "--dir", c.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	args = append(args, c.options.LogFlags...)
 	for _, origin := range c.options.Browsers.Trusted() {
 		args = append(args, "--http.trusted-origin", origin)
 	}
