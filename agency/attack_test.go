@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -341,6 +342,50 @@ func TestStrangersAreBounded(t *testing.T) {
 		require.Equal(t, decoded(t, c.ask(c.leader(), "state", ""))["agency"], decoded(t, c.ask(name, "state", ""))["agency"])
 		for _, conn := range open {
 			require.NoError(t, conn.Close())
+		}
+	})
+}
+
+// TestGarbageCalls: behind the line of a stream may come anything; it ends the stream at most.
+func TestGarbageCalls(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		require.Equal(t, 200, c.ask(leader, "write", `[[{"x":1}]]`).status)
+		name := c.others(leader)[0]
+		calls := [][]byte{
+			{99}, {0}, {0, 0xc0}, {0, 0x80}, {3, 0x80}, {1, 0x80}, {2, 0x80}, {4, 0x80},
+			{0, 0xdf, 0xff, 0xff, 0xff, 0xff}, // a map of four milliards
+			append([]byte{0, 0x81, 0xa7}, "Entries\xdd\xff\xff\xff\xff"...),
+			append([]byte{0, 0x81, 0xa7}, "Entries\x91\x81\xa4Data\xc6\xff\xff\xff\xff"...),
+			append([]byte{0, 0x81, 0xa4}, "Term\xcf\xff\xff\xff\xff\xff\xff\xff\xff"...), // by then not told who leads
+			append([]byte{0, 0x81, 0xa1, 'X'}, bytes.Repeat([]byte{0x91}, 1<<20)...),     // deep
+			append([]byte{3, 0x81, 0xa4}, "Size\xd3\xff\xff\xff\xff\xff\xff\xff\xff"...),
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 300 {
+			call := make([]byte, 1+random.IntN(200))
+			for i := range call {
+				call[i] = byte(random.UintN(256))
+			}
+			call[0] %= 6
+			calls = append(calls, call)
+		}
+		for _, call := range calls {
+			stream := strangerStream{network: c.net.Host("stranger"), as: c.agents[leader]}
+			conn, err := stream.Dial(raft.ServerAddress("AGNT-"+name+"@"+c.peers["AGNT-"+name]), time.Second)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Second)))
+			_, _ = conn.Write(call)          // the stream may have ended in the middle of it
+			_, _ = io.Copy(io.Discard, conn) // it waits for more, ends, or answers a call that was none by accident
+			require.NoError(t, conn.Close())
+		}
+		time.Sleep(10 * time.Second)
+		leader = c.leader()
+		require.Equal(t, 200, c.ask(leader, "write", `[[{"y":1}]]`).status)
+		time.Sleep(time.Second)
+		for name, a := range c.agents {
+			require.Equal(t, map[string]any{"x": 1.0, "y": 1.0}, decoded(t, c.ask(name, "state", ""))["agency"])
+			require.Empty(t, a.Err())
 		}
 	})
 }

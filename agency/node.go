@@ -51,7 +51,7 @@ const (
 
 // join starts Raft.
 func (a *Agent) join() error {
-	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag}
+	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag, complain: a.complaints.tell}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: &raftStream{
 			lane: a.mux.raft, mux: a.mux, handshake: a.handshake(), book: a.book, advertise: namedAddr(a.advertise), complain: a.complaints.tell,

@@ -134,8 +134,9 @@ func (d *disk) untrusted(err error) error {
 		where += " " + d.dir
 	}
 	return fmt.Errorf("%w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
-		"delete %s and start it again with the same flags, it gets everything from them. If the others are not whole either, "+
-		"keep the directories, and make an agency of a snapshot file, into an empty directory, with \"stasis agency snapshot restore\"", err, where)
+		"delete %s and start it again with the same flags, it gets everything from them. If they are no majority, "+
+		"run \"stasis agency recover\" on the directory of one that is whole. If none is, keep the directories, "+
+		"and restore a snapshot file into an empty one with \"stasis agency snapshot restore\"", err, where)
 }
 
 func syncPath(path string) error {
