@@ -8,6 +8,9 @@
 // all until the file takes lines again; what comes meanwhile is kept up to a bound and then
 // dropped. A line that the disk refuses is dropped. The log says how many were lost. In good health a
 // line is with the system when Write returns, so it is there if the process is killed then.
+//
+// Libraries that rotate files (lumberjack above all) write in the caller's goroutine, which waits with the disk;
+// leave a goroutine behind when they are closed; and know nothing of a standard error that is the same file.
 package logfile
 
 import (
