@@ -256,3 +256,47 @@ func TestChildIsRevived(t *testing.T) {
 	require.Zero(t, agents[1].PID)
 	require.Empty(t, agents[1].Broken)
 }
+
+// TestStartsWithoutADBServer: one broken DB server is named, and the others start; without any
+// there is no cluster.
+func TestStartsWithoutADBServer(t *testing.T) {
+	o := options(t, InProcess)
+	c := start(t, o)
+	require.NoError(t, c.Stop(t.Context()))
+	o.Degraded = true
+	damages()[0].do(t, o, "dbserver-2")
+	c = start(t, o)
+	_, dbservers, coordinators := c.Nodes()
+	require.Empty(t, dbservers[0].Broken+coordinators[0].Broken)
+	require.Contains(t, dbservers[1].Broken, "STASIS")
+	require.ErrorContains(t, c.Stop(t.Context()), "dbserver-2")
+	damages()[0].do(t, o, "dbserver-1")
+	_, err := Start(t.Context(), o)
+	require.ErrorContains(t, err, "0 of 2 DB servers run, 1 are needed")
+	require.ErrorContains(t, err, "dbserver-1: ")
+	require.ErrorContains(t, err, "dbserver-2: ")
+}
+
+// TestReadyWithoutTheLate: a server that runs and does not get ready is named in the end, and the
+// others are a cluster; a start that is interrupted is not ready.
+func TestReadyWithoutTheLate(t *testing.T) {
+	simulate(t, func(t *testing.T, c *Cluster, m *network.Memory, _ browser) {
+		c.options.Degraded, c.old = true, true // as if it had been there before
+		m.Freeze("agent-3")
+		defer m.HealAll()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, c.Ready(ctx))
+		agents, _, _ := c.Nodes()
+		require.Contains(t, agents[2].Broken, "it runs, and is not ready")
+		require.Empty(t, agents[0].Broken+agents[1].Broken)
+
+		m.Freeze("agent-2")
+		late, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		require.ErrorContains(t, c.Ready(late), "no agent leads")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, c.Ready(gone), context.Canceled)
+	})
+}

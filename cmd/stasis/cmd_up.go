@@ -43,7 +43,8 @@ func upCommand() *cobra.Command {
 
 A cluster that exists starts without servers that are broken, as long as a majority of its
 agents, a DB server and a coordinator run; the broken ones are named, with the reason. A server that ends
-does not end the others. The exit status is 1 if at the end a server is broken.`,
+does not end the others. The exit status is 1 if at the end a server does not run because it
+has failed; one that was killed (SIGKILL) has not failed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
@@ -193,48 +194,6 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	}
 	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready}
 	return w.run(ctx)
-}
-
-// upWatcher reports what happens to a running cluster.
-type upWatcher struct {
-	cluster     *minicluster.Cluster
-	out, errOut io.Writer
-	alone       bool // the end of one server is the end
-	revives     bool
-	changed     func() error // is called when a server was started again
-}
-
-// run returns when the cluster shall be stopped, or no longer makes sense.
-func (w upWatcher) run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			fmt.Fprintln(w.out, "\nStopping …")
-			return nil
-		case err := <-w.cluster.Err():
-			agents, of, others := w.cluster.Alive()
-			switch {
-			case w.alone:
-				return err
-			case agents+others == 0 && !w.revives:
-				return fmt.Errorf("no server is left: %w", err)
-			}
-			fmt.Fprintf(w.errOut, "stasis: %v\nThe other servers go on.%s\n", err, withoutMajority(agents, of))
-		case text := <-w.cluster.News():
-			fmt.Fprintln(w.errOut, "stasis: "+text)
-			if err := w.changed(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// withoutMajority says what it means that so many agents run.
-func withoutMajority(agents, of int) string {
-	if agents > of/2 {
-		return ""
-	}
-	return fmt.Sprintf(" %d of %d agents run, which is no majority: until more do the leases of the DB servers end, and nothing is served or changed.", agents, of)
 }
 
 // clusterDir gives the directory to use, and what to do with it at the end.
