@@ -96,6 +96,7 @@ func TestReviveWithPauses(t *testing.T) {
 		m := newMortals(t, true, 10*s, s, 0, s, s, s, s, s, s, 2*time.Minute, forEver)
 		require.NoError(t, m.n.start(t.Context()))
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Equal(t, []time.Duration{
 			0, 11 * s, 14 * s, 18 * s, 27 * s, 44 * s, 77 * s, 138 * s, 199 * s, 260 * s, 381 * s,
 		}, m.starts)
@@ -143,6 +144,7 @@ func TestNotRevivedUnasked(t *testing.T) {
 		m := newMortals(t, false, time.Second)
 		require.NoError(t, m.n.start(t.Context()))
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Len(t, m.starts, 1)
 		require.Equal(t, "died", m.n.describe().Broken)
 		require.ErrorContains(t, <-m.Err(), "agent-1 died")
