@@ -112,7 +112,8 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.book = newAddressBook(a.id, known)
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
 	a.gag = newGag()
-	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- err })
+	a.complaints = &complaints{logger: logger}
+	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
 	a.proposer, a.rounds = newProposer(), newRounds()
 	return a, nil
 }

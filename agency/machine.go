@@ -20,7 +20,8 @@ type machine struct {
 	membersFrom uint64                   // those up to this index are old
 
 	mu      sync.Mutex
-	known   map[*byte]fsm.Command // what this node has proposed, by its encoding
+	known   map[*byte]fsm.Command // what this node has proposed or been sent, by its encoding
+	sent    []*byte               // what it has been sent, the newest last: known is bounded
 	applied uint64                // Raft index up to which the tree has everything
 	changed chan struct{}         // closed and replaced when applied or the tree moves
 	broken  bool                  // nothing may be applied any more
@@ -78,12 +79,36 @@ func (m *machine) expect(data []byte, command fsm.Command) (forget func()) {
 	}
 }
 
-// command is what an entry carries: the very bytes that were encoded here need no
+// Of what is sent to this node, entries up to that many bytes are decoded once, as many as are
+// on their way at a time and some more.
+const (
+	rememberedSize = 256 << 10
+	remembered     = 64
+)
+
+// remember spares Apply the decoding of a command that was decoded when it arrived. Raft's
+// cache gives Apply the bytes that arrived.
+func (m *machine) remember(data []byte, command fsm.Command) {
+	if len(data) == 0 || len(data) > rememberedSize {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.sent) == remembered {
+		delete(m.known, m.sent[0])
+		m.sent = append(m.sent[:0], m.sent[1:]...)
+	}
+	m.known[&data[0]] = command
+	m.sent = append(m.sent, &data[0])
+}
+
+// command is what an entry carries: the very bytes that were encoded or decoded here need no
 // decoding.
 func (m *machine) command(data []byte) (fsm.Command, error) {
 	if len(data) > 0 {
 		m.mu.Lock()
 		command, ok := m.known[&data[0]]
+		delete(m.known, &data[0]) // an entry is applied once
 		m.mu.Unlock()
 		if ok {
 			return command, nil

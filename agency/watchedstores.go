@@ -26,7 +26,7 @@ func (d *disk) watch() error {
 	}
 	d.log = cached
 	d.stable = watchedStable{d.stable, w}
-	d.shots = watchedSnapshots{d.shots, w}
+	d.shots = readSnapshots{watchedSnapshots{d.shots, w}}
 	d.notes = watchedNotes{d.notes, w}
 	return nil
 }
@@ -145,6 +145,10 @@ func (s *watchedSink) Close() error {
 // unwatched is the sink of a snapshot of this agent's own, which is written beside
 // Raft's loop: it may take its time.
 func unwatched(sink raft.SnapshotSink) raft.SnapshotSink {
+	if r, ok := sink.(*readSink); ok {
+		r.own = true // Raft closes it, too
+		sink = r.SnapshotSink
+	}
 	if w, ok := sink.(*watchedSink); ok {
 		return w.SnapshotSink
 	}

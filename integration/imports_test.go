@@ -34,6 +34,7 @@ var rooms = []room{
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint/mutants", nil, "it is a tool: it runs tests and knows nothing of what they test"},
+	{"internal/logfile", nil, "internal packages serve all rooms and know none"},
 	{"internal/network", nil, "internal packages serve all rooms and know none"},
 	{"internal/rules", nil, "it is a tool: it checks packages and knows none"},
 	{"internal/step", nil, "internal packages serve all rooms and know none"},

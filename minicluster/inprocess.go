@@ -46,8 +46,8 @@ func (c *Cluster) launcherInProcess(stores *agency.Stores) launcher {
 		r.watch.Go(func() {
 			select {
 			case r.fault = <-s.Err():
-				n.report(fmt.Errorf("%s has failed: %w", n.name, r.fault))
-				close(r.ended)
+				close(r.ended) // first: who hears of it finds it ended
+				n.ended(fmt.Errorf("%s has failed: %w", n.name, r.fault))
 			case <-r.quit:
 			}
 		})
@@ -107,6 +107,7 @@ func (c *Cluster) dataDir(name string) string { return filepath.Join(c.options.D
 func (r *inProcess) pid() int              { return 0 }
 func (r *inProcess) done() <-chan struct{} { return r.ended }
 func (r *inProcess) failure() error        { return r.fault }
+func (r *inProcess) asked() bool           { return false } // what ends by itself here has failed
 
 func (r *inProcess) stop(ctx context.Context) error {
 	r.unwatch()

@@ -40,6 +40,13 @@ var mutants = []mutant{
 
 	{"answer-of-a-stranger", "agency/client", "TestCacheFollowsRecovery", "it follows an agency that has ended",
 		"a server follows one agency, and no earlier incarnation of it"},
+	{"entries-are-read-on-arrival", "agency", "TestGarbageEntriesAreRefused", "an entry that cannot be read is taken",
+		"what another agent sends cannot stop this one for ever"},
+	{"snapshot-is-read-on-arrival", "agency", "TestGarbageSnapshotIsRefused", "a snapshot that cannot be read is taken",
+		"a snapshot that cannot be read does not replace the tree and the log"},
+	{"stream-names-its-agent", "agency", "TestRaftPortIsShut", "a stream is for any agent",
+		"an agent that has taken over an address does not answer for another"},
+
 	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce/answer_lost", "it was applied twice",
 		"a transaction whose answer is lost is applied once"},
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
@@ -242,4 +249,6 @@ var mutants = []mutant{
 		"a web page of another origin uses no server through its user's browser"},
 	{"host-is-known", "internal/network", "TestBrowsersGuard/a_name_that_resolves_here", "a request is served that has to be refused",
 		"the same, for a page whose name was made to resolve to the server"},
+	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
+		"what was stopped on purpose is not started again"},
 }
