@@ -37,9 +37,6 @@ var mutants = []mutant{
 		"what is meant for an agency is done by no other"},
 	{"member-of-this-incarnation", "agency", "TestStrangersAreRefused/a_directory_of_before_a_recovery", "it is taken in with a directory from before",
 		"what a recovery has left behind does not come back"},
-
-	{"answer-of-a-stranger", "agency/client", "TestCacheFollowsRecovery", "it follows an agency that has ended",
-		"a server follows one agency, and no earlier incarnation of it"},
 	{"entries-are-read-on-arrival", "agency", "TestGarbageEntriesAreRefused", "an entry that cannot be read is taken",
 		"what another agent sends cannot stop this one for ever"},
 	{"snapshot-is-read-on-arrival", "agency", "TestGarbageSnapshotIsRefused", "a snapshot that cannot be read is taken",
@@ -47,6 +44,8 @@ var mutants = []mutant{
 	{"stream-names-its-agent", "agency", "TestRaftPortIsShut", "a stream is for any agent",
 		"an agent that has taken over an address does not answer for another"},
 
+	{"answer-of-a-stranger", "agency/client", "TestCacheFollowsRecovery", "it follows an agency that has ended",
+		"a server follows one agency, and no earlier incarnation of it"},
 	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce/answer_lost", "it was applied twice",
 		"a transaction whose answer is lost is applied once"},
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
