@@ -140,7 +140,7 @@ func (a *Agent) serve(c Config) {
 		maxBody = min(maxBody, bound)
 	}
 	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{
-		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers,
+		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
 	})
 	a.watcher.Go(func() {
 		select {

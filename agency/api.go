@@ -100,7 +100,7 @@ func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if mode := r.Header.Get(asyncHeader); mode == "store" || mode == "true" {
-		raw, err := s.body(w, r)
+		raw, err := s.body(r)
 		if err != nil {
 			return err
 		}

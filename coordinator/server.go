@@ -155,7 +155,7 @@ func (s *Server) listen() error {
 	}
 	server := network.ServeListener(listener, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
 		Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.Header, Grace: s.c.Timing.Shutdown,
-		Advertise: s.addr, Names: []string{s.c.Listen}, Browsers: s.c.Browsers,
+		Advertise: s.addr, Names: []string{s.c.Listen}, Browsers: s.c.Browsers, Limits: s.c.HTTP,
 	})
 	s.http = server
 	s.background.Go(func() {

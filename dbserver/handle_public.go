@@ -15,7 +15,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 	get := func(path string, f func(r *http.Request) (any, error)) {
 		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := f(r)
-			reply(w, answer, err)
+			reply(r.Context(), w, answer, err)
 		}))
 	}
 	type object = map[string]any

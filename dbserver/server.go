@@ -40,6 +40,7 @@ type Config struct {
 	Agency    []string        // http://host:port of the agents
 	Network   network.Network // network.TCP() if nil
 	Browsers  network.Browsers
+	HTTP      network.Limits // of what requests hold, all together
 	Engine    engine.Options // cache and memtable sizes; FS and Logger are filled in
 	Logger    hclog.Logger
 	Steps     step.Sink
@@ -213,7 +214,7 @@ func (s *Server) listen() error {
 	}
 	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{
 		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,
-		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers,
+		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers, Limits: s.config.HTTP, Class: classOf,
 	})
 	return nil
 }

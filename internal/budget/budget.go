@@ -106,7 +106,7 @@ type Account struct {
 }
 
 // Take takes n more bytes, or none and says why: apierror.ResourceLimit if they are not
-// there now, apierror.EntityTooLarge if they never will.
+// there now, apierror.EntityTooLarge if they never will be.
 func (a *Account) Take(n int64) error {
 	if a == nil || n <= 0 {
 		return nil
@@ -120,8 +120,11 @@ func (a *Account) Take(n int64) error {
 	}
 	switch {
 	case a.closed:
-		return apierror.New(apierror.Cancelled, "the request has ended")
-	case a.held+n > from.size:
+		return nil
+	case a.class == Peer && a.held+n > from.size/2 && from.held-a.held <= from.size/2:
+		// A document that one server has taken must get to the others, however small their
+		// budget: one large request at a time is let in, whatever its size.
+	case a.class == Client && a.held+n > from.size:
 		from.refused++
 		return never(from)
 	case from.held+want > from.size:
@@ -138,20 +141,13 @@ func never(p *pool) error {
 
 // Fits is apierror.EntityTooLarge if n bytes could not be had even if nobody else held any.
 func (a *Account) Fits(n int64) error {
-	if a == nil {
+	if a == nil || a.class == Peer || n <= a.budget.large.size {
 		return nil
 	}
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	p := &a.budget.large
-	if a.class == Peer {
-		p = &a.budget.peers
-	}
-	if n <= p.size {
-		return nil
-	}
-	p.refused++
-	return never(p)
+	a.budget.large.refused++
+	return never(&a.budget.large)
 }
 
 // Owe counts n bytes that are there already and cannot be refused, such as the answer to
@@ -206,7 +202,9 @@ func (a *Account) Held() int64 {
 	return a.held
 }
 
-// Close gives everything back. The account takes nothing more. Closing again is harmless.
+// Close gives everything back. From then on the account takes everything and counts
+// nothing: what goes on after its request has an account of its own, or holds little.
+// Closing again is harmless.
 func (a *Account) Close() {
 	if a == nil {
 		return
