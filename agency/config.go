@@ -132,6 +132,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = defaultMaxBody
 	}
+	c.HTTP = c.HTTP.WithDefaults()
 	c.Timing = c.Timing.withDefaults()
 	return c
 }

@@ -69,6 +69,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = hclog.NewNullLogger()
 	}
 	c.Limits = c.Limits.withDefaults()
+	c.HTTP = c.HTTP.WithDefaults()
 	c.Timing = c.Timing.withDefaults()
 	return c
 }

@@ -134,7 +134,7 @@ func (s *Server) build() error {
 		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})
 	p.api = &api{
-		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
+		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, http: c.HTTP, timing: c.Timing,
 		survey: &survey.Survey{
 			ID: s.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: s.client, Ended: s.life.ended, Logger: c.Logger.Named("survey"),
 		},

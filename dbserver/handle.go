@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	maxDocumentsBody = 256 << 20 // of requests with documents
+	maxDocumentsBody = 256 << 20 // of requests with documents, by default
 	maxCommandBody   = 64 << 20  // of all others; a Plan dump must fit
 )
 
@@ -27,7 +27,7 @@ const (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
-	post(client.PathDocs, onData(s, maxDocumentsBody, s.documents))
+	post(client.PathDocs, onData(s, s.config.MaxBodyBytes, s.documents))
 	post(client.PathScan, onData(s, maxCommandBody, s.scan))
 	post(client.PathCount, onData(s, maxCommandBody, s.count))
 	post(client.PathTruncate, onData(s, maxCommandBody, s.truncate))

@@ -125,6 +125,7 @@ func (o *upOptions) remember(dir string, asked func(flag string) bool) error {
 }
 
 func runUp(cmd *cobra.Command, o upOptions) (err error) {
+	boundMemory()
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	dir, remove, err := clusterDir(o.dir, "stasis-up-")
 	if err != nil {

@@ -98,7 +98,7 @@ func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, limits: o.Limits, class: o.Class,
-		conns: newConnections(o.Limits.Connections), cancel: cancel, err: make(chan error, 1),
+		conns: o.Limits.conns, cancel: cancel, err: make(chan error, 1),
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
