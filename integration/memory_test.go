@@ -29,12 +29,9 @@ import (
 	"stasis/minicluster"
 )
 
-// memoryLimit is what each process has: its runtime collects garbage before it reaches
-// that, and the system gives it no more.
-const (
-	memoryLimit = 1 << 30
-	goLimit     = "GOMEMLIMIT=900MiB"
-)
+// memoryLimit is what each process has, in KiB: ulimit -d, which counts all that is
+// allocated whether or not it is used. The program sets GOMEMLIMIT by it.
+const memoryLimit = 1 << 20
 
 // siege is a cluster whose processes have little memory, and a client that reads and
 // writes all along.
@@ -64,11 +61,11 @@ var attacks = []attack{
 	{"gzip bombs at a DB server", gzipBombs(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }), []int{400}},
 	{"gzip bombs at an agent", gzipBombs(func(s *siege) string { return s.agent + "/_api/agency/write" }), []int{400}},
 	{"small gzip of 1.5 million bad documents", badDocuments, []int{413}},
-	{"large bodies at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/document/siege" }, "[", "{},"), []int{413, 503}},
-	{"large objects at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/collection" }, `{"name":[`, "{},"), []int{413, 503}},
-	{"large bodies at a DB server", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }, `{"ops":[`, "{},"), []int{413, 503}},
-	{"large bodies at a DB server's replication", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/accept" }, `{"records":[`, "{},"), []int{400, 404, 503}},
-	{"large bodies at an agent", largeBodies(func(s *siege) string { return s.agent + "/_api/agency/write" }, `[[{"/siege":{"op":"set","new":[`, "{},"), []int{400, 413, 503}},
+	{"large bodies at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/document/siege" }, "[", "{},", "{}]"), []int{413, 503}},
+	{"large objects at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/collection" }, `{"name":[`, "{},", "{}]}"), []int{413, 503}},
+	{"large bodies at a DB server", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }, `{"ops":[`, "{},", "{}]}"), []int{413, 503}},
+	{"large bodies at a DB server's replication", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/accept" }, `{"records":[`, "{},", "{}]}"), []int{400, 404, 503}},
+	{"large bodies at an agent", largeBodies(func(s *siege) string { return s.agent + "/_api/agency/write" }, `[[{"/siege":{"op":"set","new":[`, "{},", "{}]}}]]"), []int{200, 400, 413, 503}},
 	{"nested bodies", nestedBodies, []int{400, 413, 503}},
 	{"slow bodies", slowBodies, []int{}},
 	{"answers that are not read", unreadAnswers, []int{200, 503}},
@@ -126,16 +123,21 @@ func newSiege(t *testing.T) *siege {
 	t.Helper()
 	path, err := plainBinary()
 	require.NoError(t, err)
+	limited := filepath.Join(t.TempDir(), "limited.sh")
+	script := fmt.Sprintf("#!/bin/sh\nulimit -d %d && exec %s \"$@\"\n", memoryLimit, path)
+	require.NoError(t, os.WriteFile(limited, []byte(script), 0o700))
 	o := options(t, minicluster.Processes)
-	o.Agents, o.DBServers, o.Coordinators = 1, 1, 1
-	o.Binary, o.Environment = path, []string{goLimit}
+	o.Agents, o.DBServers, o.Coordinators, o.Binary = 1, 1, 1, limited
+	t.Cleanup(func() { tellLogs(t, filepath.Join(o.Dir, "logs")) })
 	s := &siege{cluster: start(t, o), http: network.NewHTTPClient(network.TCP())}
 	t.Cleanup(s.http.CloseIdleConnections)
 	agents, dbservers, coordinators := s.Nodes()
 	s.agent, s.dbserver, s.coord = agents[0].URL, dbservers[0].URL, coordinators[0].URL
 	s.processes = append(append(agents, dbservers...), coordinators...)
 	for _, n := range s.processes {
-		require.NoError(t, unix.Prlimit(n.PID, unix.RLIMIT_DATA, &unix.Rlimit{Cur: memoryLimit, Max: memoryLimit}, nil))
+		var has unix.Rlimit
+		require.NoError(t, unix.Prlimit(n.PID, unix.RLIMIT_DATA, nil, &has))
+		require.EqualValues(t, memoryLimit<<10, has.Cur, n.Name)
 	}
 	require.NoError(t, s.db(0).CreateCollection(t.Context(), "client", 3))
 	require.NoError(t, s.db(0).CreateCollection(t.Context(), "siege", 3))
@@ -144,6 +146,22 @@ func newSiege(t *testing.T) *siege {
 		require.NoError(t, s.db(0).Put(t.Context(), "siege", map[string]any{"_key": fmt.Sprint("large", i), "text": large}))
 	}
 	return s
+}
+
+// tellLogs shows why processes died, if any did.
+func tellLogs(t *testing.T, dir string) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	require.NoError(t, err)
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, why := range []string{"fatal error:", "panic:", "runtime: out of memory"} {
+			if at := bytes.Index(raw, []byte(why)); at >= 0 {
+				t.Errorf("%s: %s", name, raw[at:min(at+2000, len(raw))])
+				break
+			}
+		}
+	}
 }
 
 // requireAlive: the very processes that were there at the beginning are.
@@ -293,10 +311,10 @@ func badDocuments(t *testing.T, s *siege) map[int]int {
 	return s.together(t, 10, s.coord+"/_api/document/siege", "gzip", func() io.Reader { return bytes.NewReader(bad) })
 }
 
-// largeBodies are many bodies of 40 MB that become much more when they are decoded.
-func largeBodies(to func(*siege) string, begin, part string) func(*testing.T, *siege) map[int]int {
+// largeBodies are many bodies of 12 MB that become much more when they are decoded.
+func largeBodies(to func(*siege) string, begin, part, end string) func(*testing.T, *siege) map[int]int {
 	return func(t *testing.T, s *siege) map[int]int {
-		return s.together(t, 30, to(s), "", func() io.Reader { return repeated(begin, part, 40<<20) })
+		return s.together(t, 30, to(s), "", func() io.Reader { return io.MultiReader(repeated(begin, part, 12<<20/len(part)*len(part)), strings.NewReader(end)) })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"stasis/dbserver/engine"
 	"stasis/internal/budget"
 	"stasis/internal/network"
 )
@@ -19,6 +20,7 @@ type memoryFlags struct {
 	budget      size
 	maxBody     size
 	connections int
+	outside     int64 // bytes that the role takes outside of the Go runtime's memory
 }
 
 func (m *memoryFlags) addFlags(cmd *cobra.Command) {
@@ -40,7 +42,7 @@ func (m *memoryFlags) limits(logger hclog.Logger) (network.Limits, error) {
 	case m.connections < 0:
 		return network.Limits{}, fmt.Errorf("--http.max-connections %d: want a number above 0", m.connections)
 	}
-	boundMemory()
+	boundMemory(m.outside)
 	bytes := int64(m.budget)
 	if bytes == 0 {
 		bytes = budget.Default()
@@ -50,12 +52,30 @@ func (m *memoryFlags) limits(logger hclog.Logger) (network.Limits, error) {
 }
 
 // boundMemory has the runtime collect garbage before a container's memory runs out, unless
-// GOMEMLIMIT has said when to.
-func boundMemory() {
+// GOMEMLIMIT has said when to. The runtime gets two thirds: the rest is what it has not
+// given back yet, stacks, and the program itself. outside is what is allocated besides it.
+func boundMemory(outside int64) {
 	if limit, ok := budget.Bounded(); ok && debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(limit / 10 * 9)
+		debug.SetMemoryLimit(max(limit/3*2-outside, leastMemory))
 	}
 }
+
+// engineMemory is what a DB server's engine may take, outside of the runtime's memory: a
+// quarter of what there is, and no more than the engine's defaults.
+func engineMemory() (total int64, o engine.Options) {
+	of := budget.Memory()
+	if limit, ok := budget.Bounded(); ok {
+		of = min(of, limit)
+	}
+	o.CacheBytes = min(of/8, engine.DefaultCacheBytes)
+	o.MemTableBytes = uint64(max(min(of/32, engine.DefaultMemTableBytes), leastMemTable))
+	return o.CacheBytes + memTables*int64(o.MemTableBytes), o
+}
+
+const (
+	memTables     = 4 // that there can be at once
+	leastMemTable = 4 << 20
+)
 
 // size is a number of bytes as people write it.
 type size int64

@@ -2,7 +2,6 @@ package budget
 
 import (
 	"context"
-	"io"
 	"sync"
 
 	"stasis/internal/apierror"
@@ -246,75 +245,4 @@ func With(ctx context.Context, a *Account) context.Context {
 func Of(ctx context.Context) *Account {
 	a, _ := ctx.Value(accountKey{}).(*Account)
 	return a
-}
-
-// firstRead is how much memory a body gets for what its length only promises.
-const firstRead = 4 << 10
-
-// ReadAll reads r to its end, at most limit bytes, and takes the memory from a as the
-// bytes come; it stays taken. length is what the sender says, -1 if it does not.
-// apierror.EntityTooLarge if there is more.
-func ReadAll(a *Account, r io.Reader, limit, length int64) ([]byte, error) {
-	if length > limit {
-		return nil, tooLong(limit)
-	}
-	if err := a.Fits(length); err != nil {
-		return nil, err
-	}
-	size := int64(512)
-	if length > 0 {
-		size = min(length, firstRead)
-	}
-	if err := a.Take(size); err != nil {
-		return nil, err
-	}
-	buf := make([]byte, 0, size)
-	var spare [1]byte // tells a buffer that is exactly full from one that is too small
-	for {
-		into := buf[len(buf):cap(buf)]
-		if len(into) == 0 {
-			into = spare[:]
-		}
-		n, err := r.Read(into)
-		if n > 0 && len(buf) == cap(buf) {
-			var gerr error
-			if buf, gerr = grow(a, buf, limit, length); gerr != nil {
-				return nil, gerr
-			}
-			buf = append(buf, spare[0])
-		} else {
-			buf = buf[:len(buf)+n]
-		}
-		switch {
-		case int64(len(buf)) > limit:
-			return nil, tooLong(limit)
-		case err == io.EOF: //nolint:errorlint // the very value, by the rules of io.Reader
-			return buf, nil
-		case err != nil:
-			return nil, err
-		}
-	}
-}
-
-// grow doubles a buffer, but not beyond length if that is known, nor beyond limit.
-func grow(a *Account, buf []byte, limit, length int64) ([]byte, error) {
-	old := int64(cap(buf))
-	size := min(2*old, limit+1)
-	if length > old {
-		size = min(size, length)
-	}
-	if size <= old {
-		return nil, tooLong(limit)
-	}
-	if err := a.Take(size); err != nil { // both are there while one is copied
-		return nil, err
-	}
-	larger := make([]byte, len(buf), size)
-	copy(larger, buf)
-	a.Give(old)
-	return larger, nil
-}
-
-func tooLong(limit int64) error {
-	return apierror.New(apierror.EntityTooLarge, "the request body is larger than %d bytes", limit)
 }
