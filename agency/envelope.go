@@ -3,6 +3,7 @@ package agency
 import (
 	"bytes"
 	"errors"
+	"math"
 	"net/http"
 
 	"stasis/fsm"
@@ -28,9 +29,15 @@ type element struct {
 // What a body becomes when it is taken apart, beside its text: TestCostOfEnvelopes
 // measures it. Small ones need no look.
 const (
-	costOfByte    = 8
-	uncountedUpTo = 1 << 10
+	costOfValue   = 256
+	costOfByte    = 2
+	allDepths     = math.MaxInt
+	uncountedUpTo = 64
 )
+
+func costOf(raw []byte) int64 {
+	return costOfValue*budget.Values(raw, allDepths) + costOfByte*int64(len(raw))
+}
 
 // body reads a request's body whole.
 func (s *api) body(r *http.Request) ([]byte, error) {
@@ -44,7 +51,7 @@ func (s *api) body(r *http.Request) ([]byte, error) {
 		return nil, badRequest("read request body: %v", err)
 	}
 	if len(raw) > uncountedUpTo {
-		err = account.Take(costOfByte * int64(len(raw)))
+		err = account.Take(costOf(raw))
 	}
 	return raw, err
 }

@@ -187,7 +187,7 @@ func (w *work) answerMany(kind dbclient.OpKind) error {
 }
 
 // What the documents of a request hold on their way to the shards and back, beside the
-// text that the client sent: TestCostOfDocuments measures it.
+// text that the client sent. The attacks of integration/memory_test.go show that it is enough.
 const (
 	costOfDocument = 1 << 10 // each: its operation, result and entry in the answer
 	costOfByte     = 5       // of text: copies of it on the way

@@ -51,24 +51,25 @@ type siege struct {
 type attack struct {
 	name string
 	run  func(t *testing.T, s *siege) map[int]int
-	want []int // each of these statuses must have come, and no other, beside 0
+	want []int // at least one of these statuses must have come: the attack was met
+	also []int // what may come beside them, and 0
 }
 
 // attacks are the rows. A row is added here; what it needs stored is stored by setUp.
 var attacks = []attack{
-	{"gzip bombs at a coordinator", gzipBombs(func(s *siege) string { return s.coord + "/_api/document/siege" }), []int{413, 503}},
-	{"gzip bombs at an import", gzipBombs(func(s *siege) string { return s.coord + "/_api/import?collection=siege&type=list" }), []int{413, 503}},
-	{"gzip bombs at a DB server", gzipBombs(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }), []int{400}},
-	{"gzip bombs at an agent", gzipBombs(func(s *siege) string { return s.agent + "/_api/agency/write" }), []int{400}},
-	{"small gzip of 1.5 million bad documents", badDocuments, []int{413}},
-	{"large bodies at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/document/siege" }, "[", "{},", "{}]"), []int{413, 503}},
-	{"large objects at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/collection" }, `{"name":[`, "{},", "{}]}"), []int{413, 503}},
-	{"large bodies at a DB server", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }, `{"ops":[`, "{},", "{}]}"), []int{413, 503}},
-	{"large bodies at a DB server's replication", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/accept" }, `{"records":[`, "{},", "{}]}"), []int{400, 404, 503}},
-	{"large bodies at an agent", largeBodies(func(s *siege) string { return s.agent + "/_api/agency/write" }, `[[{"/siege":{"op":"set","new":[`, "{},", "{}]}}]]"), []int{200, 400, 413, 503}},
-	{"nested bodies", nestedBodies, []int{400, 413, 503}},
-	{"slow bodies", slowBodies, []int{}},
-	{"answers that are not read", unreadAnswers, []int{200, 503}},
+	{"gzip bombs at a coordinator", gzipBombs(func(s *siege) string { return s.coord + "/_api/document/siege" }), []int{413, 503}, nil},
+	{"gzip bombs at an import", gzipBombs(func(s *siege) string { return s.coord + "/_api/import?collection=siege&type=list" }), []int{413}, []int{503}},
+	{"gzip bombs at a DB server", gzipBombs(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }), []int{400}, nil},
+	{"gzip bombs at an agent", gzipBombs(func(s *siege) string { return s.agent + "/_api/agency/write" }), []int{400}, nil},
+	{"small gzip of 1.5 million bad documents", badDocuments, []int{413}, []int{503}},
+	{"large bodies at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/document/siege" }, "[", "{},", "{}]"), []int{413, 503}, []int{202}},
+	{"large objects at a coordinator", largeBodies(func(s *siege) string { return s.coord + "/_api/collection" }, `{"name":[`, "{},", "{}]}"), []int{413, 503}, []int{400}},
+	{"large bodies at a DB server", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/documents" }, `{"ops":[`, "{},", "{}]}"), []int{413, 503}, []int{400, 404, 421}},
+	{"large bodies at a DB server's replication", largeBodies(func(s *siege) string { return s.dbserver + "/_stasis/v1/shards/s1/accept" }, `{"records":[`, "{},", "{}]}"), []int{503}, []int{400, 404, 421}},
+	{"large bodies at an agent", largeBodies(func(s *siege) string { return s.agent + "/_api/agency/write" }, `[[{"/siege":{"op":"set","new":[`, "{},", "{}]}}]]"), []int{413, 503}, []int{200, 400}},
+	{"nested bodies", nestedBodies, []int{400, 413}, []int{503}},
+	{"slow bodies", slowBodies, nil, nil},
+	{"answers that are not read", unreadAnswers, []int{503}, []int{201}},
 }
 
 // The processes live, and a client is served all along: no request of it fails with
@@ -94,13 +95,13 @@ func TestMemoryAttacks(t *testing.T) {
 			require.NoError(t, <-failed)
 			t.Log(got, "client:", s.served.Load()-before, "served,", s.waited.Load(), "told to come back")
 			for status := range got {
-				require.Contains(t, append(a.want, 0), status, "answers of the attack: %v", got)
+				require.Contains(t, append(append(a.want, a.also...), 0), status, "answers of the attack: %v", got)
 			}
-			refused := false
+			met := false
 			for _, status := range a.want {
-				refused = refused || got[status] > 0
+				met = met || got[status] > 0
 			}
-			require.True(t, refused || len(a.want) == 0, "the attack was not met: %v", got)
+			require.True(t, met || len(a.want) == 0, "the attack was not met: %v", got)
 			s.requireAlive(t)
 		})
 	}
@@ -314,7 +315,9 @@ func badDocuments(t *testing.T, s *siege) map[int]int {
 // largeBodies are many bodies of 12 MB that become much more when they are decoded.
 func largeBodies(to func(*siege) string, begin, part, end string) func(*testing.T, *siege) map[int]int {
 	return func(t *testing.T, s *siege) map[int]int {
-		return s.together(t, 30, to(s), "", func() io.Reader { return io.MultiReader(repeated(begin, part, 12<<20/len(part)*len(part)), strings.NewReader(end)) })
+		return s.together(t, 30, to(s), "", func() io.Reader {
+			return io.MultiReader(repeated(begin, part, 12<<20/len(part)*len(part)), strings.NewReader(end))
+		})
 	}
 }
 

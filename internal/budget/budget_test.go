@@ -171,7 +171,7 @@ func TestManyGoroutines(t *testing.T) {
 
 // The body is whole whatever the reader's pieces are, and what is held is what there is.
 func TestReadAll(t *testing.T) {
-	for _, size := range []int{0, 1, 511, 512, 513, firstRead - 1, firstRead, firstRead + 1, 1<<20, 3<<20 + 7} {
+	for _, size := range []int{0, 1, 511, 512, 513, firstRead - 1, firstRead, firstRead + 1, 1 << 20, 3<<20 + 7} {
 		want := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
 		for _, length := range []int64{-1, int64(size)} {
 			for name, wrap := range map[string]func(io.Reader) io.Reader{"plain": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader, "with the end": iotest.DataErrReader} {
@@ -233,12 +233,12 @@ func TestMemoryOfTheSystem(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	for raw, want := range map[string][3]int64{
-		``:                    {1, 1, 1},
-		`7`:                   {1, 1, 1},
-		`[]`:                  {1, 2, 2},
-		`[1,2,3]`:             {1, 4, 4},
-		`[{"a":1,"b":2},[3]]`: {1, 3, 6},
-		`["[,,","\",[",{}]`:   {1, 4, 5},
+		``:                                      {1, 1, 1},
+		`7`:                                     {1, 1, 1},
+		`[]`:                                    {1, 2, 2},
+		`[1,2,3]`:                               {1, 4, 4},
+		`[{"a":1,"b":2},[3]]`:                   {1, 3, 6},
+		`["[,,","\",[",{}]`:                     {1, 4, 5},
 		`{"ops":[{"a":[1,2,3]},{"b":{"c":1}}]}`: {1, 2, 4},
 	} {
 		for depth, n := range want {

@@ -114,8 +114,8 @@ func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 			MaxConcurrentStreams: streams, MaxReceiveBufferPerConnection: receiveBytes, MaxReceiveBufferPerStream: receiveBytes,
 			WriteByteTimeout: o.StallTimeout,
 		},
-		ErrorLog:          o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:    o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		BaseContext: func(net.Listener) context.Context { return base },
 	}
 	s.serving.Go(func() {
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
