@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Class says which pool a request takes from.
@@ -126,7 +127,7 @@ func (a *Account) Take(n int64) error {
 	case a.class == Client && a.held+n > from.size:
 		from.refused++
 		return never(from)
-	case from.held+want > from.size:
+	case from.held+want > from.size && !failpoint.Off("budget-refuses"):
 		from.refused++
 		return Refusal("the memory for %s is in use: %d of %d bytes, and this one needs %d more; try again later", from.name, from.held, from.size, want)
 	}

@@ -34,7 +34,7 @@ func TestPoolsDoNotBorrow(t *testing.T) {
 	another := b.Open(Client)
 	require.NoError(t, another.Take(SmallBytes), "a small request goes on beside a large one")
 	err := another.Take(1)
-	require.ErrorIs(t, err, apierror.ResourceLimit)
+	require.ErrorIs(t, err, apierror.ResourceLimit, "more is held than there is")
 	require.Equal(t, 503, apierror.From(err).Status())
 	require.Equal(t, int64(SmallBytes), another.Held(), "what was refused is not held")
 	peer := b.Open(Peer)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // movingBody is a request body that has to come at a least rate. It may be waited for as
@@ -81,7 +82,7 @@ func (b *movingBody) read(p []byte) (int, error) {
 		return 0, fmt.Errorf("read body: %w", err)
 	}
 	n, err := b.ReadCloser.Read(p)
-	if b.earns == 0 {
+	if b.earns == 0 || failpoint.Off("body-least-rate") {
 		b.credit = b.stall
 	} else {
 		b.credit = min(b.stall, b.credit-time.Since(begun)+time.Duration(n)*b.earns)

@@ -186,4 +186,13 @@ var mutants = []mutant{
 		"nothing changes Plan while a backup runs"},
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
+
+	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
+		"a body that trickles holds no memory without end"},
+	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
+		"what requests hold together is bounded"},
+	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
+	{"results-bounded", "dbserver/shard", "TestResultsAreBounded", "a short request has a long answer",
+		"what a small request returns is bounded"},
 }
