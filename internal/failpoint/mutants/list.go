@@ -80,6 +80,9 @@ var mutants = []mutant{
 	{"finisher-waits-for-servers", "coordinator/backup", "TestFinisherWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
 
+	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
+
 	{"lease-from-sending", "dbserver", "TestLeaseCountsFromTheSending", "the lease lasts longer than",
 		"the lease ends before the supervision may name another leader"},
 	{"lease-awaits-followed", "dbserver", "TestLeaseWaitsForTheWatch", "it leads by an old Plan",
@@ -174,6 +177,8 @@ var mutants = []mutant{
 		"waitForSync means every disk"},
 	{"late-copy-refused", "dbserver/shard", "TestLatePartsOfAnEarlierCopy", "it would empty a replica that counts",
 		"a replica that counts is not emptied"},
+	{"results-bounded", "dbserver/shard", "TestResultsAreBounded", "a short request has a long answer",
+		"what a small request returns is bounded"},
 
 	{"prune-refuses-uploads", "dbserver/transfer", "TestDeadAndLivingSessions", "it prunes beside an upload that lives",
 		"a prune removes nothing that an upload counts on"},
@@ -187,12 +192,9 @@ var mutants = []mutant{
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
 
-	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
-		"a body that trickles holds no memory without end"},
 	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
 		"what requests hold together is bounded"},
-	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
-		"what a small body grows to is bounded"},
-	{"results-bounded", "dbserver/shard", "TestResultsAreBounded", "a short request has a long answer",
-		"what a small request returns is bounded"},
+
+	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
+		"a body that trickles holds no memory without end"},
 }
