@@ -92,6 +92,9 @@ func (a *api) modifyDocument(kind dbclient.OpKind) rest.Handler {
 		if err != nil {
 			return err
 		}
+		if err := c.Account().Take(costOf(1, len(raw))); err != nil {
+			return err
+		}
 		op, err := w.rules.Modify(kind, c.Arg(1), raw)
 		w.add(op, err)
 		return w.answerOne()

@@ -13,6 +13,7 @@ import (
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // work is a request on documents under way: its options, and its operations with
@@ -185,10 +186,27 @@ func (w *work) answerMany(kind dbclient.OpKind) error {
 	return w.call.Answer(statusOf(kind, synced), answer)
 }
 
+// What the documents of a request hold on their way to the shards and back, beside the
+// text that the client sent. The attacks of integration/memory_test.go show that it is enough.
+const (
+	costOfDocument = 1 << 10 // each: its operation, result and entry in the answer
+	costOfByte     = 5       // of text: copies of it on the way
+)
+
+func costOf(documents int64, bytes int) int64 {
+	return costOfDocument*documents + costOfByte*int64(bytes)
+}
+
 // items are the elements of the body, an array; nil and no error if it is none.
 func (w *work) items() (raw json.RawMessage, items []json.RawMessage, err error) {
-	if raw, err = w.call.JSON(); err != nil || raw[0] != '[' {
-		return raw, nil, err
+	if raw, err = w.call.JSON(); err != nil {
+		return nil, nil, err
+	}
+	if raw[0] != '[' {
+		return raw, nil, w.call.Account().Take(costOf(1, len(raw)))
+	}
+	if err := w.call.Account().Take(costOf(budget.Values(raw, 1), len(raw))); err != nil {
+		return nil, nil, err
 	}
 	items = []json.RawMessage{}
 	if err := json.Unmarshal(raw, &items); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 	"stasis/internal/failpoint"
 )
 
@@ -26,6 +27,7 @@ func (s *Server) documents(ctx context.Context, d *data, q request[client.Docume
 	if err != nil {
 		return answer, err
 	}
+	q.body.Account = budget.Of(ctx)
 	for rest := q.body.Ops; len(rest) > 0; {
 		chunk := q.body
 		chunk.Ops, rest = cutChunk(rest)

@@ -98,6 +98,9 @@ var mutants = []mutant{
 	{"finisher-waits-for-servers", "coordinator/backup", "TestFinisherWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
 
+	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
+
 	{"lease-from-sending", "dbserver", "TestLeaseCountsFromTheSending", "the lease lasts longer than",
 		"the lease ends before the supervision may name another leader"},
 	{"lease-awaits-followed", "dbserver", "TestLeaseWaitsForTheWatch", "it leads by an old Plan",
@@ -212,6 +215,8 @@ var mutants = []mutant{
 		"what cannot be read is not stored"},
 	{"leader-takes-nothing", "dbserver/shard", "TestLeaderTakesNoRecordsAndNoCopy", "a leader takes another's records",
 		"a leader's log has what it has numbered"},
+	{"results-bounded", "dbserver/shard", "TestResultsAreBounded", "a short request has a long answer",
+		"what a small request returns is bounded"},
 
 	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
 		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
@@ -244,10 +249,16 @@ var mutants = []mutant{
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
 
+	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
+		"what requests hold together is bounded"},
+
 	{"foreign-page-is-refused", "internal/network", "TestBrowsersGuard/a_foreign_page", "a request is served that has to be refused",
 		"a web page of another origin uses no server through its user's browser"},
 	{"host-is-known", "internal/network", "TestBrowsersGuard/a_name_that_resolves_here", "a request is served that has to be refused",
 		"the same, for a page whose name was made to resolve to the server"},
+	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
+		"a body that trickles holds no memory without end"},
+
 	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
 		"what was stopped on purpose is not started again"},
 }
