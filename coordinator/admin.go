@@ -128,6 +128,7 @@ func (a *api) statistics(c *rest.Call) error {
 		"server": rest.Fields{"uptime": time.Since(a.started).Seconds(), "physicalMemory": m.Sys},
 		"system": rest.Fields{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		"client": rest.Fields{"httpConnections": 0}, "http": rest.Fields{"requestsTotal": 0},
+		"cursors": a.cursors.Usage(), // ours
 	})
 }
 

@@ -37,7 +37,7 @@ type Limits struct {
 	BodyBytes       int64 // a request body, except of an import, which streams; default 512 MiB
 	LineBytes       int   // one line of an import; default 64 MiB
 	Shards          int   // of one collection; default 1000
-	Cursors         int   // open at once; default 1000
+	CursorBytes     int64 // of all cursors together, cursor.BytesEach for one; default 64 MiB
 	StepEvents      int   // kept for /_stasis/steps; default 4096
 	DocumentsAtOnce int   // sent to a DB server in one request; default 1000
 }
@@ -76,7 +76,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.BodyBytes, 512<<20)
 	orDefault(&l.LineBytes, 64<<20)
 	orDefault(&l.Shards, 1000)
-	orDefault(&l.Cursors, 1000)
+	orDefault(&l.CursorBytes, 64<<20)
 	orDefault(&l.StepEvents, 4096)
 	orDefault(&l.DocumentsAtOnce, 1000)
 	return l

@@ -118,9 +118,11 @@ type ScanRequest struct {
 	Limit int    `json:"limit"`
 }
 
-// ScanResponse is one page; More says that another follows.
+// ScanResponse is one page; More says that another follows. PrevKey is the key of the
+// document before the last, so that a reader can leave the last one for later.
 type ScanResponse struct {
 	Documents []json.RawMessage `json:"documents"`
+	PrevKey   string            `json:"prevKey,omitempty"`
 	LastKey   string            `json:"lastKey,omitempty"`
 	More      bool              `json:"more"`
 }
