@@ -36,6 +36,7 @@ type Config struct {
 type Limits struct {
 	BodyBytes       int64 // a request body, except of an import, which streams; default 512 MiB
 	LineBytes       int   // one line of an import; default 64 MiB
+	AnswerBytes     int64 // of the answer to an array of documents; default 128 MiB
 	Shards          int   // of one collection; default 1000
 	CursorBytes     int64 // of all cursors together, cursor.BytesEach for one; default 64 MiB
 	StepEvents      int   // kept for /_stasis/steps; default 4096
@@ -75,6 +76,7 @@ func (c Config) withDefaults() Config {
 func (l Limits) withDefaults() Limits {
 	orDefault(&l.BodyBytes, 512<<20)
 	orDefault(&l.LineBytes, 64<<20)
+	orDefault(&l.AnswerBytes, 128<<20)
 	orDefault(&l.Shards, 1000)
 	orDefault(&l.CursorBytes, 64<<20)
 	orDefault(&l.StepEvents, 4096)

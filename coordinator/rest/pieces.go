@@ -8,8 +8,8 @@ type Pieces struct {
 	own  []byte // the last of all, if Write made it: it may grow in place
 }
 
-// pieceBytes is how much of what is written is kept together.
-const pieceBytes = 64 << 10
+// PieceBytes is how much of what is written is kept together.
+const PieceBytes = 64 << 10
 
 // Add puts parts at the end. They are not copied, and must not change.
 func (p *Pieces) Add(parts ...[]byte) {
@@ -25,7 +25,7 @@ func (p *Pieces) Write(text []byte) (int, error) {
 	n := len(text)
 	for len(text) > 0 {
 		if len(p.own) == cap(p.own) {
-			p.own = make([]byte, 0, max(pieceBytes, min(len(text), 16*pieceBytes)))
+			p.own = make([]byte, 0, PieceBytes)
 			p.all = append(p.all, nil)
 		}
 		fits := min(len(text), cap(p.own)-len(p.own))

@@ -106,7 +106,9 @@ type OpResult struct {
 	Error       *apierror.Error `json:"error,omitempty"`
 }
 
-// DocumentsResponse has one result per Op, in order. Synced: all writes are on disk.
+// DocumentsResponse has one result per Op, in order, at least one. If they return
+// documents it may stop before the last of Ops: what has no result has not been done.
+// Synced: all writes are on disk.
 type DocumentsResponse struct {
 	Results []OpResult `json:"results"`
 	Synced  bool       `json:"synced"`

@@ -8,11 +8,16 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
+
+// maxReturnedBytes of documents are returned at once, and one operation's.
+const maxReturnedBytes = 16 << 20
 
 // Documents applies r's operations in order. Each is atomic and independent of
 // the others: one that is refused has its error in its result. With WaitForSync all
-// are on the disks of all in-sync replicas before it returns.
+// are on the disks of all in-sync replicas before it returns. It stops when the results
+// have many bytes of documents: what has no result has not been done.
 //
 // apierror.NotLeader and whatever Quorum.Admit says mean that nothing was applied.
 // Any other error is trouble with the disk, a shard that is gone, or a leadership
@@ -27,6 +32,9 @@ func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]cli
 	}
 	c := &chunk{shard: s, request: r, quorum: q, results: make([]client.OpResult, 0, len(r.Ops))}
 	for _, op := range r.Ops {
+		if c.returned >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
+			break
+		}
 		if err := c.do(ctx, op); err != nil {
 			return nil, err
 		}
@@ -69,7 +77,9 @@ type chunk struct {
 	quorum  Quorum
 	results []client.OpResult
 	until   uint64 // what the results depend on is committed up to here
-	wrote   bool
+
+	returned int // bytes of documents in the results
+	wrote    bool
 }
 
 // do does one operation. Its error ends the chunk.
@@ -93,6 +103,7 @@ func (c *chunk) do(ctx context.Context, op client.Op) error {
 		return fmt.Errorf("shard %s: %s %q: %w", c.shard.name, op.Kind, op.Key, err)
 	}
 	c.results = append(c.results, result)
+	c.returned += len(result.Old) + len(result.New)
 	return nil
 }
 
