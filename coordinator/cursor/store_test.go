@@ -36,7 +36,7 @@ func TestStoreIsBoundedInBytesAndTime(t *testing.T) {
 		require.NoError(t, s.Add(long))
 		require.NotEqual(t, short.ID, long.ID)
 		err := s.Add(New(sourceOf(), 1, time.Second))
-		require.ErrorIs(t, err, apierror.ResourceLimit)
+		require.ErrorIs(t, err, apierror.ResourceLimit, "there are more cursors than there is room for")
 		require.Equal(t, 503, apierror.From(err).Status())
 		require.Equal(t, Usage{Open: 2, Bytes: 2 * BytesEach, MaxBytes: 2 * BytesEach, Refused: 1}, s.Usage())
 		_, _, err = s.Use("other", short.ID)

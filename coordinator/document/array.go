@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Items gives the elements of a JSON array, in order and where they lie. The array is valid
@@ -75,7 +76,7 @@ const (
 func CheckAnswer(items, arrayBytes int, collection string, most int64) error {
 	may := int64(items) * int64(entryBytes+len(collection))
 	limit := min(max(answerFloor, answerFactor*int64(arrayBytes)), most)
-	if may <= limit {
+	if may <= limit || failpoint.Off("answer-in-proportion") {
 		return nil
 	}
 	return apierror.New(apierror.EntityTooLarge, "nothing was done: the array has %d items in %d bytes, so the answer may take %d bytes, and %d are allowed: send smaller arrays, or import the documents",

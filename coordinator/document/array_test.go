@@ -66,7 +66,7 @@ func TestCheckAnswer(t *testing.T) {
 		{500_000, 20_000_000, strings.Repeat("n", 256), false},
 	} {
 		err := CheckAnswer(test.items, test.bytes, test.name, most)
-		require.Equal(t, test.ok, err == nil, "%+v: %v", test, err)
+		require.Equal(t, test.ok, err == nil, "the answer may be out of proportion: %+v: %v", test, err)
 		if !test.ok {
 			require.ErrorIs(t, err, apierror.EntityTooLarge)
 			require.ErrorContains(t, err, "nothing was done")

@@ -11,6 +11,7 @@ import (
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Request is operations on documents of one collection.
@@ -129,7 +130,7 @@ type delivery struct {
 func (d *delivery) begin() (pending []int) {
 	shards := d.req.Collection.ShardNames
 	for i, op := range d.req.Ops {
-		if !d.req.Bounds.Failed[shards[ShardIndex(op.Key, len(shards))]] {
+		if !d.req.Bounds.Failed[shards[ShardIndex(op.Key, len(shards))]] || failpoint.Off("parts-do-not-overtake") {
 			pending = append(pending, i)
 			continue
 		}

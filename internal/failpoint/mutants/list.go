@@ -80,6 +80,13 @@ var mutants = []mutant{
 	{"finisher-waits-for-servers", "coordinator/backup", "TestFinisherWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
 
+	{"cursors-are-bounded", "coordinator/cursor", "TestStoreIsBoundedInBytesAndTime", "there are more cursors than there is room for",
+		"cursors that clients leave behind do not take all memory"},
+	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
+		"a small request does not have an answer of many megabytes"},
+	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
+		"the operations of an array on one shard are applied in order"},
+
 	{"lease-from-sending", "dbserver", "TestLeaseCountsFromTheSending", "the lease lasts longer than",
 		"the lease ends before the supervision may name another leader"},
 	{"lease-awaits-followed", "dbserver", "TestLeaseWaitsForTheWatch", "it leads by an old Plan",
@@ -174,6 +181,8 @@ var mutants = []mutant{
 		"waitForSync means every disk"},
 	{"late-copy-refused", "dbserver/shard", "TestLatePartsOfAnEarlierCopy", "it would empty a replica that counts",
 		"a replica that counts is not emptied"},
+	{"returned-is-bounded", "dbserver/shard", "TestReturnedDocumentsEndTheCall", "more is returned at once than fits",
+		"a request for large documents, many times, does not take all memory"},
 
 	{"prune-refuses-uploads", "dbserver/transfer", "TestDeadAndLivingSessions", "it prunes beside an upload that lives",
 		"a prune removes nothing that an upload counts on"},
