@@ -139,8 +139,8 @@ func (a *Agent) serve(c Config) {
 	if bound := a.disk.maxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
-	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{
-		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers,
+	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody, c.HTTP), network.ServerOptions{
+		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
 	})
 	a.watcher.Go(func() {
 		select {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stasis/fsm"
+	"stasis/internal/budget"
 )
 
 // modeHeader says how long a client wants to wait: noWait, or (the default, also
@@ -33,7 +34,7 @@ const countedBytes = 2000
 // serveData makes a handler of a data call.
 func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		raw, err := s.body(w, r)
+		raw, err := s.body(r)
 		if err != nil {
 			return err
 		}
@@ -41,6 +42,7 @@ func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) 
 		if err != nil {
 			return err
 		}
+		budget.Of(r.Context()).Owe(int64(cap(text)))
 		w.Header()["Content-Type"] = jsonAnswer
 		if len(text) > countedBytes {
 			w.Header().Set("Content-Length", strconv.Itoa(len(text)))

@@ -193,6 +193,12 @@ func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// metrics are this agent's numbers for Prometheus.
+func (s *api) metrics(w http.ResponseWriter, r *http.Request) error {
+	s.limits.ServeMetrics(w, r)
+	return nil
+}
+
 func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 	host, err := os.Hostname()
 	if err != nil {
@@ -206,6 +212,7 @@ func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 			"state": "SERVING", "readOnly": false, "writeOpsEnabled": true, "rebootId": 0,
 		},
 	}
+	body["http"] = s.limits.Status() // ours
 	if h := s.agent.gag.state(); h != nil {
 		body["diskHangs"] = h.health() // ours
 	}

@@ -26,7 +26,7 @@ type tuning struct {
 
 // configure changes some values, or the endpoint of one agent, and answers as GET.
 func (s *api) configure(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *api) compact(w http.ResponseWriter, r *http.Request) error {
 // store shows the tree as it was at an index, if that is one of the last ones;
 // anything else is the tree as this agent has it.
 func (s *api) store(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return err
 	}

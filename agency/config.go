@@ -37,6 +37,8 @@ type Config struct {
 	Network network.Network
 	// Browsers says which web pages may use this agent.
 	Browsers network.Browsers
+	// HTTP bounds what requests hold, all together.
+	HTTP network.Limits
 	// Dir is the data directory. Empty: Stores.
 	Dir string
 	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
@@ -130,6 +132,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = defaultMaxBody
 	}
+	c.HTTP = c.HTTP.WithDefaults()
 	c.Timing = c.Timing.withDefaults()
 	return c
 }

@@ -222,7 +222,7 @@ func asMemberError(err error) error {
 }
 
 func (s *api) changeMember(w http.ResponseWriter, r *http.Request) (done bool, err error) {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return false, err
 	}

@@ -24,6 +24,8 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "PUT", Pattern: "/_admin/server/mode", Handler: a.setMode},
 		{Method: "GET", Pattern: "/_admin/server/availability", Handler: a.availability, Always: true},
 		{Method: "GET", Pattern: "/_admin/status", Handler: a.serverStatus, Always: true},
+		{Method: "GET", Pattern: "/_admin/metrics", Handler: a.metrics, Always: true},
+		{Method: "GET", Pattern: "/_admin/metrics/v2", Handler: a.metrics, Always: true},
 		{Method: "GET", Pattern: "/_admin/time", Handler: a.time, Always: true},
 		{Method: "GET", Pattern: "/_admin/statistics", Handler: a.statistics, Always: true},
 		{Method: "GET", Pattern: "/_admin/license", Handler: func(c *rest.Call) error {
@@ -40,6 +42,12 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "GET", Pattern: "/_admin/cluster/statistics", Handler: a.survey.Node("DBserver", "/_admin/statistics")},
 		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.survey.Endpoints},
 	}
+}
+
+// metrics are this coordinator's numbers for Prometheus.
+func (a *api) metrics(c *rest.Call) error {
+	a.http.ServeMetrics(c.W, c.R)
+	return nil
 }
 
 func (a *api) version(c *rest.Call) error {
@@ -111,6 +119,7 @@ func (a *api) serverStatus(c *rest.Call) error {
 			"maintenance": false, "role": role, "serverId": a.id, "address": "tcp://" + a.addr(), "state": state,
 			"readOnly": false, "writeOpsEnabled": true, "rebootId": a.catalog.View().Known(a.id).RebootID,
 		},
+		"http": a.http.Status(), // ours
 	})
 }
 

@@ -20,8 +20,9 @@ type Config struct {
 	Agency    []string        // URLs of the agents
 	Network   network.Network // default network.TCP
 	Browsers  network.Browsers
-	Logger    hclog.Logger // default: none
-	Steps     step.Sink    // receives the steps of backups and restores, beside the ring behind /_stasis/steps
+	HTTP      network.Limits // of what requests hold, all together
+	Logger    hclog.Logger   // default: none
+	Steps     step.Sink      // receives the steps of backups and restores, beside the ring behind /_stasis/steps
 	Limits    Limits
 	Timing    Timing
 	Admin     admin.Timing // of cluster administration
@@ -69,6 +70,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = hclog.NewNullLogger()
 	}
 	c.Limits = c.Limits.withDefaults()
+	c.HTTP = c.HTTP.WithDefaults()
 	c.Timing = c.Timing.withDefaults()
 	return c
 }

@@ -43,6 +43,9 @@ func (a *api) insertDocuments(c *rest.Call) error {
 	if raw[0] == '[' {
 		return w.answerMany(dbclient.OpInsert, raw, insert)
 	}
+	if err := c.Account().Take(costOf(1, len(raw))); err != nil {
+		return err
+	}
 	op, generated, err := insert(raw)
 	if errors.Is(err, apierror.AgencyFailed) {
 		return err
@@ -78,6 +81,9 @@ func (a *api) modifyDocument(kind dbclient.OpKind) rest.Handler {
 		}
 		raw, err := c.JSON()
 		if err != nil {
+			return err
+		}
+		if err := c.Account().Take(costOf(1, len(raw))); err != nil {
 			return err
 		}
 		op, err := w.rules.Modify(kind, c.Arg(1), raw)

@@ -36,6 +36,7 @@ type intake struct {
 	positions []int    // of the operations in work
 	texts     []string // of their documents, for messages
 	size      int      // of their documents
+	held      int64    // for what was read since the last flush
 	outcome   importOutcome
 }
 
@@ -134,7 +135,24 @@ func (in *intake) reader() (*bulk.Reader, error) {
 		return nil, err
 	}
 	format := bulk.Format(in.call.Query.Get("type"))
-	return bulk.NewReader(body, bulk.Options{Format: format, MaxBytes: in.api.limits.LineBytes, IgnoreMissing: ignoreMissing})
+	return bulk.NewReader(body, bulk.Options{Format: format, MaxBytes: in.api.limits.LineBytes, IgnoreMissing: ignoreMissing, Hold: in.hold})
+}
+
+// hold takes the memory for so many bytes of the body, which are about to be documents.
+func (in *intake) hold(bytes int) error { return in.take(costOf(0, bytes)) }
+
+func (in *intake) take(bytes int64) error {
+	err := in.call.Account().Take(bytes)
+	if err == nil {
+		in.held += bytes
+	}
+	return err
+}
+
+// release gives back what was held for documents that are done with.
+func (in *intake) release() {
+	in.call.Account().Give(in.held)
+	in.held = 0
 }
 
 func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
@@ -144,10 +162,13 @@ func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
 			return in.flush(ctx)
 		}
 		if err != nil {
-			return errors.Join(err, in.flush(ctx))
+			return errors.Join(in.stopped(err), in.flush(ctx))
 		}
-		if err := in.take(ctx, item); err != nil {
+		if err := in.add(ctx, item); err != nil {
 			return err
+		}
+		if len(in.ops) == 0 {
+			in.release()
 		}
 		if len(in.ops) >= importDocuments || in.size >= importBytes {
 			if err := in.flush(ctx); err != nil {
@@ -157,8 +178,17 @@ func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
 	}
 }
 
-// take makes an operation of an item. Its error ends the import.
-func (in *intake) take(ctx context.Context, item bulk.Item) error {
+// stopped says of an import that could not be held in memory how far it came: it may have
+// been imported in part.
+func (in *intake) stopped(err error) error {
+	if !errors.Is(err, apierror.ResourceLimit) || in.outcome.Created+in.outcome.Updated+in.outcome.Ignored+len(in.ops) == 0 {
+		return err
+	}
+	return fmt.Errorf("import stopped after %d documents: %w", in.outcome.Created+in.outcome.Updated+in.outcome.Ignored+len(in.ops), err)
+}
+
+// add makes an operation of an item. Its error ends the import.
+func (in *intake) add(ctx context.Context, item bulk.Item) error {
 	if item.Empty {
 		in.outcome.Empty++
 		return nil
@@ -179,8 +209,11 @@ func (in *intake) take(ctx context.Context, item bulk.Item) error {
 		}
 		return in.failed(item.Position, apierror.From(err), item.Text)
 	}
+	if err := in.take(costOfDocument); err != nil {
+		return errors.Join(in.stopped(err), in.flush(ctx))
+	}
 	in.pinned = in.pinned || generated
-	in.add(op, nil)
+	in.work.add(op, nil)
 	in.positions, in.texts = append(in.positions, item.Position), append(in.texts, item.Text)
 	in.size += len(op.Document)
 	return nil
@@ -240,6 +273,7 @@ func (in *intake) flush(ctx context.Context) error {
 		}
 	}
 	in.ops, in.errs, in.positions, in.texts, in.size, in.pinned = nil, nil, nil, nil, 0, false
+	in.release()
 	in.view = in.api.catalog.View() // the next batch starts from what is known by then
 	coll, err := in.view.Find(in.call.DB, in.coll.ID)
 	if err != nil {

@@ -16,8 +16,11 @@ import (
 // beside the request and the answer, that is what one request has in memory.
 const (
 	partItems = 10_000
-	partBytes = 32 << 20
+	partBytes = 16 << 20
 )
+
+// entryCost is about what an entry of the answer has in bytes, beside the collection's name.
+const entryCost = 128
 
 // itemParser makes an operation of an item. Generated says that its key was made here.
 type itemParser func(item json.RawMessage) (op dbclient.Op, generated bool, err error)
@@ -35,17 +38,22 @@ type many struct {
 	failures document.Failures
 	entries  int
 	answer   rest.Pieces
+	paid     int // bytes of the answer that the request's account has
 }
 
 // answerMany does what the items of an array ask for and answers with one entry for each;
 // only with the errors, or {}, if the client wants it silent. An array whose answer would
 // be too large is refused before anything is done.
 func (w *work) answerMany(kind dbclient.OpKind, array json.RawMessage, parse itemParser) error {
-	if err := document.CheckAnswer(document.CountItems(array), len(array), w.coll.Name, w.api.limits.AnswerBytes); err != nil {
+	items := document.CountItems(array)
+	if err := document.CheckAnswer(items, len(array), w.coll.Name, w.api.limits.AnswerBytes); err != nil {
+		return err
+	}
+	m := &many{work: w, kind: kind, synced: true, left: route.Bounds{Failed: route.Failed{}}, paid: items * (entryCost + len(w.coll.Name))}
+	if err := w.call.Account().Take(costOf(int64(min(items, partItems)), min(len(array), partBytes)) + int64(m.paid)); err != nil {
 		return err
 	}
 	ctx := w.call.R.Context()
-	m := &many{work: w, kind: kind, synced: true, left: route.Bounds{Failed: route.Failed{}}}
 	for item := range document.Items(array) {
 		if err := m.take(ctx, parse, item); err != nil {
 			return err
@@ -95,6 +103,7 @@ func (m *many) flush(ctx context.Context) error {
 	if m.left.Returned = m.api.limits.AnswerBytes - int64(m.answer.Len()); m.left.Returned <= 0 {
 		m.left.Returned = -1
 	}
+	held := m.call.Account().Held()
 	results, synced, err := m.runWithin(ctx, m.left)
 	if err != nil && !m.begun {
 		return err
@@ -113,7 +122,18 @@ func (m *many) flush(ctx context.Context) error {
 	}
 	m.ops, m.errs, m.bytes, m.pinned = m.ops[:0], m.errs[:0], 0, false
 	clear(m.ops[:cap(m.ops)]) // their documents are no longer needed
+	m.settle(held)
 	return nil
+}
+
+// settle gives back what the part's results held, and counts what the answer has of them.
+func (m *many) settle(held int64) {
+	account := m.call.Account()
+	account.Give(account.Held() - held)
+	if more := m.answer.Len() - m.paid; more > 0 {
+		account.Owe(int64(more))
+		m.paid += more
+	}
 }
 
 // entry puts what became of an item into the answer. Its error ends the request: reads have

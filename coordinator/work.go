@@ -158,3 +158,14 @@ func (w *work) answerOne() error {
 	}
 	return w.call.Answer(status, meta)
 }
+
+// What the documents of a request hold on their way to the shards and back, beside the
+// text that the client sent: TestCostOfDocuments measures it.
+const (
+	costOfDocument = 1 << 10 // each: its operation, result and entry in the answer
+	costOfByte     = 5       // of text: copies of it on the way
+)
+
+func costOf(documents int64, bytes int) int64 {
+	return costOfDocument*documents + costOfByte*int64(bytes)
+}

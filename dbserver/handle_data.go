@@ -7,6 +7,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 	"stasis/internal/failpoint"
 )
 
@@ -29,6 +30,7 @@ func (s *Server) documents(ctx context.Context, d *data, q request[client.Docume
 	if err != nil {
 		return answer, err
 	}
+	q.body.Account = budget.Of(ctx)
 	returned := 0
 	for rest := q.body.Ops; len(rest) > 0 && returned < maxReturnedBytes; {
 		chunk := q.body

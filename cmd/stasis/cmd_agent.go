@@ -53,7 +53,7 @@ member of an agency that exists is started with --join.`,
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("agent"), LogStore: logStore, Timing: timing, Bootstrap: bootstrap,
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("agent"), LogStore: logStore, MaxBodyBytes: int64(o.memory.maxBody), Timing: timing, Bootstrap: bootstrap,
 				})
 			})
 		},

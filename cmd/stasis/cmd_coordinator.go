@@ -21,7 +21,8 @@ func coordinatorCommand() *cobra.Command {
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return coordinator.Start(ctx, coordinator.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
-					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("coordinator"),
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("coordinator"),
+					Limits: coordinator.Limits{BodyBytes: int64(o.memory.maxBody)},
 				})
 			})
 		},

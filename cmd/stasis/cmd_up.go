@@ -125,6 +125,8 @@ func (o *upOptions) remember(dir string, asked func(flag string) bool) error {
 }
 
 func runUp(cmd *cobra.Command, o upOptions) (err error) {
+	outside, _ := engineMemory()
+	boundMemory(outside)
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	dir, remove, err := clusterDir(o.dir, "stasis-up-")
 	if err != nil {

@@ -24,6 +24,8 @@ type roleOptions struct {
 	exitWithParent bool
 	pages          browserFlags
 	browsers       network.Browsers // made of pages when the role starts
+	memory         memoryFlags
+	http           network.Limits // made of memory when the role starts
 }
 
 func (o *roleOptions) addFlags(cmd *cobra.Command) {
@@ -35,6 +37,7 @@ func (o *roleOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.logFile, "log-file", "", "append the log to this `file` (default: standard error)")
 	f.BoolVar(&o.exitWithParent, "exit-with-parent", false, "stop when standard input ends: set by the process that started this one")
 	o.pages.addFlags(cmd)
+	o.memory.addFlags(cmd)
 	for _, name := range []string{"dir", "listen"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
@@ -81,6 +84,9 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 		return err
 	}
 	defer closer.Close()
+	if o.http, err = o.memory.limits(logger); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
 	if o.exitWithParent {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // Paths. {shard} stands for a shard's name.
@@ -90,7 +91,14 @@ type DocumentsRequest struct {
 	WaitForSync bool   `json:"waitForSync,omitempty"`
 	ReturnOld   bool   `json:"returnOld,omitempty"`
 	ReturnNew   bool   `json:"returnNew,omitempty"`
+
+	// Account is what the results count to while the request is served; it is not sent.
+	Account *budget.Account `json:"-"`
 }
+
+// MaxResultBytes bounds the documents in the results of one DocumentsRequest. What would
+// go beyond has apierror.EntityTooLarge as its result, and is not applied.
+const MaxResultBytes = 64 << 20
 
 // OpResult is what became of one Op. With a Conflict error Rev is the stored
 // document's revision.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"stasis/dbserver/client"
+	"stasis/internal/budget"
 )
 
 const (
@@ -40,6 +41,9 @@ func (s *Shard) Scan(ctx context.Context, r client.ScanRequest) (page client.Sca
 		d, err := decodeDocument(append([]byte(nil), value...))
 		if err != nil {
 			return page, fmt.Errorf("scan shard %s: key %q: %w", s.name, s.keys.keyOf(it.Key()), err)
+		}
+		if err := budget.Of(ctx).Take(resultFactor * int64(len(d.json))); err != nil {
+			return page, fmt.Errorf("scan shard %s: %w", s.name, err)
 		}
 		page.Documents = append(page.Documents, d.json)
 		page.PrevKey, page.LastKey = page.LastKey, s.keys.keyOf(it.Key())

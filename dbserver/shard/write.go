@@ -32,7 +32,7 @@ func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]cli
 	}
 	c := &chunk{shard: s, request: r, quorum: q, results: make([]client.OpResult, 0, len(r.Ops))}
 	for _, op := range r.Ops {
-		if c.returned >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
+		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
 			break
 		}
 		if err := c.do(ctx, op); err != nil {
@@ -77,9 +77,29 @@ type chunk struct {
 	quorum  Quorum
 	results []client.OpResult
 	until   uint64 // what the results depend on is committed up to here
+	wrote   bool
+	bytes   int // of the documents in the results
+}
 
-	returned int // bytes of documents in the results
-	wrote    bool
+// resultFactor is what a document of the results holds until it is sent: it, and its text
+// in an answer that grows.
+const resultFactor = 4
+
+// show takes the memory for documents that are to be in the results. Its error is that of
+// the operation, which must not have been applied.
+func (c *chunk) show(documents ...[]byte) error {
+	n := 0
+	for _, d := range documents {
+		n += len(d)
+	}
+	if c.bytes+n > client.MaxResultBytes && c.bytes > 0 {
+		return apierror.New(apierror.EntityTooLarge, "the documents of the answer are larger than %d bytes: ask for fewer at once", client.MaxResultBytes)
+	}
+	if err := c.request.Account.Take(resultFactor * int64(n)); err != nil {
+		return err
+	}
+	c.bytes += n
+	return nil
 }
 
 // do does one operation. Its error ends the chunk.
@@ -103,7 +123,6 @@ func (c *chunk) do(ctx context.Context, op client.Op) error {
 		return fmt.Errorf("shard %s: %s %q: %w", c.shard.name, op.Kind, op.Key, err)
 	}
 	c.results = append(c.results, result)
-	c.returned += len(result.Old) + len(result.New)
 	return nil
 }
 
@@ -143,7 +162,11 @@ func (c *chunk) apply(op client.Op) (result client.OpResult, stored *document, e
 		if stored, err = s.get(op.Key); err != nil {
 			return result, nil, err
 		}
-		result, err = read(op, stored)
+		if result, err = read(op, stored); err == nil {
+			if err = c.show(result.New); err != nil {
+				result.New = nil
+			}
+		}
 		return result, stored, err
 	}
 	lock := s.byKey.of(op.Key)
@@ -191,6 +214,9 @@ func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.Op
 	}
 	if c.request.ReturnOld && stored != nil {
 		result.Old = stored.json
+	}
+	if err := c.show(result.New, result.Old); err != nil {
+		return client.OpResult{}, err
 	}
 	seq, err := s.append(w)
 	if err != nil {
