@@ -68,6 +68,7 @@ func TestAllDocumentsByCursor(t *testing.T) {
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","batchSize":1,"limit":1}`), 201, 0)
 	stats := c.do(t, "GET", "/_admin/statistics", "").decode(t)["cursors"].(map[string]any)
 	require.Equal(t, map[string]any{"open": 2.0, "bytes": 2.0 * cursor.BytesEach, "maxBytes": 2.0 * cursor.BytesEach, "refused": 1.0}, stats)
+	require.Contains(t, c.do(t, "GET", "/_admin/metrics/v2", "").body, "\nstasis_cursors 2\n")
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 202, 0)
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 404, 1600)
 	want(t, c.do(t, "PUT", "/_api/cursor/"+id, ""), 404, 1600)
