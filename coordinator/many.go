@@ -140,8 +140,10 @@ func (m *many) settle(held int64) {
 // no other effect than their answer.
 func (m *many) entry(op dbclient.Op, result dbclient.OpResult, err *apierror.Error) error {
 	switch {
-	case err != nil && errors.Is(err, route.ErrReturnedEnough) && m.kind == dbclient.OpRead:
+	case err != nil && m.kind == dbclient.OpRead && errors.Is(err, route.ErrReturnedEnough):
 		return apierror.New(apierror.EntityTooLarge, "the documents take more than the %d bytes that an answer may have: ask for less at a time", m.api.limits.AnswerBytes)
+	case err != nil && m.kind == dbclient.OpRead && (err.Num == apierror.ResourceLimit || err.Num == apierror.EntityTooLarge):
+		return err // a server had no room for the documents
 	case err != nil:
 		return m.put(m.failures.Entry(document.Failure(m.coll.Name, op.Key, result, err)))
 	case m.kind == dbclient.OpRead:

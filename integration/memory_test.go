@@ -316,7 +316,9 @@ func badDocuments(t *testing.T, s *siege) map[int]int {
 // largeBodies are many bodies of 12 MB that become much more when they are decoded.
 func largeBodies(to func(*siege) string, begin, part, end string) func(*testing.T, *siege) map[int]int {
 	return func(t *testing.T, s *siege) map[int]int {
-		return s.together(t, 30, to(s), "", func() io.Reader { return io.MultiReader(repeated(begin, part, 12<<20/len(part)*len(part)), strings.NewReader(end)) })
+		return s.together(t, 30, to(s), "", func() io.Reader {
+			return io.MultiReader(repeated(begin, part, 12<<20/len(part)*len(part)), strings.NewReader(end))
+		})
 	}
 }
 

@@ -34,8 +34,8 @@ func TestNothingOvertakesAcrossParts(t *testing.T) {
 		f.servers.log = nil
 		out, err := f.send(t, bounds, inserts(8)...)
 		require.NoError(t, err)
-		require.False(t, out.Synced)
 		require.Len(t, f.servers.log, 1, "an operation overtakes one that failed")
+		require.False(t, out.Synced)
 		require.Contains(t, f.servers.log[0], "http://a s1")
 		for i, r := range out.Results {
 			if route.ShardIndex(inserts(8)[i].Key, 2) == 0 {
