@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -47,6 +48,18 @@ func (a *api) serverRoutes() []rest.Route {
 // metrics are this coordinator's numbers for Prometheus.
 func (a *api) metrics(c *rest.Call) error {
 	a.http.ServeMetrics(c.W, c.R)
+	u := a.cursors.Usage()
+	for _, m := range []struct {
+		name, kind, help string
+		value            any
+	}{
+		{"stasis_cursors", "gauge", "Open cursors.", u.Open},
+		{"stasis_cursors_memory_bytes", "gauge", "Bytes that are counted for open cursors.", u.Bytes},
+		{"stasis_cursors_memory_limit_bytes", "gauge", "Bytes that open cursors may take.", u.MaxBytes},
+		{"stasis_cursors_refused_total", "counter", "Cursors refused for want of memory.", u.Refused},
+	} {
+		_, _ = fmt.Fprintf(c.W, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", m.name, m.help, m.name, m.kind, m.name, m.value) // the client is gone: nobody to tell
+	}
 	return nil
 }
 
@@ -137,6 +150,7 @@ func (a *api) statistics(c *rest.Call) error {
 		"server": rest.Fields{"uptime": time.Since(a.started).Seconds(), "physicalMemory": m.Sys},
 		"system": rest.Fields{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		"client": rest.Fields{"httpConnections": 0}, "http": rest.Fields{"requestsTotal": 0},
+		"cursors": a.cursors.Usage(), // ours
 	})
 }
 

@@ -23,13 +23,14 @@ const (
 	importBytes     = 8 << 20
 )
 
-// maxDetails bounds the messages of an answer to an import.
-const maxDetails = 10_000
+// maxDetails bounds the messages of an answer to an import; one more says how many there are.
+const maxDetails = 1000
 
 // intake is one import under way.
 type intake struct {
 	*work
 	complete             bool // the first error ends it
+	details              bool // what is wrong is told
 	fromPrefix, toPrefix string
 
 	positions []int    // of the operations in work
@@ -47,11 +48,11 @@ type importOutcome struct {
 	Empty   int      `json:"empty"`
 	Updated int      `json:"updated"`
 	Ignored int      `json:"ignored"`
-	Details []string `json:"details,omitempty"`
+	Details []string `json:"-"`
 }
 
 func (a *api) importDocuments(c *rest.Call) error {
-	in, details, err := a.newIntake(c)
+	in, err := a.newIntake(c)
 	if err != nil {
 		return err
 	}
@@ -65,43 +66,45 @@ func (a *api) importDocuments(c *rest.Call) error {
 	if err := in.readAll(c.R.Context(), reader); err != nil {
 		return err
 	}
-	if !details {
-		in.outcome.Details = nil
-	}
-	return c.Answer(http.StatusCreated, answerOf(in.outcome, details))
+	return c.Answer(http.StatusCreated, in.answer())
 }
 
-// answerOf has the attribute details, be it empty, exactly if it was asked for.
-func answerOf(o importOutcome, details bool) any {
-	if details && o.Details == nil {
-		return struct {
-			importOutcome
-			Details []string `json:"details"`
-		}{o, []string{}}
+// answer has the attribute details, be it empty, exactly if it was asked for.
+func (in *intake) answer() any {
+	o := in.outcome
+	if !in.details {
+		return o
 	}
-	return o
+	told := append([]string{}, o.Details...)
+	if more := o.Errors - len(told); more > 0 {
+		told = append(told, fmt.Sprintf("%d more errors are not listed", more))
+	}
+	return struct {
+		importOutcome
+		Details []string `json:"details"`
+	}{o, told}
 }
 
-func (a *api) newIntake(c *rest.Call) (in *intake, details bool, err error) {
+func (a *api) newIntake(c *rest.Call) (in *intake, err error) {
 	name := c.Query.Get("collection")
 	if name == "" {
-		return nil, false, apierror.New(apierror.BadParameter, "the parameter collection is missing")
+		return nil, apierror.New(apierror.BadParameter, "the parameter collection is missing")
 	}
 	c.Args = []string{name}
 	w, err := a.newWork(c)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	in = &intake{work: w, fromPrefix: c.Query.Get("fromPrefix"), toPrefix: c.Query.Get("toPrefix")}
 	w.returnNew, w.returnOld = false, false
 	if w.rules.OverwriteMode, err = onDuplicate(c.Query.Get("onDuplicate")); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if in.complete, err = c.Flag("complete", false); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	details, err = c.Flag("details", false)
-	return in, details, err
+	in.details, err = c.Flag("details", false)
+	return in, err
 }
 
 func onDuplicate(v string) (dbclient.OverwriteMode, error) {
@@ -286,8 +289,8 @@ func (in *intake) failed(position int, err *apierror.Error, text string) error {
 		return apierror.New(err.Num, "import stopped at position %d; what stands before it is imported, what follows it may be in part: %w, offending document: %s", position, err, text).WithStatus(http.StatusConflict)
 	}
 	in.outcome.Errors++
-	if len(in.outcome.Details) < maxDetails {
-		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %s", position, err.Message, err.Num, text))
+	if in.details && len(in.outcome.Details) < maxDetails {
+		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %s", position, document.Shorten(err.Message), err.Num, text))
 	}
 	return nil
 }

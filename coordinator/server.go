@@ -139,7 +139,7 @@ func (s *Server) build() error {
 			ID: s.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: s.client, Ended: s.life.ended, Logger: c.Logger.Named("survey"),
 		},
 		admin:   &admin.Admin{ID: s.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timing: c.Admin.WithDefaults()},
-		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
+		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.CursorBytes), steps: steps,
 		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
 	}
 	return nil

@@ -70,6 +70,8 @@ var attacks = []attack{
 	{"nested bodies", nestedBodies, []int{400, 413}, []int{503}},
 	{"slow bodies", slowBodies, nil, nil},
 	{"answers that are not read", unreadAnswers, []int{503}, []int{201}},
+	{"a thousand cursors with a day to live", longCursors, []int{201}, nil},
+	{"one large document, a thousand times", sameDocument, []int{413, 503}, nil},
 }
 
 // The processes live, and a client is served all along: no request of it fails with
@@ -383,5 +385,41 @@ func unreadAnswers(t *testing.T, s *siege) map[int]int {
 		got[n]++
 	}
 	require.Positive(t, got[http.StatusServiceUnavailable], "answers that are not read take memory: %v", got)
+	return got
+}
+
+// longCursors leaves a thousand cursors behind; then others are read to the end.
+func longCursors(t *testing.T, s *siege) map[int]int {
+	all := func(more string) (status int, a struct {
+		ID      string
+		HasMore bool
+	}) {
+		status, _, raw, err := s.send(t.Context(), http.MethodPut, s.coord+"/_api/simple/all", strings.NewReader(`{"collection":"client"`+more+`}`), "")
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &a))
+		return status, a
+	}
+	require.NoError(t, s.db(0).Put(t.Context(), "client", map[string]any{"_key": "one"}))
+	require.NoError(t, s.db(0).Put(t.Context(), "client", map[string]any{"_key": "another"}))
+	got := map[int]int{}
+	for range 1000 {
+		status, a := all(`,"batchSize":1,"ttl":86400`)
+		got[status]++
+		require.True(t, a.HasMore || status != http.StatusCreated)
+	}
+	read := 0
+	require.NoError(t, s.db(0).Documents(t.Context(), "client", func(json.RawMessage) error { read++; return nil }))
+	require.GreaterOrEqual(t, read, 2)
+	return got
+}
+
+// sameDocument asks for gigabytes in a few kilobytes.
+func sameDocument(t *testing.T, s *siege) map[int]int {
+	got := map[int]int{}
+	for range 3 {
+		status, _, raw, err := s.send(t.Context(), http.MethodPut, s.coord+"/_api/document/siege?onlyget=true", strings.NewReader("["+strings.Repeat(`"large0",`, 999)+`"large0"]`), "")
+		require.NoError(t, err, string(raw))
+		got[status]++
+	}
 	return got
 }

@@ -142,6 +142,20 @@ func (c *Call) Answer(status int, body any) error {
 	return nil
 }
 
+// AnswerPieces writes a JSON body that lies in pieces.
+func (c *Call) AnswerPieces(status int, body *Pieces) error {
+	h := c.W.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	c.W.WriteHeader(status)
+	for _, p := range body.all {
+		if _, err := c.W.Write(p); err != nil {
+			return nil //nolint:nilerror // the client is gone: nobody to tell
+		}
+	}
+	return nil
+}
+
 // Fields are the attributes of an answer.
 type Fields map[string]any
 
@@ -152,6 +166,29 @@ func (c *Call) OK(status int, fields Fields) error {
 		all[k] = v
 	}
 	return c.Answer(status, all)
+}
+
+// List writes fields and the list result in the envelope of success. The items are valid
+// JSON; they are sent as they are, without another copy of them all.
+func (c *Call) List(status int, fields Fields, items []json.RawMessage) error {
+	all := Fields{"error": false, "code": status}
+	for k, v := range fields {
+		all[k] = v
+	}
+	head, err := Encode(all)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	var pieces Pieces
+	pieces.Add(bytes.TrimSuffix(head, []byte("}")), []byte(`,"result":[`))
+	for i, item := range items {
+		if i > 0 {
+			pieces.Add([]byte(","))
+		}
+		pieces.Add(item)
+	}
+	pieces.Add([]byte("]}"))
+	return c.AnswerPieces(status, &pieces)
 }
 
 // Result writes the envelope of success with one attribute, result.

@@ -96,10 +96,6 @@ type DocumentsRequest struct {
 	Account *budget.Account `json:"-"`
 }
 
-// MaxResultBytes bounds the documents in the results of one DocumentsRequest. What would
-// go beyond has apierror.EntityTooLarge as its result, and is not applied.
-const MaxResultBytes = 64 << 20
-
 // OpResult is what became of one Op. With a Conflict error Rev is the stored
 // document's revision.
 type OpResult struct {
@@ -114,7 +110,9 @@ type OpResult struct {
 	Error       *apierror.Error `json:"error,omitempty"`
 }
 
-// DocumentsResponse has one result per Op, in order. Synced: all writes are on disk.
+// DocumentsResponse has one result per Op, in order, at least one. If they return
+// documents it may stop before the last of Ops: what has no result has not been done.
+// Synced: all writes are on disk.
 type DocumentsResponse struct {
 	Results []OpResult `json:"results"`
 	Synced  bool       `json:"synced"`
@@ -126,9 +124,11 @@ type ScanRequest struct {
 	Limit int    `json:"limit"`
 }
 
-// ScanResponse is one page; More says that another follows.
+// ScanResponse is one page; More says that another follows. PrevKey is the key of the
+// document before the last, so that a reader can leave the last one for later.
 type ScanResponse struct {
 	Documents []json.RawMessage `json:"documents"`
+	PrevKey   string            `json:"prevKey,omitempty"`
 	LastKey   string            `json:"lastKey,omitempty"`
 	More      bool              `json:"more"`
 }

@@ -46,7 +46,7 @@ func (s *Shard) Scan(ctx context.Context, r client.ScanRequest) (page client.Sca
 			return page, fmt.Errorf("scan shard %s: %w", s.name, err)
 		}
 		page.Documents = append(page.Documents, d.json)
-		page.LastKey = s.keys.keyOf(it.Key())
+		page.PrevKey, page.LastKey = page.LastKey, s.keys.keyOf(it.Key())
 		bytes += len(d.json)
 		if err := ctx.Err(); err != nil {
 			return page, fmt.Errorf("scan shard %s: %w", s.name, err)

@@ -11,9 +11,13 @@ import (
 	"stasis/internal/failpoint"
 )
 
+// maxReturnedBytes of documents are returned at once, and one operation's.
+const maxReturnedBytes = 16 << 20
+
 // Documents applies r's operations in order. Each is atomic and independent of
 // the others: one that is refused has its error in its result. With WaitForSync all
-// are on the disks of all in-sync replicas before it returns.
+// are on the disks of all in-sync replicas before it returns. It stops when the results
+// have many bytes of documents: what has no result has not been done.
 //
 // apierror.NotLeader and whatever Quorum.Admit says mean that nothing was applied.
 // Any other error is trouble with the disk, a shard that is gone, or a leadership
@@ -28,6 +32,9 @@ func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]cli
 	}
 	c := &chunk{shard: s, request: r, quorum: q, results: make([]client.OpResult, 0, len(r.Ops))}
 	for _, op := range r.Ops {
+		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
+			break
+		}
 		if err := c.do(ctx, op); err != nil {
 			return nil, err
 		}
@@ -84,9 +91,6 @@ func (c *chunk) show(documents ...[]byte) error {
 	n := 0
 	for _, d := range documents {
 		n += len(d)
-	}
-	if c.bytes+n > client.MaxResultBytes && c.bytes > 0 && !failpoint.Off("results-bounded") {
-		return apierror.New(apierror.EntityTooLarge, "the documents of the answer are larger than %d bytes: ask for fewer at once", client.MaxResultBytes)
 	}
 	if err := c.request.Account.Take(resultFactor * int64(n)); err != nil {
 		return err

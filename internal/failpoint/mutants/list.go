@@ -100,6 +100,12 @@ var mutants = []mutant{
 
 	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
 		"what a small body grows to is bounded"},
+	{"cursors-are-bounded", "coordinator/cursor", "TestStoreIsBoundedInBytesAndTime", "there are more cursors than there is room for",
+		"cursors that clients leave behind do not take all memory"},
+	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
+		"a small request does not have an answer of many megabytes"},
+	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
+		"the operations of an array on one shard are applied in order"},
 
 	{"lease-from-sending", "dbserver", "TestLeaseCountsFromTheSending", "the lease lasts longer than",
 		"the lease ends before the supervision may name another leader"},
@@ -215,8 +221,8 @@ var mutants = []mutant{
 		"what cannot be read is not stored"},
 	{"leader-takes-nothing", "dbserver/shard", "TestLeaderTakesNoRecordsAndNoCopy", "a leader takes another's records",
 		"a leader's log has what it has numbered"},
-	{"results-bounded", "dbserver/shard", "TestResultsAreBounded", "a short request has a long answer",
-		"what a small request returns is bounded"},
+	{"returned-is-bounded", "dbserver/shard", "TestReturnedDocumentsEndTheCall", "more is returned at once than fits",
+		"a request for large documents, many times, does not take all memory"},
 
 	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
 		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
