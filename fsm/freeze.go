@@ -42,3 +42,16 @@ func (t Transaction) showsNonce() bool {
 		})
 	})
 }
+
+// ByHolder says whether the transaction changes Plan as the holder of the lock in this
+// tree: it shows the holder's nonce, as a precondition that holds.
+func (t Transaction) ByHolder(root *Node) bool {
+	nonce := root.At(noncePath)
+	shows := func(p precondition) bool {
+		return p.path == noncePath && slices.ContainsFunc(p.conditions, func(c condition) bool {
+			return c.operator == "old" && (Equal(c.argument, nonce) || failpoint.Off("large-plan-is-the-holders"))
+		})
+	}
+	return root.At(lockPath).Exists() && nonce.Text() != "" && slices.ContainsFunc(t.preconditions, shows) &&
+		slices.ContainsFunc(t.operations, func(o operation) bool { return touchesPlan(o.path) })
+}

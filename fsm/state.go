@@ -12,7 +12,7 @@ type contents struct {
 	root      *Node
 	clock     int64 // ms; the latest of all commands' times
 	lifetimes lifetimes
-	observers ordered[[]string] // path → urls, sorted
+	observers observers
 }
 
 // State is everything that the agency has agreed on at one index. It never
@@ -132,7 +132,7 @@ func (s *State) append(e Entry, after contents, keep int) *State {
 
 // maxLogBytes bounds the log beside the number of its entries, so that large
 // values do not add up in memory and in every snapshot.
-const maxLogBytes = 64 << 20
+const maxLogBytes = 16 << 20
 
 func (e Entry) bytes() int {
 	const fixed = 128
