@@ -95,37 +95,3 @@ func (s *api) store(w http.ResponseWriter, r *http.Request) error {
 	_, _ = w.Write(root.AppendJSON(nil)) // the client may be gone
 	return nil
 }
-
-// pastKept is how many of the last indices store can show.
-const pastKept = 256
-
-// past is the trees at the last indices. They share all that has not changed.
-type past struct {
-	mu    sync.Mutex
-	roots [pastKept]pastRoot
-}
-
-type pastRoot struct {
-	index uint64
-	root  *fsm.Node
-}
-
-func (p *past) note(outcomes []fsm.Outcome) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, o := range outcomes[max(0, len(outcomes)-pastKept):] {
-		if o.Index > 0 {
-			p.roots[o.Index%pastKept] = pastRoot{o.Index, o.State.Root()}
-		}
-	}
-}
-
-// at is the tree at an index, nil if it is not kept.
-func (p *past) at(index uint64) *fsm.Node {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if r := p.roots[index%pastKept]; r.index == index {
-		return r.root
-	}
-	return nil
-}

@@ -139,6 +139,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
 	m.tree.Reset(state)
+	m.past.reset()
 	m.reached(0)
 	return nil
 }

@@ -149,12 +149,15 @@ func TestByHolder(t *testing.T) {
 	free := m.State().Root()
 	write(t, m, `[{"/arango/Target/HotBackup/Create":"t","/arango/Target/HotBackup/Holder":{"nonce":"secret"}}]`)
 	root := m.State().Root()
-	by := func(raw string, root *Node) bool { return tx(t, raw).ByHolder(root) }
+	by := func(raw string, root *Node) bool { return ByHolder([]byte(raw), root) }
 	require.True(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":"secret"}]`, root))
 	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":"secret"}]`, free), "there is no lock")
 	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":"guess"}]`, root), "the nonce is wrong, and the change is taken for the holder's")
 	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":{"oldNot":"x"}}]`, root))
 	require.False(t, by(`[{"/arango/Plan/x":1}]`, root))
+	for _, raw := range []string{`{}`, `[]`, `[1,2]`, `[{},1]`, `[{"/arango/Plan":1},{"a":{"old":1,"old":2}}]`} {
+		require.False(t, by(raw, root), raw)
+	}
 	require.False(t, by(`[{"/other":1},{"/arango/Target/HotBackup/Holder/nonce":"secret"}]`, root), "no change of Plan")
 	write(t, m, `[{"/arango/Target/HotBackup/Holder/nonce":{"op":"delete"}}]`)
 	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":{"old":{}}}]`, m.State().Root()), "a lock without nonce has no holder")
