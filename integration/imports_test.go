@@ -29,6 +29,7 @@ var rooms = []room{
 	{"internal/apierror", nil, "internal packages serve all rooms and know none"},
 	{"internal/bootclock", nil, "internal packages serve all rooms and know none"},
 	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
+	{"internal/budget", nil, "internal packages serve all rooms and know none"},
 	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint", nil, "internal packages serve all rooms and know none"},
