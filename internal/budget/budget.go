@@ -19,7 +19,10 @@ const (
 
 const (
 	// SmallBytes is what a request of a client may hold without being a large one.
-	SmallBytes = 64 << 10
+	// internal/network allows one connection for every 128 KiB of a budget, so that what all
+	// connections together can hold in small requests of HTTP/1.1, 12.5 %, is less than there
+	// is for them: slow ones, however many, keep no other small one out.
+	SmallBytes = 16 << 10
 	// requestBytes is what a request holds at least: goroutine, buffers, header.
 	requestBytes = 8 << 10
 )
@@ -120,13 +123,35 @@ func (a *Account) Take(n int64) error {
 		return apierror.New(apierror.Cancelled, "the request has ended")
 	case a.held+n > from.size:
 		from.refused++
-		return apierror.New(apierror.EntityTooLarge, "the request needs more than the %d bytes of memory that this server has for %s: send it in smaller parts", from.size, from.name)
+		return never(from)
 	case from.held+want > from.size:
 		from.refused++
 		return Refusal("the memory for %s is in use: %d of %d bytes, and this one needs %d more; try again later", from.name, from.held, from.size, want)
 	}
 	a.move(from, n)
 	return nil
+}
+
+func never(p *pool) error {
+	return apierror.New(apierror.EntityTooLarge, "the request needs more than the %d bytes of memory that this server has for %s: send it in smaller parts", p.size, p.name)
+}
+
+// Fits is apierror.EntityTooLarge if n bytes could not be had even if nobody else held any.
+func (a *Account) Fits(n int64) error {
+	if a == nil {
+		return nil
+	}
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	p := &a.budget.large
+	if a.class == Peer {
+		p = &a.budget.peers
+	}
+	if n <= p.size {
+		return nil
+	}
+	p.refused++
+	return never(p)
 }
 
 // Owe counts n bytes that are there already and cannot be refused, such as the answer to
@@ -226,7 +251,7 @@ func Of(ctx context.Context) *Account {
 }
 
 // firstRead is how much memory a body gets for what its length only promises.
-const firstRead = 64 << 10
+const firstRead = 4 << 10
 
 // ReadAll reads r to its end, at most limit bytes, and takes the memory from a as the
 // bytes come; it stays taken. length is what the sender says, -1 if it does not.
@@ -234,6 +259,9 @@ const firstRead = 64 << 10
 func ReadAll(a *Account, r io.Reader, limit, length int64) ([]byte, error) {
 	if length > limit {
 		return nil, tooLong(limit)
+	}
+	if err := a.Fits(length); err != nil {
+		return nil, err
 	}
 	size := int64(512)
 	if length > 0 {

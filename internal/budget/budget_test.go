@@ -153,7 +153,7 @@ func TestManyGoroutines(t *testing.T) {
 
 // The body is whole whatever the reader's pieces are, and what is held is what there is.
 func TestReadAll(t *testing.T) {
-	for _, size := range []int{0, 1, 511, 512, 513, firstRead - 1, firstRead, firstRead + 1, 3<<20 + 7} {
+	for _, size := range []int{0, 1, 511, 512, 513, firstRead - 1, firstRead, firstRead + 1, 1<<20, 3<<20 + 7} {
 		want := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
 		for _, length := range []int64{-1, int64(size)} {
 			for name, wrap := range map[string]func(io.Reader) io.Reader{"plain": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader, "with the end": iotest.DataErrReader} {
@@ -183,7 +183,7 @@ func TestReadAll(t *testing.T) {
 // Memory is taken as bytes come, not as they are promised.
 func TestPromisedBytesTakeNothing(t *testing.T) {
 	a := New(100 << 20).Open(Client)
-	_, err := ReadAll(a, io.MultiReader(strings.NewReader("x"), iotest.ErrReader(io.ErrUnexpectedEOF)), 1<<30, 1<<29)
+	_, err := ReadAll(a, io.MultiReader(strings.NewReader("x"), iotest.ErrReader(io.ErrUnexpectedEOF)), 1<<30, 50<<20)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.LessOrEqual(t, a.Held(), int64(firstRead))
 }
