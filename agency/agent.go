@@ -32,6 +32,7 @@ type Agent struct {
 	server  *network.Server
 	jobs    *jobs
 	polls   pollCache
+	large   *large
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -113,6 +114,8 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
 	a.gag = newGag()
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- err })
+	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
+	a.large = newLarge(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	return a, nil
 }
@@ -141,6 +144,7 @@ func (a *Agent) serve(c Config) {
 	}
 	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{
 		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers,
+		Limits: c.Limits,
 	})
 	a.watcher.Go(func() {
 		select {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"github.com/hashicorp/raft"
 
-	"stasis/fsm"
 	"stasis/internal/apierror"
 )
 
@@ -61,12 +59,8 @@ func (a *Agent) tune(t tuning) error {
 	if t.Step == nil {
 		return nil
 	}
-	c := a.raft.ReloadableConfig()
-	c.SnapshotThreshold, c.TrailingLogs = *t.Step, *t.Step
-	if err := a.raft.ReloadConfig(c); err != nil {
-		return fmt.Errorf("compaction step size: %w", err)
-	}
-	return nil
+	a.machine.compaction.keep(*t.Step)
+	return a.reconfigure(a.raft, func(c *raft.ReloadableConfig) { c.SnapshotThreshold, c.TrailingLogs = *t.Step, *t.Step })
 }
 
 // compact takes a snapshot now and shortens Raft's log, on this agent.
@@ -91,7 +85,5 @@ func (s *api) store(w http.ResponseWriter, r *http.Request) error {
 			root = past
 		}
 	}
-	w.Header().Set("Content-Type", jsonType)
-	_, _ = w.Write(root.AppendJSON(nil)) // the client may be gone
-	return nil
+	return s.agent.large.serve(r, w, root.Weight(), func(flush func([]byte) []byte) []byte { return root.StreamJSON(nil, flush) })
 }

@@ -3,11 +3,11 @@ package agency
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
 
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // envelope is a parsed request body of write, transact or transient.
@@ -25,23 +25,13 @@ type element struct {
 	slot  int      // place among the envelope's transactions, -1 if not there
 }
 
-// bodyAtOnce is how much memory a request gets for what it only says it will send.
-const bodyAtOnce = 64 << 10
-
-// body reads a request's body whole.
-func (s *api) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if n := r.ContentLength; n > 0 && n <= min(s.maxBody, bodyAtOnce) {
-		raw := make([]byte, n)
-		if _, err := io.ReadFull(r.Body, raw); err != nil {
-			return nil, badRequest("read request body: %v", err)
-		}
-		return raw, nil
-	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody))
-	var tooLarge *http.MaxBytesError
+// body reads a request's body whole. What it takes is counted by the request's account.
+func (s *api) body(_ http.ResponseWriter, r *http.Request) ([]byte, error) {
+	raw, err := budget.ReadAll(budget.Of(r.Context()), r.Body, s.maxBody, r.ContentLength)
+	var refused *apierror.Error
 	switch {
-	case errors.As(err, &tooLarge):
-		return nil, apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", tooLarge.Limit)
+	case errors.As(err, &refused):
+		return nil, err
 	case err != nil:
 		return nil, badRequest("read request body: %v", err)
 	}

@@ -29,6 +29,7 @@ type node struct {
 	quitting  sync.Once
 	quit      raft.Future   // of Raft's shutdown
 	raftGone  chan struct{} // closed when Raft has stopped
+	settings  sync.Mutex    // held while some of Raft's are changed
 	joined    atomic.Bool   // raft is there
 	place
 }
@@ -72,6 +73,11 @@ func (a *Agent) join() error {
 		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
 	}
 	a.machine.members = a.book.learn
+	a.machine.compaction.shorten = func(entries uint64) {
+		if r := started.Load(); r != nil {
+			a.keepTrailing(r, entries)
+		}
+	}
 	err := a.begin(config)
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
@@ -87,6 +93,7 @@ func (a *Agent) join() error {
 	a.watcher.Go(func() { a.watchLeadership(notices) })
 	a.workers.Go(func() { a.proposer.run(a.running, a.raftPropose) })
 	a.workers.Go(func() { a.rounds.run(a.running, a.confirm) })
+	a.workers.Go(a.keepSmall)
 	return nil
 }
 

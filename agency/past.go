@@ -21,6 +21,7 @@ type past struct {
 	first uint64 // the oldest index that is kept
 	last  uint64
 	bytes int64 // what the changes after first took out
+	all   int64 // what all changes took out
 }
 
 type pastRoot struct {
@@ -41,6 +42,7 @@ func (p *past) note(outcomes []fsm.Outcome) {
 
 // add keeps one more tree, and drops the oldest ones. Callers hold mu.
 func (p *past) add(r pastRoot) {
+	p.all += min(r.removed, muchRemoved)
 	if r.index != p.last+1 || r.removed > pastBytes {
 		p.clear(r.index)
 	} else {
@@ -63,10 +65,22 @@ func (p *past) clear(first uint64) {
 	p.first, p.bytes = first, 0
 }
 
-// reset forgets all: the tree was replaced as a whole.
-func (p *past) reset() {
+// muchRemoved stands for what cannot be told.
+const muchRemoved = 1 << 40
+
+// removed is what all changes took out of the tree so far, at most: the difference of two
+// answers is what is held by who holds the tree of the first.
+func (p *past) removed() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.all
+}
+
+// reset forgets all: a tree of a weight was replaced as a whole.
+func (p *past) reset(weight int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all += min(weight, muchRemoved)
 	p.clear(0)
 	p.last = 0
 }

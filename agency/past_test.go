@@ -43,7 +43,7 @@ func TestPastIsBoundedInBytes(t *testing.T) {
 	require.Greater(t, kept(), 1, "what is new costs nothing yet")
 	at(`[{"/a":{"op":"delete"}}]`)
 	require.Equal(t, 1, kept(), "a tree that alone holds much is let go")
-	p.reset()
+	p.reset(0)
 	require.Nil(t, p.at(m.State().Index()))
 	at(`[{"/a":1}]`)
 	require.Equal(t, 1, kept())

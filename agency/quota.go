@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -8,7 +9,6 @@ import (
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
-	"stasis/internal/failpoint"
 )
 
 // What one request may bring. The largest that a cluster writes by itself beside a
@@ -23,6 +23,9 @@ const (
 // defaultQuota is how heavy the tree may be (see fsm.State.Weight): some 80,000 shards
 // with three replicas.
 const defaultQuota = 256 << 20
+
+// leastQuota has room for a cluster that has just been founded.
+const leastQuota = 1 << 20
 
 // quota bounds the tree. The leader's counts: its transactions carry the limit through the
 // log. Above it there is a reserve, so that an agency that clients have filled can go on.
@@ -52,9 +55,12 @@ func (q *quota) clients() int64 { return q.bytes }
 func (q *quota) books() int64   { return q.bytes + q.bytes/8 }
 func (q *quota) leader() int64  { return q.bytes + q.bytes/4 }
 
+// transient is how heavy the tree in the leader's memory may be: heartbeats.
+func (q *quota) transient() int64 { return q.bytes / 4 }
+
 // bookkeeping is where the servers of a cluster write what is and what is to be done.
 var bookkeeping = []string{
-	"/" + keys.Root + "/Current", "/" + keys.Root + "/Supervision", "/" + keys.Root + "/Target", "/" + keys.Root + "/Sync",
+	keys.Current, keys.Supervision, keys.Target, keys.Root + "/Sync",
 }
 
 // ofClients gives transactions that came from outside their limits.
@@ -144,6 +150,9 @@ func (q *quota) state(weight int64) treeState {
 // wayOut is what to do about a tree that is too large.
 const wayOut = "at its quota what would make it larger is refused. Delete what is not needed (reads, deletes and values of the same size work), " +
 	"or start all agents with a larger --tree-quota"
+
+// overLimit says whether a transaction was refused because of the quota.
+func overLimit(o fsm.Outcome) bool { return errors.Is(o.Reason, fsm.ErrLimit) }
 
 // overQuota is the error of transactions none of which was applied, because of the quota.
 func overQuota(o fsm.Outcome) error {

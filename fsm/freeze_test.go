@@ -168,3 +168,13 @@ func TestBelow(t *testing.T) {
 	require.False(t, tx(t, `[{"/a/b":1,"/cc":2}]`).Below("/a", "/c"))
 	require.False(t, tx(t, `[{"/":1}]`).Below("/a"))
 }
+
+func TestOnly(t *testing.T) {
+	for raw, want := range map[string]string{`[1]`: "1", ` [ [1,2] ] `: "[1,2]", `[]`: "", `[1,2]`: "", `{}`: "", `[1`: "", `7`: ""} {
+		got, ok := Only([]byte(raw))
+		require.Equal(t, want != "", ok, raw)
+		if ok {
+			require.Equal(t, want, string(got))
+		}
+	}
+}

@@ -157,3 +157,6 @@ func (t Transaction) Preconditions() []string {
 	}
 	return paths
 }
+
+// ByHolder is ByHolder of its text.
+func (t Transaction) ByHolder(root *Node) bool { return ByHolder(t.raw, root) }
