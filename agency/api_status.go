@@ -58,7 +58,8 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
 	}
-	body["origin"] = a.origins.origin() // ours
+	body["origin"] = a.origins.origin()                  // ours
+	body["tree"] = a.machine.quota.state(state.Weight()) // ours
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
 	}
