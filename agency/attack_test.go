@@ -416,3 +416,36 @@ func parsed(t testing.TB, raw string) []fsm.Transaction {
 	require.NoError(t, err)
 	return []fsm.Transaction{tx}
 }
+
+// TestLargePlanCostsNoLeadership: the largest entry there can be is replicated over a slow network
+// while the leader leads on and serves others, also small writes that come after.
+func TestLargePlanCostsNoLeadership(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		require.Equal(t, 200, c.ask(leader, "write", lockHeld).status)
+		term := c.agents[leader].raft.CurrentTerm()
+		for _, name := range c.others(leader) {
+			c.net.Throttle(leader, name, 3<<20)
+		}
+		done := make(chan reply, 1)
+		go func() {
+			r, err := c.try(context.Background(), leader, "write", plan(60<<20, "secret"))
+			if err != nil {
+				r.body = err.Error()
+			}
+			done <- r
+		}()
+		time.Sleep(time.Second)
+		for range 30 {
+			require.Equal(t, 200, c.ask(leader, "read", `[["/x"]]`).status, "reads are confirmed beside it")
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 408, (<-done).status, "it takes longer than a write waits")
+		require.Equal(t, 200, c.ask(leader, "write", `[[{"/x":1}]]`).status)
+		time.Sleep(5 * time.Second)
+		for name, a := range c.agents {
+			require.Greater(t, a.machine.state().Weight(), int64(60<<20), "%s: the entry does not arrive", name)
+			require.Equal(t, term, a.raft.CurrentTerm(), "the leadership was lost")
+		}
+	})
+}

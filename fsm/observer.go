@@ -59,7 +59,29 @@ func (s *State) Observed(e Entry, calls Calls) {
 	}
 }
 
+// What waits to be told is bounded: so many observers, so many changes for each, and
+// paths of so many bytes. Beyond it an observer is told of its path alone that there were
+// changes, and one too many is told nothing. A call is a hint.
+const (
+	MostObservers = 256
+	MostChanges   = 1000
+	longestTold   = 256
+)
+
 func (c Calls) add(url, path, changed, name string) {
+	if len(path) > longestTold || c[url] == nil && len(c) >= MostObservers {
+		return
+	}
+	if len(changed) > longestTold {
+		changed, name = path, "set"
+	}
+	if c.changes(url) >= MostChanges {
+		if c[url][path] == nil {
+			return
+		}
+		delete(c[url], path)
+		changed, name = path, "set"
+	}
 	if c[url] == nil {
 		c[url] = map[string]map[string]string{}
 	}
@@ -67,6 +89,14 @@ func (c Calls) add(url, path, changed, name string) {
 		c[url][path] = map[string]string{}
 	}
 	c[url][path][changed] = name
+}
+
+// changes counts what one observer is to be told.
+func (c Calls) changes(url string) (n int) {
+	for _, changes := range c[url] {
+		n += len(changes)
+	}
+	return n
 }
 
 // changes are the paths that an entry changed, and by which operation.
