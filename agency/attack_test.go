@@ -111,9 +111,9 @@ func TestTreeQuota(t *testing.T) {
 	small := func(c *Config) { c.TreeQuota = 4 << 20 }
 	s := alone(t, dir, small)
 	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}},"/arango/Current/list":["a","b"],"/n":1}]]`).status)
-	tree := func() treeState {
+	tree := func() client.Tree {
 		var body struct {
-			Tree treeState `json:"tree"`
+			Tree client.Tree `json:"tree"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(s.get("config").body), &body))
 		return body.Tree

@@ -137,7 +137,7 @@ func (a *Agent) reportTree(before string) (alarm string) {
 		a.logger.Info("the agency's tree has room again", "bytes", s.Bytes, "quota", s.Quota)
 	}
 	if s.Refused > 0 {
-		a.logger.Warn("transactions were refused: the tree would be too large", "since the start", s.Refused, "the last", s.Last)
+		a.logger.Warn("transactions were refused: the tree would be too large", "since the start", s.Refused, "the last", s.LastRefusal)
 	}
 	return s.Alarm
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 
+	"stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
@@ -128,19 +129,11 @@ func (q *quota) note(weight int64, outcomes []fsm.Outcome) {
 	}
 }
 
-// treeState is what is told of the tree's size.
-type treeState struct {
-	Bytes   int64  `json:"bytes"`
-	Quota   int64  `json:"quota"`
-	Alarm   string `json:"alarm,omitempty"` // what is wrong, and what to do
-	Refused uint64 `json:"refused"`         // transactions since this agent started
-	Last    string `json:"lastRefusal,omitempty"`
-}
-
-func (q *quota) state(weight int64) treeState {
+// state is what is told of the tree's size.
+func (q *quota) state(weight int64) client.Tree {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := treeState{Bytes: weight, Quota: q.bytes, Refused: q.refused, Last: q.last}
+	s := client.Tree{Bytes: weight, Quota: q.bytes, Refused: q.refused, LastRefusal: q.last}
 	if q.alarm {
 		s.Alarm = fmt.Sprintf("the tree has %d of %d bytes: %s", weight, q.bytes, wayOut)
 	}
