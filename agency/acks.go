@@ -64,6 +64,7 @@ func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress
 	if err := t.gag.maySend(); err != nil {
 		return err
 	}
+	shortened(args)
 	sent, start, index := t.mark(), time.Now(), t.tree()
 	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err

@@ -32,6 +32,7 @@ type Agent struct {
 	server  *network.Server
 	jobs    *jobs
 	polls   pollCache
+	large   *large
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -114,6 +115,8 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.gag = newGag()
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
+	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
+	a.large = newLarge(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	return a, nil
 }

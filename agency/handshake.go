@@ -89,7 +89,7 @@ func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net
 		s.book.failed(id, address)
 		return nil, err
 	}
-	return &callingConn{Conn: conn, id: id, meet: s.handshake.meet}, nil
+	return &callingConn{Conn: &steadyConn{Conn: conn}, id: id, meet: s.handshake.meet}, nil
 }
 
 // Accept gives a stream that ends at once if it is for another agent, or of a stranger.

@@ -26,12 +26,14 @@ type machine struct {
 	changed chan struct{}         // closed and replaced when applied or the tree moves
 	broken  bool                  // nothing may be applied any more
 	watchers
-	past past
+	past       past
+	quota      *quota
+	compaction *compaction
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
 	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{}),
-		watchers: newWatchers()}
+		watchers: newWatchers(), quota: newQuota(defaultQuota), compaction: newCompaction(Timing{}.withDefaults())}
 }
 
 // appliedBatch is what Apply answers to the proposer: the state before the entry
@@ -62,6 +64,9 @@ func (m *machine) Apply(log *raft.Log) any {
 	batch := appliedBatch{before: m.tree.State()}
 	batch.outcomes = m.tree.Apply(log.Term, command)
 	m.past.note(batch.outcomes)
+	weight := m.tree.State().Weight()
+	m.quota.note(weight, batch.outcomes)
+	m.compaction.applied(len(log.Data), weight)
 	m.reached(log.Index)
 	return batch
 }
@@ -154,7 +159,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	if m.broken {
 		return nil, errBroken
 	}
-	return snapshot{m.tree.State()}, nil
+	return snapshot{state: m.tree.State(), written: m.compaction.begin()}, nil
 }
 
 // Restore replaces the tree by a snapshot's.
@@ -163,13 +168,19 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	if err != nil {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
+	m.past.reset(m.tree.State().Weight())
 	m.tree.Reset(state)
+	m.quota.note(state.Weight(), nil)
+	m.compaction.restored()
 	m.reached(0)
 	return nil
 }
 
 // snapshot writes a state out while the tree moves on.
-type snapshot struct{ state *fsm.State }
+type snapshot struct {
+	state   *fsm.State
+	written func() // is told when it is; nil: nobody counts
+}
 
 // Persist writes the state to Raft's snapshot store.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
@@ -180,6 +191,9 @@ func (s snapshot) Persist(sink raft.SnapshotSink) error {
 	}
 	if err := sink.Close(); err != nil {
 		return fmt.Errorf("publish snapshot: %w", err)
+	}
+	if s.written != nil {
+		s.written()
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type node struct {
 	quit       raft.Future   // of Raft's shutdown
 	raftGone   chan struct{} // closed when Raft has stopped
 	joined     atomic.Bool   // raft is there
+	settings   sync.Mutex    // held while some of Raft's are changed
 	place
 }
 
@@ -77,6 +78,11 @@ func (a *Agent) join() error {
 		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
 	}
 	a.machine.members = a.book.learn
+	a.machine.compaction.shorten = func(entries uint64) {
+		if r := started.Load(); r != nil {
+			a.keepTrailing(r, entries)
+		}
+	}
 	err := a.begin(config)
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
@@ -92,6 +98,7 @@ func (a *Agent) join() error {
 	a.watcher.Go(func() { a.watchLeadership(notices) })
 	a.workers.Go(func() { a.proposer.run(a.running, a.raftPropose) })
 	a.workers.Go(func() { a.rounds.run(a.running, a.confirm) })
+	a.workers.Go(a.keepSmall)
 	return nil
 }
 

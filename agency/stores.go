@@ -63,11 +63,7 @@ type disk struct {
 	notes    notes
 }
 
-const (
-	snapshotsKept = 2
-	// logCache is how many of the newest entries are served to followers from memory.
-	logCache = 256
-)
+const snapshotsKept = 2
 
 // openDisk opens the configured stores and checks whose they are.
 func openDisk(c Config, logger hclog.Logger) (*disk, error) {
@@ -91,9 +87,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 		err := fmt.Errorf("data directory %s belongs to agent %s, not %s", c.Dir, d.id, c.ID)
 		return nil, errors.Join(err, d.close())
 	}
-	if err := d.watch(); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
+	d.watch()
 	return d, nil
 }
 

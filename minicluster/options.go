@@ -38,6 +38,7 @@ type Options struct {
 	Logger       hclog.Logger
 	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
 	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
+	AgentFlags   []string         // of the Binary's agents: --tree-quota=…
 	Browsers     network.Browsers // the web pages that may use the servers
 	LogFlags     []string         // of the Binary, about the size and number of its log files
 	HTTP         network.Limits   // of each server; InProcess, by default, one server's part of the process's memory

@@ -81,7 +81,7 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 				args = append(args, flag, d.String())
 			}
 		}
-		return args
+		return append(args, c.options.AgentFlags...)
 	}
 	args = append(args, "--agency", strings.Join(c.agencyURLs(), ","))
 	if n.role == datadir.DBServer {

@@ -250,6 +250,10 @@ var mutants = []mutant{
 	{"pinned-host-is-checked", "dbserver/transfer/rclone", "TestPinnedHostIsChecked", "the server has connected to a port of the cluster",
 		"the same, for SMB"},
 
+	{"tree-has-a-limit", "fsm", "TestLimit", "the tree grows above its limit",
+		"the agency's tree does not grow beyond what agents can hold"},
+	{"large-plan-is-the-holders", "fsm", "TestByHolder", "the nonce is wrong, and the change is taken for the holder's",
+		"only a restore writes a large Plan"},
 	{"plan-is-frozen", "fsm", "TestFreeze", "Plan is frozen while a backup or restore holds the lock\" in chain but got nil",
 		"nothing changes Plan while a backup runs"},
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
