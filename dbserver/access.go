@@ -112,3 +112,10 @@ func (a *access) shutForGood(ctx context.Context, why error) error {
 	a.mu.Unlock()
 	return a.shut(ctx, why)
 }
+
+// vacant says that nobody is inside. Once access is shut it stays so.
+func (a *access) vacant() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.inside == 0
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -88,6 +89,8 @@ func followBeats(body *bufio.Reader, lock *gate.Lock, echo chan<- struct{}) (rea
 		switch {
 		case errors.Is(err, io.EOF):
 			return "its request ended"
+		case errors.Is(err, os.ErrDeadlineExceeded): // the body's own deadline was first
+			return lock.Silent()
 		case err != nil:
 			return fmt.Sprintf("its beats ended: %v", err)
 		}

@@ -279,15 +279,14 @@ func (s *Server) close(ctx context.Context) error {
 	if m := s.moves.Load(); m != nil {
 		errs = append(errs, s.unlessDiskHangs("transfers", m.Close))
 	}
-	shut := s.access.shutForGood(polite, errStopping)
-	errs = append(errs, shut)
+	errs = append(errs, s.access.shutForGood(polite, errStopping))
 	if s.http != nil {
 		errs = append(errs, s.http.Shutdown(ctx))
 	}
 	s.stop()
 	tasks := s.unlessDiskHangs("tasks", s.group.Wait)
 	errs = append(errs, tasks)
-	if shut == nil && tasks == nil { // otherwise better not synced than closed under a request
+	if tasks == nil && s.access.vacant() { // otherwise better not synced than closed under a request
 		errs = append(errs, s.unload())
 	}
 	s.health.Close()

@@ -303,3 +303,18 @@ func TestFirstFailureCounts(t *testing.T) {
 		require.Empty(t, s.Err())
 	})
 }
+
+// A server that gets no time closes its engine all the same once its requests have ended,
+// so another one may open it.
+func TestClosingWithoutTimeLeavesNoEngineOpen(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.lock("b1", "n")
+		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
+		require.NoError(t, err)
+		late, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, s.Close(late), context.Canceled, "the gate's request is inside")
+		h.start("db1")
+	})
+}

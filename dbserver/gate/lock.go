@@ -87,7 +87,7 @@ func (l *Lock) Beat() {
 	}
 	now := time.Now()
 	if l.claim.Silence > 0 && now.Sub(l.beat) > l.claim.Silence {
-		g.breakOff(l, l.silence())
+		g.breakOff(l, l.Silent())
 		return
 	}
 	l.beat = now
@@ -111,7 +111,8 @@ func (l *Lock) over() bool {
 	}
 }
 
-func (l *Lock) silence() string {
+// Silent is the reason of a lock whose beats do not come any more.
+func (l *Lock) Silent() string {
 	return fmt.Sprintf("no beat of the coordinator for %s", l.claim.Silence)
 }
 
@@ -130,7 +131,7 @@ func (g *Gate) listen(l *Lock) {
 		l.after(rest, func() { g.listen(l) })
 		return
 	}
-	g.breakOff(l, l.silence())
+	g.breakOff(l, l.Silent())
 }
 
 // expire opens the gate when the lease has run out.
