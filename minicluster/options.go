@@ -42,8 +42,6 @@ type Options struct {
 	Browsers     network.Browsers // the web pages that may use the servers
 	LogFlags     []string         // of the Binary, about the size and number of its log files
 	HTTP         network.Limits   // of each server; InProcess, by default, one server's part of the process's memory
-	Environment  []string         // of Processes, added to this process's: GOMEMLIMIT=…
-	Flags        []string         // of Processes, all of them
 
 	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory

@@ -45,7 +45,6 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(os.Environ(), c.options.Environment...)
 	setProcessGroup(cmd)
 	stdin, err := cmd.StdinPipe()
 	if err == nil {
@@ -70,7 +69,6 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 	for _, host := range c.options.Browsers.Hosts() {
 		args = append(args, "--http.hosts", host)
 	}
-	args = append(args, c.options.Flags...)
 	if n.role == datadir.Agent {
 		args = append(args, "--id", n.id)
 		for _, a := range c.agents {

@@ -224,11 +224,8 @@ func (a *Account) Sibling() *Account {
 	return a.budget.Open(a.class)
 }
 
-// Begin opens the account of a request, with what every request holds.
-func (b *Budget) Begin(c Class) (*Account, error) {
-	a := b.Open(c)
-	return a, a.Take(requestBytes)
-}
+// Begin takes what every request holds.
+func (a *Account) Begin() error { return a.Take(requestBytes) }
 
 // Refusal is the answer to what a server has no room for now: 503, nothing was done.
 func Refusal(format string, args ...any) error {

@@ -3,6 +3,7 @@ package network
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -233,6 +234,8 @@ func TestSlowBodiesEnd(t *testing.T) {
 			}
 			slow.Wait()
 			_ = m.Close() // closed at the end of a test that passes
+			_ = s.Shutdown(context.Background())
+			<-time.After(time.Minute) // net/http lingers on connections that it closes
 		}()
 		for range cap(cut) {
 			conn := w.open(t, s, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n")

@@ -141,7 +141,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.requests.end()
 	out := newAnswer(w, r, s.stall)
 	defer out.end()
-	account, err := s.limits.Budget.Begin(s.class(r))
+	account := s.limits.Budget.Open(s.class(r))
 	defer account.Close()
 	r = r.WithContext(budget.With(r.Context(), account))
 	var body *movingBody
@@ -149,7 +149,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = newMovingBody(out, r, s.stall, s.limits.LeastRate)
 		r.Body = body
 	}
-	if err != nil {
+	if err := account.Begin(); err != nil {
 		apierror.Write(out, err)
 	} else {
 		s.handler.ServeHTTP(out, r)
