@@ -11,6 +11,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )
 
@@ -64,7 +65,7 @@ func TestFailsafeIsReplaced(t *testing.T) {
 		time.Sleep(time.Second)
 		require.ElementsMatch(t, []string{id, second}, w.listed())
 		require.False(t, w.agency.root().At(keys.HotBackupOlder).Exists())
-		require.EqualValues(t, 1, number(w.agency.root().At(keys.HotBackupDeletes)), "once, by one of two coordinators")
+		require.EqualValues(t, 1, topology.Number(w.agency.root().At(keys.HotBackupDeletes)), "once, by one of two coordinators")
 		for name, s := range w.servers {
 			require.ElementsMatch(t, []string{id, second}, s.pieceIDs(), name)
 			require.Zero(t, w.agency.root().At(keys.HotBackupDeleted+"/"+name).Len())
@@ -148,14 +149,14 @@ func TestFailsafeIsReplacedWhateverFails(t *testing.T) {
 				w.faults.failAt, w.faults.mode = len(w.faults.calls)+n, how
 				ctx, cancel := context.WithCancel(context.Background())
 				var group sync.WaitGroup
-				group.Go(func() { w.service(coordinatorA).retireFailsafes(ctx) })
+				group.Go(func() { w.service(coordinatorA).recovery.Run(ctx) })
 				time.Sleep(time.Minute)
 				_, fired = w.faults.over()
 				time.Sleep(time.Minute)
 				cancel()
 				group.Wait()
 				require.ElementsMatch(t, []string{id, second}, w.listed(), fired)
-				require.EqualValues(t, 1, number(w.agency.root().At(keys.HotBackupDeletes)), fired)
+				require.EqualValues(t, 1, topology.Number(w.agency.root().At(keys.HotBackupDeletes)), fired)
 			})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -33,7 +34,7 @@ func TestCreateFailsCleanlyAtEveryCall(t *testing.T) {
 					w.faults.failAt = -1
 					if err != nil {
 						failed++
-						require.NotErrorIs(t, err, ErrOutcomeUnknown, note)
+						require.NotErrorIs(t, err, operation.ErrOutcomeUnknown, note)
 						w.requireClean(note)
 						return
 					}
@@ -166,7 +167,7 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 					}
 				}))
 				_, err := s.Create(context.Background(), CreateRequest{Label: "x"})
-				require.ErrorIs(t, err, ErrOutcomeUnknown)
+				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
 				require.ErrorContains(t, err, "unknown")
 				require.Equal(t, 503, statusOf(err))
 				for id, s := range w.servers {

@@ -14,6 +14,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/internal/step"
+	"stasis/internal/wait"
 )
 
 // writers write to every server, one after the other, until stopped; the longest write
@@ -36,7 +37,7 @@ func (w *world) writers() *writers {
 				all.mu.Lock()
 				all.longest = max(all.longest, time.Since(begun))
 				all.mu.Unlock()
-				_ = pause(ctx, time.Millisecond)
+				_ = wait.For(ctx, time.Millisecond)
 			}
 		})
 	}
