@@ -12,6 +12,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/transfer"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -60,8 +61,8 @@ func (c *carriers) Remote(_ context.Context, _ dbserver.Target, r dbserver.Remot
 
 const canary = "canary-5ecr3t"
 
-func transferOf(id string) TransferRequest {
-	return TransferRequest{Kind: keys.TransferDownload, ID: id, Repository: "r:p", Config: dbserver.RemoteConfig{"r": {"type": "x", "secret": canary}}}
+func transferOf(id string) transfer.Request {
+	return transfer.Request{Kind: keys.TransferDownload, ID: id, Repository: "r:p", Config: dbserver.RemoteConfig{"r": {"type": "x", "secret": canary}}}
 }
 
 // withCarriers runs a test with coordinator A, whose background part runs, and a

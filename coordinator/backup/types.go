@@ -22,16 +22,11 @@ type (
 	ListResult     = list.Result
 	Entry          = list.Entry // of a ListResult
 	VerifyResult   = verify.Result
-	PieceReport    = verify.PieceReport // of a VerifyResult
 
-	TransferRequest      = transfer.Request
 	TransferStatus       = transfer.Status
 	TransferServerStatus = transfer.ServerStatus // of a TransferStatus
-	RemoteRequest        = transfer.RemoteRequest
 
-	Certificate = certificate.Certificate
-	LockReport  = certificate.LockReport
-	Attempt     = certificate.Attempt // of a LockReport
+	LockReport = certificate.LockReport
 
 	StatusPeers = restore.StatusPeers
 )

@@ -50,7 +50,7 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 
 // problems is what does not fit between pieces and certificate.
 func (s *Set) problems(cert *certificate.Certificate) []string {
-	problems := cert.PieceProblems(s.Plain())
+	problems := cert.PieceProblems(s.plain())
 	if !cert.PotentiallyInconsistent {
 		problems = append(problems, cert.Problems()...)
 	}

@@ -37,8 +37,8 @@ func (s *Set) Add(holder string, p dbserver.PieceDetail) {
 	s.Holders[p.ServerID] = holder
 }
 
-// Plain is the pieces without what is stored beside them.
-func (s *Set) Plain() map[string]dbserver.Piece {
+// plain is the pieces without what is stored beside them.
+func (s *Set) plain() map[string]dbserver.Piece {
 	out := make(map[string]dbserver.Piece, len(s.Pieces))
 	for source, p := range s.Pieces {
 		out[source] = p.Piece

@@ -88,9 +88,9 @@ func (s unledShard) waits(root *agency.Node) string {
 	if s.unread != nil || s.report.Restored == nil {
 		return ""
 	}
-	why := fmt.Sprintf(": of %s, which had every write in sync at the cut, one has to be there", Names(root, s.report.Servers))
+	why := fmt.Sprintf(": of %s, which had every write in sync at the cut, one has to be there", names(root, s.report.Servers))
 	if s.report.Unsure() {
-		why = fmt.Sprintf(": the backup does not say who was in sync at the cut, so all of %s have to be heard first", Names(root, s.report.Servers))
+		why = fmt.Sprintf(": the backup does not say who was in sync at the cut, so all of %s have to be heard first", names(root, s.report.Servers))
 	}
 	var down []string
 	for _, id := range s.report.Servers {
@@ -99,7 +99,7 @@ func (s unledShard) waits(root *agency.Node) string {
 		}
 	}
 	if len(down) > 0 {
-		why += "; FAILED: " + Names(root, down)
+		why += "; FAILED: " + names(root, down)
 	}
 	return why
 }

@@ -16,8 +16,8 @@ func shortName(root *agency.Node, id string) string {
 // Name names a server for people, who know it by either name: "DBServer0002 (PRMR-…)".
 func Name(root *agency.Node, id string) string { return bothNames(shortName(root, id), id) }
 
-// Names names servers for people.
-func Names(root *agency.Node, servers []string) string {
+// names names servers for people.
+func names(root *agency.Node, servers []string) string {
 	names := make([]string, len(servers))
 	for i, id := range servers {
 		names[i] = Name(root, id)
