@@ -45,7 +45,7 @@ func TestCreateMakesOneCompleteBackup(t *testing.T) {
 	})
 }
 
-// The certificate is what somebody has who has nothing but a piece.
+// A piece alone has the certificate.
 func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		r := w.create("sealed")
@@ -99,7 +99,7 @@ func TestCreateRefusesBadLabels(t *testing.T) {
 }
 
 // A writer writes n to one server and, when that is acknowledged, n to the next:
-// whoever has the later write must have the earlier one. With the gates every
+// a backup that has the later write must have the earlier one. With the gates every
 // backup shows that; without them some do not. The second half shows that this
 // test can fail.
 func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {

@@ -53,8 +53,8 @@ func (w *world) entries() map[string]Entry {
 	return r.List
 }
 
-// The failsafe of the restore before goes when the new one is whole, from every list at
-// once, whoever coordinates.
+// When the new failsafe is whole, the failsafe of the restore before leaves every list at
+// once, on every coordinator.
 func TestFailsafeIsReplaced(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		first := w.restored(id)
@@ -106,7 +106,7 @@ func TestOlderFailsafeGoesWithTheServer(t *testing.T) {
 		w.removeServer("PRMR-2")
 		time.Sleep(time.Second)
 		require.ElementsMatch(t, []string{id, second}, w.listed())
-		require.False(t, w.agency.root().At(keys.HotBackupDeleted+"/PRMR-2").Exists(), "a wish that nobody would take away")
+		require.False(t, w.agency.root().At(keys.HotBackupDeleted+"/PRMR-2").Exists(), "a tombstone that no server would remove")
 	})
 }
 

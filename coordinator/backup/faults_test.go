@@ -154,8 +154,8 @@ func TestStoppingTheServiceUndoesWhatRuns(t *testing.T) {
 	})
 }
 
-// The agency goes away with the commit: nobody can tell, and nobody touches the
-// pieces. When it is back they follow what it says.
+// The agency goes away with the commit: its outcome is unknown, and the coordinator leaves
+// the pieces alone. When the agency is back, they follow what it says.
 func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 	for _, applied := range []bool{true, false} {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {

@@ -144,7 +144,7 @@ func TestTimeoutsOnTheWire(t *testing.T) {
 	}
 }
 
-// The whole life of a backup, as a client of the reference sees it.
+// The whole life of a backup, as a client of ArangoDB sees it.
 func TestCommandsOverHTTP(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		r := w.post("create", `{"label":"foo"}`)
@@ -235,7 +235,7 @@ func TestFailuresOverHTTP(t *testing.T) {
 	})
 }
 
-// When the client goes away its backup is taken back.
+// When the client goes away, its backup is undone.
 func TestClientThatLeavesCancelsItsBackup(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		ctx, leave := context.WithCancel(context.Background())

@@ -253,7 +253,7 @@ func TestRestoreOfFormatOneTrustsNoReplica(t *testing.T) {
 }
 
 // A restore after which a shard has no replica that can lead says which shard, and which
-// servers it waits for: the lock is given back meanwhile, and it is no success.
+// servers it waits for. The lock is released meanwhile, and the result is an error.
 func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(w *world, id string)

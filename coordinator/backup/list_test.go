@@ -148,7 +148,7 @@ func TestDeleteOfAFailsafe(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"PRMR-2"}, r.Pending)
 		require.Equal(t, []string{id}, w.listed())
-		// Nobody can tell whether the dead server has a piece of this one.
+		// It cannot be found out whether the dead server has a piece of this one.
 		_, err = w.service(coordinatorA).Delete(context.Background(), "2000-01-01T00.00.00Z_nope")
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		require.ErrorContains(t, err, "PRMR-2")
@@ -156,7 +156,7 @@ func TestDeleteOfAFailsafe(t *testing.T) {
 }
 
 // A coordinator that dies at any step of a delete, and a client that leaves: the
-// backup is whole, or listed nowhere and gone soon. Nobody has to delete again.
+// backup is whole, or listed nowhere and gone soon. No second delete is needed.
 func TestDeleteIsAllOrNothingAtEveryCall(t *testing.T) {
 	for _, how := range []mode{refused, lost, vanished} {
 		undone, done := 0, 0

@@ -53,7 +53,7 @@ func TestLockCollisionNamesTheHolder(t *testing.T) {
 			require.ErrorContains(t, err, part)
 		}
 		require.InDelta(t, 4, time.Since(begun).Seconds(), 0.1)
-		require.Equal(t, "theirs", w.agency.root().At(keys.HotBackupNonce).Text(), "somebody else's lock was touched")
+		require.Equal(t, "theirs", w.agency.root().At(keys.HotBackupNonce).Text(), "another's lock was touched")
 	})
 }
 
@@ -111,7 +111,7 @@ func TestPlanIsFrozenThroughARestore(t *testing.T) {
 	})
 }
 
-// The lease: somebody takes the lock away, and the work ends by itself.
+// When the lock is removed, the work ends by itself.
 func TestLostLeaseCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
@@ -127,8 +127,8 @@ func TestLostLeaseCancelsTheWork(t *testing.T) {
 	})
 }
 
-// The same when the lock is there but cannot be renewed; and a lock that somebody
-// else has meanwhile is left alone.
+// The same when the lock is there but cannot be renewed. A lock that another operation has
+// meanwhile is left alone.
 func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {

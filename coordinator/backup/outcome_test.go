@@ -13,7 +13,7 @@ import (
 	"stasis/internal/step"
 )
 
-// slowCommit is an agency to which a commit is on its way for long.
+// slowCommit is an agency that a commit takes long to reach.
 type slowCommit struct {
 	*fakeAgency
 	mu   sync.Mutex
@@ -32,8 +32,8 @@ func (a *slowCommit) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
 	return a.fakeAgency.Write(ctx, tx)
 }
 
-// A commit that is on its way cannot be applied any more when what was made is taken
-// back: the lock that it requires is given up first, and is not there after the pieces.
+// When what was made is undone, a commit that is still on its way cannot be applied any
+// more: the lock that it requires is released first.
 func TestCommitThatIsStillOnItsWay(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		slow := &slowCommit{fakeAgency: w.agency}

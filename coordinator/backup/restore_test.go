@@ -193,8 +193,8 @@ func TestRestoreKeepsTheLockUntilAllServersAreDone(t *testing.T) {
 	})
 }
 
-// A server that does not come back in time: the error says that the restore is
-// committed, the lock is given back, and the server swaps when it is there.
+// A server does not come back in time: the error says that the restore is committed, the
+// lock is released, and the server swaps when it is there.
 func TestRestoreThatDoesNotConvergeCompletesByItself(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.slowSwap = time.Hour })

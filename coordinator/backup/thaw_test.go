@@ -14,9 +14,9 @@ import (
 	"stasis/internal/step"
 )
 
-// Tools of the reference remove the lock by its key alone: then Plan thaws, though
-// the holder's record is still there. What was begun under the lock must not be
-// committed any more.
+// Tools of ArangoDB remove the lock by its key alone. Then Plan thaws, although the
+// holder's record is still there, and what was begun under the lock must not be committed
+// any more.
 func TestLockRemovedByHand(t *testing.T) {
 	removed := agency.Tx{
 		Ops: map[string]any{

@@ -32,7 +32,7 @@ type carriers struct {
 
 func (c *carriers) Transfer(ctx context.Context, t dbserver.Target, r dbserver.TransferRequest) error {
 	server := t.URL[len("http://") : len(t.URL)-2]
-	c.mu.Lock() // given back before the agency takes its time: a bubble's clock stands still for mutexes
+	c.mu.Lock() // unlocked before the agency takes its time: a bubble's clock stands still for mutexes
 	away, hold := c.away[server], c.hold
 	c.given = append(c.given, server)
 	c.mu.Unlock()
@@ -109,7 +109,7 @@ func each(status string) map[string]string {
 
 // Every server is listed at once; other servers than the backup's take its pieces by
 // the canonical matching, and one for which there is none has nothing to do.
-func TestTransferIsHandedOver(t *testing.T) {
+func TestTransferIsDispatched(t *testing.T) {
 	withCarriers(t, []string{"PRMR-x", "PRMR-2"}, func(w *world, s *Service, c *carriers, _ func()) {
 		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
@@ -129,8 +129,8 @@ func TestTransferIsHandedOver(t *testing.T) {
 	})
 }
 
-// Too few servers: refused with the numbers before anything is handed over. Not
-// there, or not complete: a job that fails.
+// A download to too few servers is refused with the numbers before a part is assigned. A
+// backup that does not exist, or is not complete, makes a job that fails.
 func TestTransferThatCannotBe(t *testing.T) {
 	withCarriers(t, []string{"a", "b", "c", "d"}, func(w *world, s *Service, c *carriers, _ func()) {
 		_, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
@@ -145,8 +145,8 @@ func TestTransferThatCannotBe(t *testing.T) {
 	})
 }
 
-// A server that is started anew is given its job again; one that is away is waited
-// for; an abort ends the part of one that has never been reached.
+// A server that is started again is assigned its part again. The job waits for a server
+// that is away. An abort ends the part of a server that was never reached.
 func TestTransferSurvivesServers(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, _ func()) {
 		c.hold, c.away["PRMR-3"] = true, true
@@ -165,8 +165,8 @@ func TestTransferSurvivesServers(t *testing.T) {
 	})
 }
 
-// The coordinator that had the configuration is gone: servers that have it go on; the
-// part of one that was started anew, or was never reached, fails and says what to do.
+// The coordinator that had the configuration is gone: servers that have it go on. The part
+// of a server that was started again, or was never reached, fails and says what to do.
 func TestTransferSurvivesItsCoordinator(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, stop func()) {
 		c.hold, c.away["PRMR-3"] = true, true
@@ -187,7 +187,7 @@ func TestTransferSurvivesItsCoordinator(t *testing.T) {
 	})
 }
 
-// What is wrong with a request is said without repeating any of it.
+// The error of a wrong request repeats nothing of it.
 func TestTransferBodies(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		s := w.service(coordinatorA, withMovers(&carriers{a: w.agency}))

@@ -70,7 +70,8 @@ func TestLockWaitsForPendingJobs(t *testing.T) {
 	})
 }
 
-// Who waits in vain is told which job was in the way, and no longer waits.
+// An operation that waits in vain is told which job was in the way, and its announcement
+// is withdrawn.
 func TestLockTimeoutNamesTheJob(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.pend(aMove)
@@ -119,17 +120,17 @@ func TestAnnouncementExpires(t *testing.T) {
 		die()
 		require.Error(t, <-waiting)
 		require.Equal(t, 1, w.waiters())
-		nobody := agency.Tx{
+		unlessAnnounced := agency.Tx{
 			Ops: map[string]any{keys.TargetToDo + "/1": "x"},
 			Pre: map[string]any{keys.HotBackupWaiting: agency.Old(struct{}{})},
 		}
 		time.Sleep(lock.AnnouncedFor - 10*time.Millisecond)
 		require.Equal(t, 1, w.waiters())
-		_, err := w.agency.apply(nobody)
+		_, err := w.agency.apply(unlessAnnounced)
 		require.ErrorIs(t, err, agency.ErrPrecondition)
 		time.Sleep(20 * time.Millisecond)
 		require.Zero(t, w.waiters())
-		_, err = w.agency.apply(nobody)
+		_, err = w.agency.apply(unlessAnnounced)
 		require.NoError(t, err)
 	})
 }

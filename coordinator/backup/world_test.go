@@ -163,7 +163,7 @@ type mode int
 const (
 	refused  mode = iota // it was not done, and the caller can know it
 	lost                 // it was done, and the answer is lost
-	vanished             // it was not done, and nobody can know that
+	vanished             // it was not done, and the caller cannot know that
 )
 
 func (m mode) String() string { return [...]string{"refused", "lost", "vanished"}[m] }

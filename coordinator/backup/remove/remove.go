@@ -102,7 +102,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agency.Node, id string) error {
 	var h keys.Holder
 	if root.At(keys.HotBackupHolder).Decode(&h) == nil && h.ID == id && root.At(keys.HotBackupCreate).Exists() {
-		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is under way (coordinator %s)", id, h.Operation, h.Coordinator)
+		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is running (coordinator %s)", id, h.Operation, h.Coordinator)
 	}
 	if _, recorded := c.Commits[id]; recorded {
 		return nil
