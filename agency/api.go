@@ -154,6 +154,10 @@ func badRequest(format string, args ...any) error {
 	return plainError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
+func forbidden(format string, args ...any) error {
+	return plainError{http.StatusForbidden, fmt.Sprintf(format, args...)}
+}
+
 // noLeader is what drivers look for.
 const noLeader = "No leader"
 

@@ -66,6 +66,9 @@ func appendResults(to []byte, results []uint64) []byte {
 // write applies the transactions of an envelope.
 func (s *api) write(c callOf) (int, []byte, error) {
 	e, err := parseWrite(c.body)
+	if err == nil {
+		err = s.agent.mayObserve(c.ctx, e)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -138,6 +141,9 @@ func (c committed) status(e envelope) int {
 // transact applies transactions and reads between them, in order.
 func (s *api) transact(c callOf) (int, []byte, error) {
 	e, err := parseTransact(c.body)
+	if err == nil {
+		err = s.agent.mayObserve(c.ctx, e)
+	}
 	if err != nil {
 		return 0, nil, err
 	}

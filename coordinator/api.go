@@ -39,6 +39,7 @@ type api struct {
 // mux has all routes; backups serves POST /_admin/backup/<command>.
 func (a *api) mux(backups http.Handler) *rest.Mux {
 	routes := a.serverRoutes()
+	routes = append(routes, a.credentialRoutes()...)
 	routes = append(routes, a.databaseRoutes()...)
 	routes = append(routes, a.collectionRoutes()...)
 	routes = append(routes, a.indexRoutes()...)

@@ -152,7 +152,7 @@ func (s *Server) checksum(ctx context.Context, d *data, q request[client.Checksu
 		}
 		return client.ChecksumResponse{
 			Checksum: fmt.Sprintf("%016x", n), Count: st.Count, Revision: st.Revision, Term: st.Promised.Term,
-			Seq: st.Last.Seq, Committed: st.Committed, Role: role, Copying: st.Copying,
+			Seq: st.Last.Seq, Committed: st.Committed, Role: role, Copying: st.Copying || on.Receiving(),
 		}, err
 	}
 	if !q.body.Replica {

@@ -28,8 +28,11 @@ import (
 	"stasis/internal/step"
 )
 
-// node is a value in the agency's tree.
-type node = agency.Node
+// node is a value in the agency's tree, snapshot the whole tree.
+type (
+	node     = agency.Node
+	snapshot = agency.Snapshot
+)
 
 // Config says how to run one DB server.
 type Config struct {
@@ -133,8 +136,6 @@ type disk struct {
 	data  *data // nil while no engine is open
 	ready bool  // data may be served
 	seen  trees // that have been followed
-
-	holder string // nonce of the agency lock when last looked
 }
 
 // tasks are the server's goroutines.

@@ -102,6 +102,17 @@ func (t Transaction) Forbidden() bool {
 	})
 }
 
+// Observes are the URLs at which the transaction registers callbacks.
+func (t Transaction) Observes() []string {
+	var urls []string
+	for _, o := range t.operations {
+		if o.observer != nil && !o.observer.gone {
+			urls = append(urls, o.observer.url)
+		}
+	}
+	return urls
+}
+
 // run evaluates the transaction in base. It returns the contents afterwards, or
 // the failed preconditions, if any, and the reason.
 func (t Transaction) run(base contents) (after contents, failed []string, reason error) {

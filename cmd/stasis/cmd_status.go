@@ -63,6 +63,7 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 	line("restore epoch\t%d", s.Epoch)
 	line("shards\t%s", shardsText(s.Shards))
 	line("agency lock\t%s", lockText(s.Lock))
+	line("authentication\t%s: every client that reaches a port is an administrator", cmp.Or(s.Authentication, client.AuthenticationOff))
 	line("")
 	line("AGENTS\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Agents)) {

@@ -239,7 +239,11 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, where)
 		}
 	}
+	fmt.Fprintf(out, "  %-13s %s\n", "access", openAccess)
 }
+
+// openAccess says who may do what. It belongs wherever a cluster is shown that was started.
+const openAccess = "authentication is off: every client that reaches a port is an administrator"
 
 // portFlag is how the command's ports are chosen.
 func portFlag(cmd *cobra.Command) string {

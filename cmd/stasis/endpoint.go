@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -37,5 +39,8 @@ func alsoCalled(f *pflag.FlagSet, names map[string]string) {
 }
 
 func (o *endpointOptions) client() (*client.Client, error) {
+	if o.password != "" && o.username == "" {
+		return nil, errors.New("--password without --username: it would not be sent")
+	}
 	return client.New(o.endpoint, client.Options{HTTP: network.NewHTTPClient(network.TCP()), Username: o.username, Password: o.password})
 }

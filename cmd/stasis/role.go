@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"stasis/coordinator/client"
 	"stasis/internal/network"
 )
 
@@ -93,7 +94,7 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	if err != nil {
 		return explain(err)
 	}
-	logger.Info("ready", "url", s.URL(), "dir", o.dir)
+	logger.Info("ready", "url", s.URL(), "dir", o.dir, "authentication", client.AuthenticationOff)
 
 	var fault error
 	select {

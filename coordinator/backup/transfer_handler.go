@@ -38,8 +38,8 @@ func parseTransfer(command string, body json.RawMessage) (transferBody, error) {
 	if !status && *b.ID == "" {
 		return b, apierror.New(apierror.BadParameter, "%s: id is empty", command)
 	}
-	if b.Transfers < 0 || b.BytesPerSecond < 0 {
-		return b, apierror.New(apierror.BadParameter, "%s: transfers and bytesPerSecond must not be negative", command)
+	if b.Transfers < 0 || b.Transfers > dbserver.MostTransfers || b.BytesPerSecond < 0 {
+		return b, apierror.New(apierror.BadParameter, "%s: want transfers from 0 to %d, and bytesPerSecond that is not negative", command, dbserver.MostTransfers)
 	}
 	return b, nil
 }
@@ -67,7 +67,7 @@ func parseConfig(sections map[string]json.RawMessage) (dbserver.RemoteConfig, er
 			var text string
 			if json.Unmarshal(raw, &text) != nil {
 				if text = string(raw); text == "null" || text[0] == '{' || text[0] == '[' {
-					return nil, apierror.New(apierror.BadRemote, "config: option %q must be a string", option)
+					return nil, apierror.New(apierror.BadRemote, "config: the options of a section must be strings")
 				}
 			}
 			config[name][option] = text

@@ -165,10 +165,11 @@ type ChecksumResponse struct {
 }
 
 // Bounds of a GateLockRequest. Writers queue all through a window, so longer ones
-// help nobody; the lease leaves room for the window and for what follows.
+// help nobody. A coordinator asks for a lease of its window, of the deadline of a cut
+// (1 s by default) and of a few silences; a minute is more than it needs beside the window.
 const (
 	MaxGateWindow = 5 * time.Minute
-	MaxGateLease  = 10 * time.Minute
+	MaxGateLease  = MaxGateWindow + time.Minute
 )
 
 // The request that asks for the gate holds it, too. Its body is a GateLockRequest in a
@@ -269,7 +270,7 @@ type CutRequest struct {
 type CutResponse struct {
 	CutSeconds float64           `json:"cutSeconds"`
 	Statements []ShardStatement  `json:"statements,omitempty"`
-	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record; 0 for an unfinished copy
+	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record
 }
 
 // ShardStatement is what the leader of a shard says at the cut, while its gate is held.

@@ -142,11 +142,33 @@ func (l *Leader) recover(ctx context.Context) error {
 // again if it needs more of them.
 const askFor = time.Second
 
+// promiseItself has this replica promise its own tenure. If a later one is on its disk that
+// Plan never had (see Follower.overrule), that one does not count.
+func (l *Leader) promiseItself(ctx context.Context) error {
+	st, err := l.shard.Promise(l.tenure)
+	if !errors.Is(err, shard.ErrOldTenure) {
+		return err
+	}
+	at, looked := l.look(ctx) // newer than the promise
+	if looked != nil {
+		return looked
+	}
+	l.mu.Lock()
+	p := l.place
+	l.mu.Unlock()
+	if t, _, found := plannedTenure(at.root, at.root.At(p.planKey()), p.Shard); !found || t != l.tenure {
+		return err
+	}
+	l.log.Error("a promise is overruled that Plan never had a tenure for", "promised", st.Promised, "Plan", l.tenure)
+	_, err = l.shard.Overrule(st.Promised, l.tenure)
+	return err
+}
+
 // ask has the members promise this tenure. Who does not answer is missing; who has
 // promised a later one ends this one. Servers that have been given up are asked only if
 // they could know more.
 func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[string]client.ReplicaAnswer, error) {
-	if _, err := l.shard.Promise(l.tenure); err != nil {
+	if err := l.promiseItself(ctx); err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
@@ -248,6 +270,10 @@ func (l *Leader) catchUp(ctx context.Context, at situation, answers map[string]c
 	}
 	for _, id := range slices.Sorted(maps.Keys(answers)) {
 		st := answers[id].State
+		if fromPosition(st.Last).Tenure.Compare(l.tenure) > 0 { // no leader can have numbered it
+			l.log.Error("a replica ends with a record of a tenure that Plan never had: it is not believed", "server", id, "ends", fromPosition(st.Last))
+			continue
+		}
 		if p := fromPosition(st.Last); at.whole(p, st.Copying) && (p.Compare(best) > 0 || mine.Copying && from == "") {
 			best, from = p, id
 		}

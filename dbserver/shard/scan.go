@@ -23,7 +23,7 @@ func (s *Shard) Scan(ctx context.Context, r client.ScanRequest) (page client.Sca
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	it, err := s.env.Engine.NewIter(s.keys.documents(r.After))
+	it, err := s.env.Engine.NewIter(s.keys.documents(s.area, r.After))
 	if err != nil {
 		return page, fmt.Errorf("scan shard %s: %w", s.name, err)
 	}

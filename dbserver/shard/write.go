@@ -191,7 +191,7 @@ func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.Op
 
 // get reads a committed document; nil if there is none.
 func (s *Shard) get(key string) (*document, error) {
-	value, found, err := s.env.Engine.Get(s.keys.document(key))
+	value, found, err := s.env.Engine.Get(s.keys.document(s.area, key))
 	if err != nil || !found {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ const refusedBytes = 64 << 20
 // ServerOptions are the settings of a Server. Zero values mean the defaults.
 type ServerOptions struct {
 	Address string       // to listen on, "host:port"; not used by ServeListener
-	Logger  hclog.Logger // for complaints of net/http; none by default
+	Logger  hclog.Logger // for complaints of net/http, and about credentials; none by default
 
 	HeaderTimeout time.Duration // a request's header must be complete (10 s)
 	StallTimeout  time.Duration // longest wait for the next bytes of a body (30 s)
@@ -80,6 +80,7 @@ func NewServer(n Network, h http.Handler, o ServerOptions) (*Server, error) {
 // ServeListener serves h on a listener that is open; Shutdown closes it.
 func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	o = o.withDefaults()
+	h = &unchecked{next: h, log: o.Logger}
 	h = newGuard(o.Browsers, append([]string{l.Addr().String(), o.Address, o.Advertise}, o.Names...), h)
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, cancel: cancel, err: make(chan error, 1)}
