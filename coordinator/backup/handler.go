@@ -17,10 +17,6 @@ const PathPrefix = "/_admin/backup"
 // retryAfter is what a 503 tells the client to wait, in seconds.
 const retryAfter = "5"
 
-// command reads its body (nil if there was none), and answers with a status and a result,
-// or an error.
-type command func(ctx context.Context, body json.RawMessage) (status int, result any, err error)
-
 // Handler serves POST /_admin/backup/<command>. When the client goes away, the request's
 // context ends, and with it what is not committed.
 func (s *Service) Handler() http.Handler {

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,10 @@ import (
 
 // maxBody bounds a command's body.
 const maxBody = 1 << 20
+
+// command reads its body (nil if there was none), and answers with a status and a result,
+// or an error.
+type command func(ctx context.Context, body json.RawMessage) (status int, result any, err error)
 
 // readBody reads the body; nil for an empty one and for null.
 func readBody(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
