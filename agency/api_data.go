@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"stasis/fsm"
+	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // modeHeader says how long a client wants to wait: noWait, or (the default, also
@@ -25,7 +27,16 @@ type callOf struct {
 }
 
 // dataCall answers a request for data with a status and a JSON text, or says why not.
-type dataCall func(callOf) (status int, text []byte, err error)
+type dataCall func(callOf) (status int, text text, err error)
+
+// text is an answer: written out, or, if that would be large, still to be written.
+type text struct {
+	whole []byte
+	write writes // nil: whole is all
+	bytes int64  // about
+}
+
+func written(whole []byte) text { return text{whole: whole} }
 
 // countedBytes is up to which length net/http counts an answer itself, cheaper.
 const countedBytes = 2000
@@ -33,20 +44,27 @@ const countedBytes = 2000
 // serveData makes a handler of a data call.
 func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		raw, err := s.body(w, r)
+		raw, err := s.body(r)
 		if err != nil {
+			return err
+		}
+		if err := s.agent.letIn(r.Context(), raw, budget.Of(r.Context())); err != nil {
 			return err
 		}
 		status, text, err := call(callOf{ctx: r.Context(), body: raw, noWait: r.Header.Get(modeHeader) == "noWait"})
 		if err != nil {
 			return err
 		}
+		budget.Of(r.Context()).Owe(int64(cap(text.whole)))
 		w.Header()["Content-Type"] = jsonAnswer
-		if len(text) > countedBytes {
-			w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+		if text.write != nil {
+			return s.agent.large.send(r.Context(), w, text.bytes, text.write)
+		}
+		if len(text.whole) > countedBytes {
+			w.Header().Set("Content-Length", strconv.Itoa(len(text.whole)))
 		}
 		w.WriteHeader(status)
-		_, _ = w.Write(text) // the client may be gone
+		_, _ = w.Write(text.whole) // the client may be gone
 		return nil
 	}
 }
@@ -64,38 +82,51 @@ func appendResults(to []byte, results []uint64) []byte {
 }
 
 // write applies the transactions of an envelope.
-func (s *api) write(c callOf) (int, []byte, error) {
+func (s *api) write(c callOf) (int, text, error) {
 	e, err := parseWrite(c.body)
+	if err == nil {
+		err = s.agent.fits(e)
+	}
 	if err == nil {
 		err = s.agent.mayObserve(c.ctx, e)
 	}
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	if c.noWait {
 		return s.writeLater(c.ctx, e)
 	}
 	done, err := s.agent.commit(c.ctx, e)
+	if err == nil {
+		err = done.refusal(e)
+	}
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	results := make([]uint64, len(e.elements))
 	for i, el := range e.elements {
 		results[i] = done.outcome(el).Index
 	}
-	return done.status(e), append(appendResults(make([]byte, 0, 32+8*len(results)), results), '}'), nil
+	return done.status(e), written(append(appendResults(make([]byte, 0, 32+8*len(results)), results), '}')), nil
 }
 
 // writeLater answers before the transactions have an outcome.
-func (s *api) writeLater(ctx context.Context, e envelope) (int, []byte, error) {
+func (s *api) writeLater(ctx context.Context, e envelope) (int, text, error) {
 	if _, err := s.agent.office(ctx); err != nil {
-		return 0, nil, err
+		return 0, text{}, err
+	}
+	if waiting := s.agent.proposer.waiting(); waiting > maxWaiting {
+		return 0, text{}, budget.Refusal("%d bytes of transactions wait to be proposed, more that do not wait for an outcome are not taken: try again later", waiting)
 	}
 	if len(e.transactions) > 0 {
-		s.agent.proposer.enqueue(e.transactions, e.bytes)
+		s.agent.proposer.enqueue(s.agent.machine.quota.ofClients(e.transactions), e.bytes)
 	}
-	return http.StatusOK, []byte("{}"), nil
+	return http.StatusOK, written([]byte("{}")), nil
 }
+
+// maxWaiting bounds what waits in the queue when a transaction comes that does not wait
+// for its outcome: nothing else keeps its client from sending more.
+const maxWaiting = 4 << 20
 
 // committed is what became of an envelope.
 type committed struct {
@@ -110,7 +141,7 @@ func (a *Agent) commit(ctx context.Context, e envelope) (committed, error) {
 		state, _, err := a.read(ctx)
 		return committed{before: state}, err
 	}
-	p, err := a.propose(ctx, e.transactions, e.bytes)
+	p, err := a.propose(ctx, a.machine.quota.ofClients(e.transactions), e.bytes)
 	if err != nil {
 		return committed{}, err
 	}
@@ -138,18 +169,42 @@ func (c committed) status(e envelope) int {
 	return http.StatusOK
 }
 
+// refusal is why nothing of an envelope was applied, if it is the tree's quota. Where
+// something was, or a precondition failed as well, the results tell.
+func (c committed) refusal(e envelope) error {
+	var refused error
+	for _, o := range c.outcomes {
+		if o.Index > 0 {
+			return nil
+		}
+		if overLimit(o) {
+			refused = overQuota(o)
+		}
+	}
+	if c.status(e) != http.StatusOK {
+		return nil
+	}
+	return refused
+}
+
 // transact applies transactions and reads between them, in order.
-func (s *api) transact(c callOf) (int, []byte, error) {
+func (s *api) transact(c callOf) (int, text, error) {
 	e, err := parseTransact(c.body)
+	if err == nil {
+		err = errors.Join(s.agent.fits(e), showsTooMuch(s.agent.machine.state(), e))
+	}
 	if err == nil {
 		err = s.agent.mayObserve(c.ctx, e)
 	}
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	done, err := s.agent.commit(c.ctx, e)
+	if err == nil {
+		err = done.refusal(e)
+	}
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	status := done.status(e)
 	var entries entryList
@@ -174,7 +229,7 @@ func (s *api) transact(c callOf) (int, []byte, error) {
 			status = http.StatusPreconditionFailed
 		}
 	}
-	return status, entries.end(), nil
+	return status, written(entries.end()), nil
 }
 
 // entryList is a JSON array that is being written.
@@ -202,14 +257,20 @@ func (l *entryList) end() []byte {
 // transient is transact on the tree in the leader's memory. What is written is
 // answered when this node is known to have led afterwards: a server whose heartbeat
 // was answered may count on it that the leader has it.
-func (s *api) transient(c callOf) (int, []byte, error) {
+func (s *api) transient(c callOf) (int, text, error) {
 	e, err := parseTransact(c.body)
+	if err == nil {
+		err = s.agent.fits(e)
+	}
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	o, err := s.agent.office(c.ctx)
+	if err == nil {
+		err = showsTooMuch(o.transient.state(), e)
+	}
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	var entries entryList
 	wrote := false
@@ -226,54 +287,65 @@ func (s *api) transient(c callOf) (int, []byte, error) {
 	}
 	if wrote {
 		if _, held, err := s.agent.read(c.ctx); err != nil || held != o {
-			return 0, nil, cmp.Or(err, error(ErrNotLeader))
+			return 0, text{}, cmp.Or(err, error(ErrNotLeader))
 		}
 	}
-	return http.StatusOK, entries.end(), nil
+	return http.StatusOK, written(entries.end()), nil
 }
 
 // read answers queries from a state that has everything acknowledged before.
-func (s *api) read(c callOf) (int, []byte, error) {
+func (s *api) read(c callOf) (int, text, error) {
 	items, err := list(c.body)
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	queries := make([][]string, len(items))
 	for i, item := range items {
 		if queries[i], err = parseQuery(item); err != nil {
-			return 0, nil, badRequest("query %d: %v", i, err)
+			return 0, text{}, badRequest("query %d: %v", i, err)
 		}
 	}
 	state, _, err := s.agent.read(c.ctx)
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	state = now(state)
-	var results entryList
-	for _, q := range queries {
-		results.node(state.Read(q))
+	parts, size := make([]*fsm.Node, len(queries)), int64(0)
+	for i, q := range queries {
+		parts[i] = state.Read(q)
+		size = plus(size, parts[i].Weight())
 	}
-	return http.StatusOK, results.end(), nil
+	switch {
+	case size <= largeText:
+		var results entryList
+		for _, part := range parts {
+			results.node(part)
+		}
+		return http.StatusOK, written(results.end()), nil
+	case size > max(showBytes, 2*state.Weight()):
+		return 0, text{}, apierror.New(apierror.EntityTooLarge, "the queries ask for about %d bytes, several times the whole tree: ask for each part once", size)
+	}
+	return http.StatusOK, text{write: writesList(parts), bytes: size}, nil
 }
 
 // inquire says which index the latest transaction with a client id has. It waits
 // until whatever this leader was asked before with that id has an outcome: an
 // answer 0 means that nothing of it will be applied later.
-func (s *api) inquire(c callOf) (int, []byte, error) {
+func (s *api) inquire(c callOf) (int, text, error) {
 	var ids []string
 	if err := json.Unmarshal(c.body, &ids); err != nil || ids == nil {
-		return 0, nil, badRequest("request body is no array of client ids")
+		return 0, text{}, badRequest("request body is no array of client ids")
 	}
 	ongoing := false
 	if c.noWait {
 		// Before the state is read: what is not pending then is in it.
 		ongoing = len(s.agent.proposer.pending(ids)) > 0
 	} else if err := s.agent.settled(c.ctx, ids); err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	state, _, err := s.agent.read(c.ctx)
 	if err != nil {
-		return 0, nil, err
+		return 0, text{}, err
 	}
 	results, status := make([]uint64, len(ids)), http.StatusOK
 	for i, id := range ids {
@@ -281,11 +353,11 @@ func (s *api) inquire(c callOf) (int, []byte, error) {
 			status = http.StatusNotFound
 		}
 	}
-	text := append(appendResults(nil, results), `,"inquired":true`...)
+	found := append(appendResults(nil, results), `,"inquired":true`...)
 	if ongoing {
-		text = append(text, `,"ongoing":true`...)
+		found = append(found, `,"ongoing":true`...)
 	}
-	return status, append(text, '}'), nil
+	return status, written(append(found, '}')), nil
 }
 
 // settled waits until no transaction that was asked for before, and carries one

@@ -22,7 +22,7 @@ const (
 	callsAtOnce = 16
 	// callChanges bounds what waits for one observer: beyond it the call still
 	// tells that there were changes, but not of each.
-	callChanges = 1000
+	callChanges = fsm.MostChanges
 )
 
 // callbacks tells those who observe a path (operation observe) of changes, while
@@ -41,6 +41,7 @@ type callbacks struct {
 	pending fsm.Calls
 	index   uint64          // up to which pending tells
 	busy    map[string]bool // urls that have a goroutine
+	crowded bool            // that was said
 }
 
 // tellObservers runs until the office ends.
@@ -79,12 +80,11 @@ func (c *callbacks) note(state *fsm.State, from uint64) {
 		state.Observed(e, c.pending)
 	}
 	c.index = state.Index()
-	for url, paths := range c.pending {
-		for path, changes := range paths {
-			if len(changes) > callChanges {
-				paths[path] = map[string]string{path: "set"}
-			}
-		}
+	if len(c.pending) >= fsm.MostObservers && !c.crowded {
+		c.crowded = true
+		c.agent.logger.Warn("there are more observers than are told of changes at once", "told", fsm.MostObservers)
+	}
+	for url := range c.pending {
 		if !c.busy[url] {
 			c.busy[url] = true
 			c.calls.Go(func() { c.serve(url) })
@@ -189,7 +189,7 @@ func (c *callbacks) unregister(ctx context.Context, url string, paths []string, 
 		tx, err = fsm.ParseTransaction(raw)
 	}
 	if err == nil {
-		_, err = c.agent.propose(ctx, []fsm.Transaction{tx}, len(raw))
+		_, err = c.agent.propose(ctx, c.agent.machine.quota.ofLeader([]fsm.Transaction{tx}), len(raw))
 	}
 	if err != nil && ctx.Err() == nil {
 		c.agent.logger.Warn("observer not unregistered", "url", url, "error", err)

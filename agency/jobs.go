@@ -3,7 +3,10 @@ package agency
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 const (
@@ -25,6 +29,9 @@ const (
 	jobsKept = 4096
 	// jobLife is how long an answer is kept for who asked for it.
 	jobLife = time.Hour
+	// jobBytes bounds one answer that is kept, jobsBytes all together.
+	jobBytes  = 4 << 20
+	jobsBytes = 32 << 20
 )
 
 // jobs are the requests that are answered later: with "x-arango-async: store" the
@@ -34,9 +41,11 @@ type jobs struct {
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 
-	mu   sync.Mutex
-	last uint64
-	all  map[uint64]*job
+	mu      sync.Mutex
+	last    uint64
+	all     map[uint64]*job
+	running int
+	bytes   int // of the answers that are kept or being made
 }
 
 // job is one of them. It is the ResponseWriter of its handler; the first whole
@@ -49,6 +58,7 @@ type job struct {
 	parked chan struct{} // closed when what fires a waiting poll will find it
 	done   bool          // the answer is whole; guarded by jobs.mu
 	ended  time.Time
+	kept   bool // somebody may fetch the answer
 }
 
 func newJobs() *jobs {
@@ -68,8 +78,13 @@ func (j *jobs) close() {
 // begin answers 202 and runs the request. raw is its body, read whole.
 func (j *jobs) begin(w http.ResponseWriter, r *http.Request, raw []byte, serve http.HandlerFunc) error {
 	store := r.Header.Get(asyncHeader) == "store"
-	ctx, cancel := context.WithCancel(j.base)
-	b := &job{jobs: j, cancel: cancel, parked: make(chan struct{}), keptAnswer: keptAnswer{header: http.Header{}}}
+	account := budget.Of(r.Context()).Sibling()
+	if err := account.Take(int64(len(raw))); err != nil {
+		account.Close()
+		return err
+	}
+	ctx, cancel := context.WithCancel(budget.With(j.base, account))
+	b := &job{jobs: j, cancel: cancel, kept: store, parked: make(chan struct{}), keptAnswer: keptAnswer{header: http.Header{}}}
 	b.park = sync.OnceFunc(func() { close(b.parked) })
 	later := r.Clone(ctx)
 	later.Header.Del(asyncHeader)
@@ -77,10 +92,12 @@ func (j *jobs) begin(w http.ResponseWriter, r *http.Request, raw []byte, serve h
 	id, err := j.add(b, store)
 	if err != nil {
 		cancel()
+		account.Close()
 		return err
 	}
 	go func() {
-		defer j.wait.Done()
+		defer j.ended(b)
+		defer account.Close()
 		defer cancel()
 		defer b.park()
 		serve(b, later)
@@ -106,10 +123,16 @@ func (j *jobs) add(b *job, store bool) (uint64, error) {
 		return 0, apierror.New(apierror.ShuttingDown, "agent is stopping")
 	}
 	j.expire(time.Now().Add(-jobLife))
-	if len(j.all) >= jobsKept {
+	switch {
+	case len(j.all) >= jobsKept:
 		return 0, apierror.New(apierror.ServiceUnavailable, "%d answers wait to be fetched from %s", len(j.all), jobsPath)
+	case j.bytes >= jobsBytes/2:
+		return 0, apierror.New(apierror.ServiceUnavailable, "answers of %d bytes wait to be fetched from %s", j.bytes, jobsPath)
+	case j.running >= jobsKept:
+		return 0, apierror.New(apierror.ServiceUnavailable, "%d requests are being served whose clients do not wait", j.running)
 	}
 	j.wait.Add(1)
+	j.running++
 	j.last++
 	if store {
 		j.all[j.last] = b
@@ -121,9 +144,34 @@ func (j *jobs) add(b *job, store bool) (uint64, error) {
 func (j *jobs) expire(before time.Time) {
 	for id, b := range j.all {
 		if b.done && b.ended.Before(before) {
-			delete(j.all, id)
+			j.forget(id)
 		}
 	}
+}
+
+// ended takes a job's goroutine out of the books.
+func (j *jobs) ended(b *job) {
+	j.mu.Lock()
+	j.running--
+	if !b.kept {
+		j.release(b)
+	}
+	j.mu.Unlock()
+	j.wait.Done()
+}
+
+// forget drops a job from the books. Callers hold mu.
+func (j *jobs) forget(id uint64) {
+	b := j.all[id]
+	b.kept = false
+	j.release(b)
+	delete(j.all, id)
+}
+
+// release gives back what the answer of a job takes. Callers hold mu.
+func (j *jobs) release(b *job) {
+	j.bytes -= b.body.Len()
+	b.body = bytes.Buffer{}
 }
 
 // finish makes the answer available; what is written afterwards is lost.
@@ -147,10 +195,28 @@ func (b *job) WriteHeader(status int) {
 func (b *job) Write(p []byte) (int, error) {
 	b.jobs.mu.Lock()
 	defer b.jobs.mu.Unlock()
-	if b.done {
+	if b.done || !b.kept {
 		return len(p), nil
 	}
+	if b.body.Len()+len(p) > jobBytes || b.jobs.bytes+len(p) > jobsBytes {
+		b.jobs.release(b)
+		b.refuse()
+		return len(p), nil
+	}
+	b.jobs.bytes += len(p)
 	return b.keptAnswer.Write(p)
+}
+
+// refuse replaces an answer that is too large to be kept. What was asked for has been
+// done, as far as it does anything. Callers hold mu.
+func (b *job) refuse() {
+	b.done, b.ended = true, time.Now()
+	b.header, b.status = http.Header{"Content-Type": jsonAnswer}, http.StatusRequestEntityTooLarge
+	text, err := json.Marshal(message{fmt.Sprintf("the answer is not kept: at most %d bytes are of one request, and %d of all. Ask without %s", jobBytes, jobsBytes, asyncHeader)})
+	if err == nil { // a text
+		b.body.Write(text)
+		b.jobs.bytes += len(text)
+	}
 }
 
 // Header is the handler's own once the answer is whole.
@@ -166,14 +232,15 @@ func (b *job) Header() http.Header {
 // serve answers /_api/job/….
 func (j *jobs) serve(w http.ResponseWriter, r *http.Request, rest string) error {
 	parts := strings.Split(rest, "/")
+	if len(parts) == 1 && r.Method == http.MethodPut {
+		return j.fetch(w, parts[0])
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.expire(time.Now().Add(-jobLife))
 	switch {
 	case len(parts) == 1 && r.Method == http.MethodGet:
 		return j.look(w, parts[0])
-	case len(parts) == 1 && r.Method == http.MethodPut:
-		return j.fetch(w, parts[0])
 	case len(parts) == 2 && parts[1] == "cancel" && r.Method == http.MethodPut:
 		b, _, err := j.find(parts[0])
 		if err != nil {
@@ -230,22 +297,32 @@ func (j *jobs) look(w http.ResponseWriter, name string) error {
 
 // fetch gives the stored answer, once.
 func (j *jobs) fetch(w http.ResponseWriter, name string) error {
-	b, id, err := j.find(name)
+	b, id, text, err := j.take(name)
 	if err != nil {
 		return err
 	}
 	w.Header().Set(asyncIDHeader, strconv.FormatUint(id, 10))
-	if !b.done {
+	if text == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	delete(j.all, id)
-	for name, values := range b.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), b.header)
 	w.WriteHeader(b.status)
-	_, _ = w.Write(b.body.Bytes()) // the client may be gone
+	_, _ = w.Write(text) // the client may be gone
 	return nil
+}
+
+// take takes an answer out of the books, nil if it is not whole yet.
+func (j *jobs) take(name string) (b *job, id uint64, text []byte, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.expire(time.Now().Add(-jobLife))
+	if b, id, err = j.find(name); err != nil || !b.done {
+		return b, id, nil, err
+	}
+	text = append([]byte{}, b.body.Bytes()...)
+	j.forget(id)
+	return b, id, text, nil
 }
 
 // drop forgets answers: one, all, or those that came before a stamp in seconds.
@@ -265,7 +342,7 @@ func (j *jobs) drop(name string, q url.Values) error {
 			return err
 		}
 		b.cancel()
-		delete(j.all, id)
+		j.forget(id)
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ const maxFlying = 2
 type proposal struct {
 	transactions []fsm.Transaction
 	bytes        int           // of the request that brought it
+	adds         int64         // to the weight of the tree, at most
 	done         chan struct{} // closed when the fields below are set
 
 	before   *fsm.State // the state just before the first transaction
@@ -53,7 +54,7 @@ func newProposer() *proposer { return &proposer{wake: make(chan struct{}, 1)} }
 
 // enqueue adds an envelope; its done is closed when it has an outcome.
 func (p *proposer) enqueue(transactions []fsm.Transaction, bytes int) *proposal {
-	e := &proposal{transactions: transactions, bytes: bytes, done: make(chan struct{})}
+	e := &proposal{transactions: transactions, bytes: bytes, adds: adds(transactions), done: make(chan struct{})}
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -112,6 +113,28 @@ func (p *proposer) landed(batch []*proposal) {
 	p.flying = slices.DeleteFunc(p.flying, func(b []*proposal) bool { return b[0] == batch[0] })
 	p.mu.Unlock()
 	p.due()
+}
+
+// adds is at most how much heavier the tree becomes by what is in the air.
+func (p *proposer) adds() (sum int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, batch := range p.flying {
+		for _, e := range batch {
+			sum = plus(sum, e.adds)
+		}
+	}
+	return sum
+}
+
+// waiting is how many bytes of requests wait in the queue.
+func (p *proposer) waiting() (bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.queue {
+		bytes += e.bytes
+	}
+	return bytes
 }
 
 // due wakes the loop.
@@ -217,6 +240,11 @@ func (e *proposal) carries(ids []string) bool {
 // late as Raft's: when the entry is applied, or leadership is lost (which a leader
 // without majority does within its lease).
 func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
+	// First what is in the air, then the tree: what lands in between counts twice.
+	if flying := a.proposer.adds(); plus(flying, a.machine.state().Weight()) <= a.machine.quota.bytes {
+		// No limit can matter, and agents of earlier versions can read what has none.
+		command.Transactions = limited(command.Transactions, func(fsm.Transaction) int64 { return 0 })
+	}
 	data := command.Encode()
 	forget := a.machine.expect(data, command)
 	future := a.raft.Apply(data, 0)

@@ -210,7 +210,7 @@ func (t *movedTree) Snapshot() (raft.FSMSnapshot, error) {
 	if _, err := t.machine.Snapshot(); err != nil {
 		return nil, err
 	}
-	return snapshot{t.state().Ahead(t.index)}, nil
+	return snapshot{state: t.state().Ahead(t.index)}, nil
 }
 
 // emptiedLog may be emptied when it is empty.

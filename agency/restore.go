@@ -81,7 +81,7 @@ func restoreDisk(d *disk, state *fsm.State, after keys.Origin) error {
 	if err != nil {
 		return fmt.Errorf("create Raft's snapshot: %w", err)
 	}
-	if err := (snapshot{state.Ahead(firstIndex(after))}).Persist(sink); err != nil {
+	if err := (snapshot{state: state.Ahead(firstIndex(after))}).Persist(sink); err != nil {
 		return err
 	}
 	if err := d.stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -24,6 +25,8 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "PUT", Pattern: "/_admin/server/mode", Handler: a.setMode},
 		{Method: "GET", Pattern: "/_admin/server/availability", Handler: a.availability, Always: true},
 		{Method: "GET", Pattern: "/_admin/status", Handler: a.serverStatus, Always: true},
+		{Method: "GET", Pattern: "/_admin/metrics", Handler: a.metrics, Always: true},
+		{Method: "GET", Pattern: "/_admin/metrics/v2", Handler: a.metrics, Always: true},
 		{Method: "GET", Pattern: "/_admin/time", Handler: a.time, Always: true},
 		{Method: "GET", Pattern: "/_admin/statistics", Handler: a.statistics, Always: true},
 		{Method: "GET", Pattern: "/_admin/license", Handler: func(c *rest.Call) error {
@@ -40,6 +43,24 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "GET", Pattern: "/_admin/cluster/statistics", Handler: a.survey.Node("DBserver", "/_admin/statistics")},
 		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.survey.Endpoints},
 	}
+}
+
+// metrics are this coordinator's numbers for Prometheus.
+func (a *api) metrics(c *rest.Call) error {
+	a.http.ServeMetrics(c.W, c.R)
+	u := a.cursors.Usage()
+	for _, m := range []struct {
+		name, kind, help string
+		value            any
+	}{
+		{"stasis_cursors", "gauge", "Open cursors.", u.Open},
+		{"stasis_cursors_memory_bytes", "gauge", "Bytes that are counted for open cursors.", u.Bytes},
+		{"stasis_cursors_memory_limit_bytes", "gauge", "Bytes that open cursors may take.", u.MaxBytes},
+		{"stasis_cursors_refused_total", "counter", "Cursors refused for want of memory.", u.Refused},
+	} {
+		_, _ = fmt.Fprintf(c.W, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", m.name, m.help, m.name, m.kind, m.name, m.value) // the client is gone: nobody to tell
+	}
+	return nil
 }
 
 func (a *api) version(c *rest.Call) error {
@@ -111,6 +132,7 @@ func (a *api) serverStatus(c *rest.Call) error {
 			"maintenance": false, "role": role, "serverId": a.id, "address": "tcp://" + a.addr(), "state": state,
 			"readOnly": false, "writeOpsEnabled": true, "rebootId": a.catalog.View().Known(a.id).RebootID,
 		},
+		"http": a.http.Status(), // ours
 	})
 }
 
@@ -128,6 +150,7 @@ func (a *api) statistics(c *rest.Call) error {
 		"server": rest.Fields{"uptime": time.Since(a.started).Seconds(), "physicalMemory": m.Sys},
 		"system": rest.Fields{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		"client": rest.Fields{"httpConnections": 0}, "http": rest.Fields{"requestsTotal": 0},
+		"cursors": a.cursors.Usage(), // ours
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"stasis/coordinator/route"
 	"stasis/coordinator/survey"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 )
 
 // api answers the public endpoints.
@@ -26,6 +27,7 @@ type api struct {
 	life    *life
 	logger  hclog.Logger
 	limits  Limits
+	http    network.Limits
 	timing  Timing
 
 	catalog *catalog.Catalog

@@ -352,3 +352,18 @@ func Texts(raw []byte) ([]string, bool) {
 
 // opens is the first byte of a JSON text: what kind of value it holds.
 func opens(raw []byte) byte { return (&parser{data: raw}).peek() }
+
+// Only is the text of a JSON array's one element; false if raw is not JSON, no array, or
+// has another number of elements.
+func Only(raw []byte) ([]byte, bool) {
+	if !json.Valid(raw) || opens(raw) != '[' {
+		return nil, false
+	}
+	p := &parser{data: raw}
+	p.pass('[')
+	if !p.more(']') {
+		return nil, false
+	}
+	only := p.skip()
+	return only, !p.more(']')
+}

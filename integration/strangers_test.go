@@ -12,9 +12,9 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// The attacks are what someone who reaches the port of a DB server may send to a replica. own is
+// The forgeries are what someone who reaches the port of a DB server may send to a replica. own is
 // the tenure of the leader, which the agency tells everyone.
-var attacks = map[string]func(ctx context.Context, d direct, t dbclient.Target, own dbclient.Tenure) (obeyed bool){
+var forgeries = map[string]func(ctx context.Context, d direct, t dbclient.Target, own dbclient.Tenure) (obeyed bool){
 	"promise of the last term": func(ctx context.Context, d direct, t dbclient.Target, _ dbclient.Tenure) bool {
 		a, err := d.dbs.Promise(ctx, t, d.shard, dbclient.Tenure{Term: math.MaxUint64, Reboot: 1})
 		return err == nil && a.Refused == ""
@@ -68,7 +68,7 @@ func TestRequestsOfStrangersToReplicas(t *testing.T) {
 		all, _, err := b.shards(ctx)
 		require.NoError(b.t, err)
 		own := dbclient.Tenure{Term: d.term, Reboot: all[d.shard].current.Reboots[d.id]}
-		for name, attack := range attacks {
+		for name, attack := range forgeries {
 			for _, id := range all[d.shard].plan {
 				require.False(b.t, attack(ctx, d, dbclient.Target{URL: b.urls[id]}, own), "%s: %s obeys", name, b.names[id])
 			}

@@ -42,6 +42,9 @@ func writeMembers(out io.Writer, members []client.Member) error {
 		switch {
 		case m.Leader:
 			role, state = "leader", "serves"
+			if m.Alarm != "" {
+				state = "serves; ALARM: " + m.Alarm
+			}
 		case m.DiskHangs != nil:
 			state = m.DiskHangs.String()
 		case !m.Heard:

@@ -21,6 +21,7 @@ func agentCommand() *cobra.Command {
 	var peers, join []string
 	var timing agency.Timing
 	var bootstrap bool
+	var quota int64
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
 		Short: "Run one agent of the agency",
@@ -49,11 +50,15 @@ member of an agency that exists is started with --join.`,
 			if timing.DiskTimeout < diskFloor {
 				return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
 			}
+			if quota < 1 || quota > mostQuota {
+				return fmt.Errorf("--tree-quota %d: want 1 to %d megabytes", quota, mostQuota)
+			}
 			defer runtime.KeepAlive(headroom())
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("agent"), LogStore: logStore, Timing: timing, Bootstrap: bootstrap,
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("agent"), LogStore: logStore, MaxBodyBytes: int64(o.memory.maxBody), Timing: timing, Bootstrap: bootstrap,
+					TreeQuota: quota << 20,
 				})
 			})
 		},
@@ -67,8 +72,12 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "a DB server that was not heard of for so `long` is FAILED, and its shards get other leaders; the same on all agents")
 	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "how `long` an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
 	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "when the disk hangs, the agent is silent and another one leads; after so `long` it ends")
+	cmd.Flags().Int64Var(&quota, "tree-quota", 256, "how large the agency's tree may be in memory, in `MB`; the same on all agents, of which each needs about four times as much")
 	return cmd
 }
+
+// mostQuota in megabytes is more than any tree that could be held.
+const mostQuota = 1 << 20
 
 // diskFloor is the shortest time after which an agent may end because of its disk: a
 // disk that is slow for some seconds is none to give up.

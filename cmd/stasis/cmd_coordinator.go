@@ -13,6 +13,7 @@ import (
 func coordinatorCommand() *cobra.Command {
 	var o roleOptions
 	var agents []string
+	var cursors size
 	cmd := &cobra.Command{
 		Use:   "coordinator --dir DIR --listen HOST:PORT --agency URL[,URL...]",
 		Short: "Run one coordinator",
@@ -21,12 +22,14 @@ func coordinatorCommand() *cobra.Command {
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return coordinator.Start(ctx, coordinator.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
-					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("coordinator"),
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("coordinator"),
+					Limits: coordinator.Limits{BodyBytes: int64(o.memory.maxBody), CursorBytes: int64(cursors)},
 				})
 			})
 		},
 	}
 	o.addFlags(cmd)
 	addAgencyFlag(cmd, &agents)
+	cmd.Flags().Var(&cursors, "cursor.memory", "memory that open cursors may take together, 2 KiB each, as a `size`; beyond it requests that need a cursor are answered 503. Default: 64M, or a sixteenth of --http.memory if that is less")
 	return cmd
 }

@@ -77,6 +77,9 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 		case a.Note != "":
 			state = "does not serve: " + a.Note
 		}
+		if a.Alarm != "" {
+			state += "; ALARM: " + a.Alarm
+		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}
 	line("\nDB SERVERS\tNAME\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH\t")

@@ -41,7 +41,8 @@ type Agent struct {
 	Endpoint string `json:"endpoint"`
 	Good     bool   `json:"good"` // it answers, and serves this cluster
 	Leading  bool   `json:"leading"`
-	Note     string `json:"note,omitempty"` // why it does not serve this cluster
+	Note     string `json:"note,omitempty"`  // why it does not serve this cluster
+	Alarm    string `json:"alarm,omitempty"` // what is wrong with the agency although it serves
 }
 
 // Server is a DB server or coordinator in a Status.

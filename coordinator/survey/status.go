@@ -21,7 +21,7 @@ func (s *Survey) Status(c *rest.Call) error {
 		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{}, Authentication: client.AuthenticationOff,
 	}
 	for id, agent := range agents {
-		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note}
+		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note, Alarm: agent.Alarm}
 		if agent.Leading {
 			all.Leader = id
 		}

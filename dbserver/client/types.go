@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // Paths. {shard} stands for a shard's name.
@@ -90,6 +91,9 @@ type DocumentsRequest struct {
 	WaitForSync bool   `json:"waitForSync,omitempty"`
 	ReturnOld   bool   `json:"returnOld,omitempty"`
 	ReturnNew   bool   `json:"returnNew,omitempty"`
+
+	// Account is what the results count to while the request is served; it is not sent.
+	Account *budget.Account `json:"-"`
 }
 
 // OpResult is what became of one Op. With a Conflict error Rev is the stored
@@ -106,7 +110,9 @@ type OpResult struct {
 	Error       *apierror.Error `json:"error,omitempty"`
 }
 
-// DocumentsResponse has one result per Op, in order. Synced: all writes are on disk.
+// DocumentsResponse has one result per Op, in order, at least one. If they return
+// documents it may stop before the last of Ops: what has no result has not been done.
+// Synced: all writes are on disk.
 type DocumentsResponse struct {
 	Results []OpResult `json:"results"`
 	Synced  bool       `json:"synced"`
@@ -118,9 +124,11 @@ type ScanRequest struct {
 	Limit int    `json:"limit"`
 }
 
-// ScanResponse is one page; More says that another follows.
+// ScanResponse is one page; More says that another follows. PrevKey is the key of the
+// document before the last, so that a reader can leave the last one for later.
 type ScanResponse struct {
 	Documents []json.RawMessage `json:"documents"`
+	PrevKey   string            `json:"prevKey,omitempty"`
 	LastKey   string            `json:"lastKey,omitempty"`
 	More      bool              `json:"more"`
 }

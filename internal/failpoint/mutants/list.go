@@ -37,6 +37,12 @@ var mutants = []mutant{
 		"what is meant for an agency is done by no other"},
 	{"member-of-this-incarnation", "agency", "TestStrangersAreRefused/a_directory_of_before_a_recovery", "it is taken in with a directory from before",
 		"what a recovery has left behind does not come back"},
+	{"entries-are-read-on-arrival", "agency", "TestGarbageEntriesAreRefused", "an entry that cannot be read is taken",
+		"what another agent sends cannot stop this one for ever"},
+	{"snapshot-is-read-on-arrival", "agency", "TestGarbageSnapshotIsRefused", "a snapshot that cannot be read is taken",
+		"a snapshot that cannot be read does not replace the tree and the log"},
+	{"stream-names-its-agent", "agency", "TestRaftPortIsShut", "a stream is for any agent",
+		"an agent that has taken over an address does not answer for another"},
 
 	{"answer-of-a-stranger", "agency/client", "TestCacheFollowsRecovery", "it follows an agency that has ended",
 		"a server follows one agency, and no earlier incarnation of it"},
@@ -91,6 +97,15 @@ var mutants = []mutant{
 		"a backup is committed only with a certificate that holds"},
 	{"recovery-waits-for-servers", "coordinator/backup", "TestRecoveryWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
+
+	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
+	{"cursors-are-bounded", "coordinator/cursor", "TestStoreIsBoundedInBytesAndTime", "there are more cursors than there is room for",
+		"cursors that clients leave behind do not take all memory"},
+	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
+		"a small request does not have an answer of many megabytes"},
+	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
+		"the operations of an array on one shard are applied in order"},
 
 	{"lease-from-sending", "dbserver", "TestLeaseCountsFromTheSending", "the lease lasts longer than",
 		"the lease ends before the supervision may name another leader"},
@@ -206,6 +221,8 @@ var mutants = []mutant{
 		"what cannot be read is not stored"},
 	{"leader-takes-nothing", "dbserver/shard", "TestLeaderTakesNoRecordsAndNoCopy", "a leader takes another's records",
 		"a leader's log has what it has numbered"},
+	{"returned-is-bounded", "dbserver/shard", "TestReturnedDocumentsEndTheCall", "more is returned at once than fits",
+		"a request for large documents, many times, does not take all memory"},
 
 	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
 		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
@@ -233,13 +250,25 @@ var mutants = []mutant{
 	{"pinned-host-is-checked", "dbserver/transfer/rclone", "TestPinnedHostIsChecked", "the server has connected to a port of the cluster",
 		"the same, for SMB"},
 
+	{"tree-has-a-limit", "fsm", "TestLimit", "the tree grows above its limit",
+		"the agency's tree does not grow beyond what agents can hold"},
+	{"large-plan-is-the-holders", "fsm", "TestByHolder", "the nonce is wrong, and the change is taken for the holder's",
+		"only a restore writes a large Plan"},
 	{"plan-is-frozen", "fsm", "TestFreeze", "Plan is frozen while a backup or restore holds the lock\" in chain but got nil",
 		"nothing changes Plan while a backup runs"},
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
 
+	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
+		"what requests hold together is bounded"},
+
 	{"foreign-page-is-refused", "internal/network", "TestBrowsersGuard/a_foreign_page", "a request is served that has to be refused",
 		"a web page of another origin uses no server through its user's browser"},
 	{"host-is-known", "internal/network", "TestBrowsersGuard/a_name_that_resolves_here", "a request is served that has to be refused",
 		"the same, for a page whose name was made to resolve to the server"},
+	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
+		"a body that trickles holds no memory without end"},
+
+	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
+		"what was stopped on purpose is not started again"},
 }
