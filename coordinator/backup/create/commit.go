@@ -10,7 +10,6 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/lock"
-	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 	"stasis/internal/step"
@@ -85,24 +84,5 @@ func (c *creation) departed(ctx context.Context) error {
 func (c *creation) publish(ctx context.Context) {
 	ctx, cancel := c.by.Life.AfterCommit(ctx, c.by.Limits.Stall)
 	defer cancel()
-	c.op.Emit(ctx, step.Event{Step: step.Publishing})
-	for _, a := range fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Stall, nil, fanout.Silently(c.publishOn)) {
-		if a.Err != nil {
-			c.behind = append(c.behind, a.ID)
-			c.op.Log.Warn("piece not published yet; its server will publish it", "id", c.op.ID, "error", a.Err)
-		}
-	}
-}
-
-// publishOn repeats the request if it fails: the answer may have been lost.
-func (c *creation) publishOn(ctx context.Context, m fanout.Member) error {
-	err := operation.Retry(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, c.by.Limits.Answer)
-		defer cancel()
-		return c.by.Servers.Publish(ctx, m.Target, c.piece())
-	})
-	if err == nil {
-		c.op.Emit(ctx, step.Event{Step: step.Published, Server: m.ID})
-	}
-	return err
+	c.behind = c.pending.publish(ctx)
 }

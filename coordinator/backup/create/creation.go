@@ -21,6 +21,7 @@ type creation struct {
 	lock      *lock.Lock
 	cluster   *topology.Cluster
 	shards    map[string]topology.Shard // in Plan
+	pending   *pending
 	gates     *globalLock
 	marked    bool      // potentially inconsistent
 	thawAsked time.Time // Plan was frozen until then
@@ -39,7 +40,3 @@ type sealed struct {
 
 // lockDeadline is when the timeout ends: until then all gates must be held.
 func (c *creation) lockDeadline() time.Time { return c.op.Began.Add(c.request.Timeout) }
-
-func (c *creation) piece() dbserver.PieceRequest {
-	return dbserver.PieceRequest{ID: c.op.ID, Nonce: c.op.Nonce}
-}

@@ -9,7 +9,6 @@ import (
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/fanout"
-	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbserver "stasis/dbserver/client"
@@ -36,6 +35,7 @@ func (c *creation) readPlan(ctx context.Context) error {
 	if c.sealed.dumpSHA256, err = certificate.Hash(dump); err != nil {
 		return fmt.Errorf("hash agency dump: %w", err)
 	}
+	c.pending = &pending{op: c.op, servers: c.by.Servers, members: c.cluster.Members, limits: c.by.Limits}
 	plan, err := topology.ParseDump(dump.Dump)
 	if err != nil {
 		return err
@@ -103,36 +103,24 @@ const needed = "all DB servers are needed for a backup"
 
 // prepareAll is step 3. From here on the servers have something of the backup.
 func (c *creation) prepareAll(ctx context.Context) error {
-	c.op.Undo.Push("pieces", c.abandonPieces)
+	c.op.Undo.Push("pieces", c.pending.abandon)
 	return fanout.Unavailable(needed, c.prepareUntil(ctx, c.lockDeadline()))
 }
 
-// prepareUntil is prepare, bounded by the end of the lock phase, since Plan is frozen
+// prepareUntil prepares all servers, bounded by the end of the lock phase, since Plan is frozen
 // meanwhile.
 func (c *creation) prepareUntil(ctx context.Context, end time.Time) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, end,
 		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
 	defer cancel()
-	return c.prepare(ctx)
-}
-
-// prepare has every server begin its pending piece and flush, so that little is left to do
-// while the gates are held.
-func (c *creation) prepare(ctx context.Context) error {
-	c.op.Emit(ctx, step.Event{Step: step.Prepare})
-	return fanout.Tell(ctx, c.cluster.Members, 0, func(ctx context.Context, m fanout.Member) error {
-		_, err := fanout.WhileItProgresses(ctx, c.by.Limits.Stall, m, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, c.by.Servers.Prepare(ctx, m.Target, c.piece())
-		})
-		return err
-	})
+	return c.pending.prepare(ctx)
 }
 
 // prepareAgain follows a missed cut. The cuts that were made are of no use without it, and
 // what made a cut late has to be flushed first. If the lock phase is over, and the backup
 // goes on neither by force nor without the lock, there is nothing to flush for.
 func (c *creation) prepareAgain(ctx context.Context) error {
-	if err := c.dropPieces(ctx); err != nil {
+	if err := c.pending.drop(ctx); err != nil {
 		return fmt.Errorf("drop the pieces of a missed cut: %w", err)
 	}
 	end := c.lockDeadline()
@@ -145,28 +133,4 @@ func (c *creation) prepareAgain(ctx context.Context) error {
 		return nil
 	}
 	return c.prepareUntil(ctx, end)
-}
-
-// dropPieces removes what was made of the backup, on every server.
-func (c *creation) dropPieces(ctx context.Context) error {
-	return fanout.AllErrors(fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, nil, fanout.Silently(c.drop)))
-}
-
-func (c *creation) drop(ctx context.Context, m fanout.Member) error {
-	return c.by.Servers.Drop(ctx, m.Target, c.piece())
-}
-
-// abandonPieces is dropPieces for when the backup has failed. It repeats what fails, and
-// waits for no server longer than for an answer: a server whose disk hangs cannot drop its
-// piece, and removes it by itself when it can.
-func (c *creation) abandonPieces(ctx context.Context) error {
-	answers := fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
-		return operation.Retry(ctx, func(ctx context.Context) error { return c.drop(ctx, m) })
-	}))
-	for _, a := range answers {
-		if a.Err != nil {
-			c.op.Log.Warn("piece not dropped; its server removes it by itself", "id", c.op.ID, "error", a.Err)
-		}
-	}
-	return nil
 }
