@@ -49,7 +49,7 @@ func New(d Deps) *Service {
 				Converge: t.Converge, Succession: t.Succession, Peers: t.Peers,
 			},
 		},
-		recovery: &restore.Recovery{Locks: locks, Cache: d.Cache, Coordinator: d.ID, Call: t.Agency, Log: d.Logger},
+		recovery: &restore.Recovery{Agency: d.Agency, Locks: locks, Cache: d.Cache, Coordinator: d.ID, Call: t.Agency, Log: d.Logger},
 		remover: &remove.Remover{
 			Life: life, Agency: d.Agency, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID,
 			Call: t.Agency, Answer: t.Answer, Removal: t.Stall, Log: d.Logger,

@@ -56,7 +56,7 @@ func (r *Recovery) retireFailsafes(ctx context.Context) error {
 	}
 	call, done := context.WithTimeout(ctx, r.Call)
 	defer done()
-	index, err := r.Locks.Agency.Write(call, tx)
+	index, err := r.Agency.Write(call, tx)
 	switch {
 	case errors.Is(err, agency.ErrPrecondition): // another coordinator was first, or something has begun
 		_, err = r.Cache.Sync(call)

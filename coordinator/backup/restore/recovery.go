@@ -11,6 +11,11 @@ import (
 	"stasis/internal/wait"
 )
 
+// RecoveryAgency is where the recovery writes.
+type RecoveryAgency interface {
+	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+}
+
 // RecoveryCache is the watch cache.
 type RecoveryCache interface {
 	Sync(ctx context.Context) (agency.Snapshot, error)
@@ -20,6 +25,7 @@ type RecoveryCache interface {
 // Recovery finishes, on any coordinator, what a committed restore leaves to do. Any number
 // of coordinators may run it at once.
 type Recovery struct {
+	Agency      RecoveryAgency
 	Locks       *lock.Locker
 	Cache       RecoveryCache
 	Coordinator string        // server id
