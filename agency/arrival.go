@@ -59,7 +59,7 @@ func (a *arrivals) check(call any) error {
 			return fmt.Errorf("entries from %s in term %d: %w: %w", r.ID, r.Term, err, errUnreadable)
 		}
 	case *raft.InstallSnapshotRequest:
-		if err := checkSnapshot(r); err != nil && !failpoint.Off("snapshot-is-read-on-arrival") {
+		if err := checkSnapshot(r); refuses(err) {
 			return fmt.Errorf("snapshot from %s in term %d: %w: %w", r.ID, r.Term, err, errUnreadable)
 		}
 	}
@@ -147,6 +147,9 @@ func checkMembers(data []byte) (err error) {
 	return nil
 }
 
+// refuses says that a snapshot is not taken, for what its reading came to.
+func refuses(err error) bool { return err != nil && !failpoint.Off("snapshot-is-read-on-arrival") }
+
 // checkSnapshot looks at what comes before a snapshot's data.
 func checkSnapshot(r *raft.InstallSnapshotRequest) error {
 	switch {
@@ -193,7 +196,7 @@ func (s *readSink) begin() {
 
 func (s *readSink) Write(p []byte) (int, error) {
 	s.begin()
-	if _, err := s.to.Write(p); err != nil && !failpoint.Off("snapshot-is-read-on-arrival") {
+	if _, err := s.to.Write(p); refuses(err) {
 		return 0, fmt.Errorf("a snapshot that another agent sends cannot be read: %w: %w", err, errUnreadable)
 	}
 	return s.SnapshotSink.Write(p)
@@ -206,7 +209,7 @@ func (s *readSink) Close() error {
 	}
 	s.begin()
 	_ = s.to.Close() // never fails
-	if err := <-s.read; err != nil && !failpoint.Off("snapshot-is-read-on-arrival") {
+	if err := <-s.read; refuses(err) {
 		return errors.Join(fmt.Errorf("a snapshot that another agent sends cannot be read: %w: %w", err, errUnreadable), s.SnapshotSink.Cancel())
 	}
 	return s.SnapshotSink.Close()

@@ -27,7 +27,7 @@ var starters = map[string]bool{
 // is given to what starts a bubble. A function literal counts as called where it stands;
 // one that is stored, in a test that starts a bubble, counts as called in the bubble.
 func realSleeps(p *packages.Package) []string {
-	s := sleepSearch{p: p, bodies: map[string]*ast.FuncDecl{}, bubbling: map[string]bool{}, seen: map[string]bool{}}
+	s := sleepSearch{p: p, bodies: map[string]*ast.FuncDecl{}, bubbling: map[string]bool{}, local: map[types.Object]bool{}, seen: map[string]bool{}}
 	for _, file := range p.Syntax {
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
@@ -36,6 +36,7 @@ func realSleeps(p *packages.Package) []string {
 		}
 	}
 	s.findBubbling()
+	s.findLocal()
 	for _, name := range slices.Sorted(maps.Keys(s.bodies)) {
 		f := s.bodies[name]
 		file := p.Fset.Position(f.Pos()).Filename
@@ -60,6 +61,7 @@ type sleepSearch struct {
 	p        *packages.Package
 	bodies   map[string]*ast.FuncDecl // by full name
 	bubbling map[string]bool          // functions that run a function they are given in a bubble
+	local    map[types.Object]bool    // variables that hold such a function
 	seen     map[string]bool
 	root     string // the test that is followed
 	found    []string
@@ -84,8 +86,31 @@ func (s *sleepSearch) callee(call *ast.CallExpr) string {
 }
 
 func (s *sleepSearch) starts(call *ast.CallExpr) bool {
+	if id, ok := call.Fun.(*ast.Ident); ok && s.local[s.p.TypesInfo.Uses[id]] {
+		return true
+	}
 	name := s.callee(call)
 	return starters[name] || s.bubbling[name]
+}
+
+// findLocal finds the variables that hold a function literal in which a bubble is started.
+func (s *sleepSearch) findLocal() {
+	for _, f := range s.bodies {
+		ast.Inspect(f.Body, func(n ast.Node) bool {
+			a, ok := n.(*ast.AssignStmt)
+			if !ok || len(a.Lhs) != len(a.Rhs) {
+				return true
+			}
+			for i, value := range a.Rhs {
+				id, named := a.Lhs[i].(*ast.Ident)
+				if literal, ok := value.(*ast.FuncLit); ok && named && s.startsIn(literal.Body) {
+					s.local[s.p.TypesInfo.Defs[id]] = true
+				}
+			}
+			return true
+		})
+	}
+	delete(s.local, nil)
 }
 
 // findBubbling finds the functions that give a parameter of theirs, or a literal that
@@ -139,7 +164,7 @@ func (s *sleepSearch) visit(name string) {
 		return
 	}
 	s.seen[name] = true
-	bubbles := s.startsOne(f)
+	bubbles := s.startsIn(f.Body)
 	ast.Inspect(f.Body, func(n ast.Node) bool {
 		switch x := n.(type) {
 		case *ast.AssignStmt:
@@ -163,8 +188,8 @@ func (s *sleepSearch) visit(name string) {
 	})
 }
 
-func (s *sleepSearch) startsOne(f *ast.FuncDecl) (yes bool) {
-	ast.Inspect(f.Body, func(n ast.Node) bool {
+func (s *sleepSearch) startsIn(body *ast.BlockStmt) (yes bool) {
+	ast.Inspect(body, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		yes = yes || ok && s.starts(call)
 		return !yes

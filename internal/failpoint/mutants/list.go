@@ -98,12 +98,12 @@ var mutants = []mutant{
 	{"recovery-waits-for-servers", "coordinator/backup", "TestRecoveryWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
 
-	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
-		"what a small body grows to is bounded"},
 	{"cursors-are-bounded", "coordinator/cursor", "TestStoreIsBoundedInBytesAndTime", "there are more cursors than there is room for",
 		"cursors that clients leave behind do not take all memory"},
 	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
 		"a small request does not have an answer of many megabytes"},
+	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
 	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
 		"the operations of an array on one shard are applied in order"},
 

@@ -30,6 +30,10 @@ func TestVirtual(t *testing.T) {
 	stored := func() { time.Sleep(1) }
 	inBubbleTwice(t, func(int) { time.Sleep(1); later(); stored() })
 	inBubble(t, sleepy)
+	row := func(name string, test func()) {
+		t.Run(name, func(*testing.T) { inBubble(t, func(int) { test() }) })
+	}
+	row("one", func() { later() })
 }
 
 func sleepy(int) { later() }
