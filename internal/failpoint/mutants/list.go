@@ -85,7 +85,7 @@ var mutants = []mutant{
 		"a restore follows the epoch that its pieces were staged for"},
 	{"lost-lock-ends-work", "coordinator/backup", "TestLostLeaseCancelsTheWork", "linking was not cut off",
 		"nothing goes on under a lost lock"},
-	{"settle-releases-lock", "coordinator/backup", "TestCommitThatIsStillOnItsWay", "a backup is committed while it is taken back",
+	{"lost-commit-releases-lock", "coordinator/backup", "TestCommitThatIsStillOnItsWay", "a backup is committed while it is taken back",
 		"a commit that was lost on the way cannot arrive when its backup is taken back"},
 	{"unknown-is-not-undone", "coordinator/backup", "TestUnknownCommitIsLeftToTheAgency", "a piece that may be committed was removed",
 		"nothing is taken back that may be committed"},
@@ -95,7 +95,7 @@ var mutants = []mutant{
 		"what a gate says agrees with what the coordinator saw"},
 	{"verify-before-commit", "coordinator/backup", "TestPiecesThatDoNotAgreeFailTheBackup", "pieces are committed that do not agree",
 		"a backup is committed only with a certificate that holds"},
-	{"finisher-waits-for-servers", "coordinator/backup", "TestFinisherWaitsForTheServers", "a server has not swapped yet",
+	{"recovery-waits-for-servers", "coordinator/backup", "TestRecoveryWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
 
 	{"cursors-are-bounded", "coordinator/cursor", "TestStoreIsBoundedInBytesAndTime", "there are more cursors than there is room for",
