@@ -18,6 +18,8 @@ build: ## bin/stasis
 
 test: lint ## everything that must hold: lint, then all tests under the race detector
 	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -race -tags failpoints -timeout 30m ./integration ./...
+	@want=$$($(GO) list ./... | wc -l); ended=$$(grep -v '"Test":' bin/test.json | grep -oE '"Action":"(pass|skip)","Package":"[^"]+"' | sort -u | wc -l); \
+	[ "$$ended" -eq "$$want" ] || { echo "$$ended of $$want packages were tested to their end"; exit 1; } # go tool hides that what it runs was killed
 
 lint: ## gofmt, vet, staticcheck, and the rules of CONTRIBUTING that code can be checked for
 	@mkdir -p bin
