@@ -139,5 +139,5 @@ func TestWeightsAreOfTheFormat(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, m.Apply(1, Command{Time: 1, Transactions: []Transaction{tx}})[0].Reason)
 	}
-	require.EqualValues(t, 0, m.State().Weight())
+	require.EqualValues(t, 1258, m.State().Weight())
 }

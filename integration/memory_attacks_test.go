@@ -163,7 +163,7 @@ func longCursors(t *testing.T, s *siege) map[int]int {
 func sameDocument(t *testing.T, s *siege) map[int]int {
 	got := map[int]int{}
 	for range 3 {
-		status, _, raw, err := s.send(t.Context(), http.MethodPut, s.coord+"/_api/document/siege?onlyget=true", strings.NewReader("["+strings.Repeat(`"large0",`, 999)+`"large0"]`), "")
+		status, _, raw, err := s.send(t.Context(), http.MethodPut, s.coord+"/_api/document/large?onlyget=true", strings.NewReader("["+strings.Repeat(`"large0",`, 999)+`"large0"]`), "")
 		require.NoError(t, err, string(raw))
 		got[status]++
 	}
