@@ -32,7 +32,8 @@ type Agent struct {
 	server  *network.Server
 	jobs    *jobs
 	polls   pollCache
-	large   *large
+	large   *large     // answers to clients
+	larger  *large     // answers to servers
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -116,7 +117,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
 	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
-	a.large = newLarge(a.machine.past.removed, c.TreeQuota/2)
+	a.large, a.larger = newLarge(a.machine.past.removed, c.TreeQuota/2), newLarge(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	return a, nil
 }
@@ -138,13 +139,14 @@ func newPlace(c Config, d *disk) (place, error) {
 }
 
 func (a *Agent) serve(c Config) {
-	a.jobs = newJobs()
+	a.jobs = newJobs(c.HTTP.Budget)
 	maxBody := c.MaxBodyBytes
 	if bound := a.disk.maxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
 	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody, c.HTTP), network.ServerOptions{
 		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
+		Class: classOf,
 	})
 	a.watcher.Go(func() {
 		select {

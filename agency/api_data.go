@@ -1,11 +1,8 @@
 package agency
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -58,7 +55,7 @@ func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) 
 		budget.Of(r.Context()).Owe(int64(cap(text.whole)))
 		w.Header()["Content-Type"] = jsonAnswer
 		if text.write != nil {
-			return s.agent.large.send(r.Context(), w, text.bytes, text.write)
+			return s.agent.places(r).send(r.Context(), w, text.bytes, text.write)
 		}
 		if len(text.whole) > countedBytes {
 			w.Header().Set("Content-Length", strconv.Itoa(len(text.whole)))
@@ -187,112 +184,6 @@ func (c committed) refusal(e envelope) error {
 	return refused
 }
 
-// transact applies transactions and reads between them, in order.
-func (s *api) transact(c callOf) (int, text, error) {
-	e, err := parseTransact(c.body)
-	if err == nil {
-		err = errors.Join(s.agent.fits(e), showsTooMuch(s.agent.machine.state(), e))
-	}
-	if err == nil {
-		err = s.agent.mayObserve(c.ctx, e)
-	}
-	if err != nil {
-		return 0, text{}, err
-	}
-	done, err := s.agent.commit(c.ctx, e)
-	if err == nil {
-		err = done.refusal(e)
-	}
-	if err != nil {
-		return 0, text{}, err
-	}
-	status := done.status(e)
-	var entries entryList
-	state := done.before // after the transactions so far
-	for _, el := range e.elements {
-		if el.query != nil {
-			entries.node(now(state).Read(el.query))
-			continue
-		}
-		o := done.outcome(el)
-		if o.State != nil {
-			state = o.State
-		}
-		// A transaction's entry is its index, or the values at the keys whose
-		// preconditions failed.
-		if o.Index == 0 && len(o.Failed) > 0 {
-			entries.node(o.State.Read(o.Failed))
-		} else {
-			entries.text = strconv.AppendUint(entries.next(), o.Index, 10)
-		}
-		if o.Index == 0 && status == http.StatusOK {
-			status = http.StatusPreconditionFailed
-		}
-	}
-	return status, written(entries.end()), nil
-}
-
-// entryList is a JSON array that is being written.
-type entryList struct{ text []byte }
-
-// next begins an entry.
-func (l *entryList) next() []byte {
-	if l.text == nil {
-		return append(l.text, '[')
-	}
-	return append(l.text, ',')
-}
-
-func (l *entryList) node(n *fsm.Node) { l.text = n.AppendJSON(l.next()) }
-
-func (l *entryList) flag(b bool) { l.text = strconv.AppendBool(l.next(), b) }
-
-func (l *entryList) end() []byte {
-	if l.text == nil {
-		return []byte("[]")
-	}
-	return append(l.text, ']')
-}
-
-// transient is transact on the tree in the leader's memory. What is written is
-// answered when this node is known to have led afterwards: a server whose heartbeat
-// was answered may count on it that the leader has it.
-func (s *api) transient(c callOf) (int, text, error) {
-	e, err := parseTransact(c.body)
-	if err == nil {
-		err = s.agent.fits(e)
-	}
-	if err != nil {
-		return 0, text{}, err
-	}
-	o, err := s.agent.office(c.ctx)
-	if err == nil {
-		err = showsTooMuch(o.transient.state(), e)
-	}
-	if err != nil {
-		return 0, text{}, err
-	}
-	var entries entryList
-	wrote := false
-	for _, el := range e.elements {
-		switch {
-		case el.query != nil:
-			entries.node(o.transient.state().Read(el.query))
-		case el.slot < 0:
-			entries.flag(false)
-		default:
-			entries.flag(o.transient.apply(e.transactions[el.slot]).Index > 0)
-			wrote = true
-		}
-	}
-	if wrote {
-		if _, held, err := s.agent.read(c.ctx); err != nil || held != o {
-			return 0, text{}, cmp.Or(err, error(ErrNotLeader))
-		}
-	}
-	return http.StatusOK, written(entries.end()), nil
-}
-
 // read answers queries from a state that has everything acknowledged before.
 func (s *api) read(c callOf) (int, text, error) {
 	items, err := list(c.body)
@@ -326,55 +217,6 @@ func (s *api) read(c callOf) (int, text, error) {
 		return 0, text{}, apierror.New(apierror.EntityTooLarge, "the queries ask for about %d bytes, several times the whole tree: ask for each part once", size)
 	}
 	return http.StatusOK, text{write: writesList(parts), bytes: size}, nil
-}
-
-// inquire says which index the latest transaction with a client id has. It waits
-// until whatever this leader was asked before with that id has an outcome: an
-// answer 0 means that nothing of it will be applied later.
-func (s *api) inquire(c callOf) (int, text, error) {
-	var ids []string
-	if err := json.Unmarshal(c.body, &ids); err != nil || ids == nil {
-		return 0, text{}, badRequest("request body is no array of client ids")
-	}
-	ongoing := false
-	if c.noWait {
-		// Before the state is read: what is not pending then is in it.
-		ongoing = len(s.agent.proposer.pending(ids)) > 0
-	} else if err := s.agent.settled(c.ctx, ids); err != nil {
-		return 0, text{}, err
-	}
-	state, _, err := s.agent.read(c.ctx)
-	if err != nil {
-		return 0, text{}, err
-	}
-	results, status := make([]uint64, len(ids)), http.StatusOK
-	for i, id := range ids {
-		if results[i] = state.Inquire(id); results[i] == 0 {
-			status = http.StatusNotFound
-		}
-	}
-	found := append(appendResults(nil, results), `,"inquired":true`...)
-	if ongoing {
-		found = append(found, `,"ongoing":true`...)
-	}
-	return status, written(append(found, '}')), nil
-}
-
-// settled waits until no transaction that was asked for before, and carries one
-// of the ids, is on its way any more.
-func (a *Agent) settled(ctx context.Context, ids []string) error {
-	ctx, cancel := context.WithTimeout(ctx, a.timing.Write)
-	defer cancel()
-	for _, e := range a.proposer.pending(ids) {
-		select {
-		case <-e.done:
-		case <-a.gag.isOn():
-			return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w: a transaction is still on its way", ErrUnknown, ErrTimeout)
-		}
-	}
-	return nil
 }
 
 // now is a state as a client sees it at this moment: without what has expired.

@@ -67,10 +67,10 @@ func (s *api) sendPolled(w http.ResponseWriter, r *http.Request, p *polled) erro
 	w.Header()["Content-Type"] = jsonAnswer
 	_, later := w.(*job)
 	if later || !acceptsGzip(r.Header) {
-		return s.agent.large.send(r.Context(), w, p.bytes(), p.write)
+		return s.agent.places(r).send(r.Context(), w, p.bytes(), p.write)
 	}
 	w.Header().Set("Content-Encoding", "gzip")
-	return s.agent.large.send(r.Context(), w, p.bytes(), func(flush func([]byte) []byte) []byte {
+	return s.agent.places(r).send(r.Context(), w, p.bytes(), func(flush func([]byte) []byte) []byte {
 		packer := packers.Get().(*gzip.Writer)
 		defer packers.Put(packer)
 		packer.Reset(flusher(flush))

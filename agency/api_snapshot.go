@@ -21,7 +21,7 @@ func (s *api) snapshot(w http.ResponseWriter, r *http.Request) error {
 		Taken: time.Now().UTC().Format(time.RFC3339), Version: version.Stasis,
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	return s.agent.large.send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
+	return s.agent.places(r).send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
 		if err := client.WriteSnapshot(flusher(flush), head, state); err != nil {
 			s.agent.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it torn
 		}

@@ -10,6 +10,7 @@ import (
 
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 	"stasis/internal/version"
 )
 
@@ -121,7 +122,7 @@ func (s *api) state(w http.ResponseWriter, r *http.Request) error {
 	state := s.agent.machine.state()
 	entries, _ := state.Log(state.FirstIndex())
 	root := now(state).Root()
-	return s.agent.large.serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
+	return s.agent.places(r).serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
 		return appendStateLog(root.StreamJSON([]byte(`{"agency":`), flush), state, entries, flush)
 	})
 }
@@ -156,7 +157,7 @@ func (s *api) stores(w http.ResponseWriter, r *http.Request) error {
 		transient = o.transient.state().Root()
 		size = plus(size, transient.Weight())
 	}
-	return s.agent.large.serve(r, w, size, func(flush func([]byte) []byte) []byte {
+	return s.agent.places(r).serve(r, w, size, func(flush func([]byte) []byte) []byte {
 		to := root.StreamJSON([]byte(`{"read_db":[`), flush)
 		to = root.StreamJSON(append(to, `],"spearhead":[`...), flush)
 		to = append(to, `],"transient":[`...)
@@ -202,8 +203,17 @@ func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // metrics are this agent's numbers for Prometheus.
-func (s *api) metrics(w http.ResponseWriter, r *http.Request) error {
-	s.limits.ServeMetrics(w, r)
+func (s *api) metrics(w http.ResponseWriter, _ *http.Request) error {
+	tree, alarm := s.agent.machine.quota.state(s.agent.machine.state().Weight()), 0
+	if tree.Alarm != "" {
+		alarm = 1
+	}
+	s.limits.ServeMetrics(w,
+		network.Metric{Name: "stasis_agency_tree_bytes", Kind: "gauge", Help: "Bytes that the tree takes, about.", Value: tree.Bytes},
+		network.Metric{Name: "stasis_agency_tree_quota_bytes", Kind: "gauge", Help: "Bytes that clients may fill the tree up to.", Value: tree.Quota},
+		network.Metric{Name: "stasis_agency_tree_alarm", Kind: "gauge", Help: "1 if the tree is nearly full.", Value: alarm},
+		network.Metric{Name: "stasis_agency_tree_refused_total", Kind: "counter", Help: "Transactions refused because of the quota of the tree.", Value: tree.Refused},
+	)
 	return nil
 }
 

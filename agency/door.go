@@ -4,11 +4,28 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 
+	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
+	"stasis/internal/failpoint"
 )
+
+// peerBytes bounds the body of a request that counts as one between servers: heartbeats,
+// leases, what servers report and ask. A restore's Plan is none, it would fill their pool.
+const peerBytes = 256 << 10
+
+// classOf says which memory a request takes. Requests of servers name the agency that they
+// are meant for (keys.OriginHeader), and those of other clients do not, so what clients ask
+// for costs no server its lease. It keeps apart what means no harm: who wants to names it, too.
+func classOf(r *http.Request) budget.Class {
+	if r.Header.Get(keys.OriginHeader) != "" && r.Header.Get(asyncHeader) == "" && r.ContentLength >= 0 && r.ContentLength <= peerBytes && !failpoint.Off("servers-take-their-own") {
+		return budget.Peer
+	}
+	return budget.Client
+}
 
 // parsedBytes is about how much memory a request takes while it is served, beside the
 // text itself: a list of small numbers becomes forty times as much. It errs upwards.
@@ -38,14 +55,18 @@ func (a *Agent) letPlanIn(ctx context.Context, raw []byte, account *budget.Accou
 	}
 	item, ok := fsm.Only(raw)
 	if !ok || !fsm.ByHolder(item, a.machine.state().Root()) {
-		return apierror.New(apierror.EntityTooLarge, "the request has %d bytes: %d are allowed, and more only for one transaction that changes Plan "+
-			"and shows the nonce of the agency lock. Send it in smaller parts", len(raw), maxEnvelope)
+		return tooLarge(int64(len(raw)))
 	}
 	if size := parsedBytes(raw) - int64(len(raw)); size > a.machine.quota.clients() {
 		return apierror.New(apierror.ResourceLimit, "Plan would take about %d bytes, where the tree's quota is %d: %s",
 			size, a.machine.quota.clients(), wayOut).WithStatus(statusTooLarge)
 	}
 	return account.Take(parsedBytes(raw))
+}
+
+func tooLarge(bytes int64) error {
+	return apierror.New(apierror.EntityTooLarge, "the request has %d bytes: %d are allowed, and more only for one transaction that changes Plan "+
+		"and shows the nonce of the agency lock. Send it in smaller parts", bytes, maxEnvelope)
 }
 
 // fits refuses an envelope with a transaction that is too large, unless it is the holder's.

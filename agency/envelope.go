@@ -41,8 +41,15 @@ func costOf(raw []byte) int64 {
 
 // body reads a request's body whole.
 func (s *api) body(r *http.Request) ([]byte, error) {
+	if read, ok := r.Body.(readBody); ok {
+		return read.raw, nil
+	}
 	account := budget.Of(r.Context())
-	raw, err := budget.ReadAll(account, r.Body, s.maxBody, r.ContentLength)
+	most := s.mostBody()
+	if most < s.maxBody && r.ContentLength > most {
+		return nil, tooLarge(r.ContentLength)
+	}
+	raw, err := budget.ReadAll(account, r.Body, most, r.ContentLength)
 	var known *apierror.Error
 	switch {
 	case errors.As(err, &known):
@@ -54,6 +61,24 @@ func (s *api) body(r *http.Request) ([]byte, error) {
 		err = account.Take(costOf(raw))
 	}
 	return raw, err
+}
+
+// mostBody bounds a body before it is read. Only the holder of the lock may send a large one,
+// and who leads, and has applied all that was acknowledged, knows whether there is a holder.
+func (s *api) mostBody() int64 {
+	o := s.agent.current.Load()
+	if o == nil {
+		return s.maxBody
+	}
+	select {
+	case <-o.ready:
+	default:
+		return s.maxBody
+	}
+	if fsm.HasHolder(s.agent.machine.state().Root()) {
+		return s.maxBody
+	}
+	return min(s.maxBody, maxEnvelope)
 }
 
 // list reads a body that has to be a JSON array. Its items share the body's bytes.

@@ -10,6 +10,7 @@ import (
 
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // Large answers are not put together in memory: they are written piece by piece from the
@@ -19,7 +20,8 @@ import (
 const (
 	// largeText is from which size on an answer is large.
 	largeText = 256 << 10
-	// largeAtOnce are sent at the same time; the others wait for their turn.
+	// largeAtOnce are sent at the same time to clients, and as many to servers; the others
+	// wait for their turn.
 	largeAtOnce = 4
 	// While others wait, an answer has this time, and a second for each of these bytes.
 	largeTime = 30 * time.Second
@@ -41,6 +43,15 @@ type large struct {
 
 func newLarge(removed func() int64, most int64) *large {
 	return &large{places: make(chan struct{}, largeAtOnce), removed: removed, most: most}
+}
+
+// places are those for the answer to a request. Servers have places of their own: a cache that
+// has to begin anew, and without which a server serves nothing, does not wait behind clients.
+func (a *Agent) places(r *http.Request) *large {
+	if budget.Of(r.Context()).Peer() {
+		return a.larger
+	}
+	return a.large
 }
 
 // enter waits for a place.

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -10,6 +9,7 @@ import (
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 	"stasis/internal/version"
 )
 
@@ -47,19 +47,13 @@ func (a *api) serverRoutes() []rest.Route {
 
 // metrics are this coordinator's numbers for Prometheus.
 func (a *api) metrics(c *rest.Call) error {
-	a.http.ServeMetrics(c.W, c.R)
 	u := a.cursors.Usage()
-	for _, m := range []struct {
-		name, kind, help string
-		value            any
-	}{
-		{"stasis_cursors", "gauge", "Open cursors.", u.Open},
-		{"stasis_cursors_memory_bytes", "gauge", "Bytes that are counted for open cursors.", u.Bytes},
-		{"stasis_cursors_memory_limit_bytes", "gauge", "Bytes that open cursors may take.", u.MaxBytes},
-		{"stasis_cursors_refused_total", "counter", "Cursors refused for want of memory.", u.Refused},
-	} {
-		_, _ = fmt.Fprintf(c.W, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", m.name, m.help, m.name, m.kind, m.name, m.value) // the client is gone: nobody to tell
-	}
+	a.http.ServeMetrics(c.W,
+		network.Metric{Name: "stasis_cursors", Kind: "gauge", Help: "Open cursors.", Value: u.Open},
+		network.Metric{Name: "stasis_cursors_memory_bytes", Kind: "gauge", Help: "Bytes that are counted for open cursors.", Value: u.Bytes},
+		network.Metric{Name: "stasis_cursors_memory_limit_bytes", Kind: "gauge", Help: "Bytes that open cursors may take.", Value: u.MaxBytes},
+		network.Metric{Name: "stasis_cursors_refused_total", Kind: "counter", Help: "Cursors refused for want of memory.", Value: u.Refused},
+	)
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 		}, nil
 	})
 	for _, path := range []string{"/_admin/metrics", "/_admin/metrics/v2"} {
-		mux.Handle(path, only(http.MethodGet, s.config.HTTP.ServeMetrics))
+		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { s.config.HTTP.ServeMetrics(w) }))
 	}
 	get("/_admin/status", func(*http.Request) (any, error) {
 		hang := s.health.Hang()

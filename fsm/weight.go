@@ -10,6 +10,8 @@ const (
 	itemWeight  = 8  // an element's place in its array
 	childWeight = 80 // a child's place in its object, beside its key
 	pathWeight  = 96 // an entry of the books beside the tree: what expires, who observes
+	// They are a part of limitedFormat: whether a logged transaction is applied depends on
+	// them. Other weights need another format.
 )
 
 // weight is that of a node and all below it. Arithmetic modulo 2⁶⁴ keeps it a function of

@@ -127,3 +127,17 @@ func TestLogHoldsNoMoreThanItsEntries(t *testing.T) {
 	require.Equal(t, `{"/a":1}`, string(entries[0].Query))
 	require.Less(t, cap(entries[0].Query), 100)
 }
+
+// TestWeightsAreOfTheFormat: a log with limits is applied alike by all versions. Whoever
+// changes a weight makes a new format of commands.
+func TestWeightsAreOfTheFormat(t *testing.T) {
+	m := New(10)
+	for _, raw := range []string{
+		`[{"/a":{"b":[1,"x",true,null],"long \" key":2.5}}]`, `[{"/t":{"op":"set","new":1,"ttl":60}}]`, `[{"/a":{"op":"observe","url":"http://x:1/"}}]`,
+	} {
+		tx, err := ParseTransaction([]byte(raw))
+		require.NoError(t, err)
+		require.NoError(t, m.Apply(1, Command{Time: 1, Transactions: []Transaction{tx}})[0].Reason)
+	}
+	require.EqualValues(t, 1258, m.State().Weight())
+}

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -35,6 +34,7 @@ type besieged struct {
 	agency *agencyclient.Client
 	web    *http.Client
 	leader agencyclient.Config
+	url    string // of the leader
 }
 
 func besiege(t *testing.T) *besieged {
@@ -57,6 +57,7 @@ func besiege(t *testing.T) *besieged {
 	var err error
 	b.leader, err = b.agency.Config(t.Context())
 	require.NoError(t, err)
+	b.url = b.urlOfLeader()
 	return b
 }
 
@@ -100,8 +101,12 @@ func (b *besieged) urlOfLeader() string {
 // post sends a write of one key to the leader, and gives the status.
 func (b *besieged) post(path string, size int) (status int, text string) {
 	b.t.Helper()
-	body := fmt.Sprintf(`[[{"%s":"%s"}]]`, path, strings.Repeat("x", size))
-	r, err := b.web.Post(b.urlOfLeader()+"/_api/agency/write", "application/json", bytes.NewReader([]byte(body)))
+	begin, end := `[[{"`+path+`":"`, `"}]]` // the value is made as it is sent: many are at once
+	body := io.MultiReader(repeated(begin, "x", size), strings.NewReader(end))
+	request, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url+"/_api/agency/write", body)
+	require.NoError(b.t, err)
+	request.ContentLength = int64(len(begin) + size + len(end))
+	r, err := b.web.Do(request)
 	require.NoError(b.t, err)
 	raw, err := io.ReadAll(r.Body)
 	require.NoError(b.t, err)
@@ -183,7 +188,7 @@ func TestAgencyPollsOfALargeTree(t *testing.T) {
 		require.Equal(t, 200, status, text)
 	}
 	end := b.goOn()
-	url := b.urlOfLeader() + "/_api/agency/poll?index=0"
+	url := b.url + "/_api/agency/poll?index=0"
 	slow, err := b.web.Get(url) // nothing of it is read
 	require.NoError(t, err)
 	var all sync.WaitGroup

@@ -23,7 +23,7 @@ const (
 	// connections together can hold in small requests of HTTP/1.1, 12.5 %, is less than there
 	// is for them: slow ones, however many, keep no other small one out.
 	SmallBytes = 16 << 10
-	// requestBytes is what a request holds at least: goroutine, buffers, header.
+	// requestBytes is what a request holds at least, beside its header: goroutine, buffers.
 	requestBytes = 8 << 10
 )
 
@@ -95,6 +95,17 @@ func (b *Budget) Open(c Class) *Account {
 	return a
 }
 
+// OpenLarge makes an account that is a large one of its class from its first byte. It is for
+// what nothing else bounds in number: the further requests of one connection, and what goes
+// on or is kept after its request.
+func (b *Budget) OpenLarge(c Class) *Account {
+	a := b.Open(c)
+	if c == Client {
+		a.from = &b.large
+	}
+	return a
+}
+
 // Account is what one request holds. A nil account takes everything and counts nothing,
 // so code that is called without one needs not care. It is safe for use from any goroutine.
 type Account struct {
@@ -115,7 +126,7 @@ func (a *Account) Take(n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	from, want := a.from, n
-	if a.class == Client && from == &b.small && a.held+n > SmallBytes {
+	if from == &b.small && a.held+n > SmallBytes {
 		from, want = &b.large, a.held+n
 	}
 	switch {
@@ -161,7 +172,7 @@ func (a *Account) Owe(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	from := a.from
-	if a.class == Client && a.held+n > SmallBytes {
+	if from == &b.small && a.held+n > SmallBytes {
 		from = &b.large
 	}
 	if !a.closed {
@@ -215,17 +226,21 @@ func (a *Account) Close() {
 	a.held, a.closed = 0, true
 }
 
-// Sibling is a new account of the same budget and class, for what outlives this one. Its
-// owner closes it.
+// Sibling is a new account of the same budget and class, for what outlives this one. It is a
+// large one: what outlives its request has no connection that bounds its number. Its owner
+// closes it.
 func (a *Account) Sibling() *Account {
 	if a == nil {
 		return nil
 	}
-	return a.budget.Open(a.class)
+	return a.budget.OpenLarge(a.class)
 }
 
-// Begin takes what every request holds.
-func (a *Account) Begin() error { return a.Take(requestBytes) }
+// Peer says whether the account is one of a request between servers.
+func (a *Account) Peer() bool { return a != nil && a.class == Peer }
+
+// Begin takes what every request holds, and its header of so many bytes.
+func (a *Account) Begin(header int64) error { return a.Take(requestBytes + header) }
 
 // Refusal is the answer to what a server has no room for now: 503, nothing was done.
 func Refusal(format string, args ...any) error {

@@ -47,6 +47,7 @@ var conformance = map[string]func(*testing.T, world){
 	"HTTPUnreadAnswer":         testHTTPUnreadAnswer,
 	"HTTPConnectionsBounded":   testHTTPConnectionsBounded,
 	"HTTPBudget":               testHTTPBudget,
+	"HTTPManyStreams":          testHTTPManyStreams,
 	"HTTPStream":               testHTTPStream,
 	"HTTPSlowHandler":          testHTTPSlowHandler,
 	"HTTPRefusedBody":          testHTTPRefusedBody,

@@ -1,11 +1,6 @@
 package network
 
 import (
-	"fmt"
-	"io"
-	"net/http"
-	"strings"
-
 	"stasis/internal/budget"
 )
 
@@ -67,24 +62,4 @@ func (l Limits) Status() map[string]any {
 		"memory":      pools,
 		"connections": map[string]any{"limit": l.Connections, "open": open, "closed": closed},
 	}
-}
-
-// ServeMetrics answers with the same as Prometheus reads it.
-func (l Limits) ServeMetrics(w http.ResponseWriter, _ *http.Request) {
-	var b strings.Builder
-	metric := func(name, kind, help string, value func(budget.Use) any) {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
-		for _, u := range l.Budget.Read() {
-			fmt.Fprintf(&b, "%s{pool=%q} %v\n", name, u.Pool, value(u))
-		}
-	}
-	metric("stasis_http_memory_limit_bytes", "gauge", "Bytes that requests may hold, by pool.", func(u budget.Use) any { return u.Size })
-	metric("stasis_http_memory_held_bytes", "gauge", "Bytes that requests hold, by pool.", func(u budget.Use) any { return u.Held })
-	metric("stasis_http_memory_held_max_bytes", "gauge", "Most bytes that requests have held, by pool.", func(u budget.Use) any { return u.Most })
-	metric("stasis_http_memory_refused_total", "counter", "Requests refused for want of memory, by pool.", func(u budget.Use) any { return u.Refused })
-	open, closed := l.conns.count()
-	fmt.Fprintf(&b, "# HELP stasis_http_connections Open connections.\n# TYPE stasis_http_connections gauge\nstasis_http_connections %d\n", open)
-	fmt.Fprintf(&b, "# HELP stasis_http_connections_closed_total Connections closed to make room for others.\n# TYPE stasis_http_connections_closed_total counter\nstasis_http_connections_closed_total %d\n", closed)
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = io.WriteString(w, b.String()) // the client is gone: nobody to tell
 }

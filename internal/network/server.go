@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
+	"stasis/internal/failpoint"
 )
 
 // flushTime is how long Shutdown waits for answers that are being sent, and for
@@ -117,6 +119,9 @@ func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 		},
 		ErrorLog:    o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, runningKey{}, new(atomic.Int64))
+		},
 	}
 	s.serving.Go(func() {
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -141,15 +146,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.requests.end()
 	out := newAnswer(w, r, s.stall)
 	defer out.end()
-	account := s.limits.Budget.Open(s.class(r))
-	defer account.Close()
+	account, done := s.open(r)
+	defer done()
 	r = r.WithContext(budget.With(r.Context(), account))
 	var body *movingBody
 	if r.Body != nil && r.Body != http.NoBody {
 		body = newMovingBody(out, r, s.stall, s.limits.LeastRate)
 		r.Body = body
 	}
-	if err := account.Begin(); err != nil {
+	if err := account.Begin(headerSize(r)); err != nil {
 		apierror.Write(out, err)
 	} else {
 		s.handler.ServeHTTP(out, r)
@@ -158,6 +163,39 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if body != nil && body.ended == nil && !body.stream && r.Header.Get("Expect") == "" { // else the client has not begun to send
 		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
 	}
+}
+
+// runningKey is the key of how many requests of a connection are running.
+type runningKey struct{}
+
+// open makes the account of a request. A connection may have one small request at a time; the
+// others that it has at once, in HTTP/2, count as large ones: the pool of small ones is made for so
+// many connections (budget.SmallBytes), and streams cost a client nothing.
+func (s *Server) open(r *http.Request) (account *budget.Account, done func()) {
+	account = s.limits.Budget.Open(s.class(r))
+	running, ok := r.Context().Value(runningKey{}).(*atomic.Int64)
+	if !ok {
+		return account, account.Close // a test calls the handler
+	}
+	if running.Add(1) > 1 && !failpoint.Off("streams-are-large") {
+		account = s.limits.Budget.OpenLarge(s.class(r))
+	}
+	return account, func() {
+		running.Add(-1)
+		account.Close()
+	}
+}
+
+// headerSize is about how many bytes the header of a request takes.
+func headerSize(r *http.Request) int64 {
+	const each = 64 // a name's and a value's place
+	size := len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + each
+		}
+	}
+	return int64(size)
 }
 
 // Shutdown stops accepting and lets running requests end for the grace time, or

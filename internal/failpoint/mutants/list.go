@@ -262,6 +262,11 @@ var mutants = []mutant{
 	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
 		"what requests hold together is bounded"},
 
+	{"streams-are-large", "internal/network", "TestMemoryConforms/HTTPManyStreams", "streams of one connection fill the pool for small requests",
+		"many requests on one connection are no way around the bound on connections"},
+	{"servers-take-their-own", "agency", "TestServersHaveTheirOwnMemory", "clients keep servers out",
+		"what clients hold costs no server its heartbeats"},
+
 	{"foreign-page-is-refused", "internal/network", "TestBrowsersGuard/a_foreign_page", "a request is served that has to be refused",
 		"a web page of another origin uses no server through its user's browser"},
 	{"host-is-known", "internal/network", "TestBrowsersGuard/a_name_that_resolves_here", "a request is served that has to be refused",
