@@ -37,7 +37,14 @@ func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (cl
 	}, nil
 }
 
+// release ends what the nonce holds. A nonce that has nothing here and does not hold the
+// agency lock gets no gate either, so there is nothing to remember: it would take the place
+// of the evidence of another.
 func (s *Server) release(q client.GateReleaseRequest) gate.Report {
+	holder := creator(s.cache.Snapshot().Root)
+	if !s.gate.Knows(q.Nonce) && (holder == "" || holder != q.Nonce) && !failpoint.Off("strangers-are-not-remembered") {
+		return gate.Unknown()
+	}
 	if q.Final && !failpoint.Off("release-is-final") {
 		return s.gate.GiveUp(q.Nonce)
 	}
