@@ -26,6 +26,7 @@ type situation struct {
 	node   *agency.Node // Current's report
 	report keys.CurrentShardReport
 	exists bool
+	lost   bool // the agency was recovered since the report: later reports may be lost
 }
 
 // certified is where all logs end that were in sync at the cut, after a restore that
@@ -42,6 +43,11 @@ func (at situation) certified() (p shard.Position, known bool) {
 func (at situation) whole(last shard.Position, copying bool) bool {
 	p, certified := at.certified()
 	return !copying && (!certified || last == p)
+}
+
+// trusts says whether a server is sure to have every acknowledged record.
+func (at situation) trusts(id string, reboot uint64) bool {
+	return at.exists && !at.lost && at.report.Trusts(id, reboot)
 }
 
 // failed says whether the supervision has given a server up.
@@ -78,6 +84,7 @@ func (l *Leader) see(root *agency.Node) (situation, error) {
 	}
 	at := situation{root: root, node: root.At(p.currentKey())}
 	at.exists = at.node.Exists() && at.node.Decode(&at.report) == nil
+	at.lost = at.exists && at.report.Term+keys.TermStep <= l.tenure.Term && !failpoint.Off("report-before-recovery")
 	p.Servers = servers
 	l.Update(p)
 	return at, nil
@@ -88,12 +95,15 @@ func (l *Leader) members(at situation) []string {
 	l.mu.Lock()
 	servers := l.place.Servers
 	l.mu.Unlock()
-	if at.exists {
+	switch {
+	case at.lost: // who took part in a tenure that is lost is not known
+		servers = append(slices.Clone(at.report.Servers), servers...)
+	case at.exists:
 		servers = at.report.Servers
 	}
 	var others []string
 	for _, s := range servers {
-		if s = strings.TrimPrefix(s, keys.Resigned); s != l.server.ID {
+		if s = strings.TrimPrefix(s, keys.Resigned); s != l.server.ID && !slices.Contains(others, s) {
 			others = append(others, s)
 		}
 	}
@@ -219,7 +229,7 @@ func (l *Leader) target(root *agency.Node, id string) (client.Target, error) {
 // trusted says whether this replica's own log has every acknowledged record.
 func (l *Leader) trusted(at situation) bool {
 	st := l.shard.State()
-	return at.exists && at.report.Trusts(l.server.ID, l.tenure.Reboot) && at.whole(st.Last, st.Copying)
+	return at.trusts(l.server.ID, l.tenure.Reboot) && at.whole(st.Last, st.Copying)
 }
 
 // believe says whether some log that was seen has every acknowledged record. Where the
@@ -230,7 +240,7 @@ func (l *Leader) believe(at situation, members []string, answers map[string]clie
 		return nil
 	}
 	for id, a := range answers {
-		if at.exists && at.report.Trusts(id, a.RebootID) && at.whole(fromPosition(a.State.Last), a.State.Copying) {
+		if at.trusts(id, a.RebootID) && at.whole(fromPosition(a.State.Last), a.State.Copying) {
 			return nil
 		}
 	}
