@@ -29,14 +29,14 @@ func TestRecoveredAgencyLacksATenure(t *testing.T) {
 
 		r.write(map[string]any{
 			currentKey: agency.Set(lacking), planKey + "/shards/" + theShard: servers,
-			planKey + "/shardTerms/" + theShard: 1 + keys.TermStep, keys.PlanVersion: agency.Increment(1),
+			planKey + "/shardTerms/" + theShard: 1 + keys.RecoveryStep, keys.PlanVersion: agency.Increment(1),
 		})
 		for range 50 { // the others do not answer yet
 			time.Sleep(100 * time.Millisecond)
 			require.Error(t, r.process("A").leads().Serving(), "it leads without what was acknowledged meanwhile")
 		}
 		r.wire.plays(nil)
-		r.eventually("it leads in the recovered tree", func() bool { return r.report().Term > keys.TermStep })
+		r.eventually("it leads in the recovered tree", func() bool { return r.report().Term > keys.RecoveryStep })
 		r.inSync(servers...)
 		require.NoError(t, r.everywhere([]string{"before0000", "acked0000", "acked0001", "acked0002"}))
 		require.Positive(t, r.process("C").shard.State().Promised.Compare(lost), "a promise of a leader is forgotten")
