@@ -42,7 +42,7 @@ func TestStrangerClosesNoGate(t *testing.T) {
 		require.NoError(t, err)
 		require.Error(t, letGo())
 		h.write(map[string]any{keys.HotBackupCreate: agencyclient.Delete()}, nil) // and the holder's record is left
-		heard := func() bool { return creator(s.cache.Snapshot().Root) == "" } // a lock before that ends with the news
+		heard := func() bool { return creator(s.cache.Snapshot().Root) == "" }    // a lock before that ends with the news
 		h.await("it has heard", heard)
 		refused("n", "the nonce of a lock that was taken away")
 		h.write(map[string]any{keys.HotBackupHolder: agencyclient.Delete()}, nil)
