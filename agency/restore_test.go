@@ -82,7 +82,7 @@ func TestRestoreCutShort(t *testing.T) {
 		d, err := openDisk(Config{Stores: stores}, logger(t))
 		require.NoError(t, err)
 		d.cutAfter(at)
-		err = restoreDisk(d, state, after)
+		err = restoreDisk(d, state, moved{from: head.Origin, to: after})
 		if err == nil {
 			require.Greater(t, at, 4)
 			return

@@ -27,8 +27,8 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
-	r := s.release(q)
+func (s *Server) gateRelease(ctx context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
+	r := s.release(ctx, q)
 	return client.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
@@ -37,7 +37,14 @@ func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (cl
 	}, nil
 }
 
-func (s *Server) release(q client.GateReleaseRequest) gate.Report {
+// release ends what the nonce holds. A nonce that has nothing here and does not hold the
+// agency lock gets no gate either, so there is nothing to remember: it would take the place
+// of the evidence of another. The same goes for one of which that cannot be told just now: its
+// lock, if it comes yet, has no beats.
+func (s *Server) release(ctx context.Context, q client.GateReleaseRequest) gate.Report {
+	if !s.gate.Knows(q.Nonce) && s.underLock(ctx, q.ID, q.Nonce, gatePatience) != nil && !failpoint.Off("strangers-are-not-remembered") {
+		return gate.Unknown()
+	}
 	if q.Final && !failpoint.Off("release-is-final") {
 		return s.gate.GiveUp(q.Nonce)
 	}

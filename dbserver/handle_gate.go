@@ -27,25 +27,31 @@ func (s *Server) gateLock(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, err)
 		return
 	}
+	refuse := func(err error) {
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // its body is not read to the end: what comes next is not the next request
+		}
+		apierror.Write(w, err)
+	}
 	body := bufio.NewReader(r.Body)
 	id, claim, err := readClaim(body)
 	if err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
 	ctx, d, leave, err := s.access.enter(r.Context())
 	if err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
 	defer leave()
 	if err := s.checkEpoch(r, d.epoch); err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
 	lock, err := s.lockGate(ctx, id, claim)
 	if err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
 	var telling sync.WaitGroup

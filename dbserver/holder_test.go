@@ -2,6 +2,7 @@ package dbserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -41,11 +42,14 @@ func TestStrangerClosesNoGate(t *testing.T) {
 		require.NoError(t, err)
 		require.Error(t, letGo())
 		h.write(map[string]any{keys.HotBackupCreate: agencyclient.Delete()}, nil) // and the holder's record is left
+		heard := func() bool { return creator(s.cache.Snapshot().Root) == "" }    // a lock before that ends with the news
+		h.await("it has heard", heard)
 		refused("n", "the nonce of a lock that was taken away")
 		h.write(map[string]any{keys.HotBackupHolder: agencyclient.Delete()}, nil)
 
 		h.lock("b", "r")
 		h.write(map[string]any{keys.HotBackupHolder + "/operation": keys.OperationRestore}, nil)
+		h.await("it has heard", heard)
 		refused("r", "a restore")
 	})
 }
@@ -160,5 +164,32 @@ func TestStrangerOpensNoGate(t *testing.T) {
 			require.False(t, r.Unbroken)
 			require.NoError(t, s.gate.Check("n", 1), "a stranger opens the gate")
 		}
+	})
+}
+
+// Releases with nonces that are made up are not remembered, however many they are: what is
+// remembered of the backup that holds the lock is its evidence, and what keeps its late locks
+// out.
+func TestStrangersReleasesAreNotRemembered(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.lock("b", "n")
+		_, err := h.hold(t.Context(), h.target(s), lockB)
+		require.NoError(t, err)
+		mine := client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1, Final: true}
+		before, err := h.dbs.GateRelease(t.Context(), h.target(s), mine)
+		require.NoError(t, err)
+		require.True(t, before.Unbroken)
+		for i := range 200 {
+			r, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "x", Nonce: fmt.Sprint("made-up", i), Attempt: 1, Final: i%2 == 0})
+			require.NoError(t, err)
+			require.False(t, r.Unbroken)
+			require.Contains(t, r.Reason, "unknown nonce")
+		}
+		after, err := h.dbs.GateRelease(t.Context(), h.target(s), mine)
+		require.NoError(t, err)
+		require.Equal(t, before, after, "strangers have a backup's evidence forgotten")
+		_, err = h.hold(t.Context(), h.target(s), lockB)
+		require.ErrorIs(t, err, apierror.GateLost, "a late lock closes the gate")
 	})
 }

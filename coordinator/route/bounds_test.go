@@ -48,6 +48,29 @@ func TestNothingOvertakesAcrossParts(t *testing.T) {
 	})
 }
 
+// A shard whose answer was lost is remembered also if another one was asked again after that.
+func TestNothingOvertakesAfterAnotherRound(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		f := start(t, layout{leaders: []string{"A", "B"}})
+		refusals := 1
+		f.servers.answer = func(_ dbclient.Target, shard string, _ dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
+			switch {
+			case shard == "s2":
+				err = lost()
+			case refusals > 0:
+				refusals--
+				err = apierror.New(apierror.NotLeader, "not yet")
+			}
+			return a, err
+		}
+		failed := route.Failed{}
+		_, err := f.send(t, func(r *route.Request) { r.Bounds.Failed = failed }, inserts(8)...)
+		require.NoError(t, err)
+		require.Zero(t, refusals)
+		require.Equal(t, route.Failed{"s2": true}, failed, "what follows may overtake an operation whose outcome is unknown")
+	})
+}
+
 // A server that returns documents may do only the first operations: the others are sent
 // again, in order, until there are as many bytes as may be returned.
 func TestReturnedDocumentsEndARequest(t *testing.T) {

@@ -97,7 +97,9 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		}
 		v, coll = nv, ncoll
 	}
-	d.end(coll)
+	for i, err := range d.failed {
+		d.note(i, err)
+	}
 	return Outcome{Results: d.results, Synced: d.synced}, nil
 }
 
@@ -140,17 +142,13 @@ func (d *delivery) begin() (pending []int) {
 	return pending
 }
 
-// end notes at which shards an operation failed.
-func (d *delivery) end(coll *catalog.Collection) {
-	if d.req.Bounds.Failed == nil {
+// note remembers the shard of an operation that has failed for good.
+func (d *delivery) note(i int, err error) {
+	if d.req.Bounds.Failed == nil || errors.Is(err, ErrReturnedEnough) {
 		return
 	}
-	for i, err := range d.failed {
-		if errors.Is(err, ErrReturnedEnough) {
-			continue
-		}
-		d.req.Bounds.Failed[coll.ShardNames[ShardIndex(d.req.Ops[i].Key, len(coll.ShardNames))]] = true
-	}
+	shards := d.req.Collection.ShardNames // a collection's never change
+	d.req.Bounds.Failed[shards[ShardIndex(d.req.Ops[i].Key, len(shards))]] = true
 }
 
 // notSent refuses an operation because of one before it.
@@ -288,6 +286,10 @@ func (d *delivery) retriable() []int {
 		d.synced = d.synced && !d.isWrite(i)
 		if again(err, d.isWrite(i)) {
 			indexes = append(indexes, i)
+			continue
+		}
+		if !failpoint.Off("failed-in-any-round") {
+			d.note(i, err)
 		}
 	}
 	return indexes

@@ -120,6 +120,26 @@ func TestCopyThatIsNotWholeChangesNothing(t *testing.T) {
 	require.False(t, aside, "parts of a copy that was given up, or what was there before, are left")
 }
 
+// Records end a copy of which nothing has come yet: parts of it that come late would put the
+// replica back to where it stood when the copy was begun.
+func TestRecordsEndACopy(t *testing.T) {
+	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
+	defer o.close()
+	s, err := Create(o.env, "s1")
+	require.NoError(t, err)
+	tenure := Tenure{Term: 1, Reboot: 1}
+	session, err := s.BeginCopy(tenure, 1)
+	require.NoError(t, err)
+	st, err := s.Accept(Batch{Tenure: tenure, Records: records(tenure, 1, 3), Commit: 3})
+	require.NoError(t, err)
+	id, late := CopyID{tenure, 1, session}, storedDocument("a", 1)
+	end := CopyEnd{State: State{Last: Position{Tenure: tenure, Seq: 1}, Count: 1, Revision: revision(1)}, Sum: sumOf("a", late)}
+	require.ErrorIs(t, s.AddCopy(id, []Entry{{"a", late}}), ErrGap, "a late copy takes records back")
+	require.ErrorIs(t, s.EndCopy(id, end), ErrGap, "a late copy takes records back")
+	require.Equal(t, st, s.State())
+	require.NoError(t, s.Check(t.Context()))
+}
+
 // A replica that goes on from the log needs the copy no more that was being brought.
 func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})

@@ -123,7 +123,10 @@ func (s *Shard) accept(in Batch) error {
 	s.tail = tail
 	s.applied(n)
 	if dropAside {
-		s.aside, s.copy.taking = false, false
+		s.aside = false
+	}
+	if len(fresh) > 0 && !failpoint.Off("records-end-a-copy") { // also one of which nothing has come: it would take this back
+		s.copy.taking = false
 	}
 	return nil
 }
