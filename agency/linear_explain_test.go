@@ -123,7 +123,7 @@ func line(model porcupine.Model, o porcupine.Operation) string {
 	return fmt.Sprintf("client %d %s–%s %s", o.ClientId, millis(o.Call), millis(o.Return), model.DescribeOperation(o.Input, o.Output))
 }
 
-// twice tells which client ids the log of an agent has more than once.
+// twice tells which client ids the log of an agent has more than once, "" if none.
 func (p *processes) twice(id string) string {
 	ask := newCaller(network.TCP())
 	defer ask.http.CloseIdleConnections()
@@ -143,7 +143,7 @@ func (p *processes) twice(id string) string {
 		err = json.Unmarshal([]byte(r.body), &state)
 	}
 	if err != nil {
-		return fmt.Sprintf("%s: %v", id, err)
+		return fmt.Sprintf("its log is not told: %v", err)
 	}
 	seen := map[string][]string{}
 	for _, e := range state.Log {
@@ -152,7 +152,6 @@ func (p *processes) twice(id string) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s has %d changes in its log", id, len(state.Log))
 	for _, client := range slices.Sorted(maps.Keys(seen)) {
 		if len(seen[client]) > 1 {
 			fmt.Fprintf(&b, "\n  %s was applied %d times: %s", client, len(seen[client]), strings.Join(seen[client], "; "))

@@ -104,7 +104,9 @@ func countUnderHarm(t *testing.T, random *rand.Rand, harms int) {
 	t.Logf("%d increments, %v", total, r.fates)
 	require.Positive(t, r.fates["read"])
 	for _, id := range ids {
-		t.Log(p.twice(id))
+		if told := p.twice(id); told != "" {
+			t.Errorf("%s: %s", id, told)
+		}
 	}
 	r.explained(t, counters, r.all, 2*time.Minute, "counters")
 }
