@@ -119,6 +119,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
 	a.large, a.larger = newLarge(a.machine.past.removed, c.TreeQuota/2), newLarge(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
+	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }
 	return a, nil
 }
 

@@ -7,9 +7,11 @@ import (
 	"strconv"
 	"time"
 
+	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
+	"stasis/internal/failpoint"
 )
 
 // modeHeader says how long a client wants to wait: noWait, or (the default, also
@@ -21,6 +23,7 @@ type callOf struct {
 	ctx    context.Context
 	body   []byte // the call may keep it
 	noWait bool
+	once   bool // see keys.OnceHeader
 }
 
 // dataCall answers a request for data with a status and a JSON text, or says why not.
@@ -48,7 +51,9 @@ func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) 
 		if err := s.agent.letIn(r.Context(), raw, budget.Of(r.Context())); err != nil {
 			return err
 		}
-		status, text, err := call(callOf{ctx: r.Context(), body: raw, noWait: r.Header.Get(modeHeader) == "noWait"})
+		status, text, err := call(callOf{
+			ctx: r.Context(), body: raw, noWait: r.Header.Get(modeHeader) == "noWait", once: r.Header.Get(keys.OnceHeader) != "",
+		})
 		if err != nil {
 			return err
 		}
@@ -93,7 +98,7 @@ func (s *api) write(c callOf) (int, text, error) {
 	if c.noWait {
 		return s.writeLater(c.ctx, e)
 	}
-	done, err := s.agent.commit(c.ctx, e)
+	done, err := s.agent.commit(c.ctx, e, c.once)
 	if err == nil {
 		err = done.refusal(e)
 	}
@@ -133,12 +138,19 @@ type committed struct {
 
 // commit brings an envelope to its outcome. One without transactions for the log
 // is a read.
-func (a *Agent) commit(ctx context.Context, e envelope) (committed, error) {
+func (a *Agent) commit(ctx context.Context, e envelope, once bool) (committed, error) {
 	if len(e.transactions) == 0 {
 		state, _, err := a.read(ctx)
 		return committed{before: state}, err
 	}
-	p, err := a.propose(ctx, a.machine.quota.ofClients(e.transactions), e.bytes)
+	if err := failpoint.Hit(ctx, "agency/write", a.id); err != nil {
+		return committed{}, err
+	}
+	p := newProposal(a.machine.quota.ofClients(e.transactions), e.bytes)
+	if once {
+		p.once = clientIDs(p.transactions)
+	}
+	p, err := a.propose(ctx, p)
 	if err != nil {
 		return committed{}, err
 	}

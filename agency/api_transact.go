@@ -21,7 +21,7 @@ func (s *api) transact(c callOf) (int, text, error) {
 	if err != nil {
 		return 0, text{}, err
 	}
-	done, err := s.agent.commit(c.ctx, e)
+	done, err := s.agent.commit(c.ctx, e, c.once)
 	if err == nil {
 		err = done.refusal(e)
 	}

@@ -209,7 +209,7 @@ func (s supervisedTree) WriteTransient(_ context.Context, tx fsm.Transaction) er
 
 // Propose replicates the transactions as one entry and applies them in order.
 func (s supervisedTree) Propose(ctx context.Context, txs []fsm.Transaction) ([]uint64, error) {
-	e, err := s.agent.propose(ctx, s.agent.machine.quota.ofLeader(txs), 0)
+	e, err := s.agent.propose(ctx, newProposal(s.agent.machine.quota.ofLeader(txs), 0))
 	if err != nil {
 		return nil, err
 	}

@@ -25,9 +25,11 @@ const maxFlying = 2
 // proposal is one envelope on its way through the log.
 type proposal struct {
 	transactions []fsm.Transaction
-	bytes        int           // of the request that brought it
-	adds         int64         // to the weight of the tree, at most
-	done         chan struct{} // closed when the fields below are set
+	bytes        int             // of the request that brought it
+	adds         int64           // to the weight of the tree, at most
+	once         []string        // client ids none of which may be applied twice
+	held         <-chan struct{} // ends with the office that has taken it; nil: whichever leads proposes it
+	done         chan struct{}   // closed when the fields below are set
 
 	before   *fsm.State // the state just before the first transaction
 	outcomes []fsm.Outcome
@@ -44,13 +46,21 @@ type proposer struct {
 	queue  []*proposal
 	flying [][]*proposal // batches, in the order they were proposed
 	closed bool
+	onces
 }
 
-func newProposer() *proposer { return &proposer{wake: make(chan struct{}, 1)} }
+func newProposer() *proposer { return &proposer{wake: make(chan struct{}, 1), onces: newOnces()} }
 
 // enqueue adds an envelope; its done is closed when it has an outcome.
 func (p *proposer) enqueue(transactions []fsm.Transaction, bytes int) *proposal {
-	e := &proposal{transactions: transactions, bytes: bytes, adds: adds(transactions), done: make(chan struct{})}
+	return p.enter(newProposal(transactions, bytes))
+}
+
+func newProposal(transactions []fsm.Transaction, bytes int) *proposal {
+	return &proposal{transactions: transactions, bytes: bytes, adds: adds(transactions), done: make(chan struct{})}
+}
+
+func (p *proposer) enter(e *proposal) *proposal {
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -86,20 +96,25 @@ func (p *proposer) take() []*proposal {
 	if len(p.flying) >= maxFlying {
 		return nil
 	}
+	var batch []*proposal
 	n, transactions, bytes := 0, 0, 0
 	for _, e := range p.queue {
-		transactions, bytes = transactions+len(e.transactions), bytes+e.bytes
-		if n > 0 && (transactions > maxBatch || bytes > maxBatchBytes) {
+		if len(batch) > 0 && (transactions+len(e.transactions) > maxBatch || bytes+e.bytes > maxBatchBytes) {
 			break
 		}
 		n++
+		if err := p.stale(e); err != nil {
+			e.fail(err)
+			continue
+		}
+		p.begin(e)
+		transactions, bytes = transactions+len(e.transactions), bytes+e.bytes
+		batch = append(batch, e)
 	}
-	if n == 0 {
-		return nil
-	}
-	batch := slices.Clone(p.queue[:n])
-	p.flying = append(p.flying, batch)
 	p.queue = slices.Delete(p.queue, 0, n)
+	if len(batch) > 0 {
+		p.flying = append(p.flying, batch)
+	}
 	return batch
 }
 
@@ -107,6 +122,7 @@ func (p *proposer) take() []*proposal {
 func (p *proposer) landed(batch []*proposal) {
 	p.mu.Lock()
 	p.flying = slices.DeleteFunc(p.flying, func(b []*proposal) bool { return b[0] == batch[0] })
+	p.end(batch)
 	p.mu.Unlock()
 	p.due()
 }

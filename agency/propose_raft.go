@@ -67,11 +67,13 @@ func (a *Agent) abandon(e *proposal) error {
 // propose replicates and applies the transactions of one envelope, as this
 // node being leader. The error is ErrNotLeader or ErrClosed (not applied), or
 // ErrUnknown.
-func (a *Agent) propose(ctx context.Context, transactions []fsm.Transaction, bytes int) (*proposal, error) {
-	if _, err := a.office(ctx); err != nil {
+func (a *Agent) propose(ctx context.Context, e *proposal) (*proposal, error) {
+	o, err := a.office(ctx)
+	if err != nil {
 		return nil, err
 	}
-	e := a.proposer.enqueue(transactions, bytes)
+	e.held = o.held.Done()
+	a.proposer.enter(e)
 	timer := time.NewTimer(a.timing.Write)
 	defer timer.Stop()
 	var reason error

@@ -17,12 +17,15 @@ import (
 // is never sent again before a leader has answered an inquiry for that id with
 // "not applied".
 //
-// One window remains: the first request may be delayed somewhere, neither
-// answered nor seen by the leader that was asked, and arrive after the second. A
-// client id is no deduplication key, so the transaction would be applied twice.
-// Give it a precondition that its own effect makes false, or make it idempotent;
-// then the second application fails or changes nothing, and Write still reports
-// the first one.
+// The first request may be delayed somewhere, neither answered nor seen by the leader that
+// was asked, and arrive after the second. Then it is not applied, because the leader
+// knows that the second one was (keys.OnceHeader).
+//
+// Two windows remain. The request may arrive after the agency has forgotten the id, 20,000
+// changes later. And it may arrive after the second one has failed by its
+// precondition, and find that the precondition holds by then. Where that matters give
+// the transaction a precondition that its own effect makes false for ever, or make
+// it idempotent.
 //
 // Errors: ErrPrecondition and ErrRejected (not applied), ErrUnavailable (not
 // applied, ctx ended), ErrUnknown (ctx ended while nobody could tell).
@@ -112,7 +115,7 @@ func (c *Client) deliver(ctx context.Context, txs []Tx) (*delivery, error) {
 	}
 	s := c.search()
 	for {
-		r := c.post("write", envelope(d.open))
+		r := c.applyOnce("write", envelope(d.open))
 		ans, f := s.try(ctx, r)
 		if f == answered {
 			return d, d.conclude(ctx, ans)

@@ -48,6 +48,8 @@ var mutants = []mutant{
 
 	{"answer-of-a-stranger", "agency/client", "TestCacheFollowsRecovery", "it follows an agency that has ended",
 		"a server follows one agency, and no earlier incarnation of it"},
+	{"once-is-once", "agency", "TestLateRequestIsNotApplied", "it was applied twice",
+		"a request that comes after its repetition is not applied"},
 	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce/answer_lost", "it was applied twice",
 		"a transaction whose answer is lost is applied once"},
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
