@@ -13,6 +13,8 @@ type mutant struct {
 var mutants = []mutant{
 	{"read-is-confirmed", "agency", "TestOldAnswersDoNotConfirm", "an old answer confirms a read",
 		"a read of the agency is linearizable"},
+	{"once-is-once", "agency", "TestLateRequestIsNotApplied", "it was applied twice",
+		"a request that comes after its repetition is not applied"},
 	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
@@ -48,8 +50,6 @@ var mutants = []mutant{
 
 	{"answer-of-a-stranger", "agency/client", "TestCacheFollowsRecovery", "it follows an agency that has ended",
 		"a server follows one agency, and no earlier incarnation of it"},
-	{"once-is-once", "agency", "TestLateRequestIsNotApplied", "it was applied twice",
-		"a request that comes after its repetition is not applied"},
 	{"inquire-before-repeat", "agency/client", "TestWriteIsAppliedOnce/answer_lost", "it was applied twice",
 		"a transaction whose answer is lost is applied once"},
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
