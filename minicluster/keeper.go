@@ -172,6 +172,9 @@ func (n *node) reap(ctx context.Context) (ran time.Duration, asked bool) {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	fault, owed := r.failure(), r.stop(ctx)
+	if owed != nil {
+		owed = fmt.Errorf("%s: %w", n.name, owed)
+	}
 	n.become(nil)
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -257,6 +257,7 @@ func TestChildIsRevived(t *testing.T) {
 	agents, _, _ = c.Nodes()
 	require.Zero(t, agents[1].PID)
 	require.Empty(t, agents[1].Broken)
+	require.ErrorContains(t, c.Stop(t.Context()), "agent-2: ended by itself: exit status 0", "it is named also in the end")
 }
 
 // TestStartsWithoutADBServer: one broken DB server is named, and the others start; without any

@@ -99,7 +99,7 @@ func (p *process) wait(n *node) {
 		err = errors.New("exit status 0")
 	}
 	if p.slain = killed(p.cmd.ProcessState); p.slain {
-		p.fault = fmt.Errorf("was killed by somebody else: %w", err)
+		p.fault = fmt.Errorf("was killed from outside: %w", err)
 	} else {
 		p.fault = fmt.Errorf("ended by itself: %w%s", err, reason(p.logged))
 	}

@@ -86,6 +86,9 @@ func (c *Cluster) look() look {
 func (l look) missing(ctx context.Context, nodes []*node) ([]string, error) {
 	for _, n := range nodes {
 		if n.running() == nil {
+			if err := n.broken(); err != nil { // it has ended, and was collected
+				return nil, fmt.Errorf("%s %w", n.name, err)
+			}
 			return nil, fmt.Errorf("%s does not run", n.name)
 		}
 		if err := n.failure(); err != nil {

@@ -2,8 +2,10 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -282,6 +284,10 @@ func bare(err error) error {
 
 // text is the answer for a message.
 func (a answer) text() string {
+	var said struct{ Message, ErrorMessage string }
+	if json.Unmarshal(a.body, &said) == nil && said.ErrorMessage+said.Message != "" { // it says what to do: nothing is cut off
+		return fmt.Sprintf("HTTP %d: %s", a.status, cmp.Or(said.ErrorMessage, said.Message))
+	}
 	body := strings.TrimSpace(string(a.body))
 	if len(body) > maxErrorBytes {
 		body = body[:maxErrorBytes] + "…"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -19,6 +20,12 @@ func coordinatorCommand() *cobra.Command {
 		Short: "Run one coordinator",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := withoutCredentials("agency", agents); err != nil {
+				return err
+			}
+			if cursors != 0 && cursors < leastCursors {
+				return fmt.Errorf("--cursor.memory %s: want 64K or more", cursors.String())
+			}
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return coordinator.Start(ctx, coordinator.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
@@ -30,6 +37,9 @@ func coordinatorCommand() *cobra.Command {
 	}
 	o.addFlags(cmd)
 	addAgencyFlag(cmd, &agents)
-	cmd.Flags().Var(&cursors, "cursor.memory", "memory that open cursors may take together, 2 KiB each, as a `size`; beyond it requests that need a cursor are answered 503. Default: 64M, or a sixteenth of --http.memory if that is less")
+	cmd.Flags().Var(&cursors, "cursor.memory", "memory that open cursors may take together, 2 KiB each, as a `size` such as 64M, 64K or more; beyond it requests that need a cursor are answered 503. Default: 64M, or a sixteenth of --http.memory if that is less")
 	return cmd
 }
+
+// leastCursors is the memory of 32 cursors: with none, no answer of several batches could be given.
+const leastCursors = 64 << 10

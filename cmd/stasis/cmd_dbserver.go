@@ -21,6 +21,9 @@ func dbserverCommand() *cobra.Command {
 		Short: "Run one DB server",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := withoutCredentials("agency", agents); err != nil {
+				return err
+			}
 			remotes, err := rules.open(cmd.ErrOrStderr())
 			if err != nil {
 				return err

@@ -43,7 +43,8 @@ func upCommand() *cobra.Command {
 A cluster that exists starts without servers that are broken, as long as a majority of its
 agents, a DB server and a coordinator run; the broken ones are named, with the reason. A server that ends
 does not end the others. The exit status is 1 if at the end a server does not run because it
-has failed; one that was killed (SIGKILL) has not failed.`,
+has failed. One that was killed (SIGKILL) has not failed; one that ended in another way before
+Ctrl-C, also after a SIGTERM, has.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
-	"strconv"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -19,15 +17,15 @@ import (
 type memoryFlags struct {
 	budget      size
 	maxBody     size
-	connections int
+	connections count
 	outside     int64 // bytes that the role takes outside of the Go runtime's memory
 }
 
 func (m *memoryFlags) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.Var(&m.budget, "http.memory", "memory that the bodies and answers of all requests may take together, as a `size` (512M, 4G); beyond it requests are answered 503. Default: half of GOMEMLIMIT, or else of the memory of the control group or machine")
-	f.Var(&m.maxBody, "http.max-body", "largest body of one request, decompressed, as a `size`. Default: 512M of a coordinator, imports excepted; 256M of a DB server; 64M of an agent")
-	f.IntVar(&m.connections, "http.max-connections", 0, "`connections` that may be open at once; beyond them the one that has been without a request for longest is closed. Default: one for each 128 KiB of --http.memory, at most 16384")
+	f.Var(&m.budget, "http.memory", "memory that the bodies and answers of all requests may take together, as a `size` such as 512M or 4G, 64M or more; beyond it requests are answered 503. Default: half of GOMEMLIMIT, or else of the memory of the control group or machine")
+	f.Var(&m.maxBody, "http.max-body", "largest body of one request, decompressed, as a `size` such as 64M; beyond it a request is answered 413. Default: 512M of a coordinator, imports excepted; 256M of a DB server; 64M of an agent")
+	f.Var(&m.connections, "http.max-connections", "`number` of connections that may be open at once; beyond them the one that has been without a request for longest is closed. Default: one for each 128K of --http.memory, at most 16384")
 }
 
 // leastMemory is what the largest document needs on its way.
@@ -36,11 +34,8 @@ const leastMemory = 64 << 20
 // limits makes the settings, and has the runtime collect garbage before the memory that
 // there is runs out.
 func (m *memoryFlags) limits(logger hclog.Logger) (network.Limits, error) {
-	switch {
-	case m.budget != 0 && m.budget < leastMemory:
-		return network.Limits{}, fmt.Errorf("--http.memory %s: want %s or more", m.budget.String(), "64M")
-	case m.connections < 0:
-		return network.Limits{}, fmt.Errorf("--http.max-connections %d: want a number above 0", m.connections)
+	if m.budget != 0 && m.budget < leastMemory {
+		return network.Limits{}, fmt.Errorf("--http.memory %s: want 64M or more", m.budget.String())
 	}
 	boundMemory(m.outside)
 	bytes := int64(m.budget)
@@ -48,7 +43,10 @@ func (m *memoryFlags) limits(logger hclog.Logger) (network.Limits, error) {
 		bytes = budget.Default()
 	}
 	logger.Debug("memory", "requests", bytes, "process", budget.Memory())
-	return network.Limits{Budget: budget.New(bytes), Connections: m.connections}.WithDefaults(), nil
+	if of := budget.Memory(); bytes > of {
+		logger.Warn("--http.memory is more than the memory that this process may use: it protects nothing", "given", m.budget.String(), "memory in bytes", of)
+	}
+	return network.Limits{Budget: budget.New(bytes), Connections: int(m.connections)}.WithDefaults(), nil
 }
 
 // boundMemory has the runtime collect garbage before a container's memory runs out, unless
@@ -76,38 +74,3 @@ const (
 	memTables     = 4 // that there can be at once
 	leastMemTable = 4 << 20
 )
-
-// size is a number of bytes as people write it.
-type size int64
-
-// String is the size with the largest unit that divides it.
-func (s *size) String() string {
-	n, unit := int64(*s), ""
-	for _, u := range []string{"K", "M", "G", "T"} {
-		if n == 0 || n%1024 != 0 {
-			break
-		}
-		n, unit = n/1024, u
-	}
-	return strconv.FormatInt(n, 10) + unit
-}
-
-// Set reads 1048576, 1024K, 1M or 1MiB.
-func (s *size) Set(text string) error {
-	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(text)), "B"), "I")
-	shift := 0
-	if n := len(number); n > 0 {
-		if i := strings.IndexByte("KMGT", number[n-1]); i >= 0 {
-			number, shift = number[:n-1], 10*(i+1)
-		}
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > 1<<62>>shift {
-		return fmt.Errorf("%q is no size: want a number of bytes, or one with K, M, G or T", text)
-	}
-	*s = size(n << shift)
-	return nil
-}
-
-// Type is shown in the usage.
-func (s *size) Type() string { return "size" }

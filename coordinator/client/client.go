@@ -61,7 +61,7 @@ func baseURL(endpoint string) (string, error) {
 		return "", fmt.Errorf("endpoint %q: %w", endpoint, err)
 	}
 	if u.User != nil { // they would not be sent
-		return "", fmt.Errorf("endpoint %q: it has credentials in it: give them as user name and password", u.Redacted())
+		return "", fmt.Errorf("endpoint %q: it has credentials in it: give them with --server.username and --server.password", u.Redacted())
 	}
 	scheme, ok := schemes[u.Scheme]
 	if !ok || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {

@@ -48,7 +48,7 @@ func (c *Call) Flag(name string, def bool) (bool, error) {
 // memory is taken from the request's account as it comes.
 func (c *Call) Body() ([]byte, error) {
 	if c.R.ContentLength > c.bodyBytes {
-		return nil, apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", c.bodyBytes)
+		return nil, apierror.New(apierror.EntityTooLarge, "the request body is larger than %d bytes: send less at a time, or start the server with a larger --http.max-body", c.bodyBytes)
 	}
 	r, err := c.Stream()
 	if err != nil {

@@ -31,7 +31,7 @@ func (c *Call) Stream() (io.Reader, error) {
 		return c.R.Body, nil
 	case "gzip", "deflate":
 	default:
-		return nil, apierror.New(apierror.BadRequest, "content encoding %q is not supported", enc).WithStatus(http.StatusUnsupportedMediaType)
+		return nil, apierror.New(apierror.BadRequest, "content encoding %q is not supported: want gzip, deflate or none", enc).WithStatus(http.StatusUnsupportedMediaType)
 	}
 	if err := c.Account().Take(inflaterBytes); err != nil {
 		return nil, err

@@ -103,5 +103,5 @@ func (b *body) join(size int64) error {
 }
 
 func tooLong(limit int64) error {
-	return apierror.New(apierror.EntityTooLarge, "the request body is larger than %d bytes", limit)
+	return apierror.New(apierror.EntityTooLarge, "the request body is larger than %d bytes: send less at a time, or start the server with a larger --http.max-body", limit)
 }
