@@ -18,7 +18,7 @@ import (
 )
 
 // writers write to every server, one after the other, until stopped; the longest write
-// is how long the gates held up anybody.
+// is how long the gates held up a writer.
 type writers struct {
 	mu      sync.Mutex
 	longest time.Duration

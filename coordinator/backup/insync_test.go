@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"encoding/json"
-
 	"sync"
 	"sync/atomic"
 	"testing"

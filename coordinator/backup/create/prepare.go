@@ -107,8 +107,8 @@ func (c *creation) prepareAll(ctx context.Context) error {
 	return fanout.Unavailable(needed, c.prepareUntil(ctx, c.lockDeadline()))
 }
 
-// prepareUntil prepares all servers, bounded by the end of the lock phase, since Plan is frozen
-// meanwhile.
+// prepareUntil prepares all servers. The end of the lock phase bounds it, since Plan is
+// frozen meanwhile.
 func (c *creation) prepareUntil(ctx context.Context, end time.Time) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, end,
 		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))

@@ -12,8 +12,9 @@ import (
 	"stasis/internal/step"
 )
 
-// Operation is one create or restore. Its own goroutine writes the fields; requests that
-// it sends in parallel may call Emit and read Name, Nonce and Began.
+// Operation is one create or restore. Its own goroutine writes the fields, and never while
+// requests run that it sends in parallel. Those may call Emit and read Name, ID, Nonce and
+// Began.
 type Operation struct {
 	Name  string // keys.OperationCreate or keys.OperationRestore
 	ID    string // of the backup; a create changes it until the id is unique

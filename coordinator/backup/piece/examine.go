@@ -106,8 +106,8 @@ func (s *Set) dump() (*topology.Stored, string, error) {
 	return plan, hash, err
 }
 
-// agreedCertificate is the certificate that all pieces agree on. hash is that of the certificate
-// on record, or "".
+// agreedCertificate is the certificate that all pieces agree on. hash is that of the
+// certificate on record, or "".
 func (s *Set) agreedCertificate(hash string) (*certificate.Certificate, error) {
 	var cert *certificate.Certificate
 	for _, source := range slices.Sorted(maps.Keys(s.Pieces)) {

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,6 +32,15 @@ type Recovery struct {
 	Coordinator string        // server id
 	Call        time.Duration // bounds one call to the agency
 	Log         hclog.Logger
+}
+
+// Run releases the locks of restores whose coordinator is gone, and deletes replaced
+// failsafe backups, until ctx ends.
+func (r *Recovery) Run(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { r.repeat(ctx, "finish orphaned restore", r.releaseOrphan) })
+	both.Go(func() { r.repeat(ctx, "delete replaced failsafe backups", r.retireFailsafes) })
+	both.Wait()
 }
 
 // recoveryPause is the pause after something failed.
