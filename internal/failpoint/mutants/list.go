@@ -43,6 +43,8 @@ var mutants = []mutant{
 		"what another agent sends cannot stop this one for ever"},
 	{"snapshot-is-read-on-arrival", "agency", "TestGarbageSnapshotIsRefused", "a snapshot that cannot be read is taken",
 		"a snapshot that cannot be read does not replace the tree and the log"},
+	{"servers-take-their-own", "agency", "TestServersHaveTheirOwnMemory", "clients keep servers out",
+		"what clients hold costs no server its heartbeats"},
 	{"stream-names-its-agent", "agency", "TestRaftPortIsShut", "a stream is for any agent",
 		"an agent that has taken over an address does not answer for another"},
 	{"recovery-raises-terms", "agency", "TestRecoveryRaisesTerms", "a term that replicas may have promised comes again",
@@ -274,15 +276,12 @@ var mutants = []mutant{
 	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
 		"what requests hold together is bounded"},
 
-	{"streams-are-large", "internal/network", "TestMemoryConforms/HTTPManyStreams", "streams of one connection fill the pool for small requests",
-		"many requests on one connection are no way around the bound on connections"},
-	{"servers-take-their-own", "agency", "TestServersHaveTheirOwnMemory", "clients keep servers out",
-		"what clients hold costs no server its heartbeats"},
-
 	{"foreign-page-is-refused", "internal/network", "TestBrowsersGuard/a_foreign_page", "a request is served that has to be refused",
 		"a web page of another origin uses no server through its user's browser"},
 	{"host-is-known", "internal/network", "TestBrowsersGuard/a_name_that_resolves_here", "a request is served that has to be refused",
 		"the same, for a page whose name was made to resolve to the server"},
+	{"streams-are-large", "internal/network", "TestMemoryConforms/HTTPManyStreams", "streams of one connection fill the pool for small requests",
+		"many requests on one connection are no way around the bound on connections"},
 	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
 		"a body that trickles holds no memory without end"},
 
