@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 MUTANTS ?= all
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint mutants bench bench-agency bench-transfer soak fuzz fixtures clean drill
+.PHONY: help demo build test lint mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +17,16 @@ build: ## bin/stasis
 	$(GO) build -o bin/stasis ./cmd/stasis
 
 test: lint ## everything that must hold: lint, then all tests under the race detector
-	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -race -tags failpoints -timeout 30m ./integration ./...
+	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -race -tags failpoints -timeout 45m ./integration ./...
+	@want=$$($(GO) list ./... | wc -l); ended=$$(grep -v '"Test":' bin/test.json | grep -oE '"Action":"(pass|skip)","Package":"[^"]+"' | sort -u | wc -l); \
+	[ "$$ended" -eq "$$want" ] || { echo "$$ended of $$want packages were tested to their end"; exit 1; } # go tool hides that what it runs was killed
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, and the rules of CONTRIBUTING that code can be checked for
 	@mkdir -p bin
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet -tags failpoints ./...
 	$(GO) tool staticcheck -tags failpoints ./...
+	$(GO) run ./internal/rules ./...
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
 	$(GO) run ./internal/failpoint/mutants $(MUTANTS)
@@ -39,12 +42,17 @@ bench-agency: build ## three agents beside three members of etcd 3.6, as process
 bench-transfer: ## upload and download beside the rclone command, on the same files and servers
 	$(GO) test -run '^$$' -bench BesideRclone -benchtime 1x -timeout 60m ./dbserver/transfer/rclone
 
-soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys, all safety lines
+soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys, all safety lines, every backend of rclone
 	$(GO) run ./internal/failpoint/mutants all
 	$(GO) test -count 1 ./fsm
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
+	$(GO) vet -tags 'failpoints rclone_all' ./dbserver/transfer/rclone ./cmd/stasis
+	$(GO) test -count 1 -tags 'failpoints rclone_all' -timeout 20m ./dbserver/transfer/rclone
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
+
+figures: ## measure the code: lengths, fields and methods with embedding, order of files, comments
+	@$(GO) run ./internal/figures ./...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@all=$$($(GO) list ./...) || exit 1; for p in $$all; do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \

@@ -20,6 +20,8 @@ import (
 // only to trigger heartbeats, and what counts is a call sent after the question.
 type ackTransport struct {
 	*raft.NetworkTransport
+	arrivals  *arrivals
+	book      *addressBook
 	probation *probation
 	gag       *gag
 	done      <-chan struct{}        // closed when Raft has stopped
@@ -44,15 +46,25 @@ type ack struct {
 	matched uint64
 }
 
+// named makes sure that an agent is called by its id, also one of a membership that this
+// node has in its log, and of which it does not know yet whether it is committed.
+func (t *ackTransport) named(id raft.ServerID, target raft.ServerAddress) {
+	if _, address := splitTarget(string(target)); address != "" && t.book.address(string(id), "") == "" {
+		t.book.add(string(id), address)
+	}
+}
+
 func newAckTransport(t *raft.NetworkTransport, tree func() uint64) *ackTransport {
 	return &ackTransport{NetworkTransport: t, acks: map[raft.ServerID]ack{}, changed: make(chan struct{}), tree: tree, toLoop: make(chan raft.RPC)}
 }
 
 // AppendEntries makes the call and takes note if the peer accepted its term.
 func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	t.named(id, target)
 	if err := t.gag.maySend(); err != nil {
 		return err
 	}
+	shortened(args)
 	sent, start, index := t.mark(), time.Now(), t.tree()
 	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err
@@ -74,6 +86,7 @@ func matched(args *raft.AppendEntriesRequest) uint64 {
 
 // InstallSnapshot sends a snapshot, as long as the agent may speak.
 func (t *ackTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	t.named(id, target)
 	if err := t.gag.maySend(); err != nil {
 		return err
 	}
@@ -82,16 +95,17 @@ func (t *ackTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddre
 
 // TimeoutNow tells another agent to stand for election.
 func (t *ackTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	t.named(id, target)
 	if err := t.gag.maySend(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.TimeoutNow(id, target, args, resp)
 }
 
-// Consumer is what other agents ask: nothing while this one is gagged, and not for
-// votes during a probation.
+// Consumer is what other agents ask: only what this one can read, nothing while it is
+// gagged, and not for votes during a probation.
 func (t *ackTransport) Consumer() <-chan raft.RPC {
-	return t.gag.sift(t.probation.sift(t.NetworkTransport.Consumer(), t.done), t.toLoop, t.done)
+	return t.gag.sift(t.probation.sift(t.arrivals.sift(t.NetworkTransport.Consumer(), t.done), t.done), t.toLoop, t.done)
 }
 
 // SetHeartbeatHandler is told by Raft how to answer a heartbeat beside its loop, so that
@@ -121,6 +135,7 @@ func (t *ackTransport) SetHeartbeatHandler(answer func(raft.RPC)) {
 
 // RequestVote asks for no vote during a probation.
 func (t *ackTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	t.named(id, target)
 	if t.probation.active() {
 		return errOnProbation
 	}
@@ -132,6 +147,7 @@ func (t *ackTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, 
 
 // RequestPreVote asks for no vote during a probation.
 func (t *ackTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	t.named(id, target)
 	if t.probation.active() {
 		return errOnProbation
 	}

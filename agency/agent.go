@@ -32,6 +32,8 @@ type Agent struct {
 	server  *network.Server
 	jobs    *jobs
 	polls   pollCache
+	large   *large     // answers to clients
+	larger  *large     // answers to servers
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -112,8 +114,12 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.book = newAddressBook(a.id, known)
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
 	a.gag = newGag()
-	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- err })
+	a.complaints = &complaints{logger: logger}
+	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
+	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
+	a.large, a.larger = newLarge(a.machine.past.removed, c.TreeQuota/2), newLarge(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
+	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }
 	return a, nil
 }
 
@@ -134,13 +140,14 @@ func newPlace(c Config, d *disk) (place, error) {
 }
 
 func (a *Agent) serve(c Config) {
-	a.jobs = newJobs()
+	a.jobs = newJobs(c.HTTP.Budget)
 	maxBody := c.MaxBodyBytes
 	if bound := a.disk.maxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
-	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody), network.ServerOptions{
-		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers,
+	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody, c.HTTP), network.ServerOptions{
+		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
+		Class: classOf,
 	})
 	a.watcher.Go(func() {
 		select {

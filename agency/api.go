@@ -12,12 +12,14 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 )
 
 // api is the agent's HTTP interface.
 type api struct {
 	agent   *Agent
 	maxBody int64
+	limits  network.Limits
 	data    map[string]dataCall // by name
 	names   map[string]route    // below /_api/agency/
 	others  map[string]route    // by path
@@ -33,8 +35,8 @@ const jsonType = "application/json; charset=utf-8"
 
 const agencyPrefix = "/_api/agency"
 
-func newAPI(a *Agent, maxBody int64) *api {
-	s := &api{agent: a, maxBody: maxBody}
+func newAPI(a *Agent, maxBody int64, limits network.Limits) *api {
+	s := &api{agent: a, maxBody: maxBody, limits: limits}
 	get, post := []string{http.MethodGet}, []string{http.MethodPost}
 	s.data = map[string]dataCall{
 		"write": s.write, "read": s.read, "transact": s.transact, "transient": s.transient, "inquire": s.inquire,
@@ -59,6 +61,8 @@ func newAPI(a *Agent, maxBody int64) *api {
 		"/_admin/server/id":           {get, s.id},
 		"/_admin/server/availability": {get, s.availability},
 		"/_admin/status":              {get, s.status},
+		"/_admin/metrics":             {get, s.metrics},
+		"/_admin/metrics/v2":          {get, s.metrics},
 	}
 	return s
 }
@@ -100,7 +104,7 @@ func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if mode := r.Header.Get(asyncHeader); mode == "store" || mode == "true" {
-		raw, err := s.body(w, r)
+		raw, err := s.body(r)
 		if err != nil {
 			return err
 		}
@@ -152,6 +156,10 @@ func (e plainError) Error() string { return e.message }
 
 func badRequest(format string, args ...any) error {
 	return plainError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+func forbidden(format string, args ...any) error {
+	return plainError{http.StatusForbidden, fmt.Sprintf(format, args...)}
 }
 
 // noLeader is what drivers look for.

@@ -50,6 +50,9 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if text.large != nil {
+		return s.sendPolled(w, r, text.large)
+	}
 	_, later := w.(*job)
 	if packed := text.packed(); packed != nil && !later && acceptsGzip(r.Header) {
 		writePolled(w, packed, true)
@@ -57,6 +60,28 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 		writePolled(w, text.plain, false)
 	}
 	return nil
+}
+
+// sendPolled sends a large answer, compressed if the client accepts that.
+func (s *api) sendPolled(w http.ResponseWriter, r *http.Request, p *polled) error {
+	w.Header()["Content-Type"] = jsonAnswer
+	_, later := w.(*job)
+	if later || !acceptsGzip(r.Header) {
+		return s.agent.places(r).send(r.Context(), w, p.bytes(), p.write)
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	return s.agent.places(r).send(r.Context(), w, p.bytes(), func(flush func([]byte) []byte) []byte {
+		packer := packers.Get().(*gzip.Writer)
+		defer packers.Put(packer)
+		packer.Reset(flusher(flush))
+		into := func(piece []byte) []byte {
+			_, _ = packer.Write(piece) // its writer never fails: it ends the connection
+			return piece[:0]
+		}
+		into(p.write(into))
+		_ = packer.Close() // as above
+		return nil
+	})
 }
 
 func acceptsGzip(h http.Header) bool {
@@ -78,27 +103,46 @@ func writePolled(w http.ResponseWriter, text []byte, packed bool) {
 	_, _ = w.Write(text) // the client may be gone
 }
 
-// encode writes the answer.
-func (p polled) encode() []byte {
+// write writes the answer.
+func (p polled) write(flush func([]byte) []byte) []byte {
 	to := append(make([]byte, 0, 256), `{"error":false,"code":200,"result":{"commitIndex":`...)
 	to = strconv.AppendUint(to, p.commit, 10)
 	to = append(to, `,"firstIndex":`...)
 	to = strconv.AppendUint(to, p.first, 10)
 	if p.tree != nil {
-		return append(p.tree.AppendJSON(append(to, `,"readDB":`...)), "}}"...)
+		return append(p.tree.StreamJSON(append(to, `,"readDB":`...), flush), "}}"...)
 	}
 	to = append(to, `,"log":[`...)
 	for i, e := range p.log {
 		if i > 0 {
 			to = append(to, ',')
 		}
-		to = e.AppendJSON(to)
+		to = flushed(e.AppendJSON(to), flush)
 	}
 	return append(to, "]}}"...)
 }
 
+func (p polled) encode() []byte { return writes(p.write).whole() }
+
+// bytes is about how large the answer is.
+func (p polled) bytes() int64 {
+	if p.tree != nil {
+		return p.tree.Weight()
+	}
+	return sizeOf(p.log)
+}
+
+// sizeOf is about how large entries of the log are.
+func sizeOf(log []fsm.Entry) (bytes int64) {
+	for _, e := range log {
+		bytes += e.Bytes()
+	}
+	return bytes
+}
+
 // polledText is an answer, written out. It may serve many.
 type polledText struct {
+	large *polled // still to be written; else nil
 	plain []byte
 	once  sync.Once
 	gzip  []byte
@@ -131,23 +175,39 @@ var packers = sync.Pool{New: func() any {
 	return w
 }}
 
-// pollCache is the newest answer that told of a change. Followers wait for the
-// same index, so one text serves them all.
-type pollCache struct {
+// pollCache is the newest answer that told of a change, and the newest with a tree.
+// Followers wait for the same index, so one text serves them all; so does one text of a
+// tree, for all who ask while it is the newest.
+type pollCache struct{ change, whole oneText }
+
+// oneText is an answer that is written out once.
+type oneText struct {
 	mu    sync.Mutex
+	tree  *fsm.Node
 	first uint64
 	upTo  uint64
 	text  *polledText
 }
 
+// encode writes an answer out, if that is worth it: what is large is written from the tree
+// for each who asks, see large.
 func (c *pollCache) encode(p polled) *polledText {
-	if p.tree != nil || len(p.log) == 0 {
-		return &polledText{plain: p.encode()}
+	switch {
+	case p.bytes() > largeText:
+		return &polledText{large: &p}
+	case p.tree != nil:
+		return c.whole.of(p)
+	case len(p.log) > 0:
+		return c.change.of(p)
 	}
+	return &polledText{plain: p.encode()}
+}
+
+func (c *oneText) of(p polled) *polledText {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.text == nil || c.first != p.first || c.upTo != p.commit {
-		c.first, c.upTo, c.text = p.first, p.commit, &polledText{plain: p.encode()}
+	if c.text == nil || c.tree != p.tree || c.first != p.first || c.upTo != p.commit {
+		c.tree, c.first, c.upTo, c.text = p.tree, p.first, p.commit, &polledText{plain: p.encode()}
 	}
 	return c.text
 }

@@ -1,9 +1,7 @@
 package agency
 
 import (
-	"bytes"
 	"net/http"
-	"strconv"
 	"time"
 
 	"stasis/agency/client"
@@ -22,13 +20,19 @@ func (s *api) snapshot(w http.ResponseWriter, r *http.Request) error {
 		Origin: s.agent.origins.origin(), Index: state.Index(), Term: state.Term(),
 		Taken: time.Now().UTC().Format(time.RFC3339), Version: version.Stasis,
 	}
-	var file bytes.Buffer
-	if err := client.WriteSnapshot(&file, head, state); err != nil {
-		return err
-	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.Itoa(file.Len()))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(file.Bytes()) // the client may be gone, or find that it is torn
-	return nil
+	return s.agent.places(r).send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
+		if err := client.WriteSnapshot(flusher(flush), head, state); err != nil {
+			s.agent.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it torn
+		}
+		return nil
+	})
+}
+
+// flusher is a writer of a large answer's pieces.
+type flusher func([]byte) []byte
+
+func (f flusher) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 	"stasis/internal/version"
 )
 
@@ -58,7 +59,8 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
 	}
-	body["origin"] = a.origins.origin() // ours
+	body["origin"] = a.origins.origin()                  // ours
+	body["tree"] = a.machine.quota.state(state.Weight()) // ours
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
 	}
@@ -109,12 +111,6 @@ func (a *Agent) lastAcked(o *office, state *fsm.State) map[string]acked {
 	return all
 }
 
-// stateEntry is a log entry with the key that the reference gives it.
-type stateEntry struct {
-	Key string `json:"_key"`
-	fsm.Entry
-}
-
 // state shows this agent's own tree and log; it need not be the newest unless
 // the leader is asked for.
 func (s *api) state(w http.ResponseWriter, r *http.Request) error {
@@ -125,38 +121,51 @@ func (s *api) state(w http.ResponseWriter, r *http.Request) error {
 	}
 	state := s.agent.machine.state()
 	entries, _ := state.Log(state.FirstIndex())
-	log := make([]stateEntry, len(entries))
-	for i, e := range entries {
-		log[i] = stateEntry{Key: fmt.Sprintf("%020d", e.Index), Entry: e}
-	}
+	root := now(state).Root()
+	return s.agent.places(r).serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
+		return appendStateLog(root.StreamJSON([]byte(`{"agency":`), flush), state, entries, flush)
+	})
+}
+
+// appendStateLog writes what follows the tree. Each entry of the log has the key that the
+// reference gives it.
+func appendStateLog(to []byte, state *fsm.State, entries []fsm.Entry, flush func([]byte) []byte) []byte {
 	current := uint64(0) // nothing was compacted
 	if first := state.FirstIndex(); first > 1 {
 		current = first
 	}
-	answer(w, http.StatusOK, map[string]any{
-		"index":      state.Index(),
-		"term":       state.Term(),
-		"agency":     now(state).Root(),
-		"log":        log,
-		"current":    current,
-		"compaction": map[string]any{},
-	})
-	return nil
+	to = fmt.Appendf(to, `,"compaction":{},"current":%d,"index":%d,"log":[`, current, state.Index())
+	for i, e := range entries {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = fmt.Appendf(to, `{"_key":"%020d",`, e.Index)
+		begin := len(to)
+		to = e.AppendJSON(to)
+		to = append(to[:begin], to[begin+1:]...) // its own brace
+		to = flushed(to, flush)
+	}
+	return fmt.Appendf(to, `],"term":%d}`, state.Term())
 }
 
 // stores shows this agent's own trees.
-func (s *api) stores(w http.ResponseWriter, _ *http.Request) error {
+func (s *api) stores(w http.ResponseWriter, r *http.Request) error {
 	root := now(s.agent.machine.state()).Root()
-	transient := any(struct{}{})
+	var transient *fsm.Node
+	size := 2 * root.Weight()
 	if o := s.agent.current.Load(); o != nil {
 		transient = o.transient.state().Root()
+		size = plus(size, transient.Weight())
 	}
-	answer(w, http.StatusOK, map[string]any{
-		"spearhead": []any{root},
-		"read_db":   []any{root},
-		"transient": []any{transient},
+	return s.agent.places(r).serve(r, w, size, func(flush func([]byte) []byte) []byte {
+		to := root.StreamJSON([]byte(`{"read_db":[`), flush)
+		to = root.StreamJSON(append(to, `],"spearhead":[`...), flush)
+		to = append(to, `],"transient":[`...)
+		if transient == nil {
+			return append(to, `{}]}`...)
+		}
+		return append(transient.StreamJSON(to, flush), `]}`...)
 	})
-	return nil
 }
 
 // version says which API is spoken.
@@ -193,6 +202,21 @@ func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// metrics are this agent's numbers for Prometheus.
+func (s *api) metrics(w http.ResponseWriter, _ *http.Request) error {
+	tree, alarm := s.agent.machine.quota.state(s.agent.machine.state().Weight()), 0
+	if tree.Alarm != "" {
+		alarm = 1
+	}
+	s.limits.ServeMetrics(w,
+		network.Metric{Name: "stasis_agency_tree_bytes", Kind: "gauge", Help: "Bytes that the tree takes, about.", Value: tree.Bytes},
+		network.Metric{Name: "stasis_agency_tree_quota_bytes", Kind: "gauge", Help: "Bytes that clients may fill the tree up to.", Value: tree.Quota},
+		network.Metric{Name: "stasis_agency_tree_alarm", Kind: "gauge", Help: "1 if the tree is nearly full.", Value: alarm},
+		network.Metric{Name: "stasis_agency_tree_refused_total", Kind: "counter", Help: "Transactions refused because of the quota of the tree.", Value: tree.Refused},
+	)
+	return nil
+}
+
 func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 	host, err := os.Hostname()
 	if err != nil {
@@ -206,6 +230,7 @@ func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 			"state": "SERVING", "readOnly": false, "writeOpsEnabled": true, "rebootId": 0,
 		},
 	}
+	body["http"] = s.limits.Status() // ours
 	if h := s.agent.gag.state(); h != nil {
 		body["diskHangs"] = h.health() // ours
 	}

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"github.com/hashicorp/raft"
 
-	"stasis/fsm"
 	"stasis/internal/apierror"
 )
 
@@ -26,7 +24,7 @@ type tuning struct {
 
 // configure changes some values, or the endpoint of one agent, and answers as GET.
 func (s *api) configure(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return err
 	}
@@ -61,12 +59,8 @@ func (a *Agent) tune(t tuning) error {
 	if t.Step == nil {
 		return nil
 	}
-	c := a.raft.ReloadableConfig()
-	c.SnapshotThreshold, c.TrailingLogs = *t.Step, *t.Step
-	if err := a.raft.ReloadConfig(c); err != nil {
-		return fmt.Errorf("compaction step size: %w", err)
-	}
-	return nil
+	a.machine.compaction.keep(*t.Step)
+	return a.reconfigure(a.raft, func(c *raft.ReloadableConfig) { c.SnapshotThreshold, c.TrailingLogs = *t.Step, *t.Step })
 }
 
 // compact takes a snapshot now and shortens Raft's log, on this agent.
@@ -81,7 +75,7 @@ func (s *api) compact(w http.ResponseWriter, r *http.Request) error {
 // store shows the tree as it was at an index, if that is one of the last ones;
 // anything else is the tree as this agent has it.
 func (s *api) store(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return err
 	}
@@ -91,41 +85,5 @@ func (s *api) store(w http.ResponseWriter, r *http.Request) error {
 			root = past
 		}
 	}
-	w.Header().Set("Content-Type", jsonType)
-	_, _ = w.Write(root.AppendJSON(nil)) // the client may be gone
-	return nil
-}
-
-// pastKept is how many of the last indices store can show.
-const pastKept = 256
-
-// past is the trees at the last indices. They share all that has not changed.
-type past struct {
-	mu    sync.Mutex
-	roots [pastKept]pastRoot
-}
-
-type pastRoot struct {
-	index uint64
-	root  *fsm.Node
-}
-
-func (p *past) note(outcomes []fsm.Outcome) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, o := range outcomes[max(0, len(outcomes)-pastKept):] {
-		if o.Index > 0 {
-			p.roots[o.Index%pastKept] = pastRoot{o.Index, o.State.Root()}
-		}
-	}
-}
-
-// at is the tree at an index, nil if it is not kept.
-func (p *past) at(index uint64) *fsm.Node {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if r := p.roots[index%pastKept]; r.index == index {
-		return r.root
-	}
-	return nil
+	return s.agent.places(r).serve(r, w, root.Weight(), func(flush func([]byte) []byte) []byte { return root.StreamJSON(nil, flush) })
 }

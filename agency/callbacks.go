@@ -22,13 +22,14 @@ const (
 	callsAtOnce = 16
 	// callChanges bounds what waits for one observer: beyond it the call still
 	// tells that there were changes, but not of each.
-	callChanges = 1000
+	callChanges = fsm.MostChanges
 )
 
 // callbacks tells those who observe a path (operation observe) of changes, while
 // this node leads. A call is a hint: there is one attempt, what an office had not
 // told when it ended is not told, and changes that happen while an observer is
-// being called share its next call. So whoever is slow costs nobody anything.
+// being called share its next call. So whoever is slow costs nobody anything. Only
+// addresses of members are called (observers.go).
 type callbacks struct {
 	agent  *Agent
 	office *office
@@ -40,6 +41,7 @@ type callbacks struct {
 	pending fsm.Calls
 	index   uint64          // up to which pending tells
 	busy    map[string]bool // urls that have a goroutine
+	crowded bool            // that was said
 }
 
 // tellObservers runs until the office ends.
@@ -78,12 +80,11 @@ func (c *callbacks) note(state *fsm.State, from uint64) {
 		state.Observed(e, c.pending)
 	}
 	c.index = state.Index()
-	for url, paths := range c.pending {
-		for path, changes := range paths {
-			if len(changes) > callChanges {
-				paths[path] = map[string]string{path: "set"}
-			}
-		}
+	if len(c.pending) >= fsm.MostObservers && !c.crowded {
+		c.crowded = true
+		c.agent.logger.Warn("there are more observers than are told of changes at once", "told", fsm.MostObservers)
+	}
+	for url := range c.pending {
 		if !c.busy[url] {
 			c.busy[url] = true
 			c.calls.Go(func() { c.serve(url) })
@@ -105,13 +106,18 @@ func (c *callbacks) serve(url string) {
 			<-c.places
 			return
 		}
+		if why := c.agent.addresses(c.agent.machine.state(), c.office).calls(url); why != nil {
+			<-c.places
+			c.unregister(ctx, url, paths, why.Error())
+			continue
+		}
 		status, err := c.call(ctx, url, body)
 		<-c.places
 		switch {
 		case err != nil:
 			c.agent.logger.Debug("observer not called", "url", url, "error", err)
 		case status == http.StatusNotFound:
-			c.unregister(ctx, url, paths)
+			c.unregister(ctx, url, paths, "it answered 404")
 		}
 	}
 }
@@ -170,8 +176,9 @@ func callable(url string) string {
 	return url
 }
 
-// unregister ends the registrations of who answers that it does not want to be called.
-func (c *callbacks) unregister(ctx context.Context, url string, paths []string) {
+// unregister ends the registrations of a URL that is not called again: it answered that it
+// does not want that, or it is no member's any more.
+func (c *callbacks) unregister(ctx context.Context, url string, paths []string, why string) {
 	operations := map[string]any{}
 	for _, path := range paths {
 		operations[path] = map[string]string{"op": "unobserve", "url": url}
@@ -182,11 +189,11 @@ func (c *callbacks) unregister(ctx context.Context, url string, paths []string) 
 		tx, err = fsm.ParseTransaction(raw)
 	}
 	if err == nil {
-		_, err = c.agent.propose(ctx, []fsm.Transaction{tx}, len(raw))
+		_, err = c.agent.propose(ctx, newProposal(c.agent.machine.quota.ofLeader([]fsm.Transaction{tx}), len(raw)))
 	}
 	if err != nil && ctx.Err() == nil {
 		c.agent.logger.Warn("observer not unregistered", "url", url, "error", err)
 		return
 	}
-	c.agent.logger.Info("observer unregistered: it answered 404", "url", url, "paths", paths)
+	c.agent.logger.Info("observer unregistered", "url", url, "paths", paths, "why", why)
 }

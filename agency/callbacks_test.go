@@ -2,6 +2,7 @@ package agency
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/network"
 )
@@ -51,12 +53,21 @@ func (o *observer) answer(status int, block chan struct{}) {
 	o.status, o.block = status, block
 }
 
+// register writes what a server writes that joins the cluster.
+func (c *cluster) register(id, endpoint string) {
+	c.t.Helper()
+	raw, err := json.Marshal([]any{[]any{map[string]any{keys.ServerRegistered(id): keys.Registered{Endpoint: endpoint, AdvertisedEndpoint: endpoint}}}})
+	require.NoError(c.t, err)
+	require.Equal(c.t, 200, c.ask(c.leader(), "write", string(raw)).status)
+}
+
 func observed(t *testing.T, test func(*testing.T, *cluster, *observer)) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		o := &observer{status: 200}
 		s, err := network.NewServer(c.net.Host("watcher"), o, network.ServerOptions{Address: "watcher:1"})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Shutdown(context.Background())) }()
+		c.register("CRDN-w", "tcp://watcher:1")
 		c.ask(c.leader(), "write", `[[{"/a":{"op":"observe","url":"http://watcher:1/cb"},"/b/c":{"op":"observe","url":"tcp://watcher:1/other"}}]]`)
 		require.Empty(t, o.called())
 		test(t, c, o)
@@ -69,10 +80,10 @@ func TestObserversAreCalled(t *testing.T) {
 	observed(t, func(t *testing.T, c *cluster, o *observer) {
 		leader := c.leader()
 		c.ask(leader, "write", `[[{"/a/x":1,"z":2}]]`)
-		require.JSONEq(t, `{"term":2,"index":2,"/a":{"/a/x":{"op":"set"}}}`, o.called()[0])
+		require.JSONEq(t, `{"term":2,"index":3,"/a":{"/a/x":{"op":"set"}}}`, o.called()[0])
 		c.ask(leader, "write", `[[{"/z":1,"/ab":{"op":"delete"}}],[{"/a":1},{"a":"no"}]]`)
 		require.Empty(t, o.called(), "nobody observes it, or it was not applied")
-		c.ask(leader, "write", `[[{"/":{"op":"delete"}}]]`)
+		c.ask(leader, "write", `[[{"/a":{"op":"delete"},"/b":{"op":"delete"}}]]`)
 		require.Len(t, o.called(), 2, "two urls")
 
 		c.kill(leader)
@@ -122,7 +133,7 @@ func TestSlowObserver(t *testing.T) {
 		close(block)
 		calls := o.called()
 		require.Len(t, calls, 1)
-		require.JSONEq(t, `{"term":2,"index":4001,"/a":{"/a/x":{"op":"increment"},"/a/y":{"op":"set"}}}`, calls[0])
+		require.JSONEq(t, `{"term":2,"index":4002,"/a":{"/a/x":{"op":"increment"},"/a/y":{"op":"set"}}}`, calls[0])
 
 		block = make(chan struct{})
 		o.answer(200, block)

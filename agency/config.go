@@ -37,6 +37,8 @@ type Config struct {
 	Network network.Network
 	// Browsers says which web pages may use this agent.
 	Browsers network.Browsers
+	// HTTP bounds what requests hold, all together.
+	HTTP network.Limits
 	// Dir is the data directory. Empty: Stores.
 	Dir string
 	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
@@ -48,8 +50,11 @@ type Config struct {
 	// Steps receives what the supervision does.
 	Steps  step.Sink
 	Timing Timing
-	// MaxBodyBytes bounds a request's body; more is answered 413.
+	// MaxBodyBytes bounds a request's body; more is answered 413. Only the Plan of a restore
+	// may be larger than maxEnvelope.
 	MaxBodyBytes int64
+	// TreeQuota is how heavy the tree may be, about its bytes in memory. The leader's counts.
+	TreeQuota int64
 }
 
 // Timing holds the intervals and thresholds. Zero fields take the defaults.
@@ -75,6 +80,8 @@ type Timing struct {
 	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
 	SnapshotThreshold uint64        // Raft entries since the last snapshot that make one due
 	TrailingLogs      uint64        // Raft entries kept after a snapshot, for followers that lag
+	SnapshotBytes     int64         // of Raft entries since the last snapshot that make one due, if the tree is not larger
+	TrailingBytes     int64         // of Raft entries kept after a snapshot, at most
 	KeepLog           int           // changes that poll can still deliver
 
 	Supervision time.Duration // between two rounds
@@ -108,6 +115,12 @@ func (t Timing) withDefaults() Timing {
 	if t.TrailingLogs == 0 {
 		t.TrailingLogs = 8192
 	}
+	if t.SnapshotBytes == 0 {
+		t.SnapshotBytes = 64 << 20
+	}
+	if t.TrailingBytes == 0 {
+		t.TrailingBytes = 64 << 20
+	}
 	if t.KeepLog == 0 {
 		t.KeepLog = keptByDefault
 	}
@@ -130,6 +143,10 @@ func (c Config) withDefaults() Config {
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = defaultMaxBody
 	}
+	c.HTTP = c.HTTP.WithDefaults()
+	if c.TreeQuota == 0 {
+		c.TreeQuota = defaultQuota
+	}
 	c.Timing = c.Timing.withDefaults()
 	return c
 }
@@ -141,6 +158,9 @@ func (c Config) check() error {
 	}
 	if c.Dir != "" && c.Stores != nil {
 		return errors.New("agent has both a data directory and memory stores")
+	}
+	if c.TreeQuota < leastQuota {
+		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, leastQuota)
 	}
 	if c.LogStore != "" && c.LogStore != LogBolt && c.LogStore != LogWAL {
 		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, LogBolt, LogWAL)

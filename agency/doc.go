@@ -34,5 +34,5 @@
 // finds the directory as Raft left it: acknowledged transactions are in the logs
 // of a majority and come back; a torn snapshot is refused.
 //
-// It does not call the URLs registered by observe, or know users.
+// It knows no users.
 package agency

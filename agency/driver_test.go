@@ -187,6 +187,7 @@ func TestDriverCallbacks(t *testing.T) {
 		s, err := network.NewServer(d.net.Host("watcher"), o, network.ServerOptions{Address: "watcher:1"})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Shutdown(context.Background())) }()
+		d.register("CRDN-w", "tcp://watcher:1")
 		for range 2 { // repeats are harmless
 			require.NoError(t, d.RegisterChangeCallback(ctx, key, "http://watcher:1/callback"))
 		}

@@ -3,11 +3,12 @@ package agency
 import (
 	"bytes"
 	"errors"
-	"io"
+	"math"
 	"net/http"
 
 	"stasis/fsm"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // envelope is a parsed request body of write, transact or transient.
@@ -25,27 +26,59 @@ type element struct {
 	slot  int      // place among the envelope's transactions, -1 if not there
 }
 
-// bodyAtOnce is how much memory a request gets for what it only says it will send.
-const bodyAtOnce = 64 << 10
+// What a body becomes when it is taken apart, beside its text: TestCostOfEnvelopes
+// measures it. Small ones need no look.
+const (
+	costOfValue   = 256
+	costOfByte    = 2
+	allDepths     = math.MaxInt
+	uncountedUpTo = 64
+)
+
+func costOf(raw []byte) int64 {
+	return costOfValue*budget.Values(raw, allDepths) + costOfByte*int64(len(raw))
+}
 
 // body reads a request's body whole.
-func (s *api) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if n := r.ContentLength; n > 0 && n <= min(s.maxBody, bodyAtOnce) {
-		raw := make([]byte, n)
-		if _, err := io.ReadFull(r.Body, raw); err != nil {
-			return nil, badRequest("read request body: %v", err)
-		}
-		return raw, nil
+func (s *api) body(r *http.Request) ([]byte, error) {
+	if read, ok := r.Body.(readBody); ok {
+		return read.raw, nil
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody))
-	var tooLarge *http.MaxBytesError
+	account := budget.Of(r.Context())
+	most := s.mostBody()
+	if most < s.maxBody && r.ContentLength > most {
+		return nil, tooLarge(r.ContentLength)
+	}
+	raw, err := budget.ReadAll(account, r.Body, most, r.ContentLength)
+	var known *apierror.Error
 	switch {
-	case errors.As(err, &tooLarge):
-		return nil, apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", tooLarge.Limit)
+	case errors.As(err, &known):
+		return nil, err
 	case err != nil:
 		return nil, badRequest("read request body: %v", err)
 	}
-	return raw, nil
+	if len(raw) > uncountedUpTo {
+		err = account.Take(costOf(raw))
+	}
+	return raw, err
+}
+
+// mostBody bounds a body before it is read. Only the holder of the lock may send a large one,
+// and who leads, and has applied all that was acknowledged, knows whether there is a holder.
+func (s *api) mostBody() int64 {
+	o := s.agent.current.Load()
+	if o == nil {
+		return s.maxBody
+	}
+	select {
+	case <-o.ready:
+	default:
+		return s.maxBody
+	}
+	if fsm.HasHolder(s.agent.machine.state().Root()) {
+		return s.maxBody
+	}
+	return min(s.maxBody, maxEnvelope)
 }
 
 // list reads a body that has to be a JSON array. Its items share the body's bytes.

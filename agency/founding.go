@@ -68,7 +68,7 @@ type foundingAnswer struct {
 
 // founding answers an agent with an empty directory.
 func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return err
 	}

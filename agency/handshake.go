@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/internal/failpoint"
 )
 
 // A Raft stream begins with the preamble and a line of its caller: whom it is for, who
@@ -20,7 +21,7 @@ import (
 
 // hello is the caller's line.
 type hello struct {
-	To     string      `json:"to"` // an id; "": whoever it is
+	To     string      `json:"to"`
 	From   string      `json:"from"`
 	Origin keys.Origin `json:"origin"`
 	Leads  bool        `json:"leads"` // From leads, or thinks so
@@ -34,13 +35,14 @@ type refusal struct {
 
 const (
 	welcome = "ok"
-	// helloTime bounds the writing of an answer.
+	// helloTime bounds the coming of a line, and the writing of its answer.
 	helloTime   = 10 * time.Second
 	longestLine = 4096
 )
 
 var (
 	errNotForMe = errors.New("stream of Raft for another agent")
+	errHello    = errors.New("no first line of a Raft stream")
 	errRefused  = errors.New("the other agent refuses this one")
 )
 
@@ -60,6 +62,7 @@ type raftStream struct {
 	handshake handshake
 	book      *addressBook
 	advertise net.Addr
+	complain  func(what string, err error)
 }
 
 // Addr is what peers are told.
@@ -69,6 +72,9 @@ func (s *raftStream) Addr() net.Addr { return s.advertise }
 // address of another must not answer, or its acknowledgements would count twice.
 func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	id, address := splitTarget(string(target))
+	if id == "" {
+		return nil, fmt.Errorf("open Raft stream to %s: %w", target, errNotForMe)
+	}
 	line, err := json.Marshal(hello{To: id, From: s.handshake.self, Origin: s.handshake.origin(), Leads: s.handshake.leads()})
 	if err != nil {
 		return nil, fmt.Errorf("open Raft stream to %s: %w", target, err)
@@ -83,7 +89,7 @@ func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net
 		s.book.failed(id, address)
 		return nil, err
 	}
-	return &callingConn{Conn: conn, id: id, meet: s.handshake.meet}, nil
+	return &callingConn{Conn: &steadyConn{Conn: conn}, id: id, meet: s.handshake.meet}, nil
 }
 
 // Accept gives a stream that ends at once if it is for another agent, or of a stranger.
@@ -92,7 +98,7 @@ func (s *raftStream) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &calledConn{Conn: conn, handshake: s.handshake}, nil
+	return &calledConn{Conn: conn, handshake: s.handshake, complain: s.complain, welcomed: func() { s.mux.welcomed(conn) }}, nil
 }
 
 // readLine reads up to the end of a line and no further.
@@ -105,41 +111,74 @@ func readLine(from io.Reader) ([]byte, error) {
 		if one[0] == '\n' {
 			return line, nil
 		}
-		if len(line) > longestLine {
-			return nil, errNotForMe
+		if len(line) >= longestLine {
+			return nil, fmt.Errorf("%w: it is longer than %d bytes", errHello, longestLine)
 		}
 	}
+}
+
+// readHello reads the line of who calls the agent self. It names both: a line that is for
+// any agent would let one that has taken over an address answer for another.
+func readHello(from io.Reader, self string) (h hello, err error) {
+	line, err := readLine(from)
+	if err != nil {
+		return hello{}, err
+	}
+	if err := json.Unmarshal(line, &h); err != nil {
+		return hello{}, fmt.Errorf("%w: %w", errHello, err)
+	}
+	switch {
+	case h.To == "" && !failpoint.Off("stream-names-its-agent"):
+		return hello{}, fmt.Errorf("%w: it does not say which agent it is for", errHello)
+	case h.To != "" && h.To != self:
+		return hello{}, fmt.Errorf("%w: %q", errNotForMe, h.To)
+	case h.From == "" || h.From == self:
+		return hello{}, fmt.Errorf("%w: it comes from %q", errHello, h.From)
+	}
+	return h, nil
 }
 
 // calledConn reads the caller's line, and answers it, before anything else.
 type calledConn struct {
 	net.Conn
 	handshake handshake
+	complain  func(what string, err error)
+	welcomed  func()
 	passed    bool // only touched by Read, which has one caller at a time
 }
 
+// Read ends the stream of who is not welcome. Raft is told of an end only: it would log each.
 func (c *calledConn) Read(p []byte) (int, error) {
 	if !c.passed {
 		if err := c.answer(); err != nil {
-			return 0, err
+			if !silent(err) {
+				c.complain("refusing a stream of Raft", fmt.Errorf("from %s: %w", c.RemoteAddr(), err))
+			}
+			return 0, io.EOF
 		}
 		c.passed = true
+		c.welcomed()
 	}
 	return c.Conn.Read(p)
 }
 
-// answer says whether the caller is welcome.
+// silent is what the log need not have: an end, or a stranger, of which meet tells.
+func silent(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, errStranger) || errors.Is(err, errOnProbation)
+}
+
+// answer says whether the caller is welcome. Who does not come to the end of a line in time is not.
 func (c *calledConn) answer() error {
-	line, err := readLine(c.Conn)
+	err := c.SetReadDeadline(time.Now().Add(helloTime))
 	if err != nil {
 		return err
 	}
-	var h hello
-	if err := json.Unmarshal(line, &h); err != nil {
-		return fmt.Errorf("first line of a Raft stream: %w", err)
+	h, err := readHello(c.Conn, c.handshake.self)
+	if err == nil {
+		err = c.SetReadDeadline(time.Time{})
 	}
-	if h.To != "" && h.To != c.handshake.self {
-		return errNotForMe
+	if err != nil {
+		return err
 	}
 	refused := c.handshake.greet(h)
 	reply := []byte(welcome)

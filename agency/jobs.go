@@ -3,16 +3,14 @@ package agency
 import (
 	"bytes"
 	"context"
-	"io"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 const (
@@ -25,6 +23,11 @@ const (
 	jobsKept = 4096
 	// jobLife is how long an answer is kept for who asked for it.
 	jobLife = time.Hour
+	// jobBytes bounds one answer that is kept, jobsBytes all together; jobsPart is their part of
+	// the memory for large requests, where that is less.
+	jobBytes  = 4 << 20
+	jobsBytes = 32 << 20
+	jobsPart  = 4
 )
 
 // jobs are the requests that are answered later: with "x-arango-async: store" the
@@ -33,26 +36,17 @@ type jobs struct {
 	base   context.Context
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
+	most   int // bytes of answers that are kept
 
-	mu   sync.Mutex
-	last uint64
-	all  map[uint64]*job
+	mu      sync.Mutex
+	last    uint64
+	all     map[uint64]*job
+	running int
+	bytes   int // of the answers that are kept or being made
 }
 
-// job is one of them. It is the ResponseWriter of its handler; the first whole
-// answer counts.
-type job struct {
-	jobs   *jobs
-	cancel context.CancelFunc
-	keptAnswer
-	park   func()        // closes parked
-	parked chan struct{} // closed when what fires a waiting poll will find it
-	done   bool          // the answer is whole; guarded by jobs.mu
-	ended  time.Time
-}
-
-func newJobs() *jobs {
-	j := &jobs{last: uint64(time.Now().UnixMicro()), all: map[uint64]*job{}}
+func newJobs(b *budget.Budget) *jobs {
+	j := &jobs{last: uint64(time.Now().UnixMicro()), all: map[uint64]*job{}, most: int(min(jobsBytes, b.Largest()/jobsPart))}
 	j.base, j.cancel = context.WithCancel(context.Background())
 	return j
 }
@@ -68,19 +62,29 @@ func (j *jobs) close() {
 // begin answers 202 and runs the request. raw is its body, read whole.
 func (j *jobs) begin(w http.ResponseWriter, r *http.Request, raw []byte, serve http.HandlerFunc) error {
 	store := r.Header.Get(asyncHeader) == "store"
-	ctx, cancel := context.WithCancel(j.base)
-	b := &job{jobs: j, cancel: cancel, parked: make(chan struct{}), keptAnswer: keptAnswer{header: http.Header{}}}
+	request := budget.Of(r.Context())
+	account := request.Sibling()
+	if err := account.Take(request.Held()); err != nil { // the body, what it becomes, the header
+		account.Close()
+		return err
+	}
+	ctx, cancel := context.WithCancel(budget.With(j.base, account))
+	b := &job{
+		jobs: j, cancel: cancel, kept: store, parked: make(chan struct{}), keptAnswer: keptAnswer{header: http.Header{}}, account: request.Sibling(),
+	}
 	b.park = sync.OnceFunc(func() { close(b.parked) })
 	later := r.Clone(ctx)
 	later.Header.Del(asyncHeader)
-	later.Body, later.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	later.Body, later.ContentLength = readBody{bytes.NewReader(raw), raw}, int64(len(raw))
 	id, err := j.add(b, store)
 	if err != nil {
 		cancel()
+		account.Close()
 		return err
 	}
 	go func() {
-		defer j.wait.Done()
+		defer j.ended(b)
+		defer account.Close()
 		defer cancel()
 		defer b.park()
 		serve(b, later)
@@ -106,10 +110,16 @@ func (j *jobs) add(b *job, store bool) (uint64, error) {
 		return 0, apierror.New(apierror.ShuttingDown, "agent is stopping")
 	}
 	j.expire(time.Now().Add(-jobLife))
-	if len(j.all) >= jobsKept {
+	switch {
+	case len(j.all) >= jobsKept:
 		return 0, apierror.New(apierror.ServiceUnavailable, "%d answers wait to be fetched from %s", len(j.all), jobsPath)
+	case j.bytes >= j.most/2:
+		return 0, apierror.New(apierror.ServiceUnavailable, "answers of %d bytes wait to be fetched from %s", j.bytes, jobsPath)
+	case j.running >= jobsKept:
+		return 0, apierror.New(apierror.ServiceUnavailable, "%d requests are being served whose clients do not wait", j.running)
 	}
 	j.wait.Add(1)
+	j.running++
 	j.last++
 	if store {
 		j.all[j.last] = b
@@ -121,171 +131,33 @@ func (j *jobs) add(b *job, store bool) (uint64, error) {
 func (j *jobs) expire(before time.Time) {
 	for id, b := range j.all {
 		if b.done && b.ended.Before(before) {
-			delete(j.all, id)
+			j.forget(id)
 		}
 	}
 }
 
-// finish makes the answer available; what is written afterwards is lost.
-func (b *job) finish() {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
-	if !b.done {
-		b.done, b.ended = true, time.Now()
-	}
-}
-
-// WriteHeader and Write are keptAnswer's, until the answer is whole.
-func (b *job) WriteHeader(status int) {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
-	if !b.done {
-		b.keptAnswer.WriteHeader(status)
-	}
-}
-
-func (b *job) Write(p []byte) (int, error) {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
-	if b.done {
-		return len(p), nil
-	}
-	return b.keptAnswer.Write(p)
-}
-
-// Header is the handler's own once the answer is whole.
-func (b *job) Header() http.Header {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
-	if b.done {
-		return http.Header{}
-	}
-	return b.header
-}
-
-// serve answers /_api/job/….
-func (j *jobs) serve(w http.ResponseWriter, r *http.Request, rest string) error {
-	parts := strings.Split(rest, "/")
+// ended takes a job's goroutine out of the books.
+func (j *jobs) ended(b *job) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.expire(time.Now().Add(-jobLife))
-	switch {
-	case len(parts) == 1 && r.Method == http.MethodGet:
-		return j.look(w, parts[0])
-	case len(parts) == 1 && r.Method == http.MethodPut:
-		return j.fetch(w, parts[0])
-	case len(parts) == 2 && parts[1] == "cancel" && r.Method == http.MethodPut:
-		b, _, err := j.find(parts[0])
-		if err != nil {
-			return err
-		}
-		b.cancel()
-	case len(parts) == 1 && r.Method == http.MethodDelete:
-		if err := j.drop(parts[0], r.URL.Query()); err != nil {
-			return err
-		}
-	case len(parts) > 2:
-		return apierror.New(apierror.NotFound, "unknown path '%s'", r.URL.Path)
-	default:
-		return apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", r.Method, r.URL.Path)
+	j.running--
+	if !b.kept {
+		j.release(b)
 	}
-	answer(w, http.StatusOK, map[string]bool{"result": true})
-	return nil
+	j.mu.Unlock()
+	j.wait.Done()
 }
 
-func (j *jobs) find(name string) (*job, uint64, error) {
-	id, err := strconv.ParseUint(name, 10, 64)
-	if b, ok := j.all[id]; ok && err == nil {
-		return b, id, nil
-	}
-	return nil, 0, apierror.New(apierror.NotFound, "no job '%s'", name)
-}
-
-// look lists the jobs that are done or pending, or tells which a job is.
-func (j *jobs) look(w http.ResponseWriter, name string) error {
-	if name == "done" || name == "pending" {
-		ids := []string{}
-		for id, b := range j.all {
-			if b.done == (name == "done") {
-				ids = append(ids, strconv.FormatUint(id, 10))
-			}
-		}
-		slices.Sort(ids)
-		answer(w, http.StatusOK, ids)
-		return nil
-	}
-	b, id, err := j.find(name)
-	if err != nil {
-		return err
-	}
-	w.Header().Set(asyncIDHeader, strconv.FormatUint(id, 10))
-	if !b.done {
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-// fetch gives the stored answer, once.
-func (j *jobs) fetch(w http.ResponseWriter, name string) error {
-	b, id, err := j.find(name)
-	if err != nil {
-		return err
-	}
-	w.Header().Set(asyncIDHeader, strconv.FormatUint(id, 10))
-	if !b.done {
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
+// forget drops a job from the books. Callers hold mu.
+func (j *jobs) forget(id uint64) {
+	b := j.all[id]
+	b.kept = false
+	j.release(b)
 	delete(j.all, id)
-	for name, values := range b.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(b.status)
-	_, _ = w.Write(b.body.Bytes()) // the client may be gone
-	return nil
 }
 
-// drop forgets answers: one, all, or those that came before a stamp in seconds.
-func (j *jobs) drop(name string, q url.Values) error {
-	switch name {
-	case "all":
-		j.expire(time.Now().Add(time.Second))
-	case "expired":
-		stamp, err := strconv.ParseFloat(q.Get("stamp"), 64)
-		if err != nil || stamp < 0 || stamp > 1<<40 {
-			return apierror.New(apierror.BadParameter, "stamp is no number of seconds: %q", q.Get("stamp"))
-		}
-		j.expire(time.UnixMilli(int64(stamp * 1000)))
-	default:
-		b, id, err := j.find(name)
-		if err != nil {
-			return err
-		}
-		b.cancel()
-		delete(j.all, id)
-	}
-	return nil
-}
-
-// keptAnswer is an answer that is sent later.
-type keptAnswer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (k *keptAnswer) Header() http.Header { return k.header }
-
-func (k *keptAnswer) WriteHeader(status int) {
-	if k.status == 0 {
-		k.status = status
-	}
-}
-
-func (k *keptAnswer) Write(p []byte) (int, error) {
-	k.WriteHeader(http.StatusOK)
-	return k.body.Write(p)
+// release gives back what the answer of a job takes. Callers hold mu.
+func (j *jobs) release(b *job) {
+	j.bytes -= b.body.Len()
+	b.body = bytes.Buffer{}
+	b.account.Close()
 }

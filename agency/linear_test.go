@@ -65,14 +65,14 @@ type recorder struct {
 // forEver is the end of a call whose outcome was never learnt.
 const forEver = math.MaxInt64 / 2
 
-func (r *recorder) add(client int, in register, out string, call time.Time, known bool) {
+func (r *recorder) add(client int, in register, out string, call time.Time, known bool, metadata ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	end := int64(forEver)
 	if known {
 		end = int64(time.Since(r.begin))
 	}
-	r.all = append(r.all, porcupine.Operation{ClientId: client, Input: in, Call: int64(call.Sub(r.begin)), Output: out, Return: end})
+	r.all = append(r.all, porcupine.Operation{ClientId: client, Input: in, Call: int64(call.Sub(r.begin)), Output: out, Return: end, Metadata: metadata})
 }
 
 func (r *recorder) count(fate string) {
@@ -190,7 +190,7 @@ func histories(t *testing.T, n uint64, harms int) {
 			stop()
 			clients.Wait()
 		})
-		require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(registers, r.history(), 30*time.Second), "seed %d", seed)
+		r.explained(t, registers, r.history(), 30*time.Second, fmt.Sprintf("seed %d", seed))
 	}
 	t.Logf("%v", fates)
 	for _, fate := range []string{"applied", "unknown", "read", "leader's disk hung", "follower's disk hung"} {

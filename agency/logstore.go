@@ -25,15 +25,18 @@ const (
 	// walMaxBody bounds a request's body: the segments hold no entry above 64 MiB,
 	// which is noticed only when it is read. An entry is its request and a few bytes.
 	walMaxBody = 63 << 20
+	// walMaxEntry leaves room for what an entry has beside what it carries.
+	walMaxEntry = 64<<20 - 64<<10
 )
 
 // raftFiles is what a data directory keeps of Raft beside the snapshots.
 type raftFiles struct {
-	log     raft.LogStore
-	stable  raft.StableStore // term and vote
-	path    string           // of the log
-	maxBody int64            // bounds a request's body; 0: it does not
-	close   func() error
+	log      raft.LogStore
+	stable   raft.StableStore // term and vote
+	path     string           // of the log
+	maxBody  int64            // bounds a request's body; 0: it does not
+	maxEntry int              // bounds what an entry carries; 0: it does not
+	close    func() error
 }
 
 // openLog opens Raft's log and stable store in a data directory, and makes them if it
@@ -53,7 +56,7 @@ func openLog(dir *datadir.Dir, kind string, logger hclog.Logger) (raftFiles, err
 	case l.stable == "":
 		var log *wal.WAL
 		if log, err = openWAL(files.path, logger); err == nil {
-			files.log, files.stable, files.close, files.maxBody = log, log, log.Close, walMaxBody
+			files.log, files.stable, files.close, files.maxBody, files.maxEntry = log, log, log.Close, walMaxBody, walMaxEntry
 		}
 	default:
 		return openWALAndStable(dir, l, logger)
@@ -89,7 +92,7 @@ func openWALAndStable(dir *datadir.Dir, l layout, logger hclog.Logger) (raftFile
 		return raftFiles{}, errors.Join(err, stable.Close())
 	}
 	return raftFiles{
-		log: log, stable: stable, path: logPath, maxBody: walMaxBody,
+		log: log, stable: stable, path: logPath, maxBody: walMaxBody, maxEntry: walMaxEntry,
 		close: func() error { return errors.Join(log.Close(), stable.Close()) },
 	}, nil
 }

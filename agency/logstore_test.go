@@ -49,14 +49,16 @@ func TestWALBoundsBodies(t *testing.T) {
 	dir := t.TempDir()
 	s := alone(t, dir, onWAL)
 	const beyond = walSegment + 1<<20 // one segment
-	const frame = len(`[[{"x":""}]]`)
-	large := func(n int) string { return `[[{"x":"` + strings.Repeat("y", n) + `"}]]` }
+	const before, after = `[[{"/arango/Plan/x":"`, `"},{"/arango/Target/HotBackup/Holder/nonce":"n"}]]`
+	const frame = len(before + after)
+	large := func(n int) string { return before + strings.Repeat("y", n) + after } // as a restore's Plan
+	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}}}]]`).status)
 	require.Equal(t, 413, s.post("write", large(walMaxBody)).status)
 	for _, n := range []int{beyond, walMaxBody - frame} {
 		require.Equal(t, 200, s.post("write", large(n)).status)
 		s.end()
 		s = alone(t, dir) // it has read the whole log
-		require.Len(t, s.post("read", `[["x"]]`).body, n+len(`[{"x":""}]`))
+		require.Len(t, s.post("read", `[["/arango/Plan/x"]]`).body, n+len(`[{"arango":{"Plan":{"x":""}}}]`))
 		require.Equal(t, 200, s.post("write", large(1)).status)
 	}
 }

@@ -69,7 +69,7 @@ func countUnderHarm(t *testing.T, random *rand.Rand, harms int) {
 		if i%2 == 1 { // patient: comes to a paused leader after others have found the next one
 			c = counting{number: i, attempt: 5 * time.Second, pause: 600}
 		}
-		wait.Go(func() { indices[i] = r.counter(ctx, p.endpoints(), c, mine) })
+		wait.Go(func() { indices[i] = r.counter(ctx, p, c, mine) })
 	}
 	ids := p.ids()
 	for range harms {
@@ -103,7 +103,12 @@ func countUnderHarm(t *testing.T, random *rand.Rand, harms int) {
 	}
 	t.Logf("%d increments, %v", total, r.fates)
 	require.Positive(t, r.fates["read"])
-	require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(counters, r.all, 2*time.Minute))
+	for _, id := range ids {
+		if told := p.twice(id); told != "" {
+			t.Errorf("%s: %s", id, told)
+		}
+	}
+	r.explained(t, counters, r.all, 2*time.Minute, "counters")
 }
 
 func (p *processes) signal(id string, s syscall.Signal) {
@@ -134,18 +139,24 @@ type counting struct {
 }
 
 // counter increments and reads until ctx ends, and gives the indices of its increments.
-func (r *recorder) counter(ctx context.Context, endpoints []string, how counting, random *rand.Rand) (indices []uint64) {
+func (r *recorder) counter(ctx context.Context, p *processes, how counting, random *rand.Rand) (indices []uint64) {
 	http := network.NewHTTPClient(network.TCP())
 	defer http.CloseIdleConnections()
-	c := client.New(client.Options{Endpoints: endpoints, HTTP: http, AttemptTimeout: how.attempt})
+	agents := map[string]string{}
+	for id, address := range p.peers {
+		agents[address] = id
+	}
+	http.Transport = telling{http.Transport, agents}
+	c := client.New(client.Options{Endpoints: p.endpoints(), HTTP: http, AttemptTimeout: how.attempt})
 	number := how.number
 	for ; ctx.Err() == nil; pause(ctx.Done(), time.Duration(random.IntN(how.pause))*time.Millisecond) {
 		op := register{key: fmt.Sprintf("counter%d", random.IntN(4)), write: how.writes && random.IntN(2) == 0}
 		one, cancel := context.WithTimeout(context.Background(), time.Minute)
+		one, made := r.told(one)
 		call := time.Now()
 		if op.write {
 			index, err := c.Write(one, client.Tx{Ops: map[string]any{op.key: client.Increment(1)}})
-			r.add(number, op, "", call, err == nil)
+			r.add(number, op, "", call, err == nil, made, index)
 			if err != nil {
 				r.count("unknown")
 				number += 1000
@@ -155,7 +166,7 @@ func (r *recorder) counter(ctx context.Context, endpoints []string, how counting
 			}
 		} else if root, err := c.Read(one, op.key); err == nil {
 			n, _ := root.At(op.key).Int() // 0 if it is not there yet
-			r.add(number, op, strconv.FormatInt(n, 10), call, true)
+			r.add(number, op, strconv.FormatInt(n, 10), call, true, made)
 			r.count("read")
 		}
 		cancel()

@@ -20,17 +20,20 @@ type machine struct {
 	membersFrom uint64                   // those up to this index are old
 
 	mu      sync.Mutex
-	known   map[*byte]fsm.Command // what this node has proposed, by its encoding
+	known   map[*byte]fsm.Command // what this node has proposed or been sent, by its encoding
+	sent    []*byte               // what it has been sent, the newest last: known is bounded
 	applied uint64                // Raft index up to which the tree has everything
 	changed chan struct{}         // closed and replaced when applied or the tree moves
 	broken  bool                  // nothing may be applied any more
 	watchers
-	past past
+	past       past
+	quota      *quota
+	compaction *compaction
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
 	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{}),
-		watchers: newWatchers()}
+		watchers: newWatchers(), quota: newQuota(defaultQuota), compaction: newCompaction(Timing{}.withDefaults())}
 }
 
 // appliedBatch is what Apply answers to the proposer: the state before the entry
@@ -61,6 +64,9 @@ func (m *machine) Apply(log *raft.Log) any {
 	batch := appliedBatch{before: m.tree.State()}
 	batch.outcomes = m.tree.Apply(log.Term, command)
 	m.past.note(batch.outcomes)
+	weight := m.tree.State().Weight()
+	m.quota.note(weight, batch.outcomes)
+	m.compaction.applied(len(log.Data), weight)
 	m.reached(log.Index)
 	return batch
 }
@@ -78,12 +84,36 @@ func (m *machine) expect(data []byte, command fsm.Command) (forget func()) {
 	}
 }
 
-// command is what an entry carries: the very bytes that were encoded here need no
+// Of what is sent to this node, entries up to that many bytes are decoded once, as many as are
+// on their way at a time and some more.
+const (
+	rememberedSize = 256 << 10
+	remembered     = 64
+)
+
+// remember spares Apply the decoding of a command that was decoded when it arrived. Raft's
+// cache gives Apply the bytes that arrived.
+func (m *machine) remember(data []byte, command fsm.Command) {
+	if len(data) == 0 || len(data) > rememberedSize {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.sent) == remembered {
+		delete(m.known, m.sent[0])
+		m.sent = append(m.sent[:0], m.sent[1:]...)
+	}
+	m.known[&data[0]] = command
+	m.sent = append(m.sent, &data[0])
+}
+
+// command is what an entry carries: the very bytes that were encoded or decoded here need no
 // decoding.
 func (m *machine) command(data []byte) (fsm.Command, error) {
 	if len(data) > 0 {
 		m.mu.Lock()
 		command, ok := m.known[&data[0]]
+		delete(m.known, &data[0]) // an entry is applied once
 		m.mu.Unlock()
 		if ok {
 			return command, nil
@@ -129,7 +159,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	if m.broken {
 		return nil, errBroken
 	}
-	return snapshot{m.tree.State()}, nil
+	return snapshot{state: m.tree.State(), written: m.compaction.begin()}, nil
 }
 
 // Restore replaces the tree by a snapshot's.
@@ -138,13 +168,19 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	if err != nil {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
+	m.past.reset(m.tree.State().Weight())
 	m.tree.Reset(state)
+	m.quota.note(state.Weight(), nil)
+	m.compaction.restored()
 	m.reached(0)
 	return nil
 }
 
 // snapshot writes a state out while the tree moves on.
-type snapshot struct{ state *fsm.State }
+type snapshot struct {
+	state   *fsm.State
+	written func() // is told when it is; nil: nobody counts
+}
 
 // Persist writes the state to Raft's snapshot store.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
@@ -155,6 +191,9 @@ func (s snapshot) Persist(sink raft.SnapshotSink) error {
 	}
 	if err := sink.Close(); err != nil {
 		return fmt.Errorf("publish snapshot: %w", err)
+	}
+	if s.written != nil {
+		s.written()
 	}
 	return nil
 }

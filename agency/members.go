@@ -29,6 +29,7 @@ func (a *Agent) memberList(o *office) []client.Member {
 		m := client.Member{ID: string(s.ID), Endpoint: "tcp://" + a.book.address(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
 		if m.Leader = m.ID == a.id; m.Leader {
 			m.Heard, m.Lag = true, 0
+			m.Alarm = a.machine.quota.state(a.machine.state().Weight()).Alarm
 		} else if last, ok := a.acks.last(s.ID, o.term); ok {
 			m.Heard, m.SilentSeconds = true, time.Since(last.at).Seconds()
 			m.Lag = a.raft.LastIndex() - min(a.raft.LastIndex(), last.matched)
@@ -222,7 +223,7 @@ func asMemberError(err error) error {
 }
 
 func (s *api) changeMember(w http.ResponseWriter, r *http.Request) (done bool, err error) {
-	raw, err := s.body(w, r)
+	raw, err := s.body(r)
 	if err != nil {
 		return false, err
 	}

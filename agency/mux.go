@@ -20,6 +20,13 @@ const raftPreamble = "STASIS-RAFT/2\n"
 // open one ahead of its first request.
 const sniffTime = 2 * time.Minute
 
+// mostStrangers and mostCallers bound how many connections there are that have not said
+// who they are, and how many streams of Raft.
+const (
+	mostStrangers = 512
+	mostCallers   = 512
+)
+
 // mux splits the connections of one listener between Raft and HTTP. It owns every
 // Raft connection, in both directions: Raft's own transport leaves some open when
 // it stops, close ends them all.
@@ -31,9 +38,11 @@ type mux struct {
 	wait    sync.WaitGroup // the accept loop and the sniffers
 	serving sync.WaitGroup // Raft's streams from others that Raft has not let go
 
-	mu     sync.Mutex
-	conns  map[net.Conn]struct{} // being sniffed, or Raft's
-	closed bool
+	mu        sync.Mutex
+	conns     map[net.Conn]struct{} // being sniffed, or Raft's
+	strangers crowd                 // those from others that have not said who they are
+	callers   crowd                 // Raft's, from other agents
+	closed    bool
 }
 
 func newMux(n network.Network, l net.Listener) *mux {
@@ -64,6 +73,7 @@ func (m *mux) accept() {
 			continue
 		}
 		if tracked := m.track(conn); tracked != nil {
+			m.move(tracked, &m.strangers, mostStrangers)
 			m.wait.Go(func() { m.sort(tracked) })
 		}
 	}
@@ -78,6 +88,9 @@ func (m *mux) sort(conn *trackedConn) {
 	head := make([]byte, 0, len(raftPreamble))
 	for len(head) < len(raftPreamble) && string(head) == raftPreamble[:len(head)] {
 		n, err := conn.Read(head[len(head):cap(head)])
+		if len(head) == 0 && err == nil { // who has begun to speak goes on
+			err = conn.SetReadDeadline(time.Now().Add(helloTime))
+		}
 		head = head[:len(head)+n]
 		if err != nil {
 			_ = conn.Close()
@@ -139,6 +152,31 @@ func (m *mux) forget(t *trackedConn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.conns, t.Conn)
+	m.strangers.remove(t)
+	m.callers.remove(t)
+}
+
+// welcomed moves a stream of Raft to those whose caller is known.
+func (m *mux) welcomed(conn net.Conn) {
+	if t, ok := conn.(*trackedConn); ok {
+		m.move(t, &m.callers, mostCallers)
+	}
+}
+
+// move puts a connection into a crowd. If there is no room the one that has been there
+// longest is ended: who belongs here says so at once, and calls again.
+func (m *mux) move(t *trackedConn, to *crowd, most int) {
+	m.mu.Lock()
+	m.strangers.remove(t)
+	m.callers.remove(t)
+	var longest *trackedConn
+	if _, open := m.conns[t.Conn]; open { // else it has been closed meanwhile
+		longest = to.add(t, most)
+	}
+	m.mu.Unlock()
+	if longest != nil {
+		_ = longest.Conn.Close() // who reads from it closes it in the books
+	}
 }
 
 // dialRaft opens a Raft stream to another agent.

@@ -15,21 +15,23 @@ import (
 
 // node is the Raft side of an agent.
 type node struct {
-	raft      *raft.Raft
-	disk      *disk
-	mux       *mux
-	acks      *ackTransport
-	machine   *machine
-	book      *addressBook
-	probation *probation
-	gag       *gag
-	asked     sync.WaitGroup // who waits for Raft's answer to a change of the membership
-	log       *raftLog
-	fatal     chan error // from the machine: the node must stop
-	quitting  sync.Once
-	quit      raft.Future   // of Raft's shutdown
-	raftGone  chan struct{} // closed when Raft has stopped
-	joined    atomic.Bool   // raft is there
+	raft       *raft.Raft
+	disk       *disk
+	mux        *mux
+	acks       *ackTransport
+	machine    *machine
+	book       *addressBook
+	probation  *probation
+	gag        *gag
+	complaints *complaints
+	asked      sync.WaitGroup // who waits for Raft's answer to a change of the membership
+	log        *raftLog
+	fatal      chan error // from the machine: the node must stop
+	quitting   sync.Once
+	quit       raft.Future   // of Raft's shutdown
+	raftGone   chan struct{} // closed when Raft has stopped
+	joined     atomic.Bool   // raft is there
+	settings   sync.Mutex    // held while some of Raft's are changed
 	place
 }
 
@@ -50,9 +52,11 @@ const (
 
 // join starts Raft.
 func (a *Agent) join() error {
-	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag}
+	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag, complain: a.complaints.tell}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                &raftStream{lane: a.mux.raft, mux: a.mux, handshake: a.handshake(), book: a.book, advertise: namedAddr(a.advertise)},
+		Stream: &raftStream{
+			lane: a.mux.raft, mux: a.mux, handshake: a.handshake(), book: a.book, advertise: namedAddr(a.advertise), complain: a.complaints.tell,
+		},
 		ServerAddressProvider: a.book,
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
@@ -66,12 +70,19 @@ func (a *Agent) join() error {
 	notices := make(chan bool)
 	config := a.raftConfig(a.log, notices)
 	a.acks.probation, a.acks.gag, a.acks.done = a.probation, a.gag, a.raftGone
+	a.acks.book = a.book
+	a.acks.arrivals = &arrivals{machine: a.machine, gag: a.gag, most: a.disk.maxEntry, complain: a.complaints.tell}
 	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
 	a.acks.follows = func(term uint64) bool {
 		r := started.Load()
 		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
 	}
 	a.machine.members = a.book.learn
+	a.machine.compaction.shorten = func(entries uint64) {
+		if r := started.Load(); r != nil {
+			a.keepTrailing(r, entries)
+		}
+	}
 	err := a.begin(config)
 	if err == nil {
 		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
@@ -87,6 +98,7 @@ func (a *Agent) join() error {
 	a.watcher.Go(func() { a.watchLeadership(notices) })
 	a.workers.Go(func() { a.proposer.run(a.running, a.raftPropose) })
 	a.workers.Go(func() { a.rounds.run(a.running, a.confirm) })
+	a.workers.Go(a.keepSmall)
 	return nil
 }
 

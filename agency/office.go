@@ -26,17 +26,18 @@ type office struct {
 
 // transient is the tree that lives in the leader's memory only.
 type transient struct {
-	mu   sync.Mutex
-	tree *fsm.Machine
+	mu    sync.Mutex
+	tree  *fsm.Machine
+	limit int64 // of its weight
 }
 
-func newTransient() *transient { return &transient{tree: fsm.New(1)} }
+func newTransient(limit int64) *transient { return &transient{tree: fsm.New(1), limit: limit} }
 
 // apply applies one transaction and says whether it took effect.
 func (t *transient) apply(tx fsm.Transaction) fsm.Outcome {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tree.Apply(0, fsm.Command{Time: time.Now().UnixMilli(), Transactions: []fsm.Transaction{tx}})[0]
+	return t.tree.Apply(0, fsm.Command{Time: time.Now().UnixMilli(), Transactions: []fsm.Transaction{tx.Within(t.limit)}})[0]
 }
 
 // state is the tree now, without what has expired.
@@ -96,7 +97,7 @@ func (a *Agent) endOffice() {
 }
 
 func (a *Agent) newOffice() *office {
-	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient()}
+	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient(a.machine.quota.transient())}
 	o.held, o.leave = context.WithCancel(a.running)
 	return o
 }
@@ -208,7 +209,7 @@ func (s supervisedTree) WriteTransient(_ context.Context, tx fsm.Transaction) er
 
 // Propose replicates the transactions as one entry and applies them in order.
 func (s supervisedTree) Propose(ctx context.Context, txs []fsm.Transaction) ([]uint64, error) {
-	e, err := s.agent.propose(ctx, txs, 0)
+	e, err := s.agent.propose(ctx, newProposal(s.agent.machine.quota.ofLeader(txs), 0))
 	if err != nil {
 		return nil, err
 	}

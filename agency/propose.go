@@ -2,13 +2,9 @@ package agency
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/raft"
 
 	"stasis/fsm"
 )
@@ -29,8 +25,11 @@ const maxFlying = 2
 // proposal is one envelope on its way through the log.
 type proposal struct {
 	transactions []fsm.Transaction
-	bytes        int           // of the request that brought it
-	done         chan struct{} // closed when the fields below are set
+	bytes        int             // of the request that brought it
+	adds         int64           // to the weight of the tree, at most
+	once         []string        // client ids none of which may be applied twice
+	held         <-chan struct{} // ends with the office that has taken it; nil: whichever leads proposes it
+	done         chan struct{}   // closed when the fields below are set
 
 	before   *fsm.State // the state just before the first transaction
 	outcomes []fsm.Outcome
@@ -47,13 +46,21 @@ type proposer struct {
 	queue  []*proposal
 	flying [][]*proposal // batches, in the order they were proposed
 	closed bool
+	onces
 }
 
-func newProposer() *proposer { return &proposer{wake: make(chan struct{}, 1)} }
+func newProposer() *proposer { return &proposer{wake: make(chan struct{}, 1), onces: newOnces()} }
 
 // enqueue adds an envelope; its done is closed when it has an outcome.
 func (p *proposer) enqueue(transactions []fsm.Transaction, bytes int) *proposal {
-	e := &proposal{transactions: transactions, bytes: bytes, done: make(chan struct{})}
+	return p.enter(newProposal(transactions, bytes))
+}
+
+func newProposal(transactions []fsm.Transaction, bytes int) *proposal {
+	return &proposal{transactions: transactions, bytes: bytes, adds: adds(transactions), done: make(chan struct{})}
+}
+
+func (p *proposer) enter(e *proposal) *proposal {
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -89,20 +96,25 @@ func (p *proposer) take() []*proposal {
 	if len(p.flying) >= maxFlying {
 		return nil
 	}
+	var batch []*proposal
 	n, transactions, bytes := 0, 0, 0
 	for _, e := range p.queue {
-		transactions, bytes = transactions+len(e.transactions), bytes+e.bytes
-		if n > 0 && (transactions > maxBatch || bytes > maxBatchBytes) {
+		if len(batch) > 0 && (transactions+len(e.transactions) > maxBatch || bytes+e.bytes > maxBatchBytes) {
 			break
 		}
 		n++
+		if err := p.stale(e); err != nil {
+			e.fail(err)
+			continue
+		}
+		p.begin(e)
+		transactions, bytes = transactions+len(e.transactions), bytes+e.bytes
+		batch = append(batch, e)
 	}
-	if n == 0 {
-		return nil
-	}
-	batch := slices.Clone(p.queue[:n])
-	p.flying = append(p.flying, batch)
 	p.queue = slices.Delete(p.queue, 0, n)
+	if len(batch) > 0 {
+		p.flying = append(p.flying, batch)
+	}
 	return batch
 }
 
@@ -110,8 +122,31 @@ func (p *proposer) take() []*proposal {
 func (p *proposer) landed(batch []*proposal) {
 	p.mu.Lock()
 	p.flying = slices.DeleteFunc(p.flying, func(b []*proposal) bool { return b[0] == batch[0] })
+	p.end(batch)
 	p.mu.Unlock()
 	p.due()
+}
+
+// adds is at most how much heavier the tree becomes by what is in the air.
+func (p *proposer) adds() (sum int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, batch := range p.flying {
+		for _, e := range batch {
+			sum = plus(sum, e.adds)
+		}
+	}
+	return sum
+}
+
+// waiting is how many bytes of requests wait in the queue.
+func (p *proposer) waiting() (bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.queue {
+		bytes += e.bytes
+	}
+	return bytes
 }
 
 // due wakes the loop.
@@ -211,79 +246,4 @@ func (e *proposal) carries(ids []string) bool {
 		}
 	}
 	return false
-}
-
-// raftPropose hands a command to Raft. The outcome is one of three; it comes as
-// late as Raft's: when the entry is applied, or leadership is lost (which a leader
-// without majority does within its lease).
-func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
-	data := command.Encode()
-	forget := a.machine.expect(data, command)
-	future := a.raft.Apply(data, 0)
-	return func() (appliedBatch, error) {
-		defer forget()
-		if err := future.Error(); err != nil {
-			return appliedBatch{}, outcomeOf(err)
-		}
-		switch r := future.Response().(type) {
-		case appliedBatch:
-			return r, nil
-		case error:
-			return appliedBatch{}, fmt.Errorf("%w: %w", ErrUnknown, r)
-		default:
-			return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", ErrUnknown, r)
-		}
-	}
-}
-
-// outcomeOf sorts Raft's errors. The first two are given before an entry is
-// written; after any other it may exist somewhere and be committed later.
-func outcomeOf(err error) error {
-	switch {
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return fmt.Errorf("%w: %w", ErrNotLeader, err)
-	default:
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-}
-
-// abandon is the outcome of an envelope when the disk hangs. Raft may have it, and may yet
-// append it: nobody waits for that.
-func (a *Agent) abandon(e *proposal) error {
-	select {
-	case <-e.done:
-		return e.err
-	default:
-	}
-	if a.proposer.withdraw(e) {
-		return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
-	}
-	return fmt.Errorf("%w: %w", ErrUnknown, errDiskHangs)
-}
-
-// propose replicates and applies the transactions of one envelope, as this
-// node being leader. The error is ErrNotLeader or ErrClosed (not applied), or
-// ErrUnknown.
-func (a *Agent) propose(ctx context.Context, transactions []fsm.Transaction, bytes int) (*proposal, error) {
-	if _, err := a.office(ctx); err != nil {
-		return nil, err
-	}
-	e := a.proposer.enqueue(transactions, bytes)
-	timer := time.NewTimer(a.timing.Write)
-	defer timer.Stop()
-	var reason error
-	select {
-	case <-e.done:
-		return e, e.err
-	case <-timer.C:
-		reason = fmt.Errorf("no commit within %s", a.timing.Write)
-	case <-ctx.Done():
-		reason = context.Cause(ctx)
-	case <-a.gag.isOn():
-		return e, a.abandon(e)
-	}
-	if a.proposer.withdraw(e) {
-		return nil, fmt.Errorf("%w: given up before it was proposed: %w", ErrTimeout, reason)
-	}
-	return nil, fmt.Errorf("%w: %w: %w", ErrUnknown, ErrTimeout, reason)
 }

@@ -13,9 +13,13 @@ import (
 // debug want it.
 type raftLog struct {
 	hclog.Logger
-	ended atomic.Bool
-	gag   *gag
+	ended    atomic.Bool
+	gag      *gag
+	complain func(what string, err error)
 }
+
+// undecodable is what Raft says of a stream that another agent, or a stranger, has spoilt.
+const undecodable = "failed to decode incoming command"
 
 func (l *raftLog) quiet() bool { return l.ended.Load() || l.gag.state() != nil }
 
@@ -23,6 +27,12 @@ func (l *raftLog) Error(msg string, args ...any) {
 	if l.quiet() || ofStranger(args) {
 		l.Logger.Debug(msg, args...)
 		return
+	}
+	if msg == undecodable && len(args) == 2 {
+		if err, ok := args[1].(error); ok {
+			l.complain(msg, err)
+			return
+		}
 	}
 	l.Logger.Error(msg, args...)
 }

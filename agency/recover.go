@@ -169,7 +169,7 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 	if err := writeNote(d.notes, recoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
 		return s, err
 	}
-	if err := d.reduce(address, firstIndex(s.After), o.Logger); err != nil {
+	if err := d.reduce(address, moved{from: s.Before, to: s.After}, o.Logger); err != nil {
 		return s, err
 	}
 	return s, d.conclude(s.After)
@@ -187,11 +187,11 @@ func (d *disk) conclude(o keys.Origin) error {
 }
 
 // reduce makes this agent the only member, with all that it has.
-func (d *disk) reduce(address string, index uint64, logger hclog.Logger) error {
+func (d *disk) reduce(address string, m moved, logger hclog.Logger) error {
 	_, transport := raft.NewInmemTransport("")
 	config := raft.DefaultConfig()
 	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.id), logger, true
-	tree := &movedTree{machine: newMachine(keptByDefault, func(error) {}), index: index}
+	tree := &movedTree{machine: newMachine(keptByDefault, func(error) {}), moved: m}
 	err := raft.RecoverCluster(config, tree, emptiedLog{d.log}, d.stable, d.shots, transport, membersOf(map[string]string{d.id: address}))
 	if err != nil {
 		return fmt.Errorf("rewrite Raft's state: %w", err)
@@ -199,10 +199,10 @@ func (d *disk) reduce(address string, index uint64, logger hclog.Logger) error {
 	return nil
 }
 
-// movedTree is a machine whose snapshot has its index moved ahead.
+// movedTree is a machine whose snapshot is of the tree of another incarnation.
 type movedTree struct {
 	*machine
-	index uint64
+	moved moved
 }
 
 // Snapshot is of the tree at the index.
@@ -210,7 +210,7 @@ func (t *movedTree) Snapshot() (raft.FSMSnapshot, error) {
 	if _, err := t.machine.Snapshot(); err != nil {
 		return nil, err
 	}
-	return snapshot{t.state().Ahead(t.index)}, nil
+	return snapshot{state: t.moved.tree(t.state())}, nil
 }
 
 // emptiedLog may be emptied when it is empty.

@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/client"
-	"stasis/agency/keys"
 	"stasis/fsm"
 )
 
@@ -44,7 +43,7 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	err = errors.Join(restoreDisk(d, state, after), d.close())
+	err = errors.Join(restoreDisk(d, state, moved{from: head.Origin, to: after}), d.close())
 	s := Survivor{ID: d.id, Before: head.Origin, After: after, RaftIndex: 1, RaftTerm: 1, Index: state.Index(), Changed: changedAt(state)}
 	if err != nil {
 		return s, fmt.Errorf("restore a snapshot as agent %s: %w", d.id, err)
@@ -69,11 +68,11 @@ func checkEmpty(dir string) error {
 	return nil
 }
 
-func restoreDisk(d *disk, state *fsm.State, after keys.Origin) error {
+func restoreDisk(d *disk, state *fsm.State, m moved) error {
 	if pristine, err := d.pristine(); err != nil || !pristine {
 		return errors.Join(err, errors.New("there is a log already"))
 	}
-	if err := writeNote(d.notes, recoveryNote, decision{What: restoring, Origin: after}); err != nil {
+	if err := writeNote(d.notes, recoveryNote, decision{What: restoring, Origin: m.to}); err != nil {
 		return err
 	}
 	_, transport := raft.NewInmemTransport("")
@@ -81,11 +80,11 @@ func restoreDisk(d *disk, state *fsm.State, after keys.Origin) error {
 	if err != nil {
 		return fmt.Errorf("create Raft's snapshot: %w", err)
 	}
-	if err := (snapshot{state.Ahead(firstIndex(after))}).Persist(sink); err != nil {
+	if err := (snapshot{state: m.tree(state)}).Persist(sink); err != nil {
 		return err
 	}
 	if err := d.stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {
 		return fmt.Errorf("write Raft's term: %w", err)
 	}
-	return d.conclude(after)
+	return d.conclude(m.to)
 }

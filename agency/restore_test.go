@@ -21,7 +21,7 @@ func TestSnapshotRestore(t *testing.T) {
 		leader := c.leader()
 		c.ask(leader, "write", `[[{"x":"kept"},{},"id"]]`)
 		c.ask(leader, "write", `[[{"y":{"op":"set","new":1,"ttl":5}}]]`)
-		c.ask(leader, "write", `[[{"x":{"op":"observe","url":"http://client:9/"}}]]`)
+		c.ask(leader, "write", `[[{"x":{"op":"observe","url":"http://b:1/"}}]]`)
 		c.ask(leader, "transient", `[[{"beat":1}]]`)
 		require.Equal(t, http.StatusTemporaryRedirect, c.ask(c.others(leader)[0], "snapshot", "").status)
 		got, err := c.send(t.Context(), http.MethodGet, "http://"+c.peers["AGNT-"+leader]+"/_api/agency/snapshot", "")
@@ -58,7 +58,7 @@ func TestSnapshotRestore(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		require.Equal(t, `200 [{"x":"kept"}]`, c.ask("a", "read", `[["/"]]`).String(), "what has a time to live has had it")
 		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, 4*indexStep-2), c.ask("a", "inquire", `["id"]`).String())
-		require.Equal(t, []string{"http://client:9/"}, c.agents["a"].machine.state().Observers()["/x"])
+		require.Equal(t, []string{"http://b:1/"}, c.agents["a"].machine.state().Observers()["/x"])
 		c.kill("a")
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"goes on"}]]`).status)
 		require.Equal(t, map[string]any{"x": "goes on"}, decoded(t, c.ask(c.leader(), "state", ""))["agency"])
@@ -82,7 +82,7 @@ func TestRestoreCutShort(t *testing.T) {
 		d, err := openDisk(Config{Stores: stores}, logger(t))
 		require.NoError(t, err)
 		d.cutAfter(at)
-		err = restoreDisk(d, state, after)
+		err = restoreDisk(d, state, moved{from: head.Origin, to: after})
 		if err == nil {
 			require.Greater(t, at, 4)
 			return

@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/go-hclog"
@@ -67,7 +68,7 @@ func bounds(log raft.LogStore) (first, last uint64, err error) {
 }
 
 // newestWhole is the snapshot that Raft will start from, and the newest that is
-// torn, if that is newer; zero values if there is none. That none is whole of those
+// torn or cannot be read, if that is newer; zero values if there is none. That none is whole of those
 // that are there, Raft says itself.
 func newestWhole(shots raft.SnapshotStore) (whole, torn raft.SnapshotMeta, err error) {
 	list, err := shots.List()
@@ -77,7 +78,11 @@ func newestWhole(shots raft.SnapshotStore) (whole, torn raft.SnapshotMeta, err e
 	for _, meta := range list {
 		_, r, err := shots.Open(meta.ID) // it compares the checksum
 		if err == nil {
-			return *meta, torn, r.Close()
+			_, err = fsm.ReadState(r)
+			err = errors.Join(err, r.Close())
+		}
+		if err == nil {
+			return *meta, torn, nil
 		}
 		if torn.ID == "" {
 			torn = *meta
@@ -108,22 +113,19 @@ func checkEntries(log raft.LogStore, first, last uint64, shot raft.SnapshotMeta)
 	for i := first; i <= last && i > 0; i++ {
 		var entry raft.Log
 		err := log.GetLog(i, &entry)
-		if err == nil && entry.Index != i {
-			err = fmt.Errorf("it says it is entry %d", entry.Index)
+		if err != nil {
+			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
 		}
 		if i > shot.Index {
 			term = max(term, shot.Term)
 		}
-		if err == nil && entry.Term < term {
-			err = fmt.Errorf("its term %d comes after term %d", entry.Term, term)
+		if err := follows(&entry, i-1, term); err != nil {
+			return fmt.Errorf("the log of Raft is damaged: %w", err)
 		}
-		term = entry.Term
-		if err == nil && entry.Type == raft.LogCommand {
-			err = fsm.CheckCommand(entry.Data)
-		}
-		if err != nil {
+		if _, err := checkEntry(&entry); err != nil {
 			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
 		}
+		term = entry.Term
 	}
 	return nil
 }

@@ -79,8 +79,8 @@ func copyAll(t *testing.T, from, to string) {
 
 // TestSettleLog: which logs go with which snapshots.
 func TestSettleLog(t *testing.T) {
-	whole := func(index, term uint64) shot { return shot{index, term, false} }
-	torn := func(index, term uint64) shot { return shot{index, term, true} }
+	whole := func(index, term uint64) shot { return shot{index: index, term: term} }
+	torn := func(index, term uint64) shot { return shot{index: index, term: term, torn: true} }
 	for name, c := range map[string]settled{
 		"nothing":                             {},
 		"log only":                            {entries: []uint64{1, 2, 3}, left: 3},
@@ -97,6 +97,8 @@ func TestSettleLog(t *testing.T) {
 		"replaced: other entries":             {entries: []uint64{2, 3, 4, 5}, shots: []shot{whole(4, 3)}},
 		"of an older term than the snapshot":  {entries: []uint64{5, 6}, shots: []shot{whole(4, 3)}, wrong: "entry 5: its term 2 comes after term 3"},
 		"newest torn, log reaches back":       {entries: []uint64{3, 4, 5, 6}, shots: []shot{torn(5, 2), whole(2, 2)}, left: 4},
+		"newest unreadable, log goes on":      {entries: []uint64{3, 4, 5, 6}, shots: []shot{{index: 5, term: 2, unreadable: true}, whole(2, 2)}, left: 4},
+		"newest unreadable, log is replaced":  {entries: []uint64{3, 4}, shots: []shot{{index: 5, term: 2, unreadable: true}, whole(2, 2)}, wrong: "snapshot 2-5-"},
 		"newest torn, log does not":           {entries: []uint64{4, 5, 6}, shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "begins with entry 4"},
 		"newest torn, log ends before it":     {entries: []uint64{3, 4}, shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "snapshot 2-5-"},
 		"newest torn, no log":                 {shots: []shot{torn(5, 2), whole(2, 2)}, wrong: "is damaged"},
@@ -112,6 +114,7 @@ func TestSettleLog(t *testing.T) {
 type shot struct {
 	index, term uint64
 	torn        bool
+	unreadable  bool // its checksum is right
 }
 
 // settled is what settleLog makes of what is on disk.
@@ -129,7 +132,11 @@ func (c settled) check(t *testing.T) {
 	for _, s := range c.shots {
 		sink, err := shots.Create(1, s.index, s.term, raft.Configuration{}, 1, nil)
 		require.NoError(t, err)
-		_, err = sink.Write([]byte("a tree"))
+		if s.unreadable {
+			_, err = sink.Write([]byte("no tree"))
+		} else {
+			_, err = fsm.New(1).State().WriteTo(sink)
+		}
 		require.NoError(t, err)
 		require.NoError(t, sink.Close())
 		if s.torn {

@@ -57,14 +57,13 @@ type disk struct {
 	dead   chan error // why the log takes no entry any more
 	// maxBody bounds a request's body; 0: it does not.
 	maxBody int64
-	notes   notes
+	// maxEntry bounds what an entry of the log carries; 0: it does not.
+	maxEntry int
+	dir      string // "": the stores are in memory
+	notes    notes
 }
 
-const (
-	snapshotsKept = 2
-	// logCache is how many of the newest entries are served to followers from memory.
-	logCache = 256
-)
+const snapshotsKept = 2
 
 // openDisk opens the configured stores and checks whose they are.
 func openDisk(c Config, logger hclog.Logger) (*disk, error) {
@@ -88,9 +87,7 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 		err := fmt.Errorf("data directory %s belongs to agent %s, not %s", c.Dir, d.id, c.ID)
 		return nil, errors.Join(err, d.close())
 	}
-	if err := d.watch(); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
+	d.watch()
 	return d, nil
 }
 
@@ -108,18 +105,32 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 		return nil, errors.Join(err, dir.Close())
 	}
 	if err := settleLog(files.log, shots, logger); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
-			"delete its directory and start it again, it gets everything from them", files.path, err), files.close(), dir.Close())
+		d := disk{dir: path}
+		return nil, errors.Join(d.untrusted(fmt.Errorf("%s: %w", files.path, err)), files.close(), dir.Close())
 	}
 	return &disk{
-		id:      dir.ID(),
-		log:     files.log,
-		stable:  files.stable,
-		maxBody: files.maxBody,
-		shots:   shots,
-		close:   func() error { return errors.Join(files.close(), dir.Close()) },
-		notes:   dir,
+		id:       dir.ID(),
+		log:      files.log,
+		stable:   files.stable,
+		maxBody:  files.maxBody,
+		maxEntry: files.maxEntry,
+		shots:    shots,
+		close:    func() error { return errors.Join(files.close(), dir.Close()) },
+		notes:    dir,
+		dir:      path,
 	}, nil
+}
+
+// untrusted adds to what is wrong with the disk what helps.
+func (d *disk) untrusted(err error) error {
+	where := "its directory"
+	if d.dir != "" {
+		where += " " + d.dir
+	}
+	return fmt.Errorf("%w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
+		"delete %s and start it again with the same flags, it gets everything from them. If they are no majority, "+
+		"run \"stasis agency recover\" on the directory of one that is whole. If none is, keep the directories, "+
+		"and restore a snapshot file into an empty one with \"stasis agency snapshot restore\"", err, where)
 }
 
 func syncPath(path string) error {

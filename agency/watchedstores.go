@@ -11,7 +11,7 @@ import (
 // watch puts the watch around what Raft calls in its loop. Reading snapshots is not
 // watched: it takes long without anything being wrong, and Raft's loop waits for it only
 // where an agent is sent a snapshot and cannot do anything else.
-func (d *disk) watch() error {
+func (d *disk) watch() {
 	w := newDiskWatch()
 	d.calls, d.dead = w, make(chan error, 1)
 	dead := func(err error) {
@@ -20,15 +20,10 @@ func (d *disk) watch() error {
 		default: // the first reason counts
 		}
 	}
-	cached, err := raft.NewLogCache(logCache, contiguousLog{watchedLog{d.log, w, dead}})
-	if err != nil {
-		return fmt.Errorf("cache of Raft's log: %w", err)
-	}
-	d.log = cached
+	d.log = &cachedLog{LogStore: contiguousLog{watchedLog{d.log, w, dead}}}
 	d.stable = watchedStable{d.stable, w}
-	d.shots = watchedSnapshots{d.shots, w}
+	d.shots = readSnapshots{watchedSnapshots{d.shots, w}}
 	d.notes = watchedNotes{d.notes, w}
-	return nil
 }
 
 // watchedNotes is notes whose calls are watched: before an agency is founded an agent writes
@@ -145,6 +140,10 @@ func (s *watchedSink) Close() error {
 // unwatched is the sink of a snapshot of this agent's own, which is written beside
 // Raft's loop: it may take its time.
 func unwatched(sink raft.SnapshotSink) raft.SnapshotSink {
+	if r, ok := sink.(*readSink); ok {
+		r.own = true // Raft closes it, too
+		sink = r.SnapshotSink
+	}
 	if w, ok := sink.(*watchedSink); ok {
 		return w.SnapshotSink
 	}

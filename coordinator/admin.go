@@ -9,6 +9,7 @@ import (
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 	"stasis/internal/version"
 )
 
@@ -24,6 +25,8 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "PUT", Pattern: "/_admin/server/mode", Handler: a.setMode},
 		{Method: "GET", Pattern: "/_admin/server/availability", Handler: a.availability, Always: true},
 		{Method: "GET", Pattern: "/_admin/status", Handler: a.serverStatus, Always: true},
+		{Method: "GET", Pattern: "/_admin/metrics", Handler: a.metrics, Always: true},
+		{Method: "GET", Pattern: "/_admin/metrics/v2", Handler: a.metrics, Always: true},
 		{Method: "GET", Pattern: "/_admin/time", Handler: a.time, Always: true},
 		{Method: "GET", Pattern: "/_admin/statistics", Handler: a.statistics, Always: true},
 		{Method: "GET", Pattern: "/_admin/license", Handler: func(c *rest.Call) error {
@@ -40,6 +43,18 @@ func (a *api) serverRoutes() []rest.Route {
 		{Method: "GET", Pattern: "/_admin/cluster/statistics", Handler: a.survey.Node("DBserver", "/_admin/statistics")},
 		{Method: "GET", Pattern: "/_api/cluster/endpoints", Handler: a.survey.Endpoints},
 	}
+}
+
+// metrics are this coordinator's numbers for Prometheus.
+func (a *api) metrics(c *rest.Call) error {
+	u := a.cursors.Usage()
+	a.http.ServeMetrics(c.W,
+		network.Metric{Name: "stasis_cursors", Kind: "gauge", Help: "Open cursors.", Value: u.Open},
+		network.Metric{Name: "stasis_cursors_memory_bytes", Kind: "gauge", Help: "Bytes that are counted for open cursors.", Value: u.Bytes},
+		network.Metric{Name: "stasis_cursors_memory_limit_bytes", Kind: "gauge", Help: "Bytes that open cursors may take.", Value: u.MaxBytes},
+		network.Metric{Name: "stasis_cursors_refused_total", Kind: "counter", Help: "Cursors refused for want of memory.", Value: u.Refused},
+	)
+	return nil
 }
 
 func (a *api) version(c *rest.Call) error {
@@ -111,6 +126,7 @@ func (a *api) serverStatus(c *rest.Call) error {
 			"maintenance": false, "role": role, "serverId": a.id, "address": "tcp://" + a.addr(), "state": state,
 			"readOnly": false, "writeOpsEnabled": true, "rebootId": a.catalog.View().Known(a.id).RebootID,
 		},
+		"http": a.http.Status(), // ours
 	})
 }
 
@@ -128,6 +144,7 @@ func (a *api) statistics(c *rest.Call) error {
 		"server": rest.Fields{"uptime": time.Since(a.started).Seconds(), "physicalMemory": m.Sys},
 		"system": rest.Fields{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		"client": rest.Fields{"httpConnections": 0}, "http": rest.Fields{"requestsTotal": 0},
+		"cursors": a.cursors.Usage(), // ours
 	})
 }
 

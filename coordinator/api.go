@@ -16,6 +16,7 @@ import (
 	"stasis/coordinator/route"
 	"stasis/coordinator/survey"
 	"stasis/internal/apierror"
+	"stasis/internal/network"
 )
 
 // api answers the public endpoints.
@@ -26,6 +27,7 @@ type api struct {
 	life    *life
 	logger  hclog.Logger
 	limits  Limits
+	http    network.Limits
 	timing  Timing
 
 	catalog *catalog.Catalog
@@ -39,6 +41,7 @@ type api struct {
 // mux has all routes; backups serves POST /_admin/backup/<command>.
 func (a *api) mux(backups http.Handler) *rest.Mux {
 	routes := a.serverRoutes()
+	routes = append(routes, a.credentialRoutes()...)
 	routes = append(routes, a.databaseRoutes()...)
 	routes = append(routes, a.collectionRoutes()...)
 	routes = append(routes, a.indexRoutes()...)

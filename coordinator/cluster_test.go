@@ -41,12 +41,16 @@ type options struct {
 	timing                  coordinator.Timing
 	limits                  coordinator.Limits
 	admin                   admin.Timing
+	log                     io.Writer // the test's output if nil
 }
 
 func startCluster(t *testing.T, o options) *cluster {
 	t.Helper()
 	c := &cluster{options: o, http: network.NewHTTPClient(network.TCP())}
-	c.logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: t.Output()})
+	if o.log == nil {
+		o.log = t.Output()
+	}
+	c.logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: o.log})
 	t.Cleanup(c.http.CloseIdleConnections)
 	var err error
 	c.agent, err = agency.Start(t.Context(), agency.Config{

@@ -20,8 +20,9 @@ type Config struct {
 	Agency    []string        // URLs of the agents
 	Network   network.Network // default network.TCP
 	Browsers  network.Browsers
-	Logger    hclog.Logger // default: none
-	Steps     step.Sink    // receives the steps of backups and restores, beside the ring behind /_stasis/steps
+	HTTP      network.Limits // of what requests hold, all together
+	Logger    hclog.Logger   // default: none
+	Steps     step.Sink      // receives the steps of backups and restores, beside the ring behind /_stasis/steps
 	Limits    Limits
 	Timing    Timing
 	Admin     admin.Timing // of cluster administration
@@ -36,8 +37,9 @@ type Config struct {
 type Limits struct {
 	BodyBytes       int64 // a request body, except of an import, which streams; default 512 MiB
 	LineBytes       int   // one line of an import; default 64 MiB
+	AnswerBytes     int64 // of the answer to an array of documents; default 128 MiB
 	Shards          int   // of one collection; default 1000
-	Cursors         int   // open at once; default 1000
+	CursorBytes     int64 // of all cursors together, cursor.BytesEach for one; default 64 MiB, or a sixteenth of HTTP.Budget if that is less
 	StepEvents      int   // kept for /_stasis/steps; default 4096
 	DocumentsAtOnce int   // sent to a DB server in one request; default 1000
 }
@@ -68,6 +70,8 @@ func (c Config) withDefaults() Config {
 		c.Logger = hclog.NewNullLogger()
 	}
 	c.Limits = c.Limits.withDefaults()
+	c.HTTP = c.HTTP.WithDefaults()
+	orDefault(&c.Limits.CursorBytes, min(64<<20, c.HTTP.Budget.Size()/16))
 	c.Timing = c.Timing.withDefaults()
 	return c
 }
@@ -75,8 +79,8 @@ func (c Config) withDefaults() Config {
 func (l Limits) withDefaults() Limits {
 	orDefault(&l.BodyBytes, 512<<20)
 	orDefault(&l.LineBytes, 64<<20)
+	orDefault(&l.AnswerBytes, 128<<20)
 	orDefault(&l.Shards, 1000)
-	orDefault(&l.Cursors, 1000)
 	orDefault(&l.StepEvents, 4096)
 	orDefault(&l.DocumentsAtOnce, 1000)
 	return l

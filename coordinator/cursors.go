@@ -2,8 +2,8 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"stasis/coordinator/catalog"
@@ -14,11 +14,14 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Batch sizes of cursors.
+// Batch sizes of cursors. A client that asks for larger batches gets these, and hasMore.
 const (
 	defaultBatch = 1000
 	maxBatch     = 100_000
 )
+
+// maxCursorTTL is the longest time that a client may ask for.
+const maxCursorTTL = 24 * time.Hour
 
 func (a *api) cursorRoutes() []rest.Route {
 	return []rest.Route{
@@ -32,27 +35,14 @@ func (a *api) cursorRoutes() []rest.Route {
 	}
 }
 
-// allDocuments opens a cursor over a collection.
+// allDocuments answers with the first batch of a collection, and keeps a cursor if there
+// is a second.
 func (a *api) allDocuments(c *rest.Call) error {
-	var body struct {
-		Collection string   `json:"collection"`
-		Skip       *float64 `json:"skip"`
-		Limit      *float64 `json:"limit"`
-		BatchSize  *float64 `json:"batchSize"`
-		TTL        *float64 `json:"ttl"`
-	}
-	if err := c.Object(&body); err != nil {
+	q, err := readAll(c)
+	if err != nil {
 		return err
 	}
-	if body.Collection == "" {
-		return apierror.New(apierror.BadParameter, "expecting a collection's name in attribute collection")
-	}
-	for _, n := range []*float64{body.Skip, body.Limit, body.BatchSize, body.TTL} {
-		if n != nil && (*n < 0 || *n > 1<<53) {
-			return apierror.New(apierror.BadParameter, "skip, limit, batchSize and ttl must not be negative")
-		}
-	}
-	v, coll, err := a.collection(c, body.Collection)
+	v, coll, err := a.collection(c, q.Collection)
 	if err != nil {
 		return err
 	}
@@ -61,23 +51,56 @@ func (a *api) allDocuments(c *rest.Call) error {
 		return err
 	}
 	source := a.source(c.DB, v, coll)
-	source.Skip = uint64(or(body.Skip, 0))
+	source.Skip = uint64(or(q.Skip, 0))
 	left := count - min(count, source.Skip)
-	if body.Limit != nil {
-		source.Limit = uint64(*body.Limit)
+	if q.Limit != nil {
+		source.Limit = uint64(*q.Limit)
 		source.Limited = true
 		left = min(left, source.Limit)
 	}
 	source.Count = &left
-	ttl := time.Duration(min(or(body.TTL, 0), 24*3600) * float64(time.Second))
+	ttl := time.Duration(or(q.TTL, 0) * float64(time.Second))
 	if ttl == 0 {
 		ttl = a.timing.CursorTTL
 	}
-	cur := cursor.New(source, min(int(max(or(body.BatchSize, defaultBatch), 1)), maxBatch), ttl)
-	if err := a.cursors.Add(cur); err != nil {
+	cur := cursor.New(source, min(int(max(or(q.BatchSize, defaultBatch), 1)), maxBatch), ttl)
+	batch, err := cur.Next(c.R.Context())
+	if err != nil {
 		return err
 	}
-	return a.answerBatch(c, cur, http.StatusCreated)
+	if batch.More {
+		if err := a.cursors.Add(cur); err != nil {
+			return err
+		}
+	}
+	return answerBatch(c, http.StatusCreated, cur.ID, batch)
+}
+
+// allQuery is the body of a request for all documents.
+type allQuery struct {
+	Collection string   `json:"collection"`
+	Skip       *float64 `json:"skip"`
+	Limit      *float64 `json:"limit"`
+	BatchSize  *float64 `json:"batchSize"`
+	TTL        *float64 `json:"ttl"` // seconds
+}
+
+func readAll(c *rest.Call) (q allQuery, err error) {
+	if err := c.Object(&q); err != nil {
+		return q, err
+	}
+	if q.Collection == "" {
+		return q, apierror.New(apierror.BadParameter, "expecting a collection's name in attribute collection")
+	}
+	for _, n := range []*float64{q.Skip, q.Limit, q.BatchSize, q.TTL} {
+		if n != nil && (*n < 0 || *n > 1<<53) {
+			return q, apierror.New(apierror.BadParameter, "skip, limit, batchSize and ttl must not be negative, nor above 2^53")
+		}
+	}
+	if ttl := or(q.TTL, 0); ttl > maxCursorTTL.Seconds() {
+		return q, apierror.New(apierror.BadParameter, "ttl %v is too long: a cursor is kept for %v seconds at most after its last use", ttl, maxCursorTTL.Seconds())
+	}
+	return q, nil
 }
 
 func or(v *float64, def float64) float64 {
@@ -87,52 +110,50 @@ func or(v *float64, def float64) float64 {
 	return *v
 }
 
-// source reads the collection as long as the data is that of the view's restore epoch.
+// source reads the collection as long as the data is that of the view's restore epoch. It
+// is kept with the cursor, so it holds on to no view and no request.
 func (a *api) source(db string, v *catalog.View, coll *catalog.Collection) cursor.Source {
-	ref, epoch := route.Ref{Database: db, Name: coll.ID}, v.Epoch
+	ref, epoch := route.Ref{Database: strings.Clone(db), Name: strings.Clone(coll.ID)}, v.Epoch
 	return cursor.Source{
-		Database: db,
-		Shards:   coll.ShardNames,
-		Fetch: func(ctx context.Context, shard, after string, limit int) (cursor.Page, error) {
+		Database: ref.Database,
+		Shards:   len(coll.ShardNames), // no collection gets or loses one
+		Fetch: func(ctx context.Context, shard int, after string, limit int) (cursor.Page, error) {
 			page, err := a.router.Scan(ctx, route.Place{Ref: ref, Epoch: epoch, Shard: shard}, dbclient.ScanRequest{After: after, Limit: limit})
-			return cursor.Page{Documents: page.Documents, LastKey: page.LastKey, More: page.More}, err
+			return cursor.Page{Documents: page.Documents, PrevKey: page.PrevKey, LastKey: page.LastKey, More: page.More}, err
 		},
 	}
 }
 
-// answerBatch answers with the next batch; after the last the cursor is gone.
-func (a *api) answerBatch(c *rest.Call, cur *cursor.Cursor, status int) error {
-	batch, err := cur.Next(c.R.Context())
-	if err != nil {
-		if status == http.StatusCreated { // the client will not learn its id
-			_ = a.cursors.Remove(c.DB, cur.ID) // may have expired: gone all the same
-		}
-		return err
-	}
-	if batch.Result == nil {
-		batch.Result = []json.RawMessage{}
-	}
+// answerBatch answers with a batch.
+func answerBatch(c *rest.Call, status int, id string, batch cursor.Batch) error {
 	f := rest.Fields{
-		"result": batch.Result, "hasMore": batch.More, "cached": false,
+		"hasMore": batch.More, "cached": false,
 		"extra": rest.Fields{"stats": rest.Fields{}, "warnings": []any{}},
 	}
 	if batch.Count != nil {
 		f["count"] = *batch.Count
 	}
 	if batch.More {
-		f["id"] = batch.ID
-	} else {
-		_ = a.cursors.Remove(c.DB, cur.ID) // may have expired: gone all the same
+		f["id"] = id
 	}
-	return c.OK(status, f)
+	return c.List(status, f, batch.Result)
 }
 
+// nextBatch answers with the next batch; after the last the cursor is gone.
 func (a *api) nextBatch(c *rest.Call) error {
-	cur, err := a.cursors.Find(c.DB, c.Arg(0))
+	cur, done, err := a.cursors.Use(c.DB, c.Arg(0))
 	if err != nil {
 		return err
 	}
-	return a.answerBatch(c, cur, http.StatusOK)
+	defer done()
+	batch, err := cur.Next(c.R.Context())
+	if err != nil {
+		return err
+	}
+	if !batch.More {
+		_ = a.cursors.Remove(c.DB, cur.ID) // the client may have removed it: gone all the same
+	}
+	return answerBatch(c, http.StatusOK, cur.ID, batch)
 }
 
 func (a *api) dropCursor(c *rest.Call) error {

@@ -64,8 +64,12 @@ func (a *api) createDatabase(c *rest.Call) error {
 			placementOptions
 			Sharding string `json:"sharding"`
 		} `json:"options"`
+		Users []newUser `json:"users"`
 	}
 	if err := c.Object(&body); err != nil {
+		return err
+	}
+	if err := refusePasswords(body.Users); err != nil {
 		return err
 	}
 	if err := catalog.CheckDatabaseName(body.Name); err != nil {

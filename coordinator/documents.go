@@ -35,33 +35,24 @@ func (a *api) insertDocuments(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	raw, items, err := w.items()
+	raw, err := c.JSON()
 	if err != nil {
 		return err
 	}
-	if items == nil {
-		if err := w.insert(raw); err != nil {
-			return err
-		}
-		return w.answerOne()
+	insert := func(item json.RawMessage) (dbclient.Op, bool, error) { return w.rules.Insert(c.R.Context(), item) }
+	if raw[0] == '[' {
+		return w.answerMany(dbclient.OpInsert, raw, insert)
 	}
-	for _, item := range items {
-		if err := w.insert(item); err != nil {
-			return err
-		}
+	if err := c.Account().Take(costOf(1, len(raw))); err != nil {
+		return err
 	}
-	return w.answerMany(dbclient.OpInsert)
-}
-
-// insert adds an insert. An error is one of the agency: no key could be had.
-func (w *work) insert(raw json.RawMessage) error {
-	op, generated, err := w.rules.Insert(w.call.R.Context(), raw)
+	op, generated, err := insert(raw)
 	if errors.Is(err, apierror.AgencyFailed) {
 		return err
 	}
-	w.pinned = w.pinned || generated
+	w.pinned = generated
 	w.add(op, err)
-	return nil
+	return w.answerOne()
 }
 
 func (a *api) readDocument(c *rest.Call) error {
@@ -90,6 +81,9 @@ func (a *api) modifyDocument(kind dbclient.OpKind) rest.Handler {
 		}
 		raw, err := c.JSON()
 		if err != nil {
+			return err
+		}
+		if err := c.Account().Take(costOf(1, len(raw))); err != nil {
 			return err
 		}
 		op, err := w.rules.Modify(kind, c.Arg(1), raw)
@@ -137,12 +131,15 @@ func (a *api) forEach(c *rest.Call, kind dbclient.OpKind, parse func(*work, json
 		return err
 	}
 	w.rules.IfMatch = "" // a header speaks of one document
-	items, err := w.array()
+	raw, err := c.JSON()
 	if err != nil {
 		return err
 	}
-	for _, item := range items {
-		w.add(parse(w, item))
+	if raw[0] != '[' {
+		return apierror.New(apierror.BadParameter, "expecting a JSON array in the body")
 	}
-	return w.answerMany(kind)
+	return w.answerMany(kind, raw, func(item json.RawMessage) (dbclient.Op, bool, error) {
+		op, err := parse(w, item)
+		return op, false, err
+	})
 }

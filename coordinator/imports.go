@@ -23,18 +23,20 @@ const (
 	importBytes     = 8 << 20
 )
 
-// maxDetails bounds the messages of an answer to an import.
-const maxDetails = 10_000
+// maxDetails bounds the messages of an answer to an import; one more says how many there are.
+const maxDetails = 1000
 
 // intake is one import under way.
 type intake struct {
 	*work
 	complete             bool // the first error ends it
+	details              bool // what is wrong is told
 	fromPrefix, toPrefix string
 
 	positions []int    // of the operations in work
 	texts     []string // of their documents, for messages
 	size      int      // of their documents
+	held      int64    // for what was read since the last flush
 	outcome   importOutcome
 }
 
@@ -46,11 +48,11 @@ type importOutcome struct {
 	Empty   int      `json:"empty"`
 	Updated int      `json:"updated"`
 	Ignored int      `json:"ignored"`
-	Details []string `json:"details,omitempty"`
+	Details []string `json:"-"`
 }
 
 func (a *api) importDocuments(c *rest.Call) error {
-	in, details, err := a.newIntake(c)
+	in, err := a.newIntake(c)
 	if err != nil {
 		return err
 	}
@@ -64,43 +66,45 @@ func (a *api) importDocuments(c *rest.Call) error {
 	if err := in.readAll(c.R.Context(), reader); err != nil {
 		return err
 	}
-	if !details {
-		in.outcome.Details = nil
-	}
-	return c.Answer(http.StatusCreated, answerOf(in.outcome, details))
+	return c.Answer(http.StatusCreated, in.answer())
 }
 
-// answerOf has the attribute details, be it empty, exactly if it was asked for.
-func answerOf(o importOutcome, details bool) any {
-	if details && o.Details == nil {
-		return struct {
-			importOutcome
-			Details []string `json:"details"`
-		}{o, []string{}}
+// answer has the attribute details, be it empty, exactly if it was asked for.
+func (in *intake) answer() any {
+	o := in.outcome
+	if !in.details {
+		return o
 	}
-	return o
+	told := append([]string{}, o.Details...)
+	if more := o.Errors - len(told); more > 0 {
+		told = append(told, fmt.Sprintf("%d more errors are not listed", more))
+	}
+	return struct {
+		importOutcome
+		Details []string `json:"details"`
+	}{o, told}
 }
 
-func (a *api) newIntake(c *rest.Call) (in *intake, details bool, err error) {
+func (a *api) newIntake(c *rest.Call) (in *intake, err error) {
 	name := c.Query.Get("collection")
 	if name == "" {
-		return nil, false, apierror.New(apierror.BadParameter, "the parameter collection is missing")
+		return nil, apierror.New(apierror.BadParameter, "the parameter collection is missing")
 	}
 	c.Args = []string{name}
 	w, err := a.newWork(c)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	in = &intake{work: w, fromPrefix: c.Query.Get("fromPrefix"), toPrefix: c.Query.Get("toPrefix")}
 	w.returnNew, w.returnOld = false, false
 	if w.rules.OverwriteMode, err = onDuplicate(c.Query.Get("onDuplicate")); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if in.complete, err = c.Flag("complete", false); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	details, err = c.Flag("details", false)
-	return in, details, err
+	in.details, err = c.Flag("details", false)
+	return in, err
 }
 
 func onDuplicate(v string) (dbclient.OverwriteMode, error) {
@@ -131,7 +135,24 @@ func (in *intake) reader() (*bulk.Reader, error) {
 		return nil, err
 	}
 	format := bulk.Format(in.call.Query.Get("type"))
-	return bulk.NewReader(body, bulk.Options{Format: format, MaxBytes: in.api.limits.LineBytes, IgnoreMissing: ignoreMissing})
+	return bulk.NewReader(body, bulk.Options{Format: format, MaxBytes: in.api.limits.LineBytes, IgnoreMissing: ignoreMissing, Hold: in.hold})
+}
+
+// hold takes the memory for so many bytes of the body, which are about to be documents.
+func (in *intake) hold(bytes int) error { return in.take(costOf(0, bytes)) }
+
+func (in *intake) take(bytes int64) error {
+	err := in.call.Account().Take(bytes)
+	if err == nil {
+		in.held += bytes
+	}
+	return err
+}
+
+// release gives back what was held for documents that are done with.
+func (in *intake) release() {
+	in.call.Account().Give(in.held)
+	in.held = 0
 }
 
 func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
@@ -141,10 +162,13 @@ func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
 			return in.flush(ctx)
 		}
 		if err != nil {
-			return errors.Join(err, in.flush(ctx))
+			return errors.Join(in.stopped(err), in.flush(ctx))
 		}
-		if err := in.take(ctx, item); err != nil {
+		if err := in.add(ctx, item); err != nil {
 			return err
+		}
+		if len(in.ops) == 0 {
+			in.release()
 		}
 		if len(in.ops) >= importDocuments || in.size >= importBytes {
 			if err := in.flush(ctx); err != nil {
@@ -154,8 +178,17 @@ func (in *intake) readAll(ctx context.Context, r *bulk.Reader) error {
 	}
 }
 
-// take makes an operation of an item. Its error ends the import.
-func (in *intake) take(ctx context.Context, item bulk.Item) error {
+// stopped says of an import that could not be held in memory how far it came: it may have
+// been imported in part.
+func (in *intake) stopped(err error) error {
+	if !errors.Is(err, apierror.ResourceLimit) || in.outcome.Created+in.outcome.Updated+in.outcome.Ignored+len(in.ops) == 0 {
+		return err
+	}
+	return fmt.Errorf("import stopped after %d documents: %w", in.outcome.Created+in.outcome.Updated+in.outcome.Ignored+len(in.ops), err)
+}
+
+// add makes an operation of an item. Its error ends the import.
+func (in *intake) add(ctx context.Context, item bulk.Item) error {
 	if item.Empty {
 		in.outcome.Empty++
 		return nil
@@ -176,8 +209,11 @@ func (in *intake) take(ctx context.Context, item bulk.Item) error {
 		}
 		return in.failed(item.Position, apierror.From(err), item.Text)
 	}
+	if err := in.take(costOfDocument); err != nil {
+		return errors.Join(in.stopped(err), in.flush(ctx))
+	}
 	in.pinned = in.pinned || generated
-	in.add(op, nil)
+	in.work.add(op, nil)
 	in.positions, in.texts = append(in.positions, item.Position), append(in.texts, item.Text)
 	in.size += len(op.Document)
 	return nil
@@ -237,6 +273,7 @@ func (in *intake) flush(ctx context.Context) error {
 		}
 	}
 	in.ops, in.errs, in.positions, in.texts, in.size, in.pinned = nil, nil, nil, nil, 0, false
+	in.release()
 	in.view = in.api.catalog.View() // the next batch starts from what is known by then
 	coll, err := in.view.Find(in.call.DB, in.coll.ID)
 	if err != nil {
@@ -252,8 +289,8 @@ func (in *intake) failed(position int, err *apierror.Error, text string) error {
 		return apierror.New(err.Num, "import stopped at position %d; what stands before it is imported, what follows it may be in part: %w, offending document: %s", position, err, text).WithStatus(http.StatusConflict)
 	}
 	in.outcome.Errors++
-	if len(in.outcome.Details) < maxDetails {
-		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %s", position, err.Message, err.Num, text))
+	if in.details && len(in.outcome.Details) < maxDetails {
+		in.outcome.Details = append(in.outcome.Details, fmt.Sprintf("at position %d: %s (error %d), offending document: %s", position, document.Shorten(err.Message), err.Num, text))
 	}
 	return nil
 }

@@ -134,12 +134,12 @@ func (s *Server) build() error {
 		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})
 	p.api = &api{
-		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, timing: c.Timing,
+		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, http: c.HTTP, timing: c.Timing,
 		survey: &survey.Survey{
 			ID: s.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: s.client, Ended: s.life.ended, Logger: c.Logger.Named("survey"),
 		},
 		admin:   &admin.Admin{ID: s.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timing: c.Admin.WithDefaults()},
-		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.Cursors), steps: steps,
+		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.CursorBytes), steps: steps,
 		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
 	}
 	return nil
@@ -155,7 +155,7 @@ func (s *Server) listen() error {
 	}
 	server := network.ServeListener(listener, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
 		Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.Header, Grace: s.c.Timing.Shutdown,
-		Advertise: s.addr, Names: []string{s.c.Listen}, Browsers: s.c.Browsers,
+		Advertise: s.addr, Names: []string{s.c.Listen}, Browsers: s.c.Browsers, Limits: s.c.HTTP,
 	})
 	s.http = server
 	s.background.Go(func() {

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator"
+	"stasis/coordinator/cursor"
 )
 
 // All documents of a collection are met once, in batches, across shards.
 func TestAllDocumentsByCursor(t *testing.T) {
-	c := startCluster(t, options{dbservers: 2, limits: coordinator.Limits{Cursors: 2}, timing: coordinator.Timing{CursorTTL: 2 * time.Second}})
+	c := startCluster(t, options{dbservers: 2, limits: coordinator.Limits{CursorBytes: 2 * cursor.BytesEach}, timing: coordinator.Timing{CursorTTL: 2 * time.Second}})
 	c.collection(t, "c", 4)
 	var items []string
 	for i := range 105 {
@@ -54,11 +55,20 @@ func TestAllDocumentsByCursor(t *testing.T) {
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"nope"}`), 404, 1203)
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{}`), 400, 10)
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","skip":-1}`), 400, 10)
+	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","ttl":86400}`), 201, 0)
+	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","ttl":86401}`), 400, 10)
 	open := func() answer { return c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","batchSize":1}`) }
 	id := open().decode(t)["id"].(string)
 	want(t, c.do(t, "POST", "/_api/cursor/"+id, ""), 200, 0)
 	want(t, open(), 201, 0)
-	want(t, open(), 500, 32) // no more than two at once
+	full := open() // no more than two at once
+	want(t, full, 503, 32)
+	require.Equal(t, "1", full.header.Get("Retry-After"))
+	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c"}`), 201, 0) // one batch needs no cursor
+	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","batchSize":1,"limit":1}`), 201, 0)
+	stats := c.do(t, "GET", "/_admin/statistics", "").decode(t)["cursors"].(map[string]any)
+	require.Equal(t, map[string]any{"open": 2.0, "bytes": 2.0 * cursor.BytesEach, "maxBytes": 2.0 * cursor.BytesEach, "refused": 1.0}, stats)
+	require.Contains(t, c.do(t, "GET", "/_admin/metrics/v2", "").body, "\nstasis_cursors 2\n")
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 202, 0)
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 404, 1600)
 	want(t, c.do(t, "PUT", "/_api/cursor/"+id, ""), 404, 1600)

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,6 +82,11 @@ func (w *work) add(op dbclient.Op, err error) {
 // run applies the operations that are some, and gives a result for each of all;
 // errs has the errors of the others too. It says whether what was asked to be synced is.
 func (w *work) run(ctx context.Context) ([]dbclient.OpResult, bool, error) {
+	return w.runWithin(ctx, route.Bounds{})
+}
+
+// runWithin is run, within what the parts of the request before this one have left.
+func (w *work) runWithin(ctx context.Context, bounds route.Bounds) ([]dbclient.OpResult, bool, error) {
 	var send []dbclient.Op
 	var places []int
 	for i, op := range w.ops {
@@ -92,7 +96,7 @@ func (w *work) run(ctx context.Context) ([]dbclient.OpResult, bool, error) {
 	}
 	out, err := w.api.router.Documents(ctx, route.Request{
 		Ref: route.Ref{Database: w.call.DB, Name: w.call.Arg(0)}, View: w.view, Collection: w.coll,
-		Ops: send, Pinned: w.pinned, WaitForSync: w.waitForSync, ReturnOld: w.returnOld && !w.silent, ReturnNew: w.returnNew && !w.silent,
+		Ops: send, Bounds: bounds, Pinned: w.pinned, WaitForSync: w.waitForSync, ReturnOld: w.returnOld && !w.silent, ReturnNew: w.returnNew && !w.silent,
 	})
 	if err != nil {
 		return nil, false, err
@@ -155,53 +159,13 @@ func (w *work) answerOne() error {
 	return w.call.Answer(status, meta)
 }
 
-// answerMany runs the operations of an array and answers with one entry for each;
-// only with the errors, or {}, if the client wants it silent.
-func (w *work) answerMany(kind dbclient.OpKind) error {
-	results, synced, err := w.run(w.call.R.Context())
-	if err != nil {
-		return err
-	}
-	answer := []any{}
-	failures := make([]*apierror.Error, len(w.ops))
-	for i, result := range results {
-		switch {
-		case w.errs[i] != nil:
-			failures[i] = document.Failure(w.coll.Name, w.ops[i].Key, result, w.errs[i])
-			answer = append(answer, document.ItemError(failures[i]))
-		case w.silent && kind != dbclient.OpRead:
-		case kind == dbclient.OpRead:
-			answer = append(answer, result.New)
-		default:
-			answer = append(answer, document.MetaOf(w.coll.Name, w.ops[i], result))
-		}
-	}
-	if codes := document.ErrorCodes(failures); codes != "" {
-		w.call.W.Header().Set("X-Arango-Error-Codes", codes)
-	}
-	if len(answer) == 0 && w.silent {
-		return w.call.Answer(statusOf(kind, synced), struct{}{})
-	}
-	return w.call.Answer(statusOf(kind, synced), answer)
-}
+// What the documents of a request hold on their way to the shards and back, beside the
+// text that the client sent. The attacks of integration/memory_test.go show that it is enough.
+const (
+	costOfDocument = 1 << 10 // each: its operation, result and entry in the answer
+	costOfByte     = 5       // of text: copies of it on the way
+)
 
-// items are the elements of the body, an array; nil and no error if it is none.
-func (w *work) items() (raw json.RawMessage, items []json.RawMessage, err error) {
-	if raw, err = w.call.JSON(); err != nil || raw[0] != '[' {
-		return raw, nil, err
-	}
-	items = []json.RawMessage{}
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return nil, nil, apierror.New(apierror.CorruptedJSON, "invalid JSON: %w", err)
-	}
-	return raw, items, nil
-}
-
-// array is items of a body that must be an array.
-func (w *work) array() ([]json.RawMessage, error) {
-	_, items, err := w.items()
-	if err == nil && items == nil {
-		err = apierror.New(apierror.BadParameter, "expecting a JSON array in the body")
-	}
-	return items, err
+func costOf(documents int64, bytes int) int64 {
+	return costOfDocument*documents + costOfByte*int64(bytes)
 }

@@ -74,6 +74,7 @@ func TestGateHoldsWritersAndNotReaders(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		to := h.target(s)
+		h.lock("b", "n")
 		_, err := h.hold(t.Context(), to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60})
 		require.NoError(t, err)
 		var group sync.WaitGroup
@@ -109,6 +110,7 @@ func TestLockEndsWithItsClient(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
+		h.lock("b", "n")
 		leave, err := s.gate.Enter(t.Context()) // a writer that takes its time
 		require.NoError(t, err)
 		defer leave()
@@ -146,7 +148,8 @@ func TestRestartBreaksTheHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
-		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		h.lock("b", "n")
+		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.NoError(t, err)
 		h.crash("db1")
 		s = h.start("db1")

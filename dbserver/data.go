@@ -16,6 +16,7 @@ import (
 // data is an open engine and the shards in it. Requests reach it through access.
 type data struct {
 	env   shard.Env
+	home  replica.Home
 	epoch uint64
 	life  context.Context // ends when nothing here leads any more
 	end   context.CancelCauseFunc
@@ -24,18 +25,21 @@ type data struct {
 	shards map[string]*hosted
 }
 
-// hosted is a replica on this server, and its leader if that is here.
+// hosted is a replica on this server, what it answers to a leader elsewhere, and its leader
+// if that is here.
 type hosted struct {
 	*shard.Shard
-	leader *replica.Leader
+	follower *replica.Follower
+	leader   *replica.Leader
 }
 
 // newData opens every shard that the engine holds and attaches the clock. Nothing leads.
-func newData(e *engine.Engine, clock *shard.Clock) (*data, error) {
+func newData(e *engine.Engine, clock *shard.Clock, home replica.Home) (*data, error) {
 	if err := clock.Attach(shard.StoreIn(e)); err != nil {
 		return nil, err
 	}
-	d := &data{env: shard.Env{Engine: e, Clock: clock}, epoch: e.Epoch(), shards: map[string]*hosted{}}
+	home.Epoch = e.Epoch()
+	d := &data{env: shard.Env{Engine: e, Clock: clock}, home: home, epoch: e.Epoch(), shards: map[string]*hosted{}}
 	d.life, d.end = context.WithCancelCause(context.Background())
 	names, err := shard.Names(e)
 	if err != nil {
@@ -46,9 +50,14 @@ func newData(e *engine.Engine, clock *shard.Clock) (*data, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.shards[name] = &hosted{Shard: s}
+		d.host(s)
 	}
 	return d, nil
+}
+
+// host adds a shard that nothing leads. mu is held, or the only reference.
+func (d *data) host(s *shard.Shard) {
+	d.shards[s.Name()] = &hosted{Shard: s, follower: replica.NewFollower(d.home, s)}
 }
 
 // resign ends all leaderships for good. Writes under way end with an unknown outcome.
@@ -77,7 +86,7 @@ func (d *data) replica(name string) (*hosted, error) {
 	if h == nil {
 		return nil, apierror.New(apierror.ShardGone, "shard %q is not on this server", name)
 	}
-	return &hosted{Shard: h.Shard, leader: h.leader}, nil
+	return &hosted{Shard: h.Shard, follower: h.follower, leader: h.leader}, nil
 }
 
 // led is a shard that this server leads and may serve.
@@ -104,7 +113,7 @@ func (d *data) stand() client.CutResponse {
 		if h.leader != nil {
 			answer.Statements = append(answer.Statements, h.leader.Statement())
 		} else {
-			answer.Logs[name] = h.Seq() // an unfinished copy has 0
+			answer.Logs[name] = h.Seq() // of a replica that a copy is brought to: where it ended before
 		}
 	}
 	return answer
@@ -130,7 +139,7 @@ func (d *data) create(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.shards[name] == nil {
-		d.shards[name] = &hosted{Shard: s}
+		d.host(s)
 	}
 	return nil
 }

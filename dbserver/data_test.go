@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/dbserver/engine"
+	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestFailedDropIsNotForgotten(t *testing.T) {
 	e, err := engine.Open("engine", engine.Options{FS: vfs.NewMem(), CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 	require.NoError(t, err)
-	d, err := newData(e, &shard.Clock{})
+	d, err := newData(e, &shard.Clock{}, replica.Home{})
 	require.NoError(t, err)
 	require.NoError(t, d.create("s1"))
 	require.NoError(t, d.create("s2"))

@@ -77,7 +77,7 @@ func (s *Server) reopen(ctx context.Context) error {
 	if !d.env.Engine.Settled() {
 		return fmt.Errorf("open the shards again: the disk has not done yet what it was asked before it hung")
 	}
-	again, err := newData(d.env.Engine, s.disk.clock)
+	again, err := newData(d.env.Engine, s.disk.clock, s.asHome())
 	if err != nil {
 		return fmt.Errorf("open the shards again: %w", err)
 	}

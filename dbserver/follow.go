@@ -81,7 +81,6 @@ func (s *Server) engineFailed() <-chan struct{} {
 // done any number of times.
 func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
 	root := snap.Root
-	s.openGate(root)
 	if err := s.reopen(ctx); err != nil {
 		return err
 	}
@@ -94,17 +93,6 @@ func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
 		}
 	}
 	return errors.Join(s.reportEpoch(ctx, root), s.followPlan(ctx, snap), s.tidy(ctx, root))
-}
-
-// openGate gives the gate up for a backup that has lost the agency lock: it cannot
-// be committed, and need not keep writers until its lease ends. The cache never goes
-// back, so a holder that has gone has gone.
-func (s *Server) openGate(root *node) {
-	holder := root.At(keys.HotBackupNonce).Text()
-	if s.disk.holder != "" && s.disk.holder != holder && !failpoint.Off("gate-opens-with-lock") {
-		s.gate.GiveUp(s.disk.holder)
-	}
-	s.disk.holder = holder
 }
 
 // reportEpoch tells the cluster which epoch's data is open here.
@@ -167,6 +155,11 @@ func (s *Server) carryOut(w work) error {
 	}
 	s.disk.data.assign(s.asLeader(s.disk.data), w.places)
 	return errors.Join(errs...)
+}
+
+// asHome is this server as its replicas see it, but for the epoch.
+func (s *Server) asHome() replica.Home {
+	return replica.Home{ID: s.id, Reboot: s.reboot.Load, Cache: s.cache, Logger: s.log.Named("replica")}
 }
 
 // asLeader is this server as its leaders see it.

@@ -5,19 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 	"stasis/internal/failpoint"
+	"stasis/internal/network"
 )
 
 const (
-	maxDocumentsBody = 256 << 20 // of requests with documents
+	maxDocumentsBody = 256 << 20 // of requests with documents, by default
 	maxCommandBody   = 64 << 20  // of all others; a Plan dump must fit
 )
 
@@ -25,7 +27,7 @@ const (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
-	post(client.PathDocs, onData(s, maxDocumentsBody, s.documents))
+	post(client.PathDocs, onData(s, s.config.MaxBodyBytes, s.documents))
 	post(client.PathScan, onData(s, maxCommandBody, s.scan))
 	post(client.PathCount, onData(s, maxCommandBody, s.count))
 	post(client.PathTruncate, onData(s, maxCommandBody, s.truncate))
@@ -93,7 +95,7 @@ type request[Q any] struct {
 // operation's context ends when the data is about to be closed.
 func onData[Q, A any](s *Server, limit int64, f func(context.Context, *data, request[Q]) (A, error), how ...way) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := decode[Q](w, r, limit)
+		q, err := decode[Q](r, limit)
 		if err != nil {
 			apierror.Write(w, err)
 			return
@@ -120,7 +122,7 @@ func onData[Q, A any](s *Server, limit int64, f func(context.Context, *data, req
 // data: a swap does not wait for it.
 func onPieces[Q, A any](s *Server, f func(context.Context, Q) (A, error), how ...way) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := decode[Q](w, r, maxCommandBody)
+		q, err := decode[Q](r, maxCommandBody)
 		if err == nil {
 			_, d, leave, err2 := s.access.enter(r.Context())
 			if err = err2; err == nil {
@@ -140,7 +142,7 @@ func onPieces[Q, A any](s *Server, f func(context.Context, Q) (A, error), how ..
 // listing, and everything that undoes.
 func always[Q, A any](s *Server, f func(context.Context, Q) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := decode[Q](w, r, maxCommandBody)
+		q, err := decode[Q](r, maxCommandBody)
 		if err == nil && s.pieces.Load() == nil {
 			err = errStarting
 		}
@@ -149,18 +151,48 @@ func always[Q, A any](s *Server, f func(context.Context, Q) (A, error)) http.Han
 			return
 		}
 		answer, err := f(r.Context(), q.body)
-		reply(w, answer, err)
+		reply(r.Context(), w, answer, err)
 	}
 }
 
-func decode[Q any](w http.ResponseWriter, r *http.Request, limit int64) (q request[Q], err error) {
-	q.shard = r.PathValue("shard")
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return q, apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", tooLarge.Limit)
+// What a request holds when it is decoded, beside its text: each of its operations or
+// records, and copies of the documents in them.
+const (
+	costOfOperation = 512
+	costOfByte      = 2
+)
+
+// classOf says which requests servers need of each other to go on. Clients have a share of
+// their own, so what they send keeps none of these out.
+func classOf(r *http.Request) budget.Class {
+	path := r.URL.Path
+	if !strings.HasPrefix(path, client.PathPrefix) || clientPath(path) {
+		return budget.Client
 	}
+	return budget.Peer
+}
+
+// clientPath says whether a request is made on behalf of a client of a coordinator.
+func clientPath(path string) bool {
+	for _, of := range []string{client.PathDocs, client.PathScan, client.PathCount, client.PathTruncate, client.PathChecksum} {
+		before, after, _ := strings.Cut(of, "{shard}")
+		if strings.HasPrefix(path, before) && strings.HasSuffix(path, after) {
+			return true
+		}
+	}
+	return false
+}
+
+func decode[Q any](r *http.Request, limit int64) (q request[Q], err error) {
+	q.shard = r.PathValue("shard")
+	account := budget.Of(r.Context())
+	raw, err := budget.ReadAll(account, r.Body, limit, r.ContentLength)
 	if err != nil {
-		return q, apierror.New(apierror.BadRequest, "read request body: %w", err)
+		return q, network.BodyError(err)
+	}
+	// Operations and records lie in an array in the request's object.
+	if err := account.Take(costOfOperation*budget.Values(raw, 2) + costOfByte*int64(len(raw))); err != nil {
+		return q, err
 	}
 	if err := json.Unmarshal(raw, &q.body); err != nil {
 		return q, apierror.New(apierror.CorruptedJSON, "request body: %w", err)
@@ -198,7 +230,7 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-func reply(w http.ResponseWriter, answer any, err error) {
+func reply(ctx context.Context, w http.ResponseWriter, answer any, err error) {
 	if err != nil {
 		apierror.Write(w, err)
 		return
@@ -208,6 +240,7 @@ func reply(w http.ResponseWriter, answer any, err error) {
 		apierror.Write(w, fmt.Errorf("encode answer: %w", err))
 		return
 	}
+	budget.Of(ctx).Owe(int64(cap(body)))
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client is gone: nobody to tell

@@ -27,8 +27,8 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
-	r := s.release(q)
+func (s *Server) gateRelease(ctx context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
+	r := s.release(ctx, q)
 	return client.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
@@ -37,7 +37,14 @@ func (s *Server) gateRelease(_ context.Context, q client.GateReleaseRequest) (cl
 	}, nil
 }
 
-func (s *Server) release(q client.GateReleaseRequest) gate.Report {
+// release ends what the nonce holds. A nonce that has nothing here and does not hold the
+// agency lock gets no gate either, so there is nothing to remember: it would take the place
+// of the evidence of another. The same goes for one of which that cannot be told just now: its
+// lock, if it comes yet, has no beats.
+func (s *Server) release(ctx context.Context, q client.GateReleaseRequest) gate.Report {
+	if !s.gate.Knows(q.Nonce) && s.underLock(ctx, q.ID, q.Nonce, gatePatience) != nil && !failpoint.Off("strangers-are-not-remembered") {
+		return gate.Unknown()
+	}
 	if q.Final && !failpoint.Off("release-is-final") {
 		return s.gate.GiveUp(q.Nonce)
 	}
@@ -51,7 +58,12 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
+// prepare, and all that follows up to the commit, is done for the backup that holds the
+// agency lock and for no other.
 func (s *Server) prepare(ctx context.Context, d *data, q request[client.PieceRequest]) (nothing, error) {
+	if err := s.underLock(ctx, q.body.ID, q.body.Nonce, s.config.Timing.Agency); err != nil {
+		return nothing{}, err
+	}
 	return nothing{}, s.pieces.Load().Prepare(ctx, d.env.Engine, q.body.ID, q.body.Nonce)
 }
 
@@ -66,7 +78,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 			return client.CutResponse{}, err
 		}
 	}
-	if err := s.holds(q.body); err != nil {
+	if err := s.mayCut(ctx, q.body); err != nil {
 		return client.CutResponse{}, err
 	}
 	answer := d.stand() // before the cut: what is in a log now is in the cut
@@ -83,6 +95,15 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 	return answer, nil
 }
 
+// mayCut says why there is no cut: the gate is not held, which needs the agency lock, or a
+// cut without the gate is not under that lock.
+func (s *Server) mayCut(ctx context.Context, q client.CutRequest) error {
+	if q.Unprotected {
+		return s.underLock(ctx, q.ID, q.Nonce, s.config.Timing.Agency)
+	}
+	return s.holds(q)
+}
+
 func (s *Server) holds(q client.CutRequest) error {
 	if q.Unprotected || failpoint.Off("cut-holds-gate") {
 		return nil
@@ -91,10 +112,16 @@ func (s *Server) holds(q client.CutRequest) error {
 }
 
 func (s *Server) link(ctx context.Context, _ *data, q request[client.LinkRequest]) (client.Piece, error) {
+	if err := s.underLock(ctx, q.body.ID, q.body.Nonce, s.config.Timing.Agency); err != nil {
+		return client.Piece{}, err
+	}
 	return s.pieces.Load().Link(ctx, q.body)
 }
 
-func (s *Server) seal(_ context.Context, q client.SealRequest) (nothing, error) {
+func (s *Server) seal(ctx context.Context, q client.SealRequest) (nothing, error) {
+	if err := s.underLock(ctx, q.ID, q.Nonce, s.config.Timing.Agency); err != nil {
+		return nothing{}, err
+	}
 	return nothing{}, s.pieces.Load().Seal(q)
 }
 

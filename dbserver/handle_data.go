@@ -7,6 +7,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 	"stasis/internal/failpoint"
 )
 
@@ -17,6 +18,9 @@ const (
 	chunkBytes = 4 << 20 // of documents
 )
 
+// maxReturnedBytes of documents end an answer, which is put together in memory.
+const maxReturnedBytes = 16 << 20
+
 // nothing is an answer without content.
 type nothing struct{}
 
@@ -26,7 +30,9 @@ func (s *Server) documents(ctx context.Context, d *data, q request[client.Docume
 	if err != nil {
 		return answer, err
 	}
-	for rest := q.body.Ops; len(rest) > 0; {
+	q.body.Account = budget.Of(ctx)
+	returned := 0
+	for rest := q.body.Ops; len(rest) > 0 && returned < maxReturnedBytes; {
 		chunk := q.body
 		chunk.Ops, rest = cutChunk(rest)
 		results, err := s.chunk(ctx, d, on, chunk)
@@ -37,6 +43,12 @@ func (s *Server) documents(ctx context.Context, d *data, q request[client.Docume
 			return refuseRest(answer, q.body.Ops, err), nil
 		}
 		answer.Results = append(answer.Results, results...)
+		for _, r := range results {
+			returned += len(r.Old) + len(r.New)
+		}
+		if len(results) < len(chunk.Ops) {
+			break // the documents are many: the coordinator asks again for what follows
+		}
 	}
 	answer.Synced = q.body.WaitForSync
 	return answer, nil
@@ -152,7 +164,7 @@ func (s *Server) checksum(ctx context.Context, d *data, q request[client.Checksu
 		}
 		return client.ChecksumResponse{
 			Checksum: fmt.Sprintf("%016x", n), Count: st.Count, Revision: st.Revision, Term: st.Promised.Term,
-			Seq: st.Last.Seq, Committed: st.Committed, Role: role, Copying: st.Copying,
+			Seq: st.Last.Seq, Committed: st.Committed, Role: role, Copying: st.Copying || on.Receiving(),
 		}, err
 	}
 	if !q.body.Replica {

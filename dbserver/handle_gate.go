@@ -27,57 +27,80 @@ func (s *Server) gateLock(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, err)
 		return
 	}
-	body := bufio.NewReader(r.Body)
-	claim, err := readClaim(body)
-	if err != nil {
+	refuse := func(err error) {
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // its body is not read to the end: what comes next is not the next request
+		}
 		apierror.Write(w, err)
+	}
+	body := bufio.NewReader(r.Body)
+	id, claim, err := readClaim(body)
+	if err != nil {
+		refuse(err)
 		return
 	}
 	ctx, d, leave, err := s.access.enter(r.Context())
 	if err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
 	defer leave()
 	if err := s.checkEpoch(r, d.epoch); err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
-	lock, err := s.gate.Lock(claim)
+	lock, err := s.lockGate(ctx, id, claim)
 	if err != nil {
-		apierror.Write(w, err)
+		refuse(err)
 		return
 	}
 	var telling sync.WaitGroup
 	defer telling.Wait()
+	held, over := context.WithCancel(ctx)
+	defer over()
+	telling.Go(func() { s.endWithHolder(held, lock, claim.Nonce) })
 	defer context.AfterFunc(ctx, func() { lock.Break(why(ctx)) })()
 	echo := make(chan struct{}, 1)
 	telling.Go(func() { tellGate(w, lock, echo) })
 	lock.Break(followBeats(body, lock, echo))
 }
 
-// readClaim reads the first line of the body.
-func readClaim(body *bufio.Reader) (gate.Claim, error) {
+// lockGate puts a claim into the line if its backup holds the agency lock. When that cannot
+// be told just now the attempt has failed like one that has lost the gate, and the
+// coordinator makes another.
+func (s *Server) lockGate(ctx context.Context, id string, claim gate.Claim) (*gate.Lock, error) {
+	err := s.underLock(ctx, id, claim.Nonce, min(claim.Window, gatePatience))
+	if errors.Is(err, apierror.ServiceUnavailable) {
+		err = apierror.New(apierror.GateLost, "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.gate.Lock(claim)
+}
+
+// readClaim reads the first line of the body: the backup's id, and its claim.
+func readClaim(body *bufio.Reader) (id string, _ gate.Claim, _ error) {
 	line, err := body.ReadSlice('\n')
 	if err != nil {
-		return gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
+		return "", gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
 	}
 	var q client.GateLockRequest
 	if err := json.Unmarshal(line, &q); err != nil {
-		return gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
+		return "", gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
 	}
 	window, err := duration("window", q.WindowSeconds, client.MaxGateWindow)
 	if err != nil {
-		return gate.Claim{}, err
+		return "", gate.Claim{}, err
 	}
 	lease, err := duration("lease", q.LeaseSeconds, client.MaxGateLease)
 	if err != nil {
-		return gate.Claim{}, err
+		return "", gate.Claim{}, err
 	}
 	if q.Nonce == "" || q.Attempt == 0 {
-		return gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
+		return "", gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
 	}
-	return gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: client.GateSilence}, nil
+	return q.ID, gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: client.GateSilence}, nil
 }
 
 // followBeats hears beats until the lock has ended or none come any more, and says why

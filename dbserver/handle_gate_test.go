@@ -46,6 +46,7 @@ func TestGateOpensWithoutBeats(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
 				s := h.start("db1")
 				h.collection("100", "s101", s)
+				h.lock("b", "n")
 				letGo, err := h.hold(t.Context(), h.target(s), lockB)
 				require.NoError(t, err)
 				time.Sleep(2 * time.Second)
@@ -73,6 +74,7 @@ func TestGateOpensWithItsRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
+		h.lock("b", "n")
 		letGo, err := h.hold(t.Context(), h.target(s), lockB)
 		require.NoError(t, err)
 		time.Sleep(time.Second)
@@ -90,6 +92,7 @@ func TestSilentServerIsNoticed(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		to := h.target(s)
+		h.lock("b", "n")
 		for _, held := range []bool{true, false} {
 			leave, err := s.gate.Enter(t.Context())
 			require.NoError(t, err)

@@ -23,7 +23,7 @@ const long way = 1
 func serve(ctx context.Context, w http.ResponseWriter, how []way, work func(context.Context) (any, error)) {
 	if !slices.Contains(how, long) {
 		answer, err := work(ctx)
-		reply(w, answer, err)
+		reply(ctx, w, answer, err)
 		return
 	}
 	meter := &engine.Meter{}

@@ -15,7 +15,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 	get := func(path string, f func(r *http.Request) (any, error)) {
 		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := f(r)
-			reply(w, answer, err)
+			reply(r.Context(), w, answer, err)
 		}))
 	}
 	type object = map[string]any
@@ -54,6 +54,9 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 			"system": object{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		}, nil
 	})
+	for _, path := range []string{"/_admin/metrics", "/_admin/metrics/v2"} {
+		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { s.config.HTTP.ServeMetrics(w) }))
+	}
 	get("/_admin/status", func(*http.Request) (any, error) {
 		hang := s.health.Hang()
 		serving := s.access.state() == nil && hang == nil
@@ -69,6 +72,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 				"state": s.status(), "readOnly": false, "writeOpsEnabled": serving,
 				"disk": disk, "rebootId": s.reboot.Load(), "epoch": s.epoch.Load(),
 			},
+			"http": s.config.HTTP.Status(), // ours
 		}, nil
 	})
 }

@@ -126,9 +126,17 @@ func (h *house) await(what string, ok func() bool) {
 		if ok() {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		h.pause()
 	}
 	require.Fail(h.t, "never came true", what)
+}
+
+// pause is the time between two looks; it ends with the test.
+func (h *house) pause() {
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-h.t.Context().Done():
+	}
 }
 
 func (h *house) tryStart(name string) (*Server, error) {
@@ -185,7 +193,7 @@ func (h *house) eventually(path string, ok func(*agencyclient.Node) bool) {
 		if ok(h.read(path)) {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		h.pause()
 	}
 	raw, err := json.Marshal(h.read(path))
 	require.Fail(h.t, "never came true", "%s: %s %v", path, raw, err)

@@ -43,7 +43,8 @@ func TestGateIsHeldUntilSynced(t *testing.T) {
 		}()
 		<-syncing
 		require.Equal(t, []string{"a", "b"}, h.keysOf(s, "s101"), "it can be seen")
-		lock := client.GateLockRequest{Nonce: "n", WindowSeconds: 2, LeaseSeconds: 60} // shorter than the disk may take
+		h.lock("b", "n")
+		lock := client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 2, LeaseSeconds: 60} // shorter than the disk may take
 		_, err := h.hold(t.Context(), to, lock)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		require.Empty(t, written)

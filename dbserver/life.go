@@ -91,7 +91,7 @@ func (s *Server) load(ctx context.Context, root *node) error {
 	if err != nil {
 		return err
 	}
-	if s.disk.data, err = newData(e, s.disk.clock); err != nil {
+	if s.disk.data, err = newData(e, s.disk.clock, s.asHome()); err != nil {
 		return errors.Join(err, e.Close())
 	}
 	if n := len(s.disk.data.names()); n > 0 && !root.At(keys.ServerKnown(s.id)).Exists() { // to follow its Plan would be to drop them

@@ -320,7 +320,8 @@ func TestGateWaitsForFollowers(t *testing.T) {
 		_, err := h.dbs.Documents(ctx, client.Target{URL: a.URL()}, "s101", client.DocumentsRequest{
 			Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, Key: "a", Document: json.RawMessage(`{}`)}}})
 		require.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, apierror.ConnectionLost), "%v", err)
-		lock := client.GateLockRequest{Nonce: "n", WindowSeconds: 0.5, LeaseSeconds: 60}
+		h.lock("b", "n")
+		lock := client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 0.5, LeaseSeconds: 60}
 		_, err = h.hold(t.Context(), h.target(a), lock)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		h.net.HealAll()

@@ -28,24 +28,29 @@ import (
 	"stasis/internal/step"
 )
 
-// node is a value in the agency's tree.
-type node = agency.Node
+// node is a value in the agency's tree, snapshot the whole tree.
+type (
+	node     = agency.Node
+	snapshot = agency.Snapshot
+)
 
 // Config says how to run one DB server.
 type Config struct {
-	Dir       string          // data directory; created if missing
-	FS        vfs.FS          // vfs.Default if nil
-	Listen    string          // host:port; port 0 lets the network choose
-	Advertise string          // host:port that others reach; what was listened on if empty
-	Agency    []string        // http://host:port of the agents
-	Network   network.Network // network.TCP() if nil
-	Browsers  network.Browsers
-	Engine    engine.Options // cache and memtable sizes; FS and Logger are filled in
-	Logger    hclog.Logger
-	Steps     step.Sink
-	Timing    Timing
-	Clock     Clock            // that the lease is measured by
-	Remotes   transfer.Remotes // of remote storage; nil: uploads and downloads are refused
+	Dir          string          // data directory; created if missing
+	FS           vfs.FS          // vfs.Default if nil
+	Listen       string          // host:port; port 0 lets the network choose
+	Advertise    string          // host:port that others reach; what was listened on if empty
+	Agency       []string        // http://host:port of the agents
+	Network      network.Network // network.TCP() if nil
+	Browsers     network.Browsers
+	HTTP         network.Limits // of what requests hold, all together
+	MaxBodyBytes int64          // of one request with documents; 256 MiB
+	Engine       engine.Options // cache and memtable sizes; FS and Logger are filled in
+	Logger       hclog.Logger
+	Steps        step.Sink
+	Timing       Timing
+	Clock        Clock            // that the lease is measured by
+	Remotes      transfer.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.
@@ -73,6 +78,10 @@ func (c Config) withDefaults() Config {
 		c.Logger = hclog.NewNullLogger()
 	}
 	c.Clock = c.Clock.withDefaults()
+	c.HTTP = c.HTTP.WithDefaults()
+	if c.MaxBodyBytes <= 0 {
+		c.MaxBodyBytes = maxDocumentsBody
+	}
 	orElse := func(d *time.Duration, def time.Duration) {
 		if *d <= 0 {
 			*d = def
@@ -133,8 +142,6 @@ type disk struct {
 	data  *data // nil while no engine is open
 	ready bool  // data may be served
 	seen  trees // that have been followed
-
-	holder string // nonce of the agency lock when last looked
 }
 
 // tasks are the server's goroutines.
@@ -213,7 +220,7 @@ func (s *Server) listen() error {
 	}
 	s.http = network.ServeListener(l, s.routes(), network.ServerOptions{
 		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,
-		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers,
+		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers, Limits: s.config.HTTP, Class: classOf,
 	})
 	return nil
 }

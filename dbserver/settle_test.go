@@ -73,10 +73,11 @@ func TestLockAfterItsRelease(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		to := h.target(s)
+		h.lock("b", "n")
 		h.net.Freeze("db1")
 		soon, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := h.hold(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		_, err := h.hold(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.Error(t, err)
 		h.net.Thaw("db1")
 		_, err = h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
@@ -92,9 +93,10 @@ func TestLockAfterItsRelease(t *testing.T) {
 func TestLockThatWasGivenUpIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
+		h.lock("b", "n")
 		_, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
 		require.NoError(t, err)
-		_, err = h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		_, err = h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.ErrorIs(t, err, apierror.GateLost, "a lock that was given up closes the gate")
 	})
 }
@@ -179,7 +181,7 @@ func TestGateOpensWithTheAgencyLock(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		h.lock("b", "n")
-		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 600})
+		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		require.NoError(t, s.gate.Check("n", 1), "the lock is there")

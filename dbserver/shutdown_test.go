@@ -123,7 +123,8 @@ func TestStopUnderLoad(t *testing.T) {
 				writers := h.load(s, "s101", 4)
 				time.Sleep(30 * time.Millisecond)
 				if held {
-					_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{Nonce: "n", WindowSeconds: 5, LeaseSeconds: 600})
+					h.lock("b", "n")
+					_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 300})
 					require.NoError(t, err)
 					time.Sleep(30 * time.Millisecond)
 				}

@@ -1,5 +1,7 @@
 package fsm
 
+import "math"
+
 // Ahead is the same state at an index that is at least the given one: its changes are
 // numbered on, so that they end there. The tree, what expires, and which client ids were
 // applied stay. It is for a tree that goes on after the newest changes were lost: whoever
@@ -19,5 +21,21 @@ func (s *State) Ahead(index uint64) *State {
 		}
 	}
 	next.index = index
+	return &next
+}
+
+// Raised is the same state with the numbers at some paths raised. It is for the same tree as
+// Ahead, and no change of its own: who followed the tree gets it whole. What is no whole
+// number, or too large, stays as it is.
+func (s *State) Raised(paths []string, by uint64) *State {
+	next := *s
+	for _, path := range paths {
+		next.root, _ = next.root.change(segments(path), func(n *Node) (*Node, error) {
+			if was, whole := n.Int(); whole && was >= 0 && uint64(was) <= math.MaxInt64-by {
+				return intNode(was + int64(by)), nil
+			}
+			return n, nil
+		})
+	}
 	return &next
 }

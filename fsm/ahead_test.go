@@ -48,3 +48,18 @@ func TestAhead(t *testing.T) {
 	require.EqualValues(t, 1001, m.Apply(8, Command{Time: 2000, Transactions: []Transaction{tx}})[0].Index)
 	require.NotContains(t, m.State().AsOf(20000).Root().String(), `"c"`, "what expires expires")
 }
+
+// TestRaised: numbers are raised where they are whole and have room; nothing else changes,
+// and the state says what it weighs.
+func TestRaised(t *testing.T) {
+	m := New(3)
+	tx, err := ParseTransaction([]byte(`[{"a":{"n":1,"m":-1,"t":"x","d":1.5,"max":9223372036854775807}}]`))
+	require.NoError(t, err)
+	m.Apply(1, Command{Transactions: []Transaction{tx}})
+	s := m.State()
+	raised := s.Raised([]string{"/a/n", "/a/m", "/a/t", "/a/d", "/a/max", "/b/n"}, 1<<40)
+	require.JSONEq(t, `{"a":{"n":1099511627777,"m":-1,"t":"x","d":1.5,"max":9223372036854775807}}`, raised.Root().String())
+	require.JSONEq(t, `{"a":{"n":1,"m":-1,"t":"x","d":1.5,"max":9223372036854775807}}`, s.Root().String(), "the state itself never changes")
+	require.Equal(t, s.Index(), raised.Index())
+	require.Equal(t, s.Weight(), raised.Weight())
+}

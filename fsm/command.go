@@ -8,9 +8,14 @@ import (
 	"hash/crc32"
 )
 
-// commandFormat is the first byte of an encoded command. A change of what
-// follows needs a new number, and the old one must stay readable: logs hold it.
-const commandFormat = 1
+// The first byte of an encoded command is its format. A change of what follows needs
+// a new number, and the old ones must stay readable: logs hold them.
+const (
+	commandFormat = 1
+	// limitedFormat has a limit before each transaction. It is written only for a command
+	// that has one, so that agents of an earlier version can read all others.
+	limitedFormat = 2
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -23,17 +28,23 @@ type Command struct {
 }
 
 // Encode writes the command: the format, the time, how many transactions, each
-// as its length and its JSON text (nothing for a malformed one), and a checksum
-// of all that.
+// as its limit (if any has one), its length and its JSON text (nothing for a malformed
+// one), and a checksum of all that.
 func (c Command) Encode() []byte {
-	size := 32
+	size, format := 32, byte(commandFormat)
 	for _, t := range c.Transactions {
 		size += len(t.raw) + binary.MaxVarintLen32
+		if t.limit > 0 {
+			size, format = size+binary.MaxVarintLen64, limitedFormat
+		}
 	}
-	data := append(make([]byte, 0, size), commandFormat)
+	data := append(make([]byte, 0, size), format)
 	data = binary.AppendVarint(data, c.Time)
 	data = binary.AppendUvarint(data, uint64(len(c.Transactions)))
 	for _, t := range c.Transactions {
+		if format == limitedFormat {
+			data = binary.AppendUvarint(data, t.limit)
+		}
 		data = binary.AppendUvarint(data, uint64(len(t.raw)))
 		data = append(data, t.raw...)
 	}
@@ -63,7 +74,7 @@ func checkCommand(data []byte) error {
 	if len(data) == 0 {
 		return errTorn
 	}
-	if data[0] != commandFormat {
+	if data[0] != commandFormat && data[0] != limitedFormat {
 		return fmt.Errorf("%w: %d", errFormat, data[0])
 	}
 	body := len(data) - crc32.Size
@@ -94,6 +105,13 @@ func decodeCommand(data []byte) (c Command, err error) {
 	rest = rest[n:]
 	c.Transactions = make([]Transaction, 0, min(count, uint64(len(rest))))
 	for i := range count {
+		var limit uint64
+		if data[0] == limitedFormat {
+			if limit, n = binary.Uvarint(rest); n <= 0 {
+				return c, errTorn
+			}
+			rest = rest[n:]
+		}
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > uint64(len(rest)-n) {
 			return c, errTorn
@@ -109,6 +127,7 @@ func decodeCommand(data []byte) (c Command, err error) {
 				return c, fmt.Errorf("transaction %d: %w", i, err)
 			}
 		}
+		t.limit = limit
 		c.Transactions = append(c.Transactions, t)
 		rest = rest[n+int(size):]
 	}

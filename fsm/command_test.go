@@ -67,7 +67,8 @@ func TestDamagedCommand(t *testing.T) {
 		return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
 	}
 	for name, body := range map[string][]byte{
-		"unknown format":      {2, 0, 0},
+		"unknown format":      {3, 0, 0},
+		"no limit":            {2, 0, 1},
 		"no time":             {1},
 		"no count":            {1, 0},
 		"fewer transactions":  {1, 0, 5, 0},

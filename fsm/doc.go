@@ -20,6 +20,10 @@
 //     /arango/Plan, except by a transaction whose preconditions show the nonce
 //     of the lock's holder. So the freeze begins with the index that wrote the
 //     lock, and ends with the index that thawed Plan or deleted the lock.
+//   - A transaction that has a limit leaves no tree that is heavier than the limit, unless
+//     the tree was as heavy before. The limit is part of the command: what a
+//     log without limits says is applied as it always was. Weights are kept up with
+//     every change, and are functions of the value.
 //   - No value lies deeper than 200 levels, and every number has one
 //     representation, so equal values are equal bytes.
 //   - Replaying the log from any State gives the tree of any later one.

@@ -146,12 +146,15 @@ func without(n, val *Node) *Node {
 
 // replace puts new in the place of every element equal to val. A missing array
 // stays missing.
-func replace(a attributes) (func(*Node) (*Node, error), error) {
+func (o *operation) replace(a attributes) (func(*Node) (*Node, error), error) {
 	val, err := a.element("val")
 	if err != nil {
 		return nil, err
 	}
 	item, err := a.element("new")
+	if item.weight() > val.weight() {
+		o.adds = unbounded
+	}
 	return func(n *Node) (*Node, error) {
 		if n == nil {
 			return nil, nil

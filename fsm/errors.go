@@ -21,6 +21,9 @@ var (
 	// value there, for example because a lock is held.
 	ErrNotApplicable = errors.New("operation not applicable")
 
+	// ErrLimit: the tree would become heavier than the transaction's limit allows.
+	ErrLimit = errors.New("the tree would be too large")
+
 	// ErrMissing: Decode of a value that does not exist.
 	ErrMissing = errors.New("no such key")
 	// ErrCorrupt: an encoded command or snapshot is torn, damaged or of an

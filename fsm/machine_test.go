@@ -126,7 +126,7 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 		require.EqualValues(t, s.index, s.log[len(s.log)-1].Index)
 	}
 	for i := range 20 {
-		add(8<<20, strconv.Itoa(i))
+		add(maxLogBytes/8, strconv.Itoa(i))
 		require.LessOrEqual(t, s.logBytes, maxLogBytes)
 	}
 	require.EqualValues(t, 14, s.FirstIndex())

@@ -101,3 +101,40 @@ func appendText(to []byte, s string) []byte {
 	}
 	return append(append(to, s[start:]...), '"')
 }
+
+// pieceBytes is from which length on a piece of a large text is passed on.
+const pieceBytes = 64 << 10
+
+// StreamJSON appends what MarshalJSON writes to a buffer, and passes the buffer on as it
+// fills: full takes it and gives the next one. The rest is returned. So the text of a large
+// tree need not be in memory at once.
+func (n *Node) StreamJSON(to []byte, full func([]byte) []byte) []byte {
+	open, end := byte('['), byte(']')
+	switch {
+	case n.is(kindObject):
+		open, end = '{', '}'
+	case !n.is(kindArray):
+		return n.appendJSON(to)
+	}
+	to = append(to, open)
+	first := true
+	next := func(key string, kid *Node) {
+		if !first {
+			to = append(to, ',')
+		}
+		first = false
+		if n.kind == kindObject {
+			to = append(appendText(to, key), ':')
+		}
+		if to = kid.StreamJSON(to, full); len(to) >= pieceBytes {
+			to = full(to)
+		}
+	}
+	for _, item := range n.items {
+		next("", item)
+	}
+	for key, kid := range n.Children() {
+		next(key, kid)
+	}
+	return append(to, end)
+}

@@ -31,7 +31,7 @@ const (
 type Node struct {
 	kind   kind
 	dotted bool   // a child, or one below it, may have a hidden key; never false when one has
-	bits   uint64 // of a number
+	bits   uint64 // of a number; of anything that holds more, the weight of that
 	text   string
 	items  []*Node
 	kids   ordered[*Node]
@@ -68,13 +68,17 @@ func doubleNode(f float64) *Node {
 	}
 }
 
-func stringNode(s string) *Node { return &Node{kind: kindString, text: s} }
+func stringNode(s string) *Node { return &Node{kind: kindString, text: s, bits: quoted(s)} }
 
 func arrayNode(items []*Node) *Node {
 	if len(items) == 0 {
 		return emptyArray
 	}
-	return &Node{kind: kindArray, items: items}
+	n := &Node{kind: kindArray, items: items}
+	for _, item := range items {
+		n.bits += itemWeight + item.weight()
+	}
+	return n
 }
 
 // objectNode makes an object of pairs sorted by key without repeats.
@@ -85,6 +89,7 @@ func objectNode(pairs []pair[*Node]) *Node {
 	n := &Node{kind: kindObject, kids: orderedFrom(pairs)}
 	for _, p := range pairs {
 		n.dotted = n.dotted || hidden(p.key) || p.value.dotted
+		n.bits += keyedWeight(p.key) + p.value.weight()
 	}
 	return n
 }
@@ -108,10 +113,17 @@ func (n *Node) withChild(key string, kid *Node) *Node {
 	if !n.is(kindObject) {
 		n = emptyObject
 	}
-	if kid == nil {
-		return &Node{kind: kindObject, dotted: n.dotted, kids: n.kids.without(key)}
+	rest := n.bits
+	if was, there := n.kids.find(key); there {
+		rest -= keyedWeight(key) + was.weight()
 	}
-	return &Node{kind: kindObject, dotted: n.dotted || kid.dotted || hidden(key), kids: n.kids.with(key, kid)}
+	if kid == nil {
+		return &Node{kind: kindObject, dotted: n.dotted, bits: rest, kids: n.kids.without(key)}
+	}
+	return &Node{
+		kind: kindObject, dotted: n.dotted || kid.dotted || hidden(key),
+		bits: rest + keyedWeight(key) + kid.weight(), kids: n.kids.with(key, kid),
+	}
 }
 
 // change returns the tree in which f has replaced the node at segs. f gets nil

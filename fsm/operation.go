@@ -22,6 +22,7 @@ type operation struct {
 	replaces bool      // a new value rather than a change of the old one
 	lifetime *lifetime // the value expires
 	observer *observer // registers a callback instead of changing the tree
+	adds     uint64    // how much heavier it makes the tree, at most
 	fault    error     // malformed; the other fields do not count
 }
 
@@ -39,16 +40,32 @@ func newOperation(segs []string, raw []byte) operation {
 			o.fault = err
 			return o
 		}
-		a := attributes{fields: fields, depth: len(segs)}
+		a := attributes{fields: fields, depth: len(segs), seen: new(uint64)}
 		if name, ok := a.raw("op"); ok {
 			o.fault = o.read(name, a)
+			o.weigh(*a.seen)
 			return o
 		}
 	}
 	value, err := parseTree(raw, len(segs))
 	o.fault = err
 	o.store(value)
+	o.weigh(value.weight())
 	return o
+}
+
+// weigh finds what o adds at most, if its attributes have a weight.
+func (o *operation) weigh(attributes uint64) {
+	if o.adds == unbounded {
+		return
+	}
+	o.adds = pathAdds(o.segs) + itemWeight + attributes
+	if o.lifetime != nil {
+		o.adds += lifetimeWeight(o.path)
+	}
+	if o.observer != nil {
+		o.adds = observerWeight(o.path, o.observer.url)
+	}
 }
 
 // store makes o replace the node by value, nil to remove it.
@@ -86,7 +103,7 @@ func (o *operation) read(rawName []byte, a attributes) (err error) {
 	case "erase":
 		o.effect, err = erase(a)
 	case "replace":
-		o.effect, err = replace(a)
+		o.effect, err = o.replace(a)
 	case "read-lock", "read-unlock", "write-lock", "write-unlock":
 		o.effect, err = lock(name, a)
 	case "observe", "unobserve":
@@ -141,6 +158,14 @@ func (o operation) apply(c contents) (contents, error) {
 type attributes struct {
 	fields []field
 	depth  int
+	seen   *uint64 // sums up what was read of them as values; may be nil
+}
+
+func (a attributes) note(n *Node, err error) (*Node, error) {
+	if a.seen != nil {
+		*a.seen += n.weight()
+	}
+	return n, err
 }
 
 func (a attributes) raw(name string) ([]byte, bool) {
@@ -158,7 +183,7 @@ func (a attributes) tree(name string) (*Node, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", errAttribute, name)
 	}
-	return parseTree(raw, a.depth)
+	return a.note(parseTree(raw, a.depth))
 }
 
 // element is an attribute to be stored in, or compared with, an array's element.
@@ -167,7 +192,7 @@ func (a attributes) element(name string) (*Node, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", errAttribute, name)
 	}
-	return parseElement(raw, a.depth+1)
+	return a.note(parseElement(raw, a.depth+1))
 }
 
 func (a attributes) text(name string) (string, error) {

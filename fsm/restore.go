@@ -241,8 +241,15 @@ func (r *snapshotReader) lifetimes() (l lifetimes) {
 	return l
 }
 
-func (r *snapshotReader) observers() ordered[[]string] {
-	return orderedFrom(keyed(r, r.texts))
+func (r *snapshotReader) observers() (o observers) {
+	pairs := keyed(r, r.texts)
+	for _, p := range pairs {
+		for _, url := range p.value {
+			o.weight += observerWeight(p.key, url)
+		}
+	}
+	o.ordered = orderedFrom(pairs)
+	return o
 }
 
 // log reads the entries, numbers them and finds the client ids in them.

@@ -161,7 +161,10 @@ func TestFormatFixtures(t *testing.T) {
 	command := Command{Time: testTime, Transactions: []Transaction{
 		tx(t, `[{"/a": {"op":"push","new":1}}, {"b":{"oldEmpty":true}}, "ä"]`), {}, tx(t, `[{}]`),
 	}}
-	fixtures := map[string][]byte{"snapshot-1": snapshotOf(t, m.State()), "command-1": command.Encode()}
+	limited := Command{Time: testTime, Transactions: []Transaction{
+		tx(t, `[{"/a": {"op":"push","new":1}}, {"b":{"oldEmpty":true}}, "ä"]`).Within(1 << 28), {}, tx(t, `[{}]`), tx(t, `[{"/b":2}]`).Within(1),
+	}}
+	fixtures := map[string][]byte{"snapshot-1": snapshotOf(t, m.State()), "command-1": command.Encode(), "command-2": limited.Encode()}
 	for name, now := range fixtures {
 		path := filepath.Join("testdata", "formats", name)
 		if *update {
@@ -176,4 +179,7 @@ func TestFormatFixtures(t *testing.T) {
 	decoded, err := DecodeCommand(fixtures["command-1"])
 	require.NoError(t, err)
 	require.Equal(t, []uint64{1, 0, 2}, indices(New(1).Apply(1, decoded)))
+	decoded, err = DecodeCommand(fixtures["command-2"])
+	require.NoError(t, err)
+	require.Equal(t, []uint64{1, 0, 2, 0}, indices(New(1).Apply(1, decoded)))
 }

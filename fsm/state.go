@@ -12,7 +12,7 @@ type contents struct {
 	root      *Node
 	clock     int64 // ms; the latest of all commands' times
 	lifetimes lifetimes
-	observers ordered[[]string] // path → urls, sorted
+	observers observers
 }
 
 // State is everything that the agency has agreed on at one index. It never
@@ -70,6 +70,9 @@ func (s *State) Term() uint64 { return s.term }
 
 // Root is the whole tree, hidden keys too; {} if nothing was ever written.
 func (s *State) Root() *Node { return s.root }
+
+// LogBytes is about how many bytes the log takes.
+func (s *State) LogBytes() int64 { return int64(s.logBytes) }
 
 // FirstIndex is the index of the oldest change in the log, Index()+1 if it is
 // empty.
@@ -132,7 +135,10 @@ func (s *State) append(e Entry, after contents, keep int) *State {
 
 // maxLogBytes bounds the log beside the number of its entries, so that large
 // values do not add up in memory and in every snapshot.
-const maxLogBytes = 64 << 20
+const maxLogBytes = 16 << 20
+
+// Bytes is about how many bytes the entry takes, and no less than its text.
+func (e Entry) Bytes() int64 { return int64(e.bytes()) }
 
 func (e Entry) bytes() int {
 	const fixed = 128

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"stasis/internal/failpoint"
 )
 
 // Transaction is a set of operations that are applied together or not at all,
@@ -20,6 +22,7 @@ type Transaction struct {
 	fault         error // of an operation; told only when the preconditions hold
 	preconditions []precondition
 	clientID      string
+	limit         uint64 // of the weight of the tree that it leaves; 0: none
 }
 
 // ParseTransaction reads [operations], [operations, preconditions] or
@@ -102,9 +105,21 @@ func (t Transaction) Forbidden() bool {
 	})
 }
 
-// run evaluates the transaction in base. It returns the contents afterwards, or
-// the failed preconditions, if any, and the reason.
-func (t Transaction) run(base contents) (after contents, failed []string, reason error) {
+// Observes are the URLs at which the transaction registers callbacks.
+func (t Transaction) Observes() []string {
+	var urls []string
+	for _, o := range t.operations {
+		if o.observer != nil && !o.observer.gone {
+			urls = append(urls, o.observer.url)
+		}
+	}
+	return urls
+}
+
+// run evaluates the transaction in base, the contents of a tree of a weight without what
+// has expired. It returns the contents afterwards, or the failed preconditions, if any,
+// and the reason.
+func (t Transaction) run(base contents, weight uint64) (after contents, failed []string, reason error) {
 	if t.raw == nil {
 		return base, nil, ErrMalformed
 	}
@@ -125,6 +140,34 @@ func (t Transaction) run(base contents) (after contents, failed []string, reason
 		if after, reason = o.apply(after); reason != nil {
 			return base, nil, fmt.Errorf("%s: %w", o.path, reason)
 		}
+		if t.over(max(weight, absurd), after.weight()) {
+			break
+		}
+	}
+	if t.over(weight, after.weight()) && !failpoint.Off("tree-has-a-limit") {
+		return base, nil, fmt.Errorf("%w: %d bytes, where %d are there and %d are allowed", ErrLimit, after.weight(), weight, t.limit)
 	}
 	return after, nil, nil
 }
+
+// Size is the length of its text.
+func (t Transaction) Size() int { return len(t.raw) }
+
+// Below says whether all its operations are at one of the paths or below it.
+func (t Transaction) Below(paths ...string) bool {
+	return !slices.ContainsFunc(t.operations, func(o operation) bool {
+		return !slices.ContainsFunc(paths, func(path string) bool { return covers(path, o.path) })
+	})
+}
+
+// Preconditions are the paths at which something must hold.
+func (t Transaction) Preconditions() []string {
+	paths := make([]string, len(t.preconditions))
+	for i, p := range t.preconditions {
+		paths[i] = p.path
+	}
+	return paths
+}
+
+// ByHolder is ByHolder of its text.
+func (t Transaction) ByHolder(root *Node) bool { return ByHolder(t.raw, root) }

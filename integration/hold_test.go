@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
@@ -152,9 +154,10 @@ func TestGateOfADeadProcessOpens(t *testing.T) {
 	c := start(t, o)
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "c", 1))
-	_, dbservers, _ := c.Nodes()
+	agents, dbservers, _ := c.Nodes()
 	web := network.NewHTTPClient(network.TCP())
 	t.Cleanup(web.CloseIdleConnections)
+	holdLock(t, web, agents[0].URL)
 	dbs, to := dbclient.New(web), dbclient.Target{URL: dbservers[0].URL}
 	for _, row := range []struct {
 		signal os.Signal
@@ -180,6 +183,20 @@ func TestGateOfADeadProcessOpens(t *testing.T) {
 		require.NoError(t, c.Restart(ctx, "dbserver-1"))
 		require.NoError(t, c.Ready(ctx))
 	}
+}
+
+// holdLock takes the agency lock as a coordinator does, for the nonce of the gate that is
+// held below: a DB server closes its gate for no other.
+func holdLock(t *testing.T, web *http.Client, agent string) {
+	t.Helper()
+	_, err := agencyclient.New(agencyclient.Options{Endpoints: []string{agent}, HTTP: web}).Write(t.Context(), agencyclient.Tx{
+		Ops: map[string]any{
+			keys.HotBackupCreate: time.Now().UTC().Format(time.RFC3339),
+			keys.HotBackupHolder: keys.Holder{ID: "b", Operation: keys.OperationCreate, Nonce: "n", LeaseSeconds: 3600},
+		},
+		Pre: map[string]any{keys.HotBackupCreate: agencyclient.OldEmpty(true)},
+	})
+	require.NoError(t, err)
 }
 
 func ignoreDone(err error) error {

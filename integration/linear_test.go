@@ -180,7 +180,10 @@ func (w *worker) run(ctx context.Context, pause time.Duration, pick func() strin
 		if w.once(r, seen[1]).fate == unknown {
 			w.number += 1000
 		}
-		time.Sleep(time.Duration(w.random.Int64N(int64(pause))))
+		select {
+		case <-time.After(time.Duration(w.random.Int64N(int64(pause)))):
+		case <-ctx.Done():
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -25,12 +26,17 @@ func impatient(t testing.TB) (*cluster, *observer) {
 	return c, observe(c.Cluster, web)
 }
 
+var roundsSeed = flag.Uint64("seed", 0, "of TestRounds; 0 takes one from the clock")
+
 // TestRounds: DB servers that are processes are killed, paused and restarted under
 // load, and now and then the agency's leader is. Every round ends with the histories
 // of its documents checked and the replicas identical.
 func TestRounds(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := *roundsSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("again with: go test -run '^TestRounds$' ./integration -args -seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	c, o := impatient(t)
 	ctx := t.Context()

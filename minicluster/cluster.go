@@ -22,6 +22,7 @@ type Cluster struct {
 	faults       chan error
 	release      func() error // gives the directory free
 	old          bool         // it was there before
+	keepers      keepers
 }
 
 // Start makes the cluster of o.Dir, or a new one there, and starts its servers.
@@ -51,6 +52,7 @@ func (c *Cluster) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.old = l.old
 	if err := l.each(func(name string, role datadir.Role, _ int, p *place) error { return c.add(name, role, p) }); err != nil {
 		return err
 	}
@@ -60,7 +62,7 @@ func (c *Cluster) begin(ctx context.Context) error {
 		}
 	}
 	c.faults = make(chan error, len(c.nodes()))
-	c.old = l.old
+	c.beginKeeping()
 	return c.start(ctx)
 }
 
@@ -74,6 +76,9 @@ func prepare(o Options) (l *layout, changed bool, err error) {
 		return nil, false, err
 	}
 	l.old = was != nil
+	if l.old && o.Degraded { // whose port is taken is found to be broken when it is started
+		return l, changed, nil
+	}
 	if err := l.checkPorts(o); err != nil || l.old {
 		return l, changed, err
 	}
@@ -83,7 +88,7 @@ func prepare(o Options) (l *layout, changed bool, err error) {
 // add makes a node that does not run yet. It claims the data directories of DB
 // servers and coordinators, so that their ids are known before they start.
 func (c *Cluster) add(name string, role datadir.Role, p *place) error {
-	n := &node{name: name, role: role, id: p.ID, address: c.options.address(name, p.Port), report: c.fault}
+	n := &node{name: name, role: role, id: p.ID, address: c.options.address(name, p.Port), report: c.fault, wake: make(chan struct{}, 1)}
 	switch {
 	case c.options.Mode == Processes:
 		n.launch = c.launchProcess
@@ -98,30 +103,56 @@ func (c *Cluster) add(name string, role datadir.Role, p *place) error {
 		c.peers[n.id] = n.address
 		return nil
 	}
-	dir, err := datadir.Open(c.options.fs(name), c.dataDir(name), role, nil)
-	if err != nil {
-		return err
-	}
-	n.id = dir.ID()
 	if role == datadir.DBServer {
 		c.dbservers = append(c.dbservers, n)
 	} else {
 		c.coordinators = append(c.coordinators, n)
 	}
-	return dir.Close()
+	identify := func() error {
+		dir, err := datadir.Open(c.options.fs(name), c.dataDir(name), role, nil)
+		if err != nil {
+			return err
+		}
+		n.identify(dir.ID())
+		return dir.Close()
+	}
+	err := identify()
+	if err != nil && c.mayLack() {
+		n.prepare = identify // it is found to be broken when it is started
+		return nil
+	}
+	return err
 }
 
 // start starts the agents and then all others at once: after a crash they may
 // need each other to finish what was begun.
 func (c *Cluster) start(ctx context.Context) error {
-	if err := together(c.agents, func(n *node) error { return n.start(ctx) }); err != nil {
+	if err := c.startThese(ctx, c.agents); err != nil {
 		return err
 	}
 	if c.old {
 		c.findRemoved(ctx)
 	}
-	return together(c.present(append(c.dbservers[:len(c.dbservers):len(c.dbservers)], c.coordinators...)),
-		func(n *node) error { return n.start(ctx) })
+	return c.startThese(ctx, c.present(append(c.dbservers[:len(c.dbservers):len(c.dbservers)], c.coordinators...)))
+}
+
+// startThese starts nodes at once. Of a cluster that may lack some, those that cannot be
+// started are left to their keepers, unless the others are no cluster.
+func (c *Cluster) startThese(ctx context.Context, nodes []*node) error {
+	err := together(nodes, func(n *node) error { return n.start(ctx) })
+	if err == nil || !c.mayLack() {
+		return err
+	}
+	if err := c.tooFew(nodes); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := n.broken(); err != nil {
+			c.options.Logger.Warn("a server of the cluster cannot be started", "server", n.name, "reason", err)
+			n.woken()
+		}
+	}
+	return nil
 }
 
 // together does f to all nodes at once and waits for all.
@@ -178,6 +209,7 @@ func (c *Cluster) Nodes() (agents, dbservers, coordinators []Node) {
 // what servers died of that ended by themselves; that somebody killed one is no
 // error here. Calling it again is harmless.
 func (c *Cluster) Stop(ctx context.Context) error {
+	c.keepers.stop()
 	var errs []error
 	for _, group := range [][]*node{c.coordinators, c.dbservers, c.agents} {
 		errs = append(errs, together(group, func(n *node) error { return n.stop(ctx) }))

@@ -13,6 +13,9 @@
 // comes back from the same directory. cluster.json is written, durably, before
 // anything is started; after a crash before that there is no cluster yet.
 //
+// A server that ends by itself does not end the others. What becomes of it is up to
+// Options.Degraded and Options.Revive: keeper.go.
+//
 // Children end with this process, however it ends: they notice that their
 // standard input is at its end. Whoever calls Start must call Stop; Stop is
 // bounded and waits for everything.

@@ -13,6 +13,7 @@ import (
 	"stasis/coordinator"
 	"stasis/dbserver"
 	"stasis/internal/bootclock"
+	"stasis/internal/budget"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
@@ -46,8 +47,8 @@ func (c *Cluster) launcherInProcess(stores *agency.Stores) launcher {
 		r.watch.Go(func() {
 			select {
 			case r.fault = <-s.Err():
-				n.report(fmt.Errorf("%s has failed: %w", n.name, r.fault))
-				close(r.ended)
+				close(r.ended) // first: who hears of it finds it ended
+				n.ended(fmt.Errorf("%s has failed: %w", n.name, r.fault))
 			case <-r.quit:
 			}
 		})
@@ -60,7 +61,7 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 	switch n.role {
 	case datadir.Agent:
 		cfg := agency.Config{
-			ID: n.id, Listen: n.address, Advertise: n.address, Peers: c.peers, Network: net, Browsers: o.Browsers,
+			ID: n.id, Listen: n.address, Advertise: n.address, Peers: c.peers, Network: net, Browsers: o.Browsers, HTTP: o.limits(),
 			Stores: stores, Logger: logger, Steps: o.Steps, Timing: o.Timing.Agency,
 		}
 		if stores == nil {
@@ -70,16 +71,29 @@ func (c *Cluster) startServer(ctx context.Context, n *node, stores *agency.Store
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: c.agencyURLs(), Network: net, Browsers: o.Browsers, Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer, Remotes: o.Remotes,
+			Agency: c.agencyURLs(), Network: net, Browsers: o.Browsers, HTTP: o.limits(), Logger: logger, Steps: o.Steps, Timing: o.Timing.DBServer, Remotes: o.Remotes,
 			Clock: o.clock(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
 			Dir: c.dataDir(n.name), FS: o.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: c.agencyURLs(), Network: net, Browsers: o.Browsers, Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator, WithoutLocks: o.WithoutLocks,
+			Agency: c.agencyURLs(), Network: net, Browsers: o.Browsers, HTTP: o.limits(), Logger: logger, Steps: o.Steps, Timing: o.Timing.Coordinator, WithoutLocks: o.WithoutLocks,
 		})
 	}
 }
+
+// limits are those of one of several servers in one process: each has its part of the
+// memory, and keeps to it whatever the others do.
+func (o Options) limits() network.Limits {
+	l := o.HTTP
+	if l.Budget == nil {
+		l.Budget = budget.New(max(budget.Default()/int64(o.Agents+o.DBServers+o.Coordinators), leastBudget))
+	}
+	return l
+}
+
+// leastBudget is enough for the largest document.
+const leastBudget = 64 << 20
 
 // clock is what a DB server measures its lease by. A network that is replaced may be in a
 // bubble with a time of its own, in which the system's clock has no place.
@@ -107,6 +121,7 @@ func (c *Cluster) dataDir(name string) string { return filepath.Join(c.options.D
 func (r *inProcess) pid() int              { return 0 }
 func (r *inProcess) done() <-chan struct{} { return r.ended }
 func (r *inProcess) failure() error        { return r.fault }
+func (r *inProcess) asked() bool           { return false } // what ends by itself here has failed
 
 func (r *inProcess) stop(ctx context.Context) error {
 	r.unwatch()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ type Node struct {
 	// Removed says that the cluster has removed it, and that it was therefore not
 	// started. Restart has it join again, as if it were new.
 	Removed bool
+	// Broken says why it does not run, or does not serve, although it was not stopped; in one
+	// line. "" if it does, or was.
+	Broken string
 }
 
 // node is one server, running or not.
@@ -38,10 +42,23 @@ type node struct {
 	stores  *agency.Stores // of an agent in memory
 	report  func(error)    // for a death that nobody ordered
 
+	wake    chan struct{} // one token: its keeper is to look
+	prepare func() error  // what has to be done once before it is launched; nil: nothing
+
 	order sync.Mutex // held by whoever starts, stops or kills
-	mu    sync.Mutex // guards run
+	mu    sync.Mutex // guards what follows
 	run   running    // nil: does not run
 	gone  bool       // removed from the cluster before it was started
+	life
+}
+
+// life is what is known of a node beside what runs.
+type life struct {
+	wanted bool      // it was started, and not stopped or killed since
+	since  time.Time // when run began
+	fault  error     // why it does not run, or is late
+	owed   error     // what stop has to say of a life that has ended
+	late   bool      // it runs, and the cluster became ready without it
 }
 
 // launcher brings a node to life. ctx bounds the start only. Both kinds return
@@ -62,6 +79,8 @@ type running interface {
 	// pause stops it where it is, and resume lets it go on.
 	pause() error
 	resume() error
+	// asked says whether it ended as servers do that are asked to. Only after done.
+	asked() bool
 }
 
 func (n *node) running() running {
@@ -73,8 +92,11 @@ func (n *node) running() running {
 func (n *node) become(r running) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.run = r
+	n.run, n.late = r, false
 	n.gone = n.gone && r == nil
+	if r != nil {
+		n.wanted, n.since, n.fault, n.owed = true, time.Now(), nil, nil
+	}
 }
 
 func (n *node) removed() bool {
@@ -103,12 +125,39 @@ func (n *node) start(ctx context.Context) error {
 	if n.running() != nil {
 		return nil
 	}
-	r, err := n.launch(ctx, n)
-	if err != nil {
-		return fmt.Errorf("start %s: %w", n.name, err)
+	return n.bringUp(ctx)
+}
+
+// bringUp launches the node; order is held. What is wrong is kept, for the node is wanted.
+func (n *node) bringUp(ctx context.Context) error {
+	r, err := n.prepareAndLaunch(ctx)
+	if err == nil {
+		n.become(r)
+		return nil
 	}
-	n.become(r)
-	return nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.wanted, n.fault = true, err
+	n.owed = fmt.Errorf("start %s: %w", n.name, err)
+	return n.owed
+}
+
+func (n *node) prepareAndLaunch(ctx context.Context) (running, error) {
+	if n.prepare != nil {
+		if err := n.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	return n.launch(ctx, n)
+}
+
+// given is what is known of a node that is not wanted any more.
+func (n *node) given() (owed error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	owed = n.owed
+	n.life = life{}
+	return owed
 }
 
 // stop returns when nothing of the node is left, with what went wrong in its
@@ -116,9 +165,10 @@ func (n *node) start(ctx context.Context) error {
 func (n *node) stop(ctx context.Context) error {
 	n.order.Lock()
 	defer n.order.Unlock()
+	owed := n.given()
 	r := n.running()
 	if r == nil {
-		return nil
+		return owed
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
@@ -133,6 +183,7 @@ func (n *node) stop(ctx context.Context) error {
 func (n *node) kill() {
 	n.order.Lock()
 	defer n.order.Unlock()
+	_ = n.given() // it is no failure any more
 	if r := n.running(); r != nil {
 		r.kill()
 		n.become(nil)
@@ -154,7 +205,10 @@ func (n *node) signal(what string, do func(running) error) error {
 }
 
 func (n *node) describe() Node {
-	d := Node{Name: n.name, ID: n.id, URL: "http://" + n.address, Removed: n.removed()}
+	d := Node{Name: n.name, ID: n.serverID(), URL: "http://" + n.address, Removed: n.removed()}
+	if err := n.broken(); err != nil {
+		d.Broken = strings.Join(strings.Fields(err.Error()), " ")
+	}
 	r := n.running()
 	if r == nil {
 		return d

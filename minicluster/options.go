@@ -38,7 +38,10 @@ type Options struct {
 	Logger       hclog.Logger
 	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
 	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
+	AgentFlags   []string         // of the Binary's agents: --tree-quota=…
 	Browsers     network.Browsers // the web pages that may use the servers
+	LogFlags     []string         // of the Binary, about the size and number of its log files
+	HTTP         network.Limits   // of each server; InProcess, by default, one server's part of the process's memory
 
 	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory
@@ -46,6 +49,16 @@ type Options struct {
 	Clock   func(server string) dbserver.Clock // of DB servers' leases; nil: the system's, or with a Network of one's own the standard library's
 	Steps   step.Sink
 	Timing  Timing
+
+	// Degraded lets a cluster that exists already start without those of its servers that
+	// are broken: a majority of the agents is enough, and one DB server and one coordinator, if it has
+	// any. Ready waits for those that run, and the others are in Nodes with the reason. A new
+	// cluster needs all: an agency is founded by all its agents.
+	Degraded bool
+	// Revive starts a server again that has ended without being told to: a second later, each time it
+	// ends soon again after twice as long, up to a minute. What was stopped or killed through this Cluster,
+	// or ended with status 0, stays down.
+	Revive bool
 
 	// WithoutLocks makes backups take no gates: they are no single instant, and the
 	// checks must notice.

@@ -62,6 +62,7 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 // arguments is the command line of a node.
 func (c *Cluster) arguments(n *node, logged string) []string {
 	args := []string{string(n.role), "--dir", c.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	args = append(args, c.options.LogFlags...)
 	for _, origin := range c.options.Browsers.Trusted() {
 		args = append(args, "--http.trusted-origin", origin)
 	}
@@ -78,7 +79,7 @@ func (c *Cluster) arguments(n *node, logged string) []string {
 				args = append(args, flag, d.String())
 			}
 		}
-		return args
+		return append(args, c.options.AgentFlags...)
 	}
 	args = append(args, "--agency", strings.Join(c.agencyURLs(), ","))
 	if n.role == datadir.DBServer {
@@ -98,12 +99,12 @@ func (p *process) wait(n *node) {
 		err = errors.New("exit status 0")
 	}
 	if p.slain = killed(p.cmd.ProcessState); p.slain {
-		p.fault = fmt.Errorf("was killed by somebody else: %w", err)
+		p.fault = fmt.Errorf("was killed from outside: %w", err)
 	} else {
 		p.fault = fmt.Errorf("ended by itself: %w%s", err, reason(p.logged))
 	}
 	close(p.ended) // first: who hears of it finds it ended
-	n.report(fmt.Errorf("%s %w", n.name, p.fault))
+	n.ended(fmt.Errorf("%s %w", n.name, p.fault))
 }
 
 // killed says that a process ended by SIGKILL. Panics end with other signals or none.
@@ -148,6 +149,9 @@ func lastLines(path string) string {
 func (p *process) pid() int              { return p.cmd.Process.Pid }
 func (p *process) done() <-chan struct{} { return p.ended }
 func (p *process) failure() error        { return p.fault }
+
+// asked: servers that get a SIGTERM end with status 0, and end with no other reason so.
+func (p *process) asked() bool { return p.cmd.ProcessState.Success() }
 
 // stop asks with SIGTERM and, when ctx ends, insists with SIGKILL.
 func (p *process) stop(ctx context.Context) error {

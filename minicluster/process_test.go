@@ -47,6 +47,20 @@ func TestChildThatDies(t *testing.T) {
 	require.NoError(t, c.Stop(t.Context()), "told once")
 }
 
+// A child that dies before the cluster is ready is named with its reason, also when it has
+// been collected already.
+func TestReasonOfTheDeadChild(t *testing.T) {
+	o := program(t, "echo 'stasis: the disk is full' >&2\nexit 1\n")
+	o.Degraded = true
+	c, err := Start(t.Context(), o)
+	require.NoError(t, err)
+	require.Error(t, <-c.Err())
+	_, _ = c.agents[0].reap(t.Context()) // as the keeper does, which may have been faster
+	require.Nil(t, c.agents[0].running())
+	require.ErrorContains(t, c.Ready(t.Context()), "agent-1 ended by itself: exit status 1: the disk is full")
+	require.Error(t, c.Stop(t.Context()))
+}
+
 // A child that ends without being told has failed, even if it says that all is well.
 func TestChildThatEnds(t *testing.T) {
 	c, err := Start(t.Context(), program(t, "exit 0\n"))
@@ -73,8 +87,8 @@ func TestChildThatIsKilled(t *testing.T) {
 	child, err := os.FindProcess(agents[0].PID)
 	require.NoError(t, err)
 	require.NoError(t, child.Kill())
-	require.EqualError(t, <-c.Err(), "agent-1 was killed by somebody else: signal: killed")
-	require.ErrorContains(t, c.Ready(t.Context()), "agent-1 was killed by somebody else")
+	require.EqualError(t, <-c.Err(), "agent-1 was killed from outside: signal: killed")
+	require.ErrorContains(t, c.Ready(t.Context()), "agent-1 was killed from outside")
 	agents, _, _ = c.Nodes()
 	require.Zero(t, agents[0].PID)
 	require.NoError(t, c.Stop(t.Context()))

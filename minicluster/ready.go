@@ -27,18 +27,21 @@ const (
 // Ready waits until an agent leads and every DB server and every coordinator that was
 // started serves, is registered, and is GOOD in the eyes of the supervision. When ctx ends first (after a minute if it has no
 // deadline), or a server dies, the error says what is missing.
-func (c *Cluster) Ready(ctx context.Context) error { return c.await(ctx, c.present(c.nodes())) }
+// A cluster that may lack servers is ready without those that are broken, and after
+// the limit without those that are not ready yet.
+func (c *Cluster) Ready(ctx context.Context) error {
+	if c.mayLack() {
+		return c.awaitMost(ctx)
+	}
+	return c.await(ctx, c.present(c.nodes()))
+}
 
 // await waits until these nodes are ready, and an agent leads.
 func (c *Cluster) await(ctx context.Context, nodes []*node) error {
-	if _, bounded := ctx.Deadline(); !bounded {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, readyLimit)
-		defer cancel()
-	}
-	web := network.NewHTTPClient(c.options.network("minicluster"))
-	defer web.CloseIdleConnections()
-	l := look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	l := c.look()
+	defer l.web.CloseIdleConnections()
 	began, tick := time.Now(), time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var seen []string // by the last look that was not cut short
@@ -60,25 +63,51 @@ func (c *Cluster) await(ctx context.Context, nodes []*node) error {
 	}
 }
 
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, readyLimit)
+}
+
 // look is one observer of the cluster.
 type look struct {
 	web    *http.Client
 	agency *client.Client
 }
 
+func (c *Cluster) look() look {
+	web := network.NewHTTPClient(c.options.network("minicluster"))
+	return look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
+}
+
 // missing says what is not ready, one entry per node and one for the agency. A
 // node that is dead is an error: waiting for it is pointless.
 func (l look) missing(ctx context.Context, nodes []*node) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
-	defer cancel()
 	for _, n := range nodes {
 		if n.running() == nil {
+			if err := n.broken(); err != nil { // it has ended, and was collected
+				return nil, fmt.Errorf("%s %w", n.name, err)
+			}
 			return nil, fmt.Errorf("%s does not run", n.name)
 		}
 		if err := n.failure(); err != nil {
 			return nil, fmt.Errorf("%s %w", n.name, err)
 		}
 	}
+	var missing []string
+	for _, f := range l.find(ctx, nodes) {
+		if f != "" {
+			missing = append(missing, f)
+		}
+	}
+	return missing, nil
+}
+
+// find says of each node why it is not ready, and behind them of the agency; "" if it is.
+func (l look) find(ctx context.Context, nodes []*node) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
 	found := make([]string, len(nodes)+1)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -94,13 +123,7 @@ func (l look) missing(ctx context.Context, nodes []*node) ([]string, error) {
 		})
 	}
 	wg.Wait()
-	var missing []string
-	for _, f := range found {
-		if f != "" {
-			missing = append(missing, f)
-		}
-	}
-	return missing, nil
+	return found
 }
 
 // at says why a node is not ready.
@@ -115,11 +138,11 @@ func (l look) at(ctx context.Context, n *node) error {
 	if err := l.get(ctx, n, "/_admin/server/availability"); err != nil {
 		return err
 	}
-	registered := keys.PlanDBServers + "/" + n.id
+	registered := keys.PlanDBServers + "/" + n.serverID()
 	if n.role == datadir.Coordinator {
-		registered = keys.PlanCoordinators + "/" + n.id
+		registered = keys.PlanCoordinators + "/" + n.serverID()
 	}
-	health := keys.Health + "/" + n.id + "/Status"
+	health := keys.Health + "/" + n.serverID() + "/Status"
 	root, err := l.agency.Read(ctx, registered, health)
 	switch {
 	case err != nil:

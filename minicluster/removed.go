@@ -36,7 +36,10 @@ func (c *Cluster) findRemoved(ctx context.Context) {
 		if n.role == datadir.Coordinator {
 			plan = keys.PlanCoordinators
 		}
-		if root.At(keys.RemovedServers+"/"+n.id).Exists() && !root.At(plan+"/"+n.id).Exists() {
+		if n.serverID() == "" || n.running() != nil {
+			continue
+		}
+		if root.At(keys.RemovedServers+"/"+n.serverID()).Exists() && !root.At(plan+"/"+n.serverID()).Exists() {
 			n.mu.Lock()
 			n.gone = true
 			n.mu.Unlock()

@@ -22,9 +22,9 @@
 // A leader answers an inquiry only after everything that was in the log when it
 // began to lead is applied, so its "not applied" is final for whatever an agent
 // has answered. It is not final for a request without answer, which may be
-// delayed and arrive later still, nor once the log has moved on so far that the
-// agency has forgotten the id: see Write for what follows from that. All
-// transactions of this package are safe against both by their preconditions.
+// delayed and arrive later still: so a leader applies no client id of this package a second
+// time. It forgets ids once the log has moved on far: see Write for what follows
+// from that. All transactions of this package are safe against it by their preconditions.
 //
 // # The cache
 //

@@ -22,6 +22,8 @@ type Member struct {
 	Lag           uint64  `json:"lag"`
 	// DiskHangs is what the agent itself says when it is asked; the leader cannot know it.
 	DiskHangs *DiskHang `json:"diskHangs,omitempty"`
+	// Alarm is of the leader: the tree is nearly full, and what to do.
+	Alarm string `json:"alarm,omitempty"`
 }
 
 // Members is the answer of /_api/agency/members. Done is false when a change that

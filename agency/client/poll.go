@@ -117,7 +117,17 @@ type Config struct {
 	Version             string           `json:"version"`
 	DiskHangs           *DiskHang        `json:"diskHangs,omitempty"` // null: the agent's disk answers
 	Origin              keys.Origin      `json:"origin"`              // the agency it belongs to
+	Tree                Tree             `json:"tree"`                // its size
 	Status              string           `json:"status,omitempty"`    // why it does not serve, and what to do
+}
+
+// Tree is how large the agency's tree is, as an agent has applied it.
+type Tree struct {
+	Bytes       int64  `json:"bytes"`           // about, in memory
+	Quota       int64  `json:"quota"`           // of this agent; the leader's counts
+	Alarm       string `json:"alarm,omitempty"` // it is nearly full, and what to do
+	Refused     uint64 `json:"refused"`         // transactions, because of a quota, since the agent started
+	LastRefusal string `json:"lastRefusal,omitempty"`
 }
 
 // DiskHang is what an agent tells of its disk while it hangs. Such an agent takes no part

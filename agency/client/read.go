@@ -82,7 +82,7 @@ func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
 // write its index, a number; for a write whose precondition failed an object, the
 // current values at the failing paths (that is no error).
 //
-// It inquires before it repeats, as Write does, with the same remaining window.
+// It inquires before it repeats, as Write does, with the same remaining windows.
 // If a lost attempt turns out to have been applied its answers cannot be had any
 // more: ErrAnswerLost.
 func (c *Client) Transact(ctx context.Context, elements ...any) ([]json.RawMessage, error) {
@@ -90,7 +90,7 @@ func (c *Client) Transact(ctx context.Context, elements ...any) ([]json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	r := c.post("transact", envelope(parcels))
+	r := c.applyOnce("transact", envelope(parcels))
 	s := c.search()
 	astray := false
 	for {

@@ -509,7 +509,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			_, err = follower.Read(ctx, "x")
 			cancel()
-			require.ErrorIs(t, err, client.ErrUnavailable)
+			require.ErrorIs(t, err, client.ErrUnavailable, "it follows an agency that has ended")
 			require.ErrorIs(t, err, client.ErrStranger)
 		}
 		require.Equal(t, last, cache.Snapshot(), "it keeps what it knows")

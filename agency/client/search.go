@@ -2,8 +2,10 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +37,7 @@ type request struct {
 	timeout time.Duration // of one attempt
 	poll    bool          // given up when another agent is found to lead
 	anyone  bool          // also an agent of another agency may answer
+	once    bool          // its client ids are applied once: it may be repeated
 }
 
 // answer is what an agent said.
@@ -231,6 +234,9 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r request) (ans a
 	if r.poll {
 		req.Header.Set("Accept-Encoding", "gzip")
 	}
+	if r.once {
+		req.Header.Set(keys.OnceHeader, "true")
+	}
 	if origin := c.Origin(); origin.Exists() && !r.anyone {
 		req.Header.Set(keys.OriginHeader, origin.Text())
 	}
@@ -278,6 +284,10 @@ func bare(err error) error {
 
 // text is the answer for a message.
 func (a answer) text() string {
+	var said struct{ Message, ErrorMessage string }
+	if json.Unmarshal(a.body, &said) == nil && said.ErrorMessage+said.Message != "" { // it says what to do: nothing is cut off
+		return fmt.Sprintf("HTTP %d: %s", a.status, cmp.Or(said.ErrorMessage, said.Message))
+	}
 	body := strings.TrimSpace(string(a.body))
 	if len(body) > maxErrorBytes {
 		body = body[:maxErrorBytes] + "…"
@@ -289,6 +299,13 @@ func (a answer) text() string {
 // precondition.
 func (a answer) rejected(what string) error {
 	return fmt.Errorf("agency %s: %w: %s: %s", what, ErrRejected, a.endpoint, a.text())
+}
+
+// applyOnce is a request with transactions whose client ids are new.
+func (c *Client) applyOnce(name string, body []byte) request {
+	r := c.post(name, body)
+	r.once = true
+	return r
 }
 
 // post is a request with a body; the caller gives the last part of the path.

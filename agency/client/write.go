@@ -17,12 +17,15 @@ import (
 // is never sent again before a leader has answered an inquiry for that id with
 // "not applied".
 //
-// One window remains: the first request may be delayed somewhere, neither
-// answered nor seen by the leader that was asked, and arrive after the second. A
-// client id is no deduplication key, so the transaction would be applied twice.
-// Give it a precondition that its own effect makes false, or make it idempotent;
-// then the second application fails or changes nothing, and Write still reports
-// the first one.
+// The first request may be delayed somewhere, neither answered nor seen by the leader that
+// was asked, and arrive after the second. Then it is not applied, because the leader
+// knows that the second one was (keys.OnceHeader).
+//
+// Two windows remain. The request may arrive after the agency has forgotten the id, 20,000
+// changes later. And it may arrive after the second one has failed by its
+// precondition, and find that the precondition holds by then. Where that matters give
+// the transaction a precondition that its own effect makes false for ever, or make
+// it idempotent.
 //
 // Errors: ErrPrecondition and ErrRejected (not applied), ErrUnavailable (not
 // applied, ctx ended), ErrUnknown (ctx ended while nobody could tell).
@@ -40,20 +43,47 @@ func (c *Client) Write(ctx context.Context, tx Tx) (uint64, error) {
 	}
 }
 
-// WriteAll applies several transactions in order, in one request, each by itself.
+// WriteAll applies several transactions in order, each by itself, in one request unless
+// they are large together.
 // The result is 0 where a precondition failed or an operation was malformed; that
 // is no error. When the outcome of the request had to be inquired, only the
 // transactions that were not applied are sent again. With an error the results
 // that are not 0 are still true.
 func (c *Client) WriteAll(ctx context.Context, txs ...Tx) ([]uint64, error) {
-	if len(txs) == 0 {
-		return nil, nil
+	results := make([]uint64, len(txs))
+	for done := 0; done < len(txs); {
+		n, err := fitting(txs[done:])
+		if err != nil {
+			return results, err
+		}
+		d, err := c.deliver(ctx, txs[done:done+n])
+		if d != nil {
+			copy(results[done:], d.results)
+		}
+		if err != nil {
+			return results, err
+		}
+		done += n
 	}
-	d, err := c.deliver(ctx, txs)
-	if d == nil {
-		return nil, err
+	return results, nil
+}
+
+// requestBytes is how much is sent in one request: agents take more, but each request
+// is one entry of their log.
+const requestBytes = 2 << 20
+
+// fitting is how many of the transactions go into one request, at least one.
+func fitting(txs []Tx) (n int, err error) {
+	for bytes := 0; n < len(txs); n++ {
+		raw, err := txs[n].Encode(uuid.Nil.String())
+		if err != nil {
+			return 0, fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, err)
+		}
+		if bytes += len(raw) + 1; bytes > requestBytes && n > 0 {
+			break
+		}
 	}
-	return d.results, err
+	return n, nil
 }
 
 // parcel is one transaction on its way.
@@ -85,7 +115,7 @@ func (c *Client) deliver(ctx context.Context, txs []Tx) (*delivery, error) {
 	}
 	s := c.search()
 	for {
-		r := c.post("write", envelope(d.open))
+		r := c.applyOnce("write", envelope(d.open))
 		ans, f := s.try(ctx, r)
 		if f == answered {
 			return d, d.conclude(ctx, ans)

@@ -150,6 +150,12 @@ func ServerHealth(server string) string { return Health + "/" + server }
 // PlanShard is the key of a shard's servers in Plan, leader first.
 func PlanShard(db, cid, shard string) string { return PlanCollection(db, cid) + "/shards/" + shard }
 
+// RecoveryStep is by how much a recovery of the agency raises the terms of all shards and
+// LatestID, for each incarnation that it goes on. It is more than any incarnation raises them:
+// what was given in entries which are lost is lower than all that is given after the recovery.
+// Numbers stay exact where they are doubles.
+const RecoveryStep = 1 << 32
+
 // PlanTerm is the key of a shard's leadership term.
 func PlanTerm(db, cid, shard string) string { return PlanCollection(db, cid) + "/shardTerms/" + shard }
 

@@ -10,6 +10,10 @@ import (
 // the agency that a client follows in its requests.
 const OriginHeader = "X-Stasis-Agency"
 
+// OnceHeader is in a request whose client ids are of this request and its repetitions alone: an
+// agent applies none of them a second time. Without it an id is no deduplication key.
+const OnceHeader = "X-Stasis-Once"
+
 // OriginNote is the file of a data directory, of a DB server or a coordinator, that says
 // which agency the server follows.
 const OriginNote = "AGENCY"

@@ -28,7 +28,7 @@ func (s *supervisor) paused(ctx context.Context, root *fsm.Node, now time.Time) 
 		return true
 	}
 	tx := client.Tx{Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: client.Exactly(wish)}}
-	detail := "somebody has ended it"
+	detail := "it was ended by a request"
 	if wish.Exists() {
 		tx.Ops[keys.Maintenance] = client.Delete()
 		detail = "its time is over"
@@ -97,7 +97,7 @@ func (s *supervisor) spare(ctx context.Context, root *fsm.Node, now time.Time) {
 				Ops: map[string]any{current: client.Delete()},
 				Pre: map[string]any{current: client.Exactly(is), target: client.OldEmpty(true)},
 			},
-			Step: ServerSpared, Server: id, Detail: "somebody has ended its maintenance",
+			Step: ServerSpared, Server: id, Detail: "its maintenance was ended by a request",
 		})
 	}
 }

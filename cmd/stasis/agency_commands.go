@@ -42,6 +42,9 @@ func writeMembers(out io.Writer, members []client.Member) error {
 		switch {
 		case m.Leader:
 			role, state = "leader", "serves"
+			if m.Alarm != "" {
+				state = "serves; ALARM: " + m.Alarm
+			}
 		case m.DiskHangs != nil:
 			state = m.DiskHangs.String()
 		case !m.Heard:
@@ -61,7 +64,7 @@ func writeMembers(out io.Writer, members []client.Member) error {
 
 func agencyAddCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "add ID HOST:PORT", Short: "Make an agent a member, or tell where a member is now", Args: cobra.ExactArgs(2),
+		Use: "add ID HOST:PORT", Short: "Make an agent a member, or tell where a member is now", Args: usage(cobra.ExactArgs(2)),
 		Long: `Make an agent a member, or tell where a member is now.
 
 A new agent is started with "stasis agent --join HOST:PORT", which asks for this by
@@ -78,7 +81,7 @@ itself; then this command waits until it votes.`,
 
 func agencyRemoveCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove ID", Short: "Take an agent out of the agency for good", Args: cobra.ExactArgs(1),
+		Use: "remove ID", Short: "Take an agent out of the agency for good", Args: usage(cobra.ExactArgs(1)),
 		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
 			if err := c.RemoveMember(ctx, args[0]); err != nil {
 				return err
@@ -106,7 +109,7 @@ func agencyLeaderCommand(o *agencyOptions) *cobra.Command {
 
 func agencyTransferCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "transfer [ID]", Short: "Hand the leadership to another agent", Args: cobra.MaximumNArgs(1),
+		Use: "transfer [ID]", Short: "Hand the leadership to another agent", Args: usage(cobra.MaximumNArgs(1)),
 		RunE: o.run(func(ctx context.Context, c *client.Client, _ io.Writer, args []string) error {
 			return c.TransferLeadership(ctx, strings.Join(args, ""))
 		}),
@@ -115,7 +118,7 @@ func agencyTransferCommand(o *agencyOptions) *cobra.Command {
 
 func agencyDumpCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "dump [PATH]", Short: "Print the tree, or what lies below a path", Args: cobra.MaximumNArgs(1),
+		Use: "dump [PATH]", Short: "Print the tree, or what lies below a path", Args: usage(cobra.MaximumNArgs(1)),
 		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
 			path := "/" + strings.Trim(strings.Join(args, ""), "/")
 			root, err := c.Read(ctx, path)
@@ -133,7 +136,7 @@ func agencyDumpCommand(o *agencyOptions) *cobra.Command {
 
 func agencyReadCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "read PATH...", Short: "Read paths in one instant; prints the tree reduced to them as one line of JSON", Args: cobra.MinimumNArgs(1),
+		Use: "read PATH...", Short: "Read paths in one instant; prints the tree reduced to them as one line of JSON", Args: usage(cobra.MinimumNArgs(1)),
 		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
 			root, err := c.Read(ctx, args...)
 			if err == nil {
@@ -146,7 +149,7 @@ func agencyReadCommand(o *agencyOptions) *cobra.Command {
 
 func agencyWriteCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "write OPERATIONS [PRECONDITIONS]", Short: "Apply one transaction; prints its index", Args: cobra.RangeArgs(1, 2),
+		Use: "write OPERATIONS [PRECONDITIONS]", Short: "Apply one transaction; prints its index", Args: usage(cobra.RangeArgs(1, 2)),
 		Example: `  stasis agency write '{"/jobs/7":{"op":"set","new":"mine"}}' '{"/jobs/7":{"oldEmpty":true}}'`,
 		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
 			tx, err := client.Written([]byte(args[0]), []byte(strings.Join(args[1:], "")))
@@ -164,7 +167,7 @@ func agencyWriteCommand(o *agencyOptions) *cobra.Command {
 
 func agencyWatchCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "watch [PATH]", Short: "Print changes as they commit, until interrupted", Args: cobra.MaximumNArgs(1),
+		Use: "watch [PATH]", Short: "Print changes as they commit, until interrupted", Args: usage(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			endless := *o
 			endless.timeout = 365 * 24 * time.Hour

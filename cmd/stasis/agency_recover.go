@@ -120,7 +120,7 @@ func agencySnapshotCommand(o *agencyOptions) *cobra.Command {
 
 func snapshotSaveCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "save FILE", Short: "Save the whole tree, as it is at one instant, to a file", Args: cobra.ExactArgs(1),
+		Use: "save FILE", Short: "Save the whole tree, as it is at one instant, to a file", Args: usage(cobra.ExactArgs(1)),
 		Long: `Save the whole tree, as it is at one instant, to a file.
 
 The file has the tree with what expires and who observes, the newest changes with their client
@@ -170,7 +170,7 @@ func saveFile(path string, data []byte) (err error) {
 func snapshotRestoreCommand() *cobra.Command {
 	var o agency.RestoreOptions
 	cmd := &cobra.Command{
-		Use: "restore FILE --dir DIR", Short: "Make an agent of a saved tree: the first one of the agency's next incarnation", Args: cobra.ExactArgs(1),
+		Use: "restore FILE --dir DIR", Short: "Make an agent of a saved tree: the first one of the agency's next incarnation", Args: usage(cobra.ExactArgs(1)),
 		Long: `Make an agent of a saved tree: the first one of the agency's next incarnation.
 
 For when all agents' data directories are lost, or none is fit to recover from. The directory must

@@ -6,7 +6,7 @@ func clusterCleanOutCommand(o *clusterOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clean-out SERVER",
 		Short: "Move everything off a DB server, and put nothing on it any more",
-		Args:  cobra.ExactArgs(1),
+		Args:  usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.startJob(cmd, "cleanOutServer", map[string]any{"server": args[0]})
 		},

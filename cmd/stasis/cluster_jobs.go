@@ -15,7 +15,7 @@ func clusterJobsCommand(o *clusterOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "jobs [ID] [--cancel]",
 		Short: "List the supervision's jobs, show one with its children, or cancel one",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  usage(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.client()
 			if err != nil {

@@ -18,7 +18,7 @@ func clusterMaintenanceCommand(o *clusterOptions) *cobra.Command {
 		Long: `Pause the supervision: no failover, no moves, no clean-up, until it is switched off
 or its time is over (an hour, or so many seconds). With --server only the failure
 of that DB server has no consequences. Without an argument: say how it is.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: usage(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want := ""
 			if len(args) > 0 {

@@ -19,7 +19,7 @@ that moves. If the server has a replica already, only the leadership goes there,
 the old leader keeps its replica; with --remains-follower it does so in any case.
 Servers are named by id or short name.`,
 		Example: "  stasis cluster move s10002 --to DBServer0003",
-		Args:    cobra.ExactArgs(1),
+		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.client()
 			if err != nil {

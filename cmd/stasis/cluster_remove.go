@@ -20,7 +20,7 @@ func clusterRemoveCommand(o *clusterOptions) *cobra.Command {
 		Long: `Take a DB server or coordinator out of the cluster for good. It must have been
 stopped; no shard may be on a DB server: clean it out first. For a minute it is
 tried again while that is not so.`,
-		Args: cobra.ExactArgs(1),
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.client()
 			if err != nil {

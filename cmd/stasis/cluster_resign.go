@@ -7,7 +7,7 @@ func clusterResignCommand(o *clusterOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resign SERVER",
 		Short: "Hand the leadership of all shards of a DB server to their followers, before it is stopped",
-		Args:  cobra.ExactArgs(1),
+		Args:  usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.startJob(cmd, "resignLeadership", map[string]any{"server": args[0], "undoMoves": undo})
 		},

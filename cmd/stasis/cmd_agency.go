@@ -64,6 +64,9 @@ type agencyCall func(ctx context.Context, c *client.Client, out io.Writer, args 
 // run makes a cobra function of a call, and explains an agency without leader.
 func (o *agencyOptions) run(call agencyCall) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if err := withoutCredentials("agent", o.endpoints); err != nil {
+			return err
+		}
 		c, done := o.client()
 		defer done()
 		ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)

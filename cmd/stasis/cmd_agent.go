@@ -21,6 +21,7 @@ func agentCommand() *cobra.Command {
 	var peers, join []string
 	var timing agency.Timing
 	var bootstrap bool
+	quota := megabytes{256 << 20}
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
 		Short: "Run one agent of the agency",
@@ -49,11 +50,15 @@ member of an agency that exists is started with --join.`,
 			if timing.DiskTimeout < diskFloor {
 				return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
 			}
+			if quota.size > mostQuota {
+				return fmt.Errorf("--tree-quota %s: want 1M to 1T", quota.String())
+			}
 			defer runtime.KeepAlive(headroom())
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("agent"), LogStore: logStore, Timing: timing, Bootstrap: bootstrap,
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("agent"), LogStore: logStore, MaxBodyBytes: int64(o.memory.maxBody), Timing: timing, Bootstrap: bootstrap,
+					TreeQuota: int64(quota.size),
 				})
 			})
 		},
@@ -63,12 +68,16 @@ member of an agency that exists is started with --join.`,
 	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
 	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
 	cmd.Flags().BoolVar(&bootstrap, "bootstrap", false, "found the agency with a majority of the --peer agents, without the answer of the others. DANGEROUS: if one of those has data of an agency, it is left out, and that data with it. Without effect on an agent that has data")
-	cmd.Flags().StringVar(&logStore, "log-store", "", "what keeps Raft's log in a new directory, `wal` (the default) or bolt: wal needs one sync for each entry, bolt two")
-	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "a DB server that was not heard of for so `long` is FAILED, and its shards get other leaders; the same on all agents")
-	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "how `long` an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
-	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "when the disk hangs, the agent is silent and another one leads; after so `long` it ends")
+	cmd.Flags().StringVar(&logStore, "log-store", "", "`kind` of file that keeps Raft's log in a new directory: wal (the default), which needs one sync for each entry, or bolt, which needs two")
+	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "`time` without a heartbeat after which a DB server is FAILED and its shards get other leaders, 3s or more; the same on all agents")
+	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "`time` that an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
+	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "`time` after which an agent whose disk hangs ends, 10s or more; until then it is silent and another one leads")
+	cmd.Flags().Var(&quota, "tree-quota", "largest `size` of the agency's tree in memory, such as 512M or 1G (M if there is no unit); the same on all agents, of which each needs about four times as much memory")
 	return cmd
 }
+
+// mostQuota is more than any tree that could be held.
+const mostQuota = 1 << 40
 
 // diskFloor is the shortest time after which an agent may end because of its disk: a
 // disk that is slow for some seconds is none to give up.

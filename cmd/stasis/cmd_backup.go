@@ -51,7 +51,7 @@ func backupCommand() *cobra.Command {
 	f.StringVar(&o.endpoint, "server.endpoint", defaultEndpoint, "`URL` of a coordinator")
 	f.StringVar(&o.username, "server.username", "root", "user `name`")
 	f.StringVar(&o.password, "server.password", "", "password; asked for on a terminal when needed")
-	f.BoolVar(&o.authentication, "server.authentication", false, "send user name and password")
+	f.BoolVar(&o.authentication, "server.authentication", false, "send user name and password; true when one of them is given")
 	f.StringVar(&o.database, "server.database", "_system", "must be _system: a backup is of the whole deployment")
 	f.Float64Var(&o.connectionTimeout, "server.connection-timeout", 5, "`seconds` to wait for a connection")
 	f.Float64Var(&o.requestTimeout, "server.request-timeout", 1200, "`seconds` to wait for an answer")
@@ -85,7 +85,11 @@ func (o *serverOptions) check(cmd *cobra.Command) error {
 	if o.connectionTimeout <= 0 || o.requestTimeout <= 0 {
 		return errors.New("--server.connection-timeout and --server.request-timeout must be positive")
 	}
-	if o.authentication && o.password == "" {
+	given := func(name string) bool { return cmd.Flags().Changed("server." + name) }
+	if !given("authentication") && (given("username") || given("password")) {
+		o.authentication = true // or they would be dropped in silence
+	}
+	if o.authentication && !given("password") {
 		return o.askPassword(cmd)
 	}
 	return nil
@@ -137,6 +141,8 @@ func readConfiguration(cmd *cobra.Command, path string) error {
 		return fmt.Errorf("--configuration: %w", err)
 	}
 	defer f.Close()
+	before := map[string]bool{} // given on the command line, which counts more
+	cmd.Flags().Visit(func(f *pflag.Flag) { before[f.Name] = true })
 	section := ""
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
@@ -157,8 +163,8 @@ func readConfiguration(cmd *cobra.Command, path string) error {
 		if flag == nil {
 			return fmt.Errorf("%s:%d: there is no option %q here", path, n, name)
 		}
-		if !flag.Changed {
-			if err := flag.Value.Set(strings.TrimSpace(value)); err != nil {
+		if !before[flag.Name] {
+			if err := cmd.Flags().Set(flag.Name, strings.TrimSpace(value)); err != nil {
 				return fmt.Errorf("%s:%d: %s: %w", path, n, name, err)
 			}
 		}

@@ -21,14 +21,19 @@ func dbserverCommand() *cobra.Command {
 		Short: "Run one DB server",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := withoutCredentials("agency", agents); err != nil {
+				return err
+			}
 			remotes, err := rules.open(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
+			outside, engine := engineMemory()
+			o.memory.outside = outside
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return dbserver.Start(ctx, dbserver.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents,
-					Network: network.TCP(), Browsers: o.browsers, Logger: log.Named("dbserver"), Remotes: remotes,
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Engine: engine, Logger: log.Named("dbserver"), MaxBodyBytes: int64(o.memory.maxBody), Remotes: remotes,
 					Clock: dbserver.Clock{Elapsed: bootclock.Elapsed},
 				})
 			})

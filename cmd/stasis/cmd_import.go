@@ -40,7 +40,7 @@ and collection are created if they do not exist. "-" reads standard input.
 
 Lines go in batches. If the import ends half way, what was sent is there: run it
 again with --on-duplicate ignore (or replace) if the documents have keys.`,
-		Args: cobra.ExactArgs(1),
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return runImport(cmd, o, args[0]) },
 	}
 	o.addFlags(cmd)

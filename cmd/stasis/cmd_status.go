@@ -63,6 +63,7 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 	line("restore epoch\t%d", s.Epoch)
 	line("shards\t%s", shardsText(s.Shards))
 	line("agency lock\t%s", lockText(s.Lock))
+	line("authentication\t%s: every client that reaches a port is an administrator", cmp.Or(s.Authentication, client.AuthenticationOff))
 	line("")
 	line("AGENTS\tENDPOINT\tSTATUS")
 	for _, id := range slices.Sorted(maps.Keys(s.Agents)) {
@@ -75,6 +76,9 @@ func printStatus(out io.Writer, s client.Status, list backup.ListResult) error {
 			state = "follower"
 		case a.Note != "":
 			state = "does not serve: " + a.Note
+		}
+		if a.Alarm != "" {
+			state += "; ALARM: " + a.Alarm
 		}
 		line("%s\t%s\t%s", id, a.Endpoint, state)
 	}

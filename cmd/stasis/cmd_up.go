@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -28,17 +26,27 @@ type upOptions struct {
 	basePort     int
 	readyFile    string
 	logLevel     string
+	degraded     bool // a cluster that exists starts without what is broken, and goes on without what dies
+	restart      bool
+	logs         logFileFlags // of processes
 	rules        remoteRules
 	pages        browserFlags
 }
 
 func upCommand() *cobra.Command {
-	o := upOptions{}
+	o := upOptions{degraded: true}
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start a local cluster and keep it running until Ctrl-C",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
+		Long: `Start a local cluster and keep it running until Ctrl-C.
+
+A cluster that exists starts without servers that are broken, as long as a majority of its
+agents, a DB server and a coordinator run; the broken ones are named, with the reason. A server that ends
+does not end the others. The exit status is 1 if at the end a server does not run because it
+has failed. One that was killed (SIGKILL) has not failed; one that ended in another way before
+Ctrl-C, also after a SIGTERM, has.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
 	o.rules.addFlags(cmd)
 	f := cmd.Flags()
@@ -50,6 +58,8 @@ func upCommand() *cobra.Command {
 	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
 	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	f.BoolVar(&o.restart, "restart", false, "start a server again that has ended or cannot be started: after 1 s, then after pauses that grow to 1 min. One that ended with status 0, as after a SIGTERM, stays down. In process a server that fails is started again, but a crash of this process ends all")
+	o.logs.addFlags(cmd)
 	o.pages.addFlags(cmd)
 	return cmd
 }
@@ -78,6 +88,9 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if level == hclog.NoLevel {
 		return minicluster.Options{}, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
 	}
+	if _, err := o.logs.parse(); err != nil {
+		return minicluster.Options{}, err
+	}
 	remotes, err := o.rules.open(errOut) // also for processes: what is wrong is said at once
 	if err != nil {
 		return minicluster.Options{}, err
@@ -90,10 +103,14 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
 		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: remotes,
 		RemoteFlags: o.rules.arguments(), Browsers: browsers,
+		Degraded: o.degraded, Revive: o.restart, LogFlags: o.logs.arguments(),
 	}
 	switch o.mode {
 	case "inprocess":
 		opts.Mode = minicluster.InProcess
+		if flag := o.logs.set(); flag != "" {
+			return opts, fmt.Errorf("--%s is about the log files of --mode processes: in process the log goes to standard error", flag)
+		}
 	case "processes":
 		binary, err := os.Executable()
 		if err != nil {
@@ -125,6 +142,8 @@ func (o *upOptions) remember(dir string, asked func(flag string) bool) error {
 }
 
 func runUp(cmd *cobra.Command, o upOptions) (err error) {
+	outside, _ := engineMemory()
+	boundMemory(outside)
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	dir, remove, err := clusterDir(o.dir, "stasis-up-")
 	if err != nil {
@@ -167,39 +186,16 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		fmt.Fprint(out, " (temporary: gone after Ctrl-C; --dir keeps it)")
 	}
 	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
+	ready := func() error { return nil }
 	if o.readyFile != "" {
-		if err := writeReady(o.readyFile, c, opts.Mode); err != nil {
-			return err
-		}
+		ready = func() error { return writeReady(o.readyFile, c, opts.Mode) }
 		defer func() { err = errors.Join(err, removeIfThere(o.readyFile)) }()
 	}
-	return watch(ctx, c, opts.Mode, out, cmd.ErrOrStderr())
-}
-
-// watch returns when the cluster shall be stopped, or no longer makes sense. A child
-// process may be killed at any time: that is what the mode is for.
-func watch(ctx context.Context, c *minicluster.Cluster, mode minicluster.Mode, out, errOut io.Writer) error {
-	for {
-		select {
-		case <-ctx.Done():
-			fmt.Fprintln(out, "\nStopping …")
-			return nil
-		case err := <-c.Err():
-			if mode != minicluster.Processes {
-				return err
-			}
-			if !anyRuns(c) {
-				return fmt.Errorf("no server is left: %w", err)
-			}
-			fmt.Fprintf(errOut, "stasis: %v\nThe other servers go on.\n", err)
-		}
+	if err := ready(); err != nil {
+		return err
 	}
-}
-
-// anyRuns says whether a child process is left.
-func anyRuns(c *minicluster.Cluster) bool {
-	agents, dbservers, coordinators := c.Nodes()
-	return slices.ContainsFunc(slices.Concat(agents, dbservers, coordinators), func(n minicluster.Node) bool { return n.PID != 0 })
+	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready}
+	return w.run(ctx)
 }
 
 // clusterDir gives the directory to use, and what to do with it at the end.
@@ -219,89 +215,4 @@ func stopCluster(ctx context.Context, c *minicluster.Cluster) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*shutdownLimit)
 	defer cancel()
 	return c.Stop(stop)
-}
-
-func printTopology(out io.Writer, c *minicluster.Cluster) {
-	agents, dbservers, coordinators := c.Nodes()
-	for _, group := range []struct {
-		name  string
-		nodes []minicluster.Node
-	}{{"agents", agents}, {"DB servers", dbservers}, {"coordinators", coordinators}} {
-		for i, n := range group.nodes {
-			title := ""
-			if i == 0 {
-				title = group.name
-			}
-			where := n.URL
-			if n.Removed {
-				where = "was removed from the cluster and is not started (without its directory " + n.Name + " a new one is)"
-			}
-			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, where)
-		}
-	}
-}
-
-// portFlag is how the command's ports are chosen.
-func portFlag(cmd *cobra.Command) string {
-	if cmd.Flags().Lookup("base-port") == nil {
-		return "port"
-	}
-	return "base-port"
-}
-
-// clearReady removes the file of an earlier run, which would say that this one is
-// ready, and finds out now whether one can be written later.
-func clearReady(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("--ready-file: %s is a directory", path)
-	}
-	if err := removeIfThere(path); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".tmp", nil, 0o600); err != nil {
-		return fmt.Errorf("--ready-file: %w", err)
-	}
-	return removeIfThere(path + ".tmp")
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("--ready-file: %w", err)
-	}
-	return nil
-}
-
-// writeReady publishes the file whole or not at all. In process the servers have this
-// process's id: kill takes 0 for the whole group of who calls it.
-func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) error {
-	type node struct {
-		ID  string `json:"id"`
-		URL string `json:"url"`
-		PID int    `json:"pid"` // of this process, if the server is part of it
-	}
-	list := func(nodes []minicluster.Node) []node {
-		all := []node{}
-		for _, n := range nodes {
-			if n.Removed {
-				continue
-			}
-			if mode == minicluster.InProcess {
-				n.PID = os.Getpid()
-			}
-			all = append(all, node{n.ID, n.URL, n.PID})
-		}
-		return all
-	}
-	agents, dbservers, coordinators := c.Nodes()
-	raw, err := json.Marshal(map[string][]node{"agents": list(agents), "dbservers": list(dbservers), "coordinators": list(coordinators)})
-	if err != nil {
-		return fmt.Errorf("--ready-file: %w", err)
-	}
-	if err := os.WriteFile(path+".tmp", append(raw, '\n'), 0o600); err != nil {
-		return fmt.Errorf("--ready-file: %w", err)
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("--ready-file: %w", err)
-	}
-	return nil
 }

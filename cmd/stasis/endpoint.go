@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -37,5 +41,19 @@ func alsoCalled(f *pflag.FlagSet, names map[string]string) {
 }
 
 func (o *endpointOptions) client() (*client.Client, error) {
+	if o.password != "" && o.username == "" {
+		return nil, errors.New("--password without --username: it would not be sent")
+	}
 	return client.New(o.endpoint, client.Options{HTTP: network.NewHTTPClient(network.TCP()), Username: o.username, Password: o.password})
+}
+
+// withoutCredentials refuses addresses of agents that have a user name or a password in them:
+// agents check none, and what is in an address gets into logs.
+func withoutCredentials(flag string, addresses []string) error {
+	for _, a := range addresses {
+		if i := strings.LastIndexByte(a, '@'); i >= 0 {
+			return fmt.Errorf("--%s …%s: it has credentials in it, which agents do not check: leave them out", flag, a[i:])
+		}
+	}
+	return nil
 }

@@ -78,6 +78,7 @@ Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	}
 	root.SetVersionTemplate(versionText)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(), backupCommand(), clusterCommand(),
 		agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),

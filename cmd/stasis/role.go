@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"stasis/coordinator/client"
+	"stasis/internal/logfile"
 	"stasis/internal/network"
 )
 
@@ -21,9 +22,12 @@ type roleOptions struct {
 	advertise      string
 	logLevel       string
 	logFile        string
+	logs           logFileFlags
 	exitWithParent bool
 	pages          browserFlags
 	browsers       network.Browsers // made of pages when the role starts
+	memory         memoryFlags
+	http           network.Limits // made of memory when the role starts
 }
 
 func (o *roleOptions) addFlags(cmd *cobra.Command) {
@@ -33,8 +37,10 @@ func (o *roleOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.advertise, "advertise", "", "`host:port` for others to connect to (default: where it listens)")
 	f.StringVar(&o.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&o.logFile, "log-file", "", "append the log to this `file` (default: standard error)")
+	o.logs.addFlags(cmd)
 	f.BoolVar(&o.exitWithParent, "exit-with-parent", false, "stop when standard input ends: set by the process that started this one")
 	o.pages.addFlags(cmd)
+	o.memory.addFlags(cmd)
 	for _, name := range []string{"dir", "listen"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
@@ -48,13 +54,20 @@ func (o *roleOptions) logger(errOut io.Writer) (hclog.Logger, io.Closer, error) 
 	if level == hclog.NoLevel {
 		return nil, nil, fmt.Errorf("--log-level %q: want trace, debug, info, warn or error", o.logLevel)
 	}
+	limits, err := o.logs.parse()
+	if err != nil {
+		return nil, nil, err
+	}
 	out, closer := errOut, io.Closer(io.NopCloser(nil))
-	if o.logFile != "" {
-		f, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	switch flag := o.logs.set(); {
+	case o.logFile != "":
+		f, err := logfile.Open(o.logFile, limits)
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}
 		out, closer = f, f
+	case flag != "":
+		return nil, nil, fmt.Errorf("--%s needs --log-file: a log on standard error is kept by who reads it", flag)
 	}
 	return hclog.New(&hclog.LoggerOptions{Level: level, Output: out, TimeFormat: "2006-01-02T15:04:05.000Z0700"}), closer, nil
 }
@@ -81,6 +94,9 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 		return err
 	}
 	defer closer.Close()
+	if o.http, err = o.memory.limits(logger); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
 	if o.exitWithParent {
@@ -93,7 +109,7 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	if err != nil {
 		return explain(err)
 	}
-	logger.Info("ready", "url", s.URL(), "dir", o.dir)
+	logger.Info("ready", "url", s.URL(), "dir", o.dir, "authentication", client.AuthenticationOff)
 
 	var fault error
 	select {

@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/backup"
+	"stasis/coordinator/backup/verify"
 	pieces "stasis/dbserver/backup"
 	dbserver "stasis/dbserver/client"
 )
@@ -30,7 +30,7 @@ func verifyOffline(cmd *cobra.Command, o *serverOptions, dir, id string) error {
 	} else if len(found) == 0 {
 		return fmt.Errorf("verify: no backup in %s", dir)
 	}
-	results := []backup.VerifyResult{}
+	results := []verify.Result{}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		res, err := verifyPieces(ctx, id, found[id])
 		if err != nil {
@@ -42,7 +42,7 @@ func verifyOffline(cmd *cobra.Command, o *serverOptions, dir, id string) error {
 	if o.json {
 		err = printJSON(cmd.OutOrStdout(), results)
 	}
-	if slices.ContainsFunc(results, func(v backup.VerifyResult) bool { return !v.Intact }) {
+	if slices.ContainsFunc(results, func(v verify.Result) bool { return !v.Intact }) {
 		err = errors.Join(err, fmt.Errorf("%w: not intact", errReported))
 	}
 	return err
@@ -66,8 +66,8 @@ func findPieces(dir, id string) (map[string][]string, error) {
 	return found, nil
 }
 
-func verifyPieces(ctx context.Context, id string, folders []string) (backup.VerifyResult, error) {
-	res := backup.VerifyResult{ID: id, Pieces: map[string]backup.PieceReport{}, Problems: []string{}}
+func verifyPieces(ctx context.Context, id string, folders []string) (verify.Result, error) {
+	res := verify.Result{ID: id, Pieces: map[string]verify.PieceReport{}, Problems: []string{}}
 	made := map[string]dbserver.Piece{}
 	certificates := map[string]json.RawMessage{}
 	for _, folder := range folders {
@@ -76,7 +76,7 @@ func verifyPieces(ctx context.Context, id string, folders []string) (backup.Veri
 			return res, err
 		}
 		source := v.Piece.ServerID
-		res.Pieces[folder] = backup.PieceReport{Source: source, Files: v.Files, Bytes: v.Bytes, Problems: v.Problems}
+		res.Pieces[folder] = verify.PieceReport{Source: source, Files: v.Files, Bytes: v.Bytes, Problems: v.Problems}
 		res.PotentiallyInconsistent = res.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
 		for _, problem := range v.Problems {
 			res.Problems = append(res.Problems, folder+": "+problem)
@@ -85,7 +85,7 @@ func verifyPieces(ctx context.Context, id string, folders []string) (backup.Veri
 			made[source], certificates[source] = v.Piece, v.Certificate
 		}
 	}
-	certificate, problems := backup.CheckOffline(made, certificates)
+	certificate, problems := verify.Offline(made, certificates)
 	res.Certificate, res.Problems = certificate, append(res.Problems, problems...)
 	res.Intact = len(res.Problems) == 0
 	return res, nil

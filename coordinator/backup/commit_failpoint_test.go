@@ -10,6 +10,8 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/failpoint"
 )
 
@@ -56,7 +58,7 @@ func TestLockLostAtTheCommit(t *testing.T) {
 					inWorld(t, threeServers, func(w *world) {
 						id := w.create("before").ID
 						reached := 0
-						defer failpoint.Set("coordinator/backup/commit", coordinatorA, func(context.Context, string) error {
+						defer failpoint.Set("coordinator/backup/lock/commit", coordinatorA, func(context.Context, string) error {
 							reached++
 							value := w.agency.root().At(keys.HotBackupCreate).Text()
 							thaw(w)
@@ -66,10 +68,10 @@ func TestLockLostAtTheCommit(t *testing.T) {
 						})()
 						err := run(w.service(coordinatorA), id)
 						require.Equal(w.t, 1, reached, "the lock is not lost at the commit")
-						require.ErrorIs(w.t, err, errLockLost, "it is committed without its lock")
+						require.ErrorIs(w.t, err, lock.ErrLost, "it is committed without its lock")
 						root := w.agency.root()
 						require.Equal(w.t, 1, root.At(keys.HotBackupCommits).Len(), "a backup is committed without its lock")
-						require.Zero(w.t, number(root.At(keys.RestoreEpoch)), "a restore is committed without its lock")
+						require.Zero(w.t, topology.Number(root.At(keys.RestoreEpoch)), "a restore is committed without its lock")
 						require.True(w.t, root.At(keys.PlanDatabase("new")).Exists(), "what changed after the lock was lost is gone")
 						w.requireOpen(operation)
 					})

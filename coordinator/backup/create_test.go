@@ -11,9 +11,12 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/topology"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
+	"stasis/internal/wait"
 )
 
 func TestCreateMakesOneCompleteBackup(t *testing.T) {
@@ -42,7 +45,7 @@ func TestCreateMakesOneCompleteBackup(t *testing.T) {
 	})
 }
 
-// The certificate is what somebody has who has nothing but a piece.
+// A piece alone has the certificate.
 func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		r := w.create("sealed")
@@ -50,9 +53,9 @@ func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 		require.NoError(t, w.agency.root().At(keys.HotBackupCommit(r.ID)).Decode(&commit))
 		for id, s := range w.servers {
 			p := s.pieces[r.ID]
-			cert, err := ParseCertificate(p.cert)
+			cert, err := certificate.Parse(p.cert)
 			require.NoError(t, err)
-			hash, err := hashJSON(p.cert)
+			hash, err := certificate.Hash(p.cert)
 			require.NoError(t, err)
 			require.Equal(t, commit.CertificateSHA256, hash)
 			require.Empty(t, cert.Problems())
@@ -62,7 +65,7 @@ func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 			require.Equal(t, p.meta.ManifestSHA256, cert.Servers[id].Piece.ManifestSHA256)
 			require.NotEmpty(t, cert.History.Steps)
 			require.Equal(t, r.LockReport, cert.History.Lock, "the lock report is kept with the backup")
-			plan, err := parseDump(list(t, s, r.ID).AgencyDump.Dump)
+			plan, err := topology.ParseDump(listOn(t, s, r.ID).AgencyDump.Dump)
 			require.NoError(t, err)
 			require.ElementsMatch(t, threeServers, plan.DBServers)
 			require.EqualValues(t, 1000, plan.LatestID)
@@ -70,7 +73,7 @@ func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 	})
 }
 
-func list(t *testing.T, s *fakeServer, id string) dbserver.PieceDetail {
+func listOn(t *testing.T, s *fakeServer, id string) dbserver.PieceDetail {
 	t.Helper()
 	pieces := s.list(dbserver.ListRequest{IDs: []string{id}, WithDetails: true}).Pieces
 	require.Len(t, pieces, 1)
@@ -96,7 +99,7 @@ func TestCreateRefusesBadLabels(t *testing.T) {
 }
 
 // A writer writes n to one server and, when that is acknowledged, n to the next:
-// whoever has the later write must have the earlier one. With the gates every
+// a backup that has the later write must have the earlier one. With the gates every
 // backup shows that; without them some do not. The second half shows that this
 // test can fail.
 func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {
@@ -115,7 +118,7 @@ func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {
 				for n := 1; ctx.Err() == nil; n++ {
 					for _, id := range threeServers {
 						_ = w.servers[id].write(ctx, n)
-						_ = pause(ctx, time.Millisecond)
+						_ = wait.For(ctx, time.Millisecond)
 					}
 				}
 			})

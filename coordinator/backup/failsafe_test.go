@@ -11,6 +11,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )
 
@@ -52,8 +53,8 @@ func (w *world) entries() map[string]Entry {
 	return r.List
 }
 
-// The failsafe of the restore before goes when the new one is whole, from every list at
-// once, whoever coordinates.
+// When the new failsafe is whole, the failsafe of the restore before leaves every list at
+// once, on every coordinator.
 func TestFailsafeIsReplaced(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		first := w.restored(id)
@@ -64,7 +65,7 @@ func TestFailsafeIsReplaced(t *testing.T) {
 		time.Sleep(time.Second)
 		require.ElementsMatch(t, []string{id, second}, w.listed())
 		require.False(t, w.agency.root().At(keys.HotBackupOlder).Exists())
-		require.EqualValues(t, 1, number(w.agency.root().At(keys.HotBackupDeletes)), "once, by one of two coordinators")
+		require.EqualValues(t, 1, topology.Number(w.agency.root().At(keys.HotBackupDeletes)), "once, by one of two coordinators")
 		for name, s := range w.servers {
 			require.ElementsMatch(t, []string{id, second}, s.pieceIDs(), name)
 			require.Zero(t, w.agency.root().At(keys.HotBackupDeleted+"/"+name).Len())
@@ -105,7 +106,7 @@ func TestOlderFailsafeGoesWithTheServer(t *testing.T) {
 		w.removeServer("PRMR-2")
 		time.Sleep(time.Second)
 		require.ElementsMatch(t, []string{id, second}, w.listed())
-		require.False(t, w.agency.root().At(keys.HotBackupDeleted+"/PRMR-2").Exists(), "a wish that nobody would take away")
+		require.False(t, w.agency.root().At(keys.HotBackupDeleted+"/PRMR-2").Exists(), "a tombstone that no server would remove")
 	})
 }
 
@@ -148,14 +149,14 @@ func TestFailsafeIsReplacedWhateverFails(t *testing.T) {
 				w.faults.failAt, w.faults.mode = len(w.faults.calls)+n, how
 				ctx, cancel := context.WithCancel(context.Background())
 				var group sync.WaitGroup
-				group.Go(func() { w.service(coordinatorA).retireFailsafes(ctx) })
+				group.Go(func() { w.service(coordinatorA).recovery.Run(ctx) })
 				time.Sleep(time.Minute)
 				_, fired = w.faults.over()
 				time.Sleep(time.Minute)
 				cancel()
 				group.Wait()
 				require.ElementsMatch(t, []string{id, second}, w.listed(), fired)
-				require.EqualValues(t, 1, number(w.agency.root().At(keys.HotBackupDeletes)), fired)
+				require.EqualValues(t, 1, topology.Number(w.agency.root().At(keys.HotBackupDeletes)), fired)
 			})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -33,7 +34,7 @@ func TestCreateFailsCleanlyAtEveryCall(t *testing.T) {
 					w.faults.failAt = -1
 					if err != nil {
 						failed++
-						require.NotErrorIs(t, err, ErrOutcomeUnknown, note)
+						require.NotErrorIs(t, err, operation.ErrOutcomeUnknown, note)
 						w.requireClean(note)
 						return
 					}
@@ -153,8 +154,8 @@ func TestStoppingTheServiceUndoesWhatRuns(t *testing.T) {
 	})
 }
 
-// The agency goes away with the commit: nobody can tell, and nobody touches the
-// pieces. When it is back they follow what it says.
+// The agency goes away with the commit: its outcome is unknown, and the coordinator leaves
+// the pieces alone. When the agency is back, they follow what it says.
 func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 	for _, applied := range []bool{true, false} {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
@@ -166,7 +167,7 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 					}
 				}))
 				_, err := s.Create(context.Background(), CreateRequest{Label: "x"})
-				require.ErrorIs(t, err, ErrOutcomeUnknown)
+				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
 				require.ErrorContains(t, err, "unknown")
 				require.Equal(t, 503, statusOf(err))
 				for id, s := range w.servers {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/certificate"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
@@ -82,9 +83,9 @@ func TestAllowInconsistentMarksForEver(t *testing.T) {
 		leave()
 		require.NoError(t, err)
 		w.requireMarked(r)
-		cert, err := ParseCertificate(list(t, w.servers["PRMR-1"], r.ID).Certificate)
+		cert, err := certificate.Parse(listOn(t, w.servers["PRMR-1"], r.ID).Certificate)
 		require.NoError(t, err)
-		require.Equal(t, LockModeNone, cert.Instant.LockMode)
+		require.Equal(t, certificate.LockModeNone, cert.Instant.LockMode)
 		require.NotEmpty(t, cert.Problems())
 		require.NotEmpty(t, cert.History.Lock.Attempts)
 		w.requireBackup("inconsistent", r.ID)

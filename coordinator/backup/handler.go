@@ -3,9 +3,6 @@ package backup
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -13,28 +10,22 @@ import (
 	"stasis/internal/apierror"
 )
 
-// PathPrefix is where the handler expects to be mounted; a database prefix
-// before it does not disturb.
+// PathPrefix is where the handler expects to be mounted. A database prefix may stand before
+// it.
 const PathPrefix = "/_admin/backup"
-
-// maxBody bounds a command's body.
-const maxBody = 1 << 20
 
 // retryAfter is what a 503 tells the client to wait, in seconds.
 const retryAfter = "5"
 
-// command reads its body (nil if there was none) and answers with a status and a
-// result, or an error.
-type command func(ctx context.Context, body json.RawMessage) (status int, result any, err error)
-
-// Handler serves POST /_admin/backup/<command>. When the client goes away the
-// request's context ends, and with it what is not committed.
+// Handler serves POST /_admin/backup/<command>. When the client goes away, the request's
+// context ends, and with it what is not committed.
 func (s *Service) Handler() http.Handler {
+	h := handler{s}
+	t := transferHandler{s.transfers}
 	commands := map[string]command{
-		"create": s.serveCreate, "list": s.serveList, "delete": s.serveDelete,
-		"restore": s.serveRestore, "verify": s.serveVerify,
-		"upload": s.serveTransfer("upload", keys.TransferUpload), "download": s.serveTransfer("download", keys.TransferDownload),
-		"transfers": s.serveTransfers, "remote": s.serveRemote,
+		"create": h.create, "list": h.list, "delete": h.delete, "restore": h.restore, "verify": h.verify,
+		"upload": t.command("upload", keys.TransferUpload), "download": t.command("download", keys.TransferDownload),
+		"transfers": t.all, "remote": t.remote,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, result, err := dispatch(w, r, commands)
@@ -70,102 +61,52 @@ func dispatch(w http.ResponseWriter, r *http.Request, commands map[string]comman
 	return run(r.Context(), body)
 }
 
-// readBody reads the body; nil for an empty one and for null.
-func readBody(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, apierror.New(apierror.EntityTooLarge, "a backup command's body has at most %d bytes", maxBody)
-	case err != nil:
-		return nil, apierror.New(apierror.Cancelled, "read body: %w", err)
-	}
-	raw = []byte(strings.TrimSpace(string(raw)))
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil, nil
-	}
-	if !json.Valid(raw) {
-		return nil, apierror.New(apierror.CorruptedJSON, "the body is not JSON")
-	}
-	return raw, nil
-}
+// handler serves the commands of backups.
+type handler struct{ service *Service }
 
-func writeResult(w http.ResponseWriter, status int, result any) {
-	body, err := json.Marshal(map[string]any{"error": false, "code": status, "result": result})
-	if err != nil {
-		apierror.Write(w, fmt.Errorf("encode answer: %w", err))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone: nobody to tell
-}
-
-// statusOf is the HTTP status of a backup command's error, which is not the one
-// that the number has elsewhere.
-func statusOf(err error) int {
-	switch n := apierror.From(err).Num; n {
-	case apierror.NotImplemented:
-		return http.StatusNotImplemented
-	case apierror.LockTimeout:
-		return http.StatusRequestTimeout
-	case apierror.FileNotFound:
-		return http.StatusNotFound
-	case apierror.BackupCreate:
-		return http.StatusInternalServerError
-	case apierror.ShuttingDown:
-		return http.StatusServiceUnavailable
-	default:
-		if n >= 400 && n <= 504 {
-			return int(n)
-		}
-		return http.StatusBadRequest
-	}
-}
-
-func (s *Service) serveCreate(ctx context.Context, body json.RawMessage) (int, any, error) {
+func (h handler) create(ctx context.Context, body json.RawMessage) (int, any, error) {
 	request, err := parseCreate(body)
 	if err != nil {
 		return 0, nil, err
 	}
-	result, err := s.Create(ctx, request)
+	result, err := h.service.Create(ctx, request)
 	return http.StatusCreated, result, err
 }
 
-func (s *Service) serveList(ctx context.Context, body json.RawMessage) (int, any, error) {
+func (h handler) list(ctx context.Context, body json.RawMessage) (int, any, error) {
 	request, err := parseList(body)
 	if err != nil {
 		return 0, nil, err
 	}
-	result, err := s.List(ctx, request)
+	result, err := h.service.List(ctx, request)
 	return http.StatusOK, result, err
 }
 
-func (s *Service) serveDelete(ctx context.Context, body json.RawMessage) (int, any, error) {
+func (h handler) delete(ctx context.Context, body json.RawMessage) (int, any, error) {
 	var fields struct {
 		ID string `json:"id"`
 	}
 	if json.Unmarshal(body, &fields) != nil || fields.ID == "" {
 		return 0, nil, apierror.New(apierror.BadRequest, "delete: id must be a string")
 	}
-	result, err := s.Delete(ctx, fields.ID)
+	result, err := h.service.Delete(ctx, fields.ID)
 	return http.StatusOK, result, err
 }
 
-func (s *Service) serveRestore(ctx context.Context, body json.RawMessage) (int, any, error) {
+func (h handler) restore(ctx context.Context, body json.RawMessage) (int, any, error) {
 	request, err := parseRestore(body)
 	if err != nil {
 		return 0, nil, err
 	}
-	result, err := s.Restore(ctx, request)
+	result, err := h.service.Restore(ctx, request)
 	return http.StatusOK, result, err
 }
 
-func (s *Service) serveVerify(ctx context.Context, body json.RawMessage) (int, any, error) {
+func (h handler) verify(ctx context.Context, body json.RawMessage) (int, any, error) {
 	request, err := parseRestore(body) // the same: an id
 	if err != nil {
 		return 0, nil, err
 	}
-	result, err := s.Verify(ctx, request.ID)
+	result, err := h.service.Verify(ctx, request.ID)
 	return http.StatusOK, result, err
 }

@@ -13,6 +13,8 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )
 
@@ -131,23 +133,18 @@ func TestCreateBodies(t *testing.T) {
 func TestTimeoutsOnTheWire(t *testing.T) {
 	for body, want := range map[string]time.Duration{
 		`{}`:                0, // the default
-		`{"timeout":1}`:     MinimalTimeout,
-		`{"timeout":0}`:     MinimalTimeout,
+		`{"timeout":1}`:     operation.MinimalTimeout,
+		`{"timeout":0}`:     operation.MinimalTimeout,
 		`{"timeout":3.25}`:  3250 * time.Millisecond,
-		`{"timeout":1e300}`: maxTimeout,
+		`{"timeout":1e300}`: operation.MaximalTimeout,
 	} {
 		r, err := parseCreate(json.RawMessage(body))
 		require.NoError(t, err)
 		require.Equal(t, want, r.Timeout, body)
 	}
-	r, err := CreateRequest{}.checked()
-	require.NoError(t, err)
-	require.Equal(t, 120*time.Second, r.Timeout)
-	require.Equal(t, 500*time.Millisecond, r.LockWait)
-	require.Equal(t, 1.1, r.LockGrowth)
 }
 
-// The whole life of a backup, as a client of the reference sees it.
+// The whole life of a backup, as a client of ArangoDB sees it.
 func TestCommandsOverHTTP(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		r := w.post("create", `{"label":"foo"}`)
@@ -231,14 +228,14 @@ func TestFailuresOverHTTP(t *testing.T) {
 			// The pieces of three servers are on two: the third's was brought there.
 			cert := w.servers["PRMR-1"].pieces[id]
 			require.NotNil(t, cert)
-			_, err := Match(threeServers, threeServers[:2])
+			_, err := topology.Match(threeServers, threeServers[:2])
 			require.Equal(t, 400, statusOf(err))
 			require.ErrorContains(t, err, "3 DB servers, the cluster only 2")
 		})
 	})
 }
 
-// When the client goes away its backup is taken back.
+// When the client goes away, its backup is undone.
 func TestClientThatLeavesCancelsItsBackup(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		ctx, leave := context.WithCancel(context.Background())

@@ -14,10 +14,11 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/internal/step"
+	"stasis/internal/wait"
 )
 
 // writers write to every server, one after the other, until stopped; the longest write
-// is how long the gates held up anybody.
+// is how long the gates held up a writer.
 type writers struct {
 	mu      sync.Mutex
 	longest time.Duration
@@ -36,7 +37,7 @@ func (w *world) writers() *writers {
 				all.mu.Lock()
 				all.longest = max(all.longest, time.Since(begun))
 				all.mu.Unlock()
-				_ = pause(ctx, time.Millisecond)
+				_ = wait.For(ctx, time.Millisecond)
 			}
 		})
 	}
@@ -60,8 +61,8 @@ func faultsOfLinks(t *testing.T, test func(t *testing.T, at step.Name, cut []str
 }
 
 // The coordinator is cut off from one server, from some or from all, or it stops, at any
-// moment at which it asks for gates, holds them or opens them: nobody who writes to any
-// of the servers waits for longer than a second.
+// moment at which it asks for gates, holds them or opens them: no writer of any server
+// waits for longer than a second.
 func TestWritersWaitForAtMostASecond(t *testing.T) {
 	faultsOfLinks(t, func(t *testing.T, at step.Name, cut []string) {
 		inWorld(t, threeServers, func(w *world) {

@@ -3,8 +3,6 @@ package backup
 import (
 	"context"
 	"encoding/json"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +12,8 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/topology"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
@@ -73,7 +73,7 @@ func TestCutWithoutAServingLeaderIsTriedAgain(t *testing.T) {
 				})
 				r := w.create("again")
 				require.Len(t, r.LockReport.Attempts, 3)
-				require.Contains(t, failures(r.LockReport.Attempts[1].Failed), c.says)
+				require.Contains(t, r.LockReport.Attempts[1].Failures(), c.says)
 				w.requireBackup("again", r.ID)
 			})
 			inWorld(t, threeServers, func(w *world) {
@@ -98,7 +98,7 @@ func TestMarkedBackupCertifiesWhatIsKnown(t *testing.T) {
 		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Timeout: 3 * time.Second, AllowInconsistent: true})
 		require.NoError(t, err)
 		require.True(t, r.PotentiallyInconsistent)
-		cert, err := ParseCertificate(list(t, w.servers["PRMR-1"], r.ID).Certificate)
+		cert, err := certificate.Parse(listOn(t, w.servers["PRMR-1"], r.ID).Certificate)
 		require.NoError(t, err)
 		require.NotContains(t, cert.Shards, "s1", "its leader stated nothing")
 		require.NotContains(t, cert.Shards, "s2", "a write came between statement and cut")
@@ -139,7 +139,7 @@ func (w *world) restoring(id string) map[string]keys.CurrentShardReport {
 			require.NoError(w.t, n.Decode(&r))
 			all[name] = r
 		}
-		require.NotEmpty(w.t, leaderless(w.agency.root()), "what a restore writes is no leader's report")
+		require.NotEmpty(w.t, topology.Leaderless(w.agency.root()), "what a restore writes is no leader's report")
 	}))
 	_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
 	require.NoError(w.t, err)
@@ -228,7 +228,7 @@ func (w *world) recertified(id string, change func(cert map[string]any)) {
 		var err error
 		p.cert, err = json.Marshal(cert)
 		require.NoError(w.t, err)
-		hash, err := hashJSON(p.cert)
+		hash, err := certificate.Hash(p.cert)
 		require.NoError(w.t, err)
 		w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCommit(id) + "/certificateSha256": hash}})
 	}
@@ -252,7 +252,7 @@ func TestRestoreOfFormatOneTrustsNoReplica(t *testing.T) {
 }
 
 // A restore after which a shard has no replica that can lead says which shard, and which
-// servers it waits for: the lock is given back meanwhile, and it is no success.
+// servers it waits for. The lock is released meanwhile, and the result is an error.
 func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(w *world, id string)
@@ -287,127 +287,21 @@ func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 				require.Less(t, time.Since(begun), 2*time.Minute)
 				require.True(t, released.Load(), "others may need a failover meanwhile")
 				time.Sleep(time.Hour)
-				require.Empty(t, unled(w.agency.root()), "it has completed by itself")
+				require.Empty(t, topology.Unled(w.agency.root()), "it has completed by itself")
 			})
 		})
 	}
 }
 
-// A shard is refused, before anything changes, if a piece that may be the only good one is
-// not there.
-func TestRestoreRefusesAShardWithoutAPieceInSync(t *testing.T) {
-	const dump = `[{"arango":{"Plan":{"DBServers":{"a":"none","b":"none"},"Databases":{"d":{}},
-		"Collections":{"d":{"1":{"shards":{"s1":["a","gone"]},"shardTerms":{"s1":3}}}}}}}]`
-	for name, c := range map[string]struct {
-		cert *Certificate
-		says string
-	}{
-		"the one in sync has none":  {&Certificate{Format: 2, Shards: map[string]dbserver.ShardStatement{"s1": {InSync: []string{"gone"}}}}, "shard s1 of d/1: gone may have had the only replica"},
-		"none of them was in sync":  {&Certificate{Format: 2, Shards: map[string]dbserver.ShardStatement{"s1": {InSync: []string{"other"}}}}, "none of its planned replicas [a gone] was in sync"},
-		"one has none, format 1":    {&Certificate{Format: 1}, "gone may have had the only replica"},
-		"one has none, no evidence": {nil, "gone may have had the only replica"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			plan, err := parseDump(json.RawMessage(dump))
-			require.NoError(t, err)
-			_, err = plan.reports(c.cert, map[string]string{"a": "x", "b": "y"}, "id")
-			require.ErrorIs(t, err, apierror.BackupTopology)
-			require.ErrorContains(t, err, c.says)
-		})
-	}
-}
-
-// certified is a certificate of a shard on two servers, one of which may be behind, and
-// the pieces that go with it.
-func certified() (*Certificate, map[string]dbserver.Piece) {
-	at := dbserver.Tenure{Term: 3, Reboot: 2}
-	good := func() map[string]dbserver.PieceReplica {
-		return map[string]dbserver.PieceReplica{"s1": {Last: dbserver.Position{Tenure: at, Seq: 10}, Committed: 10, At: &at}}
-	}
-	c := goodCertificate()
-	c.Shards = map[string]dbserver.ShardStatement{"s1": {Shard: "s1", Term: 4, Last: dbserver.Position{Tenure: at, Seq: 10}, InSync: []string{"a", "b"}}}
-	return c, map[string]dbserver.Piece{"a": {Replicas: good()}, "b": {Replicas: good()}}
-}
-
-// What each replica in a piece has is compared with what its leader stated: a follower may
-// not have applied everything, and may have records that were taken back, but nothing else.
-func TestReplicasInPiecesAreCompared(t *testing.T) {
-	older := dbserver.Tenure{Term: 2, Reboot: 1}
-	for name, c := range map[string]struct {
-		change func(c *Certificate, r *dbserver.PieceReplica)
-		good   bool
-	}{
-		"the same":                       {func(*Certificate, *dbserver.PieceReplica) {}, true},
-		"has not applied everything":     {func(_ *Certificate, r *dbserver.PieceReplica) { r.Committed = 3 }, true},
-		"has more, which was taken back": {func(_ *Certificate, r *dbserver.PieceReplica) { r.Last.Seq = 12 }, true},
-		"has applied more":               {func(_ *Certificate, r *dbserver.PieceReplica) { r.Last.Seq, r.Committed = 12, 11 }, false},
-		"ends before":                    {func(_ *Certificate, r *dbserver.PieceReplica) { r.Last.Seq, r.Committed, r.At = 9, 9, nil }, false},
-		"has another record there":       {func(_ *Certificate, r *dbserver.PieceReplica) { r.At = &older }, false},
-		"does not say what is there":     {func(_ *Certificate, r *dbserver.PieceReplica) { r.At = nil }, false},
-		"unfinished copy":                {func(_ *Certificate, r *dbserver.PieceReplica) { r.Copying = true }, false},
-		"none in sync":                   {func(c *Certificate, _ *dbserver.PieceReplica) { c.Shards["s1"] = dbserver.ShardStatement{Shard: "s1"} }, false},
-		"one without a piece": {func(c *Certificate, _ *dbserver.PieceReplica) {
-			st := c.Shards["s1"]
-			st.InSync = append(st.InSync, "nowhere")
-			c.Shards["s1"] = st
-		}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cert, pieces := certified()
-			r := pieces["b"].Replicas["s1"]
-			c.change(cert, &r)
-			pieces["b"].Replicas["s1"] = r
-			require.Equal(t, c.good, len(cert.replicaProblems(pieces)) == 0, "%v", cert.replicaProblems(pieces))
-		})
-	}
-	cert, pieces := certified()
-	delete(pieces["b"].Replicas, "s1")
-	require.Len(t, cert.replicaProblems(pieces), 1)
-	require.Equal(t, cert.replicaProblems(pieces), slices.DeleteFunc(cert.PieceProblems(pieces), func(why string) bool { return !slices.Contains(cert.replicaProblems(pieces), why) }))
-}
-
-// Every shard of Plan has a statement of its leader, in its term.
-func TestStatementsAreThoseOfPlan(t *testing.T) {
-	planned := map[string]plannedShard{"s1": {db: "d", cid: "1", name: "s1", servers: []string{"a", "b"}, term: 4}}
-	for name, c := range map[string]struct {
-		change func(c *Certificate, st *dbserver.ShardStatement)
-		good   bool
-	}{
-		"all":               {func(*Certificate, *dbserver.ShardStatement) {}, true},
-		"another leader":    {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = []string{"b", "a"} }, false},
-		"another term":      {func(_ *Certificate, st *dbserver.ShardStatement) { st.Term = 3 }, false},
-		"none":              {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = nil }, false},
-		"format 1 has none": {func(c *Certificate, _ *dbserver.ShardStatement) { c.Format = 1 }, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cert, _ := certified()
-			st := cert.Shards["s1"]
-			c.change(cert, &st)
-			cert.Shards["s1"] = st
-			require.Equal(t, c.good, len(cert.planProblems(planned)) == 0, "%v", cert.planProblems(planned))
-		})
-	}
-	cert, _ := certified()
-	delete(cert.Shards, "s1")
-	require.Len(t, cert.planProblems(planned), 1)
-	cert.PotentiallyInconsistent = true
-	require.Empty(t, cert.planProblems(planned))
-	cert.Shards["s2"] = dbserver.ShardStatement{Shard: "s2", InSync: []string{"a"}}
-	require.Len(t, cert.planProblems(planned), 1, "not in Plan")
-}
-
-// Before the commit of a backup, and before anything of a restore, its statements are
-// compared with Plan once more.
+// Before a restore changes anything, it compares the statements with Plan. (Package create
+// has the test that a create does so before its commit.)
 func TestShardWithoutAStatement(t *testing.T) {
-	cert, pieces := certified()
-	c := &create{pieces: pieces, marked: true, planned: map[string]plannedShard{"s7": {name: "s7", servers: []string{"a"}}}}
-	require.Contains(t, strings.Join(c.doubts(cert), "; "), "shard s7 of /: no leader has stated who was in sync")
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
 		w.recertified(id, func(cert map[string]any) { delete(cert["shards"].(map[string]any), "s2") })
 		_, err := w.service(coordinatorA).Restore(context.Background(), RestoreRequest{ID: id})
 		require.ErrorIs(t, err, apierror.BackupRestore)
 		require.ErrorContains(t, err, "shard s2 of _system/100: no leader has stated who was in sync")
-		require.Zero(t, number(w.agency.root().At(keys.RestoreEpoch)))
+		require.Zero(t, topology.Number(w.agency.root().At(keys.RestoreEpoch)))
 	})
 }

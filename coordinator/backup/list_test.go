@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,11 +13,10 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/verify"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
-
-func restoreRecord() keys.Restore { return keys.Restore{Epoch: 1, Nonce: "n"} }
 
 // A server that is down does not hold the list up: its pieces are missing.
 func TestListAnswersWithoutADeadServer(t *testing.T) {
@@ -148,7 +148,7 @@ func TestDeleteOfAFailsafe(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"PRMR-2"}, r.Pending)
 		require.Equal(t, []string{id}, w.listed())
-		// Nobody can tell whether the dead server has a piece of this one.
+		// It cannot be found out whether the dead server has a piece of this one.
 		_, err = w.service(coordinatorA).Delete(context.Background(), "2000-01-01T00.00.00Z_nope")
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		require.ErrorContains(t, err, "PRMR-2")
@@ -156,7 +156,7 @@ func TestDeleteOfAFailsafe(t *testing.T) {
 }
 
 // A coordinator that dies at any step of a delete, and a client that leaves: the
-// backup is whole, or listed nowhere and gone soon. Nobody has to delete again.
+// backup is whole, or listed nowhere and gone soon. No second delete is needed.
 func TestDeleteIsAllOrNothingAtEveryCall(t *testing.T) {
 	for _, how := range []mode{refused, lost, vanished} {
 		undone, done := 0, 0
@@ -221,17 +221,21 @@ func TestDownloadWaitsForTheDeletion(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
-		s := w.service(coordinatorA)
+		s := w.service(coordinatorA, withMovers(&carriers{a: w.agency, away: map[string]bool{}}))
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { _ = s.Run(ctx) })
+		defer running.Wait()
+		defer stop()
 		_, err := s.Delete(context.Background(), id)
 		require.NoError(t, err)
-		job := keys.TransferJob{BackupID: id, Kind: keys.TransferDownload}
-		_, err = s.record(context.Background(), job)
+		_, err = s.Transfers().Start(context.Background(), transferOf(id))
 		require.ErrorIs(t, err, apierror.BackupConflict)
 		require.ErrorContains(t, err, "PRMR-2")
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = false })
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.LatestID: agency.Increment(1)}})
 		time.Sleep(time.Second)
-		_, err = s.record(context.Background(), job)
+		_, err = s.Transfers().Start(context.Background(), transferOf(id))
 		require.NoError(t, err)
 	})
 }
@@ -282,11 +286,11 @@ func TestCheckOffline(t *testing.T) {
 		for name, s := range w.servers {
 			pieces[name], certificates[name] = s.pieces[id].meta, s.pieces[id].cert
 		}
-		certificate, problems := CheckOffline(pieces, certificates)
+		certificate, problems := verify.Offline(pieces, certificates)
 		require.Empty(t, problems)
 		require.Equal(t, id, certificate.ID)
 		delete(pieces, "PRMR-2")
-		_, problems = CheckOffline(pieces, certificates)
+		_, problems = verify.Offline(pieces, certificates)
 		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, problems)
 	})
 }

@@ -13,6 +13,9 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -50,7 +53,7 @@ func TestLockCollisionNamesTheHolder(t *testing.T) {
 			require.ErrorContains(t, err, part)
 		}
 		require.InDelta(t, 4, time.Since(begun).Seconds(), 0.1)
-		require.Equal(t, "theirs", w.agency.root().At(keys.HotBackupNonce).Text(), "somebody else's lock was touched")
+		require.Equal(t, "theirs", w.agency.root().At(keys.HotBackupNonce).Text(), "another's lock was touched")
 	})
 }
 
@@ -61,7 +64,7 @@ func TestPlanIsFrozenUntilTheCut(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		tried, changed := 0, 0
 		change := agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}}
-		version := number(w.agency.root().At(keys.PlanVersion))
+		version := topology.Number(w.agency.root().At(keys.PlanVersion))
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			switch e.Step {
 			case step.AgencyLocked, step.Prepare, step.LockAttempt, step.Locked, step.Cut, step.GatesOpened:
@@ -80,8 +83,8 @@ func TestPlanIsFrozenUntilTheCut(t *testing.T) {
 		require.Equal(t, 6, tried)
 		require.Equal(t, 3, changed)
 		w.requireBackup("thawed", r.ID)
-		require.Contains(t, string(list(t, w.servers["PRMR-1"], r.ID).AgencyDump.Dump), fmt.Sprintf(`"Version":%d`, version))
-		cert, err := ParseCertificate(list(t, w.servers["PRMR-1"], r.ID).Certificate)
+		require.Contains(t, string(listOn(t, w.servers["PRMR-1"], r.ID).AgencyDump.Dump), fmt.Sprintf(`"Version":%d`, version))
+		cert, err := certificate.Parse(listOn(t, w.servers["PRMR-1"], r.ID).Certificate)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, cert.Agency.ThawAsked, cert.Instant.To)
 		require.Empty(t, cert.Problems())
@@ -108,7 +111,7 @@ func TestPlanIsFrozenThroughARestore(t *testing.T) {
 	})
 }
 
-// The lease: somebody takes the lock away, and the work ends by itself.
+// When the lock is removed, the work ends by itself.
 func TestLostLeaseCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
@@ -118,14 +121,14 @@ func TestLostLeaseCancelsTheWork(t *testing.T) {
 		}))
 		begun := time.Now()
 		_, err := s.Create(context.Background(), CreateRequest{})
-		require.ErrorIs(t, err, errLockLost)
+		require.ErrorIs(t, err, lock.ErrLost)
 		require.Less(t, time.Since(begun), linkTime, "linking was not cut off")
 		w.requireClean("lost lease")
 	})
 }
 
-// The same when the lock is there but cannot be renewed; and a lock that somebody
-// else has meanwhile is left alone.
+// The same when the lock is there but cannot be renewed. A lock that another operation has
+// meanwhile is left alone.
 func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
@@ -139,7 +142,7 @@ func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
 		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
 		begun := time.Now()
 		_, err := s.Create(context.Background(), CreateRequest{})
-		require.ErrorIs(t, err, errLockLost)
+		require.ErrorIs(t, err, lock.ErrLost)
 		require.InDelta(t, 3, time.Since(begun).Seconds(), 1.1)
 		for id, s := range w.servers {
 			require.Empty(t, s.pieceIDs(), id)
@@ -152,7 +155,7 @@ func TestRenewalsKeepTheLock(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		var beats []uint64
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			beats = append(beats, number(w.agency.root().At(keys.HotBackupBeat)))
+			beats = append(beats, topology.Number(w.agency.root().At(keys.HotBackupBeat)))
 		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
 		_, err := s.Create(context.Background(), CreateRequest{})
 		require.NoError(t, err)

@@ -10,6 +10,8 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -54,7 +56,7 @@ func TestServerThatGetsNothingDoneFailsTheRestore(t *testing.T) {
 		require.ErrorContains(t, err, "PRMR-2")
 		require.ErrorContains(t, err, "makes no progress")
 		require.InDelta(t, 11, time.Since(begun).Seconds(), 4)
-		require.Zero(t, number(w.agency.root().At(keys.RestoreEpoch)))
+		require.Zero(t, topology.Number(w.agency.root().At(keys.RestoreEpoch)))
 		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
 		require.Empty(t, w.servers["PRMR-1"].stagedEpochs())
 	})
@@ -139,7 +141,7 @@ func TestCutMissedAtTheEndOfTheTimeout(t *testing.T) {
 						w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = nil })
 					}
 				}))
-				r.Timeout = MinimalTimeout
+				r.Timeout = operation.MinimalTimeout
 				made, err := s.Create(context.Background(), r)
 				if r.AllowInconsistent {
 					require.NoError(t, err)
@@ -189,7 +191,7 @@ func TestDeadline(t *testing.T) {
 		_, err = s.Restore(context.Background(), RestoreRequest{ID: r.ID, Deadline: 10 * time.Second})
 		require.ErrorIs(t, err, apierror.ClusterTimeout)
 		require.InDelta(t, 10, time.Since(begun).Seconds(), 0.1)
-		require.EqualValues(t, 1, number(w.agency.root().At(keys.RestoreEpoch)))
+		require.EqualValues(t, 1, topology.Number(w.agency.root().At(keys.RestoreEpoch)))
 		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
 	})
 }
@@ -203,7 +205,7 @@ func TestBadDeadlinesAreRefused(t *testing.T) {
 	}
 	_, err := parseCreate([]byte(`{"deadline":"soon"}`))
 	require.ErrorIs(t, err, apierror.BadParameter)
-	for body, want := range map[string]time.Duration{`{}`: 0, `{"deadline":null}`: 0, `{"deadline":1.5}`: 1500 * time.Millisecond, `{"deadline":1e300}`: maxTimeout} {
+	for body, want := range map[string]time.Duration{`{}`: 0, `{"deadline":null}`: 0, `{"deadline":1.5}`: 1500 * time.Millisecond, `{"deadline":1e300}`: operation.MaximalTimeout} {
 		r, err := parseCreate([]byte(body))
 		require.NoError(t, err, body)
 		require.Equal(t, want, r.Deadline, body)

@@ -12,6 +12,8 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/topology"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
@@ -53,8 +55,8 @@ func (w *world) requireUnchanged(note string) {
 	root := w.agency.root()
 	require.False(w.t, root.At(keys.HotBackupCreate).Exists(), "%s: the lock is left", note)
 	require.False(w.t, root.At(keys.HotBackupRestore).Exists(), "%s: a restore is recorded", note)
-	require.Zero(w.t, number(root.At(keys.RestoreEpoch)), note)
-	require.EqualValues(w.t, 12, number(root.At(keys.PlanVersion)), note)
+	require.Zero(w.t, topology.Number(root.At(keys.RestoreEpoch)), note)
+	require.EqualValues(w.t, 12, topology.Number(root.At(keys.PlanVersion)), note)
 	require.True(w.t, root.At(keys.PlanCollection("_system", "200")).Exists(), note)
 	require.Equal(w.t, []int{10, 20, 30}, w.values(), note)
 	for id, s := range w.servers {
@@ -68,14 +70,14 @@ func (w *world) requireRestored(note string) {
 	w.t.Helper()
 	root := w.agency.root()
 	require.False(w.t, root.At(keys.HotBackupCreate).Exists(), "%s: the lock is left", note)
-	require.EqualValues(w.t, 1, number(root.At(keys.RestoreEpoch)), note)
-	require.EqualValues(w.t, 13, number(root.At(keys.PlanVersion)), note)
-	require.EqualValues(w.t, 1000+idMargin, number(root.At(keys.LatestID)), "%s: ids that were given out must not come back", note)
+	require.EqualValues(w.t, 1, topology.Number(root.At(keys.RestoreEpoch)), note)
+	require.EqualValues(w.t, 13, topology.Number(root.At(keys.PlanVersion)), note)
+	require.EqualValues(w.t, 1000+1_000_000, topology.Number(root.At(keys.LatestID)), "%s: ids that were given out must not come back", note)
 	require.False(w.t, root.At(keys.PlanCollection("_system", "200")).Exists(), note)
 	require.True(w.t, root.At(keys.PlanCollection("_system", "100")).Exists(), note)
 	require.Equal(w.t, []int{1, 2, 3}, w.values(), note)
-	require.Empty(w.t, lagging(root, 1), note)
-	require.Empty(w.t, leaderless(root), note)
+	require.Empty(w.t, topology.Lagging(root, 1), note)
+	require.Empty(w.t, topology.Leaderless(root), note)
 	for id, s := range w.servers {
 		require.Empty(w.t, s.stagedEpochs(), "%s: %s", note, id)
 		require.Len(w.t, s.pieceIDs(), 2, "%s: %s has backup and failsafe", note, id)
@@ -122,7 +124,7 @@ func TestRestoreFailsCleanlyAtEveryCall(t *testing.T) {
 					note := fmt.Sprintf("call %d (%s) %v: %v", n, fired, how, err)
 					if err != nil {
 						failed++
-						require.NotErrorIs(t, err, ErrOutcomeUnknown, note)
+						require.NotErrorIs(t, err, operation.ErrOutcomeUnknown, note)
 						w.requireUnchanged(note)
 						return
 					}
@@ -191,8 +193,8 @@ func TestRestoreKeepsTheLockUntilAllServersAreDone(t *testing.T) {
 	})
 }
 
-// A server that does not come back in time: the error says that the restore is
-// committed, the lock is given back, and the server swaps when it is there.
+// A server does not come back in time: the error says that the restore is committed, the
+// lock is released, and the server swaps when it is there.
 func TestRestoreThatDoesNotConvergeCompletesByItself(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.slowSwap = time.Hour })
@@ -329,15 +331,14 @@ func TestRestoreOnOtherServers(t *testing.T) {
 // orphaned leaves a committed restore whose coordinator died right after the commit.
 func (w *world) orphaned(id string) (nonce string) {
 	ctx, stop := context.WithCancel(context.Background())
-	s := w.service(coordinatorA)
 	finished := make(chan error, 1)
-	s.Steps = func(_ context.Context, e step.Event) {
+	s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 		if e.Step == step.PlanSwitched {
 			nonce = w.agency.root().At(keys.HotBackupNonce).Text()
 			w.faults.breakCalls(func(string) bool { return true }) // nothing of this coordinator gets out any more
 			stop()
 		}
-	}
+	}))
 	go func() { finished <- s.Run(ctx) }()
 	_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
 	require.ErrorContains(w.t, err, "committed")
@@ -349,7 +350,7 @@ func (w *world) orphaned(id string) (nonce string) {
 
 // Any coordinator finishes the restore of one that is gone, when the servers have
 // reported, and not before; and not that of one that is there.
-func TestFinisherReleasesTheLockOfADeadCoordinator(t *testing.T) {
+func TestRecoveryReleasesTheLockOfADeadCoordinator(t *testing.T) {
 	for name, die := range map[string]agency.Tx{
 		"restarted": {Ops: map[string]any{keys.ServerKnown(coordinatorA) + "/rebootId": 2}},
 		"failed":    {Ops: map[string]any{keys.Health + "/" + coordinatorA + "/Status": "FAILED"}},
@@ -359,9 +360,9 @@ func TestFinisherReleasesTheLockOfADeadCoordinator(t *testing.T) {
 				w.servers["PRMR-3"].quirk(func(q *quirks) { q.slowSwap = time.Minute })
 				w.orphaned(id)
 				ctx, stop := context.WithCancel(context.Background())
-				var finisher sync.WaitGroup
+				var recovery sync.WaitGroup
 				for _, id := range []string{coordinatorA, coordinatorB} {
-					finisher.Go(func() { _ = w.service(id).Run(ctx) })
+					recovery.Go(func() { _ = w.service(id).Run(ctx) })
 				}
 				time.Sleep(2 * time.Minute)
 				require.True(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "its coordinator may be alive")
@@ -369,39 +370,27 @@ func TestFinisherReleasesTheLockOfADeadCoordinator(t *testing.T) {
 				time.Sleep(time.Second)
 				require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
 				stop()
-				finisher.Wait()
+				recovery.Wait()
 				w.requireRestored(name)
 			})
 		})
 	}
 }
 
-func TestFinisherWaitsForTheServers(t *testing.T) {
+func TestRecoveryWaitsForTheServers(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		w.servers["PRMR-3"].quirk(func(q *quirks) { q.slowSwap = time.Hour })
 		w.orphaned(id)
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ServerKnown(coordinatorA) + "/rebootId": 2}})
 		ctx, stop := context.WithCancel(context.Background())
-		var finisher sync.WaitGroup
-		finisher.Go(func() { _ = w.service(coordinatorB).Run(ctx) })
-		defer finisher.Wait()
+		var recovery sync.WaitGroup
+		recovery.Go(func() { _ = w.service(coordinatorB).Run(ctx) })
+		defer recovery.Wait()
 		defer stop()
 		time.Sleep(time.Minute)
 		require.True(w.t, w.agency.root().At(keys.HotBackupCreate).Exists(), "a server has not swapped yet")
 		time.Sleep(time.Hour)
 		require.False(w.t, w.agency.root().At(keys.HotBackupCreate).Exists())
-	})
-}
-
-// A lock of a backup is nothing for the finisher.
-func TestFinisherLeavesBackupsAlone(t *testing.T) {
-	inWorld(t, threeServers, func(w *world) {
-		w.agency.must(t, agency.Tx{Ops: map[string]any{
-			keys.HotBackupCreate:  "t",
-			keys.HotBackupHolder:  keys.Holder{Operation: keys.OperationCreate, Coordinator: "CRDN-gone", Nonce: "n"},
-			keys.HotBackupRestore: keys.Restore{Nonce: "n"},
-		}})
-		require.Empty(t, orphan(w.agency.root()))
 	})
 }
 
@@ -417,7 +406,7 @@ func TestUnknownRestoreIsLeftToTheAgency(t *testing.T) {
 					}
 				}))
 				_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
-				require.ErrorIs(t, err, ErrOutcomeUnknown)
+				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
 				require.Zero(t, w.faults.count("unstage PRMR-1"))
 				time.Sleep(time.Second)
 				if applied {

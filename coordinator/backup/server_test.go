@@ -13,10 +13,14 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/restore"
+	"stasis/coordinator/backup/topology"
 	dbserver "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
 	"stasis/internal/version"
+	"stasis/internal/wait"
 )
 
 // linkTime is long enough for the lease to be renewed and the watch to ask.
@@ -115,11 +119,11 @@ func (s *fakeServer) now() (value int, epoch uint64) {
 }
 
 func (s *fakeServer) lock(r dbserver.GateLockRequest) (*gate.Lock, error) {
-	if duration(r.WindowSeconds) > dbserver.MaxGateWindow || duration(r.LeaseSeconds) > dbserver.MaxGateLease {
+	if operation.Duration(r.WindowSeconds) > dbserver.MaxGateWindow || operation.Duration(r.LeaseSeconds) > dbserver.MaxGateLease {
 		return nil, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
 	}
 	return s.gate.Lock(gate.Claim{
-		Nonce: r.Nonce, Attempt: r.Attempt, Window: duration(r.WindowSeconds), Lease: duration(r.LeaseSeconds), Silence: dbserver.GateSilence,
+		Nonce: r.Nonce, Attempt: r.Attempt, Window: operation.Duration(r.WindowSeconds), Lease: operation.Duration(r.LeaseSeconds), Silence: dbserver.GateSilence,
 	})
 }
 
@@ -181,8 +185,8 @@ func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.C
 			return dbserver.CutResponse{}, err
 		}
 	}
-	took, deadline := s.nextCutTime(), duration(r.DeadlineSeconds)
-	if err := pause(ctx, min(took, deadline)); err != nil {
+	took, deadline := s.nextCutTime(), operation.Duration(r.DeadlineSeconds)
+	if err := wait.For(ctx, min(took, deadline)); err != nil {
 		return dbserver.CutResponse{}, err
 	}
 	if took > deadline {
@@ -245,7 +249,7 @@ func (s *fakeServer) work(ctx context.Context, kind string) error {
 	s.mu.Unlock()
 	at := dbserver.Progress{Doing: "does what " + kind + " asks for"}
 	for begun := time.Now(); stalls || time.Since(begun) < labor; {
-		if err := pause(ctx, dbserver.ProgressEvery); err != nil {
+		if err := wait.For(ctx, dbserver.ProgressEvery); err != nil {
 			return err
 		}
 		if !stalls {
@@ -264,7 +268,7 @@ func sum(data []byte) string {
 }
 
 func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver.Piece, error) {
-	if err := pause(ctx, linkTime); err != nil {
+	if err := wait.For(ctx, linkTime); err != nil {
 		return dbserver.Piece{}, err
 	}
 	s.mu.Lock()
@@ -384,7 +388,7 @@ func (s *fakeServer) verify(r dbserver.PieceRequest) (dbserver.VerifyResponse, e
 }
 
 func (s *fakeServer) stage(ctx context.Context, r dbserver.StageRequest) error {
-	if err := pause(ctx, linkTime); err != nil {
+	if err := wait.For(ctx, linkTime); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -415,7 +419,7 @@ func (s *fakeServer) follow(ctx context.Context) {
 		_, err := s.agency.Wait(ctx, func(c agency.Snapshot) bool {
 			_, epoch := s.now()
 			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore
-			return mine && number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
+			return mine && topology.Number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
 		})
 		if err != nil || ctx.Err() != nil {
 			return
@@ -436,7 +440,7 @@ func (s *fakeServer) swap(ctx context.Context) bool {
 	s.mu.Lock()
 	slow, behind := s.quirks.slowSwap, s.epoch < record.Epoch
 	s.mu.Unlock()
-	if !behind || pause(ctx, 20*time.Millisecond+slow) != nil {
+	if !behind || wait.For(ctx, 20*time.Millisecond+slow) != nil {
 		return false
 	}
 	s.mu.Lock()
@@ -446,7 +450,7 @@ func (s *fakeServer) swap(ctx context.Context) bool {
 		panic(s.id + ": nothing is staged for the committed restore")
 	}
 	old := &fakePiece{value: s.value, dump: staged.FailsafeDump, meta: dbserver.Piece{
-		ID: staged.FailsafeID, Version: version.API, DateTime: staged.FailsafeTime, Label: failsafeLabel, Kind: dbserver.PieceFailsafe,
+		ID: staged.FailsafeID, Version: version.API, DateTime: staged.FailsafeTime, Label: restore.FailsafeLabel, Kind: dbserver.PieceFailsafe,
 		ServerID: s.id, Epoch: s.epoch, NrDBServers: staged.NrDBServers, SizeInBytes: 100, NrFiles: 2, AgencyDumpSHA256: sum(staged.FailsafeDump),
 	}}
 	s.value = 0

@@ -2,226 +2,107 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"sync"
-	"time"
 
-	"github.com/hashicorp/go-hclog"
-
-	agency "stasis/agency/client"
-	dbserver "stasis/dbserver/client"
-	"stasis/internal/apierror"
-	"stasis/internal/step"
-	"stasis/internal/version"
+	"stasis/coordinator/backup/create"
+	"stasis/coordinator/backup/list"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/remove"
+	"stasis/coordinator/backup/restore"
+	"stasis/coordinator/backup/topology"
+	"stasis/coordinator/backup/transfer"
+	"stasis/coordinator/backup/verify"
 )
 
-// Agency is what the protocols ask of the agency; *agency/client.Client is one.
-// Write returns the index of the applied transaction, or an error matching one of
-// that package's sentinels; Read is linearizable.
-type Agency interface {
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
-	Read(ctx context.Context, paths ...string) (*agency.Node, error)
-	Config(ctx context.Context) (agency.Config, error)
-}
-
-// Cache is the watch cache; *agency/client.Cache is one.
-type Cache interface {
-	Snapshot() agency.Snapshot
-	Sync(ctx context.Context) (agency.Snapshot, error)
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
-}
-
-// Servers asks one DB server for its part; *dbserver/client.Client is one. No
-// method repeats a request.
-type Servers interface {
-	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error
-	GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error)
-	Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
-	Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error)
-	Link(ctx context.Context, t dbserver.Target, r dbserver.LinkRequest) (dbserver.Piece, error)
-	Seal(ctx context.Context, t dbserver.Target, r dbserver.SealRequest) error
-	Publish(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
-	Drop(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
-	List(ctx context.Context, t dbserver.Target, r dbserver.ListRequest) (dbserver.ListResponse, error)
-	Delete(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
-	Verify(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) (dbserver.VerifyResponse, error)
-	Stage(ctx context.Context, t dbserver.Target, r dbserver.StageRequest) error
-	Unstage(ctx context.Context, t dbserver.Target, r dbserver.UnstageRequest) error
-}
-
-var (
-	_ Agency  = (*agency.Client)(nil)
-	_ Cache   = (*agency.Cache)(nil)
-	_ Servers = (*dbserver.Client)(nil)
-)
-
-// Deps is what a Service works with. Agency, Cache, Servers and ID are required.
-type Deps struct {
-	Agency   Agency
-	Cache    Cache
-	Servers  Servers
-	Movers   Movers        // nil: no uploads and downloads
-	Peers    Peers         // the other coordinators; nil: a restore does not wait for them
-	ID       string        // this coordinator's server id
-	RebootID func() uint64 // this coordinator's reboot id; nil means 0
-	Version  string        // of the API served, for the version rule of a restore; default version.API
-	Steps    step.Sink
-	Logger   hclog.Logger
-	Timing   Timing
-
-	// WithoutLocks makes Create take no gate (lock mode "none"). It exists to show
-	// that the consistency checkers catch what that breaks; such a backup is
-	// marked as potentially inconsistent.
-	WithoutLocks bool
-}
-
-// Timing bounds the protocols. Zero fields take their default.
-type Timing struct {
-	Lease    time.Duration // of the agency lock; renewed every third of it; default 15 s
-	Agency   time.Duration // one call to the agency, leader changes included; default 10 s
-	Answer   time.Duration // a DB server's answer to a short request, beyond what the request itself waits; default 3 s
-	Deaf     time.Duration // a DB server that gets nothing done for so long while it works, or is not heard, fails the phase; default 10 s
-	Remote   time.Duration // a question about a remote; default 30 min
-	Cut      time.Duration // fixing the cut while the gates are held; default 1 s
-	Pause    time.Duration // between two attempts to hold all gates; default 50 ms
-	Undo     time.Duration // taking everything back; default 20 s
-	List     time.Duration // a DB server's answer to list; default 2 s
-	Converge time.Duration // from a restore's commit until all servers serve it; default 15 min
-	Succeed  time.Duration // then, until others lead the shards of servers that have failed meanwhile; default 1 min
-	Others   time.Duration // waiting for the other coordinators after a restore; default 10 s
-	Lost     time.Duration // a transfer waits so long for a DB server that is gone; default 10 min
-}
-
-func (t Timing) withDefaults() Timing {
-	orDefault(&t.Lease, 15*time.Second)
-	orDefault(&t.Agency, 10*time.Second)
-	orDefault(&t.Answer, 3*time.Second)
-	orDefault(&t.Deaf, 10*time.Second)
-	orDefault(&t.Remote, 30*time.Minute)
-	orDefault(&t.Cut, time.Second)
-	orDefault(&t.Pause, 50*time.Millisecond)
-	orDefault(&t.Undo, 20*time.Second)
-	orDefault(&t.List, 2*time.Second)
-	orDefault(&t.Converge, 15*time.Minute)
-	orDefault(&t.Succeed, time.Minute)
-	orDefault(&t.Others, 10*time.Second)
-	orDefault(&t.Lost, 10*time.Minute)
-	return t
-}
-
-func orDefault(d *time.Duration, def time.Duration) {
-	if *d <= 0 {
-		*d = def
-	}
-}
-
-// errStopping is why work ends when Run's context does.
-var errStopping = apierror.New(apierror.ShuttingDown, "this coordinator is stopping")
-
-// Service runs the protocols. Its methods may be called from any goroutine, any
-// number at once.
+// Service runs the protocols. It keeps no state about operations: any number may run, in
+// any number of services, and the agency lock decides. Any goroutine may call its methods.
 type Service struct {
-	Deps
-
-	life context.Context // ends when the service stops; every operation's context follows it
-	stop context.CancelCauseFunc
-
-	mu       sync.Mutex
-	stopped  bool
-	working  sync.WaitGroup
-	couriers map[string]bool // nonces of the transfers whose configuration is here
+	life      *operation.Life
+	creator   *create.Creator
+	restorer  *restore.Restorer
+	recovery  *restore.Recovery
+	remover   *remove.Remover
+	lister    *list.Lister
+	verifier  *verify.Verifier
+	transfers *transfer.Service
 }
 
 // New makes a service. It does nothing until asked; Run is its background part.
 func New(d Deps) *Service {
-	if d.RebootID == nil {
-		d.RebootID = func() uint64 { return 0 }
+	d = d.withDefaults()
+	t := d.Timing
+	life := operation.NewLife()
+	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency}
+	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
+	return &Service{
+		life: life,
+		creator: &create.Creator{
+			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger,
+			Limits: create.Limits{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo}, WithoutLocks: d.WithoutLocks,
+		},
+		restorer: &restore.Restorer{
+			Life: life, Locks: locks, Clusters: clusters, Cache: d.Cache, Servers: d.Servers, Peers: d.Peers,
+			Coordinator: d.ID, Version: d.Version, Steps: d.Steps, Log: d.Logger,
+			Limits: restore.Limits{
+				Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Undo: t.Undo,
+				Converge: t.Converge, Succession: t.Succession, Peers: t.Peers,
+			},
+		},
+		recovery: &restore.Recovery{Agency: d.Agency, Locks: locks, Cache: d.Cache, Coordinator: d.ID, Call: t.Agency, Log: d.Logger},
+		remover: &remove.Remover{
+			Life: life, Agency: d.Agency, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID,
+			Call: t.Agency, Answer: t.Answer, Removal: t.Stall, Log: d.Logger,
+		},
+		lister:   &list.Lister{Life: life, Clusters: clusters, Servers: d.Servers, Answer: t.List, Log: d.Logger},
+		verifier: &verify.Verifier{Life: life, Clusters: clusters, Servers: d.Servers, Stall: t.Stall},
+		transfers: &transfer.Service{
+			Life: life, Agency: d.Agency, Cache: d.Cache, Clusters: clusters, Lister: d.Servers, Movers: d.Movers,
+			Coordinator: d.ID, RebootID: d.RebootID, Log: d.Logger,
+			Limits: transfer.Limits{Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Remote: t.Remote, Gone: t.Gone},
+		},
 	}
-	if d.Version == "" {
-		d.Version = version.API
-	}
-	if d.Logger == nil {
-		d.Logger = hclog.NewNullLogger()
-	}
-	d.Timing = d.Timing.withDefaults()
-	s := &Service{Deps: d}
-	s.life, s.stop = context.WithCancelCause(context.Background())
-	return s
 }
 
-// Run finishes restores whose coordinator is gone, and deletes failsafe backups that a
-// newer one has replaced, until ctx ends. Then it ends
-// the service: operations in progress are cancelled, undone where they are not
-// committed, and waited for; later ones are refused.
+// Run finishes restores whose coordinator is gone, deletes failsafe backups that a newer
+// one has replaced, and ends transfers that no server can finish, until ctx ends. Then it
+// ends the service: it cancels the commands that run, which undo what is not committed,
+// waits for them, and refuses later ones.
 func (s *Service) Run(ctx context.Context) error {
-	var sweeping sync.WaitGroup
-	if s.Movers != nil {
-		sweeping.Go(func() { s.sweepTransfers(ctx) })
+	var background sync.WaitGroup
+	background.Go(func() { s.recovery.Run(ctx) })
+	if s.transfers.Movers != nil {
+		background.Go(func() { s.transfers.Sweep(ctx) })
 	}
-	sweeping.Go(func() { s.retireFailsafes(ctx) })
-	s.finishOrphans(ctx)
-	sweeping.Wait()
-	s.mu.Lock()
-	s.stopped = true
-	s.mu.Unlock()
-	s.stop(errStopping)
-	s.working.Wait()
+	background.Wait()
+	s.life.End()
 	return context.Cause(ctx)
 }
 
-// enter gives an operation its context, which ends with the caller's and with
-// the service; leave must be called when the operation is over.
-func (s *Service) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return nil, nil, errStopping
-	}
-	s.working.Add(1)
-	ctx, cancel := s.follow(ctx)
-	return ctx, func() { cancel(); s.working.Done() }, nil
+// Create makes a backup; see create.Creator.Create.
+func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
+	return s.creator.Create(ctx, r)
 }
 
-// follow gives a context that ends with ctx and with the service.
-func (s *Service) follow(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
-	return ctx, func() { unhook(); cancel(context.Canceled) }
+// Restore brings the cluster back to a backup; see restore.Restorer.Restore.
+func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, error) {
+	return s.restorer.Restore(ctx, r)
 }
 
-// afterCommit gives the context for what follows a commit point: the caller may
-// leave, the work goes on, at most for d and while the service lives.
-func (s *Service) afterCommit(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, unfollow := s.follow(context.WithoutCancel(ctx))
-	ctx, cancel := context.WithTimeout(ctx, d)
-	return ctx, func() { cancel(); unfollow() }
+// Delete deletes a backup; see remove.Remover.Delete.
+func (s *Service) Delete(ctx context.Context, id string) (DeleteResult, error) {
+	return s.remover.Delete(ctx, id)
 }
 
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// List says which backups there are; see list.Lister.List.
+func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
+	return s.lister.List(ctx, r)
 }
 
-// inContext says why ctx ended if it has, and err otherwise: a request that was
-// cut off by a lost lease reports the lease, not "context canceled". That a commit
-// may have happened is never covered up.
-func inContext(ctx context.Context, err error) error {
-	if ctx.Err() == nil || errors.Is(err, ErrOutcomeUnknown) {
-		return err
-	}
-	cause := context.Cause(ctx)
-	if errors.Is(cause, context.Canceled) {
-		return apierror.New(apierror.Cancelled, "cancelled by the client: %w", cause)
-	}
-	if errors.Is(err, cause) { // and says more
-		return err
-	}
-	return cause
+// Verify checks a whole backup; see verify.Verifier.Verify.
+func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
+	return s.verifier.Verify(ctx, id)
 }
+
+// Transfers runs uploads and downloads.
+func (s *Service) Transfers() *transfer.Service { return s.transfers }

@@ -9,12 +9,14 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/topology"
 	"stasis/internal/step"
 )
 
-// Tools of the reference remove the lock by its key alone: then Plan thaws, though
-// the holder's record is still there. What was begun under the lock must not be
-// committed any more.
+// Tools of ArangoDB remove the lock by its key alone. Then Plan thaws, although the
+// holder's record is still there, and what was begun under the lock must not be committed
+// any more.
 func TestLockRemovedByHand(t *testing.T) {
 	removed := agency.Tx{
 		Ops: map[string]any{
@@ -48,7 +50,7 @@ func TestLockRemovedByHand(t *testing.T) {
 				root := w.agency.root()
 				require.True(w.t, root.At(keys.PlanDatabase("new")).Exists())
 				require.Equal(w.t, 1, root.At(keys.HotBackupCommits).Len())
-				require.Zero(w.t, number(root.At(keys.RestoreEpoch)))
+				require.Zero(w.t, topology.Number(root.At(keys.RestoreEpoch)))
 				w.requireOpen(name)
 			})
 		})
@@ -90,7 +92,7 @@ func TestThawOfALostLock(t *testing.T) {
 			}
 		}))
 		_, err := s.Create(context.Background(), CreateRequest{})
-		require.ErrorIs(t, err, errLockLost)
+		require.ErrorIs(t, err, lock.ErrLost)
 		require.True(t, taken)
 		root := w.agency.root()
 		require.True(t, agency.Frozen(root), "Plan of another's lock is thawed")

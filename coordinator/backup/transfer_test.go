@@ -12,6 +12,7 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/transfer"
 	dbserver "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -31,7 +32,7 @@ type carriers struct {
 
 func (c *carriers) Transfer(ctx context.Context, t dbserver.Target, r dbserver.TransferRequest) error {
 	server := t.URL[len("http://") : len(t.URL)-2]
-	c.mu.Lock() // given back before the agency takes its time: a bubble's clock stands still for mutexes
+	c.mu.Lock() // unlocked before the agency takes its time: a bubble's clock stands still for mutexes
 	away, hold := c.away[server], c.hold
 	c.given = append(c.given, server)
 	c.mu.Unlock()
@@ -60,8 +61,8 @@ func (c *carriers) Remote(_ context.Context, _ dbserver.Target, r dbserver.Remot
 
 const canary = "canary-5ecr3t"
 
-func transferOf(id string) TransferRequest {
-	return TransferRequest{Kind: keys.TransferDownload, ID: id, Repository: "r:p", Config: dbserver.RemoteConfig{"r": {"type": "x", "secret": canary}}}
+func transferOf(id string) transfer.Request {
+	return transfer.Request{Kind: keys.TransferDownload, ID: id, Repository: "r:p", Config: dbserver.RemoteConfig{"r": {"type": "x", "secret": canary}}}
 }
 
 // withCarriers runs a test with coordinator A, whose background part runs, and a
@@ -70,8 +71,7 @@ func withCarriers(t *testing.T, sources []string, test func(w *world, s *Service
 	inWorld(t, threeServers, func(w *world) {
 		c := &carriers{a: w.agency, away: map[string]bool{}}
 		c.remote.Backups = []dbserver.RemoteBackup{{ID: "b", Complete: true, Servers: sources}}
-		s := w.service(coordinatorA)
-		s.Movers = c
+		s := w.service(coordinatorA, withMovers(c))
 		ctx, cancel := context.WithCancel(w.t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { _ = s.Run(ctx) })
@@ -88,7 +88,7 @@ func (w *world) awaitJob(s *Service, id string, want map[string]string) Transfer
 	w.t.Helper()
 	var got map[string]string
 	for range 2000 {
-		st, err := s.TransferStatus(context.Background(), id)
+		st, err := s.Transfers().Status(context.Background(), id)
 		require.NoError(w.t, err)
 		got = map[string]string{}
 		for server, e := range st.DBServers {
@@ -109,11 +109,11 @@ func each(status string) map[string]string {
 
 // Every server is listed at once; other servers than the backup's take its pieces by
 // the canonical matching, and one for which there is none has nothing to do.
-func TestTransferIsHandedOver(t *testing.T) {
+func TestTransferIsDispatched(t *testing.T) {
 	withCarriers(t, []string{"PRMR-x", "PRMR-2"}, func(w *world, s *Service, c *carriers, _ func()) {
-		id, err := s.StartTransfer(w.t.Context(), transferOf("b"))
+		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
-		st, err := s.TransferStatus(w.t.Context(), id)
+		st, err := s.Transfers().Status(w.t.Context(), id)
 		require.NoError(t, err)
 		require.Len(t, st.DBServers, 3)
 		require.Equal(t, id, st.DownloadID)
@@ -122,22 +122,22 @@ func TestTransferIsHandedOver(t *testing.T) {
 		for server, source := range map[string]string{"PRMR-1": "PRMR-x", "PRMR-2": "PRMR-2", "PRMR-3": ""} {
 			require.Equal(t, source, root.At(keys.TransferEntryKey(id, server)).At("Source").Text())
 		}
-		_, err = s.TransferStatus(w.t.Context(), "4711")
+		_, err = s.Transfers().Status(w.t.Context(), "4711")
 		require.ErrorIs(t, err, apierror.NotFound)
-		_, err = s.TransferStatus(w.t.Context(), "../../Plan")
+		_, err = s.Transfers().Status(w.t.Context(), "../../Plan")
 		require.ErrorIs(t, err, apierror.NotFound)
 	})
 }
 
-// Too few servers: refused with the numbers before anything is handed over. Not
-// there, or not complete: a job that fails.
+// A download to too few servers is refused with the numbers before a part is assigned. A
+// backup that does not exist, or is not complete, makes a job that fails.
 func TestTransferThatCannotBe(t *testing.T) {
 	withCarriers(t, []string{"a", "b", "c", "d"}, func(w *world, s *Service, c *carriers, _ func()) {
-		_, err := s.StartTransfer(w.t.Context(), transferOf("b"))
+		_, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
 		require.ErrorIs(t, err, apierror.BackupTopology)
 		require.ErrorContains(t, err, "the backup has 4 DB servers, the cluster only 3")
 		c.remote.Backups = nil
-		id, err := s.StartTransfer(w.t.Context(), transferOf("none"))
+		id, err := s.Transfers().Start(w.t.Context(), transferOf("none"))
 		require.NoError(t, err)
 		st := w.awaitJob(s, id, each(keys.TransferFailed))
 		require.EqualValues(t, apierror.NoSuchBackup, st.DBServers["PRMR-1"].Error)
@@ -145,12 +145,12 @@ func TestTransferThatCannotBe(t *testing.T) {
 	})
 }
 
-// A server that is started anew is given its job again; one that is away is waited
-// for; an abort ends the part of one that has never been reached.
+// A server that is started again is assigned its part again. The job waits for a server
+// that is away. An abort ends the part of a server that was never reached.
 func TestTransferSurvivesServers(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, _ func()) {
 		c.hold, c.away["PRMR-3"] = true, true
-		id, err := s.StartTransfer(w.t.Context(), transferOf("b"))
+		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
 		c.mu.Lock()
@@ -158,27 +158,26 @@ func TestTransferSurvivesServers(t *testing.T) {
 		c.mu.Unlock()
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1"): keys.Known{RebootID: 2}}})
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
-		require.NoError(t, s.AbortTransfer(w.t.Context(), id))
+		require.NoError(t, s.Transfers().Abort(w.t.Context(), id))
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "STARTED", "PRMR-3": "CANCELLED"})
 		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.Health + "/PRMR-2/Status": "FAILED"}})
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "CANCELLED", "PRMR-3": "CANCELLED"})
 	})
 }
 
-// The coordinator that had the configuration is gone: servers that have it go on; the
-// part of one that was started anew, or was never reached, fails and says what to do.
+// The coordinator that had the configuration is gone: servers that have it go on. The part
+// of a server that was started again, or was never reached, fails and says what to do.
 func TestTransferSurvivesItsCoordinator(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, stop func()) {
 		c.hold, c.away["PRMR-3"] = true, true
-		id, err := s.StartTransfer(w.t.Context(), transferOf("b"))
+		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
 		stop()
 		w.agency.must(t, agency.Tx{Ops: map[string]any{
 			keys.ServerKnown(coordinatorA): keys.Known{RebootID: 2}, keys.ServerKnown("PRMR-2"): keys.Known{RebootID: 2},
 		}})
-		other := w.service(coordinatorB)
-		other.Movers = c
+		other := w.service(coordinatorB, withMovers(c))
 		ctx, cancel := context.WithCancel(w.t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { _ = other.Run(ctx) })
@@ -188,11 +187,10 @@ func TestTransferSurvivesItsCoordinator(t *testing.T) {
 	})
 }
 
-// What is wrong with a request is said without repeating any of it.
+// The error of a wrong request repeats nothing of it.
 func TestTransferBodies(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		s := w.service(coordinatorA)
-		s.Movers = &carriers{a: w.agency}
+		s := w.service(coordinatorA, withMovers(&carriers{a: w.agency}))
 		for body, want := range map[string]int{
 			``:                          10,
 			`{}`:                        10,
@@ -207,6 +205,9 @@ func TestTransferBodies(t *testing.T) {
 			`{"id":"b","remoteRepository":"r,pass=` + canary + `:a","config":{"r":{"type":"x"}}}`:           7008,
 			`{"id":"b","remoteRepository":":x,pass=` + canary + `:a","config":{"r":{"type":"x"}}}`:          7008,
 			`{"id":"b","remoteRepository":"r:a","transfers":"` + canary + `","config":{}}`:                  10,
+			`{"id":"b","remoteRepository":"r:a","config":{"r":{"` + canary + `":{}}}}`:                      7008,
+			`{"id":"b","remoteRepository":"r:a","transfers":33,"config":{"r":{"type":"x"}}}`:                10,
+			`{"id":"b","remoteRepository":"r:a","transfers":-1,"config":{"r":{"type":"x"}}}`:                10,
 			`{"uploadId":"4711"}`:                404,
 			`{"downloadId":"4711"}`:              404,
 			`{"downloadId":"4711","abort":true}`: 404,
@@ -231,7 +232,7 @@ func TestDeletedBackupIsNotUploaded(t *testing.T) {
 		require.Equal(t, []string{backup}, w.servers["PRMR-2"].pieceIDs())
 		r := transferOf(backup)
 		r.Kind = keys.TransferUpload
-		id, err := s.StartTransfer(w.t.Context(), r)
+		id, err := s.Transfers().Start(w.t.Context(), r)
 		require.NoError(t, err)
 		st := w.awaitJob(s, id, each(keys.TransferFailed))
 		require.EqualValues(t, apierror.NoSuchBackup, st.DBServers["PRMR-1"].Error)
@@ -247,15 +248,15 @@ func TestRefusedRemoteMakesNoJob(t *testing.T) {
 		c.refuses = apierror.New(apierror.BadRemote, "option %q is not for requests", "ssh")
 		r := transferOf("b")
 		r.Repository = "r:bucket/" + canary
-		_, err := s.StartTransfer(w.t.Context(), r)
+		_, err := s.Transfers().Start(w.t.Context(), r)
 		require.ErrorIs(t, err, apierror.BadRemote)
 		require.ErrorContains(t, err, `"ssh"`)
-		all, err := s.Transfers(w.t.Context())
+		all, err := s.Transfers().All(w.t.Context())
 		require.NoError(t, err)
 		require.Empty(t, all)
 		require.Empty(t, c.given)
 		c.refuses = nil
-		id, err := s.StartTransfer(w.t.Context(), r)
+		id, err := s.Transfers().Start(w.t.Context(), r)
 		require.NoError(t, err)
 		st := w.awaitJob(s, id, each(keys.TransferCompleted))
 		require.Regexp(t, `^r:#[0-9a-f]{32}$`, st.Remote)

@@ -3,13 +3,17 @@ package backup
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -66,7 +70,8 @@ func TestLockWaitsForPendingJobs(t *testing.T) {
 	})
 }
 
-// Who waits in vain is told which job was in the way, and no longer waits.
+// An operation that waits in vain is told which job was in the way, and its announcement
+// is withdrawn.
 func TestLockTimeoutNamesTheJob(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.pend(aMove)
@@ -83,25 +88,49 @@ func TestLockTimeoutNamesTheJob(t *testing.T) {
 	})
 }
 
-// Nobody waits for ever: what a coordinator announced that has died is forgotten,
-// also for preconditions.
+// dyingAgency is the agency of a coordinator that dies: then nothing is written any more.
+type dyingAgency struct {
+	*fakeAgency
+	dead atomic.Bool
+}
+
+func (a *dyingAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+	if a.dead.Load() {
+		return 0, agency.ErrUnavailable
+	}
+	return a.fakeAgency.Write(ctx, tx)
+}
+
+// The announcement of a coordinator that has died expires, also for preconditions.
 func TestAnnouncementExpires(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.pend(aMove)
-		op := w.service(coordinatorA).begin(keys.OperationCreate, "b")
-		op.announce(context.Background())
+		ctx, die := context.WithCancel(context.Background())
+		dying := &dyingAgency{fakeAgency: w.agency}
+		locks := &lock.Locker{Agency: dying, Cache: dying, Coordinator: coordinatorA, RebootID: func() uint64 { return 1 }, Lease: time.Minute, Call: time.Second}
+		waiting := make(chan error, 1)
+		go func() {
+			_, _, err := locks.Acquire(ctx, operation.New(keys.OperationCreate, "b", nil, hclog.NewNullLogger()), time.Now().Add(time.Hour), func() string { return "b" })
+			waiting <- err
+		}()
+		for w.waiters() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		dying.dead.Store(true)
+		die()
+		require.Error(t, <-waiting)
 		require.Equal(t, 1, w.waiters())
-		nobody := agency.Tx{
+		unlessAnnounced := agency.Tx{
 			Ops: map[string]any{keys.TargetToDo + "/1": "x"},
 			Pre: map[string]any{keys.HotBackupWaiting: agency.Old(struct{}{})},
 		}
-		time.Sleep(announceFor - 10*time.Millisecond)
+		time.Sleep(lock.AnnouncedFor - 10*time.Millisecond)
 		require.Equal(t, 1, w.waiters())
-		_, err := w.agency.apply(nobody)
+		_, err := w.agency.apply(unlessAnnounced)
 		require.ErrorIs(t, err, agency.ErrPrecondition)
 		time.Sleep(20 * time.Millisecond)
 		require.Zero(t, w.waiters())
-		_, err = w.agency.apply(nobody)
+		_, err = w.agency.apply(unlessAnnounced)
 		require.NoError(t, err)
 	})
 }

@@ -14,12 +14,14 @@ import (
 
 	agency "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/transfer"
 	dbserver "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 	"stasis/internal/step"
+	"stasis/internal/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -103,6 +105,8 @@ func (w *world) service(id string, options ...func(*Deps)) *Service {
 
 func withSteps(s step.Sink) func(*Deps) { return func(d *Deps) { d.Steps = s } }
 
+func withMovers(m transfer.Movers) func(*Deps) { return func(d *Deps) { d.Movers = m } }
+
 // requireClean demands that nothing of any operation is left: no lock and so no
 // freeze, no backup, no piece in any state, nothing staged, every gate open.
 func (w *world) requireClean(note string) {
@@ -159,7 +163,7 @@ type mode int
 const (
 	refused  mode = iota // it was not done, and the caller can know it
 	lost                 // it was done, and the answer is lost
-	vanished             // it was not done, and nobody can know that
+	vanished             // it was not done, and the caller cannot know that
 )
 
 func (m mode) String() string { return [...]string{"refused", "lost", "vanished"}[m] }
@@ -270,7 +274,7 @@ func (a *fakeAgency) must(t testing.TB, tx agency.Tx) {
 }
 
 func (a *fakeAgency) Write(ctx context.Context, tx agency.Tx) (index uint64, err error) {
-	if err := pause(ctx, time.Millisecond); err != nil {
+	if err := wait.For(ctx, time.Millisecond); err != nil {
 		return 0, fmt.Errorf("%w: %w", agency.ErrUnavailable, err)
 	}
 	err = a.faults.around("agency write", agencyFault, func() error {
@@ -281,7 +285,7 @@ func (a *fakeAgency) Write(ctx context.Context, tx agency.Tx) (index uint64, err
 }
 
 func (a *fakeAgency) Read(ctx context.Context, paths ...string) (root *agency.Node, err error) {
-	if err := pause(ctx, time.Millisecond); err != nil {
+	if err := wait.For(ctx, time.Millisecond); err != nil {
 		return nil, fmt.Errorf("%w: %w", agency.ErrUnavailable, err)
 	}
 	err = a.faults.around("agency read", func(mode) error { return agencyFault(refused) }, func() error {
@@ -341,11 +345,11 @@ func overWire[A any](ctx context.Context, w *world, t dbserver.Target, call stri
 	if s == nil {
 		return answer, connectionLost(fmt.Errorf("no such host %s", t.URL))
 	}
-	if err := pause(ctx, time.Millisecond); err != nil {
+	if err := wait.For(ctx, time.Millisecond); err != nil {
 		return answer, connectionLost(err)
 	}
 	for s.isDeaf() { // TCP sends again
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 10*time.Millisecond); err != nil {
 			return answer, connectionLost(err)
 		}
 	}
@@ -353,7 +357,7 @@ func overWire[A any](ctx context.Context, w *world, t dbserver.Target, call stri
 		answer, err = do(s)
 		return err
 	})
-	if werr := pause(ctx, time.Millisecond); err == nil && werr != nil {
+	if werr := wait.For(ctx, time.Millisecond); err == nil && werr != nil {
 		return answer, connectionLost(werr)
 	}
 	return answer, err
@@ -457,7 +461,7 @@ func (w serversOf) List(ctx context.Context, t dbserver.Target, r dbserver.ListR
 		s.mu.Lock()
 		slow := s.quirks.slowList
 		s.mu.Unlock()
-		_ = pause(ctx, slow)
+		_ = wait.For(ctx, slow)
 		return s.list(r), nil
 	})
 }
@@ -467,7 +471,7 @@ func (w serversOf) Delete(ctx context.Context, t dbserver.Target, r dbserver.Pie
 		s.mu.Lock()
 		slow := s.quirks.slowDelete
 		s.mu.Unlock()
-		_ = pause(ctx, slow)
+		_ = wait.For(ctx, slow)
 		return none(s.remove(r))
 	})
 	return err

@@ -36,6 +36,10 @@ type Options struct {
 	Format        Format
 	MaxBytes      int  // of one document
 	IgnoreMissing bool // Header: lines may have fewer or more values than there are names
+
+	// Hold is told of every byte that is read, before it is kept; its error ends the import.
+	// Nil: nothing is told.
+	Hold func(bytes int) error
 }
 
 // Item is one document of the body, or what stands in its place.
@@ -60,7 +64,7 @@ type Reader struct {
 // NewReader starts reading; an error if the format is unknown or the body does not
 // begin as it says.
 func NewReader(r io.Reader, o Options) (*Reader, error) {
-	g := &guard{r: r}
+	g := &guard{r: r, hold: o.Hold}
 	b := &Reader{o: o, in: bufio.NewReaderSize(g, 64<<10), guard: g}
 	switch o.Format {
 	case Lines:
@@ -104,7 +108,7 @@ func (b *Reader) openArray() error {
 	b.guard.allow(b.o.MaxBytes)
 	b.array = json.NewDecoder(b.in)
 	t, err := b.array.Token()
-	if isTooLarge(err) {
+	if bodyFails(err) {
 		return err
 	}
 	if err != nil || t != json.Delim('[') {
@@ -190,7 +194,7 @@ func beginning(raw []byte) string {
 }
 
 func (b *Reader) brokenArray(err error) error {
-	if isTooLarge(err) {
+	if bodyFails(err) {
 		return err
 	}
 	if errors.Is(err, io.EOF) {
@@ -236,7 +240,7 @@ func (b *Reader) line() ([]byte, error) {
 			continue
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, apierror.New(apierror.BadRequest, "reading the request body: %w", err)
+			return nil, unreadable(err)
 		}
 		if len(whole) > 0 {
 			part = append(whole, part...)
@@ -255,20 +259,26 @@ type guard struct {
 	left  int
 	limit int
 	free  bool // lines are bounded otherwise
+	hold  func(int) error
 }
 
 // allow lets another document of at most n bytes be read.
 func (g *guard) allow(n int) { g.left, g.limit = n, n }
 
 func (g *guard) Read(p []byte) (int, error) {
-	if g.free {
-		return g.r.Read(p)
-	}
-	if g.left <= 0 {
+	if !g.free && g.left <= 0 {
 		return 0, tooLarge(g.limit)
 	}
-	n, err := g.r.Read(p[:min(len(p), g.left)])
+	if !g.free {
+		p = p[:min(len(p), g.left)]
+	}
+	n, err := g.r.Read(p)
 	g.left -= n
+	if g.hold != nil {
+		if herr := g.hold(n); herr != nil {
+			return 0, herr
+		}
+	}
 	return n, err
 }
 
@@ -276,4 +286,15 @@ func tooLarge(limit int) error {
 	return apierror.New(apierror.EntityTooLarge, "a document of the import is larger than %d bytes", limit)
 }
 
-func isTooLarge(err error) bool { return errors.Is(err, apierror.EntityTooLarge) }
+// bodyFails says that the body is at fault as a whole: too large now or at all, or too slow.
+func bodyFails(err error) bool {
+	return errors.Is(err, apierror.EntityTooLarge) || errors.Is(err, apierror.ResourceLimit) || errors.Is(err, apierror.RequestTimeout)
+}
+
+// unreadable is the error of a body that does not come to its end.
+func unreadable(err error) error {
+	if bodyFails(err) {
+		return err
+	}
+	return apierror.New(apierror.BadRequest, "reading the request body: %w", err)
+}

@@ -60,8 +60,11 @@ func baseURL(endpoint string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("endpoint %q: %w", endpoint, err)
 	}
+	if u.User != nil { // they would not be sent
+		return "", fmt.Errorf("endpoint %q: it has credentials in it: give them with --server.username and --server.password", u.Redacted())
+	}
 	scheme, ok := schemes[u.Scheme]
-	if !ok || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+	if !ok || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("endpoint %q: want tcp://host:port, http://host:port or ssl://host:port", endpoint)
 	}
 	return scheme + "://" + u.Host, nil

@@ -8,6 +8,10 @@ const PathStatus = "/_stasis/status"
 // client goes.
 const PathSteps = "/_stasis/steps"
 
+// AuthenticationOff is the Authentication of a cluster that checks no credentials, as all
+// of this version.
+const AuthenticationOff = "off"
+
 // Status is the cluster on one page, as one coordinator sees it.
 type Status struct {
 	ClusterID    string            `json:"clusterId"`
@@ -20,6 +24,8 @@ type Status struct {
 	Coordinators map[string]Server `json:"coordinators"`
 	Lock         *Lock             `json:"lock"` // null: nobody holds the agency lock
 	Shards       ShardCounts       `json:"shards"`
+
+	Authentication string `json:"authentication"` // AuthenticationOff; "" from an earlier version, which has none either
 }
 
 // ShardCounts says how the shards are, all in all.
@@ -35,7 +41,8 @@ type Agent struct {
 	Endpoint string `json:"endpoint"`
 	Good     bool   `json:"good"` // it answers, and serves this cluster
 	Leading  bool   `json:"leading"`
-	Note     string `json:"note,omitempty"` // why it does not serve this cluster
+	Note     string `json:"note,omitempty"`  // why it does not serve this cluster
+	Alarm    string `json:"alarm,omitempty"` // what is wrong with the agency although it serves
 }
 
 // Server is a DB server or coordinator in a Status.

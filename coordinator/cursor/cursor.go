@@ -1,6 +1,11 @@
 // Package cursor keeps the reading positions of clients that fetch a collection in
-// batches. A coordinator holds a bounded number of them, each for a bounded time
-// after its last use; a restarted one has none.
+// batches. A coordinator holds a bounded number of bytes of them, each cursor for a
+// bounded time after its last use; a restarted coordinator has none.
+//
+// A cursor is a position, not a result: the shard and the key up to which documents were
+// given, and the one document that comes next if it is small. So it costs BytesEach at
+// most, whatever the collection holds and however large the batches are. A Store knows a
+// cursor only once its client has been promised another batch.
 //
 // A cursor walks the shards one after the other in key order. It is no snapshot:
 // documents written meanwhile may or may not be met, none is met twice. A restore
@@ -10,30 +15,26 @@ package cursor
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
-	"strconv"
-	"sync"
+	"fmt"
 	"time"
-
-	"stasis/internal/apierror"
 )
 
 // Fetch reads at most limit documents of one shard, those with keys after after.
-type Fetch func(ctx context.Context, shard, after string, limit int) (Page, error)
+type Fetch func(ctx context.Context, shard int, after string, limit int) (Page, error)
 
 // Page is what Fetch brings.
 type Page struct {
 	Documents []json.RawMessage
+	PrevKey   string // of the document before the last; "" with less than two
 	LastKey   string
 	More      bool
 }
 
-// Source is what a cursor reads.
+// Source is what a cursor reads. It is kept with the cursor, so it holds little.
 type Source struct {
 	Database string
-	Shards   []string
+	Shards   int // numbered from 0
 	Fetch    Fetch
 	Skip     uint64
 	Limit    uint64 // of all documents, if Limited
@@ -41,38 +42,49 @@ type Source struct {
 	Count    *uint64 // told to the client with every batch, if there is one
 }
 
-// maxBatchBytes ends a batch early: an answer is put together in memory.
-const maxBatchBytes = 64 << 20
+const (
+	// maxBatchBytes ends a batch early: an answer is put together in memory.
+	maxBatchBytes = 16 << 20
+	// maxPage bounds one request to a DB server.
+	maxPage = 1000
+	// keptBytes is the largest document that a cursor keeps for its next batch.
+	keptBytes = 1 << 10
+)
 
 // Cursor is one reading position.
 type Cursor struct {
-	ID     string
+	ID     string // "" before a Store knows it
 	source Source
 	batch  int
 	ttl    time.Duration
 
-	mu    sync.Mutex // held while a batch is fetched
+	turn chan struct{} // holds an element while a batch is fetched
+	at   position
+	kept json.RawMessage // the document before at, not yet given out
+
+	users   int       // guarded by the Store
+	expires time.Time // guarded by the Store
+}
+
+// position is where a cursor stands: after the document with this key.
+type position struct {
 	shard int
 	after string
 	skip  uint64
-	left  uint64            // of the limit
-	ahead []json.RawMessage // fetched, not yet given out
-
-	expires time.Time // guarded by the Store
+	left  uint64 // of the limit
 }
 
 // New makes a cursor that no Store knows yet.
 func New(s Source, batch int, ttl time.Duration) *Cursor {
-	c := &Cursor{source: s, batch: max(batch, 1), ttl: ttl, skip: s.Skip, left: s.Limit}
+	c := &Cursor{source: s, batch: max(batch, 1), ttl: ttl, turn: make(chan struct{}, 1), at: position{skip: s.Skip, left: s.Limit}}
 	if !s.Limited {
-		c.left = ^uint64(0)
+		c.at.left = ^uint64(0)
 	}
 	return c
 }
 
 // Batch is one answer.
 type Batch struct {
-	ID     string // empty without More
 	Result []json.RawMessage
 	More   bool
 	Count  *uint64
@@ -80,138 +92,86 @@ type Batch struct {
 
 // Next gives the next batch.
 func (c *Cursor) Next(ctx context.Context) (Batch, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	size := 0
-	take := 0
-	for ; take < c.batch && size < maxBatchBytes; take++ {
-		if err := c.fill(ctx, take+1); err != nil {
-			return Batch{}, err
-		}
-		if len(c.ahead) <= take {
-			break
-		}
-		size += len(c.ahead[take])
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return Batch{}, fmt.Errorf("wait for the batch before: %w", ctx.Err())
 	}
-	if err := c.fill(ctx, take+1); err != nil { // one more says whether there is more
+	defer func() { <-c.turn }()
+	r := reading{source: &c.source, at: c.at}
+	if c.kept != nil {
+		r.take(c.kept)
+	}
+	more, err := r.until(ctx, c.batch+1) // one more says whether there is more
+	if err != nil {
 		return Batch{}, err
 	}
-	b := Batch{Result: c.ahead[:take:take], More: len(c.ahead) > take, Count: c.source.Count}
-	c.ahead = c.ahead[take:]
-	if b.More {
-		b.ID = c.ID
+	b := Batch{Result: r.documents, More: more, Count: c.source.Count}
+	c.at, c.kept = r.at, nil
+	if more {
+		last := len(r.documents) - 1
+		next := r.documents[last]
+		b.Result = r.documents[:last:last]
+		if len(next) <= keptBytes {
+			c.kept = append(make(json.RawMessage, 0, len(next)), next...)
+		} else {
+			c.at = r.before
+		}
 	}
 	return b, nil
 }
 
-// fill fetches until n documents are ahead, or there are no more.
-func (c *Cursor) fill(ctx context.Context, n int) error {
-	for len(c.ahead) < n && c.left > 0 && c.shard < len(c.source.Shards) {
-		limit := min(uint64(c.batch)+1+c.skip, maxPage)
-		page, err := c.source.Fetch(ctx, c.source.Shards[c.shard], c.after, int(limit))
-		if err != nil {
-			return err
+// reading is one batch being fetched.
+type reading struct {
+	source    *Source
+	at        position // after the last document
+	before    position // before it
+	documents []json.RawMessage
+	bytes     int
+}
+
+func (r *reading) take(docs ...json.RawMessage) {
+	for _, doc := range docs {
+		r.bytes += len(doc)
+	}
+	r.documents = append(r.documents, docs...)
+}
+
+// until fetches n documents, or one more than there is room for in a batch; false: there
+// are no more than it has fetched.
+func (r *reading) until(ctx context.Context, n int) (bool, error) {
+	for len(r.documents) < n && r.at.left > 0 && r.at.shard < r.source.Shards {
+		if len(r.documents) > 0 && r.bytes >= maxBatchBytes {
+			n = len(r.documents) + 1
 		}
-		c.after = page.LastKey
-		if !page.More {
-			c.shard, c.after = c.shard+1, ""
+		if err := r.page(ctx, uint64(n-len(r.documents))); err != nil {
+			return false, err
 		}
-		docs := page.Documents
-		skipped := min(c.skip, uint64(len(docs)))
-		c.skip -= skipped
-		docs = docs[skipped:]
-		docs = docs[:min(uint64(len(docs)), c.left)]
-		c.left -= uint64(len(docs))
-		c.ahead = append(c.ahead, docs...)
+	}
+	return len(r.documents) == n, nil
+}
+
+// page fetches at most n more documents of the present shard.
+func (r *reading) page(ctx context.Context, n uint64) error {
+	limit := min(min(n, r.at.left)+r.at.skip, maxPage)
+	page, err := r.source.Fetch(ctx, r.at.shard, r.at.after, int(limit))
+	if err != nil {
+		return err
+	}
+	found := uint64(len(page.Documents))
+	skipped := min(r.at.skip, found)
+	taken := found - skipped
+	if taken > 0 {
+		r.before = r.at
+		r.before.skip, r.before.left = 0, r.at.left-taken+1
+		if found > 1 {
+			r.before.after = page.PrevKey
+		}
+		r.take(page.Documents[skipped:]...)
+	}
+	r.at.after, r.at.skip, r.at.left = page.LastKey, r.at.skip-skipped, r.at.left-taken
+	if !page.More {
+		r.at.shard, r.at.after = r.at.shard+1, ""
 	}
 	return nil
-}
-
-// maxPage bounds one request to a DB server.
-const maxPage = 1000
-
-// Store keeps the cursors of a coordinator.
-type Store struct {
-	max int
-
-	mu      sync.Mutex
-	cursors map[string]*Cursor
-}
-
-// NewStore makes a store of at most max cursors.
-func NewStore(max int) *Store { return &Store{max: max, cursors: map[string]*Cursor{}} }
-
-// Add gives the cursor an id and keeps it.
-func (s *Store) Add(c *Cursor) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sweep(time.Now())
-	if len(s.cursors) >= s.max {
-		return apierror.New(apierror.ResourceLimit, "too many open cursors: %d", len(s.cursors))
-	}
-	var raw [8]byte
-	_, _ = rand.Read(raw[:]) // does not fail, by its documentation
-	c.ID = strconv.FormatUint(binary.BigEndian.Uint64(raw[:])>>1, 10)
-	c.expires = time.Now().Add(c.ttl)
-	s.cursors[c.ID] = c
-	return nil
-}
-
-// Find is the cursor with this id in the database, and gives it its time anew.
-func (s *Store) Find(db, id string) (*Cursor, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sweep(time.Now())
-	c := s.cursors[id]
-	if c == nil || c.source.Database != db {
-		return nil, notFound(id)
-	}
-	c.expires = time.Now().Add(c.ttl)
-	return c, nil
-}
-
-// Remove forgets a cursor.
-func (s *Store) Remove(db, id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.cursors[id]; c == nil || c.source.Database != db {
-		return notFound(id)
-	}
-	delete(s.cursors, id)
-	return nil
-}
-
-func notFound(id string) error {
-	return apierror.New(apierror.CursorNotFound, "cursor not found: %s", id)
-}
-
-// Run forgets cursors that nobody has used for their time, until ctx ends.
-func (s *Store) Run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			s.mu.Lock()
-			s.sweep(now)
-			s.mu.Unlock()
-		}
-	}
-}
-
-func (s *Store) sweep(now time.Time) {
-	for id, c := range s.cursors {
-		if now.After(c.expires) {
-			delete(s.cursors, id)
-		}
-	}
-}
-
-// Len is how many cursors are open.
-func (s *Store) Len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.cursors)
 }

@@ -3,6 +3,8 @@ package document
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -44,27 +46,73 @@ func Failure(collection, key string, r dbclient.OpResult, err error) *apierror.E
 	}
 }
 
-// ItemError is the error of one item of an array: the envelope without a code.
-func ItemError(e *apierror.Error) map[string]any {
-	m := map[string]any{"error": true, "errorNum": int(e.Num), "errorMessage": e.Message}
+// Bounds of what an answer says of errors.
+const (
+	fullMessages = 1000 // items whose messages are told as they are
+	maxMessage   = 512  // bytes of a message
+)
+
+// Failures are the errors of the items of an array.
+type Failures struct {
+	told   int
+	counts map[string]int // by number
+}
+
+// Entry counts the error of an item, and is what the answer says of it: the envelope
+// without a code. After fullMessages of them the message is the number's.
+func (f *Failures) Entry(e *apierror.Error) map[string]any {
+	if f.counts == nil {
+		f.counts = map[string]int{}
+	}
+	f.counts[strconv.Itoa(int(e.Num))]++
+	message := Shorten(e.Message)
+	if f.told++; f.told > fullMessages {
+		message = brief(e.Num)
+	}
+	m := map[string]any{"error": true, "errorNum": int(e.Num), "errorMessage": message}
 	for k, v := range e.Extra {
 		m[k] = v
 	}
 	return m
 }
 
-// ErrorCodes is the value of X-Arango-Error-Codes: how many items failed with
-// which number, "" if none did.
-func ErrorCodes(errs []*apierror.Error) string {
-	counts := map[string]int{}
-	for _, e := range errs {
-		if e != nil {
-			counts[fmt.Sprint(int(e.Num))]++
-		}
-	}
-	if len(counts) == 0 {
+// Codes is the value of X-Arango-Error-Codes: how many items failed with which number, ""
+// if none did.
+func (f *Failures) Codes() string {
+	if len(f.counts) == 0 {
 		return ""
 	}
-	raw, _ := json.Marshal(counts) // a map of ints can always be encoded
+	raw, _ := json.Marshal(f.counts) // a map of ints can always be encoded
 	return string(raw)
+}
+
+// Shorten is a message, or its beginning if it is long.
+func Shorten(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
+}
+
+// brief is what is said of an error whose message is not told.
+func brief(n apierror.Num) string {
+	switch n {
+	case apierror.UniqueConstraint:
+		return "unique constraint violated"
+	case apierror.DocumentNotFound:
+		return "document not found"
+	case apierror.Conflict:
+		return "conflict, _rev values do not match"
+	case apierror.DocumentTypeInvalid:
+		return "invalid document type"
+	case apierror.DocumentKeyBad:
+		return "illegal document key"
+	case apierror.DocumentHandleBad:
+		return "illegal document identifier"
+	case apierror.EdgeAttributeMissing:
+		return "edge attribute missing or invalid"
+	case apierror.ConnectionLost:
+		return "the outcome is unknown"
+	}
+	return fmt.Sprintf("error %d; see the first items that failed", int(n))
 }

@@ -173,10 +173,14 @@ func TestAnswers(t *testing.T) {
 	conflict := Failure("c", "k", dbclient.OpResult{Rev: "9"}, apierror.New(apierror.Conflict, "x"))
 	require.Equal(t, 412, conflict.Status())
 	require.ErrorIs(t, conflict, apierror.Conflict)
-	require.Equal(t, map[string]any{"error": true, "errorNum": 1200, "errorMessage": "conflict, _rev values do not match", "_id": "c/k", "_key": "k", "_rev": "9"}, ItemError(conflict))
+	require.Equal(t, map[string]any{"error": true, "errorNum": 1200, "errorMessage": "conflict, _rev values do not match", "_id": "c/k", "_key": "k", "_rev": "9"}, new(Failures).Entry(conflict))
 	require.Equal(t, 404, Failure("c", "k", dbclient.OpResult{}, apierror.DocumentNotFound).Status())
-	require.Empty(t, ErrorCodes([]*apierror.Error{nil}))
-	require.JSONEq(t, `{"1202":2,"1200":1}`, ErrorCodes([]*apierror.Error{apierror.New(1202, ""), nil, conflict, apierror.New(1202, "")}))
+	require.Empty(t, new(Failures).Codes())
+	var f Failures
+	for _, e := range []*apierror.Error{apierror.New(1202, ""), conflict, apierror.New(1202, "")} {
+		f.Entry(e)
+	}
+	require.JSONEq(t, `{"1202":2,"1200":1}`, f.Codes())
 }
 
 // Documents are nested within limits that every later hop can take; brackets in

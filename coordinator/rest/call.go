@@ -2,12 +2,9 @@ package rest
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
+	"stasis/internal/network"
 )
 
 // Call is one request on its way through a handler.
@@ -45,58 +44,25 @@ func (c *Call) Flag(name string, def bool) (bool, error) {
 	return false, apierror.New(apierror.BadParameter, "query parameter %s: %q is neither true nor false", name, v)
 }
 
-// Stream is the request's body, decompressed, not bounded as a whole.
-func (c *Call) Stream() (io.Reader, error) {
-	switch enc := strings.ToLower(c.R.Header.Get("Content-Encoding")); enc {
-	case "", "identity":
-		return c.R.Body, nil
-	case "gzip":
-		r, err := gzip.NewReader(c.R.Body)
-		if err != nil {
-			return nil, apierror.New(apierror.BadRequest, "gzip body: %w", err)
-		}
-		return r, nil
-	case "deflate":
-		r, err := zlib.NewReader(c.R.Body)
-		if err != nil {
-			return nil, apierror.New(apierror.BadRequest, "deflate body: %w", err)
-		}
-		return r, nil
-	default:
-		return nil, apierror.New(apierror.BadRequest, "content encoding %q is not supported", enc).WithStatus(http.StatusUnsupportedMediaType)
-	}
-}
-
-// Body is the request's whole body, decompressed; 413 if it is beyond the limit.
+// Body is the request's whole body, decompressed; 413 if it is beyond the limit. Its
+// memory is taken from the request's account as it comes.
 func (c *Call) Body() ([]byte, error) {
 	if c.R.ContentLength > c.bodyBytes {
-		return nil, c.tooLarge()
+		return nil, apierror.New(apierror.EntityTooLarge, "the request body is larger than %d bytes: send less at a time, or start the server with a larger --http.max-body", c.bodyBytes)
 	}
 	r, err := c.Stream()
 	if err != nil {
 		return nil, err
 	}
-	var buf bytes.Buffer
-	if n := c.R.ContentLength; n > 0 {
-		buf.Grow(int(min(n, 1<<20)) + bytes.MinRead) // the length is a claim: believe it up to a megabyte
+	length := int64(-1)
+	if _, packed := r.(*inflated); !packed {
+		length = c.R.ContentLength
 	}
-	n, err := io.Copy(&buf, io.LimitReader(r, c.bodyBytes+1))
+	raw, err := budget.ReadAll(c.Account(), r, c.bodyBytes, length)
 	if err != nil {
-		return nil, ReadError(err)
+		return nil, network.BodyError(err)
 	}
-	if n > c.bodyBytes {
-		return nil, c.tooLarge()
-	}
-	return buf.Bytes(), nil
-}
-
-func (c *Call) tooLarge() error {
-	return apierror.New(apierror.EntityTooLarge, "request body is larger than %d bytes", c.bodyBytes)
-}
-
-// ReadError is the answer to a body that cannot be read to its end.
-func ReadError(err error) error {
-	return apierror.New(apierror.BadRequest, "reading the request body: %w", err)
+	return raw, nil
 }
 
 // JSON is the request's body, checked to be JSON text in UTF-8.
@@ -124,6 +90,10 @@ func CheckJSON(body []byte) (json.RawMessage, error) {
 	return body, nil
 }
 
+// objectFactor is how much more than its text an object of a request may be when decoded:
+// `[{},{}]` becomes two maps.
+const objectFactor = 16
+
 // Object reads the body, an object, into a struct. Attributes it has no field for are
 // ignored. A missing body is an empty object. A value of the wrong type is 400/10.
 func (c *Call) Object(into any) error {
@@ -140,6 +110,9 @@ func (c *Call) Object(into any) error {
 	}
 	if raw[0] != '{' {
 		return apierror.New(apierror.BadParameter, "expecting a JSON object in the body")
+	}
+	if err := c.Account().Take(objectFactor * int64(len(raw))); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		var t *json.UnmarshalTypeError
@@ -159,12 +132,27 @@ func (c *Call) Answer(status int, body any) error {
 		if raw, err = Encode(body); err != nil {
 			return fmt.Errorf("encode the answer: %w", err)
 		}
+		c.Account().Owe(int64(cap(raw)))
 	}
 	h := c.W.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(raw)))
 	c.W.WriteHeader(status)
 	_, _ = c.W.Write(raw) // the client is gone: nobody to tell
+	return nil
+}
+
+// AnswerPieces writes a JSON body that lies in pieces.
+func (c *Call) AnswerPieces(status int, body *Pieces) error {
+	h := c.W.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	c.W.WriteHeader(status)
+	for _, p := range body.all {
+		if _, err := c.W.Write(p); err != nil {
+			return nil //nolint:nilerror // the client is gone: nobody to tell
+		}
+	}
 	return nil
 }
 
@@ -178,6 +166,29 @@ func (c *Call) OK(status int, fields Fields) error {
 		all[k] = v
 	}
 	return c.Answer(status, all)
+}
+
+// List writes fields and the list result in the envelope of success. The items are valid
+// JSON; they are sent as they are, without another copy of them all.
+func (c *Call) List(status int, fields Fields, items []json.RawMessage) error {
+	all := Fields{"error": false, "code": status}
+	for k, v := range fields {
+		all[k] = v
+	}
+	head, err := Encode(all)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	var pieces Pieces
+	pieces.Add(bytes.TrimSuffix(head, []byte("}")), []byte(`,"result":[`))
+	for i, item := range items {
+		if i > 0 {
+			pieces.Add([]byte(","))
+		}
+		pieces.Add(item)
+	}
+	pieces.Add([]byte("]}"))
+	return c.AnswerPieces(status, &pieces)
 }
 
 // Result writes the envelope of success with one attribute, result.

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -10,6 +11,7 @@ import (
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Request is operations on documents of one collection.
@@ -18,11 +20,29 @@ type Request struct {
 	View        *catalog.View       // that Collection is of
 	Collection  *catalog.Collection // where to send first
 	Ops         []dbclient.Op
+	Bounds      Bounds
 	Pinned      bool // fail rather than apply in another restore epoch than View's
 	WaitForSync bool
 	ReturnOld   bool
 	ReturnNew   bool
 }
+
+// Bounds are what the parts of a client's request before this one have left to it.
+type Bounds struct {
+	// Failed are the shards at which one of them failed: what follows must not overtake it,
+	// and is refused. Shards at which this request fails are added. Nil: there are no others.
+	Failed Failed
+	// Returned is how many bytes of documents may be returned: after so many, or not much
+	// more, operations that return documents are refused. 0: any number; below: none.
+	Returned int64
+}
+
+// Failed are shards by their names.
+type Failed map[string]bool
+
+// ErrReturnedEnough is the cause of a refusal: the operation has not been done, because the
+// documents that those before it return are as many as Bounds allow.
+var ErrReturnedEnough = errors.New("the documents in the answer take as many bytes as it may have")
 
 // Outcome has one result per operation, in order.
 type Outcome struct {
@@ -30,8 +50,12 @@ type Outcome struct {
 	Synced  bool // all writes are on disk
 }
 
-// shardsAtOnce bounds how many shards one request speaks to at the same time.
-const shardsAtOnce = 64
+// How many shards one request speaks to at the same time; less if they return documents,
+// each up to as many as a DB server returns at once.
+const (
+	shardsAtOnce    = 64
+	returningAtOnce = 16
+)
 
 // maxChunkBytes bounds the documents in one request to a DB server, unless a
 // single one is larger.
@@ -53,11 +77,8 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		}
 		req.View, req.Collection = v, coll
 	}
-	d := &delivery{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true}
-	pending := make([]int, len(req.Ops))
-	for i := range pending {
-		pending[i] = i
-	}
+	d := &delivery{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
+	pending := d.begin()
 	patience := r.patience()
 	v, coll := req.View, req.Collection
 	for {
@@ -76,6 +97,9 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		}
 		v, coll = nv, ncoll
 	}
+	for i, err := range d.failed {
+		d.note(i, err)
+	}
 	return Outcome{Results: d.results, Synced: d.synced}, nil
 }
 
@@ -93,13 +117,58 @@ func (r *Router) sync(ctx context.Context) *catalog.View {
 
 // delivery is one Request under way.
 type delivery struct {
-	router *Router
-	req    *Request
+	router    *Router
+	req       *Request
+	returning bool // the operations return documents
 
-	mu      sync.Mutex
-	results []dbclient.OpResult
-	failed  map[int]error // of the last round, by operation
-	synced  bool
+	mu       sync.Mutex
+	results  []dbclient.OpResult
+	failed   map[int]error // of the last round, by operation
+	synced   bool
+	returned int64 // bytes of documents
+}
+
+// begin gives the operations that are to be sent, and refuses the others.
+func (d *delivery) begin() (pending []int) {
+	shards := d.req.Collection.ShardNames
+	for i, op := range d.req.Ops {
+		if !d.req.Bounds.Failed[shards[ShardIndex(op.Key, len(shards))]] || failpoint.Off("parts-do-not-overtake") {
+			pending = append(pending, i)
+			continue
+		}
+		d.results[i] = dbclient.OpResult{Key: op.Key, Error: notSent("an operation on its shard")}
+		d.synced = d.synced && !d.isWrite(i)
+	}
+	return pending
+}
+
+// note remembers the shard of an operation that has failed for good.
+func (d *delivery) note(i int, err error) {
+	if d.req.Bounds.Failed == nil || errors.Is(err, ErrReturnedEnough) {
+		return
+	}
+	shards := d.req.Collection.ShardNames // a collection's never change
+	d.req.Bounds.Failed[shards[ShardIndex(d.req.Ops[i].Key, len(shards))]] = true
+}
+
+// notSent refuses an operation because of one before it.
+func notSent(why string) *apierror.Error {
+	return apierror.New(apierror.BackendUnavailable, "not sent, because %s before it failed", why).WithStatus(503)
+}
+
+// returning says whether operations return documents.
+func (r *Request) returning() bool {
+	return r.ReturnOld || r.ReturnNew || slices.ContainsFunc(r.Ops, func(op dbclient.Op) bool { return op.Kind == dbclient.OpRead })
+}
+
+// full is an error when no more documents may be returned.
+func (d *delivery) full() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if most := d.req.Bounds.Returned; !d.returning || most == 0 || d.returned < most {
+		return nil
+	}
+	return apierror.New(apierror.ResourceLimit, "not done: %w: ask for less at a time", ErrReturnedEnough)
 }
 
 // round sends the operations at the indexes pending to their shards.
@@ -118,6 +187,9 @@ func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Col
 	}
 	var g errgroup.Group
 	g.SetLimit(shardsAtOnce)
+	if d.returning {
+		g.SetLimit(returningAtOnce)
+	}
 	for shard, indexes := range byShard {
 		g.Go(func() error {
 			d.toShard(ctx, v, coll, shard, indexes)
@@ -132,11 +204,13 @@ func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Col
 func (d *delivery) toShard(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) {
 	_, err := target(v, coll, shard)
 	for len(indexes) > 0 && err == nil {
-		chunk := indexes[:d.chunk(indexes)]
-		if err = d.send(ctx, v, coll, shard, chunk); err != nil {
+		if err = d.full(); err != nil {
 			break
 		}
-		indexes = indexes[len(chunk):]
+		done := 0
+		if done, err = d.send(ctx, v, coll, shard, indexes[:d.chunk(indexes)]); err == nil {
+			indexes = indexes[done:]
+		}
 	}
 	if err == nil {
 		return
@@ -145,7 +219,7 @@ func (d *delivery) toShard(ctx context.Context, v *catalog.View, coll *catalog.C
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for n, i := range indexes {
-		if n < sent || again(err, d.isWrite(i)) || errors.Is(err, apierror.ReadOnly) {
+		if n < sent || again(err, d.isWrite(i)) || errors.Is(err, apierror.ReadOnly) || errors.Is(err, ErrReturnedEnough) {
 			d.failed[i] = err
 			continue
 		}
@@ -165,10 +239,12 @@ func (d *delivery) chunk(indexes []int) int {
 	return len(indexes)
 }
 
-func (d *delivery) send(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) error {
+// send sends the operations at indexes, and says how many of them are done: a server that
+// returns documents may do only the first.
+func (d *delivery) send(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) (done int, err error) {
 	t, err := target(v, coll, shard)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ctx, end := d.router.attempt(ctx, v, coll, shard)
 	defer end()
@@ -180,18 +256,19 @@ func (d *delivery) send(ctx context.Context, v *catalog.View, coll *catalog.Coll
 		Collection: coll.Name, Ops: ops, WaitForSync: d.req.WaitForSync, ReturnOld: d.req.ReturnOld, ReturnNew: d.req.ReturnNew,
 	})
 	if err != nil {
-		return overtaken(ctx, err)
+		return 0, overtaken(ctx, err)
 	}
-	if len(answer.Results) != len(ops) {
-		return apierror.New(apierror.ConnectionLost, "shard %s answered %d operations with %d results", shard, len(ops), len(answer.Results))
+	if done = len(answer.Results); done == 0 || done > len(ops) || done < len(ops) && !d.returning {
+		return 0, apierror.New(apierror.ConnectionLost, "shard %s answered %d operations with %d results", shard, len(ops), len(answer.Results))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.synced = d.synced && answer.Synced
-	for n, i := range indexes {
-		d.results[i] = answer.Results[n]
+	for n, result := range answer.Results {
+		d.results[indexes[n]] = result
+		d.returned += int64(len(result.Old) + len(result.New))
 	}
-	return nil
+	return done, nil
 }
 
 func (d *delivery) isWrite(i int) bool { return d.req.Ops[i].Kind != dbclient.OpRead }
@@ -209,6 +286,10 @@ func (d *delivery) retriable() []int {
 		d.synced = d.synced && !d.isWrite(i)
 		if again(err, d.isWrite(i)) {
 			indexes = append(indexes, i)
+			continue
+		}
+		if !failpoint.Off("failed-in-any-round") {
+			d.note(i, err)
 		}
 	}
 	return indexes

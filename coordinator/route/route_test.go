@@ -381,7 +381,7 @@ func TestNotConvergedIsUnavailableAtOnce(t *testing.T) {
 		require.Empty(t, f.servers.log)
 		_, _, err = f.router.Count(t.Context(), route.Ref{Database: "db", Name: "c"})
 		require.ErrorContains(t, err, "DB server B is at epoch 1")
-		_, err = f.router.Scan(t.Context(), route.Place{Ref: route.Ref{Database: "db", Name: "10"}, Epoch: 1, Shard: "s1"}, dbclient.ScanRequest{})
+		_, err = f.router.Scan(t.Context(), route.Place{Ref: route.Ref{Database: "db", Name: "10"}, Epoch: 1}, dbclient.ScanRequest{})
 		require.ErrorContains(t, err, "restored meanwhile")
 	})
 }

@@ -66,11 +66,12 @@ func (r *Router) Truncate(ctx context.Context, ref Ref, waitForSync bool) error 
 	return err
 }
 
-// Place is a shard of a collection, in the data of one restore epoch.
+// Place is a shard of a collection, in the data of one restore epoch. A collection keeps
+// its shards while it lives.
 type Place struct {
 	Ref   Ref
 	Epoch uint64
-	Shard string
+	Shard int // its place in Collection.ShardNames
 }
 
 // Scan reads a page of a shard; an error if a restore has replaced its data.
@@ -97,13 +98,17 @@ func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclie
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
-	t, err := target(v, coll, at.Shard)
+	if at.Shard >= len(coll.ShardNames) {
+		return dbclient.ScanResponse{}, apierror.New(apierror.Internal, "collection %s has %d shards, and number %d was read", coll.Name, len(coll.ShardNames), at.Shard)
+	}
+	shard := coll.ShardNames[at.Shard]
+	t, err := target(v, coll, shard)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
-	ctx, end := r.attempt(ctx, v, coll, at.Shard)
+	ctx, end := r.attempt(ctx, v, coll, shard)
 	defer end()
-	page, err := r.Servers.Scan(ctx, t, at.Shard, req)
+	page, err := r.Servers.Scan(ctx, t, shard, req)
 	return page, overtaken(ctx, err)
 }
 

@@ -138,6 +138,7 @@ type agentState struct {
 	Leader    string // in its own eyes
 	LastAcked float64
 	Note      string // why it does not serve this cluster; "" if it does
+	Alarm     string // what is wrong with the agency although it serves
 }
 
 // agents asks every agent for its view.
@@ -157,6 +158,9 @@ func (s *Survey) agents(ctx context.Context) map[string]agentState {
 				state.Note = s.noteOf(own)
 				state.Good, state.Leader = state.Note == "", own.LeaderID
 				state.Leading = state.Good && own.LeaderID == id
+				if state.Good {
+					state.Alarm = own.Tree.Alarm
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -194,6 +198,9 @@ func (a agentState) fields() rest.Fields {
 	}
 	if a.Note != "" {
 		fields["Note"] = a.Note // ours
+	}
+	if a.Alarm != "" {
+		fields["Alarm"] = a.Alarm // ours
 	}
 	return fields
 }

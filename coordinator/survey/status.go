@@ -18,10 +18,10 @@ func (s *Survey) Status(c *rest.Call) error {
 	plan, _ := v.Node(keys.PlanVersion).Int()
 	all := client.Status{
 		ClusterID: v.Node(keys.Cluster).Text(), Version: version.Stasis, PlanVersion: plan, Epoch: v.Epoch, Agents: map[string]client.Agent{},
-		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{},
+		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{}, Authentication: client.AuthenticationOff,
 	}
 	for id, agent := range agents {
-		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note}
+		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note, Alarm: agent.Alarm}
 		if agent.Leading {
 			all.Leader = id
 		}

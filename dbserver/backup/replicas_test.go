@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -21,9 +22,10 @@ func (s *server) follower(name string, records, applied int) {
 	require.NoError(s.t, err)
 	var batch []shard.Record
 	for i := range records {
+		key, time := fmt.Sprint("k", i), uint64(i+1)
 		batch = append(batch, shard.Record{
-			Tenure: shard.Tenure{Term: 3, Reboot: 1}, Seq: uint64(i + 1), Time: uint64(i + 1), Added: 1,
-			Changes: []shard.Change{{Kind: shard.Put, Key: fmt.Sprint("k", i), Value: append(make([]byte, 8), `{}`...)}},
+			Tenure: shard.Tenure{Term: 3, Reboot: 1}, Seq: uint64(i + 1), Time: time, Added: 1,
+			Changes: []shard.Change{{Kind: shard.Put, Key: key, Value: fmt.Appendf(binary.BigEndian.AppendUint64(nil, time), `{"_key":%q,"_id":"c/%s"}`, key, key)}},
 		})
 	}
 	_, err = r.Accept(shard.Batch{Tenure: shard.Tenure{Term: 3, Reboot: 1}, Records: batch, Commit: uint64(applied)})

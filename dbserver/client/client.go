@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // ErrNotSent marks a ConnectionLost error of a request that never had a
@@ -44,12 +45,17 @@ func New(h *http.Client) *Client { return &Client{http: h} }
 
 // Documents applies operations to a shard; a failing one has its error in its result.
 func (c *Client) Documents(ctx context.Context, t Target, shard string, r DocumentsRequest) (DocumentsResponse, error) {
-	return call[DocumentsResponse](ctx, c, t, onShard(PathDocs, shard), r)
+	for _, op := range r.Ops {
+		if op.Kind != OpRead { // it will have been applied when the answer comes
+			return call[DocumentsResponse](ctx, c, t, onShard(PathDocs, shard), r)
+		}
+	}
+	return call[DocumentsResponse](refusing(ctx), c, t, onShard(PathDocs, shard), r)
 }
 
 // Scan reads a page of a shard's documents in key order.
 func (c *Client) Scan(ctx context.Context, t Target, shard string, r ScanRequest) (ScanResponse, error) {
-	return call[ScanResponse](ctx, c, t, onShard(PathScan, shard), r)
+	return call[ScanResponse](refusing(ctx), c, t, onShard(PathScan, shard), r)
 }
 
 // Count gives a shard's number of documents.
@@ -156,10 +162,33 @@ func call[A any](ctx context.Context, c *Client, t Target, path string, body any
 		return answer, err
 	}
 	defer finish(resp.Body)
+	if err := hold(ctx, resp.ContentLength); err != nil {
+		return answer, err
+	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return answer, lost(t, path, fmt.Errorf("read answer: %w", err))
 	}
 	return answer, nil
+}
+
+// answerFactor is how much an answer holds while it is read: its text, and what it becomes.
+const answerFactor = 3
+
+type refusingKey struct{}
+
+// refusing is the context of a call that changes nothing: its answer may be refused.
+func refusing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, refusingKey{}, true)
+}
+
+// hold counts an answer to what the request holds on whose behalf the call is made.
+func hold(ctx context.Context, bytes int64) error {
+	account := budget.Of(ctx)
+	if ctx.Value(refusingKey{}) != nil {
+		return account.Take(answerFactor * bytes)
+	}
+	account.Owe(answerFactor * bytes)
+	return nil
 }
 
 // send gives the answer whose body is still to be read, or the error that it is.

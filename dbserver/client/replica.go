@@ -51,6 +51,7 @@ type ReplicaAnswer struct {
 	Why      string       `json:"why,omitempty"`
 	State    ReplicaState `json:"state"`
 	RebootID uint64       `json:"rebootId"`
+	Session  string       `json:"session,omitempty"` // of a copy that has begun
 }
 
 // AcceptRequest has a follower append the records after Prev. Records are encoded
@@ -63,18 +64,23 @@ type AcceptRequest struct {
 	Sync    bool     `json:"sync,omitempty"`
 }
 
-// CopyRequest brings a part of a copy: Begin empties the replica, Entries are keys
-// and values in turn (see Blobs), End says where the replica stands then. Copy numbers
-// the copies of a tenure: parts of earlier ones, which may come late, are refused.
+// CopyRequest brings a part of a copy. A request with Begin alone has the replica prepare to
+// take one; the answer has the session that all others show. Entries are keys and values in
+// turn (see Blobs), in the order of the keys. End says where the replica stands then, and
+// Sum what its checksum is; what does not agree with that leaves the replica as it was.
+// Copy numbers the copies of a tenure: parts of earlier ones, which may come late, are
+// refused.
 type CopyRequest struct {
 	Tenure  Tenure        `json:"tenure"`
 	Copy    uint64        `json:"copy"`
+	Session string        `json:"session,omitempty"`
 	Begin   bool          `json:"begin,omitempty"`
 	Entries []byte        `json:"entries,omitempty"`
 	End     *ReplicaState `json:"end,omitempty"`
+	Sum     uint64        `json:"sum,omitempty"`
 }
 
-// LogRequest asks a replica for its records from a number on.
+// LogRequest asks a replica for its records from a number on, which is at least 1.
 type LogRequest struct {
 	From uint64 `json:"from"`
 }

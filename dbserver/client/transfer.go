@@ -98,9 +98,13 @@ func depth(p string) int {
 	return at
 }
 
+// MostTransfers is how many files a transfer may send or fetch at once: each has parts of
+// it in memory.
+const MostTransfers = 32
+
 // TransferOptions are how a transfer is done. Zero fields take their default.
 type TransferOptions struct {
-	Transfers      int   `json:"transfers,omitempty"`      // files at once; 4
+	Transfers      int   `json:"transfers,omitempty"`      // files at once; 4, at most MostTransfers
 	BytesPerSecond int64 `json:"bytesPerSecond,omitempty"` // of this server; 0: no limit
 }
 

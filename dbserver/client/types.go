@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"stasis/internal/apierror"
+	"stasis/internal/budget"
 )
 
 // Paths. {shard} stands for a shard's name.
@@ -90,6 +91,9 @@ type DocumentsRequest struct {
 	WaitForSync bool   `json:"waitForSync,omitempty"`
 	ReturnOld   bool   `json:"returnOld,omitempty"`
 	ReturnNew   bool   `json:"returnNew,omitempty"`
+
+	// Account is what the results count to while the request is served; it is not sent.
+	Account *budget.Account `json:"-"`
 }
 
 // OpResult is what became of one Op. With a Conflict error Rev is the stored
@@ -106,7 +110,9 @@ type OpResult struct {
 	Error       *apierror.Error `json:"error,omitempty"`
 }
 
-// DocumentsResponse has one result per Op, in order. Synced: all writes are on disk.
+// DocumentsResponse has one result per Op, in order, at least one. If they return
+// documents it may stop before the last of Ops: what has no result has not been done.
+// Synced: all writes are on disk.
 type DocumentsResponse struct {
 	Results []OpResult `json:"results"`
 	Synced  bool       `json:"synced"`
@@ -118,9 +124,11 @@ type ScanRequest struct {
 	Limit int    `json:"limit"`
 }
 
-// ScanResponse is one page; More says that another follows.
+// ScanResponse is one page; More says that another follows. PrevKey is the key of the
+// document before the last, so that a reader can leave the last one for later.
 type ScanResponse struct {
 	Documents []json.RawMessage `json:"documents"`
+	PrevKey   string            `json:"prevKey,omitempty"`
 	LastKey   string            `json:"lastKey,omitempty"`
 	More      bool              `json:"more"`
 }
@@ -165,10 +173,11 @@ type ChecksumResponse struct {
 }
 
 // Bounds of a GateLockRequest. Writers queue all through a window, so longer ones
-// help nobody; the lease leaves room for the window and for what follows.
+// help nobody. A coordinator asks for a lease of its window, of the deadline of a cut
+// (1 s by default) and of a few silences; a minute is more than it needs beside the window.
 const (
 	MaxGateWindow = 5 * time.Minute
-	MaxGateLease  = 10 * time.Minute
+	MaxGateLease  = MaxGateWindow + time.Minute
 )
 
 // The request that asks for the gate holds it, too. Its body is a GateLockRequest in a
@@ -269,7 +278,7 @@ type CutRequest struct {
 type CutResponse struct {
 	CutSeconds float64           `json:"cutSeconds"`
 	Statements []ShardStatement  `json:"statements,omitempty"`
-	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record; 0 for an unfinished copy
+	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record
 }
 
 // ShardStatement is what the leader of a shard says at the cut, while its gate is held.

@@ -246,6 +246,13 @@ func (g *Gate) Check(nonce string, attempt uint64) error {
 	return apierror.New(apierror.GateLost, "nonce %s does not hold the gate: %s", nonce, reason)
 }
 
+// Knows says whether a nonce is remembered: it has the gate, waits for it, or has had it.
+func (g *Gate) Knows(nonce string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.books.of(nonce) != nil
+}
+
 // Release opens the gate if this attempt holds it, or takes it out of the line. The
 // report covers everything since the nonce's last release. Asked again it gives the same
 // report, until the next attempt. A release that comes after that changes nothing.

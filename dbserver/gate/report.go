@@ -23,6 +23,11 @@ type Report struct {
 	Reason      string        // why not unbroken
 }
 
+// Unknown is the report of a nonce that is not remembered.
+func Unknown() Report {
+	return Report{Reason: "unknown nonce: never granted, or forgotten by a restart"}
+}
+
 // book is what is counted for one nonce until its release.
 type book struct {
 	attempt            uint64 // the newest that was seen
@@ -119,7 +124,8 @@ func (l *ledger) add(nonce string, b *book, busy func(string) bool) {
 func (l *ledger) close(nonce string, attempt uint64, busy func(string) bool) Report {
 	b := l.books[nonce]
 	if b == nil {
-		b = &book{attempt: attempt, released: &Report{Reason: "unknown nonce: never granted, or forgotten by a restart"}}
+		r := Unknown()
+		b = &book{attempt: attempt, released: &r}
 		l.add(nonce, b, busy)
 	}
 	if attempt > b.attempt {

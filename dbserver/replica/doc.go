@@ -41,8 +41,15 @@
 //
 // A follower that lacks records gets them from the log; one that the log no longer
 // reaches gets a copy of the documents while writes go on, and the log from there. A copy
-// empties the follower first: it begins only when no report that takes the follower in
-// can stand in Current.
+// takes the place of all that the follower has: it begins only when no report that takes the
+// follower in can stand in Current.
 // One that does not answer for Timing.Silent leaves the in-sync set, and comes back
 // when it has caught up.
+//
+// # Who is obeyed
+//
+// A Follower does not know who sends a request. It obeys a tenure that Plan has, of another
+// server, and whose promise it has given; it looks at Plan's tree before the promise, and
+// asks the agency where its cache may be behind. It checks records before they are stored,
+// and takes no copy while Current may count on what it has. See admission.go.
 package replica

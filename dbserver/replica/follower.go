@@ -4,51 +4,103 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
 
 	"stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 )
 
-// This file is the other end of a leader's calls.
+// Home is the server that a replica is on.
+type Home struct {
+	ID     string
+	Reboot func() uint64
+	Epoch  uint64
+	Cache  Cache
+	Logger hclog.Logger
+}
+
+// Follower is the other end of a leader's calls: it answers for one replica. It obeys
+// tenures that Plan has, and only those; see admission.go. Its methods may be used from any
+// goroutine.
+type Follower struct {
+	home  Home
+	shard *shard.Shard
+
+	mu         sync.Mutex
+	database   string       // where the shard stands in Plan
+	collection string       // "" before it was looked for
+	known      shard.Tenure // the last one that was found to be Plan's
+}
+
+// NewFollower answers for s. It starts nothing.
+func NewFollower(home Home, s *shard.Shard) *Follower { return &Follower{home: home, shard: s} }
 
 // Promise answers a new leader.
-func Promise(s *shard.Shard, reboot uint64, t client.Tenure) (client.ReplicaAnswer, error) {
-	st, err := s.Promise(shard.Tenure(t))
-	return answer(st, reboot, err)
+func (f *Follower) Promise(ctx context.Context, t client.Tenure) (client.ReplicaAnswer, error) {
+	tenure := shard.Tenure(t)
+	if err := f.admit(ctx, tenure); err != nil {
+		return f.answer(f.shard.State(), err)
+	}
+	st, err := f.shard.Promise(tenure)
+	if errors.Is(err, shard.ErrOldTenure) {
+		st, err = f.overrule(ctx, st.Promised, tenure)
+	}
+	return f.answer(st, err)
 }
 
 // Accept answers a leader that sends records.
-func Accept(s *shard.Shard, reboot uint64, r client.AcceptRequest) (client.ReplicaAnswer, error) {
+func (f *Follower) Accept(ctx context.Context, r client.AcceptRequest) (client.ReplicaAnswer, error) {
+	tenure := shard.Tenure(r.Tenure)
 	records, err := decodeRecords(r.Prev.Seq, r.Records)
-	if err != nil {
-		return client.ReplicaAnswer{}, err
+	if err == nil {
+		err = f.promised(ctx, tenure)
 	}
-	st, err := s.Accept(shard.Batch{
-		Tenure: shard.Tenure(r.Tenure), Prev: fromPosition(r.Prev), Records: records, Commit: r.Commit, Sync: r.Sync,
-	})
-	return answer(st, reboot, err)
+	if err != nil {
+		return f.answer(f.shard.State(), err)
+	}
+	st, err := f.shard.Accept(shard.Batch{Tenure: tenure, Prev: fromPosition(r.Prev), Records: records, Commit: r.Commit, Sync: r.Sync})
+	return f.answer(st, err)
 }
 
-// Copy answers a leader that brings a copy.
-func Copy(s *shard.Shard, reboot uint64, r client.CopyRequest) (client.ReplicaAnswer, error) {
-	t := shard.Tenure(r.Tenure)
+// Copy answers a leader that brings a copy. It begins and ends only while no report can
+// stand in Current that has this replica as in sync: the leader may need what it has.
+func (f *Follower) Copy(ctx context.Context, r client.CopyRequest) (client.ReplicaAnswer, error) {
+	id := shard.CopyID{Tenure: shard.Tenure(r.Tenure), Number: r.Copy, Session: r.Session}
 	entries, err := decodeEntries(r.Entries)
+	if err == nil && r.Begin && (len(entries) > 0 || r.End != nil || r.Session != "") {
+		err = apierror.New(apierror.BadParameter, "a copy begins by a request of its own")
+	}
+	if err == nil {
+		err = f.promised(ctx, id.Tenure)
+	}
+	if err == nil && (r.Begin || r.End != nil) {
+		err = f.dispensable(ctx, id.Tenure)
+	}
+	session := ""
 	if err == nil && r.Begin {
-		err = s.BeginCopy(t, r.Copy)
+		session, err = f.shard.BeginCopy(id.Tenure, id.Number)
 	}
 	if err == nil && len(entries) > 0 {
-		err = s.AddCopy(t, r.Copy, entries)
+		err = f.shard.AddCopy(id, entries)
 	}
 	if err == nil && r.End != nil {
-		err = s.EndCopy(t, r.Copy, shard.State{Last: fromPosition(r.End.Last), Count: r.End.Count, Revision: r.End.Revision})
+		st := shard.State{Last: fromPosition(r.End.Last), Count: r.End.Count, Revision: r.End.Revision}
+		err = f.shard.EndCopy(id, shard.CopyEnd{State: st, Sum: r.Sum})
 	}
-	return answer(s.State(), reboot, err)
+	a, err := f.answer(f.shard.State(), err)
+	a.Session = session
+	return a, err
 }
 
-// Log answers a new leader whose log is shorter.
-func Log(s *shard.Shard, r client.LogRequest) (client.LogResponse, error) {
-	prev, records, ok, err := s.Log(r.From, maxBatchBytes)
+// Log answers a new leader whose log is shorter. It changes nothing, so that it needs no tenure.
+func (f *Follower) Log(r client.LogRequest) (client.LogResponse, error) {
+	if r.From == 0 {
+		return client.LogResponse{}, apierror.New(apierror.BadParameter, "records are numbered from 1")
+	}
+	prev, records, ok, err := f.shard.Log(r.From, maxBatchBytes)
 	if err != nil || !ok {
 		return client.LogResponse{Gone: err == nil}, err
 	}
@@ -56,8 +108,8 @@ func Log(s *shard.Shard, r client.LogRequest) (client.LogResponse, error) {
 }
 
 // answer tells refusals, which a leader acts on, from failures.
-func answer(st shard.State, reboot uint64, err error) (client.ReplicaAnswer, error) {
-	a := client.ReplicaAnswer{State: StateOf(st), RebootID: reboot}
+func (f *Follower) answer(st shard.State, err error) (client.ReplicaAnswer, error) {
+	a := client.ReplicaAnswer{State: StateOf(st), RebootID: f.home.Reboot()}
 	switch {
 	case err == nil:
 		return a, nil
@@ -65,8 +117,10 @@ func answer(st shard.State, reboot uint64, err error) (client.ReplicaAnswer, err
 		a.Refused = client.RefusedOld
 	case errors.Is(err, shard.ErrGap):
 		a.Refused = client.RefusedGap
+	case errors.Is(err, shard.ErrLeads):
+		return client.ReplicaAnswer{}, apierror.New(apierror.Forbidden, "%w", err)
 	default:
-		return a, err
+		return client.ReplicaAnswer{}, err
 	}
 	a.Why = err.Error()
 	return a, nil

@@ -421,6 +421,11 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 					}
 				},
 				"resign": func(*rapid.T) { m.resign() },
+				"a stranger asks": func(t *rapid.T) {
+					if p := m.process(anybody.Draw(t, "whom")); p != nil {
+						m.strange(p, rapid.SampledFrom([]uint64{0, 1, 1 << 40, math.MaxUint64 - 100}).Draw(t, "terms ahead"), rapid.IntRange(0, 2).Draw(t, "what"))
+					}
+				},
 				"backup": func(t *rapid.T) { m.backup() },
 				"restore": func(t *rapid.T) {
 					if len(m.backups) > 0 {

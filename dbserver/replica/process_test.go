@@ -31,6 +31,7 @@ type process struct {
 	reboot uint64
 	env    shard.Env
 	shard  *shard.Shard
+	obeys  *Follower
 	door   *door
 	died   chan struct{}
 	inside sync.WaitGroup // requests under way, counted while up
@@ -67,6 +68,7 @@ func (r *room) start(id string) *process {
 	s, err := shard.Create(env, theShard)
 	require.NoError(r.t, err)
 	p := &process{room: r, id: id, reboot: r.rebootOf(id), env: env, shard: s, door: newDoor(r.agency), died: make(chan struct{}), up: true}
+	p.obeys = NewFollower(Home{ID: id, Reboot: func() uint64 { return p.reboot }, Cache: p.door, Logger: p.server().Logger}, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	p.loops.Go(func() { p.door.follow(ctx) })

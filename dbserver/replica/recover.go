@@ -20,86 +20,6 @@ import (
 // errReplaced ends a tenure: Plan has another leader, another term, or no such shard.
 var errReplaced = errors.New("another leader or term is planned")
 
-// situation is what the agency says of the shard.
-type situation struct {
-	root   *agency.Node
-	node   *agency.Node // Current's report
-	report keys.CurrentShardReport
-	exists bool
-}
-
-// certified is where all logs end that were in sync at the cut, after a restore that
-// knows it and before a leader has reported.
-func (at situation) certified() (p shard.Position, known bool) {
-	r := at.report.Restored
-	if !at.exists || r == nil || !r.Known {
-		return p, false
-	}
-	return shard.Position{Tenure: shard.Tenure{Term: r.Term, Reboot: r.Reboot}, Seq: r.Seq}, true
-}
-
-// whole says whether a replica of which the report is sure is what the report means.
-func (at situation) whole(last shard.Position, copying bool) bool {
-	p, certified := at.certified()
-	return !copying && (!certified || last == p)
-}
-
-// failed says whether the supervision has given a server up.
-func (at situation) failed(id string) bool { return hasFailed(at.root, id) }
-
-func hasFailed(root *agency.Node, id string) bool {
-	return root.At(keys.Health+"/"+id+"/Status").Text() == "FAILED"
-}
-
-// look reads what the agency says, at least as new as the call. errReplaced if this
-// tenure is none any more.
-func (l *Leader) look(ctx context.Context) (situation, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.server.Timing.Agency)
-	defer cancel()
-	snap, err := l.server.Cache.Sync(ctx)
-	if err != nil {
-		return situation{}, err
-	}
-	return l.see(snap.Root)
-}
-
-func (l *Leader) see(root *agency.Node) (situation, error) {
-	l.mu.Lock()
-	p := l.place
-	l.mu.Unlock()
-	plan := root.At(p.planKey())
-	var servers []string
-	term, _ := plan.At("shardTerms/" + p.Shard).Int()
-	if plan.At("shards/"+p.Shard).Decode(&servers) != nil || (Place{Servers: servers}).Leader() != l.server.ID || uint64(term) != l.tenure.Term {
-		return situation{}, errReplaced
-	}
-	if epoch, _ := root.At(keys.RestoreEpoch).Int(); uint64(epoch) != l.server.Epoch {
-		return situation{}, fmt.Errorf("%w: a restore has come between", errReplaced)
-	}
-	at := situation{root: root, node: root.At(p.currentKey())}
-	at.exists = at.node.Exists() && at.node.Decode(&at.report) == nil
-	p.Servers = servers
-	l.Update(p)
-	return at, nil
-}
-
-// members are the servers that may have acknowledged records, without this one.
-func (l *Leader) members(at situation) []string {
-	l.mu.Lock()
-	servers := l.place.Servers
-	l.mu.Unlock()
-	if at.exists {
-		servers = at.report.Servers
-	}
-	var others []string
-	for _, s := range servers {
-		if s = strings.TrimPrefix(s, keys.Resigned); s != l.server.ID {
-			others = append(others, s)
-		}
-	}
-	return others
-}
-
 // recover makes this replica's log the longest of all that may have to be believed,
 // and begins to lead with it.
 func (l *Leader) recover(ctx context.Context) error {
@@ -142,11 +62,33 @@ func (l *Leader) recover(ctx context.Context) error {
 // again if it needs more of them.
 const askFor = time.Second
 
+// promiseItself has this replica promise its own tenure. If a later one is on its disk that
+// Plan never had (see Follower.overrule), that one does not count.
+func (l *Leader) promiseItself(ctx context.Context) error {
+	st, err := l.shard.Promise(l.tenure)
+	if !errors.Is(err, shard.ErrOldTenure) {
+		return err
+	}
+	at, looked := l.look(ctx) // newer than the promise
+	if looked != nil {
+		return looked
+	}
+	l.mu.Lock()
+	p := l.place
+	l.mu.Unlock()
+	if t, _, found := plannedTenure(at.root, at.root.At(p.planKey()), p.Shard); !found || t != l.tenure {
+		return err
+	}
+	l.log.Error("a promise is overruled that Plan never had a tenure for", "promised", st.Promised, "Plan", l.tenure)
+	_, err = l.shard.Overrule(st.Promised, l.tenure)
+	return err
+}
+
 // ask has the members promise this tenure. Who does not answer is missing; who has
 // promised a later one ends this one. Servers that have been given up are asked only if
 // they could know more.
 func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[string]client.ReplicaAnswer, error) {
-	if _, err := l.shard.Promise(l.tenure); err != nil {
+	if err := l.promiseItself(ctx); err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
@@ -197,7 +139,7 @@ func (l *Leader) target(root *agency.Node, id string) (client.Target, error) {
 // trusted says whether this replica's own log has every acknowledged record.
 func (l *Leader) trusted(at situation) bool {
 	st := l.shard.State()
-	return at.exists && at.report.Trusts(l.server.ID, l.tenure.Reboot) && at.whole(st.Last, st.Copying)
+	return at.trusts(l.server.ID, l.tenure.Reboot) && at.whole(st.Last, st.Copying)
 }
 
 // believe says whether some log that was seen has every acknowledged record. Where the
@@ -208,7 +150,7 @@ func (l *Leader) believe(at situation, members []string, answers map[string]clie
 		return nil
 	}
 	for id, a := range answers {
-		if at.exists && at.report.Trusts(id, a.RebootID) && at.whole(fromPosition(a.State.Last), a.State.Copying) {
+		if at.trusts(id, a.RebootID) && at.whole(fromPosition(a.State.Last), a.State.Copying) {
 			return nil
 		}
 	}
@@ -248,6 +190,10 @@ func (l *Leader) catchUp(ctx context.Context, at situation, answers map[string]c
 	}
 	for _, id := range slices.Sorted(maps.Keys(answers)) {
 		st := answers[id].State
+		if fromPosition(st.Last).Tenure.Compare(l.tenure) > 0 { // no leader can have numbered it
+			l.log.Error("a replica ends with a record of a tenure that Plan never had: it is not believed", "server", id, "ends", fromPosition(st.Last))
+			continue
+		}
 		if p := fromPosition(st.Last); at.whole(p, st.Copying) && (p.Compare(best) > 0 || mine.Copying && from == "") {
 			best, from = p, id
 		}

@@ -151,7 +151,7 @@ var states = map[string]state{
 			}
 			return fate{lost: m.to == "B" && m.kind == "copy" && copies > 2}
 		})
-		r.eventually("it is an unfinished copy", func() bool { return r.process("B").shard.State().Copying })
+		r.eventually("it is an unfinished copy", func() bool { return r.process("B").shard.Receiving() })
 	}, true},
 	"just started, without its last writes": {inParts, func(t *testing.T, r *room) {
 		require.NoError(t, r.process("B").env.Engine.SyncAll())

@@ -133,17 +133,17 @@ func handle[A any](p *process, do func(*process) (A, error)) (none A, err error)
 }
 
 func (e end) Promise(ctx context.Context, t client.Target, _ string, r client.Tenure) (client.ReplicaAnswer, error) {
-	return carry(ctx, e, t, message{kind: "promise"}, func(p *process) (client.ReplicaAnswer, error) { return Promise(p.shard, p.reboot, r) })
+	return carry(ctx, e, t, message{kind: "promise"}, func(p *process) (client.ReplicaAnswer, error) { return p.obeys.Promise(context.Background(), r) })
 }
 
 func (e end) Accept(ctx context.Context, t client.Target, _ string, r client.AcceptRequest) (client.ReplicaAnswer, error) {
-	return carry(ctx, e, t, message{kind: "accept", accept: r}, func(p *process) (client.ReplicaAnswer, error) { return Accept(p.shard, p.reboot, r) })
+	return carry(ctx, e, t, message{kind: "accept", accept: r}, func(p *process) (client.ReplicaAnswer, error) { return p.obeys.Accept(context.Background(), r) })
 }
 
 func (e end) Copy(ctx context.Context, t client.Target, _ string, r client.CopyRequest) (client.ReplicaAnswer, error) {
-	return carry(ctx, e, t, message{kind: "copy"}, func(p *process) (client.ReplicaAnswer, error) { return Copy(p.shard, p.reboot, r) })
+	return carry(ctx, e, t, message{kind: "copy"}, func(p *process) (client.ReplicaAnswer, error) { return p.obeys.Copy(context.Background(), r) })
 }
 
 func (e end) Log(ctx context.Context, t client.Target, _ string, r client.LogRequest) (client.LogResponse, error) {
-	return carry(ctx, e, t, message{kind: "log"}, func(p *process) (client.LogResponse, error) { return Log(p.shard, r) })
+	return carry(ctx, e, t, message{kind: "log"}, func(p *process) (client.LogResponse, error) { return p.obeys.Log(r) })
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"stasis/dbserver/engine"
-	"stasis/internal/failpoint"
 )
 
 // Entry is a stored document under its key, as a copy carries it.
@@ -22,6 +21,7 @@ type Copy struct {
 	it    *engine.Iterator
 	more  bool
 	state State
+	sum   uint64 // of what Next has given, as Checksum adds it up
 	pin   *Pin
 }
 
@@ -44,8 +44,7 @@ func (s *Shard) NewCopy() (_ *Copy, err error) {
 	c := &Copy{shard: s, snap: snap, state: stateOf(s.meta)}
 	c.state.Last = Position{Tenure: tenure, Seq: s.meta.committed}
 	if err == nil {
-		from, to := s.keys.documents("")
-		c.it, err = snap.NewIter(from, to)
+		c.it, err = snap.NewIter(s.keys.documents(s.area, ""))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("copy shard %s: %w", s.name, err), snap.Close())
@@ -60,6 +59,10 @@ func (s *Shard) NewCopy() (_ *Copy, err error) {
 // this shard's had been applied.
 func (c *Copy) State() State { return c.state }
 
+// End is what the replica that is copied to has to find: State, and the sum of all documents
+// that Next has given.
+func (c *Copy) End() CopyEnd { return CopyEnd{State: c.state, Sum: c.sum} }
+
 // Next gives some documents, of about so many bytes; none at the end.
 func (c *Copy) Next(maxBytes int) (entries []Entry, err error) {
 	for size := 0; c.more && size < maxBytes; c.more = c.it.Next() {
@@ -69,6 +72,7 @@ func (c *Copy) Next(maxBytes int) (entries []Entry, err error) {
 		}
 		e := Entry{Key: c.shard.keys.keyOf(c.it.Key()), Value: append([]byte(nil), value...)}
 		entries, size = append(entries, e), size+len(e.Key)+len(e.Value)
+		c.sum += sumOf(e.Key, e.Value)
 	}
 	if err := c.it.Err(); err != nil {
 		return nil, fmt.Errorf("copy shard %s: %w", c.shard.name, err)
@@ -82,80 +86,6 @@ func (c *Copy) Close() error {
 	return errors.Join(c.it.Close(), c.snap.Close())
 }
 
-// BeginCopy empties this replica to take a copy, which only EndCopy makes worth
-// something. Copies of one tenure are numbered from 1. ErrOldTenure as for Accept;
-// ErrGap if it has been overtaken by a later copy: what is late must not spoil that.
-func (s *Shard) BeginCopy(t Tenure, n uint64) error {
-	return s.exclusive(t, func() error {
-		if s.copy.tenure == t && n <= s.copy.number && !failpoint.Off("late-copy-refused") {
-			return fmt.Errorf("%w: copy %d comes after copy %d", ErrGap, n, s.copy.number)
-		}
-		b := s.env.Engine.NewBatch()
-		if err := errors.Join(b.DeleteRange(s.keys.documents("")), b.DeleteRange(s.keys.log(0), s.keys.of(kindLog+1, 0))); err != nil {
-			return errors.Join(err, b.Close())
-		}
-		m := newMeta()
-		m.promised, m.copying = s.meta.promised, true
-		if err := s.store(b, m, false); err != nil {
-			return err
-		}
-		s.tail, s.copy = nil, copyNumber{t, n}
-		return nil
-	})
-}
-
-// copyNumber names a copy that a leader brings.
-type copyNumber struct {
-	tenure Tenure
-	number uint64
-}
-
-// taking is an error unless this is the copy under way. One begun before a restart
-// is none: the leader begins anew.
-func (s *Shard) taking(c copyNumber) error {
-	if !s.meta.copying || s.copy != c {
-		return fmt.Errorf("%w: copy %d is not under way", ErrGap, c.number)
-	}
-	return nil
-}
-
-// AddCopy stores documents of a copy. Errors as for BeginCopy.
-func (s *Shard) AddCopy(t Tenure, n uint64, entries []Entry) error {
-	return s.exclusive(t, func() error {
-		if err := s.taking(copyNumber{t, n}); err != nil {
-			return err
-		}
-		b := s.env.Engine.NewBatch()
-		for _, e := range entries {
-			if err := b.Set(s.keys.document(e.Key), e.Value); err != nil {
-				return errors.Join(err, b.Close())
-			}
-		}
-		return s.store(b, s.meta, false)
-	})
-}
-
-// EndCopy makes the copy valid, durably: this replica stands where the copy says.
-// Errors as for BeginCopy.
-func (s *Shard) EndCopy(t Tenure, n uint64, st State) error {
-	return s.exclusive(t, func() error {
-		if err := s.taking(copyNumber{t, n}); err != nil {
-			return err
-		}
-		m := newMeta()
-		m.promised, m.last, m.seq, m.committed = s.meta.promised, st.Last.Tenure, st.Last.Seq, st.Last.Seq
-		m.log = logSpan{first: m.seq + 1, middle: m.seq + 1, beforeFirst: m.last, beforeHalf: m.last}
-		m.count = st.Count
-		if st.Revision != "" {
-			var err error
-			if m.revision, err = parseRevision(st.Revision); err != nil {
-				return fmt.Errorf("shard %s: %w", s.name, err)
-			}
-		}
-		return s.storeMeta(m, true)
-	})
-}
-
 // exclusive does f while nobody reads, under tenure t.
 func (s *Shard) exclusive(t Tenure, f func() error) error {
 	s.content.Lock()
@@ -166,6 +96,9 @@ func (s *Shard) exclusive(t Tenure, f func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.promise(t); err != nil {
+		return err
+	}
+	if err := s.leads(); err != nil {
 		return err
 	}
 	if err := f(); err != nil {

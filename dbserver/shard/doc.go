@@ -25,7 +25,10 @@
 //     leaves is a prefix of the batches.
 //   - A record is named by its tenure and number; logs that share a record share
 //     everything before it. Committed records are the same on all replicas.
-//   - Nothing is accepted of a tenure older than the latest one heard of (promised).
+//   - Nothing is accepted of a tenure older than the latest one heard of (promised), and
+//     nothing that no leader can have numbered (valid.go).
+//   - A copy is brought beside the documents, and takes their place in one batch when it is
+//     whole. Until then the replica is what it was.
 //   - Writers of one key take turns while an outcome is decided and numbered, not
 //     while it is replicated: a later one decides on the outcome of the earlier one,
 //     and is acknowledged after it.

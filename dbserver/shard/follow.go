@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stasis/dbserver/engine"
+	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
@@ -25,12 +26,16 @@ type Batch struct {
 // Accept appends what a leader sends, takes back what contradicts it, and applies
 // what is committed, all in one batch. The state says where this replica stands
 // afterwards: when there is no error, with everything of the batch in its log.
-// ErrOldTenure: the sender leads no more. ErrGap: Prev is not in the log.
+// ErrOldTenure: the sender leads no more. ErrGap: Prev is not in the log. ErrLeads: this
+// replica leads. apierror.BadParameter: no leader can have sent this.
 //
 // Where the disk hangs the answer is an error, also when there is nothing to append: to
 // the leader this replica is silent, and leaves the in-sync set. Records are refused, too,
 // while those before are not on disk within the engine's bound.
 func (s *Shard) Accept(b Batch) (State, error) {
+	if err := b.check(); err != nil {
+		return State{}, fmt.Errorf("shard %s: %w", s.name, err)
+	}
 	if err := s.counts(len(b.Records) > 0); err != nil {
 		return State{}, err
 	}
@@ -63,6 +68,9 @@ func (s *Shard) counts(writes bool) error {
 
 func (s *Shard) accept(in Batch) error {
 	if err := s.promise(in.Tenure); err != nil {
+		return err
+	}
+	if err := s.leads(); err != nil {
 		return err
 	}
 	known, err := s.has(in.Prev)
@@ -103,22 +111,29 @@ func (s *Shard) accept(in Batch) error {
 	if n == 0 && len(fresh) == 0 {
 		return b.Close()
 	}
+	dropAside := s.aside && len(fresh) > 0 // what goes on from the log needs no copy
+	if dropAside {
+		if err := b.DeleteRange(s.keys.documents(s.area.other(), "")); err != nil {
+			return errors.Join(err, b.Close())
+		}
+	}
 	if err := s.store(b, m, false); err != nil {
 		return fmt.Errorf("shard %s: accept up to %d: %w", s.name, m.seq, err)
 	}
 	s.tail = tail
 	s.applied(n)
+	if dropAside {
+		s.aside = false
+	}
+	if len(fresh) > 0 && !failpoint.Off("records-end-a-copy") { // also one of which nothing has come: it would take this back
+		s.copy.taking = false
+	}
 	return nil
 }
 
 // fresh are the records that this replica does not have; the first of them may
 // contradict some that it has. mu is held.
 func (s *Shard) fresh(in Batch) ([]Record, error) {
-	for i, r := range in.Records {
-		if r.Seq != in.Prev.Seq+1+uint64(i) {
-			return nil, fmt.Errorf("shard %s: record %d stands where %d should", s.name, r.Seq, in.Prev.Seq+1+uint64(i))
-		}
-	}
 	for i, r := range in.Records {
 		known, err := s.has(r.Position())
 		if err != nil {
@@ -135,7 +150,7 @@ func (s *Shard) fresh(in Batch) ([]Record, error) {
 // It gives the tail that is left.
 func (s *Shard) takeBack(b *engine.Batch, m *meta, seq uint64) ([]Record, error) {
 	if seq < m.committed {
-		return nil, fmt.Errorf("shard %s: record %d is committed here and contradicted by the leader", s.name, seq+1)
+		return nil, apierror.New(apierror.BadParameter, "shard %s: record %d is committed here and contradicted by the leader", s.name, seq+1)
 	}
 	tenure, known, err := s.tenureAt(seq)
 	if err != nil || !known {

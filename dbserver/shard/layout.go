@@ -10,13 +10,15 @@ import (
 // value and log record; another number than this one is refused, not guessed at. (1 had no tenures.)
 //
 //	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
+//	S <shard> 00 e <key>     the same; meta says which of the two areas has the documents. A copy is
+//	                         brought into the other one, and takes its place when it is whole
 //	S <shard> 00 l <seq>     log record (8 bytes big-endian): format, tenure, time, changes; see record.go
 //	S <shard> 00 m           meta: format and counters; see meta.go. A shard exists while it has this key
 //	S <shard> 00 r           after a restore: where the shard stood at the cut; see restored.go
 //
 // Numbers are big-endian, so keys sort by them. Shard names have no zero byte.
-// All of a shard is one range, and so are its documents: dropping and truncating
-// are one range deletion. Beside these there is the system value "clock", the
+// All of a shard is one range, and so is each area of documents: dropping, truncating
+// and exchanging the areas are one range deletion. Beside these there is the system value "clock", the
 // clock's bound (8 bytes).
 const Format = 2
 
@@ -37,7 +39,20 @@ func layoutOf(shard string) layout {
 	return layout{prefix: append(append([]byte{shardPrefix}, shard...), nameEnd)}
 }
 
-func (l layout) document(key string) []byte { return append(l.of(kindDocument, len(key)), key...) }
+// area is where documents are: one of two.
+type area byte
+
+const (
+	firstArea  area = kindDocument
+	secondArea area = kindDocument + 1
+)
+
+// other is the area that the documents are not in.
+func (a area) other() area { return firstArea + secondArea - a }
+
+func (l layout) document(in area, key string) []byte {
+	return append(l.of(byte(in), len(key)), key...)
+}
 
 func (l layout) log(seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(l.of(kindLog, 8), seq)
@@ -53,12 +68,12 @@ func (l layout) of(kind byte, n int) []byte {
 	return append(append(b, l.prefix...), kind)
 }
 
-// documents, from the one after key on, are in [from, to).
-func (l layout) documents(after string) (from, to []byte) {
+// documents of an area, from the one after key on, are in [from, to).
+func (l layout) documents(in area, after string) (from, to []byte) {
 	if after == "" {
-		return l.of(kindDocument, 0), l.of(kindDocument+1, 0)
+		return l.of(byte(in), 0), l.of(byte(in)+1, 0)
 	}
-	return append(l.document(after), 0), l.of(kindDocument+1, 0)
+	return append(l.document(in, after), 0), l.of(byte(in)+1, 0)
 }
 
 // everything of the shard is in [from, to).

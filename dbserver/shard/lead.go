@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
@@ -11,6 +12,18 @@ import (
 
 // ErrOldTenure answers what comes from a tenure older than one that is known here.
 var ErrOldTenure = errors.New("a later tenure is known")
+
+// ErrLeads answers records and copies that are sent to the replica that leads.
+var ErrLeads = errors.New("this replica leads")
+
+// leads is nil unless this replica leads, in the tenure that it has promised last: a later
+// promise ends that.
+func (s *Shard) leads() error {
+	if s.lead == nil || failpoint.Off("leader-takes-nothing") {
+		return nil
+	}
+	return fmt.Errorf("shard %s: %w in tenure %s", s.name, ErrLeads, s.lead.tenure)
+}
 
 // Promise refuses, from now on, everything of tenures before t, and says where this
 // replica stands. ErrOldTenure if a later one has been promised already; the state
@@ -32,6 +45,48 @@ func (s *Shard) Promise(t Tenure) (State, error) {
 		err = s.env.Engine.SyncAll()
 	}
 	return stateOf(m), err
+}
+
+// Overrule is Promise, but for one promise that is on disk and that no tenure can have
+// asked for: the caller has found that Plan never had it. What the log has of tenures
+// after t, and is not committed, goes with it.
+func (s *Shard) Overrule(bogus, t Tenure) (State, error) {
+	s.content.RLock()
+	defer s.content.RUnlock()
+	if s.dropped {
+		return State{}, s.gone()
+	}
+	s.mu.Lock()
+	var err error
+	if s.meta.promised == bogus && t.Compare(bogus) < 0 {
+		err = s.overrule(t)
+	} else {
+		err = s.promise(t)
+	}
+	m := s.meta
+	s.mu.Unlock()
+	if err == nil {
+		err = s.env.Engine.SyncAll()
+	}
+	return stateOf(m), err
+}
+
+// overrule is called with mu held.
+func (s *Shard) overrule(t Tenure) error {
+	s.follow()
+	m, tail, b := s.meta, s.tail, s.env.Engine.NewBatch()
+	if i := slices.IndexFunc(tail, func(r Record) bool { return r.Tenure.Compare(t) > 0 }); i >= 0 {
+		var err error
+		if tail, err = s.takeBack(b, &m, tail[i].Seq-1); err != nil {
+			return errors.Join(err, b.Close())
+		}
+	}
+	m.promised = t
+	if err := s.store(b, m, false); err != nil {
+		return err
+	}
+	s.tail = tail
+	return nil
 }
 
 // promise is called with mu held.
@@ -62,6 +117,9 @@ func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 		return fmt.Errorf("shard %s: cannot lead: it was restored from a replica that was behind at the cut, and ends at %s; what was acknowledged ended at %s", s.name, end, s.certified)
 	}
 	if err := s.promise(t); err != nil {
+		return err
+	}
+	if err := s.emptyAside(); err != nil {
 		return err
 	}
 	newest := s.meta.revision
@@ -150,16 +208,19 @@ func (s *Shard) addData(b *engine.Batch, m *meta, r Record) error {
 		var err error
 		switch c.Kind {
 		case Put:
-			err = b.Set(s.keys.document(c.Key), c.Value)
+			err = b.Set(s.keys.document(s.area, c.Key), c.Value)
 		case Delete:
-			err = b.Delete(s.keys.document(c.Key))
+			err = b.Delete(s.keys.document(s.area, c.Key))
 		default:
 			m.count = 0
-			err = b.DeleteRange(s.keys.documents(""))
+			err = b.DeleteRange(s.keys.documents(s.area, ""))
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if r.Added < 0 && m.count < uint64(-r.Added) {
+		return apierror.New(apierror.BadParameter, "%w: seq %d takes away %d documents of %d", errRecord, r.Seq, -r.Added, m.count)
 	}
 	m.committed = r.Seq
 	m.count += uint64(r.Added) // two's complement: subtracts

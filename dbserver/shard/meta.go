@@ -16,7 +16,8 @@ type meta struct {
 	count     uint64 // documents
 	revision  uint64 // highest given in this shard
 	log       logSpan
-	copying   bool // the documents are an unfinished copy, and worth nothing
+	documents area // that has the documents
+	copying   bool // the documents are an unfinished copy, and worth nothing: earlier versions copied in place
 }
 
 // position is where the log ends.
@@ -42,7 +43,7 @@ const stretch = 16
 
 var errMetaFormat = errors.New("shard meta has an unknown format")
 
-func newMeta() meta { return meta{log: logSpan{first: 1, middle: 1}} }
+func newMeta() meta { return meta{documents: firstArea, log: logSpan{first: 1, middle: 1}} }
 
 // grow counts a record of that many bytes, which stands at p. If cut, the records
 // [from, to) are to be deleted. No record that is not applied yet is, and none from
@@ -75,10 +76,20 @@ func (m *meta) fields() []*uint64 {
 	}
 }
 
+// Flags of a meta value. One that is not known is refused: an earlier version does not
+// take the first area for the documents when they are in the second.
+const (
+	flagCopying    = 1
+	flagSecondArea = 2
+)
+
 func (m meta) encode() []byte {
 	b := []byte{Format, 0}
 	if m.copying {
-		b[1] = 1
+		b[1] |= flagCopying
+	}
+	if m.documents == secondArea {
+		b[1] |= flagSecondArea
 	}
 	for _, f := range m.fields() {
 		b = binary.AppendUvarint(b, *f)
@@ -87,10 +98,14 @@ func (m meta) encode() []byte {
 }
 
 func decodeMeta(b []byte) (m meta, err error) {
-	if len(b) < 2 || b[0] != Format || b[1] > 1 {
+	if len(b) < 2 || b[0] != Format || b[1] > flagCopying|flagSecondArea {
 		return m, errMetaFormat
 	}
-	m.copying, b = b[1] == 1, b[2:]
+	m.copying, m.documents = b[1]&flagCopying != 0, firstArea
+	if b[1]&flagSecondArea != 0 {
+		m.documents = secondArea
+	}
+	b = b[2:]
 	for i, f := range m.fields() {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {

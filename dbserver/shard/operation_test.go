@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -147,4 +148,27 @@ func TestRefusedOperationsChangeNothing(t *testing.T) {
 	after := s.State().Last.Seq
 	require.Equal(t, seq, after)
 	require.Equal(t, held.New, one(t, s, client.Op{Kind: client.OpRead, Key: "k"}).New)
+}
+
+// Operations that return many bytes of documents end early, and what has no result has not
+// been done.
+func TestReturnedDocumentsEndTheCall(t *testing.T) {
+	s := fresh(t)
+	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"text":"` + strings.Repeat("x", maxReturnedBytes/4) + `"}`)})
+	reads := make([]client.Op, 100)
+	updates := make([]client.Op, 100)
+	for i := range reads {
+		reads[i] = client.Op{Kind: client.OpRead, Key: "k"}
+		updates[i] = client.Op{Kind: client.OpUpdate, Key: "k", Document: raw(fmt.Sprintf(`{"n":%d}`, i))}
+	}
+	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: reads})
+	require.NoError(t, err)
+	require.Len(t, results, 4, "more is returned at once than fits")
+	results, err = s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: updates, ReturnNew: true, ReturnOld: true})
+	require.NoError(t, err)
+	require.Len(t, results, 2)
+	require.Contains(t, string(one(t, s, reads[0]).New), `"n":1}`, "one is done that is not told")
+	results, err = s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: updates[:20]})
+	require.NoError(t, err)
+	require.Len(t, results, 20)
 }

@@ -90,12 +90,33 @@ func TestReplicaThatWasBehindDoesNotLead(t *testing.T) {
 	require.NoError(t, s.Lead(Tenure{4, 1}, undecided{}, false))
 }
 
-// So does one that was being copied.
+// Nor does one that was being copied: what had come of the copy is not its own.
 func TestReplicaThatWasBeingCopiedDoesNotLead(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
 	s, err := Create(o.env, "s1")
 	require.NoError(t, err)
-	require.NoError(t, s.BeginCopy(Tenure{3, 1}, 1))
+	session, err := s.BeginCopy(Tenure{3, 1}, 1)
+	require.NoError(t, err)
+	require.NoError(t, s.AddCopy(CopyID{Tenure{3, 1}, 1, session}, []Entry{{Key: "k", Value: storedDocument("k", 1)}}))
+	at := Position{Tenure{3, 1}, 8}
+	require.ErrorIs(t, Certify(o.env.Engine, "s1", at, true), ErrUncertified)
+	require.NoError(t, Certify(o.env.Engine, "s1", at, false))
+	s = o.reopened()
+	defer o.close()
+	require.Zero(t, s.State().Count)
+	require.ErrorContains(t, s.Lead(Tenure{4, 1}, undecided{}, false), "was behind at the cut")
+	copied(t, s, Tenure{4, 1}, 1, at)
+	require.NoError(t, s.Lead(Tenure{5, 1}, undecided{}, false))
+}
+
+// Nor one that an earlier version was copying, in place.
+func TestReplicaThatWasBeingCopiedInPlaceDoesNotLead(t *testing.T) {
+	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
+	s, err := Create(o.env, "s1")
+	require.NoError(t, err)
+	m := newMeta()
+	m.promised, m.copying = Tenure{3, 1}, true
+	require.NoError(t, s.storeMeta(m, false))
 	at := Position{Tenure{3, 1}, 8}
 	require.ErrorIs(t, Certify(o.env.Engine, "s1", at, true), ErrUncertified)
 	require.NoError(t, Certify(o.env.Engine, "s1", at, false))
@@ -103,9 +124,27 @@ func TestReplicaThatWasBeingCopiedDoesNotLead(t *testing.T) {
 	defer o.close()
 	require.True(t, s.State().Copying)
 	require.Error(t, s.Lead(Tenure{4, 1}, undecided{}, false))
-	require.NoError(t, s.BeginCopy(Tenure{4, 1}, 1))
-	require.NoError(t, s.EndCopy(Tenure{4, 1}, 1, State{Last: at}))
+	_, err = s.Accept(Batch{Tenure: Tenure{4, 1}, Records: records(Tenure{4, 1}, 1, 1)})
+	require.ErrorIs(t, err, ErrGap)
+	copied(t, s, Tenure{4, 1}, 1, at)
+	require.False(t, s.State().Copying)
 	require.NoError(t, s.Lead(Tenure{5, 1}, undecided{}, false))
+}
+
+// copied brings a replica a copy of some documents that ends there.
+func copied(t *testing.T, s *Shard, tenure Tenure, n uint64, last Position, keys ...string) {
+	t.Helper()
+	session, err := s.BeginCopy(tenure, n)
+	require.NoError(t, err)
+	id := CopyID{tenure, n, session}
+	end := CopyEnd{State: State{Last: last, Count: uint64(len(keys))}}
+	for _, key := range keys {
+		e := Entry{Key: key, Value: storedDocument(key, 1)}
+		end.Sum += sumOf(e.Key, e.Value)
+		end.State.Revision = revision(1)
+		require.NoError(t, s.AddCopy(id, []Entry{e}))
+	}
+	require.NoError(t, s.EndCopy(id, end))
 }
 
 // What cannot have been in sync is not certified as that.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"stasis/dbserver/client"
+	"stasis/internal/budget"
 )
 
 const (
@@ -23,7 +24,7 @@ func (s *Shard) Scan(ctx context.Context, r client.ScanRequest) (page client.Sca
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	it, err := s.env.Engine.NewIter(s.keys.documents(r.After))
+	it, err := s.env.Engine.NewIter(s.keys.documents(s.area, r.After))
 	if err != nil {
 		return page, fmt.Errorf("scan shard %s: %w", s.name, err)
 	}
@@ -41,8 +42,11 @@ func (s *Shard) Scan(ctx context.Context, r client.ScanRequest) (page client.Sca
 		if err != nil {
 			return page, fmt.Errorf("scan shard %s: key %q: %w", s.name, s.keys.keyOf(it.Key()), err)
 		}
+		if err := budget.Of(ctx).Take(resultFactor * int64(len(d.json))); err != nil {
+			return page, fmt.Errorf("scan shard %s: %w", s.name, err)
+		}
 		page.Documents = append(page.Documents, d.json)
-		page.LastKey = s.keys.keyOf(it.Key())
+		page.PrevKey, page.LastKey = page.LastKey, s.keys.keyOf(it.Key())
 		bytes += len(d.json)
 		if err := ctx.Err(); err != nil {
 			return page, fmt.Errorf("scan shard %s: %w", s.name, err)

@@ -58,7 +58,9 @@ type Shard struct {
 	tail    []Record             // committed+1 … seq
 	pending map[string]tentative // what the tail does to keys, while this replica leads
 	emptied uint64               // the last Truncate that this replica numbered
-	copy    copyNumber           // the last copy begun here
+	area    area                 // that has the documents. Written with content and mu held, read with either
+	copy    incoming             // the copy that is brought here, or the last one that was
+	aside   bool                 // the other area is not empty
 	lead    *leadership          // nil: another replica leads, or none
 	pins    map[*Pin]struct{}
 	broken  error // a commit failed: the numbers of this object and of the disk may differ
@@ -132,6 +134,9 @@ func Open(env Env, name string) (*Shard, error) {
 	if err == nil {
 		s.certified, err = s.readCertified()
 	}
+	if err == nil {
+		s.aside, err = s.hasAside()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open shard %s: %w", name, err)
 	}
@@ -143,7 +148,7 @@ func newShard(env Env, name string, m meta) *Shard {
 		env.Retention = DefaultRetention
 	}
 	s := &Shard{
-		name: name, env: env, keys: layoutOf(name), byKey: newKeyLocks(), meta: m,
+		name: name, env: env, keys: layoutOf(name), byKey: newKeyLocks(), meta: m, area: m.documents,
 		pending: map[string]tentative{}, pins: map[*Pin]struct{}{},
 	}
 	s.seq.Store(m.seq)
@@ -160,7 +165,7 @@ type State struct {
 	Committed uint64   // number of the last record applied
 	Count     uint64   // documents
 	Revision  string   // highest given and applied, "" if none
-	Copying   bool     // an unfinished copy: the log is empty
+	Copying   bool     // an unfinished copy of an earlier version, which copied in place: the log is empty
 }
 
 // State is where this replica stands now.

@@ -8,11 +8,16 @@ import (
 	"stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
+
+// maxReturnedBytes of documents are returned at once, and one operation's.
+const maxReturnedBytes = 16 << 20
 
 // Documents applies r's operations in order. Each is atomic and independent of
 // the others: one that is refused has its error in its result. With WaitForSync all
-// are on the disks of all in-sync replicas before it returns.
+// are on the disks of all in-sync replicas before it returns. It stops when the results
+// have many bytes of documents: what has no result has not been done.
 //
 // apierror.NotLeader and whatever Quorum.Admit says mean that nothing was applied.
 // Any other error is trouble with the disk, a shard that is gone, or a leadership
@@ -27,6 +32,9 @@ func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]cli
 	}
 	c := &chunk{shard: s, request: r, quorum: q, results: make([]client.OpResult, 0, len(r.Ops))}
 	for _, op := range r.Ops {
+		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
+			break
+		}
 		if err := c.do(ctx, op); err != nil {
 			return nil, err
 		}
@@ -70,6 +78,25 @@ type chunk struct {
 	results []client.OpResult
 	until   uint64 // what the results depend on is committed up to here
 	wrote   bool
+	bytes   int // of the documents in the results
+}
+
+// resultFactor is what a document of the results holds until it is sent: it, and its text
+// in an answer that grows.
+const resultFactor = 4
+
+// show takes the memory for documents that are to be in the results. Its error is that of
+// the operation, which must not have been applied.
+func (c *chunk) show(documents ...[]byte) error {
+	n := 0
+	for _, d := range documents {
+		n += len(d)
+	}
+	if err := c.request.Account.Take(resultFactor * int64(n)); err != nil {
+		return err
+	}
+	c.bytes += n
+	return nil
 }
 
 // do does one operation. Its error ends the chunk.
@@ -132,7 +159,11 @@ func (c *chunk) apply(op client.Op) (result client.OpResult, stored *document, e
 		if stored, err = s.get(op.Key); err != nil {
 			return result, nil, err
 		}
-		result, err = read(op, stored)
+		if result, err = read(op, stored); err == nil {
+			if err = c.show(result.New); err != nil {
+				result.New = nil
+			}
+		}
 		return result, stored, err
 	}
 	lock := s.byKey.of(op.Key)
@@ -181,6 +212,9 @@ func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.Op
 	if c.request.ReturnOld && stored != nil {
 		result.Old = stored.json
 	}
+	if err := c.show(result.New, result.Old); err != nil {
+		return client.OpResult{}, err
+	}
 	seq, err := s.append(w)
 	if err != nil {
 		return result, err
@@ -191,7 +225,7 @@ func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.Op
 
 // get reads a committed document; nil if there is none.
 func (s *Shard) get(key string) (*document, error) {
-	value, found, err := s.env.Engine.Get(s.keys.document(key))
+	value, found, err := s.env.Engine.Get(s.keys.document(s.area, key))
 	if err != nil || !found {
 		return nil, err
 	}

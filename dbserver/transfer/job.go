@@ -11,6 +11,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // job is one DB server's part of an upload or download.
@@ -62,6 +63,9 @@ func (j *job) accept(ctx context.Context) (bool, error) {
 	if !v.known {
 		return false, apierror.New(apierror.NotFound, "there is no transfer %s for this server", j.request.Job)
 	}
+	if err := j.recorded(v.root); err != nil {
+		return false, err
+	}
 	j.entry = v.entry
 	if v.entry.Final() {
 		return false, nil
@@ -83,6 +87,18 @@ func (j *job) accept(ctx context.Context) (bool, error) {
 	}
 	err = j.write(ctx, next, map[string]any{keys.TransferLock(location): agency.Set(j.request.Job)}, map[string]any{keys.TransferLock(location): pre})
 	return err == nil, err
+}
+
+// recorded refuses a request that says of a job what the agency does not: it is from no
+// coordinator of the job, which goes on as it was recorded.
+func (j *job) recorded(root *agency.Node) error {
+	job, r := root.At(keys.TransferJobKey(j.request.Job)), j.request
+	is := func(name, want string) bool { return job.At(name).Text() == want }
+	if is("Kind", r.Kind) && is("BackupId", r.BackupID) && is("Remote", r.Remote.Label()) || failpoint.Off("transfer-as-recorded") {
+		return nil
+	}
+	return apierror.New(apierror.BackupConflict, "transfer %s is recorded as another one: of %s, %s, %s", r.Job,
+		job.At("Kind").Text(), job.At("BackupId").Text(), job.At("Remote").Text())
 }
 
 // lockable gives the precondition under which the lock may be taken: it is free, is

@@ -158,8 +158,8 @@ func (m *Manager) check(r client.TransferRequest) error {
 		return apierror.New(apierror.BadParameter, "%q is no kind of transfer", r.Kind)
 	case r.Job == "":
 		return apierror.New(apierror.BadParameter, "a transfer needs the id of its job")
-	case r.Options.Transfers < 0 || r.Options.BytesPerSecond < 0:
-		return apierror.New(apierror.BadParameter, "numbers of transfers and bytes cannot be negative")
+	case r.Options.Transfers < 0 || r.Options.Transfers > client.MostTransfers || r.Options.BytesPerSecond < 0:
+		return apierror.New(apierror.BadParameter, "want transfers from 0 to %d, and bytes per second that are not negative", client.MostTransfers)
 	}
 	if err := backup.CheckID(r.BackupID); err != nil {
 		return err

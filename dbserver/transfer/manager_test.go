@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -119,13 +120,14 @@ const secret = "canary-5ecr3t"
 
 func (d *desk) record(job, kind, id string) client.TransferRequest {
 	d.t.Helper()
+	remote := client.Remote{Name: "r", Path: "p"}
 	_, err := d.o.Write(d.t.Context(), agency.Tx{Ops: map[string]any{keys.TransferJobKey(job): agency.Set(keys.TransferJob{
-		BackupID: id, Kind: kind, DBServers: map[string]keys.TransferEntry{d.shop.id: {Status: keys.TransferNew}},
+		BackupID: id, Kind: kind, Remote: remote.Label(), DBServers: map[string]keys.TransferEntry{d.shop.id: {Status: keys.TransferNew}},
 	})}})
 	require.NoError(d.t, err)
 	return client.TransferRequest{
 		Job: job, Kind: kind, BackupID: id, Source: d.shop.id, Servers: []string{d.shop.id},
-		Remote: client.Remote{Name: "r", Path: "p"}, Config: client.RemoteConfig{"r": {"type": "memory", "pass": secret}},
+		Remote: remote, Config: client.RemoteConfig{"r": {"type": "memory", "pass": secret}},
 	}
 }
 
@@ -164,6 +166,23 @@ func withDesk(t *testing.T, test func(d *desk)) {
 	})
 }
 
+// A server refuses to move more files at once than its memory is meant for, whoever asks.
+func TestTransfersAreBounded(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		for i, allowed := range map[int]bool{0: true, client.MostTransfers: true, client.MostTransfers + 1: false, -1: false} {
+			r := d.record(strconv.Itoa(100+i), keys.TransferUpload, first)
+			r.Options.Transfers = i
+			err := d.Start(d.t.Context(), r)
+			require.Equal(d.t, allowed, err == nil, "%d: %v", i, err)
+			if allowed {
+				d.awaitStatus(r.Job, keys.TransferCompleted)
+				continue
+			}
+			require.ErrorContains(d.t, err, "transfers from 0 to 32")
+		}
+	})
+}
+
 // A job goes through its states, counts, and gives its lock back.
 func TestJobStates(t *testing.T) {
 	withDesk(t, func(d *desk) {
@@ -186,6 +205,30 @@ func TestJobStates(t *testing.T) {
 		r.Job, r.BackupID = "2", "2000-01-01T00.00.00Z_none"
 		require.NoError(d.t, d.Start(d.t.Context(), r))
 		require.EqualValues(d.t, apierror.NoSuchBackup, d.awaitStatus("2", keys.TransferFailed).Error)
+	})
+}
+
+// A stranger that names a job has this server send nothing anywhere else, bring nothing
+// here, and end nothing: the job is done as it was recorded.
+func TestJobIsDoneAsRecorded(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		r := d.record("1", keys.TransferUpload, first)
+		for what, change := range map[string]func(*client.TransferRequest){
+			"another remote": func(r *client.TransferRequest) {
+				r.Remote.Name, r.Config = "mine", client.RemoteConfig{"mine": {"type": "memory"}}
+			},
+			"another path":      func(r *client.TransferRequest) { r.Remote.Path = "mine" },
+			"the other way":     func(r *client.TransferRequest) { r.Kind = keys.TransferDownload },
+			"another backup":    func(r *client.TransferRequest) { r.BackupID = "2000-01-01T00.00.00Z_none" },
+			"another cluster's": func(r *client.TransferRequest) { r.Remote = client.Remote{} },
+		} {
+			stranger := r
+			change(&stranger)
+			require.ErrorIs(d.t, d.Start(d.t.Context(), stranger), apierror.BackupConflict, "%s than is recorded", what)
+			require.Equal(d.t, keys.TransferNew, d.entry("1").Status, what)
+		}
+		require.NoError(d.t, d.Start(d.t.Context(), r))
+		d.awaitStatus("1", keys.TransferCompleted)
 	})
 }
 

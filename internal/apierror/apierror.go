@@ -29,6 +29,7 @@ const (
 	ResourceLimit        Num = 32
 	StartingUp           Num = 38
 	BadRequest           Num = 400
+	Unauthorized         Num = 401
 	NotFound             Num = 404
 	MethodNotAllowed     Num = 405
 	RequestTimeout       Num = 408
@@ -73,6 +74,7 @@ const (
 	AgencyFailed         Num = 1492
 	QueryParse           Num = 1501
 	CursorNotFound       Num = 1600
+	UserNotFound         Num = 1703
 	BackupCreate         Num = 7001
 	BackupRestore        Num = 7002
 	BackupTopology       Num = 7003

@@ -9,14 +9,14 @@
 // A point is hit with the name of the server that runs the code, because the servers
 // of an in-process cluster share this package:
 //
-//	if err := failpoint.Hit(ctx, "coordinator/backup/commit", s.ID); err != nil {
+//	if err := failpoint.Hit(ctx, "coordinator/backup/lock/commit", s.ID); err != nil {
 //		return err
 //	}
 //
 // Code that can do nothing with an error writes _ = failpoint.Hit(…): there only
 // waiting and killing have an effect. A test arms a point for as long as it needs it:
 //
-//	defer failpoint.Set("coordinator/backup/commit", failpoint.Anybody, func(ctx context.Context, who string) error {
+//	defer failpoint.Set("coordinator/backup/lock/commit", failpoint.Anybody, func(ctx context.Context, who string) error {
 //		close(reached)
 //		<-goOn
 //		return nil

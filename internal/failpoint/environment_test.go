@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const somePoint = "coordinator/backup/commit"
+const somePoint = "coordinator/backup/lock/commit"
 
 func TestNonsenseInTheEnvironmentIsAnError(t *testing.T) {
 	for value, says := range map[string]string{

@@ -33,6 +33,7 @@ func TestBrowsersGuard(t *testing.T) {
 		{name: "a page on another port", method: "PUT", headers: headers{"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, refused: true},
 		{name: "a read that is none", method: "GET", headers: headers{"Origin": foreign, "X-HTTP-Method-Override": "DELETE"}, refused: true},
 		{name: "a question that is none", method: "OPTIONS", headers: headers{"Origin": foreign, "X-HTTP-Method": "DELETE"}, refused: true},
+		{name: "a link that is none", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "X-HTTP-Method-Override": "DELETE"}, refused: true},
 		{name: "a foreign page reads", method: "GET", headers: headers{"Origin": foreign, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, refused: true},
 		{name: "a foreign page loads an image", method: "GET", headers: headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, refused: true},
 		// Browsers send Sec-Fetch headers to localhost and over TLS only.
@@ -72,7 +73,7 @@ func TestBrowsersGuard(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			g.ServeHTTP(w, r)
-			require.Equal(t, !c.refused, served, "%d %s", w.Code, w.Body)
+			require.Equal(t, !c.refused, served, "a request is served that has to be refused, or the other way round: %d %s", w.Code, w.Body)
 			if c.refused {
 				require.Equal(t, http.StatusForbidden, w.Code)
 				require.Contains(t, w.Body.String(), `"errorNum":11`)
@@ -120,6 +121,9 @@ func TestCORS(t *testing.T) {
 	require.Equal(t, page, h.Get("Access-Control-Allow-Origin"))
 	require.Equal(t, "false", h.Get("Access-Control-Allow-Credentials"))
 	require.NotContains(t, h.Get("Content-Type"), "json", "it comes to the handler")
+	require.Equal(t, "Origin", h.Get("Vary"), "a cache would give one page's permission to another")
+	h = ask(Browsers{}, "POST", "Origin", page)
+	require.Contains(t, h.Get("Content-Type"), "json", "what may change something does not come to the handler")
 
 	h = ask(trusting, "GET", "Origin", page)
 	require.Equal(t, page, h.Get("Access-Control-Allow-Origin"))
@@ -134,5 +138,30 @@ func TestBrowsersSettings(t *testing.T) {
 	for _, host := range []string{"", "app.example:80", "*", "http://app.example", "a b"} {
 		_, err := NewBrowsers(nil, []string{host})
 		require.Error(t, err, host)
+	}
+}
+
+// A server is asked by the name that it listens at, the one that it advertises, and those that it was
+// given; by no other.
+func TestServerKnowsItsNames(t *testing.T) {
+	n := NewMemory()
+	defer func() { require.NoError(t, n.Close()) }()
+	s, err := NewServer(n.Host("listening"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ServerOptions{
+		Address: "listening:1", Advertise: "advertised.example:8529", Names: []string{"given.example:1"},
+	})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Shutdown(t.Context())) }()
+	web := NewHTTPClient(n.Host("client"))
+	defer web.CloseIdleConnections()
+	for host, status := range map[string]int{
+		"listening:1": 200, "advertised.example:8529": 200, "Advertised.Example": 200, "given.example:7": 200, "other.example:1": 403,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://listening:1/", nil)
+		require.NoError(t, err)
+		r.Host = host
+		response, err := web.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, status, response.StatusCode, host)
 	}
 }

@@ -220,27 +220,28 @@ func (c *memConn) Close() error {
 }
 
 func (c *memConn) SetDeadline(t time.Time) error {
-	return c.setDeadline(func() { c.readDeadline, c.writeDeadline = t, t })
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 func (c *memConn) SetReadDeadline(t time.Time) error {
-	return c.setDeadline(func() { c.readDeadline = t })
+	return c.setDeadline(&c.readDeadline, t, c.in)
 }
 
 func (c *memConn) SetWriteDeadline(t time.Time) error {
-	return c.setDeadline(func() { c.writeDeadline = t })
+	return c.setDeadline(&c.writeDeadline, t, c.out)
 }
 
-// setDeadline also applies to reads and writes that are waiting.
-func (c *memConn) setDeadline(set func()) error {
+// setDeadline also applies to reads and writes that are waiting: to a deadline that is
+// later they come by themselves, because they look again when the one before has passed.
+func (c *memConn) setDeadline(deadline *time.Time, t time.Time, s *stream) error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	if c.closed || c.m.closed {
 		return c.opError("set deadline", net.ErrClosed)
 	}
-	set()
-	c.in.changed.wake()
-	c.out.changed.wake()
+	if *deadline = t; !t.IsZero() {
+		s.changed.wake()
+	}
 	return nil
 }
 

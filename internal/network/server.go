@@ -8,9 +8,14 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/internal/apierror"
+	"stasis/internal/budget"
+	"stasis/internal/failpoint"
 )
 
 // flushTime is how long Shutdown waits for answers that are being sent, and for
@@ -25,16 +30,19 @@ const refusedBytes = 64 << 20
 // ServerOptions are the settings of a Server. Zero values mean the defaults.
 type ServerOptions struct {
 	Address string       // to listen on, "host:port"; not used by ServeListener
-	Logger  hclog.Logger // for complaints of net/http; none by default
+	Logger  hclog.Logger // for complaints of net/http, and about credentials; none by default
 
 	HeaderTimeout time.Duration // a request's header must be complete (10 s)
-	StallTimeout  time.Duration // longest wait for the next bytes of a body (30 s)
+	StallTimeout  time.Duration // longest wait for the next bytes of a body, or for a client to take those of an answer (30 s)
 	IdleTimeout   time.Duration // an unused connection is closed (2 min)
 	Grace         time.Duration // how long Shutdown waits for running requests at most (5 s)
 
 	Advertise string   // the address that others are told, host:port, if it is not the listener's
 	Names     []string // further addresses, host:port, by which requests may name the server: what it was told to listen on
 	Browsers  Browsers // the web pages that may use the server
+
+	Limits Limits                           // of what clients can make the server hold
+	Class  func(*http.Request) budget.Class // whether another server needs the answer to go on; by default every request is a client's
 }
 
 func (o ServerOptions) withDefaults() ServerOptions {
@@ -50,17 +58,25 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	if o.Class == nil {
+		o.Class = func(*http.Request) budget.Class { return budget.Client }
+	}
+	o.Limits = o.Limits.WithDefaults()
 	return o
 }
 
-// Server serves HTTP/1.1 and cleartext HTTP/2 on one listener. Bodies may take
-// any time as long as they move. Its methods may be called from any goroutine.
+// Server serves HTTP/1.1 and cleartext HTTP/2 on one listener. Bodies and answers may take
+// any time as long as they move. What requests hold is counted: handlers find their account
+// with budget.Of. Its methods may be called from any goroutine.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
 	handler  http.Handler
 	stall    time.Duration
 	grace    time.Duration
+	limits   Limits
+	class    func(*http.Request) budget.Class
+	conns    *connections
 
 	cancel   context.CancelFunc // ends the context of every request
 	serving  sync.WaitGroup     // the accept loop
@@ -80,9 +96,13 @@ func NewServer(n Network, h http.Handler, o ServerOptions) (*Server, error) {
 // ServeListener serves h on a listener that is open; Shutdown closes it.
 func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	o = o.withDefaults()
+	h = &unchecked{next: h, log: o.Logger}
 	h = newGuard(o.Browsers, append([]string{l.Addr().String(), o.Address, o.Advertise}, o.Names...), h)
 	base, cancel := context.WithCancel(context.Background())
-	s := &Server{listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, cancel: cancel, err: make(chan error, 1)}
+	s := &Server{
+		listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, limits: o.Limits, class: o.Class,
+		conns: o.Limits.conns, cancel: cancel, err: make(chan error, 1),
+	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -91,8 +111,17 @@ func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 		Protocols:         &protocols,
 		ReadHeaderTimeout: o.HeaderTimeout,
 		IdleTimeout:       o.IdleTimeout,
-		ErrorLog:          o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		MaxHeaderBytes:    headerBytes,
+		ConnState:         s.conns.changed,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streams, MaxReceiveBufferPerConnection: receiveBytes, MaxReceiveBufferPerStream: receiveBytes,
+			WriteByteTimeout: o.StallTimeout,
+		},
+		ErrorLog:    o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, runningKey{}, new(atomic.Int64))
+		},
 	}
 	s.serving.Go(func() {
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -115,16 +144,58 @@ func (s *Server) Err() <-chan error { return s.err }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.begin()
 	defer s.requests.end()
-	if r.Body == nil || r.Body == http.NoBody {
-		s.handler.ServeHTTP(w, r)
-		return
+	out := newAnswer(w, r, s.stall)
+	defer out.end()
+	account, done := s.open(r)
+	defer done()
+	r = r.WithContext(budget.With(r.Context(), account))
+	var body *movingBody
+	if r.Body != nil && r.Body != http.NoBody {
+		body = newMovingBody(out, r, s.stall, s.limits.LeastRate)
+		r.Body = body
 	}
-	body := &movingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: s.stall}
-	r.Body = body
-	s.handler.ServeHTTP(w, r)
-	if body.ended == nil && !body.stream && r.Header.Get("Expect") == "" { // else the client has not begun to send
+	if err := account.Begin(headerSize(r)); err != nil {
+		apierror.Write(out, err)
+	} else {
+		s.handler.ServeHTTP(out, r)
+	}
+	account.Close()
+	if body != nil && body.ended == nil && !body.stream && r.Header.Get("Expect") == "" { // else the client has not begun to send
 		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
 	}
+}
+
+// runningKey is the key of how many requests of a connection are running.
+type runningKey struct{}
+
+// open makes the account of a request. A connection may have one small request at a time; the
+// others that it has at once, in HTTP/2, count as large ones: the pool of small ones is made for so
+// many connections (budget.SmallBytes), and streams cost a client nothing.
+func (s *Server) open(r *http.Request) (account *budget.Account, done func()) {
+	account = s.limits.Budget.Open(s.class(r))
+	running, ok := r.Context().Value(runningKey{}).(*atomic.Int64)
+	if !ok {
+		return account, account.Close // a test calls the handler
+	}
+	if running.Add(1) > 1 && !failpoint.Off("streams-are-large") {
+		account = s.limits.Budget.OpenLarge(s.class(r))
+	}
+	return account, func() {
+		running.Add(-1)
+		account.Close()
+	}
+}
+
+// headerSize is about how many bytes the header of a request takes.
+func headerSize(r *http.Request) int64 {
+	const each = 64 // a name's and a value's place
+	size := len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + each
+		}
+	}
+	return int64(size)
 }
 
 // Shutdown stops accepting and lets running requests end for the grace time, or
@@ -155,43 +226,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("shut down %s: %w", s.Addr(), err)
 	}
 	return nil
-}
-
-// movingBody is a request body whose every read must end within stall. The
-// deadline is taken back after each read: what a handler does between two reads
-// may take longer, and in HTTP/2 a deadline that has passed ends the body for good.
-type movingBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	stall   time.Duration
-	stream  bool  // see Stream
-	ended   error // of the body: a deadline is a call of the system, which its end needs not
-}
-
-// Stream says that the request's body has no end that is worth waiting for: its next
-// bytes must come within stall, and once the handler returns the answer is sent without
-// the rest. The handler reads and answers at the same time. It does nothing for a request
-// that no Server of this package serves.
-func Stream(w http.ResponseWriter, r *http.Request, stall time.Duration) error {
-	if b, ok := r.Body.(*movingBody); ok {
-		b.stall, b.stream = stall, true
-	}
-	return http.NewResponseController(w).EnableFullDuplex()
-}
-
-func (b *movingBody) Read(p []byte) (int, error) {
-	if b.ended != nil {
-		return 0, b.ended
-	}
-	if err := b.control.SetReadDeadline(time.Now().Add(b.stall)); err != nil {
-		return 0, fmt.Errorf("read body: %w", err)
-	}
-	n, err := b.ReadCloser.Read(p)
-	if derr := b.control.SetReadDeadline(time.Time{}); derr != nil && err == nil {
-		err = fmt.Errorf("read body: %w", derr)
-	}
-	b.ended = err
-	return n, err
 }
 
 // inFlight counts running requests and lets one goroutine wait for none.

@@ -1,27 +1,46 @@
-// Package version says which version this is, and which version of the
-// reference's HTTP API it speaks.
+// Package version says which version of Stasis this program is, and which version of
+// ArangoDB's HTTP API it speaks.
 package version
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
 
-// The reference's version whose API is served; clients choose their behaviour by it.
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+)
+
+// API is the version of ArangoDB whose HTTP API is served: clients choose their behaviour
+// by it. APINumber is the same as one number.
 const (
 	API       = "3.12.5"
 	APINumber = 31205
 )
 
-// Stasis is this program's own version, from the build information: the
-// module's version, or the revision it was built from, or "devel".
+// Release is the version in CHANGELOG that this code is part of: "-dev" until it is
+// released.
+const Release = "0.2.0-dev"
+
+// Stasis is the version of this program: "0.1.0" if it was built from a tag, else Release
+// with the revision it was built from, if the build knows one: "0.2.0-dev+0123456789ab", and
+// ".modified" if there were changes that are in no revision.
 var Stasis = fromBuild(debug.ReadBuildInfo())
+
+// shownDigits of a revision are enough to find it.
+const shownDigits = 12
 
 func fromBuild(info *debug.BuildInfo, ok bool) string {
 	if !ok {
-		return "devel"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
+		return Release
 	}
 	revision, modified := "", false
+	switch v := info.Main.Version; {
+	case module.IsPseudoVersion(v): // go install, or go build, of a commit without a tag
+		revision, _ = module.PseudoVersionRev(v) // its only error is that it is none
+		modified = semver.Build(v) == "+dirty"
+	case semver.IsValid(v):
+		return strings.TrimPrefix(strings.Replace(v, "+dirty", "+modified", 1), "v")
+	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
@@ -31,13 +50,11 @@ func fromBuild(info *debug.BuildInfo, ok bool) string {
 		}
 	}
 	if revision == "" {
-		return "devel"
+		return Release
 	}
-	if len(revision) > 12 {
-		revision = revision[:12]
-	}
+	version := Release + "+" + revision[:min(len(revision), shownDigits)]
 	if modified {
-		revision += "+modified"
+		version += ".modified"
 	}
-	return revision
+	return version
 }

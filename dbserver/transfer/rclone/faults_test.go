@@ -129,7 +129,7 @@ func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job stri
 	t.Helper()
 	ctx := t.Context()
 	_, err := o.Write(ctx, agency.Tx{Ops: map[string]any{keys.TransferJobKey(job): agency.Set(keys.TransferJob{
-		BackupID: testID, Kind: kind, DBServers: map[string]keys.TransferEntry{"PRMR-1": {Status: keys.TransferNew}},
+		BackupID: testID, Kind: kind, Remote: s.remote.Label(), DBServers: map[string]keys.TransferEntry{"PRMR-1": {Status: keys.TransferNew}},
 	})}})
 	require.NoError(t, err)
 	m := transfer.NewManager(transfer.Config{

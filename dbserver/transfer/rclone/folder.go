@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"stasis/dbserver/transfer"
+	"stasis/internal/failpoint"
 )
 
 // folder is a remote on this machine's disk, below the operator's root.
@@ -68,6 +69,11 @@ func (f *folder) look(name string) (info fs.FileInfo, err error) {
 			return nil, bare(err)
 		}
 		last := i == len(parts)-1
+		if info.Mode()&fs.ModeSymlink != 0 && failpoint.Off("links-are-not-followed") {
+			if info, err = f.root.Stat(path.Join(parts[:i+1]...)); err != nil {
+				return nil, bare(err)
+			}
+		}
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
 			return nil, fmt.Errorf("%w: there is a symbolic link, which is not followed", transfer.ErrFinal)

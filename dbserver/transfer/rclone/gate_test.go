@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -160,6 +162,9 @@ func TestHosts(t *testing.T) {
 		"10.1.2.3:8529": false, "[::ffff:10.1.2.3]:8529": false, "10.1.2.3:443": true, "10.1.2.4:8529": true, "[fd12::3]:8629": false,
 		"127.0.0.1:8530": false, "127.9.9.9:8530": false, "[::1]:8530": false, "127.0.0.1:9000": true, "169.254.1.1:80": false, "[fe80::1%eth0]:80": false,
 		"[ff02::1]:80": false, "0.0.0.0:80": false, "0.1.2.3:80": false, "[fd00:ec2::254]:80": false, "8.8.8.8:443": true, "[64:ff9b::8.8.8.8]:443": true,
+		// IPv4 addresses in those of IPv6 that lead to them: special ones, and the cluster's.
+		"[64:ff9b::a9fe:a9fe]:80": false, "[2002:a9fe:a9fe::1]:80": false, "[::a9fe:a9fe]:80": false,
+		"[64:ff9b::a01:203]:8529": false, "[2002:a01:203::1]:8529": false, "[64:ff9b::a01:203]:443": true,
 	} {
 		err := h.permits(t.Context(), "x", netip.MustParseAddrPort(address))
 		require.Equal(t, allowed, err == nil, "%s: %v", address, err)
@@ -191,25 +196,59 @@ func TestGateIsClosedToOthers(t *testing.T) {
 	p, err := newPass(hosts{})
 	require.NoError(t, err)
 	gate := p.gate.listener.Addr().String()
-	for _, words := range []string{
-		"GET / HTTP/1.1\r\n\r\n", "\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50", "\x05\x01\x02\x01\x03tcp\x05wrong\x05\x01\x00\x01", "\x04\x01", "",
-		"\x05\x01\x02\x01\x03tcp\x06shared\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50",
-	} {
+	_, text, err := net.SplitHostPort(victim)
+	require.NoError(t, err)
+	port, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	place := "\x01\x7f\x00\x00\x01" + string([]byte{byte(port >> 8), byte(port)})
+	words := func(kind, token string) string {
+		return "\x05\x01\x02\x01" + string([]byte{byte(len(kind))}) + kind + string([]byte{byte(len(token))}) + token + "\x05\x01\x00" + place
+	}
+	say := func(words string) (connected bool) {
 		conn, err := net.Dial("tcp", gate)
 		require.NoError(t, err)
 		_, err = conn.Write([]byte(words))
 		require.NoError(t, err)
 		_ = conn.(*net.TCPConn).CloseWrite() // the gate may have hung up
-		buffer := make([]byte, 100)
-		for n := 0; err == nil; n, err = conn.Read(buffer) {
-			require.NotContains(t, string(buffer[:n]), "\x05\x00\x00\x01", "a connection was made")
-		}
+		all, _ := io.ReadAll(conn)           // it may have hung up on us
 		require.NoError(t, conn.Close())
+		return strings.Contains(string(all), "\x05\x00\x00\x01")
 	}
-	require.Zero(t, accepted(), victim)
+	require.True(t, say(words(forTCP, p.token)), "the test proves nothing")
+	require.EqualValues(t, 1, accepted())
+	for _, words := range []string{
+		"GET / HTTP/1.1\r\n\r\n", "\x05\x01\x00\x05\x01\x00" + place, "\x05\x01\x02\x01\x03tcp\x05wrong\x05\x01\x00" + place, "\x04\x01", "",
+		"\x05\x01\x02\x01\x03tcp\x06shared\x05\x01\x00" + place, "\x05\x01\x02\x01\x04http\x06shared\x05\x01\x00" + place, "\x05\x01\x02\x01\x04http\x00\x05\x01\x00" + place,
+		words(forTCP, p.gate.shared.token), // it is good for HTTP clients alone
+	} {
+		require.False(t, say(words), "a connection was made for %q", words)
+		require.Zero(t, accepted(), "%q", words)
+	}
 	p.close()
 	_, err = net.Dial("tcp", gate)
 	require.ErrorContains(t, err, "refused")
+}
+
+// The one client that rclone shares between remotes may do what all open remotes may, and no more.
+func TestSharedClientIsChecked(t *testing.T) {
+	victim, accepted := canaryListener(t)
+	free, err := newPass(hosts{})
+	require.NoError(t, err)
+	defer free.close()
+	conn, err := free.gate.shared.dial(forHTTP, "127.0.0.1", victim)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	strict, err := newPass(hosts{own: at(victim)})
+	require.NoError(t, err)
+	require.Same(t, free.gate, strict.gate)
+	accepted()
+	_, err = free.gate.shared.dial(forHTTP, "127.0.0.1", victim)
+	require.ErrorIs(t, err, errForbidden)
+	require.Zero(t, accepted())
+	strict.close()
+	conn, err = free.gate.shared.dial(forHTTP, "127.0.0.1", victim)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
 }
 
 // A remote that is opened after others were closed works, also where rclone shares one

@@ -75,7 +75,11 @@ func (h hosts) permits(ctx context.Context, name string, at netip.AddrPort) erro
 	if h.allowsMore(name, at) {
 		return nil
 	}
-	for _, a := range []netip.Addr{addr, embedded(addr)} {
+	reached := []netip.Addr{addr}
+	if inside := embedded(addr); inside.IsValid() {
+		reached = append(reached, inside)
+	}
+	for _, a := range reached {
 		if what := special(a); what != "" {
 			return fmt.Errorf("%w: %s is %s (--backup.remote-hosts allows more)", errForbidden, at, what)
 		}
@@ -84,12 +88,14 @@ func (h hosts) permits(ctx context.Context, name string, at netip.AddrPort) erro
 		return nil
 	}
 	for _, member := range h.own(ctx) {
-		same, err := isAt(ctx, member, at)
-		if err != nil {
-			return fmt.Errorf("%w: it cannot be told whether %s is this cluster's own: %w", errForbidden, at, err)
-		}
-		if same {
-			return fmt.Errorf("%w: %s is a port of this cluster (--backup.remote-hosts allows more)", errForbidden, at)
+		for _, a := range reached {
+			same, err := isAt(ctx, member, netip.AddrPortFrom(a, at.Port()))
+			if err != nil {
+				return fmt.Errorf("%w: it cannot be told whether %s is this cluster's own: %w", errForbidden, at, err)
+			}
+			if same {
+				return fmt.Errorf("%w: %s is a port of this cluster (--backup.remote-hosts allows more)", errForbidden, at)
+			}
 		}
 	}
 	return nil
@@ -103,8 +109,6 @@ var metadata = []netip.Addr{
 // special says what is special about an address where no remote is.
 func special(a netip.Addr) string {
 	switch {
-	case !a.IsValid():
-		return ""
 	case a.IsLinkLocalUnicast():
 		return "link-local"
 	case a.IsMulticast():

@@ -121,6 +121,7 @@ func TestOperatorsRemotesAreUsedByName(t *testing.T) {
 	require.True(t, ran(), "what the operator wrote is done: the marker shows when a program runs")
 	require.NoError(t, open("disk", root+"/disk", nil))
 	require.ErrorContains(t, open("disk", "/etc", nil), "below")
+	require.ErrorContains(t, s.Check(client.Remote{Name: "disk", Path: "/etc"}, nil), "below", "it is refused before there is a job")
 	require.NoError(t, open("crypted", "x", nil))
 
 	for name, config := range map[string]client.RemoteConfig{

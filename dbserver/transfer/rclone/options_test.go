@@ -126,3 +126,24 @@ func requireHarmless(t *testing.T, s *Remotes, top *section, depth int) {
 		requireHarmless(t, s, inner, depth+1)
 	}
 }
+
+// A backend without a rule, as most of the build with all backends are, is the operator's alone:
+// plain, wrapped and inline.
+func TestBackendWithoutRule(t *testing.T) {
+	r := rules["dropbox"]
+	delete(rules, "dropbox")
+	defer func() { rules["dropbox"] = r }()
+	s, err := New(Options{Named: client.RemoteConfig{"mine": {"type": "dropbox"}}})
+	require.NoError(t, err)
+	for _, config := range []client.RemoteConfig{
+		{"r": {"type": "dropbox"}},
+		{"r": {"type": "s3"}, "other": {"type": "dropbox"}},
+		{"r": {"type": "crypt", "remote": "base:x"}, "base": {"type": "dropbox"}},
+		{"r": {"type": "crypt", "remote": ":dropbox:x"}},
+	} {
+		require.ErrorContains(t, s.Check(client.Remote{Name: "r", Path: "x"}, config), `a remote of type "dropbox" cannot be configured by a request`)
+	}
+	require.NoError(t, s.Check(client.Remote{Name: "mine", Path: "x"}, nil))
+	_, err = New(Options{Types: []string{"dropbox"}})
+	require.ErrorContains(t, err, "only in the file of --backup.remotes")
+}

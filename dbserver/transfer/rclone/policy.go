@@ -1,6 +1,7 @@
 package rclone
 
 import (
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // refusal is an error that says why a configuration is not used. It never has a value
@@ -86,11 +88,19 @@ func (s *Remotes) request(config client.RemoteConfig, values map[string]string, 
 		switch {
 		case option == "type":
 		case slices.Contains(allowed, option):
+			if err := checkNumber(info, option, value); err != nil {
+				return nil, err
+			}
 			made.options[option] = value
 		case harmlessly(info, option, value):
+		case depth == 0 && failpoint.Off("options-are-listed"), depth > 0 && failpoint.Off("wrapped-options-are-listed"):
+			made.options[option] = value
 		default:
 			return nil, refuseOption(info, r, option)
 		}
+	}
+	if err := checkBuffers(info, made.options); err != nil {
+		return nil, err
 	}
 	if r.check != nil {
 		if err := r.check(made.options); err != nil {
@@ -164,19 +174,23 @@ func (s *Remotes) wrapped(config client.RemoteConfig, value string, depth int) (
 	case config[parsed.Name] == nil:
 		return nil, refusal("option \"remote\" refers to a section that the configuration does not have")
 	default:
-		for option, v := range config[parsed.Name] {
-			values[option] = v
-		}
+		maps.Copy(values, config[parsed.Name])
 	}
-	for option, v := range parsed.Config {
+	for option := range parsed.Config {
 		if option == "type" {
 			return nil, refusal("option \"remote\" changes the type of a section")
 		}
-		values[option] = v
+	}
+	unchecked := failpoint.Off("inline-options-are-listed")
+	if !unchecked {
+		maps.Copy(values, parsed.Config)
 	}
 	made, err := s.request(config, values, depth+1)
 	if err != nil {
 		return nil, err
+	}
+	if unchecked {
+		maps.Copy(made.options, parsed.Config)
 	}
 	if made.info.Name == "local" {
 		return nil, refusal("a request cannot wrap a remote of type \"local\": %s", operatorsFile)
@@ -200,7 +214,8 @@ func (s *Remotes) local(p string) error {
 // below gives a path relative to the root of local remotes.
 func (s *Remotes) below(p string) (string, bool) {
 	rel, err := filepath.Rel(s.root, filepath.FromSlash(path.Clean("/"+p)))
-	return rel, s.root != "" && err == nil && filepath.IsLocal(rel) && rel != "."
+	inside := filepath.IsLocal(rel) && rel != "." || failpoint.Off("local-is-below-root")
+	return rel, s.root != "" && err == nil && inside
 }
 
 // operator takes a section of the operator as it is, but for the local disk: that is

@@ -58,7 +58,7 @@ func (g *gate) greet(conn net.Conn) (*pass, string, error) {
 	g.mu.Lock()
 	p := g.passes[token]
 	g.mu.Unlock()
-	if p == nil || token == shared && string(kind) != forHTTP {
+	if p == nil || p == g.shared && string(kind) != forHTTP {
 		_, _ = conn.Write([]byte{passwordVersion, 1}) // it is refused whether it hears it or not
 		return nil, "", errSocks
 	}

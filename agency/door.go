@@ -1,0 +1,106 @@
+package agency
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+
+	"stasis/agency/keys"
+	"stasis/fsm"
+	"stasis/internal/apierror"
+	"stasis/internal/budget"
+	"stasis/internal/failpoint"
+)
+
+// peerBytes bounds the body of a request that counts as one between servers: heartbeats,
+// leases, what servers report and ask. A restore's Plan is none, it would fill their pool.
+const peerBytes = 256 << 10
+
+// classOf says which memory a request takes. Requests of servers name the agency that they
+// are meant for (keys.OriginHeader), and those of other clients do not, so what clients ask
+// for costs no server its lease. It keeps apart what means no harm: who wants to names it, too.
+func classOf(r *http.Request) budget.Class {
+	if r.Header.Get(keys.OriginHeader) != "" && r.Header.Get(asyncHeader) == "" && r.ContentLength >= 0 && r.ContentLength <= peerBytes && !failpoint.Off("servers-take-their-own") {
+		return budget.Peer
+	}
+	return budget.Client
+}
+
+// parsedBytes is about how much memory a request takes while it is served, beside the
+// text itself: a list of small numbers becomes forty times as much. It errs upwards.
+func parsedBytes(raw []byte) int64 {
+	const eachItem, eachLevel = 80, 160
+	return 2*int64(len(raw)) + eachItem*int64(bytes.Count(raw, []byte{','})) + eachLevel*int64(bytes.Count(raw, []byte{'/'}))
+}
+
+// letIn decides by its text whether a request may be parsed. What is too large is refused
+// here, at the door: nothing has been proposed, and no replica has seen it. Replicas have
+// no such rule, so what earlier versions let in is applied as ever.
+//
+// One kind of request may be as large as a body can be: a single transaction by which the
+// holder of the agency lock changes Plan. That is how a restore brings back the Plan of a large cluster at
+// once; the tree's quota bounds it. The holder shows the nonce of the lock, which must be
+// right before anything is proposed: a large entry that then fails costs the same.
+func (a *Agent) letIn(ctx context.Context, raw []byte, account *budget.Account) error {
+	if len(raw) > maxEnvelope {
+		return a.letPlanIn(ctx, raw, account)
+	}
+	return account.Take(parsedBytes(raw))
+}
+
+func (a *Agent) letPlanIn(ctx context.Context, raw []byte, account *budget.Account) error {
+	if _, err := a.office(ctx); err != nil {
+		return err // who does not lead does not know who holds the lock
+	}
+	item, ok := fsm.Only(raw)
+	if !ok || !fsm.ByHolder(item, a.machine.state().Root()) {
+		return tooLarge(int64(len(raw)))
+	}
+	if size := parsedBytes(raw) - int64(len(raw)); size > a.machine.quota.clients() {
+		return apierror.New(apierror.ResourceLimit, "Plan would take about %d bytes, where the tree's quota is %d: %s",
+			size, a.machine.quota.clients(), wayOut).WithStatus(statusTooLarge)
+	}
+	return account.Take(parsedBytes(raw))
+}
+
+func tooLarge(bytes int64) error {
+	return apierror.New(apierror.EntityTooLarge, "the request has %d bytes: %d are allowed, and more only for one transaction that changes Plan "+
+		"and shows the nonce of the agency lock. Send it in smaller parts", bytes, maxEnvelope)
+}
+
+// fits refuses an envelope with a transaction that is too large, unless it is the holder's.
+func (a *Agent) fits(e envelope) error {
+	for i, t := range e.transactions {
+		if t.Size() > maxTransaction && !t.ByHolder(a.machine.state().Root()) {
+			return apierror.New(apierror.EntityTooLarge, "transaction %d has %d bytes: %d are allowed. Send it in smaller parts", i, t.Size(), maxTransaction)
+		}
+	}
+	return nil
+}
+
+const statusTooLarge = 413
+
+// showBytes bounds what one answer shows of the tree where the writes of the request have
+// been applied when it is made: transact.
+const showBytes = 16 << 20
+
+// showsTooMuch refuses a request before anything of it is proposed, if its answer would
+// be too large.
+func showsTooMuch(state *fsm.State, e envelope) error {
+	var sum int64
+	for _, el := range e.elements {
+		if el.query != nil {
+			sum = plus(sum, state.Read(el.query).Weight())
+		} else if el.slot >= 0 {
+			if paths := e.transactions[el.slot].Preconditions(); len(paths) > 0 {
+				sum = plus(sum, state.Read(paths).Weight())
+			}
+		}
+	}
+	if sum <= showBytes {
+		return nil
+	}
+	return apierror.New(apierror.EntityTooLarge, "the answer would show about %d bytes of the tree: %d are allowed. %s",
+		sum, showBytes, fmt.Sprintf("Read large parts by %s/read", agencyPrefix))
+}

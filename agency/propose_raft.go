@@ -1,0 +1,94 @@
+package agency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"stasis/fsm"
+)
+
+// raftPropose hands a command to Raft. The outcome is one of three; it comes as
+// late as Raft's: when the entry is applied, or leadership is lost (which a leader
+// without majority does within its lease).
+func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
+	// First what is in the air, then the tree: what lands in between counts twice.
+	if flying := a.proposer.adds(); plus(flying, a.machine.state().Weight()) <= a.machine.quota.bytes {
+		// No limit can matter, and agents of earlier versions can read what has none.
+		command.Transactions = limited(command.Transactions, func(fsm.Transaction) int64 { return 0 })
+	}
+	data := command.Encode()
+	forget := a.machine.expect(data, command)
+	future := a.raft.Apply(data, 0)
+	return func() (appliedBatch, error) {
+		defer forget()
+		if err := future.Error(); err != nil {
+			return appliedBatch{}, outcomeOf(err)
+		}
+		switch r := future.Response().(type) {
+		case appliedBatch:
+			return r, nil
+		case error:
+			return appliedBatch{}, fmt.Errorf("%w: %w", ErrUnknown, r)
+		default:
+			return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", ErrUnknown, r)
+		}
+	}
+}
+
+// outcomeOf sorts Raft's errors. The first two are given before an entry is
+// written; after any other it may exist somewhere and be committed later.
+func outcomeOf(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+}
+
+// abandon is the outcome of an envelope when the disk hangs. Raft may have it, and may yet
+// append it: nobody waits for that.
+func (a *Agent) abandon(e *proposal) error {
+	select {
+	case <-e.done:
+		return e.err
+	default:
+	}
+	if a.proposer.withdraw(e) {
+		return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, errDiskHangs)
+}
+
+// propose replicates and applies the transactions of one envelope, as this
+// node being leader. The error is ErrNotLeader or ErrClosed (not applied), or
+// ErrUnknown.
+func (a *Agent) propose(ctx context.Context, e *proposal) (*proposal, error) {
+	o, err := a.office(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.held = o.held.Done()
+	a.proposer.enter(e)
+	timer := time.NewTimer(a.timing.Write)
+	defer timer.Stop()
+	var reason error
+	select {
+	case <-e.done:
+		return e, e.err
+	case <-timer.C:
+		reason = fmt.Errorf("no commit within %s", a.timing.Write)
+	case <-ctx.Done():
+		reason = context.Cause(ctx)
+	case <-a.gag.isOn():
+		return e, a.abandon(e)
+	}
+	if a.proposer.withdraw(e) {
+		return nil, fmt.Errorf("%w: given up before it was proposed: %w", ErrTimeout, reason)
+	}
+	return nil, fmt.Errorf("%w: %w: %w", ErrUnknown, ErrTimeout, reason)
+}

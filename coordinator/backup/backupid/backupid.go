@@ -1,0 +1,52 @@
+// Package backupid makes the names that the backup protocols give: the id of a backup,
+// which begins with its time, and the nonce of one attempt to make or restore it.
+package backupid
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"regexp"
+	"strings"
+	"time"
+
+	"stasis/internal/apierror"
+)
+
+// Moment is the time of a backup, in whole seconds.
+type Moment struct{ at time.Time }
+
+// Now is the present moment.
+func Now() Moment { return Moment{time.Now().UTC().Truncate(time.Second)} }
+
+// DateTime is the moment as lists show it: 2023-09-01T15:00:34Z.
+func (m Moment) DateTime() string { return m.at.Format(time.RFC3339) }
+
+// ID is the id of a backup of this moment: 2023-09-01T15.00.34Z_label.
+func (m Moment) ID(label string) string { return m.Prefix() + label }
+
+// Prefix is what all ids of this moment begin with.
+func (m Moment) Prefix() string { return strings.ReplaceAll(m.DateTime(), ":", ".") + "_" }
+
+// UntilNext is how long it is until the next moment begins; negative if it has begun.
+func (m Moment) UntilNext() time.Duration { return time.Until(m.at.Add(time.Second)) }
+
+// Nonce returns 128 random bits. It proves that a lock, a gate or a pending piece belongs
+// to one attempt and to no other.
+func Nonce() string {
+	var bits [16]byte
+	_, _ = rand.Read(bits[:]) // never fails; it ends the program instead
+	return hex.EncodeToString(bits[:])
+}
+
+const maxLabel = 128
+
+// labels are the characters of a label, which becomes part of a folder's name.
+var labels = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// CheckLabel returns apierror.BadParameter for a label that cannot be part of an id.
+func CheckLabel(label string) error {
+	if !labels.MatchString(label) || strings.Contains(label, "..") || len(label) > maxLabel {
+		return apierror.New(apierror.BadParameter, "label %q: only letters, digits and . _ - are allowed, no two dots in a row, at most %d of them", label, maxLabel)
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package certificate
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	dbserver "stasis/dbserver/client"
+)
+
+// Hash is the SHA-256 of a value's canonical JSON: sorted keys, no blanks, numbers as
+// written. It stays the same if a server formats the value differently when it stores or
+// sends it.
+func Hash(v any) (string, error) {
+	raw, err := dbserver.Encode(v)
+	if err != nil {
+		return "", err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var tree any
+	if err := d.Decode(&tree); err != nil {
+		return "", err
+	}
+	canonical, err := dbserver.Encode(tree)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:]), nil
+}

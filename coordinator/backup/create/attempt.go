@@ -1,0 +1,54 @@
+package create
+
+import (
+	"context"
+	"time"
+
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/step"
+)
+
+// attempt is one try to hold all gates, cut, and open them. held is false without error if
+// a window or a cut's deadline was missed, or a gate was lost. Then everything is open
+// again; if cuts were made, attempt calls again to prepare for the next attempt.
+func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, again func(context.Context) error) (held bool, err error) {
+	start := time.Now()
+	a := certificate.Attempt{WindowSeconds: window.Seconds(), Failed: map[string]string{}}
+	defer func() {
+		a.ElapsedSeconds = time.Since(start).Seconds()
+		g.report.Attempts = append(g.report.Attempts, a)
+	}()
+	g.op.Emit(ctx, step.Event{Step: step.LockAttempt, Attempt: n, Window: window})
+	g.evidence = map[string]certificate.ServerEvidence{}
+	h := newHolds(ctx, n, g.members)
+	defer h.stop()
+	if err := g.lock(ctx, h, window, &a); err != nil {
+		return false, err
+	}
+	cut := false
+	if len(a.Failed) == 0 {
+		g.op.Emit(ctx, step.Event{Step: step.Locked, Attempt: n, Elapsed: time.Since(start)})
+		cut = true
+		if err := g.cut(ctx, h, &a); err != nil {
+			return false, err
+		}
+	}
+	g.open(ctx, h, &a)
+	h.stop()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if cut && len(a.Failed) == 0 {
+		g.statements, a.Failed = statementsOf(g.shards, g.cuts)
+	}
+	if len(a.Failed) == 0 {
+		g.op.Emit(ctx, step.Event{Step: step.GatesOpened, Attempt: n, Elapsed: operation.Duration(g.report.LockHoldSeconds)})
+		return true, nil
+	}
+	g.op.Emit(ctx, step.Event{Step: step.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: a.Failures()})
+	if cut {
+		return false, again(ctx)
+	}
+	return false, nil
+}

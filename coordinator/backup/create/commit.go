@@ -1,0 +1,88 @@
+package create
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/lock"
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+	"stasis/internal/step"
+)
+
+// thaw ends the freeze of Plan and keeps the lock. The freeze shows that Plan is the same
+// at the lock's index and at the instant, and the instant is over when the gates have been
+// asked to open. The links that follow may take long, and no change of Plan disturbs them.
+func (c *creation) thaw(ctx context.Context) error {
+	c.thawAsked = time.Now()
+	if err := c.lock.Thaw(ctx, step.Linking); err != nil {
+		return err
+	}
+	c.op.Emit(ctx, step.Event{Step: step.Thawed, Elapsed: time.Since(c.op.Began)})
+	return nil
+}
+
+// commit is step 9, the commit point: one transaction that records the backup and deletes
+// the lock. It requires that the lock is still ours, and, since Plan has thawed, that every
+// server that has a piece is still a member.
+func (c *creation) commit(ctx context.Context) error {
+	c.op.Emit(ctx, step.Event{Step: step.Committing})
+	if ctx.Err() != nil { // the last moment at which the client can cancel
+		return context.Cause(ctx)
+	}
+	tx := agency.Tx{
+		Ops: map[string]any{
+			keys.HotBackupCommit(c.op.ID): agency.Set(keys.Commit{
+				ID: c.op.ID, Nonce: c.op.Nonce, DateTime: c.moment.DateTime(), Servers: fanout.IDs(c.cluster.Members),
+				PotentiallyInconsistent: c.marked, CertificateSHA256: c.sealed.certificateSHA256,
+			}),
+			keys.HotBackupCreate: agency.Delete(),
+			keys.HotBackupHolder: agency.Delete(),
+		},
+		Pre: c.lock.Precondition(),
+	}
+	for _, m := range c.cluster.Members {
+		tx.Pre[keys.PlanDBServers+"/"+m.ID] = agency.OldEmpty(false)
+	}
+	if failpoint.Off("create-requires-lock") {
+		tx.Pre = nil
+	}
+	err := c.lock.Commit(ctx, tx, func(root *agency.Node) bool {
+		return root.At(keys.HotBackupCommit(c.op.ID)).At("nonce").Text() == c.op.Nonce
+	})
+	if errors.Is(err, lock.ErrLost) {
+		return cmp.Or(c.departed(ctx), err)
+	}
+	if err != nil {
+		return err
+	}
+	c.op.Emit(ctx, step.Event{Step: step.Committed})
+	return nil
+}
+
+// departed is an error that names the servers that have left the cluster since the backup
+// began; nil if there are none, or if that cannot be found out.
+func (c *creation) departed(ctx context.Context) error {
+	gone, err := c.by.Clusters.Departed(ctx, c.cluster.Members)
+	if err != nil {
+		c.op.Log.Debug("not known whether a DB server was removed", "error", err)
+		return nil
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return apierror.New(apierror.BackupCreate, "%s was removed from the cluster while the backup was made; make another one", c.cluster.Named(gone))
+}
+
+// publish is step 10. It cannot fail, and does not end when the client leaves: a server
+// that does not publish now does so by itself when it has asked the agency.
+func (c *creation) publish(ctx context.Context) {
+	ctx, cancel := c.by.Life.AfterCommit(ctx, c.by.Limits.Stall)
+	defer cancel()
+	c.behind = c.pending.publish(ctx)
+}

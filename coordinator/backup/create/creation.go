@@ -1,0 +1,42 @@
+package create
+
+import (
+	"encoding/json"
+	"time"
+
+	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+)
+
+// creation is one backup being made. Its steps fill in its fields, in order.
+type creation struct {
+	by      *Creator
+	op      *operation.Operation
+	request Request
+	moment  backupid.Moment // the time of the backup; the id is made of it
+
+	lock      *lock.Lock
+	cluster   *topology.Cluster
+	shards    map[string]topology.Shard // in Plan
+	pending   *pending
+	gates     *globalLock
+	marked    bool      // potentially inconsistent
+	thawAsked time.Time // Plan was frozen until then
+	sealed    sealed
+	pieces    map[string]dbserver.Piece
+	behind    []string // servers that have not published yet
+}
+
+// sealed is what is stored in the pieces.
+type sealed struct {
+	dump              json.RawMessage // dbserver.AgencyDump
+	dumpSHA256        string
+	certificate       json.RawMessage
+	certificateSHA256 string
+}
+
+// lockDeadline is when the timeout ends: until then all gates must be held.
+func (c *creation) lockDeadline() time.Time { return c.op.Began.Add(c.request.Timeout) }

@@ -1,0 +1,55 @@
+package create
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/step"
+)
+
+// Servers asks one DB server for its part; *dbserver/client.Client is one. No method
+// repeats a request. GateLock holds the server's gate as long as the request lasts, and
+// calls granted when it is held.
+type Servers interface {
+	piece.Lister
+	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error
+	GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error)
+	Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
+	Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error)
+	Link(ctx context.Context, t dbserver.Target, r dbserver.LinkRequest) (dbserver.Piece, error)
+	Seal(ctx context.Context, t dbserver.Target, r dbserver.SealRequest) error
+	Publish(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
+	Drop(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
+}
+
+// Limits bound what a create waits for.
+type Limits struct {
+	Answer time.Duration // a DB server's answer to a short request, beyond what the request itself waits
+	Stall  time.Duration // a DB server that makes no progress for so long fails the create
+	Cut    time.Duration // fixing the cut while the gates are held
+	Pause  time.Duration // between two attempts to hold all gates
+	Undo   time.Duration // undoing everything
+}
+
+// Creator makes backups. Any goroutine may use it.
+type Creator struct {
+	Life        *operation.Life
+	Locks       *lock.Locker
+	Clusters    *topology.Reader
+	Servers     Servers
+	Coordinator string // server id
+	Steps       step.Sink
+	Limits      Limits
+	Log         hclog.Logger
+
+	// WithoutLocks takes no gate (lock mode "none"). It exists to show that the consistency
+	// checkers catch what that breaks. Such a backup is marked as potentially inconsistent.
+	WithoutLocks bool
+}

@@ -1,0 +1,180 @@
+package create
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+)
+
+// globalLock is all gates together, over the attempts to hold them. It keeps the evidence
+// of the last attempt and the report of all.
+type globalLock struct {
+	op      *operation.Operation
+	servers Servers
+	members []fanout.Member
+	shards  map[string]topology.Shard // in Plan
+	limits  Limits
+
+	first      time.Time // the first attempt
+	silent     silentSince
+	evidence   map[string]certificate.ServerEvidence
+	cuts       cuts
+	statements map[string]dbserver.ShardStatement // what the leaders stated with their cuts
+	instant    certificate.Instant
+	report     certificate.LockReport
+}
+
+// lock is step 4: it asks for all gates in parallel. A gate that is not granted within the
+// window, or is lost, is noted in a, and ends the attempt. Any other trouble is an error
+// and ends the backup at once, and so does a server that stays silent.
+func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a *certificate.Attempt) error {
+	asked := time.Now()
+	request := dbserver.GateLockRequest{
+		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(),
+		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a
+		// coordinator that is gone; this bounds that of one that lives and stands still.
+		LeaseSeconds: (window + g.limits.Cut + 4*dbserver.GateSilence).Seconds(),
+	}
+	fatal := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) } // all windows end together
+	answers := fanout.Ask(h.alive, g.members, window+g.limits.Answer, fatal, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+		return h.take(ctx, g.servers, m, request)
+	}))
+	var last time.Time
+	for _, l := range answers {
+		if g.silent.tooLong(l.ID, l.Err, g.limits.Answer) {
+			return apierror.New(apierror.BackupLockFailed, "global lock: %w", l.Err)
+		}
+		if l.Err != nil && !errors.Is(l.Err, context.Canceled) { // the rest were cut off because of another
+			a.Failed[l.ID] = l.Err.Error()
+		}
+		if l.At.After(last) {
+			last, a.LastServer = l.At, l.ID
+		}
+		g.evidence[l.ID] = certificate.ServerEvidence{LockAsked: g.op.Since(asked), Granted: g.op.Since(l.At)}
+	}
+	if err := fanout.FirstOf(answers, func(err error) bool { return !retryable(err) }); err != nil {
+		return operation.Cause(ctx, apierror.New(apierror.BackupLockFailed, "global lock: %w", err))
+	}
+	maps.Copy(a.Failed, h.lost())
+	return operation.Cause(ctx, nil)
+}
+
+// cut is step 5, with all gates held: its beginning and end are the instant. A server that
+// misses the deadline, or whose gate is lost, is noted in a.
+func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) error {
+	from := time.Now()
+	g.report.LockSeconds = from.Sub(g.first).Seconds()
+	g.op.Emit(ctx, step.Event{Step: step.Cut})
+	request := dbserver.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.limits.Cut.Seconds()}
+	answers, err := g.askCuts(h.alive, request, g.limits.Cut+dbserver.GateSilence)
+	if lost := h.lost(); len(lost) > 0 {
+		maps.Copy(a.Failed, lost)
+		err = nil
+	}
+	if err != nil {
+		return operation.Cause(ctx, err)
+	}
+	for _, cut := range answers {
+		if cut.Err != nil && a.Failed[cut.ID] == "" {
+			a.Failed[cut.ID] = cut.Err.Error()
+		}
+	}
+	g.cuts = answers
+	to := time.Now()
+	g.instant = certificate.Instant{LockMode: certificate.LockModeGates, From: g.op.Since(from), To: g.op.Since(to)}
+	g.report.LockHoldSeconds = to.Sub(from).Seconds()
+	return nil
+}
+
+// askCuts asks every server for its cut. The answers have errors only of cuts that were
+// missed.
+func (g *globalLock) askCuts(ctx context.Context, request dbserver.CutRequest, patience time.Duration) (cuts, error) {
+	final := func(err error) bool {
+		missed := errors.Is(err, apierror.CutMissed) || errors.Is(err, apierror.GateLost) || errors.Is(err, context.DeadlineExceeded)
+		return request.Unprotected || !missed
+	}
+	asked := time.Now()
+	answers := fanout.Ask(ctx, g.members, patience, final, func(ctx context.Context, m fanout.Member) (dbserver.CutResponse, error) {
+		r, err := g.servers.Cut(ctx, m.Target, request)
+		if err == nil {
+			g.op.Emit(ctx, step.Event{Step: step.CutDone, Server: m.ID, Elapsed: operation.Duration(r.CutSeconds)})
+		}
+		return r, err
+	})
+	for _, cut := range answers {
+		e := g.evidence[cut.ID]
+		e.CutAsked, e.CutDone = g.op.Since(asked), g.op.Since(cut.At)
+		g.evidence[cut.ID] = e
+		g.report.CutSeconds = max(g.report.CutSeconds, cut.Value.CutSeconds)
+	}
+	if err := fanout.FirstOf(answers, final); err != nil {
+		return answers, operation.Cause(ctx, fmt.Errorf("cut: %w", err))
+	}
+	return answers, nil
+}
+
+// open is step 6: every server opens its gate and says how it was held. All are asked,
+// whatever the others answer, and again if an answer is lost: a gate gives the same
+// evidence again. open does not wait for a server that is silent, whose gate opens by
+// itself. If the evidence does not show that a gate was held all the time, open notes that
+// in a.
+func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt) {
+	asked := time.Now()
+	request := dbserver.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt}
+	answers := fanout.Ask(ctx, g.members, 2*g.limits.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbserver.GateReleaseResponse, err error) {
+		ctx, done := h.until(ctx, m)
+		defer done()
+		err = operation.Retry(ctx, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, g.limits.Answer)
+			defer cancel()
+			r, err = g.servers.GateRelease(ctx, m.Target, request)
+			return err
+		})
+		return r, err
+	})
+	report := &g.report
+	complete := len(a.Failed) == 0
+	for _, r := range answers {
+		e := g.evidence[r.ID]
+		e.ReleaseAsked, e.Gate = g.op.Since(asked), r.Value
+		g.evidence[r.ID] = e
+		report.WritersWaited += r.Value.WritersWaited
+		report.DeadSumSeconds += r.Value.DeadSumSeconds
+		report.DeadLongestSeconds = max(report.DeadLongestSeconds, r.Value.DeadLongestSeconds)
+		report.GateHoldSeconds = max(report.GateHoldSeconds, r.Value.HeldSeconds)
+		switch why := e.Problem(g.instant); {
+		case !complete: // it has failed before
+		case r.Err != nil:
+			a.Failed[r.ID] = r.Err.Error()
+		case why != "":
+			a.Failed[r.ID] = why
+		}
+	}
+}
+
+// giveUp is for when the backup has failed. The gates have opened with the requests that
+// held them; this refuses those requests that may still be on their way. It does not wait
+// for a server that does not answer at once: what arrives there late has no beats.
+func (g *globalLock) giveUp(ctx context.Context) error {
+	request := dbserver.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Final: true}
+	answers := fanout.Ask(ctx, g.members, dbserver.GateSilence, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+		_, err := g.servers.GateRelease(ctx, m.Target, request)
+		return err
+	}))
+	for _, a := range answers {
+		if a.Err != nil {
+			g.op.Log.Info("gate not given up; it opens by itself", "error", a.Err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package create
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"stasis/coordinator/backup/fanout"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// holds are the requests by which one attempt holds the gates, one for each server. Each
+// sends beats from its beginning to its end, and hears the server answer them. When one of
+// them ends, the attempt is over: the others have no reason to hold up their writers.
+type holds struct {
+	attempt uint64
+	ctx     context.Context // of the requests
+	cancel  context.CancelCauseFunc
+	group   sync.WaitGroup
+	alive   context.Context // ends, with the reason, when the first hold is lost
+	lose    context.CancelCauseFunc
+	each    map[string]*hold // by server; none is added once the gates are asked for
+}
+
+// hold is one of the requests.
+type hold struct {
+	fanout.Member
+	granted chan struct{}
+	dead    context.Context // ends, with the reason, when the request has ended
+	end     context.CancelCauseFunc
+}
+
+// errHoldsOver ends the requests of an attempt that is over.
+var errHoldsOver = errors.New("the attempt is over")
+
+func newHolds(ctx context.Context, attempt int, members []fanout.Member) *holds {
+	h := &holds{attempt: uint64(attempt), each: map[string]*hold{}}
+	h.ctx, h.cancel = context.WithCancelCause(ctx)
+	h.alive, h.lose = context.WithCancelCause(ctx)
+	for _, m := range members {
+		one := &hold{Member: m, granted: make(chan struct{})}
+		one.dead, one.end = context.WithCancelCause(context.WithoutCancel(ctx))
+		h.each[m.ID] = one
+	}
+	return h
+}
+
+// stop ends all requests and waits for them. Each gate opens with its request, also that of
+// a server that does not answer, since that server hears no beats any more.
+func (h *holds) stop() {
+	h.cancel(errHoldsOver)
+	h.group.Wait()
+	h.lose(nil)
+	for _, one := range h.each {
+		one.end(nil)
+	}
+}
+
+// take asks a server for its gate and returns when the gate is held.
+func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbserver.GateLockRequest) error {
+	one := h.each[m.ID]
+	var once sync.Once // a server that grants twice is wrong, but must not end this process
+	h.group.Go(func() {
+		err := s.GateLock(h.ctx, m.Target, r, func(dbserver.GateLockResponse) { once.Do(func() { close(one.granted) }) })
+		if err == nil {
+			err = apierror.New(apierror.GateLost, "released")
+		}
+		one.end(err)
+		select {
+		case <-one.granted:
+			h.lose(err)
+		default: // it is the answer
+		}
+	})
+	select {
+	case <-one.granted:
+		return nil
+	case <-one.dead.Done():
+		return context.Cause(one.dead)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lost says which servers no longer hold their gate, and why. It is asked before the gates
+// are released.
+func (h *holds) lost() map[string]string {
+	out := map[string]string{}
+	for id, one := range h.each {
+		if err := context.Cause(one.dead); err != nil {
+			out[id] = one.Explain(err).Error()
+		}
+	}
+	return out
+}
+
+// until gives a context that also ends when the server's hold has ended because the server
+// is silent or gone: its answers are not worth waiting for.
+func (h *holds) until(ctx context.Context, m fanout.Member) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	dead := h.each[m.ID].dead
+	stop := context.AfterFunc(dead, func() {
+		if err := context.Cause(dead); fanout.Unreachable(err) {
+			cancel(err)
+		}
+	})
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// silentSince is since when a server has been silent when its gate was asked for, over
+// attempts.
+type silentSince map[string]time.Time
+
+// tooLong notes whether a server answered, and says whether it has been silent for limit.
+// Then it is not worth another attempt.
+func (s silentSince) tooLong(id string, err error, limit time.Duration) bool {
+	switch {
+	case errors.Is(err, dbserver.ErrSilent):
+	case errors.Is(err, context.Canceled): // it was cut off because of another server
+		return false
+	default:
+		delete(s, id)
+		return false
+	}
+	if _, known := s[id]; !known {
+		s[id] = time.Now().Add(-dbserver.GateSilence)
+	}
+	return time.Since(s[id]) >= limit
+}
+
+// retryable says whether another attempt may succeed after a gate was not granted with this
+// error, as opposed to a server that refuses or is not there.
+func retryable(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, apierror.LockTimeout) || errors.Is(err, apierror.GateLost) || errors.Is(err, dbserver.ErrSilent)
+}

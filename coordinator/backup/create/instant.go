@@ -1,0 +1,85 @@
+package create
+
+import (
+	"context"
+	"time"
+
+	"stasis/coordinator/backup/certificate"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+	"stasis/internal/wait"
+)
+
+// unprotectedCut is the deadline of a cut that holds up no writers.
+const unprotectedCut = 30 * time.Second
+
+// holdInstant is steps 4, 5 and 6, tried again in growing windows: hold all gates at once,
+// fix every cut, open the gates and collect the evidence. Writers queue only while an
+// attempt lasts; between two attempts all gates are open.
+func (c *creation) holdInstant(ctx context.Context) error {
+	c.gates = &globalLock{
+		op: c.op, servers: c.by.Servers, members: c.cluster.Members, shards: c.shards, limits: c.by.Limits,
+		first: time.Now(), silent: silentSince{},
+	}
+	if c.by.WithoutLocks {
+		return c.cutUnprotected(ctx, "locks are switched off")
+	}
+	forget := c.op.Undo.Push("gates", c.gates.giveUp)
+	held, err := c.tryWindows(ctx)
+	if err != nil {
+		return err
+	}
+	forget()
+	if held {
+		return nil
+	}
+	attempts := c.gates.report.Attempts
+	last := attempts[len(attempts)-1]
+	if c.request.AllowInconsistent {
+		return c.cutUnprotected(ctx, last.Failures())
+	}
+	return apierror.New(apierror.BackupCreate, "no global lock within %v (%d attempts); the last failed on %s",
+		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), last.Failures())
+}
+
+// tryWindows makes attempts until one succeeds or the time is over; force gives it a second
+// timeout.
+func (c *creation) tryWindows(ctx context.Context) (held bool, err error) {
+	w := windows{c.request.LockWait, c.request.LockGrowth}
+	deadline, forced := c.lockDeadline(), false
+	for n := 1; ; n++ {
+		window := max(min(w.length(n), time.Until(deadline)), time.Millisecond)
+		if held, err = c.gates.attempt(ctx, n, window, c.prepareAgain); held || err != nil {
+			return held, err
+		}
+		if err := wait.For(ctx, min(c.by.Limits.Pause, time.Until(deadline))); err != nil {
+			return false, err
+		}
+		if time.Until(deadline) > 0 {
+			continue
+		}
+		if forced || !c.request.Force {
+			return false, nil
+		}
+		deadline, forced = deadline.Add(c.request.Timeout), true
+	}
+}
+
+// cutUnprotected fixes the cuts without any gate, and marks the backup for ever.
+func (c *creation) cutUnprotected(ctx context.Context, why string) error {
+	c.marked = true
+	c.gates.evidence = map[string]certificate.ServerEvidence{}
+	c.op.Log.Warn("backup without the global lock is potentially inconsistent", "id", c.op.ID, "why", why)
+	c.op.Emit(ctx, step.Event{Step: step.Unprotected, Detail: why})
+	from := time.Now()
+	c.op.Emit(ctx, step.Event{Step: step.Cut})
+	request := dbserver.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
+	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Limits.Answer)
+	if err != nil {
+		return err
+	}
+	c.gates.statements, _ = statementsOf(c.shards, answers) // what is not known is not certified
+	c.gates.instant = certificate.Instant{LockMode: certificate.LockModeNone, From: c.op.Since(from), To: c.op.Since(time.Now())}
+	return nil
+}

@@ -1,0 +1,85 @@
+package create
+
+import (
+	"context"
+
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/operation"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/step"
+)
+
+// pending is the backup's pieces while they are pending: from prepare to publish. A pending
+// piece is listed nowhere, and its server removes it when the nonce means nothing any more.
+type pending struct {
+	op      *operation.Operation
+	servers Servers
+	members []fanout.Member
+	limits  Limits
+}
+
+func (p *pending) request() dbserver.PieceRequest {
+	return dbserver.PieceRequest{ID: p.op.ID, Nonce: p.op.Nonce}
+}
+
+// prepare has every server begin its piece and flush, so that little is left to do while
+// the gates are held.
+func (p *pending) prepare(ctx context.Context) error {
+	p.op.Emit(ctx, step.Event{Step: step.Prepare})
+	return fanout.Tell(ctx, p.members, 0, func(ctx context.Context, m fanout.Member) error {
+		_, err := fanout.WhileItProgresses(ctx, p.limits.Stall, m, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, p.servers.Prepare(ctx, m.Target, p.request())
+		})
+		return err
+	})
+}
+
+// drop removes what was made of the backup, on every server.
+func (p *pending) drop(ctx context.Context) error {
+	return fanout.AllErrors(fanout.Ask(ctx, p.members, p.limits.Answer, nil, fanout.Silently(p.dropOn)))
+}
+
+func (p *pending) dropOn(ctx context.Context, m fanout.Member) error {
+	return p.servers.Drop(ctx, m.Target, p.request())
+}
+
+// abandon is drop for when the backup has failed. It repeats what fails, and waits for no
+// server longer than for an answer: a server whose disk hangs cannot drop its piece, and
+// removes it by itself when it can.
+func (p *pending) abandon(ctx context.Context) error {
+	answers := fanout.Ask(ctx, p.members, p.limits.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+		return operation.Retry(ctx, func(ctx context.Context) error { return p.dropOn(ctx, m) })
+	}))
+	for _, a := range answers {
+		if a.Err != nil {
+			p.op.Log.Warn("piece not dropped; its server removes it by itself", "id", p.op.ID, "error", a.Err)
+		}
+	}
+	return nil
+}
+
+// publish makes the pieces those of a committed backup. It returns the servers that have
+// not published yet: each does so by itself when it has asked the agency.
+func (p *pending) publish(ctx context.Context) (behind []string) {
+	p.op.Emit(ctx, step.Event{Step: step.Publishing})
+	for _, a := range fanout.Ask(ctx, p.members, p.limits.Stall, nil, fanout.Silently(p.publishOn)) {
+		if a.Err != nil {
+			behind = append(behind, a.ID)
+			p.op.Log.Warn("piece not published yet; its server will publish it", "id", p.op.ID, "error", a.Err)
+		}
+	}
+	return behind
+}
+
+// publishOn repeats the request if it fails: the answer may have been lost.
+func (p *pending) publishOn(ctx context.Context, m fanout.Member) error {
+	err := operation.Retry(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, p.limits.Answer)
+		defer cancel()
+		return p.servers.Publish(ctx, m.Target, p.request())
+	})
+	if err == nil {
+		p.op.Emit(ctx, step.Event{Step: step.Published, Server: m.ID})
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package create
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+	"stasis/internal/wait"
+)
+
+// readPlan is step 2. Plan is frozen since the lock's index, so it is that of the lock's
+// index whenever it is read. It says who takes part.
+func (c *creation) readPlan(ctx context.Context) error {
+	c.op.Emit(ctx, step.Event{Step: step.PlanDump})
+	var err error
+	if c.cluster, err = c.by.Clusters.Locked(ctx, c.lock); err != nil {
+		return err
+	}
+	dump, err := c.cluster.Dump()
+	if err != nil {
+		return err
+	}
+	if c.sealed.dump, err = dbserver.Encode(dump); err != nil {
+		return fmt.Errorf("encode agency dump: %w", err)
+	}
+	if c.sealed.dumpSHA256, err = certificate.Hash(dump); err != nil {
+		return fmt.Errorf("hash agency dump: %w", err)
+	}
+	c.pending = &pending{op: c.op, servers: c.by.Servers, members: c.cluster.Members, limits: c.by.Limits}
+	plan, err := topology.ParseDump(dump.Dump)
+	if err != nil {
+		return err
+	}
+	if c.shards, err = plan.Shards(); err != nil {
+		return err
+	}
+	return c.makeUnique(ctx)
+}
+
+func (c *creation) newID() string {
+	c.moment = backupid.Now()
+	return c.moment.ID(c.request.Label)
+}
+
+// makeUnique makes the id unique; under the lock no other can be committed. As long as
+// another backup has the id, or a committed one has its second, it takes the next second
+// and tells the lock's holder record.
+func (c *creation) makeUnique(ctx context.Context) error {
+	for {
+		taken, err := c.taken(ctx)
+		if err != nil {
+			return err
+		}
+		if !taken {
+			return nil
+		}
+		if err := wait.For(ctx, c.moment.UntilNext()); err != nil {
+			return err
+		}
+		c.op.ID = c.newID()
+		if err := c.lock.Rename(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// taken asks the records of the agency and every server's pieces. It is also the first
+// request to every server: a server that is down is noticed here.
+func (c *creation) taken(ctx context.Context) (bool, error) {
+	if _, buried := c.cluster.Tombstones[c.op.ID]; buried {
+		return true, nil
+	}
+	for id := range c.cluster.Commits {
+		if strings.HasPrefix(id, c.moment.Prefix()) {
+			return true, nil
+		}
+	}
+	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
+		return piece.List(ctx, c.by.Servers, m, dbserver.ListRequest{IDs: []string{c.op.ID}})
+	})
+	if err := fanout.FirstError(lists); err != nil {
+		return false, fanout.Unavailable(needed, err)
+	}
+	for _, l := range lists {
+		if len(l.Value.Pieces) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// needed says what a DB server is needed for that does not answer.
+const needed = "all DB servers are needed for a backup"
+
+// prepareAll is step 3. From here on the servers have something of the backup.
+func (c *creation) prepareAll(ctx context.Context) error {
+	c.op.Undo.Push("pieces", c.pending.abandon)
+	return fanout.Unavailable(needed, c.prepareUntil(ctx, c.lockDeadline()))
+}
+
+// prepareUntil prepares all servers. The end of the lock phase bounds it, since Plan is
+// frozen meanwhile.
+func (c *creation) prepareUntil(ctx context.Context, end time.Time) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, end,
+		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
+	defer cancel()
+	return c.pending.prepare(ctx)
+}
+
+// prepareAgain follows a missed cut. The cuts that were made are of no use without it, and
+// what made a cut late has to be flushed first. If the lock phase is over, and the backup
+// goes on neither by force nor without the lock, there is nothing to flush for.
+func (c *creation) prepareAgain(ctx context.Context) error {
+	if err := c.pending.drop(ctx); err != nil {
+		return fmt.Errorf("drop the pieces of a missed cut: %w", err)
+	}
+	end := c.lockDeadline()
+	for _, longer := range []bool{c.request.Force, c.request.AllowInconsistent} {
+		if longer {
+			end = end.Add(c.request.Timeout)
+		}
+	}
+	if time.Until(end) <= 0 {
+		return nil
+	}
+	return c.prepareUntil(ctx, end)
+}

@@ -1,0 +1,77 @@
+package create
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/apierror"
+)
+
+// Defaults and bounds of a Request.
+const (
+	DefaultLockWait   = 500 * time.Millisecond
+	DefaultLockGrowth = 1.1
+
+	maxLockGrowth = 100
+)
+
+// Request asks for a backup. Zero fields take their default.
+//
+// Timeout bounds the lock phase: waiting for the agency lock, preparing, and waiting for
+// the gates, together. Later phases may take as long as every DB server makes progress;
+// Deadline, if it is set, bounds everything up to the commit. The first attempt to hold
+// all gates waits for LockWait; each later one LockGrowth times as long as the one before.
+//
+// Force goes on trying for another Timeout. (In this version there are no stream
+// transactions that it could abort: single writes hold a gate up, and they end by
+// themselves.) AllowInconsistent goes on without the global lock if that cannot be
+// acquired, and marks the backup for ever.
+type Request struct {
+	Label             string // "" means a random one
+	Timeout           time.Duration
+	Deadline          time.Duration // 0: none
+	AllowInconsistent bool
+	Force             bool
+	LockWait          time.Duration
+	LockGrowth        float64
+}
+
+// checked is the request with its defaults.
+func (r Request) checked() (Request, error) {
+	if r.Label == "" {
+		r.Label = uuid.NewString()
+	}
+	if err := backupid.CheckLabel(r.Label); err != nil {
+		return r, err
+	}
+	r.Timeout = operation.Timeout(r.Timeout)
+	if r.LockWait <= 0 {
+		r.LockWait = DefaultLockWait
+	}
+	if r.Deadline < 0 {
+		return r, operation.BadDeadline("create")
+	}
+	if r.LockGrowth == 0 {
+		r.LockGrowth = DefaultLockGrowth
+	}
+	if !(r.LockGrowth >= 1 && r.LockGrowth <= maxLockGrowth) {
+		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: must be between 1 and %d", r.LockGrowth, maxLockGrowth)
+	}
+	return r, nil
+}
+
+// Result is the answer to a create.
+type Result struct {
+	ID                      string                 `json:"id"`
+	PotentiallyInconsistent bool                   `json:"potentiallyInconsistent"`
+	SizeInBytes             int64                  `json:"sizeInBytes"`
+	NrFiles                 int                    `json:"nrFiles"`
+	NrDBServers             int                    `json:"nrDBServers"`
+	DateTime                string                 `json:"datetime"`
+	LockReport              certificate.LockReport `json:"lockReport"`
+	Unpublished             []string               `json:"unpublished,omitempty"` // DB servers that will publish their piece later, by themselves
+}

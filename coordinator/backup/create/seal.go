@@ -1,0 +1,115 @@
+package create
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/fanout"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+	"stasis/internal/step"
+)
+
+// link is step 7: every server makes its pending piece complete and durable.
+func (c *creation) link(ctx context.Context) error {
+	c.op.Emit(ctx, step.Event{Step: step.Linking})
+	request := dbserver.LinkRequest{
+		ID: c.op.ID, Nonce: c.op.Nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
+		NrDBServers: len(c.cluster.Members), PotentiallyInconsistent: c.marked, AgencyDump: c.sealed.dump,
+		Statements: certificate.Listed(c.gates.statements),
+	}
+	answers := fanout.Ask(ctx, c.cluster.Members, 0, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbserver.Piece, error) {
+		start := time.Now()
+		p, err := fanout.WhileItProgresses(ctx, c.by.Limits.Stall, m, func(ctx context.Context) (dbserver.Piece, error) {
+			return c.by.Servers.Link(ctx, m.Target, request)
+		})
+		if err == nil {
+			c.op.Emit(ctx, step.Event{Step: step.Linked, Server: m.ID, Elapsed: time.Since(start)})
+		}
+		return p, err
+	})
+	if err := fanout.FirstError(answers); err != nil {
+		return err
+	}
+	c.pieces = make(map[string]dbserver.Piece, len(answers))
+	for _, a := range answers {
+		if a.Value.ServerID != a.ID {
+			return fmt.Errorf("%s: the piece says it was made by %q", a.ID, a.Value.ServerID)
+		}
+		c.pieces[a.ID] = a.Value
+	}
+	return nil
+}
+
+// verify is step 8: the certificate must hold. With allowInconsistent the gates' part of it
+// may fail; the pieces were marked before they were linked.
+func (c *creation) verify(ctx context.Context) error {
+	cert := c.certify()
+	if problems := c.doubts(cert); len(problems) > 0 && !failpoint.Off("verify-before-commit") {
+		return apierror.New(apierror.BackupCreate, "the backup does not hold: %s", strings.Join(problems, "; "))
+	}
+	raw, err := cert.Encode()
+	if err != nil {
+		return fmt.Errorf("encode certificate: %w", err)
+	}
+	c.sealed.certificate = raw
+	if c.sealed.certificateSHA256, err = certificate.Hash(raw); err != nil {
+		return fmt.Errorf("hash certificate: %w", err)
+	}
+	c.op.Emit(ctx, step.Event{Step: step.Verified})
+	return nil
+}
+
+// doubts is what does not fit between certificate, pieces and Plan.
+func (c *creation) doubts(cert *certificate.Certificate) []string {
+	problems := append(cert.PieceProblems(c.pieces), cert.PlanProblems(c.shards)...)
+	if !c.marked {
+		problems = append(problems, cert.Problems()...)
+	}
+	return problems
+}
+
+// certify writes the evidence down.
+func (c *creation) certify() *certificate.Certificate {
+	cert := &certificate.Certificate{
+		Format: certificate.Format, ID: c.op.ID, DateTime: c.moment.DateTime(), Nonce: c.op.Nonce,
+		Coordinator: c.by.Coordinator, Began: c.op.Began.UTC().Format(time.RFC3339Nano),
+		Agency: certificate.AgencyEvidence{
+			ClusterID: c.cluster.UUID, Index: c.cluster.Index, Term: c.cluster.Term,
+			Epoch: c.cluster.Epoch, DumpSHA256: c.sealed.dumpSHA256, ThawAsked: c.op.Since(c.thawAsked),
+		},
+		Instant:                 c.gates.instant,
+		Servers:                 map[string]certificate.ServerEvidence{},
+		Shards:                  c.gates.statements,
+		History:                 certificate.History{Lock: c.gates.report},
+		PotentiallyInconsistent: c.marked,
+	}
+	for _, lap := range c.op.Steps.Laps {
+		cert.History.Steps = append(cert.History.Steps, certificate.StepDuration{Step: lap.Stage, Seconds: lap.Took.Seconds()})
+	}
+	if c.marked {
+		cert.Shards = certificate.Confirmed(c.gates.statements, c.pieces)
+	}
+	for id, p := range c.pieces {
+		e := c.gates.evidence[id]
+		e.Piece = certificate.PieceEvidence{SizeInBytes: p.SizeInBytes, NrFiles: p.NrFiles, ManifestSHA256: p.ManifestSHA256, AgencyDumpSHA256: p.AgencyDumpSHA256}
+		cert.Servers[id] = e
+	}
+	return cert
+}
+
+// seal stores the certificate in every piece, so that every committed backup has it.
+func (c *creation) seal(ctx context.Context) error {
+	request := dbserver.SealRequest{ID: c.op.ID, Nonce: c.op.Nonce, Certificate: c.sealed.certificate}
+	err := fanout.Tell(ctx, c.cluster.Members, c.by.Limits.Stall, func(ctx context.Context, m fanout.Member) error {
+		return c.by.Servers.Seal(ctx, m.Target, request)
+	})
+	if err == nil {
+		c.op.Emit(ctx, step.Event{Step: step.Sealed})
+	}
+	return err
+}

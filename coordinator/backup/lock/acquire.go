@@ -1,0 +1,112 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/step"
+)
+
+// Acquire acquires the lock for op. Until deadline it waits for another holder to release
+// it, and for pending jobs of the supervision to end; then it fails with
+// apierror.BackupCreate, naming what is in the way. Before each attempt newID gives the
+// operation its id. The context that Acquire returns ends when the lock is lost. The
+// caller calls Stop.
+//
+// The lock is on the undo list from before the first attempt: an attempt may have
+// succeeded although its answer was lost.
+func (k *Locker) Acquire(ctx context.Context, op *operation.Operation, deadline time.Time, newID func() string) (context.Context, *Lock, error) {
+	l := &Lock{locker: k, op: op}
+	op.Undo.Push("agency lock", l.Release)
+	for {
+		op.ID = newID()
+		op.Emit(ctx, step.Event{Step: step.AgencyLock})
+		asked := time.Now()
+		err := l.write(ctx, deadline)
+		if err == nil {
+			op.Emit(ctx, step.Event{Step: step.AgencyLocked, Elapsed: time.Since(op.Began)})
+			return l.keepAlive(ctx, asked), l, nil
+		}
+		if !errors.Is(err, agency.ErrPrecondition) {
+			return nil, nil, operation.AgencyError(fmt.Errorf("take the agency lock: %w", err))
+		}
+		if err := l.await(ctx, deadline); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// write writes the lock and its holder if there is no lock and no pending job: a pending
+// job could not go on while Plan is frozen. If the answer is lost, write looks the nonce
+// up.
+func (l *Lock) write(ctx context.Context, deadline time.Time) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
+	defer cancel()
+	now := time.Now()
+	l.mark = wireTime(max(deadline.Sub(now), time.Second), now)
+	holder := l.holder(now)
+	holder.LeaseSeconds = l.locker.Lease.Seconds()
+	l.index, err = l.locker.Agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{
+			keys.HotBackupCreate: agency.Set(l.mark),
+			keys.HotBackupHolder: agency.Set(holder),
+			l.waitingKey():       agency.Delete(),
+		},
+		Pre: map[string]any{keys.HotBackupCreate: agency.OldEmpty(true), keys.TargetPending: agency.Old(struct{}{})},
+	})
+	if err == nil || errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrRejected) {
+		return err
+	}
+	root, readErr := l.locker.Agency.Read(ctx, keys.HotBackup)
+	if readErr != nil || root.At(keys.HotBackupNonce).Text() != l.op.Nonce {
+		return err
+	}
+	l.mark = root.At(keys.HotBackupCreate).Text()
+	l.index, err = l.beat(ctx, 1) // the lock is ours; another write gives an index after it
+	return err
+}
+
+// wireTime is the moment d from now, as ArangoDB's clients read it.
+func wireTime(d time.Duration, now time.Time) string {
+	return now.Add(d).UTC().Format(time.RFC3339)
+}
+
+// await waits until nothing is in the way of the lock. At the deadline its error names
+// what is.
+func (l *Lock) await(ctx context.Context, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	snapshot, err := l.locker.Cache.Sync(ctx)
+	if err != nil {
+		return operation.AgencyError(fmt.Errorf("read the agency lock: %w", err))
+	}
+	if free(snapshot) {
+		return nil
+	}
+	defer l.announcing(ctx)()
+	last := ""
+	_, err = l.locker.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+		if free(s) {
+			return true
+		}
+		snapshot = s
+		if b := blockerOf(s); b.label != last {
+			last = b.label
+			l.op.Emit(ctx, step.Event{Step: step.AgencyWaiting, Detail: b.label})
+			l.op.Log.Info("waiting for the agency lock", "for", b.label)
+		}
+		return false
+	})
+	switch {
+	case err == nil:
+		return nil
+	case time.Until(deadline) > 0:
+		return operation.Cause(ctx, operation.AgencyError(fmt.Errorf("wait for the agency lock: %w", err)))
+	}
+	return blockerOf(snapshot).error()
+}

@@ -1,0 +1,63 @@
+package lock
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/wait"
+)
+
+// AnnouncedFor is the time to live of an announcement in the agency. A waiting coordinator
+// renews it three times as often; the announcement of one that has died expires.
+const AnnouncedFor = 6 * time.Second
+
+// waitingKey is where the operation announces that it waits.
+func (l *Lock) waitingKey() string { return keys.HotBackupWaiting + "/" + l.op.Nonce }
+
+// announcing tells the supervision, for as long as the operation waits, to begin no job
+// that would stay pending. Otherwise a cluster that is being rearranged could never be
+// backed up. stop ends the renewing. The last announcement stays while the operation tries
+// to acquire the lock; the transaction that acquires the lock deletes it.
+func (l *Lock) announcing(ctx context.Context) (stop func()) {
+	if !l.announced {
+		l.announced = true
+		l.op.Undo.Push("announcement", l.withdraw)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		for ctx.Err() == nil {
+			l.announce(ctx)
+			_ = wait.For(ctx, AnnouncedFor/3) // the loop looks at ctx
+		}
+	})
+	return func() { cancel(); renewing.Wait() }
+}
+
+// announce writes the announcement once. If that fails, the operation may wait longer; it
+// is no error.
+func (l *Lock) announce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, AnnouncedFor/3)
+	defer cancel()
+	_, err := l.locker.Agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{l.waitingKey(): agency.SetFor(l.holder(l.op.Began), AnnouncedFor)},
+	})
+	if err != nil && ctx.Err() == nil {
+		l.op.Log.Debug("wait for the agency lock not announced", "error", err)
+	}
+}
+
+// withdraw removes the announcement before its time to live is over.
+func (l *Lock) withdraw(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
+	defer cancel()
+	_, err := l.locker.Agency.Write(ctx, agency.Tx{Ops: map[string]any{l.waitingKey(): agency.Delete()}})
+	if err != nil {
+		return fmt.Errorf("withdraw the announcement: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+	"stasis/internal/wait"
+)
+
+// Commit writes the transaction that is the operation's commit point, and finds out
+// whether it was applied. applied says so of a tree that has what is below keys.HotBackup.
+// Commit does not end with ctx: once the transaction is sent, its answer is worth waiting
+// for.
+//
+// nil: committed. ErrLost: not committed, and it cannot be any more. An error that matches
+// operation.ErrOutcomeUnknown: it may be committed. Any other: not committed. Commit clears
+// the operation's undo list when the commit has happened, and when it may have.
+func (l *Lock) Commit(ctx context.Context, tx agency.Tx, applied func(root *agency.Node) bool) error {
+	if err := failpoint.Hit(ctx, "coordinator/backup/lock/commit", l.locker.Coordinator); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	write, cancel := context.WithTimeout(ctx, l.locker.Call)
+	_, err := l.locker.Agency.Write(write, tx)
+	cancel()
+	if err == nil {
+		l.op.Undo.Clear()
+		return nil
+	}
+	if errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrRejected) {
+		return operation.AgencyError(fmt.Errorf("commit: %w", err)) // certainly not applied
+	}
+	asking, cancel := context.WithTimeout(ctx, 2*l.locker.Call)
+	defer cancel()
+	done, askErr := l.outcome(asking, applied)
+	switch {
+	case askErr != nil:
+		if !failpoint.Off("unknown-is-not-undone") {
+			l.op.Undo.Clear()
+		}
+		return &apierror.Error{
+			Num: apierror.ServiceUnavailable, Cause: errors.Join(operation.ErrOutcomeUnknown, err, askErr),
+			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v); the DB servers will decide by what the agency says", l.op.ID, err, askErr),
+		}
+	case done:
+		l.op.Undo.Clear()
+		return nil
+	case errors.Is(err, agency.ErrPrecondition):
+		return ErrLost
+	}
+	return operation.AgencyError(fmt.Errorf("commit: %w", err))
+}
+
+// outcome finds out whether a commit transaction was applied. If it was not although the
+// lock is still ours, the transaction may yet arrive. So outcome releases the lock, after
+// which the transaction cannot be applied any more, and reads again.
+func (l *Lock) outcome(ctx context.Context, applied func(root *agency.Node) bool) (bool, error) {
+	var err error
+	for try := 0; ; try++ {
+		if try > 0 && wait.For(ctx, operation.RetryPause) != nil {
+			return false, err
+		}
+		var root *agency.Node
+		if root, err = l.locker.Agency.Read(ctx, keys.HotBackup); err != nil {
+			continue
+		}
+		if applied(root) {
+			return true, nil
+		}
+		if root.At(keys.HotBackupNonce).Text() != l.op.Nonce || failpoint.Off("lost-commit-releases-lock") {
+			return false, nil
+		}
+		if err = l.locker.Release(ctx, l.op.Nonce); err == nil {
+			err = errors.New("the lock was released but is still there")
+		}
+	}
+}

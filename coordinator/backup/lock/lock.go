@@ -1,0 +1,112 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+)
+
+// Agency is where the lock is. Write returns the index of the applied transaction, or an
+// error that matches one of that package's sentinels; Read is linearizable.
+type Agency interface {
+	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+	Read(ctx context.Context, paths ...string) (*agency.Node, error)
+}
+
+// Cache is the watch cache, on which a Locker waits.
+type Cache interface {
+	Sync(ctx context.Context) (agency.Snapshot, error)
+	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+}
+
+// ErrLost is the error of an operation whose lock is gone before it was committed: the
+// supervision removed it after its lease, or an operator did. What was done under the lock
+// cannot be committed.
+var ErrLost = apierror.New(apierror.BackupCreate, "the agency lock was lost before the operation was committed")
+
+// Locker acquires the agency lock. It keeps no state; any goroutine may use it.
+type Locker struct {
+	Agency      Agency
+	Cache       Cache
+	Coordinator string        // server id
+	RebootID    func() uint64 // of the coordinator
+	Lease       time.Duration // renewed every third of it
+	Call        time.Duration // bounds one call to the agency
+}
+
+// Lock is the agency lock of one operation. Its methods are for the operation's goroutine.
+type Lock struct {
+	locker    *Locker
+	op        *operation.Operation
+	mark      string // the value of the lock
+	index     uint64
+	announced bool
+
+	end  context.CancelCauseFunc // of the renewing
+	done sync.WaitGroup
+}
+
+// Index is an index of the agency at or before which Plan was frozen.
+func (l *Lock) Index() uint64 { return l.index }
+
+// Nonce is the operation's nonce, which the holder's record has.
+func (l *Lock) Nonce() string { return l.op.Nonce }
+
+// Precondition is that the lock is this one and always was. It needs both: the lock itself
+// freezes Plan, and an operator may have removed it and left the holder's record (which the
+// supervision removes later).
+func (l *Lock) Precondition() map[string]any {
+	pre := map[string]any{keys.HotBackupNonce: agency.Old(l.op.Nonce), keys.HotBackupCreate: agency.Old(l.mark)}
+	if failpoint.Off("lock-is-ours") {
+		delete(pre, keys.HotBackupNonce)
+	}
+	if failpoint.Off("lock-is-its-value") {
+		delete(pre, keys.HotBackupCreate)
+	}
+	return pre
+}
+
+// Release deletes the lock if it is the operation's. It repeats nothing.
+func (l *Lock) Release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
+	defer cancel()
+	return l.locker.Release(ctx, l.op.Nonce)
+}
+
+// Release deletes the lock whose holder has this nonce, and no other. It is no error if
+// there is none.
+func (k *Locker) Release(ctx context.Context, nonce string) error {
+	_, err := k.Agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()},
+		Pre: map[string]any{keys.HotBackupNonce: agency.Old(nonce)},
+	})
+	if err == nil || errors.Is(err, agency.ErrPrecondition) {
+		return nil
+	}
+	return fmt.Errorf("release the agency lock: %w", err)
+}
+
+// Stop ends the renewing and waits for it. It does not release the lock. A nil Lock, which
+// was never acquired, needs no Stop.
+func (l *Lock) Stop() {
+	if l != nil && l.end != nil {
+		l.end(context.Canceled)
+		l.done.Wait()
+	}
+}
+
+// holder is what the agency keeps about the operation.
+func (l *Lock) holder(since time.Time) keys.Holder {
+	return keys.Holder{
+		ID: l.op.ID, Operation: l.op.Name, Coordinator: l.locker.Coordinator, RebootID: l.locker.RebootID(), Nonce: l.op.Nonce,
+		Since: since.UTC().Format(time.RFC3339),
+	}
+}

@@ -1,0 +1,63 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/failpoint"
+	"stasis/internal/wait"
+)
+
+// beat renews the lock, if it is still this one, and tells the agency the operation's
+// phase. It returns the index of the agency.
+func (l *Lock) beat(ctx context.Context, n uint64) (uint64, error) {
+	ops := map[string]any{keys.HotBackupBeat: agency.Set(n)}
+	if phase := l.op.Phase(); phase != "" {
+		ops[keys.HotBackupPhase] = agency.Set(phase)
+	}
+	return l.locker.Agency.Write(ctx, agency.Tx{Ops: ops, Pre: l.Precondition()})
+}
+
+// keepAlive renews the lock every third of its lease until Stop. The lease counts from
+// when the lock was asked for. The context that keepAlive returns ends when the lock is
+// lost, or was not renewed in time.
+func (l *Lock) keepAlive(ctx context.Context, asked time.Time) context.Context {
+	work, end := context.WithCancelCause(ctx)
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx)) // also while things are undone
+	l.end = func(cause error) { stop(); end(cause) }
+	l.done.Go(func() {
+		if err := l.renew(renewing, asked); err != nil {
+			l.op.Log.Warn("agency lock lost", "error", err)
+			end(err)
+		}
+	})
+	return work
+}
+
+// renew returns nil when ctx ends, and an error when the lock is lost.
+func (l *Lock) renew(ctx context.Context, renewed time.Time) error {
+	lease := l.locker.Lease
+	for n := uint64(2); ; n++ {
+		if wait.For(ctx, lease/3) != nil {
+			return nil
+		}
+		asked := time.Now()
+		call, done := context.WithDeadline(ctx, renewed.Add(lease))
+		_, err := l.beat(call, n)
+		done()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			renewed = asked
+		case errors.Is(err, agency.ErrPrecondition) && !failpoint.Off("lost-lock-ends-work"):
+			return ErrLost
+		case time.Since(renewed) >= lease:
+			return fmt.Errorf("%w: not renewed for %v: %w", ErrLost, lease, err)
+		}
+	}
+}

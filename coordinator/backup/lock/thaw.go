@@ -1,0 +1,58 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/step"
+	"stasis/internal/wait"
+)
+
+// Thaw ends the freeze of Plan and keeps the lock. The phase that the agency shows is then
+// next. The precondition shows that the lock, and so the freeze, held from Index until
+// now. ErrLost: it did not.
+//
+// Thaw repeats a transaction whose answer is lost, for up to a lease: it sets the same
+// value.
+func (l *Lock) Thaw(ctx context.Context, next step.Name) error {
+	asked := time.Now()
+	var err error
+	for time.Since(asked) < l.locker.Lease {
+		call, done := context.WithTimeout(ctx, l.locker.Call)
+		_, err = l.locker.Agency.Write(call, agency.Tx{
+			Ops: map[string]any{keys.HotBackupThawed: agency.Set(l.mark), keys.HotBackupPhase: agency.Set(string(next))},
+			Pre: l.Precondition(),
+		})
+		done()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, agency.ErrPrecondition):
+			return ErrLost
+		case errors.Is(err, agency.ErrRejected):
+			return fmt.Errorf("thaw Plan: %w", err)
+		case wait.For(ctx, operation.RetryPause) != nil:
+			return context.Cause(ctx)
+		}
+	}
+	return operation.AgencyError(fmt.Errorf("thaw Plan: %w", err))
+}
+
+// Rename writes the operation's id, which has changed, into the holder's record.
+func (l *Lock) Rename(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
+	defer cancel()
+	_, err := l.locker.Agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{keys.HotBackupHolder + "/id": agency.Set(l.op.ID)},
+		Pre: l.Precondition(),
+	})
+	if err != nil {
+		return operation.AgencyError(fmt.Errorf("rename the lock's holder: %w", err))
+	}
+	return nil
+}

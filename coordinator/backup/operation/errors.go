@@ -1,0 +1,62 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/internal/apierror"
+	"stasis/internal/wait"
+)
+
+// ErrOutcomeUnknown marks the error of an operation whose commit may have happened: the
+// coordinator could not find out. Nothing was taken back. The DB servers ask the agency
+// when they reach it, and finish or remove what they have.
+var ErrOutcomeUnknown = errors.New("outcome unknown")
+
+// Cause is the error of work that failed with err in ctx. If ctx has ended, the reason of
+// that says more than err: a request that a lost lease cut off reports the lease, not
+// "context canceled". An ErrOutcomeUnknown is kept. nil stays nil while ctx lives.
+func Cause(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(err, ErrOutcomeUnknown) {
+		return err
+	}
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.Canceled) {
+		return apierror.New(apierror.Cancelled, "cancelled by the client: %w", cause)
+	}
+	if errors.Is(err, cause) { // and says more
+		return err
+	}
+	return cause
+}
+
+// AgencyError numbers an error of the agency: apierror.ServiceUnavailable if the agency
+// could not be reached. Other errors stay as they are.
+func AgencyError(err error) error {
+	if errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrUnknown) {
+		return apierror.New(apierror.ServiceUnavailable, "%w", err)
+	}
+	return err
+}
+
+// Numbered gives num to an error of an operation that has no number for clients. A lost
+// connection and a wrong epoch are between servers, so they count as none.
+func Numbered(num apierror.Num, what string, err error) error {
+	var e *apierror.Error
+	if !errors.As(err, &e) || e.Num == apierror.ConnectionLost || e.Num == apierror.WrongEpoch {
+		return apierror.New(num, "%s: %w", what, err)
+	}
+	return err
+}
+
+const retryTries = 3
+
+// RetryPause is the pause after a request that failed and is repeated.
+const RetryPause = 100 * time.Millisecond
+
+// Retry makes an idempotent request up to three times, until it succeeds.
+func Retry(ctx context.Context, do func(context.Context) error) error {
+	return wait.Retry(ctx, retryTries, RetryPause, do)
+}

@@ -1,0 +1,63 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"stasis/internal/apierror"
+)
+
+// Bounds of the timeout of a create or a restore.
+const (
+	DefaultTimeout = 120 * time.Second
+	MinimalTimeout = 2500 * time.Millisecond // a shorter one is raised to this
+	MaximalTimeout = 30 * 24 * time.Hour     // a longer one is cut to this
+)
+
+// Timeout is the timeout that a request gets: 0 means the default.
+func Timeout(d time.Duration) time.Duration {
+	if d <= 0 {
+		d = DefaultTimeout
+	}
+	return min(max(d, MinimalTimeout), MaximalTimeout)
+}
+
+// Duration reads seconds as clients and servers send them, at most MaximalTimeout.
+func Duration(seconds float64) time.Duration {
+	if seconds >= MaximalTimeout.Seconds() {
+		return MaximalTimeout
+	}
+	return time.Duration(math.Round(seconds * float64(time.Second)))
+}
+
+// errOverdue is why the context of an operation has ended whose deadline is over.
+var errOverdue = errors.New("the deadline is over")
+
+// WithDeadline bounds an operation up to its commit point; 0 is no bound.
+func WithDeadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, d, errOverdue)
+}
+
+// Overdue adds to the error of a deadline what the operation was doing when it was over:
+// apierror.ClusterTimeout. Other errors stay as they are.
+func (op *Operation) Overdue(err error) error {
+	if !errors.Is(err, errOverdue) {
+		return err
+	}
+	doing := op.Phase()
+	if doing == "" {
+		doing = "beginning"
+	}
+	return apierror.New(apierror.ClusterTimeout, "%w after %v, while %s of backup %s was at: %s",
+		err, time.Since(op.Began).Round(time.Millisecond), op.Name, op.ID, doing)
+}
+
+// BadDeadline is the error of a request whose deadline is not positive.
+func BadDeadline(command string) error {
+	return apierror.New(apierror.BadParameter, "%s: deadline must be positive", command)
+}

@@ -1,0 +1,63 @@
+package operation
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"stasis/coordinator/backup/backupid"
+	"stasis/internal/step"
+)
+
+// Operation is one create or restore. Its own goroutine writes the fields, and never while
+// requests run that it sends in parallel. Those may call Emit and read Name, ID, Nonce and
+// Began.
+type Operation struct {
+	Name  string // keys.OperationCreate or keys.OperationRestore
+	ID    string // of the backup; a create changes it until the id is unique
+	Nonce string
+	Began time.Time
+	Log   hclog.Logger
+	Undo  Undo
+	Steps Stopwatch
+
+	sink     step.Sink
+	phase    atomic.Pointer[string]
+	emitting sync.Mutex
+}
+
+// New begins an operation.
+func New(name, id string, sink step.Sink, log hclog.Logger) *Operation {
+	op := &Operation{Name: name, ID: id, Nonce: backupid.Nonce(), Began: time.Now(), sink: sink}
+	op.Log = log.With("operation", name, "nonce", op.Nonce[:8])
+	return op
+}
+
+// Emit sends a step event, one at a time, with the operation's name and id.
+func (op *Operation) Emit(ctx context.Context, e step.Event) {
+	op.emitting.Lock()
+	defer op.emitting.Unlock()
+	e.At, e.Operation, e.ID = time.Now(), op.Name, op.ID
+	if e.Server == "" {
+		phase := string(e.Step)
+		op.phase.Store(&phase)
+	}
+	op.Log.Debug(e.String(), "id", op.ID)
+	op.sink.Emit(ctx, e)
+}
+
+// Phase is the last step of the whole operation, "" before the first. Any goroutine may
+// ask.
+func (op *Operation) Phase() string {
+	if phase := op.phase.Load(); phase != nil {
+		return *phase
+	}
+	return ""
+}
+
+// Since is a moment on the coordinator's monotonic clock, in seconds since the operation
+// began.
+func (op *Operation) Since(t time.Time) float64 { return t.Sub(op.Began).Seconds() }

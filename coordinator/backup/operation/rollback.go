@@ -1,0 +1,39 @@
+package operation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"stasis/internal/step"
+)
+
+// RollBack takes back what was done, last thing first, within limit, although ctx may have
+// ended. It only logs what it cannot take back. That ends by itself: the lease of the
+// agency lock runs out, gates open with their requests, and DB servers ask the agency
+// about their pieces.
+func (op *Operation) RollBack(ctx context.Context, why error, limit time.Duration) {
+	if len(op.Undo.entries) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	op.Emit(ctx, step.Event{Step: step.Undoing, Error: why.Error()})
+	for i, e := range slices.Backward(op.Undo.entries) {
+		bound := limit
+		if i > 0 { // a dead server must not use up the time for the agency lock, the first entry
+			bound /= 4
+		}
+		op.takeBack(ctx, e, bound)
+	}
+	op.Undo.Clear()
+	op.Emit(ctx, step.Event{Step: step.Undone})
+}
+
+func (op *Operation) takeBack(ctx context.Context, e *undoEntry, bound time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	if err := Retry(ctx, e.do); err != nil {
+		op.Log.Warn("not undone; it will end by itself", "what", e.what, "error", err)
+	}
+}

@@ -1,0 +1,28 @@
+package operation
+
+import (
+	"context"
+	"slices"
+)
+
+// Undo is the list of what to take back if the operation fails, in the order in which it
+// was done.
+type Undo struct{ entries []*undoEntry }
+
+type undoEntry struct {
+	what string
+	do   func(context.Context) error // idempotent
+}
+
+// Push adds an entry; forget removes it again. Push comes before the request that makes
+// the entry necessary: a request whose answer is lost may have had its effect.
+func (u *Undo) Push(what string, do func(context.Context) error) (forget func()) {
+	e := &undoEntry{what, do}
+	u.entries = append(u.entries, e)
+	return func() {
+		u.entries = slices.DeleteFunc(u.entries, func(other *undoEntry) bool { return other == e })
+	}
+}
+
+// Clear empties the list: the commit point has been passed, or may have been.
+func (u *Undo) Clear() { u.entries = nil }

@@ -1,0 +1,63 @@
+package piece
+
+import (
+	"slices"
+
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+)
+
+// Set is what the servers have of one backup.
+type Set struct {
+	Pieces  map[string]dbserver.PieceDetail // by the server that made it
+	Holders map[string]string               // the server that has it now, by the same
+}
+
+// NewSet is a set without pieces.
+func NewSet() *Set {
+	return &Set{Pieces: map[string]dbserver.PieceDetail{}, Holders: map[string]string{}}
+}
+
+// Collect is the set of one backup.
+func Collect(lists Lists, id string) *Set {
+	set := NewSet()
+	for _, l := range lists {
+		for _, p := range l.Value.Pieces {
+			if p.ID == id {
+				set.Add(l.ID, p)
+			}
+		}
+	}
+	return set
+}
+
+// Add adds a piece that holder has.
+func (s *Set) Add(holder string, p dbserver.PieceDetail) {
+	s.Pieces[p.ServerID] = p
+	s.Holders[p.ServerID] = holder
+}
+
+// plain is the pieces without what is stored beside them.
+func (s *Set) plain() map[string]dbserver.Piece {
+	out := make(map[string]dbserver.Piece, len(s.Pieces))
+	for source, p := range s.Pieces {
+		out[source] = p.Piece
+	}
+	return out
+}
+
+// Missing are those of the expected servers whose piece is not there, sorted.
+func (s *Set) Missing(expected []string) []string {
+	return slices.DeleteFunc(topology.SortedSet(expected), func(id string) bool {
+		_, there := s.Pieces[id]
+		return there
+	})
+}
+
+// Kind is the kind of the backup: dbserver.PieceHot or PieceFailsafe, "" without pieces.
+func (s *Set) Kind() string {
+	for _, p := range s.Pieces {
+		return p.Kind
+	}
+	return ""
+}

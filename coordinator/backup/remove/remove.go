@@ -1,0 +1,165 @@
+// Package remove deletes backups.
+//
+// One agency transaction is the commit point: it deletes the record and writes a tombstone
+// for the piece of every DB server. From then on no command sees the backup. Each server
+// removes its piece and then its tombstone; a server that is down does so before it
+// registers again, whatever becomes of the coordinator.
+package remove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// tries bounds how often a deletion begins again because something changed meanwhile.
+const tries = 10
+
+// Agency is where the commit is written.
+type Agency interface {
+	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+}
+
+// Servers has one DB server remove its piece. A server refuses to remove a piece that has
+// no tombstone, with apierror.BackupConflict.
+type Servers interface {
+	Delete(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
+}
+
+// Remover deletes backups. Any goroutine may use it.
+type Remover struct {
+	Life        *operation.Life
+	Agency      Agency
+	Clusters    *topology.Reader
+	Servers     Servers
+	Coordinator string        // server id
+	Call        time.Duration // bounds one call to the agency
+	Answer      time.Duration // bounds a DB server's answer to a question
+	Removal     time.Duration // bounds the wait for pieces to be removed
+	Log         hclog.Logger
+}
+
+// Result is the answer to a delete.
+type Result struct {
+	ID      []string `json:"id"`
+	Pending []string `json:"pending,omitempty"` // DB servers that are away, and remove their piece by themselves when they are back
+
+	ShortNames map[string]string `json:"shortNames,omitempty"` // of the DB servers, if Pending has any
+}
+
+// Named names some of the DB servers for people.
+func (r Result) Named(servers []string) string { return topology.NameAll(r.ShortNames, servers) }
+
+// Delete deletes a backup. apierror.NotFound: there is none. apierror.BackupConflict: a
+// create or restore of it is running, or records and servers kept changing.
+// apierror.ServiceUnavailable: it cannot be found out whether there is one.
+func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
+	ctx, leave, err := d.Life.Enter(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
+	for range tries {
+		c, root, err := d.Clusters.Latest(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		if err := d.deletable(ctx, c, root, id); err != nil {
+			return Result{}, err
+		}
+		err = d.commit(ctx, c, root, id)
+		if errors.Is(err, agency.ErrPrecondition) {
+			continue
+		}
+		if err != nil {
+			return Result{}, operation.AgencyError(fmt.Errorf("delete %s: %w", id, err))
+		}
+		pending := d.removePieces(ctx, c, id)
+		d.Log.Info("backup deleted", "id", id, "pending", pending)
+		result := Result{ID: []string{id}, Pending: pending}
+		if len(pending) > 0 {
+			result.ShortNames = c.Names
+		}
+		return result, nil
+	}
+	return Result{}, apierror.New(apierror.BackupConflict, "backup %s is not deleted: backups and servers came and went meanwhile; try again", id)
+}
+
+// deletable says why a backup cannot be deleted; nil if it exists and can be.
+func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agency.Node, id string) error {
+	var h keys.Holder
+	if root.At(keys.HotBackupHolder).Decode(&h) == nil && h.ID == id && root.At(keys.HotBackupCreate).Exists() {
+		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is running (coordinator %s)", id, h.Operation, h.Coordinator)
+	}
+	if _, recorded := c.Commits[id]; recorded {
+		return nil
+	}
+	// A backup that was downloaded, or set aside by a restore, has no record. A server that
+	// has a piece of it refuses to remove it without a tombstone.
+	answers := fanout.Ask(ctx, c.Members, d.Answer, nil, d.deleteOn(id))
+	other := func(err error) bool { return !piece.Absent(err) }
+	switch {
+	case fanout.FirstOf(answers, func(err error) bool { return errors.Is(err, apierror.BackupConflict) }) != nil:
+		return nil
+	case len(c.Tombstones[id]) > 0:
+		return apierror.New(apierror.NotFound, "backup %s is deleted already; the pieces go as soon as their servers are there: %s", id, c.Named(c.Tombstones[id]))
+	case fanout.FirstOf(answers, other) != nil:
+		return fanout.Unavailable("whether there is a backup "+id+" cannot be told", fanout.FirstOf(answers, other))
+	}
+	return apierror.New(apierror.NotFound, "there is no backup %s", id)
+}
+
+// commit is the commit point. All that was looked at is a precondition: the record, the
+// servers, and that no create or restore has acquired the lock meanwhile.
+func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agency.Node, id string) error {
+	ctx, cancel := d.Life.AfterCommit(ctx, d.Call)
+	defer cancel()
+	tx := agency.Tx{Ops: map[string]any{keys.HotBackupDeletes: agency.Increment(1)}, Pre: map[string]any{}}
+	for _, key := range []string{keys.HotBackupCommit(id), keys.HotBackupNonce, keys.PlanDBServers} {
+		tx.Pre[key] = agency.Exactly(root.At(key))
+	}
+	if root.At(keys.HotBackupCommit(id)).Exists() {
+		tx.Ops[keys.HotBackupCommit(id)] = agency.Delete()
+	}
+	tombstone := keys.Deletion{Coordinator: d.Coordinator, Since: backupid.Now().DateTime()}
+	// Servers that were removed from the cluster get none: one that comes back sees by the
+	// count of deletions that it has to ask which of its pieces still belong to a backup.
+	for _, m := range c.Members {
+		tx.Ops[keys.HotBackupDeletion(m.ID, id)] = agency.Set(tombstone)
+	}
+	_, err := d.Agency.Write(ctx, tx)
+	return err
+}
+
+// removePieces tells the servers at once what the agency will tell them. It returns those
+// that have not removed their piece yet.
+func (d *Remover) removePieces(ctx context.Context, c *topology.Cluster, id string) (pending []string) {
+	ctx, done := d.Life.AfterCommit(ctx, d.Removal)
+	defer done()
+	for _, a := range fanout.Ask(ctx, c.Members, d.Removal, nil, d.deleteOn(id)) {
+		if a.Err != nil && !piece.Absent(a.Err) {
+			pending = append(pending, a.ID)
+			d.Log.Warn("piece of a deleted backup not removed yet; its server will remove it", "id", id, "error", a.Err)
+		}
+	}
+	return pending
+}
+
+func (d *Remover) deleteOn(id string) func(context.Context, fanout.Member) (struct{}, error) {
+	return fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+		return d.Servers.Delete(ctx, m.Target, dbserver.PieceRequest{ID: id})
+	})
+}

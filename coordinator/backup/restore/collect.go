@@ -1,0 +1,77 @@
+package restore
+
+import (
+	"context"
+	"slices"
+
+	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/piece"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/step"
+	"stasis/internal/wait"
+)
+
+// readPlan reads who takes part.
+func (r *restoration) readPlan(ctx context.Context) (err error) {
+	r.op.Emit(ctx, step.Event{Step: step.PlanDump})
+	r.cluster, err = r.by.Clusters.Locked(ctx, r.lock)
+	return err
+}
+
+// collect lists the backup's pieces on every server, with what is stored beside them, and
+// checks that they can be restored.
+func (r *restoration) collect(ctx context.Context) error {
+	if err := r.list(ctx); err != nil {
+		return err
+	}
+	record, recorded := r.cluster.Commits[r.op.ID]
+	if len(r.found.Pieces) == 0 && !recorded {
+		return apierror.New(apierror.NotFound, "there is no backup %s", r.op.ID)
+	}
+	var err error
+	if r.plan, r.cert, err = r.found.Examine(record); err != nil {
+		return apierror.New(apierror.BackupRestore, "backup %s: %w", r.op.ID, err)
+	}
+	if r.request.IgnoreVersion {
+		return nil
+	}
+	for source, p := range r.found.Pieces {
+		if err := checkVersion(p.Version, r.by.Version); err != nil {
+			return apierror.New(apierror.BackupRestore, "piece of %s: %w", source, err)
+		}
+	}
+	return nil
+}
+
+// list asks all servers, which must all answer, since each of them takes part. It also
+// chooses the name of the failsafe backup: at most one is made in a second.
+func (r *restoration) list(ctx context.Context) error {
+	for {
+		r.failsafe = backupid.Now()
+		failsafe := r.failsafe.ID(FailsafeLabel)
+		request := dbserver.ListRequest{IDs: []string{r.op.ID, failsafe}, WithDetails: true}
+		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
+			return piece.List(ctx, r.by.Servers, m, request)
+		})
+		if err := fanout.FirstError(lists); err != nil {
+			return fanout.Unavailable("all DB servers are needed for a restore", err)
+		}
+		piece.Hide(r.cluster, lists)
+		r.found = piece.Collect(lists, r.op.ID)
+		if r.op.ID == failsafe || !listed(lists, failsafe) {
+			return nil
+		}
+		if err := wait.For(ctx, r.failsafe.UntilNext()); err != nil {
+			return err
+		}
+	}
+}
+
+// listed says whether a server has a piece of the backup.
+func listed(lists piece.Lists, id string) bool {
+	return slices.ContainsFunc(lists, func(l fanout.Answer[dbserver.ListResponse]) bool {
+		return slices.ContainsFunc(l.Value.Pieces, func(p dbserver.PieceDetail) bool { return p.ID == id })
+	})
+}

@@ -1,0 +1,122 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/topology"
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+	"stasis/internal/step"
+	"stasis/internal/wait"
+)
+
+// commit is the commit point: Plan, Current and the epoch change in one transaction, if the
+// lock is still ours and no other restore came between.
+func (r *restoration) commit(ctx context.Context) error {
+	r.op.Emit(ctx, step.Event{Step: step.PlanSwitching})
+	if ctx.Err() != nil { // the last moment at which the client can cancel
+		return context.Cause(ctx)
+	}
+	tx := transaction(r.plan, r.reports, r.cluster, r.record)
+	if !failpoint.Off("restore-requires-lock") {
+		maps.Copy(tx.Pre, r.lock.Precondition())
+	}
+	err := r.lock.Commit(ctx, tx, func(root *agency.Node) bool {
+		return root.At(keys.HotBackupRestore).At("nonce").Text() == r.op.Nonce
+	})
+	if err != nil {
+		return err
+	}
+	r.op.Emit(ctx, step.Event{Step: step.PlanSwitched})
+	return nil
+}
+
+// finish waits until the restored state is served everywhere, and releases the lock. It
+// undoes nothing: a server that is slow, or down, swaps its engine when it is there again.
+func (r *restoration) finish(ctx context.Context) error {
+	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Limits.Converge)
+	defer cancel()
+	r.op.Emit(ctx, step.Event{Step: step.Converging})
+	snapshot, err := r.by.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+		return len(topology.Lagging(s.Root, r.record.Epoch)) == 0 && len(topology.Leaderless(s.Root)) == 0
+	})
+	if err != nil {
+		return r.incomplete(ctx, err)
+	}
+	r.release(ctx)
+	r.awaitPeers(ctx, snapshot.Root)
+	// Now that Plan is free, others may lead the shards of leaders that have FAILED. A shard
+	// that no other server can lead, since the leader alone has everything, is not restored.
+	succession, cancel := context.WithTimeout(ctx, r.by.Limits.Succession)
+	defer cancel()
+	if _, err := r.by.Cache.Wait(succession, func(s agency.Snapshot) bool { return len(topology.Unled(s.Root)) == 0 }); err != nil {
+		return r.incomplete(ctx, err)
+	}
+	r.op.Emit(ctx, step.Event{Step: step.Restored})
+	return nil
+}
+
+func (r *restoration) release(ctx context.Context) {
+	if err := operation.Retry(ctx, r.lock.Release); err != nil {
+		r.op.Log.Warn("agency lock not released; it will end by itself", "error", err)
+	}
+}
+
+// awaitPeers waits until the other coordinators in Plan have seen the epoch, so that a
+// client that goes on with another one sees the restored state. It does not wait for one
+// that does not answer: that one sees the epoch before it serves data.
+func (r *restoration) awaitPeers(ctx context.Context, root *agency.Node) {
+	if r.by.Peers == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.by.Limits.Peers)
+	defer cancel()
+	var group sync.WaitGroup
+	for id := range root.At(keys.PlanCoordinators).Children() {
+		url, err := topology.URL(root, id)
+		if id == r.by.Coordinator || err != nil {
+			continue
+		}
+		group.Go(func() {
+			if err := r.awaitPeer(ctx, url); err != nil {
+				r.by.Log.Info("not waiting for coordinator", "id", id, "error", err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func (r *restoration) awaitPeer(ctx context.Context, url string) error {
+	for {
+		seen, err := r.by.Peers.Epoch(ctx, url)
+		if err != nil || seen >= r.record.Epoch {
+			return err
+		}
+		if err := wait.For(ctx, operation.RetryPause); err != nil {
+			return err
+		}
+	}
+}
+
+// incomplete is the error of a restore that is committed and waits for servers. It releases
+// the lock even if ctx has ended: failovers must go on, and a server that still has the old
+// epoch can take part in nothing.
+func (r *restoration) incomplete(ctx context.Context, err error) error {
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.by.Limits.Call)
+	defer cancel()
+	r.release(free)
+	root := r.by.Cache.Snapshot().Root
+	waiting := append(topology.Lagging(root, r.record.Epoch), topology.Unled(root)...)
+	const shown = 5
+	if n := len(waiting); n > shown {
+		waiting = append(waiting[:shown], fmt.Sprintf("and %d more", n-shown))
+	}
+	return apierror.New(apierror.BackupRestore, "the restore of %s was committed and completes by itself (failsafe backup %s), but is not complete yet: %v: %w",
+		r.op.ID, r.record.Previous, waiting, err)
+}

@@ -1,0 +1,134 @@
+package restore
+
+import (
+	"fmt"
+	"strings"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/topology"
+	"stasis/internal/failpoint"
+)
+
+// idMargin is how far above the dump's highest id the counter goes at least: ids that were
+// reserved between the dump and the cut may be in documents.
+const idMargin = 1_000_000
+
+// place rewrites a stored Plan for the servers that take the pieces; placed says which
+// server now has what a server had. It replaces ids in the shards' server lists and nowhere
+// else, whatever a name may look like. It leaves out databases and collections that were
+// still being built: the requests that built them are over.
+func place(p *topology.Stored, placed map[string]string) error {
+	dropBuilding(p.Databases)
+	for db, value := range p.Collections {
+		collections, ok := value.(map[string]any)
+		if !ok {
+			return fmt.Errorf("agency dump: Plan/Collections/%s is no object", db)
+		}
+		if _, kept := p.Databases[db]; !kept {
+			delete(p.Collections, db)
+			continue
+		}
+		dropBuilding(collections)
+		for cid, value := range collections {
+			if err := placeShards(value, placed); err != nil {
+				return fmt.Errorf("agency dump: Plan/Collections/%s/%s: %w", db, cid, err)
+			}
+		}
+	}
+	return nil
+}
+
+// dropBuilding removes the entries that say isBuilding.
+func dropBuilding(entries map[string]any) {
+	for name, value := range entries {
+		if topology.Building(value) {
+			delete(entries, name)
+		}
+	}
+}
+
+func placeShards(collection any, placed map[string]string) error {
+	object, ok := collection.(map[string]any)
+	if !ok {
+		return fmt.Errorf("is no object")
+	}
+	shards, ok := object["shards"].(map[string]any)
+	if !ok {
+		return nil // a collection that shares another's placement has none
+	}
+	for shard, value := range shards {
+		servers, ok := value.([]any)
+		if !ok {
+			return fmt.Errorf("shard %s has no list of servers", shard)
+		}
+		for i, server := range servers {
+			id, _ := server.(string)
+			// A leader that was about to resign when the backup was made leads again.
+			id = strings.TrimPrefix(id, keys.Resigned)
+			if now, mapped := placed[id]; mapped {
+				id = now
+			}
+			servers[i] = id
+		}
+		if err := raiseTerm(object, shard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raiseTerm gives a shard a term that none of its replicas has heard of: another server may
+// lead it now, and reboot ids of another cluster mean nothing in this one.
+func raiseTerm(collection map[string]any, shard string) error {
+	term, err := topology.Term(collection, shard)
+	if err != nil {
+		return err
+	}
+	under(collection, "shardTerms")[shard] = term + 1
+	return nil
+}
+
+// under is the object below a key. It makes one if there is none.
+func under(object map[string]any, key string) map[string]any {
+	below, ok := object[key].(map[string]any)
+	if !ok {
+		below = map[string]any{}
+		object[key] = below
+	}
+	return below
+}
+
+// transaction is the commit of a restore, without the precondition of the lock. It changes
+// together what must change together: Plan, Current until the leaders report, and the epoch
+// that tells every server to swap its engine. Versions and ids only rise.
+func transaction(p *topology.Stored, reports map[string]any, was *topology.Cluster, record keys.Restore) agency.Tx {
+	if reports == nil {
+		reports = map[string]any{}
+	}
+	ops := map[string]any{
+		keys.PlanDatabases:       agency.Set(p.Databases),
+		keys.PlanCollections:     agency.Set(p.Collections),
+		keys.Plan + "/Views":     agency.Set(p.Views),
+		keys.Plan + "/Analyzers": agency.Set(p.Analyzers),
+		keys.PlanVersion:         agency.Increment(1),
+		keys.CurrentDatabases:    agency.Set(map[string]any{}),
+		keys.CurrentCollections:  agency.Set(reports),
+		keys.CurrentVersion:      agency.Increment(1),
+		keys.RestoreEpoch:        agency.Set(record.Epoch),
+		keys.HotBackupRestore:    agency.Set(record),
+	}
+	if above := p.LatestID + idMargin; above > was.LatestID {
+		// Others reserve ids meanwhile: an increment cannot take any of them back.
+		ops[keys.LatestID] = agency.Increment(int64(above - was.LatestID))
+	}
+	epoch := agency.OldEmpty(true)
+	if was.EpochStored {
+		epoch = agency.Old(was.Epoch)
+	}
+	pre := map[string]any{keys.HotBackupNonce: agency.Old(record.Nonce), keys.RestoreEpoch: epoch}
+	if failpoint.Off("restore-requires-epoch") {
+		delete(pre, keys.RestoreEpoch)
+	}
+	return agency.Tx{Ops: ops, Pre: pre}
+}

@@ -1,0 +1,75 @@
+package restore
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/step"
+)
+
+// Cache is the watch cache, in which a restore sees the cluster follow it.
+type Cache interface {
+	Snapshot() agency.Snapshot
+	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+}
+
+// Servers asks one DB server for its part. No method repeats a request.
+type Servers interface {
+	piece.Lister
+	Stage(ctx context.Context, t dbserver.Target, r dbserver.StageRequest) error
+	Unstage(ctx context.Context, t dbserver.Target, r dbserver.UnstageRequest) error
+}
+
+// Limits bound what a restore waits for.
+type Limits struct {
+	Call       time.Duration // one call to the agency
+	Answer     time.Duration // a DB server's answer to a short request
+	Stall      time.Duration // a DB server that makes no progress for so long fails the restore
+	Undo       time.Duration // undoing everything
+	Converge   time.Duration // from the commit until all servers serve the restored state
+	Succession time.Duration // then, until others lead the shards of servers that have FAILED
+	Peers      time.Duration // waiting for the other coordinators
+}
+
+// Restorer restores backups. Any goroutine may use it.
+type Restorer struct {
+	Life        *operation.Life
+	Locks       *lock.Locker
+	Clusters    *topology.Reader
+	Cache       Cache
+	Servers     Servers
+	Peers       Peers  // the other coordinators; nil: a restore does not wait for them
+	Coordinator string // server id
+	Version     string // of the API, for the version rule
+	Steps       step.Sink
+	Limits      Limits
+	Log         hclog.Logger
+}
+
+// restoration is one restore. Its steps fill in its fields, in order.
+type restoration struct {
+	by      *Restorer
+	op      *operation.Operation
+	request Request
+
+	lock     *lock.Lock
+	cluster  *topology.Cluster
+	failsafe backupid.Moment // names the backup of the engines that are set aside
+	found    *piece.Set
+	cert     *certificate.Certificate // nil: the backup has none
+	plan     *topology.Stored
+	shards   map[string]topology.Shard // of plan, with the servers of the backup
+	reports  map[string]any            // Current/Collections until leaders report
+	record   keys.Restore
+}

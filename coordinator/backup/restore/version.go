@@ -1,0 +1,38 @@
+package restore
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// checkVersion is the version rule of a restore: the major must be the same, the cluster's
+// minor equal or higher; the patch is free.
+func checkVersion(backup, cluster string) error {
+	bMajor, bMinor, err := majorMinor(backup)
+	if err != nil {
+		return err
+	}
+	cMajor, cMinor, err := majorMinor(cluster)
+	if err != nil {
+		return err
+	}
+	if bMajor != cMajor || cMinor < bMinor {
+		return fmt.Errorf("a backup of version %s cannot be restored by version %s (ignoreVersion restores it nevertheless)", backup, cluster)
+	}
+	return nil
+}
+
+func majorMinor(v string) (major, minor int, err error) {
+	parts := strings.SplitN(v, ".", 3)
+	if len(parts) < 2 {
+		return 0, 0, fmt.Errorf("version %q is not understood", v)
+	}
+	if major, err = strconv.Atoi(parts[0]); err == nil {
+		minor, err = strconv.Atoi(parts[1])
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("version %q is not understood: %w", v, err)
+	}
+	return major, minor, nil
+}

@@ -1,0 +1,114 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/fanout"
+	dbserver "stasis/dbserver/client"
+)
+
+// Cluster is what the agency said at one moment.
+type Cluster struct {
+	Index    uint64 // Plan is that of this index; set by Reader.Locked
+	Term     uint64 // of the agency; set by Reader.Locked
+	UUID     string
+	Epoch    uint64
+	LatestID uint64
+	Members  []fanout.Member        // Plan/DBServers, sorted
+	Commits  map[string]keys.Commit // committed backups, by id
+	Arriving map[string]bool        // backups that are being downloaded
+	Names    map[string]string      // short names of the DB servers in Plan
+
+	Tombstones map[string][]string // backup id → servers whose piece of it has to go, sorted
+	Deletes    uint64              // counts deletions
+	Restored   keys.Restore        // the last restore that was committed; zero: none
+
+	EpochStored bool // false before the cluster's first restore, where the key does not exist
+
+	plan *agency.Node
+}
+
+// paths are the keys that a Cluster is made of, read in one cross-section.
+var paths = []string{
+	keys.Plan, keys.LatestID, keys.RestoreEpoch, keys.Cluster,
+	keys.CurrentServersRegistered, keys.HotBackup, keys.ShortIDs,
+}
+
+// parse takes a Cluster from a tree that has paths.
+func parse(root *agency.Node) (*Cluster, error) {
+	c := &Cluster{
+		plan:        root.At(keys.Plan),
+		UUID:        root.At(keys.Cluster).Text(),
+		Epoch:       Number(root.At(keys.RestoreEpoch)),
+		EpochStored: root.At(keys.RestoreEpoch).Exists(),
+		LatestID:    Number(root.At(keys.LatestID)),
+		Commits:     map[string]keys.Commit{},
+		Arriving:    map[string]bool{},
+		Names:       map[string]string{},
+		Tombstones:  Tombstones(root),
+		Deletes:     Number(root.At(keys.HotBackupDeletes)),
+	}
+	if last := root.At(keys.HotBackupRestore); last.Exists() {
+		if err := last.Decode(&c.Restored); err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupRestore, err)
+		}
+	}
+	for id, n := range root.At(keys.HotBackupCommits).Children() {
+		var commit keys.Commit
+		if err := n.Decode(&commit); err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupCommit(id), err)
+		}
+		c.Commits[id] = commit
+	}
+	for _, job := range Transfers(root) {
+		if job.Kind == keys.TransferDownload && !job.Finished() {
+			c.Arriving[job.BackupID] = true
+		}
+	}
+	return c, c.addMembers(root)
+}
+
+func (c *Cluster) addMembers(root *agency.Node) error {
+	for id := range root.At(keys.PlanDBServers).Children() {
+		url, err := URL(root, id)
+		if err != nil {
+			return err
+		}
+		if short := shortName(root, id); short != "" {
+			c.Names[id] = short
+		}
+		c.Members = append(c.Members, fanout.Member{ID: id, Name: Name(root, id), Target: dbserver.Target{URL: url, Epoch: c.Epoch}})
+	}
+	if len(c.Members) == 0 {
+		return errors.New("there are no DB servers in Plan")
+	}
+	return nil
+}
+
+// Named names servers of the cluster for people.
+func (c *Cluster) Named(servers []string) string { return NameAll(c.Names, servers) }
+
+// Expected is what the agency knows of a backup: its record, or for the failsafe of the
+// last restore, which has none, the servers that set an engine aside for it. It is zero for
+// any other backup.
+func (c *Cluster) Expected(id string) keys.Commit {
+	commit, recorded := c.Commits[id]
+	if !recorded && id == c.Restored.Previous {
+		commit.Servers = slices.Sorted(maps.Keys(c.Restored.Servers))
+	}
+	return commit
+}
+
+// Failsafes are the failsafe backups of all restores so far that are still kept. The next
+// restore keeps them until its own failsafe is whole.
+func (c *Cluster) Failsafes() []string {
+	if c.Restored.Previous == "" {
+		return nil
+	}
+	return append(slices.Clone(c.Restored.Older), c.Restored.Previous)
+}

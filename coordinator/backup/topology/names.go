@@ -1,0 +1,63 @@
+package topology
+
+import (
+	"fmt"
+	"strings"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+)
+
+// shortName is the short name of a server, "" if it has none.
+func shortName(root *agency.Node, id string) string {
+	return root.At(keys.ShortIDs + "/" + id + "/ShortName").Text()
+}
+
+// Name names a server for people, who know it by either name: "DBServer0002 (PRMR-…)".
+func Name(root *agency.Node, id string) string { return bothNames(shortName(root, id), id) }
+
+// names names servers for people.
+func names(root *agency.Node, servers []string) string {
+	names := make([]string, len(servers))
+	for i, id := range servers {
+		names[i] = Name(root, id)
+	}
+	return strings.Join(names, ", ")
+}
+
+// NameAll names servers for people whose short names are given, as far as they are.
+func NameAll(short map[string]string, servers []string) string {
+	out := make([]string, len(servers))
+	for i, id := range servers {
+		out[i] = bothNames(short[id], id)
+	}
+	return strings.Join(out, ", ")
+}
+
+func bothNames(short, id string) string {
+	if short == "" {
+		return id
+	}
+	return short + " (" + id + ")"
+}
+
+// URL is the address under which a server registered.
+func URL(root *agency.Node, id string) (string, error) {
+	var r keys.Registered
+	if err := root.At(keys.ServerRegistered(id)).Decode(&r); err != nil {
+		return "", fmt.Errorf("the address of %s is not registered: %w", id, err)
+	}
+	if rest, ok := strings.CutPrefix(r.Endpoint, "ssl://"); ok {
+		return "https://" + rest, nil
+	}
+	return "http://" + strings.TrimPrefix(r.Endpoint, "tcp://"), nil
+}
+
+// Number reads a counter; one that is missing is 0.
+func Number(n *agency.Node) uint64 {
+	v, ok := n.Int()
+	if !ok || v < 0 {
+		return 0
+	}
+	return uint64(v)
+}

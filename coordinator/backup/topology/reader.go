@@ -1,0 +1,113 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/lock"
+	"stasis/coordinator/backup/operation"
+	"stasis/internal/apierror"
+)
+
+// Agency is what a Reader asks of the agency. Read is linearizable.
+type Agency interface {
+	Read(ctx context.Context, paths ...string) (*agency.Node, error)
+	Config(ctx context.Context) (agency.Config, error)
+}
+
+// Cache is the watch cache.
+type Cache interface {
+	Snapshot() agency.Snapshot
+	Sync(ctx context.Context) (agency.Snapshot, error)
+}
+
+// Reader reads the cluster. Any goroutine may use it.
+type Reader struct {
+	Agency Agency
+	Cache  Cache
+	Call   time.Duration // bounds one call to the agency
+	Log    hclog.Logger
+}
+
+// Locked reads the cluster under the agency lock, linearizably: it sees the lock, so Plan
+// is that of the lock's index and cannot change any more. lock.ErrLost: the lock is gone.
+func (r *Reader) Locked(ctx context.Context, held *lock.Lock) (*Cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Call)
+	defer cancel()
+	root, err := r.Agency.Read(ctx, paths...)
+	if err != nil {
+		return nil, operation.AgencyError(fmt.Errorf("read Plan: %w", err))
+	}
+	if root.At(keys.HotBackupNonce).Text() != held.Nonce() {
+		return nil, lock.ErrLost
+	}
+	config, err := r.Agency.Config(ctx)
+	if err != nil {
+		return nil, operation.AgencyError(fmt.Errorf("read the agency's term: %w", err))
+	}
+	c, err := parse(root)
+	if err != nil {
+		return nil, err
+	}
+	c.Index, c.Term = held.Index(), config.Term
+	return c, nil
+}
+
+// Latest is the cluster at least as new as the call, and the tree from which it was taken.
+// It fails with apierror.ServiceUnavailable if the agency does not answer.
+func (r *Reader) Latest(ctx context.Context) (*Cluster, *agency.Node, error) {
+	wait, cancel := context.WithTimeout(ctx, r.Call)
+	defer cancel()
+	snapshot, err := r.Cache.Sync(wait)
+	if err != nil {
+		return nil, nil, operation.AgencyError(fmt.Errorf("read Plan: %w", err))
+	}
+	c, err := parse(snapshot.Root)
+	if err != nil {
+		return nil, nil, apierror.New(apierror.BackupServersMissing, "%w", err)
+	}
+	return c, snapshot.Root, nil
+}
+
+// knownWait bounds how long Known waits for the agency.
+const knownWait = time.Second
+
+// Known is what this coordinator knows of the cluster. latest says whether that is at
+// least as new as the call; if not, the agency did not answer within a second.
+func (r *Reader) Known(ctx context.Context) (c *Cluster, latest bool, err error) {
+	wait, cancel := context.WithTimeout(ctx, knownWait)
+	defer cancel()
+	snapshot, syncErr := r.Cache.Sync(wait)
+	if syncErr != nil {
+		r.Log.Debug("going by the cache, which may be behind", "error", syncErr)
+		snapshot = r.Cache.Snapshot()
+	}
+	c, err = parse(snapshot.Root)
+	if err != nil {
+		return nil, false, apierror.New(apierror.BackupServersMissing, "%w", err)
+	}
+	return c, syncErr == nil, nil
+}
+
+// Departed are the members that have left Plan since the cluster was read. ctx may have
+// ended.
+func (r *Reader) Departed(ctx context.Context, members []fanout.Member) (ids []string, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Call)
+	defer cancel()
+	root, err := r.Agency.Read(ctx, keys.PlanDBServers)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		if !root.At(keys.PlanDBServers + "/" + m.ID).Exists() {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids, nil
+}

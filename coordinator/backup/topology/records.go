@@ -1,0 +1,43 @@
+package topology
+
+import (
+	"slices"
+	"strconv"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+)
+
+// Tombstones says which pieces belong to deleted backups and have to go: the servers that
+// have one, sorted, by backup id.
+func Tombstones(root *agency.Node) map[string][]string {
+	found := map[string][]string{}
+	for server, backups := range root.At(keys.HotBackupDeleted).Children() {
+		for id := range backups.Children() {
+			found[id] = append(found[id], server)
+		}
+	}
+	for _, servers := range found {
+		slices.Sort(servers)
+	}
+	return found
+}
+
+// Transfers are the uploads and downloads in the agency, by job id. A record that cannot be
+// read is left out.
+func Transfers(root *agency.Node) map[string]keys.TransferJob {
+	found := map[string]keys.TransferJob{}
+	for id, n := range root.At(keys.HotBackupJobs).Children() {
+		var job keys.TransferJob
+		if IsJobID(id) && n.Decode(&job) == nil {
+			found[id] = job
+		}
+	}
+	return found
+}
+
+// IsJobID says whether a text can be the id of a transfer.
+func IsJobID(id string) bool {
+	_, err := strconv.ParseUint(id, 10, 64)
+	return err == nil
+}

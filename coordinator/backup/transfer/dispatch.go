@@ -1,0 +1,108 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/coordinator/backup/topology"
+	"stasis/internal/apierror"
+	"stasis/internal/wait"
+)
+
+// run plans who moves which piece, and dispatches every part until it is over.
+func (d *dispatcher) run(ctx context.Context) {
+	sources, err := d.plan(ctx)
+	d.planned <- err
+	if ctx.Err() != nil {
+		return
+	}
+	var group sync.WaitGroup
+	for _, server := range d.members {
+		group.Go(func() {
+			d.dispatch(ctx, server, sources[server], err)
+		})
+	}
+	group.Wait()
+}
+
+// dispatch runs one server's part until it is over. planErr ends it at once.
+func (d *dispatcher) dispatch(ctx context.Context, server, source string, planErr error) {
+	var assigned uint64   // the reboot id of the process that has the configuration
+	var missing time.Time // since when the server is gone
+	for ctx.Err() == nil {
+		snapshot, err := d.service.Cache.Sync(ctx)
+		if err != nil {
+			_ = wait.For(ctx, retryPause) // the loop looks at ctx
+			continue
+		}
+		p, known := d.part(snapshot.Root, server)
+		if !known || p.entry.Final() {
+			return
+		}
+		_, reboot := d.target(snapshot.Root, server)
+		switch here := !topology.Failed(snapshot.Root, server); {
+		case here:
+			missing = time.Time{}
+		case missing.IsZero():
+			missing = time.Now()
+		}
+		gone := !missing.IsZero() && (p.cancelled || time.Since(missing) > d.service.Limits.Gone)
+		switch {
+		case planErr != nil || source == "" || gone || p.cancelled && assigned == 0:
+			d.end(ctx, p, d.reason(server, planErr, gone))
+			continue
+		case assigned == 0 || assigned != reboot:
+			if assigned, planErr = d.assign(ctx, snapshot.Root, server, source); assigned == 0 {
+				_ = wait.For(ctx, retryPause)
+			}
+			continue
+		}
+		d.awaitChange(ctx, p, reboot)
+	}
+}
+
+// reason is why a part ends without the server: nil if there was nothing to do.
+func (d *dispatcher) reason(server string, planErr error, gone bool) error {
+	switch {
+	case planErr != nil:
+		return planErr
+	case gone:
+		return apierror.New(failure(d.request.Kind), "%s is gone; start the transfer again when it is back: it goes on where it was", server)
+	}
+	return nil
+}
+
+// assign gives the server its part. It returns the reboot id of the process that now has
+// it, 0 if the server could not be reached, or an error that ends the part.
+func (d *dispatcher) assign(ctx context.Context, root *agency.Node, server, source string) (uint64, error) {
+	target, reboot := d.target(root, server)
+	request := d.request
+	request.Source = source
+	call, cancel := context.WithTimeout(ctx, d.service.Limits.Stall)
+	defer cancel()
+	err := d.service.Movers.Transfer(call, target, request)
+	switch {
+	case err == nil:
+		return reboot, nil
+	case away(err) || ctx.Err() != nil || errors.Is(err, apierror.Internal) || errors.Is(err, apierror.NotFound):
+		d.service.Log.Debug("transfer not assigned", "job", d.request.Job, "server", server, "error", err)
+		return 0, nil
+	}
+	return 0, fmt.Errorf("%s: %w", server, err)
+}
+
+// awaitChange waits until a change of the part or of its server may need attention, at most
+// ten seconds.
+func (d *dispatcher) awaitChange(ctx context.Context, was part, reboot uint64) {
+	ctx, stop := context.WithTimeout(ctx, 10*retryPause)
+	defer stop()
+	_, _ = d.service.Cache.Wait(ctx, func(s agency.Snapshot) bool { // after ten seconds the caller looks again
+		p, known := d.part(s.Root, was.server)
+		_, now := d.target(s.Root, was.server)
+		return !known || p.entry.Final() || now != reboot || p.cancelled != was.cancelled || topology.Failed(s.Root, was.server) && was.cancelled
+	})
+}

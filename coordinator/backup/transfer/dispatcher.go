@@ -1,0 +1,67 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+	"stasis/internal/wait"
+)
+
+// retryPause is the time between two tries to reach a DB server.
+const retryPause = time.Second
+
+// dispatcher runs one job on the coordinator that was asked for it. It alone has the
+// remote's configuration. It assigns each DB server its part, and again if the server is
+// started again, until every part is over.
+type dispatcher struct {
+	service *Service
+	request dbserver.TransferRequest
+	members []string
+	planned chan error // receives the outcome of the plan, once
+}
+
+// refusal waits a little for the plan of a download. It returns the error of a plan that
+// cannot be carried out, so that the client learns of it at once.
+func (d *dispatcher) refusal(ctx context.Context) error {
+	if d.request.Kind != keys.TransferDownload {
+		return nil
+	}
+	timer := time.NewTimer(d.service.Limits.Answer)
+	defer timer.Stop()
+	select {
+	case err := <-d.planned:
+		if errors.Is(err, apierror.BackupTopology) {
+			return err
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func (d *dispatcher) part(root *agency.Node, server string) (p part, known bool) {
+	return partOf(root, d.request.Job, server)
+}
+
+// target is where a server is reached, and the reboot id of its process; 0: not known.
+func (d *dispatcher) target(root *agency.Node, server string) (dbserver.Target, uint64) {
+	var known keys.Known
+	url, err := topology.URL(root, server)
+	if err != nil || root.At(keys.ServerKnown(server)).Decode(&known) != nil {
+		return dbserver.Target{}, 0
+	}
+	return dbserver.Target{URL: url, Epoch: known.Epoch}, known.RebootID
+}
+
+// end ends a part; if that fails, it waits a little, and the caller looks again.
+func (d *dispatcher) end(ctx context.Context, p part, why error) {
+	if err := d.service.end(ctx, p, why); err != nil && ctx.Err() == nil {
+		_ = wait.For(ctx, retryPause) // the caller looks at ctx
+	}
+}

@@ -1,0 +1,66 @@
+package transfer
+
+import (
+	"context"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/internal/apierror"
+)
+
+// part is one server's part of a job, as the agency has it.
+type part struct {
+	job, server string
+	entry       keys.TransferEntry
+	cancelled   bool // the job
+}
+
+// partOf reads a part; known is false if there is no such job, or the server has no part
+// in it.
+func partOf(root *agency.Node, id, server string) (p part, known bool) {
+	p.job, p.server = id, server
+	var job keys.TransferJob
+	if root.At(keys.TransferJobKey(id)).Decode(&job) != nil {
+		return p, false
+	}
+	p.cancelled = job.Cancelled
+	p.entry, known = job.DBServers[server]
+	return p, known
+}
+
+// end ends a part without its server, if the part is still as p says, and releases its
+// lock. why is the reason why the part failed; nil: there was nothing to do.
+// agency.ErrPrecondition: the part has changed.
+func (s *Service) end(ctx context.Context, p part, why error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	defer cancel()
+	was, e := p.entry.Status, p.entry
+	switch {
+	case p.cancelled:
+		e.Status = keys.TransferCancelled
+	case why == nil:
+		e.Status = keys.TransferCompleted
+	default:
+		a := apierror.From(why)
+		e.Status, e.Error, e.ErrorMessage = keys.TransferFailed, int(a.Num), a.Message
+	}
+	key := keys.TransferEntryKey(p.job, p.server)
+	_, err := s.Agency.Write(ctx, agency.Tx{
+		Ops: map[string]any{key: agency.Set(e)},
+		Pre: map[string]any{key + "/Status": agency.Old(was)},
+	})
+	if err != nil || e.LockLocation == "" {
+		return err
+	}
+	lock := keys.TransferLock(e.LockLocation)
+	_, err = s.Agency.Write(ctx, agency.Tx{Ops: map[string]any{lock: agency.Delete()}, Pre: map[string]any{lock: agency.Old(p.job)}})
+	return err
+}
+
+// failure is the number of an error that ends a part.
+func failure(kind string) apierror.Num {
+	if kind == keys.TransferDownload {
+		return apierror.BackupDownload
+	}
+	return apierror.BackupUpload
+}

@@ -1,0 +1,91 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// plan says for every server whose piece it moves: "" for none. Aborting the job ends the
+// plan: the remote may be silent.
+func (d *dispatcher) plan(ctx context.Context) (map[string]string, error) {
+	ctx, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		_, err := d.service.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+			p, _ := d.part(s.Root, "")
+			return p.cancelled
+		})
+		if err == nil {
+			stop()
+		}
+	})
+	defer watching.Wait()
+	defer stop()
+	if d.request.Kind == keys.TransferDownload {
+		return d.planDownload(ctx)
+	}
+	return d.planUpload(ctx)
+}
+
+// planUpload finds out who has the backup's pieces. All must be there: an incomplete backup
+// at a remote is of no use.
+func (d *dispatcher) planUpload(ctx context.Context) (map[string]string, error) {
+	id := d.request.BackupID
+	c, _, err := d.service.Clusters.Latest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lists := fanout.Ask(ctx, c.Members, d.service.Limits.Stall, nil, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
+		return piece.List(ctx, d.service.Lister, m, dbserver.ListRequest{IDs: []string{id}, WithDetails: true})
+	})
+	piece.Hide(c, lists)
+	found := piece.Collect(lists, id)
+	if len(found.Pieces) == 0 {
+		if err := fanout.FirstError(lists); err != nil {
+			return nil, apierror.New(apierror.BackupServersMissing, "look for backup %s: %w", id, err)
+		}
+		return nil, apierror.New(apierror.NoSuchBackup, "there is no backup %s", id)
+	}
+	stored, _, err := found.Examine(c.Commits[id])
+	if err != nil {
+		return nil, apierror.New(apierror.BackupUpload, "backup %s cannot be uploaded: %w", id, errors.Join(err, fanout.FirstError(lists)))
+	}
+	d.request.Servers = topology.SortedSet(stored.DBServers)
+	sources := map[string]string{}
+	for source, holder := range found.Holders {
+		sources[holder] = source
+	}
+	return sources, nil
+}
+
+// planDownload matches the servers of the backup at the remote with today's, as a restore
+// will.
+func (d *dispatcher) planDownload(ctx context.Context) (map[string]string, error) {
+	id := d.request.BackupID
+	c, _, err := d.service.Clusters.Latest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := d.service.askRemote(ctx, c.Members, dbserver.RemoteRequest{
+		Operation: dbserver.RemoteList, ID: id, Remote: d.request.Remote, Config: d.request.Config,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(answer.Backups) == 0:
+		return nil, apierror.New(apierror.NoSuchBackup, "there is no backup %s at the remote", id)
+	case !answer.Backups[0].Complete:
+		return nil, apierror.New(apierror.BackupDownload, "backup %s at the remote is not complete", id)
+	}
+	d.request.Servers = answer.Backups[0].Servers
+	return topology.Match(d.request.Servers, d.members)
+}

@@ -1,0 +1,71 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+
+	"stasis/coordinator/backup/fanout"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// RemoteRequest asks about a remote, or for an operation on what it has.
+type RemoteRequest struct {
+	Operation  string // dbserver.RemoteList …
+	ID         string
+	Repository string // <name>:<path>
+	Config     dbserver.RemoteConfig
+}
+
+// Remote has a DB server carry out a request at a remote: the first one that answers. It
+// may take as long as the remote does, up to Limits.Remote.
+func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbserver.RemoteResponse, error) {
+	if s.Movers == nil {
+		return dbserver.RemoteResponse{}, errNoTransfers
+	}
+	remote, err := dbserver.ParseRemote(r.Repository, r.Config)
+	if err != nil {
+		return dbserver.RemoteResponse{}, err
+	}
+	ctx, leave, err := s.Life.Enter(ctx)
+	if err != nil {
+		return dbserver.RemoteResponse{}, err
+	}
+	defer leave()
+	c, _, err := s.Clusters.Latest(ctx)
+	if err != nil {
+		return dbserver.RemoteResponse{}, err
+	}
+	return s.askRemote(ctx, c.Members, dbserver.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config})
+}
+
+// checkRemote has a DB server say whether it would open a remote, so that a configuration
+// that is refused makes no job. Only DB servers have rclone, and their operator says what
+// may be configured. If no server answers, checkRemote accepts the remote: each server
+// checks again before it opens anything.
+func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remote dbserver.Remote, config dbserver.RemoteConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
+	defer cancel()
+	_, err := s.askRemote(ctx, members, dbserver.RemoteRequest{Operation: dbserver.RemoteCheck, Remote: remote, Config: config})
+	if err == nil || away(err) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) askRemote(ctx context.Context, members []fanout.Member, r dbserver.RemoteRequest) (answer dbserver.RemoteResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Remote)
+	defer cancel()
+	for _, m := range members {
+		answer, err = s.Movers.Remote(ctx, m.Target, r)
+		if err == nil || !away(err) {
+			break
+		}
+	}
+	return answer, err
+}
+
+// away says whether an error means that a DB server does not serve at the moment.
+func away(err error) bool {
+	return fanout.Unreachable(err) || errors.Is(err, apierror.StartingUp) || errors.Is(err, apierror.ShuttingDown) || errors.Is(err, apierror.ServiceUnavailable)
+}

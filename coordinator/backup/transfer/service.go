@@ -1,0 +1,84 @@
+package transfer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	agency "stasis/agency/client"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// Agency is where jobs are recorded. Read is linearizable.
+type Agency interface {
+	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+	Read(ctx context.Context, paths ...string) (*agency.Node, error)
+}
+
+// Cache is the watch cache.
+type Cache interface {
+	Snapshot() agency.Snapshot
+	Sync(ctx context.Context) (agency.Snapshot, error)
+	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+}
+
+// Movers asks one DB server for its part of a transfer; *dbserver/client.Client is one. No
+// method repeats a request.
+type Movers interface {
+	Transfer(ctx context.Context, t dbserver.Target, r dbserver.TransferRequest) error
+	Remote(ctx context.Context, t dbserver.Target, r dbserver.RemoteRequest) (dbserver.RemoteResponse, error)
+}
+
+// Limits bound what a Service waits for.
+type Limits struct {
+	Call   time.Duration // one call to the agency
+	Answer time.Duration // a DB server's answer to a short request
+	Stall  time.Duration // a DB server's answer to a request that takes longer
+	Remote time.Duration // a question about a remote
+	Gone   time.Duration // a part waits so long for a DB server that is gone
+}
+
+// Service runs transfers. Any goroutine may use it.
+type Service struct {
+	Life        *operation.Life
+	Agency      Agency
+	Cache       Cache
+	Clusters    *topology.Reader
+	Lister      piece.Lister
+	Movers      Movers // nil: Start and Remote fail with apierror.NotImplemented
+	Coordinator string // server id
+	RebootID    func() uint64
+	Limits      Limits
+	Log         hclog.Logger
+
+	mu         sync.Mutex
+	dispatched map[string]bool // nonces of the jobs that have a dispatcher here
+}
+
+var errNoTransfers = apierror.New(apierror.NotImplemented, "this coordinator does not do uploads and downloads")
+
+// register notes that the job with this nonce has a dispatcher here, or no longer has one.
+func (s *Service) register(nonce string, yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dispatched == nil {
+		s.dispatched = map[string]bool{}
+	}
+	if yes {
+		s.dispatched[nonce] = true
+	} else {
+		delete(s.dispatched, nonce)
+	}
+}
+
+func (s *Service) registered(nonce string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dispatched[nonce]
+}

@@ -1,0 +1,92 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	agency "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/topology"
+	"stasis/internal/apierror"
+	"stasis/internal/wait"
+)
+
+// kept is how many transfers that are over the agency remembers.
+const kept = 100
+
+// sweepPause is the time between two sweeps.
+const sweepPause = 2 * time.Second
+
+// Sweep ends the parts of jobs that no server can finish, until ctx ends: the coordinator
+// that had the configuration is gone, and the DB server has lost it, or is gone too. Any
+// number of coordinators may sweep at once.
+func (s *Service) Sweep(ctx context.Context) {
+	for wait.For(ctx, sweepPause) == nil {
+		root := s.Cache.Snapshot().Root
+		jobs := topology.Transfers(root)
+		for _, id := range slices.Sorted(maps.Keys(jobs)) {
+			if job := jobs[id]; !job.Finished() && !s.hasDispatcher(root, job) {
+				s.endOrphaned(ctx, root, id, job)
+			}
+		}
+		s.forget(ctx, jobs)
+	}
+}
+
+// hasDispatcher says whether the coordinator that was asked for a job lives, and still has
+// the job.
+func (s *Service) hasDispatcher(root *agency.Node, job keys.TransferJob) bool {
+	if job.Coordinator == s.Coordinator && job.RebootID == s.RebootID() {
+		return s.registered(job.Nonce)
+	}
+	return !topology.CoordinatorGone(root, job.Coordinator, job.RebootID)
+}
+
+// endOrphaned ends the parts of a job without a dispatcher whose server does not go on
+// alone.
+func (s *Service) endOrphaned(ctx context.Context, root *agency.Node, id string, job keys.TransferJob) {
+	for server, e := range job.DBServers {
+		if e.Final() || e.RebootID != 0 && stillRuns(root, server, e.RebootID) {
+			continue
+		}
+		err := s.end(ctx, part{id, server, e, job.Cancelled}, apierror.New(failure(job.Kind),
+			"%s does not have the remote's configuration any more, nor does any coordinator; start the transfer again: it goes on where it was", server))
+		if err != nil && ctx.Err() == nil && !errors.Is(err, agency.ErrPrecondition) {
+			s.Log.Warn("end a transfer that has no dispatcher", "job", id, "error", err)
+		}
+	}
+}
+
+// stillRuns says whether a server has not been started again since, and has not failed.
+func stillRuns(root *agency.Node, server string, rebootID uint64) bool {
+	var known keys.Known
+	err := root.At(keys.ServerKnown(server)).Decode(&known)
+	return err == nil && known.RebootID == rebootID && !topology.Failed(root, server)
+}
+
+// forget deletes all but the newest of the transfers that are over.
+func (s *Service) forget(ctx context.Context, jobs map[string]keys.TransferJob) {
+	var over []uint64
+	for id, job := range jobs {
+		if n, err := strconv.ParseUint(id, 10, 64); err == nil && job.Finished() {
+			over = append(over, n)
+		}
+	}
+	slices.Sort(over)
+	for _, n := range over[:max(0, len(over)-kept)] {
+		id := strconv.FormatUint(n, 10)
+		call, cancel := context.WithTimeout(ctx, s.Limits.Call)
+		_, err := s.Agency.Write(call, agency.Tx{
+			Ops: map[string]any{keys.TransferJobKey(id): agency.Delete()},
+			Pre: map[string]any{keys.TransferJobKey(id) + "/Nonce": agency.Old(jobs[id].Nonce)},
+		})
+		cancel()
+		if err != nil && !errors.Is(err, agency.ErrPrecondition) {
+			return // the next sweep tries again
+		}
+	}
+}

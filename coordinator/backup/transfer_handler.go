@@ -1,0 +1,133 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"stasis/agency/keys"
+	"stasis/coordinator/backup/transfer"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// transferBody is the body of upload and download. The two ids of jobs are
+// interchangeable: clients ask for downloads at upload, and the other way round.
+type transferBody struct {
+	ID             *string                    `json:"id"`
+	Repository     string                     `json:"remoteRepository"`
+	Config         map[string]json.RawMessage `json:"config"`
+	UploadID       *string                    `json:"uploadId"`
+	DownloadID     *string                    `json:"downloadId"`
+	Abort          bool                       `json:"abort"`
+	Transfers      int                        `json:"transfers"`
+	BytesPerSecond int64                      `json:"bytesPerSecond"`
+}
+
+// parseTransfer reads a body. Its errors repeat nothing of the body, which may contain a
+// credential.
+func parseTransfer(command string, body json.RawMessage) (transferBody, error) {
+	var b transferBody
+	if body == nil || json.Unmarshal(body, &b) != nil {
+		return b, apierror.New(apierror.BadParameter, `%s: want {"id", "remoteRepository", "config"}, or {"uploadId"} or {"downloadId"} with an optional "abort"`, command)
+	}
+	status := b.job() != ""
+	if status == (b.ID != nil) {
+		return b, apierror.New(apierror.BadParameter, "%s: want either id or the id of a transfer", command)
+	}
+	if !status && *b.ID == "" {
+		return b, apierror.New(apierror.BadParameter, "%s: id is empty", command)
+	}
+	if b.Transfers < 0 || b.Transfers > dbserver.MostTransfers || b.BytesPerSecond < 0 {
+		return b, apierror.New(apierror.BadParameter, "%s: want transfers from 0 to %d, and bytesPerSecond that is not negative", command, dbserver.MostTransfers)
+	}
+	return b, nil
+}
+
+func (b transferBody) job() string {
+	for _, id := range []*string{b.UploadID, b.DownloadID} {
+		if id != nil && *id != "" {
+			return *id
+		}
+	}
+	return ""
+}
+
+// parseConfig reads sections of options. All values are strings; numbers and booleans
+// become what is written.
+func parseConfig(sections map[string]json.RawMessage) (dbserver.RemoteConfig, error) {
+	config := dbserver.RemoteConfig{}
+	for name, raw := range sections {
+		var values map[string]json.RawMessage
+		if json.Unmarshal(raw, &values) != nil {
+			return nil, apierror.New(apierror.BadRemote, "config: a section must be an object of strings")
+		}
+		config[name] = map[string]string{}
+		for option, raw := range values {
+			var text string
+			if json.Unmarshal(raw, &text) != nil {
+				if text = string(raw); text == "null" || text[0] == '{' || text[0] == '[' {
+					return nil, apierror.New(apierror.BadRemote, "config: the options of a section must be strings")
+				}
+			}
+			config[name][option] = text
+		}
+	}
+	return config, nil
+}
+
+// transferHandler serves the commands of uploads and downloads.
+type transferHandler struct{ transfers *transfer.Service }
+
+// command serves upload or download.
+func (h transferHandler) command(name, kind string) command {
+	return func(ctx context.Context, body json.RawMessage) (int, any, error) {
+		b, err := parseTransfer(name, body)
+		if err != nil {
+			return 0, nil, err
+		}
+		switch job := b.job(); {
+		case job != "" && b.Abort:
+			return http.StatusAccepted, struct{}{}, h.transfers.Abort(ctx, job)
+		case job != "":
+			status, err := h.transfers.Status(ctx, job)
+			return http.StatusOK, status, err
+		}
+		config, err := parseConfig(b.Config)
+		if err != nil {
+			return 0, nil, err
+		}
+		id, err := h.transfers.Start(ctx, transfer.Request{
+			Kind: kind, ID: *b.ID, Repository: b.Repository, Config: config,
+			Options: dbserver.TransferOptions{Transfers: b.Transfers, BytesPerSecond: b.BytesPerSecond},
+		})
+		attribute := "uploadId"
+		if kind == keys.TransferDownload {
+			attribute = "downloadId"
+		}
+		return http.StatusAccepted, map[string]string{attribute: id}, err
+	}
+}
+
+func (h transferHandler) all(ctx context.Context, _ json.RawMessage) (int, any, error) {
+	all, err := h.transfers.All(ctx)
+	return http.StatusOK, map[string]any{"transfers": all}, err
+}
+
+func (h transferHandler) remote(ctx context.Context, body json.RawMessage) (int, any, error) {
+	var b struct {
+		Operation  string                     `json:"operation"`
+		ID         string                     `json:"id"`
+		Repository string                     `json:"remoteRepository"`
+		Config     map[string]json.RawMessage `json:"config"`
+	}
+	if body == nil || json.Unmarshal(body, &b) != nil {
+		return 0, nil, apierror.New(apierror.BadParameter, `remote: want {"operation", "remoteRepository", "config"}, and "id" where one is needed`)
+	}
+	config, err := parseConfig(b.Config)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := h.transfers.Remote(ctx, transfer.RemoteRequest{Operation: b.Operation, ID: b.ID, Repository: b.Repository, Config: config})
+	return http.StatusOK, answer, err
+}

@@ -1,0 +1,117 @@
+// Package verify checks a whole backup: that every piece is there, that every byte is as
+// it was made, and that the certificate still shows one instant.
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"stasis/coordinator/backup/certificate"
+	"stasis/coordinator/backup/fanout"
+	"stasis/coordinator/backup/operation"
+	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/topology"
+	dbserver "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// Servers has one DB server read its piece again. It does not repeat the request.
+type Servers interface {
+	Verify(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) (dbserver.VerifyResponse, error)
+}
+
+// Verifier verifies backups. Any goroutine may use it.
+type Verifier struct {
+	Life     *operation.Life
+	Clusters *topology.Reader
+	Servers  Servers
+	Stall    time.Duration // a DB server that makes no progress for so long counts as a problem
+}
+
+// Result says what re-reading a whole backup found.
+type Result struct {
+	ID                      string                   `json:"id"`
+	Intact                  bool                     `json:"intact"` // complete, every byte as made, and the certificate holds
+	PotentiallyInconsistent bool                     `json:"potentiallyInconsistent"`
+	Pieces                  map[string]PieceReport   `json:"pieces"` // by the server that holds it
+	Problems                []string                 `json:"problems"`
+	Certificate             *certificate.Certificate `json:"certificate,omitempty"`
+}
+
+// PieceReport is one piece in a Result.
+type PieceReport struct {
+	Source   string   `json:"source"` // the server that made it
+	Files    int      `json:"files"`
+	Bytes    int64    `json:"bytes"`
+	Problems []string `json:"problems"`
+}
+
+// Verify has every DB server read its whole piece again, and checks the certificate against
+// what they found. What is wrong is in the result; it is no error. apierror.NotFound: there
+// is no such backup.
+func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
+	ctx, leave, err := v.Life.Enter(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
+	c, _, err := v.Clusters.Latest(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	answers := fanout.Ask(ctx, c.Members, 0, nil, func(ctx context.Context, m fanout.Member) (dbserver.VerifyResponse, error) {
+		return fanout.WhileItProgresses(ctx, v.Stall, m, func(ctx context.Context) (dbserver.VerifyResponse, error) {
+			return v.Servers.Verify(ctx, m.Target, dbserver.PieceRequest{ID: id})
+		})
+	})
+	if ctx.Err() != nil {
+		return Result{}, operation.Cause(ctx, fanout.FirstError(answers))
+	}
+	result := Result{ID: id, Pieces: map[string]PieceReport{}, Problems: []string{}}
+	set := piece.NewSet()
+	for _, a := range answers {
+		switch {
+		case piece.Absent(a.Err) || slices.Contains(c.Tombstones[id], a.ID):
+			continue // the server may never have had a piece, or the piece has to go
+		case a.Err != nil:
+			result.Problems = append(result.Problems, a.Err.Error())
+			continue
+		}
+		result.add(a.ID, a.Value)
+		set.Add(a.ID, dbserver.PieceDetail{Piece: a.Value.Piece, Certificate: a.Value.Certificate})
+	}
+	record, recorded := c.Commits[id]
+	if len(set.Pieces) == 0 && !recorded && len(result.Problems) == 0 {
+		return Result{}, apierror.New(apierror.NotFound, "there is no backup %s", id)
+	}
+	if missing := set.Missing(record.Servers); len(missing) > 0 {
+		result.Problems = append(result.Problems, "the pieces of "+c.Named(missing)+" are missing")
+	}
+	var problems []string
+	result.Certificate, problems = set.Certify(record.CertificateSHA256)
+	result.Problems = append(result.Problems, problems...)
+	result.Intact = len(result.Problems) == 0
+	return result, nil
+}
+
+// add takes over what one server found.
+func (r *Result) add(holder string, v dbserver.VerifyResponse) {
+	r.PotentiallyInconsistent = r.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
+	r.Pieces[holder] = PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
+	for _, p := range v.Problems {
+		r.Problems = append(r.Problems, holder+": "+p)
+	}
+}
+
+// Offline checks a backup by what is stored in its pieces alone, without a cluster: pieces
+// and their certificates, both by the server that made the piece. It returns what is
+// wrong. A failsafe backup has no certificate.
+func Offline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) (*certificate.Certificate, []string) {
+	set := piece.NewSet()
+	for source, p := range pieces {
+		set.Pieces[source] = dbserver.PieceDetail{Piece: p, Certificate: certificates[source]}
+	}
+	return set.Certify("")
+}

@@ -1,0 +1,132 @@
+package cursor
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"strconv"
+	"sync"
+	"time"
+
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+)
+
+// BytesEach is what a Store counts for a cursor: it never holds more.
+const BytesEach = 2 << 10
+
+// Store keeps the cursors of a coordinator.
+type Store struct {
+	capacity int // cursors
+
+	mu      sync.Mutex
+	cursors map[string]*Cursor
+	refused uint64
+}
+
+// NewStore makes a store of at most so many bytes of cursors; there is room for one at least.
+func NewStore(bytes int64) *Store {
+	return &Store{capacity: int(max(bytes/BytesEach, 1)), cursors: map[string]*Cursor{}}
+}
+
+// Add gives the cursor an id and keeps it; apierror.ResourceLimit if there is no room.
+func (s *Store) Add(c *Cursor) error {
+	var raw [8]byte
+	_, _ = rand.Read(raw[:]) // does not fail, by its documentation
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.cursors) >= s.capacity && !failpoint.Off("cursors-are-bounded") {
+		s.refused++
+		return apierror.New(apierror.ResourceLimit, "no room for another cursor: %d are open, which use all %d bytes that this coordinator keeps for them; "+
+			"read to the end or delete those that are not needed, and try again", len(s.cursors), s.capacity*BytesEach).WithStatus(503)
+	}
+	c.ID = strconv.FormatUint(binary.BigEndian.Uint64(raw[:])>>1, 10)
+	c.expires = time.Now().Add(c.ttl)
+	s.cursors[c.ID] = c
+	return nil
+}
+
+// Use finds the cursor with this id in the database. Until done is called its time stands
+// still, and then begins again.
+func (s *Store) Use(db, id string) (c *Cursor, done func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c = s.find(db, id); c == nil {
+		return nil, nil, notFound(id)
+	}
+	c.users++
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.users--
+		c.expires = time.Now().Add(c.ttl)
+	}, nil
+}
+
+// find is the cursor of the database, nil if there is none, or its time is over.
+func (s *Store) find(db, id string) *Cursor {
+	c := s.cursors[id]
+	if c == nil || c.source.Database != db || c.over(time.Now()) {
+		return nil
+	}
+	return c
+}
+
+func (c *Cursor) over(now time.Time) bool { return c.users == 0 && now.After(c.expires) }
+
+// Remove forgets a cursor.
+func (s *Store) Remove(db, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find(db, id) == nil {
+		return notFound(id)
+	}
+	delete(s.cursors, id)
+	return nil
+}
+
+func notFound(id string) error {
+	return apierror.New(apierror.CursorNotFound, "cursor not found: %.40s", id)
+}
+
+// sweepEvery is how long a cursor may take up room after its time.
+const sweepEvery = time.Second
+
+// Run forgets cursors whose time is over, until ctx ends.
+func (s *Store) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.sweep(now)
+		}
+	}
+}
+
+func (s *Store) sweep(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, c := range s.cursors {
+		if c.over(now) {
+			delete(s.cursors, id)
+		}
+	}
+}
+
+// Usage is what the cursors of a Store take up.
+type Usage struct {
+	Open     int    `json:"open"`
+	Bytes    int    `json:"bytes"`
+	MaxBytes int    `json:"maxBytes"`
+	Refused  uint64 `json:"refused"` // since the start
+}
+
+// Usage tells how full the store is.
+func (s *Store) Usage() Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Usage{Open: len(s.cursors), Bytes: len(s.cursors) * BytesEach, MaxBytes: s.capacity * BytesEach, Refused: s.refused}
+}

@@ -1,0 +1,92 @@
+package shard
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+)
+
+// This file judges what another server sends before it is stored. What a leader of this
+// version has numbered passes; everything else is refused, and nothing of it is stored.
+
+// maxTime bounds revision times that another server may send. A clock that goes on after
+// a later one could run over. Clocks of two servers are not compared by it.
+var maxTime = uint64(time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()) << counterBits
+
+// check refuses records that are not the consecutive records of a log which a leader of
+// this tenure can have. The error is apierror.BadParameter.
+func (b Batch) check() error {
+	if failpoint.Off("records-checked") {
+		return nil
+	}
+	prev := b.Prev
+	if prev.Seq > maxSeq {
+		return apierror.New(apierror.BadParameter, "no log has a record %d", prev.Seq)
+	}
+	for _, r := range b.Records {
+		if r.Seq != prev.Seq+1 {
+			return apierror.New(apierror.BadParameter, "record %d stands where %d should", r.Seq, prev.Seq+1)
+		}
+		if r.Tenure.Compare(prev.Tenure) < 0 || r.Tenure.Compare(b.Tenure) > 0 {
+			return apierror.New(apierror.BadParameter, "record %d of tenure %s cannot come after %s, from a leader of tenure %s", r.Seq, r.Tenure, prev, b.Tenure)
+		}
+		if err := r.check(); err != nil {
+			return apierror.New(apierror.BadParameter, "record %d: %w", r.Seq, err)
+		}
+		prev = r.Position()
+	}
+	return nil
+}
+
+// check says whether a leader can have numbered this.
+func (r Record) check() error {
+	if len(r.Changes) == 0 || r.Time > maxTime {
+		return apierror.New(apierror.BadParameter, "it has %d changes, at the time %d", len(r.Changes), r.Time)
+	}
+	least, most := int64(0), int64(0)
+	for _, c := range r.Changes {
+		if c.Kind != Truncate {
+			if err := checkKey(c.Key); err != nil {
+				return err
+			}
+		}
+		switch c.Kind {
+		case Put:
+			if t, err := checkStored(c.Key, c.Value); err != nil {
+				return err
+			} else if t != r.Time {
+				return apierror.New(apierror.BadParameter, "document %s is of another time than its record", c.Key)
+			}
+			most++
+		case Delete:
+			least--
+		}
+		if c.Kind != Put && len(c.Value) > 0 || c.Kind == Truncate && c.Key != "" {
+			return apierror.New(apierror.BadParameter, "a removal has a value, or a truncation a key")
+		}
+	}
+	if r.Added < least || r.Added > most {
+		return apierror.New(apierror.BadParameter, "it is said to add %d documents", r.Added)
+	}
+	return nil
+}
+
+// checkStored says whether this can be a stored document: its revision time, and a JSON
+// object that begins with its key. (The size is that of documents which clients may write.)
+func checkStored(key string, value []byte) (time uint64, err error) {
+	if err := checkKey(key); err != nil {
+		return 0, apierror.New(apierror.BadParameter, "%w", err)
+	}
+	d, err := decodeDocument(value)
+	if err != nil {
+		return 0, apierror.New(apierror.BadParameter, "document %s: %w", key, err)
+	}
+	begins := append(append([]byte(`{"_key":"`), key...), `","_id":"`...)
+	if len(d.json) > maxDocumentBytes || d.time > maxTime || !bytes.HasPrefix(d.json, begins) || !json.Valid(d.json) {
+		return 0, apierror.New(apierror.BadParameter, "document %s is not one that was stored under this key", key)
+	}
+	return d.time, nil
+}

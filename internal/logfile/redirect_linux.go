@@ -1,0 +1,10 @@
+package logfile
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// redirect makes a standard stream another name of a file.
+func redirect(to *os.File, std int) error { return unix.Dup3(int(to.Fd()), std, 0) }
