@@ -48,7 +48,7 @@ func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) 
 		if err != nil {
 			return err
 		}
-		if err := s.agent.letIn(r.Context(), raw, budget.Of(r.Context())); err != nil {
+		if err := s.agent.letIn(r.Context(), raw); err != nil {
 			return err
 		}
 		status, text, err := call(callOf{

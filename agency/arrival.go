@@ -29,27 +29,14 @@ type arrivals struct {
 
 // sift is Raft's calls from other agents without those that it could not bear.
 func (a *arrivals) sift(from <-chan raft.RPC, done <-chan struct{}) <-chan raft.RPC {
-	to := make(chan raft.RPC)
-	go func() { // ends with done
-		for {
-			select {
-			case rpc := <-from:
-				if err := a.check(rpc.Command); err != nil {
-					a.complain("refusing what another agent sends", err)
-					a.gag.refuse(rpc, err)
-					continue
-				}
-				select {
-				case to <- rpc:
-				case <-done:
-					return
-				}
-			case <-done:
-				return
-			}
+	return sift(from, done, func(rpc raft.RPC) bool {
+		err := a.check(rpc.Command)
+		if err != nil {
+			a.complain("refusing what another agent sends", err)
+			a.gag.refuse(rpc, err)
 		}
-	}()
-	return to
+		return err != nil
+	})
 }
 
 func (a *arrivals) check(call any) error {

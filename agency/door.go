@@ -27,29 +27,25 @@ func classOf(r *http.Request) budget.Class {
 	return budget.Client
 }
 
-// parsedBytes is about how much memory a request takes while it is served, beside the
-// text itself: a list of small numbers becomes forty times as much. It errs upwards.
-func parsedBytes(raw []byte) int64 {
+// planBytes is about how heavy the tree becomes by a Plan of this text. It errs upwards.
+func planBytes(raw []byte) int64 {
 	const eachItem, eachLevel = 80, 160
-	return 2*int64(len(raw)) + eachItem*int64(bytes.Count(raw, []byte{','})) + eachLevel*int64(bytes.Count(raw, []byte{'/'}))
+	return int64(len(raw)) + eachItem*int64(bytes.Count(raw, []byte{','})) + eachLevel*int64(bytes.Count(raw, []byte{'/'}))
 }
 
 // letIn decides by its text whether a request may be parsed. What is too large is refused
 // here, at the door: nothing has been proposed, and no replica has seen it. Replicas have
-// no such rule, so what earlier versions let in is applied as ever.
+// no such rule, so what earlier versions let in is applied as ever. (What its parsing takes
+// has been taken from the budget with the body.)
 //
 // One kind of request may be as large as a body can be: a single transaction by which the
 // holder of the agency lock changes Plan. That is how a restore brings back the Plan of a large cluster at
 // once; the tree's quota bounds it. The holder shows the nonce of the lock, which must be
 // right before anything is proposed: a large entry that then fails costs the same.
-func (a *Agent) letIn(ctx context.Context, raw []byte, account *budget.Account) error {
-	if len(raw) > maxEnvelope {
-		return a.letPlanIn(ctx, raw, account)
+func (a *Agent) letIn(ctx context.Context, raw []byte) error {
+	if len(raw) <= maxEnvelope {
+		return nil
 	}
-	return account.Take(parsedBytes(raw))
-}
-
-func (a *Agent) letPlanIn(ctx context.Context, raw []byte, account *budget.Account) error {
 	if _, err := a.office(ctx); err != nil {
 		return err // who does not lead does not know who holds the lock
 	}
@@ -57,11 +53,11 @@ func (a *Agent) letPlanIn(ctx context.Context, raw []byte, account *budget.Accou
 	if !ok || !fsm.ByHolder(item, a.machine.state().Root()) {
 		return tooLarge(int64(len(raw)))
 	}
-	if size := parsedBytes(raw) - int64(len(raw)); size > a.machine.quota.clients() {
+	if size := planBytes(raw); size > a.machine.quota.clients() {
 		return apierror.New(apierror.ResourceLimit, "Plan would take about %d bytes, where the tree's quota is %d: %s",
 			size, a.machine.quota.clients(), wayOut).WithStatus(statusTooLarge)
 	}
-	return account.Take(parsedBytes(raw))
+	return nil
 }
 
 func tooLarge(bytes int64) error {

@@ -48,11 +48,6 @@ func (r Record) check() error {
 	}
 	least, most := int64(0), int64(0)
 	for _, c := range r.Changes {
-		if c.Kind != Truncate {
-			if err := checkKey(c.Key); err != nil {
-				return err
-			}
-		}
 		switch c.Kind {
 		case Put:
 			if t, err := checkStored(c.Key, c.Value); err != nil {
@@ -62,6 +57,9 @@ func (r Record) check() error {
 			}
 			most++
 		case Delete:
+			if err := checkKey(c.Key); err != nil {
+				return err
+			}
 			least--
 		}
 		if c.Kind != Put && len(c.Value) > 0 || c.Kind == Truncate && c.Key != "" {
