@@ -123,7 +123,7 @@ func TestLargeBodiesAreNotRead(t *testing.T) {
 		require.NoError(t, err)
 		return int(status[9]-'0')*100 + int(status[10]-'0')*10 + int(status[11]-'0')
 	}
-	require.Equal(t, 413, length(), "a large body is read that nobody may send")
+	require.Equal(t, 413, length(), "a large body is read that no client may send")
 	require.Equal(t, 200, s.post("write", lockHeld).status)
 	require.Equal(t, 100, length(), "the holder's Plan is refused")
 }

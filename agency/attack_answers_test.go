@@ -96,7 +96,7 @@ func TestReadsAreBounded(t *testing.T) {
 	require.Equal(t, 412, s.post("transact", `[["/x"],[{"/x":1},{"/x":0}]]`).status)
 }
 
-// TestKeptAnswersAreBounded: answers that nobody fetches do not fill the memory.
+// TestKeptAnswersAreBounded: answers that are not fetched do not fill the memory.
 func TestKeptAnswersAreBounded(t *testing.T) {
 	s := alone(t, t.TempDir())
 	for i := range 10 {

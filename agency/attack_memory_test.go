@@ -60,7 +60,7 @@ func plan(size int, nonce string) string {
 // tree's quota bounds that.
 func TestLargePlanIsTheHolders(t *testing.T) {
 	s := alone(t, t.TempDir(), func(c *Config) { c.TreeQuota = 40 << 20 })
-	require.Equal(t, 413, s.post("write", plan(10<<20, "secret")).status, "nobody holds the lock")
+	require.Equal(t, 413, s.post("write", plan(10<<20, "secret")).status, "the lock is free")
 	require.Equal(t, 200, s.post("write", lockHeld).status)
 	index := s.raft.LastIndex()
 	for _, body := range []string{

@@ -28,7 +28,7 @@ const (
 // callbacks tells those who observe a path (operation observe) of changes, while
 // this node leads. A call is a hint: there is one attempt, what an office had not
 // told when it ended is not told, and changes that happen while an observer is
-// being called share its next call. So whoever is slow costs nobody anything. Only
+// being called share its next call. So a slow observer holds up no other. Only
 // addresses of members are called (observers.go).
 type callbacks struct {
 	agent  *Agent

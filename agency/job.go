@@ -21,7 +21,7 @@ type job struct {
 	parked chan struct{} // closed when what fires a waiting poll will find it
 	done   bool          // the answer is whole; guarded by jobs.mu
 	ended  time.Time
-	kept   bool // somebody may fetch the answer
+	kept   bool // the answer may be fetched
 	// account is what the answer holds, as long as it is kept.
 	account *budget.Account
 }

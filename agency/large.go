@@ -46,7 +46,7 @@ func newLarge(removed func() int64, most int64) *large {
 }
 
 // places are those for the answer to a request. Servers have places of their own: a cache that
-// has to begin anew, and without which a server serves nothing, does not wait behind clients.
+// has to read the whole tree, and without which a server serves nothing, does not wait behind clients.
 func (a *Agent) places(r *http.Request) *large {
 	if budget.Of(r.Context()).Peer() {
 		return a.larger

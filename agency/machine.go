@@ -179,7 +179,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 // snapshot writes a state out while the tree moves on.
 type snapshot struct {
 	state   *fsm.State
-	written func() // is told when it is; nil: nobody counts
+	written func() // is told when it is; nil: it is not counted
 }
 
 // Persist writes the state to Raft's snapshot store.

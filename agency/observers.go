@@ -14,7 +14,7 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Whoever registers a callback has the leader send requests to a URL of its choice. So
+// A client that registers a callback has the leader send requests to a URL of its choice. So
 // that the leader is no way into what only it can reach, a URL has to be at an address of a
 // member of the cluster: a server that is registered in the tree, or an agent. It is asked
 // for when the callback is registered and before each call, since members leave, and move.

@@ -26,7 +26,7 @@ func observe(url string) string {
 	return string(raw)
 }
 
-// TestStrangersCannotObserve: whoever has the leader call an address that is no member's is
+// TestStrangersCannotObserve: a client that has the leader call an address that is no member's is
 // refused, with the reason, and nothing is registered or called; however the URL is written.
 func TestStrangersCannotObserve(t *testing.T) {
 	observed(t, func(t *testing.T, c *cluster, _ *observer) {

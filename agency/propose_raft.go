@@ -51,7 +51,7 @@ func outcomeOf(err error) error {
 }
 
 // abandon is the outcome of an envelope when the disk hangs. Raft may have it, and may yet
-// append it: nobody waits for that.
+// append it: no caller waits for that.
 func (a *Agent) abandon(e *proposal) error {
 	select {
 	case <-e.done:

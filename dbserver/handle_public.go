@@ -57,22 +57,26 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 	for _, path := range []string{"/_admin/metrics", "/_admin/metrics/v2"} {
 		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { s.config.HTTP.ServeMetrics(w) }))
 	}
-	get("/_admin/status", func(*http.Request) (any, error) {
-		hang := s.health.Hang()
-		serving := s.access.state() == nil && hang == nil
-		disk := "answers"
-		if hang != nil {
-			disk = "hangs " + hang.String()
-		}
-		return object{
-			"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
-			"mode": "server", "operationMode": "server", "host": s.Addr(),
-			"serverInfo": object{
-				"maintenance": !serving, "role": "PRIMARY", "serverId": s.id, "address": "tcp://" + s.Addr(),
-				"state": s.status(), "readOnly": false, "writeOpsEnabled": serving,
-				"disk": disk, "rebootId": s.reboot.Load(), "epoch": s.epoch.Load(),
-			},
-			"http": s.config.HTTP.Status(), // ours
-		}, nil
-	})
+	get("/_admin/status", func(*http.Request) (any, error) { return s.publicStatus(), nil })
+}
+
+// publicStatus is the answer to /_admin/status.
+func (s *Server) publicStatus() map[string]any {
+	type object = map[string]any
+	hang := s.health.Hang()
+	serving := s.access.state() == nil && hang == nil
+	disk := "answers"
+	if hang != nil {
+		disk = "hangs " + hang.String()
+	}
+	return object{
+		"server": "arango", "version": version.API, "pid": os.Getpid(), "license": "enterprise",
+		"mode": "server", "operationMode": "server", "host": s.Addr(),
+		"serverInfo": object{
+			"maintenance": !serving, "role": "PRIMARY", "serverId": s.id, "address": "tcp://" + s.Addr(),
+			"state": s.status(), "readOnly": false, "writeOpsEnabled": serving,
+			"disk": disk, "rebootId": s.reboot.Load(), "epoch": s.epoch.Load(),
+		},
+		"http": s.config.HTTP.Status(), // ours
+	}
 }

@@ -98,11 +98,7 @@ func (s *Shard) accept(in Batch) error {
 		}
 	}
 	tail = append(tail[:len(tail):len(tail)], fresh...)
-	end := in.Prev.Seq + uint64(len(in.Records)) // what is behind it may be another tenure's
-	if failpoint.Off("commit-within-batch") {
-		end = m.seq
-	}
-	n := max(0, int(min(in.Commit, end))-int(m.committed))
+	n := in.commits(m)
 	for _, r := range tail[:n] {
 		if err := s.addData(b, &m, r); err != nil {
 			return errors.Join(err, b.Close())
@@ -129,6 +125,16 @@ func (s *Shard) accept(in Batch) error {
 		s.copy.taking = false
 	}
 	return nil
+}
+
+// commits is how many records more are committed by this batch, after which the log is as
+// m says. What is behind the batch may be another tenure's, and is not.
+func (in Batch) commits(m meta) int {
+	end := in.Prev.Seq + uint64(len(in.Records))
+	if failpoint.Off("commit-within-batch") {
+		end = m.seq
+	}
+	return max(0, int(min(in.Commit, end))-int(m.committed))
 }
 
 // fresh are the records that this replica does not have; the first of them may
