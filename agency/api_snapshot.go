@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/version"
 )
 
@@ -16,13 +16,13 @@ func (s *api) snapshot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	head := client.SnapshotHead{
+	head := agencyclient.SnapshotHead{
 		Origin: s.agent.origins.origin(), Index: state.Index(), Term: state.Term(),
 		Taken: time.Now().UTC().Format(time.RFC3339), Version: version.Stasis,
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	return s.agent.places(r).send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
-		if err := client.WriteSnapshot(flusher(flush), head, state); err != nil {
+		if err := agencyclient.WriteSnapshot(flusher(flush), head, state); err != nil {
 			s.agent.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it torn
 		}
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/fsm"
 	"stasis/internal/budget"
 )
@@ -57,10 +57,10 @@ func TestSnapshotsByBytes(t *testing.T) {
 // TestWriteAllIsDivided: many transactions are sent in several requests, in order.
 func TestWriteAllIsDivided(t *testing.T) {
 	s := alone(t, t.TempDir(), func(c *Config) { c.HTTP.Budget = budget.New(1 << 30) })
-	c := client.New(client.Options{Endpoints: []string{s.URL()}, HTTP: s.http, Logger: logger(t)})
-	var txs []client.Tx
+	c := agencyclient.New(agencyclient.Options{Endpoints: []string{s.URL()}, HTTP: s.http, Logger: logger(t)})
+	var txs []agencyclient.Tx
 	for i := range 30 {
-		txs = append(txs, client.Tx{Ops: map[string]any{fmt.Sprint("/", i): strings.Repeat("x", 1<<20)}})
+		txs = append(txs, agencyclient.Tx{Ops: map[string]any{fmt.Sprint("/", i): strings.Repeat("x", 1<<20)}})
 	}
 	results, err := c.WriteAll(t.Context(), txs...)
 	require.NoError(t, err)
@@ -68,8 +68,8 @@ func TestWriteAllIsDivided(t *testing.T) {
 	for i, index := range results {
 		require.EqualValues(t, i+1, index)
 	}
-	_, err = c.Write(t.Context(), client.Tx{Ops: map[string]any{"/x": strings.Repeat("x", 3<<20)}})
-	require.ErrorIs(t, err, client.ErrRejected)
+	_, err = c.Write(t.Context(), agencyclient.Tx{Ops: map[string]any{"/x": strings.Repeat("x", 3<<20)}})
+	require.ErrorIs(t, err, agencyclient.ErrRejected)
 	require.ErrorContains(t, err, "are allowed")
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // value is a JSON string of n bytes.
@@ -104,9 +104,9 @@ func TestTreeQuota(t *testing.T) {
 	small := func(c *Config) { c.TreeQuota = 4 << 20 }
 	s := alone(t, dir, small)
 	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}},"/arango/Current/list":["a","b"],"/n":1}]]`).status)
-	tree := func() client.Tree {
+	tree := func() agencyclient.Tree {
 		var body struct {
-			Tree client.Tree `json:"tree"`
+			Tree agencyclient.Tree `json:"tree"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(s.get("config").body), &body))
 		return body.Tree

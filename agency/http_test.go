@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/version"
 )
 
@@ -157,7 +157,7 @@ func TestStatusPages(t *testing.T) {
 // TestOwnClientReadsConfig: the wire types of the client fit what is sent.
 func TestOwnClientReadsConfig(t *testing.T) {
 	s := alone(t, t.TempDir())
-	c := client.New(client.Options{Endpoints: []string{s.URL()}, HTTP: s.http, Logger: logger(t)})
+	c := agencyclient.New(agencyclient.Options{Endpoints: []string{s.URL()}, HTTP: s.http, Logger: logger(t)})
 	config, err := c.ConfigOf(t.Context(), s.URL())
 	require.NoError(t, err)
 	require.Equal(t, s.ID(), config.LeaderID)

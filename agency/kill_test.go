@@ -20,7 +20,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/network"
 )
 
@@ -186,12 +186,12 @@ func testKilled(t *testing.T, l layout) {
 	var load sync.WaitGroup
 	for i := range clients {
 		http := network.NewHTTPClient(network.TCP())
-		c := client.New(client.Options{Endpoints: p.endpoints(), HTTP: http})
+		c := agencyclient.New(agencyclient.Options{Endpoints: p.endpoints(), HTTP: http})
 		load.Go(func() {
 			defer http.CloseIdleConnections()
 			for ctx.Err() == nil {
 				one, cancel := context.WithTimeout(context.Background(), time.Minute)
-				_, err := c.Write(one, client.Tx{Ops: map[string]any{fmt.Sprintf("/count/%d", i): client.Increment(1)}})
+				_, err := c.Write(one, agencyclient.Tx{Ops: map[string]any{fmt.Sprintf("/count/%d", i): agencyclient.Increment(1)}})
 				cancel()
 				if failed[i] = err; err != nil {
 					return
@@ -223,7 +223,7 @@ func (p *processes) checkCounts(acknowledged []int64) {
 	t := p.t
 	http := network.NewHTTPClient(network.TCP())
 	defer http.CloseIdleConnections()
-	c := client.New(client.Options{Endpoints: p.endpoints(), HTTP: http})
+	c := agencyclient.New(agencyclient.Options{Endpoints: p.endpoints(), HTTP: http})
 	root, err := c.Read(t.Context(), "/")
 	require.NoError(t, err)
 	total := int64(0)

@@ -16,7 +16,7 @@ import (
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/network"
 )
 
@@ -147,7 +147,7 @@ func (r *recorder) counter(ctx context.Context, p *processes, how counting, rand
 		agents[address] = id
 	}
 	http.Transport = telling{http.Transport, agents}
-	c := client.New(client.Options{Endpoints: p.endpoints(), HTTP: http, AttemptTimeout: how.attempt})
+	c := agencyclient.New(agencyclient.Options{Endpoints: p.endpoints(), HTTP: http, AttemptTimeout: how.attempt})
 	number := how.number
 	for ; ctx.Err() == nil; pause(ctx.Done(), time.Duration(random.IntN(how.pause))*time.Millisecond) {
 		op := register{key: fmt.Sprintf("counter%d", random.IntN(4)), write: how.writes && random.IntN(2) == 0}
@@ -155,7 +155,7 @@ func (r *recorder) counter(ctx context.Context, p *processes, how counting, rand
 		one, made := r.told(one)
 		call := time.Now()
 		if op.write {
-			index, err := c.Write(one, client.Tx{Ops: map[string]any{op.key: client.Increment(1)}})
+			index, err := c.Write(one, agencyclient.Tx{Ops: map[string]any{op.key: agencyclient.Increment(1)}})
 			r.add(number, op, "", call, err == nil, made, index)
 			if err != nil {
 				r.count("unknown")

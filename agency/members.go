@@ -14,7 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/apierror"
 )
 
@@ -23,10 +23,10 @@ var errMember = errors.New("membership not changed")
 
 // memberList tells who belongs to the agency and how each keeps up, as its leader
 // sees it.
-func (a *Agent) memberList(o *office) []client.Member {
-	var list []client.Member
+func (a *Agent) memberList(o *office) []agencyclient.Member {
+	var list []agencyclient.Member
 	for _, s := range a.members().Servers {
-		m := client.Member{ID: string(s.ID), Endpoint: "tcp://" + a.book.address(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
+		m := agencyclient.Member{ID: string(s.ID), Endpoint: "tcp://" + a.book.address(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
 		if m.Leader = m.ID == a.id; m.Leader {
 			m.Heard, m.Lag = true, 0
 			m.Alarm = a.machine.quota.state(a.machine.state().Weight()).Alarm
@@ -36,7 +36,7 @@ func (a *Agent) memberList(o *office) []client.Member {
 		}
 		list = append(list, m)
 	}
-	slices.SortFunc(list, func(x, y client.Member) int { return cmp.Compare(x.ID, y.ID) })
+	slices.SortFunc(list, func(x, y agencyclient.Member) int { return cmp.Compare(x.ID, y.ID) })
 	return list
 }
 
@@ -207,7 +207,7 @@ func (s *api) membership(w http.ResponseWriter, r *http.Request) error {
 	if o == nil && r.Method == http.MethodGet {
 		return ErrNotLeader
 	}
-	body := client.Members{Done: done}
+	body := agencyclient.Members{Done: done}
 	if o != nil {
 		body.Members = a.memberList(o)
 	}

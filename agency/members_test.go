@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // newcomer starts an agent with nothing that asks to be a member.
@@ -26,13 +26,13 @@ func (c *cluster) newcomer(name, address, at string) *Agent {
 }
 
 // members asks the leader; by id.
-func (c *cluster) members() map[string]client.Member {
+func (c *cluster) members() map[string]agencyclient.Member {
 	c.t.Helper()
 	r := c.ask(c.leader(), "members", "")
 	require.Equal(c.t, http.StatusOK, r.status, r.body)
-	var list client.Members
+	var list agencyclient.Members
 	require.NoError(c.t, decode(r, &list))
-	byID := map[string]client.Member{}
+	byID := map[string]agencyclient.Member{}
 	for _, m := range list.Members {
 		byID[m.ID] = m
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
@@ -18,7 +18,7 @@ func TestRecoveryRaisesTerms(t *testing.T) {
 		leader, held := c.leader(), `"/arango/Target/HotBackup/Create":"now","/arango/Target/HotBackup/Holder":{"nonce":"n"}`
 		plan := `"/arango/Plan/Collections/db/1":{"shardTerms":{"s1":1,"s2":3},"shards":{"s1":["A"],"s2":["A"]}},"/arango/Plan/Collections/db/2":{"id":"2"}`
 		require.Equal(t, http.StatusOK, c.ask(leader, "write", `[[{`+plan+`,`+held+`,"/arango/Sync/LatestID":100}]]`).status)
-		saver := client.New(client.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+leader]}, HTTP: c.http})
+		saver := agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+leader]}, HTTP: c.http})
 		saved, _, err := saver.Snapshot(t.Context())
 		require.NoError(t, err)
 		terms := func(name string, by int) {
@@ -35,7 +35,7 @@ func TestRecoveryRaisesTerms(t *testing.T) {
 			require.NoError(t, decode(c.ask(name, "read", `[["/arango/Plan"]]`), &got))
 			want := map[string]uint64{"s1": 1 + uint64(by)*keys.RecoveryStep, "s2": 3 + uint64(by)*keys.RecoveryStep}
 			require.Equal(t, want, got[0].Arango.Plan.Collections["db"]["1"].ShardTerms, "a term that replicas may have promised comes again")
-			ids, err := client.ReserveIDs(t.Context(), client.New(client.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+name]}, HTTP: c.http}), 1)
+			ids, err := agencyclient.ReserveIDs(t.Context(), agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+name]}, HTTP: c.http}), 1)
 			require.NoError(t, err)
 			require.EqualValues(t, 101+by*keys.RecoveryStep, ids, "an id comes again")
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/failpoint"
 	"stasis/internal/network"
@@ -111,8 +111,8 @@ func TestClientRepeatsOnce(t *testing.T) {
 		defer release()
 		http := network.NewHTTPClient(c.net.Host("server"))
 		defer http.CloseIdleConnections()
-		by := client.New(client.Options{Endpoints: []string{"http://" + leader + ":1"}, HTTP: http, AttemptTimeout: 250 * time.Millisecond})
-		index, err := by.Write(t.Context(), client.Tx{Ops: map[string]any{"x": client.Increment(1)}})
+		by := agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + leader + ":1"}, HTTP: http, AttemptTimeout: 250 * time.Millisecond})
+		index, err := by.Write(t.Context(), agencyclient.Tx{Ops: map[string]any{"x": agencyclient.Increment(1)}})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, index)
 		<-reached

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 var stamps = regexp.MustCompile(`,"timestamp":\d+|,"term":\d+`)
@@ -167,7 +167,7 @@ func TestPollPacked(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, plain.body, string(text))
 
-		own := client.New(client.Options{Endpoints: []string{"http://" + leader + ":1"}, HTTP: c.http})
+		own := agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + leader + ":1"}, HTTP: c.http})
 		got, err := own.Poll(t.Context(), 1, time.Second)
 		require.NoError(t, err)
 		require.Len(t, got.Log, 2)

@@ -6,7 +6,7 @@ import (
 	"math"
 	"sync"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
@@ -130,10 +130,10 @@ func (q *quota) note(weight int64, outcomes []fsm.Outcome) {
 }
 
 // state is what is told of the tree's size.
-func (q *quota) state(weight int64) client.Tree {
+func (q *quota) state(weight int64) agencyclient.Tree {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := client.Tree{Bytes: weight, Quota: q.bytes, Refused: q.refused, LastRefusal: q.last}
+	s := agencyclient.Tree{Bytes: weight, Quota: q.bytes, Refused: q.refused, LastRefusal: q.last}
 	if q.alarm {
 		s.Alarm = fmt.Sprintf("the tree has %d of %d bytes: %s", weight, q.bytes, wayOut)
 	}

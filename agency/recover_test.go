@@ -10,13 +10,13 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // origin is what an agent says it belongs to, and its status.
-func (c *cluster) config(name string) client.Config {
+func (c *cluster) config(name string) agencyclient.Config {
 	c.t.Helper()
-	var config client.Config
+	var config agencyclient.Config
 	require.NoError(c.t, decode(c.ask(name, "config", ""), &config))
 	return config
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -315,7 +315,7 @@ func TestBootstrapDespiteSilence(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"old"}]]`).status)
 		time.Sleep(time.Second)
-		old := client.New(client.Options{Endpoints: []string{"a:1", "b:1", "c:1"}, HTTP: c.http})
+		old := agencyclient.New(agencyclient.Options{Endpoints: []string{"a:1", "b:1", "c:1"}, HTTP: c.http})
 		_, err := old.Read(t.Context(), "x")
 		require.NoError(t, err)
 		before := c.config("a").Origin
@@ -340,11 +340,11 @@ func TestBootstrapDespiteSilence(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		_, err = old.Read(short, "y")
-		require.ErrorIs(t, err, client.ErrUnavailable)
-		require.ErrorIs(t, err, client.ErrStranger)
+		require.ErrorIs(t, err, agencyclient.ErrUnavailable)
+		require.ErrorIs(t, err, agencyclient.ErrStranger)
 		short, cancel = context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		_, err = old.Write(short, client.Tx{Ops: map[string]any{"z": 1}})
+		_, err = old.Write(short, agencyclient.Tx{Ops: map[string]any{"z": 1}})
 		require.ErrorContains(t, err, "belongs to another agency")
 		require.Equal(t, `200 [{"y":"goes on"}]`, c.ask(c.leader("c"), "read", `[["/"]]`).String())
 	})
@@ -362,7 +362,7 @@ func TestTwinsRecovered(t *testing.T) {
 			require.NoError(t, err)
 		}
 		c.start("a")
-		one := client.New(client.Options{Endpoints: []string{"a:1", "b:1"}, HTTP: c.http})
+		one := agencyclient.New(agencyclient.Options{Endpoints: []string{"a:1", "b:1"}, HTTP: c.http})
 		_, err := one.Read(t.Context(), "x")
 		require.NoError(t, err)
 		c.start("b")
@@ -373,7 +373,7 @@ func TestTwinsRecovered(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		_, err = one.Read(short, "x")
-		require.ErrorIs(t, err, client.ErrStranger)
+		require.ErrorIs(t, err, agencyclient.ErrStranger)
 		require.ErrorIs(t, c.stopped("c"), errStranger, "it has met a later incarnation")
 	})
 }

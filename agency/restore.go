@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/fsm"
 )
 
@@ -28,7 +28,7 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	head, state, err := client.ReadSnapshot(file)
+	head, state, err := agencyclient.ReadSnapshot(file)
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}

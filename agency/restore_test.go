@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // TestSnapshotRestore: the agency is saved, all three disks are lost, and it goes on from
@@ -26,7 +26,7 @@ func TestSnapshotRestore(t *testing.T) {
 		require.Equal(t, http.StatusTemporaryRedirect, c.ask(c.others(leader)[0], "snapshot", "").status)
 		got, err := c.send(t.Context(), http.MethodGet, "http://"+c.peers["AGNT-"+leader]+"/_api/agency/snapshot", "")
 		require.NoError(t, err)
-		file := client.New(client.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+leader]}, HTTP: c.http})
+		file := agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + c.peers["AGNT-"+leader]}, HTTP: c.http})
 		saved, head, err := file.Snapshot(t.Context())
 		require.NoError(t, err)
 		require.EqualValues(t, 3, head.Index)
@@ -37,13 +37,13 @@ func TestSnapshotRestore(t *testing.T) {
 		for i := range saved {
 			damaged := append([]byte{}, saved...)
 			damaged[i] ^= 1
-			_, _, err := client.ReadSnapshot(damaged)
-			require.ErrorIs(t, err, client.ErrSnapshot, "byte %d", i)
-			_, _, err = client.ReadSnapshot(saved[:i])
-			require.ErrorIs(t, err, client.ErrSnapshot, "%d bytes", i)
+			_, _, err := agencyclient.ReadSnapshot(damaged)
+			require.ErrorIs(t, err, agencyclient.ErrSnapshot, "byte %d", i)
+			_, _, err = agencyclient.ReadSnapshot(saved[:i])
+			require.ErrorIs(t, err, agencyclient.ErrSnapshot, "%d bytes", i)
 		}
 		_, err = Restore(saved[:len(saved)-1], RestoreOptions{Stores: c.stores["a"]})
-		require.ErrorIs(t, err, client.ErrSnapshot)
+		require.ErrorIs(t, err, agencyclient.ErrSnapshot)
 		what, err := Restore(saved, RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 5})
 		require.NoError(t, err)
 		require.EqualValues(t, 5, what.After.Incarnation)
@@ -70,10 +70,10 @@ func TestSnapshotRestore(t *testing.T) {
 func TestRestoreCutShort(t *testing.T) {
 	s := alone(t, t.TempDir())
 	s.post("write", `[[{"x":1}]]`)
-	file := client.New(client.Options{Endpoints: []string{s.URL()}, HTTP: s.http})
+	file := agencyclient.New(agencyclient.Options{Endpoints: []string{s.URL()}, HTTP: s.http})
 	saved, head, err := file.Snapshot(t.Context())
 	require.NoError(t, err)
-	_, state, err := client.ReadSnapshot(saved)
+	_, state, err := agencyclient.ReadSnapshot(saved)
 	require.NoError(t, err)
 	after, err := nextOrigin(head.Origin, 0)
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestRestoreCutShort(t *testing.T) {
 func TestRestoreOnDisk(t *testing.T) {
 	s := alone(t, t.TempDir())
 	s.post("write", `[[{"x":1}]]`)
-	file := client.New(client.Options{Endpoints: []string{s.URL()}, HTTP: s.http})
+	file := agencyclient.New(agencyclient.Options{Endpoints: []string{s.URL()}, HTTP: s.http})
 	saved, _, err := file.Snapshot(t.Context())
 	require.NoError(t, err)
 	full := t.TempDir()

@@ -13,7 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -25,17 +25,17 @@ func TestBackupIsListedAndIntact(t *testing.T) {
 		h.insert(s, "s101", "a", `{}`)
 		h.backup(s, "b1")
 		require.Equal(t, []string{"b1"}, h.listed(s))
-		v, err := h.dbs.Verify(t.Context(), h.target(s), client.PieceRequest{ID: "b1"})
+		v, err := h.dbs.Verify(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1"})
 		require.NoError(t, err)
 		require.Empty(t, v.Problems)
-		require.ErrorIs(t, h.dbs.Delete(t.Context(), h.target(s), client.PieceRequest{ID: "b1"}), apierror.BackupConflict, "the agency does not say so")
+		require.ErrorIs(t, h.dbs.Delete(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1"}), apierror.BackupConflict, "the agency does not say so")
 		require.Equal(t, []string{"b1"}, h.listed(s))
 		h.net.Delay("agent", "db1", 300*time.Millisecond) // it is asked before it learns of it
 		h.deleted("b1", s)
-		require.NoError(t, h.dbs.Delete(t.Context(), h.target(s), client.PieceRequest{ID: "b1"}))
+		require.NoError(t, h.dbs.Delete(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1"}))
 		require.Empty(t, h.listed(s))
 		require.False(t, h.read(keys.HotBackupDeletion(s.ID(), "b1")).Exists())
-		require.ErrorIs(t, h.dbs.Delete(t.Context(), h.target(s), client.PieceRequest{ID: "b1"}), apierror.FileNotFound)
+		require.ErrorIs(t, h.dbs.Delete(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1"}), apierror.FileNotFound)
 	})
 }
 
@@ -75,25 +75,25 @@ func TestGateHoldsWritersAndNotReaders(t *testing.T) {
 		h.collection("100", "s101", s)
 		to := h.target(s)
 		h.lock("b", "n")
-		_, err := h.hold(t.Context(), to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60})
+		_, err := h.hold(t.Context(), to, dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60})
 		require.NoError(t, err)
 		var group sync.WaitGroup
 		written := make(chan error, 3)
 		for i := range 2 {
 			group.Go(func() {
-				_, err := h.dbs.Documents(t.Context(), to, "s101", client.DocumentsRequest{
-					Ops: []client.Op{{Kind: client.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)}},
+				_, err := h.dbs.Documents(t.Context(), to, "s101", dbclient.DocumentsRequest{
+					Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)}},
 				})
 				written <- err
 			})
 		}
-		group.Go(func() { written <- h.dbs.Truncate(t.Context(), to, "s101", client.TruncateRequest{}) })
+		group.Go(func() { written <- h.dbs.Truncate(t.Context(), to, "s101", dbclient.TruncateRequest{}) })
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
 		require.Empty(t, written, "writes pass a gate that is held")
 		require.Empty(t, h.keysOf(s, "s101"))
 
-		report, err := h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
+		report, err := h.dbs.GateRelease(t.Context(), to, dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.True(t, report.Unbroken)
 		require.Equal(t, 3, report.WritersWaited)
@@ -116,7 +116,7 @@ func TestLockEndsWithItsClient(t *testing.T) {
 		defer leave()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = h.hold(ctx, h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 300, LeaseSeconds: 60})
+		_, err = h.hold(ctx, h.target(s), dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 300, LeaseSeconds: 60})
 		require.ErrorIs(t, err, apierror.ConnectionLost)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()
@@ -130,15 +130,15 @@ func TestCutNeedsTheGate(t *testing.T) {
 		s := h.start("db1")
 		to := h.target(s)
 		h.lock("b1", "n")
-		require.NoError(t, h.dbs.Prepare(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}))
-		_, err := h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
+		require.NoError(t, h.dbs.Prepare(t.Context(), to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
+		_, err := h.dbs.Cut(t.Context(), to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
 		require.ErrorIs(t, err, apierror.GateLost, "it cuts without the gate")
-		_, err = h.hold(t.Context(), to, client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 1})
+		_, err = h.hold(t.Context(), to, dbclient.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 1})
 		require.NoError(t, err)
 		time.Sleep(2 * time.Second) // the lease ends
-		_, err = h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
+		_, err = h.dbs.Cut(t.Context(), to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
 		require.ErrorIs(t, err, apierror.GateLost)
-		_, err = h.dbs.Cut(t.Context(), to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1, Unprotected: true})
+		_, err = h.dbs.Cut(t.Context(), to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1, Unprotected: true})
 		require.NoError(t, err)
 	})
 }
@@ -149,12 +149,12 @@ func TestRestartBreaksTheHold(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		h.lock("b", "n")
-		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
+		_, err := h.hold(t.Context(), h.target(s), dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.NoError(t, err)
 		h.crash("db1")
 		s = h.start("db1")
 		h.insert(s, "s101", "a", `{}`)
-		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.False(t, report.Unbroken)
 		require.NotEmpty(t, report.Reason)
@@ -214,7 +214,7 @@ func TestPendingPieceWaitsForTheLock(t *testing.T) {
 		pending, err := s.pieces.Load().Pending()
 		require.NoError(t, err)
 		require.Len(t, pending, 1)
-		require.NoError(t, h.dbs.Drop(t.Context(), h.target(s), client.PieceRequest{ID: "b1", Nonce: "n"}))
+		require.NoError(t, h.dbs.Drop(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
 		pending, err = s.pieces.Load().Pending()
 		require.NoError(t, err)
 		require.Empty(t, pending)
@@ -228,7 +228,7 @@ func TestCommittedPieceIsNotDropped(t *testing.T) {
 		h.lock("b1", "n")
 		h.piece(s, "b1", "n")
 		h.unlock("n", commitOf("b1", "n"))
-		require.ErrorIs(t, h.dbs.Drop(t.Context(), h.target(s), client.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict, "a committed piece is dropped")
+		require.ErrorIs(t, h.dbs.Drop(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict, "a committed piece is dropped")
 		time.Sleep(time.Second)
 		require.Equal(t, []string{"b1"}, h.listed(s))
 	})
@@ -248,8 +248,8 @@ func restoring(t *testing.T, h *house, s *Server) keys.Restore {
 	return keys.Restore{Epoch: 1, BackupID: "b1", Nonce: "r", Previous: "f1", Servers: map[string]string{s.ID(): s.ID()}}
 }
 
-func stageRequest(s *Server, nonce string) client.StageRequest {
-	return client.StageRequest{ID: "b1", Source: s.ID(), Epoch: 1, Nonce: nonce, FailsafeID: "f1",
+func stageRequest(s *Server, nonce string) dbclient.StageRequest {
+	return dbclient.StageRequest{ID: "b1", Source: s.ID(), Epoch: 1, Nonce: nonce, FailsafeID: "f1",
 		FailsafeTime: "2026-01-01T00:00:00Z", NrDBServers: 1, FailsafeDump: json.RawMessage(`{}`)}
 }
 
@@ -275,7 +275,7 @@ func checkRestored(t *testing.T, h *house, s *Server) {
 	_, err := h.dbs.Count(t.Context(), h.target(s), "s201")
 	require.ErrorIs(t, err, apierror.ShardGone)
 	h.eventually(keys.CurrentCollections+"/_system/200", func(n *agencyclient.Node) bool { return !n.Exists() })
-	_, err = h.dbs.Count(t.Context(), client.Target{URL: s.URL()}, "s101")
+	_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
 	require.ErrorIs(t, err, apierror.WrongEpoch, "the epoch before")
 	staged, err := s.pieces.Load().Staged()
 	require.NoError(t, err)
@@ -309,7 +309,7 @@ func TestRestoreSwapsTheEngine(t *testing.T) {
 
 func revisionOf(t *testing.T, h *house, s *Server, key string) string {
 	t.Helper()
-	r, err := h.dbs.Documents(t.Context(), h.target(s), "s101", client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: key}}})
+	r, err := h.dbs.Documents(t.Context(), h.target(s), "s101", dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: key}}})
 	require.NoError(t, err)
 	require.Nil(t, r.Results[0].Error)
 	return r.Results[0].Rev
@@ -356,7 +356,7 @@ func TestRestoreCrashesAtAnyMoment(t *testing.T) {
 func TestRestoreGivenUp(t *testing.T) {
 	for name, giveUp := range map[string]func(*testing.T, *house, *Server){
 		"undone": func(t *testing.T, h *house, s *Server) {
-			require.NoError(t, h.dbs.Unstage(t.Context(), h.target(s), client.UnstageRequest{Epoch: 1, Nonce: "r"}))
+			require.NoError(t, h.dbs.Unstage(t.Context(), h.target(s), dbclient.UnstageRequest{Epoch: 1, Nonce: "r"}))
 		},
 		"lock lost": func(t *testing.T, h *house, s *Server) { h.unlock("r", nil) },
 		"restart": func(t *testing.T, h *house, s *Server) {
@@ -389,7 +389,7 @@ func TestLateRestoreRequests(t *testing.T) {
 		r := restoring(t, h, s)
 		require.ErrorIs(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "late")), apierror.BackupConflict, "it stages for who has not the lock")
 		h.raise("r", r, restoredPlan())
-		err := h.dbs.Unstage(t.Context(), h.target(s), client.UnstageRequest{Epoch: 1, Nonce: "r"})
+		err := h.dbs.Unstage(t.Context(), h.target(s), dbclient.UnstageRequest{Epoch: 1, Nonce: "r"})
 		require.ErrorIs(t, err, apierror.BackupConflict, "a committed restore is undone")
 		checkRestored(t, h, s)
 		require.ErrorIs(t, h.dbs.Stage(t.Context(), h.target(s), stageRequest(s, "r")), apierror.WrongEpoch)
@@ -416,8 +416,8 @@ func TestRestoreUnderLoad(t *testing.T) {
 					}
 					name := fmt.Sprintf("w%d-%d", w, i)
 					for epoch := range uint64(2) {
-						answer, err := h.dbs.Documents(context.Background(), client.Target{URL: s.URL(), Epoch: epoch}, "s101", client.DocumentsRequest{
-							Ops: []client.Op{{Kind: client.OpInsert, Key: name, Document: json.RawMessage(`{}`)}},
+						answer, err := h.dbs.Documents(context.Background(), dbclient.Target{URL: s.URL(), Epoch: epoch}, "s101", dbclient.DocumentsRequest{
+							Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: name, Document: json.RawMessage(`{}`)}},
 						})
 						if err == nil && answer.Results[0].Error == nil && epoch == 1 {
 							mu.Lock()

@@ -3,9 +3,9 @@ package dbserver
 import (
 	"fmt"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // comeBack is for a server that was removed from the cluster and joins again with its
@@ -15,18 +15,18 @@ import (
 // deleted backup must not be listed. They are what was downloaded here, or set aside by a
 // restore. The result makes sure that the server enters Plan only if no backup has been
 // deleted since root.
-func (s *Server) comeBack(root *node) (agency.Comeback, error) {
+func (s *Server) comeBack(root *node) (agencyclient.Comeback, error) {
 	removed := root.At(keys.ServerRemoved(s.id))
 	if root.At(keys.PlanDBServers+"/"+s.id).Exists() || !removed.Exists() {
-		return agency.Comeback{}, nil
+		return agencyclient.Comeback{}, nil
 	}
-	back := agency.Comeback{Removed: removed, Deletes: root.At(keys.HotBackupDeletes)}
+	back := agencyclient.Comeback{Removed: removed, Deletes: root.At(keys.HotBackupDeletes)}
 	s.log.Info("coming back after it was removed from the cluster")
 	deletes, _ := back.Deletes.Int() // missing: 0
 	if then, known := root.At(keys.Departed(s.id)).Int(); known && then == deletes {
 		return back, nil
 	}
-	pieces, err := s.pieces.Load().List(client.ListRequest{})
+	pieces, err := s.pieces.Load().List(dbclient.ListRequest{})
 	if err != nil {
 		return back, fmt.Errorf("look which pieces are still those of backups: %w", err)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
@@ -105,10 +105,10 @@ func (d *data) led(name string) (*hosted, error) {
 }
 
 // stand says where the replicas here stand: of those that lead, what they state.
-func (d *data) stand() client.CutResponse {
+func (d *data) stand() dbclient.CutResponse {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	answer := client.CutResponse{Logs: map[string]uint64{}}
+	answer := dbclient.CutResponse{Logs: map[string]uint64{}}
 	for name, h := range d.shards {
 		if h.leader != nil {
 			answer.Statements = append(answer.Statements, h.leader.Statement())

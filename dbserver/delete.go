@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -31,7 +31,7 @@ func (n naming) enter(ctx context.Context) (leave func(), err error) {
 // may come late: a backup of that id may be here again by then. Without the agency's
 // word a piece stays and the answer is BackupConflict; FileNotFound if there is none. What
 // a download has left of the backup is given back in any case.
-func (s *Server) delete(ctx context.Context, q client.PieceRequest) (nothing, error) {
+func (s *Server) delete(ctx context.Context, q dbclient.PieceRequest) (nothing, error) {
 	leave, err := s.naming.enter(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -74,7 +74,7 @@ func (s *Server) removeFor(ctx context.Context, id string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 	defer cancel()
-	if _, err := s.agency.Write(ctx, agency.Tx{Ops: map[string]any{keys.HotBackupDeletion(s.id, id): agency.Delete()}}); err != nil {
+	if _, err := s.agency.Write(ctx, agencyclient.Tx{Ops: map[string]any{keys.HotBackupDeletion(s.id, id): agencyclient.Delete()}}); err != nil {
 		return fmt.Errorf("report that the piece of %s is removed: %w", id, err)
 	}
 	return nil

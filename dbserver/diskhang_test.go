@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/diskhealth"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
@@ -112,7 +112,7 @@ func TestLeaderWhoseDiskHangsIsReplaced(t *testing.T) {
 		require.Less(t, refused, time.Since(begun), "the lease is refused first")
 		require.Positive(t, disk.hung.Load())
 		require.ErrorContains(t, a.mayLead(), "the disk of this server hangs since ")
-		_, err := h.dbs.Scan(t.Context(), h.target(a), "s101", client.ScanRequest{})
+		_, err := h.dbs.Scan(t.Context(), h.target(a), "s101", dbclient.ScanRequest{})
 		require.Error(t, err, "it shows nothing any more")
 		entry := h.health(a)
 		require.Equal(t, keys.StatusFailed, entry.Status)
@@ -216,8 +216,8 @@ func TestHangingWriteLeavesTheGate(t *testing.T) {
 		time.Sleep(time.Second)
 		disk.freeze()
 		begun, to := time.Now(), h.target(s)
-		_, err := h.dbs.Documents(t.Context(), to, "s101", client.DocumentsRequest{
-			WaitForSync: true, Ops: []client.Op{{Kind: client.OpInsert, Key: "b", Document: json.RawMessage(`{}`)}}})
+		_, err := h.dbs.Documents(t.Context(), to, "s101", dbclient.DocumentsRequest{
+			WaitForSync: true, Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "b", Document: json.RawMessage(`{}`)}}})
 		require.ErrorIs(t, err, apierror.ConnectionLost)
 		require.ErrorContains(t, err, "the outcome is unknown")
 		require.Less(t, time.Since(begun), 4*time.Second)
@@ -313,7 +313,7 @@ func TestDiskAnswersWhileTheVerdictIsOnItsWay(t *testing.T) {
 				var serve [2]bool
 				for i, s := range []*Server{a, b} {
 					both.Go(func() {
-						_, err := h.dbs.Count(context.Background(), client.Target{URL: s.URL()}, "s101")
+						_, err := h.dbs.Count(context.Background(), dbclient.Target{URL: s.URL()}, "s101")
 						serve[i] = err == nil
 					})
 				}
@@ -347,7 +347,7 @@ func TestLeaseIsGivenUpBeforeAnotherLeads(t *testing.T) {
 		require.Less(t, time.Since(begun), 7*time.Second, "the lease would last still")
 		disk.thaw()
 		for range 50 {
-			_, err := h.dbs.Scan(t.Context(), client.Target{URL: a.URL()}, "s101", client.ScanRequest{})
+			_, err := h.dbs.Scan(t.Context(), dbclient.Target{URL: a.URL()}, "s101", dbclient.ScanRequest{})
 			require.ErrorIs(t, err, apierror.NoLeader)
 			time.Sleep(100 * time.Millisecond)
 		}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/replica"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -79,7 +79,7 @@ func (s *Server) engineFailed() <-chan struct{} {
 
 // catchUp does everything that one state of the agency asks for. Each part may be
 // done any number of times.
-func (s *Server) catchUp(ctx context.Context, snap agency.Snapshot) error {
+func (s *Server) catchUp(ctx context.Context, snap agencyclient.Snapshot) error {
 	root := snap.Root
 	if err := s.reopen(ctx); err != nil {
 		return err
@@ -103,9 +103,9 @@ func (s *Server) reportEpoch(ctx context.Context, root *node) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 	defer cancel()
-	_, err := s.agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{key: agency.Set(s.epoch.Load()), keys.CurrentVersion: agency.Increment(1)},
-		Pre: map[string]any{keys.ServerKnown(s.id) + "/rebootId": agency.Old(s.reboot.Load())},
+	_, err := s.agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{key: agencyclient.Set(s.epoch.Load()), keys.CurrentVersion: agencyclient.Increment(1)},
+		Pre: map[string]any{keys.ServerKnown(s.id) + "/rebootId": agencyclient.Old(s.reboot.Load())},
 	})
 	if err != nil {
 		return fmt.Errorf("report epoch %d: %w", s.epoch.Load(), err)
@@ -114,7 +114,7 @@ func (s *Server) reportEpoch(ctx context.Context, root *node) error {
 }
 
 // followPlan makes and drops shards and tells Current about it.
-func (s *Server) followPlan(ctx context.Context, snap agency.Snapshot) error {
+func (s *Server) followPlan(ctx context.Context, snap agencyclient.Snapshot) error {
 	now := treesIn(snap.Root)
 	if now == s.disk.seen && !s.disk.data.over() {
 		s.lease.hasFollowed(snap.Index)
@@ -173,7 +173,7 @@ func (s *Server) asLeader(d *data) replica.Server {
 
 // send writes reports. One whose precondition failed is out of date: the next
 // state of the agency says what is right.
-func (s *Server) send(ctx context.Context, reports []agency.Tx) error {
+func (s *Server) send(ctx context.Context, reports []agencyclient.Tx) error {
 	if len(reports) == 0 {
 		return nil
 	}
@@ -244,7 +244,7 @@ func (s *Server) settlePieces(ctx context.Context) error {
 			lock, err = lockStateIn(s.cache.Snapshot().Root, s.id)
 		}
 		if err == nil && fateOfStaged(r, lock) == backup.Remove {
-			err = store.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
+			err = store.Unstage(dbclient.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}
 		errs = append(errs, err)
 	}

@@ -22,7 +22,7 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
@@ -46,7 +46,7 @@ var fuzzedShards = []string{ledShard, syncedShard, scratchShard, absentShard}
 type fuzzed struct {
 	server  *Server
 	handler http.Handler
-	leader  client.Tenure
+	leader  dbclient.Tenure
 	session string // of the copy that was begun last
 	before  map[string]string
 }
@@ -71,7 +71,7 @@ func newFuzzed(f *testing.F) *fuzzed {
 		require.NoError(f, agent.Close(context.Background()))
 		require.NoError(f, net.Close())
 	})
-	z := &fuzzed{server: s, handler: s.routes(), leader: client.Tenure{Term: 1, Reboot: 1<<40 + rand.Uint64N(1<<40)}}
+	z := &fuzzed{server: s, handler: s.routes(), leader: dbclient.Tenure{Term: 1, Reboot: 1<<40 + rand.Uint64N(1<<40)}}
 	z.plan(f, agencyclient.New(agencyclient.Options{Endpoints: []string{"http://agent:1"}, HTTP: web}))
 	z.fill(f)
 	z.before = map[string]string{ledShard: z.stands(f, ledShard), syncedShard: z.stands(f, syncedShard)}
@@ -119,16 +119,16 @@ func (z *fuzzed) hosts() bool {
 // that is followed by its leader.
 func (z *fuzzed) fill(f *testing.F) {
 	for i := range 5 {
-		op := client.Op{Kind: client.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)}
-		w := z.post(f, client.PathDocs, ledShard, client.DocumentsRequest{Collection: "c", Ops: []client.Op{op}})
+		op := dbclient.Op{Kind: dbclient.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)}
+		w := z.post(f, dbclient.PathDocs, ledShard, dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{op}})
 		require.Equal(f, http.StatusOK, w.Code, w.Body)
 	}
-	require.Equal(f, http.StatusOK, z.post(f, client.PathPromise, syncedShard, z.leader).Code)
+	require.Equal(f, http.StatusOK, z.post(f, dbclient.PathPromise, syncedShard, z.leader).Code)
 	var records []byte
 	for i := range 5 {
-		records = client.AppendBlob(records, fuzzedRecord(shard.Tenure(z.leader), uint64(i+1), key(i)))
+		records = dbclient.AppendBlob(records, fuzzedRecord(shard.Tenure(z.leader), uint64(i+1), key(i)))
 	}
-	w := z.post(f, client.PathAccept, syncedShard, client.AcceptRequest{Tenure: z.leader, Records: records, Commit: 4})
+	w := z.post(f, dbclient.PathAccept, syncedShard, dbclient.AcceptRequest{Tenure: z.leader, Records: records, Commit: 4})
 	require.Equal(f, http.StatusOK, w.Code, w.Body)
 }
 
@@ -146,7 +146,7 @@ func (z *fuzzed) post(t testing.TB, path, name string, body any) *httptest.Respo
 		require.NoError(t, err)
 	}
 	r := httptest.NewRequest(http.MethodPost, strings.Replace(path, "{shard}", name, 1), strings.NewReader(string(raw)))
-	r.Header.Set(client.EpochHeader, "0")
+	r.Header.Set(dbclient.EpochHeader, "0")
 	w := httptest.NewRecorder()
 	z.handler.ServeHTTP(w, r)
 	return w
@@ -193,12 +193,12 @@ func (z *fuzzed) sends(t *testing.T, line, blob []byte) {
 	if len(line) < 2 {
 		return
 	}
-	paths := []string{client.PathPromise, client.PathAccept, client.PathCopy, client.PathLog}
+	paths := []string{dbclient.PathPromise, dbclient.PathAccept, dbclient.PathCopy, dbclient.PathLog}
 	name := fuzzedShards[int(line[0])%len(fuzzedShards)]
 	body := z.told(line[2:], blob, name)
 	w := z.post(t, paths[int(line[1])%len(paths)], name, body)
 	var answer struct {
-		client.ReplicaAnswer
+		dbclient.ReplicaAnswer
 		Num apierror.Num `json:"errorNum"`
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
@@ -219,8 +219,8 @@ func (z *fuzzed) sends(t *testing.T, line, blob []byte) {
 // replica whose documents, log and counters agree; it promises no tenure but Plan's.
 func FuzzReplicaRequests(f *testing.F) {
 	z := newFuzzed(f)
-	record := client.AppendBlob(nil, fuzzedRecord(shard.Tenure{Term: 1}, 1, "k"))
-	document := client.AppendBlob(client.AppendBlob(nil, []byte("k")), append(make([]byte, 8), `{"_key":"k","_id":"c/k"}`...))
+	record := dbclient.AppendBlob(nil, fuzzedRecord(shard.Tenure{Term: 1}, 1, "k"))
+	document := dbclient.AppendBlob(dbclient.AppendBlob(nil, []byte("k")), append(make([]byte, 8), `{"_key":"k","_id":"c/k"}`...))
 	for which := range fuzzedShards {
 		for _, seed := range []string{
 			`0{"term":18446744073709551615,"reboot":18446744073709551615}`, `0{"term":1,"reboot":1}`, `0{"term":2}`, `0{}`, `0null`, `0[`, `0{"term":-1}`,

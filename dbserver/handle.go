@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
 	"stasis/internal/failpoint"
@@ -27,30 +27,30 @@ const (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
-	post(client.PathDocs, onData(s, s.config.MaxBodyBytes, s.documents))
-	post(client.PathScan, onData(s, maxCommandBody, s.scan))
-	post(client.PathCount, onData(s, maxCommandBody, s.count))
-	post(client.PathTruncate, onData(s, maxCommandBody, s.truncate))
-	post(client.PathChecksum, onData(s, maxCommandBody, s.checksum))
-	post(client.PathPromise, onData(s, maxCommandBody, s.promise))
-	post(client.PathAccept, onData(s, maxDocumentsBody, s.accept))
-	post(client.PathCopy, onData(s, maxDocumentsBody, s.copy))
-	post(client.PathLog, onData(s, maxCommandBody, s.shardLog))
-	post(client.PathGateLock, s.gateLock)
-	post(client.PathPrepare, onData(s, maxCommandBody, s.prepare, long))
-	post(client.PathCut, onData(s, maxCommandBody, s.cut))
-	post(client.PathLink, onData(s, maxCommandBody, s.link, long))
-	post(client.PathSeal, onPieces(s, s.seal))
-	post(client.PathPublish, onPieces(s, s.publish))
-	post(client.PathDelete, onPieces(s, s.delete))
-	post(client.PathVerify, onPieces(s, s.verify, long))
-	post(client.PathStage, onPieces(s, s.stage, long))
-	post(client.PathGateRelease, always(s, s.gateRelease))
-	post(client.PathDrop, always(s, s.drop))
-	post(client.PathList, always(s, s.list))
-	post(client.PathUnstage, always(s, s.unstage))
-	post(client.PathTransfer, always(s, s.transfer))
-	post(client.PathRemote, always(s, s.remote))
+	post(dbclient.PathDocs, onData(s, s.config.MaxBodyBytes, s.documents))
+	post(dbclient.PathScan, onData(s, maxCommandBody, s.scan))
+	post(dbclient.PathCount, onData(s, maxCommandBody, s.count))
+	post(dbclient.PathTruncate, onData(s, maxCommandBody, s.truncate))
+	post(dbclient.PathChecksum, onData(s, maxCommandBody, s.checksum))
+	post(dbclient.PathPromise, onData(s, maxCommandBody, s.promise))
+	post(dbclient.PathAccept, onData(s, maxDocumentsBody, s.accept))
+	post(dbclient.PathCopy, onData(s, maxDocumentsBody, s.copy))
+	post(dbclient.PathLog, onData(s, maxCommandBody, s.shardLog))
+	post(dbclient.PathGateLock, s.gateLock)
+	post(dbclient.PathPrepare, onData(s, maxCommandBody, s.prepare, long))
+	post(dbclient.PathCut, onData(s, maxCommandBody, s.cut))
+	post(dbclient.PathLink, onData(s, maxCommandBody, s.link, long))
+	post(dbclient.PathSeal, onPieces(s, s.seal))
+	post(dbclient.PathPublish, onPieces(s, s.publish))
+	post(dbclient.PathDelete, onPieces(s, s.delete))
+	post(dbclient.PathVerify, onPieces(s, s.verify, long))
+	post(dbclient.PathStage, onPieces(s, s.stage, long))
+	post(dbclient.PathGateRelease, always(s, s.gateRelease))
+	post(dbclient.PathDrop, always(s, s.drop))
+	post(dbclient.PathList, always(s, s.list))
+	post(dbclient.PathUnstage, always(s, s.unstage))
+	post(dbclient.PathTransfer, always(s, s.transfer))
+	post(dbclient.PathRemote, always(s, s.remote))
 	s.publicRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, apierror.New(apierror.NotFound, "unknown path '%s'", r.URL.Path))
@@ -166,7 +166,7 @@ const (
 // their own, so what they send keeps none of these out.
 func classOf(r *http.Request) budget.Class {
 	path := r.URL.Path
-	if !strings.HasPrefix(path, client.PathPrefix) || clientPath(path) {
+	if !strings.HasPrefix(path, dbclient.PathPrefix) || clientPath(path) {
 		return budget.Client
 	}
 	return budget.Peer
@@ -174,7 +174,7 @@ func classOf(r *http.Request) budget.Class {
 
 // clientPath says whether a request is made on behalf of a client of a coordinator.
 func clientPath(path string) bool {
-	for _, of := range []string{client.PathDocs, client.PathScan, client.PathCount, client.PathTruncate, client.PathChecksum} {
+	for _, of := range []string{dbclient.PathDocs, dbclient.PathScan, dbclient.PathCount, dbclient.PathTruncate, dbclient.PathChecksum} {
 		before, after, _ := strings.Cut(of, "{shard}")
 		if strings.HasPrefix(path, before) && strings.HasSuffix(path, after) {
 			return true
@@ -203,9 +203,9 @@ func decode[Q any](r *http.Request, limit int64) (q request[Q], err error) {
 // checkEpoch refuses a request that means other data than what is open, and any
 // request once this server knows that its data is about to be replaced.
 func (s *Server) checkEpoch(r *http.Request, open uint64) error {
-	asked, err := strconv.ParseUint(r.Header.Get(client.EpochHeader), 10, 64)
+	asked, err := strconv.ParseUint(r.Header.Get(dbclient.EpochHeader), 10, 64)
 	if err != nil {
-		return apierror.New(apierror.BadParameter, "header %s: %w", client.EpochHeader, err)
+		return apierror.New(apierror.BadParameter, "header %s: %w", dbclient.EpochHeader, err)
 	}
 	if asked != open && !failpoint.Off("request-of-epoch") {
 		return apierror.New(apierror.WrongEpoch, "the request is for epoch %d, %s has epoch %d open", asked, s.id, open)
@@ -235,7 +235,7 @@ func reply(ctx context.Context, w http.ResponseWriter, answer any, err error) {
 		apierror.Write(w, err)
 		return
 	}
-	body, err := client.Encode(answer)
+	body, err := dbclient.Encode(answer)
 	if err != nil {
 		apierror.Write(w, fmt.Errorf("encode answer: %w", err))
 		return

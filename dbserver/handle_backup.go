@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -27,9 +27,9 @@ func duration(what string, seconds float64, limit time.Duration) (time.Duration,
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-func (s *Server) gateRelease(ctx context.Context, q client.GateReleaseRequest) (client.GateReleaseResponse, error) {
+func (s *Server) gateRelease(ctx context.Context, q dbclient.GateReleaseRequest) (dbclient.GateReleaseResponse, error) {
 	r := s.release(ctx, q)
-	return client.GateReleaseResponse{
+	return dbclient.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
 		WritersWaited: r.Writers, DeadSumSeconds: r.DeadSum.Seconds(), DeadLongestSeconds: r.DeadLongest.Seconds(),
@@ -41,7 +41,7 @@ func (s *Server) gateRelease(ctx context.Context, q client.GateReleaseRequest) (
 // agency lock gets no gate either, so there is nothing to remember: it would take the place
 // of the evidence of another. The same goes for one of which that cannot be told just now: its
 // lock, if it comes yet, has no beats.
-func (s *Server) release(ctx context.Context, q client.GateReleaseRequest) gate.Report {
+func (s *Server) release(ctx context.Context, q dbclient.GateReleaseRequest) gate.Report {
 	if !s.gate.Knows(q.Nonce) && s.underLock(ctx, q.ID, q.Nonce, gatePatience) != nil && !failpoint.Off("strangers-are-not-remembered") {
 		return gate.Unknown()
 	}
@@ -60,7 +60,7 @@ func stamp(t time.Time) string {
 
 // prepare, and all that follows up to the commit, is done for the backup that holds the
 // agency lock and for no other.
-func (s *Server) prepare(ctx context.Context, d *data, q request[client.PieceRequest]) (nothing, error) {
+func (s *Server) prepare(ctx context.Context, d *data, q request[dbclient.PieceRequest]) (nothing, error) {
 	if err := s.underLock(ctx, q.body.ID, q.body.Nonce, s.config.Timing.Agency); err != nil {
 		return nothing{}, err
 	}
@@ -70,26 +70,26 @@ func (s *Server) prepare(ctx context.Context, d *data, q request[client.PieceReq
 // cut fixes the content of the piece. The gate must be held before and after, by
 // this nonce: what lies between is then one hold without a break, as the release
 // will prove.
-func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest]) (client.CutResponse, error) {
+func (s *Server) cut(ctx context.Context, d *data, q request[dbclient.CutRequest]) (dbclient.CutResponse, error) {
 	deadline := defaultCut
 	if q.body.DeadlineSeconds != 0 {
 		var err error
 		if deadline, err = duration("deadline", q.body.DeadlineSeconds, maxCut); err != nil {
-			return client.CutResponse{}, err
+			return dbclient.CutResponse{}, err
 		}
 	}
 	if err := s.mayCut(ctx, q.body); err != nil {
-		return client.CutResponse{}, err
+		return dbclient.CutResponse{}, err
 	}
 	answer := d.stand() // before the cut: what is in a log now is in the cut
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	took, err := s.pieces.Load().Cut(limited, d.env.Engine, q.body.ID, q.body.Nonce)
 	if err != nil {
-		return client.CutResponse{}, err
+		return dbclient.CutResponse{}, err
 	}
 	if err := s.holds(q.body); err != nil {
-		return client.CutResponse{}, fmt.Errorf("after the cut: %w", err)
+		return dbclient.CutResponse{}, fmt.Errorf("after the cut: %w", err)
 	}
 	answer.CutSeconds = took.Seconds()
 	return answer, nil
@@ -97,28 +97,28 @@ func (s *Server) cut(ctx context.Context, d *data, q request[client.CutRequest])
 
 // mayCut says why there is no cut: the gate is not held, which needs the agency lock, or a
 // cut without the gate is not under that lock.
-func (s *Server) mayCut(ctx context.Context, q client.CutRequest) error {
+func (s *Server) mayCut(ctx context.Context, q dbclient.CutRequest) error {
 	if q.Unprotected {
 		return s.underLock(ctx, q.ID, q.Nonce, s.config.Timing.Agency)
 	}
 	return s.holds(q)
 }
 
-func (s *Server) holds(q client.CutRequest) error {
+func (s *Server) holds(q dbclient.CutRequest) error {
 	if q.Unprotected || failpoint.Off("cut-holds-gate") {
 		return nil
 	}
 	return s.gate.Check(q.Nonce, q.Attempt)
 }
 
-func (s *Server) link(ctx context.Context, _ *data, q request[client.LinkRequest]) (client.Piece, error) {
+func (s *Server) link(ctx context.Context, _ *data, q request[dbclient.LinkRequest]) (dbclient.Piece, error) {
 	if err := s.underLock(ctx, q.body.ID, q.body.Nonce, s.config.Timing.Agency); err != nil {
-		return client.Piece{}, err
+		return dbclient.Piece{}, err
 	}
 	return s.pieces.Load().Link(ctx, q.body)
 }
 
-func (s *Server) seal(ctx context.Context, q client.SealRequest) (nothing, error) {
+func (s *Server) seal(ctx context.Context, q dbclient.SealRequest) (nothing, error) {
 	if err := s.underLock(ctx, q.ID, q.Nonce, s.config.Timing.Agency); err != nil {
 		return nothing{}, err
 	}
@@ -127,7 +127,7 @@ func (s *Server) seal(ctx context.Context, q client.SealRequest) (nothing, error
 
 // publish goes by what the agency says, not by what its caller knew: the backup may
 // have been deleted since.
-func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, error) {
+func (s *Server) publish(ctx context.Context, q dbclient.PieceRequest) (nothing, error) {
 	leave, err := s.naming.enter(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -145,7 +145,7 @@ func (s *Server) publish(ctx context.Context, q client.PieceRequest) (nothing, e
 
 // drop removes a pending piece, unless its backup is committed: a coordinator
 // that does not know what became of its commit must not undo it.
-func (s *Server) drop(ctx context.Context, q client.PieceRequest) (nothing, error) {
+func (s *Server) drop(ctx context.Context, q dbclient.PieceRequest) (nothing, error) {
 	if q.Nonce == "" {
 		return nothing{}, apierror.New(apierror.BadParameter, "drop names no nonce")
 	}
@@ -159,32 +159,32 @@ func (s *Server) drop(ctx context.Context, q client.PieceRequest) (nothing, erro
 	return nothing{}, s.pieces.Load().Drop(q.ID, q.Nonce)
 }
 
-func (s *Server) list(_ context.Context, q client.ListRequest) (client.ListResponse, error) {
+func (s *Server) list(_ context.Context, q dbclient.ListRequest) (dbclient.ListResponse, error) {
 	pieces, err := s.pieces.Load().List(q)
-	return client.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
+	return dbclient.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
 }
 
 // transfer takes on this server's part of an upload or download. The job waits
 // until this server has registered, since its reboot id goes into the agency.
-func (s *Server) transfer(ctx context.Context, q client.TransferRequest) (nothing, error) {
+func (s *Server) transfer(ctx context.Context, q dbclient.TransferRequest) (nothing, error) {
 	if s.reboot.Load() == 0 {
 		return nothing{}, errStarting
 	}
 	return nothing{}, s.moves.Load().Start(ctx, q)
 }
 
-func (s *Server) remote(ctx context.Context, q client.RemoteRequest) (client.RemoteResponse, error) {
+func (s *Server) remote(ctx context.Context, q dbclient.RemoteRequest) (dbclient.RemoteResponse, error) {
 	return s.moves.Load().Remote(ctx, q)
 }
 
-func (s *Server) verify(ctx context.Context, q client.PieceRequest) (client.VerifyResponse, error) {
+func (s *Server) verify(ctx context.Context, q dbclient.PieceRequest) (dbclient.VerifyResponse, error) {
 	return s.pieces.Load().Verify(ctx, q.ID)
 }
 
 // stage refuses an epoch that cannot follow, and a request that comes late: it must
 // replace neither what another restore staged that has taken the lock since, nor
 // what is committed, whether this server knows of the commit or not.
-func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, error) {
+func (s *Server) stage(ctx context.Context, q dbclient.StageRequest) (nothing, error) {
 	leave, err := s.staging.enter(ctx)
 	if err != nil {
 		return nothing{}, err
@@ -204,7 +204,7 @@ func (s *Server) stage(ctx context.Context, q client.StageRequest) (nothing, err
 }
 
 // unstage removes what was staged, unless its restore is committed.
-func (s *Server) unstage(ctx context.Context, q client.UnstageRequest) (nothing, error) {
+func (s *Server) unstage(ctx context.Context, q dbclient.UnstageRequest) (nothing, error) {
 	leave, err := s.staging.enter(ctx)
 	if err != nil {
 		return nothing{}, err

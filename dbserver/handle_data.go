@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
 	"stasis/internal/failpoint"
@@ -24,8 +24,8 @@ const maxReturnedBytes = 16 << 20
 // nothing is an answer without content.
 type nothing struct{}
 
-func (s *Server) documents(ctx context.Context, d *data, q request[client.DocumentsRequest]) (client.DocumentsResponse, error) {
-	answer := client.DocumentsResponse{Results: make([]client.OpResult, 0, len(q.body.Ops))}
+func (s *Server) documents(ctx context.Context, d *data, q request[dbclient.DocumentsRequest]) (dbclient.DocumentsResponse, error) {
+	answer := dbclient.DocumentsResponse{Results: make([]dbclient.OpResult, 0, len(q.body.Ops))}
 	on, err := d.led(q.shard)
 	if err != nil {
 		return answer, err
@@ -57,7 +57,7 @@ func (s *Server) documents(ctx context.Context, d *data, q request[client.Docume
 // chunk applies some operations, inside the gate if any of them writes. What has been
 // numbered is waited for whoever still listens: the gate is not left before it is in
 // the log of every in-sync replica.
-func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r client.DocumentsRequest) ([]client.OpResult, error) {
+func (s *Server) chunk(ctx context.Context, d *data, on *hosted, r dbclient.DocumentsRequest) ([]dbclient.OpResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, endOf(ctx, err)
 	}
@@ -94,15 +94,15 @@ func endOf(ctx context.Context, err error) error {
 }
 
 // refuseRest fills up the answer of a request that ended half way.
-func refuseRest(answer client.DocumentsResponse, ops []client.Op, err error) client.DocumentsResponse {
+func refuseRest(answer dbclient.DocumentsResponse, ops []dbclient.Op, err error) dbclient.DocumentsResponse {
 	for _, op := range ops[len(answer.Results):] {
-		answer.Results = append(answer.Results, client.OpResult{Key: op.Key, Error: apierror.From(err)})
+		answer.Results = append(answer.Results, dbclient.OpResult{Key: op.Key, Error: apierror.From(err)})
 	}
 	return answer
 }
 
 // cutChunk splits operations after the first chunk; it has at least one.
-func cutChunk(ops []client.Op) (chunk, rest []client.Op) {
+func cutChunk(ops []dbclient.Op) (chunk, rest []dbclient.Op) {
 	bytes := 0
 	for i := range ops {
 		if bytes += len(ops[i].Document); i > 0 && (bytes > chunkBytes || i == chunkOps) {
@@ -112,15 +112,15 @@ func cutChunk(ops []client.Op) (chunk, rest []client.Op) {
 	return ops, nil
 }
 
-func writes(ops []client.Op) bool {
-	return slices.ContainsFunc(ops, func(op client.Op) bool { return op.Kind != client.OpRead })
+func writes(ops []dbclient.Op) bool {
+	return slices.ContainsFunc(ops, func(op dbclient.Op) bool { return op.Kind != dbclient.OpRead })
 }
 
 // shows says whether results tell what is stored: of reads, and of writes that left
 // everything as it was. (One that changed something was agreed to by all replicas.)
-func shows(ops []client.Op, results []client.OpResult) bool {
+func shows(ops []dbclient.Op, results []dbclient.OpResult) bool {
 	for i, r := range results {
-		if ops[i].Kind == client.OpRead || r.Error != nil || r.Ignored {
+		if ops[i].Kind == dbclient.OpRead || r.Error != nil || r.Ignored {
 			return true
 		}
 	}
@@ -143,26 +143,26 @@ func looking[A any](d *data, name string, f func(*hosted) (A, error)) (answer A,
 	return seen, nil
 }
 
-func (s *Server) scan(ctx context.Context, d *data, q request[client.ScanRequest]) (client.ScanResponse, error) {
-	return looking(d, q.shard, func(on *hosted) (client.ScanResponse, error) { return on.Scan(ctx, q.body) })
+func (s *Server) scan(ctx context.Context, d *data, q request[dbclient.ScanRequest]) (dbclient.ScanResponse, error) {
+	return looking(d, q.shard, func(on *hosted) (dbclient.ScanResponse, error) { return on.Scan(ctx, q.body) })
 }
 
-func (s *Server) count(_ context.Context, d *data, q request[nothing]) (client.CountResponse, error) {
-	return looking(d, q.shard, func(on *hosted) (client.CountResponse, error) {
+func (s *Server) count(_ context.Context, d *data, q request[nothing]) (dbclient.CountResponse, error) {
+	return looking(d, q.shard, func(on *hosted) (dbclient.CountResponse, error) {
 		st := on.State()
-		return client.CountResponse{Count: st.Count, Revision: st.Revision}, nil
+		return dbclient.CountResponse{Count: st.Count, Revision: st.Revision}, nil
 	})
 }
 
 // checksum answers as leader, or for whatever replica is here.
-func (s *Server) checksum(ctx context.Context, d *data, q request[client.ChecksumRequest]) (client.ChecksumResponse, error) {
-	sum := func(on *hosted) (client.ChecksumResponse, error) {
+func (s *Server) checksum(ctx context.Context, d *data, q request[dbclient.ChecksumRequest]) (dbclient.ChecksumResponse, error) {
+	sum := func(on *hosted) (dbclient.ChecksumResponse, error) {
 		n, st, err := on.Checksum(ctx)
-		role := client.RoleFollower
+		role := dbclient.RoleFollower
 		if on.leader != nil {
-			role = client.RoleLeader
+			role = dbclient.RoleLeader
 		}
-		return client.ChecksumResponse{
+		return dbclient.ChecksumResponse{
 			Checksum: fmt.Sprintf("%016x", n), Count: st.Count, Revision: st.Revision, Term: st.Promised.Term,
 			Seq: st.Last.Seq, Committed: st.Committed, Role: role, Copying: st.Copying || on.Receiving(),
 		}, err
@@ -172,12 +172,12 @@ func (s *Server) checksum(ctx context.Context, d *data, q request[client.Checksu
 	}
 	on, err := d.replica(q.shard)
 	if err != nil {
-		return client.ChecksumResponse{}, err
+		return dbclient.ChecksumResponse{}, err
 	}
 	return sum(on)
 }
 
-func (s *Server) truncate(ctx context.Context, d *data, q request[client.TruncateRequest]) (nothing, error) {
+func (s *Server) truncate(ctx context.Context, d *data, q request[dbclient.TruncateRequest]) (nothing, error) {
 	on, err := d.led(q.shard)
 	if err != nil {
 		return nothing{}, err

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
@@ -23,7 +23,7 @@ import (
 // client.GateBeat.
 func (s *Server) gateLock(w http.ResponseWriter, r *http.Request) {
 	// A body that stands still for longer than the silence has no beats any more.
-	if err := network.Stream(w, r, client.GateSilence); err != nil {
+	if err := network.Stream(w, r, dbclient.GateSilence); err != nil {
 		apierror.Write(w, err)
 		return
 	}
@@ -85,22 +85,22 @@ func readClaim(body *bufio.Reader) (id string, _ gate.Claim, _ error) {
 	if err != nil {
 		return "", gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
 	}
-	var q client.GateLockRequest
+	var q dbclient.GateLockRequest
 	if err := json.Unmarshal(line, &q); err != nil {
 		return "", gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
 	}
-	window, err := duration("window", q.WindowSeconds, client.MaxGateWindow)
+	window, err := duration("window", q.WindowSeconds, dbclient.MaxGateWindow)
 	if err != nil {
 		return "", gate.Claim{}, err
 	}
-	lease, err := duration("lease", q.LeaseSeconds, client.MaxGateLease)
+	lease, err := duration("lease", q.LeaseSeconds, dbclient.MaxGateLease)
 	if err != nil {
 		return "", gate.Claim{}, err
 	}
 	if q.Nonce == "" || q.Attempt == 0 {
 		return "", gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
 	}
-	return q.ID, gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: client.GateSilence}, nil
+	return q.ID, gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: dbclient.GateSilence}, nil
 }
 
 // followBeats hears beats until the lock has ended or none come any more, and says why
@@ -134,10 +134,10 @@ func followBeats(body *bufio.Reader, lock *gate.Lock, echo chan<- struct{}) (rea
 func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	tell := func(e client.GateEvent) error {
-		line, err := client.Encode(e)
+	tell := func(e dbclient.GateEvent) error {
+		line, err := dbclient.Encode(e)
 		if err == nil {
-			err = control.SetWriteDeadline(time.Now().Add(client.GateSilence))
+			err = control.SetWriteDeadline(time.Now().Add(dbclient.GateSilence))
 		}
 		if err == nil {
 			_, err = w.Write(append(line, '\n'))
@@ -150,14 +150,14 @@ func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
 		}
 		return err
 	}
-	err := tell(client.GateEvent{})
+	err := tell(dbclient.GateEvent{})
 	for granted := lock.Granted(); err == nil; {
 		select {
 		case <-echo:
-			err = tell(client.GateEvent{})
+			err = tell(dbclient.GateEvent{})
 		case <-granted:
 			granted = nil
-			err = tell(client.GateEvent{Granted: &client.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()}})
+			err = tell(dbclient.GateEvent{Granted: &dbclient.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()}})
 		case <-lock.Ended():
 			_ = tell(lastEvent(lock.Err())) // it has ended: what is not heard is found out at the release
 			return
@@ -165,11 +165,11 @@ func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
 	}
 }
 
-func lastEvent(err error) client.GateEvent {
+func lastEvent(err error) dbclient.GateEvent {
 	if err == nil {
-		return client.GateEvent{Opened: true}
+		return dbclient.GateEvent{Opened: true}
 	}
-	return client.GateEvent{Ended: apierror.From(err)}
+	return dbclient.GateEvent{Ended: apierror.From(err)}
 }
 
 // why says why ctx has ended.

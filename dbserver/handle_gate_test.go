@@ -11,12 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
 
-var lockB = client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60}
+var lockB = dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 60}
 
 // bystander writes a document from a host that no fault concerns, and says how long that took.
 func (h *house) bystander(s *Server, key string) time.Duration {
@@ -24,8 +24,8 @@ func (h *house) bystander(s *Server, key string) time.Duration {
 	web := network.NewHTTPClient(h.net.Host("bystander"))
 	defer web.CloseIdleConnections()
 	begun := time.Now()
-	r, err := client.New(web).Documents(h.t.Context(), client.Target{URL: s.URL()}, "s101", client.DocumentsRequest{
-		Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, Key: key, Document: json.RawMessage(`{}`)}}})
+	r, err := dbclient.New(web).Documents(h.t.Context(), dbclient.Target{URL: s.URL()}, "s101", dbclient.DocumentsRequest{
+		Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: key, Document: json.RawMessage(`{}`)}}})
 	require.NoError(h.t, err)
 	require.Nil(h.t, r.Results[0].Error)
 	return time.Since(begun)
@@ -60,7 +60,7 @@ func TestGateOpensWithoutBeats(t *testing.T) {
 				time.Sleep(time.Second)
 				require.ErrorIs(t, s.gate.Check("n", 1), apierror.GateLost, "late beats")
 				require.Error(t, letGo())
-				report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
+				report, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 				require.NoError(t, err)
 				require.False(t, report.Unbroken)
 				t.Log(report.Reason)
@@ -80,7 +80,7 @@ func TestGateOpensWithItsRequest(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Error(t, letGo())
 		require.Less(t, h.bystander(s, "a"), 10*time.Millisecond)
-		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.False(t, report.Unbroken)
 		require.InDelta(t, 1, report.HeldSeconds, 0.01)
@@ -102,17 +102,17 @@ func TestSilentServerIsNoticed(t *testing.T) {
 			begun := time.Now()
 			ended := make(chan error, 1)
 			h.holds.Go(func() {
-				r := client.GateLockRequest{ID: "b", Nonce: "n", Attempt: h.attempts["n"] + 1, WindowSeconds: 60, LeaseSeconds: 60}
+				r := dbclient.GateLockRequest{ID: "b", Nonce: "n", Attempt: h.attempts["n"] + 1, WindowSeconds: 60, LeaseSeconds: 60}
 				h.attempts = map[string]uint64{"n": r.Attempt}
-				ended <- h.dbs.GateLock(t.Context(), to, r, func(client.GateLockResponse) {})
+				ended <- h.dbs.GateLock(t.Context(), to, r, func(dbclient.GateLockResponse) {})
 			})
 			time.Sleep(5*time.Second + 10*time.Millisecond)
 			require.Empty(t, ended, "it is heard while it waits, and while it holds")
 			h.net.Freeze("db1")
 			err = <-ended
-			require.ErrorIs(t, err, client.ErrSilent)
+			require.ErrorIs(t, err, dbclient.ErrSilent)
 			require.ErrorIs(t, err, apierror.ConnectionLost)
-			require.LessOrEqual(t, time.Since(begun), 5*time.Second+client.GateSilence+10*time.Millisecond)
+			require.LessOrEqual(t, time.Since(begun), 5*time.Second+dbclient.GateSilence+10*time.Millisecond)
 			h.net.Thaw("db1")
 			leave()
 			time.Sleep(time.Second)
@@ -129,14 +129,14 @@ func TestBadLocksAreRefused(t *testing.T) {
 		other.Epoch++
 		_, err := h.hold(t.Context(), other, lockB)
 		require.ErrorIs(t, err, apierror.WrongEpoch)
-		for _, bad := range []client.GateLockRequest{
+		for _, bad := range []dbclient.GateLockRequest{
 			{Nonce: "n", WindowSeconds: 0, LeaseSeconds: 1}, {Nonce: "n", WindowSeconds: 1, LeaseSeconds: 1e9}, {WindowSeconds: 1, LeaseSeconds: 1},
 		} {
 			_, err := h.hold(t.Context(), h.target(s), bad)
 			require.ErrorIs(t, err, apierror.BadParameter)
 		}
 		for body, want := range map[string]int{"": 400, "{}": 400, "nonsense\n": 400, strings.Repeat("x", 1<<16): 400} {
-			req, err := http.NewRequest(http.MethodPost, s.URL()+client.PathGateLock, strings.NewReader(body))
+			req, err := http.NewRequest(http.MethodPost, s.URL()+dbclient.PathGateLock, strings.NewReader(body))
 			require.NoError(t, err)
 			resp, err := h.web.Do(req)
 			require.NoError(t, err)

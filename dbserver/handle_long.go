@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 )
@@ -36,7 +36,7 @@ func serve(ctx context.Context, w http.ResponseWriter, how []way, work func(cont
 		defer close(done)
 		return work(engine.WithMeter(ctx, meter))
 	}()
-	last := client.LongEvent{}
+	last := dbclient.LongEvent{}
 	if err == nil {
 		last.Answer, err = encode(answer)
 	}
@@ -46,7 +46,7 @@ func serve(ctx context.Context, w http.ResponseWriter, how []way, work func(cont
 	out.write(last)
 }
 
-func encode(answer any) (json.RawMessage, error) { return client.Encode(answer) }
+func encode(answer any) (json.RawMessage, error) { return dbclient.Encode(answer) }
 
 // lines is an answer that is written line by line. One goroutine at a time writes.
 type lines struct {
@@ -58,14 +58,14 @@ type lines struct {
 // disk hangs it says the same again and again, and that is what the coordinator goes by.
 func (l *lines) tell(meter *engine.Meter, done <-chan struct{}) {
 	l.to.Header().Set("Content-Type", "application/x-ndjson")
-	tick := time.NewTicker(client.ProgressEvery)
+	tick := time.NewTicker(dbclient.ProgressEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-done:
 			return
 		case <-tick.C:
-			var e client.LongEvent
+			var e dbclient.LongEvent
 			e.Doing, e.Done = meter.Read()
 			l.write(e)
 		}
@@ -73,12 +73,12 @@ func (l *lines) tell(meter *engine.Meter, done <-chan struct{}) {
 }
 
 // write does not say whether it worked: a client that is gone ends the work by its context.
-func (l *lines) write(e client.LongEvent) {
-	raw, err := client.Encode(e)
+func (l *lines) write(e dbclient.LongEvent) {
+	raw, err := dbclient.Encode(e)
 	if err != nil {
-		raw, _ = client.Encode(client.LongEvent{Error: apierror.From(err)}) // an error can always be encoded
+		raw, _ = dbclient.Encode(dbclient.LongEvent{Error: apierror.From(err)}) // an error can always be encoded
 	}
-	_ = l.control.SetWriteDeadline(time.Now().Add(client.ProgressPatience))
+	_ = l.control.SetWriteDeadline(time.Now().Add(dbclient.ProgressPatience))
 	_, _ = l.to.Write(append(raw, '\n'))
 	_ = l.control.Flush()
 }

@@ -18,7 +18,7 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -36,7 +36,7 @@ type house struct {
 	agent  *agency.Agent
 	web    *http.Client
 	agency *agencyclient.Client
-	dbs    *client.Client
+	dbs    *dbclient.Client
 	fs     map[string]vfs.FS
 	disks  []*frozen
 	up     map[string]*Server
@@ -61,7 +61,7 @@ func inBubble(t *testing.T, test func(*testing.T, *house)) {
 		require.NoError(t, err)
 		h.web = network.NewHTTPClient(h.net.Host("coordinator"))
 		h.agency = agencyclient.New(agencyclient.Options{Endpoints: []string{"http://agent:1"}, HTTP: h.web})
-		h.dbs = client.New(h.web)
+		h.dbs = dbclient.New(h.web)
 		defer h.end()
 		test(t, h)
 	})
@@ -212,16 +212,16 @@ func (h *house) collection(cid, shard string, leader *Server) {
 	h.eventually(keys.CurrentShard("_system", cid, shard), (*agencyclient.Node).Exists)
 }
 
-func (h *house) target(s *Server) client.Target {
+func (h *house) target(s *Server) dbclient.Target {
 	epoch, _ := h.read(keys.RestoreEpoch).Int()
-	return client.Target{URL: s.URL(), Epoch: uint64(epoch)}
+	return dbclient.Target{URL: s.URL(), Epoch: uint64(epoch)}
 }
 
 // insert writes one document, not synced.
 func (h *house) insert(s *Server, shard, key, doc string) {
 	h.t.Helper()
-	r, err := h.dbs.Documents(h.t.Context(), h.target(s), shard, client.DocumentsRequest{
-		Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, Key: key, Document: json.RawMessage(doc)}},
+	r, err := h.dbs.Documents(h.t.Context(), h.target(s), shard, dbclient.DocumentsRequest{
+		Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: key, Document: json.RawMessage(doc)}},
 	})
 	require.NoError(h.t, err)
 	require.Nil(h.t, r.Results[0].Error)
@@ -230,10 +230,10 @@ func (h *house) insert(s *Server, shard, key, doc string) {
 // keysOf are the keys of all documents of a shard.
 func (h *house) keysOf(s *Server, shard string) []string {
 	h.t.Helper()
-	var page client.ScanResponse
+	var page dbclient.ScanResponse
 	var err error
 	h.await("a leader answers", func() bool {
-		page, err = h.dbs.Scan(h.t.Context(), h.target(s), shard, client.ScanRequest{})
+		page, err = h.dbs.Scan(h.t.Context(), h.target(s), shard, dbclient.ScanRequest{})
 		return !errors.Is(err, apierror.NoLeader) && !errors.Is(err, apierror.NotLeader)
 	})
 	require.NoError(h.t, err)
@@ -284,27 +284,27 @@ func commitOf(id, nonce string) map[string]any {
 func (h *house) piece(s *Server, id, nonce string) {
 	h.t.Helper()
 	ctx, to := h.t.Context(), h.target(s)
-	require.NoError(h.t, h.dbs.Prepare(ctx, to, client.PieceRequest{ID: id, Nonce: nonce}))
-	letGo, err := h.hold(ctx, to, client.GateLockRequest{ID: id, Nonce: nonce, WindowSeconds: 1, LeaseSeconds: 10})
+	require.NoError(h.t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: id, Nonce: nonce}))
+	letGo, err := h.hold(ctx, to, dbclient.GateLockRequest{ID: id, Nonce: nonce, WindowSeconds: 1, LeaseSeconds: 10})
 	require.NoError(h.t, err)
-	_, err = h.dbs.Cut(ctx, to, client.CutRequest{ID: id, Nonce: nonce, Attempt: 1, DeadlineSeconds: 1})
+	_, err = h.dbs.Cut(ctx, to, dbclient.CutRequest{ID: id, Nonce: nonce, Attempt: 1, DeadlineSeconds: 1})
 	require.NoError(h.t, err)
-	report, err := h.dbs.GateRelease(ctx, to, client.GateReleaseRequest{ID: id, Nonce: nonce, Attempt: 1})
+	report, err := h.dbs.GateRelease(ctx, to, dbclient.GateReleaseRequest{ID: id, Nonce: nonce, Attempt: 1})
 	require.NoError(h.t, err)
 	require.True(h.t, report.Unbroken, report.Reason)
 	_ = letGo() // it was released; whether the call knew that is chance
-	dump, err := json.Marshal(client.AgencyDump{ClusterID: "x", Index: 1, Dump: json.RawMessage(`[]`)})
+	dump, err := json.Marshal(dbclient.AgencyDump{ClusterID: "x", Index: 1, Dump: json.RawMessage(`[]`)})
 	require.NoError(h.t, err)
-	made, err := h.dbs.Link(ctx, to, client.LinkRequest{ID: id, Nonce: nonce, DateTime: "2026-01-01T00:00:00Z", Label: "l", NrDBServers: 1, AgencyDump: dump})
+	made, err := h.dbs.Link(ctx, to, dbclient.LinkRequest{ID: id, Nonce: nonce, DateTime: "2026-01-01T00:00:00Z", Label: "l", NrDBServers: 1, AgencyDump: dump})
 	require.NoError(h.t, err)
 	require.Equal(h.t, s.ID(), made.ServerID)
-	require.NoError(h.t, h.dbs.Seal(ctx, to, client.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{}`)}))
+	require.NoError(h.t, h.dbs.Seal(ctx, to, dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{}`)}))
 }
 
 // hold asks for a gate as a coordinator does, each time as the next attempt, and returns
 // when it is held or refused. It is held, with beats, until the test ends, or until the
 // call that is returned.
-func (h *house) hold(ctx context.Context, to client.Target, r client.GateLockRequest) (letGo func() error, err error) {
+func (h *house) hold(ctx context.Context, to dbclient.Target, r dbclient.GateLockRequest) (letGo func() error, err error) {
 	if h.attempts == nil {
 		h.attempts = map[string]uint64{}
 	}
@@ -314,7 +314,7 @@ func (h *house) hold(ctx context.Context, to client.Target, r client.GateLockReq
 	h.letGo = append(h.letGo, cancel)
 	granted, ended := make(chan struct{}), make(chan error, 1)
 	h.holds.Go(func() {
-		ended <- h.dbs.GateLock(holding, to, r, func(client.GateLockResponse) { close(granted) })
+		ended <- h.dbs.GateLock(holding, to, r, func(dbclient.GateLockResponse) { close(granted) })
 	})
 	letGo = func() error { cancel(); return <-ended }
 	select {
@@ -334,13 +334,13 @@ func (h *house) backup(s *Server, id string) {
 	h.lock(id, "n-"+id)
 	h.piece(s, id, "n-"+id)
 	h.unlock("n-"+id, commitOf(id, "n-"+id))
-	require.NoError(h.t, h.dbs.Publish(h.t.Context(), h.target(s), client.PieceRequest{ID: id, Nonce: "n-" + id}), "the agency has the commit")
+	require.NoError(h.t, h.dbs.Publish(h.t.Context(), h.target(s), dbclient.PieceRequest{ID: id, Nonce: "n-" + id}), "the agency has the commit")
 }
 
 // listed are the ids of the published pieces.
 func (h *house) listed(s *Server) []string {
 	h.t.Helper()
-	r, err := h.dbs.List(h.t.Context(), client.Target{URL: s.URL()}, client.ListRequest{})
+	r, err := h.dbs.List(h.t.Context(), dbclient.Target{URL: s.URL()}, dbclient.ListRequest{})
 	require.NoError(h.t, err)
 	ids := []string{}
 	for _, p := range r.Pieces {

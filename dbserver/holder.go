@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -13,7 +13,7 @@ import (
 
 // gatePatience bounds how long a lock of the gate waits for the agency's word on its nonce.
 // The coordinator has to hear the answer before it takes this server for silent.
-const gatePatience = client.GateSilence / 2
+const gatePatience = dbclient.GateSilence / 2
 
 // creator is the nonce of the backup that holds the agency lock; "" if none does. A
 // holder's record without the lock itself holds nothing, and a restore needs no gate.

@@ -10,7 +10,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -27,7 +27,7 @@ func TestStrangerClosesNoGate(t *testing.T) {
 		h.backup(s, "old")
 		refused := func(nonce, what string) {
 			t.Helper()
-			claim := client.GateLockRequest{ID: "x", Nonce: nonce, WindowSeconds: 1, LeaseSeconds: 300}
+			claim := dbclient.GateLockRequest{ID: "x", Nonce: nonce, WindowSeconds: 1, LeaseSeconds: 300}
 			_, err := h.hold(t.Context(), h.target(s), claim)
 			require.ErrorIs(t, err, apierror.BackupConflict, "%s closes the gate", what)
 			require.Less(t, h.bystander(s, key(len(h.keysOf(s, "s101")))), 10*time.Millisecond)
@@ -60,10 +60,10 @@ func TestGateForAYearIsRefused(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		h.lock("b", "n")
-		for _, long := range []client.GateLockRequest{
+		for _, long := range []dbclient.GateLockRequest{
 			{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: year},
 			{ID: "b", Nonce: "n", WindowSeconds: year, LeaseSeconds: 1},
-			{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: client.MaxGateLease.Seconds() + 1},
+			{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: dbclient.MaxGateLease.Seconds() + 1},
 		} {
 			_, err := h.hold(t.Context(), h.target(s), long)
 			require.ErrorIs(t, err, apierror.BadParameter)
@@ -101,9 +101,9 @@ func TestCutOffServerRefusesTheGateForNow(t *testing.T) {
 		_, err := h.hold(t.Context(), to, lockB)
 		require.ErrorIs(t, err, apierror.GateLost)
 		require.ErrorContains(t, err, "cut off from the agency")
-		require.Less(t, time.Since(begun), client.GateSilence)
+		require.Less(t, time.Since(begun), dbclient.GateSilence)
 		require.Less(t, h.bystander(s, "a"), 10*time.Millisecond, "its lease has not ended")
-		err = h.dbs.Prepare(t.Context(), to, client.PieceRequest{ID: "b", Nonce: "n"})
+		err = h.dbs.Prepare(t.Context(), to, dbclient.PieceRequest{ID: "b", Nonce: "n"})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		h.net.HealAll()
 		h.await("it is granted", func() bool {
@@ -120,28 +120,28 @@ func TestStrangerMakesNoPiece(t *testing.T) {
 		h.collection("100", "s101", s)
 		h.backup(s, "old")
 		h.lock("b", "n")
-		require.NoError(t, h.dbs.Prepare(t.Context(), h.target(s), client.PieceRequest{ID: "b", Nonce: "n"}))
+		require.NoError(t, h.dbs.Prepare(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b", Nonce: "n"}))
 		for _, nonce := range []string{"made-up", "n-old"} {
 			ctx, to := t.Context(), h.target(s)
 			for what, err := range map[string]error{
-				"prepare": h.dbs.Prepare(ctx, to, client.PieceRequest{ID: "x", Nonce: nonce}),
+				"prepare": h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "x", Nonce: nonce}),
 				"cut": func() error {
-					_, err := h.dbs.Cut(ctx, to, client.CutRequest{ID: "x", Nonce: nonce, Unprotected: true})
+					_, err := h.dbs.Cut(ctx, to, dbclient.CutRequest{ID: "x", Nonce: nonce, Unprotected: true})
 					return err
 				}(),
 				"link": func() error {
-					_, err := h.dbs.Link(ctx, to, client.LinkRequest{ID: "b", Nonce: nonce, Label: "l", AgencyDump: json.RawMessage(`{}`)})
+					_, err := h.dbs.Link(ctx, to, dbclient.LinkRequest{ID: "b", Nonce: nonce, Label: "l", AgencyDump: json.RawMessage(`{}`)})
 					return err
 				}(),
-				"seal":    h.dbs.Seal(ctx, to, client.SealRequest{ID: "b", Nonce: nonce, Certificate: json.RawMessage(`{}`)}),
-				"publish": h.dbs.Publish(ctx, to, client.PieceRequest{ID: "b", Nonce: nonce}),
-				"stage":   h.dbs.Stage(ctx, to, client.StageRequest{ID: "old", Source: s.ID(), Epoch: 1, Nonce: nonce, FailsafeID: "f1"}),
-				"delete":  h.dbs.Delete(ctx, to, client.PieceRequest{ID: "old", Nonce: nonce}),
+				"seal":    h.dbs.Seal(ctx, to, dbclient.SealRequest{ID: "b", Nonce: nonce, Certificate: json.RawMessage(`{}`)}),
+				"publish": h.dbs.Publish(ctx, to, dbclient.PieceRequest{ID: "b", Nonce: nonce}),
+				"stage":   h.dbs.Stage(ctx, to, dbclient.StageRequest{ID: "old", Source: s.ID(), Epoch: 1, Nonce: nonce, FailsafeID: "f1"}),
+				"delete":  h.dbs.Delete(ctx, to, dbclient.PieceRequest{ID: "old", Nonce: nonce}),
 			} {
 				require.ErrorIs(t, err, apierror.BackupConflict, "%s for a stranger", what)
 			}
-			require.ErrorIs(t, h.dbs.Prepare(ctx, to, client.PieceRequest{ID: "x"}), apierror.BadParameter)
-			require.NoError(t, h.dbs.Drop(ctx, to, client.PieceRequest{ID: "b", Nonce: nonce}), "it drops nothing")
+			require.ErrorIs(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "x"}), apierror.BadParameter)
+			require.NoError(t, h.dbs.Drop(ctx, to, dbclient.PieceRequest{ID: "b", Nonce: nonce}), "it drops nothing")
 			pending, err := s.pieces.Load().Pending()
 			require.NoError(t, err)
 			require.Len(t, pending, 1)
@@ -159,7 +159,7 @@ func TestStrangerOpensNoGate(t *testing.T) {
 		_, err := h.hold(t.Context(), h.target(s), lockB)
 		require.NoError(t, err)
 		for _, final := range []bool{false, true} {
-			r, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "made-up", Attempt: 1, Final: final})
+			r, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "b", Nonce: "made-up", Attempt: 1, Final: final})
 			require.NoError(t, err)
 			require.False(t, r.Unbroken)
 			require.NoError(t, s.gate.Check("n", 1), "a stranger opens the gate")
@@ -176,12 +176,12 @@ func TestStrangersReleasesAreNotRemembered(t *testing.T) {
 		h.lock("b", "n")
 		_, err := h.hold(t.Context(), h.target(s), lockB)
 		require.NoError(t, err)
-		mine := client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1, Final: true}
+		mine := dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1, Final: true}
 		before, err := h.dbs.GateRelease(t.Context(), h.target(s), mine)
 		require.NoError(t, err)
 		require.True(t, before.Unbroken)
 		for i := range 200 {
-			r, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "x", Nonce: fmt.Sprint("made-up", i), Attempt: 1, Final: i%2 == 0})
+			r, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "x", Nonce: fmt.Sprint("made-up", i), Attempt: 1, Final: i%2 == 0})
 			require.NoError(t, err)
 			require.False(t, r.Unbroken)
 			require.Contains(t, r.Reason, "unknown nonce")

@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -37,14 +37,14 @@ func TestGateIsHeldUntilSynced(t *testing.T) {
 		slow.Store(true)
 		to, written := h.target(s), make(chan error, 1)
 		go func() {
-			_, err := h.dbs.Documents(t.Context(), to, "s101", client.DocumentsRequest{
-				WaitForSync: true, Ops: []client.Op{{Kind: client.OpInsert, Key: "b", Document: json.RawMessage(`{}`)}}})
+			_, err := h.dbs.Documents(t.Context(), to, "s101", dbclient.DocumentsRequest{
+				WaitForSync: true, Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "b", Document: json.RawMessage(`{}`)}}})
 			written <- err
 		}()
 		<-syncing
 		require.Equal(t, []string{"a", "b"}, h.keysOf(s, "s101"), "it can be seen")
 		h.lock("b", "n")
-		lock := client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 2, LeaseSeconds: 60} // shorter than the disk may take
+		lock := dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 2, LeaseSeconds: 60} // shorter than the disk may take
 		_, err := h.hold(t.Context(), to, lock)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		require.Empty(t, written)
@@ -68,7 +68,7 @@ func TestEngineStaysOpenUnderRequests(t *testing.T) {
 		require.Error(t, ctx.Err())
 		require.NoError(t, d.env.Engine.SyncAll(), "still open")
 		require.Equal(t, 503, h.status(s.URL()+"/_admin/server/availability"))
-		_, err = h.dbs.Count(t.Context(), client.Target{URL: s.URL()}, "s101")
+		_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		leave()
 		checkRestored(t, h, s)

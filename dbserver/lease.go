@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -119,7 +119,7 @@ func (s *Server) beat(ctx context.Context) error {
 		sent := s.lease.clock.look()
 		limited, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
 		beat := s.heartbeat()
-		err := agency.Beat(limited, s.agency, s.id, beat)
+		err := agencyclient.Beat(limited, s.agency, s.id, beat)
 		if err == nil {
 			err = failpoint.Hit(limited, "dbserver/lease/answered", s.id)
 		}
@@ -181,9 +181,9 @@ func (s *Server) renew(ctx context.Context, sent moment) error {
 		s.lease.lasts(sent, length)
 		return nil
 	}
-	index, err := s.agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{keys.ServerKnown(s.id) + "/leases": agency.Increment(1)},
-		Pre: map[string]any{keys.ServerKnown(s.id) + "/rebootId": agency.Old(s.reboot.Load())},
+	index, err := s.agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{keys.ServerKnown(s.id) + "/leases": agencyclient.Increment(1)},
+		Pre: map[string]any{keys.ServerKnown(s.id) + "/rebootId": agencyclient.Old(s.reboot.Load())},
 	})
 	if err != nil {
 		return fmt.Errorf("take the lease anew: %w", err)

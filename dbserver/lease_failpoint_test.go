@@ -13,7 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -30,10 +30,10 @@ func (h *house) cutOff(name string) {
 // until the lease is over: another leader may have changed everything meanwhile. What
 // tells of what is stored is not told.
 func TestDocumentsAnsweredAfterTheLease(t *testing.T) {
-	for name, ops := range map[string][]client.Op{
-		"read":    {{Kind: client.OpRead, Key: "k"}},
-		"refusal": {{Kind: client.OpInsert, Key: "k", Document: json.RawMessage(`{}`)}},
-		"chunk":   {{Kind: client.OpInsert, Key: "new", Document: json.RawMessage(`{}`)}, {Kind: client.OpRead, Key: "k"}},
+	for name, ops := range map[string][]dbclient.Op{
+		"read":    {{Kind: dbclient.OpRead, Key: "k"}},
+		"refusal": {{Kind: dbclient.OpInsert, Key: "k", Document: json.RawMessage(`{}`)}},
+		"chunk":   {{Kind: dbclient.OpInsert, Key: "new", Document: json.RawMessage(`{}`)}, {Kind: dbclient.OpRead, Key: "k"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
@@ -47,7 +47,7 @@ func TestDocumentsAnsweredAfterTheLease(t *testing.T) {
 					h.cutOff("db1")
 					return nil
 				})()
-				r, err := h.dbs.Documents(t.Context(), to, "s101", client.DocumentsRequest{Ops: ops})
+				r, err := h.dbs.Documents(t.Context(), to, "s101", dbclient.DocumentsRequest{Ops: ops})
 				require.True(t, reached, "the operations are not done")
 				require.Error(t, err, "it shows %+v without the lease", r.Results)
 				if want := apierror.NoLeader; name == "read" {
@@ -122,7 +122,7 @@ func TestLeaseWaitsForTheWatch(t *testing.T) {
 		h.cutOff("db1")
 		h.plan("100", "s101", 2, b.ID(), a.ID())
 		h.inSync("100", "s101", b.ID())
-		_, err := h.dbs.Documents(t.Context(), h.target(b), "s101", client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRemove, Key: "k"}}})
+		_, err := h.dbs.Documents(t.Context(), h.target(b), "s101", dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRemove, Key: "k"}}})
 		require.NoError(t, err)
 		goOn := stopsWatching()
 		defer goOn()
@@ -132,13 +132,13 @@ func TestLeaseWaitsForTheWatch(t *testing.T) {
 		had := leases()
 		h.await("it wants its lease again", func() bool { return leases() > had })
 		for range 100 {
-			page, err := h.dbs.Scan(t.Context(), h.target(a), "s101", client.ScanRequest{})
+			page, err := h.dbs.Scan(t.Context(), h.target(a), "s101", dbclient.ScanRequest{})
 			require.Error(t, err, "it leads by an old Plan, and shows %s", page.Documents)
 			time.Sleep(100 * time.Millisecond)
 		}
 		goOn()
 		h.await("it has its lease again", func() bool { return a.lease.check() == nil })
-		_, err = h.dbs.Scan(t.Context(), h.target(a), "s101", client.ScanRequest{})
+		_, err = h.dbs.Scan(t.Context(), h.target(a), "s101", dbclient.ScanRequest{})
 		require.ErrorIs(t, err, apierror.NotLeader)
 	})
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/transfer"
@@ -56,8 +56,8 @@ func (s *Server) join(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		reboot, err := agency.Register(ctx, s.agency, agency.Registration{
-			ID: s.id, Role: agency.DBServer, Endpoint: "tcp://" + s.Addr(), AdvertisedEndpoint: "",
+		reboot, err := agencyclient.Register(ctx, s.agency, agencyclient.Registration{
+			ID: s.id, Role: agencyclient.DBServer, Endpoint: "tcp://" + s.Addr(), AdvertisedEndpoint: "",
 			Host: hostOf(s.Addr()), Engine: "rocksdb", Epoch: s.epoch.Load(), Comeback: comeback,
 		})
 		if err == nil {
@@ -67,7 +67,7 @@ func (s *Server) join(ctx context.Context) error {
 			s.access.open(s.disk.data)
 			return nil
 		}
-		if !errors.Is(err, agency.ErrEpochMoved) && !errors.Is(err, agency.ErrDeletedMeanwhile) {
+		if !errors.Is(err, agencyclient.ErrEpochMoved) && !errors.Is(err, agencyclient.ErrDeletedMeanwhile) {
 			return fmt.Errorf("register: %w", err)
 		}
 		if err := s.unload(); err != nil {
@@ -195,7 +195,7 @@ func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock loc
 		return nil, fmt.Errorf("engine has epoch %d, the cluster epoch %d, and nothing is staged for the restore of %s", open, lock.epoch, r.BackupID)
 	}
 	s.log.Warn("a restore gave this server nothing: going on with an empty engine", "epoch", lock.epoch, "previous", r.Previous)
-	err = s.pieces.Load().Stage(ctx, client.StageRequest{
+	err = s.pieces.Load().Stage(ctx, dbclient.StageRequest{
 		ID: r.BackupID, Empty: true, Epoch: r.Epoch, Nonce: r.Nonce, FailsafeID: r.Previous, FailsafeTime: r.Since,
 		NrDBServers: len(r.Servers), FailsafeDump: []byte("{}"),
 	})

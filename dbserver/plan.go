@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/replica"
 	"stasis/internal/failpoint"
@@ -16,12 +16,12 @@ type work struct {
 	create  []string // shards
 	drop    []string
 	places  []replica.Place // all that Plan gives this server
-	reports []agency.Tx
+	reports []agencyclient.Tx
 }
 
 // view is what one server sees when it compares Plan, Current and itself.
 type view struct {
-	root   *agency.Node
+	root   *agencyclient.Node
 	me     string
 	epoch  uint64          // of the data that is open
 	shards map[string]bool // here
@@ -97,8 +97,8 @@ func (v view) planned() ([]replica.Place, error) {
 
 // forgetShards takes from Current what stands there about shards that Plan no longer
 // has, and that were this server's among others.
-func (v view) forgetShards() []agency.Tx {
-	var txs []agency.Tx
+func (v view) forgetShards() []agencyclient.Tx {
+	var txs []agencyclient.Tx
 	for db, collections := range v.root.At(keys.CurrentCollections).Children() {
 		for cid, shards := range collections.Children() {
 			for name, node := range shards.Children() {
@@ -108,12 +108,12 @@ func (v view) forgetShards() []agency.Tx {
 					continue
 				}
 				key := keys.CurrentShard(db, cid, name)
-				pre := map[string]any{inPlan: agency.OldEmpty(true)}
+				pre := map[string]any{inPlan: agencyclient.OldEmpty(true)}
 				if shards.Len() == 1 && !v.root.At(keys.PlanCollection(db, cid)).Exists() { // leave no empty folder
 					key = keys.CurrentCollections + "/" + db + "/" + cid
-					pre = map[string]any{keys.PlanCollection(db, cid): agency.OldEmpty(true), key: agency.Exactly(shards)}
+					pre = map[string]any{keys.PlanCollection(db, cid): agencyclient.OldEmpty(true), key: agencyclient.Exactly(shards)}
 				}
-				txs = append(txs, v.report(key, agency.Delete(), pre))
+				txs = append(txs, v.report(key, agencyclient.Delete(), pre))
 			}
 		}
 	}
@@ -121,8 +121,8 @@ func (v view) forgetShards() []agency.Tx {
 }
 
 // reportDatabases tells Current which databases this server knows.
-func (v view) reportDatabases() ([]agency.Tx, error) {
-	var txs []agency.Tx
+func (v view) reportDatabases() ([]agencyclient.Tx, error) {
+	var txs []agencyclient.Tx
 	for name, node := range v.root.At(keys.PlanDatabases).Children() {
 		var db keys.Database
 		if err := node.Decode(&db); err != nil {
@@ -131,18 +131,18 @@ func (v view) reportDatabases() ([]agency.Tx, error) {
 		key, want := keys.CurrentDatabase(name, v.me), keys.CurrentDatabaseReport{ID: db.ID, Name: name}
 		var have keys.CurrentDatabaseReport
 		if node := v.root.At(key); !node.Exists() || node.Decode(&have) != nil || have != want {
-			txs = append(txs, v.report(key, agency.Set(want), map[string]any{keys.PlanDatabase(name) + "/id": agency.Old(db.ID)}))
+			txs = append(txs, v.report(key, agencyclient.Set(want), map[string]any{keys.PlanDatabase(name) + "/id": agencyclient.Old(db.ID)}))
 		}
 	}
 	for name, servers := range v.root.At(keys.CurrentDatabases).Children() {
 		inPlan := keys.PlanDatabase(name)
 		if servers.At(v.me).Exists() && !v.root.At(inPlan).Exists() {
-			key, pre := keys.CurrentDatabase(name, v.me), map[string]any{inPlan: agency.OldEmpty(true)}
+			key, pre := keys.CurrentDatabase(name, v.me), map[string]any{inPlan: agencyclient.OldEmpty(true)}
 			if servers.Len() == 1 { // leave no empty folder
 				key = keys.CurrentDatabases + "/" + name
-				pre[key] = agency.Exactly(servers)
+				pre[key] = agencyclient.Exactly(servers)
 			}
-			txs = append(txs, v.report(key, agency.Delete(), pre))
+			txs = append(txs, v.report(key, agencyclient.Delete(), pre))
 		}
 	}
 	return txs, nil
@@ -150,7 +150,7 @@ func (v view) reportDatabases() ([]agency.Tx, error) {
 
 // report is one change of Current. It holds only in the epoch that this server
 // has open, and as long as Plan says what the change answers to.
-func (v view) report(key string, op any, pre map[string]any) agency.Tx {
-	pre[keys.RestoreEpoch] = agency.Exactly(v.root.At(keys.RestoreEpoch))
-	return agency.Tx{Ops: map[string]any{key: op, keys.CurrentVersion: agency.Increment(1)}, Pre: pre}
+func (v view) report(key string, op any, pre map[string]any) agencyclient.Tx {
+	pre[keys.RestoreEpoch] = agencyclient.Exactly(v.root.At(keys.RestoreEpoch))
+	return agencyclient.Tx{Ops: map[string]any{key: op, keys.CurrentVersion: agencyclient.Increment(1)}, Pre: pre}
 }

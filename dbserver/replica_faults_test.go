@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -36,8 +36,8 @@ func TestFollowerGoesWhileItCatchesUp(t *testing.T) {
 		h.stop("db2")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err = h.dbs.Documents(ctx, client.Target{URL: a.URL()}, "s101", client.DocumentsRequest{
-			Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, Key: "after", Document: json.RawMessage(`{}`)}}})
+		_, err = h.dbs.Documents(ctx, dbclient.Target{URL: a.URL()}, "s101", dbclient.DocumentsRequest{
+			Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "after", Document: json.RawMessage(`{}`)}}})
 		require.NoError(t, err)
 	})
 }
@@ -50,7 +50,7 @@ func TestTruncationReachesFollowers(t *testing.T) {
 		h.replicated("100", "s101", a, b)
 		require.NoError(t, h.put(a, "s101", "k", `{}`))
 		before, begun := h.report("100", "s101"), time.Now()
-		require.NoError(t, h.dbs.Truncate(t.Context(), h.target(a), "s101", client.TruncateRequest{}))
+		require.NoError(t, h.dbs.Truncate(t.Context(), h.target(a), "s101", dbclient.TruncateRequest{}))
 		require.Less(t, time.Since(begun), time.Second)
 		require.NoError(t, h.put(a, "s101", "new", `{}`))
 		require.Equal(t, []string{"new"}, h.keysOf(a, "s101"))
@@ -60,12 +60,12 @@ func TestTruncationReachesFollowers(t *testing.T) {
 }
 
 func TestShows(t *testing.T) {
-	read, insert := client.Op{Kind: client.OpRead}, client.Op{Kind: client.OpInsert}
-	done, refused := client.OpResult{Key: "k"}, client.OpResult{Error: apierror.New(apierror.UniqueConstraint, "")}
-	require.False(t, shows([]client.Op{insert, insert}, []client.OpResult{done, done}))
-	require.True(t, shows([]client.Op{insert, read}, []client.OpResult{done, done}))
-	require.True(t, shows([]client.Op{insert, insert}, []client.OpResult{done, refused}), "a refusal tells what is stored")
-	require.True(t, shows([]client.Op{insert}, []client.OpResult{{Ignored: true}}))
+	read, insert := dbclient.Op{Kind: dbclient.OpRead}, dbclient.Op{Kind: dbclient.OpInsert}
+	done, refused := dbclient.OpResult{Key: "k"}, dbclient.OpResult{Error: apierror.New(apierror.UniqueConstraint, "")}
+	require.False(t, shows([]dbclient.Op{insert, insert}, []dbclient.OpResult{done, done}))
+	require.True(t, shows([]dbclient.Op{insert, read}, []dbclient.OpResult{done, done}))
+	require.True(t, shows([]dbclient.Op{insert, insert}, []dbclient.OpResult{done, refused}), "a refusal tells what is stored")
+	require.True(t, shows([]dbclient.Op{insert}, []dbclient.OpResult{{Ignored: true}}))
 }
 
 // A server that has been without its lease serves nothing by it before its leaders
@@ -97,12 +97,12 @@ func TestLeaseWaitsForLeaders(t *testing.T) {
 		h.await("its lease ends", func() bool { return a.lease.check() != nil })
 		h.plan("100", "s101", 2, b.ID(), a.ID())
 		h.inSync("100", "s101", b.ID())
-		_, err := h.dbs.Documents(t.Context(), h.target(b), "s101", client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRemove, Key: "k"}}})
+		_, err := h.dbs.Documents(t.Context(), h.target(b), "s101", dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRemove, Key: "k"}}})
 		require.NoError(t, err)
 		h.net.Heal("db1", "agent")
 		h.net.Heal("agent", "db1")
 		for range 300 {
-			page, err := h.dbs.Scan(t.Context(), h.target(a), "s101", client.ScanRequest{})
+			page, err := h.dbs.Scan(t.Context(), h.target(a), "s101", dbclient.ScanRequest{})
 			require.Error(t, err, "it shows %s", page.Documents)
 			time.Sleep(100 * time.Millisecond)
 		}

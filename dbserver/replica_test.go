@@ -13,7 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 )
@@ -76,8 +76,8 @@ func (h *house) plan(cid, name string, term uint64, servers ...string) {
 
 // put writes one document wherever the shard is led; the outcome must be known.
 func (h *house) put(s *Server, name, key, doc string) error {
-	r, err := h.dbs.Documents(h.t.Context(), client.Target{URL: s.URL()}, name, client.DocumentsRequest{
-		Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, OverwriteMode: client.OverwriteReplace, Key: key, Document: json.RawMessage(doc)}},
+	r, err := h.dbs.Documents(h.t.Context(), dbclient.Target{URL: s.URL()}, name, dbclient.DocumentsRequest{
+		Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpInsert, OverwriteMode: dbclient.OverwriteReplace, Key: key, Document: json.RawMessage(doc)}},
 	})
 	if err == nil && r.Results[0].Error != nil {
 		return r.Results[0].Error
@@ -170,7 +170,7 @@ func TestFollowerIsCopied(t *testing.T) {
 		require.NoError(t, h.put(a, "s101", "gone", `{}`))
 		h.stop("db2")
 		require.NoError(t, h.put(a, "s101", "without", `{}`))
-		_, err := h.dbs.Documents(t.Context(), h.target(a), "s101", client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRemove, Key: "gone"}}})
+		_, err := h.dbs.Documents(t.Context(), h.target(a), "s101", dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRemove, Key: "gone"}}})
 		require.NoError(t, err)
 		for i := range 300 {
 			require.NoError(t, h.put(a, "s101", key(i), `{"some":"thing"}`))
@@ -317,11 +317,11 @@ func TestGateWaitsForFollowers(t *testing.T) {
 		h.net.Cut("db1", "db2")
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		_, err := h.dbs.Documents(ctx, client.Target{URL: a.URL()}, "s101", client.DocumentsRequest{
-			Collection: "c", Ops: []client.Op{{Kind: client.OpInsert, Key: "a", Document: json.RawMessage(`{}`)}}})
+		_, err := h.dbs.Documents(ctx, dbclient.Target{URL: a.URL()}, "s101", dbclient.DocumentsRequest{
+			Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "a", Document: json.RawMessage(`{}`)}}})
 		require.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, apierror.ConnectionLost), "%v", err)
 		h.lock("b", "n")
-		lock := client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 0.5, LeaseSeconds: 60}
+		lock := dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 0.5, LeaseSeconds: 60}
 		_, err = h.hold(t.Context(), h.target(a), lock)
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		h.net.HealAll()
@@ -339,8 +339,8 @@ func TestWaitForSyncIsOnEveryDisk(t *testing.T) {
 		a, b := h.start("db1"), h.start("db2")
 		h.replicated("100", "s101", a, b)
 		time.Sleep(time.Second) // nothing else is unsynced
-		r, err := h.dbs.Documents(t.Context(), h.target(a), "s101", client.DocumentsRequest{
-			Collection: "c", WaitForSync: true, Ops: []client.Op{{Kind: client.OpInsert, Key: "synced", Document: json.RawMessage(`{}`)}}})
+		r, err := h.dbs.Documents(t.Context(), h.target(a), "s101", dbclient.DocumentsRequest{
+			Collection: "c", WaitForSync: true, Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "synced", Document: json.RawMessage(`{}`)}}})
 		require.NoError(t, err)
 		require.True(t, r.Synced)
 		require.NoError(t, h.put(a, "s101", "unsynced", `{}`))

@@ -13,9 +13,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/diskhealth"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/gate"
@@ -30,8 +30,8 @@ import (
 
 // node is a value in the agency's tree, snapshot the whole tree.
 type (
-	node     = agency.Node
-	snapshot = agency.Snapshot
+	node     = agencyclient.Node
+	snapshot = agencyclient.Snapshot
 )
 
 // Config says how to run one DB server.
@@ -127,10 +127,10 @@ type Server struct {
 // cluster is this server's place in it.
 type cluster struct {
 	web    *http.Client // to the agency and to other DB servers
-	agency *agency.Client
-	cache  *agency.Cache
-	peers  *client.Client // other DB servers
-	epoch  atomic.Uint64  // of the engine that is open
+	agency *agencyclient.Client
+	cache  *agencyclient.Cache
+	peers  *dbclient.Client // other DB servers
+	epoch  atomic.Uint64    // of the engine that is open
 	reboot atomic.Uint64
 	lease  lease
 	agents agents
@@ -169,13 +169,13 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		gate: gate.New(c.Logger.Named("gate")), access: newAccess(errStarting), disk: disk{clock: &shard.Clock{}}, naming: make(naming, 1), staging: make(naming, 1),
 	}
 	s.web = network.NewHTTPClient(c.Network)
-	origin, remember, err := agency.Remembered(dir)
+	origin, remember, err := agencyclient.Remembered(dir)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	s.agency = agency.New(agency.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency"), Origin: origin, Remember: remember})
-	s.cache = agency.NewCache(s.agency, c.Logger.Named("cache"))
-	s.peers = client.New(s.web)
+	s.agency = agencyclient.New(agencyclient.Options{Endpoints: c.Agency, HTTP: s.web, Logger: c.Logger.Named("agency"), Origin: origin, Remember: remember})
+	s.cache = agencyclient.NewCache(s.agency, c.Logger.Named("cache"))
+	s.peers = dbclient.New(s.web)
 	s.lease.registered = make(chan struct{})
 	s.lease.clock = c.Clock
 	s.agents = newAgents()
@@ -196,7 +196,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.run("cache", s.cache.Run)
 	s.run("heartbeat", s.beat)
 	s.run("http", s.watchHTTP)
-	if err := agency.Bootstrap(ctx, s.agency); err != nil {
+	if err := agencyclient.Bootstrap(ctx, s.agency); err != nil {
 		return fmt.Errorf("bootstrap the cluster: %w", err)
 	}
 	if err := s.openPieces(); err != nil {

@@ -8,7 +8,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -65,13 +65,13 @@ func TestDocumentsOverHTTP(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		to := h.target(s)
-		r, err := h.dbs.Documents(t.Context(), to, "s101", client.DocumentsRequest{
+		r, err := h.dbs.Documents(t.Context(), to, "s101", dbclient.DocumentsRequest{
 			Collection: "books", WaitForSync: true, ReturnNew: true,
-			Ops: []client.Op{
-				{Kind: client.OpInsert, Key: "a", Document: json.RawMessage(`{"n":12345678901234567890,"b":"<&>"}`)},
-				{Kind: client.OpInsert, Key: "a", Document: json.RawMessage(`{}`)},
-				{Kind: client.OpRead, Key: "a"},
-				{Kind: client.OpReplace, Key: "a", Document: json.RawMessage(`{}`), IfMatch: "other"},
+			Ops: []dbclient.Op{
+				{Kind: dbclient.OpInsert, Key: "a", Document: json.RawMessage(`{"n":12345678901234567890,"b":"<&>"}`)},
+				{Kind: dbclient.OpInsert, Key: "a", Document: json.RawMessage(`{}`)},
+				{Kind: dbclient.OpRead, Key: "a"},
+				{Kind: dbclient.OpReplace, Key: "a", Document: json.RawMessage(`{}`), IfMatch: "other"},
 			},
 		})
 		require.NoError(t, err)
@@ -85,8 +85,8 @@ func TestDocumentsOverHTTP(t *testing.T) {
 
 		count, err := h.dbs.Count(t.Context(), to, "s101")
 		require.NoError(t, err)
-		require.Equal(t, client.CountResponse{Count: 1, Revision: r.Results[0].Rev}, count)
-		require.NoError(t, h.dbs.Truncate(t.Context(), to, "s101", client.TruncateRequest{WaitForSync: true}))
+		require.Equal(t, dbclient.CountResponse{Count: 1, Revision: r.Results[0].Rev}, count)
+		require.NoError(t, h.dbs.Truncate(t.Context(), to, "s101", dbclient.TruncateRequest{WaitForSync: true}))
 		require.Empty(t, h.keysOf(s, "s101"))
 	})
 }
@@ -96,18 +96,18 @@ func TestLongRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
-		var ops []client.Op
+		var ops []dbclient.Op
 		for i := range 2*chunkOps + 5 {
-			ops = append(ops, client.Op{Kind: client.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)})
+			ops = append(ops, dbclient.Op{Kind: dbclient.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)})
 		}
-		r, err := h.dbs.Documents(t.Context(), h.target(s), "s101", client.DocumentsRequest{Collection: "c", Ops: ops})
+		r, err := h.dbs.Documents(t.Context(), h.target(s), "s101", dbclient.DocumentsRequest{Collection: "c", Ops: ops})
 		require.NoError(t, err)
 		require.Len(t, r.Results, len(ops))
 		for i, result := range r.Results {
 			require.Equal(t, key(i), result.Key)
 			require.True(t, result.Created)
 		}
-		page, err := h.dbs.Scan(t.Context(), h.target(s), "s101", client.ScanRequest{After: key(10), Limit: 7})
+		page, err := h.dbs.Scan(t.Context(), h.target(s), "s101", dbclient.ScanRequest{After: key(10), Limit: 7})
 		require.NoError(t, err)
 		require.Equal(t, key(17), page.LastKey)
 		require.True(t, page.More)
@@ -120,18 +120,18 @@ func TestRefusesRequests(t *testing.T) {
 		h.collection("100", "s101", s)
 		to := h.target(s)
 
-		wrong := client.Target{URL: to.URL, Epoch: to.Epoch + 1}
+		wrong := dbclient.Target{URL: to.URL, Epoch: to.Epoch + 1}
 		_, err := h.dbs.Count(t.Context(), wrong, "s101")
 		require.ErrorIs(t, err, apierror.WrongEpoch)
-		require.ErrorIs(t, h.dbs.Publish(t.Context(), wrong, client.PieceRequest{ID: "x"}), apierror.WrongEpoch)
-		_, err = h.dbs.List(t.Context(), wrong, client.ListRequest{})
+		require.ErrorIs(t, h.dbs.Publish(t.Context(), wrong, dbclient.PieceRequest{ID: "x"}), apierror.WrongEpoch)
+		_, err = h.dbs.List(t.Context(), wrong, dbclient.ListRequest{})
 		require.NoError(t, err, "listing asks for no epoch")
 
 		_, err = h.dbs.Count(t.Context(), to, "s999")
 		require.ErrorIs(t, err, apierror.ShardGone)
 		require.Equal(t, 404, h.status(s.URL()+"/_stasis/v1/nothing"))
-		require.Equal(t, 405, h.status(s.URL()+client.PathList))
-		resp, err := h.web.Post(s.URL()+client.PathList, "application/json", nil)
+		require.Equal(t, 405, h.status(s.URL()+dbclient.PathList))
+		resp, err := h.web.Post(s.URL()+dbclient.PathList, "application/json", nil)
 		require.NoError(t, err)
 		require.ErrorIs(t, apierror.FromResponse(resp), apierror.CorruptedJSON)
 		require.NoError(t, resp.Body.Close())

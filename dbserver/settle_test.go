@@ -10,7 +10,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -36,7 +36,7 @@ func TestPieceBegunDuringALookStays(t *testing.T) {
 			id, nonce := "b"+key(n), "n"+key(n)
 			time.Sleep(time.Duration(n) * 37 * time.Millisecond)
 			h.lock(id, nonce)
-			require.NoError(t, h.dbs.Prepare(t.Context(), h.target(s), client.PieceRequest{ID: id, Nonce: nonce}))
+			require.NoError(t, h.dbs.Prepare(t.Context(), h.target(s), dbclient.PieceRequest{ID: id, Nonce: nonce}))
 			time.Sleep(2 * time.Second)
 			pending, err := s.pieces.Load().Pending()
 			require.NoError(t, err)
@@ -77,10 +77,10 @@ func TestLockAfterItsRelease(t *testing.T) {
 		h.net.Freeze("db1")
 		soon, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := h.hold(soon, to, client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
+		_, err := h.hold(soon, to, dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.Error(t, err)
 		h.net.Thaw("db1")
-		_, err = h.dbs.GateRelease(t.Context(), to, client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
+		_, err = h.dbs.GateRelease(t.Context(), to, dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
 		require.NoError(t, err)
 		begun := time.Now()
 		h.insert(s, "s101", "a", `{}`)
@@ -94,9 +94,9 @@ func TestLockThatWasGivenUpIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.lock("b", "n")
-		_, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
+		_, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Final: true})
 		require.NoError(t, err)
-		_, err = h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
+		_, err = h.hold(t.Context(), h.target(s), dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.ErrorIs(t, err, apierror.GateLost, "a lock that was given up closes the gate")
 	})
 }
@@ -118,7 +118,7 @@ func TestRequestAfterTheRestoreIsKnown(t *testing.T) {
 		r := restoring(t, h, s)
 		h.raise("r", r, restoredPlan())
 		<-changing
-		_, err := h.dbs.Count(t.Context(), client.Target{URL: s.URL()}, "s101")
+		_, err := h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
 		require.ErrorIs(t, err, apierror.WrongEpoch, "it shows data that is about to be replaced")
 		change()
 		checkRestored(t, h, s)
@@ -136,7 +136,7 @@ func TestPublishAfterTheDelete(t *testing.T) {
 		h.net.Delay("agent", "db1", 300*time.Millisecond) // it learns of both at once
 		h.unlock("n", commitOf("b1", "n"))
 		h.write(map[string]any{keys.HotBackupCommit("b1"): agencyclient.Delete()}, nil)
-		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, client.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict, "a deleted backup is published")
+		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict, "a deleted backup is published")
 		time.Sleep(2 * time.Second)
 		require.Empty(t, h.listed(s))
 		pending, err := s.pieces.Load().Pending()
@@ -181,7 +181,7 @@ func TestGateOpensWithTheAgencyLock(t *testing.T) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
 		h.lock("b", "n")
-		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
+		_, err := h.hold(t.Context(), h.target(s), dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 300})
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		require.NoError(t, s.gate.Check("n", 1), "the lock is there")
@@ -189,7 +189,7 @@ func TestGateOpensWithTheAgencyLock(t *testing.T) {
 		begun := time.Now()
 		h.insert(s, "s101", "a", `{}`)
 		require.Less(t, time.Since(begun), time.Second, "the gate stays closed without the agency lock")
-		report, err := h.dbs.GateRelease(t.Context(), h.target(s), client.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
+		report, err := h.dbs.GateRelease(t.Context(), h.target(s), dbclient.GateReleaseRequest{ID: "b", Nonce: "n", Attempt: 1})
 		require.NoError(t, err)
 		require.Less(t, report.HeldSeconds, 2.0)
 	})

@@ -17,7 +17,7 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
@@ -47,9 +47,9 @@ func (h *house) load(s *Server, shard string, writers int) *load {
 				case <-time.After(time.Millisecond):
 				}
 				name := fmt.Sprintf("w%d-%d", w, n)
-				r := client.DocumentsRequest{Collection: "c", WaitForSync: true}
+				r := dbclient.DocumentsRequest{Collection: "c", WaitForSync: true}
 				for i := range perRequest {
-					r.Ops = append(r.Ops, client.Op{Kind: client.OpInsert, Key: fmt.Sprintf("%s.%d", name, i), Document: json.RawMessage(`{}`)})
+					r.Ops = append(r.Ops, dbclient.Op{Kind: dbclient.OpInsert, Key: fmt.Sprintf("%s.%d", name, i), Document: json.RawMessage(`{}`)})
 				}
 				if answer, err := h.dbs.Documents(context.Background(), to, shard, r); err == nil && answer.Results[perRequest-1].Error == nil {
 					l.mu.Lock()
@@ -84,17 +84,17 @@ func TestPieceHoldsWhatWasAcknowledged(t *testing.T) {
 			writers := h.load(s, "s101", 4)
 			time.Sleep(20 * time.Millisecond)
 			to, ctx := h.target(s), t.Context()
-			require.NoError(t, h.dbs.Prepare(ctx, to, client.PieceRequest{ID: "b1", Nonce: "n"}))
-			_, err := h.hold(ctx, to, client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
+			require.NoError(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
+			_, err := h.hold(ctx, to, dbclient.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
 			require.NoError(t, err)
-			_, err = h.dbs.Cut(ctx, to, client.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
+			_, err = h.dbs.Cut(ctx, to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
 			require.NoError(t, err)
 			synctest.Wait() // answers on their way arrive
 			acknowledged := writers.count()
-			report, err := h.dbs.GateRelease(ctx, to, client.GateReleaseRequest{ID: "b1", Nonce: "n", Attempt: 1})
+			report, err := h.dbs.GateRelease(ctx, to, dbclient.GateReleaseRequest{ID: "b1", Nonce: "n", Attempt: 1})
 			require.NoError(t, err)
 			require.True(t, report.Unbroken)
-			_, err = h.dbs.Link(ctx, to, client.LinkRequest{ID: "b1", Nonce: "n", Label: "l", AgencyDump: json.RawMessage(`{}`)})
+			_, err = h.dbs.Link(ctx, to, dbclient.LinkRequest{ID: "b1", Nonce: "n", Label: "l", AgencyDump: json.RawMessage(`{}`)})
 			require.NoError(t, err)
 			time.Sleep(20 * time.Millisecond)
 			writers.end()
@@ -124,7 +124,7 @@ func TestStopUnderLoad(t *testing.T) {
 				time.Sleep(30 * time.Millisecond)
 				if held {
 					h.lock("b", "n")
-					_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 300})
+					_, err := h.hold(t.Context(), h.target(s), dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 300})
 					require.NoError(t, err)
 					time.Sleep(30 * time.Millisecond)
 				}
@@ -137,7 +137,7 @@ func TestStopUnderLoad(t *testing.T) {
 				count, err := h.dbs.Count(t.Context(), h.target(s), "s101")
 				require.NoError(t, err)
 				for after := ""; ; {
-					page, err := h.dbs.Scan(t.Context(), h.target(s), "s101", client.ScanRequest{After: after})
+					page, err := h.dbs.Scan(t.Context(), h.target(s), "s101", dbclient.ScanRequest{After: after})
 					require.NoError(t, err)
 					for _, d := range page.Documents {
 						var doc struct {
@@ -168,13 +168,13 @@ func TestStopInTheMiddleOfARequest(t *testing.T) {
 		h.collection("100", "s101", s)
 		ctx, d, leave, err := s.access.enter(t.Context())
 		require.NoError(t, err)
-		r := client.DocumentsRequest{Collection: "c"}
+		r := dbclient.DocumentsRequest{Collection: "c"}
 		for i := range chunkOps + 10 {
-			r.Ops = append(r.Ops, client.Op{Kind: client.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)})
+			r.Ops = append(r.Ops, dbclient.Op{Kind: dbclient.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)})
 		}
 		first := r
 		first.Ops = r.Ops[:1]
-		_, err = s.documents(ctx, d, request[client.DocumentsRequest]{shard: "s101", body: first})
+		_, err = s.documents(ctx, d, request[dbclient.DocumentsRequest]{shard: "s101", body: first})
 		require.NoError(t, err)
 		stopped := make(chan struct{})
 		go func() {
@@ -182,11 +182,11 @@ func TestStopInTheMiddleOfARequest(t *testing.T) {
 			h.stop("db1")
 		}()
 		synctest.Wait()
-		_, err = s.documents(ctx, d, request[client.DocumentsRequest]{shard: "s101", body: r})
+		_, err = s.documents(ctx, d, request[dbclient.DocumentsRequest]{shard: "s101", body: r})
 		require.ErrorIs(t, err, apierror.ShuttingDown, "nothing was done")
 		leave()
 		<-stopped
-		rest := refuseRest(client.DocumentsResponse{Results: make([]client.OpResult, chunkOps)}, r.Ops, errStopping)
+		rest := refuseRest(dbclient.DocumentsResponse{Results: make([]dbclient.OpResult, chunkOps)}, r.Ops, errStopping)
 		require.Len(t, rest.Results, len(r.Ops))
 		require.ErrorIs(t, rest.Results[chunkOps].Error, apierror.ShuttingDown)
 		require.Equal(t, key(chunkOps), rest.Results[chunkOps].Key)
@@ -217,8 +217,8 @@ func TestServesWithoutAgency(t *testing.T) {
 		h.write(map[string]any{keys.PlanCollection("_system", "200"): keys.Collection{
 			ID: "200", Shards: map[string][]string{"s201": {s.ID()}}, ShardTerms: map[string]uint64{"s201": 1}}}, nil)
 		insert := func(key string) error {
-			_, err := h.dbs.Documents(t.Context(), to, "s101", client.DocumentsRequest{
-				Ops: []client.Op{{Kind: client.OpInsert, Key: key, Document: json.RawMessage(`{}`)}}})
+			_, err := h.dbs.Documents(t.Context(), to, "s101", dbclient.DocumentsRequest{
+				Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: key, Document: json.RawMessage(`{}`)}}})
 			return err
 		}
 		time.Sleep(5 * time.Second)
@@ -277,16 +277,16 @@ func TestOnTCP(t *testing.T) {
 		return s
 	}
 	s := boot()
-	h := &house{t: t, web: web, agency: agencyclient.New(agencyclient.Options{Endpoints: []string{agent.URL()}, HTTP: web}), dbs: client.New(web)}
+	h := &house{t: t, web: web, agency: agencyclient.New(agencyclient.Options{Endpoints: []string{agent.URL()}, HTTP: web}), dbs: dbclient.New(web)}
 	h.collection("100", "s101", s)
 	h.insert(s, "s101", "a", `{}`)
 	h.backup(s, "b1")
 	require.NoError(t, s.Close(context.Background()))
 	require.NoError(t, s.Close(context.Background()), "closing twice")
 	web.CloseIdleConnections() // one that the server has closed could take another request
-	_, err = h.dbs.Count(t.Context(), client.Target{URL: s.URL()}, "s101")
+	_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
 	require.ErrorIs(t, err, apierror.ConnectionLost)
-	require.ErrorIs(t, err, client.ErrNotSent)
+	require.ErrorIs(t, err, dbclient.ErrNotSent)
 	s = boot()
 	require.Equal(t, []string{"a"}, h.keysOf(s, "s101"))
 	require.Equal(t, []string{"b1"}, h.listed(s))
@@ -311,7 +311,7 @@ func TestClosingWithoutTimeLeavesNoEngineOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.lock("b1", "n")
-		_, err := h.hold(t.Context(), h.target(s), client.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
+		_, err := h.hold(t.Context(), h.target(s), dbclient.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
 		require.NoError(t, err)
 		late, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -15,21 +15,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 )
 
 // stranger posts what someone who reaches the port of a DB server may post, and gives the
 // answer.
-func (h *house) stranger(s *Server, path string, body any) (status int, answer client.ReplicaAnswer) {
+func (h *house) stranger(s *Server, path string, body any) (status int, answer dbclient.ReplicaAnswer) {
 	h.t.Helper()
 	raw, err := json.Marshal(body)
 	require.NoError(h.t, err)
 	url := s.URL() + strings.Replace(path, "{shard}", "s101", 1)
 	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, url, bytes.NewReader(raw))
 	require.NoError(h.t, err)
-	req.Header.Set(client.EpochHeader, fmt.Sprint(h.target(s).Epoch))
+	req.Header.Set(dbclient.EpochHeader, fmt.Sprint(h.target(s).Epoch))
 	resp, err := h.web.Do(req)
 	require.NoError(h.t, err)
 	read, err := io.ReadAll(resp.Body)
@@ -42,10 +42,10 @@ func (h *house) stranger(s *Server, path string, body any) (status int, answer c
 }
 
 // tenure is that of the planned leader.
-func (h *house) tenure(leader *Server) client.Tenure {
+func (h *house) tenure(leader *Server) dbclient.Tenure {
 	term, _ := h.read(keys.PlanTerm("_system", "100", "s101")).Int()
 	reboot, _ := h.read(keys.ServerKnown(leader.ID()) + "/rebootId").Int()
-	return client.Tenure{Term: uint64(term), Reboot: uint64(reboot)}
+	return dbclient.Tenure{Term: uint64(term), Reboot: uint64(reboot)}
 }
 
 // stateOf is where the replica on a server stands.
@@ -107,13 +107,13 @@ func attacked(t *testing.T, attack func(t *testing.T, h *house, leader, s *Serve
 func TestPromiseOfATermThatPlanDoesNotHave(t *testing.T) {
 	attacked(t, func(t *testing.T, h *house, leader, s *Server) {
 		own := h.tenure(leader)
-		for _, tenure := range []client.Tenure{
+		for _, tenure := range []dbclient.Tenure{
 			{Term: math.MaxUint64, Reboot: math.MaxUint64}, {Term: math.MaxUint64}, {Term: own.Term + 1, Reboot: own.Reboot}, {Term: own.Term, Reboot: own.Reboot + 1}, {},
 		} {
-			status, a := h.stranger(s, client.PathPromise, tenure)
+			status, a := h.stranger(s, dbclient.PathPromise, tenure)
 			require.False(t, status == http.StatusOK && a.Refused == "", "it is promised: %+v", a)
 		}
-		status, _ := h.stranger(s, client.PathPromise, own)
+		status, _ := h.stranger(s, dbclient.PathPromise, own)
 		require.Equal(t, s != leader, status == http.StatusOK, "the leader promises its own tenure to no other server")
 	})
 }
@@ -123,18 +123,18 @@ func TestPromiseOfATermThatPlanDoesNotHave(t *testing.T) {
 func TestEmptyCopyByAStranger(t *testing.T) {
 	attacked(t, func(t *testing.T, h *house, leader, s *Server) {
 		own := h.tenure(leader)
-		for i, tenure := range []client.Tenure{own, {Term: math.MaxUint64}, {Term: own.Term + 1, Reboot: own.Reboot}} {
-			copy := client.CopyRequest{Tenure: tenure, Copy: uint64(100 + i), Begin: true}
-			status, a := h.stranger(s, client.PathCopy, copy)
+		for i, tenure := range []dbclient.Tenure{own, {Term: math.MaxUint64}, {Term: own.Term + 1, Reboot: own.Reboot}} {
+			copy := dbclient.CopyRequest{Tenure: tenure, Copy: uint64(100 + i), Begin: true}
+			status, a := h.stranger(s, dbclient.PathCopy, copy)
 			require.False(t, status == http.StatusOK && a.Refused == "", "a copy begins: %+v", a)
-			copy.Begin, copy.End = false, &client.ReplicaState{}
-			status, a = h.stranger(s, client.PathCopy, copy)
+			copy.Begin, copy.End = false, &dbclient.ReplicaState{}
+			status, a = h.stranger(s, dbclient.PathCopy, copy)
 			require.False(t, status == http.StatusOK && a.Refused == "", "a copy ends: %+v", a)
 			copy.Begin = true
-			status, a = h.stranger(s, client.PathCopy, copy)
+			status, a = h.stranger(s, dbclient.PathCopy, copy)
 			require.False(t, status == http.StatusOK && a.Refused == "", "a copy begins and ends: %+v", a)
-			copy = client.CopyRequest{Tenure: tenure, Copy: uint64(100 + i), Entries: client.AppendBlob(client.AppendBlob(nil, []byte("k")), []byte("garbage"))}
-			status, a = h.stranger(s, client.PathCopy, copy)
+			copy = dbclient.CopyRequest{Tenure: tenure, Copy: uint64(100 + i), Entries: dbclient.AppendBlob(dbclient.AppendBlob(nil, []byte("k")), []byte("garbage"))}
+			status, a = h.stranger(s, dbclient.PathCopy, copy)
 			require.False(t, status == http.StatusOK && a.Refused == "", "a copy goes on: %+v", a)
 		}
 	})
@@ -145,20 +145,20 @@ func TestEmptyCopyByAStranger(t *testing.T) {
 func TestRecordsByAStranger(t *testing.T) {
 	attacked(t, func(t *testing.T, h *house, leader, s *Server) {
 		own, last := h.tenure(leader), h.stateOf(leader).Last
-		prev := client.Position{Tenure: client.Tenure(last.Tenure), Seq: last.Seq}
-		later := client.Tenure{Term: math.MaxUint64, Reboot: 1}
+		prev := dbclient.Position{Tenure: dbclient.Tenure(last.Tenure), Seq: last.Seq}
+		later := dbclient.Tenure{Term: math.MaxUint64, Reboot: 1}
 		document := func(key string, time uint64) []byte {
 			return fmt.Appendf(binary.BigEndian.AppendUint64(nil, time), `{"_key":%q,"_id":"c/%s"}`, key, key)
 		}
-		record := func(t client.Tenure, time uint64, added int64, c ...shard.Change) []byte {
+		record := func(t dbclient.Tenure, time uint64, added int64, c ...shard.Change) []byte {
 			r := shard.Record{Tenure: shard.Tenure(t), Seq: prev.Seq + 1, Time: time, Added: added, Changes: c}
-			return client.AppendBlob(nil, r.Encode())
+			return dbclient.AppendBlob(nil, r.Encode())
 		}
 		truncate := shard.Change{Kind: shard.Truncate}
 		good := record(own, 7, 1, shard.Change{Kind: shard.Put, Key: "x", Value: document("x", 7)})
-		for name, r := range map[string]client.AcceptRequest{
+		for name, r := range map[string]dbclient.AcceptRequest{
 			"garbage":                      {Tenure: own, Prev: prev, Records: []byte("garbage")},
-			"a blob that is no record":     {Tenure: own, Prev: prev, Records: client.AppendBlob(nil, []byte("\x02garbage"))},
+			"a blob that is no record":     {Tenure: own, Prev: prev, Records: dbclient.AppendBlob(nil, []byte("\x02garbage"))},
 			"a value that is no document":  {Tenure: own, Prev: prev, Records: record(own, 7, 1, shard.Change{Kind: shard.Put, Key: "x", Value: []byte("garbage!!")})},
 			"a key that is none":           {Tenure: own, Prev: prev, Records: record(own, 7, 1, shard.Change{Kind: shard.Put, Key: "\x00", Value: document("\x00", 7)})},
 			"a time that stops the clock":  {Tenure: own, Prev: prev, Records: record(own, math.MaxUint64, 1, shard.Change{Kind: shard.Put, Key: "x", Value: document("x", math.MaxUint64)})},
@@ -166,17 +166,17 @@ func TestRecordsByAStranger(t *testing.T) {
 			"a truncation in a later one":  {Tenure: later, Prev: prev, Records: record(later, 7, 0, truncate), Commit: math.MaxUint64},
 			"nothing, in a later one":      {Tenure: later, Prev: prev, Commit: math.MaxUint64},
 			"a good record in a later one": {Tenure: later, Prev: prev, Records: good, Commit: math.MaxUint64},
-			"a hole":                       {Tenure: own, Prev: client.Position{Tenure: own, Seq: prev.Seq + 1}, Records: good},
-			"behind all numbers":           {Tenure: own, Prev: client.Position{Tenure: own, Seq: math.MaxUint64}, Records: good},
+			"a hole":                       {Tenure: own, Prev: dbclient.Position{Tenure: own, Seq: prev.Seq + 1}, Records: good},
+			"behind all numbers":           {Tenure: own, Prev: dbclient.Position{Tenure: own, Seq: math.MaxUint64}, Records: good},
 		} {
-			status, a := h.stranger(s, client.PathAccept, r)
+			status, a := h.stranger(s, dbclient.PathAccept, r)
 			require.False(t, status == http.StatusOK && a.Refused == "", "%s: %+v", name, a)
 		}
 		if s == leader {
-			status, a := h.stranger(s, client.PathAccept, client.AcceptRequest{Tenure: own, Prev: prev, Records: good, Commit: math.MaxUint64})
+			status, a := h.stranger(s, dbclient.PathAccept, dbclient.AcceptRequest{Tenure: own, Prev: prev, Records: good, Commit: math.MaxUint64})
 			require.False(t, status == http.StatusOK && a.Refused == "", "the leader follows: %+v", a)
 		}
-		status, _ := h.stranger(s, client.PathLog, client.LogRequest{From: 0})
+		status, _ := h.stranger(s, dbclient.PathLog, dbclient.LogRequest{From: 0})
 		require.Equal(t, http.StatusBadRequest, status)
 	})
 }
@@ -238,8 +238,8 @@ func TestFollowersWithoutTheAgency(t *testing.T) {
 		h.plan("100", "s101", 2, b.ID(), a.ID(), c.ID())
 		h.inSync("100", "s101", b.ID(), a.ID())
 		require.NoError(t, h.put(b, "s101", "later", `{}`))
-		require.Equal(t, shard.Tenure(client.Tenure{Term: 1, Reboot: 1}), h.stateOf(c).Promised, "it obeys a leader that it cannot know")
-		status, _ := h.stranger(c, client.PathPromise, h.tenure(b))
+		require.Equal(t, shard.Tenure(dbclient.Tenure{Term: 1, Reboot: 1}), h.stateOf(c).Promised, "it obeys a leader that it cannot know")
+		status, _ := h.stranger(c, dbclient.PathPromise, h.tenure(b))
 		require.Equal(t, http.StatusServiceUnavailable, status, "it may become known")
 		require.Equal(t, seen, c.cache.Snapshot().Index, "it has not lost the agency")
 

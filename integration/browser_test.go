@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
@@ -50,7 +50,7 @@ func TestForeignPageHasNoEffect(t *testing.T) {
 			{"POST", at + "/_admin/backup/delete", fmt.Sprintf(`{"id":%q}`, made.ID)},
 			{"DELETE", at + "/_api/database/shop", ""},
 			{"POST", agents[0].URL + "/_api/agency/write", `[[{"/arango/Plan/Databases":{"op":"delete"}}]]`},
-			{"POST", servers[0].URL + dbserver.PathGateLock, `{}`},
+			{"POST", servers[0].URL + dbclient.PathGateLock, `{}`},
 		}
 		for _, a := range attacks {
 			require.Equal(t, http.StatusForbidden, page(foreign, "", a.method, a.url, a.body), "%s %s", a.method, a.url)

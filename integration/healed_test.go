@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/client"
 	dbclient "stasis/dbserver/client"
@@ -18,7 +18,7 @@ import (
 
 // observer looks into the agency and the DB servers of a cluster.
 type observer struct {
-	agency *agency.Client
+	agency *agencyclient.Client
 	dbs    *dbclient.Client
 	urls   map[string]string // DB servers' ids → URLs
 	names  map[string]string // DB servers' ids → names
@@ -34,7 +34,7 @@ func observe(c *minicluster.Cluster, web *http.Client) *observer {
 	for _, s := range dbservers {
 		o.urls[s.ID], o.names[s.ID] = s.URL, s.Name
 	}
-	o.agency = agency.New(agency.Options{Endpoints: endpoints, HTTP: web})
+	o.agency = agencyclient.New(agencyclient.Options{Endpoints: endpoints, HTTP: web})
 	return o
 }
 
@@ -46,7 +46,7 @@ type replicated struct {
 }
 
 // shards are those of all collections of _system.
-func (o *observer) shards(ctx context.Context) (map[string]replicated, *agency.Node, error) {
+func (o *observer) shards(ctx context.Context) (map[string]replicated, *agencyclient.Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	root, err := o.agency.Read(ctx, keys.Plan, keys.CurrentCollections, keys.CurrentServersKnown, keys.RestoreEpoch, keys.Supervision)
@@ -129,7 +129,7 @@ func (o *observer) settled(ctx context.Context) error {
 }
 
 // missing says which replica is not in sync, or that the leader does not serve.
-func missing(shard string, r replicated, root *agency.Node) error {
+func missing(shard string, r replicated, root *agencyclient.Node) error {
 	in := map[string]bool{}
 	for _, id := range r.current.Servers {
 		var k keys.Known
@@ -146,7 +146,7 @@ func missing(shard string, r replicated, root *agency.Node) error {
 	return nil
 }
 
-func (o *observer) alike(ctx context.Context, shard string, r replicated, root *agency.Node) error {
+func (o *observer) alike(ctx context.Context, shard string, r replicated, root *agencyclient.Node) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := missing(shard, r, root); err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/minicluster"
 )
@@ -62,9 +62,9 @@ func (k *collision) through(id string) {
 
 func (k *collision) listed() backup.Entry { return listBackups(k.t, k.c.clients[1])[k.b.ID] }
 
-func (k *collision) atRemote() []client.RemoteBackup {
+func (k *collision) atRemote() []dbclient.RemoteBackup {
 	k.t.Helper()
-	var list client.RemoteResponse
+	var list dbclient.RemoteResponse
 	require.NoError(k.t, k.c.clients[1].Backup(k.t.Context(), "remote", map[string]any{
 		"operation": "list", "id": k.b.ID, "remoteRepository": k.remote["remoteRepository"], "config": k.remote["config"],
 	}, &list))

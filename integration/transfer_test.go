@@ -18,7 +18,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/internal/apierror"
 	"stasis/minicluster"
@@ -187,7 +187,7 @@ func TestTotalLoss(t *testing.T) {
 
 		o.Dir, o.DBServers = t.TempDir(), 4
 		fresh := start(t, o)
-		var list client.RemoteResponse
+		var list dbclient.RemoteResponse
 		require.NoError(t, fresh.clients[1].Backup(ctx, "remote", map[string]any{"operation": "list", "remoteRepository": r.path, "config": r.config}, &list))
 		require.Len(t, list.Backups, 1)
 		require.Equal(t, b.ID, list.Backups[0].ID)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
@@ -73,12 +73,12 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 // look is one observer of the cluster.
 type look struct {
 	web    *http.Client
-	agency *client.Client
+	agency *agencyclient.Client
 }
 
 func (c *Cluster) look() look {
 	web := network.NewHTTPClient(c.options.network("minicluster"))
-	return look{web: web, agency: client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
+	return look{web: web, agency: agencyclient.New(agencyclient.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})} // what it waits for is in the error
 }
 
 // missing says what is not ready, one entry per node and one for the agency. A

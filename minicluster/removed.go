@@ -7,7 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
@@ -25,7 +25,7 @@ func (c *Cluster) findRemoved(ctx context.Context) {
 	defer cancel()
 	web := network.NewHTTPClient(c.options.network("minicluster"))
 	defer web.CloseIdleConnections()
-	agency := client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})
+	agency := agencyclient.New(agencyclient.Options{Endpoints: c.agencyURLs(), HTTP: web, Logger: hclog.NewNullLogger()})
 	root, err := agency.Read(ctx, keys.RemovedServers, keys.PlanDBServers, keys.PlanCoordinators)
 	if err != nil {
 		c.options.Logger.Warn("not known who was removed from the cluster", "error", err)

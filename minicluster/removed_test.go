@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/network"
 )
@@ -22,10 +22,10 @@ func TestRemovedServerStaysAway(t *testing.T) {
 			require.NoError(t, c.Kill(gone.Name))
 			web := network.NewHTTPClient(network.TCP())
 			defer web.CloseIdleConnections()
-			agency := client.New(client.Options{Endpoints: c.agencyURLs(), HTTP: web})
-			_, err := agency.Write(t.Context(), client.Tx{Ops: map[string]any{
-				keys.RemovedServers + "/" + gone.ID: "2026-01-01T00:00:00Z", keys.PlanDBServers + "/" + gone.ID: client.Delete(),
-				keys.ServerKnown(gone.ID): client.Delete(), keys.ServerRegistered(gone.ID): client.Delete(), keys.PlanVersion: client.Increment(1),
+			agency := agencyclient.New(agencyclient.Options{Endpoints: c.agencyURLs(), HTTP: web})
+			_, err := agency.Write(t.Context(), agencyclient.Tx{Ops: map[string]any{
+				keys.RemovedServers + "/" + gone.ID: "2026-01-01T00:00:00Z", keys.PlanDBServers + "/" + gone.ID: agencyclient.Delete(),
+				keys.ServerKnown(gone.ID): agencyclient.Delete(), keys.ServerRegistered(gone.ID): agencyclient.Delete(), keys.PlanVersion: agencyclient.Increment(1),
 			}})
 			require.NoError(t, err)
 			require.NoError(t, c.Stop(t.Context()))

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/fsm"
 )
 
@@ -22,7 +22,7 @@ type Agency struct {
 	changed chan struct{} // closed with the next transaction
 	clients int
 	ids     uint64
-	onWrite func(context.Context, agency.Tx) (uint64, error)
+	onWrite func(context.Context, agencyclient.Tx) (uint64, error)
 }
 
 // New makes an empty agency. The ids that it gives out begin with 1001.
@@ -32,14 +32,14 @@ func New() *Agency {
 
 // OnWrite has f answer Write from now on, as a bad network or a faster rival would: it
 // may call Apply, before or after anything else, later, or not at all. nil ends that.
-func (a *Agency) OnWrite(f func(context.Context, agency.Tx) (uint64, error)) {
+func (a *Agency) OnWrite(f func(context.Context, agencyclient.Tx) (uint64, error)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.onWrite = f
 }
 
 // Write applies a transaction for those who are tested.
-func (a *Agency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+func (a *Agency) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	a.mu.Lock()
 	f := a.onWrite
 	a.mu.Unlock()
@@ -51,17 +51,17 @@ func (a *Agency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
 
 // Apply applies a transaction, each call as another client. Errors:
 // client.ErrPrecondition, client.ErrRejected.
-func (a *Agency) Apply(tx agency.Tx) (uint64, error) {
+func (a *Agency) Apply(tx agencyclient.Tx) (uint64, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clients++
 	parsed, err := parse(tx, fmt.Sprintf("client-%d", a.clients))
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", agency.ErrRejected, err)
+		return 0, fmt.Errorf("%w: %w", agencyclient.ErrRejected, err)
 	}
 	out := a.machine.Apply(1, fsm.Command{Time: time.Now().UnixMilli(), Transactions: []fsm.Transaction{parsed}})[0]
 	if out.Index == 0 {
-		return 0, fmt.Errorf("%w: %v %v", agency.ErrPrecondition, out.Failed, out.Reason)
+		return 0, fmt.Errorf("%w: %v %v", agencyclient.ErrPrecondition, out.Failed, out.Reason)
 	}
 	close(a.changed)
 	a.changed = make(chan struct{})
@@ -69,7 +69,7 @@ func (a *Agency) Apply(tx agency.Tx) (uint64, error) {
 }
 
 // parse takes a transaction over the wire.
-func parse(tx agency.Tx, client string) (fsm.Transaction, error) {
+func parse(tx agencyclient.Tx, client string) (fsm.Transaction, error) {
 	raw, err := tx.Encode(client)
 	if err != nil {
 		return fsm.Transaction{}, err
@@ -78,20 +78,20 @@ func parse(tx agency.Tx, client string) (fsm.Transaction, error) {
 }
 
 // Snapshot is the tree now.
-func (a *Agency) Snapshot() agency.Snapshot {
+func (a *Agency) Snapshot() agencyclient.Snapshot {
 	s := a.machine.State()
-	return agency.Snapshot{Index: s.Index(), Root: s.Root()}
+	return agencyclient.Snapshot{Index: s.Index(), Root: s.Root()}
 }
 
 // At is a part of the tree now.
-func (a *Agency) At(key string) *agency.Node { return a.Snapshot().Root.At(key) }
+func (a *Agency) At(key string) *agencyclient.Node { return a.Snapshot().Root.At(key) }
 
 // Sync is Snapshot.
-func (a *Agency) Sync(context.Context) (agency.Snapshot, error) { return a.Snapshot(), nil }
+func (a *Agency) Sync(context.Context) (agencyclient.Snapshot, error) { return a.Snapshot(), nil }
 
 // Wait gives the first snapshot from now on for which ok holds; the error is the
 // context's.
-func (a *Agency) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error) {
+func (a *Agency) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
 	for {
 		a.mu.Lock()
 		s, changed := a.Snapshot(), a.changed

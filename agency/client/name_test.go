@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency"
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // misnamed sends requests to one agent by a name that the agent does not know.
@@ -30,12 +30,12 @@ func (m misnamed) RoundTrip(r *http.Request) (*http.Response, error) {
 // unread. It is not taken for the leader: the others are asked. If there is no other, the
 // error says what the operator can do.
 func TestAgentThatRefusesItsName(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, _ *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, _ *agencyclient.Client) {
 		follower := map[string]string{"a": "b", "b": "c", "c": "a"}[a.leader()] + ":1"
 		web := &http.Client{Transport: misnamed{a.http.Transport, follower}}
-		c := client.New(client.Options{Endpoints: []string{"http://" + follower, "http://a:1", "http://b:1", "http://c:1"}, HTTP: web})
+		c := agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + follower, "http://a:1", "http://b:1", "http://c:1"}, HTTP: web})
 		for range 3 {
-			_, err := c.Write(minute(t), client.Tx{Ops: map[string]any{"/x": client.Increment(1)}})
+			_, err := c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{"/x": agencyclient.Increment(1)}})
 			require.NoError(t, err)
 		}
 		root, err := c.Read(minute(t), "/x")
@@ -43,11 +43,11 @@ func TestAgentThatRefusesItsName(t *testing.T) {
 		x, _ := root.At("/x").Int()
 		require.EqualValues(t, 3, x, "a request that was refused is applied")
 
-		c = client.New(client.Options{Endpoints: []string{"http://" + follower}, HTTP: web})
+		c = agencyclient.New(agencyclient.Options{Endpoints: []string{"http://" + follower}, HTTP: web})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		_, err = c.Write(ctx, client.Tx{Ops: map[string]any{"/x": 1}})
-		require.ErrorIs(t, err, client.ErrUnavailable)
+		_, err = c.Write(ctx, agencyclient.Tx{Ops: map[string]any{"/x": 1}})
+		require.ErrorIs(t, err, agencyclient.ErrUnavailable)
 		require.ErrorContains(t, err, "--http.hosts")
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency"
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
@@ -33,7 +33,7 @@ type agents struct {
 }
 
 // withAgents runs a test in a bubble against three agents.
-func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agents, *client.Client)) {
+func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agents, *agencyclient.Client)) {
 	bubbles.Test(t, func(t *testing.T) {
 		a := &agents{
 			t: t, net: network.NewMemory(), timing: timing, peers: map[string]string{},
@@ -59,8 +59,8 @@ func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agent
 	})
 }
 
-func (a *agents) client() *client.Client {
-	return client.New(client.Options{Endpoints: []string{"http://a:1", "http://b:1", "http://c:1"}, HTTP: a.http})
+func (a *agents) client() *agencyclient.Client {
+	return agencyclient.New(agencyclient.Options{Endpoints: []string{"http://a:1", "http://b:1", "http://c:1"}, HTTP: a.http})
 }
 
 func (a *agents) start(name string) {
@@ -97,9 +97,9 @@ func (a *agents) leader() string {
 }
 
 // follow runs a cache until stop is called.
-func follow(t *testing.T, c *client.Client) (cache *client.Cache, stop func()) {
+func follow(t *testing.T, c *agencyclient.Client) (cache *agencyclient.Cache, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	cache = client.NewCache(c, nil)
+	cache = agencyclient.NewCache(c, nil)
 	done := make(chan error, 1)
 	go func() { done <- cache.Run(ctx) }()
 	return cache, sync.OnceFunc(func() {
@@ -119,11 +119,11 @@ func randomOps(r *rand.Rand) map[string]any {
 	path := fmt.Sprintf("/t/%d/%d", r.IntN(5), r.IntN(5))
 	switch r.IntN(6) {
 	case 0:
-		return map[string]any{path: client.Delete()}
+		return map[string]any{path: agencyclient.Delete()}
 	case 1:
-		return map[string]any{path: client.Increment(3)}
+		return map[string]any{path: agencyclient.Increment(3)}
 	case 2:
-		return map[string]any{path: client.Push(r.IntN(100))}
+		return map[string]any{path: agencyclient.Push(r.IntN(100))}
 	case 3:
 		return map[string]any{path + "/x/y": map[string]any{"k": r.IntN(100)}, path + "/z": nil}
 	default:
@@ -135,7 +135,7 @@ func randomOps(r *rand.Rand) map[string]any {
 // the cache never goes back, and after Sync it equals what a read gives.
 func TestCacheFollowsThroughFaults(t *testing.T) {
 	timing := agency.Timing{KeepLog: 10, SnapshotThreshold: 20, TrailingLogs: 5, SnapshotInterval: time.Second}
-	withAgents(t, timing, func(t *testing.T, a *agents, c *client.Client) {
+	withAgents(t, timing, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -148,14 +148,14 @@ func TestCacheFollowsThroughFaults(t *testing.T) {
 				victim := a.leader()
 				a.kill(victim)
 				for range 3 {
-					_, err := c.Write(minute(t), client.Tx{Ops: randomOps(r)})
+					_, err := c.Write(minute(t), agencyclient.Tx{Ops: randomOps(r)})
 					require.NoError(t, err)
 				}
 				a.start(victim)
 			}
-			var txs []client.Tx
+			var txs []agencyclient.Tx
 			for range r.IntN(30) + 1 {
-				txs = append(txs, client.Tx{Ops: randomOps(r)})
+				txs = append(txs, agencyclient.Tx{Ops: randomOps(r)})
 			}
 			_, err := c.WriteAll(minute(t), txs...)
 			require.NoError(t, err)
@@ -170,12 +170,12 @@ func TestCacheFollowsThroughFaults(t *testing.T) {
 }
 
 // watchIndex checks that the index of the cache never falls.
-func watchIndex(cache *client.Cache) (result func() error, stop func()) {
+func watchIndex(cache *agencyclient.Cache) (result func() error, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		last := uint64(0)
-		_, _ = cache.Wait(ctx, func(s client.Snapshot) bool {
+		_, _ = cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
 			if s.Index < last {
 				done <- fmt.Errorf("fell from %d to %d", last, s.Index)
 				return true
@@ -191,7 +191,7 @@ func watchIndex(cache *client.Cache) (result func() error, stop func()) {
 // A write that was acknowledged is in what Sync gives, also through another client,
 // and Sync without agency ends with its context.
 func TestSyncSeesAcknowledgedWrites(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		cache, stop := follow(t, a.client())
 		defer stop()
 		var all sync.WaitGroup
@@ -200,7 +200,7 @@ func TestSyncSeesAcknowledgedWrites(t *testing.T) {
 			all.Go(func() {
 				for i := range 5 {
 					key := fmt.Sprintf("/x/%d-%d", n, i)
-					if _, err := c.Write(t.Context(), client.Tx{Ops: map[string]any{key: true}}); err != nil {
+					if _, err := c.Write(t.Context(), agencyclient.Tx{Ops: map[string]any{key: true}}); err != nil {
 						failures <- err
 						return
 					}
@@ -220,31 +220,31 @@ func TestSyncSeesAcknowledgedWrites(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		_, err := cache.Sync(ctx)
-		require.ErrorIs(t, err, client.ErrUnavailable)
+		require.ErrorIs(t, err, agencyclient.ErrUnavailable)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		a.net.HealAll()
 		_, err = cache.Sync(minute(t))
 		require.NoError(t, err)
 		stop()
 		_, err = cache.Sync(minute(t))
-		require.ErrorIs(t, err, client.ErrUnavailable)
-		_, err = cache.Wait(minute(t), func(client.Snapshot) bool { return false })
-		require.ErrorIs(t, err, client.ErrUnavailable)
+		require.ErrorIs(t, err, agencyclient.ErrUnavailable)
+		_, err = cache.Wait(minute(t), func(agencyclient.Snapshot) bool { return false })
+		require.ErrorIs(t, err, agencyclient.ErrUnavailable)
 	})
 }
 
 // Changes arrive at once, not with the next poll.
 func TestWaitWakesAtOnce(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		cache, stop := follow(t, a.client())
 		defer stop()
 		_, err := cache.Sync(minute(t))
 		require.NoError(t, err)
 		time.Sleep(1300 * time.Millisecond)
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{"/x": 1}})
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{"/x": 1}})
 		require.NoError(t, err)
 		began := time.Now()
-		_, err = cache.Wait(minute(t), func(s client.Snapshot) bool { return s.Root.At("/x").Exists() })
+		_, err = cache.Wait(minute(t), func(s agencyclient.Snapshot) bool { return s.Root.At("/x").Exists() })
 		require.NoError(t, err)
 		require.Less(t, time.Since(began), 10*time.Millisecond)
 	})
@@ -252,16 +252,16 @@ func TestWaitWakesAtOnce(t *testing.T) {
 
 // A leader that hangs with a poll open does not hold the cache for long.
 func TestCacheLeavesAHungLeader(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		cache, stop := follow(t, c)
 		defer stop()
 		_, err := cache.Sync(minute(t))
 		require.NoError(t, err)
 		a.net.Freeze(a.leader())
 		began := time.Now()
-		_, err = a.client().Write(minute(t), client.Tx{Ops: map[string]any{"/x": 1}})
+		_, err = a.client().Write(minute(t), agencyclient.Tx{Ops: map[string]any{"/x": 1}})
 		require.NoError(t, err)
-		_, err = cache.Wait(minute(t), func(s client.Snapshot) bool { return s.Root.At("/x").Exists() })
+		_, err = cache.Wait(minute(t), func(s agencyclient.Snapshot) bool { return s.Root.At("/x").Exists() })
 		require.NoError(t, err)
 		require.Less(t, time.Since(began), 20*time.Second)
 	})
@@ -270,10 +270,10 @@ func TestCacheLeavesAHungLeader(t *testing.T) {
 // Every server bootstraps at once; one transaction wins, and nobody's cluster is
 // overwritten later.
 func TestBootstrapByAllAtOnce(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		errs := make(chan error, 5)
 		for range cap(errs) {
-			go func() { errs <- client.Bootstrap(t.Context(), a.client()) }()
+			go func() { errs <- agencyclient.Bootstrap(t.Context(), a.client()) }()
 		}
 		for range cap(errs) {
 			require.NoError(t, <-errs)
@@ -295,7 +295,7 @@ func TestBootstrapByAllAtOnce(t *testing.T) {
 			require.True(t, root.At(key).Exists(), key)
 		}
 		require.False(t, root.At(keys.HotBackup).Exists())
-		require.NoError(t, client.Bootstrap(minute(t), c))
+		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
 		root, err = c.Read(minute(t), keys.Cluster)
 		require.NoError(t, err)
 		require.Equal(t, cluster, root.At(keys.Cluster).Text())
@@ -303,30 +303,30 @@ func TestBootstrapByAllAtOnce(t *testing.T) {
 }
 
 func TestBootstrapRefusesAForeignPlan(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
-		_, err := client.Register(minute(t), c, client.Registration{ID: "PRMR-1", Role: client.DBServer})
-		require.ErrorIs(t, err, client.ErrRejected, "not bootstrapped")
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{keys.Plan + "/Odd": 1}})
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
+		_, err := agencyclient.Register(minute(t), c, agencyclient.Registration{ID: "PRMR-1", Role: agencyclient.DBServer})
+		require.ErrorIs(t, err, agencyclient.ErrRejected, "not bootstrapped")
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{keys.Plan + "/Odd": 1}})
 		require.NoError(t, err)
-		require.ErrorIs(t, client.Bootstrap(minute(t), c), client.ErrRejected)
+		require.ErrorIs(t, agencyclient.Bootstrap(minute(t), c), agencyclient.ErrRejected)
 	})
 }
 
 // Each start has a higher reboot id; short names are given once and in order,
 // also when all register together.
 func TestRegister(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
-		require.NoError(t, client.Bootstrap(minute(t), c))
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
+		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
 		errs := make(chan error, 6)
 		for n := range cap(errs) {
-			role, prefix := client.DBServer, "PRMR-"
+			role, prefix := agencyclient.DBServer, "PRMR-"
 			if n%2 == 1 {
-				role, prefix = client.Coordinator, "CRDN-"
+				role, prefix = agencyclient.Coordinator, "CRDN-"
 			}
 			go func() {
-				r := client.Registration{ID: fmt.Sprint(prefix, n), Role: role, Endpoint: "tcp://h:1"}
-				first, err := client.Register(t.Context(), c, r)
-				second, err2 := client.Register(t.Context(), c, r)
+				r := agencyclient.Registration{ID: fmt.Sprint(prefix, n), Role: role, Endpoint: "tcp://h:1"}
+				first, err := agencyclient.Register(t.Context(), c, r)
+				second, err2 := agencyclient.Register(t.Context(), c, r)
 				if err == nil && err2 == nil && (first != 1 || second != 2) {
 					err = fmt.Errorf("reboot ids %d, %d", first, second)
 				}
@@ -357,22 +357,22 @@ func TestRegister(t *testing.T) {
 // A new server enters Plan after the thaw; one that is in Plan already does not
 // wait for anything.
 func TestRegisterWaitsForTheThaw(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
-		require.NoError(t, client.Bootstrap(minute(t), c))
-		old := client.Registration{ID: "PRMR-old", Role: client.DBServer}
-		_, err := client.Register(minute(t), c, old)
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
+		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
+		old := agencyclient.Registration{ID: "PRMR-old", Role: agencyclient.DBServer}
+		_, err := agencyclient.Register(minute(t), c, old)
 		require.NoError(t, err)
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{
 			keys.HotBackupCreate: "now",
 			keys.HotBackupHolder: keys.Holder{Nonce: "n", LeaseSeconds: 100},
 		}})
 		require.NoError(t, err)
-		_, err = client.Register(minute(t), c, old)
+		_, err = agencyclient.Register(minute(t), c, old)
 		require.NoError(t, err)
 
 		done := make(chan error, 1)
 		go func() {
-			_, err := client.Register(t.Context(), c, client.Registration{ID: "PRMR-new", Role: client.DBServer})
+			_, err := agencyclient.Register(t.Context(), c, agencyclient.Registration{ID: "PRMR-new", Role: agencyclient.DBServer})
 			done <- err
 		}()
 		time.Sleep(20 * time.Second)
@@ -380,7 +380,7 @@ func TestRegisterWaitsForTheThaw(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, root.At(keys.PlanDBServers+"/PRMR-new").Exists())
 		require.True(t, root.At(keys.ServerKnown("PRMR-new")).Exists())
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete()}})
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete()}})
 		require.NoError(t, err)
 		require.NoError(t, <-done)
 		root, err = c.Read(minute(t), keys.PlanDBServers)
@@ -392,32 +392,32 @@ func TestRegisterWaitsForTheThaw(t *testing.T) {
 // An empty new server must not pass for one that holds an older epoch's data; a
 // server of Plan that has yet to catch up may register.
 func TestRegisterAtAnotherEpoch(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
-		require.NoError(t, client.Bootstrap(minute(t), c))
-		one := client.Registration{ID: "PRMR-1", Role: client.DBServer}
-		_, err := client.Register(minute(t), c, one)
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
+		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
+		one := agencyclient.Registration{ID: "PRMR-1", Role: agencyclient.DBServer}
+		_, err := agencyclient.Register(minute(t), c, one)
 		require.NoError(t, err)
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{keys.RestoreEpoch: 1}})
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{keys.RestoreEpoch: 1}})
 		require.NoError(t, err)
-		_, err = client.Register(minute(t), c, one)
+		_, err = agencyclient.Register(minute(t), c, one)
 		require.NoError(t, err)
-		two := client.Registration{ID: "PRMR-2", Role: client.DBServer}
-		_, err = client.Register(minute(t), c, two)
-		require.ErrorIs(t, err, client.ErrEpochMoved)
+		two := agencyclient.Registration{ID: "PRMR-2", Role: agencyclient.DBServer}
+		_, err = agencyclient.Register(minute(t), c, two)
+		require.ErrorIs(t, err, agencyclient.ErrEpochMoved)
 		two.Epoch = 1
-		_, err = client.Register(minute(t), c, two)
+		_, err = agencyclient.Register(minute(t), c, two)
 		require.NoError(t, err)
 	})
 }
 
 // Nobody gets a number twice.
 func TestReserveIDs(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
-		require.NoError(t, client.Bootstrap(minute(t), c))
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
+		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
 		firsts := make(chan uint64, 10)
 		for range cap(firsts) {
 			go func() {
-				first, err := client.ReserveIDs(t.Context(), c, 7)
+				first, err := agencyclient.ReserveIDs(t.Context(), c, 7)
 				if err != nil {
 					first = 0
 				}
@@ -439,7 +439,7 @@ func TestReserveIDs(t *testing.T) {
 
 // Config is answered by any agent, leader or not.
 func TestConfig(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		leader := a.leader()
 		_, err := c.Read(minute(t), "/")
 		require.NoError(t, err)
@@ -454,7 +454,7 @@ func TestConfig(t *testing.T) {
 			require.Equal(t, name == leader, len(config.LastAcked) > 0)
 		}
 		_, err = c.ConfigOf(minute(t), "http://nowhere:1")
-		require.ErrorIs(t, err, client.ErrUnavailable)
+		require.ErrorIs(t, err, agencyclient.ErrUnavailable)
 	})
 }
 
@@ -463,16 +463,16 @@ func TestConfig(t *testing.T) {
 // incarnation before, however alive, is not followed any more, also not after a restart
 // of who follows.
 func TestCacheFollowsRecovery(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, _ *client.Client) {
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, _ *agencyclient.Client) {
 		notes := agency.NewMemoryStores() // of a server's directory
-		server := func(endpoints ...string) *client.Client {
-			origin, remember, err := client.Remembered(notes)
+		server := func(endpoints ...string) *agencyclient.Client {
+			origin, remember, err := agencyclient.Remembered(notes)
 			require.NoError(t, err)
-			return client.New(client.Options{Endpoints: endpoints, HTTP: a.http, Origin: origin, Remember: remember})
+			return agencyclient.New(agencyclient.Options{Endpoints: endpoints, HTTP: a.http, Origin: origin, Remember: remember})
 		}
 		c := server("a:1", "b:1", "c:1")
 		for i := range 5 {
-			_, err := c.Write(minute(t), client.Tx{Ops: map[string]any{"x": i}})
+			_, err := c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{"x": i}})
 			require.NoError(t, err)
 		}
 		cache, stop := follow(t, c)
@@ -491,9 +491,9 @@ func TestCacheFollowsRecovery(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before.Root.String(), after.Root.String())
 		require.Greater(t, after.Index, before.Index)
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{"x": "after"}})
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{"x": "after"}})
 		require.NoError(t, err)
-		last, err := cache.Wait(minute(t), func(s client.Snapshot) bool { return s.Root.At("x").Text() == "after" })
+		last, err := cache.Wait(minute(t), func(s agencyclient.Snapshot) bool { return s.Root.At("x").Text() == "after" })
 		require.NoError(t, err)
 		require.EqualValues(t, 2, c.Origin().Incarnation)
 
@@ -502,19 +502,19 @@ func TestCacheFollowsRecovery(t *testing.T) {
 			a.start(name)
 		}
 		name := a.leader()
-		stale := client.New(client.Options{Endpoints: []string{name + ":1"}, HTTP: a.http})
-		_, err = stale.Write(minute(t), client.Tx{Ops: map[string]any{"x": "of a world that has ended"}})
+		stale := agencyclient.New(agencyclient.Options{Endpoints: []string{name + ":1"}, HTTP: a.http})
+		_, err = stale.Write(minute(t), agencyclient.Tx{Ops: map[string]any{"x": "of a world that has ended"}})
 		require.NoError(t, err, "they have a majority of the members of before")
-		for _, follower := range []*client.Client{c, server("b:1", "c:1")} {
+		for _, follower := range []*agencyclient.Client{c, server("b:1", "c:1")} {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			_, err = follower.Read(ctx, "x")
 			cancel()
-			require.ErrorIs(t, err, client.ErrUnavailable, "it follows an agency that has ended")
-			require.ErrorIs(t, err, client.ErrStranger)
+			require.ErrorIs(t, err, agencyclient.ErrUnavailable, "it follows an agency that has ended")
+			require.ErrorIs(t, err, agencyclient.ErrStranger)
 		}
 		require.Equal(t, last, cache.Snapshot(), "it keeps what it knows")
 		a.start("a")
-		_, err = c.Write(minute(t), client.Tx{Ops: map[string]any{"x": "goes on"}})
+		_, err = c.Write(minute(t), agencyclient.Tx{Ops: map[string]any{"x": "goes on"}})
 		require.NoError(t, err)
 	})
 }
@@ -523,8 +523,8 @@ func TestCacheFollowsRecovery(t *testing.T) {
 // another agency. A coordinator that is started anew does not bootstrap a cluster there,
 // and what it sends is not done.
 func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
-	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, first *client.Client) {
-		require.NoError(t, client.Bootstrap(minute(t), first))
+	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, first *agencyclient.Client) {
+		require.NoError(t, agencyclient.Bootstrap(minute(t), first))
 		root, err := first.Read(minute(t), keys.Cluster)
 		require.NoError(t, err)
 		require.Equal(t, first.Origin().Agency, root.At(keys.Cluster).Text(), "a cluster's UUID is its agency's")
@@ -536,10 +536,10 @@ func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
 			a.start(name)
 		}
 		a.leader()
-		again := client.New(client.Options{Endpoints: []string{"a:1", "b:1", "c:1"}, HTTP: a.http, Origin: first.Origin()})
+		again := agencyclient.New(agencyclient.Options{Endpoints: []string{"a:1", "b:1", "c:1"}, HTTP: a.http, Origin: first.Origin()})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		require.ErrorIs(t, client.Bootstrap(ctx, again), client.ErrStranger)
+		require.ErrorIs(t, agencyclient.Bootstrap(ctx, again), agencyclient.ErrStranger)
 		root, err = a.client().Read(minute(t), "/")
 		require.NoError(t, err)
 		require.Equal(t, "{}", root.String())

@@ -3,7 +3,7 @@ package supervision
 import (
 	"context"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -42,25 +42,25 @@ func abandoned(root, entry *fsm.Node) map[string]any {
 	}
 	reboots := root.At(keys.ServerKnown(owner) + "/rebootId")
 	if !fsm.Equal(reboots, entry.At("coordinatorRebootId")) {
-		return map[string]any{keys.ServerKnown(owner) + "/rebootId": client.Exactly(reboots)}
+		return map[string]any{keys.ServerKnown(owner) + "/rebootId": agencyclient.Exactly(reboots)}
 	}
 	if status := root.At(keys.Health + "/" + owner + "/Status"); status.Text() == keys.StatusFailed {
-		return map[string]any{keys.Health + "/" + owner + "/Status": client.Exactly(status)}
+		return map[string]any{keys.Health + "/" + owner + "/Status": agencyclient.Exactly(status)}
 	}
 	return nil
 }
 
 // removeBuild deletes an entry of Plan, and what stands beside it.
 func (s *supervisor) removeBuild(ctx context.Context, key string, entry *fsm.Node, evidence map[string]any, beside ...string) {
-	tx := client.Tx{
-		Ops: map[string]any{key: client.Delete(), keys.PlanVersion: client.Increment(1)},
-		Pre: map[string]any{key: client.Exactly(entry)},
+	tx := agencyclient.Tx{
+		Ops: map[string]any{key: agencyclient.Delete(), keys.PlanVersion: agencyclient.Increment(1)},
+		Pre: map[string]any{key: agencyclient.Exactly(entry)},
 	}
 	for path, condition := range evidence {
 		tx.Pre[path] = condition
 	}
 	for _, path := range beside {
-		tx.Ops[path] = client.Delete()
+		tx.Ops[path] = agencyclient.Delete()
 	}
 	s.change(ctx, job.Decision{
 		Tx: tx, Step: BuildAbandoned, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -93,7 +93,7 @@ func TestCleanUpWaitsForTheThaw(t *testing.T) {
 		}
 		require.Equal(t, plan, s.Root().At(keys.Plan))
 		require.Zero(t, s.proposals(), "it does not even try")
-		s.write(client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 		time.Sleep(time.Second + time.Millisecond)
 		require.False(t, s.Root().At(keys.PlanCollection("db", "10001")).Exists())
 	})
@@ -108,7 +108,7 @@ func TestFinishedAtTheSameMomentStays(t *testing.T) {
 		key := keys.PlanCollection("db", "10001")
 		s.set(key, building("CRDN-1", 2))
 		s.before = func() {
-			s.write(client.Tx{Ops: map[string]any{key + "/isBuilding": client.Delete()}})
+			s.write(agencyclient.Tx{Ops: map[string]any{key + "/isBuilding": agencyclient.Delete()}})
 		}
 		defer supervise(s)()
 		time.Sleep(time.Minute)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -62,9 +62,9 @@ func (s *supervisor) propose(ctx context.Context, decisions []job.Decision) ([]u
 }
 
 // recorded adds a decision's event to its transaction.
-func recorded(d job.Decision) client.Tx {
+func recorded(d job.Decision) agencyclient.Tx {
 	if d.Step != "" {
-		d.Tx.Ops[keys.SupervisionEvents] = client.PushQueue(keys.Event{
+		d.Tx.Ops[keys.SupervisionEvents] = agencyclient.PushQueue(keys.Event{
 			Time: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Step: string(d.Step),
 			Job: d.Job, Database: d.DB, Shard: d.Shard, Server: d.Server, Detail: d.Detail,
 		}, keptEvents)
@@ -73,7 +73,7 @@ func recorded(d job.Decision) client.Tx {
 }
 
 // parse makes the state machine's form of a transaction.
-func parse(tx client.Tx) (fsm.Transaction, error) {
+func parse(tx agencyclient.Tx) (fsm.Transaction, error) {
 	raw, err := tx.Encode(uuid.NewString())
 	if err != nil {
 		return fsm.Transaction{}, fmt.Errorf("encoding a transaction: %w", err)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -15,7 +15,7 @@ import (
 // this number.
 func (s *tree) hangs(id string, leases uint64) {
 	s.sends(id, keys.Heartbeat{
-		Time: time.Now().Format("15:04:05.000"), Status: client.StatusServing,
+		Time: time.Now().Format("15:04:05.000"), Status: agencyclient.StatusServing,
 		Disk: &keys.HungDisk{Hangs: "since noon (sync of a log)", RebootID: 3, Leases: leases},
 	})
 }
@@ -25,7 +25,7 @@ func (s *tree) hangs(id string, leases uint64) {
 func hanging(t *testing.T) (s *tree, stop func()) {
 	s = newTree(t)
 	s.plan(keys.PlanDBServers, "PRMR-1")
-	s.write(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": client.Increment(1)}})
+	s.write(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": agencyclient.Increment(1)}})
 	stop = supervise(s)
 	time.Sleep(500 * time.Millisecond)
 	s.beat("PRMR-1")

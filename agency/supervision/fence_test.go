@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -15,7 +15,7 @@ import (
 // answered, then the record that it takes a lease.
 func (s *tree) takesLease(id string) {
 	s.beat(id)
-	s.write(client.Tx{Ops: map[string]any{keys.ServerKnown(id) + "/leases": client.Increment(1)}})
+	s.write(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown(id) + "/leases": agencyclient.Increment(1)}})
 }
 
 // silent makes a tree with one DB server that is BAD, whose failure is judged in
@@ -41,7 +41,7 @@ func TestFailureIsNotRecordedAfterANewLease(t *testing.T) {
 		"before the record is replicated": func(s *tree) { s.before = func() { s.takesLease("PRMR-1") } },
 		"it is started anew": func(s *tree) {
 			s.before = func() {
-				s.write(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": client.Increment(1)}})
+				s.write(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": agencyclient.Increment(1)}})
 			}
 		},
 	} {
@@ -72,7 +72,7 @@ func TestFailureIsRecordedThoughIDsAreTaken(t *testing.T) {
 		s, stop := silent(t)
 		defer stop()
 		s.mu.Lock()
-		s.before = func() { s.write(client.Tx{Ops: map[string]any{keys.LatestID: client.Increment(50)}}) }
+		s.before = func() { s.write(agencyclient.Tx{Ops: map[string]any{keys.LatestID: agencyclient.Increment(50)}}) }
 		s.mu.Unlock()
 		time.Sleep(time.Second)
 		require.Equal(t, keys.StatusFailed, s.status("PRMR-1"))
@@ -88,7 +88,7 @@ func TestFailureIsRecordedAgain(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, keys.StatusFailed, s.status("PRMR-1"))
 		stop()
-		s.write(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": client.Increment(1)}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": agencyclient.Increment(1)}})
 		defer supervise(s)()
 		current := func() bool {
 			return s.Root().At(keys.ServerHealth("PRMR-1")+"/Known/rebootId").String() == s.Root().At(keys.ServerKnown("PRMR-1")+"/rebootId").String()

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -47,9 +47,9 @@ func (s *supervisor) agree(ctx context.Context, root *fsm.Node) {
 		s.grace.period = max(s.grace.period, longer)
 		return
 	}
-	s.change(ctx, job.Decision{Tx: client.Tx{
-		Ops: map[string]any{keys.SupervisionWas: client.Delete()},
-		Pre: map[string]any{keys.SupervisionWas: client.Exactly(before), keys.SupervisionGrace: client.Exactly(root.At(keys.SupervisionGrace))},
+	s.change(ctx, job.Decision{Tx: agencyclient.Tx{
+		Ops: map[string]any{keys.SupervisionWas: agencyclient.Delete()},
+		Pre: map[string]any{keys.SupervisionWas: agencyclient.Exactly(before), keys.SupervisionGrace: agencyclient.Exactly(root.At(keys.SupervisionGrace))},
 	}})
 }
 
@@ -66,9 +66,9 @@ func (s *supervisor) publish(ctx context.Context, root *fsm.Node) {
 	}
 	was, before := root.At(keys.SupervisionGrace), root.At(keys.SupervisionWas)
 	d := job.Decision{
-		Tx: client.Tx{
+		Tx: agencyclient.Tx{
 			Ops: map[string]any{keys.SupervisionGrace: s.timing.Grace.Seconds()},
-			Pre: map[string]any{keys.SupervisionGrace: client.Exactly(was), keys.SupervisionWas: client.Exactly(before)},
+			Pre: map[string]any{keys.SupervisionGrace: agencyclient.Exactly(was), keys.SupervisionWas: agencyclient.Exactly(before)},
 		},
 		Step: GraceChanged, Detail: fmt.Sprintf("%v from now on", s.timing.Grace),
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -40,7 +40,7 @@ func (s *tree) published() string { return s.Root().At(keys.SupervisionGrace).St
 func TestGraceIsPublishedFirst(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
-		s.write(client.Tx{Ops: map[string]any{keys.SupervisionGrace: client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.SupervisionGrace: agencyclient.Delete()}})
 		s.plan(keys.PlanDBServers, "PRMR-1")
 		s.fail(errNoMajority)
 		defer superviseWith(s, 10*time.Second)()

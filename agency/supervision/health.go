@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -59,7 +59,7 @@ func (s *supervisor) judge(ctx context.Context) {
 		}
 	}
 	s.forget(ctx, root)
-	tx, err := parse(client.Tx{Ops: map[string]any{keys.Health: verdicts}})
+	tx, err := parse(agencyclient.Tx{Ops: map[string]any{keys.Health: verdicts}})
 	if err == nil {
 		err = s.store.WriteTransient(ctx, tx)
 	}
@@ -175,7 +175,7 @@ func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entr
 			n, _ := latest.Int()
 			id := strconv.FormatInt(n+1, 10)
 			d.Job = id
-			d.Tx.Ops[keys.LatestID], d.Tx.Pre[keys.LatestID] = n+1, client.Exactly(latest)
+			d.Tx.Ops[keys.LatestID], d.Tx.Pre[keys.LatestID] = n+1, agencyclient.Exactly(latest)
 			d.Tx.Ops[keys.TargetToDo+"/"+id] = keys.Job{
 				Type: keys.JobFailedServer, JobID: id, Creator: "supervision", TimeCreated: stamp(now), Server: w.id,
 			}
@@ -189,11 +189,11 @@ func (s *supervisor) record(ctx context.Context, root *fsm.Node, w *server, entr
 // verdictOn is the record of a new status and what belongs to it.
 func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry, now time.Time) job.Decision {
 	was := root.At(keys.ServerHealth(w.id) + "/Status")
-	tx := client.Tx{
+	tx := agencyclient.Tx{
 		Ops: map[string]any{keys.ServerHealth(w.id): entry},
 		Pre: map[string]any{
-			keys.ServerHealth(w.id) + "/Status": client.Exactly(was),
-			w.plan:                              client.OldEmpty(false),
+			keys.ServerHealth(w.id) + "/Status": agencyclient.Exactly(was),
+			w.plan:                              agencyclient.OldEmpty(false),
 		},
 	}
 	failure := keys.FailedServers + "/" + w.id
@@ -202,17 +202,17 @@ func (s *supervisor) verdictOn(root *fsm.Node, w *server, entry keys.HealthEntry
 		key := keys.ServerKnown(w.id) + "/rebootId"
 		reboots := root.At(key)
 		n, _ := reboots.Int()
-		tx.Ops[key], tx.Pre[key] = n+1, client.Exactly(reboots)
+		tx.Ops[key], tx.Pre[key] = n+1, agencyclient.Exactly(reboots)
 	case !w.isRouter && entry.Status == keys.StatusFailed:
 		known := root.At(keys.ServerKnown(w.id))
 		tx.Ops[failure] = struct{}{}
 		tx.Ops[keys.ServerHealth(w.id)+"/Known"] = known
 		if !failpoint.Off("verdict-names-the-lease") {
-			tx.Pre[keys.ServerKnown(w.id)] = client.Exactly(known)
+			tx.Pre[keys.ServerKnown(w.id)] = agencyclient.Exactly(known)
 		}
-		tx.Pre[keys.SupervisionGrace] = client.Exactly(root.At(keys.SupervisionGrace))
+		tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(root.At(keys.SupervisionGrace))
 	case !w.isRouter && entry.Status == keys.StatusGood && root.At(failure).Exists():
-		tx.Ops[failure] = client.Delete()
+		tx.Ops[failure] = agencyclient.Delete()
 	}
 	detail := cmp.Or(was.Text(), "unknown") + " → " + entry.Status
 	switch {
@@ -230,12 +230,12 @@ func (s *supervisor) forget(ctx context.Context, root *fsm.Node) {
 		if s.servers[id] != nil {
 			continue
 		}
-		s.change(ctx, job.Decision{Tx: client.Tx{
-			Ops: map[string]any{keys.Health + "/" + id: client.Delete(), keys.FailedServers + "/" + id: client.Delete()},
+		s.change(ctx, job.Decision{Tx: agencyclient.Tx{
+			Ops: map[string]any{keys.Health + "/" + id: agencyclient.Delete(), keys.FailedServers + "/" + id: agencyclient.Delete()},
 			Pre: map[string]any{
-				keys.Health + "/" + id:           client.Exactly(record),
-				keys.PlanDBServers + "/" + id:    client.OldEmpty(true),
-				keys.PlanCoordinators + "/" + id: client.OldEmpty(true),
+				keys.Health + "/" + id:           agencyclient.Exactly(record),
+				keys.PlanDBServers + "/" + id:    agencyclient.OldEmpty(true),
+				keys.PlanCoordinators + "/" + id: agencyclient.OldEmpty(true),
 			},
 		}})
 	}

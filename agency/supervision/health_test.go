@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -15,7 +15,7 @@ import (
 // plan adds a server as Register does.
 func (s *tree) plan(plan, id string) {
 	s.t.Helper()
-	s.write(client.Tx{Ops: map[string]any{
+	s.write(agencyclient.Tx{Ops: map[string]any{
 		plan + "/" + id:          "none",
 		keys.ServerKnown(id):     keys.Known{RebootID: 3},
 		keys.ShortIDs + "/" + id: keys.ShortID{TransactionID: 1, ShortName: "Short-" + id},
@@ -79,7 +79,7 @@ func TestSteadyHealthIsWrittenOnce(t *testing.T) {
 		entry := s.Transient().At(keys.Health + "/PRMR-1")
 		require.Equal(t, keys.StatusGood, entry.At("Status").Text())
 		require.Equal(t, "Short-PRMR-1", entry.At("ShortName").Text())
-		require.Equal(t, client.StatusServing, entry.At("SyncStatus").Text())
+		require.Equal(t, agencyclient.StatusServing, entry.At("SyncStatus").Text())
 		time.Sleep(time.Hour)
 		require.Equal(t, was, s.machine.State().Index())
 		require.NotEqual(t, entry.At("Timestamp").Text(), s.Transient().At(keys.Health+"/PRMR-1/Timestamp").Text(),
@@ -159,7 +159,7 @@ func TestRemovedServerIsForgotten(t *testing.T) {
 		defer supervise(s)()
 		time.Sleep(3 * time.Second)
 		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
-		s.write(client.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-1": client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-1": agencyclient.Delete()}})
 		time.Sleep(time.Second + time.Millisecond)
 		require.False(t, s.Root().At(keys.Health+"/PRMR-1").Exists())
 		require.False(t, s.Transient().At(keys.Health+"/PRMR-1").Exists())

@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -43,9 +43,9 @@ func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node) time.Duratio
 	}
 	d := describe(holder)
 	d.Step, d.Elapsed = LockExpired, held
-	d.Tx = client.Tx{
-		Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()},
-		Pre: map[string]any{keys.HotBackupCreate: client.Exactly(create), keys.HotBackupHolder: client.Exactly(holder)},
+	d.Tx = agencyclient.Tx{
+		Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()},
+		Pre: map[string]any{keys.HotBackupCreate: agencyclient.Exactly(create), keys.HotBackupHolder: agencyclient.Exactly(holder)},
 	}
 	if failpoint.Off("expiry-of-what-was-seen") {
 		d.Tx.Pre = nil
@@ -59,9 +59,9 @@ func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node) time.Duratio
 func (s *supervisor) removeHolder(ctx context.Context, holder *fsm.Node) {
 	d := describe(holder)
 	d.Step = HolderOrphaned
-	d.Tx = client.Tx{
-		Ops: map[string]any{keys.HotBackupHolder: client.Delete()},
-		Pre: map[string]any{keys.HotBackupHolder: client.Exactly(holder), keys.HotBackupCreate: client.OldEmpty(true)},
+	d.Tx = agencyclient.Tx{
+		Ops: map[string]any{keys.HotBackupHolder: agencyclient.Delete()},
+		Pre: map[string]any{keys.HotBackupHolder: agencyclient.Exactly(holder), keys.HotBackupCreate: agencyclient.OldEmpty(true)},
 	}
 	s.change(ctx, d)
 }

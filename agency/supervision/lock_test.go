@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -24,15 +24,15 @@ func holder(nonce string, beat uint64) keys.Holder {
 // takeLock is what a coordinator writes.
 func (s *tree) takeLock(nonce string) {
 	s.t.Helper()
-	s.write(client.Tx{
+	s.write(agencyclient.Tx{
 		Ops: map[string]any{keys.HotBackupCreate: create, keys.HotBackupHolder: holder(nonce, 0)},
-		Pre: map[string]any{keys.HotBackupCreate: client.OldEmpty(true)},
+		Pre: map[string]any{keys.HotBackupCreate: agencyclient.OldEmpty(true)},
 	})
 }
 
 func (s *tree) renew(nonce string, beat uint64) {
 	s.t.Helper()
-	s.write(client.Tx{
+	s.write(agencyclient.Tx{
 		Ops: map[string]any{keys.HotBackupBeat: beat},
 		Pre: map[string]any{keys.HotBackupNonce: nonce},
 	})
@@ -99,7 +99,7 @@ func TestNextHolderHasItsOwnLease(t *testing.T) {
 		s.takeLock("n1")
 		defer supervise(s)()
 		time.Sleep(5 * time.Second)
-		s.write(client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 		s.takeLock("n2")
 		time.Sleep(7 * time.Second)
 		synctest.Wait()
@@ -152,7 +152,7 @@ func TestHolderWithoutLockIsRemoved(t *testing.T) {
 		s := newTree(t)
 		s.takeLock("n1")
 		defer supervise(s)()
-		s.write(client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete()}})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.False(t, s.Root().At(keys.HotBackupHolder).Exists())
@@ -183,7 +183,7 @@ func TestLockIsTakenOnceThereIsAMajority(t *testing.T) {
 func TestNothingHappensBeforeBootstrap(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
-		s.write(client.Tx{Ops: map[string]any{keys.InitDone: client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.InitDone: agencyclient.Delete()}})
 		s.set(keys.HotBackupCreate, create)
 		was := s.machine.State().Index()
 		defer supervise(s)()

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/step"
@@ -35,7 +35,7 @@ type tree struct {
 
 func newTree(t testing.TB) *tree {
 	s := &tree{t: t, machine: fsm.New(100), transient: fsm.New(0)}
-	s.write(client.Tx{Ops: map[string]any{
+	s.write(agencyclient.Tx{Ops: map[string]any{
 		keys.InitDone:         true,
 		keys.PlanVersion:      1,
 		keys.RestoreEpoch:     0,
@@ -128,7 +128,7 @@ func (s *tree) fail(err error) {
 }
 
 // write is somebody else's transaction; it must apply.
-func (s *tree) write(tx client.Tx) {
+func (s *tree) write(tx agencyclient.Tx) {
 	s.t.Helper()
 	parsed, err := parse(tx)
 	require.NoError(s.t, err)
@@ -140,7 +140,7 @@ func (s *tree) write(tx client.Tx) {
 
 func (s *tree) set(path string, value any) {
 	s.t.Helper()
-	s.write(client.Tx{Ops: map[string]any{path: client.Set(value)}})
+	s.write(agencyclient.Tx{Ops: map[string]any{path: agencyclient.Set(value)}})
 }
 
 func command(tx fsm.Transaction) fsm.Command {
@@ -179,12 +179,12 @@ func (s *tree) beats(id string) (stop func()) {
 }
 
 func (s *tree) beat(id string) {
-	s.sends(id, keys.Heartbeat{Time: time.Now().Format(time.RFC3339Nano), Status: client.StatusServing})
+	s.sends(id, keys.Heartbeat{Time: time.Now().Format(time.RFC3339Nano), Status: agencyclient.StatusServing})
 }
 
 // sends is a heartbeat that says this.
 func (s *tree) sends(id string, beat keys.Heartbeat) {
-	tx, err := parse(client.Tx{Ops: map[string]any{keys.ServerStates + "/" + id: beat}})
+	tx, err := parse(agencyclient.Tx{Ops: map[string]any{keys.ServerStates + "/" + id: beat}})
 	if err == nil {
 		err = s.WriteTransient(context.Background(), tx)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -22,15 +22,15 @@ const shortestTime = 18
 func (s *supervisor) paused(ctx context.Context, root *fsm.Node, now time.Time) bool {
 	wish := root.At(keys.Maintenance)
 	if wish.Exists() && !over(wish, now) {
-		s.enter(ctx, root, keys.ModeMaintenance, "until "+until(wish), client.Tx{
-			Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: client.Exactly(wish)},
+		s.enter(ctx, root, keys.ModeMaintenance, "until "+until(wish), agencyclient.Tx{
+			Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: agencyclient.Exactly(wish)},
 		}, now)
 		return true
 	}
-	tx := client.Tx{Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: client.Exactly(wish)}}
+	tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: agencyclient.Exactly(wish)}}
 	detail := "it was ended by a request"
 	if wish.Exists() {
-		tx.Ops[keys.Maintenance] = client.Delete()
+		tx.Ops[keys.Maintenance] = agencyclient.Delete()
 		detail = "its time is over"
 	}
 	s.enter(ctx, root, keys.ModeNormal, detail, tx, now)
@@ -38,7 +38,7 @@ func (s *supervisor) paused(ctx context.Context, root *fsm.Node, now time.Time) 
 }
 
 // enter writes the mode if it is another one, and what goes with it.
-func (s *supervisor) enter(ctx context.Context, root *fsm.Node, mode, detail string, tx client.Tx, now time.Time) {
+func (s *supervisor) enter(ctx context.Context, root *fsm.Node, mode, detail string, tx agencyclient.Tx, now time.Time) {
 	was := root.At(keys.SupervisionSt)
 	if was.At("Mode").Text() == mode && len(tx.Ops) == 0 {
 		return
@@ -46,7 +46,7 @@ func (s *supervisor) enter(ctx context.Context, root *fsm.Node, mode, detail str
 	d := job.Decision{Tx: tx}
 	if was.At("Mode").Text() != mode {
 		tx.Ops[keys.SupervisionSt] = map[string]any{"Mode": mode, "Timestamp": stamp(now)}
-		tx.Pre[keys.SupervisionSt] = client.Exactly(was)
+		tx.Pre[keys.SupervisionSt] = agencyclient.Exactly(was)
 		d.Step, d.Detail = ModeChanged, mode+", "+detail
 	}
 	s.change(ctx, d)
@@ -74,11 +74,11 @@ func (s *supervisor) spare(ctx context.Context, root *fsm.Node, now time.Time) {
 	wishes, effective := root.At(keys.TargetMaintenance), root.At(keys.CurrentMaintenance)
 	for id, wish := range wishes.Children() {
 		target, current := keys.TargetMaintenance+"/"+id, keys.CurrentMaintenance+"/"+id
-		tx := client.Tx{Ops: map[string]any{}, Pre: map[string]any{target: client.Exactly(wish)}}
+		tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{target: agencyclient.Exactly(wish)}}
 		detail := "maintenance until " + wish.At("Until").Text()
 		switch {
 		case over(wish.At("Until"), now) || wish.At("Mode").Text() != "maintenance":
-			tx.Ops[target], tx.Ops[current] = client.Delete(), client.Delete()
+			tx.Ops[target], tx.Ops[current] = agencyclient.Delete(), agencyclient.Delete()
 			detail = "maintenance is over"
 		case fsm.Equal(wish, effective.At(id)):
 			continue
@@ -93,9 +93,9 @@ func (s *supervisor) spare(ctx context.Context, root *fsm.Node, now time.Time) {
 			continue
 		}
 		s.change(ctx, job.Decision{
-			Tx: client.Tx{
-				Ops: map[string]any{current: client.Delete()},
-				Pre: map[string]any{current: client.Exactly(is), target: client.OldEmpty(true)},
+			Tx: agencyclient.Tx{
+				Ops: map[string]any{current: agencyclient.Delete()},
+				Pre: map[string]any{current: agencyclient.Exactly(is), target: agencyclient.OldEmpty(true)},
 			},
 			Step: ServerSpared, Server: id, Detail: "its maintenance was ended by a request",
 		})

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
 )
@@ -69,7 +69,7 @@ func TestMaintenanceEnds(t *testing.T) {
 					return
 				}
 				require.Equal(t, keys.ModeMaintenance, s.mode())
-				s.write(client.Tx{Ops: map[string]any{keys.Maintenance: client.Delete()}})
+				s.write(agencyclient.Tx{Ops: map[string]any{keys.Maintenance: agencyclient.Delete()}})
 				time.Sleep(time.Second + time.Millisecond)
 				require.Equal(t, keys.ModeNormal, s.mode())
 			})
@@ -117,7 +117,7 @@ func TestServerMaintenance(t *testing.T) {
 		s.set(keys.TargetMaintenance+"/PRMR-2", keys.ServerMaintenance{Mode: "maintenance", Until: in(time.Hour)})
 		time.Sleep(time.Second + time.Millisecond)
 		require.False(t, s.Root().At(keys.CurrentMaintenance+"/PRMR-1").Exists(), "its time is over")
-		s.write(client.Tx{Ops: map[string]any{keys.TargetMaintenance + "/PRMR-2": client.Delete()}})
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.TargetMaintenance + "/PRMR-2": agencyclient.Delete()}})
 		time.Sleep(time.Second + time.Millisecond)
 		require.False(t, s.Root().At(keys.CurrentMaintenance+"/PRMR-2").Exists(), "somebody has ended it")
 	})

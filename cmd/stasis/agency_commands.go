@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/fsm"
 )
 
@@ -20,7 +20,7 @@ func agencyMembersCommand(o *agencyOptions) *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{Use: "members", Short: "List the agents, who leads, and how the others keep up", Args: cobra.NoArgs}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
-	cmd.RunE = o.run(func(ctx context.Context, c *client.Client, out io.Writer, _ []string) error {
+	cmd.RunE = o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, _ []string) error {
 		members, err := c.Members(ctx)
 		if err != nil {
 			return err
@@ -34,7 +34,7 @@ func agencyMembersCommand(o *agencyOptions) *cobra.Command {
 	return cmd
 }
 
-func writeMembers(out io.Writer, members []client.Member) error {
+func writeMembers(out io.Writer, members []agencyclient.Member) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tENDPOINT\tROLE\tSTATE")
 	for _, m := range members {
@@ -69,7 +69,7 @@ func agencyAddCommand(o *agencyOptions) *cobra.Command {
 
 A new agent is started with "stasis agent --join HOST:PORT", which asks for this by
 itself; then this command waits until it votes.`,
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			if err := c.AddMember(ctx, args[0], "tcp://"+strings.TrimPrefix(args[1], "tcp://")); err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ itself; then this command waits until it votes.`,
 func agencyRemoveCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove ID", Short: "Take an agent out of the agency for good", Args: usage(cobra.ExactArgs(1)),
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			if err := c.RemoveMember(ctx, args[0]); err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func agencyRemoveCommand(o *agencyOptions) *cobra.Command {
 func agencyLeaderCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "leader", Short: "Print who leads", Args: cobra.NoArgs,
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, _ []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, _ []string) error {
 			members, err := c.Members(ctx)
 			for _, m := range members {
 				if m.Leader {
@@ -110,7 +110,7 @@ func agencyLeaderCommand(o *agencyOptions) *cobra.Command {
 func agencyTransferCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "transfer [ID]", Short: "Hand the leadership to another agent", Args: usage(cobra.MaximumNArgs(1)),
-		RunE: o.run(func(ctx context.Context, c *client.Client, _ io.Writer, args []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, _ io.Writer, args []string) error {
 			return c.TransferLeadership(ctx, strings.Join(args, ""))
 		}),
 	}
@@ -119,7 +119,7 @@ func agencyTransferCommand(o *agencyOptions) *cobra.Command {
 func agencyDumpCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "dump [PATH]", Short: "Print the tree, or what lies below a path", Args: usage(cobra.MaximumNArgs(1)),
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			path := "/" + strings.Trim(strings.Join(args, ""), "/")
 			root, err := c.Read(ctx, path)
 			if err != nil {
@@ -137,7 +137,7 @@ func agencyDumpCommand(o *agencyOptions) *cobra.Command {
 func agencyReadCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "read PATH...", Short: "Read paths in one instant; prints the tree reduced to them as one line of JSON", Args: usage(cobra.MinimumNArgs(1)),
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			root, err := c.Read(ctx, args...)
 			if err == nil {
 				fmt.Fprintln(out, root)
@@ -151,8 +151,8 @@ func agencyWriteCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "write OPERATIONS [PRECONDITIONS]", Short: "Apply one transaction; prints its index", Args: usage(cobra.RangeArgs(1, 2)),
 		Example: `  stasis agency write '{"/jobs/7":{"op":"set","new":"mine"}}' '{"/jobs/7":{"oldEmpty":true}}'`,
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
-			tx, err := client.Written([]byte(args[0]), []byte(strings.Join(args[1:], "")))
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
+			tx, err := agencyclient.Written([]byte(args[0]), []byte(strings.Join(args[1:], "")))
 			if err != nil {
 				return err
 			}
@@ -171,7 +171,7 @@ func agencyWatchCommand(o *agencyOptions) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			endless := *o
 			endless.timeout = 365 * 24 * time.Hour
-			err := endless.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
+			err := endless.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 				return watchChanges(ctx, c, out, "/"+strings.Trim(strings.Join(args, ""), "/"))
 			})(cmd, args)
 			if errors.Is(err, context.Canceled) || cmd.Context().Err() != nil {
@@ -183,7 +183,7 @@ func agencyWatchCommand(o *agencyOptions) *cobra.Command {
 }
 
 // watchChanges prints what touches a path: at it, below it, or above it.
-func watchChanges(ctx context.Context, c *client.Client, out io.Writer, path string) error {
+func watchChanges(ctx context.Context, c *agencyclient.Client, out io.Writer, path string) error {
 	next := uint64(0)
 	for {
 		got, err := c.Poll(ctx, next, time.Minute)

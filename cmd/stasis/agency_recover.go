@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/agency"
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // agencyRecoverCommand works on a directory: there is no agency to ask.
@@ -126,7 +126,7 @@ func snapshotSaveCommand(o *agencyOptions) *cobra.Command {
 The file has the tree with what expires and who observes, the newest changes with their client
 ids, and a checksum. It does not have the heartbeats (the transient tree), nor any documents: for those
 there is "stasis backup create".`,
-		RunE: o.run(func(ctx context.Context, c *client.Client, out io.Writer, args []string) error {
+		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			file, head, err := c.Snapshot(ctx)
 			if err != nil {
 				return err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/apierror"
 )
 
@@ -18,7 +18,7 @@ func TestRefusalOfAnAgentIsTold(t *testing.T) {
 		apierror.Write(w, apierror.New(apierror.Forbidden, "add it with --http.hosts"))
 	}))
 	defer agent.Close()
-	text := diagnose(t.Context(), client.New(client.Options{Endpoints: []string{agent.URL}}), []string{agent.URL})
+	text := diagnose(t.Context(), agencyclient.New(agencyclient.Options{Endpoints: []string{agent.URL}}), []string{agent.URL})
 	require.Contains(t, text, "no agent answers")
 	require.Contains(t, text, "add it with --http.hosts")
 }

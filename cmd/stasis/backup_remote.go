@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 func backupRemoteCommand(o *serverOptions) *cobra.Command {
@@ -23,17 +23,17 @@ func backupRemoteCommand(o *serverOptions) *cobra.Command {
 		},
 	}
 	cmd.AddCommand(
-		remoteCommand(o, dbserver.RemoteList, "List the backups at a remote", showRemoteList),
-		remoteCommand(o, dbserver.RemoteDelete, "Delete a backup at a remote, with the content that no other backup needs", showRemoved),
-		remoteCommand(o, dbserver.RemotePrune, "Remove content that no backup needs, such as what aborted uploads have left", showRemoved),
-		remoteCommand(o, dbserver.RemoteVerify, "Read a backup at a remote again, or all of them, and check every byte", showRemoteVerify),
+		remoteCommand(o, dbclient.RemoteList, "List the backups at a remote", showRemoteList),
+		remoteCommand(o, dbclient.RemoteDelete, "Delete a backup at a remote, with the content that no other backup needs", showRemoved),
+		remoteCommand(o, dbclient.RemotePrune, "Remove content that no backup needs, such as what aborted uploads have left", showRemoved),
+		remoteCommand(o, dbclient.RemoteVerify, "Read a backup at a remote again, or all of them, and check every byte", showRemoteVerify),
 	)
 	return cmd
 }
 
 // remoteCommand is one operation at a remote; show prints its result and says
 // whether all is well.
-func remoteCommand(o *serverOptions, operation, short string, show func(report, dbserver.RemoteResponse) error) *cobra.Command {
+func remoteCommand(o *serverOptions, operation, short string, show func(report, dbclient.RemoteResponse) error) *cobra.Command {
 	var remote remoteOptions
 	var id string
 	cmd := &cobra.Command{
@@ -45,7 +45,7 @@ func remoteCommand(o *serverOptions, operation, short string, show func(report, 
 			if err := remote.request(request); err != nil {
 				return err
 			}
-			var res dbserver.RemoteResponse
+			var res dbclient.RemoteResponse
 			var verdict error
 			err := o.call(cmd, "remote", request, &res, callOptions{}, func(r report) { verdict = show(r, res) })
 			if err == nil && verdict == nil && len(res.Problems) > 0 {
@@ -56,15 +56,15 @@ func remoteCommand(o *serverOptions, operation, short string, show func(report, 
 	}
 	remote.addFlags(cmd)
 	switch operation {
-	case dbserver.RemoteDelete:
+	case dbclient.RemoteDelete:
 		addIdentifier(cmd, &id)
-	case dbserver.RemoteList, dbserver.RemoteVerify:
+	case dbclient.RemoteList, dbclient.RemoteVerify:
 		cmd.Flags().StringVar(&id, "identifier", "", "only this `backup`")
 	}
 	return cmd
 }
 
-func showRemoteList(r report, res dbserver.RemoteResponse) error {
+func showRemoteList(r report, res dbclient.RemoteResponse) error {
 	if len(res.Backups) == 0 {
 		r.info(idList, "There are no backups at the remote.")
 		return nil
@@ -89,7 +89,7 @@ func showRemoteList(r report, res dbserver.RemoteResponse) error {
 	return nil
 }
 
-func showRemoved(r report, res dbserver.RemoteResponse) error {
+func showRemoved(r report, res dbclient.RemoteResponse) error {
 	r.info(idResult, "Removed %d objects, %d bytes freed", res.Removed, res.Freed)
 	if res.Note != "" {
 		r.line(levelWarning, idWarning, "%s", res.Note)
@@ -97,7 +97,7 @@ func showRemoved(r report, res dbserver.RemoteResponse) error {
 	return nil
 }
 
-func showRemoteVerify(r report, res dbserver.RemoteResponse) error {
+func showRemoteVerify(r report, res dbclient.RemoteResponse) error {
 	for _, problem := range res.Problems {
 		r.line(levelError, idError, "%s", problem)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/coordinator/backup"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -75,7 +75,7 @@ func backupTransferCommand(o *serverOptions, command string) *cobra.Command {
 	f.StringVar(&t.statusID, "status-id", "", "say how this `transfer` stands (with --wait: until it is over)")
 	f.BoolVar(&t.abort, "abort", false, "abort the transfer of --status-id")
 	f.BoolVar(&t.wait, "wait", false, "wait until it is over, showing the progress of every DB server")
-	f.IntVar(&t.transfers, "transfers", 0, fmt.Sprintf("files at once per DB server (default 4, at most %d)", dbserver.MostTransfers))
+	f.IntVar(&t.transfers, "transfers", 0, fmt.Sprintf("files at once per DB server (default 4, at most %d)", dbclient.MostTransfers))
 	f.StringVar(&t.bandwidth, "bandwidth-limit", "", "`bytes` per second of each DB server, with K, M or G if you like (default: no limit)")
 	return cmd
 }
@@ -86,8 +86,8 @@ func (t transferOptions) check() error {
 		return errors.New("give either --identifier, to start, or --status-id")
 	case t.abort && t.statusID == "":
 		return errors.New("--abort needs --status-id")
-	case t.transfers < 0 || t.transfers > dbserver.MostTransfers:
-		return fmt.Errorf("--transfers must be from 0 to %d", dbserver.MostTransfers)
+	case t.transfers < 0 || t.transfers > dbclient.MostTransfers:
+		return fmt.Errorf("--transfers must be from 0 to %d", dbclient.MostTransfers)
 	}
 	return nil
 }

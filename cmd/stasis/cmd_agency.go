@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/network"
 )
 
@@ -23,7 +23,7 @@ type agencyOptions struct {
 	timeout   time.Duration
 }
 
-func (o *agencyOptions) client() (*client.Client, func()) {
+func (o *agencyOptions) client() (*agencyclient.Client, func()) {
 	http := network.NewHTTPClient(network.TCP())
 	endpoints := make([]string, len(o.endpoints))
 	for i, e := range o.endpoints {
@@ -32,7 +32,7 @@ func (o *agencyOptions) client() (*client.Client, func()) {
 		}
 	}
 	o.endpoints = endpoints
-	return client.New(client.Options{Endpoints: endpoints, HTTP: http}), http.CloseIdleConnections
+	return agencyclient.New(agencyclient.Options{Endpoints: endpoints, HTTP: http}), http.CloseIdleConnections
 }
 
 func agencyCommand() *cobra.Command {
@@ -59,7 +59,7 @@ func agencyCommand() *cobra.Command {
 }
 
 // agencyCall is what one of the commands does.
-type agencyCall func(ctx context.Context, c *client.Client, out io.Writer, args []string) error
+type agencyCall func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error
 
 // run makes a cobra function of a call, and explains an agency without leader.
 func (o *agencyOptions) run(call agencyCall) func(*cobra.Command, []string) error {
@@ -72,7 +72,7 @@ func (o *agencyOptions) run(call agencyCall) func(*cobra.Command, []string) erro
 		ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
 		defer cancel()
 		err := call(ctx, c, cmd.OutOrStdout(), args)
-		if errors.Is(err, client.ErrUnavailable) {
+		if errors.Is(err, agencyclient.ErrUnavailable) {
 			return errors.New(diagnose(context.WithoutCancel(cmd.Context()), c, o.endpoints))
 		}
 		return err
@@ -82,17 +82,17 @@ func (o *agencyOptions) run(call agencyCall) func(*cobra.Command, []string) erro
 // answers are what the agents say of themselves when no leader answers.
 type answers struct {
 	pool    map[string]string // id → endpoint, as those that answer know it
-	there   map[string]client.Config
+	there   map[string]agencyclient.Config
 	missing []string
 	refused []string // why agents did not look at the question
 	leader  string
 }
 
 // diagnose says in words why no leader answers, and what to do.
-func diagnose(ctx context.Context, c *client.Client, endpoints []string) string {
+func diagnose(ctx context.Context, c *agencyclient.Client, endpoints []string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	a := answers{pool: map[string]string{}, there: map[string]client.Config{}}
+	a := answers{pool: map[string]string{}, there: map[string]agencyclient.Config{}}
 	for _, e := range endpoints {
 		a.ask(ctx, c, e)
 	}
@@ -105,9 +105,9 @@ func diagnose(ctx context.Context, c *client.Client, endpoints []string) string 
 	return strings.Join(append([]string{a.verdict(endpoints)}, a.said()...), "\n")
 }
 
-func (a *answers) ask(ctx context.Context, c *client.Client, endpoint string) bool {
+func (a *answers) ask(ctx context.Context, c *agencyclient.Client, endpoint string) bool {
 	config, err := c.ConfigOf(ctx, endpoint)
-	if errors.Is(err, client.ErrRejected) {
+	if errors.Is(err, agencyclient.ErrRejected) {
 		a.refused = append(a.refused, err.Error())
 	}
 	if err != nil {

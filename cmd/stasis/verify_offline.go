@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/coordinator/backup/verify"
-	pieces "stasis/dbserver/backup"
-	dbserver "stasis/dbserver/client"
+	dbbackup "stasis/dbserver/backup"
+	dbclient "stasis/dbserver/client"
 )
 
 // verifyOffline checks backups by their files alone. It changes nothing.
@@ -52,7 +52,7 @@ func verifyOffline(cmd *cobra.Command, o *serverOptions, dir, id string) error {
 func findPieces(dir, id string) (map[string][]string, error) {
 	found := map[string][]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() || !pieces.IsPiece(vfs.Default, path) {
+		if err != nil || !d.IsDir() || !dbbackup.IsPiece(vfs.Default, path) {
 			return err
 		}
 		if name := filepath.Base(path); id == "" || id == name {
@@ -68,10 +68,10 @@ func findPieces(dir, id string) (map[string][]string, error) {
 
 func verifyPieces(ctx context.Context, id string, folders []string) (verify.Result, error) {
 	res := verify.Result{ID: id, Pieces: map[string]verify.PieceReport{}, Problems: []string{}}
-	made := map[string]dbserver.Piece{}
+	made := map[string]dbclient.Piece{}
 	certificates := map[string]json.RawMessage{}
 	for _, folder := range folders {
-		v, err := pieces.VerifyFolder(ctx, vfs.Default, folder)
+		v, err := dbbackup.VerifyFolder(ctx, vfs.Default, folder)
 		if err != nil {
 			return res, err
 		}

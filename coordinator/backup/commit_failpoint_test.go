@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/topology"
@@ -18,10 +18,10 @@ import (
 // thaws takes the lock away in a way, so that Plan can be changed.
 var thaws = map[string]func(w *world){
 	"expired": func(w *world) {
-		w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+		w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 	},
 	"removed by hand": func(w *world) {
-		w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete()}})
+		w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete()}})
 	},
 }
 
@@ -29,10 +29,10 @@ var thaws = map[string]func(w *world){
 var relocks = map[string]func(w *world, value string){
 	"": func(*world, string) {},
 	", locked by hand": func(w *world, _ string) {
-		w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: "2000-01-01T09:00:00Z"}})
+		w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: "2000-01-01T09:00:00Z"}})
 	},
 	", another's": func(w *world, value string) { // written in the same second, with the same timeout
-		w.agency.must(w.t, agency.Tx{Ops: map[string]any{
+		w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{
 			keys.HotBackupCreate: value,
 			keys.HotBackupHolder: keys.Holder{ID: "theirs", Operation: keys.OperationCreate, Coordinator: coordinatorB, Nonce: "theirs"},
 		}})
@@ -62,7 +62,7 @@ func TestLockLostAtTheCommit(t *testing.T) {
 							reached++
 							value := w.agency.root().At(keys.HotBackupCreate).Text()
 							thaw(w)
-							w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.PlanDatabase("new"): keys.Database{ID: "77", Name: "new"}}})
+							w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.PlanDatabase("new"): keys.Database{ID: "77", Name: "new"}}})
 							relock(w, value)
 							return nil
 						})()

@@ -9,11 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 	"stasis/internal/wait"
@@ -73,9 +73,9 @@ func TestCreateSealsTheCertificateIntoEveryPiece(t *testing.T) {
 	})
 }
 
-func listOn(t *testing.T, s *fakeServer, id string) dbserver.PieceDetail {
+func listOn(t *testing.T, s *fakeServer, id string) dbclient.PieceDetail {
 	t.Helper()
-	pieces := s.list(dbserver.ListRequest{IDs: []string{id}, WithDetails: true}).Pieces
+	pieces := s.list(dbclient.ListRequest{IDs: []string{id}, WithDetails: true}).Pieces
 	require.Len(t, pieces, 1)
 	return pieces[0]
 }
@@ -83,7 +83,7 @@ func listOn(t *testing.T, s *fakeServer, id string) dbserver.PieceDetail {
 func TestSameSecondTakesTheNext(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		taken := "2000-01-01T00.00.00Z_label"
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCommit(taken): keys.Commit{ID: taken, Nonce: "n"}}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCommit(taken): keys.Commit{ID: taken, Nonce: "n"}}})
 		w.servers["PRMR-2"].pieces["2000-01-01T00.00.01Z_label"] = &fakePiece{} // a piece of something not committed here
 		r := w.create("label")
 		require.Equal(t, "2000-01-01T00.00.02Z_label", r.ID)

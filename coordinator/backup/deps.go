@@ -6,13 +6,13 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/coordinator/backup/create"
 	"stasis/coordinator/backup/remove"
 	"stasis/coordinator/backup/restore"
 	"stasis/coordinator/backup/transfer"
 	"stasis/coordinator/backup/verify"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/step"
 	"stasis/internal/version"
 )
@@ -21,16 +21,16 @@ import (
 // returns the index of the applied transaction, or an error that matches one of that
 // package's sentinels; Read is linearizable.
 type Agency interface {
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
-	Read(ctx context.Context, paths ...string) (*agency.Node, error)
-	Config(ctx context.Context) (agency.Config, error)
+	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
+	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
+	Config(ctx context.Context) (agencyclient.Config, error)
 }
 
 // Cache is the watch cache; *agency/client.Cache is one.
 type Cache interface {
-	Snapshot() agency.Snapshot
-	Sync(ctx context.Context) (agency.Snapshot, error)
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Snapshot() agencyclient.Snapshot
+	Sync(ctx context.Context) (agencyclient.Snapshot, error)
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // Servers asks one DB server for its part in any of the protocols; *dbserver/client.Client
@@ -43,9 +43,9 @@ type Servers interface {
 }
 
 var (
-	_ Agency  = (*agency.Client)(nil)
-	_ Cache   = (*agency.Cache)(nil)
-	_ Servers = (*dbserver.Client)(nil)
+	_ Agency  = (*agencyclient.Client)(nil)
+	_ Cache   = (*agencyclient.Cache)(nil)
+	_ Servers = (*dbclient.Client)(nil)
 )
 
 // Deps is what a Service works with. Agency, Cache, Servers and ID are required.

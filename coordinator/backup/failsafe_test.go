@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
@@ -119,14 +119,14 @@ func TestFailsafesOfSeveralRestores(t *testing.T) {
 		require.Equal(t, []string{first}, w.older())
 		third := w.restored(id)
 		require.Equal(t, []string{first, second}, w.older())
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: "t", keys.HotBackupHolder: keys.Holder{ID: first, Operation: keys.OperationRestore, Nonce: "n"}}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: "t", keys.HotBackupHolder: keys.Holder{ID: first, Operation: keys.OperationRestore, Nonce: "n"}}})
 		before, _ := w.faults.over()
 		defer w.running()()
 		time.Sleep(time.Minute)
 		after, _ := w.faults.over()
 		require.Equal(t, before, after, "they wait, and ask nothing")
 		require.ElementsMatch(t, []string{id, first, second, third}, w.listed())
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 		time.Sleep(time.Second)
 		require.ElementsMatch(t, []string{id, third}, w.listed())
 	})

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
@@ -175,7 +175,7 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 					s.quirk(func(q *quirks) { q.resolves = true })
 				}
 				// The supervision takes the lock away, if the commit has not.
-				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 				time.Sleep(time.Second)
 				if applied {
 					w.requireBackup("applied", "2000-01-01T00.00.00Z_x")
@@ -195,7 +195,7 @@ type goneAgency struct {
 	applies, sent bool
 }
 
-func (a *goneAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+func (a *goneAgency) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	if !a.gone.Load() {
 		return a.fakeAgency.Write(ctx, tx)
 	}
@@ -210,15 +210,15 @@ func (a *goneAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
 		}
 	}
 	<-ctx.Done()
-	return 0, errors.Join(agency.ErrUnknown, ctx.Err())
+	return 0, errors.Join(agencyclient.ErrUnknown, ctx.Err())
 }
 
-func (a *goneAgency) Read(ctx context.Context, paths ...string) (*agency.Node, error) {
+func (a *goneAgency) Read(ctx context.Context, paths ...string) (*agencyclient.Node, error) {
 	if !a.gone.Load() {
 		return a.fakeAgency.Read(ctx, paths...)
 	}
 	<-ctx.Done()
-	return nil, errors.Join(agency.ErrUnavailable, ctx.Err())
+	return nil, errors.Join(agencyclient.ErrUnavailable, ctx.Err())
 }
 
 // An agency without a majority is 503, not a failed backup.

@@ -11,7 +11,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/certificate"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -112,7 +112,7 @@ func TestBrokenGateIsTriedAgain(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		broken := 0
 		w.servers["PRMR-2"].quirk(func(q *quirks) {
-			q.gate = func(r *dbserver.GateReleaseResponse) {
+			q.gate = func(r *dbclient.GateReleaseResponse) {
 				if broken++; broken <= 2 {
 					r.Unbroken, r.Reason = false, "the lease ran out"
 				}
@@ -132,7 +132,7 @@ func TestBrokenGateIsTriedAgain(t *testing.T) {
 func TestGateThatAlwaysBreaksFailsTheBackup(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) {
-			q.gate = func(r *dbserver.GateReleaseResponse) { r.Unbroken, r.Reason = false, "the lease ran out" }
+			q.gate = func(r *dbclient.GateReleaseResponse) { r.Unbroken, r.Reason = false, "the lease ran out" }
 		})
 		begun := time.Now()
 		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Timeout: 10 * time.Second})
@@ -153,7 +153,7 @@ func TestContradictoryEvidenceFailsTheAttempt(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) {
 			q.cutTime = []time.Duration{100 * time.Millisecond}
-			q.gate = func(r *dbserver.GateReleaseResponse) { r.HeldSeconds = 0.05 }
+			q.gate = func(r *dbclient.GateReleaseResponse) { r.HeldSeconds = 0.05 }
 		})
 		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
 		require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
@@ -200,7 +200,7 @@ func TestStatusOfErrors(t *testing.T) {
 func TestFailuresOverHTTP(t *testing.T) {
 	t.Run("lock taken", func(t *testing.T) {
 		inWorld(t, threeServers, func(w *world) {
-			w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: "2000-01-01T01:00:00Z"}})
+			w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: "2000-01-01T01:00:00Z"}})
 			r := w.post("create", `{"timeout":3}`)
 			require.Equal(t, []int{500, 7001}, []int{r.status, r.ErrorNum})
 			require.Contains(t, r.Message, "until 2000-01-01T01:00:00Z")

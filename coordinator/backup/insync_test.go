@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -22,7 +22,7 @@ import (
 // replicated gives each shard a follower: s1 is on PRMR-1 and PRMR-2, and so on.
 func (w *world) replicated() {
 	w.t.Helper()
-	w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.PlanCollection("_system", "100") + "/shards": map[string][]string{
+	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.PlanCollection("_system", "100") + "/shards": map[string][]string{
 		"s1": {"PRMR-1", "PRMR-2"}, "s2": {"PRMR-2", "PRMR-3"}, "s3": {"PRMR-3", "PRMR-1"},
 	}}})
 }
@@ -30,7 +30,7 @@ func (w *world) replicated() {
 // alone has the leader of s1 state that only it is in sync, and its follower be behind.
 func (w *world) alone() {
 	w.servers["PRMR-1"].quirk(func(q *quirks) {
-		q.cut = func(r *dbserver.CutResponse) {
+		q.cut = func(r *dbclient.CutResponse) {
 			for i := range r.Statements {
 				if r.Statements[i].Shard == "s1" {
 					r.Statements[i].InSync = []string{"PRMR-1"}
@@ -39,8 +39,8 @@ func (w *world) alone() {
 		}
 	})
 	w.servers["PRMR-2"].quirk(func(q *quirks) {
-		q.piece = func(p *dbserver.Piece) { p.Replicas["s1"] = dbserver.PieceReplica{} }
-		q.cut = func(r *dbserver.CutResponse) { r.Logs["s1"] = 0 }
+		q.piece = func(p *dbclient.Piece) { p.Replicas["s1"] = dbclient.PieceReplica{} }
+		q.cut = func(r *dbclient.CutResponse) { r.Logs["s1"] = 0 }
 	})
 }
 
@@ -49,14 +49,14 @@ func (w *world) alone() {
 func TestCutWithoutAServingLeaderIsTriedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		server string
-		spoil  func(*dbserver.CutResponse)
+		spoil  func(*dbclient.CutResponse)
 		says   string
 	}{
-		"says nothing": {"PRMR-2", func(r *dbserver.CutResponse) { r.Statements = nil }, "the leader of shard s2 of _system/100: PRMR-2 does not lead it"},
-		"does not serve": {"PRMR-2", func(r *dbserver.CutResponse) { r.Statements[0].Unserved = "taking over" },
+		"says nothing": {"PRMR-2", func(r *dbclient.CutResponse) { r.Statements = nil }, "the leader of shard s2 of _system/100: PRMR-2 does not lead it"},
+		"does not serve": {"PRMR-2", func(r *dbclient.CutResponse) { r.Statements[0].Unserved = "taking over" },
 			"the leader of shard s2 of _system/100: PRMR-2 does not serve it: taking over"},
-		"in another term": {"PRMR-2", func(r *dbserver.CutResponse) { r.Statements[0].Term = 9 }, "PRMR-2 leads it in term 9, Plan has term 1"},
-		"just started": {"PRMR-3", func(r *dbserver.CutResponse) { r.Logs["s2"] = 0 },
+		"in another term": {"PRMR-2", func(r *dbclient.CutResponse) { r.Statements[0].Term = 9 }, "PRMR-2 leads it in term 9, Plan has term 1"},
+		"just started": {"PRMR-3", func(r *dbclient.CutResponse) { r.Logs["s2"] = 0 },
 			"a follower of shard s2 of _system/100: PRMR-3 is in sync, and has its log up to 0 of 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestCutWithoutAServingLeaderIsTriedAgain(t *testing.T) {
 				w.replicated()
 				left := 2
 				w.servers[c.server].quirk(func(q *quirks) {
-					q.cut = func(r *dbserver.CutResponse) {
+					q.cut = func(r *dbclient.CutResponse) {
 						if left > 0 {
 							c.spoil(r)
 						}
@@ -93,8 +93,8 @@ func TestCutWithoutAServingLeaderIsTriedAgain(t *testing.T) {
 func TestMarkedBackupCertifiesWhatIsKnown(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.replicated()
-		w.servers["PRMR-1"].quirk(func(q *quirks) { q.cut = func(r *dbserver.CutResponse) { r.Statements = nil } })
-		w.servers["PRMR-3"].quirk(func(q *quirks) { q.piece = func(p *dbserver.Piece) { p.Replicas["s2"] = dbserver.PieceReplica{} } })
+		w.servers["PRMR-1"].quirk(func(q *quirks) { q.cut = func(r *dbclient.CutResponse) { r.Statements = nil } })
+		w.servers["PRMR-3"].quirk(func(q *quirks) { q.piece = func(p *dbclient.Piece) { p.Replicas["s2"] = dbclient.PieceReplica{} } })
 		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{Timeout: 3 * time.Second, AllowInconsistent: true})
 		require.NoError(t, err)
 		require.True(t, r.PotentiallyInconsistent)
@@ -117,7 +117,7 @@ func TestCreateFailsIfAPieceIsNotWhatWasStated(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.replicated()
 		w.servers["PRMR-3"].quirk(func(q *quirks) {
-			q.piece = func(p *dbserver.Piece) { p.Replicas["s2"] = dbserver.PieceReplica{Committed: 0} }
+			q.piece = func(p *dbclient.Piece) { p.Replicas["s2"] = dbclient.PieceReplica{Committed: 0} }
 		})
 		_, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
 		require.ErrorIs(t, err, apierror.BackupCreate)
@@ -155,10 +155,10 @@ func TestRestoreSaysWhoWasInSync(t *testing.T) {
 		id := w.create("x").ID
 		defer w.moves("PRMR-2", "PRMR-7", id)()
 		var mu sync.Mutex // all servers stage at once
-		staged := map[string][]dbserver.ShardStatement{}
+		staged := map[string][]dbclient.ShardStatement{}
 		for name, s := range w.servers {
 			s.quirk(func(q *quirks) {
-				q.staged = func(r dbserver.StageRequest) {
+				q.staged = func(r dbclient.StageRequest) {
 					mu.Lock()
 					defer mu.Unlock()
 					staged[name] = r.Statements
@@ -175,7 +175,7 @@ func TestRestoreSaysWhoWasInSync(t *testing.T) {
 		require.Equal(t, map[string]keys.CurrentShardReport{
 			"s1": want("PRMR-1"), "s2": want("PRMR-7", "PRMR-3"), "s3": want("PRMR-3", "PRMR-1"),
 		}, current)
-		shards := func(all []dbserver.ShardStatement) (names []string) {
+		shards := func(all []dbclient.ShardStatement) (names []string) {
 			for _, st := range all {
 				names = append(names, st.Shard)
 			}
@@ -195,7 +195,7 @@ func (w *world) moves(lost, to, id string) (stop func()) {
 	s := newFakeServer(to, w.agency, w.faults)
 	s.pieces[id] = moved
 	w.servers[to] = s
-	w.agency.must(w.t, agency.Tx{Ops: map[string]any{
+	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{
 		keys.PlanDBServers + "/" + to: "none",
 		keys.ServerRegistered(to):     keys.Registered{Endpoint: "tcp://" + to + ":1"},
 		keys.ServerKnown(to):          keys.Known{RebootID: 1},
@@ -230,7 +230,7 @@ func (w *world) recertified(id string, change func(cert map[string]any)) {
 		require.NoError(w.t, err)
 		hash, err := certificate.Hash(p.cert)
 		require.NoError(w.t, err)
-		w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCommit(id) + "/certificateSha256": hash}})
+		w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCommit(id) + "/certificateSha256": hash}})
 	}
 }
 
@@ -274,7 +274,7 @@ func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 					if e.Step == step.PlanSwitched {
 						time.AfterFunc(10*time.Second, func() {
-							w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ServerHealth(c.failed) + "/Status": keys.StatusFailed}})
+							w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ServerHealth(c.failed) + "/Status": keys.StatusFailed}})
 						})
 						time.AfterFunc(15*time.Second, func() { released.Store(!w.agency.root().At(keys.HotBackupCreate).Exists()) })
 					}

@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/verify"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -59,13 +59,13 @@ func TestListGoesByTheCacheWithoutTheAgency(t *testing.T) {
 func TestBackupStaysAvailableWhenAServerJoins(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-4": "none", keys.ServerRegistered("PRMR-4"): keys.Registered{Endpoint: "tcp://PRMR-4:1"}}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-4": "none", keys.ServerRegistered("PRMR-4"): keys.Registered{Endpoint: "tcp://PRMR-4:1"}}})
 		w.servers["PRMR-4"] = newFakeServer("PRMR-4", w.agency, w.faults)
 		r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
 		require.NoError(t, err)
 		require.Equal(t, 3, r.List[id].NrPiecesPresent)
 		require.True(t, r.List[id].Available)
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-3": agency.Delete()}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.PlanDBServers + "/PRMR-3": agencyclient.Delete()}})
 		r, err = w.service(coordinatorB).List(context.Background(), ListRequest{})
 		require.NoError(t, err)
 		require.False(t, r.List[id].Available, "its third piece is not there")
@@ -85,7 +85,7 @@ func (w *world) listed() []string {
 func TestDeleteWithoutADeadServer(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ShortIDs + "/PRMR-2": keys.ShortID{ShortName: "DBServer0002"}}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ShortIDs + "/PRMR-2": keys.ShortID{ShortName: "DBServer0002"}}})
 		away := w.servers["PRMR-2"]
 		away.quirk(func(q *quirks) { q.deaf = true })
 		r, err := w.service(coordinatorA).Delete(context.Background(), id)
@@ -109,7 +109,7 @@ func TestDeleteWithoutADeadServer(t *testing.T) {
 		_, err = w.service(coordinatorB).Restore(context.Background(), RestoreRequest{ID: id})
 		require.ErrorIs(t, err, apierror.NotFound)
 		away.quirk(func(q *quirks) { q.behind = false })
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.LatestID: agency.Increment(1)}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.LatestID: agencyclient.Increment(1)}})
 		time.Sleep(time.Second)
 		w.requireClean("it is back")
 		require.Zero(t, w.agency.root().At(keys.HotBackupDeleted+"/PRMR-2").Len())
@@ -121,7 +121,7 @@ func TestDeleteWithoutADeadServer(t *testing.T) {
 func TestServerWhoseAddressHasAnother(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
-		w.agency.must(t, agency.Tx{Ops: map[string]any{
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{
 			keys.PlanDBServers + "/PRMR-0": "none", keys.ServerRegistered("PRMR-0"): keys.Registered{Endpoint: "tcp://PRMR-2:1"},
 		}})
 		r, err := w.service(coordinatorB).List(context.Background(), ListRequest{})
@@ -233,7 +233,7 @@ func TestDownloadWaitsForTheDeletion(t *testing.T) {
 		require.ErrorIs(t, err, apierror.BackupConflict)
 		require.ErrorContains(t, err, "PRMR-2")
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = false })
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.LatestID: agency.Increment(1)}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.LatestID: agencyclient.Increment(1)}})
 		time.Sleep(time.Second)
 		_, err = s.Transfers().Start(context.Background(), transferOf(id))
 		require.NoError(t, err)
@@ -282,7 +282,7 @@ func TestVerifyOfAFailsafe(t *testing.T) {
 func TestCheckOffline(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
-		pieces, certificates := map[string]dbserver.Piece{}, map[string]json.RawMessage{}
+		pieces, certificates := map[string]dbclient.Piece{}, map[string]json.RawMessage{}
 		for name, s := range w.servers {
 			pieces[name], certificates[name] = s.pieces[id].meta, s.pieces[id].cert
 		}
@@ -307,13 +307,13 @@ func TestListLeavesOutWhatIsBeingDownloaded(t *testing.T) {
 			return e, ok
 		}
 		job := keys.TransferJob{BackupID: id, Kind: keys.TransferDownload, DBServers: map[string]keys.TransferEntry{"PRMR-3": {Status: keys.TransferStarted}}}
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.TransferJobKey("77"): job}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey("77"): job}})
 		_, listed := list()
 		require.True(t, listed, "it is whole")
 		w.servers["PRMR-3"].quirk(func(q *quirks) { q.deaf = true })
 		_, listed = list()
 		require.False(t, listed)
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.TransferEntryKey("77", "PRMR-3") + "/Status": keys.TransferFailed}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.TransferEntryKey("77", "PRMR-3") + "/Status": keys.TransferFailed}})
 		e, listed := list()
 		require.True(t, listed)
 		require.False(t, e.Available)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/lock"
@@ -42,7 +42,7 @@ func TestTwoBackupsAtOnceRunOneAfterTheOther(t *testing.T) {
 // Who waits in vain is told whose lock it is.
 func TestLockCollisionNamesTheHolder(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		w.agency.must(t, agency.Tx{Ops: map[string]any{
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{
 			keys.HotBackupCreate: "2000-01-01T00:10:00Z",
 			keys.HotBackupHolder: keys.Holder{ID: "2000-01-01T00.00.00Z_other", Operation: keys.OperationRestore, Coordinator: coordinatorB, Nonce: "theirs"},
 		}})
@@ -63,13 +63,13 @@ func TestLockCollisionNamesTheHolder(t *testing.T) {
 func TestPlanIsFrozenUntilTheCut(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		tried, changed := 0, 0
-		change := agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}}
+		change := agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}}
 		version := topology.Number(w.agency.root().At(keys.PlanVersion))
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			switch e.Step {
 			case step.AgencyLocked, step.Prepare, step.LockAttempt, step.Locked, step.Cut, step.GatesOpened:
 				_, err := w.agency.apply(change)
-				require.ErrorIs(t, err, agency.ErrPrecondition, e.Step)
+				require.ErrorIs(t, err, agencyclient.ErrPrecondition, e.Step)
 				tried++
 			case step.Linking, step.Verified, step.Committing:
 				w.agency.must(t, change)
@@ -100,8 +100,8 @@ func TestPlanIsFrozenThroughARestore(t *testing.T) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			switch e.Step {
 			case step.AgencyLocked, step.Staging, step.Staged, step.PlanSwitching, step.Converging:
-				_, err := w.agency.apply(agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
-				require.ErrorIs(t, err, agency.ErrPrecondition, e.Step)
+				_, err := w.agency.apply(agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}})
+				require.ErrorIs(t, err, agencyclient.ErrPrecondition, e.Step)
 				tried++
 			}
 		}))
@@ -116,7 +116,7 @@ func TestLostLeaseCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			if e.Step == step.Linking {
-				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 			}
 		}))
 		begun := time.Now()

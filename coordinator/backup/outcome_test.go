@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/step"
 )
@@ -17,16 +17,16 @@ import (
 type slowCommit struct {
 	*fakeAgency
 	mu   sync.Mutex
-	late *agency.Tx
+	late *agencyclient.Tx
 }
 
-func (a *slowCommit) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+func (a *slowCommit) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	for key := range tx.Ops {
 		if key == keys.HotBackupCreate && len(tx.Ops) > 2 && tx.Pre[keys.HotBackupNonce] != nil {
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.late = &tx
-			return 0, fmt.Errorf("lost on the way: %w", agency.ErrUnknown)
+			return 0, fmt.Errorf("lost on the way: %w", agencyclient.ErrUnknown)
 		}
 	}
 	return a.fakeAgency.Write(ctx, tx)
@@ -46,7 +46,7 @@ func TestCommitThatIsStillOnItsWay(t *testing.T) {
 			defer slow.mu.Unlock()
 			require.NotNil(w.t, slow.late)
 			_, err := w.agency.apply(*slow.late)
-			require.ErrorIs(w.t, err, agency.ErrPrecondition, "a backup is committed while it is taken back")
+			require.ErrorIs(w.t, err, agencyclient.ErrPrecondition, "a backup is committed while it is taken back")
 			arrived++
 		}))
 		_, err := s.Create(context.Background(), CreateRequest{})

@@ -7,22 +7,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 func TestPiecesThatDoNotAgreeFailTheBackup(t *testing.T) {
-	for name, spoil := range map[string]func(*dbserver.Piece){
-		"agency dump": func(p *dbserver.Piece) { p.AgencyDumpSHA256 = "other" },
-		"nonce":       func(p *dbserver.Piece) { p.Nonce = "other" },
-		"id":          func(p *dbserver.Piece) { p.ID = "other" },
-		"manifest":    func(p *dbserver.Piece) { p.ManifestSHA256 = "" },
-		"count":       func(p *dbserver.Piece) { p.NrDBServers = 2 },
-		"epoch":       func(p *dbserver.Piece) { p.Epoch = 9 },
-		"mark":        func(p *dbserver.Piece) { p.PotentiallyInconsistent = true },
-		"server":      func(p *dbserver.Piece) { p.ServerID = "PRMR-9" },
+	for name, spoil := range map[string]func(*dbclient.Piece){
+		"agency dump": func(p *dbclient.Piece) { p.AgencyDumpSHA256 = "other" },
+		"nonce":       func(p *dbclient.Piece) { p.Nonce = "other" },
+		"id":          func(p *dbclient.Piece) { p.ID = "other" },
+		"manifest":    func(p *dbclient.Piece) { p.ManifestSHA256 = "" },
+		"count":       func(p *dbclient.Piece) { p.NrDBServers = 2 },
+		"epoch":       func(p *dbclient.Piece) { p.Epoch = 9 },
+		"mark":        func(p *dbclient.Piece) { p.PotentiallyInconsistent = true },
+		"server":      func(p *dbclient.Piece) { p.ServerID = "PRMR-9" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
@@ -61,7 +61,7 @@ func TestUnpublishedPieceDoesNotFailTheBackup(t *testing.T) {
 		require.Equal(t, []string{"PRMR-2"}, entry.Missing)
 
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.resolves = true })
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HeartbeatMS: 1000}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HeartbeatMS: 1000}})
 		time.Sleep(time.Second)
 		w.requireBackup("published by itself", r.ID)
 	})

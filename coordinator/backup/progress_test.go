@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
@@ -74,7 +74,7 @@ func TestSlowServersAreWaitedFor(t *testing.T) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			if e.Step == step.Linking {
 				frozen = time.Since(begun)
-				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
+				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}})
 			}
 		}))
 		r, err := s.Create(context.Background(), CreateRequest{})

@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -31,9 +31,9 @@ func restorable(t *testing.T, test func(w *world, id string)) {
 		for i, id := range threeServers {
 			require.NoError(t, w.servers[id].write(context.Background(), 10*(i+1)))
 		}
-		w.agency.must(t, agency.Tx{Ops: map[string]any{
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{
 			keys.PlanCollections + "/_system/200": map[string]any{"id": "200", "name": "later", "shards": map[string]any{"s200": []string{"PRMR-1"}}},
-			keys.PlanVersion:                      agency.Increment(5), keys.LatestID: 2000,
+			keys.PlanVersion:                      agencyclient.Increment(5), keys.LatestID: 2000,
 		}})
 		w.servers["PRMR-1"].report(context.Background())
 		test(w, id)
@@ -94,7 +94,7 @@ func TestRestoreBringsEverythingBack(t *testing.T) {
 
 		listed, err := w.service(coordinatorB).List(context.Background(), ListRequest{IDs: []string{r.Previous}})
 		require.NoError(t, err)
-		require.Equal(t, dbserver.PieceFailsafe, listed.List[r.Previous].Kind)
+		require.Equal(t, dbclient.PieceFailsafe, listed.List[r.Previous].Kind)
 		require.True(t, listed.List[r.Previous].Available)
 
 		// The failsafe is a backup: it brings back what was there before.
@@ -182,8 +182,8 @@ func TestRestoreKeepsTheLockUntilAllServersAreDone(t *testing.T) {
 			other.Go(func() {
 				_, err := w.service(coordinatorB).Create(context.Background(), CreateRequest{Timeout: 30 * time.Second})
 				require.ErrorContains(t, err, "restore of backup "+id)
-				_, err = w.agency.apply(agency.Tx{Ops: map[string]any{keys.PlanVersion: agency.Increment(1)}})
-				require.ErrorIs(t, err, agency.ErrPrecondition)
+				_, err = w.agency.apply(agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}})
+				require.ErrorIs(t, err, agencyclient.ErrPrecondition)
 			})
 		}))
 		_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
@@ -216,7 +216,7 @@ func TestRestoreAfterAnotherRestoreIsRefused(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			if e.Step == step.PlanSwitching { // by hand: the lock makes it impossible otherwise
-				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.RestoreEpoch: 4}})
+				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.RestoreEpoch: 4}})
 			}
 		}))
 		_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
@@ -237,13 +237,13 @@ func TestRestoreRefusesWhatIsNotWhole(t *testing.T) {
 		"two missing, no record": {func(w *world, id string) {
 			delete(w.servers["PRMR-2"].pieces, id)
 			delete(w.servers["PRMR-3"].pieces, id)
-			w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCommit(id): agency.Delete()}})
+			w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCommit(id): agencyclient.Delete()}})
 		}, apierror.BackupRestore, "the pieces of PRMR-2, PRMR-3 are missing", false},
 		"unknown": {func(w *world, id string) {
 			for _, s := range w.servers {
 				delete(s.pieces, id)
 			}
-			w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.HotBackupCommit(id): agency.Delete()}})
+			w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCommit(id): agencyclient.Delete()}})
 		}, apierror.NotFound, "there is no backup", false},
 		"server down": {func(w *world, id string) {
 			w.faults.breakCalls(func(c string) bool { return c == "list PRMR-3" })
@@ -277,7 +277,7 @@ func TestRestoreRefusesWhatIsNotWhole(t *testing.T) {
 }
 
 func (w *world) removeServer(id string) {
-	w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.PlanDBServers + "/" + id: agency.Delete()}})
+	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.PlanDBServers + "/" + id: agencyclient.Delete()}})
 }
 
 func TestIgnoreVersionRestoresNevertheless(t *testing.T) {
@@ -300,7 +300,7 @@ func TestRestoreOnOtherServers(t *testing.T) {
 		for _, name := range []string{"PRMR-7", "PRMR-8"} {
 			s := newFakeServer(name, w.agency, w.faults)
 			w.servers[name] = s
-			w.agency.must(t, agency.Tx{Ops: map[string]any{
+			w.agency.must(t, agencyclient.Tx{Ops: map[string]any{
 				keys.PlanDBServers + "/" + name: "none",
 				keys.ServerRegistered(name):     keys.Registered{Endpoint: "tcp://" + name + ":1"},
 				keys.ServerKnown(name):          keys.Known{RebootID: 1},
@@ -351,7 +351,7 @@ func (w *world) orphaned(id string) (nonce string) {
 // Any coordinator finishes the restore of one that is gone, when the servers have
 // reported, and not before; and not that of one that is there.
 func TestRecoveryReleasesTheLockOfADeadCoordinator(t *testing.T) {
-	for name, die := range map[string]agency.Tx{
+	for name, die := range map[string]agencyclient.Tx{
 		"restarted": {Ops: map[string]any{keys.ServerKnown(coordinatorA) + "/rebootId": 2}},
 		"failed":    {Ops: map[string]any{keys.Health + "/" + coordinatorA + "/Status": "FAILED"}},
 	} {
@@ -381,7 +381,7 @@ func TestRecoveryWaitsForTheServers(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		w.servers["PRMR-3"].quirk(func(q *quirks) { q.slowSwap = time.Hour })
 		w.orphaned(id)
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ServerKnown(coordinatorA) + "/rebootId": 2}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ServerKnown(coordinatorA) + "/rebootId": 2}})
 		ctx, stop := context.WithCancel(context.Background())
 		var recovery sync.WaitGroup
 		recovery.Go(func() { _ = w.service(coordinatorB).Run(ctx) })

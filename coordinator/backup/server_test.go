@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/restore"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/apierror"
 	"stasis/internal/version"
@@ -38,7 +38,7 @@ type fakeServer struct {
 	epoch   uint64
 	pending map[string]*fakePiece
 	pieces  map[string]*fakePiece
-	staged  map[uint64]dbserver.StageRequest
+	staged  map[uint64]dbclient.StageRequest
 	quirks  quirks
 }
 
@@ -46,10 +46,10 @@ type fakeServer struct {
 type quirks struct {
 	deaf       bool            // accepts requests and never answers
 	cutTime    []time.Duration // how long the next cuts take
-	gate       func(*dbserver.GateReleaseResponse)
-	cut        func(*dbserver.CutResponse)
-	staged     func(dbserver.StageRequest)
-	piece      func(*dbserver.Piece) // as linked
+	gate       func(*dbclient.GateReleaseResponse)
+	cut        func(*dbclient.CutResponse)
+	staged     func(dbclient.StageRequest)
+	piece      func(*dbclient.Piece) // as linked
 	slowSwap   time.Duration
 	slowDelete time.Duration
 	slowList   time.Duration
@@ -62,7 +62,7 @@ type quirks struct {
 }
 
 type fakePiece struct {
-	meta  dbserver.Piece
+	meta  dbclient.Piece
 	nonce string
 	cut   bool
 	value int
@@ -72,7 +72,7 @@ type fakePiece struct {
 
 func newFakeServer(id string, a *fakeAgency, f *faults) *fakeServer {
 	return &fakeServer{id: id, agency: a, faults: f, gate: gate.New(nil),
-		pending: map[string]*fakePiece{}, pieces: map[string]*fakePiece{}, staged: map[uint64]dbserver.StageRequest{}}
+		pending: map[string]*fakePiece{}, pieces: map[string]*fakePiece{}, staged: map[uint64]dbclient.StageRequest{}}
 }
 
 func (s *fakeServer) quirk(set func(*quirks)) {
@@ -118,23 +118,23 @@ func (s *fakeServer) now() (value int, epoch uint64) {
 	return s.value, s.epoch
 }
 
-func (s *fakeServer) lock(r dbserver.GateLockRequest) (*gate.Lock, error) {
-	if operation.Duration(r.WindowSeconds) > dbserver.MaxGateWindow || operation.Duration(r.LeaseSeconds) > dbserver.MaxGateLease {
+func (s *fakeServer) lock(r dbclient.GateLockRequest) (*gate.Lock, error) {
+	if operation.Duration(r.WindowSeconds) > dbclient.MaxGateWindow || operation.Duration(r.LeaseSeconds) > dbclient.MaxGateLease {
 		return nil, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
 	}
 	return s.gate.Lock(gate.Claim{
-		Nonce: r.Nonce, Attempt: r.Attempt, Window: operation.Duration(r.WindowSeconds), Lease: operation.Duration(r.LeaseSeconds), Silence: dbserver.GateSilence,
+		Nonce: r.Nonce, Attempt: r.Attempt, Window: operation.Duration(r.WindowSeconds), Lease: operation.Duration(r.LeaseSeconds), Silence: dbclient.GateSilence,
 	})
 }
 
-func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateReleaseResponse {
+func (s *fakeServer) release(r dbclient.GateReleaseRequest) dbclient.GateReleaseResponse {
 	var report gate.Report
 	if r.Final {
 		report = s.gate.GiveUp(r.Nonce)
 	} else {
 		report = s.gate.Release(r.Nonce, r.Attempt)
 	}
-	answer := dbserver.GateReleaseResponse{
+	answer := dbclient.GateReleaseResponse{
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
 		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,
 	}
@@ -146,7 +146,7 @@ func (s *fakeServer) release(r dbserver.GateReleaseRequest) dbserver.GateRelease
 	return answer
 }
 
-func (s *fakeServer) prepare(epoch uint64, r dbserver.PieceRequest) error {
+func (s *fakeServer) prepare(epoch uint64, r dbclient.PieceRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if epoch != s.epoch {
@@ -179,30 +179,30 @@ func (s *fakeServer) nextCutTime() (d time.Duration) {
 	return d
 }
 
-func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.CutResponse, error) {
+func (s *fakeServer) cut(ctx context.Context, r dbclient.CutRequest) (dbclient.CutResponse, error) {
 	if !r.Unprotected {
 		if err := s.gate.Check(r.Nonce, r.Attempt); err != nil {
-			return dbserver.CutResponse{}, err
+			return dbclient.CutResponse{}, err
 		}
 	}
 	took, deadline := s.nextCutTime(), operation.Duration(r.DeadlineSeconds)
 	if err := wait.For(ctx, min(took, deadline)); err != nil {
-		return dbserver.CutResponse{}, err
+		return dbclient.CutResponse{}, err
 	}
 	if took > deadline {
-		return dbserver.CutResponse{}, apierror.New(apierror.CutMissed, "the cut took longer than %v", deadline)
+		return dbclient.CutResponse{}, apierror.New(apierror.CutMissed, "the cut took longer than %v", deadline)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := s.mine(r.ID, r.Nonce)
 	if err != nil {
-		return dbserver.CutResponse{}, err
+		return dbclient.CutResponse{}, err
 	}
 	if p.cut {
-		return dbserver.CutResponse{}, apierror.New(apierror.BackupConflict, "backup %s has its cut already", r.ID)
+		return dbclient.CutResponse{}, apierror.New(apierror.BackupConflict, "backup %s has its cut already", r.ID)
 	}
 	p.cut, p.value = true, s.value
-	answer := dbserver.CutResponse{CutSeconds: took.Seconds(), Logs: map[string]uint64{}}
+	answer := dbclient.CutResponse{CutSeconds: took.Seconds(), Logs: map[string]uint64{}}
 	s.stand(&answer)
 	if s.quirks.cut != nil {
 		s.quirks.cut(&answer)
@@ -211,16 +211,16 @@ func (s *fakeServer) cut(ctx context.Context, r dbserver.CutRequest) (dbserver.C
 }
 
 // position is where all logs end: the shards' only record is the number.
-var position = dbserver.Position{Tenure: dbserver.Tenure{Term: 1, Reboot: 1}, Seq: 1}
+var position = dbclient.Position{Tenure: dbclient.Tenure{Term: 1, Reboot: 1}, Seq: 1}
 
 // stand states what a server does about the shards that Plan has it lead, and where its
 // other replicas stand.
-func (s *fakeServer) stand(answer *dbserver.CutResponse) {
+func (s *fakeServer) stand(answer *dbclient.CutResponse) {
 	for name, servers := range s.shards() {
 		term, _ := s.agency.root().At(keys.PlanTerm("_system", "100", name)).Int()
 		switch {
 		case servers[0] == s.id:
-			answer.Statements = append(answer.Statements, dbserver.ShardStatement{
+			answer.Statements = append(answer.Statements, dbclient.ShardStatement{
 				Shard: name, Term: uint64(term), Last: position, InSync: servers,
 			})
 		case slices.Contains(servers, s.id):
@@ -247,16 +247,16 @@ func (s *fakeServer) work(ctx context.Context, kind string) error {
 	s.mu.Lock()
 	labor, stalls := s.quirks.labor[kind], s.quirks.stalls[kind]
 	s.mu.Unlock()
-	at := dbserver.Progress{Doing: "does what " + kind + " asks for"}
+	at := dbclient.Progress{Doing: "does what " + kind + " asks for"}
 	for begun := time.Now(); stalls || time.Since(begun) < labor; {
-		if err := wait.For(ctx, dbserver.ProgressEvery); err != nil {
+		if err := wait.For(ctx, dbclient.ProgressEvery); err != nil {
 			return err
 		}
 		if !stalls {
 			at.Done++
 		}
 		if !s.isDeaf() {
-			dbserver.TellProgress(ctx, at)
+			dbclient.TellProgress(ctx, at)
 		}
 	}
 	return nil
@@ -267,9 +267,9 @@ func sum(data []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver.Piece, error) {
+func (s *fakeServer) link(ctx context.Context, r dbclient.LinkRequest) (dbclient.Piece, error) {
 	if err := wait.For(ctx, linkTime); err != nil {
-		return dbserver.Piece{}, err
+		return dbclient.Piece{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,18 +278,18 @@ func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver
 		err = s.quirks.linkFails
 	}
 	if err != nil {
-		return dbserver.Piece{}, err
+		return dbclient.Piece{}, err
 	}
 	p.dump = r.AgencyDump
-	p.meta = dbserver.Piece{
-		ID: r.ID, Version: version.API, DateTime: r.DateTime, Label: r.Label, Kind: dbserver.PieceHot, ServerID: s.id,
+	p.meta = dbclient.Piece{
+		ID: r.ID, Version: version.API, DateTime: r.DateTime, Label: r.Label, Kind: dbclient.PieceHot, ServerID: s.id,
 		Nonce: r.Nonce, Epoch: s.epoch, SizeInBytes: 100, NrFiles: 2, NrDBServers: r.NrDBServers, CountIncludesFilesOnly: true,
 		PotentiallyInconsistent: r.PotentiallyInconsistent, AgencyDumpSHA256: sum(r.AgencyDump),
-		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)), Replicas: map[string]dbserver.PieceReplica{},
+		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)), Replicas: map[string]dbclient.PieceReplica{},
 	}
 	for name, servers := range s.shards() {
 		if slices.Contains(servers, s.id) {
-			p.meta.Replicas[name] = dbserver.PieceReplica{Last: position, Committed: position.Seq, At: &position.Tenure}
+			p.meta.Replicas[name] = dbclient.PieceReplica{Last: position, Committed: position.Seq, At: &position.Tenure}
 		}
 	}
 	if s.quirks.piece != nil {
@@ -298,7 +298,7 @@ func (s *fakeServer) link(ctx context.Context, r dbserver.LinkRequest) (dbserver
 	return p.meta, nil
 }
 
-func (s *fakeServer) seal(r dbserver.SealRequest) error {
+func (s *fakeServer) seal(r dbclient.SealRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := s.mine(r.ID, r.Nonce)
@@ -308,7 +308,7 @@ func (s *fakeServer) seal(r dbserver.SealRequest) error {
 	return err
 }
 
-func (s *fakeServer) publish(r dbserver.PieceRequest) error {
+func (s *fakeServer) publish(r dbclient.PieceRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.pieces[r.ID]; p != nil && p.nonce == r.Nonce {
@@ -322,7 +322,7 @@ func (s *fakeServer) publish(r dbserver.PieceRequest) error {
 	return err
 }
 
-func (s *fakeServer) drop(r dbserver.PieceRequest) error {
+func (s *fakeServer) drop(r dbclient.PieceRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, err := s.mine(r.ID, r.Nonce); err == nil {
@@ -331,17 +331,17 @@ func (s *fakeServer) drop(r dbserver.PieceRequest) error {
 	return nil
 }
 
-func (s *fakeServer) list(r dbserver.ListRequest) dbserver.ListResponse {
+func (s *fakeServer) list(r dbclient.ListRequest) dbclient.ListResponse {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := dbserver.ListResponse{Server: s.id, Epoch: s.epoch}
+	out := dbclient.ListResponse{Server: s.id, Epoch: s.epoch}
 	for id, p := range s.pieces {
 		if len(r.IDs) > 0 && !slices.Contains(r.IDs, id) {
 			continue
 		}
-		detail := dbserver.PieceDetail{Piece: p.meta}
+		detail := dbclient.PieceDetail{Piece: p.meta}
 		if r.WithDetails {
-			detail.Certificate, detail.AgencyDump = p.cert, &dbserver.AgencyDump{}
+			detail.Certificate, detail.AgencyDump = p.cert, &dbclient.AgencyDump{}
 			if err := json.Unmarshal(p.dump, detail.AgencyDump); err != nil {
 				panic(err)
 			}
@@ -351,7 +351,7 @@ func (s *fakeServer) list(r dbserver.ListRequest) dbserver.ListResponse {
 	return out
 }
 
-func (s *fakeServer) remove(r dbserver.PieceRequest) error {
+func (s *fakeServer) remove(r dbclient.PieceRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -368,26 +368,26 @@ func (s *fakeServer) remove(r dbserver.PieceRequest) error {
 // removeFor removes a piece because the agency says so, and tells it.
 func (s *fakeServer) removeFor(id string) {
 	delete(s.pieces, id)
-	if _, err := s.agency.apply(agency.Tx{Ops: map[string]any{keys.HotBackupDeletion(s.id, id): agency.Delete()}}); err != nil {
+	if _, err := s.agency.apply(agencyclient.Tx{Ops: map[string]any{keys.HotBackupDeletion(s.id, id): agencyclient.Delete()}}); err != nil {
 		panic(err)
 	}
 }
 
-func (s *fakeServer) verify(r dbserver.PieceRequest) (dbserver.VerifyResponse, error) {
+func (s *fakeServer) verify(r dbclient.PieceRequest) (dbclient.VerifyResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pieces[r.ID]
 	if p == nil {
-		return dbserver.VerifyResponse{}, apierror.New(apierror.FileNotFound, "no piece of %s", r.ID)
+		return dbclient.VerifyResponse{}, apierror.New(apierror.FileNotFound, "no piece of %s", r.ID)
 	}
-	v := dbserver.VerifyResponse{Piece: p.meta, Certificate: p.cert, Files: 2, Bytes: 100}
+	v := dbclient.VerifyResponse{Piece: p.meta, Certificate: p.cert, Files: 2, Bytes: 100}
 	if s.quirks.damaged {
 		v.Problems = []string{"000007.sst: has another hash"}
 	}
 	return v, nil
 }
 
-func (s *fakeServer) stage(ctx context.Context, r dbserver.StageRequest) error {
+func (s *fakeServer) stage(ctx context.Context, r dbclient.StageRequest) error {
 	if err := wait.For(ctx, linkTime); err != nil {
 		return err
 	}
@@ -403,7 +403,7 @@ func (s *fakeServer) stage(ctx context.Context, r dbserver.StageRequest) error {
 	return nil
 }
 
-func (s *fakeServer) unstage(r dbserver.UnstageRequest) error {
+func (s *fakeServer) unstage(r dbclient.UnstageRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if staged, ok := s.staged[r.Epoch]; ok && staged.Nonce == r.Nonce {
@@ -416,7 +416,7 @@ func (s *fakeServer) unstage(r dbserver.UnstageRequest) error {
 // rises and, if it is told to, settles its pending pieces.
 func (s *fakeServer) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		_, err := s.agency.Wait(ctx, func(c agency.Snapshot) bool {
+		_, err := s.agency.Wait(ctx, func(c agencyclient.Snapshot) bool {
 			_, epoch := s.now()
 			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore
 			return mine && topology.Number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
@@ -449,8 +449,8 @@ func (s *fakeServer) swap(ctx context.Context) bool {
 	if !ok || staged.Nonce != record.Nonce {
 		panic(s.id + ": nothing is staged for the committed restore")
 	}
-	old := &fakePiece{value: s.value, dump: staged.FailsafeDump, meta: dbserver.Piece{
-		ID: staged.FailsafeID, Version: version.API, DateTime: staged.FailsafeTime, Label: restore.FailsafeLabel, Kind: dbserver.PieceFailsafe,
+	old := &fakePiece{value: s.value, dump: staged.FailsafeDump, meta: dbclient.Piece{
+		ID: staged.FailsafeID, Version: version.API, DateTime: staged.FailsafeTime, Label: restore.FailsafeLabel, Kind: dbclient.PieceFailsafe,
 		ServerID: s.id, Epoch: s.epoch, NrDBServers: staged.NrDBServers, SizeInBytes: 100, NrFiles: 2, AgencyDumpSHA256: sum(staged.FailsafeDump),
 	}}
 	s.value = 0
@@ -477,20 +477,20 @@ func (s *fakeServer) report(ctx context.Context) {
 			}
 		}
 	}
-	if _, err := s.agency.apply(agency.Tx{Ops: ops}); err != nil {
+	if _, err := s.agency.apply(agencyclient.Tx{Ops: ops}); err != nil {
 		panic(err)
 	}
 }
 
 // fate of a pending piece by the agency: publish, remove or keep.
-func fate(root *agency.Node, id, nonce string) (publish, remove bool) {
+func fate(root *agencyclient.Node, id, nonce string) (publish, remove bool) {
 	if root.At(keys.HotBackupCommit(id)).At("nonce").Text() == nonce {
 		return true, false
 	}
 	return false, root.At(keys.HotBackupNonce).Text() != nonce
 }
 
-func (s *fakeServer) unsettled(root *agency.Node) bool {
+func (s *fakeServer) unsettled(root *agencyclient.Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.quirks.deaf {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/topology"
@@ -18,12 +18,12 @@ import (
 // holder's record is still there, and what was begun under the lock must not be committed
 // any more.
 func TestLockRemovedByHand(t *testing.T) {
-	removed := agency.Tx{
+	removed := agencyclient.Tx{
 		Ops: map[string]any{
-			keys.HotBackupCreate: agency.Delete(),
+			keys.HotBackupCreate: agencyclient.Delete(),
 		},
 	}
-	changed := agency.Tx{Ops: map[string]any{keys.PlanDatabase("new"): keys.Database{ID: "77", Name: "new"}}}
+	changed := agencyclient.Tx{Ops: map[string]any{keys.PlanDatabase("new"): keys.Database{ID: "77", Name: "new"}}}
 	for name, run := range map[string]func(*Service, context.Context, string) error{
 		"create": func(s *Service, ctx context.Context, _ string) error {
 			_, err := s.Create(ctx, CreateRequest{Label: "x"})
@@ -88,14 +88,14 @@ func TestThawOfALostLock(t *testing.T) {
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
 			if e.Step == step.GatesOpened && !taken {
 				taken = true
-				w.agency.must(t, agency.Tx{Ops: map[string]any{keys.HotBackupHolder: agency.Set(other)}})
+				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupHolder: agencyclient.Set(other)}})
 			}
 		}))
 		_, err := s.Create(context.Background(), CreateRequest{})
 		require.ErrorIs(t, err, lock.ErrLost)
 		require.True(t, taken)
 		root := w.agency.root()
-		require.True(t, agency.Frozen(root), "Plan of another's lock is thawed")
+		require.True(t, agencyclient.Frozen(root), "Plan of another's lock is thawed")
 		require.Equal(t, "other", root.At(keys.HotBackupNonce).Text())
 		require.Empty(t, root.At(keys.HotBackupPhase).Text())
 	})

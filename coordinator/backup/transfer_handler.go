@@ -7,7 +7,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/transfer"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -38,8 +38,8 @@ func parseTransfer(command string, body json.RawMessage) (transferBody, error) {
 	if !status && *b.ID == "" {
 		return b, apierror.New(apierror.BadParameter, "%s: id is empty", command)
 	}
-	if b.Transfers < 0 || b.Transfers > dbserver.MostTransfers || b.BytesPerSecond < 0 {
-		return b, apierror.New(apierror.BadParameter, "%s: want transfers from 0 to %d, and bytesPerSecond that is not negative", command, dbserver.MostTransfers)
+	if b.Transfers < 0 || b.Transfers > dbclient.MostTransfers || b.BytesPerSecond < 0 {
+		return b, apierror.New(apierror.BadParameter, "%s: want transfers from 0 to %d, and bytesPerSecond that is not negative", command, dbclient.MostTransfers)
 	}
 	return b, nil
 }
@@ -55,8 +55,8 @@ func (b transferBody) job() string {
 
 // parseConfig reads sections of options. All values are strings; numbers and booleans
 // become what is written.
-func parseConfig(sections map[string]json.RawMessage) (dbserver.RemoteConfig, error) {
-	config := dbserver.RemoteConfig{}
+func parseConfig(sections map[string]json.RawMessage) (dbclient.RemoteConfig, error) {
+	config := dbclient.RemoteConfig{}
 	for name, raw := range sections {
 		var values map[string]json.RawMessage
 		if json.Unmarshal(raw, &values) != nil {
@@ -99,7 +99,7 @@ func (h transferHandler) command(name, kind string) command {
 		}
 		id, err := h.transfers.Start(ctx, transfer.Request{
 			Kind: kind, ID: *b.ID, Repository: b.Repository, Config: config,
-			Options: dbserver.TransferOptions{Transfers: b.Transfers, BytesPerSecond: b.BytesPerSecond},
+			Options: dbclient.TransferOptions{Transfers: b.Transfers, BytesPerSecond: b.BytesPerSecond},
 		})
 		attribute := "uploadId"
 		if kind == keys.TransferDownload {

@@ -10,10 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/transfer"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -25,12 +25,12 @@ type carriers struct {
 	given  []string // server of every request, in order
 	away   map[string]bool
 	hold   bool
-	remote dbserver.RemoteResponse
+	remote dbclient.RemoteResponse
 
 	refuses error // what a DB server says of every remote
 }
 
-func (c *carriers) Transfer(ctx context.Context, t dbserver.Target, r dbserver.TransferRequest) error {
+func (c *carriers) Transfer(ctx context.Context, t dbclient.Target, r dbclient.TransferRequest) error {
 	server := t.URL[len("http://") : len(t.URL)-2]
 	c.mu.Lock() // unlocked before the agency takes its time: a bubble's clock stands still for mutexes
 	away, hold := c.away[server], c.hold
@@ -46,15 +46,15 @@ func (c *carriers) Transfer(ctx context.Context, t dbserver.Target, r dbserver.T
 	if hold {
 		status = keys.TransferStarted
 	}
-	_, err := c.a.Write(ctx, agency.Tx{Ops: map[string]any{
-		keys.TransferEntryKey(r.Job, server): agency.Set(keys.TransferEntry{Status: status, Source: r.Source, RebootID: 1}),
+	_, err := c.a.Write(ctx, agencyclient.Tx{Ops: map[string]any{
+		keys.TransferEntryKey(r.Job, server): agencyclient.Set(keys.TransferEntry{Status: status, Source: r.Source, RebootID: 1}),
 	}})
 	return err
 }
 
-func (c *carriers) Remote(_ context.Context, _ dbserver.Target, r dbserver.RemoteRequest) (dbserver.RemoteResponse, error) {
+func (c *carriers) Remote(_ context.Context, _ dbclient.Target, r dbclient.RemoteRequest) (dbclient.RemoteResponse, error) {
 	if r.Config[r.Remote.Name] == nil {
-		return dbserver.RemoteResponse{}, apierror.New(apierror.BadRemote, "no remote of that name")
+		return dbclient.RemoteResponse{}, apierror.New(apierror.BadRemote, "no remote of that name")
 	}
 	return c.remote, c.refuses
 }
@@ -62,7 +62,7 @@ func (c *carriers) Remote(_ context.Context, _ dbserver.Target, r dbserver.Remot
 const canary = "canary-5ecr3t"
 
 func transferOf(id string) transfer.Request {
-	return transfer.Request{Kind: keys.TransferDownload, ID: id, Repository: "r:p", Config: dbserver.RemoteConfig{"r": {"type": "x", "secret": canary}}}
+	return transfer.Request{Kind: keys.TransferDownload, ID: id, Repository: "r:p", Config: dbclient.RemoteConfig{"r": {"type": "x", "secret": canary}}}
 }
 
 // withCarriers runs a test with coordinator A, whose background part runs, and a
@@ -70,7 +70,7 @@ func transferOf(id string) transfer.Request {
 func withCarriers(t *testing.T, sources []string, test func(w *world, s *Service, c *carriers, stop func())) {
 	inWorld(t, threeServers, func(w *world) {
 		c := &carriers{a: w.agency, away: map[string]bool{}}
-		c.remote.Backups = []dbserver.RemoteBackup{{ID: "b", Complete: true, Servers: sources}}
+		c.remote.Backups = []dbclient.RemoteBackup{{ID: "b", Complete: true, Servers: sources}}
 		s := w.service(coordinatorA, withMovers(c))
 		ctx, cancel := context.WithCancel(w.t.Context())
 		var running sync.WaitGroup
@@ -156,11 +156,11 @@ func TestTransferSurvivesServers(t *testing.T) {
 		c.mu.Lock()
 		c.hold = false
 		c.mu.Unlock()
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1"): keys.Known{RebootID: 2}}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1"): keys.Known{RebootID: 2}}})
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
 		require.NoError(t, s.Transfers().Abort(w.t.Context(), id))
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "STARTED", "PRMR-3": "CANCELLED"})
-		w.agency.must(t, agency.Tx{Ops: map[string]any{keys.Health + "/PRMR-2/Status": "FAILED"}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.Health + "/PRMR-2/Status": "FAILED"}})
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "CANCELLED", "PRMR-3": "CANCELLED"})
 	})
 }
@@ -174,7 +174,7 @@ func TestTransferSurvivesItsCoordinator(t *testing.T) {
 		require.NoError(t, err)
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
 		stop()
-		w.agency.must(t, agency.Tx{Ops: map[string]any{
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{
 			keys.ServerKnown(coordinatorA): keys.Known{RebootID: 2}, keys.ServerKnown("PRMR-2"): keys.Known{RebootID: 2},
 		}})
 		other := w.service(coordinatorB, withMovers(c))

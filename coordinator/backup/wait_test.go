@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
@@ -21,12 +21,12 @@ import (
 // pend puts a job in the way, or takes it out.
 func (w *world) pend(j keys.Job) {
 	w.t.Helper()
-	w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.TargetPending + "/" + j.JobID: j}})
+	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.TargetPending + "/" + j.JobID: j}})
 }
 
 func (w *world) unpend(id string) {
 	w.t.Helper()
-	w.agency.must(w.t, agency.Tx{Ops: map[string]any{keys.TargetPending + "/" + id: agency.Delete()}})
+	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.TargetPending + "/" + id: agencyclient.Delete()}})
 }
 
 // waiters is how many operations say that they wait, as the supervision sees it.
@@ -94,9 +94,9 @@ type dyingAgency struct {
 	dead atomic.Bool
 }
 
-func (a *dyingAgency) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+func (a *dyingAgency) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	if a.dead.Load() {
-		return 0, agency.ErrUnavailable
+		return 0, agencyclient.ErrUnavailable
 	}
 	return a.fakeAgency.Write(ctx, tx)
 }
@@ -120,14 +120,14 @@ func TestAnnouncementExpires(t *testing.T) {
 		die()
 		require.Error(t, <-waiting)
 		require.Equal(t, 1, w.waiters())
-		unlessAnnounced := agency.Tx{
+		unlessAnnounced := agencyclient.Tx{
 			Ops: map[string]any{keys.TargetToDo + "/1": "x"},
-			Pre: map[string]any{keys.HotBackupWaiting: agency.Old(struct{}{})},
+			Pre: map[string]any{keys.HotBackupWaiting: agencyclient.Old(struct{}{})},
 		}
 		time.Sleep(lock.AnnouncedFor - 10*time.Millisecond)
 		require.Equal(t, 1, w.waiters())
 		_, err := w.agency.apply(unlessAnnounced)
-		require.ErrorIs(t, err, agency.ErrPrecondition)
+		require.ErrorIs(t, err, agencyclient.ErrPrecondition)
 		time.Sleep(20 * time.Millisecond)
 		require.Zero(t, w.waiters())
 		_, err = w.agency.apply(unlessAnnounced)

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/transfer"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/fsm"
 	"stasis/internal/apierror"
@@ -78,7 +78,7 @@ func (w *world) bootstrap(ids []string) {
 		registered[id] = keys.Registered{Endpoint: "tcp://" + id + ":1"}
 		coordinators[id] = "none"
 	}
-	w.agency.must(w.t, agency.Tx{Ops: map[string]any{
+	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{
 		keys.Cluster: "cluster-uuid", keys.LatestID: 1000, keys.RestoreEpoch: 0,
 		keys.Plan: map[string]any{
 			"Version": 7, "DBServers": planned, "Coordinators": coordinators,
@@ -241,12 +241,12 @@ func (a *fakeAgency) root() *fsm.Node { return a.machine.State().Root() }
 
 func agencyFault(m mode) error {
 	if m == refused {
-		return fmt.Errorf("injected: %w", agency.ErrUnavailable)
+		return fmt.Errorf("injected: %w", agencyclient.ErrUnavailable)
 	}
-	return fmt.Errorf("injected: %w", agency.ErrUnknown)
+	return fmt.Errorf("injected: %w", agencyclient.ErrUnknown)
 }
 
-func (a *fakeAgency) apply(tx agency.Tx) (uint64, error) {
+func (a *fakeAgency) apply(tx agencyclient.Tx) (uint64, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clients++
@@ -260,22 +260,22 @@ func (a *fakeAgency) apply(tx agency.Tx) (uint64, error) {
 	}
 	out := a.machine.Apply(a.term, fsm.Command{Time: time.Now().UnixMilli(), Transactions: []fsm.Transaction{t}})[0]
 	if out.Index == 0 {
-		return 0, fmt.Errorf("%w: %v %v", agency.ErrPrecondition, out.Failed, out.Reason)
+		return 0, fmt.Errorf("%w: %v %v", agencyclient.ErrPrecondition, out.Failed, out.Reason)
 	}
 	close(a.changed)
 	a.changed = make(chan struct{})
 	return out.Index, nil
 }
 
-func (a *fakeAgency) must(t testing.TB, tx agency.Tx) {
+func (a *fakeAgency) must(t testing.TB, tx agencyclient.Tx) {
 	t.Helper()
 	_, err := a.apply(tx)
 	require.NoError(t, err)
 }
 
-func (a *fakeAgency) Write(ctx context.Context, tx agency.Tx) (index uint64, err error) {
+func (a *fakeAgency) Write(ctx context.Context, tx agencyclient.Tx) (index uint64, err error) {
 	if err := wait.For(ctx, time.Millisecond); err != nil {
-		return 0, fmt.Errorf("%w: %w", agency.ErrUnavailable, err)
+		return 0, fmt.Errorf("%w: %w", agencyclient.ErrUnavailable, err)
 	}
 	err = a.faults.around("agency write", agencyFault, func() error {
 		index, err = a.apply(tx)
@@ -284,9 +284,9 @@ func (a *fakeAgency) Write(ctx context.Context, tx agency.Tx) (index uint64, err
 	return index, err
 }
 
-func (a *fakeAgency) Read(ctx context.Context, paths ...string) (root *agency.Node, err error) {
+func (a *fakeAgency) Read(ctx context.Context, paths ...string) (root *agencyclient.Node, err error) {
 	if err := wait.For(ctx, time.Millisecond); err != nil {
-		return nil, fmt.Errorf("%w: %w", agency.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", agencyclient.ErrUnavailable, err)
 	}
 	err = a.faults.around("agency read", func(mode) error { return agencyFault(refused) }, func() error {
 		root = a.machine.State().Read(paths)
@@ -295,7 +295,7 @@ func (a *fakeAgency) Read(ctx context.Context, paths ...string) (root *agency.No
 	return root, err
 }
 
-func (a *fakeAgency) Config(ctx context.Context) (c agency.Config, err error) {
+func (a *fakeAgency) Config(ctx context.Context) (c agencyclient.Config, err error) {
 	err = a.faults.around("agency config", func(mode) error { return agencyFault(refused) }, func() error {
 		c.Term = a.term
 		return nil
@@ -303,12 +303,12 @@ func (a *fakeAgency) Config(ctx context.Context) (c agency.Config, err error) {
 	return c, err
 }
 
-func (a *fakeAgency) Snapshot() agency.Snapshot {
+func (a *fakeAgency) Snapshot() agencyclient.Snapshot {
 	s := a.machine.State()
-	return agency.Snapshot{Index: s.Index(), Root: s.Root()}
+	return agencyclient.Snapshot{Index: s.Index(), Root: s.Root()}
 }
 
-func (a *fakeAgency) Sync(ctx context.Context) (s agency.Snapshot, err error) {
+func (a *fakeAgency) Sync(ctx context.Context) (s agencyclient.Snapshot, err error) {
 	err = a.faults.around("cache sync", func(mode) error { return agencyFault(refused) }, func() error {
 		s = a.Snapshot()
 		return nil
@@ -316,7 +316,7 @@ func (a *fakeAgency) Sync(ctx context.Context) (s agency.Snapshot, err error) {
 	return s, err
 }
 
-func (a *fakeAgency) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error) {
+func (a *fakeAgency) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
 	for {
 		a.mu.Lock()
 		changed := a.changed
@@ -327,7 +327,7 @@ func (a *fakeAgency) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (a
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return agency.Snapshot{}, context.Cause(ctx)
+			return agencyclient.Snapshot{}, context.Cause(ctx)
 		}
 	}
 }
@@ -336,11 +336,11 @@ func (a *fakeAgency) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (a
 // takes a millisecond each way and may fail.
 type serversOf struct{ *world }
 
-func (w *world) serverAt(t dbserver.Target) *fakeServer {
+func (w *world) serverAt(t dbclient.Target) *fakeServer {
 	return w.servers[t.URL[len("http://"):len(t.URL)-len(":1")]]
 }
 
-func overWire[A any](ctx context.Context, w *world, t dbserver.Target, call string, do func(s *fakeServer) (A, error)) (answer A, err error) {
+func overWire[A any](ctx context.Context, w *world, t dbclient.Target, call string, do func(s *fakeServer) (A, error)) (answer A, err error) {
 	s := w.serverAt(t)
 	if s == nil {
 		return answer, connectionLost(fmt.Errorf("no such host %s", t.URL))
@@ -371,10 +371,10 @@ func none(err error) (struct{}, error) { return struct{}{}, err }
 
 // GateLock is what the client and a DB server do: beats, and their answers, over a wire
 // that may be deaf.
-func (w serversOf) GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error {
+func (w serversOf) GateLock(ctx context.Context, t dbclient.Target, r dbclient.GateLockRequest, granted func(dbclient.GateLockResponse)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	heard := time.AfterFunc(dbserver.GateSilence, func() { cancel(connectionLost(dbserver.ErrSilent)) })
+	heard := time.AfterFunc(dbclient.GateSilence, func() { cancel(connectionLost(dbclient.ErrSilent)) })
 	defer heard.Stop()
 	s := w.serverAt(t)
 	lock, err := overWire(ctx, w.world, t, "lock", func(s *fakeServer) (*gate.Lock, error) { return s.lock(r) })
@@ -389,18 +389,18 @@ func (w serversOf) GateLock(ctx context.Context, t dbserver.Target, r dbserver.G
 	if err != nil {
 		return err
 	}
-	beat := time.NewTicker(dbserver.GateBeat)
+	beat := time.NewTicker(dbclient.GateBeat)
 	defer beat.Stop()
 	for grant := lock.Granted(); ; {
 		select {
 		case <-beat.C:
 			if !s.isDeaf() {
 				lock.Beat()
-				heard.Reset(dbserver.GateSilence)
+				heard.Reset(dbclient.GateSilence)
 			}
 		case <-grant:
 			if grant = nil; !s.isDeaf() {
-				granted(dbserver.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()})
+				granted(dbclient.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()})
 			}
 		case <-lock.Ended():
 			if !s.isDeaf() {
@@ -414,11 +414,11 @@ func (w serversOf) GateLock(ctx context.Context, t dbserver.Target, r dbserver.G
 	}
 }
 
-func (w serversOf) GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error) {
-	return overWire(ctx, w.world, t, "release", func(s *fakeServer) (dbserver.GateReleaseResponse, error) { return s.release(r), nil })
+func (w serversOf) GateRelease(ctx context.Context, t dbclient.Target, r dbclient.GateReleaseRequest) (dbclient.GateReleaseResponse, error) {
+	return overWire(ctx, w.world, t, "release", func(s *fakeServer) (dbclient.GateReleaseResponse, error) { return s.release(r), nil })
 }
 
-func (w serversOf) Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
+func (w serversOf) Prepare(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error {
 	_, err := overWire(ctx, w.world, t, "prepare", func(s *fakeServer) (struct{}, error) {
 		if err := s.work(ctx, "prepare"); err != nil {
 			return struct{}{}, connectionLost(err)
@@ -428,36 +428,36 @@ func (w serversOf) Prepare(ctx context.Context, t dbserver.Target, r dbserver.Pi
 	return err
 }
 
-func (w serversOf) Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error) {
-	return overWire(ctx, w.world, t, "cut", func(s *fakeServer) (dbserver.CutResponse, error) { return s.cut(ctx, r) })
+func (w serversOf) Cut(ctx context.Context, t dbclient.Target, r dbclient.CutRequest) (dbclient.CutResponse, error) {
+	return overWire(ctx, w.world, t, "cut", func(s *fakeServer) (dbclient.CutResponse, error) { return s.cut(ctx, r) })
 }
 
-func (w serversOf) Link(ctx context.Context, t dbserver.Target, r dbserver.LinkRequest) (dbserver.Piece, error) {
-	return overWire(ctx, w.world, t, "link", func(s *fakeServer) (dbserver.Piece, error) {
+func (w serversOf) Link(ctx context.Context, t dbclient.Target, r dbclient.LinkRequest) (dbclient.Piece, error) {
+	return overWire(ctx, w.world, t, "link", func(s *fakeServer) (dbclient.Piece, error) {
 		if err := s.work(ctx, "link"); err != nil {
-			return dbserver.Piece{}, connectionLost(err)
+			return dbclient.Piece{}, connectionLost(err)
 		}
 		return s.link(ctx, r)
 	})
 }
 
-func (w serversOf) Seal(ctx context.Context, t dbserver.Target, r dbserver.SealRequest) error {
+func (w serversOf) Seal(ctx context.Context, t dbclient.Target, r dbclient.SealRequest) error {
 	_, err := overWire(ctx, w.world, t, "seal", func(s *fakeServer) (struct{}, error) { return none(s.seal(r)) })
 	return err
 }
 
-func (w serversOf) Publish(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
+func (w serversOf) Publish(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error {
 	_, err := overWire(ctx, w.world, t, "publish", func(s *fakeServer) (struct{}, error) { return none(s.publish(r)) })
 	return err
 }
 
-func (w serversOf) Drop(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
+func (w serversOf) Drop(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error {
 	_, err := overWire(ctx, w.world, t, "drop", func(s *fakeServer) (struct{}, error) { return none(s.drop(r)) })
 	return err
 }
 
-func (w serversOf) List(ctx context.Context, t dbserver.Target, r dbserver.ListRequest) (dbserver.ListResponse, error) {
-	return overWire(ctx, w.world, t, "list", func(s *fakeServer) (dbserver.ListResponse, error) {
+func (w serversOf) List(ctx context.Context, t dbclient.Target, r dbclient.ListRequest) (dbclient.ListResponse, error) {
+	return overWire(ctx, w.world, t, "list", func(s *fakeServer) (dbclient.ListResponse, error) {
 		s.mu.Lock()
 		slow := s.quirks.slowList
 		s.mu.Unlock()
@@ -466,7 +466,7 @@ func (w serversOf) List(ctx context.Context, t dbserver.Target, r dbserver.ListR
 	})
 }
 
-func (w serversOf) Delete(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error {
+func (w serversOf) Delete(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error {
 	_, err := overWire(ctx, w.world, t, "delete", func(s *fakeServer) (struct{}, error) {
 		s.mu.Lock()
 		slow := s.quirks.slowDelete
@@ -477,11 +477,11 @@ func (w serversOf) Delete(ctx context.Context, t dbserver.Target, r dbserver.Pie
 	return err
 }
 
-func (w serversOf) Verify(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) (dbserver.VerifyResponse, error) {
-	return overWire(ctx, w.world, t, "verify", func(s *fakeServer) (dbserver.VerifyResponse, error) { return s.verify(r) })
+func (w serversOf) Verify(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) (dbclient.VerifyResponse, error) {
+	return overWire(ctx, w.world, t, "verify", func(s *fakeServer) (dbclient.VerifyResponse, error) { return s.verify(r) })
 }
 
-func (w serversOf) Stage(ctx context.Context, t dbserver.Target, r dbserver.StageRequest) error {
+func (w serversOf) Stage(ctx context.Context, t dbclient.Target, r dbclient.StageRequest) error {
 	_, err := overWire(ctx, w.world, t, "stage", func(s *fakeServer) (struct{}, error) {
 		if err := s.work(ctx, "stage"); err != nil {
 			return struct{}{}, connectionLost(err)
@@ -491,7 +491,7 @@ func (w serversOf) Stage(ctx context.Context, t dbserver.Target, r dbserver.Stag
 	return err
 }
 
-func (w serversOf) Unstage(ctx context.Context, t dbserver.Target, r dbserver.UnstageRequest) error {
+func (w serversOf) Unstage(ctx context.Context, t dbclient.Target, r dbclient.UnstageRequest) error {
 	_, err := overWire(ctx, w.world, t, "unstage", func(s *fakeServer) (struct{}, error) { return none(s.unstage(r)) })
 	return err
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -26,7 +26,7 @@ var described = []string{fileDump, fileCertificate, fileManifest, fileMeta}
 // with its size and hash, named below the piece's folder ("META",
 // "engine/000012.sst").
 type Content struct {
-	Piece client.Piece
+	Piece dbclient.Piece
 	Files []File
 }
 
@@ -49,7 +49,7 @@ func (c Content) Check() error {
 		seen[f.Name] = true
 	}
 	for _, name := range described {
-		if !seen[name] && (name != fileCertificate || c.Piece.Kind == client.PieceHot) {
+		if !seen[name] && (name != fileCertificate || c.Piece.Kind == dbclient.PieceHot) {
 			return fmt.Errorf("%s is missing", name)
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Store) Content(ctx context.Context, id string) (Content, error) {
 	}
 	for _, name := range described {
 		data, err := s.fs.readFile(s.fs.PathJoin(dir, name))
-		if name == fileCertificate && errors.Is(err, fs.ErrNotExist) && c.Piece.Kind != client.PieceHot {
+		if name == fileCertificate && errors.Is(err, fs.ErrNotExist) && c.Piece.Kind != dbclient.PieceHot {
 			continue
 		}
 		if err != nil {
@@ -122,7 +122,7 @@ func (s *Store) path(dir, name string) string {
 
 // DumpServers are the DB servers that Plan named when a piece was made.
 func (s *Store) DumpServers(id string) ([]string, error) {
-	var dump client.AgencyDump
+	var dump dbclient.AgencyDump
 	if err := s.fs.readJSON(s.fs.PathJoin(s.published(id), fileDump), &dump); err != nil {
 		return nil, err
 	}

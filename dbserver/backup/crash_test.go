@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // crash is the disk as a crash right before one operation leaves it.
@@ -248,6 +248,6 @@ func TestErrorsWhileSwapping(t *testing.T) {
 func TestSealIsChecked(t *testing.T) {
 	s := newServer(t, vfs.NewMem())
 	require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n"))
-	require.Error(t, s.store.Seal(client.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{}")}))
-	require.ErrorContains(t, s.store.Seal(client.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{")}), "JSON")
+	require.Error(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{}")}))
+	require.ErrorContains(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{")}), "JSON")
 }

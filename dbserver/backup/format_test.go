@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/internal/datadir"
@@ -35,7 +35,7 @@ func TestServerOfEarlierFormat(t *testing.T) {
 			epoch, shards := openedEngine(t, store.EngineDir())
 			require.EqualValues(t, 1, epoch)
 			require.NotEmpty(t, shards)
-			pieces, err := store.List(client.ListRequest{})
+			pieces, err := store.List(dbclient.ListRequest{})
 			require.NoError(t, err)
 			require.Len(t, pieces, 3)
 			for _, p := range pieces {
@@ -43,7 +43,7 @@ func TestServerOfEarlierFormat(t *testing.T) {
 				require.NoError(t, err)
 				require.Empty(t, v.Problems, p.ID)
 			}
-			req := client.StageRequest{
+			req := dbclient.StageRequest{
 				Source: id, Epoch: epoch + 1, Nonce: "n", FailsafeID: "2030-01-01T00.00.00Z_failsafe",
 				FailsafeTime: "2030-01-01T00:00:00Z", NrDBServers: 1, FailsafeDump: json.RawMessage(`{}`),
 			}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
 
@@ -28,20 +28,20 @@ type hashes map[fileID]File
 // saving only: what cannot be read is left out.
 func (s *Store) hashesOfEarlier() hashes {
 	known := hashes{}
-	pieces, err := s.List(client.ListRequest{})
+	pieces, err := s.List(dbclient.ListRequest{})
 	if err != nil {
 		s.log.Warn("hashes of earlier backups cannot be used", "error", err)
 		return known
 	}
-	hot := slices.DeleteFunc(pieces, func(p client.PieceDetail) bool { return p.Kind != client.PieceHot })
-	slices.SortFunc(hot, func(a, b client.PieceDetail) int { return strings.Compare(b.DateTime, a.DateTime) })
+	hot := slices.DeleteFunc(pieces, func(p dbclient.PieceDetail) bool { return p.Kind != dbclient.PieceHot })
+	slices.SortFunc(hot, func(a, b dbclient.PieceDetail) int { return strings.Compare(b.DateTime, a.DateTime) })
 	for _, p := range hot[:min(lookBack, len(hot))] {
 		s.learn(known, p.Piece)
 	}
 	return known
 }
 
-func (s *Store) learn(known hashes, p client.Piece) {
+func (s *Store) learn(known hashes, p dbclient.Piece) {
 	dir := s.published(p.ID)
 	raw, err := s.fs.readFile(s.fs.PathJoin(dir, fileManifest))
 	if err != nil || sumOf(raw) != p.ManifestSHA256 {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
 
@@ -105,32 +105,32 @@ func rows(t testing.TB, fs vfs.FS, dir string) int {
 	return n
 }
 
-func linkRequest(id, nonce string) client.LinkRequest {
-	return client.LinkRequest{
+func linkRequest(id, nonce string) dbclient.LinkRequest {
+	return dbclient.LinkRequest{
 		ID: id, Nonce: nonce, DateTime: "2026-11-22T12:00:00Z", Label: "test", NrDBServers: 1, AgencyDump: testDump,
 	}
 }
 
 // sealed makes a pending piece, complete with its certificate.
-func (s *server) sealed(id, nonce string) client.Piece {
+func (s *server) sealed(id, nonce string) dbclient.Piece {
 	s.t.Helper()
 	require.NoError(s.t, s.store.Prepare(s.t.Context(), s.e, id, nonce))
 	return s.sealedAfterPrepare(id, nonce)
 }
 
 // sealedAfterPrepare does the rest: what was written since is in the piece's log.
-func (s *server) sealedAfterPrepare(id, nonce string) client.Piece {
+func (s *server) sealedAfterPrepare(id, nonce string) dbclient.Piece {
 	s.t.Helper()
 	ctx := s.t.Context()
 	_, err := s.store.Cut(ctx, s.e, id, nonce)
 	require.NoError(s.t, err)
 	piece, err := s.store.Link(ctx, linkRequest(id, nonce))
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.store.Seal(client.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(testCert)}))
+	require.NoError(s.t, s.store.Seal(dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(testCert)}))
 	return piece
 }
 
-func (s *server) publish(id, nonce string) client.Piece {
+func (s *server) publish(id, nonce string) dbclient.Piece {
 	s.t.Helper()
 	piece := s.sealed(id, nonce)
 	require.NoError(s.t, s.store.Publish(id, nonce))
@@ -139,7 +139,7 @@ func (s *server) publish(id, nonce string) client.Piece {
 
 func listed(t testing.TB, s *Store) []string {
 	t.Helper()
-	pieces, err := s.List(client.ListRequest{})
+	pieces, err := s.List(dbclient.ListRequest{})
 	require.NoError(t, err)
 	ids := []string{}
 	for _, p := range pieces {
@@ -148,7 +148,7 @@ func listed(t testing.TB, s *Store) []string {
 	return ids
 }
 
-func requireIntact(t testing.TB, s *Store, id string) client.VerifyResponse {
+func requireIntact(t testing.TB, s *Store, id string) dbclient.VerifyResponse {
 	t.Helper()
 	v, err := s.Verify(t.Context(), id)
 	require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // manifestFormat is the number of MANIFEST.json's format. Format 1 says nothing of replicas.
@@ -24,10 +24,10 @@ const hashBuffer = 1 << 20
 // Manifest names every file of a piece's engine, and says where the replicas in it stand
 // (a failsafe's does not: no gate was held).
 type Manifest struct {
-	Format     int                            `json:"format"`
-	Files      []File                         `json:"files"` // ordered by name
-	Replicas   map[string]client.PieceReplica `json:"replicas"`
-	Statements []client.ShardStatement        `json:"statements,omitempty"` // of all leaders, at the cut
+	Format     int                              `json:"format"`
+	Files      []File                           `json:"files"` // ordered by name
+	Replicas   map[string]dbclient.PieceReplica `json:"replicas"`
+	Statements []dbclient.ShardStatement        `json:"statements,omitempty"` // of all leaders, at the cut
 }
 
 // File is one file. SHA256 is empty in a failsafe: its files are moved, not read.

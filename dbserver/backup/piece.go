@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -84,7 +84,7 @@ func (s *Store) claim(id, nonce string) error {
 	if err := s.fs.mkdir(building); err != nil {
 		return err
 	}
-	err = s.fs.writeJSON(s.fs.PathJoin(building, fileAttempt), attemptFile{ID: id, Nonce: nonce, Kind: client.PieceHot})
+	err = s.fs.writeJSON(s.fs.PathJoin(building, fileAttempt), attemptFile{ID: id, Nonce: nonce, Kind: dbclient.PieceHot})
 	if err == nil {
 		err = s.fs.rename(building, s.pending(id))
 	}
@@ -143,29 +143,29 @@ func (s *Store) Cut(ctx context.Context, e *engine.Engine, id, nonce string) (ti
 // Link waits for the files of the cut and makes the pending piece complete and
 // durable, all but its certificate. If it fails, nothing of the piece remains; a
 // full disk is apierror.NoSpace.
-func (s *Store) Link(ctx context.Context, req client.LinkRequest) (client.Piece, error) {
+func (s *Store) Link(ctx context.Context, req dbclient.LinkRequest) (dbclient.Piece, error) {
 	a, end, err := s.step(req.ID)
 	if err != nil {
-		return client.Piece{}, err
+		return dbclient.Piece{}, err
 	}
 	defer end()
 	if err := CheckLabel(req.Label); err != nil {
-		return client.Piece{}, err
+		return dbclient.Piece{}, err
 	}
 	if err := s.owned(req.ID, req.Nonce); err != nil {
-		return client.Piece{}, err
+		return dbclient.Piece{}, err
 	}
 	if a.linked { // the answer was lost
 		return s.described(s.pending(req.ID))
 	}
 	if a.cut == nil {
-		return client.Piece{}, apierror.New(apierror.BackupConflict, "backup %s has no cut", req.ID)
+		return dbclient.Piece{}, apierror.New(apierror.BackupConflict, "backup %s has no cut", req.ID)
 	}
 	ctx, stop := s.stoppable(ctx, a)
 	defer stop()
 	piece, err := s.link(ctx, a.cut, req)
 	if err != nil {
-		return client.Piece{}, errors.Join(fmt.Errorf("link piece %s: %w", req.ID, noSpace(err)), s.remove(a, req.ID))
+		return dbclient.Piece{}, errors.Join(fmt.Errorf("link piece %s: %w", req.ID, noSpace(err)), s.remove(a, req.ID))
 	}
 	a.linked = true
 	return piece, nil
@@ -185,12 +185,12 @@ func (s *Store) stoppable(ctx context.Context, a *attempt) (context.Context, fun
 	}
 }
 
-func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkRequest) (client.Piece, error) {
+func (s *Store) link(ctx context.Context, cut *engine.Cut, req dbclient.LinkRequest) (dbclient.Piece, error) {
 	if err := cut.Wait(ctx); err != nil {
-		return client.Piece{}, err
+		return dbclient.Piece{}, err
 	}
-	piece := client.Piece{
-		ID: req.ID, DateTime: req.DateTime, Label: req.Label, Kind: client.PieceHot, Nonce: req.Nonce,
+	piece := dbclient.Piece{
+		ID: req.ID, DateTime: req.DateTime, Label: req.Label, Kind: dbclient.PieceHot, Nonce: req.Nonce,
 		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
 	}
 	m := engine.MeterOf(ctx)
@@ -212,7 +212,7 @@ func (s *Store) link(ctx context.Context, cut *engine.Cut, req client.LinkReques
 
 // describe completes a piece whose engine folder is there and has what the manifest says:
 // manifest, agency dump and, when they are durable, META.
-func (s *Store) describe(dir string, piece client.Piece, dump json.RawMessage, manifest Manifest) (client.Piece, error) {
+func (s *Store) describe(dir string, piece dbclient.Piece, dump json.RawMessage, manifest Manifest) (dbclient.Piece, error) {
 	data, err := manifest.encode()
 	if err != nil {
 		return piece, err
@@ -223,7 +223,7 @@ func (s *Store) describe(dir string, piece client.Piece, dump json.RawMessage, m
 	if err := s.fs.writeFile(s.fs.PathJoin(dir, fileDump), dump); err != nil {
 		return piece, err
 	}
-	piece.ServerID, piece.Version, piece.Keys = s.config.ServerID, s.config.Version, []client.EncryptionKey{}
+	piece.ServerID, piece.Version, piece.Keys = s.config.ServerID, s.config.Version, []dbclient.EncryptionKey{}
 	piece.NrFiles, piece.SizeInBytes, piece.CountIncludesFilesOnly = len(manifest.Files), manifest.bytes(), true
 	piece.ManifestSHA256, piece.AgencyDumpSHA256 = sumOf(data), sumOf(dump)
 	err = s.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece)
@@ -233,7 +233,7 @@ func (s *Store) describe(dir string, piece client.Piece, dump json.RawMessage, m
 
 // Seal stores the certificate in the pending piece, durably. Sealing again
 // replaces it.
-func (s *Store) Seal(req client.SealRequest) error {
+func (s *Store) Seal(req dbclient.SealRequest) error {
 	_, end, err := s.step(req.ID)
 	if err != nil {
 		return err

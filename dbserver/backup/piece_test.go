@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -30,12 +30,12 @@ func TestPieceFromCutToDelete(t *testing.T) {
 	s.put(200, 300)
 
 	require.Equal(t, []string{testID}, listed(t, s.store))
-	pieces, err := s.store.List(client.ListRequest{IDs: []string{testID, "other"}, WithDetails: true})
+	pieces, err := s.store.List(dbclient.ListRequest{IDs: []string{testID, "other"}, WithDetails: true})
 	require.NoError(t, err)
 	require.Len(t, pieces, 1)
 	require.Equal(t, piece, pieces[0].Piece)
 	require.Equal(t, "PRMR-1", piece.ServerID)
-	require.Equal(t, client.PieceHot, piece.Kind)
+	require.Equal(t, dbclient.PieceHot, piece.Kind)
 	require.Positive(t, piece.NrFiles)
 	require.EqualValues(t, 7, pieces[0].AgencyDump.Index)
 	require.JSONEq(t, testCert, string(pieces[0].Certificate))
@@ -62,14 +62,14 @@ func TestNoPathIsMadeOfABadID(t *testing.T) {
 		require.ErrorIs(t, err, apierror.BadParameter)
 		_, err = s.store.Link(ctx, linkRequest(id, "n"))
 		require.ErrorIs(t, err, apierror.BadParameter)
-		require.ErrorIs(t, s.store.Seal(client.SealRequest{ID: id}), apierror.BadParameter)
+		require.ErrorIs(t, s.store.Seal(dbclient.SealRequest{ID: id}), apierror.BadParameter)
 		require.ErrorIs(t, s.store.Publish(id, "n"), apierror.BadParameter)
 		require.ErrorIs(t, s.store.Drop(id, "n"), apierror.BadParameter)
 		require.ErrorIs(t, s.store.Delete(id), apierror.BadParameter)
 		_, err = s.store.Verify(ctx, id)
 		require.ErrorIs(t, err, apierror.BadParameter)
-		require.Error(t, s.store.Stage(ctx, client.StageRequest{ID: id, Epoch: 1, Nonce: "n", FailsafeID: "f"}))
-		require.Error(t, s.store.Stage(ctx, client.StageRequest{ID: "x", Epoch: 1, Nonce: "n", FailsafeID: id}))
+		require.Error(t, s.store.Stage(ctx, dbclient.StageRequest{ID: id, Epoch: 1, Nonce: "n", FailsafeID: "f"}))
+		require.Error(t, s.store.Stage(ctx, dbclient.StageRequest{ID: "x", Epoch: 1, Nonce: "n", FailsafeID: id}))
 	}
 	require.ErrorIs(t, CheckLabel("a/b"), apierror.BadParameter)
 	require.ErrorIs(t, CheckLabel(""), apierror.BadParameter)
@@ -98,9 +98,9 @@ func TestAnotherNonceIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first, again, "a lost answer is given again")
 	require.Error(t, s.store.Publish(testID, "n1"), "not sealed")
-	require.ErrorIs(t, s.store.Seal(client.SealRequest{ID: testID, Nonce: "n2", Certificate: json.RawMessage("{}")}), apierror.BackupConflict)
+	require.ErrorIs(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n2", Certificate: json.RawMessage("{}")}), apierror.BackupConflict)
 	require.NoError(t, s.store.Drop(testID, "n2"), "nothing of n2 is here")
-	require.NoError(t, s.store.Seal(client.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage("{}")}))
+	require.NoError(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage("{}")}))
 	require.NoError(t, s.store.Publish(testID, "n1"))
 	require.ErrorIs(t, s.store.Prepare(ctx, s.e, testID, "n3"), apierror.BackupConflict)
 	require.ErrorIs(t, s.store.Publish(testID, "n3"), apierror.BackupConflict)
@@ -116,7 +116,7 @@ func TestDropAtEveryStep(t *testing.T) {
 		func(id string) error { _, err := s.store.Cut(ctx, s.e, id, "n"); return err },
 		func(id string) error { _, err := s.store.Link(ctx, linkRequest(id, "n")); return err },
 		func(id string) error {
-			return s.store.Seal(client.SealRequest{ID: id, Nonce: "n", Certificate: json.RawMessage("{}")})
+			return s.store.Seal(dbclient.SealRequest{ID: id, Nonce: "n", Certificate: json.RawMessage("{}")})
 		},
 	}
 	for n := range len(steps) + 1 {

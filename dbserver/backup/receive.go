@@ -14,7 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -151,7 +151,7 @@ func (r *Receiving) identical(sum string) []string {
 
 func (s *Store) bySum() map[string][]string {
 	found := map[string][]string{}
-	pieces, err := s.List(client.ListRequest{})
+	pieces, err := s.List(dbclient.ListRequest{})
 	if err != nil {
 		s.log.Warn("not looking for files that are here already", "error", err)
 		return found

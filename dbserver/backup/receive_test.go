@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -98,7 +98,7 @@ func TestReceiveRefuses(t *testing.T) {
 	}
 	require.Error(t, r.Publish(), "not all is here")
 	require.Empty(t, listed(t, target))
-	_, err = target.List(client.ListRequest{IDs: []string{testID + ".pending"}})
+	_, err = target.List(dbclient.ListRequest{IDs: []string{testID + ".pending"}})
 	require.NoError(t, err)
 	require.NoError(t, r.Discard())
 	require.NoError(t, arrive(source.store, target, testID, content))

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 )
@@ -16,12 +16,12 @@ const replicaCacheBytes = 1 << 20
 
 // replicas reads from an engine at rest where each replica in it stands: what the piece
 // says of them is what it has, not what was told at the cut. It changes nothing in home.
-func (s *Store) replicas(home string, statements []client.ShardStatement) (map[string]client.PieceReplica, error) {
+func (s *Store) replicas(home string, statements []dbclient.ShardStatement) (map[string]dbclient.PieceReplica, error) {
 	e, err := engine.Open(home, engine.Options{FS: s.config.FS, ReadOnly: true, CacheBytes: replicaCacheBytes})
 	if err != nil {
 		return nil, inPiece(err)
 	}
-	found, err := shard.Replicas(e, client.StatementsByShard(statements))
+	found, err := shard.Replicas(e, dbclient.StatementsByShard(statements))
 	if err := errors.Join(err, e.Close()); err != nil {
 		return nil, fmt.Errorf("where the replicas stand: %w", err)
 	}
@@ -29,7 +29,7 @@ func (s *Store) replicas(home string, statements []client.ShardStatement) (map[s
 }
 
 // described is the META of the piece in dir, with what its manifest says of the replicas.
-func (s *Store) described(dir string) (client.Piece, error) {
+func (s *Store) described(dir string) (dbclient.Piece, error) {
 	piece, err := s.meta(dir)
 	if err != nil {
 		return piece, err
@@ -41,7 +41,7 @@ func (s *Store) described(dir string) (client.Piece, error) {
 
 // verifyReplicas compares what the manifest says of the replicas with the engine, which
 // opens. What is wrong with the manifest itself has been said.
-func (s *Store) verifyReplicas(dir string, v *client.VerifyResponse, problem func(string, ...any)) {
+func (s *Store) verifyReplicas(dir string, v *dbclient.VerifyResponse, problem func(string, ...any)) {
 	var manifest Manifest
 	if s.fs.readJSON(s.fs.PathJoin(dir, fileManifest), &manifest) != nil || manifest.Replicas == nil {
 		return // or it is a failsafe's, or of format 1
@@ -64,14 +64,14 @@ func (s *Store) verifyReplicas(dir string, v *client.VerifyResponse, problem fun
 	}
 }
 
-func equalReplicas(a, b client.PieceReplica) bool {
+func equalReplicas(a, b dbclient.PieceReplica) bool {
 	sameAt := a.At == b.At || a.At != nil && b.At != nil && *a.At == *b.At
 	return sameAt && a.Last == b.Last && a.Committed == b.Committed && a.Copying == b.Copying
 }
 
 // certify writes into a staged engine what its replicas were at the cut: in sync or not, and
 // where their shards stood.
-func certify(e *engine.Engine, req client.StageRequest) error {
+func certify(e *engine.Engine, req dbclient.StageRequest) error {
 	for _, st := range req.Statements {
 		inSync := slices.Contains(st.InSync, req.Source)
 		err := shard.Certify(e, st.Shard, shard.Position{Tenure: shard.Tenure(st.Last.Tenure), Seq: st.Last.Seq}, inSync)

@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 )
@@ -32,12 +32,12 @@ func (s *server) follower(name string, records, applied int) {
 	require.NoError(s.t, err)
 }
 
-func at(seq uint64) client.Position {
-	return client.Position{Tenure: client.Tenure{Term: 3, Reboot: 1}, Seq: seq}
+func at(seq uint64) dbclient.Position {
+	return dbclient.Position{Tenure: dbclient.Tenure{Term: 3, Reboot: 1}, Seq: seq}
 }
 
 // withReplicas publishes a piece with replicas, and what leaders elsewhere stated of them.
-func (s *server) withReplicas(statements ...client.ShardStatement) client.Piece {
+func (s *server) withReplicas(statements ...dbclient.ShardStatement) dbclient.Piece {
 	s.t.Helper()
 	ctx := s.t.Context()
 	require.NoError(s.t, s.store.Prepare(ctx, s.e, testID, "n1"))
@@ -47,12 +47,12 @@ func (s *server) withReplicas(statements ...client.ShardStatement) client.Piece 
 	req.Statements = statements
 	piece, err := s.store.Link(ctx, req)
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.store.Seal(client.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage(testCert)}))
+	require.NoError(s.t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage(testCert)}))
 	require.NoError(s.t, s.store.Publish(testID, "n1"))
 	return piece
 }
 
-var stated = []client.ShardStatement{
+var stated = []dbclient.ShardStatement{
 	{Shard: "s1", Term: 3, Last: at(5), InSync: []string{"PRMR-0", "PRMR-1"}},
 	{Shard: "s2", Term: 3, Last: at(9), InSync: []string{"PRMR-0"}},
 	{Shard: "s9", Term: 3, Last: at(1), InSync: []string{"PRMR-0"}}, // not made here yet
@@ -65,15 +65,15 @@ func TestPieceSaysWhereItsReplicasStand(t *testing.T) {
 	s.follower("s1", 7, 3)
 	s.follower("s2", 4, 4)
 	piece := s.withReplicas(stated...)
-	tenure := client.Tenure{Term: 3, Reboot: 1}
-	want := map[string]client.PieceReplica{"s1": {Last: at(7), Committed: 3, At: &tenure}, "s2": {Last: at(4), Committed: 4}}
+	tenure := dbclient.Tenure{Term: 3, Reboot: 1}
+	want := map[string]dbclient.PieceReplica{"s1": {Last: at(7), Committed: 3, At: &tenure}, "s2": {Last: at(4), Committed: 4}}
 	require.Equal(t, want, piece.Replicas)
 	s.follower("s3", 1, 1) // after the cut
 	require.Equal(t, want, requireIntact(t, s.store, testID).Piece.Replicas)
-	details, err := s.store.List(client.ListRequest{WithDetails: true})
+	details, err := s.store.List(dbclient.ListRequest{WithDetails: true})
 	require.NoError(t, err)
 	require.Equal(t, want, details[0].Replicas)
-	plain, err := s.store.List(client.ListRequest{})
+	plain, err := s.store.List(dbclient.ListRequest{})
 	require.NoError(t, err)
 	require.Empty(t, plain[0].Replicas, "a list would grow with the shards")
 
@@ -82,14 +82,14 @@ func TestPieceSaysWhereItsReplicasStand(t *testing.T) {
 	var m Manifest
 	require.NoError(t, s.store.fs.readJSON(s.fs.PathJoin(dir, fileManifest), &m))
 	require.Equal(t, stated, m.Statements)
-	for name, spoil := range map[string]func(map[string]client.PieceReplica){
-		"another position": func(r map[string]client.PieceReplica) { r["s2"] = client.PieceReplica{Last: at(9), Committed: 4} },
-		"one is missing":   func(r map[string]client.PieceReplica) { delete(r, "s2") },
-		"one too many":     func(r map[string]client.PieceReplica) { r["s4"] = client.PieceReplica{} },
+	for name, spoil := range map[string]func(map[string]dbclient.PieceReplica){
+		"another position": func(r map[string]dbclient.PieceReplica) { r["s2"] = dbclient.PieceReplica{Last: at(9), Committed: 4} },
+		"one is missing":   func(r map[string]dbclient.PieceReplica) { delete(r, "s2") },
+		"one too many":     func(r map[string]dbclient.PieceReplica) { r["s4"] = dbclient.PieceReplica{} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := m
-			changed.Replicas = map[string]client.PieceReplica{"s1": want["s1"], "s2": want["s2"]}
+			changed.Replicas = map[string]dbclient.PieceReplica{"s1": want["s1"], "s2": want["s2"]}
 			spoil(changed.Replicas)
 			data, err := changed.encode()
 			require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestStageTellsReplicasWhatTheyWere(t *testing.T) {
 	s.follower("s3", 6, 4) // of which nothing is certified
 	s.withReplicas(stated...)
 	before := contents(t, s.fs, s.store.published(testID))
-	req := client.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f", Statements: stated}
+	req := dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f", Statements: stated}
 	require.NoError(t, s.store.Stage(t.Context(), req))
 	require.Equal(t, before, contents(t, s.fs, s.store.published(testID)))
 	o := testOptions
@@ -167,9 +167,9 @@ func TestStageRefusesAReplicaThatWasNotInSync(t *testing.T) {
 	s := newServer(t, vfs.NewMem())
 	s.follower("s1", 4, 3)
 	s.withReplicas()
-	for name, st := range map[string]client.ShardStatement{"it is behind": stated[0], "there is none": {Shard: "s8", InSync: []string{"PRMR-1"}}} {
+	for name, st := range map[string]dbclient.ShardStatement{"it is behind": stated[0], "there is none": {Shard: "s8", InSync: []string{"PRMR-1"}}} {
 		t.Run(name, func(t *testing.T) {
-			req := client.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f", Statements: []client.ShardStatement{st}}
+			req := dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f", Statements: []dbclient.ShardStatement{st}}
 			require.ErrorContains(t, s.store.Stage(t.Context(), req), "engine of the piece")
 			staged, err := s.store.Staged()
 			require.NoError(t, err)
@@ -194,7 +194,7 @@ func TestPieceOfFormatOne(t *testing.T) {
 	piece.Replicas, piece.ManifestSHA256 = nil, sumOf(data)
 	require.NoError(t, s.store.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece))
 	require.Empty(t, requireIntact(t, s.store, testID).Piece.Replicas)
-	require.NoError(t, s.store.Stage(t.Context(), client.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"}))
+	require.NoError(t, s.store.Stage(t.Context(), dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"}))
 
 	m["format"] = manifestFormat + 1
 	data, err = json.Marshal(m)
@@ -202,6 +202,6 @@ func TestPieceOfFormatOne(t *testing.T) {
 	require.NoError(t, s.store.fs.writeFile(s.fs.PathJoin(dir, fileManifest), data))
 	piece.ManifestSHA256 = sumOf(data)
 	require.NoError(t, s.store.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece))
-	err = s.store.Stage(t.Context(), client.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"})
+	err = s.store.Stage(t.Context(), dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"})
 	require.ErrorContains(t, err, "a newer version made the piece")
 }

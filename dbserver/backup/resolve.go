@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/failpoint"
 )
 
@@ -67,7 +67,7 @@ func (s *Store) Pending() ([]Pending, error) {
 		if err != nil {
 			s.log.Warn("pending piece without an attempt", "id", id, "error", err)
 		}
-		if f.Kind != client.PieceFailsafe && f.Kind != kindReceived {
+		if f.Kind != dbclient.PieceFailsafe && f.Kind != kindReceived {
 			found = append(found, Pending{ID: id, Nonce: f.Nonce})
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 )
@@ -34,7 +34,7 @@ func (s *Store) staged(epoch uint64) string { return s.fs.PathJoin(s.config.Dir,
 // the request names, or empty. Immutable files are linked and the others copied,
 // so the piece is never changed. The engine is opened, checked, marked with epoch
 // and nonce, closed and synced. What was staged for this epoch is replaced.
-func (s *Store) Stage(ctx context.Context, req client.StageRequest) error {
+func (s *Store) Stage(ctx context.Context, req dbclient.StageRequest) error {
 	if err := s.checkStage(req); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *Store) Stage(ctx context.Context, req client.StageRequest) error {
 	return nil
 }
 
-func (s *Store) checkStage(req client.StageRequest) error {
+func (s *Store) checkStage(req dbclient.StageRequest) error {
 	if req.Nonce == "" || req.Epoch == 0 {
 		return apierror.New(apierror.BadParameter, "a restore needs an epoch and a nonce")
 	}
@@ -80,7 +80,7 @@ func (s *Store) checkStage(req client.StageRequest) error {
 }
 
 // build makes a complete staged restore in dir.
-func (s *Store) build(ctx context.Context, dir string, req client.StageRequest) error {
+func (s *Store) build(ctx context.Context, dir string, req dbclient.StageRequest) error {
 	home := s.fs.PathJoin(dir, dirEngine)
 	if err := s.fs.MkdirAll(home, 0o700); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (s *Store) manifest(dir string) (m Manifest, err error) {
 
 // markEngine opens the staged engine for the first time, gives it its epoch, and tells its
 // replicas what they were at the cut.
-func (s *Store) markEngine(home string, req client.StageRequest) error {
+func (s *Store) markEngine(home string, req dbclient.StageRequest) error {
 	options := s.config.Engine
 	options.MustExist = !req.Empty
 	e, err := engine.Open(home, options)
@@ -179,7 +179,7 @@ func (s *Store) markEngine(home string, req client.StageRequest) error {
 }
 
 // Unstage removes what this nonce staged; no error if there is none.
-func (s *Store) Unstage(req client.UnstageRequest) error {
+func (s *Store) Unstage(req dbclient.UnstageRequest) error {
 	s.staging <- struct{}{}
 	defer func() { <-s.staging }()
 	r, found, err := s.restore(req.Epoch)
@@ -190,7 +190,7 @@ func (s *Store) Unstage(req client.UnstageRequest) error {
 }
 
 // restore reads the request of a staged restore.
-func (s *Store) restore(epoch uint64) (req client.StageRequest, found bool, err error) {
+func (s *Store) restore(epoch uint64) (req dbclient.StageRequest, found bool, err error) {
 	if found, err = s.fs.exists(s.staged(epoch)); err != nil || !found {
 		return req, false, err
 	}
@@ -235,7 +235,7 @@ func (s *Store) ResolveStaged(ctx context.Context, decide func(ctx context.Conte
 		case fate == Finish:
 			_, err = s.FinishSwap(r.Epoch, r.Nonce)
 		case fate == Remove:
-			err = s.Unstage(client.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
+			err = s.Unstage(dbclient.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}
 		if err != nil {
 			all = errors.Join(all, fmt.Errorf("staged restore %d: %w", r.Epoch, err))

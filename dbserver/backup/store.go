@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 )
@@ -116,13 +116,13 @@ func (s *Store) pending(id string) string { return s.published(id) + suffixPendi
 // List gives the published pieces, ordered by id: all, or those asked for that
 // are here. It reads nothing but METAs unless asked for details. A piece whose
 // META cannot be read is not listed, but logged; Verify names what is wrong.
-func (s *Store) List(req client.ListRequest) ([]client.PieceDetail, error) {
+func (s *Store) List(req dbclient.ListRequest) ([]dbclient.PieceDetail, error) {
 	names, err := s.fs.List(s.backups())
 	if err != nil {
 		return nil, fmt.Errorf("list backups: %w", err)
 	}
 	slices.Sort(names)
-	pieces := []client.PieceDetail{}
+	pieces := []dbclient.PieceDetail{}
 	for _, name := range names {
 		if CheckID(name) != nil || len(req.IDs) > 0 && !slices.Contains(req.IDs, name) {
 			continue
@@ -137,12 +137,12 @@ func (s *Store) List(req client.ListRequest) ([]client.PieceDetail, error) {
 	return pieces, nil
 }
 
-func (s *Store) detail(id string, all bool) (client.PieceDetail, error) {
+func (s *Store) detail(id string, all bool) (dbclient.PieceDetail, error) {
 	piece, err := s.meta(s.published(id))
 	if err != nil || !all {
-		return client.PieceDetail{Piece: piece}, err
+		return dbclient.PieceDetail{Piece: piece}, err
 	}
-	detail := client.PieceDetail{Piece: piece, AgencyDump: &client.AgencyDump{}}
+	detail := dbclient.PieceDetail{Piece: piece, AgencyDump: &dbclient.AgencyDump{}}
 	if err := s.fs.readJSON(s.fs.PathJoin(s.published(id), fileDump), detail.AgencyDump); err != nil {
 		return detail, err
 	}
@@ -158,8 +158,8 @@ func (s *Store) detail(id string, all bool) (client.PieceDetail, error) {
 }
 
 // meta reads the META of the piece in dir.
-func (s *Store) meta(dir string) (client.Piece, error) {
-	var piece client.Piece
+func (s *Store) meta(dir string) (dbclient.Piece, error) {
+	var piece dbclient.Piece
 	err := s.fs.readJSON(s.fs.PathJoin(dir, fileMeta), &piece)
 	return piece, err
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -26,7 +26,7 @@ func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error)
 	if req.Nonce != nonce && !failpoint.Off("swap-of-nonce") {
 		return false, apierror.New(apierror.BackupConflict, "what is staged for epoch %d is of nonce %s", epoch, req.Nonce)
 	}
-	for _, step := range []func(client.StageRequest) error{
+	for _, step := range []func(dbclient.StageRequest) error{
 		s.setAside, s.putInPlace, s.publishFailsafe,
 	} {
 		if err := step(req); err != nil {
@@ -38,7 +38,7 @@ func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error)
 
 // isRestored says whether the engine in dir is the one that req staged. exists is
 // false when there is no folder.
-func (s *Store) isRestored(dir string, req client.StageRequest) (restored, exists bool, err error) {
+func (s *Store) isRestored(dir string, req dbclient.StageRequest) (restored, exists bool, err error) {
 	if exists, err = s.fs.exists(dir); err != nil || !exists {
 		return false, false, err
 	}
@@ -54,7 +54,7 @@ func (s *Store) mark(dir string) (restoredFile, error) {
 }
 
 // setAside moves the old engine into the failsafe's pending folder.
-func (s *Store) setAside(req client.StageRequest) error {
+func (s *Store) setAside(req dbclient.StageRequest) error {
 	restored, exists, err := s.isRestored(s.EngineDir(), req)
 	if err != nil || restored || !exists {
 		return err
@@ -63,7 +63,7 @@ func (s *Store) setAside(req client.StageRequest) error {
 	if err := s.fs.mkdir(pending); err != nil {
 		return err
 	}
-	f := attemptFile{ID: req.FailsafeID, Nonce: req.Nonce, Kind: client.PieceFailsafe}
+	f := attemptFile{ID: req.FailsafeID, Nonce: req.Nonce, Kind: dbclient.PieceFailsafe}
 	if err := s.fs.writeJSON(s.fs.PathJoin(pending, fileAttempt), f); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (s *Store) setAside(req client.StageRequest) error {
 }
 
 // putInPlace moves the staged engine to where the old one was.
-func (s *Store) putInPlace(req client.StageRequest) error {
+func (s *Store) putInPlace(req dbclient.StageRequest) error {
 	_, exists, err := s.isRestored(s.EngineDir(), req)
 	if err != nil || exists {
 		return err
@@ -89,7 +89,7 @@ func (s *Store) putInPlace(req client.StageRequest) error {
 
 // publishFailsafe makes the engine that was set aside a piece like any other, but
 // without hashes: its files have been moved, not read.
-func (s *Store) publishFailsafe(req client.StageRequest) error {
+func (s *Store) publishFailsafe(req dbclient.StageRequest) error {
 	published, err := s.fs.exists(s.published(req.FailsafeID))
 	if err != nil || published {
 		return errors.Join(err, s.discardIf(published, s.pending(req.FailsafeID)))
@@ -108,8 +108,8 @@ func (s *Store) publishFailsafe(req client.StageRequest) error {
 	if err != nil {
 		return err
 	}
-	piece := client.Piece{
-		ID: req.FailsafeID, DateTime: req.FailsafeTime, Label: client.PieceFailsafe, Kind: client.PieceFailsafe,
+	piece := dbclient.Piece{
+		ID: req.FailsafeID, DateTime: req.FailsafeTime, Label: dbclient.PieceFailsafe, Kind: dbclient.PieceFailsafe,
 		Nonce: req.Nonce, Epoch: mark.Epoch, NrDBServers: req.NrDBServers,
 	}
 	manifest, err := s.inventory(context.Background(), aside, sized)

@@ -13,15 +13,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 )
 
 const failsafeID = "2026-11-22T13.00.00Z_failsafe"
 
-func stageRequest(epoch uint64) client.StageRequest {
-	return client.StageRequest{
+func stageRequest(epoch uint64) dbclient.StageRequest {
+	return dbclient.StageRequest{
 		ID: testID, Source: "PRMR-1", Epoch: epoch, Nonce: "restore", FailsafeID: failsafeID,
 		FailsafeTime: "2026-11-22T13:00:00Z", NrDBServers: 3, FailsafeDump: testDump,
 	}
@@ -72,7 +72,7 @@ func TestRestoreAndItsFailsafe(t *testing.T) {
 	requireRestored(t, mem, s.store, 4, 150)
 	require.Equal(t, []string{testID, failsafeID}, listed(t, s.store))
 	v := requireIntact(t, s.store, failsafeID)
-	require.Equal(t, client.PieceFailsafe, v.Piece.Kind)
+	require.Equal(t, dbclient.PieceFailsafe, v.Piece.Kind)
 	require.Equal(t, 3, v.Piece.NrDBServers)
 	require.Zero(t, v.Piece.Epoch)
 
@@ -112,12 +112,12 @@ func TestUnstage(t *testing.T) {
 	s := newServer(t, mem)
 	s.publish(testID, "n")
 	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
-	require.NoError(t, s.store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "another"}))
+	require.NoError(t, s.store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "another"}))
 	staged, err := s.store.Staged()
 	require.NoError(t, err)
 	require.Len(t, staged, 1, "another nonce's stays")
-	require.NoError(t, s.store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "restore"}))
-	require.NoError(t, s.store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, s.store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, s.store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
 	require.Equal(t, []string{"backups", "engine"}, names(t, mem, "data"))
 }
 
@@ -200,7 +200,7 @@ func TestUnstageDoesNotTakeWhatCameAfter(t *testing.T) {
 		return nil
 	})))
 	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
-	require.NoError(t, store.Unstage(client.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
 	require.NoError(t, <-staged)
 	left, err := store.Staged()
 	require.NoError(t, err)
@@ -220,7 +220,7 @@ func TestStageRefusesDamagedLogs(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.store.Link(t.Context(), linkRequest(testID, "n"))
 	require.NoError(t, err)
-	require.NoError(t, s.store.Seal(client.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(testCert)}))
+	require.NoError(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(testCert)}))
 	require.NoError(t, s.store.Publish(testID, "n"))
 	piece := "data/backups/" + testID
 	damaged := 0

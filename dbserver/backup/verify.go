@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/failpoint"
 )
@@ -18,9 +18,9 @@ import (
 // was made: a changed, missing or additional file, a manifest or agency dump that
 // differs from META, an engine that does not open. It changes nothing. The error
 // is about asking: apierror.FileNotFound for an unknown piece, or ctx's.
-func (s *Store) Verify(ctx context.Context, id string) (client.VerifyResponse, error) {
+func (s *Store) Verify(ctx context.Context, id string) (dbclient.VerifyResponse, error) {
 	if err := s.Find(id); err != nil {
-		return client.VerifyResponse{Problems: []string{}}, err
+		return dbclient.VerifyResponse{Problems: []string{}}, err
 	}
 	m := engine.MeterOf(ctx)
 	m.Doing("reads its piece", nil)
@@ -42,13 +42,13 @@ func IsPiece(fs vfs.FS, folder string) bool {
 
 // VerifyFolder is Verify for a piece in any folder, without a server. The folder's
 // name must be the backup's id.
-func VerifyFolder(ctx context.Context, fs vfs.FS, folder string) (client.VerifyResponse, error) {
+func VerifyFolder(ctx context.Context, fs vfs.FS, folder string) (dbclient.VerifyResponse, error) {
 	s := &Store{config: Config{FS: fs}, log: hclog.NewNullLogger(), fs: disk{fs}}
 	return s.verify(ctx, folder, fs.PathBase(folder))
 }
 
-func (s *Store) verify(ctx context.Context, dir, id string) (client.VerifyResponse, error) {
-	v := client.VerifyResponse{Problems: []string{}}
+func (s *Store) verify(ctx context.Context, dir, id string) (dbclient.VerifyResponse, error) {
+	v := dbclient.VerifyResponse{Problems: []string{}}
 	problem := func(format string, args ...any) { v.Problems = append(v.Problems, fmt.Sprintf(format, args...)) }
 
 	var err error
@@ -59,7 +59,7 @@ func (s *Store) verify(ctx context.Context, dir, id string) (client.VerifyRespon
 	}
 	if v.Certificate, err = s.certificate(dir); err != nil {
 		problem("%s: %v", fileCertificate, err)
-	} else if v.Certificate == nil && v.Piece.Kind == client.PieceHot {
+	} else if v.Certificate == nil && v.Piece.Kind == dbclient.PieceHot {
 		problem("%s: missing", fileCertificate)
 	}
 	s.verifySum(dir, fileDump, v.Piece.AgencyDumpSHA256, problem)
@@ -96,7 +96,7 @@ func (s *Store) verifySum(dir, name, want string, problem func(string, ...any)) 
 }
 
 // verifyFiles compares the engine's files with the manifest, both ways.
-func (s *Store) verifyFiles(ctx context.Context, dir string, v *client.VerifyResponse, problem func(string, ...any)) error {
+func (s *Store) verifyFiles(ctx context.Context, dir string, v *dbclient.VerifyResponse, problem func(string, ...any)) error {
 	var manifest Manifest
 	if err := s.fs.readJSON(s.fs.PathJoin(dir, fileManifest), &manifest); err != nil {
 		problem("%s: %v", fileManifest, err)

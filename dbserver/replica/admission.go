@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
@@ -39,7 +39,7 @@ type standing struct {
 
 // plannedTenure is the tenure that Plan has for a shard of a collection; false if it has no
 // such shard.
-func plannedTenure(root, collection *agency.Node, name string) (t shard.Tenure, p Place, found bool) {
+func plannedTenure(root, collection *agencyclient.Node, name string) (t shard.Tenure, p Place, found bool) {
 	if collection.At("shards/"+name).Decode(&p.Servers) != nil || len(p.Servers) == 0 {
 		return t, p, false
 	}
@@ -49,7 +49,7 @@ func plannedTenure(root, collection *agency.Node, name string) (t shard.Tenure, 
 }
 
 // find gives the shard's collection in Plan. Shards never change theirs.
-func (f *Follower) find(root *agency.Node) (db, cid string, found bool) {
+func (f *Follower) find(root *agencyclient.Node) (db, cid string, found bool) {
 	f.mu.Lock()
 	db, cid = f.database, f.collection
 	f.mu.Unlock()
@@ -71,7 +71,7 @@ func (f *Follower) find(root *agency.Node) (db, cid string, found bool) {
 }
 
 // look reads how things stand in a tree of this replica's epoch.
-func (f *Follower) look(root *agency.Node) (standing, error) {
+func (f *Follower) look(root *agencyclient.Node) (standing, error) {
 	if epoch, _ := root.At(keys.RestoreEpoch).Int(); uint64(max(epoch, 0)) != f.home.Epoch {
 		return standing{}, fmt.Errorf("%w of the epoch that is open here", errUnplanned)
 	}
@@ -98,7 +98,7 @@ func (at standing) counts(me string) bool {
 
 // judge says what a tree has to say to a tenure: nil, that it is over (shard.ErrOldTenure),
 // that it is this server's own, or errUnplanned.
-func (f *Follower) judge(root *agency.Node, t shard.Tenure) error {
+func (f *Follower) judge(root *agencyclient.Node, t shard.Tenure) error {
 	at, err := f.look(root)
 	switch {
 	case err != nil:
@@ -124,7 +124,7 @@ func (f *Follower) admit(ctx context.Context, t shard.Tenure) error {
 	}
 	err := f.judge(f.home.Cache.Snapshot().Root, t)
 	if errors.Is(err, errUnplanned) {
-		var root *agency.Node
+		var root *agencyclient.Node
 		if root, err = f.confirmed(ctx); err == nil {
 			err = f.judge(root, t)
 		}
@@ -139,7 +139,7 @@ func (f *Follower) admit(ctx context.Context, t shard.Tenure) error {
 }
 
 // confirmed is a tree that is at least as new as the call.
-func (f *Follower) confirmed(ctx context.Context) (*agency.Node, error) {
+func (f *Follower) confirmed(ctx context.Context) (*agencyclient.Node, error) {
 	if failpoint.Off("judged-by-synced-cache") {
 		return f.home.Cache.Snapshot().Root, nil
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/agencytest"
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
@@ -24,37 +24,37 @@ import (
 // late is a cache that has one tree, and learns of another when it is synced: at once, not
 // before ctx ends (never), or not at all.
 type late struct {
-	has, news agency.Snapshot
+	has, news agencyclient.Snapshot
 	err       error
 	never     bool
 	synced    int
 }
 
-func (c *late) Snapshot() agency.Snapshot { return c.has }
+func (c *late) Snapshot() agencyclient.Snapshot { return c.has }
 
-func (c *late) Sync(ctx context.Context) (agency.Snapshot, error) {
+func (c *late) Sync(ctx context.Context) (agencyclient.Snapshot, error) {
 	c.synced++
 	switch {
 	case c.never:
 		<-ctx.Done()
-		return agency.Snapshot{}, context.Cause(ctx)
+		return agencyclient.Snapshot{}, context.Cause(ctx)
 	case c.err != nil:
-		return agency.Snapshot{}, c.err
+		return agencyclient.Snapshot{}, c.err
 	}
 	c.has = c.news
 	return c.has, nil
 }
 
-func (c *late) Wait(context.Context, func(agency.Snapshot) bool) (agency.Snapshot, error) {
-	return agency.Snapshot{}, errors.New("a follower waits for nothing in particular")
+func (c *late) Wait(context.Context, func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
+	return agencyclient.Snapshot{}, errors.New("a follower waits for nothing in particular")
 }
 
 // planned is the tree in which A leads the shard in a term, in its process of that reboot id,
 // B follows, and these are in sync.
-func planned(t *testing.T, term, reboot uint64, inSync ...string) agency.Snapshot {
+func planned(t *testing.T, term, reboot uint64, inSync ...string) agencyclient.Snapshot {
 	t.Helper()
 	a := agencytest.New()
-	_, err := a.Apply(agency.Tx{Ops: map[string]any{
+	_, err := a.Apply(agencyclient.Tx{Ops: map[string]any{
 		keys.RestoreEpoch:     0,
 		planKey:               keys.Collection{ID: collection, Shards: map[string][]string{theShard: {"A", "B"}}, ShardTerms: map[string]uint64{theShard: term}},
 		currentKey:            keys.CurrentShardReport{Servers: inSync, Term: term},
@@ -85,24 +85,24 @@ func followerOf(t *testing.T, id string, cache Cache) *Follower {
 // A leader may learn of its tenure before the cache of a follower does: the follower waits
 // for a tree as new as the request, and obeys.
 func TestTenureThatTheCacheDoesNotHaveYet(t *testing.T) {
-	for name, news := range map[string]agency.Snapshot{"another leader": planned(t, 2, 1, "A", "B"), "the leader has started again": planned(t, 1, 2, "A", "B")} {
+	for name, news := range map[string]agencyclient.Snapshot{"another leader": planned(t, 2, 1, "A", "B"), "the leader has started again": planned(t, 1, 2, "A", "B")} {
 		cache := &late{has: planned(t, 1, 1, "A", "B"), news: news}
 		f := followerOf(t, "B", cache)
-		next := client.Tenure{Term: 2, Reboot: 1}
+		next := dbclient.Tenure{Term: 2, Reboot: 1}
 		if name != "another leader" {
-			next = client.Tenure{Term: 1, Reboot: 2}
+			next = dbclient.Tenure{Term: 1, Reboot: 2}
 		}
 		a, err := f.Promise(t.Context(), next)
 		require.NoError(t, err, "it does not wait for the news: %s", name)
 		require.Equal(t, next, a.State.Promised, name)
 		require.Equal(t, 1, cache.synced)
 		cache.err = errors.New("the agency is away")
-		a, err = f.Accept(t.Context(), client.AcceptRequest{Tenure: next})
+		a, err = f.Accept(t.Context(), dbclient.AcceptRequest{Tenure: next})
 		require.NoError(t, err, "what is promised is followed without the agency")
 		require.Empty(t, a.Refused, a.Why)
-		a, err = f.Promise(t.Context(), client.Tenure{Term: 1, Reboot: 1})
+		a, err = f.Promise(t.Context(), dbclient.Tenure{Term: 1, Reboot: 1})
 		require.NoError(t, err)
-		require.Equal(t, client.RefusedOld, a.Refused, "an earlier one is over, whatever the agency says")
+		require.Equal(t, dbclient.RefusedOld, a.Refused, "an earlier one is over, whatever the agency says")
 	}
 }
 
@@ -112,12 +112,12 @@ func TestTenureThatCannotBeJudged(t *testing.T) {
 		cache := &late{has: planned(t, 1, 1, "A", "B"), never: true}
 		f := followerOf(t, "B", cache)
 		began := time.Now()
-		_, err := f.Promise(t.Context(), client.Tenure{Term: 2, Reboot: 1})
+		_, err := f.Promise(t.Context(), dbclient.Tenure{Term: 2, Reboot: 1})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		require.Equal(t, planPatience, time.Since(began), "a request waits for ever")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = f.Promise(ctx, client.Tenure{Term: 2, Reboot: 1})
+		_, err = f.Promise(ctx, dbclient.Tenure{Term: 2, Reboot: 1})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		require.Equal(t, planPatience+time.Second, time.Since(began), "it waits longer than its sender")
 		require.Equal(t, shard.Tenure{Term: 1, Reboot: 1}, f.shard.State().Promised)
@@ -129,20 +129,20 @@ func TestTenureThatCannotBeJudged(t *testing.T) {
 // own tenure is a reason to promise anything.
 func TestTenureThatPlanDoesNotHave(t *testing.T) {
 	has := planned(t, 2, 7, "A")
-	own := client.Tenure{Term: 2, Reboot: 7}
-	refused := func(f *Follower, t2 client.Tenure, says string) {
+	own := dbclient.Tenure{Term: 2, Reboot: 7}
+	refused := func(f *Follower, t2 dbclient.Tenure, says string) {
 		t.Helper()
 		before := f.shard.State()
 		_, err := f.Promise(t.Context(), t2)
 		require.ErrorIs(t, err, apierror.Forbidden, says)
-		_, err = f.Accept(t.Context(), client.AcceptRequest{Tenure: t2})
+		_, err = f.Accept(t.Context(), dbclient.AcceptRequest{Tenure: t2})
 		require.ErrorIs(t, err, apierror.Forbidden, says)
-		_, err = f.Copy(t.Context(), client.CopyRequest{Tenure: t2, Copy: 1, Begin: true})
+		_, err = f.Copy(t.Context(), dbclient.CopyRequest{Tenure: t2, Copy: 1, Begin: true})
 		require.ErrorIs(t, err, apierror.Forbidden, says)
 		require.Equal(t, before, f.shard.State())
 	}
-	refused(followerOf(t, "B", &late{has: has, news: has}), client.Tenure{Term: 3, Reboot: 7}, "a term to come")
-	refused(followerOf(t, "B", &late{has: has, news: has}), client.Tenure{Term: 2, Reboot: 8}, "a process to come")
+	refused(followerOf(t, "B", &late{has: has, news: has}), dbclient.Tenure{Term: 3, Reboot: 7}, "a term to come")
+	refused(followerOf(t, "B", &late{has: has, news: has}), dbclient.Tenure{Term: 2, Reboot: 8}, "a process to come")
 	refused(followerOf(t, "A", &late{has: has, news: has}), own, "the leader promises its own tenure to another")
 	refused(followerOf(t, "C", &late{has: has, news: has}), own, "a server that has no replica")
 	other := followerOf(t, "B", &late{has: has, news: has})
@@ -154,21 +154,21 @@ func TestTenureThatPlanDoesNotHave(t *testing.T) {
 func TestRecordsOfATenureThatIsNotPromised(t *testing.T) {
 	has := planned(t, 2, 7, "A", "B")
 	f := followerOf(t, "B", &late{has: has, news: has})
-	_, err := f.Accept(t.Context(), client.AcceptRequest{Tenure: client.Tenure{Term: 2, Reboot: 7}})
+	_, err := f.Accept(t.Context(), dbclient.AcceptRequest{Tenure: dbclient.Tenure{Term: 2, Reboot: 7}})
 	require.ErrorIs(t, err, apierror.PreconditionFailed, "it follows before it has promised")
-	_, err = f.Copy(t.Context(), client.CopyRequest{Tenure: client.Tenure{Term: 2, Reboot: 7}, Copy: 1, Begin: true})
+	_, err = f.Copy(t.Context(), dbclient.CopyRequest{Tenure: dbclient.Tenure{Term: 2, Reboot: 7}, Copy: 1, Begin: true})
 	require.ErrorIs(t, err, apierror.PreconditionFailed)
 	require.Equal(t, shard.Tenure{Term: 1, Reboot: 1}, f.shard.State().Promised)
-	_, err = f.Promise(t.Context(), client.Tenure{Term: 2, Reboot: 7})
+	_, err = f.Promise(t.Context(), dbclient.Tenure{Term: 2, Reboot: 7})
 	require.NoError(t, err)
-	_, err = f.Accept(t.Context(), client.AcceptRequest{Tenure: client.Tenure{Term: 2, Reboot: 7}})
+	_, err = f.Accept(t.Context(), dbclient.AcceptRequest{Tenure: dbclient.Tenure{Term: 2, Reboot: 7}})
 	require.NoError(t, err)
 }
 
 // A promise that Plan cannot have had is overruled; one that it may have had is not, though
 // the cache has not seen that yet.
 func TestOnlyPromisesThatPlanNeverHadAreOverruled(t *testing.T) {
-	first, later := client.Tenure{Term: 1, Reboot: 1}, shard.Tenure{Term: 2, Reboot: 1}
+	first, later := dbclient.Tenure{Term: 1, Reboot: 1}, shard.Tenure{Term: 2, Reboot: 1}
 	promising := func(cache *late, stored shard.Tenure) *Follower {
 		f := followerOf(t, "B", cache)
 		_, err := f.shard.Promise(stored)
@@ -178,7 +178,7 @@ func TestOnlyPromisesThatPlanNeverHadAreOverruled(t *testing.T) {
 	f := promising(&late{has: planned(t, 1, 1, "A", "B"), news: planned(t, 2, 1, "A", "B")}, later)
 	a, err := f.Promise(t.Context(), first)
 	require.NoError(t, err)
-	require.Equal(t, client.RefusedOld, a.Refused, "a promise is forgotten that Plan has a tenure for")
+	require.Equal(t, dbclient.RefusedOld, a.Refused, "a promise is forgotten that Plan has a tenure for")
 	require.Equal(t, later, f.shard.State().Promised)
 
 	f = promising(&late{has: planned(t, 1, 1, "A", "B"), err: errors.New("away")}, later)
@@ -197,8 +197,8 @@ func TestOnlyPromisesThatPlanNeverHadAreOverruled(t *testing.T) {
 // A copy begins and ends only on a replica that is surely not in the in-sync set, by a tree
 // that is as new as the request.
 func TestCopyOnlyToAReplicaThatDoesNotCount(t *testing.T) {
-	tenure := client.Tenure{Term: 1, Reboot: 1}
-	begin := client.CopyRequest{Tenure: tenure, Copy: 1, Begin: true}
+	tenure := dbclient.Tenure{Term: 1, Reboot: 1}
+	begin := dbclient.CopyRequest{Tenure: tenure, Copy: 1, Begin: true}
 	for name, cache := range map[string]*late{
 		"in sync":           {has: planned(t, 1, 1, "A", "B"), news: planned(t, 1, 1, "A", "B")},
 		"in sync meanwhile": {has: planned(t, 1, 1, "A"), news: planned(t, 1, 1, "A", "B")},
@@ -213,14 +213,14 @@ func TestCopyOnlyToAReplicaThatDoesNotCount(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, a.Session)
 	cache.news = planned(t, 1, 1, "A", "B")
-	end := client.CopyRequest{Tenure: tenure, Copy: 1, Session: a.Session, End: &client.ReplicaState{}}
+	end := dbclient.CopyRequest{Tenure: tenure, Copy: 1, Session: a.Session, End: &dbclient.ReplicaState{}}
 	_, err = f.Copy(t.Context(), end)
 	require.ErrorIs(t, err, apierror.Forbidden, "a replica that counts is replaced at the end")
 	cache.news = planned(t, 1, 1, "A")
 	_, err = f.Copy(t.Context(), end)
 	require.NoError(t, err)
-	for _, bad := range []client.CopyRequest{
-		{Tenure: tenure, Copy: 2, Begin: true, End: &client.ReplicaState{}}, {Tenure: tenure, Copy: 2, Begin: true, Session: "x"},
+	for _, bad := range []dbclient.CopyRequest{
+		{Tenure: tenure, Copy: 2, Begin: true, End: &dbclient.ReplicaState{}}, {Tenure: tenure, Copy: 2, Begin: true, Session: "x"},
 		{Tenure: tenure, Copy: 2, Begin: true, Entries: encodeEntries([]shard.Entry{{Key: "k", Value: []byte("v")}})},
 	} {
 		_, err = f.Copy(t.Context(), bad)

@@ -8,9 +8,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/step"
 )
@@ -57,22 +57,22 @@ func (p Place) same(o Place) bool {
 
 // Peers are the calls to the other replicas of a shard.
 type Peers interface {
-	Promise(ctx context.Context, t client.Target, shard string, r client.Tenure) (client.ReplicaAnswer, error)
-	Accept(ctx context.Context, t client.Target, shard string, r client.AcceptRequest) (client.ReplicaAnswer, error)
-	Copy(ctx context.Context, t client.Target, shard string, r client.CopyRequest) (client.ReplicaAnswer, error)
-	Log(ctx context.Context, t client.Target, shard string, r client.LogRequest) (client.LogResponse, error)
+	Promise(ctx context.Context, t dbclient.Target, shard string, r dbclient.Tenure) (dbclient.ReplicaAnswer, error)
+	Accept(ctx context.Context, t dbclient.Target, shard string, r dbclient.AcceptRequest) (dbclient.ReplicaAnswer, error)
+	Copy(ctx context.Context, t dbclient.Target, shard string, r dbclient.CopyRequest) (dbclient.ReplicaAnswer, error)
+	Log(ctx context.Context, t dbclient.Target, shard string, r dbclient.LogRequest) (dbclient.LogResponse, error)
 }
 
 // Agency is what reports are written with. Errors are those of agency/client's Client.
 type Agency interface {
-	Write(ctx context.Context, tx agency.Tx) (index uint64, err error)
+	Write(ctx context.Context, tx agencyclient.Tx) (index uint64, err error)
 }
 
 // Cache is the server's copy of the agency's tree. It may be behind; Sync's answer is not.
 type Cache interface {
-	Snapshot() agency.Snapshot
-	Sync(ctx context.Context) (agency.Snapshot, error)
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Snapshot() agencyclient.Snapshot
+	Sync(ctx context.Context) (agencyclient.Snapshot, error)
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // Server is what a Leader needs of the server that it runs on.
@@ -131,20 +131,20 @@ const (
 )
 
 // tenureOf makes the wire's form.
-func tenureOf(t shard.Tenure) client.Tenure { return client.Tenure(t) }
+func tenureOf(t shard.Tenure) dbclient.Tenure { return dbclient.Tenure(t) }
 
-func positionOf(p shard.Position) client.Position {
-	return client.Position{Tenure: tenureOf(p.Tenure), Seq: p.Seq}
+func positionOf(p shard.Position) dbclient.Position {
+	return dbclient.Position{Tenure: tenureOf(p.Tenure), Seq: p.Seq}
 }
 
 // StateOf makes the wire's form of a replica's state.
-func StateOf(s shard.State) client.ReplicaState {
-	return client.ReplicaState{
+func StateOf(s shard.State) dbclient.ReplicaState {
+	return dbclient.ReplicaState{
 		Promised: tenureOf(s.Promised), Last: positionOf(s.Last), Committed: s.Committed,
 		Count: s.Count, Revision: s.Revision, Copying: s.Copying,
 	}
 }
 
-func fromPosition(p client.Position) shard.Position {
+func fromPosition(p dbclient.Position) shard.Position {
 	return shard.Position{Tenure: shard.Tenure(p.Tenure), Seq: p.Seq}
 }

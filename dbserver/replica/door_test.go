@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"stasis/agency/agencytest"
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 )
 
 // door is how one process reaches the agency: writes as they are, and a copy of the tree
@@ -15,10 +15,10 @@ type door struct {
 	agency *agencytest.Agency
 
 	mu      sync.Mutex
-	seen    agency.Snapshot
+	seen    agencyclient.Snapshot
 	changed chan struct{}
-	held    bool                                             // the copy stays as it is
-	onWrite func(context.Context, agency.Tx) (uint64, error) // nil: the agency's Write
+	held    bool                                                   // the copy stays as it is
+	onWrite func(context.Context, agencyclient.Tx) (uint64, error) // nil: the agency's Write
 }
 
 func newDoor(a *agencytest.Agency) *door {
@@ -28,7 +28,7 @@ func newDoor(a *agencytest.Agency) *door {
 // follow keeps the copy up to date until ctx ends.
 func (d *door) follow(ctx context.Context) {
 	for last := uint64(0); ; {
-		s, err := d.agency.Wait(ctx, func(s agency.Snapshot) bool { return s.Index > last })
+		s, err := d.agency.Wait(ctx, func(s agencyclient.Snapshot) bool { return s.Index > last })
 		if err != nil {
 			return
 		}
@@ -56,13 +56,13 @@ func (d *door) hold(held bool) {
 }
 
 // answerWrites has f answer writes from here; nil ends that.
-func (d *door) answerWrites(f func(context.Context, agency.Tx) (uint64, error)) {
+func (d *door) answerWrites(f func(context.Context, agencyclient.Tx) (uint64, error)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.onWrite = f
 }
 
-func (d *door) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
+func (d *door) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	d.mu.Lock()
 	f := d.onWrite
 	d.mu.Unlock()
@@ -72,18 +72,18 @@ func (d *door) Write(ctx context.Context, tx agency.Tx) (uint64, error) {
 	return f(ctx, tx)
 }
 
-func (d *door) Snapshot() agency.Snapshot {
+func (d *door) Snapshot() agencyclient.Snapshot {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.seen
 }
 
-func (d *door) Sync(ctx context.Context) (agency.Snapshot, error) {
+func (d *door) Sync(ctx context.Context) (agencyclient.Snapshot, error) {
 	index := d.agency.Snapshot().Index
-	return d.Wait(ctx, func(s agency.Snapshot) bool { return s.Index >= index })
+	return d.Wait(ctx, func(s agencyclient.Snapshot) bool { return s.Index >= index })
 }
 
-func (d *door) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error) {
+func (d *door) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
 	for {
 		d.mu.Lock()
 		s, changed := d.seen, d.changed

@@ -7,7 +7,7 @@ import (
 	"math"
 	"time"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/failpoint"
 )
@@ -158,7 +158,7 @@ func (f *feed) asks() {
 }
 
 // answered notes that the follower lives.
-func (f *feed) answered(a client.ReplicaAnswer) {
+func (f *feed) answered(a dbclient.ReplicaAnswer) {
 	l := f.leader
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -190,7 +190,7 @@ func (f *feed) bringRecords(ctx context.Context, at *line) error {
 		f.wait(ctx, wait)
 		return ctx.Err()
 	}
-	req := client.AcceptRequest{
+	req := dbclient.AcceptRequest{
 		Tenure: tenureOf(l.tenure), Prev: positionOf(prev), Records: encodeRecords(records), Commit: commit, Sync: until > synced,
 	}
 	limited, cancel := l.call(ctx)
@@ -210,9 +210,9 @@ func (f *feed) bringRecords(ctx context.Context, at *line) error {
 	}
 	f.answered(a)
 	switch a.Refused {
-	case client.RefusedOld:
+	case dbclient.RefusedOld:
 		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
-	case client.RefusedGap:
+	case dbclient.RefusedGap:
 		at.known = false
 		if a.State.Committed == prev.Seq { // there another record is committed under that number
 			at.known = true
@@ -250,7 +250,7 @@ func (f *feed) wait(ctx context.Context, d time.Duration) {
 }
 
 // has notes what an answer to a request says.
-func (f *feed) has(seq uint64, r client.AcceptRequest) {
+func (f *feed) has(seq uint64, r dbclient.AcceptRequest) {
 	l := f.leader
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/failpoint"
 )
@@ -17,7 +17,7 @@ func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 	l.mu.Lock()
 	counts := f.required // in sync, or about to be: a report that says so may stand in Current and not be known here
 	l.copies++
-	req := client.CopyRequest{Tenure: tenureOf(l.tenure), Copy: l.copies}
+	req := dbclient.CopyRequest{Tenure: tenureOf(l.tenure), Copy: l.copies}
 	l.mu.Unlock()
 	if counts && !failpoint.Off("copy-not-to-member") { // it may be chosen for what it has
 		f.wait(ctx, l.server.Timing.Linger)
@@ -49,7 +49,7 @@ func (f *feed) bringCopy(ctx context.Context, at *line) (err error) {
 }
 
 // sendParts sends all documents, and then what they amount to.
-func (f *feed) sendParts(ctx context.Context, c *shard.Copy, req client.CopyRequest) (size int, err error) {
+func (f *feed) sendParts(ctx context.Context, c *shard.Copy, req dbclient.CopyRequest) (size int, err error) {
 	for {
 		entries, err := c.Next(f.leader.batch)
 		if err != nil {
@@ -67,23 +67,23 @@ func (f *feed) sendParts(ctx context.Context, c *shard.Copy, req client.CopyRequ
 	}
 }
 
-func (f *feed) sendCopy(ctx context.Context, r client.CopyRequest) (client.ReplicaAnswer, error) {
+func (f *feed) sendCopy(ctx context.Context, r dbclient.CopyRequest) (dbclient.ReplicaAnswer, error) {
 	l := f.leader
 	ctx, cancel := context.WithTimeout(ctx, 4*l.server.Timing.Call) // it may have to wait for its disk
 	defer cancel()
 	f.asks()
 	t, err := l.target(l.server.Cache.Snapshot().Root, f.id)
 	if err != nil {
-		return client.ReplicaAnswer{}, err
+		return dbclient.ReplicaAnswer{}, err
 	}
 	a, err := l.server.Peers.Copy(ctx, t, l.shard.Name(), r)
 	switch {
 	case err != nil:
-		return client.ReplicaAnswer{}, err
-	case a.Refused == client.RefusedOld:
-		return client.ReplicaAnswer{}, fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
+		return dbclient.ReplicaAnswer{}, err
+	case a.Refused == dbclient.RefusedOld:
+		return dbclient.ReplicaAnswer{}, fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
 	case a.Refused != "":
-		return client.ReplicaAnswer{}, errors.New(a.Why)
+		return dbclient.ReplicaAnswer{}, errors.New(a.Why)
 	}
 	f.answered(a)
 	return a, nil

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 )
@@ -39,7 +39,7 @@ type Follower struct {
 func NewFollower(home Home, s *shard.Shard) *Follower { return &Follower{home: home, shard: s} }
 
 // Promise answers a new leader.
-func (f *Follower) Promise(ctx context.Context, t client.Tenure) (client.ReplicaAnswer, error) {
+func (f *Follower) Promise(ctx context.Context, t dbclient.Tenure) (dbclient.ReplicaAnswer, error) {
 	tenure := shard.Tenure(t)
 	if err := f.admit(ctx, tenure); err != nil {
 		return f.answer(f.shard.State(), err)
@@ -52,7 +52,7 @@ func (f *Follower) Promise(ctx context.Context, t client.Tenure) (client.Replica
 }
 
 // Accept answers a leader that sends records.
-func (f *Follower) Accept(ctx context.Context, r client.AcceptRequest) (client.ReplicaAnswer, error) {
+func (f *Follower) Accept(ctx context.Context, r dbclient.AcceptRequest) (dbclient.ReplicaAnswer, error) {
 	tenure := shard.Tenure(r.Tenure)
 	records, err := decodeRecords(r.Prev.Seq, r.Records)
 	if err == nil {
@@ -67,7 +67,7 @@ func (f *Follower) Accept(ctx context.Context, r client.AcceptRequest) (client.R
 
 // Copy answers a leader that brings a copy. It begins and ends only while no report can
 // stand in Current that has this replica as in sync: the leader may need what it has.
-func (f *Follower) Copy(ctx context.Context, r client.CopyRequest) (client.ReplicaAnswer, error) {
+func (f *Follower) Copy(ctx context.Context, r dbclient.CopyRequest) (dbclient.ReplicaAnswer, error) {
 	id := shard.CopyID{Tenure: shard.Tenure(r.Tenure), Number: r.Copy, Session: r.Session}
 	entries, err := decodeEntries(r.Entries)
 	if err == nil && r.Begin && (len(entries) > 0 || r.End != nil || r.Session != "") {
@@ -96,31 +96,31 @@ func (f *Follower) Copy(ctx context.Context, r client.CopyRequest) (client.Repli
 }
 
 // Log answers a new leader whose log is shorter. It changes nothing, so that it needs no tenure.
-func (f *Follower) Log(r client.LogRequest) (client.LogResponse, error) {
+func (f *Follower) Log(r dbclient.LogRequest) (dbclient.LogResponse, error) {
 	if r.From == 0 {
-		return client.LogResponse{}, apierror.New(apierror.BadParameter, "records are numbered from 1")
+		return dbclient.LogResponse{}, apierror.New(apierror.BadParameter, "records are numbered from 1")
 	}
 	prev, records, ok, err := f.shard.Log(r.From, maxBatchBytes)
 	if err != nil || !ok {
-		return client.LogResponse{Gone: err == nil}, err
+		return dbclient.LogResponse{Gone: err == nil}, err
 	}
-	return client.LogResponse{Prev: positionOf(prev), Records: encodeRecords(records)}, nil
+	return dbclient.LogResponse{Prev: positionOf(prev), Records: encodeRecords(records)}, nil
 }
 
 // answer tells refusals, which a leader acts on, from failures.
-func (f *Follower) answer(st shard.State, err error) (client.ReplicaAnswer, error) {
-	a := client.ReplicaAnswer{State: StateOf(st), RebootID: f.home.Reboot()}
+func (f *Follower) answer(st shard.State, err error) (dbclient.ReplicaAnswer, error) {
+	a := dbclient.ReplicaAnswer{State: StateOf(st), RebootID: f.home.Reboot()}
 	switch {
 	case err == nil:
 		return a, nil
 	case errors.Is(err, shard.ErrOldTenure):
-		a.Refused = client.RefusedOld
+		a.Refused = dbclient.RefusedOld
 	case errors.Is(err, shard.ErrGap):
-		a.Refused = client.RefusedGap
+		a.Refused = dbclient.RefusedGap
 	case errors.Is(err, shard.ErrLeads):
-		return client.ReplicaAnswer{}, apierror.New(apierror.Forbidden, "%w", err)
+		return dbclient.ReplicaAnswer{}, apierror.New(apierror.Forbidden, "%w", err)
 	default:
-		return client.ReplicaAnswer{}, err
+		return dbclient.ReplicaAnswer{}, err
 	}
 	a.Why = err.Error()
 	return a, nil
@@ -129,13 +129,13 @@ func (f *Follower) answer(st shard.State, err error) (client.ReplicaAnswer, erro
 func encodeRecords(records []shard.Record) []byte {
 	var b []byte
 	for _, r := range records {
-		b = client.AppendBlob(b, r.Encode())
+		b = dbclient.AppendBlob(b, r.Encode())
 	}
 	return b
 }
 
 func decodeRecords(prev uint64, b []byte) ([]shard.Record, error) {
-	blobs, err := client.Blobs(b)
+	blobs, err := dbclient.Blobs(b)
 	if err != nil {
 		return nil, apierror.New(apierror.BadParameter, "records: %w", err)
 	}
@@ -151,13 +151,13 @@ func decodeRecords(prev uint64, b []byte) ([]shard.Record, error) {
 func encodeEntries(entries []shard.Entry) []byte {
 	var b []byte
 	for _, e := range entries {
-		b = client.AppendBlob(client.AppendBlob(b, []byte(e.Key)), e.Value)
+		b = dbclient.AppendBlob(dbclient.AppendBlob(b, []byte(e.Key)), e.Value)
 	}
 	return b
 }
 
 func decodeEntries(b []byte) ([]shard.Entry, error) {
-	blobs, err := client.Blobs(b)
+	blobs, err := dbclient.Blobs(b)
 	if err == nil && len(blobs)%2 != 0 {
 		err = fmt.Errorf("a key without a value")
 	}

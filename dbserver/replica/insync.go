@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/failpoint"
 )
@@ -184,7 +184,7 @@ func equalReports(a, b keys.CurrentShardReport) bool {
 func (l *Leader) send(ctx context.Context, c *change) error {
 	ctx, cancel := context.WithTimeout(ctx, l.server.Timing.Agency)
 	defer cancel()
-	snap, err := l.server.Cache.Wait(ctx, func(s agency.Snapshot) bool { return s.Index >= l.written })
+	snap, err := l.server.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool { return s.Index >= l.written })
 	if err != nil {
 		return err
 	}
@@ -195,10 +195,10 @@ func (l *Leader) send(ctx context.Context, c *change) error {
 	c.report.Version = at.report.Version + 1
 	index, err := l.server.Agency.Write(ctx, l.transaction(at, c))
 	switch {
-	case errors.Is(err, agency.ErrPrecondition):
+	case errors.Is(err, agencyclient.ErrPrecondition):
 		l.doubt = true // Plan or Current are not what the cache says: look
 		return nil
-	case errors.Is(err, agency.ErrUnavailable):
+	case errors.Is(err, agencyclient.ErrUnavailable):
 		return err
 	case err != nil:
 		l.doubt = true
@@ -209,18 +209,18 @@ func (l *Leader) send(ctx context.Context, c *change) error {
 }
 
 // transaction replaces the report, if everything is as it was seen.
-func (l *Leader) transaction(at situation, c *change) agency.Tx {
+func (l *Leader) transaction(at situation, c *change) agencyclient.Tx {
 	l.mu.Lock()
 	p := l.place
 	l.mu.Unlock()
-	tx := agency.Tx{
-		Ops: map[string]any{p.currentKey(): agency.Set(c.report), keys.CurrentVersion: agency.Increment(1)},
+	tx := agencyclient.Tx{
+		Ops: map[string]any{p.currentKey(): agencyclient.Set(c.report), keys.CurrentVersion: agencyclient.Increment(1)},
 		Pre: map[string]any{
-			p.currentKey():                              agency.Exactly(at.node),
-			p.planKey() + "/shards/" + p.Shard:          agency.Old(p.Servers),
-			p.planKey() + "/shardTerms/" + p.Shard:      agency.Old(p.Term),
-			keys.RestoreEpoch:                           agency.Exactly(at.root.At(keys.RestoreEpoch)),
-			keys.ServerKnown(l.server.ID) + "/rebootId": agency.Old(l.tenure.Reboot),
+			p.currentKey():                              agencyclient.Exactly(at.node),
+			p.planKey() + "/shards/" + p.Shard:          agencyclient.Old(p.Servers),
+			p.planKey() + "/shardTerms/" + p.Shard:      agencyclient.Old(p.Term),
+			keys.RestoreEpoch:                           agencyclient.Exactly(at.root.At(keys.RestoreEpoch)),
+			keys.ServerKnown(l.server.ID) + "/rebootId": agencyclient.Old(l.tenure.Reboot),
 		},
 	}
 	if failpoint.Off("report-requires-report") {

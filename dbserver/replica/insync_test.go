@@ -14,13 +14,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/shard"
 )
 
 // newReport is the report that a transaction writes, if it writes one.
-func newReport(t tester, tx agency.Tx) (c keys.CurrentShardReport, ok bool) {
+func newReport(t tester, tx agencyclient.Tx) (c keys.CurrentShardReport, ok bool) {
 	raw, err := tx.Encode("")
 	require.NoError(t, err)
 	var parts []json.RawMessage
@@ -64,7 +64,7 @@ func outrun(r *room) { r.retention = shard.Retention{Entries: 20, Bytes: 1 << 20
 // follower out is known to be written, however long that takes.
 func TestNoCopyToMemberOfTheInSyncSet(t *testing.T) {
 	inRoom(t, outrun, func(t *testing.T, r *room) {
-		r.process("A").door.answerWrites(func(ctx context.Context, tx agency.Tx) (uint64, error) {
+		r.process("A").door.answerWrites(func(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 			r.rest(2 * time.Second)
 			return r.agency.Apply(tx)
 		})
@@ -86,7 +86,7 @@ func TestNoCopyToPossibleMemberOfTheInSyncSet(t *testing.T) {
 		r.stop("B")
 		r.inSync("A")
 		written, known := make(chan struct{}), make(chan struct{})
-		r.process("A").door.answerWrites(func(_ context.Context, tx agency.Tx) (uint64, error) {
+		r.process("A").door.answerWrites(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 			index, err := r.agency.Apply(tx)
 			if c, ok := newReport(r.t, tx); ok && err == nil && c.Names("B") {
 				close(written)
@@ -147,8 +147,8 @@ func TestLateReportIsNotWritten(t *testing.T) {
 		r.inSync("A")
 		before := r.report()
 		var mu sync.Mutex
-		var late *agency.Tx
-		r.process("A").door.answerWrites(func(_ context.Context, tx agency.Tx) (uint64, error) {
+		var late *agencyclient.Tx
+		r.process("A").door.answerWrites(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 			if c, ok := newReport(r.t, tx); !ok || !c.Names("B") {
 				return r.agency.Apply(tx)
 			}
@@ -157,9 +157,9 @@ func TestLateReportIsNotWritten(t *testing.T) {
 			defer mu.Unlock()
 			if late == nil {
 				late = &tx
-				return 0, fmt.Errorf("lost on the way: %w", agency.ErrUnknown)
+				return 0, fmt.Errorf("lost on the way: %w", agencyclient.ErrUnknown)
 			}
-			return 0, agency.ErrUnavailable
+			return 0, agencyclient.ErrUnavailable
 		})
 		r.start("B")
 		r.eventually("the report that takes B in is on its way", func() bool { mu.Lock(); defer mu.Unlock(); return late != nil })
@@ -167,7 +167,7 @@ func TestLateReportIsNotWritten(t *testing.T) {
 		require.Equal(t, before.Servers, r.report().Servers)
 		require.Equal(t, before.Reboots, r.report().Reboots)
 		_, err := r.agency.Apply(*late)
-		require.ErrorIs(t, err, agency.ErrPrecondition, "B would be in sync without what was acknowledged")
+		require.ErrorIs(t, err, agencyclient.ErrPrecondition, "B would be in sync without what was acknowledged")
 		require.NoError(t, r.everywhere([]string{"alone0000"}))
 		r.process("A").door.answerWrites(nil)
 		r.wire.plays(nil)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
@@ -28,8 +28,8 @@ func TestRecoveredAgencyLacksATenure(t *testing.T) {
 		require.EqualValues(t, 2, lost.Term, "the tenure that is lost was there")
 
 		r.write(map[string]any{
-			currentKey: agency.Set(lacking), planKey + "/shards/" + theShard: servers,
-			planKey + "/shardTerms/" + theShard: 1 + keys.RecoveryStep, keys.PlanVersion: agency.Increment(1),
+			currentKey: agencyclient.Set(lacking), planKey + "/shards/" + theShard: servers,
+			planKey + "/shardTerms/" + theShard: 1 + keys.RecoveryStep, keys.PlanVersion: agencyclient.Increment(1),
 		})
 		for range 50 { // the others do not answer yet
 			time.Sleep(100 * time.Millisecond)

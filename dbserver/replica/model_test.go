@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -94,11 +94,11 @@ func (n *network) written() (applies bool, late time.Duration, err error) {
 	defer n.mu.Unlock()
 	switch {
 	case n.chance(n.unwritten):
-		return false, 0, agency.ErrUnavailable
+		return false, 0, agencyclient.ErrUnavailable
 	case n.chance(n.overdue):
-		return true, 1 + n.delay(), agency.ErrUnknown
+		return true, 1 + n.delay(), agencyclient.ErrUnknown
 	case n.chance(n.unknown):
-		return true, 0, agency.ErrUnknown
+		return true, 0, agencyclient.ErrUnknown
 	}
 	return true, 0, nil
 }
@@ -106,7 +106,7 @@ func (n *network) written() (applies bool, late time.Duration, err error) {
 // launch starts a server behind the bad network.
 func (m *model) launch(id string) {
 	p := m.start(id)
-	p.door.answerWrites(func(_ context.Context, tx agency.Tx) (uint64, error) {
+	p.door.answerWrites(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 		applies, late, err := m.bad.written()
 		switch {
 		case !applies:
@@ -191,17 +191,17 @@ func (m *model) failover(to string) {
 	if m.report().Restored != nil { // whenever it was started
 		reboots = map[string]uint64{to: m.rebootOf(to)}
 	}
-	_, err := m.agency.Apply(agency.Tx{
+	_, err := m.agency.Apply(agencyclient.Tx{
 		Ops: map[string]any{
 			planKey + "/shards/" + theShard:     slices.Concat([]string{to}, rest, []string{old}),
 			planKey + "/shardTerms/" + theShard: term + 1,
-			keys.PlanVersion:                    agency.Increment(1),
+			keys.PlanVersion:                    agencyclient.Increment(1),
 		},
 		Pre: map[string]any{
-			currentKey:                          agency.Exactly(report),
-			planKey + "/shards/" + theShard:     agency.Old(servers),
-			planKey + "/shardTerms/" + theShard: agency.Old(term),
-			keys.ServerKnown(to) + "/rebootId":  agency.Old(reboots[to]),
+			currentKey:                          agencyclient.Exactly(report),
+			planKey + "/shards/" + theShard:     agencyclient.Old(servers),
+			planKey + "/shardTerms/" + theShard: agencyclient.Old(term),
+			keys.ServerKnown(to) + "/rebootId":  agencyclient.Old(reboots[to]),
 		},
 	})
 	m.tell("failover from %s to %s in term %d: %v", old, to, term+1, err)
@@ -313,7 +313,7 @@ func (m *model) settle(t *rapid.T) {
 	require.NoError(t, m.put(servers[0], docs("settled", 1)))
 	m.alike(servers...)
 	m.check(t)
-	page, err := m.process(servers[0]).shard.Scan(context.Background(), client.ScanRequest{Limit: 1 << 20})
+	page, err := m.process(servers[0]).shard.Scan(context.Background(), dbclient.ScanRequest{Limit: 1 << 20})
 	require.NoError(t, err)
 	found := map[string]bool{}
 	for _, d := range page.Documents {

@@ -16,9 +16,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
@@ -59,7 +59,7 @@ func (r *room) up() []string {
 // start starts a server on its disk: it has a new reboot id before it says anything.
 func (r *room) start(id string) *process {
 	r.t.Helper()
-	r.write(map[string]any{keys.ServerKnown(id) + "/rebootId": agency.Increment(1)})
+	r.write(map[string]any{keys.ServerKnown(id) + "/rebootId": agencyclient.Increment(1)})
 	e, err := engine.Open("engine", engine.Options{FS: r.disks[id], CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 	require.NoError(r.t, err)
 	clock := &shard.Clock{}
@@ -133,7 +133,7 @@ func (p *process) enter() bool {
 func (p *process) follow(ctx context.Context) {
 	for last := uint64(0); ctx.Err() == nil; {
 		look, cancel := context.WithTimeout(ctx, time.Second) // now and then without a change
-		s, _ := p.door.Wait(look, func(s agency.Snapshot) bool { return s.Index > last })
+		s, _ := p.door.Wait(look, func(s agencyclient.Snapshot) bool { return s.Index > last })
 		cancel()
 		if last = s.Index; ctx.Err() == nil {
 			p.assign(s.Root)
@@ -141,7 +141,7 @@ func (p *process) follow(ctx context.Context) {
 	}
 }
 
-func (p *process) assign(root *agency.Node) {
+func (p *process) assign(root *agencyclient.Node) {
 	var c keys.Collection
 	require.NoError(p.room.t, root.At(planKey).Decode(&c))
 	place := Place{
@@ -186,7 +186,7 @@ func (p *process) server() Server {
 }
 
 // documents does operations as a client of this process.
-func (p *process) documents(ctx context.Context, ops ...client.Op) ([]client.OpResult, error) {
+func (p *process) documents(ctx context.Context, ops ...dbclient.Op) ([]dbclient.OpResult, error) {
 	if !p.enter() {
 		return nil, apierror.New(apierror.NotLeader, "%s is down", p.id)
 	}
@@ -198,7 +198,7 @@ func (p *process) documents(ctx context.Context, ops ...client.Op) ([]client.OpR
 	if err := l.Serving(); err != nil {
 		return nil, err
 	}
-	return p.shard.Documents(ctx, client.DocumentsRequest{Collection: "c", Ops: ops})
+	return p.shard.Documents(ctx, dbclient.DocumentsRequest{Collection: "c", Ops: ops})
 }
 
 // put stores documents. Nothing acknowledges it in vain: whoever the agency has as in
@@ -208,9 +208,9 @@ func (r *room) put(id string, docs map[string]string) error {
 	if p == nil {
 		return apierror.New(apierror.NotLeader, "%s is down", id)
 	}
-	var ops []client.Op
+	var ops []dbclient.Op
 	for _, key := range slices.Sorted(maps.Keys(docs)) {
-		ops = append(ops, client.Op{Kind: client.OpInsert, Key: key, Document: json.RawMessage(docs[key])})
+		ops = append(ops, dbclient.Op{Kind: dbclient.OpInsert, Key: key, Document: json.RawMessage(docs[key])})
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -274,7 +274,7 @@ func (p *process) has(key string) (bool, error) {
 			return true, nil
 		}
 	}
-	got, err := p.shard.Documents(context.Background(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{{Kind: client.OpRead, Key: key}}})
+	got, err := p.shard.Documents(context.Background(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: key}}})
 	return err == nil && got[0].Error == nil, err
 }
 

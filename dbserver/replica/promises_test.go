@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 )
 
@@ -39,7 +39,7 @@ func TestRecoveredRecordsWaitForTheGate(t *testing.T) {
 		r.wire.plays(func(m message) fate { return fate{lost: m.to == "B" && m.kind == "accept"} })
 		pending := make(chan error, 1)
 		r.group.Go(func() {
-			_, err := r.process("A").documents(context.Background(), client.Op{Kind: client.OpInsert, Key: "k", Document: []byte(`{}`)})
+			_, err := r.process("A").documents(context.Background(), dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: []byte(`{}`)})
 			pending <- err
 		})
 		time.Sleep(time.Second)
@@ -54,7 +54,7 @@ func TestRecoveredRecordsWaitForTheGate(t *testing.T) {
 		a := r.start("A")
 		require.Greater(t, a.shard.Seq(), a.shard.State().Committed, "it has nothing to recover")
 		seen := func() bool {
-			got, err := a.shard.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
+			got, err := a.shard.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}})
 			require.NoError(t, err)
 			return got[0].Error == nil
 		}
@@ -73,22 +73,22 @@ func TestRecoveredRecordsWaitForTheGate(t *testing.T) {
 // says that it has.
 func TestReportOfAnEarlierProcessIsNotWritten(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *room) {
-		late := make(chan agency.Tx, 1)
-		r.process("A").door.answerWrites(func(_ context.Context, tx agency.Tx) (uint64, error) {
+		late := make(chan agencyclient.Tx, 1)
+		r.process("A").door.answerWrites(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 			if _, ok := newReport(r.t, tx); ok {
 				select {
 				case late <- tx:
 				default:
 				}
 			}
-			return 0, agency.ErrUnavailable
+			return 0, agencyclient.ErrUnavailable
 		})
 		r.stop("B")
 		tx := <-late
 		r.stop("A")
-		r.write(map[string]any{keys.ServerKnown("A") + "/rebootId": agency.Increment(1)}) // as it does before it says anything
+		r.write(map[string]any{keys.ServerKnown("A") + "/rebootId": agencyclient.Increment(1)}) // as it does before it says anything
 		_, err := r.agency.Apply(tx)
-		require.ErrorIs(t, err, agency.ErrPrecondition, "a process reports that is no more")
+		require.ErrorIs(t, err, agencyclient.ErrPrecondition, "a process reports that is no more")
 		r.start("A")
 		r.start("B")
 		r.inSync("A", "B")

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/failpoint"
 )
@@ -87,13 +87,13 @@ func (l *Leader) promiseItself(ctx context.Context) error {
 // ask has the members promise this tenure. Who does not answer is missing; who has
 // promised a later one ends this one. Servers that have been given up are asked only if
 // they could know more.
-func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[string]client.ReplicaAnswer, error) {
+func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[string]dbclient.ReplicaAnswer, error) {
 	if err := l.promiseItself(ctx); err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	answers, old := map[string]client.ReplicaAnswer{}, error(nil)
+	answers, old := map[string]dbclient.ReplicaAnswer{}, error(nil)
 	ctx, cancel := context.WithTimeout(ctx, min(askFor, l.server.Timing.Call))
 	defer cancel()
 	for _, id := range members {
@@ -107,7 +107,7 @@ func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[s
 			switch {
 			case err != nil:
 				l.log.Debug("no promise", "server", id, "error", err)
-			case a.Refused == client.RefusedOld:
+			case a.Refused == dbclient.RefusedOld:
 				old = fmt.Errorf("%s: %s: %w", id, a.Why, shard.ErrOldTenure)
 			default:
 				answers[id] = a
@@ -118,22 +118,22 @@ func (l *Leader) ask(ctx context.Context, at situation, members []string) (map[s
 	return answers, old
 }
 
-func (l *Leader) promise(ctx context.Context, root *agency.Node, id string) (client.ReplicaAnswer, error) {
+func (l *Leader) promise(ctx context.Context, root *agencyclient.Node, id string) (dbclient.ReplicaAnswer, error) {
 	t, err := l.target(root, id)
 	if err != nil {
-		return client.ReplicaAnswer{}, err
+		return dbclient.ReplicaAnswer{}, err
 	}
 	return l.server.Peers.Promise(ctx, t, l.shard.Name(), tenureOf(l.tenure))
 }
 
 // target is where a server is reached.
-func (l *Leader) target(root *agency.Node, id string) (client.Target, error) {
+func (l *Leader) target(root *agencyclient.Node, id string) (dbclient.Target, error) {
 	endpoint := root.At(keys.ServerRegistered(id) + "/endpoint").Text()
 	address, ok := strings.CutPrefix(endpoint, "tcp://")
 	if !ok {
-		return client.Target{}, fmt.Errorf("server %s is not registered with an address", id)
+		return dbclient.Target{}, fmt.Errorf("server %s is not registered with an address", id)
 	}
-	return client.Target{URL: "http://" + address, Epoch: l.server.Epoch}, nil
+	return dbclient.Target{URL: "http://" + address, Epoch: l.server.Epoch}, nil
 }
 
 // trusted says whether this replica's own log has every acknowledged record.
@@ -145,7 +145,7 @@ func (l *Leader) trusted(at situation) bool {
 // believe says whether some log that was seen has every acknowledged record. Where the
 // report trusts no server, all have to be heard, and one that has FAILED is none that may
 // be left out unless a leader has reported: it may be the only one that has everything.
-func (l *Leader) believe(at situation, members []string, answers map[string]client.ReplicaAnswer) error {
+func (l *Leader) believe(at situation, members []string, answers map[string]dbclient.ReplicaAnswer) error {
 	if l.trusted(at) || failpoint.Off("recover-believes") {
 		return nil
 	}
@@ -182,7 +182,7 @@ func (l *Leader) believe(at situation, members []string, answers map[string]clie
 
 // catchUp takes over the longest log; after a restore that knows where the shard stood at
 // the cut, that is one which ends just there.
-func (l *Leader) catchUp(ctx context.Context, at situation, answers map[string]client.ReplicaAnswer) error {
+func (l *Leader) catchUp(ctx context.Context, at situation, answers map[string]dbclient.ReplicaAnswer) error {
 	mine := l.shard.State()
 	best, from := mine.Last, ""
 	if p, certified := at.certified(); certified && best.Compare(p) > 0 {
@@ -225,7 +225,7 @@ func (l *Leader) catchUp(ctx context.Context, at situation, answers map[string]c
 // gives the number of the last. What is before low is committed here, so it is there, too; but
 // that log may not reach back to it any more. Then the search is for a place where it still does
 // and this log is the same: what is before that is the same in both.
-func (l *Leader) meet(ctx context.Context, root *agency.Node, from string, low, high uint64) (last uint64, err error) {
+func (l *Leader) meet(ctx context.Context, root *agencyclient.Node, from string, low, high uint64) (last uint64, err error) {
 	for at := low; low <= high; at = low + (high-low)/2 {
 		last, err = l.take(ctx, root, from, at)
 		switch {
@@ -245,14 +245,14 @@ var errGone = errors.New("the log no longer reaches back to it")
 
 // take fetches records of another replica's log, from a number on, and makes them
 // this one's. It gives the number of the last.
-func (l *Leader) take(ctx context.Context, root *agency.Node, from string, next uint64) (last uint64, err error) {
+func (l *Leader) take(ctx context.Context, root *agencyclient.Node, from string, next uint64) (last uint64, err error) {
 	t, err := l.target(root, from)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := l.call(ctx)
 	defer cancel()
-	r, err := l.server.Peers.Log(ctx, t, l.shard.Name(), client.LogRequest{From: next})
+	r, err := l.server.Peers.Log(ctx, t, l.shard.Name(), dbclient.LogRequest{From: next})
 	if err != nil {
 		return 0, err
 	}

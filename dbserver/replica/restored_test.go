@@ -12,16 +12,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 )
 
 // taken is a backup of the room: what a coordinator collects at the cut.
 type taken struct {
-	statement client.ShardStatement
+	statement dbclient.ShardStatement
 	servers   []string // planned
 	term      uint64
 	disks     map[string]*vfs.MemFS
@@ -54,7 +54,7 @@ func (r *room) cut() (b taken, unserved string) {
 // keysOf are the keys of the documents that a server has applied.
 func (r *room) keysOf(id string) []string {
 	r.t.Helper()
-	page, err := r.process(id).shard.Scan(context.Background(), client.ScanRequest{Limit: 1 << 20})
+	page, err := r.process(id).shard.Scan(context.Background(), dbclient.ScanRequest{Limit: 1 << 20})
 	require.NoError(r.t, err)
 	found := []string{}
 	for _, d := range page.Documents {
@@ -67,7 +67,7 @@ func (r *room) keysOf(id string) []string {
 // holds says whether a server's piece has what the leader stated.
 func (b taken) holds(t tester, id string) bool {
 	e := openDisk(t, b.disks[id])
-	all, err := shard.Replicas(e, client.StatementsByShard([]client.ShardStatement{b.statement}))
+	all, err := shard.Replicas(e, dbclient.StatementsByShard([]dbclient.ShardStatement{b.statement}))
 	require.NoError(t, err)
 	require.NoError(t, e.Close())
 	return all[theShard].Holds(b.statement.Last)
@@ -351,7 +351,7 @@ func TestWithoutAReportAllAreHeard(t *testing.T) {
 		require.NoError(t, r.put("A", docs("first", 5)))
 		r.stop("A")
 		r.stop("B")
-		r.write(map[string]any{currentKey: agency.Delete(), keys.ServerHealth("A") + "/Status": keys.StatusFailed})
+		r.write(map[string]any{currentKey: agencyclient.Delete(), keys.ServerHealth("A") + "/Status": keys.StatusFailed})
 		_, term := r.planned()
 		r.plan(term+1, "B", "A")
 		r.start("B")
@@ -377,8 +377,8 @@ func TestStatementNeedsALeaderThatServes(t *testing.T) {
 		require.NoError(t, <-pending)
 		r.inSync("A", "B")
 		st = r.process("A").leads().Statement()
-		require.Equal(t, client.ShardStatement{
-			Shard: theShard, Term: 1, InSync: []string{"A", "B"}, Last: client.Position{Tenure: client.Tenure{Term: 1, Reboot: 1}, Seq: 6},
+		require.Equal(t, dbclient.ShardStatement{
+			Shard: theShard, Term: 1, InSync: []string{"A", "B"}, Last: dbclient.Position{Tenure: dbclient.Tenure{Term: 1, Reboot: 1}, Seq: 6},
 		}, st)
 		r.plan(1, "_A", "B")
 		r.eventually("it has resigned", func() bool { return r.report().Servers[0] == "_A" })
@@ -402,7 +402,7 @@ func TestStatementLeavesOutWhoIsNotReported(t *testing.T) {
 				require.NoError(t, r.put("A", docs("first", 5)))
 				before(r)
 				hold := make(chan struct{})
-				r.process("A").door.answerWrites(func(ctx context.Context, tx agency.Tx) (uint64, error) {
+				r.process("A").door.answerWrites(func(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 					r.until(hold)
 					return r.agency.Apply(tx)
 				})

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/agencytest"
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/shard"
 	"stasis/internal/bubbles"
@@ -160,7 +160,7 @@ func (r *room) until(c <-chan struct{}) bool {
 
 func (r *room) write(ops map[string]any) {
 	r.t.Helper()
-	_, err := r.agency.Apply(agency.Tx{Ops: ops})
+	_, err := r.agency.Apply(agencyclient.Tx{Ops: ops})
 	require.NoError(r.t, err)
 }
 
@@ -179,7 +179,7 @@ func (r *room) planned() (servers []string, term uint64) {
 // plan gives the shard other servers, or another term.
 func (r *room) plan(term uint64, servers ...string) {
 	r.t.Helper()
-	r.write(map[string]any{planKey + "/shards/" + theShard: servers, planKey + "/shardTerms/" + theShard: term, keys.PlanVersion: agency.Increment(1)})
+	r.write(map[string]any{planKey + "/shards/" + theShard: servers, planKey + "/shardTerms/" + theShard: term, keys.PlanVersion: agencyclient.Increment(1)})
 }
 
 // rebootOf is what the agency knows of a server.

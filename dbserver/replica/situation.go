@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/shard"
 	"stasis/internal/failpoint"
@@ -14,8 +14,8 @@ import (
 
 // situation is what the agency says of the shard.
 type situation struct {
-	root   *agency.Node
-	node   *agency.Node // Current's report
+	root   *agencyclient.Node
+	node   *agencyclient.Node // Current's report
 	report keys.CurrentShardReport
 	exists bool
 	lost   bool // the agency was recovered since the report: later reports may be lost
@@ -45,7 +45,7 @@ func (at situation) trusts(id string, reboot uint64) bool {
 // failed says whether the supervision has given a server up.
 func (at situation) failed(id string) bool { return hasFailed(at.root, id) }
 
-func hasFailed(root *agency.Node, id string) bool {
+func hasFailed(root *agencyclient.Node, id string) bool {
 	return root.At(keys.Health+"/"+id+"/Status").Text() == "FAILED"
 }
 
@@ -61,7 +61,7 @@ func (l *Leader) look(ctx context.Context) (situation, error) {
 	return l.see(snap.Root)
 }
 
-func (l *Leader) see(root *agency.Node) (situation, error) {
+func (l *Leader) see(root *agencyclient.Node) (situation, error) {
 	l.mu.Lock()
 	p := l.place
 	l.mu.Unlock()

@@ -3,7 +3,7 @@ package replica
 import (
 	"fmt"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Statement is what this leader says of its shard at the cut of a backup, while the gate is
@@ -12,8 +12,8 @@ import (
 // in sync, and whose processes have all of its log. One that was restarted and is not
 // reported again is none of them, nor is one that is only being taken in: its cut may have
 // been before that.
-func (l *Leader) Statement() client.ShardStatement {
-	s := client.ShardStatement{Shard: l.shard.Name(), Term: l.tenure.Term}
+func (l *Leader) Statement() dbclient.ShardStatement {
+	s := dbclient.ShardStatement{Shard: l.shard.Name(), Term: l.tenure.Term}
 	if err := l.Serving(); err != nil {
 		s.Unserved = err.Error()
 		return s

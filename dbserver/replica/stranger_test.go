@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 )
 
@@ -20,18 +20,18 @@ func (r *room) strange(p *process, ahead uint64, what int) {
 	r.group.Go(func() {
 		defer p.inside.Done()
 		servers, term := r.planned()
-		tenure := client.Tenure{Term: term + ahead, Reboot: r.rebootOf((Place{Servers: servers}).Leader()) + 1_000_000}
+		tenure := dbclient.Tenure{Term: term + ahead, Reboot: r.rebootOf((Place{Servers: servers}).Leader()) + 1_000_000}
 		ctx := context.Background()
-		var a client.ReplicaAnswer
+		var a dbclient.ReplicaAnswer
 		var err error
 		switch what {
 		case 0:
 			a, err = p.obeys.Promise(ctx, tenure)
 		case 1:
-			a, err = p.obeys.Copy(ctx, client.CopyRequest{Tenure: tenure, Copy: 1, Begin: true})
+			a, err = p.obeys.Copy(ctx, dbclient.CopyRequest{Tenure: tenure, Copy: 1, Begin: true})
 		default:
 			garbage := shard.Record{Tenure: shard.Tenure(tenure), Seq: 1, Changes: []shard.Change{{Kind: shard.Truncate}}}
-			a, err = p.obeys.Accept(ctx, client.AcceptRequest{Tenure: tenure, Records: encodeRecords([]shard.Record{garbage}), Commit: 1})
+			a, err = p.obeys.Accept(ctx, dbclient.AcceptRequest{Tenure: tenure, Records: encodeRecords([]shard.Record{garbage}), Commit: 1})
 		}
 		if err == nil && a.Refused == "" {
 			r.tell("%s obeys %+v: %+v", p.id, tenure, a)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 var errWire = errors.New("connection lost")
@@ -15,8 +15,8 @@ var errWire = errors.New("connection lost")
 // message is a call from one replica to another.
 type message struct {
 	from, to string
-	kind     string               // "promise", "accept", "copy", "log"
-	accept   client.AcceptRequest // of an accept
+	kind     string                 // "promise", "accept", "copy", "log"
+	accept   dbclient.AcceptRequest // of an accept
 }
 
 // fate is what becomes of a message.
@@ -93,7 +93,7 @@ type arrival[A any] struct {
 }
 
 // carry takes a message to its receiver and the answer back.
-func carry[A any](ctx context.Context, e end, t client.Target, m message, do func(*process) (A, error)) (none A, err error) {
+func carry[A any](ctx context.Context, e end, t dbclient.Target, m message, do func(*process) (A, error)) (none A, err error) {
 	m.from, m.to = e.from, strings.TrimPrefix(t.URL, "http://")
 	f := e.wire.fateOf(m)
 	to := e.wire.room.process(m.to)
@@ -132,18 +132,18 @@ func handle[A any](p *process, do func(*process) (A, error)) (none A, err error)
 	return do(p)
 }
 
-func (e end) Promise(ctx context.Context, t client.Target, _ string, r client.Tenure) (client.ReplicaAnswer, error) {
-	return carry(ctx, e, t, message{kind: "promise"}, func(p *process) (client.ReplicaAnswer, error) { return p.obeys.Promise(context.Background(), r) })
+func (e end) Promise(ctx context.Context, t dbclient.Target, _ string, r dbclient.Tenure) (dbclient.ReplicaAnswer, error) {
+	return carry(ctx, e, t, message{kind: "promise"}, func(p *process) (dbclient.ReplicaAnswer, error) { return p.obeys.Promise(context.Background(), r) })
 }
 
-func (e end) Accept(ctx context.Context, t client.Target, _ string, r client.AcceptRequest) (client.ReplicaAnswer, error) {
-	return carry(ctx, e, t, message{kind: "accept", accept: r}, func(p *process) (client.ReplicaAnswer, error) { return p.obeys.Accept(context.Background(), r) })
+func (e end) Accept(ctx context.Context, t dbclient.Target, _ string, r dbclient.AcceptRequest) (dbclient.ReplicaAnswer, error) {
+	return carry(ctx, e, t, message{kind: "accept", accept: r}, func(p *process) (dbclient.ReplicaAnswer, error) { return p.obeys.Accept(context.Background(), r) })
 }
 
-func (e end) Copy(ctx context.Context, t client.Target, _ string, r client.CopyRequest) (client.ReplicaAnswer, error) {
-	return carry(ctx, e, t, message{kind: "copy"}, func(p *process) (client.ReplicaAnswer, error) { return p.obeys.Copy(context.Background(), r) })
+func (e end) Copy(ctx context.Context, t dbclient.Target, _ string, r dbclient.CopyRequest) (dbclient.ReplicaAnswer, error) {
+	return carry(ctx, e, t, message{kind: "copy"}, func(p *process) (dbclient.ReplicaAnswer, error) { return p.obeys.Copy(context.Background(), r) })
 }
 
-func (e end) Log(ctx context.Context, t client.Target, _ string, r client.LogRequest) (client.LogResponse, error) {
-	return carry(ctx, e, t, message{kind: "log"}, func(p *process) (client.LogResponse, error) { return p.obeys.Log(r) })
+func (e end) Log(ctx context.Context, t dbclient.Target, _ string, r dbclient.LogRequest) (dbclient.LogResponse, error) {
+	return carry(ctx, e, t, message{kind: "log"}, func(p *process) (dbclient.LogResponse, error) { return p.obeys.Log(r) })
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -172,14 +172,14 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 // A replica that leads takes nothing from others in its own tenure.
 func TestLeaderTakesNoRecordsAndNoCopy(t *testing.T) {
 	s := fresh(t)
-	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{}`)})
+	one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{}`)})
 	before := s.State()
 	_, err := s.Accept(Batch{Tenure: Tenure{1, 1}, Prev: before.Last, Records: records(Tenure{1, 1}, 2, 1), Commit: 2})
 	require.ErrorIs(t, err, ErrLeads, "a leader takes another's records")
 	_, err = s.BeginCopy(Tenure{1, 1}, 1)
 	require.ErrorIs(t, err, ErrLeads)
 	require.Equal(t, before, s.State())
-	one(t, s, client.Op{Kind: client.OpInsert, Key: "l", Document: raw(`{}`)})
+	one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "l", Document: raw(`{}`)})
 }
 
 // Records that no leader can have numbered are refused, and nothing of them is stored.
@@ -265,8 +265,8 @@ func TestWriteAfterUncommittedTruncate(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Lead(Tenure{Term: 1, Reboot: 1}, undecided{}, false))
 	insert := func(key string) {
-		_, err := s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{
-			{Kind: client.OpInsert, OverwriteMode: client.OverwriteReplace, Key: key, Document: fmt.Appendf(nil, `{}`)}}})
+		_, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{
+			{Kind: dbclient.OpInsert, OverwriteMode: dbclient.OverwriteReplace, Key: key, Document: fmt.Appendf(nil, `{}`)}}})
 		require.ErrorIs(t, err, errPending)
 	}
 	insert("applied")
@@ -298,7 +298,7 @@ func TestNumberedWriteIsUnknown(t *testing.T) {
 	s, err := Create(o.env, "s1")
 	require.NoError(t, err)
 	require.NoError(t, s.Lead(Tenure{Term: 1, Reboot: 1}, closing{}, false))
-	_, err = s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpInsert, Key: "k", Document: []byte(`{}`)}}})
+	_, err = s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "k", Document: []byte(`{}`)}}})
 	require.Equal(t, apierror.ConnectionLost, apierror.From(err).Num)
 	require.Equal(t, apierror.ConnectionLost, apierror.From(s.Truncate(t.Context(), false)).Num)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // writeMany writes documents from several goroutines, all to the same few keys,
@@ -32,10 +32,10 @@ func writeMany(s *Shard, writers int, stop <-chan struct{}) (acknowledged func()
 				default:
 				}
 				name := fmt.Sprintf("k%d-%d", w, n%7)
-				results, err := s.Documents(context.Background(), client.DocumentsRequest{Collection: "c", WaitForSync: n%3 == 0, Ops: []client.Op{
-					{Kind: client.OpInsert, Key: name, Document: fmt.Appendf(nil, `{"n":%d}`, n), OverwriteMode: client.OverwriteReplace},
-					{Kind: client.OpInsert, Key: fmt.Sprintf("gone%d", w), Document: raw(`{}`), OverwriteMode: client.OverwriteIgnore},
-					{Kind: client.OpRemove, Key: fmt.Sprintf("gone%d", w)},
+				results, err := s.Documents(context.Background(), dbclient.DocumentsRequest{Collection: "c", WaitForSync: n%3 == 0, Ops: []dbclient.Op{
+					{Kind: dbclient.OpInsert, Key: name, Document: fmt.Appendf(nil, `{"n":%d}`, n), OverwriteMode: dbclient.OverwriteReplace},
+					{Kind: dbclient.OpInsert, Key: fmt.Sprintf("gone%d", w), Document: raw(`{}`), OverwriteMode: dbclient.OverwriteIgnore},
+					{Kind: dbclient.OpRemove, Key: fmt.Sprintf("gone%d", w)},
 				}})
 				if err != nil || results[0].Error != nil {
 					failures[w] = fmt.Errorf("write %s: %w %v", name, err, results)
@@ -95,10 +95,10 @@ func TestPowerCut(t *testing.T) {
 			require.NoError(t, s.Check(t.Context()))
 			for name, n := range acks {
 				var doc struct{ N int }
-				require.NoError(t, json.Unmarshal(one(t, s, client.Op{Kind: client.OpRead, Key: name}).New, &doc))
+				require.NoError(t, json.Unmarshal(one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: name}).New, &doc))
 				require.GreaterOrEqual(t, doc.N, n, name)
 			}
-			r := one(t, s, client.Op{Kind: client.OpInsert, Key: "next", Document: raw(`{}`)})
+			r := one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "next", Document: raw(`{}`)})
 			require.Greater(t, r.Rev, before)
 		})
 	}
@@ -114,7 +114,7 @@ func TestTruncateAndDropSurvive(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Lead(Tenure{1, 1}, solo{o.env.Engine}, true))
 		for i := range 10 {
-			do(t, s, client.Op{Kind: client.OpInsert, Key: fmt.Sprint(i), Document: raw(`{}`)})
+			do(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: fmt.Sprint(i), Document: raw(`{}`)})
 		}
 		shards = append(shards, s)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -30,7 +30,9 @@ func TestFullDisk(t *testing.T) {
 	})), &Clock{}, Retention{})
 	t.Cleanup(o.close)
 	s := o.leader(Tenure{1, 1})
-	insert := func(key string) client.Op { return client.Op{Kind: client.OpInsert, Key: key, Document: raw(`{}`)} }
+	insert := func(key string) dbclient.Op {
+		return dbclient.Op{Kind: dbclient.OpInsert, Key: key, Document: raw(`{}`)}
+	}
 	one(t, s, insert("before"))
 
 	full.Store(true)
@@ -42,7 +44,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		<-time.After(5 * time.Millisecond)
 	}
-	results := do(t, s, client.Op{Kind: client.OpRead, Key: "before"}, insert("refused"), insert("too"))
+	results := do(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: "before"}, insert("refused"), insert("too"))
 	require.Nil(t, results[0].Error)
 	require.ErrorIs(t, results[1].Error, apierror.NoSpace)
 	require.ErrorIs(t, results[2].Error, apierror.NoSpace)
@@ -50,6 +52,6 @@ func TestFullDisk(t *testing.T) {
 	full.Store(false)
 	require.NoError(t, <-waiting)
 	require.Nil(t, one(t, s, insert("after")).Error)
-	require.Equal(t, apierror.DocumentNotFound, one(t, s, client.Op{Kind: client.OpRead, Key: "refused"}).Error.Num)
+	require.Equal(t, apierror.DocumentNotFound, one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: "refused"}).Error.Num)
 	require.NoError(t, s.Check(t.Context()))
 }

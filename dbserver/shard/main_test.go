@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
 
@@ -75,15 +75,15 @@ func fresh(t testing.TB) *Shard {
 }
 
 // do applies operations that must not fail as a whole.
-func do(t testing.TB, s *Shard, ops ...client.Op) []client.OpResult {
+func do(t testing.TB, s *Shard, ops ...dbclient.Op) []dbclient.OpResult {
 	t.Helper()
-	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, ReturnNew: true})
+	results, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, ReturnNew: true})
 	require.NoError(t, err)
 	require.Len(t, results, len(ops))
 	return results
 }
 
-func one(t testing.TB, s *Shard, op client.Op) client.OpResult {
+func one(t testing.TB, s *Shard, op dbclient.Op) dbclient.OpResult {
 	t.Helper()
 	return do(t, s, op)[0]
 }

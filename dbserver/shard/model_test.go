@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -49,24 +49,24 @@ func merged(stored, patch map[string]any, dropNulls, replaceNested bool) map[str
 }
 
 // expect says how the model takes an operation: the error, or the body stored.
-func (m *model) expect(op client.Op, body map[string]any) (num apierror.Num, put map[string]any, remove bool) {
+func (m *model) expect(op dbclient.Op, body map[string]any) (num apierror.Num, put map[string]any, remove bool) {
 	d, found := m.documents[op.Key]
 	switch {
-	case !found && op.Kind == client.OpInsert:
+	case !found && op.Kind == dbclient.OpInsert:
 		return 0, body, false
 	case !found:
 		return apierror.DocumentNotFound, nil, false
-	case op.Kind == client.OpInsert && op.OverwriteMode == client.OverwriteIgnore:
+	case op.Kind == dbclient.OpInsert && op.OverwriteMode == dbclient.OverwriteIgnore:
 		return 0, nil, false
-	case op.Kind == client.OpInsert && (op.OverwriteMode == "" || op.OverwriteMode == client.OverwriteConflict):
+	case op.Kind == dbclient.OpInsert && (op.OverwriteMode == "" || op.OverwriteMode == dbclient.OverwriteConflict):
 		return apierror.UniqueConstraint, nil, false
 	case op.IfMatch != "" && op.IfMatch != d.rev:
 		return apierror.Conflict, nil, false
-	case op.Kind == client.OpRemove:
+	case op.Kind == dbclient.OpRemove:
 		return 0, nil, true
-	case op.Kind == client.OpRead:
+	case op.Kind == dbclient.OpRead:
 		return 0, nil, false
-	case op.Kind == client.OpUpdate || op.OverwriteMode == client.OverwriteUpdate:
+	case op.Kind == dbclient.OpUpdate || op.OverwriteMode == dbclient.OverwriteUpdate:
 		return 0, merged(d.body, body, op.DropNulls, op.ReplaceNested), false
 	}
 	return 0, body, false
@@ -74,8 +74,8 @@ func (m *model) expect(op client.Op, body map[string]any) (num apierror.Num, put
 
 var (
 	genKey   = rapid.SampledFrom([]string{"a", "b", "c", "aa", "a-b"})
-	genKind  = rapid.SampledFrom([]client.OpKind{client.OpRead, client.OpInsert, client.OpReplace, client.OpUpdate, client.OpRemove})
-	genMode  = rapid.SampledFrom([]client.OverwriteMode{"", client.OverwriteConflict, client.OverwriteIgnore, client.OverwriteReplace, client.OverwriteUpdate})
+	genKind  = rapid.SampledFrom([]dbclient.OpKind{dbclient.OpRead, dbclient.OpInsert, dbclient.OpReplace, dbclient.OpUpdate, dbclient.OpRemove})
+	genMode  = rapid.SampledFrom([]dbclient.OverwriteMode{"", dbclient.OverwriteConflict, dbclient.OverwriteIgnore, dbclient.OverwriteReplace, dbclient.OverwriteUpdate})
 	genName  = rapid.SampledFrom([]string{"x", "y", "z", "\"", "_key", "_rev", "é"})
 	genValue = rapid.OneOf(rapid.Just[any](nil), rapid.Just[any](true), rapid.Just[any]("}{"), rapid.Just[any]("a,\":\\"),
 		rapid.Map(rapid.IntRange(-3, 3), func(i int) any { return float64(i) }), rapid.Just[any]([]any{nil, "]", map[string]any{"n": nil}}))
@@ -135,7 +135,7 @@ func TestShardIsLikeItsModel(t *testing.T) {
 // step does one operation on both.
 func (m *model) step(t *rapid.T, s *Shard) {
 	body := genBody(2).Draw(t, "body")
-	op := client.Op{
+	op := dbclient.Op{
 		Kind: genKind.Draw(t, "kind"), Key: genKey.Draw(t, "key"), OverwriteMode: genMode.Draw(t, "mode"),
 		DropNulls: rapid.Bool().Draw(t, "dropNulls"), ReplaceNested: rapid.Bool().Draw(t, "replaceNested"),
 	}
@@ -146,7 +146,7 @@ func (m *model) step(t *rapid.T, s *Shard) {
 	case 1:
 		op.IfMatch = "other"
 	}
-	if op.Kind == client.OpRemove || op.Kind == client.OpRead {
+	if op.Kind == dbclient.OpRemove || op.Kind == dbclient.OpRead {
 		op.OverwriteMode = ""
 	} else {
 		var err error
@@ -154,7 +154,7 @@ func (m *model) step(t *rapid.T, s *Shard) {
 		require.NoError(t, err)
 	}
 	num, put, remove := m.expect(op, withoutSystem(body))
-	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{op}, ReturnNew: true, ReturnOld: true})
+	results, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{op}, ReturnNew: true, ReturnOld: true})
 	require.NoError(t, err)
 	r := results[0]
 	if num != 0 {
@@ -178,7 +178,7 @@ func (m *model) step(t *rapid.T, s *Shard) {
 		m.documents[op.Key], m.highest = modelDocument{rev: r.Rev, body: put}, r.Rev
 		m.writes++
 		requireDocument(t, op.Key, m.documents[op.Key], r.New)
-	case op.Kind == client.OpRead:
+	case op.Kind == dbclient.OpRead:
 		requireDocument(t, op.Key, before, r.New)
 	default:
 		require.True(t, r.Ignored)
@@ -206,7 +206,7 @@ func (m *model) check(t *rapid.T, s *Shard, r Retention) {
 	}
 	require.Equal(t, m.writes, st.Last.Seq)
 	require.Equal(t, m.writes, st.Committed)
-	page, err := s.Scan(t.Context(), client.ScanRequest{Limit: 100})
+	page, err := s.Scan(t.Context(), dbclient.ScanRequest{Limit: 100})
 	require.NoError(t, err)
 	require.Len(t, page.Documents, len(m.documents))
 	for i, name := range slices.Sorted(maps.Keys(m.documents)) {

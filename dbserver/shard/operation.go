@@ -3,13 +3,13 @@ package shard
 import (
 	"fmt"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // outcome is what an operation does to its key.
 type outcome struct {
-	result client.OpResult
+	result dbclient.OpResult
 	put    *object // the new document's body, or
 	remove bool
 }
@@ -20,18 +20,18 @@ func (o outcome) writes() bool { return o.put != nil || o.remove }
 // decide is the rule book: what a writing operation does to a key under which
 // stored is stored (nil: nothing). body is the operation's document, which it may
 // take over. It does no I/O.
-func decide(op client.Op, body *object, stored *document) (outcome, error) {
+func decide(op dbclient.Op, body *object, stored *document) (outcome, error) {
 	if stored == nil {
-		if op.Kind != client.OpInsert {
+		if op.Kind != dbclient.OpInsert {
 			return outcome{}, notFound(op.Key)
 		}
-		return outcome{result: client.OpResult{Key: op.Key, Created: true}, put: body}, nil
+		return outcome{result: dbclient.OpResult{Key: op.Key, Created: true}, put: body}, nil
 	}
-	if op.Kind == client.OpInsert {
+	if op.Kind == dbclient.OpInsert {
 		switch op.OverwriteMode {
-		case client.OverwriteReplace, client.OverwriteUpdate:
-		case client.OverwriteIgnore:
-			return outcome{result: client.OpResult{Key: op.Key, Rev: stored.rev(), Ignored: true}}, nil
+		case dbclient.OverwriteReplace, dbclient.OverwriteUpdate:
+		case dbclient.OverwriteIgnore:
+			return outcome{result: dbclient.OpResult{Key: op.Key, Rev: stored.rev(), Ignored: true}}, nil
 		default:
 			return outcome{}, apierror.New(apierror.UniqueConstraint,
 				"unique constraint violated - in index primary of type primary over '_key'; conflicting key: %s", op.Key)
@@ -40,11 +40,11 @@ func decide(op client.Op, body *object, stored *document) (outcome, error) {
 	if err := matches(op.IfMatch, stored); err != nil {
 		return outcome{}, err
 	}
-	if op.Kind == client.OpRemove {
-		return outcome{result: client.OpResult{Key: op.Key, Rev: stored.rev()}, remove: true}, nil
+	if op.Kind == dbclient.OpRemove {
+		return outcome{result: dbclient.OpResult{Key: op.Key, Rev: stored.rev()}, remove: true}, nil
 	}
-	out := outcome{result: client.OpResult{Key: op.Key, OldRev: stored.rev()}, put: body}
-	if op.Kind == client.OpUpdate || op.OverwriteMode == client.OverwriteUpdate {
+	out := outcome{result: dbclient.OpResult{Key: op.Key, OldRev: stored.rev()}, put: body}
+	if op.Kind == dbclient.OpUpdate || op.OverwriteMode == dbclient.OverwriteUpdate {
 		old, err := stored.body()
 		if err != nil {
 			return outcome{}, fmt.Errorf("update %s: %w", op.Key, err)
@@ -55,14 +55,14 @@ func decide(op client.Op, body *object, stored *document) (outcome, error) {
 }
 
 // read answers a reading operation.
-func read(op client.Op, stored *document) (client.OpResult, error) {
+func read(op dbclient.Op, stored *document) (dbclient.OpResult, error) {
 	if stored == nil {
-		return client.OpResult{}, notFound(op.Key)
+		return dbclient.OpResult{}, notFound(op.Key)
 	}
 	if err := matches(op.IfMatch, stored); err != nil {
-		return client.OpResult{}, err
+		return dbclient.OpResult{}, err
 	}
-	result := client.OpResult{Key: op.Key, Rev: stored.rev()}
+	result := dbclient.OpResult{Key: op.Key, Rev: stored.rev()}
 	if op.IfNoneMatch != "" && op.IfNoneMatch == result.Rev {
 		result.NotModified = true
 		return result, nil
@@ -84,19 +84,19 @@ func notFound(key string) error {
 
 // checkOp refuses what makes no sense, and parses the document of writes that
 // have one.
-func checkOp(op client.Op) (body *object, err error) {
+func checkOp(op dbclient.Op) (body *object, err error) {
 	if err := checkKey(op.Key); err != nil {
 		return nil, err
 	}
 	switch op.OverwriteMode {
-	case "", client.OverwriteConflict, client.OverwriteIgnore, client.OverwriteReplace, client.OverwriteUpdate:
+	case "", dbclient.OverwriteConflict, dbclient.OverwriteIgnore, dbclient.OverwriteReplace, dbclient.OverwriteUpdate:
 	default:
 		return nil, apierror.New(apierror.BadParameter, "unknown overwrite mode %q", op.OverwriteMode)
 	}
 	switch op.Kind {
-	case client.OpInsert, client.OpReplace, client.OpUpdate:
+	case dbclient.OpInsert, dbclient.OpReplace, dbclient.OpUpdate:
 		return parseBody(op.Document)
-	case client.OpRead, client.OpRemove:
+	case dbclient.OpRead, dbclient.OpRemove:
 		return nil, nil
 	}
 	return nil, apierror.New(apierror.BadParameter, "unknown operation %q", op.Kind)
@@ -104,8 +104,8 @@ func checkOp(op client.Op) (body *object, err error) {
 
 // failed is the result of an operation that failed: with a stored document its
 // revision goes with the error.
-func failed(key string, err error, stored *document) client.OpResult {
-	r := client.OpResult{Key: key, Error: apierror.From(err)}
+func failed(key string, err error, stored *document) dbclient.OpResult {
+	r := dbclient.OpResult{Key: key, Error: apierror.From(err)}
 	if stored != nil {
 		r.Rev = stored.rev()
 	}

@@ -7,12 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // stored strips what the server put in, so that tests read what the client sent.
-func stored(t *testing.T, r client.OpResult) string {
+func stored(t *testing.T, r dbclient.OpResult) string {
 	t.Helper()
 	require.Nil(t, r.Error)
 	head := `{"_key":"` + r.Key + `","_id":"c/` + r.Key + `","_rev":"` + r.Rev + `"`
@@ -34,9 +34,9 @@ func TestDocumentsKeepOrderAndNumbers(t *testing.T) {
 		"inside":     {`{"o":{"_key":1}}`, `{"o":{"_key":1}}`},
 		"surrogates": {`{"a":"\ud83d\ude00"}`, `{"a":"\ud83d\ude00"}`},
 	} {
-		r := one(t, s, client.Op{Kind: client.OpInsert, Key: name, Document: raw(doc[0])})
+		r := one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: name, Document: raw(doc[0])})
 		require.Equal(t, doc[1], stored(t, r), name)
-		require.Equal(t, r.New, one(t, s, client.Op{Kind: client.OpRead, Key: name}).New, name)
+		require.Equal(t, r.New, one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: name}).New, name)
 	}
 }
 
@@ -47,9 +47,9 @@ func TestManyAttributes(t *testing.T) {
 		b.WriteString(`"` + revision(uint64(i)) + `":1,`)
 	}
 	doc := "{" + b.String() + `"last":1}`
-	r := one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(doc)})
+	r := one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(doc)})
 	require.Equal(t, doc, stored(t, r))
-	r = one(t, s, client.Op{Kind: client.OpUpdate, Key: "k", Document: raw(`{"last":2,"more":3}`)})
+	r = one(t, s, dbclient.Op{Kind: dbclient.OpUpdate, Key: "k", Document: raw(`{"last":2,"more":3}`)})
 	require.Equal(t, strings.Replace(doc, `"last":1`, `"last":2,"more":3`, 1), stored(t, r))
 }
 
@@ -73,39 +73,39 @@ func TestUpdateMerges(t *testing.T) {
 		{`{"a":{"b":1},"_key":"no"}`, false, false, `{"a":{"b":1},"o":{"x":1,"y":{"z":2}},"n":null,"l":[1,2]}`},
 		{`{}`, true, false, before},
 	} {
-		do(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(before), OverwriteMode: client.OverwriteReplace})
-		op := client.Op{Kind: client.OpUpdate, Key: "k", Document: raw(c.patch), DropNulls: c.dropNulls, ReplaceNested: c.nestedToo}
+		do(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(before), OverwriteMode: dbclient.OverwriteReplace})
+		op := dbclient.Op{Kind: dbclient.OpUpdate, Key: "k", Document: raw(c.patch), DropNulls: c.dropNulls, ReplaceNested: c.nestedToo}
 		require.Equal(t, c.after, stored(t, one(t, s, op)), c.patch)
-		op.Kind, op.OverwriteMode = client.OpInsert, client.OverwriteUpdate
-		do(t, s, client.Op{Kind: client.OpReplace, Key: "k", Document: raw(before)})
+		op.Kind, op.OverwriteMode = dbclient.OpInsert, dbclient.OverwriteUpdate
+		do(t, s, dbclient.Op{Kind: dbclient.OpReplace, Key: "k", Document: raw(before)})
 		require.Equal(t, c.after, stored(t, one(t, s, op)), "insert %s", c.patch)
 	}
 }
 
 func TestResultsOfOperations(t *testing.T) {
 	s := fresh(t)
-	created := one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"v":1}`)})
+	created := one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"v":1}`)})
 	require.True(t, created.Created)
 	require.Empty(t, created.OldRev)
 	require.Nil(t, created.Old)
 
-	ignored := one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"v":2}`), OverwriteMode: client.OverwriteIgnore})
+	ignored := one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"v":2}`), OverwriteMode: dbclient.OverwriteIgnore})
 	require.True(t, ignored.Ignored)
 	require.Equal(t, created.Rev, ignored.Rev)
 
-	replaced := one(t, s, client.Op{Kind: client.OpReplace, Key: "k", Document: raw(`{"w":3}`), IfMatch: created.Rev})
+	replaced := one(t, s, dbclient.Op{Kind: dbclient.OpReplace, Key: "k", Document: raw(`{"w":3}`), IfMatch: created.Rev})
 	require.Equal(t, created.Rev, replaced.OldRev)
 	require.Equal(t, created.New, replaced.Old)
 	require.Greater(t, replaced.Rev, created.Rev)
 	require.Equal(t, `{"w":3}`, stored(t, replaced))
 
-	same := one(t, s, client.Op{Kind: client.OpRead, Key: "k", IfNoneMatch: replaced.Rev})
+	same := one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: "k", IfNoneMatch: replaced.Rev})
 	require.True(t, same.NotModified)
 	require.Nil(t, same.New)
-	other := one(t, s, client.Op{Kind: client.OpRead, Key: "k", IfNoneMatch: created.Rev, IfMatch: replaced.Rev})
+	other := one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: "k", IfNoneMatch: created.Rev, IfMatch: replaced.Rev})
 	require.Equal(t, replaced.New, other.New)
 
-	removed := one(t, s, client.Op{Kind: client.OpRemove, Key: "k", IfMatch: replaced.Rev})
+	removed := one(t, s, dbclient.Op{Kind: dbclient.OpRemove, Key: "k", IfMatch: replaced.Rev})
 	require.Equal(t, replaced.Rev, removed.Rev)
 	require.Equal(t, replaced.New, removed.Old)
 	require.Zero(t, s.State().Count)
@@ -113,30 +113,30 @@ func TestResultsOfOperations(t *testing.T) {
 
 func TestRefusedOperationsChangeNothing(t *testing.T) {
 	s := fresh(t)
-	held := one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"v":1}`)})
+	held := one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"v":1}`)})
 	seq := s.State().Last.Seq
 	for _, c := range []struct {
-		op  client.Op
+		op  dbclient.Op
 		num apierror.Num
 	}{
-		{client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{}`)}, apierror.UniqueConstraint},
-		{client.Op{Kind: client.OpReplace, Key: "k", Document: raw(`{}`), IfMatch: "x"}, apierror.Conflict},
-		{client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{}`), IfMatch: "x", OverwriteMode: client.OverwriteReplace}, apierror.Conflict},
-		{client.Op{Kind: client.OpRemove, Key: "k", IfMatch: "x"}, apierror.Conflict},
-		{client.Op{Kind: client.OpRead, Key: "k", IfMatch: "x"}, apierror.Conflict},
-		{client.Op{Kind: client.OpRead, Key: "none"}, apierror.DocumentNotFound},
-		{client.Op{Kind: client.OpReplace, Key: "none", Document: raw(`{}`)}, apierror.DocumentNotFound},
-		{client.Op{Kind: client.OpUpdate, Key: "none", Document: raw(`{}`)}, apierror.DocumentNotFound},
-		{client.Op{Kind: client.OpRemove, Key: "none"}, apierror.DocumentNotFound},
-		{client.Op{Kind: client.OpInsert, Key: "j", Document: raw(`[1]`)}, apierror.DocumentTypeInvalid},
-		{client.Op{Kind: client.OpInsert, Key: "j", Document: raw(`{"a":}`)}, apierror.CorruptedJSON},
-		{client.Op{Kind: client.OpInsert, Key: "j"}, apierror.CorruptedJSON},
-		{client.Op{Kind: client.OpInsert, Key: "a/b", Document: raw(`{}`)}, apierror.DocumentKeyBad},
-		{client.Op{Kind: client.OpInsert, Key: strings.Repeat("k", 255), Document: raw(`{}`)}, apierror.DocumentKeyBad},
-		{client.Op{Kind: client.OpInsert, Document: raw(`{}`)}, apierror.DocumentKeyMissing},
-		{client.Op{Kind: client.OpInsert, Key: "j", Document: raw(`{}`), OverwriteMode: "what"}, apierror.BadParameter},
-		{client.Op{Kind: "upsert", Key: "j", Document: raw(`{}`)}, apierror.BadParameter},
-		{client.Op{Kind: client.OpInsert, Key: "j", Document: raw(`{"a":"` + strings.Repeat("x", maxDocumentBytes) + `"}`)}, apierror.DocumentTooLarge},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{}`)}, apierror.UniqueConstraint},
+		{dbclient.Op{Kind: dbclient.OpReplace, Key: "k", Document: raw(`{}`), IfMatch: "x"}, apierror.Conflict},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{}`), IfMatch: "x", OverwriteMode: dbclient.OverwriteReplace}, apierror.Conflict},
+		{dbclient.Op{Kind: dbclient.OpRemove, Key: "k", IfMatch: "x"}, apierror.Conflict},
+		{dbclient.Op{Kind: dbclient.OpRead, Key: "k", IfMatch: "x"}, apierror.Conflict},
+		{dbclient.Op{Kind: dbclient.OpRead, Key: "none"}, apierror.DocumentNotFound},
+		{dbclient.Op{Kind: dbclient.OpReplace, Key: "none", Document: raw(`{}`)}, apierror.DocumentNotFound},
+		{dbclient.Op{Kind: dbclient.OpUpdate, Key: "none", Document: raw(`{}`)}, apierror.DocumentNotFound},
+		{dbclient.Op{Kind: dbclient.OpRemove, Key: "none"}, apierror.DocumentNotFound},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "j", Document: raw(`[1]`)}, apierror.DocumentTypeInvalid},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "j", Document: raw(`{"a":}`)}, apierror.CorruptedJSON},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "j"}, apierror.CorruptedJSON},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "a/b", Document: raw(`{}`)}, apierror.DocumentKeyBad},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: strings.Repeat("k", 255), Document: raw(`{}`)}, apierror.DocumentKeyBad},
+		{dbclient.Op{Kind: dbclient.OpInsert, Document: raw(`{}`)}, apierror.DocumentKeyMissing},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "j", Document: raw(`{}`), OverwriteMode: "what"}, apierror.BadParameter},
+		{dbclient.Op{Kind: "upsert", Key: "j", Document: raw(`{}`)}, apierror.BadParameter},
+		{dbclient.Op{Kind: dbclient.OpInsert, Key: "j", Document: raw(`{"a":"` + strings.Repeat("x", maxDocumentBytes) + `"}`)}, apierror.DocumentTooLarge},
 	} {
 		r := one(t, s, c.op)
 		require.NotNil(t, r.Error, "%s %s", c.op.Kind, c.op.Key)
@@ -147,28 +147,28 @@ func TestRefusedOperationsChangeNothing(t *testing.T) {
 	}
 	after := s.State().Last.Seq
 	require.Equal(t, seq, after)
-	require.Equal(t, held.New, one(t, s, client.Op{Kind: client.OpRead, Key: "k"}).New)
+	require.Equal(t, held.New, one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: "k"}).New)
 }
 
 // Operations that return many bytes of documents end early, and what has no result has not
 // been done.
 func TestReturnedDocumentsEndTheCall(t *testing.T) {
 	s := fresh(t)
-	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"text":"` + strings.Repeat("x", maxReturnedBytes/4) + `"}`)})
-	reads := make([]client.Op, 100)
-	updates := make([]client.Op, 100)
+	one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"text":"` + strings.Repeat("x", maxReturnedBytes/4) + `"}`)})
+	reads := make([]dbclient.Op, 100)
+	updates := make([]dbclient.Op, 100)
 	for i := range reads {
-		reads[i] = client.Op{Kind: client.OpRead, Key: "k"}
-		updates[i] = client.Op{Kind: client.OpUpdate, Key: "k", Document: raw(fmt.Sprintf(`{"n":%d}`, i))}
+		reads[i] = dbclient.Op{Kind: dbclient.OpRead, Key: "k"}
+		updates[i] = dbclient.Op{Kind: dbclient.OpUpdate, Key: "k", Document: raw(fmt.Sprintf(`{"n":%d}`, i))}
 	}
-	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: reads})
+	results, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: reads})
 	require.NoError(t, err)
 	require.Len(t, results, 4, "more is returned at once than fits")
-	results, err = s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: updates, ReturnNew: true, ReturnOld: true})
+	results, err = s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: updates, ReturnNew: true, ReturnOld: true})
 	require.NoError(t, err)
 	require.Len(t, results, 2)
 	require.Contains(t, string(one(t, s, reads[0]).New), `"n":1}`, "one is done that is not told")
-	results, err = s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: updates[:20]})
+	results, err = s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: updates[:20]})
 	require.NoError(t, err)
 	require.Len(t, results, 20)
 }

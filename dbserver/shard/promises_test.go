@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // records are n records of a tenure, numbered from first on.
@@ -127,6 +127,6 @@ func TestEarlierTenureIsRefused(t *testing.T) {
 		_, err = s.Promise(first)
 		require.ErrorIs(t, err, ErrOldTenure)
 	}
-	_, err = s.Documents(context.Background(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
+	_, err = s.Documents(context.Background(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}})
 	require.NoError(t, err)
 }

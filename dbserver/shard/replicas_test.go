@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // errPending is the answer of a quorum that has not decided yet.
@@ -148,12 +148,12 @@ func (g *group) copyTo(from, to int) {
 
 func (g *group) write() {
 	g.written++
-	op := client.Op{Kind: client.OpInsert, OverwriteMode: client.OverwriteReplace, Key: genKey.Draw(g.t, "key"), Document: fmt.Appendf(nil, `{"n":%d}`, g.written)}
+	op := dbclient.Op{Kind: dbclient.OpInsert, OverwriteMode: dbclient.OverwriteReplace, Key: genKey.Draw(g.t, "key"), Document: fmt.Appendf(nil, `{"n":%d}`, g.written)}
 	if rapid.IntRange(0, 3).Draw(g.t, "remove") == 0 {
-		op.Kind, op.Document, op.OverwriteMode = client.OpRemove, nil, ""
+		op.Kind, op.Document, op.OverwriteMode = dbclient.OpRemove, nil, ""
 	}
 	s := g.shards[g.leader]
-	_, err := s.Documents(g.t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{op}})
+	_, err := s.Documents(g.t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{op}})
 	if s.State().Committed < g.begun {
 		require.Equal(g.t, g.begun, s.State().Last.Seq, "nothing is numbered before what it began with is committed")
 	} else if err != nil {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
 
@@ -91,12 +91,12 @@ func (s *Shard) readCertified() (p Position, err error) {
 
 // Replicas says where every replica in an engine stands, in which nothing changes. leaders
 // has the numbers at which the shards' leaders ended, as far as they have said so.
-func Replicas(e *engine.Engine, leaders map[string]uint64) (map[string]client.PieceReplica, error) {
+func Replicas(e *engine.Engine, leaders map[string]uint64) (map[string]dbclient.PieceReplica, error) {
 	names, err := Names(e)
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]client.PieceReplica, len(names))
+	all := make(map[string]dbclient.PieceReplica, len(names))
 	for _, name := range names {
 		s, err := Open(Env{Engine: e}, name)
 		if err != nil {
@@ -110,12 +110,12 @@ func Replicas(e *engine.Engine, leaders map[string]uint64) (map[string]client.Pi
 	return all, nil
 }
 
-func (s *Shard) inPiece(seq uint64, stated bool) (client.PieceReplica, error) {
+func (s *Shard) inPiece(seq uint64, stated bool) (dbclient.PieceReplica, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.meta
-	r := client.PieceReplica{
-		Last:      client.Position{Tenure: client.Tenure(m.last), Seq: m.seq},
+	r := dbclient.PieceReplica{
+		Last:      dbclient.Position{Tenure: dbclient.Tenure(m.last), Seq: m.seq},
 		Committed: m.committed, Copying: m.copying,
 	}
 	if !stated || m.copying {
@@ -123,7 +123,7 @@ func (s *Shard) inPiece(seq uint64, stated bool) (client.PieceReplica, error) {
 	}
 	tenure, known, err := s.tenureAt(seq)
 	if known {
-		at := client.Tenure(tenure)
+		at := dbclient.Tenure(tenure)
 		r.At = &at
 	}
 	return r, err

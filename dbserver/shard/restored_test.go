@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // twoReplicas are a leader with n records in its log, which it has committed up to some,
@@ -20,8 +20,8 @@ func twoReplicas(t *testing.T, n, committed, copied, applied int) (leader, follo
 	require.NoError(t, err)
 	require.NoError(t, from.Lead(Tenure{3, 1}, undecided{}, false))
 	for i := range n {
-		_, err := from.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{
-			{Kind: client.OpInsert, Key: fmt.Sprint("k", i+1), Document: raw(`{}`)},
+		_, err := from.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{
+			{Kind: dbclient.OpInsert, Key: fmt.Sprint("k", i+1), Document: raw(`{}`)},
 		}})
 		require.ErrorContains(t, err, errPending.Error())
 	}
@@ -68,7 +68,7 @@ func TestCertifiedReplicaHasWhatWasAcknowledgedAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 5, s.State().Count)
 	require.NoError(t, s.Check(t.Context()))
-	require.Equal(t, "k6", one(t, s, client.Op{Kind: client.OpInsert, Key: "k6", Document: raw(`{}`)}).Key, "it is not there")
+	require.Equal(t, "k6", one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k6", Document: raw(`{}`)}).Key, "it is not there")
 }
 
 // A replica that was behind knows it: what it has not applied goes, for it may be anything, and it does not lead before it has been brought up to the cut.
@@ -177,13 +177,13 @@ func TestReplicasOfAnEngine(t *testing.T) {
 	leader, follower := twoReplicas(t, 8, 5, 7, 3)
 	defer leader.close()
 	defer follower.close()
-	at, last := client.Tenure{Term: 3, Reboot: 1}, client.Position{Tenure: client.Tenure{Term: 3, Reboot: 1}, Seq: 7}
-	for seq, want := range map[uint64]*client.Tenure{0: {}, 2: &at, 5: &at, 7: &at, 8: nil} {
+	at, last := dbclient.Tenure{Term: 3, Reboot: 1}, dbclient.Position{Tenure: dbclient.Tenure{Term: 3, Reboot: 1}, Seq: 7}
+	for seq, want := range map[uint64]*dbclient.Tenure{0: {}, 2: &at, 5: &at, 7: &at, 8: nil} {
 		got, err := Replicas(follower.env.Engine, map[string]uint64{"s1": seq})
 		require.NoError(t, err)
-		require.Equal(t, map[string]client.PieceReplica{"s1": {Last: last, Committed: 3, At: want}}, got, "%d", seq)
+		require.Equal(t, map[string]dbclient.PieceReplica{"s1": {Last: last, Committed: 3, At: want}}, got, "%d", seq)
 	}
 	got, err := Replicas(follower.env.Engine, nil)
 	require.NoError(t, err)
-	require.Equal(t, client.PieceReplica{Last: last, Committed: 3}, got["s1"])
+	require.Equal(t, dbclient.PieceReplica{Last: last, Committed: 3}, got["s1"])
 }

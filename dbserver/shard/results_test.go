@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
 )
@@ -15,20 +15,20 @@ import (
 // and a write whose result it would be is not applied.
 func TestResultsAreCounted(t *testing.T) {
 	s := fresh(t)
-	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"text":"` + strings.Repeat("x", 8<<20) + `"}`)})
-	ops := []client.Op{{Kind: client.OpRead, Key: "k"}}
+	one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"text":"` + strings.Repeat("x", 8<<20) + `"}`)})
+	ops := []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}
 	account := budget.New(4 << 30).Open(budget.Client)
-	results, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: ops, Account: account})
+	results, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: ops, Account: account})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, account.Held(), int64(resultFactor*len(results[0].New)))
 
 	account = budget.New(40 << 20).Open(budget.Client)
-	results, err = s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: ops, Account: account})
+	results, err = s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: ops, Account: account})
 	require.NoError(t, err)
 	require.ErrorIs(t, results[0].Error, apierror.EntityTooLarge)
-	ops[0].Kind = client.OpRemove
-	results, err = s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, Account: account})
+	ops[0].Kind = dbclient.OpRemove
+	results, err = s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: ops, ReturnOld: true, Account: account})
 	require.NoError(t, err)
 	require.ErrorIs(t, results[0].Error, apierror.EntityTooLarge)
-	require.Nil(t, one(t, s, client.Op{Kind: client.OpRead, Key: "k"}).Error, "what was refused was not applied")
+	require.Nil(t, one(t, s, dbclient.Op{Kind: dbclient.OpRead, Key: "k"}).Error, "what was refused was not applied")
 }

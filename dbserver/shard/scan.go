@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/budget"
 )
 
@@ -15,7 +15,7 @@ const (
 )
 
 // Scan reads a page of documents in key order, as they are at one moment.
-func (s *Shard) Scan(ctx context.Context, r client.ScanRequest) (page client.ScanResponse, err error) {
+func (s *Shard) Scan(ctx context.Context, r dbclient.ScanRequest) (page dbclient.ScanResponse, err error) {
 	if err := s.enter(); err != nil {
 		return page, err
 	}

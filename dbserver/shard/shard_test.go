@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 )
@@ -20,7 +20,7 @@ import (
 // those that read the same revision wins, so every increment counts.
 func TestConcurrentWritersOfOneKey(t *testing.T) {
 	s := fresh(t)
-	one(t, s, client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{"n":0}`)})
+	one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"n":0}`)})
 	var group sync.WaitGroup
 	var won atomic.Int64
 	var replaced sync.Map
@@ -28,13 +28,13 @@ func TestConcurrentWritersOfOneKey(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 100 {
-				read, err := s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
+				read, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}})
 				if err != nil {
 					errs <- err
 					return
 				}
-				r, err := s.Documents(t.Context(), client.DocumentsRequest{Collection: "c", Ops: []client.Op{
-					{Kind: client.OpUpdate, Key: "k", IfMatch: read[0].Rev, Document: fmt.Appendf(nil, `{"n":%d}`, won.Load())},
+				r, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{
+					{Kind: dbclient.OpUpdate, Key: "k", IfMatch: read[0].Rev, Document: fmt.Appendf(nil, `{"n":%d}`, won.Load())},
 				}})
 				switch {
 				case err != nil:
@@ -75,7 +75,7 @@ func TestTruncateAmongWriters(t *testing.T) {
 	require.Equal(t, Tenure{21, 1}, s.State().Promised)
 	require.ErrorIs(t, s.Lead(Tenure{20, 1}, solo{}, true), ErrOldTenure)
 	require.NoError(t, s.Drop())
-	_, err := s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: client.OpRead, Key: "k"}}})
+	_, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}})
 	require.ErrorIs(t, err, apierror.ShardGone)
 	require.ErrorIs(t, s.Truncate(t.Context(), false), apierror.ShardGone)
 }
@@ -83,10 +83,10 @@ func TestTruncateAmongWriters(t *testing.T) {
 func TestScanPages(t *testing.T) {
 	s := fresh(t)
 	for i := range 25 {
-		one(t, s, client.Op{Kind: client.OpInsert, Key: fmt.Sprintf("%02d", i), Document: raw(`{}`)})
+		one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: fmt.Sprintf("%02d", i), Document: raw(`{}`)})
 	}
 	var sizes []int
-	r := client.ScanRequest{Limit: 10}
+	r := dbclient.ScanRequest{Limit: 10}
 	for more := true; more; {
 		page, err := s.Scan(t.Context(), r)
 		require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestScanPages(t *testing.T) {
 	}
 	require.Equal(t, []int{10, 10, 5}, sizes)
 	require.Equal(t, "24", r.After)
-	page, err := s.Scan(t.Context(), client.ScanRequest{After: "24"})
+	page, err := s.Scan(t.Context(), dbclient.ScanRequest{After: "24"})
 	require.NoError(t, err)
 	require.Empty(t, page.Documents)
 }
@@ -106,7 +106,7 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 	defer o.close()
 	s := o.leader(Tenure{1, 1})
 	for i := range 500 {
-		one(t, s, client.Op{Kind: client.OpInsert, Key: fmt.Sprint(i), Document: raw(`{"some":"content"}`)})
+		one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: fmt.Sprint(i), Document: raw(`{"some":"content"}`)})
 		m := s.snapshot()
 		_, records, ok, err := s.Log(m.log.first, 1<<30)
 		require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 func TestCreateTwice(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
 	defer o.close()
-	one(t, o.leader(Tenure{5, 1}), client.Op{Kind: client.OpInsert, Key: "k", Document: raw(`{}`)})
+	one(t, o.leader(Tenure{5, 1}), dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{}`)})
 	s, err := Create(o.env, "s1")
 	require.NoError(t, err)
 	require.Equal(t, Position{Tenure{5, 1}, 1}, s.State().Last)

@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Records are applied in their order, and a write meets the last record about its key,
@@ -19,18 +19,18 @@ func TestWritesMeetTheTail(t *testing.T) {
 	require.NoError(t, err)
 	tenure := Tenure{Term: 1, Reboot: 1}
 	require.NoError(t, s.Lead(tenure, undecided{}, false))
-	do := func(kind client.OpKind) {
-		_, err := s.Documents(t.Context(), client.DocumentsRequest{Ops: []client.Op{{Kind: kind, Key: "k", Document: json.RawMessage(`{}`)}}})
+	do := func(kind dbclient.OpKind) {
+		_, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: kind, Key: "k", Document: json.RawMessage(`{}`)}}})
 		require.ErrorIs(t, err, errPending)
 	}
-	do(client.OpInsert)
-	do(client.OpRemove)
+	do(dbclient.OpInsert)
+	do(dbclient.OpRemove)
 	_, err = s.Commit(1)
 	require.NoError(t, err)
-	do(client.OpInsert) // it is removed, though that is not applied
+	do(dbclient.OpInsert) // it is removed, though that is not applied
 	require.Equal(t, uint64(1), s.State().Committed)
 	s.Alone(tenure, true)
-	do(client.OpRemove)
+	do(dbclient.OpRemove)
 	require.Equal(t, uint64(1), s.State().Committed, "what came before it is applied first")
 	_, err = s.Commit(4)
 	require.NoError(t, err)

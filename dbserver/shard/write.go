@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -25,12 +25,12 @@ const maxReturnedBytes = 16 << 20
 // unknown. ctx bounds the wait for other replicas and should outlast the client.
 //
 // The caller holds the server's gate if any operation writes, until this returns.
-func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]client.OpResult, error) {
+func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]dbclient.OpResult, error) {
 	q, err := s.admit(r.Ops)
 	if err != nil {
 		return nil, err
 	}
-	c := &chunk{shard: s, request: r, quorum: q, results: make([]client.OpResult, 0, len(r.Ops))}
+	c := &chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops))}
 	for _, op := range r.Ops {
 		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
 			break
@@ -43,9 +43,9 @@ func (s *Shard) Documents(ctx context.Context, r client.DocumentsRequest) ([]cli
 }
 
 // admit asks whether writes may begin; reading needs no quorum.
-func (s *Shard) admit(ops []client.Op) (Quorum, error) {
+func (s *Shard) admit(ops []dbclient.Op) (Quorum, error) {
 	for _, op := range ops {
-		if op.Kind != client.OpRead {
+		if op.Kind != dbclient.OpRead {
 			return s.quorum()
 		}
 	}
@@ -73,9 +73,9 @@ func (s *Shard) quorum() (Quorum, error) {
 // chunk is one call of Documents.
 type chunk struct {
 	shard   *Shard
-	request client.DocumentsRequest
+	request dbclient.DocumentsRequest
 	quorum  Quorum
-	results []client.OpResult
+	results []dbclient.OpResult
 	until   uint64 // what the results depend on is committed up to here
 	wrote   bool
 	bytes   int // of the documents in the results
@@ -100,8 +100,8 @@ func (c *chunk) show(documents ...[]byte) error {
 }
 
 // do does one operation. Its error ends the chunk.
-func (c *chunk) do(ctx context.Context, op client.Op) error {
-	if op.Kind == client.OpRead && c.until > 0 { // it must see what came before it
+func (c *chunk) do(ctx context.Context, op dbclient.Op) error {
+	if op.Kind == dbclient.OpRead && c.until > 0 { // it must see what came before it
 		if err := c.settle(ctx, false); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (s *Shard) unknown(why error) error {
 }
 
 // apply does one operation. stored is what it met, for the error's revision.
-func (c *chunk) apply(op client.Op) (result client.OpResult, stored *document, err error) {
+func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
 	s := c.shard
 	body, err := checkOp(op)
 	if err != nil {
@@ -155,7 +155,7 @@ func (c *chunk) apply(op client.Op) (result client.OpResult, stored *document, e
 		return result, nil, err
 	}
 	defer s.content.RUnlock()
-	if op.Kind == client.OpRead {
+	if op.Kind == dbclient.OpRead {
 		if stored, err = s.get(op.Key); err != nil {
 			return result, nil, err
 		}
@@ -183,7 +183,7 @@ func (c *chunk) apply(op client.Op) (result client.OpResult, stored *document, e
 }
 
 // carryOut appends an outcome and completes its result. The caller holds the key.
-func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.OpResult, error) {
+func (c *chunk) carryOut(op dbclient.Op, out outcome, stored *document) (dbclient.OpResult, error) {
 	s, result := c.shard, out.result
 	if !out.writes() {
 		return result, nil
@@ -213,7 +213,7 @@ func (c *chunk) carryOut(op client.Op, out outcome, stored *document) (client.Op
 		result.Old = stored.json
 	}
 	if err := c.show(result.New, result.Old); err != nil {
-		return client.OpResult{}, err
+		return dbclient.OpResult{}, err
 	}
 	seq, err := s.append(w)
 	if err != nil {

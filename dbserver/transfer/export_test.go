@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Mover moves pieces without a manager.
@@ -46,7 +46,7 @@ func NewKeeper(r Remote, t Timing) Keeper {
 }
 
 // List lists.
-func (k Keeper) List(ctx context.Context) ([]client.RemoteBackup, error) { return k.k.list(ctx, "") }
+func (k Keeper) List(ctx context.Context) ([]dbclient.RemoteBackup, error) { return k.k.list(ctx, "") }
 
 // Verify verifies all.
 func (k Keeper) Verify(ctx context.Context) ([]string, error) {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -21,7 +21,7 @@ import (
 // at once, a final state stays; and COMPLETED requires that nobody has cancelled.
 type job struct {
 	*Manager
-	request  client.TransferRequest
+	request  dbclient.TransferRequest
 	entry    keys.TransferEntry // as this job last wrote it
 	progress *progress
 	log      hclog.Logger
@@ -36,10 +36,10 @@ type view struct {
 	entry     keys.TransferEntry
 	known     bool
 	cancelled bool
-	root      *agency.Node
+	root      *agencyclient.Node
 }
 
-func viewOf(root *agency.Node, job, server string) view {
+func viewOf(root *agencyclient.Node, job, server string) view {
 	v := view{root: root}
 	v.known = root.At(keys.TransferEntryKey(job, server)).Decode(&v.entry) == nil
 	v.cancelled = root.At(keys.TransferJobKey(job) + "/Cancelled").Exists()
@@ -85,13 +85,13 @@ func (j *job) accept(ctx context.Context) (bool, error) {
 		Status: keys.TransferAck, Source: j.request.Source, RebootID: j.config.RebootID(), LockLocation: location,
 		Progress: v.entry.Progress,
 	}
-	err = j.write(ctx, next, map[string]any{keys.TransferLock(location): agency.Set(j.request.Job)}, map[string]any{keys.TransferLock(location): pre})
+	err = j.write(ctx, next, map[string]any{keys.TransferLock(location): agencyclient.Set(j.request.Job)}, map[string]any{keys.TransferLock(location): pre})
 	return err == nil, err
 }
 
 // recorded refuses a request that says of a job what the agency does not: it is from no
 // coordinator of the job, which goes on as it was recorded.
-func (j *job) recorded(root *agency.Node) error {
+func (j *job) recorded(root *agencyclient.Node) error {
 	job, r := root.At(keys.TransferJobKey(j.request.Job)), j.request
 	is := func(name, want string) bool { return job.At(name).Text() == want }
 	if is("Kind", r.Kind) && is("BackupId", r.BackupID) && is("Remote", r.Remote.Label()) || failpoint.Off("transfer-as-recorded") {
@@ -103,23 +103,23 @@ func (j *job) recorded(root *agency.Node) error {
 
 // lockable gives the precondition under which the lock may be taken: it is free, is
 // this job's, or is left over from a job whose part here is over.
-func (j *job) lockable(root *agency.Node, location string) (any, error) {
+func (j *job) lockable(root *agencyclient.Node, location string) (any, error) {
 	lock := root.At(keys.TransferLock(location))
 	if !lock.Exists() {
-		return agency.OldEmpty(true), nil
+		return agencyclient.OldEmpty(true), nil
 	}
 	holder := lock.Text()
 	other := viewOf(root, holder, j.config.Server)
 	if holder != j.request.Job && other.known && !other.entry.Final() {
 		return nil, apierror.New(apierror.BackupConflict, "job %s is transferring the same piece from or to the same place", holder)
 	}
-	return agency.Exactly(lock), nil
+	return agencyclient.Exactly(lock), nil
 }
 
 // write changes the entry to next, with further operations, if it is still what
 // this job knows.
 func (j *job) write(ctx context.Context, next keys.TransferEntry, ops, pre map[string]any) error {
-	tx := agency.Tx{Ops: map[string]any{j.key(): agency.Set(next)}, Pre: map[string]any{j.key() + "/Status": agency.Old(j.entry.Status)}}
+	tx := agencyclient.Tx{Ops: map[string]any{j.key(): agencyclient.Set(next)}, Pre: map[string]any{j.key() + "/Status": agencyclient.Old(j.entry.Status)}}
 	for k, v := range ops {
 		tx.Ops[k] = v
 	}
@@ -157,7 +157,7 @@ func (j *job) watch(ctx context.Context, cancel context.CancelCauseFunc) <-chan 
 	go func() {
 		defer close(done)
 		seen := false
-		snapshot, err := j.config.Watch.Wait(ctx, func(s agency.Snapshot) bool {
+		snapshot, err := j.config.Watch.Wait(ctx, func(s agencyclient.Snapshot) bool {
 			v := viewOf(s.Root, j.request.Job, j.config.Server)
 			seen = seen || v.known
 			return v.cancelled || v.entry.Final() || seen && !v.known
@@ -213,11 +213,11 @@ func (j *job) begin(ctx context.Context) error {
 	next := j.entry
 	next.Status, next.Progress = keys.TransferStarted, j.progress.look()
 	for {
-		err := j.write(ctx, next, nil, map[string]any{j.cancelledKey(): agency.OldEmpty(true)})
+		err := j.write(ctx, next, nil, map[string]any{j.cancelledKey(): agencyclient.OldEmpty(true)})
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, agency.ErrPrecondition), errors.Is(err, agency.ErrUnknown):
+		case errors.Is(err, agencyclient.ErrPrecondition), errors.Is(err, agencyclient.ErrUnknown):
 			v, rerr := j.read(ctx)
 			if rerr == nil && v.entry.Status == keys.TransferStarted && v.entry.RebootID == next.RebootID {
 				j.entry = next
@@ -278,10 +278,10 @@ func (j *job) end(ctx context.Context, why error) error {
 	next := j.final(why)
 	ops, pre := map[string]any{}, map[string]any{}
 	if next.LockLocation != "" {
-		ops[keys.TransferLock(next.LockLocation)] = agency.Delete()
+		ops[keys.TransferLock(next.LockLocation)] = agencyclient.Delete()
 	}
 	if why == nil {
-		pre[j.cancelledKey()] = agency.OldEmpty(true)
+		pre[j.cancelledKey()] = agencyclient.OldEmpty(true)
 	}
 	return j.write(ctx, next, ops, pre)
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // formatNumber is that of the manifests at the remote. A higher one is not read.
@@ -32,9 +32,9 @@ const maxManifest = 256 << 20
 
 // pieceManifest is PIECE.json.
 type pieceManifest struct {
-	Format int           `json:"format"`
-	Piece  client.Piece  `json:"piece"`
-	Files  []backup.File `json:"files"`
+	Format int            `json:"format"`
+	Piece  dbclient.Piece `json:"piece"`
+	Files  []backup.File  `json:"files"`
 }
 
 func (m pieceManifest) content() backup.Content {

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/transfer"
 )
@@ -86,18 +86,18 @@ func (s *shop) backup(id string, servers ...string) {
 	require.NoError(s.t, s.store.Prepare(ctx, s.e, id, nonce))
 	_, err := s.store.Cut(ctx, s.e, id, nonce)
 	require.NoError(s.t, err)
-	_, err = s.store.Link(ctx, client.LinkRequest{
+	_, err = s.store.Link(ctx, dbclient.LinkRequest{
 		ID: id, Nonce: nonce, DateTime: "2026-11-22T12:00:00Z", Label: "x", NrDBServers: len(servers),
 		AgencyDump: json.RawMessage(`{"clusterId":"c","index":7,"term":1,"dump":[{"arango":{"Plan":{"DBServers":{}}}}]}`),
 	})
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.store.Seal(client.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{"proof":"` + id + `"}`)}))
+	require.NoError(s.t, s.store.Seal(dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{"proof":"` + id + `"}`)}))
 	require.NoError(s.t, s.store.Publish(id, nonce))
 }
 
 func (s *shop) listed() []string {
 	s.t.Helper()
-	pieces, err := s.store.List(client.ListRequest{})
+	pieces, err := s.store.List(dbclient.ListRequest{})
 	require.NoError(s.t, err)
 	ids := []string{}
 	for _, p := range pieces {

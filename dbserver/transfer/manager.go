@@ -8,22 +8,22 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // Agency is what jobs ask of the agency; *agency/client.Client is one.
 type Agency interface {
-	Read(ctx context.Context, paths ...string) (*agency.Node, error)
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
+	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 }
 
 // Watch follows the agency; *agency/client.Cache is one.
 type Watch interface {
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // Config says whose jobs these are and what they work with.
@@ -90,7 +90,7 @@ func (m *Manager) Close() {
 
 // Start accepts a job, which then goes on by itself. It does nothing when the job
 // is under way or over. The job must be in the agency.
-func (m *Manager) Start(ctx context.Context, r client.TransferRequest) error {
+func (m *Manager) Start(ctx context.Context, r dbclient.TransferRequest) error {
 	if err := m.check(r); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (m *Manager) Start(ctx context.Context, r client.TransferRequest) error {
 	return nil
 }
 
-func (m *Manager) over(r client.TransferRequest) {
+func (m *Manager) over(r dbclient.TransferRequest) {
 	m.mu.Lock()
 	delete(m.jobs, r.Job)
 	if m.arrives[r.BackupID] == r.Job {
@@ -150,7 +150,7 @@ func (m *Manager) Forget(id string) error {
 	return m.config.Pieces.DropReceived(id)
 }
 
-func (m *Manager) check(r client.TransferRequest) error {
+func (m *Manager) check(r dbclient.TransferRequest) error {
 	switch {
 	case m.config.Remotes == nil:
 		return errNoRemotes
@@ -158,8 +158,8 @@ func (m *Manager) check(r client.TransferRequest) error {
 		return apierror.New(apierror.BadParameter, "%q is no kind of transfer", r.Kind)
 	case r.Job == "":
 		return apierror.New(apierror.BadParameter, "a transfer needs the id of its job")
-	case r.Options.Transfers < 0 || r.Options.Transfers > client.MostTransfers || r.Options.BytesPerSecond < 0:
-		return apierror.New(apierror.BadParameter, "want transfers from 0 to %d, and bytes per second that are not negative", client.MostTransfers)
+	case r.Options.Transfers < 0 || r.Options.Transfers > dbclient.MostTransfers || r.Options.BytesPerSecond < 0:
+		return apierror.New(apierror.BadParameter, "want transfers from 0 to %d, and bytes per second that are not negative", dbclient.MostTransfers)
 	}
 	if err := backup.CheckID(r.BackupID); err != nil {
 		return err
@@ -171,7 +171,7 @@ var errNoRemotes error = apierror.New(apierror.NotImplemented, "this program has
 
 // open makes the remote of a request, which tries again what may pass, and is left
 // when ctx ends.
-func (m *Manager) open(ctx context.Context, r client.Remote, config client.RemoteConfig) (Remote, error) {
+func (m *Manager) open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig) (Remote, error) {
 	remote, err := openPrompt(ctx, &m.calls, func() (Remote, error) { return m.config.Remotes.Open(ctx, r, config, m.config.Own) })
 	if err != nil {
 		return nil, err
@@ -180,11 +180,11 @@ func (m *Manager) open(ctx context.Context, r client.Remote, config client.Remot
 }
 
 // Remote does what keeps order at a remote, and answers when it is done.
-func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer client.RemoteResponse, err error) {
+func (m *Manager) Remote(ctx context.Context, r dbclient.RemoteRequest) (answer dbclient.RemoteResponse, err error) {
 	if m.config.Remotes == nil {
 		return answer, errNoRemotes
 	}
-	if err := m.config.Remotes.Check(r.Remote, r.Config); err != nil || r.Operation == client.RemoteCheck {
+	if err := m.config.Remotes.Check(r.Remote, r.Config); err != nil || r.Operation == dbclient.RemoteCheck {
 		return answer, badRemote(err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -197,15 +197,15 @@ func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer cl
 	defer func() { err = errors.Join(err, remote.Close()) }()
 	k := &keeper{remote: remote, timing: m.timing}
 	switch r.Operation {
-	case client.RemoteList:
+	case dbclient.RemoteList:
 		answer.Backups, err = k.list(ctx, r.ID)
-	case client.RemoteVerify:
+	case dbclient.RemoteVerify:
 		var v verified
 		v, err = k.verify(ctx, r.ID)
 		answer.Backups, answer.Problems, answer.Note = v.backups, v.problems, v.note
-	case client.RemotePrune:
+	case dbclient.RemotePrune:
 		err = k.pruneInto(ctx, &answer)
-	case client.RemoteDelete:
+	case dbclient.RemoteDelete:
 		if answer.Removed, err = k.remove(ctx, r.ID); err != nil {
 			break
 		}
@@ -218,7 +218,7 @@ func (m *Manager) Remote(ctx context.Context, r client.RemoteRequest) (answer cl
 	return answer, badRemote(err)
 }
 
-func (k *keeper) pruneInto(ctx context.Context, answer *client.RemoteResponse) error {
+func (k *keeper) pruneInto(ctx context.Context, answer *dbclient.RemoteResponse) error {
 	p, err := k.prune(ctx)
 	answer.Removed += p.removed
 	answer.Freed, answer.Kept = p.freed, p.kept

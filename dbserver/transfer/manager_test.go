@@ -15,9 +15,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/fsm"
@@ -36,7 +36,7 @@ type office struct {
 
 func newOffice() *office { return &office{machine: fsm.New(1000), changed: make(chan struct{})} }
 
-func (o *office) Write(_ context.Context, tx agency.Tx) (uint64, error) {
+func (o *office) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 	raw, err := tx.Encode("c")
 	if err != nil {
 		return 0, err
@@ -48,30 +48,30 @@ func (o *office) Write(_ context.Context, tx agency.Tx) (uint64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.down {
-		return 0, agency.ErrUnavailable
+		return 0, agencyclient.ErrUnavailable
 	}
 	o.written.Write(raw)
 	if out := o.machine.Apply(1, fsm.Command{Transactions: []fsm.Transaction{parsed}}); out[0].Index == 0 {
-		return 0, agency.ErrPrecondition
+		return 0, agencyclient.ErrPrecondition
 	}
 	close(o.changed)
 	o.changed = make(chan struct{})
 	return o.machine.State().Index(), nil
 }
 
-func (o *office) Read(_ context.Context, paths ...string) (*agency.Node, error) {
+func (o *office) Read(_ context.Context, paths ...string) (*agencyclient.Node, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.down {
-		return nil, agency.ErrUnavailable
+		return nil, agencyclient.ErrUnavailable
 	}
 	return o.machine.State().Read(paths), nil
 }
 
-func (o *office) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error) {
+func (o *office) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
 	for {
 		o.mu.Lock()
-		s, changed := agency.Snapshot{Index: o.machine.State().Index(), Root: o.machine.State().Root()}, o.changed
+		s, changed := agencyclient.Snapshot{Index: o.machine.State().Index(), Root: o.machine.State().Root()}, o.changed
 		o.mu.Unlock()
 		if ok(s) {
 			return s, nil
@@ -79,7 +79,7 @@ func (o *office) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agenc
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return agency.Snapshot{}, ctx.Err()
+			return agencyclient.Snapshot{}, ctx.Err()
 		}
 	}
 }
@@ -118,16 +118,16 @@ func (d *desk) restart(reboot uint64) {
 
 const secret = "canary-5ecr3t"
 
-func (d *desk) record(job, kind, id string) client.TransferRequest {
+func (d *desk) record(job, kind, id string) dbclient.TransferRequest {
 	d.t.Helper()
-	remote := client.Remote{Name: "r", Path: "p"}
-	_, err := d.o.Write(d.t.Context(), agency.Tx{Ops: map[string]any{keys.TransferJobKey(job): agency.Set(keys.TransferJob{
+	remote := dbclient.Remote{Name: "r", Path: "p"}
+	_, err := d.o.Write(d.t.Context(), agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey(job): agencyclient.Set(keys.TransferJob{
 		BackupID: id, Kind: kind, Remote: remote.Label(), DBServers: map[string]keys.TransferEntry{d.shop.id: {Status: keys.TransferNew}},
 	})}})
 	require.NoError(d.t, err)
-	return client.TransferRequest{
+	return dbclient.TransferRequest{
 		Job: job, Kind: kind, BackupID: id, Source: d.shop.id, Servers: []string{d.shop.id},
-		Remote: remote, Config: client.RemoteConfig{"r": {"type": "memory", "pass": secret}},
+		Remote: remote, Config: dbclient.RemoteConfig{"r": {"type": "memory", "pass": secret}},
 	}
 }
 
@@ -141,13 +141,13 @@ func (d *desk) awaitStatus(job, status string) keys.TransferEntry {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Minute)
 	defer cancel()
-	_, err := d.o.Wait(ctx, func(agency.Snapshot) bool { return d.entry(job).Status == status })
+	_, err := d.o.Wait(ctx, func(agencyclient.Snapshot) bool { return d.entry(job).Status == status })
 	require.NoError(d.t, err, "%+v", d.entry(job))
 	return d.entry(job)
 }
 
 func (d *desk) abort(job string) {
-	_, err := d.o.Write(d.t.Context(), agency.Tx{Ops: map[string]any{keys.TransferJobKey(job) + "/Cancelled": agency.Set(true)}})
+	_, err := d.o.Write(d.t.Context(), agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey(job) + "/Cancelled": agencyclient.Set(true)}})
 	require.NoError(d.t, err)
 }
 
@@ -169,7 +169,7 @@ func withDesk(t *testing.T, test func(d *desk)) {
 // A server refuses to move more files at once than its memory is meant for, whoever asks.
 func TestTransfersAreBounded(t *testing.T) {
 	withDesk(t, func(d *desk) {
-		for i, allowed := range map[int]bool{0: true, client.MostTransfers: true, client.MostTransfers + 1: false, -1: false} {
+		for i, allowed := range map[int]bool{0: true, dbclient.MostTransfers: true, dbclient.MostTransfers + 1: false, -1: false} {
 			r := d.record(strconv.Itoa(100+i), keys.TransferUpload, first)
 			r.Options.Transfers = i
 			err := d.Start(d.t.Context(), r)
@@ -199,7 +199,7 @@ func TestJobStates(t *testing.T) {
 		require.NotEmpty(d.t, e.Progress.Time)
 		require.False(d.t, d.o.machine.State().Root().At(keys.TransferLock(location)).Exists())
 		require.NoError(d.t, d.Start(d.t.Context(), r), "nor when it is over")
-		require.ErrorIs(d.t, d.Start(d.t.Context(), client.TransferRequest{Job: "77", Kind: keys.TransferUpload, BackupID: first}), apierror.NotFound)
+		require.ErrorIs(d.t, d.Start(d.t.Context(), dbclient.TransferRequest{Job: "77", Kind: keys.TransferUpload, BackupID: first}), apierror.NotFound)
 
 		d.record("2", keys.TransferUpload, "2000-01-01T00.00.00Z_none")
 		r.Job, r.BackupID = "2", "2000-01-01T00.00.00Z_none"
@@ -213,14 +213,14 @@ func TestJobStates(t *testing.T) {
 func TestJobIsDoneAsRecorded(t *testing.T) {
 	withDesk(t, func(d *desk) {
 		r := d.record("1", keys.TransferUpload, first)
-		for what, change := range map[string]func(*client.TransferRequest){
-			"another remote": func(r *client.TransferRequest) {
-				r.Remote.Name, r.Config = "mine", client.RemoteConfig{"mine": {"type": "memory"}}
+		for what, change := range map[string]func(*dbclient.TransferRequest){
+			"another remote": func(r *dbclient.TransferRequest) {
+				r.Remote.Name, r.Config = "mine", dbclient.RemoteConfig{"mine": {"type": "memory"}}
 			},
-			"another path":      func(r *client.TransferRequest) { r.Remote.Path = "mine" },
-			"the other way":     func(r *client.TransferRequest) { r.Kind = keys.TransferDownload },
-			"another backup":    func(r *client.TransferRequest) { r.BackupID = "2000-01-01T00.00.00Z_none" },
-			"another cluster's": func(r *client.TransferRequest) { r.Remote = client.Remote{} },
+			"another path":      func(r *dbclient.TransferRequest) { r.Remote.Path = "mine" },
+			"the other way":     func(r *dbclient.TransferRequest) { r.Kind = keys.TransferDownload },
+			"another backup":    func(r *dbclient.TransferRequest) { r.BackupID = "2000-01-01T00.00.00Z_none" },
+			"another cluster's": func(r *dbclient.TransferRequest) { r.Remote = dbclient.Remote{} },
 		} {
 			stranger := r
 			change(&stranger)
@@ -315,7 +315,7 @@ func TestOneAtATime(t *testing.T) {
 		require.Contains(d.t, e.ErrorMessage, "job 1")
 		close(held)
 		location := d.awaitStatus("1", keys.TransferCompleted).LockLocation
-		_, err := d.o.Write(d.t.Context(), agency.Tx{Ops: map[string]any{keys.TransferLock(location): agency.Set("1")}}) // left over
+		_, err := d.o.Write(d.t.Context(), agencyclient.Tx{Ops: map[string]any{keys.TransferLock(location): agencyclient.Set("1")}}) // left over
 		require.NoError(d.t, err)
 		require.NoError(d.t, d.Start(d.t.Context(), d.record("3", keys.TransferUpload, first)))
 		d.awaitStatus("3", keys.TransferCompleted)
@@ -347,7 +347,7 @@ func TestDownloadThatEndsEarly(t *testing.T) {
 		d.Close()
 		d.shop = emptyShop(d.t, vfs.NewMem(), "PRMR-c")
 		d.restart(1)
-		down := func(job string) client.TransferRequest {
+		down := func(job string) dbclient.TransferRequest {
 			r := d.record(job, keys.TransferDownload, first)
 			r.Source, r.Options.Transfers = "PRMR-a", 1
 			return r

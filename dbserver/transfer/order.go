@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -66,7 +66,7 @@ func (s *shelf) ids() []string {
 
 // list says which backups are at the remote, whole or in part; with an id only that
 // one, if it is there.
-func (k *keeper) list(ctx context.Context, only string) ([]client.RemoteBackup, error) {
+func (k *keeper) list(ctx context.Context, only string) ([]dbclient.RemoteBackup, error) {
 	if only != "" {
 		if err := backup.CheckID(only); err != nil {
 			return nil, err
@@ -79,7 +79,7 @@ func (k *keeper) list(ctx context.Context, only string) ([]client.RemoteBackup, 
 	if err != nil {
 		return nil, err
 	}
-	found := []client.RemoteBackup{}
+	found := []dbclient.RemoteBackup{}
 	for _, id := range s.ids() {
 		b, err := k.describe(ctx, s, id)
 		if err != nil {
@@ -92,9 +92,9 @@ func (k *keeper) list(ctx context.Context, only string) ([]client.RemoteBackup, 
 
 // describe is one backup. What cannot be understood is listed as incomplete; verify
 // names what is wrong.
-func (k *keeper) describe(ctx context.Context, s *shelf, id string) (client.RemoteBackup, error) {
+func (k *keeper) describe(ctx context.Context, s *shelf, id string) (dbclient.RemoteBackup, error) {
 	servers := slices.Sorted(slices.Values(s.pieces[id]))
-	b := client.RemoteBackup{ID: id, Servers: servers}
+	b := dbclient.RemoteBackup{ID: id, Servers: servers}
 	if !s.backups[id] {
 		return b, nil
 	}

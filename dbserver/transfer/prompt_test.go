@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 )
@@ -44,7 +44,7 @@ func (d *deaf) say(op string) {
 }
 
 func (d *deaf) opener() transfer.Opener {
-	return func(ctx context.Context, r client.Remote, c client.RemoteConfig) (transfer.Remote, error) {
+	return func(ctx context.Context, r dbclient.Remote, c dbclient.RemoteConfig) (transfer.Remote, error) {
 		d.say("new")
 		opened, err := d.m.Opener()(ctx, r, c)
 		d.m.Hook = func(_ context.Context, c remotetest.Call) error { d.say(c.Op); return nil }

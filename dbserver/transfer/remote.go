@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // What a Remote's errors are, beside those of the context. Test with errors.Is.
@@ -54,11 +54,11 @@ type Object struct {
 // What may not be is apierror.BadRemote.
 type Remotes interface {
 	// Check says whether a remote may be used by what it is, and reaches for nothing.
-	Check(r client.Remote, config client.RemoteConfig) error
+	Check(r dbclient.Remote, config dbclient.RemoteConfig) error
 	// Open checks too. The configuration is used for this Remote alone: it is kept
 	// nowhere else, and appears in no error and no log. No connection of the Remote goes
 	// to one of the addresses.
-	Open(ctx context.Context, r client.Remote, config client.RemoteConfig, own Addresses) (Remote, error)
+	Open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig, own Addresses) (Remote, error)
 }
 
 // Addresses gives host:port of every server of the cluster, as far as known. It is
@@ -66,12 +66,12 @@ type Remotes interface {
 type Addresses func(ctx context.Context) []string
 
 // Opener is Remotes without rules, for storages that are part of a test.
-type Opener func(ctx context.Context, r client.Remote, config client.RemoteConfig) (Remote, error)
+type Opener func(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig) (Remote, error)
 
 // Check implements Remotes: there are no rules.
-func (o Opener) Check(client.Remote, client.RemoteConfig) error { return nil }
+func (o Opener) Check(dbclient.Remote, dbclient.RemoteConfig) error { return nil }
 
 // Open implements Remotes.
-func (o Opener) Open(ctx context.Context, r client.Remote, config client.RemoteConfig, _ Addresses) (Remote, error) {
+func (o Opener) Open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig, _ Addresses) (Remote, error) {
 	return o(ctx, r, config)
 }

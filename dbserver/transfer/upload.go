@@ -15,7 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -262,7 +262,7 @@ func (c *checkedFile) Read(p []byte) (int, error) {
 // was found when it was written. The
 // last server to finish finds them all; if two finish together, both write the same.
 // A backup that is deleted at the same moment stays deleted: see Delete.
-func (m *mover) completeBackup(ctx context.Context, own client.Piece, ownMark pieceMark, servers []string) error {
+func (m *mover) completeBackup(ctx context.Context, own dbclient.Piece, ownMark pieceMark, servers []string) error {
 	id := own.ID
 	b := backupManifest{Format: formatNumber, ID: id, Pieces: map[string]pieceMark{}}
 	for _, server := range servers {

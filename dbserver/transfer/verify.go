@@ -8,13 +8,13 @@ import (
 	"slices"
 
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // verified is what a verify has found.
 type verified struct {
-	backups  []client.RemoteBackup
+	backups  []dbclient.RemoteBackup
 	problems []string
 	note     string
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 )
@@ -24,7 +24,7 @@ func BenchmarkQuietPass(b *testing.B) {
 			}
 		}
 		id := fmt.Sprint(1000 + i)
-		c.must(client.Tx{Ops: map[string]any{
+		c.must(agencyclient.Tx{Ops: map[string]any{
 			keys.PlanCollection(db, id):                   keys.Collection{Name: "c" + id, ReplicationFactor: 3, Shards: shards, ShardTerms: terms},
 			keys.CurrentCollections + "/" + db + "/" + id: reports,
 		}})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -56,11 +56,11 @@ func newCluster(t require.TestingT, servers int) *cluster {
 		keys.CleanedServers: []string{}, keys.ToBeCleaned: []string{},
 		keys.PlanCollection(db, cid): keys.Collection{ID: cid, Name: "books", ReplicationFactor: 1},
 	}
-	c.must(client.Tx{Ops: ops})
+	c.must(agencyclient.Tx{Ops: ops})
 	for i := range servers {
 		id := name(i + 1)
 		c.servers[id] = &server{up: true, has: map[string]int{}}
-		c.must(client.Tx{Ops: map[string]any{
+		c.must(agencyclient.Tx{Ops: map[string]any{
 			keys.PlanDBServers + "/" + id: "none",
 			keys.ServerKnown(id):          keys.Known{RebootID: 1},
 			keys.ServerHealth(id):         keys.HealthEntry{Status: keys.StatusGood},
@@ -74,7 +74,7 @@ func name(i int) string { return fmt.Sprintf("PRMR-%d", i) }
 func (c *cluster) root() *fsm.Node { return c.machine.State().AsOf(c.now.UnixMilli()).Root() }
 
 // apply is anybody's transaction; it says whether it was applied.
-func (c *cluster) apply(tx client.Tx) bool {
+func (c *cluster) apply(tx agencyclient.Tx) bool {
 	raw, err := tx.Encode("")
 	require.NoError(c.t, err)
 	parsed, err := fsm.ParseTransaction(raw)
@@ -86,22 +86,22 @@ func (c *cluster) apply(tx client.Tx) bool {
 	return o.Index != 0
 }
 
-func (c *cluster) must(tx client.Tx) {
+func (c *cluster) must(tx agencyclient.Tx) {
 	raw, _ := json.Marshal(tx)
 	require.True(c.t, c.apply(tx), "%s", raw)
 }
 
 func (c *cluster) set(path string, value any) {
-	c.must(client.Tx{Ops: map[string]any{path: client.Set(value)}})
+	c.must(agencyclient.Tx{Ops: map[string]any{path: agencyclient.Set(value)}})
 }
 
 // shard plans a shard on servers, leader first.
 func (c *cluster) shard(shard string, factor int, servers ...string) {
-	c.must(client.Tx{Ops: map[string]any{
+	c.must(agencyclient.Tx{Ops: map[string]any{
 		keys.PlanShard(db, cid, shard):                      servers,
 		keys.PlanTerm(db, cid, shard):                       1,
 		keys.PlanCollection(db, cid) + "/replicationFactor": factor,
-		keys.PlanVersion:                                    client.Increment(1),
+		keys.PlanVersion:                                    agencyclient.Increment(1),
 	}})
 }
 
@@ -283,12 +283,12 @@ func equal(a, b map[string]uint64) bool {
 // tell writes a report, if Plan and the report are as they were read.
 func (c *cluster) tell(shard string, r keys.CurrentShardReport) {
 	key := keys.CurrentShard(db, cid, shard)
-	c.apply(client.Tx{
-		Ops: map[string]any{key: r, keys.CurrentVersion: client.Increment(1)},
+	c.apply(agencyclient.Tx{
+		Ops: map[string]any{key: r, keys.CurrentVersion: agencyclient.Increment(1)},
 		Pre: map[string]any{
-			key:                            client.Exactly(c.root().At(key)),
-			keys.PlanShard(db, cid, shard): client.Exactly(c.root().At(keys.PlanShard(db, cid, shard))),
-			keys.PlanTerm(db, cid, shard):  client.Exactly(c.root().At(keys.PlanTerm(db, cid, shard))),
+			key:                            agencyclient.Exactly(c.root().At(key)),
+			keys.PlanShard(db, cid, shard): agencyclient.Exactly(c.root().At(keys.PlanShard(db, cid, shard))),
+			keys.PlanTerm(db, cid, shard):  agencyclient.Exactly(c.root().At(keys.PlanTerm(db, cid, shard))),
 		},
 	})
 }
@@ -327,9 +327,9 @@ func (c *cluster) start(id string) {
 	case s.up:
 		return
 	case s.paused:
-		c.must(client.Tx{Ops: map[string]any{keys.ServerKnown(id) + "/leases": client.Increment(1)}})
+		c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown(id) + "/leases": agencyclient.Increment(1)}})
 	default:
-		c.must(client.Tx{Ops: map[string]any{keys.ServerKnown(id) + "/rebootId": client.Increment(1)}})
+		c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown(id) + "/rebootId": agencyclient.Increment(1)}})
 	}
 	s.up, s.paused = true, false
 }
@@ -353,7 +353,7 @@ func (c *cluster) judge(id, status string) {
 func (c *cluster) todo(j keys.Job) string {
 	latest, _ := c.root().At(keys.LatestID).Int()
 	j.JobID, j.Creator, j.TimeCreated = fmt.Sprint(latest+1), "CRDN-1", c.now.UTC().Format(time.RFC3339)
-	c.must(client.Tx{Ops: map[string]any{keys.LatestID: latest + 1, keys.TargetToDo + "/" + j.JobID: j}})
+	c.must(agencyclient.Tx{Ops: map[string]any{keys.LatestID: latest + 1, keys.TargetToDo + "/" + j.JobID: j}})
 	return j.JobID
 }
 
@@ -395,14 +395,14 @@ func (c *cluster) requireQuiet() {
 }
 
 func (c *cluster) freeze(nonce string) {
-	c.must(client.Tx{Ops: map[string]any{
+	c.must(agencyclient.Tx{Ops: map[string]any{
 		keys.HotBackupCreate: "2026-01-02T03:04:05Z",
 		keys.HotBackupHolder: keys.Holder{ID: "b1", Coordinator: "CRDN-1", Nonce: nonce, LeaseSeconds: 7.5},
 	}})
 }
 
 func (c *cluster) thaw() {
-	c.must(client.Tx{Ops: map[string]any{keys.HotBackupCreate: client.Delete(), keys.HotBackupHolder: client.Delete()}})
+	c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 }
 
 // story is the last events, for a test that fails.

@@ -3,7 +3,7 @@ package job
 import (
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/step"
@@ -34,7 +34,7 @@ const (
 // everything it is based on. Without a Step it is bookkeeping that nobody need be
 // told of.
 type Decision struct {
-	Tx     client.Tx
+	Tx     agencyclient.Tx
 	Step   step.Name
 	Job    string // id
 	DB     string
@@ -118,4 +118,4 @@ func (v *view) thawed() {
 	}
 }
 
-func empty() client.Tx { return client.Tx{Ops: map[string]any{}, Pre: map[string]any{}} }
+func empty() agencyclient.Tx { return agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{}} }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
@@ -82,7 +82,7 @@ func (v *view) proceedFailedServer(j job) {
 // succession is who is to lead, why, and what that is based on.
 type succession struct {
 	to, why string
-	tx      client.Tx // preconditions only
+	tx      agencyclient.Tx // preconditions only
 }
 
 // successor chooses who leads a shard after its leader, or says what it waits for.
@@ -222,7 +222,7 @@ func (v *view) failedLeader(j job) {
 }
 
 // credit notes on an ending job which server it chose, and why.
-func (v *view) credit(j job, tx *client.Tx, server, why string) {
+func (v *view) credit(j job, tx *agencyclient.Tx, server, why string) {
 	ended := keys.TargetFinished + "/" + j.id
 	if record, ok := tx.Ops[ended].(keys.Job); ok {
 		record.ToServer, record.Reason = server, v.say(why)
@@ -287,7 +287,7 @@ func (v *view) failedFollower(j job) {
 }
 
 // adopt adds what has to hold for a server that gets a replica.
-func (v *view) adopt(s *shard, tx *client.Tx, to string) {
+func (v *view) adopt(s *shard, tx *agencyclient.Tx, to string) {
 	isGood(tx, to)
 	v.stays(tx, to)
 	s.unlocked(tx)

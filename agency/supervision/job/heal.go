@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 )
@@ -131,17 +131,17 @@ func (v *view) removeReport(db, cid, name string, report *fsm.Node) {
 	case v.failed(leader) && !v.spared[leader]:
 		v.isFailed(&tx, leader)
 	case !slices.Contains(v.servers, leader):
-		tx.Pre[keys.PlanDBServers+"/"+leader] = client.OldEmpty(true)
+		tx.Pre[keys.PlanDBServers+"/"+leader] = agencyclient.OldEmpty(true)
 	default:
 		return
 	}
 	id := v.number(&tx)
 	now := stamp(v.now)
 	current := keys.CurrentShard(db, cid, name)
-	tx.Pre[current] = client.Exactly(report)
-	tx.Pre[keys.PlanShard(db, cid, name)] = client.OldEmpty(true)
-	tx.Ops[current] = client.Delete()
-	tx.Ops[keys.CurrentVersion] = client.Increment(1)
+	tx.Pre[current] = agencyclient.Exactly(report)
+	tx.Pre[keys.PlanShard(db, cid, name)] = agencyclient.OldEmpty(true)
+	tx.Ops[current] = agencyclient.Delete()
+	tx.Ops[keys.CurrentVersion] = agencyclient.Increment(1)
 	tx.Ops[keys.TargetFinished+"/"+id] = keys.Job{
 		Type: keys.JobCleanUpLost, JobID: id, Creator: creator, TimeCreated: now, TimeStarted: now, TimeFinished: now,
 		Server: leader, Database: db, Collection: cid, Shard: name,

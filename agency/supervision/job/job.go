@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 )
@@ -60,12 +60,12 @@ func readJobs(root *fsm.Node, state string) []job {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // move takes a job to another room, if it is as it was read.
-func (v *view) move(j job, to string, edit func(*keys.Job)) client.Tx {
+func (v *view) move(j job, to string, edit func(*keys.Job)) agencyclient.Tx {
 	next := j.Job
 	edit(&next)
-	return client.Tx{
-		Ops: map[string]any{j.key(): client.Delete(), to + "/" + j.id: next},
-		Pre: map[string]any{j.key(): client.Exactly(j.was)},
+	return agencyclient.Tx{
+		Ops: map[string]any{j.key(): agencyclient.Delete(), to + "/" + j.id: next},
+		Pre: map[string]any{j.key(): agencyclient.Exactly(j.was)},
 	}
 }
 
@@ -90,7 +90,7 @@ func (v *view) about(j job, d Decision) Decision {
 }
 
 // start makes the transaction that begins a job and gives it a lock, "" for none.
-func (v *view) start(j job, lock string, edit func(*keys.Job)) client.Tx {
+func (v *view) start(j job, lock string, edit func(*keys.Job)) agencyclient.Tx {
 	tx := v.move(j, keys.TargetPending, func(next *keys.Job) {
 		next.TimeStarted, next.Reason = stamp(v.now), ""
 		if edit != nil {
@@ -99,26 +99,26 @@ func (v *view) start(j job, lock string, edit func(*keys.Job)) client.Tx {
 	})
 	if lock != "" {
 		tx.Ops[lock] = j.id
-		tx.Pre[lock] = client.OldEmpty(true)
+		tx.Pre[lock] = agencyclient.OldEmpty(true)
 	}
 	return tx
 }
 
 // unlock gives back what the job holds.
-func (v *view) unlock(j job, tx *client.Tx) {
+func (v *view) unlock(j job, tx *agencyclient.Tx) {
 	if j.state != keys.TargetPending {
 		return
 	}
 	for _, lock := range []string{keys.ShardLocks + "/" + j.Shard, keys.ServerLocks + "/" + j.Server} {
 		if !strings.HasSuffix(lock, "/") && v.root.At(lock).Text() == j.id {
-			tx.Ops[lock] = client.Delete()
+			tx.Ops[lock] = agencyclient.Delete()
 			tx.Pre[lock] = j.id
 		}
 	}
 }
 
 // end makes the transaction that ends a job, for better or worse.
-func (v *view) end(j job, state, reason string) client.Tx {
+func (v *view) end(j job, state, reason string) agencyclient.Tx {
 	tx := v.move(j, state, func(next *keys.Job) {
 		next.TimeFinished, next.Reason = stamp(v.now), v.say(reason)
 		if next.TimeStarted == "" && state == keys.TargetFinished {
@@ -169,10 +169,10 @@ func (v *view) wait(j job, reason string) {
 }
 
 // update changes a job's record where it is.
-func (v *view) update(j job, edit func(*keys.Job)) client.Tx {
+func (v *view) update(j job, edit func(*keys.Job)) agencyclient.Tx {
 	next := j.Job
 	edit(&next)
-	return client.Tx{Ops: map[string]any{j.key(): next}, Pre: map[string]any{j.key(): client.Exactly(j.was)}}
+	return agencyclient.Tx{Ops: map[string]any{j.key(): next}, Pre: map[string]any{j.key(): agencyclient.Exactly(j.was)}}
 }
 
 // create makes a job of our own, with the next number.

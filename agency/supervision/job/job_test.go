@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
@@ -104,10 +104,10 @@ func TestNeverServedShardMayBeLedByAnyone(t *testing.T) {
 func TestFailureBeforeALeaseIsNone(t *testing.T) {
 	for name, then := range map[string]func(*cluster){
 		"lease taken anew": func(c *cluster) {
-			c.must(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": client.Increment(1)}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": agencyclient.Increment(1)}})
 		},
 		"started anew": func(c *cluster) {
-			c.must(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": client.Increment(1)}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": agencyclient.Increment(1)}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestServerInMaintenanceMayFail(t *testing.T) {
 	c.judge("PRMR-1", keys.StatusFailed)
 	c.run(100)
 	require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
-	c.must(client.Tx{Ops: map[string]any{keys.CurrentMaintenance + "/PRMR-1": client.Delete()}})
+	c.must(agencyclient.Tx{Ops: map[string]any{keys.CurrentMaintenance + "/PRMR-1": agencyclient.Delete()}})
 	c.run(3)
 	require.Equal(t, "PRMR-2", c.planned("s1")[0])
 	require.NotContains(t, c.planned("s1"), "PRMR-1")
@@ -239,7 +239,7 @@ func TestServerInMaintenanceMayFail(t *testing.T) {
 // The report of a shard that was dropped while its leader was dead is removed.
 func TestLostReportIsRemoved(t *testing.T) {
 	c := three(t, 3)
-	c.must(client.Tx{Ops: map[string]any{keys.PlanShard(db, cid, "s1"): client.Delete()}})
+	c.must(agencyclient.Tx{Ops: map[string]any{keys.PlanShard(db, cid, "s1"): agencyclient.Delete()}})
 	c.work()
 	require.True(t, c.root().At(keys.CurrentShard(db, cid, "s1")).Exists(), "its leader will do it")
 	c.kill("PRMR-1")
@@ -256,7 +256,7 @@ func TestEndedJobsAreBounded(t *testing.T) {
 	for i := range 600 {
 		ended[keys.TargetFinished+"/"+string(rune('1'+i/100))+string(rune('0'+i/10%10))+string(rune('0'+i%10))] = keys.Job{Type: "x"}
 	}
-	c.must(client.Tx{Ops: ended})
+	c.must(agencyclient.Tx{Ops: ended})
 	c.work()
 	require.Equal(t, 500, c.root().At(keys.TargetFinished).Len())
 	require.False(t, c.root().At(keys.TargetFinished+"/199").Exists())

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/fsm"
@@ -100,7 +100,7 @@ func (m *model) step(what string) {
 	case "judge one":
 		m.observe([]string{some()})
 	case "factor":
-		m.apply(client.Tx{Ops: map[string]any{keys.PlanCollection(db, cid) + "/replicationFactor": rapid.IntRange(1, 3).Draw(m.rt, "factor")}})
+		m.apply(agencyclient.Tx{Ops: map[string]any{keys.PlanCollection(db, cid) + "/replicationFactor": rapid.IntRange(1, 3).Draw(m.rt, "factor")}})
 	default:
 		m.ask(what, some, shard)
 	}
@@ -134,13 +134,13 @@ func (m *model) ask(what string, some, shard func() string) {
 		}
 	case "thaw":
 		m.thaw()
-		m.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting: client.Delete()}})
+		m.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupWaiting: agencyclient.Delete()}})
 	case "wait":
 		m.set(keys.HotBackupWaiting+"/n2", keys.Holder{ID: "b2"})
 	case "maintenance":
 		key := keys.CurrentMaintenance + "/" + some()
 		if m.root().At(key).Exists() {
-			m.must(client.Tx{Ops: map[string]any{key: client.Delete()}})
+			m.must(agencyclient.Tx{Ops: map[string]any{key: agencyclient.Delete()}})
 			return
 		}
 		m.set(key, keys.ServerMaintenance{Mode: "maintenance"})
@@ -277,7 +277,7 @@ func (m *model) restartedAll(shard string) bool { return m.unsure[shard] }
 // leaveAlone lets everything come back, and demands that everything ends.
 func (m *model) leaveAlone() {
 	m.thaw()
-	m.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting: client.Delete(), keys.CurrentMaintenance: client.Delete()}})
+	m.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupWaiting: agencyclient.Delete(), keys.CurrentMaintenance: agencyclient.Delete()}})
 	for _, id := range m.ids() {
 		m.start(id)
 	}

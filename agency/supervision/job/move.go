@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
@@ -82,7 +82,7 @@ func (v *view) startMove(j job, s *shard) {
 		s.replan(&tx, append(slices.Clone(s.planned), j.ToServer), s.term)
 		v.holds[j.ToServer]++
 	} else {
-		tx.Pre[s.planKey()], tx.Pre[s.termKey()] = client.Exactly(s.planWas), client.Exactly(s.termWas)
+		tx.Pre[s.planKey()], tx.Pre[s.termKey()] = agencyclient.Exactly(s.planWas), agencyclient.Exactly(s.termWas)
 	}
 	v.moving[j.ToServer]++
 	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Server: j.ToServer, Detail: fmt.Sprintf(
@@ -95,7 +95,7 @@ func (v *view) proceedMove(j job) {
 	switch {
 	case s == nil:
 		tx := v.end(j, keys.TargetFailed, "the shard is gone")
-		tx.Pre[keys.PlanShard(j.Database, j.Collection, j.Shard)] = client.OldEmpty(true)
+		tx.Pre[keys.PlanShard(j.Database, j.Collection, j.Shard)] = agencyclient.OldEmpty(true)
 		v.decide(v.about(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"}))
 	case j.IsLeader && s.leader() == j.ToServer && !s.resigned:
 		v.settleLeader(j, s)
@@ -156,8 +156,8 @@ func (v *view) advance(j job, s *shard) {
 
 // based adds what a step of a move leans on: the new replica is in sync, and has
 // not been started anew.
-func (v *view) based(j job, s *shard, tx *client.Tx) {
-	tx.Pre[j.key()] = client.Exactly(j.was)
+func (v *view) based(j job, s *shard, tx *agencyclient.Tx) {
+	tx.Pre[j.key()] = agencyclient.Exactly(j.was)
 	v.notRestarted(tx, j.ToServer)
 	s.reported(tx)
 }
@@ -231,7 +231,7 @@ func (v *view) giveUp(j job, reason string) {
 	s := v.named[j.Shard]
 	switch {
 	case j.Type == keys.JobCleanOutServer && slices.Contains(textsOf(v.root.At(keys.ToBeCleaned)), j.Server):
-		tx.Ops[keys.ToBeCleaned] = client.Erase(j.Server)
+		tx.Ops[keys.ToBeCleaned] = agencyclient.Erase(j.Server)
 	case j.Type != keys.JobMoveShard || s == nil:
 	default:
 		servers := s.marked()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 )
@@ -17,7 +17,7 @@ import (
 func (c *cluster) steps(shard string) (seen *[]string) {
 	seen = new([]string)
 	last := ""
-	c.changed = func(_, _ *client.Node, _ job.Decision) {
+	c.changed = func(_, _ *agencyclient.Node, _ job.Decision) {
 		now := fmt.Sprint(c.term(shard), " ", strings.Join(c.planned(shard), " "))
 		now = strings.ReplaceAll(now, "PRMR-", "")
 		if now != last {
@@ -227,7 +227,7 @@ func TestMoveMakesWayForTheLock(t *testing.T) {
 			c, id := at(t, phase)
 			c.servers["PRMR-4"].up = phase != movePhases[0]
 			c.serve()
-			c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.SetFor(keys.Holder{ID: "b1"}, 600*time.Second)}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": agencyclient.SetFor(keys.Holder{ID: "b1"}, 600*time.Second)}})
 			c.run(10)
 			require.Zero(t, c.root().At(keys.TargetPending).Len())
 			if phase == movePhases[0] {
@@ -240,7 +240,7 @@ func TestMoveMakesWayForTheLock(t *testing.T) {
 			c.servers["PRMR-4"].up = true
 			c.run(30)
 			require.True(t, plan == c.root().At(keys.Plan))
-			c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.Delete()}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": agencyclient.Delete()}})
 			c.thaw()
 			c.run(10)
 			c.requireIn("Finished", id)
@@ -255,9 +255,9 @@ func TestMoveMakesWayForTheLock(t *testing.T) {
 func TestMoveBehindAThawedLock(t *testing.T) {
 	c := three(t, 4)
 	c.freeze("n1")
-	c.must(client.Tx{Ops: map[string]any{
+	c.must(agencyclient.Tx{Ops: map[string]any{
 		keys.HotBackupThawed:          "2026-01-02T03:04:05Z",
-		keys.HotBackupWaiting + "/n2": client.SetFor(keys.Holder{ID: "b2"}, 600*time.Second),
+		keys.HotBackupWaiting + "/n2": agencyclient.SetFor(keys.Holder{ID: "b2"}, 600*time.Second),
 	}})
 	id := c.move("s1", "PRMR-2", "PRMR-4", false)
 	c.run(20)
@@ -278,7 +278,7 @@ func TestMoveSetBackAndAborted(t *testing.T) {
 	c, id := at(t, movePhases[0])
 	c.servers["PRMR-4"].up = false
 	c.serve()
-	c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.SetFor(keys.Holder{ID: "b1"}, 5*time.Second)}})
+	c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": agencyclient.SetFor(keys.Holder{ID: "b1"}, 5*time.Second)}})
 	c.work()
 	c.requireIn("ToDo", id)
 	c.set(keys.TargetToDo+"/"+id+"/abort", true)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
@@ -30,18 +30,18 @@ func (v *view) beginCleanOut(j job) {
 	}
 	tx := v.start(j, keys.ServerLocks+"/"+j.Server, nil)
 	v.lists(&tx)
-	tx.Pre[keys.PlanDBServers+"/"+j.Server] = client.OldEmpty(false)
+	tx.Pre[keys.PlanDBServers+"/"+j.Server] = agencyclient.OldEmpty(false)
 	if !listed {
-		tx.Ops[keys.ToBeCleaned] = client.Push(j.Server)
+		tx.Ops[keys.ToBeCleaned] = agencyclient.Push(j.Server)
 	}
 	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
 		"cleanOutServer: %s to be moved", count(v.holds[j.Server], "replica is", "replicas are"))}))
 }
 
 // lists is the precondition that nobody has begun or ended a clean-out.
-func (v *view) lists(tx *client.Tx) {
+func (v *view) lists(tx *agencyclient.Tx) {
 	for _, list := range []string{keys.ToBeCleaned, keys.CleanedServers} {
-		tx.Pre[list] = client.Exactly(v.root.At(list))
+		tx.Pre[list] = agencyclient.Exactly(v.root.At(list))
 	}
 }
 
@@ -112,9 +112,9 @@ func (v *view) proceedCleanOut(j job) {
 func (v *view) cleaned(j job) {
 	tx := v.end(j, keys.TargetFinished, "")
 	v.lists(&tx)
-	tx.Ops[keys.ToBeCleaned] = client.Erase(j.Server)
-	tx.Ops[keys.CleanedServers] = client.Push(j.Server)
-	tx.Pre[keys.PlanVersion] = client.Exactly(v.root.At(keys.PlanVersion))
+	tx.Ops[keys.ToBeCleaned] = agencyclient.Erase(j.Server)
+	tx.Ops[keys.CleanedServers] = agencyclient.Push(j.Server)
+	tx.Pre[keys.PlanVersion] = agencyclient.Exactly(v.root.At(keys.PlanVersion))
 	v.decide(v.about(j, Decision{Tx: tx, Step: Finished, Detail: "cleanOutServer: no shard is planned on it"}))
 }
 
@@ -194,7 +194,7 @@ func (v *view) carryOn(j job, left []job, born []keys.Job, stuck string) {
 		v.setBack(j, "somebody waits for the agency lock")
 	case v.waiting:
 	case len(born) > 0:
-		tx := client.Tx{Ops: map[string]any{}, Pre: map[string]any{j.key(): client.Exactly(j.was)}}
+		tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{j.key(): agencyclient.Exactly(j.was)}}
 		v.bear(j, &tx, born)
 		v.decide(v.about(j, Decision{Tx: tx, Step: Created, Detail: fmt.Sprintf("%s: %s to do", j.Type, count(len(born), "move", "moves"))}))
 	case len(left) == 0 && stuck != "" && j.Reason != v.say(stuck):
@@ -247,7 +247,7 @@ func (v *view) beginResign(j job) {
 		return
 	}
 	tx := v.start(j, keys.ServerLocks+"/"+j.Server, nil)
-	tx.Pre[keys.PlanDBServers+"/"+j.Server] = client.OldEmpty(false)
+	tx.Pre[keys.PlanDBServers+"/"+j.Server] = agencyclient.OldEmpty(false)
 	v.decide(v.about(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
 		"resignLeadership: it leads %s", count(v.leads[j.Server], "shard", "shards"))}))
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 )
@@ -221,7 +221,7 @@ func TestCleanOutMakesWayForTheLock(t *testing.T) {
 	id := c.todo(keys.Job{Type: keys.JobCleanOutServer, Server: "PRMR-1"})
 	c.run(1)
 	c.requireIn("Pending", id)
-	c.must(client.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": client.SetFor(keys.Holder{ID: "b1"}, time.Minute)}})
+	c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupWaiting + "/n1": agencyclient.SetFor(keys.Holder{ID: "b1"}, time.Minute)}})
 	c.run(10)
 	require.Zero(t, c.root().At(keys.TargetPending).Len(), "%s", c.story())
 	c.requireIn("ToDo", id)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 )
@@ -46,14 +46,14 @@ func (v *view) giveBack(s *shard, r keys.Return, was *fsm.Node) {
 		FromServer: s.leader(), ToServer: r.Server, IsLeader: true, RemainsFollower: true,
 	}, fmt.Sprintf("%s gave the lead of %s away for a restart (job %s), and is in sync again", r.Server, s.label(), r.Job))
 	made := &v.decided[len(v.decided)-1]
-	made.Tx.Ops[key], made.Tx.Pre[key] = client.Delete(), client.Exactly(was)
+	made.Tx.Ops[key], made.Tx.Pre[key] = agencyclient.Delete(), agencyclient.Exactly(was)
 }
 
 // forgo drops the wish.
 func (v *view) forgo(shard string, was *fsm.Node, why string) {
 	key := keys.ReturnLeadership + "/" + shard
 	d := Decision{
-		Tx:    client.Tx{Ops: map[string]any{key: client.Delete()}, Pre: map[string]any{key: client.Exactly(was)}},
+		Tx:    agencyclient.Tx{Ops: map[string]any{key: agencyclient.Delete()}, Pre: map[string]any{key: agencyclient.Exactly(was)}},
 		Shard: shard,
 	}
 	if why != "" {

@@ -7,17 +7,17 @@ import (
 	"strconv"
 	"strings"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 )
 
 // number takes the next id. Several taken in one pass follow each other.
-func (v *view) number(tx *client.Tx) string {
+func (v *view) number(tx *agencyclient.Tx) string {
 	if v.latestWas.Exists() {
 		tx.Pre[keys.LatestID] = v.latest
 	} else {
-		tx.Pre[keys.LatestID] = client.OldEmpty(true)
+		tx.Pre[keys.LatestID] = agencyclient.OldEmpty(true)
 		v.latestWas = v.root
 	}
 	v.latest++
@@ -50,13 +50,13 @@ func (v *view) nextChild(parent string) uint64 {
 }
 
 // bear adds children to a transaction of their parent.
-func (v *view) bear(parent job, tx *client.Tx, children []keys.Job) {
+func (v *view) bear(parent job, tx *agencyclient.Tx, children []keys.Job) {
 	n := v.nextChild(parent.id)
 	for _, c := range children {
 		c.JobID = fmt.Sprintf("%s-%d", parent.id, n)
 		c.ParentJob, c.Creator, c.TimeCreated = parent.id, creator, stamp(v.now)
 		tx.Ops[keys.TargetToDo+"/"+c.JobID] = c
-		tx.Pre[keys.TargetToDo+"/"+c.JobID] = client.OldEmpty(true)
+		tx.Pre[keys.TargetToDo+"/"+c.JobID] = agencyclient.OldEmpty(true)
 		n++
 	}
 }
@@ -81,12 +81,12 @@ func (v *view) tidy() {
 			if holder != "" && v.root.At(keys.TargetPending+"/"+holder).Exists() {
 				continue
 			}
-			tx := client.Tx{
-				Ops: map[string]any{room + "/" + name: client.Delete()},
-				Pre: map[string]any{room + "/" + name: client.Exactly(lock)},
+			tx := agencyclient.Tx{
+				Ops: map[string]any{room + "/" + name: agencyclient.Delete()},
+				Pre: map[string]any{room + "/" + name: agencyclient.Exactly(lock)},
 			}
 			if holder != "" {
-				tx.Pre[keys.TargetPending+"/"+holder] = client.OldEmpty(true)
+				tx.Pre[keys.TargetPending+"/"+holder] = agencyclient.OldEmpty(true)
 			}
 			v.decide(Decision{Tx: tx, Step: LockRemoved, Job: holder, Detail: name})
 		}
@@ -109,7 +109,7 @@ func (v *view) trim() {
 		ids := slices.SortedFunc(maps.Keys(maps.Collect(jobs.Children())), inOrder)
 		tx := empty()
 		for _, id := range ids[:len(ids)-kept] {
-			tx.Ops[room+"/"+id] = client.Delete()
+			tx.Ops[room+"/"+id] = agencyclient.Delete()
 		}
 		v.decide(Decision{Tx: tx})
 	}

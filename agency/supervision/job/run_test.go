@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision"
 	"stasis/fsm"
@@ -95,7 +95,7 @@ func (l *live) pass(seconds int) {
 			}
 			c.serve()
 			if c.root().At(keys.HotBackupHolder).Exists() {
-				c.must(client.Tx{Ops: map[string]any{keys.HotBackupBeat: client.Increment(1)}})
+				c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupBeat: agencyclient.Increment(1)}})
 			}
 		})
 		time.Sleep(time.Second)
@@ -103,7 +103,7 @@ func (l *live) pass(seconds int) {
 }
 
 func (l *live) beat(id string) {
-	raw, err := client.Tx{Ops: map[string]any{keys.ServerStates + "/" + id: keys.Heartbeat{Time: time.Now().Format(time.RFC3339Nano), Status: client.StatusServing}}}.Encode("")
+	raw, err := agencyclient.Tx{Ops: map[string]any{keys.ServerStates + "/" + id: keys.Heartbeat{Time: time.Now().Format(time.RFC3339Nano), Status: agencyclient.StatusServing}}}.Encode("")
 	if err == nil {
 		var tx fsm.Transaction
 		if tx, err = fsm.ParseTransaction(raw); err == nil {
@@ -164,23 +164,23 @@ func TestFailoverFromSilenceToEvents(t *testing.T) {
 }
 
 // writersOfPlan are transactions as coordinators, servers and people send them.
-func writersOfPlan() map[string]client.Tx {
-	version := func(ops map[string]any) client.Tx {
-		ops[keys.PlanVersion] = client.Increment(1)
-		return client.Tx{Ops: ops}
+func writersOfPlan() map[string]agencyclient.Tx {
+	version := func(ops map[string]any) agencyclient.Tx {
+		ops[keys.PlanVersion] = agencyclient.Increment(1)
+		return agencyclient.Tx{Ops: ops}
 	}
-	return map[string]client.Tx{
+	return map[string]agencyclient.Tx{
 		"create database":   version(map[string]any{keys.PlanDatabase("new"): keys.Database{Name: "new"}}),
 		"create collection": version(map[string]any{keys.PlanCollection(db, "9"): keys.Collection{Name: "new"}}),
-		"finish creation":   version(map[string]any{keys.PlanCollection(db, "200") + "/isBuilding": client.Delete()}),
+		"finish creation":   version(map[string]any{keys.PlanCollection(db, "200") + "/isBuilding": agencyclient.Delete()}),
 		"change properties": version(map[string]any{keys.PlanCollection(db, cid) + "/replicationFactor": 1}),
-		"drop collection":   version(map[string]any{keys.PlanCollection(db, cid): client.Delete()}),
-		"drop database":     version(map[string]any{keys.PlanDatabases + "/" + db: client.Delete(), keys.PlanCollections + "/" + db: client.Delete()}),
+		"drop collection":   version(map[string]any{keys.PlanCollection(db, cid): agencyclient.Delete()}),
+		"drop database":     version(map[string]any{keys.PlanDatabases + "/" + db: agencyclient.Delete(), keys.PlanCollections + "/" + db: agencyclient.Delete()}),
 		"register":          version(map[string]any{keys.PlanDBServers + "/PRMR-9": "none"}),
-		"remove server":     version(map[string]any{keys.PlanDBServers + "/PRMR-2": client.Delete()}),
+		"remove server":     version(map[string]any{keys.PlanDBServers + "/PRMR-2": agencyclient.Delete()}),
 		"by hand":           {Ops: map[string]any{keys.PlanShard(db, cid, "s1"): []string{"PRMR-3"}}},
 		"from above":        {Ops: map[string]any{keys.Root: map[string]any{}}},
-		"with time to live": {Ops: map[string]any{keys.Plan: client.SetFor(map[string]any{}, time.Second)}},
+		"with time to live": {Ops: map[string]any{keys.Plan: agencyclient.SetFor(map[string]any{}, time.Second)}},
 		"wrong nonce":       {Ops: map[string]any{keys.PlanVersion: 1}, Pre: map[string]any{keys.HotBackupNonce: "n2"}},
 	}
 }
@@ -204,7 +204,7 @@ func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
 			pending := c.move("s0", "PRMR-1", "PRMR-4", true)
 			c.decide(c.watch, c.root())
 			c.requireIn("Pending", pending)
-			c.must(client.Tx{Ops: map[string]any{
+			c.must(agencyclient.Tx{Ops: map[string]any{
 				keys.PlanShard(db, cid, "s1"):  []string{"PRMR-2"},                           // one too few
 				keys.PlanShard(db, cid, "s3"):  []string{"PRMR-1", "PRMR-2", "PRMR-5"},       // one too many
 				keys.PlanShard(db, cid, "s4"):  []string{keys.Resigned + "PRMR-2", "PRMR-3"}, // a resignation of no job
@@ -269,7 +269,7 @@ func TestThawedPlanUnderTheLock(t *testing.T) {
 		l.pass(60)
 		l.do(func(c *cluster) {
 			require.Equal(t, "PRMR-3", leaderOf(c, "s2"), "Plan is frozen")
-			c.must(client.Tx{Ops: map[string]any{keys.HotBackupThawed: "2026-01-02T03:04:05Z"}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.HotBackupThawed: "2026-01-02T03:04:05Z"}})
 		})
 		l.pass(60)
 		l.do(func(c *cluster) {

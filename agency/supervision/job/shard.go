@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
@@ -125,28 +125,28 @@ func (v *view) count(s *shard) {
 }
 
 // replan changes a shard's servers, and with them its term, if both are as read.
-func (s *shard) replan(tx *client.Tx, servers []string, term int64) {
+func (s *shard) replan(tx *agencyclient.Tx, servers []string, term int64) {
 	tx.Ops[s.planKey()] = servers
-	tx.Ops[keys.PlanVersion] = client.Increment(1)
-	tx.Pre[s.planKey()] = client.Exactly(s.planWas)
+	tx.Ops[keys.PlanVersion] = agencyclient.Increment(1)
+	tx.Pre[s.planKey()] = agencyclient.Exactly(s.planWas)
 	if failpoint.Off("plan-as-it-was-read") {
 		delete(tx.Pre, s.planKey())
 	}
-	tx.Pre[s.termKey()] = client.Exactly(s.termWas)
+	tx.Pre[s.termKey()] = agencyclient.Exactly(s.termWas)
 	if term != s.term {
 		tx.Ops[s.termKey()] = term
 	}
 }
 
 // reported is the precondition that the shard's report is as read.
-func (s *shard) reported(tx *client.Tx) {
+func (s *shard) reported(tx *agencyclient.Tx) {
 	if !failpoint.Off("successor-by-report") {
-		tx.Pre[s.currentKey()] = client.Exactly(s.reportWas)
+		tx.Pre[s.currentKey()] = agencyclient.Exactly(s.reportWas)
 	}
 }
 
 // unlocked is the precondition that no job has the shard for itself.
-func (s *shard) unlocked(tx *client.Tx) { tx.Pre[s.lockKey()] = client.OldEmpty(true) }
+func (s *shard) unlocked(tx *agencyclient.Tx) { tx.Pre[s.lockKey()] = agencyclient.OldEmpty(true) }
 
 func without(list []string, id string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(other string) bool { return other == id })

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 )
@@ -39,12 +39,12 @@ func TestChoiceOfALeaderThatComesLate(t *testing.T) {
 			c.set(keys.CurrentShard(db, cid, "s1"), r)
 		},
 		"the failed one has taken a lease": func(c *cluster) {
-			c.must(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": client.Increment(1)}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": agencyclient.Increment(1)}})
 		},
 		"Plan has other servers": func(c *cluster) { c.set(keys.PlanShard(db, cid, "s1"), []string{"PRMR-1", "PRMR-3"}) },
 		"Plan has another term":  func(c *cluster) { c.set(keys.PlanTerm(db, cid, "s1"), 2) },
 		"the chosen one is started again": func(c *cluster) {
-			c.must(client.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-2") + "/rebootId": client.Increment(1)}})
+			c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-2") + "/rebootId": agencyclient.Increment(1)}})
 		},
 		"a job has the shard": func(c *cluster) { c.set(keys.ShardLocks+"/s1", "77") },
 	} {

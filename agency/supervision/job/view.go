@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
@@ -174,30 +174,30 @@ func (v *view) best(count map[string]int, among []string) string {
 }
 
 // isGood is the precondition that the server is recorded as GOOD.
-func isGood(tx *client.Tx, server string) {
-	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusGood)
+func isGood(tx *agencyclient.Tx, server string) {
+	tx.Pre[keys.ServerHealth(server)+"/Status"] = agencyclient.Old(keys.StatusGood)
 }
 
 // isFailed is the precondition that the server is failed, as failed has it.
-func (v *view) isFailed(tx *client.Tx, server string) {
-	tx.Pre[keys.ServerHealth(server)+"/Status"] = client.Old(keys.StatusFailed)
+func (v *view) isFailed(tx *agencyclient.Tx, server string) {
+	tx.Pre[keys.ServerHealth(server)+"/Status"] = agencyclient.Old(keys.StatusFailed)
 	if !failpoint.Off("failure-still-stands") {
-		tx.Pre[keys.ServerKnown(server)] = client.Exactly(v.root.At(keys.ServerKnown(server)))
+		tx.Pre[keys.ServerKnown(server)] = agencyclient.Exactly(v.root.At(keys.ServerKnown(server)))
 	}
 }
 
 // notRestarted is the precondition that the server has not been started anew since
 // the tree was read: if it is trusted now, it still is then.
-func (v *view) notRestarted(tx *client.Tx, server string) {
+func (v *view) notRestarted(tx *agencyclient.Tx, server string) {
 	reboots := keys.ServerKnown(server) + "/rebootId"
-	tx.Pre[reboots] = client.Exactly(v.root.At(reboots))
+	tx.Pre[reboots] = agencyclient.Exactly(v.root.At(reboots))
 }
 
 // stays is the precondition that the server is in Plan and that nobody has begun
 // to clean it out.
-func (v *view) stays(tx *client.Tx, server string) {
-	tx.Pre[keys.PlanDBServers+"/"+server] = client.OldEmpty(false)
+func (v *view) stays(tx *agencyclient.Tx, server string) {
+	tx.Pre[keys.PlanDBServers+"/"+server] = agencyclient.OldEmpty(false)
 	for _, list := range []string{keys.ToBeCleaned, keys.CleanedServers} {
-		tx.Pre[list] = client.Exactly(v.root.At(list))
+		tx.Pre[list] = agencyclient.Exactly(v.root.At(list))
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Format is the format number of certificates written now. Format 1 has no statements of
@@ -41,7 +41,7 @@ type Certificate struct {
 	// Shards is what the leader of each shard stated inside the instant: which replicas had
 	// every acknowledged write, and where the log ended. For a backup that is potentially
 	// inconsistent, it has only the statements that the pieces confirm.
-	Shards map[string]dbserver.ShardStatement `json:"shards,omitempty"`
+	Shards map[string]dbclient.ShardStatement `json:"shards,omitempty"`
 
 	PotentiallyInconsistent bool `json:"potentiallyInconsistent"`
 }
@@ -74,7 +74,7 @@ type ServerEvidence struct {
 	CutDone      float64 `json:"cutDone"` // its answer had arrived
 	ReleaseAsked float64 `json:"releaseAsked"`
 
-	Gate  dbserver.GateReleaseResponse `json:"gate"` // what the server says of its gate
+	Gate  dbclient.GateReleaseResponse `json:"gate"` // what the server says of its gate
 	Piece PieceEvidence                `json:"piece"`
 }
 
@@ -88,7 +88,7 @@ type PieceEvidence struct {
 
 // Encode is the certificate as it is stored.
 func (c *Certificate) Encode() (json.RawMessage, error) {
-	return dbserver.Encode(c)
+	return dbclient.Encode(c)
 }
 
 // Parse reads a stored certificate.

@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 func goodCertificate() *Certificate {
 	server := func(granted, released float64) ServerEvidence {
 		return ServerEvidence{LockAsked: 1, Granted: granted, CutAsked: 2.001, CutDone: 2.004, ReleaseAsked: released,
-			Gate: dbserver.GateReleaseResponse{Unbroken: true, HeldSeconds: released - granted + 0.002}}
+			Gate: dbclient.GateReleaseResponse{Unbroken: true, HeldSeconds: released - granted + 0.002}}
 	}
 	return &Certificate{Format: Format, Instant: Instant{LockMode: LockModeGates, From: 2, To: 2.005},
 		Servers: map[string]ServerEvidence{"a": server(1.5, 2.005), "b": server(2, 2.006)}}
@@ -57,7 +57,7 @@ func TestEvidenceThatHoldsHasACommonMoment(t *testing.T) {
 		c := &Certificate{Format: 1, Instant: Instant{LockModeGates, moment.Draw(t, "from"), moment.Draw(t, "to")}, Servers: map[string]ServerEvidence{}}
 		for _, id := range []string{"a", "b"} {
 			c.Servers[id] = ServerEvidence{Granted: moment.Draw(t, "granted"), CutAsked: moment.Draw(t, "asked"), CutDone: moment.Draw(t, "done"),
-				ReleaseAsked: moment.Draw(t, "release"), Gate: dbserver.GateReleaseResponse{Unbroken: true, HeldSeconds: 20}}
+				ReleaseAsked: moment.Draw(t, "release"), Gate: dbclient.GateReleaseResponse{Unbroken: true, HeldSeconds: 20}}
 		}
 		if len(c.Problems()) > 0 {
 			return

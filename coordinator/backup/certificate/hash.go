@@ -6,14 +6,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Hash is the SHA-256 of a value's canonical JSON: sorted keys, no blanks, numbers as
 // written. It stays the same if a server formats the value differently when it stores or
 // sends it.
 func Hash(v any) (string, error) {
-	raw, err := dbserver.Encode(v)
+	raw, err := dbclient.Encode(v)
 	if err != nil {
 		return "", err
 	}
@@ -23,7 +23,7 @@ func Hash(v any) (string, error) {
 	if err := d.Decode(&tree); err != nil {
 		return "", err
 	}
-	canonical, err := dbserver.Encode(tree)
+	canonical, err := dbclient.Encode(tree)
 	if err != nil {
 		return "", err
 	}

@@ -5,12 +5,12 @@ import (
 	"maps"
 	"slices"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // PieceProblems compares pieces, by the server that made them and with their replicas, with
 // the certificate; none if they are exactly those it was made for.
-func (c *Certificate) PieceProblems(pieces map[string]dbserver.Piece) []string {
+func (c *Certificate) PieceProblems(pieces map[string]dbclient.Piece) []string {
 	var out []string
 	dump := ""
 	for _, id := range slices.Sorted(maps.Keys(c.Servers)) {
@@ -36,7 +36,7 @@ func (c *Certificate) PieceProblems(pieces map[string]dbserver.Piece) []string {
 	return append(out, c.replicaProblems(pieces)...)
 }
 
-func (c *Certificate) pieceProblems(p dbserver.Piece, want PieceEvidence) []string {
+func (c *Certificate) pieceProblems(p dbclient.Piece, want PieceEvidence) []string {
 	var out []string
 	check := func(good bool, why string) {
 		if !good {

@@ -6,12 +6,12 @@ import (
 	"slices"
 
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Listed are the statements in the order of the shards' names.
-func Listed(all map[string]dbserver.ShardStatement) []dbserver.ShardStatement {
-	var out []dbserver.ShardStatement
+func Listed(all map[string]dbclient.ShardStatement) []dbclient.ShardStatement {
+	var out []dbclient.ShardStatement
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, all[name])
 	}
@@ -20,8 +20,8 @@ func Listed(all map[string]dbserver.ShardStatement) []dbserver.ShardStatement {
 
 // Confirmed are the statements that all pieces confirm. Those of a backup without the
 // global lock may be wrong: a write may have come between statement and cut.
-func Confirmed(all map[string]dbserver.ShardStatement, pieces map[string]dbserver.Piece) map[string]dbserver.ShardStatement {
-	kept := map[string]dbserver.ShardStatement{}
+func Confirmed(all map[string]dbclient.ShardStatement, pieces map[string]dbclient.Piece) map[string]dbclient.ShardStatement {
+	kept := map[string]dbclient.ShardStatement{}
 	for name, st := range all {
 		if len(differences(st, pieces)) == 0 {
 			kept[name] = st
@@ -31,7 +31,7 @@ func Confirmed(all map[string]dbserver.ShardStatement, pieces map[string]dbserve
 }
 
 // Statement is what the certificate says of a shard. A nil certificate says nothing.
-func (c *Certificate) Statement(shard string) (st dbserver.ShardStatement, known bool) {
+func (c *Certificate) Statement(shard string) (st dbclient.ShardStatement, known bool) {
 	if c == nil {
 		return st, false
 	}
@@ -41,11 +41,11 @@ func (c *Certificate) Statement(shard string) (st dbserver.ShardStatement, known
 
 // StatementsFor are the statements of the shards that a server had by Plan. A nil
 // certificate has none.
-func (c *Certificate) StatementsFor(server string, planned map[string]topology.Shard) []dbserver.ShardStatement {
+func (c *Certificate) StatementsFor(server string, planned map[string]topology.Shard) []dbclient.ShardStatement {
 	if c == nil {
 		return nil
 	}
-	var out []dbserver.ShardStatement
+	var out []dbclient.ShardStatement
 	for _, st := range Listed(c.Shards) {
 		if slices.Contains(planned[st.Shard].Servers, server) {
 			out = append(out, st)
@@ -56,7 +56,7 @@ func (c *Certificate) StatementsFor(server string, planned map[string]topology.S
 
 // differences says which replicas are not what a statement says: in sync, their logs the
 // same up to where the leader's ended, and nothing else applied.
-func differences(st dbserver.ShardStatement, pieces map[string]dbserver.Piece) []string {
+func differences(st dbclient.ShardStatement, pieces map[string]dbclient.Piece) []string {
 	if len(st.InSync) == 0 {
 		return []string{fmt.Sprintf("shard %s: no replica is stated to be in sync", st.Shard)}
 	}
@@ -76,7 +76,7 @@ func differences(st dbserver.ShardStatement, pieces map[string]dbserver.Piece) [
 
 // replicaProblems compares the replicas in the pieces with what the leaders stated. A
 // certificate of format 1 has no statements.
-func (c *Certificate) replicaProblems(pieces map[string]dbserver.Piece) []string {
+func (c *Certificate) replicaProblems(pieces map[string]dbclient.Piece) []string {
 	var out []string
 	missing := func(id string) bool { // PieceProblems reports these
 		_, certified := c.Servers[id]

@@ -7,39 +7,39 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // certified is a certificate of a shard on two servers, one of which may be behind, and
 // the pieces that go with it.
-func certified() (*Certificate, map[string]dbserver.Piece) {
-	at := dbserver.Tenure{Term: 3, Reboot: 2}
-	good := func() map[string]dbserver.PieceReplica {
-		return map[string]dbserver.PieceReplica{"s1": {Last: dbserver.Position{Tenure: at, Seq: 10}, Committed: 10, At: &at}}
+func certified() (*Certificate, map[string]dbclient.Piece) {
+	at := dbclient.Tenure{Term: 3, Reboot: 2}
+	good := func() map[string]dbclient.PieceReplica {
+		return map[string]dbclient.PieceReplica{"s1": {Last: dbclient.Position{Tenure: at, Seq: 10}, Committed: 10, At: &at}}
 	}
 	c := goodCertificate()
-	c.Shards = map[string]dbserver.ShardStatement{"s1": {Shard: "s1", Term: 4, Last: dbserver.Position{Tenure: at, Seq: 10}, InSync: []string{"a", "b"}}}
-	return c, map[string]dbserver.Piece{"a": {Replicas: good()}, "b": {Replicas: good()}}
+	c.Shards = map[string]dbclient.ShardStatement{"s1": {Shard: "s1", Term: 4, Last: dbclient.Position{Tenure: at, Seq: 10}, InSync: []string{"a", "b"}}}
+	return c, map[string]dbclient.Piece{"a": {Replicas: good()}, "b": {Replicas: good()}}
 }
 
 // What each replica in a piece has is compared with what its leader stated: a follower may
 // not have applied everything, and may have records that were taken back, but nothing else.
 func TestReplicasInPiecesAreCompared(t *testing.T) {
-	older := dbserver.Tenure{Term: 2, Reboot: 1}
+	older := dbclient.Tenure{Term: 2, Reboot: 1}
 	for name, c := range map[string]struct {
-		change func(c *Certificate, r *dbserver.PieceReplica)
+		change func(c *Certificate, r *dbclient.PieceReplica)
 		good   bool
 	}{
-		"the same":                       {func(*Certificate, *dbserver.PieceReplica) {}, true},
-		"has not applied everything":     {func(_ *Certificate, r *dbserver.PieceReplica) { r.Committed = 3 }, true},
-		"has more, which was taken back": {func(_ *Certificate, r *dbserver.PieceReplica) { r.Last.Seq = 12 }, true},
-		"has applied more":               {func(_ *Certificate, r *dbserver.PieceReplica) { r.Last.Seq, r.Committed = 12, 11 }, false},
-		"ends before":                    {func(_ *Certificate, r *dbserver.PieceReplica) { r.Last.Seq, r.Committed, r.At = 9, 9, nil }, false},
-		"has another record there":       {func(_ *Certificate, r *dbserver.PieceReplica) { r.At = &older }, false},
-		"does not say what is there":     {func(_ *Certificate, r *dbserver.PieceReplica) { r.At = nil }, false},
-		"unfinished copy":                {func(_ *Certificate, r *dbserver.PieceReplica) { r.Copying = true }, false},
-		"none in sync":                   {func(c *Certificate, _ *dbserver.PieceReplica) { c.Shards["s1"] = dbserver.ShardStatement{Shard: "s1"} }, false},
-		"one without a piece": {func(c *Certificate, _ *dbserver.PieceReplica) {
+		"the same":                       {func(*Certificate, *dbclient.PieceReplica) {}, true},
+		"has not applied everything":     {func(_ *Certificate, r *dbclient.PieceReplica) { r.Committed = 3 }, true},
+		"has more, which was taken back": {func(_ *Certificate, r *dbclient.PieceReplica) { r.Last.Seq = 12 }, true},
+		"has applied more":               {func(_ *Certificate, r *dbclient.PieceReplica) { r.Last.Seq, r.Committed = 12, 11 }, false},
+		"ends before":                    {func(_ *Certificate, r *dbclient.PieceReplica) { r.Last.Seq, r.Committed, r.At = 9, 9, nil }, false},
+		"has another record there":       {func(_ *Certificate, r *dbclient.PieceReplica) { r.At = &older }, false},
+		"does not say what is there":     {func(_ *Certificate, r *dbclient.PieceReplica) { r.At = nil }, false},
+		"unfinished copy":                {func(_ *Certificate, r *dbclient.PieceReplica) { r.Copying = true }, false},
+		"none in sync":                   {func(c *Certificate, _ *dbclient.PieceReplica) { c.Shards["s1"] = dbclient.ShardStatement{Shard: "s1"} }, false},
+		"one without a piece": {func(c *Certificate, _ *dbclient.PieceReplica) {
 			st := c.Shards["s1"]
 			st.InSync = append(st.InSync, "nowhere")
 			c.Shards["s1"] = st
@@ -63,14 +63,14 @@ func TestReplicasInPiecesAreCompared(t *testing.T) {
 func TestStatementsAreThoseOfPlan(t *testing.T) {
 	planned := map[string]topology.Shard{"s1": {Database: "d", Collection: "1", Name: "s1", Servers: []string{"a", "b"}, Term: 4}}
 	for name, c := range map[string]struct {
-		change func(c *Certificate, st *dbserver.ShardStatement)
+		change func(c *Certificate, st *dbclient.ShardStatement)
 		good   bool
 	}{
-		"all":               {func(*Certificate, *dbserver.ShardStatement) {}, true},
-		"another leader":    {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = []string{"b", "a"} }, false},
-		"another term":      {func(_ *Certificate, st *dbserver.ShardStatement) { st.Term = 3 }, false},
-		"none":              {func(_ *Certificate, st *dbserver.ShardStatement) { st.InSync = nil }, false},
-		"format 1 has none": {func(c *Certificate, _ *dbserver.ShardStatement) { c.Format = 1 }, true},
+		"all":               {func(*Certificate, *dbclient.ShardStatement) {}, true},
+		"another leader":    {func(_ *Certificate, st *dbclient.ShardStatement) { st.InSync = []string{"b", "a"} }, false},
+		"another term":      {func(_ *Certificate, st *dbclient.ShardStatement) { st.Term = 3 }, false},
+		"none":              {func(_ *Certificate, st *dbclient.ShardStatement) { st.InSync = nil }, false},
+		"format 1 has none": {func(c *Certificate, _ *dbclient.ShardStatement) { c.Format = 1 }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert, _ := certified()
@@ -85,6 +85,6 @@ func TestStatementsAreThoseOfPlan(t *testing.T) {
 	require.Len(t, cert.PlanProblems(planned), 1)
 	cert.PotentiallyInconsistent = true
 	require.Empty(t, cert.PlanProblems(planned))
-	cert.Shards["s2"] = dbserver.ShardStatement{Shard: "s2", InSync: []string{"a"}}
+	cert.Shards["s2"] = dbclient.ShardStatement{Shard: "s2", InSync: []string{"a"}}
 	require.Len(t, cert.PlanProblems(planned), 1, "not in Plan")
 }

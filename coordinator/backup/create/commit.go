@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/lock"
@@ -35,24 +35,24 @@ func (c *creation) commit(ctx context.Context) error {
 	if ctx.Err() != nil { // the last moment at which the client can cancel
 		return context.Cause(ctx)
 	}
-	tx := agency.Tx{
+	tx := agencyclient.Tx{
 		Ops: map[string]any{
-			keys.HotBackupCommit(c.op.ID): agency.Set(keys.Commit{
+			keys.HotBackupCommit(c.op.ID): agencyclient.Set(keys.Commit{
 				ID: c.op.ID, Nonce: c.op.Nonce, DateTime: c.moment.DateTime(), Servers: fanout.IDs(c.cluster.Members),
 				PotentiallyInconsistent: c.marked, CertificateSHA256: c.sealed.certificateSHA256,
 			}),
-			keys.HotBackupCreate: agency.Delete(),
-			keys.HotBackupHolder: agency.Delete(),
+			keys.HotBackupCreate: agencyclient.Delete(),
+			keys.HotBackupHolder: agencyclient.Delete(),
 		},
 		Pre: c.lock.Precondition(),
 	}
 	for _, m := range c.cluster.Members {
-		tx.Pre[keys.PlanDBServers+"/"+m.ID] = agency.OldEmpty(false)
+		tx.Pre[keys.PlanDBServers+"/"+m.ID] = agencyclient.OldEmpty(false)
 	}
 	if failpoint.Off("create-requires-lock") {
 		tx.Pre = nil
 	}
-	err := c.lock.Commit(ctx, tx, func(root *agency.Node) bool {
+	err := c.lock.Commit(ctx, tx, func(root *agencyclient.Node) bool {
 		return root.At(keys.HotBackupCommit(c.op.ID)).At("nonce").Text() == c.op.Nonce
 	})
 	if errors.Is(err, lock.ErrLost) {

@@ -8,7 +8,7 @@ import (
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // creation is one backup being made. Its steps fill in its fields, in order.
@@ -26,7 +26,7 @@ type creation struct {
 	marked    bool      // potentially inconsistent
 	thawAsked time.Time // Plan was frozen until then
 	sealed    sealed
-	pieces    map[string]dbserver.Piece
+	pieces    map[string]dbclient.Piece
 	behind    []string // servers that have not published yet
 }
 

@@ -10,7 +10,7 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/step"
 )
 
@@ -19,14 +19,14 @@ import (
 // calls granted when it is held.
 type Servers interface {
 	piece.Lister
-	GateLock(ctx context.Context, t dbserver.Target, r dbserver.GateLockRequest, granted func(dbserver.GateLockResponse)) error
-	GateRelease(ctx context.Context, t dbserver.Target, r dbserver.GateReleaseRequest) (dbserver.GateReleaseResponse, error)
-	Prepare(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
-	Cut(ctx context.Context, t dbserver.Target, r dbserver.CutRequest) (dbserver.CutResponse, error)
-	Link(ctx context.Context, t dbserver.Target, r dbserver.LinkRequest) (dbserver.Piece, error)
-	Seal(ctx context.Context, t dbserver.Target, r dbserver.SealRequest) error
-	Publish(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
-	Drop(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
+	GateLock(ctx context.Context, t dbclient.Target, r dbclient.GateLockRequest, granted func(dbclient.GateLockResponse)) error
+	GateRelease(ctx context.Context, t dbclient.Target, r dbclient.GateReleaseRequest) (dbclient.GateReleaseResponse, error)
+	Prepare(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
+	Cut(ctx context.Context, t dbclient.Target, r dbclient.CutRequest) (dbclient.CutResponse, error)
+	Link(ctx context.Context, t dbclient.Target, r dbclient.LinkRequest) (dbclient.Piece, error)
+	Seal(ctx context.Context, t dbclient.Target, r dbclient.SealRequest) error
+	Publish(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
+	Drop(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
 }
 
 // Limits bound what a create waits for.

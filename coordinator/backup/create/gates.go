@@ -11,7 +11,7 @@ import (
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -29,7 +29,7 @@ type globalLock struct {
 	silent     silentSince
 	evidence   map[string]certificate.ServerEvidence
 	cuts       cuts
-	statements map[string]dbserver.ShardStatement // what the leaders stated with their cuts
+	statements map[string]dbclient.ShardStatement // what the leaders stated with their cuts
 	instant    certificate.Instant
 	report     certificate.LockReport
 }
@@ -39,11 +39,11 @@ type globalLock struct {
 // and ends the backup at once, and so does a server that stays silent.
 func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a *certificate.Attempt) error {
 	asked := time.Now()
-	request := dbserver.GateLockRequest{
+	request := dbclient.GateLockRequest{
 		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(),
 		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a
 		// coordinator that is gone; this bounds that of one that lives and stands still.
-		LeaseSeconds: (window + g.limits.Cut + 4*dbserver.GateSilence).Seconds(),
+		LeaseSeconds: (window + g.limits.Cut + 4*dbclient.GateSilence).Seconds(),
 	}
 	fatal := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) } // all windows end together
 	answers := fanout.Ask(h.alive, g.members, window+g.limits.Answer, fatal, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
@@ -75,8 +75,8 @@ func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) 
 	from := time.Now()
 	g.report.LockSeconds = from.Sub(g.first).Seconds()
 	g.op.Emit(ctx, step.Event{Step: step.Cut})
-	request := dbserver.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.limits.Cut.Seconds()}
-	answers, err := g.askCuts(h.alive, request, g.limits.Cut+dbserver.GateSilence)
+	request := dbclient.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.limits.Cut.Seconds()}
+	answers, err := g.askCuts(h.alive, request, g.limits.Cut+dbclient.GateSilence)
 	if lost := h.lost(); len(lost) > 0 {
 		maps.Copy(a.Failed, lost)
 		err = nil
@@ -98,13 +98,13 @@ func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) 
 
 // askCuts asks every server for its cut. The answers have errors only of cuts that were
 // missed.
-func (g *globalLock) askCuts(ctx context.Context, request dbserver.CutRequest, patience time.Duration) (cuts, error) {
+func (g *globalLock) askCuts(ctx context.Context, request dbclient.CutRequest, patience time.Duration) (cuts, error) {
 	final := func(err error) bool {
 		missed := errors.Is(err, apierror.CutMissed) || errors.Is(err, apierror.GateLost) || errors.Is(err, context.DeadlineExceeded)
 		return request.Unprotected || !missed
 	}
 	asked := time.Now()
-	answers := fanout.Ask(ctx, g.members, patience, final, func(ctx context.Context, m fanout.Member) (dbserver.CutResponse, error) {
+	answers := fanout.Ask(ctx, g.members, patience, final, func(ctx context.Context, m fanout.Member) (dbclient.CutResponse, error) {
 		r, err := g.servers.Cut(ctx, m.Target, request)
 		if err == nil {
 			g.op.Emit(ctx, step.Event{Step: step.CutDone, Server: m.ID, Elapsed: operation.Duration(r.CutSeconds)})
@@ -130,8 +130,8 @@ func (g *globalLock) askCuts(ctx context.Context, request dbserver.CutRequest, p
 // in a.
 func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt) {
 	asked := time.Now()
-	request := dbserver.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt}
-	answers := fanout.Ask(ctx, g.members, 2*g.limits.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbserver.GateReleaseResponse, err error) {
+	request := dbclient.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt}
+	answers := fanout.Ask(ctx, g.members, 2*g.limits.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbclient.GateReleaseResponse, err error) {
 		ctx, done := h.until(ctx, m)
 		defer done()
 		err = operation.Retry(ctx, func(ctx context.Context) error {
@@ -166,8 +166,8 @@ func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt)
 // held them; this refuses those requests that may still be on their way. It does not wait
 // for a server that does not answer at once: what arrives there late has no beats.
 func (g *globalLock) giveUp(ctx context.Context) error {
-	request := dbserver.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Final: true}
-	answers := fanout.Ask(ctx, g.members, dbserver.GateSilence, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+	request := dbclient.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Final: true}
+	answers := fanout.Ask(ctx, g.members, dbclient.GateSilence, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		_, err := g.servers.GateRelease(ctx, m.Target, request)
 		return err
 	}))

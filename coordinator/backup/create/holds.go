@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"stasis/coordinator/backup/fanout"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -59,11 +59,11 @@ func (h *holds) stop() {
 }
 
 // take asks a server for its gate and returns when the gate is held.
-func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbserver.GateLockRequest) error {
+func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbclient.GateLockRequest) error {
 	one := h.each[m.ID]
 	var once sync.Once // a server that grants twice is wrong, but must not end this process
 	h.group.Go(func() {
-		err := s.GateLock(h.ctx, m.Target, r, func(dbserver.GateLockResponse) { once.Do(func() { close(one.granted) }) })
+		err := s.GateLock(h.ctx, m.Target, r, func(dbclient.GateLockResponse) { once.Do(func() { close(one.granted) }) })
 		if err == nil {
 			err = apierror.New(apierror.GateLost, "released")
 		}
@@ -117,7 +117,7 @@ type silentSince map[string]time.Time
 // Then it is not worth another attempt.
 func (s silentSince) tooLong(id string, err error, limit time.Duration) bool {
 	switch {
-	case errors.Is(err, dbserver.ErrSilent):
+	case errors.Is(err, dbclient.ErrSilent):
 	case errors.Is(err, context.Canceled): // it was cut off because of another server
 		return false
 	default:
@@ -125,7 +125,7 @@ func (s silentSince) tooLong(id string, err error, limit time.Duration) bool {
 		return false
 	}
 	if _, known := s[id]; !known {
-		s[id] = time.Now().Add(-dbserver.GateSilence)
+		s[id] = time.Now().Add(-dbclient.GateSilence)
 	}
 	return time.Since(s[id]) >= limit
 }
@@ -133,5 +133,5 @@ func (s silentSince) tooLong(id string, err error, limit time.Duration) bool {
 // retryable says whether another attempt may succeed after a gate was not granted with this
 // error, as opposed to a server that refuses or is not there.
 func retryable(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, apierror.LockTimeout) || errors.Is(err, apierror.GateLost) || errors.Is(err, dbserver.ErrSilent)
+	return errors.Is(err, context.Canceled) || errors.Is(err, apierror.LockTimeout) || errors.Is(err, apierror.GateLost) || errors.Is(err, dbclient.ErrSilent)
 }

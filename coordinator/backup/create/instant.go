@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"stasis/coordinator/backup/certificate"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 	"stasis/internal/wait"
@@ -74,7 +74,7 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 	c.op.Emit(ctx, step.Event{Step: step.Unprotected, Detail: why})
 	from := time.Now()
 	c.op.Emit(ctx, step.Event{Step: step.Cut})
-	request := dbserver.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
+	request := dbclient.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
 	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Limits.Answer)
 	if err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/step"
 )
 
@@ -18,8 +18,8 @@ type pending struct {
 	limits  Limits
 }
 
-func (p *pending) request() dbserver.PieceRequest {
-	return dbserver.PieceRequest{ID: p.op.ID, Nonce: p.op.Nonce}
+func (p *pending) request() dbclient.PieceRequest {
+	return dbclient.PieceRequest{ID: p.op.ID, Nonce: p.op.Nonce}
 }
 
 // prepare has every server begin its piece and flush, so that little is left to do while

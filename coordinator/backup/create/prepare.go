@@ -11,7 +11,7 @@ import (
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 	"stasis/internal/wait"
@@ -29,7 +29,7 @@ func (c *creation) readPlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.sealed.dump, err = dbserver.Encode(dump); err != nil {
+	if c.sealed.dump, err = dbclient.Encode(dump); err != nil {
 		return fmt.Errorf("encode agency dump: %w", err)
 	}
 	if c.sealed.dumpSHA256, err = certificate.Hash(dump); err != nil {
@@ -84,8 +84,8 @@ func (c *creation) taken(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 	}
-	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
-		return piece.List(ctx, c.by.Servers, m, dbserver.ListRequest{IDs: []string{c.op.ID}})
+	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+		return piece.List(ctx, c.by.Servers, m, dbclient.ListRequest{IDs: []string{c.op.ID}})
 	})
 	if err := fanout.FirstError(lists); err != nil {
 		return false, fanout.Unavailable(needed, err)

@@ -8,7 +8,7 @@ import (
 
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/fanout"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 	"stasis/internal/step"
@@ -17,14 +17,14 @@ import (
 // link is step 7: every server makes its pending piece complete and durable.
 func (c *creation) link(ctx context.Context) error {
 	c.op.Emit(ctx, step.Event{Step: step.Linking})
-	request := dbserver.LinkRequest{
+	request := dbclient.LinkRequest{
 		ID: c.op.ID, Nonce: c.op.Nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.Members), PotentiallyInconsistent: c.marked, AgencyDump: c.sealed.dump,
 		Statements: certificate.Listed(c.gates.statements),
 	}
-	answers := fanout.Ask(ctx, c.cluster.Members, 0, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbserver.Piece, error) {
+	answers := fanout.Ask(ctx, c.cluster.Members, 0, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.Piece, error) {
 		start := time.Now()
-		p, err := fanout.WhileItProgresses(ctx, c.by.Limits.Stall, m, func(ctx context.Context) (dbserver.Piece, error) {
+		p, err := fanout.WhileItProgresses(ctx, c.by.Limits.Stall, m, func(ctx context.Context) (dbclient.Piece, error) {
 			return c.by.Servers.Link(ctx, m.Target, request)
 		})
 		if err == nil {
@@ -35,7 +35,7 @@ func (c *creation) link(ctx context.Context) error {
 	if err := fanout.FirstError(answers); err != nil {
 		return err
 	}
-	c.pieces = make(map[string]dbserver.Piece, len(answers))
+	c.pieces = make(map[string]dbclient.Piece, len(answers))
 	for _, a := range answers {
 		if a.Value.ServerID != a.ID {
 			return fmt.Errorf("%s: the piece says it was made by %q", a.ID, a.Value.ServerID)
@@ -104,7 +104,7 @@ func (c *creation) certify() *certificate.Certificate {
 
 // seal stores the certificate in every piece, so that every committed backup has it.
 func (c *creation) seal(ctx context.Context) error {
-	request := dbserver.SealRequest{ID: c.op.ID, Nonce: c.op.Nonce, Certificate: c.sealed.certificate}
+	request := dbclient.SealRequest{ID: c.op.ID, Nonce: c.op.Nonce, Certificate: c.sealed.certificate}
 	err := fanout.Tell(ctx, c.cluster.Members, c.by.Limits.Stall, func(ctx context.Context, m fanout.Member) error {
 		return c.by.Servers.Seal(ctx, m.Target, request)
 	})

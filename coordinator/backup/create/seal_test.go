@@ -12,7 +12,7 @@ import (
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // linkedCreation is a backup of one shard on two servers, as it is after its link: the
@@ -22,24 +22,24 @@ func linkedCreation() *creation {
 		by: &Creator{Coordinator: "CRDN-a"}, op: operation.New("create", "id", nil, hclog.NewNullLogger()), moment: backupid.Now(),
 		cluster: &topology.Cluster{UUID: "u", Index: 7, Term: 2, Epoch: 1},
 		shards:  map[string]topology.Shard{"s1": {Name: "s1", Servers: []string{"a", "b"}, Term: 4}},
-		pieces:  map[string]dbserver.Piece{},
+		pieces:  map[string]dbclient.Piece{},
 	}
-	at := dbserver.Tenure{Term: 3, Reboot: 2}
-	last := dbserver.Position{Tenure: at, Seq: 10}
+	at := dbclient.Tenure{Term: 3, Reboot: 2}
+	last := dbclient.Position{Tenure: at, Seq: 10}
 	c.thawAsked = c.op.Began.Add(3 * time.Second)
 	c.gates = &globalLock{
 		instant:    certificate.Instant{LockMode: certificate.LockModeGates, From: 2, To: 2.005},
 		evidence:   map[string]certificate.ServerEvidence{},
-		statements: map[string]dbserver.ShardStatement{"s1": {Shard: "s1", Term: 4, Last: last, InSync: []string{"a", "b"}}},
+		statements: map[string]dbclient.ShardStatement{"s1": {Shard: "s1", Term: 4, Last: last, InSync: []string{"a", "b"}}},
 	}
 	for _, id := range []string{"a", "b"} {
 		c.gates.evidence[id] = certificate.ServerEvidence{
 			LockAsked: 1, Granted: 1.5, CutAsked: 2.001, CutDone: 2.004, ReleaseAsked: 2.006,
-			Gate: dbserver.GateReleaseResponse{Unbroken: true, HeldSeconds: 0.51},
+			Gate: dbclient.GateReleaseResponse{Unbroken: true, HeldSeconds: 0.51},
 		}
-		c.pieces[id] = dbserver.Piece{
+		c.pieces[id] = dbclient.Piece{
 			ID: c.op.ID, Nonce: c.op.Nonce, Epoch: 1, ServerID: id, NrDBServers: 2, ManifestSHA256: "m" + id, AgencyDumpSHA256: "d",
-			Replicas: map[string]dbserver.PieceReplica{"s1": {Last: last, Committed: 10, At: &at}},
+			Replicas: map[string]dbclient.PieceReplica{"s1": {Last: last, Committed: 10, At: &at}},
 		}
 	}
 	return c
@@ -77,7 +77,7 @@ func TestDoubtsAboutACertificate(t *testing.T) {
 			c.pieces["b"] = p
 		}, "b: the manifest is not the one that was certified", true},
 		"a replica is behind": {func(c *creation, _ *certificate.Certificate) {
-			c.pieces["b"].Replicas["s1"] = dbserver.PieceReplica{}
+			c.pieces["b"].Replicas["s1"] = dbclient.PieceReplica{}
 		}, "b: shard s1 was in sync at record 10", true},
 		"Plan has another term": {func(c *creation, _ *certificate.Certificate) {
 			c.shards["s1"] = topology.Shard{Name: "s1", Servers: []string{"a", "b"}, Term: 5}

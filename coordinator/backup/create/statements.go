@@ -7,20 +7,20 @@ import (
 
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // cuts are the answers of all servers to the request for their cut.
-type cuts = []fanout.Answer[dbserver.CutResponse]
+type cuts = []fanout.Answer[dbclient.CutResponse]
 
 // statementsOf takes what the leaders stated with their cuts, about shards that are in Plan
 // and that Plan has them lead. problems says, by shard, why a shard has no statement, or
 // one that its other replicas contradict: then the attempt has failed.
-func statementsOf(planned map[string]topology.Shard, answers cuts) (all map[string]dbserver.ShardStatement, problems map[string]string) {
-	all, problems = map[string]dbserver.ShardStatement{}, map[string]string{}
-	from := map[string]dbserver.CutResponse{}
+func statementsOf(planned map[string]topology.Shard, answers cuts) (all map[string]dbclient.ShardStatement, problems map[string]string) {
+	all, problems = map[string]dbclient.ShardStatement{}, map[string]string{}
+	from := map[string]dbclient.CutResponse{}
 	names := map[string]string{}
-	by := map[string]dbserver.ShardStatement{} // of the planned leaders
+	by := map[string]dbclient.ShardStatement{} // of the planned leaders
 	for _, a := range answers {
 		from[a.ID], names[a.ID] = a.Value, a.Name
 		for _, st := range a.Value.Statements {

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // windows says how long each attempt waits for the gates: the n-th (from 1) first·growthⁿ⁻¹,
@@ -16,8 +16,8 @@ type windows struct {
 
 func (w windows) length(n int) time.Duration {
 	f := float64(w.first) * math.Pow(w.growth, float64(n-1))
-	if f >= float64(dbserver.MaxGateWindow) {
-		return dbserver.MaxGateWindow
+	if f >= float64(dbclient.MaxGateWindow) {
+		return dbclient.MaxGateWindow
 	}
 	return time.Duration(math.Round(f))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 	"stasis/internal/wait"
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func members() []Member {
 	var all []Member
 	for _, id := range []string{"PRMR-1", "PRMR-2", "PRMR-3"} {
-		all = append(all, Member{ID: id, Name: "DBServer (" + id + ")", Target: dbserver.Target{URL: "http://" + id + ":1"}})
+		all = append(all, Member{ID: id, Name: "DBServer (" + id + ")", Target: dbclient.Target{URL: "http://" + id + ":1"}})
 	}
 	return all
 }
@@ -87,13 +87,13 @@ func TestUnavailableNamesTheServer(t *testing.T) {
 func TestWorkIsBoundedByProgress(t *testing.T) {
 	const limit = 10 * time.Second
 	for name, c := range map[string]struct {
-		report func(n int) *dbserver.Progress // in the n-th second; nil: none
+		report func(n int) *dbclient.Progress // in the n-th second; nil: none
 		took   time.Duration
 		says   string
 	}{
-		"progress": {func(n int) *dbserver.Progress { return &dbserver.Progress{Doing: "links", Done: uint64(n)} }, time.Hour, ""},
-		"silent":   {func(int) *dbserver.Progress { return nil }, limit, "does not answer"},
-		"stalled":  {func(int) *dbserver.Progress { return &dbserver.Progress{Doing: "links", Done: 7} }, limit + time.Second, "makes no progress: it links"},
+		"progress": {func(n int) *dbclient.Progress { return &dbclient.Progress{Doing: "links", Done: uint64(n)} }, time.Hour, ""},
+		"silent":   {func(int) *dbclient.Progress { return nil }, limit, "does not answer"},
+		"stalled":  {func(int) *dbclient.Progress { return &dbclient.Progress{Doing: "links", Done: 7} }, limit + time.Second, "makes no progress: it links"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubbles.Test(t, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestWorkIsBoundedByProgress(t *testing.T) {
 							return struct{}{}, err
 						}
 						if p := c.report(n); p != nil {
-							dbserver.TellProgress(ctx, *p)
+							dbclient.TellProgress(ctx, *p)
 						}
 					}
 					return struct{}{}, nil

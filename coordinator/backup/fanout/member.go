@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -14,7 +14,7 @@ import (
 type Member struct {
 	ID     string
 	Name   string // for people: short name and id
-	Target dbserver.Target
+	Target dbclient.Target
 }
 
 // Address is where the member is reached, as people write it.

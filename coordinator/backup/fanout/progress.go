@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -15,7 +15,7 @@ import (
 type stalled struct {
 	Member
 	after time.Duration
-	last  dbserver.Progress
+	last  dbclient.Progress
 }
 
 func (e *stalled) Error() string {
@@ -25,7 +25,7 @@ func (e *stalled) Error() string {
 
 func (e *stalled) MemberID() string { return e.ID }
 
-func doing(p dbserver.Progress) string {
+func doing(p dbclient.Progress) string {
 	if p.Doing == "" {
 		return "begins its work"
 	}
@@ -41,7 +41,7 @@ type watch struct {
 
 	mu    sync.Mutex
 	heard bool // since the last progress
-	last  dbserver.Progress
+	last  dbclient.Progress
 }
 
 // WhileItProgresses does long work on a member. The work may take as long as it takes, but
@@ -55,7 +55,7 @@ func WhileItProgresses[A any](ctx context.Context, limit time.Duration, m Member
 	w := &watch{Member: m, limit: limit, cancel: cancel}
 	w.timer = time.AfterFunc(w.limit, w.expire)
 	defer w.timer.Stop()
-	answer, err := call(dbserver.WithProgress(ctx, w.note))
+	answer, err := call(dbclient.WithProgress(ctx, w.note))
 	var stuck *stalled
 	var unheard *silent
 	if cause := context.Cause(ctx); err != nil && (errors.As(cause, &stuck) || errors.As(cause, &unheard)) {
@@ -67,7 +67,7 @@ func WhileItProgresses[A any](ctx context.Context, limit time.Duration, m Member
 	return answer, err
 }
 
-func (w *watch) note(now dbserver.Progress) {
+func (w *watch) note(now dbclient.Progress) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard = true

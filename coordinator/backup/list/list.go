@@ -18,7 +18,7 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -92,8 +92,8 @@ func (l *Lister) pieces(ctx context.Context, ids []string) (c *topology.Cluster,
 		if c, latest, err = l.Clusters.Known(ctx); err != nil {
 			return nil, false, nil, err
 		}
-		lists = fanout.Ask(ctx, c.Members, l.Answer, nil, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
-			return piece.List(ctx, l.Servers, m, dbserver.ListRequest{IDs: ids})
+		lists = fanout.Ask(ctx, c.Members, l.Answer, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+			return piece.List(ctx, l.Servers, m, dbclient.ListRequest{IDs: ids})
 		})
 		piece.Hide(c, lists)
 		if !latest {

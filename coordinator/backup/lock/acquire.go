@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/step"
@@ -32,7 +32,7 @@ func (k *Locker) Acquire(ctx context.Context, op *operation.Operation, deadline 
 			op.Emit(ctx, step.Event{Step: step.AgencyLocked, Elapsed: time.Since(op.Began)})
 			return l.keepAlive(ctx, asked), l, nil
 		}
-		if !errors.Is(err, agency.ErrPrecondition) {
+		if !errors.Is(err, agencyclient.ErrPrecondition) {
 			return nil, nil, operation.AgencyError(fmt.Errorf("take the agency lock: %w", err))
 		}
 		if err := l.await(ctx, deadline); err != nil {
@@ -51,15 +51,15 @@ func (l *Lock) write(ctx context.Context, deadline time.Time) (err error) {
 	l.mark = wireTime(max(deadline.Sub(now), time.Second), now)
 	holder := l.holder(now)
 	holder.LeaseSeconds = l.locker.Lease.Seconds()
-	l.index, err = l.locker.Agency.Write(ctx, agency.Tx{
+	l.index, err = l.locker.Agency.Write(ctx, agencyclient.Tx{
 		Ops: map[string]any{
-			keys.HotBackupCreate: agency.Set(l.mark),
-			keys.HotBackupHolder: agency.Set(holder),
-			l.waitingKey():       agency.Delete(),
+			keys.HotBackupCreate: agencyclient.Set(l.mark),
+			keys.HotBackupHolder: agencyclient.Set(holder),
+			l.waitingKey():       agencyclient.Delete(),
 		},
-		Pre: map[string]any{keys.HotBackupCreate: agency.OldEmpty(true), keys.TargetPending: agency.Old(struct{}{})},
+		Pre: map[string]any{keys.HotBackupCreate: agencyclient.OldEmpty(true), keys.TargetPending: agencyclient.Old(struct{}{})},
 	})
-	if err == nil || errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrRejected) {
+	if err == nil || errors.Is(err, agencyclient.ErrUnavailable) || errors.Is(err, agencyclient.ErrRejected) {
 		return err
 	}
 	root, readErr := l.locker.Agency.Read(ctx, keys.HotBackup)
@@ -90,7 +90,7 @@ func (l *Lock) await(ctx context.Context, deadline time.Time) error {
 	}
 	defer l.announcing(ctx)()
 	last := ""
-	_, err = l.locker.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+	_, err = l.locker.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
 		if free(s) {
 			return true
 		}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/wait"
 )
@@ -43,8 +43,8 @@ func (l *Lock) announcing(ctx context.Context) (stop func()) {
 func (l *Lock) announce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, AnnouncedFor/3)
 	defer cancel()
-	_, err := l.locker.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{l.waitingKey(): agency.SetFor(l.holder(l.op.Began), AnnouncedFor)},
+	_, err := l.locker.Agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{l.waitingKey(): agencyclient.SetFor(l.holder(l.op.Began), AnnouncedFor)},
 	})
 	if err != nil && ctx.Err() == nil {
 		l.op.Log.Debug("wait for the agency lock not announced", "error", err)
@@ -55,7 +55,7 @@ func (l *Lock) announce(ctx context.Context) {
 func (l *Lock) withdraw(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
 	defer cancel()
-	_, err := l.locker.Agency.Write(ctx, agency.Tx{Ops: map[string]any{l.waitingKey(): agency.Delete()}})
+	_, err := l.locker.Agency.Write(ctx, agencyclient.Tx{Ops: map[string]any{l.waitingKey(): agencyclient.Delete()}})
 	if err != nil {
 		return fmt.Errorf("withdraw the announcement: %w", err)
 	}

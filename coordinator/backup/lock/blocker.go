@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
 )
 
 // free says whether the lock can be acquired.
-func free(s agency.Snapshot) bool {
+func free(s agencyclient.Snapshot) bool {
 	return !s.Root.At(keys.HotBackupCreate).Exists() && s.Root.At(keys.TargetPending).Len() == 0
 }
 
@@ -29,7 +29,7 @@ func (b blocker) error() error {
 }
 
 // blockerOf names the holder of the lock, or the job that is pending.
-func blockerOf(s agency.Snapshot) blocker {
+func blockerOf(s agencyclient.Snapshot) blocker {
 	if s.Root.At(keys.HotBackupCreate).Exists() {
 		holder, label := holderOf(s)
 		return blocker{"it is held by " + label, map[string]any{"holder": holder}}
@@ -78,7 +78,7 @@ func describeJob(j keys.Job, others int) string {
 }
 
 // holderOf reads the holder of the lock, and describes it for people.
-func holderOf(s agency.Snapshot) (keys.Holder, string) {
+func holderOf(s agencyclient.Snapshot) (keys.Holder, string) {
 	var h keys.Holder
 	if err := s.Root.At(keys.HotBackupHolder).Decode(&h); err != nil {
 		return h, "an unknown holder, until " + s.Root.At(keys.HotBackupCreate).Text()

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
@@ -21,7 +21,7 @@ import (
 // nil: committed. ErrLost: not committed, and it cannot be any more. An error that matches
 // operation.ErrOutcomeUnknown: it may be committed. Any other: not committed. Commit clears
 // the operation's undo list when the commit has happened, and when it may have.
-func (l *Lock) Commit(ctx context.Context, tx agency.Tx, applied func(root *agency.Node) bool) error {
+func (l *Lock) Commit(ctx context.Context, tx agencyclient.Tx, applied func(root *agencyclient.Node) bool) error {
 	if err := failpoint.Hit(ctx, "coordinator/backup/lock/commit", l.locker.Coordinator); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (l *Lock) Commit(ctx context.Context, tx agency.Tx, applied func(root *agen
 		l.op.Undo.Clear()
 		return nil
 	}
-	if errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrRejected) {
+	if errors.Is(err, agencyclient.ErrUnavailable) || errors.Is(err, agencyclient.ErrRejected) {
 		return operation.AgencyError(fmt.Errorf("commit: %w", err)) // certainly not applied
 	}
 	asking, cancel := context.WithTimeout(ctx, 2*l.locker.Call)
@@ -51,7 +51,7 @@ func (l *Lock) Commit(ctx context.Context, tx agency.Tx, applied func(root *agen
 	case done:
 		l.op.Undo.Clear()
 		return nil
-	case errors.Is(err, agency.ErrPrecondition):
+	case errors.Is(err, agencyclient.ErrPrecondition):
 		return ErrLost
 	}
 	return operation.AgencyError(fmt.Errorf("commit: %w", err))
@@ -60,13 +60,13 @@ func (l *Lock) Commit(ctx context.Context, tx agency.Tx, applied func(root *agen
 // outcome finds out whether a commit transaction was applied. If it was not although the
 // lock is still ours, the transaction may yet arrive. So outcome releases the lock, after
 // which the transaction cannot be applied any more, and reads again.
-func (l *Lock) outcome(ctx context.Context, applied func(root *agency.Node) bool) (bool, error) {
+func (l *Lock) outcome(ctx context.Context, applied func(root *agencyclient.Node) bool) (bool, error) {
 	var err error
 	for try := 0; ; try++ {
 		if try > 0 && wait.For(ctx, operation.RetryPause) != nil {
 			return false, err
 		}
-		var root *agency.Node
+		var root *agencyclient.Node
 		if root, err = l.locker.Agency.Read(ctx, keys.HotBackup); err != nil {
 			continue
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
@@ -17,14 +17,14 @@ import (
 // Agency is where the lock is. Write returns the index of the applied transaction, or an
 // error that matches one of that package's sentinels; Read is linearizable.
 type Agency interface {
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
-	Read(ctx context.Context, paths ...string) (*agency.Node, error)
+	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
+	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
 }
 
 // Cache is the watch cache, on which a Locker waits.
 type Cache interface {
-	Sync(ctx context.Context) (agency.Snapshot, error)
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Sync(ctx context.Context) (agencyclient.Snapshot, error)
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // ErrLost is the error of an operation whose lock is gone before it was committed: the
@@ -64,7 +64,7 @@ func (l *Lock) Nonce() string { return l.op.Nonce }
 // freezes Plan, and an operator may have removed it and left the holder's record (which the
 // supervision removes later).
 func (l *Lock) Precondition() map[string]any {
-	pre := map[string]any{keys.HotBackupNonce: agency.Old(l.op.Nonce), keys.HotBackupCreate: agency.Old(l.mark)}
+	pre := map[string]any{keys.HotBackupNonce: agencyclient.Old(l.op.Nonce), keys.HotBackupCreate: agencyclient.Old(l.mark)}
 	if failpoint.Off("lock-is-ours") {
 		delete(pre, keys.HotBackupNonce)
 	}
@@ -84,11 +84,11 @@ func (l *Lock) Release(ctx context.Context) error {
 // Release deletes the lock whose holder has this nonce, and no other. It is no error if
 // there is none.
 func (k *Locker) Release(ctx context.Context, nonce string) error {
-	_, err := k.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()},
-		Pre: map[string]any{keys.HotBackupNonce: agency.Old(nonce)},
+	_, err := k.Agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()},
+		Pre: map[string]any{keys.HotBackupNonce: agencyclient.Old(nonce)},
 	})
-	if err == nil || errors.Is(err, agency.ErrPrecondition) {
+	if err == nil || errors.Is(err, agencyclient.ErrPrecondition) {
 		return nil
 	}
 	return fmt.Errorf("release the agency lock: %w", err)

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/agency/agencytest"
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // readable is the agency of agencytest with linearizable reads.
 type readable struct{ *agencytest.Agency }
 
-func (a readable) Read(context.Context, ...string) (*agency.Node, error) {
+func (a readable) Read(context.Context, ...string) (*agencyclient.Node, error) {
 	return a.Snapshot().Root, nil
 }
 
@@ -68,11 +68,11 @@ func TestLostLockEndsWork(t *testing.T) {
 		ctx, l, op, err := acquire(t, locker(a, "CRDN-a"), time.Minute)
 		require.NoError(t, err)
 		defer l.Stop()
-		_, err = a.Apply(agency.Tx{Ops: map[string]any{keys.HotBackupCreate: agency.Delete(), keys.HotBackupHolder: agency.Delete()}})
+		_, err = a.Apply(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 		require.NoError(t, err)
 		require.ErrorIs(t, l.Thaw(t.Context(), step.Linking), ErrLost)
-		tx := agency.Tx{Ops: map[string]any{"/arango/x": agency.Set(1)}, Pre: l.Precondition()}
-		require.ErrorIs(t, l.Commit(t.Context(), tx, func(root *agency.Node) bool { return root.At("/arango/x").Exists() }), ErrLost)
+		tx := agencyclient.Tx{Ops: map[string]any{"/arango/x": agencyclient.Set(1)}, Pre: l.Precondition()}
+		require.ErrorIs(t, l.Commit(t.Context(), tx, func(root *agencyclient.Node) bool { return root.At("/arango/x").Exists() }), ErrLost)
 		require.False(t, a.At("/arango/x").Exists(), "it is committed without its lock")
 		start := time.Now()
 		<-ctx.Done()
@@ -95,14 +95,14 @@ func TestCommitClearsTheUndoList(t *testing.T) {
 			defer l.Stop()
 			op.Undo.Push("what was done", func(context.Context) error { return errors.New("must stay") })
 			if lost {
-				a.OnWrite(func(_ context.Context, tx agency.Tx) (uint64, error) {
+				a.OnWrite(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 					_, _ = a.Apply(tx)
-					return 0, agency.ErrUnknown
+					return 0, agencyclient.ErrUnknown
 				})
 			}
 			key := keys.HotBackupCommit("b")
-			tx := agency.Tx{Ops: map[string]any{key: agency.Set(keys.Commit{ID: "b", Nonce: l.Nonce()})}, Pre: l.Precondition()}
-			require.NoError(t, l.Commit(t.Context(), tx, func(root *agency.Node) bool { return root.At(key).Exists() }))
+			tx := agencyclient.Tx{Ops: map[string]any{key: agencyclient.Set(keys.Commit{ID: "b", Nonce: l.Nonce()})}, Pre: l.Precondition()}
+			require.NoError(t, l.Commit(t.Context(), tx, func(root *agencyclient.Node) bool { return root.At(key).Exists() }))
 			require.Equal(t, operation.Undo{}, op.Undo)
 		})
 	}
@@ -123,10 +123,10 @@ func TestBlockerIsNamed(t *testing.T) {
 		"nothing is in the way any more": {},
 	} {
 		a := agencytest.New()
-		_, err := a.Apply(agency.Tx{Ops: map[string]any{"/arango/x": 1}})
+		_, err := a.Apply(agencyclient.Tx{Ops: map[string]any{"/arango/x": 1}})
 		require.NoError(t, err)
 		for key, value := range tree {
-			_, err := a.Apply(agency.Tx{Ops: map[string]any{key: value}})
+			_, err := a.Apply(agencyclient.Tx{Ops: map[string]any{key: value}})
 			require.NoError(t, err)
 		}
 		require.Equal(t, want, blockerOf(a.Snapshot()).label)

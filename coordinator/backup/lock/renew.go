@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/failpoint"
 	"stasis/internal/wait"
@@ -15,11 +15,11 @@ import (
 // beat renews the lock, if it is still this one, and tells the agency the operation's
 // phase. It returns the index of the agency.
 func (l *Lock) beat(ctx context.Context, n uint64) (uint64, error) {
-	ops := map[string]any{keys.HotBackupBeat: agency.Set(n)}
+	ops := map[string]any{keys.HotBackupBeat: agencyclient.Set(n)}
 	if phase := l.op.Phase(); phase != "" {
-		ops[keys.HotBackupPhase] = agency.Set(phase)
+		ops[keys.HotBackupPhase] = agencyclient.Set(phase)
 	}
-	return l.locker.Agency.Write(ctx, agency.Tx{Ops: ops, Pre: l.Precondition()})
+	return l.locker.Agency.Write(ctx, agencyclient.Tx{Ops: ops, Pre: l.Precondition()})
 }
 
 // keepAlive renews the lock every third of its lease until Stop. The lease counts from
@@ -54,7 +54,7 @@ func (l *Lock) renew(ctx context.Context, renewed time.Time) error {
 			return nil
 		case err == nil:
 			renewed = asked
-		case errors.Is(err, agency.ErrPrecondition) && !failpoint.Off("lost-lock-ends-work"):
+		case errors.Is(err, agencyclient.ErrPrecondition) && !failpoint.Off("lost-lock-ends-work"):
 			return ErrLost
 		case time.Since(renewed) >= lease:
 			return fmt.Errorf("%w: not renewed for %v: %w", ErrLost, lease, err)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/step"
@@ -24,17 +24,17 @@ func (l *Lock) Thaw(ctx context.Context, next step.Name) error {
 	var err error
 	for time.Since(asked) < l.locker.Lease {
 		call, done := context.WithTimeout(ctx, l.locker.Call)
-		_, err = l.locker.Agency.Write(call, agency.Tx{
-			Ops: map[string]any{keys.HotBackupThawed: agency.Set(l.mark), keys.HotBackupPhase: agency.Set(string(next))},
+		_, err = l.locker.Agency.Write(call, agencyclient.Tx{
+			Ops: map[string]any{keys.HotBackupThawed: agencyclient.Set(l.mark), keys.HotBackupPhase: agencyclient.Set(string(next))},
 			Pre: l.Precondition(),
 		})
 		done()
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, agency.ErrPrecondition):
+		case errors.Is(err, agencyclient.ErrPrecondition):
 			return ErrLost
-		case errors.Is(err, agency.ErrRejected):
+		case errors.Is(err, agencyclient.ErrRejected):
 			return fmt.Errorf("thaw Plan: %w", err)
 		case wait.For(ctx, operation.RetryPause) != nil:
 			return context.Cause(ctx)
@@ -47,8 +47,8 @@ func (l *Lock) Thaw(ctx context.Context, next step.Name) error {
 func (l *Lock) Rename(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
 	defer cancel()
-	_, err := l.locker.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{keys.HotBackupHolder + "/id": agency.Set(l.op.ID)},
+	_, err := l.locker.Agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{keys.HotBackupHolder + "/id": agencyclient.Set(l.op.ID)},
 		Pre: l.Precondition(),
 	})
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/internal/apierror"
 	"stasis/internal/wait"
 )
@@ -35,7 +35,7 @@ func Cause(ctx context.Context, err error) error {
 // AgencyError numbers an error of the agency: apierror.ServiceUnavailable if the agency
 // could not be reached. Other errors stay as they are.
 func AgencyError(err error) error {
-	if errors.Is(err, agency.ErrUnavailable) || errors.Is(err, agency.ErrUnknown) {
+	if errors.Is(err, agencyclient.ErrUnavailable) || errors.Is(err, agencyclient.ErrUnknown) {
 		return apierror.New(apierror.ServiceUnavailable, "%w", err)
 	}
 	return err

@@ -10,7 +10,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Examine checks that the set is complete and belongs together: every piece is there, all
@@ -27,7 +27,7 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 	if missing := s.Missing(plan.DBServers); len(missing) > 0 {
 		return nil, nil, fmt.Errorf("the pieces of %s are missing", strings.Join(missing, ", "))
 	}
-	if s.Kind() == dbserver.PieceFailsafe {
+	if s.Kind() == dbclient.PieceFailsafe {
 		return plan, nil, nil
 	}
 	cert, err = s.agreedCertificate(record.CertificateSHA256)
@@ -64,7 +64,7 @@ func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 	if len(s.Pieces) == 0 {
 		return nil, nil
 	}
-	if s.Kind() == dbserver.PieceFailsafe {
+	if s.Kind() == dbclient.PieceFailsafe {
 		for _, p := range s.Pieces {
 			if len(s.Pieces) != p.NrDBServers {
 				return nil, []string{"only some of the pieces are present"}
@@ -81,7 +81,7 @@ func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 
 // dump is the agency dump that all pieces agree on, and its hash.
 func (s *Set) dump() (*topology.Stored, string, error) {
-	var first *dbserver.AgencyDump
+	var first *dbclient.AgencyDump
 	hash := ""
 	for _, source := range slices.Sorted(maps.Keys(s.Pieces)) {
 		d := s.Pieces[source].AgencyDump

@@ -8,24 +8,24 @@ import (
 
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // Lister asks one DB server for its pieces; *dbserver/client.Client is one. It does not
 // repeat the request.
 type Lister interface {
-	List(ctx context.Context, t dbserver.Target, r dbserver.ListRequest) (dbserver.ListResponse, error)
+	List(ctx context.Context, t dbclient.Target, r dbclient.ListRequest) (dbclient.ListResponse, error)
 }
 
 // Lists are the answers of all DB servers.
-type Lists = []fanout.Answer[dbserver.ListResponse]
+type Lists = []fanout.Answer[dbclient.ListResponse]
 
 // List has a server list its pieces. It fails if another server answers at the address.
-func List(ctx context.Context, servers Lister, m fanout.Member, r dbserver.ListRequest) (dbserver.ListResponse, error) {
+func List(ctx context.Context, servers Lister, m fanout.Member, r dbclient.ListRequest) (dbclient.ListResponse, error) {
 	l, err := servers.List(ctx, m.Target, r)
 	if err == nil && l.Server != m.ID {
-		return dbserver.ListResponse{}, &displaced{m, l.Server}
+		return dbclient.ListResponse{}, &displaced{m, l.Server}
 	}
 	return l, err
 }
@@ -50,7 +50,7 @@ func (e *displaced) Unwrap() error { return apierror.ConnectionLost }
 // Hide removes the pieces of deleted backups from what the servers have listed.
 func Hide(c *topology.Cluster, lists Lists) {
 	for i := range lists {
-		lists[i].Value.Pieces = slices.DeleteFunc(lists[i].Value.Pieces, func(p dbserver.PieceDetail) bool {
+		lists[i].Value.Pieces = slices.DeleteFunc(lists[i].Value.Pieces, func(p dbclient.PieceDetail) bool {
 			return slices.Contains(c.Tombstones[p.ID], lists[i].ID)
 		})
 	}

@@ -4,18 +4,18 @@ import (
 	"slices"
 
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Set is what the servers have of one backup.
 type Set struct {
-	Pieces  map[string]dbserver.PieceDetail // by the server that made it
+	Pieces  map[string]dbclient.PieceDetail // by the server that made it
 	Holders map[string]string               // the server that has it now, by the same
 }
 
 // NewSet is a set without pieces.
 func NewSet() *Set {
-	return &Set{Pieces: map[string]dbserver.PieceDetail{}, Holders: map[string]string{}}
+	return &Set{Pieces: map[string]dbclient.PieceDetail{}, Holders: map[string]string{}}
 }
 
 // Collect is the set of one backup.
@@ -32,14 +32,14 @@ func Collect(lists Lists, id string) *Set {
 }
 
 // Add adds a piece that holder has.
-func (s *Set) Add(holder string, p dbserver.PieceDetail) {
+func (s *Set) Add(holder string, p dbclient.PieceDetail) {
 	s.Pieces[p.ServerID] = p
 	s.Holders[p.ServerID] = holder
 }
 
 // plain is the pieces without what is stored beside them.
-func (s *Set) plain() map[string]dbserver.Piece {
-	out := make(map[string]dbserver.Piece, len(s.Pieces))
+func (s *Set) plain() map[string]dbclient.Piece {
+	out := make(map[string]dbclient.Piece, len(s.Pieces))
 	for source, p := range s.Pieces {
 		out[source] = p.Piece
 	}

@@ -14,14 +14,14 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -30,13 +30,13 @@ const tries = 10
 
 // Agency is where the commit is written.
 type Agency interface {
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 }
 
 // Servers has one DB server remove its piece. A server refuses to remove a piece that has
 // no tombstone, with apierror.BackupConflict.
 type Servers interface {
-	Delete(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) error
+	Delete(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
 }
 
 // Remover deletes backups. Any goroutine may use it.
@@ -81,7 +81,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 			return Result{}, err
 		}
 		err = d.commit(ctx, c, root, id)
-		if errors.Is(err, agency.ErrPrecondition) {
+		if errors.Is(err, agencyclient.ErrPrecondition) {
 			continue
 		}
 		if err != nil {
@@ -99,7 +99,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 }
 
 // deletable says why a backup cannot be deleted; nil if it exists and can be.
-func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agency.Node, id string) error {
+func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agencyclient.Node, id string) error {
 	var h keys.Holder
 	if root.At(keys.HotBackupHolder).Decode(&h) == nil && h.ID == id && root.At(keys.HotBackupCreate).Exists() {
 		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is running (coordinator %s)", id, h.Operation, h.Coordinator)
@@ -124,21 +124,21 @@ func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agen
 
 // commit is the commit point. All that was looked at is a precondition: the record, the
 // servers, and that no create or restore has acquired the lock meanwhile.
-func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agency.Node, id string) error {
+func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agencyclient.Node, id string) error {
 	ctx, cancel := d.Life.AfterCommit(ctx, d.Call)
 	defer cancel()
-	tx := agency.Tx{Ops: map[string]any{keys.HotBackupDeletes: agency.Increment(1)}, Pre: map[string]any{}}
+	tx := agencyclient.Tx{Ops: map[string]any{keys.HotBackupDeletes: agencyclient.Increment(1)}, Pre: map[string]any{}}
 	for _, key := range []string{keys.HotBackupCommit(id), keys.HotBackupNonce, keys.PlanDBServers} {
-		tx.Pre[key] = agency.Exactly(root.At(key))
+		tx.Pre[key] = agencyclient.Exactly(root.At(key))
 	}
 	if root.At(keys.HotBackupCommit(id)).Exists() {
-		tx.Ops[keys.HotBackupCommit(id)] = agency.Delete()
+		tx.Ops[keys.HotBackupCommit(id)] = agencyclient.Delete()
 	}
 	tombstone := keys.Deletion{Coordinator: d.Coordinator, Since: backupid.Now().DateTime()}
 	// Servers that were removed from the cluster get none: one that comes back sees by the
 	// count of deletions that it has to ask which of its pieces still belong to a backup.
 	for _, m := range c.Members {
-		tx.Ops[keys.HotBackupDeletion(m.ID, id)] = agency.Set(tombstone)
+		tx.Ops[keys.HotBackupDeletion(m.ID, id)] = agencyclient.Set(tombstone)
 	}
 	_, err := d.Agency.Write(ctx, tx)
 	return err
@@ -160,6 +160,6 @@ func (d *Remover) removePieces(ctx context.Context, c *topology.Cluster, id stri
 
 func (d *Remover) deleteOn(id string) func(context.Context, fanout.Member) (struct{}, error) {
 	return fanout.Silently(func(ctx context.Context, m fanout.Member) error {
-		return d.Servers.Delete(ctx, m.Target, dbserver.PieceRequest{ID: id})
+		return d.Servers.Delete(ctx, m.Target, dbclient.PieceRequest{ID: id})
 	})
 }

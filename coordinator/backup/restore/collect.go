@@ -7,7 +7,7 @@ import (
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 	"stasis/internal/wait"
@@ -51,8 +51,8 @@ func (r *restoration) list(ctx context.Context) error {
 	for {
 		r.failsafe = backupid.Now()
 		failsafe := r.failsafe.ID(FailsafeLabel)
-		request := dbserver.ListRequest{IDs: []string{r.op.ID, failsafe}, WithDetails: true}
-		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
+		request := dbclient.ListRequest{IDs: []string{r.op.ID, failsafe}, WithDetails: true}
+		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 			return piece.List(ctx, r.by.Servers, m, request)
 		})
 		if err := fanout.FirstError(lists); err != nil {
@@ -71,7 +71,7 @@ func (r *restoration) list(ctx context.Context) error {
 
 // listed says whether a server has a piece of the backup.
 func listed(lists piece.Lists, id string) bool {
-	return slices.ContainsFunc(lists, func(l fanout.Answer[dbserver.ListResponse]) bool {
-		return slices.ContainsFunc(l.Value.Pieces, func(p dbserver.PieceDetail) bool { return p.ID == id })
+	return slices.ContainsFunc(lists, func(l fanout.Answer[dbclient.ListResponse]) bool {
+		return slices.ContainsFunc(l.Value.Pieces, func(p dbclient.PieceDetail) bool { return p.ID == id })
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/backupid"
 )
@@ -14,7 +14,7 @@ import (
 // whole: every DB server that took part has put the restored engine in place, and so its
 // old one into the failsafe, or has been removed from the cluster. There are none while a
 // backup or restore runs: a restore may need one of them.
-func replaced(root *agency.Node) []string {
+func replaced(root *agencyclient.Node) []string {
 	var record keys.Restore
 	if root.At(keys.HotBackupRestore).Decode(&record) != nil || root.At(keys.HotBackupCreate).Exists() {
 		return nil
@@ -35,36 +35,36 @@ func replaced(root *agency.Node) []string {
 // one transaction, as a delete does with one backup: they are in no list from then on, and
 // each server removes its pieces when it is there.
 func (r *Recovery) retireFailsafes(ctx context.Context) error {
-	snapshot, err := r.Cache.Wait(ctx, func(c agency.Snapshot) bool { return len(replaced(c.Root)) > 0 })
+	snapshot, err := r.Cache.Wait(ctx, func(c agencyclient.Snapshot) bool { return len(replaced(c.Root)) > 0 })
 	if err != nil {
 		return err
 	}
 	root := snapshot.Root
 	ids := replaced(root)
-	tx := agency.Tx{
-		Ops: map[string]any{keys.HotBackupDeletes: agency.Increment(1), keys.HotBackupOlder: agency.Delete()},
-		Pre: map[string]any{keys.HotBackupCreate: agency.OldEmpty(true)},
+	tx := agencyclient.Tx{
+		Ops: map[string]any{keys.HotBackupDeletes: agencyclient.Increment(1), keys.HotBackupOlder: agencyclient.Delete()},
+		Pre: map[string]any{keys.HotBackupCreate: agencyclient.OldEmpty(true)},
 	}
 	for _, key := range []string{keys.HotBackupRestore, keys.PlanDBServers} {
-		tx.Pre[key] = agency.Exactly(root.At(key))
+		tx.Pre[key] = agencyclient.Exactly(root.At(key))
 	}
 	tombstone := keys.Deletion{Coordinator: r.Coordinator, Since: backupid.Now().DateTime()}
 	for server := range root.At(keys.PlanDBServers).Children() {
 		for _, id := range ids {
-			tx.Ops[keys.HotBackupDeletion(server, id)] = agency.Set(tombstone)
+			tx.Ops[keys.HotBackupDeletion(server, id)] = agencyclient.Set(tombstone)
 		}
 	}
 	call, done := context.WithTimeout(ctx, r.Call)
 	defer done()
 	index, err := r.Agency.Write(call, tx)
 	switch {
-	case errors.Is(err, agency.ErrPrecondition): // another coordinator was first, or something has begun
+	case errors.Is(err, agencyclient.ErrPrecondition): // another coordinator was first, or something has begun
 		_, err = r.Cache.Sync(call)
 		return err
 	case err != nil:
 		return fmt.Errorf("delete %v: %w", ids, err)
 	}
 	r.Log.Info("failsafe backups deleted: the newer one is whole", "ids", ids, "newer", root.At(keys.HotBackupRestore).At("previous").Text())
-	_, err = r.Cache.Wait(call, func(c agency.Snapshot) bool { return c.Index >= index })
+	_, err = r.Cache.Wait(call, func(c agencyclient.Snapshot) bool { return c.Index >= index })
 	return err
 }

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"sync"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
@@ -27,7 +27,7 @@ func (r *restoration) commit(ctx context.Context) error {
 	if !failpoint.Off("restore-requires-lock") {
 		maps.Copy(tx.Pre, r.lock.Precondition())
 	}
-	err := r.lock.Commit(ctx, tx, func(root *agency.Node) bool {
+	err := r.lock.Commit(ctx, tx, func(root *agencyclient.Node) bool {
 		return root.At(keys.HotBackupRestore).At("nonce").Text() == r.op.Nonce
 	})
 	if err != nil {
@@ -43,7 +43,7 @@ func (r *restoration) finish(ctx context.Context) error {
 	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Limits.Converge)
 	defer cancel()
 	r.op.Emit(ctx, step.Event{Step: step.Converging})
-	snapshot, err := r.by.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+	snapshot, err := r.by.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
 		return len(topology.Lagging(s.Root, r.record.Epoch)) == 0 && len(topology.Leaderless(s.Root)) == 0
 	})
 	if err != nil {
@@ -55,7 +55,7 @@ func (r *restoration) finish(ctx context.Context) error {
 	// that no other server can lead, since the leader alone has everything, is not restored.
 	succession, cancel := context.WithTimeout(ctx, r.by.Limits.Succession)
 	defer cancel()
-	if _, err := r.by.Cache.Wait(succession, func(s agency.Snapshot) bool { return len(topology.Unled(s.Root)) == 0 }); err != nil {
+	if _, err := r.by.Cache.Wait(succession, func(s agencyclient.Snapshot) bool { return len(topology.Unled(s.Root)) == 0 }); err != nil {
 		return r.incomplete(ctx, err)
 	}
 	r.op.Emit(ctx, step.Event{Step: step.Restored})
@@ -71,7 +71,7 @@ func (r *restoration) release(ctx context.Context) {
 // awaitPeers waits until the other coordinators in Plan have seen the epoch, so that a
 // client that goes on with another one sees the restored state. It does not wait for one
 // that does not answer: that one sees the epoch before it serves data.
-func (r *restoration) awaitPeers(ctx context.Context, root *agency.Node) {
+func (r *restoration) awaitPeers(ctx context.Context, root *agencyclient.Node) {
 	if r.by.Peers == nil {
 		return
 	}

@@ -3,7 +3,7 @@ package restore
 import (
 	"context"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/failpoint"
@@ -12,7 +12,7 @@ import (
 // releaseOrphan waits for a committed restore whose coordinator is gone and that every DB
 // server has followed, and releases its lock. The release names the nonce.
 func (r *Recovery) releaseOrphan(ctx context.Context) error {
-	snapshot, err := r.Cache.Wait(ctx, func(c agency.Snapshot) bool { return orphan(c.Root) != "" })
+	snapshot, err := r.Cache.Wait(ctx, func(c agencyclient.Snapshot) bool { return orphan(c.Root) != "" })
 	if err != nil {
 		return err
 	}
@@ -23,13 +23,13 @@ func (r *Recovery) releaseOrphan(ctx context.Context) error {
 		return err
 	}
 	r.Log.Info("finished the restore of a coordinator that is gone", "nonce", nonce)
-	_, err = r.Cache.Wait(ctx, func(c agency.Snapshot) bool { return orphan(c.Root) != nonce })
+	_, err = r.Cache.Wait(ctx, func(c agencyclient.Snapshot) bool { return orphan(c.Root) != nonce })
 	return err
 }
 
 // orphan is the nonce of a lock that a committed restore still holds although its
 // coordinator is gone and every DB server is done; "" if there is none.
-func orphan(root *agency.Node) string {
+func orphan(root *agencyclient.Node) string {
 	var holder keys.Holder
 	var record keys.Restore
 	if root.At(keys.HotBackupHolder).Decode(&holder) != nil || root.At(keys.HotBackupRestore).Decode(&record) != nil {

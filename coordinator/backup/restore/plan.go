@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/failpoint"
@@ -102,33 +102,33 @@ func under(object map[string]any, key string) map[string]any {
 // transaction is the commit of a restore, without the precondition of the lock. It changes
 // together what must change together: Plan, Current until the leaders report, and the epoch
 // that tells every server to swap its engine. Versions and ids only rise.
-func transaction(p *topology.Stored, reports map[string]any, was *topology.Cluster, record keys.Restore) agency.Tx {
+func transaction(p *topology.Stored, reports map[string]any, was *topology.Cluster, record keys.Restore) agencyclient.Tx {
 	if reports == nil {
 		reports = map[string]any{}
 	}
 	ops := map[string]any{
-		keys.PlanDatabases:       agency.Set(p.Databases),
-		keys.PlanCollections:     agency.Set(p.Collections),
-		keys.Plan + "/Views":     agency.Set(p.Views),
-		keys.Plan + "/Analyzers": agency.Set(p.Analyzers),
-		keys.PlanVersion:         agency.Increment(1),
-		keys.CurrentDatabases:    agency.Set(map[string]any{}),
-		keys.CurrentCollections:  agency.Set(reports),
-		keys.CurrentVersion:      agency.Increment(1),
-		keys.RestoreEpoch:        agency.Set(record.Epoch),
-		keys.HotBackupRestore:    agency.Set(record),
+		keys.PlanDatabases:       agencyclient.Set(p.Databases),
+		keys.PlanCollections:     agencyclient.Set(p.Collections),
+		keys.Plan + "/Views":     agencyclient.Set(p.Views),
+		keys.Plan + "/Analyzers": agencyclient.Set(p.Analyzers),
+		keys.PlanVersion:         agencyclient.Increment(1),
+		keys.CurrentDatabases:    agencyclient.Set(map[string]any{}),
+		keys.CurrentCollections:  agencyclient.Set(reports),
+		keys.CurrentVersion:      agencyclient.Increment(1),
+		keys.RestoreEpoch:        agencyclient.Set(record.Epoch),
+		keys.HotBackupRestore:    agencyclient.Set(record),
 	}
 	if above := p.LatestID + idMargin; above > was.LatestID {
 		// Others reserve ids meanwhile: an increment cannot take any of them back.
-		ops[keys.LatestID] = agency.Increment(int64(above - was.LatestID))
+		ops[keys.LatestID] = agencyclient.Increment(int64(above - was.LatestID))
 	}
-	epoch := agency.OldEmpty(true)
+	epoch := agencyclient.OldEmpty(true)
 	if was.EpochStored {
-		epoch = agency.Old(was.Epoch)
+		epoch = agencyclient.Old(was.Epoch)
 	}
-	pre := map[string]any{keys.HotBackupNonce: agency.Old(record.Nonce), keys.RestoreEpoch: epoch}
+	pre := map[string]any{keys.HotBackupNonce: agencyclient.Old(record.Nonce), keys.RestoreEpoch: epoch}
 	if failpoint.Off("restore-requires-epoch") {
 		delete(pre, keys.RestoreEpoch)
 	}
-	return agency.Tx{Ops: ops, Pre: pre}
+	return agencyclient.Tx{Ops: ops, Pre: pre}
 }

@@ -7,20 +7,20 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/coordinator/backup/lock"
 	"stasis/internal/wait"
 )
 
 // RecoveryAgency is where the recovery writes.
 type RecoveryAgency interface {
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
+	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 }
 
 // RecoveryCache is the watch cache.
 type RecoveryCache interface {
-	Sync(ctx context.Context) (agency.Snapshot, error)
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Sync(ctx context.Context) (agencyclient.Snapshot, error)
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // Recovery finishes, on any coordinator, what a committed restore leaves to do. Any number

@@ -8,7 +8,7 @@ import (
 
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -21,8 +21,8 @@ func TestRestoreRefusesAShardWithoutAPieceInSync(t *testing.T) {
 		cert *certificate.Certificate
 		says string
 	}{
-		"the one in sync has none":  {&certificate.Certificate{Format: 2, Shards: map[string]dbserver.ShardStatement{"s1": {InSync: []string{"gone"}}}}, "shard s1 of d/1: gone may have had the only replica"},
-		"none of them was in sync":  {&certificate.Certificate{Format: 2, Shards: map[string]dbserver.ShardStatement{"s1": {InSync: []string{"other"}}}}, "none of its planned replicas [a gone] was in sync"},
+		"the one in sync has none":  {&certificate.Certificate{Format: 2, Shards: map[string]dbclient.ShardStatement{"s1": {InSync: []string{"gone"}}}}, "shard s1 of d/1: gone may have had the only replica"},
+		"none of them was in sync":  {&certificate.Certificate{Format: 2, Shards: map[string]dbclient.ShardStatement{"s1": {InSync: []string{"other"}}}}, "none of its planned replicas [a gone] was in sync"},
 		"one has none, format 1":    {&certificate.Certificate{Format: 1}, "gone may have had the only replica"},
 		"one has none, no evidence": {nil, "gone may have had the only replica"},
 	} {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/certificate"
@@ -14,21 +14,21 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/step"
 )
 
 // Cache is the watch cache, in which a restore sees the cluster follow it.
 type Cache interface {
-	Snapshot() agency.Snapshot
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Snapshot() agencyclient.Snapshot
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // Servers asks one DB server for its part. No method repeats a request.
 type Servers interface {
 	piece.Lister
-	Stage(ctx context.Context, t dbserver.Target, r dbserver.StageRequest) error
-	Unstage(ctx context.Context, t dbserver.Target, r dbserver.UnstageRequest) error
+	Stage(ctx context.Context, t dbclient.Target, r dbclient.StageRequest) error
+	Unstage(ctx context.Context, t dbclient.Target, r dbclient.UnstageRequest) error
 }
 
 // Limits bound what a restore waits for.

@@ -9,7 +9,7 @@ import (
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/step"
 )
@@ -52,11 +52,11 @@ func (r *restoration) stageAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	request := dbserver.StageRequest{
+	request := dbclient.StageRequest{
 		ID: r.op.ID, Epoch: r.record.Epoch, Nonce: r.op.Nonce, FailsafeID: r.record.Previous,
 		FailsafeTime: r.failsafe.DateTime(), NrDBServers: len(r.cluster.Members),
 	}
-	if request.FailsafeDump, err = dbserver.Encode(dump); err != nil {
+	if request.FailsafeDump, err = dbclient.Encode(dump); err != nil {
 		return fmt.Errorf("encode agency dump: %w", err)
 	}
 	r.op.Undo.Push("staged engines", r.unstage)
@@ -70,7 +70,7 @@ func (r *restoration) stageAll(ctx context.Context) error {
 	return nil
 }
 
-func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbserver.StageRequest) error {
+func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbclient.StageRequest) error {
 	start := time.Now()
 	request.Source = r.record.Servers[m.ID]
 	request.Empty = request.Source == ""
@@ -86,7 +86,7 @@ func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbse
 }
 
 func (r *restoration) unstage(ctx context.Context) error {
-	request := dbserver.UnstageRequest{Epoch: r.record.Epoch, Nonce: r.op.Nonce}
+	request := dbclient.UnstageRequest{Epoch: r.record.Epoch, Nonce: r.op.Nonce}
 	return fanout.AllErrors(fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		return r.by.Servers.Unstage(ctx, m.Target, request)
 	})))

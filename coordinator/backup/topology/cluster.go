@@ -6,10 +6,10 @@ import (
 	"maps"
 	"slices"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/fanout"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Cluster is what the agency said at one moment.
@@ -30,7 +30,7 @@ type Cluster struct {
 
 	EpochStored bool // false before the cluster's first restore, where the key does not exist
 
-	plan *agency.Node
+	plan *agencyclient.Node
 }
 
 // paths are the keys that a Cluster is made of, read in one cross-section.
@@ -40,7 +40,7 @@ var paths = []string{
 }
 
 // parse takes a Cluster from a tree that has paths.
-func parse(root *agency.Node) (*Cluster, error) {
+func parse(root *agencyclient.Node) (*Cluster, error) {
 	c := &Cluster{
 		plan:        root.At(keys.Plan),
 		UUID:        root.At(keys.Cluster).Text(),
@@ -73,7 +73,7 @@ func parse(root *agency.Node) (*Cluster, error) {
 	return c, c.addMembers(root)
 }
 
-func (c *Cluster) addMembers(root *agency.Node) error {
+func (c *Cluster) addMembers(root *agencyclient.Node) error {
 	for id := range root.At(keys.PlanDBServers).Children() {
 		url, err := URL(root, id)
 		if err != nil {
@@ -82,7 +82,7 @@ func (c *Cluster) addMembers(root *agency.Node) error {
 		if short := shortName(root, id); short != "" {
 			c.Names[id] = short
 		}
-		c.Members = append(c.Members, fanout.Member{ID: id, Name: Name(root, id), Target: dbserver.Target{URL: url, Epoch: c.Epoch}})
+		c.Members = append(c.Members, fanout.Member{ID: id, Name: Name(root, id), Target: dbclient.Target{URL: url, Epoch: c.Epoch}})
 	}
 	if len(c.Members) == 0 {
 		return errors.New("there are no DB servers in Plan")

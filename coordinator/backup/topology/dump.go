@@ -5,24 +5,24 @@ import (
 	"encoding/json"
 	"fmt"
 
-	agency "stasis/agency/client"
-	dbserver "stasis/dbserver/client"
+	agencyclient "stasis/agency/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Dump is what is kept of the agency with every piece.
-func (c *Cluster) Dump() (dbserver.AgencyDump, error) {
+func (c *Cluster) Dump() (dbclient.AgencyDump, error) {
 	type sync struct {
 		LatestID uint64 `json:"LatestID"`
 	}
 	type arango struct {
-		Plan *agency.Node `json:"Plan"`
-		Sync sync         `json:"Sync"`
+		Plan *agencyclient.Node `json:"Plan"`
+		Sync sync               `json:"Sync"`
 	}
 	raw, err := json.Marshal([]map[string]arango{{"arango": {c.plan, sync{c.LatestID}}}})
 	if err != nil {
-		return dbserver.AgencyDump{}, fmt.Errorf("encode Plan: %w", err)
+		return dbclient.AgencyDump{}, fmt.Errorf("encode Plan: %w", err)
 	}
-	return dbserver.AgencyDump{ClusterID: c.UUID, Index: c.Index, Term: c.Term, Dump: raw}, nil
+	return dbclient.AgencyDump{ClusterID: c.UUID, Index: c.Index, Term: c.Term, Dump: raw}, nil
 }
 
 // Stored is the part of an agency dump that a restore puts back. Its maps are JSON with

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"strings"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
 // Lagging names the DB servers in Plan that do not serve the epoch yet, apart from those
 // that have FAILED.
-func Lagging(root *agency.Node, epoch uint64) []string {
+func Lagging(root *agencyclient.Node, epoch uint64) []string {
 	var out []string
 	for id := range root.At(keys.PlanDBServers).Children() {
 		var known keys.Known
@@ -23,12 +23,12 @@ func Lagging(root *agency.Node, epoch uint64) []string {
 
 // Leaderless names the shards in Plan without a leader that can get one while Plan is
 // frozen: neither the planned leader, nor any server that it has to hear first, has FAILED.
-func Leaderless(root *agency.Node) []string {
+func Leaderless(root *agencyclient.Node) []string {
 	return shardsWithout(root, func(s unledShard) bool { return len(s.gone(root)) == 0 })
 }
 
 // Unled names all shards in Plan without a leader, and what each waits for.
-func Unled(root *agency.Node) []string {
+func Unled(root *agencyclient.Node) []string {
 	return shardsWithout(root, func(unledShard) bool { return true })
 }
 
@@ -40,7 +40,7 @@ type unledShard struct {
 	unread  error // report could not be read
 }
 
-func shardsWithout(root *agency.Node, wanted func(unledShard) bool) []string {
+func shardsWithout(root *agencyclient.Node, wanted func(unledShard) bool) []string {
 	var out []string
 	for db, collections := range root.At(keys.PlanCollections).Children() {
 		for cid, n := range collections.Children() {
@@ -73,7 +73,7 @@ func (s unledShard) led() bool {
 // gone are the servers that have FAILED of those without which the shard cannot have a
 // leader: the planned leader, and if it is not known who was in sync at the cut, all
 // replicas.
-func (s unledShard) gone(root *agency.Node) []string {
+func (s unledShard) gone(root *agencyclient.Node) []string {
 	var out []string
 	for i, id := range s.servers {
 		if id = strings.TrimPrefix(id, keys.Resigned); (i == 0 || s.report.Unsure()) && Failed(root, id) {
@@ -84,7 +84,7 @@ func (s unledShard) gone(root *agency.Node) []string {
 }
 
 // waits says what the shard waits for, "" if that cannot be told.
-func (s unledShard) waits(root *agency.Node) string {
+func (s unledShard) waits(root *agencyclient.Node) string {
 	if s.unread != nil || s.report.Restored == nil {
 		return ""
 	}

@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"strings"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
 // shortName is the short name of a server, "" if it has none.
-func shortName(root *agency.Node, id string) string {
+func shortName(root *agencyclient.Node, id string) string {
 	return root.At(keys.ShortIDs + "/" + id + "/ShortName").Text()
 }
 
 // Name names a server for people, who know it by either name: "DBServer0002 (PRMR-…)".
-func Name(root *agency.Node, id string) string { return bothNames(shortName(root, id), id) }
+func Name(root *agencyclient.Node, id string) string { return bothNames(shortName(root, id), id) }
 
 // names names servers for people.
-func names(root *agency.Node, servers []string) string {
+func names(root *agencyclient.Node, servers []string) string {
 	names := make([]string, len(servers))
 	for i, id := range servers {
 		names[i] = Name(root, id)
@@ -42,7 +42,7 @@ func bothNames(short, id string) string {
 }
 
 // URL is the address under which a server registered.
-func URL(root *agency.Node, id string) (string, error) {
+func URL(root *agencyclient.Node, id string) (string, error) {
 	var r keys.Registered
 	if err := root.At(keys.ServerRegistered(id)).Decode(&r); err != nil {
 		return "", fmt.Errorf("the address of %s is not registered: %w", id, err)
@@ -54,7 +54,7 @@ func URL(root *agency.Node, id string) (string, error) {
 }
 
 // Number reads a counter; one that is missing is 0.
-func Number(n *agency.Node) uint64 {
+func Number(n *agencyclient.Node) uint64 {
 	v, ok := n.Int()
 	if !ok || v < 0 {
 		return 0

@@ -7,7 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/lock"
@@ -17,14 +17,14 @@ import (
 
 // Agency is what a Reader asks of the agency. Read is linearizable.
 type Agency interface {
-	Read(ctx context.Context, paths ...string) (*agency.Node, error)
-	Config(ctx context.Context) (agency.Config, error)
+	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
+	Config(ctx context.Context) (agencyclient.Config, error)
 }
 
 // Cache is the watch cache.
 type Cache interface {
-	Snapshot() agency.Snapshot
-	Sync(ctx context.Context) (agency.Snapshot, error)
+	Snapshot() agencyclient.Snapshot
+	Sync(ctx context.Context) (agencyclient.Snapshot, error)
 }
 
 // Reader reads the cluster. Any goroutine may use it.
@@ -61,7 +61,7 @@ func (r *Reader) Locked(ctx context.Context, held *lock.Lock) (*Cluster, error) 
 
 // Latest is the cluster at least as new as the call, and the tree from which it was taken.
 // It fails with apierror.ServiceUnavailable if the agency does not answer.
-func (r *Reader) Latest(ctx context.Context) (*Cluster, *agency.Node, error) {
+func (r *Reader) Latest(ctx context.Context) (*Cluster, *agencyclient.Node, error) {
 	wait, cancel := context.WithTimeout(ctx, r.Call)
 	defer cancel()
 	snapshot, err := r.Cache.Sync(wait)

@@ -4,13 +4,13 @@ import (
 	"slices"
 	"strconv"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
 // Tombstones says which pieces belong to deleted backups and have to go: the servers that
 // have one, sorted, by backup id.
-func Tombstones(root *agency.Node) map[string][]string {
+func Tombstones(root *agencyclient.Node) map[string][]string {
 	found := map[string][]string{}
 	for server, backups := range root.At(keys.HotBackupDeleted).Children() {
 		for id := range backups.Children() {
@@ -25,7 +25,7 @@ func Tombstones(root *agency.Node) map[string][]string {
 
 // Transfers are the uploads and downloads in the agency, by job id. A record that cannot be
 // read is left out.
-func Transfers(root *agency.Node) map[string]keys.TransferJob {
+func Transfers(root *agencyclient.Node) map[string]keys.TransferJob {
 	found := map[string]keys.TransferJob{}
 	for id, n := range root.At(keys.HotBackupJobs).Children() {
 		var job keys.TransferJob

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 	"stasis/internal/wait"
@@ -78,7 +78,7 @@ func (d *dispatcher) reason(server string, planErr error, gone bool) error {
 
 // assign gives the server its part. It returns the reboot id of the process that now has
 // it, 0 if the server could not be reached, or an error that ends the part.
-func (d *dispatcher) assign(ctx context.Context, root *agency.Node, server, source string) (uint64, error) {
+func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server, source string) (uint64, error) {
 	target, reboot := d.target(root, server)
 	request := d.request
 	request.Source = source
@@ -100,7 +100,7 @@ func (d *dispatcher) assign(ctx context.Context, root *agency.Node, server, sour
 func (d *dispatcher) awaitChange(ctx context.Context, was part, reboot uint64) {
 	ctx, stop := context.WithTimeout(ctx, 10*retryPause)
 	defer stop()
-	_, _ = d.service.Cache.Wait(ctx, func(s agency.Snapshot) bool { // after ten seconds the caller looks again
+	_, _ = d.service.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool { // after ten seconds the caller looks again
 		p, known := d.part(s.Root, was.server)
 		_, now := d.target(s.Root, was.server)
 		return !known || p.entry.Final() || now != reboot || p.cancelled != was.cancelled || topology.Failed(s.Root, was.server) && was.cancelled

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/wait"
 )
@@ -21,7 +21,7 @@ const retryPause = time.Second
 // started again, until every part is over.
 type dispatcher struct {
 	service *Service
-	request dbserver.TransferRequest
+	request dbclient.TransferRequest
 	members []string
 	planned chan error // receives the outcome of the plan, once
 }
@@ -45,18 +45,18 @@ func (d *dispatcher) refusal(ctx context.Context) error {
 	return nil
 }
 
-func (d *dispatcher) part(root *agency.Node, server string) (p part, known bool) {
+func (d *dispatcher) part(root *agencyclient.Node, server string) (p part, known bool) {
 	return partOf(root, d.request.Job, server)
 }
 
 // target is where a server is reached, and the reboot id of its process; 0: not known.
-func (d *dispatcher) target(root *agency.Node, server string) (dbserver.Target, uint64) {
+func (d *dispatcher) target(root *agencyclient.Node, server string) (dbclient.Target, uint64) {
 	var known keys.Known
 	url, err := topology.URL(root, server)
 	if err != nil || root.At(keys.ServerKnown(server)).Decode(&known) != nil {
-		return dbserver.Target{}, 0
+		return dbclient.Target{}, 0
 	}
-	return dbserver.Target{URL: url, Epoch: known.Epoch}, known.RebootID
+	return dbclient.Target{URL: url, Epoch: known.Epoch}, known.RebootID
 }
 
 // end ends a part; if that fails, it waits a little, and the caller looks again.

@@ -3,7 +3,7 @@ package transfer
 import (
 	"context"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
 )
@@ -17,7 +17,7 @@ type part struct {
 
 // partOf reads a part; known is false if there is no such job, or the server has no part
 // in it.
-func partOf(root *agency.Node, id, server string) (p part, known bool) {
+func partOf(root *agencyclient.Node, id, server string) (p part, known bool) {
 	p.job, p.server = id, server
 	var job keys.TransferJob
 	if root.At(keys.TransferJobKey(id)).Decode(&job) != nil {
@@ -45,15 +45,15 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 		e.Status, e.Error, e.ErrorMessage = keys.TransferFailed, int(a.Num), a.Message
 	}
 	key := keys.TransferEntryKey(p.job, p.server)
-	_, err := s.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{key: agency.Set(e)},
-		Pre: map[string]any{key + "/Status": agency.Old(was)},
+	_, err := s.Agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{key: agencyclient.Set(e)},
+		Pre: map[string]any{key + "/Status": agencyclient.Old(was)},
 	})
 	if err != nil || e.LockLocation == "" {
 		return err
 	}
 	lock := keys.TransferLock(e.LockLocation)
-	_, err = s.Agency.Write(ctx, agency.Tx{Ops: map[string]any{lock: agency.Delete()}, Pre: map[string]any{lock: agency.Old(p.job)}})
+	_, err = s.Agency.Write(ctx, agencyclient.Tx{Ops: map[string]any{lock: agencyclient.Delete()}, Pre: map[string]any{lock: agencyclient.Old(p.job)}})
 	return err
 }
 

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"sync"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -20,7 +20,7 @@ func (d *dispatcher) plan(ctx context.Context) (map[string]string, error) {
 	ctx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		_, err := d.service.Cache.Wait(ctx, func(s agency.Snapshot) bool {
+		_, err := d.service.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
 			p, _ := d.part(s.Root, "")
 			return p.cancelled
 		})
@@ -44,8 +44,8 @@ func (d *dispatcher) planUpload(ctx context.Context) (map[string]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	lists := fanout.Ask(ctx, c.Members, d.service.Limits.Stall, nil, func(ctx context.Context, m fanout.Member) (dbserver.ListResponse, error) {
-		return piece.List(ctx, d.service.Lister, m, dbserver.ListRequest{IDs: []string{id}, WithDetails: true})
+	lists := fanout.Ask(ctx, c.Members, d.service.Limits.Stall, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+		return piece.List(ctx, d.service.Lister, m, dbclient.ListRequest{IDs: []string{id}, WithDetails: true})
 	})
 	piece.Hide(c, lists)
 	found := piece.Collect(lists, id)
@@ -75,8 +75,8 @@ func (d *dispatcher) planDownload(ctx context.Context) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
-	answer, err := d.service.askRemote(ctx, c.Members, dbserver.RemoteRequest{
-		Operation: dbserver.RemoteList, ID: id, Remote: d.request.Remote, Config: d.request.Config,
+	answer, err := d.service.askRemote(ctx, c.Members, dbclient.RemoteRequest{
+		Operation: dbclient.RemoteList, ID: id, Remote: d.request.Remote, Config: d.request.Config,
 	})
 	switch {
 	case err != nil:

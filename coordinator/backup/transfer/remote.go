@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"stasis/coordinator/backup/fanout"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -14,46 +14,46 @@ type RemoteRequest struct {
 	Operation  string // dbserver.RemoteList …
 	ID         string
 	Repository string // <name>:<path>
-	Config     dbserver.RemoteConfig
+	Config     dbclient.RemoteConfig
 }
 
 // Remote has a DB server carry out a request at a remote: the first one that answers. It
 // may take as long as the remote does, up to Limits.Remote.
-func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbserver.RemoteResponse, error) {
+func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteResponse, error) {
 	if s.Movers == nil {
-		return dbserver.RemoteResponse{}, errNoTransfers
+		return dbclient.RemoteResponse{}, errNoTransfers
 	}
-	remote, err := dbserver.ParseRemote(r.Repository, r.Config)
+	remote, err := dbclient.ParseRemote(r.Repository, r.Config)
 	if err != nil {
-		return dbserver.RemoteResponse{}, err
+		return dbclient.RemoteResponse{}, err
 	}
 	ctx, leave, err := s.Life.Enter(ctx)
 	if err != nil {
-		return dbserver.RemoteResponse{}, err
+		return dbclient.RemoteResponse{}, err
 	}
 	defer leave()
 	c, _, err := s.Clusters.Latest(ctx)
 	if err != nil {
-		return dbserver.RemoteResponse{}, err
+		return dbclient.RemoteResponse{}, err
 	}
-	return s.askRemote(ctx, c.Members, dbserver.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config})
+	return s.askRemote(ctx, c.Members, dbclient.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config})
 }
 
 // checkRemote has a DB server say whether it would open a remote, so that a configuration
 // that is refused makes no job. Only DB servers have rclone, and their operator says what
 // may be configured. If no server answers, checkRemote accepts the remote: each server
 // checks again before it opens anything.
-func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remote dbserver.Remote, config dbserver.RemoteConfig) error {
+func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remote dbclient.Remote, config dbclient.RemoteConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
-	_, err := s.askRemote(ctx, members, dbserver.RemoteRequest{Operation: dbserver.RemoteCheck, Remote: remote, Config: config})
+	_, err := s.askRemote(ctx, members, dbclient.RemoteRequest{Operation: dbclient.RemoteCheck, Remote: remote, Config: config})
 	if err == nil || away(err) || ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-func (s *Service) askRemote(ctx context.Context, members []fanout.Member, r dbserver.RemoteRequest) (answer dbserver.RemoteResponse, err error) {
+func (s *Service) askRemote(ctx context.Context, members []fanout.Member, r dbclient.RemoteRequest) (answer dbclient.RemoteResponse, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Remote)
 	defer cancel()
 	for _, m := range members {

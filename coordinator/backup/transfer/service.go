@@ -7,32 +7,32 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // Agency is where jobs are recorded. Read is linearizable.
 type Agency interface {
-	Write(ctx context.Context, tx agency.Tx) (uint64, error)
-	Read(ctx context.Context, paths ...string) (*agency.Node, error)
+	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
+	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
 }
 
 // Cache is the watch cache.
 type Cache interface {
-	Snapshot() agency.Snapshot
-	Sync(ctx context.Context) (agency.Snapshot, error)
-	Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error)
+	Snapshot() agencyclient.Snapshot
+	Sync(ctx context.Context) (agencyclient.Snapshot, error)
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
 // Movers asks one DB server for its part of a transfer; *dbserver/client.Client is one. No
 // method repeats a request.
 type Movers interface {
-	Transfer(ctx context.Context, t dbserver.Target, r dbserver.TransferRequest) error
-	Remote(ctx context.Context, t dbserver.Target, r dbserver.RemoteRequest) (dbserver.RemoteResponse, error)
+	Transfer(ctx context.Context, t dbclient.Target, r dbclient.TransferRequest) error
+	Remote(ctx context.Context, t dbclient.Target, r dbclient.RemoteRequest) (dbclient.RemoteResponse, error)
 }
 
 // Limits bound what a Service waits for.

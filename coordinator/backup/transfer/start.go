@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -24,8 +24,8 @@ type Request struct {
 	Kind       string // keys.TransferUpload or keys.TransferDownload
 	ID         string // of the backup
 	Repository string // <name>:<path>
-	Config     dbserver.RemoteConfig
-	Options    dbserver.TransferOptions
+	Config     dbclient.RemoteConfig
+	Options    dbclient.TransferOptions
 }
 
 // Start records a job with every DB server in it, and returns its id. The work goes on
@@ -36,7 +36,7 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 	if s.Movers == nil {
 		return "", errNoTransfers
 	}
-	remote, err := dbserver.ParseRemote(r.Repository, r.Config)
+	remote, err := dbclient.ParseRemote(r.Repository, r.Config)
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +71,7 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 		return "", err
 	}
 	s.Log.Info("transfer started", "job", id, "kind", r.Kind, "backup", r.ID, "remote", remote.Label())
-	d := &dispatcher{service: s, request: dbserver.TransferRequest{
+	d := &dispatcher{service: s, request: dbclient.TransferRequest{
 		Job: id, Kind: r.Kind, BackupID: r.ID, Remote: remote, Config: r.Config, Options: r.Options,
 	}, members: fanout.IDs(c.Members), planned: make(chan error, 1)}
 	go func() { // s.Life waits for it
@@ -94,19 +94,19 @@ func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, err
 			return "", err
 		}
 		latest := root.At(keys.LatestID)
-		pre := agency.OldEmpty(true)
+		pre := agencyclient.OldEmpty(true)
 		if latest.Exists() {
-			pre = agency.Exactly(latest)
+			pre = agencyclient.Exactly(latest)
 		}
 		id := strconv.FormatUint(topology.Number(latest)+1, 10)
-		_, err = s.Agency.Write(ctx, agency.Tx{
-			Ops: map[string]any{keys.LatestID: agency.Increment(1), keys.TransferJobKey(id): agency.Set(job)},
-			Pre: map[string]any{keys.LatestID: pre, keys.HotBackupDeletes: agency.Exactly(root.At(keys.HotBackupDeletes))},
+		_, err = s.Agency.Write(ctx, agencyclient.Tx{
+			Ops: map[string]any{keys.LatestID: agencyclient.Increment(1), keys.TransferJobKey(id): agencyclient.Set(job)},
+			Pre: map[string]any{keys.LatestID: pre, keys.HotBackupDeletes: agencyclient.Exactly(root.At(keys.HotBackupDeletes))},
 		})
 		if err == nil {
 			return id, nil
 		}
-		if !errors.Is(err, agency.ErrPrecondition) {
+		if !errors.Is(err, agencyclient.ErrPrecondition) {
 			return "", operation.AgencyError(fmt.Errorf("record the transfer: %w", err))
 		}
 	}
@@ -114,7 +114,7 @@ func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, err
 
 // checkTombstones refuses to download a backup whose deletion is not over: the new piece
 // would be removed with the old one.
-func checkTombstones(root *agency.Node, job keys.TransferJob) error {
+func checkTombstones(root *agencyclient.Node, job keys.TransferJob) error {
 	if job.Kind != keys.TransferDownload {
 		return nil
 	}

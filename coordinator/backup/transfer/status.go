@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
@@ -99,11 +99,11 @@ func (s *Service) Abort(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
 	defer cancel()
 	key := keys.TransferJobKey(id)
-	_, err := s.Agency.Write(ctx, agency.Tx{
-		Ops: map[string]any{key + "/Cancelled": agency.Set(true)},
-		Pre: map[string]any{key: agency.OldEmpty(false)},
+	_, err := s.Agency.Write(ctx, agencyclient.Tx{
+		Ops: map[string]any{key + "/Cancelled": agencyclient.Set(true)},
+		Pre: map[string]any{key: agencyclient.OldEmpty(false)},
 	})
-	if err != nil && !errors.Is(err, agency.ErrPrecondition) {
+	if err != nil && !errors.Is(err, agencyclient.ErrPrecondition) {
 		return operation.AgencyError(fmt.Errorf("abort transfer %s: %w", id, err))
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
@@ -39,7 +39,7 @@ func (s *Service) Sweep(ctx context.Context) {
 
 // hasDispatcher says whether the coordinator that was asked for a job lives, and still has
 // the job.
-func (s *Service) hasDispatcher(root *agency.Node, job keys.TransferJob) bool {
+func (s *Service) hasDispatcher(root *agencyclient.Node, job keys.TransferJob) bool {
 	if job.Coordinator == s.Coordinator && job.RebootID == s.RebootID() {
 		return s.registered(job.Nonce)
 	}
@@ -48,21 +48,21 @@ func (s *Service) hasDispatcher(root *agency.Node, job keys.TransferJob) bool {
 
 // endOrphaned ends the parts of a job without a dispatcher whose server does not go on
 // alone.
-func (s *Service) endOrphaned(ctx context.Context, root *agency.Node, id string, job keys.TransferJob) {
+func (s *Service) endOrphaned(ctx context.Context, root *agencyclient.Node, id string, job keys.TransferJob) {
 	for server, e := range job.DBServers {
 		if e.Final() || e.RebootID != 0 && stillRuns(root, server, e.RebootID) {
 			continue
 		}
 		err := s.end(ctx, part{id, server, e, job.Cancelled}, apierror.New(failure(job.Kind),
 			"%s does not have the remote's configuration any more, nor does any coordinator; start the transfer again: it goes on where it was", server))
-		if err != nil && ctx.Err() == nil && !errors.Is(err, agency.ErrPrecondition) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, agencyclient.ErrPrecondition) {
 			s.Log.Warn("end a transfer that has no dispatcher", "job", id, "error", err)
 		}
 	}
 }
 
 // stillRuns says whether a server has not been started again since, and has not failed.
-func stillRuns(root *agency.Node, server string, rebootID uint64) bool {
+func stillRuns(root *agencyclient.Node, server string, rebootID uint64) bool {
 	var known keys.Known
 	err := root.At(keys.ServerKnown(server)).Decode(&known)
 	return err == nil && known.RebootID == rebootID && !topology.Failed(root, server)
@@ -80,12 +80,12 @@ func (s *Service) forget(ctx context.Context, jobs map[string]keys.TransferJob) 
 	for _, n := range over[:max(0, len(over)-kept)] {
 		id := strconv.FormatUint(n, 10)
 		call, cancel := context.WithTimeout(ctx, s.Limits.Call)
-		_, err := s.Agency.Write(call, agency.Tx{
-			Ops: map[string]any{keys.TransferJobKey(id): agency.Delete()},
-			Pre: map[string]any{keys.TransferJobKey(id) + "/Nonce": agency.Old(jobs[id].Nonce)},
+		_, err := s.Agency.Write(call, agencyclient.Tx{
+			Ops: map[string]any{keys.TransferJobKey(id): agencyclient.Delete()},
+			Pre: map[string]any{keys.TransferJobKey(id) + "/Nonce": agencyclient.Old(jobs[id].Nonce)},
 		})
 		cancel()
-		if err != nil && !errors.Is(err, agency.ErrPrecondition) {
+		if err != nil && !errors.Is(err, agencyclient.ErrPrecondition) {
 			return // the next sweep tries again
 		}
 	}

@@ -13,13 +13,13 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
-	dbserver "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
 // Servers has one DB server read its piece again. It does not repeat the request.
 type Servers interface {
-	Verify(ctx context.Context, t dbserver.Target, r dbserver.PieceRequest) (dbserver.VerifyResponse, error)
+	Verify(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) (dbclient.VerifyResponse, error)
 }
 
 // Verifier verifies backups. Any goroutine may use it.
@@ -61,9 +61,9 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	answers := fanout.Ask(ctx, c.Members, 0, nil, func(ctx context.Context, m fanout.Member) (dbserver.VerifyResponse, error) {
-		return fanout.WhileItProgresses(ctx, v.Stall, m, func(ctx context.Context) (dbserver.VerifyResponse, error) {
-			return v.Servers.Verify(ctx, m.Target, dbserver.PieceRequest{ID: id})
+	answers := fanout.Ask(ctx, c.Members, 0, nil, func(ctx context.Context, m fanout.Member) (dbclient.VerifyResponse, error) {
+		return fanout.WhileItProgresses(ctx, v.Stall, m, func(ctx context.Context) (dbclient.VerifyResponse, error) {
+			return v.Servers.Verify(ctx, m.Target, dbclient.PieceRequest{ID: id})
 		})
 	})
 	if ctx.Err() != nil {
@@ -80,7 +80,7 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 			continue
 		}
 		result.add(a.ID, a.Value)
-		set.Add(a.ID, dbserver.PieceDetail{Piece: a.Value.Piece, Certificate: a.Value.Certificate})
+		set.Add(a.ID, dbclient.PieceDetail{Piece: a.Value.Piece, Certificate: a.Value.Certificate})
 	}
 	record, recorded := c.Commits[id]
 	if len(set.Pieces) == 0 && !recorded && len(result.Problems) == 0 {
@@ -97,7 +97,7 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 }
 
 // add takes over what one server found.
-func (r *Result) add(holder string, v dbserver.VerifyResponse) {
+func (r *Result) add(holder string, v dbclient.VerifyResponse) {
 	r.PotentiallyInconsistent = r.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
 	r.Pieces[holder] = PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
 	for _, p := range v.Problems {
@@ -108,10 +108,10 @@ func (r *Result) add(holder string, v dbserver.VerifyResponse) {
 // Offline checks a backup by what is stored in its pieces alone, without a cluster: pieces
 // and their certificates, both by the server that made the piece. It returns what is
 // wrong. A failsafe backup has no certificate.
-func Offline(pieces map[string]dbserver.Piece, certificates map[string]json.RawMessage) (*certificate.Certificate, []string) {
+func Offline(pieces map[string]dbclient.Piece, certificates map[string]json.RawMessage) (*certificate.Certificate, []string) {
 	set := piece.NewSet()
 	for source, p := range pieces {
-		set.Pieces[source] = dbserver.PieceDetail{Piece: p, Certificate: certificates[source]}
+		set.Pieces[source] = dbclient.PieceDetail{Piece: p, Certificate: certificates[source]}
 	}
 	return set.Certify("")
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // attack is a configuration that would make the server run a program, use a file, or
 // use what only the server has. option is what a refusal has to name.
 type attack struct {
 	name   string
-	config client.RemoteConfig
+	config dbclient.RemoteConfig
 	option string
 }
 
@@ -45,23 +45,23 @@ func attacks(t testing.TB, script, addr string) []attack {
 	inlineDav := fmt.Sprintf(":webdav,url='http://%s',vendor=other,bearer_token_command='%s':", addr, script)
 	inlineSSH := fmt.Sprintf(":sftp,host=%s,port=%s,user=u,pass=%s,ssh='%s':", host, port, hidden, script)
 	all := []attack{
-		{"a program: webdav, plain", client.RemoteConfig{"r": dav}, "bearer_token_command"},
-		{"a program: sftp, plain", client.RemoteConfig{"r": ssh}, "ssh"},
-		{"a program: wrapped twice", client.RemoteConfig{"r": crypt("a:x"), "a": crypt("b:y"), "b": dav}, "bearer_token_command"},
+		{"a program: webdav, plain", dbclient.RemoteConfig{"r": dav}, "bearer_token_command"},
+		{"a program: sftp, plain", dbclient.RemoteConfig{"r": ssh}, "ssh"},
+		{"a program: wrapped twice", dbclient.RemoteConfig{"r": crypt("a:x"), "a": crypt("b:y"), "b": dav}, "bearer_token_command"},
 	}
 	for name, wrap := range map[string]func(string) map[string]string{"crypt": crypt, "compress": compress} {
 		all = append(all,
-			attack{"a program: webdav, wrapped by " + name, client.RemoteConfig{"r": wrap("base:x"), "base": dav}, "bearer_token_command"},
-			attack{"a program: sftp, wrapped by " + name, client.RemoteConfig{"r": wrap("base:x"), "base": ssh}, "ssh"},
-			attack{"a program: webdav, inline in " + name, client.RemoteConfig{"r": wrap(inlineDav + "x")}, "bearer_token_command"},
-			attack{"a program: sftp, inline in " + name, client.RemoteConfig{"r": wrap(inlineSSH + "x")}, "ssh"},
-			attack{"a program: option in the reference of " + name, client.RemoteConfig{"r": wrap("base,bearer_token_command='" + script + "':x"), "base": clean}, "bearer_token_command"},
-			attack{"a file: a path wrapped by " + name, client.RemoteConfig{"r": wrap("/etc")}, "remote"},
-			attack{"a file: a relative path wrapped by " + name, client.RemoteConfig{"r": wrap("etc")}, "remote"},
-			attack{"a file: :local: wrapped by " + name, client.RemoteConfig{"r": wrap(":local:/etc")}, "local"},
-			attack{"a file: local by another name, wrapped by " + name, client.RemoteConfig{"r": wrap(":local,copy_links:/etc")}, "copy_links"},
-			attack{"a section of rclone's own file, wrapped by " + name, client.RemoteConfig{"r": wrap("elsewhere:x")}, "remote"},
-			attack{"a file: type changed in the reference of " + name, client.RemoteConfig{"r": wrap("base,type=local:/etc"), "base": clean}, "type"},
+			attack{"a program: webdav, wrapped by " + name, dbclient.RemoteConfig{"r": wrap("base:x"), "base": dav}, "bearer_token_command"},
+			attack{"a program: sftp, wrapped by " + name, dbclient.RemoteConfig{"r": wrap("base:x"), "base": ssh}, "ssh"},
+			attack{"a program: webdav, inline in " + name, dbclient.RemoteConfig{"r": wrap(inlineDav + "x")}, "bearer_token_command"},
+			attack{"a program: sftp, inline in " + name, dbclient.RemoteConfig{"r": wrap(inlineSSH + "x")}, "ssh"},
+			attack{"a program: option in the reference of " + name, dbclient.RemoteConfig{"r": wrap("base,bearer_token_command='" + script + "':x"), "base": clean}, "bearer_token_command"},
+			attack{"a file: a path wrapped by " + name, dbclient.RemoteConfig{"r": wrap("/etc")}, "remote"},
+			attack{"a file: a relative path wrapped by " + name, dbclient.RemoteConfig{"r": wrap("etc")}, "remote"},
+			attack{"a file: :local: wrapped by " + name, dbclient.RemoteConfig{"r": wrap(":local:/etc")}, "local"},
+			attack{"a file: local by another name, wrapped by " + name, dbclient.RemoteConfig{"r": wrap(":local,copy_links:/etc")}, "copy_links"},
+			attack{"a section of rclone's own file, wrapped by " + name, dbclient.RemoteConfig{"r": wrap("elsewhere:x")}, "remote"},
+			attack{"a file: type changed in the reference of " + name, dbclient.RemoteConfig{"r": wrap("base,type=local:/etc"), "base": clean}, "type"},
 		)
 	}
 	for option, value := range map[string]string{
@@ -69,7 +69,7 @@ func attacks(t testing.TB, script, addr string) []attack {
 		"server_command": script, "md5sum_command": script, "set_env": "A=b", "socks_proxy": addr, "http_proxy": "http://" + addr,
 	} {
 		s := section("type", "sftp", "host", host, "port", port, "user", "u", "pass", hidden, option, value)
-		all = append(all, attack{"sftp: " + option, client.RemoteConfig{"r": s}, option})
+		all = append(all, attack{"sftp: " + option, dbclient.RemoteConfig{"r": s}, option})
 	}
 	for name, a := range map[string][]string{
 		"sftp agent":            {"pass", "type", "sftp", "host", host, "port", port, "user", "u"},
@@ -103,7 +103,7 @@ func attacks(t testing.TB, script, addr string) []attack {
 		"settings, override":    {"override.", "type", "memory", "override.config", "/etc/x"},
 		"another backend's":     {"bearer_token_command", "type", "s3", "bearer_token_command", script},
 	} {
-		all = append(all, attack{name, client.RemoteConfig{"r": section(a[1:]...)}, a[0]})
+		all = append(all, attack{name, dbclient.RemoteConfig{"r": section(a[1:]...)}, a[0]})
 	}
 	return all
 }
@@ -132,7 +132,7 @@ func TestAttacksAreRefused(t *testing.T) {
 	t.Setenv("SSH_AUTH_SOCK", filepath.Join(t.TempDir(), "none"))
 	for _, a := range attacks(t, script, l) {
 		t.Run(a.name, func(t *testing.T) {
-			err := attempt(t, client.Remote{Name: "r", Path: "x"}, a.config)
+			err := attempt(t, dbclient.Remote{Name: "r", Path: "x"}, a.config)
 			require.False(t, ran(), "the program was run")
 			require.Error(t, err)
 			require.Zero(t, accepted(), "the server connected")

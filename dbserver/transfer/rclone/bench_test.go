@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
 
@@ -124,7 +124,7 @@ func rcloneCommand(t testing.TB) string {
 }
 
 // rcloneCopy runs the command on a folder. The configuration comes with the environment.
-func rcloneCopy(t testing.TB, command string, config client.RemoteConfig, from, to string) {
+func rcloneCopy(t testing.TB, command string, config dbclient.RemoteConfig, from, to string) {
 	t.Helper()
 	cmd := exec.Command(command, "copy", from, to, "--config", os.DevNull)
 	cmd.Env = os.Environ()
@@ -158,7 +158,7 @@ func served(t testing.TB, command string) []storage {
 		for option, value := range maps.All(about.option) {
 			section[option] = strings.Replace(value, "PORT", port, 1)
 		}
-		all = append(all, storage{name: kind, remote: client.Remote{Name: kind, Path: "bucket"}, config: client.RemoteConfig{kind: section}, dir: filepath.Join(dir, "bucket")})
+		all = append(all, storage{name: kind, remote: dbclient.Remote{Name: kind, Path: "bucket"}, config: dbclient.RemoteConfig{kind: section}, dir: filepath.Join(dir, "bucket")})
 	}
 	slices.SortFunc(all, func(a, b storage) int { return strings.Compare(a.name, b.name) })
 	return append(all, openSSH(t), apache(t))

@@ -15,7 +15,7 @@ import (
 	"github.com/rclone/rclone/lib/encoder"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // numeric says whether an option is a number, a size or a duration for rclone.
@@ -107,7 +107,7 @@ func TestNumbersAreBounded(t *testing.T) {
 			} {
 				for where, config := range numbered(sections[name], option, value) {
 					s := testRemotes(t)
-					err := s.Check(client.Remote{Name: "r", Path: "x"}, config)
+					err := s.Check(dbclient.Remote{Name: "r", Path: "x"}, config)
 					if allowed {
 						require.NoError(t, err, "%s: %s=%s, %s", name, option, value, where)
 						continue
@@ -117,7 +117,7 @@ func TestNumbersAreBounded(t *testing.T) {
 					require.ErrorContains(t, err, "a request may choose from "+within.least+" to "+within.most)
 				}
 				if value != "x" {
-					_, err := New(Options{Named: client.RemoteConfig{"mine": sectionWith(sections[name], option, value), "base": {"type": "s3"}}})
+					_, err := New(Options{Named: dbclient.RemoteConfig{"mine": sectionWith(sections[name], option, value), "base": {"type": "s3"}}})
 					require.NoError(t, err)
 				}
 			}
@@ -145,7 +145,7 @@ func sectionWith(section map[string]string, option, value string) map[string]str
 }
 
 // numbered gives a section an option: in every place where a request can write it.
-func numbered(section map[string]string, option, value string) map[string]client.RemoteConfig {
+func numbered(section map[string]string, option, value string) map[string]dbclient.RemoteConfig {
 	pair := buffers[section["type"]]
 	for i, name := range pair { // their product is another check's
 		if option == name {
@@ -161,7 +161,7 @@ func numbered(section map[string]string, option, value string) map[string]client
 			inline += "," + o + "='" + v + "'"
 		}
 	}
-	return map[string]client.RemoteConfig{
+	return map[string]dbclient.RemoteConfig{
 		"plain":            {"r": with},
 		"not used":         {"r": {"type": "s3"}, "other": with},
 		"wrapped":          {"r": crypt("base:x"), "base": with},
@@ -180,7 +180,7 @@ func TestBuffersAreBounded(t *testing.T) {
 		{"s3", "64Mi", "2", true}, {"s3", "64Mi", "3", false}, {"s3", "64Mi", "", false}, {"s3", "5Mi", "64", false}, {"s3", "2Mi", "64", true}, {"s3", "", "64", false},
 		{"s3", "", "25", true}, {"azureblob", "8Mi", "", true}, {"azureblob", "9Mi", "", false}, {"azureblob", "", "64", false}, {"azureblob", "", "32", true},
 	} {
-		err := s.Check(client.Remote{Name: "r"}, client.RemoteConfig{"r": {"type": c.kind, "chunk_size": c.chunk, "upload_concurrency": c.parts}})
+		err := s.Check(dbclient.Remote{Name: "r"}, dbclient.RemoteConfig{"r": {"type": c.kind, "chunk_size": c.chunk, "upload_concurrency": c.parts}})
 		if c.allowed {
 			require.NoError(t, err, c)
 			continue
@@ -200,7 +200,7 @@ func TestTokensAreNotMade(t *testing.T) {
 		"concurrency":            {"type": "ftp", "host": "127.0.0.1", "port": "9", "concurrency": "4611686018427387904"},
 		"copy_total_concurrency": {"type": "azureblob", "account": "a", "key": "YQ==", "endpoint": "http://127.0.0.1:9", "copy_total_concurrency": "4611686018427387904"},
 	} {
-		err := attempt(t, client.Remote{Name: "r", Path: "x"}, client.RemoteConfig{"r": config}) // without the bound this does not end
+		err := attempt(t, dbclient.Remote{Name: "r", Path: "x"}, dbclient.RemoteConfig{"r": config}) // without the bound this does not end
 		require.ErrorContains(t, err, `option "`+option+`"`)
 	}
 	require.LessOrEqual(t, runtime.NumGoroutine(), before+10)

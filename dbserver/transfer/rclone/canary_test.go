@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // canaryListener counts who connects, and says that there is nothing.
@@ -39,7 +39,7 @@ func canaryListener(t testing.TB) (addr string, accepted func() int64) {
 }
 
 // attempt opens a remote and lists it.
-func attempt(t testing.TB, r client.Remote, config client.RemoteConfig) error {
+func attempt(t testing.TB, r dbclient.Remote, config dbclient.RemoteConfig) error {
 	t.Helper()
 	opened, err := testRemotes(t).Open(t.Context(), r, config, nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 )
 
@@ -124,7 +124,7 @@ func TestPathIsNotShown(t *testing.T) {
 	defer server.Close()
 	for name, config := range reaching(t, strings.TrimPrefix(server.URL, "http://")) {
 		if name == "azure key" || !strings.HasPrefix(name, "azure") && !strings.HasPrefix(name, "dropbox") && name != "sftp" && name != "ftp" && name != "smb" {
-			r, err := testRemotes(t).Open(t.Context(), client.Remote{Name: "r", Path: "bucket/" + secret + "/x"}, config, nil)
+			r, err := testRemotes(t).Open(t.Context(), dbclient.Remote{Name: "r", Path: "bucket/" + secret + "/x"}, config, nil)
 			if err == nil {
 				_, err = r.List(t.Context(), "")
 				_ = r.Close() // the first error counts
@@ -132,8 +132,8 @@ func TestPathIsNotShown(t *testing.T) {
 			requireShort(t, err, secret, name)
 		}
 	}
-	local := client.RemoteConfig{"r": {"type": "local"}}
-	_, err := testRemotes(t).Open(t.Context(), client.Remote{Name: "r", Path: "/outside/" + secret}, local, nil)
+	local := dbclient.RemoteConfig{"r": {"type": "local"}}
+	_, err := testRemotes(t).Open(t.Context(), dbclient.Remote{Name: "r", Path: "/outside/" + secret}, local, nil)
 	require.Error(t, err)
 	requireShort(t, err, secret, "local")
 	require.NotErrorIs(t, err, transfer.ErrNotFound)

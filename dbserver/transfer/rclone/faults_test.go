@@ -23,10 +23,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	agency "stasis/agency/client"
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/transfer"
 	"stasis/fsm"
@@ -63,9 +63,9 @@ func piecesAt(t testing.TB, fs vfs.FS, dir string, rows int, o engine.Options) *
 	require.NoError(t, store.Prepare(ctx, e, testID, "n"))
 	_, err = store.Cut(ctx, e, testID, "n")
 	require.NoError(t, err)
-	_, err = store.Link(ctx, client.LinkRequest{ID: testID, Nonce: "n", DateTime: "2026-11-22T12:00:00Z", Label: "x", NrDBServers: 1, AgencyDump: json.RawMessage(`{"dump":[]}`)})
+	_, err = store.Link(ctx, dbclient.LinkRequest{ID: testID, Nonce: "n", DateTime: "2026-11-22T12:00:00Z", Label: "x", NrDBServers: 1, AgencyDump: json.RawMessage(`{"dump":[]}`)})
 	require.NoError(t, err)
-	require.NoError(t, store.Seal(client.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(`{}`)}))
+	require.NoError(t, store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(`{}`)}))
 	require.NoError(t, store.Publish(testID, "n"))
 	require.NoError(t, e.Close())
 	return store
@@ -83,7 +83,7 @@ func newOffice() *office {
 	return &office{machine: fsm.New(1000), changed: make(chan struct{}), mu: make(chan struct{}, 1)}
 }
 
-func (o *office) Write(_ context.Context, tx agency.Tx) (uint64, error) {
+func (o *office) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 	raw, err := tx.Encode("c")
 	if err != nil {
 		return 0, err
@@ -97,29 +97,29 @@ func (o *office) Write(_ context.Context, tx agency.Tx) (uint64, error) {
 	o.log.Write(raw)
 	out := o.machine.Apply(1, fsm.Command{Transactions: []fsm.Transaction{parsed}})
 	if out[0].Index == 0 {
-		return 0, agency.ErrPrecondition
+		return 0, agencyclient.ErrPrecondition
 	}
 	close(o.changed)
 	o.changed = make(chan struct{})
 	return out[0].Index, nil
 }
 
-func (o *office) Read(_ context.Context, paths ...string) (*agency.Node, error) {
+func (o *office) Read(_ context.Context, paths ...string) (*agencyclient.Node, error) {
 	return o.machine.State().Read(paths), nil
 }
 
-func (o *office) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agency.Snapshot, error) {
+func (o *office) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error) {
 	for {
 		o.mu <- struct{}{}
 		state, changed := o.machine.State(), o.changed
 		<-o.mu
-		if s := (agency.Snapshot{Index: state.Index(), Root: state.Root()}); ok(s) {
+		if s := (agencyclient.Snapshot{Index: state.Index(), Root: state.Root()}); ok(s) {
 			return s, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return agency.Snapshot{}, ctx.Err()
+			return agencyclient.Snapshot{}, ctx.Err()
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (o *office) Wait(ctx context.Context, ok func(agency.Snapshot) bool) (agenc
 func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job string, log io.Writer) keys.TransferEntry {
 	t.Helper()
 	ctx := t.Context()
-	_, err := o.Write(ctx, agency.Tx{Ops: map[string]any{keys.TransferJobKey(job): agency.Set(keys.TransferJob{
+	_, err := o.Write(ctx, agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey(job): agencyclient.Set(keys.TransferJob{
 		BackupID: testID, Kind: kind, Remote: s.remote.Label(), DBServers: map[string]keys.TransferEntry{"PRMR-1": {Status: keys.TransferNew}},
 	})}})
 	require.NoError(t, err)
@@ -138,11 +138,11 @@ func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job stri
 		Timing: transfer.Timing{Hold: 1, Backoff: 1, Tries: 2},
 	})
 	defer m.Close()
-	require.NoError(t, m.Start(ctx, client.TransferRequest{
+	require.NoError(t, m.Start(ctx, dbclient.TransferRequest{
 		Job: job, Kind: kind, BackupID: testID, Source: "PRMR-1", Servers: []string{"PRMR-1"}, Remote: s.remote, Config: s.config,
 	}))
 	var e keys.TransferEntry
-	_, err = o.Wait(ctx, func(s agency.Snapshot) bool {
+	_, err = o.Wait(ctx, func(s agencyclient.Snapshot) bool {
 		e = keys.TransferEntry{}
 		return s.Root.At(keys.TransferEntryKey(job, "PRMR-1")).Decode(&e) == nil && e.Final()
 	})
@@ -179,7 +179,7 @@ func TestEveryStorage(t *testing.T) {
 				e = o.do(t, pieces(t, 0), s, keys.TransferDownload, "4", &log)
 				require.Equal(t, keys.TransferFailed, e.Status)
 				require.Contains(t, e.ErrorMessage, victim)
-				found := remoteDo(t, source, s, client.RemoteVerify)
+				found := remoteDo(t, source, s, dbclient.RemoteVerify)
 				require.Len(t, found.Problems, 1, found.Problems)
 				require.Contains(t, found.Problems[0], victim)
 				require.Equal(t, 1, found.Backups[0].Damaged)
@@ -187,12 +187,12 @@ func TestEveryStorage(t *testing.T) {
 				require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
 				require.EqualValues(t, size, e.Progress.BytesMoved, "what was damaged is sent again, and nothing else")
 			}
-			require.Empty(t, remoteDo(t, source, s, client.RemoteVerify).Problems)
-			require.Len(t, remoteDo(t, source, s, client.RemoteList).Backups, 1)
-			require.Zero(t, remoteDo(t, source, s, client.RemotePrune).Removed)
+			require.Empty(t, remoteDo(t, source, s, dbclient.RemoteVerify).Problems)
+			require.Len(t, remoteDo(t, source, s, dbclient.RemoteList).Backups, 1)
+			require.Zero(t, remoteDo(t, source, s, dbclient.RemotePrune).Removed)
 			e = o.do(t, pieces(t, 0), s, keys.TransferDownload, "6", &log)
 			require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
-			remoteDo(t, source, s, client.RemoteDelete)
+			remoteDo(t, source, s, dbclient.RemoteDelete)
 			r := s.open(t)
 			left, err := r.List(t.Context(), "")
 			require.NoError(t, errors.Join(err, r.Close()))
@@ -206,11 +206,11 @@ func TestEveryStorage(t *testing.T) {
 }
 
 // remoteDo has the server keep order at the remote.
-func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) client.RemoteResponse {
+func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) dbclient.RemoteResponse {
 	t.Helper()
 	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Remotes: testRemotes(t), Timing: transfer.Timing{Backoff: 1, Tries: 2}})
 	defer m.Close()
-	answer, err := m.Remote(t.Context(), client.RemoteRequest{Operation: operation, ID: map[bool]string{true: testID}[operation == client.RemoteDelete], Remote: s.remote, Config: s.config})
+	answer, err := m.Remote(t.Context(), dbclient.RemoteRequest{Operation: operation, ID: map[bool]string{true: testID}[operation == dbclient.RemoteDelete], Remote: s.remote, Config: s.config})
 	require.NoError(t, err)
 	return answer
 }

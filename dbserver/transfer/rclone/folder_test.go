@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 )
@@ -18,19 +18,19 @@ import (
 // Local remotes are off without a root, and are below it with one.
 func TestLocalIsBelowItsRoot(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
-	config := client.RemoteConfig{"r": {"type": "local"}}
+	config := dbclient.RemoteConfig{"r": {"type": "local"}}
 	off, err := New(Options{})
 	require.NoError(t, err)
-	require.ErrorContains(t, off.Check(client.Remote{Name: "r", Path: root}, config), "without --backup.local-root")
+	require.ErrorContains(t, off.Check(dbclient.Remote{Name: "r", Path: root}, config), "without --backup.local-root")
 	s, err := New(Options{LocalRoot: root})
 	require.NoError(t, err)
 	for path, allowed := range map[string]bool{
 		root + "/x": true, root + "/x/../y": true, root: false, root + "/": false, root + "/..": false, root + "/../other": false,
 		outside: false, "/": false, "": false, "/etc": false, root + "x": false, "relative": false,
 	} {
-		err := s.Check(client.Remote{Name: "r", Path: path}, config)
+		err := s.Check(dbclient.Remote{Name: "r", Path: path}, config)
 		require.Equal(t, allowed, err == nil, "a path outside of the root is allowed, or one below is not: %q: %v", path, err)
-		if r, oerr := s.Open(t.Context(), client.Remote{Name: "r", Path: path}, config, nil); allowed {
+		if r, oerr := s.Open(t.Context(), dbclient.Remote{Name: "r", Path: path}, config, nil); allowed {
 			require.NoError(t, oerr)
 			require.NoError(t, r.Close())
 		} else {
@@ -59,13 +59,13 @@ func TestLocalFollowsNoLinks(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(at("pipe"), 0o600))
 	s, err := New(Options{LocalRoot: root})
 	require.NoError(t, err)
-	config := client.RemoteConfig{"r": {"type": "local"}}
+	config := dbclient.RemoteConfig{"r": {"type": "local"}}
 	ctx := t.Context()
 	for _, base := range []string{"out", "in", "up", "in/below", "victim"} {
-		_, err := s.Open(ctx, client.Remote{Name: "r", Path: at(base)}, config, nil)
+		_, err := s.Open(ctx, dbclient.Remote{Name: "r", Path: at(base)}, config, nil)
 		require.ErrorContains(t, err, "symbolic link", "a symbolic link is followed: %s", base)
 	}
-	r, err := s.Open(ctx, client.Remote{Name: "r", Path: at()}, config, nil)
+	r, err := s.Open(ctx, dbclient.Remote{Name: "r", Path: at()}, config, nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, r.Close()) }()
 	for _, name := range []string{"out/victim", "in/object", "up/remote/real/object", "victim", "object", "pipe"} {

@@ -21,13 +21,13 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 )
 
 // reaching are configurations of every backend that connects, with the remote at addr:
 // by each option that is a host.
-func reaching(t testing.TB, addr string) map[string]client.RemoteConfig {
+func reaching(t testing.TB, addr string) map[string]dbclient.RemoteConfig {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
@@ -62,17 +62,17 @@ func reaching(t testing.TB, addr string) map[string]client.RemoteConfig {
 		"ftp":            {"type": "ftp", "host": host, "port": port, "user": "u", "pass": hidden},
 		"smb":            {"type": "smb", "host": host, "port": port, "user": "u", "pass": hidden},
 	}
-	all := map[string]client.RemoteConfig{"crypt": {"r": {"type": "crypt", "remote": "base:x", "password": hidden}, "base": sections["s3"]}}
+	all := map[string]dbclient.RemoteConfig{"crypt": {"r": {"type": "crypt", "remote": "base:x", "password": hidden}, "base": sections["s3"]}}
 	for name, s := range sections {
-		all[name] = client.RemoteConfig{"r": s}
+		all[name] = dbclient.RemoteConfig{"r": s}
 	}
 	return all
 }
 
 // visit opens a remote, lists it, and gives the first error.
-func visit(t testing.TB, s *Remotes, config client.RemoteConfig, own transfer.Addresses) error {
+func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own transfer.Addresses) error {
 	t.Helper()
-	r, err := s.Open(t.Context(), client.Remote{Name: "r", Path: "bucket/x"}, config, own)
+	r, err := s.Open(t.Context(), dbclient.Remote{Name: "r", Path: "bucket/x"}, config, own)
 	if err != nil {
 		return err
 	}
@@ -105,12 +105,12 @@ func TestNoRemoteIsAPortOfTheCluster(t *testing.T) {
 	}
 	for _, written := range []string{"localhost", "127.0.0.2", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "0177.0.0.1"} {
 		for _, own := range []string{"127.0.0.1:" + port, "localhost:" + port, "0.0.0.0:" + port, "[::]:" + port} {
-			err := visit(t, s, client.RemoteConfig{"r": {"type": "http", "url": "http://" + written + ":" + port}}, at(own))
+			err := visit(t, s, dbclient.RemoteConfig{"r": {"type": "http", "url": "http://" + written + ":" + port}}, at(own))
 			require.Error(t, err, "%s, %s", written, own)
 			require.Zero(t, accepted(), "%s, %s: %v", written, own, err)
 		}
 	}
-	err = visit(t, s, client.RemoteConfig{"r": {"type": "http", "url": "http://" + addr}}, at("no-such-host.invalid:"+port))
+	err = visit(t, s, dbclient.RemoteConfig{"r": {"type": "http", "url": "http://" + addr}}, at("no-such-host.invalid:"+port))
 	require.ErrorContains(t, err, "it cannot be told whether", "what cannot be looked up is not allowed")
 	require.Zero(t, accepted())
 }
@@ -128,7 +128,7 @@ func TestNoRemoteIsLinkLocal(t *testing.T) {
 		require.ErrorContains(t, visit(t, s, config, nil), "is link-local", name)
 	}
 	for _, host := range []string{"[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]", "[2002:a9fe:a9fe::1]", "[fd00:ec2::254]", "0.0.0.0", "[::]", "100.100.100.200", "224.0.0.1"} {
-		err := visit(t, s, client.RemoteConfig{"r": {"type": "http", "url": "http://" + host + "/"}}, nil)
+		err := visit(t, s, dbclient.RemoteConfig{"r": {"type": "http", "url": "http://" + host + "/"}}, nil)
 		require.ErrorContains(t, err, "a remote may not be there", host)
 		require.ErrorIs(t, err, transfer.ErrFinal, host)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // A remote that may be where it is cannot lead the server to a port of the cluster: every
@@ -30,7 +30,7 @@ func TestRemoteLeadsNowhere(t *testing.T) {
 		http.Redirect(w, r, "http://"+victim+"/", http.StatusTemporaryRedirect)
 	}))
 	defer redirecting.Close()
-	err := visit(t, testRemotes(t), client.RemoteConfig{"r": {"type": "http", "url": redirecting.URL}}, at(victim))
+	err := visit(t, testRemotes(t), dbclient.RemoteConfig{"r": {"type": "http", "url": redirecting.URL}}, at(victim))
 	require.NotZero(t, asked.Load(), "the test proves nothing")
 	require.Zero(t, accepted(), "the remote has led the server to a port of the cluster")
 	require.ErrorContains(t, err, "is a port of this cluster")
@@ -41,7 +41,7 @@ func TestPinnedHostIsChecked(t *testing.T) {
 	victim, accepted := canaryListener(t)
 	host, port, err := net.SplitHostPort(victim)
 	require.NoError(t, err)
-	err = visit(t, testRemotes(t), client.RemoteConfig{"r": {"type": "smb", "host": host, "port": port, "user": "u"}}, at(victim))
+	err = visit(t, testRemotes(t), dbclient.RemoteConfig{"r": {"type": "smb", "host": host, "port": port, "user": "u"}}, at(victim))
 	require.Zero(t, accepted(), "the server has connected to a port of the cluster")
 	require.ErrorContains(t, err, "is a port of this cluster")
 }
@@ -110,7 +110,7 @@ func TestFTPServerLeadsNowhere(t *testing.T) {
 		addr, led := ftpServer(t, victim)
 		host, port, err := net.SplitHostPort(addr)
 		require.NoError(t, err)
-		err = visit(t, testRemotes(t), client.RemoteConfig{"r": {"type": "ftp", "host": host, "port": port, "user": "u", "pass": hidden, "disable_epsv": extended}}, at(victim))
+		err = visit(t, testRemotes(t), dbclient.RemoteConfig{"r": {"type": "ftp", "host": host, "port": port, "user": "u", "pass": hidden, "disable_epsv": extended}}, at(victim))
 		require.NotZero(t, led(), "the test proves nothing: %v", err)
 		require.Zero(t, accepted(), "the remote has led the server to a port of the cluster")
 		require.ErrorContains(t, err, "is a port of this cluster")
@@ -142,7 +142,7 @@ func TestAllowedOptionsNameNoFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1") // as on a server where the operator uses them
-			err := attempt(t, client.Remote{Name: "r", Path: "x"}, client.RemoteConfig{"r": section})
+			err := attempt(t, dbclient.Remote{Name: "r", Path: "x"}, dbclient.RemoteConfig{"r": section})
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), "s3cret-of-the-server")
 			require.False(t, ran(), "the program was run")

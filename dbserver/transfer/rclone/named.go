@@ -7,13 +7,13 @@ import (
 	"os"
 	"strings"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // ReadNamed reads the operator's remotes: rclone's configuration file, or the same as
 // JSON, {"NAME": {"type": …}}. It warns of a file that others than its owner can read.
 // No error has a value in it.
-func ReadNamed(path string) (named client.RemoteConfig, warning string, err error) {
+func ReadNamed(path string) (named dbclient.RemoteConfig, warning string, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("--backup.remotes: %w", err)
@@ -36,10 +36,10 @@ func ReadNamed(path string) (named client.RemoteConfig, warning string, err erro
 	return named, warning, nil
 }
 
-func parseNamed(raw []byte) (client.RemoteConfig, error) {
+func parseNamed(raw []byte) (dbclient.RemoteConfig, error) {
 	raw = bytes.TrimPrefix(bytes.TrimSpace(raw), []byte("\xef\xbb\xbf"))
 	if bytes.HasPrefix(raw, []byte("{")) {
-		var named client.RemoteConfig
+		var named dbclient.RemoteConfig
 		if json.Unmarshal(raw, &named) != nil { // its error may quote the file
 			return nil, fmt.Errorf(`want JSON: {"NAME": {"type": "…", …}}, all values strings`)
 		}
@@ -48,7 +48,7 @@ func parseNamed(raw []byte) (client.RemoteConfig, error) {
 	if bytes.Contains(raw, []byte("RCLONE_ENCRYPT_V0:")) {
 		return nil, fmt.Errorf("the file is encrypted by rclone: no server can be asked for its password; store it decrypted, with mode 600")
 	}
-	named := client.RemoteConfig{}
+	named := dbclient.RemoteConfig{}
 	section := ""
 	for i, line := range strings.Split(string(raw), "\n") {
 		line = strings.TrimSpace(line)

@@ -12,13 +12,13 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // The operator's file is rclone's or JSON; one that others can read is warned of, and
 // no error repeats a value.
 func TestReadNamed(t *testing.T) {
-	want := client.RemoteConfig{"store": {"type": "s3", "env_auth": "true", "secret_access_key": "a=b"}, "two words": {"type": "memory"}}
+	want := dbclient.RemoteConfig{"store": {"type": "s3", "env_auth": "true", "secret_access_key": "a=b"}, "two words": {"type": "memory"}}
 	path := filepath.Join(t.TempDir(), "remotes")
 	for _, text := range []string{
 		"# comment\n[store]\ntype = s3\nenv_auth = true\nsecret_access_key = a=b\n\n; another\n[two words]\ntype=memory\n",
@@ -52,7 +52,7 @@ func TestReadNamed(t *testing.T) {
 // What the operator wrote is checked at the start.
 func TestOperatorsRemotesAreChecked(t *testing.T) {
 	root := t.TempDir()
-	for says, named := range map[string]client.RemoteConfig{
+	for says, named := range map[string]dbclient.RemoteConfig{
 		"knows no remote of the type":    {"a": {"type": "floppy"}},
 		"needs --backup.local-root":      {"a": {"type": "local"}},
 		"refers to a remote":             {"a": {"type": "crypt", "remote": "b:x"}},
@@ -69,9 +69,9 @@ func TestOperatorsRemotesAreChecked(t *testing.T) {
 			require.ErrorContains(t, err, says)
 		}
 	}
-	_, err := New(Options{LocalRoot: root, Named: client.RemoteConfig{"a": {"type": "local", "copy_links": "true"}}})
+	_, err := New(Options{LocalRoot: root, Named: dbclient.RemoteConfig{"a": {"type": "local", "copy_links": "true"}}})
 	require.ErrorContains(t, err, `"copy_links"`)
-	_, err = New(Options{LocalRoot: root, Named: client.RemoteConfig{"a": {"type": "crypt", "remote": root + "/../x"}}})
+	_, err = New(Options{LocalRoot: root, Named: dbclient.RemoteConfig{"a": {"type": "crypt", "remote": root + "/../x"}}})
 	require.ErrorContains(t, err, "below")
 	for _, types := range [][]string{{"floppy"}, {innerType}} {
 		_, err = New(Options{Types: types})
@@ -94,7 +94,7 @@ func TestOperatorsRemotesAreUsedByName(t *testing.T) {
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
 	root := t.TempDir()
-	s, err := New(Options{LocalRoot: root, Types: []string{"crypt", "webdav"}, Named: client.RemoteConfig{
+	s, err := New(Options{LocalRoot: root, Types: []string{"crypt", "webdav"}, Named: dbclient.RemoteConfig{
 		"dav":     {"type": "webdav", "url": server.URL, "vendor": "other", "user": "u", "pass": hidden},
 		"program": {"type": "webdav", "url": server.URL, "vendor": "other", "bearer_token_command": script},
 		"secret":  {"type": "crypt", "remote": "dav:x", "password": hidden},
@@ -102,8 +102,8 @@ func TestOperatorsRemotesAreUsedByName(t *testing.T) {
 		"crypted": {"type": "crypt", "remote": root + "/crypted", "password": hidden},
 	}})
 	require.NoError(t, err)
-	open := func(name, path string, config client.RemoteConfig) error {
-		r, err := s.Open(t.Context(), client.Remote{Name: name, Path: path}, config, nil)
+	open := func(name, path string, config dbclient.RemoteConfig) error {
+		r, err := s.Open(t.Context(), dbclient.Remote{Name: name, Path: path}, config, nil)
 		if err != nil {
 			return err
 		}
@@ -121,22 +121,22 @@ func TestOperatorsRemotesAreUsedByName(t *testing.T) {
 	require.True(t, ran(), "what the operator wrote is done: the marker shows when a program runs")
 	require.NoError(t, open("disk", root+"/disk", nil))
 	require.ErrorContains(t, open("disk", "/etc", nil), "below")
-	require.ErrorContains(t, s.Check(client.Remote{Name: "disk", Path: "/etc"}, nil), "below", "it is refused before there is a job")
+	require.ErrorContains(t, s.Check(dbclient.Remote{Name: "disk", Path: "/etc"}, nil), "below", "it is refused before there is a job")
 	require.NoError(t, open("crypted", "x", nil))
 
-	for name, config := range map[string]client.RemoteConfig{
+	for name, config := range map[string]dbclient.RemoteConfig{
 		"an option": {"dav": {"pass": hidden}}, "another type": {"dav": {"type": "crypt", "remote": "x:y"}}, "a shadow": {"dav": {"type": "webdav", "url": server.URL}},
 	} {
 		require.ErrorContains(t, open("dav", "x", config), "cannot be changed by a request", name)
 	}
 	for _, remote := range []string{"dav:x", "dav,url=http://evil:x", "program:x", "disk:/etc"} {
-		err := open("r", "x", client.RemoteConfig{"r": {"type": "crypt", "remote": remote, "password": hidden}})
+		err := open("r", "x", dbclient.RemoteConfig{"r": {"type": "crypt", "remote": remote, "password": hidden}})
 		require.ErrorContains(t, err, "a request cannot wrap", remote)
 	}
 	require.ErrorContains(t, open("dav,pass=x", "x", nil), "neither a section")
 	require.ErrorContains(t, open(":webdav", "x", nil), "neither a section")
-	require.ErrorContains(t, open("r", "x", client.RemoteConfig{"r": {"type": "s3"}}), "--backup.remote-types")
-	require.ErrorContains(t, open("r", "x", client.RemoteConfig{"r": {"type": "crypt", "remote": ":s3:x", "password": hidden}}), "--backup.remote-types")
+	require.ErrorContains(t, open("r", "x", dbclient.RemoteConfig{"r": {"type": "s3"}}), "--backup.remote-types")
+	require.ErrorContains(t, open("r", "x", dbclient.RemoteConfig{"r": {"type": "crypt", "remote": ":s3:x", "password": hidden}}), "--backup.remote-types")
 	require.Zero(t, asked.Load())
 	require.False(t, ran())
 }
@@ -145,8 +145,8 @@ func TestOperatorsRemotesAreUsedByName(t *testing.T) {
 func TestTypesByDefault(t *testing.T) {
 	s, err := New(Options{})
 	require.NoError(t, err)
-	require.ErrorContains(t, s.Check(client.Remote{Name: "r"}, client.RemoteConfig{"r": {"type": "memory"}}), "--backup.remote-types")
-	require.NoError(t, s.Check(client.Remote{Name: "r"}, client.RemoteConfig{"r": {"type": "s3", "env_auth": "false", "profile": ""}}), "what rclone's own files say although it says nothing")
+	require.ErrorContains(t, s.Check(dbclient.Remote{Name: "r"}, dbclient.RemoteConfig{"r": {"type": "memory"}}), "--backup.remote-types")
+	require.NoError(t, s.Check(dbclient.Remote{Name: "r"}, dbclient.RemoteConfig{"r": {"type": "s3", "env_auth": "false", "profile": ""}}), "what rclone's own files say although it says nothing")
 }
 
 // The server's environment has no say in a remote of a request, wrapped or not.
@@ -159,11 +159,11 @@ func TestEnvironmentIsNotRead(t *testing.T) {
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
 	dav := map[string]string{"type": "webdav", "url": "http://" + addr, "vendor": "other"}
-	for _, config := range []client.RemoteConfig{
+	for _, config := range []dbclient.RemoteConfig{
 		{"r": dav}, {"r": {"type": "crypt", "remote": "base:x", "password": hidden}, "base": dav},
 		{"r": {"type": "crypt", "remote": ":webdav,url='http://" + addr + "':x", "password": hidden}},
 	} {
-		_ = attempt(t, client.Remote{Name: "r", Path: "x"}, config) // there is nothing
+		_ = attempt(t, dbclient.Remote{Name: "r", Path: "x"}, config) // there is nothing
 		require.False(t, ran())
 	}
 }

@@ -15,23 +15,23 @@ import (
 	"github.com/rclone/rclone/fs/fshttp"
 	"github.com/rclone/rclone/lib/oauthutil"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 )
 
 // Options are what the operator of a server says about remotes.
 type Options struct {
-	Named     client.RemoteConfig // the operator's remotes; see ReadNamed
-	Types     []string            // backends that requests may use; nil: those that are built in, but "memory"
-	LocalRoot string              // what is below it may be a remote of type "local"; "": nothing
-	Hosts     []string            // where remotes may be in spite of the rule: HOST, HOST:PORT, address or network
+	Named     dbclient.RemoteConfig // the operator's remotes; see ReadNamed
+	Types     []string              // backends that requests may use; nil: those that are built in, but "memory"
+	LocalRoot string                // what is below it may be a remote of type "local"; "": nothing
+	Hosts     []string              // where remotes may be in spite of the rule: HOST, HOST:PORT, address or network
 }
 
 // Remotes opens remotes for requests, by the rules of the operator. It implements
 // transfer.Remotes.
 type Remotes struct {
-	named client.RemoteConfig
+	named dbclient.RemoteConfig
 	types []string
 	root  string
 	hosts hosts
@@ -133,7 +133,7 @@ type opening struct {
 
 // Open implements transfer.Remotes. What the configuration lacks, or may not say, is
 // apierror.BadRemote.
-func (s *Remotes) Open(ctx context.Context, r client.Remote, config client.RemoteConfig, own transfer.Addresses) (transfer.Remote, error) {
+func (s *Remotes) Open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig, own transfer.Addresses) (transfer.Remote, error) {
 	top, err := s.plan(r, config)
 	if err != nil {
 		return nil, err

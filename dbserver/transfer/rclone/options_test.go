@@ -10,7 +10,7 @@ import (
 	"github.com/rclone/rclone/fs/config/configmap"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Every option of every backend that requests may use was looked at: it is allowed or
@@ -60,14 +60,14 @@ func FuzzRemoteConfiguration(f *testing.F) {
 		f.Add(repository, `{"r":{"type":"local"}}`)
 		f.Add(repository, `{"r":{"type":"crypt","remote":"a,description=x:y","password":"x"},"a":{"type":"compress","remote":":s3,provider=Other:z"}}`)
 	}
-	s, err := New(Options{LocalRoot: f.TempDir(), Types: testRemotes(f).types, Named: client.RemoteConfig{"named": {"type": "webdav", "url": "http://x", "bearer_token_command": "/bin/x"}}})
+	s, err := New(Options{LocalRoot: f.TempDir(), Types: testRemotes(f).types, Named: dbclient.RemoteConfig{"named": {"type": "webdav", "url": "http://x", "bearer_token_command": "/bin/x"}}})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, repository, raw string) {
-		var config client.RemoteConfig
+		var config dbclient.RemoteConfig
 		if json.Unmarshal([]byte(raw), &config) != nil {
 			return
 		}
-		r, err := client.ParseRemote(repository, config)
+		r, err := dbclient.ParseRemote(repository, config)
 		if err != nil {
 			return
 		}
@@ -133,17 +133,17 @@ func TestBackendWithoutRule(t *testing.T) {
 	r := rules["dropbox"]
 	delete(rules, "dropbox")
 	defer func() { rules["dropbox"] = r }()
-	s, err := New(Options{Named: client.RemoteConfig{"mine": {"type": "dropbox"}}})
+	s, err := New(Options{Named: dbclient.RemoteConfig{"mine": {"type": "dropbox"}}})
 	require.NoError(t, err)
-	for _, config := range []client.RemoteConfig{
+	for _, config := range []dbclient.RemoteConfig{
 		{"r": {"type": "dropbox"}},
 		{"r": {"type": "s3"}, "other": {"type": "dropbox"}},
 		{"r": {"type": "crypt", "remote": "base:x"}, "base": {"type": "dropbox"}},
 		{"r": {"type": "crypt", "remote": ":dropbox:x"}},
 	} {
-		require.ErrorContains(t, s.Check(client.Remote{Name: "r", Path: "x"}, config), `a remote of type "dropbox" cannot be configured by a request`)
+		require.ErrorContains(t, s.Check(dbclient.Remote{Name: "r", Path: "x"}, config), `a remote of type "dropbox" cannot be configured by a request`)
 	}
-	require.NoError(t, s.Check(client.Remote{Name: "mine", Path: "x"}, nil))
+	require.NoError(t, s.Check(dbclient.Remote{Name: "mine", Path: "x"}, nil))
 	_, err = New(Options{Types: []string{"dropbox"}})
 	require.ErrorContains(t, err, "only in the file of --backup.remotes")
 }

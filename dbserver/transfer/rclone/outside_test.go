@@ -23,7 +23,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/ssh"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 )
 
 // Servers that nobody here wrote, run as processes on loopback with their own
@@ -125,8 +125,8 @@ Subsystem sftp internal-sftp -d %s
 `, port, sshKey(t), filepath.Join(dir, "authorized_keys"), files))
 	run(t, port, sshd, "-D", "-e", "-f", config)
 	pemKey := strings.ReplaceAll(strings.TrimSpace(string(pem.EncodeToMemory(block))), "\n", `\n`) // on one line, as rclone wants it
-	s.remote = client.Remote{Name: "o", Path: "deep/backups"}
-	s.config = client.RemoteConfig{"o": {"type": "sftp", "host": "127.0.0.1", "port": port, "user": me.Username, "key_pem": pemKey}}
+	s.remote = dbclient.Remote{Name: "o", Path: "deep/backups"}
+	s.config = dbclient.RemoteConfig{"o": {"type": "sftp", "host": "127.0.0.1", "port": port, "user": me.Username, "key_pem": pemKey}}
 	s.dir, s.secrets = filepath.Join(files, "deep", "backups"), strings.Split(pemKey, `\n`)[1:3]
 	return s
 }
@@ -182,8 +182,8 @@ DavLockDB %[3]s/locks
 	run(t, port, httpd, "-X", "-f", write(t, filepath.Join(dir, "apache2.conf"), config.String()))
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
-	s.remote = client.Remote{Name: "a", Path: "deep/backups"}
-	s.config = client.RemoteConfig{"a": {"type": "webdav", "vendor": "other", "url": "http://127.0.0.1:" + port, "user": "someone", "pass": hidden}}
+	s.remote = dbclient.Remote{Name: "a", Path: "deep/backups"}
+	s.config = dbclient.RemoteConfig{"a": {"type": "webdav", "vendor": "other", "url": "http://127.0.0.1:" + port, "user": "someone", "pass": hidden}}
 	s.dir, s.secrets = filepath.Join(files, "deep", "backups"), []string{password, hidden}
 	return s
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rclone/rclone/fs"
 	"github.com/rclone/rclone/fs/fspath"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -29,14 +29,14 @@ const (
 
 // Check implements transfer.Remotes: it says whether a remote may be used, and touches
 // neither it nor the disk.
-func (s *Remotes) Check(r client.Remote, config client.RemoteConfig) error {
+func (s *Remotes) Check(r dbclient.Remote, config dbclient.RemoteConfig) error {
 	_, err := s.plan(r, config)
 	return err
 }
 
 // plan checks a request and gives the section that its remote is. All sections are
 // checked, also those that the remote does not refer to.
-func (s *Remotes) plan(r client.Remote, config client.RemoteConfig) (*section, error) {
+func (s *Remotes) plan(r dbclient.Remote, config dbclient.RemoteConfig) (*section, error) {
 	for name, values := range config {
 		if _, taken := s.named[name]; taken {
 			return nil, refusal("the configuration has a section with the name of a remote of this server: its options cannot be changed by a request")
@@ -73,7 +73,7 @@ type section struct {
 }
 
 // request checks a section of a request.
-func (s *Remotes) request(config client.RemoteConfig, values map[string]string, depth int) (*section, error) {
+func (s *Remotes) request(config dbclient.RemoteConfig, values map[string]string, depth int) (*section, error) {
 	if depth > deepest {
 		return nil, refusal("the configuration refers to itself, or wraps too often")
 	}
@@ -158,7 +158,7 @@ func refuseOption(info *fs.RegInfo, r rule, option string) error {
 
 // wrapped checks what a wrapper wraps: <section>:<path>, <section>,<option>=<value>…:<path>
 // or :<type>,<option>=<value>…:<path>, all under the same rules.
-func (s *Remotes) wrapped(config client.RemoteConfig, value string, depth int) (*section, error) {
+func (s *Remotes) wrapped(config dbclient.RemoteConfig, value string, depth int) (*section, error) {
 	parsed, err := fspath.Parse(value)
 	if err != nil {
 		return nil, refusal("option \"remote\": want <section>:<path>")

@@ -17,7 +17,7 @@ import (
 	"github.com/rclone/rclone/fs/rc"
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 )
@@ -33,8 +33,8 @@ const (
 // that are on a disk here, where its files are.
 type storage struct {
 	name    string
-	remote  client.Remote
-	config  client.RemoteConfig
+	remote  dbclient.Remote
+	config  dbclient.RemoteConfig
 	dir     string   // of the files that the server has; "" if they are nowhere
 	secrets []string // that must be seen nowhere
 	missing string   // why there is none here; "": there is one
@@ -82,18 +82,18 @@ func storages(t testing.TB) []storage {
 	require.NoError(t, err)
 	local := mkdir(t, dir("local"))
 	return []storage{
-		{name: "memory", remote: client.Remote{Name: "m", Path: "bucket-" + uuid.NewString() + "/backups"}, config: client.RemoteConfig{"m": {"type": "memory"}}},
-		{name: "local", remote: client.Remote{Name: "l", Path: local}, config: client.RemoteConfig{"l": {"type": "local"}}, dir: local},
-		{name: "s3", remote: client.Remote{Name: "s", Path: "bucket/deep/path"}, config: client.RemoteConfig{"s": {
+		{name: "memory", remote: dbclient.Remote{Name: "m", Path: "bucket-" + uuid.NewString() + "/backups"}, config: dbclient.RemoteConfig{"m": {"type": "memory"}}},
+		{name: "local", remote: dbclient.Remote{Name: "l", Path: local}, config: dbclient.RemoteConfig{"l": {"type": "local"}}, dir: local},
+		{name: "s3", remote: dbclient.Remote{Name: "s", Path: "bucket/deep/path"}, config: dbclient.RemoteConfig{"s": {
 			"type": "s3", "provider": "Rclone", "endpoint": "http://" + s3Addr, "access_key_id": accessKey, "secret_access_key": secretKey,
 		}}, dir: filepath.Join(s3, "bucket", "deep", "path"), secrets: []string{accessKey, secretKey}},
-		{name: "webdav", remote: client.Remote{Name: "w", Path: "backups"}, config: client.RemoteConfig{"w": {
+		{name: "webdav", remote: dbclient.Remote{Name: "w", Path: "backups"}, config: dbclient.RemoteConfig{"w": {
 			"type": "webdav", "vendor": "rclone", "url": "http://" + davAddr, "user": "someone", "pass": hidden,
 		}}, dir: filepath.Join(dav, "backups"), secrets: []string{password, hidden}},
-		{name: "sftp", remote: client.Remote{Name: "h", Path: "backups"}, config: client.RemoteConfig{"h": {
+		{name: "sftp", remote: dbclient.Remote{Name: "h", Path: "backups"}, config: dbclient.RemoteConfig{"h": {
 			"type": "sftp", "host": "127.0.0.1", "port": sshPort, "user": "someone", "pass": hidden,
 		}}, dir: filepath.Join(ssh, "backups"), secrets: []string{password, hidden}},
-		{name: "crypt", remote: client.Remote{Name: "c", Path: "backups"}, config: client.RemoteConfig{
+		{name: "crypt", remote: dbclient.Remote{Name: "c", Path: "backups"}, config: dbclient.RemoteConfig{
 			"c":    {"type": "crypt", "remote": "base:bucket/encrypted", "password": hidden},
 			"base": {"type": "s3", "provider": "Rclone", "endpoint": "http://" + s3Addr, "access_key_id": accessKey, "secret_access_key": secretKey},
 		}, secrets: []string{accessKey, secretKey, password, hidden}},
@@ -187,13 +187,13 @@ func TestConfiguration(t *testing.T) {
 	for _, want := range []string{"local", "s3", "webdav", "sftp", "ftp", "smb", "dropbox", "google cloud storage", "azureblob", "http", "crypt", "compress", "memory"} {
 		require.Contains(t, Backends(), want)
 	}
-	for name, config := range map[string]client.RemoteConfig{
+	for name, config := range map[string]dbclient.RemoteConfig{
 		"unknown type":                {"r": {"type": "floppy"}},
 		"settings of the process":     {"r": {"type": "memory", "global.transfers": "7"}},
 		"a section that is not there": {"r": {"type": "crypt", "remote": "elsewhere:x", "password": "x"}},
 		"itself":                      {"r": {"type": "crypt", "remote": "r:x", "password": "x"}},
 	} {
-		_, err := testRemotes(t).Open(t.Context(), client.Remote{Name: "r", Path: "x"}, config, nil)
+		_, err := testRemotes(t).Open(t.Context(), dbclient.Remote{Name: "r", Path: "x"}, config, nil)
 		require.Error(t, err, name)
 		require.False(t, strings.Contains(err.Error(), "rclone.conf"), "%s: %v", name, err)
 	}

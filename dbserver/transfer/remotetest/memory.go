@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 )
 
@@ -43,7 +43,7 @@ func NewMemory() *Memory { return &Memory{objects: map[string][]byte{}} }
 
 // Opener opens the storage below the path, whatever the configuration.
 func (m *Memory) Opener() transfer.Opener {
-	return func(_ context.Context, r client.Remote, _ client.RemoteConfig) (transfer.Remote, error) {
+	return func(_ context.Context, r dbclient.Remote, _ dbclient.RemoteConfig) (transfer.Remote, error) {
 		return &opened{m, strings.Trim(r.Path, "/")}, nil
 	}
 }
