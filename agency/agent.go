@@ -14,15 +14,15 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 // Agent is a running agent. Its methods may be called from any goroutine.
 type Agent struct {
 	identity
 	logger hclog.Logger
-	steps  step.Sink
+	steps  event.Sink
 	timing Timing
 
 	node

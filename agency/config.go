@@ -7,8 +7,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 // Config says who an agent is, where it listens and where it keeps its log.
@@ -48,7 +48,7 @@ type Config struct {
 	Stores *Stores
 	Logger hclog.Logger
 	// Steps receives what the supervision does.
-	Steps  step.Sink
+	Steps  event.Sink
 	Timing Timing
 	// MaxBodyBytes bounds a request's body; more is answered 413. Only the Plan of a restore
 	// may be larger than maxEnvelope.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/client"
 	"stasis/coordinator/admin"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/client"
 	"stasis/coordinator/cursor"
 	"stasis/coordinator/rest"
 	"stasis/coordinator/route"

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/coordinator/admin"
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 // Config is what a coordinator needs to start. Agency and Listen are required.
@@ -22,7 +22,7 @@ type Config struct {
 	Browsers  network.Browsers
 	HTTP      network.Limits // of what requests hold, all together
 	Logger    hclog.Logger   // default: none
-	Steps     step.Sink      // receives the steps of backups and restores, beside the ring behind /_stasis/steps
+	Steps     event.Sink     // receives the steps of backups and restores, beside the ring behind /_stasis/steps
 	Limits    Limits
 	Timing    Timing
 	Admin     admin.Timing // of cluster administration

@@ -14,7 +14,7 @@ import (
 	"github.com/arangodb/go-driver/v2/connection"
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 // logged is what servers have logged.

@@ -15,8 +15,8 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator"
-	"stasis/coordinator/client"
 )
 
 // patience is how long a test waits for what servers do on their own.

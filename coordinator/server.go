@@ -18,9 +18,9 @@ import (
 	"stasis/coordinator/route"
 	"stasis/coordinator/survey"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 // Server is a running coordinator.
@@ -131,7 +131,7 @@ func (s *Server) build() error {
 	steps := newStepLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Deps{
 		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: s.client}, ID: s.id, RebootID: reboot,
-		Steps: step.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
+		Steps: event.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})
 	p.api = &api{
 		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, http: c.HTTP, timing: c.Timing,

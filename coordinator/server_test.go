@@ -16,8 +16,8 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator"
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 func TestServerEndpoints(t *testing.T) {
@@ -143,10 +143,10 @@ func TestStepsAreStreamed(t *testing.T) {
 	lines := bufio.NewScanner(resp.Body)
 	for published := false; !published; {
 		require.True(t, lines.Scan())
-		var e step.Event
+		var e event.Event
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &e))
 		require.Equal(t, id, e.ID)
-		published = e.Step == step.Published
+		published = e.Step == event.Published
 	}
 	require.Contains(t, c.do(t, "GET", "/_stasis/steps", "").body, `"step":"committed"`)
 	began := time.Now()

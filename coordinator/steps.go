@@ -8,25 +8,25 @@ import (
 	"sync"
 
 	"stasis/coordinator/rest"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // stepLog keeps the last steps of backups and restores on this coordinator, and
 // hands new ones to whoever follows. A follower that is too slow misses the oldest.
 type stepLog struct {
 	mu     sync.Mutex
-	ring   []step.Event
+	ring   []event.Event
 	count  uint64        // of events ever; the last is at (count-1) % len(ring)
 	change chan struct{} // closed at the next event
 }
 
 func newStepLog(size int) *stepLog {
-	return &stepLog{ring: make([]step.Event, size), change: make(chan struct{})}
+	return &stepLog{ring: make([]event.Event, size), change: make(chan struct{})}
 }
 
 // add is a step.Sink.
-func (l *stepLog) add(_ context.Context, e step.Event) {
+func (l *stepLog) add(_ context.Context, e event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ring[l.count%uint64(len(l.ring))] = e
@@ -37,14 +37,14 @@ func (l *stepLog) add(_ context.Context, e step.Event) {
 
 // after gives the events kept beyond the first n ever, how many there were ever,
 // and what is closed when there is one more.
-func (l *stepLog) after(n uint64) ([]step.Event, uint64, <-chan struct{}) {
+func (l *stepLog) after(n uint64) ([]event.Event, uint64, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	size := uint64(len(l.ring))
 	if l.count > size {
 		n = max(n, l.count-size)
 	}
-	var events []step.Event
+	var events []event.Event
 	for ; n < l.count; n++ {
 		events = append(events, l.ring[n%size])
 	}

@@ -14,8 +14,8 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 func TestBackupIsListedAndIntact(t *testing.T) {
@@ -286,8 +286,8 @@ func checkRestored(t *testing.T, h *house, s *Server) {
 func TestRestoreSwapsTheEngine(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		var mu sync.Mutex
-		var steps []step.Name
-		h.steps = func(_ context.Context, e step.Event) {
+		var steps []event.Name
+		h.steps = func(_ context.Context, e event.Event) {
 			mu.Lock()
 			defer mu.Unlock()
 			if e.Operation == keys.OperationRestore {
@@ -303,7 +303,7 @@ func TestRestoreSwapsTheEngine(t *testing.T) {
 		h.unlock("r", nil)
 		mu.Lock()
 		defer mu.Unlock()
-		require.Equal(t, []step.Name{step.EngineSwapping, step.EngineSwapped}, steps)
+		require.Equal(t, []event.Name{event.EngineSwapping, event.EngineSwapped}, steps)
 	})
 }
 
@@ -329,11 +329,11 @@ func TestRestoreAtTheNextStart(t *testing.T) {
 
 // The process dies at some moment of the swap: the next start finishes it.
 func TestRestoreCrashesAtAnyMoment(t *testing.T) {
-	for _, wait := range []step.Name{step.EngineSwapping, step.EngineSwapped} {
+	for _, wait := range []event.Name{event.EngineSwapping, event.EngineSwapped} {
 		t.Run(string(wait), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
 				died := make(chan struct{})
-				h.steps = func(ctx context.Context, e step.Event) {
+				h.steps = func(ctx context.Context, e event.Event) {
 					if e.Step == wait {
 						close(died)
 						<-ctx.Done() // never comes back

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"stasis/dbserver/diskhealth"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // Operation is that of the events here.
@@ -15,9 +15,9 @@ const Operation = "dbserver"
 
 // Steps of a DB server's life.
 const (
-	DiskHangs    step.Name = "disk hangs"
-	DiskAnswers  step.Name = "disk answers again"
-	DataReopened step.Name = "shards opened again"
+	DiskHangs    event.Name = "disk hangs"
+	DiskAnswers  event.Name = "disk answers again"
+	DataReopened event.Name = "shards opened again"
 )
 
 const (
@@ -48,7 +48,7 @@ func (s *Server) watchDisk() {
 
 // diskChanged tells that the disk has begun to hang, or (nil) that it has ceased to.
 func (s *Server) diskChanged(h *diskhealth.Hang) {
-	e := step.Event{Operation: Operation, ID: s.id, Server: s.id, Step: DiskAnswers}
+	e := event.Event{Operation: Operation, ID: s.id, Server: s.id, Step: DiskAnswers}
 	if h != nil {
 		e.Step, e.Detail = DiskHangs, h.String()
 		s.log.Error("the disk hangs: leading nothing, writing nothing", "what", h)
@@ -83,7 +83,7 @@ func (s *Server) reopen(ctx context.Context) error {
 	}
 	s.disk.data, s.disk.seen = again, trees{}
 	s.access.open(again)
-	s.config.Steps.Emit(ctx, step.Event{Operation: Operation, ID: s.id, Server: s.id, Step: DataReopened})
+	s.config.Steps.Emit(ctx, event.Event{Operation: Operation, ID: s.id, Server: s.id, Step: DataReopened})
 	return nil
 }
 

@@ -20,10 +20,10 @@ import (
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +40,7 @@ type house struct {
 	fs     map[string]vfs.FS
 	disks  []*frozen
 	up     map[string]*Server
-	steps  step.Sink
+	steps  event.Sink
 	clock  Clock // of servers that are started from now on
 
 	attempts map[string]uint64 // nonce → how often its gate was asked for

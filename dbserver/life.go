@@ -13,10 +13,10 @@ import (
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/transfer"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
 	"stasis/internal/failpoint"
-	"stasis/internal/step"
 	"stasis/internal/version"
 )
 
@@ -218,9 +218,9 @@ func (s *Server) swap(ctx context.Context, root *node) error {
 	if err != nil {
 		return err
 	}
-	event := step.Event{Operation: keys.OperationRestore, ID: lock.restore.BackupID, Server: s.id}
-	event.Step = step.EngineSwapping
-	s.config.Steps.Emit(ctx, event)
+	swapping := event.Event{Operation: keys.OperationRestore, ID: lock.restore.BackupID, Server: s.id}
+	swapping.Step = event.EngineSwapping
+	s.config.Steps.Emit(ctx, swapping)
 	why := apierror.New(apierror.ServiceUnavailable, "%s is changing to the data of epoch %d", s.id, lock.epoch)
 	if err := s.access.shut(ctx, why); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (s *Server) swap(ctx context.Context, root *node) error {
 	}
 	s.disk.ready = true
 	s.access.open(s.disk.data)
-	event.Step = step.EngineSwapped
-	s.config.Steps.Emit(ctx, event)
+	swapping.Step = event.EngineSwapped
+	s.config.Steps.Emit(ctx, swapping)
 	return nil
 }

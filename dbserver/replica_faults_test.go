@@ -13,8 +13,8 @@ import (
 
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // A follower that the leader waits for, and that is gone before it has caught up, stops
@@ -76,7 +76,7 @@ func TestLeaseWaitsForLeaders(t *testing.T) {
 		var once sync.Once
 		release := sync.OnceFunc(func() { close(hang) })
 		defer release()
-		h.steps = step.Sink(func(_ context.Context, e step.Event) {
+		h.steps = event.Sink(func(_ context.Context, e event.Event) {
 			if e.ID == "s201" && strings.Contains(e.Detail, "term 2") {
 				once.Do(func() { close(held) })
 				<-hang

@@ -22,10 +22,10 @@ import (
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/transfer"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 // node is a value in the agency's tree, snapshot the whole tree.
@@ -47,7 +47,7 @@ type Config struct {
 	MaxBodyBytes int64          // of one request with documents; 256 MiB
 	Engine       engine.Options // cache and memtable sizes; FS and Logger are filled in
 	Logger       hclog.Logger
-	Steps        step.Sink
+	Steps        event.Sink
 	Timing       Timing
 	Clock        Clock            // that the lease is measured by
 	Remotes      transfer.Remotes // of remote storage; nil: uploads and downloads are refused

@@ -11,8 +11,8 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // The agency's answers are slow, and a look at what is left over is under way all
@@ -108,8 +108,8 @@ func TestRequestAfterTheRestoreIsKnown(t *testing.T) {
 		changing, goOn := make(chan struct{}), make(chan struct{})
 		change := sync.OnceFunc(func() { close(goOn) })
 		defer change()
-		h.steps = func(_ context.Context, e step.Event) {
-			if e.Step == step.EngineSwapping {
+		h.steps = func(_ context.Context, e event.Event) {
+			if e.Step == event.EngineSwapping {
 				close(changing)
 				<-goOn
 			}

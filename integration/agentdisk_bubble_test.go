@@ -10,20 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/backup"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/minicluster"
 )
 
 // hangs makes the disk of the agent that leads hang at the first event of a step.
 type hangs struct {
-	at     step.Name
+	at     event.Name
 	mu     sync.Mutex
 	armed  *bubble
 	thaw   func()
 	leader string // whose disk it was
 }
 
-func (h *hangs) sink(_ context.Context, e step.Event) {
+func (h *hangs) sink(_ context.Context, e event.Event) {
 	h.mu.Lock()
 	b := h.armed
 	if e.Step != h.at || b == nil {
@@ -74,15 +74,15 @@ func (b *bubble) agencyLeader() string {
 // of the leading agent begins to hang at, another agent leads, the operation ends, and the cluster
 // goes on while the disk still hangs: no lock and no freeze stays.
 func TestAgencyLeadersDiskHangsDuringBackup(t *testing.T) {
-	for _, name := range []step.Name{
-		step.AgencyLock, step.AgencyLocked, step.Prepare, step.LockAttempt, step.Locked, step.CutDone, step.GatesOpened, step.Linked, step.Sealed,
-		step.Committing, step.Committed, step.Matched, step.Staged, step.PlanSwitching, step.PlanSwitched, step.EngineSwapped, step.Converging,
+	for _, name := range []event.Name{
+		event.AgencyLock, event.AgencyLocked, event.Prepare, event.LockAttempt, event.Locked, event.CutDone, event.GatesOpened, event.Linked, event.Sealed,
+		event.Committing, event.Committed, event.Matched, event.Staged, event.PlanSwitching, event.PlanSwitched, event.EngineSwapped, event.Converging,
 	} {
 		t.Run(string(name), func(t *testing.T) { testAgencyLeadersDiskHangs(t, name) })
 	}
 }
 
-func testAgencyLeadersDiskHangs(t *testing.T, name step.Name) {
+func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
 	h := &hangs{at: name}
 	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Steps: h.sink}, 1, nil, func(b *bubble) {
 		t, ctx, cl := b.t, b.t.Context(), b.clients[0]

@@ -13,24 +13,24 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/minicluster"
 )
 
 // onStep calls whatever a test has set when a step is reached.
 type onStep struct {
 	mu   sync.Mutex
-	when step.Name
+	when event.Name
 	what func()
 }
 
-func (a *onStep) set(when step.Name, what func()) {
+func (a *onStep) set(when event.Name, what func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.when, a.what = when, what
 }
 
-func (a *onStep) sink(_ context.Context, e step.Event) {
+func (a *onStep) sink(_ context.Context, e event.Event) {
 	a.mu.Lock()
 	what := a.what
 	if e.Step != a.when {
@@ -144,9 +144,9 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 					end()
 					b.heal()
 					b.mustPut("after", 7)
-					hook.set(step.PlanSwitched, func() { b.net.Freeze(leader) })
+					hook.set(event.PlanSwitched, func() { b.net.Freeze(leader) })
 					if dies {
-						hook.set(step.PlanSwitched, func() { b.net.Isolate(leader) })
+						hook.set(event.PlanSwitched, func() { b.net.Isolate(leader) })
 					}
 					err := b.clients[0].Backup(t.Context(), "restore", map[string]any{"id": id}, &backup.RestoreResult{})
 					require.ErrorContains(t, err, "was committed and completes by itself")

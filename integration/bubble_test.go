@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/minicluster"

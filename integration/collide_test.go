@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/backup"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 	"stasis/minicluster"
 )
 
@@ -23,14 +23,14 @@ import (
 func TestTwoBackupsAtOnce(t *testing.T) {
 	var within, overlaps, entered atomic.Int64
 	o := options(t, minicluster.InProcess)
-	o.Steps = func(_ context.Context, e step.Event) {
+	o.Steps = func(_ context.Context, e event.Event) {
 		switch e.Step {
-		case step.AgencyLocked:
+		case event.AgencyLocked:
 			entered.Add(1)
 			if within.Add(1) != 1 {
 				overlaps.Add(1)
 			}
-		case step.Committing: // the lock goes with the commit: from here on another may have it
+		case event.Committing: // the lock goes with the commit: from here on another may have it
 			within.Add(-1)
 		}
 	}
@@ -61,13 +61,13 @@ func TestTwoBackupsAtOnce(t *testing.T) {
 func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 	held, cut, goOn := make(chan string, 1), make(chan struct{}), make(chan struct{})
 	o := options(t, minicluster.InProcess)
-	o.Steps = func(_ context.Context, e step.Event) {
+	o.Steps = func(_ context.Context, e event.Event) {
 		switch {
 		case e.Server != "" || !strings.HasSuffix(e.ID, "_first"):
-		case e.Step == step.Prepare:
+		case e.Step == event.Prepare:
 			held <- e.ID
 			<-cut
-		case e.Step == step.Linking:
+		case e.Step == event.Linking:
 			<-goOn
 		}
 	}
@@ -99,7 +99,7 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 	lock = status(t, c.clients[1]).Lock
 	require.NotNil(t, lock, "others are kept out until the commit")
 	require.False(t, lock.PlanFrozen)
-	require.Equal(t, string(step.Linking), lock.Phase)
+	require.Equal(t, string(event.Linking), lock.Phase)
 	close(goOn)
 	require.NoError(t, <-done)
 	require.True(t, listBackups(t, c.clients[1])[first.ID].Available)

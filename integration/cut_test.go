@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
 	"stasis/minicluster"
 	"stasis/minicluster/load"
 )

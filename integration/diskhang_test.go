@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )

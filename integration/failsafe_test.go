@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/backup"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/minicluster"
 )
 
@@ -30,8 +30,8 @@ func (b *bubble) list() backup.ListResult {
 // whenever all servers can be asked there is a whole failsafe.
 func TestFailsafeWhileAServerStandsStill(t *testing.T) {
 	var still atomic.Pointer[func()] // what happens at the commit
-	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: func(_ context.Context, e step.Event) {
-		if f := still.Load(); f != nil && e.Step == step.PlanSwitched {
+	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: func(_ context.Context, e event.Event) {
+		if f := still.Load(); f != nil && e.Step == event.PlanSwitched {
 			(*f)()
 		}
 	}}

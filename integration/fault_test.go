@@ -10,21 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/coordinator/backup"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/minicluster"
 )
 
 // at holds the first operation that emits the step, until its context ends or
 // goOn is closed: the moment to break something.
 type at struct {
-	reached chan step.Event
+	reached chan event.Event
 	goOn    chan struct{}
 	once    sync.Once
 }
 
-func holdAt(name step.Name) (*at, step.Sink) {
-	a := &at{reached: make(chan step.Event, 1), goOn: make(chan struct{})}
-	return a, func(ctx context.Context, e step.Event) {
+func holdAt(name event.Name) (*at, event.Sink) {
+	a := &at{reached: make(chan event.Event, 1), goOn: make(chan struct{})}
+	return a, func(ctx context.Context, e event.Event) {
 		if e.Step == name && e.Operation == "create" {
 			a.once.Do(func() {
 				a.reached <- e
@@ -41,9 +41,9 @@ func holdAt(name step.Name) (*at, step.Sink) {
 // left of it once the lease of the lock is over, after it the backup is complete.
 // Writers go on, and Plan thaws.
 func TestCoordinatorDiesDuringCreate(t *testing.T) {
-	for name, listed := range map[step.Name]bool{
-		step.AgencyLocked: false, step.Locked: false, step.CutDone: false, step.Linked: false, step.Sealed: false,
-		step.Committed: true,
+	for name, listed := range map[event.Name]bool{
+		event.AgencyLocked: false, event.Locked: false, event.CutDone: false, event.Linked: false, event.Sealed: false,
+		event.Committed: true,
 	} {
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +81,7 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 // A DB server that dies while the lock is held: the backup fails with its name, no
 // piece is left anywhere, also not when it comes back, and the next backup works.
 func TestDBServerDiesDuringCreate(t *testing.T) {
-	for _, name := range []step.Name{step.AgencyLocked, step.Locked, step.Linking} {
+	for _, name := range []event.Name{event.AgencyLocked, event.Locked, event.Linking} {
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
 			hold, sink := holdAt(name)
@@ -111,7 +111,7 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 // A DB server that dies after the commit publishes its piece when it starts
 // again; until then the backup is listed as not available, with a piece less.
 func TestDBServerDiesAfterTheCommit(t *testing.T) {
-	hold, sink := holdAt(step.Committed)
+	hold, sink := holdAt(event.Committed)
 	o := options(t, minicluster.InProcess)
 	o.Steps = sink
 	c := start(t, o)
@@ -144,7 +144,7 @@ func TestDBServerDiesAfterTheCommit(t *testing.T) {
 // The agency's leader dies while a backup holds the lock: lock and freeze survive
 // the change of leader, and the backup ends well or fails cleanly.
 func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
-	hold, sink := holdAt(step.Linking)
+	hold, sink := holdAt(event.Linking)
 	o := options(t, minicluster.InProcess)
 	o.Steps = sink
 	c := start(t, o)

@@ -17,9 +17,9 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/dbserver/replica"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
-	"stasis/internal/step"
 	"stasis/minicluster"
 )
 
@@ -217,7 +217,7 @@ func leads(t *testing.T, agency *agencyclient.Client, server string) (shards []s
 // and nothing is copied over the network for it.
 func TestRestoreBringsReplicasInSync(t *testing.T) {
 	var copied atomic.Int64
-	sink := func(_ context.Context, e step.Event) {
+	sink := func(_ context.Context, e event.Event) {
 		if e.Step == replica.FollowerCopied {
 			copied.Add(1)
 		}
@@ -249,8 +249,8 @@ func TestRestoreBringsReplicasInSync(t *testing.T) {
 // and it takes part again when it is back, with the restored data.
 func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
 	switched := make(chan struct{}, 1)
-	sink := func(_ context.Context, e step.Event) {
-		if e.Step == step.PlanSwitched {
+	sink := func(_ context.Context, e event.Event) {
+		if e.Step == event.PlanSwitched {
 			switched <- struct{}{}
 		}
 	}

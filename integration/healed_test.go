@@ -11,7 +11,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/client"
+	"stasis/client"
 	dbclient "stasis/dbserver/client"
 	"stasis/minicluster"
 )

@@ -19,8 +19,8 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 	"stasis/minicluster"
 )
 
@@ -76,15 +76,15 @@ func TestCutOffCoordinatorHoldsUpNobodyForLong(t *testing.T) {
 		"hears one no more": func(b *bubble) { b.cut("coordinator-1", []string{"dbserver-2"}, false, true) },
 	}
 	for what, fault := range faults {
-		for _, at := range []step.Name{step.LockAttempt, step.Locked, step.CutDone} {
+		for _, at := range []event.Name{event.LockAttempt, event.Locked, event.CutDone} {
 			t.Run(what+", "+string(at), func(t *testing.T) { cutOff(t, at, fault) })
 		}
 	}
 }
 
-func cutOff(t *testing.T, at step.Name, fault func(*bubble)) {
+func cutOff(t *testing.T, at event.Name, fault func(*bubble)) {
 	var strike atomic.Pointer[func()]
-	sink := func(_ context.Context, e step.Event) {
+	sink := func(_ context.Context, e event.Event) {
 		if f := strike.Load(); f != nil && e.Step == at && e.Operation == keys.OperationCreate {
 			(*f)()
 		}

@@ -13,7 +13,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/minicluster"
 )
 
@@ -48,11 +48,11 @@ func isLogName(path string) bool { return len(path) > 4 && path[len(path)-4:] ==
 // seconds and names it, Plan thaws, and a leader that clients reach and the agency does
 // not is replaced meanwhile: nobody waits for the disk.
 func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
-	for _, at := range []step.Name{step.Prepare, step.Thawed} {
+	for _, at := range []event.Name{event.Prepare, event.Thawed} {
 		t.Run(string(at), func(t *testing.T) {
 			disk := &hungDisk{server: "dbserver-2"}
 			var begun chan time.Time
-			sink := func(_ context.Context, e step.Event) {
+			sink := func(_ context.Context, e event.Event) {
 				if e.Step == at && e.Operation == keys.OperationCreate && !disk.hangs.Swap(true) {
 					begun <- time.Now()
 				}
@@ -86,7 +86,7 @@ func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 				b.t.Logf("failed over %v after the disk hung", time.Since(since))
 				err := <-answer
 				b.t.Logf("%v after %v", err, time.Since(since))
-				if at == step.Prepare {
+				if at == event.Prepare {
 					// The timeout ends it in the same moment; and the server that is cut off refuses to
 					// prepare for a lock that it has not heard of.
 					require.Regexp(b.t, dbservers[1].ID+"|"+deaf, err.Error())

@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
 	"stasis/minicluster"
 	"stasis/minicluster/load"
 )

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/bubbles"
 	"stasis/internal/failpoint"
 	"stasis/internal/network"

@@ -15,8 +15,8 @@ import (
 
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 	"stasis/minicluster"

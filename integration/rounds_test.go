@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )

@@ -11,8 +11,8 @@ import (
 	"stasis/coordinator"
 	"stasis/dbserver"
 	"stasis/dbserver/transfer"
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 )
 
 // Mode is how servers are run.
@@ -47,7 +47,7 @@ type Options struct {
 	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory
 	Memory  bool                               // the agents keep their logs in memory, also across Restart
 	Clock   func(server string) dbserver.Clock // of DB servers' leases; nil: the system's, or with a Network of one's own the standard library's
-	Steps   step.Sink
+	Steps   event.Sink
 	Timing  Timing
 
 	// Degraded lets a cluster that exists already start without those of its servers that

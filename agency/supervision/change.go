@@ -11,8 +11,8 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
-	"stasis/internal/step"
 )
 
 // keptEvents is how many events the agency keeps.
@@ -99,7 +99,7 @@ func (s *supervisor) emit(ctx context.Context, d job.Decision) {
 	if d.Step == "" {
 		return
 	}
-	e := step.Event{
+	e := event.Event{
 		Operation: Operation, ID: d.Job, Step: d.Step, Server: d.Server, Detail: d.Detail, Elapsed: d.Elapsed,
 	}
 	s.log.Info(e.String(), "id", d.Job, "shard", d.Shard)

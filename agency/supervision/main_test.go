@@ -12,8 +12,8 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/event"
 	"stasis/fsm"
-	"stasis/internal/step"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,7 +102,7 @@ func (s *tree) proposeOne(tx fsm.Transaction) (uint64, error) {
 }
 
 // sink keeps the events' texts.
-func (s *tree) sink(_ context.Context, e step.Event) {
+func (s *tree) sink(_ context.Context, e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e.String())

@@ -8,8 +8,8 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
-	"stasis/internal/step"
 )
 
 // Operation is that of all events which the supervision emits.
@@ -17,13 +17,13 @@ const Operation = "supervision"
 
 // Steps that the supervision takes.
 const (
-	HealthChanged  step.Name = "server health changed"
-	LockExpired    step.Name = "agency lock expired"
-	HolderOrphaned step.Name = "holder without agency lock removed"
-	BuildAbandoned step.Name = "unfinished creation removed"
-	ModeChanged    step.Name = "supervision mode changed"
-	GraceChanged   step.Name = "grace period changed"
-	ServerSpared   step.Name = "server maintenance changed"
+	HealthChanged  event.Name = "server health changed"
+	LockExpired    event.Name = "agency lock expired"
+	HolderOrphaned event.Name = "holder without agency lock removed"
+	BuildAbandoned event.Name = "unfinished creation removed"
+	ModeChanged    event.Name = "supervision mode changed"
+	GraceChanged   event.Name = "grace period changed"
+	ServerSpared   event.Name = "server maintenance changed"
 )
 
 // Store is what the supervision needs of the agent that leads. Only the goroutine
@@ -46,7 +46,7 @@ type Store interface {
 type Config struct {
 	Store  Store
 	Logger hclog.Logger
-	Steps  step.Sink // receives what the supervision does, if not nil
+	Steps  event.Sink // receives what the supervision does, if not nil
 	Timing Timing
 }
 
@@ -82,7 +82,7 @@ func (t Timing) withDefaults() Timing {
 type supervisor struct {
 	store   Store
 	log     hclog.Logger
-	steps   step.Sink
+	steps   event.Sink
 	timing  Timing
 	grace   grace
 	servers map[string]*server

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 type createOptions struct {
@@ -99,7 +99,7 @@ type callOptions struct {
 }
 
 // ours says whether a step is of this operation, as far as can be told.
-func (o callOptions) ours(e step.Event) bool {
+func (o callOptions) ours(e event.Event) bool {
 	return e.Operation == o.operation && strings.HasSuffix(e.ID, o.id)
 }
 
@@ -159,11 +159,11 @@ func followSteps(ctx context.Context, c *client.Client, r report, more callOptio
 	go func() {
 		defer close(ended)
 		err := c.Stream(ctx, client.PathSteps+"?follow=true&last=0", func() { close(opened) }, func(raw json.RawMessage) error {
-			var e step.Event
+			var e event.Event
 			if err := json.Unmarshal(raw, &e); err != nil {
 				return err
 			}
-			if more.ours(e) && (more.steps || e.Step == step.AgencyWaiting) {
+			if more.ours(e) && (more.steps || e.Step == event.AgencyWaiting) {
 				r.info(idProgress, "%7.3f s  %s", time.Since(begin).Seconds(), e)
 			}
 			return nil

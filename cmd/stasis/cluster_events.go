@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 func clusterEventsCommand(o *clusterOptions) *cobra.Command {

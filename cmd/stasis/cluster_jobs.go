@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 func clusterJobsCommand(o *clusterOptions) *cobra.Command {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 func clusterMoveCommand(o *clusterOptions) *cobra.Command {

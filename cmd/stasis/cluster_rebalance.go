@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 // maxRounds bounds how often a rebalancing is asked for again.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 func clusterRemoveCommand(o *clusterOptions) *cobra.Command {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/apierror"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/network"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 // clusterOptions are those that all cluster commands share.

@@ -19,8 +19,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
 	"stasis/minicluster"
 )
 

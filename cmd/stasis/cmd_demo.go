@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
+	"stasis/event"
 	"stasis/internal/network"
-	"stasis/internal/step"
 	"stasis/minicluster"
 	"stasis/minicluster/load"
 )
@@ -115,7 +115,7 @@ func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, "   "+format
 func (d *demo) blank() { fmt.Fprintln(d.out) }
 
 // step prints the steps of backup and restore as they happen.
-func (d *demo) step(_ context.Context, e step.Event) {
+func (d *demo) step(_ context.Context, e event.Event) {
 	if e.Operation == keys.OperationCreate || e.Operation == keys.OperationRestore { // not what else goes on in a cluster
 		d.say("%8.3f s  %s", e.At.Sub(d.began).Seconds(), e)
 	}

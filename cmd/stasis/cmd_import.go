@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/apierror"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 func shardsCommand() *cobra.Command {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stasis/client"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/client"
 	"stasis/internal/apierror"
 )
 

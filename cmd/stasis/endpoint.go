@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/network"
 )
 

@@ -14,15 +14,15 @@ import (
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
 func TestCreateMakesOneCompleteBackup(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		var steps []step.Name
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+		var steps []event.Name
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 			if e.Server == "" {
 				steps = append(steps, e.Step)
 			}
@@ -37,9 +37,9 @@ func TestCreateMakesOneCompleteBackup(t *testing.T) {
 		require.False(t, r.PotentiallyInconsistent)
 		require.Len(t, r.LockReport.Attempts, 1)
 		require.Greater(t, r.LockReport.GateHoldSeconds, r.LockReport.LockHoldSeconds)
-		require.Equal(t, []step.Name{
-			step.AgencyLock, step.AgencyLocked, step.PlanDump, step.Prepare, step.LockAttempt, step.Locked, step.Cut,
-			step.GatesOpened, step.Thawed, step.Linking, step.Verified, step.Sealed, step.Committing, step.Committed, step.Publishing,
+		require.Equal(t, []event.Name{
+			event.AgencyLock, event.AgencyLocked, event.PlanDump, event.Prepare, event.LockAttempt, event.Locked, event.Cut,
+			event.GatesOpened, event.Thawed, event.Linking, event.Verified, event.Sealed, event.Committing, event.Committed, event.Publishing,
 		}, steps)
 		w.requireBackup("create", r.ID)
 	})

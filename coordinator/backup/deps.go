@@ -13,7 +13,7 @@ import (
 	"stasis/coordinator/backup/transfer"
 	"stasis/coordinator/backup/verify"
 	dbclient "stasis/dbserver/client"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/internal/version"
 )
 
@@ -58,7 +58,7 @@ type Deps struct {
 	ID       string          // this coordinator's server id
 	RebootID func() uint64   // this coordinator's reboot id; nil means 0
 	Version  string          // of the API served, for the version rule of a restore; default version.API
-	Steps    step.Sink
+	Steps    event.Sink
 	Logger   hclog.Logger
 	Timing   Timing
 

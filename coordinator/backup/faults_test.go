@@ -14,8 +14,8 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // Every call of a backup fails once, in every way in which it can: the backup is
@@ -58,14 +58,14 @@ func TestCreateIsCancelledCleanlyAtEveryStep(t *testing.T) {
 		inWorld(t, threeServers, func(w *world) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			seen, at, committed := 0, step.Name(""), false
-			s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			seen, at, committed := 0, event.Name(""), false
+			s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 				if seen == n {
 					at = e.Step
 					cancel()
 				}
 				seen++
-				committed = committed || e.Step == step.Committed
+				committed = committed || e.Step == event.Committed
 			}))
 			begun := time.Now()
 			r, err := s.Create(ctx, CreateRequest{})
@@ -110,11 +110,11 @@ func TestUnreachableServerIsNamed(t *testing.T) {
 
 // A server that hangs does not hold up the others for long, whatever it was doing.
 func TestServerThatHangsFailsTheBackupWithinSeconds(t *testing.T) {
-	for _, at := range []step.Name{step.PlanDump, step.Prepare, step.LockAttempt, step.Cut, step.CutDone, step.Linking, step.Verified} {
+	for _, at := range []event.Name{event.PlanDump, event.Prepare, event.LockAttempt, event.Cut, event.CutDone, event.Linking, event.Verified} {
 		t.Run(string(at), func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				var since time.Time
-				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == at && since.IsZero() {
 						since = time.Now()
 						w.servers["PRMR-3"].quirk(func(q *quirks) { q.deaf = true })
@@ -136,8 +136,8 @@ func TestServerThatHangsFailsTheBackupWithinSeconds(t *testing.T) {
 func TestStoppingTheServiceUndoesWhatRuns(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		ctx, stop := context.WithCancel(context.Background())
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.Linking {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.Linking {
 				stop()
 			}
 		}))
@@ -161,8 +161,8 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
-				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e step.Event) {
-					if e.Step == step.Committing {
+				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
+					if e.Step == event.Committing {
 						gone.gone.Store(true)
 					}
 				}))
@@ -239,11 +239,11 @@ func TestAgencyWithoutMajorityIs503(t *testing.T) {
 func TestUndoIsBounded(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		var failed time.Time
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 			switch e.Step {
-			case step.Locked:
+			case event.Locked:
 				w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
-			case step.Undoing:
+			case event.Undoing:
 				failed = time.Now()
 			}
 		}))

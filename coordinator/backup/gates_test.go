@@ -12,8 +12,8 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/certificate"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // A window is exactly a tenth longer than the one before, and the last one is cut
@@ -24,8 +24,8 @@ func TestWindowsGrowByATenth(t *testing.T) {
 		require.NoError(t, err)
 		var starts []time.Time
 		var windows []time.Duration
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.LockAttempt {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.LockAttempt {
 				starts, windows = append(starts, e.At), append(windows, e.Window)
 			}
 		}))
@@ -184,8 +184,8 @@ func TestDeadTimesAreReported(t *testing.T) {
 		require.NoError(t, err)
 		time.AfterFunc(700*time.Millisecond, leave)
 		var writer sync.WaitGroup
-		service := w.service(coordinatorA, withSteps(func(ctx context.Context, e step.Event) {
-			if e.Step == step.LockAttempt {
+		service := w.service(coordinatorA, withSteps(func(ctx context.Context, e event.Event) {
+			if e.Step == event.LockAttempt {
 				writer.Go(func() {
 					time.Sleep(10 * time.Millisecond) // the lock waits by now
 					_ = s.write(context.Background(), 1)

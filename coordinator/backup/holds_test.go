@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/internal/wait"
 )
 
@@ -52,8 +52,8 @@ func (a *writers) stop() time.Duration {
 
 // faultsOfLinks are all combinations of a moment at which gates are asked for, held or
 // opened, and of servers that the coordinator loses at that moment.
-func faultsOfLinks(t *testing.T, test func(t *testing.T, at step.Name, cut []string)) {
-	for _, at := range []step.Name{step.LockAttempt, step.Locked, step.Cut, step.CutDone} {
+func faultsOfLinks(t *testing.T, test func(t *testing.T, at event.Name, cut []string)) {
+	for _, at := range []event.Name{event.LockAttempt, event.Locked, event.Cut, event.CutDone} {
 		for n := 1; n <= len(threeServers); n++ {
 			t.Run(fmt.Sprintf("%s, %d cut off", at, n), func(t *testing.T) { test(t, at, threeServers[:n]) })
 		}
@@ -64,11 +64,11 @@ func faultsOfLinks(t *testing.T, test func(t *testing.T, at step.Name, cut []str
 // moment at which it asks for gates, holds them or opens them: no writer of any server
 // waits for longer than a second.
 func TestWritersWaitForAtMostASecond(t *testing.T) {
-	faultsOfLinks(t, func(t *testing.T, at step.Name, cut []string) {
+	faultsOfLinks(t, func(t *testing.T, at event.Name, cut []string) {
 		inWorld(t, threeServers, func(w *world) {
 			writers, fired := w.writers(), false
 			defer writers.stop()
-			s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 				if e.Step == at && !fired {
 					fired = true
 					for _, id := range cut {
@@ -82,7 +82,7 @@ func TestWritersWaitForAtMostASecond(t *testing.T) {
 			require.ErrorContains(t, err, "does not answer")
 			require.True(t, slices.ContainsFunc(cut, func(id string) bool { return strings.Contains(err.Error(), id) }), err)
 			require.LessOrEqual(t, longest, time.Second)
-			if at != step.LockAttempt { // else the requests were lost
+			if at != event.LockAttempt { // else the requests were lost
 				require.Greater(t, longest, 400*time.Millisecond, "the gates were held")
 			}
 			require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "failover must go on")
@@ -94,7 +94,7 @@ func TestWritersWaitForAtMostASecond(t *testing.T) {
 // A link that comes back, or a coordinator that stood still for a while, costs an
 // attempt and not the backup.
 func TestLostGateIsTriedAgain(t *testing.T) {
-	faultsOfLinks(t, func(t *testing.T, at step.Name, cut []string) {
+	faultsOfLinks(t, func(t *testing.T, at event.Name, cut []string) {
 		inWorld(t, threeServers, func(w *world) {
 			deaf := func(yes bool) {
 				for _, id := range cut {
@@ -103,7 +103,7 @@ func TestLostGateIsTriedAgain(t *testing.T) {
 			}
 			writers, fired := w.writers(), false
 			defer writers.stop()
-			s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 				if e.Step == at && !fired {
 					fired = true
 					deaf(true)
@@ -131,8 +131,8 @@ func TestUndoDoesNotWaitForAServerThatHangs(t *testing.T) {
 		defer writers.stop()
 		var begun time.Time
 		ctx, leave := context.WithCancel(context.Background())
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.Locked {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.Locked {
 				w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
 				begun = time.Now()
 				leave()

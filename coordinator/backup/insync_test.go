@@ -15,8 +15,8 @@ import (
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // replicated gives each shard a follower: s1 is on PRMR-1 and PRMR-2, and so on.
@@ -130,8 +130,8 @@ func TestCreateFailsIfAPieceIsNotWhatWasStated(t *testing.T) {
 func (w *world) restoring(id string) map[string]keys.CurrentShardReport {
 	w.t.Helper()
 	all := map[string]keys.CurrentShardReport{}
-	s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-		if e.Step != step.PlanSwitched {
+	s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+		if e.Step != event.PlanSwitched {
 			return
 		}
 		for name, n := range w.agency.root().At(keys.CurrentCollections + "/_system/100").Children() {
@@ -271,8 +271,8 @@ func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 				c.prepare(w, id)
 				w.servers[c.failed].quirk(func(q *quirks) { q.slowSwap = time.Hour })
 				var released atomic.Bool
-				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-					if e.Step == step.PlanSwitched {
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+					if e.Step == event.PlanSwitched {
 						time.AfterFunc(10*time.Second, func() {
 							w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ServerHealth(c.failed) + "/Status": keys.StatusFailed}})
 						})

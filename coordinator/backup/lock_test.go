@@ -16,8 +16,8 @@ import (
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/topology"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // Of two backups at once one waits for the other, and both are made.
@@ -65,13 +65,13 @@ func TestPlanIsFrozenUntilTheCut(t *testing.T) {
 		tried, changed := 0, 0
 		change := agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}}
 		version := topology.Number(w.agency.root().At(keys.PlanVersion))
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 			switch e.Step {
-			case step.AgencyLocked, step.Prepare, step.LockAttempt, step.Locked, step.Cut, step.GatesOpened:
+			case event.AgencyLocked, event.Prepare, event.LockAttempt, event.Locked, event.Cut, event.GatesOpened:
 				_, err := w.agency.apply(change)
 				require.ErrorIs(t, err, agencyclient.ErrPrecondition, e.Step)
 				tried++
-			case step.Linking, step.Verified, step.Committing:
+			case event.Linking, event.Verified, event.Committing:
 				w.agency.must(t, change)
 				changed++
 				require.True(t, w.agency.root().At(keys.HotBackupCreate).Exists(), "others are kept out")
@@ -97,9 +97,9 @@ func TestPlanIsFrozenUntilTheCut(t *testing.T) {
 func TestPlanIsFrozenThroughARestore(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id, tried := w.create("x").ID, 0
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 			switch e.Step {
-			case step.AgencyLocked, step.Staging, step.Staged, step.PlanSwitching, step.Converging:
+			case event.AgencyLocked, event.Staging, event.Staged, event.PlanSwitching, event.Converging:
 				_, err := w.agency.apply(agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}})
 				require.ErrorIs(t, err, agencyclient.ErrPrecondition, e.Step)
 				tried++
@@ -114,8 +114,8 @@ func TestPlanIsFrozenThroughARestore(t *testing.T) {
 // When the lock is removed, the work ends by itself.
 func TestLostLeaseCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.Linking {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.Linking {
 				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 			}
 		}))
@@ -131,12 +131,12 @@ func TestLostLeaseCancelsTheWork(t *testing.T) {
 // meanwhile is left alone.
 func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.Locked {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.Locked {
 				w.faults.breakCalls(func(call string) bool { return strings.HasPrefix(call, "agency") })
 				w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = []time.Duration{900 * time.Millisecond} })
 			}
-			if e.Step == step.Linking { // linking and sealing could go on for minutes
+			if e.Step == event.Linking { // linking and sealing could go on for minutes
 				w.servers["PRMR-1"].quirk(func(q *quirks) { q.linkFails = errors.New("must not be reached") })
 			}
 		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
@@ -154,7 +154,7 @@ func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
 func TestRenewalsKeepTheLock(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		var beats []uint64
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 			beats = append(beats, topology.Number(w.agency.root().At(keys.HotBackupBeat)))
 		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
 		_, err := s.Create(context.Background(), CreateRequest{})

@@ -10,7 +10,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // slowCommit is an agency that a commit takes long to reach.
@@ -38,8 +38,8 @@ func TestCommitThatIsStillOnItsWay(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		slow := &slowCommit{fakeAgency: w.agency}
 		arrived := 0
-		s := w.service(coordinatorA, func(d *Deps) { d.Agency = slow }, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step != step.Undoing {
+		s := w.service(coordinatorA, func(d *Deps) { d.Agency = slow }, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step != event.Undoing {
 				return
 			}
 			slow.mu.Lock()

@@ -12,8 +12,8 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 func (w *world) stall(server, request string, yes bool) {
@@ -71,8 +71,8 @@ func TestSlowServersAreWaitedFor(t *testing.T) {
 		})
 		var frozen time.Duration
 		begun := time.Now()
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.Linking {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.Linking {
 				frozen = time.Since(begun)
 				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.PlanVersion: agencyclient.Increment(1)}})
 			}
@@ -106,8 +106,8 @@ func TestTimeoutBoundsPrepareAfterAMissedCut(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = []time.Duration{time.Minute} })
 		missed := 0
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.LockFailed {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.LockFailed {
 				missed++
 				w.servers["PRMR-2"].quirk(func(q *quirks) { q.labor = map[string]time.Duration{"prepare": time.Hour} })
 			}
@@ -136,8 +136,8 @@ func TestCutMissedAtTheEndOfTheTimeout(t *testing.T) {
 						q.cutTime = append(q.cutTime, time.Minute)
 					}
 				})
-				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-					if e.Step == step.Unprotected {
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+					if e.Step == event.Unprotected {
 						w.servers["PRMR-1"].quirk(func(q *quirks) { q.cutTime = nil })
 					}
 				}))
@@ -175,8 +175,8 @@ func TestDeadline(t *testing.T) {
 		})
 	}
 	inWorld(t, threeServers, func(w *world) {
-		s := w.service(coordinatorA, withSteps(func(ctx context.Context, e step.Event) {
-			if e.Step == step.Committed || e.Step == step.PlanSwitched {
+		s := w.service(coordinatorA, withSteps(func(ctx context.Context, e event.Event) {
+			if e.Step == event.Committed || e.Step == event.PlanSwitched {
 				time.Sleep(time.Minute)
 			}
 		}))

@@ -15,8 +15,8 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // restorable gives a world with a backup of the values 1, 2, 3, and 10, 20, 30
@@ -147,14 +147,14 @@ func TestRestoreIsCancelledCleanlyAtEveryStep(t *testing.T) {
 		restorable(t, func(w *world, id string) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			seen, at, committed := 0, step.Name(""), false
-			s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+			seen, at, committed := 0, event.Name(""), false
+			s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 				if seen == n {
 					at = e.Step
 					cancel()
 				}
 				seen++
-				committed = committed || e.Step == step.PlanSwitched
+				committed = committed || e.Step == event.PlanSwitched
 			}))
 			_, err := s.Restore(ctx, RestoreRequest{ID: id})
 			note := fmt.Sprintf("event %d (%s): %v", n, at, err)
@@ -175,8 +175,8 @@ func TestRestoreKeepsTheLockUntilAllServersAreDone(t *testing.T) {
 	restorable(t, func(w *world, id string) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.slowSwap = time.Minute })
 		var other sync.WaitGroup
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step != step.Converging {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step != event.Converging {
 				return
 			}
 			other.Go(func() {
@@ -214,8 +214,8 @@ func TestRestoreThatDoesNotConvergeCompletesByItself(t *testing.T) {
 // Another epoch came between: the commit's precondition sees it.
 func TestRestoreAfterAnotherRestoreIsRefused(t *testing.T) {
 	restorable(t, func(w *world, id string) {
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.PlanSwitching { // by hand: the lock makes it impossible otherwise
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.PlanSwitching { // by hand: the lock makes it impossible otherwise
 				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.RestoreEpoch: 4}})
 			}
 		}))
@@ -332,8 +332,8 @@ func TestRestoreOnOtherServers(t *testing.T) {
 func (w *world) orphaned(id string) (nonce string) {
 	ctx, stop := context.WithCancel(context.Background())
 	finished := make(chan error, 1)
-	s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-		if e.Step == step.PlanSwitched {
+	s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+		if e.Step == event.PlanSwitched {
 			nonce = w.agency.root().At(keys.HotBackupNonce).Text()
 			w.faults.breakCalls(func(string) bool { return true }) // nothing of this coordinator gets out any more
 			stop()
@@ -400,8 +400,8 @@ func TestUnknownRestoreIsLeftToTheAgency(t *testing.T) {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
 			restorable(t, func(w *world, id string) {
 				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
-				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e step.Event) {
-					if e.Step == step.PlanSwitching {
+				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
+					if e.Step == event.PlanSwitching {
 						gone.gone.Store(true)
 					}
 				}))
@@ -439,8 +439,8 @@ func TestRestoreWaitsForTheOtherCoordinators(t *testing.T) {
 			restorable(t, func(w *world, id string) {
 				var converged time.Time
 				p := &peers{ask: c.peer}
-				s := w.service(coordinatorA, func(d *Deps) { d.Peers = p }, withSteps(func(_ context.Context, e step.Event) {
-					if e.Step == step.Converging {
+				s := w.service(coordinatorA, func(d *Deps) { d.Peers = p }, withSteps(func(_ context.Context, e event.Event) {
+					if e.Step == event.Converging {
 						converged = time.Now()
 					}
 				}))

@@ -11,7 +11,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/topology"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // Tools of ArangoDB remove the lock by its key alone. Then Plan thaws, although the
@@ -38,8 +38,8 @@ func TestLockRemovedByHand(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				id := w.create("before").ID
 				var once sync.Once
-				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-					if e.Step == step.Prepare || e.Step == step.Staging {
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+					if e.Step == event.Prepare || e.Step == event.Staging {
 						once.Do(func() {
 							w.agency.must(w.t, removed)
 							w.agency.must(w.t, changed)
@@ -60,11 +60,11 @@ func TestLockRemovedByHand(t *testing.T) {
 // A server may be removed once Plan has thawed. A backup with a piece on a server that is no
 // member would be none that a restore accepts, also where the server still answers.
 func TestServerRemovedWhileTheBackupLinks(t *testing.T) {
-	for _, at := range []step.Name{step.Thawed, step.Linking, step.Sealed} {
+	for _, at := range []event.Name{event.Thawed, event.Linking, event.Sealed} {
 		t.Run(string(at), func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				removed := 0
-				s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
+				s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == at {
 						removed++
 						w.removeServer("PRMR-2")
@@ -85,8 +85,8 @@ func TestThawOfALostLock(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		other := keys.Holder{ID: "other", Operation: keys.OperationRestore, Coordinator: coordinatorB, Nonce: "other", LeaseSeconds: 15}
 		taken := false
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.GatesOpened && !taken {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.GatesOpened && !taken {
 				taken = true
 				w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupHolder: agencyclient.Set(other)}})
 			}

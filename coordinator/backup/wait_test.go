@@ -14,8 +14,8 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // pend puts a job in the way, or takes it out.
@@ -45,8 +45,8 @@ func TestLockWaitsForPendingJobs(t *testing.T) {
 		w.pend(keys.Job{Type: keys.JobCleanOutServer, JobID: "1006", Server: "PRMR-1"})
 		w.pend(aMove)
 		var told []string
-		s := w.service(coordinatorA, withSteps(func(_ context.Context, e step.Event) {
-			if e.Step == step.AgencyWaiting {
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step == event.AgencyWaiting {
 				told = append(told, e.Detail)
 			}
 		}))

@@ -17,10 +17,10 @@ import (
 	"stasis/coordinator/backup/transfer"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
+	"stasis/event"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
@@ -103,7 +103,7 @@ func (w *world) service(id string, options ...func(*Deps)) *Service {
 	return New(d)
 }
 
-func withSteps(s step.Sink) func(*Deps) { return func(d *Deps) { d.Steps = s } }
+func withSteps(s event.Sink) func(*Deps) { return func(d *Deps) { d.Steps = s } }
 
 func withMovers(m transfer.Movers) func(*Deps) { return func(d *Deps) { d.Movers = m } }
 

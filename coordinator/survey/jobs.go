@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/client"
 	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
 )

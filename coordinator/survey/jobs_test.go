@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 // Whoever follows a bounded list is told every new element once, and all that is

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/client"
 	"stasis/coordinator/rest"
 	dbclient "stasis/dbserver/client"
 )

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/client"
 	"stasis/coordinator/rest"
 	"stasis/internal/version"
 )

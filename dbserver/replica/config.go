@@ -12,7 +12,7 @@ import (
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // Place is what Plan says of a shard.
@@ -87,7 +87,7 @@ type Server struct {
 	Enter  func(context.Context) (leave func(), err error) // passes the gate
 	Sync   func() error                                    // everything logged here is on disk
 	Logger hclog.Logger
-	Steps  step.Sink
+	Steps  event.Sink
 	Timing Timing
 }
 
@@ -123,11 +123,11 @@ const Operation = "replication"
 
 // Steps of replication.
 const (
-	LeadershipTaken    step.Name = "leadership taken"
-	LeadershipResigned step.Name = "leadership resigned"
-	FollowerJoined     step.Name = "follower in sync"
-	FollowerLeft       step.Name = "follower no longer in sync"
-	FollowerCopied     step.Name = "follower copied"
+	LeadershipTaken    event.Name = "leadership taken"
+	LeadershipResigned event.Name = "leadership resigned"
+	FollowerJoined     event.Name = "follower in sync"
+	FollowerLeft       event.Name = "follower no longer in sync"
+	FollowerCopied     event.Name = "follower copied"
 )
 
 // tenureOf makes the wire's form.

@@ -12,9 +12,9 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/dbserver/shard"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
-	"stasis/internal/step"
 )
 
 // phase is how far a tenure has come.
@@ -337,8 +337,8 @@ func (l *Leader) insist(ctx context.Context, what string, f func(context.Context
 	}
 }
 
-func (l *Leader) emit(name step.Name, server, detail string) {
-	e := step.Event{Operation: Operation, ID: l.shard.Name(), Step: name, Server: server, Detail: detail}
+func (l *Leader) emit(name event.Name, server, detail string) {
+	e := event.Event{Operation: Operation, ID: l.shard.Name(), Step: name, Server: server, Detail: detail}
 	l.log.Info(string(name), "server", server, "detail", detail, "tenure", l.tenure)
 	l.server.Steps.Emit(l.ctx, e)
 }

@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 )
 
 // Read reads collections whole, as Check wants them. A collection that does not

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/apierror"
 )
 

@@ -5,29 +5,29 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/event"
 	"stasis/fsm"
-	"stasis/internal/step"
 )
 
 // What is decided, as step events name it.
 const (
-	Created       step.Name = "job created"
-	Started       step.Name = "job started"
-	Finished      step.Name = "job finished"
-	Failed        step.Name = "job failed"
-	SetBack       step.Name = "job set back"
-	Waits         step.Name = "job waits"
-	Held          step.Name = "jobs wait for the thaw"
-	LeaderChanged step.Name = "leader changed"
-	LeaderResigns step.Name = "leader asked to resign"
-	LeaderStays   step.Name = "resignation taken back"
-	LeaderMissing step.Name = "shard without leader"
-	Added         step.Name = "follower added"
-	Removed       step.Name = "follower removed"
-	Replaced      step.Name = "follower replaced"
-	ReturnDropped step.Name = "lead not given back"
-	LostRemoved   step.Name = "report of a lost shard removed"
-	LockRemoved   step.Name = "lock of an ended job removed"
+	Created       event.Name = "job created"
+	Started       event.Name = "job started"
+	Finished      event.Name = "job finished"
+	Failed        event.Name = "job failed"
+	SetBack       event.Name = "job set back"
+	Waits         event.Name = "job waits"
+	Held          event.Name = "jobs wait for the thaw"
+	LeaderChanged event.Name = "leader changed"
+	LeaderResigns event.Name = "leader asked to resign"
+	LeaderStays   event.Name = "resignation taken back"
+	LeaderMissing event.Name = "shard without leader"
+	Added         event.Name = "follower added"
+	Removed       event.Name = "follower removed"
+	Replaced      event.Name = "follower replaced"
+	ReturnDropped event.Name = "lead not given back"
+	LostRemoved   event.Name = "report of a lost shard removed"
+	LockRemoved   event.Name = "lock of an ended job removed"
 )
 
 // Decision is one transaction, with what it was made for. Its preconditions name
@@ -35,7 +35,7 @@ const (
 // told of.
 type Decision struct {
 	Tx     agencyclient.Tx
-	Step   step.Name
+	Step   event.Name
 	Job    string // id
 	DB     string
 	Shard  string

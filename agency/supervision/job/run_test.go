@@ -14,9 +14,9 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision"
+	"stasis/event"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
-	"stasis/internal/step"
 )
 
 // live is a cluster with the whole supervision of an agency's leader over it, in a
@@ -25,7 +25,7 @@ type live struct {
 	mu        sync.Mutex
 	cluster   *cluster
 	transient *fsm.Machine
-	told      []step.Event
+	told      []event.Event
 }
 
 func goLive(c *cluster) *live { return &live{cluster: c, transient: fsm.New(0)} }
@@ -67,7 +67,7 @@ func (l *live) supervise() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = supervision.Run(ctx, supervision.Config{Store: l, Steps: func(_ context.Context, e step.Event) {
+		_ = supervision.Run(ctx, supervision.Config{Store: l, Steps: func(_ context.Context, e event.Event) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.told = append(l.told, e)

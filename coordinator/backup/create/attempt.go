@@ -6,7 +6,7 @@ import (
 
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/operation"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // attempt is one try to hold all gates, cut, and open them. held is false without error if
@@ -19,7 +19,7 @@ func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, a
 		a.ElapsedSeconds = time.Since(start).Seconds()
 		g.report.Attempts = append(g.report.Attempts, a)
 	}()
-	g.op.Emit(ctx, step.Event{Step: step.LockAttempt, Attempt: n, Window: window})
+	g.op.Emit(ctx, event.Event{Step: event.LockAttempt, Attempt: n, Window: window})
 	g.evidence = map[string]certificate.ServerEvidence{}
 	h := newHolds(ctx, n, g.members)
 	defer h.stop()
@@ -28,7 +28,7 @@ func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, a
 	}
 	cut := false
 	if len(a.Failed) == 0 {
-		g.op.Emit(ctx, step.Event{Step: step.Locked, Attempt: n, Elapsed: time.Since(start)})
+		g.op.Emit(ctx, event.Event{Step: event.Locked, Attempt: n, Elapsed: time.Since(start)})
 		cut = true
 		if err := g.cut(ctx, h, &a); err != nil {
 			return false, err
@@ -43,10 +43,10 @@ func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, a
 		g.statements, a.Failed = statementsOf(g.shards, g.cuts)
 	}
 	if len(a.Failed) == 0 {
-		g.op.Emit(ctx, step.Event{Step: step.GatesOpened, Attempt: n, Elapsed: operation.Duration(g.report.LockHoldSeconds)})
+		g.op.Emit(ctx, event.Event{Step: event.GatesOpened, Attempt: n, Elapsed: operation.Duration(g.report.LockHoldSeconds)})
 		return true, nil
 	}
-	g.op.Emit(ctx, step.Event{Step: step.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: a.Failures()})
+	g.op.Emit(ctx, event.Event{Step: event.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: a.Failures()})
 	if cut {
 		return false, again(ctx)
 	}

@@ -10,9 +10,9 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/lock"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
-	"stasis/internal/step"
 )
 
 // thaw ends the freeze of Plan and keeps the lock. The freeze shows that Plan is the same
@@ -20,10 +20,10 @@ import (
 // asked to open. The links that follow may take long, and no change of Plan disturbs them.
 func (c *creation) thaw(ctx context.Context) error {
 	c.thawAsked = time.Now()
-	if err := c.lock.Thaw(ctx, step.Linking); err != nil {
+	if err := c.lock.Thaw(ctx, event.Linking); err != nil {
 		return err
 	}
-	c.op.Emit(ctx, step.Event{Step: step.Thawed, Elapsed: time.Since(c.op.Began)})
+	c.op.Emit(ctx, event.Event{Step: event.Thawed, Elapsed: time.Since(c.op.Began)})
 	return nil
 }
 
@@ -31,7 +31,7 @@ func (c *creation) thaw(ctx context.Context) error {
 // the lock. It requires that the lock is still ours, and, since Plan has thawed, that every
 // server that has a piece is still a member.
 func (c *creation) commit(ctx context.Context) error {
-	c.op.Emit(ctx, step.Event{Step: step.Committing})
+	c.op.Emit(ctx, event.Event{Step: event.Committing})
 	if ctx.Err() != nil { // the last moment at which the client can cancel
 		return context.Cause(ctx)
 	}
@@ -61,7 +61,7 @@ func (c *creation) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.op.Emit(ctx, step.Event{Step: step.Committed})
+	c.op.Emit(ctx, event.Event{Step: event.Committed})
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // Servers asks one DB server for its part; *dbserver/client.Client is one. No method
@@ -45,7 +45,7 @@ type Creator struct {
 	Clusters    *topology.Reader
 	Servers     Servers
 	Coordinator string // server id
-	Steps       step.Sink
+	Steps       event.Sink
 	Limits      Limits
 	Log         hclog.Logger
 

@@ -12,8 +12,8 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // globalLock is all gates together, over the attempts to hold them. It keeps the evidence
@@ -74,7 +74,7 @@ func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a
 func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) error {
 	from := time.Now()
 	g.report.LockSeconds = from.Sub(g.first).Seconds()
-	g.op.Emit(ctx, step.Event{Step: step.Cut})
+	g.op.Emit(ctx, event.Event{Step: event.Cut})
 	request := dbclient.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.limits.Cut.Seconds()}
 	answers, err := g.askCuts(h.alive, request, g.limits.Cut+dbclient.GateSilence)
 	if lost := h.lost(); len(lost) > 0 {
@@ -107,7 +107,7 @@ func (g *globalLock) askCuts(ctx context.Context, request dbclient.CutRequest, p
 	answers := fanout.Ask(ctx, g.members, patience, final, func(ctx context.Context, m fanout.Member) (dbclient.CutResponse, error) {
 		r, err := g.servers.Cut(ctx, m.Target, request)
 		if err == nil {
-			g.op.Emit(ctx, step.Event{Step: step.CutDone, Server: m.ID, Elapsed: operation.Duration(r.CutSeconds)})
+			g.op.Emit(ctx, event.Event{Step: event.CutDone, Server: m.ID, Elapsed: operation.Duration(r.CutSeconds)})
 		}
 		return r, err
 	})

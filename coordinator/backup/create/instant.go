@@ -6,8 +6,8 @@ import (
 
 	"stasis/coordinator/backup/certificate"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
@@ -71,9 +71,9 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 	c.marked = true
 	c.gates.evidence = map[string]certificate.ServerEvidence{}
 	c.op.Log.Warn("backup without the global lock is potentially inconsistent", "id", c.op.ID, "why", why)
-	c.op.Emit(ctx, step.Event{Step: step.Unprotected, Detail: why})
+	c.op.Emit(ctx, event.Event{Step: event.Unprotected, Detail: why})
 	from := time.Now()
-	c.op.Emit(ctx, step.Event{Step: step.Cut})
+	c.op.Emit(ctx, event.Event{Step: event.Cut})
 	request := dbclient.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
 	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Limits.Answer)
 	if err != nil {

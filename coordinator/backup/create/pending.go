@@ -6,7 +6,7 @@ import (
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	dbclient "stasis/dbserver/client"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // pending is the backup's pieces while they are pending: from prepare to publish. A pending
@@ -25,7 +25,7 @@ func (p *pending) request() dbclient.PieceRequest {
 // prepare has every server begin its piece and flush, so that little is left to do while
 // the gates are held.
 func (p *pending) prepare(ctx context.Context) error {
-	p.op.Emit(ctx, step.Event{Step: step.Prepare})
+	p.op.Emit(ctx, event.Event{Step: event.Prepare})
 	return fanout.Tell(ctx, p.members, 0, func(ctx context.Context, m fanout.Member) error {
 		_, err := fanout.WhileItProgresses(ctx, p.limits.Stall, m, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, p.servers.Prepare(ctx, m.Target, p.request())
@@ -61,7 +61,7 @@ func (p *pending) abandon(ctx context.Context) error {
 // publish makes the pieces those of a committed backup. It returns the servers that have
 // not published yet: each does so by itself when it has asked the agency.
 func (p *pending) publish(ctx context.Context) (behind []string) {
-	p.op.Emit(ctx, step.Event{Step: step.Publishing})
+	p.op.Emit(ctx, event.Event{Step: event.Publishing})
 	for _, a := range fanout.Ask(ctx, p.members, p.limits.Stall, nil, fanout.Silently(p.publishOn)) {
 		if a.Err != nil {
 			behind = append(behind, a.ID)
@@ -79,7 +79,7 @@ func (p *pending) publishOn(ctx context.Context, m fanout.Member) error {
 		return p.servers.Publish(ctx, m.Target, p.request())
 	})
 	if err == nil {
-		p.op.Emit(ctx, step.Event{Step: step.Published, Server: m.ID})
+		p.op.Emit(ctx, event.Event{Step: event.Published, Server: m.ID})
 	}
 	return err
 }

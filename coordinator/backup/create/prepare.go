@@ -12,15 +12,15 @@ import (
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
 // readPlan is step 2. Plan is frozen since the lock's index, so it is that of the lock's
 // index whenever it is read. It says who takes part.
 func (c *creation) readPlan(ctx context.Context) error {
-	c.op.Emit(ctx, step.Event{Step: step.PlanDump})
+	c.op.Emit(ctx, event.Event{Step: event.PlanDump})
 	var err error
 	if c.cluster, err = c.by.Clusters.Locked(ctx, c.lock); err != nil {
 		return err

@@ -9,14 +9,14 @@ import (
 	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
-	"stasis/internal/step"
 )
 
 // link is step 7: every server makes its pending piece complete and durable.
 func (c *creation) link(ctx context.Context) error {
-	c.op.Emit(ctx, step.Event{Step: step.Linking})
+	c.op.Emit(ctx, event.Event{Step: event.Linking})
 	request := dbclient.LinkRequest{
 		ID: c.op.ID, Nonce: c.op.Nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.Members), PotentiallyInconsistent: c.marked, AgencyDump: c.sealed.dump,
@@ -28,7 +28,7 @@ func (c *creation) link(ctx context.Context) error {
 			return c.by.Servers.Link(ctx, m.Target, request)
 		})
 		if err == nil {
-			c.op.Emit(ctx, step.Event{Step: step.Linked, Server: m.ID, Elapsed: time.Since(start)})
+			c.op.Emit(ctx, event.Event{Step: event.Linked, Server: m.ID, Elapsed: time.Since(start)})
 		}
 		return p, err
 	})
@@ -60,7 +60,7 @@ func (c *creation) verify(ctx context.Context) error {
 	if c.sealed.certificateSHA256, err = certificate.Hash(raw); err != nil {
 		return fmt.Errorf("hash certificate: %w", err)
 	}
-	c.op.Emit(ctx, step.Event{Step: step.Verified})
+	c.op.Emit(ctx, event.Event{Step: event.Verified})
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (c *creation) seal(ctx context.Context) error {
 		return c.by.Servers.Seal(ctx, m.Target, request)
 	})
 	if err == nil {
-		c.op.Emit(ctx, step.Event{Step: step.Sealed})
+		c.op.Emit(ctx, event.Event{Step: event.Sealed})
 	}
 	return err
 }

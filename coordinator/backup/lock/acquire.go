@@ -9,7 +9,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // Acquire acquires the lock for op. Until deadline it waits for another holder to release
@@ -25,11 +25,11 @@ func (k *Locker) Acquire(ctx context.Context, op *operation.Operation, deadline 
 	op.Undo.Push("agency lock", l.Release)
 	for {
 		op.ID = newID()
-		op.Emit(ctx, step.Event{Step: step.AgencyLock})
+		op.Emit(ctx, event.Event{Step: event.AgencyLock})
 		asked := time.Now()
 		err := l.write(ctx, deadline)
 		if err == nil {
-			op.Emit(ctx, step.Event{Step: step.AgencyLocked, Elapsed: time.Since(op.Began)})
+			op.Emit(ctx, event.Event{Step: event.AgencyLocked, Elapsed: time.Since(op.Began)})
 			return l.keepAlive(ctx, asked), l, nil
 		}
 		if !errors.Is(err, agencyclient.ErrPrecondition) {
@@ -97,7 +97,7 @@ func (l *Lock) await(ctx context.Context, deadline time.Time) error {
 		snapshot = s
 		if b := blockerOf(s); b.label != last {
 			last = b.label
-			l.op.Emit(ctx, step.Event{Step: step.AgencyWaiting, Detail: b.label})
+			l.op.Emit(ctx, event.Event{Step: event.AgencyWaiting, Detail: b.label})
 			l.op.Log.Info("waiting for the agency lock", "for", b.label)
 		}
 		return false

@@ -15,9 +15,9 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
-	"stasis/internal/step"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,7 +70,7 @@ func TestLostLockEndsWork(t *testing.T) {
 		defer l.Stop()
 		_, err = a.Apply(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
 		require.NoError(t, err)
-		require.ErrorIs(t, l.Thaw(t.Context(), step.Linking), ErrLost)
+		require.ErrorIs(t, l.Thaw(t.Context(), event.Linking), ErrLost)
 		tx := agencyclient.Tx{Ops: map[string]any{"/arango/x": agencyclient.Set(1)}, Pre: l.Precondition()}
 		require.ErrorIs(t, l.Commit(t.Context(), tx, func(root *agencyclient.Node) bool { return root.At("/arango/x").Exists() }), ErrLost)
 		require.False(t, a.At("/arango/x").Exists(), "it is committed without its lock")

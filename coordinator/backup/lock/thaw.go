@@ -9,7 +9,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
-	"stasis/internal/step"
+	"stasis/event"
 	"stasis/internal/wait"
 )
 
@@ -19,7 +19,7 @@ import (
 //
 // Thaw repeats a transaction whose answer is lost, for up to a lease: it sets the same
 // value.
-func (l *Lock) Thaw(ctx context.Context, next step.Name) error {
+func (l *Lock) Thaw(ctx context.Context, next event.Name) error {
 	asked := time.Now()
 	var err error
 	for time.Since(asked) < l.locker.Lease {

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/coordinator/backup/backupid"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // Operation is one create or restore. Its own goroutine writes the fields, and never while
@@ -24,20 +24,20 @@ type Operation struct {
 	Undo  Undo
 	Steps Stopwatch
 
-	sink     step.Sink
+	sink     event.Sink
 	phase    atomic.Pointer[string]
 	emitting sync.Mutex
 }
 
 // New begins an operation.
-func New(name, id string, sink step.Sink, log hclog.Logger) *Operation {
+func New(name, id string, sink event.Sink, log hclog.Logger) *Operation {
 	op := &Operation{Name: name, ID: id, Nonce: backupid.Nonce(), Began: time.Now(), sink: sink}
 	op.Log = log.With("operation", name, "nonce", op.Nonce[:8])
 	return op
 }
 
 // Emit sends a step event, one at a time, with the operation's name and id.
-func (op *Operation) Emit(ctx context.Context, e step.Event) {
+func (op *Operation) Emit(ctx context.Context, e event.Event) {
 	op.emitting.Lock()
 	defer op.emitting.Unlock()
 	e.At, e.Operation, e.ID = time.Now(), op.Name, op.ID

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // forgotten is not, nor is anything once the list is cleared.
 func TestRollBackUndoesLastThingFirst(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		var told []step.Name
-		op := New("create", "id", func(_ context.Context, e step.Event) { told = append(told, e.Step) }, hclog.NewNullLogger())
+		var told []event.Name
+		op := New("create", "id", func(_ context.Context, e event.Event) { told = append(told, e.Step) }, hclog.NewNullLogger())
 		var undone []string
 		push := func(what string) (forget func()) {
 			return op.Undo.Push(what, func(ctx context.Context) error {
@@ -39,8 +39,8 @@ func TestRollBackUndoesLastThingFirst(t *testing.T) {
 		cancel()
 		op.RollBack(ctx, errors.New("why"), time.Minute)
 		require.Equal(t, []string{"pieces", "lock"}, undone)
-		require.Equal(t, []step.Name{step.Undoing, step.Undone}, told)
-		require.EqualValues(t, step.Undone, op.Phase())
+		require.Equal(t, []event.Name{event.Undoing, event.Undone}, told)
+		require.EqualValues(t, event.Undone, op.Phase())
 		push("more")
 		op.Undo.Clear()
 		op.RollBack(ctx, errors.New("why"), time.Minute)
@@ -112,8 +112,8 @@ func TestCauseSaysWhy(t *testing.T) {
 func TestDeadlineSaysWhatWasDone(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		op := New("create", "id", nil, hclog.NewNullLogger())
-		op.Emit(t.Context(), step.Event{Step: step.Linking})
-		op.Emit(t.Context(), step.Event{Step: step.Linked, Server: "PRMR-1"})
+		op.Emit(t.Context(), event.Event{Step: event.Linking})
+		op.Emit(t.Context(), event.Event{Step: event.Linked, Server: "PRMR-1"})
 		ctx, done := WithDeadline(t.Context(), 3*time.Second)
 		defer done()
 		err := op.Overdue(Cause(ctx, wait.For(ctx, time.Hour)))

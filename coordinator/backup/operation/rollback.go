@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // RollBack takes back what was done, last thing first, within limit, although ctx may have
@@ -18,7 +18,7 @@ func (op *Operation) RollBack(ctx context.Context, why error, limit time.Duratio
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	op.Emit(ctx, step.Event{Step: step.Undoing, Error: why.Error()})
+	op.Emit(ctx, event.Event{Step: event.Undoing, Error: why.Error()})
 	for i, e := range slices.Backward(op.Undo.entries) {
 		bound := limit
 		if i > 0 { // a dead server must not use up the time for the agency lock, the first entry
@@ -27,7 +27,7 @@ func (op *Operation) RollBack(ctx context.Context, why error, limit time.Duratio
 		op.takeBack(ctx, e, bound)
 	}
 	op.Undo.Clear()
-	op.Emit(ctx, step.Event{Step: step.Undone})
+	op.Emit(ctx, event.Event{Step: event.Undone})
 }
 
 func (op *Operation) takeBack(ctx context.Context, e *undoEntry, bound time.Duration) {

@@ -8,14 +8,14 @@ import (
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
 // readPlan reads who takes part.
 func (r *restoration) readPlan(ctx context.Context) (err error) {
-	r.op.Emit(ctx, step.Event{Step: step.PlanDump})
+	r.op.Emit(ctx, event.Event{Step: event.PlanDump})
 	r.cluster, err = r.by.Clusters.Locked(ctx, r.lock)
 	return err
 }

@@ -10,16 +10,16 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
-	"stasis/internal/step"
 	"stasis/internal/wait"
 )
 
 // commit is the commit point: Plan, Current and the epoch change in one transaction, if the
 // lock is still ours and no other restore came between.
 func (r *restoration) commit(ctx context.Context) error {
-	r.op.Emit(ctx, step.Event{Step: step.PlanSwitching})
+	r.op.Emit(ctx, event.Event{Step: event.PlanSwitching})
 	if ctx.Err() != nil { // the last moment at which the client can cancel
 		return context.Cause(ctx)
 	}
@@ -33,7 +33,7 @@ func (r *restoration) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.op.Emit(ctx, step.Event{Step: step.PlanSwitched})
+	r.op.Emit(ctx, event.Event{Step: event.PlanSwitched})
 	return nil
 }
 
@@ -42,7 +42,7 @@ func (r *restoration) commit(ctx context.Context) error {
 func (r *restoration) finish(ctx context.Context) error {
 	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Limits.Converge)
 	defer cancel()
-	r.op.Emit(ctx, step.Event{Step: step.Converging})
+	r.op.Emit(ctx, event.Event{Step: event.Converging})
 	snapshot, err := r.by.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
 		return len(topology.Lagging(s.Root, r.record.Epoch)) == 0 && len(topology.Leaderless(s.Root)) == 0
 	})
@@ -58,7 +58,7 @@ func (r *restoration) finish(ctx context.Context) error {
 	if _, err := r.by.Cache.Wait(succession, func(s agencyclient.Snapshot) bool { return len(topology.Unled(s.Root)) == 0 }); err != nil {
 		return r.incomplete(ctx, err)
 	}
-	r.op.Emit(ctx, step.Event{Step: step.Restored})
+	r.op.Emit(ctx, event.Event{Step: event.Restored})
 	return nil
 }
 

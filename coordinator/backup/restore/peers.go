@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"stasis/coordinator/client"
+	"stasis/client"
 	"stasis/internal/apierror"
 )
 
@@ -17,7 +17,7 @@ type Peers interface {
 	Epoch(ctx context.Context, url string) (uint64, error)
 }
 
-// StatusPeers asks over HTTP, at coordinator/client.PathStatus.
+// StatusPeers asks over HTTP, at client.PathStatus.
 type StatusPeers struct{ HTTP *http.Client }
 
 var errNoEpoch = errors.New("no epoch in its status")

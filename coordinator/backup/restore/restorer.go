@@ -15,7 +15,7 @@ import (
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
-	"stasis/internal/step"
+	"stasis/event"
 )
 
 // Cache is the watch cache, in which a restore sees the cluster follow it.
@@ -52,7 +52,7 @@ type Restorer struct {
 	Peers       Peers  // the other coordinators; nil: a restore does not wait for them
 	Coordinator string // server id
 	Version     string // of the API, for the version rule
-	Steps       step.Sink
+	Steps       event.Sink
 	Limits      Limits
 	Log         hclog.Logger
 }

@@ -10,8 +10,8 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
-	"stasis/internal/step"
 )
 
 // match says which server takes which piece, and rewrites the stored Plan for it.
@@ -41,7 +41,7 @@ func (r *restoration) match(ctx context.Context) error {
 		Epoch: r.cluster.Epoch + 1, BackupID: r.op.ID, Nonce: r.op.Nonce, Previous: r.failsafe.ID(FailsafeLabel),
 		Servers: sources, Coordinator: r.by.Coordinator, Since: r.failsafe.DateTime(), Older: r.cluster.Failsafes(),
 	}
-	r.op.Emit(ctx, step.Event{Step: step.Matched})
+	r.op.Emit(ctx, event.Event{Step: event.Matched})
 	return nil
 }
 
@@ -60,7 +60,7 @@ func (r *restoration) stageAll(ctx context.Context) error {
 		return fmt.Errorf("encode agency dump: %w", err)
 	}
 	r.op.Undo.Push("staged engines", r.unstage)
-	r.op.Emit(ctx, step.Event{Step: step.Staging})
+	r.op.Emit(ctx, event.Event{Step: event.Staging})
 	err = fanout.Tell(ctx, r.cluster.Members, 0, func(ctx context.Context, m fanout.Member) error {
 		return r.stageOn(ctx, m, request)
 	})
@@ -81,7 +81,7 @@ func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbcl
 	if err != nil {
 		return err
 	}
-	r.op.Emit(ctx, step.Event{Step: step.Staged, Server: m.ID, Elapsed: time.Since(start)})
+	r.op.Emit(ctx, event.Event{Step: event.Staged, Server: m.ID, Elapsed: time.Since(start)})
 	return nil
 }
 

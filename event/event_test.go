@@ -1,4 +1,4 @@
-package step
+package event
 
 import (
 	"context"

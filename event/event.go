@@ -1,8 +1,8 @@
-// Package step defines the typed events that backup, restore, transfer and
+// Package event defines the typed events that backup, restore, transfer and
 // supervision emit. One source feeds the progress display, the logs, the lock
 // report, the metrics and the fault tests: "when prmr-2 has linked, kill the
 // coordinator" is a Sink that looks for that event.
-package step
+package event
 
 import (
 	"context"
