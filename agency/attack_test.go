@@ -80,15 +80,6 @@ func (x *attacker) repeat(name string) error {
 	}, &raft.AppendEntriesResponse{})
 }
 
-// TestEntryThatTheLogDoesNotTake: raft-wal stores an entry that it cannot read again.
-func TestEntryThatTheLogDoesNotTake(t *testing.T) {
-	a := arrivals{machine: newMachine(10, nil), most: 100}
-	call := &raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1, Term: 1, Type: raft.LogNoop, Extensions: make([]byte, 100)}}}
-	require.NoError(t, a.check(call))
-	call.Entries[0].Extensions = make([]byte, 101)
-	require.ErrorContains(t, a.check(call), "it has 101 bytes, and the log takes 100")
-}
-
 // garbage is entries that Raft would store, and that no agent can apply.
 type garbage struct {
 	what    string

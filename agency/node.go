@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"stasis/agency/validation"
 )
 
 // node is the Raft side of an agent.
@@ -71,7 +73,9 @@ func (a *Agent) join() error {
 	config := a.raftConfig(a.log, notices)
 	a.acks.probation, a.acks.gag, a.acks.done = a.probation, a.gag, a.raftGone
 	a.acks.book = a.book
-	a.acks.arrivals = &arrivals{machine: a.machine, gag: a.gag, most: a.disk.maxEntry, complain: a.complaints.tell}
+	a.acks.arrivals = &arrivals{
+		calls: validation.Calls{MaxEntry: a.disk.maxEntry, Decoded: a.machine.remember}, gag: a.gag, complain: a.complaints.tell,
+	}
 	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
 	a.acks.follows = func(term uint64) bool {
 		r := started.Load()

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/validation"
 	"stasis/fsm"
 )
 
@@ -119,10 +120,10 @@ func checkEntries(log raft.LogStore, first, last uint64, shot raft.SnapshotMeta)
 		if i > shot.Index {
 			term = max(term, shot.Term)
 		}
-		if err := follows(&entry, i-1, term); err != nil {
+		if err := validation.Follows(&entry, i-1, term); err != nil {
 			return fmt.Errorf("the log of Raft is damaged: %w", err)
 		}
-		if _, err := checkEntry(&entry); err != nil {
+		if _, err := validation.Entry(&entry); err != nil {
 			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
 		}
 		term = entry.Term
