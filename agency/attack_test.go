@@ -230,13 +230,13 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				broken := c.others(c.leader())[0]
 				c.kill(broken)
-				store, err := openDirectory(dirs[broken], "", func() string { return "" }, logger(t))
+				kept, err := openDisk(diskConfig{Dir: dirs[broken], Logger: logger(t)})
 				require.NoError(t, err)
-				last, err := store.log.LastIndex()
+				last, err := kept.log.LastIndex()
 				require.NoError(t, err)
 				bad.Index, bad.Term = last+1, 1<<20
-				require.NoError(t, store.log.StoreLog(&bad))
-				require.NoError(t, store.close())
+				require.NoError(t, kept.log.StoreLog(&bad))
+				require.NoError(t, kept.shutdown())
 
 				_, err = Start(t.Context(), Config{ID: "AGNT-" + broken, Listen: broken + ":1", Peers: c.peers, Network: c.net.Host(broken), Dir: dirs[broken], Logger: logger(t)})
 				require.ErrorContains(t, err, fmt.Sprintf("entry %d: ", last+1))
