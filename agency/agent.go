@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/agency/store"
 	"stasis/event"
 	"stasis/internal/network"
 )
@@ -65,23 +66,23 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	logger := c.Logger.Named("agent")
-	disk, err := openDisk(diskConfig{ID: c.ID, Dir: c.Dir, Memory: c.Stores, LogStore: c.LogStore, Logger: logger})
+	disk, err := store.Open(store.Config{ID: c.ID, Dir: c.Dir, Memory: c.Stores, LogStore: c.LogStore, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	logger = logger.With("id", disk.id)
+	logger = logger.With("id", disk.ID)
 	listener, err := c.Network.Listen(c.Listen)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), disk.shutdown())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), disk.Close())
 	}
 	a, err := newAgent(c, disk, listener, logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), listener.Close(), disk.shutdown())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), listener.Close(), disk.Close())
 	}
 	if err := a.join(); err != nil {
 		a.stop()
 		close(a.raftGone) // it never came
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), a.mux.close(), disk.shutdown())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.mux.close(), disk.Close())
 	}
 	a.serve(c)
 	a.arriving.Go(func() { a.arrive(c.Join) })
@@ -90,13 +91,13 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 }
 
 // newAgent puts the parts together; nothing but the sorting of connections runs yet.
-func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, error) {
+func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*Agent, error) {
 	place, err := newPlace(c, d)
 	if err != nil {
 		return nil, err
 	}
 	a := &Agent{logger: logger, steps: c.Steps, timing: c.Timing, failed: make(chan error, 1)}
-	a.identity = identity{id: d.id, advertise: c.Advertise, peers: maps.Clone(c.Peers)}
+	a.identity = identity{id: d.ID, advertise: c.Advertise, peers: maps.Clone(c.Peers)}
 	if a.advertise == "" {
 		a.advertise = a.peers[a.id]
 	}
@@ -115,7 +116,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
 	a.gag = newGag()
 	a.complaints = &complaints{logger: logger}
-	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
+	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.Untrusted(err) })
 	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
 	a.large, a.larger = newLarge(a.machine.past.removed, c.TreeQuota/2), newLarge(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
@@ -124,15 +125,15 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 }
 
 // newPlace finds out where the agent belongs.
-func newPlace(c Config, d *disk) (place, error) {
-	pristine, err := d.pristine()
+func newPlace(c Config, d *store.Store) (place, error) {
+	pristine, err := d.Pristine()
 	if err != nil {
 		return place{}, err
 	}
-	if err := refuseUnfinished(d.notes); err != nil {
+	if err := refuseUnfinished(d.Notes); err != nil {
 		return place{}, err
 	}
-	origins, err := openOrigins(d.notes, pristine)
+	origins, err := openOrigins(d.Notes, pristine)
 	return place{
 		origins: origins, joins: len(c.Join) > 0, bootstrap: c.Bootstrap,
 		strangers: &strangers{met: map[string]keys.Origin{}, told: map[string]keys.Origin{}}, standing: &standing{},
@@ -142,7 +143,7 @@ func newPlace(c Config, d *disk) (place, error) {
 func (a *Agent) serve(c Config) {
 	a.jobs = newJobs(c.HTTP.Budget)
 	maxBody := c.MaxBodyBytes
-	if bound := a.disk.maxBody; bound > 0 {
+	if bound := a.disk.MaxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
 	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody, c.HTTP), network.ServerOptions{
@@ -238,7 +239,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.officers.Wait()
 	a.workers.Wait()
 	a.asked.Wait()
-	errs = append(errs, a.disk.shutdown())
+	errs = append(errs, a.disk.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop agent %s: %w", a.id, err)
 	}

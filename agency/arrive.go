@@ -46,7 +46,7 @@ func (a *Agent) arrive(join []string) {
 func (a *Agent) tryOut(ask *http.Client, joins bool) (join []string, err error) {
 	if term, leader, ok := a.caughtUp(); ok {
 		// As if this term's vote had gone to its leader: it cannot go to another.
-		err := errors.Join(a.disk.stable.SetUint64([]byte("LastVoteTerm"), term), a.disk.stable.Set([]byte("LastVoteCand"), []byte(leader)))
+		err := errors.Join(a.disk.Stable.SetUint64([]byte("LastVoteTerm"), term), a.disk.Stable.Set([]byte("LastVoteCand"), []byte(leader)))
 		if err != nil {
 			return nil, fmt.Errorf("end the probation: %w", err)
 		}

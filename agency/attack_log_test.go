@@ -43,10 +43,10 @@ func TestSnapshotsByBytes(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		for name, a := range c.agents {
-			shots, err := a.disk.shots.List()
+			shots, err := a.disk.Snapshots.List()
 			require.NoError(t, err)
 			require.NotEmpty(t, shots, "%s: the log grows without a snapshot", name)
-			first, err := a.disk.log.FirstIndex()
+			first, err := a.disk.Log.FirstIndex()
 			require.NoError(t, err)
 			require.Greater(t, first, uint64(20), name)
 			require.EqualValues(t, a.timing.TrailingLogs, 8192)
@@ -77,7 +77,7 @@ func TestWriteAllIsDivided(t *testing.T) {
 func newestEntry(t testing.TB, s *single) []byte {
 	t.Helper()
 	var entry raft.Log
-	require.NoError(t, s.disk.log.GetLog(s.raft.LastIndex(), &entry))
+	require.NoError(t, s.disk.Log.GetLog(s.raft.LastIndex(), &entry))
 	return entry.Data
 }
 

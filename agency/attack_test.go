@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -48,7 +49,7 @@ func (x *attacker) append(name string, entries ...*raft.Log) error {
 	agent := x.c.agents[name]
 	last := agent.raft.LastIndex()
 	var end raft.Log
-	require.NoError(x.c.t, agent.disk.log.GetLog(last, &end))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(last, &end))
 	term := agent.raft.CurrentTerm()
 	for i, e := range entries {
 		if e == nil {
@@ -72,8 +73,8 @@ func (x *attacker) repeat(name string) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
 	var before, last raft.Log
-	require.NoError(x.c.t, agent.disk.log.GetLog(agent.raft.LastIndex()-1, &before))
-	require.NoError(x.c.t, agent.disk.log.GetLog(agent.raft.LastIndex(), &last))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.raft.LastIndex()-1, &before))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.raft.LastIndex(), &last))
 	id, target := x.target(name)
 	return x.AppendEntries(id, target, &raft.AppendEntriesRequest{
 		RPCHeader: x.header(), Term: agent.raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
@@ -208,7 +209,7 @@ func TestGarbageSnapshotIsRefused(t *testing.T) {
 			require.ErrorContains(t, send(data, members), "refused", "a snapshot that cannot be read is taken: %s", what)
 		}
 		require.ErrorContains(t, send(whole.Bytes(), []byte("nonsense")), "refused")
-		shots, err := agent.disk.shots.List()
+		shots, err := agent.disk.Snapshots.List()
 		require.NoError(t, err)
 		require.Empty(t, shots, "it is published")
 		c.unharmed(x.leader)
@@ -230,13 +231,13 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				broken := c.others(c.leader())[0]
 				c.kill(broken)
-				kept, err := openDisk(diskConfig{Dir: dirs[broken], Logger: logger(t)})
+				kept, err := store.Open(store.Config{Dir: dirs[broken], Logger: logger(t)})
 				require.NoError(t, err)
-				last, err := kept.log.LastIndex()
+				last, err := kept.Log.LastIndex()
 				require.NoError(t, err)
 				bad.Index, bad.Term = last+1, 1<<20
-				require.NoError(t, kept.log.StoreLog(&bad))
-				require.NoError(t, kept.shutdown())
+				require.NoError(t, kept.Log.StoreLog(&bad))
+				require.NoError(t, kept.Close())
 
 				_, err = Start(t.Context(), Config{ID: "AGNT-" + broken, Listen: broken + ":1", Peers: c.peers, Network: c.net.Host(broken), Dir: dirs[broken], Logger: logger(t)})
 				require.ErrorContains(t, err, fmt.Sprintf("entry %d: ", last+1))

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -341,9 +342,9 @@ func TestWholeClusterRestarts(t *testing.T) {
 			c.kill(name)
 		}
 		for name, stores := range c.stores {
-			d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 			require.NoError(t, err)
-			shots, err := d.shots.List()
+			shots, err := d.Snapshots.List()
 			require.NoError(t, err)
 			require.NotEmpty(t, shots, name)
 			c.start(name)

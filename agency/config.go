@@ -7,9 +7,16 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/agency/store"
 	"stasis/event"
 	"stasis/internal/network"
 )
+
+// Stores is the disk of an agent in memory.
+type Stores = store.Memory
+
+// NewMemoryStores makes empty Stores.
+func NewMemoryStores() *Stores { return store.NewMemory() }
 
 // Config says who an agent is, where it listens and where it keeps its log.
 type Config struct {
@@ -41,7 +48,7 @@ type Config struct {
 	HTTP network.Limits
 	// Dir is the data directory. Empty: Stores.
 	Dir string
-	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
+	// LogStore is what keeps Raft's log in Dir: store.LogBolt or store.LogWAL. Empty: what Dir
 	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
 	// Stores is the memory kept instead of a directory.
@@ -162,8 +169,8 @@ func (c Config) check() error {
 	if c.TreeQuota < leastQuota {
 		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, leastQuota)
 	}
-	if c.LogStore != "" && c.LogStore != LogBolt && c.LogStore != LogWAL {
-		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, LogBolt, LogWAL)
+	if c.LogStore != "" && c.LogStore != store.LogBolt && c.LogStore != store.LogWAL {
+		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, store.LogBolt, store.LogWAL)
 	}
 	if len(c.Peers) == 0 {
 		return nil

@@ -125,10 +125,10 @@ func TestSnapshotDoesNotDelayWrites(t *testing.T) {
 	// Timings do not decide here: the machine may be busy with other things.
 	t.Logf("a snapshot of %d keys took %s; %d writes meanwhile, the slowest %s (a tenth of the election timeout is %s)",
 		keys, time.Since(begin), len(during), slices.Max(during), timing.Election/10)
-	shots, err := s.disk.shots.List()
+	shots, err := s.disk.Snapshots.List()
 	require.NoError(t, err)
 	require.Len(t, shots, 1)
-	_, r, err := s.disk.shots.Open(shots[0].ID)
+	_, r, err := s.disk.Snapshots.Open(shots[0].ID)
 	require.NoError(t, err)
 	defer r.Close()
 	state, err := fsm.ReadState(r)

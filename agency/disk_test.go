@@ -16,6 +16,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -56,7 +57,7 @@ func TestRestartFromSnapshot(t *testing.T) {
 	require.NotEmpty(t, shots)
 
 	s = alone(t, dir, small)
-	first, err := s.disk.log.FirstIndex()
+	first, err := s.disk.Log.FirstIndex()
 	require.NoError(t, err)
 	require.Greater(t, first, uint64(50), "compacted")
 	require.Equal(t, `200 [{"x":101}]`, s.post("read", `[["x"]]`).String())
@@ -77,10 +78,10 @@ func TestRestartFromSnapshot(t *testing.T) {
 // term and no log; the next start finishes the bootstrap.
 func TestBootstrapTornInTheMiddle(t *testing.T) {
 	stores := NewMemoryStores()
-	d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+	d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 	require.NoError(t, err)
-	require.NoError(t, d.stable.SetUint64([]byte("CurrentTerm"), 1))
-	require.NoError(t, d.shutdown())
+	require.NoError(t, d.Stable.SetUint64([]byte("CurrentTerm"), 1))
+	require.NoError(t, d.Close())
 	s := alone(t, "", func(c *Config) { c.Stores = stores })
 	require.Equal(t, `200 {"results":[1]}`, s.post("write", `[[{"x":1}]]`).String())
 }
@@ -140,9 +141,9 @@ func TestBrokenMachine(t *testing.T) {
 
 // TestSnapshotPersist: a write that fails is reported and leaves no snapshot.
 func TestSnapshotPersist(t *testing.T) {
-	d, err := openDisk(diskConfig{Memory: NewMemoryStores(), Logger: logger(t)})
+	d, err := store.Open(store.Config{Memory: NewMemoryStores(), Logger: logger(t)})
 	require.NoError(t, err)
-	stores := d.shots
+	stores := d.Snapshots
 	sink, err := stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
 	require.NoError(t, err)
 	m := newMachine(10, nil)

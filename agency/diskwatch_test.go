@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/internal/bubbles"
 )
 
@@ -63,30 +64,30 @@ func TestAllDisksAreSlow(t *testing.T) {
 func TestOwnSnapshotMayTakeItsTime(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		stores := NewMemoryStores()
-		d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+		d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 		require.NoError(t, err)
-		closing := func(close func() error) *diskCall {
+		closing := func(close func() error) *store.Call {
 			thaw := stores.Freeze()
 			closed := make(chan error, 1)
 			go func() { closed <- close() }()
 			synctest.Wait()
-			var overdue *diskCall
-			for range looksPerPatience + 1 {
-				overdue = d.calls.look(time.Second)
+			var overdue *store.Call
+			for range store.LooksPerPatience + 1 {
+				overdue = d.Calls.Overdue(time.Second)
 			}
 			thaw()
 			require.NoError(t, <-closed)
 			return overdue
 		}
 		m := newMachine(10, nil)
-		received, err := d.shots.Create(1, 7, 2, raft.Configuration{}, 1, nil)
+		received, err := d.Snapshots.Create(1, 7, 2, raft.Configuration{}, 1, nil)
 		require.NoError(t, err)
 		_, err = m.state().WriteTo(received)
 		require.NoError(t, err)
 		overdue := closing(received.Close)
 		require.NotNil(t, overdue)
-		require.Equal(t, "publish a snapshot", overdue.what)
-		sink, err := d.shots.Create(1, 8, 2, raft.Configuration{}, 1, nil)
+		require.Equal(t, "publish a snapshot", overdue.What)
+		sink, err := d.Snapshots.Create(1, 8, 2, raft.Configuration{}, 1, nil)
 		require.NoError(t, err)
 		own, err := m.Snapshot()
 		require.NoError(t, err)

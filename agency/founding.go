@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/agency/store"
 	"stasis/internal/failpoint"
 )
 
@@ -85,7 +86,7 @@ func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
 			reply.Voters = append(reply.Voters, string(m.ID))
 		}
 	} else {
-		known, err := a.probation.met(a.disk.notes, call)
+		known, err := a.probation.met(a.disk.Notes, call)
 		if err != nil {
 			return fmt.Errorf("write down who asked: %w", err)
 		}
@@ -96,7 +97,7 @@ func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
 }
 
 // met writes down who asks, and gives all that is written down.
-func (p *probation) met(n notes, call foundingCall) (trial, error) {
+func (p *probation) met(n store.Notes, call foundingCall) (trial, error) {
 	p.trials <- struct{}{}
 	defer func() { <-p.trials }()
 	if p.trial.Met[call.ID] != "" {
@@ -104,7 +105,7 @@ func (p *probation) met(n notes, call foundingCall) (trial, error) {
 	}
 	next := trial{Seed: p.trial.Seed, Met: map[string]string{call.ID: call.Seed}}
 	maps.Copy(next.Met, p.trial.Met)
-	if err := writeNote(n, probationNote, next); err != nil {
+	if err := store.WriteNote(n, store.ProbationNote, next); err != nil {
 		return trial{}, err
 	}
 	p.trial = next

@@ -19,10 +19,10 @@ import (
 // leader of that term is over for all, and what was on its way then is unknown. Alone it
 // has nobody to yield to: it goes on in the same term, with a new office.
 func (a *Agent) lookAtDisk() (leads bool) {
-	overdue, hang := a.disk.calls.look(a.timing.DiskPatience), a.gag.state()
+	overdue, hang := a.disk.Calls.Overdue(a.timing.DiskPatience), a.gag.state()
 	switch {
 	case overdue != nil && hang == nil:
-		h := diskHang{since: overdue.begun, what: overdue.what, term: a.raft.CurrentTerm()}
+		h := diskHang{since: overdue.Begun, what: overdue.What, term: a.raft.CurrentTerm()}
 		a.gag.put(h)
 		if !failpoint.Off("fence-on-hang") {
 			a.endOffice()
@@ -35,7 +35,7 @@ func (a *Agent) lookAtDisk() (leads bool) {
 		hang.final = true
 		a.fail(fmt.Errorf("%w: %s is too long, giving up: repair the disk and start the agent again", hang.err(), a.timing.DiskTimeout))
 	case overdue == nil && hang != nil && !a.leadsOthers(hang.term):
-		a.disk.calls.returned()
+		a.disk.Calls.Returned()
 		a.gag.lift()
 		a.watcher.Go(func() {
 			a.logger.Info("the disk answers again: this agent takes part", "hung", time.Since(hang.since).Round(time.Millisecond))

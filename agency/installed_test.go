@@ -40,7 +40,7 @@ func testInstalledSnapshotThenRestart(t *testing.T, l diskLayout) {
 		write(100)
 		c.start(straggler)
 		write(5)
-		first, err := c.agents[straggler].disk.log.FirstIndex()
+		first, err := c.agents[straggler].disk.Log.FirstIndex()
 		require.NoError(t, err)
 		require.Greater(t, first, uint64(50), "entries that the snapshot has replaced")
 

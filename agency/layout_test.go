@@ -10,6 +10,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/internal/datadir"
 )
 
@@ -21,10 +22,10 @@ type diskLayout struct {
 }
 
 var (
-	boltFiles = diskLayout{kind: LogBolt, log: "raft.db"}
-	walFiles  = diskLayout{kind: LogWAL, log: "raft-log", stable: "raft-stable.db"}
+	boltFiles = diskLayout{kind: store.LogBolt, log: "raft.db"}
+	walFiles  = diskLayout{kind: store.LogWAL, log: "raft-log", stable: "raft-stable.db"}
 	// walFilesAlone was made by earlier versions.
-	walFilesAlone = diskLayout{kind: LogWAL, log: "raft-wal"}
+	walFilesAlone = diskLayout{kind: store.LogWAL, log: "raft-wal"}
 
 	diskLayouts = []diskLayout{boltFiles, walFiles, walFilesAlone}
 )
@@ -39,19 +40,19 @@ func makeLayout(t testing.TB, path, id string, l diskLayout) {
 		require.NoError(t, os.Mkdir(dir.Path(l.log), 0o700))
 	}
 	require.NoError(t, dir.Close())
-	d, err := openDisk(diskConfig{ID: id, Dir: path, LogStore: l.kind, Logger: hclog.NewNullLogger()})
+	d, err := store.Open(store.Config{ID: id, Dir: path, LogStore: l.kind, Logger: hclog.NewNullLogger()})
 	require.NoError(t, err)
-	require.NoError(t, d.shutdown())
+	require.NoError(t, d.Close())
 	_, err = os.Stat(filepath.Join(path, l.log))
 	require.NoError(t, err)
 }
 
 // offline opens what an agent that is stopped has of Raft.
-func offline(t *testing.T, path string) (*disk, func()) {
+func offline(t *testing.T, path string) (*store.Store, func()) {
 	t.Helper()
-	d, err := openDisk(diskConfig{Dir: path, Logger: hclog.NewNullLogger()})
+	d, err := store.Open(store.Config{Dir: path, Logger: hclog.NewNullLogger()})
 	require.NoError(t, err)
-	return d, func() { require.NoError(t, d.shutdown()) }
+	return d, func() { require.NoError(t, d.Close()) }
 }
 
 // names are the files and folders of Raft in a directory, without the snapshots.
@@ -84,14 +85,14 @@ func TestDirectoryKeepsItsLayout(t *testing.T) {
 			}
 			require.Equal(t, want, names(t, dir))
 			files, done := offline(t, dir)
-			term, err := files.stable.GetUint64([]byte("LastVoteTerm"))
+			term, err := files.Stable.GetUint64([]byte("LastVoteTerm"))
 			require.NoError(t, err)
 			require.Positive(t, term, "it has voted for itself")
-			last, err := files.log.LastIndex()
+			last, err := files.Log.LastIndex()
 			require.NoError(t, err)
 			require.Greater(t, last, uint64(1))
 			done()
-			other := map[string]string{LogBolt: LogWAL, LogWAL: LogBolt}[l.kind]
+			other := map[string]string{store.LogBolt: store.LogWAL, store.LogWAL: store.LogBolt}[l.kind]
 			_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: other})
 			require.ErrorContains(t, err, "has Raft's log as "+l.kind+", not as "+other)
 			s = alone(t, dir, func(c *Config) { c.LogStore = l.kind })

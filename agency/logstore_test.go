@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/store"
 )
 
-func onWAL(c *Config)  { c.LogStore = LogWAL }
-func onBolt(c *Config) { c.LogStore = LogBolt }
+func onWAL(c *Config)  { c.LogStore = store.LogWAL }
+func onBolt(c *Config) { c.LogStore = store.LogBolt }
 
 // TestWALRestarts: an agent on the write-ahead log has everything after a restart,
 // also when the log was compacted, and keeps to the log that its directory has.
@@ -29,7 +31,7 @@ func TestWALRestarts(t *testing.T) {
 
 	s = alone(t, dir, small) // the directory knows
 	require.Equal(t, id, s.ID())
-	first, err := s.disk.log.FirstIndex()
+	first, err := s.disk.Log.FirstIndex()
 	require.NoError(t, err)
 	require.Greater(t, first, uint64(40), "compacted")
 	require.Equal(t, `200 [{"x":50,"y":1}]`, s.post("read", `[["/"]]`).String())
@@ -38,7 +40,7 @@ func TestWALRestarts(t *testing.T) {
 	_, err = os.Stat(filepath.Join(dir, boltFiles.log))
 	require.ErrorIs(t, err, os.ErrNotExist)
 
-	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: LogBolt})
+	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: store.LogBolt})
 	require.ErrorContains(t, err, "has Raft's log as wal, not as bolt")
 	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: "paper"})
 	require.ErrorContains(t, err, `log store "paper": there are bolt and wal`)
@@ -53,8 +55,8 @@ func TestWALBoundsBodies(t *testing.T) {
 	const frame = len(before + after)
 	large := func(n int) string { return before + strings.Repeat("y", n) + after } // as a restore's Plan
 	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}}}]]`).status)
-	require.Equal(t, 413, s.post("write", large(int(s.disk.maxBody))).status)
-	for _, n := range []int{beyond, int(s.disk.maxBody) - frame} {
+	require.Equal(t, 413, s.post("write", large(int(s.disk.MaxBody))).status)
+	for _, n := range []int{beyond, int(s.disk.MaxBody) - frame} {
 		require.Equal(t, 200, s.post("write", large(n)).status)
 		s.end()
 		s = alone(t, dir) // it has read the whole log

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -184,7 +185,7 @@ type snapshot struct {
 
 // Persist writes the state to Raft's snapshot store.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
-	sink = unwatched(sink)
+	sink = store.Own(sink)
 	if _, err := s.state.WriteTo(sink); err != nil {
 		_ = sink.Cancel() // the first error is the one to tell
 		return fmt.Errorf("write snapshot: %w", err)

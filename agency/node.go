@@ -12,13 +12,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/store"
 	"stasis/agency/validation"
 )
 
 // node is the Raft side of an agent.
 type node struct {
 	raft       *raft.Raft
-	disk       *disk
+	disk       *store.Store
 	mux        *mux
 	acks       *ackTransport
 	machine    *machine
@@ -74,7 +75,7 @@ func (a *Agent) join() error {
 	a.acks.probation, a.acks.gag, a.acks.done = a.probation, a.gag, a.raftGone
 	a.acks.book = a.book
 	a.acks.arrivals = &arrivals{
-		calls: validation.Calls{MaxEntry: a.disk.maxEntry, Decoded: a.machine.remember}, gag: a.gag, complain: a.complaints.tell,
+		calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.machine.remember}, gag: a.gag, complain: a.complaints.tell,
 	}
 	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
 	a.acks.follows = func(term uint64) bool {
@@ -89,7 +90,7 @@ func (a *Agent) join() error {
 	}
 	err := a.begin(config)
 	if err == nil {
-		a.raft, err = raft.NewRaft(config, a.machine, a.disk.log, a.disk.stable, a.disk.shots, a.acks)
+		a.raft, err = raft.NewRaft(config, a.machine, a.disk.Log, a.disk.Stable, a.disk.Snapshots, a.acks)
 		started.Store(a.raft)
 	}
 	if err != nil {
@@ -117,21 +118,21 @@ func (a *Agent) leads() bool { return a.joined.Load() && a.raft.State() == raft.
 // begin founds an agency of one, finishes a founding that was decided, and puts an agent
 // that starts with nothing among others on probation.
 func (a *Agent) begin(config *raft.Config) error {
-	pristine, err := a.disk.pristine()
+	pristine, err := a.disk.Pristine()
 	if err != nil {
 		return err
 	}
 	mine := a.origins.part()
 	switch {
 	case pristine && len(mine.Seeds) > 0: // died in the founding, which had been found to be right
-		_, err := a.probation.load(a.disk.notes) // it ends when another founder says so
-		return errors.Join(err, a.disk.bootstrap(config, a.acks, membersOf(mine.Members)))
+		_, err := a.probation.load(a.disk.Notes) // it ends when another founder says so
+		return errors.Join(err, a.disk.Bootstrap(config, a.acks, membersOf(mine.Members)))
 	case pristine && (a.joins || len(a.peers) > 1):
 		// Whoever called it has given it nothing yet.
 		if err := a.origins.forget(); err != nil {
 			return err
 		}
-		if err := a.probation.begin(a.disk.notes); err != nil {
+		if err := a.probation.begin(a.disk.Notes); err != nil {
 			return fmt.Errorf("begin the probation: %w", err)
 		}
 	case pristine:
@@ -139,10 +140,10 @@ func (a *Agent) begin(config *raft.Config) error {
 		if err := a.origins.become(founded{Origin: originOf(a.peers, seeds), Members: a.peers, Seeds: seeds}); err != nil {
 			return err
 		}
-		return a.disk.bootstrap(config, a.acks, membersOf(a.peers))
+		return a.disk.Bootstrap(config, a.acks, membersOf(a.peers))
 	default:
-		_, err := a.probation.load(a.disk.notes)
-		last, lerr := a.disk.log.LastIndex()
+		_, err := a.probation.load(a.disk.Notes)
+		last, lerr := a.disk.Log.LastIndex()
 		a.machine.membersFrom = last
 		return errors.Join(err, lerr)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/store"
 	"stasis/agency/supervision"
 	"stasis/fsm"
 )
@@ -48,7 +49,7 @@ func (t *transient) state() *fsm.State { return t.tree.State().AsOf(time.Now().U
 // missed; nothing here may block. It looks after the disk, too: who leads and who is gagged
 // is decided in one place.
 func (a *Agent) watchLeadership(notices <-chan bool) {
-	looks := time.NewTicker(a.timing.DiskPatience / looksPerPatience)
+	looks := time.NewTicker(a.timing.DiskPatience / store.LooksPerPatience)
 	defer looks.Stop()
 	previous := closedChannel()
 	open := func() {
@@ -73,7 +74,7 @@ func (a *Agent) watchLeadership(notices <-chan bool) {
 			}
 		case err := <-a.fatal:
 			a.fail(err)
-		case err := <-a.disk.dead:
+		case err := <-a.disk.Dead:
 			a.fail(err)
 		case <-a.raftGone:
 			a.endOffice()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/store"
 	"stasis/internal/failpoint"
 )
 
@@ -36,18 +37,18 @@ type probation struct {
 }
 
 // begin puts the agent on probation, and draws the directory's seed.
-func (p *probation) begin(n notes) error {
+func (p *probation) begin(n store.Notes) error {
 	on, err := p.load(n)
 	if err != nil || on && p.trial.Seed != "" {
 		return err
 	}
 	p.trial, p.on = trial{Seed: newSeed()}, true
-	return writeNote(n, probationNote, p.trial)
+	return store.WriteNote(n, store.ProbationNote, p.trial)
 }
 
 // load says whether the agent was on probation when it stopped.
-func (p *probation) load(n notes) (on bool, err error) {
-	raw, err := n.ReadNote(probationNote)
+func (p *probation) load(n store.Notes) (on bool, err error) {
+	raw, err := n.ReadNote(store.ProbationNote)
 	if err != nil || raw == nil {
 		return false, err
 	}
@@ -138,7 +139,7 @@ func (a *Agent) caughtUp() (term uint64, leader string, ok bool) {
 		return term, leader, false
 	}
 	var entry raft.Log
-	if err := a.disk.log.GetLog(a.raft.CommitIndex(), &entry); err == nil {
+	if err := a.disk.Log.GetLog(a.raft.CommitIndex(), &entry); err == nil {
 		return term, leader, entry.Term == term
 	}
 	return term, leader, a.raft.Stats()["last_snapshot_term"] == strconv.FormatUint(term, 10)
@@ -146,7 +147,7 @@ func (a *Agent) caughtUp() (term uint64, leader string, ok bool) {
 
 // endProbation lets the agent vote from now on, also after a restart.
 func (a *Agent) endProbation() error {
-	if err := a.disk.notes.RemoveNote(probationNote); err != nil {
+	if err := a.disk.Notes.RemoveNote(store.ProbationNote); err != nil {
 		return fmt.Errorf("end the probation: %w", err)
 	}
 	a.standing.say("")

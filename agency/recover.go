@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/agency/store"
 	"stasis/fsm"
 	"stasis/internal/datadir"
 )
@@ -84,13 +85,13 @@ func Recover(o RecoverOptions) (Survivor, error) {
 			return Survivor{}, fmt.Errorf("recover: %w: %s is no agent's data directory", ErrNothingToRecover, o.Dir)
 		}
 	}
-	d, err := openDisk(diskConfig{Dir: o.Dir, Memory: o.Stores, Logger: o.Logger})
+	d, err := store.Open(store.Config{Dir: o.Dir, Memory: o.Stores, Logger: o.Logger})
 	if err != nil {
 		return Survivor{}, fmt.Errorf("recover: %w", err)
 	}
 	s, err := recoverDisk(d, o)
-	if err = errors.Join(err, d.shutdown()); err != nil {
-		return s, fmt.Errorf("recover agent %s: %w", d.id, err)
+	if err = errors.Join(err, d.Close()); err != nil {
+		return s, fmt.Errorf("recover agent %s: %w", d.ID, err)
 	}
 	return s, nil
 }
@@ -107,9 +108,9 @@ const (
 )
 
 // refuseUnfinished refuses to start from a directory whose recovery has not ended.
-func refuseUnfinished(n notes) error {
+func refuseUnfinished(n store.Notes) error {
 	var d decision
-	switch ok, err := readNote(n, recoveryNote, &d); {
+	switch ok, err := store.ReadNote(n, store.RecoveryNote, &d); {
 	case err != nil:
 		return err
 	case !ok:
@@ -135,8 +136,8 @@ func nextOrigin(now keys.Origin, asked uint64) (keys.Origin, error) {
 // firstIndex is where the indices of an incarnation begin.
 func firstIndex(o keys.Origin) uint64 { return (o.Incarnation - 1) * indexStep }
 
-func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
-	origins, err := openOrigins(d.notes, false)
+func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
+	origins, err := openOrigins(d.Notes, false)
 	if err != nil {
 		return Survivor{}, err
 	}
@@ -146,12 +147,12 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 	}
 	s.Before = origins.origin()
 	var begun decision
-	resumed, err := readNote(d.notes, recoveryNote, &begun)
+	resumed, err := store.ReadNote(d.Notes, store.RecoveryNote, &begun)
 	switch {
 	case err != nil:
 		return s, err
 	case resumed && begun.What != recovering:
-		return s, refuseUnfinished(d.notes)
+		return s, refuseUnfinished(d.Notes)
 	case resumed:
 		s.After = begun.Origin
 	default:
@@ -166,7 +167,7 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 	if o.DryRun {
 		return s, nil
 	}
-	if err := writeNote(d.notes, recoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
+	if err := store.WriteNote(d.Notes, store.RecoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
 		return s, err
 	}
 	if err := reduce(d, address, moved{from: s.Before, to: s.After}, o.Logger); err != nil {
@@ -176,23 +177,23 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 }
 
 // conclude gives the directory its origin, and removes what says that it is not ready.
-func conclude(d *disk, o keys.Origin) error {
-	if err := writeNote(d.notes, originNote, founded{Origin: o}); err != nil {
+func conclude(d *store.Store, o keys.Origin) error {
+	if err := store.WriteNote(d.Notes, store.OriginNote, founded{Origin: o}); err != nil {
 		return err
 	}
-	if err := d.notes.RemoveNote(probationNote); err != nil {
+	if err := d.Notes.RemoveNote(store.ProbationNote); err != nil {
 		return err
 	}
-	return d.notes.RemoveNote(recoveryNote)
+	return d.Notes.RemoveNote(store.RecoveryNote)
 }
 
 // reduce makes this agent the only member, with all that it has.
-func reduce(d *disk, address string, m moved, logger hclog.Logger) error {
+func reduce(d *store.Store, address string, m moved, logger hclog.Logger) error {
 	_, transport := raft.NewInmemTransport("")
 	config := raft.DefaultConfig()
-	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.id), logger, true
+	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.ID), logger, true
 	tree := &movedTree{machine: newMachine(keptByDefault, func(error) {}), moved: m}
-	err := raft.RecoverCluster(config, tree, emptiedLog{d.log}, d.stable, d.shots, transport, membersOf(map[string]string{d.id: address}))
+	err := raft.RecoverCluster(config, tree, emptiedLog{d.Log}, d.Stable, d.Snapshots, transport, membersOf(map[string]string{d.ID: address}))
 	if err != nil {
 		return fmt.Errorf("rewrite Raft's state: %w", err)
 	}
@@ -225,18 +226,18 @@ func (l emptiedLog) DeleteRange(from, to uint64) error {
 }
 
 // survey finds out what a directory holds, and the address of its agent.
-func survey(d *disk) (s Survivor, address string, err error) {
-	s.ID, address = d.id, unknownAddress
-	if raw, err := d.notes.ReadNote(probationNote); err != nil {
+func survey(d *store.Store) (s Survivor, address string, err error) {
+	s.ID, address = d.ID, unknownAddress
+	if raw, err := d.Notes.ReadNote(store.ProbationNote); err != nil {
 		return s, "", err
 	} else if raw != nil {
 		s.Incomplete = true
 	}
-	shot, _, err := newestWhole(d.shots)
+	shot, _, err := store.NewestWhole(d.Snapshots)
 	if err != nil {
 		return s, "", err
 	}
-	first, last, err := bounds(d.log)
+	first, last, err := store.Bounds(d.Log)
 	if err != nil {
 		return s, "", err
 	}
@@ -245,7 +246,7 @@ func survey(d *disk) (s Survivor, address string, err error) {
 	}
 	m := newMachine(keptByDefault, func(error) {})
 	if shot.Index > 0 {
-		_, r, err := d.shots.Open(shot.ID)
+		_, r, err := d.Snapshots.Open(shot.ID)
 		if err != nil {
 			return s, "", fmt.Errorf("open snapshot %s: %w", shot.ID, err)
 		}
@@ -257,7 +258,7 @@ func survey(d *disk) (s Survivor, address string, err error) {
 	members := shot.Configuration
 	for i := max(first, shot.Index+1); i <= last; i++ {
 		var entry raft.Log
-		if err := d.log.GetLog(i, &entry); err != nil {
+		if err := d.Log.GetLog(i, &entry); err != nil {
 			return s, "", fmt.Errorf("entry %d of Raft's log: %w", i, err)
 		}
 		switch entry.Type {
@@ -272,7 +273,7 @@ func survey(d *disk) (s Survivor, address string, err error) {
 	}
 	for _, member := range members.Servers {
 		s.Members = append(s.Members, fmt.Sprintf("%s (%s)", member.ID, member.Address))
-		if string(member.ID) == d.id {
+		if string(member.ID) == d.ID {
 			address = string(member.Address)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/store"
 )
 
 // origin is what an agent says it belongs to, and its status.
@@ -156,7 +157,7 @@ func TestRecoverIncomplete(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
-		require.NoError(t, writeNote(c.stores["a"], probationNote, trial{Seed: "s"}))
+		require.NoError(t, store.WriteNote(c.stores["a"], store.ProbationNote, trial{Seed: "s"}))
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "--incomplete")
 		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
@@ -177,7 +178,7 @@ func (c *cutShort) pass() error {
 }
 
 type cutNotes struct {
-	notes
+	store.Notes
 	cut *cutShort
 }
 
@@ -185,14 +186,14 @@ func (n cutNotes) WriteNote(name string, data []byte) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.notes.WriteNote(name, data)
+	return n.Notes.WriteNote(name, data)
 }
 
 func (n cutNotes) RemoveNote(name string) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.notes.RemoveNote(name)
+	return n.Notes.RemoveNote(name)
 }
 
 type cutLog struct {
@@ -231,9 +232,9 @@ func (s cutStable) SetUint64(key []byte, v uint64) error {
 	return s.StableStore.SetUint64(key, v)
 }
 
-func cutAfter(d *disk, n int) *cutShort {
+func cutAfter(d *store.Store, n int) *cutShort {
 	cut := &cutShort{left: n}
-	d.notes, d.log, d.shots, d.stable = cutNotes{d.notes, cut}, cutLog{d.log, cut}, cutShots{d.shots, cut}, cutStable{d.stable, cut}
+	d.Notes, d.Log, d.Snapshots, d.Stable = cutNotes{d.Notes, cut}, cutLog{d.Log, cut}, cutShots{d.Snapshots, cut}, cutStable{d.Stable, cut}
 	return cut
 }
 
@@ -249,13 +250,13 @@ func TestRecoverCutShort(t *testing.T) {
 			}
 			c.kill("a")
 			stores := c.stores["a"]
-			d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 			require.NoError(t, err)
 			cutAfter(d, at)
 			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())
-				raw, err := stores.ReadNote(recoveryNote)
+				raw, err := stores.ReadNote(store.RecoveryNote)
 				require.NoError(t, err)
 				require.Equal(t, at == 0, raw == nil, "from the first change on it is known that it has begun")
 				if at > 0 {
@@ -317,8 +318,8 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		c.kill("a")
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.NoError(t, err)
-		require.NoError(t, writeNote(c.stores["b"], probationNote, trial{Seed: "s"}))
-		require.NoError(t, writeNote(c.stores["b"], originNote, founded{Origin: before}))
+		require.NoError(t, store.WriteNote(c.stores["b"], store.ProbationNote, trial{Seed: "s"}))
+		require.NoError(t, store.WriteNote(c.stores["b"], store.OriginNote, founded{Origin: before}))
 		c.start("a")
 		c.start("b")
 		c.voters(2)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -33,39 +34,39 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	}
 	after, err := nextOrigin(head.Origin, o.Incarnation)
 	if err == nil && o.Stores == nil {
-		err = checkEmpty(o.Dir)
+		err = store.CheckEmpty(o.Dir)
 	}
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	d, err := openDisk(diskConfig{ID: o.ID, Dir: o.Dir, Memory: o.Stores, LogStore: o.LogStore, Logger: o.Logger})
+	d, err := store.Open(store.Config{ID: o.ID, Dir: o.Dir, Memory: o.Stores, LogStore: o.LogStore, Logger: o.Logger})
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	err = errors.Join(restoreDisk(d, state, moved{from: head.Origin, to: after}), d.shutdown())
-	s := Survivor{ID: d.id, Before: head.Origin, After: after, RaftIndex: 1, RaftTerm: 1, Index: state.Index(), Changed: changedAt(state)}
+	err = errors.Join(restoreDisk(d, state, moved{from: head.Origin, to: after}), d.Close())
+	s := Survivor{ID: d.ID, Before: head.Origin, After: after, RaftIndex: 1, RaftTerm: 1, Index: state.Index(), Changed: changedAt(state)}
 	if err != nil {
-		return s, fmt.Errorf("restore a snapshot as agent %s: %w", d.id, err)
+		return s, fmt.Errorf("restore a snapshot as agent %s: %w", d.ID, err)
 	}
 	return s, nil
 }
 
-func restoreDisk(d *disk, state *fsm.State, m moved) error {
-	if pristine, err := d.pristine(); err != nil || !pristine {
+func restoreDisk(d *store.Store, state *fsm.State, m moved) error {
+	if pristine, err := d.Pristine(); err != nil || !pristine {
 		return errors.Join(err, errors.New("there is a log already"))
 	}
-	if err := writeNote(d.notes, recoveryNote, decision{What: restoring, Origin: m.to}); err != nil {
+	if err := store.WriteNote(d.Notes, store.RecoveryNote, decision{What: restoring, Origin: m.to}); err != nil {
 		return err
 	}
 	_, transport := raft.NewInmemTransport("")
-	sink, err := d.shots.Create(raft.SnapshotVersionMax, 1, 1, membersOf(map[string]string{d.id: unknownAddress}), 1, transport)
+	sink, err := d.Snapshots.Create(raft.SnapshotVersionMax, 1, 1, membersOf(map[string]string{d.ID: unknownAddress}), 1, transport)
 	if err != nil {
 		return fmt.Errorf("create Raft's snapshot: %w", err)
 	}
 	if err := (snapshot{state: m.tree(state)}).Persist(sink); err != nil {
 		return err
 	}
-	if err := d.stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {
+	if err := d.Stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {
 		return fmt.Errorf("write Raft's term: %w", err)
 	}
 	return conclude(d, m.to)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/store"
 )
 
 // TestSnapshotRestore: the agency is saved, all three disks are lost, and it goes on from
@@ -79,7 +80,7 @@ func TestRestoreCutShort(t *testing.T) {
 	require.NoError(t, err)
 	for at := 0; ; at++ {
 		stores := NewMemoryStores()
-		d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+		d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 		require.NoError(t, err)
 		cutAfter(d, at)
 		err = restoreDisk(d, state, moved{from: head.Origin, to: after})
@@ -106,7 +107,7 @@ func TestRestoreOnDisk(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o600))
 	_, err = Restore(saved, RestoreOptions{Dir: full})
 	require.ErrorContains(t, err, "is not empty")
-	for _, kind := range []string{LogBolt, LogWAL} {
+	for _, kind := range []string{store.LogBolt, store.LogWAL} {
 		dir := filepath.Join(t.TempDir(), "new")
 		what, err := Restore(saved, RestoreOptions{Dir: dir, LogStore: kind, Logger: logger(t)})
 		require.NoError(t, err)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"stasis/agency/store"
 )
 
 // What one call of Raft carries. A large entry goes alone; an agent that lags is sent many
@@ -50,7 +52,7 @@ func (c *steadyConn) Write(p []byte) (written int, err error) {
 		n, err := c.Conn.Write(piece)
 		written, c.sent, p = written+n, c.sent+n, p[n:]
 		if err == nil && c.allowed > 0 && c.sent > steadyPiece {
-			err = c.Conn.SetDeadline(time.Now().Add(c.allowed + time.Duration(c.sent)*time.Second/slowestDisk))
+			err = c.Conn.SetDeadline(time.Now().Add(c.allowed + time.Duration(c.sent)*time.Second/store.LeastRate))
 		}
 		if err != nil {
 			return written, err

@@ -48,6 +48,7 @@ var rooms = []room{
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
 	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
+	{"agency/store", []string{"agency/validation", "fsm"}, "what is kept knows nothing of how it is replicated"},
 	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
@@ -107,14 +108,15 @@ type door struct {
 // replication are the rooms of an agent that take part in replication.
 var replication = []string{
 	"agency",
+	"agency/store",
 	"agency/validation",
 }
 
 var doors = []door{
 	{"github.com/hashicorp/raft", nil, replication, "replication has one door"},
-	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "Raft's log and votes have one door"},
-	{"github.com/hashicorp/raft-wal", nil, []string{"agency"}, "Raft's log and votes have one door"},
-	{"go.etcd.io/bbolt", nil, []string{"agency"}, "Raft's log and votes have one door"},
+	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency/store"}, "Raft's log and votes have one door"},
+	{"github.com/hashicorp/raft-wal", nil, []string{"agency/store"}, "Raft's log and votes have one door"},
+	{"go.etcd.io/bbolt", nil, []string{"agency/store"}, "Raft's log and votes have one door"},
 	{"github.com/cockroachdb/pebble/v2", []string{"github.com/cockroachdb/pebble/v2/vfs"}, []string{"dbserver/engine"}, "the engine has one door; its file system is the disk seam of all"},
 	{"github.com/rclone/rclone", nil, []string{"dbserver/transfer/rclone"}, "remotes have one door"},
 	{"github.com/spf13", nil, []string{"cmd/..."}, "the command line has one door"},

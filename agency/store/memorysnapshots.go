@@ -1,4 +1,4 @@
-package agency
+package store
 
 import (
 	"bytes"
@@ -10,17 +10,18 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// memorySnapshots keeps the newest published snapshot. Raft's own memory store
-// publishes a snapshot before it is written.
+// memorySnapshots keeps the newest published snapshot. Raft's own store in memory publishes a
+// snapshot before it is written.
 type memorySnapshots struct {
-	frost *frost // nil: never hangs
+	frost *frost
 
 	mu   sync.Mutex
 	meta *raft.SnapshotMeta
 	data []byte
 }
 
-// Create starts a snapshot that replaces the present one when it is closed.
+// Create begins a snapshot, which replaces the present one when it is closed. Its parameters are
+// those of raft.SnapshotStore.
 func (s *memorySnapshots) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
 	s.frost.wait()
 	return &memorySink{store: s, meta: raft.SnapshotMeta{
@@ -33,7 +34,7 @@ func (s *memorySnapshots) Create(version raft.SnapshotVersion, index, term uint6
 	}}, nil
 }
 
-// List gives the published snapshot, if there is one.
+// List returns the published snapshot, if there is one.
 func (s *memorySnapshots) List() ([]*raft.SnapshotMeta, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,10 +59,12 @@ func (s *memorySnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 
 // memorySink is a snapshot that is being written.
 type memorySink struct {
-	bytes.Buffer
 	store *memorySnapshots
 	meta  raft.SnapshotMeta
+	data  bytes.Buffer
 }
+
+func (s *memorySink) Write(p []byte) (int, error) { return s.data.Write(p) }
 
 func (s *memorySink) ID() string    { return s.meta.ID }
 func (s *memorySink) Cancel() error { return nil }
@@ -71,7 +74,7 @@ func (s *memorySink) Close() error {
 	s.store.frost.wait()
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	s.meta.Size = int64(s.Len())
-	s.store.meta, s.store.data = &s.meta, s.Bytes()
+	s.meta.Size = int64(s.data.Len())
+	s.store.meta, s.store.data = &s.meta, s.data.Bytes()
 	return nil
 }

@@ -1,4 +1,4 @@
-package agency
+package store
 
 import (
 	"sync"
@@ -6,14 +6,14 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// The newest entries of Raft's log are served to followers from memory: so many at most,
-// and no more than so many bytes. Raft's own cache counts entries only.
+// Followers get the newest entries of the log from memory: at most logCache entries with
+// logCacheBytes bytes. Raft's own cache counts entries only.
 const (
 	logCache      = 256
 	logCacheBytes = 16 << 20
 )
 
-// cachedLog is a log whose newest entries are in memory as well.
+// cachedLog keeps the newest entries of a log in memory.
 type cachedLog struct {
 	raft.LogStore
 
@@ -22,7 +22,7 @@ type cachedLog struct {
 	bytes  int
 }
 
-// IsMonotonic is asked by Raft, see contiguousLog.
+// IsMonotonic answers Raft for contiguousLog, which this log wraps.
 func (*cachedLog) IsMonotonic() bool { return true }
 
 func (c *cachedLog) GetLog(index uint64, log *raft.Log) error {
@@ -44,7 +44,7 @@ func (c *cachedLog) find(index uint64) *raft.Log {
 
 func (c *cachedLog) StoreLog(log *raft.Log) error { return c.StoreLogs([]*raft.Log{log}) }
 
-// StoreLogs has the entries in memory only once they are on the disk.
+// StoreLogs puts entries into the cache only when they are on the disk.
 func (c *cachedLog) StoreLogs(logs []*raft.Log) error {
 	if err := c.LogStore.StoreLogs(logs); err != nil {
 		return err
@@ -61,12 +61,12 @@ func (c *cachedLog) StoreLogs(logs []*raft.Log) error {
 	for ; len(c.newest)-drop > logCache || c.bytes > logCacheBytes; drop++ {
 		c.bytes -= len(c.newest[drop].Data)
 	}
-	clear(c.newest[:drop]) // the array may live on
+	clear(c.newest[:drop]) // the array behind the slice may live on and would hold the entries
 	c.newest = c.newest[drop:]
 	return nil
 }
 
-// DeleteRange empties the cache if an entry goes that it may have.
+// DeleteRange empties the cache if it may have one of the entries.
 func (c *cachedLog) DeleteRange(from, to uint64) error {
 	c.mu.Lock()
 	if n := len(c.newest); n > 0 && from <= c.newest[n-1].Index && to >= c.newest[0].Index {
@@ -76,11 +76,10 @@ func (c *cachedLog) DeleteRange(from, to uint64) error {
 	return c.LogStore.DeleteRange(from, to)
 }
 
-// contiguousLog is a log without gaps: Raft drops all of it when a snapshot that
-// another agent sent has replaced it. Without being asked for that it keeps the
-// newest entries from before, which need never have been committed, and sends them
-// to others when it leads.
+// contiguousLog is a log without gaps. When a snapshot that another agent sent has replaced the
+// log, Raft drops all of a log that says so. Otherwise Raft would keep the newest entries from
+// before, which may never have been committed, and would send them to others when it leads.
 type contiguousLog struct{ raft.LogStore }
 
-// IsMonotonic is asked by Raft.
+// IsMonotonic says that the log must not have gaps.
 func (contiguousLog) IsMonotonic() bool { return true }

@@ -1,4 +1,4 @@
-package agency
+package store
 
 import (
 	"errors"
@@ -13,13 +13,13 @@ import (
 	"github.com/hashicorp/raft-wal/types"
 )
 
-// finishRotation does what raft-wal has begun and not done when its process died, or was
-// closed, right after a segment was full: the segment's file is sealed, and the list of
-// segments has it as the one that is appended to. raft-wal (0.4.1, wal.go: runRotate)
+// finishRotation finishes a change of segments that raft-wal began and did not finish, because the
+// process died or closed the log right after a segment was full: the segment's file is sealed, and
+// the list of segments has it as the one that is appended to. raft-wal (0.4.1, wal.go: runRotate)
 // opens such a log and then refuses every entry: "segment is sealed".
 //
-// The list is replaced as a whole, and names a new segment after the sealed one. Its file
-// is made when the log is opened, as after any rotation that was cut short there.
+// The list is replaced as a whole, and names a new segment after the sealed one. Its file is made
+// when the log is opened, as after any change of segments that stopped there.
 func finishRotation(dir string) (err error) {
 	if begun, err := exists(filepath.Join(dir, metadb.FileName)); err != nil || !begun {
 		return err
@@ -53,7 +53,7 @@ func finishRotation(dir string) (err error) {
 	return nil
 }
 
-// seal completes what is known of the last segment if its file is sealed.
+// seal completes what the list says of the last segment if its file is sealed.
 func seal(files *segment.Filer, tail *types.SegmentInfo) (sealed bool, err error) {
 	w, err := files.RecoverTail(*tail)
 	if errors.Is(err, os.ErrNotExist) {
@@ -69,14 +69,14 @@ func seal(files *segment.Filer, tail *types.SegmentInfo) (sealed bool, err error
 	}
 	tail.SealTime, tail.MaxIndex, tail.IndexStart = time.Now(), last, index
 	if err := readable(files, *tail); err != nil {
-		// The file's end, with the index, is torn: only a loss of power does that.
+		// The end of the file, which has the index, is torn: only a loss of power does that.
 		return false, fmt.Errorf("the last segment was not written to its end: %w. As long as a majority of the other agents is whole, "+
 			"delete this agent's directory and start it again, it gets everything from them", err)
 	}
 	return true, nil
 }
 
-// readable says whether every entry of a sealed segment is found by its index.
+// readable checks that every entry of a sealed segment is found by its index.
 func readable(files *segment.Filer, info types.SegmentInfo) (err error) {
 	r, err := files.Open(info)
 	if err != nil {

@@ -1,4 +1,4 @@
-package agency
+package store
 
 import (
 	"errors"
@@ -71,10 +71,10 @@ func (refusingLog) StoreLogs([]*raft.Log) error { return types.ErrSealed }
 // TestLogThatTakesNothingEndsTheAgent: a log that has to be opened again to take entries is
 // no reason to stand for election for ever.
 func TestLogThatTakesNothingEndsTheAgent(t *testing.T) {
-	d := &disk{log: refusingLog{raft.NewInmemStore()}, stable: raft.NewInmemStore(), shots: raft.NewInmemSnapshotStore()}
-	d.watch()
+	d := &Store{Log: refusingLog{raft.NewInmemStore()}, Stable: raft.NewInmemStore(), Snapshots: raft.NewInmemSnapshotStore()}
+	d.wrap()
 	for range 2 {
-		require.ErrorContains(t, d.log.StoreLog(&raft.Log{Index: 1, Term: 1}), types.ErrSealed.Error())
+		require.ErrorContains(t, d.Log.StoreLog(&raft.Log{Index: 1, Term: 1}), types.ErrSealed.Error())
 	}
-	require.ErrorIs(t, <-d.dead, types.ErrSealed)
+	require.ErrorIs(t, <-d.Dead, types.ErrSealed)
 }

@@ -1,4 +1,4 @@
-package agency
+package store
 
 import (
 	"errors"
@@ -11,41 +11,41 @@ import (
 	"stasis/internal/datadir"
 )
 
-// What keeps Raft's log in a data directory.
+// The kinds of Raft's log in a data directory.
 const (
-	// LogBolt is one file, a B+ tree, that has the votes too: two syncs for each entry.
+	// LogBolt is one file, a B+ tree, which has the votes too. It takes two syncs for each entry.
 	LogBolt = "bolt"
-	// LogWAL is a directory of segments that are only appended to: one sync for each
+	// LogWAL is a directory of segments that are only appended to. It takes one sync for each
 	// entry. The votes are in a Bolt file beside it.
 	LogWAL = "wal"
 )
 
-// layout is how a data directory keeps Raft's log and Raft's votes. A directory keeps
-// the layout that it was made with.
+// layout says how a data directory keeps Raft's log and votes. A directory keeps the layout that it
+// was made with.
 type layout struct {
 	kind   string // LogBolt or LogWAL
 	log    string // name of the log
 	stable string // name of the stable store: term and vote; "": the log has them
 }
 
-// Every layout has names of its own, so that what is missing is never taken for
-// another layout: a log whose votes were lost must not look like one that has them.
+// Every layout has names of its own, so that a directory that has lost a part is never taken for one
+// with another layout: a log whose votes were lost must not look like one that has them.
 var (
 	boltLayout = layout{kind: LogBolt, log: "raft.db"}
 	walLayout  = layout{kind: LogWAL, log: "raft-log", stable: "raft-stable.db"}
-	// walAlone was made by earlier versions, on request: the votes are in the meta
-	// store of the write-ahead log.
+	// walAlone was made by earlier versions, on request. The votes are in the meta store of the
+	// write-ahead log.
 	walAlone = layout{kind: LogWAL, log: "raft-wal"}
 
 	layouts = []layout{boltLayout, walLayout, walAlone}
 )
 
-// presence is which of a layout's names are there.
+// presence says which of a layout's names exist.
 type presence struct{ log, stable bool }
 
 func (p presence) any() bool { return p.log || p.stable }
 
-// look says which names of a layout a directory has.
+// look says which of the layout's names a directory has.
 func (l layout) look(dir *datadir.Dir) (p presence, err error) {
 	if p.log, err = exists(dir.Path(l.log)); err != nil || l.stable == "" {
 		return p, err
@@ -64,8 +64,8 @@ func exists(path string) (bool, error) {
 	return true, nil
 }
 
-// findLayout gives the layout of a directory, nil if Raft has left nothing in it.
-// More than one layout is refused: which of the logs is the newer one cannot be told.
+// findLayout returns the layout of a directory, nil if it has nothing of Raft. A directory with more
+// than one layout is refused, because it cannot be told which of the logs is the newer one.
 func findLayout(dir *datadir.Dir) (*layout, error) {
 	var found []layout
 	for _, l := range layouts {
@@ -91,8 +91,8 @@ func findLayout(dir *datadir.Dir) (*layout, error) {
 	return nil, fmt.Errorf("there is Raft's log more than once: %s. Keep the one that the agent ran with last, move the others away", strings.Join(names, " and "))
 }
 
-// chooseLayout is what the directory has, else what is wanted, else the write-ahead
-// log. What it has is not changed by wanting something else.
+// chooseLayout returns the layout that the directory has, or the wanted kind if it has none, or the
+// write-ahead log if nothing is wanted. A directory with another kind than the wanted one is refused.
 func chooseLayout(dir *datadir.Dir, want string) (layout, error) {
 	has, err := findLayout(dir)
 	switch {

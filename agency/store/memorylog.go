@@ -1,8 +1,8 @@
-package agency
+package store
 
 import "github.com/hashicorp/raft"
 
-// memoryLog is Raft's log and votes in memory, on a disk that may hang.
+// memoryLog keeps Raft's log and votes in memory, on a disk that may hang.
 type memoryLog struct {
 	store *raft.InmemStore
 	frost *frost
