@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
 	"stasis/agency/keys"
 	"stasis/event"
 	"stasis/internal/network"
@@ -113,7 +114,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	known[a.id] = a.advertise
 	a.book = newAddressBook(a.id, known)
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
-	a.gag = newGag()
+	a.fence = fence.New()
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
 	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
@@ -196,7 +197,7 @@ func (a *Agent) report(err error) {
 // leaderAddress is the "host:port" of the agent that leads as far as this one
 // knows; self if it is this one; empty if none is known.
 func (a *Agent) leader() (id, address string) {
-	if a.gag.state() != nil {
+	if a.fence.Hang() != nil {
 		return "", "" // it hears of no leader, and does not lead
 	}
 	raftAddress, raftID := a.raft.LeaderWithID()

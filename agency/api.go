@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
+	"stasis/agency/outcome"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -171,17 +172,17 @@ const noLeader = "No leader"
 func (s *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var plain plainError
 	var envelope *apierror.Error
-	unknown := errors.Is(err, ErrUnknown)
+	unknown := errors.Is(err, outcome.ErrUnknown)
 	switch {
 	case errors.As(err, &plain):
 		answer(w, plain.status, message{plain.message})
 	case errors.As(err, &envelope):
 		apierror.Write(w, envelope)
-	case unknown && errors.Is(err, ErrTimeout):
+	case unknown && errors.Is(err, outcome.ErrTimeout):
 		apierror.Write(w, apierror.New(apierror.RequestTimeout, "%w", err))
-	case unknown, errors.Is(err, ErrTimeout), errors.Is(err, ErrClosed):
+	case unknown, errors.Is(err, outcome.ErrTimeout), errors.Is(err, outcome.ErrClosed):
 		answer(w, http.StatusServiceUnavailable, message{err.Error()})
-	case errors.Is(err, ErrNotLeader):
+	case errors.Is(err, outcome.ErrNotLeader):
 		s.redirect(w, r)
 	default:
 		s.agent.logger.Error("request not answered", "path", r.URL.Path, "error", err)

@@ -52,9 +52,9 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		"version":             version.API,
 	}
 	status := a.standing.String()
-	if h := a.gag.state(); h != nil {
-		body["diskHangs"] = h.health() // ours
-		status = h.status()
+	if h := a.fence.Hang(); h != nil {
+		body["diskHangs"] = h.Health() // ours
+		status = h.Status()
 	}
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
@@ -192,7 +192,7 @@ func (s *api) id(w http.ResponseWriter, _ *http.Request) error {
 
 // availability is 200 while the agent runs and its disk does, with a leader or without.
 func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
-	if err := s.agent.gag.err(); err != nil {
+	if err := s.agent.fence.Err(); err != nil {
 		return apierror.New(apierror.ServiceUnavailable, "%w", err)
 	}
 	if s.agent.running.Err() != nil {
@@ -231,8 +231,8 @@ func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 		},
 	}
 	body["http"] = s.limits.Status() // ours
-	if h := s.agent.gag.state(); h != nil {
-		body["diskHangs"] = h.health() // ours
+	if h := s.agent.fence.Hang(); h != nil {
+		body["diskHangs"] = h.Health() // ours
 	}
 	answer(w, http.StatusOK, body)
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
@@ -22,18 +23,18 @@ var errUnreadable = errors.New("it is refused, and nothing of it is kept")
 // arrivals checks what arrives.
 type arrivals struct {
 	machine  *machine
-	gag      *gag
+	fence    *fence.Fence
 	most     int // bytes of an entry that the log takes; 0: any number
 	complain func(what string, err error)
 }
 
 // sift is Raft's calls from other agents without those that it could not bear.
 func (a *arrivals) sift(from <-chan raft.RPC, done <-chan struct{}) <-chan raft.RPC {
-	return sift(from, done, func(rpc raft.RPC) bool {
+	return fence.Filter(from, done, func(rpc raft.RPC) bool {
 		err := a.check(rpc.Command)
 		if err != nil {
 			a.complain("refusing what another agent sends", err)
-			a.gag.refuse(rpc, err)
+			a.fence.Refuse(rpc, err)
 		}
 		return err != nil
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
 	"stasis/internal/failpoint"
 )
 
@@ -77,30 +78,7 @@ func (p *probation) note(r *raft.AppendEntriesRequest) {
 
 // sift is Raft's calls from other agents without those for a vote.
 func (p *probation) sift(from <-chan raft.RPC, done <-chan struct{}) <-chan raft.RPC {
-	return sift(from, done, p.refuse)
-}
-
-// sift is the calls without those that refuse has answered, until done.
-func sift(from <-chan raft.RPC, done <-chan struct{}, refuse func(raft.RPC) bool) <-chan raft.RPC {
-	to := make(chan raft.RPC)
-	go func() { // ends with done
-		for {
-			select {
-			case rpc := <-from:
-				if refuse(rpc) {
-					continue
-				}
-				select {
-				case to <- rpc:
-				case <-done:
-					return
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return to
+	return fence.Filter(from, done, p.refuse)
 }
 
 func (p *probation) refuse(rpc raft.RPC) bool {

@@ -48,6 +48,8 @@ var rooms = []room{
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
 	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
+	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
+	{"agency/outcome", nil, "how a change can end does not depend on what is changed"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
 
@@ -104,7 +106,7 @@ type door struct {
 }
 
 var doors = []door{
-	{"github.com/hashicorp/raft", nil, []string{"agency"}, "replication has one door"},
+	{"github.com/hashicorp/raft", nil, []string{"agency", "agency/fence"}, "replication has one door"},
 	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "replication has one door"},
 	{"github.com/hashicorp/raft-wal", nil, []string{"agency"}, "replication has one door"},
 	{"go.etcd.io/bbolt", nil, []string{"agency"}, "replication has one door"},
