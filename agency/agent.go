@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/answer"
+	"stasis/agency/asyncjob"
 	"stasis/agency/fence"
 	"stasis/agency/keys"
 	"stasis/event"
@@ -31,10 +33,9 @@ type Agent struct {
 	running context.Context    // ends when Close begins, or the node has to stop
 	stop    context.CancelFunc // ends running
 	server  *network.Server
-	jobs    *jobs
+	jobs    *asyncjob.Jobs
 	polls   pollCache
-	large   *large     // answers to clients
-	larger  *large     // answers to servers
+	queues  *answer.Queues
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -118,7 +119,7 @@ func newAgent(c Config, d *disk, l net.Listener, logger hclog.Logger) (*Agent, e
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.untrusted(err) })
 	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
-	a.large, a.larger = newLarge(a.machine.past.removed, c.TreeQuota/2), newLarge(a.machine.past.removed, c.TreeQuota/2)
+	a.queues = answer.NewQueues(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }
 	return a, nil
@@ -141,7 +142,7 @@ func newPlace(c Config, d *disk) (place, error) {
 }
 
 func (a *Agent) serve(c Config) {
-	a.jobs = newJobs(c.HTTP.Budget)
+	a.jobs = asyncjob.New(c.HTTP.Budget)
 	maxBody := c.MaxBodyBytes
 	if bound := a.disk.maxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
@@ -229,7 +230,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.settle(2*a.timing.Heartbeat + 2*a.timing.Election)
 	a.handOver(ctx)
 	var errs []error
-	a.jobs.close()
+	a.jobs.Close()
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}

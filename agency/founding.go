@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/answer"
 	"stasis/agency/keys"
 	"stasis/internal/failpoint"
 )
@@ -91,7 +92,7 @@ func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
 		}
 		reply.Seed, reply.Met = known.Seed, known.Met
 	}
-	answer(w, http.StatusOK, reply)
+	answer.Write(w, http.StatusOK, reply)
 	return nil
 }
 

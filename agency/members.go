@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/answer"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/fence"
 	"stasis/agency/outcome"
@@ -213,7 +214,7 @@ func (s *api) membership(w http.ResponseWriter, r *http.Request) error {
 	if o != nil {
 		body.Members = a.memberList(o)
 	}
-	answer(w, http.StatusOK, body)
+	answer.Write(w, http.StatusOK, body)
 	return nil
 }
 
