@@ -22,8 +22,8 @@ type Job struct {
 	once   sync.Once     // of parked
 	parked chan struct{} // closed when what fires a waiting poll will find it
 	done   bool          // the answer is complete; guarded by Jobs.mu
-	ended  time.Time // when it was complete
-	kept   bool // the answer may be fetched
+	ended  time.Time     // when it was complete
+	kept   bool          // the answer may be fetched
 	// account counts the answer while it is kept.
 	account *budget.Account
 }

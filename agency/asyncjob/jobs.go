@@ -18,11 +18,11 @@ import (
 
 const (
 	// Header is the header by which a client asks for an async job.
-	Header   = "X-Arango-Async"
+	Header = "X-Arango-Async"
 	// IDHeader carries the id of a job in answers.
 	IDHeader = "X-Arango-Async-Id"
 	// Path begins the paths by which jobs are fetched, listed, cancelled and dropped.
-	Path     = "/_api/job/"
+	Path = "/_api/job/"
 
 	// jobsKept bounds the jobs whose answers wait to be fetched, and the jobs that run. Beyond
 	// it new ones are refused.
