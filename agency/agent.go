@@ -67,23 +67,23 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	logger := c.Logger.Named("agent")
-	disk, err := openDisk(c, logger)
+	disk, err := openDisk(diskConfig{ID: c.ID, Dir: c.Dir, Memory: c.Stores, LogStore: c.LogStore, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	logger = logger.With("id", disk.id)
 	listener, err := c.Network.Listen(c.Listen)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), disk.close())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), disk.shutdown())
 	}
 	a, err := newAgent(c, disk, listener, logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), listener.Close(), disk.close())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), listener.Close(), disk.shutdown())
 	}
 	if err := a.join(); err != nil {
 		a.stop()
 		close(a.raftGone) // it never came
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), a.mux.close(), disk.close())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.id, err), a.mux.close(), disk.shutdown())
 	}
 	a.serve(c)
 	a.arriving.Go(func() { a.arrive(c.Join) })
@@ -240,7 +240,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.officers.Wait()
 	a.workers.Wait()
 	a.asked.Wait()
-	errs = append(errs, a.disk.close())
+	errs = append(errs, a.disk.shutdown())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop agent %s: %w", a.id, err)
 	}

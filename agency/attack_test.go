@@ -80,15 +80,6 @@ func (x *attacker) repeat(name string) error {
 	}, &raft.AppendEntriesResponse{})
 }
 
-// TestEntryThatTheLogDoesNotTake: raft-wal stores an entry that it cannot read again.
-func TestEntryThatTheLogDoesNotTake(t *testing.T) {
-	a := arrivals{machine: newMachine(10, nil), most: 100}
-	call := &raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1, Term: 1, Type: raft.LogNoop, Extensions: make([]byte, 100)}}}
-	require.NoError(t, a.check(call))
-	call.Entries[0].Extensions = make([]byte, 101)
-	require.ErrorContains(t, a.check(call), "it has 101 bytes, and the log takes 100")
-}
-
 // garbage is entries that Raft would store, and that no agent can apply.
 type garbage struct {
 	what    string
@@ -239,13 +230,13 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				broken := c.others(c.leader())[0]
 				c.kill(broken)
-				store, err := openDirectory(dirs[broken], "", func() string { return "" }, logger(t))
+				kept, err := openDisk(diskConfig{Dir: dirs[broken], Logger: logger(t)})
 				require.NoError(t, err)
-				last, err := store.log.LastIndex()
+				last, err := kept.log.LastIndex()
 				require.NoError(t, err)
 				bad.Index, bad.Term = last+1, 1<<20
-				require.NoError(t, store.log.StoreLog(&bad))
-				require.NoError(t, store.close())
+				require.NoError(t, kept.log.StoreLog(&bad))
+				require.NoError(t, kept.shutdown())
 
 				_, err = Start(t.Context(), Config{ID: "AGNT-" + broken, Listen: broken + ":1", Peers: c.peers, Network: c.net.Host(broken), Dir: dirs[broken], Logger: logger(t)})
 				require.ErrorContains(t, err, fmt.Sprintf("entry %d: ", last+1))

@@ -341,7 +341,9 @@ func TestWholeClusterRestarts(t *testing.T) {
 			c.kill(name)
 		}
 		for name, stores := range c.stores {
-			shots, err := stores.shots.List()
+			d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+			require.NoError(t, err)
+			shots, err := d.shots.List()
 			require.NoError(t, err)
 			require.NotEmpty(t, shots, name)
 			c.start(name)

@@ -140,7 +140,7 @@ func TestSnapshotDoesNotDelayWrites(t *testing.T) {
 // run. They take turns.
 func BenchmarkLogs(b *testing.B) {
 	agents := map[string]*Agent{}
-	for _, l := range layouts {
+	for _, l := range diskLayouts {
 		dir := b.TempDir()
 		makeLayout(b, dir, "AGNT-x", l)
 		a, err := Start(b.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Timing: Timing{DiskPatience: time.Minute}})
@@ -160,7 +160,7 @@ func BenchmarkLogs(b *testing.B) {
 	}
 	for _, n := range clients {
 		for name := range agents {
-			b.ReportMetric(rates[fmt.Sprint(name, "/", n)]/rates[fmt.Sprint(boltLayout.log, "/", n)], fmt.Sprintf("%s-%d-of-bolt", name, n))
+			b.ReportMetric(rates[fmt.Sprint(name, "/", n)]/rates[fmt.Sprint(boltFiles.log, "/", n)], fmt.Sprintf("%s-%d-of-bolt", name, n))
 		}
 	}
 }

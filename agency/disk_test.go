@@ -78,7 +78,10 @@ func TestRestartFromSnapshot(t *testing.T) {
 // term and no log; the next start finishes the bootstrap.
 func TestBootstrapTornInTheMiddle(t *testing.T) {
 	stores := NewMemoryStores()
-	require.NoError(t, stores.log.SetUint64([]byte("CurrentTerm"), 1))
+	d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
+	require.NoError(t, err)
+	require.NoError(t, d.stable.SetUint64([]byte("CurrentTerm"), 1))
+	require.NoError(t, d.shutdown())
 	s := alone(t, "", func(c *Config) { c.Stores = stores })
 	require.Equal(t, `200 {"results":[1]}`, s.post("write", `[[{"x":1}]]`).String())
 }
@@ -138,7 +141,9 @@ func TestBrokenMachine(t *testing.T) {
 
 // TestSnapshotPersist: a write that fails is reported and leaves no snapshot.
 func TestSnapshotPersist(t *testing.T) {
-	stores := &memorySnapshots{}
+	d, err := openDisk(diskConfig{Memory: NewMemoryStores(), Logger: logger(t)})
+	require.NoError(t, err)
+	stores := d.shots
 	sink, err := stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
 	require.NoError(t, err)
 	m := newMachine(10, nil)
@@ -222,7 +227,7 @@ func TestDamagedLog(t *testing.T) {
 		s := alone(t, dir, onBolt)
 		s.post("write", `[[{"a":1}]]`)
 		s.end()
-		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, boltLayout.log))
+		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, boltFiles.log))
 		require.NoError(t, err)
 		end, err := bolt.LastIndex()
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 // notice that one is overdue (here) and to keep the agent from leading meanwhile (gag).
 type diskWatch struct {
 	mu    sync.Mutex
-	calls map[*diskCall]struct{}
+	calls []*diskCall // in the order in which they began
 
 	patience int // how many times Timing.DiskPatience a call may take
 	calm     int // looks since the last call that was overdue
@@ -44,7 +45,7 @@ const (
 )
 
 func newDiskWatch() *diskWatch {
-	return &diskWatch{calls: map[*diskCall]struct{}{}, patience: 1}
+	return &diskWatch{patience: 1}
 }
 
 // begin notes a call that writes so many bytes; end is called when it has returned.
@@ -52,11 +53,12 @@ func (w *diskWatch) begin(what string, bytes int) (end func()) {
 	c := &diskCall{what: what, begun: time.Now(), bytes: bytes}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calls[c] = struct{}{}
+	w.calls = append(w.calls, c)
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.calls, c)
+		i := slices.Index(w.calls, c)
+		w.calls = slices.Delete(w.calls, i, i+1)
 	}
 }
 
@@ -64,9 +66,9 @@ func (w *diskWatch) begin(what string, bytes int) (end func()) {
 func (w *diskWatch) look(patience time.Duration) (overdue *diskCall) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for c := range w.calls {
+	for _, c := range w.calls {
 		c.looks++
-		if c.looks > w.allowed(c, patience) && (overdue == nil || c.begun.Before(overdue.begun)) {
+		if overdue == nil && c.looks > w.allowed(c, patience) {
 			overdue = c
 		}
 	}

@@ -59,69 +59,35 @@ func TestAllDisksAreSlow(t *testing.T) {
 	})
 }
 
-// TestPatience: what is borne depends on what is written, doubles with every disk that
-// turns out to be slow, and gets older only while the process runs.
-func TestPatience(t *testing.T) {
-	w := newDiskWatch()
-	looks := func(n int) (overdue bool) {
-		for range n {
-			overdue = w.look(time.Second) != nil
-		}
-		return overdue
-	}
-	end := w.begin("write", 0)
-	require.False(t, looks(looksPerPatience))
-	require.True(t, looks(1))
-	require.Equal(t, "write", w.look(time.Second).what)
-	end()
-	require.False(t, looks(1))
-	w.returned()
-	end = w.begin("write", 0)
-	require.False(t, looks(2*looksPerPatience))
-	require.True(t, looks(1))
-	end()
-	for range 10 {
-		w.returned()
-	}
-	end = w.begin("write", 0)
-	require.False(t, looks(mostPatience*looksPerPatience))
-	require.True(t, looks(1))
-	end()
-	require.False(t, looks(calmLooks))
-	end = w.begin("write", 0)
-	require.False(t, looks(looksPerPatience))
-	require.True(t, looks(1), "as impatient as in the beginning")
-	end()
-	end = w.begin("write", 10*slowestDisk)
-	require.False(t, looks(11*looksPerPatience))
-	require.True(t, looks(1))
-	end()
-}
-
 // TestOwnSnapshotMayTakeItsTime: it is written beside Raft's loop.
 func TestOwnSnapshotMayTakeItsTime(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		w, hang := newDiskWatch(), &frost{}
-		shots := watchedSnapshots{&memorySnapshots{frost: hang}, w}
-		sink, err := shots.Create(1, 7, 2, raft.Configuration{}, 1, nil)
+		stores := NewMemoryStores()
+		d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
 		require.NoError(t, err)
 		closing := func(close func() error) *diskCall {
-			thaw := hang.freeze()
+			thaw := stores.Freeze()
 			closed := make(chan error, 1)
 			go func() { closed <- close() }()
 			synctest.Wait()
 			var overdue *diskCall
 			for range looksPerPatience + 1 {
-				overdue = w.look(time.Second)
+				overdue = d.calls.look(time.Second)
 			}
 			thaw()
 			require.NoError(t, <-closed)
 			return overdue
 		}
-		received := closing(sink.Close)
-		require.NotNil(t, received)
-		require.Equal(t, "publish a snapshot", received.what)
 		m := newMachine(10, nil)
+		received, err := d.shots.Create(1, 7, 2, raft.Configuration{}, 1, nil)
+		require.NoError(t, err)
+		_, err = m.state().WriteTo(received)
+		require.NoError(t, err)
+		overdue := closing(received.Close)
+		require.NotNil(t, overdue)
+		require.Equal(t, "publish a snapshot", overdue.what)
+		sink, err := d.shots.Create(1, 8, 2, raft.Configuration{}, 1, nil)
+		require.NoError(t, err)
 		own, err := m.Snapshot()
 		require.NoError(t, err)
 		require.Nil(t, closing(func() error { return own.Persist(sink) }))

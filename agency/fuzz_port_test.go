@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/validation"
 	"stasis/fsm"
 )
 
@@ -94,9 +95,9 @@ func FuzzEntries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte, index, term uint64) {
 		halted := errors.New("not halted")
 		m := newMachine(10, func(err error) { halted = err })
-		a := arrivals{machine: m, most: walMaxEntry}
+		calls := validation.Calls{MaxEntry: 64 << 20, Decoded: m.remember}
 		e := &raft.Log{Index: index, Term: term, Type: raft.LogType(kind), Data: data}
-		err := a.check(&raft.AppendEntriesRequest{Term: 3, PrevLogEntry: 4, PrevLogTerm: 1, Entries: []*raft.Log{e}})
+		err := calls.Check(&raft.AppendEntriesRequest{Term: 3, PrevLogEntry: 4, PrevLogTerm: 1, Entries: []*raft.Log{e}})
 		if err != nil {
 			return
 		}

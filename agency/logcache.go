@@ -75,3 +75,12 @@ func (c *cachedLog) DeleteRange(from, to uint64) error {
 	c.mu.Unlock()
 	return c.LogStore.DeleteRange(from, to)
 }
+
+// contiguousLog is a log without gaps: Raft drops all of it when a snapshot that
+// another agent sent has replaced it. Without being asked for that it keeps the
+// newest entries from before, which need never have been committed, and sends them
+// to others when it leads.
+type contiguousLog struct{ raft.LogStore }
+
+// IsMonotonic is asked by Raft.
+func (contiguousLog) IsMonotonic() bool { return true }

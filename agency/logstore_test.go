@@ -35,7 +35,7 @@ func TestWALRestarts(t *testing.T) {
 	require.Equal(t, `200 [{"x":50,"y":1}]`, s.post("read", `[["/"]]`).String())
 	require.Equal(t, `200 {"results":[50],"inquired":true}`, s.post("inquire", `["last"]`).String())
 	s.end()
-	_, err = os.Stat(filepath.Join(dir, boltLayout.log))
+	_, err = os.Stat(filepath.Join(dir, boltFiles.log))
 	require.ErrorIs(t, err, os.ErrNotExist)
 
 	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: LogBolt})
@@ -48,13 +48,13 @@ func TestWALRestarts(t *testing.T) {
 func TestWALBoundsBodies(t *testing.T) {
 	dir := t.TempDir()
 	s := alone(t, dir, onWAL)
-	const beyond = walSegment + 1<<20 // one segment
+	const beyond = 17 << 20 // one segment
 	const before, after = `[[{"/arango/Plan/x":"`, `"},{"/arango/Target/HotBackup/Holder/nonce":"n"}]]`
 	const frame = len(before + after)
 	large := func(n int) string { return before + strings.Repeat("y", n) + after } // as a restore's Plan
 	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}}}]]`).status)
-	require.Equal(t, 413, s.post("write", large(walMaxBody)).status)
-	for _, n := range []int{beyond, walMaxBody - frame} {
+	require.Equal(t, 413, s.post("write", large(int(s.disk.maxBody))).status)
+	for _, n := range []int{beyond, int(s.disk.maxBody) - frame} {
 		require.Equal(t, 200, s.post("write", large(n)).status)
 		s.end()
 		s = alone(t, dir) // it has read the whole log
@@ -71,7 +71,7 @@ func TestWALDamaged(t *testing.T) {
 		s.post("write", fmt.Sprintf(`[[{"x":"value %d"}]]`, i))
 	}
 	s.end()
-	segments, err := filepath.Glob(filepath.Join(dir, walLayout.log, "*.wal"))
+	segments, err := filepath.Glob(filepath.Join(dir, walFiles.log, "*.wal"))
 	require.NoError(t, err)
 	require.Len(t, segments, 1)
 	data, err := os.ReadFile(segments[0])

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/fence"
+	"stasis/agency/validation"
 )
 
 // node is the Raft side of an agent.
@@ -73,7 +74,9 @@ func (a *Agent) join() error {
 	config := a.raftConfig(a.log, notices)
 	a.acks.probation, a.acks.fence, a.acks.done = a.probation, a.fence, a.raftGone
 	a.acks.book = a.book
-	a.acks.arrivals = &arrivals{machine: a.machine, fence: a.fence, most: a.disk.maxEntry, complain: a.complaints.tell}
+	a.acks.arrivals = &arrivals{
+		calls: validation.Calls{MaxEntry: a.disk.maxEntry, Decoded: a.machine.remember}, fence: a.fence, complain: a.complaints.tell,
+	}
 	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
 	a.acks.follows = func(term uint64) bool {
 		r := started.Load()

@@ -1,7 +1,6 @@
 package agency
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -42,30 +41,4 @@ func writeNote(n notes, name string, value any) error {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
 	return n.WriteNote(name, append(raw, '\n'))
-}
-
-// ReadNote makes memory stores notes.
-func (s *Stores) ReadNote(name string) ([]byte, error) {
-	s.frost.wait()
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	return bytes.Clone(s.notes[name]), nil
-}
-
-// WriteNote makes memory stores notes.
-func (s *Stores) WriteNote(name string, data []byte) error {
-	s.frost.wait()
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	s.notes[name] = bytes.Clone(data)
-	return nil
-}
-
-// RemoveNote makes memory stores notes.
-func (s *Stores) RemoveNote(name string) error {
-	s.frost.wait()
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	delete(s.notes, name)
-	return nil
 }

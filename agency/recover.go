@@ -84,12 +84,12 @@ func Recover(o RecoverOptions) (Survivor, error) {
 			return Survivor{}, fmt.Errorf("recover: %w: %s is no agent's data directory", ErrNothingToRecover, o.Dir)
 		}
 	}
-	d, err := openDisk(Config{Dir: o.Dir, Stores: o.Stores}, o.Logger)
+	d, err := openDisk(diskConfig{Dir: o.Dir, Memory: o.Stores, Logger: o.Logger})
 	if err != nil {
 		return Survivor{}, fmt.Errorf("recover: %w", err)
 	}
 	s, err := recoverDisk(d, o)
-	if err = errors.Join(err, d.close()); err != nil {
+	if err = errors.Join(err, d.shutdown()); err != nil {
 		return s, fmt.Errorf("recover agent %s: %w", d.id, err)
 	}
 	return s, nil
@@ -169,14 +169,14 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 	if err := writeNote(d.notes, recoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
 		return s, err
 	}
-	if err := d.reduce(address, moved{from: s.Before, to: s.After}, o.Logger); err != nil {
+	if err := reduce(d, address, moved{from: s.Before, to: s.After}, o.Logger); err != nil {
 		return s, err
 	}
-	return s, d.conclude(s.After)
+	return s, conclude(d, s.After)
 }
 
 // conclude gives the directory its origin, and removes what says that it is not ready.
-func (d *disk) conclude(o keys.Origin) error {
+func conclude(d *disk, o keys.Origin) error {
 	if err := writeNote(d.notes, originNote, founded{Origin: o}); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (d *disk) conclude(o keys.Origin) error {
 }
 
 // reduce makes this agent the only member, with all that it has.
-func (d *disk) reduce(address string, m moved, logger hclog.Logger) error {
+func reduce(d *disk, address string, m moved, logger hclog.Logger) error {
 	_, transport := raft.NewInmemTransport("")
 	config := raft.DefaultConfig()
 	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.id), logger, true

@@ -109,10 +109,10 @@ func TestRecover(t *testing.T) {
 // TestRecoverOnDisk: the same on the real disk, with each layout, by the directory's lock and
 // with entries in the log and in a snapshot; and what is refused.
 func TestRecoverOnDisk(t *testing.T) {
-	for _, l := range layouts {
+	for _, l := range diskLayouts {
 		t.Run(l.log, func(t *testing.T) {
 			dir := t.TempDir()
-			if l == walAlone { // no new directory has it
+			if l == walFilesAlone { // no new directory has it
 				makeLayout(t, dir, "AGNT-1", l)
 			}
 			small := func(c *Config) { c.LogStore, c.Timing.TrailingLogs = l.kind, 2 }
@@ -231,7 +231,7 @@ func (s cutStable) SetUint64(key []byte, v uint64) error {
 	return s.StableStore.SetUint64(key, v)
 }
 
-func (d *disk) cutAfter(n int) *cutShort {
+func cutAfter(d *disk, n int) *cutShort {
 	cut := &cutShort{left: n}
 	d.notes, d.log, d.shots, d.stable = cutNotes{d.notes, cut}, cutLog{d.log, cut}, cutShots{d.shots, cut}, cutStable{d.stable, cut}
 	return cut
@@ -249,9 +249,9 @@ func TestRecoverCutShort(t *testing.T) {
 			}
 			c.kill("a")
 			stores := c.stores["a"]
-			d, err := openDisk(Config{Stores: stores}, logger(t))
+			d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
 			require.NoError(t, err)
-			d.cutAfter(at)
+			cutAfter(d, at)
 			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())

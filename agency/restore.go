@@ -3,7 +3,6 @@ package agency
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -39,33 +38,16 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	d, err := openDisk(Config{ID: o.ID, Dir: o.Dir, Stores: o.Stores, LogStore: o.LogStore}, o.Logger)
+	d, err := openDisk(diskConfig{ID: o.ID, Dir: o.Dir, Memory: o.Stores, LogStore: o.LogStore, Logger: o.Logger})
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	err = errors.Join(restoreDisk(d, state, moved{from: head.Origin, to: after}), d.close())
+	err = errors.Join(restoreDisk(d, state, moved{from: head.Origin, to: after}), d.shutdown())
 	s := Survivor{ID: d.id, Before: head.Origin, After: after, RaftIndex: 1, RaftTerm: 1, Index: state.Index(), Changed: changedAt(state)}
 	if err != nil {
 		return s, fmt.Errorf("restore a snapshot as agent %s: %w", d.id, err)
 	}
 	return s, nil
-}
-
-// checkEmpty refuses a directory in which something is.
-func checkEmpty(dir string) error {
-	list, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look into %s: %w", dir, err)
-	}
-	for _, e := range list {
-		if e.Name() != "lost+found" {
-			return fmt.Errorf("%s is not empty: it has %q. A snapshot is restored into an empty directory", dir, e.Name())
-		}
-	}
-	return nil
 }
 
 func restoreDisk(d *disk, state *fsm.State, m moved) error {
@@ -86,5 +68,5 @@ func restoreDisk(d *disk, state *fsm.State, m moved) error {
 	if err := d.stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {
 		return fmt.Errorf("write Raft's term: %w", err)
 	}
-	return d.conclude(m.to)
+	return conclude(d, m.to)
 }

@@ -79,9 +79,9 @@ func TestRestoreCutShort(t *testing.T) {
 	require.NoError(t, err)
 	for at := 0; ; at++ {
 		stores := NewMemoryStores()
-		d, err := openDisk(Config{Stores: stores}, logger(t))
+		d, err := openDisk(diskConfig{Memory: stores, Logger: logger(t)})
 		require.NoError(t, err)
-		d.cutAfter(at)
+		cutAfter(d, at)
 		err = restoreDisk(d, state, moved{from: head.Origin, to: after})
 		if err == nil {
 			require.Greater(t, at, 4)

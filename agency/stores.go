@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -14,59 +13,44 @@ import (
 	"stasis/internal/datadir"
 )
 
-// Stores is an agent's log, votes and snapshots in memory. It survives Close, so
-// that a simulated cluster can restart an agent with what it had on "disk". One
-// agent at a time may use it.
-type Stores struct {
-	id     string
-	log    *raft.InmemStore
-	shots  *memorySnapshots
-	frost  *frost
-	noting sync.Mutex // guards id and notes
-	notes  map[string][]byte
-}
-
-// NewMemoryStores makes empty stores.
-func NewMemoryStores() *Stores {
-	f := &frost{}
-	return &Stores{log: raft.NewInmemStore(), shots: &memorySnapshots{frost: f}, frost: f, notes: map[string][]byte{}}
-}
-
-// Freeze makes the disk hang: from now on every call that reads or writes it waits until
-// thaw is called. An agent whose disk hangs cannot be closed.
-func (s *Stores) Freeze() (thaw func()) { return s.frost.freeze() }
-
-// identify is what a data directory's identity file does: the first id stays.
-func (s *Stores) identify(id string) string {
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	if s.id == "" {
-		s.id = id
-	}
-	return s.id
-}
-
-// disk is an agent's opened stores, whatever they are made of.
+// disk is what an agent keeps, opened. One agent at a time has it open.
 type disk struct {
-	id     string
+	id     string // of the agent
 	log    raft.LogStore
-	stable raft.StableStore
+	stable raft.StableStore // term and vote
 	shots  raft.SnapshotStore
-	close  func() error
-	calls  *diskWatch
-	dead   chan error // why the log takes no entry any more
-	// maxBody bounds a request's body; 0: it does not.
+	notes  notes
+	calls  *diskWatch // those of log, stable, shots and notes that have not returned
+	// dead receives why the log takes no entry any more until it is opened again.
+	dead chan error
+	// maxBody bounds a request's body, in bytes. 0: it does not.
 	maxBody int64
-	// maxEntry bounds what an entry of the log carries; 0: it does not.
+	// maxEntry bounds what an entry of the log carries, in bytes. 0: it does not.
 	maxEntry int
-	dir      string // "": the stores are in memory
-	notes    notes
+
+	dir   string // "": in memory
+	close func() error
+}
+
+// diskConfig says what to open.
+type diskConfig struct {
+	// ID is the agent's id. Empty: the id that the directory has, or a new one.
+	ID string
+	// Dir is the data directory. Empty: Memory.
+	Dir string
+	// Memory is used instead of a directory.
+	Memory *Stores
+	// LogStore is what keeps Raft's log in a new Dir: LogBolt or LogWAL. Empty: LogWAL. A
+	// directory that has a log of the other kind is refused.
+	LogStore string
+	Logger   hclog.Logger
 }
 
 const snapshotsKept = 2
 
-// openDisk opens the configured stores and checks whose they are.
-func openDisk(c Config, logger hclog.Logger) (*disk, error) {
+// openDisk opens what an agent keeps, and checks that it is the configured agent's. The log of
+// a directory is read from its beginning to its end (see reconcile).
+func openDisk(c diskConfig) (*disk, error) {
 	newID := func() string {
 		if c.ID != "" {
 			return c.ID
@@ -74,18 +58,17 @@ func openDisk(c Config, logger hclog.Logger) (*disk, error) {
 		return datadir.Agent.NewID()
 	}
 	var d *disk
-	if c.Stores != nil {
-		log := memoryLog{c.Stores.log, c.Stores.frost}
-		d = &disk{id: c.Stores.identify(newID()), log: log, stable: log, shots: c.Stores.shots, close: func() error { return nil }, notes: c.Stores}
+	if c.Memory != nil {
+		d = c.Memory.open(newID())
 	} else {
 		var err error
-		if d, err = openDirectory(c.Dir, c.LogStore, newID, logger); err != nil {
+		if d, err = openDirectory(c.Dir, c.LogStore, newID, c.Logger); err != nil {
 			return nil, err
 		}
 	}
 	if c.ID != "" && d.id != c.ID {
 		err := fmt.Errorf("data directory %s belongs to agent %s, not %s", c.Dir, d.id, c.ID)
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.shutdown())
 	}
 	d.watch()
 	return d, nil
@@ -104,7 +87,7 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	if err := settleLog(files.log, shots, logger); err != nil {
+	if err := reconcile(files.log, shots, logger); err != nil {
 		d := disk{dir: path}
 		return nil, errors.Join(d.untrusted(fmt.Errorf("%s: %w", files.path, err)), files.close(), dir.Close())
 	}
@@ -141,6 +124,9 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// shutdown releases what was opened. The disk must not be used afterwards.
+func (d *disk) shutdown() error { return d.close() }
+
 // pristine says whether there is neither log nor snapshot.
 func (d *disk) pristine() (bool, error) {
 	last, err := d.log.LastIndex()
@@ -164,6 +150,23 @@ func (d *disk) bootstrap(c *raft.Config, t raft.Transport, members raft.Configur
 	}
 	if err != nil {
 		return fmt.Errorf("bootstrap Raft: %w", err)
+	}
+	return nil
+}
+
+// checkEmpty refuses a directory in which something is.
+func checkEmpty(dir string) error {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into %s: %w", dir, err)
+	}
+	for _, e := range list {
+		if e.Name() != "lost+found" {
+			return fmt.Errorf("%s is not empty: it has %q. A snapshot is restored into an empty directory", dir, e.Name())
+		}
 	}
 	return nil
 }

@@ -52,6 +52,7 @@ var rooms = []room{
 	{"agency/asyncjob", []string{"agency/answer"}, "an answer that is fetched later is bytes: what was asked does not matter"},
 	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
 	{"agency/outcome", nil, "how a change can end does not depend on what is changed"},
+	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
 
@@ -107,11 +108,18 @@ type door struct {
 	because string
 }
 
+// replication are the rooms of an agent that take part in replication.
+var replication = []string{
+	"agency",
+	"agency/fence",
+	"agency/validation",
+}
+
 var doors = []door{
-	{"github.com/hashicorp/raft", nil, []string{"agency", "agency/fence"}, "replication has one door"},
-	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "replication has one door"},
-	{"github.com/hashicorp/raft-wal", nil, []string{"agency"}, "replication has one door"},
-	{"go.etcd.io/bbolt", nil, []string{"agency"}, "replication has one door"},
+	{"github.com/hashicorp/raft", nil, replication, "replication has one door"},
+	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency"}, "Raft's log and votes have one door"},
+	{"github.com/hashicorp/raft-wal", nil, []string{"agency"}, "Raft's log and votes have one door"},
+	{"go.etcd.io/bbolt", nil, []string{"agency"}, "Raft's log and votes have one door"},
 	{"github.com/cockroachdb/pebble/v2", []string{"github.com/cockroachdb/pebble/v2/vfs"}, []string{"dbserver/engine"}, "the engine has one door; its file system is the disk seam of all"},
 	{"github.com/rclone/rclone", nil, []string{"dbserver/transfer/rclone"}, "remotes have one door"},
 	{"github.com/spf13", nil, []string{"cmd/..."}, "the command line has one door"},

@@ -4,84 +4,19 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"stasis/fsm"
 )
 
-// TestInstalledSnapshotThenRestart: an agent that was sent a snapshot keeps nothing
-// of its log from before, and starts again from what it has on disk, also when it
-// ended before the log was dropped.
-func TestInstalledSnapshotThenRestart(t *testing.T) {
-	for _, l := range layouts {
-		t.Run(l.log, func(t *testing.T) { testInstalledSnapshotThenRestart(t, l) })
-	}
-}
-
-func testInstalledSnapshotThenRestart(t *testing.T, l layout) {
-	dir := t.TempDir()
-	inBubble(t, 3, Timing{SnapshotThreshold: 20, SnapshotInterval: time.Second, TrailingLogs: 10}, func(t *testing.T, c *cluster) {
-		leader := c.leader()
-		straggler := c.others(leader)[0]
-		c.kill(straggler)
-		makeLayout(t, dir, "AGNT-"+straggler, l)
-		c.dirs = map[string]string{straggler: dir} // it begins anew, on disk
-		c.start(straggler)
-		write := func(n int) {
-			for range n {
-				c.ask(leader, "write", `[[{"x":{"op":"increment"}}]]`)
-			}
-			time.Sleep(5 * time.Second)
-		}
-		write(5)
-		c.kill(straggler)
-		log, saved := filepath.Join(dir, l.log), t.TempDir()
-		copyAll(t, log, filepath.Join(saved, "log"))
-		write(100)
-		c.start(straggler)
-		write(5)
-		first, err := c.agents[straggler].disk.log.FirstIndex()
-		require.NoError(t, err)
-		require.Greater(t, first, uint64(50), "entries that the snapshot has replaced")
-
-		restart := func() {
-			c.start(straggler)
-			write(5)
-			require.Equal(t, decoded(t, c.ask(leader, "state", ""))["agency"], decoded(t, c.ask(straggler, "state", ""))["agency"])
-			c.kill(straggler)
-		}
-		c.kill(straggler)
-		restart()
-		restart()
-		require.NoError(t, os.RemoveAll(log))
-		copyAll(t, filepath.Join(saved, "log"), log)
-		restart()
-		restart()
-	})
-}
-
-// copyAll copies a file or a directory of files.
-func copyAll(t *testing.T, from, to string) {
-	t.Helper()
-	info, err := os.Stat(from)
-	require.NoError(t, err)
-	if info.IsDir() {
-		require.NoError(t, os.CopyFS(to, os.DirFS(from)))
-		return
-	}
-	data, err := os.ReadFile(from)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(to, data, 0o600))
-}
-
-// TestSettleLog: which logs go with which snapshots.
-func TestSettleLog(t *testing.T) {
+// TestReconcile: which logs go with which snapshots.
+func TestReconcile(t *testing.T) {
 	whole := func(index, term uint64) shot { return shot{index: index, term: term} }
 	torn := func(index, term uint64) shot { return shot{index: index, term: term, torn: true} }
-	for name, c := range map[string]settled{
+	for name, c := range map[string]reconciled{
 		"nothing":                             {},
 		"log only":                            {entries: []uint64{1, 2, 3}, left: 3},
 		"log only, begins late":               {entries: []uint64{2, 3}, wrong: "it begins with entry 2"},
@@ -117,17 +52,17 @@ type shot struct {
 	unreadable  bool // its checksum is right
 }
 
-// settled is what settleLog makes of what is on disk.
-type settled struct {
+// reconciled is what reconcile makes of what is on disk.
+type reconciled struct {
 	entries []uint64 // their indices; all of term 2
 	shots   []shot
 	wrong   string
 	left    int // entries afterwards
 }
 
-func (c settled) check(t *testing.T) {
+func (c reconciled) check(t *testing.T) {
 	dir := t.TempDir()
-	shots, err := raft.NewFileSnapshotStoreWithLogger(dir, len(c.shots)+1, logger(t))
+	shots, err := raft.NewFileSnapshotStoreWithLogger(dir, len(c.shots)+1, hclog.NewNullLogger())
 	require.NoError(t, err)
 	for _, s := range c.shots {
 		sink, err := shots.Create(1, s.index, s.term, raft.Configuration{}, 1, nil)
@@ -147,7 +82,7 @@ func (c settled) check(t *testing.T) {
 	for _, i := range c.entries {
 		require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: 2, Type: raft.LogCommand, Data: fsm.Command{}.Encode()}))
 	}
-	err = settleLog(log, shots, logger(t))
+	err = reconcile(log, shots, hclog.NewNullLogger())
 	if c.wrong != "" {
 		require.ErrorContains(t, err, c.wrong)
 		return

@@ -7,24 +7,17 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/validation"
 	"stasis/fsm"
 )
 
-// contiguousLog is a log without gaps: Raft drops all of it when a snapshot that
-// another agent sent has replaced it. Without being asked for that it keeps the
-// newest entries from before, which need never have been committed, and sends them
-// to others when it leads.
-type contiguousLog struct{ raft.LogStore }
-
-// IsMonotonic is asked by Raft.
-func (contiguousLog) IsMonotonic() bool { return true }
-
-// settleLog reads the whole log before it is used: every entry has to be there, to
-// be what was written, and to go on where the newest whole snapshot ends. A log that a
-// snapshot of another agent has replaced, but which was not dropped before the
-// process ended, is dropped now. What Bolt finds wrong with its own pages is a
-// panic of it.
-func settleLog(log raft.LogStore, shots raft.SnapshotStore, logger hclog.Logger) (err error) {
+// reconcile reads the whole log before it is used, and compares it with the snapshots. Every
+// entry has to be there, to be what was written, and to follow the one before or the end of the
+// newest whole snapshot. If a snapshot of another agent has replaced the log, and the process
+// ended before it dropped the log, it drops the log now.
+//
+// Bolt panics when it finds its own pages damaged; that becomes an error.
+func reconcile(log raft.LogStore, shots raft.SnapshotStore, logger hclog.Logger) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the log of Raft is damaged: %v", p)
@@ -119,10 +112,10 @@ func checkEntries(log raft.LogStore, first, last uint64, shot raft.SnapshotMeta)
 		if i > shot.Index {
 			term = max(term, shot.Term)
 		}
-		if err := follows(&entry, i-1, term); err != nil {
+		if err := validation.Follows(&entry, i-1, term); err != nil {
 			return fmt.Errorf("the log of Raft is damaged: %w", err)
 		}
-		if _, err := checkEntry(&entry); err != nil {
+		if _, err := validation.Entry(&entry); err != nil {
 			return fmt.Errorf("the log of Raft is damaged: entry %d: %w", i, err)
 		}
 		term = entry.Term
