@@ -16,6 +16,7 @@ import (
 
 	"stasis/agency/answer"
 	"stasis/agency/keys"
+	"stasis/agency/note"
 	"stasis/internal/failpoint"
 )
 
@@ -97,7 +98,7 @@ func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
 }
 
 // met writes down who asks, and gives all that is written down.
-func (p *probation) met(n notes, call foundingCall) (trial, error) {
+func (p *probation) met(n note.Store, call foundingCall) (trial, error) {
 	p.trials <- struct{}{}
 	defer func() { <-p.trials }()
 	if p.trial.Met[call.ID] != "" {
@@ -105,7 +106,7 @@ func (p *probation) met(n notes, call foundingCall) (trial, error) {
 	}
 	next := trial{Seed: p.trial.Seed, Met: map[string]string{call.ID: call.Seed}}
 	maps.Copy(next.Met, p.trial.Met)
-	if err := writeNote(n, probationNote, next); err != nil {
+	if err := note.Write(n, note.Learner, next); err != nil {
 		return trial{}, err
 	}
 	p.trial = next

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/fence"
+	"stasis/agency/note"
 	"stasis/internal/failpoint"
 )
 
@@ -37,18 +38,18 @@ type probation struct {
 }
 
 // begin puts the agent on probation, and draws the directory's seed.
-func (p *probation) begin(n notes) error {
+func (p *probation) begin(n note.Store) error {
 	on, err := p.load(n)
 	if err != nil || on && p.trial.Seed != "" {
 		return err
 	}
 	p.trial, p.on = trial{Seed: newSeed()}, true
-	return writeNote(n, probationNote, p.trial)
+	return note.Write(n, note.Learner, p.trial)
 }
 
 // load says whether the agent was on probation when it stopped.
-func (p *probation) load(n notes) (on bool, err error) {
-	raw, err := n.ReadNote(probationNote)
+func (p *probation) load(n note.Store) (on bool, err error) {
+	raw, err := n.ReadNote(note.Learner)
 	if err != nil || raw == nil {
 		return false, err
 	}
@@ -124,7 +125,7 @@ func (a *Agent) caughtUp() (term uint64, leader string, ok bool) {
 
 // endProbation lets the agent vote from now on, also after a restart.
 func (a *Agent) endProbation() error {
-	if err := a.disk.notes.RemoveNote(probationNote); err != nil {
+	if err := a.disk.notes.RemoveNote(note.Learner); err != nil {
 		return fmt.Errorf("end the probation: %w", err)
 	}
 	a.standing.say("")

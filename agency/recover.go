@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/agency/note"
 	"stasis/fsm"
 	"stasis/internal/datadir"
 )
@@ -107,9 +108,9 @@ const (
 )
 
 // refuseUnfinished refuses to start from a directory whose recovery has not ended.
-func refuseUnfinished(n notes) error {
+func refuseUnfinished(n note.Store) error {
 	var d decision
-	switch ok, err := readNote(n, recoveryNote, &d); {
+	switch ok, err := note.Read(n, note.Recovery, &d); {
 	case err != nil:
 		return err
 	case !ok:
@@ -146,7 +147,7 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 	}
 	s.Before = origins.origin()
 	var begun decision
-	resumed, err := readNote(d.notes, recoveryNote, &begun)
+	resumed, err := note.Read(d.notes, note.Recovery, &begun)
 	switch {
 	case err != nil:
 		return s, err
@@ -166,7 +167,7 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 	if o.DryRun {
 		return s, nil
 	}
-	if err := writeNote(d.notes, recoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
+	if err := note.Write(d.notes, note.Recovery, decision{What: recovering, Origin: s.After}); err != nil {
 		return s, err
 	}
 	if err := reduce(d, address, moved{from: s.Before, to: s.After}, o.Logger); err != nil {
@@ -177,13 +178,13 @@ func recoverDisk(d *disk, o RecoverOptions) (Survivor, error) {
 
 // conclude gives the directory its origin, and removes what says that it is not ready.
 func conclude(d *disk, o keys.Origin) error {
-	if err := writeNote(d.notes, originNote, founded{Origin: o}); err != nil {
+	if err := note.Write(d.notes, note.Origin, founded{Origin: o}); err != nil {
 		return err
 	}
-	if err := d.notes.RemoveNote(probationNote); err != nil {
+	if err := d.notes.RemoveNote(note.Learner); err != nil {
 		return err
 	}
-	return d.notes.RemoveNote(recoveryNote)
+	return d.notes.RemoveNote(note.Recovery)
 }
 
 // reduce makes this agent the only member, with all that it has.
@@ -227,7 +228,7 @@ func (l emptiedLog) DeleteRange(from, to uint64) error {
 // survey finds out what a directory holds, and the address of its agent.
 func survey(d *disk) (s Survivor, address string, err error) {
 	s.ID, address = d.id, unknownAddress
-	if raw, err := d.notes.ReadNote(probationNote); err != nil {
+	if raw, err := d.notes.ReadNote(note.Learner); err != nil {
 		return s, "", err
 	} else if raw != nil {
 		s.Incomplete = true

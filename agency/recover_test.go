@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/note"
 )
 
 // origin is what an agent says it belongs to, and its status.
@@ -156,7 +157,7 @@ func TestRecoverIncomplete(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
-		require.NoError(t, writeNote(c.stores["a"], probationNote, trial{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["a"], note.Learner, trial{Seed: "s"}))
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "--incomplete")
 		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
@@ -177,7 +178,7 @@ func (c *cutShort) pass() error {
 }
 
 type cutNotes struct {
-	notes
+	note.Store
 	cut *cutShort
 }
 
@@ -185,14 +186,14 @@ func (n cutNotes) WriteNote(name string, data []byte) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.notes.WriteNote(name, data)
+	return n.Store.WriteNote(name, data)
 }
 
 func (n cutNotes) RemoveNote(name string) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.notes.RemoveNote(name)
+	return n.Store.RemoveNote(name)
 }
 
 type cutLog struct {
@@ -255,7 +256,7 @@ func TestRecoverCutShort(t *testing.T) {
 			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())
-				raw, err := stores.ReadNote(recoveryNote)
+				raw, err := stores.ReadNote(note.Recovery)
 				require.NoError(t, err)
 				require.Equal(t, at == 0, raw == nil, "from the first change on it is known that it has begun")
 				if at > 0 {
@@ -317,8 +318,8 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		c.kill("a")
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.NoError(t, err)
-		require.NoError(t, writeNote(c.stores["b"], probationNote, trial{Seed: "s"}))
-		require.NoError(t, writeNote(c.stores["b"], originNote, founded{Origin: before}))
+		require.NoError(t, note.Write(c.stores["b"], note.Learner, trial{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["b"], note.Origin, founded{Origin: before}))
 		c.start("a")
 		c.start("b")
 		c.voters(2)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/note"
 	"stasis/fsm"
 )
 
@@ -54,7 +55,7 @@ func restoreDisk(d *disk, state *fsm.State, m moved) error {
 	if pristine, err := d.pristine(); err != nil || !pristine {
 		return errors.Join(err, errors.New("there is a log already"))
 	}
-	if err := writeNote(d.notes, recoveryNote, decision{What: restoring, Origin: m.to}); err != nil {
+	if err := note.Write(d.notes, note.Recovery, decision{What: restoring, Origin: m.to}); err != nil {
 		return err
 	}
 	_, transport := raft.NewInmemTransport("")

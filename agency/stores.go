@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"stasis/agency/note"
 	"stasis/internal/datadir"
 )
 
@@ -19,7 +20,7 @@ type disk struct {
 	log    raft.LogStore
 	stable raft.StableStore // term and vote
 	shots  raft.SnapshotStore
-	notes  notes
+	notes  note.Store
 	calls  *diskWatch // those of log, stable, shots and notes that have not returned
 	// dead receives why the log takes no entry any more until it is opened again.
 	dead chan error

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
+
+	"stasis/agency/note"
 )
 
 // watch puts the watch around what Raft calls in its loop. Reading snapshots is not
@@ -29,18 +31,18 @@ func (d *disk) watch() {
 // watchedNotes is notes whose calls are watched: before an agency is founded an agent writes
 // nothing else, and would not say why the others wait for it.
 type watchedNotes struct {
-	notes
+	note.Store
 	watch *diskWatch
 }
 
 func (n watchedNotes) WriteNote(name string, data []byte) error {
 	defer n.watch.begin("write "+name, len(data))()
-	return n.notes.WriteNote(name, data)
+	return n.Store.WriteNote(name, data)
 }
 
 func (n watchedNotes) RemoveNote(name string) error {
 	defer n.watch.begin("remove "+name, 0)()
-	return n.notes.RemoveNote(name)
+	return n.Store.RemoveNote(name)
 }
 
 // watchedLog is a log whose calls are watched. The ends of the log are known without

@@ -51,6 +51,7 @@ var rooms = []room{
 	{"agency/answer", []string{"fsm"}, "an answer is written from a tree, whoever leads"},
 	{"agency/asyncjob", []string{"agency/answer"}, "an answer that is fetched later is bytes: what was asked does not matter"},
 	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
+	{"agency/note", nil, "notes are read and written without knowing what they decide"},
 	{"agency/outcome", nil, "how a change can end does not depend on what is changed"},
 	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
