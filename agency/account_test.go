@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/answer"
+	"stasis/agency/asyncjob"
 	"stasis/agency/keys"
 	"stasis/internal/budget"
 	"stasis/internal/network"
@@ -47,14 +49,11 @@ func TestServersHaveTheirOwnMemory(t *testing.T) {
 		require.NoError(t, a.Take(b.Largest()-held(b)["large"]))
 		t.Cleanup(a.Close)
 	}
-	for range largeAtOnce {
-		s.large.places <- struct{}{}
+	for range answer.AtOnce {
+		leave, err := s.queues.Clients.Enter(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(leave)
 	}
-	t.Cleanup(func() {
-		for range largeAtOnce {
-			<-s.large.places
-		}
-	})
 	beat := `[[{"/arango/Sync/ServerStates/X":1}]]`
 	require.Equal(t, 503, s.post("transient", beat).status, "clients hold nothing: the test proves nothing")
 	ask := func(method, call, body string) reply {
@@ -86,14 +85,14 @@ func TestJobsAreCounted(t *testing.T) {
 	account := b.Open(budget.Client)
 	require.NoError(t, account.Take(int64(len(raw))))
 	request := httptest.NewRequest(http.MethodPost, "/_api/agency/write", nil).WithContext(budget.With(context.Background(), account))
-	request.Header.Set(asyncHeader, "store")
+	request.Header.Set(asyncjob.Header, "store")
 	w := httptest.NewRecorder()
-	require.NoError(t, s.jobs.begin(w, request, raw, serve))
+	require.NoError(t, s.jobs.Begin(w, request, raw, serve))
 	<-running
 	account.Close()
 	require.GreaterOrEqual(t, held(b)["large"], int64(len(raw)), "the body of a job is not counted")
 	close(release)
-	id := w.Header().Get(asyncIDHeader)
+	id := w.Header().Get(asyncjob.IDHeader)
 	require.Eventually(t, func() bool { return s.ask(http.MethodGet, "/_api/job/"+id, "").status == 200 }, waitMax, waitStep)
 	require.Eventually(t, func() bool { return held(b)["large"] < int64(len(raw)) }, waitMax, waitStep, "what a job held is held when it has ended")
 	require.GreaterOrEqual(t, held(b)["large"], int64(1<<20), "a kept answer is not counted")
@@ -102,7 +101,7 @@ func TestJobsAreCounted(t *testing.T) {
 
 	full := b.OpenLarge(budget.Client)
 	require.NoError(t, full.Take(b.Largest()))
-	got := s.ask(http.MethodGet, "/_api/agency/config", "", asyncHeader, "store")
+	got := s.ask(http.MethodGet, "/_api/agency/config", "", asyncjob.Header, "store")
 	require.Equal(t, 503, got.status, "jobs take memory that is not there: %s", got)
 	full.Close()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
 	"stasis/internal/failpoint"
 )
 
@@ -23,7 +24,7 @@ type ackTransport struct {
 	arrivals  *arrivals
 	book      *addressBook
 	probation *probation
-	gag       *gag
+	fence     *fence.Fence
 	done      <-chan struct{}        // closed when Raft has stopped
 	follows   func(term uint64) bool // whether Raft follows a leader of this term already
 	toLoop    chan raft.RPC          // heartbeats that Raft's loop has to see
@@ -61,7 +62,7 @@ func newAckTransport(t *raft.NetworkTransport, tree func() uint64) *ackTransport
 // AppendEntries makes the call and takes note if the peer accepted its term.
 func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	t.named(id, target)
-	if err := t.gag.maySend(); err != nil {
+	if err := t.fence.MaySend(); err != nil {
 		return err
 	}
 	shortened(args)
@@ -87,16 +88,16 @@ func matched(args *raft.AppendEntriesRequest) uint64 {
 // InstallSnapshot sends a snapshot, as long as the agent may speak.
 func (t *ackTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	t.named(id, target)
-	if err := t.gag.maySend(); err != nil {
+	if err := t.fence.MaySend(); err != nil {
 		return err
 	}
-	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, gaggedReader{data, t.gag})
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, t.fence.Reader(data))
 }
 
 // TimeoutNow tells another agent to stand for election.
 func (t *ackTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
 	t.named(id, target)
-	if err := t.gag.maySend(); err != nil {
+	if err := t.fence.MaySend(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.TimeoutNow(id, target, args, resp)
@@ -105,7 +106,7 @@ func (t *ackTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, a
 // Consumer is what other agents ask: only what this one can read, nothing while it is
 // gagged, and not for votes during a probation.
 func (t *ackTransport) Consumer() <-chan raft.RPC {
-	return t.gag.sift(t.probation.sift(t.arrivals.sift(t.NetworkTransport.Consumer(), t.done), t.done), t.toLoop, t.done)
+	return t.fence.Pass(t.probation.sift(t.arrivals.sift(t.NetworkTransport.Consumer(), t.done), t.done), t.toLoop, t.done)
 }
 
 // SetHeartbeatHandler is told by Raft how to answer a heartbeat beside its loop, so that
@@ -115,8 +116,8 @@ func (t *ackTransport) Consumer() <-chan raft.RPC {
 // term could go back behind a vote that was given. So these go the way of all other calls.
 func (t *ackTransport) SetHeartbeatHandler(answer func(raft.RPC)) {
 	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
-		if err := t.gag.mayHear(); err != nil {
-			t.gag.refuse(rpc, err)
+		if err := t.fence.MayHear(); err != nil {
+			t.fence.Refuse(rpc, err)
 			return
 		}
 		if r, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && (t.follows(r.Term) || failpoint.Off("heartbeats-in-loop")) {
@@ -125,8 +126,8 @@ func (t *ackTransport) SetHeartbeatHandler(answer func(raft.RPC)) {
 		}
 		select {
 		case t.toLoop <- rpc:
-		case <-t.gag.isOn():
-			t.gag.refuse(rpc, errDiskHangs)
+		case <-t.fence.Raised():
+			t.fence.Refuse(rpc, fence.ErrDiskHangs)
 		case <-t.done:
 			rpc.Respond(nil, raft.ErrRaftShutdown)
 		}
@@ -139,7 +140,7 @@ func (t *ackTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, 
 	if t.probation.active() {
 		return errOnProbation
 	}
-	if err := t.gag.maySend(); err != nil {
+	if err := t.fence.MaySend(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.RequestVote(id, target, args, resp)
@@ -151,7 +152,7 @@ func (t *ackTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddres
 	if t.probation.active() {
 		return errOnProbation
 	}
-	if err := t.gag.maySend(); err != nil {
+	if err := t.fence.MaySend(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.RequestPreVote(id, target, args, resp)

@@ -13,6 +13,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/answer"
+	"stasis/agency/asyncjob"
+	"stasis/agency/fence"
 	"stasis/agency/keys"
 	"stasis/agency/store"
 	"stasis/event"
@@ -31,10 +34,9 @@ type Agent struct {
 	running context.Context    // ends when Close begins, or the node has to stop
 	stop    context.CancelFunc // ends running
 	server  *network.Server
-	jobs    *jobs
+	jobs    *asyncjob.Jobs
 	polls   pollCache
-	large   *large     // answers to clients
-	larger  *large     // answers to servers
+	queues  *answer.Queues
 	failed  chan error // what stopped the node by itself
 	closing sync.Once
 	closed  error // what Close returns
@@ -114,11 +116,11 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	known[a.id] = a.advertise
 	a.book = newAddressBook(a.id, known)
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
-	a.gag = newGag()
+	a.fence = fence.New()
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.Untrusted(err) })
 	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
-	a.large, a.larger = newLarge(a.machine.past.removed, c.TreeQuota/2), newLarge(a.machine.past.removed, c.TreeQuota/2)
+	a.queues = answer.NewQueues(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }
 	return a, nil
@@ -141,7 +143,7 @@ func newPlace(c Config, d *store.Store) (place, error) {
 }
 
 func (a *Agent) serve(c Config) {
-	a.jobs = newJobs(c.HTTP.Budget)
+	a.jobs = asyncjob.New(c.HTTP.Budget)
 	maxBody := c.MaxBodyBytes
 	if bound := a.disk.MaxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
@@ -197,7 +199,7 @@ func (a *Agent) report(err error) {
 // leaderAddress is the "host:port" of the agent that leads as far as this one
 // knows; self if it is this one; empty if none is known.
 func (a *Agent) leader() (id, address string) {
-	if a.gag.state() != nil {
+	if a.fence.Hang() != nil {
 		return "", "" // it hears of no leader, and does not lead
 	}
 	raftAddress, raftID := a.raft.LeaderWithID()
@@ -229,7 +231,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.settle(2*a.timing.Heartbeat + 2*a.timing.Election)
 	a.handOver(ctx)
 	var errs []error
-	a.jobs.close()
+	a.jobs.Close()
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}

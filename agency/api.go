@@ -1,7 +1,6 @@
 package agency
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,7 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"stasis/agency/answer"
+	"stasis/agency/asyncjob"
 	"stasis/agency/keys"
+	"stasis/agency/outcome"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -30,8 +32,6 @@ type route struct {
 	methods []string
 	handle  func(http.ResponseWriter, *http.Request) error
 }
-
-const jsonType = "application/json; charset=utf-8"
 
 const agencyPrefix = "/_api/agency"
 
@@ -74,9 +74,6 @@ var everyAnswer = http.Header{
 	"X-Arango-Queue-Time-Seconds": {"0.000000"},
 }
 
-// jsonAnswer is the shared list of the one content type.
-var jsonAnswer = []string{jsonType}
-
 // ServeHTTP answers one request.
 func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), everyAnswer)
@@ -93,8 +90,8 @@ func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if rest, ok := strings.CutPrefix(path, jobsPath); ok {
-		return s.agent.jobs.serve(w, r, rest)
+	if rest, ok := strings.CutPrefix(path, asyncjob.Path); ok {
+		return s.agent.jobs.Serve(w, r, rest)
 	}
 	route, err := s.find(path, r.Method)
 	if err != nil {
@@ -103,12 +100,12 @@ func (s *api) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := s.agent.misdirectedBy(r.Header); err != nil {
 		return err
 	}
-	if mode := r.Header.Get(asyncHeader); mode == "store" || mode == "true" {
+	if asyncjob.Asked(r.Header) {
 		raw, err := s.body(r)
 		if err != nil {
 			return err
 		}
-		return s.agent.jobs.begin(w, r, raw, s.ServeHTTP)
+		return s.agent.jobs.Begin(w, r, raw, s.ServeHTTP)
 	}
 	return route.handle(w, r)
 }
@@ -171,17 +168,17 @@ const noLeader = "No leader"
 func (s *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var plain plainError
 	var envelope *apierror.Error
-	unknown := errors.Is(err, ErrUnknown)
+	unknown := errors.Is(err, outcome.ErrUnknown)
 	switch {
 	case errors.As(err, &plain):
-		answer(w, plain.status, message{plain.message})
+		answer.WriteMessage(w, plain.status, plain.message)
 	case errors.As(err, &envelope):
 		apierror.Write(w, envelope)
-	case unknown && errors.Is(err, ErrTimeout):
+	case unknown && errors.Is(err, outcome.ErrTimeout):
 		apierror.Write(w, apierror.New(apierror.RequestTimeout, "%w", err))
-	case unknown, errors.Is(err, ErrTimeout), errors.Is(err, ErrClosed):
-		answer(w, http.StatusServiceUnavailable, message{err.Error()})
-	case errors.Is(err, ErrNotLeader):
+	case unknown, errors.Is(err, outcome.ErrTimeout), errors.Is(err, outcome.ErrClosed):
+		answer.WriteMessage(w, http.StatusServiceUnavailable, err.Error())
+	case errors.Is(err, outcome.ErrNotLeader):
 		s.redirect(w, r)
 	default:
 		s.agent.logger.Error("request not answered", "path", r.URL.Path, "error", err)
@@ -194,7 +191,7 @@ func (s *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *api) redirect(w http.ResponseWriter, r *http.Request) {
 	id, address := s.agent.leader()
 	if id == "" || id == s.agent.id {
-		answer(w, http.StatusServiceUnavailable, message{noLeader})
+		answer.WriteMessage(w, http.StatusServiceUnavailable, noLeader)
 		return
 	}
 	target := r.RequestURI
@@ -205,33 +202,3 @@ func (s *api) redirect(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
-
-type message struct {
-	Message string `json:"message"`
-}
-
-// answer writes a JSON answer.
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", jsonType)
-	encoder := json.NewEncoder(statusWriter{w, status})
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(body); err != nil {
-		// Either the client is gone, or the body cannot be encoded and nothing
-		// has been written yet: then this is the answer.
-		apierror.Write(w, fmt.Errorf("encode answer: %w", err))
-	}
-}
-
-// statusWriter sends the status with the first byte: the encoder writes once,
-// when it has succeeded.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w statusWriter) Write(p []byte) (int, error) {
-	w.WriteHeader(w.status)
-	return w.ResponseWriter.Write(p)
-}
-
-func (w statusWriter) WriteHeader(int) { w.ResponseWriter.WriteHeader(w.status) }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"stasis/agency/answer"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
@@ -32,8 +33,8 @@ type dataCall func(callOf) (status int, text text, err error)
 // text is an answer: written out, or, if that would be large, still to be written.
 type text struct {
 	whole []byte
-	write writes // nil: whole is all
-	bytes int64  // about
+	write answer.Stream // nil: whole is all
+	bytes int64         // about
 }
 
 func written(whole []byte) text { return text{whole: whole} }
@@ -58,9 +59,9 @@ func (s *api) serveData(call dataCall) func(http.ResponseWriter, *http.Request) 
 			return err
 		}
 		budget.Of(r.Context()).Owe(int64(cap(text.whole)))
-		w.Header()["Content-Type"] = jsonAnswer
+		w.Header()["Content-Type"] = answer.JSON
 		if text.write != nil {
-			return s.agent.places(r).send(r.Context(), w, text.bytes, text.write)
+			return s.agent.queues.Of(r).Send(r.Context(), w, text.bytes, text.write)
 		}
 		if len(text.whole) > countedBytes {
 			w.Header().Set("Content-Length", strconv.Itoa(len(text.whole)))
@@ -219,7 +220,7 @@ func (s *api) read(c callOf) (int, text, error) {
 		size = plus(size, parts[i].Weight())
 	}
 	switch {
-	case size <= largeText:
+	case size <= answer.LargeFrom:
 		var results entryList
 		for _, part := range parts {
 			results.node(part)
@@ -228,7 +229,7 @@ func (s *api) read(c callOf) (int, text, error) {
 	case size > max(showBytes, 2*state.Weight()):
 		return 0, text{}, apierror.New(apierror.EntityTooLarge, "the queries ask for about %d bytes, several times the whole tree: ask for each part once", size)
 	}
-	return http.StatusOK, text{write: writesList(parts), bytes: size}, nil
+	return http.StatusOK, text{write: answer.List(parts), bytes: size}, nil
 }
 
 // now is a state as a client sees it at this moment: without what has expired.

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"stasis/agency/fence"
+	"stasis/agency/outcome"
 )
 
 // inquire says which index the latest transaction with a client id has. It waits
@@ -47,10 +50,10 @@ func (a *Agent) settled(ctx context.Context, ids []string) error {
 	for _, e := range a.proposer.pending(ids) {
 		select {
 		case <-e.done:
-		case <-a.gag.isOn():
-			return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
+		case <-a.fence.Raised():
+			return fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w: a transaction is still on its way", ErrUnknown, ErrTimeout)
+			return fmt.Errorf("%w: %w: a transaction is still on its way", outcome.ErrUnknown, outcome.ErrTimeout)
 		}
 	}
 	return nil

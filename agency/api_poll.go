@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"stasis/agency/answer"
+	"stasis/agency/asyncjob"
 	"stasis/fsm"
 )
 
@@ -37,14 +39,14 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if b, later := w.(*job); later {
+	if b, later := w.(*asyncjob.Job); later {
 		defer s.agent.machine.fire(from, func(state *fsm.State) {
 			if entries, kept := state.Log(from); kept {
 				writePolled(b, polled{log: entries, commit: state.Index(), first: from}.encode(), false)
-				b.finish()
+				b.Finish()
 			}
 		})()
-		b.park()
+		b.Park()
 	}
 	text, err := s.agent.poll(r.Context(), from, timeout)
 	if err != nil {
@@ -53,7 +55,7 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 	if text.large != nil {
 		return s.sendPolled(w, r, text.large)
 	}
-	_, later := w.(*job)
+	_, later := w.(*asyncjob.Job)
 	if packed := text.packed(); packed != nil && !later && acceptsGzip(r.Header) {
 		writePolled(w, packed, true)
 	} else {
@@ -64,16 +66,16 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 
 // sendPolled sends a large answer, compressed if the client accepts that.
 func (s *api) sendPolled(w http.ResponseWriter, r *http.Request, p *polled) error {
-	w.Header()["Content-Type"] = jsonAnswer
-	_, later := w.(*job)
+	w.Header()["Content-Type"] = answer.JSON
+	_, later := w.(*asyncjob.Job)
 	if later || !acceptsGzip(r.Header) {
-		return s.agent.places(r).send(r.Context(), w, p.bytes(), p.write)
+		return s.agent.queues.Of(r).Send(r.Context(), w, p.bytes(), p.write)
 	}
 	w.Header().Set("Content-Encoding", "gzip")
-	return s.agent.places(r).send(r.Context(), w, p.bytes(), func(flush func([]byte) []byte) []byte {
+	return s.agent.queues.Of(r).Send(r.Context(), w, p.bytes(), func(flush func([]byte) []byte) []byte {
 		packer := packers.Get().(*gzip.Writer)
 		defer packers.Put(packer)
-		packer.Reset(flusher(flush))
+		packer.Reset(answer.Flusher(flush))
 		into := func(piece []byte) []byte {
 			_, _ = packer.Write(piece) // its writer never fails: it ends the connection
 			return piece[:0]
@@ -94,7 +96,7 @@ func acceptsGzip(h http.Header) bool {
 }
 
 func writePolled(w http.ResponseWriter, text []byte, packed bool) {
-	w.Header()["Content-Type"] = jsonAnswer
+	w.Header()["Content-Type"] = answer.JSON
 	if packed {
 		w.Header().Set("Content-Encoding", "gzip")
 	}
@@ -117,12 +119,12 @@ func (p polled) write(flush func([]byte) []byte) []byte {
 		if i > 0 {
 			to = append(to, ',')
 		}
-		to = flushed(e.AppendJSON(to), flush)
+		to = answer.Flushed(e.AppendJSON(to), flush)
 	}
 	return append(to, "]}}"...)
 }
 
-func (p polled) encode() []byte { return writes(p.write).whole() }
+func (p polled) encode() []byte { return answer.Stream(p.write).Whole() }
 
 // bytes is about how large the answer is.
 func (p polled) bytes() int64 {
@@ -193,7 +195,7 @@ type oneText struct {
 // for each who asks, see large.
 func (c *pollCache) encode(p polled) *polledText {
 	switch {
-	case p.bytes() > largeText:
+	case p.bytes() > answer.LargeFrom:
 		return &polledText{large: &p}
 	case p.tree != nil:
 		return c.whole.of(p)

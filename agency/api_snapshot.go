@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"stasis/agency/answer"
 	agencyclient "stasis/agency/client"
 	"stasis/internal/version"
 )
@@ -21,18 +22,10 @@ func (s *api) snapshot(w http.ResponseWriter, r *http.Request) error {
 		Taken: time.Now().UTC().Format(time.RFC3339), Version: version.Stasis,
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	return s.agent.places(r).send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
-		if err := agencyclient.WriteSnapshot(flusher(flush), head, state); err != nil {
+	return s.agent.queues.Of(r).Send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
+		if err := agencyclient.WriteSnapshot(answer.Flusher(flush), head, state); err != nil {
 			s.agent.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it torn
 		}
 		return nil
 	})
-}
-
-// flusher is a writer of a large answer's pieces.
-type flusher func([]byte) []byte
-
-func (f flusher) Write(p []byte) (int, error) {
-	f(p)
-	return len(p), nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"stasis/agency/answer"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
@@ -52,9 +53,9 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		"version":             version.API,
 	}
 	status := a.standing.String()
-	if h := a.gag.state(); h != nil {
-		body["diskHangs"] = h.health() // ours
-		status = h.status()
+	if h := a.fence.Hang(); h != nil {
+		body["diskHangs"] = h.Health() // ours
+		status = h.Status()
 	}
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
@@ -64,7 +65,7 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
 	}
-	answer(w, http.StatusOK, body)
+	answer.Write(w, http.StatusOK, body)
 	return nil
 }
 
@@ -122,7 +123,7 @@ func (s *api) state(w http.ResponseWriter, r *http.Request) error {
 	state := s.agent.machine.state()
 	entries, _ := state.Log(state.FirstIndex())
 	root := now(state).Root()
-	return s.agent.places(r).serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
+	return s.agent.queues.Of(r).Serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
 		return appendStateLog(root.StreamJSON([]byte(`{"agency":`), flush), state, entries, flush)
 	})
 }
@@ -143,7 +144,7 @@ func appendStateLog(to []byte, state *fsm.State, entries []fsm.Entry, flush func
 		begin := len(to)
 		to = e.AppendJSON(to)
 		to = append(to[:begin], to[begin+1:]...) // its own brace
-		to = flushed(to, flush)
+		to = answer.Flushed(to, flush)
 	}
 	return fmt.Appendf(to, `],"term":%d}`, state.Term())
 }
@@ -157,7 +158,7 @@ func (s *api) stores(w http.ResponseWriter, r *http.Request) error {
 		transient = o.transient.state().Root()
 		size = plus(size, transient.Weight())
 	}
-	return s.agent.places(r).serve(r, w, size, func(flush func([]byte) []byte) []byte {
+	return s.agent.queues.Of(r).Serve(r, w, size, func(flush func([]byte) []byte) []byte {
 		to := root.StreamJSON([]byte(`{"read_db":[`), flush)
 		to = root.StreamJSON(append(to, `],"spearhead":[`...), flush)
 		to = append(to, `],"transient":[`...)
@@ -176,29 +177,29 @@ func (s *api) version(w http.ResponseWriter, r *http.Request) error {
 			"mode": "server", "role": "AGENT", "v8-version": "none", "stasis-version": version.Stasis,
 		}
 	}
-	answer(w, http.StatusOK, body)
+	answer.Write(w, http.StatusOK, body)
 	return nil
 }
 
 func (s *api) role(w http.ResponseWriter, _ *http.Request) error {
-	answer(w, http.StatusOK, ok(map[string]any{"errorNum": 0, "role": "AGENT", "mode": "default"}))
+	answer.Write(w, http.StatusOK, ok(map[string]any{"errorNum": 0, "role": "AGENT", "mode": "default"}))
 	return nil
 }
 
 func (s *api) id(w http.ResponseWriter, _ *http.Request) error {
-	answer(w, http.StatusOK, ok(map[string]any{"id": s.agent.id}))
+	answer.Write(w, http.StatusOK, ok(map[string]any{"id": s.agent.id}))
 	return nil
 }
 
 // availability is 200 while the agent runs and its disk does, with a leader or without.
 func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
-	if err := s.agent.gag.err(); err != nil {
+	if err := s.agent.fence.Err(); err != nil {
 		return apierror.New(apierror.ServiceUnavailable, "%w", err)
 	}
 	if s.agent.running.Err() != nil {
 		return apierror.New(apierror.ShuttingDown, "agent is stopping")
 	}
-	answer(w, http.StatusOK, ok(map[string]any{"mode": "default"}))
+	answer.Write(w, http.StatusOK, ok(map[string]any{"mode": "default"}))
 	return nil
 }
 
@@ -231,9 +232,9 @@ func (s *api) status(w http.ResponseWriter, _ *http.Request) error {
 		},
 	}
 	body["http"] = s.limits.Status() // ours
-	if h := s.agent.gag.state(); h != nil {
-		body["diskHangs"] = h.health() // ours
+	if h := s.agent.fence.Hang(); h != nil {
+		body["diskHangs"] = h.Health() // ours
 	}
-	answer(w, http.StatusOK, body)
+	answer.Write(w, http.StatusOK, body)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"stasis/agency/outcome"
 	"stasis/fsm"
 )
 
@@ -109,7 +110,7 @@ func (s *api) transient(c callOf) (int, text, error) {
 	}
 	if wrote {
 		if _, held, err := s.agent.read(c.ctx); err != nil || held != o {
-			return 0, text{}, cmp.Or(err, error(ErrNotLeader))
+			return 0, text{}, cmp.Or(err, error(outcome.ErrNotLeader))
 		}
 	}
 	return http.StatusOK, written(entries.end()), nil

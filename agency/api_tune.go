@@ -85,5 +85,5 @@ func (s *api) store(w http.ResponseWriter, r *http.Request) error {
 			root = past
 		}
 	}
-	return s.agent.places(r).serve(r, w, root.Weight(), func(flush func([]byte) []byte) []byte { return root.StreamJSON(nil, flush) })
+	return s.agent.queues.Of(r).Serve(r, w, root.Weight(), func(flush func([]byte) []byte) []byte { return root.StreamJSON(nil, flush) })
 }

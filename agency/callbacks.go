@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"stasis/agency/answer"
 	"stasis/fsm"
 	"stasis/internal/network"
 )
@@ -157,7 +158,7 @@ func (c *callbacks) call(ctx context.Context, url string, body []byte) (status i
 	if err != nil {
 		return 0, fmt.Errorf("call observer: %w", err)
 	}
-	r.Header.Set("Content-Type", jsonType)
+	r.Header.Set("Content-Type", answer.JSONType)
 	response, err := c.http.Do(r)
 	if err != nil {
 		return 0, fmt.Errorf("call observer: %w", err)

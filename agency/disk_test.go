@@ -16,6 +16,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/outcome"
 	"stasis/agency/store"
 	"stasis/fsm"
 )
@@ -171,12 +172,12 @@ func (failingSink) Write([]byte) (int, error) { return 0, errFull }
 // TestOutcomes: only what was never written counts as not applied.
 func TestOutcomes(t *testing.T) {
 	for _, err := range []error{raft.ErrNotLeader, raft.ErrLeadershipTransferInProgress} {
-		require.ErrorIs(t, outcomeOf(err), ErrNotLeader)
-		require.NotErrorIs(t, outcomeOf(err), ErrUnknown)
+		require.ErrorIs(t, outcomeOf(err), outcome.ErrNotLeader)
+		require.NotErrorIs(t, outcomeOf(err), outcome.ErrUnknown)
 	}
 	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrRaftShutdown, raft.ErrAbortedByRestore, errFull} {
-		require.ErrorIs(t, outcomeOf(err), ErrUnknown)
-		require.NotErrorIs(t, outcomeOf(err), ErrNotLeader)
+		require.ErrorIs(t, outcomeOf(err), outcome.ErrUnknown)
+		require.NotErrorIs(t, outcomeOf(err), outcome.ErrNotLeader)
 	}
 }
 
@@ -209,7 +210,7 @@ func TestProposer(t *testing.T) {
 	p.run(ctx, nil)
 	for _, e := range []*proposal{waiting, p.enqueue(nil, 1)} {
 		<-e.done
-		require.ErrorIs(t, e.err, ErrClosed)
+		require.ErrorIs(t, e.err, outcome.ErrClosed)
 	}
 }
 

@@ -44,7 +44,7 @@ func TestAllDisksAreSlow(t *testing.T) {
 		written, gagged := 0, 0
 		for begin := time.Now(); time.Since(begin) < 5*time.Minute; time.Sleep(100 * time.Millisecond) {
 			for name, a := range c.agents {
-				if a.gag.state() != nil {
+				if a.fence.Hang() != nil {
 					gagged++
 				}
 				if a.IsLeader() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"stasis/agency/asyncjob"
 	"stasis/agency/keys"
 	"stasis/fsm"
 	"stasis/internal/apierror"
@@ -21,7 +22,7 @@ const peerBytes = 256 << 10
 // are meant for (keys.OriginHeader), and those of other clients do not, so what clients ask
 // for costs no server its lease. It keeps apart what means no harm: who wants to names it, too.
 func classOf(r *http.Request) budget.Class {
-	if r.Header.Get(keys.OriginHeader) != "" && r.Header.Get(asyncHeader) == "" && r.ContentLength >= 0 && r.ContentLength <= peerBytes && !failpoint.Off("servers-take-their-own") {
+	if r.Header.Get(keys.OriginHeader) != "" && r.Header.Get(asyncjob.Header) == "" && r.ContentLength >= 0 && r.ContentLength <= peerBytes && !failpoint.Off("servers-take-their-own") {
 		return budget.Peer
 	}
 	return budget.Client

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 
+	"stasis/agency/asyncjob"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
@@ -41,8 +42,8 @@ func costOf(raw []byte) int64 {
 
 // body reads a request's body whole.
 func (s *api) body(r *http.Request) ([]byte, error) {
-	if read, ok := r.Body.(readBody); ok {
-		return read.raw, nil
+	if raw, ok := asyncjob.Body(r); ok {
+		return raw, nil
 	}
 	account := budget.Of(r.Context())
 	most := s.mostBody()

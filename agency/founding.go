@@ -14,8 +14,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/answer"
 	"stasis/agency/keys"
-	"stasis/agency/store"
+	"stasis/agency/note"
 	"stasis/internal/failpoint"
 )
 
@@ -92,12 +93,12 @@ func (s *api) founding(w http.ResponseWriter, r *http.Request) error {
 		}
 		reply.Seed, reply.Met = known.Seed, known.Met
 	}
-	answer(w, http.StatusOK, reply)
+	answer.Write(w, http.StatusOK, reply)
 	return nil
 }
 
 // met writes down who asks, and gives all that is written down.
-func (p *probation) met(n store.Notes, call foundingCall) (trial, error) {
+func (p *probation) met(n note.Store, call foundingCall) (trial, error) {
 	p.trials <- struct{}{}
 	defer func() { <-p.trials }()
 	if p.trial.Met[call.ID] != "" {
@@ -105,7 +106,7 @@ func (p *probation) met(n store.Notes, call foundingCall) (trial, error) {
 	}
 	next := trial{Seed: p.trial.Seed, Met: map[string]string{call.ID: call.Seed}}
 	maps.Copy(next.Met, p.trial.Met)
-	if err := store.WriteNote(n, store.ProbationNote, next); err != nil {
+	if err := note.Write(n, note.Learner, next); err != nil {
 		return trial{}, err
 	}
 	p.trial = next

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
 	"stasis/internal/failpoint"
 )
 
@@ -19,26 +20,26 @@ import (
 // leader of that term is over for all, and what was on its way then is unknown. Alone it
 // has nobody to yield to: it goes on in the same term, with a new office.
 func (a *Agent) lookAtDisk() (leads bool) {
-	overdue, hang := a.disk.Calls.Overdue(a.timing.DiskPatience), a.gag.state()
+	overdue, hang := a.disk.Calls.Overdue(a.timing.DiskPatience), a.fence.Hang()
 	switch {
 	case overdue != nil && hang == nil:
-		h := diskHang{since: overdue.Begun, what: overdue.What, term: a.raft.CurrentTerm()}
-		a.gag.put(h)
+		h := fence.Hang{Since: overdue.Begun, Call: overdue.What, Term: a.raft.CurrentTerm()}
+		a.fence.Raise(h)
 		if !failpoint.Off("fence-on-hang") {
 			a.endOffice()
 		}
 		// Not here: the log may be on the disk that hangs.
 		a.watcher.Go(func() {
-			a.logger.Error("the disk hangs: this agent takes no part in the agency until it is back", "call", h.what, "since", h.since.UTC().Format(time.RFC3339))
+			a.logger.Error("the disk hangs: this agent takes no part in the agency until it is back", "call", h.Call, "since", h.Since.UTC().Format(time.RFC3339))
 		})
-	case overdue != nil && time.Since(hang.since) > a.timing.DiskTimeout && !hang.final:
-		hang.final = true
-		a.fail(fmt.Errorf("%w: %s is too long, giving up: repair the disk and start the agent again", hang.err(), a.timing.DiskTimeout))
-	case overdue == nil && hang != nil && !a.leadsOthers(hang.term):
+	case overdue != nil && time.Since(hang.Since) > a.timing.DiskTimeout && !hang.Final:
+		hang.Final = true
+		a.fail(fmt.Errorf("%w: %s is too long, giving up: repair the disk and start the agent again", hang.Err(), a.timing.DiskTimeout))
+	case overdue == nil && hang != nil && !a.leadsOthers(hang.Term):
 		a.disk.Calls.Returned()
-		a.gag.lift()
+		a.fence.Lower()
 		a.watcher.Go(func() {
-			a.logger.Info("the disk answers again: this agent takes part", "hung", time.Since(hang.since).Round(time.Millisecond))
+			a.logger.Info("the disk answers again: this agent takes part", "hung", time.Since(hang.Since).Round(time.Millisecond))
 		})
 		return a.raft.State() == raft.Leader
 	}

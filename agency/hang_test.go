@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/fence"
+	"stasis/agency/outcome"
 )
 
 // freeze makes the disk of an agent hang until thaw is called, or the test ends.
@@ -85,7 +88,7 @@ func TestLeaderWhoseDiskHangs(t *testing.T) {
 		for _, a := range stuck {
 			r := <-a.done
 			require.Equal(t, http.StatusServiceUnavailable, r.status, r)
-			require.Contains(t, r.body, ErrUnknown.Error())
+			require.Contains(t, r.body, outcome.ErrUnknown.Error())
 			require.Less(t, a.end.Sub(begin), 2*time.Second, "%s was not ended", a.call)
 		}
 		r := <-waiting.done
@@ -196,7 +199,7 @@ func TestLoneAgentWhoseDiskHangs(t *testing.T) {
 		begin := time.Now()
 		r := c.ask(a, "write", `[[{"x":{"op":"increment"}},{},"stuck"]]`)
 		require.Equal(t, http.StatusServiceUnavailable, r.status, r)
-		require.Contains(t, r.body, ErrUnknown.Error())
+		require.Contains(t, r.body, outcome.ErrUnknown.Error())
 		require.Less(t, time.Since(begin), 2*time.Second)
 		for range 20 {
 			for _, q := range []struct{ call, body string }{{"read", `[["x"]]`}, {"write", `[[{"x":7}]]`}, {"transient", `[[{"beat":1}]]`}} {
@@ -256,7 +259,7 @@ func TestDiskThatHangsTooLong(t *testing.T) {
 		begin := time.Now()
 		c.begin(t.Context(), old, "write", `[[{"x":1}]]`)
 		err := <-c.agents[old].Err()
-		require.ErrorIs(t, err, errDiskHangs)
+		require.ErrorIs(t, err, fence.ErrDiskHangs)
 		require.ErrorContains(t, err, "append to Raft's log")
 		require.InDelta(t, 20, time.Since(begin).Seconds(), 1)
 		next := c.leader(old)
@@ -290,7 +293,7 @@ func TestSnapshotForADiskThatHangs(t *testing.T) {
 		}
 		thaw := c.freeze(hung)
 		write() // more than the log keeps: it is sent a snapshot
-		require.NotNil(t, c.agents[hung].gag.state())
+		require.NotNil(t, c.agents[hung].fence.Hang())
 		thaw()
 		c.sameTrees()
 
@@ -299,8 +302,8 @@ func TestSnapshotForADiskThatHangs(t *testing.T) {
 		c.start(hung)
 		thaw = c.freeze(hung)
 		time.Sleep(10 * time.Second)
-		require.NotNil(t, c.agents[hung].gag.state())
-		require.Contains(t, []string{"begin a snapshot", "publish a snapshot"}, c.agents[hung].gag.state().what)
+		require.NotNil(t, c.agents[hung].fence.Hang())
+		require.Contains(t, []string{"begin a snapshot", "publish a snapshot"}, c.agents[hung].fence.Hang().Call)
 		require.Equal(t, 200, c.ask(leader, "write", large).status)
 		thaw()
 		c.sameTrees()
@@ -320,7 +323,7 @@ func TestAllDisksHang(t *testing.T) {
 		}
 		r := c.ask(old, "write", `[[{"x":2},{},"stuck"]]`)
 		require.Equal(t, http.StatusServiceUnavailable, r.status, r)
-		require.Contains(t, r.body, ErrUnknown.Error())
+		require.Contains(t, r.body, outcome.ErrUnknown.Error())
 		time.Sleep(30 * time.Second)
 		for name := range c.agents {
 			require.False(t, c.agents[name].IsLeader(), name)

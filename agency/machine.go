@@ -1,6 +1,7 @@
 package agency
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -201,3 +202,6 @@ func (s snapshot) Persist(sink raft.SnapshotSink) error {
 
 // Release does nothing: the state is garbage when nobody points to it.
 func (snapshot) Release() {}
+
+// errBroken ends everything on a node that could not understand an entry.
+var errBroken = errors.New("a committed entry could not be decoded")

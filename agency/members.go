@@ -14,7 +14,10 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/answer"
 	agencyclient "stasis/agency/client"
+	"stasis/agency/fence"
+	"stasis/agency/outcome"
 	"stasis/internal/apierror"
 )
 
@@ -101,7 +104,7 @@ func (a *Agent) expel(ctx context.Context, id string) error {
 		case <-patience.C:
 			return err
 		case <-a.running.Done():
-			return ErrClosed
+			return outcome.ErrClosed
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -170,13 +173,13 @@ func (a *Agent) await(ctx context.Context, ask func() raft.Future) error {
 		}
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("%w: %w: no majority has accepted it within %s", ErrUnknown, ErrTimeout, a.timing.Write)
-	case <-a.gag.isOn():
-		return fmt.Errorf("%w: %w", ErrUnknown, errDiskHangs)
+		return fmt.Errorf("%w: %w: no majority has accepted it within %s", outcome.ErrUnknown, outcome.ErrTimeout, a.timing.Write)
+	case <-a.fence.Raised():
+		return fmt.Errorf("%w: %w", outcome.ErrUnknown, fence.ErrDiskHangs)
 	case <-a.running.Done():
-		return fmt.Errorf("%w: %w", ErrUnknown, ErrClosed)
+		return fmt.Errorf("%w: %w", outcome.ErrUnknown, outcome.ErrClosed)
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+		return fmt.Errorf("%w: %w", outcome.ErrUnknown, context.Cause(ctx))
 	}
 }
 
@@ -205,13 +208,13 @@ func (s *api) membership(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := a.current.Load()
 	if o == nil && r.Method == http.MethodGet {
-		return ErrNotLeader
+		return outcome.ErrNotLeader
 	}
 	body := agencyclient.Members{Done: done}
 	if o != nil {
 		body.Members = a.memberList(o)
 	}
-	answer(w, http.StatusOK, body)
+	answer.Write(w, http.StatusOK, body)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
 	"stasis/agency/store"
 	"stasis/agency/validation"
 )
@@ -25,7 +26,7 @@ type node struct {
 	machine    *machine
 	book       *addressBook
 	probation  *probation
-	gag        *gag
+	fence      *fence.Fence
 	complaints *complaints
 	asked      sync.WaitGroup // who waits for Raft's answer to a change of the membership
 	log        *raftLog
@@ -55,7 +56,7 @@ const (
 
 // join starts Raft.
 func (a *Agent) join() error {
-	a.log = &raftLog{Logger: a.logger.Named("raft"), gag: a.gag, complain: a.complaints.tell}
+	a.log = &raftLog{Logger: a.logger.Named("raft"), fence: a.fence, complain: a.complaints.tell}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: &raftStream{
 			lane: a.mux.raft, mux: a.mux, handshake: a.handshake(), book: a.book, advertise: namedAddr(a.advertise), complain: a.complaints.tell,
@@ -72,10 +73,10 @@ func (a *Agent) join() error {
 	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
 	notices := make(chan bool)
 	config := a.raftConfig(a.log, notices)
-	a.acks.probation, a.acks.gag, a.acks.done = a.probation, a.gag, a.raftGone
+	a.acks.probation, a.acks.fence, a.acks.done = a.probation, a.fence, a.raftGone
 	a.acks.book = a.book
 	a.acks.arrivals = &arrivals{
-		calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.machine.remember}, gag: a.gag, complain: a.complaints.tell,
+		calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.machine.remember}, fence: a.fence, complain: a.complaints.tell,
 	}
 	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
 	a.acks.follows = func(term uint64) bool {
@@ -192,6 +193,6 @@ func (a *Agent) quitRaft() error {
 	a.beginQuit()
 	err := errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
 	a.mux.letGo()
-	a.gag.draining.Wait()
+	a.fence.Wait()
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/outcome"
 	"stasis/agency/store"
 	"stasis/agency/supervision"
 	"stasis/fsm"
@@ -53,7 +54,7 @@ func (a *Agent) watchLeadership(notices <-chan bool) {
 	defer looks.Stop()
 	previous := closedChannel()
 	open := func() {
-		if a.running.Err() == nil && a.gag.state() == nil {
+		if a.running.Err() == nil && a.fence.Hang() == nil {
 			o := a.newOffice()
 			a.current.Store(o)
 			after := previous
@@ -154,19 +155,19 @@ func (a *Agent) barrier(o *office) error {
 // office gives the present office as soon as it serves, or ErrNotLeader.
 func (a *Agent) office(ctx context.Context) (*office, error) {
 	if a.running.Err() != nil {
-		return nil, ErrClosed
+		return nil, outcome.ErrClosed
 	}
 	o := a.current.Load()
 	if o == nil || a.raft.State() != raft.Leader {
-		return nil, ErrNotLeader
+		return nil, outcome.ErrNotLeader
 	}
 	select {
 	case <-o.ready:
 		return o, nil
 	case <-o.held.Done():
-		return nil, ErrNotLeader
+		return nil, outcome.ErrNotLeader
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: not yet serving: %w", ErrNotLeader, context.Cause(ctx))
+		return nil, fmt.Errorf("%w: not yet serving: %w", outcome.ErrNotLeader, context.Cause(ctx))
 	}
 }
 

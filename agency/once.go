@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"stasis/agency/outcome"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
@@ -36,13 +37,13 @@ func newOnces() onces {
 func (o *onces) stale(e *proposal) error {
 	select {
 	case <-e.held:
-		return fmt.Errorf("%w: leadership ended before it was proposed", ErrNotLeader)
+		return fmt.Errorf("%w: leadership ended before it was proposed", outcome.ErrNotLeader)
 	default: // also without an office
 	}
 	for _, id := range e.once {
 		_, flies := o.aloft[id]
 		if (flies || o.applied(id)) && !failpoint.Off("once-is-once") {
-			return fmt.Errorf("%w: client id %s: %w", ErrUnknown, id, errOnce)
+			return fmt.Errorf("%w: client id %s: %w", outcome.ErrUnknown, id, errOnce)
 		}
 	}
 	return nil

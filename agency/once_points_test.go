@@ -15,6 +15,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/outcome"
 	"stasis/internal/failpoint"
 	"stasis/internal/network"
 )
@@ -68,7 +69,7 @@ func TestLateRequestIsNotApplied(t *testing.T) {
 		late := release()
 		require.Equal(t, `200 [{"x":1}]`, c.ask(leader, "read", `[["x"]]`).String(), "it was applied twice")
 		require.Equal(t, http.StatusServiceUnavailable, late.status)
-		require.Contains(t, late.body, ErrUnknown.Error(), "who asks for the outcome is told the index")
+		require.Contains(t, late.body, outcome.ErrUnknown.Error(), "who asks for the outcome is told the index")
 		require.Equal(t, `200 {"results":[1],"inquired":true}`, c.ask(leader, "inquire", `["me"]`).String())
 
 		require.Equal(t, `200 {"results":[2]}`, c.ask(leader, "write", increment).String(), "an id alone is no deduplication key")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/outcome"
 	"stasis/fsm"
 )
 
@@ -37,12 +38,12 @@ func TestOnce(t *testing.T) {
 	first, twin, other := once("a"), once("a"), once("b")
 	batch := p.take()
 	require.Equal(t, []*proposal{first, other}, batch)
-	refused(twin, ErrUnknown)
+	refused(twin, outcome.ErrUnknown)
 
 	again, plain := once("a"), p.enqueue(tx("a"), 1)
 	next := p.take()
 	require.Equal(t, []*proposal{plain}, next, "who has not said that an id is its own may use it again")
-	refused(again, ErrUnknown)
+	refused(again, outcome.ErrUnknown)
 
 	p.landed(batch) // and nothing of it was applied: a precondition failed
 	p.landed(next)
@@ -50,7 +51,7 @@ func TestOnce(t *testing.T) {
 	second, late := once("a"), once("b")
 	batch = p.take()
 	require.Equal(t, []*proposal{second}, batch)
-	refused(late, ErrUnknown)
+	refused(late, outcome.ErrUnknown)
 	p.landed(batch)
 	require.Empty(t, p.aloft)
 
@@ -61,6 +62,6 @@ func TestOnce(t *testing.T) {
 	p.enter(e)
 	behind := once("d")
 	require.Equal(t, []*proposal{behind}, p.take(), "what goes before does not keep the others")
-	refused(e, ErrNotLeader)
+	refused(e, outcome.ErrNotLeader)
 	require.Nil(t, p.take())
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
-	"stasis/agency/store"
+	"stasis/agency/note"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -28,7 +28,7 @@ type founded struct {
 // origins keeps which agency the agent belongs to. It is set once: at the founding, or
 // by the first leader that reaches an agent without one.
 type origins struct {
-	notes  store.Notes
+	notes  note.Store
 	turn   chan struct{} // one token: a change at a time
 	mine   atomic.Pointer[founded]
 	header atomic.Pointer[[]string] // of every answer
@@ -36,14 +36,14 @@ type origins struct {
 
 // openOrigins reads the note. A directory with a log and without a note is from before
 // there were origins.
-func openOrigins(n store.Notes, pristine bool) (*origins, error) {
+func openOrigins(n note.Store, pristine bool) (*origins, error) {
 	o := &origins{notes: n, turn: make(chan struct{}, 1)}
 	var f founded
-	switch ok, err := store.ReadNote(n, store.OriginNote, &f); {
+	switch ok, err := note.Read(n, note.Origin, &f); {
 	case err != nil:
 		return nil, err
 	case ok && !f.Exists():
-		return nil, fmt.Errorf("the file %s of the data directory is damaged: it names no agency", store.OriginNote)
+		return nil, fmt.Errorf("the file %s of the data directory is damaged: it names no agency", note.Origin)
 	case ok:
 		o.set(f)
 	case !pristine:
@@ -84,7 +84,7 @@ func (o *origins) become(f founded) error {
 	case mine.Exists() && (len(f.Seeds) == 0 || len(mine.Seeds) > 0):
 		return nil
 	}
-	if err := store.WriteNote(o.notes, store.OriginNote, f); err != nil {
+	if err := note.Write(o.notes, note.Origin, f); err != nil {
 		return err
 	}
 	o.set(f)
@@ -98,7 +98,7 @@ func (o *origins) forget() error {
 	}
 	o.mine.Store(nil)
 	o.header.Store(nil)
-	return o.notes.RemoveNote(store.OriginNote)
+	return o.notes.RemoveNote(note.Origin)
 }
 
 // errStranger is one of two agents that do not belong to the same agency, or not to the

@@ -10,7 +10,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"stasis/agency/store"
+	"stasis/agency/fence"
+	"stasis/agency/note"
 	"stasis/internal/failpoint"
 )
 
@@ -37,18 +38,18 @@ type probation struct {
 }
 
 // begin puts the agent on probation, and draws the directory's seed.
-func (p *probation) begin(n store.Notes) error {
+func (p *probation) begin(n note.Store) error {
 	on, err := p.load(n)
 	if err != nil || on && p.trial.Seed != "" {
 		return err
 	}
 	p.trial, p.on = trial{Seed: newSeed()}, true
-	return store.WriteNote(n, store.ProbationNote, p.trial)
+	return note.Write(n, note.Learner, p.trial)
 }
 
 // load says whether the agent was on probation when it stopped.
-func (p *probation) load(n store.Notes) (on bool, err error) {
-	raw, err := n.ReadNote(store.ProbationNote)
+func (p *probation) load(n note.Store) (on bool, err error) {
+	raw, err := n.ReadNote(note.Learner)
 	if err != nil || raw == nil {
 		return false, err
 	}
@@ -78,30 +79,7 @@ func (p *probation) note(r *raft.AppendEntriesRequest) {
 
 // sift is Raft's calls from other agents without those for a vote.
 func (p *probation) sift(from <-chan raft.RPC, done <-chan struct{}) <-chan raft.RPC {
-	return sift(from, done, p.refuse)
-}
-
-// sift is the calls without those that refuse has answered, until done.
-func sift(from <-chan raft.RPC, done <-chan struct{}, refuse func(raft.RPC) bool) <-chan raft.RPC {
-	to := make(chan raft.RPC)
-	go func() { // ends with done
-		for {
-			select {
-			case rpc := <-from:
-				if refuse(rpc) {
-					continue
-				}
-				select {
-				case to <- rpc:
-				case <-done:
-					return
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return to
+	return fence.Filter(from, done, p.refuse)
 }
 
 func (p *probation) refuse(rpc raft.RPC) bool {
@@ -147,7 +125,7 @@ func (a *Agent) caughtUp() (term uint64, leader string, ok bool) {
 
 // endProbation lets the agent vote from now on, also after a restart.
 func (a *Agent) endProbation() error {
-	if err := a.disk.Notes.RemoveNote(store.ProbationNote); err != nil {
+	if err := a.disk.Notes.RemoveNote(note.Learner); err != nil {
 		return fmt.Errorf("end the probation: %w", err)
 	}
 	a.standing.say("")

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"stasis/agency/outcome"
 	"stasis/fsm"
 )
 
@@ -68,7 +69,7 @@ func (p *proposer) enter(e *proposal) *proposal {
 	}
 	p.mu.Unlock()
 	if closed {
-		e.fail(ErrClosed)
+		e.fail(outcome.ErrClosed)
 		return e
 	}
 	p.due()
@@ -180,7 +181,7 @@ func (p *proposer) close() {
 	p.queue = nil
 	p.mu.Unlock()
 	for _, e := range dropped {
-		e.fail(ErrClosed)
+		e.fail(outcome.ErrClosed)
 	}
 }
 

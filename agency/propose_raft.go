@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
+	"stasis/agency/outcome"
 	"stasis/fsm"
 )
 
@@ -32,9 +34,9 @@ func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
 		case appliedBatch:
 			return r, nil
 		case error:
-			return appliedBatch{}, fmt.Errorf("%w: %w", ErrUnknown, r)
+			return appliedBatch{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, r)
 		default:
-			return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", ErrUnknown, r)
+			return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", outcome.ErrUnknown, r)
 		}
 	}
 }
@@ -44,9 +46,9 @@ func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
 func outcomeOf(err error) error {
 	switch {
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+		return fmt.Errorf("%w: %w", outcome.ErrNotLeader, err)
 	default:
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
+		return fmt.Errorf("%w: %w", outcome.ErrUnknown, err)
 	}
 }
 
@@ -59,9 +61,9 @@ func (a *Agent) abandon(e *proposal) error {
 	default:
 	}
 	if a.proposer.withdraw(e) {
-		return fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
+		return fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
 	}
-	return fmt.Errorf("%w: %w", ErrUnknown, errDiskHangs)
+	return fmt.Errorf("%w: %w", outcome.ErrUnknown, fence.ErrDiskHangs)
 }
 
 // propose replicates and applies the transactions of one envelope, as this
@@ -84,11 +86,11 @@ func (a *Agent) propose(ctx context.Context, e *proposal) (*proposal, error) {
 		reason = fmt.Errorf("no commit within %s", a.timing.Write)
 	case <-ctx.Done():
 		reason = context.Cause(ctx)
-	case <-a.gag.isOn():
+	case <-a.fence.Raised():
 		return e, a.abandon(e)
 	}
 	if a.proposer.withdraw(e) {
-		return nil, fmt.Errorf("%w: given up before it was proposed: %w", ErrTimeout, reason)
+		return nil, fmt.Errorf("%w: given up before it was proposed: %w", outcome.ErrTimeout, reason)
 	}
-	return nil, fmt.Errorf("%w: %w: %w", ErrUnknown, ErrTimeout, reason)
+	return nil, fmt.Errorf("%w: %w: %w", outcome.ErrUnknown, outcome.ErrTimeout, reason)
 }

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/agency/fence"
 )
 
 // raftLog is Raft's log. Once the agent closes Raft's connections, and while it is
@@ -14,14 +16,14 @@ import (
 type raftLog struct {
 	hclog.Logger
 	ended    atomic.Bool
-	gag      *gag
+	fence    *fence.Fence
 	complain func(what string, err error)
 }
 
 // undecodable is what Raft says of a stream that another agent, or a stranger, has spoilt.
 const undecodable = "failed to decode incoming command"
 
-func (l *raftLog) quiet() bool { return l.ended.Load() || l.gag.state() != nil }
+func (l *raftLog) quiet() bool { return l.ended.Load() || l.fence.Hang() != nil }
 
 func (l *raftLog) Error(msg string, args ...any) {
 	if l.quiet() || ofStranger(args) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/fence"
+	"stasis/agency/outcome"
 	"stasis/fsm"
 )
 
@@ -73,18 +75,18 @@ func (r *rounds) run(ctx context.Context, confirm func() (*fsm.State, *office, e
 // this node is not known to lead, ErrClosed if it is stopping.
 func (a *Agent) read(ctx context.Context) (*fsm.State, *office, error) {
 	if a.running.Err() != nil {
-		return nil, nil, ErrClosed
+		return nil, nil, outcome.ErrClosed
 	}
 	r := a.rounds.join()
 	select {
-	case <-a.gag.isOn(): // the round may wait for Raft's loop
-		return nil, nil, fmt.Errorf("%w: %w", ErrNotLeader, errDiskHangs)
+	case <-a.fence.Raised(): // the round may wait for Raft's loop
+		return nil, nil, fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
 	case <-r.done:
 		return r.state, r.held, r.err
 	case <-a.running.Done():
-		return nil, nil, ErrClosed
+		return nil, nil, outcome.ErrClosed
 	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("%w: leadership not confirmed: %w", ErrNotLeader, context.Cause(ctx))
+		return nil, nil, fmt.Errorf("%w: leadership not confirmed: %w", outcome.ErrNotLeader, context.Cause(ctx))
 	}
 }
 
@@ -95,7 +97,7 @@ func (a *Agent) read(ctx context.Context) (*fsm.State, *office, error) {
 // applied here first; and no later leader can have acknowledged any, because a
 // majority has accepted this one's term in a call sent after confirm began.
 func (a *Agent) confirm() (*fsm.State, *office, error) {
-	ctx, cancel := context.WithTimeoutCause(a.running, a.timing.Read, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(a.running, a.timing.Read, outcome.ErrTimeout)
 	defer cancel()
 	o, err := a.office(ctx)
 	if err != nil {
@@ -128,7 +130,7 @@ func (a *Agent) majority(ctx context.Context, o *office) error {
 		n, changed := a.acks.since(mark, o.term, others)
 		if n >= need {
 			if o.held.Err() != nil {
-				return ErrNotLeader
+				return outcome.ErrNotLeader
 			}
 			return nil
 		}
@@ -169,8 +171,8 @@ func wait(ctx context.Context, o *office, changed <-chan struct{}) error {
 	case <-changed:
 		return nil
 	case <-o.held.Done():
-		return ErrNotLeader
+		return outcome.ErrNotLeader
 	case <-ctx.Done():
-		return fmt.Errorf("%w: no majority confirms it: %w", ErrNotLeader, context.Cause(ctx))
+		return fmt.Errorf("%w: no majority confirms it: %w", outcome.ErrNotLeader, context.Cause(ctx))
 	}
 }

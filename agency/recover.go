@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/agency/note"
 	"stasis/agency/store"
 	"stasis/fsm"
 	"stasis/internal/datadir"
@@ -108,9 +109,9 @@ const (
 )
 
 // refuseUnfinished refuses to start from a directory whose recovery has not ended.
-func refuseUnfinished(n store.Notes) error {
+func refuseUnfinished(n note.Store) error {
 	var d decision
-	switch ok, err := store.ReadNote(n, store.RecoveryNote, &d); {
+	switch ok, err := note.Read(n, note.Recovery, &d); {
 	case err != nil:
 		return err
 	case !ok:
@@ -147,7 +148,7 @@ func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
 	}
 	s.Before = origins.origin()
 	var begun decision
-	resumed, err := store.ReadNote(d.Notes, store.RecoveryNote, &begun)
+	resumed, err := note.Read(d.Notes, note.Recovery, &begun)
 	switch {
 	case err != nil:
 		return s, err
@@ -167,7 +168,7 @@ func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
 	if o.DryRun {
 		return s, nil
 	}
-	if err := store.WriteNote(d.Notes, store.RecoveryNote, decision{What: recovering, Origin: s.After}); err != nil {
+	if err := note.Write(d.Notes, note.Recovery, decision{What: recovering, Origin: s.After}); err != nil {
 		return s, err
 	}
 	if err := reduce(d, address, moved{from: s.Before, to: s.After}, o.Logger); err != nil {
@@ -178,13 +179,13 @@ func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
 
 // conclude gives the directory its origin, and removes what says that it is not ready.
 func conclude(d *store.Store, o keys.Origin) error {
-	if err := store.WriteNote(d.Notes, store.OriginNote, founded{Origin: o}); err != nil {
+	if err := note.Write(d.Notes, note.Origin, founded{Origin: o}); err != nil {
 		return err
 	}
-	if err := d.Notes.RemoveNote(store.ProbationNote); err != nil {
+	if err := d.Notes.RemoveNote(note.Learner); err != nil {
 		return err
 	}
-	return d.Notes.RemoveNote(store.RecoveryNote)
+	return d.Notes.RemoveNote(note.Recovery)
 }
 
 // reduce makes this agent the only member, with all that it has.
@@ -228,7 +229,7 @@ func (l emptiedLog) DeleteRange(from, to uint64) error {
 // survey finds out what a directory holds, and the address of its agent.
 func survey(d *store.Store) (s Survivor, address string, err error) {
 	s.ID, address = d.ID, unknownAddress
-	if raw, err := d.Notes.ReadNote(store.ProbationNote); err != nil {
+	if raw, err := d.Notes.ReadNote(note.Learner); err != nil {
 		return s, "", err
 	} else if raw != nil {
 		s.Incomplete = true

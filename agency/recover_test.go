@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/note"
 	"stasis/agency/store"
 )
 
@@ -157,7 +158,7 @@ func TestRecoverIncomplete(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
-		require.NoError(t, store.WriteNote(c.stores["a"], store.ProbationNote, trial{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["a"], note.Learner, trial{Seed: "s"}))
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "--incomplete")
 		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
@@ -178,7 +179,7 @@ func (c *cutShort) pass() error {
 }
 
 type cutNotes struct {
-	store.Notes
+	note.Store
 	cut *cutShort
 }
 
@@ -186,14 +187,14 @@ func (n cutNotes) WriteNote(name string, data []byte) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.Notes.WriteNote(name, data)
+	return n.Store.WriteNote(name, data)
 }
 
 func (n cutNotes) RemoveNote(name string) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.Notes.RemoveNote(name)
+	return n.Store.RemoveNote(name)
 }
 
 type cutLog struct {
@@ -256,7 +257,7 @@ func TestRecoverCutShort(t *testing.T) {
 			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())
-				raw, err := stores.ReadNote(store.RecoveryNote)
+				raw, err := stores.ReadNote(note.Recovery)
 				require.NoError(t, err)
 				require.Equal(t, at == 0, raw == nil, "from the first change on it is known that it has begun")
 				if at > 0 {
@@ -318,8 +319,8 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		c.kill("a")
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.NoError(t, err)
-		require.NoError(t, store.WriteNote(c.stores["b"], store.ProbationNote, trial{Seed: "s"}))
-		require.NoError(t, store.WriteNote(c.stores["b"], store.OriginNote, founded{Origin: before}))
+		require.NoError(t, note.Write(c.stores["b"], note.Learner, trial{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["b"], note.Origin, founded{Origin: before}))
 		c.start("a")
 		c.start("b")
 		c.voters(2)

@@ -12,7 +12,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/agency/store"
+	"stasis/agency/note"
 	"stasis/internal/bubbles"
 )
 
@@ -261,7 +261,7 @@ func TestFounderWipedMeanwhile(t *testing.T) {
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"acknowledged"}]]`).status)
 		seeds := c.agents["b"].origins.part().Seeds
 		c.wipe("a", "b", "c")
-		require.NoError(t, store.WriteNote(c.stores["b"], store.ProbationNote, trial{
+		require.NoError(t, note.Write(c.stores["b"], note.Learner, trial{
 			Seed: seeds["AGNT-b"], Met: map[string]string{"AGNT-a": seeds["AGNT-a"], "AGNT-c": seeds["AGNT-c"]},
 		}))
 		for name := range c.stores {
@@ -287,17 +287,17 @@ func TestFounderLate(t *testing.T) {
 		part := c.agents[c.leader()].origins.part()
 		b := trial{Seed: part.Seeds["AGNT-b"], Met: part.Seeds}
 		for name, notes := range map[string]map[string]any{
-			"before the decision":   {store.ProbationNote: b},
-			"the decision":          {store.ProbationNote: b, store.OriginNote: part},
-			"the probation's end":   {store.OriginNote: part},
-			"another one's calling": {store.ProbationNote: b, store.OriginNote: founded{Origin: part.Origin}},
+			"before the decision":   {note.Learner: b},
+			"the decision":          {note.Learner: b, note.Origin: part},
+			"the probation's end":   {note.Origin: part},
+			"another one's calling": {note.Learner: b, note.Origin: founded{Origin: part.Origin}},
 		} {
 			c.wipe("a", "b", "c")
 			for _, other := range []string{"a", "c"} {
-				require.NoError(t, store.WriteNote(c.stores[other], store.OriginNote, part))
+				require.NoError(t, note.Write(c.stores[other], note.Origin, part))
 			}
-			for note, value := range notes {
-				require.NoError(t, store.WriteNote(c.stores["b"], note, value))
+			for which, value := range notes {
+				require.NoError(t, note.Write(c.stores["b"], which, value))
 			}
 			c.start("b")
 			c.start("a") // with one of the two it is a majority

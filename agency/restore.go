@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/note"
 	"stasis/agency/store"
 	"stasis/fsm"
 )
@@ -55,7 +56,7 @@ func restoreDisk(d *store.Store, state *fsm.State, m moved) error {
 	if pristine, err := d.Pristine(); err != nil || !pristine {
 		return errors.Join(err, errors.New("there is a log already"))
 	}
-	if err := store.WriteNote(d.Notes, store.RecoveryNote, decision{What: restoring, Origin: m.to}); err != nil {
+	if err := note.Write(d.Notes, note.Recovery, decision{What: restoring, Origin: m.to}); err != nil {
 		return err
 	}
 	_, transport := raft.NewInmemTransport("")

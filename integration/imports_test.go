@@ -48,7 +48,12 @@ var rooms = []room{
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
 	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
-	{"agency/store", []string{"agency/validation", "fsm"}, "what is kept knows nothing of how it is replicated"},
+	{"agency/answer", []string{"fsm"}, "an answer is written from a tree, whoever leads"},
+	{"agency/asyncjob", []string{"agency/answer"}, "an answer that is fetched later is bytes: what was asked does not matter"},
+	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
+	{"agency/note", nil, "notes are read and written without knowing what they decide"},
+	{"agency/outcome", nil, "how a change can end does not depend on what is changed"},
+	{"agency/store", []string{"agency/note", "agency/validation", "fsm"}, "what is kept knows nothing of how it is replicated"},
 	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
@@ -108,6 +113,7 @@ type door struct {
 // replication are the rooms of an agent that take part in replication.
 var replication = []string{
 	"agency",
+	"agency/fence",
 	"agency/store",
 	"agency/validation",
 }

@@ -45,7 +45,7 @@ func (s *Memory) open(id string) *Store {
 	return &Store{ID: s.identify(id), Log: log, Stable: log, Snapshots: s.snapshots, release: func() error { return nil }, Notes: s}
 }
 
-// ReadNote implements Notes.
+// ReadNote implements note.Store.
 func (s *Memory) ReadNote(name string) ([]byte, error) {
 	s.frost.wait()
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (s *Memory) ReadNote(name string) ([]byte, error) {
 	return bytes.Clone(s.notes[name]), nil
 }
 
-// WriteNote implements Notes.
+// WriteNote implements note.Store.
 func (s *Memory) WriteNote(name string, data []byte) error {
 	s.frost.wait()
 	s.mu.Lock()
@@ -62,7 +62,7 @@ func (s *Memory) WriteNote(name string, data []byte) error {
 	return nil
 }
 
-// RemoveNote implements Notes.
+// RemoveNote implements note.Store.
 func (s *Memory) RemoveNote(name string) error {
 	s.frost.wait()
 	s.mu.Lock()

@@ -27,6 +27,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"stasis/agency/note"
 	"stasis/internal/datadir"
 )
 
@@ -36,7 +37,7 @@ type Store struct {
 	Log       raft.LogStore
 	Stable    raft.StableStore // term and vote
 	Snapshots raft.SnapshotStore
-	Notes     Notes
+	Notes     note.Store
 	Calls     *Calls // to the four above
 	// Dead receives an error when the log takes no entry any more until it is opened again.
 	Dead chan error

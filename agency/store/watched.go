@@ -6,23 +6,25 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
+
+	"stasis/agency/note"
 )
 
 // watchedNotes counts the writing of notes among the calls. Until an agency is founded an agent
 // writes nothing else, and could not say otherwise why the others wait for it.
 type watchedNotes struct {
-	Notes
+	note.Store
 	calls *Calls
 }
 
 func (n watchedNotes) WriteNote(name string, data []byte) error {
 	defer n.calls.begin("write "+name, len(data))()
-	return n.Notes.WriteNote(name, data)
+	return n.Store.WriteNote(name, data)
 }
 
 func (n watchedNotes) RemoveNote(name string) error {
 	defer n.calls.begin("remove "+name, 0)()
-	return n.Notes.RemoveNote(name)
+	return n.Store.RemoveNote(name)
 }
 
 // watchedLog counts the calls to a log. The log's first and last index are known without the disk.

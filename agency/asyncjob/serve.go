@@ -1,4 +1,4 @@
-package agency
+package asyncjob
 
 import (
 	"maps"
@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"stasis/agency/answer"
 	"stasis/internal/apierror"
 )
 
-// serve answers /_api/job/….
-func (j *jobs) serve(w http.ResponseWriter, r *http.Request, rest string) error {
+// Serve answers what is below Path; rest is the path after it.
+func (j *Jobs) Serve(w http.ResponseWriter, r *http.Request, rest string) error {
 	parts := strings.Split(rest, "/")
 	if len(parts) == 1 && r.Method == http.MethodPut {
 		return j.fetch(w, parts[0])
@@ -39,11 +40,11 @@ func (j *jobs) serve(w http.ResponseWriter, r *http.Request, rest string) error 
 	default:
 		return apierror.New(apierror.MethodNotAllowed, "method %s is not supported for %s", r.Method, r.URL.Path)
 	}
-	answer(w, http.StatusOK, map[string]bool{"result": true})
+	answer.Write(w, http.StatusOK, map[string]bool{"result": true})
 	return nil
 }
 
-func (j *jobs) find(name string) (*job, uint64, error) {
+func (j *Jobs) find(name string) (*Job, uint64, error) {
 	id, err := strconv.ParseUint(name, 10, 64)
 	if b, ok := j.all[id]; ok && err == nil {
 		return b, id, nil
@@ -51,8 +52,8 @@ func (j *jobs) find(name string) (*job, uint64, error) {
 	return nil, 0, apierror.New(apierror.NotFound, "no job '%s'", name)
 }
 
-// look lists the jobs that are done or pending, or tells which a job is.
-func (j *jobs) look(w http.ResponseWriter, name string) error {
+// look lists the ids of the jobs that are done or pending, or tells which of the two a job is.
+func (j *Jobs) look(w http.ResponseWriter, name string) error {
 	if name == "done" || name == "pending" {
 		ids := []string{}
 		for id, b := range j.all {
@@ -61,14 +62,14 @@ func (j *jobs) look(w http.ResponseWriter, name string) error {
 			}
 		}
 		slices.Sort(ids)
-		answer(w, http.StatusOK, ids)
+		answer.Write(w, http.StatusOK, ids)
 		return nil
 	}
 	b, id, err := j.find(name)
 	if err != nil {
 		return err
 	}
-	w.Header().Set(asyncIDHeader, strconv.FormatUint(id, 10))
+	w.Header().Set(IDHeader, strconv.FormatUint(id, 10))
 	if !b.done {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -79,12 +80,12 @@ func (j *jobs) look(w http.ResponseWriter, name string) error {
 }
 
 // fetch gives the stored answer, once.
-func (j *jobs) fetch(w http.ResponseWriter, name string) error {
+func (j *Jobs) fetch(w http.ResponseWriter, name string) error {
 	b, id, text, err := j.take(name)
 	if err != nil {
 		return err
 	}
-	w.Header().Set(asyncIDHeader, strconv.FormatUint(id, 10))
+	w.Header().Set(IDHeader, strconv.FormatUint(id, 10))
 	if text == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -95,8 +96,8 @@ func (j *jobs) fetch(w http.ResponseWriter, name string) error {
 	return nil
 }
 
-// take takes an answer out of the books, nil if it is not whole yet.
-func (j *jobs) take(name string) (b *job, id uint64, text []byte, err error) {
+// take removes an answer and gives its text, nil while it is not complete.
+func (j *Jobs) take(name string) (b *Job, id uint64, text []byte, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.expire(time.Now().Add(-jobLife))
@@ -108,8 +109,8 @@ func (j *jobs) take(name string) (b *job, id uint64, text []byte, err error) {
 	return b, id, text, nil
 }
 
-// drop forgets answers: one, all, or those that came before a stamp in seconds.
-func (j *jobs) drop(name string, q url.Values) error {
+// drop removes answers: one, all, or those that were complete before a stamp in seconds.
+func (j *Jobs) drop(name string, q url.Values) error {
 	switch name {
 	case "all":
 		j.expire(time.Now().Add(time.Second))
