@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/addressbook"
 	"stasis/agency/fence"
 	"stasis/internal/failpoint"
 )
@@ -22,7 +23,7 @@ import (
 type ackTransport struct {
 	*raft.NetworkTransport
 	arrivals  *arrivals
-	book      *addressBook
+	book      *addressbook.Book
 	probation *probation
 	fence     *fence.Fence
 	done      <-chan struct{}        // closed when Raft has stopped
@@ -50,8 +51,8 @@ type ack struct {
 // named makes sure that an agent is called by its id, also one of a membership that this
 // node has in its log, and of which it does not know yet whether it is committed.
 func (t *ackTransport) named(id raft.ServerID, target raft.ServerAddress) {
-	if _, address := splitTarget(string(target)); address != "" && t.book.address(string(id), "") == "" {
-		t.book.add(string(id), address)
+	if _, address := addressbook.SplitTarget(string(target)); address != "" && t.book.Of(string(id), "") == "" {
+		t.book.Add(string(id), address)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/addressbook"
 	"stasis/agency/answer"
 	"stasis/agency/asyncjob"
 	"stasis/agency/fence"
@@ -114,7 +115,7 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	a.disk, a.mux, a.place = d, newMux(c.Network, l), place
 	known := maps.Clone(a.peers)
 	known[a.id] = a.advertise
-	a.book = newAddressBook(a.id, known)
+	a.book = addressbook.New(a.id, known)
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
 	a.fence = fence.New()
 	a.complaints = &complaints{logger: logger}
@@ -206,9 +207,9 @@ func (a *Agent) leader() (id, address string) {
 	if raftID == "" {
 		return "", ""
 	}
-	_, address = splitTarget(string(raftAddress)) // as the leader itself tells it
+	_, address = addressbook.SplitTarget(string(raftAddress)) // as the leader itself tells it
 	if address == "" {
-		address = a.book.address(string(raftID), "")
+		address = a.book.Of(string(raftID), "")
 	}
 	return string(raftID), address
 }

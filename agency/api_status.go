@@ -75,7 +75,7 @@ func (a *Agent) configuration() map[string]any {
 	pool := map[string]string{}
 	active := []string{}
 	for _, m := range a.members().Servers {
-		pool[string(m.ID)] = "tcp://" + a.book.address(string(m.ID), string(m.Address))
+		pool[string(m.ID)] = "tcp://" + a.book.Of(string(m.ID), string(m.Address))
 		active = append(active, string(m.ID))
 	}
 	slices.Sort(active)

@@ -91,7 +91,7 @@ func (a *Agent) announce(ask *http.Client, join []string) bool {
 	addresses := append([]string{}, join...)
 	for _, s := range a.members().Servers {
 		if string(s.ID) != a.id {
-			addresses = append(addresses, a.book.address(string(s.ID), string(s.Address)))
+			addresses = append(addresses, a.book.Of(string(s.ID), string(s.Address)))
 		}
 	}
 	body := fmt.Sprintf(`{"id":%q,"endpoint":%q,"join":%t,"ready":%t}`, a.id, "tcp://"+a.advertise, len(join) > 0, !a.probation.active())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/addressbook"
 	"stasis/agency/keys"
 	"stasis/internal/failpoint"
 )
@@ -60,7 +61,7 @@ type raftStream struct {
 	*lane
 	mux       *mux
 	handshake handshake
-	book      *addressBook
+	book      *addressbook.Book
 	advertise net.Addr
 	complain  func(what string, err error)
 }
@@ -71,7 +72,7 @@ func (s *raftStream) Addr() net.Addr { return s.advertise }
 // Dial opens a stream to the agent "id@host:port". An agent that has taken over the
 // address of another must not answer, or its acknowledgements would count twice.
 func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	id, address := splitTarget(string(target))
+	id, address := addressbook.SplitTarget(string(target))
 	if id == "" {
 		return nil, fmt.Errorf("open Raft stream to %s: %w", target, errNotForMe)
 	}
@@ -86,7 +87,7 @@ func (s *raftStream) Dial(target raft.ServerAddress, timeout time.Duration) (net
 		}
 	}
 	if err != nil {
-		s.book.failed(id, address)
+		s.book.Failed(id, address)
 		return nil, err
 	}
 	return &callingConn{Conn: &steadyConn{Conn: conn}, id: id, meet: s.handshake.meet}, nil

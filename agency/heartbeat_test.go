@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/addressbook"
 	"stasis/agency/keys"
 	"stasis/internal/network"
 )
@@ -24,7 +25,7 @@ type strangerStream struct {
 }
 
 func (s strangerStream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	id, address := splitTarget(string(target))
+	id, address := addressbook.SplitTarget(string(target))
 	m := &mux{network: s.network, conns: map[net.Conn]struct{}{}}
 	conn, err := m.dialRaft(address, timeout)
 	if err != nil {

@@ -29,7 +29,7 @@ var errMember = errors.New("membership not changed")
 func (a *Agent) memberList(o *office) []agencyclient.Member {
 	var list []agencyclient.Member
 	for _, s := range a.members().Servers {
-		m := agencyclient.Member{ID: string(s.ID), Endpoint: "tcp://" + a.book.address(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
+		m := agencyclient.Member{ID: string(s.ID), Endpoint: "tcp://" + a.book.Of(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
 		if m.Leader = m.ID == a.id; m.Leader {
 			m.Heard, m.Lag = true, 0
 			m.Alarm = a.machine.quota.state(a.machine.state().Weight()).Alarm
@@ -63,7 +63,7 @@ func (a *Agent) admit(ctx context.Context, id, address string, join, ready bool)
 				return false, fmt.Errorf("%w: %s is already the address of %s: remove that agent first", errMember, address, s.ID)
 			}
 		}
-		a.book.add(id, address)
+		a.book.Add(id, address)
 		return false, a.await(ctx, func() raft.Future { return a.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0) })
 	case string(servers[i].Address) != address && servers[i].Suffrage == raft.Voter:
 		return true, a.await(ctx, func() raft.Future { return a.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, 0) })

@@ -246,7 +246,7 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		a, err := Start(t.Context(), Config{ID: "AGNT-s", Listen: "s:1", Network: c.net.Host(stranger), Stores: c.stores[stranger], Logger: logger(t), Timing: c.timing})
 		require.NoError(t, err)
 		c.agents[stranger] = a
-		c.agents[leader].book.learn(c.agents[leader].members())
+		c.agents[leader].book.Learn(c.agents[leader].members())
 		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book, handshake: c.agents[leader].handshake()}
 		conn, err := stream.Dial("AGNT-other@s:1", time.Second)
 		require.NoError(t, err)

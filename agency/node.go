@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/addressbook"
 	"stasis/agency/fence"
 	"stasis/agency/store"
 	"stasis/agency/validation"
@@ -24,7 +25,7 @@ type node struct {
 	mux        *mux
 	acks       *ackTransport
 	machine    *machine
-	book       *addressBook
+	book       *addressbook.Book
 	probation  *probation
 	fence      *fence.Fence
 	complaints *complaints
@@ -83,7 +84,7 @@ func (a *Agent) join() error {
 		r := started.Load()
 		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
 	}
-	a.machine.members = a.book.learn
+	a.machine.members = a.book.Learn
 	a.machine.compaction.shorten = func(entries uint64) {
 		if r := started.Load(); r != nil {
 			a.keepTrailing(r, entries)
@@ -99,7 +100,7 @@ func (a *Agent) join() error {
 	}
 	a.joined.Store(true)
 	for _, s := range a.members().Servers {
-		a.book.add(string(s.ID), string(s.Address))
+		a.book.Add(string(s.ID), string(s.Address))
 	}
 	a.watcher.Go(func() { a.watchLeadership(notices) })
 	a.workers.Go(func() { a.proposer.run(a.running, a.raftPropose) })

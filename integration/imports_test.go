@@ -48,6 +48,7 @@ var rooms = []room{
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
 	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
+	{"agency/addressbook", nil, "an address is found by an id alone"},
 	{"agency/answer", []string{"fsm"}, "an answer is written from a tree, whoever leads"},
 	{"agency/asyncjob", []string{"agency/answer"}, "an answer that is fetched later is bytes: what was asked does not matter"},
 	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
@@ -113,6 +114,7 @@ type door struct {
 // replication are the rooms of an agent that take part in replication.
 var replication = []string{
 	"agency",
+	"agency/addressbook",
 	"agency/fence",
 	"agency/store",
 	"agency/validation",
