@@ -18,6 +18,7 @@ import (
 	"stasis/agency/asyncjob"
 	"stasis/agency/fence"
 	"stasis/agency/keys"
+	"stasis/agency/port"
 	"stasis/agency/store"
 	"stasis/event"
 	"stasis/internal/network"
@@ -85,7 +86,7 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 	if err := a.join(); err != nil {
 		a.stop()
 		close(a.raftGone) // it never came
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.mux.close(), disk.Close())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.port.Close(), disk.Close())
 	}
 	a.serve(c)
 	a.arriving.Go(func() { a.arrive(c.Join) })
@@ -112,7 +113,7 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	}
 	a.running, a.stop = context.WithCancel(context.Background())
 	a.fatal, a.raftGone = make(chan error, 1), make(chan struct{})
-	a.disk, a.mux, a.place = d, newMux(c.Network, l), place
+	a.disk, a.port, a.place = d, port.New(c.Network, l), place
 	known := maps.Clone(a.peers)
 	known[a.id] = a.advertise
 	a.book = addressbook.New(a.id, known)
@@ -149,7 +150,7 @@ func (a *Agent) serve(c Config) {
 	if bound := a.disk.MaxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
-	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody, c.HTTP), network.ServerOptions{
+	a.server = network.ServeListener(a.port.HTTP(), newAPI(a, maxBody, c.HTTP), network.ServerOptions{
 		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
 		Class: classOf,
 	})

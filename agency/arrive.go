@@ -18,7 +18,7 @@ import (
 // arrive brings an agent to its place: it ends a probation, joins an agency that
 // it is no member of, and tells the others when its address has changed.
 func (a *Agent) arrive(join []string) {
-	ask := network.NewHTTPClient(a.mux.network)
+	ask := network.NewHTTPClient(a.port.Network())
 	ask.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer ask.CloseIdleConnections()
 	told := len(join) == 0 && a.inPlace()

@@ -48,7 +48,7 @@ type callbacks struct {
 // tellObservers runs until the office ends.
 func (a *Agent) tellObservers(o *office) {
 	c := &callbacks{
-		agent: a, office: o, http: network.NewHTTPClient(a.mux.network), places: make(chan struct{}, callsAtOnce),
+		agent: a, office: o, http: network.NewHTTPClient(a.port.Network()), places: make(chan struct{}, callsAtOnce),
 		pending: fsm.Calls{}, busy: map[string]bool{},
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

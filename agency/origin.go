@@ -13,6 +13,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/agency/note"
+	"stasis/agency/port"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -204,7 +205,7 @@ func (a *Agent) giveUp(err error) {
 // greet is asked when another agent opens a Raft stream to this one. An agent that
 // belongs nowhere becomes a member of the agency whose leader calls it: that one has it
 // among its members. Who only wants to lead gets no vote from it anyway.
-func (a *Agent) greet(h hello) error {
+func (a *Agent) greet(h port.Hello) error {
 	if !h.Origin.Exists() {
 		return fmt.Errorf("%w: %s belongs to no agency", errStranger, h.From)
 	}

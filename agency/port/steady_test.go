@@ -1,4 +1,4 @@
-package agency
+package port
 
 import (
 	"testing"
@@ -16,7 +16,7 @@ func TestCallsAreShortened(t *testing.T) {
 		for i, size := range sizes {
 			args.Entries = append(args.Entries, &raft.Log{Index: uint64(i + 1), Data: make([]byte, size)})
 		}
-		shortened(args)
+		Shorten(args)
 		require.Len(t, args.Entries, want)
 	}
 }
