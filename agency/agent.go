@@ -19,6 +19,7 @@ import (
 	"stasis/agency/fence"
 	"stasis/agency/keys"
 	"stasis/agency/port"
+	"stasis/agency/quota"
 	"stasis/agency/store"
 	"stasis/event"
 	"stasis/internal/network"
@@ -121,7 +122,7 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	a.fence = fence.New()
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.Untrusted(err) })
-	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
+	a.machine.quota, a.machine.compaction = quota.New(c.TreeQuota), newCompaction(c.Timing)
 	a.queues = answer.NewQueues(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }

@@ -190,7 +190,7 @@ func (c *callbacks) unregister(ctx context.Context, url string, paths []string, 
 		tx, err = fsm.ParseTransaction(raw)
 	}
 	if err == nil {
-		_, err = c.agent.propose(ctx, newProposal(c.agent.machine.quota.ofLeader([]fsm.Transaction{tx}), len(raw)))
+		_, err = c.agent.propose(ctx, newProposal(c.agent.machine.quota.OfLeader([]fsm.Transaction{tx}), len(raw)))
 	}
 	if err != nil && ctx.Err() == nil {
 		c.agent.logger.Warn("observer not unregistered", "url", url, "error", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stasis/agency/outcome"
+	"stasis/agency/quota"
 	"stasis/fsm"
 )
 
@@ -58,7 +59,7 @@ func (p *proposer) enqueue(transactions []fsm.Transaction, bytes int) *proposal 
 }
 
 func newProposal(transactions []fsm.Transaction, bytes int) *proposal {
-	return &proposal{transactions: transactions, bytes: bytes, adds: adds(transactions), done: make(chan struct{})}
+	return &proposal{transactions: transactions, bytes: bytes, adds: quota.Adds(transactions), done: make(chan struct{})}
 }
 
 func (p *proposer) enter(e *proposal) *proposal {
@@ -134,7 +135,7 @@ func (p *proposer) adds() (sum int64) {
 	defer p.mu.Unlock()
 	for _, batch := range p.flying {
 		for _, e := range batch {
-			sum = plus(sum, e.adds)
+			sum = quota.Plus(sum, e.adds)
 		}
 	}
 	return sum

@@ -10,6 +10,7 @@ import (
 
 	"stasis/agency/fence"
 	"stasis/agency/outcome"
+	"stasis/agency/quota"
 	"stasis/fsm"
 )
 
@@ -18,9 +19,9 @@ import (
 // without majority does within its lease).
 func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
 	// First what is in the air, then the tree: what lands in between counts twice.
-	if flying := a.proposer.adds(); plus(flying, a.machine.state().Weight()) <= a.machine.quota.bytes {
+	if flying := a.proposer.adds(); quota.Plus(flying, a.machine.state().Weight()) <= a.machine.quota.Clients() {
 		// No limit can matter, and agents of earlier versions can read what has none.
-		command.Transactions = limited(command.Transactions, func(fsm.Transaction) int64 { return 0 })
+		command.Transactions = quota.Unlimited(command.Transactions)
 	}
 	data := command.Encode()
 	forget := a.machine.expect(data, command)
