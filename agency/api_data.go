@@ -123,7 +123,7 @@ func (s *api) writeLater(ctx context.Context, e envelope) (int, text, error) {
 		return 0, text{}, budget.Refusal("%d bytes of transactions wait to be proposed, more that do not wait for an outcome are not taken: try again later", waiting)
 	}
 	if len(e.transactions) > 0 {
-		s.agent.proposer.enqueue(s.agent.machine.quota.OfClients(e.transactions), e.bytes)
+		s.agent.proposer.enqueue(s.agent.quota.OfClients(e.transactions), e.bytes)
 	}
 	return http.StatusOK, written([]byte("{}")), nil
 }
@@ -148,7 +148,7 @@ func (a *Agent) commit(ctx context.Context, e envelope, once bool) (committed, e
 	if err := failpoint.Hit(ctx, "agency/write", a.id); err != nil {
 		return committed{}, err
 	}
-	p := newProposal(a.machine.quota.OfClients(e.transactions), e.bytes)
+	p := newProposal(a.quota.OfClients(e.transactions), e.bytes)
 	if once {
 		p.once = clientIDs(p.transactions)
 	}

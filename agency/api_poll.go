@@ -40,7 +40,7 @@ func (s *api) poll(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if b, later := w.(*asyncjob.Job); later {
-		defer s.agent.machine.fire(from, func(state *fsm.State) {
+		defer s.agent.tree.At(from, func(state *fsm.State) {
 			if entries, kept := state.Log(from); kept {
 				writePolled(b, polled{log: entries, commit: state.Index(), first: from}.encode(), false)
 				b.Finish()
@@ -243,11 +243,12 @@ func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	state, changed, gone := a.machine.follow()
-	defer gone()
+	changed, leave := a.tree.Followers.Join()
+	defer leave()
+	state := a.tree.State()
 	if from <= state.Index() {
 		// While the tree changes all the time, also who lags waits for the others.
-		if soon := a.machine.striking(); soon != nil && from > 0 {
+		if soon := a.tree.Followers.Next(); soon != nil && from > 0 {
 			select {
 			case <-soon:
 			case <-ctx.Done():
@@ -262,7 +263,8 @@ func (a *Agent) poll(ctx context.Context, from uint64, timeout time.Duration) (*
 	for from > state.Index() {
 		select {
 		case <-changed:
-			state, changed = a.machine.pulse()
+			changed = a.tree.Followers.Changed()
+			state = a.tree.State()
 		case <-timer.C:
 			return a.polls.encode(polled{commit: state.Index(), first: state.Index()}), nil
 		case <-o.held.Done():

@@ -40,7 +40,7 @@ func (s *api) configOf(w http.ResponseWriter, r *http.Request) error {
 // config describes the agency as this agent knows it, leader or not.
 func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	a := s.agent
-	state := a.machine.state()
+	state := a.tree.State()
 	leader, _ := a.leader()
 	body := map[string]any{
 		"term":                a.raft.CurrentTerm(),
@@ -61,8 +61,8 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 	if o := a.current.Load(); o != nil {
 		body["lastAcked"] = a.lastAcked(o, state)
 	}
-	body["origin"] = a.origins.origin()                  // ours
-	body["tree"] = a.machine.quota.State(state.Weight()) // ours
+	body["origin"] = a.origins.origin()          // ours
+	body["tree"] = a.quota.State(state.Weight()) // ours
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
 	}
@@ -95,7 +95,7 @@ func (a *Agent) configuration() map[string]any {
 		"supervision grace period": a.timing.Grace.Seconds(),
 		"supervision ok threshold": a.timing.OkThreshold.Seconds(),
 		"compaction step size":     a.raft.ReloadableConfig().SnapshotThreshold,
-		"compaction keep size":     a.machine.tree.Kept(),
+		"compaction keep size":     a.tree.Kept(),
 		"wait for sync":            true,
 		"version":                  1,
 		"startup":                  "origin",
@@ -121,7 +121,7 @@ func (s *api) state(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	state := s.agent.machine.state()
+	state := s.agent.tree.State()
 	entries, _ := state.Log(state.FirstIndex())
 	root := now(state).Root()
 	return s.agent.queues.Of(r).Serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
@@ -152,7 +152,7 @@ func appendStateLog(to []byte, state *fsm.State, entries []fsm.Entry, flush func
 
 // stores shows this agent's own trees.
 func (s *api) stores(w http.ResponseWriter, r *http.Request) error {
-	root := now(s.agent.machine.state()).Root()
+	root := now(s.agent.tree.State()).Root()
 	var transient *fsm.Node
 	size := 2 * root.Weight()
 	if o := s.agent.current.Load(); o != nil {
@@ -206,7 +206,7 @@ func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
 
 // metrics are this agent's numbers for Prometheus.
 func (s *api) metrics(w http.ResponseWriter, _ *http.Request) error {
-	tree, alarm := s.agent.machine.quota.State(s.agent.machine.state().Weight()), 0
+	tree, alarm := s.agent.quota.State(s.agent.tree.State().Weight()), 0
 	if tree.Alarm != "" {
 		alarm = 1
 	}

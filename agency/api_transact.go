@@ -14,7 +14,7 @@ import (
 func (s *api) transact(c callOf) (int, text, error) {
 	e, err := parseTransact(c.body)
 	if err == nil {
-		err = errors.Join(s.agent.fits(e), showsTooMuch(s.agent.machine.state(), e))
+		err = errors.Join(s.agent.fits(e), showsTooMuch(s.agent.tree.State(), e))
 	}
 	if err == nil {
 		err = s.agent.mayObserve(c.ctx, e)

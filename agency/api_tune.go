@@ -54,12 +54,12 @@ func (a *Agent) tune(t tuning) error {
 		return errors.New("compaction sizes are positive")
 	}
 	if t.Keep != nil {
-		a.machine.tree.Keep(*t.Keep)
+		a.tree.Keep(*t.Keep)
 	}
 	if t.Step == nil {
 		return nil
 	}
-	a.machine.compaction.keep(*t.Step)
+	a.compaction.Trail(*t.Step)
 	return a.reconfigure(a.raft, func(c *raft.ReloadableConfig) { c.SnapshotThreshold, c.TrailingLogs = *t.Step, *t.Step })
 }
 
@@ -79,9 +79,9 @@ func (s *api) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	root := now(s.agent.machine.state()).Root()
+	root := now(s.agent.tree.State()).Root()
 	if index, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
-		if past := s.agent.machine.past.at(index); past != nil {
+		if past := s.agent.tree.Past(index); past != nil {
 			root = past
 		}
 	}

@@ -54,15 +54,16 @@ func (a *Agent) tellObservers(o *office) {
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer c.http.CloseIdleConnections()
 	defer c.calls.Wait()
-	state, changed := a.machine.pulse()
-	told := state.Index()
+	changed := a.tree.Followers.Changed()
+	told := a.tree.State().Index()
 	for {
 		select {
 		case <-o.held.Done():
 			return
 		case <-changed:
 		}
-		state, changed = a.machine.pulse()
+		changed = a.tree.Followers.Changed()
+		state := a.tree.State()
 		c.note(state, told+1)
 		told = state.Index()
 	}
@@ -107,7 +108,7 @@ func (c *callbacks) serve(url string) {
 			<-c.places
 			return
 		}
-		if why := c.agent.addresses(c.agent.machine.state(), c.office).calls(url); why != nil {
+		if why := c.agent.addresses(c.agent.tree.State(), c.office).calls(url); why != nil {
 			<-c.places
 			c.unregister(ctx, url, paths, why.Error())
 			continue
@@ -190,7 +191,7 @@ func (c *callbacks) unregister(ctx context.Context, url string, paths []string, 
 		tx, err = fsm.ParseTransaction(raw)
 	}
 	if err == nil {
-		_, err = c.agent.propose(ctx, newProposal(c.agent.machine.quota.OfLeader([]fsm.Transaction{tx}), len(raw)))
+		_, err = c.agent.propose(ctx, newProposal(c.agent.quota.OfLeader([]fsm.Transaction{tx}), len(raw)))
 	}
 	if err != nil && ctx.Err() == nil {
 		c.agent.logger.Warn("observer not unregistered", "url", url, "error", err)

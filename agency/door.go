@@ -52,12 +52,12 @@ func (a *Agent) letIn(ctx context.Context, raw []byte) error {
 		return err // who does not lead does not know who holds the lock
 	}
 	item, ok := fsm.Only(raw)
-	if !ok || !fsm.ByHolder(item, a.machine.state().Root()) {
+	if !ok || !fsm.ByHolder(item, a.tree.State().Root()) {
 		return tooLarge(int64(len(raw)))
 	}
-	if size := planBytes(raw); size > a.machine.quota.Clients() {
+	if size := planBytes(raw); size > a.quota.Clients() {
 		return apierror.New(apierror.ResourceLimit, "Plan would take about %d bytes, where the tree's quota is %d: %s",
-			size, a.machine.quota.Clients(), quota.Remedy).WithStatus(statusTooLarge)
+			size, a.quota.Clients(), quota.Remedy).WithStatus(statusTooLarge)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func tooLarge(bytes int64) error {
 // fits refuses an envelope with a transaction that is too large, unless it is the holder's.
 func (a *Agent) fits(e envelope) error {
 	for i, t := range e.transactions {
-		if t.Size() > quota.MaxTransaction && !t.ByHolder(a.machine.state().Root()) {
+		if t.Size() > quota.MaxTransaction && !t.ByHolder(a.tree.State().Root()) {
 			return apierror.New(apierror.EntityTooLarge, "transaction %d has %d bytes: %d are allowed. Send it in smaller parts", i, t.Size(), quota.MaxTransaction)
 		}
 	}

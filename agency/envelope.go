@@ -77,7 +77,7 @@ func (s *api) mostBody() int64 {
 	default:
 		return s.maxBody
 	}
-	if fsm.HasHolder(s.agent.machine.state().Root()) {
+	if fsm.HasHolder(s.agent.tree.State().Root()) {
 		return s.maxBody
 	}
 	return min(s.maxBody, quota.MaxEnvelope)

@@ -32,7 +32,7 @@ func (a *Agent) memberList(o *office) []agencyclient.Member {
 		m := agencyclient.Member{ID: string(s.ID), Endpoint: "tcp://" + a.book.Of(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
 		if m.Leader = m.ID == a.id; m.Leader {
 			m.Heard, m.Lag = true, 0
-			m.Alarm = a.machine.quota.State(a.machine.state().Weight()).Alarm
+			m.Alarm = a.quota.State(a.tree.State().Weight()).Alarm
 		} else if last, ok := a.acks.last(s.ID, o.term); ok {
 			m.Heard, m.SilentSeconds = true, time.Since(last.at).Seconds()
 			m.Lag = a.raft.LastIndex() - min(a.raft.LastIndex(), last.matched)

@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/outcome"
 	"stasis/agency/quota"
+	"stasis/agency/tree"
 	"stasis/fsm"
 )
 
@@ -188,7 +189,7 @@ func (p *proposer) close() {
 
 // propose hands a command to Raft, in the order of its calls, and gives what
 // waits for the outcome.
-type propose func(fsm.Command) (outcome func() (appliedBatch, error))
+type propose func(fsm.Command) (outcome func() (tree.Applied, error))
 
 // run proposes until ctx ends.
 func (p *proposer) run(ctx context.Context, hand propose) {
@@ -217,8 +218,8 @@ func (p *proposer) run(ctx context.Context, hand propose) {
 }
 
 // deliver gives each envelope of a batch its outcomes.
-func deliver(batch []*proposal, applied appliedBatch, err error) {
-	before, outcomes := applied.before, applied.outcomes
+func deliver(batch []*proposal, applied tree.Applied, err error) {
+	before, outcomes := applied.Before, applied.Outcomes
 	for _, e := range batch {
 		if err != nil {
 			e.fail(err)

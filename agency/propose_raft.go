@@ -11,33 +11,34 @@ import (
 	"stasis/agency/fence"
 	"stasis/agency/outcome"
 	"stasis/agency/quota"
+	"stasis/agency/tree"
 	"stasis/fsm"
 )
 
 // raftPropose hands a command to Raft. The outcome is one of three; it comes as
 // late as Raft's: when the entry is applied, or leadership is lost (which a leader
 // without majority does within its lease).
-func (a *Agent) raftPropose(command fsm.Command) func() (appliedBatch, error) {
+func (a *Agent) raftPropose(command fsm.Command) func() (tree.Applied, error) {
 	// First what is in the air, then the tree: what lands in between counts twice.
-	if flying := a.proposer.adds(); quota.Plus(flying, a.machine.state().Weight()) <= a.machine.quota.Clients() {
+	if flying := a.proposer.adds(); quota.Plus(flying, a.tree.State().Weight()) <= a.quota.Clients() {
 		// No limit can matter, and agents of earlier versions can read what has none.
 		command.Transactions = quota.Unlimited(command.Transactions)
 	}
 	data := command.Encode()
-	forget := a.machine.expect(data, command)
+	forget := a.tree.Proposed(data, command)
 	future := a.raft.Apply(data, 0)
-	return func() (appliedBatch, error) {
+	return func() (tree.Applied, error) {
 		defer forget()
 		if err := future.Error(); err != nil {
-			return appliedBatch{}, outcomeOf(err)
+			return tree.Applied{}, outcomeOf(err)
 		}
 		switch r := future.Response().(type) {
-		case appliedBatch:
+		case tree.Applied:
 			return r, nil
 		case error:
-			return appliedBatch{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, r)
+			return tree.Applied{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, r)
 		default:
-			return appliedBatch{}, fmt.Errorf("%w: unexpected answer %T of the state machine", outcome.ErrUnknown, r)
+			return tree.Applied{}, fmt.Errorf("%w: unexpected answer %T of the state machine", outcome.ErrUnknown, r)
 		}
 	}
 }
