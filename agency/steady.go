@@ -4,25 +4,8 @@ import (
 	"net"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"stasis/agency/store"
 )
-
-// What one call of Raft carries. A large entry goes alone; an agent that lags is sent many
-// small ones at once, and of large ones not sixteen.
-const callBytes = 8 << 20
-
-// shortened takes entries off a call until it is not too large. Raft sends the rest in its next call.
-func shortened(args *raft.AppendEntriesRequest) {
-	bytes := 0
-	for i, e := range args.Entries {
-		if bytes += len(e.Data); i > 0 && bytes > callBytes {
-			args.Entries = args.Entries[:i]
-			return
-		}
-	}
-}
 
 // steadyConn is the caller's end of a Raft stream. Raft gives each call ten seconds for
 // all its bytes, and starts again when they were not enough: over a slow network, or to an agent whose disk is

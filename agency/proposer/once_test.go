@@ -1,4 +1,4 @@
-package agency
+package proposer
 
 import (
 	"testing"
@@ -10,16 +10,15 @@ import (
 )
 
 // TestOnce: what the proposer looks at before it proposes an envelope whose ids may be applied
-// once: what is in the same batch, in the air, and in the tree; and whether the office lasts.
+// once: what is in the same batch, in flight, and in the tree; and whether the leadership lasts.
 func TestOnce(t *testing.T) {
 	tx := func(id string) []fsm.Transaction {
 		parsed, err := fsm.ParseTransaction([]byte(`[{"x":1},{},"` + id + `"]`))
 		require.NoError(t, err)
 		return []fsm.Transaction{parsed}
 	}
-	p := newProposer()
 	applied := map[string]bool{}
-	p.applied = func(id string) bool { return applied[id] }
+	p := newQueue(func(id string) bool { return applied[id] })
 	once := func(id string) *proposal {
 		e := newProposal(tx(id), 1)
 		e.once = clientIDs(e.transactions)
@@ -40,7 +39,7 @@ func TestOnce(t *testing.T) {
 	require.Equal(t, []*proposal{first, other}, batch)
 	refused(twin, outcome.ErrUnknown)
 
-	again, plain := once("a"), p.enqueue(tx("a"), 1)
+	again, plain := once("a"), p.enter(newProposal(tx("a"), 1))
 	next := p.take()
 	require.Equal(t, []*proposal{plain}, next, "who has not said that an id is its own may use it again")
 	refused(again, outcome.ErrUnknown)
@@ -53,12 +52,12 @@ func TestOnce(t *testing.T) {
 	require.Equal(t, []*proposal{second}, batch)
 	refused(late, outcome.ErrUnknown)
 	p.landed(batch)
-	require.Empty(t, p.aloft)
+	require.Empty(t, p.once.flying)
 
 	ended := make(chan struct{})
 	close(ended)
 	e := newProposal(tx("c"), 1)
-	e.held = ended
+	e.lost = ended
 	p.enter(e)
 	behind := once("d")
 	require.Equal(t, []*proposal{behind}, p.take(), "what goes before does not keep the others")

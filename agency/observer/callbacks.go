@@ -1,4 +1,9 @@
-package agency
+// Package observer tells those who observe a path of the tree of changes, while this agent leads.
+//
+// A call is a hint. There is one attempt. What a leadership had not told when it ended is not
+// told. Changes that happen while an observer is being called share its next call, so a slow
+// observer delays no other. Only addresses of members are called.
+package observer
 
 import (
 	"bytes"
@@ -7,11 +12,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"stasis/agency/answer"
+	"stasis/agency/leadership"
 	"stasis/fsm"
 	"stasis/internal/network"
 )
@@ -21,54 +28,59 @@ const (
 	callTime = 5 * time.Second
 	// callsAtOnce is how many observers are called at the same time.
 	callsAtOnce = 16
-	// callChanges bounds what waits for one observer: beyond it the call still
-	// tells that there were changes, but not of each.
-	callChanges = fsm.MostChanges
 )
 
-// callbacks tells those who observe a path (operation observe) of changes, while
-// this node leads. A call is a hint: there is one attempt, what an office had not
-// told when it ended is not told, and changes that happen while an observer is
-// being called share its next call. So a slow observer holds up no other. Only
-// addresses of members are called (observers.go).
+// Options say what is observed, and how observers are reached.
+type Options struct {
+	Network network.Network
+	// Tree gives the state, and a channel that is closed some time after it has changed.
+	Tree func() (state *fsm.State, changed <-chan struct{})
+	// Agents are the endpoints of the agents as a leader sees them.
+	Agents func(*leadership.Leadership) []string
+	// Write applies a transaction of the leader's own, of so many bytes.
+	Write  func(ctx context.Context, tx fsm.Transaction, bytes int) error
+	Logger hclog.Logger
+}
+
+// callbacks are the calls of one leadership.
 type callbacks struct {
-	agent  *Agent
-	office *office
-	http   *http.Client
-	places chan struct{} // one for each call at a time
-	calls  sync.WaitGroup
+	Options
+	leadership *leadership.Leadership
+	http       *http.Client
+	places     chan struct{} // one for each call at a time
+	calls      sync.WaitGroup
 
 	mu      sync.Mutex
 	pending fsm.Calls
 	index   uint64          // up to which pending tells
-	busy    map[string]bool // urls that have a goroutine
-	crowded bool            // that was said
+	busy    map[string]bool // URLs that have a goroutine
+	crowded bool            // the log has it
 }
 
-// tellObservers runs until the office ends.
-func (a *Agent) tellObservers(o *office) {
+// Run calls observers until the leadership ends.
+func Run(l *leadership.Leadership, o Options) {
 	c := &callbacks{
-		agent: a, office: o, http: network.NewHTTPClient(a.mux.network), places: make(chan struct{}, callsAtOnce),
+		Options: o, leadership: l, http: network.NewHTTPClient(o.Network), places: make(chan struct{}, callsAtOnce),
 		pending: fsm.Calls{}, busy: map[string]bool{},
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer c.http.CloseIdleConnections()
 	defer c.calls.Wait()
-	state, changed := a.machine.pulse()
+	state, changed := o.Tree()
 	told := state.Index()
 	for {
 		select {
-		case <-o.held.Done():
+		case <-l.Lost():
 			return
 		case <-changed:
 		}
-		state, changed = a.machine.pulse()
+		state, changed = o.Tree()
 		c.note(state, told+1)
 		told = state.Index()
 	}
 }
 
-// note takes up the changes from an index on. Those that are no longer kept are
+// note takes up the changes from an index on. Changes that the tree does not keep any more are
 // not told.
 func (c *callbacks) note(state *fsm.State, from uint64) {
 	entries, _ := state.Log(max(from, state.FirstIndex()))
@@ -83,7 +95,7 @@ func (c *callbacks) note(state *fsm.State, from uint64) {
 	c.index = state.Index()
 	if len(c.pending) >= fsm.MostObservers && !c.crowded {
 		c.crowded = true
-		c.agent.logger.Warn("there are more observers than are told of changes at once", "told", fsm.MostObservers)
+		c.Logger.Warn("there are more observers than are told of changes at once", "told", fsm.MostObservers)
 	}
 	for url := range c.pending {
 		if !c.busy[url] {
@@ -95,7 +107,7 @@ func (c *callbacks) note(state *fsm.State, from uint64) {
 
 // serve calls one observer until there is nothing more to tell it.
 func (c *callbacks) serve(url string) {
-	ctx := c.office.held
+	ctx := c.leadership.Context()
 	for {
 		select {
 		case c.places <- struct{}{}:
@@ -107,7 +119,8 @@ func (c *callbacks) serve(url string) {
 			<-c.places
 			return
 		}
-		if why := c.agent.addresses(c.agent.machine.state(), c.office).calls(url); why != nil {
+		state, _ := c.Tree()
+		if why := Members(state, c.Agents(c.leadership)).Refuse(url); why != nil {
 			<-c.places
 			c.unregister(ctx, url, paths, why.Error())
 			continue
@@ -116,15 +129,15 @@ func (c *callbacks) serve(url string) {
 		<-c.places
 		switch {
 		case err != nil:
-			c.agent.logger.Debug("observer not called", "url", url, "error", err)
+			c.Logger.Debug("observer not called", "url", url, "error", err)
 		case status == http.StatusNotFound:
 			c.unregister(ctx, url, paths, "it answered 404")
 		}
 	}
 }
 
-// next is the body of the next call and the paths that it is about, nil if there is
-// nothing to tell.
+// next is the body of the next call and the paths that it is about, nil if there is nothing to
+// tell.
 func (c *callbacks) next(url string) (body []byte, paths []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,7 +147,7 @@ func (c *callbacks) next(url string) (body []byte, paths []string) {
 		delete(c.busy, url)
 		return nil, nil
 	}
-	all := map[string]any{"term": c.office.term, "index": c.index}
+	all := map[string]any{"term": c.leadership.Term, "index": c.index}
 	for path, changes := range pending {
 		told := map[string]map[string]string{}
 		for changed, name := range changes {
@@ -167,18 +180,8 @@ func (c *callbacks) call(ctx context.Context, url string, body []byte) (status i
 	return response.StatusCode, response.Body.Close()
 }
 
-// callable is the URL of an endpoint as agents and servers write it.
-func callable(url string) string {
-	for _, scheme := range []string{"http+tcp://", "tcp://"} {
-		if rest, ok := strings.CutPrefix(url, scheme); ok {
-			return "http://" + rest
-		}
-	}
-	return url
-}
-
-// unregister ends the registrations of a URL that is not called again: it answered that it
-// does not want that, or it is no member's any more.
+// unregister ends the registrations of a URL that is not called again: it answered that it does
+// not want that, or it is no member's any more.
 func (c *callbacks) unregister(ctx context.Context, url string, paths []string, why string) {
 	operations := map[string]any{}
 	for _, path := range paths {
@@ -190,11 +193,11 @@ func (c *callbacks) unregister(ctx context.Context, url string, paths []string, 
 		tx, err = fsm.ParseTransaction(raw)
 	}
 	if err == nil {
-		_, err = c.agent.propose(ctx, newProposal(c.agent.machine.quota.ofLeader([]fsm.Transaction{tx}), len(raw)))
+		err = c.Write(ctx, tx, len(raw))
 	}
 	if err != nil && ctx.Err() == nil {
-		c.agent.logger.Warn("observer not unregistered", "url", url, "error", err)
+		c.Logger.Warn("observer not unregistered", "url", url, "error", err)
 		return
 	}
-	c.agent.logger.Info("observer unregistered", "url", url, "paths", paths, "why", why)
+	c.Logger.Info("observer unregistered", "url", url, "paths", paths, "why", why)
 }
