@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/addressbook"
 	"stasis/agency/fence"
+	"stasis/agency/port"
 	"stasis/internal/failpoint"
 )
 
@@ -66,7 +67,7 @@ func (t *ackTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress
 	if err := t.fence.MaySend(); err != nil {
 		return err
 	}
-	shortened(args)
+	port.Shorten(args)
 	sent, start, index := t.mark(), time.Now(), t.tree()
 	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err

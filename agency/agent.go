@@ -18,6 +18,8 @@ import (
 	"stasis/agency/asyncjob"
 	"stasis/agency/fence"
 	"stasis/agency/keys"
+	"stasis/agency/port"
+	"stasis/agency/quota"
 	"stasis/agency/store"
 	"stasis/event"
 	"stasis/internal/network"
@@ -85,7 +87,7 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 	if err := a.join(); err != nil {
 		a.stop()
 		close(a.raftGone) // it never came
-		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.mux.close(), disk.Close())
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.port.Close(), disk.Close())
 	}
 	a.serve(c)
 	a.arriving.Go(func() { a.arrive(c.Join) })
@@ -112,7 +114,7 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	}
 	a.running, a.stop = context.WithCancel(context.Background())
 	a.fatal, a.raftGone = make(chan error, 1), make(chan struct{})
-	a.disk, a.mux, a.place = d, newMux(c.Network, l), place
+	a.disk, a.port, a.place = d, port.New(c.Network, l), place
 	known := maps.Clone(a.peers)
 	known[a.id] = a.advertise
 	a.book = addressbook.New(a.id, known)
@@ -120,7 +122,7 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	a.fence = fence.New()
 	a.complaints = &complaints{logger: logger}
 	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.Untrusted(err) })
-	a.machine.quota, a.machine.compaction = newQuota(c.TreeQuota), newCompaction(c.Timing)
+	a.machine.quota, a.machine.compaction = quota.New(c.TreeQuota), newCompaction(c.Timing)
 	a.queues = answer.NewQueues(a.machine.past.removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
 	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }
@@ -149,7 +151,7 @@ func (a *Agent) serve(c Config) {
 	if bound := a.disk.MaxBody; bound > 0 {
 		maxBody = min(maxBody, bound)
 	}
-	a.server = network.ServeListener(a.mux.http, newAPI(a, maxBody, c.HTTP), network.ServerOptions{
+	a.server = network.ServeListener(a.port.HTTP(), newAPI(a, maxBody, c.HTTP), network.ServerOptions{
 		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, a.peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
 		Class: classOf,
 	})

@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/answer"
 	"stasis/agency/keys"
+	"stasis/agency/quota"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
@@ -122,7 +123,7 @@ func (s *api) writeLater(ctx context.Context, e envelope) (int, text, error) {
 		return 0, text{}, budget.Refusal("%d bytes of transactions wait to be proposed, more that do not wait for an outcome are not taken: try again later", waiting)
 	}
 	if len(e.transactions) > 0 {
-		s.agent.proposer.enqueue(s.agent.machine.quota.ofClients(e.transactions), e.bytes)
+		s.agent.proposer.enqueue(s.agent.machine.quota.OfClients(e.transactions), e.bytes)
 	}
 	return http.StatusOK, written([]byte("{}")), nil
 }
@@ -147,7 +148,7 @@ func (a *Agent) commit(ctx context.Context, e envelope, once bool) (committed, e
 	if err := failpoint.Hit(ctx, "agency/write", a.id); err != nil {
 		return committed{}, err
 	}
-	p := newProposal(a.machine.quota.ofClients(e.transactions), e.bytes)
+	p := newProposal(a.machine.quota.OfClients(e.transactions), e.bytes)
 	if once {
 		p.once = clientIDs(p.transactions)
 	}
@@ -187,8 +188,8 @@ func (c committed) refusal(e envelope) error {
 		if o.Index > 0 {
 			return nil
 		}
-		if overLimit(o) {
-			refused = overQuota(o)
+		if quota.Refused(o) {
+			refused = quota.Error(o)
 		}
 	}
 	if c.status(e) != http.StatusOK {
@@ -217,7 +218,7 @@ func (s *api) read(c callOf) (int, text, error) {
 	parts, size := make([]*fsm.Node, len(queries)), int64(0)
 	for i, q := range queries {
 		parts[i] = state.Read(q)
-		size = plus(size, parts[i].Weight())
+		size = quota.Plus(size, parts[i].Weight())
 	}
 	switch {
 	case size <= answer.LargeFrom:

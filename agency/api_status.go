@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stasis/agency/answer"
+	"stasis/agency/quota"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
@@ -61,7 +62,7 @@ func (s *api) config(w http.ResponseWriter, _ *http.Request) error {
 		body["lastAcked"] = a.lastAcked(o, state)
 	}
 	body["origin"] = a.origins.origin()                  // ours
-	body["tree"] = a.machine.quota.state(state.Weight()) // ours
+	body["tree"] = a.machine.quota.State(state.Weight()) // ours
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
 	}
@@ -156,7 +157,7 @@ func (s *api) stores(w http.ResponseWriter, r *http.Request) error {
 	size := 2 * root.Weight()
 	if o := s.agent.current.Load(); o != nil {
 		transient = o.transient.state().Root()
-		size = plus(size, transient.Weight())
+		size = quota.Plus(size, transient.Weight())
 	}
 	return s.agent.queues.Of(r).Serve(r, w, size, func(flush func([]byte) []byte) []byte {
 		to := root.StreamJSON([]byte(`{"read_db":[`), flush)
@@ -205,7 +206,7 @@ func (s *api) availability(w http.ResponseWriter, _ *http.Request) error {
 
 // metrics are this agent's numbers for Prometheus.
 func (s *api) metrics(w http.ResponseWriter, _ *http.Request) error {
-	tree, alarm := s.agent.machine.quota.state(s.agent.machine.state().Weight()), 0
+	tree, alarm := s.agent.machine.quota.State(s.agent.machine.state().Weight()), 0
 	if tree.Alarm != "" {
 		alarm = 1
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/quota"
 )
 
 // value is a JSON string of n bytes.
@@ -31,11 +32,11 @@ func TestLargeTransactionsAreRefused(t *testing.T) {
 	for _, call := range []string{"write", "transact", "transient"} {
 		for name, body := range map[string]string{
 			"one of 3 MiB":            `[[{"/a":` + value(3<<20) + `}]]`,
-			"one among others":        `[[{"/b":1}],[{"/a":` + value(maxTransaction) + `}]]`,
+			"one among others":        `[[{"/b":1}],[{"/a":` + value(quota.MaxTransaction) + `}]]`,
 			"a large precondition":    `[[{"/a":1},{"/b":` + value(3<<20) + `}]]`,
 			"60 MB":                   `[[{"/a":` + value(60_000_000) + `}]]`,
 			"many, together too much": `[` + strings.Repeat(`[{"/a":`+value(1<<20)+`}],`, 9) + `[{}]]`,
-			"a list of nothing":       `[` + strings.Repeat(`0,`, maxEnvelope/2) + `0]`,
+			"a list of nothing":       `[` + strings.Repeat(`0,`, quota.MaxEnvelope/2) + `0]`,
 		} {
 			got := s.post(call, body)
 			require.Equal(t, 413, got.status, "%s: %s: a large transaction is let in: %.200s", call, name, got.body)
@@ -45,7 +46,7 @@ func TestLargeTransactionsAreRefused(t *testing.T) {
 		}
 	}
 	require.Equal(t, index, s.raft.LastIndex(), "nothing was proposed")
-	require.Equal(t, 200, s.post("write", `[[{"/a":`+value(maxTransaction-20)+`}]]`).status)
+	require.Equal(t, 200, s.post("write", `[[{"/a":`+value(quota.MaxTransaction-20)+`}]]`).status)
 }
 
 // lockHeld makes the agency one whose lock is held with a nonce.
@@ -178,7 +179,13 @@ func (s *single) supervise(t *testing.T, raw string, fails bool) (missed int) {
 func TestQuotaIsTheSameOnAll(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
-		c.agents[leader].machine.quota.bytes = 2 << 20
+		c.kill(leader)
+		c.quotas = map[string]int64{leader: 2 << 20}
+		c.start(leader)
+		for c.leader() != leader {
+			time.Sleep(time.Second)
+			c.ask(c.leader(), "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, leader))
+		}
 		away := c.others(leader)[0]
 		c.kill(away)
 		for i := range 100 {

@@ -29,10 +29,7 @@ type attacker struct {
 func (c *cluster) attack() *attacker {
 	c.t.Helper()
 	leader := c.leader()
-	listener, err := c.net.Host("stranger").Listen("stranger:1")
-	require.NoError(c.t, err)
-	stream := strangerStream{listener, c.net.Host("stranger"), c.agents[leader]}
-	return &attacker{NetworkTransport: raft.NewNetworkTransport(stream, 2, time.Minute, io.Discard), c: c, leader: leader}
+	return &attacker{NetworkTransport: raft.NewNetworkTransport(c.stranger(c.agents[leader]), 2, time.Minute, io.Discard), c: c, leader: leader}
 }
 
 func (x *attacker) target(name string) (raft.ServerID, raft.ServerAddress) {

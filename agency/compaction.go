@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"stasis/agency/quota"
 )
 
 // compaction decides by bytes when Raft's log is to be replaced by a snapshot, and how much
@@ -115,7 +117,7 @@ func (a *Agent) keepSmall() {
 		select {
 		case <-a.running.Done():
 			return
-		case <-a.machine.quota.changed:
+		case <-a.machine.quota.Changed:
 			alarm = a.reportTree(alarm)
 		case <-a.machine.compaction.due:
 			err := a.await(a.running, func() raft.Future { return a.raft.Snapshot() })
@@ -129,10 +131,10 @@ func (a *Agent) keepSmall() {
 
 // reportTree logs what has changed about the tree's size, and gives the alarm as it is now.
 func (a *Agent) reportTree(before string) (alarm string) {
-	s := a.machine.quota.state(a.machine.state().Weight())
+	s := a.machine.quota.State(a.machine.state().Weight())
 	switch {
 	case s.Alarm != "" && before == "":
-		a.logger.Error("the agency's tree is nearly full", "bytes", s.Bytes, "quota", s.Quota, "do", wayOut)
+		a.logger.Error("the agency's tree is nearly full", "bytes", s.Bytes, "quota", s.Quota, "do", quota.Remedy)
 	case s.Alarm == "" && before != "":
 		a.logger.Info("the agency's tree has room again", "bytes", s.Bytes, "quota", s.Quota)
 	}

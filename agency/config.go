@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/agency/quota"
 	"stasis/agency/store"
 	"stasis/event"
 	"stasis/internal/network"
@@ -152,7 +153,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.HTTP = c.HTTP.WithDefaults()
 	if c.TreeQuota == 0 {
-		c.TreeQuota = defaultQuota
+		c.TreeQuota = quota.Default
 	}
 	c.Timing = c.Timing.withDefaults()
 	return c
@@ -166,8 +167,8 @@ func (c Config) check() error {
 	if c.Dir != "" && c.Stores != nil {
 		return errors.New("agent has both a data directory and memory stores")
 	}
-	if c.TreeQuota < leastQuota {
-		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, leastQuota)
+	if c.TreeQuota < quota.Least {
+		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, quota.Least)
 	}
 	if c.LogStore != "" && c.LogStore != store.LogBolt && c.LogStore != store.LogWAL {
 		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, store.LogBolt, store.LogWAL)

@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/asyncjob"
 	"stasis/agency/keys"
+	"stasis/agency/quota"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
@@ -44,7 +45,7 @@ func planBytes(raw []byte) int64 {
 // once; the tree's quota bounds it. The holder shows the nonce of the lock, which must be
 // right before anything is proposed: a large entry that then fails costs the same.
 func (a *Agent) letIn(ctx context.Context, raw []byte) error {
-	if len(raw) <= maxEnvelope {
+	if len(raw) <= quota.MaxEnvelope {
 		return nil
 	}
 	if _, err := a.office(ctx); err != nil {
@@ -54,23 +55,23 @@ func (a *Agent) letIn(ctx context.Context, raw []byte) error {
 	if !ok || !fsm.ByHolder(item, a.machine.state().Root()) {
 		return tooLarge(int64(len(raw)))
 	}
-	if size := planBytes(raw); size > a.machine.quota.clients() {
+	if size := planBytes(raw); size > a.machine.quota.Clients() {
 		return apierror.New(apierror.ResourceLimit, "Plan would take about %d bytes, where the tree's quota is %d: %s",
-			size, a.machine.quota.clients(), wayOut).WithStatus(statusTooLarge)
+			size, a.machine.quota.Clients(), quota.Remedy).WithStatus(statusTooLarge)
 	}
 	return nil
 }
 
 func tooLarge(bytes int64) error {
 	return apierror.New(apierror.EntityTooLarge, "the request has %d bytes: %d are allowed, and more only for one transaction that changes Plan "+
-		"and shows the nonce of the agency lock. Send it in smaller parts", bytes, maxEnvelope)
+		"and shows the nonce of the agency lock. Send it in smaller parts", bytes, quota.MaxEnvelope)
 }
 
 // fits refuses an envelope with a transaction that is too large, unless it is the holder's.
 func (a *Agent) fits(e envelope) error {
 	for i, t := range e.transactions {
-		if t.Size() > maxTransaction && !t.ByHolder(a.machine.state().Root()) {
-			return apierror.New(apierror.EntityTooLarge, "transaction %d has %d bytes: %d are allowed. Send it in smaller parts", i, t.Size(), maxTransaction)
+		if t.Size() > quota.MaxTransaction && !t.ByHolder(a.machine.state().Root()) {
+			return apierror.New(apierror.EntityTooLarge, "transaction %d has %d bytes: %d are allowed. Send it in smaller parts", i, t.Size(), quota.MaxTransaction)
 		}
 	}
 	return nil
@@ -88,10 +89,10 @@ func showsTooMuch(state *fsm.State, e envelope) error {
 	var sum int64
 	for _, el := range e.elements {
 		if el.query != nil {
-			sum = plus(sum, state.Read(el.query).Weight())
+			sum = quota.Plus(sum, state.Read(el.query).Weight())
 		} else if el.slot >= 0 {
 			if paths := e.transactions[el.slot].Preconditions(); len(paths) > 0 {
-				sum = plus(sum, state.Read(paths).Weight())
+				sum = quota.Plus(sum, state.Read(paths).Weight())
 			}
 		}
 	}

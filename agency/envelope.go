@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"stasis/agency/asyncjob"
+	"stasis/agency/quota"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
@@ -79,7 +80,7 @@ func (s *api) mostBody() int64 {
 	if fsm.HasHolder(s.agent.machine.state().Root()) {
 		return s.maxBody
 	}
-	return min(s.maxBody, maxEnvelope)
+	return min(s.maxBody, quota.MaxEnvelope)
 }
 
 // list reads a body that has to be a JSON array. Its items share the body's bytes.

@@ -79,7 +79,8 @@ type cluster struct {
 	dirs      map[string]string // who keeps its log on disk, and where
 	bootstrap string            // who is started with --bootstrap
 	agents    map[string]*Agent
-	thaws     []func() // of disks that were made to hang
+	quotas    map[string]int64 // of who has another than the usual one
+	thaws     []func()         // of disks that were made to hang
 	*caller
 }
 
@@ -139,6 +140,7 @@ func (c *cluster) start(name string) *Agent {
 		Logger:    logger(c.t).Named(name),
 		Timing:    c.timing,
 		Bootstrap: c.bootstrap == name,
+		TreeQuota: c.quotas[name],
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stasis/agency/quota"
 	"stasis/agency/store"
 	"stasis/fsm"
 )
@@ -29,13 +30,13 @@ type machine struct {
 	broken  bool                  // nothing may be applied any more
 	watchers
 	past       past
-	quota      *quota
+	quota      *quota.Quota
 	compaction *compaction
 }
 
 func newMachine(keepLog int, halt func(error)) *machine {
 	return &machine{tree: fsm.New(keepLog), halt: halt, known: map[*byte]fsm.Command{}, changed: make(chan struct{}),
-		watchers: newWatchers(), quota: newQuota(defaultQuota), compaction: newCompaction(Timing{}.withDefaults())}
+		watchers: newWatchers(), quota: quota.New(quota.Default), compaction: newCompaction(Timing{}.withDefaults())}
 }
 
 // appliedBatch is what Apply answers to the proposer: the state before the entry
@@ -67,7 +68,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	batch.outcomes = m.tree.Apply(log.Term, command)
 	m.past.note(batch.outcomes)
 	weight := m.tree.State().Weight()
-	m.quota.note(weight, batch.outcomes)
+	m.quota.Note(weight, batch.outcomes)
 	m.compaction.applied(len(log.Data), weight)
 	m.reached(log.Index)
 	return batch
@@ -172,7 +173,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	}
 	m.past.reset(m.tree.State().Weight())
 	m.tree.Reset(state)
-	m.quota.note(state.Weight(), nil)
+	m.quota.Note(state.Weight(), nil)
 	m.compaction.restored()
 	m.reached(0)
 	return nil

@@ -247,8 +247,7 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		require.NoError(t, err)
 		c.agents[stranger] = a
 		c.agents[leader].book.Learn(c.agents[leader].members())
-		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book, handshake: c.agents[leader].handshake()}
-		conn, err := stream.Dial("AGNT-other@s:1", time.Second)
+		conn, err := c.agents[leader].port.Streams(c.agents[leader].streams()).Dial("AGNT-other@s:1", time.Second)
 		require.NoError(t, err)
 		_, err = conn.Write(make([]byte, 64))
 		require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 
 	"stasis/agency/addressbook"
 	"stasis/agency/fence"
+	"stasis/agency/port"
 	"stasis/agency/store"
 	"stasis/agency/validation"
 )
@@ -22,7 +23,7 @@ import (
 type node struct {
 	raft       *raft.Raft
 	disk       *store.Store
-	mux        *mux
+	port       *port.Port
 	acks       *ackTransport
 	machine    *machine
 	book       *addressbook.Book
@@ -59,9 +60,7 @@ const (
 func (a *Agent) join() error {
 	a.log = &raftLog{Logger: a.logger.Named("raft"), fence: a.fence, complain: a.complaints.tell}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: &raftStream{
-			lane: a.mux.raft, mux: a.mux, handshake: a.handshake(), book: a.book, advertise: namedAddr(a.advertise), complain: a.complaints.tell,
-		},
+		Stream:                a.port.Streams(a.streams()),
 		ServerAddressProvider: a.book,
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
@@ -109,9 +108,17 @@ func (a *Agent) join() error {
 	return nil
 }
 
-// handshake is this agent's part at the beginning of Raft's streams.
-func (a *Agent) handshake() handshake {
-	return handshake{self: a.id, origin: a.origins.origin, leads: a.leads, greet: a.greet, meet: a.meet}
+// streams says what Raft's streams need of this agent.
+func (a *Agent) streams() port.Config {
+	return port.Config{
+		Self: a.id, Advertise: a.advertise, Origin: a.origins.origin, Leads: a.leads, Greet: a.greet, Meet: a.meet,
+		Unreachable: a.book.Failed, DiskRate: store.LeastRate,
+		Complain: func(what string, err error) {
+			if !errors.Is(err, errStranger) && !errors.Is(err, errOnProbation) { // meet tells of strangers
+				a.complaints.tell(what, err)
+			}
+		},
+	}
 }
 
 // leads says whether Raft takes this node for the leader.
@@ -192,8 +199,18 @@ func (a *Agent) beginQuit() {
 func (a *Agent) quitRaft() error {
 	a.log.ended.Store(true)
 	a.beginQuit()
-	err := errors.Join(a.acks.Close(), a.mux.close(), a.quit.Error())
-	a.mux.letGo()
+	err := errors.Join(a.acks.Close(), a.port.Close(), a.quit.Error())
+	a.port.Wait()
 	a.fence.Wait()
 	return err
+}
+
+// pause waits for d, or less if done is closed.
+func pause(done <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }

@@ -99,7 +99,7 @@ func (a *Agent) endOffice() {
 }
 
 func (a *Agent) newOffice() *office {
-	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient(a.machine.quota.transient())}
+	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient(a.machine.quota.Transient())}
 	o.held, o.leave = context.WithCancel(a.running)
 	return o
 }
@@ -211,7 +211,7 @@ func (s supervisedTree) WriteTransient(_ context.Context, tx fsm.Transaction) er
 
 // Propose replicates the transactions as one entry and applies them in order.
 func (s supervisedTree) Propose(ctx context.Context, txs []fsm.Transaction) ([]uint64, error) {
-	e, err := s.agent.propose(ctx, newProposal(s.agent.machine.quota.ofLeader(txs), 0))
+	e, err := s.agent.propose(ctx, newProposal(s.agent.machine.quota.OfLeader(txs), 0))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/agency/fence"
+	"stasis/agency/port"
 )
 
 // raftLog is Raft's log. Once the agent closes Raft's connections, and while it is
@@ -52,6 +53,6 @@ func (l *raftLog) Warn(msg string, args ...any) {
 func ofStranger(args []any) bool {
 	return slices.ContainsFunc(args, func(arg any) bool {
 		err, ok := arg.(error)
-		return ok && strings.Contains(err.Error(), errRefused.Error()) // the codec hides what it wraps
+		return ok && strings.Contains(err.Error(), port.ErrRefused.Error()) // the codec hides what it wraps
 	})
 }

@@ -54,6 +54,8 @@ var rooms = []room{
 	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
 	{"agency/note", nil, "notes are read and written without knowing what they decide"},
 	{"agency/outcome", nil, "how a change can end does not depend on what is changed"},
+	{"agency/port", []string{"agency/addressbook", "agency/keys"}, "connections are sorted without knowing what they carry"},
+	{"agency/quota", []string{"agency/client", "agency/keys", "fsm"}, "limits depend on transactions, not on how they are replicated"},
 	{"agency/store", []string{"agency/note", "agency/validation", "fsm"}, "what is kept knows nothing of how it is replicated"},
 	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
@@ -116,6 +118,7 @@ var replication = []string{
 	"agency",
 	"agency/addressbook",
 	"agency/fence",
+	"agency/port",
 	"agency/store",
 	"agency/validation",
 }

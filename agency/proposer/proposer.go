@@ -16,6 +16,7 @@ import (
 	"stasis/agency/fence"
 	"stasis/agency/leadership"
 	"stasis/agency/outcome"
+	"stasis/agency/quota"
 	"stasis/agency/raftcall"
 	"stasis/fsm"
 	"stasis/internal/budget"
@@ -172,7 +173,7 @@ func (p *Proposer) hand(command fsm.Command) func() (Result, error) {
 	// First what is in flight, then the tree: what is applied in between counts twice.
 	if p.Roomy(p.queue.adds()) {
 		// No limit can matter, and agents of earlier versions can read an entry without limits.
-		command.Transactions = unlimited(command.Transactions)
+		command.Transactions = quota.Unlimited(command.Transactions)
 	}
 	entry := command.Encode()
 	forget := p.Expect(entry, command)
@@ -192,12 +193,4 @@ func (p *Proposer) hand(command fsm.Command) func() (Result, error) {
 			return Result{}, fmt.Errorf("%w: unexpected answer %T of the state machine", outcome.ErrUnknown, r)
 		}
 	}
-}
-
-func unlimited(transactions []fsm.Transaction) []fsm.Transaction {
-	all := make([]fsm.Transaction, len(transactions))
-	for i, t := range transactions {
-		all[i] = t.Within(0)
-	}
-	return all
 }

@@ -2,12 +2,12 @@ package proposer
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"stasis/agency/outcome"
+	"stasis/agency/quota"
 	"stasis/fsm"
 )
 
@@ -52,7 +52,7 @@ func newQueue(applied func(id string) bool) *queue {
 }
 
 func newProposal(transactions []fsm.Transaction, bytes int) *proposal {
-	return &proposal{transactions: transactions, bytes: bytes, adds: growth(transactions), done: make(chan struct{})}
+	return &proposal{transactions: transactions, bytes: bytes, adds: quota.Adds(transactions), done: make(chan struct{})}
 }
 
 // enter adds an envelope. Its done is closed when it has an outcome.
@@ -129,7 +129,7 @@ func (q *queue) adds() (sum int64) {
 	defer q.mu.Unlock()
 	for _, batch := range q.flying {
 		for _, e := range batch {
-			sum = plus(sum, e.adds)
+			sum = quota.Plus(sum, e.adds)
 		}
 	}
 	return sum
@@ -243,14 +243,3 @@ func (e *proposal) carries(ids []string) bool {
 	}
 	return false
 }
-
-// growth is at most how many bytes heavier transactions make the tree.
-func growth(transactions []fsm.Transaction) (sum int64) {
-	for _, t := range transactions {
-		sum = plus(sum, t.Adds())
-	}
-	return sum
-}
-
-// plus is the sum of two numbers that are not negative, or the largest number.
-func plus(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }

@@ -11,6 +11,7 @@ import (
 
 	"stasis/agency/addressbook"
 	"stasis/agency/fence"
+	"stasis/agency/port"
 	"stasis/agency/readindex"
 	"stasis/internal/failpoint"
 )
@@ -58,7 +59,7 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	if err := t.Fence.MaySend(); err != nil {
 		return err
 	}
-	shorten(args)
+	port.Shorten(args)
 	mark, start, index := t.Acks.Mark(), time.Now(), t.Index()
 	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err
@@ -149,20 +150,4 @@ func (t *Transport) SetHeartbeatHandler(answer func(raft.RPC)) {
 			rpc.Respond(nil, raft.ErrRaftShutdown)
 		}
 	})
-}
-
-// maxCallBytes bounds what one call carries. A large entry goes alone; an agent that lags is
-// sent many small entries at once, and of large ones not sixteen.
-const maxCallBytes = 8 << 20
-
-// shorten takes entries off a call until it is not too large. Raft sends the rest in its next
-// call.
-func shorten(args *raft.AppendEntriesRequest) {
-	bytes := 0
-	for i, e := range args.Entries {
-		if bytes += len(e.Data); i > 0 && bytes > maxCallBytes {
-			args.Entries = args.Entries[:i]
-			return
-		}
-	}
 }

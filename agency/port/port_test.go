@@ -1,4 +1,4 @@
-package agency
+package port
 
 import (
 	"io"
@@ -13,20 +13,20 @@ import (
 	"stasis/internal/network"
 )
 
-// TestMuxSorts: the preamble decides, however it is cut into pieces; what HTTP
-// gets begins with the first byte that was sent; a closed mux ends Raft's
+// TestPortSorts: the preamble decides, however it is cut into pieces; what HTTP
+// gets begins with the first byte that was sent; a closed port ends Raft's
 // connections and silent ones, and leaves HTTP's to their server.
-func TestMuxSorts(t *testing.T) {
+func TestPortSorts(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
-		m := newMux(memory.Host("a"), listener)
+		p := New(memory.Host("a"), listener)
 		dial := func(pieces ...string) net.Conn {
 			conn, err := memory.Host("b").DialContext(t.Context(), "tcp", "a:1")
 			require.NoError(t, err)
-			for _, p := range pieces {
-				_, err := io.WriteString(conn, p)
+			for _, piece := range pieces {
+				_, err := io.WriteString(conn, piece)
 				require.NoError(t, err)
 				time.Sleep(time.Second)
 			}
@@ -39,22 +39,22 @@ func TestMuxSorts(t *testing.T) {
 		}
 		silent := dial()
 		raftClient := dial("STASIS", "-RAFT/2\n", "hello")
-		raftServer := accepted(m.raft)
+		raftServer := accepted(p.raft)
 		buffer := make([]byte, 5)
 		_, err = io.ReadFull(raftServer, buffer)
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(buffer))
 
 		httpClient := dial("STAT", "US / HTTP")
-		httpServer := accepted(m.http)
+		httpServer := accepted(p.http)
 		long := make([]byte, 13)
 		_, err = io.ReadFull(httpServer, long)
 		require.NoError(t, err)
 		require.Equal(t, "STATUS / HTTP", string(long))
 
-		require.Len(t, m.conns, 2)
-		require.NoError(t, m.close())
-		require.NoError(t, m.close(), "again")
+		require.Len(t, p.open.all, 2)
+		require.NoError(t, p.Close())
+		require.NoError(t, p.Close(), "again")
 		for _, ended := range []net.Conn{silent, raftClient} {
 			_, err := ended.Read(buffer)
 			require.Error(t, err)
@@ -64,60 +64,60 @@ func TestMuxSorts(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, httpServer.Close())
 		require.NoError(t, httpClient.Close())
-		_, err = m.http.Accept()
+		_, err = p.http.Accept()
 		require.ErrorIs(t, err, net.ErrClosed)
-		_, err = m.dialRaft("b:1", time.Second)
+		_, err = p.dial("b:1", time.Second)
 		require.Error(t, err)
 		require.NoError(t, memory.Close())
 	})
 }
 
-// TestMuxDropsSilence: a connection that never says anything is given up.
-func TestMuxDropsSilence(t *testing.T) {
+// TestPortDropsSilence: a connection that never says anything is given up.
+func TestPortDropsSilence(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
-		m := newMux(memory.Host("a"), listener)
+		p := New(memory.Host("a"), listener)
 		conn, err := memory.Host("b").DialContext(t.Context(), "tcp", "a:1")
 		require.NoError(t, err)
 		begin := time.Now()
 		_, err = conn.Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
-		require.Equal(t, sniffTime, time.Since(begin))
+		require.Equal(t, firstByteTime, time.Since(begin))
 		require.NoError(t, conn.Close())
-		require.NoError(t, m.close())
+		require.NoError(t, p.Close())
 		require.NoError(t, memory.Close())
 	})
 }
 
-// TestMuxWaitsForRaft: Raft's streams from others are ended by close; letGo waits for
+// TestPortWaitsForRaft: Raft's streams from others are ended by close; Wait waits for
 // those who serve them, as what they do at the end may need the disk.
-func TestMuxWaitsForRaft(t *testing.T) {
+func TestPortWaitsForRaft(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		memory := network.NewMemory()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
-		m := newMux(memory.Host("a"), listener)
+		p := New(memory.Host("a"), listener)
 		conn, err := memory.Host("b").DialContext(t.Context(), "tcp", "a:1")
 		require.NoError(t, err)
-		_, err = io.WriteString(conn, raftPreamble)
+		_, err = io.WriteString(conn, preamble)
 		require.NoError(t, err)
-		served, err := m.raft.Accept()
+		served, err := p.raft.Accept()
 		require.NoError(t, err)
 
-		require.NoError(t, m.close())
+		require.NoError(t, p.Close())
 		_, err = served.Read(make([]byte, 1))
 		require.ErrorIs(t, err, net.ErrClosed)
 		gone := make(chan struct{})
 		go func() {
-			m.letGo()
+			p.Wait()
 			close(gone)
 		}()
 		synctest.Wait()
 		select {
 		case <-gone:
-			t.Fatal("somebody still serves a stream")
+			t.Fatal("a stream is still served")
 		default:
 		}
 		require.Error(t, served.Close(), "it is closed")
