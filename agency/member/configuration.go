@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/hashicorp/raft"
+
+	"stasis/agency/leadership"
 )
 
 // First is the first Raft configuration of an agency: the same on every agent. peers maps ids to
@@ -79,4 +81,12 @@ func (m *Members) Pool() map[string]string {
 		pool[string(s.ID)] = "tcp://" + m.Book.Of(string(s.ID), string(s.Address))
 	}
 	return pool
+}
+
+// Endpoints are where the agents are, "tcp://host:port", as the leader sees them.
+func (m *Members) Endpoints(l *leadership.Leadership) (all []string) {
+	for _, e := range m.List(l) {
+		all = append(all, e.Endpoint)
+	}
+	return all
 }

@@ -1,16 +1,10 @@
-package agency
+package api
 
 import (
 	"bytes"
 	"errors"
-	"math"
-	"net/http"
 
-	"stasis/agency/asyncjob"
-	"stasis/agency/quota"
 	"stasis/fsm"
-	"stasis/internal/apierror"
-	"stasis/internal/budget"
 )
 
 // envelope is a parsed request body of write, transact or transient.
@@ -26,61 +20,6 @@ type envelope struct {
 type element struct {
 	query []string // paths to read; nil for a transaction
 	slot  int      // place among the envelope's transactions, -1 if not there
-}
-
-// What a body becomes when it is taken apart, beside its text: TestCostOfEnvelopes
-// measures it. Small ones need no look.
-const (
-	costOfValue   = 256
-	costOfByte    = 2
-	allDepths     = math.MaxInt
-	uncountedUpTo = 64
-)
-
-func costOf(raw []byte) int64 {
-	return costOfValue*budget.Values(raw, allDepths) + costOfByte*int64(len(raw))
-}
-
-// body reads a request's body whole.
-func (s *api) body(r *http.Request) ([]byte, error) {
-	if raw, ok := asyncjob.Body(r); ok {
-		return raw, nil
-	}
-	account := budget.Of(r.Context())
-	most := s.mostBody()
-	if most < s.maxBody && r.ContentLength > most {
-		return nil, tooLarge(r.ContentLength)
-	}
-	raw, err := budget.ReadAll(account, r.Body, most, r.ContentLength)
-	var known *apierror.Error
-	switch {
-	case errors.As(err, &known):
-		return nil, err
-	case err != nil:
-		return nil, badRequest("read request body: %v", err)
-	}
-	if len(raw) > uncountedUpTo {
-		err = account.Take(costOf(raw))
-	}
-	return raw, err
-}
-
-// mostBody bounds a body before it is read. Only the holder of the lock may send a large one,
-// and who leads, and has applied all that was acknowledged, knows whether there is a holder.
-func (s *api) mostBody() int64 {
-	o := s.agent.current.Load()
-	if o == nil {
-		return s.maxBody
-	}
-	select {
-	case <-o.ready:
-	default:
-		return s.maxBody
-	}
-	if fsm.HasHolder(s.agent.machine.state().Root()) {
-		return s.maxBody
-	}
-	return min(s.maxBody, quota.MaxEnvelope)
 }
 
 // list reads a body that has to be a JSON array. Its items share the body's bytes.

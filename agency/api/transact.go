@@ -1,8 +1,7 @@
-package agency
+package api
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -11,18 +10,15 @@ import (
 )
 
 // transact applies transactions and reads between them, in order.
-func (s *api) transact(c callOf) (int, text, error) {
-	e, err := parseTransact(c.body)
+func (s *data) transact(c callOf) (int, text, error) {
+	e, err := s.parse(c, parseTransact)
 	if err == nil {
-		err = errors.Join(s.agent.fits(e), showsTooMuch(s.agent.machine.state(), e))
-	}
-	if err == nil {
-		err = s.agent.mayObserve(c.ctx, e)
+		err = showsTooMuch(s.tree.State(), e)
 	}
 	if err != nil {
 		return 0, text{}, err
 	}
-	done, err := s.agent.commit(c.ctx, e, c.once)
+	done, err := s.commit(c.ctx, e, c.once)
 	if err == nil {
 		err = done.refusal(e)
 	}
@@ -80,17 +76,17 @@ func (l *entryList) end() []byte {
 // transient is transact on the tree in the leader's memory. What is written is
 // answered when this node is known to have led afterwards: a server whose heartbeat
 // was answered may count on it that the leader has it.
-func (s *api) transient(c callOf) (int, text, error) {
+func (s *data) transient(c callOf) (int, text, error) {
 	e, err := parseTransact(c.body)
 	if err == nil {
-		err = s.agent.fits(e)
+		err = s.bounds.fits(e)
 	}
 	if err != nil {
 		return 0, text{}, err
 	}
-	o, err := s.agent.office(c.ctx)
+	l, err := s.leader.Serving(c.ctx)
 	if err == nil {
-		err = showsTooMuch(o.transient.state(), e)
+		err = showsTooMuch(l.Transient.State(), e)
 	}
 	if err != nil {
 		return 0, text{}, err
@@ -100,16 +96,16 @@ func (s *api) transient(c callOf) (int, text, error) {
 	for _, el := range e.elements {
 		switch {
 		case el.query != nil:
-			entries.node(o.transient.state().Read(el.query))
+			entries.node(l.Transient.State().Read(el.query))
 		case el.slot < 0:
 			entries.flag(false)
 		default:
-			entries.flag(o.transient.apply(e.transactions[el.slot]).Index > 0)
+			entries.flag(l.Transient.Apply(e.transactions[el.slot]).Index > 0)
 			wrote = true
 		}
 	}
 	if wrote {
-		if _, held, err := s.agent.read(c.ctx); err != nil || held != o {
+		if _, by, err := s.reader.Read(c.ctx); err != nil || by != l {
 			return 0, text{}, cmp.Or(err, error(outcome.ErrNotLeader))
 		}
 	}
