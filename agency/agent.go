@@ -21,6 +21,7 @@ import (
 	"stasis/agency/port"
 	"stasis/agency/quota"
 	"stasis/agency/store"
+	"stasis/agency/tree"
 	"stasis/event"
 	"stasis/internal/network"
 )
@@ -121,11 +122,17 @@ func newAgent(c Config, d *store.Store, l net.Listener, logger hclog.Logger) (*A
 	a.probation = &probation{begun: time.Now(), settle: c.Timing.Heartbeat, trials: make(chan struct{}, 1)}
 	a.fence = fence.New()
 	a.complaints = &complaints{logger: logger}
-	a.machine = newMachine(c.Timing.KeepLog, func(err error) { a.fatal <- d.Untrusted(err) })
-	a.machine.quota, a.machine.compaction = quota.New(c.TreeQuota), newCompaction(c.Timing)
-	a.queues = answer.NewQueues(a.machine.past.removed, c.TreeQuota/2)
+	a.quota = quota.New(c.TreeQuota)
+	a.compaction = tree.NewCompaction(tree.Limits{
+		SnapshotBytes: c.Timing.SnapshotBytes, TrailingBytes: c.Timing.TrailingBytes, TrailingEntries: c.Timing.TrailingLogs,
+	})
+	a.tree = tree.New(tree.Config{
+		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: a.compaction, Members: a.book.Learn,
+		Halt: func(err error) { a.fatal <- d.Untrusted(err) },
+	})
+	a.queues = answer.NewQueues(a.tree.Removed, c.TreeQuota/2)
 	a.proposer, a.rounds = newProposer(), newRounds()
-	a.proposer.applied = func(id string) bool { return a.machine.state().Inquire(id) != 0 }
+	a.proposer.applied = func(id string) bool { return a.tree.State().Inquire(id) != 0 }
 	return a, nil
 }
 

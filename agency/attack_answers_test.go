@@ -90,7 +90,7 @@ func TestReadsAreBounded(t *testing.T) {
 	for i := range 10 {
 		require.Equal(t, 200, s.post("write", fmt.Sprintf(`[[{"/%d":%s}]]`, i, value(1<<20))).status)
 	}
-	require.Len(t, s.post("read", `[["/"]]`).body, len(s.machine.state().Root().String())+2)
+	require.Len(t, s.post("read", `[["/"]]`).body, len(s.tree.State().Root().String())+2)
 	got := s.post("read", `[`+strings.Repeat(`["/"],`, 1000)+`["/"]]`)
 	require.Equal(t, 413, got.status)
 	require.Equal(t, 413, s.post("transact", `[["/"],["/"]]`).status)

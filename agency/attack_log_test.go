@@ -116,7 +116,7 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 		require.Equal(t, 200, c.ask(leader, "write", `[[{"/x":1}]]`).status)
 		time.Sleep(5 * time.Second)
 		for name, a := range c.agents {
-			require.Greater(t, a.machine.state().Weight(), int64(60<<20), "%s: the entry does not arrive", name)
+			require.Greater(t, a.tree.State().Weight(), int64(60<<20), "%s: the entry does not arrive", name)
 			require.Equal(t, term, a.raft.CurrentTerm(), "the leadership was lost")
 		}
 	})

@@ -194,12 +194,12 @@ func TestQuotaIsTheSameOnAll(t *testing.T) {
 		}
 		c.start(away)
 		time.Sleep(5 * time.Second)
-		want := c.agents[leader].machine.state()
+		want := c.agents[leader].tree.State()
 		require.LessOrEqual(t, want.Weight(), int64(2<<20))
 		require.Less(t, want.Root().Len(), 40)
 		for name, a := range c.agents {
-			require.Equal(t, want.Index(), a.machine.state().Index(), name)
-			require.Equal(t, want.Root().String(), a.machine.state().Root().String(), name)
+			require.Equal(t, want.Index(), a.tree.State().Index(), name)
+			require.Equal(t, want.Root().String(), a.tree.State().Root().String(), name)
 		}
 	})
 }

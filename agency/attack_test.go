@@ -190,7 +190,7 @@ func TestGarbageSnapshotIsRefused(t *testing.T) {
 		agent := c.agents[name]
 		members := raft.EncodeConfiguration(agent.members())
 		var whole bytes.Buffer
-		_, err := agent.machine.state().WriteTo(&whole)
+		_, err := agent.tree.State().WriteTo(&whole)
 		require.NoError(t, err)
 		send := func(data []byte, members []byte) error {
 			id, target := x.target(name)

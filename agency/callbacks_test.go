@@ -110,7 +110,7 @@ func TestObserverIsUnregistered(t *testing.T) {
 		o.answer(200, nil)
 		c.ask(leader, "write", `[[{"/a":3}]]`)
 		require.Empty(t, o.called())
-		require.Equal(t, map[string][]string{"/b/c": {"tcp://watcher:1/other"}}, c.agents[leader].machine.state().Observers())
+		require.Equal(t, map[string][]string{"/b/c": {"tcp://watcher:1/other"}}, c.agents[leader].tree.State().Observers())
 		c.ask(leader, "write", `[[{"/b":3}]]`)
 		require.Len(t, o.called(), 1, "the other url")
 	})
@@ -145,21 +145,20 @@ func TestSlowObserver(t *testing.T) {
 	})
 }
 
-func (m *machine) apply(t *testing.T, raw string) {
-	tx, err := fsm.ParseTransaction([]byte(raw))
-	require.NoError(t, err)
-	m.tree.Apply(1, fsm.Command{Transactions: []fsm.Transaction{tx}})
-}
-
 // TestManyChangesForAnObserver: what waits for one who does not answer is bounded.
 func TestManyChangesForAnObserver(t *testing.T) {
-	m := newMachine(100, nil)
+	m := fsm.New(100)
+	apply := func(raw string) {
+		tx, err := fsm.ParseTransaction([]byte(raw))
+		require.NoError(t, err)
+		m.Apply(1, fsm.Command{Transactions: []fsm.Transaction{tx}})
+	}
 	c := &callbacks{busy: map[string]bool{"u": true}, pending: map[string]map[string]map[string]string{}, office: &office{term: 7}}
-	m.apply(t, `[{"/a":{"op":"observe","url":"u"}}]`)
+	apply(`[{"/a":{"op":"observe","url":"u"}}]`)
 	for i := range 3 * callChanges {
-		index := m.state().Index()
-		m.apply(t, `[{"/a/`+string(rune('a'+i%26))+`/`+time.Duration(i).String()+`":1}]`)
-		c.note(m.state(), index+1)
+		index := m.State().Index()
+		apply(`[{"/a/` + string(rune('a'+i%26)) + `/` + time.Duration(i).String() + `":1}]`)
+		c.note(m.State(), index+1)
 		require.LessOrEqual(t, len(c.pending["u"]["/a"]), callChanges)
 	}
 	body, paths := c.next("u")

@@ -67,7 +67,7 @@ func BenchmarkFollowers(b *testing.B) {
 
 // follow polls as a cache does, without looking at what it gets.
 func follow(ctx context.Context, c *http.Client, a *Agent) {
-	for next := a.machine.state().Index() + 1; ctx.Err() == nil; {
+	for next := a.tree.State().Index() + 1; ctx.Err() == nil; {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/_api/agency/poll?index=%d", a.URL(), next), nil)
 		if err != nil {
 			return

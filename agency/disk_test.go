@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,51 +122,7 @@ func TestUndecodableEntryStopsTheNode(t *testing.T) {
 	require.False(t, s.IsLeader())
 }
 
-// TestBrokenMachine: after an entry that cannot be decoded nothing is applied and
-// no snapshot is taken.
-func TestBrokenMachine(t *testing.T) {
-	var halted error
-	m := newMachine(10, func(err error) { halted = err })
-	tx, err := fsm.ParseTransaction([]byte(`[{"x":1}]`))
-	require.NoError(t, err)
-	good := fsm.Command{Transactions: []fsm.Transaction{tx}}.Encode()
-	require.IsType(t, appliedBatch{}, m.Apply(&raft.Log{Index: 1, Data: good}))
-	require.Error(t, m.Apply(&raft.Log{Index: 2, Data: nil}).(error))
-	require.ErrorContains(t, halted, "entry 2")
-	require.ErrorIs(t, m.Apply(&raft.Log{Index: 3, Data: good}).(error), errBroken)
-	_, err = m.Snapshot()
-	require.ErrorIs(t, err, errBroken)
-	require.EqualValues(t, 1, m.state().Index())
-}
-
-// TestSnapshotPersist: a write that fails is reported and leaves no snapshot.
-func TestSnapshotPersist(t *testing.T) {
-	d, err := store.Open(store.Config{Memory: NewMemoryStores(), Logger: logger(t)})
-	require.NoError(t, err)
-	stores := d.Snapshots
-	sink, err := stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
-	require.NoError(t, err)
-	m := newMachine(10, nil)
-	shot, err := m.Snapshot()
-	require.NoError(t, err)
-	require.ErrorIs(t, shot.Persist(failingSink{sink}), errFull)
-	list, err := stores.List()
-	require.NoError(t, err)
-	require.Empty(t, list)
-	require.NoError(t, shot.Persist(sink))
-	_, r, err := stores.Open(sink.ID())
-	require.NoError(t, err)
-	require.NoError(t, m.Restore(r))
-	_, _, err = stores.Open("other")
-	require.ErrorIs(t, err, os.ErrNotExist)
-	require.ErrorIs(t, m.Restore(io.NopCloser(strings.NewReader("torn"))), fsm.ErrCorrupt)
-}
-
 var errFull = errors.New("disk full")
-
-type failingSink struct{ raft.SnapshotSink }
-
-func (failingSink) Write([]byte) (int, error) { return 0, errFull }
 
 // TestOutcomes: only what was never written counts as not applied.
 func TestOutcomes(t *testing.T) {

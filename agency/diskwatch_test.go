@@ -4,14 +4,9 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
-
-	"stasis/agency/store"
-	"stasis/internal/bubbles"
 )
 
 // slowDisks makes every agent's disk hang for so long, again and again, until the test ends.
@@ -57,40 +52,5 @@ func TestAllDisksAreSlow(t *testing.T) {
 		t.Logf("%d writes in four minutes, %d times an agent was found gagged", written, gagged)
 		require.Positive(t, gagged)
 		require.Greater(t, written, 30)
-	})
-}
-
-// TestOwnSnapshotMayTakeItsTime: it is written beside Raft's loop.
-func TestOwnSnapshotMayTakeItsTime(t *testing.T) {
-	bubbles.Test(t, func(t *testing.T) {
-		stores := NewMemoryStores()
-		d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
-		require.NoError(t, err)
-		closing := func(close func() error) *store.Call {
-			thaw := stores.Freeze()
-			closed := make(chan error, 1)
-			go func() { closed <- close() }()
-			synctest.Wait()
-			var overdue *store.Call
-			for range store.LooksPerPatience + 1 {
-				overdue = d.Calls.Overdue(time.Second)
-			}
-			thaw()
-			require.NoError(t, <-closed)
-			return overdue
-		}
-		m := newMachine(10, nil)
-		received, err := d.Snapshots.Create(1, 7, 2, raft.Configuration{}, 1, nil)
-		require.NoError(t, err)
-		_, err = m.state().WriteTo(received)
-		require.NoError(t, err)
-		overdue := closing(received.Close)
-		require.NotNil(t, overdue)
-		require.Equal(t, "publish a snapshot", overdue.What)
-		sink, err := d.Snapshots.Create(1, 8, 2, raft.Configuration{}, 1, nil)
-		require.NoError(t, err)
-		own, err := m.Snapshot()
-		require.NoError(t, err)
-		require.Nil(t, closing(func() error { return own.Persist(sink) }))
 	})
 }

@@ -56,7 +56,7 @@ func TestPollIsStoredBeforeTheWriteIsAnswered(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		for i := range 50 {
-			from := c.agents[leader].machine.state().Index() + 1
+			from := c.agents[leader].tree.State().Index() + 1
 			id := c.ask(leader, "poll?index="+fmt.Sprint(from), "", "x-arango-async", "store").header.Get("X-Arango-Async-Id")
 			require.Equal(t, 200, c.ask(leader, "write", `[[{"a":1}],[{"b":1}],[{"c":1}]]`).status)
 			r, err := c.send(t.Context(), http.MethodPut, "http://"+c.peers["AGNT-"+leader]+"/_api/job/"+id, "")

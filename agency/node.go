@@ -15,7 +15,9 @@ import (
 	"stasis/agency/addressbook"
 	"stasis/agency/fence"
 	"stasis/agency/port"
+	"stasis/agency/quota"
 	"stasis/agency/store"
+	"stasis/agency/tree"
 	"stasis/agency/validation"
 )
 
@@ -25,14 +27,16 @@ type node struct {
 	disk       *store.Store
 	port       *port.Port
 	acks       *ackTransport
-	machine    *machine
+	tree       *tree.Replica
+	quota      *quota.Quota
+	compaction *tree.Compaction
 	book       *addressbook.Book
 	probation  *probation
 	fence      *fence.Fence
 	complaints *complaints
 	asked      sync.WaitGroup // who waits for Raft's answer to a change of the membership
 	log        *raftLog
-	fatal      chan error // from the machine: the node must stop
+	fatal      chan error // from the tree: the node must stop
 	quitting   sync.Once
 	quit       raft.Future   // of Raft's shutdown
 	raftGone   chan struct{} // closed when Raft has stopped
@@ -70,28 +74,27 @@ func (a *Agent) join() error {
 		MaxRPCsInFlight: 1,
 		Logger:          a.log,
 	})
-	a.acks = newAckTransport(transport, func() uint64 { return a.machine.state().Index() })
+	a.acks = newAckTransport(transport, func() uint64 { return a.tree.State().Index() })
 	notices := make(chan bool)
 	config := a.raftConfig(a.log, notices)
 	a.acks.probation, a.acks.fence, a.acks.done = a.probation, a.fence, a.raftGone
 	a.acks.book = a.book
 	a.acks.arrivals = &arrivals{
-		calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.machine.remember}, fence: a.fence, complain: a.complaints.tell,
+		calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.tree.Received}, fence: a.fence, complain: a.complaints.tell,
 	}
 	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
 	a.acks.follows = func(term uint64) bool {
 		r := started.Load()
 		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
 	}
-	a.machine.members = a.book.Learn
-	a.machine.compaction.shorten = func(entries uint64) {
+	a.compaction.Shorten = func(entries uint64) {
 		if r := started.Load(); r != nil {
 			a.keepTrailing(r, entries)
 		}
 	}
 	err := a.begin(config)
 	if err == nil {
-		a.raft, err = raft.NewRaft(config, a.machine, a.disk.Log, a.disk.Stable, a.disk.Snapshots, a.acks)
+		a.raft, err = raft.NewRaft(config, a.tree, a.disk.Log, a.disk.Stable, a.disk.Snapshots, a.acks)
 		started.Store(a.raft)
 	}
 	if err != nil {
@@ -153,7 +156,7 @@ func (a *Agent) begin(config *raft.Config) error {
 	default:
 		_, err := a.probation.load(a.disk.Notes)
 		last, lerr := a.disk.Log.LastIndex()
-		a.machine.membersFrom = last
+		a.tree.MembersAfter(last)
 		return errors.Join(err, lerr)
 	}
 	return nil

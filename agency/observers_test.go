@@ -33,7 +33,7 @@ func TestStrangersCannotObserve(t *testing.T) {
 		stranger := &observer{status: 200}
 		c.listen("stranger", stranger)
 		leader := c.leader()
-		before := c.agents[leader].machine.state()
+		before := c.agents[leader].tree.State()
 		for url, reason := range map[string]string{
 			"http://stranger:1/":            "no address of a member",
 			"tcp://stranger:1":              "no address of a member",
@@ -61,8 +61,8 @@ func TestStrangersCannotObserve(t *testing.T) {
 		}
 		both := `[[{"/a/y":1}],[{"/a":{"op":"observe","url":"http://stranger:1/"}}]]`
 		require.Equal(t, http.StatusForbidden, c.ask(leader, "write", both).status)
-		require.Equal(t, before.Index(), c.agents[leader].machine.state().Index(), "nothing of it is applied")
-		require.Equal(t, before.Observers(), c.agents[leader].machine.state().Observers())
+		require.Equal(t, before.Index(), c.agents[leader].tree.State().Index(), "nothing of it is applied")
+		require.Equal(t, before.Observers(), c.agents[leader].tree.State().Observers())
 		require.Equal(t, 200, c.ask(leader, "write", `[[{"/a/x":1}]]`).status)
 		require.Empty(t, stranger.called())
 	})
@@ -97,7 +97,7 @@ func TestObserverThatMoved(t *testing.T) {
 		c.ask(leader, "write", `[[{"/a/x":2}]]`)
 		require.Empty(t, o.called(), "a stranger is called")
 		require.Empty(t, moved.called(), "it has not registered a callback there")
-		require.NotContains(t, c.agents[leader].machine.state().Observers(), "/a")
+		require.NotContains(t, c.agents[leader].tree.State().Observers(), "/a")
 
 		require.Equal(t, 200, c.ask(leader, "write", observe("http://moved:1/")).status)
 		c.ask(leader, "write", `[[{"/a/x":3}]]`)
@@ -106,7 +106,7 @@ func TestObserverThatMoved(t *testing.T) {
 		c.ask(leader, "write", `[[{"/a/x":4,"/b/c":1}]]`)
 		require.Empty(t, moved.called())
 		require.Empty(t, o.called())
-		require.Empty(t, c.agents[leader].machine.state().Observers())
+		require.Empty(t, c.agents[leader].tree.State().Observers())
 	})
 }
 

@@ -99,7 +99,7 @@ func (a *Agent) endOffice() {
 }
 
 func (a *Agent) newOffice() *office {
-	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient(a.machine.quota.Transient())}
+	o := &office{term: a.raft.CurrentTerm(), ready: make(chan struct{}), done: make(chan struct{}), transient: newTransient(a.quota.Transient())}
 	o.held, o.leave = context.WithCancel(a.running)
 	return o
 }
@@ -141,7 +141,7 @@ func (a *Agent) barrier(o *office) error {
 		err := future.Error()
 		if err == nil {
 			if f, ok := future.(raft.IndexFuture); ok {
-				a.machine.reached(f.Index())
+				a.tree.Reached(f.Index())
 			}
 			return o.held.Err()
 		}
@@ -195,7 +195,7 @@ type supervisedTree struct {
 
 // Root is the committed tree as this leader has applied it.
 func (s supervisedTree) Root() *fsm.Node {
-	return s.agent.machine.state().AsOf(time.Now().UnixMilli()).Root()
+	return s.agent.tree.State().AsOf(time.Now().UnixMilli()).Root()
 }
 
 // Transient is the transient tree.
@@ -211,7 +211,7 @@ func (s supervisedTree) WriteTransient(_ context.Context, tx fsm.Transaction) er
 
 // Propose replicates the transactions as one entry and applies them in order.
 func (s supervisedTree) Propose(ctx context.Context, txs []fsm.Transaction) ([]uint64, error) {
-	e, err := s.agent.propose(ctx, newProposal(s.agent.machine.quota.OfLeader(txs), 0))
+	e, err := s.agent.propose(ctx, newProposal(s.agent.quota.OfLeader(txs), 0))
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (a *Agent) confirm() (*fsm.State, *office, error) {
 		return nil, nil, err
 	}
 	for {
-		state, applied, changed := a.machine.watch()
+		state, applied, changed := a.tree.Watch()
 		if applied >= committed {
 			return state, o, nil
 		}

@@ -13,6 +13,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/note"
 	"stasis/agency/store"
+	"stasis/agency/tree"
 	"stasis/fsm"
 	"stasis/internal/datadir"
 )
@@ -193,26 +194,27 @@ func reduce(d *store.Store, address string, m moved, logger hclog.Logger) error 
 	_, transport := raft.NewInmemTransport("")
 	config := raft.DefaultConfig()
 	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.ID), logger, true
-	tree := &movedTree{machine: newMachine(keptByDefault, func(error) {}), moved: m}
-	err := raft.RecoverCluster(config, tree, emptiedLog{d.Log}, d.Stable, d.Snapshots, transport, membersOf(map[string]string{d.ID: address}))
+	replica := tree.New(tree.Config{KeepLog: keptByDefault})
+	err := raft.RecoverCluster(config, &movedTree{FSM: replica, replica: replica, moved: m}, emptiedLog{d.Log}, d.Stable, d.Snapshots, transport, membersOf(map[string]string{d.ID: address}))
 	if err != nil {
 		return fmt.Errorf("rewrite Raft's state: %w", err)
 	}
 	return nil
 }
 
-// movedTree is a machine whose snapshot is of the tree of another incarnation.
+// movedTree is a replica whose snapshot is of the tree of another incarnation.
 type movedTree struct {
-	*machine
-	moved moved
+	raft.FSM
+	replica *tree.Replica
+	moved   moved
 }
 
 // Snapshot is of the tree at the index.
 func (t *movedTree) Snapshot() (raft.FSMSnapshot, error) {
-	if _, err := t.machine.Snapshot(); err != nil {
+	if _, err := t.replica.Snapshot(); err != nil {
 		return nil, err
 	}
-	return snapshot{state: t.moved.tree(t.state())}, nil
+	return tree.SnapshotOf(t.moved.tree(t.replica.State())), nil
 }
 
 // emptiedLog may be emptied when it is empty.
@@ -245,7 +247,7 @@ func survey(d *store.Store) (s Survivor, address string, err error) {
 	if shot.Index == 0 && last == 0 {
 		return s, "", fmt.Errorf("%w: it has neither a log nor a snapshot", ErrNothingToRecover)
 	}
-	m := newMachine(keptByDefault, func(error) {})
+	m := tree.New(tree.Config{KeepLog: keptByDefault})
 	if shot.Index > 0 {
 		_, r, err := d.Snapshots.Open(shot.ID)
 		if err != nil {
@@ -278,7 +280,7 @@ func survey(d *store.Store) (s Survivor, address string, err error) {
 			address = string(member.Address)
 		}
 	}
-	s.Index, s.Changed = m.state().Index(), changedAt(m.state())
+	s.Index, s.Changed = m.State().Index(), changedAt(m.State())
 	return s, address, nil
 }
 

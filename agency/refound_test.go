@@ -184,7 +184,7 @@ func (c *cluster) watchFor(d time.Duration, l lost, before keys.Origin) {
 				require.Equal(c.t, before, a.origins.origin(), "%s: %s belongs to a second agency", l, name)
 			}
 			if a.IsLeader() {
-				require.Equal(c.t, `{"x":2}`, a.machine.state().Root().String(), "%s: %s leads", l, name)
+				require.Equal(c.t, `{"x":2}`, a.tree.State().Root().String(), "%s: %s leads", l, name)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/note"
 	"stasis/agency/store"
+	"stasis/agency/tree"
 	"stasis/fsm"
 )
 
@@ -64,7 +65,7 @@ func restoreDisk(d *store.Store, state *fsm.State, m moved) error {
 	if err != nil {
 		return fmt.Errorf("create Raft's snapshot: %w", err)
 	}
-	if err := (snapshot{state: m.tree(state)}).Persist(sink); err != nil {
+	if err := tree.SnapshotOf(m.tree(state)).Persist(sink); err != nil {
 		return err
 	}
 	if err := d.Stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {

@@ -59,7 +59,7 @@ func TestSnapshotRestore(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		require.Equal(t, `200 [{"x":"kept"}]`, c.ask("a", "read", `[["/"]]`).String(), "what has a time to live has had it")
 		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, 4*indexStep-2), c.ask("a", "inquire", `["id"]`).String())
-		require.Equal(t, []string{"http://b:1/"}, c.agents["a"].machine.state().Observers()["/x"])
+		require.Equal(t, []string{"http://b:1/"}, c.agents["a"].tree.State().Observers()["/x"])
 		c.kill("a")
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"goes on"}]]`).status)
 		require.Equal(t, map[string]any{"x": "goes on"}, decoded(t, c.ask(c.leader(), "state", ""))["agency"])

@@ -57,6 +57,7 @@ var rooms = []room{
 	{"agency/port", []string{"agency/addressbook", "agency/keys"}, "connections are sorted without knowing what they carry"},
 	{"agency/quota", []string{"agency/client", "agency/keys", "fsm"}, "limits depend on transactions, not on how they are replicated"},
 	{"agency/store", []string{"agency/note", "agency/validation", "fsm"}, "what is kept knows nothing of how it is replicated"},
+	{"agency/tree", []string{"agency/quota", "agency/store", "fsm"}, "what is committed is applied without knowing who leads"},
 	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
@@ -120,6 +121,7 @@ var replication = []string{
 	"agency/fence",
 	"agency/port",
 	"agency/store",
+	"agency/tree",
 	"agency/validation",
 }
 

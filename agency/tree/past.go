@@ -1,4 +1,4 @@
-package agency
+package tree
 
 import (
 	"sync"
@@ -6,28 +6,28 @@ import (
 	"stasis/fsm"
 )
 
-// What store can show: so many of the last indices, as long as what only they hold is no
-// more than so many bytes.
+// The past keeps the trees of the last pastKept indices, as long as what only they hold is no more than
+// pastBytes bytes.
 const (
 	pastKept  = 256
 	pastBytes = 32 << 20
 )
 
-// past is the trees at the last indices. They share all that has not changed, so a tree
-// costs what the changes after it took out.
+// past has the trees at the last indices. They share everything that has not changed, so a tree costs
+// what the changes after it have taken out.
 type past struct {
 	mu    sync.Mutex
 	roots [pastKept]pastRoot
 	first uint64 // the oldest index that is kept
 	last  uint64
-	bytes int64 // what the changes after first took out
-	all   int64 // what all changes took out
+	bytes int64 // what the changes after first have taken out
+	all   int64 // what all changes have taken out
 }
 
 type pastRoot struct {
 	index   uint64
 	root    *fsm.Node
-	removed int64 // by the change that made it of the tree before
+	removed int64 // weight that the change to this tree has taken out of the one before
 }
 
 func (p *past) note(outcomes []fsm.Outcome) {
@@ -40,7 +40,7 @@ func (p *past) note(outcomes []fsm.Outcome) {
 	}
 }
 
-// add keeps one more tree, and drops the oldest ones. Callers hold mu.
+// add keeps one more tree and drops the oldest ones. The caller holds mu.
 func (p *past) add(r pastRoot) {
 	p.all += min(r.removed, muchRemoved)
 	if r.index != p.last+1 || r.removed > pastBytes {
@@ -65,18 +65,17 @@ func (p *past) clear(first uint64) {
 	p.first, p.bytes = first, 0
 }
 
-// muchRemoved stands for what cannot be told.
+// muchRemoved stands for an amount that is not known.
 const muchRemoved = 1 << 40
 
-// removed is what all changes took out of the tree so far, at most: the difference of two
-// answers is what is held by who holds the tree of the first.
+// removed is the weight that all changes have taken out of the tree, at most.
 func (p *past) removed() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.all
 }
 
-// reset forgets all: a tree of a weight was replaced as a whole.
+// reset forgets all trees: a tree of that weight was replaced as a whole.
 func (p *past) reset(weight int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +84,7 @@ func (p *past) reset(weight int64) {
 	p.last = 0
 }
 
-// at is the tree at an index, nil if it is not kept.
+// at returns the tree at an index, nil if it is not kept.
 func (p *past) at(index uint64) *fsm.Node {
 	p.mu.Lock()
 	defer p.mu.Unlock()
