@@ -29,6 +29,7 @@ import (
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
 	"stasis/agency/readindex"
+	"stasis/agency/tree"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
@@ -45,25 +46,8 @@ type Leader interface {
 	Current() *leadership.Leadership
 }
 
-// Tree is the tree as this agent has applied it.
-type Tree interface {
-	// State is not confirmed to be the newest.
-	State() *fsm.State
-	// Follow counts a poll that waits, until gone is called. changed is closed some time after
-	// the state has changed.
-	Follow() (state *fsm.State, changed <-chan struct{}, gone func())
-	// Pulse is the state, and a channel as Follow gives it.
-	Pulse() (state *fsm.State, changed <-chan struct{})
-	// Striking is closed when the followers are woken next; nil if there is no reason to wait.
-	Striking() <-chan struct{}
-	// Fire runs f once, when the tree reaches an index, before the write that brings it there is
-	// answered. It does not run f for an index that is reached already. forget ends it.
-	Fire(index uint64, f func(*fsm.State)) (forget func())
-	// Past is the tree at one of the last indices, nil if it is not kept.
-	Past(index uint64) *fsm.Node
-	// Removed is how many bytes all changes took out of the tree so far, at most.
-	Removed() int64
-}
+// Tree is the tree as this agent has applied it: not confirmed to be the newest.
+type Tree interface{ State() *fsm.State }
 
 // Options are the parts of the agent that answers are made from.
 type Options struct {
@@ -77,7 +61,7 @@ type Options struct {
 	Running context.Context
 
 	Raft     Raft
-	Tree     Tree
+	Tree     *tree.Replica
 	Quota    *quota.Quota
 	Settings Settings
 	Fence    *fence.Fence

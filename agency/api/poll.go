@@ -14,6 +14,7 @@ import (
 	"stasis/agency/answer"
 	"stasis/agency/asyncjob"
 	"stasis/agency/readindex"
+	"stasis/agency/tree"
 	"stasis/fsm"
 )
 
@@ -26,7 +27,7 @@ const (
 type watch struct {
 	leader Leader
 	reader *readindex.Reader
-	tree   Tree
+	tree   *tree.Replica
 	queues *answer.Queues
 	cache  pollCache
 }
@@ -40,7 +41,7 @@ func (s *watch) poll(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if b, later := w.(*asyncjob.Job); later {
-		defer s.tree.Fire(from, func(state *fsm.State) {
+		defer s.tree.At(from, func(state *fsm.State) {
 			if entries, kept := state.Log(from); kept {
 				writePolled(b, polled{log: entries, commit: state.Index(), first: from}.encode(), false)
 				b.Finish()
@@ -134,11 +135,12 @@ func (s *watch) wait(ctx context.Context, from uint64, timeout time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	state, changed, gone := s.tree.Follow()
-	defer gone()
+	changed, leave := s.tree.Followers.Join()
+	defer leave()
+	state := s.tree.State()
 	if from <= state.Index() {
 		// While the tree changes all the time, also who lags waits for the others.
-		if soon := s.tree.Striking(); soon != nil && from > 0 {
+		if soon := s.tree.Followers.Next(); soon != nil && from > 0 {
 			select {
 			case <-soon:
 			case <-ctx.Done():
@@ -153,7 +155,8 @@ func (s *watch) wait(ctx context.Context, from uint64, timeout time.Duration) (*
 	for from > state.Index() {
 		select {
 		case <-changed:
-			state, changed = s.tree.Pulse()
+			changed = s.tree.Followers.Changed() // before the state, so that no change is missed
+			state = s.tree.State()
 		case <-timer.C:
 			return s.cache.encode(polled{commit: state.Index(), first: state.Index()}), nil
 		case <-l.Lost():

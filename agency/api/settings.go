@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"stasis/agency/answer"
 	"stasis/agency/fence"
 	"stasis/agency/leadership"
@@ -26,7 +24,6 @@ import (
 type Raft interface {
 	CurrentTerm() uint64
 	LastIndex() uint64
-	ReloadableConfig() raft.ReloadableConfig
 }
 
 // Settings are what config changes of this agent, until it stops.
@@ -34,7 +31,9 @@ type Settings interface {
 	// Compact takes a snapshot now and shortens Raft's log.
 	Compact(ctx context.Context) error
 	// SnapshotAfter sets how many entries make a snapshot due, and how many stay after one.
+	// Threshold is how many make one due.
 	SnapshotAfter(entries uint64) error
+	Threshold() uint64
 	// Keep sets how many changes of the tree poll can deliver. Kept is how many it is.
 	Keep(changes int)
 	Kept() int
@@ -150,7 +149,7 @@ func (s *settings) show(w http.ResponseWriter) error {
 		"leaderId":            leader,
 		"commitIndex":         state.Index(),
 		"lastCompactionAt":    state.FirstIndex() - 1,
-		"nextCompactionAfter": state.Index() + s.raft.ReloadableConfig().SnapshotThreshold,
+		"nextCompactionAfter": state.Index() + s.settings.Threshold(),
 		"configuration":       s.configuration(),
 		"logIndex":            s.raft.LastIndex(), // ours: how a new agent knows that the agency begins
 		"engine":              "rocksdb",
@@ -178,7 +177,7 @@ func (s *settings) configuration() map[string]any {
 	pool := s.members.Pool()
 	active := slices.AppendSeq([]string{}, maps.Keys(pool))
 	slices.Sort(active)
-	threshold := s.raft.ReloadableConfig().SnapshotThreshold
+	threshold := s.settings.Threshold()
 	return map[string]any{
 		"pool":                     pool,
 		"active":                   active,

@@ -13,6 +13,7 @@ import (
 	"stasis/agency/origin"
 	"stasis/agency/quota"
 	"stasis/agency/readindex"
+	"stasis/agency/tree"
 	"stasis/fsm"
 	"stasis/internal/version"
 )
@@ -21,7 +22,7 @@ import (
 type trees struct {
 	leader  Leader
 	reader  *readindex.Reader
-	tree    Tree
+	tree    *tree.Replica
 	origins *origin.Origins
 	queues  *answer.Queues
 	bodies  bodies

@@ -24,8 +24,10 @@ func First(peers map[string]string) raft.Configuration {
 }
 
 // Configuration is Raft's newest configuration, whether it is committed or not.
-func (m *Members) Configuration() raft.Configuration {
-	f := m.raft.GetConfiguration()
+func Configuration(r interface {
+	GetConfiguration() raft.ConfigurationFuture
+}) raft.Configuration {
+	f := r.GetConfiguration()
 	if f.Error() != nil { // it cannot: the answer is a copy made by the call
 		return raft.Configuration{}
 	}
@@ -33,8 +35,8 @@ func (m *Members) Configuration() raft.Configuration {
 }
 
 // Voters are the ids of the members that vote.
-func (m *Members) Voters() (ids []string) {
-	for _, s := range m.Configuration().Servers {
+func Voters(c raft.Configuration) (ids []string) {
+	for _, s := range c.Servers {
 		if s.Suffrage == raft.Voter {
 			ids = append(ids, string(s.ID))
 		}
@@ -42,9 +44,12 @@ func (m *Members) Voters() (ids []string) {
 	return ids
 }
 
+// Configuration is Raft's newest configuration.
+func (m *Members) Configuration() raft.Configuration { return Configuration(m.raft) }
+
 // Others are the voters beside this agent, and how many of them make a majority with it.
 func (m *Members) Others() (ids []raft.ServerID, need int) {
-	voters := m.Voters()
+	voters := Voters(m.Configuration())
 	for _, id := range voters {
 		if id != m.Self {
 			ids = append(ids, raft.ServerID(id))

@@ -18,6 +18,7 @@ import (
 	"stasis/agency/outcome"
 	"stasis/agency/quota"
 	"stasis/agency/raftcall"
+	"stasis/agency/tree"
 	"stasis/fsm"
 	"stasis/internal/budget"
 )
@@ -31,18 +32,6 @@ type Envelope struct {
 	Transactions []fsm.Transaction
 	Bytes        int  // of the request
 	Once         bool // its client ids are its own: none of them is applied twice
-}
-
-// Result is what became of an envelope that was applied: the state just before its first
-// transaction, and the outcome of each transaction.
-type Result struct {
-	Before   *fsm.State
-	Outcomes []fsm.Outcome
-}
-
-// Applied is the answer of the state machine to an entry.
-type Applied interface {
-	Result() (before *fsm.State, outcomes []fsm.Outcome)
 }
 
 // Raft is what a Proposer needs of Raft.
@@ -63,8 +52,8 @@ type Options struct {
 	Limit time.Duration
 	// Inquire is the index at which the tree has a client id, 0 if it has not.
 	Inquire func(id string) uint64
-	// Expect tells the state machine of an entry that was encoded here, until forget.
-	Expect func(entry []byte, c fsm.Command) (forget func())
+	// Encoded tells the state machine of an entry that was encoded here, until forget.
+	Encoded func(entry []byte, c fsm.Command) (forget func())
 	// Roomy tells whether the tree is far below its quota, also with so many bytes more.
 	Roomy func(more int64) bool
 }
@@ -84,12 +73,12 @@ func New(r Raft, o Options) *Proposer {
 // Run proposes until ctx ends. Then it drops what is queued, and waits for what is in flight.
 func (p *Proposer) Run(ctx context.Context) { p.queue.run(ctx, p.hand) }
 
-// Propose replicates and applies an envelope, and waits for its outcome. The error is one of
-// package outcome.
-func (p *Proposer) Propose(ctx context.Context, e Envelope) (Result, error) {
+// Propose replicates and applies an envelope, and waits for its outcome: the state before its
+// first transaction, and the outcome of each. The error is one of package outcome.
+func (p *Proposer) Propose(ctx context.Context, e Envelope) (tree.Applied, error) {
 	l, err := p.Leader.Serving(ctx)
 	if err != nil {
-		return Result{}, err
+		return tree.Applied{}, err
 	}
 	w := newProposal(e.Transactions, e.Bytes)
 	if e.Once {
@@ -111,23 +100,23 @@ func (p *Proposer) Propose(ctx context.Context, e Envelope) (Result, error) {
 		return p.abandon(w)
 	}
 	if p.queue.withdraw(w) {
-		return Result{}, fmt.Errorf("%w: given up before it was proposed: %w", outcome.ErrTimeout, reason)
+		return tree.Applied{}, fmt.Errorf("%w: given up before it was proposed: %w", outcome.ErrTimeout, reason)
 	}
-	return Result{}, fmt.Errorf("%w: %w: %w", outcome.ErrUnknown, outcome.ErrTimeout, reason)
+	return tree.Applied{}, fmt.Errorf("%w: %w: %w", outcome.ErrUnknown, outcome.ErrTimeout, reason)
 }
 
 // abandon gives the outcome of an envelope while the disk hangs. Raft may have the envelope and
 // append it later: no caller waits for that.
-func (p *Proposer) abandon(w *proposal) (Result, error) {
+func (p *Proposer) abandon(w *proposal) (tree.Applied, error) {
 	select {
 	case <-w.done:
 		return w.result, w.err
 	default:
 	}
 	if p.queue.withdraw(w) {
-		return Result{}, fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
+		return tree.Applied{}, fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
 	}
-	return Result{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, fence.ErrDiskHangs)
+	return tree.Applied{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, fence.ErrDiskHangs)
 }
 
 // Queue takes an envelope without waiting for its outcome. The error says why it was not taken.
@@ -169,28 +158,27 @@ func (p *Proposer) Settled(ctx context.Context, ids []string) error {
 
 // hand gives a command to Raft. Its outcome comes as late as Raft's: when the entry is applied,
 // or when leadership is lost, which a leader without a majority does within its lease.
-func (p *Proposer) hand(command fsm.Command) func() (Result, error) {
+func (p *Proposer) hand(command fsm.Command) func() (tree.Applied, error) {
 	// First what is in flight, then the tree: what is applied in between counts twice.
 	if p.Roomy(p.queue.adds()) {
 		// No limit can matter, and agents of earlier versions can read an entry without limits.
 		command.Transactions = quota.Unlimited(command.Transactions)
 	}
 	entry := command.Encode()
-	forget := p.Expect(entry, command)
+	forget := p.Encoded(entry, command)
 	future := p.raft.Apply(entry, 0)
-	return func() (Result, error) {
+	return func() (tree.Applied, error) {
 		defer forget()
 		if err := future.Error(); err != nil {
-			return Result{}, raftcall.Outcome(err)
+			return tree.Applied{}, raftcall.Outcome(err)
 		}
 		switch r := future.Response().(type) {
-		case Applied:
-			before, outcomes := r.Result()
-			return Result{Before: before, Outcomes: outcomes}, nil
+		case tree.Applied:
+			return r, nil
 		case error:
-			return Result{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, r)
+			return tree.Applied{}, fmt.Errorf("%w: %w", outcome.ErrUnknown, r)
 		default:
-			return Result{}, fmt.Errorf("%w: unexpected answer %T of the state machine", outcome.ErrUnknown, r)
+			return tree.Applied{}, fmt.Errorf("%w: unexpected answer %T of the state machine", outcome.ErrUnknown, r)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/outcome"
 	"stasis/agency/quota"
+	"stasis/agency/tree"
 	"stasis/fsm"
 )
 
@@ -32,7 +33,7 @@ type proposal struct {
 	lost         <-chan struct{} // closed with the leadership that has taken it; nil: any later one may propose it
 	done         chan struct{}   // closed when the fields below are set
 
-	result Result
+	result tree.Applied
 	err    error // of package outcome
 }
 
@@ -182,7 +183,7 @@ func (q *queue) close() {
 
 // propose hands a command to Raft, in the order of its calls. outcome waits for what becomes of
 // it.
-type propose func(fsm.Command) (outcome func() (Result, error))
+type propose func(fsm.Command) (outcome func() (tree.Applied, error))
 
 // run proposes until ctx ends.
 func (q *queue) run(ctx context.Context, hand propose) {
@@ -211,7 +212,7 @@ func (q *queue) run(ctx context.Context, hand propose) {
 }
 
 // deliver gives each envelope of a batch its outcomes.
-func deliver(batch []*proposal, applied Result, err error) {
+func deliver(batch []*proposal, applied tree.Applied, err error) {
 	before, outcomes := applied.Before, applied.Outcomes
 	for _, e := range batch {
 		if err != nil {
@@ -219,7 +220,7 @@ func deliver(batch []*proposal, applied Result, err error) {
 			continue
 		}
 		n := len(e.transactions)
-		e.result = Result{Before: before, Outcomes: outcomes[:n:n]}
+		e.result = tree.Applied{Before: before, Outcomes: outcomes[:n:n]}
 		if n > 0 {
 			before = outcomes[n-1].State
 		}

@@ -1,4 +1,4 @@
-package agency
+package api
 
 import (
 	"encoding/json"
