@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/answer"
+	"stasis/agency/api"
 	"stasis/agency/asyncjob"
 	"stasis/agency/keys"
 	"stasis/internal/budget"
@@ -50,7 +51,7 @@ func TestServersHaveTheirOwnMemory(t *testing.T) {
 		t.Cleanup(a.Close)
 	}
 	for range answer.AtOnce {
-		leave, err := s.queues.Clients.Enter(t.Context())
+		leave, err := s.api.Queues.Clients.Enter(t.Context())
 		require.NoError(t, err)
 		t.Cleanup(leave)
 	}
@@ -63,7 +64,7 @@ func TestServersHaveTheirOwnMemory(t *testing.T) {
 	got := ask(http.MethodGet, "poll?index=0", "")
 	require.Equal(t, 200, got.status, "a cache waits behind clients")
 	require.Greater(t, len(got.body), 1<<20)
-	require.Equal(t, 503, ask(http.MethodPost, "write", `[[{"/large":`+value(peerBytes)+`}]]`).status, "what is large is none of the servers' small requests")
+	require.Equal(t, 503, ask(http.MethodPost, "write", `[[{"/large":`+value(api.PeerBytes)+`}]]`).status, "what is large is none of the servers' small requests")
 }
 
 // TestJobsAreCounted: what a request holds that goes on without its client is counted until
@@ -74,9 +75,9 @@ func TestJobsAreCounted(t *testing.T) {
 	raw := bytes.Repeat([]byte(" "), 3<<20)
 	running, release := make(chan struct{}), make(chan struct{})
 	serve := func(w http.ResponseWriter, r *http.Request) {
-		text, err := (&api{agent: s.Agent, maxBody: 1}).body(r)
-		if err != nil || &text[0] != &raw[0] {
-			t.Errorf("a body that was read is read again: %v", err)
+		text, read := asyncjob.Body(r)
+		if !read || &text[0] != &raw[0] {
+			t.Error("a body that was read is read again")
 		}
 		close(running)
 		<-release
@@ -87,7 +88,7 @@ func TestJobsAreCounted(t *testing.T) {
 	request := httptest.NewRequest(http.MethodPost, "/_api/agency/write", nil).WithContext(budget.With(context.Background(), account))
 	request.Header.Set(asyncjob.Header, "store")
 	w := httptest.NewRecorder()
-	require.NoError(t, s.jobs.Begin(w, request, raw, serve))
+	require.NoError(t, s.api.Jobs.Begin(w, request, raw, serve))
 	<-running
 	account.Close()
 	require.GreaterOrEqual(t, held(b)["large"], int64(len(raw)), "the body of a job is not counted")

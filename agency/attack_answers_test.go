@@ -44,7 +44,7 @@ func TestLargePollsTakeTurns(t *testing.T) {
 			defer func() { require.NoError(t, response.Body.Close()) }()
 		}
 		synctest.Wait()
-		require.Equal(t, answer.AtOnce, c.agents[leader].queues.Clients.Sending())
+		require.Equal(t, answer.AtOnce, c.agents[leader].api.Queues.Clients.Sending())
 		require.Equal(t, 200, c.ask(leader, "read", `[["/x"]]`).status, "small answers need no place")
 		begin := time.Now()
 		var all sync.WaitGroup
@@ -66,7 +66,7 @@ func TestLargePollsTakeTurns(t *testing.T) {
 func TestAnswerOfAnOldTree(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
-		c.agents[leader].queues.Clients.Most = 4 << 20
+		c.agents[leader].api.Queues.Clients.Most = 4 << 20
 		for i := range 8 {
 			require.Equal(t, 200, c.ask(leader, "write", fmt.Sprintf(`[[{"/%d":%s}]]`, i, value(1<<20))).status)
 		}
@@ -80,7 +80,7 @@ func TestAnswerOfAnOldTree(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, 200, c.ask(leader, "poll?index=0", "").status)
 		synctest.Wait()
-		require.Zero(t, c.agents[leader].queues.Clients.Sending())
+		require.Zero(t, c.agents[leader].api.Queues.Clients.Sending())
 	})
 }
 
@@ -114,7 +114,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	got := s.ask(http.MethodPut, job, "")
 	require.Equal(t, 413, got.status)
 	require.Contains(t, got.body, "Ask without")
-	require.Zero(t, s.jobs.Held())
+	require.Zero(t, s.api.Jobs.Held())
 	var last reply
 	for range 100 {
 		last = s.ask(http.MethodGet, "/_api/agency/poll?index=9", "", "x-arango-async", "store")
@@ -125,8 +125,8 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return s.ask(http.MethodGet, "/_api/agency/poll?index=9", "", "x-arango-async", "store").status == 503
 	}, waitMax, waitStep, "answers are kept without bound")
-	require.LessOrEqual(t, s.jobs.Held(), asyncjob.MostBytes)
+	require.LessOrEqual(t, s.api.Jobs.Held(), asyncjob.MostBytes)
 	require.Eventually(t, func() bool { // some are still being made
-		return s.ask(http.MethodDelete, "/_api/job/all", "").status == 200 && s.jobs.Held() == 0
+		return s.ask(http.MethodDelete, "/_api/job/all", "").status == 200 && s.api.Jobs.Held() == 0
 	}, waitMax, waitStep, "answers that are dropped are held")
 }

@@ -32,7 +32,7 @@ func TestRaftPortIsShut(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		c.leader()
 		a := c.agents["a"]
-		raw, err := json.Marshal(a.origins.origin())
+		raw, err := json.Marshal(a.origins.Origin())
 		require.NoError(t, err)
 		origin := string(raw)
 		for _, line := range []string{

@@ -44,10 +44,10 @@ func (x *attacker) header() raft.RPCHeader {
 func (x *attacker) append(name string, entries ...*raft.Log) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
-	last := agent.raft.LastIndex()
+	last := agent.node.raft.LastIndex()
 	var end raft.Log
 	require.NoError(x.c.t, agent.disk.Log.GetLog(last, &end))
-	term := agent.raft.CurrentTerm()
+	term := agent.node.raft.CurrentTerm()
 	for i, e := range entries {
 		if e == nil {
 			continue
@@ -70,11 +70,11 @@ func (x *attacker) repeat(name string) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
 	var before, last raft.Log
-	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.raft.LastIndex()-1, &before))
-	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.raft.LastIndex(), &last))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.raft.LastIndex()-1, &before))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.raft.LastIndex(), &last))
 	id, target := x.target(name)
 	return x.AppendEntries(id, target, &raft.AppendEntriesRequest{
-		RPCHeader: x.header(), Term: agent.raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
+		RPCHeader: x.header(), Term: agent.node.raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
 	}, &raft.AppendEntriesResponse{})
 }
 
@@ -127,9 +127,9 @@ func TestGarbageEntriesAreRefused(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		for _, name := range c.others(x.leader) {
 			for _, g := range allGarbage() {
-				before := c.agents[name].raft.LastIndex()
+				before := c.agents[name].node.raft.LastIndex()
 				require.ErrorContains(t, x.append(name, g.entries...), "nothing of it is kept", "%s: an entry that cannot be read is taken", g.what)
-				require.Equal(t, before, c.agents[name].raft.LastIndex(), g.what)
+				require.Equal(t, before, c.agents[name].node.raft.LastIndex(), g.what)
 			}
 		}
 		require.NoError(t, x.repeat(c.others(x.leader)[0]), "what was refused was not refused for what it was")
@@ -188,14 +188,14 @@ func TestGarbageSnapshotIsRefused(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		name := c.others(x.leader)[0]
 		agent := c.agents[name]
-		members := raft.EncodeConfiguration(agent.members())
+		members := raft.EncodeConfiguration(agent.members.Configuration())
 		var whole bytes.Buffer
 		_, err := agent.tree.State().WriteTo(&whole)
 		require.NoError(t, err)
 		send := func(data []byte, members []byte) error {
 			id, target := x.target(name)
 			return x.InstallSnapshot(id, target, &raft.InstallSnapshotRequest{
-				RPCHeader: x.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: agent.raft.CurrentTerm(), LastLogIndex: 1 << 20, LastLogTerm: 1,
+				RPCHeader: x.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: agent.node.raft.CurrentTerm(), LastLogIndex: 1 << 20, LastLogTerm: 1,
 				Configuration: members, ConfigurationIndex: 1, Size: int64(len(data)),
 			}, &raft.InstallSnapshotResponse{}, bytes.NewReader(data))
 		}
@@ -242,7 +242,7 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				require.NoError(t, os.RemoveAll(dirs[broken]))
 				c.start(broken)
 				time.Sleep(30 * time.Second)
-				require.False(t, c.agents[broken].probation.active(), "it has not caught up")
+				require.False(t, c.agents[broken].learner.Active(), "it has not caught up")
 				c.unharmed(c.leader())
 			})
 		})

@@ -18,14 +18,14 @@ import (
 )
 
 // observer is a server that is called back.
-type observer struct {
+type watcher struct {
 	mu     sync.Mutex
 	bodies []string
 	status int
 	block  chan struct{} // if set, calls wait until it is closed
 }
 
-func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *watcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // the caller may be gone
 	o.mu.Lock()
 	block, status := o.block, o.status
@@ -38,7 +38,7 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // called gives the calls since it was asked last.
-func (o *observer) called() []string {
+func (o *watcher) called() []string {
 	time.Sleep(time.Second)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,7 +47,7 @@ func (o *observer) called() []string {
 	return bodies
 }
 
-func (o *observer) answer(status int, block chan struct{}) {
+func (o *watcher) answer(status int, block chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.status, o.block = status, block
@@ -61,9 +61,9 @@ func (c *cluster) register(id, endpoint string) {
 	require.Equal(c.t, 200, c.ask(c.leader(), "write", string(raw)).status)
 }
 
-func observed(t *testing.T, test func(*testing.T, *cluster, *observer)) {
+func observed(t *testing.T, test func(*testing.T, *cluster, *watcher)) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
-		o := &observer{status: 200}
+		o := &watcher{status: 200}
 		s, err := network.NewServer(c.net.Host("watcher"), o, network.ServerOptions{Address: "watcher:1"})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Shutdown(context.Background())) }()
@@ -77,7 +77,7 @@ func observed(t *testing.T, test func(*testing.T, *cluster, *observer)) {
 // TestObserversAreCalled: by the leader, whoever that is, for what was changed at,
 // above or below the path, until they unregister.
 func TestObserversAreCalled(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
 		c.ask(leader, "write", `[[{"/a/x":1,"z":2}]]`)
 		require.JSONEq(t, `{"term":2,"index":3,"/a":{"/a/x":{"op":"set"}}}`, o.called()[0])
@@ -99,7 +99,7 @@ func TestObserversAreCalled(t *testing.T) {
 
 // TestObserverIsUnregistered: who answers 404 is not called again.
 func TestObserverIsUnregistered(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
 		o.answer(500, nil)
 		c.ask(leader, "write", `[[{"/a":1}]]`)
@@ -119,12 +119,12 @@ func TestObserverIsUnregistered(t *testing.T) {
 // TestSlowObserver: who does not answer delays nobody; what happens meanwhile is told
 // by one call; and the office ends while it hangs.
 func TestSlowObserver(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
 		block := make(chan struct{})
 		o.answer(200, block)
 		begin := time.Now()
-		for range 2 * callChanges {
+		for range 2 * fsm.MostChanges {
 			c.ask(leader, "write", `[[{"/a/x":{"op":"increment"}}],[{"/a/y":1}]]`)
 		}
 		require.Less(t, time.Since(begin), 500*time.Millisecond)
@@ -143,29 +143,4 @@ func TestSlowObserver(t *testing.T) {
 		close(block)
 		c.leader()
 	})
-}
-
-// TestManyChangesForAnObserver: what waits for one who does not answer is bounded.
-func TestManyChangesForAnObserver(t *testing.T) {
-	m := fsm.New(100)
-	apply := func(raw string) {
-		tx, err := fsm.ParseTransaction([]byte(raw))
-		require.NoError(t, err)
-		m.Apply(1, fsm.Command{Transactions: []fsm.Transaction{tx}})
-	}
-	c := &callbacks{busy: map[string]bool{"u": true}, pending: map[string]map[string]map[string]string{}, office: &office{term: 7}}
-	apply(`[{"/a":{"op":"observe","url":"u"}}]`)
-	for i := range 3 * callChanges {
-		index := m.State().Index()
-		apply(`[{"/a/` + string(rune('a'+i%26)) + `/` + time.Duration(i).String() + `":1}]`)
-		c.note(m.State(), index+1)
-		require.LessOrEqual(t, len(c.pending["u"]["/a"]), callChanges)
-	}
-	body, paths := c.next("u")
-	require.Contains(t, string(body), `"index":3001`)
-	require.Contains(t, string(body), `"/a":{"op":"set"}`)
-	require.Equal(t, []string{"/a"}, paths)
-	body, _ = c.next("u")
-	require.Nil(t, body)
-	require.Empty(t, c.busy)
 }

@@ -2,7 +2,6 @@ package agency
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +14,6 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency/outcome"
 	"stasis/agency/store"
 	"stasis/fsm"
 )
@@ -49,7 +47,7 @@ func TestRestartFromSnapshot(t *testing.T) {
 	for range 100 {
 		s.post("write", `[[{"x":{"op":"increment"}}]]`)
 	}
-	require.NoError(t, s.raft.Snapshot().Error())
+	require.NoError(t, s.node.raft.Snapshot().Error())
 	s.post("write", `[[{"x":{"op":"increment"}}]]`)
 	s.end()
 	shots, err := filepath.Glob(dir + "/snapshots/*/state.bin")
@@ -89,7 +87,7 @@ func TestBootstrapTornInTheMiddle(t *testing.T) {
 // TestTwentyThousandIncrements in one envelope, in one entry.
 func TestTwentyThousandIncrements(t *testing.T) {
 	s := alone(t, t.TempDir())
-	before := s.raft.LastIndex()
+	before := s.node.raft.LastIndex()
 	body := "[" + strings.Repeat(`[{"x":{"op":"increment"}}],`, 19999) + `[{"x":{"op":"increment"}}]]`
 	got := s.post("write", body)
 	require.Equal(t, 200, got.status)
@@ -98,7 +96,7 @@ func TestTwentyThousandIncrements(t *testing.T) {
 	require.EqualValues(t, 1, results[0])
 	require.EqualValues(t, 20000, results[19999])
 	require.Equal(t, `200 [{"x":20000}]`, s.post("read", `[["x"]]`).String())
-	require.Equal(t, before+1, s.raft.LastIndex())
+	require.Equal(t, before+1, s.node.raft.LastIndex())
 	// The status counts all of them, also the first.
 	got = s.post("write", `[[{"x":1},{"x":{"old":1}}],`+body[1:])
 	require.Equal(t, 412, got.status)
@@ -108,7 +106,7 @@ func TestTwentyThousandIncrements(t *testing.T) {
 func TestUndecodableEntryStopsTheNode(t *testing.T) {
 	s := alone(t, t.TempDir())
 	s.post("write", `[[{"x":1}]]`)
-	future := s.raft.Apply([]byte("\xffnonsense"), time.Second)
+	future := s.node.raft.Apply([]byte("\xffnonsense"), time.Second)
 	_ = future.Error() // it may be applied or not be answered any more; what counts is below
 	select {
 	case err := <-s.Err():
@@ -123,51 +121,6 @@ func TestUndecodableEntryStopsTheNode(t *testing.T) {
 }
 
 var errFull = errors.New("disk full")
-
-// TestOutcomes: only what was never written counts as not applied.
-func TestOutcomes(t *testing.T) {
-	for _, err := range []error{raft.ErrNotLeader, raft.ErrLeadershipTransferInProgress} {
-		require.ErrorIs(t, outcomeOf(err), outcome.ErrNotLeader)
-		require.NotErrorIs(t, outcomeOf(err), outcome.ErrUnknown)
-	}
-	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrRaftShutdown, raft.ErrAbortedByRestore, errFull} {
-		require.ErrorIs(t, outcomeOf(err), outcome.ErrUnknown)
-		require.NotErrorIs(t, outcomeOf(err), outcome.ErrNotLeader)
-	}
-}
-
-// TestProposer: batches keep order and bounds, a withdrawn envelope is not
-// proposed, and a closed proposer refuses.
-func TestProposer(t *testing.T) {
-	p := newProposer()
-	tx, err := fsm.ParseTransaction([]byte(`[{"x":1},{},"id"]`))
-	require.NoError(t, err)
-	many := make([]fsm.Transaction, maxBatch-1)
-	first, second := p.enqueue(many, 1), p.enqueue([]fsm.Transaction{tx}, 1)
-	third, fourth := p.enqueue([]fsm.Transaction{tx}, maxBatchBytes), p.enqueue(nil, 1)
-	gone := p.enqueue([]fsm.Transaction{tx}, 1)
-	require.True(t, p.withdraw(gone))
-	require.False(t, p.withdraw(gone))
-	require.Len(t, p.pending([]string{"id"}), 2)
-	require.Empty(t, p.pending([]string{"", "other"}))
-	require.Equal(t, []*proposal{first, second}, p.take())
-	require.False(t, p.withdraw(first), "in the air")
-	require.Equal(t, []*proposal{third}, p.take())
-	require.Nil(t, p.take(), "enough is in the air")
-	p.landed([]*proposal{first, second})
-	require.Equal(t, []*proposal{fourth}, p.take())
-	p.landed([]*proposal{third})
-	require.Nil(t, p.take(), "nothing waits")
-	waiting := p.enqueue(nil, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	<-p.wake
-	p.run(ctx, nil)
-	for _, e := range []*proposal{waiting, p.enqueue(nil, 1)} {
-		<-e.done
-		require.ErrorIs(t, e.err, outcome.ErrClosed)
-	}
-}
 
 // TestDamagedLog: a log in which one entry is not what was written, or is missing,
 // is named at the start and never served.

@@ -256,3 +256,13 @@ const (
 )
 
 func decode(r reply, into any) error { return json.Unmarshal([]byte(r.body), into) }
+
+// pause waits for d, or less if done is closed.
+func pause(done <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}

@@ -29,7 +29,7 @@ func (c *cluster) stranger(as *Agent) strangerStream {
 	require.NoError(c.t, err)
 	p := port.New(c.net.Host("stranger"), listener)
 	return strangerStream{port: p, Streams: p.Streams(port.Config{
-		Self: as.id, Advertise: "stranger:1", Origin: as.origins.origin, DiskRate: store.LeastRate,
+		Self: as.id, Advertise: "stranger:1", Origin: as.origins.Origin, DiskRate: store.LeastRate,
 		Leads:       func() bool { return false },
 		Greet:       func(port.Hello) error { return nil },
 		Meet:        func(string, keys.Origin) error { return nil },
@@ -56,7 +56,7 @@ func TestTermNeverGoesBack(t *testing.T) {
 			}
 			stranger := raft.NewNetworkTransport(c.stranger(c.agents[leader]), 2, time.Minute, io.Discard)
 			defer func() { require.NoError(t, stranger.Close()) }()
-			term := c.agents[hung].raft.CurrentTerm()
+			term := c.agents[hung].node.raft.CurrentTerm()
 			target := raft.ServerAddress("AGNT-" + hung + "@" + c.peers["AGNT-"+hung])
 			header := func(name string) raft.RPCHeader {
 				return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("AGNT-" + name), Addr: []byte(c.peers["AGNT-"+name])}
@@ -72,11 +72,11 @@ func TestTermNeverGoesBack(t *testing.T) {
 				}, &raft.RequestVoteResponse{}) // seen below
 			})
 			time.Sleep(100 * time.Millisecond)
-			require.Equal(t, term, c.agents[hung].raft.CurrentTerm(), "its disk does not hang")
+			require.Equal(t, term, c.agents[hung].node.raft.CurrentTerm(), "its disk does not hang")
 			thaw()
 			calls.Wait()
 			synctest.Wait()
-			require.Equal(t, term+7, c.agents[hung].raft.CurrentTerm(), "the term went back behind a vote")
+			require.Equal(t, term+7, c.agents[hung].node.raft.CurrentTerm(), "the term went back behind a vote")
 		})
 	}
 }

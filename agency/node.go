@@ -3,8 +3,6 @@ package agency
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,44 +12,39 @@ import (
 
 	"stasis/agency/addressbook"
 	"stasis/agency/fence"
+	"stasis/agency/founding"
+	"stasis/agency/learner"
+	"stasis/agency/member"
+	"stasis/agency/origin"
 	"stasis/agency/port"
-	"stasis/agency/quota"
+	"stasis/agency/raftcall"
+	"stasis/agency/readindex"
 	"stasis/agency/store"
-	"stasis/agency/tree"
+	"stasis/agency/transport"
 	"stasis/agency/validation"
 )
 
-// node is the Raft side of an agent.
+// node is Raft, and what reaches other agents.
 type node struct {
 	raft       *raft.Raft
-	disk       *store.Store
-	port       *port.Port
-	acks       *ackTransport
-	tree       *tree.Replica
-	quota      *quota.Quota
-	compaction *tree.Compaction
+	started    atomic.Pointer[raft.Raft] // the same: calls of other agents come before it is there
+	transport  *transport.Transport
+	acks       *readindex.Acks
 	book       *addressbook.Book
-	probation  *probation
 	fence      *fence.Fence
 	complaints *complaints
-	asked      sync.WaitGroup // who waits for Raft's answer to a change of the membership
 	log        *raftLog
-	fatal      chan error // from the tree: the node must stop
+	waiter     *raftcall.Waiter
+	settings   sync.Mutex // held while some of Raft's are changed
 	quitting   sync.Once
 	quit       raft.Future   // of Raft's shutdown
-	raftGone   chan struct{} // closed when Raft has stopped
-	joined     atomic.Bool   // raft is there
-	settings   sync.Mutex    // held while some of Raft's are changed
-	place
+	gone       chan struct{} // closed when Raft has stopped
 }
 
-// place is where the agent belongs.
-type place struct {
-	origins   *origins
-	strangers *strangers
-	standing  *standing
-	joins     bool // it was told to join an agency
-	bootstrap bool // it was told to found one without those that are silent
+func newNode(b *addressbook.Book, f *fence.Fence, logger hclog.Logger) *node {
+	n := &node{acks: readindex.NewAcks(), book: b, fence: f, complaints: &complaints{logger: logger}, gone: make(chan struct{})}
+	n.log = &raftLog{Logger: logger.Named("raft"), fence: f, complain: n.complaints.tell}
+	return n
 }
 
 const (
@@ -60,101 +53,130 @@ const (
 	raftEntries = 16               // Raft entries in one call; each may be several MiB
 )
 
-// join starts Raft.
-func (a *Agent) join() error {
-	a.log = &raftLog{Logger: a.logger.Named("raft"), fence: a.fence, complain: a.complaints.tell}
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                a.port.Streams(a.streams()),
-		ServerAddressProvider: a.book,
+// startRaft starts Raft, and what works with it.
+func (a *Agent) startRaft(c Config, guard *origin.Guard) error {
+	n := a.node
+	stream := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                a.port.Streams(a.streams(guard)),
+		ServerAddressProvider: n.book,
 		MaxPool:               raftPool,
 		Timeout:               raftTimeout,
-		// One call to a peer at a time. Raft's pipeline hangs for good when an
-		// answer refuses its entries while another call is being sent: who reads the
-		// answers has gone, and the sender waits for them.
+		// One call to a peer at a time. Raft's pipeline hangs for good when an answer refuses its
+		// entries while another call is being sent: the goroutine that reads the answers has
+		// ended, and the sender waits for it.
 		MaxRPCsInFlight: 1,
-		Logger:          a.log,
+		Logger:          n.log,
 	})
-	a.acks = newAckTransport(transport, func() uint64 { return a.tree.State().Index() })
+	received := &arrivals{calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.tree.Received}, fence: a.fence, complain: n.complaints.tell}
+	n.transport = transport.New(stream, transport.Options{
+		Acks: n.acks, Book: n.book, Fence: a.fence, MayVote: a.learner.MayVote, Follows: n.follows, Done: n.gone,
+		Inbound: func(from <-chan raft.RPC, done <-chan struct{}) <-chan raft.RPC {
+			return a.learner.Filter(received.sift(from, done), done)
+		},
+		Index: func() uint64 { return a.tree.State().Index() },
+	})
+	a.compaction.Shorten = func(entries uint64) { n.keepTrailing(entries, a.logger) }
 	notices := make(chan bool)
-	config := a.raftConfig(a.log, notices)
-	a.acks.probation, a.acks.fence, a.acks.done = a.probation, a.fence, a.raftGone
-	a.acks.book = a.book
-	a.acks.arrivals = &arrivals{
-		calls: validation.Calls{MaxEntry: a.disk.MaxEntry, Decoded: a.tree.Received}, fence: a.fence, complain: a.complaints.tell,
-	}
-	var started atomic.Pointer[raft.Raft] // heartbeats may come before NewRaft has returned
-	a.acks.follows = func(term uint64) bool {
-		r := started.Load()
-		return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
-	}
-	a.compaction.Shorten = func(entries uint64) {
-		if r := started.Load(); r != nil {
-			a.keepTrailing(r, entries)
-		}
-	}
-	err := a.begin(config)
+	config := a.raftConfig(n.log, notices)
+	err := a.begin(c, config)
 	if err == nil {
-		a.raft, err = raft.NewRaft(config, a.tree, a.disk.Log, a.disk.Stable, a.disk.Snapshots, a.acks)
-		started.Store(a.raft)
+		n.raft, err = raft.NewRaft(config, a.tree, a.disk.Log, a.disk.Stable, a.disk.Snapshots, n.transport)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("start Raft: %w", err), transport.Close())
+		return errors.Join(fmt.Errorf("start Raft: %w", err), stream.Close())
 	}
-	a.joined.Store(true)
-	for _, s := range a.members().Servers {
-		a.book.Add(string(s.ID), string(s.Address))
+	n.started.Store(n.raft)
+	n.waiter = raftcall.New(a.life.running, a.fence, a.timing.Write)
+	for _, s := range member.Configuration(n.raft).Servers {
+		n.book.Add(string(s.ID), string(s.Address))
 	}
-	a.watcher.Go(func() { a.watchLeadership(notices) })
-	a.workers.Go(func() { a.proposer.run(a.running, a.raftPropose) })
-	a.workers.Go(func() { a.rounds.run(a.running, a.confirm) })
-	a.workers.Go(a.keepSmall)
+	a.lead(c)
+	a.life.watcher.Go(func() { a.watch(notices) })
+	a.life.workers.Go(func() { a.proposer.Run(a.life.running) })
+	a.life.workers.Go(a.reader.Run)
+	a.life.workers.Go(a.keepSmall)
 	return nil
 }
 
 // streams says what Raft's streams need of this agent.
-func (a *Agent) streams() port.Config {
+func (a *Agent) streams(guard *origin.Guard) port.Config {
 	return port.Config{
-		Self: a.id, Advertise: a.advertise, Origin: a.origins.origin, Leads: a.leads, Greet: a.greet, Meet: a.meet,
-		Unreachable: a.book.Failed, DiskRate: store.LeastRate,
+		Self: a.id, Advertise: a.advertise, Origin: a.origins.Origin, Leads: a.node.leads, Meet: guard.Meet,
+		Greet:       func(h port.Hello) error { return guard.Greet(h.From, h.Origin, h.Leads) },
+		Unreachable: a.node.book.Failed, DiskRate: store.LeastRate,
 		Complain: func(what string, err error) {
-			if !errors.Is(err, errStranger) && !errors.Is(err, errOnProbation) { // meet tells of strangers
-				a.complaints.tell(what, err)
+			if !errors.Is(err, origin.ErrStranger) && !errors.Is(err, learner.ErrLearner) { // Meet tells of strangers
+				a.node.complaints.tell(what, err)
 			}
 		},
 	}
 }
 
-// leads says whether Raft takes this node for the leader.
-func (a *Agent) leads() bool { return a.joined.Load() && a.raft.State() == raft.Leader }
+// leads tells whether Raft takes this agent for the leader.
+func (n *node) leads() bool {
+	r := n.started.Load()
+	return r != nil && r.State() == raft.Leader
+}
 
-// begin founds an agency of one, finishes a founding that was decided, and puts an agent
-// that starts with nothing among others on probation.
-func (a *Agent) begin(config *raft.Config) error {
+// follows tells whether Raft follows a leader of this term already.
+func (n *node) follows(term uint64) bool {
+	r := n.started.Load()
+	return r != nil && r.State() == raft.Follower && r.CurrentTerm() == term
+}
+
+// voters are the ids of the agency's voters, none before Raft runs.
+func (n *node) voters() []string {
+	r := n.started.Load()
+	if r == nil {
+		return nil
+	}
+	return member.Voters(member.Configuration(r))
+}
+
+// leader is the id and the "host:port" of the agent that leads as far as this one knows; self if
+// it is this one; empty if none is known.
+func (n *node) leader() (id, address string) {
+	if n.fence.Hang() != nil {
+		return "", "" // it hears of no leader, and does not lead
+	}
+	raftAddress, raftID := n.raft.LeaderWithID()
+	if raftID == "" {
+		return "", ""
+	}
+	_, address = addressbook.SplitTarget(string(raftAddress)) // as the leader itself tells it
+	if address == "" {
+		address = n.book.Of(string(raftID), "")
+	}
+	return string(raftID), address
+}
+
+// begin founds an agency of one, finishes a founding that was decided, and makes a learner of an
+// agent that starts with nothing among others.
+func (a *Agent) begin(c Config, config *raft.Config) error {
 	pristine, err := a.disk.Pristine()
 	if err != nil {
 		return err
 	}
-	mine := a.origins.part()
+	mine := a.origins.Part()
 	switch {
-	case pristine && len(mine.Seeds) > 0: // died in the founding, which had been found to be right
-		_, err := a.probation.load(a.disk.Notes) // it ends when another founder says so
-		return errors.Join(err, a.disk.Bootstrap(config, a.acks, membersOf(mine.Members)))
-	case pristine && (a.joins || len(a.peers) > 1):
-		// Whoever called it has given it nothing yet.
-		if err := a.origins.forget(); err != nil {
+	case pristine && len(mine.Seeds) > 0: // died in the founding, which had been decided
+		_, err := a.learner.Load() // another founder ends it
+		return errors.Join(err, a.disk.Bootstrap(config, a.node.transport, member.First(mine.Members)))
+	case pristine && (len(c.Join) > 0 || len(c.Peers) > 1):
+		// A leader that called it has given it nothing yet.
+		if err := a.origins.Forget(); err != nil {
 			return err
 		}
-		if err := a.probation.begin(a.disk.Notes); err != nil {
-			return fmt.Errorf("begin the probation: %w", err)
+		if err := a.learner.Begin(); err != nil {
+			return fmt.Errorf("begin as a learner: %w", err)
 		}
 	case pristine:
-		seeds := map[string]string{a.id: newSeed()}
-		if err := a.origins.become(founded{Origin: originOf(a.peers, seeds), Members: a.peers, Seeds: seeds}); err != nil {
+		if err := a.origins.Become(founding.Alone(a.id, c.Peers)); err != nil {
 			return err
 		}
-		return a.disk.Bootstrap(config, a.acks, membersOf(a.peers))
+		return a.disk.Bootstrap(config, a.node.transport, member.First(c.Peers))
 	default:
-		_, err := a.probation.load(a.disk.Notes)
+		_, err := a.learner.Load()
 		last, lerr := a.disk.Log.LastIndex()
 		a.tree.MembersAfter(last)
 		return errors.Join(err, lerr)
@@ -175,45 +197,43 @@ func (a *Agent) raftConfig(logger hclog.Logger, notices chan<- bool) *raft.Confi
 	c.SnapshotThreshold = a.timing.SnapshotThreshold
 	c.TrailingLogs = a.timing.TrailingLogs
 	c.NoLegacyTelemetry = true
-	c.ShutdownOnRemove = false // who was removed still answers, and may be added again
+	c.ShutdownOnRemove = false // an agent that was removed still answers, and may be added again
 	return c
 }
 
-// membersOf is the first Raft configuration of an agency: the same on every agent.
-func membersOf(peers map[string]string) raft.Configuration {
-	var members raft.Configuration
-	for _, id := range slices.Sorted(maps.Keys(peers)) {
-		members.Servers = append(members.Servers, raft.Server{
-			Suffrage: raft.Voter,
-			ID:       raft.ServerID(id),
-			Address:  raft.ServerAddress(peers[id]),
-		})
+// reconfigure changes Raft's settings: one at a time, for they are read and written.
+func (n *node) reconfigure(change func(*raft.ReloadableConfig)) error {
+	n.settings.Lock()
+	defer n.settings.Unlock()
+	r := n.started.Load()
+	if r == nil {
+		return nil // it starts with the settings that are configured
 	}
-	return members
+	c := r.ReloadableConfig()
+	change(&c)
+	if err := r.ReloadConfig(c); err != nil {
+		return fmt.Errorf("change Raft's settings: %w", err)
+	}
+	return nil
 }
 
-// beginQuit tells Raft to stop, once; it may be called from Raft's own goroutines.
-func (a *Agent) beginQuit() {
-	a.quitting.Do(func() { a.quit = a.raft.Shutdown() })
+// keepTrailing tells Raft how many entries stay after the snapshot that has begun.
+func (n *node) keepTrailing(entries uint64, logger hclog.Logger) {
+	if err := n.reconfigure(func(c *raft.ReloadableConfig) { c.TrailingLogs = entries }); err != nil {
+		logger.Error("Raft's log may stay longer than it should", "error", err)
+	}
 }
 
-// quitRaft stops Raft and everything it has started, its connections first, so
-// that no call of it waits for an answer.
-func (a *Agent) quitRaft() error {
-	a.log.ended.Store(true)
-	a.beginQuit()
-	err := errors.Join(a.acks.Close(), a.port.Close(), a.quit.Error())
-	a.port.Wait()
-	a.fence.Wait()
+// beginQuit tells Raft to stop, once. It may be called from Raft's own goroutines.
+func (n *node) beginQuit() { n.quitting.Do(func() { n.quit = n.raft.Shutdown() }) }
+
+// close stops Raft and everything it has started, its connections first, so that no call of it
+// waits for an answer.
+func (n *node) close(p *port.Port) error {
+	n.log.ended.Store(true)
+	n.beginQuit()
+	err := errors.Join(n.transport.Close(), p.Close(), n.quit.Error())
+	p.Wait()
+	n.fence.Wait()
 	return err
-}
-
-// pause waits for d, or less if done is closed.
-func pause(done <-chan struct{}, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
 }

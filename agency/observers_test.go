@@ -29,8 +29,8 @@ func observe(url string) string {
 // TestStrangersCannotObserve: a client that has the leader call an address that is no member's is
 // refused, with the reason, and nothing is registered or called; however the URL is written.
 func TestStrangersCannotObserve(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, _ *observer) {
-		stranger := &observer{status: 200}
+	observed(t, func(t *testing.T, c *cluster, _ *watcher) {
+		stranger := &watcher{status: 200}
 		c.listen("stranger", stranger)
 		leader := c.leader()
 		before := c.agents[leader].tree.State()
@@ -70,7 +70,7 @@ func TestStrangersCannotObserve(t *testing.T) {
 
 // TestMembersCanObserve: however they write their addresses, and agents too.
 func TestMembersCanObserve(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, _ *observer) {
+	observed(t, func(t *testing.T, c *cluster, _ *watcher) {
 		c.register("PRMR-6", "tcp://[0:0::1]:8530")
 		c.register("PRMR-4", "tcp://10.0.0.1:80")
 		for _, url := range []string{
@@ -87,9 +87,9 @@ func TestMembersCanObserve(t *testing.T) {
 // TestObserverThatMoved: a callback at an address that is no member's any more, because
 // the server has left or has registered at another one, is dropped and not called.
 func TestObserverThatMoved(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
-		moved := &observer{status: 200}
+		moved := &watcher{status: 200}
 		c.listen("moved", moved)
 		c.ask(leader, "write", `[[{"/a/x":1}]]`)
 		require.Len(t, o.called(), 1)
@@ -114,7 +114,7 @@ func TestObserverThatMoved(t *testing.T) {
 // end is not read to its end.
 func TestObserverCannotLeadTheAgencyOn(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
-		stranger, endless, redirected := &observer{status: 200}, make(chan struct{}, 10), make(chan struct{}, 10)
+		stranger, endless, redirected := &watcher{status: 200}, make(chan struct{}, 10), make(chan struct{}, 10)
 		c.listen("stranger", stranger)
 		c.listen("member", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/redirect" {
@@ -138,7 +138,7 @@ func TestObserverCannotLeadTheAgencyOn(t *testing.T) {
 		begun := time.Now()
 		<-endless
 		<-redirected
-		require.Less(t, time.Since(begun), callTime, "it is not the time that ends it")
+		require.Less(t, time.Since(begun), 5*time.Second, "it is not the time that ends it")
 		require.Empty(t, stranger.called(), "a redirect is followed")
 	})
 }

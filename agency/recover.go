@@ -11,7 +11,9 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/keys"
+	"stasis/agency/member"
 	"stasis/agency/note"
+	"stasis/agency/origin"
 	"stasis/agency/store"
 	"stasis/agency/tree"
 	"stasis/fsm"
@@ -139,7 +141,7 @@ func nextOrigin(now keys.Origin, asked uint64) (keys.Origin, error) {
 func firstIndex(o keys.Origin) uint64 { return (o.Incarnation - 1) * indexStep }
 
 func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
-	origins, err := openOrigins(d.Notes, false)
+	origins, err := origin.Open(d.Notes, false)
 	if err != nil {
 		return Survivor{}, err
 	}
@@ -147,7 +149,7 @@ func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Before = origins.origin()
+	s.Before = origins.Origin()
 	var begun decision
 	resumed, err := note.Read(d.Notes, note.Recovery, &begun)
 	switch {
@@ -180,7 +182,7 @@ func recoverDisk(d *store.Store, o RecoverOptions) (Survivor, error) {
 
 // conclude gives the directory its origin, and removes what says that it is not ready.
 func conclude(d *store.Store, o keys.Origin) error {
-	if err := note.Write(d.Notes, note.Origin, founded{Origin: o}); err != nil {
+	if err := note.Write(d.Notes, note.Origin, origin.Founded{Origin: o}); err != nil {
 		return err
 	}
 	if err := d.Notes.RemoveNote(note.Learner); err != nil {
@@ -195,7 +197,7 @@ func reduce(d *store.Store, address string, m moved, logger hclog.Logger) error 
 	config := raft.DefaultConfig()
 	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.ID), logger, true
 	replica := tree.New(tree.Config{KeepLog: keptByDefault})
-	err := raft.RecoverCluster(config, &movedTree{FSM: replica, replica: replica, moved: m}, emptiedLog{d.Log}, d.Stable, d.Snapshots, transport, membersOf(map[string]string{d.ID: address}))
+	err := raft.RecoverCluster(config, &movedTree{FSM: replica, replica: replica, moved: m}, emptiedLog{d.Log}, d.Stable, d.Snapshots, transport, member.First(map[string]string{d.ID: address}))
 	if err != nil {
 		return fmt.Errorf("rewrite Raft's state: %w", err)
 	}

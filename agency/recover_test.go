@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/learner"
 	"stasis/agency/note"
+	"stasis/agency/origin"
 	"stasis/agency/store"
 )
 
@@ -40,7 +42,7 @@ func (c *cluster) trees() map[string][]string {
 	c.t.Helper()
 	trees := map[string][]string{}
 	for name, a := range c.agents {
-		if a.raft.LastIndex() > 0 && a.running.Err() == nil {
+		if a.node.raft.LastIndex() > 0 && a.life.running.Err() == nil {
 			state := decoded(c.t, c.ask(name, "state", ""))
 			text := fmt.Sprint(state["index"], state["agency"])
 			trees[text] = append(trees[text], name)
@@ -101,7 +103,7 @@ func TestRecover(t *testing.T) {
 		c.kill("b")
 		c.stores["b"] = old
 		c.start("b")
-		require.ErrorIs(t, c.stopped("b"), errStranger)
+		require.ErrorIs(t, c.stopped("b"), origin.ErrStranger)
 		require.Equal(t, http.StatusServiceUnavailable, c.ask("b", "read", `[["x"]]`).status)
 		require.Contains(t, c.config("b").Status, "incarnation 2")
 		require.Equal(t, 200, c.ask(c.leader("b"), "write", `[[{"x":"members go on"}]]`).status)
@@ -122,7 +124,7 @@ func TestRecoverOnDisk(t *testing.T) {
 			for range 20 {
 				s.post("write", `[[{"x":{"op":"increment"}}]]`)
 			}
-			require.NoError(t, s.raft.Snapshot().Error())
+			require.NoError(t, s.node.raft.Snapshot().Error())
 			s.post("write", `[[{"x":{"op":"increment"}}]]`)
 			_, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
 			require.ErrorContains(t, err, "in use")
@@ -141,7 +143,7 @@ func TestRecoverOnDisk(t *testing.T) {
 			s = alone(t, dir, small)
 			require.Equal(t, `200 [{"x":21}]`, s.post("read", `[["x"]]`).String())
 			require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, 2*indexStep+1), s.post("write", `[[{"y":1}]]`).String())
-			require.Eventually(t, func() bool { return string(s.members().Servers[0].Address) == s.advertise }, waitMax, waitStep, "it writes its own address to the log")
+			require.Eventually(t, func() bool { return string(s.members.Configuration().Servers[0].Address) == s.advertise }, waitMax, waitStep, "it writes its own address to the log")
 		})
 	}
 	empty := filepath.Join(t.TempDir(), "none")
@@ -158,7 +160,7 @@ func TestRecoverIncomplete(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
-		require.NoError(t, note.Write(c.stores["a"], note.Learner, trial{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["a"], note.Learner, learner.Record{Seed: "s"}))
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "--incomplete")
 		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
@@ -302,7 +304,7 @@ func TestJoinWithOldDisk(t *testing.T) {
 		})
 		require.NoError(t, err)
 		c.agents["b"] = b
-		require.ErrorIs(t, c.stopped("b"), errStranger)
+		require.ErrorIs(t, c.stopped("b"), origin.ErrStranger)
 		require.Len(t, c.members(), 1)
 	})
 }
@@ -319,8 +321,8 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		c.kill("a")
 		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
 		require.NoError(t, err)
-		require.NoError(t, note.Write(c.stores["b"], note.Learner, trial{Seed: "s"}))
-		require.NoError(t, note.Write(c.stores["b"], note.Origin, founded{Origin: before}))
+		require.NoError(t, note.Write(c.stores["b"], note.Learner, learner.Record{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["b"], note.Origin, origin.Founded{Origin: before}))
 		c.start("a")
 		c.start("b")
 		c.voters(2)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/member"
 	"stasis/agency/note"
 	"stasis/agency/store"
 	"stasis/agency/tree"
@@ -61,7 +62,7 @@ func restoreDisk(d *store.Store, state *fsm.State, m moved) error {
 		return err
 	}
 	_, transport := raft.NewInmemTransport("")
-	sink, err := d.Snapshots.Create(raft.SnapshotVersionMax, 1, 1, membersOf(map[string]string{d.ID: unknownAddress}), 1, transport)
+	sink, err := d.Snapshots.Create(raft.SnapshotVersionMax, 1, 1, member.First(map[string]string{d.ID: unknownAddress}), 1, transport)
 	if err != nil {
 		return fmt.Errorf("create Raft's snapshot: %w", err)
 	}

@@ -81,7 +81,7 @@ func (f *Fence) Err() error {
 
 // MaySend says why nothing may be sent to other agents, nil if it may.
 func (f *Fence) MaySend() error {
-	if failpoint.Off("gag-sends") {
+	if failpoint.Off("fence-stops-sending") {
 		return nil
 	}
 	return f.Err()
@@ -89,7 +89,7 @@ func (f *Fence) MaySend() error {
 
 // MayHear says why nothing that other agents send may reach Raft, nil if it may.
 func (f *Fence) MayHear() error {
-	if failpoint.Off("gag-hears") {
+	if failpoint.Off("fence-stops-hearing") {
 		return nil
 	}
 	return f.Err()
