@@ -6,6 +6,13 @@ import (
 	"sync"
 )
 
+// mostUnknown bounds the connections that have not said who they are, and mostCallers the streams
+// of Raft from other agents.
+const (
+	mostUnknown = 512
+	mostCallers = 512
+)
+
 // connections are the open connections that the port owns: new ones, and Raft's in both directions.
 type connections struct {
 	mu      sync.Mutex

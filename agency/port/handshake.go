@@ -17,6 +17,26 @@ import (
 // and which agency it belongs to itself. Only then comes anything of Raft's. So neither side takes
 // anything from a stranger, and both know at once.
 
+// Config is what Raft's streams need of the agent.
+type Config struct {
+	Self      string // the agent's id
+	Advertise string // its "host:port"
+	// Origin returns which agency the agent belongs to.
+	Origin func() keys.Origin
+	// Leads reports whether Raft takes the agent for the leader.
+	Leads func() bool
+	// Greet returns why a caller is refused, nil if it is welcome.
+	Greet func(Hello) error
+	// Meet receives which agency an agent belongs to that has refused this one.
+	Meet func(id string, theirs keys.Origin) error
+	// Unreachable receives that no stream could be opened to an agent at an address.
+	Unreachable func(id, address string)
+	// Complain receives what others send that they must not send.
+	Complain func(what string, err error)
+	// DiskRate is how many bytes a second another agent's disk is expected to write.
+	DiskRate int
+}
+
 // Hello is the caller's line.
 type Hello struct {
 	To     string      `json:"to"`
@@ -86,8 +106,8 @@ func readHello(from io.Reader, self string) (h Hello, err error) {
 // anything else.
 type callee struct {
 	*connection
-	streams *Streams
-	passed  bool // only touched by Read, which has one caller at a time
+	config *Config
+	passed bool // only touched by Read, which has one caller at a time
 }
 
 // Read ends a stream that is refused. Raft gets io.EOF only: it would log any other error each time.
@@ -95,7 +115,7 @@ func (c *callee) Read(p []byte) (int, error) {
 	if !c.passed {
 		if err := c.answer(); err != nil {
 			if !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
-				c.streams.config.Complain("refusing a stream of Raft", fmt.Errorf("from %s: %w", c.RemoteAddr(), err))
+				c.config.Complain("refusing a stream of Raft", fmt.Errorf("from %s: %w", c.RemoteAddr(), err))
 			}
 			return 0, io.EOF
 		}
@@ -112,17 +132,17 @@ func (c *callee) answer() error {
 	if err != nil {
 		return err
 	}
-	h, err := readHello(c.connection, c.streams.config.Self)
+	h, err := readHello(c.connection, c.config.Self)
 	if err == nil {
 		err = c.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
 		return err
 	}
-	refused := c.streams.config.Greet(h)
+	refused := c.config.Greet(h)
 	reply := []byte(welcome)
 	if refused != nil {
-		if reply, err = json.Marshal(refusal{Refused: refused.Error(), Origin: c.streams.config.Origin()}); err != nil {
+		if reply, err = json.Marshal(refusal{Refused: refused.Error(), Origin: c.config.Origin()}); err != nil {
 			return errors.Join(refused, err)
 		}
 	}

@@ -29,13 +29,6 @@ const preamble = "STASIS-RAFT/2\n"
 // its first request.
 const firstByteTime = 2 * time.Minute
 
-// mostUnknown bounds the connections that have not said who they are, and mostCallers the streams
-// of Raft from other agents.
-const (
-	mostUnknown = 512
-	mostCallers = 512
-)
-
 // Port shares one listener between Raft and HTTP. Its methods may be called from any goroutine.
 type Port struct {
 	network  network.Network

@@ -10,28 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/addressbook"
-	"stasis/agency/keys"
 )
-
-// Config is what Raft's streams need of the agent.
-type Config struct {
-	Self      string // the agent's id
-	Advertise string // its "host:port"
-	// Origin returns which agency the agent belongs to.
-	Origin func() keys.Origin
-	// Leads reports whether Raft takes the agent for the leader.
-	Leads func() bool
-	// Greet returns why a caller is refused, nil if it is welcome.
-	Greet func(Hello) error
-	// Meet receives which agency an agent belongs to that has refused this one.
-	Meet func(id string, theirs keys.Origin) error
-	// Unreachable receives that no stream could be opened to an agent at an address.
-	Unreachable func(id, address string)
-	// Complain receives what others send that they must not send.
-	Complain func(what string, err error)
-	// DiskRate is how many bytes a second another agent's disk is expected to write.
-	DiskRate int
-}
 
 // Streams are the port's Raft streams, as Raft's transport uses them (raft.StreamLayer).
 type Streams struct {
@@ -81,7 +60,7 @@ func (s *Streams) Accept() (net.Conn, error) {
 	if !ok { // the port gives nothing else to Raft
 		return nil, errors.Join(fmt.Errorf("unexpected connection %T", conn), conn.Close())
 	}
-	return &callee{connection: c, streams: s}, nil
+	return &callee{connection: c, config: &s.config}, nil
 }
 
 // namedAddr is an address that need not be resolvable here.

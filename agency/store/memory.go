@@ -39,11 +39,8 @@ func (s *Memory) identify(id string) string {
 	return s.id
 }
 
-// open opens the memory. If it belongs to no agent yet, it belongs to id from then on.
-func (s *Memory) open(id string) *Store {
-	log := memoryLog{s.log, s.frost}
-	return &Store{ID: s.identify(id), Log: log, Stable: log, Snapshots: s.snapshots, release: func() error { return nil }, Notes: s}
-}
+// files returns Raft's log, votes and snapshots.
+func (s *Memory) files() (memoryLog, *memorySnapshots) { return memoryLog{s.log, s.frost}, s.snapshots }
 
 // ReadNote implements note.Store.
 func (s *Memory) ReadNote(name string) ([]byte, error) {
@@ -69,37 +66,4 @@ func (s *Memory) RemoveNote(name string) error {
 	defer s.mu.Unlock()
 	delete(s.notes, name)
 	return nil
-}
-
-// frost says whether a disk in memory hangs.
-type frost struct {
-	mu     sync.Mutex
-	thawed chan struct{} // nil: it does not hang; closed when it is thawed
-}
-
-// freeze makes the disk hang until thaw is called.
-func (f *frost) freeze() (thaw func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.thawed != nil {
-		panic("the disk hangs already")
-	}
-	thawed := make(chan struct{})
-	f.thawed = thawed
-	return sync.OnceFunc(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.thawed = nil
-		close(thawed)
-	})
-}
-
-// wait returns when the disk does not hang. It holds no mutex while it waits, so virtual time goes on.
-func (f *frost) wait() {
-	f.mu.Lock()
-	thawed := f.thawed
-	f.mu.Unlock()
-	if thawed != nil {
-		<-thawed
-	}
 }

@@ -77,7 +77,11 @@ func Open(c Config) (*Store, error) {
 	}
 	var s *Store
 	if c.Memory != nil {
-		s = c.Memory.open(newID())
+		log, snapshots := c.Memory.files()
+		s = &Store{
+			ID: c.Memory.identify(newID()), Log: log, Stable: log, Snapshots: snapshots, Notes: c.Memory,
+			release: func() error { return nil },
+		}
 	} else {
 		var err error
 		if s, err = openDirectory(c.Dir, c.LogStore, newID, c.Logger); err != nil {

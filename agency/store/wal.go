@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	// walSegment is the size of a segment's file, which is allocated at once.
-	walSegment = 16 << 20
 	// walMaxBody bounds a request's body. The segments hold no entry above 64 MiB, which raft-wal
 	// notices only when it reads the entry. An entry is its request and a few bytes.
 	walMaxBody = 63 << 20

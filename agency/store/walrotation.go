@@ -13,6 +13,9 @@ import (
 	"github.com/hashicorp/raft-wal/types"
 )
 
+// walSegment is the size of a segment's file, which is allocated at once.
+const walSegment = 16 << 20
+
 // finishRotation finishes a change of segments that raft-wal began and did not finish, because the
 // process died or closed the log right after a segment was full: the segment's file is sealed, and
 // the list of segments has it as the one that is appended to. raft-wal (0.4.1, wal.go: runRotate)
