@@ -46,7 +46,7 @@ const unknownAddress = "unknown.invalid:1"
 // RecoverOptions say what to recover and how.
 type RecoverOptions struct {
 	Dir    string  // the data directory of an agent that does not run
-	Stores *Stores // instead of it
+	Stores *store.Memory // instead of it
 	// Incarnation is the one to become, if it is to be above the next one: servers that
 	// have followed a later incarnation follow no earlier one. 0: the next one.
 	Incarnation uint64
@@ -196,7 +196,7 @@ func reduce(d *store.Store, address string, m moved, logger hclog.Logger) error 
 	_, transport := raft.NewInmemTransport("")
 	config := raft.DefaultConfig()
 	config.LocalID, config.Logger, config.NoLegacyTelemetry = raft.ServerID(d.ID), logger, true
-	replica := tree.New(tree.Config{KeepLog: keptByDefault})
+	replica := tree.New(tree.Config{KeepLog: tree.DefaultKeepLog})
 	err := raft.RecoverCluster(config, &movedTree{FSM: replica, replica: replica, moved: m}, emptiedLog{d.Log}, d.Stable, d.Snapshots, transport, member.First(map[string]string{d.ID: address}))
 	if err != nil {
 		return fmt.Errorf("rewrite Raft's state: %w", err)
@@ -249,7 +249,7 @@ func survey(d *store.Store) (s Survivor, address string, err error) {
 	if shot.Index == 0 && last == 0 {
 		return s, "", fmt.Errorf("%w: it has neither a log nor a snapshot", ErrNothingToRecover)
 	}
-	m := tree.New(tree.Config{KeepLog: keptByDefault})
+	m := tree.New(tree.Config{KeepLog: tree.DefaultKeepLog})
 	if shot.Index > 0 {
 		_, r, err := d.Snapshots.Open(shot.ID)
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 // RestoreOptions say where a snapshot of the agency goes.
 type RestoreOptions struct {
 	Dir         string // does not exist, or is empty
-	Stores      *Stores
+	Stores      *store.Memory
 	ID          string // of the agent; "": a new one
 	LogStore    string // as in Config
 	Incarnation uint64 // as in RecoverOptions
