@@ -23,6 +23,7 @@ import (
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
 	"stasis/agency/readindex"
+	"stasis/agency/recovery"
 	"stasis/agency/store"
 	"stasis/agency/tree"
 	"stasis/internal/network"
@@ -99,7 +100,7 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 func newAgent(c *Config, d *store.Store, l net.Listener, logger hclog.Logger) (*Agent, error) {
 	pristine, err := d.Pristine()
 	if err == nil {
-		err = refuseUnfinished(d.Notes)
+		err = recovery.RefuseUnfinished(d.Notes)
 	}
 	if err != nil {
 		return nil, err

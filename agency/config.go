@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/quota"
 	"stasis/agency/store"
+	"stasis/agency/tree"
 	"stasis/event"
 	"stasis/internal/network"
 )
@@ -130,13 +131,10 @@ func (t Timing) withDefaults() Timing {
 		t.TrailingBytes = 64 << 20
 	}
 	if t.KeepLog == 0 {
-		t.KeepLog = keptByDefault
+		t.KeepLog = tree.DefaultKeepLog
 	}
 	return t
 }
-
-// keptByDefault is how many changes are kept.
-const keptByDefault = 20000
 
 // defaultMaxBody is enough for the Plan of a large cluster in one transaction.
 const defaultMaxBody = 64 << 20

@@ -14,6 +14,7 @@ import (
 	"stasis/agency/learner"
 	"stasis/agency/note"
 	"stasis/agency/origin"
+	"stasis/agency/recovery"
 	"stasis/agency/store"
 )
 
@@ -68,7 +69,7 @@ func TestRecover(t *testing.T) {
 		c.kill("a")
 		stores := c.stores["a"]
 
-		seen, err := Recover(RecoverOptions{Stores: stores, DryRun: true, Logger: logger(t)})
+		seen, err := recovery.Recover(recovery.Options{Stores: stores, DryRun: true, Logger: logger(t)})
 		require.NoError(t, err)
 		require.EqualValues(t, 10, seen.Index)
 		require.Len(t, seen.Members, 3)
@@ -81,7 +82,7 @@ func TestRecover(t *testing.T) {
 		require.False(t, c.agents["a"].IsLeader())
 		c.kill("a")
 
-		got, err := Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+		got, err := recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
 		require.NoError(t, err)
 		require.Equal(t, before, got.Before)
 		require.Equal(t, before.Agency, got.After.Agency)
@@ -89,8 +90,8 @@ func TestRecover(t *testing.T) {
 		c.start("a")
 		require.Equal(t, "a", c.leader())
 		require.Equal(t, `200 [{"x":9}]`, c.ask("a", "read", `[["x"]]`).String())
-		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, indexStep), c.ask("a", "inquire", `["id-9"]`).String(), "client ids are known")
-		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, indexStep+1), c.ask("a", "write", `[[{"x":"after"}]]`).String())
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, recovery.IndexStep), c.ask("a", "inquire", `["id-9"]`).String(), "client ids are known")
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, recovery.IndexStep+1), c.ask("a", "write", `[[{"x":"after"}]]`).String())
 
 		c.start("c")
 		c.voters(3)
@@ -126,32 +127,32 @@ func TestRecoverOnDisk(t *testing.T) {
 			}
 			require.NoError(t, s.node.raft.Snapshot().Error())
 			s.post("write", `[[{"x":{"op":"increment"}}]]`)
-			_, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
+			_, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
 			require.ErrorContains(t, err, "in use")
 			s.end()
 
 			for i := uint64(2); i <= 3; i++ {
-				got, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
+				got, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
 				require.NoError(t, err)
 				require.Equal(t, i, got.After.Incarnation)
 				require.Equal(t, s.ID(), got.ID)
 			}
-			_, err = Recover(RecoverOptions{Dir: dir, Incarnation: 3, Logger: logger(t)})
+			_, err = recovery.Recover(recovery.Options{Dir: dir, Incarnation: 3, Logger: logger(t)})
 			require.ErrorContains(t, err, "there was incarnation 3 already")
-			_, err = Recover(RecoverOptions{Dir: dir, Incarnation: mostIncarnations + 1, Logger: logger(t)})
+			_, err = recovery.Recover(recovery.Options{Dir: dir, Incarnation: recovery.MostIncarnations + 1, Logger: logger(t)})
 			require.Error(t, err)
 			s = alone(t, dir, small)
 			require.Equal(t, `200 [{"x":21}]`, s.post("read", `[["x"]]`).String())
-			require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, 2*indexStep+1), s.post("write", `[[{"y":1}]]`).String())
+			require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, 2*recovery.IndexStep+1), s.post("write", `[[{"y":1}]]`).String())
 			require.Eventually(t, func() bool { return string(s.members.Configuration().Servers[0].Address) == s.advertise }, waitMax, waitStep, "it writes its own address to the log")
 		})
 	}
 	empty := filepath.Join(t.TempDir(), "none")
-	_, err := Recover(RecoverOptions{Dir: empty})
-	require.ErrorIs(t, err, ErrNothingToRecover)
+	_, err := recovery.Recover(recovery.Options{Dir: empty})
+	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
 	require.NoDirExists(t, empty, "nothing is made where nothing was")
-	_, err = Recover(RecoverOptions{Stores: NewMemoryStores()})
-	require.ErrorIs(t, err, ErrNothingToRecover)
+	_, err = recovery.Recover(recovery.Options{Stores: NewMemoryStores()})
+	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
 }
 
 // TestRecoverIncomplete: an agent that had not caught up is no survivor, unless it is
@@ -161,9 +162,9 @@ func TestRecoverIncomplete(t *testing.T) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
 		require.NoError(t, note.Write(c.stores["a"], note.Learner, learner.Record{Seed: "s"}))
-		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "--incomplete")
-		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
+		_, err = recovery.Recover(recovery.Options{Stores: c.stores["a"], Incomplete: true})
 		require.NoError(t, err)
 		c.start("a")
 		require.Equal(t, `200 [{"x":1}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
@@ -256,7 +257,7 @@ func TestRecoverCutShort(t *testing.T) {
 			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 			require.NoError(t, err)
 			cutAfter(d, at)
-			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
+			begun, err := recovery.Disk(d, recovery.Options{Logger: logger(t)})
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())
 				raw, err := stores.ReadNote(note.Recovery)
@@ -266,7 +267,7 @@ func TestRecoverCutShort(t *testing.T) {
 					_, err = Start(t.Context(), Config{ID: "AGNT-a", Listen: "a:1", Network: c.net.Host("a"), Stores: stores})
 					require.ErrorContains(t, err, "run \"stasis agency recover\" on it again")
 				}
-				got, err := Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+				got, err := recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
 				require.NoError(t, err)
 				if at > 0 {
 					require.Equal(t, begun.After, got.After)
@@ -274,9 +275,9 @@ func TestRecoverCutShort(t *testing.T) {
 			}
 			c.start("a")
 			require.Equal(t, `200 [{"x":5}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
-			require.EqualValues(t, indexStep, c.config("a").CommitIndex)
+			require.EqualValues(t, recovery.IndexStep, c.config("a").CommitIndex)
 			require.EqualValues(t, 2, c.config("a").Origin.Incarnation)
-			_, err = Recover(RecoverOptions{Stores: stores, DryRun: true, Logger: logger(t)})
+			_, err = recovery.Recover(recovery.Options{Stores: stores, DryRun: true, Logger: logger(t)})
 			require.NoError(t, err)
 		})
 		if done {
@@ -295,7 +296,7 @@ func TestJoinWithOldDisk(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			c.kill(name)
 		}
-		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
 		require.NoError(t, err)
 		c.start("a")
 		require.Equal(t, "a", c.leader())
@@ -319,7 +320,7 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		before := c.config("a").Origin
 		c.wipe("b", "c")
 		c.kill("a")
-		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
 		require.NoError(t, err)
 		require.NoError(t, note.Write(c.stores["b"], note.Learner, learner.Record{Seed: "s"}))
 		require.NoError(t, note.Write(c.stores["b"], note.Origin, origin.Founded{Origin: before}))

@@ -15,6 +15,7 @@ import (
 	"stasis/agency/learner"
 	"stasis/agency/note"
 	"stasis/agency/origin"
+	"stasis/agency/recovery"
 	"stasis/internal/bubbles"
 )
 
@@ -361,7 +362,7 @@ func TestTwinsRecovered(t *testing.T) {
 		time.Sleep(time.Second)
 		for _, name := range []string{"a", "b"} {
 			c.kill(name)
-			_, err := Recover(RecoverOptions{Stores: c.stores[name]})
+			_, err := recovery.Recover(recovery.Options{Stores: c.stores[name]})
 			require.NoError(t, err)
 		}
 		c.start("a")

@@ -23,6 +23,9 @@ import (
 // ErrBroken is the result of every entry after one that could not be decoded.
 var ErrBroken = errors.New("a committed entry could not be decoded")
 
+// DefaultKeepLog is how many changes a tree remembers unless it is configured.
+const DefaultKeepLog = 20000
+
 // Config says how a replica is kept. Everything but KeepLog may be left out.
 type Config struct {
 	// KeepLog is how many changes the tree remembers.

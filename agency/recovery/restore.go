@@ -1,4 +1,4 @@
-package agency
+package recovery
 
 import (
 	"errors"
@@ -18,15 +18,15 @@ import (
 // RestoreOptions say where a snapshot of the agency goes.
 type RestoreOptions struct {
 	Dir         string // does not exist, or is empty
-	Stores      *Stores
+	Stores      *store.Memory
 	ID          string // of the agent; "": a new one
-	LogStore    string // as in Config
-	Incarnation uint64 // as in RecoverOptions
+	LogStore    string // as in agency.Config
+	Incarnation uint64 // as in Options
 	Logger      hclog.Logger
 }
 
-// Restore makes an agent of a snapshot file: the only member of the next incarnation of
-// the agency that the snapshot is of. An empty directory becomes its data directory.
+// Restore makes an agent of a snapshot file: the only member of the next incarnation of the
+// agency that the snapshot is of. o.Dir becomes its data directory.
 func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -35,7 +35,7 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	after, err := nextOrigin(head.Origin, o.Incarnation)
+	after, err := Next(head.Origin, o.Incarnation)
 	if err == nil && o.Stores == nil {
 		err = store.CheckEmpty(o.Dir)
 	}
@@ -46,7 +46,7 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	err = errors.Join(restoreDisk(d, state, moved{from: head.Origin, to: after}), d.Close())
+	err = errors.Join(RestoreDisk(d, state, Move{From: head.Origin, To: after}), d.Close())
 	s := Survivor{ID: d.ID, Before: head.Origin, After: after, RaftIndex: 1, RaftTerm: 1, Index: state.Index(), Changed: changedAt(state)}
 	if err != nil {
 		return s, fmt.Errorf("restore a snapshot as agent %s: %w", d.ID, err)
@@ -54,11 +54,12 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 	return s, nil
 }
 
-func restoreDisk(d *store.Store, state *fsm.State, m moved) error {
+// RestoreDisk writes a state to an opened, empty disk, as the beginning of a later incarnation.
+func RestoreDisk(d *store.Store, state *fsm.State, m Move) error {
 	if pristine, err := d.Pristine(); err != nil || !pristine {
 		return errors.Join(err, errors.New("there is a log already"))
 	}
-	if err := note.Write(d.Notes, note.Recovery, decision{What: restoring, Origin: m.to}); err != nil {
+	if err := note.Write(d.Notes, note.Recovery, decision{What: restoring, Origin: m.To}); err != nil {
 		return err
 	}
 	_, transport := raft.NewInmemTransport("")
@@ -72,5 +73,5 @@ func restoreDisk(d *store.Store, state *fsm.State, m moved) error {
 	if err := d.Stable.SetUint64([]byte("CurrentTerm"), 1); err != nil {
 		return fmt.Errorf("write Raft's term: %w", err)
 	}
-	return conclude(d, m.to)
+	return conclude(d, m.To)
 }
