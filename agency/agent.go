@@ -22,6 +22,7 @@ import (
 	"stasis/agency/port"
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
+	"stasis/agency/raftnode"
 	"stasis/agency/readindex"
 	"stasis/agency/recovery"
 	"stasis/agency/store"
@@ -37,15 +38,14 @@ type Agent struct {
 	timing    Timing
 	life      *life
 
-	disk       *store.Store
-	port       *port.Port
-	tree       *tree.Replica
-	quota      *quota.Quota
-	compaction *tree.Compaction
-	fence      *fence.Fence
-	learner    *learner.Learner
-	origins    *origin.Origins
-	node       *node
+	disk    *store.Store
+	port    *port.Port
+	tree    *tree.Replica
+	quota   *quota.Quota
+	fence   *fence.Fence
+	learner *learner.Learner
+	origins *origin.Origins
+	node    *raftnode.Node
 
 	leadership *leadership.Keeper
 	proposer   *proposer.Proposer
@@ -77,15 +77,14 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), listener.Close(), disk.Close())
 	}
 	status := &origin.Status{}
-	guard := origin.NewGuard(a.origins, status, a.node.voters, a.life.mustStop, logger)
+	guard := origin.NewGuard(a.origins, status, a.node.Voters, a.life.mustStop, logger)
 	if err := a.startRaft(c, guard); err != nil {
 		a.life.stop()
-		close(a.node.gone) // it never came
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.port.Close(), disk.Close())
 	}
 	founder := a.founder(c)
 	a.serve(c, status, founder)
-	joiner := joining.New(a.node.raft, joining.Options{
+	joiner := joining.New(a.node.Raft, joining.Options{
 		Self: a.id, Advertise: a.advertise, Join: c.Join, Network: c.Network, Heartbeat: c.Timing.Heartbeat, Election: c.Timing.Election,
 		Members: a.members, Learner: a.learner, Origins: a.origins, Guard: guard, Status: status, Founder: founder, Disk: disk,
 		Leads: a.leadership.Leads, Logger: logger,
@@ -125,15 +124,16 @@ func newAgent(c *Config, d *store.Store, l net.Listener, logger hclog.Logger) (*
 	a.port = port.New(c.Network, l)
 	a.fence = fence.New()
 	a.learner = learner.New(d.Notes, c.Timing.Heartbeat)
-	a.node = newNode(addressbook.New(a.id, known), a.fence, logger)
+	book := addressbook.New(a.id, known)
 	a.quota = quota.New(c.TreeQuota)
-	a.compaction = tree.NewCompaction(tree.Limits{
+	compaction := tree.NewCompaction(tree.Limits{
 		SnapshotBytes: c.Timing.SnapshotBytes, TrailingBytes: c.Timing.TrailingBytes, TrailingEntries: c.Timing.TrailingLogs,
 	})
 	a.tree = tree.New(tree.Config{
-		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: a.compaction, Members: a.node.book.Learn,
+		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: compaction, Members: book.Learn,
 		Halt: func(err error) { a.life.fatal <- d.Untrusted(err) },
 	})
+	a.node = a.newNode(c.Timing, book, compaction)
 	return a, nil
 }
 
@@ -174,12 +174,11 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, a.node.close(a.port))
-	close(a.node.gone)
+	errs = append(errs, a.node.Stop())
 	a.life.watcher.Wait()
 	a.leadership.Wait()
 	a.life.workers.Wait()
-	a.node.waiter.Close()
+	a.node.Waiter.Close()
 	errs = append(errs, a.disk.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop agent %s: %w", a.id, err)
@@ -207,13 +206,13 @@ func (a *Agent) awaitInFlight(d time.Duration) {
 
 // handOver gives leadership to another agent, if this one has it and ctx allows.
 func (a *Agent) handOver(ctx context.Context) {
-	if _, others := a.members.Others(); ctx.Err() != nil || others == 0 || a.node.raft.State() != raft.Leader {
+	if _, others := a.members.Others(); ctx.Err() != nil || others == 0 || a.node.Raft.State() != raft.Leader {
 		return
 	}
 	done := make(chan struct{})
 	a.life.watcher.Go(func() {
 		defer close(done)
-		if err := a.node.raft.LeadershipTransfer().Error(); err != nil {
+		if err := a.node.Raft.LeadershipTransfer().Error(); err != nil {
 			a.logger.Info("leadership not handed over", "reason", err)
 		}
 	})
