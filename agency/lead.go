@@ -105,13 +105,6 @@ func (a *Agent) watch(notices <-chan bool) {
 	}
 }
 
-// fail stops the agent for good. Close waits for its end.
-func (a *Agent) fail(err error) {
-	a.life.report(err)
-	a.life.stop()
-	a.node.beginQuit()
-}
-
 // keepSmall takes the snapshots that are due by bytes, and reports how the tree stands to its
 // quota, until the agent ends.
 func (a *Agent) keepSmall() {

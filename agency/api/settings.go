@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -19,34 +18,6 @@ import (
 	"stasis/internal/apierror"
 	"stasis/internal/version"
 )
-
-// Raft is what config tells of Raft.
-type Raft interface {
-	CurrentTerm() uint64
-	LastIndex() uint64
-}
-
-// Settings are what config changes of this agent, until it stops.
-type Settings interface {
-	// Compact takes a snapshot now and shortens Raft's log.
-	Compact(ctx context.Context) error
-	// SnapshotAfter sets how many entries make a snapshot due, and how many stay after one.
-	// Threshold is how many make one due.
-	SnapshotAfter(entries uint64) error
-	Threshold() uint64
-	// Keep sets how many changes of the tree poll can deliver. Kept is how many it is.
-	Keep(changes int)
-	Kept() int
-}
-
-// Timing are the intervals that config tells.
-type Timing struct {
-	Heartbeat   time.Duration
-	Election    time.Duration
-	Supervision time.Duration
-	Grace       time.Duration
-	OkThreshold time.Duration
-}
 
 // settings describes the agency as this agent knows it, leader or not, and changes some values.
 type settings struct {

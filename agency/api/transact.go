@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"stasis/agency/outcome"
-	"stasis/fsm"
 )
 
 // transact applies transactions and reads between them, in order.
@@ -49,28 +48,6 @@ func (s *data) transact(c callOf) (int, text, error) {
 		}
 	}
 	return status, written(entries.end()), nil
-}
-
-// entryList is a JSON array that is being written.
-type entryList struct{ text []byte }
-
-// next begins an entry.
-func (l *entryList) next() []byte {
-	if l.text == nil {
-		return append(l.text, '[')
-	}
-	return append(l.text, ',')
-}
-
-func (l *entryList) node(n *fsm.Node) { l.text = n.AppendJSON(l.next()) }
-
-func (l *entryList) flag(b bool) { l.text = strconv.AppendBool(l.next(), b) }
-
-func (l *entryList) end() []byte {
-	if l.text == nil {
-		return []byte("[]")
-	}
-	return append(l.text, ']')
 }
 
 // transient is transact on the tree in the leader's memory. What is written is

@@ -4,25 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
-
-// appendResults begins the answer to write and inquire.
-func appendResults(to []byte, results []uint64) []byte {
-	to = append(to, `{"results":[`...)
-	for i, index := range results {
-		if i > 0 {
-			to = append(to, ',')
-		}
-		to = strconv.AppendUint(to, index, 10)
-	}
-	return append(to, ']')
-}
 
 // write applies the transactions of an envelope.
 func (s *data) write(c callOf) (int, text, error) {
