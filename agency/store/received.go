@@ -9,7 +9,6 @@ import (
 
 	"stasis/agency/validation"
 	"stasis/fsm"
-	"stasis/internal/failpoint"
 )
 
 // snapshots takes a snapshot as one that another agent sends, until Own says that it is this
@@ -71,7 +70,7 @@ func (r *received) read() {
 
 func (r *received) Write(p []byte) (int, error) {
 	r.read()
-	if _, err := r.reader.Write(p); refuses(err) {
+	if _, err := r.reader.Write(p); validation.RefusesSnapshot(err) {
 		return 0, unreadable(err)
 	}
 	return r.SnapshotSink.Write(p)
@@ -84,7 +83,7 @@ func (r *received) Close() error {
 	}
 	r.read()
 	_ = r.reader.Close() // never fails
-	if err := <-r.result; refuses(err) {
+	if err := <-r.result; validation.RefusesSnapshot(err) {
 		return errors.Join(unreadable(err), r.SnapshotSink.Cancel())
 	}
 	return r.SnapshotSink.Close()
@@ -98,8 +97,6 @@ func (r *received) Cancel() error {
 	}
 	return r.SnapshotSink.Cancel()
 }
-
-func refuses(err error) bool { return err != nil && !failpoint.Off("snapshot-is-read-on-arrival") }
 
 func unreadable(err error) error {
 	return fmt.Errorf("a snapshot that another agent sends cannot be read: %w: %w", err, validation.ErrRefused)

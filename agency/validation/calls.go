@@ -26,11 +26,17 @@ func (c Calls) Check(call any) error {
 			return fmt.Errorf("entries from %s in term %d: %w: %w", r.ID, r.Term, err, ErrRefused)
 		}
 	case *raft.InstallSnapshotRequest:
-		if err := snapshot(r); err != nil && !failpoint.Off("snapshot-is-read-on-arrival") {
+		if err := snapshot(r); RefusesSnapshot(err) {
 			return fmt.Errorf("snapshot from %s in term %d: %w: %w", r.ID, r.Term, err, ErrRefused)
 		}
 	}
 	return nil
+}
+
+// RefusesSnapshot reports whether a snapshot of another agent is refused, because the check of its head
+// or the reading of its data ended with err.
+func RefusesSnapshot(err error) bool {
+	return err != nil && !failpoint.Off("snapshot-is-read-on-arrival")
 }
 
 // entries checks that the entries of a call are a part of a log that this agent can read: they
