@@ -109,7 +109,7 @@ func (s *data) mayObserve(ctx context.Context, e envelope) error {
 	return nil
 }
 
-// read answers queries from a state that has everything acknowledged before.
+// read answers queries from a state that has everything which was acknowledged before.
 func (s *data) read(c callOf) (int, text, error) {
 	items, err := list(c.body)
 	if err != nil {

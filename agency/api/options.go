@@ -37,9 +37,9 @@ type Options struct {
 	ID        string
 	Advertise string // host:port
 	// MaxBody bounds the body of a request in bytes.
-	MaxBody int64
-	Limits  network.Limits
-	Timing  Timing
+	MaxBody   int64
+	Limits    network.Limits
+	Intervals Intervals
 	// Running ends when the agent begins to stop.
 	Running context.Context
 
@@ -80,8 +80,8 @@ type Settings interface {
 	Kept() int
 }
 
-// Timing are the intervals that config tells.
-type Timing struct {
+// Intervals are those that config tells of.
+type Intervals struct {
 	Heartbeat   time.Duration
 	Election    time.Duration
 	Supervision time.Duration

@@ -22,7 +22,7 @@ import (
 // settings describes the agency as this agent knows it, leader or not, and changes some values.
 type settings struct {
 	id, advertise string
-	timing        Timing
+	intervals     Intervals
 	raft          Raft
 	tree          Tree
 	quota         *quota.Quota
@@ -38,7 +38,7 @@ type settings struct {
 
 func newSettings(o Options, b bodies) *settings {
 	return &settings{
-		id: o.ID, advertise: o.Advertise, timing: o.Timing, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
+		id: o.ID, advertise: o.Advertise, intervals: o.Intervals, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
 		fence: o.Fence, origins: o.Origins, status: o.Status, leader: o.Leader, members: o.Members, leads: o.Leads, bodies: b,
 	}
 }
@@ -156,13 +156,13 @@ func (s *settings) configuration() map[string]any {
 		"agency size":              len(pool),
 		"pool size":                len(pool),
 		"endpoint":                 "tcp://" + s.advertise,
-		"min ping":                 s.timing.Heartbeat.Seconds(),
-		"max ping":                 (2 * s.timing.Election).Seconds(),
+		"min ping":                 s.intervals.Heartbeat.Seconds(),
+		"max ping":                 (2 * s.intervals.Election).Seconds(),
 		"timeoutMult":              1,
 		"supervision":              true,
-		"supervision frequency":    s.timing.Supervision.Seconds(),
-		"supervision grace period": s.timing.Grace.Seconds(),
-		"supervision ok threshold": s.timing.OkThreshold.Seconds(),
+		"supervision frequency":    s.intervals.Supervision.Seconds(),
+		"supervision grace period": s.intervals.Grace.Seconds(),
+		"supervision ok threshold": s.intervals.OkThreshold.Seconds(),
 		"compaction step size":     threshold,
 		"compaction keep size":     s.settings.Kept(),
 		"wait for sync":            true,

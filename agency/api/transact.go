@@ -50,9 +50,9 @@ func (s *data) transact(c callOf) (int, text, error) {
 	return status, written(entries.end()), nil
 }
 
-// transient is transact on the tree in the leader's memory. What is written is
-// answered when this node is known to have led afterwards: a server whose heartbeat
-// was answered may count on it that the leader has it.
+// transient is transact on the tree in the leader's memory. If it has written, it answers only
+// when this agent is known to have led afterwards: a server whose heartbeat was answered may
+// count on the leader having it.
 func (s *data) transient(c callOf) (int, text, error) {
 	e, err := parseTransact(c.body)
 	if err == nil {
