@@ -17,7 +17,7 @@ func (s *data) inquire(c callOf) (int, text, error) {
 	if c.noWait {
 		// Before the state is read: what has an outcome by then is in it.
 		ongoing = s.proposer.Ongoing(ids)
-	} else if err := s.proposer.Settled(c.ctx, ids); err != nil {
+	} else if err := s.proposer.AwaitOutcomes(c.ctx, ids); err != nil {
 		return 0, text{}, err
 	}
 	state, _, err := s.reader.Read(c.ctx)

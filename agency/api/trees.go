@@ -116,7 +116,7 @@ func (s *trees) snapshot(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	return s.queues.Of(r).Send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
 		if err := agencyclient.WriteSnapshot(answer.Flusher(flush), head, state); err != nil {
-			s.logger.Error("snapshot not sent to its end", "error", err) // whoever reads it finds it incomplete
+			s.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it incomplete
 		}
 		return nil
 	})

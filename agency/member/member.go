@@ -95,7 +95,7 @@ func (m *Members) Others() (ids []raft.ServerID, need int) {
 }
 
 // Has tells whether this agent is a voter at an address. It is true for an agent that is no
-// member: it was removed, and is added again by whoever wants it back.
+// member: it was removed, and an operator may add it again.
 func (m *Members) Has(address string) bool {
 	for _, s := range m.Configuration().Servers {
 		if string(s.ID) == m.Self {
