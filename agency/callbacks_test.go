@@ -74,7 +74,7 @@ func observed(t *testing.T, test func(*testing.T, *cluster, *watcher)) {
 	})
 }
 
-// TestObserversAreCalled: by the leader, whoever that is, for what was changed at,
+// TestObserversAreCalled: by the agent that leads, for what was changed at,
 // above or below the path, until they unregister.
 func TestObserversAreCalled(t *testing.T) {
 	observed(t, func(t *testing.T, c *cluster, o *watcher) {
@@ -82,7 +82,7 @@ func TestObserversAreCalled(t *testing.T) {
 		c.ask(leader, "write", `[[{"/a/x":1,"z":2}]]`)
 		require.JSONEq(t, `{"term":2,"index":3,"/a":{"/a/x":{"op":"set"}}}`, o.called()[0])
 		c.ask(leader, "write", `[[{"/z":1,"/ab":{"op":"delete"}}],[{"/a":1},{"a":"no"}]]`)
-		require.Empty(t, o.called(), "nobody observes it, or it was not applied")
+		require.Empty(t, o.called(), "it has no observer, or it was not applied")
 		c.ask(leader, "write", `[[{"/a":{"op":"delete"},"/b":{"op":"delete"}}]]`)
 		require.Len(t, o.called(), 2, "two urls")
 
@@ -116,8 +116,8 @@ func TestObserverIsUnregistered(t *testing.T) {
 	})
 }
 
-// TestSlowObserver: who does not answer delays nobody; what happens meanwhile is told
-// by one call; and the office ends while it hangs.
+// TestSlowObserver: an observer that does not answer delays no other; what happens meanwhile is told
+// by one call; and the leadership ends while it hangs.
 func TestSlowObserver(t *testing.T) {
 	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()

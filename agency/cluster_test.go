@@ -270,7 +270,7 @@ func TestAgentsMove(t *testing.T) {
 	})
 }
 
-// TestSupervised: the leader supervises, a new one goes on with it, and nobody
+// TestSupervised: the leader supervises, a new one goes on with it, and no agent
 // touches a pristine agency.
 func TestSupervised(t *testing.T) {
 	inBubble(t, 3, Timing{Ownerless: 20 * time.Second}, func(t *testing.T, c *cluster) {
@@ -285,7 +285,7 @@ func TestSupervised(t *testing.T) {
 		c.kill(first)
 		second := c.leader()
 		time.Sleep(15 * time.Second)
-		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader counts anew")
+		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader counts on")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, 200, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status)
 	})

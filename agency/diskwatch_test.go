@@ -36,11 +36,11 @@ func TestAllDisksAreSlow(t *testing.T) {
 		c.ask(c.leader(), "write", `[[{"x":0}]]`)
 		stop := c.slowDisks(1600*time.Millisecond, time.Millisecond)
 		defer stop()
-		written, gagged := 0, 0
+		written, fenced := 0, 0
 		for begin := time.Now(); time.Since(begin) < 5*time.Minute; time.Sleep(100 * time.Millisecond) {
 			for name, a := range c.agents {
 				if a.fence.Hang() != nil {
-					gagged++
+					fenced++
 				}
 				if a.IsLeader() {
 					if r, err := c.try(t.Context(), name, "write", `[[{"x":{"op":"increment"}}]]`); err == nil && r.status == 200 && time.Since(begin) > time.Minute {
@@ -49,8 +49,8 @@ func TestAllDisksAreSlow(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%d writes in four minutes, %d times an agent was found gagged", written, gagged)
-		require.Positive(t, gagged)
+		t.Logf("%d writes in four minutes, %d times an agent was found fenced", written, fenced)
+		require.Positive(t, fenced)
 		require.Greater(t, written, 30)
 	})
 }

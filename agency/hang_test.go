@@ -119,7 +119,7 @@ func TestLeaderWhoseDiskHangs(t *testing.T) {
 	})
 }
 
-// TestIdleLeaderWhoseDiskHangs: with nothing to write nobody notices, and nothing is
+// TestIdleLeaderWhoseDiskHangs: with nothing to write no agent notices, and nothing is
 // wrong: it leads, and its reads are right.
 func TestIdleLeaderWhoseDiskHangs(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
@@ -151,7 +151,7 @@ func TestFollowerWhoseDiskHangs(t *testing.T) {
 		}
 		require.Equal(t, leader, c.leader())
 		r := c.ask(hung, "read", `[["x"]]`)
-		require.Equal(t, `503 {"message":"No leader"}`, r.String(), "it hears nobody, and says so")
+		require.Equal(t, `503 {"message":"No leader"}`, r.String(), "it hears no other agent, and says so")
 		got, err := c.send(t.Context(), "DELETE", "http://"+leader+":1/_api/agency/members?id=AGNT-"+whole, "")
 		require.NoError(t, err)
 		require.Equal(t, http.StatusBadRequest, got.status, "without it none would be left that can write: %s", got)
@@ -189,7 +189,7 @@ func TestVoterWhoseDiskHangs(t *testing.T) {
 	})
 }
 
-// TestLoneAgentWhoseDiskHangs: there is nobody else to lead; it says so at once instead
+// TestLoneAgentWhoseDiskHangs: there is no other agent to lead; it says so at once instead
 // of letting clients wait, and goes on when the disk does.
 func TestLoneAgentWhoseDiskHangs(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
@@ -217,7 +217,7 @@ func TestLoneAgentWhoseDiskHangs(t *testing.T) {
 	})
 }
 
-// TestHealthOfADiskThatHangs: whoever asks the agent itself is told since when, by calls
+// TestHealthOfADiskThatHangs: a client that asks the agent itself is told since when, by calls
 // that need no disk.
 func TestHealthOfADiskThatHangs(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {

@@ -98,7 +98,7 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 	})
 }
 
-// newCluster makes an agency of which nobody runs yet.
+// newCluster makes an agency of which no agent runs yet.
 func newCluster(t testing.TB, n int, timing Timing) *cluster {
 	c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
 	c.caller = newCaller(c.net.Host("client"))

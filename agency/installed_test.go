@@ -25,7 +25,7 @@ func testInstalledSnapshotThenRestart(t *testing.T, l diskLayout) {
 		straggler := c.others(leader)[0]
 		c.kill(straggler)
 		makeLayout(t, dir, "AGNT-"+straggler, l)
-		c.dirs = map[string]string{straggler: dir} // it begins anew, on disk
+		c.dirs = map[string]string{straggler: dir} // it begins again, on disk
 		c.start(straggler)
 		write := func(n int) {
 			for range n {

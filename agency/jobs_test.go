@@ -50,7 +50,7 @@ func TestJobs(t *testing.T) {
 	require.Equal(t, 404, s.post("nothing", "[]", "x-arango-async", "store").status, "there is nothing to wait for")
 }
 
-// TestPollIsStoredBeforeTheWriteIsAnswered: whoever fetches a poll right after the
+// TestPollIsStoredBeforeTheWriteIsAnswered: a client that fetches a poll right after the
 // write that fires it finds it there, with all that was written at once.
 func TestPollIsStoredBeforeTheWriteIsAnswered(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {

@@ -2,58 +2,20 @@ package agency
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
-	"stasis/agency/addressbook"
 	"stasis/agency/leadership"
-	"stasis/agency/learner"
 	"stasis/agency/member"
 	"stasis/agency/observer"
-	"stasis/agency/origin"
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
-	"stasis/agency/raftnode"
 	"stasis/agency/readindex"
 	"stasis/agency/store"
 	"stasis/agency/supervision"
-	"stasis/agency/tree"
 	"stasis/fsm"
 	"stasis/internal/wait"
 )
-
-// newNode makes Raft's part, which is not started yet.
-func (a *Agent) newNode(t Timing, book *addressbook.Book, compaction *tree.Compaction) *raftnode.Node {
-	return raftnode.New(raftnode.Options{
-		Self: a.id, Advertise: a.advertise, Store: a.disk, Port: a.port, Tree: a.tree, Compaction: compaction,
-		Book: book, Fence: a.fence, Learner: a.learner, Origin: a.origins.Origin, Logger: a.logger,
-		Settings: raftnode.Settings{
-			Heartbeat: t.Heartbeat, Election: t.Election, Lease: t.Lease, Write: t.Write,
-			SnapshotInterval: t.SnapshotInterval, SnapshotThreshold: t.SnapshotThreshold, TrailingLogs: t.TrailingLogs,
-		},
-		Expected: func(err error) bool { // the guard logs strangers once
-			return errors.Is(err, origin.ErrStranger) || errors.Is(err, learner.ErrLearner)
-		},
-	})
-}
-
-// startRaft starts Raft, and what works with it.
-func (a *Agent) startRaft(c Config, guard *origin.Guard) error {
-	prepare := func(config *raft.Config, t raft.Transport) error { return a.begin(c, config, t) }
-	if err := a.node.Start(a.life.running, guard, prepare); err != nil {
-		return err
-	}
-	a.lead(c)
-	a.life.watcher.Go(func() { a.watch(a.node.Notices()) })
-	a.life.workers.Go(func() { a.proposer.Run(a.life.running) })
-	a.life.workers.Go(a.reader.Run)
-	a.life.workers.Go(func() { a.node.CompactWhenDue(a.life.running) })
-	a.life.workers.Go(func() { a.quota.Report(a.life.running, a.weight, a.logger) })
-	return nil
-}
 
 // lead puts the parts together that work with Raft: leadership, proposals, reads and members.
 func (a *Agent) lead(c Config) {
@@ -138,11 +100,4 @@ func (a *Agent) watch(notices <-chan bool) {
 			return
 		}
 	}
-}
-
-// fail stops the agent for good. Close waits for its end.
-func (a *Agent) fail(err error) {
-	a.life.report(err)
-	a.life.stop()
-	a.node.BeginStop()
 }

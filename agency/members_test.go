@@ -215,7 +215,7 @@ func TestLeadershipHandedOver(t *testing.T) {
 		to := c.others(first)[1]
 		require.Equal(t, http.StatusOK, c.ask(first, "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, to)).status)
 		require.Equal(t, to, c.leader(first))
-		require.Equal(t, http.StatusBadRequest, c.ask(c.leader(first), "members", `{"transfer":true,"id":"AGNT-nobody"}`).status)
+		require.Equal(t, http.StatusBadRequest, c.ask(c.leader(first), "members", `{"transfer":true,"id":"AGNT-none"}`).status)
 		require.Equal(t, http.StatusTemporaryRedirect, c.ask(first, "members", `{"transfer":true}`).status)
 	})
 }

@@ -78,9 +78,9 @@ func TestLateRequestIsNotApplied(t *testing.T) {
 	})
 }
 
-// TestLateRequestAtALaterOffice: the same, and meanwhile another agent has led and applied the
+// TestLateRequestAtALaterLeadership: the same, and meanwhile another agent has led and applied the
 // repetition. The first leader leads again when it gets to the first request.
-func TestLateRequestAtALaterOffice(t *testing.T) {
+func TestLateRequestAtALaterLeadership(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		first := c.leader()
 		release := c.late(t, first)

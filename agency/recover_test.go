@@ -281,7 +281,7 @@ func TestRecoverCutShort(t *testing.T) {
 			require.NoError(t, err)
 		})
 		if done {
-			require.Greater(t, at, 4, "decision, snapshot, log, origin, probation, decision")
+			require.Greater(t, at, 4, "decision, snapshot, log, origin, learner, decision")
 			return
 		}
 	}

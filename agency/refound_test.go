@@ -275,7 +275,7 @@ func TestFounderWipedMeanwhile(t *testing.T) {
 			require.False(t, a.origins.Origin().Exists(), "%s: an agency is founded although one may have been lost", name)
 		}
 		require.Contains(t, c.config("c").Status, "AGNT-b knows that AGNT-a had another directory when a founding began")
-		c.wipe("a", "b", "c") // nobody is left that remembers
+		c.wipe("a", "b", "c") // no agent is left that remembers
 		for name := range c.stores {
 			c.start(name)
 		}
@@ -292,7 +292,7 @@ func TestFounderLate(t *testing.T) {
 		for name, notes := range map[string]map[string]any{
 			"before the decision":   {note.Learner: b},
 			"the decision":          {note.Learner: b, note.Origin: part},
-			"the probation's end":   {note.Origin: part},
+			"the end of learning":   {note.Origin: part},
 			"another one's calling": {note.Learner: b, note.Origin: origin.Founded{Origin: part.Origin}},
 		} {
 			c.wipe("a", "b", "c")

@@ -20,8 +20,8 @@ func (a *Agent) serve(c Config, status *origin.Status, founder *founding.Founder
 	}
 	a.api = api.New(api.Options{
 		ID: a.id, Advertise: a.advertise, MaxBody: maxBody, Limits: c.HTTP, Running: a.life.running,
-		Timing: api.Timing{Heartbeat: t.Heartbeat, Election: t.Election, Supervision: t.Supervision, Grace: t.Grace, OkThreshold: t.OkThreshold},
-		Raft:   a.node.Raft, Tree: a.tree, Quota: a.quota, Settings: settings{a.node, a.tree}, Fence: a.fence, Origins: a.origins, Status: status,
+		Intervals: api.Intervals{Heartbeat: t.Heartbeat, Election: t.Election, Supervision: t.Supervision, Grace: t.Grace, OkThreshold: t.OkThreshold},
+		Raft:      a.node.Raft, Tree: a.tree, Quota: a.quota, Settings: settings{a.node, a.tree}, Fence: a.fence, Origins: a.origins, Status: status,
 		Founder: founder, Leader: a.leadership, Reader: a.reader, Proposer: a.proposer, Members: a.members, Leads: a.node.Leader, Logger: a.logger,
 	})
 	a.server = network.ServeListener(a.port.HTTP(), a.api, network.ServerOptions{

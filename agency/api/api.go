@@ -9,74 +9,18 @@
 package api
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/go-hclog"
-
 	"stasis/agency/answer"
 	"stasis/agency/asyncjob"
-	"stasis/agency/fence"
-	"stasis/agency/founding"
 	"stasis/agency/keys"
-	"stasis/agency/leadership"
-	"stasis/agency/member"
 	"stasis/agency/origin"
-	"stasis/agency/proposer"
-	"stasis/agency/quota"
-	"stasis/agency/readindex"
-	"stasis/agency/tree"
-	"stasis/fsm"
 	"stasis/internal/apierror"
-	"stasis/internal/network"
 )
-
-// Prefix begins the paths of the agency's own calls.
-const Prefix = "/_api/agency"
-
-// Leader tells whether this agent leads.
-type Leader interface {
-	// Serving waits until the present leadership serves, or is ErrNotLeader.
-	Serving(ctx context.Context) (*leadership.Leadership, error)
-	// Current is the present leadership, nil if there is none. It need not serve yet.
-	Current() *leadership.Leadership
-}
-
-// Tree is the tree as this agent has applied it: not confirmed to be the newest.
-type Tree interface{ State() *fsm.State }
-
-// Options are the parts of the agent that answers are made from.
-type Options struct {
-	ID        string
-	Advertise string // host:port
-	// MaxBody bounds the body of a request in bytes.
-	MaxBody int64
-	Limits  network.Limits
-	Timing  Timing
-	// Running ends when the agent begins to stop.
-	Running context.Context
-
-	Raft     Raft
-	Tree     *tree.Replica
-	Quota    *quota.Quota
-	Settings Settings
-	Fence    *fence.Fence
-	Origins  *origin.Origins
-	Status   *origin.Status
-	Founder  *founding.Founder
-	Leader   Leader
-	Reader   *readindex.Reader
-	Proposer *proposer.Proposer
-	Members  *member.Members
-	// Leads are the id and the "host:port" of the agent that leads as far as this one knows;
-	// empty if none is known.
-	Leads  func() (id, address string)
-	Logger hclog.Logger
-}
 
 // API is the handler of all requests. Its methods may be called from any goroutine.
 type API struct {

@@ -12,8 +12,8 @@ import (
 	"stasis/internal/budget"
 )
 
-// What a body becomes when it is taken apart, beside its text: TestCostOfEnvelopes
-// measures it. Small ones need no look.
+// What a body takes in memory when it is parsed, beside its text: TestCostOfEnvelopes measures
+// it. Bodies up to uncountedUpTo bytes are not counted.
 const (
 	costOfValue   = 256
 	costOfByte    = 2
@@ -32,7 +32,8 @@ type bodies struct {
 	tree   Tree
 }
 
-// read reads a request's body and takes from its budget what the body becomes.
+// read reads a request's body whole, and takes from the budget of the request what the body
+// becomes when it is parsed. The body of a job was read before.
 func (b bodies) read(r *http.Request) ([]byte, error) {
 	if raw, ok := asyncjob.Body(r); ok {
 		return raw, nil
@@ -56,8 +57,9 @@ func (b bodies) read(r *http.Request) ([]byte, error) {
 	return raw, err
 }
 
-// allowed bounds a body before it is read. Only the holder of the lock may send a large one,
-// and who leads, and has applied all that was acknowledged, knows whether there is a holder.
+// allowed bounds a body before it is read. Only the holder of the agency lock may send a large
+// one. Only a leader that serves knows whether there is a holder: it has applied all that was
+// acknowledged.
 func (b bodies) allowed() int64 {
 	l := b.leader.Current()
 	if l == nil || !l.Serves() || fsm.HasHolder(b.tree.State().Root()) {

@@ -15,13 +15,14 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// PeerBytes bounds the body of a request that counts as one between servers: heartbeats,
-// leases, what servers report and ask. A restore's Plan is none, it would fill their pool.
+// PeerBytes bounds the body of a request that counts as one between servers: heartbeats, leases,
+// reports. The Plan of a restore is larger: it would fill the memory of servers.
 const PeerBytes = 256 << 10
 
-// ClassOf says which memory a request takes. Requests of servers name the agency that they
-// are meant for (keys.OriginHeader), and those of other clients do not, so what clients ask
-// for costs no server its lease. It keeps apart what means no harm: who wants to names it, too.
+// ClassOf tells which memory a request takes. Requests of servers name the agency that they are
+// meant for (keys.OriginHeader), and those of other clients do not. So what clients ask for
+// costs no server its lease. This is no protection against clients that mean harm: they can name
+// the agency, too.
 func ClassOf(r *http.Request) budget.Class {
 	if r.Header.Get(keys.OriginHeader) != "" && r.Header.Get(asyncjob.Header) == "" && r.ContentLength >= 0 && r.ContentLength <= PeerBytes && !failpoint.Off("servers-take-their-own") {
 		return budget.Peer
@@ -29,34 +30,34 @@ func ClassOf(r *http.Request) budget.Class {
 	return budget.Client
 }
 
-// planBytes is about how heavy the tree becomes by a Plan of this text. It errs upwards.
+// planBytes is about how heavy the tree becomes by a Plan of this text, rather more.
 func planBytes(raw []byte) int64 {
 	const eachItem, eachLevel = 80, 160
 	return int64(len(raw)) + eachItem*int64(bytes.Count(raw, []byte{','})) + eachLevel*int64(bytes.Count(raw, []byte{'/'}))
 }
 
-// bounds refuse requests that are too large.
+// bounds refuses requests that are too large.
 type bounds struct {
 	leader Leader
 	tree   Tree
 	quota  *quota.Quota
 }
 
-// letIn decides by its text whether a request may be parsed. What is too large is refused
-// here, at the door: nothing has been proposed, and no replica has seen it. Replicas have
-// no such rule, so what earlier versions let in is applied as ever. (What its parsing takes
-// has been taken from the budget with the body.)
+// admit decides by its text whether a request may be parsed. What is too large is refused here:
+// nothing has been proposed, and no replica has seen it. Replicas have no such rule, so what
+// earlier versions let in is applied as ever. What the parsing takes was taken from the budget
+// with the body.
 //
-// One kind of request may be as large as a body can be: a single transaction by which the
-// holder of the agency lock changes Plan. That is how a restore brings back the Plan of a large cluster at
-// once; the tree's quota bounds it. The holder shows the nonce of the lock, which must be
-// right before anything is proposed: a large entry that then fails costs the same.
+// One kind of request may be as large as a body can be: a single transaction by which the holder
+// of the agency lock changes Plan. So a restore brings back the Plan of a large cluster at once;
+// the quota of the tree bounds it. The holder shows the nonce of the lock, which must be right
+// before anything is proposed: a large entry that then fails costs the same.
 func (b bounds) admit(ctx context.Context, raw []byte) error {
 	if len(raw) <= quota.MaxEnvelope {
 		return nil
 	}
 	if _, err := b.leader.Serving(ctx); err != nil {
-		return err // who does not lead does not know who holds the lock
+		return err // only the leader knows who holds the lock
 	}
 	item, ok := fsm.Only(raw)
 	if !ok || !fsm.ByHolder(item, b.tree.State().Root()) {
@@ -74,7 +75,7 @@ func tooLarge(bytes int64) error {
 		"and shows the nonce of the agency lock. Send it in smaller parts", bytes, quota.MaxEnvelope)
 }
 
-// fits refuses an envelope with a transaction that is too large, unless it is the holder's.
+// fits refuses an envelope with a transaction that is too large, unless it is the lock holder's.
 func (b bounds) fits(e envelope) error {
 	for i, t := range e.transactions {
 		if t.Size() > quota.MaxTransaction && !t.ByHolder(b.tree.State().Root()) {
@@ -84,12 +85,12 @@ func (b bounds) fits(e envelope) error {
 	return nil
 }
 
-// maxShown bounds what one answer shows of the tree where the writes of the request have
-// been applied when it is made: transact.
+// maxShown bounds in bytes what one answer shows of the tree if the writes of its request have
+// been applied when it is made.
 const maxShown = 16 << 20
 
-// showsTooMuch refuses a request before anything of it is proposed, if its answer would
-// be too large.
+// showsTooMuch refuses a request, before anything of it is proposed, if its answer would be too
+// large.
 func showsTooMuch(state *fsm.State, e envelope) error {
 	var sum int64
 	for _, el := range e.elements {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"stasis/agency/answer"
 	"stasis/agency/keys"
@@ -42,29 +41,6 @@ func newData(o Options, b bodies, q *answer.Queues) *data {
 		leader: o.Leader, reader: o.Reader, proposer: o.Proposer, members: o.Members, tree: o.Tree, quota: o.Quota,
 	}
 }
-
-// callOf is a request for data, free of HTTP.
-type callOf struct {
-	ctx    context.Context
-	body   []byte // the call may keep it
-	noWait bool
-	once   bool // see keys.OnceHeader
-}
-
-// dataCall answers a request for data with a status and a JSON text, or says why not.
-type dataCall func(callOf) (status int, text text, err error)
-
-// text is an answer: complete, or, if it would be large, still to be written.
-type text struct {
-	whole []byte
-	write answer.Stream // nil: whole is all
-	bytes int64         // about
-}
-
-func written(whole []byte) text { return text{whole: whole} }
-
-// countedBytes is the length up to which net/http counts an answer itself, cheaper.
-const countedBytes = 2000
 
 // serve makes a handler of a data call.
 func (s *data) serve(call dataCall) func(http.ResponseWriter, *http.Request) error {
@@ -133,7 +109,7 @@ func (s *data) mayObserve(ctx context.Context, e envelope) error {
 	return nil
 }
 
-// read answers queries from a state that has everything acknowledged before.
+// read answers queries from a state that has everything which was acknowledged before.
 func (s *data) read(c callOf) (int, text, error) {
 	items, err := list(c.body)
 	if err != nil {
@@ -167,6 +143,3 @@ func (s *data) read(c callOf) (int, text, error) {
 	}
 	return http.StatusOK, text{write: answer.List(parts), bytes: size}, nil
 }
-
-// now is a state as a client sees it at this moment: without what has expired.
-func now(s *fsm.State) *fsm.State { return s.AsOf(time.Now().UnixMilli()) }

@@ -15,7 +15,7 @@ type envelope struct {
 	forbidden    bool // some transaction touches .agency
 }
 
-// element is one entry of an envelope. What cannot be applied whatever the state
+// element is one entry of an envelope. A transaction that cannot be applied whatever the state
 // never reaches the log: it has a result, but no slot.
 type element struct {
 	query []string // paths to read; nil for a transaction

@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// inquire says which index the latest transaction with a client id has. It waits
-// until whatever this leader was asked before with that id has an outcome: an
-// answer 0 means that nothing of it will be applied later.
+// inquire answers with the index of the latest transaction with a client id. It waits until
+// everything that this leader was asked before with that id has an outcome: after an answer 0
+// nothing of it is applied.
 func (s *data) inquire(c callOf) (int, text, error) {
 	var ids []string
 	if err := json.Unmarshal(c.body, &ids); err != nil || ids == nil {
@@ -17,7 +17,7 @@ func (s *data) inquire(c callOf) (int, text, error) {
 	if c.noWait {
 		// Before the state is read: what has an outcome by then is in it.
 		ongoing = s.proposer.Ongoing(ids)
-	} else if err := s.proposer.Settled(c.ctx, ids); err != nil {
+	} else if err := s.proposer.AwaitOutcomes(c.ctx, ids); err != nil {
 		return 0, text{}, err
 	}
 	state, _, err := s.reader.Read(c.ctx)

@@ -3,10 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"strings"
 
 	"stasis/agency/answer"
 	agencyclient "stasis/agency/client"
@@ -106,17 +103,4 @@ func (s *membership) founding(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer.Write(w, http.StatusOK, reply)
 	return nil
-}
-
-// endpointAddress is the "host:port" of an endpoint, with or without a scheme.
-func endpointAddress(endpoint string) (string, error) {
-	_, address, ok := strings.Cut(endpoint, "://")
-	if !ok {
-		address = endpoint
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" || port == "" || port == "0" {
-		return "", fmt.Errorf("%q is no endpoint", endpoint)
-	}
-	return address, nil
 }

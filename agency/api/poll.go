@@ -19,6 +19,7 @@ import (
 )
 
 const (
+	// defaultPoll is the timeout of a poll that names none.
 	defaultPoll = 60 * time.Second
 	longestPoll = time.Hour
 )
@@ -32,9 +33,9 @@ type watch struct {
 	cache  pollCache
 }
 
-// poll is the watch: it answers at once with the tree or the log if there is
-// something to tell, and waits for the next change otherwise. The answer to one
-// that is run as a job is stored before any write that fires it is answered.
+// poll answers at once with the tree or the log if there is something to tell, and waits for the
+// next change otherwise. If it runs as a job, its answer is stored before any write that answers
+// it is answered itself.
 func (s *watch) poll(w http.ResponseWriter, r *http.Request) error {
 	from, timeout, err := pollArguments(r.URL.Query())
 	if err != nil {
@@ -123,13 +124,13 @@ func pollArguments(q url.Values) (from uint64, timeout time.Duration, err error)
 	return from, timeout, nil
 }
 
-// wait gives the log from an index on, or the whole tree if the log does not
-// reach back to it (it never does to 0). If the index is not reached yet it waits
-// for that; after timeout the log is empty.
+// wait gives the log from an index on, or the whole tree if the log does not reach back to it
+// (it never does to 0). If the index is not reached yet it waits for that; after timeout the log
+// is empty.
 //
-// What is answered at once is confirmed like a read, so that nobody starts to
-// watch from a deposed leader. Who waits for something new is not confirmed
-// first: entries applied here are committed wherever the leader is.
+// What is answered at once is confirmed by a linearizable read, so that no client begins to
+// follow a deposed leader. A client that waits for something new is not confirmed first: entries
+// that are applied here are committed, wherever the leader is.
 func (s *watch) wait(ctx context.Context, from uint64, timeout time.Duration) (*polledText, error) {
 	l, err := s.leader.Serving(ctx)
 	if err != nil {
@@ -139,7 +140,7 @@ func (s *watch) wait(ctx context.Context, from uint64, timeout time.Duration) (*
 	defer leave()
 	state := s.tree.State()
 	if from <= state.Index() {
-		// While the tree changes all the time, also who lags waits for the others.
+		// While the tree changes all the time, a client that lags waits for the others, too.
 		if soon := s.tree.Followers.Next(); soon != nil && from > 0 {
 			select {
 			case <-soon:
@@ -171,5 +172,6 @@ func (s *watch) wait(ctx context.Context, from uint64, timeout time.Duration) (*
 	return s.cache.encode(polled{tree: now(state).Root(), commit: state.Index()}), nil
 }
 
-// errPollEnded is a poll that cannot go on here: 503, and nothing was missed.
+// errPollEnded answers 503 to a poll that cannot go on here. Nothing was missed: the client asks
+// the next leader for the same index.
 var errPollEnded = plainError{http.StatusServiceUnavailable, "poll ended: " + noLeader}

@@ -55,7 +55,7 @@ func sizeOf(log []fsm.Entry) (bytes int64) {
 	return bytes
 }
 
-// polledText is an answer, written out. It may serve many.
+// polledText is an answer. It may serve many requests.
 type polledText struct {
 	large *polled // still to be written; else nil
 	plain []byte
@@ -63,11 +63,11 @@ type polledText struct {
 	gzip  []byte
 }
 
-// packedFrom is the size from which an answer is worth compressing: 100 followers of
-// a busy tree would otherwise cost its leader more in bytes than in answers.
+// packedFrom is the size in bytes from which an answer is worth compressing: otherwise 100
+// followers of a busy tree would cost its leader more in bytes than in answers.
 const packedFrom = 8 << 10
 
-// packed is the answer compressed, once for all, nil if that is not worth it.
+// packed is the answer compressed, once for all requests; nil if that is not worth it.
 func (t *polledText) packed() []byte {
 	t.once.Do(func() {
 		if len(t.plain) < packedFrom {
@@ -90,9 +90,9 @@ var packers = sync.Pool{New: func() any {
 	return w
 }}
 
-// pollCache is the newest answer that told of a change, and the newest with a tree.
-// Followers wait for the same index, so one text serves them all; so does one text of a
-// tree, for all who ask while it is the newest.
+// pollCache is the newest answer with changes, and the newest with a tree. Followers wait for
+// the same index, so one text serves them all. So does one text of a tree, for all that ask
+// while it is the newest.
 type pollCache struct{ change, whole oneText }
 
 // oneText is an answer that is written out once.
@@ -104,8 +104,7 @@ type oneText struct {
 	text  *polledText
 }
 
-// encode writes an answer out, if that is worth it: what is large is written from the tree
-// for each who asks, see large.
+// encode writes an answer out. A large answer is written from the tree for each request instead.
 func (c *pollCache) encode(p polled) *polledText {
 	switch {
 	case p.bytes() > answer.LargeFrom:

@@ -26,14 +26,14 @@ type server struct {
 	tree      Tree
 }
 
-// ok is the success envelope of the endpoints outside the agency's own.
+// ok is the envelope of successful answers outside the agency's own calls.
 func ok(more map[string]any) map[string]any {
 	body := map[string]any{"error": false, "code": http.StatusOK}
 	maps.Copy(body, more)
 	return body
 }
 
-// version says which API is spoken.
+// version tells which API is spoken.
 func (s *server) version(w http.ResponseWriter, r *http.Request) error {
 	body := map[string]any{"server": "arango", "license": "enterprise", "version": version.API}
 	if r.URL.Query().Get("details") == "true" {
@@ -45,17 +45,19 @@ func (s *server) version(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// role is the same for every agent.
 func (s *server) role(w http.ResponseWriter, _ *http.Request) error {
 	answer.Write(w, http.StatusOK, ok(map[string]any{"errorNum": 0, "role": "AGENT", "mode": "default"}))
 	return nil
 }
 
+// identify tells the id of the agent.
 func (s *server) identify(w http.ResponseWriter, _ *http.Request) error {
 	answer.Write(w, http.StatusOK, ok(map[string]any{"id": s.id}))
 	return nil
 }
 
-// availability is 200 while the agent runs and its disk does, with a leader or without.
+// availability is 200 while the agent runs and its disk does, whether there is a leader or not.
 func (s *server) availability(w http.ResponseWriter, _ *http.Request) error {
 	if err := s.fence.Err(); err != nil {
 		return apierror.New(apierror.ServiceUnavailable, "%w", err)
@@ -82,6 +84,7 @@ func (s *server) metrics(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// status describes the process.
 func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
 	host, err := os.Hostname()
 	if err != nil {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -20,38 +19,10 @@ import (
 	"stasis/internal/version"
 )
 
-// Raft is what config tells of Raft.
-type Raft interface {
-	CurrentTerm() uint64
-	LastIndex() uint64
-}
-
-// Settings are what config changes of this agent, until it stops.
-type Settings interface {
-	// Compact takes a snapshot now and shortens Raft's log.
-	Compact(ctx context.Context) error
-	// SnapshotAfter sets how many entries make a snapshot due, and how many stay after one.
-	// Threshold is how many make one due.
-	SnapshotAfter(entries uint64) error
-	Threshold() uint64
-	// Keep sets how many changes of the tree poll can deliver. Kept is how many it is.
-	Keep(changes int)
-	Kept() int
-}
-
-// Timing are the intervals that config tells.
-type Timing struct {
-	Heartbeat   time.Duration
-	Election    time.Duration
-	Supervision time.Duration
-	Grace       time.Duration
-	OkThreshold time.Duration
-}
-
 // settings describes the agency as this agent knows it, leader or not, and changes some values.
 type settings struct {
 	id, advertise string
-	timing        Timing
+	intervals     Intervals
 	raft          Raft
 	tree          Tree
 	quota         *quota.Quota
@@ -67,7 +38,7 @@ type settings struct {
 
 func newSettings(o Options, b bodies) *settings {
 	return &settings{
-		id: o.ID, advertise: o.Advertise, timing: o.Timing, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
+		id: o.ID, advertise: o.Advertise, intervals: o.Intervals, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
 		fence: o.Fence, origins: o.Origins, status: o.Status, leader: o.Leader, members: o.Members, leads: o.Leads, bodies: b,
 	}
 }
@@ -185,13 +156,13 @@ func (s *settings) configuration() map[string]any {
 		"agency size":              len(pool),
 		"pool size":                len(pool),
 		"endpoint":                 "tcp://" + s.advertise,
-		"min ping":                 s.timing.Heartbeat.Seconds(),
-		"max ping":                 (2 * s.timing.Election).Seconds(),
+		"min ping":                 s.intervals.Heartbeat.Seconds(),
+		"max ping":                 (2 * s.intervals.Election).Seconds(),
 		"timeoutMult":              1,
 		"supervision":              true,
-		"supervision frequency":    s.timing.Supervision.Seconds(),
-		"supervision grace period": s.timing.Grace.Seconds(),
-		"supervision ok threshold": s.timing.OkThreshold.Seconds(),
+		"supervision frequency":    s.intervals.Supervision.Seconds(),
+		"supervision grace period": s.intervals.Grace.Seconds(),
+		"supervision ok threshold": s.intervals.OkThreshold.Seconds(),
 		"compaction step size":     threshold,
 		"compaction keep size":     s.settings.Kept(),
 		"wait for sync":            true,

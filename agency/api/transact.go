@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"stasis/agency/outcome"
-	"stasis/fsm"
 )
 
 // transact applies transactions and reads between them, in order.
@@ -51,31 +50,9 @@ func (s *data) transact(c callOf) (int, text, error) {
 	return status, written(entries.end()), nil
 }
 
-// entryList is a JSON array that is being written.
-type entryList struct{ text []byte }
-
-// next begins an entry.
-func (l *entryList) next() []byte {
-	if l.text == nil {
-		return append(l.text, '[')
-	}
-	return append(l.text, ',')
-}
-
-func (l *entryList) node(n *fsm.Node) { l.text = n.AppendJSON(l.next()) }
-
-func (l *entryList) flag(b bool) { l.text = strconv.AppendBool(l.next(), b) }
-
-func (l *entryList) end() []byte {
-	if l.text == nil {
-		return []byte("[]")
-	}
-	return append(l.text, ']')
-}
-
-// transient is transact on the tree in the leader's memory. What is written is
-// answered when this node is known to have led afterwards: a server whose heartbeat
-// was answered may count on it that the leader has it.
+// transient is transact on the tree in the leader's memory. If it has written, it answers only
+// when this agent is known to have led afterwards: a server whose heartbeat was answered may
+// count on the leader having it.
 func (s *data) transient(c callOf) (int, text, error) {
 	e, err := parseTransact(c.body)
 	if err == nil {

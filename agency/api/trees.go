@@ -29,8 +29,8 @@ type trees struct {
 	logger  hclog.Logger
 }
 
-// state shows this agent's own tree and log; it need not be the newest unless
-// the leader is asked for.
+// state shows this agent's own tree and log. They need not be the newest, unless the leader is
+// asked for.
 func (s *trees) state(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("redirectToLeader") == "true" {
 		if _, err := s.leader.Serving(r.Context()); err != nil {
@@ -45,8 +45,8 @@ func (s *trees) state(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// appendStateLog writes what follows the tree. Each entry of the log has the key that the
-// reference gives it.
+// appendStateLog writes what follows the tree. Each entry of the log has the key that ArangoDB
+// gives it.
 func appendStateLog(to []byte, state *fsm.State, entries []fsm.Entry, flush func([]byte) []byte) []byte {
 	current := uint64(0) // nothing was compacted
 	if first := state.FirstIndex(); first > 1 {
@@ -86,8 +86,8 @@ func (s *trees) stores(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// store shows the tree as it was at an index, if that is one of the last ones;
-// anything else is the tree as this agent has it.
+// store shows the tree as it was at an index, if that is one of the last ones, and otherwise as
+// this agent has it.
 func (s *trees) store(w http.ResponseWriter, r *http.Request) error {
 	raw, err := s.bodies.read(r)
 	if err != nil {
@@ -102,9 +102,8 @@ func (s *trees) store(w http.ResponseWriter, r *http.Request) error {
 	return s.queues.Of(r).Serve(r, w, root.Weight(), func(flush func([]byte) []byte) []byte { return root.StreamJSON(nil, flush) })
 }
 
-// snapshot answers with the whole tree as a file: the state that a linearizable read
-// sees, with what expires, who observes, and the newest changes. The transient tree is no
-// part of it.
+// snapshot answers with the whole tree as a file: the state that a linearizable read sees, with
+// expiry times, observers and the newest changes. The transient tree is no part of it.
 func (s *trees) snapshot(w http.ResponseWriter, r *http.Request) error {
 	state, _, err := s.reader.Read(r.Context())
 	if err != nil {
@@ -117,7 +116,7 @@ func (s *trees) snapshot(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	return s.queues.Of(r).Send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {
 		if err := agencyclient.WriteSnapshot(answer.Flusher(flush), head, state); err != nil {
-			s.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it torn
+			s.logger.Error("snapshot not sent to its end", "error", err) // its reader finds it incomplete
 		}
 		return nil
 	})

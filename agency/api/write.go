@@ -4,25 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
-
-// appendResults begins the answer to write and inquire.
-func appendResults(to []byte, results []uint64) []byte {
-	to = append(to, `{"results":[`...)
-	for i, index := range results {
-		if i > 0 {
-			to = append(to, ',')
-		}
-		to = strconv.AppendUint(to, index, 10)
-	}
-	return append(to, ']')
-}
 
 // write applies the transactions of an envelope.
 func (s *data) write(c callOf) (int, text, error) {
@@ -67,7 +54,7 @@ func (s *data) commit(ctx context.Context, e envelope, once bool) (committed, er
 	return committed{before: r.Before, outcomes: r.Outcomes}, err
 }
 
-// outcome is that of an element; the zero Outcome if it was not proposed.
+// outcome is that of an element; zero if it was not proposed.
 func (c committed) outcome(el element) fsm.Outcome {
 	if el.slot < 0 {
 		return fsm.Outcome{}
@@ -75,7 +62,7 @@ func (c committed) outcome(el element) fsm.Outcome {
 	return c.outcomes[el.slot]
 }
 
-// status counts every transaction of the envelope.
+// status is the HTTP status: it counts every transaction of the envelope.
 func (c committed) status(e envelope) int {
 	if e.forbidden {
 		return http.StatusForbidden
@@ -88,8 +75,8 @@ func (c committed) status(e envelope) int {
 	return http.StatusOK
 }
 
-// refusal is why nothing of an envelope was applied, if it is the tree's quota. Where
-// something was, or a precondition failed as well, the results tell.
+// refusal is why nothing of an envelope was applied, if the reason is the quota of the tree. If
+// something was applied, or a precondition failed as well, the results tell.
 func (c committed) refusal(e envelope) error {
 	var refused error
 	for _, o := range c.outcomes {

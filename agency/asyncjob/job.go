@@ -13,15 +13,32 @@ import (
 	"stasis/internal/budget"
 )
 
+const (
+	// Header is the header by which a client asks for an async job.
+	Header = "X-Arango-Async"
+	// IDHeader carries the id of a job in answers.
+	IDHeader = "X-Arango-Async-Id"
+
+	// jobBytes bounds one answer.
+	jobBytes = 4 << 20
+)
+
+// memory is what the kept answers of all jobs take.
+type memory struct {
+	mu    sync.Mutex // guards the answers, too
+	most  int        // bytes
+	bytes int        // of the answers that are kept or being made
+}
+
 // Job is one request that is answered later. It is the ResponseWriter of its handler. The first
 // complete answer counts.
 type Job struct {
-	jobs   *Jobs
+	memory *memory
 	cancel context.CancelFunc
 	keptAnswer
 	once   sync.Once     // of parked
 	parked chan struct{} // closed when what fires a waiting poll will find it
-	done   bool          // the answer is complete; guarded by Jobs.mu
+	done   bool          // the answer is complete; guarded by memory.mu
 	ended  time.Time     // when it was complete
 	kept   bool          // the answer may be fetched
 	// account counts the answer while it is kept.
@@ -48,8 +65,8 @@ func (b *Job) Park() { b.once.Do(func() { close(b.parked) }) }
 
 // Finish completes the answer. What is written afterwards is dropped.
 func (b *Job) Finish() {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
+	b.memory.mu.Lock()
+	defer b.memory.mu.Unlock()
 	if !b.done {
 		b.done, b.ended = true, time.Now()
 	}
@@ -57,8 +74,8 @@ func (b *Job) Finish() {
 
 // WriteHeader sets the status, once.
 func (b *Job) WriteHeader(status int) {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
+	b.memory.mu.Lock()
+	defer b.memory.mu.Unlock()
 	if !b.done {
 		b.keptAnswer.WriteHeader(status)
 	}
@@ -67,19 +84,26 @@ func (b *Job) WriteHeader(status int) {
 // Write adds to the answer. It never fails: an answer that is too large is replaced by one that
 // says so.
 func (b *Job) Write(p []byte) (int, error) {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
+	b.memory.mu.Lock()
+	defer b.memory.mu.Unlock()
 	if b.done || !b.kept {
 		return len(p), nil
 	}
 	// A buffer that grows takes up to twice what it holds.
-	if b.body.Len()+len(p) > jobBytes || b.jobs.bytes+len(p) > b.jobs.most || b.account.Take(2*int64(len(p))) != nil {
-		b.jobs.release(b)
+	if b.body.Len()+len(p) > jobBytes || b.memory.bytes+len(p) > b.memory.most || b.account.Take(2*int64(len(p))) != nil {
+		b.release()
 		b.refuse()
 		return len(p), nil
 	}
-	b.jobs.bytes += len(p)
+	b.memory.bytes += len(p)
 	return b.keptAnswer.Write(p)
+}
+
+// release gives back the memory of the answer. Callers hold mu.
+func (b *Job) release() {
+	b.memory.bytes -= b.body.Len()
+	b.body = bytes.Buffer{}
+	b.account.Close()
 }
 
 // refuse replaces an answer that is too large by 413. The request itself has been carried out.
@@ -87,17 +111,17 @@ func (b *Job) Write(p []byte) (int, error) {
 func (b *Job) refuse() {
 	b.done, b.ended = true, time.Now()
 	b.header, b.status = http.Header{"Content-Type": answer.JSON}, http.StatusRequestEntityTooLarge
-	text, err := json.Marshal(answer.Message{Message: fmt.Sprintf("the answer is not kept: at most %d bytes are of one request, and %d of all, if there is memory. Ask without %s", jobBytes, b.jobs.most, Header)})
+	text, err := json.Marshal(answer.Message{Message: fmt.Sprintf("the answer is not kept: at most %d bytes are of one request, and %d of all, if there is memory. Ask without %s", jobBytes, b.memory.most, Header)})
 	if err == nil { // a text
 		b.body.Write(text)
-		b.jobs.bytes += len(text)
+		b.memory.bytes += len(text)
 	}
 }
 
 // Header is that of the answer; after Finish it is a header that is dropped.
 func (b *Job) Header() http.Header {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
+	b.memory.mu.Lock()
+	defer b.memory.mu.Unlock()
 	if b.done {
 		return http.Header{}
 	}

@@ -17,10 +17,6 @@ import (
 )
 
 const (
-	// Header is the header by which a client asks for an async job.
-	Header = "X-Arango-Async"
-	// IDHeader carries the id of a job in answers.
-	IDHeader = "X-Arango-Async-Id"
 	// Path begins the paths by which jobs are fetched, listed, cancelled and dropped.
 	Path = "/_api/job/"
 
@@ -29,9 +25,8 @@ const (
 	jobsKept = 4096
 	// jobLife is how long an answer waits to be fetched.
 	jobLife = time.Hour
-	// jobBytes bounds one answer, MostBytes all of them. jobsPart is their part of the memory
-	// for large requests, where that is less.
-	jobBytes  = 4 << 20
+	// MostBytes bounds all answers that are kept. jobsPart is their part of the memory for large
+	// requests, where that is less.
 	MostBytes = 32 << 20
 	jobsPart  = 4
 )
@@ -41,27 +36,26 @@ type Jobs struct {
 	base   context.Context
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
-	most   int // bytes of answers that are kept
+	memory memory
 
-	mu      sync.Mutex
+	// memory.mu guards the fields below.
 	last    uint64
 	all     map[uint64]*Job
 	running int
-	bytes   int // of the answers that are kept or being made
 }
 
 // New bounds the answers by a part of a budget.
 func New(b *budget.Budget) *Jobs {
-	j := &Jobs{last: uint64(time.Now().UnixMicro()), all: map[uint64]*Job{}, most: int(min(MostBytes, b.Largest()/jobsPart))}
+	j := &Jobs{last: uint64(time.Now().UnixMicro()), all: map[uint64]*Job{}, memory: memory{most: int(min(MostBytes, b.Largest()/jobsPart))}}
 	j.base, j.cancel = context.WithCancel(context.Background())
 	return j
 }
 
 // Close cancels all jobs and returns when none runs any more. Later ones are refused.
 func (j *Jobs) Close() {
-	j.mu.Lock()
+	j.memory.mu.Lock()
 	j.cancel()
-	j.mu.Unlock()
+	j.memory.mu.Unlock()
 	j.wait.Wait()
 }
 
@@ -78,7 +72,7 @@ func (j *Jobs) Begin(w http.ResponseWriter, r *http.Request, raw []byte, serve h
 	}
 	ctx, cancel := context.WithCancel(budget.With(j.base, account))
 	b := &Job{
-		jobs: j, cancel: cancel, kept: store, parked: make(chan struct{}), keptAnswer: keptAnswer{header: http.Header{}}, account: request.Sibling(),
+		memory: &j.memory, cancel: cancel, kept: store, parked: make(chan struct{}), keptAnswer: keptAnswer{header: http.Header{}}, account: request.Sibling(),
 	}
 	later := r.Clone(ctx)
 	later.Header.Del(Header)
@@ -110,9 +104,9 @@ func (j *Jobs) Begin(w http.ResponseWriter, r *http.Request, raw []byte, serve h
 
 // Held is how many bytes the answers take that are kept.
 func (j *Jobs) Held() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.bytes
+	j.memory.mu.Lock()
+	defer j.memory.mu.Unlock()
+	return j.memory.bytes
 }
 
 // Asked tells whether the client of a request wants an async job.
@@ -124,8 +118,8 @@ func Asked(h http.Header) bool {
 // add enters a job, and gives it an id if its answer is to be kept. From then on Close waits for
 // it.
 func (j *Jobs) add(b *Job, store bool) (uint64, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.memory.mu.Lock()
+	defer j.memory.mu.Unlock()
 	if j.base.Err() != nil {
 		return 0, apierror.New(apierror.ShuttingDown, "agent is stopping")
 	}
@@ -133,8 +127,8 @@ func (j *Jobs) add(b *Job, store bool) (uint64, error) {
 	switch {
 	case len(j.all) >= jobsKept:
 		return 0, apierror.New(apierror.ServiceUnavailable, "%d answers wait to be fetched from %s", len(j.all), Path)
-	case j.bytes >= j.most/2:
-		return 0, apierror.New(apierror.ServiceUnavailable, "answers of %d bytes wait to be fetched from %s", j.bytes, Path)
+	case j.memory.bytes >= j.memory.most/2:
+		return 0, apierror.New(apierror.ServiceUnavailable, "answers of %d bytes wait to be fetched from %s", j.memory.bytes, Path)
 	case j.running >= jobsKept:
 		return 0, apierror.New(apierror.ServiceUnavailable, "%d requests are being served whose clients do not wait", j.running)
 	}
@@ -158,12 +152,12 @@ func (j *Jobs) expire(before time.Time) {
 
 // ended notes that the goroutine of a job has ended.
 func (j *Jobs) ended(b *Job) {
-	j.mu.Lock()
+	j.memory.mu.Lock()
 	j.running--
 	if !b.kept {
-		j.release(b)
+		b.release()
 	}
-	j.mu.Unlock()
+	j.memory.mu.Unlock()
 	j.wait.Done()
 }
 
@@ -171,13 +165,6 @@ func (j *Jobs) ended(b *Job) {
 func (j *Jobs) forget(id uint64) {
 	b := j.all[id]
 	b.kept = false
-	j.release(b)
+	b.release()
 	delete(j.all, id)
-}
-
-// release gives back the memory of an answer. Callers hold mu.
-func (j *Jobs) release(b *Job) {
-	j.bytes -= b.body.Len()
-	b.body = bytes.Buffer{}
-	b.account.Close()
 }

@@ -19,8 +19,8 @@ func (j *Jobs) Serve(w http.ResponseWriter, r *http.Request, rest string) error 
 	if len(parts) == 1 && r.Method == http.MethodPut {
 		return j.fetch(w, parts[0])
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.memory.mu.Lock()
+	defer j.memory.mu.Unlock()
 	j.expire(time.Now().Add(-jobLife))
 	switch {
 	case len(parts) == 1 && r.Method == http.MethodGet:
@@ -98,8 +98,8 @@ func (j *Jobs) fetch(w http.ResponseWriter, name string) error {
 
 // take removes an answer and gives its text, nil while it is not complete.
 func (j *Jobs) take(name string) (b *Job, id uint64, text []byte, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.memory.mu.Lock()
+	defer j.memory.mu.Unlock()
 	j.expire(time.Now().Add(-jobLife))
 	if b, id, err = j.find(name); err != nil || !b.done {
 		return b, id, nil, err

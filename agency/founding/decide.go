@@ -21,7 +21,8 @@ type Inquiry struct {
 	answers   map[string]*Answer
 }
 
-// conflict says which agent has lost its directory since somebody wrote its seed down.
+// conflict says which agent has lost its directory since another agent wrote its seed down;
+// empty if none has.
 func (q Inquiry) conflict(seeds map[string]string) string {
 	told := func(by string, met map[string]string) string {
 		for _, id := range slices.Sorted(maps.Keys(met)) {
@@ -40,7 +41,7 @@ func (q Inquiry) conflict(seeds map[string]string) string {
 	return text
 }
 
-// decide gives the agency that is to be origin.Founded, or says what is missing.
+// Decide gives the agency that is to be founded, or says what is missing.
 func (q Inquiry) Decide() (f origin.Founded, waiting string) {
 	ids := slices.Sorted(maps.Keys(q.peers))
 	agencies := map[keys.Origin]string{} // → who belongs to it
@@ -65,7 +66,7 @@ func (q Inquiry) Decide() (f origin.Founded, waiting string) {
 	return q.first(ids)
 }
 
-// first decides while all that answer belong nowhere.
+// first decides while no agent that answers belongs to an agency.
 func (q Inquiry) first(ids []string) (f origin.Founded, waiting string) {
 	seeds := map[string]string{q.self: q.record.Seed}
 	least := q.self
@@ -89,7 +90,7 @@ func (q Inquiry) first(ids []string) (f origin.Founded, waiting string) {
 	return f, ""
 }
 
-// late says what an agent waits for that has nothing, while others belong to an agency.
+// late says what an agent without anything waits for, while others belong to an agency.
 func (q Inquiry) late(ids []string) string {
 	for _, id := range ids {
 		r := q.answers[id]
@@ -111,9 +112,10 @@ func (q Inquiry) late(ids []string) string {
 		"and start the others with empty directories and --join"
 }
 
-// recovered is where an agency that was recovered, or restored from a snapshot, takes
-// members: it began with one agent, and the others are to come back. Which members an
-// agency has otherwise was decided by who added and removed them.
+// Recovered are the addresses at which an agency takes this agent as a member although it was
+// not named one: it was recovered, or restored from a snapshot, began with one agent, and the
+// others are to come back. The members of any other agency are those that were added and not
+// removed.
 func (q Inquiry) Recovered() (at []string) {
 	for _, id := range slices.Sorted(maps.Keys(q.answers)) {
 		if r := q.answers[id]; r.Founded != nil && r.Founded.Incarnation > 1 && r.Leader != "" && !slices.Contains(r.Voters, q.self) {

@@ -54,7 +54,9 @@ type Joiner struct {
 }
 
 // New makes a Joiner. Run does the work.
-func New(r Raft, o Options) *Joiner { return &Joiner{Options: o, raft: r, others: newOthers(o)} }
+func New(r Raft, o Options) *Joiner {
+	return &Joiner{Options: o, raft: r, others: newOthers(o.Network, 2*o.Election, len(o.Join) > 0, o.Origins, o.Guard)}
+}
 
 // Run returns when the agent is a voter at its address, or when running ends. A disk that fails
 // stops the agent.

@@ -29,10 +29,10 @@ type others struct {
 	guard   *origin.Guard
 }
 
-func newOthers(o Options) *others {
-	c := network.NewHTTPClient(o.Network)
+func newOthers(n network.Network, patient time.Duration, joins bool, o *origin.Origins, g *origin.Guard) *others {
+	c := network.NewHTTPClient(n)
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &others{client: c, patient: 2 * o.Election, joins: len(o.Join) > 0, origins: o.Origins, guard: o.Guard}
+	return &others{client: c, patient: patient, joins: joins, origins: o, guard: g}
 }
 
 func (o *others) close() { o.client.CloseIdleConnections() }

@@ -56,8 +56,8 @@ func (g *Guard) strangers() map[string]keys.Origin {
 // Meet compares the agency that another agent belongs to with this agent's, and decides which of
 // the two is the stranger:
 //
-//   - Of two incarnations the older one is. Whoever recovered the agency has decided that it goes
-//     on without that one's newest entries, so those must not come back.
+//   - Of two incarnations the older one is. The recovery decided that the agency goes on without
+//     the older one's newest entries, so those must not come back.
 //   - Between two agencies nothing tells which is right. An agent stops itself only if it can
 //     have no leader any more: so many of its members' places are held by agents of other
 //     agencies that the rest is no majority. Two agencies cannot both have a majority among the

@@ -32,15 +32,15 @@ func newOnces(applied func(id string) bool) onces {
 	return onces{flying: map[string]struct{}{}, applied: applied}
 }
 
-// stale says why an envelope must not be proposed any more. It looks at what is in flight before
+// stale says why an envelope with these ids must not be proposed any more. It looks at what is in flight before
 // it looks at the tree: an envelope that is applied in between is seen twice, and never missed.
-func (o *onces) stale(e *proposal) error {
+func (o *onces) stale(lost <-chan struct{}, ids []string) error {
 	select {
-	case <-e.lost:
+	case <-lost:
 		return fmt.Errorf("%w: leadership ended before it was proposed", outcome.ErrNotLeader)
-	default: // also without an office
+	default: // also without a leadership
 	}
-	for _, id := range e.once {
+	for _, id := range ids {
 		_, flies := o.flying[id]
 		if (flies || o.applied(id)) && !failpoint.Off("once-is-once") {
 			return fmt.Errorf("%w: client id %s: %w", outcome.ErrUnknown, id, errOnce)
@@ -50,18 +50,16 @@ func (o *onces) stale(e *proposal) error {
 }
 
 // begin notes that an envelope is in flight.
-func (o *onces) begin(e *proposal) {
-	for _, id := range e.once {
+func (o *onces) begin(ids []string) {
+	for _, id := range ids {
 		o.flying[id] = struct{}{}
 	}
 }
 
 // end notes that a batch has its outcome.
-func (o *onces) end(batch []*proposal) {
-	for _, e := range batch {
-		for _, id := range e.once {
-			delete(o.flying, id)
-		}
+func (o *onces) end(ids []string) {
+	for _, id := range ids {
+		delete(o.flying, id)
 	}
 }
 

@@ -139,9 +139,9 @@ func (p *Proposer) Waiting() int { return p.queue.waiting() }
 // Ongoing tells whether a transaction with one of the client ids has no outcome yet.
 func (p *Proposer) Ongoing(ids []string) bool { return len(p.queue.pending(ids)) > 0 }
 
-// Settled waits until every transaction that was asked for before the call, and carries one of
+// AwaitOutcomes waits until every transaction that was asked for before the call, and carries one of
 // the client ids, has its outcome.
-func (p *Proposer) Settled(ctx context.Context, ids []string) error {
+func (p *Proposer) AwaitOutcomes(ctx context.Context, ids []string) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Limit)
 	defer cancel()
 	for _, w := range p.queue.pending(ids) {

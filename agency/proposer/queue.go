@@ -100,11 +100,11 @@ func (q *queue) take() []*proposal {
 			break
 		}
 		n++
-		if err := q.once.stale(e); err != nil {
+		if err := q.once.stale(e.lost, e.once); err != nil {
 			e.fail(err)
 			continue
 		}
-		q.once.begin(e)
+		q.once.begin(e.once)
 		transactions, bytes = transactions+len(e.transactions), bytes+e.bytes
 		batch = append(batch, e)
 	}
@@ -119,7 +119,9 @@ func (q *queue) take() []*proposal {
 func (q *queue) landed(batch []*proposal) {
 	q.mu.Lock()
 	q.flying = slices.DeleteFunc(q.flying, func(b []*proposal) bool { return b[0] == batch[0] })
-	q.once.end(batch)
+	for _, e := range batch {
+		q.once.end(e.once)
+	}
 	q.mu.Unlock()
 	q.due()
 }

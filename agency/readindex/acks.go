@@ -30,7 +30,7 @@ type Ack struct {
 	sent uint64 // the place of the call in the order of sending
 }
 
-// NewAcks gives acks of nobody.
+// NewAcks gives a table without acks.
 func NewAcks() *Acks {
 	return &Acks{newest: map[raft.ServerID]Ack{}, changed: make(chan struct{})}
 }
