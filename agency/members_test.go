@@ -216,6 +216,7 @@ func TestLeadershipHandedOver(t *testing.T) {
 		require.Equal(t, http.StatusOK, c.ask(first, "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, to)).status)
 		require.Equal(t, to, c.leader(first))
 		require.Equal(t, http.StatusBadRequest, c.ask(c.leader(first), "members", `{"transfer":true,"id":"AGNT-none"}`).status)
+		time.Sleep(time.Second) // by then it has heard of the new leader
 		require.Equal(t, http.StatusTemporaryRedirect, c.ask(first, "members", `{"transfer":true}`).status)
 	})
 }
