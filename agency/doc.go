@@ -23,7 +23,10 @@
 //	joining      an agent that has started is brought to its place
 //	origin       which agency this is; strangers are refused
 //	tree         Raft entries → fsm, outcomes, who waits for a change
+//	quota        how heavy the tree may become
+//	raftnode     Raft on the rooms below it
 //	transport    Raft's calls, and which peers accept this leader
+//	validation   what other agents send is checked before Raft has it
 //	fence        an agent whose disk hangs takes no part
 //	store        Raft's log, votes and snapshots on disk
 //	recovery     offline: an agency is made of one disk, or of a snapshot

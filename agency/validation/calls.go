@@ -76,5 +76,5 @@ func snapshot(r *raft.InstallSnapshotRequest) error {
 	case r.LastLogIndex == 0 || r.LastLogTerm == 0 || r.LastLogTerm > r.Term:
 		return fmt.Errorf("it ends with entry %d of term %d", r.LastLogIndex, r.LastLogTerm)
 	}
-	return Members(r.Configuration)
+	return members(r.Configuration)
 }

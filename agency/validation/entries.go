@@ -41,7 +41,7 @@ func Entry(e *raft.Log) (command fsm.Command, err error) {
 	case raft.LogCommand:
 		return fsm.DecodeCommand(e.Data)
 	case raft.LogConfiguration:
-		return command, Members(e.Data)
+		return command, members(e.Data)
 	case raft.LogNoop, raft.LogBarrier:
 		return command, nil
 	default: // also the kinds that Raft knows and no agent has ever written
@@ -49,9 +49,9 @@ func Entry(e *raft.Log) (command fsm.Command, err error) {
 	}
 }
 
-// Members checks that Raft can take an encoded membership: every agent has an id and an address
+// members checks that Raft can take an encoded membership: every agent has an id and an address
 // of its own, and at least one has a vote.
-func Members(data []byte) (err error) {
+func members(data []byte) (err error) {
 	defer func() { // Raft's decoder panics when it cannot decode
 		if p := recover(); p != nil {
 			err = fmt.Errorf("membership: %v", p)
