@@ -18,6 +18,7 @@ import (
 	"stasis/agency/port"
 	"stasis/agency/proposer"
 	"stasis/agency/quota"
+	"stasis/agency/raftnode"
 	"stasis/agency/readindex"
 	"stasis/agency/store"
 	"stasis/agency/tree"
@@ -32,15 +33,14 @@ type Agent struct {
 	timing    Timing
 	life      *life
 
-	disk       *store.Store
-	port       *port.Port
-	tree       *tree.Replica
-	quota      *quota.Quota
-	compaction *tree.Compaction
-	fence      *fence.Fence
-	learner    *learner.Learner
-	origins    *origin.Origins
-	node       *node
+	disk    *store.Store
+	port    *port.Port
+	tree    *tree.Replica
+	quota   *quota.Quota
+	fence   *fence.Fence
+	learner *learner.Learner
+	origins *origin.Origins
+	node    *raftnode.Node
 
 	leadership *leadership.Keeper
 	proposer   *proposer.Proposer
@@ -87,12 +87,11 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	if err := a.server.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, a.node.close(a.port))
-	close(a.node.gone)
+	errs = append(errs, a.node.Stop())
 	a.life.watcher.Wait()
 	a.leadership.Wait()
 	a.life.workers.Wait()
-	a.node.waiter.Close()
+	a.node.Waiter.Close()
 	errs = append(errs, a.disk.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop agent %s: %w", a.id, err)
@@ -120,13 +119,13 @@ func (a *Agent) awaitInFlight(d time.Duration) {
 
 // handOver gives leadership to another agent, if this one has it and ctx allows.
 func (a *Agent) handOver(ctx context.Context) {
-	if _, others := a.members.Others(); ctx.Err() != nil || others == 0 || a.node.raft.State() != raft.Leader {
+	if _, others := a.members.Others(); ctx.Err() != nil || others == 0 || a.node.Raft.State() != raft.Leader {
 		return
 	}
 	done := make(chan struct{})
 	a.life.watcher.Go(func() {
 		defer close(done)
-		if err := a.node.raft.LeadershipTransfer().Error(); err != nil {
+		if err := a.node.Raft.LeadershipTransfer().Error(); err != nil {
 			a.logger.Info("leadership not handed over", "reason", err)
 		}
 	})
@@ -143,5 +142,5 @@ func (a *Agent) handOver(ctx context.Context) {
 func (a *Agent) fail(err error) {
 	a.life.report(err)
 	a.life.stop()
-	a.node.beginQuit()
+	a.node.BeginStop()
 }

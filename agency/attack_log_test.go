@@ -78,7 +78,7 @@ func TestWriteAllIsDivided(t *testing.T) {
 func newestEntry(t testing.TB, s *single) []byte {
 	t.Helper()
 	var entry raft.Log
-	require.NoError(t, s.disk.Log.GetLog(s.node.raft.LastIndex(), &entry))
+	require.NoError(t, s.disk.Log.GetLog(s.node.Raft.LastIndex(), &entry))
 	return entry.Data
 }
 
@@ -96,7 +96,7 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		require.Equal(t, 200, c.ask(leader, "write", lockHeld).status)
-		term := c.agents[leader].node.raft.CurrentTerm()
+		term := c.agents[leader].node.Raft.CurrentTerm()
 		for _, name := range c.others(leader) {
 			c.net.Throttle(leader, name, 3<<20)
 		}
@@ -118,7 +118,7 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		for name, a := range c.agents {
 			require.Greater(t, a.tree.State().Weight(), int64(60<<20), "%s: the entry does not arrive", name)
-			require.Equal(t, term, a.node.raft.CurrentTerm(), "the leadership was lost")
+			require.Equal(t, term, a.node.Raft.CurrentTerm(), "the leadership was lost")
 		}
 	})
 }

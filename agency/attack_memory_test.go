@@ -28,7 +28,7 @@ func refused(t testing.TB, r reply) (num int, reason string) {
 // writes, before it is proposed.
 func TestLargeTransactionsAreRefused(t *testing.T) {
 	s := alone(t, t.TempDir())
-	index := s.node.raft.LastIndex()
+	index := s.node.Raft.LastIndex()
 	for _, call := range []string{"write", "transact", "transient"} {
 		for name, body := range map[string]string{
 			"one of 3 MiB":            `[[{"/a":` + value(3<<20) + `}]]`,
@@ -45,7 +45,7 @@ func TestLargeTransactionsAreRefused(t *testing.T) {
 			require.Contains(t, reason, "are allowed", name)
 		}
 	}
-	require.Equal(t, index, s.node.raft.LastIndex(), "nothing was proposed")
+	require.Equal(t, index, s.node.Raft.LastIndex(), "nothing was proposed")
 	require.Equal(t, 200, s.post("write", `[[{"/a":`+value(quota.MaxTransaction-20)+`}]]`).status)
 }
 
@@ -63,7 +63,7 @@ func TestLargePlanIsTheHolders(t *testing.T) {
 	s := alone(t, t.TempDir(), func(c *Config) { c.TreeQuota = 40 << 20 })
 	require.Equal(t, 413, s.post("write", plan(10<<20, "secret")).status, "the lock is free")
 	require.Equal(t, 200, s.post("write", lockHeld).status)
-	index := s.node.raft.LastIndex()
+	index := s.node.Raft.LastIndex()
 	for _, body := range []string{
 		plan(10<<20, "guess"), plan(3<<20, "guess"),
 		`[[{"/arango/Plan":` + value(10<<20) + `}]]`,
@@ -74,13 +74,13 @@ func TestLargePlanIsTheHolders(t *testing.T) {
 		got := s.post("write", body)
 		require.Equal(t, 413, got.status, "who does not hold the lock writes a large Plan: %.100s", body)
 	}
-	require.Equal(t, index, s.node.raft.LastIndex(), "nothing was proposed")
+	require.Equal(t, index, s.node.Raft.LastIndex(), "nothing was proposed")
 	require.Equal(t, 200, s.post("write", plan(10<<20, "secret")).status)
 	require.Equal(t, 200, s.post("write", plan(3<<20, "secret")).status)
-	index = s.node.raft.LastIndex()
+	index = s.node.Raft.LastIndex()
 	got := s.post("write", plan(50<<20, "secret"))
 	require.Equal(t, 413, got.status)
-	require.Equal(t, index, s.node.raft.LastIndex(), "a Plan that the quota refuses was proposed")
+	require.Equal(t, index, s.node.Raft.LastIndex(), "a Plan that the quota refuses was proposed")
 	num, reason := refused(t, got)
 	require.Equal(t, 32, num)
 	require.Contains(t, reason, "--tree-quota")

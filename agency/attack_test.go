@@ -44,10 +44,10 @@ func (x *attacker) header() raft.RPCHeader {
 func (x *attacker) append(name string, entries ...*raft.Log) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
-	last := agent.node.raft.LastIndex()
+	last := agent.node.Raft.LastIndex()
 	var end raft.Log
 	require.NoError(x.c.t, agent.disk.Log.GetLog(last, &end))
-	term := agent.node.raft.CurrentTerm()
+	term := agent.node.Raft.CurrentTerm()
 	for i, e := range entries {
 		if e == nil {
 			continue
@@ -70,11 +70,11 @@ func (x *attacker) repeat(name string) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
 	var before, last raft.Log
-	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.raft.LastIndex()-1, &before))
-	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.raft.LastIndex(), &last))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.Raft.LastIndex()-1, &before))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.Raft.LastIndex(), &last))
 	id, target := x.target(name)
 	return x.AppendEntries(id, target, &raft.AppendEntriesRequest{
-		RPCHeader: x.header(), Term: agent.node.raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
+		RPCHeader: x.header(), Term: agent.node.Raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
 	}, &raft.AppendEntriesResponse{})
 }
 
@@ -127,9 +127,9 @@ func TestGarbageEntriesAreRefused(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		for _, name := range c.others(x.leader) {
 			for _, g := range allGarbage() {
-				before := c.agents[name].node.raft.LastIndex()
+				before := c.agents[name].node.Raft.LastIndex()
 				require.ErrorContains(t, x.append(name, g.entries...), "nothing of it is kept", "%s: an entry that cannot be read is taken", g.what)
-				require.Equal(t, before, c.agents[name].node.raft.LastIndex(), g.what)
+				require.Equal(t, before, c.agents[name].node.Raft.LastIndex(), g.what)
 			}
 		}
 		require.NoError(t, x.repeat(c.others(x.leader)[0]), "what was refused was not refused for what it was")
@@ -195,7 +195,7 @@ func TestGarbageSnapshotIsRefused(t *testing.T) {
 		send := func(data []byte, members []byte) error {
 			id, target := x.target(name)
 			return x.InstallSnapshot(id, target, &raft.InstallSnapshotRequest{
-				RPCHeader: x.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: agent.node.raft.CurrentTerm(), LastLogIndex: 1 << 20, LastLogTerm: 1,
+				RPCHeader: x.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: agent.node.Raft.CurrentTerm(), LastLogIndex: 1 << 20, LastLogTerm: 1,
 				Configuration: members, ConfigurationIndex: 1, Size: int64(len(data)),
 			}, &raft.InstallSnapshotResponse{}, bytes.NewReader(data))
 		}

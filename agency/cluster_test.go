@@ -150,7 +150,7 @@ func TestOldAnswersDoNotConfirm(t *testing.T) {
 			var handOver sync.WaitGroup
 			handOver.Go(func() { // tells one follower to stand for election at once
 				id := raft.ServerID("AGNT-" + next)
-				_ = c.agents[old].node.raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // seen below
+				_ = c.agents[old].node.Raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // seen below
 			})
 			for range 1000 {
 				if time.Sleep(time.Millisecond); c.agents[next].IsLeader() {
@@ -158,7 +158,7 @@ func TestOldAnswersDoNotConfirm(t *testing.T) {
 				}
 			}
 			require.Equal(t, `200 {"results":[2]}`, c.ask(next, "write", `[[{"x":2}]]`).String())
-			require.Equal(t, raft.Leader, c.agents[old].node.raft.State(), "it must not know yet")
+			require.Equal(t, raft.Leader, c.agents[old].node.Raft.State(), "it must not know yet")
 			got := c.ask(old, "read", `[["x"]]`)
 			require.NotEqual(t, http.StatusOK, got.status, "an old answer confirms a read: %s", got.body)
 			handOver.Wait()
@@ -275,9 +275,9 @@ func TestAgentsMove(t *testing.T) {
 func TestSupervised(t *testing.T) {
 	inBubble(t, 3, Timing{Ownerless: 20 * time.Second}, func(t *testing.T, c *cluster) {
 		first := c.leader()
-		before := c.agents[first].node.raft.LastIndex()
+		before := c.agents[first].node.Raft.LastIndex()
 		time.Sleep(10 * time.Minute)
-		require.Equal(t, before, c.agents[first].node.raft.LastIndex(), "an idle agency writes nothing")
+		require.Equal(t, before, c.agents[first].node.Raft.LastIndex(), "an idle agency writes nothing")
 		lock := `{"` + keys.HotBackupCreate + `":"2026-01-01T00:00:00Z"}`
 		require.Equal(t, `200 {"results":[1,2]}`, c.ask(first, "write", `[[{"`+keys.InitDone+`":true}],[`+lock+`]]`).String())
 		time.Sleep(10 * time.Second)
@@ -409,7 +409,7 @@ func TestGroupCommit(t *testing.T) {
 		require.LessOrEqual(t, fastest, 21*time.Millisecond)
 
 		const clients, each = 50, 4
-		before := c.agents[leader].node.raft.LastIndex()
+		before := c.agents[leader].node.Raft.LastIndex()
 		indexes := make([][]float64, clients)
 		var wait sync.WaitGroup
 		for i := range clients {
@@ -427,7 +427,7 @@ func TestGroupCommit(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		entries := c.agents[leader].node.raft.LastIndex() - before
+		entries := c.agents[leader].node.Raft.LastIndex() - before
 		require.Less(t, entries, uint64(clients*each/4))
 		var seen []float64
 		for _, pairs := range indexes {

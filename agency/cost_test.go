@@ -120,7 +120,7 @@ func TestSnapshotDoesNotDelayWrites(t *testing.T) {
 	}
 	snapshot := make(chan error, 1)
 	begin := time.Now()
-	go func() { snapshot <- s.node.raft.Snapshot().Error() }()
+	go func() { snapshot <- s.node.Raft.Snapshot().Error() }()
 	during := longest(snapshot)
 	// Timings do not decide here: the machine may be busy with other things.
 	t.Logf("a snapshot of %d keys took %s; %d writes meanwhile, the slowest %s (a tenth of the election timeout is %s)",

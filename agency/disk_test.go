@@ -47,7 +47,7 @@ func TestRestartFromSnapshot(t *testing.T) {
 	for range 100 {
 		s.post("write", `[[{"x":{"op":"increment"}}]]`)
 	}
-	require.NoError(t, s.node.raft.Snapshot().Error())
+	require.NoError(t, s.node.Raft.Snapshot().Error())
 	s.post("write", `[[{"x":{"op":"increment"}}]]`)
 	s.end()
 	shots, err := filepath.Glob(dir + "/snapshots/*/state.bin")
@@ -87,7 +87,7 @@ func TestBootstrapTornInTheMiddle(t *testing.T) {
 // TestTwentyThousandIncrements in one envelope, in one entry.
 func TestTwentyThousandIncrements(t *testing.T) {
 	s := alone(t, t.TempDir())
-	before := s.node.raft.LastIndex()
+	before := s.node.Raft.LastIndex()
 	body := "[" + strings.Repeat(`[{"x":{"op":"increment"}}],`, 19999) + `[{"x":{"op":"increment"}}]]`
 	got := s.post("write", body)
 	require.Equal(t, 200, got.status)
@@ -96,7 +96,7 @@ func TestTwentyThousandIncrements(t *testing.T) {
 	require.EqualValues(t, 1, results[0])
 	require.EqualValues(t, 20000, results[19999])
 	require.Equal(t, `200 [{"x":20000}]`, s.post("read", `[["x"]]`).String())
-	require.Equal(t, before+1, s.node.raft.LastIndex())
+	require.Equal(t, before+1, s.node.Raft.LastIndex())
 	// The status counts all of them, also the first.
 	got = s.post("write", `[[{"x":1},{"x":{"old":1}}],`+body[1:])
 	require.Equal(t, 412, got.status)
@@ -106,7 +106,7 @@ func TestTwentyThousandIncrements(t *testing.T) {
 func TestUndecodableEntryStopsTheNode(t *testing.T) {
 	s := alone(t, t.TempDir())
 	s.post("write", `[[{"x":1}]]`)
-	future := s.node.raft.Apply([]byte("\xffnonsense"), time.Second)
+	future := s.node.Raft.Apply([]byte("\xffnonsense"), time.Second)
 	_ = future.Error() // it may be applied or not be answered any more; what counts is below
 	select {
 	case err := <-s.Err():

@@ -33,7 +33,7 @@ func FuzzRequests(f *testing.F) {
 		}
 		for _, call := range []string{"POST write", "POST read", "POST transact", "POST transient", "POST inquire", "POST store", "PUT config", "POST members"} {
 			method, name, _ := strings.Cut(call, " ")
-			before := a.node.raft.LastIndex()
+			before := a.node.Raft.LastIndex()
 			w := httptest.NewRecorder()
 			a.api.ServeHTTP(w, httptest.NewRequest(method, api.Prefix+"/"+name, strings.NewReader(string(raw))))
 			if !json.Valid(w.Body.Bytes()) {
@@ -42,7 +42,7 @@ func FuzzRequests(f *testing.F) {
 			if w.Code >= 500 && name != "config" {
 				t.Fatalf("%s %q: %d %s", call, raw, w.Code, w.Body)
 			}
-			if w.Code == http.StatusBadRequest && a.node.raft.LastIndex() != before {
+			if w.Code == http.StatusBadRequest && a.node.Raft.LastIndex() != before {
 				t.Fatalf("%s %q: refused, and in the log", call, raw)
 			}
 		}

@@ -23,7 +23,7 @@ func (a *Agent) lookAtDisk() (leads bool) {
 	overdue, hang := a.disk.Calls.Overdue(a.timing.DiskPatience), a.fence.Hang()
 	switch {
 	case overdue != nil && hang == nil:
-		h := fence.Hang{Since: overdue.Begun, Call: overdue.What, Term: a.node.raft.CurrentTerm()}
+		h := fence.Hang{Since: overdue.Begun, Call: overdue.What, Term: a.node.Raft.CurrentTerm()}
 		a.fence.Raise(h)
 		if !failpoint.Off("fence-on-hang") {
 			a.leadership.End()
@@ -41,7 +41,7 @@ func (a *Agent) lookAtDisk() (leads bool) {
 		a.life.watcher.Go(func() {
 			a.logger.Info("the disk answers again: this agent takes part", "hung", time.Since(hang.Since).Round(time.Millisecond))
 		})
-		return a.node.raft.State() == raft.Leader
+		return a.node.Raft.State() == raft.Leader
 	}
 	return false
 }
@@ -49,5 +49,5 @@ func (a *Agent) lookAtDisk() (leads bool) {
 // leadsOthers says whether Raft still leads in a term, and others could follow.
 func (a *Agent) leadsOthers(term uint64) bool {
 	_, others := a.members.Others()
-	return others > 0 && a.node.raft.State() == raft.Leader && a.node.raft.CurrentTerm() == term
+	return others > 0 && a.node.Raft.State() == raft.Leader && a.node.Raft.CurrentTerm() == term
 }

@@ -56,7 +56,7 @@ func TestTermNeverGoesBack(t *testing.T) {
 			}
 			stranger := raft.NewNetworkTransport(c.stranger(c.agents[leader]), 2, time.Minute, io.Discard)
 			defer func() { require.NoError(t, stranger.Close()) }()
-			term := c.agents[hung].node.raft.CurrentTerm()
+			term := c.agents[hung].node.Raft.CurrentTerm()
 			target := raft.ServerAddress("AGNT-" + hung + "@" + c.peers["AGNT-"+hung])
 			header := func(name string) raft.RPCHeader {
 				return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("AGNT-" + name), Addr: []byte(c.peers["AGNT-"+name])}
@@ -72,11 +72,11 @@ func TestTermNeverGoesBack(t *testing.T) {
 				}, &raft.RequestVoteResponse{}) // seen below
 			})
 			time.Sleep(100 * time.Millisecond)
-			require.Equal(t, term, c.agents[hung].node.raft.CurrentTerm(), "its disk does not hang")
+			require.Equal(t, term, c.agents[hung].node.Raft.CurrentTerm(), "its disk does not hang")
 			thaw()
 			calls.Wait()
 			synctest.Wait()
-			require.Equal(t, term+7, c.agents[hung].node.raft.CurrentTerm(), "the term went back behind a vote")
+			require.Equal(t, term+7, c.agents[hung].node.Raft.CurrentTerm(), "the term went back behind a vote")
 		})
 	}
 }

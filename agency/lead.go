@@ -2,13 +2,9 @@ package agency
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
-	agencyclient "stasis/agency/client"
 	"stasis/agency/leadership"
 	"stasis/agency/member"
 	"stasis/agency/observer"
@@ -25,7 +21,7 @@ import (
 func (a *Agent) lead(c Config) {
 	n, t := a.node, a.timing
 	supervised := supervision.Timing{Interval: t.Supervision, OkThreshold: t.OkThreshold, Grace: t.Grace, Settle: t.Settle, Ownerless: t.Ownerless}
-	a.leadership = leadership.New(a.life.running, n.raft, leadership.Options{
+	a.leadership = leadership.New(a.life.running, n.Raft, leadership.Options{
 		Duties: func(l *leadership.Leadership) {
 			var telling sync.WaitGroup
 			telling.Go(func() { a.tellObservers(l) })
@@ -42,21 +38,22 @@ func (a *Agent) lead(c Config) {
 		},
 		Reached: a.tree.Reached, TransientBytes: a.quota.Transient(), Pause: t.Heartbeat / 10, Logger: a.logger,
 	})
-	a.proposer = proposer.New(n.raft, proposer.Options{
+	a.proposer = proposer.New(n.Raft, proposer.Options{
 		Leader: a.leadership, Fence: a.fence, Limit: t.Write, Encoded: a.tree.Proposed,
 		Inquire: func(id string) uint64 { return a.tree.State().Inquire(id) },
 		Roomy:   func(more int64) bool { return quota.Plus(more, a.tree.State().Weight()) <= a.quota.Clients() },
 	})
-	a.members = member.New(a.life.running, n.raft, member.Options{
-		Self: a.id, Leader: a.leadership, Acks: n.acks, Book: n.book, Waiter: n.waiter, Election: t.Election,
-		Alarm: func() string { return a.treeState().Alarm },
+	a.members = member.New(a.life.running, n.Raft, member.Options{
+		Self: a.id, Leader: a.leadership, Acks: n.Acks, Book: n.Book(), Waiter: n.Waiter, Election: t.Election,
+		Alarm: func() string { return a.quota.State(a.weight()).Alarm },
 	})
-	a.reader = readindex.New(a.life.running, n.raft, readindex.Options{
-		Leader: a.leadership, Acks: n.acks, Fence: a.fence, Tree: a.tree.Watch, Others: a.members.Others, Limit: t.Read,
+	a.reader = readindex.New(a.life.running, n.Raft, readindex.Options{
+		Leader: a.leadership, Acks: n.Acks, Fence: a.fence, Tree: a.tree.Watch, Others: a.members.Others, Limit: t.Read,
 	})
 }
 
-func (a *Agent) treeState() agencyclient.Tree { return a.quota.State(a.tree.State().Weight()) }
+// weight is how heavy the tree is.
+func (a *Agent) weight() int64 { return a.tree.State().Weight() }
 
 func (a *Agent) tellObservers(l *leadership.Leadership) {
 	observer.Run(l, observer.Options{
@@ -98,44 +95,9 @@ func (a *Agent) watch(notices <-chan bool) {
 			a.fail(err)
 		case err := <-a.disk.Dead:
 			a.fail(err)
-		case <-a.node.gone:
+		case <-a.node.Gone():
 			a.leadership.End()
 			return
 		}
 	}
-}
-
-// keepSmall takes the snapshots that are due by bytes, and reports how the tree stands to its
-// quota, until the agent ends.
-func (a *Agent) keepSmall() {
-	alarm := ""
-	for {
-		select {
-		case <-a.life.running.Done():
-			return
-		case <-a.quota.Changed:
-			alarm = a.reportTree(alarm)
-		case <-a.compaction.Due:
-			err := a.node.waiter.Await(a.life.running, func() raft.Future { return a.node.raft.Snapshot() })
-			if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) && a.life.running.Err() == nil {
-				a.logger.Warn("Raft's log is long, and no snapshot has been finished; looking again", "error", err, "in", a.timing.SnapshotInterval)
-				_ = wait.For(a.life.running, a.timing.SnapshotInterval) // the loop sees an end
-			}
-		}
-	}
-}
-
-// reportTree logs what has changed about the tree's size, and gives the alarm as it is now.
-func (a *Agent) reportTree(before string) (alarm string) {
-	s := a.treeState()
-	switch {
-	case s.Alarm != "" && before == "":
-		a.logger.Error("the agency's tree is nearly full", "bytes", s.Bytes, "quota", s.Quota, "do", quota.Remedy)
-	case s.Alarm == "" && before != "":
-		a.logger.Info("the agency's tree has room again", "bytes", s.Bytes, "quota", s.Quota)
-	}
-	if s.Refused > 0 {
-		a.logger.Warn("transactions were refused: the tree would be too large", "since the start", s.Refused, "the last", s.LastRefusal)
-	}
-	return s.Alarm
 }

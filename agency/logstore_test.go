@@ -25,7 +25,7 @@ func TestWALRestarts(t *testing.T) {
 	for i := 1; i <= 50; i++ {
 		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, i), s.post("write", `[[{"x":{"op":"increment"}},{},"last"]]`).String())
 	}
-	require.NoError(t, s.node.raft.Snapshot().Error())
+	require.NoError(t, s.node.Raft.Snapshot().Error())
 	require.Equal(t, `200 {"results":[51]}`, s.post("write", `[[{"y":1}]]`).String())
 	s.end()
 

@@ -216,6 +216,7 @@ func TestLeadershipHandedOver(t *testing.T) {
 		require.Equal(t, http.StatusOK, c.ask(first, "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, to)).status)
 		require.Equal(t, to, c.leader(first))
 		require.Equal(t, http.StatusBadRequest, c.ask(c.leader(first), "members", `{"transfer":true,"id":"AGNT-none"}`).status)
+		time.Sleep(time.Second) // by then it has heard of the new leader
 		require.Equal(t, http.StatusTemporaryRedirect, c.ask(first, "members", `{"transfer":true}`).status)
 	})
 }
@@ -247,10 +248,10 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		a, err := Start(t.Context(), Config{ID: "AGNT-s", Listen: "s:1", Network: c.net.Host(stranger), Stores: c.stores[stranger], Logger: logger(t), Timing: c.timing})
 		require.NoError(t, err)
 		c.agents[stranger] = a
-		c.agents[leader].node.book.Learn(c.agents[leader].members.Configuration())
+		c.agents[leader].node.Book().Learn(c.agents[leader].members.Configuration())
 		l := c.agents[leader]
-		guard := origin.NewGuard(l.origins, &origin.Status{}, l.node.voters, l.life.mustStop, l.logger)
-		conn, err := l.port.Streams(l.streams(guard)).Dial("AGNT-other@s:1", time.Second)
+		guard := origin.NewGuard(l.origins, &origin.Status{}, l.node.Voters, l.life.mustStop, l.logger)
+		conn, err := l.port.Streams(l.node.Streams(guard)).Dial("AGNT-other@s:1", time.Second)
 		require.NoError(t, err)
 		_, err = conn.Write(make([]byte, 64))
 		require.NoError(t, err)

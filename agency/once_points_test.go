@@ -95,7 +95,7 @@ func TestLateRequestAtALaterLeadership(t *testing.T) {
 				break
 			}
 			id := raft.ServerID("AGNT-" + first)
-			_ = c.agents[c.leader()].node.raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // tried again
+			_ = c.agents[c.leader()].node.Raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // tried again
 		}
 		require.True(t, c.agents[first].IsLeader())
 		release()

@@ -43,7 +43,7 @@ func (c *cluster) trees() map[string][]string {
 	c.t.Helper()
 	trees := map[string][]string{}
 	for name, a := range c.agents {
-		if a.node.raft.LastIndex() > 0 && a.life.running.Err() == nil {
+		if a.node.Raft.LastIndex() > 0 && a.life.running.Err() == nil {
 			state := decoded(c.t, c.ask(name, "state", ""))
 			text := fmt.Sprint(state["index"], state["agency"])
 			trees[text] = append(trees[text], name)
@@ -125,7 +125,7 @@ func TestRecoverOnDisk(t *testing.T) {
 			for range 20 {
 				s.post("write", `[[{"x":{"op":"increment"}}]]`)
 			}
-			require.NoError(t, s.node.raft.Snapshot().Error())
+			require.NoError(t, s.node.Raft.Snapshot().Error())
 			s.post("write", `[[{"x":{"op":"increment"}}]]`)
 			_, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
 			require.ErrorContains(t, err, "in use")

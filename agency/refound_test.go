@@ -45,7 +45,7 @@ func TestWipedMajorityFoundsNothing(t *testing.T) {
 			require.False(t, c.agents["a"].IsLeader() || c.agents["b"].IsLeader(), "two that know nothing have founded an agency beside the old one")
 			time.Sleep(50 * time.Millisecond)
 		}
-		require.Zero(t, c.agents["a"].node.raft.LastIndex())
+		require.Zero(t, c.agents["a"].node.Raft.LastIndex())
 		c.net.Thaw("c")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, map[string]any{"x": "acknowledged"}, decoded(t, c.ask("c", "state", ""))["agency"])

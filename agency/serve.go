@@ -2,15 +2,12 @@ package agency
 
 import (
 	"context"
-	"errors"
-	"fmt"
-
-	"github.com/hashicorp/raft"
 
 	"stasis/agency/api"
 	"stasis/agency/founding"
 	"stasis/agency/member"
 	"stasis/agency/origin"
+	"stasis/agency/raftnode"
 	"stasis/agency/tree"
 	"stasis/internal/network"
 )
@@ -24,8 +21,8 @@ func (a *Agent) serve(c Config, status *origin.Status, founder *founding.Founder
 	a.api = api.New(api.Options{
 		ID: a.id, Advertise: a.advertise, MaxBody: maxBody, Limits: c.HTTP, Running: a.life.running,
 		Intervals: api.Intervals{Heartbeat: t.Heartbeat, Election: t.Election, Supervision: t.Supervision, Grace: t.Grace, OkThreshold: t.OkThreshold},
-		Raft:      a.node.raft, Tree: a.tree, Quota: a.quota, Settings: settings{node: a.node, tree: a.tree, compaction: a.compaction}, Fence: a.fence, Origins: a.origins, Status: status,
-		Founder: founder, Leader: a.leadership, Reader: a.reader, Proposer: a.proposer, Members: a.members, Leads: a.node.leader, Logger: a.logger,
+		Raft:      a.node.Raft, Tree: a.tree, Quota: a.quota, Settings: settings{a.node, a.tree}, Fence: a.fence, Origins: a.origins, Status: status,
+		Founder: founder, Leader: a.leadership, Reader: a.reader, Proposer: a.proposer, Members: a.members, Leads: a.node.Leader, Logger: a.logger,
 	})
 	a.server = network.ServeListener(a.port.HTTP(), a.api, network.ServerOptions{
 		Logger: a.logger.Named("http"), Advertise: a.advertise, Names: []string{c.Listen, c.Peers[a.id]}, Browsers: c.Browsers, Limits: c.HTTP,
@@ -35,7 +32,7 @@ func (a *Agent) serve(c Config, status *origin.Status, founder *founding.Founder
 		select {
 		case err := <-a.server.Err():
 			a.life.report(err)
-		case <-a.node.gone:
+		case <-a.node.Gone():
 		}
 	})
 }
@@ -45,8 +42,8 @@ func (a *Agent) founder(c Config) *founding.Founder {
 	return &founding.Founder{
 		Self: a.id, Peers: c.Peers, Bootstrap: c.Bootstrap, Origins: a.origins, Learner: a.learner,
 		Known: func() (leader string, members []string) {
-			leader, _ = a.node.leader()
-			for _, s := range member.Configuration(a.node.raft).Servers {
+			leader, _ = a.node.Leader()
+			for _, s := range member.Configuration(a.node.Raft).Servers {
 				members = append(members, string(s.ID))
 			}
 			return leader, members
@@ -56,28 +53,18 @@ func (a *Agent) founder(c Config) *founding.Founder {
 
 // settings are what the HTTP interface may change of a running agent.
 type settings struct {
-	node       *node
-	tree       *tree.Replica
-	compaction *tree.Compaction
+	node *raftnode.Node
+	tree *tree.Replica
 }
 
 // Compact takes a snapshot now and shortens Raft's log.
-func (s settings) Compact(ctx context.Context) error {
-	err := s.node.waiter.Await(ctx, func() raft.Future { return s.node.raft.Snapshot() })
-	if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
-		return fmt.Errorf("compact: %w", err)
-	}
-	return nil
-}
+func (s settings) Compact(ctx context.Context) error { return s.node.Compact(ctx) }
 
 // SnapshotAfter sets how many entries make a snapshot due, and how many stay after one.
-func (s settings) SnapshotAfter(entries uint64) error {
-	s.compaction.Trail(entries)
-	return s.node.reconfigure(func(c *raft.ReloadableConfig) { c.SnapshotThreshold, c.TrailingLogs = entries, entries })
-}
+func (s settings) SnapshotAfter(entries uint64) error { return s.node.SnapshotAfter(entries) }
 
 // Threshold is how many entries make a snapshot due.
-func (s settings) Threshold() uint64 { return s.node.raft.ReloadableConfig().SnapshotThreshold }
+func (s settings) Threshold() uint64 { return s.node.Threshold() }
 
 // Keep sets how many changes of the tree poll can deliver.
 func (s settings) Keep(changes int) { s.tree.Keep(changes) }

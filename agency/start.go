@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"net"
+
+	"github.com/hashicorp/go-hclog"
+
 	"stasis/agency/addressbook"
 	"stasis/agency/fence"
 	"stasis/agency/joining"
@@ -16,8 +19,6 @@ import (
 	"stasis/agency/recovery"
 	"stasis/agency/store"
 	"stasis/agency/tree"
-
-	"github.com/hashicorp/go-hclog"
 )
 
 // Start opens the data directory, joins the peers and serves. ctx bounds the start only. The agent
@@ -42,15 +43,14 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), listener.Close(), disk.Close())
 	}
 	status := &origin.Status{}
-	guard := origin.NewGuard(a.origins, status, a.node.voters, a.life.mustStop, logger)
+	guard := origin.NewGuard(a.origins, status, a.node.Voters, a.life.mustStop, logger)
 	if err := a.startRaft(c, guard); err != nil {
 		a.life.stop()
-		close(a.node.gone) // it never came
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), a.port.Close(), disk.Close())
 	}
 	founder := a.founder(c)
 	a.serve(c, status, founder)
-	joiner := joining.New(a.node.raft, joining.Options{
+	joiner := joining.New(a.node.Raft, joining.Options{
 		Self: a.id, Advertise: a.advertise, Join: c.Join, Network: c.Network, Heartbeat: c.Timing.Heartbeat, Election: c.Timing.Election,
 		Members: a.members, Learner: a.learner, Origins: a.origins, Guard: guard, Status: status, Founder: founder, Disk: disk,
 		Leads: a.leadership.Leads, Logger: logger,
@@ -90,14 +90,15 @@ func newAgent(c *Config, d *store.Store, l net.Listener, logger hclog.Logger) (*
 	a.port = port.New(c.Network, l)
 	a.fence = fence.New()
 	a.learner = learner.New(d.Notes, c.Timing.Heartbeat)
-	a.node = newNode(addressbook.New(a.id, known), a.fence, logger)
+	book := addressbook.New(a.id, known)
 	a.quota = quota.New(c.TreeQuota)
-	a.compaction = tree.NewCompaction(tree.Limits{
+	compaction := tree.NewCompaction(tree.Limits{
 		SnapshotBytes: c.Timing.SnapshotBytes, TrailingBytes: c.Timing.TrailingBytes, TrailingEntries: c.Timing.TrailingLogs,
 	})
 	a.tree = tree.New(tree.Config{
-		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: a.compaction, Members: a.node.book.Learn,
+		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: compaction, Members: book.Learn,
 		Halt: func(err error) { a.life.fatal <- d.Untrusted(err) },
 	})
+	a.node = a.newNode(c.Timing, book, compaction)
 	return a, nil
 }

@@ -68,6 +68,7 @@ var rooms = []room{
 	{"agency/raftcall", []string{"agency/fence", "agency/outcome"}, "a call of Raft is waited for, whatever it changes"},
 	{"agency/readindex", []string{"agency/fence", "agency/leadership", "agency/outcome", "fsm"}, "a read is confirmed without knowing what is read"},
 	{"agency/recovery", []string{"agency/client", "agency/keys", "agency/member", "agency/note", "agency/origin", "agency/store", "agency/tree", "fsm"}, "what is left of an agency is recovered from its disks, offline"},
+	{"agency/raftnode", []string{"agency/addressbook", "agency/fence", "agency/keys", "agency/member", "agency/port", "agency/raftcall", "agency/readindex", "agency/store", "agency/transport", "agency/tree", "agency/validation"}, "Raft is started without knowing what is done with it"},
 	{"agency/store", []string{"agency/note", "agency/validation", "fsm"}, "what is kept knows nothing of how it is replicated"},
 	{"agency/transport", []string{"agency/addressbook", "agency/fence", "agency/port", "agency/readindex"}, "it carries calls of Raft and judges none"},
 	{"agency/tree", []string{"agency/quota", "agency/store", "fsm"}, "what is committed is applied without knowing who leads"},
@@ -141,6 +142,7 @@ var replication = []string{
 	"agency/raftcall",
 	"agency/readindex",
 	"agency/recovery",
+	"agency/raftnode",
 	"agency/store",
 	"agency/transport",
 	"agency/tree",
@@ -148,7 +150,7 @@ var replication = []string{
 }
 
 var doors = []door{
-	{"github.com/hashicorp/raft", nil, replication, "replication has one door"},
+	{"github.com/hashicorp/raft", nil, replication, "replication is the agency's"},
 	{"github.com/hashicorp/raft-boltdb", nil, []string{"agency/store"}, "Raft's log and votes have one door"},
 	{"github.com/hashicorp/raft-wal", nil, []string{"agency/store"}, "Raft's log and votes have one door"},
 	{"go.etcd.io/bbolt", nil, []string{"agency/store"}, "Raft's log and votes have one door"},

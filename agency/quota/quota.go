@@ -47,10 +47,8 @@ const Least = 1 << 20
 // Quota is an agent's bound on the weight of the tree, and what became of it. Its methods may be
 // called from any goroutine.
 type Quota struct {
-	// Changed receives when State has something to report. It has one reader.
-	Changed chan struct{}
-
-	bytes int64
+	bytes   int64
+	changed chan struct{} // receives when there is something to report
 
 	mu      sync.Mutex
 	alarm   bool
@@ -59,7 +57,7 @@ type Quota struct {
 }
 
 // New makes a quota of so many bytes.
-func New(bytes int64) *Quota { return &Quota{bytes: bytes, Changed: make(chan struct{}, 1)} }
+func New(bytes int64) *Quota { return &Quota{bytes: bytes, changed: make(chan struct{}, 1)} }
 
 // Clients is how heavy clients may make the tree: the quota itself.
 func (q *Quota) Clients() int64 { return q.bytes }
@@ -141,7 +139,7 @@ func (q *Quota) Note(weight int64, outcomes []fsm.Outcome) {
 	}
 	if q.alarm != before || q.refused != refused {
 		select {
-		case q.Changed <- struct{}{}:
+		case q.changed <- struct{}{}:
 		default: // the reader has not looked yet
 		}
 	}

@@ -1,4 +1,4 @@
-package agency
+package raftnode
 
 import (
 	"sync"
@@ -7,17 +7,17 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// complaintsEvery is between two lines about what others send.
+// complaintsEvery is the time between two lines about what others send.
 const complaintsEvery = time.Minute
 
-// complaints is what the log has of that others send what they must not: a line a
-// minute, since how often they do that is up to them.
+// complaints logs that others send what they must not send: one line a minute, because they decide
+// how often they do it.
 type complaints struct {
 	logger hclog.Logger
 
 	mu     sync.Mutex
-	told   time.Time // the newest line
-	untold int       // since then
+	told   time.Time // when the newest line was logged
+	untold int       // complaints since then
 }
 
 // tell logs a complaint, or counts it.

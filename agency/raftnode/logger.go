@@ -1,4 +1,4 @@
-package agency
+package raftnode
 
 import (
 	"slices"
@@ -7,26 +7,24 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/agency/fence"
 	"stasis/agency/port"
 )
 
-// raftLog is Raft's log. Once the agent closes Raft's connections, and while it is
-// gagged, what Raft calls an error or a warning is what was asked for: only those who
-// debug want it.
-type raftLog struct {
+// logger is Raft's logger. While the agent closes Raft's connections, and while the fence is up, the
+// errors and warnings of Raft are expected: they are logged for debugging only.
+type logger struct {
 	hclog.Logger
 	ended    atomic.Bool
-	fence    *fence.Fence
+	expects  func() bool // whether errors are expected
 	complain func(what string, err error)
 }
 
-// undecodable is what Raft says of a stream that another agent, or a stranger, has spoilt.
+// undecodable is Raft's message about a stream on which something came that is no call.
 const undecodable = "failed to decode incoming command"
 
-func (l *raftLog) quiet() bool { return l.ended.Load() || l.fence.Hang() != nil }
+func (l *logger) quiet() bool { return l.ended.Load() || l.expects() }
 
-func (l *raftLog) Error(msg string, args ...any) {
+func (l *logger) Error(msg string, args ...any) {
 	if l.quiet() || ofStranger(args) {
 		l.Logger.Debug(msg, args...)
 		return
@@ -40,7 +38,7 @@ func (l *raftLog) Error(msg string, args ...any) {
 	l.Logger.Error(msg, args...)
 }
 
-func (l *raftLog) Warn(msg string, args ...any) {
+func (l *logger) Warn(msg string, args ...any) {
 	if l.quiet() {
 		l.Logger.Debug(msg, args...)
 		return
@@ -48,8 +46,8 @@ func (l *raftLog) Warn(msg string, args ...any) {
 	l.Logger.Warn(msg, args...)
 }
 
-// ofStranger says whether Raft complains of an agent that does not belong to this
-// agency: the agent itself has said that, once, and Raft tries again and again.
+// ofStranger reports whether Raft complains about an agent that does not belong to this agency. The
+// agent itself logs that once, and Raft tries again and again.
 func ofStranger(args []any) bool {
 	return slices.ContainsFunc(args, func(arg any) bool {
 		err, ok := arg.(error)
