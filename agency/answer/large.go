@@ -28,8 +28,8 @@ const (
 	largeRate = 1 << 20
 )
 
-// Buffered is the writer of an answer that is kept in memory: it is never slow.
-type Buffered interface{ TakesEverything() }
+// buffered is the writer of an answer that is kept in memory: it is never slow.
+type buffered interface{ TakesEverything() }
 
 // Stream writes an answer. It calls flush with every full piece, goes on with the buffer that
 // flush returns, and returns the last piece.
@@ -120,7 +120,7 @@ type transfer struct {
 
 // flush sends a piece and gives its memory back.
 func (s *transfer) flush(piece []byte) []byte {
-	_, isJob := s.to.(Buffered)
+	_, isJob := s.to.(buffered)
 	if !isJob && (s.large.removed()-s.removed > s.large.Most || time.Now().After(s.limit) && s.large.crowded()) {
 		panic(http.ErrAbortHandler) // net/http's way to end a connection in the middle of an answer
 	}
