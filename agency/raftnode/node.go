@@ -30,18 +30,6 @@ import (
 	"stasis/agency/validation"
 )
 
-// Settings are Raft's intervals and thresholds.
-type Settings struct {
-	Heartbeat time.Duration // a follower that hears nothing for so long stands for election
-	Election  time.Duration // a candidate without a result for so long tries again
-	Lease     time.Duration // a leader that reaches no majority for so long steps down
-	Write     time.Duration // how long a change is waited for
-
-	SnapshotInterval  time.Duration // how often Raft looks whether a snapshot is due by entries
-	SnapshotThreshold uint64        // entries since the last snapshot that make one due
-	TrailingLogs      uint64        // entries that stay after a snapshot
-}
-
 // Options are the parts of the agent that Raft works with.
 type Options struct {
 	Self      string // the agent's id
@@ -136,7 +124,7 @@ func (n *Node) Start(running context.Context, guard Guard, prepare func(*raft.Co
 		Index: func() uint64 { return o.Tree.State().Index() },
 	})
 	o.Compaction.Shorten = n.keepTrailing
-	config := configuration(o, n.log, n.notices)
+	config := o.Settings.configuration(o.Self, n.log, n.notices)
 	err := prepare(config, n.transport)
 	if err == nil {
 		n.Raft, err = raft.NewRaft(config, o.Tree, o.Store.Log, o.Store.Stable, o.Store.Snapshots, n.transport)
@@ -214,6 +202,30 @@ func (n *Node) Leader() (id, address string) {
 		address = n.options.Book.Of(string(raftID), "")
 	}
 	return string(raftID), address
+}
+
+// reconfigure changes Raft's settings. One change is made at a time: the settings are read, and then
+// written.
+func (n *Node) reconfigure(change func(*raft.ReloadableConfig)) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	r := n.started.Load()
+	if r == nil {
+		return nil // it starts with the settings that are configured
+	}
+	c := r.ReloadableConfig()
+	change(&c)
+	if err := r.ReloadConfig(c); err != nil {
+		return fmt.Errorf("change Raft's settings: %w", err)
+	}
+	return nil
+}
+
+// keepTrailing tells Raft how many entries stay after the snapshot that begins.
+func (n *Node) keepTrailing(entries uint64) {
+	if err := n.reconfigure(func(c *raft.ReloadableConfig) { c.TrailingLogs = entries }); err != nil {
+		n.options.Logger.Error("Raft's log may stay longer than it should", "error", err)
+	}
 }
 
 // BeginStop tells Raft to stop, once. It may be called from Raft's own goroutines.

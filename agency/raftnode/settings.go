@@ -1,108 +1,40 @@
 package raftnode
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-
-	"stasis/internal/wait"
 )
+
+// Settings are Raft's intervals and thresholds.
+type Settings struct {
+	Heartbeat time.Duration // a follower that hears nothing for so long stands for election
+	Election  time.Duration // a candidate without a result for so long tries again
+	Lease     time.Duration // a leader that reaches no majority for so long steps down
+	Write     time.Duration // how long a change is waited for
+
+	SnapshotInterval  time.Duration // how often Raft looks whether a snapshot is due by entries
+	SnapshotThreshold uint64        // entries since the last snapshot that make one due
+	TrailingLogs      uint64        // entries that stay after a snapshot
+}
 
 // raftEntries is how many entries a call of Raft carries at most. Each may have several MiB.
 const raftEntries = 16
 
-func configuration(o Options, logger hclog.Logger, notices chan<- bool) *raft.Config {
+func (s Settings) configuration(self string, logger hclog.Logger, notices chan<- bool) *raft.Config {
 	c := raft.DefaultConfig()
-	c.LocalID = raft.ServerID(o.Self)
+	c.LocalID = raft.ServerID(self)
 	c.Logger = logger
 	c.NotifyCh = notices
-	c.HeartbeatTimeout = o.Settings.Heartbeat
-	c.ElectionTimeout = o.Settings.Election
-	c.LeaderLeaseTimeout = o.Settings.Lease
+	c.HeartbeatTimeout = s.Heartbeat
+	c.ElectionTimeout = s.Election
+	c.LeaderLeaseTimeout = s.Lease
 	c.MaxAppendEntries = raftEntries
-	c.SnapshotInterval = o.Settings.SnapshotInterval
-	c.SnapshotThreshold = o.Settings.SnapshotThreshold
-	c.TrailingLogs = o.Settings.TrailingLogs
+	c.SnapshotInterval = s.SnapshotInterval
+	c.SnapshotThreshold = s.SnapshotThreshold
+	c.TrailingLogs = s.TrailingLogs
 	c.NoLegacyTelemetry = true
 	c.ShutdownOnRemove = false // an agent that was removed still answers, and may be added again
 	return c
-}
-
-// reconfigure changes Raft's settings. One change is made at a time: the settings are read, and then
-// written.
-func (n *Node) reconfigure(change func(*raft.ReloadableConfig)) error {
-	n.changing.Lock()
-	defer n.changing.Unlock()
-	r := n.started.Load()
-	if r == nil {
-		return nil // it starts with the settings that are configured
-	}
-	c := r.ReloadableConfig()
-	change(&c)
-	if err := r.ReloadConfig(c); err != nil {
-		return fmt.Errorf("change Raft's settings: %w", err)
-	}
-	return nil
-}
-
-// keepTrailing tells Raft how many entries stay after the snapshot that begins.
-func (n *Node) keepTrailing(entries uint64) {
-	if err := n.reconfigure(func(c *raft.ReloadableConfig) { c.TrailingLogs = entries }); err != nil {
-		n.options.Logger.Error("Raft's log may stay longer than it should", "error", err)
-	}
-}
-
-// SnapshotAfter sets how many entries make a snapshot due, and how many stay after one.
-func (n *Node) SnapshotAfter(entries uint64) error {
-	n.options.Compaction.Trail(entries)
-	return n.reconfigure(func(c *raft.ReloadableConfig) { c.SnapshotThreshold, c.TrailingLogs = entries, entries })
-}
-
-// Threshold returns how many entries make a snapshot due.
-func (n *Node) Threshold() uint64 { return n.Raft.ReloadableConfig().SnapshotThreshold }
-
-// Raft takes no snapshot between the commit of a change of the membership and its application, which
-// follows at once. It has no error of its own for that.
-const (
-	snapshotTooEarly = "cannot take snapshot now"
-	snapshotTries    = 5
-	snapshotPause    = 100 * time.Millisecond
-)
-
-// Compact takes a snapshot now and shortens Raft's log. If there is nothing to snapshot it does nothing.
-func (n *Node) Compact(ctx context.Context) error {
-	var err error
-	for try := range snapshotTries {
-		if try > 0 && wait.For(ctx, snapshotPause) != nil {
-			break
-		}
-		err = n.Waiter.Await(ctx, func() raft.Future { return n.Raft.Snapshot() })
-		if err == nil || errors.Is(err, raft.ErrNothingNewToSnapshot) {
-			return nil
-		}
-		if !strings.Contains(err.Error(), snapshotTooEarly) {
-			break
-		}
-	}
-	return fmt.Errorf("compact: %w", err)
-}
-
-// CompactWhenDue takes the snapshots that are due by bytes, until ctx ends.
-func (n *Node) CompactWhenDue(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-n.options.Compaction.Due:
-			if err := n.Compact(ctx); err != nil && ctx.Err() == nil {
-				n.options.Logger.Warn("Raft's log is long, and no snapshot has been finished; looking again", "error", err, "in", n.options.Settings.SnapshotInterval)
-				_ = wait.For(ctx, n.options.Settings.SnapshotInterval) // the loop sees an end
-			}
-		}
-	}
 }
