@@ -23,6 +23,7 @@
 //	joining      an agent that has started is brought to its place
 //	origin       which agency this is; strangers are refused
 //	tree         Raft entries → fsm, outcomes, who waits for a change
+//	raftnode     Raft itself: its start, its settings, its end
 //	transport    Raft's calls, and which peers accept this leader
 //	fence        an agent whose disk hangs takes no part
 //	store        Raft's log, votes and snapshots on disk
