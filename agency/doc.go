@@ -24,7 +24,7 @@
 //	origin       which agency this is; strangers are refused
 //	tree         Raft entries → fsm, outcomes, who waits for a change
 //	quota        how heavy the tree may become
-//	raftnode     Raft on the rooms below it
+//	raftnode     Raft itself: its start, its settings, its end
 //	transport    Raft's calls, and which peers accept this leader
 //	validation   what other agents send is checked before Raft has it
 //	fence        an agent whose disk hangs takes no part

@@ -181,10 +181,8 @@ type acked struct {
 // lastAcked is when each agent last accepted this leader; only a leader knows.
 func (s *settings) lastAcked(l *leadership.Leadership, state *fsm.State) map[string]acked {
 	all := map[string]acked{s.id: {Index: state.Index()}}
-	for _, m := range s.members.Configuration().Servers {
-		if last, ok := s.members.Acks.Last(m.ID, l.Term); ok {
-			all[string(m.ID)] = acked{Time: time.Since(last.At).Seconds(), Index: last.Index, Append: last.Took.Seconds()}
-		}
+	for id, last := range s.members.Acked(l) {
+		all[id] = acked{Time: time.Since(last.At).Seconds(), Index: last.Index, Append: last.Took.Seconds()}
 	}
 	return all
 }

@@ -111,7 +111,7 @@ func (b *Job) release() {
 func (b *Job) refuse() {
 	b.done, b.ended = true, time.Now()
 	b.header, b.status = http.Header{"Content-Type": answer.JSON}, http.StatusRequestEntityTooLarge
-	text, err := json.Marshal(answer.Message{Message: fmt.Sprintf("the answer is not kept: at most %d bytes are of one request, and %d of all, if there is memory. Ask without %s", jobBytes, b.memory.most, Header)})
+	text, err := json.Marshal(answer.Message{Message: fmt.Sprintf("the answer is too large to be kept: one answer may have %d bytes, all together %d, as far as there is memory. Ask without %s", jobBytes, b.memory.most, Header)})
 	if err == nil { // a text
 		b.body.Write(text)
 		b.memory.bytes += len(text)

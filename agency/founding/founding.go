@@ -29,6 +29,8 @@ package founding
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"stasis/agency/learner"
@@ -70,7 +72,8 @@ func (f *Founder) Inquire(ctx context.Context, ask func(address string, c Call) 
 	call := Call{ID: f.Self, Seed: f.Learner.Known().Seed}
 	var mu sync.Mutex
 	var asking sync.WaitGroup
-	for id, address := range f.Peers {
+	for _, id := range slices.Sorted(maps.Keys(f.Peers)) { // in an order, so that runs can be repeated
+		address := f.Peers[id]
 		if id == f.Self {
 			continue
 		}

@@ -48,27 +48,27 @@ type Options struct {
 
 // Joiner works until the agent is in its place.
 type Joiner struct {
-	Options
-	raft   Raft
-	others *others
+	options Options
+	raft    Raft
+	others  *others
 }
 
 // New makes a Joiner. Run does the work.
 func New(r Raft, o Options) *Joiner {
-	return &Joiner{Options: o, raft: r, others: newOthers(o.Network, 2*o.Election, len(o.Join) > 0, o.Origins, o.Guard)}
+	return &Joiner{options: o, raft: r, others: newOthers(o.Network, 2*o.Election, len(o.Join) > 0, o.Origins, o.Guard)}
 }
 
 // Run returns when the agent is a voter at its address, or when running ends. A disk that fails
 // stops the agent.
 func (j *Joiner) Run(running context.Context) {
 	defer j.others.close()
-	at := j.Join
-	told := len(at) == 0 && j.Members.Has(j.Advertise)
-	for pause := j.Heartbeat / 20; running.Err() == nil; pause = min(2*pause, j.Heartbeat/2) {
-		if j.Learner.Active() {
+	at := j.options.Join
+	told := len(at) == 0 && j.options.Members.Has(j.options.Advertise)
+	for pause := j.options.Heartbeat / 20; running.Err() == nil; pause = min(2*pause, j.options.Heartbeat/2) {
+		if j.options.Learner.Active() {
 			takers, err := j.becomeVoter(running)
 			if err != nil {
-				j.Guard.GiveUp(err)
+				j.options.Guard.GiveUp(err)
 				return
 			}
 			if len(takers) > 0 {
@@ -76,7 +76,7 @@ func (j *Joiner) Run(running context.Context) {
 			}
 		}
 		told = told || j.announce(running, at)
-		if told && !j.Learner.Active() {
+		if told && !j.options.Learner.Active() {
 			return
 		}
 		if wait.For(running, pause) != nil {
@@ -88,14 +88,14 @@ func (j *Joiner) Run(running context.Context) {
 // becomeVoter makes a voter of a learner that may vote. If this agent must ask for its membership
 // first, takers are the agents to ask.
 func (j *Joiner) becomeVoter(running context.Context) (takers []string, err error) {
-	if term, leader, ok := j.Learner.CaughtUp(j.raft, j.Disk.Log); ok {
-		if err := learner.Vote(j.Disk.Stable, term, leader); err != nil {
+	if term, leader, ok := j.options.Learner.CaughtUp(j.raft, j.options.Disk.Log); ok {
+		if err := learner.Vote(j.options.Disk.Stable, term, leader); err != nil {
 			return nil, fmt.Errorf("let the agent vote: %w", err)
 		}
-		j.Logger.Info("caught up, voting from now on", "term", term)
+		j.options.Logger.Info("caught up, voting from now on", "term", term)
 		return nil, j.endLearning()
 	}
-	if len(j.Join) > 0 {
+	if len(j.options.Join) > 0 {
 		return nil, nil // everything comes from the leader
 	}
 	q := j.inquire(running)
@@ -113,7 +113,7 @@ func (j *Joiner) becomeVoter(running context.Context) (takers []string, err erro
 }
 
 func (j *Joiner) inquire(running context.Context) founding.Inquiry {
-	return j.Founder.Inquire(running, func(address string, c founding.Call) (reply founding.Answer, err error) {
+	return j.options.Founder.Inquire(running, func(address string, c founding.Call) (reply founding.Answer, err error) {
 		err = j.others.ask(running, address, "founding", c, &reply)
 		return reply, err
 	})
@@ -122,9 +122,9 @@ func (j *Joiner) inquire(running context.Context) founding.Inquiry {
 // found founds an agency that was decided on. The note comes first: a start that finds it and no
 // log writes the first entry.
 func (j *Joiner) found(f origin.Founded) error {
-	switch err := j.Origins.Become(f); {
+	switch err := j.options.Origins.Become(f); {
 	case errors.Is(err, origin.ErrStranger): // the leader of another agency was faster
-		j.Status.Say(err.Error())
+		j.options.Status.Say(err.Error())
 		return nil
 	case err != nil:
 		return fmt.Errorf("found the agency: %w", err)
@@ -133,14 +133,14 @@ func (j *Joiner) found(f origin.Founded) error {
 	if err := j.raft.BootstrapCluster(member.First(f.Members)).Error(); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
 		return fmt.Errorf("bootstrap Raft: %w", err)
 	}
-	j.Logger.Info("founded", "origin", f.Origin.String(), "agents", len(f.Members))
+	j.options.Logger.Info("founded", "origin", f.Origin.String(), "agents", len(f.Members))
 	return j.endLearning()
 }
 
 func (j *Joiner) endLearning() error {
-	err := j.Learner.End()
+	err := j.options.Learner.End()
 	if err == nil {
-		j.Status.Say("")
+		j.options.Status.Say("")
 	}
 	return err
 }
@@ -150,11 +150,11 @@ const silentFor = 3 * time.Second
 
 // waits says what a learner waits for, in the log once.
 func (j *Joiner) waits(running context.Context, text string) {
-	if running.Err() != nil || time.Since(j.Learner.Begun()) < silentFor {
+	if running.Err() != nil || time.Since(j.options.Learner.Begun()) < silentFor {
 		return
 	}
-	if j.Status.Say(text) {
-		j.Logger.Warn("this agent started with nothing and does not vote", "waiting", text)
+	if j.options.Status.Say(text) {
+		j.options.Logger.Warn("this agent started with nothing and does not vote", "waiting", text)
 	}
 }
 
@@ -169,19 +169,19 @@ type request struct {
 // announce asks the leader to have this agent as a voter at its address, and tells whether it
 // does. join are agents to ask first, of an agency that this agent need not be a member of.
 func (j *Joiner) announce(running context.Context, join []string) bool {
-	if j.Leads() { // an agent alone that has moved, or was recovered
-		done, err := j.Members.Admit(running, member.Candidate{ID: j.Self, Address: j.Advertise, Ready: true})
+	if j.options.Leads() { // an agent alone that has moved, or was recovered
+		done, err := j.options.Members.Admit(running, member.Candidate{ID: j.options.Self, Address: j.options.Advertise, Ready: true})
 		return done && err == nil // else it is tried again
 	}
-	body := request{ID: j.Self, Endpoint: "tcp://" + j.Advertise, Join: len(join) > 0, Ready: !j.Learner.Active()}
+	body := request{ID: j.options.Self, Endpoint: "tcp://" + j.options.Advertise, Join: len(join) > 0, Ready: !j.options.Learner.Active()}
 	failed := errors.New("this agent knows no other: name one with --join")
-	for _, address := range append(append([]string{}, join...), j.Members.Addresses()...) {
+	for _, address := range append(append([]string{}, join...), j.options.Members.Addresses()...) {
 		var reply struct{ Done bool }
 		if failed = j.others.ask(running, address, "members", body, &reply); failed == nil {
 			return reply.Done
 		}
 	}
-	if len(join) > 0 && j.Learner.Active() {
+	if len(join) > 0 && j.options.Learner.Active() {
 		j.waits(running, "it asks to become a member: "+failed.Error())
 	}
 	return false

@@ -75,7 +75,7 @@ type Options struct {
 // Keeper begins and ends an agent's leaderships. Begin and End have one caller at a time; the
 // other methods may be called from any goroutine.
 type Keeper struct {
-	Options
+	options Options
 	raft    Raft
 	running context.Context
 
@@ -88,12 +88,12 @@ type Keeper struct {
 func New(running context.Context, r Raft, o Options) *Keeper {
 	none := make(chan struct{})
 	close(none)
-	return &Keeper{Options: o, raft: r, running: running, last: none}
+	return &Keeper{options: o, raft: r, running: running, last: none}
 }
 
 // Begin begins a leadership of Raft's present term.
 func (k *Keeper) Begin() {
-	l := &Leadership{Term: k.raft.CurrentTerm(), Transient: newTransient(k.TransientBytes), ready: make(chan struct{}), ended: make(chan struct{})}
+	l := &Leadership{Term: k.raft.CurrentTerm(), Transient: newTransient(k.options.TransientBytes), ready: make(chan struct{}), ended: make(chan struct{})}
 	l.ctx, l.end = context.WithCancel(k.running)
 	k.current.Store(l)
 	before := k.last
@@ -153,12 +153,12 @@ func (k *Keeper) hold(l *Leadership, before <-chan struct{}) {
 	defer l.end()
 	<-before
 	if err := k.barrier(l); err != nil {
-		k.Logger.Info("leadership ended before it could be used", "term", l.Term, "reason", err)
+		k.options.Logger.Info("leadership ended before it could be used", "term", l.Term, "reason", err)
 		return
 	}
 	close(l.ready)
-	k.Logger.Info("serving as leader", "term", l.Term)
-	k.Duties(l)
+	k.options.Logger.Info("serving as leader", "term", l.Term)
+	k.options.Duties(l)
 }
 
 // barrier waits until an entry of this term is applied.
@@ -168,14 +168,14 @@ func (k *Keeper) barrier(l *Leadership) error {
 		err := future.Error()
 		if err == nil {
 			if f, ok := future.(raft.IndexFuture); ok {
-				k.Reached(f.Index())
+				k.options.Reached(f.Index())
 			}
 			return l.ctx.Err()
 		}
 		if !errors.Is(err, raft.ErrLeadershipTransferInProgress) || !l.Lasts() {
 			return err
 		}
-		if wait.For(l.ctx, k.Pause) != nil {
+		if wait.For(l.ctx, k.options.Pause) != nil {
 			continue // the next try says why
 		}
 	}

@@ -30,7 +30,7 @@ type Candidate struct {
 // is reached. Ask again until it is. An unknown agent becomes a learner; one that has caught up
 // and is ready becomes a voter; a member that has moved gets its new address.
 func (m *Members) Admit(ctx context.Context, c Candidate) (done bool, err error) {
-	l, err := m.Leader.Serving(ctx)
+	l, err := m.options.Leader.Serving(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -48,38 +48,38 @@ func (m *Members) Admit(ctx context.Context, c Candidate) (done bool, err error)
 				return false, fmt.Errorf("%w: %s is already the address of %s: remove that agent first", ErrRefused, address, s.ID)
 			}
 		}
-		m.Book.Add(c.ID, c.Address)
-		return false, m.Waiter.Await(ctx, learn)
+		m.options.Book.Add(c.ID, c.Address)
+		return false, m.options.Waiter.Await(ctx, learn)
 	case servers[i].Address != address && servers[i].Suffrage == raft.Voter:
-		return true, m.Waiter.Await(ctx, vote)
+		return true, m.options.Waiter.Await(ctx, vote)
 	case servers[i].Address != address:
-		return false, m.Waiter.Await(ctx, learn)
+		return false, m.options.Waiter.Await(ctx, learn)
 	case servers[i].Suffrage == raft.Voter:
 		return true, nil
 	}
 	const close = 64 // entries: what is missing then is sent before anything waits for it
-	if last, ok := m.Acks.Last(id, l.Term); !c.Ready || !ok || last.Matched == 0 || last.Matched+close < m.raft.LastIndex() {
+	if last, ok := m.options.Acks.Last(id, l.Term); !c.Ready || !ok || last.Matched == 0 || last.Matched+close < m.raft.LastIndex() {
 		return false, nil // still catching up
 	}
-	return true, m.Waiter.Await(ctx, vote)
+	return true, m.options.Waiter.Await(ctx, vote)
 }
 
 // Remove removes a member for good. It refuses to remove a member without which no majority
 // would answer. A leader that has just begun has not heard of all others yet, so Remove waits
 // for them, as long as silence is tolerated.
 func (m *Members) Remove(ctx context.Context, id string) error {
-	patience := time.NewTimer(2 * m.Election)
+	patience := time.NewTimer(2 * m.options.Election)
 	defer patience.Stop()
-	again := time.NewTicker(m.Election / 10)
+	again := time.NewTicker(m.options.Election / 10)
 	defer again.Stop()
 	for {
-		l, err := m.Leader.Serving(ctx)
+		l, err := m.options.Leader.Serving(ctx)
 		if err != nil {
 			return err
 		}
 		err = m.dispensable(l, id)
 		if err == nil {
-			return m.Waiter.Await(ctx, func() raft.Future { return m.raft.RemoveServer(raft.ServerID(id), 0, 0) })
+			return m.options.Waiter.Await(ctx, func() raft.Future { return m.raft.RemoveServer(raft.ServerID(id), 0, 0) })
 		}
 		if !errors.Is(err, errTooFew) {
 			return err
@@ -106,7 +106,7 @@ func (m *Members) dispensable(l *leadership.Leadership, id string) error {
 		}
 		if e.Voter {
 			voters++
-			if e.Heard && e.SilentSeconds < (2*m.Election).Seconds() {
+			if e.Heard && e.SilentSeconds < (2*m.options.Election).Seconds() {
 				alive++
 			}
 		}
@@ -124,18 +124,18 @@ func (m *Members) dispensable(l *leadership.Leadership, id string) error {
 
 // Transfer gives the leadership to another agent; to the one that is furthest if id is empty.
 func (m *Members) Transfer(ctx context.Context, id string) error {
-	if _, err := m.Leader.Serving(ctx); err != nil {
+	if _, err := m.options.Leader.Serving(ctx); err != nil {
 		return err
 	}
 	if id == "" {
-		return m.Waiter.Await(ctx, func() raft.Future { return m.raft.LeadershipTransfer() })
+		return m.options.Waiter.Await(ctx, func() raft.Future { return m.raft.LeadershipTransfer() })
 	}
-	if id == m.Self {
+	if id == m.options.Self {
 		return nil
 	}
 	for _, s := range m.Configuration().Servers {
 		if string(s.ID) == id && s.Suffrage == raft.Voter {
-			return m.Waiter.Await(ctx, func() raft.Future { return m.raft.LeadershipTransferToServer(s.ID, s.Address) })
+			return m.options.Waiter.Await(ctx, func() raft.Future { return m.raft.LeadershipTransferToServer(s.ID, s.Address) })
 		}
 	}
 	return fmt.Errorf("%w: %s has no vote in this agency", ErrRefused, id)

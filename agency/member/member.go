@@ -52,25 +52,25 @@ type Options struct {
 
 // Members are those of one agency. Their methods may be called from any goroutine.
 type Members struct {
-	Options
+	options Options
 	raft    Raft
 	running context.Context
 }
 
 // New gives the members as Raft has them. running is the life of the agent.
 func New(running context.Context, r Raft, o Options) *Members {
-	return &Members{Options: o, raft: r, running: running}
+	return &Members{options: o, raft: r, running: running}
 }
 
 // List tells who belongs to the agency and how each member keeps up, as the leader sees it.
 func (m *Members) List(l *leadership.Leadership) []agencyclient.Member {
 	var list []agencyclient.Member
 	for _, s := range m.Configuration().Servers {
-		e := agencyclient.Member{ID: string(s.ID), Endpoint: "tcp://" + m.Book.Of(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
-		if e.Leader = e.ID == m.Self; e.Leader {
+		e := agencyclient.Member{ID: string(s.ID), Endpoint: "tcp://" + m.options.Book.Of(string(s.ID), string(s.Address)), Voter: s.Suffrage == raft.Voter}
+		if e.Leader = e.ID == m.options.Self; e.Leader {
 			e.Heard, e.Lag = true, 0
-			e.Alarm = m.Alarm()
-		} else if last, ok := m.Acks.Last(s.ID, l.Term); ok {
+			e.Alarm = m.options.Alarm()
+		} else if last, ok := m.options.Acks.Last(s.ID, l.Term); ok {
 			e.Heard, e.SilentSeconds = true, time.Since(last.At).Seconds()
 			e.Lag = m.raft.LastIndex() - min(m.raft.LastIndex(), last.Matched)
 		}
@@ -87,7 +87,7 @@ func (m *Members) Configuration() raft.Configuration { return Configuration(m.ra
 func (m *Members) Others() (ids []raft.ServerID, need int) {
 	voters := Voters(m.Configuration())
 	for _, id := range voters {
-		if id != m.Self {
+		if id != m.options.Self {
 			ids = append(ids, raft.ServerID(id))
 		}
 	}
@@ -98,7 +98,7 @@ func (m *Members) Others() (ids []raft.ServerID, need int) {
 // member: it was removed, and an operator may add it again.
 func (m *Members) Has(address string) bool {
 	for _, s := range m.Configuration().Servers {
-		if string(s.ID) == m.Self {
+		if string(s.ID) == m.options.Self {
 			return string(s.Address) == address && s.Suffrage == raft.Voter
 		}
 	}
@@ -108,8 +108,8 @@ func (m *Members) Has(address string) bool {
 // Addresses are where the other members are to be found.
 func (m *Members) Addresses() (all []string) {
 	for _, s := range m.Configuration().Servers {
-		if string(s.ID) != m.Self {
-			all = append(all, m.Book.Of(string(s.ID), string(s.Address)))
+		if string(s.ID) != m.options.Self {
+			all = append(all, m.options.Book.Of(string(s.ID), string(s.Address)))
 		}
 	}
 	return all
@@ -119,7 +119,7 @@ func (m *Members) Addresses() (all []string) {
 func (m *Members) Pool() map[string]string {
 	pool := map[string]string{}
 	for _, s := range m.Configuration().Servers {
-		pool[string(s.ID)] = "tcp://" + m.Book.Of(string(s.ID), string(s.Address))
+		pool[string(s.ID)] = "tcp://" + m.options.Book.Of(string(s.ID), string(s.Address))
 	}
 	return pool
 }
@@ -128,6 +128,18 @@ func (m *Members) Pool() map[string]string {
 func (m *Members) Endpoints(l *leadership.Leadership) (all []string) {
 	for _, e := range m.List(l) {
 		all = append(all, e.Endpoint)
+	}
+	return all
+}
+
+// Acked is how the other members have last accepted this leader, by id. Members that have not are
+// not in it.
+func (m *Members) Acked(l *leadership.Leadership) map[string]readindex.Ack {
+	all := map[string]readindex.Ack{}
+	for _, s := range m.Configuration().Servers {
+		if last, ok := m.options.Acks.Last(s.ID, l.Term); ok {
+			all[string(s.ID)] = last
+		}
 	}
 	return all
 }

@@ -11,7 +11,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +46,7 @@ type Options struct {
 
 // callbacks are the calls of one leadership.
 type callbacks struct {
-	Options
+	options    Options
 	leadership *leadership.Leadership
 	http       *http.Client
 	places     chan struct{} // one for each call at a time
@@ -60,7 +62,7 @@ type callbacks struct {
 // Run calls observers until the leadership ends.
 func Run(l *leadership.Leadership, o Options) {
 	c := &callbacks{
-		Options: o, leadership: l, http: network.NewHTTPClient(o.Network), places: make(chan struct{}, callsAtOnce),
+		options: o, leadership: l, http: network.NewHTTPClient(o.Network), places: make(chan struct{}, callsAtOnce),
 		pending: fsm.Calls{}, busy: map[string]bool{},
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -95,9 +97,9 @@ func (c *callbacks) note(state *fsm.State, from uint64) {
 	c.index = state.Index()
 	if len(c.pending) >= fsm.MostObservers && !c.crowded {
 		c.crowded = true
-		c.Logger.Warn("there are more observers than are told of changes at once", "told", fsm.MostObservers)
+		c.options.Logger.Warn("there are more observers than are told of changes at once", "told", fsm.MostObservers)
 	}
-	for url := range c.pending {
+	for _, url := range slices.Sorted(maps.Keys(c.pending)) { // in an order, so that runs can be repeated
 		if !c.busy[url] {
 			c.busy[url] = true
 			c.calls.Go(func() { c.serve(url) })
@@ -119,8 +121,8 @@ func (c *callbacks) serve(url string) {
 			<-c.places
 			return
 		}
-		state, _ := c.Tree()
-		if why := Members(state, c.Agents(c.leadership)).Refuse(url); why != nil {
+		state, _ := c.options.Tree()
+		if why := Members(state, c.options.Agents(c.leadership)).Refuse(url); why != nil {
 			<-c.places
 			c.unregister(ctx, url, paths, why.Error())
 			continue
@@ -129,7 +131,7 @@ func (c *callbacks) serve(url string) {
 		<-c.places
 		switch {
 		case err != nil:
-			c.Logger.Debug("observer not called", "url", url, "error", err)
+			c.options.Logger.Debug("observer not called", "url", url, "error", err)
 		case status == http.StatusNotFound:
 			c.unregister(ctx, url, paths, "it answered 404")
 		}
@@ -193,11 +195,11 @@ func (c *callbacks) unregister(ctx context.Context, url string, paths []string, 
 		tx, err = fsm.ParseTransaction(raw)
 	}
 	if err == nil {
-		err = c.Write(ctx, tx, len(raw))
+		err = c.options.Write(ctx, tx, len(raw))
 	}
 	if err != nil && ctx.Err() == nil {
-		c.Logger.Warn("observer not unregistered", "url", url, "error", err)
+		c.options.Logger.Warn("observer not unregistered", "url", url, "error", err)
 		return
 	}
-	c.Logger.Info("observer unregistered", "url", url, "paths", paths, "why", why)
+	c.options.Logger.Info("observer unregistered", "url", url, "paths", paths, "why", why)
 }

@@ -60,14 +60,14 @@ type Options struct {
 
 // Proposer proposes. Its methods may be called from any goroutine.
 type Proposer struct {
-	Options
-	raft  Raft
-	queue *queue
+	options Options
+	raft    Raft
+	queue   *queue
 }
 
 // New makes a Proposer that works while Run does.
 func New(r Raft, o Options) *Proposer {
-	return &Proposer{Options: o, raft: r, queue: newQueue(func(id string) bool { return o.Inquire(id) != 0 })}
+	return &Proposer{options: o, raft: r, queue: newQueue(func(id string) bool { return o.Inquire(id) != 0 })}
 }
 
 // Run proposes until ctx ends. Then it drops what is queued, and waits for what is in flight.
@@ -76,7 +76,7 @@ func (p *Proposer) Run(ctx context.Context) { p.queue.run(ctx, p.hand) }
 // Propose replicates and applies an envelope, and waits for its outcome: the state before its
 // first transaction, and the outcome of each. The error is one of package outcome.
 func (p *Proposer) Propose(ctx context.Context, e Envelope) (tree.Applied, error) {
-	l, err := p.Leader.Serving(ctx)
+	l, err := p.options.Leader.Serving(ctx)
 	if err != nil {
 		return tree.Applied{}, err
 	}
@@ -86,17 +86,17 @@ func (p *Proposer) Propose(ctx context.Context, e Envelope) (tree.Applied, error
 	}
 	w.lost = l.Lost()
 	p.queue.enter(w)
-	timer := time.NewTimer(p.Limit)
+	timer := time.NewTimer(p.options.Limit)
 	defer timer.Stop()
 	var reason error
 	select {
 	case <-w.done:
 		return w.result, w.err
 	case <-timer.C:
-		reason = fmt.Errorf("no commit within %s", p.Limit)
+		reason = fmt.Errorf("no commit within %s", p.options.Limit)
 	case <-ctx.Done():
 		reason = context.Cause(ctx)
-	case <-p.Fence.Raised():
+	case <-p.options.Fence.Raised():
 		return p.abandon(w)
 	}
 	if p.queue.withdraw(w) {
@@ -121,7 +121,7 @@ func (p *Proposer) abandon(w *proposal) (tree.Applied, error) {
 
 // Queue takes an envelope without waiting for its outcome. The error says why it was not taken.
 func (p *Proposer) Queue(ctx context.Context, e Envelope) error {
-	if _, err := p.Leader.Serving(ctx); err != nil {
+	if _, err := p.options.Leader.Serving(ctx); err != nil {
 		return err
 	}
 	if waiting := p.Waiting(); waiting > MostWaiting {
@@ -142,12 +142,12 @@ func (p *Proposer) Ongoing(ids []string) bool { return len(p.queue.pending(ids))
 // AwaitOutcomes waits until every transaction that was asked for before the call, and carries one of
 // the client ids, has its outcome.
 func (p *Proposer) AwaitOutcomes(ctx context.Context, ids []string) error {
-	ctx, cancel := context.WithTimeout(ctx, p.Limit)
+	ctx, cancel := context.WithTimeout(ctx, p.options.Limit)
 	defer cancel()
 	for _, w := range p.queue.pending(ids) {
 		select {
 		case <-w.done:
-		case <-p.Fence.Raised():
+		case <-p.options.Fence.Raised():
 			return fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w: a transaction is still on its way", outcome.ErrUnknown, outcome.ErrTimeout)
@@ -160,12 +160,12 @@ func (p *Proposer) AwaitOutcomes(ctx context.Context, ids []string) error {
 // or when leadership is lost, which a leader without a majority does within its lease.
 func (p *Proposer) hand(command fsm.Command) func() (tree.Applied, error) {
 	// First what is in flight, then the tree: what is applied in between counts twice.
-	if p.Roomy(p.queue.adds()) {
+	if p.options.Roomy(p.queue.adds()) {
 		// No limit can matter, and agents of earlier versions can read an entry without limits.
 		command.Transactions = quota.Unlimited(command.Transactions)
 	}
 	entry := command.Encode()
-	forget := p.Encoded(entry, command)
+	forget := p.options.Encoded(entry, command)
 	future := p.raft.Apply(entry, 0)
 	return func() (tree.Applied, error) {
 		defer forget()

@@ -50,7 +50,7 @@ type Options struct {
 
 // Reader reads the tree. Its methods may be called from any goroutine.
 type Reader struct {
-	Options
+	options Options
 	raft    Raft
 	running context.Context
 	batches *batches
@@ -58,7 +58,7 @@ type Reader struct {
 
 // New makes a Reader that works while Run does. running is the life of the agent.
 func New(running context.Context, r Raft, o Options) *Reader {
-	return &Reader{Options: o, raft: r, running: running, batches: newBatches()}
+	return &Reader{options: o, raft: r, running: running, batches: newBatches()}
 }
 
 // Run confirms what readers wait for until the agent ends.
@@ -73,7 +73,7 @@ func (r *Reader) Read(ctx context.Context) (*fsm.State, *leadership.Leadership, 
 	}
 	c := r.batches.join()
 	select {
-	case <-r.Fence.Raised(): // the confirmation may wait for Raft's loop
+	case <-r.options.Fence.Raised(): // the confirmation may wait for Raft's loop
 		return nil, nil, fmt.Errorf("%w: %w", outcome.ErrNotLeader, fence.ErrDiskHangs)
 	case <-c.done:
 		return c.state, c.by, c.err
@@ -90,9 +90,9 @@ func (r *Reader) Read(ctx context.Context) (*fsm.State, *leadership.Leadership, 
 // here first. No later leader can have acknowledged any, because a majority has accepted this
 // leader's term in a call that was sent after confirm began.
 func (r *Reader) confirm() (*fsm.State, *leadership.Leadership, error) {
-	ctx, cancel := context.WithTimeoutCause(r.running, r.Limit, outcome.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(r.running, r.options.Limit, outcome.ErrTimeout)
 	defer cancel()
-	l, err := r.Leader.Serving(ctx)
+	l, err := r.options.Leader.Serving(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,7 +101,7 @@ func (r *Reader) confirm() (*fsm.State, *leadership.Leadership, error) {
 		return nil, nil, err
 	}
 	for {
-		state, applied, changed := r.Tree()
+		state, applied, changed := r.options.Tree()
 		if applied >= committed {
 			return state, l, nil
 		}
@@ -113,13 +113,13 @@ func (r *Reader) confirm() (*fsm.State, *leadership.Leadership, error) {
 
 // majority waits until a majority has accepted this leader in calls that are sent from now on.
 func (r *Reader) majority(ctx context.Context, l *leadership.Leadership) error {
-	mark := r.Acks.Mark()
-	others, need := r.Others()
+	mark := r.options.Acks.Mark()
+	others, need := r.options.Others()
 	if need > 0 {
 		r.raft.VerifyLeader() // it triggers heartbeats; its future is not waited for, see above
 	}
 	for {
-		n, changed := r.Acks.since(mark, l.Term, others)
+		n, changed := r.options.Acks.since(mark, l.Term, others)
 		if n >= need {
 			if !l.Lasts() {
 				return outcome.ErrNotLeader

@@ -36,36 +36,36 @@ type Options struct {
 // Transport is given to Raft.
 type Transport struct {
 	*raft.NetworkTransport
-	Options
-	toLoop chan raft.RPC // heartbeats that Raft's loop has to see
+	options Options
+	toLoop  chan raft.RPC // heartbeats that Raft's loop has to see
 }
 
 // New wraps Raft's own transport.
 func New(t *raft.NetworkTransport, o Options) *Transport {
-	return &Transport{NetworkTransport: t, Options: o, toLoop: make(chan raft.RPC)}
+	return &Transport{NetworkTransport: t, options: o, toLoop: make(chan raft.RPC)}
 }
 
 // named makes sure that an agent is called by its id, also one of a membership that this agent
 // has in its log and does not know to be committed.
 func (t *Transport) named(id raft.ServerID, target raft.ServerAddress) {
-	if _, address := addressbook.SplitTarget(string(target)); address != "" && t.Book.Of(string(id), "") == "" {
-		t.Book.Add(string(id), address)
+	if _, address := addressbook.SplitTarget(string(target)); address != "" && t.options.Book.Of(string(id), "") == "" {
+		t.options.Book.Add(string(id), address)
 	}
 }
 
 // AppendEntries makes a call, and notes it if it is accepted.
 func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	t.named(id, target)
-	if err := t.Fence.MaySend(); err != nil {
+	if err := t.options.Fence.MaySend(); err != nil {
 		return err
 	}
 	port.Shorten(args)
-	mark, start, index := t.Acks.Mark(), time.Now(), t.Index()
+	mark, start, index := t.options.Acks.Mark(), time.Now(), t.options.Index()
 	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err
 	}
 	if resp.Success && resp.Term == args.Term {
-		t.Acks.Note(id, mark, readindex.Ack{Term: args.Term, At: time.Now(), Took: time.Since(start), Index: index, Matched: matched(args)})
+		t.options.Acks.Note(id, mark, readindex.Ack{Term: args.Term, At: time.Now(), Took: time.Since(start), Index: index, Matched: matched(args)})
 	}
 	return nil
 }
@@ -82,16 +82,16 @@ func matched(args *raft.AppendEntriesRequest) uint64 {
 // InstallSnapshot sends a snapshot, as long as the fence is down.
 func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	t.named(id, target)
-	if err := t.Fence.MaySend(); err != nil {
+	if err := t.options.Fence.MaySend(); err != nil {
 		return err
 	}
-	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, t.Fence.Reader(data))
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, t.options.Fence.Reader(data))
 }
 
 // TimeoutNow tells another agent to stand for election.
 func (t *Transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
 	t.named(id, target)
-	if err := t.Fence.MaySend(); err != nil {
+	if err := t.options.Fence.MaySend(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.TimeoutNow(id, target, args, resp)
@@ -116,15 +116,15 @@ func (t *Transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 }
 
 func (t *Transport) mayAsk() error {
-	if err := t.MayVote(); err != nil {
+	if err := t.options.MayVote(); err != nil {
 		return err
 	}
-	return t.Fence.MaySend()
+	return t.options.Fence.MaySend()
 }
 
 // Consumer is what Raft sees of the calls of other agents.
 func (t *Transport) Consumer() <-chan raft.RPC {
-	return t.Fence.Pass(t.Inbound(t.NetworkTransport.Consumer(), t.Done), t.toLoop, t.Done)
+	return t.options.Fence.Pass(t.options.Inbound(t.NetworkTransport.Consumer(), t.options.Done), t.toLoop, t.options.Done)
 }
 
 // SetHeartbeatHandler is told by Raft how to answer a heartbeat beside its loop, so that a
@@ -134,19 +134,19 @@ func (t *Transport) Consumer() <-chan raft.RPC {
 // back behind a vote that was given. So such heartbeats go the way of all other calls.
 func (t *Transport) SetHeartbeatHandler(answer func(raft.RPC)) {
 	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
-		if err := t.Fence.MayHear(); err != nil {
-			t.Fence.Refuse(rpc, err)
+		if err := t.options.Fence.MayHear(); err != nil {
+			t.options.Fence.Refuse(rpc, err)
 			return
 		}
-		if r, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && (t.Follows(r.Term) || failpoint.Off("heartbeats-in-loop")) {
+		if r, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && (t.options.Follows(r.Term) || failpoint.Off("heartbeats-in-loop")) {
 			answer(rpc)
 			return
 		}
 		select {
 		case t.toLoop <- rpc:
-		case <-t.Fence.Raised():
-			t.Fence.Refuse(rpc, fence.ErrDiskHangs)
-		case <-t.Done:
+		case <-t.options.Fence.Raised():
+			t.options.Fence.Refuse(rpc, fence.ErrDiskHangs)
+		case <-t.options.Done:
 			rpc.Respond(nil, raft.ErrRaftShutdown)
 		}
 	})
