@@ -40,7 +40,7 @@ func TestSecondRound(t *testing.T) {
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"acknowledged"}]]`).status)
 		time.Sleep(time.Second)
 		before := c.config("a").Origin
-		require.NotContains(t, c.agents["b"].probation.known().Met, "AGNT-c")
+		require.NotContains(t, c.agents["b"].learner.Known().Met, "AGNT-c")
 		c.wipe("c")
 		c.start("c")
 		c.net.HealAll()

@@ -79,7 +79,8 @@ type cluster struct {
 	dirs      map[string]string // who keeps its log on disk, and where
 	bootstrap string            // who is started with --bootstrap
 	agents    map[string]*Agent
-	thaws     []func() // of disks that were made to hang
+	quotas    map[string]int64 // of who has another than the usual one
+	thaws     []func()         // of disks that were made to hang
 	*caller
 }
 
@@ -97,7 +98,7 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 	})
 }
 
-// newCluster makes an agency of which nobody runs yet.
+// newCluster makes an agency of which no agent runs yet.
 func newCluster(t testing.TB, n int, timing Timing) *cluster {
 	c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
 	c.caller = newCaller(c.net.Host("client"))
@@ -139,6 +140,7 @@ func (c *cluster) start(name string) *Agent {
 		Logger:    logger(c.t).Named(name),
 		Timing:    c.timing,
 		Bootstrap: c.bootstrap == name,
+		TreeQuota: c.quotas[name],
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a
@@ -254,3 +256,13 @@ const (
 )
 
 func decode(r reply, into any) error { return json.Unmarshal([]byte(r.body), into) }
+
+// pause waits for d, or less if done is closed.
+func pause(done <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
+	"stasis/agency/store"
 	"stasis/coordinator/backup"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/internal/datadir"
@@ -133,7 +134,7 @@ func writeRemote(t *testing.T, storage *remotetest.Memory, archive string) {
 func writeAgents(t *testing.T, archive string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, kind := range []string{agency.LogBolt, agency.LogWAL} {
+	for _, kind := range []string{store.LogBolt, store.LogWAL} {
 		a, err := agency.Start(t.Context(), agency.Config{ID: "AGNT-" + kind, Dir: filepath.Join(dir, kind), Listen: "127.0.0.1:0", LogStore: kind})
 		require.NoError(t, err)
 		web := network.NewHTTPClient(network.TCP())

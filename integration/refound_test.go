@@ -13,8 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency"
 	agencyclient "stasis/agency/client"
+	"stasis/agency/recovery"
 	"stasis/client"
 	"stasis/coordinator/backup"
 	"stasis/internal/datadir"
@@ -39,7 +39,7 @@ func TestAgencyLost(t *testing.T) {
 		d.wipe("agent-1", "agent-2")
 		time.Sleep(30 * time.Second) // the loss is noticed by everybody
 		require.NoError(t, b.Kill("agent-3"))
-		survivor, err := agency.Recover(agency.RecoverOptions{Dir: filepath.Join(dir, "agent-3")})
+		survivor, err := recovery.Recover(recovery.Options{Dir: filepath.Join(dir, "agent-3")})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, survivor.After.Incarnation)
 		b.restart("agent-3")
@@ -57,7 +57,7 @@ func TestAgencyLost(t *testing.T) {
 		require.NoError(t, err)
 		d.wipe(b.agents()...)
 		d.another()
-		_, err = agency.Restore(saved, agency.RestoreOptions{Dir: filepath.Join(dir, "agent-2"), ID: id})
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Dir: filepath.Join(dir, "agent-2"), ID: id})
 		require.NoError(t, err)
 		b.restart("agent-2")
 		b.restart("agent-1")

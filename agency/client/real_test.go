@@ -16,6 +16,7 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/recovery"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
@@ -483,7 +484,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			a.kill(name)
 		}
-		_, err = agency.Recover(agency.RecoverOptions{Stores: a.stores["a"]})
+		_, err = recovery.Recover(recovery.Options{Stores: a.stores["a"]})
 		require.NoError(t, err)
 		lost := []string{"b", "c"} // as it turns out they are not
 		a.start("a")

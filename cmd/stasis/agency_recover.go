@@ -13,13 +13,13 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
-	"stasis/agency"
 	agencyclient "stasis/agency/client"
+	"stasis/agency/recovery"
 )
 
 // agencyRecoverCommand works on a directory: there is no agency to ask.
 func agencyRecoverCommand() *cobra.Command {
-	var o agency.RecoverOptions
+	var o recovery.Options
 	cmd := &cobra.Command{
 		Use: "recover --dir DIR", Short: "Go on from one agent's data directory after a majority of the others is lost for good", Args: cobra.NoArgs,
 		Long: `Go on from one agent's data directory after a majority of the others is lost for good.
@@ -39,7 +39,7 @@ agent that comes back with a directory from before is refused, and stops.`,
 				return err
 			}
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
-			s, err := agency.Recover(o)
+			s, err := recovery.Recover(o)
 			if err != nil {
 				return explain(err)
 			}
@@ -73,7 +73,7 @@ func required(cmd *cobra.Command, flags ...string) {
 	}
 }
 
-func tellRecovery(out io.Writer, s agency.Survivor, dry bool) error {
+func tellRecovery(out io.Writer, s recovery.Survivor, dry bool) error {
 	state := ""
 	if s.Incomplete {
 		state = ", which had not caught up"
@@ -168,7 +168,7 @@ func saveFile(path string, data []byte) (err error) {
 }
 
 func snapshotRestoreCommand() *cobra.Command {
-	var o agency.RestoreOptions
+	var o recovery.RestoreOptions
 	cmd := &cobra.Command{
 		Use: "restore FILE --dir DIR", Short: "Make an agent of a saved tree: the first one of the agency's next incarnation", Args: usage(cobra.ExactArgs(1)),
 		Long: `Make an agent of a saved tree: the first one of the agency's next incarnation.
@@ -186,7 +186,7 @@ created after it was saved are lost.`,
 				return err
 			}
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
-			s, err := agency.Restore(file, o)
+			s, err := recovery.Restore(file, o)
 			if err != nil {
 				return explain(err)
 			}

@@ -15,7 +15,7 @@ var mutants = []mutant{
 		"a read of the agency is linearizable"},
 	{"once-is-once", "agency", "TestLateRequestIsNotApplied", "it was applied twice",
 		"a request that comes after its repetition is not applied"},
-	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
+	{"learner-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
 	{"observer-is-member", "agency", "TestObserverThatMoved", "a stranger is called",
@@ -24,9 +24,9 @@ var mutants = []mutant{
 	{"founding-knows-lost-disks", "agency", "TestFounderWipedMeanwhile", "an agency is founded although one may have been lost",
 		"the same, if the first founder has lost its disk"},
 
-	{"gag-sends", "agency", "TestLeaderWhoseDiskHangs", "no leader",
+	{"fence-stops-sending", "agency", "TestLeaderWhoseDiskHangs", "no leader",
 		"an agent whose disk hangs is replaced as the leader"},
-	{"gag-hears", "agency", "TestFollowerWhoseDiskHangs", "without it none would be left that can write",
+	{"fence-stops-hearing", "agency", "TestFollowerWhoseDiskHangs", "without it none would be left that can write",
 		"a change of the members does not wait for an agent whose disk hangs"},
 	{"fence-on-hang", "agency", "TestLeaderWhoseDiskHangs", "a leader whose disk hangs answers",
 		"a leader that others replace while its disk hangs serves nothing meanwhile"},
