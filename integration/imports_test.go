@@ -49,7 +49,8 @@ var rooms = []room{
 	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
-	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
+	{"agency/supervision/job", []string{"agency/client", "agency/keys", "agency/supervision/job/facts", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
+	{"agency/supervision/job/facts", []string{"agency/client", "agency/keys", "fsm"}, "facts are read from one tree and never changed"},
 
 	{"dbserver/client", []string{"agency/keys"}, "the wire of a DB server must not pull in its engine"},
 	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},

@@ -25,6 +25,9 @@ type Tx struct {
 	Pre map[string]any
 }
 
+// NewTx makes an empty transaction.
+func NewTx() Tx { return Tx{Ops: map[string]any{}, Pre: map[string]any{}} }
+
 // operation and condition tell the builders' results from plain values.
 type (
 	operation map[string]any
@@ -71,7 +74,7 @@ func OldEmpty(missing bool) any { return condition{"oldEmpty": missing} }
 // Written is a transaction from the text of its two objects as they go over the
 // wire, operators and all; preconditions may be empty.
 func Written(operations, preconditions []byte) (Tx, error) {
-	tx := Tx{Ops: map[string]any{}, Pre: map[string]any{}}
+	tx := NewTx()
 	var ops, pre map[string]any
 	if err := json.Unmarshal(operations, &ops); err != nil || ops == nil {
 		return Tx{}, fmt.Errorf("%w: the operations are no JSON object: %s", ErrRejected, operations)

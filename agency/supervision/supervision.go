@@ -60,7 +60,7 @@ type Timing struct {
 	Grace       time.Duration // age of a heartbeat beyond which a server is FAILED; 10 s
 	Settle      time.Duration // a server this leader never heard is not judged earlier; 55 s
 	Ownerless   time.Duration // a lock without holder is taken away after so long; 10 min
-	Jobs        job.Timing    // its Grace is that of the servers
+	Jobs        job.Timeouts  // its Grace is that of the servers
 }
 
 func (t Timing) withDefaults() Timing {
@@ -87,7 +87,7 @@ type supervisor struct {
 	grace   grace
 	servers map[string]*server
 	lock    lease
-	jobs    *job.Watch
+	jobs    *job.Memory
 	failing bool // the last change could not be made, and that has been logged
 }
 
@@ -99,7 +99,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	s := &supervisor{
 		store: c.Store, log: c.Logger, steps: c.Steps,
-		timing: c.Timing.withDefaults(), servers: map[string]*server{}, jobs: job.NewWatch(),
+		timing: c.Timing.withDefaults(), servers: map[string]*server{}, jobs: job.NewMemory(),
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
