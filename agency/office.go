@@ -175,11 +175,11 @@ func (a *Agent) supervise(o *office) error {
 		Store:  supervisedTree{agent: a, office: o},
 		Logger: a.logger.Named("supervision"),
 		Steps:  a.steps,
-		Timing: supervision.Timing{
+		Periods: supervision.Periods{
 			Interval:    a.timing.Supervision,
 			OkThreshold: a.timing.OkThreshold,
 			Grace:       a.timing.Grace,
-			Settle:      a.timing.Settle,
+			LeaderGrace: a.timing.Settle,
 			Ownerless:   a.timing.Ownerless,
 		},
 	})

@@ -2,6 +2,7 @@ package supervision
 
 import (
 	"context"
+	"maps"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
@@ -9,9 +10,9 @@ import (
 	"stasis/fsm"
 )
 
-// removeAbandoned deletes databases and collections that will never be finished.
-// While Plan is frozen it does not even try.
-func (s *supervisor) removeAbandoned(ctx context.Context, root *fsm.Node) {
+// removeAbandoned deletes databases and collections whose coordinator will not finish them.
+// While Plan is frozen it does not try.
+func removeAbandoned(ctx context.Context, p *proposer, root *fsm.Node) {
 	if fsm.Frozen(root) {
 		return
 	}
@@ -19,21 +20,22 @@ func (s *supervisor) removeAbandoned(ctx context.Context, root *fsm.Node) {
 	for db, entry := range root.At(keys.PlanDatabases).Children() {
 		if evidence := abandoned(root, entry); evidence != nil {
 			gone[db] = true
-			s.removeBuild(ctx, keys.PlanDatabase(db), entry, evidence,
-				keys.PlanCollections+"/"+db, keys.Plan+"/Views/"+db, keys.Plan+"/Analyzers/"+db)
+			p.change(ctx, removal(keys.PlanDatabase(db), entry, evidence,
+				keys.PlanCollections+"/"+db, keys.Plan+"/Views/"+db, keys.Plan+"/Analyzers/"+db))
 		}
 	}
 	for db, collections := range root.At(keys.PlanCollections).Children() {
 		for cid, entry := range collections.Children() {
 			if evidence := abandoned(root, entry); evidence != nil && !gone[db] {
-				s.removeBuild(ctx, keys.PlanCollection(db, cid), entry, evidence)
+				p.change(ctx, removal(keys.PlanCollection(db, cid), entry, evidence))
 			}
 		}
 	}
 }
 
-// abandoned gives the preconditions that prove that nobody will finish the entry,
-// nil if there is no proof. An entry without owner is left to whoever wrote it.
+// abandoned gives the preconditions that prove that the entry will not be finished, nil if there
+// is no proof: its coordinator has another reboot id, or has FAILED. An entry without owner
+// was written by another tool, which may still finish it.
 func abandoned(root, entry *fsm.Node) map[string]any {
 	var building bool
 	owner := entry.At("coordinator").Text()
@@ -50,19 +52,17 @@ func abandoned(root, entry *fsm.Node) map[string]any {
 	return nil
 }
 
-// removeBuild deletes an entry of Plan, and what stands beside it.
-func (s *supervisor) removeBuild(ctx context.Context, key string, entry *fsm.Node, evidence map[string]any, beside ...string) {
-	tx := agencyclient.Tx{
-		Ops: map[string]any{key: agencyclient.Delete(), keys.PlanVersion: agencyclient.Increment(1)},
-		Pre: map[string]any{key: agencyclient.Exactly(entry)},
-	}
-	for path, condition := range evidence {
-		tx.Pre[path] = condition
-	}
-	for _, path := range beside {
+// removal deletes an entry of Plan, and what belongs to it elsewhere. It requires the entry as
+// it was read: a coordinator that finishes at the same moment keeps it.
+func removal(key string, entry *fsm.Node, evidence map[string]any, belongings ...string) job.Decision {
+	tx := agencyclient.NewTx()
+	tx.Ops[key], tx.Ops[keys.PlanVersion] = agencyclient.Delete(), agencyclient.Increment(1)
+	tx.Pre[key] = agencyclient.Exactly(entry)
+	maps.Copy(tx.Pre, evidence)
+	for _, path := range belongings {
 		tx.Ops[path] = agencyclient.Delete()
 	}
-	s.change(ctx, job.Decision{
+	return job.Decision{
 		Tx: tx, Step: BuildAbandoned, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),
-	})
+	}
 }
