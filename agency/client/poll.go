@@ -29,7 +29,7 @@ type PollResult struct {
 // timeout. Index 0, or one that the log no longer reaches, gives the whole tree
 // at once. It moves to another agent as soon as this client sees that one lead.
 func (c *Client) Poll(ctx context.Context, index uint64, timeout time.Duration) (PollResult, error) {
-	ans, err := c.ask(ctx, c.pollRequest(index, timeout))
+	ans, err := c.agents.ask(ctx, c.pollRequest(index, timeout))
 	if err != nil {
 		return PollResult{}, err
 	}
@@ -41,7 +41,7 @@ func (c *Client) pollRequest(index uint64, timeout time.Duration) request {
 		"index":   {strconv.FormatUint(index, 10)},
 		"timeout": {strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64)},
 	}
-	return request{method: http.MethodGet, path: base + "poll?" + q.Encode(), timeout: timeout + c.attempts, poll: true}
+	return request{method: http.MethodGet, path: base + "poll?" + q.Encode(), timeout: timeout + c.agents.timeout, poll: true}
 }
 
 func (a answer) poll() (PollResult, error) {
@@ -78,18 +78,18 @@ func (a answer) poll() (PollResult, error) {
 func (c *Client) confirmedIndex(ctx context.Context) (uint64, error) {
 	body, err := json.Marshal([][]string{{keys.Cluster}})
 	if err != nil {
-		return 0, fmt.Errorf("encoding paths: %w", err)
+		return 0, fmt.Errorf("encode paths: %w", err)
 	}
-	read, index := c.post("read", body), c.pollRequest(math.MaxInt64, 0)
-	for s := c.search(); ; {
-		confirmed, err := c.ask(ctx, read)
+	index := c.pollRequest(math.MaxInt64, 0)
+	for s := c.agents.search(); ; {
+		confirmed, err := c.ask(ctx, "read", body)
 		if err != nil {
 			return 0, err
 		}
 		if confirmed.status != http.StatusOK {
 			return 0, confirmed.rejected("read")
 		}
-		ans, _, err := c.attempt(ctx, confirmed.endpoint, index)
+		ans, _, err := c.agents.attempt(ctx, confirmed.endpoint, index)
 		if err == nil && ans.status == http.StatusOK {
 			r, err := ans.poll()
 			return r.CommitIndex, err
@@ -162,7 +162,7 @@ type Configuration struct {
 
 // Config asks one agent after the other, leader or not, until one answers.
 func (c *Client) Config(ctx context.Context) (Config, error) {
-	s := c.search()
+	s := c.agents.search()
 	for {
 		endpoint := s.target()
 		config, err := c.ConfigOf(ctx, endpoint)
@@ -178,7 +178,7 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 
 // ConfigOf asks this one agent, once.
 func (c *Client) ConfigOf(ctx context.Context, endpoint string) (Config, error) {
-	ans, _, err := c.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.attempts, anyone: true})
+	ans, _, err := c.agents.attempt(ctx, normalise(endpoint), request{method: http.MethodGet, path: base + "config", timeout: c.agents.timeout, anyAgency: true})
 	if err != nil {
 		return Config{}, fmt.Errorf("agency config of %s: %w: %w", endpoint, ErrUnavailable, err)
 	}

@@ -267,7 +267,7 @@ func TestCacheLeavesAHungLeader(t *testing.T) {
 	})
 }
 
-// Every server bootstraps at once; one transaction wins, and nobody's cluster is
+// Every server bootstraps at once; one transaction wins, and no server's cluster is
 // overwritten later.
 func TestBootstrapByAllAtOnce(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
@@ -410,7 +410,7 @@ func TestRegisterAtAnotherEpoch(t *testing.T) {
 	})
 }
 
-// Nobody gets a number twice.
+// No number is given out twice.
 func TestReserveIDs(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
@@ -520,7 +520,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 }
 
 // TestEmptyWorldIsNotBootstrapped: all agents have lost their disks and have founded
-// another agency. A coordinator that is started anew does not bootstrap a cluster there,
+// another agency. A coordinator that restarts does not bootstrap a cluster there,
 // and what it sends is not done.
 func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, first *agencyclient.Client) {

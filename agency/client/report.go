@@ -40,7 +40,7 @@ func Beat(ctx context.Context, c *Client, id string, beat keys.Heartbeat) error 
 // first+n-1 are the caller's alone. An unknown outcome wastes numbers and never
 // gives them out twice.
 func ReserveIDs(ctx context.Context, c *Client, n uint64) (first uint64, err error) {
-	for wait := firstPause; ; {
+	for pauses := newBackoff(); ; {
 		root, err := c.Read(ctx, keys.LatestID)
 		if err != nil {
 			return 0, fmt.Errorf("reserve ids: %w", err)
@@ -56,7 +56,7 @@ func ReserveIDs(ctx context.Context, c *Client, n uint64) (first uint64, err err
 		if err == nil {
 			return uint64(latest) + 1, nil
 		}
-		if !errors.Is(err, ErrPrecondition) || sleep(ctx, &wait) != nil {
+		if !errors.Is(err, ErrPrecondition) || pauses.wait(ctx) != nil {
 			return 0, fmt.Errorf("reserve ids: %w", err)
 		}
 	}

@@ -80,7 +80,7 @@ const snapshotAttempts = 30
 // Snapshot gives a snapshot file of the tree as it was at some moment during the call,
 // whole and checked.
 func (c *Client) Snapshot(ctx context.Context) (file []byte, head SnapshotHead, err error) {
-	ans, err := c.ask(ctx, request{method: http.MethodGet, path: base + "snapshot", timeout: snapshotAttempts * c.attempts})
+	ans, err := c.agents.ask(ctx, request{method: http.MethodGet, path: base + "snapshot", timeout: snapshotAttempts * c.agents.timeout})
 	if err != nil {
 		return nil, head, err
 	}

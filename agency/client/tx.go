@@ -65,9 +65,6 @@ func SetFor(v any, ttl time.Duration) any {
 // Old holds if the node equals v. A missing node compares as {}.
 func Old(v any) any { return condition{"old": v} }
 
-// OldNot holds if the node differs from v.
-func OldNot(v any) any { return condition{"oldNot": v} }
-
 // OldEmpty holds if the node's absence is as given: true means missing.
 func OldEmpty(missing bool) any { return condition{"oldEmpty": missing} }
 

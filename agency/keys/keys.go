@@ -1,14 +1,13 @@
 // Package keys names the keys that Stasis keeps in the agency and the records
 // stored under them. It is the one place where a path below /arango is spelled.
 //
-// Three kinds of keys, as in the reference: Plan (what should be; changed by
-// coordinators and supervision, frozen while a backup or restore holds the
-// agency lock and has not thawed it), Current (what is; reported by DB servers) and Target (wishes,
-// jobs, locks). Whoever changes Plan or Current increments its Version in the
-// same transaction.
+// There are three kinds of keys, as in ArangoDB. Plan is what should be: coordinators and the
+// supervision change it, and it is frozen while a backup or restore holds the agency lock and
+// has not thawed it. Current is what is: DB servers report it. Target is what is asked for: jobs,
+// maintenance, locks. A transaction that changes Plan or Current increments its Version.
 //
-// The package holds names and plain data only; it does no I/O and imports
-// nothing of ours.
+// The package holds names and plain data only. It does no I/O, and imports no other package of
+// Stasis.
 package keys
 
 import (
@@ -92,7 +91,7 @@ const (
 
 	ReturnLeadership = Target + "/ReturnLeadership" // <shard> → Return: who is to lead it again
 
-	TargetMaintenance  = Target + "/MaintenanceDBServers"  // <id> → ServerMaintenance that somebody wants
+	TargetMaintenance  = Target + "/MaintenanceDBServers"  // <id> → ServerMaintenance that is asked for
 	CurrentMaintenance = Current + "/MaintenanceDBServers" // <id> → ServerMaintenance in effect
 )
 

@@ -38,7 +38,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// The attributes that other keys name, and those that clients of the reference
+// The attributes that other keys name, and those that clients of ArangoDB
 // read, have exactly these names.
 func TestRecordsOnTheWire(t *testing.T) {
 	for want, record := range map[string]any{
