@@ -61,15 +61,7 @@ func DecodeCommand(data []byte) (Command, error) {
 	return c, nil
 }
 
-// CheckCommand says whether data is as Encode wrote it, without decoding it. The
-// error is ErrCorrupt.
-func CheckCommand(data []byte) error {
-	if err := checkCommand(data); err != nil {
-		return fmt.Errorf("%w command: %w", ErrCorrupt, err)
-	}
-	return nil
-}
-
+// checkCommand says whether data is as Encode wrote it, without decoding it.
 func checkCommand(data []byte) error {
 	if len(data) == 0 {
 		return errTorn
