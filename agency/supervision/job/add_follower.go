@@ -28,6 +28,7 @@ func (addFollower) begin(p *pass, j facts.Job) {
 		p.out.fail(j, "no other GOOD server is free")
 		return
 	}
+	// The leader need not be GOOD, or serve: the replica is made when it does.
 	tx := p.out.end(j, keys.TargetFinished, "")
 	p.adopt(s, &tx, to)
 	s.Change(&tx, append(s.Marked(), to), s.Term)

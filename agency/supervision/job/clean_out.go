@@ -22,6 +22,7 @@ func (cleanOut) begin(p *pass, j facts.Job) {
 		p.out.finish(j, server+" is clean")
 		return
 	}
+	// A clean-out that cannot end does not begin: meanwhile the server would get nothing new.
 	for _, s := range p.facts.Shards {
 		if s.On(server) && p.placement.free(s) == "" {
 			p.giveUp(j, "no other GOOD server is free for "+s.Label())
@@ -30,7 +31,7 @@ func (cleanOut) begin(p *pass, j facts.Job) {
 	}
 	tx := p.out.start(j, keys.ServerLocks+"/"+server, nil)
 	p.facts.RequireStays(&tx, server)
-	if !p.facts.ToBeCleaned(server) {
+	if !p.facts.ToBeCleaned(server) { // a clean-out that was set back is on the list already
 		tx.Ops[keys.ToBeCleaned] = agencyclient.Push(server)
 	}
 	p.out.decideOn(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
@@ -68,6 +69,7 @@ func (c cleanOut) proceed(p *pass, j facts.Job) {
 		return
 	}
 	d.goOn(next, stuck)
+	// If an operation waits for the agency lock, goOn has just set the job back.
 	if len(d.children) == 0 && p.placement.holds[d.server] == 0 && !p.facts.LockAwaited {
 		c.finish(p, j)
 	}
@@ -82,7 +84,7 @@ func (cleanOut) moveOff(d *drain, s *facts.Shard) (move keys.Job, waits string) 
 	if to == "" {
 		return keys.Job{}, "no other GOOD server is free for " + s.Label()
 	}
-	d.pass.placement.holds[to]++
+	d.pass.placement.holds[to]++ // before the move adds it, so that the next shard goes elsewhere
 	return moveOf(s, d.server, to), ""
 }
 

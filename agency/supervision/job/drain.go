@@ -9,7 +9,8 @@ import (
 	"stasis/agency/supervision/job/facts"
 )
 
-// attempts is how often the move of a shard off a server may fail.
+// attempts is how often the move of a shard off a server may fail. The failed children are counted in
+// Target/Failed, so that the next leader of the agency counts on.
 const attempts = 3
 
 // drain is a pending job that moves shards or leaderships off a server, and its children.
@@ -86,6 +87,7 @@ func (d *drain) exhausted() string {
 		if tried[c.Shard]++; tried[c.Shard] < attempts || d.moves(c.Shard) {
 			continue
 		}
+		// A shard that is gone, or on the server no longer, needs no further attempt.
 		if s := d.pass.facts.Shard(c.Shard); s != nil && s.On(d.server) {
 			return fmt.Sprintf("%s could not be moved in %d attempts: %s", s.Label(), attempts, c.Reason)
 		}

@@ -28,7 +28,7 @@ func (failedFollower) begin(p *pass, j facts.Job) {
 		return
 	}
 	to, waits := p.replacement(s, from)
-	if to == "" {
+	if to == "" { // reconcile asks again in every pass
 		p.out.fail(j, waits)
 		return
 	}
@@ -39,6 +39,7 @@ func (failedFollower) begin(p *pass, j facts.Job) {
 	facts.RequireGood(&tx, s.Leader())
 	p.facts.RequireNotRestarted(&tx, s.Leader())
 	p.adopt(s, &tx, to)
+	// In the same place, and in the same term: the leader leads on without a pause.
 	servers := slices.Clone(s.Servers)
 	servers[slices.Index(servers, from)] = to
 	s.Change(&tx, servers, s.Term)

@@ -39,11 +39,15 @@ func (failedLeader) begin(p *pass, j facts.Job) {
 	}
 	next, waits := p.successor(s)
 	if next.to == "" {
+		// It ends rather than waits: reconcile makes another job as soon as a server can lead, on what
+		// is true then.
 		p.out.fail(j, waits)
 		return
 	}
 	maps.Copy(tx.Pre, next.tx.Pre)
 	s.RequireUnlocked(&tx)
+	// The old leader stays, as the last follower: when it comes back it copies only what it missed. The
+	// next term makes its late reports and its requests to followers void.
 	s.Change(&tx, s.LedBy(next.to), s.Term+1)
 	p.placement.leads[next.to]++
 	why := fmt.Sprintf("%s now leads %s in term %d because %s; %s", next.to, s.Label(), s.Term+1, now, next.why)

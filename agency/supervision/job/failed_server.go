@@ -17,7 +17,7 @@ type failedServer struct{}
 func (failedServer) begin(p *pass, j facts.Job) {
 	server := j.Record.Server
 	switch by := p.facts.ServerLockedBy(server); {
-	case !p.facts.Failed(server):
+	case !p.facts.Failed(server): // it came back before the job began
 		p.out.finish(j, server+" is "+cmp.Or(p.facts.Health(server), "gone")+" again")
 		return
 	case p.facts.InMaintenance(server):
@@ -27,6 +27,8 @@ func (failedServer) begin(p *pass, j facts.Job) {
 		p.wait(j, "job "+by+" has the lock of "+server)
 		return
 	}
+	// The children are made in the transaction that begins the job. So no leader of the agency can
+	// find the job begun without them.
 	var children []keys.Job
 	for _, s := range p.facts.Shards {
 		if kind := p.remedy(s, server); kind != "" {
@@ -53,4 +55,5 @@ func (failedServer) proceed(p *pass, j facts.Job) {
 	}
 }
 
+// undo has nothing to take back: the children decide for themselves.
 func (failedServer) undo(*pass, facts.Job, *agencyclient.Tx) []string { return nil }

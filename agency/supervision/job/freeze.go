@@ -8,8 +8,8 @@ import (
 // thawSubject is the subject of the news that jobs wait for the thaw.
 const thawSubject = "thaw"
 
-// hold does what can be done while Plan is frozen: no job begins or goes on. A job that is
-// aborted ends if it has not changed Plan.
+// hold does what can be done while Plan is frozen: no job begins or goes on. A job that is aborted
+// ends if it has not changed Plan: its end would have to take the change back.
 func (p *pass) hold() {
 	for _, j := range p.facts.ToDo {
 		if j.Record.Abort && !j.Record.Added && len(p.facts.Children(j.ID)) == 0 {
@@ -20,9 +20,12 @@ func (p *pass) hold() {
 		p.memory.frozen = true
 		clear(p.memory.heldBack)
 	}
+	// How long each job is held back is counted from here, for the event of what it does after the
+	// thaw.
 	for _, j := range p.facts.ToDo {
 		p.age("held "+j.ID, j.Node.At("timeCreated"))
 	}
+	// It is told once for each holder of the lock, and not in each pass.
 	holder := p.facts.Root.At(keys.HotBackupHolder)
 	if n := len(p.facts.Open()); n > 0 && p.memory.news(thawSubject, holder.At("nonce").Text()+"/") {
 		p.out.decide(Decision{

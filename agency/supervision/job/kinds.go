@@ -20,5 +20,5 @@ func plannerOf(kind string) planner {
 	if found, ok := kinds[kind]; ok {
 		return found
 	}
-	return unknown{}
+	return unknown{} // also of a record that cannot be read
 }

@@ -40,12 +40,12 @@ func (p *pass) removeLostReport(db, cid, name string, report *fsm.Node) {
 	case !p.facts.Planned(leader):
 		tx.Pre[keys.PlanDBServers+"/"+leader] = agencyclient.OldEmpty(true)
 	default:
-		return
+		return // the leader lives, and removes its report itself
 	}
 	id, now := p.out.takeID(&tx), stamp(p.now)
 	current := keys.CurrentShard(db, cid, name)
 	tx.Pre[current] = agencyclient.Exactly(report)
-	tx.Pre[keys.PlanShard(db, cid, name)] = agencyclient.OldEmpty(true)
+	tx.Pre[keys.PlanShard(db, cid, name)] = agencyclient.OldEmpty(true) // a restore may plan it again
 	tx.Ops[current] = agencyclient.Delete()
 	tx.Ops[keys.CurrentVersion] = agencyclient.Increment(1)
 	tx.Ops[keys.TargetFinished+"/"+id] = keys.Job{

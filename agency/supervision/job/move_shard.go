@@ -81,6 +81,7 @@ func (moveShard) start(p *pass, j facts.Job, s *facts.Shard) {
 	adds := !s.On(to)
 	// Added survives a set-back: the replica that it names is in Plan already then.
 	tx := p.out.start(j, s.LockKey(), func(next *keys.Job) { next.Added = next.Added || adds })
+	// A clean-out of the new server that begins at this moment would not see the replica.
 	p.facts.RequireStays(&tx, to)
 	facts.RequireGood(&tx, to)
 	what := "the replica"
@@ -103,10 +104,12 @@ func (m moveShard) proceed(p *pass, j facts.Job) {
 	s := p.facts.Shard(j.Record.Shard)
 	switch {
 	case s == nil:
+		// An entry of Plan that cannot be read has no shard either: the precondition tells them apart.
 		tx := p.out.end(j, keys.TargetFailed, "the shard is gone")
 		tx.Pre[keys.PlanShard(j.Record.Database, j.Record.Collection, j.Record.Shard)] = agencyclient.OldEmpty(true)
 		p.out.decideOn(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"})
 	case j.Record.IsLeader && s.Leader() == j.Record.ToServer && !s.Resigned:
+		// The leader has changed, by this move or by a failover to the same server.
 		m.awaitNewLeader(p, j, s)
 	default:
 		if reason := m.hopeless(p, j, s); reason != "" {
@@ -124,6 +127,7 @@ func (moveShard) hopeless(p *pass, j facts.Job, s *facts.Shard) string {
 	case j.Record.Abort:
 		return aborted(j)
 	case p.facts.Failed(lead):
+		// Failover needs the lock of the shard, which this job has.
 		return "the leader " + lead + " is FAILED"
 	case p.facts.Failed(to):
 		return to + " is FAILED"
@@ -134,6 +138,7 @@ func (moveShard) hopeless(p *pass, j facts.Job, s *facts.Shard) string {
 	case j.Record.IsLeader != (lead == from):
 		return "the shard has another leader now"
 	case s.Resigned && !p.facts.Trusted(s, to):
+		// The leader leads on: it has every write, and no other server is sure to.
 		return to + " has fallen out of sync"
 	case s.Resigned && !s.Stopped() && !p.facts.Trusted(s, lead):
 		// It would never report that it stopped: it does not lead since its start.
@@ -189,6 +194,8 @@ func (m moveShard) handOver(p *pass, j facts.Job, s *facts.Shard) {
 	to := j.Record.ToServer
 	tx := agencyclient.NewTx()
 	m.require(p, j, s, &tx)
+	// The old leader follows even if its replica is to go: until the new leader serves, that replica is
+	// the other one that surely has every write.
 	s.Change(&tx, s.LedBy(to), s.Term+1)
 	p.out.decideOn(j, Decision{Tx: tx, Step: LeaderChanged, Server: to, Detail: fmt.Sprintf(
 		"%s now leads %s in term %d because %s has resigned for it; it is in sync", to, s.Label(), s.Term+1, s.Leader())})
@@ -245,6 +252,7 @@ func (m moveShard) undo(p *pass, j facts.Job, tx *agencyclient.Tx) (undone []str
 	if s == nil {
 		return nil
 	}
+	// A resignation belongs to this job only while it is pending: set back, it has given the lock away.
 	servers := s.Marked()
 	if s.Resigned && j.IsPending() && !p.facts.Failed(s.Leader()) {
 		servers[0] = s.Leader()
@@ -255,6 +263,7 @@ func (m moveShard) undo(p *pass, j facts.Job, tx *agencyclient.Tx) (undone []str
 		p.facts.RequireNotRestarted(tx, s.Leader())
 		undone = append(undone, "the replica on "+to+" goes")
 	}
+	// Otherwise Plan is not touched, and the job can end also while Plan is frozen.
 	if len(undone) > 0 {
 		s.Change(tx, servers, s.Term)
 		s.RequireReport(tx)

@@ -16,6 +16,7 @@ import (
 func Next(root *fsm.Node, m *Memory, now time.Time, t Timeouts) []Decision {
 	p := newPass(root, m, now, t, plannerOf)
 	if p.facts.Frozen {
+		// The memory forgets nothing here: what was seen before the freeze goes on to age in it.
 		p.hold()
 		p.trimEnded()
 		return p.out.decisions

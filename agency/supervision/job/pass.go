@@ -72,6 +72,7 @@ func (p *pass) agePending(j facts.Job) time.Duration {
 // wait notes on the record why a job does not begin, and gives the job up when that has lasted
 // too long.
 func (p *pass) wait(j facts.Job, reason string) {
+	// timeCreated is written once, so the period does not begin again with each reason.
 	if p.age("to do "+j.ID, j.Node.At("timeCreated")) > p.timeouts.Queue {
 		p.giveUp(j, fmt.Sprintf("it could not begin within %v: %s", p.timeouts.Queue, reason))
 		return

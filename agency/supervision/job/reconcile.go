@@ -44,6 +44,7 @@ func (r reconciler) reconcile(s *facts.Shard) {
 	p, lead := r.p, s.Leader()
 	switch {
 	case s.Resigned && p.facts.ShardLockedBy(s) == "" && !p.facts.Failed(lead):
+		// A leader that has failed is replaced below, resigned or not.
 		r.reinstate(s)
 	case p.facts.Failed(lead) && !p.facts.InMaintenance(lead) && !r.busy[lead]:
 		r.replaceLeader(s)
@@ -72,6 +73,7 @@ func (r reconciler) replaceLeader(s *facts.Shard) {
 		r.p.out.create(jobFor(keys.JobFailedLeader, s, lead), lead+" leads "+s.Label()+" and is FAILED")
 		return
 	}
+	// The same reason is told once, and not in every pass that it lasts.
 	next, waits := r.p.successor(s)
 	if next.to == "" && r.p.memory.news(leaderOf+s.Name, waits) {
 		r.p.out.decide(Decision{
@@ -99,6 +101,7 @@ func (r reconciler) matchFactor(s *facts.Shard) {
 	switch {
 	case s.Factor <= 0 || len(s.Servers) == s.Factor:
 	case s.Building || len(r.p.facts.OnShard(s)) > 0 || r.p.facts.ShardLockedBy(s) != "":
+		// A job of the shard may change the number: a move has one replica too many on its way.
 	case len(s.Servers) < s.Factor && r.p.placement.free(s) != "":
 		r.p.out.create(jobFor(keys.JobAddFollower, s, ""), fmt.Sprintf("%s has %d of %d replicas", s.Label(), len(s.Servers), s.Factor))
 	case len(s.Servers) > s.Factor && r.p.facts.Serving(s):

@@ -39,6 +39,8 @@ func (s *sink) start(j facts.Job, lock string, edit func(*keys.Job)) agencyclien
 			edit(next)
 		}
 	})
+	// A lock in the tree rather than a rule of this package: jobs of another leader of the agency, and
+	// of other tools, see it too.
 	tx.Ops[lock] = j.ID
 	tx.Pre[lock] = agencyclient.OldEmpty(true)
 	return tx
@@ -72,6 +74,7 @@ func (s *sink) unlock(j facts.Job, tx *agencyclient.Tx) {
 
 // credit notes on a job that a transaction finishes which server it chose, and why.
 func (s *sink) credit(j facts.Job, tx *agencyclient.Tx, server, why string) {
+	// end has written the record before the choice was made; the record is completed here.
 	ended := keys.TargetFinished + "/" + j.ID
 	if record, ok := tx.Ops[ended].(keys.Job); ok {
 		record.ToServer, record.Reason = server, s.shorten(why)

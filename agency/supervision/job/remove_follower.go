@@ -29,6 +29,8 @@ func (r removeFollower) begin(p *pass, j facts.Job) {
 		p.out.fail(j, s.Leader()+" does not serve it")
 		return
 	}
+	// The preconditions keep a complete replica: the leader is GOOD and was not restarted, so it has
+	// every write; the report and Plan are as they were read, so the leader is still that one.
 	from, because := r.surplus(p, s)
 	tx := p.out.end(j, keys.TargetFinished, "")
 	facts.RequireGood(&tx, s.Leader())

@@ -43,12 +43,13 @@ func (r resignLeadership) proceed(p *pass, j facts.Job) {
 		case !d.mayRetry(s):
 			again = true
 		default:
-			p.placement.leads[to]++
+			p.placement.leads[to]++ // so that many shards get many leaders
 			move := moveOf(s, d.server, to)
 			move.RemainsFollower, move.UndoMoves = true, j.Record.UndoMoves
 			next = append(next, move)
 		}
 	}
+	// A shard that stays does not hold the job up: resigning is a courtesy to clients before a restart.
 	d.goOn(next, "")
 	if len(d.children) > 0 || len(next) > 0 || again || p.facts.LockAwaited {
 		return

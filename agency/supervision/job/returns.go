@@ -33,6 +33,8 @@ func (p *pass) returnLeaderships() {
 	}
 }
 
+// canReturn says that the server has restarted since it resigned, has every write again, and that
+// the move would be neither in the way of the agency lock nor undone at once by a drain.
 func (p *pass) canReturn(s *facts.Shard, r keys.Return) bool {
 	reboots, _ := p.facts.RebootID(r.Server)
 	return reboots > r.RebootID && len(p.facts.OnShard(s)) == 0 && !p.facts.LockAwaited &&

@@ -73,6 +73,8 @@ func (s *sink) shorten(text string) string {
 // takeID takes the next id. Several taken in one pass follow each other: the transaction that
 // takes the second requires the effect of the first.
 func (s *sink) takeID(tx *agencyclient.Tx) string {
+	// Coordinators take ids of the same range at the same time. If one does now, this transaction is
+	// refused, and the next pass takes another id.
 	tx.Pre[keys.LatestID] = agencyclient.OldEmpty(true)
 	if s.counted {
 		tx.Pre[keys.LatestID] = s.latest
