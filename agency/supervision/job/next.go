@@ -10,11 +10,14 @@ import (
 // Next decides what is to be done about the tree: the transactions to try, in order. It changes
 // nothing but the memory. If some of the transactions were applied, there may be more to do on
 // the tree after that. now is this machine's clock.
-//
-// What is pending comes before what is to do, so that locks are given back before the next job
-// asks for them; jobs come before reconcile, which leaves alone what a job is about.
 func Next(root *fsm.Node, m *Memory, now time.Time, t Timeouts) []Decision {
-	p := newPass(root, m, now, t, plannerOf)
+	return newPass(root, m, now, t, plannerOf).run()
+}
+
+// run decides about everything once. What is pending comes before what is to do, so that locks are
+// given back before the next job asks for them. Jobs come before reconcile, which leaves alone what
+// a job is about.
+func (p *pass) run() []Decision {
 	if p.facts.Frozen {
 		// The memory forgets nothing here: what was seen before the freeze goes on to age in it.
 		p.hold()
@@ -33,7 +36,7 @@ func Next(root *fsm.Node, m *Memory, now time.Time, t Timeouts) []Decision {
 	p.returnLeaderships()
 	p.removeLostReports()
 	p.trimEnded()
-	m.endPass()
+	p.memory.endPass()
 	return p.out.decisions
 }
 
