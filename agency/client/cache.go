@@ -14,9 +14,8 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// pollTimeout is how long a quiet poll stays open. It bounds, together with one
-// attempt, how long a hung leader can hold the cache while nothing else in the
-// process talks to the agency.
+// pollTimeout is how long a poll waits for a change. Together with the timeout of one attempt it bounds
+// how long a hung leader can hold the cache while nothing else in the process talks to the agency.
 const pollTimeout = 2 * time.Second
 
 // Snapshot is the whole tree as of an index. It never changes.
@@ -56,8 +55,8 @@ func NewCache(c *Client, logger hclog.Logger) *Cache {
 	return k
 }
 
-// Run keeps the cache up to date until ctx ends, and then returns nil. It
-// survives everything else. Call it once.
+// Run keeps the cache up to date until ctx ends, and then returns nil. No error of the agency ends it.
+// Call it once.
 func (k *Cache) Run(ctx context.Context) error {
 	defer close(k.ended)
 	var confirming sync.WaitGroup
@@ -70,7 +69,7 @@ func (k *Cache) Run(ctx context.Context) error {
 // Snapshot is the newest tree known here. It costs nothing.
 func (k *Cache) Snapshot() Snapshot { return k.now.Load().Snapshot }
 
-// Changed gives a channel that is closed once the index is above after.
+// Changed gives a channel that is closed as soon as the index is above after.
 func (k *Cache) Changed(after uint64) <-chan struct{} {
 	v := k.now.Load()
 	if v.Index > after {
@@ -102,7 +101,7 @@ func (k *Cache) Wait(ctx context.Context, ok func(Snapshot) bool) (Snapshot, err
 
 var errStopped = fmt.Errorf("%w: the watch has stopped", ErrUnavailable)
 
-// follow polls, and takes what fits.
+// follow polls, and takes the answers that continue the tree.
 func (k *Cache) follow(ctx context.Context) {
 	pauses := newBackoff()
 	whole := true // ask for the whole tree, not for the log

@@ -15,8 +15,8 @@ type Member struct {
 	Endpoint string `json:"endpoint"`
 	Voter    bool   `json:"voter"`
 	Leader   bool   `json:"leader"`
-	// Heard says whether it has answered this leader at all; if so,
-	// SilentSeconds is how long ago, and Lag how many Raft entries it misses.
+	// Heard says that it has answered this leader. Then SilentSeconds says how long ago, and Lag how
+	// many Raft entries it misses.
 	Heard         bool    `json:"heard"`
 	SilentSeconds float64 `json:"silentSeconds"`
 	Lag           uint64  `json:"lag"`
@@ -39,8 +39,8 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 	return m.Members, err
 }
 
-// AskSilent asks the agents that do not answer the leader whether their disks hang, and
-// notes what they say. Those that do not answer at all are left as they are.
+// AskSilent asks the agents that do not answer the leader whether their disks hang, and notes their
+// answers in members. It leaves an agent as it is that does not answer either.
 func (c *Client) AskSilent(ctx context.Context, members []Member) {
 	ctx, cancel := context.WithTimeout(ctx, c.agents.timeout)
 	defer cancel()
@@ -59,8 +59,8 @@ func (c *Client) AskSilent(ctx context.Context, members []Member) {
 	asking.Wait()
 }
 
-// AddMember makes an agent that was started to join a member at an endpoint, and
-// waits until it has caught up and votes. Of a member it changes the endpoint.
+// AddMember makes an agent that was started to join a member with an endpoint, and waits until the
+// agent has caught up and votes. For an agent that is a member it changes the endpoint.
 func (c *Client) AddMember(ctx context.Context, id, endpoint string) error {
 	for pauses := newBackoff(); ; {
 		m, err := c.membership(ctx, "add "+id, http.MethodPost, "", map[string]any{"id": id, "endpoint": endpoint, "join": true})
@@ -79,7 +79,7 @@ func (c *Client) RemoveMember(ctx context.Context, id string) error {
 	return err
 }
 
-// TransferLeadership makes another agent the leader, any if id is empty.
+// TransferLeadership makes another agent the leader: the one with this id, or any if id is empty.
 func (c *Client) TransferLeadership(ctx context.Context, id string) error {
 	_, err := c.membership(ctx, "transfer the leadership", http.MethodPost, "", map[string]any{"transfer": true, "id": id})
 	return err

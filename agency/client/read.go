@@ -47,9 +47,9 @@ func (c *Client) readFrom(ctx context.Context, name string, paths []string) (*No
 	return root, nil
 }
 
-// TransientWrite applies transactions to the transient tree. They cannot be
-// inquired and are repeated blindly, so only sets and deletes are allowed.
-// ErrPrecondition if any of them was not applied.
+// TransientWrite applies transactions to the transient tree. The agency keeps no client ids of them, so
+// the client repeats them blindly, and only sets and deletes are allowed. It returns ErrPrecondition if
+// any of them was not applied.
 func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
 	var encoded []encodedTx
 	for _, tx := range txs {
@@ -76,13 +76,12 @@ func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
 	return nil
 }
 
-// Transact runs writes (Tx) and reads ([]string of paths, or one path as string)
-// in order in one request; reads see the writes before them. The result has one
-// entry per element: for a read the tree reduced to its paths; for an applied
-// write its index, a number; for a write whose precondition failed an object, the
-// current values at the failing paths (that is no error).
+// Transact runs writes (Tx) and reads ([]string of paths, or one path as string) in order in one
+// request. Reads see the writes before them. The result has one entry for each element: for a read the
+// tree reduced to its paths; for an applied write its index, a number; for a write whose precondition
+// failed an object with the current values at the failing paths. The last is no error.
 //
-// It inquires before it repeats, as Write does, with the same remaining windows.
+// Transact inquires before it repeats, as Write does, and leaves the same two cases open.
 // If a lost attempt turns out to have been applied, its answers are gone: ErrAnswerLost.
 func (c *Client) Transact(ctx context.Context, elements ...any) ([]json.RawMessage, error) {
 	encoded, ids, err := encodeElements(elements)

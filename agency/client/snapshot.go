@@ -18,7 +18,7 @@ import (
 // and the SHA-256 of everything before it.
 const snapshotMagic = "STASIS AGENCY SNAPSHOT 1\n"
 
-// ErrSnapshot is a file that is no snapshot, or not what was written.
+// ErrSnapshot is returned when a file is no snapshot, or was changed since it was written.
 var ErrSnapshot = errors.New("not a whole snapshot of an agency")
 
 // SnapshotHead says what a snapshot file is of.
@@ -51,7 +51,7 @@ func WriteSnapshot(to io.Writer, head SnapshotHead, state *fsm.State) error {
 	return nil
 }
 
-// ReadSnapshot reads a snapshot file; ErrSnapshot if one bit of it is not as it was written.
+// ReadSnapshot reads a snapshot file. It returns ErrSnapshot if one bit of the file was changed.
 func ReadSnapshot(file []byte) (head SnapshotHead, state *fsm.State, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(snapshotMagic))
 	if !ok || len(rest) < sha256.Size {

@@ -12,20 +12,18 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Write applies one transaction and gives its index. It goes on through changes
-// of leader until ctx ends. Each call uses a fresh client id, and a transaction
-// is never sent again before a leader has answered an inquiry for that id with
-// "not applied".
+// Write applies one transaction and gives its index. It goes on through changes of leader until ctx
+// ends. Each call uses a new client id. Write never sends a transaction again before a leader has
+// answered an inquiry for that id with "not applied".
 //
-// The first request may be delayed somewhere, neither answered nor seen by the leader that
-// was asked, and arrive after the second. Then it is not applied, because the leader
-// knows that the second one was (keys.OnceHeader).
+// The first request may be delayed, neither answered nor seen by the leader that was asked, and arrive
+// after the second. Then it is not applied, because the leader knows that the second one was
+// (keys.OnceHeader).
 //
-// Two windows remain. The request may arrive after the agency has forgotten the id, 20,000
-// changes later. And it may arrive after the second one has failed by its
-// precondition, and find that the precondition holds by then. Where that matters give
-// the transaction a precondition that its own effect makes false for ever, or make
-// it idempotent.
+// Two cases remain in which a transaction is applied late. The delayed request arrives after the agency
+// has forgotten the id, 20,000 changes later. Or it arrives after the second request has failed by a
+// precondition that holds by then. Where that matters, give the transaction a precondition that its own
+// effect makes false for ever, or make it idempotent.
 //
 // Errors: ErrPrecondition and ErrRejected (not applied), ErrUnavailable (not applied, ctx
 // ended), ErrUnknown (ctx ended before a leader could tell).
@@ -43,12 +41,10 @@ func (c *Client) Write(ctx context.Context, tx Tx) (uint64, error) {
 	}
 }
 
-// WriteAll applies several transactions in order, each by itself, in one request unless
-// they are large together.
-// The result is 0 where a precondition failed or an operation was malformed; that
-// is no error. When the outcome of the request had to be inquired, only the
-// transactions that were not applied are sent again. With an error the results
-// that are not 0 are still true.
+// WriteAll applies several transactions in order, each by itself, in one request, or in several if they
+// are large together. A result is 0 if a precondition failed or an operation was malformed; that is no
+// error. If WriteAll had to inquire the outcome of a request, it sends again only the transactions that
+// were not applied. Results that are not 0 are true also beside an error.
 func (c *Client) WriteAll(ctx context.Context, txs ...Tx) ([]uint64, error) {
 	results := make([]uint64, len(txs))
 	for done := 0; done < len(txs); {
