@@ -12,13 +12,13 @@ const Operation = "supervision"
 
 // Steps that the supervision takes, beside those of package job.
 const (
-	HealthChanged  event.Name = "server health changed"
-	LockExpired    event.Name = "agency lock expired"
-	HolderOrphaned event.Name = "holder without agency lock removed"
-	BuildAbandoned event.Name = "unfinished creation removed"
-	ModeChanged    event.Name = "supervision mode changed"
-	GraceChanged   event.Name = "grace period changed"
-	ServerSpared   event.Name = "server maintenance changed"
+	HealthChanged      event.Name = "server health changed"
+	LockExpired        event.Name = "agency lock expired"
+	HolderOrphaned     event.Name = "holder without agency lock removed"
+	CreationRemoved    event.Name = "unfinished creation removed"
+	ModeChanged        event.Name = "supervision mode changed"
+	GraceChanged       event.Name = "grace period changed"
+	MaintenanceChanged event.Name = "server maintenance changed"
 )
 
 // Store is what the supervision needs of the agent that leads. The goroutine in Run alone calls

@@ -10,7 +10,7 @@ import (
 	"stasis/agency/supervision/job"
 )
 
-// A pass over a quiet cluster of ten thousand shards, which every round makes.
+// A pass over a quiet cluster of ten thousand shards.
 func BenchmarkQuietPass(b *testing.B) {
 	c := newCluster(b, 9)
 	for i := range 1000 {

@@ -129,7 +129,7 @@ func (c *cluster) shards() []string {
 	return all
 }
 
-// work is what an agency leader's supervision does in a round, and says how many
+// work is what an agency leader's supervision does in a pass, and says how many
 // decisions were applied.
 func (c *cluster) work() int {
 	total := 0
@@ -340,7 +340,7 @@ func (c *cluster) pause(id string) {
 	}
 }
 
-// judge records a server's status as the supervision's health check does.
+// judge records a server's status as the failure detector does.
 func (c *cluster) judge(id, status string) {
 	entry := map[string]any{"Status": status}
 	if status == keys.StatusFailed {
@@ -357,7 +357,7 @@ func (c *cluster) todo(j keys.Job) string {
 	return j.JobID
 }
 
-// fails is what the health check does when a DB server fails.
+// fails is what the failure detector does when a DB server fails.
 func (c *cluster) fails(id string) string {
 	c.judge(id, keys.StatusFailed)
 	return c.todo(keys.Job{Type: keys.JobFailedServer, Server: id})

@@ -21,7 +21,7 @@ func three(t *testing.T, servers int) *cluster {
 	return c
 }
 
-// A leader fails: in the same round a trusted follower leads in the next term, and the
+// A leader fails: in the same pass a trusted follower leads in the next term, and the
 // old leader follows, also after it has come back.
 func TestFailedLeaderIsSucceeded(t *testing.T) {
 	c := three(t, 3)

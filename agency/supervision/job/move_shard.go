@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -27,7 +28,7 @@ func (m moveShard) begin(p *pass, j facts.Job) {
 		p.out.fail(j, "no such shard in Plan")
 		return
 	}
-	if reason := m.senseless(p, j, s); reason != "" {
+	if reason := m.cannotBegin(p, j, s); reason != "" {
 		p.giveUp(j, reason)
 		return
 	}
@@ -42,7 +43,7 @@ func (m moveShard) begin(p *pass, j facts.Job) {
 	case !p.facts.Serving(s):
 		p.wait(j, s.Leader()+" does not serve the shard")
 	case !p.facts.Good(to):
-		p.wait(j, to+" is "+p.facts.Health(to))
+		p.wait(j, to+" is "+cmp.Or(p.facts.Health(to), "not judged yet"))
 	case !s.On(to) && s.CountsInSync(to):
 		p.wait(j, to+" counts as in sync with a replica that it has lost")
 	case p.placement.moving[to] >= movesAtOnce:
@@ -52,8 +53,8 @@ func (m moveShard) begin(p *pass, j facts.Job) {
 	}
 }
 
-// senseless says why a move cannot be made any more, "" if it can.
-func (moveShard) senseless(p *pass, j facts.Job, s *facts.Shard) string {
+// cannotBegin says why a move cannot be made any more, "" if it can.
+func (moveShard) cannotBegin(p *pass, j facts.Job, s *facts.Shard) string {
 	from, to, leads := j.Record.FromServer, j.Record.ToServer, j.Record.IsLeader
 	switch {
 	case from == to:
@@ -112,7 +113,7 @@ func (m moveShard) proceed(p *pass, j facts.Job) {
 		// The leader has changed, by this move or by a failover to the same server.
 		m.awaitNewLeader(p, j, s)
 	default:
-		if reason := m.hopeless(p, j, s); reason != "" {
+		if reason := m.cannotGoOn(p, j, s); reason != "" {
 			p.giveUp(j, reason)
 			return
 		}
@@ -120,8 +121,8 @@ func (m moveShard) proceed(p *pass, j facts.Job) {
 	}
 }
 
-// hopeless says why a pending move must be given up, "" if it may go on.
-func (moveShard) hopeless(p *pass, j facts.Job, s *facts.Shard) string {
+// cannotGoOn says why a pending move must be given up, "" if it may go on.
+func (moveShard) cannotGoOn(p *pass, j facts.Job, s *facts.Shard) string {
 	lead, from, to := s.Leader(), j.Record.FromServer, j.Record.ToServer
 	switch {
 	case j.Record.Abort:

@@ -67,8 +67,8 @@ func TestMoveOfLeadershipOnly(t *testing.T) {
 	c.requireQuiet()
 }
 
-// A move that makes no sense fails at once and says why.
-func TestSenselessMovesFail(t *testing.T) {
+// A move that cannot be made fails at once and says why.
+func TestImpossibleMovesFail(t *testing.T) {
 	c := three(t, 5)
 	c.set(keys.CleanedServers, []string{"PRMR-4"})
 	c.judge("PRMR-5", keys.StatusFailed)
