@@ -290,7 +290,7 @@ func TestBootstrapByAllAtOnce(t *testing.T) {
 		for _, key := range []string{
 			keys.InitDone, keys.PlanCollections + "/_system", keys.PlanDBServers, keys.PlanCoordinators,
 			keys.CurrentDatabases, keys.CurrentVersion, keys.TargetToDo, keys.TargetPending, keys.RestoreEpoch,
-			keys.SupervisionSt, keys.Target + "/CleanedServers",
+			keys.SupervisionState, keys.Target + "/CleanedServers",
 		} {
 			require.True(t, root.At(key).Exists(), key)
 		}

@@ -32,7 +32,7 @@ func TestPaths(t *testing.T) {
 		"/arango/Target/HotBackup/Holder/phase":       HotBackupPhase,
 		"/arango/Target/HotBackup/Holder/thawed":      HotBackupThawed,
 		"/arango/Agency/Definition":                   AgencyDefinition,
-		"/arango/Supervision/State":                   SupervisionSt,
+		"/arango/Supervision/State":                   SupervisionState,
 	} {
 		require.Equal(t, want, got)
 	}

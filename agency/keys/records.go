@@ -41,7 +41,7 @@ type Collection struct {
 	CoordinatorRebootID  uint64              `json:"coordinatorRebootId,omitempty"`
 }
 
-// KeyOptions says who chooses document keys.
+// KeyOptions says whether clients choose document keys.
 type KeyOptions struct {
 	Type          string `json:"type"` // "traditional"
 	AllowUserKeys bool   `json:"allowUserKeys"`
@@ -214,9 +214,9 @@ const (
 	OperationRestore = "restore"
 )
 
-// Holder stands beside the agency lock and says whose it is. The holder raises
-// Beat at least three times per Lease; supervision takes the lock away when it
-// has not seen Beat change for Lease, counted on its own clock.
+// Holder stands beside the agency lock and names its holder. The holder raises Beat at least three
+// times in LeaseSeconds. The supervision takes the lock away when it has not seen Beat change for
+// LeaseSeconds, counted on its own clock.
 type Holder struct {
 	ID           string  `json:"id"` // backup id
 	Operation    string  `json:"operation"`
@@ -230,10 +230,9 @@ type Holder struct {
 	Thawed       string  `json:"thawed,omitempty"` // the value of the lock once Plan is not frozen any more
 }
 
-// Commit is the value of Target/HotBackup/Committed/<id>. It is written in the
-// transaction that releases the lock: the commit point of a backup. It stays
-// until the backup is deleted; a pending piece with this nonce is published, any
-// other pending piece whose nonce holds no lock is removed.
+// Commit is the value of Target/HotBackup/Committed/<id>. It is written in the transaction that releases
+// the lock: the commit point of a backup. It stays until the backup is deleted. A server publishes a
+// pending piece with this nonce, and removes any other pending piece whose nonce holds no lock.
 type Commit struct {
 	ID                      string   `json:"id"`
 	Nonce                   string   `json:"nonce"`
@@ -243,9 +242,9 @@ type Commit struct {
 	CertificateSHA256       string   `json:"certificateSha256"`
 }
 
-// Deletion is the value of Target/HotBackup/Deleted/<server>/<id>. It is written in
-// the transaction that removes the backup's Commit: the commit point of a deletion. It
-// stays until the server, which may be down, has removed its piece.
+// Deletion is the value of Target/HotBackup/Deleted/<server>/<id>: a tombstone. It is written in the
+// transaction that removes the backup's Commit: the commit point of a deletion. It stays until the
+// server, which may be down, has removed its piece.
 type Deletion struct {
 	Coordinator string `json:"coordinator"`
 	Since       string `json:"since"`

@@ -38,7 +38,7 @@ func (g *gracePeriod) agree(ctx context.Context, root *fsm.Node) {
 		return
 	}
 	g.period = max(published, g.configured)
-	before := root.At(keys.SupervisionWas)
+	before := root.At(keys.SupervisionGraceBefore)
 	longer, ok := seconds(before)
 	if !ok {
 		g.before = nil
@@ -52,8 +52,8 @@ func (g *gracePeriod) agree(ctx context.Context, root *fsm.Node) {
 		return
 	}
 	tx := agencyclient.NewTx()
-	tx.Ops[keys.SupervisionWas] = agencyclient.Delete()
-	tx.Pre[keys.SupervisionWas] = agencyclient.Exactly(before)
+	tx.Ops[keys.SupervisionGraceBefore] = agencyclient.Delete()
+	tx.Pre[keys.SupervisionGraceBefore] = agencyclient.Exactly(before)
 	tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(root.At(keys.SupervisionGrace))
 	g.proposer.change(ctx, job.Decision{Tx: tx})
 }
@@ -69,18 +69,18 @@ func (g *gracePeriod) publish(ctx context.Context, root *fsm.Node) {
 	if g.isPublished(root) {
 		return
 	}
-	was, before := root.At(keys.SupervisionGrace), root.At(keys.SupervisionWas)
+	was, before := root.At(keys.SupervisionGrace), root.At(keys.SupervisionGraceBefore)
 	tx := agencyclient.NewTx()
 	tx.Ops[keys.SupervisionGrace] = g.configured.Seconds()
 	tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(was)
-	tx.Pre[keys.SupervisionWas] = agencyclient.Exactly(before)
+	tx.Pre[keys.SupervisionGraceBefore] = agencyclient.Exactly(before)
 	d := job.Decision{Tx: tx, Step: GraceChanged, Detail: fmt.Sprintf("%v from now on", g.configured)}
 	longest, _ := seconds(before)
 	if old, ok := seconds(was); ok {
 		longest = max(longest, old)
 	}
 	if longest > g.configured {
-		d.Tx.Ops[keys.SupervisionWas] = longest.Seconds()
+		d.Tx.Ops[keys.SupervisionGraceBefore] = longest.Seconds()
 		d.Detail += fmt.Sprintf(", in use when the longer one of %v has passed once more", longest)
 	}
 	g.proposer.change(ctx, d)

@@ -61,7 +61,7 @@ func TestLongerGraceCountsAtOnce(t *testing.T) {
 		time.Sleep(time.Second + time.Millisecond)
 		require.Equal(t, "30", s.published())
 		require.InDelta(t, 32, s.silence("PRMR-1", time.Minute).Seconds(), 1.5)
-		require.False(t, s.Root().At(keys.SupervisionWas).Exists())
+		require.False(t, s.Root().At(keys.SupervisionGraceBefore).Exists())
 	})
 }
 
@@ -77,12 +77,12 @@ func TestShorterGraceCountsLater(t *testing.T) {
 		defer stop()
 		time.Sleep(time.Second + time.Millisecond)
 		require.Equal(t, "10", s.published())
-		require.Equal(t, "40", s.Root().At(keys.SupervisionWas).String(), "the longer period is forgotten")
+		require.Equal(t, "40", s.Root().At(keys.SupervisionGraceBefore).String(), "the longer period is forgotten")
 		stop()
 		defer superviseWith(s, 10*time.Second)()
 		time.Sleep(time.Second)
 		require.InDelta(t, 41, s.silence("PRMR-1", time.Minute).Seconds(), 1.5, "the next leader knows of the longer one")
-		require.False(t, s.Root().At(keys.SupervisionWas).Exists(), "%v", s.told())
+		require.False(t, s.Root().At(keys.SupervisionGraceBefore).Exists(), "%v", s.told())
 		time.Sleep(time.Second)
 		require.InDelta(t, 12, s.silence("PRMR-2", time.Minute).Seconds(), 1.5)
 	})

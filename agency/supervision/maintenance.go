@@ -42,9 +42,9 @@ func paused(ctx context.Context, p *proposer, root *fsm.Node, now time.Time) boo
 // modeChange writes a mode, if it is not on record already.
 func modeChange(root *fsm.Node, now time.Time, mode, detail string) job.Decision {
 	d := job.Decision{Tx: agencyclient.NewTx()}
-	if was := root.At(keys.SupervisionSt); was.At("Mode").Text() != mode {
-		d.Tx.Ops[keys.SupervisionSt] = map[string]any{"Mode": mode, "Timestamp": stamp(now)}
-		d.Tx.Pre[keys.SupervisionSt] = agencyclient.Exactly(was)
+	if was := root.At(keys.SupervisionState); was.At("Mode").Text() != mode {
+		d.Tx.Ops[keys.SupervisionState] = map[string]any{"Mode": mode, "Timestamp": stamp(now)}
+		d.Tx.Pre[keys.SupervisionState] = agencyclient.Exactly(was)
 		d.Step, d.Detail = ModeChanged, mode+", "+detail
 	}
 	return d
