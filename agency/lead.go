@@ -20,7 +20,7 @@ import (
 // lead puts the parts together that work with Raft: leadership, proposals, reads and members.
 func (a *Agent) lead(c Config) {
 	n, t := a.node, a.timing
-	supervised := supervision.Timing{Interval: t.Supervision, OkThreshold: t.OkThreshold, Grace: t.Grace, Settle: t.Settle, Ownerless: t.Ownerless}
+	supervised := supervision.Periods{Interval: t.Supervision, OkThreshold: t.OkThreshold, Grace: t.Grace, LeaderGrace: t.Settle, Ownerless: t.Ownerless}
 	a.leadership = leadership.New(a.life.running, n.Raft, leadership.Options{
 		Duties: func(l *leadership.Leadership) {
 			var telling sync.WaitGroup
@@ -28,7 +28,7 @@ func (a *Agent) lead(c Config) {
 			defer telling.Wait()
 			for l.Lasts() {
 				err := supervision.Run(l.Context(), supervision.Config{
-					Store: supervisedTree{tree: a.tree, quota: a.quota, proposer: a.proposer, leadership: l}, Logger: a.logger.Named("supervision"), Steps: c.Steps, Timing: supervised,
+					Store: supervisedTree{tree: a.tree, quota: a.quota, proposer: a.proposer, leadership: l}, Logger: a.logger.Named("supervision"), Steps: c.Steps, Periods: supervised,
 				})
 				if err != nil && l.Lasts() {
 					a.logger.Error("supervision stopped, starting it again", "error", err)

@@ -74,7 +74,8 @@ var rooms = []room{
 	{"agency/tree", []string{"agency/quota", "agency/store", "fsm"}, "what is committed is applied without knowing who leads"},
 	{"agency/validation", []string{"fsm"}, "what arrives is judged by itself, without state"},
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
-	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
+	{"agency/supervision/job", []string{"agency/client", "agency/keys", "agency/supervision/job/facts", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
+	{"agency/supervision/job/facts", []string{"agency/client", "agency/keys", "fsm"}, "facts are read from one tree and never changed"},
 
 	{"dbserver/client", []string{"agency/keys"}, "the wire of a DB server must not pull in its engine"},
 	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},

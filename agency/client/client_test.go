@@ -67,7 +67,7 @@ func TestOwnEffectIsNoFailedPrecondition(t *testing.T) {
 		tx := Tx{Ops: map[string]any{"/lock": "me"}, Pre: map[string]any{"/lock": OldEmpty(true)}}
 		raw, err := tx.Encode("the id")
 		require.NoError(t, err)
-		d := &delivery{c: c, open: []parcel{{id: "the id", raw: raw}}, results: make([]uint64, 1), lost: true}
+		d := &writeCall{c: c, open: []encodedTx{{id: "the id", raw: raw}}, results: make([]uint64, 1), lost: true}
 		require.NotZero(t, apply(f.machine, raw).Index) // the delayed first request, after the inquiry
 		status, result := 412, map[string]any{"results": []uint64{0}}
 		body, err := json.Marshal(result)
@@ -81,11 +81,11 @@ func TestOwnEffectIsNoFailedPrecondition(t *testing.T) {
 // anything else.
 func TestUnknownStaysUnknown(t *testing.T) {
 	for name, prepare := range map[string]func(f *fake){
-		"nobody can be asked":     func(f *fake) { f.fail("a/write", loseAnswer); f.failAll("inquire", refuse) },
-		"a stranger is asked":     func(f *fake) { f.fail("a/write", loseAnswer); f.fail("inquire", astray, astray, astray, astray) },
-		"the only leader hangs":   func(f *fake) { f.failAll("a", hang) },
-		"lost, then nobody leads": func(f *fake) { f.fail("a/write", hangUp); f.failAll("write", refuse) },
-		"not understood":          func(f *fake) { f.fail("a/write", strange) },
+		"no agent can be asked": func(f *fake) { f.fail("a/write", loseAnswer); f.failAll("inquire", refuse) },
+		"a stranger is asked":   func(f *fake) { f.fail("a/write", loseAnswer); f.fail("inquire", astray, astray, astray, astray) },
+		"the only leader hangs": func(f *fake) { f.failAll("a", hang) },
+		"lost, then no leader":  func(f *fake) { f.fail("a/write", hangUp); f.failAll("write", refuse) },
+		"not understood":        func(f *fake) { f.fail("a/write", strange) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFake(t, func(t *testing.T, f *fake, c *Client) {
@@ -106,7 +106,7 @@ func (f *fake) failAll(where string, what fault) {
 	}
 }
 
-// Not applied for sure: nobody took it, or a leader said no.
+// Not applied for sure: no agent took it, or a leader refused it.
 func TestNotApplied(t *testing.T) {
 	withFake(t, func(t *testing.T, f *fake, c *Client) {
 		ctx := within(t, time.Hour)

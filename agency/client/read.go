@@ -27,9 +27,9 @@ func (c *Client) TransientRead(ctx context.Context, paths ...string) (*Node, err
 func (c *Client) readFrom(ctx context.Context, name string, paths []string) (*Node, error) {
 	body, err := json.Marshal([][]string{paths})
 	if err != nil {
-		return nil, fmt.Errorf("encoding paths: %w", err)
+		return nil, fmt.Errorf("encode paths: %w", err)
 	}
-	ans, err := c.ask(ctx, c.post(name, body))
+	ans, err := c.ask(ctx, name, body)
 	if err != nil {
 		return nil, err
 	}
@@ -47,22 +47,22 @@ func (c *Client) readFrom(ctx context.Context, name string, paths []string) (*No
 	return root, nil
 }
 
-// TransientWrite applies transactions to the transient tree. They cannot be
-// inquired and are repeated blindly, so only sets and deletes are allowed.
-// ErrPrecondition if any of them was not applied.
+// TransientWrite applies transactions to the transient tree. The agency keeps no client ids of them, so
+// the client repeats them blindly, and only sets and deletes are allowed. It returns ErrPrecondition if
+// any of them was not applied.
 func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
-	var parcels []parcel
+	var encoded []encodedTx
 	for _, tx := range txs {
 		if !tx.repeatable() {
 			return fmt.Errorf("transient write: %w: only set and delete may be repeated", ErrRejected)
 		}
 		raw, err := tx.Encode(uuid.NewString())
 		if err != nil {
-			return fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, err)
+			return fmt.Errorf("encode a transaction: %w: %w", ErrRejected, err)
 		}
-		parcels = append(parcels, parcel{raw: raw})
+		encoded = append(encoded, encodedTx{raw: raw})
 	}
-	ans, err := c.ask(ctx, c.post("transient", envelope(parcels)))
+	ans, err := c.ask(ctx, "transient", envelope(encoded))
 	if err != nil {
 		return err
 	}
@@ -76,39 +76,37 @@ func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
 	return nil
 }
 
-// Transact runs writes (Tx) and reads ([]string of paths, or one path as string)
-// in order in one request; reads see the writes before them. The result has one
-// entry per element: for a read the tree reduced to its paths; for an applied
-// write its index, a number; for a write whose precondition failed an object, the
-// current values at the failing paths (that is no error).
+// Transact runs writes (Tx) and reads ([]string of paths, or one path as string) in order in one
+// request. Reads see the writes before them. The result has one entry for each element: for a read the
+// tree reduced to its paths; for an applied write its index, a number; for a write whose precondition
+// failed an object with the current values at the failing paths. The last is no error.
 //
-// It inquires before it repeats, as Write does, with the same remaining windows.
-// If a lost attempt turns out to have been applied its answers cannot be had any
-// more: ErrAnswerLost.
+// Transact inquires before it repeats, as Write does, and leaves the same two cases open.
+// If a lost attempt turns out to have been applied, its answers are gone: ErrAnswerLost.
 func (c *Client) Transact(ctx context.Context, elements ...any) ([]json.RawMessage, error) {
-	parcels, ids, err := encodeElements(elements)
+	encoded, ids, err := encodeElements(elements)
 	if err != nil {
 		return nil, err
 	}
-	r := c.applyOnce("transact", envelope(parcels))
-	s := c.search()
-	astray := false
+	r := applyOnce("transact", envelope(encoded), c.agents.timeout)
+	s := c.agents.search()
+	lost := false // some attempt was sent and never answered
 	for {
-		ans, f := s.try(ctx, r)
-		if f == answered && (!astray || ans.status != http.StatusPreconditionFailed) {
+		ans, o := s.try(ctx, r)
+		if o == answered && (!lost || ans.status != http.StatusPreconditionFailed) {
 			return ans.elements(len(elements))
 		}
-		if f != untaken && len(ids) > 0 {
-			astray = astray || f == lost
+		if o != notTaken && len(ids) > 0 {
+			lost = lost || o == unanswered
 			if err := c.unapplied(ctx, ids, s.last); err != nil {
 				return nil, err
 			}
 		}
-		if f == answered {
+		if o == answered {
 			return ans.elements(len(elements))
 		}
 		if s.pause(ctx) != nil {
-			if astray {
+			if lost {
 				return nil, s.ended(ctx, r, ErrUnknown)
 			}
 			return nil, s.unavailable(ctx, r)
@@ -142,9 +140,9 @@ func (a answer) elements(want int) ([]json.RawMessage, error) {
 }
 
 // encodeElements gives the writes a client id each.
-func encodeElements(elements []any) (parcels []parcel, ids []string, err error) {
+func encodeElements(elements []any) (encoded []encodedTx, ids []string, err error) {
 	for _, e := range elements {
-		var p parcel
+		var p encodedTx
 		switch e := e.(type) {
 		case Tx:
 			p.id = uuid.NewString()
@@ -158,12 +156,12 @@ func encodeElements(elements []any) (parcels []parcel, ids []string, err error) 
 			err = fmt.Errorf("%T is neither Tx nor paths", e)
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, err)
+			return nil, nil, fmt.Errorf("encode a transaction: %w: %w", ErrRejected, err)
 		}
-		parcels = append(parcels, p)
+		encoded = append(encoded, p)
 	}
-	if len(parcels) == 0 {
-		return nil, nil, fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, errors.New("nothing to do"))
+	if len(encoded) == 0 {
+		return nil, nil, fmt.Errorf("encode a transaction: %w: %w", ErrRejected, errors.New("nothing to do"))
 	}
-	return parcels, ids, nil
+	return encoded, ids, nil
 }

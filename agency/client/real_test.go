@@ -268,7 +268,7 @@ func TestCacheLeavesAHungLeader(t *testing.T) {
 	})
 }
 
-// Every server bootstraps at once; one transaction wins, and nobody's cluster is
+// Every server bootstraps at once; one transaction wins, and no server's cluster is
 // overwritten later.
 func TestBootstrapByAllAtOnce(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
@@ -291,7 +291,7 @@ func TestBootstrapByAllAtOnce(t *testing.T) {
 		for _, key := range []string{
 			keys.InitDone, keys.PlanCollections + "/_system", keys.PlanDBServers, keys.PlanCoordinators,
 			keys.CurrentDatabases, keys.CurrentVersion, keys.TargetToDo, keys.TargetPending, keys.RestoreEpoch,
-			keys.SupervisionSt, keys.Target + "/CleanedServers",
+			keys.SupervisionState, keys.Target + "/CleanedServers",
 		} {
 			require.True(t, root.At(key).Exists(), key)
 		}
@@ -411,7 +411,7 @@ func TestRegisterAtAnotherEpoch(t *testing.T) {
 	})
 }
 
-// Nobody gets a number twice.
+// No number is given out twice.
 func TestReserveIDs(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
@@ -521,7 +521,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 }
 
 // TestEmptyWorldIsNotBootstrapped: all agents have lost their disks and have founded
-// another agency. A coordinator that is started anew does not bootstrap a cluster there,
+// another agency. A coordinator that restarts does not bootstrap a cluster there,
 // and what it sends is not done.
 func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, first *agencyclient.Client) {

@@ -59,7 +59,7 @@ var mutants = []mutant{
 
 	{"verdict-names-the-lease", "agency/supervision", "TestFailureIsNotRecordedAfterANewLease", "a server that has its lease is recorded as failed",
 		"a server that serves by its lease is not given up"},
-	{"verdict-after-settling", "agency/supervision", "TestNewLeaderLetsTheClusterSettle", "a leader judges that has not listened for long enough",
+	{"verdict-after-leader-grace", "agency/supervision", "TestNewLeaderJudgesAfterTheLeaderGrace", "a leader judges that has not listened for long enough",
 		"silence is counted from when the leader began to listen"},
 	{"longer-grace-stays", "agency/supervision", "TestShorterGraceCountsLater", "the longer period is forgotten",
 		"leases that were taken by a longer grace period have ended when a shorter one counts"},

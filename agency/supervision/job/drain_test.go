@@ -120,7 +120,7 @@ func TestResignLeadership(t *testing.T) {
 }
 
 // A shard without a follower in sync keeps its leader.
-func TestResignLeadershipLeavesWhatNobodyCanLead(t *testing.T) {
+func TestResignLeadershipLeavesWhatNoOtherCanLead(t *testing.T) {
 	c := newCluster(t, 2)
 	c.shard("s1", 2, "PRMR-1", "PRMR-2")
 	c.run(3)
@@ -128,13 +128,13 @@ func TestResignLeadershipLeavesWhatNobodyCanLead(t *testing.T) {
 	c.run(3)
 	id := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
 	c.run(3)
-	require.Equal(t, "1 shard has no follower that could lead, and stay", c.requireIn("Finished", id).Reason)
+	require.Equal(t, "1 shard has no follower that can lead, and keeps its leader", c.requireIn("Finished", id).Reason)
 	require.Equal(t, []string{"PRMR-1", "PRMR-2"}, c.planned("s1"))
 	c.requireQuiet()
 }
 
-// A server that resigns for a restart leads again when it has been started anew and
-// is in sync; not before, and not if it stays away.
+// A server that resigns for a restart leads again when it has restarted and is in
+// sync; not before, and not if it stays away.
 func TestResignUntilRestart(t *testing.T) {
 	resigned := func(t *testing.T) *cluster {
 		c := three(t, 3)
@@ -143,7 +143,7 @@ func TestResignUntilRestart(t *testing.T) {
 		c.requireIn("Finished", id)
 		require.Equal(t, "PRMR-2", c.planned("s1")[0])
 		c.run(100)
-		require.Equal(t, "PRMR-2", c.planned("s1")[0], "it has not been started anew")
+		require.Equal(t, "PRMR-2", c.planned("s1")[0], "it has not restarted")
 		return c
 	}
 	t.Run("comes back", func(t *testing.T) {
@@ -206,10 +206,10 @@ func TestJobsBeginInOrder(t *testing.T) {
 	c.work()
 	c.requireIn("Pending", "9")
 	c.requireIn("ToDo", first)
-	require.Contains(t, c.story(), "job waits 10 : moveShard: job 9 has the shard")
+	require.Contains(t, c.story(), "job waits 10 : moveShard: job 9 has the lock of the shard")
 }
 
-// A clean-out makes way for whoever waits for the agency lock: nothing of it stays
+// A clean-out makes way for an operation that waits for the agency lock: nothing of it stays
 // pending, what it has copied stays, and it goes on after the thaw.
 func TestCleanOutMakesWayForTheLock(t *testing.T) {
 	c := newCluster(t, 3)
@@ -241,16 +241,16 @@ func TestCleanOutMakesWayForTheLock(t *testing.T) {
 	c.requireQuiet()
 }
 
-// Why a job waits is told once, whoever leads the agency: it stands on its record.
+// Why a job waits is told once, also by several leaders of the agency: it stands on its record.
 func TestWaitingIsToldOnce(t *testing.T) {
 	c, first := at(t, movePhases[0])
 	c.servers["PRMR-4"].up = false
 	id := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
 	c.set(keys.ServerLocks+"/PRMR-1", first)
 	for range 30 {
-		c.watch = job.NewWatch()
+		c.memory = job.NewMemory()
 		c.run(1)
 	}
 	require.Equal(t, 1, strings.Count(c.story(), "job waits "+id), "%s", c.story())
-	require.Equal(t, "job "+first+" has PRMR-1", c.requireIn("ToDo", id).Reason)
+	require.Equal(t, "job "+first+" has the lock of PRMR-1", c.requireIn("ToDo", id).Reason)
 }
