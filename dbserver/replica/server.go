@@ -2,58 +2,14 @@ package replica
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	agencyclient "stasis/agency/client"
-	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/shard"
 	"stasis/event"
 )
-
-// Place is what Plan says of a shard.
-type Place struct {
-	Database, Collection string // the collection's id
-	Shard                string
-	Term                 uint64
-	Servers              []string // as in Plan, leader first, a resigned one with its mark
-	WriteConcern         int
-	Indexes              []keys.Index
-	Building             bool // the collection has never been served
-}
-
-// resigned says whether Plan wants the leader to stop.
-func (p Place) resigned() bool {
-	return len(p.Servers) > 0 && strings.HasPrefix(p.Servers[0], keys.Resigned)
-}
-
-// Leader is the planned leader, resigned or not.
-func (p Place) Leader() string {
-	if len(p.Servers) == 0 {
-		return ""
-	}
-	return strings.TrimPrefix(p.Servers[0], keys.Resigned)
-}
-
-func (p Place) followers() []string {
-	if len(p.Servers) == 0 {
-		return nil
-	}
-	return p.Servers[1:]
-}
-
-func (p Place) planKey() string { return keys.PlanCollection(p.Database, p.Collection) }
-
-func (p Place) currentKey() string { return keys.CurrentShard(p.Database, p.Collection, p.Shard) }
-
-// same says whether nothing differs that a leader goes by.
-func (p Place) same(o Place) bool {
-	return p.Term == o.Term && p.WriteConcern == o.WriteConcern && slices.Equal(p.Servers, o.Servers) && p.Building == o.Building
-}
 
 // Peers are the calls to the other replicas of a shard.
 type Peers interface {
@@ -68,7 +24,8 @@ type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (index uint64, err error)
 }
 
-// Cache is the server's copy of the agency's tree. It may be behind; Sync's answer is not.
+// Cache is the server's copy of the agency's tree. Snapshot may be behind; Sync's answer is at
+// least as new as the call.
 type Cache interface {
 	Snapshot() agencyclient.Snapshot
 	Sync(ctx context.Context) (agencyclient.Snapshot, error)
@@ -89,6 +46,15 @@ type Server struct {
 	Logger hclog.Logger
 	Steps  event.Sink
 	Timing Timing
+}
+
+// Home is the server that a replica is on.
+type Home struct {
+	ID     string
+	Reboot func() uint64
+	Epoch  uint64
+	Cache  Cache
+	Logger hclog.Logger
 }
 
 // Timing holds intervals; a zero field gets its default.
@@ -129,22 +95,3 @@ const (
 	FollowerLeft       event.Name = "follower no longer in sync"
 	FollowerCopied     event.Name = "follower copied"
 )
-
-// tenureOf makes the wire's form.
-func tenureOf(t shard.Tenure) dbclient.Tenure { return dbclient.Tenure(t) }
-
-func positionOf(p shard.Position) dbclient.Position {
-	return dbclient.Position{Tenure: tenureOf(p.Tenure), Seq: p.Seq}
-}
-
-// StateOf makes the wire's form of a replica's state.
-func StateOf(s shard.State) dbclient.ReplicaState {
-	return dbclient.ReplicaState{
-		Promised: tenureOf(s.Promised), Last: positionOf(s.Last), Committed: s.Committed,
-		Count: s.Count, Revision: s.Revision, Copying: s.Copying,
-	}
-}
-
-func fromPosition(p dbclient.Position) shard.Position {
-	return shard.Position{Tenure: shard.Tenure(p.Tenure), Seq: p.Seq}
-}
