@@ -28,7 +28,7 @@ func TestPieceBegunDuringALookStays(t *testing.T) {
 		defer stop()
 		looks.Go(func() {
 			for ctx.Err() == nil {
-				_ = s.settlePieces(ctx) // its last one is cut off by the end of the test
+				_ = s.data.pieces.Resolve(ctx) // its last one is cut off by the end of the test
 				time.Sleep(time.Millisecond)
 			}
 		})
@@ -38,13 +38,13 @@ func TestPieceBegunDuringALookStays(t *testing.T) {
 			h.lock(id, nonce)
 			require.NoError(t, h.dbs.Prepare(t.Context(), h.target(s), dbclient.PieceRequest{ID: id, Nonce: nonce}))
 			time.Sleep(2 * time.Second)
-			pending, err := s.pieces.Load().Pending()
+			pending, err := s.data.pieces.Store.Pending()
 			require.NoError(t, err)
 			require.Len(t, pending, 1, "round %d", n)
 			require.Equal(t, id, pending[0].ID)
 			h.unlock(nonce, nil)
 			time.Sleep(2 * time.Second)
-			pending, err = s.pieces.Load().Pending()
+			pending, err = s.data.pieces.Store.Pending()
 			require.NoError(t, err)
 			require.Empty(t, pending, "given up in round %d", n)
 		}
@@ -139,7 +139,7 @@ func TestPublishAfterTheDelete(t *testing.T) {
 		require.ErrorIs(t, h.dbs.Publish(t.Context(), to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}), apierror.BackupConflict, "a deleted backup is published")
 		time.Sleep(2 * time.Second)
 		require.Empty(t, h.listed(s))
-		pending, err := s.pieces.Load().Pending()
+		pending, err := s.data.pieces.Store.Pending()
 		require.NoError(t, err)
 		require.Empty(t, pending)
 	})
@@ -215,6 +215,6 @@ func TestJoinedDuringARestore(t *testing.T) {
 		h.insert(joined, "s301", "x", `{}`)
 		h.crash("db2")
 		joined = h.start("db2")
-		require.EqualValues(t, 1, joined.epoch.Load())
+		require.EqualValues(t, 1, joined.known.epoch.Load())
 	})
 }

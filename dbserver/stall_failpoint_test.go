@@ -44,7 +44,7 @@ func TestStallsOnAllServersMoveNothing(t *testing.T) {
 		for range 60 {
 			time.Sleep(500 * time.Millisecond)
 			for _, s := range servers {
-				require.Nil(t, s.health.Hang())
+				require.Nil(t, s.disk.Hang())
 				require.NoError(t, s.mayLead())
 				require.Equal(t, keys.StatusGood, h.health(s).Status)
 			}
@@ -76,7 +76,7 @@ func TestCommitThatIsGivenUp(t *testing.T) {
 		held, over := atomic.Int64{}, make(chan struct{})
 		release := sync.OnceFunc(func() { close(over) })
 		defer release()
-		defer failpoint.Set("engine/apply", a.pieces.Load().EngineDir(), func(context.Context, string) error {
+		defer failpoint.Set("engine/apply", "data/engine", func(context.Context, string) error {
 			if held.Add(1) == 1 {
 				<-over // a log's rotation that hangs
 			}

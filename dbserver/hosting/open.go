@@ -1,0 +1,76 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
+	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/engine"
+	"stasis/dbserver/pieces"
+	"stasis/dbserver/shard"
+)
+
+// openEngine opens the live engine, or makes the first one. It has the epoch of record.
+func (h *Host) openEngine(ctx context.Context, root *agencyclient.Node, record pieces.Record) (*engine.Engine, error) {
+	known := root.At(keys.ServerKnown(h.config.ID)).Exists()
+	options := h.config.Engine
+	if options.MustExist = known; known {
+		if _, err := h.config.FS.Stat(h.config.Store.EngineDir()); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing", h.config.ID, h.config.Store.EngineDir())
+		}
+	}
+	e, err := engine.Open(h.config.Store.EngineDir(), options)
+	if err != nil {
+		return nil, err
+	}
+	switch open := e.Epoch(); {
+	case open == record.Epoch:
+		return e, nil
+	case open > record.Epoch:
+		err = fmt.Errorf("engine has epoch %d, but the cluster's is %d: the agency is older than this data, or another cluster's", open, record.Epoch)
+	case !known: // a new server: it has nothing that could be of an earlier epoch
+		if err = e.SetEpoch(record.Epoch, ""); err == nil {
+			return e, nil
+		}
+	default:
+		return h.replaceUnstaged(ctx, e, record)
+	}
+	return nil, errors.Join(err, e.Close())
+}
+
+// replaceUnstaged sets aside the engine of a server that a restore passed over, and puts an
+// empty one in its place. If the restore did give the server a piece, data is missing, and
+// that is an error.
+func (h *Host) replaceUnstaged(ctx context.Context, e *engine.Engine, record pieces.Record) (*engine.Engine, error) {
+	open, r := e.Epoch(), record.Restore
+	shards, err := shard.Names(e)
+	if _, member := r.Servers[h.config.ID]; err == nil && !member && r.Epoch == record.Epoch && len(shards) == 0 {
+		if err = e.SetEpoch(record.Epoch, ""); err == nil { // it joined meanwhile: nothing to set aside
+			return e, nil
+		}
+	}
+	if err := errors.Join(err, e.Close()); err != nil {
+		return nil, err
+	}
+	if source, given := r.Servers[h.config.ID]; given && source != "" || r.Epoch != record.Epoch {
+		return nil, fmt.Errorf("engine has epoch %d, the cluster epoch %d, and nothing is staged for the restore of %s", open, record.Epoch, r.BackupID)
+	}
+	h.config.Logger.Warn("a restore gave this server nothing: going on with an empty engine", "epoch", record.Epoch, "previous", r.Previous)
+	err = h.config.Store.Stage(ctx, dbclient.StageRequest{
+		ID: r.BackupID, Empty: true, Epoch: r.Epoch, Nonce: r.Nonce, FailsafeID: r.Previous, FailsafeTime: r.Since,
+		NrDBServers: len(r.Servers), FailsafeDump: []byte("{}"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.config.Store.FinishSwap(r.Epoch, r.Nonce); err != nil {
+		return nil, err
+	}
+	options := h.config.Engine
+	options.MustExist = true
+	return engine.Open(h.config.Store.EngineDir(), options)
+}
