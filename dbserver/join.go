@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	agencyclient "stasis/agency/client"
 	"stasis/dbserver/api"
@@ -18,14 +19,6 @@ import (
 	"stasis/internal/datadir"
 	"stasis/internal/version"
 )
-
-// data are the parts that work on the data directory. They are there once the server has found
-// an agency: before that it touches nothing.
-type data struct {
-	pieces    *pieces.Manager
-	transfers *transfer.Manager
-	host      *hosting.Host
-}
 
 // openData makes the parts that work on the data directory, and has requests on pieces
 // answered.
@@ -130,4 +123,12 @@ func (s *Server) leading(data *store.Store) replica.Server {
 		Lease: s.mayLead, Enter: s.gate.Enter, Sync: data.Engine().SyncAll,
 		Logger: s.log.Named("replica"), Steps: s.config.Steps, Timing: s.config.Timing.Replica,
 	}
+}
+
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host
 }

@@ -14,9 +14,6 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// errStarting answers requests that come before the server is ready.
-var errStarting error = apierror.New(apierror.StartingUp, "server is starting")
-
 // admission decides which requests run, on which data.
 type admission struct {
 	id      string // of this server

@@ -2,12 +2,10 @@ package api
 
 import (
 	"context"
-	"math"
 	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
-	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
@@ -41,12 +39,4 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339Nano)
-}
-
-// duration reads a number of seconds from a request.
-func duration(what string, seconds float64, limit time.Duration) (time.Duration, error) {
-	if math.IsNaN(seconds) || seconds <= 0 || seconds > limit.Seconds() {
-		return 0, apierror.New(apierror.BadParameter, "%s of %g s: want more than 0 and at most %s", what, seconds, limit)
-	}
-	return time.Duration(seconds * float64(time.Second)), nil
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -36,6 +38,9 @@ type Request[Q any] struct {
 	Shard string // of the path; "" if it has none
 	Body  Q
 }
+
+// errStarting answers requests that come before the server is ready.
+var errStarting error = apierror.New(apierror.StartingUp, "server is starting")
 
 // nothing is an answer without content.
 type nothing struct{}
@@ -107,4 +112,12 @@ func reply(ctx context.Context, w http.ResponseWriter, answer any, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client is gone: there is no one left to tell
+}
+
+// duration reads a number of seconds from a request.
+func duration(what string, seconds float64, limit time.Duration) (time.Duration, error) {
+	if math.IsNaN(seconds) || seconds <= 0 || seconds > limit.Seconds() {
+		return 0, apierror.New(apierror.BadParameter, "%s of %g s: want more than 0 and at most %s", what, seconds, limit)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }

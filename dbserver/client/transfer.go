@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
@@ -161,4 +162,14 @@ type RemoteBackup struct {
 	NrFiles                 int      `json:"nrFiles"`
 	Damaged                 int      `json:"damaged,omitempty"` // files whose content there was found damaged, and has not been sent again
 	PotentiallyInconsistent bool     `json:"potentiallyInconsistent,omitempty"`
+}
+
+// Transfer has the server do its part of an upload or download.
+func (c *Client) Transfer(ctx context.Context, t Target, r TransferRequest) error {
+	return command(ctx, c, t, PathTransfer, r)
+}
+
+// Remote asks about a remote, or has the server keep order there.
+func (c *Client) Remote(ctx context.Context, t Target, r RemoteRequest) (RemoteResponse, error) {
+	return call[RemoteResponse](ctx, c, t, PathRemote, r)
 }

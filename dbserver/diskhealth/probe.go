@@ -28,8 +28,9 @@ type probe struct {
 // Probe begins to write path on fs, whenever nothing has been synced for so long. Call
 // it at most once, before Close.
 func (w *Watch) Probe(on vfs.FS, path string, every time.Duration, log hclog.Logger) {
-	w.probe = &probe{fs: w.FS(on), path: path, every: every, log: log, done: make(chan struct{})}
-	go w.probe.run(w)
+	p := &probe{fs: w.FS(on), path: path, every: every, log: log, done: make(chan struct{})}
+	w.probing = func() { p.close(w) }
+	go p.run(w)
 }
 
 func (p *probe) run(w *Watch) {

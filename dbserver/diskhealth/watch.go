@@ -16,6 +16,18 @@ const DefaultLimit = 3 * time.Second
 // looks is how often the Watch looks within one limit.
 const looks = 8
 
+// Names of operations, as errors and events have them.
+const (
+	opWrite  = "write"
+	opSync   = "sync"
+	opCreate = "create"
+	opOpen   = "open for writing"
+	opRename = "rename"
+	opLink   = "link"
+	opMkdir  = "mkdir"
+	opExtend = "preallocate"
+)
+
 // Hang is an operation that does not end.
 type Hang struct {
 	Op    string // write, sync, create, …
@@ -40,7 +52,7 @@ type Watch struct {
 	ended   chan struct{} // holds a token when the disk has ceased to hang
 	stop    chan struct{}
 	done    sync.WaitGroup
-	probe   *probe // nil: none
+	probing func() // ends the probe; nil: there is none
 
 	mu         sync.Mutex
 	unfinished list.List // of *Hang, the oldest first
@@ -62,8 +74,8 @@ func NewWatch(changed func(*Hang)) *Watch {
 func (w *Watch) Close() {
 	close(w.stop)
 	w.done.Wait()
-	if w.probe != nil {
-		w.probe.close(w)
+	if w.probing != nil {
+		w.probing()
 	}
 }
 

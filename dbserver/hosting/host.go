@@ -11,7 +11,6 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/pieces"
 	"stasis/dbserver/replica"
@@ -20,13 +19,6 @@ import (
 	"stasis/event"
 	"stasis/internal/apierror"
 )
-
-// Files are the engines beside the live one, as files.
-type Files interface {
-	EngineDir() string // of the live engine
-	Stage(context.Context, dbclient.StageRequest) error
-	FinishSwap(epoch uint64, nonce string) (swapped bool, err error)
-}
 
 // Config says which server hosts the data, and with what.
 type Config struct {
@@ -46,13 +38,16 @@ type Config struct {
 // start of the server, then to the reconciler, then to the stop.
 type Host struct {
 	config Config
+	opener opener
 	clock  *shard.Clock // outlives the engines, so that revisions go on across a restore
 	open   *store.Store // nil while no engine is open
 	ready  bool         // open may be served
 }
 
 // New makes a Host without data.
-func New(c Config) *Host { return &Host{config: c, clock: &shard.Clock{}} }
+func New(c Config) *Host {
+	return &Host{config: c, clock: &shard.Clock{}, opener: opener{id: c.ID, fs: c.FS, engine: c.Engine, files: c.Store, log: c.Logger}}
+}
 
 // Store is the open data, nil while there is none.
 func (h *Host) Store() *store.Store { return h.open }
@@ -71,7 +66,7 @@ func (h *Host) Load(ctx context.Context, root *agencyclient.Node) error {
 	if err != nil {
 		return err
 	}
-	e, err := h.openEngine(ctx, root, record)
+	e, err := h.opener.open(ctx, root, record)
 	if err != nil {
 		return err
 	}

@@ -4,18 +4,8 @@ import (
 	"context"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/replica"
-	"stasis/dbserver/shard"
 	"stasis/internal/apierror"
 )
-
-// Replica is a replica on this server, what it answers to a leader elsewhere, and its leader
-// if this server leads the shard.
-type Replica struct {
-	Shard    *shard.Shard
-	Follower *replica.Follower
-	Leader   *replica.Leader // nil: another server leads
-}
 
 // Replica gives the replica of a shard, whichever server leads; apierror.ShardGone if there is
 // none.

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -22,6 +20,14 @@ type Store struct {
 
 	mu       sync.RWMutex
 	replicas map[string]*Replica
+}
+
+// Replica is a replica on this server, what it answers to a leader elsewhere, and its leader
+// if this server leads the shard.
+type Replica struct {
+	Shard    *shard.Shard
+	Follower *replica.Follower
+	Leader   *replica.Leader // nil: another server leads
 }
 
 // Open opens every shard that the engine holds, and attaches the clock. Nothing leads. home
@@ -52,13 +58,6 @@ func (s *Store) host(of *shard.Shard) {
 	s.replicas[of.Name()] = &Replica{Shard: of, Follower: replica.NewFollower(s.home, of)}
 }
 
-// Close ends all leaderships, makes everything durable and closes the engine. No request may
-// be inside.
-func (s *Store) Close(why error) error {
-	s.Resign(why)
-	return errors.Join(s.env.Clock.Detach(), s.env.Engine.Close())
-}
-
 // Engine is the engine below.
 func (s *Store) Engine() *engine.Engine { return s.env.Engine }
 
@@ -68,58 +67,5 @@ func (s *Store) Epoch() uint64 { return s.home.Epoch }
 // Life is a context that ends, with the reason as cause, when nothing here leads any more.
 func (s *Store) Life() context.Context { return s.life }
 
-// Names are the shards here, sorted.
-func (s *Store) Names() []string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.sorted()
-}
-
 // sorted are the shards here. mu is held.
 func (s *Store) sorted() []string { return slices.Sorted(maps.Keys(s.replicas)) }
-
-// Create makes a shard unless it is here.
-func (s *Store) Create(name string) error {
-	made, err := shard.Create(s.env, name)
-	if err != nil {
-		return fmt.Errorf("create shard %s: %w", name, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.replicas[name] == nil {
-		s.host(made)
-	}
-	return nil
-}
-
-// Drop removes a shard with all its documents. Requests in flight on it finish first. After
-// an error requests do not reach the shard any more, and it can be dropped again.
-func (s *Store) Drop(name string) error {
-	s.mu.RLock()
-	r := s.replicas[name]
-	s.mu.RUnlock()
-	if r == nil {
-		return nil
-	}
-	s.lead(name, nil)
-	if err := r.Shard.Drop(); err != nil {
-		return err // it stays listed, so that it is dropped again
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.replicas, name)
-	return nil
-}
-
-// Broken says whether a shard in memory may differ from what is on disk, because a commit was
-// given up. It is right again after its engine is opened into another Store.
-func (s *Store) Broken() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, r := range s.replicas {
-		if r.Shard.Broken() {
-			return true
-		}
-	}
-	return false
-}
