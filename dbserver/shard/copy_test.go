@@ -115,7 +115,7 @@ func TestCopyThatIsNotWholeChangesNothing(t *testing.T) {
 	s = o.reopened()
 	require.EqualValues(t, 1, s.State().Count)
 	require.NoError(t, s.Check(t.Context()))
-	aside, err := s.hasAside()
+	aside, err := s.r.st.hasAside()
 	require.NoError(t, err)
 	require.False(t, aside, "parts of a copy that was given up, or what was there before, are left")
 }
@@ -153,7 +153,7 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	s = o.reopened()
 	_, err = s.Accept(Batch{Tenure: tenure, Records: records(tenure, 1, 2), Commit: 2})
 	require.NoError(t, err)
-	aside, err := s.hasAside()
+	aside, err := s.r.st.hasAside()
 	require.NoError(t, err)
 	require.False(t, aside)
 	require.EqualValues(t, 2, s.State().Count)
@@ -164,7 +164,7 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	require.NoError(t, s.AddCopy(CopyID{tenure, 2, session}, []Entry{{"a", storedDocument("a", 5)}}))
 	require.NoError(t, s.Lead(Tenure{Term: 2, Reboot: 1}, undecided{}, false))
 	require.False(t, s.Receiving())
-	aside, err = s.hasAside()
+	aside, err = s.r.st.hasAside()
 	require.NoError(t, err)
 	require.False(t, aside, "so does one that leads")
 }
