@@ -17,9 +17,8 @@ import (
 	"stasis/internal/budget"
 )
 
-// ErrNotSent marks a ConnectionLost error of a request that never had a
-// connection: it was certainly not applied. Without the mark the outcome of a
-// write is unknown.
+// ErrNotSent is wrapped by the ConnectionLost error of a request that never had a connection: it
+// was certainly not applied. Without it the outcome of a write is unknown.
 var ErrNotSent = errors.New("the request was not sent")
 
 // maxIdleBody is how much of an unread answer is read to keep its connection.

@@ -14,19 +14,19 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Bounds of a GateLockRequest. Writers queue all through a window, so longer ones
-// help nobody. A coordinator asks for a lease of its window, of the deadline of a cut
-// (1 s by default) and of a few silences; a minute is more than it needs beside the window.
+// Bounds of a GateLockRequest. Writers queue all through a window, so a longer window only
+// harms. A coordinator asks for a lease of its window, of the deadline of a cut (1 s by
+// default) and of a few silences; a minute is more than it needs beside the window.
 const (
 	MaxGateWindow = 5 * time.Minute
 	MaxGateLease  = MaxGateWindow + time.Minute
 )
 
-// The request that asks for the gate holds it, too. Its body is a GateLockRequest in a
-// line, and then an empty line, a beat, every GateBeat. The answer is a GateEvent for
-// each beat, and those that say what became of the lock, a line each. The server opens the
-// gate when it has had no beat for GateSilence, or when the request ends; the coordinator
-// gives the attempt up when it has had no event for so long.
+// The request that asks for the gate also holds it. Its body is a GateLockRequest in a line, and
+// then an empty line, a beat, every GateBeat. The answer has a line for each GateEvent: one for
+// each beat, and those that say what has become of the lock. The server opens the gate when it
+// has read no beat for GateSilence, or when the request ends. The coordinator gives the attempt
+// up when it has read no event for as long.
 const (
 	GateBeat    = 100 * time.Millisecond
 	GateSilence = 500 * time.Millisecond
@@ -77,7 +77,7 @@ type GateReleaseResponse struct {
 	Reason             string  `json:"reason,omitempty"`   // why not unbroken
 }
 
-// ErrSilent marks the ConnectionLost error of a gate whose server has not answered a
+// ErrSilent is wrapped by the ConnectionLost error of a gate whose server has not answered a
 // beat for GateSilence.
 var ErrSilent = errors.New("no beat was answered for " + GateSilence.String())
 

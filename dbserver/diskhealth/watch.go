@@ -35,7 +35,7 @@ type Hang struct {
 	Since time.Time
 }
 
-// String says it for people.
+// String gives the begin, the operation and the path.
 func (h *Hang) String() string {
 	return fmt.Sprintf("since %s (%s of %s)", h.Since.UTC().Format(time.RFC3339), h.Op, h.Path)
 }
@@ -175,7 +175,7 @@ func (w *Watch) look() *Hang {
 	return h
 }
 
-// do carries out one operation of the disk.
+// do carries out one operation of the disk, and has it among the unfinished ones meanwhile.
 func (w *Watch) do(op, path string, f func() error) error {
 	h := &Hang{Op: op, Path: path, Since: time.Now()}
 	w.mu.Lock()

@@ -35,7 +35,7 @@ func TestPlanWork(t *testing.T) {
 			leads:   []string{"s1.3"},
 			reports: []string{"/arango/Current/Databases/d/A"},
 		},
-		"settled": {
+		"as planned": {
 			tree: `{"Plan":{` + database + `,"Collections":{"d":{"9":{"shards":{"s1":["A"]},"shardTerms":{"s1":3}}}}},` + reported + `}`,
 			here: map[string]bool{"s1": true}, leads: []string{"s1.3"},
 		},

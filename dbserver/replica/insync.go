@@ -17,7 +17,7 @@ type inSyncSet struct {
 	state     *state
 	commits   *committer
 	snapshots snapshots
-	doubt     bool   // the outcome of the last report is unknown
+	unknown   bool   // the outcome of the last report is unknown
 	written   uint64 // index of the last report written
 }
 

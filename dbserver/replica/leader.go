@@ -187,7 +187,7 @@ func (l *Leader) recover(ctx context.Context) error {
 // maintain compares the followers and the phase with Plan once, and reports to Current what
 // has changed. It returns when to do so again at the latest.
 func (l *Leader) maintain(ctx context.Context) (next time.Duration, err error) {
-	if err := l.inSync.resolveDoubt(ctx); err != nil {
+	if err := l.inSync.resolveUnknown(ctx); err != nil {
 		return 0, err
 	}
 	l.followPlan()

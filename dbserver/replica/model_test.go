@@ -293,10 +293,10 @@ func (m *model) restoreOne(t *rapid.T) {
 	passes(t, 3000)
 }
 
-// settle has everything work again, and demands that all replicas come to the same content,
+// converge has everything work again, and demands that all replicas come to the same content,
 // which has all that was acknowledged and nothing that was refused.
-func (m *model) settle(t *rapid.T) {
-	m.tell("settle")
+func (m *model) converge(t *rapid.T) {
+	m.tell("converge")
 	m.bad.heals()
 	for _, id := range m.servers {
 		if m.process(id) == nil {
@@ -310,7 +310,7 @@ func (m *model) settle(t *rapid.T) {
 	time.Sleep(time.Minute) // whatever was under way has come or gone
 	servers, _ := m.planned()
 	m.inSync(servers...)
-	require.NoError(t, m.put(servers[0], docs("settled", 1)))
+	require.NoError(t, m.put(servers[0], docs("converged", 1)))
 	m.alike(servers...)
 	m.check(t)
 	page, err := m.process(servers[0]).shard.Scan(context.Background(), dbclient.ScanRequest{Limit: 1 << 20})
@@ -440,7 +440,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				},
 				"": m.check,
 			})
-			m.settle(t)
+			m.converge(t)
 		})
 	})
 }

@@ -30,18 +30,18 @@ func (s *inSyncSet) write(ctx context.Context, c *change) error {
 	index, err := s.server.Agency.Write(limited, s.transaction(at, c))
 	switch {
 	case errors.Is(err, agencyclient.ErrPrecondition):
-		s.doubt = true // Plan or Current are not what the cache says: read them
+		s.unknown = true // Plan or Current are not what the cache says: read them
 		return nil
 	case errors.Is(err, agencyclient.ErrUnavailable): // certainly not written
 		return err
 	case err != nil:
-		s.doubt = true
+		s.unknown = true
 		return err
 	}
 	s.written = index
 	news, err := s.adopt(limited, c)
 	if err != nil {
-		s.doubt = true // once more, from what is written
+		s.unknown = true // once more, from what is written
 		return err
 	}
 	s.tell(ctx, news)
@@ -159,11 +159,11 @@ func (s *inSyncSet) tell(ctx context.Context, n news) {
 	}
 }
 
-// resolveDoubt reads what stands in Current when the outcome of a report is unknown. The
+// resolveUnknown reads what stands in Current when the outcome of a report is unknown. The
 // followers in it are required. Those that are not in it stay as they were: a report on its
 // way may still take them in.
-func (s *inSyncSet) resolveDoubt(ctx context.Context) error {
-	if !s.doubt {
+func (s *inSyncSet) resolveUnknown(ctx context.Context) error {
+	if !s.unknown {
 		return nil
 	}
 	at, err := s.snapshots.latest(ctx)
@@ -172,7 +172,7 @@ func (s *inSyncSet) resolveDoubt(ctx context.Context) error {
 	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	s.doubt = false
+	s.unknown = false
 	s.state.report = at.report
 	for id, p := range s.state.followers {
 		if p.reported = 0; slices.Contains(at.report.Servers, id) {

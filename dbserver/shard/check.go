@@ -8,8 +8,8 @@ import (
 	"stasis/dbserver/engine"
 )
 
-// Check reads the whole shard and compares it with its meta; the error says
-// what does not agree. Operations are kept out meanwhile.
+// Check reads the whole shard and compares it with its meta; the error says what does not
+// agree. It keeps operations out meanwhile.
 func (s *Shard) Check(ctx context.Context) error {
 	s.content.Lock()
 	defer s.content.Unlock()
@@ -79,10 +79,10 @@ func (st *storage) checkLog(m meta) (err error) {
 	return nil
 }
 
-// Checksum is a number that two replicas with the same documents, revisions
-// included, have in common, and two others almost certainly have not: the sum modulo
-// 2⁶⁴ of the first eight bytes of the SHA-256 of each key and stored document, so
-// that those of several shards add up. The state is the one that it was taken of.
+// Checksum is the same for two replicas with the same documents, revisions included, and almost
+// certainly differs for others. It is the sum modulo 2⁶⁴ of the first eight bytes of the
+// SHA-256 of each key and stored document, so checksums of several shards add up. The state is
+// the one of which it was taken.
 func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) {
 	if err := s.enter(); err != nil {
 		return 0, State{}, err

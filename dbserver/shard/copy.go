@@ -73,7 +73,8 @@ func (c *Copy) Next(maxBytes int) (entries []Entry, err error) {
 	return entries, nil
 }
 
-// Close gives the copy up, and with it the log that it kept: who needs that pins it before.
+// Close ends the copy. The log that it kept may be cut then; a caller that needs it pins it
+// before.
 func (c *Copy) Close() error {
 	c.shard.Unpin(c.pin)
 	return errors.Join(c.it.Close(), c.snap.Close())

@@ -6,15 +6,15 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Accept appends what a leader sends, takes back what contradicts it, and applies
-// what is committed, all in one batch. The state says where this replica stands
-// afterwards: when there is no error, with everything of the batch in its log.
-// ErrOldTenure: the sender leads no more. ErrGap: Prev is not in the log. ErrLeads: this
-// replica leads. apierror.BadParameter: no leader can have sent this.
+// Accept appends what a leader sends, takes back what contradicts it, and applies what is
+// committed, all in one batch. The state says where this replica stands afterwards; without an
+// error it has everything of the batch in its log. ErrOldTenure: the sender leads no more.
+// ErrGap: Prev is not in the log. ErrLeads: this replica leads. apierror.BadParameter: no
+// leader can have sent this.
 //
-// Where the disk hangs the answer is an error, also when there is nothing to append: to
-// the leader this replica is silent, and leaves the in-sync set. Records are refused, too,
-// while those before are not on disk within the engine's bound.
+// If the disk hangs the answer is an error, also when there is nothing to append: then this
+// replica is silent to its leader, and leaves the in-sync set. Records are refused, too, while
+// earlier ones are not on disk within the engine's bound.
 func (s *Shard) Accept(b Batch) (State, error) {
 	if err := b.check(); err != nil {
 		return State{}, fmt.Errorf("shard %s: %w", s.name, err)

@@ -155,7 +155,7 @@ func (in *incoming) end(c CopyID, end CopyEnd) error {
 func (r *received) whole(end CopyEnd) (m meta, err error) {
 	st := end.State
 	if (st.Count != r.count || end.Sum != r.sum) && !failpoint.Off("copy-is-whole") {
-		return m, apierror.New(apierror.BadParameter, "%d documents with the sum %016x have come, the copy is said to have %d with %016x", r.count, r.sum, st.Count, end.Sum)
+		return m, apierror.New(apierror.BadParameter, "%d documents with the sum %016x have come, the end of the copy says %d with %016x", r.count, r.sum, st.Count, end.Sum)
 	}
 	if st.Last.Tenure.Compare(r.Tenure) > 0 || st.Last.Seq > maxSeq || (st.Last.Seq == 0) != (st.Last.Tenure == Tenure{}) {
 		return m, apierror.New(apierror.BadParameter, "a copy of tenure %s cannot end at %s", r.Tenure, st.Last)
@@ -167,7 +167,7 @@ func (r *received) whole(end CopyEnd) (m meta, err error) {
 		}
 	}
 	if m.revision < r.newest || m.revision > maxTime {
-		return m, apierror.New(apierror.BadParameter, "the highest revision of the copy is said to be %q, and it has a document of %q", st.Revision, revision(r.newest))
+		return m, apierror.New(apierror.BadParameter, "the end of the copy says that its highest revision is %q, and it has a document of %q", st.Revision, revision(r.newest))
 	}
 	m.last, m.seq, m.committed, m.count = st.Last.Tenure, st.Last.Seq, st.Last.Seq, st.Count
 	m.log = logSpan{first: m.seq + 1, middle: m.seq + 1, beforeFirst: m.last, beforeHalf: m.last}

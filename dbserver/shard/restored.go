@@ -12,13 +12,13 @@ import (
 // acknowledged or could not be taken back any more, and nothing else was part of the
 // state at that moment.
 //
-// A replica that was in sync has all of it. It may have more: records of an earlier
-// leader, which the cluster had taken back, and which no leader had contradicted yet. They
-// go, or the replica would bring them back when it leads. Of one that was not in sync
-// only what it has applied is known to be part of the state. From now on the replica
-// knows at, and does not lead before its log has it. ErrNoShard if the engine has none
-// of the shard, ErrUncertified if it cannot have been in sync. It is durable when the
-// engine has been closed, or synced.
+// A replica that was in sync has all of it. It may have more: records of an earlier leader,
+// which the cluster had taken back, and which no leader had contradicted yet. Certify removes
+// them, or the replica would bring them back when it leads. Of a replica that was not in sync
+// only what it has applied is known to be part of the state. From now on the replica knows at,
+// and does not lead before its log has it. ErrNoShard: the engine does not have the shard.
+// ErrUncertified: the replica cannot have been in sync. The change is durable when the engine
+// has been closed or synced.
 func Certify(e *engine.Engine, name string, at Position, inSync bool) error {
 	s, err := Open(Env{Engine: e}, name)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // This file checks what another server sends before it is stored. What a leader of this version
 // has numbered passes. Everything else is refused, and nothing of it is stored.
 
-// maxTime bounds revision times that another server may send. A clock that goes on after
-// a later one could run over. Clocks of two servers are not compared by it.
+// maxTime bounds revision times that another server may send. A clock that went on after a
+// later one could overflow. It compares no clocks of two servers.
 var maxTime = uint64(time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()) << counterBits
 
 // maxSeq bounds the numbers of records that another server may send: what is counted on
@@ -46,7 +46,7 @@ func (r Record) check() error {
 		}
 	}
 	if r.Added < least || r.Added > most {
-		return apierror.New(apierror.BadParameter, "it is said to add %d documents", r.Added)
+		return apierror.New(apierror.BadParameter, "its number of added documents, %d, does not agree with its changes", r.Added)
 	}
 	return nil
 }

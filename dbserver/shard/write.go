@@ -14,17 +14,17 @@ import (
 // maxReturnedBytes of documents are returned at once, and one operation's.
 const maxReturnedBytes = 16 << 20
 
-// Documents applies r's operations in order. Each is atomic and independent of
-// the others: one that is refused has its error in its result. With WaitForSync all
-// are on the disks of all in-sync replicas before it returns. It stops when the results
-// have many bytes of documents: what has no result has not been done.
+// Documents applies r's operations in order. Each is atomic and independent of the others: one
+// that is refused has its error in its result. With WaitForSync all are on the disks of all
+// in-sync replicas before it returns. It stops when the results have many bytes of documents:
+// an operation without a result was not done.
 //
-// apierror.NotLeader and whatever Quorum.Admit says mean that nothing was applied.
-// Any other error is trouble with the disk, a shard that is gone, or a leadership
-// that ended (apierror.ConnectionLost): then what became of the operations is
-// unknown. ctx bounds the wait for other replicas and should outlast the client.
+// After apierror.NotLeader and an error of Quorum.Admit nothing was applied. Any other error
+// means that the disk failed, the shard is gone, or the leadership has ended
+// (apierror.ConnectionLost): the outcome of the operations is unknown then. ctx bounds the
+// wait for other replicas and should outlast the client.
 //
-// The caller holds the server's gate if any operation writes, until this returns.
+// The caller holds the server's gate if any operation writes, until Documents returns.
 func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]dbclient.OpResult, error) {
 	q, err := Quorum(nil), error(nil)
 	if writes(r.Ops) { // reading needs no quorum
@@ -45,8 +45,8 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 	return c.results, c.await(ctx, r.WaitForSync && c.wrote)
 }
 
-// quorum is what the leader's writes depend on, if one may begin. That the disk takes no
-// writes is found out here, before anything is numbered.
+// quorum is what the leader's writes depend on, if a write may begin. A disk that takes no
+// writes is found out here, before anything is numbered: the write is refused, not unknown.
 func (s *Shard) quorum() (Quorum, error) {
 	s.mu.Lock()
 	lead := s.r.lead
@@ -74,12 +74,12 @@ type chunk struct {
 	bytes   int // of the documents in the results
 }
 
-// resultFactor is what a document of the results holds until it is sent: it, and its text
-// in an answer that grows.
+// resultFactor is how many times its size a document of the results holds until it is sent:
+// itself, and its text in an answer that grows by doubling.
 const resultFactor = 4
 
-// show takes the memory for documents that are to be in the results. Its error is that of
-// the operation, which must not have been applied.
+// show takes the memory for documents that go into the results. Its error is the operation's, so
+// it is called before the operation is applied.
 func (c *chunk) show(documents ...[]byte) error {
 	n := 0
 	for _, d := range documents {
@@ -130,7 +130,7 @@ func (c *chunk) await(ctx context.Context, sync bool) error {
 	return nil
 }
 
-// apply does one operation. stored is what it met, for the error's revision.
+// apply does one operation. stored is the document that it met, for the error's revision.
 func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
 	s := c.shard
 	body, err := checkOp(op)

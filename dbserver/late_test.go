@@ -40,13 +40,13 @@ func TestPieceBegunDuringALookStays(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			pending, err := s.data.pieces.Store.Pending()
 			require.NoError(t, err)
-			require.Len(t, pending, 1, "round %d", n)
+			require.Len(t, pending, 1, "try %d", n)
 			require.Equal(t, id, pending[0].ID)
 			h.unlock(nonce, nil)
 			time.Sleep(2 * time.Second)
 			pending, err = s.data.pieces.Store.Pending()
 			require.NoError(t, err)
-			require.Empty(t, pending, "given up in round %d", n)
+			require.Empty(t, pending, "given up in try %d", n)
 		}
 	})
 }
