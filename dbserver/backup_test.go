@@ -61,7 +61,7 @@ func TestDeletedWhileAway(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, pending)
 
-		h.deleted("b2", s) // while it runs it needs nobody to tell it
+		h.deleted("b2", s) // while it runs it finds that out by itself
 		h.eventually(keys.HotBackupDeleted+"/"+s.ID(), func(n *agencyclient.Node) bool { return n.Len() == 0 })
 		require.Empty(t, h.listed(s))
 	})
@@ -352,7 +352,7 @@ func TestRestoreCrashesAtAnyMoment(t *testing.T) {
 	}
 }
 
-// Before the commit a restore leaves no trace, whoever gives it up.
+// Before the commit a restore leaves no trace, whichever side gives it up.
 func TestRestoreGivenUp(t *testing.T) {
 	for name, giveUp := range map[string]func(*testing.T, *house, *Server){
 		"undone": func(t *testing.T, h *house, s *Server) {
@@ -443,7 +443,7 @@ func TestRestoreUnderLoad(t *testing.T) {
 	})
 }
 
-// Everybody who comes later starts at the cluster's epoch; a server that the
+// A server that comes later starts at the cluster's epoch; a server that the
 // restore passed over goes on with an empty engine and keeps its old one.
 func TestServersOutsideTheRestore(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

@@ -177,7 +177,7 @@ func (z *fuzzed) told(body, blob []byte, name string) []byte {
 	return []byte(s)
 }
 
-// emptied makes the shard that may be spoiled anew, so that a failing input fails again.
+// emptied makes the shard that may be spoiled again, so that a failing input fails again.
 func (z *fuzzed) emptied(t testing.TB) {
 	t.Helper()
 	_, d, leave, err := z.server.access.Enter(context.Background())

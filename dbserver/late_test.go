@@ -15,7 +15,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// The agency's answers are slow, and a look at what is left over is under way all
+// The agency's answers are slow, and a look at what is left over is in progress all
 // the time. Whatever a look finds was begun under a lock that its question must
 // have seen: a piece that is begun while an answer is on its way stays.
 func TestPieceBegunDuringALookStays(t *testing.T) {
@@ -126,7 +126,7 @@ func TestRequestAfterTheRestoreIsKnown(t *testing.T) {
 }
 
 // A publish that comes late, after the backup was deleted again, publishes nothing:
-// nobody would know of that piece any more.
+// no record would tell of that piece any more.
 func TestPublishAfterTheDelete(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
@@ -195,7 +195,7 @@ func TestGateOpensWithTheAgencyLock(t *testing.T) {
 	})
 }
 
-// A server that joined while a restore was under way has nothing to set aside: a
+// A server that joined during a restore has nothing to set aside: a
 // piece of it in the failsafe would not fit the others, and the failsafe could not be
 // restored.
 func TestJoinedDuringARestore(t *testing.T) {

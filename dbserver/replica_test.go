@@ -203,7 +203,7 @@ func TestLeaderIsReplaced(t *testing.T) {
 		for i := range 20 {
 			require.NoError(t, h.put(a, "s101", key(i), `{"by":"a"}`))
 		}
-		for _, other := range []string{"db2", "db3"} { // what it writes now nobody else has
+		for _, other := range []string{"db2", "db3"} { // no other server has what it writes now
 			h.net.Cut("db1", other)
 			h.net.Cut(other, "db1")
 		}
@@ -285,7 +285,7 @@ func TestWriteConcern(t *testing.T) {
 	})
 }
 
-// A leader that is asked to resign ends what it has begun, says so, and lets nobody
+// A leader that is asked to resign ends what it has begun, says so, and lets no request
 // in; asked to go on, it goes on.
 func TestResignedLeader(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
@@ -308,7 +308,7 @@ func TestResignedLeader(t *testing.T) {
 	})
 }
 
-// A write under way when the gate is asked for keeps it from being granted until its
+// A write in flight when the gate is asked for keeps it from being granted until its
 // followers have it, even when its client has gone.
 func TestGateWaitsForFollowers(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

@@ -16,7 +16,7 @@ import (
 )
 
 // A write stall holds calls inside the engine of every server at once, for longer than a
-// grace period, and no operation of a disk is late. Nobody loses a lead, a lease or its
+// grace period, and no operation of a disk is late. No server loses a lead, a lease or its
 // good health for it.
 func TestStallsOnAllServersMoveNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
@@ -50,7 +50,7 @@ func TestStallsOnAllServersMoveNothing(t *testing.T) {
 			}
 		}
 		require.GreaterOrEqual(t, stalled.Load(), int64(3), "they did stall")
-		require.Equal(t, plan, h.read(keys.PlanCollections).String(), "nobody leads instead of another")
+		require.Equal(t, plan, h.read(keys.PlanCollections).String(), "another server leads")
 		clear()
 		close(over)
 		for range 3 {

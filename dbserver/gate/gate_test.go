@@ -264,7 +264,7 @@ func TestCancelledWriter(t *testing.T) {
 		r := release(g, "a")
 		require.Equal(t, 3*time.Second, r.DeadSum)
 		_, err = lock(g, t.Context(), "b", 0, time.Minute)
-		require.NoError(t, err, "nobody is counted as inside")
+		require.NoError(t, err, "no writer is counted as inside")
 		release(g, "b")
 	})
 }
@@ -302,7 +302,7 @@ func TestForgottenNonces(t *testing.T) {
 	})
 }
 
-// Under load nobody is ever inside together with a holder whose hold was unbroken.
+// Under load no writer is ever inside together with a holder whose hold was unbroken.
 func TestExclusionUnderLoad(t *testing.T) {
 	g := New(nil)
 	var inside, exclusive, violations atomic.Int64

@@ -75,7 +75,7 @@ func (h *Host) Load(ctx context.Context, root *agencyclient.Node) error {
 	}
 	// To follow the Plan of an agency that does not know this server would be to drop its shards.
 	if n := len(h.open.Names()); n > 0 && !root.At(keys.ServerKnown(h.config.ID)).Exists() {
-		return fmt.Errorf("there are %d shards here, but the agency does not know %s: it has lost its data, or is another cluster's", n, h.config.ID)
+		return fmt.Errorf("there are %d shards here, but the agency does not know %s: it has lost its data, or is another cluster's; start the server with the agency that it belongs to", n, h.config.ID)
 	}
 	h.config.Epoch.Store(e.Epoch())
 	if swapped {
@@ -144,7 +144,7 @@ func (h *Host) Reopen(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	if !s.Engine().Settled() {
-		return false, fmt.Errorf("open the shards again: the disk has not done yet what it was asked before it hung")
+		return false, fmt.Errorf("open the shards again: the disk still works on what it was asked before it hung")
 	}
 	reopened, err := store.Open(s.Engine(), h.clock, h.config.Home)
 	if err != nil {

@@ -39,7 +39,7 @@ func (o opener) open(ctx context.Context, root *agencyclient.Node, record pieces
 	options := o.engine
 	if options.MustExist = known; known {
 		if _, err := o.fs.Stat(o.files.EngineDir()); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing", o.id, o.files.EngineDir())
+			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing: bring the directory back, or remove the server from the cluster and start it with an empty directory", o.id, o.files.EngineDir())
 		}
 	}
 	e, err := engine.Open(o.files.EngineDir(), options)
@@ -50,7 +50,7 @@ func (o opener) open(ctx context.Context, root *agencyclient.Node, record pieces
 	case open == record.Epoch:
 		return e, nil
 	case open > record.Epoch:
-		err = fmt.Errorf("engine has epoch %d, but the cluster's is %d: the agency is older than this data, or another cluster's", open, record.Epoch)
+		err = fmt.Errorf("engine has epoch %d, but the cluster's is %d: the agency is older than this data, or another cluster's; start the server with the agency that it belongs to", open, record.Epoch)
 	case !known: // a new server: it has nothing that could be of an earlier epoch
 		if err = e.SetEpoch(record.Epoch, ""); err == nil {
 			return e, nil

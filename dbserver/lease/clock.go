@@ -16,8 +16,8 @@ type Clock struct {
 	Wall func() time.Time
 }
 
-// WithDefaults fills in what is nil.
-func (c Clock) WithDefaults() Clock {
+// withDefaults fills in what is nil.
+func (c Clock) withDefaults() Clock {
 	if c.Elapsed == nil {
 		begun := time.Now()
 		c.Elapsed = func() time.Duration { return time.Since(begun) }

@@ -21,7 +21,7 @@ type Lease struct {
 }
 
 // New is a lease that has not been taken yet.
-func New(c Clock) *Lease { return &Lease{clock: c.WithDefaults()} }
+func New(c Clock) *Lease { return &Lease{clock: c.withDefaults()} }
 
 // Followed notes that the leaders here know Plan as it was at an index.
 func (l *Lease) Followed(index uint64) {
@@ -84,6 +84,7 @@ func (l *Lease) extend(sent moment, length time.Duration) {
 	if _, parted := l.clock.now().since(sent); parted {
 		return
 	}
+	// Answers may be handled out of order: an older one must not shorten the lease.
 	if l.length == 0 || sent.elapsed+length > l.from.elapsed+l.length {
 		l.from, l.length = sent, length
 	}

@@ -177,7 +177,7 @@ func TestLateReportIsNotWritten(t *testing.T) {
 }
 
 // Between the decision that a record is committed and its being so, the leader does not
-// take back into trust a follower that was started anew without it: the decision counted
+// take back into trust a follower that was started again without it: the decision counted
 // on what the process before had.
 func TestFollowerStartedAnewDuringACommit(t *testing.T) {
 	var deciding, decided chan struct{}

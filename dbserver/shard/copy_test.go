@@ -290,8 +290,8 @@ func (closing) Await(context.Context, uint64, bool) error {
 	return fmt.Errorf("wait: %w", apierror.New(apierror.ShuttingDown, "closing"))
 }
 
-// What has been numbered may be committed yet: nobody may send it once more, whatever
-// the reason is that it was not waited for.
+// A write that has a number may still be committed: its client is told that the outcome is
+// unknown, whatever the reason is that it was not waited for.
 func TestNumberedWriteIsUnknown(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
 	defer o.close()
