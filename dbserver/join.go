@@ -112,7 +112,7 @@ func (s *Server) reconciler() *reconcile.Reconciler {
 		ID: s.id, Agency: s.cluster.agency, Cache: s.cluster.cache, Lease: s.lease, Host: s.data.host, Access: s.access, Pieces: s.data.pieces,
 		Disk: s.disk.watch, Woken: s.disk.woken, Leading: s.leading, RebootID: s.known.reboot.Load, Epoch: s.known.epoch.Load,
 		Reopened: func() { s.disk.emit(DataReopened, "") }, Logger: s.log,
-		Timing: reconcile.Timing{Retry: t.Retry, Look: t.Look, Write: t.Agency},
+		Retry: t.Retry, Look: t.Look, Timeout: t.Agency,
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Paths of transfers; both are answered whatever the epoch.
 const (
-	PathTransfer = PathPrefix + "/transfer/start"  // TransferRequest → {}; the job goes on after the answer
+	PathTransfer = PathPrefix + "/transfer/start"  // TransferRequest → {}; the transfer job goes on after the answer
 	PathRemote   = PathPrefix + "/transfer/remote" // RemoteRequest → RemoteResponse
 )
 
@@ -110,7 +110,7 @@ type TransferOptions struct {
 }
 
 // TransferRequest has a DB server do its part of an upload or download, with the
-// configuration that the agency must not see. Asked again for a job that it is
+// configuration that the agency must not see. Asked again for a transfer job that it is
 // doing, or has finished, it does nothing.
 type TransferRequest struct {
 	Job      string          `json:"job"`

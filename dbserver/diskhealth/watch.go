@@ -9,7 +9,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// DefaultLimit is how old an unfinished operation may be before the disk counts as
+// DefaultLimit is how old an unfinished disk operation may be before the disk counts as
 // hanging, unless SetLimit says otherwise.
 const DefaultLimit = 3 * time.Second
 
@@ -28,7 +28,7 @@ const (
 	opExtend = "preallocate"
 )
 
-// Hang is an operation that does not end.
+// Hang is a disk operation that does not end.
 type Hang struct {
 	Op    string // write, sync, create, …
 	Path  string

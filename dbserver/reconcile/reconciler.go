@@ -19,13 +19,6 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Timing holds the intervals of a Reconciler.
-type Timing struct {
-	Retry time.Duration // after an error
-	Look  time.Duration // longest between two looks at what may be left over
-	Write time.Duration // bound on one write to the agency
-}
-
 // Config says which server follows Plan, and with what.
 type Config struct {
 	ID       string
@@ -42,7 +35,9 @@ type Config struct {
 	Epoch    func() uint64                     // of the open data
 	Reopened func()                            // is called when shards were opened again
 	Logger   hclog.Logger
-	Timing   Timing
+	Retry    time.Duration // pause after an error
+	Look     time.Duration // longest between two looks at what may be left over
+	Timeout  time.Duration // of one write to the agency
 }
 
 // Reconciler follows Plan.
@@ -75,9 +70,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			return nil
 		}
 		last = r.complain(err, last)
-		timer.Reset(r.Timing.Look)
+		timer.Reset(r.Look)
 		if err != nil {
-			timer.Reset(r.Timing.Retry)
+			timer.Reset(r.Retry)
 		}
 		select {
 		case <-r.Cache.Changed(snap.Index):
@@ -148,7 +143,7 @@ func (r *Reconciler) reportEpoch(ctx context.Context, root *agencyclient.Node) e
 	if n, ok := root.At(key).Int(); ok && uint64(n) == r.Epoch() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Timing.Write)
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	_, err := r.Agency.Write(ctx, agencyclient.Tx{
 		Ops: map[string]any{key: agencyclient.Set(r.Epoch()), keys.CurrentVersion: agencyclient.Increment(1)},
@@ -216,7 +211,7 @@ func (r *Reconciler) report(ctx context.Context, reports []agencyclient.Tx) erro
 	if len(reports) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Timing.Write)
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	indices, err := r.Agency.WriteAll(ctx, reports...)
 	if err != nil {
