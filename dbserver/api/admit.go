@@ -53,7 +53,7 @@ func (a *admission) checkEpoch(r *http.Request, open uint64) error {
 
 // onData wraps an operation on the open data: the epochs must agree, and the operation's
 // context ends when the data is about to be closed.
-func onData[Q, A any](a *admission, limit int64, f func(context.Context, *store.Store, Request[Q]) (A, error), how ...way) http.HandlerFunc {
+func onData[Q, A any](a *admission, limit int64, f func(context.Context, *store.Store, Request[Q]) (A, error), how ...mode) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q, err := decode[Q](r, limit)
 		if err != nil {
@@ -74,7 +74,7 @@ func onData[Q, A any](a *admission, limit int64, f func(context.Context, *store.
 }
 
 // onEngine wraps a step of a backup that works on the open engine.
-func onEngine[Q, A any](a *admission, f func(*Backups, context.Context, *store.Store, Q) (A, error), how ...way) http.HandlerFunc {
+func onEngine[Q, A any](a *admission, f func(*Backups, context.Context, *store.Store, Q) (A, error), how ...mode) http.HandlerFunc {
 	return onData(a, maxCommandBody, func(ctx context.Context, s *store.Store, q Request[Q]) (A, error) {
 		return f(a.backups.Load(), ctx, s, q.Body) // there is data, so the pieces were opened
 	}, how...)
@@ -82,7 +82,7 @@ func onEngine[Q, A any](a *admission, f func(*Backups, context.Context, *store.S
 
 // onPieces wraps an operation on pieces, which needs the same epoch but not the data: a swap
 // does not wait for it.
-func onPieces[Q, A any](a *admission, f func(*Backups, context.Context, Q) (A, error), how ...way) http.HandlerFunc {
+func onPieces[Q, A any](a *admission, f func(*Backups, context.Context, Q) (A, error), how ...mode) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q, err := decode[Q](r, maxCommandBody)
 		if err == nil {

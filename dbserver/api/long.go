@@ -13,14 +13,14 @@ import (
 	"stasis/internal/apierror"
 )
 
-// way is how a request is answered.
-type way int
+// mode is how a request is answered.
+type mode int
 
-// long: the work may take any time, so the answer says how far it is until it is done.
-const long way = 1
+// long is for work that may take any time: the answer says how far it is until it is done.
+const long mode = 1
 
 // serve does the work of a request and answers.
-func serve(ctx context.Context, w http.ResponseWriter, how []way, work func(context.Context) (any, error)) {
+func serve(ctx context.Context, w http.ResponseWriter, how []mode, work func(context.Context) (any, error)) {
 	if !slices.Contains(how, long) {
 		answer, err := work(ctx)
 		reply(ctx, w, answer, err)
@@ -32,7 +32,7 @@ func serve(ctx context.Context, w http.ResponseWriter, how []way, work func(cont
 		done := make(chan struct{})
 		var telling sync.WaitGroup
 		telling.Go(func() { out.tell(meter, done) })
-		defer telling.Wait() // it alone writes until then
+		defer telling.Wait() // two goroutines must not write to one answer
 		defer close(done)
 		return work(engine.WithMeter(ctx, meter))
 	}()
@@ -72,7 +72,7 @@ func (l *lines) tell(meter *engine.Meter, done <-chan struct{}) {
 	}
 }
 
-// write does not say whether it worked: a client that is gone ends the work by its context.
+// write returns no error: if the client is gone, the context of the work ends, and the work with it.
 func (l *lines) write(e dbclient.LongEvent) {
 	raw, err := dbclient.Encode(e)
 	if err != nil {

@@ -90,7 +90,7 @@ func (m *Manager) Publish(ctx context.Context, q dbclient.PieceRequest) error {
 	if err != nil {
 		return err
 	}
-	if (q.Nonce == "" || record.Committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
+	if (q.Nonce == "" || record.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
 	return m.Store.Publish(q.ID, q.Nonce)
@@ -106,7 +106,7 @@ func (m *Manager) Drop(ctx context.Context, q dbclient.PieceRequest) error {
 	if err != nil {
 		return err
 	}
-	if record.Committed[q.ID] == q.Nonce && !failpoint.Off("drop-if-not-committed") {
+	if record.committed[q.ID] == q.Nonce && !failpoint.Off("drop-if-not-committed") {
 		return apierror.New(apierror.BackupConflict, "backup %s is committed", q.ID)
 	}
 	return m.Store.Drop(q.ID, q.Nonce)
@@ -177,7 +177,7 @@ func (m *Manager) Stage(ctx context.Context, q dbclient.StageRequest) error {
 	if reached := max(record.Epoch, m.Epoch()); q.Epoch <= reached {
 		return apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: the cluster has reached epoch %d", q.Epoch, reached)
 	}
-	if record.Holder != q.Nonce && !failpoint.Off("stage-under-lock") {
+	if record.holder != q.Nonce && !failpoint.Off("stage-under-lock") {
 		return apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)
 	}
 	return m.Store.Stage(ctx, q)

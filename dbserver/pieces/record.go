@@ -10,8 +10,8 @@ import (
 
 // Record is what the agency has of backups and restores.
 type Record struct {
-	Holder    string            // nonce that holds the agency lock, "" if none
-	Committed map[string]string // backup id → nonce
+	holder    string            // nonce that holds the agency lock, "" if none
+	committed map[string]string // backup id → nonce
 	Restore   keys.Restore      // the last one committed
 	Epoch     uint64            // of the cluster
 	deleted   []string          // ids of backups whose piece on this server has to go
@@ -19,9 +19,9 @@ type Record struct {
 
 // RecordIn reads a tree; server is this one.
 func RecordIn(root *agencyclient.Node, server string) (Record, error) {
-	r := Record{Holder: root.At(keys.HotBackupNonce).Text(), Committed: map[string]string{}, Epoch: EpochIn(root)}
+	r := Record{holder: root.At(keys.HotBackupNonce).Text(), committed: map[string]string{}, Epoch: EpochIn(root)}
 	for id, commit := range root.At(keys.HotBackupCommits).Children() {
-		r.Committed[id] = commit.At("nonce").Text()
+		r.committed[id] = commit.At("nonce").Text()
 	}
 	for id := range root.At(keys.HotBackupDeleted + "/" + server).Children() {
 		r.deleted = append(r.deleted, id)
@@ -42,7 +42,7 @@ func EpochIn(root *agencyclient.Node) uint64 {
 
 // fateOfPiece is what has to become of a pending piece.
 func (r Record) fateOfPiece(id, nonce string) backup.Fate {
-	return backup.FateOf(nonce, r.Committed[id], r.Holder)
+	return backup.FateOf(nonce, r.committed[id], r.holder)
 }
 
 // fateOfStaged is what has to become of a staged restore. Its commit is the last one, and only
@@ -52,7 +52,7 @@ func (r Record) fateOfStaged(s backup.Staged) backup.Fate {
 	if r.Restore.Epoch == s.Epoch && r.Epoch == s.Epoch {
 		committed = r.Restore.Nonce
 	}
-	return backup.FateOf(s.Nonce, committed, r.Holder)
+	return backup.FateOf(s.Nonce, committed, r.holder)
 }
 
 // Creator is the nonce of the backup that holds the agency lock; "" if none does. A holder's

@@ -45,7 +45,7 @@ func (r recovery) run(ctx context.Context) (at snapshot, members []string, err e
 const askFor = time.Second
 
 // promiseItself has this replica promise its own tenure. A later promise on its disk that
-// Plan never had a tenure for does not count (see Follower.overrule).
+// Plan never had a tenure for does not count (see admission.overrule).
 func (r recovery) promiseItself(ctx context.Context) error {
 	st, err := r.shard.Promise(r.tenure)
 	if !errors.Is(err, shard.ErrOldTenure) {
