@@ -41,7 +41,8 @@ func compare(root *agencyclient.Node, me string, here []string) (work, error) {
 	w := work{places: places}
 	wanted := map[string]bool{}
 	for _, place := range places {
-		if wanted[place.Shard] = true; !slices.Contains(here, place.Shard) {
+		wanted[place.Shard] = true
+		if _, has := slices.BinarySearch(here, place.Shard); !has {
 			w.create = append(w.create, place.Shard)
 		}
 	}
