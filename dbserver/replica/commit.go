@@ -24,7 +24,7 @@ func (c *committer) await(ctx context.Context, seq uint64, sync bool) error {
 	}
 	c.advance()
 	var err error
-	if sync { // while the followers sync theirs
+	if sync { // in parallel with the followers: enlist has woken their feeds
 		err = c.server.Sync()
 	}
 	select {

@@ -86,6 +86,7 @@ func (f *feed) run(ctx context.Context) {
 			last = err.Error()
 			f.log.Debug("follower not reached", "server", f.follower.id, "error", err)
 		}
+		// Whether the follower took what was sent is not known: ask where it stands.
 		f.known = false
 		if wait.For(ctx, pause) != nil {
 			return
@@ -141,6 +142,8 @@ func (f *feed) bringRecords(ctx context.Context) error {
 		return nil
 	}
 	commit, until, told, synced := f.follower.position()
+	// A request without records is due when a writer waits for the follower's disk, and else
+	// only to say what is committed and to hear that the follower lives.
 	idle := len(records) == 0 && until <= synced
 	if rest := f.patience(commit > told); idle && rest > 0 {
 		f.await(ctx, rest)
@@ -173,7 +176,7 @@ func (f *feed) send(ctx context.Context, prev shard.Position, req dbclient.Accep
 	case dbclient.RefusedOld:
 		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
 	case dbclient.RefusedGap:
-		f.known = false
+		f.known = false                    // it lacks what comes before: ask where it stands
 		if a.State.Committed == prev.Seq { // the follower has committed another record under that number
 			f.known = true
 			f.needsCopy(true)

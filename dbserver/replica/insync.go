@@ -21,7 +21,8 @@ type inSyncSet struct {
 	written   uint64 // index of the last report written
 }
 
-// nearly is how many records a follower may be behind to be waited for.
+// nearly is how many records a follower may be behind to become required. Writers wait for a
+// required follower, so one that is further behind catches up first.
 const nearly = 1000
 
 // never is a time until nothing is due.
@@ -69,9 +70,13 @@ func (s *inSyncSet) due(now time.Time) (*change, time.Duration) {
 	var late bool
 	c.members, late = s.decide(now)
 	if at == joining {
+		// Without the serving lease this server could not serve, and another may be about to
+		// be named.
 		if s.server.Lease() != nil {
 			return nil, s.server.Timing.Linger
 		}
+		// Followers that are late would have to be taken in by another report, so the first
+		// one waits for them a little. Nothing is served meanwhile.
 		if rest := s.server.Timing.Join - now.Sub(s.state.since); late && rest > 0 {
 			return nil, min(rest, s.server.Timing.Linger)
 		}
@@ -100,7 +105,9 @@ func (s *inSyncSet) decide(now time.Time) (members []string, late bool) {
 			in = in && p.acked >= end
 		case p.reported == 0:
 			in = in && (p.acked >= p.needs || failpoint.Off("member-has-all"))
-		case p.reboot == 0 && !p.copying: // reported, and not heard yet in this tenure
+		case p.reboot == 0 && !p.copying:
+			// Reported, and not heard yet in this tenure: it stays until it has been silent for
+			// too long, or each new leader would begin by reporting itself alone.
 			in = p.silent(now) < s.server.Timing.Silent
 		}
 		if in {

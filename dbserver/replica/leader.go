@@ -168,7 +168,7 @@ func (l *Leader) recover(ctx context.Context) error {
 		return err
 	}
 	st := l.shard.State()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // Close waits for this goroutine: it must start no feeds any more
 		return ctx.Err()
 	}
 	l.state.mu.Lock()

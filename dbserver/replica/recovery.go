@@ -152,6 +152,8 @@ func (r recovery) takeOver(ctx context.Context, at snapshot, answers map[string]
 			r.log.Error("a replica ends with a record of a tenure that Plan never had: it is not believed", "server", id, "ends", fromPosition(st.Last))
 			continue
 		}
+		// The longest log has everything that any of them has acknowledged: logs that share a
+		// record share everything before it.
 		if p := fromPosition(st.Last); at.whole(p, st.Copying) && (p.Compare(best) > 0 || mine.Copying && from == "") {
 			best, from = p, id
 		}

@@ -18,6 +18,8 @@ import (
 func (s *inSyncSet) write(ctx context.Context, c *change) error {
 	limited, cancel := context.WithTimeout(ctx, s.server.Timing.Agency)
 	defer cancel()
+	// A snapshot from before the last report has the node that it replaced, and the write
+	// would be refused.
 	snap, err := s.server.Cache.Wait(limited, func(a agencyclient.Snapshot) bool { return a.Index >= s.written })
 	if err != nil {
 		return err
@@ -48,7 +50,15 @@ func (s *inSyncSet) write(ctx context.Context, c *change) error {
 	return nil
 }
 
-// transaction replaces the report, if everything is as it was read.
+// transaction replaces the report, if everything is as it was read. Each precondition keeps out
+// a report that is late:
+//
+//   - the report that it replaces: one that was followed by another cannot be written any more,
+//     although its outcome was unknown for a time;
+//   - servers and term in Plan: a leader that was replaced cannot shrink the set from which its
+//     successor was chosen;
+//   - the restore epoch: it says nothing about data that a restore has replaced;
+//   - the reboot id: an earlier process of this server may have lost what it counts on.
 func (s *inSyncSet) transaction(at snapshot, c *change) agencyclient.Tx {
 	p := s.state.planned()
 	tx := agencyclient.Tx{
