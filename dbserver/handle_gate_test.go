@@ -69,7 +69,7 @@ func TestGateOpensWithoutBeats(t *testing.T) {
 	}
 }
 
-// Whoever ends the request opens the gate at once, and knows what he held.
+// The end of the request opens the gate at once, from either side, and the evidence stays.
 func TestGateOpensWithItsRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")

@@ -20,6 +20,7 @@ import (
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/dbserver/reconcile"
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -102,17 +103,17 @@ func (h *house) start(name string) *Server {
 
 // serves says whether this server serves all shards that it is to lead.
 func (s *Server) serves() bool {
-	places, err := view{root: s.cache.Snapshot().Root, me: s.id}.planned()
+	places, err := reconcile.Places(s.cluster.cache.Snapshot().Root, s.id)
 	if err != nil {
 		return false
 	}
-	_, d, leave, err := s.access.enter(context.Background())
+	_, d, leave, err := s.access.Enter(context.Background())
 	if err != nil {
 		return false
 	}
 	defer leave()
 	for _, p := range places {
-		if _, err := d.led(p.Shard); p.Leader() == s.id && err != nil {
+		if _, err := d.Led(p.Shard); p.Leader() == s.id && err != nil {
 			return false
 		}
 	}

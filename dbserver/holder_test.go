@@ -11,6 +11,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/pieces"
 	"stasis/internal/apierror"
 )
 
@@ -41,8 +42,8 @@ func TestStrangerClosesNoGate(t *testing.T) {
 		letGo, err := h.hold(t.Context(), h.target(s), lockB)
 		require.NoError(t, err)
 		require.Error(t, letGo())
-		h.write(map[string]any{keys.HotBackupCreate: agencyclient.Delete()}, nil) // and the holder's record is left
-		heard := func() bool { return creator(s.cache.Snapshot().Root) == "" }    // a lock before that ends with the news
+		h.write(map[string]any{keys.HotBackupCreate: agencyclient.Delete()}, nil)             // and the holder's record is left
+		heard := func() bool { return pieces.Creator(s.cluster.cache.Snapshot().Root) == "" } // a lock before that ends with the news
 		h.await("it has heard", heard)
 		refused("n", "the nonce of a lock that was taken away")
 		h.write(map[string]any{keys.HotBackupHolder: agencyclient.Delete()}, nil)
@@ -79,7 +80,7 @@ func TestGateWaitsForNewsOfTheLock(t *testing.T) {
 		to := h.target(s)
 		h.net.Delay("agent", "db1", 100*time.Millisecond)
 		h.lock("b", "n")
-		require.Empty(t, creator(s.cache.Snapshot().Root), "it has not heard of the lock")
+		require.Empty(t, pieces.Creator(s.cluster.cache.Snapshot().Root), "it has not heard of the lock")
 		begun := time.Now()
 		_, err := h.hold(t.Context(), to, lockB)
 		require.NoError(t, err)
@@ -142,7 +143,7 @@ func TestStrangerMakesNoPiece(t *testing.T) {
 			}
 			require.ErrorIs(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "x"}), apierror.BadParameter)
 			require.NoError(t, h.dbs.Drop(ctx, to, dbclient.PieceRequest{ID: "b", Nonce: nonce}), "it drops nothing")
-			pending, err := s.pieces.Load().Pending()
+			pending, err := s.data.pieces.Store.Pending()
 			require.NoError(t, err)
 			require.Len(t, pending, 1)
 			require.Equal(t, "n", pending[0].Nonce)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
@@ -11,7 +12,7 @@ import (
 
 // Paths of transfers; both are answered whatever the epoch.
 const (
-	PathTransfer = PathPrefix + "/transfer/start"  // TransferRequest → {}; the job goes on after the answer
+	PathTransfer = PathPrefix + "/transfer/start"  // TransferRequest → {}; the transfer job goes on after the answer
 	PathRemote   = PathPrefix + "/transfer/remote" // RemoteRequest → RemoteResponse
 )
 
@@ -109,7 +110,7 @@ type TransferOptions struct {
 }
 
 // TransferRequest has a DB server do its part of an upload or download, with the
-// configuration that the agency must not see. Asked again for a job that it is
+// configuration that the agency must not see. Asked again for a transfer job that it is
 // doing, or has finished, it does nothing.
 type TransferRequest struct {
 	Job      string          `json:"job"`
@@ -161,4 +162,14 @@ type RemoteBackup struct {
 	NrFiles                 int      `json:"nrFiles"`
 	Damaged                 int      `json:"damaged,omitempty"` // files whose content there was found damaged, and has not been sent again
 	PotentiallyInconsistent bool     `json:"potentiallyInconsistent,omitempty"`
+}
+
+// Transfer has the server do its part of an upload or download.
+func (c *Client) Transfer(ctx context.Context, t Target, r TransferRequest) error {
+	return command(ctx, c, t, PathTransfer, r)
+}
+
+// Remote asks about a remote, or has the server keep order there.
+func (c *Client) Remote(ctx context.Context, t Target, r RemoteRequest) (RemoteResponse, error) {
+	return call[RemoteResponse](ctx, c, t, PathRemote, r)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Format is the number of the layout below. It is the first byte of every meta
-// value and log record; another number than this one is refused, not guessed at. (1 had no tenures.)
+// value and log record. Another number than this one is refused. (Format 1 had no tenures.)
 //
 //	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
 //	S <shard> 00 e <key>     the same; meta says which of the two areas has the documents. A copy is

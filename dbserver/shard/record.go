@@ -23,8 +23,8 @@ const (
 	Truncate ChangeKind = 3 // all documents; no key
 )
 
-// Record is a log entry: the outcome of one write, not the request, so that
-// applying it needs no rules and gives the same bytes everywhere.
+// Record is a log entry. It has the outcome of one write, not the request, so applying it needs
+// no rules and gives the same bytes on every replica.
 type Record struct {
 	Tenure
 	Seq     uint64

@@ -107,7 +107,7 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 	s := o.leader(Tenure{1, 1})
 	for i := range 500 {
 		one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: fmt.Sprint(i), Document: raw(`{"some":"content"}`)})
-		m := s.snapshot()
+		m := metaOf(s)
 		_, records, ok, err := s.Log(m.log.first, 1<<30)
 		require.NoError(t, err)
 		require.True(t, ok)

@@ -9,6 +9,7 @@ var Points = []string{
 	"agency/founding/ask",            // an agent that has nothing is about to ask the others once more
 	"coordinator/backup/lock/commit", // of a backup or a restore: the transaction is about to be sent
 	"dbserver/documents/answer",      // operations on documents are done, and not answered
+	"dbserver/leading/answer",        // what is asked of a whole shard is read, and not answered
 	"dbserver/lease/answered",        // a heartbeat is answered, and the lease not lengthened
 	"dbserver/replica/accepted",      // a follower has accepted records, and the leader not noted it
 	"engine/apply",                   // a batch is about to be applied; named by the engine's directory

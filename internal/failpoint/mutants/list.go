@@ -139,8 +139,6 @@ var mutants = []mutant{
 		"a request runs on the data that it means"},
 	{"request-before-swap", "dbserver", "TestRequestAfterTheRestoreIsKnown", "it shows data that is about to be replaced",
 		"old and restored data do not mix"},
-	{"counted-shards-stay", "dbserver", "TestPlanWork/moved_away,_and_still_counted_on", "what is dropped",
-		"a replica is not dropped that may be the only whole one"},
 	{"tenure-is-planned", "dbserver", "TestPromiseOfATermThatPlanDoesNotHave", "it is promised",
 		"no promise is stored that would refuse every leader to come"},
 	{"member-takes-no-copy", "dbserver", "TestEmptyCopyByAStranger", "a copy begins",
@@ -185,6 +183,9 @@ var mutants = []mutant{
 		"no write is in flight when a gate is granted"},
 	{"expiry-is-told", "dbserver/gate", "TestLeaseEndOpensAndIsRemembered", "the break is not told",
 		"a hold that was broken is known as such"},
+
+	{"counted-shards-stay", "dbserver/reconcile", "TestPlanWork/moved_away,_and_still_counted_on", "what is dropped",
+		"a replica is not dropped that may be the only whole one"},
 
 	{"recover-believes", "dbserver/replica", "TestLeaderThatForgotWaitsForWhoHasNot", "it leads without what it has acknowledged",
 		"nothing acknowledged is lost by a process that forgot"},
