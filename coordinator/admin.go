@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
+	"stasis/internal/rest"
 	"stasis/internal/version"
 )
 

@@ -12,11 +12,11 @@ import (
 	"stasis/coordinator/admin"
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/cursor"
-	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
 	"stasis/coordinator/survey"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
+	"stasis/internal/rest"
 )
 
 // api answers the public endpoints.

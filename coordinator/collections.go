@@ -6,9 +6,9 @@ import (
 
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/document"
-	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 func (a *api) collectionRoutes() []rest.Route {

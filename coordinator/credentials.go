@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // Authentication is off: there are no users, and credentials are not checked. Drivers

@@ -8,10 +8,10 @@ import (
 
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/cursor"
-	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // Batch sizes of cursors. A client that asks for larger batches gets these, and hasMore.

@@ -4,8 +4,8 @@ import (
 	"net/http"
 
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 func (a *api) databaseRoutes() []rest.Route {

@@ -6,9 +6,9 @@ import (
 	"net/http"
 
 	"stasis/coordinator/document"
-	"stasis/coordinator/rest"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 func (a *api) documentRoutes() []rest.Route {

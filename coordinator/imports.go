@@ -11,10 +11,10 @@ import (
 
 	"stasis/coordinator/bulk"
 	"stasis/coordinator/document"
-	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // An import is sent in batches of so many documents, or so many bytes.

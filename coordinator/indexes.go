@@ -5,8 +5,8 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // indexNotFound is the number of an index that is not there.

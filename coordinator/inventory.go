@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 )
 
 // inventory lists the collections of a database with all that Plan says of them,

@@ -6,10 +6,10 @@ import (
 	"errors"
 
 	"stasis/coordinator/document"
-	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // The items of an array are worked off in parts of so many, or so many bytes of documents:

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"sync"
 
-	"stasis/coordinator/rest"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // stepLog keeps the last steps of backups and restores on this coordinator, and

@@ -8,10 +8,10 @@ import (
 
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/document"
-	"stasis/coordinator/rest"
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // work is a request on documents under way: its options, and its operations with

@@ -37,6 +37,7 @@ var rooms = []room{
 	{"internal/failpoint/mutants", nil, "it is a tool: it runs tests and knows nothing of what they test"},
 	{"internal/logfile", nil, "internal packages serve all rooms and know none"},
 	{"internal/network", nil, "internal packages serve all rooms and know none"},
+	{"internal/rest", nil, "HTTP dispatch knows nothing of what is served"},
 	{"internal/rules", nil, "it is a tool: it checks packages and knows none"},
 	{"internal/version", nil, "internal packages serve all rooms and know none"},
 	{"internal/wait", nil, "internal packages serve all rooms and know none"},
@@ -65,7 +66,7 @@ var rooms = []room{
 	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "client", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
-	{"coordinator/admin", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/rest"}, "jobs are wishes in the agency: the supervision carries them out"},
+	{"coordinator/admin", []string{"agency/client", "agency/keys", "coordinator/catalog"}, "jobs are wishes in the agency: the supervision carries them out"},
 	{"coordinator/backup", []string{"agency/client", "agency/keys", "coordinator/backup/...", "dbserver/client"}, "it puts the commands together and serves them"},
 	{"coordinator/backup/backupid", nil, "a name depends on the clock and on chance alone"},
 	{"coordinator/backup/certificate", []string{"coordinator/backup/topology", "dbserver/client"}, "evidence is checked without a cluster"},
@@ -84,8 +85,7 @@ var rooms = []room{
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
 	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
-	{"coordinator/rest", nil, "HTTP dispatch knows nothing of what is served"},
-	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "client", "coordinator/rest", "dbserver/client"}, "what is told of the cluster is read, never changed"},
+	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "client", "dbserver/client"}, "what is told of the cluster is read, never changed"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer"}, "it starts servers; what is inside them is theirs"},

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 )
 
 // imbalance says how unequal the placement is, and what is being done about it.

@@ -11,8 +11,8 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // maintenanceFor is how long a maintenance lasts for which nobody says how long.

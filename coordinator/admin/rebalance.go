@@ -8,7 +8,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 )
 
 // maxMoves is how many moves one rebalancing makes at most, unless asked for another

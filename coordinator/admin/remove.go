@@ -12,8 +12,8 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // removeServer takes a server out of the cluster for good. It waits for a while until

@@ -6,7 +6,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 )
 
 // numberOfServers says how many servers somebody wants, and which are cleaned out.

@@ -13,7 +13,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 	"stasis/internal/version"
 )
 

@@ -11,8 +11,8 @@ import (
 	"stasis/agency/keys"
 	"stasis/client"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // Jobs lists the supervision's jobs: all, or one and its children.

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"stasis/coordinator/rest"
 	"stasis/internal/apierror"
+	"stasis/internal/rest"
 )
 
 // nodeTimeout is how long another server may take to answer for itself.

@@ -13,8 +13,8 @@ import (
 	"stasis/agency/keys"
 	"stasis/client"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/rest"
 )
 
 // Replicas is how DB servers are asked what they hold.

@@ -7,7 +7,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/client"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 	"stasis/internal/version"
 )
 

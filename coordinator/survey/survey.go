@@ -18,7 +18,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/rest"
+	"stasis/internal/rest"
 )
 
 // Survey answers. Its methods are handlers and may be called from any goroutine.
