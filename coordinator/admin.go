@@ -101,7 +101,7 @@ func (a *api) availability(c *rest.Call) error {
 	if err := a.life.admit(); err != nil {
 		return err
 	}
-	if err := a.catalog.View().Converged(); err != nil {
+	if err := a.catalog.Cached().Converged(); err != nil {
 		return err
 	}
 	return c.OK(http.StatusOK, rest.Fields{"mode": "default"})
@@ -124,7 +124,7 @@ func (a *api) serverStatus(c *rest.Call) error {
 		"mode": "server", "operationMode": "server", "host": host, "foxxApi": false,
 		"serverInfo": rest.Fields{
 			"maintenance": false, "role": role, "serverId": a.id, "address": "tcp://" + a.addr(), "state": state,
-			"readOnly": false, "writeOpsEnabled": true, "rebootId": a.catalog.View().Known(a.id).RebootID,
+			"readOnly": false, "writeOpsEnabled": true, "rebootId": a.catalog.Cached().Known(a.id).RebootID,
 		},
 		"http": a.http.Status(), // ours
 	})
@@ -150,6 +150,6 @@ func (a *api) statistics(c *rest.Call) error {
 
 // rebootID is the number of this start, as the agency has it: supervision raises it
 // when it gives a coordinator up.
-func rebootID(v *catalog.View, id string, registered uint64) uint64 {
-	return max(registered, v.Known(id).RebootID)
+func rebootID(snap *catalog.Snapshot, id string, registered uint64) uint64 {
+	return max(registered, snap.Known(id).RebootID)
 }

@@ -83,23 +83,23 @@ func withPath(r *http.Request, path string) *http.Request {
 }
 
 // collection is the collection that a request names, in the view it is of.
-func (a *api) collection(c *rest.Call, name string) (*catalog.View, *catalog.Collection, error) {
-	v := a.catalog.View()
-	if coll, ok := v.Collection(c.DB, name); ok {
-		return v, coll, nil
+func (a *api) collection(c *rest.Call, name string) (*catalog.Snapshot, *catalog.Collection, error) {
+	snap := a.catalog.Cached()
+	if coll, ok := snap.Collection(c.DB, name); ok {
+		return snap, coll, nil
 	}
-	v, err := a.catalog.Sync(c.R.Context())
+	snap, err := a.catalog.Sync(c.R.Context())
 	if err != nil {
 		return nil, nil, err
 	}
-	coll, err := v.Find(c.DB, name)
-	return v, coll, err
+	coll, err := snap.Find(c.DB, name)
+	return snap, coll, err
 }
 
 // newKey makes a document key in the restore epoch of a view.
-func (a *api) newKey(v *catalog.View) func(context.Context) (string, error) {
+func (a *api) newKey(snap *catalog.Snapshot) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		n, err := a.catalog.NextID(ctx, v.Epoch)
+		n, err := a.catalog.NextID(ctx, snap.Epoch)
 		return strconv.FormatUint(n, 10), err
 	}
 }

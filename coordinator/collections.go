@@ -66,7 +66,7 @@ func properties(coll *catalog.Collection) rest.Fields {
 		"cacheEnabled": coll.CacheEnabled, "usesRevisionsAsDocumentIds": true, "syncByRevision": true,
 		"schema": nil, "computedValues": nil, "isDisjoint": false, "isSmart": false, "isSmartChild": false,
 		"internalValidatorType": 0, "tempObjectId": "0", "numberOfShards": len(coll.ShardNames),
-		"replicationFactor": coll.ReplicationFactor, "writeConcern": coll.WriteConcern,
+		"replicationFactor": coll.Replication.Factor, "writeConcern": coll.Replication.Concern,
 		"minReplicationFactor": coll.MinReplicationFactor, "shardKeys": coll.ShardKeys, "shardingStrategy": coll.ShardingStrategy,
 	}) {
 		f[name] = value
@@ -79,12 +79,12 @@ func (a *api) listCollections(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	v, err := a.catalog.Sync(c.R.Context())
+	snap, err := a.catalog.Sync(c.R.Context())
 	if err != nil {
-		v = a.catalog.View() // better somewhat old than not at all
+		snap = a.catalog.Cached() // better somewhat old than not at all
 	}
 	all := []rest.Fields{}
-	for _, coll := range v.Collections(c.DB) {
+	for _, coll := range snap.Collections(c.DB) {
 		if !withoutSystem || !coll.IsSystem {
 			all = append(all, shortForm(coll))
 		}

@@ -42,7 +42,7 @@ func (a *api) allDocuments(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	v, coll, err := a.collection(c, q.Collection)
+	snap, coll, err := a.collection(c, q.Collection)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (a *api) allDocuments(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	source := a.source(c.DB, v, coll)
+	source := a.source(c.DB, snap, coll)
 	source.Skip = uint64(or(q.Skip, 0))
 	left := count - min(count, source.Skip)
 	if q.Limit != nil {
@@ -112,8 +112,8 @@ func or(v *float64, def float64) float64 {
 
 // source reads the collection as long as the data is that of the view's restore epoch. It
 // is kept with the cursor, so it holds on to no view and no request.
-func (a *api) source(db string, v *catalog.View, coll *catalog.Collection) cursor.Source {
-	ref, epoch := route.Ref{Database: strings.Clone(db), Name: strings.Clone(coll.ID)}, v.Epoch
+func (a *api) source(db string, snap *catalog.Snapshot, coll *catalog.Collection) cursor.Source {
+	ref, epoch := route.Ref{Database: strings.Clone(db), Name: strings.Clone(coll.ID)}, snap.Epoch
 	return cursor.Source{
 		Database: ref.Database,
 		Shards:   len(coll.ShardNames), // no collection gets or loses one

@@ -29,11 +29,11 @@ func inSystem(h rest.Handler) rest.Handler {
 }
 
 func (a *api) listDatabases(c *rest.Call) error {
-	v, err := a.catalog.Sync(c.R.Context())
+	snap, err := a.catalog.Sync(c.R.Context())
 	if err != nil {
-		v = a.catalog.View() // better somewhat old than not at all
+		snap = a.catalog.Cached() // better somewhat old than not at all
 	}
-	return c.Result(http.StatusOK, v.Databases())
+	return c.Result(http.StatusOK, snap.Databases())
 }
 
 func (a *api) currentDatabase(c *rest.Call) error {

@@ -274,7 +274,7 @@ func (in *intake) flush(ctx context.Context) error {
 	}
 	in.ops, in.errs, in.positions, in.texts, in.size, in.pinned = nil, nil, nil, nil, 0, false
 	in.release()
-	in.view = in.api.catalog.View() // the next batch starts from what is known by then
+	in.view = in.api.catalog.Cached() // the next batch starts from what is known by then
 	coll, err := in.view.Find(in.call.DB, in.coll.ID)
 	if err != nil {
 		return err

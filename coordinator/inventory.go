@@ -15,20 +15,20 @@ func (a *api) inventory(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	v, err := a.catalog.Sync(c.R.Context())
+	snap, err := a.catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	version, _ := v.Node(keys.PlanVersion).Int()
+	version, _ := snap.Node(keys.PlanVersion).Int()
 	all := []rest.Fields{}
-	for _, coll := range v.Collections(c.DB) {
+	for _, coll := range snap.Collections(c.DB) {
 		if coll.IsSystem && !withSystem {
 			continue
 		}
 		parameters := properties(coll)
 		parameters["planId"], parameters["deleted"], parameters["shards"] = coll.ID, false, coll.Shards
 		all = append(all, rest.Fields{
-			"parameters": parameters, "indexes": []any{}, "planVersion": version, "isReady": v.Led(coll), "allInSync": v.InSync(coll),
+			"parameters": parameters, "indexes": []any{}, "planVersion": version, "isReady": snap.Led(coll), "allInSync": snap.InSync(coll),
 		})
 	}
 	db, err := a.databaseFields(c)
@@ -36,6 +36,6 @@ func (a *api) inventory(c *rest.Call) error {
 		return err
 	}
 	return c.Answer(http.StatusOK, rest.Fields{
-		"collections": all, "views": []any{}, "properties": db, "tick": strconv.FormatUint(v.Index, 10), "state": "unused",
+		"collections": all, "views": []any{}, "properties": db, "tick": strconv.FormatUint(snap.Index, 10), "state": "unused",
 	})
 }

@@ -121,11 +121,11 @@ func (s *Server) build() error {
 	follow.HTTP = s.client
 	p.agency = agencyclient.New(follow)
 	p.cache = agencyclient.NewCache(p.agency, c.Logger.Named("cache"))
-	reboot := func() uint64 { return rebootID(p.catalog.View(), s.id, s.reboot.Load()) }
-	p.catalog = catalog.New(catalog.Deps{
+	reboot := func() uint64 { return rebootID(p.catalog.Cached(), s.id, s.reboot.Load()) }
+	p.catalog = catalog.New(catalog.Options{
 		Agency: p.agency, Cache: p.cache, ID: s.id, RebootID: reboot, Logger: c.Logger.Named("catalog"),
 		Reserve:   func(ctx context.Context, n uint64) (uint64, error) { return agencyclient.ReserveIDs(ctx, p.agency, n) },
-		MaxShards: c.Limits.Shards, Wait: c.Timing.DDL, Sync: c.Timing.Sync, Thaw: c.Timing.Thaw, Patience: c.Timing.Agency,
+		MaxShards: c.Limits.Shards, ReportWait: c.Timing.DDL, SyncWait: c.Timing.Sync, ThawWait: c.Timing.Thaw, AgencyTimeout: c.Timing.Agency,
 	})
 	servers := dbclient.New(s.client)
 	steps := newStepLog(c.Limits.StepEvents)

@@ -19,7 +19,7 @@ import (
 type work struct {
 	api   *api
 	call  *rest.Call
-	view  *catalog.View
+	view  *catalog.Snapshot
 	coll  *catalog.Collection
 	rules document.Rules
 
@@ -32,11 +32,11 @@ type work struct {
 
 // newWork reads the collection and the options of a request.
 func (a *api) newWork(c *rest.Call) (*work, error) {
-	v, coll, err := a.collection(c, c.Arg(0))
+	snap, coll, err := a.collection(c, c.Arg(0))
 	if err != nil {
 		return nil, err
 	}
-	w := &work{api: a, call: c, view: v, coll: coll}
+	w := &work{api: a, call: c, view: snap, coll: coll}
 	keepNull, mergeObjects, ignoreRevs := true, true, true
 	for name, into := range map[string]*bool{
 		"waitForSync": &w.waitForSync, "returnNew": &w.returnNew, "returnOld": &w.returnOld, "silent": &w.silent,
@@ -48,7 +48,7 @@ func (a *api) newWork(c *rest.Call) (*work, error) {
 	}
 	w.waitForSync = w.waitForSync || coll.WaitForSync
 	w.rules = document.Rules{
-		Collection: coll.Name, Edges: coll.Type == catalog.TypeEdge, DenyUserKeys: !coll.KeyOptions.AllowUserKeys, NewKey: a.newKey(v),
+		Collection: coll.Name, Edges: coll.Type == catalog.TypeEdge, DenyUserKeys: !coll.KeyOptions.AllowUserKeys, NewKey: a.newKey(snap),
 		DropNulls: !keepNull, ReplaceNested: !mergeObjects, MatchRevs: !ignoreRevs,
 		IfMatch: document.Revision(c.R.Header.Get("If-Match")), IfNoneMatch: document.Revision(c.R.Header.Get("If-None-Match")),
 	}

@@ -84,7 +84,7 @@ func (a *Admin) write(ctx context.Context, tx agencyclient.Tx) error {
 		return err
 	}
 	// So that the next request to this coordinator sees it; it is done in any case.
-	if _, err := a.Catalog.Await(ctx, func(v *catalog.View) bool { return v.Index >= index }); err != nil {
+	if _, err := a.Catalog.Await(ctx, func(snap *catalog.Snapshot) bool { return snap.Index >= index }); err != nil {
 		a.Logger.Debug("the watch cache is behind", "index", index, "error", err)
 	}
 	return nil
@@ -96,9 +96,9 @@ func agencyError(err error) error {
 }
 
 // dbserver finds a DB server of Plan by its id or its short name.
-func dbserver(v *catalog.View, name string) (string, error) {
-	for _, id := range v.DBServers() {
-		if id == name || v.ShortName(id) == name {
+func dbserver(snap *catalog.Snapshot, name string) (string, error) {
+	for _, id := range snap.DBServers() {
+		if id == name || snap.ShortName(id) == name {
 			return id, nil
 		}
 	}

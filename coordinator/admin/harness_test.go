@@ -59,9 +59,9 @@ func newWorld(t *testing.T) *world {
 		ops[keys.ServerRegistered(id)] = keys.Registered{Endpoint: "tcp://" + id}
 	}
 	w.set(ops)
-	c := catalog.New(catalog.Deps{
+	c := catalog.New(catalog.Options{
 		Agency: w.agency, Cache: w.agency, ID: "CRDN-1", RebootID: func() uint64 { return 1 }, Logger: hclog.NewNullLogger(),
-		Reserve: w.agency.Reserve, MaxShards: 10, Wait: 20 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
+		Reserve: w.agency.Reserve, MaxShards: 10, ReportWait: 20 * time.Second, ThawWait: time.Minute, AgencyTimeout: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
 	a := &Admin{ID: "CRDN-1", Agency: w.agency, Catalog: c, Logger: hclog.NewNullLogger(), Timing: Timing{}.WithDefaults()}

@@ -11,14 +11,14 @@ import (
 
 // imbalance says how unequal the placement is, and what is being done about it.
 func (a *Admin) imbalance(c *rest.Call) error {
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	f := placementIn(v, balanceRequest{}).figures()
+	f := placementIn(snap, balanceRequest{}).figures()
 	for name, room := range map[string]string{"pendingMoveShards": keys.TargetPending, "todoMoveShards": keys.TargetToDo} {
 		n := 0
-		for _, node := range v.Node(room).Children() {
+		for _, node := range snap.Node(room).Children() {
 			if node.At("type").Text() == keys.JobMoveShard {
 				n++
 			}

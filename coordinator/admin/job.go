@@ -24,20 +24,20 @@ var rooms = []struct{ key, status string }{
 // create writes jobs for the supervision, all or none, and gives their ids. make
 // says which, from a view as new as now; it is called again if a restore came
 // between.
-func (a *Admin) create(ctx context.Context, make func(*catalog.View) ([]keys.Job, error)) ([]string, error) {
+func (a *Admin) create(ctx context.Context, make func(*catalog.Snapshot) ([]keys.Job, error)) ([]string, error) {
 	for {
-		v, err := a.Catalog.Sync(ctx)
+		snap, err := a.Catalog.Sync(ctx)
 		if err != nil {
 			return nil, err
 		}
-		jobs, err := make(v)
+		jobs, err := make(snap)
 		if err != nil || len(jobs) == 0 {
 			return nil, err
 		}
-		tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{keys.RestoreEpoch: agencyclient.Exactly(v.Node(keys.RestoreEpoch))}}
+		tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{keys.RestoreEpoch: agencyclient.Exactly(snap.Node(keys.RestoreEpoch))}}
 		ids := []string{}
 		for _, job := range jobs {
-			n, err := a.Catalog.NextID(ctx, v.Epoch)
+			n, err := a.Catalog.NextID(ctx, snap.Epoch)
 			if err != nil {
 				return nil, err
 			}
@@ -61,9 +61,9 @@ func (a *Admin) create(ctx context.Context, make func(*catalog.View) ([]keys.Job
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // accept creates one job and answers with its id.
-func (a *Admin) accept(c *rest.Call, make func(*catalog.View) (keys.Job, error)) error {
-	ids, err := a.create(c.R.Context(), func(v *catalog.View) ([]keys.Job, error) {
-		job, err := make(v)
+func (a *Admin) accept(c *rest.Call, make func(*catalog.Snapshot) (keys.Job, error)) error {
+	ids, err := a.create(c.R.Context(), func(snap *catalog.Snapshot) ([]keys.Job, error) {
+		job, err := make(snap)
 		return []keys.Job{job}, err
 	})
 	if err != nil {
@@ -80,8 +80,8 @@ func (a *Admin) serverJob(kind string) rest.Handler {
 		if err != nil {
 			return err
 		}
-		return a.accept(c, func(v *catalog.View) (keys.Job, error) {
-			id, err := dbserver(v, name)
+		return a.accept(c, func(snap *catalog.Snapshot) (keys.Job, error) {
+			id, err := dbserver(snap, name)
 			return keys.Job{Type: kind, Server: id, UndoMoves: job.UndoMoves && kind == keys.JobResignLeadership}, err
 		})
 	}
@@ -107,8 +107,8 @@ func (a *Admin) moveShard(c *rest.Call) error {
 	if body.Database == "" {
 		body.Database = c.DB
 	}
-	return a.accept(c, func(v *catalog.View) (keys.Job, error) {
-		return move(v, keys.Job{
+	return a.accept(c, func(snap *catalog.Snapshot) (keys.Job, error) {
+		return move(snap, keys.Job{
 			Type: keys.JobMoveShard, Database: body.Database, Collection: body.Collection, Shard: body.Shard,
 			FromServer: body.FromServer, ToServer: body.ToServer, RemainsFollower: body.RemainsFollower,
 		})
@@ -116,8 +116,8 @@ func (a *Admin) moveShard(c *rest.Call) error {
 }
 
 // move checks a move against Plan, with names replaced by ids.
-func move(v *catalog.View, job keys.Job) (keys.Job, error) {
-	coll, ok := v.Collection(job.Database, job.Collection)
+func move(snap *catalog.Snapshot, job keys.Job) (keys.Job, error) {
+	coll, ok := snap.Collection(job.Database, job.Collection)
 	if !ok {
 		return job, notFound("unknown collection %q in database %q", job.Collection, job.Database)
 	}
@@ -126,10 +126,10 @@ func move(v *catalog.View, job keys.Job) (keys.Job, error) {
 		return job, notFound("collection %s has no shard %q", coll.Name, job.Shard)
 	}
 	var err error
-	if job.FromServer, err = dbserver(v, job.FromServer); err != nil {
+	if job.FromServer, err = dbserver(snap, job.FromServer); err != nil {
 		return job, err
 	}
-	if job.ToServer, err = dbserver(v, job.ToServer); err != nil {
+	if job.ToServer, err = dbserver(snap, job.ToServer); err != nil {
 		return job, err
 	}
 	job.Collection, job.IsLeader = coll.ID, plain(servers[0]) == job.FromServer
@@ -153,9 +153,9 @@ func move(v *catalog.View, job keys.Job) (keys.Job, error) {
 }
 
 // find gives a job's node and where it is.
-func find(v *catalog.View, id string) (node *agencyclient.Node, key, status string, err error) {
+func find(snap *catalog.Snapshot, id string) (node *agencyclient.Node, key, status string, err error) {
 	for _, room := range rooms {
-		if n := v.Node(room.key).At(id); id != "" && n.Exists() {
+		if n := snap.Node(room.key).At(id); id != "" && n.Exists() {
 			return n, room.key + "/" + id, room.status, nil
 		}
 	}
@@ -168,11 +168,11 @@ func (a *Admin) queryJob(c *rest.Call) error {
 	if id == "" {
 		return badParameter("the parameter id is missing")
 	}
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	node, _, status, err := find(v, id)
+	node, _, status, err := find(snap, id)
 	if err != nil {
 		return err
 	}
@@ -200,11 +200,11 @@ func (a *Admin) cancelJob(c *rest.Call) error {
 		return badParameter("the attribute id is missing")
 	}
 	for {
-		v, err := a.Catalog.Sync(c.R.Context())
+		snap, err := a.Catalog.Sync(c.R.Context())
 		if err != nil {
 			return err
 		}
-		node, key, status, err := find(v, id)
+		node, key, status, err := find(snap, id)
 		if err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (a *Admin) cancelJob(c *rest.Call) error {
 		}
 		err = a.write(c.R.Context(), agencyclient.Tx{
 			Ops: map[string]any{key + "/abort": agencyclient.Set(true)},
-			Pre: map[string]any{key: agencyclient.OldEmpty(false), keys.RestoreEpoch: agencyclient.Exactly(v.Node(keys.RestoreEpoch))},
+			Pre: map[string]any{key: agencyclient.OldEmpty(false), keys.RestoreEpoch: agencyclient.Exactly(snap.Node(keys.RestoreEpoch))},
 		})
 		if errors.Is(err, agencyclient.ErrPrecondition) {
 			continue // it has just gone on

@@ -23,15 +23,15 @@ const maxMaintenance = 10 * 365 * 24 * time.Hour
 
 // mode is what the supervision last said of itself.
 func (a *Admin) mode(c *rest.Call) error {
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	return c.Result(http.StatusOK, modeIn(v))
+	return c.Result(http.StatusOK, modeIn(snap))
 }
 
-func modeIn(v *catalog.View) string {
-	if mode := v.Node(keys.SupervisionMode).Text(); mode != "" {
+func modeIn(snap *catalog.Snapshot) string {
+	if mode := snap.Node(keys.SupervisionMode).Text(); mode != "" {
 		return mode
 	}
 	return keys.ModeNormal
@@ -59,7 +59,7 @@ func (a *Admin) setMode(c *rest.Call) error {
 	if err := a.write(c.R.Context(), tx); err != nil {
 		return agencyError(err)
 	}
-	if err := a.await(c.R.Context(), "the supervision has not changed its mode", func(v *catalog.View) bool { return modeIn(v) == want }); err != nil {
+	if err := a.await(c.R.Context(), "the supervision has not changed its mode", func(snap *catalog.Snapshot) bool { return modeIn(snap) == want }); err != nil {
 		return err
 	}
 	return c.OK(http.StatusOK, rest.Fields{"warning": warning})
@@ -85,7 +85,7 @@ func modeWanted(raw json.RawMessage) (time.Duration, error) {
 }
 
 // await waits until the supervision has done something.
-func (a *Admin) await(ctx context.Context, what string, done func(*catalog.View) bool) error {
+func (a *Admin) await(ctx context.Context, what string, done func(*catalog.Snapshot) bool) error {
 	waiting, cancel := context.WithTimeout(ctx, a.Timing.Mode)
 	defer cancel()
 	_, err := a.Catalog.Await(waiting, done)
@@ -100,16 +100,16 @@ func (a *Admin) await(ctx context.Context, what string, done func(*catalog.View)
 
 // serverMaintenance says whether a DB server is in maintenance, and until when.
 func (a *Admin) serverMaintenance(c *rest.Call) error {
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	id, err := dbserver(v, c.Arg(0))
+	id, err := dbserver(snap, c.Arg(0))
 	if err != nil {
 		return err
 	}
 	var m keys.ServerMaintenance
-	if v.Node(keys.CurrentMaintenance+"/"+id).Decode(&m) != nil || m.Mode == "" {
+	if snap.Node(keys.CurrentMaintenance+"/"+id).Decode(&m) != nil || m.Mode == "" {
 		return c.OK(http.StatusOK, nil)
 	}
 	return c.Result(http.StatusOK, m)
@@ -132,28 +132,28 @@ func (a *Admin) setServerMaintenance(c *rest.Call) error {
 		}
 		lasts = time.Duration(*t * float64(time.Second))
 	}
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	id, err := dbserver(v, c.Arg(0))
+	id, err := dbserver(snap, c.Arg(0))
 	if err != nil {
 		return err
 	}
 	target, current := keys.TargetMaintenance+"/"+id, keys.CurrentMaintenance+"/"+id
 	tx := agencyclient.Tx{Pre: map[string]any{keys.PlanDBServers + "/" + id: agencyclient.OldEmpty(false)}}
-	var visible func(*catalog.View) bool
+	var visible func(*catalog.Snapshot) bool
 	switch body.Mode {
 	case "maintenance":
 		want := keys.ServerMaintenance{Mode: body.Mode, Until: stamp(time.Now().Add(lasts))}
 		tx.Ops = map[string]any{target: agencyclient.Set(want)}
-		visible = func(v *catalog.View) bool {
+		visible = func(snap *catalog.Snapshot) bool {
 			var is keys.ServerMaintenance
-			return v.Node(current).Decode(&is) == nil && is == want
+			return snap.Node(current).Decode(&is) == nil && is == want
 		}
 	case "normal":
 		tx.Ops = map[string]any{target: agencyclient.Delete()}
-		visible = func(v *catalog.View) bool { return !v.Node(current).Exists() }
+		visible = func(snap *catalog.Snapshot) bool { return !snap.Node(current).Exists() }
 	default:
 		return badParameter(`mode %q: want "maintenance" or "normal"`, body.Mode)
 	}

@@ -44,13 +44,13 @@ func (r balanceRequest) allowed() (allowed, error) {
 
 // placementIn is where everything is by Plan, moves that are to be done or under
 // way as if they were done. Their shards are not moved again now.
-func placementIn(v *catalog.View, r balanceRequest) placement {
-	p, index := placement{servers: v.Available()}, map[string]int{}
-	for _, db := range v.Databases() {
+func placementIn(snap *catalog.Snapshot, r balanceRequest) placement {
+	p, index := placement{servers: snap.Available()}, map[string]int{}
+	for _, db := range snap.Databases() {
 		if slices.Contains(r.DatabasesExcluded, db) {
 			continue
 		}
-		for _, coll := range v.Collections(db) {
+		for _, coll := range snap.Collections(db) {
 			if r.ExcludeSystemCollections && coll.IsSystem {
 				continue
 			}
@@ -69,7 +69,7 @@ func placementIn(v *catalog.View, r balanceRequest) placement {
 		}
 	}
 	for _, room := range []string{keys.TargetPending, keys.TargetToDo} {
-		for _, node := range v.Node(room).Children() {
+		for _, node := range snap.Node(room).Children() {
 			var job keys.Job
 			if i, known := index[node.At("shard").Text()]; known && node.Decode(&job) == nil {
 				p.shards[i].expect(job)
@@ -138,8 +138,8 @@ func (p placement) operations(moves []shift) []operation {
 // rebalanceShards spreads leaders and followers evenly.
 func (a *Admin) rebalanceShards(c *rest.Call) error {
 	everything := allowed{leaderChanges: true, moveLeaders: true, moveFollowers: true, moves: maxMoves}
-	ids, err := a.create(c.R.Context(), func(v *catalog.View) ([]keys.Job, error) {
-		p := placementIn(v, balanceRequest{})
+	ids, err := a.create(c.R.Context(), func(snap *catalog.Snapshot) ([]keys.Job, error) {
+		p := placementIn(snap, balanceRequest{})
 		return p.jobs(balance(p, everything)), nil
 	})
 	if err != nil {
@@ -165,11 +165,11 @@ func (a *Admin) computeRebalance(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	p := placementIn(v, r)
+	p := placementIn(snap, r)
 	return c.Result(http.StatusOK, plan(p, balance(p, may)))
 }
 
@@ -188,8 +188,8 @@ func (a *Admin) rebalance(c *rest.Call) error {
 		return err
 	}
 	var result rest.Fields
-	ids, err := a.create(c.R.Context(), func(v *catalog.View) ([]keys.Job, error) {
-		p := placementIn(v, r)
+	ids, err := a.create(c.R.Context(), func(snap *catalog.Snapshot) ([]keys.Job, error) {
+		p := placementIn(snap, r)
 		moves := balance(p, may)
 		result = plan(p, moves)
 		return p.jobs(moves), nil
@@ -216,10 +216,10 @@ func (a *Admin) executeRebalance(c *rest.Call) error {
 	if len(body.Moves) > maxMovesAsked {
 		return badParameter("%d moves: want at most %d", len(body.Moves), maxMovesAsked)
 	}
-	ids, err := a.create(c.R.Context(), func(v *catalog.View) ([]keys.Job, error) {
+	ids, err := a.create(c.R.Context(), func(snap *catalog.Snapshot) ([]keys.Job, error) {
 		var jobs []keys.Job
 		for _, m := range body.Moves {
-			job, err := move(v, keys.Job{
+			job, err := move(snap, keys.Job{
 				Type: keys.JobMoveShard, Database: cmp.Or(m.Database, c.DB), Collection: m.Collection, Shard: m.Shard, FromServer: m.From, ToServer: m.To,
 			})
 			if err != nil {
@@ -228,7 +228,7 @@ func (a *Admin) executeRebalance(c *rest.Call) error {
 			if job.IsLeader != m.IsLeader {
 				return nil, badParameter("shard %s: isLeader is not as in Plan any more", m.Shard)
 			}
-			coll, _ := v.Collection(job.Database, job.Collection)
+			coll, _ := snap.Collection(job.Database, job.Collection)
 			job.RemainsFollower = slices.Contains(coll.Shards[job.Shard], job.ToServer)
 			jobs = append(jobs, job)
 		}

@@ -55,15 +55,15 @@ func (e errBusy) Error() string { return string(e) }
 // remove takes the server out if nothing speaks against it.
 func (a *Admin) remove(ctx context.Context, name string) error {
 	var id string
-	_, err := a.Catalog.Change(ctx, func(v *catalog.View) (agencyclient.Tx, error) {
+	_, err := a.Catalog.Change(ctx, func(snap *catalog.Snapshot) (agencyclient.Tx, error) {
 		var err error
-		if id, err = server(v, name); err != nil {
+		if id, err = server(snap, name); err != nil {
 			return agencyclient.Tx{}, err
 		}
-		if why := obstacle(v, id); why != "" {
+		if why := obstacle(snap, id); why != "" {
 			return agencyclient.Tx{}, errBusy(why)
 		}
-		return removal(v, id), nil
+		return removal(snap, id), nil
 	})
 	if err == nil {
 		a.Logger.Info("server removed", "server", id)
@@ -72,13 +72,13 @@ func (a *Admin) remove(ctx context.Context, name string) error {
 }
 
 // server finds a DB server or coordinator of Plan by id or short name.
-func server(v *catalog.View, name string) (string, error) {
-	for _, id := range v.Coordinators() {
-		if id == name || v.ShortName(id) == name {
+func server(snap *catalog.Snapshot, name string) (string, error) {
+	for _, id := range snap.Coordinators() {
+		if id == name || snap.ShortName(id) == name {
 			return id, nil
 		}
 	}
-	id, err := dbserver(v, name)
+	id, err := dbserver(snap, name)
 	if err != nil {
 		return "", notFound("unknown server %q", name)
 	}
@@ -86,11 +86,11 @@ func server(v *catalog.View, name string) (string, error) {
 }
 
 // obstacle is what speaks against removing a server now, "" if nothing does.
-func obstacle(v *catalog.View, id string) string {
-	if h, _ := v.Health(id); h.Status != keys.StatusFailed {
+func obstacle(snap *catalog.Snapshot, id string) string {
+	if h, _ := snap.Health(id); h.Status != keys.StatusFailed {
 		return fmt.Sprintf("it is not FAILED, it is %s", cmp.Or(h.Status, "unknown to the supervision"))
 	}
-	if shard, where := v.UsedBy(id); shard != "" {
+	if shard, where := snap.UsedBy(id); shard != "" {
 		return fmt.Sprintf("shard %s has it in %s", shard, where)
 	}
 	return ""
@@ -104,7 +104,7 @@ func deletions(id string) string { return keys.HotBackupDeleted + "/" + id }
 // a leader from taking the server into its in-sync set meanwhile. The wishes that pieces
 // of deleted backups go are forgotten with it; if it comes back, it finds out by the
 // count of deletions that it may have such pieces.
-func removal(v *catalog.View, id string) agencyclient.Tx {
+func removal(snap *catalog.Snapshot, id string) agencyclient.Tx {
 	tx := agencyclient.Tx{
 		Ops: map[string]any{
 			keys.ServerRemoved(id): agencyclient.Set(stamp(time.Now())),
@@ -112,9 +112,9 @@ func removal(v *catalog.View, id string) agencyclient.Tx {
 		},
 		Pre: map[string]any{
 			keys.ServerHealth(id) + "/Status": agencyclient.Old(keys.StatusFailed),
-			keys.ServerKnown(id):              agencyclient.Exactly(v.Node(keys.ServerKnown(id))),
-			keys.CurrentVersion:               agencyclient.Exactly(v.Node(keys.CurrentVersion)),
-			keys.HotBackupDeletes:             agencyclient.Exactly(v.Node(keys.HotBackupDeletes)),
+			keys.ServerKnown(id):              agencyclient.Exactly(snap.Node(keys.ServerKnown(id))),
+			keys.CurrentVersion:               agencyclient.Exactly(snap.Node(keys.CurrentVersion)),
+			keys.HotBackupDeletes:             agencyclient.Exactly(snap.Node(keys.HotBackupDeletes)),
 		},
 	}
 	for _, key := range []string{
@@ -122,22 +122,22 @@ func removal(v *catalog.View, id string) agencyclient.Tx {
 		keys.ServerRegistered(id), keys.ServerKnown(id), keys.ServerHealth(id), keys.FailedServers + "/" + id, keys.ShortIDs + "/" + id,
 		keys.TargetMaintenance + "/" + id, keys.CurrentMaintenance + "/" + id, deletions(id),
 	} {
-		if v.Node(key).Exists() {
+		if snap.Node(key).Exists() {
 			tx.Ops[key] = agencyclient.Delete()
 		}
 	}
-	if v.Node(keys.PlanDBServers+"/"+id).Exists() && v.Node(deletions(id)).Len() == 0 {
-		deletes, _ := v.Node(keys.HotBackupDeletes).Int() // missing: 0
+	if snap.Node(keys.PlanDBServers+"/"+id).Exists() && snap.Node(deletions(id)).Len() == 0 {
+		deletes, _ := snap.Node(keys.HotBackupDeletes).Int() // missing: 0
 		tx.Ops[keys.Departed(id)] = agencyclient.Set(deletes)
 	}
-	for db, servers := range v.Node(keys.CurrentDatabases).Children() {
+	for db, servers := range snap.Node(keys.CurrentDatabases).Children() {
 		if servers.At(id).Exists() {
 			tx.Ops[keys.CurrentDatabase(db, id)] = agencyclient.Delete()
 		}
 	}
 	for _, key := range []string{keys.CleanedServers, keys.ToBeCleaned} {
 		var ids []string
-		if v.Node(key).Decode(&ids) == nil && slices.Contains(ids, id) {
+		if snap.Node(key).Decode(&ids) == nil && slices.Contains(ids, id) {
 			tx.Ops[key] = agencyclient.Erase(id)
 		}
 	}

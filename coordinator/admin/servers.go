@@ -11,18 +11,18 @@ import (
 
 // numberOfServers says how many servers somebody wants, and which are cleaned out.
 func (a *Admin) numberOfServers(c *rest.Call) error {
-	v, err := a.Catalog.Sync(c.R.Context())
+	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
 	f := rest.Fields{"numberOfDBServers": nil, "numberOfCoordinators": nil, "cleanedServers": []string{}}
 	for name, key := range map[string]string{"numberOfDBServers": keys.NumberOfDBS, "numberOfCoordinators": keys.NumberOfCoords} {
-		if n, ok := v.Node(key).Int(); ok {
+		if n, ok := snap.Node(key).Int(); ok {
 			f[name] = n
 		}
 	}
 	var cleaned []string
-	if v.Node(keys.CleanedServers).Decode(&cleaned) == nil && cleaned != nil {
+	if snap.Node(keys.CleanedServers).Decode(&cleaned) == nil && cleaned != nil {
 		f["cleanedServers"] = cleaned
 	}
 	return c.OK(http.StatusOK, f)

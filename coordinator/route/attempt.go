@@ -24,14 +24,14 @@ var errOvertaken = errors.New("the shard has another leader now")
 // Router.Attempt, or when the leadership has passed to another: a leader that hands
 // over answers what it has first, so one that has not answered by then is hanging,
 // or cut off, and need not be waited for. end must be called.
-func (r *Router) attempt(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string) (_ context.Context, end func()) {
+func (r *Router) attempt(ctx context.Context, snap *catalog.Snapshot, coll *catalog.Collection, shard string) (_ context.Context, end func()) {
 	ctx, cancel := context.WithTimeout(ctx, r.Attempt)
 	ctx, overtake := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Add(1)
 	timer := time.AfterFunc(suspicion, func() {
 		defer watching.Done()
-		if _, err := r.Catalog.Await(ctx, func(now *catalog.View) bool { return !same(v, now, coll, shard) }); err != nil {
+		if _, err := r.Catalog.Await(ctx, func(now *catalog.Snapshot) bool { return !same(snap, now, coll, shard) }); err != nil {
 			return
 		}
 		select {
@@ -51,7 +51,7 @@ func (r *Router) attempt(ctx context.Context, v *catalog.View, coll *catalog.Col
 }
 
 // same says whether the leadership of a shard that one view knows goes on in another.
-func same(old, now *catalog.View, coll *catalog.Collection, shard string) bool {
+func same(old, now *catalog.Snapshot, coll *catalog.Collection, shard string) bool {
 	if now.Epoch != old.Epoch {
 		return false
 	}

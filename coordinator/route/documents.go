@@ -17,11 +17,11 @@ import (
 // Request is operations on documents of one collection.
 type Request struct {
 	Ref         Ref
-	View        *catalog.View       // that Collection is of
+	View        *catalog.Snapshot   // that Collection is of
 	Collection  *catalog.Collection // where to send first
 	Ops         []dbclient.Op
 	Bounds      Bounds
-	Pinned      bool // fail rather than apply in another restore epoch than View's
+	Pinned      bool // fail rather than apply in another restore epoch than Cached's
 	WaitForSync bool
 	ReturnOld   bool
 	ReturnNew   bool
@@ -64,25 +64,25 @@ const maxChunkBytes = 16 << 20
 // Documents applies operations. Its error means that none was applied.
 func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 	if err := req.View.Converged(); err != nil {
-		v := r.sync(ctx)
-		coll, ferr := v.Find(req.Ref.Database, req.Ref.Name)
+		snap := r.sync(ctx)
+		coll, ferr := snap.Find(req.Ref.Database, req.Ref.Name)
 		if ferr != nil {
 			return Outcome{}, ferr
 		}
-		if err := v.Converged(); err != nil {
+		if err := snap.Converged(); err != nil {
 			return Outcome{}, err
 		}
-		if req.Pinned && v.Epoch != req.View.Epoch {
+		if req.Pinned && snap.Epoch != req.View.Epoch {
 			return Outcome{}, epochOver()
 		}
-		req.View, req.Collection = v, coll
+		req.View, req.Collection = snap, coll
 	}
 	d := &delivery{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
 	pending := d.begin()
 	patience := r.patience()
-	v, coll := req.View, req.Collection
+	snap, coll := req.View, req.Collection
 	for {
-		d.round(ctx, v, coll, pending)
+		d.round(ctx, snap, coll, pending)
 		if pending = d.retriable(); len(pending) == 0 || !patience.wait(ctx) {
 			break
 		}
@@ -95,7 +95,7 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 			d.fail(pending, err)
 			break
 		}
-		v, coll = nv, ncoll
+		snap, coll = nv, ncoll
 	}
 	for i, err := range d.failed {
 		d.note(i, err)
@@ -105,14 +105,14 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 
 // sync is a view as new as now; the cache's own if the agency cannot be asked in
 // time: while nobody can change Plan, what is known may well be right.
-func (r *Router) sync(ctx context.Context) *catalog.View {
+func (r *Router) sync(ctx context.Context) *catalog.Snapshot {
 	ctx, cancel := context.WithTimeout(ctx, r.Retry)
 	defer cancel()
-	v, err := r.Catalog.Sync(ctx)
+	snap, err := r.Catalog.Sync(ctx)
 	if err != nil {
-		return r.Catalog.View()
+		return r.Catalog.Cached()
 	}
-	return v
+	return snap
 }
 
 // delivery is one Request under way.
@@ -172,9 +172,9 @@ func (d *delivery) full() error {
 }
 
 // round sends the operations at the indexes pending to their shards.
-func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Collection, pending []int) {
+func (d *delivery) round(ctx context.Context, snap *catalog.Snapshot, coll *catalog.Collection, pending []int) {
 	d.failed = map[int]error{}
-	if err := v.Converged(); err != nil {
+	if err := snap.Converged(); err != nil {
 		for _, i := range pending {
 			d.failed[i] = apierror.New(apierror.WrongEpoch, "%w", err)
 		}
@@ -192,7 +192,7 @@ func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Col
 	}
 	for shard, indexes := range byShard {
 		g.Go(func() error {
-			d.toShard(ctx, v, coll, shard, indexes)
+			d.toShard(ctx, snap, coll, shard, indexes)
 			return nil
 		})
 	}
@@ -201,14 +201,14 @@ func (d *delivery) round(ctx context.Context, v *catalog.View, coll *catalog.Col
 
 // toShard sends the operations of one shard, in order, and stops at the first
 // request that fails: what is behind it must not overtake it.
-func (d *delivery) toShard(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) {
-	_, err := target(v, coll, shard)
+func (d *delivery) toShard(ctx context.Context, snap *catalog.Snapshot, coll *catalog.Collection, shard string, indexes []int) {
+	_, err := target(snap, coll, shard)
 	for len(indexes) > 0 && err == nil {
 		if err = d.full(); err != nil {
 			break
 		}
 		done := 0
-		if done, err = d.send(ctx, v, coll, shard, indexes[:d.chunk(indexes)]); err == nil {
+		if done, err = d.send(ctx, snap, coll, shard, indexes[:d.chunk(indexes)]); err == nil {
 			indexes = indexes[done:]
 		}
 	}
@@ -241,12 +241,12 @@ func (d *delivery) chunk(indexes []int) int {
 
 // send sends the operations at indexes, and says how many of them are done: a server that
 // returns documents may do only the first.
-func (d *delivery) send(ctx context.Context, v *catalog.View, coll *catalog.Collection, shard string, indexes []int) (done int, err error) {
-	t, err := target(v, coll, shard)
+func (d *delivery) send(ctx context.Context, snap *catalog.Snapshot, coll *catalog.Collection, shard string, indexes []int) (done int, err error) {
+	t, err := target(snap, coll, shard)
 	if err != nil {
 		return 0, err
 	}
-	ctx, end := d.router.attempt(ctx, v, coll, shard)
+	ctx, end := d.router.attempt(ctx, snap, coll, shard)
 	defer end()
 	ops := make([]dbclient.Op, len(indexes))
 	for n, i := range indexes {

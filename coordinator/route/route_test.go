@@ -177,17 +177,17 @@ func start(t *testing.T, l layout) *fixture {
 	f := &fixture{plan: &plan{}, servers: &servers{}}
 	f.plan.become(t, l)
 	f.plan.seen = f.plan.latest
-	f.catalog = catalog.New(catalog.Deps{Patience: time.Second, Cache: f.plan, Logger: hclog.NewNullLogger()})
+	f.catalog = catalog.New(catalog.Options{AgencyTimeout: time.Second, Cache: f.plan, Logger: hclog.NewNullLogger()})
 	f.router = &route.Router{Servers: f.servers, Catalog: f.catalog, Attempt: time.Minute, Retry: 3 * time.Second, AtOnce: 10}
 	return f
 }
 
 func (f *fixture) send(t *testing.T, change func(*route.Request), ops ...dbclient.Op) (route.Outcome, error) {
 	t.Helper()
-	v := f.catalog.View()
-	coll, ok := v.Collection("db", "c")
+	snap := f.catalog.Cached()
+	coll, ok := snap.Collection("db", "c")
 	require.True(t, ok)
-	r := route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: v, Collection: coll, Ops: ops}
+	r := route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: snap, Collection: coll, Ops: ops}
 	if change != nil {
 		change(&r)
 	}
@@ -348,10 +348,10 @@ func TestEpochs(t *testing.T) {
 		})
 		pinned, free := make(chan error), make(chan error)
 		for ch, pin := range map[chan error]bool{pinned: true, free: false} {
-			v := f.catalog.View()
-			coll, _ := v.Collection("db", "c")
+			snap := f.catalog.Cached()
+			coll, _ := snap.Collection("db", "c")
 			go func() {
-				out, err := f.router.Documents(t.Context(), route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: v, Collection: coll, Pinned: pin, Ops: inserts(1)})
+				out, err := f.router.Documents(t.Context(), route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: snap, Collection: coll, Pinned: pin, Ops: inserts(1)})
 				if err == nil {
 					_, err = out.Only()
 				}

@@ -25,10 +25,10 @@ type Servers interface {
 
 // Catalog is where a Router looks collections up.
 type Catalog interface {
-	View() *catalog.View
-	Sync(ctx context.Context) (*catalog.View, error)
-	Await(ctx context.Context, ok func(*catalog.View) bool) (*catalog.View, error)
-	Collection(ctx context.Context, db, name string) (*catalog.Collection, error)
+	Cached() *catalog.Snapshot
+	Sync(ctx context.Context) (*catalog.Snapshot, error)
+	Await(ctx context.Context, ok func(*catalog.Snapshot) bool) (*catalog.Snapshot, error)
+	Collection(ctx context.Context, db, name string) (*catalog.Snapshot, *catalog.Collection, error)
 }
 
 // Router sends requests to shards.
@@ -78,16 +78,16 @@ func (p *patience) wait(ctx context.Context) bool {
 }
 
 // target is where a shard's leader is, by Plan.
-func target(v *catalog.View, coll *catalog.Collection, shard string) (dbclient.Target, error) {
+func target(snap *catalog.Snapshot, coll *catalog.Collection, shard string) (dbclient.Target, error) {
 	servers := coll.Shards[shard]
 	if len(servers) == 0 || strings.HasPrefix(servers[0], keys.Resigned) {
 		return dbclient.Target{}, apierror.New(apierror.NoLeader, "shard %s of collection %s has no leader at present", shard, coll.Name)
 	}
-	url, ok := v.URL(servers[0])
+	url, ok := snap.URL(servers[0])
 	if !ok {
 		return dbclient.Target{}, apierror.New(apierror.NoLeader, "shard %s of collection %s: its leader %s is not registered", shard, coll.Name, servers[0])
 	}
-	return dbclient.Target{URL: url, Epoch: v.Epoch}, nil
+	return dbclient.Target{URL: url, Epoch: snap.Epoch}, nil
 }
 
 // notApplied says that the server has certainly done nothing, and that a newer

@@ -77,24 +77,24 @@ type Place struct {
 // Scan reads a page of a shard; an error if a restore has replaced its data.
 func (r *Router) Scan(ctx context.Context, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
 	patience := r.patience()
-	v := r.Catalog.View()
+	snap := r.Catalog.Cached()
 	for {
-		page, err := r.scan(ctx, v, at, req)
+		page, err := r.scan(ctx, snap, at, req)
 		if err == nil || !again(err, false) || !patience.wait(ctx) {
 			return page, readError(err)
 		}
-		v = r.sync(ctx)
+		snap = r.sync(ctx)
 	}
 }
 
-func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
-	if v.Epoch > at.Epoch {
+func (r *Router) scan(ctx context.Context, snap *catalog.Snapshot, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
+	if snap.Epoch > at.Epoch {
 		return dbclient.ScanResponse{}, epochOver()
 	}
-	if err := v.Converged(); err != nil {
+	if err := snap.Converged(); err != nil {
 		return dbclient.ScanResponse{}, apierror.New(apierror.WrongEpoch, "%w", err)
 	}
-	coll, err := v.Find(at.Ref.Database, at.Ref.Name)
+	coll, err := snap.Find(at.Ref.Database, at.Ref.Name)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
@@ -102,11 +102,11 @@ func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclie
 		return dbclient.ScanResponse{}, apierror.New(apierror.Internal, "collection %s has %d shards, and number %d was read", coll.Name, len(coll.ShardNames), at.Shard)
 	}
 	shard := coll.ShardNames[at.Shard]
-	t, err := target(v, coll, shard)
+	t, err := target(snap, coll, shard)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
-	ctx, end := r.attempt(ctx, v, coll, shard)
+	ctx, end := r.attempt(ctx, snap, coll, shard)
 	defer end()
 	page, err := r.Servers.Scan(ctx, t, shard, req)
 	return page, overtaken(ctx, err)
@@ -125,25 +125,25 @@ type call[T any] func(ctx context.Context, t dbclient.Target, shard string) (T, 
 // onShards makes the call for every shard of a collection, and gives the results in
 // the shards' order. What failed without being applied is tried again.
 func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call[T]) ([]T, error) {
-	if _, err := r.Catalog.Collection(ctx, ref.Database, ref.Name); err != nil {
+	if _, _, err := r.Catalog.Collection(ctx, ref.Database, ref.Name); err != nil {
 		return nil, err
 	}
 	patience := r.patience()
-	v := r.Catalog.View()
+	snap := r.Catalog.Cached()
 	done := map[string]T{}
-	for epoch := v.Epoch; ; {
-		coll, err := v.Find(ref.Database, ref.Name)
+	for epoch := snap.Epoch; ; {
+		coll, err := snap.Find(ref.Database, ref.Name)
 		if err != nil {
 			return nil, err
 		}
-		if v.Epoch != epoch { // what was done before the restore is void
+		if snap.Epoch != epoch { // what was done before the restore is void
 			if write {
 				return nil, epochOver()
 			}
-			epoch, done = v.Epoch, map[string]T{}
+			epoch, done = snap.Epoch, map[string]T{}
 		}
-		if err = v.Converged(); err == nil {
-			err = callShards(ctx, round[T]{router: r, view: v, coll: coll, call: f}, done)
+		if err = snap.Converged(); err == nil {
+			err = callShards(ctx, round[T]{router: r, view: snap, coll: coll, call: f}, done)
 		}
 		if err == nil {
 			results := make([]T, len(coll.ShardNames))
@@ -152,10 +152,10 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 			}
 			return results, nil
 		}
-		if v.Converged() == nil && !again(err, write) || !patience.wait(ctx) {
+		if snap.Converged() == nil && !again(err, write) || !patience.wait(ctx) {
 			return nil, partial(err, write, len(done), len(coll.ShardNames))
 		}
-		v = r.sync(ctx)
+		snap = r.sync(ctx)
 	}
 }
 
@@ -171,7 +171,7 @@ func partial(err error, write bool, done, all int) error {
 // round is one attempt at all shards that are not done.
 type round[T any] struct {
 	router *Router
-	view   *catalog.View
+	view   *catalog.Snapshot
 	coll   *catalog.Collection
 	call   call[T]
 }

@@ -21,14 +21,14 @@ import (
 // themselves.
 func (s *Survey) Health(c *rest.Call) error {
 	agents, latest := s.askAgency(c.R.Context())
-	v, all := s.Catalog.View(), rest.Fields{}
-	for _, id := range servers(v) {
-		all[id] = serverHealth(v, latest, id)
+	snap, all := s.Catalog.Cached(), rest.Fields{}
+	for _, id := range servers(snap) {
+		all[id] = serverHealth(snap, latest, id)
 	}
 	for id, agent := range agents {
 		all[id] = agent.fields()
 	}
-	return c.OK(http.StatusOK, rest.Fields{"ClusterId": v.Node(keys.Cluster).Text(), "Health": all})
+	return c.OK(http.StatusOK, rest.Fields{"ClusterId": snap.Node(keys.Cluster).Text(), "Health": all})
 }
 
 // askAgency asks for what is not in the watch cache, for a short time.
@@ -54,12 +54,12 @@ func (s *Survey) latestHealth(ctx context.Context) *agencyclient.Node {
 
 // servers are the ids of all DB servers and coordinators that are planned or known
 // to supervision, sorted.
-func servers(v *catalog.View) []string {
+func servers(snap *catalog.Snapshot) []string {
 	all := map[string]bool{}
-	for _, id := range slices.Concat(v.DBServers(), v.Coordinators()) {
+	for _, id := range slices.Concat(snap.DBServers(), snap.Coordinators()) {
 		all[id] = true
 	}
-	for id := range v.Node(keys.Health).Children() {
+	for id := range snap.Node(keys.Health).Children() {
 		all[id] = true
 	}
 	return slices.Sorted(maps.Keys(all))
@@ -67,17 +67,17 @@ func servers(v *catalog.View) []string {
 
 // serverHealth is one entry: what supervision wrote, what is missing from the
 // registration. A time that does not parse is left out.
-func serverHealth(v *catalog.View, latest *agencyclient.Node, id string) rest.Fields {
+func serverHealth(snap *catalog.Snapshot, latest *agencyclient.Node, id string) rest.Fields {
 	var h keys.HealthEntry
 	if latest.At(id).Decode(&h) != nil {
-		if h, _ = v.Health(id); h.Status == "" {
+		if h, _ = snap.Health(id); h.Status == "" {
 			h.Status = "BAD" // planned, and never seen by supervision
 		}
 	}
-	r, _ := v.Registered(id)
+	r, _ := snap.Registered(id)
 	var short keys.ShortID
-	_ = v.Node(keys.ShortIDs + "/" + id).Decode(&short) // missing: no short name
-	entry := rest.Fields{"Role": roleOf(id), "Status": h.Status, "CanBeDeleted": h.Status == "FAILED" && !inUse(v, id)}
+	_ = snap.Node(keys.ShortIDs + "/" + id).Decode(&short) // missing: no short name
+	entry := rest.Fields{"Role": roleOf(id), "Status": h.Status, "CanBeDeleted": h.Status == "FAILED" && !inUse(snap, id)}
 	for name, value := range map[string]string{
 		"ShortName": first(h.ShortName, short.ShortName), "Endpoint": first(h.Endpoint, r.Endpoint),
 		"AdvertisedEndpoint": first(h.AdvertisedEndpoint, r.AdvertisedEndpoint), "Host": first(h.Host, r.Host),
@@ -117,9 +117,9 @@ func roleOf(id string) string {
 }
 
 // inUse says whether a DB server has a shard in Plan.
-func inUse(v *catalog.View, id string) bool {
-	for _, db := range v.Databases() {
-		for _, coll := range v.Collections(db) {
+func inUse(snap *catalog.Snapshot, id string) bool {
+	for _, db := range snap.Databases() {
+		for _, coll := range snap.Collections(db) {
 			for _, servers := range coll.Shards {
 				if slices.ContainsFunc(servers, func(s string) bool { return strings.TrimPrefix(s, "_") == id }) {
 					return true

@@ -17,15 +17,15 @@ import (
 
 // Jobs lists the supervision's jobs: all, or one and its children.
 func (s *Survey) Jobs(c *rest.Call) error {
-	v, err := s.Catalog.Sync(c.R.Context())
+	snap, err := s.Catalog.Sync(c.R.Context())
 	if err != nil {
-		v = s.Catalog.View() // better somewhat old than not at all
+		snap = s.Catalog.Cached() // better somewhat old than not at all
 	}
 	id, all := c.Query.Get("id"), []client.Job{}
 	for key, status := range map[string]string{
 		keys.TargetToDo: client.JobToDo, keys.TargetPending: client.JobPending, keys.TargetFinished: client.JobFinished, keys.TargetFailed: client.JobFailed,
 	} {
-		for name, node := range v.Node(key).Children() {
+		for name, node := range snap.Node(key).Children() {
 			var job client.Job
 			if node.Decode(&job) != nil {
 				continue // not written by one of ours
@@ -60,11 +60,11 @@ func (s *Survey) Events(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.Catalog.Sync(c.R.Context())
+	snap, err := s.Catalog.Sync(c.R.Context())
 	if err != nil {
-		v = s.Catalog.View() // better somewhat old than not at all
+		snap = s.Catalog.Cached() // better somewhat old than not at all
 	}
-	seen := events(v)
+	seen := events(snap)
 	show := seen
 	if last := c.Query.Get("last"); last != "" {
 		n, err := strconv.ParseUint(last, 10, 16)
@@ -85,26 +85,26 @@ func (s *Survey) Events(c *rest.Call) error {
 		if !follow || flush.Flush() != nil {
 			return nil
 		}
-		if v, err = s.awaitEvents(c, v); err != nil {
+		if snap, err = s.awaitEvents(c, snap); err != nil {
 			return nil // the client or the server goes
 		}
-		now := events(v)
+		now := events(snap)
 		seen, show = now, after(seen, now)
 	}
 }
 
 // awaitEvents waits for a view with other events.
-func (s *Survey) awaitEvents(c *rest.Call, old *catalog.View) (*catalog.View, error) {
+func (s *Survey) awaitEvents(c *rest.Call, old *catalog.Snapshot) (*catalog.Snapshot, error) {
 	ctx, end := s.following(c.R.Context())
 	defer end()
-	return s.Catalog.Await(ctx, func(now *catalog.View) bool {
+	return s.Catalog.Await(ctx, func(now *catalog.Snapshot) bool {
 		return now.Node(keys.SupervisionEvents) != old.Node(keys.SupervisionEvents)
 	})
 }
 
-func events(v *catalog.View) []client.Event {
+func events(snap *catalog.Snapshot) []client.Event {
 	var all []client.Event
-	_ = v.Node(keys.SupervisionEvents).Decode(&all) // missing: none
+	_ = snap.Node(keys.SupervisionEvents).Decode(&all) // missing: none
 	return all
 }
 

@@ -20,8 +20,8 @@ func (s *Survey) Node(parameter, path string) rest.Handler {
 		if id == "" {
 			return apierror.New(apierror.BadParameter, "the parameter %s is missing", parameter)
 		}
-		v := s.Catalog.View()
-		url, ok := v.URL(id)
+		snap := s.Catalog.Cached()
+		url, ok := snap.URL(id)
 		if !ok {
 			return apierror.New(apierror.BadParameter, "unknown server %q", id)
 		}

@@ -34,48 +34,48 @@ func (s *Survey) Shards(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.Catalog.Sync(c.R.Context())
+	snap, err := s.Catalog.Sync(c.R.Context())
 	if err != nil {
-		v = s.Catalog.View() // better somewhat old than not at all
+		snap = s.Catalog.Cached() // better somewhat old than not at all
 	}
-	colls, err := chosen(v, c.Query.Get("database"), c.Query.Get("collection"))
+	colls, err := chosen(snap, c.Query.Get("database"), c.Query.Get("collection"))
 	if err != nil {
 		return err
 	}
 	all := []client.Shard{}
 	for _, coll := range colls {
 		for _, name := range coll.ShardNames {
-			all = append(all, shardOf(v, coll, name))
+			all = append(all, shardOf(snap, coll, name))
 		}
 	}
 	if ask {
-		s.askReplicas(c.R.Context(), v, all)
+		s.askReplicas(c.R.Context(), snap, all)
 	}
 	return c.Answer(http.StatusOK, client.Shards{Shards: all})
 }
 
 // chosen are collections by database and name or id; all without them.
-func chosen(v *catalog.View, db, name string) ([]*catalog.Collection, error) {
+func chosen(snap *catalog.Snapshot, db, name string) ([]*catalog.Collection, error) {
 	if db != "" && name != "" {
-		coll, err := v.Find(db, name)
+		coll, err := snap.Find(db, name)
 		return []*catalog.Collection{coll}, err
 	}
 	var all []*catalog.Collection
-	for _, in := range v.Databases() {
-		for _, coll := range v.Collections(in) {
+	for _, in := range snap.Databases() {
+		for _, coll := range snap.Collections(in) {
 			if (db == "" || db == in) && (name == "" || name == coll.Name || name == coll.ID) {
 				all = append(all, coll)
 			}
 		}
 	}
 	if len(all) == 0 && (db != "" || name != "") { // nothing of it, or no such thing?
-		return nil, v.Missing(cmp.Or(db, rest.SystemDatabase), name)
+		return nil, snap.Missing(cmp.Or(db, rest.SystemDatabase), name)
 	}
 	return all, nil
 }
 
-func shardOf(v *catalog.View, coll *catalog.Collection, name string) client.Shard {
-	r := coll.Replication()
+func shardOf(snap *catalog.Snapshot, coll *catalog.Collection, name string) client.Shard {
+	r := coll.Replication
 	shard := client.Shard{
 		Database: coll.Database, Collection: coll.Name, CollectionID: coll.ID, Shard: name, ReplicationFactor: r.Factor, WriteConcern: r.Concern,
 		Term: coll.ShardTerms[name], Followers: []string{}, InSync: []string{},
@@ -84,8 +84,8 @@ func shardOf(v *catalog.View, coll *catalog.Collection, name string) client.Shar
 		shard.Leader, shard.Resigns = strings.CutPrefix(planned[0], keys.Resigned)
 		shard.Followers = append(shard.Followers, planned[1:]...)
 	}
-	if report, ok := v.Report(coll.Database, coll.ID, name); ok && report.Restored == nil {
-		shard.Serving = len(report.Servers) > 0 && report.Servers[0] == shard.Leader && report.Term == shard.Term && !v.Failed(shard.Leader)
+	if report, ok := snap.Report(coll.Database, coll.ID, name); ok && report.Restored == nil {
+		shard.Serving = len(report.Servers) > 0 && report.Servers[0] == shard.Leader && report.Term == shard.Term && !snap.Failed(shard.Leader)
 		for _, server := range report.Servers {
 			shard.InSync = append(shard.InSync, strings.TrimPrefix(server, keys.Resigned))
 		}
@@ -94,7 +94,7 @@ func shardOf(v *catalog.View, coll *catalog.Collection, name string) client.Shar
 }
 
 // askReplicas adds what every planned server holds.
-func (s *Survey) askReplicas(ctx context.Context, v *catalog.View, shards []client.Shard) {
+func (s *Survey) askReplicas(ctx context.Context, snap *catalog.Snapshot, shards []client.Shard) {
 	var g errgroup.Group
 	g.SetLimit(replicasAtOnce)
 	for i := range shards {
@@ -103,7 +103,7 @@ func (s *Survey) askReplicas(ctx context.Context, v *catalog.View, shards []clie
 		shard.Replicas = make([]client.Replica, len(servers))
 		for n, server := range servers {
 			g.Go(func() error {
-				shard.Replicas[n] = s.askReplica(ctx, v, server, shard.Shard)
+				shard.Replicas[n] = s.askReplica(ctx, snap, server, shard.Shard)
 				shard.Replicas[n].InSync = slices.Contains(shard.InSync, server)
 				return nil
 			})
@@ -112,14 +112,14 @@ func (s *Survey) askReplicas(ctx context.Context, v *catalog.View, shards []clie
 	_ = g.Wait() // the functions have no error
 }
 
-func (s *Survey) askReplica(ctx context.Context, v *catalog.View, server, shard string) client.Replica {
-	url, ok := v.URL(server)
+func (s *Survey) askReplica(ctx context.Context, snap *catalog.Snapshot, server, shard string) client.Replica {
+	url, ok := snap.URL(server)
 	if !ok {
 		return client.Replica{Server: server, Error: "it is not registered"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, replicaTimeout)
 	defer cancel()
-	a, err := s.Replicas.Checksum(ctx, dbclient.Target{URL: url, Epoch: v.Epoch}, shard, dbclient.ChecksumRequest{Replica: true})
+	a, err := s.Replicas.Checksum(ctx, dbclient.Target{URL: url, Epoch: snap.Epoch}, shard, dbclient.ChecksumRequest{Replica: true})
 	if err != nil {
 		return client.Replica{Server: server, Error: err.Error()}
 	}
@@ -131,11 +131,11 @@ func (s *Survey) askReplica(ctx context.Context, v *catalog.View, server, shard 
 // Distribution tells, as the reference does, which servers have the shards of one
 // database's collections, in Plan and in Current.
 func (s *Survey) Distribution(c *rest.Call) error {
-	v, err := s.Catalog.Sync(c.R.Context())
+	snap, err := s.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
 	}
-	short := func(id string) string { return first(v.ShortName(id), id) }
+	short := func(id string) string { return first(snap.ShortName(id), id) }
 	entry := func(leader string, followers []string) rest.Fields {
 		names := []string{}
 		for _, id := range followers {
@@ -146,10 +146,10 @@ func (s *Survey) Distribution(c *rest.Call) error {
 		return rest.Fields{"leader": short(leader), "followers": names}
 	}
 	results := rest.Fields{}
-	for _, coll := range v.Collections(c.DB) {
+	for _, coll := range snap.Collections(c.DB) {
 		plan, current := rest.Fields{}, rest.Fields{}
 		for _, name := range coll.ShardNames {
-			shard := shardOf(v, coll, name)
+			shard := shardOf(snap, coll, name)
 			plan[name] = entry(shard.Leader, shard.Followers)
 			if len(shard.InSync) > 0 {
 				current[name] = entry(shard.InSync[0], shard.InSync[1:])

@@ -14,10 +14,10 @@ import (
 // Status is the cluster on one page, as this coordinator sees it.
 func (s *Survey) Status(c *rest.Call) error {
 	agents, latest := s.askAgency(c.R.Context())
-	v := s.Catalog.View()
-	plan, _ := v.Node(keys.PlanVersion).Int()
+	snap := s.Catalog.Cached()
+	plan, _ := snap.Node(keys.PlanVersion).Int()
 	all := client.Status{
-		ClusterID: v.Node(keys.Cluster).Text(), Version: version.Stasis, PlanVersion: plan, Epoch: v.Epoch, Agents: map[string]client.Agent{},
+		ClusterID: snap.Node(keys.Cluster).Text(), Version: version.Stasis, PlanVersion: plan, Epoch: snap.Epoch, Agents: map[string]client.Agent{},
 		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{}, Authentication: client.AuthenticationOff,
 	}
 	for id, agent := range agents {
@@ -26,31 +26,31 @@ func (s *Survey) Status(c *rest.Call) error {
 			all.Leader = id
 		}
 	}
-	load := v.Load()
+	load := snap.Load()
 	entry := func(id string) client.Server {
-		h, known := serverHealth(v, latest, id), v.Known(id)
+		h, known := serverHealth(snap, latest, id), snap.Known(id)
 		text := func(name string) string { value, _ := h[name].(string); return value }
 		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
 	}
-	for _, id := range v.DBServers() {
+	for _, id := range snap.DBServers() {
 		all.DBServers[id] = entry(id)
 	}
-	for _, id := range v.Coordinators() {
+	for _, id := range snap.Coordinators() {
 		all.Coordinators[id] = entry(id)
 	}
-	all.Lock = lockOf(v, time.Now())
-	all.Shards = countShards(v)
+	all.Lock = lockOf(snap, time.Now())
+	all.Shards = countShards(snap)
 	return c.Answer(http.StatusOK, all)
 }
 
 // lockOf says who holds the agency lock, and what that means now; nil: it is free.
-func lockOf(v *catalog.View, now time.Time) *client.Lock {
-	h, held := v.LockHolder()
+func lockOf(snap *catalog.Snapshot, now time.Time) *client.Lock {
+	h, held := snap.LockHolder()
 	if !held {
 		return nil
 	}
 	lock := &client.Lock{
-		ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since, Phase: h.Phase, PlanFrozen: v.Frozen(),
+		ID: h.ID, Operation: h.Operation, Coordinator: h.Coordinator, Since: h.Since, Phase: h.Phase, PlanFrozen: snap.Frozen(),
 	}
 	if since, err := time.Parse(time.RFC3339, h.Since); err == nil { // a holder of another make leaves none
 		lock.HeldSeconds = max(now.Sub(since), 0).Seconds()
@@ -58,12 +58,12 @@ func lockOf(v *catalog.View, now time.Time) *client.Lock {
 	return lock
 }
 
-func countShards(v *catalog.View) client.ShardCounts {
+func countShards(snap *catalog.Snapshot) client.ShardCounts {
 	var n client.ShardCounts
-	for _, db := range v.Databases() {
-		for _, coll := range v.Collections(db) {
+	for _, db := range snap.Databases() {
+		for _, coll := range snap.Collections(db) {
 			for _, name := range coll.ShardNames {
-				s := shardOf(v, coll, name)
+				s := shardOf(snap, coll, name)
 				n.All++
 				switch good := s.Replicated(); {
 				case !s.Serving:

@@ -57,13 +57,13 @@ const agencyTimeout = 2 * time.Second
 func (s *Survey) Endpoints(c *rest.Call) error {
 	ctx, cancel := context.WithTimeout(c.R.Context(), agencyTimeout)
 	defer cancel()
-	v, err := s.Catalog.Sync(ctx)
+	snap, err := s.Catalog.Sync(ctx)
 	if err != nil {
-		v = s.Catalog.View() // better somewhat old than not at all
+		snap = s.Catalog.Cached() // better somewhat old than not at all
 	}
 	all := []rest.Fields{}
-	for _, id := range v.Coordinators() {
-		if r, ok := v.Registered(id); ok && (id == s.ID || !v.Failed(id)) {
+	for _, id := range snap.Coordinators() {
+		if r, ok := snap.Registered(id); ok && (id == s.ID || !snap.Failed(id)) {
 			all = append(all, rest.Fields{"endpoint": advertised(r)})
 		}
 	}
