@@ -67,6 +67,13 @@ var rooms = []room{
 
 	{"coordinator", []string{"agency/client", "agency/keys", "client", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
 	{"coordinator/admin", []string{"agency/client", "agency/keys", "coordinator/catalog"}, "jobs are wishes in the agency: the supervision carries them out"},
+	{"coordinator/api/cursors", []string{"coordinator/catalog", "coordinator/cursor", "coordinator/route", "dbserver/client"}, "a handler finds a collection, reads shards, and keeps a cursor"},
+	{"coordinator/api/ddl", []string{"agency/keys", "coordinator/api/users", "coordinator/catalog", "coordinator/document", "coordinator/route"}, "handlers translate: the catalog decides"},
+	{"coordinator/api/documents", []string{"coordinator/bulk", "coordinator/catalog", "coordinator/document", "coordinator/route", "dbserver/client"}, "handlers make operations: the router applies them"},
+	{"coordinator/api/server", []string{"coordinator/catalog", "coordinator/cursor"}, "a coordinator tells of itself without asking others"},
+	{"coordinator/api/status", []string{"agency/client", "agency/keys", "client", "coordinator/catalog", "dbserver/client"}, "what is told of the cluster is read, never changed"},
+	{"coordinator/api/steps", []string{"client"}, "what happened is told without knowing what it means"},
+	{"coordinator/api/users", nil, "there are no users"},
 	{"coordinator/backup", []string{"agency/client", "agency/keys", "coordinator/backup/...", "dbserver/client"}, "it puts the commands together and serves them"},
 	{"coordinator/backup/backupid", nil, "a name depends on the clock and on chance alone"},
 	{"coordinator/backup/certificate", []string{"coordinator/backup/topology", "dbserver/client"}, "evidence is checked without a cluster"},
@@ -85,7 +92,6 @@ var rooms = []room{
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
 	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
-	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "client", "dbserver/client"}, "what is told of the cluster is read, never changed"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer"}, "it starts servers; what is inside them is theirs"},

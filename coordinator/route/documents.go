@@ -17,7 +17,7 @@ import (
 // Request is operations on documents of one collection.
 type Request struct {
 	Ref         Ref
-	View        *catalog.Snapshot   // that Collection is of
+	Snapshot    *catalog.Snapshot   // that has Collection
 	Collection  *catalog.Collection // where to send first
 	Ops         []dbclient.Op
 	Bounds      Bounds
@@ -63,7 +63,7 @@ const maxChunkBytes = 16 << 20
 
 // Documents applies operations. Its error means that none was applied.
 func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
-	if err := req.View.Converged(); err != nil {
+	if err := req.Snapshot.Converged(); err != nil {
 		snap := r.sync(ctx)
 		coll, ferr := snap.Find(req.Ref.Database, req.Ref.Name)
 		if ferr != nil {
@@ -72,15 +72,15 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		if err := snap.Converged(); err != nil {
 			return Outcome{}, err
 		}
-		if req.Pinned && snap.Epoch != req.View.Epoch {
+		if req.Pinned && snap.Epoch != req.Snapshot.Epoch {
 			return Outcome{}, epochOver()
 		}
-		req.View, req.Collection = snap, coll
+		req.Snapshot, req.Collection = snap, coll
 	}
 	d := &delivery{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
 	pending := d.begin()
 	patience := r.patience()
-	snap, coll := req.View, req.Collection
+	snap, coll := req.Snapshot, req.Collection
 	for {
 		d.round(ctx, snap, coll, pending)
 		if pending = d.retriable(); len(pending) == 0 || !patience.wait(ctx) {
@@ -88,7 +88,7 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		}
 		nv := r.sync(ctx)
 		ncoll, err := nv.Find(req.Ref.Database, req.Ref.Name)
-		if err == nil && req.Pinned && nv.Epoch != req.View.Epoch {
+		if err == nil && req.Pinned && nv.Epoch != req.Snapshot.Epoch {
 			err = epochOver()
 		}
 		if err != nil {

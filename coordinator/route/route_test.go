@@ -187,7 +187,7 @@ func (f *fixture) send(t *testing.T, change func(*route.Request), ops ...dbclien
 	snap := f.catalog.Cached()
 	coll, ok := snap.Collection("db", "c")
 	require.True(t, ok)
-	r := route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: snap, Collection: coll, Ops: ops}
+	r := route.Request{Ref: route.Ref{Database: "db", Name: "c"}, Snapshot: snap, Collection: coll, Ops: ops}
 	if change != nil {
 		change(&r)
 	}
@@ -351,7 +351,7 @@ func TestEpochs(t *testing.T) {
 			snap := f.catalog.Cached()
 			coll, _ := snap.Collection("db", "c")
 			go func() {
-				out, err := f.router.Documents(t.Context(), route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: snap, Collection: coll, Pinned: pin, Ops: inserts(1)})
+				out, err := f.router.Documents(t.Context(), route.Request{Ref: route.Ref{Database: "db", Name: "c"}, Snapshot: snap, Collection: coll, Pinned: pin, Ops: inserts(1)})
 				if err == nil {
 					_, err = out.Only()
 				}

@@ -4,56 +4,39 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
-	"net/http"
-	"strings"
 
 	"stasis/internal/apierror"
-	"stasis/internal/budget"
 	"stasis/internal/failpoint"
 )
 
-// A compressed body may become maxRatio times as long as it is, beyond freeBytes that
-// every one may. Text of documents shrinks to a tenth, seldom to a fiftieth; what shrinks
-// to a thousandth says nothing.
+// A compressed body may grow to maxRatio times its size, beyond freeBytes that every body
+// may have. Documents shrink to a tenth, seldom to a fiftieth. What shrinks to a thousandth
+// carries no data and is meant to fill the memory.
 const (
 	maxRatio  = 100
 	freeBytes = 8 << 20
 )
 
-// inflaterBytes is what a decompressor holds.
+// inflaterBytes is the memory of a decompressor.
 const inflaterBytes = 48 << 10
 
-// Stream is the request's body, decompressed, not bounded as a whole.
-func (c *Call) Stream() (io.Reader, error) {
-	enc := strings.ToLower(c.R.Header.Get("Content-Encoding"))
-	switch enc {
-	case "", "identity":
-		return c.R.Body, nil
-	case "gzip", "deflate":
-	default:
-		return nil, apierror.New(apierror.BadRequest, "content encoding %q is not supported: want gzip, deflate or none", enc).WithStatus(http.StatusUnsupportedMediaType)
-	}
-	if err := c.Account().Take(inflaterBytes); err != nil {
-		return nil, err
-	}
-	packed := &counted{r: c.R.Body}
+// inflate returns the plain bytes of a body in an encoding, gzip or deflate.
+func inflate(body io.Reader, encoding string) (io.Reader, error) {
+	packed := &counted{r: body}
 	var plain io.Reader
 	var err error
-	if enc == "gzip" {
+	if encoding == "gzip" {
 		plain, err = gzip.NewReader(packed)
 	} else {
 		plain, err = zlib.NewReader(packed)
 	}
 	if err != nil {
-		return nil, apierror.New(apierror.BadRequest, "%s body: %w", enc, err)
+		return nil, apierror.New(apierror.BadRequest, "%s body: %w", encoding, err)
 	}
 	return &inflated{packed: packed, plain: plain}, nil
 }
 
-// Account is what the request holds of the process's memory.
-func (c *Call) Account() *budget.Account { return budget.Of(c.R.Context()) }
-
-// counted counts what is read.
+// counted counts the bytes that are read.
 type counted struct {
 	r io.Reader
 	n int64
@@ -65,7 +48,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inflated ends with 413 when it has become too much for what it came from.
+// inflated ends with 413 when it has grown too large for its compressed size.
 type inflated struct {
 	packed *counted
 	plain  io.Reader

@@ -13,31 +13,34 @@ import (
 	"stasis/internal/apierror"
 )
 
-// SystemDatabase is the database that requests without a prefix speak of.
+// SystemDatabase is the database of requests whose path has no prefix /_db/<name>.
 const SystemDatabase = "_system"
 
 // Handler answers a request, or returns the error to answer with.
 type Handler func(*Call) error
 
-// Route says where requests go. Parts of Pattern in braces match any one part of
-// a path and are given to the handler in Call.Args, in order; a literal part wins
-// over one in braces.
+// Route says which handler answers a method and a path. A part of Pattern in braces matches
+// any one part of a path, and the handler finds it in Call.Args; a literal part wins over one
+// in braces. GET answers HEAD too, unless there is a route for HEAD.
 type Route struct {
 	Method  string
 	Pattern string // "/_api/document/{collection}/{key}"
 	Handler Handler
-	// Always: answered also while the server starts or stops.
+	// Always says that it is answered also while the server starts or stops.
 	Always bool
 
 	parts []string
 }
 
-// Options are what a Mux needs from the server around it.
+// Options are what a Mux needs from its server.
 type Options struct {
-	BodyBytes int64                                        // limit of Call.Body
-	Database  func(ctx context.Context, name string) error // nil error: there is such a database
-	Admit     func() error                                 // not nil error: the server starts or stops
-	Logger    hclog.Logger
+	BodyBytes int64 // limit of Call.Body
+	// Database returns an error if a database does not exist. Nil: there is only _system, for
+	// servers without databases.
+	Database func(ctx context.Context, name string) error
+	// Admit returns an error while the server starts or stops. Nil: it always serves.
+	Admit  func() error
+	Logger hclog.Logger
 }
 
 // Mux finds the handler for a request.
@@ -48,6 +51,14 @@ type Mux struct {
 
 // NewMux makes a Mux of routes.
 func NewMux(o Options, routes ...Route) *Mux {
+	if o.Database == nil {
+		o.Database = func(_ context.Context, name string) error {
+			return apierror.New(apierror.DatabaseNotFound, "database not found: %s: this server has no databases", name)
+		}
+	}
+	if o.Admit == nil {
+		o.Admit = func() error { return nil }
+	}
 	m := &Mux{o: o, routes: map[string][]Route{}}
 	for _, r := range routes {
 		r.parts = strings.Split(strings.TrimPrefix(r.Pattern, "/"), "/")
@@ -61,7 +72,7 @@ func groupOf(parts []string) string {
 	return strings.Join(parts[:min(2, len(parts))], "/")
 }
 
-// ServeHTTP answers a request, whatever happens on the way, with an envelope.
+// ServeHTTP answers a request. Errors and panics of handlers are answered with an envelope.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Server", "ArangoDB")
@@ -73,11 +84,11 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				panic(p)
 			}
 			m.o.Logger.Error("handler panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-			WriteError(w, apierror.New(apierror.Internal, "internal error: %v", p))
+			writeError(w, apierror.New(apierror.Internal, "internal error: %v", p))
 		}
 	}()
 	if err := m.serve(w, r); err != nil {
-		WriteError(w, err)
+		writeError(w, err)
 	}
 }
 
@@ -109,7 +120,7 @@ func (m *Mux) call(w http.ResponseWriter, r *http.Request, db string, args []str
 	return &Call{W: w, R: r, DB: db, Args: args, Query: r.URL.Query(), bodyBytes: m.o.BodyBytes}
 }
 
-// find gives the route for a path, or the error that says why there is none.
+// find returns the route for a path, or the error that says why none matches.
 func (m *Mux) find(method string, parts []string) (Route, []string, error) {
 	known, longer := false, false
 	var found *Route
@@ -182,8 +193,8 @@ func argsOf(pattern, parts []string) []string {
 	return args
 }
 
-// splitPath takes a path apart: the database of its prefix, and its unescaped
-// parts. An escaped slash stays inside its part; a trailing slash is ignored.
+// splitPath divides a path into the database of its prefix and its unescaped parts. An escaped
+// slash stays in its part. A trailing slash is ignored.
 func splitPath(u *url.URL) (db string, parts []string, err error) {
 	raw := strings.Split(strings.TrimSuffix(strings.TrimPrefix(u.EscapedPath(), "/"), "/"), "/")
 	for _, r := range raw {
@@ -206,7 +217,7 @@ func splitPath(u *url.URL) (db string, parts []string, err error) {
 	return db, parts, nil
 }
 
-// methodOf is the request's method, which old clients put into a header.
+// methodOf returns the request's method, which old clients put into a header.
 func methodOf(r *http.Request) string {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		if m := r.Header.Get(name); m != "" {
@@ -216,13 +227,13 @@ func methodOf(r *http.Request) string {
 	return r.Method
 }
 
-// WriteError answers with the error's envelope; a 503 says when to try again.
-func WriteError(w http.ResponseWriter, err error) {
+// writeError answers with the error's envelope. A 503 says when to try again.
+func writeError(w http.ResponseWriter, err error) {
 	if apierror.From(err).Status() == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
-		w.Header().Set("Retry-After", fmt.Sprint(RetryAfterSeconds))
+		w.Header().Set("Retry-After", fmt.Sprint(retryAfterSeconds))
 	}
 	apierror.Write(w, err)
 }
 
-// RetryAfterSeconds is what a 503 tells clients to wait.
-const RetryAfterSeconds = 1
+// retryAfterSeconds is how long a 503 tells clients to wait.
+const retryAfterSeconds = 1

@@ -1,17 +1,17 @@
 package rest
 
-// Pieces is a text in parts: what is large is kept once, where it is, and nothing is moved
-// when more comes.
+// Pieces is a text in parts. A large part is kept where it is, and nothing is copied when the
+// text grows.
 type Pieces struct {
 	all  [][]byte
 	size int
-	own  []byte // the last of all, if Write made it: it may grow in place
+	own  []byte // the last of all, if Write made it and it may grow in place
 }
 
-// PieceBytes is how much of what is written is kept together.
+// PieceBytes is the size of the parts that Write makes.
 const PieceBytes = 64 << 10
 
-// Add puts parts at the end. They are not copied, and must not change.
+// Add puts parts at the end. They are not copied and must not change.
 func (p *Pieces) Add(parts ...[]byte) {
 	for _, part := range parts {
 		p.all = append(p.all, part)
@@ -20,7 +20,7 @@ func (p *Pieces) Add(parts ...[]byte) {
 	p.own = nil
 }
 
-// Write puts a copy of text at the end. It does not fail.
+// Write puts a copy of text at the end. It never fails.
 func (p *Pieces) Write(text []byte) (int, error) {
 	n := len(text)
 	for len(text) > 0 {

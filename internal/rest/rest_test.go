@@ -187,3 +187,14 @@ func TestAnswersKeepDocumentsAsTheyAre(t *testing.T) {
 	require.Equal(t, `{"code":201,"error":false,"result":{"n":1.50,"h":"<&>"}}`, w.Body.String())
 	require.Equal(t, "application/json; charset=utf-8", w.Header().Get("Content-Type"))
 }
+
+// A server without databases and without phases needs no more than its routes.
+func TestOptionsMayBeLeftOut(t *testing.T) {
+	m := NewMux(Options{Logger: hclog.NewNullLogger()}, Route{Method: "GET", Pattern: "/_api/version", Handler: echo("version")})
+	status, body, _ := ask(m, "GET", "/_api/version")
+	require.Equal(t, 200, status)
+	require.Equal(t, "version", body["name"])
+	status, body, _ = ask(m, "GET", "/_db/other/_api/version")
+	require.Equal(t, 404, status)
+	require.EqualValues(t, 1228, body["errorNum"])
+}
