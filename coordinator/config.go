@@ -6,7 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/coordinator/admin"
+	"stasis/coordinator/api/admin"
 	"stasis/event"
 	"stasis/internal/network"
 )
@@ -25,7 +25,7 @@ type Config struct {
 	Steps     event.Sink     // receives the steps of backups and restores, beside the ring behind /_stasis/steps
 	Limits    Limits
 	Timing    Timing
-	Admin     admin.Timing // of cluster administration
+	Admin     admin.Timeouts // of cluster administration
 
 	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the
 	// checks of consistency catch what that breaks.

@@ -13,13 +13,13 @@ import (
 	"github.com/arangodb/go-driver/v2/utils"
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/admin"
+	"stasis/coordinator/api/admin"
 )
 
 // The official driver administers the cluster: it moves shards, relieves servers of
 // leadership, cleans them out and removes them.
 func TestOfficialDriverAdministers(t *testing.T) {
-	c := startCluster(t, options{dbservers: 3, admin: admin.Timing{Remove: 40 * time.Second, Again: 100 * time.Millisecond}})
+	c := startCluster(t, options{dbservers: 3, admin: admin.Timeouts{Remove: 40 * time.Second, Again: 100 * time.Millisecond}})
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	cl := arangodb.NewClient(connection.NewHttpConnection(connection.HttpConfiguration{

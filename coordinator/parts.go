@@ -6,7 +6,7 @@ import (
 	"time"
 
 	agencyclient "stasis/agency/client"
-	"stasis/coordinator/admin"
+	"stasis/coordinator/api/admin"
 	"stasis/coordinator/api/cursors"
 	"stasis/coordinator/api/ddl"
 	"stasis/coordinator/api/documents"
@@ -97,6 +97,6 @@ func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Lo
 			ID: me.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: p.client, Ended: me.life.ended, Logger: c.Logger.Named("status"),
 		},
 		&steps.API{Log: log, Ended: me.life.ended},
-		&admin.Admin{ID: me.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timing: c.Admin.WithDefaults()},
+		&admin.API{ID: me.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timeouts: c.Admin.WithDefaults()},
 	)
 }

@@ -66,7 +66,7 @@ var rooms = []room{
 	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "client", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
-	{"coordinator/admin", []string{"agency/client", "agency/keys", "coordinator/catalog"}, "jobs are wishes in the agency: the supervision carries them out"},
+	{"coordinator/api/admin", []string{"agency/client", "agency/keys", "coordinator/balance", "coordinator/catalog"}, "jobs are wishes in the agency: the supervision carries them out"},
 	{"coordinator/api/cursors", []string{"coordinator/catalog", "coordinator/cursor", "coordinator/route", "dbserver/client"}, "a handler finds a collection, reads shards, and keeps a cursor"},
 	{"coordinator/api/ddl", []string{"agency/keys", "coordinator/api/users", "coordinator/catalog", "coordinator/document", "coordinator/route"}, "handlers translate: the catalog decides"},
 	{"coordinator/api/documents", []string{"coordinator/bulk", "coordinator/catalog", "coordinator/document", "coordinator/route", "dbserver/client"}, "handlers make operations: the router applies them"},
@@ -88,6 +88,7 @@ var rooms = []room{
 	{"coordinator/backup/topology", []string{"agency/client", "agency/keys", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "dbserver/client"}, "what the agency says of the cluster is read, never changed"},
 	{"coordinator/backup/transfer", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a transfer moves pieces and never needs the agency lock"},
 	{"coordinator/backup/verify", []string{"coordinator/backup/certificate", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a verify reads and changes nothing"},
+	{"coordinator/balance", nil, "what to move depends on where replicas are and on nothing else"},
 	{"coordinator/bulk", nil, "imports are read without knowing where documents go"},
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},

@@ -15,14 +15,14 @@ import (
 	"stasis/internal/rest"
 )
 
-// maintenanceFor is how long a maintenance lasts for which nobody says how long.
+// maintenanceFor is how long a maintenance lasts if the request does not say it.
 const maintenanceFor = time.Hour
 
-// maxMaintenance bounds it: beyond, times cannot be written any more.
+// maxMaintenance bounds it. Later times cannot be written as text.
 const maxMaintenance = 10 * 365 * 24 * time.Hour
 
-// mode is what the supervision last said of itself.
-func (a *Admin) mode(c *rest.Call) error {
+// mode answers with the supervision's mode.
+func (a *API) mode(c *rest.Call) error {
 	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
@@ -37,9 +37,9 @@ func modeIn(snap *catalog.Snapshot) string {
 	return keys.ModeNormal
 }
 
-// setMode pauses the supervision, or lets it work, and returns when it has taken
+// setMode pauses the supervision or lets it work, and answers when the supervision has taken
 // notice.
-func (a *Admin) setMode(c *rest.Call) error {
+func (a *API) setMode(c *rest.Call) error {
 	raw, err := c.JSON()
 	if err != nil {
 		return err
@@ -84,13 +84,13 @@ func modeWanted(raw json.RawMessage) (time.Duration, error) {
 	return time.Duration(n * float64(time.Second)), nil
 }
 
-// await waits until the supervision has done something.
-func (a *Admin) await(ctx context.Context, what string, done func(*catalog.Snapshot) bool) error {
-	waiting, cancel := context.WithTimeout(ctx, a.Timing.Mode)
+// await waits until done holds, at most Timeouts.Mode. what is the error if it does not.
+func (a *API) await(ctx context.Context, what string, done func(*catalog.Snapshot) bool) error {
+	waiting, cancel := context.WithTimeout(ctx, a.Timeouts.Mode)
 	defer cancel()
 	_, err := a.Catalog.Await(waiting, done)
 	if err != nil && waiting.Err() != nil {
-		return apierror.New(http.StatusGatewayTimeout, "%s within %v", what, a.Timing.Mode).WithStatus(http.StatusRequestTimeout)
+		return apierror.New(http.StatusGatewayTimeout, "%s within %v", what, a.Timeouts.Mode).WithStatus(http.StatusRequestTimeout)
 	}
 	if err != nil {
 		return agencyError(err)
@@ -98,8 +98,8 @@ func (a *Admin) await(ctx context.Context, what string, done func(*catalog.Snaps
 	return nil
 }
 
-// serverMaintenance says whether a DB server is in maintenance, and until when.
-func (a *Admin) serverMaintenance(c *rest.Call) error {
+// serverMaintenance answers whether a DB server is in maintenance, and until when.
+func (a *API) serverMaintenance(c *rest.Call) error {
 	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
@@ -115,9 +115,9 @@ func (a *Admin) serverMaintenance(c *rest.Call) error {
 	return c.Result(http.StatusOK, m)
 }
 
-// setServerMaintenance has the failure of one DB server be without consequences for
-// a time, and returns when that is in effect.
-func (a *Admin) setServerMaintenance(c *rest.Call) error {
+// setServerMaintenance keeps the supervision from acting on a failure of one DB server, for a
+// time, and answers when that is in effect.
+func (a *API) setServerMaintenance(c *rest.Call) error {
 	var body struct {
 		Mode    string   `json:"mode"`
 		Timeout *float64 `json:"timeout"`

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a cluster as the agency has it, and an Admin in front of it.
+// world is a cluster as the agency has it, and an API in front of it.
 type world struct {
 	t      *testing.T
 	agency *agencytest.Agency
@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 		Reserve: w.agency.Reserve, MaxShards: 10, ReportWait: 20 * time.Second, ThawWait: time.Minute, AgencyTimeout: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
-	a := &Admin{ID: "CRDN-1", Agency: w.agency, Catalog: c, Logger: hclog.NewNullLogger(), Timing: Timing{}.WithDefaults()}
+	a := &API{ID: "CRDN-1", Agency: w.agency, Catalog: c, Logger: hclog.NewNullLogger(), Timeouts: Timeouts{}.WithDefaults()}
 	w.mux = rest.NewMux(rest.Options{
 		BodyBytes: 1 << 20, Admit: func() error { return nil }, Logger: hclog.NewNullLogger(),
 		Database: func(ctx context.Context, name string) error { _, err := c.Database(ctx, name); return err },
@@ -80,7 +80,7 @@ func (w *world) set(ops map[string]any) {
 
 func (w *world) at(key string) *agencyclient.Node { return w.agency.At(key) }
 
-// beforeWrites calls f with each write of the Admin; an error is the write's.
+// beforeWrites calls f with each write of the API; an error is the write's.
 func (w *world) beforeWrites(f func() error) {
 	w.agency.OnWrite(func(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 		if err := f(); err != nil {
@@ -90,7 +90,7 @@ func (w *world) beforeWrites(f func() error) {
 	})
 }
 
-// answer is what an Admin said.
+// answer is what an API said.
 type answer struct {
 	status int
 	fields map[string]any

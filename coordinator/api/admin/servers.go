@@ -9,8 +9,8 @@ import (
 	"stasis/internal/rest"
 )
 
-// numberOfServers says how many servers somebody wants, and which are cleaned out.
-func (a *Admin) numberOfServers(c *rest.Call) error {
+// numberOfServers answers how many servers administrators want, and which are cleaned out.
+func (a *API) numberOfServers(c *rest.Call) error {
 	snap, err := a.Catalog.Sync(c.R.Context())
 	if err != nil {
 		return err
@@ -28,8 +28,9 @@ func (a *Admin) numberOfServers(c *rest.Call) error {
 	return c.OK(http.StatusOK, f)
 }
 
-// setNumberOfServers notes what somebody wants; nothing here acts on the numbers.
-func (a *Admin) setNumberOfServers(c *rest.Call) error {
+// setNumberOfServers notes how many servers administrators want. Stasis does not act on the
+// numbers.
+func (a *API) setNumberOfServers(c *rest.Call) error {
 	var body map[string]json.RawMessage
 	if err := c.Object(&body); err != nil {
 		return err
