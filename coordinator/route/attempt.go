@@ -10,8 +10,8 @@ import (
 	"stasis/internal/apierror"
 )
 
-// How long a leader may keep a request before it is asked whether it still leads,
-// and how long an answer may be on its way when it does not.
+// suspicion is how long a leader may work on a request before the coordinator watches whether it
+// still leads. onItsWay is how long its answer may take when it does not.
 const (
 	suspicion = time.Second
 	onItsWay  = 500 * time.Millisecond
@@ -20,10 +20,10 @@ const (
 // errOvertaken ends a request to a server that no longer leads the shard.
 var errOvertaken = errors.New("the shard has another leader now")
 
-// attempt is the context of one request to the leader of a shard. It ends after
-// Router.Attempt, or when the leadership has passed to another: a leader that hands
-// over answers what it has first, so one that has not answered by then is hanging,
-// or cut off, and need not be waited for. end must be called.
+// attempt returns the context of one request to the leader of a shard. It ends after
+// Router.Attempt, or when the leadership has passed to another server: a leader that hands over
+// answers its requests first. So one that has not answered by then hangs or is cut off, and its
+// answer will not come. end must be called.
 func (r *Router) attempt(ctx context.Context, snap *catalog.Snapshot, coll *catalog.Collection, shard string) (_ context.Context, end func()) {
 	ctx, cancel := context.WithTimeout(ctx, r.Attempt)
 	ctx, overtake := context.WithCancelCause(ctx)
@@ -50,7 +50,7 @@ func (r *Router) attempt(ctx context.Context, snap *catalog.Snapshot, coll *cata
 	}
 }
 
-// same says whether the leadership of a shard that one view knows goes on in another.
+// same says whether the leadership of a shard in one snapshot goes on in another.
 func same(old, now *catalog.Snapshot, coll *catalog.Collection, shard string) bool {
 	if now.Epoch != old.Epoch {
 		return false
@@ -59,7 +59,7 @@ func same(old, now *catalog.Snapshot, coll *catalog.Collection, shard string) bo
 	return ok && c.ShardTerms[shard] == coll.ShardTerms[shard]
 }
 
-// overtaken says in the error of a request why it was ended.
+// overtaken adds to the error of a request that it was ended because of another leader.
 func overtaken(ctx context.Context, err error) error {
 	if err == nil || context.Cause(ctx) != errOvertaken { //nolint:errorlint // the very cause
 		return err
