@@ -65,7 +65,7 @@ func newParts(c Config, me self) (*parts, error) {
 	})
 	servers := dbclient.New(p.client)
 	log := steps.NewLog(c.Limits.StepEvents)
-	p.backups = backup.New(backup.Deps{
+	p.backups = backup.New(backup.Options{
 		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: p.client}, ID: me.id, RebootID: reboot,
 		Steps: event.Tee(log.Add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
 	})

@@ -29,9 +29,9 @@ type Service struct {
 }
 
 // New makes a service. It does nothing until asked; Run is its background part.
-func New(d Deps) *Service {
+func New(d Options) *Service {
 	d = d.withDefaults()
-	t := d.Timing
+	t := d.Timeouts
 	life := operation.NewLife()
 	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency}
 	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
@@ -39,12 +39,12 @@ func New(d Deps) *Service {
 		life: life,
 		creator: &create.Creator{
 			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger,
-			Limits: create.Limits{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo}, WithoutLocks: d.WithoutLocks,
+			Timeouts: create.Timeouts{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo}, WithoutLocks: d.WithoutLocks,
 		},
 		restorer: &restore.Restorer{
 			Life: life, Locks: locks, Clusters: clusters, Cache: d.Cache, Servers: d.Servers, Peers: d.Peers,
 			Coordinator: d.ID, Version: d.Version, Steps: d.Steps, Log: d.Logger,
-			Limits: restore.Limits{
+			Timeouts: restore.Timeouts{
 				Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Undo: t.Undo,
 				Converge: t.Converge, Succession: t.Succession, Peers: t.Peers,
 			},
@@ -59,7 +59,7 @@ func New(d Deps) *Service {
 		transfers: &transfer.Service{
 			Life: life, Agency: d.Agency, Cache: d.Cache, Clusters: clusters, Lister: d.Servers, Movers: d.Movers,
 			Coordinator: d.ID, RebootID: d.RebootID, Log: d.Logger,
-			Limits: transfer.Limits{Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Remote: t.Remote, Gone: t.Gone},
+			Timeouts: transfer.Timeouts{Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Remote: t.Remote, Gone: t.Gone},
 		},
 	}
 }

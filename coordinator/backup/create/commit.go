@@ -82,7 +82,7 @@ func (c *creation) departed(ctx context.Context) error {
 // publish is step 10. It cannot fail, and does not end when the client leaves: a server
 // that does not publish now does so by itself when it has asked the agency.
 func (c *creation) publish(ctx context.Context) {
-	ctx, cancel := c.by.Life.AfterCommit(ctx, c.by.Limits.Stall)
+	ctx, cancel := c.by.Life.AfterCommit(ctx, c.by.Timeouts.Stall)
 	defer cancel()
 	c.behind = c.pending.publish(ctx)
 }

@@ -30,7 +30,7 @@ func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 	defer done()
 	if err := c.make(limited); err != nil {
 		err = operation.Numbered(apierror.BackupCreate, "create backup", c.op.Overdue(operation.Cause(limited, err)))
-		c.op.RollBack(ctx, err, s.Limits.Undo)
+		c.op.RollBack(ctx, err, s.Timeouts.Undo)
 		c.op.Log.Warn("backup failed", "id", c.op.ID, "error", err)
 		return Result{}, err
 	}

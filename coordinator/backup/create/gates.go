@@ -19,11 +19,11 @@ import (
 // globalLock is all gates together, over the attempts to hold them. It keeps the evidence
 // of the last attempt and the report of all.
 type globalLock struct {
-	op      *operation.Operation
-	servers Servers
-	members []fanout.Member
-	shards  map[string]topology.Shard // in Plan
-	limits  Limits
+	op       *operation.Operation
+	servers  Servers
+	members  []fanout.Member
+	shards   map[string]topology.Shard // in Plan
+	timeouts Timeouts
 
 	first      time.Time // the first attempt
 	silent     silentSince
@@ -43,15 +43,15 @@ func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a
 		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(),
 		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a
 		// coordinator that is gone; this bounds that of one that lives and stands still.
-		LeaseSeconds: (window + g.limits.Cut + 4*dbclient.GateSilence).Seconds(),
+		LeaseSeconds: (window + g.timeouts.Cut + 4*dbclient.GateSilence).Seconds(),
 	}
 	fatal := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) } // all windows end together
-	answers := fanout.Ask(h.alive, g.members, window+g.limits.Answer, fatal, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+	answers := fanout.Ask(h.alive, g.members, window+g.timeouts.Answer, fatal, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		return h.take(ctx, g.servers, m, request)
 	}))
 	var last time.Time
 	for _, l := range answers {
-		if g.silent.tooLong(l.ID, l.Err, g.limits.Answer) {
+		if g.silent.tooLong(l.ID, l.Err, g.timeouts.Answer) {
 			return apierror.New(apierror.BackupLockFailed, "global lock: %w", l.Err)
 		}
 		if l.Err != nil && !errors.Is(l.Err, context.Canceled) { // the rest were cut off because of another
@@ -75,8 +75,8 @@ func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) 
 	from := time.Now()
 	g.report.LockSeconds = from.Sub(g.first).Seconds()
 	g.op.Emit(ctx, event.Event{Step: event.Cut})
-	request := dbclient.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.limits.Cut.Seconds()}
-	answers, err := g.askCuts(h.alive, request, g.limits.Cut+dbclient.GateSilence)
+	request := dbclient.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.timeouts.Cut.Seconds()}
+	answers, err := g.askCuts(h.alive, request, g.timeouts.Cut+dbclient.GateSilence)
 	if lost := h.lost(); len(lost) > 0 {
 		maps.Copy(a.Failed, lost)
 		err = nil
@@ -131,11 +131,11 @@ func (g *globalLock) askCuts(ctx context.Context, request dbclient.CutRequest, p
 func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt) {
 	asked := time.Now()
 	request := dbclient.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt}
-	answers := fanout.Ask(ctx, g.members, 2*g.limits.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbclient.GateReleaseResponse, err error) {
+	answers := fanout.Ask(ctx, g.members, 2*g.timeouts.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbclient.GateReleaseResponse, err error) {
 		ctx, done := h.until(ctx, m)
 		defer done()
 		err = operation.Retry(ctx, func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, g.limits.Answer)
+			ctx, cancel := context.WithTimeout(ctx, g.timeouts.Answer)
 			defer cancel()
 			r, err = g.servers.GateRelease(ctx, m.Target, request)
 			return err

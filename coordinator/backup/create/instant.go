@@ -19,7 +19,7 @@ const unprotectedCut = 30 * time.Second
 // attempt lasts; between two attempts all gates are open.
 func (c *creation) holdInstant(ctx context.Context) error {
 	c.gates = &globalLock{
-		op: c.op, servers: c.by.Servers, members: c.cluster.Members, shards: c.shards, limits: c.by.Limits,
+		op: c.op, servers: c.by.Servers, members: c.cluster.Members, shards: c.shards, timeouts: c.by.Timeouts,
 		first: time.Now(), silent: silentSince{},
 	}
 	if c.by.WithoutLocks {
@@ -53,7 +53,7 @@ func (c *creation) tryWindows(ctx context.Context) (held bool, err error) {
 		if held, err = c.gates.attempt(ctx, n, window, c.prepareAgain); held || err != nil {
 			return held, err
 		}
-		if err := wait.For(ctx, min(c.by.Limits.Pause, time.Until(deadline))); err != nil {
+		if err := wait.For(ctx, min(c.by.Timeouts.Pause, time.Until(deadline))); err != nil {
 			return false, err
 		}
 		if time.Until(deadline) > 0 {
@@ -75,7 +75,7 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 	from := time.Now()
 	c.op.Emit(ctx, event.Event{Step: event.Cut})
 	request := dbclient.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
-	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Limits.Answer)
+	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Timeouts.Answer)
 	if err != nil {
 		return err
 	}

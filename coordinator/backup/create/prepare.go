@@ -35,7 +35,7 @@ func (c *creation) readPlan(ctx context.Context) error {
 	if c.sealed.dumpSHA256, err = certificate.Hash(dump); err != nil {
 		return fmt.Errorf("hash agency dump: %w", err)
 	}
-	c.pending = &pending{op: c.op, servers: c.by.Servers, members: c.cluster.Members, limits: c.by.Limits}
+	c.pending = &pending{op: c.op, servers: c.by.Servers, members: c.cluster.Members, timeouts: c.by.Timeouts}
 	plan, err := topology.ParseDump(dump.Dump)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c *creation) taken(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 	}
-	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Timeouts.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 		return piece.List(ctx, c.by.Servers, m, dbclient.ListRequest{IDs: []string{c.op.ID}})
 	})
 	if err := fanout.FirstError(lists); err != nil {

@@ -24,7 +24,7 @@ func (c *creation) link(ctx context.Context) error {
 	}
 	answers := fanout.Ask(ctx, c.cluster.Members, 0, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.Piece, error) {
 		start := time.Now()
-		p, err := fanout.WhileItProgresses(ctx, c.by.Limits.Stall, m, func(ctx context.Context) (dbclient.Piece, error) {
+		p, err := fanout.WhileItProgresses(ctx, c.by.Timeouts.Stall, m, func(ctx context.Context) (dbclient.Piece, error) {
 			return c.by.Servers.Link(ctx, m.Target, request)
 		})
 		if err == nil {
@@ -105,7 +105,7 @@ func (c *creation) certify() *certificate.Certificate {
 // seal stores the certificate in every piece, so that every committed backup has it.
 func (c *creation) seal(ctx context.Context) error {
 	request := dbclient.SealRequest{ID: c.op.ID, Nonce: c.op.Nonce, Certificate: c.sealed.certificate}
-	err := fanout.Tell(ctx, c.cluster.Members, c.by.Limits.Stall, func(ctx context.Context, m fanout.Member) error {
+	err := fanout.Tell(ctx, c.cluster.Members, c.by.Timeouts.Stall, func(ctx context.Context, m fanout.Member) error {
 		return c.by.Servers.Seal(ctx, m.Target, request)
 	})
 	if err == nil {

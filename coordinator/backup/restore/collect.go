@@ -52,7 +52,7 @@ func (r *restoration) list(ctx context.Context) error {
 		r.failsafe = backupid.Now()
 		failsafe := r.failsafe.ID(FailsafeLabel)
 		request := dbclient.ListRequest{IDs: []string{r.op.ID, failsafe}, WithDetails: true}
-		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Timeouts.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 			return piece.List(ctx, r.by.Servers, m, request)
 		})
 		if err := fanout.FirstError(lists); err != nil {

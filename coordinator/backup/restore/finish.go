@@ -40,7 +40,7 @@ func (r *restoration) commit(ctx context.Context) error {
 // finish waits until the restored state is served everywhere, and releases the lock. It
 // undoes nothing: a server that is slow, or down, swaps its engine when it is there again.
 func (r *restoration) finish(ctx context.Context) error {
-	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Limits.Converge)
+	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Timeouts.Converge)
 	defer cancel()
 	r.op.Emit(ctx, event.Event{Step: event.Converging})
 	snapshot, err := r.by.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
@@ -53,7 +53,7 @@ func (r *restoration) finish(ctx context.Context) error {
 	r.awaitPeers(ctx, snapshot.Root)
 	// Now that Plan is free, others may lead the shards of leaders that have FAILED. A shard
 	// that no other server can lead, since the leader alone has everything, is not restored.
-	succession, cancel := context.WithTimeout(ctx, r.by.Limits.Succession)
+	succession, cancel := context.WithTimeout(ctx, r.by.Timeouts.Succession)
 	defer cancel()
 	if _, err := r.by.Cache.Wait(succession, func(s agencyclient.Snapshot) bool { return len(topology.Unled(s.Root)) == 0 }); err != nil {
 		return r.incomplete(ctx, err)
@@ -75,7 +75,7 @@ func (r *restoration) awaitPeers(ctx context.Context, root *agencyclient.Node) {
 	if r.by.Peers == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.by.Limits.Peers)
+	ctx, cancel := context.WithTimeout(ctx, r.by.Timeouts.Peers)
 	defer cancel()
 	var group sync.WaitGroup
 	for id := range root.At(keys.PlanCoordinators).Children() {
@@ -108,7 +108,7 @@ func (r *restoration) awaitPeer(ctx context.Context, url string) error {
 // the lock even if ctx has ended: failovers must go on, and a server that still has the old
 // epoch can take part in nothing.
 func (r *restoration) incomplete(ctx context.Context, err error) error {
-	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.by.Limits.Call)
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.by.Timeouts.Call)
 	defer cancel()
 	r.release(free)
 	root := r.by.Cache.Snapshot().Root

@@ -32,7 +32,7 @@ func (s *Restorer) Restore(ctx context.Context, r Request) (Result, error) {
 	defer done()
 	if err := one.decide(limited); err != nil {
 		err = operation.Numbered(apierror.BackupRestore, "restore", one.op.Overdue(operation.Cause(limited, err)))
-		one.op.RollBack(ctx, err, s.Limits.Undo)
+		one.op.RollBack(ctx, err, s.Timeouts.Undo)
 		one.op.Log.Warn("restore failed, nothing has changed", "id", r.ID, "error", err)
 		return Result{}, err
 	}

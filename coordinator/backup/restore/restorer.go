@@ -31,8 +31,8 @@ type Servers interface {
 	Unstage(ctx context.Context, t dbclient.Target, r dbclient.UnstageRequest) error
 }
 
-// Limits bound what a restore waits for.
-type Limits struct {
+// Timeouts bound what a restore waits for.
+type Timeouts struct {
 	Call       time.Duration // one call to the agency
 	Answer     time.Duration // a DB server's answer to a short request
 	Stall      time.Duration // a DB server that makes no progress for so long fails the restore
@@ -53,7 +53,7 @@ type Restorer struct {
 	Coordinator string // server id
 	Version     string // of the API, for the version rule
 	Steps       event.Sink
-	Limits      Limits
+	Timeouts    Timeouts
 	Log         hclog.Logger
 }
 

@@ -75,7 +75,7 @@ func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbcl
 	request.Source = r.record.Servers[m.ID]
 	request.Empty = request.Source == ""
 	request.Statements = r.cert.StatementsFor(request.Source, r.shards)
-	_, err := fanout.WhileItProgresses(ctx, r.by.Limits.Stall, m, func(ctx context.Context) (struct{}, error) {
+	_, err := fanout.WhileItProgresses(ctx, r.by.Timeouts.Stall, m, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.by.Servers.Stage(ctx, m.Target, request)
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbcl
 
 func (r *restoration) unstage(ctx context.Context) error {
 	request := dbclient.UnstageRequest{Epoch: r.record.Epoch, Nonce: r.op.Nonce}
-	return fanout.AllErrors(fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+	return fanout.AllErrors(fanout.Ask(ctx, r.cluster.Members, r.by.Timeouts.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		return r.by.Servers.Unstage(ctx, m.Target, request)
 	})))
 }

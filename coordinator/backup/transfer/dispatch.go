@@ -50,7 +50,7 @@ func (d *dispatcher) dispatch(ctx context.Context, server, source string, planEr
 		case missing.IsZero():
 			missing = time.Now()
 		}
-		gone := !missing.IsZero() && (p.cancelled || time.Since(missing) > d.service.Limits.Gone)
+		gone := !missing.IsZero() && (p.cancelled || time.Since(missing) > d.service.Timeouts.Gone)
 		switch {
 		case planErr != nil || source == "" || gone || p.cancelled && assigned == 0:
 			d.end(ctx, p, d.reason(server, planErr, gone))
@@ -82,7 +82,7 @@ func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server
 	target, reboot := d.target(root, server)
 	request := d.request
 	request.Source = source
-	call, cancel := context.WithTimeout(ctx, d.service.Limits.Stall)
+	call, cancel := context.WithTimeout(ctx, d.service.Timeouts.Stall)
 	defer cancel()
 	err := d.service.Movers.Transfer(call, target, request)
 	switch {

@@ -32,7 +32,7 @@ func (d *dispatcher) refusal(ctx context.Context) error {
 	if d.request.Kind != keys.TransferDownload {
 		return nil
 	}
-	timer := time.NewTimer(d.service.Limits.Answer)
+	timer := time.NewTimer(d.service.Timeouts.Answer)
 	defer timer.Stop()
 	select {
 	case err := <-d.planned:

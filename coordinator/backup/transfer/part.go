@@ -32,7 +32,7 @@ func partOf(root *agencyclient.Node, id, server string) (p part, known bool) {
 // lock. why is the reason why the part failed; nil: there was nothing to do.
 // agency.ErrPrecondition: the part has changed.
 func (s *Service) end(ctx context.Context, p part, why error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	was, e := p.entry.Status, p.entry
 	switch {

@@ -44,7 +44,7 @@ func (d *dispatcher) planUpload(ctx context.Context) (map[string]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	lists := fanout.Ask(ctx, c.Members, d.service.Limits.Stall, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+	lists := fanout.Ask(ctx, c.Members, d.service.Timeouts.Stall, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 		return piece.List(ctx, d.service.Lister, m, dbclient.ListRequest{IDs: []string{id}, WithDetails: true})
 	})
 	piece.Hide(c, lists)

@@ -18,7 +18,7 @@ type RemoteRequest struct {
 }
 
 // Remote has a DB server carry out a request at a remote: the first one that answers. It
-// may take as long as the remote does, up to Limits.Remote.
+// may take as long as the remote does, up to Timeouts.Remote.
 func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteResponse, error) {
 	if s.Movers == nil {
 		return dbclient.RemoteResponse{}, errNoTransfers
@@ -44,7 +44,7 @@ func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteR
 // may be configured. If no server answers, checkRemote accepts the remote: each server
 // checks again before it opens anything.
 func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remote dbclient.Remote, config dbclient.RemoteConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Answer)
 	defer cancel()
 	_, err := s.askRemote(ctx, members, dbclient.RemoteRequest{Operation: dbclient.RemoteCheck, Remote: remote, Config: config})
 	if err == nil || away(err) || ctx.Err() != nil {
@@ -54,7 +54,7 @@ func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remo
 }
 
 func (s *Service) askRemote(ctx context.Context, members []fanout.Member, r dbclient.RemoteRequest) (answer dbclient.RemoteResponse, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Remote)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Remote)
 	defer cancel()
 	for _, m := range members {
 		answer, err = s.Movers.Remote(ctx, m.Target, r)

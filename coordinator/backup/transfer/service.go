@@ -35,8 +35,8 @@ type Movers interface {
 	Remote(ctx context.Context, t dbclient.Target, r dbclient.RemoteRequest) (dbclient.RemoteResponse, error)
 }
 
-// Limits bound what a Service waits for.
-type Limits struct {
+// Timeouts bound what a Service waits for.
+type Timeouts struct {
 	Call   time.Duration // one call to the agency
 	Answer time.Duration // a DB server's answer to a short request
 	Stall  time.Duration // a DB server's answer to a request that takes longer
@@ -54,7 +54,7 @@ type Service struct {
 	Movers      Movers // nil: Start and Remote fail with apierror.NotImplemented
 	Coordinator string // server id
 	RebootID    func() uint64
-	Limits      Limits
+	Timeouts    Timeouts
 	Log         hclog.Logger
 
 	mu         sync.Mutex

@@ -83,7 +83,7 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 
 // record writes the job under the next number of the cluster's id range.
 func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	for {
 		root, err := s.Agency.Read(ctx, keys.LatestID, keys.HotBackupDeleted, keys.HotBackupDeletes, keys.PlanDBServers, keys.ShortIDs)

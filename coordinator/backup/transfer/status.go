@@ -96,7 +96,7 @@ func (s *Service) Abort(ctx context.Context, id string) error {
 	if _, err := s.Status(ctx, id); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	key := keys.TransferJobKey(id)
 	_, err := s.Agency.Write(ctx, agencyclient.Tx{

@@ -79,7 +79,7 @@ func (s *Service) forget(ctx context.Context, jobs map[string]keys.TransferJob) 
 	slices.Sort(over)
 	for _, n := range over[:max(0, len(over)-kept)] {
 		id := strconv.FormatUint(n, 10)
-		call, cancel := context.WithTimeout(ctx, s.Limits.Call)
+		call, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 		_, err := s.Agency.Write(call, agencyclient.Tx{
 			Ops: map[string]any{keys.TransferJobKey(id): agencyclient.Delete()},
 			Pre: map[string]any{keys.TransferJobKey(id) + "/Nonce": agencyclient.Old(jobs[id].Nonce)},

@@ -48,8 +48,8 @@ var (
 	_ Servers = (*dbclient.Client)(nil)
 )
 
-// Deps is what a Service works with. Agency, Cache, Servers and ID are required.
-type Deps struct {
+// Options is what a Service works with. Agency, Cache, Servers and ID are required.
+type Options struct {
 	Agency   Agency
 	Cache    Cache
 	Servers  Servers
@@ -60,7 +60,7 @@ type Deps struct {
 	Version  string          // of the API served, for the version rule of a restore; default version.API
 	Steps    event.Sink
 	Logger   hclog.Logger
-	Timing   Timing
+	Timeouts Timeouts
 
 	// WithoutLocks makes Create take no gate (lock mode "none"). It exists to show that the
 	// consistency checkers catch what that breaks. Such a backup is marked as potentially
@@ -68,7 +68,7 @@ type Deps struct {
 	WithoutLocks bool
 }
 
-func (d Deps) withDefaults() Deps {
+func (d Options) withDefaults() Options {
 	if d.RebootID == nil {
 		d.RebootID = func() uint64 { return 0 }
 	}
@@ -78,12 +78,12 @@ func (d Deps) withDefaults() Deps {
 	if d.Logger == nil {
 		d.Logger = hclog.NewNullLogger()
 	}
-	d.Timing = d.Timing.withDefaults()
+	d.Timeouts = d.Timeouts.withDefaults()
 	return d
 }
 
-// Timing bounds the protocols. Zero fields take their default.
-type Timing struct {
+// Timeouts bounds the protocols. Zero fields take their default.
+type Timeouts struct {
 	Lease      time.Duration // of the agency lock; renewed every third of it; default 15 s
 	Agency     time.Duration // one call to the agency, leader changes included; default 10 s
 	Answer     time.Duration // a DB server's answer to a short request, beyond what the request itself waits; default 3 s
@@ -99,7 +99,7 @@ type Timing struct {
 	Gone       time.Duration // a transfer waits so long for a DB server that is gone; default 10 min
 }
 
-func (t Timing) withDefaults() Timing {
+func (t Timeouts) withDefaults() Timeouts {
 	orDefault(&t.Lease, 15*time.Second)
 	orDefault(&t.Agency, 10*time.Second)
 	orDefault(&t.Answer, 3*time.Second)
