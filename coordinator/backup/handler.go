@@ -14,11 +14,11 @@ import (
 // it.
 const PathPrefix = "/_admin/backup"
 
-// retryAfter is what a 503 tells the client to wait, in seconds.
+// retryAfter is how long a 503 tells the client to wait, in seconds.
 const retryAfter = "5"
 
-// Handler serves POST /_admin/backup/<command>. When the client goes away, the request's
-// context ends, and with it what is not committed.
+// Handler serves POST /_admin/backup/<command>. When the client goes away, the request's context
+// ends, and the command undoes what is not committed.
 func (s *Service) Handler() http.Handler {
 	h := handler{s}
 	t := transferHandler{s.transfers}
@@ -103,7 +103,7 @@ func (h handler) restore(ctx context.Context, body json.RawMessage) (int, any, e
 }
 
 func (h handler) verify(ctx context.Context, body json.RawMessage) (int, any, error) {
-	request, err := parseRestore(body) // the same: an id
+	request, err := parseRestore(body) // it has an id, too
 	if err != nil {
 		return 0, nil, err
 	}

@@ -17,9 +17,9 @@ import (
 	"stasis/internal/version"
 )
 
-// Agency is what the protocols ask of the agency; *agency/client.Client is one. Write
-// returns the index of the applied transaction, or an error that matches one of that
-// package's sentinels; Read is linearizable.
+// Agency is the part of the agency's client that the commands use; *agency/client.Client is
+// one. Write returns the index of the applied transaction, or an error that matches one of that
+// package's sentinels. Read is linearizable.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
@@ -33,8 +33,8 @@ type Cache interface {
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Servers asks one DB server for its part in any of the protocols; *dbserver/client.Client
-// is one. No method repeats a request.
+// Servers sends the requests of all commands to one DB server; *dbserver/client.Client is one.
+// No method repeats a request.
 type Servers interface {
 	create.Servers
 	restore.Servers
@@ -48,7 +48,7 @@ var (
 	_ Servers = (*dbclient.Client)(nil)
 )
 
-// Options is what a Service works with. Agency, Cache, Servers and ID are required.
+// Options are what a Service works with. Agency, Cache, Servers and ID are required.
 type Options struct {
 	Agency   Agency
 	Cache    Cache
@@ -63,7 +63,7 @@ type Options struct {
 	Timeouts Timeouts
 
 	// WithoutLocks makes Create take no gate (lock mode "none"). It exists to show that the
-	// consistency checkers catch what that breaks. Such a backup is marked as potentially
+	// checks of consistency find what that breaks. Such a backup is marked as potentially
 	// inconsistent.
 	WithoutLocks bool
 }
@@ -82,12 +82,12 @@ func (d Options) withDefaults() Options {
 	return d
 }
 
-// Timeouts bounds the protocols. Zero fields take their default.
+// Timeouts bound what the commands wait for. Zero fields take their default.
 type Timeouts struct {
 	Lease      time.Duration // of the agency lock; renewed every third of it; default 15 s
 	Agency     time.Duration // one call to the agency, leader changes included; default 10 s
 	Answer     time.Duration // a DB server's answer to a short request, beyond what the request itself waits; default 3 s
-	Stall      time.Duration // a DB server that makes no progress for so long while it works, or is not heard, fails the phase; default 10 s
+	Stall      time.Duration // a DB server that makes no progress for so long, or does not answer, fails the phase; default 10 s
 	Remote     time.Duration // a question about a remote; default 30 min
 	Cut        time.Duration // fixing the cut while the gates are held; default 1 s
 	Pause      time.Duration // between two attempts to hold all gates; default 50 ms
@@ -96,7 +96,7 @@ type Timeouts struct {
 	Converge   time.Duration // from a restore's commit until all servers serve it; default 15 min
 	Succession time.Duration // then, until others lead the shards of servers that have FAILED; default 1 min
 	Peers      time.Duration // waiting for the other coordinators after a restore; default 10 s
-	Gone       time.Duration // a transfer waits so long for a DB server that is gone; default 10 min
+	Gone       time.Duration // a transfer waits so long for a DB server that has FAILED; default 10 min
 }
 
 func (t Timeouts) withDefaults() Timeouts {

@@ -15,8 +15,9 @@ import (
 	"stasis/coordinator/backup/verify"
 )
 
-// Service runs the protocols. It keeps no state about operations: any number may run, in
-// any number of services, and the agency lock decides. Any goroutine may call its methods.
+// Service runs the commands on backups. It keeps no state about operations: any number of
+// services may run any number of them, and the agency lock decides which may go on. Any
+// goroutine may call its methods.
 type Service struct {
 	life      *operation.Life
 	creator   *create.Creator
@@ -28,7 +29,7 @@ type Service struct {
 	transfers *transfer.Service
 }
 
-// New makes a service. It does nothing until asked; Run is its background part.
+// New makes a service. Run does its work in the background.
 func New(d Options) *Service {
 	d = d.withDefaults()
 	t := d.Timeouts
@@ -64,10 +65,10 @@ func New(d Options) *Service {
 	}
 }
 
-// Run finishes restores whose coordinator is gone, deletes failsafe backups that a newer
-// one has replaced, and ends transfers that no server can finish, until ctx ends. Then it
-// ends the service: it cancels the commands that run, which undo what is not committed,
-// waits for them, and refuses later ones.
+// Run completes restores whose coordinator has died, deletes failsafe backups that a newer one
+// has replaced, and ends transfers that no server can finish, until ctx ends. Then it ends the
+// service: it cancels the running commands, which undo what is not committed, waits for them,
+// and refuses later ones.
 func (s *Service) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.recovery.Run(ctx) })
@@ -94,7 +95,7 @@ func (s *Service) Delete(ctx context.Context, id string) (DeleteResult, error) {
 	return s.remover.Delete(ctx, id)
 }
 
-// List says which backups there are; see list.Lister.List.
+// List returns which backups exist; see list.Lister.List.
 func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 	return s.lister.List(ctx, r)
 }

@@ -14,9 +14,9 @@ import (
 	"stasis/event"
 )
 
-// Servers asks one DB server for its part; *dbserver/client.Client is one. No method
-// repeats a request. GateLock holds the server's gate as long as the request lasts, and
-// calls granted when it is held.
+// Servers sends requests to one DB server; *dbserver/client.Client is one. No method repeats a
+// request. GateLock holds the server's gate while the request lasts, and calls granted once the
+// gate is held.
 type Servers interface {
 	piece.Lister
 	GateLock(ctx context.Context, t dbclient.Target, r dbclient.GateLockRequest, granted func(dbclient.GateLockResponse)) error

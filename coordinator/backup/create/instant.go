@@ -43,7 +43,7 @@ func (c *creation) holdInstant(ctx context.Context) error {
 		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), last.Failures())
 }
 
-// tryWindows makes attempts until one succeeds or the time is over; force gives it a second
+// tryWindows makes attempts until one succeeds or the timeout ends. With force it takes a second
 // timeout.
 func (c *creation) tryWindows(ctx context.Context) (held bool, err error) {
 	w := windows{c.request.LockWait, c.request.LockGrowth}
@@ -79,7 +79,7 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 	if err != nil {
 		return err
 	}
-	c.gates.statements, _ = statementsOf(c.shards, answers) // what is not known is not certified
+	c.gates.statements, _ = statementsOf(c.shards, answers) // shards without a statement are not certified
 	c.gates.instant = certificate.Instant{LockMode: certificate.LockModeNone, From: c.op.Since(from), To: c.op.Since(time.Now())}
 	return nil
 }

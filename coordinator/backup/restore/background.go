@@ -8,12 +8,14 @@ import (
 	"stasis/internal/wait"
 )
 
-// Run releases the locks of restores whose coordinator is gone, and deletes replaced
-// failsafe backups, until ctx ends.
+// Run releases the locks of restores whose coordinator has died, and deletes failsafe backups that
+// were replaced, until ctx ends.
 func (r *Recovery) Run(ctx context.Context) {
 	var both sync.WaitGroup
-	both.Go(func() { r.repeat(ctx, "finish orphaned restore", r.releaseOrphan) })
-	both.Go(func() { r.repeat(ctx, "delete replaced failsafe backups", r.retireFailsafes) })
+	both.Go(func() {
+		r.repeat(ctx, "cannot complete the restore of a coordinator that has died; trying again", r.releaseOrphan)
+	})
+	both.Go(func() { r.repeat(ctx, "cannot delete replaced failsafe backups; trying again", r.retireFailsafes) })
 	both.Wait()
 }
 

@@ -10,7 +10,7 @@ import (
 	"stasis/coordinator/backup/lock"
 )
 
-// RecoveryAgency is where the recovery writes.
+// RecoveryAgency is the part of the agency that a Recovery uses.
 type RecoveryAgency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 }
@@ -21,8 +21,8 @@ type RecoveryCache interface {
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Recovery finishes, on any coordinator, what a committed restore leaves to do. Any number
-// of coordinators may run it at once.
+// Recovery completes, on any coordinator, what a committed restore leaves to do. Any number of
+// coordinators may run it at once.
 type Recovery struct {
 	Agency      RecoveryAgency
 	Locks       *lock.Locker

@@ -18,13 +18,13 @@ import (
 	"stasis/event"
 )
 
-// Cache is the watch cache, in which a restore sees the cluster follow it.
+// Cache is the watch cache, in which a restore sees what the servers have done.
 type Cache interface {
 	Snapshot() agencyclient.Snapshot
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Servers asks one DB server for its part. No method repeats a request.
+// Servers sends requests to one DB server. No method repeats a request.
 type Servers interface {
 	piece.Lister
 	Stage(ctx context.Context, t dbclient.Target, r dbclient.StageRequest) error
@@ -57,7 +57,7 @@ type Restorer struct {
 	Log         hclog.Logger
 }
 
-// restoration is one restore. Its steps fill in its fields, in order.
+// restoration is one restore while it runs. Its steps fill in its fields, in order.
 type restoration struct {
 	by      *Restorer
 	op      *operation.Operation
@@ -65,7 +65,7 @@ type restoration struct {
 
 	lock     *lock.Lock
 	cluster  *topology.Cluster
-	failsafe backupid.Moment // names the backup of the engines that are set aside
+	failsafe backupid.Moment // names the backup of the engines that are replaced
 	found    *piece.Set
 	cert     *certificate.Certificate // nil: the backup has none
 	plan     *topology.Stored

@@ -14,7 +14,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// match says which server takes which piece, and rewrites the stored Plan for it.
+// match decides which server takes which piece, and rewrites the stored Plan for that.
 func (r *restoration) match(ctx context.Context) error {
 	servers := fanout.IDs(r.cluster.Members)
 	sources, err := topology.Match(r.plan.DBServers, servers)
@@ -45,8 +45,8 @@ func (r *restoration) match(ctx context.Context) error {
 	return nil
 }
 
-// stageAll has every server link its piece beside its engine and check that it opens.
-// Nothing of it is in use yet.
+// stageAll has every server link its piece beside its engine and check that it opens. The servers
+// go on with their own engines.
 func (r *restoration) stageAll(ctx context.Context) error {
 	dump, err := r.cluster.Dump()
 	if err != nil {
