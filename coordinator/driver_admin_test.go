@@ -189,7 +189,7 @@ func (d *driven) rebalance() {
 
 func (d *driven) cleanOut(target arangodb.ServerID) {
 	d.t.Helper()
-	// This version of the driver looks for the list in an attribute that the reference
+	// This version of the driver looks for the list in an attribute that ArangoDB 3.12
 	// does not have, so IsCleanedOut never says yes.
 	cleaned := func() any {
 		_, err := d.client.NumberOfServers(d.ctx)

@@ -10,9 +10,9 @@ import (
 	"stasis/internal/apierror"
 )
 
-// PathPrefix is where the handler expects to be mounted. A database prefix may stand before
+// pathPrefix is where the handler expects to be mounted. A database prefix may stand before
 // it.
-const PathPrefix = "/_admin/backup"
+const pathPrefix = "/_admin/backup"
 
 // retryAfter is how long a 503 tells the client to wait, in seconds.
 const retryAfter = "5"
@@ -45,10 +45,10 @@ func dispatch(w http.ResponseWriter, r *http.Request, commands map[string]comman
 	if r.Method != http.MethodPost {
 		return 0, nil, apierror.New(apierror.MethodNotAllowed, "backup commands are sent with POST")
 	}
-	_, name, _ := strings.Cut(r.URL.Path, PathPrefix)
+	_, name, _ := strings.Cut(r.URL.Path, pathPrefix)
 	name = strings.Trim(name, "/")
 	if name == "" || strings.Contains(name, "/") {
-		return 0, nil, apierror.New(apierror.SuperfluousSuffices, "expected %s/<command>", PathPrefix).WithStatus(http.StatusBadRequest)
+		return 0, nil, apierror.New(apierror.SuperfluousSuffices, "expected %s/<command>", pathPrefix).WithStatus(http.StatusBadRequest)
 	}
 	body, err := readBody(w, r)
 	if err != nil {

@@ -120,8 +120,8 @@ func TestBalanceComesToAnEnd(t *testing.T) {
 	})
 }
 
-// Leaders alone are made as even as the replicas' places allow: nobody who may
-// choose freely does better.
+// Leaders alone become as even as the places of the replicas allow: no other choice of leaders is
+// better.
 func TestLeaderChangesAreOptimal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawn(t)

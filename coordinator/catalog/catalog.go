@@ -119,14 +119,14 @@ func (c *Catalog) snapshot(s agencyclient.Snapshot) *Snapshot {
 
 // Database returns a database by name. 1228 means that it certainly does not exist.
 func (c *Catalog) Database(ctx context.Context, name string) (*Database, error) {
-	if db, ok := c.Cached().Database(name); ok {
+	if db, ok := c.Cached().database(name); ok {
 		return db, nil
 	}
 	snap, err := c.Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if db, ok := snap.Database(name); ok {
+	if db, ok := snap.database(name); ok {
 		return db, nil
 	}
 	return nil, noDatabase(name)

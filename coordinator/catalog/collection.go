@@ -63,7 +63,7 @@ func (c *Catalog) CreateCollection(ctx context.Context, db string, spec Collecti
 	b := &building{what: "collection " + spec.Name, failed: apierror.CreateCollCurrent}
 	b.reported = func(snap *Snapshot) (bool, error) { return snap.led(snap.dir.byID[db][b.id]) }
 	snap, err := c.create(ctx, b, func(snap *Snapshot) (agencyclient.Tx, error) {
-		in, ok := snap.Database(db)
+		in, ok := snap.database(db)
 		if !ok {
 			return agencyclient.Tx{}, noDatabase(db)
 		}

@@ -61,7 +61,7 @@ func (c *Catalog) DropDatabase(ctx context.Context, name string) error {
 	ctx, cancel := c.bounded(ctx, c.o.ThawWait+c.o.ReportWait)
 	defer cancel()
 	_, err := c.change(ctx, func(snap *Snapshot) (agencyclient.Tx, error) {
-		if _, ok := snap.Database(name); !ok {
+		if _, ok := snap.database(name); !ok {
 			return agencyclient.Tx{}, noDatabase(name)
 		}
 		ops := map[string]any{keys.PlanDatabase(name): agencyclient.Delete()}

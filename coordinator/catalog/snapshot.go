@@ -19,8 +19,8 @@ type Snapshot struct {
 // Node is the tree at a key.
 func (snap *Snapshot) Node(key string) *agencyclient.Node { return snap.root.At(key) }
 
-// Database returns a database by name. One that is still being created does not exist yet.
-func (snap *Snapshot) Database(name string) (*Database, bool) {
+// database returns a database by name. One that is still being created does not exist yet.
+func (snap *Snapshot) database(name string) (*Database, bool) {
 	db := snap.dir.databases[name]
 	return db, db != nil && !db.IsBuilding
 }
@@ -47,7 +47,7 @@ func (snap *Snapshot) Collection(db, name string) (*Collection, bool) {
 	if coll == nil || coll.building {
 		return nil, false
 	}
-	_, ok := snap.Database(db)
+	_, ok := snap.database(db)
 	return coll, ok
 }
 
@@ -69,7 +69,7 @@ func (snap *Snapshot) Find(db, name string) (*Collection, error) {
 	if coll, ok := snap.Collection(db, name); ok {
 		return coll, nil
 	}
-	if _, ok := snap.Database(db); !ok {
+	if _, ok := snap.database(db); !ok {
 		return nil, noDatabase(db)
 	}
 	return nil, noCollection(name)
@@ -78,7 +78,7 @@ func (snap *Snapshot) Find(db, name string) (*Collection, error) {
 // Missing returns the error for a database that does not exist, or else for a collection of
 // that name; nil if the database exists and name is empty.
 func (snap *Snapshot) Missing(db, name string) error {
-	switch _, ok := snap.Database(db); {
+	switch _, ok := snap.database(db); {
 	case !ok:
 		return noDatabase(db)
 	case name != "":

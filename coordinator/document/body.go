@@ -138,13 +138,8 @@ func (b *Body) Set(name string, value json.RawMessage) {
 	b.add(name, value, seen)
 }
 
-// Empty says whether the object has no attributes.
-func (b *Body) Empty() bool {
-	return len(b.fields) == 0 && b.Key == nil && b.ID == nil && b.Rev == nil
-}
-
-// JSON returns the object without _key, _id and _rev.
-func (b *Body) JSON() json.RawMessage {
+// stored returns the object as DB servers store it: without _key, _id and _rev.
+func (b *Body) stored() json.RawMessage {
 	var buf bytes.Buffer
 	buf.WriteByte('{')
 	for i, f := range b.fields {
@@ -176,9 +171,9 @@ func text(raw *json.RawMessage) (string, bool) {
 	return s, err == nil
 }
 
-// CheckEdge returns 1233 if an edge lacks _from or _to, or if one is not a document handle. With
+// checkEdge returns 1233 if an edge lacks _from or _to, or if one is not a document handle. With
 // partial, which is for updates, they may be missing.
-func (b *Body) CheckEdge(partial bool) error {
+func (b *Body) checkEdge(partial bool) error {
 	for _, end := range []struct {
 		name  string
 		value *json.RawMessage
@@ -195,9 +190,9 @@ func (b *Body) CheckEdge(partial bool) error {
 	return nil
 }
 
-// StripCollection returns the key of a handle of this collection ("c/k", or only "k"); 1205 for
+// stripCollection returns the key of a handle of this collection ("c/k", or only "k"); 1205 for
 // anything else.
-func StripCollection(handle, collection string) (string, error) {
+func stripCollection(handle, collection string) (string, error) {
 	if c, key, found := strings.Cut(handle, "/"); found {
 		if c != collection {
 			return "", apierror.New(apierror.DocumentHandleBad, "document handle %.300q is not of collection %s", handle, collection)

@@ -40,11 +40,11 @@ func (r Rules) Insert(ctx context.Context, raw json.RawMessage) (op dbclient.Op,
 // InsertBody is Insert of a parsed body.
 func (r Rules) InsertBody(ctx context.Context, body *Body) (op dbclient.Op, generated bool, err error) {
 	if r.Edges {
-		if err := body.CheckEdge(false); err != nil {
+		if err := body.checkEdge(false); err != nil {
 			return op, false, err
 		}
 	}
-	op = dbclient.Op{Kind: dbclient.OpInsert, Document: body.JSON(), OverwriteMode: r.OverwriteMode, DropNulls: r.DropNulls, ReplaceNested: r.ReplaceNested}
+	op = dbclient.Op{Kind: dbclient.OpInsert, Document: body.stored(), OverwriteMode: r.OverwriteMode, DropNulls: r.DropNulls, ReplaceNested: r.ReplaceNested}
 	if op.OverwriteMode != "" && op.OverwriteMode != dbclient.OverwriteConflict {
 		op.IfMatch = r.match(body)
 	}
@@ -88,11 +88,11 @@ func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (db
 		}
 	}
 	if r.Edges {
-		if err := body.CheckEdge(kind == dbclient.OpUpdate); err != nil {
+		if err := body.checkEdge(kind == dbclient.OpUpdate); err != nil {
 			return dbclient.Op{}, err
 		}
 	}
-	op := dbclient.Op{Kind: kind, Key: key, Document: body.JSON(), IfMatch: r.match(body)}
+	op := dbclient.Op{Kind: kind, Key: key, Document: body.stored(), IfMatch: r.match(body)}
 	if kind == dbclient.OpUpdate {
 		op.DropNulls, op.ReplaceNested = r.DropNulls, r.ReplaceNested
 	}
@@ -104,7 +104,7 @@ func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (db
 func (r Rules) Select(kind dbclient.OpKind, raw json.RawMessage) (dbclient.Op, error) {
 	raw = bytes.TrimSpace(raw)
 	if s, ok := text(&raw); ok {
-		key, err := StripCollection(s, r.Collection)
+		key, err := stripCollection(s, r.Collection)
 		return dbclient.Op{Kind: kind, Key: key}, err
 	}
 	if len(raw) == 0 || raw[0] != '{' {
@@ -131,7 +131,7 @@ func (r Rules) keyOf(body *Body) (string, error) {
 		return key, CheckKey(key)
 	}
 	if id, ok := text(body.ID); ok {
-		return StripCollection(id, r.Collection)
+		return stripCollection(id, r.Collection)
 	}
 	return "", apierror.New(apierror.DocumentHandleBad, "illegal document identifier: neither _key nor _id")
 }

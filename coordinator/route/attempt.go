@@ -8,6 +8,7 @@ import (
 
 	"stasis/coordinator/catalog"
 	"stasis/internal/apierror"
+	"stasis/internal/wait"
 )
 
 // suspicion is how long a leader may work on a request before the coordinator watches whether it
@@ -34,9 +35,7 @@ func (r *Router) attempt(ctx context.Context, snap *catalog.Snapshot, coll *cata
 		if _, err := r.Catalog.Await(ctx, func(now *catalog.Snapshot) bool { return !same(snap, now, coll, shard) }); err != nil {
 			return
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(onItsWay):
+		if wait.For(ctx, onItsWay) == nil {
 			overtake(errOvertaken)
 		}
 	})

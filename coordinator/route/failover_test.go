@@ -13,8 +13,8 @@ import (
 	"stasis/internal/bubbles"
 )
 
-// A leader that hangs is given up when its leadership has passed to another: a read
-// is answered by the new one, of a write nobody knows what became of it.
+// A leader that hangs is given up when its leadership has passed to another. The new leader
+// answers a read; the outcome of a write is unknown.
 func TestHangingLeaderIsGivenUp(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}, term: 1})

@@ -270,8 +270,8 @@ func TestRefusedIsSentAgain(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost is not sent again, and the client learns that nobody
-// knows; a read is.
+// A write whose answer is lost is not sent again, and the client learns that its outcome is
+// unknown. A read is sent again.
 func TestLostAnswers(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}})

@@ -57,11 +57,11 @@ func (c *Call) JSON() (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return CheckJSON(body)
+	return checkJSON(body)
 }
 
-// CheckJSON returns body without surrounding space, or 400/600 if it is not JSON.
-func CheckJSON(body []byte) (json.RawMessage, error) {
+// checkJSON returns body without surrounding space, or 400/600 if it is not JSON.
+func checkJSON(body []byte) (json.RawMessage, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
 		return nil, apierror.New(apierror.CorruptedJSON, "expecting JSON, found nothing")
@@ -90,7 +90,7 @@ func (c *Call) Object(into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
-	raw, err := CheckJSON(body)
+	raw, err := checkJSON(body)
 	if err != nil {
 		return err
 	}

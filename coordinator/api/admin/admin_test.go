@@ -341,7 +341,7 @@ func TestRemoveServer(t *testing.T) {
 // What changes at the same moment is seen: the transaction does not apply.
 func TestRemoveServerRaces(t *testing.T) {
 	for name, change := range map[string]map[string]any{
-		"it is started anew":          {keys.ServerKnown("PRMR-C") + "/rebootId": 2},
+		"it is started again":          {keys.ServerKnown("PRMR-C") + "/rebootId": 2},
 		"it is well":                  {keys.ServerHealth("PRMR-C") + "/Status": "GOOD"},
 		"a shard is put on it":        {keys.PlanCollection("_system", "10") + "/shards/s11": []string{"PRMR-A", "PRMR-C"}, keys.PlanVersion: agencyclient.Increment(1)},
 		"a backup is deleted":         {keys.HotBackupDeletion("PRMR-C", "b1"): keys.Deletion{}, keys.HotBackupDeletes: agencyclient.Increment(1)},
@@ -362,11 +362,11 @@ func TestRemoveServerRaces(t *testing.T) {
 					return nil
 				})
 				a := w.do("POST", "removeServer", `"PRMR-C"`)
-				if name == "it is started anew" || name == "a backup is deleted" { // and is FAILED all the same
+				if name == "it is started again" || name == "a backup is deleted" { // and is FAILED all the same
 					w.want(a, 200, 0)
 					require.Equal(t, 2, tried)
 					require.False(t, w.at(keys.HotBackupDeleted+"/PRMR-C").Exists())
-					require.Equal(t, name == "it is started anew", w.at(keys.Departed("PRMR-C")).Exists())
+					require.Equal(t, name == "it is started again", w.at(keys.Departed("PRMR-C")).Exists())
 					return
 				}
 				w.want(a, 412, 412)

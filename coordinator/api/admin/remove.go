@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/coordinator/catalog"
 	"stasis/internal/apierror"
 	"stasis/internal/rest"
+	"stasis/internal/wait"
 )
 
 // removeServer takes a server out of the cluster for good. It waits at most Timeouts.Remove
@@ -20,10 +20,8 @@ func (a *API) removeServer(c *rest.Call) error {
 		return err
 	}
 	ctx := c.R.Context()
-	over := time.NewTimer(a.Timeouts.Remove)
-	defer over.Stop()
-	tick := time.NewTicker(a.Timeouts.Again)
-	defer tick.Stop()
+	waiting, cancel := context.WithTimeout(ctx, a.Timeouts.Remove)
+	defer cancel()
 	for {
 		err := a.remove(ctx, name)
 		var busy errBusy
@@ -32,12 +30,10 @@ func (a *API) removeServer(c *rest.Call) error {
 			return c.OK(http.StatusOK, nil)
 		case !errors.As(err, &busy):
 			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		case wait.For(waiting, a.Timeouts.Again) == nil:
+		case ctx.Err() != nil:
 			return ctx.Err()
-		case <-over.C:
+		default:
 			return apierror.New(apierror.PreconditionFailed, "server %s cannot be removed: %w", name, busy)
 		}
 	}

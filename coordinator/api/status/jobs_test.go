@@ -9,8 +9,8 @@ import (
 	"stasis/client"
 )
 
-// Whoever follows a bounded list is told every new element once, and all that is
-// kept when the last one told is gone.
+// A follower of a bounded list gets every new element once. If the last one that it got was
+// dropped, it gets all.
 func TestNewEvents(t *testing.T) {
 	e := func(details ...string) (all []client.Event) {
 		for _, d := range details {

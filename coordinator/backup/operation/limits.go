@@ -11,7 +11,7 @@ import (
 
 // Bounds of the timeout of a create or a restore.
 const (
-	DefaultTimeout = 120 * time.Second
+	defaultTimeout = 120 * time.Second
 	MinimalTimeout = 2500 * time.Millisecond // a shorter one is raised to this
 	MaximalTimeout = 30 * 24 * time.Hour     // a longer one is cut to this
 )
@@ -19,7 +19,7 @@ const (
 // Timeout returns the timeout for a request within its bounds; 0 means the default.
 func Timeout(d time.Duration) time.Duration {
 	if d <= 0 {
-		d = DefaultTimeout
+		d = defaultTimeout
 	}
 	return min(max(d, MinimalTimeout), MaximalTimeout)
 }
