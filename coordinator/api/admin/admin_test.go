@@ -341,7 +341,7 @@ func TestRemoveServer(t *testing.T) {
 // What changes at the same moment is seen: the transaction does not apply.
 func TestRemoveServerRaces(t *testing.T) {
 	for name, change := range map[string]map[string]any{
-		"it is started again":          {keys.ServerKnown("PRMR-C") + "/rebootId": 2},
+		"it is started again":         {keys.ServerKnown("PRMR-C") + "/rebootId": 2},
 		"it is well":                  {keys.ServerHealth("PRMR-C") + "/Status": "GOOD"},
 		"a shard is put on it":        {keys.PlanCollection("_system", "10") + "/shards/s11": []string{"PRMR-A", "PRMR-C"}, keys.PlanVersion: agencyclient.Increment(1)},
 		"a backup is deleted":         {keys.HotBackupDeletion("PRMR-C", "b1"): keys.Deletion{}, keys.HotBackupDeletes: agencyclient.Increment(1)},
