@@ -27,8 +27,9 @@ var errGone = errors.New("it was removed while it was being created")
 // the entry from a snapshot, and the operation that writes it.
 func (c *Catalog) create(ctx context.Context, b *building, plan func(*Snapshot) (agencyclient.Tx, error)) (*Snapshot, error) {
 	if _, err := c.change(ctx, plan); err != nil {
+		// If the answer of the agency was lost, the entry may have been written.
 		if b.id != "" && errors.Is(err, apierror.AgencyFailed) {
-			c.cleanUp(b) // it may have been written
+			c.cleanUp(b)
 		}
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 
 // Documents applies operations. If it returns an error, none was applied.
 func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
+	// The cache may be behind the end of a restore. Only a newer snapshot that has not converged
+	// either refuses the request.
 	if err := req.Snapshot.Converged(); err != nil {
 		snap := r.sync(ctx)
 		coll, ferr := snap.Find(req.Ref.Database, req.Ref.Name)
@@ -33,6 +35,7 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		}
 		newer := r.sync(ctx)
 		found, err := newer.Find(req.Ref.Database, req.Ref.Name)
+		// Keys that were made in an earlier epoch may exist in the restored data.
 		if err == nil && req.Pinned && newer.Epoch != req.Snapshot.Epoch {
 			err = epochOver()
 		}

@@ -67,7 +67,9 @@ func (d *dispatch) toShard(ctx context.Context, snap *catalog.Snapshot, coll *ca
 	if err == nil {
 		return
 	}
-	sent := d.chunk(indexes) // the operations after these were not sent
+	// Only the last chunk was sent, so only its outcome can be unknown. The operations after it are
+	// refused with an error of their own: the client must not take them for unknown as well.
+	sent := d.chunk(indexes)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for n, i := range indexes {

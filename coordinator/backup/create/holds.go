@@ -60,6 +60,8 @@ func (h *holds) stop() {
 
 // take asks a server for its gate and returns when the gate is held.
 func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbclient.GateLockRequest) error {
+	// The request goes on after take has returned: it ends when the attempt does, and the gate opens
+	// with it. So it belongs to the holds, and not to the call.
 	one := h.each[m.ID]
 	var once sync.Once // a server that grants twice is wrong, but must not end this process
 	h.group.Go(func() {

@@ -71,6 +71,7 @@ func (w *watch) note(now dbclient.Progress) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard = true
+	// The same report again proves that the process runs, and that it gets nothing done.
 	if now != w.last {
 		w.last, w.heard = now, false
 		w.timer.Reset(w.limit)

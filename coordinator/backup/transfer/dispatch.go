@@ -50,12 +50,16 @@ func (d *dispatcher) dispatch(ctx context.Context, server, source string, planEr
 		case missing.IsZero():
 			missing = time.Now()
 		}
+		// A server that restarts soon gets its part again, with what it has moved so far. So a failed
+		// server is waited for, unless the job is cancelled: then nothing is left to continue.
 		gone := !missing.IsZero() && (p.cancelled || time.Since(missing) > d.service.Timeouts.Gone)
 		switch {
 		case planErr != nil || source == "" || gone || p.cancelled && assigned == 0:
 			d.end(ctx, p, d.reason(server, planErr, gone))
 			continue
 		case assigned == 0 || assigned != reboot:
+			// Another reboot id is another process, which does not have the configuration: it is in
+			// memory only. Assigning a part twice to one process does no harm.
 			if assigned, planErr = d.assign(ctx, snapshot.Root, server, source); assigned == 0 {
 				_ = wait.For(ctx, retryPause)
 			}
@@ -89,6 +93,8 @@ func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server
 	case err == nil:
 		return reboot, nil
 	case away(err) || ctx.Err() != nil || errors.Is(err, apierror.Internal) || errors.Is(err, apierror.NotFound):
+		// NotFound: the server does not see its part in the agency. The part is over, or the server is
+		// behind; the next look at the agency tells.
 		d.service.Log.Debug("transfer not assigned", "job", d.request.Job, "server", server, "error", err)
 		return 0, nil
 	}
