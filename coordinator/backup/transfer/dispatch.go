@@ -93,8 +93,7 @@ func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server
 	case err == nil:
 		return reboot, nil
 	case away(err) || ctx.Err() != nil || errors.Is(err, apierror.Internal) || errors.Is(err, apierror.NotFound):
-		// NotFound: the server does not see its part in the agency. The part is over, or the server is
-		// behind; the next look at the agency tells.
+		// NotFound: the job was removed from the agency. The next look there finds that, too.
 		d.service.Log.Debug("transfer not assigned", "job", d.request.Job, "server", server, "error", err)
 		return 0, nil
 	}
