@@ -18,8 +18,8 @@ import (
 
 // Between a coordinator and a DB server the network fails in both directions. Cut on
 // the way there: the write was not applied, the answer comes in time, and a repair
-// is noticed. Cut on the way back: nobody knows, the client is told so, and the write
-// is not sent twice.
+// is noticed. Cut on the way back: the outcome is unknown, the error says so, and the
+// write is not sent twice.
 func TestPartition(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		m := network.NewMemory()

@@ -195,7 +195,7 @@ func TestFailoverSeenByClients(t *testing.T) {
 	require.Contains(t, slices.Collect(maps.Keys(kinds)), keys.JobFailedLeader)
 }
 
-// Whoever follows the events hears of new ones, and does not keep the server from stopping.
+// A follower of the events gets new ones, and does not keep the server from stopping.
 func TestEventsAreFollowed(t *testing.T) {
 	c := startCluster(t, options{dbservers: 1})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -131,7 +131,7 @@ func (d *agencyDrill) another() {
 	var status client.Status
 	require.NoError(d.t, d.clients[0].Do(d.t.Context(), http.MethodGet, client.PathStatus, nil, &status))
 	for id, agent := range status.Agents {
-		require.Contains(d.t, agent.Note, "nothing it says is believed", id)
+		require.Contains(d.t, agent.Note, "what it says is ignored", id)
 		require.False(d.t, agent.Good || agent.Leading, id)
 	}
 	require.Len(d.t, status.Agents, 3)

@@ -196,7 +196,7 @@ func killedAmidst(t *testing.T, c *cluster, r *heldRemote, command string, remot
 	if again {
 		e := st.DBServers[victimOf(t, c)]
 		require.Equal(t, keys.TransferFailed, e.Status, "nobody has the configuration: %+v", e)
-		require.Contains(t, e.ErrorMessage, "start the transfer again: it goes on where it was")
+		require.Contains(t, e.ErrorMessage, "start the transfer again: it continues where it stopped")
 		st = transferredAgain(t, c, command, remote)
 	}
 	require.True(t, st.Completed(), "%+v", st)

@@ -400,7 +400,7 @@ func TestUnknownRestoreIsLeftToTheAgency(t *testing.T) {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
 			restorable(t, func(w *world, id string) {
 				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
-				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
+				s := w.service(coordinatorA, func(d *Options) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == event.PlanSwitching {
 						gone.gone.Store(true)
 					}
@@ -439,7 +439,7 @@ func TestRestoreWaitsForTheOtherCoordinators(t *testing.T) {
 			restorable(t, func(w *world, id string) {
 				var converged time.Time
 				p := &peers{ask: c.peer}
-				s := w.service(coordinatorA, func(d *Deps) { d.Peers = p }, withSteps(func(_ context.Context, e event.Event) {
+				s := w.service(coordinatorA, func(d *Options) { d.Peers = p }, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == event.Converging {
 						converged = time.Now()
 					}

@@ -11,8 +11,8 @@ import (
 	"stasis/internal/apierror"
 )
 
-// transferBody is the body of upload and download. The two ids of jobs are
-// interchangeable: clients ask for downloads at upload, and the other way round.
+// transferBody is the body of upload and download. Either may have either id of a transfer:
+// clients ask for the status of a download at upload, and of an upload at download.
 type transferBody struct {
 	ID             *string                    `json:"id"`
 	Repository     string                     `json:"remoteRepository"`
@@ -53,8 +53,8 @@ func (b transferBody) job() string {
 	return ""
 }
 
-// parseConfig reads sections of options. All values are strings; numbers and booleans
-// become what is written.
+// parseConfig reads sections of options. All values are strings; numbers and booleans become
+// their text.
 func parseConfig(sections map[string]json.RawMessage) (dbclient.RemoteConfig, error) {
 	config := dbclient.RemoteConfig{}
 	for name, raw := range sections {

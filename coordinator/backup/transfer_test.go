@@ -183,7 +183,7 @@ func TestTransferSurvivesItsCoordinator(t *testing.T) {
 		running.Go(func() { _ = other.Run(ctx) })
 		defer func() { cancel(); running.Wait() }()
 		st := w.awaitJob(other, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "FAILED", "PRMR-3": "FAILED"})
-		require.Contains(t, st.DBServers["PRMR-2"].ErrorMessage, "start the transfer again: it goes on where it was")
+		require.Contains(t, st.DBServers["PRMR-2"].ErrorMessage, "start the transfer again: it continues where it stopped")
 	})
 }
 

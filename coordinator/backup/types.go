@@ -10,8 +10,8 @@ import (
 	"stasis/coordinator/backup/verify"
 )
 
-// The requests and results of the commands, under one roof for the users of this package.
-// Each is defined where the command is.
+// The requests and results of the commands, so that users of this package need no other. Each is
+// defined in the package of its command.
 type (
 	CreateRequest  = create.Request
 	CreateResult   = create.Result

@@ -46,9 +46,9 @@ type Certificate struct {
 	PotentiallyInconsistent bool `json:"potentiallyInconsistent"`
 }
 
-// AgencyEvidence says which Plan the backup has: that of Index. Plan cannot have changed
-// from the index at which the agency lock was written until it was thawed. The thaw was
-// asked for at ThawAsked, after the instant; 0: Plan was frozen until the commit.
+// AgencyEvidence names the Plan of the backup: that of Index. Plan cannot have changed from the
+// index at which the agency lock was written until it was thawed. The thaw was asked for at
+// ThawAsked, after the instant; 0 means that Plan was frozen until the commit.
 type AgencyEvidence struct {
 	ClusterID  string `json:"clusterId"`
 	Index      uint64 `json:"index"`
@@ -74,11 +74,11 @@ type ServerEvidence struct {
 	CutDone      float64 `json:"cutDone"` // its answer had arrived
 	ReleaseAsked float64 `json:"releaseAsked"`
 
-	Gate  dbclient.GateReleaseResponse `json:"gate"` // what the server says of its gate
+	Gate  dbclient.GateReleaseResponse `json:"gate"` // what the server states about its gate
 	Piece PieceEvidence                `json:"piece"`
 }
 
-// PieceEvidence identifies a piece by what is in it.
+// PieceEvidence identifies a piece by its contents.
 type PieceEvidence struct {
 	SizeInBytes      int64  `json:"sizeInBytes"`
 	NrFiles          int    `json:"nrFiles"`
@@ -86,7 +86,7 @@ type PieceEvidence struct {
 	AgencyDumpSHA256 string `json:"agencyDumpSha256"` // of the file as stored
 }
 
-// Encode is the certificate as it is stored.
+// Encode returns the certificate as it is stored.
 func (c *Certificate) Encode() (json.RawMessage, error) {
 	return dbclient.Encode(c)
 }

@@ -9,9 +9,8 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// Hash is the SHA-256 of a value's canonical JSON: sorted keys, no blanks, numbers as
-// written. It stays the same if a server formats the value differently when it stores or
-// sends it.
+// Hash returns the SHA-256 of a value's canonical JSON: sorted keys, no blanks, numbers as written.
+// It does not depend on how a server formats the value when it stores or sends it.
 func Hash(v any) (string, error) {
 	raw, err := dbclient.Encode(v)
 	if err != nil {

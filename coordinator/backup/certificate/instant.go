@@ -16,12 +16,12 @@ const (
 	clockGrain     = 0.005
 )
 
-// Problems says what in the evidence does not show that the backup is one instant; none
-// for a good one.
+// Problems returns why the evidence does not show that the backup is one instant; nothing if it
+// does.
 func (c *Certificate) Problems() []string {
 	var out []string
 	if c.Format < 1 || c.Format > Format {
-		return []string{fmt.Sprintf("certificate of format %d is not known here", c.Format)}
+		return []string{fmt.Sprintf("the certificate has format %d, and this version knows 1 to %d", c.Format, Format)}
 	}
 	if len(c.Servers) == 0 {
 		out = append(out, "the certificate names no server")
@@ -43,8 +43,8 @@ func (c *Certificate) Problems() []string {
 	return out
 }
 
-// Problem says why the evidence does not show that the server's gate was held over the
-// instant, and its cut made in it; "" if it does.
+// Problem returns why the evidence does not show that the server's gate was held over the instant,
+// and that its cut was made in it; "" if it does.
 func (e ServerEvidence) Problem(i Instant) string {
 	held := e.Gate.HeldSeconds*(1+clockTolerance) + clockGrain
 	switch {
@@ -58,7 +58,7 @@ func (e ServerEvidence) Problem(i Instant) string {
 		return "the gate was released before the instant ended"
 	case failpoint.Off("certificate-held-long-enough"):
 	case math.IsNaN(held) || held < e.ReleaseAsked-e.Granted:
-		return fmt.Sprintf("the gate says it was held for %.6f s, which is less than %.6f s", e.Gate.HeldSeconds, e.ReleaseAsked-e.Granted)
+		return fmt.Sprintf("the gate was held for %.6f s by its own clock, which is less than %.6f s", e.Gate.HeldSeconds, e.ReleaseAsked-e.Granted)
 	}
 	return ""
 }

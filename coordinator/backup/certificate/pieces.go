@@ -8,8 +8,8 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// PieceProblems compares pieces, by the server that made them and with their replicas, with
-// the certificate; none if they are exactly those it was made for.
+// PieceProblems compares pieces, by the server that made them, and their replicas with the
+// certificate. It returns nothing if they are exactly those for which the certificate was made.
 func (c *Certificate) PieceProblems(pieces map[string]dbclient.Piece) []string {
 	var out []string
 	dump := ""

@@ -18,7 +18,7 @@ type StepDuration struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// LockReport says what it took to hold all gates at once, and what that cost writers.
+// LockReport says how all gates came to be held at once, and how long writers waited for that.
 type LockReport struct {
 	Attempts           []Attempt `json:"attempts"`
 	LockSeconds        float64   `json:"lockSeconds"`        // from the first attempt until all gates were held
@@ -38,7 +38,7 @@ type Attempt struct {
 	LastServer     string            `json:"lastServer"` // the last to answer
 }
 
-// Failures says why the attempt failed: "PRMR-1: why; PRMR-2: why".
+// Failures returns why the attempt failed: "PRMR-1: why; PRMR-2: why".
 func (a Attempt) Failures() string {
 	var parts []string
 	for _, id := range slices.Sorted(maps.Keys(a.Failed)) {

@@ -9,7 +9,7 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// Listed are the statements in the order of the shards' names.
+// Listed returns the statements in the order of the shards' names.
 func Listed(all map[string]dbclient.ShardStatement) []dbclient.ShardStatement {
 	var out []dbclient.ShardStatement
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -18,8 +18,8 @@ func Listed(all map[string]dbclient.ShardStatement) []dbclient.ShardStatement {
 	return out
 }
 
-// Confirmed are the statements that all pieces confirm. Those of a backup without the
-// global lock may be wrong: a write may have come between statement and cut.
+// Confirmed returns the statements that all pieces confirm. Those of a backup without the global
+// lock may be wrong: a write may have happened between statement and cut.
 func Confirmed(all map[string]dbclient.ShardStatement, pieces map[string]dbclient.Piece) map[string]dbclient.ShardStatement {
 	kept := map[string]dbclient.ShardStatement{}
 	for name, st := range all {
@@ -30,7 +30,7 @@ func Confirmed(all map[string]dbclient.ShardStatement, pieces map[string]dbclien
 	return kept
 }
 
-// Statement is what the certificate says of a shard. A nil certificate says nothing.
+// Statement returns the statement about a shard. A nil certificate has none.
 func (c *Certificate) Statement(shard string) (st dbclient.ShardStatement, known bool) {
 	if c == nil {
 		return st, false
@@ -39,7 +39,7 @@ func (c *Certificate) Statement(shard string) (st dbclient.ShardStatement, known
 	return st, known
 }
 
-// StatementsFor are the statements of the shards that a server had by Plan. A nil
+// StatementsFor returns the statements about the shards that a server had by Plan. A nil
 // certificate has none.
 func (c *Certificate) StatementsFor(server string, planned map[string]topology.Shard) []dbclient.ShardStatement {
 	if c == nil {
@@ -54,8 +54,8 @@ func (c *Certificate) StatementsFor(server string, planned map[string]topology.S
 	return out
 }
 
-// differences says which replicas are not what a statement says: in sync, their logs the
-// same up to where the leader's ended, and nothing else applied.
+// differences returns which replicas contradict a statement. They must be in sync, their logs the
+// same up to the end of the leader's, and nothing else applied.
 func differences(st dbclient.ShardStatement, pieces map[string]dbclient.Piece) []string {
 	if len(st.InSync) == 0 {
 		return []string{fmt.Sprintf("shard %s: no replica is stated to be in sync", st.Shard)}

@@ -26,10 +26,10 @@ const (
 // Deadline, if it is set, bounds everything up to the commit. The first attempt to hold
 // all gates waits for LockWait; each later one LockGrowth times as long as the one before.
 //
-// Force goes on trying for another Timeout. (In this version there are no stream
-// transactions that it could abort: single writes hold a gate up, and they end by
-// themselves.) AllowInconsistent goes on without the global lock if that cannot be
-// acquired, and marks the backup for ever.
+// Force goes on trying for another Timeout. (This version has no stream transactions that it
+// could abort. Only single writes hold a gate up, and they end soon.) With AllowInconsistent
+// the backup goes on without the global lock if that cannot be acquired, and is marked as
+// potentially inconsistent for ever.
 type Request struct {
 	Label             string // "" means a random one
 	Timeout           time.Duration
@@ -40,7 +40,7 @@ type Request struct {
 	LockGrowth        float64
 }
 
-// checked is the request with its defaults.
+// checked returns the request with its defaults, or an error if it is not valid.
 func (r Request) checked() (Request, error) {
 	if r.Label == "" {
 		r.Label = uuid.NewString()
@@ -59,7 +59,7 @@ func (r Request) checked() (Request, error) {
 		r.LockGrowth = DefaultLockGrowth
 	}
 	if !(r.LockGrowth >= 1 && r.LockGrowth <= maxLockGrowth) {
-		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: must be between 1 and %d", r.LockGrowth, maxLockGrowth)
+		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: want 1 to %d", r.LockGrowth, maxLockGrowth)
 	}
 	return r, nil
 }
@@ -73,5 +73,5 @@ type Result struct {
 	NrDBServers             int                    `json:"nrDBServers"`
 	DateTime                string                 `json:"datetime"`
 	LockReport              certificate.LockReport `json:"lockReport"`
-	Unpublished             []string               `json:"unpublished,omitempty"` // DB servers that will publish their piece later, by themselves
+	Unpublished             []string               `json:"unpublished,omitempty"` // DB servers that have not published their piece yet, and will do so
 }

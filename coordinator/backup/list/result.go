@@ -35,10 +35,10 @@ type Entry struct {
 	Notes
 }
 
-// Notes are what a list says beyond the attributes that ArangoDB has.
+// Notes are the attributes of an entry that ArangoDB does not have.
 type Notes struct {
 	Kind    string   `json:"kind,omitempty"`    // "hot" or "failsafe"
-	Missing []string `json:"missing,omitempty"` // servers whose piece is not there, as far as known
+	Missing []string `json:"missing,omitempty"` // servers whose piece is missing, as far as known
 }
 
 // Key is the fingerprint of an encryption key.

@@ -13,9 +13,9 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// Examine checks that the set is complete and belongs together: every piece is there, all
-// have the same agency dump, and the certificate holds and is the one on record, if there
-// is a record. A failsafe backup has no certificate: cert is nil.
+// Examine checks that the set is complete and belongs together: no piece is missing, all have the
+// same agency dump, and the certificate holds and is the one on record, if the backup has a
+// record. A failsafe backup has no certificate: cert is nil.
 func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certificate.Certificate, err error) {
 	if missing := s.Missing(record.Servers); len(missing) > 0 {
 		return nil, nil, fmt.Errorf("the pieces of %s are missing", strings.Join(missing, ", "))
@@ -48,7 +48,7 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 	return plan, cert, nil
 }
 
-// problems is what does not fit between pieces and certificate.
+// problems returns how pieces and certificate contradict each other.
 func (s *Set) problems(cert *certificate.Certificate) []string {
 	problems := cert.PieceProblems(s.plain())
 	if !cert.PotentiallyInconsistent {
@@ -57,9 +57,8 @@ func (s *Set) problems(cert *certificate.Certificate) []string {
 	return problems
 }
 
-// Certify checks the certificate against the pieces, without their agency dumps. hash is
-// that of the certificate on record, or "". A failsafe backup has no certificate: it only
-// has to be complete.
+// Certify checks the certificate against the pieces, without their agency dumps. hash is that of
+// the certificate on record, or "". A failsafe backup has no certificate; it must be complete.
 func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 	if len(s.Pieces) == 0 {
 		return nil, nil
@@ -79,7 +78,7 @@ func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 	return cert, s.problems(cert)
 }
 
-// dump is the agency dump that all pieces agree on, and its hash.
+// dump returns the agency dump that all pieces have in common, and its hash.
 func (s *Set) dump() (*topology.Stored, string, error) {
 	var first *dbclient.AgencyDump
 	hash := ""
@@ -106,7 +105,7 @@ func (s *Set) dump() (*topology.Stored, string, error) {
 	return plan, hash, err
 }
 
-// agreedCertificate is the certificate that all pieces agree on. hash is that of the
+// agreedCertificate returns the certificate that all pieces have in common. hash is that of the
 // certificate on record, or "".
 func (s *Set) agreedCertificate(hash string) (*certificate.Certificate, error) {
 	var cert *certificate.Certificate

@@ -2,14 +2,13 @@ package restore
 
 import "time"
 
-// FailsafeLabel is the label of the backup that a restore makes of the engines it sets
-// aside.
+// FailsafeLabel is the label of the backup that a restore makes of the engines that it replaces.
 const FailsafeLabel = "failsafe"
 
 // Request asks for a restore.
 type Request struct {
 	ID            string
-	IgnoreVersion bool          // restore a backup of another version nevertheless
+	IgnoreVersion bool          // restore although the backup is of another version
 	Timeout       time.Duration // bounds waiting for the agency lock; 0: operation.DefaultTimeout
 	Deadline      time.Duration // bounds everything up to the commit; 0: none
 }

@@ -12,7 +12,8 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Status is the state of a transfer. Of the ids only that of its kind is set.
+// Status is the state of a transfer. Of the two ids, only that of its kind is set. The names of
+// its attributes are ArangoDB's.
 type Status struct {
 	Timestamp  string                  `json:"Timestamp"`
 	UploadID   string                  `json:"UploadId,omitempty"`
@@ -65,7 +66,7 @@ func statusOf(id string, job keys.TransferJob) Status {
 	return st
 }
 
-// Status is the state of a transfer of either kind. apierror.NotFound: there is none.
+// Status returns the state of a transfer of either kind. apierror.NotFound: it does not exist.
 func (s *Service) Status(ctx context.Context, id string) (Status, error) {
 	_, root, err := s.Clusters.Latest(ctx)
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *Service) Status(ctx context.Context, id string) (Status, error) {
 	return statusOf(id, job), nil
 }
 
-// All are the transfers that the agency remembers, by id.
+// All returns the transfers that the agency has, by id.
 func (s *Service) All(ctx context.Context) (map[string]Status, error) {
 	_, root, err := s.Clusters.Latest(ctx)
 	if err != nil {
@@ -91,12 +92,12 @@ func (s *Service) All(ctx context.Context) (map[string]Status, error) {
 	return found, nil
 }
 
-// Abort asks for the end of a transfer. One that is over stays as it is.
+// Abort asks for the end of a transfer. It does not change one that is over.
 func (s *Service) Abort(ctx context.Context, id string) error {
 	if _, err := s.Status(ctx, id); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	key := keys.TransferJobKey(id)
 	_, err := s.Agency.Write(ctx, agencyclient.Tx{

@@ -108,8 +108,6 @@ var mutants = []mutant{
 		"cursors that clients leave behind do not take all memory"},
 	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
 		"a small request does not have an answer of many megabytes"},
-	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
-		"what a small body grows to is bounded"},
 	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
 		"the operations of an array on one shard are applied in order"},
 	{"failed-in-any-round", "coordinator/route", "TestNothingOvertakesAfterAnotherRound", "what follows may overtake an operation whose outcome is unknown",
@@ -285,6 +283,9 @@ var mutants = []mutant{
 		"many requests on one connection are no way around the bound on connections"},
 	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
 		"a body that trickles holds no memory without end"},
+
+	{"compression-ratio", "internal/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
 
 	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
 		"what was stopped on purpose is not started again"},
