@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,9 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/verify"
 	dbbackup "stasis/dbserver/backup"
-	dbclient "stasis/dbserver/client"
 )
 
 // verifyOffline checks backups by their files alone. It changes nothing.
@@ -68,8 +67,7 @@ func findPieces(dir, id string) (map[string][]string, error) {
 
 func verifyPieces(ctx context.Context, id string, folders []string) (verify.Result, error) {
 	res := verify.Result{ID: id, Pieces: map[string]verify.PieceReport{}, Problems: []string{}}
-	made := map[string]dbclient.Piece{}
-	certificates := map[string]json.RawMessage{}
+	made := map[string]certificate.Sealed{}
 	for _, folder := range folders {
 		v, err := dbbackup.VerifyFolder(ctx, vfs.Default, folder)
 		if err != nil {
@@ -82,11 +80,12 @@ func verifyPieces(ctx context.Context, id string, folders []string) (verify.Resu
 			res.Problems = append(res.Problems, folder+": "+problem)
 		}
 		if source != "" { // META could be read
-			made[source], certificates[source] = v.Piece, v.Certificate
+			made[source] = certificate.Sealed{Piece: v.Piece, Certificate: v.Certificate}
 		}
 	}
-	certificate, problems := verify.Offline(made, certificates)
-	res.Certificate, res.Problems = certificate, append(res.Problems, problems...)
+	var problems []string
+	res.Certificate, problems = certificate.Examine(made, "")
+	res.Problems = append(res.Problems, problems...)
 	res.Intact = len(res.Problems) == 0
 	return res, nil
 }

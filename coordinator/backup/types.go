@@ -1,7 +1,7 @@
 package backup
 
 import (
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/create"
 	"stasis/coordinator/backup/list"
 	"stasis/coordinator/backup/remove"

@@ -5,10 +5,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 // Defaults and bounds of a Request.
@@ -45,7 +45,7 @@ func (r Request) checked() (Request, error) {
 	if r.Label == "" {
 		r.Label = uuid.NewString()
 	}
-	if err := backupid.CheckLabel(r.Label); err != nil {
+	if err := backupname.CheckLabel(r.Label); err != nil {
 		return r, err
 	}
 	r.Timeout = operation.Timeout(r.Timeout)

@@ -4,11 +4,10 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -103,15 +102,4 @@ func (r *Result) add(holder string, v dbclient.VerifyResponse) {
 	for _, p := range v.Problems {
 		r.Problems = append(r.Problems, holder+": "+p)
 	}
-}
-
-// Offline checks a backup by what is stored in its pieces alone, without a cluster: pieces
-// and their certificates, both by the server that made the piece. It returns what is
-// wrong. A failsafe backup has no certificate.
-func Offline(pieces map[string]dbclient.Piece, certificates map[string]json.RawMessage) (*certificate.Certificate, []string) {
-	set := piece.NewSet()
-	for source, p := range pieces {
-		set.Pieces[source] = dbclient.PieceDetail{Piece: p, Certificate: certificates[source]}
-	}
-	return set.Certify("")
 }

@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	dbclient "stasis/dbserver/client"
 )
 
 // PieceProblems compares pieces, by the server that made them and with their replicas, with
 // the certificate; none if they are exactly those it was made for.
-func (c *Certificate) PieceProblems(pieces map[string]dbclient.Piece) []string {
+func (c *Certificate) PieceProblems(pieces map[string]Piece) []string {
 	var out []string
 	dump := ""
 	for _, id := range slices.Sorted(maps.Keys(c.Servers)) {
@@ -36,7 +34,7 @@ func (c *Certificate) PieceProblems(pieces map[string]dbclient.Piece) []string {
 	return append(out, c.replicaProblems(pieces)...)
 }
 
-func (c *Certificate) pieceProblems(p dbclient.Piece, want PieceEvidence) []string {
+func (c *Certificate) pieceProblems(p Piece, want PieceEvidence) []string {
 	var out []string
 	check := func(good bool, why string) {
 		if !good {

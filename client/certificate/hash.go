@@ -5,15 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-
-	dbclient "stasis/dbserver/client"
 )
 
 // Hash is the SHA-256 of a value's canonical JSON: sorted keys, no blanks, numbers as
 // written. It stays the same if a server formats the value differently when it stores or
 // sends it.
 func Hash(v any) (string, error) {
-	raw, err := dbclient.Encode(v)
+	raw, err := encode(v)
 	if err != nil {
 		return "", err
 	}
@@ -23,10 +21,21 @@ func Hash(v any) (string, error) {
 	if err := d.Decode(&tree); err != nil {
 		return "", err
 	}
-	canonical, err := dbclient.Encode(tree)
+	canonical, err := encode(tree)
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// encode is v as JSON without the escapes that make HTML of it.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

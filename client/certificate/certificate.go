@@ -3,8 +3,6 @@ package certificate
 import (
 	"encoding/json"
 	"fmt"
-
-	dbclient "stasis/dbserver/client"
 )
 
 // Format is the format number of certificates written now. Format 1 has no statements of
@@ -41,7 +39,7 @@ type Certificate struct {
 	// Shards is what the leader of each shard stated inside the instant: which replicas had
 	// every acknowledged write, and where the log ended. For a backup that is potentially
 	// inconsistent, it has only the statements that the pieces confirm.
-	Shards map[string]dbclient.ShardStatement `json:"shards,omitempty"`
+	Shards map[string]Statement `json:"shards,omitempty"`
 
 	PotentiallyInconsistent bool `json:"potentiallyInconsistent"`
 }
@@ -74,8 +72,20 @@ type ServerEvidence struct {
 	CutDone      float64 `json:"cutDone"` // its answer had arrived
 	ReleaseAsked float64 `json:"releaseAsked"`
 
-	Gate  dbclient.GateReleaseResponse `json:"gate"` // what the server says of its gate
-	Piece PieceEvidence                `json:"piece"`
+	Gate  Gate          `json:"gate"` // what the server says of its gate
+	Piece PieceEvidence `json:"piece"`
+}
+
+// Gate is what a server says of its gate. The dead times cover all attempts of one create.
+type Gate struct {
+	Unbroken           bool    `json:"unbroken"` // it was held by this attempt without a break from the grant to the release
+	HeldSeconds        float64 `json:"heldSeconds"`
+	GrantedAt          string  `json:"grantedAt,omitempty"`  // this server's wall clock, for people
+	ReleasedAt         string  `json:"releasedAt,omitempty"` // this server's wall clock, for people
+	WritersWaited      int     `json:"writersWaited"`
+	DeadSumSeconds     float64 `json:"deadSumSeconds"`     // sum over writers of the time they queued
+	DeadLongestSeconds float64 `json:"deadLongestSeconds"` // the longest any writer queued
+	Reason             string  `json:"reason,omitempty"`   // why not unbroken
 }
 
 // PieceEvidence identifies a piece by what is in it.
@@ -88,7 +98,7 @@ type PieceEvidence struct {
 
 // Encode is the certificate as it is stored.
 func (c *Certificate) Encode() (json.RawMessage, error) {
-	return dbclient.Encode(c)
+	return encode(c)
 }
 
 // Parse reads a stored certificate.

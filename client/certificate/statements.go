@@ -4,14 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"stasis/coordinator/backup/topology"
-	dbclient "stasis/dbserver/client"
 )
 
 // Listed are the statements in the order of the shards' names.
-func Listed(all map[string]dbclient.ShardStatement) []dbclient.ShardStatement {
-	var out []dbclient.ShardStatement
+func Listed(all map[string]Statement) []Statement {
+	var out []Statement
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, all[name])
 	}
@@ -20,8 +17,8 @@ func Listed(all map[string]dbclient.ShardStatement) []dbclient.ShardStatement {
 
 // Confirmed are the statements that all pieces confirm. Those of a backup without the
 // global lock may be wrong: a write may have come between statement and cut.
-func Confirmed(all map[string]dbclient.ShardStatement, pieces map[string]dbclient.Piece) map[string]dbclient.ShardStatement {
-	kept := map[string]dbclient.ShardStatement{}
+func Confirmed(all map[string]Statement, pieces map[string]Piece) map[string]Statement {
+	kept := map[string]Statement{}
 	for name, st := range all {
 		if len(differences(st, pieces)) == 0 {
 			kept[name] = st
@@ -31,7 +28,7 @@ func Confirmed(all map[string]dbclient.ShardStatement, pieces map[string]dbclien
 }
 
 // Statement is what the certificate says of a shard. A nil certificate says nothing.
-func (c *Certificate) Statement(shard string) (st dbclient.ShardStatement, known bool) {
+func (c *Certificate) Statement(shard string) (st Statement, known bool) {
 	if c == nil {
 		return st, false
 	}
@@ -41,11 +38,11 @@ func (c *Certificate) Statement(shard string) (st dbclient.ShardStatement, known
 
 // StatementsFor are the statements of the shards that a server had by Plan. A nil
 // certificate has none.
-func (c *Certificate) StatementsFor(server string, planned map[string]topology.Shard) []dbclient.ShardStatement {
+func (c *Certificate) StatementsFor(server string, planned map[string]Shard) []Statement {
 	if c == nil {
 		return nil
 	}
-	var out []dbclient.ShardStatement
+	var out []Statement
 	for _, st := range Listed(c.Shards) {
 		if slices.Contains(planned[st.Shard].Servers, server) {
 			out = append(out, st)
@@ -56,7 +53,7 @@ func (c *Certificate) StatementsFor(server string, planned map[string]topology.S
 
 // differences says which replicas are not what a statement says: in sync, their logs the
 // same up to where the leader's ended, and nothing else applied.
-func differences(st dbclient.ShardStatement, pieces map[string]dbclient.Piece) []string {
+func differences(st Statement, pieces map[string]Piece) []string {
 	if len(st.InSync) == 0 {
 		return []string{fmt.Sprintf("shard %s: no replica is stated to be in sync", st.Shard)}
 	}
@@ -76,7 +73,7 @@ func differences(st dbclient.ShardStatement, pieces map[string]dbclient.Piece) [
 
 // replicaProblems compares the replicas in the pieces with what the leaders stated. A
 // certificate of format 1 has no statements.
-func (c *Certificate) replicaProblems(pieces map[string]dbclient.Piece) []string {
+func (c *Certificate) replicaProblems(pieces map[string]Piece) []string {
 	var out []string
 	missing := func(id string) bool { // PieceProblems reports these
 		_, certified := c.Servers[id]
@@ -96,7 +93,7 @@ func (c *Certificate) replicaProblems(pieces map[string]dbclient.Piece) []string
 // PlanProblems compares the statements with the Plan that goes with them. Every shard needs
 // a statement of its planned leader, in the planned term; for a backup that is potentially
 // inconsistent some may be missing.
-func (c *Certificate) PlanProblems(planned map[string]topology.Shard) []string {
+func (c *Certificate) PlanProblems(planned map[string]Shard) []string {
 	if c.Format < formatStatements {
 		return nil
 	}

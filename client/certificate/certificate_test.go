@@ -7,14 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	dbclient "stasis/dbserver/client"
 )
 
 func goodCertificate() *Certificate {
 	server := func(granted, released float64) ServerEvidence {
 		return ServerEvidence{LockAsked: 1, Granted: granted, CutAsked: 2.001, CutDone: 2.004, ReleaseAsked: released,
-			Gate: dbclient.GateReleaseResponse{Unbroken: true, HeldSeconds: released - granted + 0.002}}
+			Gate: Gate{Unbroken: true, HeldSeconds: released - granted + 0.002}}
 	}
 	return &Certificate{Format: Format, Instant: Instant{LockMode: LockModeGates, From: 2, To: 2.005},
 		Servers: map[string]ServerEvidence{"a": server(1.5, 2.005), "b": server(2, 2.006)}}
@@ -57,7 +55,7 @@ func TestEvidenceThatHoldsHasACommonMoment(t *testing.T) {
 		c := &Certificate{Format: 1, Instant: Instant{LockModeGates, moment.Draw(t, "from"), moment.Draw(t, "to")}, Servers: map[string]ServerEvidence{}}
 		for _, id := range []string{"a", "b"} {
 			c.Servers[id] = ServerEvidence{Granted: moment.Draw(t, "granted"), CutAsked: moment.Draw(t, "asked"), CutDone: moment.Draw(t, "done"),
-				ReleaseAsked: moment.Draw(t, "release"), Gate: dbclient.GateReleaseResponse{Unbroken: true, HeldSeconds: 20}}
+				ReleaseAsked: moment.Draw(t, "release"), Gate: Gate{Unbroken: true, HeldSeconds: 20}}
 		}
 		if len(c.Problems()) > 0 {
 			return
@@ -92,4 +90,32 @@ func TestCertificateSurvivesStorage(t *testing.T) {
 	require.Equal(t, c, read)
 	_, err = Parse([]byte("{"))
 	require.Error(t, err)
+}
+
+// Check says the same as the lists of problems, as one error.
+func TestCheckIsOneError(t *testing.T) {
+	c, pieces := certified()
+	require.NoError(t, goodCertificate().Check(nil))
+	require.NoError(t, c.Check(nil))
+	err := c.Check(map[string]Piece{"a": pieces["a"]})
+	require.ErrorIs(t, err, ErrUnproven)
+	require.ErrorContains(t, err, "the piece of b is missing")
+	c.Instant.LockMode = LockModeNone
+	require.ErrorIs(t, c.Check(nil), ErrUnproven)
+}
+
+// Pieces that all say they are a failsafe need no certificate. One that says so among others
+// does not save the others the check.
+func TestOneFailsafePieceSavesNoOther(t *testing.T) {
+	c := goodCertificate()
+	raw, err := c.Encode()
+	require.NoError(t, err)
+	pieces := map[string]Sealed{"a": {Piece: Piece{Kind: Failsafe, NrDBServers: 2}}, "b": {Piece: Piece{Kind: Failsafe, NrDBServers: 2}}}
+	_, problems := Examine(pieces, "")
+	require.Empty(t, problems)
+	pieces["b"] = Sealed{Piece: Piece{Kind: Hot, NrDBServers: 2}, Certificate: raw}
+	_, problems = Examine(pieces, "")
+	require.Equal(t, []string{"the piece of a has no certificate"}, problems)
+	_, problems = Examine(nil, "")
+	require.Equal(t, []string{"there are no pieces"}, problems)
 }
