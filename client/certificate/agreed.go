@@ -17,8 +17,12 @@ var ErrUnproven = errors.New("not proven to be one instant")
 // certificate of just these pieces, which are by the server that made them. With nil it
 // looks at the evidence alone. The error matches ErrUnproven and names every problem.
 //
-// A backup that was taken without the global lock is never proven.
+// A backup that was taken without the global lock is never proven, nor is one without a
+// certificate: c may be nil.
 func (c *Certificate) Check(pieces map[string]Piece) error {
+	if c == nil {
+		return fmt.Errorf("a backup without a certificate is %w", ErrUnproven)
+	}
 	problems := c.Problems()
 	if pieces != nil {
 		problems = append(problems, c.PieceProblems(pieces)...)
