@@ -20,7 +20,7 @@ type Servers struct {
 	out   io.Writer
 	bars  *mpb.Progress // nil: lines
 	drawn map[string]*serverBar
-	shown  map[string]string
+	shown map[string]string
 }
 
 type serverBar struct {
