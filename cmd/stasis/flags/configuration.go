@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -29,7 +30,7 @@ func ReadConfiguration(cmd *cobra.Command, path string) error {
 	for _, section := range file.Sections() {
 		prefix := ""
 		if section.Name() != ini.DefaultSection {
-			prefix = section.Name() + "."
+			prefix = strings.TrimSpace(section.Name()) + "."
 		}
 		for _, key := range section.Keys() {
 			flag := cmd.Flags().Lookup(prefix + key.Name())
