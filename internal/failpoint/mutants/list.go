@@ -276,11 +276,11 @@ var mutants = []mutant{
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
 
-	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
-		"what requests hold together is bounded"},
-
 	{"backup-id-is-a-name", "internal/backupname", "TestIDs", "a path could be made of",
 		"the id of a backup leads to no file outside the directory of backups"},
+
+	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
+		"what requests hold together is bounded"},
 
 	{"foreign-page-is-refused", "internal/network", "TestBrowsersGuard/a_foreign_page", "a request is served that has to be refused",
 		"a web page of another origin uses no server through its user's browser"},
