@@ -11,10 +11,10 @@ import (
 	"gopkg.in/ini.v1"
 )
 
-// ReadConfiguration sets the flags of a command from an INI file: [server] endpoint = … is
+// readConfiguration sets the flags of a command from an INI file: [server] endpoint = … is
 // --server.endpoint. A flag on the command line counts more than the file. Values are taken
 // as they are, with quotes, backslashes and comment signs: a password may contain any.
-func ReadConfiguration(cmd *cobra.Command, path string) error {
+func readConfiguration(cmd *cobra.Command, path string) error {
 	file, err := ini.LoadSources(ini.LoadOptions{
 		IgnoreInlineComment: true, IgnoreContinuation: true, PreserveSurroundedQuote: true, KeyValueDelimiters: "=",
 	}, path)

@@ -20,7 +20,7 @@ func TestConfigurationFile(t *testing.T) {
 		b.AddToGroup(cmd)
 		cmd.Flags().String("label", "", "")
 		require.NoError(t, cmd.ParseFlags(args))
-		err := ReadConfiguration(cmd, path)
+		err := readConfiguration(cmd, path)
 		return map[string]string{"endpoint": b.Endpoint, "password": b.Password, "label": cmd.Flag("label").Value.String()}, err
 	}
 	got, err := read("# a comment\n; another\nlabel = nightly\n\n[ server ]\nendpoint=tcp://h:1\n  password = a#b;c \"d\" \\\n")
@@ -40,5 +40,5 @@ func TestConfigurationFile(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.ErrorContains(t, err, path)
 	}
-	require.ErrorContains(t, ReadConfiguration(&cobra.Command{}, filepath.Join(path, "none")), "--configuration: ")
+	require.ErrorContains(t, readConfiguration(&cobra.Command{}, filepath.Join(path, "none")), "--configuration: ")
 }
