@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup"
-	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/balance"
 	"stasis/coordinator/cursor"
 	"stasis/event"
@@ -53,7 +53,7 @@ func attributes(t reflect.Type, seen map[reflect.Type]bool, visit func(in reflec
 func TestOurAttributesAreCamelCase(t *testing.T) {
 	n, seen := 0, map[reflect.Type]bool{}
 	for _, v := range []any{
-		client.Status{}, client.Shards{}, client.Jobs{}, client.Event{}, event.Event{}, certificate.Certificate{},
+		client.Status{}, client.Shards{}, client.Jobs{}, client.Decision{}, event.Event{}, certificate.Certificate{},
 		backup.CreateResult{}, backup.RestoreResult{}, backup.DeleteResult{}, backup.ListResult{}, backup.VerifyResult{},
 		balance.Imbalance{}, cursor.Usage{},
 	} {

@@ -15,8 +15,8 @@
 //   - lock, the agency lock: acquiring and waiting, the lease, the commit under it.
 //   - fanout, which asks all DB servers at once.
 //   - topology, the cluster as the agency describes it, now and at the time of a backup.
-//   - piece, the pieces of one backup put together; certificate, the evidence that they
-//     are one instant, and its check.
+//   - piece, the pieces of one backup put together. The evidence that they are one instant,
+//     and its check, are in client/certificate.
 //   - operation, what a create and a restore have in common (events, undo, stopwatch), and
 //     the contexts that end with the service; backupid, ids and nonces.
 //

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"stasis/client/certificate"
 	"stasis/internal/apierror"
 )
 
@@ -63,19 +64,9 @@ type GateReleaseRequest struct {
 	Final   bool   `json:"final,omitempty"`
 }
 
-// GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce
-// without a break from the grant until now. The dead times cover all attempts
-// under this nonce so far, since the last release.
-type GateReleaseResponse struct {
-	Unbroken           bool    `json:"unbroken"`
-	HeldSeconds        float64 `json:"heldSeconds"`
-	GrantedAt          string  `json:"grantedAt,omitempty"`  // this server's wall clock, for people
-	ReleasedAt         string  `json:"releasedAt,omitempty"` // this server's wall clock, for people
-	WritersWaited      int     `json:"writersWaited"`
-	DeadSumSeconds     float64 `json:"deadSumSeconds"`     // sum over writers of the time they queued
-	DeadLongestSeconds float64 `json:"deadLongestSeconds"` // the longest any writer queued
-	Reason             string  `json:"reason,omitempty"`   // why not unbroken
-}
+// GateReleaseResponse is the evidence. The dead times cover all attempts under this nonce
+// so far, since the last release.
+type GateReleaseResponse = certificate.Gate
 
 // ErrSilent is wrapped by the ConnectionLost error of a gate whose server has not answered a
 // beat for GateSilence.

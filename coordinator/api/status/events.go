@@ -54,15 +54,15 @@ func (a *API) awaitEvents(c *rest.Call, old *catalog.Snapshot) (*catalog.Snapsho
 }
 
 // eventsIn returns the events that the agency keeps, oldest first.
-func eventsIn(snap *catalog.Snapshot) []client.Event {
-	var all []client.Event
+func eventsIn(snap *catalog.Snapshot) []client.Decision {
+	var all []client.Decision
 	_ = snap.Node(keys.SupervisionEvents).Decode(&all) // missing: none
 	return all
 }
 
 // after returns what is new in a list that drops its oldest elements. If the last one seen has
 // been dropped, all are new.
-func after(old, now []client.Event) []client.Event {
+func after(old, now []client.Decision) []client.Decision {
 	if len(old) == 0 {
 		return now
 	}

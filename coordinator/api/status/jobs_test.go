@@ -12,13 +12,13 @@ import (
 // A follower of a bounded list gets every new element once. If the last one that it got was
 // dropped, it gets all.
 func TestNewEvents(t *testing.T) {
-	e := func(details ...string) (all []client.Event) {
+	e := func(details ...string) (all []client.Decision) {
 		for _, d := range details {
-			all = append(all, client.Event{Detail: d})
+			all = append(all, client.Decision{Detail: d})
 		}
 		return all
 	}
-	for _, test := range []struct{ old, now, want []client.Event }{
+	for _, test := range []struct{ old, now, want []client.Decision }{
 		{nil, nil, nil},
 		{nil, e("a"), e("a")},
 		{e("a"), e("a"), nil},

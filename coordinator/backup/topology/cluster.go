@@ -8,6 +8,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 )
@@ -91,7 +92,7 @@ func (c *Cluster) addMembers(root *agencyclient.Node) error {
 }
 
 // Named returns the names of servers for people.
-func (c *Cluster) Named(servers []string) string { return NameAll(c.Names, servers) }
+func (c *Cluster) Named(servers []string) string { return client.ShortNames(c.Names).Named(servers) }
 
 // Expected returns what the agency knows about a backup: its record, or for the failsafe of the
 // last restore, which has no record, the servers that have a piece of it. It is zero for any

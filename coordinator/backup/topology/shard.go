@@ -8,19 +8,12 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 )
 
-// Shard is a shard in the Plan of a backup.
-type Shard struct {
-	Database, Collection, Name string
-	Servers                    []string // leader first, without the mark of a leader that resigns
-	Term                       uint64
-}
-
-// Label names the shard for people.
-func (s Shard) Label() string {
-	return fmt.Sprintf("shard %s of %s/%s", s.Name, s.Database, s.Collection)
-}
+// Shard is a shard in the Plan of a backup. Its servers are without the mark of a
+// leader that resigns.
+type Shard = certificate.Shard
 
 // Shards returns the shards that a restore puts back, by name. It leaves out those of databases
 // and collections that were still being created.
