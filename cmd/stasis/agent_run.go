@@ -46,14 +46,8 @@ with --join.`,
 			if bootstrap && (len(join) > 0 || len(members) == 0) {
 				return errors.New("--bootstrap needs --peer and excludes --join: it is for agents that found a new agency")
 			}
-			if timing.Grace < graceFloor {
-				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
-			}
-			if timing.DiskTimeout < diskFloor {
-				return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
-			}
-			if quota.Size > mostQuota {
-				return fmt.Errorf("--tree-quota %s: want 1M to 1T", quota.String())
+			if err := checkBounds(timing, quota); err != nil {
+				return err
 			}
 			defer runtime.KeepAlive(headroom())
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
@@ -76,6 +70,19 @@ with --join.`,
 	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "`time` after which an agent whose disk hangs ends, 10s or more; until then it is silent, and another agent leads")
 	cmd.Flags().Var(&quota, "tree-quota", "largest `size` of the agency's tree in memory, such as 512M or 1G (M if there is no unit); the same on all agents, of which each needs about four times as much memory")
 	return cmd
+}
+
+// checkBounds refuses what an agent could not keep up with.
+func checkBounds(timing agency.Timing, quota flags.Megabytes) error {
+	switch {
+	case timing.Grace < graceFloor:
+		return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
+	case timing.DiskTimeout < diskFloor:
+		return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
+	case quota.Size > mostQuota:
+		return fmt.Errorf("--tree-quota %s: want 1M to 1T", quota.String())
+	}
+	return nil
 }
 
 // mostQuota is more than any tree that could be held.
