@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/minicluster"
@@ -26,7 +27,7 @@ type bubble struct {
 	*minicluster.Cluster
 	*observer
 	t       *testing.T
-	net     *network.Memory
+	net     *fault.Network
 	mu      sync.Mutex
 	disks   map[string]vfs.FS
 	clients []*client.Client
@@ -44,7 +45,7 @@ func inBubble(t *testing.T, seed uint64, wrap func(name string, fs vfs.FS) vfs.F
 func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, net: network.NewMemory(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
+		b := &bubble{t: t, net: fault.NewNetwork(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
 		o.Network, o.Memory = b.net.Host, o.Dir == ""
 		o.FS = func(name string) vfs.FS {
 			if wrap != nil {

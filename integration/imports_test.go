@@ -43,6 +43,7 @@ var rooms = []room{
 
 	{"event", nil, "what happened is told without knowing who hears it"},
 	{"client", nil, "a client of the public API knows what any client knows"},
+	{"fault", nil, "what breaks a network, a disk or an operation knows no server"},
 
 	{"agency/keys", nil, "names and plain data only: all rooms but fsm use it"},
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
@@ -88,7 +89,7 @@ var rooms = []room{
 	{"coordinator/survey", []string{"agency/client", "agency/keys", "coordinator/catalog", "client", "coordinator/rest", "dbserver/client"}, "what is told of the cluster is read, never changed"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
-	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer"}, "it starts servers; what is inside them is theirs"},
+	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer", "fault"}, "it starts servers; what is inside them is theirs"},
 	{"minicluster/load", []string{"client"}, "load comes from clients"},
 	{"cmd/stasis", []string{"agency/...", "client", "coordinator/...", "dbserver/...", "fsm", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
 	{"integration", []string{"..."}, "tests may look everywhere"},

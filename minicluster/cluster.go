@@ -240,7 +240,7 @@ func (c *Cluster) Kill(name string) error {
 
 // Pause stops a server's process where it is (SIGSTOP): when Pause returns, it does nothing
 // any more (on Linux; elsewhere a little later), while its system goes on taking connections and bytes for it. In process there is
-// nothing like it, and it is an error: freeze the host in a network.Memory instead,
+// nothing like it, and it is an error: freeze the host in a fault.Network instead,
 // which lets nobody hear of the server, or it of anybody. Kill and Stop end a paused
 // server as any other.
 func (c *Cluster) Pause(name string) error {

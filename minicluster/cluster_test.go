@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -267,7 +268,7 @@ func TestUnknownNode(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	memory := network.NewMemory()
+	memory := fault.NewNetwork()
 	for want, spoil := range map[string]func(*Options){
 		"at least one agent":     func(o *Options) { o.Agents = 0 },
 		"cannot be negative":     func(o *Options) { o.DBServers = -1 },

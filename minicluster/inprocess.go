@@ -143,7 +143,7 @@ func (r *inProcess) kill() {
 }
 
 // errNotPaused: what runs in this process cannot be stopped alone. A network in memory
-// can freeze its host (network.Memory.Freeze), which hides all that it does.
+// can freeze its host (fault.Network.Freeze), which hides all that it does.
 var errNotPaused = errors.New("only a process of its own can be paused: freeze its host in the network in memory")
 
 func (r *inProcess) pause() error  { return errNotPaused }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
@@ -283,7 +284,7 @@ func TestStartsWithoutADBServer(t *testing.T) {
 // TestReadyWithoutTheLate: a server that runs and does not get ready is named in the end, and the
 // others are a cluster; a start that is interrupted is not ready.
 func TestReadyWithoutTheLate(t *testing.T) {
-	simulate(t, func(t *testing.T, c *Cluster, m *network.Memory, _ browser) {
+	simulate(t, func(t *testing.T, c *Cluster, m *fault.Network, _ browser) {
 		c.options.Degraded, c.old = true, true // as if it had been there before
 		m.Freeze("agent-3")
 		defer m.HealAll()

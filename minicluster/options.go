@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver"
 	"stasis/dbserver/transfer"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/network"
 )
 
@@ -43,7 +44,7 @@ type Options struct {
 	LogFlags     []string         // of the Binary, about the size and number of its log files
 	HTTP         network.Limits   // of each server; InProcess, by default, one server's part of the process's memory
 
-	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
+	Network func(host string) fault.Host       // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
 	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory
 	Memory  bool                               // the agents keep their logs in memory, also across Restart
 	Clock   func(server string) dbserver.Clock // of DB servers' leases; nil: the system's, or with a Network of one's own the standard library's

@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
-	"stasis/internal/network"
 )
 
 // After the plug is pulled the node is mute: what it has open is closed, whoever
 // waits returns, and nothing new can be opened. Others find nobody.
 func TestPulledPlug(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		m := network.NewMemory()
+		m := fault.NewNetwork()
 		node, other := newPlug(m.Host("node")), m.Host("other")
 		nodeListener, err := node.Listen("node:1")
 		require.NoError(t, err)

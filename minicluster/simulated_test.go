@@ -10,14 +10,15 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
 // simulate runs a test on a cluster of which everything is in memory, in a bubble.
-func simulate(t *testing.T, test func(*testing.T, *Cluster, *network.Memory, browser)) {
+func simulate(t *testing.T, test func(*testing.T, *Cluster, *fault.Network, browser)) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		disks := map[string]vfs.FS{}
 		for _, name := range []string{"dbserver-1", "dbserver-2", "coordinator-1"} {
 			disks[name] = vfs.NewMem()
@@ -40,7 +41,7 @@ func simulate(t *testing.T, test func(*testing.T, *Cluster, *network.Memory, bro
 // The same cluster runs in a bubble, survives partitions and restarts, and
 // leaves no goroutine (the bubble would not end).
 func TestSimulatedCluster(t *testing.T) {
-	simulate(t, func(t *testing.T, c *Cluster, m *network.Memory, b browser) {
+	simulate(t, func(t *testing.T, c *Cluster, m *fault.Network, b browser) {
 		_, _, coordinators := c.Nodes()
 		url := coordinators[0].URL
 		require.Equal(t, "http://coordinator-1:10000", url)
@@ -69,7 +70,7 @@ func TestSimulatedCluster(t *testing.T) {
 // start is not ready, and it is said which one, and why that counts.
 func TestFirstStartWithoutAnAgent(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		memory.Freeze("agent-2")
 		c, err := Start(t.Context(), Options{
 			Agents: 3, Network: memory.Host, Memory: true, FS: func(string) vfs.FS { return vfs.NewMem() },

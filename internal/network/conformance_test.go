@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 )
 
@@ -70,7 +71,7 @@ func TestMemoryConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
 			bubbles.Test(t, func(t *testing.T) {
-				m := NewMemory()
+				m := fault.NewNetwork()
 				test(t, world{server: m.Host("server"), client: m.Host("client"), address: "server:0", moment: time.Second})
 				require.NoError(t, m.Close())
 			})
@@ -83,7 +84,7 @@ func TestMemoryLoopbackConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
 			bubbles.Test(t, func(t *testing.T) {
-				m := NewMemory()
+				m := fault.NewNetwork()
 				h := m.Host("h")
 				test(t, world{server: h, client: h, address: "localhost:0", moment: time.Second})
 				require.NoError(t, m.Close())

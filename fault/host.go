@@ -1,4 +1,4 @@
-package network
+package fault
 
 import (
 	"context"
@@ -16,14 +16,14 @@ const (
 	backlog         = 4096 // connections waiting to be accepted; more are refused
 )
 
-// memHost is Memory as one host sees it.
-type memHost struct {
-	m    *Memory
+// endpoint is the Network as one host uses it.
+type endpoint struct {
+	n    *Network
 	host *host
 }
 
-// resolve gives a host's name, "" standing for this host itself.
-func (h *memHost) resolve(address string) (name string, port int, err error) {
+// resolve splits an address. An empty host stands for this host itself.
+func (h *endpoint) resolve(address string) (name string, port int, err error) {
 	name, p, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", 0, err
@@ -39,25 +39,25 @@ func (h *memHost) resolve(address string) (name string, port int, err error) {
 }
 
 // choosePort gives ports in turn, leaving out those listened on.
-func (h *memHost) choosePort() int {
+func (h *endpoint) choosePort() int {
 	for {
 		h.host.port++
 		if h.host.port < firstChosenPort || h.host.port > lastPort {
 			h.host.port = firstChosenPort
 		}
-		if h.m.listeners[string(h.host.addr(h.host.port))] == nil {
+		if h.n.listeners[string(h.host.addr(h.host.port))] == nil {
 			return h.host.port
 		}
 	}
 }
 
-func (h *memHost) Listen(address string) (net.Listener, error) {
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
+func (h *endpoint) Listen(address string) (net.Listener, error) {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
 	name, port, err := h.resolve(address)
 	switch {
 	case err != nil:
-	case h.m.closed:
+	case h.n.closed:
 		err = net.ErrClosed
 	case name != h.host.name:
 		err = os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
@@ -65,30 +65,30 @@ func (h *memHost) Listen(address string) (net.Listener, error) {
 	if err == nil && port == 0 {
 		port = h.choosePort()
 	}
-	addr := h.host.addr(port)
-	if err == nil && h.m.listeners[string(addr)] != nil {
+	at := h.host.addr(port)
+	if err == nil && h.n.listeners[string(at)] != nil {
 		err = os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	l := &memListener{m: h.m, host: h.host, addr: addr}
-	h.m.listeners[string(addr)] = l
+	l := &listener{n: h.n, host: h.host, addr: at}
+	h.n.listeners[string(at)] = l
 	return l, nil
 }
 
 // DialContext takes one round trip, as TCP's handshake does.
-func (h *memHost) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
+func (h *endpoint) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
 	c, err := h.dial(ctx, network, address)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: memAddr(address), Err: err}
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: addr(address), Err: err}
 	}
 	return c, nil
 }
 
-func (h *memHost) dial(ctx context.Context, network, address string) (*memConn, error) {
+func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, error) {
 	if network != "tcp" {
 		return nil, net.UnknownNetworkError(network)
 	}
@@ -96,43 +96,46 @@ func (h *memHost) dial(ctx context.Context, network, address string) (*memConn, 
 	if err != nil {
 		return nil, err
 	}
-	if !h.m.host(name).exists {
+	if !h.n.host(name).exists {
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	}
-	there, back := h.m.link(h.host.name, name), h.m.link(name, h.host.name)
-	if err := h.m.travel(ctx, there, h.host); err != nil {
+	there, back := h.n.link(h.host.name, name), h.n.link(name, h.host.name)
+	if err := h.n.travel(ctx, there, h.host); err != nil {
 		return nil, err
 	}
-	l := h.m.listeners[string(there.to.addr(port))]
+	l := h.n.listeners[string(there.to.addr(port))]
 	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	if l == nil || len(l.queue) >= backlog {
-		if err := h.m.travel(ctx, back, h.host); err != nil {
+		if err := h.n.travel(ctx, back, h.host); err != nil {
 			return nil, err
 		}
 		return nil, refused
 	}
-	p := h.m.connect(there, back, h.host.addr(h.choosePort()), l.addr)
-	l.queue = append(l.queue, p[1])
+	p := h.n.connect(there, back, h.host.addr(h.choosePort()), l.addr)
+	l.queue = append(l.queue, p.ends[1])
 	l.changed.wake()
-	err = h.m.travel(ctx, back, h.host)
-	if err == nil && p[0].out.broken != nil {
+	err = h.n.travel(ctx, back, h.host)
+	if err == nil && p.ends[0].out.broken != nil {
 		err = refused // the listener was closed before it accepted
 	}
 	if err != nil {
-		h.m.reset(p)
+		h.n.reset(p)
 		return nil, err
 	}
-	return p[0], nil
+	return p.ends[0], nil
 }
 
-// travel waits while one packet takes its way, and is sent again after losses;
-// it does not end while host, which waits for it, is frozen.
-func (m *Memory) travel(ctx context.Context, l *link, host *host) error {
+// travel waits while one packet is on its way, and sends it again when a cut link heals.
+// It does not end while host, which waits for the packet, is frozen.
+func (n *Network) travel(ctx context.Context, l *link, host *host) error {
 	var arrives time.Time // zero while the packet cannot be on its way
+	if !l.up() {
+		l.met++
+	}
 	for {
 		now := time.Now()
 		switch {
-		case m.closed:
+		case n.closed:
 			return net.ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -148,49 +151,49 @@ func (m *Memory) travel(ctx context.Context, l *link, host *host) error {
 		if host.frozen {
 			until = time.Time{}
 		}
-		m.block(m.changed.wait(), until, ctx.Done())
+		n.block(n.changed.wait(), until, ctx.Done())
 	}
 }
 
-// memListener accepts connections in the order of their arrival.
-type memListener struct {
-	m       *Memory
+// listener accepts connections in the order of their arrival.
+type listener struct {
+	n       *Network
 	host    *host
-	addr    memAddr
+	addr    addr
 	closed  bool
-	queue   []*memConn
+	queue   []*conn
 	changed signal
 }
 
-func (l *memListener) Addr() net.Addr { return l.addr }
+func (l *listener) Addr() net.Addr { return l.addr }
 
-func (l *memListener) Accept() (net.Conn, error) {
-	l.m.mu.Lock()
-	defer l.m.mu.Unlock()
+func (l *listener) Accept() (net.Conn, error) {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
 	for {
 		switch {
-		case l.closed || l.m.closed:
+		case l.closed || l.n.closed:
 			return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
 		case len(l.queue) > 0 && !l.host.frozen:
 			c := l.queue[0]
 			l.queue = l.queue[1:]
 			return c, nil
 		}
-		l.m.block(l.changed.wait(), time.Time{}, nil)
+		l.n.block(l.changed.wait(), time.Time{}, nil)
 	}
 }
 
-// Close stops listening and resets what nobody has accepted.
-func (l *memListener) Close() error {
-	l.m.mu.Lock()
-	defer l.m.mu.Unlock()
-	if l.closed || l.m.closed {
+// Close stops listening and resets the connections that were not accepted.
+func (l *listener) Close() error {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	if l.closed || l.n.closed {
 		return &net.OpError{Op: "close", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
 	}
 	l.closed = true
-	delete(l.m.listeners, string(l.addr))
+	delete(l.n.listeners, string(l.addr))
 	for _, c := range l.queue {
-		l.m.reset(c.pair)
+		l.n.reset(c.pair)
 	}
 	l.queue = nil
 	l.changed.wake()

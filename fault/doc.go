@@ -1,0 +1,2 @@
+// Package fault breaks what a cluster stands on.
+package fault
