@@ -84,7 +84,7 @@ func TestAgencyLeadersDiskHangsDuringBackup(t *testing.T) {
 
 func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
 	h := &hangs{at: name}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Steps: h.sink}, 1, nil, func(b *bubble) {
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Seams: minicluster.Seams{Steps: h.sink}}, 1, nil, func(b *bubble) {
 		t, ctx, cl := b.t, b.t.Context(), b.clients[0]
 		b.create("people", 2, 1)
 		db := cl.Database("_system")

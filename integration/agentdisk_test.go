@@ -150,7 +150,7 @@ func (h *hangingAgency) get(url string) (string, error) {
 func TestLeadingAgentsDiskHangs(t *testing.T) {
 	o := options(t, minicluster.Processes)
 	o.DBServers, o.Coordinators = 2, 1
-	o.Timing.Agency.DiskTimeout = time.Hour
+	o.Timing.DiskTimeout = time.Hour
 	h := startHanging(t, o)
 	ctx := t.Context()
 	require.NoError(t, h.db(0).CreateCollection(ctx, "before", 1))
@@ -196,7 +196,7 @@ func TestLeadingAgentsDiskHangs(t *testing.T) {
 func TestAgentEndsWhenItsDiskHangsTooLong(t *testing.T) {
 	o := options(t, minicluster.Processes)
 	o.DBServers, o.Coordinators = 0, 0
-	o.Timing.Agency.DiskTimeout = 10 * time.Second
+	o.Timing.DiskTimeout = 10 * time.Second
 	h := startHanging(t, o)
 	ctx := t.Context()
 	write := func(key string) error {

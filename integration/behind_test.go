@@ -136,7 +136,7 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 		for _, dies := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/dies=%v", way, dies), func(t *testing.T) {
 				var hook onStep
-				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: hook.sink}, 11, nil, func(b *bubble) {
+				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: hook.sink}}, 11, nil, func(b *bubble) {
 					t := b.t
 					leader, follower, end := reach(b)
 					id := b.backedUp()

@@ -46,8 +46,8 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: fault.NewNetwork(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
-		o.Network, o.Memory = b.net.Host, o.Dir == ""
-		o.FS = func(name string) vfs.FS {
+		o.Seams.Network, o.Seams.AgentsInMemory = b.net.Host, o.Dir == ""
+		o.Seams.Disks = func(name string) vfs.FS {
 			if wrap != nil {
 				return wrap(name, b.disk(name))
 			}

@@ -28,7 +28,7 @@ type taken struct {
 func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		if o.Mode == minicluster.InProcess {
-			o.FS = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
+			o.Seams.Disks = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
 		}
 		c, history := start(t, o), load.NewHistory()
 		backups := backupsUnderLoad(t, c, history, scale(10, 100))
@@ -49,9 +49,9 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 // stops, have gone on.
 func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 	o := options(t, minicluster.InProcess)
-	o.WithoutLocks = true
+	o.Seams.WithoutLocks = true
 	history := load.NewHistory()
-	o.FS = oneSlowDisk(func() { awaitMore(history, 40) })
+	o.Seams.Disks = oneSlowDisk(func() { awaitMore(history, 40) })
 	c := start(t, o)
 	backups := backupsUnderLoad(t, c, history, scale(5, 60))
 	violations := 0

@@ -30,11 +30,11 @@ func (b *bubble) list() backup.ListResult {
 // whenever all servers can be asked there is a whole failsafe.
 func TestFailsafeWhileAServerStandsStill(t *testing.T) {
 	var still atomic.Pointer[func()] // what happens at the commit
-	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: func(_ context.Context, e event.Event) {
+	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: func(_ context.Context, e event.Event) {
 		if f := still.Load(); f != nil && e.Step == event.PlanSwitched {
 			(*f)()
 		}
-	}}
+	}}}
 	inBubbleOf(t, o, 21, nil, func(b *bubble) {
 		b.create1("c", 3, 1)
 		require.NoError(b.t, b.leading(b.t).write(b.t.Context(), "k", `{"value":"old"}`))

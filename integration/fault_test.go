@@ -49,7 +49,7 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 			t.Parallel()
 			hold, sink := holdAt(name)
 			o := options(t, minicluster.InProcess)
-			o.Steps = sink
+			o.Seams.Steps = sink
 			c := start(t, o)
 			ctx, other := t.Context(), c.clients[1]
 			require.NoError(t, c.db(1).CreateCollection(ctx, "people", 6))
@@ -86,7 +86,7 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 			t.Parallel()
 			hold, sink := holdAt(name)
 			o := options(t, minicluster.InProcess)
-			o.Steps = sink
+			o.Seams.Steps = sink
 			c := start(t, o)
 			ctx := t.Context()
 			_, dbservers, _ := c.Nodes()
@@ -113,7 +113,7 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 func TestDBServerDiesAfterTheCommit(t *testing.T) {
 	hold, sink := holdAt(event.Committed)
 	o := options(t, minicluster.InProcess)
-	o.Steps = sink
+	o.Seams.Steps = sink
 	c := start(t, o)
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
@@ -146,7 +146,7 @@ func TestDBServerDiesAfterTheCommit(t *testing.T) {
 func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
 	hold, sink := holdAt(event.Linking)
 	o := options(t, minicluster.InProcess)
-	o.Steps = sink
+	o.Seams.Steps = sink
 	c := start(t, o)
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))

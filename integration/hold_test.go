@@ -89,7 +89,7 @@ func cutOff(t *testing.T, at event.Name, fault func(*bubble)) {
 			(*f)()
 		}
 	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: sink}, 1, nil, func(b *bubble) {
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, nil, func(b *bubble) {
 		ctx, struck := b.t.Context(), atomic.Bool{}
 		require.NoError(b.t, createReplicated(ctx, b.clients[0], "wide", 9, 1, 1))
 		do := func() {

@@ -57,7 +57,7 @@ func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 					begun <- time.Now()
 				}
 			}
-			o := minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2, Steps: sink}
+			o := minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}
 			inBubbleOf(t, o, 1, disk.wrap, func(b *bubble) {
 				disk.release, begun = make(chan struct{}), make(chan time.Time, 1) // the bubble's own
 				released := false

@@ -84,7 +84,7 @@ func options(t testing.TB, mode minicluster.Mode) minicluster.Options {
 	if mode == minicluster.Processes {
 		path, err := binary()
 		require.NoError(t, err)
-		o.Binary = path
+		o.Program.Path = path
 	}
 	return o
 }

@@ -28,7 +28,7 @@ func TestFullDiskDuringDownload(t *testing.T) {
 	o := options(t, minicluster.InProcess)
 	var room, met atomic.Int64 // writes that still fit; those that did not
 	room.Store(1 << 40)
-	o.FS = func(server string) vfs.FS {
+	o.Seams.Disks = func(server string) vfs.FS {
 		if server != "dbserver-1" {
 			return vfs.Default
 		}

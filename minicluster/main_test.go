@@ -57,7 +57,7 @@ func options(t *testing.T, mode Mode) Options {
 	if mode == Processes {
 		path, err := binary()
 		require.NoError(t, err)
-		o.Binary = path
+		o.Program.Path = path
 	}
 	return o
 }

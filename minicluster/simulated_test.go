@@ -25,7 +25,7 @@ func simulate(t *testing.T, test func(*testing.T, *Cluster, *fault.Network, brow
 		}
 		c, err := Start(t.Context(), Options{
 			Agents: 3, DBServers: 2, Coordinators: 1,
-			Network: memory.Host, FS: func(server string) vfs.FS { return disks[server] }, Memory: true,
+			Seams:  Seams{Network: memory.Host, Disks: func(server string) vfs.FS { return disks[server] }, AgentsInMemory: true},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestFirstStartWithoutAnAgent(t *testing.T) {
 		memory := fault.NewNetwork()
 		memory.Freeze("agent-2")
 		c, err := Start(t.Context(), Options{
-			Agents: 3, Network: memory.Host, Memory: true, FS: func(string) vfs.FS { return vfs.NewMem() },
+			Agents: 3, Seams: Seams{Network: memory.Host, AgentsInMemory: true, Disks: func(string) vfs.FS { return vfs.NewMem() }},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)

@@ -93,7 +93,7 @@ func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
 	}
 	d.title("A cluster")
 	opts.BasePort = 0
-	opts.Steps = d.step
+	opts.Seams.Steps = d.step
 	if d.cluster, err = minicluster.Start(ctx, opts); err != nil {
 		return err
 	}

@@ -95,15 +95,16 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if err != nil {
 		return minicluster.Options{}, err
 	}
-	browsers, err := o.pages.parse()
-	if err != nil {
+	if _, err := o.pages.parse(); err != nil {
 		return minicluster.Options{}, err
 	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
-		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: remotes,
-		RemoteFlags: o.rules.arguments(), Browsers: browsers,
-		Degraded: o.degraded, Revive: o.restart, LogFlags: o.logs.arguments(),
+		Logger:   hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}),
+		Pages:    minicluster.Pages{TrustedOrigins: o.pages.origins, Hosts: o.pages.hosts},
+		Degraded: o.degraded, Revive: o.restart,
+		Seams:   minicluster.Seams{Remotes: remotes},
+		Program: minicluster.Program{Flags: o.logs.arguments(), DBServerFlags: o.rules.arguments()},
 	}
 	switch o.mode {
 	case "inprocess":
@@ -116,7 +117,7 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		if err != nil {
 			return opts, fmt.Errorf("finding this program to start the roles with: %w", err)
 		}
-		opts.Mode, opts.Binary = minicluster.Processes, binary
+		opts.Mode, opts.Program.Path = minicluster.Processes, binary
 	default:
 		return opts, fmt.Errorf("--mode %q: want inprocess or processes", o.mode)
 	}

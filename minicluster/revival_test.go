@@ -54,7 +54,7 @@ type mortals struct {
 func newMortals(t *testing.T, revive bool, lives ...time.Duration) *mortals {
 	m := &mortals{lives: lives}
 	m.Cluster = &Cluster{
-		options: Options{Degraded: true, Revive: revive, Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output()})}, faults: make(chan error, 100), old: true,
+		options: Options{Degraded: true, Revive: revive, Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output()})}, servers: &members{}, old: true,
 		release: func() error { return nil },
 	}
 	began := time.Now()
@@ -82,8 +82,8 @@ func newMortals(t *testing.T, revive bool, lives ...time.Duration) *mortals {
 		})
 		return s, nil
 	}
-	m.agents = []*node{m.n}
-	m.beginKeeping()
+	m.servers.add(m.n)
+	m.prepare()
 	return m
 }
 
@@ -131,7 +131,7 @@ func TestStoppedStaysDown(t *testing.T) {
 	})
 }
 
-// dies ends the node by itself, and waits until its keeper has seen that.
+// dies ends the node by itself, and waits until the revival has seen that.
 func (m *mortals) dies() {
 	m.now.end()
 	m.n.ended(errors.New("agent-1 died"))
@@ -215,7 +215,7 @@ func TestPortOfOneIsTaken(t *testing.T) {
 	o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
 	c := start(t, o)
 	require.NoError(t, c.Stop(t.Context()))
-	taken, err := network.TCP().Listen(c.agents[1].address)
+	taken, err := network.TCP().Listen(c.servers.agents[1].address)
 	require.NoError(t, err)
 	o.Degraded, o.Revive = true, true
 	c = start(t, o)
