@@ -124,13 +124,32 @@ func (s *stream) end() int {
 
 // conn is one end of a connection, a net.Conn.
 type conn struct {
-	n             *Network
+	core          *core
 	pair          *pair
 	local, remote addr
 	in, out       *stream
 	closed        bool
 	readDeadline  time.Time
 	writeDeadline time.Time
+}
+
+// connect makes a connection.
+func (c *core) connect(there, back *link, from, to addr) *pair {
+	out, in := &stream{link: there}, &stream{link: back}
+	p := &pair{}
+	p.ends[0] = &conn{core: c, pair: p, local: from, remote: to, in: in, out: out}
+	p.ends[1] = &conn{core: c, pair: p, local: to, remote: from, in: out, out: in}
+	p.place = c.pairs.PushBack(p)
+	return p
+}
+
+// reset breaks one connection.
+func (c *core) reset(p *pair) {
+	for _, end := range p.ends {
+		end.out.broken = syscall.ECONNRESET
+		end.out.changed.wake()
+	}
+	c.pairs.Remove(p.place)
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
@@ -146,7 +165,7 @@ func (c *conn) opError(op string, err error) error {
 // usable gives the reason why nothing can be read or written now.
 func (c *conn) usable(op string, deadline, now time.Time) error {
 	switch {
-	case c.closed || c.n.closed:
+	case c.closed || c.core.closed:
 		return net.ErrClosed
 	case c.out.broken != nil:
 		return os.NewSyscallError(op, c.out.broken)
@@ -157,8 +176,8 @@ func (c *conn) usable(op string, deadline, now time.Time) error {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	c.n.mu.Lock()
-	defer c.n.mu.Unlock()
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
 	for {
 		now := time.Now()
 		if err := c.usable("read", c.readDeadline, now); err != nil {
@@ -179,13 +198,13 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 			until = earlier(until, c.in.next(0))
 		}
-		c.n.block(c.in.changed.wait(), until, nil)
+		c.core.block(c.in.changed.wait(), until, nil)
 	}
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	c.n.mu.Lock()
-	defer c.n.mu.Unlock()
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
 	written := 0
 	for {
 		now := time.Now()
@@ -206,22 +225,22 @@ func (c *conn) Write(p []byte) (int, error) {
 			written += n
 			continue
 		}
-		c.n.block(c.out.changed.wait(), earlier(c.writeDeadline, c.in.next(end)), nil)
+		c.core.block(c.out.changed.wait(), earlier(c.writeDeadline, c.in.next(end)), nil)
 	}
 }
 
 // Close ends both directions. What was written is still delivered.
 func (c *conn) Close() error {
-	c.n.mu.Lock()
-	defer c.n.mu.Unlock()
-	if c.closed || c.n.closed {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
+	if c.closed || c.core.closed {
 		return c.opError("close", net.ErrClosed)
 	}
 	c.closed = true
 	c.out.push(nil, time.Now())
 	c.in.changed.wake() // our reader, and the peer's writers
 	if c.pair.ends[0].closed && c.pair.ends[1].closed {
-		c.n.pairs.Remove(c.pair.place)
+		c.core.pairs.Remove(c.pair.place)
 	}
 	return nil
 }
@@ -241,9 +260,9 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 // setDeadline also applies to reads and writes that wait. They need no wake for a later
 // deadline: they look again when the earlier one has passed.
 func (c *conn) setDeadline(deadline *time.Time, t time.Time, s *stream) error {
-	c.n.mu.Lock()
-	defer c.n.mu.Unlock()
-	if c.closed || c.n.closed {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
+	if c.closed || c.core.closed {
 		return c.opError("set deadline", net.ErrClosed)
 	}
 	if *deadline = t; !t.IsZero() {

@@ -16,6 +16,24 @@ const (
 	backlog         = 4096 // connections waiting to be accepted; more are refused
 )
 
+// Host is the network as one host uses it.
+type Host interface {
+	// Listen opens address ("host:port"; with port 0 the network chooses one).
+	Listen(address string) (net.Listener, error)
+	// DialContext connects to address; network is "tcp".
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Host makes the host of that name, if there is none, and gives its use of the network. It listens on
+// "name:port" only; an empty host, "localhost" and "127.0.0.1" mean the host itself.
+func (n *Network) Host(name string) Host {
+	n.core.mu.Lock()
+	defer n.core.mu.Unlock()
+	h := n.host(name)
+	h.exists = true
+	return &endpoint{n: n, host: h}
+}
+
 // endpoint is the Network as one host uses it.
 type endpoint struct {
 	n    *Network
@@ -52,12 +70,12 @@ func (h *endpoint) choosePort() int {
 }
 
 func (h *endpoint) Listen(address string) (net.Listener, error) {
-	h.n.mu.Lock()
-	defer h.n.mu.Unlock()
+	h.n.core.mu.Lock()
+	defer h.n.core.mu.Unlock()
 	name, port, err := h.resolve(address)
 	switch {
 	case err != nil:
-	case h.n.closed:
+	case h.n.core.closed:
 		err = net.ErrClosed
 	case name != h.host.name:
 		err = os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
@@ -72,15 +90,15 @@ func (h *endpoint) Listen(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	l := &listener{n: h.n, host: h.host, addr: at}
+	l := &listener{core: &h.n.core, host: h.host, addr: at, forget: func() { delete(h.n.listeners, string(at)) }}
 	h.n.listeners[string(at)] = l
 	return l, nil
 }
 
 // DialContext takes one round trip, as TCP's handshake does.
 func (h *endpoint) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	h.n.mu.Lock()
-	defer h.n.mu.Unlock()
+	h.n.core.mu.Lock()
+	defer h.n.core.mu.Unlock()
 	c, err := h.dial(ctx, network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: addr(address), Err: err}
@@ -111,7 +129,7 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 		}
 		return nil, refused
 	}
-	p := h.n.connect(there, back, h.host.addr(h.choosePort()), l.addr)
+	p := h.n.core.connect(there, back, h.host.addr(h.choosePort()), l.addr)
 	l.queue = append(l.queue, p.ends[1])
 	l.changed.wake()
 	err = h.n.travel(ctx, back, h.host)
@@ -119,7 +137,7 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 		err = refused // the listener was closed before it accepted
 	}
 	if err != nil {
-		h.n.reset(p)
+		h.n.core.reset(p)
 		return nil, err
 	}
 	return p.ends[0], nil
@@ -135,7 +153,7 @@ func (n *Network) travel(ctx context.Context, l *link, host *host) error {
 	for {
 		now := time.Now()
 		switch {
-		case n.closed:
+		case n.core.closed:
 			return net.ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -151,51 +169,6 @@ func (n *Network) travel(ctx context.Context, l *link, host *host) error {
 		if host.frozen {
 			until = time.Time{}
 		}
-		n.block(n.changed.wait(), until, ctx.Done())
+		n.core.block(n.core.changed.wait(), until, ctx.Done())
 	}
-}
-
-// listener accepts connections in the order of their arrival.
-type listener struct {
-	n       *Network
-	host    *host
-	addr    addr
-	closed  bool
-	queue   []*conn
-	changed signal
-}
-
-func (l *listener) Addr() net.Addr { return l.addr }
-
-func (l *listener) Accept() (net.Conn, error) {
-	l.n.mu.Lock()
-	defer l.n.mu.Unlock()
-	for {
-		switch {
-		case l.closed || l.n.closed:
-			return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
-		case len(l.queue) > 0 && !l.host.frozen:
-			c := l.queue[0]
-			l.queue = l.queue[1:]
-			return c, nil
-		}
-		l.n.block(l.changed.wait(), time.Time{}, nil)
-	}
-}
-
-// Close stops listening and resets the connections that were not accepted.
-func (l *listener) Close() error {
-	l.n.mu.Lock()
-	defer l.n.mu.Unlock()
-	if l.closed || l.n.closed {
-		return &net.OpError{Op: "close", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
-	}
-	l.closed = true
-	delete(l.n.listeners, string(l.addr))
-	for _, c := range l.queue {
-		l.n.reset(c.pair)
-	}
-	l.queue = nil
-	l.changed.wake()
-	return nil
 }

@@ -1,6 +1,10 @@
 package fault
 
-import "time"
+import (
+	"net"
+	"strconv"
+	"time"
+)
 
 // host is one machine; links and connections point at it.
 type host struct {
@@ -9,6 +13,10 @@ type host struct {
 	exists   bool // Host was called for it
 	isolated bool
 	frozen   bool
+}
+
+func (h *host) addr(port int) addr {
+	return addr(net.JoinHostPort(h.name, strconv.Itoa(port)))
 }
 
 // link is one direction between two hosts.
@@ -35,21 +43,4 @@ func (l *link) arrival(now time.Time, n int) time.Time {
 		now = l.busy
 	}
 	return now.Add(l.delay)
-}
-
-// signal wakes all that wait; guarded by Network.mu.
-type signal struct{ ch chan struct{} }
-
-func (s *signal) wait() <-chan struct{} {
-	if s.ch == nil {
-		s.ch = make(chan struct{})
-	}
-	return s.ch
-}
-
-func (s *signal) wake() {
-	if s.ch != nil {
-		close(s.ch)
-		s.ch = nil
-	}
 }

@@ -2,13 +2,8 @@ package fault
 
 import (
 	"container/list"
-	"context"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
-	"sync"
-	"syscall"
 	"time"
 )
 
@@ -26,21 +21,10 @@ import (
 // All methods may be called from any goroutine. A rule may name hosts that do not exist yet.
 // The link of a host to itself is cut only by its own name.
 type Network struct {
-	mu        sync.Mutex // guards everything below, and all connections
-	closed    bool
+	core      core
 	hosts     map[string]*host
 	links     map[[2]string]*link
 	listeners map[string]*listener // by "host:port"
-	pairs     *list.List           // of *pair, in the order in which they connected
-	changed   signal               // a rule changed
-}
-
-// Host is the network as one host uses it.
-type Host interface {
-	// Listen opens address ("host:port"; with port 0 the network chooses one).
-	Listen(address string) (net.Listener, error)
-	// DialContext connects to address; network is "tcp".
-	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // NewNetwork makes a network without hosts and without faults.
@@ -49,18 +33,8 @@ func NewNetwork() *Network {
 		hosts:     map[string]*host{},
 		links:     map[[2]string]*link{},
 		listeners: map[string]*listener{},
-		pairs:     list.New(),
+		core:      core{pairs: list.New()},
 	}
-}
-
-// Host makes the host of that name, if there is none, and gives its use of the network. It listens on
-// "name:port" only; an empty host, "localhost" and "127.0.0.1" mean the host itself.
-func (n *Network) Host(name string) Host {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h := n.host(name)
-	h.exists = true
-	return &endpoint{n: n, host: h}
 }
 
 // Cut holds back everything that from sends to to. Reads wait until Heal or their
@@ -128,7 +102,7 @@ func (n *Network) Reset(a, b string) {
 		for p := range n.all {
 			from, to := p.ends[0].out.link.from.name, p.ends[0].out.link.to.name
 			if from == a && to == b || from == b && to == a {
-				n.reset(p)
+				n.core.reset(p)
 			}
 		}
 	})
@@ -138,8 +112,8 @@ func (n *Network) Reset(a, b string) {
 // of streams and steps of handshakes. A test that cuts a link proves with it that the
 // fault was met.
 func (n *Network) Met(from, to string) int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.core.mu.Lock()
+	defer n.core.mu.Unlock()
 	return n.link(from, to).met
 }
 
@@ -147,9 +121,9 @@ func (n *Network) Met(from, to string) int {
 // net.ErrClosed, and so does every later use. The error is always nil.
 func (n *Network) Close() error {
 	n.change(func() {
-		n.closed = true
+		n.core.closed = true
 		clear(n.listeners)
-		n.pairs.Init()
+		n.core.pairs.Init()
 	})
 	return nil
 }
@@ -159,8 +133,8 @@ func (n *Network) Close() error {
 // wait look again. It goes through listeners and connections in a fixed order, because the order of waking
 // decides what runs first.
 func (n *Network) change(f func()) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.core.mu.Lock()
+	defer n.core.mu.Unlock()
 	now := time.Now()
 	down := map[*stream]bool{}
 	for s := range n.streams {
@@ -180,13 +154,13 @@ func (n *Network) change(f func()) {
 			s.link.met += s.underway()
 		}
 	}
-	n.changed.wake()
+	n.core.changed.wake()
 }
 
 // all iterates over the connections in the order in which they were made. The body may
 // end the one it has.
 func (n *Network) all(yield func(*pair) bool) {
-	for at := n.pairs.Front(); at != nil; {
+	for at := n.core.pairs.Front(); at != nil; {
 		next := at.Next()
 		if !yield(at.Value.(*pair)) {
 			return
@@ -221,51 +195,4 @@ func (n *Network) link(from, to string) *link {
 		n.links[key] = l
 	}
 	return l
-}
-
-// connect makes a connection.
-func (n *Network) connect(there, back *link, from, to addr) *pair {
-	out, in := &stream{link: there}, &stream{link: back}
-	p := &pair{}
-	p.ends[0] = &conn{n: n, pair: p, local: from, remote: to, in: in, out: out}
-	p.ends[1] = &conn{n: n, pair: p, local: to, remote: from, in: out, out: in}
-	p.place = n.pairs.PushBack(p)
-	return p
-}
-
-// reset breaks one connection.
-func (n *Network) reset(p *pair) {
-	for _, c := range p.ends {
-		c.out.broken = syscall.ECONNRESET
-		c.out.changed.wake()
-	}
-	n.pairs.Remove(p.place)
-}
-
-// block gives up the lock until woken, until the time has come (zero: never), or
-// until done is closed (nil: never).
-func (n *Network) block(wake <-chan struct{}, until time.Time, done <-chan struct{}) {
-	n.mu.Unlock()
-	defer n.mu.Lock()
-	var timeUp <-chan time.Time
-	if !until.IsZero() {
-		timer := time.NewTimer(time.Until(until))
-		defer timer.Stop()
-		timeUp = timer.C
-	}
-	select {
-	case <-wake:
-	case <-timeUp:
-	case <-done:
-	}
-}
-
-// addr is "host:port". It calls itself tcp, as users of net expect.
-type addr string
-
-func (addr) Network() string  { return "tcp" }
-func (a addr) String() string { return string(a) }
-
-func (h *host) addr(port int) addr {
-	return addr(net.JoinHostPort(h.name, strconv.Itoa(port)))
 }

@@ -460,3 +460,25 @@ func get(ctx context.Context, c *http.Client, url string) (string, error) {
 	answer, err := io.ReadAll(response.Body)
 	return string(answer), errors.Join(err, response.Body.Close())
 }
+
+// What a rule kept from arriving is counted, in the direction in which it went.
+func TestMetCountsWhatDidNotArrive(t *testing.T) {
+	play(t, func(s scene) {
+		s.send(s.a, "arrives")
+		require.Zero(s, s.m.Met("a", "b"))
+		s.m.Delay("a", "b", time.Second)
+		s.send(s.a, "under way")
+		s.m.Cut("a", "b")
+		require.Equal(s, 1, s.m.Met("a", "b"))
+		s.send(s.a, "later")
+		require.Equal(s, 2, s.m.Met("a", "b"))
+		_, err := s.dial(time.Second)
+		require.ErrorIs(s, err, context.DeadlineExceeded)
+		require.Equal(s, 3, s.m.Met("a", "b"))
+		s.m.HealAll()
+		s.m.Drop("a", "b")
+		s.send(s.a, "lost")
+		require.Equal(s, 4, s.m.Met("a", "b"))
+		require.Zero(s, s.m.Met("b", "a"))
+	})
+}
