@@ -20,7 +20,7 @@ import (
 func TestForeignPageHasNoEffect(t *testing.T) {
 	const foreign, trusted = "https://evil.example", "https://app.example"
 	o := minicluster.Options{Agents: 1, DBServers: 2, Coordinators: 1, Pages: minicluster.Pages{TrustedOrigins: []string{trusted}}}
-	inBubbleOf(t, o, 1, nil, func(b *bubble) {
+	inBubbleOf(t, o, 1, func(b *bubble) {
 		t := b.t
 		web := network.NewHTTPClient(b.net.Host("browser"))
 		defer web.CloseIdleConnections()

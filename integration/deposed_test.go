@@ -94,7 +94,7 @@ func refuses(err error) bool {
 // meanwhile, and what it is asked when it wakes, it neither acknowledges nor answers
 // with what it knows. It follows then.
 func TestFrozenLeaderWakes(t *testing.T) {
-	inBubble(t, 1, nil, func(b *bubble) {
+	inBubble(t, 1, func(b *bubble) {
 		b.create1("c", 3, 2)
 		ctx := b.t.Context()
 		put := func(v string) error {
@@ -143,7 +143,7 @@ func (b *bubble) follows(old direct, value string) {
 // names another: from the first write that the successor acknowledges on, and already
 // before, reads are refused.
 func TestIsolatedLeaderStopsInTime(t *testing.T) {
-	inBubble(t, 2, nil, func(b *bubble) {
+	inBubble(t, 2, func(b *bubble) {
 		b.create1("c", 3, 1)
 		ctx := b.t.Context()
 		old := b.leading(b.t)
@@ -189,7 +189,7 @@ func TestIsolatedLeaderStopsInTime(t *testing.T) {
 // serves nothing before it has found a follower that has what it lost. If it does not
 // find one for longer than the grace period, that one leads.
 func TestForgetfulLeaderAsksFirst(t *testing.T) {
-	inBubble(t, 8, nil, func(b *bubble) {
+	inBubble(t, 8, func(b *bubble) {
 		b.create1("c", 2, 1)
 		ctx := b.t.Context()
 		old := b.leading(b.t)

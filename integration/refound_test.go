@@ -29,7 +29,7 @@ import (
 func TestAgencyLost(t *testing.T) {
 	dir := t.TempDir()
 	o := minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Dir: dir}
-	inBubbleOf(t, o, 1, nil, func(b *bubble) {
+	inBubbleOf(t, o, 1, func(b *bubble) {
 		t, d := b.t, &agencyDrill{bubble: b, dir: dir}
 		d.fill()
 		time.Sleep(5 * time.Second) // all agents have it

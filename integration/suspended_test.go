@@ -40,7 +40,7 @@ func TestSuspendedLeader(t *testing.T) {
 					Wall:    func() time.Time { return now(c.wall) },
 				}
 			}
-			inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Clock: clock}}, 12, nil, func(b *bubble) {
+			inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Clock: clock}}, 12, func(b *bubble) {
 				b.create1("c", 3, 2)
 				ctx := b.t.Context()
 				old := b.leading(b.t)
