@@ -166,7 +166,7 @@ func parseTree(t *testing.T) []source {
 			return err
 		}
 		if e.IsDir() {
-			if name := e.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || path == filepath.Join(root, "bench")) { // bench is another module
+			if name := e.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || path == filepath.Join(root, "bench") || path == filepath.Join(root, "example")) { // modules of their own
 				return filepath.SkipDir
 			}
 			return nil

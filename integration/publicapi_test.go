@@ -2,7 +2,10 @@ package integration
 
 import (
 	"fmt"
+	"go/parser"
+	"go/token"
 	"go/types"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,4 +147,20 @@ func TestPublicPackagesAreEnforced(t *testing.T) {
 	loaded := loadTypes(t, "stasis/dbserver", "stasis/minicluster")
 	require.Contains(t, strings.Join(foreign(loaded["stasis/dbserver"], nil), "\n"), "stasis/dbserver.Config.Network: Network is of stasis/internal/network, which no other module can import")
 	require.Contains(t, strings.Join(foreign(loaded["stasis/minicluster"], nil), "\n"), "is of stasis/fault, which is not in the table")
+}
+
+// Module example shows what can be done with the public packages, so it uses no others of this module.
+func TestExampleUsesPublicPackages(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "example", "*.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, library := range (source{path: path, file: file}).imports() {
+			if strings.HasPrefix(library, module+"/") {
+				require.Contains(t, public, library, path)
+			}
+		}
+	}
 }
