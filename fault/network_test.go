@@ -95,7 +95,7 @@ func TestDelayIsExactAndOneWay(t *testing.T) {
 	})
 }
 
-// What is under way keeps its order when the delay shrinks.
+// What has been sent keeps its order when the delay shrinks.
 func TestDelayNeverReorders(t *testing.T) {
 	play(t, func(s scene) {
 		s.m.Delay("a", "b", time.Second)
@@ -238,7 +238,7 @@ func TestHealAllTakesEveryRuleBack(t *testing.T) {
 func TestDrop(t *testing.T) {
 	play(t, func(s scene) {
 		s.m.Delay("a", "b", time.Millisecond)
-		s.send(s.a, "lost under way")
+		s.send(s.a, "lost on its way")
 		s.m.Drop("a", "b")
 		s.send(s.a, "lost too")
 		require.NoError(s, s.a.Close())
@@ -467,7 +467,7 @@ func TestMetCountsWhatDidNotArrive(t *testing.T) {
 		s.send(s.a, "arrives")
 		require.Zero(s, s.m.Met("a", "b"))
 		s.m.Delay("a", "b", time.Second)
-		s.send(s.a, "under way")
+		s.send(s.a, "on its way")
 		s.m.Cut("a", "b")
 		require.Equal(s, 1, s.m.Met("a", "b"))
 		s.send(s.a, "later")

@@ -103,7 +103,6 @@ type Program struct {
 }
 
 func (o Options) check() error {
-	replaced := o.Seams.Network != nil || o.Seams.Disks != nil || o.Seams.AgentsInMemory
 	switch {
 	case o.Agents < 1:
 		return errors.New("a cluster needs at least one agent")
@@ -119,11 +118,23 @@ func (o Options) check() error {
 		return errors.New("a cluster needs a directory, unless it is all in memory")
 	case o.Mode == Processes && o.Program.Path == "":
 		return errors.New("mode Processes needs the program to start")
-	case o.Mode == Processes && replaced:
-		return errors.New("network and disks can be replaced in mode InProcess only")
+	case o.Mode == Processes && o.Seams.set():
+		return errors.New("Seams replace what is real in mode InProcess only: processes have the system's network, disks and clocks")
+	case o.Mode == InProcess && o.Program.set():
+		return errors.New("Program is of mode Processes only: in process no program is started")
 	}
 	_, err := o.Pages.browsers()
 	return err
+}
+
+// set reports whether a field is set.
+func (s Seams) set() bool {
+	return s.Network != nil || s.Disks != nil || s.AgentsInMemory || s.Clock != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
+}
+
+// set reports whether a field is set.
+func (p Program) set() bool {
+	return p.Path != "" || len(p.Flags)+len(p.AgentFlags)+len(p.DBServerFlags) > 0
 }
 
 func (p Pages) browsers() (network.Browsers, error) {

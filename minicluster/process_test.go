@@ -77,7 +77,7 @@ func TestChildThatSaysWhy(t *testing.T) {
 	require.Error(t, c.Stop(t.Context()))
 }
 
-// A child that somebody kills is reported and no longer listed as a process, but it
+// A child that is killed from outside is reported and no longer listed as a process, but it
 // is no failure of the cluster.
 func TestChildThatIsKilled(t *testing.T) {
 	c, err := Start(t.Context(), program(t, "trap '' TERM\necho up\nwhile :; do read x || :; done\n"))

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/internal/datadir"
+	"stasis/internal/wait"
 )
 
 // A server that ends by itself does not end the cluster. Each server has a goroutine that logs
@@ -29,7 +30,7 @@ type revival struct {
 	markRemoved func(context.Context) // see observer.markRemoved
 	news        chan string           // what became of nodes that had ended
 	end         context.CancelFunc
-	wait        sync.WaitGroup
+	watchers    sync.WaitGroup
 }
 
 // begin looks after the nodes until stop is called.
@@ -37,7 +38,7 @@ func (r *revival) begin(nodes []*node) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.end = cancel
 	for _, n := range nodes {
-		r.wait.Go(func() { r.watch(ctx, n) })
+		r.watchers.Go(func() { r.watch(ctx, n) })
 	}
 }
 
@@ -45,7 +46,7 @@ func (r *revival) stop() {
 	if r.end != nil {
 		r.end()
 	}
-	r.wait.Wait()
+	r.watchers.Wait()
 }
 
 func (r *revival) tell(format string, args ...any) {
@@ -95,12 +96,8 @@ func (r *revival) startAgain(ctx context.Context, n *node, pause time.Duration) 
 		return false
 	}
 	r.tell("%s is started again in %v", n.name, pause)
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
+	if err := wait.For(ctx, pause); err != nil {
+		return false // the cluster is being stopped
 	}
 	if n.role != datadir.Agent {
 		r.markRemoved(ctx)

@@ -138,7 +138,7 @@ func (m *mortals) dies() {
 	synctest.Wait()
 }
 
-// TestNotRevivedUnasked: without the option what died stays down, and that is said, at the
+// TestNotRevivedUnasked: without the option a server that died stays down, and that is reported, at the
 // end too.
 func TestNotRevivedUnasked(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestNotRevivedUnasked(t *testing.T) {
 	})
 }
 
-// Damage to a server, and what is said of it.
+// damage is what is done to a server, and what is reported of it.
 type damage struct {
 	what string
 	do   func(t *testing.T, o Options, name string)

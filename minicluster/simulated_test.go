@@ -67,7 +67,7 @@ func TestSimulatedCluster(t *testing.T) {
 }
 
 // TestFirstStartWithoutAnAgent: a cluster of which one agent does not answer at the first
-// start is not ready, and it is said which one, and why that counts.
+// start is not ready; the error names the agent, and why it is needed.
 func TestFirstStartWithoutAnAgent(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		memory := fault.NewNetwork()

@@ -93,7 +93,9 @@ func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
 	}
 	d.title("A cluster")
 	opts.BasePort = 0
-	opts.Seams.Steps = d.step
+	if opts.Mode == minicluster.InProcess { // processes report no steps
+		opts.Seams.Steps = d.step
+	}
 	if d.cluster, err = minicluster.Start(ctx, opts); err != nil {
 		return err
 	}

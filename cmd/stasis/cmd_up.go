@@ -103,12 +103,10 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		Logger:   hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}),
 		Pages:    minicluster.Pages{TrustedOrigins: o.pages.origins, Hosts: o.pages.hosts},
 		Degraded: o.degraded, Revive: o.restart,
-		Seams:   minicluster.Seams{Remotes: remotes},
-		Program: minicluster.Program{Flags: o.logs.arguments(), DBServerFlags: o.rules.arguments()},
 	}
 	switch o.mode {
 	case "inprocess":
-		opts.Mode = minicluster.InProcess
+		opts.Mode, opts.Seams.Remotes = minicluster.InProcess, remotes
 		if flag := o.logs.set(); flag != "" {
 			return opts, fmt.Errorf("--%s is about the log files of --mode processes: in process the log goes to standard error", flag)
 		}
@@ -117,7 +115,8 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		if err != nil {
 			return opts, fmt.Errorf("finding this program to start the roles with: %w", err)
 		}
-		opts.Mode, opts.Program.Path = minicluster.Processes, binary
+		opts.Mode = minicluster.Processes
+		opts.Program = minicluster.Program{Path: binary, Flags: o.logs.arguments(), DBServerFlags: o.rules.arguments()}
 	default:
 		return opts, fmt.Errorf("--mode %q: want inprocess or processes", o.mode)
 	}

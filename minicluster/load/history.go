@@ -134,7 +134,7 @@ func Check(chains []Chain, state State, after, before time.Duration) (Verdict, e
 		}
 	}
 	if len(found) > 0 {
-		return v, fmt.Errorf("documents of chains that nobody wrote: %v", slices.Sorted(maps.Keys(found)))
+		return v, fmt.Errorf("documents of chains that no writer wrote: %v", slices.Sorted(maps.Keys(found)))
 	}
 	if v.Earliest >= v.Latest {
 		return v, fmt.Errorf("not one instant: %s is there and began at %v, %s is not and was acknowledged at %v", early, v.Earliest, late, v.Latest)
