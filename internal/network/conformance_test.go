@@ -198,7 +198,7 @@ func testWriteDeadline(t *testing.T, w world) {
 	require.NoError(t, client.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
 	written, block := 0, make([]byte, 1<<20)
 	var err error
-	for err == nil && written < 64<<20 { // nobody reads: the buffers fill up
+	for err == nil && written < 64<<20 { // no reader: the buffers fill up
 		var n int
 		n, err = client.Write(block)
 		written += n

@@ -208,7 +208,7 @@ func testHTTPBudget(t *testing.T, w world) {
 	}
 }
 
-// 300 bodies that hardly move hold little, end soon, and keep nobody out meanwhile.
+// 300 bodies that hardly move hold little, end soon, and keep no other client out meanwhile.
 func TestSlowBodiesEnd(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		m := fault.NewNetwork()
