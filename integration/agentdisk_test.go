@@ -62,7 +62,7 @@ func startHanging(t *testing.T, o minicluster.Options) *hangingAgency {
 	return h
 }
 
-// leader is who leads in the eyes of an agent, "" if nobody does or it does not answer.
+// leader is the agent that leads by what an agent knows, "" if none does or the agent does not answer.
 func (h *hangingAgency) leader(url string) string {
 	config, err := h.agency.ConfigOf(h.t.Context(), url)
 	if err != nil {

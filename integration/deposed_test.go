@@ -159,7 +159,7 @@ func TestIsolatedLeaderStopsInTime(t *testing.T) {
 			got, err := old.read(ctx, "k")
 			if err == nil {
 				served = time.Since(cut)
-				require.Contains(b.t, got, `"old"`, "a write that nobody else has is not seen")
+				require.Contains(b.t, got, `"old"`, "a write that no other server has is not seen")
 			} else {
 				require.True(b.t, refuses(err), "%v", err)
 			}
@@ -185,9 +185,9 @@ func TestIsolatedLeaderStopsInTime(t *testing.T) {
 	})
 }
 
-// A leader that lost what it had not synced, and is back before anybody gave it up,
+// A leader that lost what it had not synced, and is back before it was given up,
 // serves nothing before it has found a follower that has what it lost. If it does not
-// find one for longer than the grace period, that one leads.
+// find one for longer than the grace period, the follower leads.
 func TestForgetfulLeaderAsksFirst(t *testing.T) {
 	inBubble(t, 8, func(b *bubble) {
 		b.create1("c", 2, 1)
@@ -218,9 +218,9 @@ func TestForgetfulLeaderAsksFirst(t *testing.T) {
 	})
 }
 
-// A leader that is a process is stopped while writes are under way, until its successor
+// A leader that is a process is stopped in the middle of writes, until its successor
 // serves, and wakes. What reaches it while it stands still it neither serves nor
-// acknowledges. A write that was under way may be acknowledged late, after the successor
+// acknowledges. A write that had begun may be acknowledged late, after the successor
 // has begun: then the successor has it. So every acknowledged write is there, whenever
 // the acknowledgement came.
 func TestPausedLeaderWakes(t *testing.T) {
@@ -243,7 +243,7 @@ func TestPausedLeaderWakes(t *testing.T) {
 		require.Error(t, <-p.read)
 		acknowledged, late := underWay.stop(resumed)
 		t.Logf("%d writes were acknowledged before the pause, %d after it", len(acknowledged)-late, late)
-		require.NotEmpty(t, acknowledged, "nothing was under way")
+		require.NotEmpty(t, acknowledged, "no write had begun")
 		_, err := old.read(ctx, "k")
 		require.True(t, refuses(err), "%v", err)
 		eventually(t, time.Minute, func() error { return o.healed(ctx) })

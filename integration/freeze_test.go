@@ -84,9 +84,9 @@ func (l *lock) release(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// While the lock is held nobody changes Plan, not by a bit: no failover of a server
-// that died, no move, no cleaning, no removal, no data definition, and nobody who writes
-// to the agency himself. All of it happens after the thaw.
+// While the lock is held nothing changes Plan, not by a bit: no failover of a server
+// that died, no move, no cleaning, no removal, no data definition, and no client that writes
+// to the agency itself. All of it happens after the thaw.
 func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
 	t.Run("inprocess", func(t *testing.T) {
 		inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {

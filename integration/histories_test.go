@@ -152,7 +152,7 @@ func (b *bubble) harm(n int, loss bool) {
 	case 7:
 		b.flap(victim, lasting)
 		lasting = 0
-	case 8: // together with somebody of the agency
+	case 8: // together with an agent
 		b.net.Isolate(victim)
 		b.net.Isolate(b.agents()[b.random.IntN(3)])
 	default:

@@ -17,7 +17,7 @@ import (
 
 // A DB server whose disk hangs during a phase of a create: the create fails within
 // seconds and names it, Plan thaws, and a leader that clients reach and the agency does
-// not is replaced meanwhile: nobody waits for the disk.
+// not is replaced meanwhile: nothing waits for the disk.
 func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 	for _, at := range []event.Name{event.Prepare, event.Thawed} {
 		t.Run(string(at), func(t *testing.T) {

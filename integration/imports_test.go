@@ -99,7 +99,7 @@ var rooms = []room{
 // rooms may import.
 type door struct {
 	library string
-	except  []string // parts of it that everybody may import
+	except  []string // parts of it that all rooms may import
 	rooms   []string
 	because string
 }
@@ -198,7 +198,7 @@ func breaches(s source) []string {
 		ours, isOurs := strings.CutPrefix(path, module+"/")
 		switch {
 		case isOurs && within(ours, []string{"integration/..."}):
-			found = append(found, s.path+" imports "+path+": nobody imports integration")
+			found = append(found, s.path+" imports "+path+": no package imports integration")
 		case s.test: // what tests import is not part of the program
 		case isOurs && !strings.HasPrefix(ours, "internal/") && ours != "event" && !within(ours, rooms[i].imports):
 			found = append(found, s.path+" imports "+path+": "+rooms[i].because)
@@ -236,7 +236,7 @@ func throughDoors(s source, path string) []string {
 	return nil
 }
 
-// uses finds where a package's names are used that are not for everybody.
+// uses finds where names of a package are used that only some rooms may use.
 func uses(s source, library string, names []string, because string) []string {
 	var found []string
 	ast.Inspect(s.file, func(n ast.Node) bool {
@@ -294,7 +294,7 @@ func TestImportTableIsEnforced(t *testing.T) {
 		{"coordinator/x.go", "stasis/dbserver/engine", "over the wire only"},
 		{"coordinator/x.go", "github.com/hashicorp/raft", "one door"},
 		{"agency/x.go", "github.com/hashicorp/raft-boltdb/v2", ""},
-		{"cmd/stasis/x_test.go", "stasis/integration", "nobody imports integration"},
+		{"cmd/stasis/x_test.go", "stasis/integration", "no package imports integration"},
 		{"minicluster/x.go", "github.com/stretchr/testify/require", "asserts nothing"},
 		{"coordinator/newroom/x.go", "fmt", "not in the import table"},
 	} {

@@ -58,7 +58,7 @@ func (b *bubble) mustCount(n int64) {
 }
 
 // A leader that the agency reaches but no follower: it goes on alone when its write
-// concern allows that, else it reads and refuses writes, saying why. Nobody takes its
+// concern allows that, else it reads and refuses writes, saying why. No other server takes its
 // place: it is alive.
 func TestLeaderInTheMinority(t *testing.T) {
 	for concern := 1; concern <= 2; concern++ {
@@ -68,7 +68,7 @@ func TestLeaderInTheMinority(t *testing.T) {
 				b.mustPut("a", 10)
 				l := b.leading(b.t)
 				b.cut(b.names[l.id], b.servers(), true, true)
-				err := b.put("b") // under way when the followers leave the set, it is done
+				err := b.put("b") // begun before the followers leave the set, it is done
 				require.NoError(b.t, err)
 				b.awaitInSync(1)
 				want := int64(12)
@@ -90,7 +90,7 @@ func TestLeaderInTheMinority(t *testing.T) {
 	}
 }
 
-// Links that are cut in one direction: whoever must leave does, writes go on, and
+// Links that are cut in one direction: the replica that must leave does, writes go on, and
 // when the link is mended all is as before.
 func TestOneWayCuts(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -188,8 +188,8 @@ func TestFullDiskOfAFollower(t *testing.T) {
 	})
 }
 
-// A follower whose disk is slow makes writes that wait for disks slow, and loses
-// nobody anything: it stays in sync, and so does the leader's place.
+// A follower whose disk is slow makes writes that wait for disks slow. Nothing is lost: the follower stays in
+// sync, and the leader goes on leading.
 func TestSlowDiskOfAFollower(t *testing.T) {
 	inBubble(t, 7, func(b *bubble) {
 		b.create1("c", 3, 2)

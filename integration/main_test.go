@@ -1,5 +1,5 @@
 // Package integration tests whole clusters: real clients, faults, and the
-// consistency of what is restored. Nobody imports it.
+// consistency of what is restored. No package imports it.
 //
 // STASIS_SOAK=1 (make soak) runs the large numbers instead of a tenth of them.
 package integration

@@ -37,7 +37,7 @@ func TestAgencyLost(t *testing.T) {
 		require.NoError(t, b.Kill("agent-1"))
 		require.NoError(t, b.Kill("agent-2"))
 		d.wipe("agent-1", "agent-2")
-		time.Sleep(30 * time.Second) // the loss is noticed by everybody
+		time.Sleep(30 * time.Second) // all servers notice the loss
 		require.NoError(t, b.Kill("agent-3"))
 		survivor, err := agency.Recover(agency.RecoverOptions{Dir: filepath.Join(dir, "agent-3")})
 		require.NoError(t, err)
