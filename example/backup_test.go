@@ -3,11 +3,13 @@ package example
 import (
 	"encoding/json"
 	"testing"
+
+	"stasis/minicluster"
 )
 
 // A backup is taken, verified and restored: what it held is there again, and nothing else.
 func TestBackupAndRestore(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, minicluster.Seams{}, func(l *lab) {
 		ctx, c := l.Context(), l.clients[0]
 		l.orders(50)
 		var made struct{ ID string }
@@ -18,7 +20,7 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 		l.must(c.Backup(ctx, "verify", map[string]any{"id": made.ID}, &verified))
 		if !verified.Intact {
-			t.Fatalf("backup %s: %v", made.ID, verified.Problems)
+			l.Fatalf("backup %s: %v", made.ID, verified.Problems)
 		}
 
 		db := c.Database("")
@@ -34,7 +36,7 @@ func TestBackupAndRestore(t *testing.T) {
 			return err
 		}))
 		if n != 50 || total != 49*50/2 {
-			t.Fatalf("%d orders of %d in all are there", n, total)
+			l.Fatalf("%d orders of %d in all are there", n, total)
 		}
 	})
 }

@@ -9,13 +9,14 @@ import (
 	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
+	"stasis/minicluster"
 )
 
 // A coordinator is cut off from everything at the moment at which every DB server has made its cut, while it
 // holds the gates and the agency lock. Nothing of that may stay: writers go on, the lock is released, and
 // the backup is either complete or not there.
 func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, minicluster.Seams{}, func(l *lab) {
 		l.orders(100)
 		cutOff := l.at.On(fault.Moment{Step: event.CutDone, Operation: "create"}, func(context.Context, event.Event) {
 			l.net.Isolate("coordinator-1")
@@ -33,7 +34,7 @@ func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 			before := time.Now()
 			l.must(db.Put(l.Context(), "orders", order{Key: fmt.Sprint(i), Total: -1}))
 			if took := time.Since(before); took > 2*time.Second {
-				t.Fatalf("a write took %v: a gate was left shut", took)
+				l.Fatalf("a write took %v: a gate was left shut", took)
 			}
 		}
 
@@ -49,7 +50,7 @@ func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 			return nil
 		})
 		l.must(db.CreateCollection(l.Context(), "invoices", 3))
-		t.Logf("all was free %v after the cut", time.Since(begun))
+		l.Logf("all was free %v after the cut", time.Since(begun))
 
 		// The backup is complete, or it is not there.
 		var list struct {
@@ -58,16 +59,16 @@ func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 		l.must(l.clients[1].Backup(l.Context(), "list", nil, &list))
 		for id, b := range list.List {
 			if !b.Available {
-				t.Errorf("backup %s is listed and not complete", id)
+				l.Errorf("backup %s is listed and not complete", id)
 			}
 		}
 
 		// The fault has happened: what the coordinator sent did not arrive.
 		if l.net.Met("coordinator-1", "dbserver-1") == 0 {
-			t.Error("the coordinator was not cut off")
+			l.Error("the coordinator was not cut off")
 		}
 		l.net.HealAll()
-		t.Logf("the create that was cut off: %v", <-answer)
+		l.Logf("the create that was cut off: %v", <-answer)
 		l.must(l.clients[0].Backup(l.Context(), "create", map[string]any{"label": "next"}, &struct{}{}))
 	})
 }

@@ -27,15 +27,16 @@ type lab struct {
 }
 
 // inLab runs a test on a cluster of its own in a bubble of testing/synctest. Time there is virtual: it
-// jumps to the next timer when everything waits, so that leases of seconds end in milliseconds.
-func inLab(t *testing.T, test func(*lab)) {
+// jumps to the next timer when everything waits, so that leases of seconds end in milliseconds. Network, disks and agents are
+// in memory; seams may have more.
+func inLab(t *testing.T, seams minicluster.Seams, test func(*lab)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lab{T: t, net: fault.NewNetwork(), disks: fault.NewDisks(), at: &fault.Triggers{}}
 		web := &http.Transport{DialContext: l.net.Host("client").DialContext}
+		seams.Network, seams.Disks, seams.AgentsInMemory, seams.Steps = l.net.Host, l.disks.FS, true, l.at.Sink
 		var err error
 		l.cluster, err = minicluster.Start(t.Context(), minicluster.Options{
-			Agents: 3, DBServers: 3, Coordinators: 2,
-			Seams: minicluster.Seams{Network: l.net.Host, Disks: l.disks.FS, AgentsInMemory: true, Steps: l.at.Sink},
+			Agents: 3, DBServers: 3, Coordinators: 2, Seams: seams,
 		})
 		l.must(err)
 		defer func() { // a bubble ends when no goroutine is left in it
