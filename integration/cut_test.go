@@ -27,6 +27,7 @@ type taken struct {
 // return: n+1 is never there without n, on one shard or across shards, of one
 // writer or of several.
 func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		if o.Mode == minicluster.InProcess {
 			o.Seams.Disks = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
@@ -49,6 +50,7 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 // backups that are no single instant. One server cuts only when writers, whom nothing
 // stops, have gone on.
 func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.InProcess)
 	o.Seams.WithoutLocks = true
 	history := load.NewHistory()

@@ -23,6 +23,7 @@ import (
 // is not available and cannot be restored. The cluster goes on writing. When there is
 // space, the same download completes.
 func TestFullDiskDuringDownload(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.InProcess)
 	disks := fault.WrapDisks(vfs.Default)
 	o.Seams.Disks = disks.FS
