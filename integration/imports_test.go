@@ -27,6 +27,7 @@ type room struct {
 var rooms = []room{
 	{"fsm", nil, "it is pure: replicas must not differ by what surrounds them"},
 	{"internal/apierror", nil, "internal packages serve all rooms and know none"},
+	{"internal/backupname", nil, "internal packages serve all rooms and know none"},
 	{"internal/bootclock", nil, "internal packages serve all rooms and know none"},
 	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
 	{"internal/budget", nil, "internal packages serve all rooms and know none"},
@@ -42,7 +43,8 @@ var rooms = []room{
 	{"internal/wait", nil, "internal packages serve all rooms and know none"},
 
 	{"event", nil, "what happened is told without knowing who hears it"},
-	{"client", nil, "a client of the public API knows what any client knows"},
+	{"client", []string{"client/certificate"}, "a client of the public API knows what any client knows"},
+	{"client/certificate", nil, "evidence is checked without a cluster, by anyone"},
 	{"fault", nil, "what breaks a network, a disk or an operation knows no server"},
 
 	{"agency/keys", nil, "names and plain data only: all rooms but fsm use it"},
@@ -52,7 +54,7 @@ var rooms = []room{
 	{"agency/supervision", []string{"agency/...", "fsm"}, "supervision acts through the agency's tree only"},
 	{"agency/supervision/job", []string{"agency/client", "agency/keys", "fsm"}, "what is to be done is decided from a tree alone: no clock, no network"},
 
-	{"dbserver/client", []string{"agency/keys"}, "the wire of a DB server must not pull in its engine"},
+	{"dbserver/client", []string{"agency/keys", "client/certificate"}, "the wire of a DB server must not pull in its engine"},
 	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},
 	{"dbserver/backup", []string{"agency/keys", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "a piece is files, an engine and the replicas in it: no server, no network"},
 	{"dbserver/diskhealth", nil, "whether a disk hangs is found out at its file system, whatever writes there"},
@@ -67,20 +69,19 @@ var rooms = []room{
 
 	{"coordinator", []string{"agency/client", "agency/keys", "client", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
 	{"coordinator/admin", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/rest"}, "jobs are wishes in the agency: the supervision carries them out"},
-	{"coordinator/backup", []string{"agency/client", "agency/keys", "coordinator/backup/...", "dbserver/client"}, "it puts the commands together and serves them"},
+	{"coordinator/backup", []string{"agency/client", "agency/keys", "client/...", "coordinator/backup/...", "dbserver/client"}, "it puts the commands together and serves them"},
 	{"coordinator/backup/backupid", nil, "a name depends on the clock and on chance alone"},
-	{"coordinator/backup/certificate", []string{"coordinator/backup/topology", "dbserver/client"}, "evidence is checked without a cluster"},
-	{"coordinator/backup/create", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "coordinator/backup/certificate", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a create shares the common layer with the other commands and knows none of them"},
+	{"coordinator/backup/create", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "client/certificate", "client", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a create shares the common layer with the other commands and knows none of them"},
 	{"coordinator/backup/fanout", []string{"dbserver/client"}, "it knows how all servers are asked, not what"},
-	{"coordinator/backup/list", []string{"agency/keys", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a list takes no lock and changes nothing"},
+	{"coordinator/backup/list", []string{"agency/keys", "client", "client/certificate", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a list takes no lock and changes nothing"},
 	{"coordinator/backup/lock", []string{"agency/client", "agency/keys", "coordinator/backup/operation"}, "the lock is the agency's: DB servers have no part in it"},
 	{"coordinator/backup/operation", []string{"agency/client", "coordinator/backup/backupid"}, "what an operation is does not depend on what it does"},
-	{"coordinator/backup/piece", []string{"agency/keys", "coordinator/backup/certificate", "coordinator/backup/fanout", "coordinator/backup/topology", "dbserver/client"}, "pieces are judged by what they say and what is on record"},
-	{"coordinator/backup/remove", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a delete needs no lock: its commit requires that there is none"},
-	{"coordinator/backup/restore", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "coordinator/backup/certificate", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "client", "dbserver/client"}, "a restore shares the common layer with the other commands and knows none of them"},
-	{"coordinator/backup/topology", []string{"agency/client", "agency/keys", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "dbserver/client"}, "what the agency says of the cluster is read, never changed"},
-	{"coordinator/backup/transfer", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a transfer moves pieces and never needs the agency lock"},
-	{"coordinator/backup/verify", []string{"coordinator/backup/certificate", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a verify reads and changes nothing"},
+	{"coordinator/backup/piece", []string{"agency/keys", "client/certificate", "coordinator/backup/fanout", "coordinator/backup/topology", "dbserver/client"}, "pieces are judged by what they say and what is on record"},
+	{"coordinator/backup/remove", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "client", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a delete needs no lock: its commit requires that there is none"},
+	{"coordinator/backup/restore", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "client/certificate", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "client", "dbserver/client"}, "a restore shares the common layer with the other commands and knows none of them"},
+	{"coordinator/backup/topology", []string{"agency/client", "agency/keys", "client/certificate", "client", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "dbserver/client"}, "what the agency says of the cluster is read, never changed"},
+	{"coordinator/backup/transfer", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "client", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a transfer moves pieces and never needs the agency lock"},
+	{"coordinator/backup/verify", []string{"client", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a verify reads and changes nothing"},
 	{"coordinator/bulk", nil, "imports are read without knowing where documents go"},
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
@@ -91,7 +92,11 @@ var rooms = []room{
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer", "fault"}, "it starts servers; what is inside them is theirs"},
 	{"minicluster/load", []string{"client"}, "load comes from clients"},
-	{"cmd/stasis", []string{"agency/...", "client", "coordinator/...", "dbserver/...", "fsm", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
+	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fsm", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
+	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "minicluster/..."}, "the demo is a user of a cluster, like any other"},
+	{"cmd/stasis/flags", []string{"agency/client", "client", "dbserver/engine", "dbserver/transfer/rclone"}, "flags are checked by those whose settings they are, before anything is started"},
+	{"cmd/stasis/progress", []string{"client", "cmd/stasis/show"}, "what is drawn is known from answers alone"},
+	{"cmd/stasis/show", []string{"client"}, "what is shown is known from answers alone"},
 	{"integration", []string{"..."}, "tests may look everywhere"},
 }
 
@@ -115,6 +120,8 @@ var doors = []door{
 	{"flag", nil, []string{"cmd/..."}, "the command line has one door"},
 	{"github.com/stretchr/testify", nil, []string{"integration", "dbserver/transfer/remotetest"}, "production code asserts nothing"},
 	{"testing", nil, []string{"integration", "internal/bubbles", "dbserver/transfer/remotetest"}, "production code does not know that it is tested"},
+	{"github.com/vbauerster/mpb/v8", nil, []string{"cmd/stasis/progress"}, "a terminal has one writer"},
+	{"gopkg.in/ini.v1", nil, []string{"cmd/stasis/flags"}, "one format of configuration files has one reader"},
 	{"log", nil, nil, "one logger, passed in"},
 	{"log/slog", nil, []string{"dbserver/transfer/rclone"}, "one logger, passed in"},
 }

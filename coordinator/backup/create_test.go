@@ -11,7 +11,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"

@@ -13,7 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/topology"
 	"stasis/event"

@@ -102,14 +102,14 @@ func (s *Survey) awaitEvents(c *rest.Call, old *catalog.View) (*catalog.View, er
 	})
 }
 
-func events(v *catalog.View) []client.Event {
-	var all []client.Event
+func events(v *catalog.View) []client.Decision {
+	var all []client.Decision
 	_ = v.Node(keys.SupervisionEvents).Decode(&all) // missing: none
 	return all
 }
 
 // after gives what is new in a bounded list of which the oldest are dropped.
-func after(old, now []client.Event) []client.Event {
+func after(old, now []client.Decision) []client.Decision {
 	if len(old) == 0 {
 		return now
 	}

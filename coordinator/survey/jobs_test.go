@@ -12,13 +12,13 @@ import (
 // Whoever follows a bounded list is told every new element once, and all that is
 // kept when the last one told is gone.
 func TestNewEvents(t *testing.T) {
-	e := func(details ...string) (all []client.Event) {
+	e := func(details ...string) (all []client.Decision) {
 		for _, d := range details {
-			all = append(all, client.Event{Detail: d})
+			all = append(all, client.Decision{Detail: d})
 		}
 		return all
 	}
-	for _, test := range []struct{ old, now, want []client.Event }{
+	for _, test := range []struct{ old, now, want []client.Decision }{
 		{nil, nil, nil},
 		{nil, e("a"), e("a")},
 		{e("a"), e("a"), nil},

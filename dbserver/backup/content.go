@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 // enginePrefix stands before the names of engine files in a Content.
@@ -53,8 +55,11 @@ func (c Content) Check() error {
 			return fmt.Errorf("%s is missing", name)
 		}
 	}
-	return CheckID(c.Piece.ID)
+	return backupname.CheckID(c.Piece.ID)
 }
+
+// engineFile is what a file of an engine may be called.
+var engineFile = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 func validContent(name string) bool {
 	for _, d := range described {
@@ -63,7 +68,7 @@ func validContent(name string) bool {
 		}
 	}
 	base, inside := strings.CutPrefix(name, enginePrefix)
-	return inside && idPattern.MatchString(base) && !strings.Contains(base, "..") && base != fileLock && base != fileRestored
+	return inside && engineFile.MatchString(base) && !strings.Contains(base, "..") && base != fileLock && base != fileRestored
 }
 
 // Content lists a published piece. Hashes come from its manifest, and are computed

@@ -10,6 +10,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 	"stasis/internal/failpoint"
 )
 
@@ -22,7 +23,7 @@ type attemptFile struct {
 
 // step begins a step of the piece id: it waits for the step under way.
 func (s *Store) step(id string) (a *attempt, end func(), err error) {
-	if err := CheckID(id); err != nil {
+	if err := backupname.CheckID(id); err != nil {
 		return nil, nil, err
 	}
 	s.mu.Lock()
@@ -149,7 +150,7 @@ func (s *Store) Link(ctx context.Context, req dbclient.LinkRequest) (dbclient.Pi
 		return dbclient.Piece{}, err
 	}
 	defer end()
-	if err := CheckLabel(req.Label); err != nil {
+	if err := backupname.CheckLabel(req.Label); err != nil {
 		return dbclient.Piece{}, err
 	}
 	if err := s.owned(req.ID, req.Nonce); err != nil {
@@ -305,7 +306,7 @@ func (s *Store) publish(id, nonce string) error {
 // Link; no error if there is none. Another nonce's piece stays. An empty nonce
 // stands for any.
 func (s *Store) Drop(id, nonce string) error {
-	if err := CheckID(id); err != nil {
+	if err := backupname.CheckID(id); err != nil {
 		return err
 	}
 	s.mu.Lock()

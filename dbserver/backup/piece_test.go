@@ -17,6 +17,7 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 func TestPieceFromCutToDelete(t *testing.T) {
@@ -71,9 +72,9 @@ func TestNoPathIsMadeOfABadID(t *testing.T) {
 		require.Error(t, s.store.Stage(ctx, dbclient.StageRequest{ID: id, Epoch: 1, Nonce: "n", FailsafeID: "f"}))
 		require.Error(t, s.store.Stage(ctx, dbclient.StageRequest{ID: "x", Epoch: 1, Nonce: "n", FailsafeID: id}))
 	}
-	require.ErrorIs(t, CheckLabel("a/b"), apierror.BadParameter)
-	require.ErrorIs(t, CheckLabel(""), apierror.BadParameter)
-	require.NoError(t, CheckLabel("7a9b_x.y-z"))
+	require.ErrorIs(t, backupname.CheckLabel("a/b"), apierror.BadParameter)
+	require.ErrorIs(t, backupname.CheckLabel(""), apierror.BadParameter)
+	require.NoError(t, backupname.CheckLabel("7a9b_x.y-z"))
 	require.Equal(t, before, contents(t, s.fs, "data"))
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/backupname"
 	"stasis/internal/failpoint"
 )
 
@@ -52,7 +53,7 @@ func (s *Store) Pending() ([]Pending, error) {
 	var found []Pending
 	for _, name := range names {
 		id, ok := strings.CutSuffix(name, suffixPending)
-		if !ok || CheckID(id) != nil {
+		if !ok || backupname.CheckID(id) != nil {
 			continue
 		}
 		data, err := s.fs.readFile(s.fs.PathJoin(s.backups(), name, fileAttempt))

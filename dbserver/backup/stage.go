@@ -13,6 +13,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 // restoredFile is the content of RESTORED: which restore an engine comes from.
@@ -63,7 +64,7 @@ func (s *Store) checkStage(req dbclient.StageRequest) error {
 	if req.Nonce == "" || req.Epoch == 0 {
 		return apierror.New(apierror.BadParameter, "a restore needs an epoch and a nonce")
 	}
-	if err := CheckID(req.FailsafeID); err != nil {
+	if err := backupname.CheckID(req.FailsafeID); err != nil {
 		return err
 	}
 	if req.Empty {

@@ -16,6 +16,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 // Config says where the pieces are and whose they are.
@@ -124,7 +125,7 @@ func (s *Store) List(req dbclient.ListRequest) ([]dbclient.PieceDetail, error) {
 	slices.Sort(names)
 	pieces := []dbclient.PieceDetail{}
 	for _, name := range names {
-		if CheckID(name) != nil || len(req.IDs) > 0 && !slices.Contains(req.IDs, name) {
+		if backupname.CheckID(name) != nil || len(req.IDs) > 0 && !slices.Contains(req.IDs, name) {
 			continue
 		}
 		detail, err := s.detail(name, req.WithDetails)
@@ -187,7 +188,7 @@ func (s *Store) Delete(id string) error {
 
 // Find answers apierror.FileNotFound unless the piece is published here.
 func (s *Store) Find(id string) error {
-	if err := CheckID(id); err != nil {
+	if err := backupname.CheckID(id); err != nil {
 		return err
 	}
 	found, err := s.fs.exists(s.published(id))

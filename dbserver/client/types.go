@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"stasis/client/certificate"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
 )
@@ -221,19 +222,9 @@ type GateReleaseRequest struct {
 	Final   bool   `json:"final,omitempty"`
 }
 
-// GateReleaseResponse is the evidence. Unbroken: the gate was held by this nonce
-// without a break from the grant until now. The dead times cover all attempts
-// under this nonce so far, since the last release.
-type GateReleaseResponse struct {
-	Unbroken           bool    `json:"unbroken"`
-	HeldSeconds        float64 `json:"heldSeconds"`
-	GrantedAt          string  `json:"grantedAt,omitempty"`  // this server's wall clock, for people
-	ReleasedAt         string  `json:"releasedAt,omitempty"` // this server's wall clock, for people
-	WritersWaited      int     `json:"writersWaited"`
-	DeadSumSeconds     float64 `json:"deadSumSeconds"`     // sum over writers of the time they queued
-	DeadLongestSeconds float64 `json:"deadLongestSeconds"` // the longest any writer queued
-	Reason             string  `json:"reason,omitempty"`   // why not unbroken
-}
+// GateReleaseResponse is the evidence. The dead times cover all attempts under this nonce
+// so far, since the last release.
+type GateReleaseResponse = certificate.Gate
 
 // Work that may take any time (prepare, link, stage, verify) is answered by LongEvents, a
 // line each: how far it is every ProgressEvery, and at last its answer or error.
@@ -281,17 +272,8 @@ type CutResponse struct {
 	Logs       map[string]uint64 `json:"logs,omitempty"` // shard → number of the last record
 }
 
-// ShardStatement is what the leader of a shard says at the cut, while its gate is held.
-// InSync are the servers without which it has acknowledged nothing, itself first: each
-// has everything up to Last, where its log ends, and no write is in flight. With Unserved
-// it does not serve the shard, and states nothing.
-type ShardStatement struct {
-	Shard    string   `json:"shard"`
-	Term     uint64   `json:"term"` // in which it leads
-	Last     Position `json:"last"`
-	InSync   []string `json:"inSync"`
-	Unserved string   `json:"unserved,omitempty"` // why
-}
+// ShardStatement is what the leader of a shard states at the cut.
+type ShardStatement = certificate.Statement
 
 // LinkRequest waits for the links of the cut, writes Plan dump and META, and
 // makes the pending piece durable.
@@ -316,55 +298,18 @@ type AgencyDump struct {
 	Dump      json.RawMessage `json:"dump"`
 }
 
-// Piece describes one server's part of a backup: its META file.
-type Piece struct {
-	ID                      string          `json:"id"`
-	Version                 string          `json:"version"`
-	DateTime                string          `json:"datetime"`
-	Label                   string          `json:"label"`
-	Kind                    string          `json:"kind"` // PieceHot or PieceFailsafe
-	ServerID                string          `json:"serverId"`
-	Nonce                   string          `json:"nonce"`
-	Epoch                   uint64          `json:"epoch"`
-	Keys                    []EncryptionKey `json:"keys"`
-	SizeInBytes             int64           `json:"sizeInBytes"`
-	NrFiles                 int             `json:"nrFiles"`
-	NrDBServers             int             `json:"nrDBServers"`
-	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
-	CountIncludesFilesOnly  bool            `json:"countIncludesFilesOnly"`
-	ManifestSHA256          string          `json:"manifestSha256"` // of the MANIFEST.json with name, size and SHA-256 of every file
-	AgencyDumpSHA256        string          `json:"agencyDumpSha256"`
-	// Replicas are the replicas in the piece, by shard. They stand in its manifest, not in
-	// META; a list has them with the details. Pieces of format 1 say nothing of them.
-	Replicas map[string]PieceReplica `json:"replicas,omitempty"`
-}
-
-// PieceReplica is where a replica in a piece stands, as its engine has it.
-type PieceReplica struct {
-	Last      Position `json:"last"`      // where its log ends
-	Committed uint64   `json:"committed"` // up to here it has applied its log
-	Copying   bool     `json:"copying,omitempty"`
-	// At is the tenure of its record with the number at which the leader's log ended; nil
-	// if it has none, or no leader stated anything.
-	At *Tenure `json:"at,omitempty"`
-}
-
-// Holds says whether a replica has everything up to p and has applied nothing else. It may
-// have more in its log, which no leader has contradicted yet.
-func (r PieceReplica) Holds(p Position) bool {
-	return !r.Copying && r.At != nil && *r.At == p.Tenure && r.Last.Seq >= p.Seq && r.Committed <= p.Seq
-}
+// What a piece says of itself. It is part of the evidence that anyone can check.
+type (
+	Piece         = certificate.Piece
+	PieceReplica  = certificate.Replica
+	EncryptionKey = certificate.Key
+)
 
 // Kinds of pieces.
 const (
-	PieceHot      = "hot"
-	PieceFailsafe = "failsafe" // an engine set aside by a restore
+	PieceHot      = certificate.Hot
+	PieceFailsafe = certificate.Failsafe
 )
-
-// EncryptionKey is a key fingerprint; none are in use here.
-type EncryptionKey struct {
-	SHA256 string `json:"sha256"`
-}
 
 // SealRequest stores the certificate in the pending piece, durably.
 type SealRequest struct {

@@ -13,6 +13,7 @@ import (
 
 	"stasis/dbserver/backup"
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/backupname"
 )
 
 // formatNumber is that of the manifests at the remote. A higher one is not read.
@@ -71,7 +72,7 @@ func Immutable(name string) bool { return strings.HasPrefix(name, folderBlobs+"/
 func manifestOf(name string) (id, server string, ok bool) {
 	parts := strings.Split(name, "/")
 	switch {
-	case backup.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions || parts[0] == folderDamaged:
+	case backupname.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions || parts[0] == folderDamaged:
 	case len(parts) == 2 && parts[1] == fileBackup:
 		return parts[0], "", true
 	case len(parts) == 3 && parts[2] == filePiece:

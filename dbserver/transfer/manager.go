@@ -13,6 +13,7 @@ import (
 	"stasis/dbserver/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 // Agency is what jobs ask of the agency; *agency/client.Client is one.
@@ -161,7 +162,7 @@ func (m *Manager) check(r dbclient.TransferRequest) error {
 	case r.Options.Transfers < 0 || r.Options.Transfers > dbclient.MostTransfers || r.Options.BytesPerSecond < 0:
 		return apierror.New(apierror.BadParameter, "want transfers from 0 to %d, and bytes per second that are not negative", dbclient.MostTransfers)
 	}
-	if err := backup.CheckID(r.BackupID); err != nil {
+	if err := backupname.CheckID(r.BackupID); err != nil {
 		return err
 	}
 	return m.config.Remotes.Check(r.Remote, r.Config)

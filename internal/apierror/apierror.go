@@ -146,6 +146,14 @@ type Error struct {
 	Cause   error
 }
 
+// Outcome is the further attribute with which an error of an operation on backups says what
+// became of its commit. Without it, nothing was changed.
+const (
+	Outcome          = "outcome"
+	OutcomeUnknown   = "unknown"   // it may be committed
+	OutcomeCommitted = "committed" // it is committed, and completes by itself
+)
+
 // New makes an error with the number's usual status.
 func New(n Num, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)

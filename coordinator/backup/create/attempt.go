@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/operation"
 	"stasis/event"
 )

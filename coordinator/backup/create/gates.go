@@ -7,7 +7,7 @@ import (
 	"maps"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"

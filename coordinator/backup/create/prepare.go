@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"

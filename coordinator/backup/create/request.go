@@ -5,19 +5,14 @@ import (
 
 	"github.com/google/uuid"
 
-	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
-// Defaults and bounds of a Request.
-const (
-	DefaultLockWait   = 500 * time.Millisecond
-	DefaultLockGrowth = 1.1
-
-	maxLockGrowth = 100
-)
+// maxLockGrowth bounds the growth of a Request.
+const maxLockGrowth = 100
 
 // Request asks for a backup. Zero fields take their default.
 //
@@ -45,18 +40,18 @@ func (r Request) checked() (Request, error) {
 	if r.Label == "" {
 		r.Label = uuid.NewString()
 	}
-	if err := backupid.CheckLabel(r.Label); err != nil {
+	if err := backupname.CheckLabel(r.Label); err != nil {
 		return r, err
 	}
 	r.Timeout = operation.Timeout(r.Timeout)
 	if r.LockWait <= 0 {
-		r.LockWait = DefaultLockWait
+		r.LockWait = client.DefaultLockWait
 	}
 	if r.Deadline < 0 {
 		return r, operation.BadDeadline("create")
 	}
 	if r.LockGrowth == 0 {
-		r.LockGrowth = DefaultLockGrowth
+		r.LockGrowth = client.DefaultLockGrowth
 	}
 	if !(r.LockGrowth >= 1 && r.LockGrowth <= maxLockGrowth) {
 		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: must be between 1 and %d", r.LockGrowth, maxLockGrowth)
@@ -65,13 +60,4 @@ func (r Request) checked() (Request, error) {
 }
 
 // Result is the answer to a create.
-type Result struct {
-	ID                      string                 `json:"id"`
-	PotentiallyInconsistent bool                   `json:"potentiallyInconsistent"`
-	SizeInBytes             int64                  `json:"sizeInBytes"`
-	NrFiles                 int                    `json:"nrFiles"`
-	NrDBServers             int                    `json:"nrDBServers"`
-	DateTime                string                 `json:"datetime"`
-	LockReport              certificate.LockReport `json:"lockReport"`
-	Unpublished             []string               `json:"unpublished,omitempty"` // DB servers that will publish their piece later, by themselves
-}
+type Result = client.CreateResult

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"

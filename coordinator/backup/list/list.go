@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/agency/keys"
+	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -128,9 +130,9 @@ func listedIDs(lists piece.Lists, commits map[string]keys.Commit) []string {
 // here gives an empty engine to servers that have joined since.
 func entryOf(id string, set *piece.Set, record keys.Commit, servers int) Entry {
 	e := Entry{
-		ID: id, DateTime: record.DateTime, NrDBServers: len(record.Servers), Keys: []Key{},
+		ID: id, DateTime: record.DateTime, NrDBServers: len(record.Servers), Keys: []certificate.Key{},
 		NrPiecesPresent: len(set.Pieces), PotentiallyInconsistent: record.PotentiallyInconsistent,
-		Notes: Notes{Kind: set.Kind(), Missing: set.Missing(record.Servers)},
+		BackupNotes: client.BackupNotes{Kind: set.Kind(), Missing: set.Missing(record.Servers)},
 	}
 	alike := true
 	for _, source := range slices.Sorted(maps.Keys(set.Pieces)) {
@@ -142,8 +144,8 @@ func entryOf(id string, set *piece.Set, record keys.Commit, servers int) Entry {
 		e.PotentiallyInconsistent = e.PotentiallyInconsistent || p.PotentiallyInconsistent
 		e.CountIncludesFilesOnly = p.CountIncludesFilesOnly
 		for _, k := range p.Keys {
-			if key := (Key{k.SHA256}); !slices.Contains(e.Keys, key) {
-				e.Keys = append(e.Keys, key)
+			if !slices.Contains(e.Keys, k) {
+				e.Keys = append(e.Keys, k)
 			}
 		}
 	}

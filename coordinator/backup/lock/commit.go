@@ -45,7 +45,7 @@ func (l *Lock) Commit(ctx context.Context, tx agencyclient.Tx, applied func(root
 			l.op.Undo.Clear()
 		}
 		return &apierror.Error{
-			Num: apierror.ServiceUnavailable, Cause: errors.Join(operation.ErrOutcomeUnknown, err, askErr),
+			Num: apierror.ServiceUnavailable, Extra: map[string]any{apierror.Outcome: apierror.OutcomeUnknown}, Cause: errors.Join(operation.ErrOutcomeUnknown, err, askErr),
 			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v); the DB servers will decide by what the agency says", l.op.ID, err, askErr),
 		}
 	case done:

@@ -16,6 +16,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
@@ -53,15 +54,7 @@ type Remover struct {
 }
 
 // Result is the answer to a delete.
-type Result struct {
-	ID      []string `json:"id"`
-	Pending []string `json:"pending,omitempty"` // DB servers that are away, and remove their piece by themselves when they are back
-
-	ShortNames map[string]string `json:"shortNames,omitempty"` // of the DB servers, if Pending has any
-}
-
-// Named names some of the DB servers for people.
-func (r Result) Named(servers []string) string { return topology.NameAll(r.ShortNames, servers) }
+type Result = client.DeleteResult
 
 // Delete deletes a backup. apierror.NotFound: there is none. apierror.BackupConflict: a
 // create or restore of it is running, or records and servers kept changing.

@@ -117,6 +117,8 @@ func (r *restoration) incomplete(ctx context.Context, err error) error {
 	if n := len(waiting); n > shown {
 		waiting = append(waiting[:shown], fmt.Sprintf("and %d more", n-shown))
 	}
-	return apierror.New(apierror.BackupRestore, "the restore of %s was committed and completes by itself (failsafe backup %s), but is not complete yet: %v: %w",
+	e := apierror.New(apierror.BackupRestore, "the restore of %s was committed and completes by itself (failsafe backup %s), but is not complete yet: %v: %w",
 		r.op.ID, r.record.Previous, waiting, err)
+	e.Extra = map[string]any{apierror.Outcome: apierror.OutcomeCommitted}
+	return e
 }

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )

@@ -1,6 +1,10 @@
 package restore
 
-import "time"
+import (
+	"time"
+
+	"stasis/client"
+)
 
 // FailsafeLabel is the label of the backup that a restore makes of the engines it sets
 // aside.
@@ -15,7 +19,4 @@ type Request struct {
 }
 
 // Result is the answer to a restore.
-type Result struct {
-	Previous  string `json:"previous"` // id of the failsafe backup
-	IsCluster bool   `json:"isCluster"`
-}
+type Result = client.RestoreResult

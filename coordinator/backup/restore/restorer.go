@@ -8,8 +8,8 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"

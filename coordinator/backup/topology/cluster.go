@@ -8,6 +8,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 )
@@ -91,7 +92,7 @@ func (c *Cluster) addMembers(root *agencyclient.Node) error {
 }
 
 // Named names servers of the cluster for people.
-func (c *Cluster) Named(servers []string) string { return NameAll(c.Names, servers) }
+func (c *Cluster) Named(servers []string) string { return client.ShortNames(c.Names).Named(servers) }
 
 // Expected is what the agency knows of a backup: its record, or for the failsafe of the
 // last restore, which has none, the servers that set an engine aside for it. It is zero for

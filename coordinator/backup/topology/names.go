@@ -25,15 +25,6 @@ func names(root *agencyclient.Node, servers []string) string {
 	return strings.Join(names, ", ")
 }
 
-// NameAll names servers for people whose short names are given, as far as they are.
-func NameAll(short map[string]string, servers []string) string {
-	out := make([]string, len(servers))
-	for i, id := range servers {
-		out[i] = bothNames(short[id], id)
-	}
-	return strings.Join(out, ", ")
-}
-
 func bothNames(short, id string) string {
 	if short == "" {
 		return id

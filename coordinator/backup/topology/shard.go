@@ -8,19 +8,12 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 )
 
-// Shard is a shard of the Plan that a backup has.
-type Shard struct {
-	Database, Collection, Name string
-	Servers                    []string // leader first, without the mark of a leader that resigns
-	Term                       uint64
-}
-
-// Label names the shard for people.
-func (s Shard) Label() string {
-	return fmt.Sprintf("shard %s of %s/%s", s.Name, s.Database, s.Collection)
-}
+// Shard is a shard of the Plan that a backup has. Its servers are without the mark of a
+// leader that resigns.
+type Shard = certificate.Shard
 
 // Shards are the shards that a restore puts back, by name. Those of databases and
 // collections that were still being built are none of them.

@@ -7,60 +7,27 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )
 
-// Status is the state of a transfer. Of the ids only that of its kind is set.
-type Status struct {
-	Timestamp  string                  `json:"Timestamp"`
-	UploadID   string                  `json:"UploadId,omitempty"`
-	DownloadID string                  `json:"DownloadId,omitempty"`
-	Cancelled  bool                    `json:"Cancelled"`
-	BackupID   string                  `json:"BackupId"`
-	Remote     string                  `json:"RemoteRepository"`
-	DBServers  map[string]ServerStatus `json:"DBServers"`
-}
-
-// ServerStatus is one DB server's part.
-type ServerStatus struct {
-	Status       string                 `json:"Status"`
-	Progress     *keys.TransferProgress `json:"Progress,omitempty"`
-	Error        int                    `json:"Error,omitempty"`
-	ErrorMessage string                 `json:"ErrorMessage,omitempty"`
-}
-
-// Finished says whether every server's part is over.
-func (s Status) Finished() bool {
-	for _, e := range s.DBServers {
-		if !(keys.TransferEntry{Status: e.Status}).Final() {
-			return false
-		}
-	}
-	return true
-}
-
-// Completed says whether every server has done its part.
-func (s Status) Completed() bool {
-	for _, e := range s.DBServers {
-		if e.Status != keys.TransferCompleted {
-			return false
-		}
-	}
-	return true
-}
+// Status is the state of a transfer.
+type Status = client.TransferStatus
 
 func statusOf(id string, job keys.TransferJob) Status {
 	st := Status{
 		Timestamp: job.Timestamp, Cancelled: job.Cancelled, BackupID: job.BackupID, Remote: job.Remote,
-		DBServers: map[string]ServerStatus{},
+		DBServers: map[string]client.ServerTransfer{},
 	}
 	if st.UploadID = id; job.Kind == keys.TransferDownload {
 		st.UploadID, st.DownloadID = "", id
 	}
 	for server, e := range job.DBServers {
-		st.DBServers[server] = ServerStatus{e.Status, e.Progress, e.Error, e.ErrorMessage}
+		st.DBServers[server] = client.ServerTransfer{
+			Status: e.Status, Progress: (*client.TransferProgress)(e.Progress), Error: e.Error, ErrorMessage: e.ErrorMessage,
+		}
 	}
 	return st
 }

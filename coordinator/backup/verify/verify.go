@@ -4,11 +4,10 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -30,23 +29,8 @@ type Verifier struct {
 	Stall    time.Duration // a DB server that makes no progress for so long counts as a problem
 }
 
-// Result says what re-reading a whole backup found.
-type Result struct {
-	ID                      string                   `json:"id"`
-	Intact                  bool                     `json:"intact"` // complete, every byte as made, and the certificate holds
-	PotentiallyInconsistent bool                     `json:"potentiallyInconsistent"`
-	Pieces                  map[string]PieceReport   `json:"pieces"` // by the server that holds it
-	Problems                []string                 `json:"problems"`
-	Certificate             *certificate.Certificate `json:"certificate,omitempty"`
-}
-
-// PieceReport is one piece in a Result.
-type PieceReport struct {
-	Source   string   `json:"source"` // the server that made it
-	Files    int      `json:"files"`
-	Bytes    int64    `json:"bytes"`
-	Problems []string `json:"problems"`
-}
+// Result says what reading a whole backup again found.
+type Result = client.VerifyResult
 
 // Verify has every DB server read its whole piece again, and checks the certificate against
 // what they found. What is wrong is in the result; it is no error. apierror.NotFound: there
@@ -69,7 +53,7 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, operation.Cause(ctx, fanout.FirstError(answers))
 	}
-	result := Result{ID: id, Pieces: map[string]PieceReport{}, Problems: []string{}}
+	result := Result{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
 	set := piece.NewSet()
 	for _, a := range answers {
 		switch {
@@ -79,7 +63,7 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 			result.Problems = append(result.Problems, a.Err.Error())
 			continue
 		}
-		result.add(a.ID, a.Value)
+		add(&result, a.ID, a.Value)
 		set.Add(a.ID, dbclient.PieceDetail{Piece: a.Value.Piece, Certificate: a.Value.Certificate})
 	}
 	record, recorded := c.Commits[id]
@@ -97,21 +81,10 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 }
 
 // add takes over what one server found.
-func (r *Result) add(holder string, v dbclient.VerifyResponse) {
+func add(r *Result, holder string, v dbclient.VerifyResponse) {
 	r.PotentiallyInconsistent = r.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
-	r.Pieces[holder] = PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
+	r.Pieces[holder] = client.PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
 	for _, p := range v.Problems {
 		r.Problems = append(r.Problems, holder+": "+p)
 	}
-}
-
-// Offline checks a backup by what is stored in its pieces alone, without a cluster: pieces
-// and their certificates, both by the server that made the piece. It returns what is
-// wrong. A failsafe backup has no certificate.
-func Offline(pieces map[string]dbclient.Piece, certificates map[string]json.RawMessage) (*certificate.Certificate, []string) {
-	set := piece.NewSet()
-	for source, p := range pieces {
-		set.Pieces[source] = dbclient.PieceDetail{Piece: p, Certificate: certificates[source]}
-	}
-	return set.Certify("")
 }

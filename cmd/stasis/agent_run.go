@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"stasis/agency"
+	"stasis/cmd/stasis/flags"
+	"stasis/internal/network"
+)
+
+func agentCommand() *cobra.Command {
+	var o roleOptions
+	var id, logStore string
+	var peers, join []string
+	var timing agency.Timing
+	var bootstrap bool
+	quota := flags.Megabytes{Size: 256 << 20}
+	cmd := &cobra.Command{
+		Use:   "agent --dir DIR --listen HOST:PORT [--id ID --peer ID=HOST:PORT ...]",
+		Short: "Run one agent of the agency",
+		Long: `Run one agent of the agency.
+
+An agency of several agents is started with the same --peer list on all of them,
+each agent named in it; an agent without --peer is an agency of its own. It is founded when every named
+agent has answered that its data directory is empty; an agent that is silent may be one that still has the
+agency, and whose directory the others have lost. A new agent that is to become a
+member of an agency that exists is started with --join.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			members, err := parsePeers(peers)
+			if err != nil {
+				return err
+			}
+			if len(members) > 0 && members[id] == "" {
+				return fmt.Errorf("--id %q is not among the --peer entries: name this agent there too", id)
+			}
+			if bootstrap && (len(join) > 0 || len(members) == 0) {
+				return errors.New("--bootstrap is for the agents of a --peer list that found an agency: it goes neither with --join nor without --peer")
+			}
+			if timing.Grace < graceFloor {
+				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
+			}
+			if timing.DiskTimeout < diskFloor {
+				return fmt.Errorf("--disk-timeout %v: want %v or more", timing.DiskTimeout, diskFloor)
+			}
+			if quota.Size > mostQuota {
+				return fmt.Errorf("--tree-quota %s: want 1M to 1T", quota.String())
+			}
+			defer runtime.KeepAlive(headroom())
+			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
+				return agency.Start(ctx, agency.Config{
+					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("agent"), LogStore: logStore, MaxBodyBytes: int64(o.memory.MaxBody), Timing: timing, Bootstrap: bootstrap,
+					TreeQuota: int64(quota.Size),
+				})
+			})
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
+	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
+	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
+	cmd.Flags().BoolVar(&bootstrap, "bootstrap", false, "found the agency with a majority of the --peer agents, without the answer of the others. DANGEROUS: if one of those has data of an agency, it is left out, and that data with it. Without effect on an agent that has data")
+	cmd.Flags().StringVar(&logStore, "log-store", "", "`kind` of file that keeps Raft's log in a new directory: wal (the default), which needs one sync for each entry, or bolt, which needs two")
+	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "`time` without a heartbeat after which a DB server is FAILED and its shards get other leaders, 3s or more; the same on all agents")
+	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "`time` that an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
+	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "`time` after which an agent whose disk hangs ends, 10s or more; until then it is silent and another one leads")
+	cmd.Flags().Var(&quota, "tree-quota", "largest `size` of the agency's tree in memory, such as 512M or 1G (M if there is no unit); the same on all agents, of which each needs about four times as much memory")
+	return cmd
+}
+
+// mostQuota is more than any tree that could be held.
+const mostQuota = 1 << 40
+
+// diskFloor is the shortest time after which an agent may end because of its disk: a
+// disk that is slow for some seconds is none to give up.
+const diskFloor = 10 * time.Second
+
+// graceFloor is the shortest grace period: leases are seven tenths of it, DB servers
+// renew them every second, and an election of the agency takes one to two.
+const graceFloor = 3 * time.Second
+
+// headroom is memory that is never touched, so it takes none. It makes the garbage
+// collector count it as live: a small tree under many requests would otherwise be
+// collected many times a second.
+func headroom() []byte { return make([]byte, 64<<20) }
+
+func parsePeers(list []string) (map[string]string, error) {
+	members := map[string]string{}
+	for _, p := range list {
+		id, address, ok := strings.Cut(p, "=")
+		if !ok || id == "" || address == "" {
+			return nil, fmt.Errorf("--peer %q: want ID=HOST:PORT", p)
+		}
+		if members[id] != "" {
+			return nil, fmt.Errorf("--peer %q: %s is named twice", p, id)
+		}
+		members[id] = address
+	}
+	return members, nil
+}

@@ -1,0 +1,25 @@
+package flags
+
+import (
+	"github.com/spf13/cobra"
+
+	"stasis/internal/network"
+)
+
+// Browsers say which web pages may use a server. Without them no page of another
+// origin may.
+type Browsers struct {
+	Origins []string
+	Hosts   []string
+}
+
+func (b *Browsers) Add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringSliceVar(&b.Origins, "http.trusted-origin", nil, "`origin` (https://app.example:8443) whose web pages may use the server from a browser; * trusts every page; may be repeated")
+	f.StringSliceVar(&b.Hosts, "http.hosts", nil, "further `name` under which the server is reached, without port; may be repeated. The names of --listen and --advertise, localhost and IP addresses are known")
+}
+
+// Browsers is an error that names the flag's value.
+func (b *Browsers) Browsers() (network.Browsers, error) {
+	return network.NewBrowsers(b.Origins, b.Hosts)
+}

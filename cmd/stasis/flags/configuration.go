@@ -1,0 +1,48 @@
+package flags
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"gopkg.in/ini.v1"
+)
+
+// ReadConfiguration sets the flags of a command from an INI file: [server] endpoint = … is
+// --server.endpoint. A flag on the command line counts more than the file. Values are taken
+// as they are, with quotes, backslashes and comment signs: a password may contain any.
+func ReadConfiguration(cmd *cobra.Command, path string) error {
+	file, err := ini.LoadSources(ini.LoadOptions{
+		IgnoreInlineComment: true, IgnoreContinuation: true, PreserveSurroundedQuote: true, KeyValueDelimiters: "=",
+	}, path)
+	var notThere *fs.PathError
+	switch {
+	case errors.As(err, &notThere):
+		return fmt.Errorf("--configuration: %w", err)
+	case err != nil:
+		return fmt.Errorf("--configuration %s: want lines such as name = value, below [section]: %w", path, err)
+	}
+	given := map[string]bool{} // on the command line
+	cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = true })
+	for _, section := range file.Sections() {
+		prefix := ""
+		if section.Name() != ini.DefaultSection {
+			prefix = section.Name() + "."
+		}
+		for _, key := range section.Keys() {
+			flag := cmd.Flags().Lookup(prefix + key.Name())
+			if flag == nil {
+				return fmt.Errorf("--configuration %s: unknown option %q of %s", path, prefix+key.Name(), cmd.CommandPath())
+			}
+			if given[flag.Name] {
+				continue
+			}
+			if err := cmd.Flags().Set(flag.Name, key.Value()); err != nil {
+				return fmt.Errorf("--configuration %s: %w", path, Error(cmd, err))
+			}
+		}
+	}
+	return nil
+}
