@@ -23,7 +23,8 @@ func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 		})
 		answer := make(chan error, 1)
 		go func() {
-			answer <- l.clients[0].Backup(l.Context(), "create", map[string]any{"label": "nightly"}, &struct{}{})
+			_, err := l.clients[0].Backups().Create(l.Context(), client.CreateRequest{Label: "nightly"})
+			answer <- err
 		}()
 		<-cutOff.Reached()
 		begun := time.Now()
@@ -40,23 +41,18 @@ func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 
 		// The lock is released, and Plan is not frozen: another client can change the schema.
 		l.eventually(time.Minute, func() error {
-			var status client.Status
-			if err := l.clients[1].Do(l.Context(), "GET", client.PathStatus, nil, &status); err != nil {
-				return err
+			status, err := l.clients[1].Status(l.Context())
+			if err == nil && status.Lock != nil {
+				err = fmt.Errorf("the lock is held: %+v", *status.Lock)
 			}
-			if status.Lock != nil {
-				return fmt.Errorf("the lock is held: %+v", *status.Lock)
-			}
-			return nil
+			return err
 		})
 		l.must(db.CreateCollection(l.Context(), "invoices", 3))
 		l.Logf("all was free %v after the cut", time.Since(begun))
 
 		// The backup is complete, or it is not there.
-		var list struct {
-			List map[string]struct{ Available bool }
-		}
-		l.must(l.clients[1].Backup(l.Context(), "list", nil, &list))
+		list, err := l.clients[1].Backups().List(l.Context())
+		l.must(err)
 		for id, b := range list.List {
 			if !b.Available {
 				l.Errorf("backup %s is listed and not complete", id)
@@ -69,6 +65,7 @@ func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 		}
 		l.net.HealAll()
 		l.Logf("the create that was cut off: %v", <-answer)
-		l.must(l.clients[0].Backup(l.Context(), "create", map[string]any{"label": "next"}, &struct{}{}))
+		_, err = l.clients[0].Backups().Create(l.Context(), client.CreateRequest{Label: "next"})
+		l.must(err)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
 	"stasis/minicluster"
@@ -58,8 +59,8 @@ func (l *lab) backupUnderLoad() (load.Verdict, error) {
 	})
 	time.Sleep(500 * time.Millisecond)
 	asked := history.Now()
-	var made struct{ ID string }
-	l.must(l.clients[0].Backup(ctx, "create", map[string]any{"label": "busy"}, &made))
+	made, err := l.clients[0].Backups().Create(ctx, client.CreateRequest{Label: "busy"})
+	l.must(err)
 	returned := history.Now()
 	if _, met := late.Met(); !met {
 		l.Fatal("the link was not slow")
@@ -69,7 +70,8 @@ func (l *lab) backupUnderLoad() (load.Verdict, error) {
 	stop()
 	l.must(<-written)
 
-	l.must(l.clients[0].Backup(ctx, "restore", map[string]any{"id": made.ID}, &struct{}{}))
+	_, err = l.clients[0].Backups().Restore(ctx, client.RestoreRequest{ID: made.ID})
+	l.must(err)
 	state, err := load.Read(ctx, db, "inserted", "updated")
 	l.must(err)
 	return load.Check(history.Chains(), state, asked, returned)
