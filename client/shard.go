@@ -104,7 +104,11 @@ func (c *Client) Shards(ctx context.Context, q ShardsQuery) ([]Shard, error) {
 	if q.Checksum {
 		params.Set("checksum", "true")
 	}
+	path := PathShards
+	if len(params) > 0 {
+		path += "?" + params.Encode()
+	}
 	var all Shards
-	err := c.ask(ctx, http.MethodGet, PathShards+"?"+params.Encode(), nil, &all)
+	err := c.ask(ctx, http.MethodGet, path, nil, &all)
 	return all.Shards, err
 }

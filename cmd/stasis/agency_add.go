@@ -14,11 +14,11 @@ import (
 
 func agencyAddCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "add ID HOST:PORT", Short: "Make an agent a member, or tell where a member is now", Args: flags.Arguments(cobra.ExactArgs(2)),
-		Long: `Make an agent a member, or tell where a member is now.
+		Use: "add ID HOST:PORT", Short: "Make an agent a member, or change the address of a member", Args: flags.Arguments(cobra.ExactArgs(2)),
+		Long: `Make an agent a member, or change the address of a member.
 
-A new agent is started with "stasis agent --join HOST:PORT", which asks for this by
-itself; then this command waits until it votes.`,
+An agent that is started with "stasis agent --join HOST:PORT" asks for this by itself.
+The command waits until the agent votes.`,
 		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			if err := c.AddMember(ctx, args[0], "tcp://"+strings.TrimPrefix(args[1], "tcp://")); err != nil {
 				return err

@@ -35,7 +35,7 @@ func diagnose(ctx context.Context, c *agencyclient.Client, endpoints []string) s
 		}
 	}
 	slices.Sort(a.missing)
-	return strings.Join(append([]string{a.verdict(endpoints)}, a.said()...), "\n")
+	return strings.Join(append([]string{a.verdict(endpoints)}, a.reasons()...), "\n")
 }
 
 func (a *answers) ask(ctx context.Context, c *agencyclient.Client, endpoint string) bool {
@@ -54,8 +54,8 @@ func (a *answers) ask(ctx context.Context, c *agencyclient.Client, endpoint stri
 	return true
 }
 
-// said is what agents say themselves about why they do not serve.
-func (a *answers) said() (lines []string) {
+// reasons are why agents do not serve, in their own words.
+func (a *answers) reasons() (lines []string) {
 	for _, id := range slices.Sorted(maps.Keys(a.there)) {
 		if status := a.there[id].Status; status != "" {
 			lines = append(lines, id+" says: "+status)

@@ -8,11 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	agencyclient "stasis/agency/client"
+	"stasis/cmd/stasis/flags"
 )
 
 func agencyLeaderCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "leader", Short: "Print who leads", Args: cobra.NoArgs,
+		Use: "leader", Short: "Print id and address of the leader", Args: flags.NoArguments,
 		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, _ []string) error {
 			members, err := c.Members(ctx)
 			for _, m := range members {

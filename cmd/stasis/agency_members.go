@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	agencyclient "stasis/agency/client"
+	"stasis/cmd/stasis/flags"
 )
 
 func agencyMembersCommand(o *agencyOptions) *cobra.Command {
 	asJSON := false
-	cmd := &cobra.Command{Use: "members", Short: "List the agents, who leads, and how the others keep up", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "members", Short: "List the agents, which of them leads, and how the others keep up", Args: flags.NoArguments}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	cmd.RunE = o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, _ []string) error {
 		members, err := c.Members(ctx)

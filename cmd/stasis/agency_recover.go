@@ -17,18 +17,19 @@ import (
 func agencyRecoverCommand() *cobra.Command {
 	var o agency.RecoverOptions
 	cmd := &cobra.Command{
-		Use: "recover --dir DIR", Short: "Go on from one agent's data directory after a majority of the others is lost for good", Args: cobra.NoArgs,
+		Use: "recover --dir DIR", Short: "Go on from one agent's data directory after a majority of the others is lost for good", Args: flags.NoArguments,
 		Long: `Go on from one agent's data directory after a majority of the others is lost for good.
 
-The agent must not run. It becomes the only member of the agency's next incarnation, with everything
-that is in its directory. What the others had acknowledged without it is lost. DB servers drop the shards
-that the agency no longer knows, so collections that were created after this agent's last entry are lost too.
+The agent must not run. It becomes the only member of the agency's next incarnation,
+with everything that is in its directory. What the other agents acknowledged without it
+is lost. DB servers drop the shards that the agency does not have any more, so
+collections that were created after this agent's last entry are lost too.
 
-If several directories are left, look at each with --dry-run, and recover the one with the
-highest last entry: first by term, then by index. Recover only one of them. If a majority of the
-directories is left, do not recover: start those agents.
+If several directories are left, look at each with --dry-run, and recover the one with
+the highest last entry: first by term, then by index. Recover only one of them. If a
+majority of the directories is left, do not recover: start those agents.
 
-Start the agent afterwards as before, and the others with empty data directories. An
+Afterwards start the agent as before, and the others with empty data directories. An
 agent that comes back with a directory from before is refused, and stops.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := worksOffline(cmd); err != nil {
@@ -44,9 +45,9 @@ agent that comes back with a directory from before is refused, and stops.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", "", "data `directory` of the agent (required)")
-	f.BoolVar(&o.DryRun, "dry-run", false, "say what is there and what would be done, and change nothing")
-	f.BoolVar(&o.Incomplete, "incomplete", false, "also from an agent that had not caught up with the others")
-	f.Uint64Var(&o.Incarnation, "incarnation", 0, "become this `number` instead of the next one: for servers that have followed a later incarnation already")
+	f.BoolVar(&o.DryRun, "dry-run", false, "show what is there and what would be done, and change nothing")
+	f.BoolVar(&o.Incomplete, "incomplete", false, "recover also from an agent that had not caught up with the others")
+	f.Uint64Var(&o.Incarnation, "incarnation", 0, "`number` of the new incarnation (default: the next one); for servers that follow a later one already")
 	flags.Require(cmd, "dir")
 	return cmd
 }

@@ -28,9 +28,9 @@ func snapshotSaveCommand(o *agencyOptions) *cobra.Command {
 		Use: "save FILE", Short: "Save the whole tree, as it is at one instant, to a file", Args: flags.Arguments(cobra.ExactArgs(1)),
 		Long: `Save the whole tree, as it is at one instant, to a file.
 
-The file has the tree with what expires and who observes, the newest changes with their client
-ids, and a checksum. It does not have the heartbeats (the transient tree), nor any documents: for those
-there is "stasis backup create".`,
+The file has the tree with its expiry times and observers, the newest changes with
+their client ids, and a checksum. It has neither the heartbeats (the transient tree)
+nor any documents: "stasis backup create" saves those.`,
 		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			file, head, err := c.Snapshot(ctx)
 			if err != nil {
@@ -78,10 +78,11 @@ func snapshotRestoreCommand() *cobra.Command {
 		Use: "restore FILE --dir DIR", Short: "Make an agent of a saved tree: the first one of the agency's next incarnation", Args: flags.Arguments(cobra.ExactArgs(1)),
 		Long: `Make an agent of a saved tree: the first one of the agency's next incarnation.
 
-For when all agents' data directories are lost, or none is fit to recover from. The directory must
-be empty or missing; nothing of the agency may run. DB servers and coordinators of the cluster follow the new
-incarnation by themselves. DB servers drop the shards that the saved tree does not know: collections that were
-created after it was saved are lost.`,
+Use it when the data directories of all agents are lost, or none is fit to recover from.
+The directory must be empty or missing, and no agent of the agency may run. DB servers
+and coordinators of the cluster follow the new incarnation by themselves. DB servers
+drop the shards that the saved tree does not have: collections that were created after
+it was saved are lost.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := worksOffline(cmd); err != nil {
 				return err
@@ -107,8 +108,8 @@ directories and --join; each votes when it has caught up.
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", "", "empty data `directory` for the agent (required)")
 	f.StringVar(&o.ID, "id", "", "the agent's `id` (AGNT-…); default: a new one")
-	f.StringVar(&o.LogStore, "log-store", "", "what keeps Raft's log, `bolt` or wal")
-	f.Uint64Var(&o.Incarnation, "incarnation", 0, "become this `number` instead of the one after the snapshot's: for servers that have followed a later incarnation already")
+	f.StringVar(&o.LogStore, "log-store", "", "`kind` of file that keeps Raft's log: wal (the default) or bolt")
+	f.Uint64Var(&o.Incarnation, "incarnation", 0, "`number` of the new incarnation (default: the one after the snapshot's); for servers that follow a later one already")
 	flags.Require(cmd, "dir")
 	return cmd
 }

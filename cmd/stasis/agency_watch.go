@@ -20,7 +20,7 @@ import (
 
 func agencyWatchCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "watch [PATH]", Short: "Print changes as they commit, until interrupted", Args: flags.Arguments(cobra.MaximumNArgs(1)),
+		Use: "watch [PATH]", Short: "Print changes when they are committed, until interrupted", Args: flags.Arguments(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			endless := *o
 			endless.timeout = 365 * 24 * time.Hour

@@ -14,7 +14,7 @@ import (
 
 func agencyWriteCommand(o *agencyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "write OPERATIONS [PRECONDITIONS]", Short: "Apply one transaction; prints its index", Args: flags.Arguments(cobra.RangeArgs(1, 2)),
+		Use: "write OPERATIONS [PRECONDITIONS]", Short: "Apply one transaction, and print its index", Args: flags.Arguments(cobra.RangeArgs(1, 2)),
 		Example: `  stasis agency write '{"/jobs/7":{"op":"set","new":"mine"}}' '{"/jobs/7":{"oldEmpty":true}}'`,
 		RunE: o.run(func(ctx context.Context, c *agencyclient.Client, out io.Writer, args []string) error {
 			tx, err := agencyclient.Written([]byte(args[0]), []byte(strings.Join(args[1:], "")))

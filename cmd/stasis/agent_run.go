@@ -28,12 +28,13 @@ func agentCommand() *cobra.Command {
 		Short: "Run one agent of the agency",
 		Long: `Run one agent of the agency.
 
-An agency of several agents is started with the same --peer list on all of them,
-each agent named in it; an agent without --peer is an agency of its own. It is founded when every named
-agent has answered that its data directory is empty; an agent that is silent may be one that still has the
-agency, and whose directory the others have lost. A new agent that is to become a
-member of an agency that exists is started with --join.`,
-		Args: cobra.NoArgs,
+An agency of several agents is started with the same --peer list on all of them, which
+names every agent, this one included. An agent without --peer is an agency of its own.
+The agency is founded when every named agent has answered that its data directory is
+empty: an agent that is silent may still have the data of an agency that the others
+have lost. A new agent that is to become a member of an existing agency is started
+with --join.`,
+		Args: flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			members, err := parsePeers(peers)
 			if err != nil {
@@ -43,7 +44,7 @@ member of an agency that exists is started with --join.`,
 				return fmt.Errorf("--id %q is not among the --peer entries: name this agent there too", id)
 			}
 			if bootstrap && (len(join) > 0 || len(members) == 0) {
-				return errors.New("--bootstrap is for the agents of a --peer list that found an agency: it goes neither with --join nor without --peer")
+				return errors.New("--bootstrap needs --peer and excludes --join: it is for agents that found a new agency")
 			}
 			if timing.Grace < graceFloor {
 				return fmt.Errorf("--grace %v: want %v or more", timing.Grace, graceFloor)
@@ -66,13 +67,13 @@ member of an agency that exists is started with --join.`,
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringVar(&id, "id", "", "this agent's `id` (AGNT-…); default: the one of the data directory, or a new one")
-	cmd.Flags().StringArrayVar(&peers, "peer", nil, "a member of the agency, as `ID=HOST:PORT`; once for each, this one included")
-	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an agency to become a member of; instead of --peer")
-	cmd.Flags().BoolVar(&bootstrap, "bootstrap", false, "found the agency with a majority of the --peer agents, without the answer of the others. DANGEROUS: if one of those has data of an agency, it is left out, and that data with it. Without effect on an agent that has data")
+	cmd.Flags().StringArrayVar(&peers, "peer", nil, "`ID=HOST:PORT` of a member of the agency; once for each, this one included")
+	cmd.Flags().StringSliceVar(&join, "join", nil, "`HOST:PORT` of agents of an existing agency, to become a member of it; instead of --peer")
+	cmd.Flags().BoolVar(&bootstrap, "bootstrap", false, "found the agency with a majority of the --peer agents, without the answers of the others. DANGEROUS: if one of the others has the data of an agency, that agent and its data are left out. No effect on an agent that has data")
 	cmd.Flags().StringVar(&logStore, "log-store", "", "`kind` of file that keeps Raft's log in a new directory: wal (the default), which needs one sync for each entry, or bolt, which needs two")
 	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "`time` without a heartbeat after which a DB server is FAILED and its shards get other leaders, 3s or more; the same on all agents")
-	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "`time` that an agent that begins to lead waits for servers that it has never heard of; no less than --grace")
-	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "`time` after which an agent whose disk hangs ends, 10s or more; until then it is silent and another one leads")
+	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "`time` that a new leader waits for servers that it has not heard of; at least --grace")
+	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "`time` after which an agent whose disk hangs ends, 10s or more; until then it is silent, and another agent leads")
 	cmd.Flags().Var(&quota, "tree-quota", "largest `size` of the agency's tree in memory, such as 512M or 1G (M if there is no unit); the same on all agents, of which each needs about four times as much memory")
 	return cmd
 }

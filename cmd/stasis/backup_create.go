@@ -28,11 +28,11 @@ func backupCreateCommand(b *flags.Backup) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Take a hot backup of the whole deployment at one instant",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd, b) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.label, "label", "", "end of the identifier: letters, digits and . _ - (default: a random one)")
+	f.StringVar(&o.label, "label", "", "`label`, the end of the identifier: letters, digits and . _ - (default: a random one)")
 	f.Float64Var(&o.maxWaitForLock, "max-wait-for-lock", 60, "how many `seconds` to try to stop all writes at the same time; 2.5 or more")
 	f.BoolVar(&o.allowInconsistent, "allow-inconsistent", false, "if the lock cannot be acquired within --max-wait-for-lock, go on without it; the backup stays marked as potentially inconsistent")
 	f.BoolVar(&o.force, "force", false, "if the lock cannot be acquired within --max-wait-for-lock, try for the same time again")
@@ -52,7 +52,7 @@ const leastWaitForLock = 2500 * time.Millisecond
 func (o createOptions) request(cmd *cobra.Command) (client.CreateRequest, error) {
 	if cmd.Flags().Changed("label") {
 		if err := client.CheckLabel(o.label); err != nil {
-			return client.CreateRequest{}, fmt.Errorf("--label: %w", err)
+			return client.CreateRequest{}, fmt.Errorf("--%w", err) // it says: label "x": want …
 		}
 	}
 	switch {

@@ -12,7 +12,7 @@ func backupDeleteCommand(b *flags.Backup) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete --identifier ID",
 		Short: "Delete a backup from all DB servers",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := beginBackup(cmd, b, "delete")
 			if err != nil {

@@ -12,7 +12,7 @@ func backupListCommand(b *flags.Backup) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List backups",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := beginBackup(cmd, b, "list")
 			if err != nil {

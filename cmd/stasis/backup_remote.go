@@ -30,7 +30,7 @@ func remoteCommand(b *flags.Backup, operation, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   operation + " --remote-path NAME:PATH --rclone-config-file FILE",
 		Short: short,
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			where, err := remote.read()
 			if err != nil {

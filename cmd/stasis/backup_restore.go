@@ -25,7 +25,7 @@ func backupRestoreCommand(b *flags.Backup) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore --identifier ID",
 		Short: "Bring the whole deployment back to a backup: all or nothing",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd, b) },
 	}
 	f := cmd.Flags()

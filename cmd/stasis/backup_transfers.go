@@ -12,7 +12,7 @@ func backupTransfersCommand(b *flags.Backup) *cobra.Command {
 	return &cobra.Command{
 		Use:   "transfers",
 		Short: "List uploads and downloads, running and finished",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := beginBackup(cmd, b, "transfers")
 			if err != nil {

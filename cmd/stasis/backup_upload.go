@@ -66,7 +66,7 @@ func transferCommand(b *flags.Backup, kind client.TransferKind, short string) *c
 	cmd := &cobra.Command{
 		Use:   string(kind) + " --identifier ID --remote-path NAME:PATH --rclone-config-file FILE [--wait] | --status-id ID [--abort]",
 		Short: short,
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return t.run(cmd, b) },
 	}
 	f := cmd.Flags()

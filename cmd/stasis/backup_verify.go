@@ -21,7 +21,7 @@ certificate says how it is known that the backup is one instant.
 With --identifier alone the servers of a running cluster do it. With --dir this
 command does it without any server: DIR is the directory of a cluster (of "stasis
 up"), or any directory below which the pieces of all DB servers are.`,
-		Args: cobra.NoArgs,
+		Args: flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir != "" {
 				return verifyOffline(cmd, b, dir, id)

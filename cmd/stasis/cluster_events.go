@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/client"
+	"stasis/cmd/stasis/flags"
 	"stasis/cmd/stasis/show"
 )
 
@@ -15,7 +16,7 @@ func clusterEventsCommand(o *clusterOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events [--last N] [--follow]",
 		Short: "Show what the supervision decided, and why",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if f.Last < 0 {
 				return fmt.Errorf("--last %d: want a number of events, 0 or more", f.Last)

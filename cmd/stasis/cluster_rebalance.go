@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/client"
+	"stasis/cmd/stasis/flags"
 )
 
 // maxRounds bounds how often a rebalancing is asked for again.
@@ -19,7 +20,7 @@ func clusterRebalanceCommand(o *clusterOptions) *cobra.Command {
 		Short: "Spread leaders and followers evenly over the DB servers",
 		Long: `Spread leaders and followers evenly over the DB servers, with few moves: leadership
 alone where followers can take over, data where that is not enough.`,
-		Args: cobra.NoArgs,
+		Args: flags.NoArguments,
 		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if dryRun {
 				return o.planRebalance(cmd, c)

@@ -46,7 +46,7 @@ func (o *clusterOptions) started(cmd *cobra.Command, c *client.Client, id string
 
 // awaitJobs shows how jobs go until all are over.
 func (o *clusterOptions) awaitJobs(cmd *cobra.Command, c *client.Client, ids ...string) ([]client.Job, error) {
-	w := &jobWatch{client: c, out: cmd.ErrOrStderr(), names: shortNames(cmd.Context(), c), said: map[string]string{}}
+	w := &jobWatch{client: c, out: cmd.ErrOrStderr(), names: shortNames(cmd.Context(), c), shown: map[string]string{}}
 	if o.json {
 		w.out = io.Discard
 	}
@@ -85,7 +85,7 @@ type jobWatch struct {
 	client *client.Client
 	out    io.Writer
 	names  show.Names
-	said   map[string]string // by job
+	shown  map[string]string // by job
 }
 
 func (w *jobWatch) await(ctx context.Context, id string) (client.Job, error) {
@@ -127,8 +127,8 @@ func (w *jobWatch) tell(ctx context.Context, j client.Job) {
 }
 
 func (w *jobWatch) say(job, line string) {
-	if w.said[job] != line {
-		w.said[job] = line
+	if w.shown[job] != line {
+		w.shown[job] = line
 		fmt.Fprintln(w.out, line)
 	}
 }

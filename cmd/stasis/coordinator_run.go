@@ -19,7 +19,7 @@ func coordinatorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "coordinator --dir DIR --listen HOST:PORT --agency URL[,URL...]",
 		Short: "Run one coordinator",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := agents.Check(); err != nil {
 				return err

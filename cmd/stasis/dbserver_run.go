@@ -19,7 +19,7 @@ func dbserverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dbserver --dir DIR --listen HOST:PORT --agency URL[,URL...]",
 		Short: "Run one DB server",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := agents.Check(); err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/cmd/stasis/demo"
+	"stasis/cmd/stasis/flags"
 	"stasis/minicluster"
 )
 
@@ -19,7 +20,7 @@ func demoCommand() *cobra.Command {
 		Long: `Start a cluster, fill it, take a hot backup while writers write, destroy data,
 restore, and prove that exactly the state of one instant has come back. The exit
 status is 1 if any check fails. Nothing is left behind.`,
-		Args: cobra.NoArgs,
+		Args: flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return interrupted(runDemo(cmd, up, o)) },
 	}
 	f := cmd.Flags()

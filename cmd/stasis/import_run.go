@@ -47,9 +47,9 @@ the documents have keys, run it again with --on-duplicate ignore (or replace).`,
 	f := cmd.Flags()
 	f.StringVar(&o.database, "database", "_system", "`name` of the database")
 	f.StringVar(&o.collection, "collection", "", "`name` of the collection (required)")
-	f.IntVar(&o.layout.Shards, "shards", 3, "number of shards, if the collection is created")
-	f.IntVar(&o.layout.ReplicationFactor, "replication-factor", 0, "on how many DB servers each shard is, if the collection is created (default: the database's)")
-	f.IntVar(&o.layout.WriteConcern, "write-concern", 0, "how many of them must be in sync for writes, if the collection is created (default: the database's)")
+	f.IntVar(&o.layout.Shards, "shards", 3, "`number` of shards, if the collection is created")
+	f.IntVar(&o.layout.ReplicationFactor, "replication-factor", 0, "`number` of DB servers that each shard is on, if the collection is created (default: that of the database)")
+	f.IntVar(&o.layout.WriteConcern, "write-concern", 0, "`number` of replicas that must be in sync for writes, if the collection is created (default: that of the database)")
 	f.StringVar(&o.onDuplicate, "on-duplicate", "error", "`what` to do when a key exists: error, update, replace or ignore")
 	flags.Require(cmd, "collection")
 	return cmd
@@ -67,7 +67,7 @@ func (o importOptions) check() error {
 	case l.ReplicationFactor < 0:
 		return fmt.Errorf("--replication-factor %d: want at least 1", l.ReplicationFactor)
 	case l.WriteConcern < 0 || l.ReplicationFactor > 0 && l.WriteConcern > l.ReplicationFactor:
-		return fmt.Errorf("--write-concern %d: want 1 to the replication factor", l.WriteConcern)
+		return fmt.Errorf("--write-concern %d: want a number from 1 to the replication factor", l.WriteConcern)
 	}
 	return nil
 }

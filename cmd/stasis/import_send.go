@@ -30,7 +30,7 @@ type importer struct {
 }
 
 // send reads lines and sends them in batches, a few at once. When ctx ends or a
-// batch fails it sends no more, and waits for the answers under way, so that what
+// batch fails it sends no more, and waits for the answers that are still to come, so that what
 // it counts is what is in the collection.
 func (i importer) send(ctx context.Context, in io.Reader, done io.Writer) (client.ImportResult, error) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))

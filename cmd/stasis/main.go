@@ -57,6 +57,13 @@ func rootCommand() *cobra.Command {
 backup of the whole cluster that is provably one instant, taken while it runs.
 
 Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q; \"stasis --help\" lists the commands", args[0])
+			}
+			return cmd.Help()
+		},
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version.Stasis,

@@ -29,7 +29,7 @@ unless all replicas of every shard hold the same. Followers apply a write a mome
 after their leader, so the command asks again for some seconds; while writers write,
 replicas may still be at different writes. "DIVERGED" is something else: different
 data up to the same write.`,
-		Args: cobra.NoArgs,
+		Args: flags.NoArguments,
 		RunE: o.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			shards, err := steadyShards(cmd.Context(), c, q)
 			if err != nil {

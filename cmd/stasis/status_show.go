@@ -17,7 +17,7 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the servers, the agency's leader, the Plan version, the agency lock, and the backups",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		RunE: o.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			s, err := c.Status(cmd.Context())
 			if errors.Is(err, client.ErrNotFound) {

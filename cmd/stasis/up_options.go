@@ -39,7 +39,7 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if _, err := o.logs.Limits(); err != nil {
 		return minicluster.Options{}, err
 	}
-	remotes, err := o.rules.Open(errOut) // also for processes: what is wrong is said at once
+	remotes, err := o.rules.Open(errOut) // also for processes, so that what is wrong is reported now
 	if err != nil {
 		return minicluster.Options{}, err
 	}

@@ -19,25 +19,25 @@ func upCommand() *cobra.Command {
 		Short: "Start a local cluster and keep it running until Ctrl-C",
 		Long: `Start a local cluster and keep it running until Ctrl-C.
 
-A cluster that exists starts without servers that are broken, as long as a majority of its
-agents, a DB server and a coordinator run; the broken ones are named, with the reason. A server that ends
-does not end the others. The exit status is 1 if at the end a server does not run because it
-has failed. One that was killed (SIGKILL) has not failed; one that ended in another way before
-Ctrl-C, also after a SIGTERM, has.`,
-		Args: cobra.NoArgs,
+A cluster that exists starts without servers that are broken if a majority of its
+agents, a DB server and a coordinator run. The output names the broken ones, with the
+reason. If a server ends, the others go on. The exit status is 1 if at the end a server
+does not run because it has failed. A server that was killed (SIGKILL) has not failed.
+One that ended in another way before Ctrl-C, also after SIGTERM, has.`,
+		Args: flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, o) },
 	}
 	o.rules.Add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.dir, "dir", "", "keep the cluster in this `directory` and come back with the same one (default: a temporary directory, gone afterwards)")
+	f.StringVar(&o.dir, "dir", "", "`directory` of the cluster; the same directory is the same cluster (default: a temporary one, removed afterwards)")
 	f.StringVar(&o.mode, "mode", "inprocess", "run in `mode` inprocess (all roles in this process) or processes (each a process of its own that can be killed)")
-	f.IntVar(&o.agents, "agents", 3, "number of agents")
-	f.IntVar(&o.dbservers, "dbservers", 3, "number of DB servers")
-	f.IntVar(&o.coordinators, "coordinators", 2, "number of coordinators")
+	f.IntVar(&o.agents, "agents", 3, "`number` of agents")
+	f.IntVar(&o.dbservers, "dbservers", 3, "`number` of DB servers")
+	f.IntVar(&o.coordinators, "coordinators", 2, "`number` of coordinators")
 	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
-	f.StringVar(&o.readyFile, "ready-file", "", "once all is healthy, write ids, URLs and process ids to this `file` as JSON")
-	f.StringVar(&o.logLevel, "log-level", "error", "trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
-	f.BoolVar(&o.restart, "restart", false, "start a server again that has ended or cannot be started: after 1 s, then after pauses that grow to 1 min. One that ended with status 0, as after a SIGTERM, stays down. In process a server that fails is started again, but a crash of this process ends all")
+	f.StringVar(&o.readyFile, "ready-file", "", "`file` to which to write ids, URLs and process ids as JSON when all servers are healthy")
+	f.StringVar(&o.logLevel, "log-level", "error", "`level` of the log: trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	f.BoolVar(&o.restart, "restart", false, "start a server again that has ended or cannot be started, after 1 s and then after pauses that grow to 1 min. A server that ended with status 0, as after SIGTERM, stays down. With --mode inprocess a server that fails is started again, but a crash of this process ends all of them")
 	o.logs.Add(cmd)
 	o.pages.Add(cmd)
 	return cmd

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stasis/cmd/stasis/flags"
 	"stasis/dbserver/transfer/rclone"
 	"stasis/internal/version"
 )
@@ -18,7 +19,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and which kinds of remote storage are built in",
-		Args:  cobra.NoArgs,
+		Args:  flags.NoArguments,
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprint(cmd.OutOrStdout(), versionText)
 			showRemotes(cmd.OutOrStdout())

@@ -43,11 +43,11 @@ func (b *Backup) AddToGroup(cmd *cobra.Command) {
 	b.Coordinator.AddToGroup(cmd)
 	f := cmd.PersistentFlags()
 	f.BoolVar(&b.authentication, "server.authentication", false, "send user name and password; default: true if one of them is given")
-	f.StringVar(&b.database, "server.database", systemDatabase, "must be _system: a backup is of the whole deployment")
+	f.StringVar(&b.database, "server.database", systemDatabase, "`name` of the database: must be _system: a backup is of the whole deployment")
 	f.Float64Var(&b.connectionTimeout, "server.connection-timeout", 5, "`seconds` to wait for a connection")
 	f.Float64Var(&b.requestTimeout, "server.request-timeout", 1200, "`seconds` to wait for an answer")
 	f.StringVar(&b.configuration, "configuration", "", "INI `file` with options: [server] endpoint = …")
-	f.StringVar(&b.LogLevel, "log.level", "info", "how much to show: info, warning, error or fatal")
+	f.StringVar(&b.LogLevel, "log.level", "info", "`level` of what is shown: info, warning, error or fatal")
 	f.BoolVar(&b.JSON, "json", false, "print the server's result as JSON")
 }
 

@@ -30,14 +30,31 @@ func Error(_ *cobra.Command, err error) error {
 	return fmt.Errorf("--%s %q: %s", flag.Name, invalid.GetValue(), want)
 }
 
+// name is a command as it is typed after the program's name.
+func name(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
 // Arguments says how a command is called when it gets too many or too few arguments.
 func Arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if check(cmd, args) == nil {
 			return nil
 		}
-		return fmt.Errorf("%s: %d arguments given; usage: %s", cmd.CommandPath(), len(args), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		usage := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+		if len(args) == 0 {
+			return fmt.Errorf("%s: an argument is missing; usage: %s", name(cmd), usage)
+		}
+		return fmt.Errorf("%s: the arguments do not fit: %s; usage: %s", name(cmd), strings.Join(args, " "), usage)
 	}
+}
+
+// NoArguments is for commands that take none.
+func NoArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s: unexpected argument %q; \"%s --help\" lists the flags", name(cmd), args[0], cmd.CommandPath())
+	}
+	return nil
 }
 
 // Group makes a command of which only the subcommands do something.
@@ -46,24 +63,44 @@ func Group(cmd *cobra.Command, sub ...*cobra.Command) *cobra.Command {
 	for i, s := range sub {
 		names[i] = s.Name()
 	}
-	want := strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+	want := list(names, "or")
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("%s: a command is missing (want %s)", cmd.CommandPath(), want)
+			return fmt.Errorf("%s: a command is missing (want %s)", name(cmd), want)
 		}
-		return fmt.Errorf("%s: unknown command %q (want %s)", cmd.CommandPath(), args[0], want)
+		return fmt.Errorf("%s: unknown command %q (want %s)", name(cmd), args[0], want)
 	}
 	cmd.AddCommand(sub...)
 	return cmd
 }
 
-// Require marks flags of a command that must be given.
+// list is names as a sentence has them: a, b or c.
+func list(names []string, last string) string {
+	n := len(names) - 1
+	if n == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:n], ", ") + " " + last + " " + names[n]
+}
+
+// Require refuses to run a command without some of its flags. They may also come from a
+// configuration file.
 func Require(cmd *cobra.Command, names ...string) {
-	for _, name := range names {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // the command does not define the flag
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		var missing []string
+		for _, n := range names {
+			if !cmd.Flags().Changed(n) {
+				missing = append(missing, "--"+n)
+			}
 		}
+		switch len(missing) {
+		case 0:
+			return nil
+		case 1:
+			return fmt.Errorf("%s: %s is missing", name(cmd), missing[0])
+		}
+		return fmt.Errorf("%s: %s are missing", name(cmd), list(missing, "and"))
 	}
 }
 

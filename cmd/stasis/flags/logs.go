@@ -27,8 +27,8 @@ type Logs struct {
 func (l *Logs) Add(cmd *cobra.Command) {
 	l.flags = cmd.Flags()
 	l.size = defaultLogSize
-	l.flags.Var(&l.size, logMaxSizeFlag, "`size` at which a log file is renamed to FILE.1 and a new one begun, such as 64M; 64K or more")
-	l.flags.IntVar(&l.keep, logKeepFlag, 5, "`number` of older log files that are kept beside the newest one; those beyond it are deleted")
+	l.flags.Var(&l.size, logMaxSizeFlag, "`size` at which a log file is renamed to FILE.1 and a new one is started, such as 64M; 64K or more")
+	l.flags.IntVar(&l.keep, logKeepFlag, 5, "`number` of older log files that are kept beside the newest one; older ones are deleted")
 }
 
 // set is one of the flags that was given, "" if none was.

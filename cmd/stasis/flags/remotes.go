@@ -21,10 +21,10 @@ type Remotes struct {
 
 func (r *Remotes) Add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&r.named, "backup.remotes", "", "`file` with remotes that requests may use by name but not see or change: rclone's configuration file, or JSON")
-	f.StringSliceVar(&r.types, "backup.remote-types", nil, "`types` of remotes that requests may configure, separated by commas (default: all that `stasis version` lists, but memory, and local only with --backup.local-root)")
-	f.StringVar(&r.localRoot, "backup.local-root", "", "`directory` below which remotes of type local may be (default: there are none)")
-	f.StringSliceVar(&r.hosts, "backup.remote-hosts", nil, "`hosts`, HOST:PORT or networks, separated by commas, that remotes may reach though they are link-local, metadata services or this cluster's own ports")
+	f.StringVar(&r.named, "backup.remotes", "", "`file` with remotes that requests may use by name, but neither see nor change: rclone's configuration file, or JSON")
+	f.StringSliceVar(&r.types, "backup.remote-types", nil, "`types` of remotes that requests may configure, separated by commas (default: all that \"stasis version\" lists except memory, and local only with --backup.local-root)")
+	f.StringVar(&r.localRoot, "backup.local-root", "", "`directory` below which remotes of type local may be (default: none are allowed)")
+	f.StringSliceVar(&r.hosts, "backup.remote-hosts", nil, "`hosts` that remotes may reach although they are link-local, metadata services or this cluster's own ports: HOST:PORT or networks, separated by commas")
 }
 
 // Open reads the file of remotes and checks all.

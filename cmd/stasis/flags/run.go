@@ -31,5 +31,5 @@ func NoCoordinator(c *client.Client, err error) error {
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return err
 	}
-	return fmt.Errorf("no coordinator listens at %s: start a cluster with \"stasis up\", or name a coordinator with --endpoint: %w", c.URL(), err)
+	return fmt.Errorf("no coordinator listens at %s (%w): start a cluster with \"stasis up\", or name a coordinator with --endpoint", c.URL(), err)
 }

@@ -20,7 +20,7 @@ type Servers struct {
 	out   io.Writer
 	bars  *mpb.Progress // nil: lines
 	drawn map[string]*serverBar
-	said  map[string]string
+	shown map[string]string
 }
 
 type serverBar struct {
@@ -32,7 +32,7 @@ type serverBar struct {
 func NewServers(out io.Writer) *Servers { return newServers(out, terminal(out)) }
 
 func newServers(out io.Writer, redrawn bool) *Servers {
-	s := &Servers{out: out, drawn: map[string]*serverBar{}, said: map[string]string{}}
+	s := &Servers{out: out, drawn: map[string]*serverBar{}, shown: map[string]string{}}
 	if redrawn {
 		s.bars = newBars(out)
 	}
@@ -68,8 +68,8 @@ func (s *Servers) draw(server string, e client.ServerTransfer) {
 
 func (s *Servers) say(server string, e client.ServerTransfer) {
 	done, total := extent(e)
-	if now := fmt.Sprint(e.Status, done*10/max(total, done, 1)); s.said[server] != now {
-		s.said[server] = now
+	if now := fmt.Sprint(e.Status, done*10/max(total, done, 1)); s.shown[server] != now {
+		s.shown[server] = now
 		fmt.Fprintf(s.out, "%s %s\n", server, describe(e))
 	}
 }
