@@ -60,3 +60,28 @@ func TestKillSwitch(t *testing.T) {
 		require.NoError(t, errors.Join(again.Close(), otherListener.Close(), remote.Close(), m.Close()))
 	})
 }
+
+// closer notes when it is closed.
+type closer struct {
+	n      int
+	closed *[]int
+}
+
+func (c closer) Close() error {
+	*c.closed = append(*c.closed, c.n)
+	return nil
+}
+
+// What a node has open is closed in the order in which it was opened.
+func TestKillSwitchHasAnOrder(t *testing.T) {
+	k, closed := newKillSwitch(nil), []int(nil)
+	for n := range 20 {
+		at, err := k.add(closer{n, &closed})
+		require.NoError(t, err)
+		if n == 7 {
+			k.remove(at)
+		}
+	}
+	k.trip()
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}, closed)
+}
