@@ -170,6 +170,7 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
 				require.ErrorContains(t, err, "unknown")
 				require.Equal(t, 503, statusOf(err))
+				require.Equal(t, apierror.OutcomeUnknown, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
 				for id, s := range w.servers {
 					require.Len(t, s.pieceIDs(), 1, "%s: a piece that may be committed was removed", id)
 					s.quirk(func(q *quirks) { q.resolves = true })

@@ -201,6 +201,7 @@ func TestRestoreThatDoesNotConvergeCompletesByItself(t *testing.T) {
 		begun := time.Now()
 		_, err := w.service(coordinatorA).Restore(context.Background(), RestoreRequest{ID: id})
 		require.ErrorIs(t, err, apierror.BackupRestore)
+		require.Equal(t, apierror.OutcomeCommitted, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
 		for _, part := range []string{"was committed and completes by itself", "PRMR-2 has epoch 0 of 1", "_failsafe"} {
 			require.ErrorContains(t, err, part)
 		}
@@ -407,6 +408,7 @@ func TestUnknownRestoreIsLeftToTheAgency(t *testing.T) {
 				}))
 				_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
 				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
+				require.Equal(t, apierror.OutcomeUnknown, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
 				require.Zero(t, w.faults.count("unstage PRMR-1"))
 				time.Sleep(time.Second)
 				if applied {

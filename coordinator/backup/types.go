@@ -26,7 +26,5 @@ type (
 	TransferStatus       = transfer.Status
 	TransferServerStatus = client.ServerTransfer // of a TransferStatus
 
-	LockReport = client.LockReport
-
 	StatusPeers = restore.StatusPeers
 )

@@ -21,9 +21,9 @@ import (
 // systemDatabase is the only one that backup commands may name.
 const systemDatabase = "_system"
 
-// LogLevels are the values of --log.level, the most severe first. Of the last three there
+// logLevels are the values of --log.level, the most severe first. Of the last three there
 // are no lines of their own.
-var LogLevels = []string{"fatal", "error", "warning", "info", "warn", "debug", "trace"}
+var logLevels = []string{"fatal", "error", "warning", "info", "warn", "debug", "trace"}
 
 // Backup are the flags that all backup commands share, named as arangobackup names them.
 type Backup struct {
@@ -55,11 +55,11 @@ func (b *Backup) AddToGroup(cmd *cobra.Command) {
 // one is needed.
 func (b *Backup) Check(cmd *cobra.Command) error {
 	if b.configuration != "" {
-		if err := ReadConfiguration(cmd, b.configuration); err != nil {
+		if err := readConfiguration(cmd, b.configuration); err != nil {
 			return err
 		}
 	}
-	if b.LogLevel = strings.ToLower(b.LogLevel); !slices.Contains(LogLevels, b.LogLevel) {
+	if b.LogLevel = strings.ToLower(b.LogLevel); !slices.Contains(logLevels, b.LogLevel) {
 		return fmt.Errorf("--log.level %q: want info, warning, error or fatal", b.LogLevel)
 	}
 	if b.database != systemDatabase {

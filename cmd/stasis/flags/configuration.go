@@ -4,16 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"gopkg.in/ini.v1"
 )
 
-// ReadConfiguration sets the flags of a command from an INI file: [server] endpoint = … is
+// readConfiguration sets the flags of a command from an INI file: [server] endpoint = … is
 // --server.endpoint. A flag on the command line counts more than the file. Values are taken
 // as they are, with quotes, backslashes and comment signs: a password may contain any.
-func ReadConfiguration(cmd *cobra.Command, path string) error {
+func readConfiguration(cmd *cobra.Command, path string) error {
 	file, err := ini.LoadSources(ini.LoadOptions{
 		IgnoreInlineComment: true, IgnoreContinuation: true, PreserveSurroundedQuote: true, KeyValueDelimiters: "=",
 	}, path)
@@ -29,7 +30,7 @@ func ReadConfiguration(cmd *cobra.Command, path string) error {
 	for _, section := range file.Sections() {
 		prefix := ""
 		if section.Name() != ini.DefaultSection {
-			prefix = section.Name() + "."
+			prefix = strings.TrimSpace(section.Name()) + "."
 		}
 		for _, key := range section.Keys() {
 			flag := cmd.Flags().Lookup(prefix + key.Name())

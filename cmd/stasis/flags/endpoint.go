@@ -13,8 +13,8 @@ import (
 	"stasis/internal/network"
 )
 
-// DefaultEndpoint is where `stasis up` and `stasis single` have their first coordinator.
-const DefaultEndpoint = "http+tcp://127.0.0.1:8529"
+// defaultEndpoint is where `stasis up` and `stasis single` have their first coordinator.
+const defaultEndpoint = "http+tcp://127.0.0.1:8529"
 
 // prefixed is what the flags of a coordinator are called by arangobackup, whose scripts go
 // on with `stasis backup`. All commands take both names.
@@ -40,7 +40,7 @@ func (c *Coordinator) AddToGroup(cmd *cobra.Command) {
 }
 
 func (c *Coordinator) register(f *pflag.FlagSet, prefix, username string) {
-	f.StringVar(&c.Endpoint, prefix+"endpoint", DefaultEndpoint, "`URL` of a coordinator")
+	f.StringVar(&c.Endpoint, prefix+"endpoint", defaultEndpoint, "`URL` of a coordinator")
 	f.StringVar(&c.Username, prefix+"username", username, "user `name`, if the cluster asks for one")
 	f.StringVar(&c.Password, prefix+"password", "", "`password` of the user")
 }

@@ -14,23 +14,23 @@ func Backups(r Report, res client.ListResult) {
 		r.Warn("%s did not answer; its pieces count as missing", res.Named([]string{server}))
 	}
 	if len(res.List) == 0 {
-		r.Info(List, "There are no backups available.")
+		r.Info(list, "There are no backups available.")
 		return
 	}
-	r.Info(List, "The following backups are available:")
+	r.Info(list, "The following backups are available:")
 	for _, id := range slices.Sorted(maps.Keys(res.List)) {
 		b := res.List[id]
-		r.Info(List, " - %s", id)
-		r.Info(List, "      version: %s", b.Version)
-		r.Info(List, "      date/time: %s", b.DateTime)
-		r.Info(List, "      size in bytes: %d", b.SizeInBytes)
-		r.Info(List, "      number of files: %d", b.NrFiles)
-		r.Info(List, "      number of DBServers: %d", b.NrDBServers)
-		r.Info(List, "      number of available pieces: %d", b.NrPiecesPresent)
-		r.Info(List, "      potentiallyInconsistent: %t", b.PotentiallyInconsistent)
-		r.Info(List, "      available: %t", b.Available)
+		r.Info(list, " - %s", id)
+		r.Info(list, "      version: %s", b.Version)
+		r.Info(list, "      date/time: %s", b.DateTime)
+		r.Info(list, "      size in bytes: %d", b.SizeInBytes)
+		r.Info(list, "      number of files: %d", b.NrFiles)
+		r.Info(list, "      number of DBServers: %d", b.NrDBServers)
+		r.Info(list, "      number of available pieces: %d", b.NrPiecesPresent)
+		r.Info(list, "      potentiallyInconsistent: %t", b.PotentiallyInconsistent)
+		r.Info(list, "      available: %t", b.Available)
 		if len(b.Missing) > 0 {
-			r.Info(List, "      missing pieces of: %s", res.Named(b.Missing))
+			r.Info(list, "      missing pieces of: %s", res.Named(b.Missing))
 		}
 	}
 }
@@ -54,7 +54,7 @@ func Created(r Report, res client.CreateResult) {
 func Verified(r Report, res client.VerifyResult) {
 	for _, server := range slices.Sorted(maps.Keys(res.Pieces)) {
 		p := res.Pieces[server]
-		r.Info(List, "piece of %s: %d files, %d bytes read", p.Source, p.Files, p.Bytes)
+		r.Info(list, "piece of %s: %d files, %d bytes read", p.Source, p.Files, p.Bytes)
 	}
 	for _, problem := range res.Problems {
 		r.Err("%s", problem)
@@ -80,9 +80,9 @@ func Verified(r Report, res client.VerifyResult) {
 func Transfer(r Report, st client.TransferStatus) {
 	for _, server := range slices.Sorted(maps.Keys(st.DBServers)) {
 		e := st.DBServers[server]
-		r.Info(List, "%s Status: %s", server, e.Status)
+		r.Info(list, "%s Status: %s", server, e.Status)
 		if p := e.Progress; p != nil {
-			r.Info(List, "Last progress update %s: %d/%d files done", p.Time, p.Done, p.Total)
+			r.Info(list, "Last progress update %s: %d/%d files done", p.Time, p.Done, p.Total)
 			r.Info(Progress, "%d of %d bytes there, %d sent or fetched, %.0f bytes per second", p.BytesDone, p.BytesTotal, p.BytesMoved, p.BytesPerSecond)
 		}
 		if e.Error != 0 {
@@ -95,11 +95,11 @@ func Transfer(r Report, st client.TransferStatus) {
 // Transfers prints a list of transfers.
 func Transfers(r Report, all map[string]client.TransferStatus) {
 	if len(all) == 0 {
-		r.Info(List, "There are no transfers.")
+		r.Info(list, "There are no transfers.")
 	}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		st := all[id]
-		r.Info(List, " - %s: %s of %s, %s", id, st.Kind(), st.BackupID, st.Remote)
+		r.Info(list, " - %s: %s of %s, %s", id, st.Kind(), st.BackupID, st.Remote)
 		Transfer(r, st)
 	}
 }
@@ -107,24 +107,24 @@ func Transfers(r Report, all map[string]client.TransferStatus) {
 // AtRemote prints a list of the backups at a remote.
 func AtRemote(r Report, all []client.RemoteBackup) {
 	if len(all) == 0 {
-		r.Info(List, "There are no backups at the remote.")
+		r.Info(list, "There are no backups at the remote.")
 		return
 	}
-	r.Info(List, "The following backups are at the remote:")
+	r.Info(list, "The following backups are at the remote:")
 	for _, b := range all {
-		r.Info(List, " - %s", b.ID)
-		r.Info(List, "      version: %s", b.Version)
-		r.Info(List, "      date/time: %s", b.DateTime)
-		r.Info(List, "      size in bytes: %d", b.SizeInBytes)
-		r.Info(List, "      number of files: %d", b.NrFiles)
-		r.Info(List, "      number of DBServers: %d", len(b.Servers)+len(b.Missing))
-		r.Info(List, "      potentiallyInconsistent: %t", b.PotentiallyInconsistent)
-		r.Info(List, "      complete: %t", b.Complete)
+		r.Info(list, " - %s", b.ID)
+		r.Info(list, "      version: %s", b.Version)
+		r.Info(list, "      date/time: %s", b.DateTime)
+		r.Info(list, "      size in bytes: %d", b.SizeInBytes)
+		r.Info(list, "      number of files: %d", b.NrFiles)
+		r.Info(list, "      number of DBServers: %d", len(b.Servers)+len(b.Missing))
+		r.Info(list, "      potentiallyInconsistent: %t", b.PotentiallyInconsistent)
+		r.Info(list, "      complete: %t", b.Complete)
 		if len(b.Missing) > 0 {
-			r.Info(List, "      missing pieces of: %s", strings.Join(b.Missing, ", "))
+			r.Info(list, "      missing pieces of: %s", strings.Join(b.Missing, ", "))
 		}
 		if b.Damaged > 0 {
-			r.Info(List, "      damaged files: %d", b.Damaged)
+			r.Info(list, "      damaged files: %d", b.Damaged)
 		}
 	}
 }

@@ -48,10 +48,10 @@ type ID string
 const (
 	Version  ID = "b6d5e"
 	Result   ID = "7f3a1"
-	List     ID = "c01d9"
-	Caution  ID = "f448b"
+	list     ID = "c01d9"
+	caution  ID = "f448b"
 	Progress ID = "2a9c4"
-	Failure  ID = "8bde3"
+	failure  ID = "8bde3"
 )
 
 // Line prints one line.
@@ -66,7 +66,7 @@ func (r Report) Line(level Level, id ID, format string, args ...any) {
 func (r Report) Info(id ID, format string, args ...any) { r.Line(Info, id, format, args...) }
 
 // Warn prints a line about what the user should know.
-func (r Report) Warn(format string, args ...any) { r.Line(Warning, Caution, format, args...) }
+func (r Report) Warn(format string, args ...any) { r.Line(Warning, caution, format, args...) }
 
 // Err prints a line about what is wrong.
-func (r Report) Err(format string, args ...any) { r.Line(Error, Failure, format, args...) }
+func (r Report) Err(format string, args ...any) { r.Line(Error, failure, format, args...) }
