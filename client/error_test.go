@@ -111,7 +111,7 @@ func TestUnknownOutcomes(t *testing.T) {
 		apierror.NotImplemented: false, apierror.Conflict: false, apierror.UniqueConstraint: false, apierror.ReadOnly: false, apierror.EntityTooLarge: false,
 	} {
 		_, err := answering(t, apierror.New(n, "x")).Database("").Insert(t.Context(), "c", struct{}{})
-		require.Equal(t, unknown, errors.Is(err, client.ErrUnknownOutcome), int(n))
+		require.Equal(t, unknown, errors.Is(err, client.ErrUnknownOutcome), "%d: an unknown outcome counts as a failure, or a failure as unknown", int(n))
 		err = answering(t, apierror.New(n, "x")).Database("").Read(t.Context(), client.Ref{Collection: "c", Key: "k"}, nil)
 		require.NotErrorIs(t, err, client.ErrUnknownOutcome, int(n))
 	}

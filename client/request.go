@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // request is one request to the coordinator.
@@ -48,5 +49,5 @@ func (r request) mayHaveHappened(e *apierror.Error) bool {
 	if r.marked {
 		return e.Extra[apierror.Outcome] == apierror.OutcomeUnknown
 	}
-	return e.Status() >= http.StatusInternalServerError && !slices.Contains(refusals, e.Num)
+	return e.Status() >= http.StatusInternalServerError && !slices.Contains(refusals, e.Num) && !failpoint.Off("outcome-may-be-unknown")
 }

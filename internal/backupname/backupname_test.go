@@ -34,6 +34,6 @@ func TestLabelsMakeIDs(t *testing.T) {
 // What is no id makes no path.
 func TestIDs(t *testing.T) {
 	for _, id := range []string{"", ".", "..", ".x", "_x", "-x", "/", "a/b", `a\b`, "a\x00", "a.tmp", "a.pending", "a.removed", strings.Repeat("i", maxID+1)} {
-		require.ErrorIs(t, CheckID(id), apierror.BadParameter, id)
+		require.ErrorIs(t, CheckID(id), apierror.BadParameter, "a path could be made of %q", id)
 	}
 }

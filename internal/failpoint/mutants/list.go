@@ -79,6 +79,9 @@ var mutants = []mutant{
 	{"counted-gets-no-replica", "agency/supervision/job", "TestWhoCountsAsInSyncGetsNoReplica", "who is in the report gets a replica",
 		"a replica that is new and empty does not count as in sync"},
 
+	{"outcome-may-be-unknown", "client", "TestUnknownOutcomes", "an unknown outcome counts as a failure",
+		"a write that may have been made is not reported as one that was not"},
+
 	{"lock-is-ours", "coordinator/backup", "TestLockLostAtTheCommit", "it is committed without its lock",
 		"a lock of the same value may be another's"},
 	{"lock-is-its-value", "coordinator/backup", "TestLockLostAtTheCommit", "it is committed without its lock",
@@ -272,6 +275,9 @@ var mutants = []mutant{
 		"nothing changes Plan while a backup runs"},
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
+
+	{"backup-id-is-a-name", "internal/backupname", "TestIDs", "a path could be made of",
+		"the id of a backup leads to no file outside the directory of backups"},
 
 	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
 		"what requests hold together is bounded"},
