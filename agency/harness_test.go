@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
@@ -72,7 +73,7 @@ func (c *caller) send(ctx context.Context, method, url, body string, header ...s
 // cluster is an agency in memory, inside a synctest bubble.
 type cluster struct {
 	t         testing.TB
-	net       *network.Memory
+	net       *fault.Network
 	peers     map[string]string
 	timing    Timing
 	stores    map[string]*Stores
@@ -100,7 +101,7 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 
 // newCluster makes an agency of which no agent runs yet.
 func newCluster(t testing.TB, n int, timing Timing) *cluster {
-	c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
+	c := &cluster{t: t, net: fault.NewNetwork(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
 	c.caller = newCaller(c.net.Host("client"))
 	for i := range n {
 		name := string(rune('a' + i))

@@ -12,6 +12,7 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
@@ -22,7 +23,7 @@ import (
 // write is not sent twice.
 func TestPartition(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		m := network.NewMemory()
+		m := fault.NewNetwork()
 		ctx := t.Context()
 		agent, err := agency.Start(ctx, agency.Config{Listen: "agent:1", Stores: agency.NewMemoryStores(), Network: m.Host("agent")})
 		require.NoError(t, err)

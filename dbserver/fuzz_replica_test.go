@@ -25,6 +25,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -54,7 +55,7 @@ type fuzzed struct {
 const elsewhere = "PRMR-elsewhere"
 
 func newFuzzed(f *testing.F) *fuzzed {
-	net := network.NewMemory()
+	net := fault.NewNetwork()
 	agent, err := agency.Start(context.Background(), agency.Config{Listen: "agent:1", Network: net.Host("agent"), Stores: agency.NewMemoryStores()})
 	require.NoError(f, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)

@@ -22,6 +22,7 @@ import (
 	"stasis/dbserver/engine"
 	"stasis/dbserver/reconcile"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // with the agency is what coordinators do.
 type house struct {
 	t      *testing.T
-	net    *network.Memory
+	net    *fault.Network
 	agent  *agency.Agent
 	web    *http.Client
 	agency *agencyclient.Client
@@ -54,7 +55,7 @@ type house struct {
 func inBubble(t *testing.T, test func(*testing.T, *house)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		h := &house{t: t, net: network.NewMemory(), fs: map[string]vfs.FS{}, up: map[string]*Server{}}
+		h := &house{t: t, net: fault.NewNetwork(), fs: map[string]vfs.FS{}, up: map[string]*Server{}}
 		var err error
 		h.agent, err = agency.Start(t.Context(), agency.Config{
 			Listen: "agent:1", Network: h.net.Host("agent"), Stores: agency.NewMemoryStores(), Logger: h.logger("agent", hclog.Warn),

@@ -54,7 +54,7 @@ func TestWriteFixtures(t *testing.T) {
 func writeCluster(t *testing.T, dir string, storage *remotetest.Memory) expectation {
 	t.Helper()
 	o := options(t, minicluster.InProcess)
-	o.Dir, o.Remotes = dir, storage.Opener()
+	o.Dir, o.Seams.Remotes = dir, storage.Opener()
 	want := expectation{Version: version.Stasis, Agents: o.Agents, DBServers: o.DBServers, Coordinators: o.Coordinators, FoldersAtRoot: "backups"}
 	mixLogs(t, o)
 	c := start(t, o)
@@ -79,7 +79,7 @@ func writeCluster(t *testing.T, dir string, storage *remotetest.Memory) expectat
 	put("people", 10, 40, "second")
 	c.stop(t)
 
-	o.WithoutLocks = true
+	o.Seams.WithoutLocks = true
 	c = start(t, o)
 	put("plain", 5, 20, "second")
 	var marked backup.CreateResult

@@ -29,7 +29,7 @@ import (
 func TestAgencyLost(t *testing.T) {
 	dir := t.TempDir()
 	o := minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Dir: dir}
-	inBubbleOf(t, o, 1, nil, func(b *bubble) {
+	inBubbleOf(t, o, 1, func(b *bubble) {
 		t, d := b.t, &agencyDrill{bubble: b, dir: dir}
 		d.fill()
 		time.Sleep(5 * time.Second) // all agents have it
@@ -37,7 +37,7 @@ func TestAgencyLost(t *testing.T) {
 		require.NoError(t, b.Kill("agent-1"))
 		require.NoError(t, b.Kill("agent-2"))
 		d.wipe("agent-1", "agent-2")
-		time.Sleep(30 * time.Second) // the loss is noticed by everybody
+		time.Sleep(30 * time.Second) // all servers notice the loss
 		require.NoError(t, b.Kill("agent-3"))
 		survivor, err := recovery.Recover(recovery.Options{Dir: filepath.Join(dir, "agent-3")})
 		require.NoError(t, err)

@@ -22,17 +22,17 @@ func (f *fake) count() int64 {
 // once, and it is never sent again without an inquiry in between.
 func TestWriteIsAppliedOnce(t *testing.T) {
 	for name, c := range map[string]struct {
-		faults   []fault // of the leader's writes
+		faults   []misdeed // of the leader's writes
 		requests string
 	}{
 		"no fault":                  {nil, "a/write"},
-		"answer lost":               {[]fault{loseAnswer}, "a/write b/inquire a/inquire"},
-		"hung up before":            {[]fault{hangUp}, "a/write b/inquire a/inquire a/write"},
-		"hung up twice":             {[]fault{hangUp, hangUp}, "a/write b/inquire a/inquire a/write c/inquire a/inquire a/write"},
-		"refused":                   {[]fault{refuse}, "a/write b/inquire a/inquire a/write"},
-		"leadership lost meanwhile": {[]fault{applyAnd503}, "a/write b/inquire a/inquire"},
-		"commit not in time":        {[]fault{applyAnd408}, "a/write b/inquire a/inquire"},
-		"agent hangs":               {[]fault{hang}, "a/write b/inquire a/inquire a/write"},
+		"answer lost":               {[]misdeed{loseAnswer}, "a/write b/inquire a/inquire"},
+		"hung up before":            {[]misdeed{hangUp}, "a/write b/inquire a/inquire a/write"},
+		"hung up twice":             {[]misdeed{hangUp, hangUp}, "a/write b/inquire a/inquire a/write c/inquire a/inquire a/write"},
+		"refused":                   {[]misdeed{refuse}, "a/write b/inquire a/inquire a/write"},
+		"leadership lost meanwhile": {[]misdeed{applyAnd503}, "a/write b/inquire a/inquire"},
+		"commit not in time":        {[]misdeed{applyAnd408}, "a/write b/inquire a/inquire"},
+		"agent hangs":               {[]misdeed{hang}, "a/write b/inquire a/inquire a/write"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFake(t, func(t *testing.T, f *fake, client *Client) {
@@ -100,7 +100,7 @@ func TestUnknownStaysUnknown(t *testing.T) {
 	}
 }
 
-func (f *fake) failAll(where string, what fault) {
+func (f *fake) failAll(where string, what misdeed) {
 	for range 1000 {
 		f.fail(where, what)
 	}

@@ -17,6 +17,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/recovery"
+	"stasis/fault"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
@@ -25,7 +26,7 @@ import (
 // agents is a real agency in memory.
 type agents struct {
 	t      *testing.T
-	net    *network.Memory
+	net    *fault.Network
 	http   *http.Client
 	timing agency.Timing
 	peers  map[string]string
@@ -37,7 +38,7 @@ type agents struct {
 func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agents, *agencyclient.Client)) {
 	bubbles.Test(t, func(t *testing.T) {
 		a := &agents{
-			t: t, net: network.NewMemory(), timing: timing, peers: map[string]string{},
+			t: t, net: fault.NewNetwork(), timing: timing, peers: map[string]string{},
 			stores: map[string]*agency.Stores{}, up: map[string]*agency.Agent{},
 		}
 		for _, name := range []string{"a", "b", "c"} {

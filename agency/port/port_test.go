@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
-	"stasis/internal/network"
 )
 
 // TestPortSorts: the preamble decides, however it is cut into pieces; what HTTP
@@ -18,7 +18,7 @@ import (
 // connections and silent ones, and leaves HTTP's to their server.
 func TestPortSorts(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
 		p := New(memory.Host("a"), listener)
@@ -75,7 +75,7 @@ func TestPortSorts(t *testing.T) {
 // TestPortDropsSilence: a connection that never says anything is given up.
 func TestPortDropsSilence(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
 		p := New(memory.Host("a"), listener)
@@ -95,7 +95,7 @@ func TestPortDropsSilence(t *testing.T) {
 // those who serve them, as what they do at the end may need the disk.
 func TestPortWaitsForRaft(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		listener, err := memory.Host("a").Listen("a:1")
 		require.NoError(t, err)
 		p := New(memory.Host("a"), listener)

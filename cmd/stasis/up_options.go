@@ -43,19 +43,18 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 	if err != nil {
 		return minicluster.Options{}, err
 	}
-	browsers, err := o.pages.Browsers()
-	if err != nil {
+	if _, err := o.pages.Browsers(); err != nil {
 		return minicluster.Options{}, err
 	}
 	opts := minicluster.Options{
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
-		Logger: hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}), Remotes: remotes,
-		RemoteFlags: o.rules.Arguments(), Browsers: browsers,
-		Degraded: o.degraded, Revive: o.restart, LogFlags: o.logs.Arguments(),
+		Logger:   hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}),
+		Pages:    minicluster.Pages{TrustedOrigins: o.pages.Origins, Hosts: o.pages.Hosts},
+		Degraded: o.degraded, Revive: o.restart,
 	}
 	switch o.mode {
 	case "inprocess":
-		opts.Mode = minicluster.InProcess
+		opts.Mode, opts.Seams.Remotes = minicluster.InProcess, remotes
 		if flag := o.logs.Given(); flag != "" {
 			return opts, fmt.Errorf("--%s is about the log files of --mode processes: in process the log goes to standard error", flag)
 		}
@@ -64,7 +63,8 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		if err != nil {
 			return opts, fmt.Errorf("finding this program to start the roles with: %w", err)
 		}
-		opts.Mode, opts.Binary = minicluster.Processes, binary
+		opts.Mode = minicluster.Processes
+		opts.Program = minicluster.Program{Path: binary, Flags: o.logs.Arguments(), DBServerFlags: o.rules.Arguments()}
 	default:
 		return opts, fmt.Errorf("--mode %q: want inprocess or processes", o.mode)
 	}

@@ -70,8 +70,8 @@ func Transfers(name string, db *client.Database, collection string, accounts int
 }
 
 // Run lets all writers write until ctx ends, recording into h. Each finishes the
-// write that it is at, within grace. It returns the first error that is not a
-// refusal or a lost answer: those are part of life in a cluster under faults.
+// write that it has begun, within grace. It returns the first error that is not a
+// refusal or a lost answer: a cluster under faults gives both.
 func Run(ctx context.Context, h *History, grace time.Duration, writers ...Writer) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(writers))
@@ -145,7 +145,7 @@ func (w Writer) write(ctx context.Context, h *History, c *Chain, op Op, grace ti
 	}
 }
 
-// refused says whether the answer promises that nothing was done.
+// refused reports whether the answer promises that nothing was done.
 func refused(e *apierror.Error) bool {
 	switch e.Num {
 	case apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch:

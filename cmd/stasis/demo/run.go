@@ -17,7 +17,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	d := &demo{opts: o, began: time.Now()}
 	d.title("A cluster")
-	o.Cluster.Steps = d.step
+	if o.Cluster.Mode == minicluster.InProcess { // processes report no steps
+		o.Cluster.Seams.Steps = d.step
+	}
 	if d.cluster, err = minicluster.Start(ctx, o.Cluster); err != nil {
 		return err
 	}

@@ -9,17 +9,17 @@ import (
 // Browsers say which web pages may use a server. Without them no page of another
 // origin may.
 type Browsers struct {
-	origins []string
-	hosts   []string
+	Origins []string
+	Hosts   []string
 }
 
 func (b *Browsers) Add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&b.origins, "http.trusted-origin", nil, "`origin` (https://app.example:8443) whose web pages may use the server from a browser; * trusts every page; may be repeated")
-	f.StringSliceVar(&b.hosts, "http.hosts", nil, "further `name` of the server, without port; may be repeated. The names of --listen and --advertise, localhost and IP addresses are known without it")
+	f.StringSliceVar(&b.Origins, "http.trusted-origin", nil, "`origin` (https://app.example:8443) whose web pages may use the server from a browser; * trusts every page; may be repeated")
+	f.StringSliceVar(&b.Hosts, "http.hosts", nil, "further `name` of the server, without port; may be repeated. The names of --listen and --advertise, localhost and IP addresses are known without it")
 }
 
 // Browsers is an error that names the flag's value.
 func (b *Browsers) Browsers() (network.Browsers, error) {
-	return network.NewBrowsers(b.origins, b.hosts)
+	return network.NewBrowsers(b.Origins, b.Hosts)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
@@ -53,7 +54,7 @@ type mortals struct {
 func newMortals(t *testing.T, revive bool, lives ...time.Duration) *mortals {
 	m := &mortals{lives: lives}
 	m.Cluster = &Cluster{
-		options: Options{Degraded: true, Revive: revive, Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output()})}, faults: make(chan error, 100), old: true,
+		options: Options{Degraded: true, Revive: revive, Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output()})}, servers: &members{}, old: true,
 		release: func() error { return nil },
 	}
 	began := time.Now()
@@ -81,8 +82,8 @@ func newMortals(t *testing.T, revive bool, lives ...time.Duration) *mortals {
 		})
 		return s, nil
 	}
-	m.agents = []*node{m.n}
-	m.beginKeeping()
+	m.servers.add(m.n)
+	m.prepare()
 	return m
 }
 
@@ -130,14 +131,14 @@ func TestStoppedStaysDown(t *testing.T) {
 	})
 }
 
-// dies ends the node by itself, and waits until its keeper has seen that.
+// dies ends the node by itself, and waits until the revival has seen that.
 func (m *mortals) dies() {
 	m.now.end()
 	m.n.ended(errors.New("agent-1 died"))
 	synctest.Wait()
 }
 
-// TestNotRevivedUnasked: without the option what died stays down, and that is said, at the
+// TestNotRevivedUnasked: without the option a server that died stays down, and that is reported, at the
 // end too.
 func TestNotRevivedUnasked(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
@@ -153,7 +154,7 @@ func TestNotRevivedUnasked(t *testing.T) {
 	})
 }
 
-// Damage to a server, and what is said of it.
+// damage is what is done to a server, and what is reported of it.
 type damage struct {
 	what string
 	do   func(t *testing.T, o Options, name string)
@@ -214,7 +215,7 @@ func TestPortOfOneIsTaken(t *testing.T) {
 	o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
 	c := start(t, o)
 	require.NoError(t, c.Stop(t.Context()))
-	taken, err := network.TCP().Listen(c.agents[1].address)
+	taken, err := network.TCP().Listen(c.servers.agents[1].address)
 	require.NoError(t, err)
 	o.Degraded, o.Revive = true, true
 	c = start(t, o)
@@ -283,7 +284,7 @@ func TestStartsWithoutADBServer(t *testing.T) {
 // TestReadyWithoutTheLate: a server that runs and does not get ready is named in the end, and the
 // others are a cluster; a start that is interrupted is not ready.
 func TestReadyWithoutTheLate(t *testing.T) {
-	simulate(t, func(t *testing.T, c *Cluster, m *network.Memory, _ browser) {
+	simulate(t, func(t *testing.T, c *Cluster, m *fault.Network, _ browser) {
 		c.options.Degraded, c.old = true, true // as if it had been there before
 		m.Freeze("agent-3")
 		defer m.HealAll()

@@ -1,10 +1,12 @@
-package network
+package fault_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -12,13 +14,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
+	"stasis/internal/network"
 )
 
 // scene is two connected hosts of a network in memory.
 type scene struct {
 	*testing.T
-	m    *Memory
+	m    *fault.Network
 	l    net.Listener
 	a, b net.Conn // a on host "a", which dialed; b on host "b"
 }
@@ -27,7 +31,7 @@ type scene struct {
 func play(t *testing.T, test func(scene)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		m := NewMemory()
+		m := fault.NewNetwork()
 		l, err := m.Host("b").Listen("b:1000")
 		require.NoError(t, err)
 		a, b := dialTo(t, m.Host("a"), l)
@@ -91,7 +95,7 @@ func TestDelayIsExactAndOneWay(t *testing.T) {
 	})
 }
 
-// What is under way keeps its order when the delay shrinks.
+// What has been sent keeps its order when the delay shrinks.
 func TestDelayNeverReorders(t *testing.T) {
 	play(t, func(s scene) {
 		s.m.Delay("a", "b", time.Second)
@@ -126,10 +130,10 @@ func TestThrottleIsExactAndShared(t *testing.T) {
 // A throttled link delivers as it goes, not all at the end.
 func TestThrottleStreams(t *testing.T) {
 	play(t, func(s scene) {
-		s.m.Throttle("a", "b", segSize)
-		s.send(s.a, string(make([]byte, 3*segSize)))
+		s.m.Throttle("a", "b", fault.SegmentBytes)
+		s.send(s.a, string(make([]byte, 3*fault.SegmentBytes)))
 		for range 3 {
-			s.expect(s.b, string(make([]byte, segSize)), time.Second)
+			s.expect(s.b, string(make([]byte, fault.SegmentBytes)), time.Second)
 		}
 	})
 }
@@ -234,7 +238,7 @@ func TestHealAllTakesEveryRuleBack(t *testing.T) {
 func TestDrop(t *testing.T) {
 	play(t, func(s scene) {
 		s.m.Delay("a", "b", time.Millisecond)
-		s.send(s.a, "lost under way")
+		s.send(s.a, "lost on its way")
 		s.m.Drop("a", "b")
 		s.send(s.a, "lost too")
 		require.NoError(s, s.a.Close())
@@ -249,21 +253,21 @@ func TestDrop(t *testing.T) {
 // The answer to a call that did happen is lost: the caller cannot know.
 func TestDropLosesAnswer(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		m := NewMemory()
+		m := fault.NewNetwork()
 		calls := 0
-		s, err := NewServer(m.Host("server"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := network.NewServer(m.Host("server"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if calls++; calls == 1 {
 				m.Drop("server", "client")
 			}
-		}), ServerOptions{Address: "server:80"})
+		}), network.ServerOptions{Address: "server:80"})
 		require.NoError(t, err)
-		client := NewHTTPClient(m.Host("client"))
+		client := network.NewHTTPClient(m.Host("client"))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		_, err = post(ctx, client, s.URL(), nil)
+		_, err = get(ctx, client, s.URL())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 1, calls)
-		_, err = post(t.Context(), client, s.URL(), nil)
+		_, err = get(t.Context(), client, s.URL())
 		require.NoError(t, err)
 		require.Equal(t, 2, calls)
 		client.CloseIdleConnections()
@@ -332,17 +336,17 @@ func TestWriterWaitsForReader(t *testing.T) {
 	play(t, func(s scene) {
 		result := make(chan error, 1)
 		go func() {
-			_, err := s.a.Write(make([]byte, 2*window))
+			_, err := s.a.Write(make([]byte, 2*fault.BufferBytes))
 			result <- err
 		}()
 		synctest.Wait()
 		require.Empty(s, result)
-		s.expect(s.b, string(make([]byte, window)), 0)
+		s.expect(s.b, string(make([]byte, fault.BufferBytes)), 0)
 		synctest.Wait()
 		require.NoError(s, <-result)
 
 		go func() {
-			_, err := s.a.Write(make([]byte, 2*window))
+			_, err := s.a.Write(make([]byte, 2*fault.BufferBytes))
 			result <- err
 		}()
 		s.m.Delay("b", "a", time.Second)
@@ -358,7 +362,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		results := make(chan error)
 		for _, wait := range []func() error{
 			func() error { _, err := s.a.Read(make([]byte, 1)); return err },
-			func() error { _, err := s.a.Write(make([]byte, 2*window)); return err },
+			func() error { _, err := s.a.Write(make([]byte, 2*fault.BufferBytes)); return err },
 			func() error { _, err := s.l.Accept(); return err },
 			func() error {
 				s.m.Cut("a", "b")
@@ -423,5 +427,58 @@ func TestDialGivenUpHalfWay(t *testing.T) {
 		require.NoError(s, err)
 		_, err = c.Read(make([]byte, 1))
 		require.ErrorIs(s, err, syscall.ECONNRESET)
+	})
+}
+
+func dialTo(t *testing.T, from fault.Host, l net.Listener) (client, server net.Conn) {
+	t.Helper()
+	client, err := from.DialContext(t.Context(), "tcp", l.Addr().String())
+	require.NoError(t, err)
+	server, err = l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = client.Close(), server.Close() }) // many tests have closed them
+	return client, server
+}
+
+func requireTimeout(t *testing.T, err error) {
+	t.Helper()
+	var timeout net.Error
+	require.ErrorAs(t, err, &timeout)
+	require.True(t, timeout.Timeout())
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+func get(ctx context.Context, c *http.Client, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(response.Body)
+	return string(answer), errors.Join(err, response.Body.Close())
+}
+
+// What a rule kept from arriving is counted, in the direction in which it went.
+func TestMetCountsWhatDidNotArrive(t *testing.T) {
+	play(t, func(s scene) {
+		s.send(s.a, "arrives")
+		require.Zero(s, s.m.Met("a", "b"))
+		s.m.Delay("a", "b", time.Second)
+		s.send(s.a, "on its way")
+		s.m.Cut("a", "b")
+		require.Equal(s, 1, s.m.Met("a", "b"))
+		s.send(s.a, "later")
+		require.Equal(s, 2, s.m.Met("a", "b"))
+		_, err := s.dial(time.Second)
+		require.ErrorIs(s, err, context.DeadlineExceeded)
+		require.Equal(s, 3, s.m.Met("a", "b"))
+		s.m.HealAll()
+		s.m.Drop("a", "b")
+		s.send(s.a, "lost")
+		require.Equal(s, 4, s.m.Met("a", "b"))
+		require.Zero(s, s.m.Met("b", "a"))
 	})
 }

@@ -15,9 +15,9 @@ import (
 
 const lockFile = "cluster.lock"
 
-// claim makes the cluster's directory, if need be, and keeps other processes off it
-// until release: a start that cannot succeed must not change what is there.
-func claim(o Options) (release func() error, err error) {
+// lockDir makes the cluster's directory, if need be, and keeps other processes out of it
+// until release is called. A start that cannot succeed must not change what is there.
+func lockDir(o Options) (release func() error, err error) {
 	if o.Dir == "" {
 		return func() error { return nil }, nil
 	}
@@ -44,8 +44,8 @@ func claim(o Options) (release func() error, err error) {
 	return sync.OnceValue(lock.Close), nil
 }
 
-// refuseForeign refuses a directory that holds anything and is no cluster's: the cluster
-// would mix with it, and make the directory its own.
+// refuseForeign is an error if the directory holds anything and is no cluster's: the cluster's
+// files would mix with the others.
 func refuseForeign(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {

@@ -1,6 +1,7 @@
-package network
+package fault
 
 import (
+	"container/list"
 	"errors"
 	"io"
 	"net"
@@ -10,14 +11,17 @@ import (
 )
 
 const (
-	window  = 256 << 10 // bytes of one direction that may be under way or unread
-	segSize = 16 << 10  // bytes travel in pieces of at most this size
+	bufferBytes  = 256 << 10 // of one direction: sent, and not yet read
+	segmentBytes = 16 << 10  // bytes travel in pieces of at most this size
 )
 
-// pair is a connection: its two ends, the dialing one first.
-type pair [2]*memConn
+// pair is a connection: its two ends, the dialing one first, and its place in the network's list.
+type pair struct {
+	ends  [2]*conn
+	place *list.Element
+}
 
-// stream is one direction of a connection. Nothing moves bytes along: readers
+// stream is one direction of a connection. No goroutine moves bytes along: readers
 // and writers look at the clock and at the link.
 type stream struct {
 	link     *link
@@ -39,8 +43,8 @@ func (s *stream) there(g segment, now time.Time) bool {
 	return g.arrived || !s.lost && s.link.up() && !now.Before(g.ready)
 }
 
-// settle keeps what has arrived until now.
-func (s *stream) settle(now time.Time) {
+// keepArrived marks what has arrived until now, so that no later rule takes it back.
+func (s *stream) keepArrived(now time.Time) {
 	for i, g := range s.queue {
 		if !s.there(g, now) {
 			return
@@ -49,7 +53,7 @@ func (s *stream) settle(now time.Time) {
 	}
 }
 
-// resend starts what a cut held up on its way again.
+// resend sends again what a cut held back.
 func (s *stream) resend(now time.Time) {
 	for i := range s.queue {
 		if g := &s.queue[i]; !g.arrived && g.ready.Before(now.Add(s.link.delay)) {
@@ -58,7 +62,20 @@ func (s *stream) resend(now time.Time) {
 	}
 }
 
+// underway counts the pieces that were sent and have not arrived.
+func (s *stream) underway() (n int) {
+	for _, g := range s.queue {
+		if !g.arrived {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *stream) push(data []byte, now time.Time) {
+	if s.lost || !s.link.up() {
+		s.link.met++
+	}
 	ready := s.link.arrival(now, len(data))
 	if n := len(s.queue); n > 0 && ready.Before(s.queue[n-1].ready) {
 		ready = s.queue[n-1].ready // never overtake
@@ -68,7 +85,7 @@ func (s *stream) push(data []byte, now time.Time) {
 	s.changed.wake()
 }
 
-// take moves what has arrived into p; ended says that the end mark has been reached.
+// take moves what has arrived into p. ended is true when the end mark has been reached.
 func (s *stream) take(p []byte, now time.Time) (n int, ended bool) {
 	for n < len(p) && len(s.queue) > 0 && s.there(s.queue[0], now) {
 		g := &s.queue[0]
@@ -105,11 +122,11 @@ func (s *stream) end() int {
 	return -1
 }
 
-// memConn is one end of a connection, a net.Conn.
-type memConn struct {
-	m             *Memory
+// conn is one end of a connection, a net.Conn.
+type conn struct {
+	core          *core
 	pair          *pair
-	local, remote memAddr
+	local, remote addr
 	in, out       *stream
 	closed        bool
 	readDeadline  time.Time
@@ -117,29 +134,38 @@ type memConn struct {
 }
 
 // connect makes a connection.
-func (m *Memory) connect(there, back *link, from, to memAddr) *pair {
+func (c *core) connect(there, back *link, from, to addr) *pair {
 	out, in := &stream{link: there}, &stream{link: back}
 	p := &pair{}
-	p[0] = &memConn{m: m, pair: p, local: from, remote: to, in: in, out: out}
-	p[1] = &memConn{m: m, pair: p, local: to, remote: from, in: out, out: in}
-	m.pairs[p] = struct{}{}
+	p.ends[0] = &conn{core: c, pair: p, local: from, remote: to, in: in, out: out}
+	p.ends[1] = &conn{core: c, pair: p, local: to, remote: from, in: out, out: in}
+	p.place = c.pairs.PushBack(p)
 	return p
 }
 
-func (c *memConn) LocalAddr() net.Addr  { return c.local }
-func (c *memConn) RemoteAddr() net.Addr { return c.remote }
+// reset breaks one connection.
+func (c *core) reset(p *pair) {
+	for _, end := range p.ends {
+		end.out.broken = syscall.ECONNRESET
+		end.out.changed.wake()
+	}
+	c.pairs.Remove(p.place)
+}
 
-func (c *memConn) opError(op string, err error) error {
+func (c *conn) LocalAddr() net.Addr  { return c.local }
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *conn) opError(op string, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
 }
 
-// usable is the reason why nothing can be read or written now.
-func (c *memConn) usable(op string, deadline, now time.Time) error {
+// usable gives the reason why nothing can be read or written now.
+func (c *conn) usable(op string, deadline, now time.Time) error {
 	switch {
-	case c.closed || c.m.closed:
+	case c.closed || c.core.closed:
 		return net.ErrClosed
 	case c.out.broken != nil:
 		return os.NewSyscallError(op, c.out.broken)
@@ -149,9 +175,9 @@ func (c *memConn) usable(op string, deadline, now time.Time) error {
 	return nil
 }
 
-func (c *memConn) Read(p []byte) (int, error) {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+func (c *conn) Read(p []byte) (int, error) {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
 	for {
 		now := time.Now()
 		if err := c.usable("read", c.readDeadline, now); err != nil {
@@ -172,13 +198,13 @@ func (c *memConn) Read(p []byte) (int, error) {
 			}
 			until = earlier(until, c.in.next(0))
 		}
-		c.m.block(c.in.changed.wait(), until, nil)
+		c.core.block(c.in.changed.wait(), until, nil)
 	}
 }
 
-func (c *memConn) Write(p []byte) (int, error) {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+func (c *conn) Write(p []byte) (int, error) {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
 	written := 0
 	for {
 		now := time.Now()
@@ -193,50 +219,50 @@ func (c *memConn) Write(p []byte) (int, error) {
 		if written == len(p) {
 			return written, nil
 		}
-		if room := window - c.out.buffered; room > 0 && !c.out.link.from.frozen {
-			n := min(room, segSize, len(p)-written)
+		if room := bufferBytes - c.out.buffered; room > 0 && !c.out.link.from.frozen {
+			n := min(room, segmentBytes, len(p)-written)
 			c.out.push(append(make([]byte, 0, n), p[written:written+n]...), now)
 			written += n
 			continue
 		}
-		c.m.block(c.out.changed.wait(), earlier(c.writeDeadline, c.in.next(end)), nil)
+		c.core.block(c.out.changed.wait(), earlier(c.writeDeadline, c.in.next(end)), nil)
 	}
 }
 
 // Close ends both directions. What was written is still delivered.
-func (c *memConn) Close() error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if c.closed || c.m.closed {
+func (c *conn) Close() error {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
+	if c.closed || c.core.closed {
 		return c.opError("close", net.ErrClosed)
 	}
 	c.closed = true
 	c.out.push(nil, time.Now())
 	c.in.changed.wake() // our reader, and the peer's writers
-	if c.pair[0].closed && c.pair[1].closed {
-		delete(c.m.pairs, c.pair)
+	if c.pair.ends[0].closed && c.pair.ends[1].closed {
+		c.core.pairs.Remove(c.pair.place)
 	}
 	return nil
 }
 
-func (c *memConn) SetDeadline(t time.Time) error {
+func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *memConn) SetReadDeadline(t time.Time) error {
+func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(&c.readDeadline, t, c.in)
 }
 
-func (c *memConn) SetWriteDeadline(t time.Time) error {
+func (c *conn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(&c.writeDeadline, t, c.out)
 }
 
-// setDeadline also applies to reads and writes that are waiting: to a deadline that is
-// later they come by themselves, because they look again when the one before has passed.
-func (c *memConn) setDeadline(deadline *time.Time, t time.Time, s *stream) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if c.closed || c.m.closed {
+// setDeadline also applies to reads and writes that wait. They need no wake for a later
+// deadline: they look again when the earlier one has passed.
+func (c *conn) setDeadline(deadline *time.Time, t time.Time, s *stream) error {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
+	if c.closed || c.core.closed {
 		return c.opError("set deadline", net.ErrClosed)
 	}
 	if *deadline = t; !t.IsZero() {
