@@ -80,3 +80,39 @@ func TestTermNeverGoesBack(t *testing.T) {
 		})
 	}
 }
+
+// TestCloseWhileHeartbeatsWait: heartbeats of a new term wait for Raft's loop when the agent is closed.
+// Close ends them: Raft does not take them any more.
+func TestCloseWhileHeartbeatsWait(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		leader := c.leader()
+		name := c.others(leader)[0]
+		agent := c.agents[name]
+		stranger := raft.NewNetworkTransport(c.stranger(c.agents[leader]), 2, time.Minute, io.Discard)
+		defer func() { require.NoError(t, stranger.Close()) }()
+		term, thaw := agent.node.Raft.CurrentTerm(), c.freeze(name)
+		var calls sync.WaitGroup
+		for range 20 { // more than Raft takes by chance when it sees that it has to stop
+			calls.Go(func() {
+				header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("AGNT-" + leader), Addr: []byte(c.peers["AGNT-"+leader])}
+				_ = stranger.AppendEntries("AGNT-"+raft.ServerID(name), raft.ServerAddress("AGNT-"+name+"@"+c.peers["AGNT-"+name]),
+					&raft.AppendEntriesRequest{RPCHeader: header, Term: term + 5}, &raft.AppendEntriesResponse{}) // it may be answered or not
+			})
+		}
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, term, agent.node.Raft.CurrentTerm(), "its disk does not hang")
+		closed := make(chan struct{})
+		go func() {
+			c.kill(name)
+			close(closed)
+		}()
+		time.Sleep(100 * time.Millisecond)
+		thaw()
+		select {
+		case <-closed:
+		case <-time.After(time.Minute):
+			panic("Close waits for ever for calls that wait for Raft") // the bubble could not end
+		}
+		calls.Wait()
+	})
+}

@@ -359,7 +359,7 @@ func TestImportTableIsEnforced(t *testing.T) {
 		{"dbserver/shard/x.go", "github.com/cockroachdb/pebble/v2", "one door"},
 		{"dbserver/shard/x.go", "github.com/cockroachdb/pebble/v2/vfs", ""},
 		{"coordinator/x.go", "stasis/dbserver/engine", "over the wire only"},
-		{"coordinator/x.go", "github.com/hashicorp/raft", "one door"},
+		{"coordinator/x.go", "github.com/hashicorp/raft", "replication is the agency's"},
 		{"agency/store/x.go", "github.com/hashicorp/raft-boltdb/v2", ""},
 		{"agency/x.go", "github.com/hashicorp/raft-boltdb/v2", "one door"},
 		{"cmd/stasis/x_test.go", "stasis/integration", "no package imports integration"},

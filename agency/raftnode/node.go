@@ -237,8 +237,8 @@ func (n *Node) Stop() error {
 	n.log.ended.Store(true)
 	n.BeginStop()
 	err := errors.Join(n.transport.Close(), n.options.Port.Close(), n.stopped.Error())
+	close(n.gone) // before the waits: it ends the calls that wait for Raft's loop, which has ended
 	n.options.Port.Wait()
 	n.options.Fence.Wait()
-	close(n.gone)
 	return err
 }
