@@ -26,7 +26,7 @@ func (s *Server) comeBack(root *node) (agencyclient.Comeback, error) {
 	if then, known := root.At(keys.Departed(s.id)).Int(); known && then == deletes {
 		return back, nil
 	}
-	pieces, err := s.pieces.Load().List(dbclient.ListRequest{})
+	pieces, err := s.pieces.Load().Published.List(dbclient.ListRequest{})
 	if err != nil {
 		return back, fmt.Errorf("look which pieces are still those of backups: %w", err)
 	}
@@ -35,7 +35,7 @@ func (s *Server) comeBack(root *node) (agencyclient.Comeback, error) {
 			continue
 		}
 		s.log.Warn("removing a piece that may be of a deleted backup: backups were deleted while this server was out of the cluster", "id", p.ID, "kind", p.Kind)
-		if err := s.pieces.Load().Delete(p.ID); err != nil {
+		if err := s.pieces.Load().Published.Delete(p.ID); err != nil {
 			return back, fmt.Errorf("remove the piece of %s: %w", p.ID, err)
 		}
 	}

@@ -44,11 +44,11 @@ func (s *Server) delete(ctx context.Context, q dbclient.PieceRequest) (nothing, 
 	if slices.Contains(lock.deleted, q.ID) || failpoint.Off("delete-if-deleted") {
 		return nothing{}, s.removeFor(ctx, q.ID)
 	}
-	err = s.pieces.Load().Find(q.ID)
+	err = s.pieces.Load().Published.Find(q.ID)
 	if err == nil {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is not deleted: the agency does not say so", q.ID)
 	}
-	return nothing{}, errors.Join(err, s.forgetDownload(q.ID))
+	return nothing{}, errors.Join(err, s.forgetDownload(ctx, q.ID))
 }
 
 // removeDeleted removes the pieces of all backups that were deleted while this server
@@ -65,11 +65,11 @@ func (s *Server) removeDeleted(ctx context.Context) error {
 // removeFor removes a piece, if there is one, and then the agency's wish that it go.
 // The wish is last: until it is gone nobody can bring a backup of that id here.
 func (s *Server) removeFor(ctx context.Context, id string) error {
-	err := s.pieces.Load().Delete(id)
+	err := s.pieces.Load().Published.Delete(id)
 	if errors.Is(err, apierror.FileNotFound) || errors.Is(err, apierror.BadParameter) { // it never had one
 		err = nil
 	}
-	if err = errors.Join(err, s.forgetDownload(id)); err != nil {
+	if err = errors.Join(err, s.forgetDownload(ctx, id)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
@@ -81,8 +81,8 @@ func (s *Server) removeFor(ctx context.Context, id string) error {
 }
 
 // forgetDownload gives back the space of what a download has left of a backup.
-func (s *Server) forgetDownload(id string) error {
-	if err := s.moves.Load().Forget(id); !errors.Is(err, apierror.BadParameter) {
+func (s *Server) forgetDownload(ctx context.Context, id string) error {
+	if err := s.moves.Load().Forget(ctx, id); !errors.Is(err, apierror.BadParameter) {
 		return err
 	}
 	return nil

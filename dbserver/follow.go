@@ -200,11 +200,11 @@ func (s *Server) tidy(ctx context.Context, root *node) error {
 	if err != nil {
 		return err
 	}
-	pending, err := s.pieces.Load().Pending()
+	pending, err := s.pieces.Load().Attempts.Pending()
 	if err != nil {
 		return fmt.Errorf("list pending pieces: %w", err)
 	}
-	staged, err := s.pieces.Load().Staged()
+	staged, err := s.pieces.Load().Restores.Staged()
 	if err != nil {
 		return err
 	}
@@ -232,11 +232,11 @@ func (s *Server) settlePieces(ctx context.Context) error {
 	store := s.pieces.Load()
 	// The agency is asked after the folders were listed: what is found was begun
 	// under a lock that the answer knows of.
-	err = store.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
+	err = store.Attempts.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
 		lock, err := s.readLock(ctx)
 		return backup.FateOf(nonce, lock.committed[id], lock.holder), err
 	})
-	staged, listErr := store.Staged()
+	staged, listErr := store.Restores.Staged()
 	errs := []error{err, listErr}
 	for _, r := range staged {
 		lock, err := s.readLock(ctx)
@@ -244,7 +244,7 @@ func (s *Server) settlePieces(ctx context.Context) error {
 			lock, err = lockStateIn(s.cache.Snapshot().Root, s.id)
 		}
 		if err == nil && fateOfStaged(r, lock) == backup.Remove {
-			err = store.Unstage(dbclient.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
+			err = store.Restores.Unstage(ctx, dbclient.UnstageRequest{Epoch: r.Epoch, Nonce: r.Nonce})
 		}
 		errs = append(errs, err)
 	}

@@ -64,7 +64,7 @@ func (s *Server) prepare(ctx context.Context, d *data, q request[dbclient.PieceR
 	if err := s.underLock(ctx, q.body.ID, q.body.Nonce, s.config.Timing.Agency); err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, s.pieces.Load().Prepare(ctx, d.env.Engine, q.body.ID, q.body.Nonce)
+	return nothing{}, s.pieces.Load().Attempts.Prepare(ctx, d.env.Engine, q.body.ID, q.body.Nonce)
 }
 
 // cut fixes the content of the piece. The gate must be held before and after, by
@@ -84,7 +84,7 @@ func (s *Server) cut(ctx context.Context, d *data, q request[dbclient.CutRequest
 	answer := d.stand() // before the cut: what is in a log now is in the cut
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	took, err := s.pieces.Load().Cut(limited, d.env.Engine, q.body.ID, q.body.Nonce)
+	took, err := s.pieces.Load().Attempts.Cut(limited, d.env.Engine, q.body.ID, q.body.Nonce)
 	if err != nil {
 		return dbclient.CutResponse{}, err
 	}
@@ -115,14 +115,14 @@ func (s *Server) link(ctx context.Context, _ *data, q request[dbclient.LinkReque
 	if err := s.underLock(ctx, q.body.ID, q.body.Nonce, s.config.Timing.Agency); err != nil {
 		return dbclient.Piece{}, err
 	}
-	return s.pieces.Load().Link(ctx, q.body)
+	return s.pieces.Load().Attempts.Link(ctx, q.body)
 }
 
 func (s *Server) seal(ctx context.Context, q dbclient.SealRequest) (nothing, error) {
 	if err := s.underLock(ctx, q.ID, q.Nonce, s.config.Timing.Agency); err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, s.pieces.Load().Seal(q)
+	return nothing{}, s.pieces.Load().Attempts.Seal(ctx, q)
 }
 
 // publish goes by what the agency says, not by what its caller knew: the backup may
@@ -140,7 +140,7 @@ func (s *Server) publish(ctx context.Context, q dbclient.PieceRequest) (nothing,
 	if (q.Nonce == "" || lock.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
-	return nothing{}, s.pieces.Load().Publish(q.ID, q.Nonce)
+	return nothing{}, s.pieces.Load().Attempts.Publish(ctx, q.ID, q.Nonce)
 }
 
 // drop removes a pending piece, unless its backup is committed: a coordinator
@@ -156,11 +156,11 @@ func (s *Server) drop(ctx context.Context, q dbclient.PieceRequest) (nothing, er
 	if lock.committed[q.ID] == q.Nonce && !failpoint.Off("drop-if-not-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "backup %s is committed", q.ID)
 	}
-	return nothing{}, s.pieces.Load().Drop(q.ID, q.Nonce)
+	return nothing{}, s.pieces.Load().Attempts.Drop(ctx, q.ID, q.Nonce)
 }
 
 func (s *Server) list(_ context.Context, q dbclient.ListRequest) (dbclient.ListResponse, error) {
-	pieces, err := s.pieces.Load().List(q)
+	pieces, err := s.pieces.Load().Published.List(q)
 	return dbclient.ListResponse{Server: s.id, Epoch: s.epoch.Load(), Pieces: pieces}, err
 }
 
@@ -178,7 +178,7 @@ func (s *Server) remote(ctx context.Context, q dbclient.RemoteRequest) (dbclient
 }
 
 func (s *Server) verify(ctx context.Context, q dbclient.PieceRequest) (dbclient.VerifyResponse, error) {
-	return s.pieces.Load().Verify(ctx, q.ID)
+	return s.pieces.Load().Published.Verify(ctx, q.ID)
 }
 
 // stage refuses an epoch that cannot follow, and a request that comes late: it must
@@ -200,7 +200,7 @@ func (s *Server) stage(ctx context.Context, q dbclient.StageRequest) (nothing, e
 	if lock.holder != q.Nonce && !failpoint.Off("stage-under-lock") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)
 	}
-	return nothing{}, s.pieces.Load().Stage(ctx, q)
+	return nothing{}, s.pieces.Load().Restores.Stage(ctx, q)
 }
 
 // unstage removes what was staged, unless its restore is committed.
@@ -217,7 +217,7 @@ func (s *Server) unstage(ctx context.Context, q dbclient.UnstageRequest) (nothin
 	if lock.restore.Nonce == q.Nonce && lock.restore.Epoch == q.Epoch && !failpoint.Off("unstage-if-not-committed") {
 		return nothing{}, apierror.New(apierror.BackupConflict, "the restore of epoch %d is committed", q.Epoch)
 	}
-	return nothing{}, s.pieces.Load().Unstage(q)
+	return nothing{}, s.pieces.Load().Restores.Unstage(ctx, q)
 }
 
 // lockState is what the agency says about backups and restores.

@@ -117,7 +117,7 @@ func (s *Server) unload() error {
 // settleStaged swaps a committed restore in and removes given-up ones. Undecided
 // ones stay.
 func (s *Server) settleStaged(ctx context.Context, lock lockState) (swapped bool, err error) {
-	err = s.pieces.Load().ResolveStaged(ctx, func(ctx context.Context, r backup.Staged) (backup.Fate, error) {
+	err = s.pieces.Load().Restores.ResolveStaged(ctx, func(ctx context.Context, r backup.Staged) (backup.Fate, error) {
 		fate := fateOfStaged(r, lock)
 		if fate == backup.Finish {
 			swapped = true
@@ -195,14 +195,14 @@ func (s *Server) replaceUnstaged(ctx context.Context, e *engine.Engine, lock loc
 		return nil, fmt.Errorf("engine has epoch %d, the cluster epoch %d, and nothing is staged for the restore of %s", open, lock.epoch, r.BackupID)
 	}
 	s.log.Warn("a restore gave this server nothing: going on with an empty engine", "epoch", lock.epoch, "previous", r.Previous)
-	err = s.pieces.Load().Stage(ctx, dbclient.StageRequest{
+	err = s.pieces.Load().Restores.Stage(ctx, dbclient.StageRequest{
 		ID: r.BackupID, Empty: true, Epoch: r.Epoch, Nonce: r.Nonce, FailsafeID: r.Previous, FailsafeTime: r.Since,
 		NrDBServers: len(r.Servers), FailsafeDump: []byte("{}"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.pieces.Load().FinishSwap(r.Epoch, r.Nonce); err != nil {
+	if _, err := s.pieces.Load().Restores.FinishSwap(r.Epoch, r.Nonce); err != nil {
 		return nil, err
 	}
 	options := s.engineOptions()

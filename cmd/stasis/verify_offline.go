@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stasis/coordinator/backup/verify"
-	dbbackup "stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 )
 
@@ -52,7 +52,7 @@ func verifyOffline(cmd *cobra.Command, o *serverOptions, dir, id string) error {
 func findPieces(dir, id string) (map[string][]string, error) {
 	found := map[string][]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() || !dbbackup.IsPiece(vfs.Default, path) {
+		if err != nil || !d.IsDir() || !piece.IsPublished(vfs.Default, path) {
 			return err
 		}
 		if name := filepath.Base(path); id == "" || id == name {
@@ -71,7 +71,7 @@ func verifyPieces(ctx context.Context, id string, folders []string) (verify.Resu
 	made := map[string]dbclient.Piece{}
 	certificates := map[string]json.RawMessage{}
 	for _, folder := range folders {
-		v, err := dbbackup.VerifyFolder(ctx, vfs.Default, folder)
+		v, err := piece.In(vfs.Default, folder).Verify(ctx)
 		if err != nil {
 			return res, err
 		}

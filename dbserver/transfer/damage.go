@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 )
 
 // Damage. A blob is taken for present by its name and size, since asking a remote
@@ -102,7 +102,7 @@ func (s *suspects) clear(sum string) {
 
 // mended reads a blob back that was marked and has been sent again, and takes its
 // mark away.
-func (m *mover) mended(ctx context.Context, f backup.File) error {
+func (m *mover) mended(ctx context.Context, f piece.File) error {
 	wrong, err := readBlob(ctx, m.patientless(), f)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (m *mover) mended(ctx context.Context, f backup.File) error {
 
 // readBlob reads one; wrong is what is wrong with it. One that is not there is
 // ErrNotFound.
-func readBlob(ctx context.Context, r Remote, f backup.File) (wrong string, err error) {
+func readBlob(ctx context.Context, r Remote, f piece.File) (wrong string, err error) {
 	in, err := r.Open(ctx, blobName(f.SHA256))
 	if err != nil {
 		return "", err

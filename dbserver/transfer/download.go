@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	"stasis/internal/apierror"
 )
 
@@ -34,7 +35,7 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 	if there, err := m.alreadyHere(ctx, content); there || err != nil {
 		return err
 	}
-	r, err := m.pieces.Receive(content)
+	r, err := m.pieces.Incoming.Receive(ctx, content)
 	if err != nil {
 		return err
 	}
@@ -43,26 +44,26 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 		err = m.each(ctx, content.Files, m.fetch(r))
 	}
 	if err == nil {
-		err = r.Publish()
+		err = m.pieces.Incoming.Publish(ctx, r)
 	}
 	if errors.Is(err, apierror.NoSpace) || errors.Is(context.Cause(ctx), errAborted) {
-		err = errors.Join(err, r.Discard())
+		err = errors.Join(err, m.pieces.Incoming.Discard(ctx, id))
 	}
 	return err
 }
 
 // alreadyHere: a piece that is published and intact need not be fetched. One that is
 // not intact must be deleted by somebody who has seen what is wrong with it.
-func (m *mover) alreadyHere(ctx context.Context, want backup.Content) (bool, error) {
+func (m *mover) alreadyHere(ctx context.Context, want piece.Content) (bool, error) {
 	id := want.Piece.ID
-	have, err := m.pieces.Content(ctx, id)
+	have, err := m.pieces.Published.Content(ctx, id)
 	if errors.Is(err, apierror.FileNotFound) {
 		return false, nil
 	}
 	if err == nil && (have.Piece.ServerID != want.Piece.ServerID || have.Piece.Nonce != want.Piece.Nonce) {
 		return false, apierror.New(apierror.BackupConflict, "another piece of backup %s is here already, of %s", id, have.Piece.ServerID)
 	}
-	v, verr := m.pieces.Verify(ctx, id)
+	v, verr := m.pieces.Published.Verify(ctx, id)
 	if verr != nil {
 		return false, verr
 	}
@@ -75,8 +76,8 @@ func (m *mover) alreadyHere(ctx context.Context, want backup.Content) (bool, err
 
 // fetch brings one file, from this server if it is here, else from the remote. An empty
 // one is known without asking.
-func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) error {
-	return func(ctx context.Context, f backup.File) error {
+func (m *mover) fetch(r *backup.Receiving) func(context.Context, piece.File) error {
+	return func(ctx context.Context, f piece.File) error {
 		here, err := r.Have(ctx, f)
 		switch {
 		case err != nil || here:
@@ -95,7 +96,7 @@ func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) er
 
 // get reads a blob. A stream that breaks, or brings something else than announced,
 // is read again: it may have been the way. In the end the blob is named, and marked.
-func (m *mover) get(ctx context.Context, r *backup.Receiving, f backup.File) error {
+func (m *mover) get(ctx context.Context, r *backup.Receiving, f piece.File) error {
 	name := blobName(f.SHA256)
 	err := patient{timing: m.timing}.again(ctx, func() error {
 		in, err := m.remote.Open(ctx, name)

@@ -76,7 +76,7 @@ func (j *job) accept(ctx context.Context) (bool, error) {
 	location := keys.TransferLocation(j.request.Kind, j.request.Remote.Label(), j.request.BackupID, j.config.Server)
 	pre, err := j.lockable(v.root, location)
 	if err == nil && j.request.Kind == keys.TransferDownload {
-		err = j.arriving(j.request.BackupID, j.request.Job)
+		err = j.arrivals.begin(ctx, j.request.BackupID, j.request.Job)
 	}
 	if err != nil {
 		return false, j.end(ctx, err)

@@ -11,7 +11,7 @@ import (
 	"io"
 	"strings"
 
-	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 )
 
@@ -34,11 +34,11 @@ const maxManifest = 256 << 20
 type pieceManifest struct {
 	Format int            `json:"format"`
 	Piece  dbclient.Piece `json:"piece"`
-	Files  []backup.File  `json:"files"`
+	Files  []piece.File   `json:"files"`
 }
 
-func (m pieceManifest) content() backup.Content {
-	return backup.Content{Piece: m.Piece, Files: m.Files}
+func (m pieceManifest) content() piece.Content {
+	return piece.Content{Piece: m.Piece, Files: m.Files}
 }
 
 // backupManifest is BACKUP.json: the same bytes, whichever server writes it.
@@ -71,7 +71,7 @@ func Immutable(name string) bool { return strings.HasPrefix(name, folderBlobs+"/
 func manifestOf(name string) (id, server string, ok bool) {
 	parts := strings.Split(name, "/")
 	switch {
-	case backup.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions || parts[0] == folderDamaged:
+	case piece.CheckID(parts[0]) != nil || parts[0] == folderBlobs || parts[0] == folderSessions || parts[0] == folderDamaged:
 	case len(parts) == 2 && parts[1] == fileBackup:
 		return parts[0], "", true
 	case len(parts) == 3 && parts[2] == filePiece:

@@ -11,6 +11,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -51,10 +52,11 @@ type Manager struct {
 	work  sync.WaitGroup
 	calls calls // of remotes; some may outlive their job
 
-	mu      sync.Mutex
-	closed  bool
-	jobs    map[string]bool   // under way
-	arrives map[string]string // backup that is downloaded → its job
+	mu     sync.Mutex
+	closed bool
+	jobs   map[string]bool // under way
+
+	arrivals arrivals
 }
 
 // Why a job ends early.
@@ -69,7 +71,7 @@ func NewManager(c Config) *Manager {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
-	m := &Manager{config: c, log: c.Logger, timing: c.Timing.withDefaults(), jobs: map[string]bool{}, arrives: map[string]string{}}
+	m := &Manager{config: c, log: c.Logger, timing: c.Timing.withDefaults(), jobs: map[string]bool{}}
 	m.ctx, m.stop = context.WithCancelCause(context.Background())
 	return m
 }
@@ -121,33 +123,14 @@ func (m *Manager) Start(ctx context.Context, r dbclient.TransferRequest) error {
 func (m *Manager) over(r dbclient.TransferRequest) {
 	m.mu.Lock()
 	delete(m.jobs, r.Job)
-	if m.arrives[r.BackupID] == r.Job {
-		delete(m.arrives, r.BackupID)
-	}
 	m.mu.Unlock()
+	m.arrivals.end(r.BackupID, r.Job)
 	m.work.Done()
 }
 
-// arriving claims a backup's place here for a download; what two fetched from
-// different remotes would mix.
-func (m *Manager) arriving(id, job string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if other := m.arrives[id]; other != "" && other != job {
-		return apierror.New(apierror.BackupConflict, "backup %s is being downloaded by job %s", id, other)
-	}
-	m.arrives[id] = job
-	return nil
-}
-
-// Forget removes what a download that is not under way has left of a backup.
-func (m *Manager) Forget(id string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.arrives[id] != "" {
-		return nil
-	}
-	return m.config.Pieces.DropReceived(id)
+// Forget removes what a download that has ended left of a backup.
+func (m *Manager) Forget(ctx context.Context, id string) error {
+	return m.arrivals.unlessDownloading(ctx, id, func() error { return m.config.Pieces.Incoming.Discard(ctx, id) })
 }
 
 func (m *Manager) check(r dbclient.TransferRequest) error {
@@ -161,7 +144,7 @@ func (m *Manager) check(r dbclient.TransferRequest) error {
 	case r.Options.Transfers < 0 || r.Options.Transfers > dbclient.MostTransfers || r.Options.BytesPerSecond < 0:
 		return apierror.New(apierror.BadParameter, "want transfers from 0 to %d, and bytes per second that are not negative", dbclient.MostTransfers)
 	}
-	if err := backup.CheckID(r.BackupID); err != nil {
+	if err := piece.CheckID(r.BackupID); err != nil {
 		return err
 	}
 	return m.config.Remotes.Check(r.Remote, r.Config)

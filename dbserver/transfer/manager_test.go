@@ -296,7 +296,7 @@ func TestRestartedServerGoesOn(t *testing.T) {
 		require.NoError(d.t, d.Start(d.t.Context(), r))
 		e := d.awaitStatus("1", keys.TransferCompleted)
 		require.EqualValues(d.t, 2, e.RebootID)
-		content, err := d.shop.store.Content(d.t.Context(), first)
+		content, err := d.shop.store.Published.Content(d.t.Context(), first)
 		require.NoError(d.t, err)
 		require.Less(d.t, e.Progress.BytesMoved, content.Bytes())
 	})
@@ -367,7 +367,7 @@ func TestDownloadThatEndsEarly(t *testing.T) {
 		synctest.Wait()
 		require.Empty(d.t, d.shop.listed())
 		require.Equal(d.t, []string{first + ".pending"}, d.shop.leftovers())
-		require.NoError(d.t, d.Forget(first))
+		require.NoError(d.t, d.Forget(d.t.Context(), first))
 		require.Empty(d.t, d.shop.leftovers())
 
 		d.m.Hook = func(_ context.Context, c remotetest.Call) error {

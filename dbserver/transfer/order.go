@@ -9,7 +9,7 @@ import (
 	"sort"
 	"time"
 
-	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -68,7 +68,7 @@ func (s *shelf) ids() []string {
 // one, if it is there.
 func (k *keeper) list(ctx context.Context, only string) ([]dbclient.RemoteBackup, error) {
 	if only != "" {
-		if err := backup.CheckID(only); err != nil {
+		if err := piece.CheckID(only); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +147,7 @@ func (k *keeper) damagedFiles(ctx context.Context, s *shelf, id string) (n int, 
 // after it has written the manifest, and takes it back). Blobs are left to prune. An
 // upload of this backup that is under way is refused; other uploads do not matter.
 func (k *keeper) remove(ctx context.Context, id string) (int, error) {
-	if err := backup.CheckID(id); err != nil {
+	if err := piece.CheckID(id); err != nil {
 		return 0, err
 	}
 	objects, err := k.remote.List(ctx, id)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 )
 
 // survey says which blobs are at the remote. Asking for each by itself costs a round
@@ -30,7 +30,7 @@ type survey struct {
 const crowded = 50
 
 // look finds out which of the blobs that files would be are at the remote.
-func look(ctx context.Context, r Remote, files []backup.File, atOnce int) (*survey, error) {
+func look(ctx context.Context, r Remote, files []piece.File, atOnce int) (*survey, error) {
 	if len(files) == 0 {
 		return newSurvey(), nil
 	}
@@ -44,7 +44,7 @@ func look(ctx context.Context, r Remote, files []backup.File, atOnce int) (*surv
 func newSurvey() *survey { return &survey{sizes: map[string]int64{}, listed: map[string]bool{}} }
 
 // lookIn lists the folders where files would be, as far as those are there, some at once.
-func lookIn(ctx context.Context, r Remote, files []backup.File, atOnce int, there func(folder string) bool) (*survey, error) {
+func lookIn(ctx context.Context, r Remote, files []piece.File, atOnce int, there func(folder string) bool) (*survey, error) {
 	s := newSurvey()
 	wanted := map[string]map[string]bool{}
 	for _, f := range files {

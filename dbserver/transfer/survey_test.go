@@ -40,7 +40,7 @@ func TestFewCallsForBlobs(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(3000, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	blobs, wanted, empty := map[string]bool{}, map[string]int{}, 0
 	for _, f := range content.Files {

@@ -112,7 +112,7 @@ func TestIncremental(t *testing.T) {
 	require.Less(t, get.Moved(), all/20)
 	c.intact(first)
 	c.intact(second)
-	require.NoError(t, c.store.Delete(first), "links of one another: each lives alone")
+	require.NoError(t, c.store.Published.Delete(first), "links of one another: each lives alone")
 	c.intact(second)
 }
 
@@ -124,7 +124,7 @@ func TestEveryCallFails(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(100, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	full := remotetest.NewMemory()
 	upload(t, full, first, a)
@@ -171,7 +171,7 @@ func TestEveryCallFails(t *testing.T) {
 		}
 		require.ErrorIs(t, err, broken, "call %d", n)
 		require.Empty(t, c.listed(), "nothing half-downloaded is listed")
-		_, err = c.store.Content(t.Context(), first)
+		_, err = c.store.Published.Content(t.Context(), first)
 		require.ErrorIs(t, err, apierror.FileNotFound)
 		m.Hook = nil
 		again := transfer.NewMover(m.Remote(), c.store, once)
@@ -257,7 +257,7 @@ func TestDamageHere(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(100, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	victim := content.Files[0]
 	f, err := a.fs.OpenReadWrite("data/backups/"+first+"/"+victim.Name, vfs.WriteCategoryUnspecified)
@@ -314,7 +314,7 @@ func TestBandwidth(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(1000, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	bubbles.Test(t, func(t *testing.T) {
 		m := remotetest.NewMemory()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -41,7 +42,7 @@ type mover struct {
 }
 
 // each does something with all files, some at once; the first error ends it.
-func (m *mover) each(ctx context.Context, files []backup.File, f func(context.Context, backup.File) error) error {
+func (m *mover) each(ctx context.Context, files []piece.File, f func(context.Context, piece.File) error) error {
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(m.atOnce)
 	for _, file := range files {
@@ -60,7 +61,7 @@ func (m *mover) each(ctx context.Context, files []backup.File, f func(context.Co
 // have one. A session that was lost on the way begins anew, with all blobs that
 // were sent found there.
 func (m *mover) upload(ctx context.Context, id string, servers []string) error {
-	content, err := m.pieces.Content(ctx, id)
+	content, err := m.pieces.Published.Content(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (m *mover) upload(ctx context.Context, id string, servers []string) error {
 }
 
 // uploadOnce is one session, and says what BACKUP.json says of the piece then.
-func (m *mover) uploadOnce(ctx context.Context, content backup.Content) (own pieceMark, err error) {
+func (m *mover) uploadOnce(ctx context.Context, content piece.Content) (own pieceMark, err error) {
 	id, server := content.Piece.ID, content.Piece.ServerID
 	s, err := openSession(ctx, m.remote, m.timing.Lease, uploadPrefix(id, server), "upload of backup "+id+" by "+server)
 	if err != nil {
@@ -111,7 +112,7 @@ func (m *mover) uploadOnce(ctx context.Context, content backup.Content) (own pie
 
 // unsent are the files that were found at the remote, and so not sent. Of those that
 // were, Put has looked what arrived, in a session that no prune overlaps.
-func (m *mover) unsent(files []backup.File) (counted []backup.File) {
+func (m *mover) unsent(files []piece.File) (counted []piece.File) {
 	for _, f := range files {
 		if _, sent := m.sent.Load(f.SHA256); !sent {
 			counted = append(counted, f)
@@ -121,7 +122,7 @@ func (m *mover) unsent(files []backup.File) (counted []backup.File) {
 }
 
 // lookAround finds out which content is at the remote, and what of it is marked.
-func (m *mover) lookAround(ctx context.Context, files []backup.File) (err error) {
+func (m *mover) lookAround(ctx context.Context, files []piece.File) (err error) {
 	if err := m.suspects.look(ctx, m.remote); err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (m *mover) lookAround(ctx context.Context, files []backup.File) (err error)
 }
 
 // putPiece writes the piece's manifest, unless it is there already.
-func (m *mover) putPiece(ctx context.Context, content backup.Content) (pieceMark, error) {
+func (m *mover) putPiece(ctx context.Context, content piece.Content) (pieceMark, error) {
 	id, server := content.Piece.ID, content.Piece.ServerID
 	there, mark, err := readPiece(ctx, m.remote, id, server, "")
 	if err == nil && there.Piece.Nonce == content.Piece.Nonce && slices.Equal(there.Files, content.Files) {
@@ -149,7 +150,7 @@ const large = 4 << 20
 // present says whether a file's content is at the remote already: of its name and
 // size, and not marked as damaged. A large one that was not there is looked for once
 // more, since another upload may have sent it meanwhile.
-func (m *mover) present(ctx context.Context, f backup.File) (bool, error) {
+func (m *mover) present(ctx context.Context, f piece.File) (bool, error) {
 	if m.suspects.has(f.SHA256) {
 		return false, nil
 	}
@@ -166,7 +167,7 @@ func (m *mover) present(ctx context.Context, f backup.File) (bool, error) {
 // ensure sends a file's content, unless it is there. Other servers may be sending the
 // same content just now; what some remotes show while an object is replaced is
 // nothing at all, so it is looked for again.
-func (m *mover) ensure(ctx context.Context, id string, f backup.File) error {
+func (m *mover) ensure(ctx context.Context, id string, f piece.File) error {
 	lock, _ := m.sending.LoadOrStore(f.SHA256, &sync.Mutex{})
 	lock.(*sync.Mutex).Lock()
 	defer lock.(*sync.Mutex).Unlock()
@@ -181,8 +182,8 @@ func (m *mover) ensure(ctx context.Context, id string, f backup.File) error {
 }
 
 // send sends a file's content, unless it is there.
-func (m *mover) send(id string) func(context.Context, backup.File) error {
-	return func(ctx context.Context, f backup.File) error {
+func (m *mover) send(id string) func(context.Context, piece.File) error {
+	return func(ctx context.Context, f piece.File) error {
 		if err := m.ensure(ctx, id, f); err != nil {
 			return err
 		}
@@ -193,15 +194,15 @@ func (m *mover) send(id string) func(context.Context, backup.File) error {
 
 // insist looks again whether content that was found is there, now that a manifest says
 // so, and whether somebody has marked it meanwhile.
-func (m *mover) insist(id string) func(context.Context, backup.File) error {
-	return func(ctx context.Context, f backup.File) error { return m.ensure(ctx, id, f) }
+func (m *mover) insist(id string) func(context.Context, piece.File) error {
+	return func(ctx context.Context, f piece.File) error { return m.ensure(ctx, id, f) }
 }
 
 // put sends a file. What is read is hashed: a piece that is damaged here is not sent,
 // and is named. That it has arrived is looked at by Put, and again by insist.
-func (m *mover) put(ctx context.Context, id string, f backup.File) error {
+func (m *mover) put(ctx context.Context, id string, f piece.File) error {
 	err := m.patientless().Put(ctx, blobName(f.SHA256), f.Size, func() (io.ReadCloser, error) {
-		file, err := m.pieces.OpenFile(id, f.Name)
+		file, err := m.pieces.Published.OpenFile(id, f.Name)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errLocal, err)
 		}
@@ -240,7 +241,7 @@ type checkedFile struct {
 	io.ReadCloser
 	sum  hash.Hash
 	n    int64
-	want backup.File
+	want piece.File
 }
 
 func (c *checkedFile) Read(p []byte) (int, error) {

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -137,7 +137,7 @@ func (v *verifier) piece(ctx context.Context, id, server, want string) error {
 // blob reads one, twice if it is not as it should be: it may have been the way. It
 // sets or takes away the blob's mark. wrong is what is wrong with it. One that cannot
 // be read, at a remote that answers, is damaged too: some check what they have.
-func (v *verifier) blob(ctx context.Context, f backup.File) (wrong string, err error) {
+func (v *verifier) blob(ctx context.Context, f piece.File) (wrong string, err error) {
 	for range 2 {
 		err = patient{timing: v.timing}.again(ctx, func() error {
 			wrong, err = readBlob(ctx, v.remote.(patient).Remote, f)
@@ -159,7 +159,7 @@ func (v *verifier) blob(ctx context.Context, f backup.File) (wrong string, err e
 const isMissing = "is missing"
 
 // unreadable tells a blob that cannot be read from a remote that cannot be asked.
-func (v *verifier) unreadable(ctx context.Context, f backup.File, why error) (wrong string, err error) {
+func (v *verifier) unreadable(ctx context.Context, f piece.File, why error) (wrong string, err error) {
 	name := blobName(f.SHA256)
 	if !errors.Is(why, ErrNotFound) && ctx.Err() == nil {
 		_, err = v.remote.Stat(ctx, name)
@@ -176,7 +176,7 @@ func (v *verifier) unreadable(ctx context.Context, f backup.File, why error) (wr
 // note sets or takes away a blob's mark, according to what is wrong with it. A remote
 // that cannot be written to can still be verified: that there is no mark is a problem
 // more.
-func (v *verifier) note(ctx context.Context, f backup.File, wrong string) error {
+func (v *verifier) note(ctx context.Context, f piece.File, wrong string) error {
 	known := v.shelf.damaged[f.SHA256]
 	switch {
 	case wrong == "" && known:

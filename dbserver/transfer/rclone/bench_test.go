@@ -36,7 +36,7 @@ func BenchmarkBesideRclone(b *testing.B) {
 	megabytes, rounds := setting(b, "STASIS_BENCH_MB", 256), setting(b, "STASIS_BENCH_ROUNDS", 5)
 	root := b.TempDir()
 	source := piecesAt(b, vfs.Default, mkdir(b, filepath.Join(root, "source")), megabytes*1000/3, engine.Options{})
-	content, err := source.Content(b.Context(), testID)
+	content, err := source.Published.Content(b.Context(), testID)
 	require.NoError(b, err)
 	files := filepath.Join(root, "source", "backups", testID)
 	for _, s := range served(b, command) {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package backup
+package piece
 
 import (
 	"syscall"
@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// identify says which file of the operating system info is of; not ok for other
-// disks, in memory for example.
+// identify returns which file of the operating system info describes. It is not ok for
+// other disks, for example one in memory.
 func identify(info vfs.FileInfo) (fileID, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || st == nil {
