@@ -18,10 +18,6 @@ import (
 // enginePrefix stands before the names of engine files in a Content.
 const enginePrefix = DirEngine + "/"
 
-// described are the files of a piece beside its engine's, in the order in which a
-// Content lists them.
-var described = []string{FileDump, FileCertificate, FileManifest, FileMeta}
-
 // Content lists everything that must be copied for a piece to be complete elsewhere:
 // every file with its size and hash, named below the piece's folder ("META",
 // "engine/000012.sst").

@@ -9,10 +9,6 @@ import (
 	"stasis/dbserver/engine"
 )
 
-// fileID tells files of one machine apart: of two names with one fileID at one
-// moment, both are links of the same file.
-type fileID struct{ device, inode uint64 }
-
 // Hashes has the SHA-256 of files that never change and were hashed for an earlier
 // backup. Its key is the file, not the file's name, because file numbers start again
 // after a restore. A file whose bytes have rotted since keeps the hash of its right

@@ -17,6 +17,10 @@ const (
 	FileCertificate = "CERTIFICATE.json"
 )
 
+// described are the files of a piece beside its engine's, in the order in which a
+// Content lists them.
+var described = []string{FileDump, FileCertificate, FileManifest, FileMeta}
+
 // FileRestored is the file, inside an engine, that says which restore the engine comes
 // from. It is not content of a piece.
 const FileRestored = "RESTORED"
