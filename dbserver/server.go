@@ -22,6 +22,7 @@ import (
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
@@ -49,8 +50,8 @@ type Config struct {
 	Logger       hclog.Logger
 	Steps        event.Sink
 	Timing       Timing
-	Clock        Clock            // that the lease is measured by
-	Remotes      transfer.Remotes // of remote storage; nil: uploads and downloads are refused
+	Clock        Clock           // that the lease is measured by
+	Remotes      storage.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.

@@ -10,7 +10,7 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/event"
 	"stasis/internal/network"
 )
@@ -36,7 +36,7 @@ type Options struct {
 	BasePort     int    // coordinators from here, DB servers from +100, agents from +200; 0: as last time, or free ones
 	Binary       string // the program that Processes are made of
 	Logger       hclog.Logger
-	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
+	Remotes      storage.Remotes  // of remote storage, InProcess; the Binary has its own
 	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
 	AgentFlags   []string         // of the Binary's agents: --tree-quota=…
 	Browsers     network.Browsers // the web pages that may use the servers

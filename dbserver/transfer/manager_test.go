@@ -20,6 +20,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -97,7 +98,7 @@ type desk struct {
 	m      *remotetest.Memory
 	shop   *shop
 	log    *bytes.Buffer
-	opener transfer.Opener
+	opener storage.Opener
 	*transfer.Manager
 }
 
@@ -356,7 +357,7 @@ func TestDownloadThatEndsEarly(t *testing.T) {
 		d.m.Hook = func(_ context.Context, c remotetest.Call) error {
 			if c.Op == "open" && strings.HasPrefix(c.Name, "blobs/") {
 				if gets++; gets > 5 {
-					return transfer.ErrFinal
+					return storage.ErrFinal
 				}
 			}
 			return nil

@@ -138,11 +138,11 @@ func rcloneCopy(t testing.TB, command string, config dbclient.RemoteConfig, from
 }
 
 // served starts the command's own servers, OpenSSH's and Apache's, as processes.
-func served(t testing.TB, command string) []storage {
+func served(t testing.TB, command string) []realRemote {
 	t.Helper()
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
-	var all []storage
+	var all []realRemote
 	for kind, about := range map[string]struct {
 		flags  []string
 		option map[string]string
@@ -158,8 +158,8 @@ func served(t testing.TB, command string) []storage {
 		for option, value := range maps.All(about.option) {
 			section[option] = strings.Replace(value, "PORT", port, 1)
 		}
-		all = append(all, storage{name: kind, remote: dbclient.Remote{Name: kind, Path: "bucket"}, config: dbclient.RemoteConfig{kind: section}, dir: filepath.Join(dir, "bucket")})
+		all = append(all, realRemote{name: kind, remote: dbclient.Remote{Name: kind, Path: "bucket"}, config: dbclient.RemoteConfig{kind: section}, dir: filepath.Join(dir, "bucket")})
 	}
-	slices.SortFunc(all, func(a, b storage) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b realRemote) int { return strings.Compare(a.name, b.name) })
 	return append(all, openSSH(t), apache(t))
 }

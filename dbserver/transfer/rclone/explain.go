@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"unicode"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // What a remote answers is the remote's: a client that may choose the remote could
@@ -67,7 +67,7 @@ func (o *opening) atGate(err error) error {
 // forbidden is a refusal of the gate, which is this program's own text.
 func (o *opening) forbidden(err error) error {
 	_, why, _ := strings.Cut(err.Error(), errForbidden.Error())
-	return fmt.Errorf("%w: %w%s", transfer.ErrFinal, errForbidden, o.secret.text(why))
+	return fmt.Errorf("%w: %w%s", storage.ErrFinal, errForbidden, o.secret.text(why))
 }
 
 // describe is the text of an error without what a remote said, but its status.

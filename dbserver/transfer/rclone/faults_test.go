@@ -125,7 +125,7 @@ func (o *office) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) 
 }
 
 // do runs one job to its end.
-func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job string, log io.Writer) keys.TransferEntry {
+func (o *office) do(t testing.TB, store *backup.Store, s realRemote, kind, job string, log io.Writer) keys.TransferEntry {
 	t.Helper()
 	ctx := t.Context()
 	_, err := o.Write(ctx, agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey(job): agencyclient.Set(keys.TransferJob{
@@ -206,7 +206,7 @@ func TestEveryStorage(t *testing.T) {
 }
 
 // remoteDo has the server keep order at the remote.
-func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) dbclient.RemoteResponse {
+func remoteDo(t testing.TB, store *backup.Store, s realRemote, operation string) dbclient.RemoteResponse {
 	t.Helper()
 	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Remotes: testRemotes(t), Timing: transfer.Timing{Backoff: 1, Tries: 2}})
 	defer m.Close()
@@ -238,7 +238,7 @@ func flip(t testing.TB, dir string) (name string, size int64) {
 // A server between that answers 500, cuts connections, or is gone: the job fails with
 // a reason and no secret, or gets through; started again it sends only what is missing.
 func TestFaultyS3(t *testing.T) {
-	var s storage
+	var s realRemote
 	for _, one := range storages(t) {
 		if one.name == "s3" {
 			s = one

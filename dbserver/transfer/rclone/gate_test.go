@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // reaching are configurations of every backend that connects, with the remote at addr:
@@ -70,7 +70,7 @@ func reaching(t testing.TB, addr string) map[string]dbclient.RemoteConfig {
 }
 
 // visit opens a remote, lists it, and gives the first error.
-func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own transfer.Addresses) error {
+func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own storage.Addresses) error {
 	t.Helper()
 	r, err := s.Open(t.Context(), dbclient.Remote{Name: "r", Path: "bucket/x"}, config, own)
 	if err != nil {
@@ -81,7 +81,7 @@ func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own transfer.
 	return err
 }
 
-func at(addresses ...string) transfer.Addresses {
+func at(addresses ...string) storage.Addresses {
 	return func(context.Context) []string { return addresses }
 }
 
@@ -130,7 +130,7 @@ func TestNoRemoteIsLinkLocal(t *testing.T) {
 	for _, host := range []string{"[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]", "[2002:a9fe:a9fe::1]", "[fd00:ec2::254]", "0.0.0.0", "[::]", "100.100.100.200", "224.0.0.1"} {
 		err := visit(t, s, dbclient.RemoteConfig{"r": {"type": "http", "url": "http://" + host + "/"}}, nil)
 		require.ErrorContains(t, err, "a remote may not be there", host)
-		require.ErrorIs(t, err, transfer.ErrFinal, host)
+		require.ErrorIs(t, err, storage.ErrFinal, host)
 	}
 }
 

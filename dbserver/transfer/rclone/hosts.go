@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // hosts says where the connections of remotes may go. It is asked with the address
@@ -18,7 +18,7 @@ import (
 // changes its address between a check and a connection, or a redirect, changes nothing.
 type hosts struct {
 	more []host // that are allowed in spite of the rule
-	own  transfer.Addresses
+	own  storage.Addresses
 }
 
 // host is an entry of --backup.remote-hosts: a name, an address or a network, perhaps

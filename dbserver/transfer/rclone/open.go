@@ -16,7 +16,7 @@ import (
 	"github.com/rclone/rclone/lib/oauthutil"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/internal/apierror"
 )
 
@@ -29,7 +29,7 @@ type Options struct {
 }
 
 // Remotes opens remotes for requests, by the rules of the operator. It implements
-// transfer.Remotes.
+// storage.Remotes.
 type Remotes struct {
 	named dbclient.RemoteConfig
 	types []string
@@ -131,9 +131,9 @@ type opening struct {
 	secret  *scrubber
 }
 
-// Open implements transfer.Remotes. What the configuration lacks, or may not say, is
+// Open implements storage.Remotes. What the configuration lacks, or may not say, is
 // apierror.BadRemote.
-func (s *Remotes) Open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig, own transfer.Addresses) (transfer.Remote, error) {
+func (s *Remotes) Open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig, own storage.Addresses) (storage.Remote, error) {
 	top, err := s.plan(r, config)
 	if err != nil {
 		return nil, err

@@ -92,8 +92,8 @@ func run(t testing.TB, port, path string, args ...string) {
 }
 
 // openSSH is OpenSSH's sftp, with a key instead of a password.
-func openSSH(t testing.TB) storage {
-	s := storage{name: "openssh"}
+func openSSH(t testing.TB) realRemote {
+	s := realRemote{name: "openssh"}
 	sshd, missing := program("sshd", "openssh-server")
 	if s.missing = missing; missing != "" {
 		return s
@@ -132,8 +132,8 @@ Subsystem sftp internal-sftp -d %s
 }
 
 // apache is Apache's WebDAV, with a password.
-func apache(t testing.TB) storage {
-	s := storage{name: "apache"}
+func apache(t testing.TB) realRemote {
+	s := realRemote{name: "apache"}
 	httpd, missing := program("apache2", "apache2-bin")
 	if s.missing = missing; missing != "" {
 		return s

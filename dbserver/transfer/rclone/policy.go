@@ -27,7 +27,7 @@ const (
 	deepest = 8
 )
 
-// Check implements transfer.Remotes: it says whether a remote may be used, and touches
+// Check implements storage.Remotes: it says whether a remote may be used, and touches
 // neither it nor the disk.
 func (s *Remotes) Check(r dbclient.Remote, config dbclient.RemoteConfig) error {
 	_, err := s.plan(r, config)

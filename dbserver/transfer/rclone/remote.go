@@ -1,4 +1,4 @@
-// Package rclone is the one door to rclone: it makes transfer.Remote of any storage
+// Package rclone is the one door to rclone: it makes storage.Remote of any storage
 // that rclone knows, with rclone as a library.
 //
 // The configuration comes with each call of Open, and is checked against a list of
@@ -34,7 +34,7 @@ import (
 	"github.com/rclone/rclone/fs/object"
 	"github.com/rclone/rclone/fs/walk"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Bounds of one call to a remote. What fails is tried again above.
@@ -94,7 +94,7 @@ func settings(ctx context.Context, p *pass) context.Context {
 	return ctx
 }
 
-// Put implements transfer.Remote. Where an object can be seen before it is whole it
+// Put implements storage.Remote. Where an object can be seen before it is whole it
 // is sent under another name and moved.
 func (r *remote) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) (err error) {
 	defer guard(&err)
@@ -225,7 +225,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Open implements transfer.Remote.
+// Open implements storage.Remote.
 func (r *remote) Open(ctx context.Context, name string) (_ io.ReadCloser, err error) {
 	defer guard(&err)
 	ctx = r.settings(ctx)
@@ -287,34 +287,34 @@ func (r *reader) Read(p []byte) (n int, err error) {
 
 func (r *reader) Close() error { return r.remote.translate(r.ReadCloser.Close()) }
 
-// Stat implements transfer.Remote.
-func (r *remote) Stat(ctx context.Context, name string) (_ transfer.Object, err error) {
+// Stat implements storage.Remote.
+func (r *remote) Stat(ctx context.Context, name string) (_ storage.Object, err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
 	defer unbind()
 	o, err := r.fs.NewObject(r.settings(ctx), name)
 	if err != nil {
-		return transfer.Object{}, r.translate(err)
+		return storage.Object{}, r.translate(err)
 	}
-	return transfer.Object{Name: name, Size: o.Size()}, nil
+	return storage.Object{Name: name, Size: o.Size()}, nil
 }
 
-// List implements transfer.Remote. Only a folder that is itself missing is empty; a
+// List implements storage.Remote. Only a folder that is itself missing is empty; a
 // list that broke off somewhere is an error.
-func (r *remote) List(ctx context.Context, folder string) (_ []transfer.Object, err error) {
+func (r *remote) List(ctx context.Context, folder string) (_ []storage.Object, err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
 	defer unbind()
 	ctx = r.settings(ctx)
-	var found []transfer.Object
+	var found []storage.Object
 	take := func(entries fs.DirEntries) error {
 		for _, e := range entries {
 			o, ok := e.(fs.Object)
 			if !ok {
 				continue
 			}
-			found = append(found, transfer.Object{Name: o.Remote(), Size: o.Size()})
-			if transfer.Immutable(o.Remote()) {
+			found = append(found, storage.Object{Name: o.Remote(), Size: o.Size()})
+			if storage.Immutable(o.Remote()) {
 				r.remember(o)
 			}
 		}
@@ -348,7 +348,7 @@ func (r *remote) List(ctx context.Context, folder string) (_ []transfer.Object, 
 	return found, nil
 }
 
-// Folders implements transfer.Remote.
+// Folders implements storage.Remote.
 func (r *remote) Folders(ctx context.Context, folder string) (_ []string, err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
@@ -365,7 +365,7 @@ func (r *remote) Folders(ctx context.Context, folder string) (_ []string, err er
 	return found, nil
 }
 
-// Remove implements transfer.Remote.
+// Remove implements storage.Remote.
 func (r *remote) Remove(ctx context.Context, name string) (err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.bound(ctx)
@@ -376,13 +376,13 @@ func (r *remote) Remove(ctx context.Context, name string) (err error) {
 	if err == nil {
 		err = o.Remove(ctx)
 	}
-	if err = r.translate(err); errors.Is(err, transfer.ErrNotFound) {
+	if err = r.translate(err); errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
-// Close implements transfer.Remote. It also empties rclone's own cache of opened
+// Close implements storage.Remote. It also empties rclone's own cache of opened
 // remotes, where those that a wrapper wraps are kept with their options.
 func (r *remote) Close() (err error) {
 	defer r.opening.close()
@@ -399,7 +399,7 @@ func (r *remote) Close() (err error) {
 // server. What the backend was doing is not finished, so the remote is not used again.
 func guard(err *error) {
 	if v := recover(); v != nil {
-		*err = fmt.Errorf("%w: %w", transfer.ErrFinal, own("the answer of the remote makes no sense: it broke the program that speaks with it"))
+		*err = fmt.Errorf("%w: %w", storage.ErrFinal, own("the answer of the remote makes no sense: it broke the program that speaks with it"))
 	}
 }
 
@@ -414,12 +414,12 @@ func (r *remote) translate(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return context.Canceled
 	case errors.Is(err, fs.ErrorObjectNotFound), errors.Is(err, fs.ErrorDirNotFound):
-		return transfer.ErrNotFound
+		return storage.ErrNotFound
 	}
 	told := r.explain(err)
 	if errors.Is(err, fs.ErrorIsDir) || errors.Is(err, fs.ErrorNotAFile) || fserrors.IsFatalError(err) ||
 		fserrors.IsNoRetryError(err) || errors.Is(err, fs.ErrorPermissionDenied) {
-		return fmt.Errorf("%w: %w", transfer.ErrFinal, told)
+		return fmt.Errorf("%w: %w", storage.ErrFinal, told)
 	}
 	return told
 }

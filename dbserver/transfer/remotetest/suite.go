@@ -11,16 +11,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Put stores bytes.
-func Put(ctx context.Context, r transfer.Remote, name string, data []byte) error {
+func Put(ctx context.Context, r storage.Remote, name string, data []byte) error {
 	return r.Put(ctx, name, int64(len(data)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
 }
 
 // Get reads an object.
-func Get(ctx context.Context, r transfer.Remote, name string) ([]byte, error) {
+func Get(ctx context.Context, r storage.Remote, name string) ([]byte, error) {
 	in, err := r.Open(ctx, name)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func Get(ctx context.Context, r transfer.Remote, name string) ([]byte, error) {
 
 // Suite checks what the transfer of backups counts on. open gives the same empty
 // storage each time.
-func Suite(t *testing.T, open func(t *testing.T) transfer.Remote) {
+func Suite(t *testing.T, open func(t *testing.T) storage.Remote) {
 	ctx := t.Context()
 	r, second := open(t), open(t)
 	defer func() { require.NoError(t, errors.Join(r.Close(), second.Close())) }()
@@ -59,9 +59,9 @@ func Suite(t *testing.T, open func(t *testing.T) transfer.Remote) {
 	require.Empty(t, folders(""))
 	require.Empty(t, folders("blobs"))
 	_, err := r.Stat(ctx, "blobs/ab/cd")
-	require.ErrorIs(t, err, transfer.ErrNotFound)
+	require.ErrorIs(t, err, storage.ErrNotFound)
 	_, err = Get(ctx, r, "blobs/ab/cd")
-	require.ErrorIs(t, err, transfer.ErrNotFound)
+	require.ErrorIs(t, err, storage.ErrNotFound)
 	require.NoError(t, r.Remove(ctx, "blobs/ab/cd"))
 
 	// What was written is there at once, for others too; also what is empty or large.
@@ -73,7 +73,7 @@ func Suite(t *testing.T, open func(t *testing.T) transfer.Remote) {
 		require.NoError(t, Put(ctx, r, name, data), name)
 		o, err := second.Stat(ctx, name)
 		require.NoError(t, err, name)
-		require.Equal(t, transfer.Object{Name: name, Size: int64(len(data))}, o)
+		require.Equal(t, storage.Object{Name: name, Size: int64(len(data))}, o)
 		got, err := Get(ctx, second, name)
 		require.NoError(t, err, name)
 		require.True(t, bytes.Equal(data, got), "%s: %d bytes instead of %d", name, len(got), len(data))
@@ -103,14 +103,14 @@ func Suite(t *testing.T, open func(t *testing.T) transfer.Remote) {
 	if o, err := second.Stat(ctx, "blobs/ij/kl"); err == nil {
 		require.NotEqualValues(t, 100, o.Size)
 	} else {
-		require.ErrorIs(t, err, transfer.ErrNotFound)
+		require.ErrorIs(t, err, storage.ErrNotFound)
 	}
 
 	// What is removed is gone; what is cancelled says so.
 	for _, name := range names("") {
 		require.NoError(t, r.Remove(ctx, name))
 		_, err := second.Stat(ctx, name)
-		require.ErrorIs(t, err, transfer.ErrNotFound, name)
+		require.ErrorIs(t, err, storage.ErrNotFound, name)
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()

@@ -13,8 +13,8 @@ import (
 
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 )
 
 // deaf is a storage that from some call on answers nothing, and does not look at any
@@ -43,8 +43,8 @@ func (d *deaf) say(op string) {
 	}
 }
 
-func (d *deaf) opener() transfer.Opener {
-	return func(ctx context.Context, r dbclient.Remote, c dbclient.RemoteConfig) (transfer.Remote, error) {
+func (d *deaf) opener() storage.Opener {
+	return func(ctx context.Context, r dbclient.Remote, c dbclient.RemoteConfig) (storage.Remote, error) {
 		d.say("new")
 		opened, err := d.m.Opener()(ctx, r, c)
 		d.m.Hook = func(_ context.Context, c remotetest.Call) error { d.say(c.Op); return nil }
@@ -53,13 +53,13 @@ func (d *deaf) opener() transfer.Opener {
 }
 
 type deafRemote struct {
-	transfer.Remote
+	storage.Remote
 	d *deaf
 }
 
 func (r *deafRemote) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	in, err := r.Remote.Open(ctx, name)
-	if err != nil || !transfer.Immutable(name) {
+	if err != nil || !storage.Immutable(name) {
 		return in, err
 	}
 	return &deafReader{in, r.d}, nil
@@ -101,13 +101,13 @@ func silentFrom(t *testing.T, kind, from string) {
 			d.shop = emptyShop(d.t, vfs.NewMem(), "PRMR-c")
 		}
 		d.Close()
-		storage := &deaf{m: d.m, from: from, wait: make(chan struct{}), met: make(chan struct{})}
-		d.opener = storage.opener()
+		silent := &deaf{m: d.m, from: from, wait: make(chan struct{}), met: make(chan struct{})}
+		d.opener = silent.opener()
 		d.restart(2)
 		r := d.record("2", kind, first)
 		r.Source, r.Options.Transfers = "PRMR-a", 1
 		require.NoError(d.t, d.Start(d.t.Context(), r))
-		<-storage.met
+		<-silent.met
 		if from != "remove" && from != "close" { // else all is done, and said as soon as may be
 			time.Sleep(3 * time.Second)
 			require.Equal(d.t, keys.TransferStarted, d.entry("2").Status)
@@ -124,7 +124,7 @@ func silentFrom(t *testing.T, kind, from string) {
 		begun := time.Now()
 		d.Close()
 		require.Less(d.t, time.Since(begun), 8*time.Second)
-		close(storage.wait) // or the bubble would not end
+		close(silent.wait) // or the bubble would not end
 		synctest.Wait()
 	})
 }

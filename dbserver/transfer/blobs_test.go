@@ -13,6 +13,7 @@ import (
 
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/repository"
 )
 
 // callsForBlobs counts what a remote is asked about blobs, by kind of call.
@@ -48,7 +49,7 @@ func TestFewCallsForBlobs(t *testing.T) {
 			empty++
 		}
 		if !blobs[f.SHA256] {
-			wanted[path.Dir(transfer.BlobName(f.SHA256))]++
+			wanted[path.Dir(repository.BlobName(f.SHA256))]++
 		}
 		blobs[f.SHA256] = true
 	}
@@ -59,7 +60,7 @@ func TestFewCallsForBlobs(t *testing.T) {
 		}
 	}
 	for _, f := range content.Files { // some have the same content
-		if wanted[path.Dir(transfer.BlobName(f.SHA256))] == 1 {
+		if wanted[path.Dir(repository.BlobName(f.SHA256))] == 1 {
 			alone++
 		}
 	}
