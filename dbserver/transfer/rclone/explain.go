@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"stasis/dbserver/transfer/rclone/egress"
 	"stasis/dbserver/transfer/storage"
 )
 
@@ -45,8 +46,8 @@ var throughGate = regexp.MustCompile(`socks connect tcp \S+?->(\S+?): `)
 // atGate is why the gate made no connection. The text of rclone's error has only the
 // number that SOCKS has for it.
 func (o *opening) atGate(err error) error {
-	for _, forbidden := range []error{o.pass.forbidden(), err} {
-		if errors.Is(forbidden, errForbidden) {
+	for _, forbidden := range []error{o.pass.Forbidden(), err} {
+		if errors.Is(forbidden, egress.ErrForbidden) {
 			return o.forbidden(forbidden)
 		}
 	}
@@ -54,10 +55,10 @@ func (o *opening) atGate(err error) error {
 	if found == nil {
 		return nil
 	}
-	switch reason := o.pass.reason(found[1]); {
+	switch reason := o.pass.Reason(found[1]); {
 	case reason == nil:
 		return nil
-	case errors.Is(reason, errForbidden):
+	case errors.Is(reason, egress.ErrForbidden):
 		return o.forbidden(reason)
 	default:
 		return told{o.secret.text("connect to " + found[1] + ": " + describe(reason))}
@@ -66,8 +67,8 @@ func (o *opening) atGate(err error) error {
 
 // forbidden is a refusal of the gate, which is this program's own text.
 func (o *opening) forbidden(err error) error {
-	_, why, _ := strings.Cut(err.Error(), errForbidden.Error())
-	return fmt.Errorf("%w: %w%s", storage.ErrFinal, errForbidden, o.secret.text(why))
+	_, why, _ := strings.Cut(err.Error(), egress.ErrForbidden.Error())
+	return fmt.Errorf("%w: %w%s", storage.ErrFinal, egress.ErrForbidden, o.secret.text(why))
 }
 
 // describe is the text of an error without what a remote said, but its status.

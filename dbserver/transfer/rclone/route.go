@@ -11,6 +11,7 @@ import (
 
 	"github.com/rclone/rclone/fs/config/configmap"
 
+	"stasis/dbserver/transfer/rclone/egress"
 	"stasis/internal/failpoint"
 )
 
@@ -19,7 +20,7 @@ func (o *opening) route(ctx context.Context, s *section, values configmap.Simple
 	switch s.info.Name {
 	case "sftp", "ftp":
 		if values["ssh"] == "" && values["socks_proxy"] == "" && values["http_proxy"] == "" { // of the operator
-			values["socks_proxy"] = o.pass.proxy(forTCP)
+			values["socks_proxy"] = o.pass.Proxy(egress.ForTCP)
 		}
 	case "smb":
 		return o.pin(ctx, values)
@@ -37,7 +38,7 @@ var urlIn = regexp.MustCompile(`(?i)\b(https?)://(?:[^/?#;@]*@)?([^/?#;]+)`)
 
 // lookAhead refuses what the gate will refuse, so that it is said at once.
 func (o *opening) lookAhead(ctx context.Context, value string) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, egress.ConnectTimeout)
 	defer cancel()
 	for _, found := range urlIn.FindAllStringSubmatch(value, -1) {
 		name, port, err := net.SplitHostPort(found[2])
@@ -53,7 +54,7 @@ func (o *opening) lookAhead(ctx context.Context, value string) error {
 			continue // the connection will say it
 		}
 		for _, a := range addresses {
-			if err := o.pass.permits(ctx, name, netip.AddrPortFrom(a, uint16(number))); err != nil {
+			if err := o.pass.Permits(ctx, name, netip.AddrPortFrom(a, uint16(number))); err != nil {
 				return err
 			}
 		}
@@ -72,7 +73,7 @@ func (o *opening) pin(ctx context.Context, values configmap.Simple) error {
 		}
 		port = int(n)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, egress.ConnectTimeout)
 	defer cancel()
 	host := strings.Trim(values["host"], "[]")
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -80,7 +81,7 @@ func (o *opening) pin(ctx context.Context, values configmap.Simple) error {
 		return err
 	}
 	for _, a := range found {
-		if err := o.pass.permits(ctx, host, netip.AddrPortFrom(a, uint16(port))); err != nil && !failpoint.Off("pinned-host-is-checked") {
+		if err := o.pass.Permits(ctx, host, netip.AddrPortFrom(a, uint16(port))); err != nil && !failpoint.Off("pinned-host-is-checked") {
 			return err
 		}
 	}

@@ -1,50 +1,45 @@
-package rclone
+package egress
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rclone/rclone/fs/fshttp"
-
-	"stasis/internal/failpoint"
 )
 
-// rclone has no hook where it connects. But all of its HTTP clients, and SFTP and FTP,
-// can be told a SOCKS proxy. So this process has one, on loopback, while a remote is
-// open: the place where every connection of a remote passes, is checked with its
-// address, and is counted. Each remote has a password of its own for it.
-
-// gate is the proxy.
+// gate is the SOCKS proxy through which the connections of remotes pass.
 type gate struct {
 	listener net.Listener
 	ctx      context.Context
 	stop     context.CancelFunc
 	work     sync.WaitGroup
-	shared   *pass // of the one client that rclone shares between remotes: what any open remote may not do it may not do
+	shared   *Pass // of the one client that rclone shares between remotes: it may do what all open remotes may
 
 	mu     sync.Mutex
-	passes map[string]*pass
+	passes map[string]*Pass
 }
 
-// pass is what one remote shows at the gate.
-type pass struct {
+// Pass is what one remote shows at the gate, and what the gate has refused it. Its methods
+// may be called from any goroutine.
+type Pass struct {
 	gate  *gate
 	token string
-	hosts hosts
+	hosts Hosts
 	ctx   context.Context
 	end   context.CancelFunc
 
-	// doom ends when a connection was forbidden: then the remote is of no use, and
-	// rclone's many ways to try again are cut short. Its cause says what was forbidden.
-	doom   context.Context
-	forbid context.CancelCauseFunc
+	// refused ends when a connection was forbidden. The remote is of no use then, and the
+	// end cuts rclone's many ways to try again short. Its cause says what was forbidden.
+	refused context.Context
+	forbid  context.CancelCauseFunc
 
 	mu     sync.Mutex
 	failed map[string]error // host:port → why the last connection there failed
@@ -57,8 +52,9 @@ var gates struct {
 	used int
 }
 
-// newPass gives a remote its pass; the first opens the gate.
-func newPass(h hosts) (*pass, error) {
+// NewPass gives a remote its pass, by which the remote may connect to what hosts permits.
+// The first pass opens the gate.
+func NewPass(h Hosts) (*Pass, error) {
 	gates.mu.Lock()
 	defer gates.mu.Unlock()
 	if gates.open == nil {
@@ -66,14 +62,14 @@ func newPass(h hosts) (*pass, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the gate for the connections of remotes: %w", err)
 		}
-		g := &gate{listener: l, passes: map[string]*pass{}}
+		g := &gate{listener: l, passes: map[string]*Pass{}}
 		g.ctx, g.stop = context.WithCancel(context.Background())
-		g.shared = g.pass(hosts{})
+		g.shared = g.pass(Hosts{})
 		g.passes[g.shared.token] = g.shared
 		g.work.Go(g.accept)
 		// The shared client is made now, when there is no other remote that could use it.
 		fshttp.ResetTransport()
-		fshttp.NewTransport(settings(context.Background(), g.shared))
+		fshttp.NewTransport(Settings(context.Background(), g.shared.Proxy(ForHTTP)))
 		gates.open = g
 	}
 	gates.used++
@@ -85,15 +81,15 @@ func newPass(h hosts) (*pass, error) {
 	return p, nil
 }
 
-func (g *gate) pass(h hosts) *pass {
-	p := &pass{gate: g, token: rand.Text(), hosts: h, failed: map[string]error{}}
+func (g *gate) pass(h Hosts) *Pass {
+	p := &Pass{gate: g, token: rand.Text(), hosts: h, failed: map[string]error{}}
 	p.ctx, p.end = context.WithCancel(g.ctx)
-	p.doom, p.forbid = context.WithCancelCause(context.Background())
+	p.refused, p.forbid = context.WithCancelCause(context.Background())
 	return p
 }
 
 // close ends the remote's connections; the last pass closes the gate.
-func (p *pass) close() {
+func (p *Pass) Close() {
 	p.end()
 	p.gate.mu.Lock()
 	delete(p.gate.passes, p.token)
@@ -114,24 +110,19 @@ func (p *pass) close() {
 
 // proxy is the gate's address for rclone, with the pass's password. HTTP clients may
 // go on through a proxy that the environment names, as they do without the gate.
-func (p *pass) proxy(kind string) string {
+func (p *Pass) Proxy(kind string) string {
 	return kind + ":" + p.token + "@" + p.gate.listener.Addr().String()
 }
 
-const (
-	forHTTP = "http"
-	forTCP  = "tcp"
-)
-
 // permits asks the rule; the shared client all open remotes' rules.
-func (p *pass) permits(ctx context.Context, name string, at netip.AddrPort) error {
+func (p *Pass) Permits(ctx context.Context, name string, at netip.AddrPort) error {
 	if p != p.gate.shared {
 		return p.hosts.permits(ctx, name, at)
 	}
 	p.gate.mu.Lock()
-	var all []hosts
-	for _, other := range p.gate.passes {
-		all = append(all, other.hosts)
+	var all []Hosts
+	for _, token := range slices.Sorted(maps.Keys(p.gate.passes)) {
+		all = append(all, p.gate.passes[token].hosts)
 	}
 	p.gate.mu.Unlock()
 	for _, h := range all {
@@ -143,8 +134,8 @@ func (p *pass) permits(ctx context.Context, name string, at netip.AddrPort) erro
 }
 
 // reason is why the last connection to host:port failed, if one did.
-func (p *pass) reason(target string) error {
-	for _, at := range []*pass{p, p.gate.shared} {
+func (p *Pass) Reason(target string) error {
+	for _, at := range []*Pass{p, p.gate.shared} {
 		at.mu.Lock()
 		err := at.failed[target]
 		at.mu.Unlock()
@@ -173,16 +164,29 @@ func (g *gate) accept() {
 	}
 }
 
+func (g *gate) find(token string) *Pass {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.passes[token]
+}
+
 // serve is one connection of a remote, to its end.
 func (g *gate) serve(client net.Conn) {
 	defer client.Close()
 	defer context.AfterFunc(g.ctx, func() { _ = client.Close() })()
-	if client.SetDeadline(time.Now().Add(connectTimeout)) != nil {
+	if client.SetDeadline(time.Now().Add(ConnectTimeout)) != nil {
 		return
 	}
-	p, kind, err := g.greet(client)
+	kind, token, err := greet(client, func(kind, token string) bool {
+		p := g.find(token)
+		return p != nil && (p != g.shared || kind == ForHTTP)
+	})
 	if err != nil {
-		return // who does not know the words is not served
+		return // a client without a pass is not served
+	}
+	p := g.find(token)
+	if p == nil {
+		return // closed meanwhile
 	}
 	defer context.AfterFunc(p.ctx, func() { _ = client.Close() })()
 	name, port, err := readTarget(client)
@@ -190,7 +194,7 @@ func (g *gate) serve(client net.Conn) {
 		return
 	}
 	target := net.JoinHostPort(name, port)
-	server, err := p.dial(kind, name, target)
+	server, err := dial(p.ctx, kind, name, target, p.Permits)
 	p.note(target, err)
 	if err != nil {
 		_ = answer(client, replyFor(err)) // the client is told, if it is still there
@@ -204,78 +208,29 @@ func (g *gate) serve(client net.Conn) {
 	join(client, server)
 }
 
-// dial connects. The check is made with the very address of each attempt.
-func (p *pass) dial(kind, name, target string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, connectTimeout)
-	defer cancel()
-	if kind == forHTTP {
-		proxy, err := proxyFor(target)
-		if err != nil {
-			return nil, err
-		}
-		if proxy != nil {
-			return p.dialThrough(ctx, proxy, name, target)
-		}
-	}
-	d := net.Dialer{KeepAlive: 30 * time.Second, ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errForbidden, err)
-		}
-		if failpoint.Off("connection-is-checked") {
-			return nil
-		}
-		return p.permits(ctx, name, at)
-	}}
-	return d.DialContext(ctx, "tcp", target)
-}
-
 // note remembers how a connection went.
-func (p *pass) note(target string, err error) {
+func (p *Pass) note(target string, err error) {
 	p.mu.Lock()
 	if p.failed[target] = err; err == nil {
 		delete(p.failed, target)
 	}
 	p.mu.Unlock()
-	if errors.Is(err, errForbidden) && p != p.gate.shared {
+	if errors.Is(err, ErrForbidden) && p != p.gate.shared {
 		p.forbid(fmt.Errorf("connect to %s: %w", target, err))
 	}
 }
 
 // forbidden is what the remote was not allowed, if anything.
-func (p *pass) forbidden() error {
-	if p.doom.Err() == nil {
+func (p *Pass) Forbidden() error {
+	if p.refused.Err() == nil {
 		return nil
 	}
-	return context.Cause(p.doom)
+	return context.Cause(p.refused)
 }
 
 // bound gives a context that ends with ctx and when a connection is forbidden.
-func (p *pass) bound(ctx context.Context) (context.Context, func()) {
+func (p *Pass) Bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	unhook := context.AfterFunc(p.doom, cancel)
+	unhook := context.AfterFunc(p.refused, cancel)
 	return ctx, func() { unhook(); cancel() }
-}
-
-// halfClosed is how long one direction may go on when the other has ended.
-const halfClosed = time.Minute
-
-// join carries bytes both ways until both have ended.
-func join(a, b net.Conn) {
-	var both sync.WaitGroup
-	both.Go(func() { carry(a, b) })
-	both.Go(func() { carry(b, a) })
-	both.Wait()
-}
-
-func carry(from, to net.Conn) {
-	_, err := to.(*net.TCPConn).ReadFrom(from) // the kernel moves the bytes where it can
-	if err != nil {
-		_ = from.Close()
-		_ = to.Close()
-		return
-	}
-	if to.(*net.TCPConn).CloseWrite() != nil || to.SetReadDeadline(time.Now().Add(halfClosed)) != nil {
-		_ = to.Close()
-	}
 }

@@ -1,4 +1,4 @@
-package rclone
+package egress
 
 import (
 	"context"
@@ -13,28 +13,27 @@ import (
 	"stasis/dbserver/transfer/storage"
 )
 
-// hosts says where the connections of remotes may go. It is asked with the address
-// that is about to be connected to, after the name has been looked up: a name that
-// changes its address between a check and a connection, or a redirect, changes nothing.
-type hosts struct {
-	more []host // that are allowed in spite of the rule
-	own  storage.Addresses
+// Hosts says where the connections of remotes may go: anywhere but to link-local and
+// similar addresses, the metadata services of machines, and the cluster's own ports.
+type Hosts struct {
+	More []Host            // that are allowed in spite of the rule
+	Own  storage.Addresses // of the cluster; nil: not known
 }
 
-// host is an entry of --backup.remote-hosts: a name, an address or a network, perhaps
+// Host is an entry of --backup.remote-hosts: a name, an address or a network, perhaps
 // with a port.
-type host struct {
+type Host struct {
 	name   string
 	prefix netip.Prefix // instead of a name
 	port   uint16       // 0: all
 }
 
-// parseHost reads HOST, HOST:PORT, ADDRESS, [ADDRESS]:PORT or NETWORK/BITS.
-func parseHost(text string) (host, error) {
-	var h host
+// ParseHost reads HOST, HOST:PORT, ADDRESS, [ADDRESS]:PORT or NETWORK/BITS.
+func ParseHost(text string) (Host, error) {
+	var h Host
 	name := strings.TrimSpace(text)
 	if prefix, err := netip.ParsePrefix(name); err == nil {
-		return host{prefix: prefix.Masked()}, nil
+		return Host{prefix: prefix.Masked()}, nil
 	}
 	if at, port, err := net.SplitHostPort(name); err == nil {
 		n, err := strconv.ParseUint(port, 10, 16)
@@ -54,10 +53,10 @@ func parseHost(text string) (host, error) {
 	return h, nil
 }
 
-// allowsMore says whether an entry allows a connection. name is what was to be looked
-// up, perhaps an address.
-func (h hosts) allowsMore(name string, at netip.AddrPort) bool {
-	return slices.ContainsFunc(h.more, func(m host) bool {
+// allowsMore says whether an entry allows a connection. name is what was looked up,
+// perhaps an address.
+func (h Hosts) allowsMore(name string, at netip.AddrPort) bool {
+	return slices.ContainsFunc(h.More, func(m Host) bool {
 		if m.port != 0 && m.port != at.Port() {
 			return false
 		}
@@ -65,11 +64,11 @@ func (h hosts) allowsMore(name string, at netip.AddrPort) bool {
 	})
 }
 
-// errForbidden: the rule for connections of remotes forbids one.
-var errForbidden = errors.New("a remote may not be there")
+// ErrForbidden is returned for a connection that the rule forbids.
+var ErrForbidden = errors.New("a remote may not be there")
 
-// permits is nil if a remote may connect to the address.
-func (h hosts) permits(ctx context.Context, name string, at netip.AddrPort) error {
+// permits returns nil if a remote may connect to the address. name is what was looked up.
+func (h Hosts) permits(ctx context.Context, name string, at netip.AddrPort) error {
 	addr := at.Addr().Unmap().WithZone("")
 	at = netip.AddrPortFrom(addr, at.Port())
 	if h.allowsMore(name, at) {
@@ -81,20 +80,20 @@ func (h hosts) permits(ctx context.Context, name string, at netip.AddrPort) erro
 	}
 	for _, a := range reached {
 		if what := special(a); what != "" {
-			return fmt.Errorf("%w: %s is %s (--backup.remote-hosts allows more)", errForbidden, at, what)
+			return fmt.Errorf("%w: %s is %s (--backup.remote-hosts allows more)", ErrForbidden, at, what)
 		}
 	}
-	if h.own == nil {
+	if h.Own == nil {
 		return nil
 	}
-	for _, member := range h.own(ctx) {
+	for _, member := range h.Own(ctx) {
 		for _, a := range reached {
 			same, err := isAt(ctx, member, netip.AddrPortFrom(a, at.Port()))
 			if err != nil {
-				return fmt.Errorf("%w: it cannot be told whether %s is this cluster's own: %w", errForbidden, at, err)
+				return fmt.Errorf("%w: it cannot be told whether %s is this cluster's own: %w", ErrForbidden, at, err)
 			}
 			if same {
-				return fmt.Errorf("%w: %s is a port of this cluster (--backup.remote-hosts allows more)", errForbidden, at)
+				return fmt.Errorf("%w: %s is a port of this cluster (--backup.remote-hosts allows more)", ErrForbidden, at)
 			}
 		}
 	}
@@ -137,8 +136,8 @@ func embedded(a netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// isAt says whether a server of the cluster, host:port, is met at an address. Its name
-// is looked up only if the port is the same.
+// isAt says whether a server of the cluster, host:port, has an address. It looks the
+// server's name up only if the port is the same.
 func isAt(ctx context.Context, member string, at netip.AddrPort) (bool, error) {
 	name, port, err := net.SplitHostPort(member)
 	if err != nil || port != strconv.Itoa(int(at.Port())) {
