@@ -32,7 +32,7 @@ type Memory struct {
 	calls   int
 
 	// Hook, if set, is called before every call, which fails with its error. It may
-	// wait. Set it while no call is under way.
+	// wait. Set it while no call runs.
 	Hook func(ctx context.Context, c Call) error
 	// Limit, if not 0, is the space: what does not fit leaves a part and fails.
 	Limit int64
