@@ -16,14 +16,14 @@ import (
 // retryFull is how often a write that met a full disk is tried again.
 const retryFull = 50 * time.Millisecond
 
-// patientFS lets logs and manifests wait for space when the disk is full. Pebble
-// cannot go on without them, and in the middle of a log's rotation it would take
-// the process down with it. Tables are not waited for, as giving one up frees
-// space; Pebble tries again by itself, without a pause, so the pause is made here.
+// patientFS lets logs and manifests wait for space when the disk is full. Pebble cannot go
+// on without them, and an error in the middle of a log's rotation would end the process.
+// Tables do not wait, because giving one up frees space. Pebble tries again to write one
+// without a pause, so the pause is made here.
 type patientFS struct {
 	vfs.FS
 	log  hclog.Logger
-	full atomic.Bool // somebody waits for space
+	full atomic.Bool // a file waits for space
 }
 
 // vital says whether Pebble cannot do without writing this file.
@@ -49,7 +49,7 @@ func (f *patientFS) insist(operation func() error) error {
 	}
 }
 
-// refuse answers apierror.NoSpace while the disk is full.
+// refuse returns apierror.NoSpace while the disk is full.
 func (f *patientFS) refuse() error {
 	if f.full.Load() {
 		return apierror.New(apierror.NoSpace, "no space left on disk: %w", syscall.ENOSPC)
@@ -57,7 +57,7 @@ func (f *patientFS) refuse() error {
 	return nil
 }
 
-// pace pauses after an error of a full disk, and gives err.
+// pace pauses after an error of a full disk, and returns err.
 func (f *patientFS) pace(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
 		<-time.After(retryFull)
@@ -94,7 +94,7 @@ func (f *patientFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs
 	return f.create(to, func() (vfs.File, error) { return f.FS.ReuseForWrite(from, to, c) })
 }
 
-// Unwrap gives the file system below.
+// Unwrap returns the file system below.
 func (f *patientFS) Unwrap() vfs.FS { return f.FS }
 
 // patientFile is a log or a manifest being written.
@@ -104,7 +104,7 @@ type patientFile struct {
 }
 
 // Write goes on after what was written when the disk was full. A failed Sync is
-// not repeated: nobody knows what it lost.
+// not repeated: it is unknown what it lost.
 func (f *patientFile) Write(p []byte) (written int, err error) {
 	err = f.fs.insist(func() error {
 		n, err := f.File.Write(p[written:])
