@@ -20,19 +20,19 @@ import (
 	"stasis/dbserver/transfer/storage"
 )
 
-// What a remote answers is the remote's: a client that may choose the remote could
-// read with its errors what only the server reaches. So an error comes back as what
-// this side knows (a refusal, a network error) or as a status; of other texts one short
-// line is left, without what is quoted in it.
+// What a remote answers is the remote's text. A client that may choose the remote could read
+// in its errors what only the server reaches. An error therefore comes back as what this
+// side knows (a refusal, a network error) or as a status. Of any other text one short line
+// is left, without what is quoted in it.
 
-// told is an error whose whole text is this program's.
+// told is an error whose whole text comes from this program.
 type told struct{ text string }
 
 func (e told) Error() string { return e.text }
 
 func own(format string, args ...any) error { return told{fmt.Sprintf(format, args...)} }
 
-// explain says what an error of rclone was.
+// explain returns an error of rclone in this program's words.
 func (o *opening) explain(err error) error {
 	if forbidden := o.atGate(err); forbidden != nil {
 		return forbidden
@@ -43,8 +43,8 @@ func (o *opening) explain(err error) error {
 // throughGate finds where a connection was to go in the text of rclone's SOCKS clients.
 var throughGate = regexp.MustCompile(`socks connect tcp \S+?->(\S+?): `)
 
-// atGate is why the gate made no connection. The text of rclone's error has only the
-// number that SOCKS has for it.
+// atGate is why the gate made no connection; nil if it did not refuse one. The text of
+// rclone's error has only the number that SOCKS has for the reason.
 func (o *opening) atGate(err error) error {
 	for _, forbidden := range []error{o.pass.Forbidden(), err} {
 		if errors.Is(forbidden, egress.ErrForbidden) {
@@ -231,7 +231,7 @@ func errorCode(err error) string {
 	return ""
 }
 
-// longestLine bounds what is left of a text.
+// longestLine bounds what is left of a text, in characters.
 const longestLine = 160
 
 // quotedParts are what an error quotes: answers, above all.

@@ -22,8 +22,8 @@ func (r *remote) Stat(ctx context.Context, name string) (_ storage.Object, err e
 	return storage.Object{Name: name, Size: o.Size()}, nil
 }
 
-// List implements storage.Remote. Only a folder that is itself missing is empty; a
-// list that broke off somewhere is an error.
+// List implements storage.Remote. Only a folder that is itself missing is empty. A list that
+// breaks off is an error.
 func (r *remote) List(ctx context.Context, folder string) (_ []storage.Object, err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.Bound(ctx)

@@ -43,8 +43,8 @@ func (r *remote) Remove(ctx context.Context, name string) (err error) {
 	return err
 }
 
-// Close implements storage.Remote. It also empties rclone's own cache of opened
-// remotes, where those that a wrapper wraps are kept with their options.
+// Close implements storage.Remote. It also empties rclone's own cache of opened remotes,
+// which keeps those that a wrapper wraps with their options.
 func (r *remote) Close() (err error) {
 	defer r.opening.close()
 	defer guard(&err)
@@ -55,17 +55,17 @@ func (r *remote) Close() (err error) {
 	return err
 }
 
-// guard turns a panic of rclone into an error. Some of its backends trust that an answer
-// has all its parts; one that a client has chosen for its answers must not end the
-// server. What the backend was doing is not finished, so the remote is not used again.
+// guard turns a panic of rclone into an error. Some of its backends assume that an answer has
+// all its parts, and a remote that a client has chosen for its answers must not end the
+// server. The error is storage.ErrFinal, because the backend may be in any state.
 func guard(err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("%w: %w", storage.ErrFinal, own("the answer of the remote makes no sense: it broke the program that speaks with it"))
 	}
 }
 
-// translate gives an error of rclone the meaning that callers know. Its text is of
-// this program: see explain.
+// translate gives an error of rclone the meaning that callers know. Its text is this
+// program's, see explain.
 func (r *remote) translate(err error) error {
 	switch {
 	case err == nil:

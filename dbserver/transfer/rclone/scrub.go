@@ -14,7 +14,7 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 )
 
-// harmless are options whose values may be seen: without them nobody could tell what
+// harmless are options whose values may be seen: without them a reader could not tell what
 // an error is about.
 var harmless = []string{
 	"type", "provider", "vendor", "region", "location_constraint", "endpoint", "host", "port", "url", "auth_url",
