@@ -81,7 +81,7 @@ func TestDamageIsMended(t *testing.T) {
 				require.NoError(t, u.Upload(t.Context(), id, "PRMR-a"))
 				return u.Moved()
 			}
-			require.Zero(t, up(first), "nobody has read it: by name and size it is there")
+			require.Zero(t, up(first), "it has not been read: by name and size it is there")
 			find(t, m)
 			require.Equal(t, []string{"damaged/" + name[strings.LastIndex(name, "/")+1:]}, marked(m))
 			list, err := transfer.NewRepository(m.Remote(), brisk).List(t.Context())

@@ -71,7 +71,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 		}()
 	}
 	for {
-		synctest.Wait() // everybody waits at a gate, sleeps or is done
+		synctest.Wait() // each of them waits at a gate, sleeps or is done
 		var waiting []*actor
 		over := true
 		mu.Lock()
@@ -87,7 +87,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 			return choices
 		}
 		if len(waiting) == 0 {
-			time.Sleep(time.Second) // somebody pauses
+			time.Sleep(time.Second) // one of them pauses
 			continue
 		}
 		next := waiting[0]
@@ -103,7 +103,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 }
 
 // explore runs a scenario of two actors under every order of their calls in which the
-// turn passes from one to the other at most twice: whoever begins, wherever it stops,
+// turn passes from one to the other at most twice: whichever begins, wherever it stops,
 // and wherever the other one stops. (Bugs of this kind need no more turns than that.)
 // The last orders are random ones with many turns. It says how many there were.
 func explore(t *testing.T, scenario func(t *testing.T, pick func(step, choices int) int) []int) (runs int) {
@@ -170,7 +170,7 @@ func tiny(t *testing.T) (*shop, map[string][]byte) {
 }
 
 // leave a storage as an upload left it that died before its manifests were written:
-// all content is there and nobody needs it, until the next upload does.
+// all content is there and no backup needs it, until the next upload does.
 func abandoned(objects map[string][]byte) *remotetest.Memory {
 	m := remotetest.NewMemory()
 	for name, data := range objects {
@@ -246,7 +246,7 @@ func TestDeleteBesideUpload(t *testing.T) {
 			gone++
 			_, there := m.Objects()[first+"/BACKUP.json"]
 			require.False(t, there, "a manifest without its pieces")
-			require.True(t, up.err != nil || del.err == nil, "neither deleted nor whole, and nobody says so: %v, %v", up.err, del.err)
+			require.True(t, up.err != nil || del.err == nil, "neither deleted nor whole, and no error says so: %v, %v", up.err, del.err)
 		}
 		return choices
 	})

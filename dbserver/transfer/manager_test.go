@@ -167,7 +167,7 @@ func withDesk(t *testing.T, test func(d *desk)) {
 	})
 }
 
-// A server refuses to move more files at once than its memory is meant for, whoever asks.
+// A server refuses to move more files at once than its memory is meant for, whichever client asks.
 func TestTransfersAreBounded(t *testing.T) {
 	withDesk(t, func(d *desk) {
 		for i, allowed := range map[int]bool{0: true, dbclient.MostTransfers: true, dbclient.MostTransfers + 1: false, -1: false} {
@@ -267,7 +267,7 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// A server that is started anew gets its job again, takes its own lock over, and
+// A server that is started again gets its job again, takes its own lock over, and
 // sends what is missing.
 func TestRestartedServerGoesOn(t *testing.T) {
 	withDesk(t, func(d *desk) {

@@ -24,7 +24,7 @@ import (
 )
 
 // Upload and download beside the rclone command, on the same files on the same disk and
-// the same server, in one run: rounds of one after the other, whoever is first taking
+// the same server, in one run: rounds of one after the other, whichever is first taking
 // turns. The command is the one of the version that is linked here; the servers are
 // processes of their own, as the command is. Reported: MB/s over all rounds, and the
 // ratio of each, ours by the command's: 1 is as fast, more is faster.

@@ -19,18 +19,17 @@ import (
 
 // folder is a remote on this machine's disk, below the operator's root.
 //
-// What is guaranteed: nothing outside of the root is read or written, whatever is put
-// there at whatever moment, since every name is resolved by os.Root. And a symbolic
-// link, or another thing that is neither a file nor a folder, is not followed even when
-// it leads to a place below the root: it is refused where it is found. A link that
-// another process puts into the place of a folder between that look and the use can lead
-// to another place below the root, and no further.
+// It guarantees that nothing outside of the root is read or written, whatever is put below
+// the root at any moment, since os.Root resolves every name. It refuses a symbolic link, and
+// anything else that is neither a file nor a folder, even if the link leads to a place below
+// the root. If another process replaces a folder by a link between that check and the use,
+// the link can lead to another place below the root, and no further.
 type folder struct {
 	root *os.Root
 	base string // below root, with slashes
 }
 
-// openFolder opens a path below root; the folder itself need not be there.
+// openFolder opens a path below root. The folder itself need not exist.
 func openFolder(root, at string) (storage.Remote, error) {
 	rel, err := filepath.Rel(root, filepath.FromSlash(path.Clean("/"+at)))
 	if err != nil || !filepath.IsLocal(rel) || rel == "." {

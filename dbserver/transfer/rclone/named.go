@@ -50,7 +50,7 @@ func parseNamed(raw []byte) (dbclient.RemoteConfig, error) {
 		return named, nil
 	}
 	if bytes.Contains(raw, []byte("RCLONE_ENCRYPT_V0:")) {
-		return nil, fmt.Errorf("the file is encrypted by rclone: no server can be asked for its password; store it decrypted, with mode 600")
+		return nil, fmt.Errorf("the file is encrypted by rclone: a server has no terminal to ask for its password; store it decrypted, with mode 600")
 	}
 	return parseINI(raw)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Every option of every backend that requests may use was looked at: it is allowed or
-// refused. A new version of rclone that has another one fails here, until somebody has read what it
+// refused. A new version of rclone that has another one fails here, until a developer has read what it
 // does. The lists name nothing that rclone does not have.
 func TestEveryOptionIsClassified(t *testing.T) {
 	for _, info := range fs.Registry {

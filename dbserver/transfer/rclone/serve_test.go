@@ -152,7 +152,7 @@ func TestErrorsHaveNoCredentials(t *testing.T) {
 					}
 				}
 				if _, has := section["key_pem"]; has {
-					raw, err := os.ReadFile(sshKey(t)) // of somebody else
+					raw, err := os.ReadFile(sshKey(t)) // of another user
 					require.NoError(t, err)
 					section["key_pem"] = strings.ReplaceAll(strings.TrimSpace(string(raw)), "\n", `\n`)
 				}
