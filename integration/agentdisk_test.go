@@ -148,6 +148,7 @@ func (h *hangingAgency) get(url string) (string, error) {
 // while the old one's process and port are still there; data definition works again; the
 // old one says what is wrong with it, and follows when its disk is back.
 func TestLeadingAgentsDiskHangs(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	o.DBServers, o.Coordinators = 2, 1
 	o.Timing.Agency.DiskTimeout = time.Hour
@@ -194,6 +195,7 @@ func TestLeadingAgentsDiskHangs(t *testing.T) {
 // TestAgentEndsWhenItsDiskHangsTooLong: it says why and ends, as far as the system lets
 // it: a thread that hangs in it keeps the process there until the disk is back.
 func TestAgentEndsWhenItsDiskHangsTooLong(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	o.DBServers, o.Coordinators = 0, 0
 	o.Timing.Agency.DiskTimeout = 10 * time.Second

@@ -21,6 +21,7 @@ import (
 // Two creates at once on two coordinators, again and again: never two within the
 // lock, and with time enough both succeed, one after the other.
 func TestTwoBackupsAtOnce(t *testing.T) {
+	t.Parallel()
 	var within, overlaps, entered atomic.Int64
 	o := options(t, minicluster.InProcess)
 	o.Steps = func(_ context.Context, e event.Event) {
@@ -59,6 +60,7 @@ func TestTwoBackupsAtOnce(t *testing.T) {
 // definition waits for the cut, and not for the links; the backup that held on is not
 // harmed.
 func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
+	t.Parallel()
 	held, cut, goOn := make(chan string, 1), make(chan struct{}), make(chan struct{})
 	o := options(t, minicluster.InProcess)
 	o.Steps = func(_ context.Context, e event.Event) {

@@ -26,6 +26,7 @@ type taken struct {
 // return: n+1 is never there without n, on one shard or across shards, of one
 // writer or of several.
 func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		if o.Mode == minicluster.InProcess {
 			o.FS = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
@@ -48,6 +49,7 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 // backups that are no single instant. One server cuts only when writers, whom nothing
 // stops, have gone on.
 func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.InProcess)
 	o.WithoutLocks = true
 	history := load.NewHistory()

@@ -224,6 +224,7 @@ func TestForgetfulLeaderAsksFirst(t *testing.T) {
 // has begun: then the successor has it. So every acknowledged write is there, whenever
 // the acknowledgement came.
 func TestPausedLeaderWakes(t *testing.T) {
+	t.Parallel()
 	c, o := impatient(t)
 	ctx := t.Context()
 	require.NoError(t, createReplicated(ctx, c.clients[0], "c", 1, 3, 2))

@@ -126,6 +126,7 @@ func TestDisksThatHang(t *testing.T) {
 // leads what it led, and after the thaw the replicas become identical; status says which
 // disk it is and since when.
 func TestFrozenDiskOfADBServer(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	c := start(t, o)
 	freeze, thaw := ontoFrozenDisk(t, c, filepath.Join(o.Dir, "dbserver-1"))

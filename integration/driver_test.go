@@ -78,6 +78,7 @@ func invented(n int) []map[string]any {
 // An ordinary client creates, fills, backs up, changes, drops and restores, and
 // finds document by document what it had put in.
 func TestOfficialDriver(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		c := start(t, o)
 		for name, driver := range drivers(c) {
@@ -229,6 +230,7 @@ func readAll(ctx context.Context, t testing.TB, col arangodb.Collection, docs []
 
 // The import reads JSON lines, and the whole-collection read gives them back.
 func TestImportAndReadBack(t *testing.T) {
+	t.Parallel()
 	c := start(t, options(t, minicluster.InProcess))
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 4))

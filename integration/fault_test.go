@@ -111,6 +111,7 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 // A DB server that dies after the commit publishes its piece when it starts
 // again; until then the backup is listed as not available, with a piece less.
 func TestDBServerDiesAfterTheCommit(t *testing.T) {
+	t.Parallel()
 	hold, sink := holdAt(event.Committed)
 	o := options(t, minicluster.InProcess)
 	o.Steps = sink
@@ -144,6 +145,7 @@ func TestDBServerDiesAfterTheCommit(t *testing.T) {
 // The agency's leader dies while a backup holds the lock: lock and freeze survive
 // the change of leader, and the backup ends well or fails cleanly.
 func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
+	t.Parallel()
 	hold, sink := holdAt(event.Linking)
 	o := options(t, minicluster.InProcess)
 	o.Steps = sink

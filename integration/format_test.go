@@ -65,6 +65,7 @@ func formats(t *testing.T, test func(t *testing.T, format string, want expectati
 // its backup are restored; what is at the remote is downloaded; new backups are taken;
 // old ones are deleted.
 func TestEarlierFormats(t *testing.T) {
+	t.Parallel()
 	formats(t, func(t *testing.T, format string, want expectation) {
 		modes(t, func(t *testing.T, o minicluster.Options) {
 			o.Agents, o.DBServers, o.Coordinators = want.Agents, want.DBServers, want.Coordinators

@@ -94,6 +94,7 @@ func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
 		})
 	})
 	t.Run("processes", func(t *testing.T) {
+		t.Parallel()
 		o := options(t, minicluster.Processes)
 		o.DBServers = 4
 		c := start(t, o)

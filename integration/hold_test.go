@@ -149,6 +149,7 @@ func TestHoldGateProcess(t *testing.T) {
 // because of that, and long before any lease ends. How long writers waited is logged: on
 // a real clock, and a loaded machine, it decides nothing.
 func TestGateOfADeadProcessOpens(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	o.DBServers = 1
 	c := start(t, o)

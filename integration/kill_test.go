@@ -26,6 +26,7 @@ import (
 // nothing is half done, every listed backup is whole, and one whose create was
 // answered is listed.
 func TestKillEverythingDuringCreate(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	c := start(t, o)
 	ctx := t.Context()
@@ -82,6 +83,7 @@ func requirePrivate(t *testing.T, dir string) {
 // SIGKILL of every process at a random moment of a restore: after the restart
 // there is the state before or the state of the backup, whole.
 func TestKillEverythingDuringRestore(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	c := start(t, o)
 	ctx := t.Context()

@@ -6,6 +6,7 @@ package integration
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,7 +26,21 @@ import (
 	"stasis/minicluster"
 )
 
+// parallel is how many tests of real processes run at once. They mostly wait, for
+// leases, elections and deadlines; tests in bubbles need a processor each and run one after
+// the other, before them.
+const parallel = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", parallel); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if dir := binaryDir; dir != "" {
 			if err := os.RemoveAll(dir); err != nil {

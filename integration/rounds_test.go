@@ -32,6 +32,7 @@ var roundsSeed = flag.Uint64("seed", 0, "of TestRounds; 0 takes one from the clo
 // load, and now and then the agency's leader is. Every round ends with the histories
 // of its documents checked and the replicas identical.
 func TestRounds(t *testing.T) {
+	t.Parallel()
 	seed := *roundsSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())

@@ -88,6 +88,7 @@ func (k *collision) elsewhere(path string) map[string]any {
 // nor what is half here can be used; a backup that is deleted under its upload is not
 // at the remote; a restore of another one does not disturb.
 func TestTransfersCollide(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	r := newHeldRemote(t)
 	c := start(t, o)

@@ -25,6 +25,7 @@ import (
 // is not available and cannot be restored. The cluster goes on writing. When there is
 // space, the same download completes.
 func TestFullDiskDuringDownload(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.InProcess)
 	var room, met atomic.Int64 // writes that still fit; those that did not
 	room.Store(1 << 40)

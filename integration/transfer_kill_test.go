@@ -47,6 +47,7 @@ const leader = "the agency's leader"
 // completes then. What was through does not go through again. Nothing half-downloaded
 // is available or restored.
 func TestKillDuringTransfer(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	r := newHeldRemote(t)
 	c := start(t, o)

@@ -153,6 +153,7 @@ func (a *teller) run(binary string, args ...string) (string, error) {
 // file of the cluster, whether a transfer succeeds, is refused by the remote, or fails
 // with errors of the remote that repeat what it was asked with.
 func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
 	const password, wrong, user, header = "mark-pass%word+/=ä", "mark-wr0ng-pass+/=", "mark-us&er+name", "mark-he4der-value"
 	const malformed, inPath = "mark-m4lformed", "mark-p4th-secret"
 	hidden, err := obscure.Obscure(password)

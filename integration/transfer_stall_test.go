@@ -152,6 +152,7 @@ func silentRemotes(addr string) map[string]map[string]string {
 // shows that it has begun, an abort ends it at once, and so does the end of the DB
 // servers.
 func TestSilentRemote(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	c := start(t, o)
 	filled(t, c, 50)
@@ -242,6 +243,7 @@ func requireEntries(t *testing.T, st backup.TransferStatus, want string) {
 // it came; an abort ends the transfer at once and leaves nothing here; a DB server
 // ends cleanly and goes on when it is back and the remote speaks again.
 func TestRemoteFallsSilent(t *testing.T) {
+	t.Parallel()
 	o := options(t, minicluster.Processes)
 	r := newHeldRemote(t)
 	v := newValve(t, strings.TrimPrefix(r.url, "http://"))

@@ -81,6 +81,7 @@ func requireAll(t testing.TB, want string, got map[string]string) {
 // The official driver uploads, deletes, downloads and restores, aborts and asks for
 // what does not exist.
 func TestDriverTransfers(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		r := newRemote(t, &o)
 		c := start(t, o)
@@ -164,6 +165,7 @@ func nothingKept(t testing.TB, c *cluster, o minicluster.Options) {
 // servers, lists what is at the remote, downloads it, restores it, and has the data;
 // one with fewer is refused with the numbers.
 func TestTotalLoss(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		r := newRemote(t, &o)
 		old := start(t, o)
