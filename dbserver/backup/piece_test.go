@@ -268,7 +268,7 @@ func TestVerifyIsCancelled(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// What the agency decided settles pending pieces; anything undecided stays.
+// What the agency decided is done to pending pieces; anything undecided stays.
 func TestResolve(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)

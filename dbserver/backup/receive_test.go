@@ -40,7 +40,7 @@ func arrive(from, to *Store, id string, c piece.Content) error {
 
 // A piece that arrives is listed when all of it is there and durable, and not before,
 // whatever operation of the disk fails or is the last one before the power goes. The
-// next attempt finishes it. The agency's settling leaves it alone.
+// next attempt finishes it. Attempts.Resolve leaves it alone.
 func TestReceiveFailsAndCrashesAtEveryOperation(t *testing.T) {
 	source := newServer(t, vfs.NewMem())
 	source.small = true

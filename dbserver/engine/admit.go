@@ -28,7 +28,7 @@ func (e *Engine) unsynced() error {
 // was done: the disk hangs, or the last writes have not reached it for too long. The commit
 // itself refuses when the disk is full or has failed.
 func (e *Engine) Admit() error {
-	if e.fail.refuse() != nil || e.fs.patient.refuse() != nil {
+	if e.fail.refuse() != nil || e.fs.space.refuse() != nil {
 		return nil
 	}
 	err := e.calls.hung()

@@ -90,7 +90,7 @@ func (e *Engine) awaitDisk(closed <-chan error) error {
 		case <-tick.C:
 		}
 		useless += retryFull
-		if e.fs.patient.refuse() == nil && e.calls.hung() == nil {
+		if e.fs.space.refuse() == nil && e.calls.hung() == nil {
 			useless = 0
 		}
 	}

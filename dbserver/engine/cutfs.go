@@ -14,8 +14,8 @@ import (
 // of a log where the log ends.
 type cutFS struct {
 	vfs.FS
-	patient *patientFS // what the engine itself writes goes through it
-	tables  Meter      // of what is done to tables that are being written: by flushes and compactions
+	space  *spaceFS // what the engine itself writes goes through it
+	tables Meter    // of what is done to tables that are being written: by flushes and compactions
 
 	mu   sync.Mutex
 	copy *cutCopy // that is being made; nil between cuts
@@ -115,7 +115,7 @@ func (f *cutFS) Link(oldname, newname string) error {
 func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	c := f.inside(name)
 	if c == nil {
-		file, err := f.patient.Create(name, category)
+		file, err := f.space.Create(name, category)
 		if IsImmutable(name) {
 			return f.tables.file(file, err)
 		}
@@ -132,7 +132,7 @@ func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 
 // ReuseForWrite is for the engine's own logs.
 func (f *cutFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.patient.ReuseForWrite(from, to, category)
+	return f.space.ReuseForWrite(from, to, category)
 }
 
 // Unwrap gives the file system below.

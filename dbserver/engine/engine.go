@@ -103,7 +103,7 @@ func (e *Engine) refuse() error {
 	if err := e.fail.refuse(); err != nil {
 		return err
 	}
-	if err := e.fs.patient.refuse(); err != nil {
+	if err := e.fs.space.refuse(); err != nil {
 		return err
 	}
 	if !e.calls.settled() {

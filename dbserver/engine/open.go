@@ -23,7 +23,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	case o.Health != nil:
 		e.fs.FS = o.Health.FS(o.FS)
 	}
-	e.fs.patient = &patientFS{FS: e.fs.FS, log: o.Logger}
+	e.fs.space = &spaceFS{FS: e.fs.FS, log: o.Logger}
 	err := e.fail.guard(func() (err error) {
 		popts := o.pebble(e.fs, pebbleLogger{e.fail}, events(o.Logger, &e.lastLog))
 		e.db, err = pebble.Open(dir, popts)

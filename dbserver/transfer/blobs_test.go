@@ -67,10 +67,10 @@ func TestFewCallsForBlobs(t *testing.T) {
 	require.Positive(t, listed)
 	require.Positive(t, empty)
 
-	patient := brisk
-	patient.Lease = time.Minute // one session, however slow this machine is
+	slow := brisk
+	slow.Lease = time.Minute // one session, however slow this machine is
 	send := func() {
-		require.NoError(t, transfer.NewMover(m.Remote(), a.store, patient).Upload(t.Context(), first, "PRMR-a"))
+		require.NoError(t, transfer.NewMover(m.Remote(), a.store, slow).Upload(t.Context(), first, "PRMR-a"))
 	}
 	require.Equal(t, map[string]int{"folders": 1, "put": len(blobs)}, callsForBlobs(m, send))
 	// The second time they are looked for before the manifest and once more after it.

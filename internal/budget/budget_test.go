@@ -53,7 +53,7 @@ func TestPoolsDoNotBorrow(t *testing.T) {
 	require.Zero(t, held(b)["peers"])
 }
 
-// What can never be had is 413: a client that tried again would try for ever.
+// What a pool can never give is 413: a client that tried again would try for ever.
 func TestNeverIsNotLater(t *testing.T) {
 	b := New(100 << 20)
 	a := b.Open(Client)
