@@ -5,7 +5,7 @@
 // # What it owns
 //
 // One directory, locked while open. Keys that begin with byte 0x00 are the
-// system's (SystemKey); every other key belongs to the caller. The restore epoch
+// system's (SystemGet, SystemSet); every other key belongs to the caller. The restore epoch
 // and the nonce of the restore that made the engine live among the system keys.
 //
 // # Invariants

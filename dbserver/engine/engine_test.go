@@ -89,7 +89,7 @@ func TestIteratorBoundsAndMoves(t *testing.T) {
 	require.False(t, it.Next())
 	require.True(t, it.SeekGE([]byte("a")))
 	require.Equal(t, "b", string(it.Key()))
-	require.True(t, it.SeekLT([]byte("z")))
+	require.True(t, it.Last())
 	require.Equal(t, "c", string(it.Key()))
 	require.True(t, it.Prev())
 	require.Equal(t, "b", string(it.Key()))

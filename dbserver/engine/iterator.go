@@ -50,9 +50,6 @@ func (i *Iterator) Last() bool { i.moved = true; return i.it.Last() }
 // SeekGE goes to the first key that is key or greater.
 func (i *Iterator) SeekGE(key []byte) bool { i.moved = true; return i.it.SeekGE(key) }
 
-// SeekLT goes to the last key that is smaller than key.
-func (i *Iterator) SeekLT(key []byte) bool { i.moved = true; return i.it.SeekLT(key) }
-
 // Next goes to the next key; a new iterator, to the first.
 func (i *Iterator) Next() bool {
 	if !i.moved {

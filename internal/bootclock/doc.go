@@ -3,9 +3,8 @@
 //
 // On Linux, Go's monotonic clock is CLOCK_MONOTONIC, which stands still while the machine is
 // suspended: a lease measured by it outlives the suspension. CLOCK_BOOTTIME goes on. On other
-// systems, and if Linux does not have that clock, Elapsed is the monotonic clock and
-// Suspended returns false. When a host pauses a virtual machine, all clocks in it stand
-// still, this one too.
+// systems, and if Linux does not have that clock, Elapsed is the monotonic clock.
+// When a host pauses a virtual machine, all clocks in it stand still, this one too.
 //
 // It is a real clock. It must not be used in the bubbles of testing/synctest.
 package bootclock

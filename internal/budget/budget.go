@@ -150,9 +150,9 @@ func never(p *pool) error {
 	return apierror.New(apierror.EntityTooLarge, "the request needs more than the %d bytes of memory that this server has for %s: send it in smaller parts", p.size, p.name)
 }
 
-// Fits returns apierror.EntityTooLarge if the pool could not give n bytes even if it were
+// fits returns apierror.EntityTooLarge if the pool could not give n bytes even if it were
 // empty.
-func (a *Account) Fits(n int64) error {
+func (a *Account) fits(n int64) error {
 	if a == nil || a.class == Peer || n <= a.budget.large.size {
 		return nil
 	}

@@ -74,7 +74,7 @@ func TestOnePeerMayBeLarge(t *testing.T) {
 	b := New(10 << 20)
 	require.NoError(t, b.Open(Peer).Take(1<<20), "a gate that is held, heartbeats")
 	a := b.Open(Peer)
-	require.NoError(t, a.Fits(50<<20))
+	require.NoError(t, a.fits(50<<20))
 	require.NoError(t, a.Take(20<<20))
 	require.NoError(t, a.Take(30<<20))
 	require.ErrorIs(t, b.Open(Peer).Take(20<<20), apierror.ResourceLimit, "one at a time")

@@ -22,7 +22,7 @@ func ReadAll(a *Account, r io.Reader, limit, length int64) ([]byte, error) {
 	if length > limit {
 		return nil, tooLong(limit)
 	}
-	if err := a.Fits(length); err != nil {
+	if err := a.fits(length); err != nil {
 		return nil, err
 	}
 	b := body{account: a, from: r, limit: limit}
