@@ -14,7 +14,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -24,13 +23,15 @@ import (
 )
 
 func main() {
-	everywhere := flag.Bool("exports", false, "check the exports of all packages, and not only of those that are known to pass")
-	flag.Parse()
-	patterns := flag.Args()
+	patterns := os.Args[1:]
+	everywhere := len(patterns) > 0 && patterns[0] == "-exports" // of all packages, and not only of those that are known to pass
+	if everywhere {
+		patterns = patterns[1:]
+	}
 	if len(patterns) == 0 {
 		patterns = []string{"./..."}
 	}
-	if err := run(os.Stdout, ".", patterns, *everywhere); err != nil {
+	if err := run(os.Stdout, ".", patterns, everywhere); err != nil {
 		fmt.Fprintln(os.Stderr, "rules:", err)
 		os.Exit(1)
 	}
