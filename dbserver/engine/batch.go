@@ -32,9 +32,6 @@ func (b *Batch) DeleteRange(lower, upper []byte) error { return b.b.DeleteRange(
 // Len is the number of writes gathered.
 func (b *Batch) Len() int { return int(b.b.Count()) }
 
-// Bytes is about the size that the batch takes in the log.
-func (b *Batch) Bytes() int { return b.b.Len() }
-
 // Commit applies the batch, all or nothing. With sync it returns when the batch is on disk;
 // without, when it is in the log, to be synced within SyncInterval. After an error other
 // than ErrRefused the batch may or may not survive: the disk has failed or hangs. The batch

@@ -170,9 +170,6 @@ func (c *Cut) checkFiles() error {
 	return nil
 }
 
-// Dir is where the copy appears.
-func (c *Cut) Dir() string { return c.copy.dir }
-
 // Epoch is the restore epoch of the content.
 func (c *Cut) Epoch() uint64 { return c.epoch }
 

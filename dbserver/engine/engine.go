@@ -30,9 +30,6 @@ type Engine struct {
 	closed bool
 }
 
-// Dir is the directory that the engine was opened in.
-func (e *Engine) Dir() string { return e.dir }
-
 // Failed returns a channel that is closed when the disk has failed for good: every later
 // write returns Err, and the server should stop.
 func (e *Engine) Failed() <-chan struct{} { return e.fail.ch }

@@ -51,7 +51,7 @@ func all(t testing.TB, r Reader, lower, upper []byte) map[string]string {
 	it, err := r.NewIter(lower, upper)
 	require.NoError(t, err)
 	found := map[string]string{}
-	for it.First(); it.Valid(); it.Next() {
+	for more := it.First(); more; more = it.Next() {
 		v, err := it.Value()
 		require.NoError(t, err)
 		found[string(it.Key())] = string(v)

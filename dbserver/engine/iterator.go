@@ -61,9 +61,6 @@ func (i *Iterator) Next() bool {
 // Prev goes to the key before.
 func (i *Iterator) Prev() bool { return i.it.Prev() }
 
-// Valid says whether the iterator stands on a key.
-func (i *Iterator) Valid() bool { return i.it.Valid() }
-
 // Key is valid until the next move: copy it to keep it.
 func (i *Iterator) Key() []byte { return i.it.Key() }
 

@@ -56,7 +56,7 @@ func NewManager(c Config) *Manager {
 }
 
 // Close ends the jobs and waits for them. It waits for a remote that does not answer at
-// most for storage.Grace. What the jobs were doing stays unfinished in the agency: the
+// most for two seconds. What the jobs were doing stays unfinished in the agency: the
 // coordinator gives it to this server again when it is back.
 func (m *Manager) Close() {
 	m.mu.Lock()

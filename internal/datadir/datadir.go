@@ -36,7 +36,7 @@ func Open(fs vfs.FS, dir string, role Role, newID func() string) (*Dir, error) {
 		if newID == nil {
 			newID = role.NewID
 		}
-		id = &identity{Format: Format, Role: role, ID: newID(), Version: version.Stasis}
+		id = &identity{Format: formatNumber, Role: role, ID: newID(), Version: version.Stasis}
 		err = claim(fs, dir, id)
 	}
 	if err == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Format is the number of the directory layout that this program writes and reads.
-const Format = 1
+// formatNumber is that of the directory layout that this program writes and reads.
+const formatNumber = 1
 
 const (
 	identityFile = "STASIS"
@@ -102,9 +102,9 @@ func checkNew(fs vfs.FS, dir string) error {
 
 func (id *identity) check(dir string, role Role) error {
 	switch {
-	case id.Format != Format:
+	case id.Format != formatNumber:
 		return fmt.Errorf("data directory %s: %w: it has format %d (written by version %q), this program reads %d",
-			dir, ErrFormat, id.Format, id.Version, Format)
+			dir, ErrFormat, id.Format, id.Version, formatNumber)
 	case id.Role != role:
 		return fmt.Errorf("data directory %s %w: it is the %s %s, not one of a %s", dir, ErrRole, id.Role, id.ID, role)
 	case id.ID == "":

@@ -19,8 +19,8 @@ func Put(ctx context.Context, r storage.Remote, name string, data []byte) error 
 	return r.Put(ctx, name, int64(len(data)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
 }
 
-// Get reads an object.
-func Get(ctx context.Context, r storage.Remote, name string) ([]byte, error) {
+// get reads an object.
+func get(ctx context.Context, r storage.Remote, name string) ([]byte, error) {
 	in, err := r.Open(ctx, name)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (s suite) nothingIsThere() {
 	require.Empty(t, s.folders("blobs"))
 	_, err := s.writer.Stat(ctx, "blobs/ab/cd")
 	require.ErrorIs(t, err, storage.ErrNotFound)
-	_, err = Get(ctx, s.writer, "blobs/ab/cd")
+	_, err = get(ctx, s.writer, "blobs/ab/cd")
 	require.ErrorIs(t, err, storage.ErrNotFound)
 	require.NoError(t, s.writer.Remove(ctx, "blobs/ab/cd"))
 }
@@ -91,7 +91,7 @@ func (s suite) whatIsWrittenIsThere() {
 		o, err := s.reader.Stat(ctx, name)
 		require.NoError(t, err, name)
 		require.Equal(t, storage.Object{Name: name, Size: int64(len(data))}, o)
-		got, err := Get(ctx, s.reader, name)
+		got, err := get(ctx, s.reader, name)
 		require.NoError(t, err, name)
 		require.True(t, bytes.Equal(data, got), "%s: %d bytes instead of %d", name, len(got), len(data))
 	}
@@ -106,11 +106,11 @@ func (s suite) whatIsWrittenIsThere() {
 func (s suite) objectsAreReplaced() {
 	t, ctx := s.t, s.t.Context()
 	require.NoError(t, Put(ctx, s.writer, "sessions/upload.0", []byte("other")))
-	got, err := Get(ctx, s.reader, "sessions/upload.0")
+	got, err := get(ctx, s.reader, "sessions/upload.0")
 	require.NoError(t, err)
 	require.Equal(t, "other", string(got))
 	require.NoError(t, Put(ctx, s.writer, "blobs/ab/cd", []byte("short")))
-	got, err = Get(ctx, s.writer, "blobs/ab/cd") // one that has listed it before may see what it saw
+	got, err = get(ctx, s.writer, "blobs/ab/cd") // one that has listed it before may see what it saw
 	require.NoError(t, err)
 	require.Equal(t, "short", string(got))
 }

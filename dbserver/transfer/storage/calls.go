@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Grace is how long a remote may take for calls after the end of the context that it was
+// grace is how long a remote may take for calls after the end of the context that it was
 // opened with, such as closing a session, and how long abandoned calls are waited for.
-const Grace = 2 * time.Second
+const grace = 2 * time.Second
 
 // Calls counts the calls of remotes that run, also those that have been abandoned.
 type Calls struct {
@@ -32,7 +32,7 @@ func (c *Calls) end() {
 	}
 }
 
-// Wait waits until no call runs, at most for Grace. It returns how many calls are left.
+// Wait waits until no call runs, at most for grace. It returns how many calls are left.
 func (c *Calls) Wait() int {
 	c.mu.Lock()
 	if c.n == 0 {
@@ -44,7 +44,7 @@ func (c *Calls) Wait() int {
 	}
 	idle := c.idle
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), Grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	select {
 	case <-idle:

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// errSilent is the end of a call for which the remote took longer than Grace.
+// errSilent is the end of a call for which the remote took longer than grace.
 var errSilent = fmt.Errorf("%w: it does not answer, and the transfer is over", ErrFinal)
 
-// cancellable is a Remote whose calls return when their context ends, or Grace after the
+// cancellable is a Remote whose calls return when their context ends, or grace after the
 // end of the context that the remote was opened with. See Open.
 //
 // It embeds no Remote, so that no method of the interface can be forgotten here.
@@ -37,7 +37,7 @@ func Open(ctx context.Context, all *Calls, open func() (Remote, error)) (Remote,
 		return nil, err
 	}
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(Grace, func() { end(errSilent) }) })
+	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(grace, func() { end(errSilent) }) })
 	return &cancellable{remote: r, calls: all, life: life, end: func() { unhook(); end(errSilent) }}, nil
 }
 
@@ -173,7 +173,7 @@ func (r *cancellableReader) Close() error {
 	return closeWithin(r.ctx, r.calls, r.in.Close)
 }
 
-// closeWithin calls closing in any case. It waits for it at most for Grace, and not after
+// closeWithin calls closing in any case. It waits for it at most for grace, and not after
 // the end of ctx. An error that comes later is lost: nothing can be done about it.
 func closeWithin(ctx context.Context, all *Calls, closing func() error) error {
 	all.begin()
@@ -182,7 +182,7 @@ func closeWithin(ctx context.Context, all *Calls, closing func() error) error {
 		defer all.end()
 		closed <- closing()
 	}()
-	timer := time.NewTimer(Grace)
+	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case err := <-closed:
