@@ -10,6 +10,7 @@ import (
 	"stasis/dbserver/lease"
 	"stasis/dbserver/replica"
 	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/event"
 	"stasis/internal/network"
 )
@@ -33,7 +34,7 @@ type Config struct {
 	Steps        event.Sink
 	Timing       Timing
 	Clock        Clock
-	Remotes      transfer.Remotes // of remote storage; nil: uploads and downloads are refused
+	Remotes      storage.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 
 // Timing holds the server's own intervals; a zero field gets its default.

@@ -143,7 +143,7 @@ func TestStrangerMakesNoPiece(t *testing.T) {
 			}
 			require.ErrorIs(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "x"}), apierror.BadParameter)
 			require.NoError(t, h.dbs.Drop(ctx, to, dbclient.PieceRequest{ID: "b", Nonce: nonce}), "it drops nothing")
-			pending, err := s.data.pieces.Store.Pending()
+			pending, err := s.data.pieces.Store.Attempts.Pending()
 			require.NoError(t, err)
 			require.Len(t, pending, 1)
 			require.Equal(t, "n", pending[0].Nonce)

@@ -43,12 +43,12 @@ func (s *Server) openData() error {
 		Epoch: s.known.epoch.Load, Logger: s.log,
 	})
 	s.data.host = hosting.New(hosting.Config{
-		ID: s.id, FS: c.FS, Engine: s.engineOptions(), Store: files, Pieces: s.data.pieces, Access: s.access,
+		ID: s.id, FS: c.FS, Engine: s.engineOptions(), Dir: files.EngineDir(), Staged: files.Restores, Pieces: s.data.pieces, Access: s.access,
 		Home:  replica.Home{ID: s.id, Reboot: s.known.reboot.Load, Cache: s.cluster.cache, Logger: s.log.Named("replica")},
 		Epoch: &s.known.epoch, Steps: c.Steps, Logger: s.log,
 	})
 	s.handler.Open(&api.Backups{
-		ID: s.id, Files: files, Pieces: s.data.pieces, Transfers: s.data.transfers, Gate: s.gate, Reader: s.reader,
+		ID: s.id, Attempts: files.Attempts, Published: files.Published, Pieces: s.data.pieces, Transfers: s.data.transfers, Gate: s.gate, Reader: s.reader,
 		RebootID: s.known.reboot.Load, Epoch: s.known.epoch.Load,
 	})
 	return nil

@@ -19,7 +19,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	dbbackup "stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	"stasis/minicluster"
 )
 
@@ -95,7 +95,7 @@ func pieceHashes(t *testing.T, dir, id string) map[string]bool {
 	for _, path := range found {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
-		var m dbbackup.Manifest
+		var m piece.Manifest
 		require.NoError(t, json.Unmarshal(data, &m))
 		into := others
 		if strings.HasPrefix(path, filepath.Join(dir, "dbserver-1")+"/") {

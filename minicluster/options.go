@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/event"
 	"stasis/fault"
 	"stasis/internal/network"
@@ -80,7 +80,7 @@ type Seams struct {
 	// Steps receives every event of every server. A *fault.Triggers' method Sink breaks something at one of them.
 	Steps event.Sink
 	// Remotes is the DB servers' remote storage, for uploads and downloads. nil: none.
-	Remotes transfer.Remotes
+	Remotes storage.Remotes
 	// WithoutLocks makes backups hold up no writer. They are then no single instant, which
 	// a check has to notice.
 	WithoutLocks bool

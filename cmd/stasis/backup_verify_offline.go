@@ -16,7 +16,7 @@ import (
 	"stasis/client/certificate"
 	"stasis/cmd/stasis/flags"
 	"stasis/cmd/stasis/show"
-	dbbackup "stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 )
 
 // verifyOffline checks backups by their files alone. It changes nothing.
@@ -53,7 +53,7 @@ func verifyOffline(cmd *cobra.Command, b *flags.Backup, dir, id string) error {
 func findPieces(dir, id string) (map[string][]string, error) {
 	found := map[string][]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() || !dbbackup.IsPiece(vfs.Default, path) {
+		if err != nil || !d.IsDir() || !piece.IsPublished(vfs.Default, path) {
 			return err
 		}
 		if name := filepath.Base(path); id == "" || id == name {
@@ -71,7 +71,7 @@ func verifyPieces(ctx context.Context, id string, folders []string) (client.Veri
 	res := client.VerifyResult{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
 	made := map[string]certificate.Sealed{}
 	for _, folder := range folders {
-		v, err := dbbackup.VerifyFolder(ctx, vfs.Default, folder)
+		v, err := piece.In(vfs.Default, folder).Verify(ctx)
 		if err != nil {
 			return res, err
 		}

@@ -19,12 +19,16 @@ const (
 	defaultCut = time.Second
 )
 
-// Files has the pieces of this server, as files.
-type Files interface {
+// Attempts makes pieces that are not published yet.
+type Attempts interface {
 	Prepare(ctx context.Context, e *engine.Engine, id, nonce string) error
 	Cut(ctx context.Context, e *engine.Engine, id, nonce string) (time.Duration, error)
 	Link(context.Context, dbclient.LinkRequest) (dbclient.Piece, error)
-	Seal(dbclient.SealRequest) error
+	Seal(context.Context, dbclient.SealRequest) error
+}
+
+// Published has the published pieces of this server.
+type Published interface {
 	List(dbclient.ListRequest) ([]dbclient.PieceDetail, error)
 	Verify(ctx context.Context, id string) (dbclient.VerifyResponse, error)
 }
@@ -38,7 +42,8 @@ type Transfers interface {
 // Backups answers the steps of backups, restores, deletes and transfers.
 type Backups struct {
 	ID        string // of this server
-	Files     Files
+	Attempts  Attempts
+	Published Published
 	Pieces    *pieces.Manager
 	Transfers Transfers
 	Gate      *gate.Gate
@@ -53,7 +58,7 @@ func (b *Backups) prepare(ctx context.Context, s *store.Store, q dbclient.PieceR
 	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0); err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, b.Files.Prepare(ctx, s.Engine(), q.ID, q.Nonce)
+	return nothing{}, b.Attempts.Prepare(ctx, s.Engine(), q.ID, q.Nonce)
 }
 
 // cut fixes the content of the piece. This nonce must hold the gate before and after: what
@@ -72,7 +77,7 @@ func (b *Backups) cut(ctx context.Context, s *store.Store, q dbclient.CutRequest
 	answer := s.AtCut() // before the cut: what is in a log now is in the cut
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	took, err := b.Files.Cut(limited, s.Engine(), q.ID, q.Nonce)
+	took, err := b.Attempts.Cut(limited, s.Engine(), q.ID, q.Nonce)
 	if err != nil {
 		return dbclient.CutResponse{}, err
 	}
@@ -103,14 +108,14 @@ func (b *Backups) link(ctx context.Context, _ *store.Store, q dbclient.LinkReque
 	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0); err != nil {
 		return dbclient.Piece{}, err
 	}
-	return b.Files.Link(ctx, q)
+	return b.Attempts.Link(ctx, q)
 }
 
 func (b *Backups) seal(ctx context.Context, q dbclient.SealRequest) (nothing, error) {
 	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0); err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, b.Files.Seal(q)
+	return nothing{}, b.Attempts.Seal(ctx, q)
 }
 
 func (b *Backups) publish(ctx context.Context, q dbclient.PieceRequest) (nothing, error) {
@@ -126,12 +131,12 @@ func (b *Backups) delete(ctx context.Context, q dbclient.PieceRequest) (nothing,
 }
 
 func (b *Backups) list(_ context.Context, q dbclient.ListRequest) (dbclient.ListResponse, error) {
-	pieces, err := b.Files.List(q)
+	pieces, err := b.Published.List(q)
 	return dbclient.ListResponse{Server: b.ID, Epoch: b.Epoch(), Pieces: pieces}, err
 }
 
 func (b *Backups) verify(ctx context.Context, q dbclient.PieceRequest) (dbclient.VerifyResponse, error) {
-	return b.Files.Verify(ctx, q.ID)
+	return b.Published.Verify(ctx, q.ID)
 }
 
 func (b *Backups) stage(ctx context.Context, q dbclient.StageRequest) (nothing, error) {

@@ -25,7 +25,8 @@ type Config struct {
 	ID     string
 	FS     vfs.FS
 	Engine engine.Options
-	Store  Files
+	Dir    string // of the live engine
+	Staged Restores
 	Pieces *pieces.Manager
 	Access *store.Access
 	Home   replica.Home   // the server as its replicas see it, but for the epoch
@@ -46,7 +47,7 @@ type Host struct {
 
 // New makes a Host without data.
 func New(c Config) *Host {
-	return &Host{config: c, clock: &shard.Clock{}, opener: opener{id: c.ID, fs: c.FS, engine: c.Engine, files: c.Store, log: c.Logger}}
+	return &Host{config: c, clock: &shard.Clock{}, opener: opener{id: c.ID, fs: c.FS, engine: c.Engine, dir: c.Dir, staged: c.Staged, log: c.Logger}}
 }
 
 // Store is the open data, nil while there is none.

@@ -17,9 +17,8 @@ import (
 	"stasis/dbserver/shard"
 )
 
-// Files are the engines beside the live one, as files.
-type Files interface {
-	EngineDir() string // of the live engine
+// Restores stages an engine beside the live one and swaps it in.
+type Restores interface {
 	Stage(context.Context, dbclient.StageRequest) error
 	FinishSwap(epoch uint64, nonce string) (swapped bool, err error)
 }
@@ -29,7 +28,8 @@ type opener struct {
 	id     string // of the server
 	fs     vfs.FS
 	engine engine.Options
-	files  Files
+	dir    string // of the live engine
+	staged Restores
 	log    hclog.Logger
 }
 
@@ -38,11 +38,11 @@ func (o opener) open(ctx context.Context, root *agencyclient.Node, record pieces
 	known := root.At(keys.ServerKnown(o.id)).Exists()
 	options := o.engine
 	if options.MustExist = known; known {
-		if _, err := o.fs.Stat(o.files.EngineDir()); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing: bring the directory back, or remove the server from the cluster and start it with an empty directory", o.id, o.files.EngineDir())
+		if _, err := o.fs.Stat(o.dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("the cluster knows %s, but its engine %s is missing: bring the directory back, or remove the server from the cluster and start it with an empty directory", o.id, o.dir)
 		}
 	}
-	e, err := engine.Open(o.files.EngineDir(), options)
+	e, err := engine.Open(o.dir, options)
 	if err != nil {
 		return nil, err
 	}
@@ -79,17 +79,17 @@ func (o opener) replaceUnstaged(ctx context.Context, e *engine.Engine, record pi
 		return nil, fmt.Errorf("engine has epoch %d, the cluster epoch %d, and nothing is staged for the restore of %s", open, record.Epoch, r.BackupID)
 	}
 	o.log.Warn("a restore gave this server nothing: going on with an empty engine", "epoch", record.Epoch, "previous", r.Previous)
-	err = o.files.Stage(ctx, dbclient.StageRequest{
+	err = o.staged.Stage(ctx, dbclient.StageRequest{
 		ID: r.BackupID, Empty: true, Epoch: r.Epoch, Nonce: r.Nonce, FailsafeID: r.Previous, FailsafeTime: r.Since,
 		NrDBServers: len(r.Servers), FailsafeDump: []byte("{}"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := o.files.FinishSwap(r.Epoch, r.Nonce); err != nil {
+	if _, err := o.staged.FinishSwap(r.Epoch, r.Nonce); err != nil {
 		return nil, err
 	}
 	options := o.engine
 	options.MustExist = true
-	return engine.Open(o.files.EngineDir(), options)
+	return engine.Open(o.dir, options)
 }

@@ -17,31 +17,16 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Store has the pieces and the staged restores of this server, as files.
-type Store interface {
-	List(dbclient.ListRequest) ([]dbclient.PieceDetail, error)
-	Find(id string) error
-	Pending() ([]backup.Pending, error)
-	Resolve(ctx context.Context, decide func(ctx context.Context, id, nonce string) (backup.Fate, error)) error
-	Publish(id, nonce string) error
-	Drop(id, nonce string) error
-	Delete(id string) error
-	Stage(context.Context, dbclient.StageRequest) error
-	Unstage(dbclient.UnstageRequest) error
-	Staged() ([]backup.Staged, error)
-	ResolveStaged(ctx context.Context, decide func(context.Context, backup.Staged) (backup.Fate, error)) error
-}
-
 // Downloads has what downloads have left of backups.
 type Downloads interface {
 	// Forget gives back the space of what a download has left of a backup.
-	Forget(id string) error
+	Forget(ctx context.Context, id string) error
 }
 
 // Config says whose pieces are managed, and with what.
 type Config struct {
 	ID        string // of this server
-	Store     Store
+	Store     *backup.Store
 	Downloads Downloads
 	Reader    *Reader
 	Agency    *agencyclient.Client
@@ -93,7 +78,7 @@ func (m *Manager) Publish(ctx context.Context, q dbclient.PieceRequest) error {
 	if (q.Nonce == "" || record.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
-	return m.Store.Publish(q.ID, q.Nonce)
+	return m.Store.Attempts.Publish(ctx, q.ID, q.Nonce)
 }
 
 // Drop removes a pending piece, unless its backup is committed: a coordinator that does not
@@ -109,7 +94,7 @@ func (m *Manager) Drop(ctx context.Context, q dbclient.PieceRequest) error {
 	if record.committed[q.ID] == q.Nonce && !failpoint.Off("drop-if-not-committed") {
 		return apierror.New(apierror.BackupConflict, "backup %s is committed", q.ID)
 	}
-	return m.Store.Drop(q.ID, q.Nonce)
+	return m.Store.Attempts.Drop(ctx, q.ID, q.Nonce)
 }
 
 // Delete removes this server's piece of a backup that the agency has as deleted, and then the
@@ -130,20 +115,20 @@ func (m *Manager) Delete(ctx context.Context, q dbclient.PieceRequest) error {
 	if slices.Contains(record.deleted, q.ID) || failpoint.Off("delete-if-deleted") {
 		return m.removeDeleted(ctx, q.ID)
 	}
-	if err = m.Store.Find(q.ID); err == nil {
+	if err = m.Store.Published.Find(q.ID); err == nil {
 		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: the agency does not say so", q.ID)
 	}
-	return errors.Join(err, m.forgetDownload(q.ID))
+	return errors.Join(err, m.forgetDownload(ctx, q.ID))
 }
 
 // removeDeleted removes the piece of a deleted backup, if there is one, and then the tombstone.
 // The tombstone is last: while it is there no backup of that id can be brought here.
 func (m *Manager) removeDeleted(ctx context.Context, id string) error {
-	err := m.Store.Delete(id)
+	err := m.Store.Published.Delete(id)
 	if errors.Is(err, apierror.FileNotFound) || errors.Is(err, apierror.BadParameter) { // it never had one
 		err = nil
 	}
-	if err = errors.Join(err, m.forgetDownload(id)); err != nil {
+	if err = errors.Join(err, m.forgetDownload(ctx, id)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.Timeout)
@@ -154,8 +139,8 @@ func (m *Manager) removeDeleted(ctx context.Context, id string) error {
 	return nil
 }
 
-func (m *Manager) forgetDownload(id string) error {
-	if err := m.Downloads.Forget(id); !errors.Is(err, apierror.BadParameter) {
+func (m *Manager) forgetDownload(ctx context.Context, id string) error {
+	if err := m.Downloads.Forget(ctx, id); !errors.Is(err, apierror.BadParameter) {
 		return err
 	}
 	return nil
@@ -180,7 +165,7 @@ func (m *Manager) Stage(ctx context.Context, q dbclient.StageRequest) error {
 	if record.holder != q.Nonce && !failpoint.Off("stage-under-lock") {
 		return apierror.New(apierror.BackupConflict, "restore of %s does not hold the agency lock", q.ID)
 	}
-	return m.Store.Stage(ctx, q)
+	return m.Store.Restores.Stage(ctx, q)
 }
 
 // Unstage removes what was staged, unless its restore is committed.
@@ -197,5 +182,5 @@ func (m *Manager) Unstage(ctx context.Context, q dbclient.UnstageRequest) error 
 	if record.Restore.Nonce == q.Nonce && record.Restore.Epoch == q.Epoch && !failpoint.Off("unstage-if-not-committed") {
 		return apierror.New(apierror.BackupConflict, "the restore of epoch %d is committed", q.Epoch)
 	}
-	return m.Store.Unstage(q)
+	return m.Store.Restores.Unstage(ctx, q)
 }

@@ -29,7 +29,7 @@ func (m *Manager) Rejoin(root *agencyclient.Node) (agencyclient.Comeback, error)
 	if then, known := root.At(keys.Departed(m.ID)).Int(); known && then == deletes {
 		return back, nil
 	}
-	pieces, err := m.Store.List(dbclient.ListRequest{})
+	pieces, err := m.Store.Published.List(dbclient.ListRequest{})
 	if err != nil {
 		return back, fmt.Errorf("list the pieces to see which are of deleted backups: %w", err)
 	}
@@ -38,7 +38,7 @@ func (m *Manager) Rejoin(root *agencyclient.Node) (agencyclient.Comeback, error)
 			continue
 		}
 		m.Logger.Warn("removing a piece that may be of a deleted backup: backups were deleted while this server was not in the cluster", "id", p.ID, "kind", p.Kind)
-		if err := m.Store.Delete(p.ID); err != nil {
+		if err := m.Store.Published.Delete(p.ID); err != nil {
 			return back, fmt.Errorf("remove the piece of %s: %w", p.ID, err)
 		}
 	}

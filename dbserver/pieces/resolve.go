@@ -18,11 +18,11 @@ func (m *Manager) ResolveIfDecided(ctx context.Context, root *agencyclient.Node)
 	if err != nil {
 		return err
 	}
-	pending, err := m.Store.Pending()
+	pending, err := m.Store.Attempts.Pending()
 	if err != nil {
 		return fmt.Errorf("list pending pieces: %w", err)
 	}
-	staged, err := m.Store.Staged()
+	staged, err := m.Store.Restores.Staged()
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (m *Manager) Resolve(ctx context.Context) error {
 	defer done()
 	// The agency is asked after the folders were listed. So what was found was begun under a
 	// lock that the answer knows of, or its lock is over.
-	err = m.Store.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
+	err = m.Store.Attempts.Resolve(ctx, func(ctx context.Context, id, nonce string) (backup.Fate, error) {
 		record, err := m.Reader.Read(ctx)
 		return record.fateOfPiece(id, nonce), err
 	})
@@ -58,7 +58,7 @@ func (m *Manager) Resolve(ctx context.Context) error {
 
 // removeStaged removes staged restores that will not be committed.
 func (m *Manager) removeStaged(ctx context.Context) error {
-	staged, err := m.Store.Staged()
+	staged, err := m.Store.Restores.Staged()
 	errs := []error{err}
 	for _, s := range staged {
 		record, err := m.Reader.Read(ctx)
@@ -66,7 +66,7 @@ func (m *Manager) removeStaged(ctx context.Context) error {
 			record, err = m.Reader.cached()
 		}
 		if err == nil && record.fateOfStaged(s) == backup.Remove {
-			err = m.Store.Unstage(dbclient.UnstageRequest{Epoch: s.Epoch, Nonce: s.Nonce})
+			err = m.Store.Restores.Unstage(ctx, dbclient.UnstageRequest{Epoch: s.Epoch, Nonce: s.Nonce})
 		}
 		errs = append(errs, err)
 	}
@@ -87,7 +87,7 @@ func (m *Manager) removeAllDeleted(ctx context.Context) error {
 // SwapIn puts a committed restore in the place of the engine, and removes staged restores that
 // will not be committed. Undecided ones stay. No engine is open.
 func (m *Manager) SwapIn(ctx context.Context, record Record) (swapped bool, err error) {
-	err = m.Store.ResolveStaged(ctx, func(ctx context.Context, s backup.Staged) (backup.Fate, error) {
+	err = m.Store.Restores.ResolveStaged(ctx, func(ctx context.Context, s backup.Staged) (backup.Fate, error) {
 		fate := record.fateOfStaged(s)
 		if fate == backup.Finish {
 			swapped = true

@@ -39,8 +39,8 @@ func parse(value string) (map[key]Action, error) {
 		}
 		var k key
 		k.point, k.who, _ = strings.Cut(where, "@")
-		if !slices.Contains(Points, k.point) {
-			return nil, fmt.Errorf("%q: there is no point %q; the points are %s", part, k.point, strings.Join(Points, ", "))
+		if !slices.Contains(points, k.point) {
+			return nil, fmt.Errorf("%q: there is no point %q; the points are %s", part, k.point, strings.Join(points, ", "))
 		}
 		if armed[k] != nil {
 			return nil, fmt.Errorf("%q: %s is armed twice", part, where)
@@ -60,7 +60,7 @@ func actionOf(what string) (Action, error) {
 	case name == "wait" && !with:
 		return Wait, nil
 	case name == "wait" && argument != "":
-		return WaitFor(argument), nil
+		return waitFor(argument), nil
 	case name == "fail" && !with:
 		return Fail("injected failure"), nil
 	case name == "fail" && argument != "":
@@ -77,8 +77,8 @@ func Wait(ctx context.Context, _ string) error {
 	return context.Cause(ctx)
 }
 
-// WaitFor makes path.reached and waits until path exists.
-func WaitFor(path string) Action {
+// waitFor makes path.reached and waits until path exists.
+func waitFor(path string) Action {
 	return func(ctx context.Context, who string) error {
 		if err := os.WriteFile(path+".reached", []byte(who+"\n"), 0o600); err != nil {
 			return fmt.Errorf("failpoint: %w", err)

@@ -2,8 +2,8 @@
 
 package failpoint
 
-// Points are all points in the code, room by room. A test sees that none is missing.
-var Points = []string{
+// points are all points in the code, room by room. A test sees that none is missing.
+var points = []string{
 	"agency/client/cache",            // the cache has an answer of the agency and has not taken it
 	"agency/write",                   // transactions of a request are read, and not in the queue
 	"agency/founding/ask",            // an agent that has nothing is about to ask the others once more
