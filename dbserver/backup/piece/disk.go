@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 	"stasis/internal/failpoint"
 )
 
