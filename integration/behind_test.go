@@ -126,7 +126,7 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 					})
 					err := b.clients[0].Backup(t.Context(), "restore", map[string]any{"id": id}, &backup.RestoreResult{})
 					require.ErrorContains(t, err, "was committed and completes by itself")
-					require.ErrorContains(t, err, "in sync at the cut")
+					require.ErrorContains(t, err, "had every acknowledged write at the cut")
 					if dies {
 						require.NoError(t, b.Kill(leader))
 					}
