@@ -10,14 +10,14 @@ import (
 	"stasis/event"
 )
 
-// Operation is that of the events here.
-const Operation = "dbserver"
+// operation is that of the events here.
+const operation = "dbserver"
 
 // Steps of a DB server's life.
 const (
-	DiskHangs    event.Name = "disk hangs"
-	DiskAnswers  event.Name = "disk answers again"
-	DataReopened event.Name = "shards opened again"
+	diskHangs    event.Name = "disk hangs"
+	diskAnswers  event.Name = "disk answers again"
+	dataReopened event.Name = "shards opened again"
 )
 
 const (
@@ -70,10 +70,10 @@ func (d *disk) SetGrace(period time.Duration) {
 func (d *disk) changed(h *diskhealth.Hang) {
 	if h != nil {
 		d.log.Error("the disk hangs: leading nothing, writing nothing", "what", h)
-		d.emit(DiskHangs, h.String())
+		d.emit(diskHangs, h.String())
 	} else {
 		d.log.Info("the disk answers again")
-		d.emit(DiskAnswers, "")
+		d.emit(diskAnswers, "")
 	}
 	select {
 	case d.woken <- struct{}{}:

@@ -111,7 +111,7 @@ func (s *Server) reconciler() *reconcile.Reconciler {
 	return reconcile.New(reconcile.Config{
 		ID: s.id, Agency: s.cluster.agency, Cache: s.cluster.cache, Lease: s.lease, Host: s.data.host, Access: s.access, Pieces: s.data.pieces,
 		Disk: s.disk.watch, Woken: s.disk.woken, Leading: s.leading, RebootID: s.known.reboot.Load, Epoch: s.known.epoch.Load,
-		Reopened: func() { s.disk.emit(DataReopened, "") }, Logger: s.log,
+		Reopened: func() { s.disk.emit(dataReopened, "") }, Logger: s.log,
 		Retry: t.Retry, Look: t.Look, Timeout: t.Agency,
 	})
 }

@@ -37,7 +37,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.reader = pieces.NewReader(s.id, s.cluster.agency, s.cluster.cache, c.Timing.Agency)
 	s.disk = watchDisk(c, dir.Path(diskhealth.ProbeFile), s.log, func(step event.Name, detail string) {
-		c.Steps.Emit(s.tasks.ctx, event.Event{Operation: Operation, ID: s.id, Server: s.id, Step: step, Detail: detail})
+		c.Steps.Emit(s.tasks.ctx, event.Event{Operation: operation, ID: s.id, Server: s.id, Step: step, Detail: detail})
 	})
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start DB server %s: %w", s.id, err), s.Close(context.WithoutCancel(ctx)))

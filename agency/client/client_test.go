@@ -220,37 +220,6 @@ func TestWriteAll(t *testing.T) {
 	})
 }
 
-func TestTransact(t *testing.T) {
-	withFake(t, func(t *testing.T, f *fake, c *Client) {
-		ctx := within(t, time.Minute)
-		results, err := c.Transact(ctx, "/n", counting, []string{"/n"}, Tx{Ops: map[string]any{"/m": 1}, Pre: map[string]any{"/n": 7}})
-		require.NoError(t, err)
-		require.Equal(t, `[{} 1 {"n":1} {"n":1}]`, texts(results))
-		f.fail("a/transact", hangUp)
-		results, err = c.Transact(ctx, counting, "/n")
-		require.NoError(t, err)
-		require.Equal(t, `[2 {"n":2}]`, texts(results))
-		f.fail("a/transact", loseAnswer)
-		_, err = c.Transact(ctx, counting, "/n")
-		require.ErrorIs(t, err, ErrAnswerLost)
-		require.EqualValues(t, 3, f.count())
-		f.fail("a/transact", loseAnswer)
-		f.failAll("inquire", refuse)
-		_, err = c.Transact(within(t, 5*time.Second), counting)
-		require.ErrorIs(t, err, ErrUnknown)
-		_, err = c.Transact(ctx, 7)
-		require.ErrorIs(t, err, ErrRejected)
-	})
-}
-
-func texts(raw []json.RawMessage) string {
-	var out []string
-	for _, r := range raw {
-		out = append(out, string(r))
-	}
-	return "[" + strings.Join(out, " ") + "]"
-}
-
 // Transient writes are repeated blindly, so only repeatable ones are let through.
 func TestTransient(t *testing.T) {
 	withFake(t, func(t *testing.T, f *fake, c *Client) {
@@ -260,8 +229,8 @@ func TestTransient(t *testing.T) {
 		root, err := c.TransientRead(ctx, "/arango/Sync")
 		require.NoError(t, err)
 		require.Equal(t, StatusServing, root.At("/arango/Sync/ServerStates/PRMR-1/status").Text())
-		require.ErrorIs(t, c.TransientWrite(ctx, counting), ErrRejected)
-		require.ErrorIs(t, c.TransientWrite(ctx, Tx{Ops: map[string]any{"/x": 1}, Pre: map[string]any{"/x": 5}}), ErrPrecondition)
+		require.ErrorIs(t, c.transientWrite(ctx, counting), ErrRejected)
+		require.ErrorIs(t, c.transientWrite(ctx, Tx{Ops: map[string]any{"/x": 1}, Pre: map[string]any{"/x": 5}}), ErrPrecondition)
 	})
 }
 

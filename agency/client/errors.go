@@ -16,9 +16,6 @@ var (
 	// ErrRejected is returned when the agency refuses the request for good, for example a
 	// malformed operation or a key below .agency. Nothing was applied.
 	ErrRejected = errors.New("rejected by the agency")
-	// ErrAnswerLost is returned when a transaction of Transact was applied and its answer is lost.
-	// Only Transact returns it.
-	ErrAnswerLost = errors.New("applied, but the answer is lost")
 	// ErrEpochMoved is returned when a DB server cannot register for the first time because the
 	// cluster's restore epoch is not the one it believes.
 	ErrEpochMoved = errors.New("restore epoch has moved")

@@ -221,7 +221,7 @@ func (f *fake) answer(r *http.Request, call string, body []byte) (int, any) {
 			}
 		}
 		return 200, results
-	default: // read, transact
+	default: // read
 		return mixed(f.machine, elements)
 	}
 }

@@ -175,7 +175,7 @@ func (w *writeCall) resolve(ctx context.Context, why error) error {
 	}
 	results, err := w.c.inquire(ctx, ids)
 	if err != nil {
-		return unknown(ctx, "write", why, err)
+		return unknown(ctx, why, err)
 	}
 	w.take(results)
 	return nil
@@ -196,8 +196,8 @@ func (w *writeCall) take(results []uint64) {
 // unknown is the error when not even an inquiry tells the outcome. The inquiry's
 // own error is only text in it: that the agency was unavailable for the question
 // does not mean that the transaction was not applied.
-func unknown(ctx context.Context, what string, why, inquiry error) error {
-	err := fmt.Errorf("agency %s: %w: %w; inquired: %s", what, ErrUnknown, why, inquiry.Error())
+func unknown(ctx context.Context, why, inquiry error) error {
+	err := fmt.Errorf("agency write: %w: %w; inquired: %s", ErrUnknown, why, inquiry.Error())
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 	}

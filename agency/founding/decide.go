@@ -51,7 +51,7 @@ func (q Inquiry) Decide() (f origin.Founded, waiting string) {
 			continue
 		}
 		agencies[r.Founded.Origin] = id
-		if r.Founded.Seeds[q.self] == q.record.Seed && OriginOf(r.Founded.Members, r.Founded.Seeds) == r.Founded.Origin {
+		if r.Founded.Seeds[q.self] == q.record.Seed && originOf(r.Founded.Members, r.Founded.Seeds) == r.Founded.Origin {
 			f = *r.Founded
 		}
 	}
@@ -75,7 +75,7 @@ func (q Inquiry) first(ids []string) (f origin.Founded, waiting string) {
 			seeds[id], least = r.Seed, min(least, id)
 		}
 	}
-	f = origin.Founded{Origin: OriginOf(q.peers, seeds), Members: q.peers, Seeds: seeds}
+	f = origin.Founded{Origin: originOf(q.peers, seeds), Members: q.peers, Seeds: seeds}
 	conflict := q.conflict(seeds)
 	switch {
 	case q.bootstrap && len(seeds) > len(ids)/2 && least == q.self:

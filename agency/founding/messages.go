@@ -32,8 +32,8 @@ type Answer struct {
 	Leader  string          `json:"leader,omitempty"`
 }
 
-// OriginOf is the agency that members with these seeds found.
-func OriginOf(members, seeds map[string]string) keys.Origin {
+// originOf is the agency that members with these seeds found.
+func originOf(members, seeds map[string]string) keys.Origin {
 	var all strings.Builder
 	for _, id := range slices.Sorted(maps.Keys(members)) {
 		fmt.Fprintf(&all, "%q %q %q\n", id, members[id], seeds[id])
@@ -44,5 +44,5 @@ func OriginOf(members, seeds map[string]string) keys.Origin {
 // Alone is the agency that an agent founds by itself.
 func Alone(self string, peers map[string]string) origin.Founded {
 	seeds := map[string]string{self: learner.NewSeed()}
-	return origin.Founded{Origin: OriginOf(peers, seeds), Members: peers, Seeds: seeds}
+	return origin.Founded{Origin: originOf(peers, seeds), Members: peers, Seeds: seeds}
 }

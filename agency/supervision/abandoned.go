@@ -63,6 +63,6 @@ func removal(key string, entry *fsm.Node, evidence map[string]any, belongings ..
 		tx.Ops[path] = agencyclient.Delete()
 	}
 	return job.Decision{
-		Tx: tx, Step: CreationRemoved, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),
+		Tx: tx, Step: creationRemoved, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),
 	}
 }

@@ -74,7 +74,7 @@ func (g *gracePeriod) publish(ctx context.Context, root *fsm.Node) {
 	tx.Ops[keys.SupervisionGrace] = g.configured.Seconds()
 	tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(was)
 	tx.Pre[keys.SupervisionGraceBefore] = agencyclient.Exactly(before)
-	d := job.Decision{Tx: tx, Step: GraceChanged, Detail: fmt.Sprintf("%v from now on", g.configured)}
+	d := job.Decision{Tx: tx, Step: graceChanged, Detail: fmt.Sprintf("%v from now on", g.configured)}
 	longest, _ := seconds(before)
 	if old, ok := seconds(was); ok {
 		longest = max(longest, old)

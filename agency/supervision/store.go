@@ -7,18 +7,18 @@ import (
 	"stasis/fsm"
 )
 
-// Operation is that of all events which the supervision emits.
-const Operation = "supervision"
+// operation is that of all events which the supervision emits.
+const operation = "supervision"
 
 // Steps that the supervision takes, beside those of package job.
 const (
-	HealthChanged      event.Name = "server health changed"
-	LockExpired        event.Name = "agency lock expired"
-	HolderOrphaned     event.Name = "holder without agency lock removed"
-	CreationRemoved    event.Name = "unfinished creation removed"
-	ModeChanged        event.Name = "supervision mode changed"
-	GraceChanged       event.Name = "grace period changed"
-	MaintenanceChanged event.Name = "server maintenance changed"
+	healthChanged      event.Name = "server health changed"
+	lockExpired        event.Name = "agency lock expired"
+	holderOrphaned     event.Name = "holder without agency lock removed"
+	creationRemoved    event.Name = "unfinished creation removed"
+	modeChanged        event.Name = "supervision mode changed"
+	graceChanged       event.Name = "grace period changed"
+	maintenanceChanged event.Name = "server maintenance changed"
 )
 
 // Store is what the supervision needs of the agent that leads. The goroutine in Run alone calls

@@ -48,7 +48,7 @@ func verdictRecord(root *fsm.Node, s *server, entry keys.HealthEntry, now time.T
 	case entry.Status != keys.StatusGood:
 		detail += fmt.Sprintf(", nothing heard for %v", now.Sub(s.seen).Round(time.Second))
 	}
-	return job.Decision{Tx: tx, Step: HealthChanged, Server: s.id, Detail: detail}
+	return job.Decision{Tx: tx, Step: healthChanged, Server: s.id, Detail: detail}
 }
 
 // addJob adds the job of a failed server, with the number after latest.

@@ -104,6 +104,3 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	return s.verifier.Verify(ctx, id)
 }
-
-// Transfers runs uploads and downloads.
-func (s *Service) Transfers() *transfer.Service { return s.transfers }

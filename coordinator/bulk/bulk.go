@@ -24,18 +24,18 @@ type Format string
 
 // Formats, as clients name them in the parameter type.
 const (
-	Lines  Format = "documents" // one object per line
-	List   Format = "list"      // one array of objects
-	Array  Format = "array"     // the same
-	Auto   Format = "auto"      // List if the body starts with [, else Lines
-	Header Format = ""          // the first line is an array of names, the others arrays of values
+	formatLines  Format = "documents" // one object per line
+	formatList   Format = "list"      // one array of objects
+	formatArray  Format = "array"     // the same
+	formatAuto   Format = "auto"      // a list if the body starts with [, else lines
+	formatHeader Format = ""          // the first line is an array of names, the others arrays of values
 )
 
 // Options say how the body is read.
 type Options struct {
 	Format        Format
 	MaxBytes      int  // of one document
-	IgnoreMissing bool // Header: lines may have fewer or more values than there are names
+	IgnoreMissing bool // after a line of names, a line may have fewer or more values than there are names
 
 	// Hold is called with the number of bytes that were read, before they are kept. Its error
 	// ends the import. It may be nil.
@@ -67,12 +67,12 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 	g := &guard{r: r, hold: o.Hold}
 	b := &Reader{o: o, in: bufio.NewReaderSize(g, 64<<10), guard: g}
 	switch o.Format {
-	case Lines:
+	case formatLines:
 		g.free = true
 		return b, nil
-	case List, Array:
+	case formatList, formatArray:
 		return b, b.openArray()
-	case Auto:
+	case formatAuto:
 		first, err := b.firstByte()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
@@ -82,7 +82,7 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 		}
 		g.free = true
 		return b, nil
-	case Header:
+	case formatHeader:
 		g.free = true
 		return b, b.readNames()
 	}

@@ -86,13 +86,6 @@ func (w *Watch) SetLimit(d time.Duration) {
 	w.limit = d
 }
 
-// Limit is what SetLimit set.
-func (w *Watch) Limit() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.limit
-}
-
 // Hang is the oldest unfinished operation if it is over the limit, nil otherwise.
 func (w *Watch) Hang() *Hang {
 	w.mu.Lock()
@@ -154,8 +147,15 @@ func (w *Watch) run() {
 				w.changed(h)
 			}
 		}
-		timer.Reset(max(w.Limit()/looks, 10*time.Millisecond))
+		timer.Reset(w.pause())
 	}
+}
+
+// pause is how long to wait before the next look.
+func (w *Watch) pause() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(w.limit/looks, 10*time.Millisecond)
 }
 
 // look sees to it that hung is closed if and only if the disk hangs. mu is held.

@@ -84,7 +84,7 @@ func (l *Lease) heartbeat(c Config) keys.Heartbeat {
 	if hang == nil {
 		return beat
 	}
-	l.GiveUp()
+	l.giveUp()
 	var known keys.Known
 	if err := c.Cache.Snapshot().Root.At(keys.ServerKnown(c.ID)).Decode(&known); err != nil {
 		c.Logger.Debug("heartbeat: the agency does not know this server yet", "error", err)

@@ -69,8 +69,8 @@ func (l *Lease) Check() error {
 	return apierror.New(apierror.NoLeader, "this server has had no answer from the agency for too long to lead anything")
 }
 
-// GiveUp ends the lease now. It is taken again like one that has ended by itself.
-func (l *Lease) GiveUp() {
+// giveUp ends the lease now. It is taken again like one that has ended by itself.
+func (l *Lease) giveUp() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.length = 0

@@ -53,7 +53,7 @@ func (b *base) call(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func (b *base) emit(ctx context.Context, name event.Name, server, detail string) {
-	e := event.Event{Operation: Operation, ID: b.shard.Name(), Step: name, Server: server, Detail: detail}
+	e := event.Event{Operation: operation, ID: b.shard.Name(), Step: name, Server: server, Detail: detail}
 	b.log.Info(string(name), "server", server, "detail", detail, "tenure", b.tenure)
 	b.server.Steps.Emit(ctx, e)
 }

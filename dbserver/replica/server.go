@@ -84,8 +84,8 @@ func (t Timing) WithDefaults() Timing {
 	return t
 }
 
-// Operation is that of the events here.
-const Operation = "replication"
+// operation is that of the events here.
+const operation = "replication"
 
 // Steps of replication.
 const (

@@ -71,7 +71,7 @@ func (st *storage) addRecord(b *engine.Batch, m *meta, r Record) error {
 		return err
 	}
 	m.last, m.seq = r.Tenure, r.Seq
-	if from, to, cut := m.log.grow(r.Position(), len(encoded), st.retention, m.committed, st.pinned()); cut {
+	if from, to, cut := m.log.grow(r.position(), len(encoded), st.retention, m.committed, st.pinned()); cut {
 		return b.DeleteRange(st.keys.log(from), st.keys.log(to))
 	}
 	return nil

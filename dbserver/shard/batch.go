@@ -35,7 +35,7 @@ func (b Batch) check() error {
 		if err := r.check(); err != nil {
 			return apierror.New(apierror.BadParameter, "record %d: %w", r.Seq, err)
 		}
-		prev = r.Position()
+		prev = r.position()
 	}
 	return nil
 }

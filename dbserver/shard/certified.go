@@ -43,7 +43,7 @@ func (st *storage) certify(at Position, inSync bool) error {
 }
 
 func encodeCertified(p Position) []byte {
-	return binary.AppendUvarint(p.Tenure.append([]byte{Format}), p.Seq)
+	return binary.AppendUvarint(p.Tenure.append([]byte{layoutFormat}), p.Seq)
 }
 
 // readCertified reads what Certify has left.
@@ -52,7 +52,7 @@ func (st *storage) readCertified() (p Position, err error) {
 	if err != nil || !found {
 		return p, err
 	}
-	if len(value) == 0 || value[0] != Format {
+	if len(value) == 0 || value[0] != layoutFormat {
 		return p, fmt.Errorf("position at the cut: %w", errMetaFormat)
 	}
 	d := decoder{b: value[1:]}

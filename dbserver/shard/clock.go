@@ -76,8 +76,8 @@ func (c *Clock) next() (uint64, error) {
 	return now, nil
 }
 
-// Observe makes the clock go on after t, a time that another server's clock gave.
-func (c *Clock) Observe(t uint64) {
+// observe makes the clock go on after t, a time that another server's clock gave.
+func (c *Clock) observe(t uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = max(c.last, t)

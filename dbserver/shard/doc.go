@@ -4,7 +4,7 @@
 //
 // # What it owns
 //
-// The engine's keys described in layout.go, whose Format is on disk with every meta value and
+// The engine's keys described in layout.go, whose layoutFormat is on disk with every meta value and
 // log record. Documents are stored as the JSON that was sent, in its order and with its
 // numbers, with _key, _id and _rev put before.
 //

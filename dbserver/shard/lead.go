@@ -10,7 +10,7 @@ func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	if err := s.r.begin(t, q, alone); err != nil {
 		return err
 	}
-	s.env.Clock.Observe(s.r.newest()) // so that revisions go on after those of earlier leaders
+	s.env.Clock.observe(s.r.newest()) // so that revisions go on after those of earlier leaders
 	return nil
 }
 

@@ -136,7 +136,7 @@ func (r *replica) add(b *engine.Batch, m *meta, in Batch, fresh []Record) (tail 
 // contradict some that it has.
 func (r *replica) fresh(in Batch) ([]Record, error) {
 	for i, record := range in.Records {
-		known, err := r.st.has(record.Position())
+		known, err := r.st.has(record.position())
 		if err != nil {
 			return nil, err
 		}

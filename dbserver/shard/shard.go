@@ -149,11 +149,11 @@ func (s *Shard) Drop() error {
 	s.content.Lock()
 	defer s.content.Unlock()
 	s.dropped = true
-	return Remove(s.env.Engine, s.name)
+	return remove(s.env.Engine, s.name)
 }
 
-// Remove removes from the engine a shard that is not open.
-func Remove(e *engine.Engine, name string) error {
+// remove removes from the engine a shard that is not open.
+func remove(e *engine.Engine, name string) error {
 	b := e.NewBatch()
 	if err := b.DeleteRange(layoutOf(name).everything()); err != nil {
 		return fmt.Errorf("drop shard %s: %w", name, errors.Join(err, b.Close()))

@@ -214,13 +214,13 @@ func TestDamagedRecords(t *testing.T) {
 		_, err := DecodeRecord(9, encoded[:n])
 		require.ErrorIs(t, err, errRecord, n)
 	}
-	_, err = DecodeRecord(9, append([]byte{Format + 1}, encoded[1:]...))
+	_, err = DecodeRecord(9, append([]byte{layoutFormat + 1}, encoded[1:]...))
 	require.ErrorIs(t, err, errRecord)
 	m := newMeta().encode()
 	for n := range m {
 		_, err := decodeMeta(m[:n])
 		require.Error(t, err, n)
 	}
-	_, err = decodeMeta(append([]byte{Format + 1}, m[1:]...))
+	_, err = decodeMeta(append([]byte{layoutFormat + 1}, m[1:]...))
 	require.ErrorIs(t, err, errMetaFormat)
 }

@@ -93,7 +93,7 @@ func (a *Access) Shut(ctx context.Context, why error) error {
 	empty := a.empty
 	a.mu.Unlock()
 	if open != nil {
-		open.Resign(why) // a writer that waits for other replicas does not see its context: this ends its wait
+		open.resign(why) // a writer that waits for other replicas does not see its context: this ends its wait
 	}
 	if empty == nil {
 		return nil

@@ -47,8 +47,8 @@ func (s *Store) lead(name string, begin func(*shard.Shard) *replica.Leader) {
 	}
 }
 
-// Resign ends all leaderships for good. Writes in flight end with an unknown outcome.
-func (s *Store) Resign(why error) {
+// resign ends all leaderships for good. Writes in flight end with an unknown outcome.
+func (s *Store) resign(why error) {
 	s.end(why)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -63,6 +63,6 @@ func (s *Store) Broken() bool {
 // Close ends all leaderships, makes everything durable and closes the engine. No request may
 // be inside.
 func (s *Store) Close(why error) error {
-	s.Resign(why)
+	s.resign(why)
 	return errors.Join(s.env.Clock.Detach(), s.env.Engine.Close())
 }

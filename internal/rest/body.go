@@ -30,9 +30,9 @@ func (c *Call) Stream() (io.Reader, error) {
 	return inflate(c.R.Body, enc)
 }
 
-// Body returns the request's whole body, decompressed; 413 if it is larger than the limit. Its
+// body returns the request's whole body, decompressed; 413 if it is larger than the limit. Its
 // memory is taken from the request's account as it arrives.
-func (c *Call) Body() ([]byte, error) {
+func (c *Call) body() ([]byte, error) {
 	if c.R.ContentLength > c.bodyBytes {
 		return nil, apierror.New(apierror.EntityTooLarge, "the request body is larger than %d bytes: send less at a time, or start the server with a larger --http.max-body", c.bodyBytes)
 	}
@@ -53,7 +53,7 @@ func (c *Call) Body() ([]byte, error) {
 
 // JSON returns the request's body if it is JSON text in UTF-8.
 func (c *Call) JSON() (json.RawMessage, error) {
-	body, err := c.Body()
+	body, err := c.body()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ const objectFactor = 16
 // Object reads the body, an object, into a struct. It ignores attributes for which the struct
 // has no field. A missing body is an empty object. A value of the wrong type is 400/10.
 func (c *Call) Object(into any) error {
-	body, err := c.Body()
+	body, err := c.body()
 	if err != nil {
 		return err
 	}

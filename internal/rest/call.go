@@ -18,7 +18,7 @@ type Call struct {
 	Args  []string // the parts of the path that the pattern has in braces, in order
 	Query url.Values
 
-	bodyBytes int64 // limit of Body
+	bodyBytes int64 // limit of body
 }
 
 // Arg returns the i-th part of the path that the pattern has in braces.

@@ -37,7 +37,7 @@ func TestCompressedBodies(t *testing.T) {
 			r.Header.Set("Content-Encoding", encoding)
 			account := budget.New(1 << 30).Open(budget.Client)
 			r = r.WithContext(budget.With(r.Context(), account))
-			raw, err := (&Call{R: r, bodyBytes: limit}).Body()
+			raw, err := (&Call{R: r, bodyBytes: limit}).body()
 			return raw, account, err
 		}
 		same := strings.Repeat(`{"a":1},`, freeBytes/8)

@@ -34,7 +34,7 @@ type Route struct {
 
 // Options are what a Mux needs from its server.
 type Options struct {
-	BodyBytes int64 // limit of Call.Body
+	BodyBytes int64 // of a request body
 	// Database returns an error if a database does not exist. Nil: there is only _system, for
 	// servers without databases.
 	Database func(ctx context.Context, name string) error

@@ -171,7 +171,7 @@ func TestBodies(t *testing.T) {
 
 	c := call("", "")
 	c.R.Body = io.NopCloser(brokenReader{})
-	_, err = c.Body()
+	_, err = c.body()
 	require.ErrorIs(t, err, apierror.BadRequest)
 }
 

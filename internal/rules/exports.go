@@ -14,26 +14,28 @@ import (
 // forOutsiders are the packages whose exports are for other modules.
 var forOutsiders = []string{"stasis/client", "stasis/event", "stasis/fault", "stasis/minicluster", "house/public"}
 
-// checkedExports are the packages that pass the rule, with all below them. A package is
-// added when it passes; `rules -exports` checks all.
-var checkedExports = []string{
-	"stasis/dbserver/backup", "stasis/dbserver/engine", "stasis/dbserver/transfer",
-	"stasis/internal/apierror", "stasis/internal/bootclock", "stasis/internal/budget", "stasis/internal/datadir",
-	"stasis/internal/fixture", "stasis/internal/logfile", "stasis/internal/wait",
-	"house",
+// lookedFor are the methods that the standard library looks for with interfaces which it does
+// not export.
+var lookedFor = []string{
+	"As", "Is", "Unwrap", // package errors
+	"FlushError", // http.ResponseController
 }
 
 // idleExports finds what a package exports and no other package uses: functions, types,
 // variables, constants and methods. A package's own tests count as another package if they
-// are one. These count as used:
+// are one. The packages for other modules are exempt. These count as used:
 //
 //   - a type that another exported declaration of the package names: its users get it
 //     without naming it
 //   - an error variable, and all of a block of constants of which one is used: a caller may
 //     need the others
-//   - a method whose name is that of a method of an interface: it may be called through it
-func idleExports(all []*packages.Package, everywhere bool) []string {
-	s := exportSearch{uses: map[string]bool{}, interfaces: map[string]bool{"As": true, "Is": true, "Unwrap": true}} // what package errors looks for
+//   - a method whose name is that of a method of an interface, or one of lookedFor: it may be
+//     called through the interface
+func idleExports(all []*packages.Package) []string {
+	s := exportSearch{uses: map[string]bool{}, interfaces: map[string]bool{}}
+	for _, method := range lookedFor {
+		s.interfaces[method] = true
+	}
 	for _, p := range all {
 		s.noteUses(p)
 		s.noteInterfaces(p)
@@ -43,9 +45,7 @@ func idleExports(all []*packages.Package, everywhere bool) []string {
 		if p.ID != p.PkgPath || p.Name == "main" || within(p.PkgPath, forOutsiders) {
 			continue // a variant with tests, or nothing that can be imported
 		}
-		if everywhere || within(p.PkgPath, checkedExports) {
-			found = append(found, s.idleIn(p)...)
-		}
+		found = append(found, s.idleIn(p)...)
 	}
 	return found
 }

@@ -2,13 +2,12 @@
 // the code. It prints every breach with its place, and fails if there is one. `make lint`
 // runs it on the whole module:
 //
-//	rules [-exports] [packages]
+//	rules [packages]
 //
 // The rules:
 //
 //   - A test sleeps only in a bubble, where time is virtual (sleep.go).
-//   - What a package exports is used by another (exports.go). The rule holds for the packages
-//     of a list that grows; with -exports it is checked for all. It needs the whole module:
+//   - What a package exports is used by another (exports.go). The rule needs the whole module:
 //     with other patterns than ./... a use may be missing.
 package main
 
@@ -24,14 +23,10 @@ import (
 
 func main() {
 	patterns := os.Args[1:]
-	everywhere := len(patterns) > 0 && patterns[0] == "-exports" // of all packages, and not only of those that are known to pass
-	if everywhere {
-		patterns = patterns[1:]
-	}
 	if len(patterns) == 0 {
 		patterns = []string{"./..."}
 	}
-	if err := run(os.Stdout, ".", patterns, everywhere); err != nil {
+	if err := run(os.Stdout, ".", patterns); err != nil {
 		fmt.Fprintln(os.Stderr, "rules:", err)
 		os.Exit(1)
 	}
@@ -40,7 +35,7 @@ func main() {
 // errBroken is returned when a rule is broken; which, and where, has been printed.
 var errBroken = errors.New("rules of CONTRIBUTING are broken")
 
-func run(w io.Writer, dir string, patterns []string, everywhere bool) error {
+func run(w io.Writer, dir string, patterns []string) error {
 	all, err := load(dir, patterns)
 	if err != nil {
 		return err
@@ -49,7 +44,7 @@ func run(w io.Writer, dir string, patterns []string, everywhere bool) error {
 	for _, p := range all {
 		breaches = append(breaches, realSleeps(p)...)
 	}
-	breaches = append(breaches, idleExports(all, everywhere)...)
+	breaches = append(breaches, idleExports(all)...)
 	slices.Sort(breaches)
 	breaches = slices.Compact(breaches) // a file is in the package and in its test variant
 	for _, b := range breaches {

@@ -40,7 +40,7 @@ type Backup struct {
 
 // AddToGroup adds the flags to all commands of a group.
 func (b *Backup) AddToGroup(cmd *cobra.Command) {
-	b.Coordinator.AddToGroup(cmd)
+	b.addToGroup(cmd)
 	f := cmd.PersistentFlags()
 	f.BoolVar(&b.authentication, "server.authentication", false, "send user name and password; default: true if one of them is given")
 	f.StringVar(&b.database, "server.database", systemDatabase, "`name` of the database: must be _system: a backup is of the whole deployment")

@@ -33,8 +33,8 @@ func (c *Coordinator) Add(cmd *cobra.Command) {
 	alsoCalled(cmd.Flags(), map[string]string{"server.endpoint": "endpoint", "server.username": "username", "server.password": "password"})
 }
 
-// AddToGroup adds the flags to all commands of a group, with the names of arangobackup.
-func (c *Coordinator) AddToGroup(cmd *cobra.Command) {
+// addToGroup adds the flags to all commands of a group, with the names of arangobackup.
+func (c *Coordinator) addToGroup(cmd *cobra.Command) {
 	c.register(cmd.PersistentFlags(), prefixed, "root")
 	cmd.SetGlobalNormalizationFunc(normalize(map[string]string{"endpoint": "server.endpoint", "username": "server.username", "password": "server.password"}))
 }
@@ -45,8 +45,8 @@ func (c *Coordinator) register(f *pflag.FlagSet, prefix, username string) {
 	f.StringVar(&c.Password, prefix+"password", "", "`password` of the user")
 }
 
-// Client makes a client of the coordinator.
-func (c *Coordinator) Client() (*client.Client, error) {
+// newClient makes a client of the coordinator.
+func (c *Coordinator) newClient() (*client.Client, error) {
 	if c.Password != "" && c.Username == "" {
 		return nil, errors.New("--password without --username: it would not be sent")
 	}

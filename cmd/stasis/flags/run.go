@@ -17,7 +17,7 @@ type Call func(cmd *cobra.Command, c *client.Client, args []string) error
 // says how to start one.
 func (c *Coordinator) Run(call Call) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		cl, err := c.Client()
+		cl, err := c.newClient()
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ func Job(j client.Job, n Names) string {
 		b.WriteString(", being cancelled")
 	}
 	if j.Reason != "" {
-		b.WriteString(": " + n.Within(j.Reason))
+		b.WriteString(": " + n.within(j.Reason))
 	}
 	return b.String()
 }
@@ -48,7 +48,7 @@ func Decision(e client.Decision, n Names) string {
 	}
 	line := strings.Join(parts, "  ")
 	if e.Detail != "" {
-		line += ": " + n.Within(e.Detail)
+		line += ": " + n.within(e.Detail)
 	}
 	return line
 }

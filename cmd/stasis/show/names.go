@@ -28,8 +28,8 @@ func (n Names) Of(id string) string {
 	return id
 }
 
-// Within puts names in the place of ids in a text.
-func (n Names) Within(text string) string {
+// within puts names in the place of ids in a text.
+func (n Names) within(text string) string {
 	for _, id := range slices.Sorted(maps.Keys(n)) {
 		if short := n[id]; short != "" {
 			text = strings.ReplaceAll(text, id, short)

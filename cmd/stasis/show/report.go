@@ -54,8 +54,8 @@ const (
 	failure  ID = "8bde3"
 )
 
-// Line prints one line.
-func (r Report) Line(level Level, id ID, format string, args ...any) {
+// line prints one line.
+func (r Report) line(level Level, id ID, format string, args ...any) {
 	if level > r.Level {
 		return
 	}
@@ -63,10 +63,10 @@ func (r Report) Line(level Level, id ID, format string, args ...any) {
 }
 
 // Info prints a line that says how things stand.
-func (r Report) Info(id ID, format string, args ...any) { r.Line(Info, id, format, args...) }
+func (r Report) Info(id ID, format string, args ...any) { r.line(Info, id, format, args...) }
 
 // Warn prints a line about what the user should know.
-func (r Report) Warn(format string, args ...any) { r.Line(Warning, caution, format, args...) }
+func (r Report) Warn(format string, args ...any) { r.line(Warning, caution, format, args...) }
 
 // Err prints a line about what is wrong.
-func (r Report) Err(format string, args ...any) { r.Line(Error, failure, format, args...) }
+func (r Report) Err(format string, args ...any) { r.line(Error, failure, format, args...) }

@@ -29,8 +29,8 @@ func IDs(members []Member) []string {
 	return out
 }
 
-// MemberError is an error that names its DB server itself and says what to do about it.
-type MemberError interface {
+// memberError is an error that names its DB server itself and says what to do about it.
+type memberError interface {
 	error
 	MemberID() string
 }
@@ -52,7 +52,7 @@ func (e *silent) Unwrap() error { return e.cause }
 
 // Explain adds the member to the error of a request to it.
 func (m Member) Explain(err error) error {
-	var known MemberError
+	var known memberError
 	switch {
 	case errors.As(err, &known):
 		return err
@@ -71,7 +71,7 @@ func Unreachable(err error) bool {
 // its Extra: nothing has been done yet, so the client may try again. why says why the member is
 // needed. Other errors stay as they are.
 func Unavailable(why string, err error) error {
-	var m MemberError
+	var m memberError
 	if !errors.As(err, &m) {
 		return err
 	}
