@@ -79,7 +79,7 @@ func (a *Agent) shutdown(ctx context.Context) error {
 	a.life.stop()
 	a.life.joining.Wait()
 	// What is in flight ends by itself: by its commit, or because a leader without a majority
-	// steps down within its lease. Raft may forget to answer what is in flight when it stops.
+	// steps down within its lease. When Raft stops, the outcome of what is in flight is unknown.
 	a.awaitInFlight(2*a.timing.Heartbeat + 2*a.timing.Election)
 	a.handOver(ctx)
 	var errs []error
@@ -125,7 +125,7 @@ func (a *Agent) handOver(ctx context.Context) {
 	done := make(chan struct{})
 	a.life.watcher.Go(func() {
 		defer close(done)
-		if err := a.node.Raft.LeadershipTransfer().Error(); err != nil {
+		if err := a.node.Calls.LeadershipTransfer().Error(); err != nil {
 			a.logger.Info("leadership not handed over", "reason", err)
 		}
 	})

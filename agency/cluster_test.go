@@ -285,7 +285,7 @@ func TestSupervised(t *testing.T) {
 		c.kill(first)
 		second := c.leader()
 		time.Sleep(15 * time.Second)
-		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader counts on")
+		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader begins to count again")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, 200, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status)
 	})

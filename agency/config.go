@@ -93,7 +93,7 @@ type Timing struct {
 	TrailingBytes     int64         // of Raft entries kept after a snapshot, at most
 	KeepLog           int           // changes that poll can still deliver
 
-	Supervision time.Duration // between two rounds of the supervision
+	Supervision time.Duration // between two passes of the supervision
 	OkThreshold time.Duration // age of a heartbeat up to which a server is GOOD
 	Grace       time.Duration // age of a heartbeat beyond which a server is FAILED
 	Settle      time.Duration // a server that this leader has never heard is not judged earlier

@@ -21,7 +21,7 @@ import (
 func (a *Agent) lead(c Config) {
 	n, t := a.node, a.timing
 	supervised := supervision.Periods{Interval: t.Supervision, OkThreshold: t.OkThreshold, Grace: t.Grace, LeaderGrace: t.Settle, Ownerless: t.Ownerless}
-	a.leadership = leadership.New(a.life.running, n.Raft, leadership.Options{
+	a.leadership = leadership.New(a.life.running, n.Calls, leadership.Options{
 		Duties: func(l *leadership.Leadership) {
 			var telling sync.WaitGroup
 			telling.Go(func() { a.tellObservers(l) })
@@ -38,7 +38,7 @@ func (a *Agent) lead(c Config) {
 		},
 		Reached: a.tree.Reached, TransientBytes: a.quota.Transient(), Pause: t.Heartbeat / 10, Logger: a.logger,
 	})
-	a.proposer = proposer.New(n.Raft, proposer.Options{
+	a.proposer = proposer.New(n.Calls, proposer.Options{
 		Leader: a.leadership, Fence: a.fence, Limit: t.Write, Encoded: a.tree.Proposed,
 		Inquire: func(id string) uint64 { return a.tree.State().Inquire(id) },
 		Roomy:   func(more int64) bool { return quota.Plus(more, a.tree.State().Weight()) <= a.quota.Clients() },

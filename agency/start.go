@@ -97,7 +97,7 @@ func newAgent(c *Config, d *store.Store, l net.Listener, logger hclog.Logger) (*
 	})
 	a.tree = tree.New(tree.Config{
 		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: compaction, Members: book.Learn,
-		Halt: func(err error) { a.life.fatal <- d.Untrusted(err) },
+		Halt: func(err error) { a.life.mustStop(d.Untrusted(err)) },
 	})
 	a.node = a.newNode(c.Timing, book, compaction)
 	return a, nil

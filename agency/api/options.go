@@ -2,6 +2,10 @@ package api
 
 import (
 	"context"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
 	"stasis/agency/fence"
 	"stasis/agency/founding"
 	"stasis/agency/leadership"
@@ -13,9 +17,6 @@ import (
 	"stasis/agency/tree"
 	"stasis/fsm"
 	"stasis/internal/network"
-	"time"
-
-	"github.com/hashicorp/go-hclog"
 )
 
 // Prefix begins the paths of the agency's own calls.

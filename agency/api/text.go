@@ -2,10 +2,11 @@ package api
 
 import (
 	"context"
-	"stasis/agency/answer"
-	"stasis/fsm"
 	"strconv"
 	"time"
+
+	"stasis/agency/answer"
+	"stasis/fsm"
 )
 
 // callOf is a request for data, free of HTTP.

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"stasis/agency/keys"
-	"stasis/agency/learner"
-	"stasis/agency/origin"
 	"strings"
 
 	"github.com/google/uuid"
+
+	"stasis/agency/keys"
+	"stasis/agency/learner"
+	"stasis/agency/origin"
 )
 
 // Call is what an agent with an empty directory tells when it asks.

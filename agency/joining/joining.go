@@ -66,7 +66,7 @@ func (j *Joiner) Run(running context.Context) {
 	told := len(at) == 0 && j.options.Members.Has(j.options.Advertise)
 	for pause := j.options.Heartbeat / 20; running.Err() == nil; pause = min(2*pause, j.options.Heartbeat/2) {
 		if j.options.Learner.Active() {
-			takers, err := j.becomeVoter(running)
+			takers, err := j.becomeVoter(running, len(at) > 0)
 			if err != nil {
 				j.options.Guard.GiveUp(err)
 				return
@@ -86,8 +86,8 @@ func (j *Joiner) Run(running context.Context) {
 }
 
 // becomeVoter makes a voter of a learner that may vote. If this agent must ask for its membership
-// first, takers are the agents to ask.
-func (j *Joiner) becomeVoter(running context.Context) (takers []string, err error) {
+// first, takers are the agents to ask. An agent that joins knows them, and takes part in no founding.
+func (j *Joiner) becomeVoter(running context.Context, joins bool) (takers []string, err error) {
 	if term, leader, ok := j.options.Learner.CaughtUp(j.raft, j.options.Disk.Log); ok {
 		if err := learner.Vote(j.options.Disk.Stable, term, leader); err != nil {
 			return nil, fmt.Errorf("let the agent vote: %w", err)
@@ -95,7 +95,7 @@ func (j *Joiner) becomeVoter(running context.Context) (takers []string, err erro
 		j.options.Logger.Info("caught up, voting from now on", "term", term)
 		return nil, j.endLearning()
 	}
-	if len(j.options.Join) > 0 {
+	if joins {
 		return nil, nil // everything comes from the leader
 	}
 	q := j.inquire(running)

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"stasis/agency/leadership"
-	"stasis/agency/outcome"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"stasis/agency/leadership"
+	"stasis/agency/outcome"
 )
 
 // ErrRefused is wrapped by the error of a change that cannot be made as it was asked for.

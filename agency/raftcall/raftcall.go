@@ -35,19 +35,21 @@ type Waiter struct {
 	running context.Context
 	fence   *fence.Fence
 	limit   time.Duration
+	gone    chan struct{} // closed when Raft has stopped
 	asking  sync.WaitGroup
 }
 
-// New makes a Waiter that waits for at most limit, and never longer than running lasts.
-func New(running context.Context, f *fence.Fence, limit time.Duration) *Waiter {
-	return &Waiter{running: running, fence: f, limit: limit}
+// New makes a Waiter that waits for at most limit, and never longer than running lasts. gone is closed
+// when Raft has stopped.
+func New(running context.Context, f *fence.Fence, limit time.Duration, gone chan struct{}) *Waiter {
+	return &Waiter{running: running, fence: f, limit: limit, gone: gone}
 }
 
 // Await calls ask and waits for the future. It returns nil if the change took effect, and an
 // error of package outcome otherwise.
 func (w *Waiter) Await(ctx context.Context, ask func() raft.Future) error {
 	ended := make(chan error, 1)
-	w.asking.Go(func() { ended <- ask().Error() }) // ends with Raft at the latest
+	w.asking.Go(func() { ended <- ending(ask(), w.gone).Error() }) // ends with Raft at the latest
 	timer := time.NewTimer(w.limit)
 	defer timer.Stop()
 	select {

@@ -70,8 +70,10 @@ type Guard interface {
 // Node is Raft of one agent. Its methods may be called from any goroutine once Start has returned;
 // Voters before, too.
 type Node struct {
-	// Raft and Waiter are there when Start has succeeded.
+	// Raft, Calls and Waiter are there when Start has succeeded. Calls is for those that wait for
+	// Raft's futures.
 	Raft   *raft.Raft
+	Calls  raftcall.Raft
 	Waiter *raftcall.Waiter
 	// Acks are what the other agents have acknowledged.
 	Acks *readindex.Acks
@@ -134,7 +136,7 @@ func (n *Node) Start(running context.Context, guard Guard, prepare func(*raft.Co
 		return errors.Join(fmt.Errorf("start Raft: %w", err), stream.Close())
 	}
 	n.started.Store(n.Raft)
-	n.Waiter = raftcall.New(running, o.Fence, o.Settings.Write)
+	n.Calls, n.Waiter = raftcall.Ending(n.Raft, n.gone), raftcall.New(running, o.Fence, o.Settings.Write, n.gone)
 	for _, s := range member.Configuration(n.Raft).Servers {
 		o.Book.Add(string(s.ID), string(s.Address))
 	}

@@ -11,9 +11,9 @@ import (
 	"stasis/fsm"
 )
 
-// reconcile reads the whole log before it is used and compares it with the snapsnapshots. Every entry
+// reconcile reads the whole log before it is used and compares it with the snapshots. Every entry
 // has to be there, has to be what was written, and has to follow the one before it or the end of
-// the newest whole snapsnapshot. If a snapshot of another agent has replaced the log, and the process
+// the newest whole snapshot. If a snapshot of another agent has replaced the log, and the process
 // ended before it dropped the log, reconcile drops it.
 //
 // Bolt panics when it finds its own pages damaged. reconcile returns that as an error.

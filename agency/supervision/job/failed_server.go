@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"fmt"
 
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
-
-	agencyclient "stasis/agency/client"
 )
 
 // failedServer makes a child for every shard of a failed server that can be helped now. What

@@ -115,7 +115,7 @@ func (p *pass) windDown(j facts.Job, reason string) {
 		switch {
 		case c.Record.Abort:
 		case c.IsPending():
-			p.mark(c, "its parent ends: "+p.out.shorten(reason))
+			p.mark(c, "its parent ends: "+reason)
 		default:
 			p.giveUp(c, "its parent ends: "+reason)
 		}
