@@ -73,18 +73,22 @@ func TestGateForAYearIsRefused(t *testing.T) {
 	})
 }
 
-// A server that hears of a lock later than the coordinator's request waits for it.
+// A server that hears of a lock later than the coordinator's request waits for it. The news is
+// held back until the request has come, and released at a moment of virtual time.
 func TestGateWaitsForNewsOfTheLock(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		to := h.target(s)
-		h.net.Delay("agent", "db1", 100*time.Millisecond)
+		h.net.Cut("agent", "db1")
 		h.lock("b", "n")
 		require.Empty(t, pieces.Creator(s.cluster.cache.Snapshot().Root), "it has not heard of the lock")
+		const late = 100 * time.Millisecond
 		begun := time.Now()
+		time.AfterFunc(late, func() { h.net.Heal("agent", "db1") })
 		_, err := h.hold(t.Context(), to, lockB)
 		require.NoError(t, err)
-		require.NotZero(t, time.Since(begun), "it has waited")
+		require.GreaterOrEqual(t, time.Since(begun), late, "it has not waited")
+		require.NotZero(t, h.net.Met("agent", "db1"), "no news was held back")
 	})
 }
 
