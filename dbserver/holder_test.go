@@ -73,18 +73,22 @@ func TestGateForAYearIsRefused(t *testing.T) {
 	})
 }
 
-// A server that hears of a lock later than the coordinator's request waits for it.
+// A server that hears of a lock later than the coordinator's request waits for it. The news is
+// held back until the request has come, and released at a moment of virtual time.
 func TestGateWaitsForNewsOfTheLock(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		to := h.target(s)
-		h.net.Delay("agent", "db1", 100*time.Millisecond)
+		h.net.Cut("agent", "db1")
 		h.lock("b", "n")
 		require.Empty(t, pieces.Creator(s.cluster.cache.Snapshot().Root), "it has not heard of the lock")
+		const late = 100 * time.Millisecond
 		begun := time.Now()
+		time.AfterFunc(late, func() { h.net.Heal("agent", "db1") })
 		_, err := h.hold(t.Context(), to, lockB)
 		require.NoError(t, err)
-		require.NotZero(t, time.Since(begun), "it has waited")
+		require.GreaterOrEqual(t, time.Since(begun), late, "it has not waited")
+		require.NotZero(t, h.net.Met("agent", "db1"), "no news was held back")
 	})
 }
 
@@ -104,6 +108,10 @@ func TestCutOffServerRefusesTheGateForNow(t *testing.T) {
 		require.ErrorContains(t, err, "cut off from the agency")
 		require.Less(t, time.Since(begun), dbclient.GateSilence)
 		require.Less(t, h.bystander(s, "a"), 10*time.Millisecond, "its lease has not ended")
+		begun = time.Now()
+		_, err = h.hold(t.Context(), to, dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1e-10, LeaseSeconds: 60})
+		require.ErrorIs(t, err, apierror.GateLost)
+		require.Less(t, time.Since(begun), 10*time.Millisecond, "a window that is no time is waited for")
 		err = h.dbs.Prepare(t.Context(), to, dbclient.PieceRequest{ID: "b", Nonce: "n"})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		h.net.HealAll()

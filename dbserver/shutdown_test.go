@@ -278,6 +278,7 @@ func TestOnTCP(t *testing.T) {
 	s := boot()
 	h := &house{t: t, web: web, agency: agencyclient.New(agencyclient.Options{Endpoints: []string{agent.URL()}, HTTP: web}), dbs: dbclient.New(web)}
 	h.collection("100", "s101", s)
+	h.await("its shard is served", s.serves) // the report stands in Current a moment before
 	h.insert(s, "s101", "a", `{}`)
 	h.backup(s, "b1")
 	require.NoError(t, s.Close(context.Background()))

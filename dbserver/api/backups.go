@@ -55,7 +55,7 @@ type Backups struct {
 // prepare, and all steps up to the commit, are done for the backup that holds the agency lock
 // and for no other.
 func (b *Backups) prepare(ctx context.Context, s *store.Store, q dbclient.PieceRequest) (nothing, error) {
-	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0); err != nil {
+	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce); err != nil {
 		return nothing{}, err
 	}
 	return nothing{}, b.Attempts.Prepare(ctx, s.Engine(), q.ID, q.Nonce)
@@ -92,7 +92,7 @@ func (b *Backups) cut(ctx context.Context, s *store.Store, q dbclient.CutRequest
 // a cut without the gate is not under that lock.
 func (b *Backups) mayCut(ctx context.Context, q dbclient.CutRequest) error {
 	if q.Unprotected {
-		return b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0)
+		return b.Reader.UnderLock(ctx, q.ID, q.Nonce)
 	}
 	return b.holds(q)
 }
@@ -105,14 +105,14 @@ func (b *Backups) holds(q dbclient.CutRequest) error {
 }
 
 func (b *Backups) link(ctx context.Context, _ *store.Store, q dbclient.LinkRequest) (dbclient.Piece, error) {
-	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0); err != nil {
+	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce); err != nil {
 		return dbclient.Piece{}, err
 	}
 	return b.Attempts.Link(ctx, q)
 }
 
 func (b *Backups) seal(ctx context.Context, q dbclient.SealRequest) (nothing, error) {
-	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce, 0); err != nil {
+	if err := b.Reader.UnderLock(ctx, q.ID, q.Nonce); err != nil {
 		return nothing{}, err
 	}
 	return nothing{}, b.Attempts.Seal(ctx, q)

@@ -76,7 +76,7 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 // claim queues a claim if its backup holds the agency lock. When that cannot be told now, the
 // attempt has failed like one that has lost the gate, and the coordinator makes another.
 func (g gates) claim(ctx context.Context, id string, claim gate.Claim) (*gate.Lock, error) {
-	err := g.reader.UnderLock(ctx, id, claim.Nonce, min(claim.Window, gatePatience))
+	err := g.reader.UnderLockWithin(ctx, id, claim.Nonce, min(claim.Window, gatePatience))
 	if errors.Is(err, apierror.ServiceUnavailable) {
 		err = apierror.New(apierror.GateLost, "%w", err)
 	}

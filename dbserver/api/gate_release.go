@@ -25,7 +25,7 @@ func (g gates) release(ctx context.Context, q dbclient.GateReleaseRequest) dbcli
 // evidence of another nonce. The same goes for a nonce of which that cannot be told now: if
 // its lock comes yet, it has no beats.
 func (g gates) end(ctx context.Context, q dbclient.GateReleaseRequest) gate.Report {
-	if !g.gate.Knows(q.Nonce) && g.reader.UnderLock(ctx, q.ID, q.Nonce, gatePatience) != nil && !failpoint.Off("strangers-are-not-remembered") {
+	if !g.gate.Knows(q.Nonce) && g.reader.UnderLockWithin(ctx, q.ID, q.Nonce, gatePatience) != nil && !failpoint.Off("strangers-are-not-remembered") {
 		return gate.Unknown()
 	}
 	if q.Final && !failpoint.Off("release-is-final") {

@@ -293,8 +293,8 @@ func TestResolve(t *testing.T) {
 	requireIntact(t, store, "committed")
 }
 
-// Who made a pending piece is not known as long as its attempt cannot be read. It
-// may be committed, so it stays until it can.
+// As long as the attempt of a pending piece cannot be read, its backup is not known. It may
+// be committed, so the piece stays.
 func TestUnreadableAttemptIsNotTakenForNone(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)

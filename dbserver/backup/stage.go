@@ -34,12 +34,10 @@ type Staged struct {
 // enter waits for the naming of other staged restores. It is a channel, because they may
 // hang with the disk.
 func (r *Restores) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case r.naming <- struct{}{}:
-		return func() { <-r.naming }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for another staged restore: %w", context.Cause(ctx))
+	if err := take(ctx, r.naming); err != nil {
+		return nil, fmt.Errorf("wait for another staged restore: %w", err)
 	}
+	return func() { <-r.naming }, nil
 }
 
 // Stage builds the engine that a restore will put in place: from the piece that the

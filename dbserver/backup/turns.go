@@ -40,17 +40,26 @@ func (t *turns) begin(ctx context.Context, id string) (it *turn, end func(), err
 		return nil, nil, err
 	}
 	it = t.enter(id)
+	if err := take(ctx, it.held); err != nil {
+		t.leave(id, it)
+		return nil, nil, fmt.Errorf("wait for another step of piece %s: %w", id, err)
+	}
+	return it, func() { <-it.held; t.leave(id, it) }, nil
+}
+
+// take takes the one place of a channel. It takes a free place whatever ctx says, and otherwise
+// waits until ctx ends.
+func take(ctx context.Context, place chan struct{}) error {
 	select {
-	case it.held <- struct{}{}:
-		return it, func() { <-it.held; t.leave(id, it) }, nil
+	case place <- struct{}{}:
+		return nil
 	default:
 	}
 	select {
-	case it.held <- struct{}{}:
-		return it, func() { <-it.held; t.leave(id, it) }, nil
+	case place <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		t.leave(id, it)
-		return nil, nil, fmt.Errorf("wait for another step of piece %s: %w", id, context.Cause(ctx))
+		return context.Cause(ctx)
 	}
 }
 

@@ -96,3 +96,15 @@ func TestUnstageWaitsNoLongerThanItsContext(t *testing.T) {
 		require.NoError(t, <-staged)
 	})
 }
+
+// What need not wait is done whatever its context says: a request whose client has gone still
+// undoes what it has to undo.
+func TestFreeTurnIsTaken(t *testing.T) {
+	s := newServer(t, vfs.NewMem())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		require.NoError(t, s.store.Restores.Unstage(ctx, dbclient.UnstageRequest{Epoch: 2, Nonce: "n"}))
+		require.NoError(t, s.store.Attempts.Drop(ctx, testID, "n"))
+	}
+}

@@ -77,7 +77,7 @@ func refusing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, refusingKey{}, true)
 }
 
-// hold counts an answer to what the request holds on whose behalf the call is made.
+// hold counts an answer of that many bytes to the request that the call is made for.
 func hold(ctx context.Context, bytes int64) error {
 	account := budget.Of(ctx)
 	if ctx.Value(refusingKey{}) != nil {
@@ -87,7 +87,8 @@ func hold(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// send gives the answer whose body is still to be read, or the error that it is.
+// send returns an answer, its body unread. An answer that says an error is returned as that
+// error.
 func (c *Client) send(ctx context.Context, t Target, path string, body any) (*http.Response, error) {
 	encoded, err := Encode(body)
 	if err != nil {

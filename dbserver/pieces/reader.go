@@ -41,19 +41,21 @@ func (r *Reader) Read(ctx context.Context) (Record, error) {
 // cached is what the cache has; it may be behind.
 func (r *Reader) cached() (Record, error) { return RecordIn(r.cache.Snapshot().Root, r.id) }
 
-// UnderLock is nil if a backup's nonce holds the agency lock. A nonce that the cache does not
-// have may be newer than the cache, so the cache is brought up to date first, for at most
-// patience; zero means the reader's timeout. apierror.BackupConflict: the nonce does not hold
-// the lock. apierror.ServiceUnavailable: that cannot be told now.
-func (r *Reader) UnderLock(ctx context.Context, id, nonce string, patience time.Duration) error {
+// UnderLock is UnderLockWithin the reader's timeout.
+func (r *Reader) UnderLock(ctx context.Context, id, nonce string) error {
+	return r.UnderLockWithin(ctx, id, nonce, r.timeout)
+}
+
+// UnderLockWithin is nil if a backup's nonce holds the agency lock. A nonce that the cache does
+// not have may be newer than the cache, so the cache is brought up to date first, for at most
+// patience. apierror.BackupConflict: the nonce does not hold the lock.
+// apierror.ServiceUnavailable: that cannot be told now.
+func (r *Reader) UnderLockWithin(ctx context.Context, id, nonce string, patience time.Duration) error {
 	if nonce == "" {
 		return apierror.New(apierror.BadParameter, "backup %q names no nonce", id)
 	}
 	if Creator(r.cache.Snapshot().Root) == nonce || failpoint.Off("backup-under-lock") {
 		return nil
-	}
-	if patience == 0 {
-		patience = r.timeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

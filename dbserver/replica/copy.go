@@ -18,13 +18,14 @@ type copier struct {
 	number   uint64 // of the copy in this tenure; a follower refuses parts of earlier ones
 }
 
-// bring copies, and returns the last record that the copy has. Also when it fails, pin keeps
-// the log after the copy: the follower needs it next, or the next copy takes the pin over.
-func (c *copier) bring(ctx context.Context, pin **shard.Pin) (end uint64, err error) {
+// bring copies, and returns the last record that the copy has, and for people how much that was.
+// Also when it fails, pin keeps the log after the copy: the follower needs it next, or the next
+// copy takes the pin over.
+func (c *copier) bring(ctx context.Context, pin **shard.Pin) (end uint64, what string, err error) {
 	began := time.Now()
 	from, err := c.shard.NewCopy()
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
 	st := from.State()
@@ -36,15 +37,15 @@ func (c *copier) bring(ctx context.Context, pin **shard.Pin) (end uint64, err er
 	begin.Begin = true
 	a, err := c.send(ctx, begin)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	req.Session = a.Session
 	size, err := c.sendParts(ctx, from, req)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	c.emit(ctx, FollowerCopied, c.follower.id, fmt.Sprintf("%d documents, %.1f MB in %s", st.Count, float64(size)/1e6, time.Since(began).Round(time.Millisecond)))
-	return st.Last.Seq, nil
+	what = fmt.Sprintf("%d documents, %.1f MB in %s", st.Count, float64(size)/1e6, time.Since(began).Round(time.Millisecond))
+	return st.Last.Seq, what, nil
 }
 
 // sendParts sends all documents, and then their number and checksum.

@@ -25,7 +25,7 @@
 //   - recovery makes the longest log this replica's, before it leads.
 //   - feeds bring each follower records or a copy, and note its progress.
 //   - committer commits what all required replicas have, and answers writers.
-//   - inSyncSet decides who is in sync, and reports that to Current.
+//   - inSyncSet decides which followers are in sync, and reports that to Current.
 //
 // A Follower is the other end of a Leader's calls; admission judges which tenures it obeys.
 //
@@ -61,7 +61,7 @@
 //
 // # Which tenures are obeyed
 //
-// A Follower does not know who sends a request. It obeys a tenure that Plan has, that
+// A Follower does not know the sender of a request. It obeys a tenure that Plan has, that
 // another server leads, and that it has promised. It looks at Plan before it promises, and
 // asks the agency where its cache may be behind. It checks records before it stores them,
 // and takes no copy while Current may count on what it has. See admission.go.

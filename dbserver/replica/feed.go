@@ -225,11 +225,12 @@ func (f *feed) bringCopy(ctx context.Context) error {
 		return ctx.Err()
 	}
 	c := &copier{base: f.base, follower: f.follower, number: number}
-	end, err := c.bring(ctx, &f.pin)
+	end, what, err := c.bring(ctx, &f.pin)
 	if err != nil {
 		return err
 	}
 	f.next = end + 1
 	f.needsCopy(false)
+	f.emit(ctx, FollowerCopied, f.follower.id, what) // a step may hold up this feed: the follower counts as copied by then
 	return nil
 }

@@ -26,10 +26,10 @@ type cancellable struct {
 //
 // The caller needs that because a remote that accepts connections and sends nothing makes
 // its callers wait, with some backends for minutes and whatever the context says: SFTP
-// and FTP cannot take a request back. Who aborts a transfer or stops a server does not
-// wait for that. When a context ends, the call is therefore abandoned: it goes on in its
-// goroutine, and all counts it. What an abandoned call may still do is bounded. The
-// content of a Put ends with an error. What an Open returns is closed. A removal or a
+// and FTP cannot take a request back. An abort of a transfer and the stop of a server
+// must not wait for that. When a context ends, the call is therefore abandoned: it goes
+// on in its goroutine, and all counts it. What an abandoned call may still do is bounded.
+// The content of a Put ends with an error. What an Open returns is closed. A removal or a
 // list has the effect of a request whose answer was lost.
 func Open(ctx context.Context, all *Calls, open func() (Remote, error)) (Remote, error) {
 	r, err := within(ctx, all, open, func(late Remote) { _ = late.Close() })

@@ -143,7 +143,7 @@ var mutants = []mutant{
 	{"tenure-is-planned", "dbserver", "TestPromiseOfATermThatPlanDoesNotHave", "it is promised",
 		"no promise is stored that would refuse every leader to come"},
 	{"member-takes-no-copy", "dbserver", "TestEmptyCopyByAStranger", "a copy begins",
-		"a replica that counts as in sync is not emptied, whoever asks"},
+		"a replica that counts as in sync is emptied by no request"},
 	{"agency-not-cache", "dbserver", "TestBackupIsListedAndIntact", "the agency has the commit",
 		"what becomes of a piece is decided by the agency, not by a copy of it"},
 	{"publish-if-committed", "dbserver", "TestPublishAfterTheDelete", "a deleted backup is published",

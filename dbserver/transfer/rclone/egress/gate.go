@@ -21,7 +21,7 @@ type gate struct {
 	ctx      context.Context
 	stop     context.CancelFunc
 	work     sync.WaitGroup
-	shared   *Pass // of the one client that rclone shares between remotes: it may do what all open remotes may
+	shared   *Pass // of the one client that rclone shares between remotes: it may do only what every open remote may
 
 	mu     sync.Mutex
 	passes map[string]*Pass
@@ -88,7 +88,7 @@ func (g *gate) pass(h Hosts) *Pass {
 	return p
 }
 
-// close ends the remote's connections; the last pass closes the gate.
+// Close ends the remote's connections. The last pass closes the gate.
 func (p *Pass) Close() {
 	p.end()
 	p.gate.mu.Lock()
@@ -108,13 +108,14 @@ func (p *Pass) Close() {
 	}
 }
 
-// proxy is the gate's address for rclone, with the pass's password. HTTP clients may
-// go on through a proxy that the environment names, as they do without the gate.
+// Proxy is the gate's address for rclone, with the pass's password. The gate connects HTTP
+// clients through the proxy that the environment names, if it names one.
 func (p *Pass) Proxy(kind string) string {
 	return kind + ":" + p.token + "@" + p.gate.listener.Addr().String()
 }
 
-// permits asks the rule; the shared client all open remotes' rules.
+// Permits returns nil if the remote may connect to an address that name leads to, and
+// otherwise ErrForbidden. The shared client may do only what every open remote may.
 func (p *Pass) Permits(ctx context.Context, name string, at netip.AddrPort) error {
 	if p != p.gate.shared {
 		return p.hosts.permits(ctx, name, at)
@@ -133,7 +134,7 @@ func (p *Pass) Permits(ctx context.Context, name string, at netip.AddrPort) erro
 	return nil
 }
 
-// reason is why the last connection to host:port failed, if one did.
+// Reason is why the last connection to host:port failed; nil if it did not.
 func (p *Pass) Reason(target string) error {
 	for _, at := range []*Pass{p, p.gate.shared} {
 		at.mu.Lock()
@@ -220,7 +221,7 @@ func (p *Pass) note(target string, err error) {
 	}
 }
 
-// forbidden is what the remote was not allowed, if anything.
+// Forbidden is the connection that the gate refused, as an error; nil if it refused none.
 func (p *Pass) Forbidden() error {
 	if p.refused.Err() == nil {
 		return nil
@@ -228,7 +229,7 @@ func (p *Pass) Forbidden() error {
 	return context.Cause(p.refused)
 }
 
-// bound gives a context that ends with ctx and when a connection is forbidden.
+// Bound returns a context that ends with ctx and when a connection is forbidden.
 func (p *Pass) Bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(p.refused, cancel)

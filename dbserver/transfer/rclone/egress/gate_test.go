@@ -51,7 +51,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// Who has no pass is not served, and nothing listens when no remote is open.
+// A client without a pass is not served, and nothing listens when no remote is open.
 func TestGateIsClosedToOthers(t *testing.T) {
 	victim, accepted := canaryListener(t)
 	p, err := NewPass(Hosts{})
