@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -66,15 +67,17 @@ func (o restoreOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 // availablePause is the pause between two questions whether the coordinator serves.
 const availablePause = 200 * time.Millisecond
 
-// waitAvailable waits until the coordinator says that it serves.
+// waitAvailable waits until the coordinator says that it serves. limit also bounds the wait for an
+// answer.
 func (c *backupCall) waitAvailable(limit time.Duration) error {
-	end := time.Now().Add(limit)
+	ctx, cancel := context.WithTimeout(c.cmd.Context(), limit)
+	defer cancel()
 	for {
-		err := c.client.Available(c.cmd.Context())
+		err := c.client.Available(ctx)
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(end) || wait.For(c.cmd.Context(), availablePause) != nil {
+		if wait.For(ctx, availablePause) != nil {
 			return fmt.Errorf("restored, but the server does not serve after %v: %w", limit, err)
 		}
 	}

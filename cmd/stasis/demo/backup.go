@@ -27,7 +27,11 @@ func (d *demo) backUpUnderLoad(ctx context.Context) error {
 	go func() { failed <- load.Run(writing, d.history, 10*time.Second, writers...); stop() }()
 	err := d.createAmidst(writing)
 	stop()
-	if err := errors.Join(err, <-failed); err != nil {
+	failure := <-failed
+	if failure != nil && errors.Is(err, context.Canceled) {
+		err = nil // the failure has ended the wait
+	}
+	if err := errors.Join(err, failure); err != nil {
 		return err
 	}
 	d.report()
