@@ -38,7 +38,7 @@ agent that comes back with a directory from before is refused, and stops.`,
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
 			s, err := recovery.Recover(o)
 			if err != nil {
-				return notReady(err)
+				return notReady(cmd.Context(), err)
 			}
 			return tellRecovery(cmd.OutOrStdout(), s, o.DryRun)
 		},

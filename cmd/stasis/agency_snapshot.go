@@ -94,7 +94,7 @@ it was saved are lost.`,
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
 			s, err := recovery.Restore(file, o)
 			if err != nil {
-				return notReady(err)
+				return notReady(cmd.Context(), err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), `Agent %s in %s is the only member of %s.
 The saved tree was at index %d%s; what was written later is lost.

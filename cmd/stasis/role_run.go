@@ -104,7 +104,7 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	}
 	s, err := start(ctx, logger)
 	if err != nil {
-		return notReady(err)
+		return notReady(ctx, err)
 	}
 	logger.Info("ready", "url", s.URL(), "dir", o.dir, "authentication", client.AuthenticationOff)
 

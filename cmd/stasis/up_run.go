@@ -72,7 +72,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return fmt.Errorf("%w; stop what is there, or choose other ports with --%s", err, portFlag(cmd))
 	}
 	if err != nil {
-		return notReady(err)
+		return notReady(ctx, err)
 	}
 	defer func() {
 		if serr := stopCluster(ctx, c); err == nil { // else it would be told twice
