@@ -110,6 +110,7 @@ directories and --join; each votes when it has caught up.
 	f.StringVar(&o.ID, "id", "", "the agent's `id` (AGNT-…); default: a new one")
 	f.StringVar(&o.LogStore, "log-store", "", "`kind` of file that keeps Raft's log: wal (the default) or bolt")
 	f.Uint64Var(&o.Incarnation, "incarnation", 0, "`number` of the new incarnation (default: the one after the snapshot's); for servers that follow a later one already")
+	hideOnlineFlags(cmd)
 	flags.Require(cmd, "dir")
 	return cmd
 }

@@ -30,7 +30,7 @@ func backupRestoreCommand(b *flags.Backup) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd, b) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.request.IgnoreVersion, "ignore-version", false, "restore also a backup of another version")
+	f.BoolVar(&o.request.IgnoreVersion, "ignore-version", false, "also restore a backup that another version of the program took")
 	f.Float64Var(&o.maxWait, "max-wait-for-restart", 0, "how many `seconds` to wait afterwards until the server serves again; 0: do not wait")
 	f.Float64Var(&o.deadline, "deadline", 0, "`seconds` after which the restore is given up unless it is committed (default: none)")
 	f.BoolVar(&o.steps, "steps", false, "show the steps as they happen")
