@@ -96,7 +96,7 @@ type Timing struct {
 	Supervision time.Duration // between two passes of the supervision
 	OkThreshold time.Duration // age of a heartbeat up to which a server is GOOD
 	Grace       time.Duration // age of a heartbeat beyond which a server is FAILED
-	Settle      time.Duration // a server that this leader has never heard is not judged earlier
+	LeaderGrace time.Duration // a server that this leader has never heard is not judged earlier
 	Ownerless   time.Duration // a lock without holder is taken away after so long
 }
 

@@ -20,7 +20,7 @@ import (
 // lead puts the parts together that work with Raft: leadership, proposals, reads and members.
 func (a *Agent) lead(c Config) {
 	n, t := a.node, a.timing
-	supervised := supervision.Periods{Interval: t.Supervision, OkThreshold: t.OkThreshold, Grace: t.Grace, LeaderGrace: t.Settle, Ownerless: t.Ownerless}
+	supervised := supervision.Periods{Interval: t.Supervision, OkThreshold: t.OkThreshold, Grace: t.Grace, LeaderGrace: t.LeaderGrace, Ownerless: t.Ownerless}
 	a.leadership = leadership.New(a.life.running, n.Calls, leadership.Options{
 		Duties: func(l *leadership.Leadership) {
 			var telling sync.WaitGroup

@@ -55,7 +55,7 @@ func BenchmarkReplication(b *testing.B) {
 
 func benched(b *testing.B, grace time.Duration) (*cluster, *observer) {
 	op := options(b, minicluster.Processes)
-	op.Timing.Grace, op.Timing.Settle = grace, grace
+	op.Timing.Grace, op.Timing.LeaderGrace = grace, grace
 	c := start(b, op)
 	web := network.NewHTTPClient(network.TCP())
 	b.Cleanup(web.CloseIdleConnections)

@@ -62,7 +62,7 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 		cfg := agency.Config{
 			ID: n.id, Listen: n.address, Advertise: n.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
 			Stores: n.stores, Logger: logger, Steps: seams.Steps,
-			Timing: agency.Timing{Grace: o.Timing.Grace, Settle: o.Timing.Settle, DiskTimeout: o.Timing.DiskTimeout},
+			Timing: agency.Timing{Grace: o.Timing.Grace, LeaderGrace: o.Timing.LeaderGrace, DiskTimeout: o.Timing.DiskTimeout},
 		}
 		if n.stores == nil {
 			cfg.Dir = s.dataDir(n.name)

@@ -52,7 +52,7 @@ type Options struct {
 // Timing changes how fast faults are noticed, in both modes. Zero fields are the servers' defaults.
 type Timing struct {
 	Grace       time.Duration // age of a heartbeat from which the supervision takes a server for dead; 10 s
-	Settle      time.Duration // how long a new leader of the agency judges no server that it has not heard; Grace
+	LeaderGrace time.Duration // how long a new leader of the agency judges no server that it has not heard; Grace
 	DiskTimeout time.Duration // how long the disk of an agent may hang before the agent ends; 2 min
 }
 

@@ -78,7 +78,7 @@ func (s *setup) arguments(n *node, logged string) []string {
 		for _, limit := range []struct {
 			flag string
 			time time.Duration
-		}{{"--grace", o.Timing.Grace}, {"--settle", o.Timing.Settle}, {"--disk-timeout", o.Timing.DiskTimeout}} {
+		}{{"--grace", o.Timing.Grace}, {"--leader-grace", o.Timing.LeaderGrace}, {"--disk-timeout", o.Timing.DiskTimeout}} {
 			if limit.time != 0 {
 				args = append(args, limit.flag, limit.time.String())
 			}

@@ -1,6 +1,6 @@
 // Package certificate is the evidence that a backup is one instant, and the check of it.
-// The check needs no cluster and no server: whoever has the certificate, or the pieces of a
-// backup, can repeat it at any time.
+// The check needs no cluster and no server: with the certificate, or the pieces of a backup, it
+// can be repeated at any time.
 //
 //	c, err := certificate.Parse(raw) // CERTIFICATE.json of a piece, or a client's VerifyResult
 //	if err != nil { … }

@@ -38,7 +38,7 @@ agent that comes back with a directory from before is refused, and stops.`,
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
 			s, err := recovery.Recover(o)
 			if err != nil {
-				return notReady(err)
+				return notReady(cmd.Context(), err)
 			}
 			return tellRecovery(cmd.OutOrStdout(), s, o.DryRun)
 		},
@@ -46,15 +46,28 @@ agent that comes back with a directory from before is refused, and stops.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", "", "data `directory` of the agent (required)")
 	f.BoolVar(&o.DryRun, "dry-run", false, "show what is there and what would be done, and change nothing")
-	f.BoolVar(&o.Incomplete, "incomplete", false, "recover also from an agent that had not caught up with the others")
+	f.BoolVar(&o.Incomplete, "incomplete", false, "also recover from an agent that had not caught up with the others")
 	f.Uint64Var(&o.Incarnation, "incarnation", 0, "`number` of the new incarnation (default: the next one); for servers that follow a later one already")
+	hideOnlineFlags(cmd)
 	flags.Require(cmd, "dir")
 	return cmd
 }
 
+// onlineFlags are the flags of the group that say whom to ask. A command on a directory asks no agent.
+var onlineFlags = []string{"agent", "timeout"}
+
+// hideOnlineFlags keeps the flags out of the command's help. They stay known: worksOffline says why
+// they are refused.
+func hideOnlineFlags(cmd *cobra.Command) {
+	for _, name := range onlineFlags {
+		cmd.Flags().String(name, "", "")
+		cmd.Flags().Lookup(name).Hidden = true
+	}
+}
+
 // worksOffline refuses the flags of the commands that ask agents.
 func worksOffline(cmd *cobra.Command) error {
-	for _, name := range []string{"agent", "timeout"} {
+	for _, name := range onlineFlags {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("--%s: this command works on a directory and asks no agent", name)
 		}

@@ -94,7 +94,7 @@ it was saved are lost.`,
 			o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: cmd.ErrOrStderr()})
 			s, err := recovery.Restore(file, o)
 			if err != nil {
-				return notReady(err)
+				return notReady(cmd.Context(), err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), `Agent %s in %s is the only member of %s.
 The saved tree was at index %d%s; what was written later is lost.
@@ -110,6 +110,7 @@ directories and --join; each votes when it has caught up.
 	f.StringVar(&o.ID, "id", "", "the agent's `id` (AGNT-…); default: a new one")
 	f.StringVar(&o.LogStore, "log-store", "", "`kind` of file that keeps Raft's log: wal (the default) or bolt")
 	f.Uint64Var(&o.Incarnation, "incarnation", 0, "`number` of the new incarnation (default: the one after the snapshot's); for servers that follow a later one already")
+	hideOnlineFlags(cmd)
 	flags.Require(cmd, "dir")
 	return cmd
 }

@@ -66,7 +66,10 @@ with --join.`,
 	cmd.Flags().BoolVar(&bootstrap, "bootstrap", false, "found the agency with a majority of the --peer agents, without the answers of the others. DANGEROUS: if one of the others has the data of an agency, that agent and its data are left out. No effect on an agent that has data")
 	cmd.Flags().StringVar(&logStore, "log-store", "", "`kind` of file that keeps Raft's log in a new directory: wal (the default), which needs one sync for each entry, or bolt, which needs two")
 	cmd.Flags().DurationVar(&timing.Grace, "grace", 10*time.Second, "`time` without a heartbeat after which a DB server is FAILED and its shards get other leaders, 3s or more; the same on all agents")
-	cmd.Flags().DurationVar(&timing.Settle, "settle", 55*time.Second, "`time` that a new leader waits for servers that it has not heard of; at least --grace")
+	cmd.Flags().DurationVar(&timing.LeaderGrace, "leader-grace", leaderGrace, "`time` for which a new leader of the agency takes no DB server for FAILED that it has not heard yet; --grace if that is longer")
+	cmd.Flags().DurationVar(&timing.LeaderGrace, "settle", leaderGrace, "former name of --leader-grace")
+	former := cmd.Flags().Lookup("settle")
+	former.Deprecated, former.Hidden = "use --leader-grace", true
 	cmd.Flags().DurationVar(&timing.DiskTimeout, "disk-timeout", 2*time.Minute, "`time` after which an agent whose disk hangs ends, 10s or more; until then it is silent, and another agent leads")
 	cmd.Flags().Var(&quota, "tree-quota", "largest `size` of the agency's tree in memory, such as 512M or 1G (M if there is no unit); the same on all agents, of which each needs about four times as much memory")
 	return cmd
@@ -95,6 +98,9 @@ const diskFloor = 10 * time.Second
 // graceFloor is the shortest grace period: leases are seven tenths of it, DB servers
 // renew them every second, and an election of the agency takes one to two.
 const graceFloor = 3 * time.Second
+
+// leaderGrace is the grace period of a new leader unless the operator names another.
+const leaderGrace = 55 * time.Second
 
 // headroom is memory that is never touched, so it takes none. It makes the garbage
 // collector count it as live: a small tree under many requests would otherwise be

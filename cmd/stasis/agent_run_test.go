@@ -27,6 +27,14 @@ func TestDiskTimeoutFloor(t *testing.T) {
 	require.EqualError(t, cmd.ExecuteContext(t.Context()), "--disk-timeout 2s: want 10s or more")
 }
 
+// The former name of --leader-grace still works. The help does not show it.
+func TestFormerNameOfTheLeaderGrace(t *testing.T) {
+	f := agentCommand().Flags()
+	require.NoError(t, f.Parse([]string{"--settle", "1m"}))
+	require.Equal(t, "1m0s", f.Lookup("leader-grace").Value.String())
+	require.NotContains(t, f.FlagUsages(), "settle")
+}
+
 // A server that cannot be closed does not keep the command from ending.
 func TestStopEnds(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {

@@ -33,7 +33,7 @@ func backupCreateCommand(b *flags.Backup) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.label, "label", "", "`label`, the end of the identifier: letters, digits and . _ - (default: a random one)")
-	f.Float64Var(&o.maxWaitForLock, "max-wait-for-lock", 60, "how many `seconds` to try to stop all writes at the same time; 2.5 or more")
+	f.Float64Var(&o.maxWaitForLock, "max-wait-for-lock", 60, "how many `seconds` to try to stop all writes at the same time; less than 2.5 counts as 2.5")
 	f.BoolVar(&o.allowInconsistent, "allow-inconsistent", false, "if the lock cannot be acquired within --max-wait-for-lock, go on without it; the backup stays marked as potentially inconsistent")
 	f.BoolVar(&o.force, "force", false, "if the lock cannot be acquired within --max-wait-for-lock, try for the same time again")
 	f.Float64Var(&o.lockWait, "lock-wait", client.DefaultLockWait.Seconds(), "how many `seconds` the first attempt to stop all writes waits")

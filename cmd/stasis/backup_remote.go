@@ -13,7 +13,7 @@ import (
 func backupRemoteCommand(b *flags.Backup) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remote",
-		Short: "List, delete, prune and verify what a remote storage has",
+		Short: "List, delete, prune and verify the backups in remote storage",
 	}
 	return flags.Group(cmd,
 		remoteCommand(b, client.RemoteList, "List the backups at a remote"),
@@ -54,9 +54,11 @@ func remoteCommand(b *flags.Backup, operation, short string) *cobra.Command {
 	remote.addFlags(cmd)
 	switch operation {
 	case client.RemoteDelete:
+		cmd.Use += " --identifier ID"
 		addIdentifier(cmd, &id)
 	case client.RemoteList, client.RemoteVerify:
-		cmd.Flags().StringVar(&id, "identifier", "", "`id` of a backup: only this one")
+		cmd.Use += " [--identifier ID]"
+		cmd.Flags().StringVar(&id, "identifier", "", "`id` of a backup: only this one (default: all)")
 	}
 	return cmd
 }

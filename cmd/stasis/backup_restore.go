@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -29,7 +30,7 @@ func backupRestoreCommand(b *flags.Backup) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd, b) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.request.IgnoreVersion, "ignore-version", false, "restore also a backup of another version")
+	f.BoolVar(&o.request.IgnoreVersion, "ignore-version", false, "also restore a backup that another version of the program took")
 	f.Float64Var(&o.maxWait, "max-wait-for-restart", 0, "how many `seconds` to wait afterwards until the server serves again; 0: do not wait")
 	f.Float64Var(&o.deadline, "deadline", 0, "`seconds` after which the restore is given up unless it is committed (default: none)")
 	f.BoolVar(&o.steps, "steps", false, "show the steps as they happen")
@@ -66,15 +67,17 @@ func (o restoreOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 // availablePause is the pause between two questions whether the coordinator serves.
 const availablePause = 200 * time.Millisecond
 
-// waitAvailable waits until the coordinator says that it serves.
+// waitAvailable waits until the coordinator says that it serves. limit also bounds the wait for an
+// answer.
 func (c *backupCall) waitAvailable(limit time.Duration) error {
-	end := time.Now().Add(limit)
+	ctx, cancel := context.WithTimeout(c.cmd.Context(), limit)
+	defer cancel()
 	for {
-		err := c.client.Available(c.cmd.Context())
+		err := c.client.Available(ctx)
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(end) || wait.For(c.cmd.Context(), availablePause) != nil {
+		if wait.For(ctx, availablePause) != nil {
 			return fmt.Errorf("restored, but the server does not serve after %v: %w", limit, err)
 		}
 	}

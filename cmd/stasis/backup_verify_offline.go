@@ -35,7 +35,7 @@ func verifyOffline(cmd *cobra.Command, b *flags.Backup, dir, id string) error {
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		res, err := verifyPieces(ctx, id, found[id])
 		if err != nil {
-			return interrupted(err)
+			return interrupted(ctx, err)
 		}
 		show.Verified(r, res)
 		results = append(results, res)

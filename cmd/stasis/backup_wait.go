@@ -23,9 +23,18 @@ const (
 // missed now and then does not end the waiting: the transfer goes on without the
 // coordinator.
 func (c *backupCall) awaitTransfer(id string) error {
-	st, err := c.followTransfer(id)
-	if err != nil {
-		return err
+	out := c.cmd.ErrOrStderr()
+	if c.flags.JSON {
+		out = io.Discard
+	}
+	bars := progress.NewServers(out)
+	st, err := c.followTransfer(id, bars.Show)
+	bars.Close() // before anything else is printed: bars that are drawn again would erase it
+	switch {
+	case err != nil && c.cmd.Context().Err() != nil:
+		return fmt.Errorf("interrupted; the transfer goes on: stasis backup %s --status-id=%s [--abort]", c.name, id)
+	case err != nil:
+		return c.failed(err)
 	}
 	if c.flags.JSON {
 		if err := printJSON(c.cmd.OutOrStdout(), st); err != nil {
@@ -40,29 +49,23 @@ func (c *backupCall) awaitTransfer(id string) error {
 	return nil
 }
 
-// followTransfer returns when the transfer is over.
-func (c *backupCall) followTransfer(id string) (client.TransferStatus, error) {
-	out := c.cmd.ErrOrStderr()
-	if c.flags.JSON {
-		out = io.Discard
-	}
-	bars := progress.NewServers(out)
-	defer bars.Close()
+// followTransfer draws how a transfer stands until it is over.
+func (c *backupCall) followTransfer(id string, draw func(client.TransferStatus)) (client.TransferStatus, error) {
 	for misses := 0; ; {
 		st, err := c.backups().TransferStatus(c.cmd.Context(), id)
 		switch {
 		case err == nil:
 			misses = 0
-			if bars.Show(st); st.Finished() {
+			if draw(st); st.Finished() {
 				return st, nil
 			}
 		case errors.Is(err, client.ErrNotFound), misses >= transferMisses:
-			return st, c.failed(err)
+			return st, err
 		default:
 			misses++
 		}
-		if wait.For(c.cmd.Context(), transferPause) != nil {
-			return st, fmt.Errorf("interrupted; the transfer goes on: stasis backup %s --status-id=%s [--abort]", c.name, id)
+		if err := wait.For(c.cmd.Context(), transferPause); err != nil {
+			return st, err
 		}
 	}
 }

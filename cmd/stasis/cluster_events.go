@@ -35,7 +35,7 @@ func clusterEventsCommand(o *clusterOptions) *cobra.Command {
 			return err
 		}),
 	}
-	cmd.Flags().IntVar(&f.Last, "last", 50, "`number` of the events to show that are kept: the newest ones")
-	cmd.Flags().BoolVar(&f.New, "follow", false, "go on with every new one until interrupted")
+	cmd.Flags().IntVar(&f.Last, "last", 50, "`number` of events to show, the newest ones")
+	cmd.Flags().BoolVar(&f.New, "follow", false, "then show each new event until interrupted")
 	return cmd
 }

@@ -128,7 +128,7 @@ func TestClusterCommands(t *testing.T) {
 	require.Equal(t, "no job is waiting or running\n", s.ok("cluster jobs"))
 }
 
-// maintenance pauses the supervision: a job waits, whoever waits for it may leave,
+// maintenance pauses the supervision: a job waits, a command that waits for it may leave,
 // and it can be cancelled.
 func (s shell) maintenance(moved client.Shard, to string) {
 	t := s.t

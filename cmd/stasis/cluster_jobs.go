@@ -30,7 +30,7 @@ func clusterJobsCommand(o *clusterOptions) *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&cancel, "cancel", false, "ask the supervision to give the job up (moves and clean-outs only)")
-	cmd.Flags().BoolVar(&all, "all", false, "list also jobs that are over")
+	cmd.Flags().BoolVar(&all, "all", false, "also list jobs that are over")
 	return cmd
 }
 

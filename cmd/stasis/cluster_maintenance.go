@@ -44,9 +44,9 @@ func clusterMaintenanceCommand(o *clusterOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "maintenance [on|off|SECONDS] [--server SERVER]",
 		Short: "Pause the supervision, or let the failure of one DB server be without consequences",
-		Long: `Pause the supervision: no failover, no moves, no clean-up, until it is switched off
-or the time is over (an hour, or so many seconds). With --server only the failure of
-that DB server has no consequences. Without an argument: show the present mode.`,
+		Long: `Pause the supervision: no failover, no moves, no clean-up. The pause ends with "off", or
+after the given number of seconds, or an hour after "on". With --server only the failure
+of that DB server has no consequences. Without an argument: show the present mode.`,
 		Args: flags.Arguments(cobra.MaximumNArgs(1)),
 		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			wish, err := parsePause(args)

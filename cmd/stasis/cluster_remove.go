@@ -14,8 +14,8 @@ func clusterRemoveCommand(o *clusterOptions) *cobra.Command {
 		Use:   "remove SERVER",
 		Short: "Take a stopped server out of the cluster for good",
 		Long: `Take a DB server or coordinator out of the cluster for good. Stop it first. A DB
-server must have no shard: clean it out before you stop it. The command waits a
-minute until both is so.`,
+server must have no shard: clean it out before you stop it. The command waits up
+to a minute until the server has failed and no shard uses it.`,
 		Args: flags.Arguments(cobra.ExactArgs(1)),
 		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			server, err := findServer(cmd.Context(), c, args[0])

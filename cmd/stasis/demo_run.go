@@ -21,7 +21,7 @@ func demoCommand() *cobra.Command {
 restore, and prove that exactly the state of one instant has come back. The exit
 status is 1 if any check fails. Nothing is left behind.`,
 		Args: flags.NoArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return interrupted(runDemo(cmd, up, o)) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return interrupted(cmd.Context(), runDemo(cmd, up, o)) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&up.mode, "mode", "inprocess", "run in `mode` inprocess or processes")

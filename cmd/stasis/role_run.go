@@ -34,8 +34,8 @@ type roleOptions struct {
 func (o *roleOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "data `directory` (required)")
-	f.StringVar(&o.listen, "listen", "", "`host:port` to listen on (required)")
-	f.StringVar(&o.advertise, "advertise", "", "`host:port` for others to connect to (default: where it listens)")
+	f.StringVar(&o.listen, "listen", "", "`HOST:PORT` to listen on (required)")
+	f.StringVar(&o.advertise, "advertise", "", "`HOST:PORT` for others to connect to (default: where it listens)")
 	f.StringVar(&o.logLevel, "log-level", "info", "`level` of the log: trace, debug, info, warn or error")
 	f.StringVar(&o.logFile, "log-file", "", "`file` to which to append the log (default: standard error)")
 	o.logs.Add(cmd)
@@ -104,7 +104,7 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	}
 	s, err := start(ctx, logger)
 	if err != nil {
-		return notReady(err)
+		return notReady(ctx, err)
 	}
 	logger.Info("ready", "url", s.URL(), "dir", o.dir, "authentication", client.AuthenticationOff)
 

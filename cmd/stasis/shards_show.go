@@ -70,8 +70,8 @@ func steadyShards(ctx context.Context, c *client.Client, q client.ShardsQuery) (
 		if err != nil || !q.Checksum || !slices.ContainsFunc(shards, moves) || slices.ContainsFunc(shards, client.Shard.Diverged) || time.Now().After(end) {
 			return shards, err
 		}
-		if err := wait.For(ctx, steadyPause); err != nil {
-			return nil, err
+		if wait.For(ctx, steadyPause) != nil {
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -36,7 +36,7 @@ One that ended in another way before Ctrl-C, also after SIGTERM, has.`,
 	f.IntVar(&o.coordinators, "coordinators", 2, "`number` of coordinators")
 	f.IntVar(&o.basePort, "base-port", 8529, "`port` of the first coordinator; DB servers follow from +100, agents from +200; 0: free ports, chosen once")
 	f.StringVar(&o.readyFile, "ready-file", "", "`file` to which to write ids, URLs and process ids as JSON when all servers are healthy")
-	f.StringVar(&o.logLevel, "log-level", "error", "`level` of the log: trace, debug, info, warn or error (inprocess; processes log to files in the directory)")
+	f.StringVar(&o.logLevel, "log-level", "error", "`level` of the log on standard error: trace, debug, info, warn or error. With --mode processes each server logs to a file in the directory, at level info")
 	f.BoolVar(&o.restart, "restart", false, "start a server again that has ended or cannot be started, after 1 s and then after pauses that grow to 1 min. A server that ended with status 0, as after SIGTERM, stays down. With --mode inprocess a server that fails is started again, but a crash of this process ends all of them")
 	o.logs.Add(cmd)
 	o.pages.Add(cmd)
@@ -72,7 +72,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return fmt.Errorf("%w; stop what is there, or choose other ports with --%s", err, portFlag(cmd))
 	}
 	if err != nil {
-		return notReady(err)
+		return notReady(ctx, err)
 	}
 	defer func() {
 		if serr := stopCluster(ctx, c); err == nil { // else it would be told twice

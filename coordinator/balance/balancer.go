@@ -10,8 +10,8 @@ type balancer struct {
 	Allowed
 	servers []string
 	was     []Shard
-	now     [][]string   // Servers of each shard, leader first
-	moved   map[int]Move // Shards whose data moves
+	now     [][]string   // servers of each shard, leader first
+	moved   map[int]Move // shards whose data moves
 	led     map[string]int
 	has     map[string]int
 }

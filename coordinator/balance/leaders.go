@@ -24,7 +24,7 @@ func (b *balancer) changeLeaders() {
 // chain finds the shortest chain of changes from a server that leads many to one
 // that leads at least two fewer.
 func (b *balancer) chain() []Move {
-	next := map[string]map[string]int{} // Leader → follower → a shard
+	next := map[string]map[string]int{} // leader → follower → a shard
 	for i, servers := range b.now {
 		if !b.free(i) {
 			continue

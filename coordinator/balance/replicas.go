@@ -66,7 +66,7 @@ func (b *balancer) pairs(of, then map[string]int) [][2]string {
 }
 
 // candidate is a shard whose replica may move from one server to the other: the
-// Leader's or a follower's. -1: there is none.
+// leader's or a follower's. -1: there is none.
 func (b *balancer) candidate(pair [2]string, leader bool) int {
 	for i, servers := range b.now {
 		at := slices.Index(servers, pair[0])

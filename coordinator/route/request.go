@@ -18,7 +18,7 @@ type Request struct {
 	Collection  *catalog.Collection // where to send first
 	Ops         []dbclient.Op
 	Bounds      Bounds
-	Pinned      bool // fail rather than apply in another restore epoch than Cached's
+	Pinned      bool // fail rather than apply in another restore epoch than Snapshot's
 	WaitForSync bool
 	ReturnOld   bool
 	ReturnNew   bool

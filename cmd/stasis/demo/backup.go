@@ -27,7 +27,11 @@ func (d *demo) backUpUnderLoad(ctx context.Context) error {
 	go func() { failed <- load.Run(writing, d.history, 10*time.Second, writers...); stop() }()
 	err := d.createAmidst(writing)
 	stop()
-	if err := errors.Join(err, <-failed); err != nil {
+	failure := <-failed
+	if failure != nil && errors.Is(err, context.Canceled) {
+		err = nil // the failure has ended the wait
+	}
+	if err := errors.Join(err, failure); err != nil {
 		return err
 	}
 	d.report()
@@ -35,8 +39,8 @@ func (d *demo) backUpUnderLoad(ctx context.Context) error {
 }
 
 func (d *demo) createAmidst(ctx context.Context) error {
-	if err := wait.For(ctx, d.opts.Load/2); err != nil {
-		return err
+	if wait.For(ctx, d.opts.Load/2) != nil {
+		return ctx.Err() // not the cause: a signal is no context.Canceled
 	}
 	d.asked = d.history.Now()
 	var err error
@@ -45,7 +49,10 @@ func (d *demo) createAmidst(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	return wait.For(ctx, d.opts.Load/2)
+	if wait.For(ctx, d.opts.Load/2) != nil {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // report shows how long writers stood still.

@@ -43,7 +43,7 @@ func (b *Backup) AddToGroup(cmd *cobra.Command) {
 	b.addToGroup(cmd)
 	f := cmd.PersistentFlags()
 	f.BoolVar(&b.authentication, "server.authentication", false, "send user name and password; default: true if one of them is given")
-	f.StringVar(&b.database, "server.database", systemDatabase, "`name` of the database: must be _system: a backup is of the whole deployment")
+	f.StringVar(&b.database, "server.database", systemDatabase, "`name` of the database: only _system, because a backup is of the whole deployment")
 	f.Float64Var(&b.connectionTimeout, "server.connection-timeout", 5, "`seconds` to wait for a connection")
 	f.Float64Var(&b.requestTimeout, "server.request-timeout", 1200, "`seconds` to wait for an answer")
 	f.StringVar(&b.configuration, "configuration", "", "INI `file` with options: [server] endpoint = …")

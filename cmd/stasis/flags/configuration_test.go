@@ -27,6 +27,13 @@ func TestConfigurationFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"endpoint": "tcp://h:1", "password": `a#b;c "d" \`, "label": "nightly"}, got)
 
+	for _, password := range []string{"`", "`a`", "`a", `"""`, `"""a"""`, `"""a`, `"a"`, "'a'", `%(endpoint)s`} {
+		got, err = read("[server]\npassword = " + password + "\r\nendpoint = tcp://h:1\n")
+		require.NoError(t, err, password)
+		require.Equal(t, password, got["password"])
+		require.Equal(t, "tcp://h:1", got["endpoint"], password)
+	}
+
 	got, err = read("[server]\nendpoint = tcp://h:1\n", "--endpoint", "tcp://h:2")
 	require.NoError(t, err)
 	require.Equal(t, "tcp://h:2", got["endpoint"])
@@ -39,6 +46,7 @@ func TestConfigurationFile(t *testing.T) {
 		_, err := read(text)
 		require.ErrorContains(t, err, says)
 		require.ErrorContains(t, err, path)
+		require.NotContains(t, err.Error(), "nonsense", "a line may have a password")
 	}
 	require.ErrorContains(t, readConfiguration(&cobra.Command{}, filepath.Join(path, "none")), "--configuration: ")
 }

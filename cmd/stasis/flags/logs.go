@@ -24,6 +24,7 @@ type Logs struct {
 	flags *pflag.FlagSet
 }
 
+// Add adds the flags to a command.
 func (l *Logs) Add(cmd *cobra.Command) {
 	l.flags = cmd.Flags()
 	l.size = defaultLogSize
@@ -31,7 +32,7 @@ func (l *Logs) Add(cmd *cobra.Command) {
 	l.flags.IntVar(&l.keep, logKeepFlag, 5, "`number` of older log files that are kept beside the newest one; older ones are deleted")
 }
 
-// set is one of the flags that was given, "" if none was.
+// Given is the name of one of the flags that was given, "" if none was.
 func (l *Logs) Given() (name string) {
 	if l.flags == nil {
 		return ""
@@ -44,7 +45,7 @@ func (l *Logs) Given() (name string) {
 	return ""
 }
 
-// arguments are the flags for another process.
+// Arguments are the flags for another process.
 func (l *Logs) Arguments() []string {
 	if l.Given() == "" {
 		return nil
@@ -52,6 +53,7 @@ func (l *Logs) Arguments() []string {
 	return []string{"--" + logMaxSizeFlag, l.size.String(), "--" + logKeepFlag, strconv.Itoa(l.keep)}
 }
 
+// Limits are the flags as the log file takes them; zero if Add was not called.
 func (l *Logs) Limits() (logfile.Limits, error) {
 	if l.flags == nil {
 		return logfile.Limits{}, nil

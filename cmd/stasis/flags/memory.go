@@ -21,11 +21,12 @@ type Memory struct {
 	Outside     int64 // bytes that the role takes outside of the Go runtime's memory
 }
 
+// Add adds the flags to a command.
 func (m *Memory) Add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(&m.budget, "http.memory", "memory that the bodies and answers of all requests may take together, as a `size` such as 512M or 4G, 64M or more; beyond it requests are answered 503. Default: half of GOMEMLIMIT, or else of the memory of the control group or machine")
-	f.Var(&m.MaxBody, "http.max-body", "largest body of one request, decompressed, as a `size` such as 64M; beyond it a request is answered 413. Default: 512M of a coordinator, imports excepted; 256M of a DB server; 64M of an agent")
-	f.Var(&m.connections, "http.max-connections", "`number` of connections that may be open at once; if there are more, the one that has been idle for longest is closed. Default: one for each 128K of --http.memory, at most 16384")
+	f.Var(&m.MaxBody, "http.max-body", "largest body of one request, decompressed, as a `size` such as 64M; beyond it a request is answered 413. Default: 512M for a coordinator, except for imports; 256M for a DB server; 64M for an agent")
+	f.Var(&m.connections, "http.max-connections", "`number` of connections that may be open at once; if there are more, the one that has been idle longest is closed. Default: one for each 128K of --http.memory, at most 16384")
 }
 
 // leastMemory is what the largest document needs on its way.

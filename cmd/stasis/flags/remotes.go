@@ -19,6 +19,7 @@ type Remotes struct {
 	hosts     []string
 }
 
+// Add adds the flags to a command.
 func (r *Remotes) Add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.named, "backup.remotes", "", "`file` with remotes that requests may use by name, but neither see nor change: rclone's configuration file, or JSON")

@@ -22,7 +22,7 @@ func (a *API) events(c *rest.Call) error {
 		return err
 	}
 	if given {
-		show = seen[len(seen)-min(int(last), len(seen)):]
+		show = seen[len(seen)-int(min(last, uint64(len(seen)))):]
 	}
 	lines := c.Lines()
 	for {

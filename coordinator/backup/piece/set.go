@@ -54,10 +54,14 @@ func (s *Set) Missing(expected []string) []string {
 	})
 }
 
-// Kind is the kind of the backup: dbserver.PieceHot or PieceFailsafe, "" without pieces.
-func (s *Set) Kind() string {
+// Kind is the kind of the backup: dbclient.PieceHot or PieceFailsafe, "" without pieces. It is a
+// failsafe only if all pieces are: one that only says so must not save the others the check of the
+// certificate.
+func (s *Set) Kind() (kind string) {
 	for _, p := range s.Pieces {
-		return p.Kind
+		if kind == "" || p.Kind != dbclient.PieceFailsafe {
+			kind = p.Kind
+		}
 	}
-	return ""
+	return kind
 }

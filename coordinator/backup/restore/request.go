@@ -13,7 +13,7 @@ const FailsafeLabel = "failsafe"
 type Request struct {
 	ID            string
 	IgnoreVersion bool          // restore although the backup is of another version
-	Timeout       time.Duration // bounds waiting for the agency lock; 0: operation.DefaultTimeout
+	Timeout       time.Duration // bounds waiting for the agency lock; 0: two minutes
 	Deadline      time.Duration // bounds everything up to the commit; 0: none
 }
 

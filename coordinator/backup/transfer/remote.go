@@ -11,7 +11,7 @@ import (
 
 // RemoteRequest asks for an operation at a remote.
 type RemoteRequest struct {
-	Operation  string // dbserver.RemoteList …
+	Operation  string // dbclient.RemoteList …
 	ID         string
 	Repository string // <name>:<path>
 	Config     dbclient.RemoteConfig
