@@ -102,7 +102,8 @@ func (r CreateRequest) MarshalJSON() ([]byte, error) {
 // is committed, nothing of it is left.
 //
 // ErrLockTimeout: the agency lock or all gates could not be acquired in time. ErrInvalid: the
-// label, or another field. ErrUnknownOutcome: there may be a backup; List tells.
+// label, or another field. ErrNoSpace: the disk of a DB server is full. ErrUnknownOutcome: there may
+// be a backup; List tells.
 func (b Backups) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
 	var res CreateResult
 	if r.Label != "" {

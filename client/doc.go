@@ -21,6 +21,7 @@
 //	if err != nil { … }
 //	checked, err := c.Backups().Verify(ctx, made.ID)
 //	if err != nil { … }
+//	if !checked.Intact { … } // checked.Problems has the reasons
 //	if err := checked.Certificate.Check(nil); err != nil { … } // repeats the check here
 //
 // A Certificate says how it is known that a backup is one instant. Package

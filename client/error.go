@@ -26,6 +26,8 @@ var (
 	ErrReadOnly = errors.New("read only")
 	// ErrTooLarge: the request is larger than the coordinator accepts.
 	ErrTooLarge = errors.New("too large")
+	// ErrNoSpace: the disk of a DB server is full.
+	ErrNoSpace = errors.New("no space")
 	// ErrLockTimeout: the agency lock, or all gates together, could not be acquired in time.
 	ErrLockTimeout = errors.New("lock timeout")
 	// ErrUnavailable: there was no answer, or the coordinator, the agency or the DB servers
@@ -88,8 +90,12 @@ func (e *Error) Is(target error) bool {
 	return known && (slices.Contains(c.numbers, apierror.Num(e.Number)) || slices.Contains(c.statuses, e.Status) && !e.special())
 }
 
-// special says whether the number says more than the status.
+// special reports whether the number says more than the status. The commands on backups answer most
+// errors with status 400, as ArangoDB does, also those that no request can avoid.
 func (e *Error) special() bool {
+	if e.Status == http.StatusBadRequest && apierror.Num(e.Number).Status() != e.Status {
+		return true
+	}
 	for _, c := range conditions {
 		if slices.Contains(c.numbers, apierror.Num(e.Number)) {
 			return true
@@ -106,13 +112,14 @@ type condition struct {
 }
 
 var conditions = map[error]condition{
-	ErrInvalid:   {statuses: []int{http.StatusBadRequest, http.StatusMethodNotAllowed}},
+	ErrInvalid:   {numbers: []apierror.Num{apierror.BadRemote}, statuses: []int{http.StatusBadRequest, http.StatusMethodNotAllowed}},
 	ErrNotFound:  {numbers: []apierror.Num{apierror.FileNotFound, apierror.NoSuchBackup}, statuses: []int{http.StatusNotFound}},
 	ErrExists:    {numbers: []apierror.Num{apierror.DuplicateName, apierror.UniqueConstraint}},
 	ErrConflict:  {numbers: []apierror.Num{apierror.Conflict, apierror.BackupConflict}, statuses: []int{http.StatusConflict, http.StatusPreconditionFailed}},
 	ErrForbidden: {numbers: []apierror.Num{apierror.Forbidden}, statuses: []int{http.StatusUnauthorized, http.StatusForbidden}},
 	ErrReadOnly:  {numbers: []apierror.Num{apierror.ReadOnly}},
 	ErrTooLarge:  {numbers: []apierror.Num{apierror.DocumentTooLarge}, statuses: []int{http.StatusRequestEntityTooLarge}},
+	ErrNoSpace:   {numbers: []apierror.Num{apierror.NoSpace}},
 	ErrLockTimeout: {numbers: []apierror.Num{
 		apierror.LockTimeout, apierror.BackupLockFailed, apierror.BackupLockRetry,
 	}},

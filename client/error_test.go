@@ -20,7 +20,7 @@ import (
 var conditions = map[string]error{
 	"invalid": client.ErrInvalid, "not found": client.ErrNotFound, "exists": client.ErrExists, "conflict": client.ErrConflict,
 	"forbidden": client.ErrForbidden, "read only": client.ErrReadOnly, "too large": client.ErrTooLarge, "lock timeout": client.ErrLockTimeout,
-	"unavailable": client.ErrUnavailable, "unsupported": client.ErrUnsupported,
+	"no space": client.ErrNoSpace, "unavailable": client.ErrUnavailable, "unsupported": client.ErrUnsupported,
 }
 
 // answering is a client of a coordinator that gives one answer.
@@ -80,6 +80,11 @@ func TestConditionsCrossTheWire(t *testing.T) {
 		{apierror.New(apierror.Unsupported, "x"), "unsupported"},
 		{apierror.New(apierror.Internal, "x"), ""},
 		{apierror.New(apierror.BackupCreate, "x"), ""},
+		{apierror.New(apierror.NoSpace, "x"), "no space"},
+		{apierror.New(apierror.NoSpace, "x").WithStatus(400), "no space"},
+		{apierror.New(apierror.BackupRestore, "x").WithStatus(400), ""},
+		{apierror.New(apierror.BackupTopology, "x").WithStatus(400), ""},
+		{apierror.New(apierror.Internal, "x").WithStatus(400), ""},
 	} {
 		err := answering(t, row.answer).Do(t.Context(), http.MethodGet, "/", nil, nil)
 		for name, condition := range conditions {

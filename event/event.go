@@ -36,7 +36,7 @@ import (
 // events may have names of their own beside those listed here.
 type Name string
 
-// Steps of a create, in order. A step with a Server comes once for each DB server.
+// Steps of a create, in order. A step of one DB server comes once for each of them, with its id in Server.
 const (
 	AgencyLock    Name = "acquiring agency lock"
 	AgencyLocked  Name = "agency lock acquired"
@@ -48,17 +48,17 @@ const (
 	Locked        Name = "all gates held"
 	Unprotected   Name = "going on without the global lock"
 	Cut           Name = "cutting"
-	CutDone       Name = "cut"
+	CutDone       Name = "cut" // of one DB server
 	GatesOpened   Name = "gates opened"
 	Thawed        Name = "Plan thawed"
 	Linking       Name = "linking"
-	Linked        Name = "linked"
+	Linked        Name = "linked" // of one DB server
 	Verified      Name = "verified"
 	Sealed        Name = "sealed"
 	Committing    Name = "committing"
 	Committed     Name = "committed"
 	Publishing    Name = "publishing"
-	Published     Name = "published"
+	Published     Name = "published" // of one DB server
 	Undoing       Name = "undoing"
 	Undone        Name = "undone"
 )
@@ -67,7 +67,7 @@ const (
 const (
 	Matched        Name = "servers matched"
 	Staging        Name = "staging"
-	Staged         Name = "staged"
+	Staged         Name = "staged" // of one DB server
 	PlanSwitching  Name = "switching Plan"
 	PlanSwitched   Name = "Plan switched"
 	EngineSwapping Name = "swapping engine" // emitted by the DB server itself

@@ -12,9 +12,9 @@ import (
 	"stasis/minicluster"
 )
 
-// A coordinator is cut off from everything at the moment at which every DB server has made its cut, while it
-// holds the gates and the agency lock. Nothing of that may stay: writers go on, the lock is released, and
-// the backup is either complete or not there.
+// A coordinator is cut off from everything when the first DB server has answered that its cut is made. It holds the
+// gates and the agency lock then. Nothing of that may stay: writers go on, the lock is released, and the backup is either
+// complete or not there.
 func TestCoordinatorIsCutOffAtTheCut(t *testing.T) {
 	inLab(t, minicluster.Seams{}, func(l *lab) {
 		l.orders(100)

@@ -54,16 +54,19 @@ func (l *lab) backupUnderLoad() (load.Verdict, error) {
 	written := make(chan error, 1)
 	go func() { written <- load.Run(writing, history, 30*time.Second, writers...) }()
 
+	const lateness = 50 * time.Millisecond
 	late := l.at.On(fault.Moment{Step: event.Cut}, func(context.Context, event.Event) {
-		l.net.Delay("coordinator-1", "dbserver-2", 50*time.Millisecond)
+		l.net.Delay("coordinator-1", "dbserver-2", lateness)
 	})
+	last := l.at.On(fault.Moment{Step: event.CutDone, After: 2}, func(context.Context, event.Event) {}) // of three DB servers
 	time.Sleep(500 * time.Millisecond)
 	asked := history.Now()
 	made, err := l.clients[0].Backups().Create(ctx, client.CreateRequest{Label: "busy"})
 	l.must(err)
 	returned := history.Now()
-	if _, met := late.Met(); !met {
-		l.Fatal("the link was not slow")
+	asks, _ := late.Met()
+	if done, met := last.Met(); !met || done.At.Sub(asks.At) < lateness {
+		l.Fatal("no DB server heard the coordinator late")
 	}
 	l.net.HealAll()
 	time.Sleep(500 * time.Millisecond)

@@ -64,7 +64,8 @@ func (d *Disk) Do(calls Calls, do func(path string)) *DiskFault {
 
 // Fill leaves room for so many bytes. A write beyond them is cut short with syscall.ENOSPC; when none is left, no file
 // or folder can be made either. Removing files gives no room back, as on a disk that other programs fill up: End does.
-// Path and After of calls are heeded; its Kinds are not.
+// Path and After of calls are heeded; its Kinds are not. Only calls that do not fit count as met. A DB server
+// looks every 50 ms whether there is space again, and refuses writes until then.
 func (d *Disk) Fill(calls Calls, bytes int64) *DiskFault {
 	calls.Kinds = Write | Create | Mkdir | Link
 	return d.faults.add(calls, func(f *DiskFault) { f.space, f.room = true, bytes })

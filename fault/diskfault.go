@@ -31,7 +31,7 @@ const (
 // Calls selects calls to a disk.
 type Calls struct {
 	Kinds Kind                   // 0: Changes
-	Path  func(path string) bool // nil: every path. Of two paths, as Rename has them, one is enough
+	Path  func(path string) bool // nil: every path. Of two paths, as Rename has them, one is enough. A server's begin with its data directory
 	After int                    // so many selected calls pass first
 }
 

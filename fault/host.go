@@ -147,9 +147,7 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 // It does not end while host, which waits for the packet, is frozen.
 func (n *Network) travel(ctx context.Context, l *link, host *host) error {
 	var arrives time.Time // zero while the packet cannot be on its way
-	if !l.up() {
-		l.met++
-	}
+	held := false
 	for {
 		now := time.Now()
 		switch {
@@ -159,6 +157,10 @@ func (n *Network) travel(ctx context.Context, l *link, host *host) error {
 			return ctx.Err()
 		case !l.up():
 			arrives = time.Time{}
+			if !held {
+				held = true
+				l.met++
+			}
 		case arrives.IsZero():
 			arrives = now.Add(l.delay)
 		}

@@ -88,8 +88,11 @@ func (n *Network) HealAll() {
 func (n *Network) Drop(from, to string) {
 	n.change(func() {
 		for s := range n.streams {
-			if s.link.from.name == from && s.link.to.name == to {
-				s.lost = true
+			if s.lost || s.link.from.name != from || s.link.to.name != to {
+				continue
+			}
+			if s.lost = true; s.link.up() { // a link that is down has counted them
+				s.link.met += s.underway()
 			}
 		}
 	})
@@ -123,7 +126,7 @@ func (n *Network) Close() error {
 	n.change(func() {
 		n.core.closed = true
 		clear(n.listeners)
-		n.core.pairs.Init()
+		n.core.pairs = list.New() // a dial that ends after this finds that its connection is in no list
 	})
 	return nil
 }
@@ -150,7 +153,7 @@ func (n *Network) change(f func()) {
 		switch up := s.link.up(); {
 		case down[s] && up:
 			s.resend(now)
-		case !down[s] && !up:
+		case !down[s] && !up && !s.lost:
 			s.link.met += s.underway()
 		}
 	}

@@ -482,3 +482,44 @@ func TestMetCountsWhatDidNotArrive(t *testing.T) {
 		require.Zero(s, s.m.Met("b", "a"))
 	})
 }
+
+// Bytes that Drop loses on their way are counted, once, and so is a handshake that is cut off in the middle.
+func TestMetCountsWhatWasOnItsWay(t *testing.T) {
+	play(t, func(s scene) {
+		s.m.Delay("a", "b", time.Second)
+		s.send(s.a, "on its way")
+		s.m.Drop("a", "b")
+		require.Equal(s, 1, s.m.Met("a", "b"))
+		s.m.Drop("a", "b")
+		s.m.Cut("a", "b")
+		require.Equal(s, 1, s.m.Met("a", "b"), "what is lost is not counted again")
+		s.m.Heal("a", "b")
+
+		dialed := make(chan error, 1)
+		go func() {
+			_, err := s.dial(3 * time.Second)
+			dialed <- err
+		}()
+		time.Sleep(time.Second / 2)
+		s.m.Cut("a", "b")
+		require.ErrorIs(s, <-dialed, context.DeadlineExceeded)
+		require.Equal(s, 2, s.m.Met("a", "b"))
+	})
+}
+
+// A network that was closed while a host was connecting stays closed, whatever rule is changed after that.
+func TestCloseDuringAHandshake(t *testing.T) {
+	play(t, func(s scene) {
+		s.m.Cut("b", "a") // the connection is made, and the answer does not arrive
+		dialed := make(chan error, 1)
+		go func() {
+			_, err := s.dial(time.Hour)
+			dialed <- err
+		}()
+		synctest.Wait()
+		require.NoError(s, s.m.Close())
+		require.ErrorIs(s, <-dialed, net.ErrClosed)
+		s.m.HealAll()
+		require.NoError(s, s.m.Close())
+	})
+}

@@ -13,7 +13,7 @@ type Moment struct {
 	Step      event.Name
 	Operation string // "create", "restore", …
 	ID        string // of the backup
-	Server    string // the server concerned, as the event has it
+	Server    string // the id of the server concerned: minicluster.Node has it
 	After     int    // so many selected events pass first
 }
 

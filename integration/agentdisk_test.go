@@ -71,7 +71,7 @@ func (h *hangingAgency) leader(url string) string {
 	return config.LeaderID
 }
 
-// anotherLeads waits until another agent leads in the eyes of both.
+// anotherLeads waits until both know another agent as leader.
 func (h *hangingAgency) anotherLeads(since time.Time) {
 	h.t.Helper()
 	eventually(h.t, 2*time.Minute, func() error {

@@ -57,7 +57,7 @@ func (d direct) write(ctx context.Context, key, doc string) error {
 	return err
 }
 
-// succeeded says whether another leads, and serves.
+// succeeded reports whether another leads, and serves.
 func (d direct) succeeded(ctx context.Context) error {
 	all, _, err := d.shards(ctx)
 	if err != nil {
@@ -85,7 +85,7 @@ func (d direct) ask(ctx context.Context) pending {
 	return p
 }
 
-// refuses says whether an error is a leader's that leads no more.
+// refuses reports whether an error is that of a leader that no longer leads.
 func refuses(err error) bool {
 	return errors.Is(err, apierror.NotLeader) || errors.Is(err, apierror.NoLeader)
 }

@@ -156,7 +156,7 @@ func writeAgents(t *testing.T, archive string) {
 	require.NoError(t, fixture.Pack(dir, archive))
 }
 
-// holdsFile says whether there is anything in a folder of that name.
+// holdsFile reports whether there is anything in a folder of that name.
 func holdsFile(dir, folder string) error {
 	found := fmt.Errorf("nothing in %s", folder)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

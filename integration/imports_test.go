@@ -194,7 +194,7 @@ var doors = []door{
 // or networks would differ. fsm imports nothing from outside besides.
 var impure = []string{"context", "crypto/rand", "io/fs", "math/rand", "net", "os", "path/filepath", "runtime", "syscall", "time", "unsafe"}
 
-// within says whether a path matches one of the patterns.
+// within reports whether a path matches one of the patterns.
 func within(path string, patterns []string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {
 		if p == "..." {

@@ -12,8 +12,12 @@
 //	_, _, coordinators := cluster.Nodes()
 //	c, err := client.New(coordinators[0].URL, client.Options{})
 //
-// Servers are named agent-1, dbserver-2, coordinator-1 and so on. In mode [InProcess] all run in this process;
-// in mode [Processes] each is a child process of the stasis binary, which is given as [Program]. Both modes run the same code.
+// Servers are named agent-1, dbserver-2, coordinator-1 and so on, and so are their hosts and disks. Events, statuses and
+// errors have the ids of servers instead: [Cluster.Nodes] lists both. The short names that users see (DBServer0001) are given
+// in another order.
+//
+// In mode [InProcess] all servers run in this process; in mode [Processes] each is a child process of the stasis binary,
+// which is given as [Program]. Both modes run the same code.
 //
 // # Break
 //
@@ -40,9 +44,21 @@
 // leases and grace periods then take no real time. Make the network in the bubble, and before the bubble ends call
 // CloseIdleConnections of every HTTP client, Stop of the cluster and Close of the network:
 //
-//	synctest.Test(t, func(t *testing.T) { … })
+//	synctest.Test(t, func(t *testing.T) {
+//		net, disks := fault.NewNetwork(), fault.NewDisks()
+//		… // start, as above
+//		defer func() {
+//			net.HealAll() // servers that hang cannot be stopped
+//			disks.HealAll()
+//			web.CloseIdleConnections()
+//			_ = cluster.Stop(context.Background()) // t.Context() may have ended
+//			_ = net.Close()
+//		}()
+//		…
+//	})
 //
-// Module example in this repository has whole tests to copy.
+// Module example in this repository has whole tests to copy. Its go.mod shows how a module outside this one
+// gets these packages: it requires stasis, replaced by the folder of a checkout, and `go mod tidy` adds the rest.
 //
 // # Check
 //

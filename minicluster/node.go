@@ -16,7 +16,7 @@ import (
 // Node is one server of the cluster.
 type Node struct {
 	Name string // "dbserver-2"
-	ID   string // "PRMR-…"
+	ID   string // "PRMR-…": what events, statuses and errors call it
 	URL  string
 	PID  int // 0 in process, and while it does not run
 	// Removed says that the cluster has removed it (stasis cluster remove), and that it was therefore not
