@@ -53,7 +53,7 @@ var rooms = []room{
 	{"agency/agencytest", []string{"agency/client", "fsm"}, "an agency for tests is the state machine and no more"},
 	{"agency", []string{"agency/...", "fsm"}, "the agency knows nothing of those who use it"},
 	{"agency/addressbook", nil, "an address is found by an id alone"},
-	{"agency/answer", []string{"fsm"}, "an answer is written from a tree, whoever leads"},
+	{"agency/answer", []string{"fsm"}, "an answer is written from a tree, whichever agent leads"},
 	{"agency/api", []string{"agency/answer", "agency/asyncjob", "agency/client", "agency/fence", "agency/founding", "agency/keys", "agency/leadership", "agency/member", "agency/observer", "agency/origin", "agency/outcome", "agency/proposer", "agency/quota", "agency/readindex", "agency/tree", "fsm"}, "it turns requests into calls of the other rooms and knows no Raft"},
 	{"agency/asyncjob", []string{"agency/answer"}, "an answer that is fetched later is bytes: what was asked does not matter"},
 	{"agency/fence", nil, "it stands between Raft and the other agents and knows no tree"},
