@@ -9,10 +9,10 @@ import (
 	"stasis/internal/backupname"
 )
 
-// CheckID returns an error that matches ErrInvalid if id cannot be the id of a backup.
+// CheckID returns an error that matches [ErrInvalid] if id cannot be the id of a backup.
 func CheckID(id string) error { return invalid(backupname.CheckID(id)) }
 
-// CheckLabel returns an error that matches ErrInvalid if label cannot be the label of a
+// CheckLabel returns an error that matches [ErrInvalid] if label cannot be the label of a
 // backup, which is the end of its id.
 func CheckLabel(label string) error { return invalid(backupname.CheckLabel(label)) }
 
@@ -58,7 +58,7 @@ func (c *Client) backup(ctx context.Context, b backupCommand, into any) error {
 	return nil
 }
 
-// Defaults of a CreateRequest.
+// Defaults of a [CreateRequest].
 const (
 	DefaultLockWait   = 500 * time.Millisecond
 	DefaultLockGrowth = 1.1
@@ -101,8 +101,8 @@ func (r CreateRequest) MarshalJSON() ([]byte, error) {
 // Create takes a backup of the whole cluster at one instant. If ctx ends before the backup
 // is committed, nothing of it is left.
 //
-// ErrLockTimeout: the agency lock or all gates could not be acquired in time. ErrInvalid: the
-// label, or another field. ErrNoSpace: the disk of a DB server is full. ErrUnknownOutcome: there may
+// [ErrLockTimeout]: the agency lock or all gates could not be acquired in time. [ErrInvalid]: the
+// label, or another field. [ErrNoSpace]: the disk of a DB server is full. [ErrUnknownOutcome]: there may
 // be a backup; List tells.
 func (b Backups) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
 	var res CreateResult
@@ -136,8 +136,8 @@ func (r RestoreRequest) MarshalJSON() ([]byte, error) {
 // Restore brings the whole cluster back to a backup: all or nothing. The state that it
 // replaces is kept as a backup, Previous of the result.
 //
-// ErrNotFound: there is no such backup. ErrCommitted: the restore completes by itself.
-// ErrUnknownOutcome: the restore may be committed; the epoch of Status tells. After any
+// [ErrNotFound]: there is no such backup. [ErrCommitted]: the restore completes by itself.
+// [ErrUnknownOutcome]: the restore may be committed; the epoch of Status tells. After any
 // other error nothing has changed.
 func (b Backups) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, error) {
 	var res RestoreResult
@@ -153,7 +153,7 @@ type byID struct {
 }
 
 // Delete deletes a backup from all DB servers. One that is away removes its piece when it is
-// back; it is in Pending of the result. ErrNotFound: there is no such backup.
+// back; it is in Pending of the result. [ErrNotFound]: there is no such backup.
 func (b Backups) Delete(ctx context.Context, id string) (DeleteResult, error) {
 	var res DeleteResult
 	if err := CheckID(id); err != nil {
@@ -162,7 +162,7 @@ func (b Backups) Delete(ctx context.Context, id string) (DeleteResult, error) {
 	return res, b.client.backup(ctx, backupCommand{name: "delete", body: byID{id}}, &res)
 }
 
-// List lists all backups, or those with the given ids, complete or not. ErrNotFound: there
+// List lists all backups, or those with the given ids, complete or not. [ErrNotFound]: there
 // is no backup with one of the ids.
 func (b Backups) List(ctx context.Context, ids ...string) (ListResult, error) {
 	var body any
@@ -176,7 +176,7 @@ func (b Backups) List(ctx context.Context, ids ...string) (ListResult, error) {
 }
 
 // Verify has every DB server read its whole piece again and checks the certificate. What is
-// wrong is in the result; it is no error. ErrNotFound: there is no such backup.
+// wrong is in the result; it is no error. [ErrNotFound]: there is no such backup.
 func (b Backups) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	var res VerifyResult
 	if err := CheckID(id); err != nil {

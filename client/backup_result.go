@@ -106,7 +106,7 @@ type VerifyResult struct {
 	Certificate             *Certificate           `json:"certificate,omitempty"` // nil: a failsafe, or none that the pieces agree on
 }
 
-// PieceReport is one piece in a VerifyResult.
+// PieceReport is one piece in a [VerifyResult].
 type PieceReport struct {
 	Source   string   `json:"source"` // the server that made it
 	Files    int      `json:"files"`

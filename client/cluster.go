@@ -8,7 +8,7 @@ import (
 )
 
 // Cluster administers a cluster. What takes time is a job: its methods return the id, and
-// Client.Job says how it stands. Servers are named by id or short name.
+// [Client.Job] says how it stands. Servers are named by id or short name.
 type Cluster struct{ client *Client }
 
 // Cluster gives access to the administration. It sends nothing.
@@ -109,7 +109,7 @@ const (
 	ModeMaintenance = "Maintenance"
 )
 
-// Supervision returns ModeNormal, or ModeMaintenance while the supervision is paused.
+// Supervision returns [ModeNormal], or [ModeMaintenance] while the supervision is paused.
 func (a Cluster) Supervision(ctx context.Context) (mode string, err error) {
 	var answer result[string]
 	err = a.client.ask(ctx, http.MethodGet, pathCluster+"maintenance", nil, &answer)

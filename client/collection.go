@@ -33,7 +33,7 @@ func (d *Database) Collections(ctx context.Context) ([]Collection, error) {
 	return answer.Result, err
 }
 
-// CreateCollection creates a document collection. ErrExists: there is one of this name.
+// CreateCollection creates a document collection. [ErrExists]: there is one of this name.
 func (d *Database) CreateCollection(ctx context.Context, name string, shards int) error {
 	return d.CreateCollectionAs(ctx, name, Layout{Shards: shards})
 }

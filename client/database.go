@@ -42,7 +42,7 @@ type result[T any] struct {
 	Result T `json:"result"`
 }
 
-// CreateDatabase creates a database. ErrExists: there is one of this name.
+// CreateDatabase creates a database. [ErrExists]: there is one of this name.
 func (c *Client) CreateDatabase(ctx context.Context, name string) error {
 	body := struct {
 		Name string `json:"name"`

@@ -10,7 +10,7 @@ import (
 
 // Do sends body as JSON (an io.Reader as it is) and decodes the answer into into, unless
 // that is nil. It is for what this package has no method for. A request whose method is not
-// GET or HEAD counts as one that changes something: see ErrUnknownOutcome.
+// GET or HEAD counts as one that changes something: see [ErrUnknownOutcome].
 func (c *Client) Do(ctx context.Context, method, path string, body, into any) error {
 	return c.do(ctx, request{method: method, path: path, body: body}, into)
 }

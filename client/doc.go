@@ -38,7 +38,7 @@
 //	case errors.Is(err, client.ErrUnavailable): // try again later, or at another coordinator
 //	}
 //
-// An error of a request that changes something matches ErrUnknownOutcome whenever it cannot
+// An error of a request that changes something matches [ErrUnknownOutcome] whenever it cannot
 // be excluded that the change was made. Any other error means that it was not.
 //
 // # Use

@@ -17,7 +17,7 @@ type Meta struct {
 }
 
 // Ref names a document. If Rev is set, a request is carried out only if the document still
-// has this revision; otherwise it fails with ErrConflict.
+// has this revision; otherwise it fails with [ErrConflict].
 type Ref struct {
 	Collection, Key, Rev string
 }
@@ -31,7 +31,7 @@ func (d *Database) on(ctx context.Context, method string, r Ref, body, into any)
 	return d.client.do(ctx, request{method: method, path: d.documents(r.Collection) + "/" + url.PathEscape(r.Key), body: body, ifMatch: r.Rev}, into)
 }
 
-// Insert stores a new document. Without a _key the coordinator makes one. ErrExists: the key
+// Insert stores a new document. Without a _key the coordinator makes one. [ErrExists]: the key
 // or a unique value is taken.
 func (d *Database) Insert(ctx context.Context, collection string, doc any) (Meta, error) {
 	var m Meta

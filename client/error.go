@@ -32,7 +32,7 @@ var (
 	ErrLockTimeout = errors.New("lock timeout")
 	// ErrUnavailable: there was no answer, or the coordinator, the agency or the DB servers
 	// that are needed do not serve at the moment. Try again later or at another coordinator,
-	// a request that changes something only unless the error matches ErrUnknownOutcome too.
+	// a request that changes something only unless the error matches [ErrUnknownOutcome] too.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrUnsupported: this version of Stasis does not have what was asked for.
 	ErrUnsupported = errors.New("not supported")

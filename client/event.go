@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// PathSteps answers GET with step events, one event.Event a line: those kept, or with
+	// PathSteps answers GET with step events, one [event.Event] a line: those kept, or with
 	// last=n the last n of them; with follow=true also every new one until the client goes.
 	PathSteps = "/_stasis/steps"
 	// PathEvents answers GET with the supervision's decisions, one Decision a line; the
-	// parameters are those of PathSteps.
+	// parameters are those of [PathSteps].
 	PathEvents = "/_stasis/events"
 )
 
@@ -27,7 +27,7 @@ const (
 
 // Decision is a decision of the supervision, and why it was made.
 //
-// It is not an event.Event. That is a step of one process at the moment it happens, and is
+// It is not an [event.Event]. That is a step of one process at the moment it happens, and is
 // kept by that process. A Decision is stored in the agency together with the change that it
 // explains, so all coordinators list the same ones, also later.
 type Decision struct {

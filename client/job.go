@@ -46,7 +46,7 @@ type Job struct {
 // Over says whether the job has ended, with or without success.
 func (j Job) Over() bool { return j.Status == JobFinished || j.Status == JobFailed }
 
-// Job returns one job. ErrNotFound: there is none with this id.
+// Job returns one job. [ErrNotFound]: there is none with this id.
 func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	var j Job
 	err := c.ask(ctx, http.MethodGet, "/_admin/cluster/queryAgencyJob?id="+url.QueryEscape(id), nil, &j)

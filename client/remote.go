@@ -22,7 +22,7 @@ func (RemoteConfig) String() string { return "(not shown)" }
 // GoString keeps a configuration out of what is printed.
 func (RemoteConfig) GoString() string { return "(not shown)" }
 
-// ErrRemoteConfig is the error of ParseRemoteConfig. It quotes nothing of the configuration.
+// ErrRemoteConfig is the error of [ParseRemoteConfig]. It quotes nothing of the configuration.
 var ErrRemoteConfig = errors.New(`the configuration of remotes: want a JSON object of sections, {"NAME": {"type": "s3", …}}, whose options are strings, numbers or booleans`)
 
 // ParseRemoteConfig reads a configuration. Options that are numbers or booleans become what

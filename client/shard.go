@@ -92,7 +92,7 @@ type ShardsQuery struct {
 	Checksum             bool // ask every replica
 }
 
-// Shards lists shards, sorted by database, collection and number. ErrNotFound: there is no
+// Shards lists shards, sorted by database, collection and number. [ErrNotFound]: there is no
 // such database or collection.
 func (c *Client) Shards(ctx context.Context, q ShardsQuery) ([]Shard, error) {
 	params := url.Values{}

@@ -40,7 +40,7 @@ type aboutTransfer struct {
 }
 
 // Transfer starts an upload or a download and returns its id. The DB servers go on by
-// themselves, whatever becomes of this coordinator; TransferStatus says how it stands.
+// themselves, whatever becomes of this coordinator; [TransferStatus] says how it stands.
 func (b Backups) Transfer(ctx context.Context, kind TransferKind, r TransferRequest) (id string, err error) {
 	if err := CheckID(r.ID); err != nil {
 		return "", err
@@ -55,7 +55,7 @@ func (b Backups) Transfer(ctx context.Context, kind TransferKind, r TransferRequ
 	return answer.UploadID, nil
 }
 
-// TransferStatus returns the state of a transfer of either kind. ErrNotFound: there is none.
+// TransferStatus returns the state of a transfer of either kind. [ErrNotFound]: there is none.
 func (b Backups) TransferStatus(ctx context.Context, id string) (TransferStatus, error) {
 	var st TransferStatus
 	return st, b.client.backup(ctx, backupCommand{name: string(Upload), body: aboutTransfer{UploadID: id}, reads: true}, &st)

@@ -15,7 +15,7 @@ import (
 	"stasis/internal/network"
 )
 
-// Clock measures the serving lease; see lease.Clock.
+// Clock measures the serving lease; see [lease.Clock].
 type Clock = lease.Clock
 
 // Config says how to run one DB server.

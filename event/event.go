@@ -63,7 +63,7 @@ const (
 	Undone        Name = "undone"
 )
 
-// Steps of a restore, in order, after the AgencyLock steps of a create.
+// Steps of a restore, in order, after the [AgencyLock] steps of a create.
 const (
 	Matched        Name = "servers matched"
 	Staging        Name = "staging"

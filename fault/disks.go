@@ -36,7 +36,7 @@ func (d *Disks) Of(server string) *Disk {
 	return disk
 }
 
-// FS is the disk of a server as the server uses it when it starts now: see Disk.FS.
+// FS is the disk of a server as the server uses it when it starts now: see [Disk.FS].
 func (d *Disks) FS(server string) vfs.FS { return d.Of(server).FS() }
 
 // HealAll ends all faults of all disks.

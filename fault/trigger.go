@@ -69,7 +69,7 @@ func (t *Triggers) add(m Moment, action func(*Trigger) func(context.Context, eve
 	return trigger
 }
 
-// Sink is an event.Sink: minicluster.Seams.Steps.
+// Sink is an [event.Sink]: minicluster.Seams.Steps.
 func (t *Triggers) Sink(ctx context.Context, e event.Event) {
 	t.mu.Lock()
 	var due []*Trigger

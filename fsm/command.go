@@ -51,7 +51,7 @@ func (c Command) Encode() []byte {
 	return binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
 }
 
-// DecodeCommand reads what Encode wrote. The error is ErrCorrupt. An agent that finds it in a
+// DecodeCommand reads what Encode wrote. The error is [ErrCorrupt]. An agent that finds it in a
 // committed entry has to stop: other agents may have applied the entry.
 func DecodeCommand(data []byte) (Command, error) {
 	c, err := decodeCommand(data)

@@ -29,13 +29,13 @@
 // the latest in the log.
 //
 // A value with a time to live is no longer seen once it is over: neither by transactions, nor by
-// readers who ask State.AsOf. It is taken out of the tree together with the next applied transaction,
+// readers who ask [State.AsOf]. It is taken out of the tree together with the next applied transaction,
 // whose Entry lists it.
 //
 // # Use
 //
 // Apply and Reset need one caller at a time. State, and everything reached from one, may be used from
-// any goroutine. After a crash the caller reads the last snapshot with ReadState, gives it to Reset
+// any goroutine. After a crash the caller reads the last snapshot with [ReadState], gives it to Reset
 // and applies the commands after it. Both formats are numbered and have a checksum.
 //
 // The package does not decide which agent leads, keeps nothing on disk and calls no observers; it

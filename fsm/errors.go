@@ -2,7 +2,7 @@ package fsm
 
 import "errors"
 
-// The errors of ParseTransaction and of Outcome.Reason. Test with errors.Is.
+// The errors of [ParseTransaction] and of Outcome.Reason. Test with errors.Is.
 var (
 	// ErrEnvelope is returned when a transaction is not JSON, not an array, or its first element is
 	// no object. The request that holds it is to be refused as a whole.
@@ -15,7 +15,7 @@ var (
 	// ErrPrecondition is returned when the preconditions at the paths in Outcome.Failed do not hold.
 	ErrPrecondition = errors.New("precondition failed")
 	// ErrFrozen is returned when the transaction would change Plan during a backup or restore. It
-	// is a failed precondition too: errors.Is with ErrPrecondition holds.
+	// is a failed precondition too: errors.Is with [ErrPrecondition] holds.
 	ErrFrozen error = frozenError{}
 	// ErrNotApplicable is returned when an operation is well-formed but cannot be applied to the
 	// value there, for example because a lock is held.

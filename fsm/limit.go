@@ -15,7 +15,7 @@ func (t Transaction) Adds() int64 {
 	return signed(sum)
 }
 
-// Within is the transaction with a limit. It is not applied, with ErrLimit, if it would leave a tree
+// Within is the transaction with a limit. It is not applied, with [ErrLimit], if it would leave a tree
 // that is heavier than the limit and heavier than the tree was: a transaction that deletes is applied
 // to a tree that is too heavy. 0 is no limit. The limit goes with the transaction through the log, so
 // all replicas decide alike.

@@ -142,7 +142,7 @@ func (n *Node) StreamJSON(to []byte, full func([]byte) []byte) []byte {
 }
 
 // Decode stores the value in what into points to, by the rules of
-// json.Unmarshal. If there is no value it returns ErrMissing.
+// json.Unmarshal. If there is no value it returns [ErrMissing].
 func (n *Node) Decode(into any) error {
 	if n == nil {
 		return ErrMissing

@@ -11,7 +11,7 @@ import (
 // Transaction is a set of operations that are applied together or not at all,
 // the preconditions for that, and a client id under which its index can be
 // asked for. It owns its bytes and never changes. The zero value is a malformed
-// transaction: it may be applied like any other and answers ErrMalformed.
+// transaction: it may be applied like any other and answers [ErrMalformed].
 type Transaction struct {
 	raw           []byte // as written
 	query         []byte // the operations in raw
@@ -23,8 +23,8 @@ type Transaction struct {
 }
 
 // ParseTransaction reads [operations], [operations, preconditions] or
-// [operations, preconditions, client id]. The error is ErrEnvelope if the whole
-// request is to be refused and ErrMalformed, beside the zero Transaction, if
+// [operations, preconditions, client id]. The error is [ErrEnvelope] if the whole
+// request is to be refused and [ErrMalformed], beside the zero Transaction, if
 // only this transaction is to have the result 0. Operations that are malformed
 // are no error here, because preconditions are answered first: Apply tells.
 func ParseTransaction(raw []byte) (Transaction, error) {
@@ -34,7 +34,7 @@ func ParseTransaction(raw []byte) (Transaction, error) {
 	return AdoptTransaction(bytes.Clone(raw))
 }
 
-// AdoptTransaction is ParseTransaction for text that is known to be JSON, as Elements gives it. The
+// AdoptTransaction is [ParseTransaction] for text that is known to be JSON, as Elements gives it. The
 // transaction keeps the text, which must not change any more.
 func AdoptTransaction(raw []byte) (Transaction, error) {
 	if opens(raw) != '[' {
@@ -72,7 +72,7 @@ func AdoptTransaction(raw []byte) (Transaction, error) {
 func (t Transaction) ClientID() string { return t.clientID }
 
 // Forbidden says whether an operation's key begins with .agency. Applying such
-// a transaction changes nothing and answers ErrForbidden.
+// a transaction changes nothing and answers [ErrForbidden].
 func (t Transaction) Forbidden() bool {
 	return slices.ContainsFunc(t.operations, func(o operation) bool {
 		return strings.HasPrefix(o.path, "/.agency")

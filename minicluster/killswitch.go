@@ -53,7 +53,7 @@ func (k *killSwitch) remove(at *list.Element) {
 	k.open.Remove(at) // does nothing when the switch has tripped
 }
 
-// Listen implements network.Network.
+// Listen implements [network.Network].
 func (k *killSwitch) Listen(address string) (net.Listener, error) {
 	l, err := k.Network.Listen(address)
 	if err != nil {
@@ -66,7 +66,7 @@ func (k *killSwitch) Listen(address string) (net.Listener, error) {
 	return &killableListener{Listener: l, kills: k, at: at}, nil
 }
 
-// DialContext implements network.Network.
+// DialContext implements [network.Network].
 func (k *killSwitch) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := k.Network.DialContext(ctx, network, address)
 	if err != nil {

@@ -62,7 +62,7 @@ type Pages struct {
 	Hosts          []string // further names under which the servers are reached, without ports
 }
 
-// Seams replace, in mode InProcess, what is real: the network, the disks and the clocks. Zero
+// Seams replace, in mode [InProcess], what is real: the network, the disks and the clocks. Zero
 // fields replace nothing. With Network, Disks and AgentsInMemory set, a cluster runs in a bubble of
 // testing/synctest, in virtual time.
 type Seams struct {

@@ -35,7 +35,7 @@ type buffered interface{ TakesEverything() }
 // flush returns, and returns the last piece.
 type Stream func(flush func([]byte) []byte) (rest []byte)
 
-// Large sends large answers, AtOnce at a time.
+// Large sends large answers, [AtOnce] at a time.
 type Large struct {
 	places chan struct{}
 

@@ -20,7 +20,7 @@ import (
 const PeerBytes = 256 << 10
 
 // ClassOf tells which memory a request takes. Requests of servers name the agency that they are
-// meant for (keys.OriginHeader), and those of other clients do not. So what clients ask for
+// meant for ([keys.OriginHeader]), and those of other clients do not. So what clients ask for
 // costs no server its lease. This is no protection against clients that mean harm: they can name
 // the agency, too.
 func ClassOf(r *http.Request) budget.Class {

@@ -82,7 +82,7 @@ func (k *Cache) Changed(after uint64) <-chan struct{} {
 
 // Wait gives the first snapshot from now on for which ok holds. It wakes with
 // every change, but a burst of changes may show only its last tree. The error is
-// the context's, or ErrUnavailable after Run has ended.
+// the context's, or [ErrUnavailable] after Run has ended.
 func (k *Cache) Wait(ctx context.Context, ok func(Snapshot) bool) (Snapshot, error) {
 	for {
 		v := k.now.Load()

@@ -8,8 +8,8 @@
 //
 // # Outcomes of a write
 //
-// A write is applied (an index), not applied (ErrPrecondition, ErrRejected, ErrUnavailable), or its
-// outcome is unknown (ErrUnknown). The package never folds unknown into one of the others. How an
+// A write is applied (an index), not applied ([ErrPrecondition], [ErrRejected], [ErrUnavailable]), or its
+// outcome is unknown ([ErrUnknown]). The package never folds unknown into one of the others. How an
 // attempt ended decides what the client does next:
 //
 //	no connection, redirect        no leader has it: try elsewhere

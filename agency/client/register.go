@@ -55,8 +55,8 @@ func (b Comeback) moved(root *Node, id string) bool {
 // Both transactions require what they replace. So a repetition cannot apply twice, and two
 // processes with one id cannot get one reboot id.
 //
-// ErrEpochMoved: a DB server that is not in Plan yet has to begin at the cluster's
-// epoch and register again. ErrDeletedMeanwhile: it has to look at its pieces again.
+// [ErrEpochMoved]: a DB server that is not in Plan yet has to begin at the cluster's
+// epoch and register again. [ErrDeletedMeanwhile]: it has to look at its pieces again.
 func Register(ctx context.Context, c *Client, r Registration) (rebootID uint64, err error) {
 	names := namesOf(r.Role)
 	for pauses := newBackoff(); ; {

@@ -51,7 +51,7 @@ func WriteSnapshot(to io.Writer, head SnapshotHead, state *fsm.State) error {
 	return nil
 }
 
-// ReadSnapshot reads a snapshot file. It returns ErrSnapshot if one bit of the file was changed.
+// ReadSnapshot reads a snapshot file. It returns [ErrSnapshot] if one bit of the file was changed.
 func ReadSnapshot(file []byte) (head SnapshotHead, state *fsm.State, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(snapshotMagic))
 	if !ok || len(rest) < sha256.Size {

@@ -98,7 +98,7 @@ func Written(operations, preconditions []byte) (Tx, error) {
 }
 
 // Exactly is the precondition that the node still has the value that was read:
-// Old for a value, OldEmpty for a missing one.
+// Old for a value, [OldEmpty] for a missing one.
 func Exactly(n *Node) any {
 	if !n.Exists() {
 		return OldEmpty(true)

@@ -25,8 +25,8 @@ import (
 // precondition that holds by then. Where that matters, give the transaction a precondition that its own
 // effect makes false for ever, or make it idempotent.
 //
-// Errors: ErrPrecondition and ErrRejected (not applied), ErrUnavailable (not applied, ctx
-// ended), ErrUnknown (ctx ended before a leader could tell).
+// Errors: [ErrPrecondition] and [ErrRejected] (not applied), [ErrUnavailable] (not applied, ctx
+// ended), [ErrUnknown] (ctx ended before a leader could tell).
 func (c *Client) Write(ctx context.Context, tx Tx) (uint64, error) {
 	w, err := c.send(ctx, []Tx{tx})
 	switch {

@@ -95,7 +95,7 @@ func (f *Fence) MayHear() error {
 	return f.Err()
 }
 
-// Err names the call that hangs. It wraps ErrDiskHangs.
+// Err names the call that hangs. It wraps [ErrDiskHangs].
 func (h *Hang) Err() error {
 	return fmt.Errorf("%w since %s: %q has not returned", ErrDiskHangs, h.Since.UTC().Format(time.RFC3339), h.Call)
 }

@@ -53,7 +53,7 @@ type Return struct {
 	Job      string `json:"job"`      // for which it resigned
 }
 
-// Event is one element of SupervisionEvents: what the supervision decided, and why.
+// Event is one element of [SupervisionEvents]: what the supervision decided, and why.
 type Event struct {
 	Time     string `json:"time"` // RFC 3339, milliseconds
 	Step     string `json:"step"`

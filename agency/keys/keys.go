@@ -130,7 +130,7 @@ func TransferJobKey(id string) string { return HotBackupJobs + "/" + id }
 // TransferEntryKey is the key of one DB server's part of an upload or download.
 func TransferEntryKey(id, server string) string { return TransferJobKey(id) + "/DBServers/" + server }
 
-// TransferLock is the key of the lock at a location; see TransferLocation.
+// TransferLock is the key of the lock at a location; see [TransferLocation].
 func TransferLock(location string) string { return HotBackupLocks + "/" + location }
 
 // TransferLocation names what only one transfer may do at a time: a direction, a
@@ -150,7 +150,7 @@ func ServerHealth(server string) string { return Health + "/" + server }
 func PlanShard(db, cid, shard string) string { return PlanCollection(db, cid) + "/shards/" + shard }
 
 // RecoveryStep is by how much a recovery of the agency raises the terms of all shards and
-// LatestID, for each incarnation that it goes on. It is more than any incarnation raises them:
+// [LatestID], for each incarnation that it goes on. It is more than any incarnation raises them:
 // what was given in entries which are lost is lower than all that is given after the recovery.
 // Numbers stay exact where they are doubles.
 const RecoveryStep = 1 << 32

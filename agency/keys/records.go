@@ -182,14 +182,14 @@ type HealthEntry struct {
 	Known *Known `json:"Known,omitempty"`
 }
 
-// Statuses of a HealthEntry.
+// Statuses of a [HealthEntry].
 const (
 	StatusGood   = "GOOD"
 	StatusBad    = "BAD"
 	StatusFailed = "FAILED"
 )
 
-// Values of SupervisionMode.
+// Values of [SupervisionMode].
 const (
 	ModeNormal      = "Normal"
 	ModeMaintenance = "Maintenance"

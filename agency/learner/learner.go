@@ -93,7 +93,7 @@ func (l *Learner) Active() bool {
 // Begun is when the agent started.
 func (l *Learner) Begun() time.Time { return l.begun }
 
-// MayVote is ErrLearner while the agent is a learner, nil otherwise.
+// MayVote is [ErrLearner] while the agent is a learner, nil otherwise.
 func (l *Learner) MayVote() error {
 	if l.Active() {
 		return ErrLearner

@@ -63,7 +63,7 @@ func (g *Guard) strangers() map[string]keys.Origin {
 //     agencies that the rest is no majority. Two agencies cannot both have a majority among the
 //     same places.
 //
-// The error says why the other agent is to be refused; it wraps ErrStranger.
+// The error says why the other agent is to be refused; it wraps [ErrStranger].
 func (g *Guard) Meet(id string, theirs keys.Origin) error {
 	mine := g.origins.Origin()
 	kin := mine.Sees(theirs)

@@ -1,6 +1,6 @@
 // Package origin keeps which agency an agent belongs to, and keeps strangers out.
 //
-// An origin is a UUID and an incarnation (keys.Origin). It is set once: at the founding, or by
+// An origin is a UUID and an incarnation ([keys.Origin]). It is set once: at the founding, or by
 // the first leader that reaches an agent without one. Agents of different origins are strangers:
 // they take nothing from each other.
 package origin
@@ -37,7 +37,7 @@ type Origins struct {
 }
 
 // Open reads the note. A directory with a log and without the note was made before there were
-// origins: it belongs to keys.LegacyOrigin. pristine says that there is neither log nor snapshot.
+// origins: it belongs to [keys.LegacyOrigin]. pristine says that there is neither log nor snapshot.
 func Open(n note.Store, pristine bool) (*Origins, error) {
 	o := &Origins{notes: n, turn: make(chan struct{}, 1)}
 	var f Founded
@@ -67,7 +67,7 @@ func (o *Origins) Origin() keys.Origin {
 	return keys.Origin{}
 }
 
-// Header is the value of keys.OriginHeader in every answer, nil while the agent belongs to no
+// Header is the value of [keys.OriginHeader] in every answer, nil while the agent belongs to no
 // agency. The list must not be changed.
 func (o *Origins) Header() []string {
 	if h := o.header.Load(); h != nil {
@@ -84,7 +84,7 @@ func (o *Origins) Part() Founded {
 	return Founded{}
 }
 
-// Become makes the agent belong to an agency, durably. The error wraps ErrStranger if it belongs
+// Become makes the agent belong to an agency, durably. The error wraps [ErrStranger] if it belongs
 // to another one.
 func (o *Origins) Become(f Founded) error {
 	o.turn <- struct{}{}

@@ -16,7 +16,7 @@ var (
 	ErrUnknown = errors.New("outcome unknown")
 	// ErrClosed means that the agent is stopping: nothing was done and nothing will be.
 	ErrClosed = errors.New("agent is closed")
-	// ErrTimeout means that the time for an answer ran out. Together with ErrUnknown the
+	// ErrTimeout means that the time for an answer ran out. Together with [ErrUnknown] the
 	// transaction was on its way; alone, nothing was done and nothing will be.
 	ErrTimeout = errors.New("timeout")
 )

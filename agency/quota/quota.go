@@ -27,7 +27,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// MaxTransaction and MaxEnvelope bound what one request may bring. The largest request that a cluster
+// [MaxTransaction] and [MaxEnvelope] bound what one request may bring. The largest request that a cluster
 // writes by itself, beside the Plan of a restore, is a collection with its shards: some hundred
 // kilobytes.
 const (
@@ -37,7 +37,7 @@ const (
 	MaxEnvelope = 8 << 20
 )
 
-// Default is how heavy the tree may be (see fsm.State.Weight): some 80,000 shards with three
+// Default is how heavy the tree may be (see [fsm.State.Weight]): some 80,000 shards with three
 // replicas.
 const Default = 256 << 20
 

@@ -46,7 +46,7 @@ type Options struct {
 // Recover makes the agent of a directory the only member of its agency's next incarnation.
 // Entries in its log count as committed from then on, also those whose outcome was never told.
 // What the other agents had committed without this one is lost. The error wraps
-// ErrNothingToRecover if the directory is no agent's.
+// [ErrNothingToRecover] if the directory is no agent's.
 func Recover(o Options) (Survivor, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()

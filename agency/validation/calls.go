@@ -18,7 +18,7 @@ type Calls struct {
 	Decoded func(data []byte, command fsm.Command)
 }
 
-// Check returns why a call is refused, nil if Raft may have it. The error wraps ErrRefused.
+// Check returns why a call is refused, nil if Raft may have it. The error wraps [ErrRefused].
 func (c Calls) Check(call any) error {
 	switch r := call.(type) {
 	case *raft.AppendEntriesRequest:

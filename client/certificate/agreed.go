@@ -15,7 +15,7 @@ var ErrUnproven = errors.New("not proven to be one instant")
 
 // Check says whether the certificate shows that the backup is one instant, and is the
 // certificate of just these pieces, which are by the server that made them. With nil it
-// looks at the evidence alone. The error matches ErrUnproven and names every problem.
+// looks at the evidence alone. The error matches [ErrUnproven] and names every problem.
 //
 // A backup that was taken without the global lock is never proven, nor is one without a
 // certificate: c may be nil.

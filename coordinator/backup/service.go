@@ -80,27 +80,27 @@ func (s *Service) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Create makes a backup; see create.Creator.Create.
+// Create makes a backup; see [create.Creator.Create].
 func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
 	return s.creator.Create(ctx, r)
 }
 
-// Restore brings the cluster back to a backup; see restore.Restorer.Restore.
+// Restore brings the cluster back to a backup; see [restore.Restorer.Restore].
 func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, error) {
 	return s.restorer.Restore(ctx, r)
 }
 
-// Delete deletes a backup; see remove.Remover.Delete.
+// Delete deletes a backup; see [remove.Remover.Delete].
 func (s *Service) Delete(ctx context.Context, id string) (DeleteResult, error) {
 	return s.remover.Delete(ctx, id)
 }
 
-// List returns which backups exist; see list.Lister.List.
+// List returns which backups exist; see [list.Lister.List].
 func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 	return s.lister.List(ctx, r)
 }
 
-// Verify checks a whole backup; see verify.Verifier.Verify.
+// Verify checks a whole backup; see [verify.Verifier.Verify].
 func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	return s.verifier.Verify(ctx, id)
 }

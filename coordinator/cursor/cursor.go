@@ -3,7 +3,7 @@
 // use. A coordinator that restarts has none.
 //
 // A cursor is a position, not a result: the shard and the key up to which documents were
-// returned, and the next document if it is small. So it takes at most BytesEach, whatever the
+// returned, and the next document if it is small. So it takes at most [BytesEach], whatever the
 // size of the collection and of the batches. A Store keeps a cursor only if another batch
 // follows.
 //

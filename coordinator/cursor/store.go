@@ -29,7 +29,7 @@ func NewStore(bytes int64) *Store {
 	return &Store{capacity: int(max(bytes/BytesEach, 1)), cursors: map[string]*Cursor{}}
 }
 
-// Add keeps a cursor and sets its id. It returns apierror.ResourceLimit if the store is full.
+// Add keeps a cursor and sets its id. It returns [apierror.ResourceLimit] if the store is full.
 func (s *Store) Add(c *Cursor) error {
 	var raw [8]byte
 	_, _ = rand.Read(raw[:]) // does not fail, by its documentation

@@ -25,7 +25,7 @@ type Attempts struct {
 
 // Prepare makes the pending piece's folder and does what can be done before the gate is
 // held. A second call with the same nonce prepares again. If the id has a piece of
-// another nonce, pending or published, Prepare returns apierror.BackupConflict.
+// another nonce, pending or published, Prepare returns [apierror.BackupConflict].
 func (a *Attempts) Prepare(ctx context.Context, e *engine.Engine, id, nonce string) error {
 	_, end, err := a.turns.begin(ctx, id)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *Attempts) claim(id, nonce string) error {
 }
 
 // Cut fixes the piece's content, and returns how long that took. The caller holds the
-// gate. If ctx ends first, Cut returns apierror.CutMissed and may be called again.
+// gate. If ctx ends first, Cut returns [apierror.CutMissed] and may be called again.
 func (a *Attempts) Cut(ctx context.Context, e *engine.Engine, id, nonce string) (time.Duration, error) {
 	turn, end, err := a.turns.begin(ctx, id)
 	if err != nil {
@@ -83,7 +83,7 @@ func (a *Attempts) Cut(ctx context.Context, e *engine.Engine, id, nonce string) 
 
 // Link waits for the files of the cut and makes the pending piece complete and durable,
 // except for its certificate. If it fails, nothing of the piece remains. A full disk is
-// apierror.NoSpace. A second call after a lost answer returns the same piece.
+// [apierror.NoSpace]. A second call after a lost answer returns the same piece.
 func (a *Attempts) Link(ctx context.Context, req dbclient.LinkRequest) (dbclient.Piece, error) {
 	turn, end, err := a.turns.begin(ctx, req.ID)
 	if err != nil {

@@ -52,7 +52,7 @@ func (a *Attempts) Pending() ([]Pending, error) {
 }
 
 // Resolve publishes, removes or keeps each pending piece. It calls decide for each.
-// decide must answer from a linearizable read (FateOf) that begins when it is called: an
+// decide must answer from a linearizable read ([FateOf]) that begins when it is called: an
 // earlier read may not know yet of the backup whose piece was found. An error of decide
 // keeps the piece. The returned error joins everything that went wrong; an error of one
 // piece does not keep Resolve from the others.

@@ -75,7 +75,7 @@ func (p *Published) Delete(id string) error {
 	return p.disk.Discard(p.publishedPath(id))
 }
 
-// Verify reads every byte of a published piece, see piece.Folder.Verify. The error is
+// Verify reads every byte of a published piece, see [piece.Folder.Verify]. The error is
 // apierror.FileNotFound for an unknown piece, or ctx's.
 func (p *Published) Verify(ctx context.Context, id string) (dbclient.VerifyResponse, error) {
 	if err := p.find(id); err != nil {

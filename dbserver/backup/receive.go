@@ -24,8 +24,8 @@ type Incoming struct {
 }
 
 // Receive begins to receive a piece, or continues with one whose process died. The
-// caller receives a backup once at a time. Receive returns apierror.BackupDownload for
-// content that is no piece's, and apierror.BackupConflict for a piece that is published
+// caller receives a backup once at a time. Receive returns [apierror.BackupDownload] for
+// content that is no piece's, and [apierror.BackupConflict] for a piece that is published
 // already or is being made here.
 func (in *Incoming) Receive(ctx context.Context, c piece.Content) (*Receiving, error) {
 	if err := c.Check(); err != nil {

@@ -90,7 +90,7 @@ func (r *Receiving) identical(sum string) []string {
 }
 
 // Write stores a file's content, which must be exactly what was announced. Another size
-// or hash is ErrContent with the file's name, and nothing of the file remains.
+// or hash is [ErrContent] with the file's name, and nothing of the file remains.
 func (r *Receiving) Write(ctx context.Context, f piece.File, from io.Reader) error {
 	target := r.folder.PathOf(f.Name)
 	temp := target + piece.SuffixTemp

@@ -30,7 +30,7 @@ type Store struct {
 
 // Open makes the folder for backups if it is missing, and removes what a process was
 // building or removing when it died. Pending pieces and staged restores stay, see
-// Attempts.Resolve and Restores.ResolveStaged.
+// [Attempts.Resolve] and [Restores.ResolveStaged].
 func Open(c Config) (*Store, error) {
 	if c.FS == nil {
 		c.FS = vfs.Default

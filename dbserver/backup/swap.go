@@ -17,7 +17,7 @@ import (
 // which becomes the failsafe piece. It also finishes a swap that a crash interrupted at
 // any point. swapped is false if nothing is staged for epoch: the swap was finished
 // before, or the restore was never staged. A restore of another nonce is
-// apierror.BackupConflict and stays. The restore must be committed and the engine
+// [apierror.BackupConflict] and stays. The restore must be committed and the engine
 // closed. Older failsafe pieces stay, because the new one may be the only part of its
 // backup so far: the agency says when the older ones go.
 func (r *Restores) FinishSwap(epoch uint64, nonce string) (swapped bool, err error) {

@@ -35,7 +35,7 @@ type Target struct {
 //
 // Errors are *apierror.Error: what the server answered, or ConnectionLost when
 // there was no (whole) answer; the latter also match the context's error if the
-// context ended first, and ErrNotSent if the server cannot have seen the request.
+// context ended first, and [ErrNotSent] if the server cannot have seen the request.
 type Client struct{ http *http.Client }
 
 // New makes a client; its caller owns h and sets no overall timeout on it

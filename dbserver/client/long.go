@@ -10,7 +10,7 @@ import (
 )
 
 // Work that may take any time (prepare, link, stage, verify) is answered by LongEvents, a
-// line each: how far it is every ProgressEvery, and at last its answer or error.
+// line each: how far it is every [ProgressEvery], and at last its answer or error.
 const (
 	ProgressEvery    = time.Second
 	ProgressPatience = 10 * time.Second // what a client that does not read them is waited for
@@ -39,7 +39,7 @@ func WithProgress(ctx context.Context, tell func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, tell)
 }
 
-// TellProgress calls what WithProgress gave the context, if anything.
+// TellProgress calls what [WithProgress] gave the context, if anything.
 func TellProgress(ctx context.Context, p Progress) {
 	if tell, ok := ctx.Value(progressKey{}).(func(Progress)); ok {
 		tell(p)

@@ -48,7 +48,7 @@ type LinkRequest struct {
 	Statements []ShardStatement `json:"statements,omitempty"`
 }
 
-// AgencyDump is stored with every piece. Dump is the reference's:
+// AgencyDump is stored with every piece. Dump is in ArangoDB's form:
 // [{"arango":{"Plan":{…},"Sync":{"LatestID":n}}}].
 type AgencyDump struct {
 	ClusterID string          `json:"clusterId"`

@@ -115,7 +115,7 @@ func AppendBlob(to, blob []byte) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(blob))), blob...)
 }
 
-// Blobs splits what AppendBlob has put together. Nothing is copied.
+// Blobs splits what [AppendBlob] has put together. Nothing is copied.
 func Blobs(b []byte) (all [][]byte, err error) {
 	for len(b) > 0 {
 		n, size := binary.Uvarint(b)

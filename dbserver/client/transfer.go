@@ -49,7 +49,7 @@ func (r Remote) Label() string {
 // that name, it may be a remote of the DB servers' operator, which only they know.
 // Slashes collapse, "." and ".." are resolved, and may not lead out; for the type
 // "local" the path is absolute, however many slashes it begins with. What is wrong
-// is apierror.BadRemote.
+// is [apierror.BadRemote].
 func ParseRemote(repository string, config RemoteConfig) (Remote, error) {
 	bad := func(format string, args ...any) (Remote, error) {
 		return Remote{}, apierror.New(apierror.BadRemote, format, args...)
@@ -123,7 +123,7 @@ type TransferRequest struct {
 	Options  TransferOptions `json:"options"`
 }
 
-// Operations of a RemoteRequest.
+// Operations of a [RemoteRequest].
 const (
 	RemoteList   = "list"
 	RemoteDelete = "delete" // ID

@@ -24,7 +24,7 @@ func (e *Engine) unsynced() error {
 		age.Round(time.Millisecond), e.options.SyncBound, why)
 }
 
-// Admit says whether new writes may begin. An error wraps ErrRefused and means that nothing
+// Admit says whether new writes may begin. An error wraps [ErrRefused] and means that nothing
 // was done: the disk hangs, or the last writes have not reached it for too long. The commit
 // itself refuses when the disk is full or has failed.
 func (e *Engine) Admit() error {

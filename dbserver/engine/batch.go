@@ -34,7 +34,7 @@ func (b *Batch) Len() int { return int(b.b.Count()) }
 
 // Commit applies the batch, all or nothing. With sync it returns when the batch is on disk;
 // without, when it is in the log, to be synced within SyncInterval. After an error other
-// than ErrRefused the batch may or may not survive: the disk has failed or hangs. The batch
+// than [ErrRefused] the batch may or may not survive: the disk has failed or hangs. The batch
 // is spent in any case. To order commits under a lock and wait for the disk outside it,
 // call Commit(false) inside and SyncAll outside.
 func (b *Batch) Commit(sync bool) error {

@@ -73,7 +73,7 @@ func stallNear(db *pebble.DB, memTableBytes uint64) bool {
 // committed in between may be in it or not: the caller keeps writers out by its gate. dir
 // must not exist; its parent should. One cut is made at a time.
 //
-// If ctx ends first, BeginCut returns apierror.CutMissed and nothing of the attempt remains,
+// If ctx ends first, BeginCut returns [apierror.CutMissed] and nothing of the attempt remains,
 // although its last traces may be removed a moment later.
 func (e *Engine) BeginCut(ctx context.Context, dir string) (*Cut, error) {
 	if err := e.enter(); err != nil {

@@ -25,7 +25,7 @@
 // # The cut
 //
 // BeginCut fixes the state that a backup will hold and returns within milliseconds;
-// Cut.Wait waits for the copy. This works because Pebble's Checkpoint first fixes its
+// [Cut.Wait] waits for the copy. This works because Pebble's Checkpoint first fixes its
 // version and its list of logs under its own mutex and only then makes its folder. A file
 // system wrapper (cutfs.go) holds the checkpoint at that point while the memtable and its
 // log are rotated, so that the logs on the list get no further writes. Then BeginCut

@@ -8,8 +8,8 @@ import (
 )
 
 // Lock queues a claim. It is granted at once if no writer is inside and no other lock queues.
-// If its window ends before it is granted, the Lock ends with apierror.LockTimeout, and the
-// writers that queued go on. An attempt that comes late is apierror.GateLost.
+// If its window ends before it is granted, the Lock ends with [apierror.LockTimeout], and the
+// writers that queued go on. An attempt that comes late is [apierror.GateLost].
 func (g *Gate) Lock(c Claim) (*Lock, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

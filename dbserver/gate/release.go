@@ -6,7 +6,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Check answers apierror.GateLost unless this attempt holds the gate now.
+// Check answers [apierror.GateLost] unless this attempt holds the gate now.
 func (g *Gate) Check(nonce string, attempt uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

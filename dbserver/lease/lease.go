@@ -55,7 +55,7 @@ func (l *Lease) awaitFollowed(ctx context.Context, index uint64) error {
 	}
 }
 
-// Check is nil while the lease lasts; afterwards it is apierror.NoLeader.
+// Check is nil while the lease lasts; afterwards it is [apierror.NoLeader].
 func (l *Lease) Check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -64,7 +64,7 @@ func (t turn) take(ctx context.Context) (giveBack func(), err error) {
 }
 
 // Publish publishes a piece whose backup the agency has as committed. The caller may be late:
-// the backup may have been deleted since. apierror.BackupConflict: it is not committed.
+// the backup may have been deleted since. [apierror.BackupConflict]: it is not committed.
 func (m *Manager) Publish(ctx context.Context, q dbclient.PieceRequest) error {
 	done, err := m.naming.take(ctx)
 	if err != nil {
@@ -99,8 +99,8 @@ func (m *Manager) Drop(ctx context.Context, q dbclient.PieceRequest) error {
 
 // Delete removes this server's piece of a backup that the agency has as deleted, and then the
 // tombstone. It does not go by its caller, whose request may come late: a backup of that id may
-// be here again. apierror.BackupConflict: the agency does not have it as deleted;
-// apierror.FileNotFound: there is no piece. In any case it gives back what a download has left
+// be here again. [apierror.BackupConflict]: the agency does not have it as deleted;
+// [apierror.FileNotFound]: there is no piece. In any case it gives back what a download has left
 // of the backup.
 func (m *Manager) Delete(ctx context.Context, q dbclient.PieceRequest) error {
 	done, err := m.naming.take(ctx)
@@ -148,7 +148,7 @@ func (m *Manager) forgetDownload(ctx context.Context, id string) error {
 
 // Stage stages a restore whose nonce holds the agency lock. A late request is refused: it must
 // replace neither what another restore staged that has taken the lock since, nor what is
-// committed. apierror.WrongEpoch: the cluster has reached the epoch.
+// committed. [apierror.WrongEpoch]: the cluster has reached the epoch.
 func (m *Manager) Stage(ctx context.Context, q dbclient.StageRequest) error {
 	done, err := m.staging.take(ctx)
 	if err != nil {

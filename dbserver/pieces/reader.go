@@ -48,8 +48,8 @@ func (r *Reader) UnderLock(ctx context.Context, id, nonce string) error {
 
 // UnderLockWithin is nil if a backup's nonce holds the agency lock. A nonce that the cache does
 // not have may be newer than the cache, so the cache is brought up to date first, for at most
-// patience. apierror.BackupConflict: the nonce does not hold the lock.
-// apierror.ServiceUnavailable: that cannot be told now.
+// patience. [apierror.BackupConflict]: the nonce does not hold the lock.
+// [apierror.ServiceUnavailable]: that cannot be told now.
 func (r *Reader) UnderLockWithin(ctx context.Context, id, nonce string, patience time.Duration) error {
 	if nonce == "" {
 		return apierror.New(apierror.BadParameter, "backup %q names no nonce", id)

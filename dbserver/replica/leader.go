@@ -96,7 +96,7 @@ func (l *Leader) Admit() error {
 	return nil
 }
 
-// Await is shard.Quorum's.
+// Await is [shard.Quorum]'s.
 func (l *Leader) Await(ctx context.Context, seq uint64, sync bool) error {
 	return l.commits.await(ctx, seq, sync)
 }

@@ -8,8 +8,8 @@ import (
 
 // Accept appends what a leader sends, takes back what contradicts it, and applies what is
 // committed, all in one batch. The state says where this replica stands afterwards; without an
-// error it has everything of the batch in its log. ErrOldTenure: the sender leads no more.
-// ErrGap: Prev is not in the log. ErrLeads: this replica leads. apierror.BadParameter: no
+// error it has everything of the batch in its log. [ErrOldTenure]: the sender leads no more.
+// [ErrGap]: Prev is not in the log. [ErrLeads]: this replica leads. apierror.BadParameter: no
 // leader can have sent this.
 //
 // If the disk hangs the answer is an error, also when there is nothing to append: then this

@@ -8,7 +8,7 @@ import (
 )
 
 // Promise refuses, from now on, everything of tenures before t, and says where this
-// replica stands. ErrOldTenure if a later one has been promised already; the state
+// replica stands. [ErrOldTenure] if a later one has been promised already; the state
 // says which. A promise that has been made is on disk.
 func (s *Shard) Promise(t Tenure) (State, error) {
 	if err := answers(s.name, s.env.Engine, false); err != nil {

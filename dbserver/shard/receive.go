@@ -3,8 +3,8 @@ package shard
 import "fmt"
 
 // BeginCopy prepares this replica to take a copy. What it has stays as it is until EndCopy
-// finds the copy whole: documents come into the area beside. ErrOldTenure as for Accept;
-// ErrGap if it has been overtaken by a later copy: what is late must not spoil that.
+// finds the copy whole: documents come into the area beside. [ErrOldTenure] as for Accept;
+// [ErrGap] if it has been overtaken by a later copy: what is late must not spoil that.
 func (s *Shard) BeginCopy(t Tenure, n uint64) (session string, err error) {
 	err = s.exclusive(t, func() error {
 		session, err = s.r.in.begin(t, n)

@@ -16,8 +16,8 @@ import (
 // which the cluster had taken back, and which no leader had contradicted yet. Certify removes
 // them, or the replica would bring them back when it leads. Of a replica that was not in sync
 // only what it has applied is known to be part of the state. From now on the replica knows at,
-// and does not lead before its log has it. ErrNoShard: the engine does not have the shard.
-// ErrUncertified: the replica cannot have been in sync. The change is durable when the engine
+// and does not lead before its log has it. [ErrNoShard]: the engine does not have the shard.
+// [ErrUncertified]: the replica cannot have been in sync. The change is durable when the engine
 // has been closed or synced.
 func Certify(e *engine.Engine, name string, at Position, inSync bool) error {
 	s, err := Open(Env{Engine: e}, name)

@@ -71,7 +71,7 @@ func Create(env Env, name string) (*Shard, error) {
 	return s, err
 }
 
-// Open opens a shard that the engine holds; ErrNoShard if it does not.
+// Open opens a shard that the engine holds; [ErrNoShard] if it does not.
 func Open(env Env, name string) (*Shard, error) {
 	st, err := openStorage(env, name)
 	if err != nil {

@@ -19,9 +19,9 @@ const maxReturnedBytes = 16 << 20
 // in-sync replicas before it returns. It stops when the results have many bytes of documents:
 // an operation without a result was not done.
 //
-// After apierror.NotLeader and an error of Quorum.Admit nothing was applied. Any other error
+// After [apierror.NotLeader] and an error of Quorum.Admit nothing was applied. Any other error
 // means that the disk failed, the shard is gone, or the leadership has ended
-// (apierror.ConnectionLost): the outcome of the operations is unknown then. ctx bounds the
+// ([apierror.ConnectionLost]): the outcome of the operations is unknown then. ctx bounds the
 // wait for other replicas and should outlast the client.
 //
 // The caller holds the server's gate if any operation writes, until Documents returns.

@@ -7,7 +7,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Replica gives the replica of a shard, whichever server leads; apierror.ShardGone if there is
+// Replica gives the replica of a shard, whichever server leads; [apierror.ShardGone] if there is
 // none.
 func (s *Store) Replica(name string) (*Replica, error) {
 	s.mu.RLock()

@@ -31,7 +31,7 @@ var (
 )
 
 // CheckID refuses what is no id of a backup, and above all what would lead out of the
-// directory of backups, with apierror.BadParameter.
+// directory of backups, with [apierror.BadParameter].
 func CheckID(id string) error {
 	if len(id) > maxID || reserved(id) || !ids.MatchString(id) && !failpoint.Off("backup-id-is-a-name") {
 		return apierror.New(apierror.BadParameter, "%.250q is no backup id", id)
@@ -39,7 +39,7 @@ func CheckID(id string) error {
 	return nil
 }
 
-// CheckLabel refuses a label that cannot be the end of an id, with apierror.BadParameter.
+// CheckLabel refuses a label that cannot be the end of an id, with [apierror.BadParameter].
 func CheckLabel(label string) error {
 	if len(label) > maxLabel || reserved(label) || !labels.MatchString(label) {
 		return apierror.New(apierror.BadParameter,

@@ -116,8 +116,8 @@ type Account struct {
 	closed bool
 }
 
-// Take takes n more bytes, or none. It returns apierror.ResourceLimit if they are not free
-// now, and apierror.EntityTooLarge if the pool could never give them.
+// Take takes n more bytes, or none. It returns [apierror.ResourceLimit] if they are not free
+// now, and [apierror.EntityTooLarge] if the pool could never give them.
 func (a *Account) Take(n int64) error {
 	if a == nil || n <= 0 {
 		return nil

@@ -16,5 +16,5 @@
 //
 // A server opens an Account for each request and closes it when the handler has returned
 // (internal/network does); handlers find it with Of. What outlives a request has an
-// account of its own (Account.Sibling).
+// account of its own ([Account.Sibling]).
 package budget

@@ -17,7 +17,7 @@ const (
 
 // ReadAll reads r to its end, at most limit bytes, and takes the memory from a as the bytes
 // come. The bytes that it returns stay taken. length is what the sender states; -1 if it
-// states none. ReadAll returns apierror.EntityTooLarge if there is more.
+// states none. ReadAll returns [apierror.EntityTooLarge] if there is more.
 func ReadAll(a *Account, r io.Reader, limit, length int64) ([]byte, error) {
 	if length > limit {
 		return nil, tooLong(limit)

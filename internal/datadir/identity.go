@@ -21,7 +21,7 @@ const (
 	lockFile     = "STASIS.lock"
 )
 
-// Reasons for not opening a directory, beside ErrInUse. The errors that wrap them are one
+// Reasons for not opening a directory, beside [ErrInUse]. The errors that wrap them are one
 // line for people and name the directory.
 var (
 	ErrRole    = errors.New("belongs to another role")

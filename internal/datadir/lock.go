@@ -15,7 +15,7 @@ import (
 var ErrInUse = errors.New("in use by another process")
 
 // Lock keeps dir for this process, by a lock on the file name in it, until the lock is
-// closed or the process ends. It returns ErrInUse if another process has the lock.
+// closed or the process ends. It returns [ErrInUse] if another process has the lock.
 func Lock(fs vfs.FS, dir, name string) (io.Closer, error) {
 	lock, err := fs.Lock(fs.PathJoin(dir, name))
 	if err != nil {

@@ -2,7 +2,7 @@
 // HTTP servers, HTTP clients and the Raft transport. TCP is the operating
 // system's network. Package fault has one in memory, with named hosts, for simulated clusters.
 //
-// Server and NewHTTPClient are HTTP on the seam. All that serve or call use
+// Server and [NewHTTPClient] are HTTP on the seam. All that serve or call use
 // them, so that a cluster in one process runs what a networked one runs and
 // differs in one constructor argument. A Server has goroutines and ends them in
 // Shutdown. A client's connections are closed by its CloseIdleConnections.

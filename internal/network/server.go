@@ -67,7 +67,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 
 // Server serves HTTP/1.1 and cleartext HTTP/2 on one listener. Bodies and answers may take
 // any time as long as they move. What requests hold is counted: handlers find their account
-// with budget.Of. Its methods may be called from any goroutine.
+// with [budget.Of]. Its methods may be called from any goroutine.
 type Server struct {
 	http     *http.Server
 	listener net.Listener

@@ -1,6 +1,6 @@
 // Package cursors answers requests for all documents of a collection, batch by batch: PUT
 // /_api/simple/all and /_api/cursor. A batch is read from the shards when it is asked for.
-// Cursors that have more batches are kept in a cursor.Store, which bounds their memory and
+// Cursors that have more batches are kept in a [cursor.Store], which bounds their memory and
 // their time.
 //
 // Queries and stream transactions are refused.

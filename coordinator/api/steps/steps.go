@@ -25,7 +25,7 @@ func NewLog(size int) *Log {
 	return &Log{ring: make([]event.Event, size), change: make(chan struct{})}
 }
 
-// Add keeps a step. It is an event.Sink.
+// Add keeps a step. It is an [event.Sink].
 func (l *Log) Add(_ context.Context, e event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

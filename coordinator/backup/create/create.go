@@ -13,7 +13,7 @@ import (
 // everything.
 //
 // An error means that the backup does not exist and nothing of it is left, unless the error
-// matches operation.ErrOutcomeUnknown.
+// matches [operation.ErrOutcomeUnknown].
 func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 	r, err := r.checked()
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package create makes a backup of the whole cluster.
 //
-// Creator.Create is the protocol, ten named steps (creation.make): acquire the agency
+// [Creator.Create] is the protocol, ten named steps (creation.make): acquire the agency
 // lock, read Plan, have the DB servers flush, hold all gates at once, fix the cut of every
 // server, open the gates and collect the evidence that they were held (then Plan thaws),
 // link, check the certificate, commit, publish.

@@ -67,7 +67,7 @@ func Unreachable(err error) bool {
 	return errors.Is(err, apierror.ConnectionLost) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Unavailable turns the error of a member into apierror.ServiceUnavailable, with the server's id in
+// Unavailable turns the error of a member into [apierror.ServiceUnavailable], with the server's id in
 // its Extra: nothing has been done yet, so the client may try again. why says why the member is
 // needed. Other errors stay as they are.
 func Unavailable(why string, err error) error {

@@ -40,7 +40,7 @@ type Lister struct {
 // Unreachable, and its pieces count as missing. List leaves out a backup that is being downloaded
 // until all its pieces have arrived.
 //
-// apierror.BackupServersMissing: no DB server answers. apierror.NotFound: no backup has one of the
+// [apierror.BackupServersMissing]: no DB server answers. [apierror.NotFound]: no backup has one of the
 // ids in the request.
 func (l *Lister) List(ctx context.Context, r Request) (Result, error) {
 	ctx, leave, err := l.Life.Enter(ctx)

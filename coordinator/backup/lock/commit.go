@@ -14,11 +14,11 @@ import (
 )
 
 // Commit writes the transaction that is the operation's commit point, and finds out whether it
-// was applied. applied decides that from a tree that has what is below keys.HotBackup. Commit does
+// was applied. applied decides that from a tree that has what is below [keys.HotBackup]. Commit does
 // not end with ctx: once the transaction is sent, its answer must be awaited.
 //
-// nil: committed. ErrLost: not committed, and it cannot be any more. An error that matches
-// operation.ErrOutcomeUnknown: it may be committed. Any other: not committed. Commit clears the
+// nil: committed. [ErrLost]: not committed, and it cannot be any more. An error that matches
+// [operation.ErrOutcomeUnknown]: it may be committed. Any other: not committed. Commit clears the
 // operation's undo list when the commit has happened, and when it may have happened.
 func (l *Lock) Commit(ctx context.Context, tx agencyclient.Tx, applied func(root *agencyclient.Node) bool) error {
 	if err := failpoint.Hit(ctx, "coordinator/backup/lock/commit", l.locker.Coordinator); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Thaw ends the freeze of Plan and keeps the lock. The agency then shows the phase next. The
-// precondition shows that the lock, and so the freeze, lasted from Index until now; ErrLost means
+// precondition shows that the lock, and so the freeze, lasted from Index until now; [ErrLost] means
 // that it did not.
 //
 // Thaw repeats a transaction whose answer is lost, for up to a lease: it sets the same value.

@@ -6,6 +6,6 @@
 // Life makes the contexts of commands: each ends with its caller and with the service, and after
 // a commit point with the service alone.
 //
-// The errors here decide what happens next: ErrOutcomeUnknown forbids an undo, and Cause returns
+// The errors here decide what happens next: [ErrOutcomeUnknown] forbids an undo, and Cause returns
 // why a context ended instead of "context canceled".
 package operation

@@ -17,7 +17,7 @@ var ErrOutcomeUnknown = errors.New("outcome unknown")
 
 // Cause returns the error of work that failed with err in ctx. If ctx has ended, that is the cause
 // of its end: a request that a lost lease cut off reports the lease, not "context canceled". An
-// ErrOutcomeUnknown stays as it is. While ctx lasts, Cause returns err.
+// [ErrOutcomeUnknown] stays as it is. While ctx lasts, Cause returns err.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() == nil || errors.Is(err, ErrOutcomeUnknown) {
 		return err
@@ -32,7 +32,7 @@ func Cause(ctx context.Context, err error) error {
 	return cause
 }
 
-// AgencyError numbers an error of the agency: apierror.ServiceUnavailable if the agency
+// AgencyError numbers an error of the agency: [apierror.ServiceUnavailable] if the agency
 // could not be reached. Other errors stay as they are.
 func AgencyError(err error) error {
 	if errors.Is(err, agencyclient.ErrUnavailable) || errors.Is(err, agencyclient.ErrUnknown) {

@@ -31,7 +31,7 @@ func NewLife() *Life {
 }
 
 // Enter returns the context of a command, which ends with the caller's and with the service. The
-// command calls leave at its end. After End, Enter fails with apierror.ShuttingDown.
+// command calls leave at its end. After End, Enter fails with [apierror.ShuttingDown].
 func (l *Life) Enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

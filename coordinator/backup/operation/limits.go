@@ -25,7 +25,7 @@ func Timeout(d time.Duration) time.Duration {
 }
 
 // Duration converts seconds, as clients and servers send them, to a duration of at most
-// MaximalTimeout.
+// [MaximalTimeout].
 func Duration(seconds float64) time.Duration {
 	if seconds >= MaximalTimeout.Seconds() {
 		return MaximalTimeout
@@ -45,7 +45,7 @@ func WithDeadline(ctx context.Context, d time.Duration) (context.Context, contex
 }
 
 // Overdue adds to the error of a deadline the step at which the operation was, and makes it
-// apierror.ClusterTimeout. Other errors stay as they are.
+// [apierror.ClusterTimeout]. Other errors stay as they are.
 func (op *Operation) Overdue(err error) error {
 	if !errors.Is(err, errOverdue) {
 		return err

@@ -35,7 +35,7 @@ type Agency interface {
 }
 
 // Servers has one DB server remove its piece. A server refuses to remove a piece that has
-// no tombstone, with apierror.BackupConflict.
+// no tombstone, with [apierror.BackupConflict].
 type Servers interface {
 	Delete(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
 }
@@ -56,9 +56,9 @@ type Remover struct {
 // Result is the answer to a delete.
 type Result = client.DeleteResult
 
-// Delete deletes a backup. apierror.NotFound: it does not exist. apierror.BackupConflict: a create
+// Delete deletes a backup. [apierror.NotFound]: it does not exist. [apierror.BackupConflict]: a create
 // or restore of it is running, or records and servers kept changing.
-// apierror.ServiceUnavailable: it is unknown whether it exists, because servers do not answer.
+// [apierror.ServiceUnavailable]: it is unknown whether it exists, because servers do not answer.
 func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 	ctx, leave, err := d.Life.Enter(ctx)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package restore brings the whole cluster back to a backup.
 //
-// Restorer.Restore is the protocol: acquire the agency lock, collect the pieces, match the
+// [Restorer.Restore] is the protocol: acquire the agency lock, collect the pieces, match the
 // servers, have each server stage its piece, commit. The commit is one agency transaction that
 // sets Plan and Current and raises the restore epoch. Before it everything is undone if anything
 // fails. After it the DB servers complete the restore, and Restore only waits: until all of them

@@ -17,7 +17,7 @@ type Peers interface {
 	Epoch(ctx context.Context, url string) (uint64, error)
 }
 
-// StatusPeers asks them over HTTP for their status (client.PathStatus).
+// StatusPeers asks them over HTTP for their status ([client.PathStatus]).
 type StatusPeers struct{ HTTP *http.Client }
 
 var errNoEpoch = errors.New("its status has no epoch")

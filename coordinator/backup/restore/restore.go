@@ -12,7 +12,7 @@ import (
 // undoes everything; after it, the restore goes on without ctx.
 //
 // An error means that nothing has changed, unless it says that the restore is committed (then the
-// DB servers complete it), or matches operation.ErrOutcomeUnknown.
+// DB servers complete it), or matches [operation.ErrOutcomeUnknown].
 func (s *Restorer) Restore(ctx context.Context, r Request) (Result, error) {
 	if r.ID == "" {
 		return Result{}, apierror.New(apierror.BadParameter, "restore: id is missing")

@@ -36,7 +36,7 @@ type Reader struct {
 }
 
 // Locked reads the cluster under the agency lock, linearizably. It sees the lock, so Plan is that
-// of the lock's index and cannot change. lock.ErrLost: the lock was lost.
+// of the lock's index and cannot change. [lock.ErrLost]: the lock was lost.
 func (r *Reader) Locked(ctx context.Context, held *lock.Lock) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Call)
 	defer cancel()
@@ -60,7 +60,7 @@ func (r *Reader) Locked(ctx context.Context, held *lock.Lock) (*Cluster, error) 
 }
 
 // Latest returns the cluster at least as new as the call, and the tree from which it was read. It
-// fails with apierror.ServiceUnavailable if the agency does not answer.
+// fails with [apierror.ServiceUnavailable] if the agency does not answer.
 func (r *Reader) Latest(ctx context.Context) (*Cluster, *agencyclient.Node, error) {
 	wait, cancel := context.WithTimeout(ctx, r.Call)
 	defer cancel()

@@ -32,7 +32,7 @@ func statusOf(id string, job keys.TransferJob) Status {
 	return st
 }
 
-// Status returns the state of a transfer of either kind. apierror.NotFound: it does not exist.
+// Status returns the state of a transfer of either kind. [apierror.NotFound]: it does not exist.
 func (s *Service) Status(ctx context.Context, id string) (Status, error) {
 	_, root, err := s.Clusters.Latest(ctx)
 	if err != nil {

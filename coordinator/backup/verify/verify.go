@@ -33,7 +33,7 @@ type Verifier struct {
 type Result = client.VerifyResult
 
 // Verify has every DB server read its whole piece, and checks the certificate against what they
-// found. Problems of the backup are in the result and not an error. apierror.NotFound: the backup
+// found. Problems of the backup are in the result and not an error. [apierror.NotFound]: the backup
 // does not exist.
 func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	ctx, leave, err := v.Life.Enter(ctx)

@@ -120,7 +120,7 @@ func (f Folder) Content(ctx context.Context) (c Content, err error) {
 	return c, c.Check()
 }
 
-// OpenFile opens a file by its name in a Content; apierror.BadParameter for a name that
+// OpenFile opens a file by its name in a Content; [apierror.BadParameter] for a name that
 // cannot be in one.
 func (f Folder) OpenFile(name string) (io.ReadCloser, error) {
 	if !validContent(name) {

@@ -23,7 +23,7 @@ const (
 )
 
 // Disk adds durable publication to a file system. Errors of a full disk are
-// apierror.NoSpace.
+// [apierror.NoSpace].
 type Disk struct{ vfs.FS }
 
 // WriteFile writes a file, all or nothing: after a crash the file has its whole

@@ -103,7 +103,7 @@ func (f *folder) make(name string) error {
 	return err
 }
 
-// Put implements storage.Remote: written beside its place, synced, renamed.
+// Put implements [storage.Remote]: written beside its place, synced, renamed.
 func (f *folder) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (f *folder) found(ctx context.Context, name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// Open implements storage.Remote.
+// Open implements [storage.Remote].
 func (f *folder) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if _, err := f.found(ctx, name); err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (f *folder) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return in, nil
 }
 
-// Stat implements storage.Remote.
+// Stat implements [storage.Remote].
 func (f *folder) Stat(ctx context.Context, name string) (storage.Object, error) {
 	info, err := f.found(ctx, name)
 	if err != nil {
@@ -218,7 +218,7 @@ func (f *folder) entries(ctx context.Context, name string) ([]fs.DirEntry, error
 	return found, errors.Join(bare(err), dir.Close())
 }
 
-// List implements storage.Remote. What is neither a file nor a folder is not listed.
+// List implements [storage.Remote]. What is neither a file nor a folder is not listed.
 func (f *folder) List(ctx context.Context, name string) ([]storage.Object, error) {
 	all, err := f.entries(ctx, name)
 	if err != nil {
@@ -248,7 +248,7 @@ func (f *folder) List(ctx context.Context, name string) ([]storage.Object, error
 	return found, nil
 }
 
-// Folders implements storage.Remote.
+// Folders implements [storage.Remote].
 func (f *folder) Folders(ctx context.Context, name string) ([]string, error) {
 	all, err := f.entries(ctx, name)
 	var found []string
@@ -260,7 +260,7 @@ func (f *folder) Folders(ctx context.Context, name string) ([]string, error) {
 	return found, err
 }
 
-// Remove implements storage.Remote.
+// Remove implements [storage.Remote].
 func (f *folder) Remove(ctx context.Context, name string) error {
 	_, err := f.found(ctx, name)
 	if err == nil {
@@ -272,5 +272,5 @@ func (f *folder) Remove(ctx context.Context, name string) error {
 	return err
 }
 
-// Close implements storage.Remote.
+// Close implements [storage.Remote].
 func (f *folder) Close() error { return f.root.Close() }

@@ -10,7 +10,7 @@ import (
 	"stasis/dbserver/transfer/storage"
 )
 
-// Stat implements storage.Remote.
+// Stat implements [storage.Remote].
 func (r *remote) Stat(ctx context.Context, name string) (_ storage.Object, err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.Bound(ctx)
@@ -22,7 +22,7 @@ func (r *remote) Stat(ctx context.Context, name string) (_ storage.Object, err e
 	return storage.Object{Name: name, Size: o.Size()}, nil
 }
 
-// List implements storage.Remote. Only a folder that is itself missing is empty. A list that
+// List implements [storage.Remote]. Only a folder that is itself missing is empty. A list that
 // breaks off is an error.
 func (r *remote) List(ctx context.Context, folder string) (_ []storage.Object, err error) {
 	defer guard(&err)
@@ -71,7 +71,7 @@ func (r *remote) List(ctx context.Context, folder string) (_ []storage.Object, e
 	return found, nil
 }
 
-// Folders implements storage.Remote.
+// Folders implements [storage.Remote].
 func (r *remote) Folders(ctx context.Context, folder string) (_ []string, err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.Bound(ctx)

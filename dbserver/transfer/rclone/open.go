@@ -25,7 +25,7 @@ type Options struct {
 }
 
 // Remotes opens remotes for requests, by the rules of the operator. It implements
-// storage.Remotes.
+// [storage.Remotes].
 type Remotes struct {
 	policy policy
 	hosts  egress.Hosts
@@ -91,15 +91,15 @@ func onlyDescribed(root string, values map[string]string) error {
 	return nil
 }
 
-// Check implements storage.Remotes: it says whether a remote may be used, and touches
+// Check implements [storage.Remotes]: it says whether a remote may be used, and touches
 // neither it nor the disk.
 func (s *Remotes) Check(r dbclient.Remote, config dbclient.RemoteConfig) error {
 	_, err := s.policy.plan(r, config)
 	return err
 }
 
-// Open implements storage.Remotes. What the configuration lacks, or may not say, is
-// apierror.BadRemote.
+// Open implements [storage.Remotes]. What the configuration lacks, or may not say, is
+// [apierror.BadRemote].
 func (s *Remotes) Open(ctx context.Context, r dbclient.Remote, config dbclient.RemoteConfig, own storage.Addresses) (storage.Remote, error) {
 	top, err := s.policy.plan(r, config)
 	if err != nil {

@@ -26,7 +26,7 @@ type remote struct {
 // noHash says that only the size is compared.
 var noHash = hash.None
 
-// Remove implements storage.Remote.
+// Remove implements [storage.Remote].
 func (r *remote) Remove(ctx context.Context, name string) (err error) {
 	defer guard(&err)
 	ctx, unbind := r.pass.Bound(ctx)
@@ -43,7 +43,7 @@ func (r *remote) Remove(ctx context.Context, name string) (err error) {
 	return err
 }
 
-// Close implements storage.Remote. It also empties rclone's own cache of opened remotes,
+// Close implements [storage.Remote]. It also empties rclone's own cache of opened remotes,
 // which keeps those that a wrapper wraps with their options.
 func (r *remote) Close() (err error) {
 	defer r.opening.close()

@@ -1,4 +1,4 @@
-// Package remotetest is for tests: a storage.Remote in memory that can be made to
+// Package remotetest is for tests: a [storage.Remote] in memory that can be made to
 // fail, and a suite of checks that every Remote must pass.
 package remotetest
 
@@ -102,7 +102,7 @@ func (o *opened) before(ctx context.Context, op, name string) error {
 // errFull is a full storage's.
 var errFull = errors.New("no space left at the remote")
 
-// Put implements storage.Remote.
+// Put implements [storage.Remote].
 func (o *opened) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
 	if err := o.before(ctx, "put", name); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (o *opened) Put(ctx context.Context, name string, size int64, open func() (
 	return nil
 }
 
-// Open implements storage.Remote.
+// Open implements [storage.Remote].
 func (o *opened) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := o.before(ctx, "open", name); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (o *opened) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// Stat implements storage.Remote.
+// Stat implements [storage.Remote].
 func (o *opened) Stat(ctx context.Context, name string) (storage.Object, error) {
 	if err := o.before(ctx, "stat", name); err != nil {
 		return storage.Object{}, err
@@ -163,7 +163,7 @@ func (o *opened) Stat(ctx context.Context, name string) (storage.Object, error) 
 	return storage.Object{Name: name, Size: int64(len(data))}, nil
 }
 
-// List implements storage.Remote.
+// List implements [storage.Remote].
 func (o *opened) List(ctx context.Context, folder string) ([]storage.Object, error) {
 	if err := o.before(ctx, "list", folder); err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func (o *opened) List(ctx context.Context, folder string) ([]storage.Object, err
 	return found, nil
 }
 
-// Folders implements storage.Remote.
+// Folders implements [storage.Remote].
 func (o *opened) Folders(ctx context.Context, folder string) ([]string, error) {
 	if err := o.before(ctx, "folders", folder); err != nil {
 		return nil, err
@@ -204,7 +204,7 @@ func (o *opened) Folders(ctx context.Context, folder string) ([]string, error) {
 	return slices.Collect(maps.Keys(found)), nil
 }
 
-// Remove implements storage.Remote.
+// Remove implements [storage.Remote].
 func (o *opened) Remove(ctx context.Context, name string) error {
 	if err := o.before(ctx, "remove", name); err != nil {
 		return err
@@ -215,5 +215,5 @@ func (o *opened) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// Close implements storage.Remote.
+// Close implements [storage.Remote].
 func (o *opened) Close() error { return nil }

@@ -13,7 +13,7 @@ import (
 // its pieces', then the backup's manifest once more, because an upload of the same backup
 // may have completed in between. (That upload looks for its pieces after it has written
 // the manifest, and removes the manifest if they are gone.) Blobs are left to Prune.
-// Delete returns apierror.BackupConflict while an upload of this backup runs. Other
+// Delete returns [apierror.BackupConflict] while an upload of this backup runs. Other
 // uploads do not matter.
 func (r *Repository) Delete(ctx context.Context, id string) (int, error) {
 	if err := backupname.CheckID(id); err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // Content reads what the piece of a backup that source made consists of. It returns
-// apierror.NoSuchBackup if the backup or the piece is not there.
+// [apierror.NoSuchBackup] if the backup or the piece is not there.
 func (r *Repository) Content(ctx context.Context, id, source string) (piece.Content, error) {
 	b, err := r.readBackup(ctx, id)
 	if errors.Is(err, storage.ErrNotFound) {

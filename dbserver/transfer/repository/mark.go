@@ -75,7 +75,7 @@ func (r *Repository) Marks(ctx context.Context) (map[string]bool, error) {
 }
 
 // Repaired reads a marked blob that has been sent again, and removes its mark if the blob
-// is intact; ErrDamaged if it is not. It repeats none of its calls.
+// is intact; [ErrDamaged] if it is not. It repeats none of its calls.
 func (r *Repository) Repaired(ctx context.Context, f piece.File) error {
 	wrong, err := r.readBlob(ctx, f)
 	if err != nil {

@@ -57,7 +57,7 @@ type Object struct {
 // other than by damage. A Remote may remember their sizes.
 const FolderImmutable = "blobs"
 
-// Immutable says whether an object is in FolderImmutable.
+// Immutable says whether an object is in [FolderImmutable].
 func Immutable(name string) bool { return strings.HasPrefix(name, FolderImmutable+"/") }
 
 // Remotes makes Remotes. Name and path are what client.ParseRemote made of the request's

@@ -12,8 +12,8 @@ import (
 // away, throttles, or answers nonsense.
 type Retry wait.Backoff
 
-// Do calls do until it succeeds, at most Tries times. It returns ErrNotFound, ErrFinal
-// and ErrLocal at once.
+// Do calls do until it succeeds, at most Tries times. It returns [ErrNotFound], [ErrFinal]
+// and [ErrLocal] at once.
 func (r Retry) Do(ctx context.Context, do func() error) error {
 	return wait.Backoff(r).Do(ctx, isFinal, do)
 }

@@ -7,6 +7,6 @@
 //
 // The tree may be old when a decision reaches the agency. Therefore each fact stands beside
 // the precondition that repeats it (Failed and RequireFailed, Shard.Report and
-// Shard.RequireReport): a transaction that leans on a fact carries its precondition, and is
+// [Shard.RequireReport]): a transaction that leans on a fact carries its precondition, and is
 // refused if the fact no longer holds.
 package facts

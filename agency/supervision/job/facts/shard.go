@@ -39,7 +39,7 @@ func (s *Shard) On(server string) bool { return slices.Contains(s.Servers, serve
 func (s *Shard) FollowedBy(server string) bool { return slices.Contains(s.Followers(), server) }
 
 // CountsInSync says that the server is in the in-sync set of the report. It may have been
-// started since: see Snapshot.Trusted.
+// started since: see [Snapshot.Trusted].
 func (s *Shard) CountsInSync(server string) bool { return slices.Contains(s.InSync, server) }
 
 // Label names the shard for people.

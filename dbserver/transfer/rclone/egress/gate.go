@@ -115,7 +115,7 @@ func (p *Pass) Proxy(kind string) string {
 }
 
 // Permits returns nil if the remote may connect to an address that name leads to, and
-// otherwise ErrForbidden. The shared client may do only what every open remote may.
+// otherwise [ErrForbidden]. The shared client may do only what every open remote may.
 func (p *Pass) Permits(ctx context.Context, name string, at netip.AddrPort) error {
 	if p != p.gate.shared {
 		return p.hosts.permits(ctx, name, at)

@@ -18,7 +18,7 @@ const (
 )
 
 // Settings gives a context rclone's settings; those of the process stay as they are.
-// HTTP clients that are made with it connect through the proxy, which is Pass.Proxy's.
+// HTTP clients that are made with it connect through the proxy, which is [Pass.Proxy]'s.
 func Settings(ctx context.Context, proxy string) context.Context {
 	ctx, c := fs.AddConfig(ctx)
 	c.LogLevel = fs.LogLevelOff
