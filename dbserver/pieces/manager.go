@@ -63,18 +63,27 @@ func (t turn) take(ctx context.Context) (giveBack func(), err error) {
 	}
 }
 
+// readIn takes a turn and then asks the agency, so the answer is not older than the turn.
+func (m *Manager) readIn(ctx context.Context, t turn) (record Record, done func(), err error) {
+	done, err = t.take(ctx)
+	if err != nil {
+		return Record{}, nil, err
+	}
+	if record, err = m.Reader.Read(ctx); err != nil {
+		done()
+		return Record{}, nil, err
+	}
+	return record, done, nil
+}
+
 // Publish publishes a piece whose backup the agency has as committed. The caller may be late:
 // the backup may have been deleted since. [apierror.BackupConflict]: it is not committed.
 func (m *Manager) Publish(ctx context.Context, q dbclient.PieceRequest) error {
-	done, err := m.naming.take(ctx)
+	record, done, err := m.readIn(ctx, m.naming)
 	if err != nil {
 		return err
 	}
 	defer done()
-	record, err := m.Reader.Read(ctx)
-	if err != nil {
-		return err
-	}
 	if (q.Nonce == "" || record.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
@@ -103,15 +112,11 @@ func (m *Manager) Drop(ctx context.Context, q dbclient.PieceRequest) error {
 // [apierror.FileNotFound]: there is no piece. In any case it gives back what a download has left
 // of the backup.
 func (m *Manager) Delete(ctx context.Context, q dbclient.PieceRequest) error {
-	done, err := m.naming.take(ctx)
+	record, done, err := m.readIn(ctx, m.naming)
 	if err != nil {
 		return err
 	}
 	defer done()
-	record, err := m.Reader.Read(ctx)
-	if err != nil {
-		return err
-	}
 	if slices.Contains(record.deleted, q.ID) || failpoint.Off("delete-if-deleted") {
 		return m.removeDeleted(ctx, q.ID)
 	}
@@ -150,15 +155,11 @@ func (m *Manager) forgetDownload(ctx context.Context, id string) error {
 // replace neither what another restore staged that has taken the lock since, nor what is
 // committed. [apierror.WrongEpoch]: the cluster has reached the epoch.
 func (m *Manager) Stage(ctx context.Context, q dbclient.StageRequest) error {
-	done, err := m.staging.take(ctx)
+	record, done, err := m.readIn(ctx, m.staging)
 	if err != nil {
 		return err
 	}
 	defer done()
-	record, err := m.Reader.Read(ctx)
-	if err != nil {
-		return err
-	}
 	if reached := max(record.Epoch, m.Epoch()); q.Epoch <= reached {
 		return apierror.New(apierror.WrongEpoch, "cannot stage epoch %d: the cluster has reached epoch %d", q.Epoch, reached)
 	}
@@ -170,15 +171,11 @@ func (m *Manager) Stage(ctx context.Context, q dbclient.StageRequest) error {
 
 // Unstage removes what was staged, unless its restore is committed.
 func (m *Manager) Unstage(ctx context.Context, q dbclient.UnstageRequest) error {
-	done, err := m.staging.take(ctx)
+	record, done, err := m.readIn(ctx, m.staging)
 	if err != nil {
 		return err
 	}
 	defer done()
-	record, err := m.Reader.Read(ctx)
-	if err != nil {
-		return err
-	}
 	if record.Restore.Nonce == q.Nonce && record.Restore.Epoch == q.Epoch && !failpoint.Off("unstage-if-not-committed") {
 		return apierror.New(apierror.BackupConflict, "the restore of epoch %d is committed", q.Epoch)
 	}
