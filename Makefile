@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 MUTANTS ?= all
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
+.PHONY: help demo build test lint example mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: build ## build, then show a backup taken under load and restored (under a 
 build: ## bin/stasis
 	$(GO) build -o bin/stasis ./cmd/stasis
 
-test: lint ## everything that must hold: lint, then all tests under the race detector
+test: lint example ## everything that must hold: lint, the example, then all tests under the race detector
 	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -race -tags failpoints -timeout 45m ./integration ./...
 	@want=$$($(GO) list ./... | wc -l); ended=$$(grep -v '"Test":' bin/test.json | grep -oE '"Action":"(pass|skip)","Package":"[^"]+"' | sort -u | wc -l); \
 	[ "$$ended" -eq "$$want" ] || { echo "$$ended of $$want packages were tested to their end"; exit 1; } # go tool hides that what it runs was killed
@@ -27,6 +27,9 @@ lint: ## gofmt, vet, staticcheck, and the rules of CONTRIBUTING that code can be
 	$(GO) vet -tags failpoints ./...
 	$(GO) tool staticcheck -tags failpoints ./...
 	$(GO) run ./internal/rules ./...
+
+example: ## vet and run the module that shows what another module can do with the public packages
+	cd example && $(GO) vet ./... && $(GO) test ./...
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
 	$(GO) run ./internal/failpoint/mutants $(MUTANTS)

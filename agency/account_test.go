@@ -13,6 +13,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/answer"
+	"stasis/agency/api"
+	"stasis/agency/asyncjob"
 	"stasis/agency/keys"
 	"stasis/internal/budget"
 	"stasis/internal/network"
@@ -47,14 +50,11 @@ func TestServersHaveTheirOwnMemory(t *testing.T) {
 		require.NoError(t, a.Take(b.Largest()-held(b)["large"]))
 		t.Cleanup(a.Close)
 	}
-	for range largeAtOnce {
-		s.large.places <- struct{}{}
+	for range answer.AtOnce {
+		leave, err := s.api.Queues.Clients.Enter(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(leave)
 	}
-	t.Cleanup(func() {
-		for range largeAtOnce {
-			<-s.large.places
-		}
-	})
 	beat := `[[{"/arango/Sync/ServerStates/X":1}]]`
 	require.Equal(t, 503, s.post("transient", beat).status, "clients hold nothing: the test proves nothing")
 	ask := func(method, call, body string) reply {
@@ -64,7 +64,7 @@ func TestServersHaveTheirOwnMemory(t *testing.T) {
 	got := ask(http.MethodGet, "poll?index=0", "")
 	require.Equal(t, 200, got.status, "a cache waits behind clients")
 	require.Greater(t, len(got.body), 1<<20)
-	require.Equal(t, 503, ask(http.MethodPost, "write", `[[{"/large":`+value(peerBytes)+`}]]`).status, "what is large is none of the servers' small requests")
+	require.Equal(t, 503, ask(http.MethodPost, "write", `[[{"/large":`+value(api.PeerBytes)+`}]]`).status, "what is large is none of the servers' small requests")
 }
 
 // TestJobsAreCounted: what a request holds that goes on without its client is counted until
@@ -75,9 +75,9 @@ func TestJobsAreCounted(t *testing.T) {
 	raw := bytes.Repeat([]byte(" "), 3<<20)
 	running, release := make(chan struct{}), make(chan struct{})
 	serve := func(w http.ResponseWriter, r *http.Request) {
-		text, err := (&api{agent: s.Agent, maxBody: 1}).body(r)
-		if err != nil || &text[0] != &raw[0] {
-			t.Errorf("a body that was read is read again: %v", err)
+		text, read := asyncjob.Body(r)
+		if !read || &text[0] != &raw[0] {
+			t.Error("a body that was read is read again")
 		}
 		close(running)
 		<-release
@@ -86,14 +86,14 @@ func TestJobsAreCounted(t *testing.T) {
 	account := b.Open(budget.Client)
 	require.NoError(t, account.Take(int64(len(raw))))
 	request := httptest.NewRequest(http.MethodPost, "/_api/agency/write", nil).WithContext(budget.With(context.Background(), account))
-	request.Header.Set(asyncHeader, "store")
+	request.Header.Set(asyncjob.Header, "store")
 	w := httptest.NewRecorder()
-	require.NoError(t, s.jobs.begin(w, request, raw, serve))
+	require.NoError(t, s.api.Jobs.Begin(w, request, raw, serve))
 	<-running
 	account.Close()
 	require.GreaterOrEqual(t, held(b)["large"], int64(len(raw)), "the body of a job is not counted")
 	close(release)
-	id := w.Header().Get(asyncIDHeader)
+	id := w.Header().Get(asyncjob.IDHeader)
 	require.Eventually(t, func() bool { return s.ask(http.MethodGet, "/_api/job/"+id, "").status == 200 }, waitMax, waitStep)
 	require.Eventually(t, func() bool { return held(b)["large"] < int64(len(raw)) }, waitMax, waitStep, "what a job held is held when it has ended")
 	require.GreaterOrEqual(t, held(b)["large"], int64(1<<20), "a kept answer is not counted")
@@ -102,7 +102,7 @@ func TestJobsAreCounted(t *testing.T) {
 
 	full := b.OpenLarge(budget.Client)
 	require.NoError(t, full.Take(b.Largest()))
-	got := s.ask(http.MethodGet, "/_api/agency/config", "", asyncHeader, "store")
+	got := s.ask(http.MethodGet, "/_api/agency/config", "", asyncjob.Header, "store")
 	require.Equal(t, 503, got.status, "jobs take memory that is not there: %s", got)
 	full.Close()
 }

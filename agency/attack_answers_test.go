@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/answer"
+	"stasis/agency/asyncjob"
 	"stasis/internal/network"
 )
 
@@ -42,7 +44,7 @@ func TestLargePollsTakeTurns(t *testing.T) {
 			defer func() { require.NoError(t, response.Body.Close()) }()
 		}
 		synctest.Wait()
-		require.Len(t, c.agents[leader].large.places, largeAtOnce)
+		require.Equal(t, answer.AtOnce, c.agents[leader].api.Queues.Clients.Sending())
 		require.Equal(t, 200, c.ask(leader, "read", `[["/x"]]`).status, "small answers need no place")
 		begin := time.Now()
 		var all sync.WaitGroup
@@ -64,7 +66,7 @@ func TestLargePollsTakeTurns(t *testing.T) {
 func TestAnswerOfAnOldTree(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
-		c.agents[leader].large.most = 4 << 20
+		c.agents[leader].api.Queues.Clients.Most = 4 << 20
 		for i := range 8 {
 			require.Equal(t, 200, c.ask(leader, "write", fmt.Sprintf(`[[{"/%d":%s}]]`, i, value(1<<20))).status)
 		}
@@ -78,7 +80,7 @@ func TestAnswerOfAnOldTree(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, 200, c.ask(leader, "poll?index=0", "").status)
 		synctest.Wait()
-		require.Empty(t, c.agents[leader].large.places)
+		require.Zero(t, c.agents[leader].api.Queues.Clients.Sending())
 	})
 }
 
@@ -88,7 +90,7 @@ func TestReadsAreBounded(t *testing.T) {
 	for i := range 10 {
 		require.Equal(t, 200, s.post("write", fmt.Sprintf(`[[{"/%d":%s}]]`, i, value(1<<20))).status)
 	}
-	require.Len(t, s.post("read", `[["/"]]`).body, len(s.machine.state().Root().String())+2)
+	require.Len(t, s.post("read", `[["/"]]`).body, len(s.tree.State().Root().String())+2)
 	got := s.post("read", `[`+strings.Repeat(`["/"],`, 1000)+`["/"]]`)
 	require.Equal(t, 413, got.status)
 	require.Equal(t, 413, s.post("transact", `[["/"],["/"]]`).status)
@@ -105,14 +107,14 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	later := func(path string) string {
 		r := s.ask(http.MethodGet, "/_api/agency/"+path, "", "x-arango-async", "store")
 		require.Equal(t, 202, r.status)
-		return "/_api/job/" + r.header.Get(asyncIDHeader)
+		return "/_api/job/" + r.header.Get(asyncjob.IDHeader)
 	}
 	job := later("poll?index=0")
 	require.Eventually(t, func() bool { return s.ask(http.MethodGet, job, "").status == 200 }, waitMax, waitStep)
 	got := s.ask(http.MethodPut, job, "")
 	require.Equal(t, 413, got.status)
 	require.Contains(t, got.body, "Ask without")
-	require.Zero(t, s.jobs.held())
+	require.Zero(t, s.api.Jobs.Held())
 	var last reply
 	for range 100 {
 		last = s.ask(http.MethodGet, "/_api/agency/poll?index=9", "", "x-arango-async", "store")
@@ -123,15 +125,8 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return s.ask(http.MethodGet, "/_api/agency/poll?index=9", "", "x-arango-async", "store").status == 503
 	}, waitMax, waitStep, "answers are kept without bound")
-	require.LessOrEqual(t, s.jobs.held(), jobsBytes)
+	require.LessOrEqual(t, s.api.Jobs.Held(), asyncjob.MostBytes)
 	require.Eventually(t, func() bool { // some are still being made
-		return s.ask(http.MethodDelete, "/_api/job/all", "").status == 200 && s.jobs.held() == 0
+		return s.ask(http.MethodDelete, "/_api/job/all", "").status == 200 && s.api.Jobs.Held() == 0
 	}, waitMax, waitStep, "answers that are dropped are held")
-}
-
-// held is how many bytes kept answers have.
-func (j *jobs) held() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.bytes
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/proposer"
 	"stasis/fsm"
 	"stasis/internal/budget"
 )
@@ -25,11 +26,11 @@ func TestNoWaitIsBounded(t *testing.T) {
 		}
 		status := map[int]int{}
 		for range 30 {
-			r := c.ask(leader, "write", `[[{"/a":`+value(1<<20)+`}]]`, modeHeader, "noWait")
+			r := c.ask(leader, "write", `[[{"/a":`+value(1<<20)+`}]]`, "X-ArangoDB-Agency-Mode", "noWait")
 			status[r.status]++
 		}
 		require.NotZero(t, status[503], status)
-		require.LessOrEqual(t, c.agents[leader].proposer.waiting(), 2*maxWaiting)
+		require.LessOrEqual(t, c.agents[leader].proposer.Waiting(), 2*proposer.MostWaiting)
 	})
 }
 
@@ -43,10 +44,10 @@ func TestSnapshotsByBytes(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		for name, a := range c.agents {
-			shots, err := a.disk.shots.List()
+			shots, err := a.disk.Snapshots.List()
 			require.NoError(t, err)
 			require.NotEmpty(t, shots, "%s: the log grows without a snapshot", name)
-			first, err := a.disk.log.FirstIndex()
+			first, err := a.disk.Log.FirstIndex()
 			require.NoError(t, err)
 			require.Greater(t, first, uint64(20), name)
 			require.EqualValues(t, a.timing.TrailingLogs, 8192)
@@ -77,7 +78,7 @@ func TestWriteAllIsDivided(t *testing.T) {
 func newestEntry(t testing.TB, s *single) []byte {
 	t.Helper()
 	var entry raft.Log
-	require.NoError(t, s.disk.log.GetLog(s.raft.LastIndex(), &entry))
+	require.NoError(t, s.disk.Log.GetLog(s.node.Raft.LastIndex(), &entry))
 	return entry.Data
 }
 
@@ -95,7 +96,7 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		require.Equal(t, 200, c.ask(leader, "write", lockHeld).status)
-		term := c.agents[leader].raft.CurrentTerm()
+		term := c.agents[leader].node.Raft.CurrentTerm()
 		for _, name := range c.others(leader) {
 			c.net.Throttle(leader, name, 3<<20)
 		}
@@ -116,8 +117,8 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 		require.Equal(t, 200, c.ask(leader, "write", `[[{"/x":1}]]`).status)
 		time.Sleep(5 * time.Second)
 		for name, a := range c.agents {
-			require.Greater(t, a.machine.state().Weight(), int64(60<<20), "%s: the entry does not arrive", name)
-			require.Equal(t, term, a.raft.CurrentTerm(), "the leadership was lost")
+			require.Greater(t, a.tree.State().Weight(), int64(60<<20), "%s: the entry does not arrive", name)
+			require.Equal(t, term, a.node.Raft.CurrentTerm(), "the leadership was lost")
 		}
 	})
 }

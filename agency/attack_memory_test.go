@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/quota"
 )
 
 // value is a JSON string of n bytes.
@@ -27,15 +28,15 @@ func refused(t testing.TB, r reply) (num int, reason string) {
 // writes, before it is proposed.
 func TestLargeTransactionsAreRefused(t *testing.T) {
 	s := alone(t, t.TempDir())
-	index := s.raft.LastIndex()
+	index := s.node.Raft.LastIndex()
 	for _, call := range []string{"write", "transact", "transient"} {
 		for name, body := range map[string]string{
 			"one of 3 MiB":            `[[{"/a":` + value(3<<20) + `}]]`,
-			"one among others":        `[[{"/b":1}],[{"/a":` + value(maxTransaction) + `}]]`,
+			"one among others":        `[[{"/b":1}],[{"/a":` + value(quota.MaxTransaction) + `}]]`,
 			"a large precondition":    `[[{"/a":1},{"/b":` + value(3<<20) + `}]]`,
 			"60 MB":                   `[[{"/a":` + value(60_000_000) + `}]]`,
 			"many, together too much": `[` + strings.Repeat(`[{"/a":`+value(1<<20)+`}],`, 9) + `[{}]]`,
-			"a list of nothing":       `[` + strings.Repeat(`0,`, maxEnvelope/2) + `0]`,
+			"a list of nothing":       `[` + strings.Repeat(`0,`, quota.MaxEnvelope/2) + `0]`,
 		} {
 			got := s.post(call, body)
 			require.Equal(t, 413, got.status, "%s: %s: a large transaction is let in: %.200s", call, name, got.body)
@@ -44,8 +45,8 @@ func TestLargeTransactionsAreRefused(t *testing.T) {
 			require.Contains(t, reason, "are allowed", name)
 		}
 	}
-	require.Equal(t, index, s.raft.LastIndex(), "nothing was proposed")
-	require.Equal(t, 200, s.post("write", `[[{"/a":`+value(maxTransaction-20)+`}]]`).status)
+	require.Equal(t, index, s.node.Raft.LastIndex(), "nothing was proposed")
+	require.Equal(t, 200, s.post("write", `[[{"/a":`+value(quota.MaxTransaction-20)+`}]]`).status)
 }
 
 // lockHeld makes the agency one whose lock is held with a nonce.
@@ -62,7 +63,7 @@ func TestLargePlanIsTheHolders(t *testing.T) {
 	s := alone(t, t.TempDir(), func(c *Config) { c.TreeQuota = 40 << 20 })
 	require.Equal(t, 413, s.post("write", plan(10<<20, "secret")).status, "the lock is free")
 	require.Equal(t, 200, s.post("write", lockHeld).status)
-	index := s.raft.LastIndex()
+	index := s.node.Raft.LastIndex()
 	for _, body := range []string{
 		plan(10<<20, "guess"), plan(3<<20, "guess"),
 		`[[{"/arango/Plan":` + value(10<<20) + `}]]`,
@@ -73,13 +74,13 @@ func TestLargePlanIsTheHolders(t *testing.T) {
 		got := s.post("write", body)
 		require.Equal(t, 413, got.status, "who does not hold the lock writes a large Plan: %.100s", body)
 	}
-	require.Equal(t, index, s.raft.LastIndex(), "nothing was proposed")
+	require.Equal(t, index, s.node.Raft.LastIndex(), "nothing was proposed")
 	require.Equal(t, 200, s.post("write", plan(10<<20, "secret")).status)
 	require.Equal(t, 200, s.post("write", plan(3<<20, "secret")).status)
-	index = s.raft.LastIndex()
+	index = s.node.Raft.LastIndex()
 	got := s.post("write", plan(50<<20, "secret"))
 	require.Equal(t, 413, got.status)
-	require.Equal(t, index, s.raft.LastIndex(), "a Plan that the quota refuses was proposed")
+	require.Equal(t, index, s.node.Raft.LastIndex(), "a Plan that the quota refuses was proposed")
 	num, reason := refused(t, got)
 	require.Equal(t, 32, num)
 	require.Contains(t, reason, "--tree-quota")
@@ -162,7 +163,7 @@ func TestTreeQuota(t *testing.T) {
 // supervise proposes as the leader's own supervision does, 0 if it is applied.
 func (s *single) supervise(t *testing.T, raw string, fails bool) (missed int) {
 	t.Helper()
-	indices, err := supervisedTree{agent: s.Agent}.Propose(t.Context(), parsed(t, raw))
+	indices, err := supervisedTree{tree: s.tree, quota: s.quota, proposer: s.proposer}.Propose(t.Context(), parsed(t, raw))
 	require.Equal(t, fails, err != nil)
 	for _, index := range indices {
 		if index == 0 {
@@ -178,7 +179,13 @@ func (s *single) supervise(t *testing.T, raw string, fails bool) (missed int) {
 func TestQuotaIsTheSameOnAll(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
-		c.agents[leader].machine.quota.bytes = 2 << 20
+		c.kill(leader)
+		c.quotas = map[string]int64{leader: 2 << 20}
+		c.start(leader)
+		for c.leader() != leader {
+			time.Sleep(time.Second)
+			c.ask(c.leader(), "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, leader))
+		}
 		away := c.others(leader)[0]
 		c.kill(away)
 		for i := range 100 {
@@ -187,12 +194,12 @@ func TestQuotaIsTheSameOnAll(t *testing.T) {
 		}
 		c.start(away)
 		time.Sleep(5 * time.Second)
-		want := c.agents[leader].machine.state()
+		want := c.agents[leader].tree.State()
 		require.LessOrEqual(t, want.Weight(), int64(2<<20))
 		require.Less(t, want.Root().Len(), 40)
 		for name, a := range c.agents {
-			require.Equal(t, want.Index(), a.machine.state().Index(), name)
-			require.Equal(t, want.Root().String(), a.machine.state().Root().String(), name)
+			require.Equal(t, want.Index(), a.tree.State().Index(), name)
+			require.Equal(t, want.Root().String(), a.tree.State().Root().String(), name)
 		}
 	})
 }
@@ -220,6 +227,6 @@ func TestTransientIsBounded(t *testing.T) {
 		last = s.post("transient", fmt.Sprintf(`[[{"/%d":%s}]]`, i, value(64<<10))).String()
 	}
 	require.Equal(t, `200 [false]`, last)
-	require.LessOrEqual(t, s.current.Load().transient.state().Weight(), int64(1<<20))
+	require.LessOrEqual(t, s.leadership.Current().Transient.State().Weight(), int64(1<<20))
 	require.Equal(t, `200 [true]`, s.post("transient", `[[{"/0":1}]]`).String())
 }

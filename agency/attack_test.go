@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -28,10 +29,7 @@ type attacker struct {
 func (c *cluster) attack() *attacker {
 	c.t.Helper()
 	leader := c.leader()
-	listener, err := c.net.Host("stranger").Listen("stranger:1")
-	require.NoError(c.t, err)
-	stream := strangerStream{listener, c.net.Host("stranger"), c.agents[leader]}
-	return &attacker{NetworkTransport: raft.NewNetworkTransport(stream, 2, time.Minute, io.Discard), c: c, leader: leader}
+	return &attacker{NetworkTransport: raft.NewNetworkTransport(c.stranger(c.agents[leader]), 2, time.Minute, io.Discard), c: c, leader: leader}
 }
 
 func (x *attacker) target(name string) (raft.ServerID, raft.ServerAddress) {
@@ -46,10 +44,10 @@ func (x *attacker) header() raft.RPCHeader {
 func (x *attacker) append(name string, entries ...*raft.Log) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
-	last := agent.raft.LastIndex()
+	last := agent.node.Raft.LastIndex()
 	var end raft.Log
-	require.NoError(x.c.t, agent.disk.log.GetLog(last, &end))
-	term := agent.raft.CurrentTerm()
+	require.NoError(x.c.t, agent.disk.Log.GetLog(last, &end))
+	term := agent.node.Raft.CurrentTerm()
 	for i, e := range entries {
 		if e == nil {
 			continue
@@ -72,21 +70,12 @@ func (x *attacker) repeat(name string) error {
 	x.c.t.Helper()
 	agent := x.c.agents[name]
 	var before, last raft.Log
-	require.NoError(x.c.t, agent.disk.log.GetLog(agent.raft.LastIndex()-1, &before))
-	require.NoError(x.c.t, agent.disk.log.GetLog(agent.raft.LastIndex(), &last))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.Raft.LastIndex()-1, &before))
+	require.NoError(x.c.t, agent.disk.Log.GetLog(agent.node.Raft.LastIndex(), &last))
 	id, target := x.target(name)
 	return x.AppendEntries(id, target, &raft.AppendEntriesRequest{
-		RPCHeader: x.header(), Term: agent.raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
+		RPCHeader: x.header(), Term: agent.node.Raft.CurrentTerm(), PrevLogEntry: before.Index, PrevLogTerm: before.Term, Entries: []*raft.Log{&last},
 	}, &raft.AppendEntriesResponse{})
-}
-
-// TestEntryThatTheLogDoesNotTake: raft-wal stores an entry that it cannot read again.
-func TestEntryThatTheLogDoesNotTake(t *testing.T) {
-	a := arrivals{machine: newMachine(10, nil), most: 100}
-	call := &raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1, Term: 1, Type: raft.LogNoop, Extensions: make([]byte, 100)}}}
-	require.NoError(t, a.check(call))
-	call.Entries[0].Extensions = make([]byte, 101)
-	require.ErrorContains(t, a.check(call), "it has 101 bytes, and the log takes 100")
 }
 
 // garbage is entries that Raft would store, and that no agent can apply.
@@ -138,9 +127,9 @@ func TestGarbageEntriesAreRefused(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		for _, name := range c.others(x.leader) {
 			for _, g := range allGarbage() {
-				before := c.agents[name].raft.LastIndex()
+				before := c.agents[name].node.Raft.LastIndex()
 				require.ErrorContains(t, x.append(name, g.entries...), "nothing of it is kept", "%s: an entry that cannot be read is taken", g.what)
-				require.Equal(t, before, c.agents[name].raft.LastIndex(), g.what)
+				require.Equal(t, before, c.agents[name].node.Raft.LastIndex(), g.what)
 			}
 		}
 		require.NoError(t, x.repeat(c.others(x.leader)[0]), "what was refused was not refused for what it was")
@@ -199,14 +188,14 @@ func TestGarbageSnapshotIsRefused(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		name := c.others(x.leader)[0]
 		agent := c.agents[name]
-		members := raft.EncodeConfiguration(agent.members())
+		members := raft.EncodeConfiguration(agent.members.Configuration())
 		var whole bytes.Buffer
-		_, err := agent.machine.state().WriteTo(&whole)
+		_, err := agent.tree.State().WriteTo(&whole)
 		require.NoError(t, err)
 		send := func(data []byte, members []byte) error {
 			id, target := x.target(name)
 			return x.InstallSnapshot(id, target, &raft.InstallSnapshotRequest{
-				RPCHeader: x.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: agent.raft.CurrentTerm(), LastLogIndex: 1 << 20, LastLogTerm: 1,
+				RPCHeader: x.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: agent.node.Raft.CurrentTerm(), LastLogIndex: 1 << 20, LastLogTerm: 1,
 				Configuration: members, ConfigurationIndex: 1, Size: int64(len(data)),
 			}, &raft.InstallSnapshotResponse{}, bytes.NewReader(data))
 		}
@@ -217,7 +206,7 @@ func TestGarbageSnapshotIsRefused(t *testing.T) {
 			require.ErrorContains(t, send(data, members), "refused", "a snapshot that cannot be read is taken: %s", what)
 		}
 		require.ErrorContains(t, send(whole.Bytes(), []byte("nonsense")), "refused")
-		shots, err := agent.disk.shots.List()
+		shots, err := agent.disk.Snapshots.List()
 		require.NoError(t, err)
 		require.Empty(t, shots, "it is published")
 		c.unharmed(x.leader)
@@ -239,13 +228,13 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				broken := c.others(c.leader())[0]
 				c.kill(broken)
-				store, err := openDirectory(dirs[broken], "", func() string { return "" }, logger(t))
+				kept, err := store.Open(store.Config{Dir: dirs[broken], Logger: logger(t)})
 				require.NoError(t, err)
-				last, err := store.log.LastIndex()
+				last, err := kept.Log.LastIndex()
 				require.NoError(t, err)
 				bad.Index, bad.Term = last+1, 1<<20
-				require.NoError(t, store.log.StoreLog(&bad))
-				require.NoError(t, store.close())
+				require.NoError(t, kept.Log.StoreLog(&bad))
+				require.NoError(t, kept.Close())
 
 				_, err = Start(t.Context(), Config{ID: "AGNT-" + broken, Listen: broken + ":1", Peers: c.peers, Network: c.net.Host(broken), Dir: dirs[broken], Logger: logger(t)})
 				require.ErrorContains(t, err, fmt.Sprintf("entry %d: ", last+1))
@@ -253,7 +242,7 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				require.NoError(t, os.RemoveAll(dirs[broken]))
 				c.start(broken)
 				time.Sleep(30 * time.Second)
-				require.False(t, c.agents[broken].probation.active(), "it has not caught up")
+				require.False(t, c.agents[broken].learner.Active(), "it has not caught up")
 				c.unharmed(c.leader())
 			})
 		})

@@ -18,14 +18,14 @@ import (
 )
 
 // observer is a server that is called back.
-type observer struct {
+type watcher struct {
 	mu     sync.Mutex
 	bodies []string
 	status int
 	block  chan struct{} // if set, calls wait until it is closed
 }
 
-func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *watcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // the caller may be gone
 	o.mu.Lock()
 	block, status := o.block, o.status
@@ -38,7 +38,7 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // called gives the calls since it was asked last.
-func (o *observer) called() []string {
+func (o *watcher) called() []string {
 	time.Sleep(time.Second)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,7 +47,7 @@ func (o *observer) called() []string {
 	return bodies
 }
 
-func (o *observer) answer(status int, block chan struct{}) {
+func (o *watcher) answer(status int, block chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.status, o.block = status, block
@@ -61,9 +61,9 @@ func (c *cluster) register(id, endpoint string) {
 	require.Equal(c.t, 200, c.ask(c.leader(), "write", string(raw)).status)
 }
 
-func observed(t *testing.T, test func(*testing.T, *cluster, *observer)) {
+func observed(t *testing.T, test func(*testing.T, *cluster, *watcher)) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
-		o := &observer{status: 200}
+		o := &watcher{status: 200}
 		s, err := network.NewServer(c.net.Host("watcher"), o, network.ServerOptions{Address: "watcher:1"})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Shutdown(context.Background())) }()
@@ -74,15 +74,15 @@ func observed(t *testing.T, test func(*testing.T, *cluster, *observer)) {
 	})
 }
 
-// TestObserversAreCalled: by the leader, whoever that is, for what was changed at,
+// TestObserversAreCalled: by the agent that leads, for what was changed at,
 // above or below the path, until they unregister.
 func TestObserversAreCalled(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
 		c.ask(leader, "write", `[[{"/a/x":1,"z":2}]]`)
 		require.JSONEq(t, `{"term":2,"index":3,"/a":{"/a/x":{"op":"set"}}}`, o.called()[0])
 		c.ask(leader, "write", `[[{"/z":1,"/ab":{"op":"delete"}}],[{"/a":1},{"a":"no"}]]`)
-		require.Empty(t, o.called(), "nobody observes it, or it was not applied")
+		require.Empty(t, o.called(), "it has no observer, or it was not applied")
 		c.ask(leader, "write", `[[{"/a":{"op":"delete"},"/b":{"op":"delete"}}]]`)
 		require.Len(t, o.called(), 2, "two urls")
 
@@ -99,7 +99,7 @@ func TestObserversAreCalled(t *testing.T) {
 
 // TestObserverIsUnregistered: who answers 404 is not called again.
 func TestObserverIsUnregistered(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
 		o.answer(500, nil)
 		c.ask(leader, "write", `[[{"/a":1}]]`)
@@ -110,21 +110,21 @@ func TestObserverIsUnregistered(t *testing.T) {
 		o.answer(200, nil)
 		c.ask(leader, "write", `[[{"/a":3}]]`)
 		require.Empty(t, o.called())
-		require.Equal(t, map[string][]string{"/b/c": {"tcp://watcher:1/other"}}, c.agents[leader].machine.state().Observers())
+		require.Equal(t, map[string][]string{"/b/c": {"tcp://watcher:1/other"}}, c.agents[leader].tree.State().Observers())
 		c.ask(leader, "write", `[[{"/b":3}]]`)
 		require.Len(t, o.called(), 1, "the other url")
 	})
 }
 
-// TestSlowObserver: who does not answer delays nobody; what happens meanwhile is told
-// by one call; and the office ends while it hangs.
+// TestSlowObserver: an observer that does not answer delays no other; what happens meanwhile is told
+// by one call; and the leadership ends while it hangs.
 func TestSlowObserver(t *testing.T) {
-	observed(t, func(t *testing.T, c *cluster, o *observer) {
+	observed(t, func(t *testing.T, c *cluster, o *watcher) {
 		leader := c.leader()
 		block := make(chan struct{})
 		o.answer(200, block)
 		begin := time.Now()
-		for range 2 * callChanges {
+		for range 2 * fsm.MostChanges {
 			c.ask(leader, "write", `[[{"/a/x":{"op":"increment"}}],[{"/a/y":1}]]`)
 		}
 		require.Less(t, time.Since(begin), 500*time.Millisecond)
@@ -143,30 +143,4 @@ func TestSlowObserver(t *testing.T) {
 		close(block)
 		c.leader()
 	})
-}
-
-func (m *machine) apply(t *testing.T, raw string) {
-	tx, err := fsm.ParseTransaction([]byte(raw))
-	require.NoError(t, err)
-	m.tree.Apply(1, fsm.Command{Transactions: []fsm.Transaction{tx}})
-}
-
-// TestManyChangesForAnObserver: what waits for one who does not answer is bounded.
-func TestManyChangesForAnObserver(t *testing.T) {
-	m := newMachine(100, nil)
-	c := &callbacks{busy: map[string]bool{"u": true}, pending: map[string]map[string]map[string]string{}, office: &office{term: 7}}
-	m.apply(t, `[{"/a":{"op":"observe","url":"u"}}]`)
-	for i := range 3 * callChanges {
-		index := m.state().Index()
-		m.apply(t, `[{"/a/`+string(rune('a'+i%26))+`/`+time.Duration(i).String()+`":1}]`)
-		c.note(m.state(), index+1)
-		require.LessOrEqual(t, len(c.pending["u"]["/a"]), callChanges)
-	}
-	body, paths := c.next("u")
-	require.Contains(t, string(body), `"index":3001`)
-	require.Contains(t, string(body), `"/a":{"op":"set"}`)
-	require.Equal(t, []string{"/a"}, paths)
-	body, _ = c.next("u")
-	require.Nil(t, body)
-	require.Empty(t, c.busy)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/fsm"
+	"stasis/agency/store"
 )
 
 // TestElectionAndRedirect: one agent serves; the others send clients there with
@@ -150,7 +150,7 @@ func TestOldAnswersDoNotConfirm(t *testing.T) {
 			var handOver sync.WaitGroup
 			handOver.Go(func() { // tells one follower to stand for election at once
 				id := raft.ServerID("AGNT-" + next)
-				_ = c.agents[old].raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // seen below
+				_ = c.agents[old].node.Raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // seen below
 			})
 			for range 1000 {
 				if time.Sleep(time.Millisecond); c.agents[next].IsLeader() {
@@ -158,7 +158,7 @@ func TestOldAnswersDoNotConfirm(t *testing.T) {
 				}
 			}
 			require.Equal(t, `200 {"results":[2]}`, c.ask(next, "write", `[[{"x":2}]]`).String())
-			require.Equal(t, raft.Leader, c.agents[old].raft.State(), "it must not know yet")
+			require.Equal(t, raft.Leader, c.agents[old].node.Raft.State(), "it must not know yet")
 			got := c.ask(old, "read", `[["x"]]`)
 			require.NotEqual(t, http.StatusOK, got.status, "an old answer confirms a read: %s", got.body)
 			handOver.Wait()
@@ -226,26 +226,29 @@ func TestLostAnswers(t *testing.T) {
 // noWait it says that something is on its way.
 func TestInquireWaits(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
-		p := c.agents[c.leader()].proposer
-		tx, err := fsm.ParseTransaction([]byte(`[{"x":1},{},"slow"]`))
-		require.NoError(t, err)
-		p.mu.Lock() // a write that is there, and that the proposer has not noticed
-		p.queue = append(p.queue, &proposal{transactions: []fsm.Transaction{tx}, done: make(chan struct{})})
-		p.mu.Unlock()
-		require.Equal(t, `404 {"results":[0],"inquired":true,"ongoing":true}`, c.ask("a", "inquire", `["slow"]`, modeHeader, "noWait").String())
+		leader := c.leader()
+		send := func(call, body string) <-chan reply {
+			answers := make(chan reply, 1)
+			go func() {
+				r, err := c.try(context.Background(), leader, call, body)
+				if err != nil {
+					r.body = err.Error()
+				}
+				answers <- r
+			}()
+			synctest.Wait()
+			return answers
+		}
+		thaw := c.freeze(leader)
+		written := send("write", `[[{"x":1},{},"slow"]]`) // it is there, and the disk does not take it
+		require.Equal(t, `404 {"results":[0],"inquired":true,"ongoing":true}`, c.ask("a", "inquire", `["slow"]`, "X-ArangoDB-Agency-Mode", "noWait").String())
 		require.Equal(t, `404 {"results":[0],"inquired":true}`, c.ask("a", "inquire", `["other"]`).String())
-		answers := make(chan reply, 1)
-		go func() {
-			r, err := c.try(context.Background(), "a", "inquire", `["slow"]`)
-			if err != nil {
-				r.body = err.Error()
-			}
-			answers <- r
-		}()
-		time.Sleep(time.Second)
-		require.Empty(t, answers)
-		p.wake <- struct{}{}
-		require.Equal(t, `200 {"results":[1],"inquired":true}`, (<-answers).String())
+		inquired := send("inquire", `["slow"]`)
+		time.Sleep(500 * time.Millisecond) // less than what makes the disk one that hangs
+		require.Empty(t, inquired)
+		thaw()
+		require.Equal(t, `200 {"results":[1],"inquired":true}`, (<-inquired).String())
+		require.Equal(t, `200 {"results":[1]}`, (<-written).String())
 	})
 }
 
@@ -267,14 +270,14 @@ func TestAgentsMove(t *testing.T) {
 	})
 }
 
-// TestSupervised: the leader supervises, a new one goes on with it, and nobody
+// TestSupervised: the leader supervises, a new one goes on with it, and no agent
 // touches a pristine agency.
 func TestSupervised(t *testing.T) {
 	inBubble(t, 3, Timing{Ownerless: 20 * time.Second}, func(t *testing.T, c *cluster) {
 		first := c.leader()
-		before := c.agents[first].raft.LastIndex()
+		before := c.agents[first].node.Raft.LastIndex()
 		time.Sleep(10 * time.Minute)
-		require.Equal(t, before, c.agents[first].raft.LastIndex(), "an idle agency writes nothing")
+		require.Equal(t, before, c.agents[first].node.Raft.LastIndex(), "an idle agency writes nothing")
 		lock := `{"` + keys.HotBackupCreate + `":"2026-01-01T00:00:00Z"}`
 		require.Equal(t, `200 {"results":[1,2]}`, c.ask(first, "write", `[[{"`+keys.InitDone+`":true}],[`+lock+`]]`).String())
 		time.Sleep(10 * time.Second)
@@ -282,7 +285,7 @@ func TestSupervised(t *testing.T) {
 		c.kill(first)
 		second := c.leader()
 		time.Sleep(15 * time.Second)
-		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader counts anew")
+		require.Equal(t, 412, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status, "a new leader begins to count again")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, 200, c.ask(second, "write", `[[{"`+keys.PlanVersion+`":1}]]`).status)
 	})
@@ -341,7 +344,9 @@ func TestWholeClusterRestarts(t *testing.T) {
 			c.kill(name)
 		}
 		for name, stores := range c.stores {
-			shots, err := stores.shots.List()
+			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
+			require.NoError(t, err)
+			shots, err := d.Snapshots.List()
 			require.NoError(t, err)
 			require.NotEmpty(t, shots, name)
 			c.start(name)
@@ -404,7 +409,7 @@ func TestGroupCommit(t *testing.T) {
 		require.LessOrEqual(t, fastest, 21*time.Millisecond)
 
 		const clients, each = 50, 4
-		before := c.agents[leader].raft.LastIndex()
+		before := c.agents[leader].node.Raft.LastIndex()
 		indexes := make([][]float64, clients)
 		var wait sync.WaitGroup
 		for i := range clients {
@@ -422,7 +427,7 @@ func TestGroupCommit(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		entries := c.agents[leader].raft.LastIndex() - before
+		entries := c.agents[leader].node.Raft.LastIndex() - before
 		require.Less(t, entries, uint64(clients*each/4))
 		var seen []float64
 		for _, pairs := range indexes {

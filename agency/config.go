@@ -7,74 +7,83 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"stasis/agency/quota"
+	"stasis/agency/store"
+	"stasis/agency/tree"
 	"stasis/event"
 	"stasis/internal/network"
 )
 
+// Stores is the disk of an agent in memory.
+type Stores = store.Memory
+
+// NewMemoryStores makes empty Stores.
+func NewMemoryStores() *Stores { return store.NewMemory() }
+
 // Config says who an agent is, where it listens and where it keeps its log.
 type Config struct {
-	// ID is this agent's id, a key of Peers. Empty: the id of the data
-	// directory, or a new one; only allowed without Peers.
+	// ID is this agent's id, a key of Peers. Empty: the id of the data directory, or a new one;
+	// only allowed without Peers.
 	ID string
 	// Listen is the address to open, "host:port"; port 0 lets the network choose.
 	Listen string
-	// Advertise is the address told to peers and clients, "host:port". Empty:
-	// the entry of Peers, or the address that was opened.
+	// Advertise is the address told to peers and clients, "host:port". Empty: the entry of
+	// Peers, or the address that was opened.
 	Advertise string
-	// Peers maps every agent's id, this one's included, to its "host:port". Empty:
-	// an agency of one. Among pristine directories it becomes the Raft configuration,
-	// once all peers have answered that they have nothing and name the same peers; later starts use it to find the addresses of the configured ids.
+	// Peers maps the id of every agent, this one included, to its "host:port". Empty: an agency
+	// of one. Agents whose directories are all empty found an agency with these members, once
+	// every peer has answered that it has nothing and names the same peers. Later starts use it
+	// to find the addresses of ids.
 	Peers map[string]string
-	// Join names agents ("host:port") of an agency that a new agent is to become
-	// a member of; without Peers. A member it already is ignores it.
+	// Join names agents ("host:port") of an agency that a new agent is to become a member of;
+	// without Peers. An agent that is a member already ignores it.
 	Join []string
-	// Bootstrap lets this agent found an agency among Peers without the answer of all:
-	// a majority that has nothing is enough, and those that are silent are taken for
-	// empty. If one of them is not, there are two agencies. Without effect on a
-	// directory that belongs to an agency.
+	// Bootstrap lets this agent found an agency among Peers without the answer of all: a
+	// majority that has nothing is enough, and silent agents are taken for empty. If one of them
+	// is not, there are two agencies. It has no effect on a directory that belongs to an agency.
 	Bootstrap bool
 	// Network is the seam for Raft and HTTP alike; nil is the operating system's.
 	Network network.Network
-	// Browsers says which web pages may use this agent.
+	// Browsers tells which web pages may use this agent.
 	Browsers network.Browsers
-	// HTTP bounds what requests hold, all together.
+	// HTTP bounds what all requests together hold.
 	HTTP network.Limits
 	// Dir is the data directory. Empty: Stores.
 	Dir string
-	// LogStore is what keeps Raft's log in Dir: LogBolt or LogWAL. Empty: what Dir
+	// LogStore is what keeps Raft's log in Dir: store.LogBolt or store.LogWAL. Empty: what Dir
 	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
-	// Stores is the memory kept instead of a directory.
+	// Stores is the memory that is used instead of a directory.
 	Stores *Stores
 	Logger hclog.Logger
 	// Steps receives what the supervision does.
 	Steps  event.Sink
 	Timing Timing
-	// MaxBodyBytes bounds a request's body; more is answered 413. Only the Plan of a restore
-	// may be larger than maxEnvelope.
+	// MaxBodyBytes bounds the body of a request; a larger one is answered 413. Only the Plan of
+	// a restore may be larger than quota.MaxEnvelope.
 	MaxBodyBytes int64
-	// TreeQuota is how heavy the tree may be, about its bytes in memory. The leader's counts.
+	// TreeQuota bounds the tree, in bytes of memory, about. The leader's counts.
 	TreeQuota int64
 }
 
-// Timing holds the intervals and thresholds. Zero fields take the defaults.
+// Timing holds the intervals and thresholds of an agent. Zero fields take the defaults.
 type Timing struct {
 	Heartbeat time.Duration // a follower that hears nothing for so long stands for election
 	Election  time.Duration // a candidate without a result for so long tries again
 	Lease     time.Duration // a leader that reaches no majority for so long steps down
 
-	// Write bounds how long a write waits for its commit before it is answered
-	// 408: outcome unknown.
+	// Write bounds how long a write waits for its commit before it is answered 408: outcome
+	// unknown.
 	Write time.Duration
-	// Read bounds how long a read waits for the confirmation of leadership
-	// before it is answered 503.
+	// Read bounds how long a read waits for the confirmation of leadership before it is answered
+	// 503.
 	Read time.Duration
 
-	// DiskPatience is how long a call to the disk may take before the disk is taken for one
-	// that hangs, and this agent takes no part until it is back.
+	// DiskPatience is how long a call to the disk may take. After that the disk counts as one
+	// that hangs, and the agent is fenced until it is back.
 	DiskPatience time.Duration
-	// DiskTimeout is how long the disk may hang before the agent stops for good. Until
-	// then it goes on when the disk does.
+	// DiskTimeout is how long the disk may hang before the agent stops for good. Until then it
+	// goes on when the disk does.
 	DiskTimeout time.Duration
 
 	SnapshotInterval  time.Duration // how often the need for a snapshot is looked at
@@ -84,10 +93,10 @@ type Timing struct {
 	TrailingBytes     int64         // of Raft entries kept after a snapshot, at most
 	KeepLog           int           // changes that poll can still deliver
 
-	Supervision time.Duration // between two rounds
+	Supervision time.Duration // between two passes of the supervision
 	OkThreshold time.Duration // age of a heartbeat up to which a server is GOOD
 	Grace       time.Duration // age of a heartbeat beyond which a server is FAILED
-	Settle      time.Duration // a server that this leader never heard is not judged earlier
+	LeaderGrace time.Duration // a server that this leader has never heard is not judged earlier
 	Ownerless   time.Duration // a lock without holder is taken away after so long
 }
 
@@ -100,7 +109,7 @@ func (t Timing) withDefaults() Timing {
 	}
 	set(&t.Heartbeat, time.Second)
 	set(&t.Election, max(time.Second, t.Heartbeat))
-	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed, they do not lean on it
+	set(&t.Lease, t.Heartbeat) // not shorter: reads are confirmed and do not rely on it
 	set(&t.Write, 10*time.Second)
 	set(&t.Read, 5*time.Second)
 	set(&t.DiskPatience, max(time.Second, t.Election)) // syncs do not get faster with shorter elections
@@ -122,13 +131,10 @@ func (t Timing) withDefaults() Timing {
 		t.TrailingBytes = 64 << 20
 	}
 	if t.KeepLog == 0 {
-		t.KeepLog = keptByDefault
+		t.KeepLog = tree.DefaultKeepLog
 	}
 	return t
 }
-
-// keptByDefault is how many changes are kept.
-const keptByDefault = 20000
 
 // defaultMaxBody is enough for the Plan of a large cluster in one transaction.
 const defaultMaxBody = 64 << 20
@@ -145,7 +151,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.HTTP = c.HTTP.WithDefaults()
 	if c.TreeQuota == 0 {
-		c.TreeQuota = defaultQuota
+		c.TreeQuota = quota.Default
 	}
 	c.Timing = c.Timing.withDefaults()
 	return c
@@ -159,11 +165,11 @@ func (c Config) check() error {
 	if c.Dir != "" && c.Stores != nil {
 		return errors.New("agent has both a data directory and memory stores")
 	}
-	if c.TreeQuota < leastQuota {
-		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, leastQuota)
+	if c.TreeQuota < quota.Least {
+		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, quota.Least)
 	}
-	if c.LogStore != "" && c.LogStore != LogBolt && c.LogStore != LogWAL {
-		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, LogBolt, LogWAL)
+	if c.LogStore != "" && c.LogStore != store.LogBolt && c.LogStore != store.LogWAL {
+		return fmt.Errorf("log store %q: there are %s and %s", c.LogStore, store.LogBolt, store.LogWAL)
 	}
 	if len(c.Peers) == 0 {
 		return nil

@@ -67,7 +67,7 @@ func BenchmarkFollowers(b *testing.B) {
 
 // follow polls as a cache does, without looking at what it gets.
 func follow(ctx context.Context, c *http.Client, a *Agent) {
-	for next := a.machine.state().Index() + 1; ctx.Err() == nil; {
+	for next := a.tree.State().Index() + 1; ctx.Err() == nil; {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/_api/agency/poll?index=%d", a.URL(), next), nil)
 		if err != nil {
 			return
@@ -120,15 +120,15 @@ func TestSnapshotDoesNotDelayWrites(t *testing.T) {
 	}
 	snapshot := make(chan error, 1)
 	begin := time.Now()
-	go func() { snapshot <- s.raft.Snapshot().Error() }()
+	go func() { snapshot <- s.node.Raft.Snapshot().Error() }()
 	during := longest(snapshot)
 	// Timings do not decide here: the machine may be busy with other things.
 	t.Logf("a snapshot of %d keys took %s; %d writes meanwhile, the slowest %s (a tenth of the election timeout is %s)",
 		keys, time.Since(begin), len(during), slices.Max(during), timing.Election/10)
-	shots, err := s.disk.shots.List()
+	shots, err := s.disk.Snapshots.List()
 	require.NoError(t, err)
 	require.Len(t, shots, 1)
-	_, r, err := s.disk.shots.Open(shots[0].ID)
+	_, r, err := s.disk.Snapshots.Open(shots[0].ID)
 	require.NoError(t, err)
 	defer r.Close()
 	state, err := fsm.ReadState(r)
@@ -140,7 +140,7 @@ func TestSnapshotDoesNotDelayWrites(t *testing.T) {
 // run. They take turns.
 func BenchmarkLogs(b *testing.B) {
 	agents := map[string]*Agent{}
-	for _, l := range layouts {
+	for _, l := range diskLayouts {
 		dir := b.TempDir()
 		makeLayout(b, dir, "AGNT-x", l)
 		a, err := Start(b.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, Timing: Timing{DiskPatience: time.Minute}})
@@ -160,7 +160,7 @@ func BenchmarkLogs(b *testing.B) {
 	}
 	for _, n := range clients {
 		for name := range agents {
-			b.ReportMetric(rates[fmt.Sprint(name, "/", n)]/rates[fmt.Sprint(boltLayout.log, "/", n)], fmt.Sprintf("%s-%d-of-bolt", name, n))
+			b.ReportMetric(rates[fmt.Sprint(name, "/", n)]/rates[fmt.Sprint(boltFiles.log, "/", n)], fmt.Sprintf("%s-%d-of-bolt", name, n))
 		}
 	}
 }

@@ -2,10 +2,8 @@ package agency
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/fsm"
 )
 
@@ -48,7 +47,7 @@ func TestRestartFromSnapshot(t *testing.T) {
 	for range 100 {
 		s.post("write", `[[{"x":{"op":"increment"}}]]`)
 	}
-	require.NoError(t, s.raft.Snapshot().Error())
+	require.NoError(t, s.node.Raft.Snapshot().Error())
 	s.post("write", `[[{"x":{"op":"increment"}}]]`)
 	s.end()
 	shots, err := filepath.Glob(dir + "/snapshots/*/state.bin")
@@ -56,7 +55,7 @@ func TestRestartFromSnapshot(t *testing.T) {
 	require.NotEmpty(t, shots)
 
 	s = alone(t, dir, small)
-	first, err := s.disk.log.FirstIndex()
+	first, err := s.disk.Log.FirstIndex()
 	require.NoError(t, err)
 	require.Greater(t, first, uint64(50), "compacted")
 	require.Equal(t, `200 [{"x":101}]`, s.post("read", `[["x"]]`).String())
@@ -77,7 +76,10 @@ func TestRestartFromSnapshot(t *testing.T) {
 // term and no log; the next start finishes the bootstrap.
 func TestBootstrapTornInTheMiddle(t *testing.T) {
 	stores := NewMemoryStores()
-	require.NoError(t, stores.log.SetUint64([]byte("CurrentTerm"), 1))
+	d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
+	require.NoError(t, err)
+	require.NoError(t, d.Stable.SetUint64([]byte("CurrentTerm"), 1))
+	require.NoError(t, d.Close())
 	s := alone(t, "", func(c *Config) { c.Stores = stores })
 	require.Equal(t, `200 {"results":[1]}`, s.post("write", `[[{"x":1}]]`).String())
 }
@@ -85,7 +87,7 @@ func TestBootstrapTornInTheMiddle(t *testing.T) {
 // TestTwentyThousandIncrements in one envelope, in one entry.
 func TestTwentyThousandIncrements(t *testing.T) {
 	s := alone(t, t.TempDir())
-	before := s.raft.LastIndex()
+	before := s.node.Raft.LastIndex()
 	body := "[" + strings.Repeat(`[{"x":{"op":"increment"}}],`, 19999) + `[{"x":{"op":"increment"}}]]`
 	got := s.post("write", body)
 	require.Equal(t, 200, got.status)
@@ -94,7 +96,7 @@ func TestTwentyThousandIncrements(t *testing.T) {
 	require.EqualValues(t, 1, results[0])
 	require.EqualValues(t, 20000, results[19999])
 	require.Equal(t, `200 [{"x":20000}]`, s.post("read", `[["x"]]`).String())
-	require.Equal(t, before+1, s.raft.LastIndex())
+	require.Equal(t, before+1, s.node.Raft.LastIndex())
 	// The status counts all of them, also the first.
 	got = s.post("write", `[[{"x":1},{"x":{"old":1}}],`+body[1:])
 	require.Equal(t, 412, got.status)
@@ -104,7 +106,7 @@ func TestTwentyThousandIncrements(t *testing.T) {
 func TestUndecodableEntryStopsTheNode(t *testing.T) {
 	s := alone(t, t.TempDir())
 	s.post("write", `[[{"x":1}]]`)
-	future := s.raft.Apply([]byte("\xffnonsense"), time.Second)
+	future := s.node.Raft.Apply([]byte("\xffnonsense"), time.Second)
 	_ = future.Error() // it may be applied or not be answered any more; what counts is below
 	select {
 	case err := <-s.Err():
@@ -118,94 +120,7 @@ func TestUndecodableEntryStopsTheNode(t *testing.T) {
 	require.False(t, s.IsLeader())
 }
 
-// TestBrokenMachine: after an entry that cannot be decoded nothing is applied and
-// no snapshot is taken.
-func TestBrokenMachine(t *testing.T) {
-	var halted error
-	m := newMachine(10, func(err error) { halted = err })
-	tx, err := fsm.ParseTransaction([]byte(`[{"x":1}]`))
-	require.NoError(t, err)
-	good := fsm.Command{Transactions: []fsm.Transaction{tx}}.Encode()
-	require.IsType(t, appliedBatch{}, m.Apply(&raft.Log{Index: 1, Data: good}))
-	require.Error(t, m.Apply(&raft.Log{Index: 2, Data: nil}).(error))
-	require.ErrorContains(t, halted, "entry 2")
-	require.ErrorIs(t, m.Apply(&raft.Log{Index: 3, Data: good}).(error), errBroken)
-	_, err = m.Snapshot()
-	require.ErrorIs(t, err, errBroken)
-	require.EqualValues(t, 1, m.state().Index())
-}
-
-// TestSnapshotPersist: a write that fails is reported and leaves no snapshot.
-func TestSnapshotPersist(t *testing.T) {
-	stores := &memorySnapshots{}
-	sink, err := stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
-	require.NoError(t, err)
-	m := newMachine(10, nil)
-	shot, err := m.Snapshot()
-	require.NoError(t, err)
-	require.ErrorIs(t, shot.Persist(failingSink{sink}), errFull)
-	list, err := stores.List()
-	require.NoError(t, err)
-	require.Empty(t, list)
-	require.NoError(t, shot.Persist(sink))
-	_, r, err := stores.Open(sink.ID())
-	require.NoError(t, err)
-	require.NoError(t, m.Restore(r))
-	_, _, err = stores.Open("other")
-	require.ErrorIs(t, err, os.ErrNotExist)
-	require.ErrorIs(t, m.Restore(io.NopCloser(strings.NewReader("torn"))), fsm.ErrCorrupt)
-}
-
 var errFull = errors.New("disk full")
-
-type failingSink struct{ raft.SnapshotSink }
-
-func (failingSink) Write([]byte) (int, error) { return 0, errFull }
-
-// TestOutcomes: only what was never written counts as not applied.
-func TestOutcomes(t *testing.T) {
-	for _, err := range []error{raft.ErrNotLeader, raft.ErrLeadershipTransferInProgress} {
-		require.ErrorIs(t, outcomeOf(err), ErrNotLeader)
-		require.NotErrorIs(t, outcomeOf(err), ErrUnknown)
-	}
-	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrRaftShutdown, raft.ErrAbortedByRestore, errFull} {
-		require.ErrorIs(t, outcomeOf(err), ErrUnknown)
-		require.NotErrorIs(t, outcomeOf(err), ErrNotLeader)
-	}
-}
-
-// TestProposer: batches keep order and bounds, a withdrawn envelope is not
-// proposed, and a closed proposer refuses.
-func TestProposer(t *testing.T) {
-	p := newProposer()
-	tx, err := fsm.ParseTransaction([]byte(`[{"x":1},{},"id"]`))
-	require.NoError(t, err)
-	many := make([]fsm.Transaction, maxBatch-1)
-	first, second := p.enqueue(many, 1), p.enqueue([]fsm.Transaction{tx}, 1)
-	third, fourth := p.enqueue([]fsm.Transaction{tx}, maxBatchBytes), p.enqueue(nil, 1)
-	gone := p.enqueue([]fsm.Transaction{tx}, 1)
-	require.True(t, p.withdraw(gone))
-	require.False(t, p.withdraw(gone))
-	require.Len(t, p.pending([]string{"id"}), 2)
-	require.Empty(t, p.pending([]string{"", "other"}))
-	require.Equal(t, []*proposal{first, second}, p.take())
-	require.False(t, p.withdraw(first), "in the air")
-	require.Equal(t, []*proposal{third}, p.take())
-	require.Nil(t, p.take(), "enough is in the air")
-	p.landed([]*proposal{first, second})
-	require.Equal(t, []*proposal{fourth}, p.take())
-	p.landed([]*proposal{third})
-	require.Nil(t, p.take(), "nothing waits")
-	waiting := p.enqueue(nil, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	<-p.wake
-	p.run(ctx, nil)
-	for _, e := range []*proposal{waiting, p.enqueue(nil, 1)} {
-		<-e.done
-		require.ErrorIs(t, e.err, ErrClosed)
-	}
-}
 
 // TestDamagedLog: a log in which one entry is not what was written, or is missing,
 // is named at the start and never served.
@@ -221,7 +136,7 @@ func TestDamagedLog(t *testing.T) {
 		s := alone(t, dir, onBolt)
 		s.post("write", `[[{"a":1}]]`)
 		s.end()
-		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, boltLayout.log))
+		bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, boltFiles.log))
 		require.NoError(t, err)
 		end, err := bolt.LastIndex()
 		require.NoError(t, err)

@@ -183,7 +183,7 @@ func TestDriverLock(t *testing.T) {
 func TestDriverCallbacks(t *testing.T) {
 	inDriver(t, func(t *testing.T, d *driven) {
 		ctx, key := t.Context(), []string{"watched", "key"}
-		o := &observer{status: 200}
+		o := &watcher{status: 200}
 		s, err := network.NewServer(d.net.Host("watcher"), o, network.ServerOptions{Address: "watcher:1"})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Shutdown(context.Background())) }()

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/internal/datadir"
 	"stasis/internal/fixture"
 )
@@ -32,7 +33,7 @@ func TestAgentOfEarlierFormat(t *testing.T) {
 	eachFormat(t, func(t *testing.T, format string) {
 		dir := t.TempDir()
 		require.NoError(t, fixture.Unpack(format, "agents.tar.gz", dir))
-		for _, kind := range []string{LogBolt, LogWAL} {
+		for _, kind := range []string{store.LogBolt, store.LogWAL} {
 			t.Run(kind, func(t *testing.T) {
 				for start := range 2 {
 					s := alone(t, filepath.Join(dir, kind))

@@ -5,11 +5,13 @@ package agency
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/recovery"
 	"stasis/internal/bubbles"
 	"stasis/internal/failpoint"
 )
@@ -40,7 +42,7 @@ func TestSecondRound(t *testing.T) {
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"acknowledged"}]]`).status)
 		time.Sleep(time.Second)
 		before := c.config("a").Origin
-		require.NotContains(t, c.agents["b"].probation.known().Met, "AGNT-c")
+		require.NotContains(t, c.agents["b"].learner.Known().Met, "AGNT-c")
 		c.wipe("c")
 		c.start("c")
 		c.net.HealAll()
@@ -50,5 +52,31 @@ func TestSecondRound(t *testing.T) {
 			require.Equal(t, before, c.config(name).Origin, "%s has founded a second agency", name)
 		}
 		require.Equal(t, `200 [{"x":"acknowledged"}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
+	})
+}
+
+// TestRecoveredAgencyIsAskedOnce: an agent with nothing finds an agency that was recovered, and asks to
+// become a member of it. From then on it takes part in no founding: if that agency was silent, it could
+// found a second one.
+func TestRecoveredAgencyIsAskedOnce(t *testing.T) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
+		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":1}]]`).status)
+		time.Sleep(time.Second) // all have it
+		for _, name := range []string{"a", "b", "c"} {
+			c.kill(name)
+		}
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"], Logger: logger(t)})
+		require.NoError(t, err)
+		c.start("a")
+		c.leader()
+		var asked atomic.Int64
+		defer failpoint.Set("agency/founding/ask", "AGNT-b AGNT-a", func(context.Context, string) error {
+			asked.Add(1)
+			return nil
+		})()
+		c.wipe("b")
+		c.start("b")
+		c.voters(2)
+		require.EqualValues(t, 1, asked.Load())
 	})
 }

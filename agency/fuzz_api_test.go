@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/internal/network"
+	"stasis/agency/api"
 )
 
 // FuzzRequests: whatever a body holds, every endpoint that takes one answers with
@@ -27,23 +27,22 @@ func FuzzRequests(f *testing.F) {
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, a.Close(context.Background())) })
 	require.Eventually(f, a.IsLeader, waitMax, waitStep)
-	api := newAPI(a, 1<<20, network.Limits{}.WithDefaults())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if strings.Contains(string(raw), `"join"`) {
 			return // adds members that are not there
 		}
 		for _, call := range []string{"POST write", "POST read", "POST transact", "POST transient", "POST inquire", "POST store", "PUT config", "POST members"} {
 			method, name, _ := strings.Cut(call, " ")
-			before := a.raft.LastIndex()
+			before := a.node.Raft.LastIndex()
 			w := httptest.NewRecorder()
-			api.ServeHTTP(w, httptest.NewRequest(method, agencyPrefix+"/"+name, strings.NewReader(string(raw))))
+			a.api.ServeHTTP(w, httptest.NewRequest(method, api.Prefix+"/"+name, strings.NewReader(string(raw))))
 			if !json.Valid(w.Body.Bytes()) {
 				t.Fatalf("%s %q: %d, no JSON: %q", call, raw, w.Code, w.Body)
 			}
 			if w.Code >= 500 && name != "config" {
 				t.Fatalf("%s %q: %d %s", call, raw, w.Code, w.Body)
 			}
-			if w.Code == http.StatusBadRequest && a.raft.LastIndex() != before {
+			if w.Code == http.StatusBadRequest && a.node.Raft.LastIndex() != before {
 				t.Fatalf("%s %q: refused, and in the log", call, raw)
 			}
 		}

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/fence"
+	"stasis/agency/outcome"
 )
 
 // freeze makes the disk of an agent hang until thaw is called, or the test ends.
@@ -85,7 +88,7 @@ func TestLeaderWhoseDiskHangs(t *testing.T) {
 		for _, a := range stuck {
 			r := <-a.done
 			require.Equal(t, http.StatusServiceUnavailable, r.status, r)
-			require.Contains(t, r.body, ErrUnknown.Error())
+			require.Contains(t, r.body, outcome.ErrUnknown.Error())
 			require.Less(t, a.end.Sub(begin), 2*time.Second, "%s was not ended", a.call)
 		}
 		r := <-waiting.done
@@ -116,7 +119,7 @@ func TestLeaderWhoseDiskHangs(t *testing.T) {
 	})
 }
 
-// TestIdleLeaderWhoseDiskHangs: with nothing to write nobody notices, and nothing is
+// TestIdleLeaderWhoseDiskHangs: with nothing to write no agent notices, and nothing is
 // wrong: it leads, and its reads are right.
 func TestIdleLeaderWhoseDiskHangs(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
@@ -148,7 +151,7 @@ func TestFollowerWhoseDiskHangs(t *testing.T) {
 		}
 		require.Equal(t, leader, c.leader())
 		r := c.ask(hung, "read", `[["x"]]`)
-		require.Equal(t, `503 {"message":"No leader"}`, r.String(), "it hears nobody, and says so")
+		require.Equal(t, `503 {"message":"No leader"}`, r.String(), "it hears no other agent, and says so")
 		got, err := c.send(t.Context(), "DELETE", "http://"+leader+":1/_api/agency/members?id=AGNT-"+whole, "")
 		require.NoError(t, err)
 		require.Equal(t, http.StatusBadRequest, got.status, "without it none would be left that can write: %s", got)
@@ -186,7 +189,7 @@ func TestVoterWhoseDiskHangs(t *testing.T) {
 	})
 }
 
-// TestLoneAgentWhoseDiskHangs: there is nobody else to lead; it says so at once instead
+// TestLoneAgentWhoseDiskHangs: there is no other agent to lead; it says so at once instead
 // of letting clients wait, and goes on when the disk does.
 func TestLoneAgentWhoseDiskHangs(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
@@ -196,7 +199,7 @@ func TestLoneAgentWhoseDiskHangs(t *testing.T) {
 		begin := time.Now()
 		r := c.ask(a, "write", `[[{"x":{"op":"increment"}},{},"stuck"]]`)
 		require.Equal(t, http.StatusServiceUnavailable, r.status, r)
-		require.Contains(t, r.body, ErrUnknown.Error())
+		require.Contains(t, r.body, outcome.ErrUnknown.Error())
 		require.Less(t, time.Since(begin), 2*time.Second)
 		for range 20 {
 			for _, q := range []struct{ call, body string }{{"read", `[["x"]]`}, {"write", `[[{"x":7}]]`}, {"transient", `[[{"beat":1}]]`}} {
@@ -214,7 +217,7 @@ func TestLoneAgentWhoseDiskHangs(t *testing.T) {
 	})
 }
 
-// TestHealthOfADiskThatHangs: whoever asks the agent itself is told since when, by calls
+// TestHealthOfADiskThatHangs: a client that asks the agent itself is told since when, by calls
 // that need no disk.
 func TestHealthOfADiskThatHangs(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
@@ -256,7 +259,7 @@ func TestDiskThatHangsTooLong(t *testing.T) {
 		begin := time.Now()
 		c.begin(t.Context(), old, "write", `[[{"x":1}]]`)
 		err := <-c.agents[old].Err()
-		require.ErrorIs(t, err, errDiskHangs)
+		require.ErrorIs(t, err, fence.ErrDiskHangs)
 		require.ErrorContains(t, err, "append to Raft's log")
 		require.InDelta(t, 20, time.Since(begin).Seconds(), 1)
 		next := c.leader(old)
@@ -290,7 +293,7 @@ func TestSnapshotForADiskThatHangs(t *testing.T) {
 		}
 		thaw := c.freeze(hung)
 		write() // more than the log keeps: it is sent a snapshot
-		require.NotNil(t, c.agents[hung].gag.state())
+		require.NotNil(t, c.agents[hung].fence.Hang())
 		thaw()
 		c.sameTrees()
 
@@ -299,8 +302,8 @@ func TestSnapshotForADiskThatHangs(t *testing.T) {
 		c.start(hung)
 		thaw = c.freeze(hung)
 		time.Sleep(10 * time.Second)
-		require.NotNil(t, c.agents[hung].gag.state())
-		require.Contains(t, []string{"begin a snapshot", "publish a snapshot"}, c.agents[hung].gag.state().what)
+		require.NotNil(t, c.agents[hung].fence.Hang())
+		require.Contains(t, []string{"begin a snapshot", "publish a snapshot"}, c.agents[hung].fence.Hang().Call)
 		require.Equal(t, 200, c.ask(leader, "write", large).status)
 		thaw()
 		c.sameTrees()
@@ -320,7 +323,7 @@ func TestAllDisksHang(t *testing.T) {
 		}
 		r := c.ask(old, "write", `[[{"x":2},{},"stuck"]]`)
 		require.Equal(t, http.StatusServiceUnavailable, r.status, r)
-		require.Contains(t, r.body, ErrUnknown.Error())
+		require.Contains(t, r.body, outcome.ErrUnknown.Error())
 		time.Sleep(30 * time.Second)
 		for name := range c.agents {
 			require.False(t, c.agents[name].IsLeader(), name)

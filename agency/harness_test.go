@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
@@ -72,14 +73,15 @@ func (c *caller) send(ctx context.Context, method, url, body string, header ...s
 // cluster is an agency in memory, inside a synctest bubble.
 type cluster struct {
 	t         testing.TB
-	net       *network.Memory
+	net       *fault.Network
 	peers     map[string]string
 	timing    Timing
 	stores    map[string]*Stores
 	dirs      map[string]string // who keeps its log on disk, and where
 	bootstrap string            // who is started with --bootstrap
 	agents    map[string]*Agent
-	thaws     []func() // of disks that were made to hang
+	quotas    map[string]int64 // of who has another than the usual one
+	thaws     []func()         // of disks that were made to hang
 	*caller
 }
 
@@ -97,9 +99,9 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 	})
 }
 
-// newCluster makes an agency of which nobody runs yet.
+// newCluster makes an agency of which no agent runs yet.
 func newCluster(t testing.TB, n int, timing Timing) *cluster {
-	c := &cluster{t: t, net: network.NewMemory(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
+	c := &cluster{t: t, net: fault.NewNetwork(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
 	c.caller = newCaller(c.net.Host("client"))
 	for i := range n {
 		name := string(rune('a' + i))
@@ -139,6 +141,7 @@ func (c *cluster) start(name string) *Agent {
 		Logger:    logger(c.t).Named(name),
 		Timing:    c.timing,
 		Bootstrap: c.bootstrap == name,
+		TreeQuota: c.quotas[name],
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a
@@ -254,3 +257,13 @@ const (
 )
 
 func decode(r reply, into any) error { return json.Unmarshal([]byte(r.body), into) }
+
+// pause waits for d, or less if done is closed.
+func pause(done <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}

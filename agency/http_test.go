@@ -76,7 +76,7 @@ func TestDataCalls(t *testing.T) {
 // TestMalformedNeverLogged: an idle or badly asked agency writes nothing.
 func TestMalformedNeverLogged(t *testing.T) {
 	s := alone(t, t.TempDir())
-	before := s.raft.LastIndex()
+	before := s.node.Raft.LastIndex()
 	for _, body := range []string{`x`, `[]`, `[7]`, `[[]]`, `[["x"]]`, `[[{"/.agency":1}]]`, `[[{},[]]]`} {
 		s.post("write", body)
 		s.post("transact", body)
@@ -85,7 +85,7 @@ func TestMalformedNeverLogged(t *testing.T) {
 	s.post("transact", `[["/"]]`)
 	s.post("inquire", `["x"]`)
 	s.post("transient", `[[{"x":1}]]`)
-	require.Equal(t, before, s.raft.LastIndex())
+	require.Equal(t, before, s.node.Raft.LastIndex())
 }
 
 func TestPaths(t *testing.T) {

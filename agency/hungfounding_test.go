@@ -24,7 +24,7 @@ func TestDiskHangsAtTheFounding(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		for _, name := range []string{"a", "b"} {
 			require.Contains(t, c.config(name).Status, "AGNT-c (c:1) does not answer")
-			require.Zero(t, c.agents[name].raft.LastIndex(), "an agency is founded without an agent that may have one")
+			require.Zero(t, c.agents[name].node.Raft.LastIndex(), "an agency is founded without an agent that may have one")
 		}
 		require.Contains(t, c.config("c").Status, "its disk hangs", "it does not say what the others wait for")
 		thaw()

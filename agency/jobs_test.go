@@ -50,13 +50,13 @@ func TestJobs(t *testing.T) {
 	require.Equal(t, 404, s.post("nothing", "[]", "x-arango-async", "store").status, "there is nothing to wait for")
 }
 
-// TestPollIsStoredBeforeTheWriteIsAnswered: whoever fetches a poll right after the
+// TestPollIsStoredBeforeTheWriteIsAnswered: a client that fetches a poll right after the
 // write that fires it finds it there, with all that was written at once.
 func TestPollIsStoredBeforeTheWriteIsAnswered(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		leader := c.leader()
 		for i := range 50 {
-			from := c.agents[leader].machine.state().Index() + 1
+			from := c.agents[leader].tree.State().Index() + 1
 			id := c.ask(leader, "poll?index="+fmt.Sprint(from), "", "x-arango-async", "store").header.Get("X-Arango-Async-Id")
 			require.Equal(t, 200, c.ask(leader, "write", `[[{"a":1}],[{"b":1}],[{"c":1}]]`).status)
 			r, err := c.send(t.Context(), http.MethodPut, "http://"+c.peers["AGNT-"+leader]+"/_api/job/"+id, "")

@@ -73,7 +73,7 @@ type run struct {
 	err   error         // of its end
 }
 
-func newProcesses(t *testing.T, l layout) *processes {
+func newProcesses(t *testing.T, l diskLayout) *processes {
 	p := &processes{t: t, dir: t.TempDir(), peers: map[string]string{}, runs: map[string]*run{}}
 	var listeners []net.Listener
 	for i := range 3 { // all at once, so that no port comes twice
@@ -168,12 +168,12 @@ func (p *processes) tell(id string) string {
 // TestKilled: agents are killed under load, one after the other, and come back. No
 // acknowledged write is lost, none is applied twice, and the replicas agree.
 func TestKilled(t *testing.T) {
-	for _, l := range layouts {
+	for _, l := range diskLayouts {
 		t.Run(l.log, func(t *testing.T) { testKilled(t, l) })
 	}
 }
 
-func testKilled(t *testing.T, l layout) {
+func testKilled(t *testing.T, l diskLayout) {
 	rounds := 4
 	if os.Getenv("STASIS_SOAK") != "" {
 		rounds = 200

@@ -7,38 +7,52 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/store"
 	"stasis/internal/datadir"
+)
+
+// diskLayout is how a data directory keeps Raft's log and votes. The names are a format.
+type diskLayout struct {
+	kind   string // LogBolt or LogWAL
+	log    string
+	stable string // "": the log has the votes
+}
+
+var (
+	boltFiles = diskLayout{kind: store.LogBolt, log: "raft.db"}
+	walFiles  = diskLayout{kind: store.LogWAL, log: "raft-log", stable: "raft-stable.db"}
+	// walFilesAlone was made by earlier versions.
+	walFilesAlone = diskLayout{kind: store.LogWAL, log: "raft-wal"}
+
+	diskLayouts = []diskLayout{boltFiles, walFiles, walFilesAlone}
 )
 
 // makeLayout makes an agent's directory in which nothing but the layout is decided, as
 // its first start does it, or did in earlier versions.
-func makeLayout(t testing.TB, path, id string, l layout) {
+func makeLayout(t testing.TB, path, id string, l diskLayout) {
 	t.Helper()
 	dir, err := datadir.Open(vfs.Default, path, datadir.Agent, func() string { return id })
 	require.NoError(t, err)
-	if l == walAlone {
+	if l == walFilesAlone {
 		require.NoError(t, os.Mkdir(dir.Path(l.log), 0o700))
 	}
-	files, err := openLog(dir, l.kind, hclog.NewNullLogger())
-	require.NoError(t, err)
-	require.Equal(t, dir.Path(l.log), files.path)
-	require.NoError(t, files.close())
 	require.NoError(t, dir.Close())
+	d, err := store.Open(store.Config{ID: id, Dir: path, LogStore: l.kind, Logger: hclog.NewNullLogger()})
+	require.NoError(t, err)
+	require.NoError(t, d.Close())
+	_, err = os.Stat(filepath.Join(path, l.log))
+	require.NoError(t, err)
 }
 
 // offline opens what an agent that is stopped has of Raft.
-func offline(t *testing.T, path string) (raftFiles, func()) {
+func offline(t *testing.T, path string) (*store.Store, func()) {
 	t.Helper()
-	dir, err := datadir.Open(vfs.Default, path, datadir.Agent, nil)
+	d, err := store.Open(store.Config{Dir: path, Logger: hclog.NewNullLogger()})
 	require.NoError(t, err)
-	files, err := openLog(dir, "", hclog.NewNullLogger())
-	require.NoError(t, err)
-	return files, func() {
-		require.NoError(t, files.close())
-		require.NoError(t, dir.Close())
-	}
+	return d, func() { require.NoError(t, d.Close()) }
 }
 
 // names are the files and folders of Raft in a directory, without the snapshots.
@@ -56,10 +70,10 @@ func names(t *testing.T, dir string) (all []string) {
 // beside it; every directory goes on with what it was made with, votes included, and is
 // refused for the other kind.
 func TestDirectoryKeepsItsLayout(t *testing.T) {
-	for _, l := range layouts {
+	for _, l := range diskLayouts {
 		t.Run(l.log, func(t *testing.T) {
 			dir := t.TempDir()
-			if l != walLayout {
+			if l != walFiles {
 				makeLayout(t, dir, "AGNT-x", l)
 			}
 			s := alone(t, dir)
@@ -71,14 +85,14 @@ func TestDirectoryKeepsItsLayout(t *testing.T) {
 			}
 			require.Equal(t, want, names(t, dir))
 			files, done := offline(t, dir)
-			term, err := files.stable.GetUint64([]byte("LastVoteTerm"))
+			term, err := files.Stable.GetUint64([]byte("LastVoteTerm"))
 			require.NoError(t, err)
 			require.Positive(t, term, "it has voted for itself")
-			last, err := files.log.LastIndex()
+			last, err := files.Log.LastIndex()
 			require.NoError(t, err)
 			require.Greater(t, last, uint64(1))
 			done()
-			other := map[string]string{LogBolt: LogWAL, LogWAL: LogBolt}[l.kind]
+			other := map[string]string{store.LogBolt: store.LogWAL, store.LogWAL: store.LogBolt}[l.kind]
 			_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: other})
 			require.ErrorContains(t, err, "has Raft's log as "+l.kind+", not as "+other)
 			s = alone(t, dir, func(c *Config) { c.LogStore = l.kind })
@@ -93,36 +107,36 @@ func TestDirectoryKeepsItsLayout(t *testing.T) {
 // part of it, with which the next start goes on.
 func TestDiesBetweenVotesAndLog(t *testing.T) {
 	for name, l := range map[string]struct {
-		layout
+		diskLayout
 		leave func(t *testing.T, dir string)
 	}{
-		"the stable store torn": {walLayout, func(t *testing.T, dir string) {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, walLayout.stable+".new"), make([]byte, 5000), 0o600))
+		"the stable store torn": {walFiles, func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, walFiles.stable+".new"), make([]byte, 5000), 0o600))
 		}},
-		"the stable store alone": {walLayout, func(t *testing.T, dir string) {
-			require.NoError(t, os.RemoveAll(filepath.Join(dir, walLayout.log)))
+		"the stable store alone": {walFiles, func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, walFiles.log)))
 		}},
-		"the log's folder empty": {walLayout, func(t *testing.T, dir string) {
-			require.NoError(t, os.RemoveAll(filepath.Join(dir, walLayout.log)))
-			require.NoError(t, os.Mkdir(filepath.Join(dir, walLayout.log), 0o700))
+		"the log's folder empty": {walFiles, func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, walFiles.log)))
+			require.NoError(t, os.Mkdir(filepath.Join(dir, walFiles.log), 0o700))
 		}},
-		"the log's meta store torn": {walLayout, func(t *testing.T, dir string) {
-			log := filepath.Join(dir, walLayout.log)
+		"the log's meta store torn": {walFiles, func(t *testing.T, dir string) {
+			log := filepath.Join(dir, walFiles.log)
 			require.NoError(t, os.RemoveAll(log))
 			require.NoError(t, os.Mkdir(log, 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(log, "wal-meta.db.tmp"), make([]byte, 5000), 0o600))
 		}},
-		"Bolt torn": {boltLayout, func(t *testing.T, dir string) {
-			require.NoError(t, os.Rename(filepath.Join(dir, boltLayout.log), filepath.Join(dir, boltLayout.log+".new")))
-			require.NoError(t, os.Truncate(filepath.Join(dir, boltLayout.log+".new"), 5000))
+		"Bolt torn": {boltFiles, func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(filepath.Join(dir, boltFiles.log), filepath.Join(dir, boltFiles.log+".new")))
+			require.NoError(t, os.Truncate(filepath.Join(dir, boltFiles.log+".new"), 5000))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			makeLayout(t, dir, "AGNT-x", l.layout)
+			makeLayout(t, dir, "AGNT-x", l.diskLayout)
 			l.leave(t, dir)
 			kind := l.kind
-			if l.layout == walLayout {
+			if l.diskLayout == walFiles {
 				kind = "" // what is there tells
 			}
 			for range 2 {
@@ -142,25 +156,25 @@ func TestLostPartIsRefused(t *testing.T) {
 		want string
 	}{
 		"votes gone": {func(t *testing.T, dir string) {
-			require.NoError(t, os.Remove(filepath.Join(dir, walLayout.stable)))
+			require.NoError(t, os.Remove(filepath.Join(dir, walFiles.stable)))
 		}, "has lost Raft's votes"},
 		"votes empty": {func(t *testing.T, dir string) {
-			require.NoError(t, os.Remove(filepath.Join(dir, walLayout.stable)))
-			bolt, err := openBolt(filepath.Join(dir, walLayout.stable))
+			require.NoError(t, os.Remove(filepath.Join(dir, walFiles.stable)))
+			bolt, err := raftboltdb.NewBoltStore(filepath.Join(dir, walFiles.stable))
 			require.NoError(t, err)
 			require.NoError(t, bolt.Close())
 		}, "has lost Raft's votes"},
 		"log gone": {func(t *testing.T, dir string) {
-			require.NoError(t, os.RemoveAll(filepath.Join(dir, walLayout.log)))
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, walFiles.log)))
 		}, "has lost Raft's log"},
 		"log's meta store gone": {func(t *testing.T, dir string) {
-			require.NoError(t, os.Remove(filepath.Join(dir, walLayout.log, "wal-meta.db")))
+			require.NoError(t, os.Remove(filepath.Join(dir, walFiles.log, "wal-meta.db")))
 		}, "has lost Raft's log"},
 		"another log": {func(t *testing.T, dir string) {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, boltLayout.log), nil, 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, boltFiles.log), nil, 0o600))
 		}, "Raft's log more than once"},
 		"the log of an earlier version": {func(t *testing.T, dir string) {
-			require.NoError(t, os.Mkdir(filepath.Join(dir, walAlone.log), 0o700))
+			require.NoError(t, os.Mkdir(filepath.Join(dir, walFilesAlone.log), 0o700))
 		}, "Raft's log more than once"},
 	} {
 		t.Run(name, func(t *testing.T) {

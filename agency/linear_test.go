@@ -16,6 +16,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/outcome"
 )
 
 // register is one operation on one key: a read, or a write of a unique value.
@@ -132,14 +134,14 @@ func inquired(c *cluster, id string) bool {
 // certainlyNot says that a write was not applied and will not be.
 func certainlyNot(answer reply, err error) bool {
 	if err != nil {
-		return strings.Contains(err.Error(), "refused") // nobody was there to ask
+		return strings.Contains(err.Error(), "refused") // no agent was there to ask
 	}
 	return answer.status == http.StatusTemporaryRedirect ||
-		answer.status == http.StatusServiceUnavailable && !strings.Contains(answer.body, ErrUnknown.Error())
+		answer.status == http.StatusServiceUnavailable && !strings.Contains(answer.body, outcome.ErrUnknown.Error())
 }
 
 // history is what has to be explained. A write of unknown outcome whose value
-// nobody ever read can always be explained as happening after everything else;
+// no client ever read can always be explained as happening after everything else;
 // leaving it out changes no verdict and keeps the search short.
 func (r *recorder) history() []porcupine.Operation {
 	read := map[any]bool{}
@@ -241,7 +243,7 @@ func harm(c *cluster, random *rand.Rand, n int, r *recorder) {
 		}
 		time.Sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
 		for name, fate := range hung {
-			if c.agents[name].gag.state() != nil {
+			if c.agents[name].fence.Hang() != nil {
 				r.count(fate)
 			}
 		}

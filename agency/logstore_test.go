@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/agency/store"
 )
 
-func onWAL(c *Config)  { c.LogStore = LogWAL }
-func onBolt(c *Config) { c.LogStore = LogBolt }
+func onWAL(c *Config)  { c.LogStore = store.LogWAL }
+func onBolt(c *Config) { c.LogStore = store.LogBolt }
 
 // TestWALRestarts: an agent on the write-ahead log has everything after a restart,
 // also when the log was compacted, and keeps to the log that its directory has.
@@ -23,22 +25,22 @@ func TestWALRestarts(t *testing.T) {
 	for i := 1; i <= 50; i++ {
 		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, i), s.post("write", `[[{"x":{"op":"increment"}},{},"last"]]`).String())
 	}
-	require.NoError(t, s.raft.Snapshot().Error())
+	require.NoError(t, s.node.Raft.Snapshot().Error())
 	require.Equal(t, `200 {"results":[51]}`, s.post("write", `[[{"y":1}]]`).String())
 	s.end()
 
 	s = alone(t, dir, small) // the directory knows
 	require.Equal(t, id, s.ID())
-	first, err := s.disk.log.FirstIndex()
+	first, err := s.disk.Log.FirstIndex()
 	require.NoError(t, err)
 	require.Greater(t, first, uint64(40), "compacted")
 	require.Equal(t, `200 [{"x":50,"y":1}]`, s.post("read", `[["/"]]`).String())
 	require.Equal(t, `200 {"results":[50],"inquired":true}`, s.post("inquire", `["last"]`).String())
 	s.end()
-	_, err = os.Stat(filepath.Join(dir, boltLayout.log))
+	_, err = os.Stat(filepath.Join(dir, boltFiles.log))
 	require.ErrorIs(t, err, os.ErrNotExist)
 
-	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: LogBolt})
+	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: store.LogBolt})
 	require.ErrorContains(t, err, "has Raft's log as wal, not as bolt")
 	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: dir, LogStore: "paper"})
 	require.ErrorContains(t, err, `log store "paper": there are bolt and wal`)
@@ -48,13 +50,13 @@ func TestWALRestarts(t *testing.T) {
 func TestWALBoundsBodies(t *testing.T) {
 	dir := t.TempDir()
 	s := alone(t, dir, onWAL)
-	const beyond = walSegment + 1<<20 // one segment
+	const beyond = 17 << 20 // one segment
 	const before, after = `[[{"/arango/Plan/x":"`, `"},{"/arango/Target/HotBackup/Holder/nonce":"n"}]]`
 	const frame = len(before + after)
 	large := func(n int) string { return before + strings.Repeat("y", n) + after } // as a restore's Plan
 	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}}}]]`).status)
-	require.Equal(t, 413, s.post("write", large(walMaxBody)).status)
-	for _, n := range []int{beyond, walMaxBody - frame} {
+	require.Equal(t, 413, s.post("write", large(int(s.disk.MaxBody))).status)
+	for _, n := range []int{beyond, int(s.disk.MaxBody) - frame} {
 		require.Equal(t, 200, s.post("write", large(n)).status)
 		s.end()
 		s = alone(t, dir) // it has read the whole log
@@ -71,7 +73,7 @@ func TestWALDamaged(t *testing.T) {
 		s.post("write", fmt.Sprintf(`[[{"x":"value %d"}]]`, i))
 	}
 	s.end()
-	segments, err := filepath.Glob(filepath.Join(dir, walLayout.log, "*.wal"))
+	segments, err := filepath.Glob(filepath.Join(dir, walFiles.log, "*.wal"))
 	require.NoError(t, err)
 	require.Len(t, segments, 1)
 	data, err := os.ReadFile(segments[0])

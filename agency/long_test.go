@@ -57,7 +57,7 @@ func TestLinearizableProcesses(t *testing.T) {
 
 func countUnderHarm(t *testing.T, random *rand.Rand, harms int) {
 	const clients = 12
-	p := newProcesses(t, walLayout)
+	p := newProcesses(t, walFiles)
 	r := &recorder{begin: time.Now(), fates: map[string]int{}}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

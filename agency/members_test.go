@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/origin"
 )
 
 // newcomer starts an agent with nothing that asks to be a member.
@@ -160,16 +161,16 @@ func TestWipedAgentDoesNotVoteAsItself(t *testing.T) {
 			require.False(t, c.agents[wiped].IsLeader() || c.agents[behind].IsLeader(), "a majority of the forgetful")
 			time.Sleep(50 * time.Millisecond)
 		}
-		require.True(t, c.agents[wiped].probation.active())
+		require.True(t, c.agents[wiped].learner.Active())
 		c.start(leader)
 		require.Equal(t, `200 [{"x":"acknowledged"}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
 		for range 200 {
-			if !c.agents[wiped].probation.active() {
+			if !c.agents[wiped].learner.Active() {
 				break
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
-		require.False(t, c.agents[wiped].probation.active(), "it has caught up")
+		require.False(t, c.agents[wiped].learner.Active(), "it has caught up")
 		c.kill(c.leader())
 		require.Equal(t, `200 [{"x":"acknowledged"}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
 	})
@@ -189,13 +190,13 @@ func TestWipedAgentThatHeardALeaderDoesNotVote(t *testing.T) {
 		c.stores[wiped] = NewMemoryStores()
 		c.start(wiped)
 		for range 500 {
-			if c.agents[wiped].origins.origin().Exists() {
+			if c.agents[wiped].origins.Origin().Exists() {
 				break
 			}
 			time.Sleep(time.Millisecond)
 		}
-		require.True(t, c.agents[wiped].origins.origin().Exists(), "it has heard no leader")
-		require.True(t, c.agents[wiped].probation.active(), "it has caught up already")
+		require.True(t, c.agents[wiped].origins.Origin().Exists(), "it has heard no leader")
+		require.True(t, c.agents[wiped].learner.Active(), "it has caught up already")
 		c.kill(leader)
 		c.start(behind)
 		for range 200 {
@@ -214,7 +215,8 @@ func TestLeadershipHandedOver(t *testing.T) {
 		to := c.others(first)[1]
 		require.Equal(t, http.StatusOK, c.ask(first, "members", fmt.Sprintf(`{"transfer":true,"id":"AGNT-%s"}`, to)).status)
 		require.Equal(t, to, c.leader(first))
-		require.Equal(t, http.StatusBadRequest, c.ask(c.leader(first), "members", `{"transfer":true,"id":"AGNT-nobody"}`).status)
+		require.Equal(t, http.StatusBadRequest, c.ask(c.leader(first), "members", `{"transfer":true,"id":"AGNT-none"}`).status)
+		time.Sleep(time.Second) // by then it has heard of the new leader
 		require.Equal(t, http.StatusTemporaryRedirect, c.ask(first, "members", `{"transfer":true}`).status)
 	})
 }
@@ -246,9 +248,10 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		a, err := Start(t.Context(), Config{ID: "AGNT-s", Listen: "s:1", Network: c.net.Host(stranger), Stores: c.stores[stranger], Logger: logger(t), Timing: c.timing})
 		require.NoError(t, err)
 		c.agents[stranger] = a
-		c.agents[leader].book.learn(c.agents[leader].members())
-		stream := &raftStream{mux: c.agents[leader].mux, book: c.agents[leader].book, handshake: c.agents[leader].handshake()}
-		conn, err := stream.Dial("AGNT-other@s:1", time.Second)
+		c.agents[leader].node.Book().Learn(c.agents[leader].members.Configuration())
+		l := c.agents[leader]
+		guard := origin.NewGuard(l.origins, &origin.Status{}, l.node.Voters, l.life.mustStop, l.logger)
+		conn, err := l.port.Streams(l.node.Streams(guard)).Dial("AGNT-other@s:1", time.Second)
 		require.NoError(t, err)
 		_, err = conn.Write(make([]byte, 64))
 		require.NoError(t, err)

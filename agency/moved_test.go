@@ -8,6 +8,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/recovery"
 )
 
 // TestRecoveryRaisesTerms: an entry that is lost may have given a shard a term, and the
@@ -42,12 +43,12 @@ func TestRecoveryRaisesTerms(t *testing.T) {
 		c.kill("a")
 		stores := c.stores["a"]
 		c.wipe("b", "c")
-		_, err = Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+		_, err = recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
 		require.NoError(t, err)
 		terms("a", 1)
 
 		c.wipe("a")
-		_, err = Restore(saved, RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 3})
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 3})
 		require.NoError(t, err)
 		terms("a", 2)
 	})

@@ -17,7 +17,7 @@ func TestAgentKnowsItsNames(t *testing.T) {
 	for host, want := range map[string]int{
 		"agent-1.example:8531": http.StatusOK, "node.example:8531": http.StatusOK, "localhost:1": http.StatusOK, "agent-2.example:8531": http.StatusForbidden,
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.mux.http.Addr().String()+"/_api/agency/config", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.port.HTTP().Addr().String()+"/_api/agency/config", nil)
 		require.NoError(t, err)
 		r.Host = host
 		answer, err := s.http.Do(r)

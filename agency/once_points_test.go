@@ -15,6 +15,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/outcome"
 	"stasis/internal/failpoint"
 	"stasis/internal/network"
 )
@@ -68,7 +69,7 @@ func TestLateRequestIsNotApplied(t *testing.T) {
 		late := release()
 		require.Equal(t, `200 [{"x":1}]`, c.ask(leader, "read", `[["x"]]`).String(), "it was applied twice")
 		require.Equal(t, http.StatusServiceUnavailable, late.status)
-		require.Contains(t, late.body, ErrUnknown.Error(), "who asks for the outcome is told the index")
+		require.Contains(t, late.body, outcome.ErrUnknown.Error(), "who asks for the outcome is told the index")
 		require.Equal(t, `200 {"results":[1],"inquired":true}`, c.ask(leader, "inquire", `["me"]`).String())
 
 		require.Equal(t, `200 {"results":[2]}`, c.ask(leader, "write", increment).String(), "an id alone is no deduplication key")
@@ -77,9 +78,9 @@ func TestLateRequestIsNotApplied(t *testing.T) {
 	})
 }
 
-// TestLateRequestAtALaterOffice: the same, and meanwhile another agent has led and applied the
+// TestLateRequestAtALaterLeadership: the same, and meanwhile another agent has led and applied the
 // repetition. The first leader leads again when it gets to the first request.
-func TestLateRequestAtALaterOffice(t *testing.T) {
+func TestLateRequestAtALaterLeadership(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		first := c.leader()
 		release := c.late(t, first)
@@ -94,7 +95,7 @@ func TestLateRequestAtALaterOffice(t *testing.T) {
 				break
 			}
 			id := raft.ServerID("AGNT-" + first)
-			_ = c.agents[c.leader()].raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // tried again
+			_ = c.agents[c.leader()].node.Raft.LeadershipTransferToServer(id, raft.ServerAddress(c.peers[string(id)])).Error() // tried again
 		}
 		require.True(t, c.agents[first].IsLeader())
 		release()

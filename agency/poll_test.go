@@ -155,7 +155,7 @@ func TestPollPacked(t *testing.T) {
 		c.ask(leader, "write", `[[{"a":1}]]`)
 		short := c.ask(leader, "poll?index=1", "", "Accept-Encoding", "gzip")
 		require.Empty(t, short.header.Get("Content-Encoding"))
-		c.ask(leader, "write", `[[{"b":"`+strings.Repeat("long ", packedFrom)+`"}]]`)
+		c.ask(leader, "write", `[[{"b":"`+strings.Repeat("long ", 8<<10)+`"}]]`)
 		plain := c.ask(leader, "poll?index=1", "", "Accept-Encoding", "gzip;q=0, identity")
 		packed := c.ask(leader, "poll?index=1", "", "Accept-Encoding", "br, gzip")
 		require.Empty(t, plain.header.Get("Content-Encoding"))

@@ -11,6 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/learner"
+	"stasis/agency/note"
+	"stasis/agency/origin"
+	"stasis/agency/recovery"
+	"stasis/agency/store"
 )
 
 // origin is what an agent says it belongs to, and its status.
@@ -38,7 +43,7 @@ func (c *cluster) trees() map[string][]string {
 	c.t.Helper()
 	trees := map[string][]string{}
 	for name, a := range c.agents {
-		if a.raft.LastIndex() > 0 && a.running.Err() == nil {
+		if a.node.Raft.LastIndex() > 0 && a.life.running.Err() == nil {
 			state := decoded(c.t, c.ask(name, "state", ""))
 			text := fmt.Sprint(state["index"], state["agency"])
 			trees[text] = append(trees[text], name)
@@ -64,7 +69,7 @@ func TestRecover(t *testing.T) {
 		c.kill("a")
 		stores := c.stores["a"]
 
-		seen, err := Recover(RecoverOptions{Stores: stores, DryRun: true, Logger: logger(t)})
+		seen, err := recovery.Recover(recovery.Options{Stores: stores, DryRun: true, Logger: logger(t)})
 		require.NoError(t, err)
 		require.EqualValues(t, 10, seen.Index)
 		require.Len(t, seen.Members, 3)
@@ -77,7 +82,7 @@ func TestRecover(t *testing.T) {
 		require.False(t, c.agents["a"].IsLeader())
 		c.kill("a")
 
-		got, err := Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+		got, err := recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
 		require.NoError(t, err)
 		require.Equal(t, before, got.Before)
 		require.Equal(t, before.Agency, got.After.Agency)
@@ -85,8 +90,8 @@ func TestRecover(t *testing.T) {
 		c.start("a")
 		require.Equal(t, "a", c.leader())
 		require.Equal(t, `200 [{"x":9}]`, c.ask("a", "read", `[["x"]]`).String())
-		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, indexStep), c.ask("a", "inquire", `["id-9"]`).String(), "client ids are known")
-		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, indexStep+1), c.ask("a", "write", `[[{"x":"after"}]]`).String())
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, recovery.IndexStep), c.ask("a", "inquire", `["id-9"]`).String(), "client ids are known")
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, recovery.IndexStep+1), c.ask("a", "write", `[[{"x":"after"}]]`).String())
 
 		c.start("c")
 		c.voters(3)
@@ -99,7 +104,7 @@ func TestRecover(t *testing.T) {
 		c.kill("b")
 		c.stores["b"] = old
 		c.start("b")
-		require.ErrorIs(t, c.stopped("b"), errStranger)
+		require.ErrorIs(t, c.stopped("b"), origin.ErrStranger)
 		require.Equal(t, http.StatusServiceUnavailable, c.ask("b", "read", `[["x"]]`).status)
 		require.Contains(t, c.config("b").Status, "incarnation 2")
 		require.Equal(t, 200, c.ask(c.leader("b"), "write", `[[{"x":"members go on"}]]`).status)
@@ -109,10 +114,10 @@ func TestRecover(t *testing.T) {
 // TestRecoverOnDisk: the same on the real disk, with each layout, by the directory's lock and
 // with entries in the log and in a snapshot; and what is refused.
 func TestRecoverOnDisk(t *testing.T) {
-	for _, l := range layouts {
+	for _, l := range diskLayouts {
 		t.Run(l.log, func(t *testing.T) {
 			dir := t.TempDir()
-			if l == walAlone { // no new directory has it
+			if l == walFilesAlone { // no new directory has it
 				makeLayout(t, dir, "AGNT-1", l)
 			}
 			small := func(c *Config) { c.LogStore, c.Timing.TrailingLogs = l.kind, 2 }
@@ -120,34 +125,34 @@ func TestRecoverOnDisk(t *testing.T) {
 			for range 20 {
 				s.post("write", `[[{"x":{"op":"increment"}}]]`)
 			}
-			require.NoError(t, s.raft.Snapshot().Error())
+			require.NoError(t, s.node.Raft.Snapshot().Error())
 			s.post("write", `[[{"x":{"op":"increment"}}]]`)
-			_, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
+			_, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
 			require.ErrorContains(t, err, "in use")
 			s.end()
 
 			for i := uint64(2); i <= 3; i++ {
-				got, err := Recover(RecoverOptions{Dir: dir, Logger: logger(t)})
+				got, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
 				require.NoError(t, err)
 				require.Equal(t, i, got.After.Incarnation)
 				require.Equal(t, s.ID(), got.ID)
 			}
-			_, err = Recover(RecoverOptions{Dir: dir, Incarnation: 3, Logger: logger(t)})
+			_, err = recovery.Recover(recovery.Options{Dir: dir, Incarnation: 3, Logger: logger(t)})
 			require.ErrorContains(t, err, "there was incarnation 3 already")
-			_, err = Recover(RecoverOptions{Dir: dir, Incarnation: mostIncarnations + 1, Logger: logger(t)})
+			_, err = recovery.Recover(recovery.Options{Dir: dir, Incarnation: recovery.MostIncarnations + 1, Logger: logger(t)})
 			require.Error(t, err)
 			s = alone(t, dir, small)
 			require.Equal(t, `200 [{"x":21}]`, s.post("read", `[["x"]]`).String())
-			require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, 2*indexStep+1), s.post("write", `[[{"y":1}]]`).String())
-			require.Eventually(t, func() bool { return string(s.members().Servers[0].Address) == s.advertise }, waitMax, waitStep, "it writes its own address to the log")
+			require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, 2*recovery.IndexStep+1), s.post("write", `[[{"y":1}]]`).String())
+			require.Eventually(t, func() bool { return string(s.members.Configuration().Servers[0].Address) == s.advertise }, waitMax, waitStep, "it writes its own address to the log")
 		})
 	}
 	empty := filepath.Join(t.TempDir(), "none")
-	_, err := Recover(RecoverOptions{Dir: empty})
-	require.ErrorIs(t, err, ErrNothingToRecover)
+	_, err := recovery.Recover(recovery.Options{Dir: empty})
+	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
 	require.NoDirExists(t, empty, "nothing is made where nothing was")
-	_, err = Recover(RecoverOptions{Stores: NewMemoryStores()})
-	require.ErrorIs(t, err, ErrNothingToRecover)
+	_, err = recovery.Recover(recovery.Options{Stores: NewMemoryStores()})
+	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
 }
 
 // TestRecoverIncomplete: an agent that had not caught up is no survivor, unless it is
@@ -156,10 +161,10 @@ func TestRecoverIncomplete(t *testing.T) {
 	inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
-		require.NoError(t, writeNote(c.stores["a"], probationNote, trial{Seed: "s"}))
-		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		require.NoError(t, note.Write(c.stores["a"], note.Learner, learner.Record{Seed: "s"}))
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "--incomplete")
-		_, err = Recover(RecoverOptions{Stores: c.stores["a"], Incomplete: true})
+		_, err = recovery.Recover(recovery.Options{Stores: c.stores["a"], Incomplete: true})
 		require.NoError(t, err)
 		c.start("a")
 		require.Equal(t, `200 [{"x":1}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
@@ -177,7 +182,7 @@ func (c *cutShort) pass() error {
 }
 
 type cutNotes struct {
-	notes
+	note.Store
 	cut *cutShort
 }
 
@@ -185,14 +190,14 @@ func (n cutNotes) WriteNote(name string, data []byte) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.notes.WriteNote(name, data)
+	return n.Store.WriteNote(name, data)
 }
 
 func (n cutNotes) RemoveNote(name string) error {
 	if err := n.cut.pass(); err != nil {
 		return err
 	}
-	return n.notes.RemoveNote(name)
+	return n.Store.RemoveNote(name)
 }
 
 type cutLog struct {
@@ -231,9 +236,9 @@ func (s cutStable) SetUint64(key []byte, v uint64) error {
 	return s.StableStore.SetUint64(key, v)
 }
 
-func (d *disk) cutAfter(n int) *cutShort {
+func cutAfter(d *store.Store, n int) *cutShort {
 	cut := &cutShort{left: n}
-	d.notes, d.log, d.shots, d.stable = cutNotes{d.notes, cut}, cutLog{d.log, cut}, cutShots{d.shots, cut}, cutStable{d.stable, cut}
+	d.Notes, d.Log, d.Snapshots, d.Stable = cutNotes{d.Notes, cut}, cutLog{d.Log, cut}, cutShots{d.Snapshots, cut}, cutStable{d.Stable, cut}
 	return cut
 }
 
@@ -249,20 +254,20 @@ func TestRecoverCutShort(t *testing.T) {
 			}
 			c.kill("a")
 			stores := c.stores["a"]
-			d, err := openDisk(Config{Stores: stores}, logger(t))
+			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 			require.NoError(t, err)
-			d.cutAfter(at)
-			begun, err := recoverDisk(d, RecoverOptions{Logger: logger(t)})
+			cutAfter(d, at)
+			begun, err := recovery.Disk(d, recovery.Options{Logger: logger(t)})
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())
-				raw, err := stores.ReadNote(recoveryNote)
+				raw, err := stores.ReadNote(note.Recovery)
 				require.NoError(t, err)
 				require.Equal(t, at == 0, raw == nil, "from the first change on it is known that it has begun")
 				if at > 0 {
 					_, err = Start(t.Context(), Config{ID: "AGNT-a", Listen: "a:1", Network: c.net.Host("a"), Stores: stores})
 					require.ErrorContains(t, err, "run \"stasis agency recover\" on it again")
 				}
-				got, err := Recover(RecoverOptions{Stores: stores, Logger: logger(t)})
+				got, err := recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
 				require.NoError(t, err)
 				if at > 0 {
 					require.Equal(t, begun.After, got.After)
@@ -270,13 +275,13 @@ func TestRecoverCutShort(t *testing.T) {
 			}
 			c.start("a")
 			require.Equal(t, `200 [{"x":5}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
-			require.EqualValues(t, indexStep, c.config("a").CommitIndex)
+			require.EqualValues(t, recovery.IndexStep, c.config("a").CommitIndex)
 			require.EqualValues(t, 2, c.config("a").Origin.Incarnation)
-			_, err = Recover(RecoverOptions{Stores: stores, DryRun: true, Logger: logger(t)})
+			_, err = recovery.Recover(recovery.Options{Stores: stores, DryRun: true, Logger: logger(t)})
 			require.NoError(t, err)
 		})
 		if done {
-			require.Greater(t, at, 4, "decision, snapshot, log, origin, probation, decision")
+			require.Greater(t, at, 4, "decision, snapshot, log, origin, learner, decision")
 			return
 		}
 	}
@@ -291,7 +296,7 @@ func TestJoinWithOldDisk(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			c.kill(name)
 		}
-		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
 		require.NoError(t, err)
 		c.start("a")
 		require.Equal(t, "a", c.leader())
@@ -300,7 +305,7 @@ func TestJoinWithOldDisk(t *testing.T) {
 		})
 		require.NoError(t, err)
 		c.agents["b"] = b
-		require.ErrorIs(t, c.stopped("b"), errStranger)
+		require.ErrorIs(t, c.stopped("b"), origin.ErrStranger)
 		require.Len(t, c.members(), 1)
 	})
 }
@@ -315,10 +320,10 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		before := c.config("a").Origin
 		c.wipe("b", "c")
 		c.kill("a")
-		_, err := Recover(RecoverOptions{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
 		require.NoError(t, err)
-		require.NoError(t, writeNote(c.stores["b"], probationNote, trial{Seed: "s"}))
-		require.NoError(t, writeNote(c.stores["b"], originNote, founded{Origin: before}))
+		require.NoError(t, note.Write(c.stores["b"], note.Learner, learner.Record{Seed: "s"}))
+		require.NoError(t, note.Write(c.stores["b"], note.Origin, origin.Founded{Origin: before}))
 		c.start("a")
 		c.start("b")
 		c.voters(2)

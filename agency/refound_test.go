@@ -12,6 +12,10 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/learner"
+	"stasis/agency/note"
+	"stasis/agency/origin"
+	"stasis/agency/recovery"
 	"stasis/internal/bubbles"
 )
 
@@ -41,7 +45,7 @@ func TestWipedMajorityFoundsNothing(t *testing.T) {
 			require.False(t, c.agents["a"].IsLeader() || c.agents["b"].IsLeader(), "two that know nothing have founded an agency beside the old one")
 			time.Sleep(50 * time.Millisecond)
 		}
-		require.Zero(t, c.agents["a"].raft.LastIndex())
+		require.Zero(t, c.agents["a"].node.Raft.LastIndex())
 		c.net.Thaw("c")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, map[string]any{"x": "acknowledged"}, decoded(t, c.ask("c", "state", ""))["agency"])
@@ -151,13 +155,13 @@ func (c *cluster) lose(l lost) bool {
 		require.Equal(t, `200 [{"x":2}]`, c.ask(c.leader(), "read", `[["x"]]`).String(), l.String())
 		for name := range c.agents {
 			require.Equal(t, before, c.config(name).Origin, l.String())
-			require.False(t, c.agents[name].probation.active(), "%s: %s", l, name)
+			require.False(t, c.agents[name].learner.Active(), "%s: %s", l, name)
 		}
 	case left > 0:
 		require.LessOrEqual(t, left, l.n/2, "%s: there is a majority, and no leader", l)
 		require.Len(t, trees, 1, "%s: %v", l, trees)
 		for _, name := range l.wiped {
-			if c.agents[name].probation.active() { // else it had been given everything while there was a leader
+			if c.agents[name].learner.Active() { // else it had been given everything while there was a leader
 				require.Contains(t, c.config(name).Status, "stasis agency recover", l.String())
 			}
 		}
@@ -179,11 +183,11 @@ func (c *cluster) watchFor(d time.Duration, l lost, before keys.Origin) {
 	for range int(d / (50 * time.Millisecond)) {
 		time.Sleep(50 * time.Millisecond)
 		for name, a := range c.agents {
-			if a.origins.origin().Exists() {
-				require.Equal(c.t, before, a.origins.origin(), "%s: %s belongs to a second agency", l, name)
+			if a.origins.Origin().Exists() {
+				require.Equal(c.t, before, a.origins.Origin(), "%s: %s belongs to a second agency", l, name)
 			}
 			if a.IsLeader() {
-				require.Equal(c.t, `{"x":2}`, a.machine.state().Root().String(), "%s: %s leads", l, name)
+				require.Equal(c.t, `{"x":2}`, a.tree.State().Root().String(), "%s: %s leads", l, name)
 			}
 		}
 	}
@@ -208,7 +212,7 @@ func TestFirstStart(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				for name, a := range c.agents {
-					require.False(t, a.origins.origin().Exists(), name)
+					require.False(t, a.origins.Origin().Exists(), name)
 				}
 				if awake := c.others(names[0]); len(names) < n && !slices.Contains(names, awake[len(awake)-1]) {
 					status := c.config(awake[len(awake)-1]).Status
@@ -244,7 +248,7 @@ func TestOtherPeers(t *testing.T) {
 		require.Contains(t, c.config("a").Status, "AGNT-c (c:1) has nothing, but names other agents: [AGNT-a AGNT-c]")
 		require.Contains(t, c.config("c").Status, "AGNT-a (a:1) has nothing, but names other agents")
 		for _, a := range c.agents {
-			require.False(t, a.origins.origin().Exists())
+			require.False(t, a.origins.Origin().Exists())
 		}
 		c.kill("c")
 		c.start("c")
@@ -258,9 +262,9 @@ func TestOtherPeers(t *testing.T) {
 func TestFounderWipedMeanwhile(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"acknowledged"}]]`).status)
-		seeds := c.agents["b"].origins.part().Seeds
+		seeds := c.agents["b"].origins.Part().Seeds
 		c.wipe("a", "b", "c")
-		require.NoError(t, writeNote(c.stores["b"], probationNote, trial{
+		require.NoError(t, note.Write(c.stores["b"], note.Learner, learner.Record{
 			Seed: seeds["AGNT-b"], Met: map[string]string{"AGNT-a": seeds["AGNT-a"], "AGNT-c": seeds["AGNT-c"]},
 		}))
 		for name := range c.stores {
@@ -268,10 +272,10 @@ func TestFounderWipedMeanwhile(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		for name, a := range c.agents {
-			require.False(t, a.origins.origin().Exists(), "%s: an agency is founded although one may have been lost", name)
+			require.False(t, a.origins.Origin().Exists(), "%s: an agency is founded although one may have been lost", name)
 		}
 		require.Contains(t, c.config("c").Status, "AGNT-b knows that AGNT-a had another directory when a founding began")
-		c.wipe("a", "b", "c") // nobody is left that remembers
+		c.wipe("a", "b", "c") // no agent is left that remembers
 		for name := range c.stores {
 			c.start(name)
 		}
@@ -283,25 +287,25 @@ func TestFounderWipedMeanwhile(t *testing.T) {
 // its directory, takes part at once: what it gave up for the founding it has given up once.
 func TestFounderLate(t *testing.T) {
 	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
-		part := c.agents[c.leader()].origins.part()
-		b := trial{Seed: part.Seeds["AGNT-b"], Met: part.Seeds}
+		part := c.agents[c.leader()].origins.Part()
+		b := learner.Record{Seed: part.Seeds["AGNT-b"], Met: part.Seeds}
 		for name, notes := range map[string]map[string]any{
-			"before the decision":   {probationNote: b},
-			"the decision":          {probationNote: b, originNote: part},
-			"the probation's end":   {originNote: part},
-			"another one's calling": {probationNote: b, originNote: founded{Origin: part.Origin}},
+			"before the decision":   {note.Learner: b},
+			"the decision":          {note.Learner: b, note.Origin: part},
+			"the end of learning":   {note.Origin: part},
+			"another one's calling": {note.Learner: b, note.Origin: origin.Founded{Origin: part.Origin}},
 		} {
 			c.wipe("a", "b", "c")
 			for _, other := range []string{"a", "c"} {
-				require.NoError(t, writeNote(c.stores[other], originNote, part))
+				require.NoError(t, note.Write(c.stores[other], note.Origin, part))
 			}
-			for note, value := range notes {
-				require.NoError(t, writeNote(c.stores["b"], note, value))
+			for which, value := range notes {
+				require.NoError(t, note.Write(c.stores["b"], which, value))
 			}
 			c.start("b")
 			c.start("a") // with one of the two it is a majority
 			require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":1}]]`).status, name)
-			require.False(t, c.agents["b"].probation.active(), name)
+			require.False(t, c.agents["b"].learner.Active(), name)
 			require.Equal(t, part.Origin, c.config("b").Origin, name)
 		}
 		c.start("c")
@@ -328,7 +332,7 @@ func TestBootstrapDespiteSilence(t *testing.T) {
 		require.Equal(t, 200, c.ask(c.leader("c"), "write", `[[{"y":"new"}]]`).status)
 		c.net.Thaw("c")
 		err = c.stopped("c")
-		require.ErrorIs(t, err, errStranger)
+		require.ErrorIs(t, err, origin.ErrStranger)
 		require.ErrorContains(t, err, "no majority left")
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
@@ -358,7 +362,7 @@ func TestTwinsRecovered(t *testing.T) {
 		time.Sleep(time.Second)
 		for _, name := range []string{"a", "b"} {
 			c.kill(name)
-			_, err := Recover(RecoverOptions{Stores: c.stores[name]})
+			_, err := recovery.Recover(recovery.Options{Stores: c.stores[name]})
 			require.NoError(t, err)
 		}
 		c.start("a")
@@ -374,6 +378,6 @@ func TestTwinsRecovered(t *testing.T) {
 		defer cancel()
 		_, err = one.Read(short, "x")
 		require.ErrorIs(t, err, agencyclient.ErrStranger)
-		require.ErrorIs(t, c.stopped("c"), errStranger, "it has met a later incarnation")
+		require.ErrorIs(t, c.stopped("c"), origin.ErrStranger, "it has met a later incarnation")
 	})
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/recovery"
+	"stasis/agency/store"
 )
 
 // TestSnapshotRestore: the agency is saved, all three disks are lost, and it goes on from
@@ -42,12 +44,12 @@ func TestSnapshotRestore(t *testing.T) {
 			_, _, err = agencyclient.ReadSnapshot(saved[:i])
 			require.ErrorIs(t, err, agencyclient.ErrSnapshot, "%d bytes", i)
 		}
-		_, err = Restore(saved[:len(saved)-1], RestoreOptions{Stores: c.stores["a"]})
+		_, err = recovery.Restore(saved[:len(saved)-1], recovery.RestoreOptions{Stores: c.stores["a"]})
 		require.ErrorIs(t, err, agencyclient.ErrSnapshot)
-		what, err := Restore(saved, RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 5})
+		what, err := recovery.Restore(saved, recovery.RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 5})
 		require.NoError(t, err)
 		require.EqualValues(t, 5, what.After.Incarnation)
-		_, err = Restore(saved, RestoreOptions{Stores: c.stores["a"]})
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Stores: c.stores["a"]})
 		require.ErrorContains(t, err, "there is a log already")
 
 		c.start("a")
@@ -57,8 +59,8 @@ func TestSnapshotRestore(t *testing.T) {
 		c.voters(3)
 		time.Sleep(6 * time.Second)
 		require.Equal(t, `200 [{"x":"kept"}]`, c.ask("a", "read", `[["/"]]`).String(), "what has a time to live has had it")
-		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, 4*indexStep-2), c.ask("a", "inquire", `["id"]`).String())
-		require.Equal(t, []string{"http://b:1/"}, c.agents["a"].machine.state().Observers()["/x"])
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d],"inquired":true}`, 4*recovery.IndexStep-2), c.ask("a", "inquire", `["id"]`).String())
+		require.Equal(t, []string{"http://b:1/"}, c.agents["a"].tree.State().Observers()["/x"])
 		c.kill("a")
 		require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":"goes on"}]]`).status)
 		require.Equal(t, map[string]any{"x": "goes on"}, decoded(t, c.ask(c.leader(), "state", ""))["agency"])
@@ -75,14 +77,14 @@ func TestRestoreCutShort(t *testing.T) {
 	require.NoError(t, err)
 	_, state, err := agencyclient.ReadSnapshot(saved)
 	require.NoError(t, err)
-	after, err := nextOrigin(head.Origin, 0)
+	after, err := recovery.Next(head.Origin, 0)
 	require.NoError(t, err)
 	for at := 0; ; at++ {
 		stores := NewMemoryStores()
-		d, err := openDisk(Config{Stores: stores}, logger(t))
+		d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
 		require.NoError(t, err)
-		d.cutAfter(at)
-		err = restoreDisk(d, state, moved{from: head.Origin, to: after})
+		cutAfter(d, at)
+		err = recovery.RestoreDisk(d, state, recovery.Move{From: head.Origin, To: after})
 		if err == nil {
 			require.Greater(t, at, 4)
 			return
@@ -104,19 +106,19 @@ func TestRestoreOnDisk(t *testing.T) {
 	require.NoError(t, err)
 	full := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o600))
-	_, err = Restore(saved, RestoreOptions{Dir: full})
+	_, err = recovery.Restore(saved, recovery.RestoreOptions{Dir: full})
 	require.ErrorContains(t, err, "is not empty")
-	for _, kind := range []string{LogBolt, LogWAL} {
+	for _, kind := range []string{store.LogBolt, store.LogWAL} {
 		dir := filepath.Join(t.TempDir(), "new")
-		what, err := Restore(saved, RestoreOptions{Dir: dir, LogStore: kind, Logger: logger(t)})
+		what, err := recovery.Restore(saved, recovery.RestoreOptions{Dir: dir, LogStore: kind, Logger: logger(t)})
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(what.ID, "AGNT-"))
-		_, err = Restore(saved, RestoreOptions{Dir: dir})
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Dir: dir})
 		require.ErrorContains(t, err, "is not empty")
 		restored := alone(t, dir)
 		require.Equal(t, what.ID, restored.ID())
 		require.Equal(t, `200 [{"x":1}]`, restored.post("read", `[["x"]]`).String())
-		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, indexStep+1), restored.post("write", `[[{"x":2}]]`).String())
+		require.Equal(t, fmt.Sprintf(`200 {"results":[%d]}`, recovery.IndexStep+1), restored.post("write", `[[{"x":2}]]`).String())
 		restored.end()
 		restored = alone(t, dir)
 		require.Equal(t, `200 [{"x":2}]`, restored.post("read", `[["x"]]`).String())

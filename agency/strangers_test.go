@@ -1,14 +1,17 @@
 package agency
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
+	"stasis/agency/port"
+	"stasis/agency/recovery"
 )
 
 // TestStrangersAreRefused: an agent takes nothing from who belongs to another agency, or, where it
@@ -20,7 +23,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 				require.Equal(t, http.StatusOK, c.ask(c.leader(), "write", `[[{"x":1}]]`).status)
 				c.kill("a")
-				_, err := Recover(RecoverOptions{Stores: c.stores["a"]}) // so that there is an incarnation before
+				_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]}) // so that there is an incarnation before
 				require.NoError(t, err)
 				c.start("a")
 				require.Equal(t, "a", c.leader())
@@ -32,21 +35,21 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 	in("a stream of Raft", func(t *testing.T, c *cluster, mine keys.Origin) {
 		hello := func(theirs keys.Origin) string {
-			line, err := json.Marshal(hello{To: "AGNT-a", From: "AGNT-x", Origin: theirs, Leads: true})
+			line, err := json.Marshal(port.Hello{To: "AGNT-a", From: "AGNT-x", Origin: theirs, Leads: true})
 			require.NoError(t, err)
-			conn, err := c.agents["a"].mux.dialRaft("a:1", time.Minute)
+			conn, err := c.net.Host("x").DialContext(t.Context(), "tcp", "a:1")
 			require.NoError(t, err)
-			_, err = conn.Write(append(line, '\n'))
+			_, err = io.WriteString(conn, raftPreamble+string(line)+"\n")
 			require.NoError(t, err)
-			answer, err := readLine(conn)
+			answer, err := bufio.NewReader(conn).ReadString('\n')
 			require.NoError(t, err)
 			require.NoError(t, conn.Close())
-			return string(answer)
+			return answer
 		}
 		for _, theirs := range []keys.Origin{foreign, {Agency: mine.Agency, Incarnation: 1}, {}} {
-			require.NotEqual(t, welcome, hello(theirs), "a stranger's stream is welcome: %s", theirs)
+			require.NotEqual(t, welcome+"\n", hello(theirs), "a stranger's stream is welcome: %s", theirs)
 		}
-		require.Equal(t, welcome, hello(mine), "the test proves nothing")
+		require.Equal(t, welcome+"\n", hello(mine), "the test proves nothing")
 	})
 	in("a request", func(t *testing.T, c *cluster, mine keys.Origin) {
 		for _, theirs := range []keys.Origin{foreign, {Agency: mine.Agency, Incarnation: 3}, {Agency: mine.Agency, Incarnation: 2, Founding: "another"}} {

@@ -32,7 +32,7 @@ func TestConfigure(t *testing.T) {
 	}
 	require.Equal(t, 200, s.post("compact", ``).status)
 	require.Equal(t, 200, s.post("compact", ``).status, "again, with nothing new")
-	shots, err := s.disk.shots.List()
+	shots, err := s.disk.Snapshots.List()
 	require.NoError(t, err)
 	require.NotEmpty(t, shots)
 }

@@ -4,189 +4,169 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
+	"time"
 )
 
-// Paths of what is told of shards, jobs and the supervision's decisions.
-const (
-	// PathShards answers GET with Shards. Parameters: database and collection (name
-	// or id) choose; with checksum=true every replica is asked what it holds.
-	PathShards = "/_stasis/shards"
-	// PathJobs answers GET with Jobs; id chooses one and its children.
-	PathJobs = "/_stasis/jobs"
-	// PathEvents answers GET with the supervision's decisions, one Event a line: those
-	// kept, or with last=n the last n; with follow=true also every new one.
-	PathEvents = "/_stasis/events"
-)
+// Cluster administers a cluster. What takes time is a job: its methods return the id, and
+// [Client.Job] says how it stands. Servers are named by id or short name.
+type Cluster struct{ client *Client }
 
-// Shards is every shard, sorted by database, collection and number.
-type Shards struct {
-	Shards []Shard `json:"shards"`
-}
+// Cluster gives access to the administration. It sends nothing.
+func (c *Client) Cluster() Cluster { return Cluster{c} }
 
-// Shard is one shard as Plan and Current have it.
-type Shard struct {
-	Database          string    `json:"database"`
-	Collection        string    `json:"collection"`
-	CollectionID      string    `json:"collectionId"`
-	Shard             string    `json:"shard"`
-	ReplicationFactor int       `json:"replicationFactor"`
-	WriteConcern      int       `json:"writeConcern"`
-	Term              uint64    `json:"term"`               // in Plan
-	Leader            string    `json:"leader"`             // planned
-	Resigns           bool      `json:"resigns"`            // the leader has been asked to stop leading
-	Serving           bool      `json:"serving"`            // the leader has reported to serve in the planned term
-	Followers         []string  `json:"followers"`          // planned
-	InSync            []string  `json:"inSync"`             // by the last report, the leader that made it included
-	Replicas          []Replica `json:"replicas,omitempty"` // what every planned server holds, if asked for
-}
+const pathCluster = "/_admin/cluster/"
 
-// Replica is what one server says of what it holds of a shard.
-type Replica struct {
-	Server    string `json:"server"`
-	Role      string `json:"role,omitempty"` // in its own eyes
-	InSync    bool   `json:"inSync"`
-	Term      uint64 `json:"term"` // of its last write
-	Seq       uint64 `json:"seq"`
-	Committed uint64 `json:"committed"`
-	Count     uint64 `json:"count"`
-	Checksum  string `json:"checksum,omitempty"`
-	Copying   bool   `json:"copying,omitempty"` // it is getting a copy, and has not all of it
-	Error     string `json:"error,omitempty"`   // instead of the rest: why it did not answer
-}
-
-// Replicated is how many of the planned replicas are in sync.
-func (s Shard) Replicated() int {
-	n := 0
-	for _, server := range append([]string{s.Leader}, s.Followers...) {
-		if slices.Contains(s.InSync, server) {
-			n++
-		}
-	}
-	return n
-}
-
-// Identical says whether all replicas answered, and hold the same up to the same
-// committed write. A follower applies what its leader has committed a moment later,
-// so while writers write, and shortly after, replicas may be at different writes.
-func (s Shard) Identical() bool {
-	for _, r := range s.Replicas {
-		if r.Error != "" || r.Copying || r.Committed != s.Replicas[0].Committed || r.Checksum != s.Replicas[0].Checksum || r.Count != s.Replicas[0].Count {
-			return false
-		}
-	}
-	return len(s.Replicas) > 0
-}
-
-// Diverged says whether two whole replicas hold different things up to the same
-// committed write. That must never be.
-func (s Shard) Diverged() bool {
-	at := map[uint64]Replica{}
-	for _, r := range s.Replicas {
-		if r.Error != "" || r.Copying {
-			continue
-		}
-		if other, known := at[r.Committed]; known && (other.Checksum != r.Checksum || other.Count != r.Count) {
-			return true
-		}
-		at[r.Committed] = r
-	}
-	return false
-}
-
-// Jobs is every job of the supervision, in the order of their ids.
-type Jobs struct {
-	Jobs []Job `json:"jobs"`
-}
-
-// Statuses of a Job. The last two are final.
-const (
-	JobToDo     = "ToDo"
-	JobPending  = "Pending"
-	JobFinished = "Finished"
-	JobFailed   = "Failed"
-)
-
-// Job is something that the supervision has to do, or has done.
-type Job struct {
-	ID           string `json:"jobId"`
-	Type         string `json:"type"`
-	Status       string `json:"status"`
-	Reason       string `json:"reason,omitempty"` // why it failed, or what it waits for
-	Parent       string `json:"parentJob,omitempty"`
-	Creator      string `json:"creator"`
-	TimeCreated  string `json:"timeCreated"`
-	TimeStarted  string `json:"timeStarted,omitempty"`
-	TimeFinished string `json:"timeFinished,omitempty"`
-	Abort        bool   `json:"abort,omitempty"`
-	Server       string `json:"server,omitempty"`
-	Database     string `json:"database,omitempty"`
-	Collection   string `json:"collection,omitempty"` // id
-	Shard        string `json:"shard,omitempty"`
-	FromServer   string `json:"fromServer,omitempty"`
-	ToServer     string `json:"toServer,omitempty"`
-	IsLeader     bool   `json:"isLeader,omitempty"`
-}
-
-// Over says whether nothing will become of the job any more.
-func (j Job) Over() bool { return j.Status == JobFinished || j.Status == JobFailed }
-
-// Event is a decision of the supervision, and why it was made.
-type Event struct {
-	Time     string `json:"time"`
-	Step     string `json:"step"`
-	Job      string `json:"job,omitempty"`
-	Database string `json:"database,omitempty"`
-	Shard    string `json:"shard,omitempty"`
-	Server   string `json:"server,omitempty"`
-	Detail   string `json:"detail,omitempty"`
-}
-
-// ShardsQuery chooses shards; zero fields choose all.
-type ShardsQuery struct {
-	Database, Collection string
-	Checksum             bool // ask every replica
-}
-
-// Shards tells where shards are.
-func (c *Client) Shards(ctx context.Context, q ShardsQuery) ([]Shard, error) {
-	params := url.Values{}
-	for name, value := range map[string]string{"database": q.Database, "collection": q.Collection} {
-		if value != "" {
-			params.Set(name, value)
-		}
-	}
-	if q.Checksum {
-		params.Set("checksum", "true")
-	}
-	var all Shards
-	err := c.Do(ctx, http.MethodGet, PathShards+"?"+params.Encode(), nil, &all)
-	return all.Shards, err
-}
-
-// StartJob asks for a job, by the last part of its path, and gives the job's id.
-func (c *Client) StartJob(ctx context.Context, what string, request any) (string, error) {
+// startJob asks for a job and returns its id.
+func (a Cluster) startJob(ctx context.Context, what string, body any) (string, error) {
 	var answer struct {
 		ID string `json:"id"`
 	}
-	err := c.Do(ctx, http.MethodPost, "/_admin/cluster/"+what, request, &answer)
+	err := a.client.Do(ctx, http.MethodPost, pathCluster+what, body, &answer)
 	return answer.ID, err
 }
 
-// Job tells how a job stands.
-func (c *Client) Job(ctx context.Context, id string) (Job, error) {
-	var j Job
-	err := c.Do(ctx, http.MethodGet, "/_admin/cluster/queryAgencyJob?id="+url.QueryEscape(id), nil, &j)
-	return j, err
+// MoveShard is a move of one replica of a shard, or of its leadership.
+type MoveShard struct {
+	Database        string `json:"database"`
+	Collection      string `json:"collection"` // name or id
+	Shard           string `json:"shard"`
+	FromServer      string `json:"fromServer"`
+	ToServer        string `json:"toServer"`
+	RemainsFollower bool   `json:"remainsFollower"` // a leader that is moved away keeps its replica
 }
 
-// Jobs lists jobs: all, or one and its children.
-func (c *Client) Jobs(ctx context.Context, id string) ([]Job, error) {
-	path := PathJobs
-	if id != "" {
-		path += "?id=" + url.QueryEscape(id)
+// MoveShard starts a move. If ToServer has a replica already, only the leadership moves.
+func (a Cluster) MoveShard(ctx context.Context, m MoveShard) (job string, err error) {
+	return a.startJob(ctx, "moveShard", m)
+}
+
+// CleanOut starts to move everything off a DB server. Nothing is put on it any more.
+func (a Cluster) CleanOut(ctx context.Context, server string) (job string, err error) {
+	return a.startJob(ctx, "cleanOutServer", struct {
+		Server string `json:"server"`
+	}{server})
+}
+
+// Resign starts to hand the leadership of all shards of a DB server to their followers. With
+// undo they are given back when the server has restarted.
+func (a Cluster) Resign(ctx context.Context, server string, undo bool) (job string, err error) {
+	return a.startJob(ctx, "resignLeadership", struct {
+		Server    string `json:"server"`
+		UndoMoves bool   `json:"undoMoves"`
+	}{server, undo})
+}
+
+// RemoveServer takes a DB server or coordinator out of the cluster for good. It must have
+// been stopped, and a DB server must have no shard; the coordinator waits a minute for both.
+func (a Cluster) RemoveServer(ctx context.Context, server string) error {
+	return a.client.Do(ctx, http.MethodPost, pathCluster+"removeServer", server, nil)
+}
+
+// CancelJob asks the supervision to give up a job: a move or a clean-out.
+func (a Cluster) CancelJob(ctx context.Context, id string) error {
+	return a.client.Do(ctx, http.MethodPost, pathCluster+"cancelAgencyJob", struct {
+		ID string `json:"id"`
+	}{id}, nil)
+}
+
+// Rebalance starts the moves that spread leaders and followers evenly, at most one of each
+// shard, and returns the ids of their jobs.
+func (a Cluster) Rebalance(ctx context.Context) (jobs []string, err error) {
+	var answer struct {
+		IDs []string `json:"ids"`
 	}
-	var all Jobs
-	err := c.Do(ctx, http.MethodGet, path, nil, &all)
-	return all.Jobs, err
+	err = a.client.Do(ctx, http.MethodPost, pathCluster+"rebalanceShards", struct{}{}, &answer)
+	return answer.IDs, err
+}
+
+// Move is one move of a rebalancing.
+type Move struct {
+	Database   string `json:"database"`
+	Collection string `json:"collection"` // id
+	Shard      string `json:"shard"`
+	From       string `json:"from"`
+	To         string `json:"to"`
+	IsLeader   bool   `json:"isLeader"` // the replica that moves leads the shard
+}
+
+// PlanRebalance returns the moves that Rebalance would make, and makes none.
+func (a Cluster) PlanRebalance(ctx context.Context) ([]Move, error) {
+	body := struct {
+		Version       int  `json:"version"`
+		MoveLeaders   bool `json:"moveLeaders"`
+		MoveFollowers bool `json:"moveFollowers"`
+	}{1, true, true}
+	var answer result[struct {
+		Moves []Move `json:"moves"`
+	}]
+	err := a.client.ask(ctx, http.MethodPost, pathCluster+"rebalance", body, &answer)
+	return answer.Result.Moves, err
+}
+
+// Modes of the supervision, and of one DB server in its eyes.
+const (
+	ModeNormal      = "Normal"
+	ModeMaintenance = "Maintenance"
+)
+
+// Supervision returns [ModeNormal], or [ModeMaintenance] while the supervision is paused.
+func (a Cluster) Supervision(ctx context.Context) (mode string, err error) {
+	var answer result[string]
+	err = a.client.ask(ctx, http.MethodGet, pathCluster+"maintenance", nil, &answer)
+	return answer.Result, err
+}
+
+// PauseSupervision stops failovers, moves and clean-ups for a time; 0 is an hour. It returns
+// what that means, for people.
+func (a Cluster) PauseSupervision(ctx context.Context, d time.Duration) (note string, err error) {
+	if d <= 0 {
+		return a.supervise(ctx, "on")
+	}
+	return a.supervise(ctx, d.Seconds())
+}
+
+// ResumeSupervision ends a pause.
+func (a Cluster) ResumeSupervision(ctx context.Context) (note string, err error) {
+	return a.supervise(ctx, "off")
+}
+
+func (a Cluster) supervise(ctx context.Context, wish any) (note string, err error) {
+	var answer struct {
+		Warning string `json:"warning"`
+	}
+	err = a.client.Do(ctx, http.MethodPut, pathCluster+"maintenance", wish, &answer)
+	return answer.Warning, err
+}
+
+// ServerMode is whether the failure of one DB server has consequences.
+type ServerMode struct {
+	Mode  string `json:"Mode,omitempty"`  // "" is normal
+	Until string `json:"Until,omitempty"` // RFC 3339
+}
+
+// Server returns the mode of one DB server.
+func (a Cluster) Server(ctx context.Context, server string) (ServerMode, error) {
+	var answer result[ServerMode]
+	err := a.client.ask(ctx, http.MethodGet, pathCluster+"maintenance/"+url.PathEscape(server), nil, &answer)
+	return answer.Result, err
+}
+
+// PauseServer lets the failure of one DB server be without consequences for a time; 0 is an
+// hour.
+func (a Cluster) PauseServer(ctx context.Context, server string, d time.Duration) error {
+	return a.setServer(ctx, server, serverPause{Mode: "maintenance", Timeout: d.Seconds()})
+}
+
+// ResumeServer ends a pause of a DB server.
+func (a Cluster) ResumeServer(ctx context.Context, server string) error {
+	return a.setServer(ctx, server, serverPause{Mode: "normal"})
+}
+
+type serverPause struct {
+	Mode    string  `json:"mode"`
+	Timeout float64 `json:"timeout,omitempty"` // seconds
+}
+
+func (a Cluster) setServer(ctx context.Context, server string, p serverPause) error {
+	return a.client.Do(ctx, http.MethodPut, pathCluster+"maintenance/"+url.PathEscape(server), p, nil)
 }

@@ -1,16 +1,23 @@
 package client
 
+import (
+	"context"
+	"net/http"
+)
+
 // PathStatus answers GET with a Status.
 const PathStatus = "/_stasis/status"
 
-// PathSteps answers GET with step events, one JSON object a line: those kept, or
-// with last=n the last n of them; with follow=true also every new one until the
-// client goes.
-const PathSteps = "/_stasis/steps"
-
-// AuthenticationOff is the Authentication of a cluster that checks no credentials, as all
-// of this version.
+// AuthenticationOff is the Authentication of a cluster that checks no credentials. All of
+// this version are of that kind.
 const AuthenticationOff = "off"
+
+// Status returns the state of the cluster.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.ask(ctx, http.MethodGet, PathStatus, nil, &s)
+	return s, err
+}
 
 // Status is the cluster on one page, as one coordinator sees it.
 type Status struct {
@@ -22,16 +29,16 @@ type Status struct {
 	Agents       map[string]Agent  `json:"agents"`
 	DBServers    map[string]Server `json:"dbservers"`
 	Coordinators map[string]Server `json:"coordinators"`
-	Lock         *Lock             `json:"lock"` // null: nobody holds the agency lock
+	Lock         *Lock             `json:"lock"` // nil: the agency lock is free
 	Shards       ShardCounts       `json:"shards"`
 
 	Authentication string `json:"authentication"` // AuthenticationOff; "" from an earlier version, which has none either
 }
 
-// ShardCounts says how the shards are, all in all.
+// ShardCounts says how many shards there are, and how many of them are in which trouble.
 type ShardCounts struct {
 	All        int `json:"all"`
-	Leaderless int `json:"leaderless"` // nobody serves them
+	Leaderless int `json:"leaderless"` // without a leader that serves
 	ReadOnly   int `json:"readOnly"`   // fewer replicas in sync than the write concern asks for
 	Lacking    int `json:"lacking"`    // fewer replicas in sync than the replication factor says
 }
@@ -67,4 +74,18 @@ type Lock struct {
 	HeldSeconds float64 `json:"heldSeconds"`     // since then, by the clocks of the holder and of the coordinator that answers
 	Phase       string  `json:"phase,omitempty"` // what the holder was doing when it renewed the lock last
 	PlanFrozen  bool    `json:"planFrozen"`      // false: the backup is past its cut, and only keeps others out
+}
+
+// Version is the version of ArangoDB's API that the coordinator serves.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	var v struct {
+		Version string `json:"version"`
+	}
+	err := c.ask(ctx, http.MethodGet, "/_api/version", nil, &v)
+	return v.Version, err
+}
+
+// Available returns nil if the coordinator serves.
+func (c *Client) Available(ctx context.Context) error {
+	return c.ask(ctx, http.MethodGet, "/_admin/server/availability", nil, nil)
 }

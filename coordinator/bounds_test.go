@@ -106,8 +106,8 @@ func TestManyDocumentsInParts(t *testing.T) {
 	require.EqualValues(t, n-4-3, c.do(t, "GET", "/_api/collection/c/count", "").decode(t)["count"])
 }
 
-// An answer with documents is bounded: reads are refused as a whole, writes from the one on
-// that has no room, and that is said of each.
+// An answer with documents is bounded. Reads are refused as a whole; writes are refused from the
+// first one whose document has no room, each with an error.
 func TestReturnedDocumentsAreBounded(t *testing.T) {
 	c := startCluster(t, options{dbservers: 1, limits: coordinator.Limits{AnswerBytes: 8 << 20}})
 	c.collection(t, "c", 1)

@@ -18,7 +18,7 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/coordinator"
-	"stasis/coordinator/admin"
+	"stasis/coordinator/api/admin"
 	"stasis/dbserver"
 	"stasis/internal/network"
 )
@@ -40,7 +40,7 @@ type options struct {
 	dbservers, coordinators int
 	timing                  coordinator.Timing
 	limits                  coordinator.Limits
-	admin                   admin.Timing
+	admin                   admin.Timeouts
 	log                     io.Writer // the test's output if nil
 }
 

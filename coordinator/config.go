@@ -6,34 +6,34 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/coordinator/admin"
+	"stasis/coordinator/api/admin"
 	"stasis/event"
 	"stasis/internal/network"
 )
 
 // Config is what a coordinator needs to start. Agency and Listen are required.
 type Config struct {
-	Dir       string          // holds the identity only; "" means a new id at each start
+	Dir       string          // has the identity only; "" means a new id at each start
 	FS        vfs.FS          // where Dir is; default vfs.Default
 	Listen    string          // host:port; port 0 lets the network choose
 	Advertise string          // host:port that clients and other servers use; default: the address listened on
 	Agency    []string        // URLs of the agents
 	Network   network.Network // default network.TCP
 	Browsers  network.Browsers
-	HTTP      network.Limits // of what requests hold, all together
+	HTTP      network.Limits // of what all requests together hold
 	Logger    hclog.Logger   // default: none
-	Steps     event.Sink     // receives the steps of backups and restores, beside the ring behind /_stasis/steps
+	Steps     event.Sink     // receives the steps of backups and restores, which /_stasis/steps shows, too
 	Limits    Limits
 	Timing    Timing
-	Admin     admin.Timing // of cluster administration
+	Admin     admin.Timeouts // of cluster administration
 
-	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the
-	// checks of consistency catch what that breaks.
+	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the checks of
+	// consistency find what that breaks.
 	WithoutLocks bool
 }
 
-// Limits bound what one client can make a coordinator hold. Zero fields take
-// their default.
+// Limits bound what one client can make a coordinator hold in memory. Zero fields take their
+// default.
 type Limits struct {
 	BodyBytes       int64 // a request body, except of an import, which streams; default 512 MiB
 	LineBytes       int   // one line of an import; default 64 MiB
@@ -44,19 +44,19 @@ type Limits struct {
 	DocumentsAtOnce int   // sent to a DB server in one request; default 1000
 }
 
-// Timing says how long things may take. Zero fields take their default.
+// Timing has the durations of a coordinator. Zero fields take their default.
 type Timing struct {
 	Heartbeat time.Duration // between heartbeats; default 1 s
-	Start     time.Duration // waiting for the agency at the start; default 60 s
-	DDL       time.Duration // from writing Plan until every shard is there; default 60 s
-	Sync      time.Duration // followers of a new collection getting in sync, before it is answered without them; default 10 s
-	Thaw      time.Duration // data definition waiting for a backup or restore to end; default 60 s
-	Agency    time.Duration // one question to the agency on behalf of a client; default 10 s
-	Request   time.Duration // one request to a DB server; default 60 s
-	NoLeader  time.Duration // retrying a request for which no shard leader answers; default 3 s
-	CursorTTL time.Duration // of a cursor whose client names none; default 30 s
-	Shutdown  time.Duration // finishing requests at Close; default 10 s
-	Header    time.Duration // reading a request's head; default 10 s
+	Start     time.Duration // of the wait for the agency at the start; default 60 s
+	DDL       time.Duration // from the change of Plan until the DB servers have reported it; default 60 s
+	Sync      time.Duration // for followers of a new collection to get in sync; after it the create is answered all the same; default 10 s
+	Thaw      time.Duration // for which data definition waits for a backup or restore to end; default 60 s
+	Agency    time.Duration // of one question to the agency on behalf of a client; default 10 s
+	Request   time.Duration // of one request to a DB server; default 60 s
+	NoLeader  time.Duration // for which a request looks for the leader of a shard; default 3 s
+	CursorTTL time.Duration // of a cursor whose client asks for none; default 30 s
+	Shutdown  time.Duration // for requests to end at Close; default 10 s
+	Header    time.Duration // for the head of a request to arrive; default 10 s
 }
 
 func (c Config) withDefaults() Config {

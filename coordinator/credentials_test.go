@@ -42,8 +42,8 @@ func (l *logged) lines(part string) (found []string) {
 
 const wrongPassword = "not-the-password"
 
-// Credentials are not checked, and that is said: by the log of every server that gets some,
-// and by the status. The password is in no log.
+// Credentials are not checked. The log of every server that gets some says so, and the status
+// says so. The password is in no log.
 func TestCredentialsThatAreNotChecked(t *testing.T) {
 	log := &logged{}
 	c := startCluster(t, options{dbservers: 1, log: log})
@@ -69,7 +69,7 @@ func TestCredentialsThatAreNotChecked(t *testing.T) {
 	require.Equal(t, "off", c.do(t, "GET", client.PathStatus, "").decode(t)["authentication"])
 }
 
-// A login is answered as the reference answers it while authentication is off.
+// A login is answered as ArangoDB 3.12 answers it while authentication is off.
 func TestLogin(t *testing.T) {
 	c := startCluster(t, options{dbservers: 1})
 	for body, wanted := range map[string][2]int{

@@ -205,8 +205,8 @@ func freeze(t *testing.T, c *cluster, on bool) {
 	require.NoError(t, err)
 }
 
-// A create whose shards nobody reports is undone: the name is free again, and no
-// client has seen the collection.
+// A create whose shards no DB server reports is undone: the name is free again, and no client
+// has seen the collection.
 func TestUnfinishedCreateIsUndone(t *testing.T) {
 	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{DDL: 500 * time.Millisecond}})
 	ghost := agencyclient.Tx{Ops: map[string]any{

@@ -13,13 +13,13 @@ import (
 	"github.com/arangodb/go-driver/v2/utils"
 	"github.com/stretchr/testify/require"
 
-	"stasis/coordinator/admin"
+	"stasis/coordinator/api/admin"
 )
 
 // The official driver administers the cluster: it moves shards, relieves servers of
 // leadership, cleans them out and removes them.
 func TestOfficialDriverAdministers(t *testing.T) {
-	c := startCluster(t, options{dbservers: 3, admin: admin.Timing{Remove: 40 * time.Second, Again: 100 * time.Millisecond}})
+	c := startCluster(t, options{dbservers: 3, admin: admin.Timeouts{Remove: 40 * time.Second, Again: 100 * time.Millisecond}})
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	cl := arangodb.NewClient(connection.NewHttpConnection(connection.HttpConfiguration{
@@ -189,7 +189,7 @@ func (d *driven) rebalance() {
 
 func (d *driven) cleanOut(target arangodb.ServerID) {
 	d.t.Helper()
-	// This version of the driver looks for the list in an attribute that the reference
+	// This version of the driver looks for the list in an attribute that ArangoDB 3.12
 	// does not have, so IsCleanedOut never says yes.
 	cleaned := func() any {
 		_, err := d.client.NumberOfServers(d.ctx)

@@ -12,17 +12,18 @@ import (
 	"stasis/agency"
 	"stasis/coordinator"
 	"stasis/dbserver"
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
 // Between a coordinator and a DB server the network fails in both directions. Cut on
 // the way there: the write was not applied, the answer comes in time, and a repair
-// is noticed. Cut on the way back: nobody knows, the client is told so, and the write
-// is not sent twice.
+// is noticed. Cut on the way back: the outcome is unknown, the error says so, and the
+// write is not sent twice.
 func TestPartition(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		m := network.NewMemory()
+		m := fault.NewNetwork()
 		ctx := t.Context()
 		agent, err := agency.Start(ctx, agency.Config{Listen: "agent:1", Stores: agency.NewMemoryStores(), Network: m.Host("agent")})
 		require.NoError(t, err)

@@ -195,7 +195,7 @@ func TestFailoverSeenByClients(t *testing.T) {
 	require.Contains(t, slices.Collect(maps.Keys(kinds)), keys.JobFailedLeader)
 }
 
-// Whoever follows the events hears of new ones, and does not keep the server from stopping.
+// A follower of the events gets new ones, and does not keep the server from stopping.
 func TestEventsAreFollowed(t *testing.T) {
 	c := startCluster(t, options{dbservers: 1})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -203,12 +203,12 @@ func TestEventsAreFollowed(t *testing.T) {
 	coord, err := client.New(c.coordinators[0].URL(), client.Options{HTTP: c.http})
 	require.NoError(t, err)
 	mark := keys.Event{Time: "2026-01-01T00:00:00.000Z", Step: "the test's"}
-	var heard []client.Event
+	var heard []client.Decision
 	err = coord.Stream(ctx, client.PathEvents+"?follow=true&last=0", func() {
 		_, err := c.agency().Write(ctx, agencyclient.Tx{Ops: map[string]any{keys.SupervisionEvents: agencyclient.PushQueue(mark, 256)}})
 		require.NoError(t, err)
 	}, func(raw json.RawMessage) error {
-		var e client.Event
+		var e client.Decision
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func TestEventsAreFollowed(t *testing.T) {
 	if err != nil {
 		require.NotErrorIs(t, err, context.DeadlineExceeded)
 	}
-	require.Contains(t, heard, client.Event{Time: mark.Time, Step: mark.Step})
+	require.Contains(t, heard, client.Decision{Time: mark.Time, Step: mark.Step})
 }
 
 // Other servers are asked for themselves.

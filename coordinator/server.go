@@ -5,20 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	agencyclient "stasis/agency/client"
-	"stasis/coordinator/admin"
-	"stasis/coordinator/backup"
-	"stasis/coordinator/catalog"
-	"stasis/coordinator/cursor"
-	"stasis/coordinator/route"
-	"stasis/coordinator/survey"
-	dbclient "stasis/dbserver/client"
-	"stasis/event"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
@@ -29,35 +20,24 @@ type Server struct {
 	id     string
 	addr   string       // advertised
 	dir    *datadir.Dir // nil without a directory
-	life   life
+	life   *life
 	reboot atomic.Uint64
 
-	parts
+	parts      *parts
+	http       *network.Server    // nil until it listens
 	cancel     context.CancelFunc // ends the background work
 	background sync.WaitGroup
 	errs       chan error
 	closing    sync.Once
 }
 
-// parts are what the server is made of.
-type parts struct {
-	http    *network.Server
-	client  *http.Client // to agents and DB servers
-	agency  *agencyclient.Client
-	cache   *agencyclient.Cache
-	catalog *catalog.Catalog
-	api     *api
-	backups *backup.Service
-}
-
-// Start registers a coordinator with the agency and serves. It returns when
-// requests are answered; ctx and Timing.Start bound the start only.
+// Start registers a coordinator with the agency and serves. It returns when requests are
+// answered. ctx and Timing.Start bound the start only.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	c = c.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, c.Timing.Start)
 	defer cancel()
-	s := &Server{c: c, id: datadir.Coordinator.NewID(), errs: make(chan error, 1)}
-	s.life.ended = make(chan struct{})
+	s := &Server{c: c, id: datadir.Coordinator.NewID(), life: newLife(), errs: make(chan error, 1)}
 	if c.Dir != "" {
 		dir, err := datadir.Open(c.FS, c.Dir, datadir.Coordinator, nil)
 		if err != nil {
@@ -76,7 +56,8 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 func (s *Server) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	if err := s.build(); err != nil {
+	var err error
+	if s.parts, err = newParts(s.c, self{id: s.id, addr: s.Addr, dir: s.dir, life: s.life, registered: s.reboot.Load}); err != nil {
 		return err
 	}
 	if err := s.listen(); err != nil {
@@ -99,49 +80,11 @@ func (s *Server) start(ctx context.Context) error {
 	s.run(background, "heartbeat", s.heartbeat)
 	s.run(background, "backups", s.parts.backups.Run)
 	s.run(background, "cursors", func(ctx context.Context) error {
-		s.parts.api.cursors.Run(ctx)
+		s.parts.cursors.Run(ctx)
 		return ctx.Err()
 	})
-	s.life.become(serving)
+	s.life.serve()
 	s.c.Logger.Info("coordinator serves", "id", s.id, "address", s.addr, "rebootId", reboot)
-	return nil
-}
-
-// build makes the parts; nothing runs yet.
-func (s *Server) build() error {
-	c, p := s.c, &s.parts
-	follow := agencyclient.Options{Endpoints: c.Agency, Logger: c.Logger.Named("agency")}
-	if s.dir != nil {
-		var err error
-		if follow.Origin, follow.Remember, err = agencyclient.Remembered(s.dir); err != nil {
-			return err
-		}
-	}
-	p.client = network.NewHTTPClient(c.Network)
-	follow.HTTP = s.client
-	p.agency = agencyclient.New(follow)
-	p.cache = agencyclient.NewCache(p.agency, c.Logger.Named("cache"))
-	reboot := func() uint64 { return rebootID(p.catalog.View(), s.id, s.reboot.Load()) }
-	p.catalog = catalog.New(catalog.Deps{
-		Agency: p.agency, Cache: p.cache, ID: s.id, RebootID: reboot, Logger: c.Logger.Named("catalog"),
-		Reserve:   func(ctx context.Context, n uint64) (uint64, error) { return agencyclient.ReserveIDs(ctx, p.agency, n) },
-		MaxShards: c.Limits.Shards, Wait: c.Timing.DDL, Sync: c.Timing.Sync, Thaw: c.Timing.Thaw, Patience: c.Timing.Agency,
-	})
-	servers := dbclient.New(s.client)
-	steps := newStepLog(c.Limits.StepEvents)
-	p.backups = backup.New(backup.Deps{
-		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: s.client}, ID: s.id, RebootID: reboot,
-		Steps: event.Tee(steps.add, c.Steps), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
-	})
-	p.api = &api{
-		id: s.id, addr: s.Addr, started: time.Now(), life: &s.life, logger: c.Logger.Named("api"), limits: c.Limits, http: c.HTTP, timing: c.Timing,
-		survey: &survey.Survey{
-			ID: s.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: s.client, Ended: s.life.ended, Logger: c.Logger.Named("survey"),
-		},
-		admin:   &admin.Admin{ID: s.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timing: c.Admin.WithDefaults()},
-		catalog: p.catalog, cursors: cursor.NewStore(c.Limits.CursorBytes), steps: steps,
-		router: &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce},
-	}
 	return nil
 }
 
@@ -153,7 +96,7 @@ func (s *Server) listen() error {
 	if s.addr = s.c.Advertise; s.addr == "" { // before the first request asks for it
 		s.addr = listener.Addr().String()
 	}
-	server := network.ServeListener(listener, s.parts.api.mux(s.parts.backups.Handler()), network.ServerOptions{
+	server := network.ServeListener(listener, s.parts.api, network.ServerOptions{
 		Logger: s.c.Logger.Named("http"), HeaderTimeout: s.c.Timing.Header, Grace: s.c.Timing.Shutdown,
 		Advertise: s.addr, Names: []string{s.c.Listen}, Browsers: s.c.Browsers, Limits: s.c.HTTP,
 	})
@@ -168,7 +111,7 @@ func (s *Server) listen() error {
 	return nil
 }
 
-// run does work in the background until Close; what ends by itself ends the server.
+// run runs work in the background until Close. If work ends before, the server fails.
 func (s *Server) run(ctx context.Context, what string, work func(context.Context) error) {
 	s.background.Go(func() {
 		if err := work(ctx); ctx.Err() == nil {
@@ -177,7 +120,7 @@ func (s *Server) run(ctx context.Context, what string, work func(context.Context
 	})
 }
 
-// fail tells the owner that this server can no longer work; the first reason counts.
+// fail tells the owner that this server cannot work any more. The first error counts.
 func (s *Server) fail(err error) {
 	select {
 	case s.errs <- err:
@@ -185,7 +128,7 @@ func (s *Server) fail(err error) {
 	}
 }
 
-// heartbeat tells supervision that this server lives.
+// heartbeat sends a heartbeat at every interval until ctx ends.
 func (s *Server) heartbeat(ctx context.Context) error {
 	tick := time.NewTicker(s.c.Timing.Heartbeat)
 	defer tick.Stop()
@@ -220,12 +163,11 @@ func hostOf(addr string) string {
 	return host
 }
 
-// Err delivers the error that stopped the server, if anything but Close does.
+// Err delivers the error that stops the server, if anything but Close stops it.
 func (s *Server) Err() <-chan error { return s.errs }
 
-// Close answers no more new requests, finishes those in flight, at most as long
-// as ctx and Timing.Shutdown allow, and waits for every goroutine. It may be
-// called again.
+// Close accepts no new requests, finishes those in flight, at most for Timing.Shutdown and
+// while ctx lasts, and waits for every goroutine. It may be called again.
 func (s *Server) Close(ctx context.Context) error {
 	var err error
 	s.closing.Do(func() { err = s.close(ctx) })
@@ -233,11 +175,10 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 func (s *Server) close(ctx context.Context) error {
-	s.life.become(stopping)
-	close(s.life.ended) // followers of steps leave
+	s.life.stop()
 	var errs []error
 	if s.http != nil {
-		// What outlives its client's request is given up when the requests are.
+		// Data definition outlives its client's request; it is given up when requests are.
 		polite, cancel := context.WithTimeout(ctx, s.c.Timing.Shutdown)
 		late := context.AfterFunc(polite, func() {
 			s.cancel()
@@ -249,11 +190,13 @@ func (s *Server) close(ctx context.Context) error {
 	}
 	if s.cancel != nil {
 		s.cancel()
+	}
+	if s.parts != nil {
 		s.parts.catalog.Close()
 	}
 	s.background.Wait()
-	if s.client != nil {
-		s.client.CloseIdleConnections()
+	if s.parts != nil {
+		s.parts.client.CloseIdleConnections()
 	}
 	if s.dir != nil {
 		errs = append(errs, s.dir.Close())

@@ -6,18 +6,29 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 )
 
 // addressesAge is how long the list of agents is believed.
 const addressesAge = 30 * time.Second
 
-// addresses are host:port of every server of the cluster, where no remote may be. DB
-// servers and coordinators are as they are registered, agents as the leader knows them
-// and as this server was started with: one that was removed is still not a remote.
-func (s *Server) addresses(ctx context.Context) []string {
-	found := []string{s.addr}
-	root := s.cache.Snapshot().Root
+// addresses knows where the servers of the cluster are.
+type addresses struct {
+	own     string   // host:port
+	started []string // agents that this server was started with
+	cache   *agencyclient.Cache
+	agents  agents
+}
+
+// all are host:port of every server of the cluster, where no remote may be. DB servers and
+// coordinators are as they are registered, agents as the agency's leader knows them and as
+// this server was started with: an agent that was removed is no remote either.
+func (a *addresses) all(ctx context.Context) []string {
+	found := []string{a.own}
+	root := a.cache.Snapshot().Root
 	for _, n := range root.At(keys.CurrentServersRegistered).Children() {
 		var r keys.Registered
 		if n.Decode(&r) != nil {
@@ -25,7 +36,7 @@ func (s *Server) addresses(ctx context.Context) []string {
 		}
 		found = append(found, hostPort(r.Endpoint), hostPort(r.AdvertisedEndpoint))
 	}
-	for _, url := range slices.Concat(s.config.Agency, s.agents.known(ctx, s)) {
+	for _, url := range slices.Concat(a.started, a.agents.known(ctx)) {
 		found = append(found, hostPort(url))
 	}
 	return slices.DeleteFunc(found, func(a string) bool { return a == "" })
@@ -40,39 +51,43 @@ func hostPort(endpoint string) string {
 	return endpoint
 }
 
-// agents remembers where the agents are. Its one value is taken out while it is used:
-// nothing is locked during the question to the agency.
-type agents chan agentList
+// agents remembers where the agents are.
+type agents struct {
+	agency  *agencyclient.Client
+	timeout time.Duration
+	log     hclog.Logger
+	list    chan agentList // its one value is taken out while it is used: no lock is held during the question to the agency
+}
 
 type agentList struct {
 	endpoints []string
 	at        time.Time
 }
 
-func newAgents() agents {
-	a := make(agents, 1)
-	a <- agentList{}
+func newAgents(agency *agencyclient.Client, timeout time.Duration, log hclog.Logger) agents {
+	a := agents{agency: agency, timeout: timeout, log: log, list: make(chan agentList, 1)}
+	a.list <- agentList{}
 	return a
 }
 
-// known asks the agency if what is known is old. When it does not answer, what was
-// known before, and what this server was started with, has to do.
-func (a agents) known(ctx context.Context, s *Server) []string {
+// known asks the agency if the list is old. If the agency does not answer, the old list is
+// used.
+func (a agents) known(ctx context.Context) []string {
 	var list agentList
 	select {
-	case list = <-a:
+	case list = <-a.list:
 	case <-ctx.Done():
 		return nil
 	}
-	defer func() { a <- list }()
+	defer func() { a.list <- list }()
 	if !list.at.IsZero() && time.Since(list.at) < addressesAge {
 		return list.endpoints
 	}
-	ask, cancel := context.WithTimeout(ctx, s.config.Timing.Agency)
+	ask, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	members, err := s.agency.Members(ask)
+	members, err := a.agency.Members(ask)
 	if err != nil {
-		s.log.Debug("where the agents are is not known just now", "error", err)
+		a.log.Debug("cannot ask where the agents are", "error", err)
 		return list.endpoints
 	}
 	list = agentList{at: time.Now()}

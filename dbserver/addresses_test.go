@@ -19,8 +19,8 @@ func TestAddressesAreTheCluster(t *testing.T) {
 			keys.ServerRegistered("CRDN-1"): agencyclient.Set(keys.Registered{Endpoint: "tcp://coordinator:8529", AdvertisedEndpoint: "ssl://[fd00::1]:443/x"}),
 		}})
 		require.NoError(t, err)
-		h.await("the coordinator is seen", func() bool { return slices.Contains(s.addresses(t.Context()), "coordinator:8529") })
-		got := s.addresses(t.Context())
+		h.await("the coordinator is seen", func() bool { return slices.Contains(s.addresses().all(t.Context()), "coordinator:8529") })
+		got := s.addresses().all(t.Context())
 		for _, want := range []string{s.addr, "agent:1", "coordinator:8529", "[fd00::1]:443"} {
 			require.Contains(t, got, want)
 		}

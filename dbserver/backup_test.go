@@ -57,11 +57,11 @@ func TestDeletedWhileAway(t *testing.T) {
 		s = h.start("db1")
 		require.Equal(t, []string{"b2"}, h.listed(s))
 		h.eventually(keys.HotBackupDeleted+"/"+s.ID(), func(n *agencyclient.Node) bool { return n.Len() == 0 })
-		pending, err := s.pieces.Load().Pending()
+		pending, err := s.data.pieces.Store.Attempts.Pending()
 		require.NoError(t, err)
 		require.Empty(t, pending)
 
-		h.deleted("b2", s) // while it runs it needs nobody to tell it
+		h.deleted("b2", s) // while it runs it finds that out by itself
 		h.eventually(keys.HotBackupDeleted+"/"+s.ID(), func(n *agencyclient.Node) bool { return n.Len() == 0 })
 		require.Empty(t, h.listed(s))
 	})
@@ -194,7 +194,7 @@ func TestPendingPieces(t *testing.T) {
 				} else {
 					require.Empty(t, h.listed(s))
 				}
-				pending, err := s.pieces.Load().Pending()
+				pending, err := s.data.pieces.Store.Attempts.Pending()
 				require.NoError(t, err)
 				require.Empty(t, pending)
 			})
@@ -211,11 +211,11 @@ func TestPendingPieceWaitsForTheLock(t *testing.T) {
 		h.crash("db1")
 		s = h.start("db1")
 		time.Sleep(time.Minute)
-		pending, err := s.pieces.Load().Pending()
+		pending, err := s.data.pieces.Store.Attempts.Pending()
 		require.NoError(t, err)
 		require.Len(t, pending, 1)
 		require.NoError(t, h.dbs.Drop(t.Context(), h.target(s), dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
-		pending, err = s.pieces.Load().Pending()
+		pending, err = s.data.pieces.Store.Attempts.Pending()
 		require.NoError(t, err)
 		require.Empty(t, pending)
 	})
@@ -277,7 +277,7 @@ func checkRestored(t *testing.T, h *house, s *Server) {
 	h.eventually(keys.CurrentCollections+"/_system/200", func(n *agencyclient.Node) bool { return !n.Exists() })
 	_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
 	require.ErrorIs(t, err, apierror.WrongEpoch, "the epoch before")
-	staged, err := s.pieces.Load().Staged()
+	staged, err := s.data.pieces.Store.Restores.Staged()
 	require.NoError(t, err)
 	require.Empty(t, staged)
 	h.insert(s, "s101", "after", `{}`)
@@ -352,7 +352,7 @@ func TestRestoreCrashesAtAnyMoment(t *testing.T) {
 	}
 }
 
-// Before the commit a restore leaves no trace, whoever gives it up.
+// Before the commit a restore leaves no trace, whichever side gives it up.
 func TestRestoreGivenUp(t *testing.T) {
 	for name, giveUp := range map[string]func(*testing.T, *house, *Server){
 		"undone": func(t *testing.T, h *house, s *Server) {
@@ -372,7 +372,7 @@ func TestRestoreGivenUp(t *testing.T) {
 				giveUp(t, h, s)
 				s = h.up["db1"]
 				time.Sleep(time.Second)
-				staged, err := s.pieces.Load().Staged()
+				staged, err := s.data.pieces.Store.Restores.Staged()
 				require.NoError(t, err)
 				require.Empty(t, staged)
 				require.Equal(t, []string{"new", "old"}, h.keysOf(s, "s101"))
@@ -443,7 +443,7 @@ func TestRestoreUnderLoad(t *testing.T) {
 	})
 }
 
-// Everybody who comes later starts at the cluster's epoch; a server that the
+// A server that comes later starts at the cluster's epoch; a server that the
 // restore passed over goes on with an empty engine and keeps its old one.
 func TestServersOutsideTheRestore(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

@@ -1,23 +1,23 @@
 package dbserver
 
 import (
-	"context"
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"stasis/dbserver/diskhealth"
 	"stasis/event"
-	"stasis/internal/apierror"
 )
 
-// Operation is that of the events here.
-const Operation = "dbserver"
+// operation is that of the events here.
+const operation = "dbserver"
 
 // Steps of a DB server's life.
 const (
-	DiskHangs    event.Name = "disk hangs"
-	DiskAnswers  event.Name = "disk answers again"
-	DataReopened event.Name = "shards opened again"
+	diskHangs    event.Name = "disk hangs"
+	diskAnswers  event.Name = "disk answers again"
+	dataReopened event.Name = "shards opened again"
 )
 
 const (
@@ -29,67 +29,62 @@ const (
 
 	// diskLeast is for short grace periods: a loaded disk may take so long.
 	diskLeast = time.Second
+
+	// shutdownTick is how often a server that stops looks at its disk.
+	shutdownTick = 50 * time.Millisecond
 )
 
-// diskLimit is the age from which an unfinished operation means that the disk hangs.
-func (s *Server) diskLimit(grace time.Duration) time.Duration {
-	if d := s.config.Timing.DiskHang; d > 0 {
-		return d
+// disk is the server's disk: whether it hangs, and what that means for the server.
+type disk struct {
+	watch *diskhealth.Watch
+	limit time.Duration // configured; 0: a part of the grace period
+	woken chan struct{} // holds a token when the disk has begun or ceased to hang
+	emit  func(step event.Name, detail string)
+	log   hclog.Logger
+}
+
+// watchDisk begins to watch the disk, and to probe it while nothing else is written.
+func watchDisk(c Config, probe string, log hclog.Logger, emit func(event.Name, string)) *disk {
+	d := &disk{limit: c.Timing.DiskHang, woken: make(chan struct{}, 1), emit: emit, log: log}
+	d.watch = diskhealth.NewWatch(d.changed)
+	d.watch.SetLimit(diskhealth.DefaultLimit)
+	if d.limit > 0 {
+		d.watch.SetLimit(d.limit)
 	}
-	return max(time.Duration(diskPart*float64(grace)), diskLeast)
+	d.watch.Probe(c.FS, probe, c.Timing.Probe, log.Named("disk"))
+	return d
 }
 
-// watchDisk begins to watch the disk, and to probe it where nothing else writes.
-func (s *Server) watchDisk() {
-	s.health = diskhealth.NewWatch(s.diskChanged)
-	s.health.SetLimit(s.diskLimit(diskhealth.DefaultLimit * 10 / 3))
-	s.health.Probe(s.config.FS, s.dir.Path(diskhealth.ProbeFile), s.config.Timing.Probe, s.log.Named("disk"))
+// Hang is the operation that hangs; nil while the disk does not hang.
+func (d *disk) Hang() *diskhealth.Hang { return d.watch.Hang() }
+
+// SetGrace sets the limit by the supervision's grace period, unless the limit is configured.
+func (d *disk) SetGrace(period time.Duration) {
+	if d.limit > 0 {
+		return
+	}
+	d.watch.SetLimit(max(time.Duration(diskPart*float64(period)), diskLeast))
 }
 
-// diskChanged tells that the disk has begun to hang, or (nil) that it has ceased to.
-func (s *Server) diskChanged(h *diskhealth.Hang) {
-	e := event.Event{Operation: Operation, ID: s.id, Server: s.id, Step: DiskAnswers}
+// changed is called when the disk has begun to hang, or (nil) when it has ceased to.
+func (d *disk) changed(h *diskhealth.Hang) {
 	if h != nil {
-		e.Step, e.Detail = DiskHangs, h.String()
-		s.log.Error("the disk hangs: leading nothing, writing nothing", "what", h)
+		d.log.Error("the disk hangs: leading nothing, writing nothing", "what", h)
+		d.emit(diskHangs, h.String())
 	} else {
-		s.log.Info("the disk answers again")
+		d.log.Info("the disk answers again")
+		d.emit(diskAnswers, "")
 	}
-	s.config.Steps.Emit(s.ctx, e)
 	select {
-	case s.woken <- struct{}{}:
+	case d.woken <- struct{}{}:
 	default:
 	}
 }
 
-// reopen opens the shards again where calls were given up while the disk hung: what the
-// objects here have in memory may not be what has come onto the disk since. Nothing that
-// was acknowledged is concerned, for what was given up was not. Leaders begin anew.
-func (s *Server) reopen(ctx context.Context) error {
-	d := s.disk.data
-	if d == nil || !s.disk.ready || s.health.Hang() != nil || d.env.Engine.Err() != nil || !d.broken() {
-		return nil
-	}
-	why := apierror.New(apierror.ServiceUnavailable, "%s opens its shards again, since its disk hung", s.id)
-	if err := s.access.shut(ctx, why); err != nil {
-		return err
-	}
-	if !d.env.Engine.Settled() {
-		return fmt.Errorf("open the shards again: the disk has not done yet what it was asked before it hung")
-	}
-	again, err := newData(d.env.Engine, s.disk.clock, s.asHome())
-	if err != nil {
-		return fmt.Errorf("open the shards again: %w", err)
-	}
-	s.disk.data, s.disk.seen = again, trees{}
-	s.access.open(again)
-	s.config.Steps.Emit(ctx, event.Event{Operation: Operation, ID: s.id, Server: s.id, Step: DataReopened})
-	return nil
-}
-
-// unlessDiskHangs waits for the end of something that the disk may hold up. Where the disk
-// hangs, and goes on to for Timing.Shutdown, it is left behind, with an error.
-func (s *Server) unlessDiskHangs(what string, wait func()) error {
+// unlessHangs waits for the end of something that the disk may hold up. If the disk hangs for
+// patience without a break, the wait ends with an error, and what was waited for is left
+// behind: it ends when the disk answers, or with the process.
+func (d *disk) unlessHangs(what string, patience time.Duration, wait func()) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -103,15 +98,12 @@ func (s *Server) unlessDiskHangs(what string, wait func()) error {
 			return nil
 		case <-ticker.C:
 		}
-		hang := s.health.Hang()
+		hang := d.Hang()
 		if hung += shutdownTick; hang == nil {
 			hung = 0
 		}
-		if hung >= s.config.Timing.Shutdown {
+		if hung >= patience {
 			return fmt.Errorf("%s are left behind, and the last writes may not be on disk: %w", what, hang.Refusal())
 		}
 	}
 }
-
-// shutdownTick is how often a server that stops looks at its disk.
-const shutdownTick = 50 * time.Millisecond

@@ -237,10 +237,10 @@ func TestProbeFindsTheDeadDisk(t *testing.T) {
 		info, err := disk.Stat(probe)
 		require.NoError(t, err)
 		require.Less(t, info.Size(), int64(64))
-		require.Nil(t, s.health.Hang())
+		require.Nil(t, s.disk.Hang())
 		disk.freeze()
 		time.Sleep(4500 * time.Millisecond)
-		require.NotNil(t, s.health.Hang())
+		require.NotNil(t, s.disk.Hang())
 		h.await("it is FAILED", func() bool { return h.health(s).Status == keys.StatusFailed })
 		disk.thaw()
 		h.await("it is GOOD", func() bool { return h.health(s).Status == keys.StatusGood })
@@ -285,7 +285,7 @@ func TestFullDiskIsNoHang(t *testing.T) {
 		require.ErrorIs(t, h.put(s, "s101", "k", `{}`), apierror.NoSpace)
 		for range 60 {
 			time.Sleep(time.Second)
-			require.Nil(t, s.health.Hang())
+			require.Nil(t, s.disk.Hang())
 			require.NoError(t, s.mayLead())
 		}
 		require.Equal(t, keys.StatusGood, h.health(s).Status)

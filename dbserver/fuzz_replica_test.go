@@ -25,6 +25,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -54,7 +55,7 @@ type fuzzed struct {
 const elsewhere = "PRMR-elsewhere"
 
 func newFuzzed(f *testing.F) *fuzzed {
-	net := network.NewMemory()
+	net := fault.NewNetwork()
 	agent, err := agency.Start(context.Background(), agency.Config{Listen: "agent:1", Network: net.Host("agent"), Stores: agency.NewMemoryStores()})
 	require.NoError(f, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -71,7 +72,7 @@ func newFuzzed(f *testing.F) *fuzzed {
 		require.NoError(f, agent.Close(context.Background()))
 		require.NoError(f, net.Close())
 	})
-	z := &fuzzed{server: s, handler: s.routes(), leader: dbclient.Tenure{Term: 1, Reboot: 1<<40 + rand.Uint64N(1<<40)}}
+	z := &fuzzed{server: s, handler: s.handler, leader: dbclient.Tenure{Term: 1, Reboot: 1<<40 + rand.Uint64N(1<<40)}}
 	z.plan(f, agencyclient.New(agencyclient.Options{Endpoints: []string{"http://agent:1"}, HTTP: web}))
 	z.fill(f)
 	z.before = map[string]string{ledShard: z.stands(f, ledShard), syncedShard: z.stands(f, syncedShard)}
@@ -107,12 +108,12 @@ func (z *fuzzed) plan(f *testing.F, a *agencyclient.Client) {
 
 // hosts says whether all shards of Plan are here.
 func (z *fuzzed) hosts() bool {
-	_, d, leave, err := z.server.access.enter(context.Background())
+	_, d, leave, err := z.server.access.Enter(context.Background())
 	if err != nil {
 		return false
 	}
 	defer leave()
-	return len(d.names()) == 3
+	return len(d.Names()) == 3
 }
 
 // fill writes acknowledged documents: to the shard that is led here by a client, to the one
@@ -156,13 +157,13 @@ func (z *fuzzed) post(t testing.TB, path, name string, body any) *httptest.Respo
 // documents. It fails if they do not agree.
 func (z *fuzzed) stands(t testing.TB, name string) string {
 	t.Helper()
-	ctx, d, leave, err := z.server.access.enter(context.Background())
+	ctx, d, leave, err := z.server.access.Enter(context.Background())
 	require.NoError(t, err)
 	defer leave()
-	on, err := d.replica(name)
+	on, err := d.Replica(name)
 	require.NoError(t, err)
-	require.NoError(t, on.Check(ctx))
-	sum, st, err := on.Checksum(ctx)
+	require.NoError(t, on.Shard.Check(ctx))
+	sum, st, err := on.Shard.Checksum(ctx)
 	require.NoError(t, err)
 	return fmt.Sprintf("%016x %+v", sum, st)
 }
@@ -177,14 +178,14 @@ func (z *fuzzed) told(body, blob []byte, name string) []byte {
 	return []byte(s)
 }
 
-// emptied makes the shard that may be spoiled anew, so that a failing input fails again.
+// emptied makes the shard that may be spoiled again, so that a failing input fails again.
 func (z *fuzzed) emptied(t testing.TB) {
 	t.Helper()
-	_, d, leave, err := z.server.access.enter(context.Background())
+	_, d, leave, err := z.server.access.Enter(context.Background())
 	require.NoError(t, err)
 	defer leave()
-	require.NoError(t, d.drop(scratchShard))
-	require.NoError(t, d.create(scratchShard))
+	require.NoError(t, d.Drop(scratchShard))
+	require.NoError(t, d.Create(scratchShard))
 	z.session = ""
 }
 

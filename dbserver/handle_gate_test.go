@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -35,12 +36,12 @@ func (h *house) bystander(s *Server, key string) time.Duration {
 // longer than the silence that the server, or itself, allows. Beats that were held back
 // and arrive in a burst give it the gate no more.
 func TestGateOpensWithoutBeats(t *testing.T) {
-	for name, cut := range map[string]func(*network.Memory){
-		"stopped":                     func(n *network.Memory) { n.Freeze("coordinator") },
-		"the server does not hear it": func(n *network.Memory) { n.Cut("coordinator", "db1") },
-		"it does not hear the server": func(n *network.Memory) { n.Cut("db1", "coordinator") },
-		"neither hears the other":     func(n *network.Memory) { n.Isolate("coordinator") },
-		"connections of it are reset": func(n *network.Memory) { n.Reset("coordinator", "db1") },
+	for name, cut := range map[string]func(*fault.Network){
+		"stopped":                     func(n *fault.Network) { n.Freeze("coordinator") },
+		"the server does not hear it": func(n *fault.Network) { n.Cut("coordinator", "db1") },
+		"it does not hear the server": func(n *fault.Network) { n.Cut("db1", "coordinator") },
+		"neither hears the other":     func(n *fault.Network) { n.Isolate("coordinator") },
+		"connections of it are reset": func(n *fault.Network) { n.Reset("coordinator", "db1") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
@@ -69,7 +70,7 @@ func TestGateOpensWithoutBeats(t *testing.T) {
 	}
 }
 
-// Whoever ends the request opens the gate at once, and knows what he held.
+// The end of the request opens the gate at once, from either side, and the evidence stays.
 func TestGateOpensWithItsRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")

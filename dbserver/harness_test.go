@@ -20,7 +20,9 @@ import (
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/dbserver/reconcile"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // with the agency is what coordinators do.
 type house struct {
 	t      *testing.T
-	net    *network.Memory
+	net    *fault.Network
 	agent  *agency.Agent
 	web    *http.Client
 	agency *agencyclient.Client
@@ -53,7 +55,7 @@ type house struct {
 func inBubble(t *testing.T, test func(*testing.T, *house)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		h := &house{t: t, net: network.NewMemory(), fs: map[string]vfs.FS{}, up: map[string]*Server{}}
+		h := &house{t: t, net: fault.NewNetwork(), fs: map[string]vfs.FS{}, up: map[string]*Server{}}
 		var err error
 		h.agent, err = agency.Start(t.Context(), agency.Config{
 			Listen: "agent:1", Network: h.net.Host("agent"), Stores: agency.NewMemoryStores(), Logger: h.logger("agent", hclog.Warn),
@@ -102,17 +104,17 @@ func (h *house) start(name string) *Server {
 
 // serves says whether this server serves all shards that it is to lead.
 func (s *Server) serves() bool {
-	places, err := view{root: s.cache.Snapshot().Root, me: s.id}.planned()
+	places, err := reconcile.Places(s.cluster.cache.Snapshot().Root, s.id)
 	if err != nil {
 		return false
 	}
-	_, d, leave, err := s.access.enter(context.Background())
+	_, d, leave, err := s.access.Enter(context.Background())
 	if err != nil {
 		return false
 	}
 	defer leave()
 	for _, p := range places {
-		if _, err := d.led(p.Shard); p.Leader() == s.id && err != nil {
+		if _, err := d.Led(p.Shard); p.Leader() == s.id && err != nil {
 			return false
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/pieces"
 	"stasis/internal/apierror"
 )
 
@@ -41,8 +42,8 @@ func TestStrangerClosesNoGate(t *testing.T) {
 		letGo, err := h.hold(t.Context(), h.target(s), lockB)
 		require.NoError(t, err)
 		require.Error(t, letGo())
-		h.write(map[string]any{keys.HotBackupCreate: agencyclient.Delete()}, nil) // and the holder's record is left
-		heard := func() bool { return creator(s.cache.Snapshot().Root) == "" }    // a lock before that ends with the news
+		h.write(map[string]any{keys.HotBackupCreate: agencyclient.Delete()}, nil)             // and the holder's record is left
+		heard := func() bool { return pieces.Creator(s.cluster.cache.Snapshot().Root) == "" } // a lock before that ends with the news
 		h.await("it has heard", heard)
 		refused("n", "the nonce of a lock that was taken away")
 		h.write(map[string]any{keys.HotBackupHolder: agencyclient.Delete()}, nil)
@@ -72,18 +73,22 @@ func TestGateForAYearIsRefused(t *testing.T) {
 	})
 }
 
-// A server that hears of a lock later than the coordinator's request waits for it.
+// A server that hears of a lock later than the coordinator's request waits for it. The news is
+// held back until the request has come, and released at a moment of virtual time.
 func TestGateWaitsForNewsOfTheLock(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		to := h.target(s)
-		h.net.Delay("agent", "db1", 100*time.Millisecond)
+		h.net.Cut("agent", "db1")
 		h.lock("b", "n")
-		require.Empty(t, creator(s.cache.Snapshot().Root), "it has not heard of the lock")
+		require.Empty(t, pieces.Creator(s.cluster.cache.Snapshot().Root), "it has not heard of the lock")
+		const late = 100 * time.Millisecond
 		begun := time.Now()
+		time.AfterFunc(late, func() { h.net.Heal("agent", "db1") })
 		_, err := h.hold(t.Context(), to, lockB)
 		require.NoError(t, err)
-		require.NotZero(t, time.Since(begun), "it has waited")
+		require.GreaterOrEqual(t, time.Since(begun), late, "it has not waited")
+		require.NotZero(t, h.net.Met("agent", "db1"), "no news was held back")
 	})
 }
 
@@ -103,6 +108,10 @@ func TestCutOffServerRefusesTheGateForNow(t *testing.T) {
 		require.ErrorContains(t, err, "cut off from the agency")
 		require.Less(t, time.Since(begun), dbclient.GateSilence)
 		require.Less(t, h.bystander(s, "a"), 10*time.Millisecond, "its lease has not ended")
+		begun = time.Now()
+		_, err = h.hold(t.Context(), to, dbclient.GateLockRequest{ID: "b", Nonce: "n", WindowSeconds: 1e-10, LeaseSeconds: 60})
+		require.ErrorIs(t, err, apierror.GateLost)
+		require.Less(t, time.Since(begun), 10*time.Millisecond, "a window that is no time is waited for")
 		err = h.dbs.Prepare(t.Context(), to, dbclient.PieceRequest{ID: "b", Nonce: "n"})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		h.net.HealAll()
@@ -142,7 +151,7 @@ func TestStrangerMakesNoPiece(t *testing.T) {
 			}
 			require.ErrorIs(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "x"}), apierror.BadParameter)
 			require.NoError(t, h.dbs.Drop(ctx, to, dbclient.PieceRequest{ID: "b", Nonce: nonce}), "it drops nothing")
-			pending, err := s.pieces.Load().Pending()
+			pending, err := s.data.pieces.Store.Attempts.Pending()
 			require.NoError(t, err)
 			require.Len(t, pending, 1)
 			require.Equal(t, "n", pending[0].Nonce)

@@ -61,19 +61,19 @@ func TestEngineStaysOpenUnderRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		r := restoring(t, h, s)
-		ctx, d, leave, err := s.access.enter(t.Context())
+		ctx, d, leave, err := s.access.Enter(t.Context())
 		require.NoError(t, err)
 		h.raise("r", r, restoredPlan())
 		time.Sleep(time.Second)
 		require.Error(t, ctx.Err())
-		require.NoError(t, d.env.Engine.SyncAll(), "still open")
+		require.NoError(t, d.Engine().SyncAll(), "still open")
 		require.Equal(t, 503, h.status(s.URL()+"/_admin/server/availability"))
 		_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		leave()
 		checkRestored(t, h, s)
 
-		_, d, leave, err = s.access.enter(t.Context())
+		_, d, leave, err = s.access.Enter(t.Context())
 		require.NoError(t, err)
 		stopped := make(chan struct{})
 		go func() {
@@ -81,9 +81,9 @@ func TestEngineStaysOpenUnderRequests(t *testing.T) {
 			h.stop("db1")
 		}()
 		synctest.Wait()
-		require.NoError(t, d.env.Engine.SyncAll(), "still open")
+		require.NoError(t, d.Engine().SyncAll(), "still open")
 		leave()
 		<-stopped
-		require.Error(t, d.env.Engine.SyncAll())
+		require.Error(t, d.Engine().SyncAll())
 	})
 }

@@ -14,7 +14,6 @@ import (
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
-	"stasis/internal/apierror"
 )
 
 // A follower that the leader waits for, and that is gone before it has caught up, stops
@@ -59,15 +58,6 @@ func TestTruncationReachesFollowers(t *testing.T) {
 	})
 }
 
-func TestShows(t *testing.T) {
-	read, insert := dbclient.Op{Kind: dbclient.OpRead}, dbclient.Op{Kind: dbclient.OpInsert}
-	done, refused := dbclient.OpResult{Key: "k"}, dbclient.OpResult{Error: apierror.New(apierror.UniqueConstraint, "")}
-	require.False(t, shows([]dbclient.Op{insert, insert}, []dbclient.OpResult{done, done}))
-	require.True(t, shows([]dbclient.Op{insert, read}, []dbclient.OpResult{done, done}))
-	require.True(t, shows([]dbclient.Op{insert, insert}, []dbclient.OpResult{done, refused}), "a refusal tells what is stored")
-	require.True(t, shows([]dbclient.Op{insert}, []dbclient.OpResult{{Ignored: true}}))
-}
-
 // A server that has been without its lease serves nothing by it before its leaders
 // know what Plan was meanwhile, however long that takes them.
 func TestLeaseWaitsForLeaders(t *testing.T) {
@@ -94,7 +84,7 @@ func TestLeaseWaitsForLeaders(t *testing.T) {
 		h.net.Cut("db2", "db1")
 		h.net.Cut("db1", "agent")
 		h.net.Cut("agent", "db1")
-		h.await("its lease ends", func() bool { return a.lease.check() != nil })
+		h.await("its lease ends", func() bool { return a.lease.Check() != nil })
 		h.plan("100", "s101", 2, b.ID(), a.ID())
 		h.inSync("100", "s101", b.ID())
 		_, err := h.dbs.Documents(t.Context(), h.target(b), "s101", dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRemove, Key: "k"}}})
@@ -107,7 +97,7 @@ func TestLeaseWaitsForLeaders(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		release()
-		h.await("it has its lease again", func() bool { return a.lease.check() == nil })
+		h.await("it has its lease again", func() bool { return a.lease.Check() == nil })
 	})
 }
 

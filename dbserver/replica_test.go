@@ -92,16 +92,16 @@ func (h *house) alike(name string, servers ...*Server) {
 	ok := func() bool {
 		seen = nil
 		for _, s := range servers {
-			_, d, leave, err := s.access.enter(h.t.Context())
+			_, d, leave, err := s.access.Enter(h.t.Context())
 			if err != nil {
 				return false
 			}
-			on, err := d.replica(name)
+			on, err := d.Replica(name)
 			if err != nil {
 				leave()
 				return false
 			}
-			sum, st, err := on.Checksum(h.t.Context())
+			sum, st, err := on.Shard.Checksum(h.t.Context())
 			leave()
 			require.NoError(h.t, err)
 			seen = append(seen, fmt.Sprintf("%016x %s %d of %d copying %v", sum, st.Last, st.Count, st.Committed, st.Copying))
@@ -124,11 +124,11 @@ func TestFollowersHaveWhatWasAcknowledged(t *testing.T) {
 		for i := range 50 {
 			require.NoError(t, h.put(a, "s101", key(i), `{"n":1}`))
 			for _, s := range []*Server{b, c} {
-				_, d, leave, err := s.access.enter(t.Context())
+				_, d, leave, err := s.access.Enter(t.Context())
 				require.NoError(t, err)
-				on, err := d.replica("s101")
+				on, err := d.Replica("s101")
 				require.NoError(t, err)
-				require.Equal(t, uint64(i+1), on.State().Last.Seq, "in the log before it is acknowledged")
+				require.Equal(t, uint64(i+1), on.Shard.State().Last.Seq, "in the log before it is acknowledged")
 				leave()
 			}
 		}
@@ -203,7 +203,7 @@ func TestLeaderIsReplaced(t *testing.T) {
 		for i := range 20 {
 			require.NoError(t, h.put(a, "s101", key(i), `{"by":"a"}`))
 		}
-		for _, other := range []string{"db2", "db3"} { // what it writes now nobody else has
+		for _, other := range []string{"db2", "db3"} { // no other server has what it writes now
 			h.net.Cut("db1", other)
 			h.net.Cut(other, "db1")
 		}
@@ -285,7 +285,7 @@ func TestWriteConcern(t *testing.T) {
 	})
 }
 
-// A leader that is asked to resign ends what it has begun, says so, and lets nobody
+// A leader that is asked to resign ends what it has begun, says so, and lets no request
 // in; asked to go on, it goes on.
 func TestResignedLeader(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
@@ -308,7 +308,7 @@ func TestResignedLeader(t *testing.T) {
 	})
 }
 
-// A write under way when the gate is asked for keeps it from being granted until its
+// A write in flight when the gate is asked for keeps it from being granted until its
 // followers have it, even when its client has gone.
 func TestGateWaitsForFollowers(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

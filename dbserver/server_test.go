@@ -96,8 +96,9 @@ func TestLongRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		s := h.start("db1")
 		h.collection("100", "s101", s)
+		const threeChunks = 2005
 		var ops []dbclient.Op
-		for i := range 2*chunkOps + 5 {
+		for i := range threeChunks {
 			ops = append(ops, dbclient.Op{Kind: dbclient.OpInsert, Key: key(i), Document: json.RawMessage(`{}`)})
 		}
 		r, err := h.dbs.Documents(t.Context(), h.target(s), "s101", dbclient.DocumentsRequest{Collection: "c", Ops: ops})

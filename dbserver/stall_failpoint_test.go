@@ -16,7 +16,7 @@ import (
 )
 
 // A write stall holds calls inside the engine of every server at once, for longer than a
-// grace period, and no operation of a disk is late. Nobody loses a lead, a lease or its
+// grace period, and no operation of a disk is late. No server loses a lead, a lease or its
 // good health for it.
 func TestStallsOnAllServersMoveNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
@@ -44,13 +44,13 @@ func TestStallsOnAllServersMoveNothing(t *testing.T) {
 		for range 60 {
 			time.Sleep(500 * time.Millisecond)
 			for _, s := range servers {
-				require.Nil(t, s.health.Hang())
+				require.Nil(t, s.disk.Hang())
 				require.NoError(t, s.mayLead())
 				require.Equal(t, keys.StatusGood, h.health(s).Status)
 			}
 		}
 		require.GreaterOrEqual(t, stalled.Load(), int64(3), "they did stall")
-		require.Equal(t, plan, h.read(keys.PlanCollections).String(), "nobody leads instead of another")
+		require.Equal(t, plan, h.read(keys.PlanCollections).String(), "another server leads")
 		clear()
 		close(over)
 		for range 3 {
@@ -76,7 +76,7 @@ func TestCommitThatIsGivenUp(t *testing.T) {
 		held, over := atomic.Int64{}, make(chan struct{})
 		release := sync.OnceFunc(func() { close(over) })
 		defer release()
-		defer failpoint.Set("engine/apply", a.pieces.Load().EngineDir(), func(context.Context, string) error {
+		defer failpoint.Set("engine/apply", "data/engine", func(context.Context, string) error {
 			if held.Add(1) == 1 {
 				<-over // a log's rotation that hangs
 			}

@@ -51,12 +51,12 @@ func (h *house) tenure(leader *Server) dbclient.Tenure {
 // stateOf is where the replica on a server stands.
 func (h *house) stateOf(s *Server) shard.State {
 	h.t.Helper()
-	_, d, leave, err := s.access.enter(h.t.Context())
+	_, d, leave, err := s.access.Enter(h.t.Context())
 	require.NoError(h.t, err)
 	defer leave()
-	on, err := d.replica("s101")
+	on, err := d.Replica("s101")
 	require.NoError(h.t, err)
-	return on.State()
+	return on.Shard.State()
 }
 
 // unharmed demands that all documents are on all replicas, and that the shard goes on.
@@ -227,7 +227,7 @@ func TestFollowersWithoutTheAgency(t *testing.T) {
 		h.replicated("100", "s101", a, b, c)
 		h.net.Cut("db3", "agent")
 		h.net.Cut("agent", "db3")
-		seen := c.cache.Snapshot().Index
+		seen := c.cluster.cache.Snapshot().Index
 		for i := range 20 {
 			require.NoError(t, h.put(a, "s101", key(i), `{}`))
 			time.Sleep(200 * time.Millisecond)
@@ -241,7 +241,7 @@ func TestFollowersWithoutTheAgency(t *testing.T) {
 		require.Equal(t, shard.Tenure(dbclient.Tenure{Term: 1, Reboot: 1}), h.stateOf(c).Promised, "it obeys a leader that it cannot know")
 		status, _ := h.stranger(c, dbclient.PathPromise, h.tenure(b))
 		require.Equal(t, http.StatusServiceUnavailable, status, "it may become known")
-		require.Equal(t, seen, c.cache.Snapshot().Index, "it has not lost the agency")
+		require.Equal(t, seen, c.cluster.cache.Snapshot().Index, "it has not lost the agency")
 
 		h.net.HealAll()
 		h.inSync("100", "s101", b.ID(), a.ID(), c.ID())

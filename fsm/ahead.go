@@ -2,10 +2,10 @@ package fsm
 
 import "math"
 
-// Ahead is the same state at an index that is at least the given one: its changes are
-// numbered on, so that they end there. The tree, what expires, and which client ids were
-// applied stay. It is for a tree that goes on after the newest changes were lost: whoever
-// follows must never see an index twice with different trees behind it.
+// Ahead is the same state at an index that is at least the given one: its changes get higher
+// numbers, so that they end there. The tree, what expires, and which client ids were applied stay. It
+// is for a tree that goes on after the newest changes were lost: a follower must never see one index
+// with two different trees.
 func (s *State) Ahead(index uint64) *State {
 	if index <= s.index {
 		return s
@@ -24,9 +24,9 @@ func (s *State) Ahead(index uint64) *State {
 	return &next
 }
 
-// Raised is the same state with the numbers at some paths raised. It is for the same tree as
-// Ahead, and no change of its own: who followed the tree gets it whole. What is no whole
-// number, or too large, stays as it is.
+// Raised is the same state with the numbers at some paths raised. It is for the same tree as Ahead, and
+// is no change of its own: followers of the tree read it whole. A value that is no whole number, or too
+// large, stays as it is.
 func (s *State) Raised(paths []string, by uint64) *State {
 	next := *s
 	for _, path := range paths {

@@ -51,8 +51,8 @@ func (c Command) Encode() []byte {
 	return binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
 }
 
-// DecodeCommand reads what Encode wrote. The error is ErrCorrupt: whoever finds
-// it in a committed entry has to stop, for others may have applied it.
+// DecodeCommand reads what Encode wrote. The error is [ErrCorrupt]. An agent that finds it in a
+// committed entry has to stop: other agents may have applied the entry.
 func DecodeCommand(data []byte) (Command, error) {
 	c, err := decodeCommand(data)
 	if err != nil {
@@ -61,15 +61,7 @@ func DecodeCommand(data []byte) (Command, error) {
 	return c, nil
 }
 
-// CheckCommand says whether data is as Encode wrote it, without decoding it. The
-// error is ErrCorrupt.
-func CheckCommand(data []byte) error {
-	if err := checkCommand(data); err != nil {
-		return fmt.Errorf("%w command: %w", ErrCorrupt, err)
-	}
-	return nil
-}
-
+// checkCommand says whether data is as Encode wrote it, without decoding it.
 func checkCommand(data []byte) error {
 	if len(data) == 0 {
 		return errTorn

@@ -63,15 +63,6 @@ func wide(n *Node) (lo, hi uint64) {
 	return 0, 0
 }
 
-// elements are the elements of an array, none for any other node. They are
-// shared: callers copy before they change them.
-func (n *Node) elements() []*Node {
-	if n == nil {
-		return nil
-	}
-	return n.items
-}
-
 func push(a attributes) (func(*Node) (*Node, error), error) {
 	item, err := a.element("new")
 	return func(n *Node) (*Node, error) {
@@ -136,25 +127,15 @@ func erase(a attributes) (func(*Node) (*Node, error), error) {
 	return func(n *Node) (*Node, error) { return without(n, val), nil }, err
 }
 
-// without is the array n without the elements equal to val.
-func without(n, val *Node) *Node {
-	if n == nil {
-		return nil
-	}
-	return arrayNode(slices.DeleteFunc(slices.Clone(n.items), func(item *Node) bool { return Equal(item, val) }))
-}
-
-// replace puts new in the place of every element equal to val. A missing array
-// stays missing.
-func (o *operation) replace(a attributes) (func(*Node) (*Node, error), error) {
+// replace puts new in the place of every element equal to val. A missing array stays missing.
+// grows says that new is heavier than val: how much heavier the array becomes depends on how many
+// elements there are.
+func replace(a attributes) (effect func(*Node) (*Node, error), grows bool, err error) {
 	val, err := a.element("val")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	item, err := a.element("new")
-	if item.weight() > val.weight() {
-		o.adds = unbounded
-	}
 	return func(n *Node) (*Node, error) {
 		if n == nil {
 			return nil, nil
@@ -166,7 +147,7 @@ func (o *operation) replace(a attributes) (func(*Node) (*Node, error), error) {
 			}
 		}
 		return arrayNode(items), nil
-	}, err
+	}, item.weight() > val.weight(), err
 }
 
 // lock makes the effect of the four lock operations. A read lock is an array of
@@ -211,19 +192,4 @@ func lock(name string, a attributes) (func(*Node) (*Node, error), error) {
 			return nil, nil
 		}, nil
 	}
-}
-
-// contains says whether n is an array with an element equal to item.
-func contains(n, item *Node) bool {
-	return n.is(kindArray) && slices.ContainsFunc(n.items, func(other *Node) bool { return Equal(other, item) })
-}
-
-// allStrings says whether n is an array of nothing but strings.
-func allStrings(n *Node) bool {
-	return n.is(kindArray) && !slices.ContainsFunc(n.items, func(item *Node) bool { return !item.is(kindString) })
-}
-
-// canReadLock says whether holder may be added to the read lock n.
-func canReadLock(n, holder *Node) bool {
-	return n == nil || n.isEmptyObject() || allStrings(n) && !contains(n, holder)
 }

@@ -2,32 +2,32 @@ package fsm
 
 import "errors"
 
-// What ParseTransaction returns and Outcome.Reason says, for errors.Is.
+// The errors of [ParseTransaction] and of Outcome.Reason. Test with errors.Is.
 var (
-	// ErrEnvelope: not JSON, not an array, or the first element is no object.
-	// Nothing of the request that holds such a transaction is to be applied.
+	// ErrEnvelope is returned when a transaction is not JSON, not an array, or its first element is
+	// no object. The request that holds it is to be refused as a whole.
 	ErrEnvelope = errors.New("malformed envelope")
-	// ErrMalformed: one transaction that cannot be understood; its result is 0,
-	// the others of the request are applied.
+	// ErrMalformed is returned when one transaction cannot be understood. Its result is 0; the
+	// others of the request are applied.
 	ErrMalformed = errors.New("malformed transaction")
-	// ErrForbidden: an operation's key begins with .agency.
+	// ErrForbidden is returned when an operation's key begins with .agency.
 	ErrForbidden = errors.New("keys that begin with .agency are reserved")
-	// ErrPrecondition: the keys in Outcome.Failed do not hold.
+	// ErrPrecondition is returned when the preconditions at the paths in Outcome.Failed do not hold.
 	ErrPrecondition = errors.New("precondition failed")
-	// ErrFrozen: the transaction would change Plan during a backup or restore. It
-	// is a failed precondition too: errors.Is with ErrPrecondition holds.
+	// ErrFrozen is returned when the transaction would change Plan during a backup or restore. It
+	// is a failed precondition too: errors.Is with [ErrPrecondition] holds.
 	ErrFrozen error = frozenError{}
-	// ErrNotApplicable: an operation is well-formed but cannot be applied to the
+	// ErrNotApplicable is returned when an operation is well-formed but cannot be applied to the
 	// value there, for example because a lock is held.
 	ErrNotApplicable = errors.New("operation not applicable")
 
-	// ErrLimit: the tree would become heavier than the transaction's limit allows.
+	// ErrLimit is returned when the tree would become heavier than the transaction's limit allows.
 	ErrLimit = errors.New("the tree would be too large")
 
-	// ErrMissing: Decode of a value that does not exist.
+	// ErrMissing is returned by Decode of a value that does not exist.
 	ErrMissing = errors.New("no such key")
-	// ErrCorrupt: an encoded command or snapshot is torn, damaged or of an
-	// unknown format.
+	// ErrCorrupt is returned when an encoded command or snapshot is torn, damaged or of an unknown
+	// format.
 	ErrCorrupt = errors.New("corrupt")
 )
 

@@ -83,7 +83,7 @@ func (l lifetimes) drop(path string) lifetimes {
 	return lifetimes{l.ends.without(path), l.due.without(dueKey(path, end)), l.weight - lifetimeWeight(path)}
 }
 
-// lifetimeWeight is that of an end: both books have the path.
+// lifetimeWeight is that of an end: both indexes have the path.
 func lifetimeWeight(path string) uint64 { return 2 * (pathWeight + uint64(len(path))) }
 
 // dropBelow forgets what lies below path.
@@ -114,22 +114,4 @@ func (l lifetimes) endedBy(now int64) []string {
 		paths = append(paths, path)
 	}
 	return paths
-}
-
-// expire returns the contents without what has expired, and the paths removed.
-// Plan does not change while it is frozen, so what touches it then stays.
-func (c contents) expire() (contents, []string) {
-	var gone []string
-	ended := c.lifetimes.endedBy(c.clock)
-	for _, plan := range []bool{false, true} {
-		for _, path := range ended {
-			if touchesPlan(path) != plan || plan && Frozen(c.root) {
-				continue
-			}
-			c.root = c.root.remove(segments(path))
-			c.lifetimes = c.lifetimes.dropFrom(path)
-			gone = append(gone, path)
-		}
-	}
-	return c, gone
 }

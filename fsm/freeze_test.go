@@ -95,7 +95,7 @@ func TestThawUnderTheLock(t *testing.T) {
 		require.NoError(t, out[1].Reason)
 		require.Equal(t, frozen, Frozen(m.State().Root()), thawed)
 		require.Equal(t, frozen, out[2].Reason != nil, thawed)
-		// The lock of somebody who does not know of holders: the leftover thaws nothing.
+		// The lock of a tool that does not know of holders: the leftover thaws nothing.
 		write(t, m, `[{"/arango/Target/HotBackup/Create":"2028"}]`)
 		require.True(t, Frozen(m.State().Root()))
 		require.ErrorIs(t, apply(t, m, `[{"/arango/Plan/x":2}]`)[0].Reason, ErrFrozen)

@@ -15,8 +15,8 @@ type Machine struct {
 
 // Outcome is what became of one transaction. Exactly one of these holds:
 // applied (Index > 0, Reason nil); a precondition failed or Plan is frozen
-// (Failed not empty, Reason is ErrPrecondition); not applied for another Reason
-// (ErrMalformed, ErrForbidden, ErrNotApplicable, ErrLimit).
+// (Failed not empty, Reason is [ErrPrecondition]); not applied for another Reason
+// ([ErrMalformed], [ErrForbidden], [ErrNotApplicable], [ErrLimit]).
 type Outcome struct {
 	Index  uint64
 	Failed []string // normalised, sorted

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the public suites of the reference check, in their order.
+// What the public suites of ArangoDB check, in their order.
 func TestReferenceChecks(t *testing.T) {
 	t.Run("delete leaves the parent", func(t *testing.T) {
 		m := New(10)

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -137,4 +139,16 @@ func (n *Node) StreamJSON(to []byte, full func([]byte) []byte) []byte {
 		next(key, kid)
 	}
 	return append(to, end)
+}
+
+// Decode stores the value in what into points to, by the rules of
+// json.Unmarshal. If there is no value it returns [ErrMissing].
+func (n *Node) Decode(into any) error {
+	if n == nil {
+		return ErrMissing
+	}
+	if err := json.Unmarshal(n.appendJSON(nil), into); err != nil {
+		return fmt.Errorf("decode a value: %w", err)
+	}
+	return nil
 }

@@ -1,8 +1,6 @@
 package fsm
 
 import (
-	"encoding/json"
-	"fmt"
 	"iter"
 	"math"
 )
@@ -187,18 +185,6 @@ func (n *Node) Len() int {
 	return n.kids.len() + len(n.items)
 }
 
-// Decode stores the value in what into points to, by the rules of
-// json.Unmarshal. If there is no value it returns ErrMissing.
-func (n *Node) Decode(into any) error {
-	if n == nil {
-		return ErrMissing
-	}
-	if err := json.Unmarshal(n.appendJSON(nil), into); err != nil {
-		return fmt.Errorf("decode a value: %w", err)
-	}
-	return nil
-}
-
 // Text is the value of a string, "" for any other node.
 func (n *Node) Text() string {
 	if !n.is(kindString) {
@@ -241,3 +227,19 @@ func Equal(a, b *Node) bool {
 	}
 	return a.bits == b.bits && a.text == b.text
 }
+
+// weight is that of a node and all below it. Arithmetic modulo 2⁶⁴ keeps it a function of
+// the value where a log of earlier versions, which had no limit, has built more than that.
+func (n *Node) weight() uint64 {
+	switch {
+	case n == nil:
+		return 0
+	case n.kind == kindString || n.kind == kindArray || n.kind == kindObject:
+		return nodeWeight + n.bits
+	}
+	return nodeWeight
+}
+
+// Weight is about how many bytes of memory the value takes, and no less than its length
+// as JSON.
+func (n *Node) Weight() int64 { return signed(n.weight()) }

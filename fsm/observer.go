@@ -8,7 +8,7 @@ type observer struct {
 	gone bool
 }
 
-// observers are who is to be told of changes: path → urls, sorted.
+// observers are the URLs that are told of changes: path → urls, sorted.
 type observers struct {
 	ordered[[]string]
 	weight uint64
@@ -34,82 +34,4 @@ func (o observer) apply(all observers, path string) observers {
 // observerWeight is that of one registration.
 func observerWeight(path, url string) uint64 {
 	return pathWeight + uint64(len(path)) + uint64(len(url))
-}
-
-// Calls are what callbacks are to be told: url → observed path → changed path →
-// name of the operation.
-type Calls map[string]map[string]map[string]string
-
-// Observed adds to calls whom a change concerns: who observes a path that it
-// changed, or one above or below such a path. Registrations are no changes.
-func (s *State) Observed(e Entry, calls Calls) {
-	if s.observers.len() == 0 {
-		return
-	}
-	changes := e.changes()
-	for path, urls := range s.observers.all() {
-		for changed, name := range changes {
-			if !covers(path, changed) && !covers(changed, path) {
-				continue
-			}
-			for _, url := range urls {
-				calls.add(url, path, changed, name)
-			}
-		}
-	}
-}
-
-// What waits to be told is bounded: so many observers, so many changes for each, and
-// paths of so many bytes. Beyond it an observer is told of its path alone that there were
-// changes, and one too many is told nothing. A call is a hint.
-const (
-	MostObservers = 256
-	MostChanges   = 1000
-	longestTold   = 256
-)
-
-func (c Calls) add(url, path, changed, name string) {
-	if len(path) > longestTold || c[url] == nil && len(c) >= MostObservers {
-		return
-	}
-	if len(changed) > longestTold {
-		changed, name = path, "set"
-	}
-	if c.changes(url) >= MostChanges {
-		if c[url][path] == nil {
-			return
-		}
-		delete(c[url], path)
-		changed, name = path, "set"
-	}
-	if c[url] == nil {
-		c[url] = map[string]map[string]string{}
-	}
-	if c[url][path] == nil {
-		c[url][path] = map[string]string{}
-	}
-	c[url][path][changed] = name
-}
-
-// changes counts what one observer is to be told.
-func (c Calls) changes(url string) (n int) {
-	for _, changes := range c[url] {
-		n += len(changes)
-	}
-	return n
-}
-
-// changes are the paths that an entry changed, and by which operation.
-func (e Entry) changes() map[string]string {
-	changes := map[string]string{}
-	for _, path := range e.Expired {
-		changes[path] = "delete"
-	}
-	operations, _ := parseOperations(e.Query) // it was applied: nothing is wrong with it
-	for _, o := range operations {
-		if o.observer == nil {
-			changes[o.path] = o.name
-		}
-	}
-	return changes
 }

@@ -1,16 +1,14 @@
 package fsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-// What makes an operation malformed, and never applicable.
-var (
-	errUnknownOp  = errors.New("unknown op")
-	errAttribute  = errors.New("an attribute is missing")
-	errAttributeT = errors.New("an attribute is of the wrong type")
-)
+// errUnknownOp makes an operation malformed.
+var errUnknownOp = errors.New("unknown op")
 
 // operation is one entry of a transaction's operations. Its effect makes the
 // new node (nil: none) of the node that is there (nil: none).
@@ -103,7 +101,10 @@ func (o *operation) read(rawName []byte, a attributes) (err error) {
 	case "erase":
 		o.effect, err = erase(a)
 	case "replace":
-		o.effect, err = o.replace(a)
+		var grows bool
+		if o.effect, grows, err = replace(a); grows {
+			o.adds = unbounded
+		}
 	case "read-lock", "read-unlock", "write-lock", "write-unlock":
 		o.effect, err = lock(name, a)
 	case "observe", "unobserve":
@@ -154,64 +155,25 @@ func (o operation) apply(c contents) (contents, error) {
 	return c, nil
 }
 
-// attributes are the attributes of an operation at a depth of the tree.
-type attributes struct {
-	fields []field
-	depth  int
-	seen   *uint64 // sums up what was read of them as values; may be nil
-}
-
-func (a attributes) note(n *Node, err error) (*Node, error) {
-	if a.seen != nil {
-		*a.seen += n.weight()
+// parseOperations reads the operations and sorts them into the order in which
+// they are applied. All paths are there even if an operation is at fault.
+func parseOperations(raw []byte) ([]operation, error) {
+	fields, err := parseFields(raw)
+	operations := make([]operation, 0, len(fields))
+	for _, f := range fields {
+		operations = append(operations, newOperation(segments(f.name), f.raw))
 	}
-	return n, err
-}
-
-func (a attributes) raw(name string) ([]byte, bool) {
-	for _, f := range a.fields {
-		if f.name == name {
-			return f.raw, true
+	slices.SortStableFunc(operations, func(a, b operation) int { return cmp.Compare(a.path, b.path) })
+	for i, o := range operations {
+		if err == nil && o.fault != nil {
+			err = fmt.Errorf("%s: %w", o.path, o.fault)
+		}
+		if err == nil && i > 0 && o.path == operations[i-1].path {
+			err = fmt.Errorf("%w: %s", errRepeated, o.path)
 		}
 	}
-	return nil, false
-}
-
-// tree is an attribute to be stored at the operation's path, with paths inside.
-func (a attributes) tree(name string) (*Node, error) {
-	raw, ok := a.raw(name)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", errAttribute, name)
-	}
-	return a.note(parseTree(raw, a.depth))
-}
-
-// element is an attribute to be stored in, or compared with, an array's element.
-func (a attributes) element(name string) (*Node, error) {
-	raw, ok := a.raw(name)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", errAttribute, name)
-	}
-	return a.note(parseElement(raw, a.depth+1))
-}
-
-func (a attributes) text(name string) (string, error) {
-	n, err := a.element(name)
-	if err == nil && !n.is(kindString) {
-		err = fmt.Errorf("%w: %s", errAttributeT, name)
-	}
-	return n.Text(), err
-}
-
-// count is an attribute that is an integer from 0 up.
-func (a attributes) count(name string) (int64, error) {
-	n, err := a.element(name)
 	if err != nil {
-		return 0, err
+		err = fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	i, ok := n.Int()
-	if !ok || i < 0 {
-		return 0, fmt.Errorf("%w: %s", errAttributeT, name)
-	}
-	return i, nil
+	return operations, err
 }

@@ -122,15 +122,3 @@ func testLock(operator string, holder *Node) func(*Node) bool {
 		return func(n *Node) bool { return canReadLock(n, holder) }
 	}
 }
-
-// unmet lists the paths whose preconditions do not hold, sorted, each once.
-func (t Transaction) unmet(root *Node) []string {
-	var failed []string
-	for _, p := range t.preconditions {
-		n := root.at(p.segs)
-		if slices.ContainsFunc(p.conditions, func(c condition) bool { return !c.holds(n) }) {
-			failed = append(failed, p.path)
-		}
-	}
-	return slices.Compact(failed)
-}

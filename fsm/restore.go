@@ -16,7 +16,7 @@ import (
 )
 
 // ReadState reads a stream that WriteTo wrote, to its end. A stream that is torn,
-// damaged, followed by something or of an unknown format is ErrCorrupt; any
+// damaged, followed by something or of an unknown format is [ErrCorrupt]; any
 // other error is the reader's.
 func ReadState(from io.Reader) (*State, error) {
 	r := &snapshotReader{from: bufio.NewReaderSize(from, 64<<10), sum: sha256.New()}

@@ -16,7 +16,7 @@ const (
 	snapshotFormat = 1
 )
 
-// WriteTo writes the state as a stream that ReadState understands. It may run
+// WriteTo writes the state as a stream that [ReadState] understands. It may run
 // beside Apply.
 func (s *State) WriteTo(to io.Writer) (int64, error) {
 	w := &snapshotWriter{to: to, sum: sha256.New()}

@@ -1,19 +1,6 @@
 package fsm
 
-import (
-	"encoding/json"
-	"slices"
-	"strconv"
-)
-
-// contents are what the operations of a transaction can change, and the time
-// that they see.
-type contents struct {
-	root      *Node
-	clock     int64 // ms; the latest of all commands' times
-	lifetimes lifetimes
-	observers observers
-}
+import "slices"
 
 // State is everything that the agency has agreed on at one index. It never
 // changes, so keeping a pointer to it is a snapshot; any number of goroutines
@@ -26,40 +13,6 @@ type State struct {
 	clients     ordered[uint64] // client id → index of its latest transaction in log
 }
 
-// Entry is one applied transaction as watchers see it.
-type Entry struct {
-	Index     uint64          `json:"index"`
-	Term      uint64          `json:"term"`
-	Query     json.RawMessage `json:"query"` // the operations as they were written
-	ClientID  string          `json:"clientId,omitempty"`
-	Timestamp int64           `json:"timestamp"` // ms
-	// Expired are paths whose time to live ended before this transaction and
-	// after the one before; they are removed before Query is applied.
-	Expired []string `json:"expired,omitempty"`
-}
-
-// AppendJSON appends the entry as JSON, its operations as they were written.
-func (e Entry) AppendJSON(to []byte) []byte {
-	to = strconv.AppendUint(append(to, `{"index":`...), e.Index, 10)
-	to = strconv.AppendUint(append(to, `,"term":`...), e.Term, 10)
-	to = append(append(to, `,"query":`...), e.Query...)
-	if e.ClientID != "" {
-		to = appendText(append(to, `,"clientId":`...), e.ClientID)
-	}
-	to = strconv.AppendInt(append(to, `,"timestamp":`...), e.Timestamp, 10)
-	for i, path := range e.Expired {
-		open := `,"expired":[`
-		if i > 0 {
-			open = ","
-		}
-		to = appendText(append(to, open...), path)
-	}
-	if len(e.Expired) > 0 {
-		to = append(to, ']')
-	}
-	return append(to, '}')
-}
-
 func pristine() *State { return &State{contents: contents{root: emptyObject}} }
 
 // Index is the number of transactions applied so far.
@@ -70,6 +23,9 @@ func (s *State) Term() uint64 { return s.term }
 
 // Root is the whole tree, hidden keys too; {} if nothing was ever written.
 func (s *State) Root() *Node { return s.root }
+
+// Weight is that of the tree, of what is noted of lifetimes, and of observers.
+func (s *State) Weight() int64 { return signed(s.weight()) }
 
 // LogBytes is about how many bytes the log takes.
 func (s *State) LogBytes() int64 { return int64(s.logBytes) }
@@ -110,13 +66,13 @@ func (s *State) Observers() map[string][]string {
 // the last command is not there. The index is the same, because expiry is no
 // change of its own. A now before the last command's time counts as that.
 func (s *State) AsOf(now int64) *State {
-	view := *s
-	view.clock = max(s.clock, now)
+	seen := *s
+	seen.clock = max(s.clock, now)
 	var gone []string
-	if view.contents, gone = view.expire(); gone == nil {
+	if seen.contents, gone = seen.expire(); gone == nil {
 		return s
 	}
-	return &view
+	return &seen
 }
 
 // append returns the state with one more change and at most keep in the log.
@@ -136,18 +92,6 @@ func (s *State) append(e Entry, after contents, keep int) *State {
 // maxLogBytes bounds the log beside the number of its entries, so that large
 // values do not add up in memory and in every snapshot.
 const maxLogBytes = 16 << 20
-
-// Bytes is about how many bytes the entry takes, and no less than its text.
-func (e Entry) Bytes() int64 { return int64(e.bytes()) }
-
-func (e Entry) bytes() int {
-	const fixed = 128
-	size := fixed + len(e.Query) + len(e.ClientID)
-	for _, path := range e.Expired {
-		size += len(path)
-	}
-	return size
-}
 
 // trim drops the oldest changes until at most keep are left and they are not too
 // large (the last is kept even so), and with them the client ids that have none

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The weight that is kept up with every change is that of the same value read anew; the
+// The weight that is kept up with every change is that of the same value read again; the
 // text is never longer; and no transaction adds more than it says beforehand.
 func TestWeightIsAFunctionOfTheValue(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -128,8 +128,8 @@ func TestLogHoldsNoMoreThanItsEntries(t *testing.T) {
 	require.Less(t, cap(entries[0].Query), 100)
 }
 
-// TestWeightsAreOfTheFormat: a log with limits is applied alike by all versions. Whoever
-// changes a weight makes a new format of commands.
+// TestWeightsAreOfTheFormat: a log with limits is applied alike by all versions. A
+// change of a weight needs a new format of commands.
 func TestWeightsAreOfTheFormat(t *testing.T) {
 	m := New(10)
 	for _, raw := range []string{

@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,51 +10,24 @@ import (
 
 	"stasis/coordinator/backup"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/minicluster"
 )
 
-// hangs makes the disk of the agent that leads hang at the first event of a step.
-type hangs struct {
-	at     event.Name
-	mu     sync.Mutex
-	armed  *bubble
-	thaw   func()
-	leader string // whose disk it was
-}
-
-func (h *hangs) sink(_ context.Context, e event.Event) {
-	h.mu.Lock()
-	b := h.armed
-	if e.Step != h.at || b == nil {
-		h.mu.Unlock()
-		return
-	}
-	h.armed = nil
-	h.mu.Unlock()
-	leader := b.agencyLeader()
-	thaw, err := b.HangDisk(leader)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err != nil {
-		b.t.Errorf("hang the disk of %s: %v", leader, err)
-		return
-	}
-	h.thaw, h.leader = thaw, leader
-}
-
-func (h *hangs) arm(b *bubble) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.armed = b
-}
-
-// release takes it back; it proves that it was done.
-func (h *hangs) release(t *testing.T) {
-	t.Helper()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	require.NotNil(t, h.thaw, "the step %q did not come", h.at)
-	h.thaw()
+// hangLeader makes the disk of the agent that leads hang at the first event of a step. What it sets is there when
+// the trigger has met its event and the operation has gone on.
+func (b *bubble) hangLeader(at *fault.Triggers, step event.Name) (trigger *fault.Trigger, leader *string, thaw *func()) {
+	leader, thaw = new(string), new(func())
+	trigger = at.On(fault.Moment{Step: step}, func(context.Context, event.Event) {
+		*leader = b.agencyLeader()
+		release, err := b.HangDisk(*leader)
+		if err != nil {
+			b.t.Errorf("hang the disk of %s: %v", *leader, err)
+			return
+		}
+		*thaw = release
+	})
+	return trigger, leader, thaw
 }
 
 // agencyLeader is the name of the agent that leads, by what the agents themselves say.
@@ -83,8 +55,8 @@ func TestAgencyLeadersDiskHangsDuringBackup(t *testing.T) {
 }
 
 func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
-	h := &hangs{at: name}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Steps: h.sink}, 1, nil, func(b *bubble) {
+	var at fault.Triggers
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}, 1, func(b *bubble) {
 		t, ctx, cl := b.t, b.t.Context(), b.clients[0]
 		b.create("people", 2, 1)
 		db := cl.Database("_system")
@@ -93,12 +65,10 @@ func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
 		}
 		c := &cluster{Cluster: b.Cluster, clients: b.clients}
 		was := sumOf(t, c)
-		h.arm(b)
+		trigger, leader, thaw := b.hangLeader(&at, name)
 		defer func() { // also when the test fails: what hangs cannot be stopped
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			if h.thaw != nil {
-				h.thaw()
+			if *thaw != nil {
+				(*thaw)()
 			}
 		}()
 		begun := time.Now()
@@ -116,7 +86,7 @@ func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
 		require.Less(t, time.Since(begun), 2*time.Minute)
 
 		next := b.agencyLeader()
-		require.NotEqual(t, h.leader, next, "its disk hangs")
+		require.NotEqual(t, *leader, next, "its disk hangs")
 		require.NotEmpty(t, next)
 		b.await(10*time.Second, func() error {
 			if lock := status(t, cl).Lock; lock != nil {
@@ -126,7 +96,9 @@ func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
 		})
 		require.NoError(t, createReplicated(ctx, cl, "after", 2, 2, 1), "Plan is not frozen")
 		require.Equal(t, was, sumOf(t, c))
-		h.release(t)
+		_, met := trigger.Met()
+		require.True(t, met, "the step %q did not come", name)
+		(*thaw)()
 		b.await(2*time.Minute, func() error { return b.healed(ctx) })
 		require.Equal(t, was, sumOf(t, c))
 	})

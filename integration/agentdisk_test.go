@@ -62,7 +62,7 @@ func startHanging(t *testing.T, o minicluster.Options) *hangingAgency {
 	return h
 }
 
-// leader is who leads in the eyes of an agent, "" if nobody does or it does not answer.
+// leader is the agent that leads by what an agent knows, "" if none does or the agent does not answer.
 func (h *hangingAgency) leader(url string) string {
 	config, err := h.agency.ConfigOf(h.t.Context(), url)
 	if err != nil {
@@ -71,7 +71,7 @@ func (h *hangingAgency) leader(url string) string {
 	return config.LeaderID
 }
 
-// anotherLeads waits until another agent leads in the eyes of both.
+// anotherLeads waits until both know another agent as leader.
 func (h *hangingAgency) anotherLeads(since time.Time) {
 	h.t.Helper()
 	eventually(h.t, 2*time.Minute, func() error {
@@ -151,7 +151,7 @@ func TestLeadingAgentsDiskHangs(t *testing.T) {
 	t.Parallel()
 	o := options(t, minicluster.Processes)
 	o.DBServers, o.Coordinators = 2, 1
-	o.Timing.Agency.DiskTimeout = time.Hour
+	o.Timing.DiskTimeout = time.Hour
 	h := startHanging(t, o)
 	ctx := t.Context()
 	require.NoError(t, h.db(0).CreateCollection(ctx, "before", 1))
@@ -198,7 +198,7 @@ func TestAgentEndsWhenItsDiskHangsTooLong(t *testing.T) {
 	t.Parallel()
 	o := options(t, minicluster.Processes)
 	o.DBServers, o.Coordinators = 0, 0
-	o.Timing.Agency.DiskTimeout = 10 * time.Second
+	o.Timing.DiskTimeout = 10 * time.Second
 	h := startHanging(t, o)
 	ctx := t.Context()
 	write := func(key string) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,35 +13,9 @@ import (
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/minicluster"
 )
-
-// onStep calls whatever a test has set when a step is reached.
-type onStep struct {
-	mu   sync.Mutex
-	when event.Name
-	what func()
-}
-
-func (a *onStep) set(when event.Name, what func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.when, a.what = when, what
-}
-
-func (a *onStep) sink(_ context.Context, e event.Event) {
-	a.mu.Lock()
-	what := a.what
-	if e.Step != a.when {
-		what = nil
-	} else {
-		a.what = nil
-	}
-	a.mu.Unlock()
-	if what != nil {
-		what()
-	}
-}
 
 // behind brings the follower of the shard of c into a state in which it has not
 // everything that was acknowledged, and says who is who. end takes back what keeps it there.
@@ -135,8 +108,8 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 	for way, reach := range ways {
 		for _, dies := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/dies=%v", way, dies), func(t *testing.T) {
-				var hook onStep
-				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: hook.sink}, 11, nil, func(b *bubble) {
+				var at fault.Triggers
+				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}, 11, func(b *bubble) {
 					t := b.t
 					leader, follower, end := reach(b)
 					id := b.backedUp()
@@ -144,13 +117,16 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 					end()
 					b.heal()
 					b.mustPut("after", 7)
-					hook.set(event.PlanSwitched, func() { b.net.Freeze(leader) })
-					if dies {
-						hook.set(event.PlanSwitched, func() { b.net.Isolate(leader) })
-					}
+					at.On(fault.Moment{Step: event.PlanSwitched}, func(context.Context, event.Event) {
+						if dies {
+							b.net.Isolate(leader)
+						} else {
+							b.net.Freeze(leader)
+						}
+					})
 					err := b.clients[0].Backup(t.Context(), "restore", map[string]any{"id": id}, &backup.RestoreResult{})
 					require.ErrorContains(t, err, "was committed and completes by itself")
-					require.ErrorContains(t, err, "in sync at the cut")
+					require.ErrorContains(t, err, "had every acknowledged write at the cut")
 					if dies {
 						require.NoError(t, b.Kill(leader))
 					}

@@ -19,10 +19,8 @@ import (
 // same requests of a page that is trusted have.
 func TestForeignPageHasNoEffect(t *testing.T) {
 	const foreign, trusted = "https://evil.example", "https://app.example"
-	browsers, err := network.NewBrowsers([]string{trusted}, nil)
-	require.NoError(t, err)
-	o := minicluster.Options{Agents: 1, DBServers: 2, Coordinators: 1, Browsers: browsers}
-	inBubbleOf(t, o, 1, nil, func(b *bubble) {
+	o := minicluster.Options{Agents: 1, DBServers: 2, Coordinators: 1, Pages: minicluster.Pages{TrustedOrigins: []string{trusted}}}
+	inBubbleOf(t, o, 1, func(b *bubble) {
 		t := b.t
 		web := network.NewHTTPClient(b.net.Host("browser"))
 		defer web.CloseIdleConnections()

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/minicluster"
@@ -26,32 +26,25 @@ type bubble struct {
 	*minicluster.Cluster
 	*observer
 	t       *testing.T
-	net     *network.Memory
-	mu      sync.Mutex
-	disks   map[string]vfs.FS
+	net     *fault.Network
+	disks   *fault.Disks
 	clients []*client.Client
 	random  *rand.Rand
 }
 
 // inBubble runs a test on a cluster of three agents, three DB servers and two
 // coordinators.
-func inBubble(t *testing.T, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
+func inBubble(t *testing.T, seed uint64, test func(*bubble)) {
 	t.Helper()
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}, seed, wrap, test)
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}, seed, test)
 }
 
 // inBubbleOf is inBubble for a cluster of other servers.
-func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name string, fs vfs.FS) vfs.FS, test func(*bubble)) {
+func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, test func(*bubble)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, net: network.NewMemory(), disks: map[string]vfs.FS{}, random: rand.New(rand.NewPCG(seed, 0))}
-		o.Network, o.Memory = b.net.Host, o.Dir == ""
-		o.FS = func(name string) vfs.FS {
-			if wrap != nil {
-				return wrap(name, b.disk(name))
-			}
-			return b.disk(name)
-		}
+		b := &bubble{t: t, net: fault.NewNetwork(), disks: fault.NewDisks(), random: rand.New(rand.NewPCG(seed, 0))}
+		o.Seams.Network, o.Seams.Disks, o.Seams.AgentsInMemory = b.net.Host, b.disks.FS, o.Dir == ""
 		o.Logger = hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel})
 		c, err := minicluster.Start(t.Context(), o)
 		require.NoError(t, err)
@@ -78,15 +71,6 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, wrap func(name
 // bubbleLevel is what is logged of the servers in bubbles.
 const bubbleLevel = hclog.Error
 
-func (b *bubble) disk(name string) vfs.FS {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.disks[name] == nil {
-		b.disks[name] = vfs.NewCrashableMem()
-	}
-	return b.disks[name]
-}
-
 // crash is kill -9 with a power cut: so many percent are left of what the server had
 // not synced.
 // The server is cut off first, so that it acknowledges nothing after the state of
@@ -94,11 +78,8 @@ func (b *bubble) disk(name string) vfs.FS {
 func (b *bubble) crash(name string, percent int) {
 	b.t.Helper()
 	b.net.Isolate(name)
-	after := b.disk(name).(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: b.random})
+	require.NoError(b.t, b.disks.Of(name).Crash(percent, b.random))
 	require.NoError(b.t, b.Kill(name))
-	b.mu.Lock()
-	b.disks[name] = after
-	b.mu.Unlock()
 	b.net.Rejoin(name)
 }
 

@@ -24,7 +24,7 @@ func TestTwoBackupsAtOnce(t *testing.T) {
 	t.Parallel()
 	var within, overlaps, entered atomic.Int64
 	o := options(t, minicluster.InProcess)
-	o.Steps = func(_ context.Context, e event.Event) {
+	o.Seams.Steps = func(_ context.Context, e event.Event) {
 		switch e.Step {
 		case event.AgencyLocked:
 			entered.Add(1)
@@ -63,7 +63,7 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 	t.Parallel()
 	held, cut, goOn := make(chan string, 1), make(chan struct{}), make(chan struct{})
 	o := options(t, minicluster.InProcess)
-	o.Steps = func(_ context.Context, e event.Event) {
+	o.Seams.Steps = func(_ context.Context, e event.Event) {
 		switch {
 		case e.Server != "" || !strings.HasSuffix(e.ID, "_first"):
 		case e.Step == event.Prepare:

@@ -17,7 +17,7 @@ import (
 // of the backup that was kept makes that one whole again; its piece of the deleted one
 // is listed nowhere and gone.
 func TestRemovedServerComesBack(t *testing.T) {
-	inBubble(t, 31, nil, func(b *bubble) {
+	inBubble(t, 31, func(b *bubble) {
 		b.create1("c", 2, 1)
 		ctx := b.t.Context()
 		all, _, err := b.shards(ctx)
@@ -50,7 +50,7 @@ func TestRemovedServerComesBack(t *testing.T) {
 			}
 			return nil
 		})
-		names, err := b.disk(name).List(name + "/backups")
+		names, err := b.disks.FS(name).List(name + "/backups")
 		require.NoError(b.t, err)
 		require.Equal(b.t, []string{kept.ID}, names)
 		root, err = b.agency.Read(ctx, keys.RemovedServers)

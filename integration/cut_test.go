@@ -12,6 +12,7 @@ import (
 
 	"stasis/client"
 	"stasis/coordinator/backup"
+	"stasis/fault"
 	"stasis/minicluster"
 	"stasis/minicluster/load"
 )
@@ -29,7 +30,7 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, o minicluster.Options) {
 		if o.Mode == minicluster.InProcess {
-			o.FS = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
+			o.Seams.Disks = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
 		}
 		c, history := start(t, o), load.NewHistory()
 		backups := backupsUnderLoad(t, c, history, scale(10, 100))
@@ -51,9 +52,9 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 	t.Parallel()
 	o := options(t, minicluster.InProcess)
-	o.WithoutLocks = true
+	o.Seams.WithoutLocks = true
 	history := load.NewHistory()
-	o.FS = oneSlowDisk(func() { awaitMore(history, 40) })
+	o.Seams.Disks = oneSlowDisk(func() { awaitMore(history, 40) })
 	c := start(t, o)
 	backups := backupsUnderLoad(t, c, history, scale(5, 60))
 	violations := 0
@@ -90,33 +91,11 @@ func awaitMore(h *load.History, more int) {
 // oneSlowDisk makes one DB server slow to look into its folder for backups, so
 // that its cut comes later than the others'.
 func oneSlowDisk(wait func()) func(server string) vfs.FS {
-	return func(server string) vfs.FS {
-		if server == "dbserver-2" {
-			return slowDisk{vfs.Default, wait}
-		}
-		return vfs.Default
-	}
-}
-
-type slowDisk struct {
-	vfs.FS
-	pause func()
-}
-
-func (d slowDisk) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
-	d.wait(name)
-	return d.FS.Open(name, opts...)
-}
-
-func (d slowDisk) Stat(name string) (vfs.FileInfo, error) {
-	d.wait(name)
-	return d.FS.Stat(name)
-}
-
-func (d slowDisk) wait(name string) {
-	if strings.Contains(name, ".pending") {
-		d.pause()
-	}
+	disks := fault.WrapDisks(vfs.Default)
+	disks.Of("dbserver-2").Do(fault.Calls{
+		Kinds: fault.Open | fault.Stat, Path: func(path string) bool { return strings.Contains(path, ".pending") },
+	}, func(string) { wait() })
+	return disks.FS
 }
 
 var checked = []string{"own", "across"}

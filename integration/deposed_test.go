@@ -57,7 +57,7 @@ func (d direct) write(ctx context.Context, key, doc string) error {
 	return err
 }
 
-// succeeded says whether another leads, and serves.
+// succeeded reports whether another leads, and serves.
 func (d direct) succeeded(ctx context.Context) error {
 	all, _, err := d.shards(ctx)
 	if err != nil {
@@ -85,7 +85,7 @@ func (d direct) ask(ctx context.Context) pending {
 	return p
 }
 
-// refuses says whether an error is a leader's that leads no more.
+// refuses reports whether an error is that of a leader that no longer leads.
 func refuses(err error) bool {
 	return errors.Is(err, apierror.NotLeader) || errors.Is(err, apierror.NoLeader)
 }
@@ -94,7 +94,7 @@ func refuses(err error) bool {
 // meanwhile, and what it is asked when it wakes, it neither acknowledges nor answers
 // with what it knows. It follows then.
 func TestFrozenLeaderWakes(t *testing.T) {
-	inBubble(t, 1, nil, func(b *bubble) {
+	inBubble(t, 1, func(b *bubble) {
 		b.create1("c", 3, 2)
 		ctx := b.t.Context()
 		put := func(v string) error {
@@ -143,7 +143,7 @@ func (b *bubble) follows(old direct, value string) {
 // names another: from the first write that the successor acknowledges on, and already
 // before, reads are refused.
 func TestIsolatedLeaderStopsInTime(t *testing.T) {
-	inBubble(t, 2, nil, func(b *bubble) {
+	inBubble(t, 2, func(b *bubble) {
 		b.create1("c", 3, 1)
 		ctx := b.t.Context()
 		old := b.leading(b.t)
@@ -159,7 +159,7 @@ func TestIsolatedLeaderStopsInTime(t *testing.T) {
 			got, err := old.read(ctx, "k")
 			if err == nil {
 				served = time.Since(cut)
-				require.Contains(b.t, got, `"old"`, "a write that nobody else has is not seen")
+				require.Contains(b.t, got, `"old"`, "a write that no other server has is not seen")
 			} else {
 				require.True(b.t, refuses(err), "%v", err)
 			}
@@ -185,11 +185,11 @@ func TestIsolatedLeaderStopsInTime(t *testing.T) {
 	})
 }
 
-// A leader that lost what it had not synced, and is back before anybody gave it up,
+// A leader that lost what it had not synced, and is back before it was given up,
 // serves nothing before it has found a follower that has what it lost. If it does not
-// find one for longer than the grace period, that one leads.
+// find one for longer than the grace period, the follower leads.
 func TestForgetfulLeaderAsksFirst(t *testing.T) {
-	inBubble(t, 8, nil, func(b *bubble) {
+	inBubble(t, 8, func(b *bubble) {
 		b.create1("c", 2, 1)
 		ctx := b.t.Context()
 		old := b.leading(b.t)
@@ -218,9 +218,9 @@ func TestForgetfulLeaderAsksFirst(t *testing.T) {
 	})
 }
 
-// A leader that is a process is stopped while writes are under way, until its successor
+// A leader that is a process is stopped in the middle of writes, until its successor
 // serves, and wakes. What reaches it while it stands still it neither serves nor
-// acknowledges. A write that was under way may be acknowledged late, after the successor
+// acknowledges. A write that had begun may be acknowledged late, after the successor
 // has begun: then the successor has it. So every acknowledged write is there, whenever
 // the acknowledgement came.
 func TestPausedLeaderWakes(t *testing.T) {
@@ -244,7 +244,7 @@ func TestPausedLeaderWakes(t *testing.T) {
 		require.Error(t, <-p.read)
 		acknowledged, late := underWay.stop(resumed)
 		t.Logf("%d writes were acknowledged before the pause, %d after it", len(acknowledged)-late, late)
-		require.NotEmpty(t, acknowledged, "nothing was under way")
+		require.NotEmpty(t, acknowledged, "no write had begun")
 		_, err := old.read(ctx, "k")
 		require.True(t, refuses(err), "%v", err)
 		eventually(t, time.Minute, func() error { return o.healed(ctx) })

@@ -11,52 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
+	"stasis/fault"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
-
-// freezer makes the disks of a bubble's DB servers hang: every write, sync and change of a
-// directory waits until it is thawed. Reads go on, and virtual time does.
-type freezer struct {
-	mu     sync.Mutex
-	frozen map[string]chan struct{}
-	met    atomic.Int64
-}
-
-func newFreezer() *freezer { return &freezer{frozen: map[string]chan struct{}{}} }
-
-func (f *freezer) wrap(name string, fs vfs.FS) vfs.FS {
-	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		f.mu.Lock()
-		thawed := f.frozen[name]
-		f.mu.Unlock()
-		if thawed != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			f.met.Add(1)
-			<-thawed
-		}
-		return nil
-	}))
-}
-
-func (f *freezer) freeze(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.frozen[name] = make(chan struct{})
-}
-
-func (f *freezer) thaw() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for name, thawed := range f.frozen {
-		close(thawed)
-		delete(f.frozen, name)
-	}
-}
 
 // leads counts the replicated shards that a server leads by Plan.
 func (b *bubble) leads(name string) (n int) {
@@ -77,9 +38,9 @@ func (b *bubble) leads(name string) (n int) {
 func TestDisksThatHang(t *testing.T) {
 	leads, unknowns := 0, 0
 	for seed := range seeds(4, 200) {
-		disks := newFreezer()
-		inBubble(t, seed, disks.wrap, func(b *bubble) {
-			defer disks.thaw()
+		met := 0
+		inBubble(t, seed, func(b *bubble) {
+			defer b.disks.HealAll()
 			b.create("c", 2+int(seed)%2, 1)
 			b.heal()
 			r, window := newRecorder(), &atomic.Int64{}
@@ -96,14 +57,15 @@ func TestDisksThatHang(t *testing.T) {
 				if i == 0 {
 					lasting = 30 * time.Second
 				}
-				disks.freeze(name)
+				hang := b.disks.Of(name).Hang(fault.Calls{}) // writes, syncs and changes of a directory; reads go on
 				time.Sleep(min(lasting, 12*time.Second))
 				if lasting > 12*time.Second {
 					require.Zero(b.t, b.leads(name), "it leads on with a dead disk")
 					leads += before
 				}
 				time.Sleep(max(0, lasting-12*time.Second))
-				disks.thaw()
+				hang.End()
+				met += hang.Met()
 				b.await(2*time.Minute, func() error { return b.settled(b.t.Context()) })
 				window.Add(1)
 			}
@@ -116,7 +78,7 @@ func TestDisksThatHang(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-		require.Positive(t, disks.met.Load())
+		require.Positive(t, met)
 	}
 	require.Positive(t, leads, "no lead has moved")
 	require.Positive(t, unknowns, "no client has noticed anything")

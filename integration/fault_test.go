@@ -3,38 +3,22 @@ package integration
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/minicluster"
 )
 
-// at holds the first operation that emits the step, until its context ends or
-// goOn is closed: the moment to break something.
-type at struct {
-	reached chan event.Event
-	goOn    chan struct{}
-	once    sync.Once
-}
-
-func holdAt(name event.Name) (*at, event.Sink) {
-	a := &at{reached: make(chan event.Event, 1), goOn: make(chan struct{})}
-	return a, func(ctx context.Context, e event.Event) {
-		if e.Step == name && e.Operation == "create" {
-			a.once.Do(func() {
-				a.reached <- e
-				select {
-				case <-a.goOn:
-				case <-ctx.Done():
-				}
-			})
-		}
-	}
+// holdAt holds the first create that reaches a step: the moment to break something.
+func holdAt(name event.Name) (*fault.Trigger, event.Sink) {
+	var at fault.Triggers
+	return at.Hold(fault.Moment{Step: name, Operation: keys.OperationCreate}), at.Sink
 }
 
 // A coordinator that dies at any step of a create: before the commit nothing is
@@ -49,7 +33,7 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 			t.Parallel()
 			hold, sink := holdAt(name)
 			o := options(t, minicluster.InProcess)
-			o.Steps = sink
+			o.Seams.Steps = sink
 			c := start(t, o)
 			ctx, other := t.Context(), c.clients[1]
 			require.NoError(t, c.db(1).CreateCollection(ctx, "people", 6))
@@ -57,7 +41,7 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 			go func() {
 				answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &backup.CreateResult{})
 			}()
-			<-hold.reached
+			<-hold.Reached()
 			require.NoError(t, c.Kill("coordinator-1"))
 			require.Error(t, <-answer)
 
@@ -86,7 +70,7 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 			t.Parallel()
 			hold, sink := holdAt(name)
 			o := options(t, minicluster.InProcess)
-			o.Steps = sink
+			o.Seams.Steps = sink
 			c := start(t, o)
 			ctx := t.Context()
 			_, dbservers, _ := c.Nodes()
@@ -94,9 +78,9 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 			go func() {
 				answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &backup.CreateResult{})
 			}()
-			<-hold.reached
+			<-hold.Reached()
 			require.NoError(t, c.Kill("dbserver-2"))
-			close(hold.goOn)
+			hold.End()
 			require.ErrorContains(t, <-answer, dbservers[1].ID)
 			require.Nil(t, status(t, c.clients[1]).Lock, "the lock is released")
 
@@ -114,7 +98,7 @@ func TestDBServerDiesAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	hold, sink := holdAt(event.Committed)
 	o := options(t, minicluster.InProcess)
-	o.Steps = sink
+	o.Seams.Steps = sink
 	c := start(t, o)
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
@@ -123,9 +107,9 @@ func TestDBServerDiesAfterTheCommit(t *testing.T) {
 	answer := make(chan error, 1)
 	var res backup.CreateResult
 	go func() { answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &res) }()
-	<-hold.reached
+	<-hold.Reached()
 	require.NoError(t, c.Kill("dbserver-2"))
-	close(hold.goOn)
+	hold.End()
 	require.NoError(t, <-answer)
 	require.Len(t, res.Unpublished, 1)
 
@@ -148,14 +132,15 @@ func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
 	t.Parallel()
 	hold, sink := holdAt(event.Linking)
 	o := options(t, minicluster.InProcess)
-	o.Steps = sink
+	o.Seams.Steps = sink
 	c := start(t, o)
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
 	answer := make(chan error, 1)
 	var res backup.CreateResult
 	go func() { answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &res) }()
-	held := <-hold.reached
+	<-hold.Reached()
+	held, _ := hold.Met()
 	leader := status(t, c.clients[1]).Leader
 	agents, _, _ := c.Nodes()
 	for i, a := range agents {
@@ -173,7 +158,7 @@ func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
 	lock := status(t, c.clients[1]).Lock
 	require.NotNil(t, lock)
 	require.Equal(t, held.ID, lock.ID)
-	close(hold.goOn)
+	hold.End()
 	err := <-answer
 	nothingHalfDone(t, c.clients[1], o.Dir)
 	list := listBackups(t, c.clients[1])

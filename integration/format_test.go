@@ -135,7 +135,7 @@ func earlierRemote(t *testing.T, o *minicluster.Options, format string, want exp
 	require.NoError(t, fixture.Unpack(format, "remote.tar.gz", dir))
 	r := remote{"r:" + filepath.Join(dir, want.FoldersAtRoot), map[string]any{"r": map[string]string{"type": "local", "description": canary}}}
 	if o.Mode == minicluster.Processes {
-		o.RemoteFlags = []string{"--backup.local-root=" + dir}
+		o.Program.DBServerFlags = []string{"--backup.local-root=" + dir}
 		return r
 	}
 	storage := remotetest.NewMemory()
@@ -147,7 +147,7 @@ func earlierRemote(t *testing.T, o *minicluster.Options, format string, want exp
 		storage.Change(path[1:], data)
 		return err
 	}))
-	o.Remotes = storage.Opener()
+	o.Seams.Remotes = storage.Opener()
 	return r
 }
 

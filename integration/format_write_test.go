@@ -15,6 +15,7 @@ import (
 
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
+	"stasis/agency/store"
 	"stasis/coordinator/backup"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/internal/datadir"
@@ -53,7 +54,7 @@ func TestWriteFixtures(t *testing.T) {
 func writeCluster(t *testing.T, dir string, storage *remotetest.Memory) expectation {
 	t.Helper()
 	o := options(t, minicluster.InProcess)
-	o.Dir, o.Remotes = dir, storage.Opener()
+	o.Dir, o.Seams.Remotes = dir, storage.Opener()
 	want := expectation{Version: version.Stasis, Agents: o.Agents, DBServers: o.DBServers, Coordinators: o.Coordinators, FoldersAtRoot: "backups"}
 	mixLogs(t, o)
 	c := start(t, o)
@@ -78,7 +79,7 @@ func writeCluster(t *testing.T, dir string, storage *remotetest.Memory) expectat
 	put("people", 10, 40, "second")
 	c.stop(t)
 
-	o.WithoutLocks = true
+	o.Seams.WithoutLocks = true
 	c = start(t, o)
 	put("plain", 5, 20, "second")
 	var marked backup.CreateResult
@@ -133,7 +134,7 @@ func writeRemote(t *testing.T, storage *remotetest.Memory, archive string) {
 func writeAgents(t *testing.T, archive string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, kind := range []string{agency.LogBolt, agency.LogWAL} {
+	for _, kind := range []string{store.LogBolt, store.LogWAL} {
 		a, err := agency.Start(t.Context(), agency.Config{ID: "AGNT-" + kind, Dir: filepath.Join(dir, kind), Listen: "127.0.0.1:0", LogStore: kind})
 		require.NoError(t, err)
 		web := network.NewHTTPClient(network.TCP())
@@ -155,7 +156,7 @@ func writeAgents(t *testing.T, archive string) {
 	require.NoError(t, fixture.Pack(dir, archive))
 }
 
-// holdsFile says whether there is anything in a folder of that name.
+// holdsFile reports whether there is anything in a folder of that name.
 func holdsFile(dir, folder string) error {
 	found := fmt.Errorf("nothing in %s", folder)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

@@ -84,12 +84,12 @@ func (l *lock) release(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// While the lock is held nobody changes Plan, not by a bit: no failover of a server
-// that died, no move, no cleaning, no removal, no data definition, and nobody who writes
-// to the agency himself. All of it happens after the thaw.
+// While the lock is held nothing changes Plan, not by a bit: no failover of a server
+// that died, no move, no cleaning, no removal, no data definition, and no client that writes
+// to the agency itself. All of it happens after the thaw.
 func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
 	t.Run("inprocess", func(t *testing.T) {
-		inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2}, 1, nil, func(b *bubble) {
+		inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {
 			nothingMoves(b.t, &cluster{Cluster: b.Cluster, clients: b.clients}, b.observer)
 		})
 	})
@@ -223,7 +223,7 @@ func TestRestoreBringsReplicasInSync(t *testing.T) {
 			copied.Add(1)
 		}
 	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: sink}, 1, nil, func(b *bubble) {
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, func(b *bubble) {
 		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
 		ctx, cl := t.Context(), c.clients[0]
 		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 2))
@@ -255,7 +255,7 @@ func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
 			switched <- struct{}{}
 		}
 	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: sink}, 1, nil, func(b *bubble) {
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, func(b *bubble) {
 		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
 		ctx, cl := t.Context(), c.clients[0]
 		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 1))

@@ -50,7 +50,7 @@ func histories(t *testing.T, few, many int, storm func(b *bubble, next func())) 
 	t.Helper()
 	fates, leaders := map[fate]int{}, uint64(0)
 	for seed := range seeds(few, many) {
-		inBubble(t, seed, nil, func(b *bubble) {
+		inBubble(t, seed, func(b *bubble) {
 			factor := 2 + int(seed)%2
 			concern := 1 + int(seed/2)%2
 			b.t.Logf("seed %d: replication factor %d, write concern %d", seed, factor, concern)
@@ -152,7 +152,7 @@ func (b *bubble) harm(n int, loss bool) {
 	case 7:
 		b.flap(victim, lasting)
 		lasting = 0
-	case 8: // together with somebody of the agency
+	case 8: // together with an agent
 		b.net.Isolate(victim)
 		b.net.Isolate(b.agents()[b.random.IntN(3)])
 	default:
@@ -208,7 +208,7 @@ func (b *bubble) flap(name string, lasting time.Duration) {
 // The basic thing: a leader dies, another takes its place, writes go on, the old one
 // comes back and follows.
 func TestFailover(t *testing.T) {
-	inBubble(t, 1, nil, func(b *bubble) {
+	inBubble(t, 1, func(b *bubble) {
 		b.create("c", 3, 2)
 		b.heal()
 		put := func(key string) error {

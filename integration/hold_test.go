@@ -20,6 +20,7 @@ import (
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
@@ -75,29 +76,19 @@ func TestCutOffCoordinatorHoldsUpNobodyForLong(t *testing.T) {
 		"not heard by one":  func(b *bubble) { b.cut("coordinator-1", []string{"dbserver-2"}, true, false) },
 		"hears one no more": func(b *bubble) { b.cut("coordinator-1", []string{"dbserver-2"}, false, true) },
 	}
-	for what, fault := range faults {
+	for what, strike := range faults {
 		for _, at := range []event.Name{event.LockAttempt, event.Locked, event.CutDone} {
-			t.Run(what+", "+string(at), func(t *testing.T) { cutOff(t, at, fault) })
+			t.Run(what+", "+string(at), func(t *testing.T) { cutOff(t, at, strike) })
 		}
 	}
 }
 
-func cutOff(t *testing.T, at event.Name, fault func(*bubble)) {
-	var strike atomic.Pointer[func()]
-	sink := func(_ context.Context, e event.Event) {
-		if f := strike.Load(); f != nil && e.Step == at && e.Operation == keys.OperationCreate {
-			(*f)()
-		}
-	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Steps: sink}, 1, nil, func(b *bubble) {
-		ctx, struck := b.t.Context(), atomic.Bool{}
+func cutOff(t *testing.T, at event.Name, strike func(*bubble)) {
+	var steps fault.Triggers
+	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: steps.Sink}}, 1, func(b *bubble) {
+		ctx := b.t.Context()
 		require.NoError(b.t, createReplicated(ctx, b.clients[0], "wide", 9, 1, 1))
-		do := func() {
-			if !struck.Swap(true) {
-				fault(b)
-			}
-		}
-		strike.Store(&do)
+		struck := steps.On(fault.Moment{Step: at, Operation: keys.OperationCreate}, func(context.Context, event.Event) { strike(b) })
 		var writes []*pulse
 		for i := range 2 {
 			writes = append(writes, startPulse(ctx, func(ctx context.Context, key string) error {
@@ -113,7 +104,8 @@ func cutOff(t *testing.T, at event.Name, fault func(*bubble)) {
 		for _, w := range writes {
 			longest = max(longest, w.stop(b.t))
 		}
-		require.True(b.t, struck.Load())
+		_, met := struck.Met()
+		require.True(b.t, met)
 		require.LessOrEqual(b.t, longest, time.Second)
 		b.t.Logf("longest write %v", longest)
 		b.net.HealAll()

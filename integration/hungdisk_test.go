@@ -3,69 +3,36 @@ package integration
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/minicluster"
 )
 
-// hungDisk is one server's disk on which, from some moment on, tables and links hang:
-// what is asked of it does not come back until the disk is released.
-type hungDisk struct {
-	server  string
-	hangs   atomic.Bool
-	met     atomic.Int64
-	release chan struct{}
-}
-
-func (d *hungDisk) wrap(name string, disk vfs.FS) vfs.FS {
-	if name != d.server {
-		return disk
-	}
-	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		switch op.Kind {
-		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpLink, errorfs.OpRename, errorfs.OpRemoveAll:
-			if d.hangs.Load() && !isLogName(op.Path) {
-				d.met.Add(1)
-				<-d.release
-			}
-		}
-		return nil
-	}))
-}
-
-func isLogName(path string) bool { return len(path) > 4 && path[len(path)-4:] == ".log" }
-
 // A DB server whose disk hangs during a phase of a create: the create fails within
 // seconds and names it, Plan thaws, and a leader that clients reach and the agency does
-// not is replaced meanwhile: nobody waits for the disk.
+// not is replaced meanwhile: nothing waits for the disk.
 func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 	for _, at := range []event.Name{event.Prepare, event.Thawed} {
 		t.Run(string(at), func(t *testing.T) {
-			disk := &hungDisk{server: "dbserver-2"}
-			var begun chan time.Time
-			sink := func(_ context.Context, e event.Event) {
-				if e.Step == at && e.Operation == keys.OperationCreate && !disk.hangs.Swap(true) {
+			var steps fault.Triggers
+			o := minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2, Seams: minicluster.Seams{Steps: steps.Sink}}
+			inBubbleOf(t, o, 1, func(b *bubble) {
+				var disk *fault.DiskFault // tables and links hang; the log of the engine does not
+				begun := make(chan time.Time, 1)
+				steps.On(fault.Moment{Step: at, Operation: keys.OperationCreate}, func(context.Context, event.Event) {
+					disk = b.disks.Of("dbserver-2").Hang(fault.Calls{
+						Kinds: fault.Sync | fault.Link | fault.Rename | fault.Remove, Path: func(path string) bool { return !isLog(path) },
+					})
 					begun <- time.Now()
-				}
-			}
-			o := minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2, Steps: sink}
-			inBubbleOf(t, o, 1, disk.wrap, func(b *bubble) {
-				disk.release, begun = make(chan struct{}), make(chan time.Time, 1) // the bubble's own
-				released := false
-				defer func() {
-					if !released {
-						close(disk.release)
-					}
-				}()
+				})
+				defer b.disks.HealAll() // also when the test fails: what hangs cannot be stopped
 				ctx := b.t.Context()
 				require.NoError(b.t, createReplicated(ctx, b.clients[0], "c", 8, 3, 1))
 				b.mustPut("a", 20) // three replicas: of every shard one is neither on the hung disk nor cut off
@@ -95,11 +62,9 @@ func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 					require.ErrorContains(b.t, err, "makes no progress")
 				}
 				require.Less(b.t, time.Since(since), 30*time.Second)
-				require.NotZero(b.t, disk.met.Load())
+				require.NotZero(b.t, disk.Met())
 				require.False(b.t, tree(b.t, b.agency, keys.HotBackup).At("Create").Exists())
-				released = true
-				close(disk.release)
-				disk.hangs.Store(false)
+				disk.End()
 				b.heal()
 				b.mustCount(20)
 				require.NoError(b.t, b.clients[1].Backup(ctx, "create", map[string]any{"label": "next"}, &backup.CreateResult{}))

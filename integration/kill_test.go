@@ -132,7 +132,7 @@ func killAmidst(t *testing.T, c *cluster, usual time.Duration, call func() error
 	return err
 }
 
-// again starts the killed cluster anew on its directory.
+// again starts the killed cluster on its directory.
 func again(t *testing.T, c *cluster, o minicluster.Options) *cluster {
 	t.Helper()
 	c.stop(t)

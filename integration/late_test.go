@@ -17,7 +17,7 @@ import (
 // acknowledgement comes when it wakes, long after its successor has begun. It is right:
 // the record was with all in-sync members, so the successor has it.
 func TestLateAcknowledgementIsRight(t *testing.T) {
-	inBubble(t, 11, nil, func(b *bubble) {
+	inBubble(t, 11, func(b *bubble) {
 		b.create1("c", 3, 2)
 		ctx := b.t.Context()
 		old := b.leading(b.t)

@@ -2,17 +2,14 @@ package integration
 
 import (
 	"fmt"
-	"io/fs"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/apierror"
 )
 
@@ -61,17 +58,17 @@ func (b *bubble) mustCount(n int64) {
 }
 
 // A leader that the agency reaches but no follower: it goes on alone when its write
-// concern allows that, else it reads and refuses writes, saying why. Nobody takes its
+// concern allows that, else it reads and refuses writes, saying why. No other server takes its
 // place: it is alive.
 func TestLeaderInTheMinority(t *testing.T) {
 	for concern := 1; concern <= 2; concern++ {
 		t.Run(fmt.Sprintf("writeConcern=%d", concern), func(t *testing.T) {
-			inBubble(t, 3, nil, func(b *bubble) {
+			inBubble(t, 3, func(b *bubble) {
 				b.create1("c", 3, concern)
 				b.mustPut("a", 10)
 				l := b.leading(b.t)
 				b.cut(b.names[l.id], b.servers(), true, true)
-				err := b.put("b") // under way when the followers leave the set, it is done
+				err := b.put("b") // begun before the followers leave the set, it is done
 				require.NoError(b.t, err)
 				b.awaitInSync(1)
 				want := int64(12)
@@ -93,7 +90,7 @@ func TestLeaderInTheMinority(t *testing.T) {
 	}
 }
 
-// Links that are cut in one direction: whoever must leave does, writes go on, and
+// Links that are cut in one direction: the replica that must leave does, writes go on, and
 // when the link is mended all is as before.
 func TestOneWayCuts(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -115,7 +112,7 @@ func TestOneWayCuts(t *testing.T) {
 		"a follower does not hear the agency": {func(b *bubble, _, f string) { b.cut(f, b.agents(), false, true) }, false, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 4, nil, func(b *bubble) {
+			inBubble(t, 4, func(b *bubble) {
 				b.create1("c", 3, 1)
 				b.mustPut("a", 10)
 				l := b.leading(b.t)
@@ -140,7 +137,7 @@ func TestOneWayCuts(t *testing.T) {
 // A link between leader and follower that comes and goes: every write is
 // acknowledged, and in the end all is in sync again.
 func TestFlappingLink(t *testing.T) {
-	inBubble(t, 5, nil, func(b *bubble) {
+	inBubble(t, 5, func(b *bubble) {
 		b.create1("c", 3, 2)
 		l := b.leading(b.t)
 		leader, follower := b.names[l.id], b.inSync()[1]
@@ -161,46 +158,17 @@ func TestFlappingLink(t *testing.T) {
 	})
 }
 
-// badDisk is one server's disk: full, or slow to sync, when it is told to be.
-type badDisk struct {
-	server atomic.Pointer[string]
-	full   atomic.Bool
-	slow   atomic.Int64 // a time.Duration for each sync
-	met    atomic.Int64 // how often it mattered
-}
-
-func (d *badDisk) wrap(name string, disk vfs.FS) vfs.FS {
-	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if s := d.server.Load(); s == nil || *s != name || !strings.HasSuffix(op.Path, ".log") {
-			return nil
-		}
-		switch op.Kind {
-		case errorfs.OpFileWrite:
-			if d.full.Load() {
-				d.met.Add(1)
-				return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
-			}
-		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
-			if lasts := time.Duration(d.slow.Load()); lasts > 0 {
-				d.met.Add(1)
-				time.Sleep(lasts)
-			}
-		}
-		return nil
-	}))
-}
+func isLog(path string) bool { return strings.HasSuffix(path, ".log") }
 
 // A follower whose disk is full leaves the in-sync set, the writes go on, and it
 // comes back when there is space.
 func TestFullDiskOfAFollower(t *testing.T) {
-	var bad badDisk
-	inBubble(t, 6, bad.wrap, func(b *bubble) {
+	inBubble(t, 6, func(b *bubble) {
 		b.create1("c", 3, 2)
 		l := b.leading(b.t)
 		follower := b.inSync()[2]
-		bad.server.Store(&follower)
 		b.mustPut("a", 10)
-		bad.full.Store(true)
+		full := b.disks.Of(follower).Fail(fault.Calls{Kinds: fault.Write, Path: isLog}, syscall.ENOSPC)
 		b.mustPut("b", 50)
 		b.await(time.Minute, func() error {
 			if err := b.put("more"); err != nil {
@@ -212,24 +180,22 @@ func TestFullDiskOfAFollower(t *testing.T) {
 			return nil
 		})
 		b.mustPut("c", 50)
-		require.NotZero(b.t, bad.met.Load())
-		bad.full.Store(false)
+		require.NotZero(b.t, full.Met())
+		full.End()
 		b.heal()
 		b.mustCount(111)
 		require.Equal(b.t, l.term, b.leading(b.t).term)
 	})
 }
 
-// A follower whose disk is slow makes writes that wait for disks slow, and loses
-// nobody anything: it stays in sync, and so does the leader's place.
+// A follower whose disk is slow makes writes that wait for disks slow. Nothing is lost: the follower stays in
+// sync, and the leader goes on leading.
 func TestSlowDiskOfAFollower(t *testing.T) {
-	var bad badDisk
-	inBubble(t, 7, bad.wrap, func(b *bubble) {
+	inBubble(t, 7, func(b *bubble) {
 		b.create1("c", 3, 2)
 		l := b.leading(b.t)
 		follower := b.inSync()[1]
-		bad.server.Store(&follower)
-		bad.slow.Store(int64(500 * time.Millisecond))
+		slow := b.disks.Of(follower).Slow(fault.Calls{Kinds: fault.Sync, Path: isLog}, 500*time.Millisecond)
 		for i := range 10 {
 			begun := time.Now()
 			path := "/_api/document/c?waitForSync=true"
@@ -237,9 +203,9 @@ func TestSlowDiskOfAFollower(t *testing.T) {
 			require.GreaterOrEqual(b.t, time.Since(begun), 400*time.Millisecond, "it waits for every disk")
 		}
 		b.mustPut("a", 20)
-		require.NotZero(b.t, bad.met.Load())
+		require.NotZero(b.t, slow.Met())
 		require.Len(b.t, b.inSync(), 3)
-		bad.slow.Store(0)
+		slow.End()
 		b.heal()
 		b.mustCount(30)
 		require.Equal(b.t, l.term, b.leading(b.t).term)

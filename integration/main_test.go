@@ -1,5 +1,5 @@
 // Package integration tests whole clusters: real clients, faults, and the
-// consistency of what is restored. Nobody imports it.
+// consistency of what is restored. No package imports it.
 //
 // STASIS_SOAK=1 (make soak) runs the large numbers instead of a tenth of them.
 package integration
@@ -99,7 +99,7 @@ func options(t testing.TB, mode minicluster.Mode) minicluster.Options {
 	if mode == minicluster.Processes {
 		path, err := binary()
 		require.NoError(t, err)
-		o.Binary = path
+		o.Program.Path = path
 	}
 	return o
 }

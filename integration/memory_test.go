@@ -130,7 +130,7 @@ func newSiege(t *testing.T) *siege {
 	script := fmt.Sprintf("#!/bin/sh\nulimit -d %d && exec %s \"$@\"\n", memoryLimit, path)
 	require.NoError(t, os.WriteFile(limited, []byte(script), 0o700))
 	o := options(t, minicluster.Processes)
-	o.Agents, o.DBServers, o.Coordinators, o.Binary = 1, 1, 1, limited
+	o.Agents, o.DBServers, o.Coordinators, o.Program.Path = 1, 1, 1, limited
 	t.Cleanup(func() { tellLogs(t, filepath.Join(o.Dir, "logs")) })
 	s := &siege{cluster: start(t, o), http: network.NewHTTPClient(network.TCP())}
 	t.Cleanup(s.http.CloseIdleConnections)

@@ -13,8 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"stasis/agency"
 	agencyclient "stasis/agency/client"
+	"stasis/agency/recovery"
 	"stasis/client"
 	"stasis/coordinator/backup"
 	"stasis/internal/datadir"
@@ -29,7 +29,7 @@ import (
 func TestAgencyLost(t *testing.T) {
 	dir := t.TempDir()
 	o := minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Dir: dir}
-	inBubbleOf(t, o, 1, nil, func(b *bubble) {
+	inBubbleOf(t, o, 1, func(b *bubble) {
 		t, d := b.t, &agencyDrill{bubble: b, dir: dir}
 		d.fill()
 		time.Sleep(5 * time.Second) // all agents have it
@@ -37,9 +37,9 @@ func TestAgencyLost(t *testing.T) {
 		require.NoError(t, b.Kill("agent-1"))
 		require.NoError(t, b.Kill("agent-2"))
 		d.wipe("agent-1", "agent-2")
-		time.Sleep(30 * time.Second) // the loss is noticed by everybody
+		time.Sleep(30 * time.Second) // all servers notice the loss
 		require.NoError(t, b.Kill("agent-3"))
-		survivor, err := agency.Recover(agency.RecoverOptions{Dir: filepath.Join(dir, "agent-3")})
+		survivor, err := recovery.Recover(recovery.Options{Dir: filepath.Join(dir, "agent-3")})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, survivor.After.Incarnation)
 		b.restart("agent-3")
@@ -57,7 +57,7 @@ func TestAgencyLost(t *testing.T) {
 		require.NoError(t, err)
 		d.wipe(b.agents()...)
 		d.another()
-		_, err = agency.Restore(saved, agency.RestoreOptions{Dir: filepath.Join(dir, "agent-2"), ID: id})
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Dir: filepath.Join(dir, "agent-2"), ID: id})
 		require.NoError(t, err)
 		b.restart("agent-2")
 		b.restart("agent-1")
@@ -131,7 +131,7 @@ func (d *agencyDrill) another() {
 	var status client.Status
 	require.NoError(d.t, d.clients[0].Do(d.t.Context(), http.MethodGet, client.PathStatus, nil, &status))
 	for id, agent := range status.Agents {
-		require.Contains(d.t, agent.Note, "nothing it says is believed", id)
+		require.Contains(d.t, agent.Note, "what it says is ignored", id)
 		require.False(d.t, agent.Good || agent.Leading, id)
 	}
 	require.Len(d.t, status.Agents, 3)

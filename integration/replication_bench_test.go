@@ -55,7 +55,7 @@ func BenchmarkReplication(b *testing.B) {
 
 func benched(b *testing.B, grace time.Duration) (*cluster, *observer) {
 	op := options(b, minicluster.Processes)
-	op.Timing.Agency.Grace, op.Timing.Agency.Settle = grace, grace
+	op.Timing.Grace, op.Timing.LeaderGrace = grace, grace
 	c := start(b, op)
 	web := network.NewHTTPClient(network.TCP())
 	b.Cleanup(web.CloseIdleConnections)
@@ -138,7 +138,7 @@ func BenchmarkCatchUp(b *testing.B) {
 	for _, way := range []string{"log", "copy"} {
 		megabytes := map[string]int{"log": 32, "copy": 128}[way] // a log keeps 64
 		b.Run(way, func(b *testing.B) {
-			require.NoError(b, createReplicated(ctx, c.clients[0], "bulk", 1, 3, 1)) // on all servers: nobody takes the follower's place
+			require.NoError(b, createReplicated(ctx, c.clients[0], "bulk", 1, 3, 1)) // on all servers: no other server can take the follower's place
 			eventually(b, time.Minute, func() error { return o.healed(ctx) })
 			follower := o.names[o.follower(b)]
 			require.NoError(b, c.Kill(follower))

@@ -19,7 +19,7 @@ import (
 // impatient is a cluster of processes that gives up a server after three seconds.
 func impatient(t testing.TB) (*cluster, *observer) {
 	o := options(t, minicluster.Processes)
-	o.Timing.Agency.Grace, o.Timing.Agency.Settle = 3*time.Second, 3*time.Second
+	o.Timing.Grace, o.Timing.LeaderGrace = 3*time.Second, 3*time.Second
 	c := start(t, o)
 	web := network.NewHTTPClient(network.TCP())
 	t.Cleanup(web.CloseIdleConnections)

@@ -58,7 +58,7 @@ func (d direct) emptyCopy(ctx context.Context, t dbclient.Target, own dbclient.T
 // nothing is obeyed, all acknowledged documents are on all replicas, and a leader that
 // comes after, and processes that start again, go on.
 func TestRequestsOfStrangersToReplicas(t *testing.T) {
-	inBubble(t, 11, nil, func(b *bubble) {
+	inBubble(t, 11, func(b *bubble) {
 		b.create1("c", 3, 2)
 		ctx := b.t.Context()
 		d := b.leading(b.t)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stasis/dbserver"
 	"stasis/minicluster"
 )
 
@@ -28,7 +27,7 @@ func TestSuspendedLeader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var stopped atomic.Int64 // since when the clocks of the suspended machine stand still: since 2000, 0: they do not
 			var victim atomic.Value
-			clock := func(server string) dbserver.Clock {
+			clock := func(server string) minicluster.Clock {
 				began := time.Now()
 				now := func(goesOn bool) time.Time {
 					if at := stopped.Load(); at != 0 && !goesOn && victim.Load() == server {
@@ -36,12 +35,12 @@ func TestSuspendedLeader(t *testing.T) {
 					}
 					return time.Now()
 				}
-				return dbserver.Clock{
+				return minicluster.Clock{
 					Elapsed: func() time.Duration { return now(c.elapsed).Round(0).Sub(began.Round(0)) },
 					Wall:    func() time.Time { return now(c.wall) },
 				}
 			}
-			inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Clock: clock}, 12, nil, func(b *bubble) {
+			inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Clock: clock}}, 12, func(b *bubble) {
 				b.create1("c", 3, 2)
 				ctx := b.t.Context()
 				old := b.leading(b.t)

@@ -1,20 +1,18 @@
 package integration
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/minicluster"
 	"stasis/minicluster/load"
@@ -27,20 +25,8 @@ import (
 func TestFullDiskDuringDownload(t *testing.T) {
 	t.Parallel()
 	o := options(t, minicluster.InProcess)
-	var room, met atomic.Int64 // writes that still fit; those that did not
-	room.Store(1 << 40)
-	o.FS = func(server string) vfs.FS {
-		if server != "dbserver-1" {
-			return vfs.Default
-		}
-		return errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind != errorfs.OpFileWrite || !strings.Contains(op.Path, ".pending") || room.Add(-1) >= 0 {
-				return nil
-			}
-			met.Add(1)
-			return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
-		}))
-	}
+	disks := fault.WrapDisks(vfs.Default)
+	o.Seams.Disks = disks.FS
 	r := newRemote(t, &o)
 	c := start(t, o)
 	docs := filled(t, c, 300)
@@ -49,9 +35,11 @@ func TestFullDiskDuringDownload(t *testing.T) {
 	transferred(t, c, "upload", remote)
 	removeBackup(t, c, b.ID)
 
-	room.Store(4)
+	full := disks.Of("dbserver-1").Fail(fault.Calls{
+		Kinds: fault.Write, Path: func(path string) bool { return strings.Contains(path, ".pending") }, After: 4,
+	}, syscall.ENOSPC)
 	st := ended(t, c, begun(t, c, "download", remote))
-	require.Positive(t, met.Load(), "the disk was not full")
+	require.Positive(t, full.Met(), "the disk was not full")
 	for server, e := range st.DBServers {
 		if server != victimOf(t, c) {
 			require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
@@ -67,7 +55,7 @@ func TestFullDiskDuringDownload(t *testing.T) {
 	require.Error(t, c.clients[1].Backup(t.Context(), "restore", map[string]any{"id": b.ID}, &backup.RestoreResult{}))
 	require.NoError(t, c.db(0).CreateCollection(t.Context(), "after", 3), "the cluster goes on")
 
-	room.Store(1 << 40)
+	full.End()
 	transferred(t, c, "download", remote)
 	require.NoError(t, c.clients[1].Backup(t.Context(), "restore", map[string]any{"id": b.ID}, &backup.RestoreResult{}))
 	all, err := load.Read(t.Context(), c.db(0), "people")

@@ -19,7 +19,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	dbbackup "stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
 	"stasis/minicluster"
 )
 
@@ -42,8 +42,8 @@ const leader = "the agency's leader"
 
 // SIGKILL in the middle of an upload and of a download, when half of a DB server's
 // files are through and the next one has begun: that DB server, the coordinator that
-// was asked, both, the agency's leader. A job whose configuration somebody still has
-// completes; one whose has nobody ends FAILED, says that it can be started again, and
+// was asked, both, the agency's leader. A job whose configuration a server still has
+// completes. A job whose configuration is lost ends FAILED, reports that it can be started again, and
 // completes then. What was through does not go through again. Nothing half-downloaded
 // is available or restored.
 func TestKillDuringTransfer(t *testing.T) {
@@ -95,7 +95,7 @@ func pieceHashes(t *testing.T, dir, id string) map[string]bool {
 	for _, path := range found {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
-		var m dbbackup.Manifest
+		var m piece.Manifest
 		require.NoError(t, json.Unmarshal(data, &m))
 		into := others
 		if strings.HasPrefix(path, filepath.Join(dir, "dbserver-1")+"/") {
@@ -195,8 +195,8 @@ func killedAmidst(t *testing.T, c *cluster, r *heldRemote, command string, remot
 	})
 	if again {
 		e := st.DBServers[victimOf(t, c)]
-		require.Equal(t, keys.TransferFailed, e.Status, "nobody has the configuration: %+v", e)
-		require.Contains(t, e.ErrorMessage, "start the transfer again: it goes on where it was")
+		require.Equal(t, keys.TransferFailed, e.Status, "no server has the configuration: %+v", e)
+		require.Contains(t, e.ErrorMessage, "start the transfer again: it continues where it stopped")
 		st = transferredAgain(t, c, command, remote)
 	}
 	require.True(t, st.Completed(), "%+v", st)
@@ -211,7 +211,7 @@ func killedAmidst(t *testing.T, c *cluster, r *heldRemote, command string, remot
 	t.Logf("%s: %d files were through before the kill", command, through)
 }
 
-// transferredAgain starts a transfer anew and waits for its end.
+// transferredAgain starts a transfer once more and waits for its end.
 func transferredAgain(t *testing.T, c *cluster, command string, remote map[string]any) (st backup.TransferStatus) {
 	t.Helper()
 	started := map[string]string{}

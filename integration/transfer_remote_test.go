@@ -42,7 +42,7 @@ func (h *heldRemote) config() map[string]any {
 	return map[string]any{"w": map[string]string{"type": "webdav", "vendor": "other", "url": h.url, "description": canary}}
 }
 
-// hold counts anew, and holds the transfer of these hashes when half of them are done.
+// hold counts from zero, and holds the transfer of these hashes when half of them are done.
 func (h *heldRemote) hold(method string, hashes map[string]bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

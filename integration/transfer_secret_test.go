@@ -169,8 +169,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	forms := disguises(password, wrong, user, header, hidden, hiddenWrong, user+":"+password, user+":"+wrong, malformed, inPath)
 
 	o := options(t, minicluster.Processes)
-	program := o.Binary
-	o.Binary = chatty(t, program)
+	program := o.Program.Path
+	o.Program.Path = chatty(t, program)
 	c := start(t, o)
 	filled(t, c, 50)
 	b := mustCreate(t, c, "secret")

@@ -81,7 +81,7 @@ func (v *valve) keep(c net.Conn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.closed {
-		_ = c.Close() // nobody uses it
+		_ = c.Close() // it is not used
 		return false
 	}
 	v.conns = append(v.conns, c)

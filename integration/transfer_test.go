@@ -38,13 +38,13 @@ type remote struct {
 func newRemote(t *testing.T, o *minicluster.Options) remote {
 	config := map[string]any{"r": map[string]string{"type": "local", "description": canary}}
 	if o.Mode == minicluster.InProcess {
-		if o.Remotes == nil {
-			o.Remotes = remotetest.NewMemory().Opener()
+		if o.Seams.Remotes == nil {
+			o.Seams.Remotes = remotetest.NewMemory().Opener()
 		}
 		return remote{"r:/memory/backups", config}
 	}
 	root := t.TempDir()
-	o.RemoteFlags = []string{"--backup.local-root=" + root}
+	o.Program.DBServerFlags = []string{"--backup.local-root=" + root}
 	return remote{"r:" + filepath.Join(root, "remote"), config}
 }
 

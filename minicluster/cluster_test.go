@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -59,7 +60,7 @@ func (b browser) must(method, url, body string) string {
 
 func requireNobodyListens(t *testing.T, c *Cluster) {
 	t.Helper()
-	for _, n := range c.nodes() {
+	for _, n := range c.servers.all() {
 		l, err := network.TCP().Listen(n.address)
 		require.NoError(t, err, n.name)
 		require.NoError(t, l.Close())
@@ -112,7 +113,7 @@ func TestKillAndRestart(t *testing.T) {
 			o.Agents = 3
 			c := start(t, o)
 			for _, name := range []string{"dbserver-2", "coordinator-1", "agent-1"} {
-				n, err := c.node(name)
+				n, err := c.servers.named(name)
 				require.NoError(t, err)
 				before := n.describe()
 				require.NoError(t, c.Kill(name))
@@ -219,7 +220,7 @@ func TestDirectoryOfAServer(t *testing.T) {
 	require.NoError(t, c.Stop(t.Context()))
 	o.Dir = filepath.Join(o.Dir, "agent-1")
 	_, err := Start(t.Context(), o)
-	require.ErrorContains(t, err, o.Dir+" is the data directory of the server "+c.agents[0].id)
+	require.ErrorContains(t, err, o.Dir+" is the data directory of the server "+c.servers.agents[0].id)
 	require.NoFileExists(t, filepath.Join(o.Dir, layoutFile))
 }
 
@@ -251,7 +252,7 @@ func TestReadyNamesWhatIsMissing(t *testing.T) {
 	require.NoError(t, c.Kill("agent-2"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	err := c.await(ctx, append(c.dbservers, c.agents[2]))
+	err := awaitAll(ctx, newObserver(network.TCP(), c.servers.agencyURLs()), append(c.servers.dbservers, c.servers.agents[2]))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "not ready after 1.0 s")
 	require.ErrorContains(t, err, "no agent leads")
@@ -267,7 +268,7 @@ func TestUnknownNode(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	memory := network.NewMemory()
+	memory := fault.NewNetwork()
 	for want, spoil := range map[string]func(*Options){
 		"at least one agent":     func(o *Options) { o.Agents = 0 },
 		"cannot be negative":     func(o *Options) { o.DBServers = -1 },
@@ -276,7 +277,10 @@ func TestOptionsAreChecked(t *testing.T) {
 		"base port":              func(o *Options) { o.BasePort = 65500 },
 		"needs a directory":      func(o *Options) { o.Dir = "" },
 		"needs the program":      func(o *Options) { o.Mode = Processes },
-		"in mode InProcess only": func(o *Options) { o.Mode, o.Binary, o.Network = Processes, "x", memory.Host },
+		"in mode InProcess only": func(o *Options) { o.Mode, o.Program.Path, o.Seams.Network = Processes, "x", memory.Host },
+		"system's network":       func(o *Options) { o.Mode, o.Program.Path, o.Seams.WithoutLocks = Processes, "x", true },
+		"no program is started":  func(o *Options) { o.Program.AgentFlags = []string{"--x"} },
+		"trusted origin":         func(o *Options) { o.Pages.TrustedOrigins = []string{"app"} },
 	} {
 		o := options(t, InProcess)
 		spoil(&o)

@@ -19,7 +19,6 @@ import (
 const (
 	layoutFile   = "cluster.json"
 	layoutFormat = 1
-	perRole      = 100 // room for ports
 
 	// Free ports are taken from below the range that systems choose the ports of
 	// outgoing connections from: a node that restarts must find its port free.
@@ -27,7 +26,7 @@ const (
 	lastFreePort  = 32000
 )
 
-// layout is what cluster.json says: the part of a cluster that never changes,
+// layout is what cluster.json holds: the part of a cluster that never changes,
 // and where its servers listened last.
 type layout struct {
 	Format       int     `json:"format"`
@@ -68,7 +67,7 @@ func readLayout(dir string) (*layout, error) {
 	return &l, nil
 }
 
-// Sizes says of how many servers the cluster in dir is; ok is false if there is none.
+// Sizes counts the servers of the cluster in dir. ok is false if there is no cluster.
 func Sizes(dir string) (agents, dbservers, coordinators int, ok bool, err error) {
 	l, err := readLayout(dir)
 	if err != nil || l == nil {
@@ -78,7 +77,7 @@ func Sizes(dir string) (agents, dbservers, coordinators int, ok bool, err error)
 }
 
 // fit makes the layout one of the sizes asked for: a new cluster's, or a larger
-// one. changed says that there is something to write.
+// one. changed is true if there is something to write.
 func (l *layout) fit(o Options) (fitted *layout, changed bool, err error) {
 	if l == nil {
 		l = &layout{Format: layoutFormat}
@@ -124,7 +123,7 @@ func sizes(agents, dbservers, coordinators int) string {
 // free one. On a network of named hosts all ports are free.
 func (l *layout) choosePorts(o Options) error {
 	base := o.BasePort
-	if base == 0 && o.Network != nil {
+	if base == 0 && o.Seams.Network != nil {
 		base = firstFreePort
 	}
 	var held []net.Listener
@@ -149,7 +148,7 @@ func (l *layout) choosePorts(o Options) error {
 
 var roleOffset = map[datadir.Role]int{datadir.Coordinator: 0, datadir.DBServer: perRole, datadir.Agent: 2 * perRole}
 
-// freePort finds a port that nobody has, and holds it.
+// freePort finds a port that is not in use, and holds it.
 func (l *layout) freePort(p *place) (net.Listener, error) {
 	var last error
 	for range 100 {
@@ -191,12 +190,12 @@ func (l *layout) each(f func(name string, role datadir.Role, i int, p *place) er
 	return nil
 }
 
-// checkPorts finds out before anything is started who would not be able to listen.
+// checkPorts finds out, before anything is started, which servers would not be able to listen.
 func (l *layout) checkPorts(o Options) error {
 	var taken []string
 	var cause error
 	err := l.each(func(name string, _ datadir.Role, _ int, p *place) error {
-		listener, err := o.network(name).Listen(o.address(name, p.Port))
+		listener, err := o.Seams.host(name).Listen(o.Seams.address(name, p.Port))
 		if err != nil {
 			taken, cause = append(taken, fmt.Sprintf("%d (%s)", p.Port, name)), err
 			return nil
@@ -246,22 +245,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-func localAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// address is where a node listens and is reached.
-func (o Options) address(name string, port int) string {
-	if o.Network == nil {
-		return localAddress(port)
-	}
-	return net.JoinHostPort(name, strconv.Itoa(port))
-}
-
-// network is the network as seen by a node.
-func (o Options) network(name string) network.Network {
-	if o.Network == nil {
-		return network.TCP()
-	}
-	return o.Network(name)
 }

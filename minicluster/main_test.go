@@ -57,7 +57,7 @@ func options(t *testing.T, mode Mode) Options {
 	if mode == Processes {
 		path, err := binary()
 		require.NoError(t, err)
-		o.Binary = path
+		o.Program.Path = path
 	}
 	return o
 }
@@ -70,7 +70,7 @@ func start(t *testing.T, o Options) *Cluster {
 	c, err := Start(ctx, o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_ = c.Stop(context.Background()) // whoever expects something of it stops it before
+		_ = c.Stop(context.Background()) // a test that expects something of it stops the cluster before
 	})
 	require.NoError(t, c.Ready(ctx))
 	return c

@@ -10,25 +10,20 @@ import (
 
 	"stasis/agency"
 	"stasis/internal/datadir"
+	"stasis/internal/failpoint"
 )
 
-// stopLimit bounds a clean stop of one role; what runs on is killed.
-const stopLimit = 10 * time.Second
-
-// errKilled ends what a node was doing when it is killed.
-var errKilled = errors.New("killed")
-
-// Node is one server of the cluster, for people and tests.
+// Node is one server of the cluster.
 type Node struct {
 	Name string // "dbserver-2"
-	ID   string // "PRMR-…"
+	ID   string // "PRMR-…": what events, statuses and errors call it
 	URL  string
 	PID  int // 0 in process, and while it does not run
-	// Removed says that the cluster has removed it, and that it was therefore not
-	// started. Restart has it join again, as if it were new.
+	// Removed says that the cluster has removed it (stasis cluster remove), and that it was therefore not
+	// started. Restart lets it join again, as a new server.
 	Removed bool
-	// Broken says why it does not run, or does not serve, although it was not stopped; in one
-	// line. "" if it does, or was.
+	// Broken says, in one line, why it does not run, or does not serve, although it was not stopped. "" if it
+	// serves, or was stopped.
 	Broken string
 }
 
@@ -40,12 +35,12 @@ type node struct {
 	address string
 	launch  launcher
 	stores  *agency.Stores // of an agent in memory
-	report  func(error)    // for a death that nobody ordered
+	report  func(error)    // for an end that this process did not cause
 
-	wake    chan struct{} // one token: its keeper is to look
+	wake    chan struct{} // one token: the node has ended, the revival is to look
 	prepare func() error  // what has to be done once before it is launched; nil: nothing
 
-	order sync.Mutex // held by whoever starts, stops or kills
+	order sync.Mutex // held while it is started, stopped or killed
 	mu    sync.Mutex // guards what follows
 	run   running    // nil: does not run
 	gone  bool       // removed from the cluster before it was started
@@ -57,20 +52,20 @@ type life struct {
 	wanted bool      // it was started, and not stopped or killed since
 	since  time.Time // when run began
 	fault  error     // why it does not run, or is late
-	owed   error     // what stop has to say of a life that has ended
+	owed   error     // what stop has to report of a life that has ended
 	late   bool      // it runs, and the cluster became ready without it
 }
 
-// launcher brings a node to life. ctx bounds the start only. Both kinds return
-// with the server's process or goroutines running; in process it serves already.
+// launcher starts a node. ctx bounds the start only. It returns with the server's process or goroutines
+// running; in process the server serves already.
 type launcher func(ctx context.Context, n *node) (running, error)
 
-// running is a node's life.
+// running is one life of a node, from its launch to its end.
 type running interface {
 	pid() int
-	// done is closed when the server has ended by itself or as told.
+	// done is closed when the server has ended, by itself or as told.
 	done() <-chan struct{}
-	// failure says why it ended, if nobody told it to. Only after done.
+	// failure is why it ended without being told to. Only after done.
 	failure() error
 	// stop ends it cleanly, or by force when ctx ends.
 	stop(ctx context.Context) error
@@ -79,7 +74,7 @@ type running interface {
 	// pause stops it where it is, and resume lets it go on.
 	pause() error
 	resume() error
-	// asked says whether it ended as servers do that are asked to. Only after done.
+	// asked reports whether it ended as servers do that are asked to. Only after done.
 	asked() bool
 }
 
@@ -105,7 +100,14 @@ func (n *node) removed() bool {
 	return n.gone
 }
 
-// failure is what the node died of by itself, or nil.
+// remove notes that the cluster has removed the node.
+func (n *node) remove() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone = true
+}
+
+// failure is why the node ended by itself, or nil.
 func (n *node) failure() error {
 	r := n.running()
 	if r == nil {
@@ -119,89 +121,60 @@ func (n *node) failure() error {
 	}
 }
 
-func (n *node) start(ctx context.Context) error {
-	n.order.Lock()
-	defer n.order.Unlock()
-	if n.running() != nil {
-		return nil
-	}
-	return n.bringUp(ctx)
+func (n *node) alive() bool { return n.running() != nil && n.failure() == nil }
+
+// down reports whether a node that is wanted does not run.
+func (n *node) down() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return (n.wanted || failpoint.Off("stopped-stays-down")) && n.run == nil && !n.gone
 }
 
-// bringUp launches the node; order is held. What is wrong is kept, for the node is wanted.
-func (n *node) bringUp(ctx context.Context) error {
-	r, err := n.prepareAndLaunch(ctx)
-	if err == nil {
-		n.become(r)
-		return nil
+// broken is why a node that is wanted does not run, or does not serve; nil if it serves.
+func (n *node) broken() error {
+	if err := n.failure(); err != nil {
+		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.wanted, n.fault = true, err
-	n.owed = fmt.Errorf("start %s: %w", n.name, err)
-	return n.owed
-}
-
-func (n *node) prepareAndLaunch(ctx context.Context) (running, error) {
-	if n.prepare != nil {
-		if err := n.prepare(); err != nil {
-			return nil, err
-		}
-	}
-	return n.launch(ctx, n)
-}
-
-// given is what is known of a node that is not wanted any more.
-func (n *node) given() (owed error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	owed = n.owed
-	n.life = life{}
-	return owed
-}
-
-// stop returns when nothing of the node is left, with what went wrong in its
-// life and at its end.
-func (n *node) stop(ctx context.Context) error {
-	n.order.Lock()
-	defer n.order.Unlock()
-	owed := n.given()
-	r := n.running()
-	if r == nil {
-		return owed
-	}
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
-	defer cancel()
-	err := r.stop(ctx)
-	n.become(nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", n.name, err)
+	if n.wanted && !n.gone && (n.run == nil || n.late) {
+		return n.fault
 	}
 	return nil
 }
 
-func (n *node) kill() {
-	n.order.Lock()
-	defer n.order.Unlock()
-	_ = n.given() // it is no failure any more
-	if r := n.running(); r != nil {
-		r.kill()
-		n.become(nil)
-	}
+// lags notes that a node runs and is not ready.
+func (n *node) lags(reason error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.late, n.fault = true, fmt.Errorf("it runs, and is not ready: %w", reason)
 }
 
-// signal does something to the node if it runs.
-func (n *node) signal(what string, do func(running) error) error {
-	n.order.Lock()
-	defer n.order.Unlock()
-	r := n.running()
-	if r == nil {
-		return fmt.Errorf("%s %s: it does not run", what, n.name)
+// serverID is the node's id, "" while its directory could not be read.
+func (n *node) serverID() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.id
+}
+
+// identify notes the id that a node's directory has.
+func (n *node) identify(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.id = id
+}
+
+// ended reports that the node ended without being told to.
+func (n *node) ended(err error) {
+	n.report(err)
+	n.woken()
+}
+
+func (n *node) woken() {
+	select {
+	case n.wake <- struct{}{}:
+	default: // the revival has been told, and will look
 	}
-	if err := do(r); err != nil {
-		return fmt.Errorf("%s %s: %w", what, n.name, err)
-	}
-	return nil
 }
 
 func (n *node) describe() Node {
@@ -220,3 +193,6 @@ func (n *node) describe() Node {
 	}
 	return d
 }
+
+// errKilled ends what a node was doing when it is killed.
+var errKilled = errors.New("killed")

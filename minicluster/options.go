@@ -3,73 +3,103 @@ package minicluster
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/agency"
-	"stasis/coordinator"
-	"stasis/dbserver"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/network"
 )
 
-// Mode is how servers are run.
+// Mode is how the servers of a cluster are run.
 type Mode int
 
 // The modes.
 const (
 	InProcess Mode = iota // all in this process
-	Processes             // each a child process
+	Processes             // each in a child process
 )
 
-// Options say what cluster to start. Network, FS, Memory, Clock, Steps and Timing
-// replace what is real, in mode InProcess only; their zero values replace nothing.
-// Of Timing the agency's Grace, Settle and DiskTimeout reach processes, too.
+// Options describe the cluster to start. Only Agents has to be set, and Dir unless everything is in memory.
 type Options struct {
-	Dir          string // the cluster's directory; "" only with Memory and FS: nothing is kept
+	Dir          string // the cluster's directory; "" only if Seams keep everything in memory
 	Mode         Mode
 	Agents       int
 	DBServers    int // 0 together with Coordinators: an agency alone
 	Coordinators int
-	BasePort     int    // coordinators from here, DB servers from +100, agents from +200; 0: as last time, or free ones
-	Binary       string // the program that Processes are made of
-	Logger       hclog.Logger
-	Remotes      transfer.Remotes // of remote storage, InProcess; the Binary has its own
-	RemoteFlags  []string         // of the Binary's DB servers, about remote storage: --backup.local-root=…
-	AgentFlags   []string         // of the Binary's agents: --tree-quota=…
-	Browsers     network.Browsers // the web pages that may use the servers
-	LogFlags     []string         // of the Binary, about the size and number of its log files
-	HTTP         network.Limits   // of each server; InProcess, by default, one server's part of the process's memory
-
-	Network func(host string) network.Network  // hosts are the nodes' names, and "minicluster" for Ready; nil: TCP
-	FS      func(server string) vfs.FS         // not for the agents, whose log is on the real disk or in memory
-	Memory  bool                               // the agents keep their logs in memory, also across Restart
-	Clock   func(server string) dbserver.Clock // of DB servers' leases; nil: the system's, or with a Network of one's own the standard library's
-	Steps   event.Sink
-	Timing  Timing
+	BasePort     int          // coordinators from here, DB servers from +100, agents from +200; 0: the ports of the last start, or free ones
+	Logger       hclog.Logger // nil: no log
+	Timing       Timing
+	Pages        Pages
 
 	// Degraded lets a cluster that exists already start without those of its servers that
-	// are broken: a majority of the agents is enough, and one DB server and one coordinator, if it has
-	// any. Ready waits for those that run, and the others are in Nodes with the reason. A new
-	// cluster needs all: an agency is founded by all its agents.
+	// are broken. A majority of the agents is enough, and one DB server and one coordinator if it has
+	// any. Ready then waits for those that run; Nodes names the others with the reason. A new
+	// cluster needs all its servers: an agency is founded by all its agents.
 	Degraded bool
-	// Revive starts a server again that has ended without being told to: a second later, each time it
-	// ends soon again after twice as long, up to a minute. What was stopped or killed through this Cluster,
-	// or ended with status 0, stays down.
+	// Revive starts a server again that ended without being told to: after one second, and each time it
+	// ends soon again after twice as long, up to a minute. A server that was stopped or killed through this
+	// Cluster, or that ended with status 0, stays down.
 	Revive bool
 
-	// WithoutLocks makes backups take no gates: they are no single instant, and the
-	// checks must notice.
+	Seams   Seams   // of mode InProcess
+	Program Program // of mode Processes
+}
+
+// Timing changes how fast faults are noticed, in both modes. Zero fields are the servers' defaults.
+type Timing struct {
+	Grace       time.Duration // age of a heartbeat from which the supervision takes a server for dead; 10 s
+	LeaderGrace time.Duration // how long a new leader of the agency judges no server that it has not heard; Grace
+	DiskTimeout time.Duration // how long the disk of an agent may hang before the agent ends; 2 min
+}
+
+// Pages are the web pages that may use the servers, in both modes. By default none may.
+type Pages struct {
+	TrustedOrigins []string // "https://app.example:8443"; "*" trusts every page
+	Hosts          []string // further names under which the servers are reached, without ports
+}
+
+// Seams replace, in mode [InProcess], what is real: the network, the disks and the clocks. Zero
+// fields replace nothing. With Network, Disks and AgentsInMemory set, a cluster runs in a bubble of
+// testing/synctest, in virtual time.
+type Seams struct {
+	// Network gives the network as one host uses it: a *fault.Network's method Host. Hosts are named as the
+	// servers are; Ready asks from the host "minicluster". nil: TCP.
+	Network func(host string) fault.Host
+	// Disks gives the file system of a DB server or coordinator, each time it starts: a *fault.Disks' method
+	// FS. The agents' logs are on the real disk, or in memory. nil: the real disk.
+	Disks func(server string) vfs.FS
+	// AgentsInMemory keeps the agents' logs in memory, also across Restart.
+	AgentsInMemory bool
+	// Clock gives the clock by which a DB server measures its lease. nil: the system's, or with a Network the
+	// standard library's, which is virtual in a bubble.
+	Clock func(server string) Clock
+	// Steps receives every event of every server. A *fault.Triggers' method Sink breaks something at one of them.
+	Steps event.Sink
+	// Remotes is the DB servers' remote storage, for uploads and downloads. nil: none.
+	Remotes storage.Remotes
+	// WithoutLocks makes backups hold up no writer. They are then no single instant, which
+	// a check has to notice.
 	WithoutLocks bool
 }
 
-// Timing is passed on to the servers; zero fields are their defaults.
-type Timing struct {
-	Agency      agency.Timing
-	DBServer    dbserver.Timing
-	Coordinator coordinator.Timing
+// Clock is what a DB server measures its lease by, and nothing else. A nil function is the standard
+// library's clock.
+type Clock struct {
+	Elapsed func() time.Duration // since a moment that stays the same
+	Wall    func() time.Time     // the time of day; only whether it goes on as Elapsed does matters
+}
+
+// Program is what the servers are in mode Processes. Flags are those of its commands agent, dbserver and
+// coordinator.
+type Program struct {
+	Path          string   // of the stasis binary
+	Flags         []string // of every server: --log-max-size=…
+	AgentFlags    []string // --tree-quota=…
+	DBServerFlags []string // --backup.local-root=…
 }
 
 func (o Options) check() error {
@@ -84,12 +114,32 @@ func (o Options) check() error {
 		return fmt.Errorf("at most %d servers of one role", perRole)
 	case o.BasePort < 0 || o.BasePort > 65535-3*perRole:
 		return fmt.Errorf("base port %d: want 1 to %d, or 0 for free ones", o.BasePort, 65535-3*perRole)
-	case o.Dir == "" && (!o.Memory || o.FS == nil || o.Mode != InProcess):
+	case o.Dir == "" && (!o.Seams.AgentsInMemory || o.Seams.Disks == nil || o.Mode != InProcess):
 		return errors.New("a cluster needs a directory, unless it is all in memory")
-	case o.Mode == Processes && o.Binary == "":
+	case o.Mode == Processes && o.Program.Path == "":
 		return errors.New("mode Processes needs the program to start")
-	case o.Mode == Processes && (o.Network != nil || o.FS != nil || o.Memory):
-		return errors.New("network and disks can be replaced in mode InProcess only")
+	case o.Mode == Processes && o.Seams.set():
+		return errors.New("Seams replace what is real in mode InProcess only: processes have the system's network, disks and clocks")
+	case o.Mode == InProcess && o.Program.set():
+		return errors.New("Program is of mode Processes only: in process no program is started")
 	}
-	return nil
+	_, err := o.Pages.browsers()
+	return err
 }
+
+// set reports whether a field is set.
+func (s Seams) set() bool {
+	return s.Network != nil || s.Disks != nil || s.AgentsInMemory || s.Clock != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
+}
+
+// set reports whether a field is set.
+func (p Program) set() bool {
+	return p.Path != "" || len(p.Flags)+len(p.AgentFlags)+len(p.DBServerFlags) > 0
+}
+
+func (p Pages) browsers() (network.Browsers, error) {
+	return network.NewBrowsers(p.TrustedOrigins, p.Hosts)
+}
+
+// perRole is how many servers of one role there may be: so many ports each role has.
+const perRole = 100

@@ -30,15 +30,15 @@ type process struct {
 	told   atomic.Bool   // it was told to end
 	ended  chan struct{} // closed when the child has been waited for
 	fault  error         // why it ended without being told; set before ended is closed
-	slain  bool          // somebody else killed it: no failure of its own; set before ended is closed
+	killed bool          // from outside, with SIGKILL: no failure of its own; set before ended is closed
 	logged string        // path of its log
 }
 
 // launchProcess starts the program as this node. It returns when the process
-// exists; that it serves is for Ready to find out.
-func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
-	logged := filepath.Join(c.options.Dir, logsDir, n.name+".log")
-	cmd := exec.Command(c.options.Binary, c.arguments(n, logged)...)
+// exists; Ready finds out whether it serves.
+func (s *setup) launchProcess(_ context.Context, n *node) (running, error) {
+	logged := filepath.Join(s.options.Dir, logsDir, n.name+".log")
+	cmd := exec.Command(s.options.Program.Path, s.arguments(n, logged)...)
 	// What does not go through the logger, a panic above all, lands in the log too.
 	out, err := os.OpenFile(logged, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -60,30 +60,34 @@ func (c *Cluster) launchProcess(_ context.Context, n *node) (running, error) {
 }
 
 // arguments is the command line of a node.
-func (c *Cluster) arguments(n *node, logged string) []string {
-	args := []string{string(n.role), "--dir", c.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
-	args = append(args, c.options.LogFlags...)
-	for _, origin := range c.options.Browsers.Trusted() {
+func (s *setup) arguments(n *node, logged string) []string {
+	o := s.options
+	args := []string{string(n.role), "--dir", s.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	args = append(args, o.Program.Flags...)
+	for _, origin := range o.Pages.TrustedOrigins {
 		args = append(args, "--http.trusted-origin", origin)
 	}
-	for _, host := range c.options.Browsers.Hosts() {
-		args = append(args, "--http.hosts", host)
+	for _, name := range o.Pages.Hosts {
+		args = append(args, "--http.hosts", name)
 	}
 	if n.role == datadir.Agent {
 		args = append(args, "--id", n.id)
-		for _, a := range c.agents {
+		for _, a := range s.servers.agents {
 			args = append(args, "--peer", a.id+"="+a.address)
 		}
-		for flag, d := range map[string]time.Duration{"--grace": c.options.Timing.Agency.Grace, "--settle": c.options.Timing.Agency.Settle, "--disk-timeout": c.options.Timing.Agency.DiskTimeout} {
-			if d != 0 {
-				args = append(args, flag, d.String())
+		for _, limit := range []struct {
+			flag string
+			time time.Duration
+		}{{"--grace", o.Timing.Grace}, {"--leader-grace", o.Timing.LeaderGrace}, {"--disk-timeout", o.Timing.DiskTimeout}} {
+			if limit.time != 0 {
+				args = append(args, limit.flag, limit.time.String())
 			}
 		}
-		return append(args, c.options.AgentFlags...)
+		return append(args, o.Program.AgentFlags...)
 	}
-	args = append(args, "--agency", strings.Join(c.agencyURLs(), ","))
+	args = append(args, "--agency", strings.Join(s.servers.agencyURLs(), ","))
 	if n.role == datadir.DBServer {
-		args = append(args, c.options.RemoteFlags...)
+		args = append(args, o.Program.DBServerFlags...)
 	}
 	return args
 }
@@ -98,28 +102,28 @@ func (p *process) wait(n *node) {
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
-	if p.slain = killed(p.cmd.ProcessState); p.slain {
+	if p.killed = wasKilled(p.cmd.ProcessState); p.killed {
 		p.fault = fmt.Errorf("was killed from outside: %w", err)
 	} else {
 		p.fault = fmt.Errorf("ended by itself: %w%s", err, reason(p.logged))
 	}
-	close(p.ended) // first: who hears of it finds it ended
+	close(p.ended) // before the report, so that its receiver finds it ended
 	n.ended(fmt.Errorf("%s %w", n.name, p.fault))
 }
 
-// killed says that a process ended by SIGKILL. Panics end with other signals or none.
-func killed(state *os.ProcessState) bool {
+// wasKilled reports whether a process ended by SIGKILL. Panics end with other signals or none.
+func wasKilled(state *os.ProcessState) bool {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// reason is what a child said of its end: its last line, if it came to telling.
-// Otherwise the end of the log must do.
+// reason is what a child said of its end: its last line, if that line is an error message, and
+// otherwise the end of its log.
 func reason(path string) string {
 	tail := lastLines(path)
 	last := tail[strings.LastIndexByte(tail, '\n')+1:]
-	if said, ok := strings.CutPrefix(last, "stasis: "); ok {
-		return ": " + said
+	if message, ok := strings.CutPrefix(last, "stasis: "); ok {
+		return ": " + message
 	}
 	return tail
 }
@@ -150,10 +154,10 @@ func (p *process) pid() int              { return p.cmd.Process.Pid }
 func (p *process) done() <-chan struct{} { return p.ended }
 func (p *process) failure() error        { return p.fault }
 
-// asked: servers that get a SIGTERM end with status 0, and end with no other reason so.
+// asked is true for status 0: servers end with it after a SIGTERM, and for no other reason.
 func (p *process) asked() bool { return p.cmd.ProcessState.Success() }
 
-// stop asks with SIGTERM and, when ctx ends, insists with SIGKILL.
+// stop sends SIGTERM and, when ctx ends, SIGKILL.
 func (p *process) stop(ctx context.Context) error {
 	select {
 	case <-p.ended: // without being told
@@ -161,7 +165,7 @@ func (p *process) stop(ctx context.Context) error {
 	default:
 	}
 	p.told.Store(true)
-	_ = p.resume() // one that is paused does not hear; if it has ended, the next line finds out
+	_ = p.resume() // a paused process does not receive SIGTERM; if it has ended, the next line finds out
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.kill()
 		return fmt.Errorf("stop: %w", err)
@@ -175,10 +179,10 @@ func (p *process) stop(ctx context.Context) error {
 	}
 }
 
-// failing is what went wrong with the child, when it has ended. Being killed is not:
-// whoever did it wanted it.
+// failing is what went wrong with the child, when it has ended. That it was killed is no failure:
+// it was done on purpose.
 func (p *process) failing() error {
-	if p.slain {
+	if p.killed {
 		return nil
 	}
 	return p.fault
@@ -203,6 +207,6 @@ func (p *process) signal(s os.Signal) error {
 
 func (p *process) kill() {
 	p.told.Store(true)
-	_ = p.cmd.Process.Kill() // fails if it has ended already, which is what we want
+	_ = p.cmd.Process.Kill() // its only error is that the process has ended already
 	<-p.ended
 }

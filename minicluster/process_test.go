@@ -27,8 +27,8 @@ func program(t *testing.T, script string) Options {
 	t.Helper()
 	o := options(t, InProcess)
 	o.Mode, o.DBServers, o.Coordinators = Processes, 0, 0
-	o.Binary = filepath.Join(t.TempDir(), "program")
-	require.NoError(t, os.WriteFile(o.Binary, []byte("#!/bin/sh\n"+script), 0o755))
+	o.Program.Path = filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(o.Program.Path, []byte("#!/bin/sh\n"+script), 0o755))
 	return o
 }
 
@@ -55,8 +55,8 @@ func TestReasonOfTheDeadChild(t *testing.T) {
 	c, err := Start(t.Context(), o)
 	require.NoError(t, err)
 	require.Error(t, <-c.Err())
-	_, _ = c.agents[0].reap(t.Context()) // as the keeper does, which may have been faster
-	require.Nil(t, c.agents[0].running())
+	_, _ = c.servers.agents[0].reap(t.Context()) // as the revival does, which may have been faster
+	require.Nil(t, c.servers.agents[0].running())
 	require.ErrorContains(t, c.Ready(t.Context()), "agent-1 ended by itself: exit status 1: the disk is full")
 	require.Error(t, c.Stop(t.Context()))
 }
@@ -77,7 +77,7 @@ func TestChildThatSaysWhy(t *testing.T) {
 	require.Error(t, c.Stop(t.Context()))
 }
 
-// A child that somebody kills is reported and no longer listed as a process, but it
+// A child that is killed from outside is reported and no longer listed as a process, but it
 // is no failure of the cluster.
 func TestChildThatIsKilled(t *testing.T) {
 	c, err := Start(t.Context(), program(t, "trap '' TERM\necho up\nwhile :; do read x || :; done\n"))
@@ -109,7 +109,7 @@ func TestChildThatDoesNotStop(t *testing.T) {
 
 func TestProgramThatDoesNotExist(t *testing.T) {
 	o := program(t, "")
-	o.Binary += "-not"
+	o.Program.Path += "-not"
 	_, err := Start(t.Context(), o)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "start agent-1")
@@ -117,12 +117,12 @@ func TestProgramThatDoesNotExist(t *testing.T) {
 
 // The flags are the ones that the program has.
 func TestCommandLines(t *testing.T) {
-	c := &Cluster{options: Options{Dir: "/d"}}
-	c.agents = []*node{{name: "agent-1", role: "agent", id: "AGNT-1", address: "h:1"}, {name: "agent-2", role: "agent", id: "AGNT-2", address: "h:2"}}
+	c := &setup{options: Options{Dir: "/d"}, servers: &members{}}
+	c.servers.agents = []*node{{name: "agent-1", role: "agent", id: "AGNT-1", address: "h:1"}, {name: "agent-2", role: "agent", id: "AGNT-2", address: "h:2"}}
 	require.Equal(t, "agent --dir /d/agent-1 --listen h:1 --exit-with-parent --log-file L --id AGNT-1 --peer AGNT-1=h:1 --peer AGNT-2=h:2",
-		strings.Join(c.arguments(c.agents[0], "L"), " "))
-	c.options.Timing.Agency.Settle = time.Minute
-	require.Contains(t, strings.Join(c.arguments(c.agents[0], "L"), " "), "--settle 1m0s")
+		strings.Join(c.arguments(c.servers.agents[0], "L"), " "))
+	c.options.Timing.LeaderGrace = time.Minute
+	require.Contains(t, strings.Join(c.arguments(c.servers.agents[0], "L"), " "), "--leader-grace 1m0s")
 	require.Equal(t, "dbserver --dir /d/dbserver-1 --listen h:3 --exit-with-parent --log-file L --agency http://h:1,http://h:2",
 		strings.Join(c.arguments(&node{name: "dbserver-1", role: "dbserver", address: "h:3"}, "L"), " "))
 }
@@ -148,7 +148,7 @@ const (
 
 // startAndHang is this program run as the parent of a cluster of processes.
 func startAndHang(dir string) {
-	c, err := Start(context.Background(), Options{Dir: dir, Mode: Processes, Agents: 1, DBServers: 1, Coordinators: 1, Binary: os.Getenv(orphanBinary)})
+	c, err := Start(context.Background(), Options{Dir: dir, Mode: Processes, Agents: 1, DBServers: 1, Coordinators: 1, Program: Program{Path: os.Getenv(orphanBinary)}})
 	if err == nil {
 		err = c.Ready(context.Background())
 	}
@@ -160,7 +160,7 @@ func startAndHang(dir string) {
 func TestChildrenEndWithTheirParent(t *testing.T) {
 	o := options(t, Processes)
 	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), orphanDir+"="+o.Dir, orphanBinary+"="+o.Binary)
+	parent.Env = append(os.Environ(), orphanDir+"="+o.Dir, orphanBinary+"="+o.Program.Path)
 	out, err := parent.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, parent.Start())

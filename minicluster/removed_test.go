@@ -11,7 +11,7 @@ import (
 )
 
 // A server that was removed from the cluster does not come back with the directory,
-// until somebody starts it by name.
+// until it is restarted by name.
 func TestRemovedServerStaysAway(t *testing.T) {
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -22,7 +22,7 @@ func TestRemovedServerStaysAway(t *testing.T) {
 			require.NoError(t, c.Kill(gone.Name))
 			web := network.NewHTTPClient(network.TCP())
 			defer web.CloseIdleConnections()
-			agency := agencyclient.New(agencyclient.Options{Endpoints: c.agencyURLs(), HTTP: web})
+			agency := agencyclient.New(agencyclient.Options{Endpoints: c.servers.agencyURLs(), HTTP: web})
 			_, err := agency.Write(t.Context(), agencyclient.Tx{Ops: map[string]any{
 				keys.RemovedServers + "/" + gone.ID: "2026-01-01T00:00:00Z", keys.PlanDBServers + "/" + gone.ID: agencyclient.Delete(),
 				keys.ServerKnown(gone.ID): agencyclient.Delete(), keys.ServerRegistered(gone.ID): agencyclient.Delete(), keys.PlanVersion: agencyclient.Increment(1),

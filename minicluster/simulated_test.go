@@ -10,21 +10,22 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
 
 // simulate runs a test on a cluster of which everything is in memory, in a bubble.
-func simulate(t *testing.T, test func(*testing.T, *Cluster, *network.Memory, browser)) {
+func simulate(t *testing.T, test func(*testing.T, *Cluster, *fault.Network, browser)) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		disks := map[string]vfs.FS{}
 		for _, name := range []string{"dbserver-1", "dbserver-2", "coordinator-1"} {
 			disks[name] = vfs.NewMem()
 		}
 		c, err := Start(t.Context(), Options{
 			Agents: 3, DBServers: 2, Coordinators: 1,
-			Network: memory.Host, FS: func(server string) vfs.FS { return disks[server] }, Memory: true,
+			Seams:  Seams{Network: memory.Host, Disks: func(server string) vfs.FS { return disks[server] }, AgentsInMemory: true},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)
@@ -40,7 +41,7 @@ func simulate(t *testing.T, test func(*testing.T, *Cluster, *network.Memory, bro
 // The same cluster runs in a bubble, survives partitions and restarts, and
 // leaves no goroutine (the bubble would not end).
 func TestSimulatedCluster(t *testing.T) {
-	simulate(t, func(t *testing.T, c *Cluster, m *network.Memory, b browser) {
+	simulate(t, func(t *testing.T, c *Cluster, m *fault.Network, b browser) {
 		_, _, coordinators := c.Nodes()
 		url := coordinators[0].URL
 		require.Equal(t, "http://coordinator-1:10000", url)
@@ -66,13 +67,13 @@ func TestSimulatedCluster(t *testing.T) {
 }
 
 // TestFirstStartWithoutAnAgent: a cluster of which one agent does not answer at the first
-// start is not ready, and it is said which one, and why that counts.
+// start is not ready; the error names the agent, and why it is needed.
 func TestFirstStartWithoutAnAgent(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		memory := network.NewMemory()
+		memory := fault.NewNetwork()
 		memory.Freeze("agent-2")
 		c, err := Start(t.Context(), Options{
-			Agents: 3, Network: memory.Host, Memory: true, FS: func(string) vfs.FS { return vfs.NewMem() },
+			Agents: 3, Seams: Seams{Network: memory.Host, AgentsInMemory: true, Disks: func(string) vfs.FS { return vfs.NewMem() }},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)

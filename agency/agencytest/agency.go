@@ -1,7 +1,6 @@
-// Package agencytest is for tests: an agency that is the state machine alone, without
-// Raft, network and disk. Transactions, preconditions and the freeze of Plan are the real
-// ones; writes apply at once and every watcher sees them at once, unless a test says
-// otherwise (OnWrite).
+// Package agencytest is an agency for tests: the state machine alone, without Raft, network and
+// disk. Transactions, preconditions and the freeze of Plan are the real ones. A write applies at
+// once, and every watcher sees it at once, unless a test says otherwise (OnWrite).
 package agencytest
 
 import (
@@ -14,8 +13,8 @@ import (
 	"stasis/fsm"
 )
 
-// Agency is what agency/client's Client and Cache are to those who write, read and
-// watch. All methods may be used by many goroutines at once.
+// Agency stands in for Client and Cache of agency/client. All methods may be called from many
+// goroutines at once.
 type Agency struct {
 	mu      sync.Mutex
 	machine *fsm.Machine
@@ -30,15 +29,15 @@ func New() *Agency {
 	return &Agency{machine: fsm.New(1000), changed: make(chan struct{}), ids: 1000}
 }
 
-// OnWrite has f answer Write from now on, as a bad network or a faster rival would: it
-// may call Apply, before or after anything else, later, or not at all. nil ends that.
+// OnWrite makes f answer Write from now on, as a bad network or a faster client would: f may call
+// Apply at once, later, or not at all. nil ends that.
 func (a *Agency) OnWrite(f func(context.Context, agencyclient.Tx) (uint64, error)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.onWrite = f
 }
 
-// Write applies a transaction for those who are tested.
+// Write applies a transaction of the code under test.
 func (a *Agency) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	a.mu.Lock()
 	f := a.onWrite
@@ -114,7 +113,7 @@ func until(ctx context.Context, c <-chan struct{}) error {
 	}
 }
 
-// Reserve gives n ids in a row that nobody else gets.
+// Reserve gives n ids in a row, each once.
 func (a *Agency) Reserve(_ context.Context, n uint64) (first uint64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

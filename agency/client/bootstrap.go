@@ -17,9 +17,9 @@ const (
 	marker         = "none"     // value of keys whose existence is all they say
 )
 
-// Bootstrap writes the first keys of a cluster, in one transaction that applies
-// only while there is no Plan. All servers may call it at once, at every start:
-// exactly one of them ever succeeds, and all return nil when the keys are there.
+// Bootstrap writes the first keys of a cluster, in one transaction that requires that there is no Plan.
+// All servers may call it at the same time, at every start: it is applied once, and returns nil as soon
+// as the keys are there.
 func Bootstrap(ctx context.Context, c *Client) error {
 	for {
 		done, err := bootstrapped(ctx, c)
@@ -55,7 +55,7 @@ func bootstrapped(ctx context.Context, c *Client) (bool, error) {
 		return true, nil
 	}
 	if root.At(keys.Plan).Exists() {
-		return false, fmt.Errorf("bootstrap: %w: there is a Plan already, but not of a bootstrap", ErrRejected)
+		return false, fmt.Errorf("bootstrap: %w: the agency has a Plan that no bootstrap has written; start the servers with the agency of a cluster, or with an empty one", ErrRejected)
 	}
 	return false, nil
 }

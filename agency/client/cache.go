@@ -14,9 +14,8 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// pollTimeout is how long a quiet poll stays open. It bounds, together with one
-// attempt, how long a hung leader can hold the cache while nothing else in the
-// process talks to the agency.
+// pollTimeout is how long a poll waits for a change. Together with the timeout of one attempt it bounds
+// how long a hung leader can hold the cache while nothing else in the process talks to the agency.
 const pollTimeout = 2 * time.Second
 
 // Snapshot is the whole tree as of an index. It never changes.
@@ -31,19 +30,19 @@ type Snapshot struct {
 type Cache struct {
 	client *Client
 	log    hclog.Logger
-	now    atomic.Pointer[view]
-	kick   chan struct{} // a round waits for the syncing goroutine
+	now    atomic.Pointer[published]
+	kick   chan struct{} // a confirmation waits for the goroutine that confirms
 	ended  chan struct{} // closed when Run returns
 
 	mu   sync.Mutex
-	next *round // the Sync calls that begin together; nil if none wait
+	next *confirmation // of the Sync calls that begin together; nil if none wait
 }
 
-// view is a snapshot and the news of its successor.
-type view struct {
+// published is a snapshot, and the news of its successor.
+type published struct {
 	Snapshot
 	loaded   bool          // an agent has answered: Root is a real tree
-	replaced chan struct{} // closed once there is a newer view
+	replaced chan struct{} // closed once there is a newer one
 }
 
 // NewCache makes an empty cache. Nothing happens before Run.
@@ -52,17 +51,17 @@ func NewCache(c *Client, logger hclog.Logger) *Cache {
 		logger = hclog.NewNullLogger()
 	}
 	k := &Cache{client: c, log: logger, kick: make(chan struct{}, 1), ended: make(chan struct{})}
-	k.now.Store(&view{replaced: make(chan struct{})})
+	k.now.Store(&published{replaced: make(chan struct{})})
 	return k
 }
 
-// Run keeps the cache up to date until ctx ends, and then returns nil. It
-// survives everything else. Call it once.
+// Run keeps the cache up to date until ctx ends, and then returns nil. No error of the agency ends it.
+// Call it once.
 func (k *Cache) Run(ctx context.Context) error {
 	defer close(k.ended)
-	var rounds sync.WaitGroup
-	defer rounds.Wait()
-	rounds.Go(func() { k.confirm(ctx) })
+	var confirming sync.WaitGroup
+	defer confirming.Wait()
+	confirming.Go(func() { k.confirm(ctx) })
 	k.follow(ctx)
 	return nil
 }
@@ -70,7 +69,7 @@ func (k *Cache) Run(ctx context.Context) error {
 // Snapshot is the newest tree known here. It costs nothing.
 func (k *Cache) Snapshot() Snapshot { return k.now.Load().Snapshot }
 
-// Changed gives a channel that is closed once the index is above after.
+// Changed gives a channel that is closed as soon as the index is above after.
 func (k *Cache) Changed(after uint64) <-chan struct{} {
 	v := k.now.Load()
 	if v.Index > after {
@@ -83,7 +82,7 @@ func (k *Cache) Changed(after uint64) <-chan struct{} {
 
 // Wait gives the first snapshot from now on for which ok holds. It wakes with
 // every change, but a burst of changes may show only its last tree. The error is
-// the context's, or ErrUnavailable after Run has ended.
+// the context's, or [ErrUnavailable] after Run has ended.
 func (k *Cache) Wait(ctx context.Context, ok func(Snapshot) bool) (Snapshot, error) {
 	for {
 		v := k.now.Load()
@@ -102,9 +101,9 @@ func (k *Cache) Wait(ctx context.Context, ok func(Snapshot) bool) (Snapshot, err
 
 var errStopped = fmt.Errorf("%w: the watch has stopped", ErrUnavailable)
 
-// follow polls, and takes what fits.
+// follow polls, and takes the answers that continue the tree.
 func (k *Cache) follow(ctx context.Context) {
-	wait := firstPause
+	pauses := newBackoff()
 	whole := true // ask for the whole tree, not for the log
 	situation := fit
 	for ctx.Err() == nil {
@@ -124,8 +123,8 @@ func (k *Cache) follow(ctx context.Context) {
 		k.report(was, situation, result, err)
 		whole = situation == gap || !k.now.Load().loaded
 		if situation == fit {
-			wait = firstPause
-		} else if sleep(ctx, &wait) != nil {
+			pauses = newBackoff()
+		} else if pauses.wait(ctx) != nil {
 			return
 		}
 	}
@@ -172,7 +171,7 @@ func (k *Cache) take(r PollResult) fitness {
 }
 
 // takeWhole refuses an older tree, and an empty one in place of a filled one.
-func (k *Cache) takeWhole(v *view, r PollResult) fitness {
+func (k *Cache) takeWhole(v *published, r PollResult) fitness {
 	switch {
 	case !v.loaded:
 	case r.CommitIndex < v.Index && !failpoint.Off("cache-never-goes-back"), r.ReadDB.Len() == 0 && v.Root.Len() > 0:
@@ -185,8 +184,8 @@ func (k *Cache) takeWhole(v *view, r PollResult) fitness {
 }
 
 // publish is called by the one goroutine that follows, so v is still the newest.
-func (k *Cache) publish(v *view, s Snapshot) {
-	k.now.Store(&view{Snapshot: s, loaded: true, replaced: make(chan struct{})})
+func (k *Cache) publish(v *published, s Snapshot) {
+	k.now.Store(&published{Snapshot: s, loaded: true, replaced: make(chan struct{})})
 	close(v.replaced)
 }
 
@@ -207,8 +206,9 @@ func (k *Cache) report(was, is fitness, r PollResult, err error) {
 	}
 }
 
-// round is one confirmation shared by all Sync calls that began before it did.
-type round struct {
+// confirmation is one confirmed read of the agency, shared by all Sync calls that began before
+// it did.
+type confirmation struct {
 	done  chan struct{}
 	index uint64
 	err   error
@@ -231,19 +231,20 @@ func (k *Cache) Sync(ctx context.Context) (Snapshot, error) {
 	return k.Wait(ctx, func(s Snapshot) bool { return s.Index >= r.index })
 }
 
-// join enters the round that has not begun yet.
-func (k *Cache) join() *round {
+// join enters the confirmation that has not begun yet.
+func (k *Cache) join() *confirmation {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.next == nil {
-		k.next = &round{done: make(chan struct{})}
-		k.kick <- struct{}{} // has room: one token per round
+		k.next = &confirmation{done: make(chan struct{})}
+		k.kick <- struct{}{} // has room: one token for each confirmation
 	}
 	return k.next
 }
 
-// begin takes the waiting round; whoever calls Sync from now on enters another.
-func (k *Cache) begin() *round {
+// begin takes the confirmation that waits. A Sync that is called from now on enters another: this
+// one may be older than the call.
+func (k *Cache) begin() *confirmation {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.next
@@ -251,7 +252,7 @@ func (k *Cache) begin() *round {
 	return r
 }
 
-// confirm runs the rounds, one after the other.
+// confirm makes the confirmations, one after the other.
 func (k *Cache) confirm(ctx context.Context) {
 	for {
 		select {

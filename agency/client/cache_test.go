@@ -35,18 +35,18 @@ func TestCacheTakesOnlyWhatContinuesIt(t *testing.T) {
 		result PollResult
 		want   fitness
 	}{
-		"nothing new":           {PollResult{CommitIndex: 5, FirstIndex: 5}, fit},
-		"agent behind":          {PollResult{CommitIndex: 4, FirstIndex: 4}, behind},
-		"older tree":            {PollResult{ReadDB: parsed(t, `{"a":4}`), CommitIndex: 4}, behind},
-		"same tree":             {PollResult{ReadDB: parsed(t, `{"a":6}`), CommitIndex: 5}, fit},
-		"wiped agency":          {PollResult{ReadDB: parsed(t, `{}`), CommitIndex: 0}, behind},
-		"empty tree":            {PollResult{ReadDB: parsed(t, `{}`), CommitIndex: 9}, behind},
-		"known entries":         {PollResult{Log: []fsm.Entry{entry(4, `{"/a":4}`), entry(5, `{"/a":6}`)}, CommitIndex: 5}, fit},
-		"gap in front":          {PollResult{Log: []fsm.Entry{entry(7, `{"/a":7}`)}, CommitIndex: 7}, gap},
-		"gap inside":            {PollResult{Log: []fsm.Entry{entry(6, `{"/a":6}`), entry(8, `{"/a":8}`)}, CommitIndex: 8}, gap},
-		"missing entries":       {PollResult{CommitIndex: 8, FirstIndex: 8}, gap},
-		"entry not understood":  {PollResult{Log: []fsm.Entry{entry(6, `{"/a":{"op":"moo"}}`)}, CommitIndex: 6}, gap},
-		"entries of a new life": {PollResult{Log: []fsm.Entry{entry(1, `{"/a":1}`)}, CommitIndex: 1}, behind},
+		"nothing new":             {PollResult{CommitIndex: 5, FirstIndex: 5}, fit},
+		"agent behind":            {PollResult{CommitIndex: 4, FirstIndex: 4}, behind},
+		"older tree":              {PollResult{ReadDB: parsed(t, `{"a":4}`), CommitIndex: 4}, behind},
+		"same tree":               {PollResult{ReadDB: parsed(t, `{"a":6}`), CommitIndex: 5}, fit},
+		"wiped agency":            {PollResult{ReadDB: parsed(t, `{}`), CommitIndex: 0}, behind},
+		"empty tree":              {PollResult{ReadDB: parsed(t, `{}`), CommitIndex: 9}, behind},
+		"known entries":           {PollResult{Log: []fsm.Entry{entry(4, `{"/a":4}`), entry(5, `{"/a":6}`)}, CommitIndex: 5}, fit},
+		"gap in front":            {PollResult{Log: []fsm.Entry{entry(7, `{"/a":7}`)}, CommitIndex: 7}, gap},
+		"gap inside":              {PollResult{Log: []fsm.Entry{entry(6, `{"/a":6}`), entry(8, `{"/a":8}`)}, CommitIndex: 8}, gap},
+		"missing entries":         {PollResult{CommitIndex: 8, FirstIndex: 8}, gap},
+		"entry not understood":    {PollResult{Log: []fsm.Entry{entry(6, `{"/a":{"op":"moo"}}`)}, CommitIndex: 6}, gap},
+		"entries of a new agency": {PollResult{Log: []fsm.Entry{entry(1, `{"/a":1}`)}, CommitIndex: 1}, behind},
 	} {
 		require.Equal(t, c.want, k.take(c.result), name)
 		require.Equal(t, at, k.Snapshot(), name)

@@ -22,17 +22,17 @@ func (f *fake) count() int64 {
 // once, and it is never sent again without an inquiry in between.
 func TestWriteIsAppliedOnce(t *testing.T) {
 	for name, c := range map[string]struct {
-		faults   []fault // of the leader's writes
+		faults   []misdeed // of the leader's writes
 		requests string
 	}{
 		"no fault":                  {nil, "a/write"},
-		"answer lost":               {[]fault{loseAnswer}, "a/write b/inquire a/inquire"},
-		"hung up before":            {[]fault{hangUp}, "a/write b/inquire a/inquire a/write"},
-		"hung up twice":             {[]fault{hangUp, hangUp}, "a/write b/inquire a/inquire a/write c/inquire a/inquire a/write"},
-		"refused":                   {[]fault{refuse}, "a/write b/inquire a/inquire a/write"},
-		"leadership lost meanwhile": {[]fault{applyAnd503}, "a/write b/inquire a/inquire"},
-		"commit not in time":        {[]fault{applyAnd408}, "a/write b/inquire a/inquire"},
-		"agent hangs":               {[]fault{hang}, "a/write b/inquire a/inquire a/write"},
+		"answer lost":               {[]misdeed{loseAnswer}, "a/write b/inquire a/inquire"},
+		"hung up before":            {[]misdeed{hangUp}, "a/write b/inquire a/inquire a/write"},
+		"hung up twice":             {[]misdeed{hangUp, hangUp}, "a/write b/inquire a/inquire a/write c/inquire a/inquire a/write"},
+		"refused":                   {[]misdeed{refuse}, "a/write b/inquire a/inquire a/write"},
+		"leadership lost meanwhile": {[]misdeed{applyAnd503}, "a/write b/inquire a/inquire"},
+		"commit not in time":        {[]misdeed{applyAnd408}, "a/write b/inquire a/inquire"},
+		"agent hangs":               {[]misdeed{hang}, "a/write b/inquire a/inquire a/write"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFake(t, func(t *testing.T, f *fake, client *Client) {
@@ -67,7 +67,7 @@ func TestOwnEffectIsNoFailedPrecondition(t *testing.T) {
 		tx := Tx{Ops: map[string]any{"/lock": "me"}, Pre: map[string]any{"/lock": OldEmpty(true)}}
 		raw, err := tx.Encode("the id")
 		require.NoError(t, err)
-		d := &delivery{c: c, open: []parcel{{id: "the id", raw: raw}}, results: make([]uint64, 1), lost: true}
+		d := &writeCall{c: c, open: []encodedTx{{id: "the id", raw: raw}}, results: make([]uint64, 1), lost: true}
 		require.NotZero(t, apply(f.machine, raw).Index) // the delayed first request, after the inquiry
 		status, result := 412, map[string]any{"results": []uint64{0}}
 		body, err := json.Marshal(result)
@@ -81,11 +81,11 @@ func TestOwnEffectIsNoFailedPrecondition(t *testing.T) {
 // anything else.
 func TestUnknownStaysUnknown(t *testing.T) {
 	for name, prepare := range map[string]func(f *fake){
-		"nobody can be asked":     func(f *fake) { f.fail("a/write", loseAnswer); f.failAll("inquire", refuse) },
-		"a stranger is asked":     func(f *fake) { f.fail("a/write", loseAnswer); f.fail("inquire", astray, astray, astray, astray) },
-		"the only leader hangs":   func(f *fake) { f.failAll("a", hang) },
-		"lost, then nobody leads": func(f *fake) { f.fail("a/write", hangUp); f.failAll("write", refuse) },
-		"not understood":          func(f *fake) { f.fail("a/write", strange) },
+		"no agent can be asked": func(f *fake) { f.fail("a/write", loseAnswer); f.failAll("inquire", refuse) },
+		"a stranger is asked":   func(f *fake) { f.fail("a/write", loseAnswer); f.fail("inquire", astray, astray, astray, astray) },
+		"the only leader hangs": func(f *fake) { f.failAll("a", hang) },
+		"lost, then no leader":  func(f *fake) { f.fail("a/write", hangUp); f.failAll("write", refuse) },
+		"not understood":        func(f *fake) { f.fail("a/write", strange) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFake(t, func(t *testing.T, f *fake, c *Client) {
@@ -100,13 +100,13 @@ func TestUnknownStaysUnknown(t *testing.T) {
 	}
 }
 
-func (f *fake) failAll(where string, what fault) {
+func (f *fake) failAll(where string, what misdeed) {
 	for range 1000 {
 		f.fail(where, what)
 	}
 }
 
-// Not applied for sure: nobody took it, or a leader said no.
+// Not applied for sure: no agent took it, or a leader refused it.
 func TestNotApplied(t *testing.T) {
 	withFake(t, func(t *testing.T, f *fake, c *Client) {
 		ctx := within(t, time.Hour)
@@ -220,37 +220,6 @@ func TestWriteAll(t *testing.T) {
 	})
 }
 
-func TestTransact(t *testing.T) {
-	withFake(t, func(t *testing.T, f *fake, c *Client) {
-		ctx := within(t, time.Minute)
-		results, err := c.Transact(ctx, "/n", counting, []string{"/n"}, Tx{Ops: map[string]any{"/m": 1}, Pre: map[string]any{"/n": 7}})
-		require.NoError(t, err)
-		require.Equal(t, `[{} 1 {"n":1} {"n":1}]`, texts(results))
-		f.fail("a/transact", hangUp)
-		results, err = c.Transact(ctx, counting, "/n")
-		require.NoError(t, err)
-		require.Equal(t, `[2 {"n":2}]`, texts(results))
-		f.fail("a/transact", loseAnswer)
-		_, err = c.Transact(ctx, counting, "/n")
-		require.ErrorIs(t, err, ErrAnswerLost)
-		require.EqualValues(t, 3, f.count())
-		f.fail("a/transact", loseAnswer)
-		f.failAll("inquire", refuse)
-		_, err = c.Transact(within(t, 5*time.Second), counting)
-		require.ErrorIs(t, err, ErrUnknown)
-		_, err = c.Transact(ctx, 7)
-		require.ErrorIs(t, err, ErrRejected)
-	})
-}
-
-func texts(raw []json.RawMessage) string {
-	var out []string
-	for _, r := range raw {
-		out = append(out, string(r))
-	}
-	return "[" + strings.Join(out, " ") + "]"
-}
-
 // Transient writes are repeated blindly, so only repeatable ones are let through.
 func TestTransient(t *testing.T) {
 	withFake(t, func(t *testing.T, f *fake, c *Client) {
@@ -260,8 +229,8 @@ func TestTransient(t *testing.T) {
 		root, err := c.TransientRead(ctx, "/arango/Sync")
 		require.NoError(t, err)
 		require.Equal(t, StatusServing, root.At("/arango/Sync/ServerStates/PRMR-1/status").Text())
-		require.ErrorIs(t, c.TransientWrite(ctx, counting), ErrRejected)
-		require.ErrorIs(t, c.TransientWrite(ctx, Tx{Ops: map[string]any{"/x": 1}, Pre: map[string]any{"/x": 5}}), ErrPrecondition)
+		require.ErrorIs(t, c.transientWrite(ctx, counting), ErrRejected)
+		require.ErrorIs(t, c.transientWrite(ctx, Tx{Ops: map[string]any{"/x": 1}, Pre: map[string]any{"/x": 5}}), ErrPrecondition)
 	})
 }
 

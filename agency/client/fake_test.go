@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/fault"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
@@ -22,15 +23,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fault is what an agent does wrong with one request.
-type fault int
+// misdeed is what an agent does wrong with one request.
+type misdeed int
 
 const (
-	none        fault = iota
-	hangUp            // closes the connection without doing anything
-	loseAnswer        // does it, and closes the connection
-	refuse            // 503 without doing anything
-	applyAnd503       // does it, and answers 503: leadership lost meanwhile
+	none        misdeed = iota
+	hangUp              // closes the connection without doing anything
+	loseAnswer          // does it, and closes the connection
+	refuse              // 503 without doing anything
+	applyAnd503         // does it, and answers 503: leadership lost meanwhile
 	applyAnd408
 	hang    // never answers
 	astray  // 404 of something that is no agent
@@ -41,7 +42,7 @@ const (
 // faults on demand: the client's side of the wire is real.
 type fake struct {
 	t    *testing.T
-	net  *network.Memory
+	net  *fault.Network
 	http *http.Client
 	log  *strings.Builder
 
@@ -49,16 +50,16 @@ type fake struct {
 	leader    string // "" for none
 	machine   *fsm.Machine
 	transient *fsm.Machine
-	faults    map[string][]fault // host or host/call or call → of the next requests
-	seen      []string           // host/call
+	faults    map[string][]misdeed // host or host/call or call → of the next requests
+	seen      []string             // host/call
 }
 
 // withFake runs a test in a bubble against a fake agency led by a.
 func withFake(t *testing.T, test func(*testing.T, *fake, *Client)) {
 	bubbles.Test(t, func(t *testing.T) {
 		f := &fake{
-			t: t, net: network.NewMemory(), log: &strings.Builder{}, leader: "a",
-			machine: fsm.New(1000), transient: fsm.New(0), faults: map[string][]fault{},
+			t: t, net: fault.NewNetwork(), log: &strings.Builder{}, leader: "a",
+			machine: fsm.New(1000), transient: fsm.New(0), faults: map[string][]misdeed{},
 		}
 		var servers []*network.Server
 		for _, host := range []string{"a", "b", "c"} {
@@ -89,7 +90,7 @@ func (f *fake) client() *Client {
 	})
 }
 
-func (f *fake) fail(where string, what ...fault) {
+func (f *fake) fail(where string, what ...misdeed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults[where] = append(f.faults[where], what...)
@@ -113,7 +114,7 @@ func (f *fake) requests() string {
 func (f *fake) root() *fsm.Node { return f.machine.State().Root() }
 
 // next takes the fault for a request.
-func (f *fake) next(host, call string) fault {
+func (f *fake) next(host, call string) misdeed {
 	for _, where := range []string{host + "/" + call, host, call} {
 		if list := f.faults[where]; len(list) > 0 {
 			f.faults[where] = list[1:]
@@ -220,7 +221,7 @@ func (f *fake) answer(r *http.Request, call string, body []byte) (int, any) {
 			}
 		}
 		return 200, results
-	default: // read, transact
+	default: // read
 		return mixed(f.machine, elements)
 	}
 }

@@ -15,8 +15,8 @@ type Member struct {
 	Endpoint string `json:"endpoint"`
 	Voter    bool   `json:"voter"`
 	Leader   bool   `json:"leader"`
-	// Heard says whether it has answered this leader at all; if so,
-	// SilentSeconds is how long ago, and Lag how many Raft entries it misses.
+	// Heard says that it has answered this leader. Then SilentSeconds says how long ago, and Lag how
+	// many Raft entries it misses.
 	Heard         bool    `json:"heard"`
 	SilentSeconds float64 `json:"silentSeconds"`
 	Lag           uint64  `json:"lag"`
@@ -39,10 +39,10 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 	return m.Members, err
 }
 
-// AskSilent asks the agents that do not answer the leader whether their disks hang, and
-// notes what they say. Those that do not answer at all are left as they are.
+// AskSilent asks the agents that do not answer the leader whether their disks hang, and notes their
+// answers in members. It leaves an agent as it is that does not answer either.
 func (c *Client) AskSilent(ctx context.Context, members []Member) {
-	ctx, cancel := context.WithTimeout(ctx, c.attempts)
+	ctx, cancel := context.WithTimeout(ctx, c.agents.timeout)
 	defer cancel()
 	var asking sync.WaitGroup
 	for i := range members {
@@ -59,15 +59,15 @@ func (c *Client) AskSilent(ctx context.Context, members []Member) {
 	asking.Wait()
 }
 
-// AddMember makes an agent that was started to join a member at an endpoint, and
-// waits until it has caught up and votes. Of a member it changes the endpoint.
+// AddMember makes an agent that was started to join a member with an endpoint, and waits until the
+// agent has caught up and votes. For an agent that is a member it changes the endpoint.
 func (c *Client) AddMember(ctx context.Context, id, endpoint string) error {
-	for wait := firstPause; ; {
+	for pauses := newBackoff(); ; {
 		m, err := c.membership(ctx, "add "+id, http.MethodPost, "", map[string]any{"id": id, "endpoint": endpoint, "join": true})
 		if err != nil || m.Done {
 			return err
 		}
-		if err := sleep(ctx, &wait); err != nil {
+		if err := pauses.wait(ctx); err != nil {
 			return fmt.Errorf("%s is a member without a vote, it has not caught up yet: %w", id, err)
 		}
 	}
@@ -79,7 +79,7 @@ func (c *Client) RemoveMember(ctx context.Context, id string) error {
 	return err
 }
 
-// TransferLeadership makes another agent the leader, any if id is empty.
+// TransferLeadership makes another agent the leader: the one with this id, or any if id is empty.
 func (c *Client) TransferLeadership(ctx context.Context, id string) error {
 	_, err := c.membership(ctx, "transfer the leadership", http.MethodPost, "", map[string]any{"transfer": true, "id": id})
 	return err
@@ -89,11 +89,11 @@ func (c *Client) membership(ctx context.Context, what, method, query string, bod
 	var raw []byte
 	if body != nil {
 		if raw, err = json.Marshal(body); err != nil {
-			return m, fmt.Errorf("encoding a change of the membership: %w", err)
+			return m, fmt.Errorf("encode a change of the membership: %w", err)
 		}
 	}
 	// Every change may be repeated: it says how things are to be.
-	ans, err := c.ask(ctx, request{method: method, path: base + "members" + query, body: raw, timeout: 4 * c.attempts})
+	ans, err := c.agents.ask(ctx, request{method: method, path: base + "members" + query, body: raw, timeout: 4 * c.agents.timeout})
 	if err != nil {
 		return m, err
 	}

@@ -5,77 +5,97 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
 
 	"stasis/agency/keys"
 	"stasis/internal/failpoint"
 )
 
-// ErrStranger: an agent belongs to another agency, or to an earlier incarnation of the
-// one that this client follows. What it says is not believed, and it is asked nothing.
+// ErrStranger is returned when an agent belongs to another agency, or to an earlier incarnation of the
+// one that this client follows. The client believes nothing that such an agent says.
 var ErrStranger = errors.New("belongs to another agency")
 
-// Origin is the agency that this client follows: of the first leader that answered, or
-// Options.Origin; and its newest incarnation seen. Zero: none yet.
-func (c *Client) Origin() keys.Origin {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.origin
+// followed is the agency that a client follows, and its newest incarnation seen.
+type followed struct {
+	log      hclog.Logger
+	remember func(keys.Origin) error
+	learning chan struct{} // holds one token, of the goroutine that may change origin
+
+	mu        sync.Mutex
+	origin    keys.Origin
+	strangers map[string]keys.Origin // by endpoint; what the log has
 }
 
-// stranger is the error for an answer of an agent that does not belong to the agency that
-// this client follows.
-func (c *Client) stranger(endpoint string, theirs keys.Origin) error {
-	mine := c.Origin()
+func newFollowed(o Options) *followed {
+	return &followed{
+		log: o.Logger, remember: o.Remember, learning: make(chan struct{}, 1),
+		origin: o.Origin, strangers: map[string]keys.Origin{},
+	}
+}
+
+func (f *followed) get() keys.Origin {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.origin
+}
+
+// check gives an error for an answer of an agent that does not belong to the agency that is
+// followed. It logs each such agent once.
+func (f *followed) check(endpoint string, theirs keys.Origin) error {
+	mine := f.get()
 	if !mine.Exists() || !theirs.Exists() {
 		return nil // nothing to compare: an agent without an agency serves nothing
 	}
-	kin := mine.Sees(theirs)
-	if kin == keys.Same || kin == keys.Newer || failpoint.Off("answer-of-a-stranger") {
+	seen := mine.Sees(theirs)
+	if seen == keys.Same || seen == keys.Newer || failpoint.Off("answer-of-a-stranger") {
 		return nil
 	}
-	c.mu.Lock()
-	news := c.strangers[endpoint] != theirs
-	c.strangers[endpoint] = theirs
-	c.mu.Unlock()
+	f.mu.Lock()
+	news := f.strangers[endpoint] != theirs
+	f.strangers[endpoint] = theirs
+	f.mu.Unlock()
 	if news {
-		c.log.Error("an agent belongs to another agency: keeping what is known, and not following it", "agent", endpoint,
+		f.log.Error("an agent belongs to another agency: keeping what is known, and not following it", "agent", endpoint,
 			"belongs to", theirs.String(), "this server follows", mine.String())
 	}
 	return fmt.Errorf("%w: %s, and this server follows %s; to let it follow the other one, stop it and delete the file %s of its data directory",
 		ErrStranger, theirs, mine, keys.OriginNote)
 }
 
-// believe makes this client follow the agency whose leader has answered, if it follows
-// none yet, or the next incarnation of the one it follows. That is noted, durably,
-// before anything of the answer is used.
-func (c *Client) believe(ctx context.Context, endpoint string, theirs keys.Origin) error {
-	if !theirs.Exists() || c.Origin() == theirs {
+// believe makes the client follow the agency whose leader has answered, if it follows none yet,
+// or the next incarnation of the one it follows. That is noted, durably, before anything of the
+// answer is used: a server that has acted on an agency must not follow another one after a
+// restart.
+func (f *followed) believe(ctx context.Context, endpoint string, theirs keys.Origin) error {
+	if !theirs.Exists() || f.get() == theirs {
 		return nil
 	}
 	select {
-	case c.learning <- struct{}{}:
-		defer func() { <-c.learning }()
+	case f.learning <- struct{}{}:
+		defer func() { <-f.learning }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	mine := c.Origin()
+	mine := f.get()
 	if mine == theirs {
 		return nil
 	}
-	if err := c.stranger(endpoint, theirs); err != nil { // another answer was faster
+	if err := f.check(endpoint, theirs); err != nil { // another answer was faster
 		return err
 	}
-	if c.remember != nil {
-		if err := c.remember(theirs); err != nil {
+	if f.remember != nil {
+		if err := f.remember(theirs); err != nil {
 			return fmt.Errorf("note which agency is followed: %w", err)
 		}
 	}
 	if mine.Exists() {
-		c.log.Warn("the agency was recovered: following its new incarnation", "incarnation", theirs.Incarnation, "before", mine.Incarnation)
+		f.log.Warn("the agency was recovered: following its new incarnation", "incarnation", theirs.Incarnation, "before", mine.Incarnation)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.origin = theirs
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.origin = theirs
 	return nil
 }
 

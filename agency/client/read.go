@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -27,9 +26,9 @@ func (c *Client) TransientRead(ctx context.Context, paths ...string) (*Node, err
 func (c *Client) readFrom(ctx context.Context, name string, paths []string) (*Node, error) {
 	body, err := json.Marshal([][]string{paths})
 	if err != nil {
-		return nil, fmt.Errorf("encoding paths: %w", err)
+		return nil, fmt.Errorf("encode paths: %w", err)
 	}
-	ans, err := c.ask(ctx, c.post(name, body))
+	ans, err := c.ask(ctx, name, body)
 	if err != nil {
 		return nil, err
 	}
@@ -47,22 +46,22 @@ func (c *Client) readFrom(ctx context.Context, name string, paths []string) (*No
 	return root, nil
 }
 
-// TransientWrite applies transactions to the transient tree. They cannot be
-// inquired and are repeated blindly, so only sets and deletes are allowed.
-// ErrPrecondition if any of them was not applied.
-func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
-	var parcels []parcel
+// transientWrite applies transactions to the transient tree. The agency keeps no client ids of them, so
+// the client repeats them blindly, and only sets and deletes are allowed. It returns ErrPrecondition if
+// any of them was not applied.
+func (c *Client) transientWrite(ctx context.Context, txs ...Tx) error {
+	var encoded []encodedTx
 	for _, tx := range txs {
 		if !tx.repeatable() {
 			return fmt.Errorf("transient write: %w: only set and delete may be repeated", ErrRejected)
 		}
 		raw, err := tx.Encode(uuid.NewString())
 		if err != nil {
-			return fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, err)
+			return fmt.Errorf("encode a transaction: %w: %w", ErrRejected, err)
 		}
-		parcels = append(parcels, parcel{raw: raw})
+		encoded = append(encoded, encodedTx{raw: raw})
 	}
-	ans, err := c.ask(ctx, c.post("transient", envelope(parcels)))
+	ans, err := c.ask(ctx, "transient", envelope(encoded))
 	if err != nil {
 		return err
 	}
@@ -74,96 +73,4 @@ func (c *Client) TransientWrite(ctx context.Context, txs ...Tx) error {
 		return fmt.Errorf("agency transient: %w", ErrPrecondition)
 	}
 	return nil
-}
-
-// Transact runs writes (Tx) and reads ([]string of paths, or one path as string)
-// in order in one request; reads see the writes before them. The result has one
-// entry per element: for a read the tree reduced to its paths; for an applied
-// write its index, a number; for a write whose precondition failed an object, the
-// current values at the failing paths (that is no error).
-//
-// It inquires before it repeats, as Write does, with the same remaining windows.
-// If a lost attempt turns out to have been applied its answers cannot be had any
-// more: ErrAnswerLost.
-func (c *Client) Transact(ctx context.Context, elements ...any) ([]json.RawMessage, error) {
-	parcels, ids, err := encodeElements(elements)
-	if err != nil {
-		return nil, err
-	}
-	r := c.applyOnce("transact", envelope(parcels))
-	s := c.search()
-	astray := false
-	for {
-		ans, f := s.try(ctx, r)
-		if f == answered && (!astray || ans.status != http.StatusPreconditionFailed) {
-			return ans.elements(len(elements))
-		}
-		if f != untaken && len(ids) > 0 {
-			astray = astray || f == lost
-			if err := c.unapplied(ctx, ids, s.last); err != nil {
-				return nil, err
-			}
-		}
-		if f == answered {
-			return ans.elements(len(elements))
-		}
-		if s.pause(ctx) != nil {
-			if astray {
-				return nil, s.ended(ctx, r, ErrUnknown)
-			}
-			return nil, s.unavailable(ctx, r)
-		}
-	}
-}
-
-// unapplied makes sure that none of the ids was applied.
-func (c *Client) unapplied(ctx context.Context, ids []string, why error) error {
-	results, err := c.inquire(ctx, ids)
-	if err != nil {
-		return unknown(ctx, "transact", why, err)
-	}
-	for _, index := range results {
-		if index != 0 {
-			return fmt.Errorf("agency transact: %w: index %d: %w", ErrAnswerLost, index, why)
-		}
-	}
-	return nil
-}
-
-func (a answer) elements(want int) ([]json.RawMessage, error) {
-	if a.status != http.StatusOK && a.status != http.StatusPreconditionFailed {
-		return nil, a.rejected("transact")
-	}
-	var results []json.RawMessage
-	if err := json.Unmarshal(a.body, &results); err != nil || len(results) != want {
-		return nil, fmt.Errorf("agency transact: %w: %s: unexpected answer %s", ErrUnknown, a.endpoint, a.text())
-	}
-	return results, nil
-}
-
-// encodeElements gives the writes a client id each.
-func encodeElements(elements []any) (parcels []parcel, ids []string, err error) {
-	for _, e := range elements {
-		var p parcel
-		switch e := e.(type) {
-		case Tx:
-			p.id = uuid.NewString()
-			ids = append(ids, p.id)
-			p.raw, err = e.Encode(p.id)
-		case []string:
-			p.raw, err = json.Marshal(e)
-		case string:
-			p.raw, err = json.Marshal([]string{e})
-		default:
-			err = fmt.Errorf("%T is neither Tx nor paths", e)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, err)
-		}
-		parcels = append(parcels, p)
-	}
-	if len(parcels) == 0 {
-		return nil, nil, fmt.Errorf("encoding a transaction: %w: %w", ErrRejected, errors.New("nothing to do"))
-	}
-	return parcels, ids, nil
 }

@@ -16,6 +16,8 @@ import (
 	"stasis/agency"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/agency/recovery"
+	"stasis/fault"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
@@ -24,7 +26,7 @@ import (
 // agents is a real agency in memory.
 type agents struct {
 	t      *testing.T
-	net    *network.Memory
+	net    *fault.Network
 	http   *http.Client
 	timing agency.Timing
 	peers  map[string]string
@@ -36,7 +38,7 @@ type agents struct {
 func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agents, *agencyclient.Client)) {
 	bubbles.Test(t, func(t *testing.T) {
 		a := &agents{
-			t: t, net: network.NewMemory(), timing: timing, peers: map[string]string{},
+			t: t, net: fault.NewNetwork(), timing: timing, peers: map[string]string{},
 			stores: map[string]*agency.Stores{}, up: map[string]*agency.Agent{},
 		}
 		for _, name := range []string{"a", "b", "c"} {
@@ -267,7 +269,7 @@ func TestCacheLeavesAHungLeader(t *testing.T) {
 	})
 }
 
-// Every server bootstraps at once; one transaction wins, and nobody's cluster is
+// Every server bootstraps at once; one transaction wins, and no server's cluster is
 // overwritten later.
 func TestBootstrapByAllAtOnce(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
@@ -290,7 +292,7 @@ func TestBootstrapByAllAtOnce(t *testing.T) {
 		for _, key := range []string{
 			keys.InitDone, keys.PlanCollections + "/_system", keys.PlanDBServers, keys.PlanCoordinators,
 			keys.CurrentDatabases, keys.CurrentVersion, keys.TargetToDo, keys.TargetPending, keys.RestoreEpoch,
-			keys.SupervisionSt, keys.Target + "/CleanedServers",
+			keys.SupervisionState, keys.Target + "/CleanedServers",
 		} {
 			require.True(t, root.At(key).Exists(), key)
 		}
@@ -410,7 +412,7 @@ func TestRegisterAtAnotherEpoch(t *testing.T) {
 	})
 }
 
-// Nobody gets a number twice.
+// No number is given out twice.
 func TestReserveIDs(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, c *agencyclient.Client) {
 		require.NoError(t, agencyclient.Bootstrap(minute(t), c))
@@ -483,7 +485,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			a.kill(name)
 		}
-		_, err = agency.Recover(agency.RecoverOptions{Stores: a.stores["a"]})
+		_, err = recovery.Recover(recovery.Options{Stores: a.stores["a"]})
 		require.NoError(t, err)
 		lost := []string{"b", "c"} // as it turns out they are not
 		a.start("a")
@@ -520,7 +522,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 }
 
 // TestEmptyWorldIsNotBootstrapped: all agents have lost their disks and have founded
-// another agency. A coordinator that is started anew does not bootstrap a cluster there,
+// another agency. A coordinator that restarts does not bootstrap a cluster there,
 // and what it sends is not done.
 func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, first *agencyclient.Client) {

@@ -26,13 +26,13 @@ type Registration struct {
 	Endpoint           string // tcp://host:port
 	AdvertisedEndpoint string
 	Host               string // identity of the machine
-	Engine             string // default "rocksdb", which clients of the reference expect
+	Engine             string // default "rocksdb", which clients of ArangoDB expect
 	// Epoch (DB servers) is the restore epoch of the data that is open. At the first
 	// registration it must be the cluster's: the server's empty engine is taken for
 	// that epoch's.
 	Epoch uint64
-	// Comeback (DB servers) is what the server went by that was taken out of the cluster,
-	// and comes back with backup pieces.
+	// Comeback (DB servers) is what a server knows of its removal that was taken out of the
+	// cluster and comes back with backup pieces.
 	Comeback Comeback
 }
 
@@ -52,14 +52,14 @@ func (b Comeback) moved(root *Node, id string) bool {
 // second one adds it to Plan if it is not there yet. Plan is frozen while a backup
 // or restore runs, so the second one waits for the thaw. Call it before serving.
 //
-// Both transactions name what they replace, so that a repetition cannot apply
-// twice, and two processes with one id cannot end up with one reboot id.
+// Both transactions require what they replace. So a repetition cannot apply twice, and two
+// processes with one id cannot get one reboot id.
 //
-// ErrEpochMoved: a DB server that is not in Plan yet has to begin at the cluster's
-// epoch and register again. ErrDeletedMeanwhile: it has to look at its pieces again.
+// [ErrEpochMoved]: a DB server that is not in Plan yet has to begin at the cluster's
+// epoch and register again. [ErrDeletedMeanwhile]: it has to look at its pieces again.
 func Register(ctx context.Context, c *Client, r Registration) (rebootID uint64, err error) {
 	names := namesOf(r.Role)
-	for wait := firstPause; ; {
+	for pauses := newBackoff(); ; {
 		reg, err := readRegistry(ctx, c, r, names)
 		if err != nil {
 			return 0, fmt.Errorf("register %s: %w", r.ID, err)
@@ -71,7 +71,7 @@ func Register(ctx context.Context, c *Client, r Registration) (rebootID uint64, 
 			}
 			return reg.rebootID + 1, err
 		}
-		if !errors.Is(err, ErrPrecondition) || sleep(ctx, &wait) != nil {
+		if !errors.Is(err, ErrPrecondition) || pauses.wait(ctx) != nil {
 			return 0, fmt.Errorf("register %s: %w", r.ID, err)
 		}
 	}
@@ -182,7 +182,7 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 		}
 	}
 	waiting := false
-	for wait := firstPause; ; {
+	for pauses := newBackoff(); ; {
 		_, err := c.Write(ctx, tx)
 		if err == nil {
 			return nil
@@ -198,7 +198,7 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 			waiting = frozen
 			c.log.Info("waiting for the thaw of Plan to enter it", "server", r.ID, "frozen", frozen)
 		}
-		if err := sleep(ctx, &wait); err != nil {
+		if err := pauses.wait(ctx); err != nil {
 			return fmt.Errorf("enter %s into Plan, which is frozen: %w: %w", r.ID, ErrUnavailable, err)
 		}
 	}

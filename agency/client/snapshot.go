@@ -18,7 +18,7 @@ import (
 // and the SHA-256 of everything before it.
 const snapshotMagic = "STASIS AGENCY SNAPSHOT 1\n"
 
-// ErrSnapshot is a file that is no snapshot, or not what was written.
+// ErrSnapshot is returned when a file is no snapshot, or was changed since it was written.
 var ErrSnapshot = errors.New("not a whole snapshot of an agency")
 
 // SnapshotHead says what a snapshot file is of.
@@ -51,7 +51,7 @@ func WriteSnapshot(to io.Writer, head SnapshotHead, state *fsm.State) error {
 	return nil
 }
 
-// ReadSnapshot reads a snapshot file; ErrSnapshot if one bit of it is not as it was written.
+// ReadSnapshot reads a snapshot file. It returns [ErrSnapshot] if one bit of the file was changed.
 func ReadSnapshot(file []byte) (head SnapshotHead, state *fsm.State, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(snapshotMagic))
 	if !ok || len(rest) < sha256.Size {
@@ -80,7 +80,7 @@ const snapshotAttempts = 30
 // Snapshot gives a snapshot file of the tree as it was at some moment during the call,
 // whole and checked.
 func (c *Client) Snapshot(ctx context.Context) (file []byte, head SnapshotHead, err error) {
-	ans, err := c.ask(ctx, request{method: http.MethodGet, path: base + "snapshot", timeout: snapshotAttempts * c.attempts})
+	ans, err := c.agents.ask(ctx, request{method: http.MethodGet, path: base + "snapshot", timeout: snapshotAttempts * c.agents.timeout})
 	if err != nil {
 		return nil, head, err
 	}

@@ -25,6 +25,9 @@ type Tx struct {
 	Pre map[string]any
 }
 
+// NewTx makes an empty transaction.
+func NewTx() Tx { return Tx{Ops: map[string]any{}, Pre: map[string]any{}} }
+
 // operation and condition tell the builders' results from plain values.
 type (
 	operation map[string]any
@@ -62,16 +65,13 @@ func SetFor(v any, ttl time.Duration) any {
 // Old holds if the node equals v. A missing node compares as {}.
 func Old(v any) any { return condition{"old": v} }
 
-// OldNot holds if the node differs from v.
-func OldNot(v any) any { return condition{"oldNot": v} }
-
 // OldEmpty holds if the node's absence is as given: true means missing.
 func OldEmpty(missing bool) any { return condition{"oldEmpty": missing} }
 
 // Written is a transaction from the text of its two objects as they go over the
 // wire, operators and all; preconditions may be empty.
 func Written(operations, preconditions []byte) (Tx, error) {
-	tx := Tx{Ops: map[string]any{}, Pre: map[string]any{}}
+	tx := NewTx()
 	var ops, pre map[string]any
 	if err := json.Unmarshal(operations, &ops); err != nil || ops == nil {
 		return Tx{}, fmt.Errorf("%w: the operations are no JSON object: %s", ErrRejected, operations)
@@ -98,7 +98,7 @@ func Written(operations, preconditions []byte) (Tx, error) {
 }
 
 // Exactly is the precondition that the node still has the value that was read:
-// Old for a value, OldEmpty for a missing one.
+// Old for a value, [OldEmpty] for a missing one.
 func Exactly(n *Node) any {
 	if !n.Exists() {
 		return OldEmpty(true)

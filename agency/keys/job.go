@@ -29,7 +29,7 @@ type Job struct {
 	ParentJob    string `json:"parentJob,omitempty"`
 	NotBefore    string `json:"notBefore,omitempty"`
 	Reason       string `json:"reason,omitempty"` // why it failed, or what it waits for
-	Abort        bool   `json:"abort,omitempty"`  // somebody wants it cancelled
+	Abort        bool   `json:"abort,omitempty"`  // it is to be cancelled
 
 	Server          string `json:"server,omitempty"`
 	Database        string `json:"database,omitempty"`
@@ -46,14 +46,14 @@ type Job struct {
 }
 
 // Return is the value of Target/ReturnLeadership/<shard>: a server that has given
-// the lead away only until it has been started anew.
+// leadership away only until its next start.
 type Return struct {
 	Server   string `json:"server"`
 	RebootID uint64 `json:"rebootId"` // with which it led
 	Job      string `json:"job"`      // for which it resigned
 }
 
-// Event is one element of SupervisionEvents: what the supervision decided, and why.
+// Event is one element of [SupervisionEvents]: what the supervision decided, and why.
 type Event struct {
 	Time     string `json:"time"` // RFC 3339, milliseconds
 	Step     string `json:"step"`

@@ -1,14 +1,13 @@
 // Package keys names the keys that Stasis keeps in the agency and the records
 // stored under them. It is the one place where a path below /arango is spelled.
 //
-// Three kinds of keys, as in the reference: Plan (what should be; changed by
-// coordinators and supervision, frozen while a backup or restore holds the
-// agency lock and has not thawed it), Current (what is; reported by DB servers) and Target (wishes,
-// jobs, locks). Whoever changes Plan or Current increments its Version in the
-// same transaction.
+// There are three kinds of keys, as in ArangoDB. Plan is what should be: coordinators and the
+// supervision change it, and it is frozen while a backup or restore holds the agency lock and
+// has not thawed it. Current is what is: DB servers report it. Target is what is asked for: jobs,
+// maintenance, locks. A transaction that changes Plan or Current increments its Version.
 //
-// The package holds names and plain data only; it does no I/O and imports
-// nothing of ours.
+// The package holds names and plain data only. It does no I/O, and imports no other package of
+// Stasis.
 package keys
 
 import (
@@ -41,21 +40,21 @@ const (
 	CurrentServersRegistered = Current + "/ServersRegistered"
 	CurrentServersKnown      = Current + "/ServersKnown"
 
-	LatestID      = Root + "/Sync/LatestID"
-	HeartbeatMS   = Root + "/Sync/HeartbeatIntervalMs"
-	ServerStates  = Root + "/Sync/ServerStates" // transient store: heartbeats
-	RestoreEpoch  = Root + "/Sync/HotBackupRestoreDone"
-	Supervision   = Root + "/Supervision"
-	Health        = Supervision + "/Health" // status changes here, every round in the transient store
-	SupervisionSt = Supervision + "/State"
+	LatestID         = Root + "/Sync/LatestID"
+	HeartbeatMS      = Root + "/Sync/HeartbeatIntervalMs"
+	ServerStates     = Root + "/Sync/ServerStates" // transient store: heartbeats
+	RestoreEpoch     = Root + "/Sync/HotBackupRestoreDone"
+	Supervision      = Root + "/Supervision"
+	Health           = Supervision + "/Health" // status changes here, every pass of the supervision in the transient store
+	SupervisionState = Supervision + "/State"
 
-	SupervisionMode   = SupervisionSt + "/Mode"       // Normal or Maintenance
-	Maintenance       = Supervision + "/Maintenance"  // expiry time; absent: off
-	SupervisionGrace  = Supervision + "/GraceSeconds" // no server is FAILED that was heard of within; leases of DB servers are shorter
-	SupervisionWas    = Supervision + "/GraceBefore"  // the longer one before, until it has passed once since the present one was recorded
-	SupervisionEvents = Supervision + "/Events"       // array of Event, the newest last, bounded
-	ShardLocks        = Supervision + "/Shards"       // <shard> → id of the job that may change it
-	ServerLocks       = Supervision + "/DBServers"    // <server> → id of the job that may change it
+	SupervisionMode        = SupervisionState + "/Mode"    // Normal or Maintenance
+	Maintenance            = Supervision + "/Maintenance"  // expiry time; absent: off
+	SupervisionGrace       = Supervision + "/GraceSeconds" // a server is not FAILED before it has been silent for so long; serving leases of DB servers are shorter
+	SupervisionGraceBefore = Supervision + "/GraceBefore"  // the longer one before, until it has passed once since the present one was recorded
+	SupervisionEvents      = Supervision + "/Events"       // array of Event, the newest last, bounded
+	ShardLocks             = Supervision + "/Shards"       // <shard> → id of the job that may change it
+	ServerLocks            = Supervision + "/DBServers"    // <server> → id of the job that may change it
 
 	Target           = Root + "/Target"
 	TargetToDo       = Target + "/ToDo"
@@ -79,10 +78,10 @@ const (
 	HotBackupPhase   = HotBackupHolder + "/phase"  // what the holder is doing, for people
 	HotBackupBeat    = HotBackupHolder + "/beat"   // renewal counter
 	HotBackupCommits = HotBackup + "/Committed"    // <id> → Commit
-	HotBackupDeleted = HotBackup + "/Deleted"      // <server>/<id> → Deletion: that server's piece is no backup's any more, and has to go
+	HotBackupDeleted = HotBackup + "/Deleted"      // <server>/<id> → Deletion: the tombstone of a piece that this server has to remove
 	HotBackupDeletes = HotBackup + "/Deletes"      // counts deletions: a list during which it changed is made again
 	HotBackupRestore = HotBackup + "/Restore"      // Restore: the last committed restore
-	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: while the lock is free no new job is begun
+	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: while the lock is free no job begins that would stay pending
 
 	HotBackupOlder    = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
 	HotBackupDeparted = HotBackup + "/Departed"     // <removed server> → Deletes at its removal, if no piece of it had to go then
@@ -90,9 +89,9 @@ const (
 	HotBackupJobs  = HotBackup + "/TransferJobs" // <id> → TransferJob
 	HotBackupLocks = HotBackup + "/Transfers"    // <lock location> → id of the job that holds it
 
-	ReturnLeadership = Target + "/ReturnLeadership" // <shard> → Return: who is to lead it again
+	ReturnLeadership = Target + "/ReturnLeadership" // <shard> → Return: the server that is to lead it again
 
-	TargetMaintenance  = Target + "/MaintenanceDBServers"  // <id> → ServerMaintenance that somebody wants
+	TargetMaintenance  = Target + "/MaintenanceDBServers"  // <id> → ServerMaintenance that is asked for
 	CurrentMaintenance = Current + "/MaintenanceDBServers" // <id> → ServerMaintenance in effect
 )
 
@@ -113,16 +112,16 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
 
-// Departed is the key of what Deletes was when a server was removed from the cluster. As
-// long as it is the same, no backup has been deleted without the server.
+// Departed is the key of the count of deletions at the removal of a server. As long as Deletes has
+// that value, no backup has been deleted without the server.
 func Departed(id string) string { return HotBackupDeparted + "/" + id }
 
-// ServerRemoved is the key of when a server was taken out of the cluster. A DB server that
-// comes back takes it away.
+// ServerRemoved is the key that says when a server was taken out of the cluster. A DB server that
+// comes back removes it.
 func ServerRemoved(id string) string { return RemovedServers + "/" + id }
 
-// HotBackupDeletion is the key that says that a server's piece of a backup has to go.
-// Only that server removes it.
+// HotBackupDeletion is the key of the tombstone of a server's piece of a backup. That server alone
+// removes it, after the piece.
 func HotBackupDeletion(server, id string) string { return HotBackupDeleted + "/" + server + "/" + id }
 
 // TransferJobKey is the key of an upload or download.
@@ -131,7 +130,7 @@ func TransferJobKey(id string) string { return HotBackupJobs + "/" + id }
 // TransferEntryKey is the key of one DB server's part of an upload or download.
 func TransferEntryKey(id, server string) string { return TransferJobKey(id) + "/DBServers/" + server }
 
-// TransferLock is the key of the lock at a location; see TransferLocation.
+// TransferLock is the key of the lock at a location; see [TransferLocation].
 func TransferLock(location string) string { return HotBackupLocks + "/" + location }
 
 // TransferLocation names what only one transfer may do at a time: a direction, a
@@ -151,7 +150,7 @@ func ServerHealth(server string) string { return Health + "/" + server }
 func PlanShard(db, cid, shard string) string { return PlanCollection(db, cid) + "/shards/" + shard }
 
 // RecoveryStep is by how much a recovery of the agency raises the terms of all shards and
-// LatestID, for each incarnation that it goes on. It is more than any incarnation raises them:
+// [LatestID], for each incarnation that it goes on. It is more than any incarnation raises them:
 // what was given in entries which are lost is lower than all that is given after the recovery.
 // Numbers stay exact where they are doubles.
 const RecoveryStep = 1 << 32

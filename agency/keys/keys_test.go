@@ -32,13 +32,13 @@ func TestPaths(t *testing.T) {
 		"/arango/Target/HotBackup/Holder/phase":       HotBackupPhase,
 		"/arango/Target/HotBackup/Holder/thawed":      HotBackupThawed,
 		"/arango/Agency/Definition":                   AgencyDefinition,
-		"/arango/Supervision/State":                   SupervisionSt,
+		"/arango/Supervision/State":                   SupervisionState,
 	} {
 		require.Equal(t, want, got)
 	}
 }
 
-// The attributes that other keys name, and those that clients of the reference
+// The attributes that other keys name, and those that clients of ArangoDB
 // read, have exactly these names.
 func TestRecordsOnTheWire(t *testing.T) {
 	for want, record := range map[string]any{

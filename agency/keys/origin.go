@@ -10,16 +10,16 @@ import (
 // the agency that a client follows in its requests.
 const OriginHeader = "X-Stasis-Agency"
 
-// OnceHeader is in a request whose client ids are of this request and its repetitions alone: an
-// agent applies none of them a second time. Without it an id is no deduplication key.
+// OnceHeader marks a request whose client ids are of this request and its repetitions alone: an
+// agent applies none of them a second time. Without it, client ids do not deduplicate.
 const OnceHeader = "X-Stasis-Once"
 
 // OriginNote is the file of a data directory, of a DB server or a coordinator, that says
 // which agency the server follows.
 const OriginNote = "AGENCY"
 
-// Origin says which agency something belongs to. Two that have one origin have one
-// history; what has another origin is a stranger, whatever it calls itself.
+// Origin says which agency an agent, a directory or a snapshot belongs to. Two that have the same
+// origin have the same history.
 type Origin struct {
 	// Agency is a UUID, made when the agency was founded and never changed.
 	Agency string `json:"agency"`
@@ -34,7 +34,7 @@ type Origin struct {
 // LegacyOrigin is that of directories from before there were origins.
 var LegacyOrigin = Origin{Agency: "00000000-0000-0000-0000-000000000000", Incarnation: 1}
 
-// Kinship is what an origin is to another.
+// Kinship is how an origin relates to another.
 type Kinship int
 
 // The kinds of kinship.
@@ -48,7 +48,7 @@ const (
 // Exists says whether it names an agency.
 func (o Origin) Exists() bool { return o.Agency != "" }
 
-// Sees is what the other origin is to o.
+// Sees says how the other origin relates to o.
 func (o Origin) Sees(other Origin) Kinship {
 	switch {
 	case o == other:
@@ -87,11 +87,11 @@ func ParseOrigin(text string) (Origin, error) {
 	}
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 || parts[0] == "" {
-		return Origin{}, fmt.Errorf("%q is no origin of an agency", text)
+		return Origin{}, fmt.Errorf("%q is not an origin of an agency: want agency/incarnation/founding", text)
 	}
 	incarnation, err := strconv.ParseUint(parts[1], 10, 64)
 	if err != nil || incarnation == 0 {
-		return Origin{}, fmt.Errorf("%q is no origin of an agency", text)
+		return Origin{}, fmt.Errorf("%q is not an origin of an agency: want agency/incarnation/founding", text)
 	}
 	return Origin{Agency: parts[0], Incarnation: incarnation, Founding: parts[2]}, nil
 }

@@ -41,7 +41,7 @@ type Collection struct {
 	CoordinatorRebootID  uint64              `json:"coordinatorRebootId,omitempty"`
 }
 
-// KeyOptions says who chooses document keys.
+// KeyOptions says whether clients choose document keys.
 type KeyOptions struct {
 	Type          string `json:"type"` // "traditional"
 	AllowUserKeys bool   `json:"allowUserKeys"`
@@ -68,9 +68,8 @@ type CurrentShardReport struct {
 	// Term is the leadership term in which the leader that reports began to serve.
 	Term uint64 `json:"term"`
 	// Reboots has the reboot id of each server in Servers for which it is known to be
-	// in sync. A server that has been started anew since may have lost the last,
-	// unsynced part of its log: it does not count as in sync before the leader says
-	// so again.
+	// in sync. A server that has restarted since may have lost the last, unsynced part
+	// of its log: it counts as in sync only after the leader reports it again.
 	Reboots map[string]uint64 `json:"reboots"`
 	// Version rises with every report, so that no two are alike: one whose outcome was
 	// unknown cannot be written late, over a report that followed it.
@@ -133,10 +132,10 @@ type Registered struct {
 	Timestamp          string `json:"timestamp"`
 }
 
-// Known is the value of Current/ServersKnown/<id>. Epoch (DB servers only) is
-// the restore epoch whose data the server has open. Leases (DB servers only) is
-// raised by the server whenever it takes its lease anew after having been without
-// one; the supervision records a server as FAILED only on the value it judged by.
+// Known is the value of Current/ServersKnown/<id>. Epoch (DB servers only) is the restore epoch
+// whose data the server has open. A DB server raises Leases whenever it takes a serving lease
+// after a time without one; the supervision records a server as FAILED only on the value by
+// which it was judged.
 type Known struct {
 	RebootID uint64 `json:"rebootId"`
 	Epoch    uint64 `json:"epoch"`
@@ -152,10 +151,10 @@ type Heartbeat struct {
 	Disk *HungDisk `json:"disk,omitempty"`
 }
 
-// HungDisk is what a DB server says whose disk hangs: it has given its lease up, and
-// serves nothing as a leader before it has raised Leases of ServersKnown/<id> above this
-// one. So as long as both numbers are those of ServersKnown, the server may be taken for
-// FAILED; when they are not, the statement is older than a start or a lease.
+// HungDisk is what a DB server says whose disk hangs. It has given its lease up, and leads no
+// shard before it has raised Leases of ServersKnown/<id> above this number. So the server may be
+// taken for FAILED as long as both numbers are those of ServersKnown; if they are not, the
+// statement is older than a start or a lease.
 type HungDisk struct {
 	Hangs    string `json:"hangs"` // since when, and what, for people
 	RebootID uint64 `json:"rebootId"`
@@ -178,19 +177,19 @@ type HealthEntry struct {
 	// Disk (DB servers) says since when the disk hangs, "" if it does not.
 	Disk string `json:"Disk,omitempty"`
 	// Known (FAILED DB servers) is ServersKnown/<id> as it was when the server was
-	// judged. If it differs now, the server has been started or has taken a lease anew
-	// since: then the record says nothing any more, until it is judged again.
+	// judged. If it differs now, the server has been started or has taken another lease
+	// since: then the record does not count until the server is judged again.
 	Known *Known `json:"Known,omitempty"`
 }
 
-// Statuses of a HealthEntry.
+// Statuses of a [HealthEntry].
 const (
 	StatusGood   = "GOOD"
 	StatusBad    = "BAD"
 	StatusFailed = "FAILED"
 )
 
-// Values of SupervisionMode.
+// Values of [SupervisionMode].
 const (
 	ModeNormal      = "Normal"
 	ModeMaintenance = "Maintenance"
@@ -215,9 +214,9 @@ const (
 	OperationRestore = "restore"
 )
 
-// Holder stands beside the agency lock and says whose it is. The holder raises
-// Beat at least three times per Lease; supervision takes the lock away when it
-// has not seen Beat change for Lease, counted on its own clock.
+// Holder stands beside the agency lock and names its holder. The holder raises Beat at least three
+// times in LeaseSeconds. The supervision takes the lock away when it has not seen Beat change for
+// LeaseSeconds, counted on its own clock.
 type Holder struct {
 	ID           string  `json:"id"` // backup id
 	Operation    string  `json:"operation"`
@@ -231,10 +230,9 @@ type Holder struct {
 	Thawed       string  `json:"thawed,omitempty"` // the value of the lock once Plan is not frozen any more
 }
 
-// Commit is the value of Target/HotBackup/Committed/<id>. It is written in the
-// transaction that releases the lock: the commit point of a backup. It stays
-// until the backup is deleted; a pending piece with this nonce is published, any
-// other pending piece whose nonce holds no lock is removed.
+// Commit is the value of Target/HotBackup/Committed/<id>. It is written in the transaction that releases
+// the lock: the commit point of a backup. It stays until the backup is deleted. A server publishes a
+// pending piece with this nonce, and removes any other pending piece whose nonce holds no lock.
 type Commit struct {
 	ID                      string   `json:"id"`
 	Nonce                   string   `json:"nonce"`
@@ -244,9 +242,9 @@ type Commit struct {
 	CertificateSHA256       string   `json:"certificateSha256"`
 }
 
-// Deletion is the value of Target/HotBackup/Deleted/<server>/<id>. It is written in
-// the transaction that removes the backup's Commit: the commit point of a deletion. It
-// stays until the server, which may be down, has removed its piece.
+// Deletion is the value of Target/HotBackup/Deleted/<server>/<id>: a tombstone. It is written in the
+// transaction that removes the backup's Commit: the commit point of a deletion. It stays until the
+// server, which may be down, has removed its piece.
 type Deletion struct {
 	Coordinator string `json:"coordinator"`
 	Since       string `json:"since"`

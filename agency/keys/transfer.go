@@ -17,8 +17,8 @@ const (
 )
 
 // TransferJob is the value of Target/HotBackup/TransferJobs/<id>: an upload or
-// download. It never holds the remote's configuration: that is in the memory of
-// the coordinator that was asked, and of the DB servers while they work.
+// download. It never holds the remote's configuration, which has credentials: that is in the memory
+// of the coordinator that was asked, and of the DB servers while they work.
 type TransferJob struct {
 	BackupID    string                   `json:"BackupId"`
 	Timestamp   string                   `json:"Timestamp"`
@@ -56,7 +56,7 @@ type TransferProgress struct {
 	Timestamp      string  `json:"Timestamp"`
 }
 
-// Final says whether nothing will change this entry any more.
+// Final says that the entry does not change any more.
 func (e TransferEntry) Final() bool {
 	return e.Status == TransferCompleted || e.Status == TransferFailed || e.Status == TransferCancelled
 }

@@ -21,7 +21,7 @@ func (s *tree) hangs(id string, leases uint64) {
 }
 
 // hanging makes a tree with a DB server that has its first lease and whose disk begins to
-// hang; rounds are at full seconds.
+// hang; passes are at full seconds.
 func hanging(t *testing.T) (s *tree, stop func()) {
 	s = newTree(t)
 	s.plan(keys.PlanDBServers, "PRMR-1")
@@ -35,7 +35,7 @@ func hanging(t *testing.T) (s *tree, stop func()) {
 }
 
 // A server that says that its disk hangs, and that has no lease, is FAILED after two
-// rounds though it sends heartbeats, and GOOD with the first one that says nothing of it.
+// passes though it sends heartbeats, and GOOD with the first one that says nothing of it.
 func TestHangingDiskFailsAServer(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s, stop := hanging(t)
@@ -62,7 +62,7 @@ func TestHangingDiskFailsAServer(t *testing.T) {
 
 // A statement that is older than the server's lease fails no server; nor is it a sign of
 // life.
-func TestOldStatementOfAHangingDiskFailsNobody(t *testing.T) {
+func TestOldStatementOfAHangingDiskFailsNoServer(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s, stop := hanging(t)
 		defer stop()
@@ -80,9 +80,9 @@ func TestOldStatementOfAHangingDiskFailsNobody(t *testing.T) {
 	})
 }
 
-// The disk answers at whatever moment of the round in which the failure is recorded: the
+// The disk answers at whatever moment of the pass in which the failure is recorded: the
 // server has its lease, or FAILED is on record, never both.
-func TestDiskAnswersInTheRoundOfTheVerdict(t *testing.T) {
+func TestDiskAnswersInThePassOfTheVerdict(t *testing.T) {
 	for name, at := range map[string]func(s *tree){
 		"never":                           func(*tree) {},
 		"before heartbeats are read":      func(s *tree) { s.looking = func() { s.takesLease("PRMR-1") } },
@@ -113,7 +113,7 @@ func TestDiskAnswersInTheRoundOfTheVerdict(t *testing.T) {
 	}
 }
 
-// A disk that hangs again under a new lease, before a round has noticed that it answered,
+// A disk that hangs again under a new lease, before a pass has noticed that it answered,
 // is recorded again: what is on record is of the old lease.
 func TestDiskHangsAgainUnderANewLease(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {

@@ -19,27 +19,27 @@ func (s *tree) takesLease(id string) {
 }
 
 // silent makes a tree with one DB server that is BAD, whose failure is judged in
-// the round that begins now.
+// the pass that begins now.
 func silent(t *testing.T) (s *tree, stop func()) {
 	s = newTree(t)
 	s.plan(keys.PlanDBServers, "PRMR-1")
 	stop = supervise(s)
 	time.Sleep(500 * time.Millisecond)
 	s.beat("PRMR-1")
-	time.Sleep(11 * time.Second) // 11.5 s: the round at 12 s finds an age of 11 s
+	time.Sleep(11 * time.Second) // 11.5 s: the pass at 12 s finds an age of 11 s
 	require.Equal(t, keys.StatusBad, s.status("PRMR-1"))
 	return s, stop
 }
 
-// A failure that was judged before the server took a lease anew is not recorded
-// after it, at whatever moment of the round that was: under the lease the server
+// A failure that was judged before the server took another lease is not recorded
+// after it, at whatever moment of the pass that was: under the lease the server
 // serves, and a recorded failure lets another lead in its place.
 func TestFailureIsNotRecordedAfterANewLease(t *testing.T) {
 	for name, at := range map[string]func(s *tree){
 		"never":                           func(*tree) {},
 		"after heartbeats were read":      func(s *tree) { s.looked = func() { s.takesLease("PRMR-1") } },
 		"before the record is replicated": func(s *tree) { s.before = func() { s.takesLease("PRMR-1") } },
-		"it is started anew": func(s *tree) {
+		"it is restarted": func(s *tree) {
 			s.before = func() {
 				s.write(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": agencyclient.Increment(1)}})
 			}
@@ -80,8 +80,8 @@ func TestFailureIsRecordedThoughIDsAreTaken(t *testing.T) {
 	})
 }
 
-// A failed server that was started anew, or took a lease, and fell silent before
-// anybody heard it is recorded as failed again: what was recorded says nothing any more.
+// A failed server that restarted, or took a lease, and fell silent before a leader
+// heard it is recorded as failed again: what was recorded says nothing any more.
 func TestFailureIsRecordedAgain(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s, stop := silent(t)
@@ -101,15 +101,15 @@ func TestFailureIsRecordedAgain(t *testing.T) {
 	})
 }
 
-// A round that takes long, because the agency does, makes nobody look more silent
-// than it is: neither a server nor the holder of the lock.
-func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
+// A pass that takes long, because the agency does, makes neither a server nor the holder of
+// the lock look more silent than it is.
+func TestSlowPassesJudgeNoServerEarly(t *testing.T) {
 	slow := func(s *tree, then func()) { // the next proposal takes eight seconds
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.before = func() { time.Sleep(8 * time.Second); then() }
 	}
-	t.Run("heartbeat in a slow round", func(t *testing.T) {
+	t.Run("heartbeat in a slow pass", func(t *testing.T) {
 		bubbles.Test(t, func(t *testing.T) {
 			s := newTree(t)
 			s.plan(keys.PlanDBServers, "PRMR-1")
@@ -120,7 +120,7 @@ func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
 			time.Sleep(time.Second)
 			var beat time.Time
 			slow(s, func() { s.beat("PRMR-1"); beat = time.Now() })
-			s.set(keys.SupervisionGrace, 11) // somebody's hand: the next round puts it right first
+			s.set(keys.SupervisionGrace, 11) // an edit by hand: the next pass puts it right first
 			for s.status("PRMR-1") != keys.StatusFailed {
 				time.Sleep(100 * time.Millisecond)
 			}
@@ -162,7 +162,7 @@ func TestSlowRoundsJudgeNobodyEarly(t *testing.T) {
 			require.NotEqual(t, keys.StatusFailed, s.status("PRMR-1"))
 		})
 	})
-	t.Run("lock taken in a slow round", func(t *testing.T) {
+	t.Run("lock taken in a slow pass", func(t *testing.T) {
 		bubbles.Test(t, func(t *testing.T) {
 			s := newTree(t)
 			s.plan(keys.PlanDBServers, "PRMR-1")

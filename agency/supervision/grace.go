@@ -12,81 +12,87 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// grace is the grace period that is in use. DB servers read it in the agency and
-// take leases that are shorter, so none is used here that they might not have read:
-// it is written first, and when it is made shorter the longer one stays in use until
-// it has passed once since that was written. The longer one stands beside it in the
-// agency meanwhile, so that the next leader knows of it too.
-type grace struct {
-	period    time.Duration // 0: nothing is written yet, so nobody may be judged by it
+// gracePeriod is the grace period that counts. DB servers read it in the agency and take serving
+// leases that are shorter. So none counts that they might not have read: a period is written
+// first. When it is made shorter, the longer one counts until it has passed once since then,
+// because leases that were taken by it have not ended before. The longer one stands beside it in
+// the agency meanwhile, so that the next leader knows of it too.
+type gracePeriod struct {
+	store      Store
+	proposer   *proposer
+	configured time.Duration
+
+	period    time.Duration // 0: none is written yet, so no server may be judged by it
 	before    *fsm.Node     // the longer one, as this leader saw it first
 	sawBefore time.Time
 }
 
-// agree writes the configured grace period and says in s.grace which one counts.
-func (s *supervisor) agree(ctx context.Context, root *fsm.Node) {
-	s.publish(ctx, root)
-	root = s.store.Root()
+// agree writes the configured grace period and finds out which one counts.
+func (g *gracePeriod) agree(ctx context.Context, root *fsm.Node) {
+	g.publish(ctx, root)
+	root = g.store.Root()
 	now := time.Now() // not earlier: writing may have taken long
 	published, ok := seconds(root.At(keys.SupervisionGrace))
-	if !ok || !s.published(root) {
-		s.grace.period = 0
+	if !ok || !g.isPublished(root) {
+		g.period = 0
 		return
 	}
-	s.grace.period = max(published, s.timing.Grace)
-	before := root.At(keys.SupervisionWas)
+	g.period = max(published, g.configured)
+	before := root.At(keys.SupervisionGraceBefore)
 	longer, ok := seconds(before)
 	if !ok {
-		s.grace.before = nil
+		g.before = nil
 		return
 	}
-	if !fsm.Equal(before, s.grace.before) {
-		s.grace.before, s.grace.sawBefore = before, time.Now()
+	if !fsm.Equal(before, g.before) {
+		g.before, g.sawBefore = before, time.Now()
 	}
-	if now.Sub(s.grace.sawBefore) <= longer && !failpoint.Off("longer-grace-stays") {
-		s.grace.period = max(s.grace.period, longer)
+	if now.Sub(g.sawBefore) <= longer && !failpoint.Off("longer-grace-stays") {
+		g.period = max(g.period, longer)
 		return
 	}
-	s.change(ctx, job.Decision{Tx: agencyclient.Tx{
-		Ops: map[string]any{keys.SupervisionWas: agencyclient.Delete()},
-		Pre: map[string]any{keys.SupervisionWas: agencyclient.Exactly(before), keys.SupervisionGrace: agencyclient.Exactly(root.At(keys.SupervisionGrace))},
-	}})
+	tx := agencyclient.NewTx()
+	tx.Ops[keys.SupervisionGraceBefore] = agencyclient.Delete()
+	tx.Pre[keys.SupervisionGraceBefore] = agencyclient.Exactly(before)
+	tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(root.At(keys.SupervisionGrace))
+	g.proposer.change(ctx, job.Decision{Tx: tx})
 }
 
-// published says whether the agency has the period that is configured here.
-func (s *supervisor) published(root *fsm.Node) bool {
+// isPublished says whether the agency has the period that is configured here.
+func (g *gracePeriod) isPublished(root *fsm.Node) bool {
 	d, ok := seconds(root.At(keys.SupervisionGrace))
-	return ok && d == s.timing.Grace
+	return ok && d == g.configured
 }
 
-// publish makes the configured grace period known.
-func (s *supervisor) publish(ctx context.Context, root *fsm.Node) {
-	if s.published(root) {
+// publish writes the configured grace period, and beside it the longest that may be in use.
+func (g *gracePeriod) publish(ctx context.Context, root *fsm.Node) {
+	if g.isPublished(root) {
 		return
 	}
-	was, before := root.At(keys.SupervisionGrace), root.At(keys.SupervisionWas)
-	d := job.Decision{
-		Tx: agencyclient.Tx{
-			Ops: map[string]any{keys.SupervisionGrace: s.timing.Grace.Seconds()},
-			Pre: map[string]any{keys.SupervisionGrace: agencyclient.Exactly(was), keys.SupervisionWas: agencyclient.Exactly(before)},
-		},
-		Step: GraceChanged, Detail: fmt.Sprintf("%v from now on", s.timing.Grace),
-	}
+	was, before := root.At(keys.SupervisionGrace), root.At(keys.SupervisionGraceBefore)
+	tx := agencyclient.NewTx()
+	tx.Ops[keys.SupervisionGrace] = g.configured.Seconds()
+	tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(was)
+	tx.Pre[keys.SupervisionGraceBefore] = agencyclient.Exactly(before)
+	d := job.Decision{Tx: tx, Step: graceChanged, Detail: fmt.Sprintf("%v from now on", g.configured)}
 	longest, _ := seconds(before)
 	if old, ok := seconds(was); ok {
 		longest = max(longest, old)
 	}
-	if longest > s.timing.Grace {
-		d.Tx.Ops[keys.SupervisionWas] = longest.Seconds()
+	if longest > g.configured {
+		d.Tx.Ops[keys.SupervisionGraceBefore] = longest.Seconds()
 		d.Detail += fmt.Sprintf(", in use when the longer one of %v has passed once more", longest)
 	}
-	s.change(ctx, d)
+	g.proposer.change(ctx, d)
 }
+
+// longestPeriod bounds the periods that are read from the agency.
+const longestPeriod = 24 * time.Hour
 
 // seconds reads a duration, false if there is none that makes sense.
 func seconds(n *fsm.Node) (time.Duration, bool) {
 	var f float64
-	if n.Decode(&f) != nil || f <= 0 || f > longestLease.Seconds() {
+	if n.Decode(&f) != nil || f <= 0 || f > longestPeriod.Seconds() {
 		return 0, false
 	}
 	return time.Duration(f * float64(time.Second)), true

@@ -17,7 +17,7 @@ import (
 func superviseWith(s *tree, grace time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, Config{Store: s, Steps: s.sink, Timing: Timing{Grace: grace}}) }()
+	go func() { done <- Run(ctx, Config{Store: s, Steps: s.sink, Periods: Periods{Grace: grace}}) }()
 	return sync.OnceFunc(func() {
 		cancel()
 		require.NoError(s.t, <-done)
@@ -61,7 +61,7 @@ func TestLongerGraceCountsAtOnce(t *testing.T) {
 		time.Sleep(time.Second + time.Millisecond)
 		require.Equal(t, "30", s.published())
 		require.InDelta(t, 32, s.silence("PRMR-1", time.Minute).Seconds(), 1.5)
-		require.False(t, s.Root().At(keys.SupervisionWas).Exists())
+		require.False(t, s.Root().At(keys.SupervisionGraceBefore).Exists())
 	})
 }
 
@@ -77,12 +77,12 @@ func TestShorterGraceCountsLater(t *testing.T) {
 		defer stop()
 		time.Sleep(time.Second + time.Millisecond)
 		require.Equal(t, "10", s.published())
-		require.Equal(t, "40", s.Root().At(keys.SupervisionWas).String(), "the longer period is forgotten")
+		require.Equal(t, "40", s.Root().At(keys.SupervisionGraceBefore).String(), "the longer period is forgotten")
 		stop()
 		defer superviseWith(s, 10*time.Second)()
 		time.Sleep(time.Second)
 		require.InDelta(t, 41, s.silence("PRMR-1", time.Minute).Seconds(), 1.5, "the next leader knows of the longer one")
-		require.False(t, s.Root().At(keys.SupervisionWas).Exists(), "%v", s.told())
+		require.False(t, s.Root().At(keys.SupervisionGraceBefore).Exists(), "%v", s.told())
 		time.Sleep(time.Second)
 		require.InDelta(t, 12, s.silence("PRMR-2", time.Minute).Seconds(), 1.5)
 	})
@@ -102,8 +102,8 @@ func TestShortGraceIsKept(t *testing.T) {
 }
 
 // A server that this leader never heard is not judged before the grace period is
-// over, however short the time to settle is.
-func TestSettleIsNoShorterThanGrace(t *testing.T) {
+// over, however short the leader grace is.
+func TestLeaderGraceIsNoShorterThanGrace(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")
@@ -111,7 +111,7 @@ func TestSettleIsNoShorterThanGrace(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		go func() {
-			_ = Run(ctx, Config{Store: s, Timing: Timing{Grace: 70 * time.Second, Settle: time.Second}})
+			_ = Run(ctx, Config{Store: s, Periods: Periods{Grace: 70 * time.Second, LeaderGrace: time.Second}})
 		}()
 		time.Sleep(70 * time.Second)
 		require.Equal(t, keys.StatusBad, s.status("PRMR-1"))

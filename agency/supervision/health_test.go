@@ -27,7 +27,7 @@ func (s *tree) rebootID(id string) int64 {
 	return n
 }
 
-// GOOD up to 5 s, BAD up to 10 s, then FAILED; the round of the heartbeat's last
+// GOOD up to 5 s, BAD up to 10 s, then FAILED; the pass of the heartbeat's last
 // sighting counts.
 func TestHealthFollowsTheAgeOfHeartbeats(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
@@ -38,9 +38,9 @@ func TestHealthFollowsTheAgeOfHeartbeats(t *testing.T) {
 		require.Empty(t, s.status("PRMR-1"), "not heard yet, and the cluster is settling")
 		time.Sleep(500 * time.Millisecond)
 		s.beat("PRMR-1")
-		time.Sleep(500*time.Millisecond + time.Millisecond) // the round at 1 s sees it
+		time.Sleep(500*time.Millisecond + time.Millisecond) // the pass at 1 s sees it
 		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
-		time.Sleep(5 * time.Second) // 6.001 s: age 5 s at the round at 6 s
+		time.Sleep(5 * time.Second) // 6.001 s: age 5 s at the pass at 6 s
 		require.Equal(t, keys.StatusGood, s.status("PRMR-1"))
 		time.Sleep(time.Second)
 		require.Equal(t, keys.StatusBad, s.status("PRMR-1"))
@@ -109,9 +109,9 @@ func TestFailedCoordinatorIsTakenForRestarted(t *testing.T) {
 	})
 }
 
-// A new leader hears nobody at first. It judges a silent server only when the
+// A new leader has heard no server at first. It judges a silent server only when the
 // cluster has had time to find it, and never by a heartbeat that it inherited.
-func TestNewLeaderLetsTheClusterSettle(t *testing.T) {
+func TestNewLeaderJudgesAfterTheLeaderGrace(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.plan(keys.PlanDBServers, "PRMR-1")

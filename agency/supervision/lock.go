@@ -12,72 +12,69 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// longestLease bounds what a holder may ask for.
-const longestLease = 24 * time.Hour
+// lockWatch takes the agency lock away from a holder that does not renew it.
+type lockWatch struct {
+	proposer *proposer
+	periods  Periods
 
-// lease is the agency lock as this leader sees it.
-type lease struct {
-	create, holder *fsm.Node
+	create, holder *fsm.Node // as they were seen last
 	since          time.Time // when this leader first saw exactly these values
 }
 
-// watchLock takes the lock away when its value has not changed for the lease. It
-// says how long the lease lasts from now on.
-func (s *supervisor) watchLock(ctx context.Context, root *fsm.Node) time.Duration {
-	now := time.Now() // not earlier than what is in root: the round may have taken long already
+// watch takes the lock away when its value has not changed for the lock's lease. It says how
+// long the lease lasts from now on.
+func (w *lockWatch) watch(ctx context.Context, root *fsm.Node) time.Duration {
+	now := time.Now() // not earlier than what is in root: the pass may have taken long already
 	create, holder := root.At(keys.HotBackupCreate), root.At(keys.HotBackupHolder)
 	if !create.Exists() {
-		s.lock = lease{}
+		w.create, w.holder = nil, nil
 		if holder.Exists() {
-			s.removeHolder(ctx, holder)
+			w.proposer.change(ctx, orphanedHolder(holder))
 		}
-		return s.timing.Interval
+		return w.periods.Interval
 	}
-	if !fsm.Equal(create, s.lock.create) || !fsm.Equal(holder, s.lock.holder) {
-		s.lock = lease{create: create, holder: holder, since: now}
+	if !fsm.Equal(create, w.create) || !fsm.Equal(holder, w.holder) {
+		w.create, w.holder, w.since = create, holder, now
 	}
-	held := now.Sub(s.lock.since)
-	rest := s.leaseOf(holder) - held
-	if rest > 0 {
+	held := now.Sub(w.since)
+	if rest := w.leaseOf(holder) - held; rest > 0 {
 		return rest
 	}
-	d := describe(holder)
-	d.Step, d.Elapsed = LockExpired, held
-	d.Tx = agencyclient.Tx{
-		Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()},
-		Pre: map[string]any{keys.HotBackupCreate: agencyclient.Exactly(create), keys.HotBackupHolder: agencyclient.Exactly(holder)},
-	}
+	d := about(holder)
+	d.Step, d.Elapsed = lockExpired, held
+	d.Tx.Ops[keys.HotBackupCreate], d.Tx.Ops[keys.HotBackupHolder] = agencyclient.Delete(), agencyclient.Delete()
+	// A renewal at this moment makes the holder another value, and the lock stays.
+	d.Tx.Pre[keys.HotBackupCreate], d.Tx.Pre[keys.HotBackupHolder] = agencyclient.Exactly(create), agencyclient.Exactly(holder)
 	if failpoint.Off("expiry-of-what-was-seen") {
 		d.Tx.Pre = nil
 	}
-	s.change(ctx, d)
-	return s.timing.Interval
-}
-
-// removeHolder cleans up after someone who deleted the lock and does not know of
-// holders, as tools made for the reference do. The holder finds out by its nonce.
-func (s *supervisor) removeHolder(ctx context.Context, holder *fsm.Node) {
-	d := describe(holder)
-	d.Step = HolderOrphaned
-	d.Tx = agencyclient.Tx{
-		Ops: map[string]any{keys.HotBackupHolder: agencyclient.Delete()},
-		Pre: map[string]any{keys.HotBackupHolder: agencyclient.Exactly(holder), keys.HotBackupCreate: agencyclient.OldEmpty(true)},
-	}
-	s.change(ctx, d)
+	w.proposer.change(ctx, d)
+	return w.periods.Interval
 }
 
 // leaseOf is how long the lock may stay unchanged.
-func (s *supervisor) leaseOf(holder *fsm.Node) time.Duration {
+func (w *lockWatch) leaseOf(holder *fsm.Node) time.Duration {
 	var h keys.Holder
 	if err := holder.Decode(&h); err != nil || h.LeaseSeconds <= 0 {
-		return s.timing.Ownerless // missing, or not written by one of ours
+		return w.periods.Ownerless // missing, or written by another tool
 	}
-	return time.Duration(math.Min(h.LeaseSeconds, longestLease.Seconds()) * float64(time.Second))
+	return time.Duration(math.Min(h.LeaseSeconds, longestPeriod.Seconds()) * float64(time.Second))
 }
 
-// describe says whose lock it is, as far as the holder tells.
-func describe(holder *fsm.Node) job.Decision {
-	d := job.Decision{Job: holder.At("id").Text(), Server: holder.At("coordinator").Text()}
+// orphanedHolder removes a holder without a lock. Tools made for ArangoDB delete the lock and do
+// not know of holders. The holder finds out by its nonce that the lock is no longer its own.
+func orphanedHolder(holder *fsm.Node) job.Decision {
+	d := about(holder)
+	d.Step = holderOrphaned
+	d.Tx.Ops[keys.HotBackupHolder] = agencyclient.Delete()
+	d.Tx.Pre[keys.HotBackupHolder] = agencyclient.Exactly(holder)
+	d.Tx.Pre[keys.HotBackupCreate] = agencyclient.OldEmpty(true)
+	return d
+}
+
+// about begins a decision about a holder's lock.
+func about(holder *fsm.Node) job.Decision {
+	d := job.Decision{Tx: agencyclient.NewTx(), Job: holder.At("id").Text(), Server: holder.At("coordinator").Text()}
 	if operation := holder.At("operation").Text(); operation != "" {
 		d.Detail = "held for " + operation
 	}

@@ -38,8 +38,8 @@ func (s *tree) renew(nonce string, beat uint64) {
 	})
 }
 
-// An unchanged holder loses the lock exactly when its lease ends after the round
-// that saw it, also when that is between two rounds.
+// An unchanged holder loses the lock exactly when its lease ends after the pass
+// that saw it, also when that is between two passes.
 func TestLockExpiresExactly(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
@@ -68,7 +68,7 @@ func TestRenewedLockIsNeverTaken(t *testing.T) {
 		}
 		require.True(t, s.frozen())
 		require.Empty(t, s.told())
-		time.Sleep(7500*time.Millisecond + time.Second) // seen by a round at most 1 s later
+		time.Sleep(7500*time.Millisecond + time.Second) // seen by a pass at most 1 s later
 		synctest.Wait()
 		require.False(t, s.frozen())
 	})
@@ -128,14 +128,14 @@ func TestChangeOfLeaderRestartsTheLease(t *testing.T) {
 	})
 }
 
-// Tools made for the reference take the lock without a holder. They get ten
+// Tools made for ArangoDB take the lock without a holder. They get ten
 // minutes from their last change.
 func TestForeignLockGetsTenMinutes(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
 		s.set(keys.HotBackupCreate, create)
 		defer supervise(s)()
-		time.Sleep(9*time.Minute - 500*time.Millisecond) // the next round sees the change
+		time.Sleep(9*time.Minute - 500*time.Millisecond) // the next pass sees the change
 		s.set(keys.HotBackupCreate, "2026-01-02T03:14:05Z")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
@@ -146,7 +146,7 @@ func TestForeignLockGetsTenMinutes(t *testing.T) {
 	})
 }
 
-// A holder whose lock was deleted by somebody else must not look like a holder.
+// A holder whose lock was deleted by another tool must not look like a holder.
 func TestHolderWithoutLockIsRemoved(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
@@ -160,7 +160,7 @@ func TestHolderWithoutLockIsRemoved(t *testing.T) {
 }
 
 // Without a majority nothing can be taken away; the attempt is repeated once per
-// round, not more often, and made good later.
+// pass, not more often, and made good later.
 func TestLockIsTakenOnceThereIsAMajority(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
@@ -178,7 +178,7 @@ func TestLockIsTakenOnceThereIsAMajority(t *testing.T) {
 	})
 }
 
-// Before the bootstrap the tree belongs to nobody: a plain key-value agency must
+// Before the bootstrap the tree is not a cluster's: a plain key-value agency must
 // not be changed.
 func TestNothingHappensBeforeBootstrap(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {

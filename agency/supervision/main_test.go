@@ -127,7 +127,7 @@ func (s *tree) fail(err error) {
 	s.fails = err
 }
 
-// write is somebody else's transaction; it must apply.
+// write is a transaction of another client; it must apply.
 func (s *tree) write(tx agencyclient.Tx) {
 	s.t.Helper()
 	parsed, err := parse(tx)

@@ -10,94 +10,93 @@ import (
 	"stasis/fsm"
 )
 
-// shortestTime is the length from which a string says until when the supervision
-// is to pause. Shorter ones, and other values, are of old clients and mean for good.
+// shortestTime is the length from which a string says until when the supervision is to pause.
+// Shorter strings, and other values, are of old clients: the pause lasts until it is ended.
 const shortestTime = 18
 
-// paused says whether somebody wants the supervision to do nothing, which it
-// confirms in its mode. When it is to work again it says so as well.
+// paused says whether the supervision is asked to do nothing. It confirms that in its mode, and
+// says there as well when it works again.
 //
-// Until when is a time that another machine wrote. It is the one place where clocks
-// are compared, and nothing depends on it but the patience of whoever wrote it.
-func (s *supervisor) paused(ctx context.Context, root *fsm.Node, now time.Time) bool {
-	wish := root.At(keys.Maintenance)
-	if wish.Exists() && !over(wish, now) {
-		s.enter(ctx, root, keys.ModeMaintenance, "until "+until(wish), agencyclient.Tx{
-			Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: agencyclient.Exactly(wish)},
-		}, now)
-		return true
+// Until when is a time that another machine wrote. This is the one place where clocks of two
+// machines are compared: nothing depends on it but how long the supervision pauses.
+func paused(ctx context.Context, p *proposer, root *fsm.Node, now time.Time) bool {
+	asked := root.At(keys.Maintenance)
+	pause := asked.Exists() && !over(asked, now)
+	var d job.Decision
+	switch {
+	case pause:
+		d = modeChange(root, now, keys.ModeMaintenance, "until "+until(asked))
+	case asked.Exists():
+		d = modeChange(root, now, keys.ModeNormal, "its time is over")
+		d.Tx.Ops[keys.Maintenance] = agencyclient.Delete()
+	default:
+		d = modeChange(root, now, keys.ModeNormal, "it was ended by a request")
 	}
-	tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{keys.Maintenance: agencyclient.Exactly(wish)}}
-	detail := "it was ended by a request"
-	if wish.Exists() {
-		tx.Ops[keys.Maintenance] = agencyclient.Delete()
-		detail = "its time is over"
+	d.Tx.Pre[keys.Maintenance] = agencyclient.Exactly(asked)
+	if len(d.Tx.Ops) > 0 {
+		p.change(ctx, d)
 	}
-	s.enter(ctx, root, keys.ModeNormal, detail, tx, now)
-	return false
+	return pause
 }
 
-// enter writes the mode if it is another one, and what goes with it.
-func (s *supervisor) enter(ctx context.Context, root *fsm.Node, mode, detail string, tx agencyclient.Tx, now time.Time) {
-	was := root.At(keys.SupervisionSt)
-	if was.At("Mode").Text() == mode && len(tx.Ops) == 0 {
-		return
+// modeChange writes a mode, if it is not on record already.
+func modeChange(root *fsm.Node, now time.Time, mode, detail string) job.Decision {
+	d := job.Decision{Tx: agencyclient.NewTx()}
+	if was := root.At(keys.SupervisionState); was.At("Mode").Text() != mode {
+		d.Tx.Ops[keys.SupervisionState] = map[string]any{"Mode": mode, "Timestamp": stamp(now)}
+		d.Tx.Pre[keys.SupervisionState] = agencyclient.Exactly(was)
+		d.Step, d.Detail = modeChanged, mode+", "+detail
 	}
-	d := job.Decision{Tx: tx}
-	if was.At("Mode").Text() != mode {
-		tx.Ops[keys.SupervisionSt] = map[string]any{"Mode": mode, "Timestamp": stamp(now)}
-		tx.Pre[keys.SupervisionSt] = agencyclient.Exactly(was)
-		d.Step, d.Detail = ModeChanged, mode+", "+detail
-	}
-	s.change(ctx, d)
+	return d
 }
 
-// over says whether a wish's time is over.
-func over(wish *fsm.Node, now time.Time) bool {
-	text := wish.Text()
+// over says whether the time of a maintenance is over. A value that is no time is over when it
+// is removed.
+func over(asked *fsm.Node, now time.Time) bool {
+	text := asked.Text()
 	if len(text) < shortestTime {
 		return false
 	}
 	end, err := time.Parse(time.RFC3339, text)
-	return err == nil && !end.After(now) // what cannot be read ends when somebody removes it
+	return err == nil && !end.After(now)
 }
 
-func until(wish *fsm.Node) string {
-	if text := wish.Text(); len(text) >= shortestTime {
+func until(asked *fsm.Node) string {
+	if text := asked.Text(); len(text) >= shortestTime {
 		return text
 	}
-	return "somebody ends it"
+	return "it is ended by a request"
 }
 
-// spare puts the maintenance of single DB servers into effect, and ends it.
-func (s *supervisor) spare(ctx context.Context, root *fsm.Node, now time.Time) {
-	wishes, effective := root.At(keys.TargetMaintenance), root.At(keys.CurrentMaintenance)
-	for id, wish := range wishes.Children() {
+// maintainServers puts the maintenance of single DB servers into effect, and ends it.
+func maintainServers(ctx context.Context, p *proposer, root *fsm.Node, now time.Time) {
+	asked, effective := root.At(keys.TargetMaintenance), root.At(keys.CurrentMaintenance)
+	for id, entry := range asked.Children() {
 		target, current := keys.TargetMaintenance+"/"+id, keys.CurrentMaintenance+"/"+id
-		tx := agencyclient.Tx{Ops: map[string]any{}, Pre: map[string]any{target: agencyclient.Exactly(wish)}}
-		detail := "maintenance until " + wish.At("Until").Text()
+		tx := agencyclient.NewTx()
+		tx.Pre[target] = agencyclient.Exactly(entry)
+		detail := "maintenance until " + entry.At("Until").Text()
 		switch {
-		case over(wish.At("Until"), now) || wish.At("Mode").Text() != "maintenance":
+		case over(entry.At("Until"), now) || entry.At("Mode").Text() != "maintenance":
 			tx.Ops[target], tx.Ops[current] = agencyclient.Delete(), agencyclient.Delete()
 			detail = "maintenance is over"
-		case fsm.Equal(wish, effective.At(id)):
+		case fsm.Equal(entry, effective.At(id)):
 			continue
 		default:
-			tx.Ops[current] = wish
+			tx.Ops[current] = entry
 		}
-		s.change(ctx, job.Decision{Tx: tx, Step: ServerSpared, Server: id, Detail: detail})
+		p.change(ctx, job.Decision{Tx: tx, Step: maintenanceChanged, Server: id, Detail: detail})
 	}
 	for id, is := range effective.Children() {
-		target, current := keys.TargetMaintenance+"/"+id, keys.CurrentMaintenance+"/"+id
-		if wishes.At(id).Exists() {
+		if asked.At(id).Exists() {
 			continue
 		}
-		s.change(ctx, job.Decision{
-			Tx: agencyclient.Tx{
-				Ops: map[string]any{current: agencyclient.Delete()},
-				Pre: map[string]any{current: agencyclient.Exactly(is), target: agencyclient.OldEmpty(true)},
-			},
-			Step: ServerSpared, Server: id, Detail: "its maintenance was ended by a request",
-		})
+		target, current := keys.TargetMaintenance+"/"+id, keys.CurrentMaintenance+"/"+id
+		tx := agencyclient.NewTx()
+		tx.Ops[current], tx.Pre[current] = agencyclient.Delete(), agencyclient.Exactly(is)
+		tx.Pre[target] = agencyclient.OldEmpty(true)
+		p.change(ctx, job.Decision{Tx: tx, Step: maintenanceChanged, Server: id, Detail: "its maintenance was ended by a request"})
 	}
 }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -44,7 +44,7 @@ func TestMaintenanceStopsEverything(t *testing.T) {
 	})
 }
 
-// How long maintenance lasts, in all the ways in which it is said.
+// How long maintenance lasts, for every form of the request.
 func TestMaintenanceEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		wish func() any
@@ -77,7 +77,7 @@ func TestMaintenanceEnds(t *testing.T) {
 	}
 }
 
-// The mode is written when it changes, not every round.
+// The mode is written when it changes, not in every pass.
 func TestModeIsWrittenOnChange(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		s := newTree(t)
@@ -119,6 +119,6 @@ func TestServerMaintenance(t *testing.T) {
 		require.False(t, s.Root().At(keys.CurrentMaintenance+"/PRMR-1").Exists(), "its time is over")
 		s.write(agencyclient.Tx{Ops: map[string]any{keys.TargetMaintenance + "/PRMR-2": agencyclient.Delete()}})
 		time.Sleep(time.Second + time.Millisecond)
-		require.False(t, s.Root().At(keys.CurrentMaintenance+"/PRMR-2").Exists(), "somebody has ended it")
+		require.False(t, s.Root().At(keys.CurrentMaintenance+"/PRMR-2").Exists(), "it was ended by a request")
 	})
 }

@@ -171,8 +171,8 @@ func TestFlagsThatDoNothingAreRefused(t *testing.T) {
 	}{
 		{[]string{"agency", "--timeout", "9s", "recover", "--dir", t.TempDir()}, "--timeout: this command works on a directory"},
 		{[]string{"agency", "--agent", "127.0.0.1:1", "snapshot", "restore", "file", "--dir", t.TempDir()}, "--agent: this command works on a directory"},
-		{[]string{"agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap"}, "neither with --join nor without --peer"},
-		{[]string{"agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap", "--join", "127.0.0.1:1"}, "neither with --join nor without --peer"},
+		{[]string{"agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap"}, "--bootstrap needs --peer and excludes --join"},
+		{[]string{"agent", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap", "--join", "127.0.0.1:1"}, "--bootstrap needs --peer and excludes --join"},
 	} {
 		var out, errOut bytes.Buffer
 		require.Equal(t, 1, run(row.args, strings.NewReader(""), &out, &errOut))

@@ -3,11 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
 	"stasis/client"
+	"stasis/cmd/stasis/flags"
+	"stasis/cmd/stasis/show"
 )
 
 func clusterJobsCommand(o *clusterOptions) *cobra.Command {
@@ -15,25 +16,21 @@ func clusterJobsCommand(o *clusterOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "jobs [ID] [--cancel]",
 		Short: "List the supervision's jobs, show one with its children, or cancel one",
-		Args:  usage(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.client()
-			if err != nil {
-				return err
-			}
+		Args:  flags.Arguments(cobra.MaximumNArgs(1)),
+		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if len(args) == 0 && cancel {
-				return errors.New("--cancel: which job? stasis cluster jobs lists them")
+				return errors.New("--cancel needs the id of a job; \"stasis cluster jobs\" lists them")
 			}
 			if cancel {
-				if err := c.Do(cmd.Context(), http.MethodPost, "/_admin/cluster/cancelAgencyJob", map[string]string{"id": args[0]}, nil); err != nil {
+				if err := c.Cluster().CancelJob(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 			}
 			return o.showJobs(cmd, c, args, all)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&cancel, "cancel", false, "ask the supervision to give the job up (moves and clean-outs only)")
-	cmd.Flags().BoolVar(&all, "all", false, "list also those that are over")
+	cmd.Flags().BoolVar(&all, "all", false, "also list jobs that are over")
 	return cmd
 }
 
@@ -60,10 +57,10 @@ func (o *clusterOptions) showJobs(cmd *cobra.Command, c *client.Client, args []s
 	}
 	n := shortNames(cmd.Context(), c)
 	for _, j := range shown {
-		fmt.Fprintln(cmd.OutOrStdout(), jobLine(j, n))
+		fmt.Fprintln(cmd.OutOrStdout(), show.Job(j, n))
 	}
 	if len(shown) == 0 {
-		fmt.Fprintln(cmd.OutOrStdout(), "nothing to do and nothing under way")
+		fmt.Fprintln(cmd.OutOrStdout(), "no job is waiting or running")
 	}
 	return nil
 }

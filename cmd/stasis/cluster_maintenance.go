@@ -3,55 +3,78 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"stasis/client"
+	"stasis/cmd/stasis/flags"
 )
+
+// pauseWish is what the argument of maintenance asks for.
+type pauseWish struct {
+	change bool
+	on     bool
+	lasts  time.Duration // 0: as long as the coordinator's default
+}
+
+func parsePause(args []string) (w pauseWish, err error) {
+	if len(args) == 0 {
+		return w, nil
+	}
+	switch args[0] {
+	case "on":
+		return pauseWish{change: true, on: true}, nil
+	case "off":
+		return pauseWish{change: true}, nil
+	}
+	n, err := strconv.ParseFloat(args[0], 64)
+	if err != nil || !(n > 0 && n < maxPause) {
+		return w, fmt.Errorf("maintenance %q: want on, off or a number of seconds", args[0])
+	}
+	return pauseWish{change: true, on: true, lasts: flags.Seconds(n)}, nil
+}
+
+// maxPause is more seconds than any coordinator accepts.
+const maxPause = 1e9
 
 func clusterMaintenanceCommand(o *clusterOptions) *cobra.Command {
 	server := ""
 	cmd := &cobra.Command{
 		Use:   "maintenance [on|off|SECONDS] [--server SERVER]",
 		Short: "Pause the supervision, or let the failure of one DB server be without consequences",
-		Long: `Pause the supervision: no failover, no moves, no clean-up, until it is switched off
-or its time is over (an hour, or so many seconds). With --server only the failure
-of that DB server has no consequences. Without an argument: say how it is.`,
-		Args: usage(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			want := ""
-			if len(args) > 0 {
-				want = args[0]
-			}
-			if n, err := strconv.ParseFloat(want, 64); want != "" && want != "on" && want != "off" && (err != nil || n <= 0) {
-				return fmt.Errorf("maintenance %q: want on, off or a number of seconds", want)
+		Long: `Pause the supervision: no failover, no moves, no clean-up. The pause ends with "off", or
+after the given number of seconds, or an hour after "on". With --server only the failure
+of that DB server has no consequences. Without an argument: show the present mode.`,
+		Args: flags.Arguments(cobra.MaximumNArgs(1)),
+		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			wish, err := parsePause(args)
+			if err != nil {
+				return err
 			}
 			if server != "" {
-				return o.serverMaintenance(cmd, server, want)
+				return o.serverMaintenance(cmd, c, server, wish)
 			}
-			return o.maintenance(cmd, want)
-		},
+			return o.maintenance(cmd, c, wish)
+		}),
 	}
 	cmd.Flags().StringVar(&server, "server", "", "only this DB `server`, by id or short name")
 	return cmd
 }
 
-const maintenancePath = "/_admin/cluster/maintenance"
-
-func (o *clusterOptions) maintenance(cmd *cobra.Command, want string) error {
-	c, err := o.client()
-	if err != nil {
-		return err
-	}
+func (o *clusterOptions) maintenance(cmd *cobra.Command, c *client.Client, wish pauseWish) (err error) {
 	var answer struct {
 		Mode    string `json:"result,omitempty"`
 		Warning string `json:"warning,omitempty"`
 	}
-	if want == "" {
-		err = c.Do(cmd.Context(), http.MethodGet, maintenancePath, nil, &answer)
-	} else {
-		err = c.Do(cmd.Context(), http.MethodPut, maintenancePath, want, &answer)
+	switch ctx := cmd.Context(); {
+	case !wish.change:
+		answer.Mode, err = c.Cluster().Supervision(ctx)
+	case wish.on:
+		answer.Warning, err = c.Cluster().PauseSupervision(ctx, wish.lasts)
+	default:
+		answer.Warning, err = c.Cluster().ResumeSupervision(ctx)
 	}
 	if err != nil {
 		return err
@@ -63,41 +86,28 @@ func (o *clusterOptions) maintenance(cmd *cobra.Command, want string) error {
 	return nil
 }
 
-func (o *clusterOptions) serverMaintenance(cmd *cobra.Command, server, want string) error {
-	c, err := o.client()
+func (o *clusterOptions) serverMaintenance(cmd *cobra.Command, c *client.Client, server string, wish pauseWish) (err error) {
+	switch ctx := cmd.Context(); {
+	case wish.on:
+		err = c.Cluster().PauseServer(ctx, server, wish.lasts)
+	case wish.change:
+		err = c.Cluster().ResumeServer(ctx, server)
+	}
 	if err != nil {
 		return err
 	}
-	path := maintenancePath + "/" + url.PathEscape(server)
-	if want != "" {
-		request := map[string]any{"mode": "maintenance"}
-		if want == "off" {
-			request["mode"] = "normal"
-		} else if n, err := strconv.ParseFloat(want, 64); err == nil {
-			request["timeout"] = n
-		}
-		if err := c.Do(cmd.Context(), http.MethodPut, path, request, nil); err != nil {
-			return err
-		}
-	}
-	var answer struct {
-		Result struct {
-			Mode  string `json:"Mode,omitempty"`
-			Until string `json:"Until,omitempty"`
-		} `json:"result"`
-	}
-	if err := c.Do(cmd.Context(), http.MethodGet, path, nil, &answer); err != nil {
-		return err
-	}
+	now, err := c.Cluster().Server(cmd.Context(), server)
 	switch {
+	case err != nil:
+		return err
 	case o.json:
-		return printJSON(cmd.OutOrStdout(), answer.Result)
-	case answer.Result.Mode == "" && want != "" && want != "off":
+		return printJSON(cmd.OutOrStdout(), now)
+	case now.Mode == "" && wish.on:
 		return errors.New("the maintenance is over already")
-	case answer.Result.Mode == "":
+	case now.Mode == "":
 		fmt.Fprintln(cmd.OutOrStdout(), server+": normal")
 	default:
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: maintenance until %s\n", server, answer.Result.Until)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: maintenance until %s\n", server, now.Until)
 	}
 	return nil
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"stasis/client"
+	"stasis/cmd/stasis/flags"
 )
 
 // maxRounds bounds how often a rebalancing is asked for again.
@@ -20,44 +20,37 @@ func clusterRebalanceCommand(o *clusterOptions) *cobra.Command {
 		Short: "Spread leaders and followers evenly over the DB servers",
 		Long: `Spread leaders and followers evenly over the DB servers, with few moves: leadership
 alone where followers can take over, data where that is not enough.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: flags.NoArguments,
+		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if dryRun {
-				return o.planRebalance(cmd)
+				return o.planRebalance(cmd, c)
 			}
-			return o.rebalance(cmd)
-		},
+			return o.rebalance(cmd, c)
+		}),
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the moves")
 	o.addWait(cmd)
 	return cmd
 }
 
-// rebalance has moves made until there is nothing to move any more: a shard moves
-// once per round.
-func (o *clusterOptions) rebalance(cmd *cobra.Command) error {
-	c, err := o.client()
-	if err != nil {
-		return err
-	}
+// rebalance asks for moves until there is none left: a shard moves once in a round.
+func (o *clusterOptions) rebalance(cmd *cobra.Command, c *client.Client) error {
 	var over []client.Job
 	for range maxRounds {
-		var answer struct {
-			IDs []string `json:"ids"`
-		}
-		if err := c.Do(cmd.Context(), http.MethodPost, "/_admin/cluster/rebalanceShards", struct{}{}, &answer); err != nil {
+		ids, err := c.Cluster().Rebalance(cmd.Context())
+		if err != nil {
 			return err
 		}
 		if o.json && !o.wait {
-			return printJSON(cmd.OutOrStdout(), answer)
+			return printJSON(cmd.OutOrStdout(), map[string][]string{"ids": ids})
 		}
 		if !o.json {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d moves\n", len(answer.IDs))
+			fmt.Fprintf(cmd.OutOrStdout(), "%d moves\n", len(ids))
 		}
-		if len(answer.IDs) == 0 || !o.wait {
+		if len(ids) == 0 || !o.wait {
 			break
 		}
-		done, err := o.awaitJobs(cmd, c, answer.IDs...)
+		done, err := o.awaitJobs(cmd, c, ids...)
 		if over = append(over, done...); err != nil {
 			return err
 		}
@@ -68,37 +61,22 @@ func (o *clusterOptions) rebalance(cmd *cobra.Command) error {
 	return o.conclude(cmd, over)
 }
 
-func (o *clusterOptions) planRebalance(cmd *cobra.Command) error {
-	c, err := o.client()
+func (o *clusterOptions) planRebalance(cmd *cobra.Command, c *client.Client) error {
+	moves, err := c.Cluster().PlanRebalance(cmd.Context())
 	if err != nil {
 		return err
 	}
-	var answer struct {
-		Result struct {
-			Moves []struct {
-				Database string `json:"database"`
-				Shard    string `json:"shard"`
-				From     string `json:"from"`
-				To       string `json:"to"`
-				IsLeader bool   `json:"isLeader"`
-			} `json:"moves"`
-		} `json:"result"`
-	}
-	request := map[string]any{"version": 1, "moveLeaders": true, "moveFollowers": true}
-	if err := c.Do(cmd.Context(), http.MethodPost, "/_admin/cluster/rebalance", request, &answer); err != nil {
-		return err
-	}
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), answer.Result)
+		return printJSON(cmd.OutOrStdout(), map[string][]client.Move{"moves": moves})
 	}
 	n := shortNames(cmd.Context(), c)
-	for _, m := range answer.Result.Moves {
+	for _, m := range moves {
 		what := "follower"
 		if m.IsLeader {
 			what = "leader"
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s of %s: %s from %s to %s\n", m.Shard, m.Database, what, n.of(m.From), n.of(m.To))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s of %s: %s from %s to %s\n", m.Shard, m.Database, what, n.Of(m.From), n.Of(m.To))
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%d moves\n", len(answer.Result.Moves))
+	fmt.Fprintf(cmd.OutOrStdout(), "%d moves\n", len(moves))
 	return nil
 }

@@ -1,18 +1,27 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"stasis/client"
+	"stasis/cmd/stasis/flags"
+)
 
 func clusterResignCommand(o *clusterOptions) *cobra.Command {
 	var undo bool
 	cmd := &cobra.Command{
 		Use:   "resign SERVER",
 		Short: "Hand the leadership of all shards of a DB server to their followers, before it is stopped",
-		Args:  usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.startJob(cmd, "resignLeadership", map[string]any{"server": args[0], "undoMoves": undo})
-		},
+		Args:  flags.Arguments(cobra.ExactArgs(1)),
+		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			id, err := c.Cluster().Resign(cmd.Context(), args[0], undo)
+			if err != nil {
+				return err
+			}
+			return o.started(cmd, c, id)
+		}),
 	}
-	cmd.Flags().BoolVar(&undo, "undo-moves", false, "give the leadership back when the server has been started anew")
+	cmd.Flags().BoolVar(&undo, "undo-moves", false, "give the leadership back when the server has restarted")
 	o.addWait(cmd)
 	return cmd
 }

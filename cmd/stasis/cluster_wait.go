@@ -5,26 +5,48 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"stasis/client"
-	"stasis/internal/apierror"
+	"stasis/cmd/stasis/show"
+	"stasis/internal/wait"
 )
 
-// jobPoll is the time between two questions for a job.
-const jobPoll = 300 * time.Millisecond
+// jobPause is the pause between two questions for a job.
+const jobPause = 300 * time.Millisecond
 
-// maxMisses is how many answers in a row may be missed: the coordinator may be busy,
-// or the agency be choosing a leader.
+// maxMisses is how many questions in a row may fail: the coordinator may be busy, or the
+// agency be choosing a leader.
 const maxMisses = 100
+
+// addWait adds the flag of commands that start jobs.
+func (o *clusterOptions) addWait(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until it is done, and show what it waits for")
+}
+
+// started shows a job that has begun, and waits for its end unless the user does not want
+// that.
+func (o *clusterOptions) started(cmd *cobra.Command, c *client.Client, id string) error {
+	if o.wait {
+		over, err := o.awaitJobs(cmd, c, id)
+		if err != nil {
+			return err
+		}
+		return o.conclude(cmd, over)
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), map[string]string{"id": id})
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "job %s; \"stasis cluster jobs %s\" shows how it stands\n", id, id)
+	return nil
+}
 
 // awaitJobs shows how jobs go until all are over.
 func (o *clusterOptions) awaitJobs(cmd *cobra.Command, c *client.Client, ids ...string) ([]client.Job, error) {
-	w := &jobWatch{client: c, out: cmd.ErrOrStderr(), names: shortNames(cmd.Context(), c), said: map[string]string{}}
+	w := &jobWatch{client: c, out: cmd.ErrOrStderr(), names: shortNames(cmd.Context(), c), shown: map[string]string{}}
 	if o.json {
 		w.out = io.Discard
 	}
@@ -58,55 +80,46 @@ func (o *clusterOptions) conclude(cmd *cobra.Command, over []client.Job) error {
 	return nil
 }
 
-// jobWatch follows jobs and tells what is new.
+// jobWatch follows jobs and prints what is new.
 type jobWatch struct {
 	client *client.Client
 	out    io.Writer
-	names  names
-	said   map[string]string // by job
+	names  show.Names
+	shown  map[string]string // by job
 }
 
 func (w *jobWatch) await(ctx context.Context, id string) (client.Job, error) {
-	tick := time.NewTicker(jobPoll)
-	defer tick.Stop()
 	for misses := 0; ; {
 		j, err := w.client.Job(ctx, id)
 		switch {
 		case ctx.Err() != nil:
-			return j, w.interrupted(id)
 		case err == nil:
 			misses = 0
 			w.tell(ctx, j)
 			if j.Over() {
 				return j, nil
 			}
-		case apierror.From(err).Status() == http.StatusNotFound, misses >= maxMisses:
+		case errors.Is(err, client.ErrNotFound), misses >= maxMisses:
 			return j, fmt.Errorf("job %s: %w", id, err)
 		default:
 			misses++
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return j, w.interrupted(id)
+		if wait.For(ctx, jobPause) != nil {
+			return j, fmt.Errorf("interrupted; job %s goes on: stasis cluster jobs %s [--cancel]", id, id)
 		}
 	}
 }
 
-func (w *jobWatch) interrupted(id string) error {
-	return fmt.Errorf("interrupted; job %s goes on: stasis cluster jobs %s [--cancel]", id, id)
-}
-
-// tell shows a job and its children, as far as something is new.
+// tell prints a job and its children, as far as something is new.
 func (w *jobWatch) tell(ctx context.Context, j client.Job) {
 	if children, err := w.client.Jobs(ctx, j.ID); err == nil {
 		for _, child := range children {
 			if child.ID != j.ID {
-				w.say(child.ID, "  "+jobLine(child, w.names))
+				w.say(child.ID, "  "+show.Job(child, w.names))
 			}
 		}
 	}
-	line := jobLine(j, w.names)
+	line := show.Job(j, w.names)
 	if !j.Over() && j.Reason == "" {
 		line += w.blocked(ctx)
 	}
@@ -114,51 +127,19 @@ func (w *jobWatch) tell(ctx context.Context, j client.Job) {
 }
 
 func (w *jobWatch) say(job, line string) {
-	if w.said[job] != line {
-		w.said[job] = line
+	if w.shown[job] != line {
+		w.shown[job] = line
 		fmt.Fprintln(w.out, line)
 	}
 }
 
 // blocked is what keeps the whole supervision from working, "" if nothing does.
 func (w *jobWatch) blocked(ctx context.Context) string {
-	var s client.Status
-	if w.client.Do(ctx, http.MethodGet, client.PathStatus, nil, &s) == nil && s.Lock != nil {
+	if s, err := w.client.Status(ctx); err == nil && s.Lock != nil {
 		return fmt.Sprintf(": waits for the end of %s of backup %s", s.Lock.Operation, s.Lock.ID)
 	}
-	var mode struct {
-		Result string `json:"result"`
-	}
-	if w.client.Do(ctx, http.MethodGet, "/_admin/cluster/maintenance", nil, &mode) == nil && mode.Result == "Maintenance" {
+	if mode, err := w.client.Cluster().Supervision(ctx); err == nil && mode == client.ModeMaintenance {
 		return ": waits, because the supervision is in maintenance"
 	}
 	return ""
-}
-
-// jobLine is a job in words.
-func jobLine(j client.Job, n names) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "job %s %s", j.ID, j.Type)
-	if j.Shard != "" {
-		b.WriteString(" " + j.Shard)
-	}
-	if j.Server != "" {
-		b.WriteString(" " + n.of(j.Server))
-	}
-	if j.FromServer != "" {
-		b.WriteString(" from " + n.of(j.FromServer))
-	}
-	if j.ToServer != "" {
-		b.WriteString(" to " + n.of(j.ToServer))
-	}
-	b.WriteString(": " + map[string]string{
-		client.JobToDo: "to do", client.JobPending: "under way", client.JobFinished: "done", client.JobFailed: "failed",
-	}[j.Status])
-	if j.Abort && !j.Over() {
-		b.WriteString(", being cancelled")
-	}
-	if j.Reason != "" {
-		b.WriteString(": " + n.within(j.Reason))
-	}
-	return b.String()
 }

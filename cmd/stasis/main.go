@@ -1,9 +1,10 @@
-// Command stasis is the one binary of the project: it starts a whole cluster
-// (up, single, demo) or one role of it (agent, dbserver, coordinator), and is the
-// client for people and scripts (status, shards, import, backup, cluster).
+// Command stasis is the one binary of the project. It starts a whole cluster (up, single,
+// demo) or one role of it (agent, dbserver, coordinator), and is the client for people and
+// scripts (status, shards, import, backup, cluster, agency).
 //
-// This package is wiring only: flags, configuration, signals, exit status. Exit
-// status is 0 when everything asked for was done, 1 otherwise.
+// This package is wiring: commands, signals, exit status. The exit status is 0 if everything
+// that was asked for is done, and 1 otherwise. Files are named <group>_<verb>.go after the
+// command that they have; flags, text and progress bars are in packages of their own.
 package main
 
 import (
@@ -13,12 +14,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"stasis/dbserver/transfer/rclone"
+	"stasis/cmd/stasis/flags"
 	"stasis/internal/version"
 )
 
@@ -49,21 +49,6 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	return 1
 }
 
-// versionText names both versions: clients see the API's.
-var versionText = fmt.Sprintf("stasis %s, speaks the API of ArangoDB %s\n", version.Stasis, version.API)
-
-// errReported marks an error that the command has told the user already.
-var errReported = errors.New("reported")
-
-// showRemotes says which kinds of remote storage this program was built with.
-func showRemotes(out io.Writer) {
-	which := "chosen; build with -tags rclone_all for every one"
-	if rclone.All() {
-		which = "all"
-	}
-	fmt.Fprintf(out, "remote storage (rclone, %s): %s\n", which, strings.Join(rclone.Backends(), ", "))
-}
-
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stasis",
@@ -71,21 +56,25 @@ func rootCommand() *cobra.Command {
 		Long: `Stasis is a small distributed document store built around one promise: a hot
 backup of the whole cluster that is provably one instant, taken while it runs.
 
-Begin with "stasis demo". Then "stasis up" starts a local cluster to work with.`,
+Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q; \"stasis --help\" lists the commands", args[0])
+			}
+			return cmd.Help()
+		},
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version.Stasis,
 	}
 	root.SetVersionTemplate(versionText)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(flags.Error)
 	root.AddCommand(
-		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(), backupCommand(), clusterCommand(),
-		agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
-		&cobra.Command{Use: "version", Short: "Print version and build", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprint(cmd.OutOrStdout(), versionText)
-			showRemotes(cmd.OutOrStdout())
-		}},
+		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
+		backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
+		versionCommand(),
 	)
 	return root
 }

@@ -64,7 +64,7 @@ func parseCreate(body json.RawMessage) (CreateRequest, error) {
 	return r, err
 }
 
-// parseDeadline reads an attribute that ArangoDB does not have; absent is none.
+// parseDeadline reads an attribute that ArangoDB does not have. Absent means no deadline.
 func parseDeadline(command string, s *float64) (time.Duration, error) {
 	if s == nil {
 		return 0, nil

@@ -11,7 +11,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
@@ -91,7 +91,7 @@ func TestSameSecondTakesTheNext(t *testing.T) {
 }
 
 func TestCreateRefusesBadLabels(t *testing.T) {
-	s := New(Deps{})
+	s := New(Options{})
 	for _, label := range []string{"a/b", "a..b", "..\\x", "a b", "ü", "a:b", strings.Repeat("x", 200)} {
 		_, err := s.Create(context.Background(), CreateRequest{Label: label})
 		require.ErrorIs(t, err, apierror.BadParameter, label)
@@ -123,7 +123,7 @@ func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {
 				}
 			})
 			for range 5 {
-				r, err := w.service(coordinatorA, func(d *Deps) { d.WithoutLocks = withoutLocks }).Create(context.Background(), CreateRequest{})
+				r, err := w.service(coordinatorA, func(d *Options) { d.WithoutLocks = withoutLocks }).Create(context.Background(), CreateRequest{})
 				require.NoError(t, err)
 				require.Equal(t, withoutLocks, r.PotentiallyInconsistent)
 				value := func(id string) int { return w.servers[id].pieces[r.ID].value }

@@ -161,7 +161,7 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
 				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
-				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
+				s := w.service(coordinatorA, func(d *Options) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == event.Committing {
 						gone.gone.Store(true)
 					}
@@ -170,6 +170,7 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
 				require.ErrorContains(t, err, "unknown")
 				require.Equal(t, 503, statusOf(err))
+				require.Equal(t, apierror.OutcomeUnknown, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
 				for id, s := range w.servers {
 					require.Len(t, s.pieceIDs(), 1, "%s: a piece that may be committed was removed", id)
 					s.quirk(func(q *quirks) { q.resolves = true })
@@ -226,7 +227,7 @@ func TestAgencyWithoutMajorityIs503(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		gone := &goneAgency{fakeAgency: w.agency, sent: true}
 		gone.gone.Store(true)
-		s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone })
+		s := w.service(coordinatorA, func(d *Options) { d.Agency = gone })
 		begun := time.Now()
 		_, err := s.Create(context.Background(), CreateRequest{})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
@@ -158,7 +158,7 @@ func TestContradictoryEvidenceFailsTheAttempt(t *testing.T) {
 		r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{})
 		require.NoError(t, err)
 		require.Len(t, r.LockReport.Attempts, 2, "contradictory evidence is committed")
-		require.Contains(t, r.LockReport.Attempts[0].Failed["PRMR-2"], "the gate says it was held for")
+		require.Contains(t, r.LockReport.Attempts[0].Failed["PRMR-2"], "the gate was held for")
 	})
 }
 

@@ -10,15 +10,15 @@ import (
 	"stasis/internal/apierror"
 )
 
-// PathPrefix is where the handler expects to be mounted. A database prefix may stand before
+// pathPrefix is where the handler expects to be mounted. A database prefix may stand before
 // it.
-const PathPrefix = "/_admin/backup"
+const pathPrefix = "/_admin/backup"
 
-// retryAfter is what a 503 tells the client to wait, in seconds.
+// retryAfter is how long a 503 tells the client to wait, in seconds.
 const retryAfter = "5"
 
-// Handler serves POST /_admin/backup/<command>. When the client goes away, the request's
-// context ends, and with it what is not committed.
+// Handler serves POST /_admin/backup/<command>. When the client goes away, the request's context
+// ends, and the command undoes what is not committed.
 func (s *Service) Handler() http.Handler {
 	h := handler{s}
 	t := transferHandler{s.transfers}
@@ -45,10 +45,10 @@ func dispatch(w http.ResponseWriter, r *http.Request, commands map[string]comman
 	if r.Method != http.MethodPost {
 		return 0, nil, apierror.New(apierror.MethodNotAllowed, "backup commands are sent with POST")
 	}
-	_, name, _ := strings.Cut(r.URL.Path, PathPrefix)
+	_, name, _ := strings.Cut(r.URL.Path, pathPrefix)
 	name = strings.Trim(name, "/")
 	if name == "" || strings.Contains(name, "/") {
-		return 0, nil, apierror.New(apierror.SuperfluousSuffices, "expected %s/<command>", PathPrefix).WithStatus(http.StatusBadRequest)
+		return 0, nil, apierror.New(apierror.SuperfluousSuffices, "expected %s/<command>", pathPrefix).WithStatus(http.StatusBadRequest)
 	}
 	body, err := readBody(w, r)
 	if err != nil {
@@ -103,7 +103,7 @@ func (h handler) restore(ctx context.Context, body json.RawMessage) (int, any, e
 }
 
 func (h handler) verify(ctx context.Context, body json.RawMessage) (int, any, error) {
-	request, err := parseRestore(body) // the same: an id
+	request, err := parseRestore(body) // it has an id, too
 	if err != nil {
 		return 0, nil, err
 	}

@@ -41,7 +41,7 @@ func send(t *testing.T, s *Service, method, path, body string) reply {
 
 func (w *world) post(command, body string) reply {
 	w.t.Helper()
-	return send(w.t.(*testing.T), w.service(coordinatorA), http.MethodPost, PathPrefix+"/"+command, body)
+	return send(w.t.(*testing.T), w.service(coordinatorA), http.MethodPost, pathPrefix+"/"+command, body)
 }
 
 // What clients get for requests that do nothing.

@@ -12,7 +12,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
@@ -57,7 +57,7 @@ func TestCutWithoutAServingLeaderIsTriedAgain(t *testing.T) {
 			"the leader of shard s2 of _system/100: PRMR-2 does not serve it: taking over"},
 		"in another term": {"PRMR-2", func(r *dbclient.CutResponse) { r.Statements[0].Term = 9 }, "PRMR-2 leads it in term 9, Plan has term 1"},
 		"just started": {"PRMR-3", func(r *dbclient.CutResponse) { r.Logs["s2"] = 0 },
-			"a follower of shard s2 of _system/100: PRMR-3 is in sync, and has its log up to 0 of 1"},
+			"a follower of shard s2 of _system/100: PRMR-3 is in sync, but its log ends at 0 of 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
@@ -259,9 +259,9 @@ func TestRestoreNamesWhomAShardWaitsFor(t *testing.T) {
 		failed  string
 		says    string
 	}{
-		"the only one in sync": {func(*world, string) {}, "PRMR-1", "shard s1 of _system/100 has no leader: of PRMR-1, which had every write in sync at the cut, one has to be there; FAILED: PRMR-1"},
+		"the only one in sync": {func(*world, string) {}, "PRMR-1", "shard s1 of _system/100 has no leader: it needs one of PRMR-1, which had every acknowledged write at the cut; FAILED: PRMR-1"},
 		"none known": {(*world).aged, "PRMR-1",
-			"shard s1 of _system/100 has no leader: the backup does not say who was in sync at the cut, so all of PRMR-1, PRMR-2 have to be heard first; FAILED: PRMR-1"},
+			"shard s1 of _system/100 has no leader: the backup does not say which replicas were in sync at the cut, so it needs all of PRMR-1, PRMR-2; FAILED: PRMR-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {

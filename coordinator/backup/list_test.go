@@ -13,8 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/verify"
-	dbclient "stasis/dbserver/client"
+	"stasis/client/certificate"
 	"stasis/internal/apierror"
 )
 
@@ -229,13 +228,13 @@ func TestDownloadWaitsForTheDeletion(t *testing.T) {
 		defer stop()
 		_, err := s.Delete(context.Background(), id)
 		require.NoError(t, err)
-		_, err = s.Transfers().Start(context.Background(), transferOf(id))
+		_, err = s.transfers.Start(context.Background(), transferOf(id))
 		require.ErrorIs(t, err, apierror.BackupConflict)
 		require.ErrorContains(t, err, "PRMR-2")
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = false })
 		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.LatestID: agencyclient.Increment(1)}})
 		time.Sleep(time.Second)
-		_, err = s.Transfers().Start(context.Background(), transferOf(id))
+		_, err = s.transfers.Start(context.Background(), transferOf(id))
 		require.NoError(t, err)
 	})
 }
@@ -282,15 +281,15 @@ func TestVerifyOfAFailsafe(t *testing.T) {
 func TestCheckOffline(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		id := w.create("x").ID
-		pieces, certificates := map[string]dbclient.Piece{}, map[string]json.RawMessage{}
+		pieces := map[string]certificate.Sealed{}
 		for name, s := range w.servers {
-			pieces[name], certificates[name] = s.pieces[id].meta, s.pieces[id].cert
+			pieces[name] = certificate.Sealed{Piece: s.pieces[id].meta, Certificate: s.pieces[id].cert}
 		}
-		certificate, problems := verify.Offline(pieces, certificates)
+		cert, problems := certificate.Examine(pieces, "")
 		require.Empty(t, problems)
-		require.Equal(t, id, certificate.ID)
+		require.Equal(t, id, cert.ID)
 		delete(pieces, "PRMR-2")
-		_, problems = verify.Offline(pieces, certificates)
+		_, problems = certificate.Examine(pieces, "")
 		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, problems)
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/topology"
 	"stasis/event"
@@ -139,7 +139,7 @@ func TestLeaseThatCannotBeRenewedCancelsTheWork(t *testing.T) {
 			if e.Step == event.Linking { // linking and sealing could go on for minutes
 				w.servers["PRMR-1"].quirk(func(q *quirks) { q.linkFails = errors.New("must not be reached") })
 			}
-		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
+		}), func(d *Options) { d.Timeouts.Lease = 3 * time.Second })
 		begun := time.Now()
 		_, err := s.Create(context.Background(), CreateRequest{})
 		require.ErrorIs(t, err, lock.ErrLost)
@@ -156,7 +156,7 @@ func TestRenewalsKeepTheLock(t *testing.T) {
 		var beats []uint64
 		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
 			beats = append(beats, topology.Number(w.agency.root().At(keys.HotBackupBeat)))
-		}), func(d *Deps) { d.Timing.Lease = 3 * time.Second })
+		}), func(d *Options) { d.Timeouts.Lease = 3 * time.Second })
 		_, err := s.Create(context.Background(), CreateRequest{})
 		require.NoError(t, err)
 		require.Contains(t, beats, uint64(7), "one beat a second while linking took six, after the first")

@@ -38,7 +38,7 @@ func TestCommitThatIsStillOnItsWay(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		slow := &slowCommit{fakeAgency: w.agency}
 		arrived := 0
-		s := w.service(coordinatorA, func(d *Deps) { d.Agency = slow }, withSteps(func(_ context.Context, e event.Event) {
+		s := w.service(coordinatorA, func(d *Options) { d.Agency = slow }, withSteps(func(_ context.Context, e event.Event) {
 			if e.Step != event.Undoing {
 				return
 			}

@@ -215,7 +215,7 @@ func TestBadDeadlinesAreRefused(t *testing.T) {
 			require.Equal(t, want, restore.Deadline, body)
 		}
 	}
-	s := New(Deps{})
+	s := New(Options{})
 	_, err = s.Create(context.Background(), CreateRequest{Deadline: -1})
 	require.ErrorIs(t, err, apierror.BadParameter)
 	_, err = s.Restore(context.Background(), RestoreRequest{ID: "x", Deadline: -1})

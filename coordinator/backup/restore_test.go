@@ -201,6 +201,7 @@ func TestRestoreThatDoesNotConvergeCompletesByItself(t *testing.T) {
 		begun := time.Now()
 		_, err := w.service(coordinatorA).Restore(context.Background(), RestoreRequest{ID: id})
 		require.ErrorIs(t, err, apierror.BackupRestore)
+		require.Equal(t, apierror.OutcomeCommitted, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
 		for _, part := range []string{"was committed and completes by itself", "PRMR-2 has epoch 0 of 1", "_failsafe"} {
 			require.ErrorContains(t, err, part)
 		}
@@ -400,13 +401,14 @@ func TestUnknownRestoreIsLeftToTheAgency(t *testing.T) {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
 			restorable(t, func(w *world, id string) {
 				gone := &goneAgency{fakeAgency: w.agency, applies: applied}
-				s := w.service(coordinatorA, func(d *Deps) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
+				s := w.service(coordinatorA, func(d *Options) { d.Agency = gone }, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == event.PlanSwitching {
 						gone.gone.Store(true)
 					}
 				}))
 				_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
 				require.ErrorIs(t, err, operation.ErrOutcomeUnknown)
+				require.Equal(t, apierror.OutcomeUnknown, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
 				require.Zero(t, w.faults.count("unstage PRMR-1"))
 				time.Sleep(time.Second)
 				if applied {
@@ -439,7 +441,7 @@ func TestRestoreWaitsForTheOtherCoordinators(t *testing.T) {
 			restorable(t, func(w *world, id string) {
 				var converged time.Time
 				p := &peers{ask: c.peer}
-				s := w.service(coordinatorA, func(d *Deps) { d.Peers = p }, withSteps(func(_ context.Context, e event.Event) {
+				s := w.service(coordinatorA, func(d *Options) { d.Peers = p }, withSteps(func(_ context.Context, e event.Event) {
 					if e.Step == event.Converging {
 						converged = time.Now()
 					}

@@ -54,7 +54,7 @@ type quirks struct {
 	slowDelete time.Duration
 	slowList   time.Duration
 	behind     bool // answers, and has not seen that its pieces have to go
-	resolves   bool // settles pending pieces by the agency, as the real one does
+	resolves   bool // resolves pending pieces by the agency, as the real one does
 	damaged    bool // verify finds something
 	linkFails  error
 	labor      map[string]time.Duration // how long requests take in which something gets done every second
@@ -413,18 +413,18 @@ func (s *fakeServer) unstage(r dbclient.UnstageRequest) error {
 }
 
 // follow does what a DB server does by itself: it swaps its engine when the epoch
-// rises and, if it is told to, settles its pending pieces.
+// rises and, if it is told to, resolves its pending pieces.
 func (s *fakeServer) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, err := s.agency.Wait(ctx, func(c agencyclient.Snapshot) bool {
 			_, epoch := s.now()
 			mine := c.Root.At(keys.HotBackupRestore + "/servers/" + s.id).Exists() // not removed before the restore
-			return mine && topology.Number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unsettled(c.Root)
+			return mine && topology.Number(c.Root.At(keys.HotBackupRestore+"/epoch")) > epoch || s.unresolved(c.Root)
 		})
 		if err != nil || ctx.Err() != nil {
 			return
 		}
-		s.settle()
+		s.resolve()
 		if s.swap(ctx) {
 			s.report(ctx)
 		}
@@ -490,7 +490,7 @@ func fate(root *agencyclient.Node, id, nonce string) (publish, remove bool) {
 	return false, root.At(keys.HotBackupNonce).Text() != nonce
 }
 
-func (s *fakeServer) unsettled(root *agencyclient.Node) bool {
+func (s *fakeServer) unresolved(root *agencyclient.Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.quirks.deaf {
@@ -510,7 +510,7 @@ func (s *fakeServer) unsettled(root *agencyclient.Node) bool {
 	return false
 }
 
-func (s *fakeServer) settle() {
+func (s *fakeServer) resolve() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.agency.root().At(keys.HotBackupDeleted + "/" + s.id).Children() {

@@ -15,8 +15,9 @@ import (
 	"stasis/coordinator/backup/verify"
 )
 
-// Service runs the protocols. It keeps no state about operations: any number may run, in
-// any number of services, and the agency lock decides. Any goroutine may call its methods.
+// Service runs the commands on backups. It keeps no state about operations: any number of
+// services may run any number of them, and the agency lock decides which may go on. Any
+// goroutine may call its methods.
 type Service struct {
 	life      *operation.Life
 	creator   *create.Creator
@@ -28,10 +29,10 @@ type Service struct {
 	transfers *transfer.Service
 }
 
-// New makes a service. It does nothing until asked; Run is its background part.
-func New(d Deps) *Service {
+// New makes a service. Run does its work in the background.
+func New(d Options) *Service {
 	d = d.withDefaults()
-	t := d.Timing
+	t := d.Timeouts
 	life := operation.NewLife()
 	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency}
 	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
@@ -39,12 +40,12 @@ func New(d Deps) *Service {
 		life: life,
 		creator: &create.Creator{
 			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger,
-			Limits: create.Limits{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo}, WithoutLocks: d.WithoutLocks,
+			Timeouts: create.Timeouts{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo}, WithoutLocks: d.WithoutLocks,
 		},
 		restorer: &restore.Restorer{
 			Life: life, Locks: locks, Clusters: clusters, Cache: d.Cache, Servers: d.Servers, Peers: d.Peers,
 			Coordinator: d.ID, Version: d.Version, Steps: d.Steps, Log: d.Logger,
-			Limits: restore.Limits{
+			Timeouts: restore.Timeouts{
 				Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Undo: t.Undo,
 				Converge: t.Converge, Succession: t.Succession, Peers: t.Peers,
 			},
@@ -59,15 +60,15 @@ func New(d Deps) *Service {
 		transfers: &transfer.Service{
 			Life: life, Agency: d.Agency, Cache: d.Cache, Clusters: clusters, Lister: d.Servers, Movers: d.Movers,
 			Coordinator: d.ID, RebootID: d.RebootID, Log: d.Logger,
-			Limits: transfer.Limits{Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Remote: t.Remote, Gone: t.Gone},
+			Timeouts: transfer.Timeouts{Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Remote: t.Remote, Gone: t.Gone},
 		},
 	}
 }
 
-// Run finishes restores whose coordinator is gone, deletes failsafe backups that a newer
-// one has replaced, and ends transfers that no server can finish, until ctx ends. Then it
-// ends the service: it cancels the commands that run, which undo what is not committed,
-// waits for them, and refuses later ones.
+// Run completes restores whose coordinator has died, deletes failsafe backups that a newer one
+// has replaced, and ends transfers that no server can finish, until ctx ends. Then it ends the
+// service: it cancels the running commands, which undo what is not committed, waits for them,
+// and refuses later ones.
 func (s *Service) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.recovery.Run(ctx) })
@@ -79,30 +80,27 @@ func (s *Service) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Create makes a backup; see create.Creator.Create.
+// Create makes a backup; see [create.Creator.Create].
 func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
 	return s.creator.Create(ctx, r)
 }
 
-// Restore brings the cluster back to a backup; see restore.Restorer.Restore.
+// Restore brings the cluster back to a backup; see [restore.Restorer.Restore].
 func (s *Service) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, error) {
 	return s.restorer.Restore(ctx, r)
 }
 
-// Delete deletes a backup; see remove.Remover.Delete.
+// Delete deletes a backup; see [remove.Remover.Delete].
 func (s *Service) Delete(ctx context.Context, id string) (DeleteResult, error) {
 	return s.remover.Delete(ctx, id)
 }
 
-// List says which backups there are; see list.Lister.List.
+// List returns which backups exist; see [list.Lister.List].
 func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 	return s.lister.List(ctx, r)
 }
 
-// Verify checks a whole backup; see verify.Verifier.Verify.
+// Verify checks a whole backup; see [verify.Verifier.Verify].
 func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
 	return s.verifier.Verify(ctx, id)
 }
-
-// Transfers runs uploads and downloads.
-func (s *Service) Transfers() *transfer.Service { return s.transfers }

@@ -6,22 +6,23 @@ import (
 	"net/http"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/transfer"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
-// transferBody is the body of upload and download. The two ids of jobs are
-// interchangeable: clients ask for downloads at upload, and the other way round.
+// transferBody is the body of upload and download. Either may have either id of a transfer:
+// clients ask for the status of a download at upload, and of an upload at download.
 type transferBody struct {
-	ID             *string                    `json:"id"`
-	Repository     string                     `json:"remoteRepository"`
-	Config         map[string]json.RawMessage `json:"config"`
-	UploadID       *string                    `json:"uploadId"`
-	DownloadID     *string                    `json:"downloadId"`
-	Abort          bool                       `json:"abort"`
-	Transfers      int                        `json:"transfers"`
-	BytesPerSecond int64                      `json:"bytesPerSecond"`
+	ID             *string         `json:"id"`
+	Repository     string          `json:"remoteRepository"`
+	Config         json.RawMessage `json:"config"`
+	UploadID       *string         `json:"uploadId"`
+	DownloadID     *string         `json:"downloadId"`
+	Abort          bool            `json:"abort"`
+	Transfers      int             `json:"transfers"`
+	BytesPerSecond int64           `json:"bytesPerSecond"`
 }
 
 // parseTransfer reads a body. Its errors repeat nothing of the body, which may contain a
@@ -53,27 +54,13 @@ func (b transferBody) job() string {
 	return ""
 }
 
-// parseConfig reads sections of options. All values are strings; numbers and booleans
-// become what is written.
-func parseConfig(sections map[string]json.RawMessage) (dbclient.RemoteConfig, error) {
-	config := dbclient.RemoteConfig{}
-	for name, raw := range sections {
-		var values map[string]json.RawMessage
-		if json.Unmarshal(raw, &values) != nil {
-			return nil, apierror.New(apierror.BadRemote, "config: a section must be an object of strings")
-		}
-		config[name] = map[string]string{}
-		for option, raw := range values {
-			var text string
-			if json.Unmarshal(raw, &text) != nil {
-				if text = string(raw); text == "null" || text[0] == '{' || text[0] == '[' {
-					return nil, apierror.New(apierror.BadRemote, "config: the options of a section must be strings")
-				}
-			}
-			config[name][option] = text
-		}
+// parseConfig reads the configuration of remotes.
+func parseConfig(raw json.RawMessage) (dbclient.RemoteConfig, error) {
+	config, err := client.ParseRemoteConfig(raw)
+	if err != nil {
+		return nil, apierror.New(apierror.BadRemote, "config: %w", err)
 	}
-	return config, nil
+	return dbclient.RemoteConfig(config), nil
 }
 
 // transferHandler serves the commands of uploads and downloads.
@@ -111,15 +98,15 @@ func (h transferHandler) command(name, kind string) command {
 
 func (h transferHandler) all(ctx context.Context, _ json.RawMessage) (int, any, error) {
 	all, err := h.transfers.All(ctx)
-	return http.StatusOK, map[string]any{"transfers": all}, err
+	return http.StatusOK, map[string]map[string]transfer.Status{"transfers": all}, err
 }
 
 func (h transferHandler) remote(ctx context.Context, body json.RawMessage) (int, any, error) {
 	var b struct {
-		Operation  string                     `json:"operation"`
-		ID         string                     `json:"id"`
-		Repository string                     `json:"remoteRepository"`
-		Config     map[string]json.RawMessage `json:"config"`
+		Operation  string          `json:"operation"`
+		ID         string          `json:"id"`
+		Repository string          `json:"remoteRepository"`
+		Config     json.RawMessage `json:"config"`
 	}
 	if body == nil || json.Unmarshal(body, &b) != nil {
 		return 0, nil, apierror.New(apierror.BadParameter, `remote: want {"operation", "remoteRepository", "config"}, and "id" where one is needed`)
@@ -129,5 +116,13 @@ func (h transferHandler) remote(ctx context.Context, body json.RawMessage) (int,
 		return 0, nil, err
 	}
 	answer, err := h.transfers.Remote(ctx, transfer.RemoteRequest{Operation: b.Operation, ID: b.ID, Repository: b.Repository, Config: config})
-	return http.StatusOK, answer, err
+	return http.StatusOK, remoteResult(answer), err
+}
+
+func remoteResult(r dbclient.RemoteResponse) client.RemoteResult {
+	result := client.RemoteResult{Removed: r.Removed, Freed: r.Freed, Kept: r.Kept, Problems: r.Problems, Note: r.Note}
+	for _, b := range r.Backups {
+		result.Backups = append(result.Backups, client.RemoteBackup(b))
+	}
+	return result
 }

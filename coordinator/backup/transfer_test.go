@@ -88,7 +88,7 @@ func (w *world) awaitJob(s *Service, id string, want map[string]string) Transfer
 	w.t.Helper()
 	var got map[string]string
 	for range 2000 {
-		st, err := s.Transfers().Status(context.Background(), id)
+		st, err := s.transfers.Status(context.Background(), id)
 		require.NoError(w.t, err)
 		got = map[string]string{}
 		for server, e := range st.DBServers {
@@ -111,9 +111,9 @@ func each(status string) map[string]string {
 // the canonical matching, and one for which there is none has nothing to do.
 func TestTransferIsDispatched(t *testing.T) {
 	withCarriers(t, []string{"PRMR-x", "PRMR-2"}, func(w *world, s *Service, c *carriers, _ func()) {
-		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
+		id, err := s.transfers.Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
-		st, err := s.Transfers().Status(w.t.Context(), id)
+		st, err := s.transfers.Status(w.t.Context(), id)
 		require.NoError(t, err)
 		require.Len(t, st.DBServers, 3)
 		require.Equal(t, id, st.DownloadID)
@@ -122,9 +122,9 @@ func TestTransferIsDispatched(t *testing.T) {
 		for server, source := range map[string]string{"PRMR-1": "PRMR-x", "PRMR-2": "PRMR-2", "PRMR-3": ""} {
 			require.Equal(t, source, root.At(keys.TransferEntryKey(id, server)).At("Source").Text())
 		}
-		_, err = s.Transfers().Status(w.t.Context(), "4711")
+		_, err = s.transfers.Status(w.t.Context(), "4711")
 		require.ErrorIs(t, err, apierror.NotFound)
-		_, err = s.Transfers().Status(w.t.Context(), "../../Plan")
+		_, err = s.transfers.Status(w.t.Context(), "../../Plan")
 		require.ErrorIs(t, err, apierror.NotFound)
 	})
 }
@@ -133,11 +133,11 @@ func TestTransferIsDispatched(t *testing.T) {
 // backup that does not exist, or is not complete, makes a job that fails.
 func TestTransferThatCannotBe(t *testing.T) {
 	withCarriers(t, []string{"a", "b", "c", "d"}, func(w *world, s *Service, c *carriers, _ func()) {
-		_, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
+		_, err := s.transfers.Start(w.t.Context(), transferOf("b"))
 		require.ErrorIs(t, err, apierror.BackupTopology)
 		require.ErrorContains(t, err, "the backup has 4 DB servers, the cluster only 3")
 		c.remote.Backups = nil
-		id, err := s.Transfers().Start(w.t.Context(), transferOf("none"))
+		id, err := s.transfers.Start(w.t.Context(), transferOf("none"))
 		require.NoError(t, err)
 		st := w.awaitJob(s, id, each(keys.TransferFailed))
 		require.EqualValues(t, apierror.NoSuchBackup, st.DBServers["PRMR-1"].Error)
@@ -150,7 +150,7 @@ func TestTransferThatCannotBe(t *testing.T) {
 func TestTransferSurvivesServers(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, _ func()) {
 		c.hold, c.away["PRMR-3"] = true, true
-		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
+		id, err := s.transfers.Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
 		c.mu.Lock()
@@ -158,7 +158,7 @@ func TestTransferSurvivesServers(t *testing.T) {
 		c.mu.Unlock()
 		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1"): keys.Known{RebootID: 2}}})
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
-		require.NoError(t, s.Transfers().Abort(w.t.Context(), id))
+		require.NoError(t, s.transfers.Abort(w.t.Context(), id))
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "STARTED", "PRMR-3": "CANCELLED"})
 		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.Health + "/PRMR-2/Status": "FAILED"}})
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "COMPLETED", "PRMR-2": "CANCELLED", "PRMR-3": "CANCELLED"})
@@ -170,7 +170,7 @@ func TestTransferSurvivesServers(t *testing.T) {
 func TestTransferSurvivesItsCoordinator(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, stop func()) {
 		c.hold, c.away["PRMR-3"] = true, true
-		id, err := s.Transfers().Start(w.t.Context(), transferOf("b"))
+		id, err := s.transfers.Start(w.t.Context(), transferOf("b"))
 		require.NoError(t, err)
 		w.awaitJob(s, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "STARTED", "PRMR-3": "NEW"})
 		stop()
@@ -183,7 +183,7 @@ func TestTransferSurvivesItsCoordinator(t *testing.T) {
 		running.Go(func() { _ = other.Run(ctx) })
 		defer func() { cancel(); running.Wait() }()
 		st := w.awaitJob(other, id, map[string]string{"PRMR-1": "STARTED", "PRMR-2": "FAILED", "PRMR-3": "FAILED"})
-		require.Contains(t, st.DBServers["PRMR-2"].ErrorMessage, "start the transfer again: it goes on where it was")
+		require.Contains(t, st.DBServers["PRMR-2"].ErrorMessage, "start the transfer again: it continues where it stopped")
 	})
 }
 
@@ -232,7 +232,7 @@ func TestDeletedBackupIsNotUploaded(t *testing.T) {
 		require.Equal(t, []string{backup}, w.servers["PRMR-2"].pieceIDs())
 		r := transferOf(backup)
 		r.Kind = keys.TransferUpload
-		id, err := s.Transfers().Start(w.t.Context(), r)
+		id, err := s.transfers.Start(w.t.Context(), r)
 		require.NoError(t, err)
 		st := w.awaitJob(s, id, each(keys.TransferFailed))
 		require.EqualValues(t, apierror.NoSuchBackup, st.DBServers["PRMR-1"].Error)
@@ -248,15 +248,15 @@ func TestRefusedRemoteMakesNoJob(t *testing.T) {
 		c.refuses = apierror.New(apierror.BadRemote, "option %q is not for requests", "ssh")
 		r := transferOf("b")
 		r.Repository = "r:bucket/" + canary
-		_, err := s.Transfers().Start(w.t.Context(), r)
+		_, err := s.transfers.Start(w.t.Context(), r)
 		require.ErrorIs(t, err, apierror.BadRemote)
 		require.ErrorContains(t, err, `"ssh"`)
-		all, err := s.Transfers().All(w.t.Context())
+		all, err := s.transfers.All(w.t.Context())
 		require.NoError(t, err)
 		require.Empty(t, all)
 		require.Empty(t, c.given)
 		c.refuses = nil
-		id, err := s.Transfers().Start(w.t.Context(), r)
+		id, err := s.transfers.Start(w.t.Context(), r)
 		require.NoError(t, err)
 		st := w.awaitJob(s, id, each(keys.TransferCompleted))
 		require.Regexp(t, `^r:#[0-9a-f]{32}$`, st.Remote)

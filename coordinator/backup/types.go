@@ -1,7 +1,7 @@
 package backup
 
 import (
-	"stasis/coordinator/backup/certificate"
+	"stasis/client"
 	"stasis/coordinator/backup/create"
 	"stasis/coordinator/backup/list"
 	"stasis/coordinator/backup/remove"
@@ -10,8 +10,8 @@ import (
 	"stasis/coordinator/backup/verify"
 )
 
-// The requests and results of the commands, under one roof for the users of this package.
-// Each is defined where the command is.
+// The requests and results of the commands. Requests are defined where the command is,
+// results in package client.
 type (
 	CreateRequest  = create.Request
 	CreateResult   = create.Result
@@ -24,15 +24,7 @@ type (
 	VerifyResult   = verify.Result
 
 	TransferStatus       = transfer.Status
-	TransferServerStatus = transfer.ServerStatus // of a TransferStatus
-
-	LockReport = certificate.LockReport
+	TransferServerStatus = client.ServerTransfer // of a TransferStatus
 
 	StatusPeers = restore.StatusPeers
-)
-
-// Defaults of a CreateRequest.
-const (
-	DefaultLockWait   = create.DefaultLockWait
-	DefaultLockGrowth = create.DefaultLockGrowth
 )

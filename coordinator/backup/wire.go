@@ -15,17 +15,17 @@ import (
 // maxBody bounds a command's body.
 const maxBody = 1 << 20
 
-// command reads its body (nil if there was none), and answers with a status and a result,
-// or an error.
+// command reads its body (nil if the request has none), and returns a status and a result, or an
+// error.
 type command func(ctx context.Context, body json.RawMessage) (status int, result any, err error)
 
-// readBody reads the body; nil for an empty one and for null.
+// readBody reads the body. It returns nil for an empty one and for null.
 func readBody(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, apierror.New(apierror.EntityTooLarge, "a backup command's body has at most %d bytes", maxBody)
+		return nil, apierror.New(apierror.EntityTooLarge, "the body of a backup command may have at most %d bytes", maxBody)
 	case err != nil:
 		return nil, apierror.New(apierror.Cancelled, "read body: %w", err)
 	}
@@ -47,11 +47,11 @@ func writeResult(w http.ResponseWriter, status int, result any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // an error means that the client is gone
+	_, _ = w.Write(body) // an error means that the client has gone
 }
 
-// statusOf is the HTTP status of a backup command's error. It is not the status that the
-// number has elsewhere.
+// statusOf returns the HTTP status for the error of a backup command. Other commands answer some
+// of these numbers with another status.
 func statusOf(err error) int {
 	switch n := apierror.From(err).Num; n {
 	case apierror.NotImplemented:

@@ -95,17 +95,17 @@ func (w *world) bootstrap(ids []string) {
 }
 
 // service is a coordinator's service on this world.
-func (w *world) service(id string, options ...func(*Deps)) *Service {
-	d := Deps{Agency: w.agency, Cache: w.agency, Servers: serversOf{w}, ID: id, RebootID: func() uint64 { return 1 }}
+func (w *world) service(id string, options ...func(*Options)) *Service {
+	d := Options{Agency: w.agency, Cache: w.agency, Servers: serversOf{w}, ID: id, RebootID: func() uint64 { return 1 }}
 	for _, o := range options {
 		o(&d)
 	}
 	return New(d)
 }
 
-func withSteps(s event.Sink) func(*Deps) { return func(d *Deps) { d.Steps = s } }
+func withSteps(s event.Sink) func(*Options) { return func(d *Options) { d.Steps = s } }
 
-func withMovers(m transfer.Movers) func(*Deps) { return func(d *Deps) { d.Movers = m } }
+func withMovers(m transfer.Movers) func(*Options) { return func(d *Options) { d.Movers = m } }
 
 // requireClean demands that nothing of any operation is left: no lock and so no
 // freeze, no backup, no piece in any state, nothing staged, every gate open.

@@ -1,9 +1,9 @@
-// Package bulk reads the bodies of imports, document by document: JSON lines, one
-// JSON array, or lines of arrays under a line of attribute names. At no time more
-// than one document is kept, and none beyond the limit.
+// Package bulk reads the bodies of imports, document by document: JSON lines, one JSON array, or
+// lines of arrays under a line of attribute names. It keeps at most one document in memory, and
+// none that is larger than the limit.
 //
-// An item that is no document is handed out with its error, and reading goes on
-// where lines allow it. An array that is broken in the middle ends there.
+// An item that is not a document is returned with its error. Lines can be read on after it; an
+// array ends where its JSON is broken.
 package bulk
 
 import (
@@ -19,35 +19,35 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Format is how the documents stand in the body.
+// Format is the format of the body.
 type Format string
 
 // Formats, as clients name them in the parameter type.
 const (
-	Lines  Format = "documents" // one object per line
-	List   Format = "list"      // one array of objects
-	Array  Format = "array"     // the same
-	Auto   Format = "auto"      // List if the body starts with [, else Lines
-	Header Format = ""          // the first line is an array of names, the others arrays of values
+	formatLines  Format = "documents" // one object per line
+	formatList   Format = "list"      // one array of objects
+	formatArray  Format = "array"     // the same
+	formatAuto   Format = "auto"      // a list if the body starts with [, else lines
+	formatHeader Format = ""          // the first line is an array of names, the others arrays of values
 )
 
-// Options say what is read.
+// Options say how the body is read.
 type Options struct {
 	Format        Format
 	MaxBytes      int  // of one document
-	IgnoreMissing bool // Header: lines may have fewer or more values than there are names
+	IgnoreMissing bool // after a line of names, a line may have fewer or more values than there are names
 
-	// Hold is told of every byte that is read, before it is kept; its error ends the import.
-	// Nil: nothing is told.
+	// Hold is called with the number of bytes that were read, before they are kept. Its error
+	// ends the import. It may be nil.
 	Hold func(bytes int) error
 }
 
-// Item is one document of the body, or what stands in its place.
+// Item is one document of the body, or the error in its place.
 type Item struct {
 	Position int             // line number, or place in the array, from 1
 	Document json.RawMessage // valid JSON, not necessarily an object
-	Text     string          // its beginning as it stands there, for messages
-	Empty    bool            // a line without anything
+	Text     string          // its beginning as it was sent, for messages
+	Empty    bool            // an empty line
 	Err      error
 }
 
@@ -61,18 +61,18 @@ type Reader struct {
 	position int
 }
 
-// NewReader starts reading; an error if the format is unknown or the body does not
-// begin as it says.
+// NewReader starts reading. It fails if the format is unknown, or the body does not begin as the
+// format says.
 func NewReader(r io.Reader, o Options) (*Reader, error) {
 	g := &guard{r: r, hold: o.Hold}
 	b := &Reader{o: o, in: bufio.NewReaderSize(g, 64<<10), guard: g}
 	switch o.Format {
-	case Lines:
+	case formatLines:
 		g.free = true
 		return b, nil
-	case List, Array:
+	case formatList, formatArray:
 		return b, b.openArray()
-	case Auto:
+	case formatAuto:
 		first, err := b.firstByte()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
@@ -82,14 +82,14 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 		}
 		g.free = true
 		return b, nil
-	case Header:
+	case formatHeader:
 		g.free = true
 		return b, b.readNames()
 	}
-	return nil, apierror.New(apierror.BadParameter, "import type %q is unknown: documents, list, array, auto, or none", o.Format)
+	return nil, apierror.New(apierror.BadParameter, "import type %q is unknown: want documents, list, array, auto, or none", o.Format)
 }
 
-// firstByte looks at the first byte that is no space.
+// firstByte returns the first byte that is not space, without consuming it.
 func (b *Reader) firstByte() (byte, error) {
 	b.guard.free = true
 	defer func() { b.guard.free = false }()
@@ -136,7 +136,7 @@ func (b *Reader) readNames() error {
 	return nil
 }
 
-// Next gives the next item, io.EOF after the last. Any other error ends the import.
+// Next returns the next item, io.EOF after the last. Any other error ends the import.
 func (b *Reader) Next() (Item, error) {
 	if b.array != nil {
 		return b.nextElement()
@@ -173,7 +173,7 @@ func (b *Reader) nextElement() (Item, error) {
 	b.position++
 	item := Item{Position: b.position}
 	if err := b.array.Decode(&item.Document); err != nil {
-		b.position-- // there is no such element
+		b.position-- // this element does not exist
 		return Item{}, b.brokenArray(err)
 	}
 	item.Text = beginning(item.Document)
@@ -183,7 +183,7 @@ func (b *Reader) nextElement() (Item, error) {
 	return item, nil
 }
 
-// maxText bounds what a message shows of a document, in bytes.
+// maxText bounds the part of a document in a message, in bytes.
 const maxText = 200
 
 func beginning(raw []byte) string {
@@ -198,7 +198,7 @@ func (b *Reader) brokenArray(err error) error {
 		return err
 	}
 	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF // it is not the end of a good array
+		err = io.ErrUnexpectedEOF // the array has not ended
 	}
 	return apierror.New(apierror.CorruptedJSON, "invalid JSON array, after position %d: %w", b.position, err)
 }
@@ -207,7 +207,7 @@ func (b *Reader) brokenArray(err error) error {
 func (b *Reader) row(line []byte) (json.RawMessage, error) {
 	var values []json.RawMessage
 	if json.Unmarshal(line, &values) != nil || values == nil {
-		return nil, apierror.New(apierror.BadParameter, "no JSON array of values")
+		return nil, apierror.New(apierror.BadParameter, "the line is not a JSON array of values")
 	}
 	if len(values) != len(b.names) && !b.o.IgnoreMissing {
 		return nil, apierror.New(apierror.BadParameter, "%d values for %d attribute names", len(values), len(b.names))
@@ -226,8 +226,8 @@ func (b *Reader) row(line []byte) (json.RawMessage, error) {
 	return doc.Bytes(), nil
 }
 
-// line is the next line without its end and surrounding space. It is valid until
-// the next call.
+// line returns the next line without its end and surrounding space. It is valid until the next
+// call.
 func (b *Reader) line() ([]byte, error) {
 	var whole []byte
 	for {
@@ -258,11 +258,11 @@ type guard struct {
 	r     io.Reader
 	left  int
 	limit int
-	free  bool // lines are bounded otherwise
+	free  bool // no bound: that of lines is checked in line
 	hold  func(int) error
 }
 
-// allow lets another document of at most n bytes be read.
+// allow permits another document of at most n bytes.
 func (g *guard) allow(n int) { g.left, g.limit = n, n }
 
 func (g *guard) Read(p []byte) (int, error) {
@@ -286,12 +286,12 @@ func tooLarge(limit int) error {
 	return apierror.New(apierror.EntityTooLarge, "a document of the import is larger than %d bytes", limit)
 }
 
-// bodyFails says that the body is at fault as a whole: too large now or at all, or too slow.
+// bodyFails says that the body as a whole is at fault: too large, or too slow.
 func bodyFails(err error) bool {
 	return errors.Is(err, apierror.EntityTooLarge) || errors.Is(err, apierror.ResourceLimit) || errors.Is(err, apierror.RequestTimeout)
 }
 
-// unreadable is the error of a body that does not come to its end.
+// unreadable returns the error of a body that cannot be read to its end.
 func unreadable(err error) error {
 	if bodyFails(err) {
 		return err

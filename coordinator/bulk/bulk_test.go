@@ -47,24 +47,24 @@ func TestFormats(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{"lines", Lines, "{\"a\":1}\n{\"b\":2}\n", `1:{"a":1} 2:{"b":2}`},
-		{"last line open", Lines, "{\"a\":1}\n{\"b\":2}", `1:{"a":1} 2:{"b":2}`},
-		{"carriage returns", Lines, "{\"a\":1}\r\n{\"b\":2}\r\n", `1:{"a":1} 2:{"b":2}`},
-		{"empty lines", Lines, "\n  \n{}\n\n", `1:empty 2:empty 3:{} 4:empty`},
-		{"nothing", Lines, "", ``},
-		{"broken lines go on", Lines, "{\n7\n{\"x\":\xff}\n{} {}\n{}\n", `1:!600 2:7 3:!600 4:!600 5:{}`},
-		{"list", List, " [ {\"a\": 1} ,\n 7, \"x\"]", `1:{"a": 1} 2:7 3:"x"`},
-		{"array", Array, "[]", ``},
-		{"auto list", Auto, "\n [{}]", `1:{}`},
-		{"auto lines", Auto, "{}\n{}\n", `1:{} 2:{}`},
-		{"auto nothing", Auto, "", ``},
-		{"header", Header, "[\"a\",\"<\"]\n[1,\"x\"]\n\n[1]\n{}\n[1,2,3]\n", `2:{"a":1,"<":"x"} 3:empty 4:!10 5:!10 6:!10`},
+		{"lines", formatLines, "{\"a\":1}\n{\"b\":2}\n", `1:{"a":1} 2:{"b":2}`},
+		{"last line open", formatLines, "{\"a\":1}\n{\"b\":2}", `1:{"a":1} 2:{"b":2}`},
+		{"carriage returns", formatLines, "{\"a\":1}\r\n{\"b\":2}\r\n", `1:{"a":1} 2:{"b":2}`},
+		{"empty lines", formatLines, "\n  \n{}\n\n", `1:empty 2:empty 3:{} 4:empty`},
+		{"nothing", formatLines, "", ``},
+		{"broken lines go on", formatLines, "{\n7\n{\"x\":\xff}\n{} {}\n{}\n", `1:!600 2:7 3:!600 4:!600 5:{}`},
+		{"list", formatList, " [ {\"a\": 1} ,\n 7, \"x\"]", `1:{"a": 1} 2:7 3:"x"`},
+		{"array", formatArray, "[]", ``},
+		{"auto list", formatAuto, "\n [{}]", `1:{}`},
+		{"auto lines", formatAuto, "{}\n{}\n", `1:{} 2:{}`},
+		{"auto nothing", formatAuto, "", ``},
+		{"header", formatHeader, "[\"a\",\"<\"]\n[1,\"x\"]\n\n[1]\n{}\n[1,2,3]\n", `2:{"a":1,"<":"x"} 3:empty 4:!10 5:!10 6:!10`},
 	} {
 		got, err := read(test.body, Options{Format: test.format})
 		require.NoError(t, err, test.name)
 		require.Equal(t, test.want, strings.ReplaceAll(got, `\u003c`, "<"), test.name)
 	}
-	got, err := read("[\"a\",\"b\"]\n[1]\n[1,2,3]\n", Options{Format: Header, IgnoreMissing: true})
+	got, err := read("[\"a\",\"b\"]\n[1]\n[1,2,3]\n", Options{Format: formatHeader, IgnoreMissing: true})
 	require.NoError(t, err)
 	require.Equal(t, `2:{"a":1} 3:{"a":1,"b":2}`, got)
 }
@@ -77,21 +77,21 @@ func TestRefusedBodies(t *testing.T) {
 		read   string
 	}{
 		{"what", "", apierror.BadParameter, ""},
-		{List, "{}", apierror.BadParameter, ""},
-		{List, "", apierror.BadParameter, ""},
-		{Header, "{}\n", apierror.BadParameter, ""},
-		{Header, "[1]\n", apierror.BadParameter, ""},
-		{Header, "", apierror.BadParameter, ""},
-		{List, "[{},{", apierror.CorruptedJSON, "1:{}"},
-		{List, "[{},{}", apierror.CorruptedJSON, "1:{} 2:{}"},
-		{List, "[{} {}]", apierror.CorruptedJSON, "1:{}"},
-		{List, "[{}] x", apierror.CorruptedJSON, "1:{}"},
+		{formatList, "{}", apierror.BadParameter, ""},
+		{formatList, "", apierror.BadParameter, ""},
+		{formatHeader, "{}\n", apierror.BadParameter, ""},
+		{formatHeader, "[1]\n", apierror.BadParameter, ""},
+		{formatHeader, "", apierror.BadParameter, ""},
+		{formatList, "[{},{", apierror.CorruptedJSON, "1:{}"},
+		{formatList, "[{},{}", apierror.CorruptedJSON, "1:{} 2:{}"},
+		{formatList, "[{} {}]", apierror.CorruptedJSON, "1:{}"},
+		{formatList, "[{}] x", apierror.CorruptedJSON, "1:{}"},
 	} {
 		got, err := read(test.body, Options{Format: test.format})
 		require.ErrorIs(t, err, test.num, "%s %q", test.format, test.body)
 		require.Equal(t, test.read, got)
 	}
-	_, err := NewReader(iotest.ErrReader(errors.New("cut off")), Options{Format: Lines, MaxBytes: 9})
+	_, err := NewReader(iotest.ErrReader(errors.New("cut off")), Options{Format: formatLines, MaxBytes: 9})
 	require.NoError(t, err)
 }
 
@@ -102,16 +102,16 @@ func TestDocumentLimit(t *testing.T) {
 		format    Format
 		body, got string
 	}{
-		{Lines, fits + "\n" + fits + "\n" + large + "\n", "1:" + fits + " 2:" + fits},
-		{List, "[" + fits + "," + fits + "," + large + "]", "1:" + fits + " 2:" + fits},
-		{Auto, "[" + fits + "," + large + "]", "1:" + fits},
+		{formatLines, fits + "\n" + fits + "\n" + large + "\n", "1:" + fits + " 2:" + fits},
+		{formatList, "[" + fits + "," + fits + "," + large + "]", "1:" + fits + " 2:" + fits},
+		{formatAuto, "[" + fits + "," + large + "]", "1:" + fits},
 	} {
 		got, err := read(test.body, Options{Format: test.format, MaxBytes: 100})
 		require.ErrorIs(t, err, apierror.EntityTooLarge)
 		require.Equal(t, test.got, got)
 	}
 	many := "[" + strings.Repeat(fits+",", 1000) + fits + "]"
-	got, err := read(many, Options{Format: List, MaxBytes: 100})
+	got, err := read(many, Options{Format: formatList, MaxBytes: 100})
 	require.NoError(t, err)
 	require.Contains(t, got, "1001:")
 }
@@ -119,7 +119,7 @@ func TestDocumentLimit(t *testing.T) {
 // A body that breaks off is an error, not a short import.
 func TestBodyBreaksOff(t *testing.T) {
 	cut := io.MultiReader(strings.NewReader("{}\n{"), iotest.ErrReader(errors.New("cut off")))
-	r, err := NewReader(cut, Options{Format: Lines, MaxBytes: 100})
+	r, err := NewReader(cut, Options{Format: formatLines, MaxBytes: 100})
 	require.NoError(t, err)
 	_, err = r.Next()
 	require.NoError(t, err)

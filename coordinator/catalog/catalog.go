@@ -2,9 +2,8 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,23 +11,23 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	agencyclient "stasis/agency/client"
-	"stasis/internal/apierror"
+	"stasis/agency/keys"
 )
 
-// Agency is what the catalog changes Plan with.
+// Agency writes changes of Plan.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 }
 
-// Cache is the watch cache that look-ups are answered from.
+// Cache is the watch cache from which look-ups are answered.
 type Cache interface {
 	Snapshot() agencyclient.Snapshot
 	Sync(ctx context.Context) (agencyclient.Snapshot, error)
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Deps are what a Catalog works with. All are required.
-type Deps struct {
+// Options are what a Catalog works with. All are required.
+type Options struct {
 	Agency   Agency
 	Cache    Cache
 	Reserve  func(ctx context.Context, n uint64) (first uint64, err error) // ids of the cluster's range
@@ -36,33 +35,33 @@ type Deps struct {
 	RebootID func() uint64                                                 // its reboot id now
 	Logger   hclog.Logger
 
-	MaxShards int           // of one collection
-	Wait      time.Duration // for DB servers to report what is built
-	Sync      time.Duration // for followers of a new collection to be in sync; then it is answered without them
-	Thaw      time.Duration // for a backup or restore to end
-	Patience  time.Duration // with one question to the agency on behalf of a client
+	MaxShards     int           // of one collection
+	ReportWait    time.Duration // for DB servers to report what is created
+	SyncWait      time.Duration // for followers of a new collection to be in sync; after it the create is answered all the same
+	ThawWait      time.Duration // for a backup or restore to end
+	AgencyTimeout time.Duration // of one question to the agency on behalf of a client
 }
 
 // Catalog is the one place where a coordinator reads and changes Plan.
 type Catalog struct {
-	deps Deps
-	ids  ids
-	dir  atomic.Pointer[directory]
+	o   Options
+	ids ids
+	dir atomic.Pointer[directory]
 
-	ctx      context.Context // ends with Close: the life of the cleanups
+	ctx      context.Context // ends with Close; the cleanups run in it
 	cancel   context.CancelFunc
 	cleanups sync.WaitGroup
 }
 
 // New makes a Catalog; Close ends it.
-func New(d Deps) *Catalog {
-	c := &Catalog{deps: d, ids: ids{reserve: d.Reserve, lock: make(chan struct{}, 1)}}
+func New(o Options) *Catalog {
+	c := &Catalog{o: o, ids: ids{reserve: o.Reserve, lock: make(chan struct{}, 1)}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
-// Stop ends data definition that still runs. What it leaves is deleted by
-// supervision when the coordinator has gone.
+// Stop ends data definition that still runs. What it leaves half done, the supervision
+// deletes when the coordinator has gone.
 func (c *Catalog) Stop() { c.cancel() }
 
 // Close is Stop, and waits for cleanups. No other method may run any more.
@@ -71,92 +70,87 @@ func (c *Catalog) Close() {
 	c.cleanups.Wait()
 }
 
-// View is the catalog as the own cache has it.
-func (c *Catalog) View() *View { return c.view(c.deps.Cache.Snapshot()) }
+// Cached returns the catalog as the watch cache has it, without asking the agency.
+func (c *Catalog) Cached() *Snapshot { return c.snapshot(c.o.Cache.Snapshot()) }
 
-// Sync is the catalog at least as new as now.
-func (c *Catalog) Sync(ctx context.Context) (*View, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.deps.Patience)
+// Sync returns a catalog at least as new as the call. It asks the agency.
+func (c *Catalog) Sync(ctx context.Context) (*Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.AgencyTimeout)
 	defer cancel()
-	s, err := c.deps.Cache.Sync(ctx)
+	s, err := c.o.Cache.Sync(ctx)
 	if err != nil {
 		return nil, agencyError(err)
 	}
-	return c.view(s), nil
+	return c.snapshot(s), nil
 }
 
-// Await gives the first view from now on for which ok holds; the error is the
+// SyncOrCached is Sync, or Cached when the agency does not answer: for answers that may be
+// a little old.
+func (c *Catalog) SyncOrCached(ctx context.Context) *Snapshot {
+	snap, err := c.Sync(ctx)
+	if err != nil {
+		return c.Cached()
+	}
+	return snap
+}
+
+// Await returns the first snapshot from now on for which ok holds. The error is the
 // context's, or says that the cache has stopped.
-func (c *Catalog) Await(ctx context.Context, ok func(*View) bool) (*View, error) {
-	s, err := c.deps.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool { return ok(c.view(s)) })
+func (c *Catalog) Await(ctx context.Context, ok func(*Snapshot) bool) (*Snapshot, error) {
+	s, err := c.o.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool { return ok(c.snapshot(s)) })
 	if err != nil {
 		return nil, err
 	}
-	return c.view(s), nil
+	return c.snapshot(s), nil
 }
 
-// Database is a database by name, 1228 if there certainly is none.
+// snapshot decodes Plan, unless it is the Plan that was decoded last.
+func (c *Catalog) snapshot(s agencyclient.Snapshot) *Snapshot {
+	plan := s.Root.At(keys.Plan)
+	old := c.dir.Load()
+	dir := old
+	if old == nil || old.plan != plan {
+		dir = decode(plan, old)
+		c.dir.CompareAndSwap(old, dir) // if another call was faster, this directory serves this snapshot only
+	}
+	epoch, _ := s.Root.At(keys.RestoreEpoch).Int()
+	return &Snapshot{Index: s.Index, Epoch: uint64(epoch), root: s.Root, dir: dir}
+}
+
+// Database returns a database by name. 1228 means that it certainly does not exist.
 func (c *Catalog) Database(ctx context.Context, name string) (*Database, error) {
-	if db, ok := c.View().Database(name); ok {
+	if db, ok := c.Cached().database(name); ok {
 		return db, nil
 	}
-	v, err := c.Sync(ctx)
+	snap, err := c.Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if db, ok := v.Database(name); ok {
+	if db, ok := snap.database(name); ok {
 		return db, nil
 	}
 	return nil, noDatabase(name)
 }
 
-// Collection is a collection by name or id, 1203 if there certainly is none.
-func (c *Catalog) Collection(ctx context.Context, db, name string) (*Collection, error) {
-	if coll, ok := c.View().Collection(db, name); ok {
-		return coll, nil
+// Collection returns a collection by name or id, and the snapshot that has it. 1203 means
+// that it certainly does not exist, 1228 that its database does not.
+func (c *Catalog) Collection(ctx context.Context, db, name string) (*Snapshot, *Collection, error) {
+	snap := c.Cached()
+	if coll, ok := snap.Collection(db, name); ok {
+		return snap, coll, nil
 	}
-	v, err := c.Sync(ctx)
+	snap, err := c.Sync(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return v.Find(db, name)
+	coll, err := snap.Find(db, name)
+	return snap, coll, err
 }
 
-// Find is Collection with an error that says what is missing.
-func (v *View) Find(db, name string) (*Collection, error) {
-	if coll, ok := v.Collection(db, name); ok {
-		return coll, nil
-	}
-	if _, ok := v.Database(db); !ok {
-		return nil, noDatabase(db)
-	}
-	return nil, noCollection(name)
-}
-
-// Missing says that there is no such database, or else no collection of that name; nil
-// if there is the database and no collection was asked for.
-func (v *View) Missing(db, name string) error {
-	switch _, ok := v.Database(db); {
-	case !ok:
-		return noDatabase(db)
-	case name != "":
-		return noCollection(name)
-	}
-	return nil
-}
-
-func noCollection(name string) error {
-	return apierror.New(apierror.CollectionNotFound, "collection or view not found: %s", name)
-}
-
-func noDatabase(name string) error {
-	return apierror.New(apierror.DatabaseNotFound, "database not found: %s", name)
-}
-
-// NextID is a number that the cluster has never given out before, in the restore
-// epoch given; an error if that epoch is over.
+// NextID returns a number that the cluster has never given out before, in the restore epoch
+// given. It fails if that epoch is over.
 func (c *Catalog) NextID(ctx context.Context, epoch uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.deps.Patience)
+	ctx, cancel := context.WithTimeout(ctx, c.o.AgencyTimeout)
 	defer cancel()
 	n, err := c.ids.next(ctx, epoch)
 	if err != nil {
@@ -165,19 +159,18 @@ func (c *Catalog) NextID(ctx context.Context, epoch uint64) (uint64, error) {
 	return n, nil
 }
 
-// agencyError is the answer to a client when the agency cannot be asked.
-func agencyError(err error) error {
-	var known *apierror.Error
-	if errors.As(err, &known) {
-		return err
+// Keys returns a function that makes document keys in a restore epoch.
+func (c *Catalog) Keys(epoch uint64) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		n, err := c.NextID(ctx, epoch)
+		return strconv.FormatUint(n, 10), err
 	}
-	return apierror.New(apierror.AgencyFailed, "agency: %w", err).WithStatus(http.StatusServiceUnavailable)
 }
 
-// bounded gives a context that outlives the client's request, so that nothing is
-// left half done because a client went away, but not the Catalog.
+// bounded returns a context that lasts for d and ends with the Catalog. It outlives the
+// client's request, so that a change is not left half done because the client went away.
 func (c *Catalog) bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, fmt.Errorf("no end within %v", d))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, fmt.Errorf("it has not ended within %v", d))
 	stop := context.AfterFunc(c.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
 }

@@ -45,9 +45,9 @@ func (a *agency) set(t *testing.T, ops map[string]any) {
 
 func (a *agency) catalog(t *testing.T, id string) *catalog.Catalog {
 	t.Helper()
-	c := catalog.New(catalog.Deps{
+	c := catalog.New(catalog.Options{
 		Agency: a, Cache: a, Reserve: a.Reserve, ID: id, RebootID: func() uint64 { return 3 }, Logger: hclog.NewNullLogger(),
-		MaxShards: 10, Wait: 20 * time.Second, Sync: 5 * time.Second, Thaw: time.Minute, Patience: 10 * time.Second,
+		MaxShards: 10, ReportWait: 20 * time.Second, SyncWait: 5 * time.Second, ThawWait: time.Minute, AgencyTimeout: 10 * time.Second,
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -65,14 +65,14 @@ func (a *agency) report(t *testing.T, c *catalog.Catalog) {
 				return
 			}
 			last = s.Index
-			a.reportAll(c.View(), s)
+			a.reportAll(c.Cached(), s)
 		}
 	})
 }
 
-func (a *agency) reportAll(v *catalog.View, s agencyclient.Snapshot) {
+func (a *agency) reportAll(snap *catalog.Snapshot, s agencyclient.Snapshot) {
 	for db, node := range s.Root.At(keys.PlanDatabases).Children() {
-		for _, server := range v.DBServers() {
+		for _, server := range snap.DBServers() {
 			key := keys.CurrentDatabase(db, server)
 			if s.Root.At(key).At("id").Text() != node.At("id").Text() {
 				_, _ = a.Apply(agencyclient.Tx{Ops: map[string]any{key: keys.CurrentDatabaseReport{ID: node.At("id").Text()}}})
@@ -131,18 +131,20 @@ func TestCreateIsTwoChanges(t *testing.T) {
 		require.Equal(t, "CRDN-1", planned.Coordinator)
 		require.EqualValues(t, 3, planned.CoordinatorRebootID)
 		require.Len(t, planned.ShardTerms, 4)
-		_, ok := c.View().Collection("_system", "c")
-		require.False(t, ok, "nobody sees it yet")
+		_, ok := c.Cached().Collection("_system", "c")
+		require.False(t, ok, "a client sees it before it is there")
 		_, err := a.catalog(t, "CRDN-2").CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "c"})
 		require.ErrorIs(t, err, apierror.DuplicateName)
 
 		a.report(t, c)
 		require.NoError(t, <-done)
-		coll, ok := c.View().Collection("_system", "c")
+		coll, ok := c.Cached().Collection("_system", "c")
 		require.True(t, ok)
-		require.Empty(t, coll.Coordinator)
-		require.Zero(t, coll.CoordinatorRebootID)
-		led := c.View().Load().Led
+		planned = keys.Collection{}
+		require.NoError(t, c.Cached().Node(keys.PlanCollection("_system", coll.ID)).Decode(&planned))
+		require.Empty(t, planned.Coordinator)
+		require.Zero(t, planned.CoordinatorRebootID)
+		led := c.Cached().Load().Led
 		require.Equal(t, map[string]int{"PRMR-1": 2, "PRMR-2": 2}, led)
 	})
 }
@@ -241,7 +243,7 @@ func TestChangesWaitForTheThaw(t *testing.T) {
 		_, err = c.DropCollection(t.Context(), "_system", "c", false)
 		require.NoError(t, err)
 		require.Equal(t, 90*time.Second, time.Since(began))
-		_, err = c.Collection(t.Context(), "_system", "c")
+		_, _, err = c.Collection(t.Context(), "_system", "c")
 		require.ErrorIs(t, err, apierror.CollectionNotFound)
 	})
 }
@@ -259,7 +261,7 @@ func TestCreateOutlivesItsClient(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		a.report(t, c)
 		require.NoError(t, <-done)
-		require.Equal(t, []string{"_system", "d"}, c.View().Databases())
+		require.Equal(t, []string{"_system", "d"}, c.Cached().Databases())
 	})
 }
 
@@ -281,7 +283,7 @@ func TestIDsBelongToAnEpoch(t *testing.T) {
 	_, err = c.NextID(t.Context(), 0)
 	require.ErrorContains(t, err, "epoch")
 
-	failing := catalog.New(catalog.Deps{Patience: time.Second, Reserve: func(context.Context, uint64) (uint64, error) { return 0, errors.New("no majority") }})
+	failing := catalog.New(catalog.Options{AgencyTimeout: time.Second, Reserve: func(context.Context, uint64) (uint64, error) { return 0, errors.New("no majority") }})
 	defer failing.Close()
 	_, err = failing.NextID(t.Context(), 0)
 	require.ErrorIs(t, err, apierror.AgencyFailed)
@@ -310,8 +312,8 @@ func TestFailedServersAreLeftOut(t *testing.T) {
 	})
 }
 
-// A view is of one moment; what has not changed is decoded once.
-func TestViews(t *testing.T) {
+// A snapshot does not change; what has not changed in the next one is decoded once.
+func TestSnapshots(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		a := newAgency(t, "PRMR-1")
 		c := a.catalog(t, "CRDN-1")
@@ -320,7 +322,7 @@ func TestViews(t *testing.T) {
 			_, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: name, NumberOfShards: 10})
 			require.NoError(t, err)
 		}
-		before := c.View()
+		before := c.Cached()
 		collA, _ := before.Collection("_system", "a")
 		require.IsIncreasing(t, collA.ShardNames)
 		_, err := c.DropCollection(t.Context(), "_system", "b", false)
@@ -329,12 +331,12 @@ func TestViews(t *testing.T) {
 		require.True(t, ok)
 		require.Len(t, before.Collections("_system"), 2)
 		require.Equal(t, "a", before.Collections("_system")[0].Name)
-		require.Len(t, c.View().Collections("_system"), 1)
-		again, _ := c.View().Collection("_system", collA.ID)
+		require.Len(t, c.Cached().Collections("_system"), 1)
+		again, _ := c.Cached().Collection("_system", collA.ID)
 		require.Same(t, collA, again)
-		require.NoError(t, c.View().Converged())
+		require.NoError(t, c.Cached().Converged())
 		a.set(t, map[string]any{keys.RestoreEpoch: 1})
-		require.ErrorContains(t, c.View().Converged(), "PRMR-1")
+		require.ErrorContains(t, c.Cached().Converged(), "PRMR-1")
 		require.NoError(t, before.Converged())
 	})
 }
@@ -348,18 +350,18 @@ func TestRestoredShardsAreNotLed(t *testing.T) {
 		a.report(t, c)
 		coll, err := c.CreateCollection(t.Context(), "_system", catalog.CollectionSpec{Name: "a"})
 		require.NoError(t, err)
-		require.True(t, c.View().Led(coll))
-		require.True(t, c.View().InSync(coll))
+		require.True(t, c.Cached().Led(coll))
+		require.True(t, c.Cached().InSync(coll))
 		shard := coll.ShardNames[0]
 		for _, known := range []bool{true, false} {
 			a.set(t, map[string]any{keys.CurrentShard("_system", coll.ID, shard): keys.CurrentShardReport{
 				Servers: coll.Shards[shard], Term: coll.ShardTerms[shard], Restored: &keys.RestoredShard{Known: known},
 			}})
-			v, err := c.Sync(t.Context())
+			snap, err := c.Sync(t.Context())
 			require.NoError(t, err)
-			require.False(t, v.Led(coll))
-			require.False(t, v.InSync(coll))
-			used, _ := v.UsedBy("PRMR-1")
+			require.False(t, snap.Led(coll))
+			require.False(t, snap.InSync(coll))
+			used, _ := snap.UsedBy("PRMR-1")
 			require.Equal(t, shard, used)
 		}
 	})

@@ -27,7 +27,7 @@ type CollectionSpec struct {
 	DenyUserKeys   bool
 	Replication    Replication // what is not chosen comes from the database
 
-	Sparse bool // fewer DB servers than the replication factor asks for will do
+	Sparse bool // accept fewer DB servers than the replication factor asks for
 	NoWait bool // do not wait until followers are in sync
 }
 
@@ -47,30 +47,30 @@ func (c *Catalog) check(s *CollectionSpec) error {
 	if s.NumberOfShards < 0 {
 		return apierror.New(apierror.BadParameter, "numberOfShards %d is not positive", s.NumberOfShards)
 	}
-	if s.NumberOfShards > c.deps.MaxShards {
-		return apierror.New(apierror.TooManyShards, "too many shards: %d, at most %d are allowed", s.NumberOfShards, c.deps.MaxShards)
+	if s.NumberOfShards > c.o.MaxShards {
+		return apierror.New(apierror.TooManyShards, "too many shards: %d, at most %d are allowed", s.NumberOfShards, c.o.MaxShards)
 	}
 	return nil
 }
 
-// CreateCollection makes a collection and returns when this coordinator serves it.
+// CreateCollection creates a collection and returns when this coordinator serves it.
 func (c *Catalog) CreateCollection(ctx context.Context, db string, spec CollectionSpec) (*Collection, error) {
 	if err := c.check(&spec); err != nil {
 		return nil, err
 	}
-	ctx, cancel := c.bounded(ctx, 2*c.deps.Thaw+c.deps.Wait+c.deps.Sync)
+	ctx, cancel := c.bounded(ctx, 2*c.o.ThawWait+c.o.ReportWait+c.o.SyncWait)
 	defer cancel()
 	b := &building{what: "collection " + spec.Name, failed: apierror.CreateCollCurrent}
-	b.reported = func(v *View) (bool, error) { return v.led(v.dir.byID[db][b.id]) }
-	v, err := c.create(ctx, b, func(v *View) (agencyclient.Tx, error) {
-		in, ok := v.Database(db)
+	b.reported = func(snap *Snapshot) (bool, error) { return snap.led(snap.dir.byID[db][b.id]) }
+	snap, err := c.create(ctx, b, func(snap *Snapshot) (agencyclient.Tx, error) {
+		in, ok := snap.database(db)
 		if !ok {
 			return agencyclient.Tx{}, noDatabase(db)
 		}
-		if v.dir.byName[db][spec.Name] != nil {
+		if snap.dir.byName[db][spec.Name] != nil {
 			return agencyclient.Tx{}, apierror.New(apierror.DuplicateName, "duplicate name: collection '%s' exists", spec.Name)
 		}
-		planned, err := c.plan(ctx, v, in, spec)
+		planned, err := c.plan(ctx, snap, in, spec)
 		if err != nil {
 			return agencyclient.Tx{}, err
 		}
@@ -83,24 +83,24 @@ func (c *Catalog) CreateCollection(ctx context.Context, db string, spec Collecti
 	if !spec.NoWait {
 		c.awaitInSync(ctx, db, b.id)
 	}
-	return v.Find(db, b.id)
+	return snap.Find(db, b.id)
 }
 
-// plan gives the collection and its shards their ids and places them.
-func (c *Catalog) plan(ctx context.Context, v *View, in *Database, spec CollectionSpec) (keys.Collection, error) {
+// plan gives the collection and its shards their ids and places the shards.
+func (c *Catalog) plan(ctx context.Context, snap *Snapshot, in *Database, spec CollectionSpec) (keys.Collection, error) {
 	r := spec.Replication.or(in.Replication())
 	if err := r.check(); err != nil {
 		return keys.Collection{}, err
 	}
 	replicas := r.Factor
 	if spec.Sparse {
-		replicas = max(min(replicas, len(v.Available())), 1)
+		replicas = max(min(replicas, len(snap.Available())), 1)
 	}
-	placed, err := place(v, spec.NumberOfShards, replicas)
+	placed, err := place(snap, spec.NumberOfShards, replicas)
 	if err != nil {
 		return keys.Collection{}, err
 	}
-	id, err := c.NextID(ctx, v.Epoch)
+	id, err := c.NextID(ctx, snap.Epoch)
 	if err != nil {
 		return keys.Collection{}, err
 	}
@@ -115,7 +115,7 @@ func (c *Catalog) plan(ctx context.Context, v *View, in *Database, spec Collecti
 	}
 	coll.Coordinator, coll.CoordinatorRebootID = c.mark()
 	for _, servers := range placed {
-		n, err := c.NextID(ctx, v.Epoch)
+		n, err := c.NextID(ctx, snap.Epoch)
 		if err != nil {
 			return keys.Collection{}, err
 		}
@@ -125,13 +125,13 @@ func (c *Catalog) plan(ctx context.Context, v *View, in *Database, spec Collecti
 	return coll, nil
 }
 
-// DropCollection removes a collection by name or id, and gives its id.
+// DropCollection removes a collection by name or id, and returns its id.
 func (c *Catalog) DropCollection(ctx context.Context, db, name string, system bool) (string, error) {
-	ctx, cancel := c.bounded(ctx, c.deps.Thaw+c.deps.Wait)
+	ctx, cancel := c.bounded(ctx, c.o.ThawWait+c.o.ReportWait)
 	defer cancel()
 	var id string
-	_, err := c.change(ctx, func(v *View) (agencyclient.Tx, error) {
-		coll, err := v.Find(db, name)
+	_, err := c.change(ctx, func(snap *Snapshot) (agencyclient.Tx, error) {
+		coll, err := snap.Find(db, name)
 		if err != nil {
 			return agencyclient.Tx{}, err
 		}
@@ -142,31 +142,31 @@ func (c *Catalog) DropCollection(ctx context.Context, db, name string, system bo
 		return agencyclient.Tx{Ops: map[string]any{keys.PlanCollection(db, id): agencyclient.Delete()}}, nil
 	})
 	if err == nil {
-		c.deps.Logger.Info("dropped", "what", "collection "+name, "id", id)
+		c.o.Logger.Info("dropped", "what", "collection "+name, "id", id)
 	}
 	return id, err
 }
 
-// CollectionChange is what of a collection may be changed later; nil leaves it.
+// CollectionChange is what of a collection may be changed later. Nil leaves a property as it is.
 type CollectionChange struct {
 	WaitForSync  *bool
 	CacheEnabled *bool
-	Replication  Replication // zero fields: as they are
+	Replication  Replication // zero fields stay as they are
 }
 
-// ChangeCollection sets properties. Replicas that are too few or too many by a new
-// replication factor are added and removed by the supervision, later.
+// ChangeCollection sets properties. The supervision adds or removes replicas later, if the
+// replication factor changes.
 func (c *Catalog) ChangeCollection(ctx context.Context, db, name string, change CollectionChange) (*Collection, error) {
-	ctx, cancel := c.bounded(ctx, c.deps.Thaw+c.deps.Wait)
+	ctx, cancel := c.bounded(ctx, c.o.ThawWait+c.o.ReportWait)
 	defer cancel()
 	var id string
-	v, err := c.change(ctx, func(v *View) (agencyclient.Tx, error) {
-		coll, err := v.Find(db, name)
+	snap, err := c.change(ctx, func(snap *Snapshot) (agencyclient.Tx, error) {
+		coll, err := snap.Find(db, name)
 		if err != nil {
 			return agencyclient.Tx{}, err
 		}
 		id = coll.ID
-		ops, err := change.replication(v, coll)
+		ops, err := change.replication(snap, coll)
 		if err != nil {
 			return agencyclient.Tx{}, err
 		}
@@ -182,13 +182,13 @@ func (c *Catalog) ChangeCollection(ctx context.Context, db, name string, change 
 	if err != nil {
 		return nil, err
 	}
-	return v.Find(db, id)
+	return snap.Find(db, id)
 }
 
-// replication are the operations that change how many replicas there are.
-func (ch CollectionChange) replication(v *View, coll *Collection) (map[string]any, error) {
+// replication returns the operations that change how many replicas a collection has.
+func (ch CollectionChange) replication(snap *Snapshot, coll *Collection) (map[string]any, error) {
 	ops, key := map[string]any{}, keys.PlanCollection(coll.Database, coll.ID)
-	is, want := coll.Replication(), ch.Replication
+	is, want := coll.Replication, ch.Replication
 	if want == (Replication{}) {
 		return ops, nil
 	}
@@ -201,11 +201,25 @@ func (ch CollectionChange) replication(v *View, coll *Collection) (map[string]an
 	if err := want.check(); err != nil {
 		return nil, err
 	}
-	if want.Factor > is.Factor && want.Factor > len(v.Available()) {
-		return nil, tooFew(v, want.Factor)
+	if want.Factor > is.Factor && want.Factor > len(snap.Available()) {
+		return nil, tooFew(snap, want.Factor)
 	}
 	ops[key+"/replicationFactor"] = agencyclient.Set(want.Factor)
 	ops[key+"/writeConcern"] = agencyclient.Set(want.Concern)
 	ops[key+"/minReplicationFactor"] = agencyclient.Set(want.Concern)
 	return ops, nil
+}
+
+// awaitInSync waits until the replicas of a collection are in sync, at most Options.SyncWait.
+// That they are late is not an error: the collection exists.
+func (c *Catalog) awaitInSync(ctx context.Context, db, id string) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.SyncWait)
+	defer cancel()
+	_, err := c.Await(ctx, func(snap *Snapshot) bool {
+		coll := snap.dir.byID[db][id]
+		return coll == nil || snap.healthyInSync(coll)
+	})
+	if err != nil {
+		c.o.Logger.Warn("followers of a new collection are not in sync yet", "database", db, "collection", id, "waited", c.o.SyncWait)
+	}
 }

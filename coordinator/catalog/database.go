@@ -16,7 +16,7 @@ type DatabaseSpec struct {
 	Replication Replication // the default of its collections
 }
 
-// CreateDatabase makes a database and returns when this coordinator serves it.
+// CreateDatabase creates a database and returns when this coordinator serves it.
 func (c *Catalog) CreateDatabase(ctx context.Context, spec DatabaseSpec) error {
 	if err := CheckDatabaseName(spec.Name); err != nil {
 		return err
@@ -25,7 +25,7 @@ func (c *Catalog) CreateDatabase(ctx context.Context, spec DatabaseSpec) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	ctx, cancel := c.bounded(ctx, 2*c.deps.Thaw+c.deps.Wait)
+	ctx, cancel := c.bounded(ctx, 2*c.o.ThawWait+c.o.ReportWait)
 	defer cancel()
 	b := &building{
 		what:   "database " + spec.Name,
@@ -33,15 +33,15 @@ func (c *Catalog) CreateDatabase(ctx context.Context, spec DatabaseSpec) error {
 		failed: apierror.CreateDatabase,
 		also:   planKeysOf(spec.Name),
 	}
-	b.reported = func(v *View) (bool, error) { return databaseReported(v, spec.Name, b.id) }
-	_, err := c.create(ctx, b, func(v *View) (agencyclient.Tx, error) {
-		if v.root.At(b.key).Exists() {
+	b.reported = func(snap *Snapshot) (bool, error) { return snap.databaseReported(spec.Name, b.id) }
+	_, err := c.create(ctx, b, func(snap *Snapshot) (agencyclient.Tx, error) {
+		if snap.root.At(b.key).Exists() {
 			return agencyclient.Tx{}, apierror.New(apierror.DuplicateName, "duplicate database name '%s'", spec.Name)
 		}
-		if r.Factor > len(v.DBServers()) && r.Factor > 1 {
-			return agencyclient.Tx{}, tooFew(v, r.Factor)
+		if r.Factor > len(snap.DBServers()) && r.Factor > 1 {
+			return agencyclient.Tx{}, tooFew(snap, r.Factor)
 		}
-		n, err := c.NextID(ctx, v.Epoch)
+		n, err := c.NextID(ctx, snap.Epoch)
 		if err != nil {
 			return agencyclient.Tx{}, err
 		}
@@ -56,28 +56,12 @@ func (c *Catalog) CreateDatabase(ctx context.Context, spec DatabaseSpec) error {
 	return err
 }
 
-// databaseReported says whether every DB server that has not failed knows the database.
-func databaseReported(v *View, name, id string) (bool, error) {
-	for _, server := range v.DBServers() {
-		var r keys.CurrentDatabaseReport
-		err := v.root.At(keys.CurrentDatabase(name, server)).Decode(&r)
-		switch {
-		case err == nil && r.ID == id && r.Error:
-			return false, reportError(r.ErrorNum, r.ErrorMessage, server)
-		case err == nil && r.ID == id, v.Failed(server):
-		default:
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
 // DropDatabase removes a database with all its collections.
 func (c *Catalog) DropDatabase(ctx context.Context, name string) error {
-	ctx, cancel := c.bounded(ctx, c.deps.Thaw+c.deps.Wait)
+	ctx, cancel := c.bounded(ctx, c.o.ThawWait+c.o.ReportWait)
 	defer cancel()
-	_, err := c.change(ctx, func(v *View) (agencyclient.Tx, error) {
-		if _, ok := v.Database(name); !ok {
+	_, err := c.change(ctx, func(snap *Snapshot) (agencyclient.Tx, error) {
+		if _, ok := snap.database(name); !ok {
 			return agencyclient.Tx{}, noDatabase(name)
 		}
 		ops := map[string]any{keys.PlanDatabase(name): agencyclient.Delete()}
@@ -87,7 +71,10 @@ func (c *Catalog) DropDatabase(ctx context.Context, name string) error {
 		return agencyclient.Tx{Ops: ops}, nil
 	})
 	if err == nil {
-		c.deps.Logger.Info("dropped", "what", "database "+name)
+		c.o.Logger.Info("dropped", "what", "database "+name)
 	}
 	return err
 }
+
+// planKeysOf are the keys of a database beside its entry.
+func planKeysOf(db string) []string { return []string{keys.PlanCollections + "/" + db} }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// blockSize is how many ids are reserved at once. What is left of a block at the
-// coordinator's end is never used.
+// blockSize is how many ids are reserved at once. What is left of a block when the
+// coordinator ends is never used.
 const blockSize = 1 << 18
 
-// ids hands out numbers of reserved blocks.
+// ids gives out numbers of reserved blocks.
 type ids struct {
 	reserve func(ctx context.Context, n uint64) (uint64, error)
 
@@ -19,8 +19,8 @@ type ids struct {
 	end   uint64 // one beyond the block
 }
 
-// next is a fresh number. A block serves one epoch: a restore may set the
-// cluster's counter back, and numbers reserved before may then be given out again.
+// next returns a number that was never given out. A block serves one epoch: a restore may set
+// the cluster's counter back, and numbers reserved before may then be given out again.
 func (i *ids) next(ctx context.Context, epoch uint64) (uint64, error) {
 	select {
 	case i.lock <- struct{}{}:

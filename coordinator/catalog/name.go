@@ -12,23 +12,24 @@ const (
 	maxCollectionName = 256
 )
 
-// CheckDatabaseName is nil, or 1229: letter first, then letters, digits, _ and -.
+// CheckDatabaseName returns 1229 unless the name is a letter followed by letters, digits, _
+// and -, at most 64 bytes.
 func CheckDatabaseName(name string) error {
 	if name == "" || len(name) > maxDatabaseName || !isLetter(name[0]) || !plain(name) {
 		return apierror.New(apierror.DatabaseNameInvalid,
-			"database name %q is invalid: a letter, then letters, digits, _ and -, at most %d bytes", name, maxDatabaseName)
+			"database name %q is invalid: want a letter, then letters, digits, _ and -, at most %d bytes", name, maxDatabaseName)
 	}
 	return nil
 }
 
-// CheckCollectionName is nil, or 1208: letter first, then letters, digits, _ and -;
-// system collections, and only they, start with _.
+// CheckCollectionName returns 1208 unless the name is a letter followed by letters, digits, _
+// and -, at most 256 bytes. Only the name of a system collection may start with _.
 func CheckCollectionName(name string, system bool) error {
 	switch {
 	case name == "":
 		return apierror.New(apierror.IllegalName, "illegal name: the collection's name is missing")
 	case len(name) > maxCollectionName || !plain(name):
-		return apierror.New(apierror.IllegalName, "illegal name %q: letters, digits, _ and -, at most %d bytes", name, maxCollectionName)
+		return apierror.New(apierror.IllegalName, "illegal name %q: want letters, digits, _ and -, at most %d bytes", name, maxCollectionName)
 	case system && name[0] != '_' && !isLetter(name[0]), !system && !isLetter(name[0]):
 		return apierror.New(apierror.IllegalName, "illegal name %q: it must start with a letter, or with _ if isSystem is set", name)
 	}

@@ -60,7 +60,7 @@ func TestPlacementIsEven(t *testing.T) {
 					}
 				}
 			}
-			load := c.View().Load()
+			load := c.Cached().Load()
 			for what, counts := range map[string]map[string]int{"led": load.Led, "shards": load.Shards} {
 				var of []int
 				for _, id := range all[:n-spared] {
@@ -103,7 +103,7 @@ func TestReplicationHasDefaults(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, test.want, coll.Replication())
+			require.Equal(t, test.want, coll.Replication)
 			require.Equal(t, test.want.Concern, coll.MinReplicationFactor)
 			for _, on := range coll.Shards {
 				require.Len(t, on, test.want.Factor)
@@ -125,7 +125,7 @@ func TestSparsePlacement(t *testing.T) {
 		spec.Sparse = true
 		coll, err := c.CreateCollection(t.Context(), "_system", spec)
 		require.NoError(t, err)
-		require.Equal(t, catalog.Replication{Factor: 3, Concern: 2}, coll.Replication())
+		require.Equal(t, catalog.Replication{Factor: 3, Concern: 2}, coll.Replication)
 		for _, on := range coll.Shards {
 			require.Len(t, on, 2)
 		}
@@ -248,7 +248,7 @@ func TestChangeOfReplication(t *testing.T) {
 			version++
 			now, _ := a.At(keys.PlanVersion).Int()
 			require.Equal(t, version, now)
-			require.Equal(t, test.want, coll.Replication())
+			require.Equal(t, test.want, coll.Replication)
 			require.Equal(t, test.want.Concern, coll.MinReplicationFactor)
 			require.Len(t, slices.Collect(maps.Values(coll.Shards))[0], 2, "supervision moves replicas")
 		}

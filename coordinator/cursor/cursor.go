@@ -1,16 +1,16 @@
-// Package cursor keeps the reading positions of clients that fetch a collection in
-// batches. A coordinator holds a bounded number of bytes of them, each cursor for a
-// bounded time after its last use; a restarted coordinator has none.
+// Package cursor keeps the reading positions of clients that fetch a collection in batches. A
+// Store bounds the bytes of its cursors, and the time for which it keeps each after its last
+// use. A coordinator that restarts has none.
 //
 // A cursor is a position, not a result: the shard and the key up to which documents were
-// given, and the one document that comes next if it is small. So it costs BytesEach at
-// most, whatever the collection holds and however large the batches are. A Store knows a
-// cursor only once its client has been promised another batch.
+// returned, and the next document if it is small. So it takes at most [BytesEach], whatever the
+// size of the collection and of the batches. A Store keeps a cursor only if another batch
+// follows.
 //
-// A cursor walks the shards one after the other in key order. It is no snapshot:
-// documents written meanwhile may or may not be met, none is met twice. A restore
-// ends it, because its data is gone. A batch that fails leaves the position where it
-// was, so the client may ask again. One batch is fetched at a time per cursor.
+// A cursor reads the shards one after the other in the order of keys. It is not a snapshot:
+// documents that are written meanwhile may be in the result or not; none is in it twice. A
+// restore ends the cursor, because it replaces the data. A batch that fails leaves the position
+// where it was, so the client may ask again. A cursor fetches one batch at a time.
 package cursor
 
 import (
@@ -23,7 +23,7 @@ import (
 // Fetch reads at most limit documents of one shard, those with keys after after.
 type Fetch func(ctx context.Context, shard int, after string, limit int) (Page, error)
 
-// Page is what Fetch brings.
+// Page is a part of a shard, in the order of keys.
 type Page struct {
 	Documents []json.RawMessage
 	PrevKey   string // of the document before the last; "" with less than two
@@ -31,7 +31,7 @@ type Page struct {
 	More      bool
 }
 
-// Source is what a cursor reads. It is kept with the cursor, so it holds little.
+// Source is what a cursor reads. The cursor keeps it, so it must be small.
 type Source struct {
 	Database string
 	Shards   int // numbered from 0
@@ -39,7 +39,7 @@ type Source struct {
 	Skip     uint64
 	Limit    uint64 // of all documents, if Limited
 	Limited  bool
-	Count    *uint64 // told to the client with every batch, if there is one
+	Count    *uint64 // in every batch; nil: not counted
 }
 
 const (
@@ -60,13 +60,13 @@ type Cursor struct {
 
 	turn chan struct{} // holds an element while a batch is fetched
 	at   position
-	kept json.RawMessage // the document before at, not yet given out
+	kept json.RawMessage // the document before at, not returned yet
 
 	users   int       // guarded by the Store
 	expires time.Time // guarded by the Store
 }
 
-// position is where a cursor stands: after the document with this key.
+// position is after the document with this key.
 type position struct {
 	shard int
 	after string
@@ -74,7 +74,7 @@ type position struct {
 	left  uint64 // of the limit
 }
 
-// New makes a cursor that no Store knows yet.
+// New makes a cursor that is in no Store yet.
 func New(s Source, batch int, ttl time.Duration) *Cursor {
 	c := &Cursor{source: s, batch: max(batch, 1), ttl: ttl, turn: make(chan struct{}, 1), at: position{skip: s.Skip, left: s.Limit}}
 	if !s.Limited {
@@ -90,7 +90,7 @@ type Batch struct {
 	Count  *uint64
 }
 
-// Next gives the next batch.
+// Next returns the next batch. If it fails, the next call returns the same one.
 func (c *Cursor) Next(ctx context.Context) (Batch, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -102,7 +102,7 @@ func (c *Cursor) Next(ctx context.Context) (Batch, error) {
 	if c.kept != nil {
 		r.take(c.kept)
 	}
-	more, err := r.until(ctx, c.batch+1) // one more says whether there is more
+	more, err := r.until(ctx, c.batch+1) // the one more shows whether another batch follows
 	if err != nil {
 		return Batch{}, err
 	}
@@ -121,7 +121,7 @@ func (c *Cursor) Next(ctx context.Context) (Batch, error) {
 	return b, nil
 }
 
-// reading is one batch being fetched.
+// reading is one batch while it is fetched.
 type reading struct {
 	source    *Source
 	at        position // after the last document
@@ -137,8 +137,8 @@ func (r *reading) take(docs ...json.RawMessage) {
 	r.documents = append(r.documents, docs...)
 }
 
-// until fetches n documents, or one more than there is room for in a batch; false: there
-// are no more than it has fetched.
+// until fetches n documents, or one more than a batch has room for. It returns false if the
+// collection has no more than these.
 func (r *reading) until(ctx context.Context, n int) (bool, error) {
 	for len(r.documents) < n && r.at.left > 0 && r.at.shard < r.source.Shards {
 		if len(r.documents) > 0 && r.bytes >= maxBatchBytes {
@@ -151,7 +151,7 @@ func (r *reading) until(ctx context.Context, n int) (bool, error) {
 	return len(r.documents) == n, nil
 }
 
-// page fetches at most n more documents of the present shard.
+// page fetches at most n more documents of the current shard.
 func (r *reading) page(ctx context.Context, n uint64) error {
 	limit := min(min(n, r.at.left)+r.at.skip, maxPage)
 	page, err := r.source.Fetch(ctx, r.at.shard, r.at.after, int(limit))

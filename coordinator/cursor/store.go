@@ -12,7 +12,7 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// BytesEach is what a Store counts for a cursor: it never holds more.
+// BytesEach is what a Store counts for a cursor. A cursor never takes more.
 const BytesEach = 2 << 10
 
 // Store keeps the cursors of a coordinator.
@@ -24,12 +24,12 @@ type Store struct {
 	refused uint64
 }
 
-// NewStore makes a store of at most so many bytes of cursors; there is room for one at least.
+// NewStore makes a store for so many bytes of cursors, at least for one cursor.
 func NewStore(bytes int64) *Store {
 	return &Store{capacity: int(max(bytes/BytesEach, 1)), cursors: map[string]*Cursor{}}
 }
 
-// Add gives the cursor an id and keeps it; apierror.ResourceLimit if there is no room.
+// Add keeps a cursor and sets its id. It returns [apierror.ResourceLimit] if the store is full.
 func (s *Store) Add(c *Cursor) error {
 	var raw [8]byte
 	_, _ = rand.Read(raw[:]) // does not fail, by its documentation
@@ -46,8 +46,8 @@ func (s *Store) Add(c *Cursor) error {
 	return nil
 }
 
-// Use finds the cursor with this id in the database. Until done is called its time stands
-// still, and then begins again.
+// Use returns the cursor with this id in the database. It does not expire until done is called;
+// then its time begins again.
 func (s *Store) Use(db, id string) (c *Cursor, done func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,16 +63,16 @@ func (s *Store) Use(db, id string) (c *Cursor, done func(), err error) {
 	}, nil
 }
 
-// find is the cursor of the database, nil if there is none, or its time is over.
+// find returns a cursor of the database, nil if it does not exist or has expired.
 func (s *Store) find(db, id string) *Cursor {
 	c := s.cursors[id]
-	if c == nil || c.source.Database != db || c.over(time.Now()) {
+	if c == nil || c.source.Database != db || c.expired(time.Now()) {
 		return nil
 	}
 	return c
 }
 
-func (c *Cursor) over(now time.Time) bool { return c.users == 0 && now.After(c.expires) }
+func (c *Cursor) expired(now time.Time) bool { return c.users == 0 && now.After(c.expires) }
 
 // Remove forgets a cursor.
 func (s *Store) Remove(db, id string) error {
@@ -89,10 +89,10 @@ func notFound(id string) error {
 	return apierror.New(apierror.CursorNotFound, "cursor not found: %.40s", id)
 }
 
-// sweepEvery is how long a cursor may take up room after its time.
+// sweepEvery is how long a cursor may stay in the store after it has expired.
 const sweepEvery = time.Second
 
-// Run forgets cursors whose time is over, until ctx ends.
+// Run removes expired cursors until ctx ends.
 func (s *Store) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -110,7 +110,7 @@ func (s *Store) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, c := range s.cursors {
-		if c.over(now) {
+		if c.expired(now) {
 			delete(s.cursors, id)
 		}
 	}
@@ -124,7 +124,7 @@ type Usage struct {
 	Refused  uint64 `json:"refused"` // since the start
 }
 
-// Usage tells how full the store is.
+// Usage returns how full the store is.
 func (s *Store) Usage() Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()

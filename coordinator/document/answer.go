@@ -10,7 +10,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Meta is what an answer says of a document.
+// Meta is the answer about one document.
 type Meta struct {
 	ID     string          `json:"_id"`
 	Key    string          `json:"_key"`
@@ -20,8 +20,8 @@ type Meta struct {
 	Old    json.RawMessage `json:"old,omitempty"`
 }
 
-// MetaOf is the answer for an operation that succeeded. A removed document is
-// named by the revision it had.
+// MetaOf returns the answer for an operation that succeeded. Of a removed document it has the
+// last revision.
 func MetaOf(collection string, op dbclient.Op, r dbclient.OpResult) Meta {
 	m := Meta{ID: collection + "/" + op.Key, Key: op.Key, Rev: r.Rev, OldRev: r.OldRev, New: r.New, Old: r.Old}
 	if op.Kind == dbclient.OpRemove {
@@ -33,8 +33,8 @@ func MetaOf(collection string, op dbclient.Op, r dbclient.OpResult) Meta {
 	return m
 }
 
-// Failure is the error of an operation, with what belongs to it. A conflict names
-// the stored document, and is a failed precondition: only a given revision makes one.
+// Failure returns the error of an operation for the client. A conflict names the stored
+// document. It is a failed precondition (412), because only a given revision causes one.
 func Failure(collection, key string, r dbclient.OpResult, err error) *apierror.Error {
 	e := apierror.From(err)
 	if e.Num != apierror.Conflict || r.Rev == "" {
@@ -46,27 +46,27 @@ func Failure(collection, key string, r dbclient.OpResult, err error) *apierror.E
 	}
 }
 
-// Bounds of what an answer says of errors.
+// Bounds of the errors in an answer.
 const (
-	fullMessages = 1000 // items whose messages are told as they are
+	fullMessages = 1000 // items whose messages are complete
 	maxMessage   = 512  // bytes of a message
 )
 
 // Failures are the errors of the items of an array.
 type Failures struct {
-	told   int
+	shown  int
 	counts map[string]int // by number
 }
 
-// Entry counts the error of an item, and is what the answer says of it: the envelope
-// without a code. After fullMessages of them the message is the number's.
+// Entry counts the error of an item and returns its entry in the answer: the envelope without
+// a code. After fullMessages entries the message is the short one of the error number.
 func (f *Failures) Entry(e *apierror.Error) map[string]any {
 	if f.counts == nil {
 		f.counts = map[string]int{}
 	}
 	f.counts[strconv.Itoa(int(e.Num))]++
 	message := Shorten(e.Message)
-	if f.told++; f.told > fullMessages {
+	if f.shown++; f.shown > fullMessages {
 		message = brief(e.Num)
 	}
 	m := map[string]any{"error": true, "errorNum": int(e.Num), "errorMessage": message}
@@ -76,8 +76,8 @@ func (f *Failures) Entry(e *apierror.Error) map[string]any {
 	return m
 }
 
-// Codes is the value of X-Arango-Error-Codes: how many items failed with which number, ""
-// if none did.
+// Codes returns the value of X-Arango-Error-Codes: how many items failed with which number, ""
+// if none failed.
 func (f *Failures) Codes() string {
 	if len(f.counts) == 0 {
 		return ""
@@ -86,7 +86,7 @@ func (f *Failures) Codes() string {
 	return string(raw)
 }
 
-// Shorten is a message, or its beginning if it is long.
+// Shorten returns a message, or its beginning if it is long.
 func Shorten(message string) string {
 	if len(message) <= maxMessage {
 		return message
@@ -94,7 +94,7 @@ func Shorten(message string) string {
 	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
-// brief is what is said of an error whose message is not told.
+// brief returns a short message for an error number.
 func brief(n apierror.Num) string {
 	switch n {
 	case apierror.UniqueConstraint:

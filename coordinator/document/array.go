@@ -8,8 +8,8 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Items gives the elements of a JSON array, in order and where they lie. The array is valid
-// JSON, without space around it.
+// Items yields the elements of a JSON array, in order and without copying them. The array must be
+// valid JSON without space around it.
 func Items(array json.RawMessage) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		for i := skipSpace(array, 1); i < len(array) && array[i] != ']'; {
@@ -24,7 +24,7 @@ func Items(array json.RawMessage) iter.Seq[json.RawMessage] {
 	}
 }
 
-// CountItems is how many elements the array has.
+// CountItems returns how many elements the array has.
 func CountItems(array json.RawMessage) (n int) {
 	for range Items(array) {
 		n++
@@ -39,7 +39,7 @@ func skipSpace(text []byte, i int) int {
 	return i
 }
 
-// valueEnd is behind the value that begins at i.
+// valueEnd returns the index after the value that begins at i.
 func valueEnd(text []byte, i int) int {
 	depth, quoted := 0, false
 	for ; i < len(text); i++ {
@@ -62,17 +62,17 @@ func valueEnd(text []byte, i int) int {
 	return i
 }
 
-// The answer to an array has an entry for each item, whatever becomes of it. An entry has
-// entryBytes at most, and the collection's name; documents that the client wants to see
-// are counted when they are there.
+// The answer to an array has an entry for each item, whether it fails or not. An entry has at
+// most entryBytes and the collection's name. Documents that the client wants to get are counted
+// when they arrive.
 const (
 	entryBytes   = 256
 	answerFloor  = 8 << 20 // an answer may always be so large
 	answerFactor = 32      // larger ones are in proportion to the request
 )
 
-// CheckAnswer is nil if the answer to an array of so many items may be put together: it is
-// not more than most bytes, and not out of proportion to the array; otherwise 413.
+// CheckAnswer returns 413 if the answer to an array of so many items could be larger than most
+// bytes, or out of proportion to the array.
 func CheckAnswer(items, arrayBytes int, collection string, most int64) error {
 	may := int64(items) * int64(entryBytes+len(collection))
 	limit := min(max(answerFloor, answerFactor*int64(arrayBytes)), most)

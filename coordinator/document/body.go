@@ -11,18 +11,18 @@ import (
 // maxKeyBytes is the longest document key.
 const maxKeyBytes = 254
 
-// maxBodyBytes is the longest JSON that can be a document of the 16 MiB that DB servers
-// store, with much white space. What is longer is not even taken apart.
+// maxBodyBytes is the longest JSON that can be a document of the 16 MiB that DB servers store,
+// with much white space. Longer text is not parsed.
 const maxBodyBytes = 32 << 20
 
-// maxDepth is how deep a document may be nested. Requests and answers put documents
-// inside further levels, and encoding/json reads none deeper than 10,000.
+// maxDepth is how deep a document may be nested. Requests and answers put documents inside
+// further levels, and encoding/json reads at most 10,000.
 const maxDepth = 1000
 
 // keySymbols are the characters of keys that are neither letters nor digits.
 const keySymbols = "_-:.@()+,=;$!*'%"
 
-// CheckKey is nil, or 1221.
+// CheckKey returns 1221 unless key is a valid document key.
 func CheckKey(key string) error {
 	ok := key != "" && len(key) <= maxKeyBytes
 	for i := 0; ok && i < len(key); i++ {
@@ -35,8 +35,8 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// Body is an object of a request, taken apart. The pointers are nil where the
-// object has no such attribute.
+// Body is a parsed object of a request. A pointer is nil if the object does not have the
+// attribute.
 type Body struct {
 	Key, ID, Rev *json.RawMessage
 	From, To     *json.RawMessage
@@ -48,8 +48,8 @@ type field struct {
 	value json.RawMessage
 }
 
-// ParseBody takes a valid JSON value apart; 1227 if it is no object, 1216 if it is
-// too long for a document.
+// ParseBody parses a valid JSON value: 1227 if it is not an object, 1216 if it is too long for a
+// document, 400/10 if it is nested too deep.
 func ParseBody(raw json.RawMessage) (*Body, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '{' {
@@ -129,7 +129,7 @@ func (b *Body) add(name string, value json.RawMessage, seen map[string]int) {
 	}
 }
 
-// Set sets an attribute that is none of _key, _id and _rev.
+// Set sets an attribute other than _key, _id and _rev.
 func (b *Body) Set(name string, value json.RawMessage) {
 	seen := map[string]int{}
 	for i, f := range b.fields {
@@ -138,13 +138,8 @@ func (b *Body) Set(name string, value json.RawMessage) {
 	b.add(name, value, seen)
 }
 
-// Empty says that the object has no attributes at all.
-func (b *Body) Empty() bool {
-	return len(b.fields) == 0 && b.Key == nil && b.ID == nil && b.Rev == nil
-}
-
-// JSON is the object without _key, _id and _rev.
-func (b *Body) JSON() json.RawMessage {
+// stored returns the object as DB servers store it: without _key, _id and _rev.
+func (b *Body) stored() json.RawMessage {
 	var buf bytes.Buffer
 	buf.WriteByte('{')
 	for i, f := range b.fields {
@@ -166,7 +161,7 @@ func writeString(buf *bytes.Buffer, s string) {
 	buf.Truncate(buf.Len() - 1) // the encoder's newline
 }
 
-// text is the value of a JSON string; false if it is none.
+// text returns the value of a JSON string, false for any other value.
 func text(raw *json.RawMessage) (string, bool) {
 	if raw == nil || len(*raw) == 0 || (*raw)[0] != '"' {
 		return "", false
@@ -176,9 +171,9 @@ func text(raw *json.RawMessage) (string, bool) {
 	return s, err == nil
 }
 
-// CheckEdge is nil, or 1233 if an edge lacks _from or _to, or they are no handles.
-// With partial, for updates, only what is there is checked.
-func (b *Body) CheckEdge(partial bool) error {
+// checkEdge returns 1233 if an edge lacks _from or _to, or if one is not a document handle. With
+// partial, which is for updates, they may be missing.
+func (b *Body) checkEdge(partial bool) error {
 	for _, end := range []struct {
 		name  string
 		value *json.RawMessage
@@ -189,15 +184,15 @@ func (b *Body) CheckEdge(partial bool) error {
 		s, ok := text(end.value)
 		collection, key, found := strings.Cut(s, "/")
 		if !ok || !found || collection == "" || CheckKey(key) != nil {
-			return apierror.New(apierror.EdgeAttributeMissing, "edge attribute %s is missing or no document handle", end.name)
+			return apierror.New(apierror.EdgeAttributeMissing, "edge attribute %s is missing or not a document handle", end.name)
 		}
 	}
 	return nil
 }
 
-// StripCollection gives the key of a handle of this collection ("c/k" or just
-// "k"); 1205 for anything else.
-func StripCollection(handle, collection string) (string, error) {
+// stripCollection returns the key of a handle of this collection ("c/k", or only "k"); 1205 for
+// anything else.
+func stripCollection(handle, collection string) (string, error) {
 	if c, key, found := strings.Cut(handle, "/"); found {
 		if c != collection {
 			return "", apierror.New(apierror.DocumentHandleBad, "document handle %.300q is not of collection %s", handle, collection)

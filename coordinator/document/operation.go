@@ -10,10 +10,10 @@ import (
 	"stasis/internal/apierror"
 )
 
-// unexpectedKey answers a key where the collection chooses all keys itself.
+// unexpectedKey is the number for a key that a client chose in a collection that chooses all keys.
 const unexpectedKey apierror.Num = 1222
 
-// Rules are what of a request and its collection decides about operations.
+// Rules are what a request and its collection say about its operations.
 type Rules struct {
 	Collection   string // its name
 	Edges        bool
@@ -28,7 +28,7 @@ type Rules struct {
 	IfNoneMatch   string
 }
 
-// Insert is the operation for a body of POST. Generated says that its key was made here.
+// Insert returns the operation for a body of POST. generated says that it has a new key.
 func (r Rules) Insert(ctx context.Context, raw json.RawMessage) (op dbclient.Op, generated bool, err error) {
 	body, err := ParseBody(raw)
 	if err != nil {
@@ -37,14 +37,14 @@ func (r Rules) Insert(ctx context.Context, raw json.RawMessage) (op dbclient.Op,
 	return r.InsertBody(ctx, body)
 }
 
-// InsertBody is Insert of a body that is taken apart already.
+// InsertBody is Insert of a parsed body.
 func (r Rules) InsertBody(ctx context.Context, body *Body) (op dbclient.Op, generated bool, err error) {
 	if r.Edges {
-		if err := body.CheckEdge(false); err != nil {
+		if err := body.checkEdge(false); err != nil {
 			return op, false, err
 		}
 	}
-	op = dbclient.Op{Kind: dbclient.OpInsert, Document: body.JSON(), OverwriteMode: r.OverwriteMode, DropNulls: r.DropNulls, ReplaceNested: r.ReplaceNested}
+	op = dbclient.Op{Kind: dbclient.OpInsert, Document: body.stored(), OverwriteMode: r.OverwriteMode, DropNulls: r.DropNulls, ReplaceNested: r.ReplaceNested}
 	if op.OverwriteMode != "" && op.OverwriteMode != dbclient.OverwriteConflict {
 		op.IfMatch = r.match(body)
 	}
@@ -63,8 +63,8 @@ func (r Rules) InsertBody(ctx context.Context, body *Body) (op dbclient.Op, gene
 	return op, false, CheckKey(key)
 }
 
-// match is the revision that the stored document must have: the header's, or
-// with MatchRevs the body's.
+// match returns the revision that the stored document must have: the header's, or with MatchRevs
+// the body's.
 func (r Rules) match(body *Body) string {
 	if r.IfMatch != "" {
 		return r.IfMatch
@@ -75,8 +75,8 @@ func (r Rules) match(body *Body) string {
 	return ""
 }
 
-// Modify is the operation for a body of PUT or PATCH. key is the path's; without
-// one the body must say which document it means.
+// Modify returns the operation for a body of PUT or PATCH. key is that of the path; if it is
+// empty, the body must name the document.
 func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (dbclient.Op, error) {
 	body, err := ParseBody(raw)
 	if err != nil {
@@ -88,23 +88,23 @@ func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (db
 		}
 	}
 	if r.Edges {
-		if err := body.CheckEdge(kind == dbclient.OpUpdate); err != nil {
+		if err := body.checkEdge(kind == dbclient.OpUpdate); err != nil {
 			return dbclient.Op{}, err
 		}
 	}
-	op := dbclient.Op{Kind: kind, Key: key, Document: body.JSON(), IfMatch: r.match(body)}
+	op := dbclient.Op{Kind: kind, Key: key, Document: body.stored(), IfMatch: r.match(body)}
 	if kind == dbclient.OpUpdate {
 		op.DropNulls, op.ReplaceNested = r.DropNulls, r.ReplaceNested
 	}
 	return op, CheckKey(key)
 }
 
-// Select is the operation, a read or a removal, for one item of an array: a key,
-// a handle, or an object with _key or _id.
+// Select returns the operation, a read or a removal, for one item of an array: a key, a handle,
+// or an object with _key or _id.
 func (r Rules) Select(kind dbclient.OpKind, raw json.RawMessage) (dbclient.Op, error) {
 	raw = bytes.TrimSpace(raw)
 	if s, ok := text(&raw); ok {
-		key, err := StripCollection(s, r.Collection)
+		key, err := stripCollection(s, r.Collection)
 		return dbclient.Op{Kind: kind, Key: key}, err
 	}
 	if len(raw) == 0 || raw[0] != '{' {
@@ -121,7 +121,7 @@ func (r Rules) Select(kind dbclient.OpKind, raw json.RawMessage) (dbclient.Op, e
 	return dbclient.Op{Kind: kind, Key: key, IfMatch: r.match(body)}, nil
 }
 
-// keyOf is the key that an object names by _key or _id.
+// keyOf returns the key that an object names by _key or _id.
 func (r Rules) keyOf(body *Body) (string, error) {
 	if body.Key != nil {
 		key, ok := text(body.Key)
@@ -131,12 +131,12 @@ func (r Rules) keyOf(body *Body) (string, error) {
 		return key, CheckKey(key)
 	}
 	if id, ok := text(body.ID); ok {
-		return StripCollection(id, r.Collection)
+		return stripCollection(id, r.Collection)
 	}
 	return "", apierror.New(apierror.DocumentHandleBad, "illegal document identifier: neither _key nor _id")
 }
 
-// Revision is the revision in an If-Match or If-None-Match header: with or without quotes.
+// Revision returns the revision in an If-Match or If-None-Match header, with or without quotes.
 func Revision(header string) string {
 	header = strings.TrimPrefix(strings.TrimSpace(header), "W/")
 	if len(header) >= 2 && header[0] == '"' && header[len(header)-1] == '"' {

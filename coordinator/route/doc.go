@@ -1,17 +1,15 @@
-// Package route brings operations on documents to the shards they belong to, and
-// their results back in order.
+// Package route brings operations on documents to their shards, and the results back in order.
 //
-// A shard is chosen by the document's key, its server by Plan as the coordinator's
-// own watch cache has it. The cache may be behind, so a server may answer that it
-// does not lead the shard, no longer has it, or has another restore epoch open.
-// Then, and only then, the operations are sent again, to where a newer view of
-// Plan says: such an answer means that nothing was applied. A write whose answer
-// is lost is never sent again. Its outcome is unknown, and the client is told so.
+// The document's key chooses the shard. Plan, as the coordinator's watch cache has it, names the
+// server. The cache may be behind, so a server may answer that it does not lead the shard, does
+// not have it any more, or has opened another restore epoch. Such an answer means that nothing
+// was applied, and only then the operations are sent again, to the server of a newer snapshot.
+// A write whose answer is lost is never sent again: its outcome is unknown, and the error says
+// so.
 //
-// Operations of one request on one shard are sent in order, one request after the
-// other; those on different shards at the same time. Each operation has a result
-// of its own, an error included. While a DB server has not finished a restore
-// nothing is sent at all.
+// Operations of one request on one shard are sent in order, one request after the other; those
+// on different shards at the same time. Each operation has a result of its own, which may be an
+// error. While a DB server has not finished a restore, nothing is sent.
 //
-// A Router keeps no state between requests and may be used from any goroutine.
+// A Router keeps no state between requests. Any goroutine may use it.
 package route

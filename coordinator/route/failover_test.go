@@ -13,8 +13,8 @@ import (
 	"stasis/internal/bubbles"
 )
 
-// A leader that hangs is given up when its leadership has passed to another: a read
-// is answered by the new one, of a write nobody knows what became of it.
+// A leader that hangs is given up when its leadership has passed to another. The new leader
+// answers a read; the outcome of a write is unknown.
 func TestHangingLeaderIsGivenUp(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}, term: 1})
@@ -25,13 +25,13 @@ func TestHangingLeaderIsGivenUp(t *testing.T) {
 		go func() {
 			out, err := f.send(t, nil, inserts(1)...)
 			if err == nil {
-				_, err = out.Only()
+				_, err = only(out)
 			}
 			write <- err
 		}()
 		out, err := f.send(t, nil, dbclient.Op{Kind: dbclient.OpRead, Key: "k"})
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.NoError(t, err)
 		require.InDelta(t, 10.5, time.Since(began).Seconds(), 0.2)
 		err = <-write
@@ -54,7 +54,7 @@ func TestSlowLeaderIsWaitedFor(t *testing.T) {
 		time.AfterFunc(5*time.Second, func() { f.plan.become(t, layout{leaders: []string{"_A"}, term: 1}) })
 		out, err := f.send(t, nil, inserts(1)...)
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.NoError(t, err)
 		require.Len(t, f.servers.log, 1)
 	})
@@ -88,7 +88,7 @@ func TestWaitingForALeaderBlocksNobody(t *testing.T) {
 		}
 		out, err := f.send(t, nil, dbclient.Op{Kind: dbclient.OpInsert, Key: free})
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.NoError(t, err)
 		require.Zero(t, time.Since(began))
 		for range cap(waiting) {
@@ -134,7 +134,7 @@ func TestRetriesWithoutTheAgency(t *testing.T) {
 		}
 		out, err := f.send(t, nil, inserts(1)...)
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.NoError(t, err)
 		require.Len(t, f.servers.log, 3)
 	})

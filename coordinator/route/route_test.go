@@ -177,21 +177,32 @@ func start(t *testing.T, l layout) *fixture {
 	f := &fixture{plan: &plan{}, servers: &servers{}}
 	f.plan.become(t, l)
 	f.plan.seen = f.plan.latest
-	f.catalog = catalog.New(catalog.Deps{Patience: time.Second, Cache: f.plan, Logger: hclog.NewNullLogger()})
+	f.catalog = catalog.New(catalog.Options{AgencyTimeout: time.Second, Cache: f.plan, Logger: hclog.NewNullLogger()})
 	f.router = &route.Router{Servers: f.servers, Catalog: f.catalog, Attempt: time.Minute, Retry: 3 * time.Second, AtOnce: 10}
 	return f
 }
 
 func (f *fixture) send(t *testing.T, change func(*route.Request), ops ...dbclient.Op) (route.Outcome, error) {
 	t.Helper()
-	v := f.catalog.View()
-	coll, ok := v.Collection("db", "c")
+	snap := f.catalog.Cached()
+	coll, ok := snap.Collection("db", "c")
 	require.True(t, ok)
-	r := route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: v, Collection: coll, Ops: ops}
+	r := route.Request{Ref: route.Ref{Database: "db", Name: "c"}, Snapshot: snap, Collection: coll, Ops: ops}
 	if change != nil {
 		change(&r)
 	}
 	return f.router.Documents(t.Context(), r)
+}
+
+// only returns the result of the only operation, its error as an error.
+func only(o route.Outcome) (dbclient.OpResult, error) {
+	if len(o.Results) != 1 {
+		return dbclient.OpResult{}, errors.New("not one result")
+	}
+	if err := o.Results[0].Error; err != nil {
+		return o.Results[0], err
+	}
+	return o.Results[0], nil
 }
 
 func inserts(n int) (ops []dbclient.Op) {
@@ -259,8 +270,8 @@ func TestRefusedIsSentAgain(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost is not sent again, and the client learns that nobody
-// knows; a read is.
+// A write whose answer is lost is not sent again, and the client learns that its outcome is
+// unknown. A read is sent again.
 func TestLostAnswers(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		f := start(t, layout{leaders: []string{"A"}})
@@ -273,7 +284,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		out, err := f.send(t, nil, inserts(1)...)
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.ErrorIs(t, err, apierror.ConnectionLost)
 		require.ErrorContains(t, err, "outcome is unknown")
 		require.Equal(t, 503, apierror.From(err).Status())
@@ -282,7 +293,7 @@ func TestLostAnswers(t *testing.T) {
 		fail = true
 		out, err = f.send(t, nil, dbclient.Op{Kind: dbclient.OpRead, Key: "k"})
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.NoError(t, err)
 		require.Len(t, f.servers.log, 3)
 	})
@@ -322,7 +333,7 @@ func TestNoLeader(t *testing.T) {
 		began := time.Now()
 		out, err := f.send(t, nil, inserts(1)...)
 		require.NoError(t, err)
-		_, err = out.Only()
+		_, err = only(out)
 		require.ErrorIs(t, err, apierror.NoLeader)
 		require.ErrorContains(t, err, "nothing was applied")
 		require.Equal(t, 503, apierror.From(err).Status())
@@ -348,12 +359,12 @@ func TestEpochs(t *testing.T) {
 		})
 		pinned, free := make(chan error), make(chan error)
 		for ch, pin := range map[chan error]bool{pinned: true, free: false} {
-			v := f.catalog.View()
-			coll, _ := v.Collection("db", "c")
+			snap := f.catalog.Cached()
+			coll, _ := snap.Collection("db", "c")
 			go func() {
-				out, err := f.router.Documents(t.Context(), route.Request{Ref: route.Ref{Database: "db", Name: "c"}, View: v, Collection: coll, Pinned: pin, Ops: inserts(1)})
+				out, err := f.router.Documents(t.Context(), route.Request{Ref: route.Ref{Database: "db", Name: "c"}, Snapshot: snap, Collection: coll, Pinned: pin, Ops: inserts(1)})
 				if err == nil {
-					_, err = out.Only()
+					_, err = only(out)
 				}
 				ch <- err
 			}()

@@ -27,9 +27,9 @@ func (r *Router) Count(ctx context.Context, ref Ref) (count uint64, revision str
 	return count, revision, err
 }
 
-// Checksum adds up the checksums of all shards, modulo 2^64, as their leaders give
-// them; revision is the highest. Shards are asked one by one, so it is that of one
-// moment only if nobody writes.
+// Checksum adds up the checksums of the shards' leaders, modulo 2^64; revision is the highest.
+// Each shard answers at its own time, so the sum is that of one moment only while there are no
+// writes.
 func (r *Router) Checksum(ctx context.Context, ref Ref) (sum uint64, revision string, err error) {
 	answers, err := onShards(ctx, r, ref, false, func(ctx context.Context, t dbclient.Target, shard string) (dbclient.ChecksumResponse, error) {
 		return r.Servers.Checksum(ctx, t, shard, dbclient.ChecksumRequest{})
@@ -48,8 +48,8 @@ func (r *Router) Checksum(ctx context.Context, ref Ref) (sum uint64, revision st
 	return sum, revision, err
 }
 
-// newer compares revisions: they have one length for as long as servers give
-// them, so the longer is the later, and among equals the greater.
+// newer says whether revision a is later than b. Revisions grow in length, never shrink: the
+// longer is the later, and among equally long ones the greater.
 func newer(a, b string) bool {
 	if len(a) != len(b) {
 		return len(a) > len(b)
@@ -57,8 +57,7 @@ func newer(a, b string) bool {
 	return a > b
 }
 
-// Truncate removes all documents. Shards are emptied one by one: an error may
-// leave some empty and others not.
+// Truncate removes all documents. If it fails, some shards may be empty and others not.
 func (r *Router) Truncate(ctx context.Context, ref Ref, waitForSync bool) error {
 	_, err := onShards(ctx, r, ref, true, func(ctx context.Context, t dbclient.Target, shard string) (struct{}, error) {
 		return struct{}{}, r.Servers.Truncate(ctx, t, shard, dbclient.TruncateRequest{WaitForSync: waitForSync})
@@ -66,35 +65,35 @@ func (r *Router) Truncate(ctx context.Context, ref Ref, waitForSync bool) error 
 	return err
 }
 
-// Place is a shard of a collection, in the data of one restore epoch. A collection keeps
-// its shards while it lives.
+// Place is a shard of a collection, in the data of one restore epoch. The shards of a collection
+// never change.
 type Place struct {
 	Ref   Ref
 	Epoch uint64
-	Shard int // its place in Collection.ShardNames
+	Shard int // index in Collection.ShardNames
 }
 
-// Scan reads a page of a shard; an error if a restore has replaced its data.
+// Scan reads a page of a shard. It fails if a restore has replaced the data.
 func (r *Router) Scan(ctx context.Context, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
-	patience := r.patience()
-	v := r.Catalog.View()
+	tries := newRetries(r.Retry)
+	snap := r.Catalog.Cached()
 	for {
-		page, err := r.scan(ctx, v, at, req)
-		if err == nil || !again(err, false) || !patience.wait(ctx) {
+		page, err := r.scan(ctx, snap, at, req)
+		if err == nil || !retriable(err, false) || !tries.wait(ctx) {
 			return page, readError(err)
 		}
-		v = r.sync(ctx)
+		snap = r.sync(ctx)
 	}
 }
 
-func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
-	if v.Epoch > at.Epoch {
+func (r *Router) scan(ctx context.Context, snap *catalog.Snapshot, at Place, req dbclient.ScanRequest) (dbclient.ScanResponse, error) {
+	if snap.Epoch > at.Epoch {
 		return dbclient.ScanResponse{}, epochOver()
 	}
-	if err := v.Converged(); err != nil {
+	if err := snap.Converged(); err != nil {
 		return dbclient.ScanResponse{}, apierror.New(apierror.WrongEpoch, "%w", err)
 	}
-	coll, err := v.Find(at.Ref.Database, at.Ref.Name)
+	coll, err := snap.Find(at.Ref.Database, at.Ref.Name)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
@@ -102,48 +101,41 @@ func (r *Router) scan(ctx context.Context, v *catalog.View, at Place, req dbclie
 		return dbclient.ScanResponse{}, apierror.New(apierror.Internal, "collection %s has %d shards, and number %d was read", coll.Name, len(coll.ShardNames), at.Shard)
 	}
 	shard := coll.ShardNames[at.Shard]
-	t, err := target(v, coll, shard)
+	t, err := target(snap, coll, shard)
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
-	ctx, end := r.attempt(ctx, v, coll, shard)
+	ctx, end := r.attempt(ctx, snap, coll, shard)
 	defer end()
 	page, err := r.Servers.Scan(ctx, t, shard, req)
 	return page, overtaken(ctx, err)
 }
 
-func readError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return forClient(err, false)
-}
-
 // call asks the leader of a shard.
 type call[T any] func(ctx context.Context, t dbclient.Target, shard string) (T, error)
 
-// onShards makes the call for every shard of a collection, and gives the results in
-// the shards' order. What failed without being applied is tried again.
+// onShards makes the call for every shard of a collection, and returns the results in the order
+// of the shards. A call that failed without being applied is made again.
 func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call[T]) ([]T, error) {
-	if _, err := r.Catalog.Collection(ctx, ref.Database, ref.Name); err != nil {
+	if _, _, err := r.Catalog.Collection(ctx, ref.Database, ref.Name); err != nil {
 		return nil, err
 	}
-	patience := r.patience()
-	v := r.Catalog.View()
+	tries := newRetries(r.Retry)
+	snap := r.Catalog.Cached()
 	done := map[string]T{}
-	for epoch := v.Epoch; ; {
-		coll, err := v.Find(ref.Database, ref.Name)
+	for epoch := snap.Epoch; ; {
+		coll, err := snap.Find(ref.Database, ref.Name)
 		if err != nil {
 			return nil, err
 		}
-		if v.Epoch != epoch { // what was done before the restore is void
+		if snap.Epoch != epoch { // what was done before the restore does not count
 			if write {
 				return nil, epochOver()
 			}
-			epoch, done = v.Epoch, map[string]T{}
+			epoch, done = snap.Epoch, map[string]T{}
 		}
-		if err = v.Converged(); err == nil {
-			err = callShards(ctx, round[T]{router: r, view: v, coll: coll, call: f}, done)
+		if err = snap.Converged(); err == nil {
+			err = callShards(ctx, pass[T]{router: r, snap: snap, coll: coll, call: f}, done)
 		}
 		if err == nil {
 			results := make([]T, len(coll.ShardNames))
@@ -152,45 +144,36 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 			}
 			return results, nil
 		}
-		if v.Converged() == nil && !again(err, write) || !patience.wait(ctx) {
+		if snap.Converged() == nil && !retriable(err, write) || !tries.wait(ctx) {
 			return nil, partial(err, write, len(done), len(coll.ShardNames))
 		}
-		v = r.sync(ctx)
+		snap = r.sync(ctx)
 	}
 }
 
-// partial is the error of a call when so many of all shards have obeyed.
-func partial(err error, write bool, done, all int) error {
-	e := forClient(err, write)
-	if !write || done == 0 {
-		return e
-	}
-	return apierror.New(e.Num, "done on %d of %d shards; on another: %w", done, all, e).WithStatus(e.Status())
-}
-
-// round is one attempt at all shards that are not done.
-type round[T any] struct {
+// pass is one call of all shards that are not done.
+type pass[T any] struct {
 	router *Router
-	view   *catalog.View
+	snap   *catalog.Snapshot
 	coll   *catalog.Collection
 	call   call[T]
 }
 
-func (r round[T]) at(ctx context.Context, shard string) (result T, err error) {
-	t, err := target(r.view, r.coll, shard)
+func (p pass[T]) at(ctx context.Context, shard string) (result T, err error) {
+	t, err := target(p.snap, p.coll, shard)
 	if err != nil {
 		return result, err
 	}
-	ctx, end := r.router.attempt(ctx, r.view, r.coll, shard)
+	ctx, end := p.router.attempt(ctx, p.snap, p.coll, shard)
 	defer end()
-	result, err = r.call(ctx, t, shard)
+	result, err = p.call(ctx, t, shard)
 	return result, overtaken(ctx, err)
 }
 
-// callShards makes the call for the shards that are not done, and gives the first error
-// that cannot be mended, or else the first.
-func callShards[T any](ctx context.Context, r round[T], done map[string]T) error {
-	names := r.coll.ShardNames
+// callShards makes the call for the shards that are not done. It returns the first error after
+// which no call may be made again, or else the first error.
+func callShards[T any](ctx context.Context, p pass[T], done map[string]T) error {
+	names := p.coll.ShardNames
 	results, errs := make([]T, len(names)), make([]error, len(names))
 	var g errgroup.Group
 	g.SetLimit(shardsAtOnce)
@@ -199,7 +182,7 @@ func callShards[T any](ctx context.Context, r round[T], done map[string]T) error
 			continue
 		}
 		g.Go(func() error {
-			results[i], errs[i] = r.at(ctx, shard)
+			results[i], errs[i] = p.at(ctx, shard)
 			return nil
 		})
 	}

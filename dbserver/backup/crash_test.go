@@ -86,14 +86,14 @@ func TestCrashWhileMakingAPiece(t *testing.T) {
 	r.set(true, false)
 	s.sealed(testID, "n")
 	r.set(true, true) // the commit in the agency
-	require.NoError(t, s.store.Publish(testID, "n"))
+	require.NoError(t, s.store.Attempts.Publish(t.Context(), testID, "n"))
 	for _, c := range r.finish(t) {
 		store := openStore(t, c.fs)
 		committed := ""
 		if c.mark {
 			committed = "n"
 		}
-		require.NoError(t, store.Resolve(t.Context(), func(_ context.Context, _, nonce string) (Fate, error) {
+		require.NoError(t, store.Attempts.Resolve(t.Context(), func(_ context.Context, _, nonce string) (Fate, error) {
 			return FateOf(nonce, committed, ""), nil
 		}), c.at)
 		if !c.mark {
@@ -101,7 +101,7 @@ func TestCrashWhileMakingAPiece(t *testing.T) {
 			continue
 		}
 		require.Equal(t, []string{testID}, names(t, c.fs, "data/backups"), "a committed piece is lost: %s", c.at)
-		v, err := store.Verify(t.Context(), testID)
+		v, err := store.Published.Verify(t.Context(), testID)
 		require.NoError(t, err, c.at)
 		require.Empty(t, v.Problems, c.at)
 		require.Equal(t, 50, rows(t, c.fs, "data/backups/"+testID+"/engine"), c.at)
@@ -116,7 +116,7 @@ func TestCrashWhileDeleting(t *testing.T) {
 	s.put(0, 50)
 	s.publish(testID, "n")
 	r.set(true, false)
-	require.NoError(t, s.store.Delete(testID))
+	require.NoError(t, s.store.Published.Delete(testID))
 	r.crash("nothing")
 	for _, c := range r.crashes {
 		store := openStore(t, c.fs)
@@ -124,7 +124,7 @@ func TestCrashWhileDeleting(t *testing.T) {
 			require.Empty(t, names(t, c.fs, "data/backups"), c.at)
 			continue
 		}
-		v, err := store.Verify(t.Context(), testID)
+		v, err := store.Published.Verify(t.Context(), testID)
 		require.NoError(t, err, c.at)
 		require.Empty(t, v.Problems, c.at)
 	}
@@ -141,18 +141,18 @@ func TestCrashWhileStaging(t *testing.T) {
 	s.put(30, 50)
 	s.close()
 	r.set(true, false)
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(3)))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(3)))
 	whole := 0
 	for _, c := range r.finish(t) {
 		store := openStore(t, c.fs)
-		staged, err := store.Staged()
+		staged, err := store.Restores.Staged()
 		require.NoError(t, err, c.at)
 		whole += len(staged)
 		decision := Remove
 		if whole%2 == 1 {
 			decision = Finish
 		}
-		require.NoError(t, store.ResolveStaged(t.Context(), func(context.Context, Staged) (Fate, error) { return decision, nil }), c.at)
+		require.NoError(t, store.Restores.ResolveStaged(t.Context(), func(context.Context, Staged) (Fate, error) { return decision, nil }), c.at)
 		if len(staged) > 0 && decision == Finish {
 			requireRestored(t, c.fs, store, 3, 30)
 			continue
@@ -176,26 +176,26 @@ func TestCrashWhileSwapping(t *testing.T) {
 	s.put(30, 50)
 	older := stageRequest(2)
 	older.FailsafeID, older.Nonce = "older_failsafe", "older"
-	require.NoError(t, s.store.Stage(t.Context(), older))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), older))
 	s.close()
-	_, err := s.store.FinishSwap(2, "older")
+	_, err := s.store.Restores.FinishSwap(2, "older")
 	require.NoError(t, err)
 	s.openEngine()
 	s.put(30, 70)
 	s.close()
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(3)))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(3)))
 	r.set(true, false)
-	_, err = s.store.FinishSwap(3, "restore")
+	_, err = s.store.Restores.FinishSwap(3, "restore")
 	require.NoError(t, err)
 	for i, c := range r.finish(t) {
 		store := openStore(t, c.fs)
 		again := c.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(uint64(i), 6))})
-		_, err := store.FinishSwap(3, "restore")
+		_, err := store.Restores.FinishSwap(3, "restore")
 		require.NoError(t, err, c.at)
 		requireSwapped(t, c.fs, store, c.at)
 
 		store = openStore(t, again)
-		_, err = store.FinishSwap(3, "restore")
+		_, err = store.Restores.FinishSwap(3, "restore")
 		require.NoError(t, err, c.at)
 		requireSwapped(t, again, store, c.at)
 	}
@@ -205,7 +205,7 @@ func requireSwapped(t *testing.T, fs vfs.FS, store *Store, at string) {
 	t.Helper()
 	require.Equal(t, []string{testID, failsafeID, "older_failsafe"}, names(t, fs, "data/backups"), "a crash in the middle of a swap: %s", at)
 	requireRestored(t, fs, store, 3, 30)
-	v, err := store.Verify(t.Context(), failsafeID)
+	v, err := store.Published.Verify(t.Context(), failsafeID)
 	require.NoError(t, err, at)
 	require.Empty(t, v.Problems, at)
 	require.Equal(t, 70, rows(t, fs, "data/backups/"+failsafeID+"/engine"), at)
@@ -225,20 +225,20 @@ func TestErrorsWhileSwapping(t *testing.T) {
 	for n := 1; ; n++ {
 		req := stageRequest(uint64(n))
 		req.FailsafeID = fmt.Sprint("failsafe", n)
-		require.NoError(t, s.store.Stage(t.Context(), req))
+		require.NoError(t, s.store.Restores.Stage(t.Context(), req))
 		f.arm(n)
-		_, err := s.store.FinishSwap(req.Epoch, "restore")
+		_, err := s.store.Restores.FinishSwap(req.Epoch, "restore")
 		if !f.arm(0) {
 			require.NoError(t, err)
 			require.Greater(t, n, 20, "too few operations failed")
 			return
 		}
 		store := openStore(t, failing) // the server starts again
-		_, again := store.FinishSwap(req.Epoch, "restore")
+		_, again := store.Restores.FinishSwap(req.Epoch, "restore")
 		require.NoError(t, again, "after %v", err)
 		requireRestored(t, mem, store, req.Epoch, 30)
 		if n > 1 {
-			require.NoError(t, store.Delete(fmt.Sprint("failsafe", n-1)), "it stays")
+			require.NoError(t, store.Published.Delete(fmt.Sprint("failsafe", n-1)), "it stays")
 		}
 		require.Equal(t, []string{testID, req.FailsafeID}, listed(t, store))
 	}
@@ -247,7 +247,7 @@ func TestErrorsWhileSwapping(t *testing.T) {
 // A certificate that is no JSON, or one before the links, is refused.
 func TestSealIsChecked(t *testing.T) {
 	s := newServer(t, vfs.NewMem())
-	require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n"))
-	require.Error(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{}")}))
-	require.ErrorContains(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{")}), "JSON")
+	require.NoError(t, s.store.Attempts.Prepare(t.Context(), s.e, testID, "n"))
+	require.Error(t, s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{}")}))
+	require.ErrorContains(t, s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage("{")}), "JSON")
 }

@@ -1,23 +1,26 @@
-// Package backup keeps a DB server's pieces: its parts of hot backups, made from
-// cuts of the engine, and the engines that restores set aside. It also stages a
-// piece as the next engine and puts it in place.
+// Package backup keeps a DB server's pieces: its parts of hot backups, made from cuts of
+// the engine, and the engines that restores set aside. It also stages a piece as the
+// next engine and puts it in place. One piece in its folder is package piece.
+//
+// A Store has four rooms over one data directory. They share the layout of the directory
+// (home) and the order of steps of one piece (turns), and nothing else:
+//
+//	Published  list, verify, copy, delete
+//	Attempts   prepare, cut, link, seal, publish; what becomes of a pending piece
+//	Incoming   pieces that a download brings
+//	Restores   stage, swap; what becomes of a staged restore
 //
 // # On disk
 //
 //	<data>/engine/                    the live engine
 //	<data>/engine.restore-<epoch>/    a staged restore: RESTORE.json, engine/
-//	<data>/backups/<id>/              a published piece:
-//	    META             client.Piece; what List reads
-//	    MANIFEST.json    name, size and SHA-256 of every file in engine/; where its replicas stand
-//	    AGENCY-DUMP.json the Plan at the cut
-//	    CERTIFICATE.json the evidence that the backup is one instant
-//	    ATTEMPT          id, nonce and kind of the attempt that made it
-//	    engine/          an engine directory, complete in itself
-//	<data>/backups/<id>.pending/      a piece that is not published yet
+//	<data>/backups/<id>/              a published piece, see package piece
+//	<data>/backups/<id>.pending/      a piece that is not published yet, and ATTEMPT:
+//	                                  id, nonce and kind of the attempt that makes it
 //	<anything>.removed, .tmp          leftovers; the next Open removes them
 //
-// Files that never change are hard links of the engine's. Everything goes through
-// vfs.FS and is published durably: write, sync, rename, sync the folder.
+// Files that never change are hard links of the engine's. Everything goes through vfs.FS
+// and is published durably: write, sync, rename, sync the folder.
 //
 // # A piece, step by step
 //
@@ -41,17 +44,17 @@
 //	            failsafe's META; rename to publish it       FinishSwap goes on
 //	            <staged> removed: the swap is finished      nothing left to do
 //
-// A staged engine has in it what each of its replicas was at the cut, by the backup's
-// certificate (replicas.go): its log ends there, or it knows that it was behind.
+// The replicas in a staged engine are what they were at the cut, by the backup's
+// certificate: the log of a replica that was in sync ends there, and any other replica
+// knows that it was behind.
 //
-// Which engine stands where is never guessed from which folders exist: a staged
-// engine carries a file RESTORED with its epoch and nonce. The engine must be
-// closed during FinishSwap and must not be opened while a committed swap is
-// unfinished.
+// The package never guesses from the folders that exist which engine stands where: a
+// staged engine carries a file RESTORED with its epoch and nonce. The engine must be
+// closed during FinishSwap, and must not be opened while a committed swap is unfinished.
 //
 // # What it does not do
 //
-// It asks neither the agency nor the gate: whether a backup is committed is told
-// to Resolve by its caller. Methods may be called from any goroutine; steps of one
-// piece wait for each other, and Drop stops a Link under way.
+// It asks neither the agency nor the gate: its caller tells Resolve whether a backup is
+// committed. Methods may be called from any goroutine. Steps of one piece wait for each
+// other, no longer than their contexts allow, and Drop stops a Link that runs.
 package backup

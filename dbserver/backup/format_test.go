@@ -35,11 +35,11 @@ func TestServerOfEarlierFormat(t *testing.T) {
 			epoch, shards := openedEngine(t, store.EngineDir())
 			require.EqualValues(t, 1, epoch)
 			require.NotEmpty(t, shards)
-			pieces, err := store.List(dbclient.ListRequest{})
+			pieces, err := store.Published.List(dbclient.ListRequest{})
 			require.NoError(t, err)
 			require.Len(t, pieces, 3)
 			for _, p := range pieces {
-				v, err := store.Verify(t.Context(), p.ID)
+				v, err := store.Published.Verify(t.Context(), p.ID)
 				require.NoError(t, err)
 				require.Empty(t, v.Problems, p.ID)
 			}
@@ -49,9 +49,9 @@ func TestServerOfEarlierFormat(t *testing.T) {
 			}
 			for _, p := range pieces { // what is staged last is swapped in
 				req.ID = p.ID
-				require.NoError(t, store.Stage(t.Context(), req), p.ID)
+				require.NoError(t, store.Restores.Stage(t.Context(), req), p.ID)
 			}
-			swapped, err := store.FinishSwap(req.Epoch, req.Nonce)
+			swapped, err := store.Restores.FinishSwap(req.Epoch, req.Nonce)
 			require.NoError(t, err)
 			require.True(t, swapped)
 			epoch, restored := openedEngine(t, store.EngineDir())

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/dbserver/backup/piece"
 	"stasis/dbserver/engine"
 )
 
@@ -21,7 +22,7 @@ type readsFS struct {
 }
 
 func (f *readsFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
-	if engine.IsImmutable(name) && strings.Contains(name, suffixPending) {
+	if engine.IsImmutable(name) && strings.Contains(name, piece.SuffixPending) {
 		f.mu.Lock()
 		f.tables = append(f.tables, f.PathBase(name))
 		f.mu.Unlock()
@@ -37,10 +38,10 @@ func (f *readsFS) take() []string {
 	return read
 }
 
-func manifestOf(t testing.TB, s *Store, id string) Manifest {
+func manifestOf(t testing.TB, s *Store, id string) piece.Manifest {
 	t.Helper()
-	var m Manifest
-	require.NoError(t, s.fs.readJSON(s.fs.PathJoin(s.published(id), fileManifest), &m))
+	var m piece.Manifest
+	require.NoError(t, s.Published.disk.ReadJSON(s.Published.disk.PathJoin(s.Published.publishedPath(id), piece.FileManifest), &m))
 	return m
 }
 
@@ -65,7 +66,7 @@ func TestTablesAreHashedOnce(t *testing.T) {
 	}
 	// What was taken over is what reading would have given.
 	for _, f := range manifestOf(t, s.store, "second").Files {
-		sum, err := s.store.hash(t.Context(), s.store.fs.PathJoin(s.store.published("second"), dirEngine, f.Name))
+		sum, err := piece.Hash(t.Context(), disk, disk.PathJoin(s.store.Published.publishedPath("second"), piece.DirEngine, f.Name))
 		require.NoError(t, err)
 		require.Equal(t, sum, f.SHA256, f.Name)
 	}
@@ -95,10 +96,10 @@ func TestHashesOfADamagedManifestAreNotTaken(t *testing.T) {
 	s := newServer(t, disk)
 	s.put(0, 600)
 	s.publish("first", "n1")
-	require.NotEmpty(t, s.store.hashesOfEarlier())
-	path := "data/backups/first/" + fileManifest
+	require.NotEmpty(t, s.store.Published.knownHashes(disk))
+	path := "data/backups/first/" + piece.FileManifest
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, append(raw, '\n'), 0o600))
-	require.Empty(t, s.store.hashesOfEarlier())
+	require.Empty(t, s.store.Published.knownHashes(disk))
 }

@@ -1,6 +1,8 @@
 package backup
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
@@ -55,7 +58,7 @@ func newServer(t testing.TB, fs vfs.FS) *server {
 
 func openStore(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	require.NoError(t, disk{fs}.mkdir("data"))
+	require.NoError(t, piece.Disk{FS: fs}.MakeDir("data"))
 	store, err := Open(Config{
 		FS: fs, Dir: "data", ServerID: "PRMR-1", Version: "1", Engine: testOptions,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Warn}),
@@ -114,7 +117,7 @@ func linkRequest(id, nonce string) dbclient.LinkRequest {
 // sealed makes a pending piece, complete with its certificate.
 func (s *server) sealed(id, nonce string) dbclient.Piece {
 	s.t.Helper()
-	require.NoError(s.t, s.store.Prepare(s.t.Context(), s.e, id, nonce))
+	require.NoError(s.t, s.store.Attempts.Prepare(s.t.Context(), s.e, id, nonce))
 	return s.sealedAfterPrepare(id, nonce)
 }
 
@@ -122,24 +125,24 @@ func (s *server) sealed(id, nonce string) dbclient.Piece {
 func (s *server) sealedAfterPrepare(id, nonce string) dbclient.Piece {
 	s.t.Helper()
 	ctx := s.t.Context()
-	_, err := s.store.Cut(ctx, s.e, id, nonce)
+	_, err := s.store.Attempts.Cut(ctx, s.e, id, nonce)
 	require.NoError(s.t, err)
-	piece, err := s.store.Link(ctx, linkRequest(id, nonce))
+	meta, err := s.store.Attempts.Link(ctx, linkRequest(id, nonce))
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.store.Seal(dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(testCert)}))
-	return piece
+	require.NoError(s.t, s.store.Attempts.Seal(s.t.Context(), dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(testCert)}))
+	return meta
 }
 
 func (s *server) publish(id, nonce string) dbclient.Piece {
 	s.t.Helper()
-	piece := s.sealed(id, nonce)
-	require.NoError(s.t, s.store.Publish(id, nonce))
-	return piece
+	meta := s.sealed(id, nonce)
+	require.NoError(s.t, s.store.Attempts.Publish(s.t.Context(), id, nonce))
+	return meta
 }
 
 func listed(t testing.TB, s *Store) []string {
 	t.Helper()
-	pieces, err := s.List(dbclient.ListRequest{})
+	pieces, err := s.Published.List(dbclient.ListRequest{})
 	require.NoError(t, err)
 	ids := []string{}
 	for _, p := range pieces {
@@ -150,7 +153,7 @@ func listed(t testing.TB, s *Store) []string {
 
 func requireIntact(t testing.TB, s *Store, id string) dbclient.VerifyResponse {
 	t.Helper()
-	v, err := s.Verify(t.Context(), id)
+	v, err := s.Published.Verify(t.Context(), id)
 	require.NoError(t, err)
 	require.Empty(t, v.Problems)
 	return v
@@ -170,7 +173,7 @@ func contents(t testing.TB, fs vfs.FS, dir string) map[string]string {
 			maps.Copy(found, contents(t, fs, path))
 			continue
 		}
-		data, err := disk{fs}.readFile(path)
+		data, err := piece.Disk{FS: fs}.ReadFile(path)
 		require.NoError(t, err)
 		found[path] = string(data)
 	}
@@ -231,4 +234,9 @@ func (f *fault) arm(n int) (fired bool) {
 	fired = f.fired > 0
 	f.left, f.fired = n, 0
 	return fired
+}
+
+func hashOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

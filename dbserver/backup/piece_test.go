@@ -15,40 +15,42 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
 func TestPieceFromCutToDelete(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)
 	s.put(0, 200)
-	piece := s.sealed(testID, "n1")
+	meta := s.sealed(testID, "n1")
 	require.Empty(t, listed(t, s.store), "not published yet")
-	require.NoError(t, s.store.Publish(testID, "n1"))
-	require.NoError(t, s.store.Publish(testID, "n1"), "publishing twice is harmless")
+	require.NoError(t, s.store.Attempts.Publish(t.Context(), testID, "n1"))
+	require.NoError(t, s.store.Attempts.Publish(t.Context(), testID, "n1"), "publishing twice is harmless")
 	s.put(200, 300)
 
 	require.Equal(t, []string{testID}, listed(t, s.store))
-	pieces, err := s.store.List(dbclient.ListRequest{IDs: []string{testID, "other"}, WithDetails: true})
+	pieces, err := s.store.Published.List(dbclient.ListRequest{IDs: []string{testID, "other"}, WithDetails: true})
 	require.NoError(t, err)
 	require.Len(t, pieces, 1)
-	require.Equal(t, piece, pieces[0].Piece)
-	require.Equal(t, "PRMR-1", piece.ServerID)
-	require.Equal(t, dbclient.PieceHot, piece.Kind)
-	require.Positive(t, piece.NrFiles)
+	require.Equal(t, meta, pieces[0].Piece)
+	require.Equal(t, "PRMR-1", meta.ServerID)
+	require.Equal(t, dbclient.PieceHot, meta.Kind)
+	require.Positive(t, meta.NrFiles)
 	require.EqualValues(t, 7, pieces[0].AgencyDump.Index)
 	require.JSONEq(t, testCert, string(pieces[0].Certificate))
 
 	v := requireIntact(t, s.store, testID)
-	require.Equal(t, piece.NrFiles, v.Files)
-	require.Equal(t, piece.SizeInBytes, v.Bytes)
+	require.Equal(t, meta.NrFiles, v.Files)
+	require.Equal(t, meta.SizeInBytes, v.Bytes)
 	require.Equal(t, 200, rows(t, mem, "data/backups/"+testID+"/engine"))
 
-	require.NoError(t, s.store.Delete(testID))
+	require.NoError(t, s.store.Published.Delete(testID))
 	require.Empty(t, names(t, mem, "data/backups"))
-	require.ErrorIs(t, s.store.Delete(testID), apierror.FileNotFound)
-	_, err = s.store.Verify(t.Context(), testID)
+	require.ErrorIs(t, s.store.Published.Delete(testID), apierror.FileNotFound)
+	_, err = s.store.Published.Verify(t.Context(), testID)
 	require.ErrorIs(t, err, apierror.FileNotFound)
 }
 
@@ -57,23 +59,23 @@ func TestNoPathIsMadeOfABadID(t *testing.T) {
 	before := contents(t, s.fs, "data")
 	for _, id := range []string{"", ".", "..", "../x", "a/b", `a\b`, "a\x00b", "-x", ".x", "x.pending", "x.removed", "x.tmp", strings.Repeat("x", 201), "ä"} {
 		ctx := t.Context()
-		require.ErrorIs(t, s.store.Prepare(ctx, s.e, id, "n"), apierror.BadParameter, "%q", id)
-		_, err := s.store.Cut(ctx, s.e, id, "n")
+		require.ErrorIs(t, s.store.Attempts.Prepare(ctx, s.e, id, "n"), apierror.BadParameter, "%q", id)
+		_, err := s.store.Attempts.Cut(ctx, s.e, id, "n")
 		require.ErrorIs(t, err, apierror.BadParameter)
-		_, err = s.store.Link(ctx, linkRequest(id, "n"))
+		_, err = s.store.Attempts.Link(ctx, linkRequest(id, "n"))
 		require.ErrorIs(t, err, apierror.BadParameter)
-		require.ErrorIs(t, s.store.Seal(dbclient.SealRequest{ID: id}), apierror.BadParameter)
-		require.ErrorIs(t, s.store.Publish(id, "n"), apierror.BadParameter)
-		require.ErrorIs(t, s.store.Drop(id, "n"), apierror.BadParameter)
-		require.ErrorIs(t, s.store.Delete(id), apierror.BadParameter)
-		_, err = s.store.Verify(ctx, id)
+		require.ErrorIs(t, s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: id}), apierror.BadParameter)
+		require.ErrorIs(t, s.store.Attempts.Publish(t.Context(), id, "n"), apierror.BadParameter)
+		require.ErrorIs(t, s.store.Attempts.Drop(t.Context(), id, "n"), apierror.BadParameter)
+		require.ErrorIs(t, s.store.Published.Delete(id), apierror.BadParameter)
+		_, err = s.store.Published.Verify(ctx, id)
 		require.ErrorIs(t, err, apierror.BadParameter)
-		require.Error(t, s.store.Stage(ctx, dbclient.StageRequest{ID: id, Epoch: 1, Nonce: "n", FailsafeID: "f"}))
-		require.Error(t, s.store.Stage(ctx, dbclient.StageRequest{ID: "x", Epoch: 1, Nonce: "n", FailsafeID: id}))
+		require.Error(t, s.store.Restores.Stage(ctx, dbclient.StageRequest{ID: id, Epoch: 1, Nonce: "n", FailsafeID: "f"}))
+		require.Error(t, s.store.Restores.Stage(ctx, dbclient.StageRequest{ID: "x", Epoch: 1, Nonce: "n", FailsafeID: id}))
 	}
-	require.ErrorIs(t, CheckLabel("a/b"), apierror.BadParameter)
-	require.ErrorIs(t, CheckLabel(""), apierror.BadParameter)
-	require.NoError(t, CheckLabel("7a9b_x.y-z"))
+	require.ErrorIs(t, backupname.CheckLabel("a/b"), apierror.BadParameter)
+	require.ErrorIs(t, backupname.CheckLabel(""), apierror.BadParameter)
+	require.NoError(t, backupname.CheckLabel("7a9b_x.y-z"))
 	require.Equal(t, before, contents(t, s.fs, "data"))
 }
 
@@ -81,29 +83,29 @@ func TestNoPathIsMadeOfABadID(t *testing.T) {
 func TestAnotherNonceIsRefused(t *testing.T) {
 	s := newServer(t, vfs.NewMem())
 	ctx := t.Context()
-	require.NoError(t, s.store.Prepare(ctx, s.e, testID, "n1"))
-	require.NoError(t, s.store.Prepare(ctx, s.e, testID, "n1"), "again")
-	require.ErrorIs(t, s.store.Prepare(ctx, s.e, testID, "n2"), apierror.BackupConflict, "another attempt's piece is taken")
-	_, err := s.store.Cut(ctx, s.e, testID, "n2")
+	require.NoError(t, s.store.Attempts.Prepare(ctx, s.e, testID, "n1"))
+	require.NoError(t, s.store.Attempts.Prepare(ctx, s.e, testID, "n1"), "again")
+	require.ErrorIs(t, s.store.Attempts.Prepare(ctx, s.e, testID, "n2"), apierror.BackupConflict, "another attempt's piece is taken")
+	_, err := s.store.Attempts.Cut(ctx, s.e, testID, "n2")
 	require.ErrorIs(t, err, apierror.BackupConflict)
-	_, err = s.store.Link(ctx, linkRequest(testID, "n1"))
+	_, err = s.store.Attempts.Link(ctx, linkRequest(testID, "n1"))
 	require.Error(t, err, "no cut yet")
-	_, err = s.store.Cut(ctx, s.e, testID, "n1")
+	_, err = s.store.Attempts.Cut(ctx, s.e, testID, "n1")
 	require.NoError(t, err)
-	_, err = s.store.Link(ctx, linkRequest(testID, "n2"))
+	_, err = s.store.Attempts.Link(ctx, linkRequest(testID, "n2"))
 	require.ErrorIs(t, err, apierror.BackupConflict)
-	first, err := s.store.Link(ctx, linkRequest(testID, "n1"))
+	first, err := s.store.Attempts.Link(ctx, linkRequest(testID, "n1"))
 	require.NoError(t, err)
-	again, err := s.store.Link(ctx, linkRequest(testID, "n1"))
+	again, err := s.store.Attempts.Link(ctx, linkRequest(testID, "n1"))
 	require.NoError(t, err)
 	require.Equal(t, first, again, "a lost answer is given again")
-	require.Error(t, s.store.Publish(testID, "n1"), "not sealed")
-	require.ErrorIs(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n2", Certificate: json.RawMessage("{}")}), apierror.BackupConflict)
-	require.NoError(t, s.store.Drop(testID, "n2"), "nothing of n2 is here")
-	require.NoError(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage("{}")}))
-	require.NoError(t, s.store.Publish(testID, "n1"))
-	require.ErrorIs(t, s.store.Prepare(ctx, s.e, testID, "n3"), apierror.BackupConflict)
-	require.ErrorIs(t, s.store.Publish(testID, "n3"), apierror.BackupConflict)
+	require.Error(t, s.store.Attempts.Publish(t.Context(), testID, "n1"), "not sealed")
+	require.ErrorIs(t, s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: testID, Nonce: "n2", Certificate: json.RawMessage("{}")}), apierror.BackupConflict)
+	require.NoError(t, s.store.Attempts.Drop(t.Context(), testID, "n2"), "nothing of n2 is here")
+	require.NoError(t, s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage("{}")}))
+	require.NoError(t, s.store.Attempts.Publish(t.Context(), testID, "n1"))
+	require.ErrorIs(t, s.store.Attempts.Prepare(ctx, s.e, testID, "n3"), apierror.BackupConflict)
+	require.ErrorIs(t, s.store.Attempts.Publish(t.Context(), testID, "n3"), apierror.BackupConflict)
 }
 
 func TestDropAtEveryStep(t *testing.T) {
@@ -112,11 +114,11 @@ func TestDropAtEveryStep(t *testing.T) {
 	s.put(0, 50)
 	ctx := t.Context()
 	steps := []func(id string) error{
-		func(id string) error { return s.store.Prepare(ctx, s.e, id, "n") },
-		func(id string) error { _, err := s.store.Cut(ctx, s.e, id, "n"); return err },
-		func(id string) error { _, err := s.store.Link(ctx, linkRequest(id, "n")); return err },
+		func(id string) error { return s.store.Attempts.Prepare(ctx, s.e, id, "n") },
+		func(id string) error { _, err := s.store.Attempts.Cut(ctx, s.e, id, "n"); return err },
+		func(id string) error { _, err := s.store.Attempts.Link(ctx, linkRequest(id, "n")); return err },
 		func(id string) error {
-			return s.store.Seal(dbclient.SealRequest{ID: id, Nonce: "n", Certificate: json.RawMessage("{}")})
+			return s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: id, Nonce: "n", Certificate: json.RawMessage("{}")})
 		},
 	}
 	for n := range len(steps) + 1 {
@@ -124,11 +126,11 @@ func TestDropAtEveryStep(t *testing.T) {
 		for _, step := range steps[:n] {
 			require.NoError(t, step(id))
 		}
-		require.NoError(t, s.store.Drop(id, "n"))
-		require.NoError(t, s.store.Drop(id, "n"), "dropping twice is harmless")
+		require.NoError(t, s.store.Attempts.Drop(t.Context(), id, "n"))
+		require.NoError(t, s.store.Attempts.Drop(t.Context(), id, "n"), "dropping twice is harmless")
 		require.Empty(t, names(t, mem, "data/backups"))
 	}
-	require.Empty(t, s.store.attempts)
+	require.Empty(t, s.store.Attempts.turns.pieces)
 }
 
 // A context that ends, and a Drop from elsewhere, end a Link; nothing remains.
@@ -136,12 +138,12 @@ func TestLinkIsCancelled(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)
 	s.put(0, 50)
-	require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n"))
-	_, err := s.store.Cut(t.Context(), s.e, testID, "n")
+	require.NoError(t, s.store.Attempts.Prepare(t.Context(), s.e, testID, "n"))
+	_, err := s.store.Attempts.Cut(t.Context(), s.e, testID, "n")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = s.store.Link(ctx, linkRequest(testID, "n"))
+	_, err = s.store.Attempts.Link(ctx, linkRequest(testID, "n"))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, names(t, mem, "data/backups"))
 	s.publish(testID, "n2")
@@ -163,15 +165,15 @@ func TestDiskFullWhileLinking(t *testing.T) {
 	s.put(0, 150)
 	for n := 1; ; n++ {
 		id := fmt.Sprint("full", n)
-		require.NoError(t, s.store.Prepare(t.Context(), s.e, id, "n"))
+		require.NoError(t, s.store.Attempts.Prepare(t.Context(), s.e, id, "n"))
 		full.arm(n)
-		_, err := s.store.Cut(t.Context(), s.e, id, "n")
+		_, err := s.store.Attempts.Cut(t.Context(), s.e, id, "n")
 		require.NoError(t, err)
-		_, err = s.store.Link(t.Context(), linkRequest(id, "n"))
+		_, err = s.store.Attempts.Link(t.Context(), linkRequest(id, "n"))
 		if !full.arm(0) {
 			require.NoError(t, err)
 			require.Greater(t, n, 5, "too few operations failed")
-			require.NoError(t, s.store.Drop(id, "n"))
+			require.NoError(t, s.store.Attempts.Drop(t.Context(), id, "n"))
 			break
 		}
 		require.ErrorIs(t, err, apierror.NoSpace, "operation %d", n)
@@ -216,13 +218,13 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 			return "engine/" + filepath.Base(path) + ": missing"
 		},
 		"additional file": func(t *testing.T, mem *vfs.MemFS) string {
-			require.NoError(t, disk{mem}.writeFile(dir+"/engine/999999.sst", []byte("x")))
+			require.NoError(t, piece.Disk{FS: mem}.WriteFile(dir+"/engine/999999.sst", []byte("x")))
 			return "engine/999999.sst: not in the manifest"
 		},
 		"changed manifest": func(t *testing.T, mem *vfs.MemFS) string {
-			data, err := disk{mem}.readFile(dir + "/MANIFEST.json")
+			data, err := piece.Disk{FS: mem}.ReadFile(dir + "/MANIFEST.json")
 			require.NoError(t, err)
-			require.NoError(t, disk{mem}.writeFile(dir+"/MANIFEST.json", append(data, ' ')))
+			require.NoError(t, piece.Disk{FS: mem}.WriteFile(dir+"/MANIFEST.json", append(data, ' ')))
 			return "MANIFEST.json: differs from the hash in META"
 		},
 		"changed dump": func(t *testing.T, mem *vfs.MemFS) string {
@@ -234,7 +236,7 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 			return "CERTIFICATE.json: missing"
 		},
 		"unreadable META": func(t *testing.T, mem *vfs.MemFS) string {
-			require.NoError(t, disk{mem}.writeFile(dir+"/META", []byte("{")))
+			require.NoError(t, piece.Disk{FS: mem}.WriteFile(dir+"/META", []byte("{")))
 			return "META: "
 		},
 	} {
@@ -242,15 +244,15 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 			mem := vfs.NewMem()
 			s := newServer(t, mem)
 			s.put(0, 150)
-			require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n"))
+			require.NoError(t, s.store.Attempts.Prepare(t.Context(), s.e, testID, "n"))
 			s.put(150, 151) // in the log, which would be empty without it
 			s.sealedAfterPrepare(testID, "n")
-			require.NoError(t, s.store.Publish(testID, "n"))
+			require.NoError(t, s.store.Attempts.Publish(t.Context(), testID, "n"))
 			before := contents(t, mem, dir)
 			requireIntact(t, s.store, testID)
 			require.Equal(t, before, contents(t, mem, dir), "verifying changes nothing")
 			want := damage(t, mem)
-			v, err := s.store.Verify(t.Context(), testID)
+			v, err := s.store.Published.Verify(t.Context(), testID)
 			require.NoError(t, err)
 			require.Contains(t, strings.Join(v.Problems, "\n"), want, "damage is not found")
 		})
@@ -263,11 +265,11 @@ func TestVerifyIsCancelled(t *testing.T) {
 	s.publish(testID, "n")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.store.Verify(ctx, testID)
+	_, err := s.store.Published.Verify(ctx, testID)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// What the agency decided settles pending pieces; anything undecided stays.
+// What the agency decided is done to pending pieces; anything undecided stays.
 func TestResolve(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)
@@ -278,7 +280,7 @@ func TestResolve(t *testing.T) {
 	require.NoError(t, mem.MkdirAll("data/backups/torn.pending", 0o755))
 	store := openStore(t, mem) // a restart
 	require.Empty(t, listed(t, store))
-	err := store.Resolve(t.Context(), func(_ context.Context, id, nonce string) (Fate, error) {
+	err := store.Attempts.Resolve(t.Context(), func(_ context.Context, id, nonce string) (Fate, error) {
 		if id == "asked" {
 			return Keep, errors.New("agency unreachable")
 		}
@@ -291,8 +293,8 @@ func TestResolve(t *testing.T) {
 	requireIntact(t, store, "committed")
 }
 
-// Who made a pending piece is not known as long as its attempt cannot be read. It
-// may be committed, so it stays until it can.
+// As long as the attempt of a pending piece cannot be read, its backup is not known. It may
+// be committed, so the piece stays.
 func TestUnreadableAttemptIsNotTakenForNone(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)
@@ -304,11 +306,11 @@ func TestUnreadableAttemptIsNotTakenForNone(t *testing.T) {
 	store := openStore(t, broken.wrap(mem))
 	decide := func(_ context.Context, _, nonce string) (Fate, error) { return FateOf(nonce, "n", ""), nil }
 	broken.arm(1)
-	require.NoError(t, store.Resolve(t.Context(), decide))
+	require.NoError(t, store.Attempts.Resolve(t.Context(), decide))
 	require.True(t, broken.arm(1))
-	require.Equal(t, []string{testID + suffixPending}, names(t, mem, "data/backups"))
-	require.ErrorContains(t, store.Drop(testID, "another"), "too many open files")
+	require.Equal(t, []string{testID + piece.SuffixPending}, names(t, mem, "data/backups"))
+	require.ErrorContains(t, store.Attempts.Drop(t.Context(), testID, "another"), "too many open files")
 	require.True(t, broken.arm(0))
-	require.NoError(t, store.Resolve(t.Context(), decide))
+	require.NoError(t, store.Attempts.Resolve(t.Context(), decide))
 	requireIntact(t, store, testID)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
@@ -40,16 +41,16 @@ func at(seq uint64) dbclient.Position {
 func (s *server) withReplicas(statements ...dbclient.ShardStatement) dbclient.Piece {
 	s.t.Helper()
 	ctx := s.t.Context()
-	require.NoError(s.t, s.store.Prepare(ctx, s.e, testID, "n1"))
-	_, err := s.store.Cut(ctx, s.e, testID, "n1")
+	require.NoError(s.t, s.store.Attempts.Prepare(ctx, s.e, testID, "n1"))
+	_, err := s.store.Attempts.Cut(ctx, s.e, testID, "n1")
 	require.NoError(s.t, err)
 	req := linkRequest(testID, "n1")
 	req.Statements = statements
-	piece, err := s.store.Link(ctx, req)
+	meta, err := s.store.Attempts.Link(ctx, req)
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage(testCert)}))
-	require.NoError(s.t, s.store.Publish(testID, "n1"))
-	return piece
+	require.NoError(s.t, s.store.Attempts.Seal(s.t.Context(), dbclient.SealRequest{ID: testID, Nonce: "n1", Certificate: json.RawMessage(testCert)}))
+	require.NoError(s.t, s.store.Attempts.Publish(s.t.Context(), testID, "n1"))
+	return meta
 }
 
 var stated = []dbclient.ShardStatement{
@@ -64,23 +65,23 @@ func TestPieceSaysWhereItsReplicasStand(t *testing.T) {
 	s := newServer(t, vfs.NewMem())
 	s.follower("s1", 7, 3)
 	s.follower("s2", 4, 4)
-	piece := s.withReplicas(stated...)
+	meta := s.withReplicas(stated...)
 	tenure := dbclient.Tenure{Term: 3, Reboot: 1}
 	want := map[string]dbclient.PieceReplica{"s1": {Last: at(7), Committed: 3, At: &tenure}, "s2": {Last: at(4), Committed: 4}}
-	require.Equal(t, want, piece.Replicas)
+	require.Equal(t, want, meta.Replicas)
 	s.follower("s3", 1, 1) // after the cut
 	require.Equal(t, want, requireIntact(t, s.store, testID).Piece.Replicas)
-	details, err := s.store.List(dbclient.ListRequest{WithDetails: true})
+	details, err := s.store.Published.List(dbclient.ListRequest{WithDetails: true})
 	require.NoError(t, err)
 	require.Equal(t, want, details[0].Replicas)
-	plain, err := s.store.List(dbclient.ListRequest{})
+	plain, err := s.store.Published.List(dbclient.ListRequest{})
 	require.NoError(t, err)
 	require.Empty(t, plain[0].Replicas, "a list would grow with the shards")
 
 	// A manifest that says something else is found out, though its own hash is right.
-	dir := s.store.published(testID)
-	var m Manifest
-	require.NoError(t, s.store.fs.readJSON(s.fs.PathJoin(dir, fileManifest), &m))
+	dir := s.store.Published.publishedPath(testID)
+	var m piece.Manifest
+	require.NoError(t, s.store.Published.disk.ReadJSON(s.fs.PathJoin(dir, piece.FileManifest), &m))
 	require.Equal(t, stated, m.Statements)
 	for name, spoil := range map[string]func(map[string]dbclient.PieceReplica){
 		"another position": func(r map[string]dbclient.PieceReplica) { r["s2"] = dbclient.PieceReplica{Last: at(9), Committed: 4} },
@@ -91,13 +92,13 @@ func TestPieceSaysWhereItsReplicasStand(t *testing.T) {
 			changed := m
 			changed.Replicas = map[string]dbclient.PieceReplica{"s1": want["s1"], "s2": want["s2"]}
 			spoil(changed.Replicas)
-			data, err := changed.encode()
+			data, err := json.MarshalIndent(changed, "", " ")
 			require.NoError(t, err)
-			require.NoError(t, s.store.fs.writeFile(s.fs.PathJoin(dir, fileManifest), data))
-			meta := piece
-			meta.Replicas, meta.ManifestSHA256 = nil, sumOf(data)
-			require.NoError(t, s.store.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), meta))
-			v, err := s.store.Verify(t.Context(), testID)
+			require.NoError(t, s.store.Published.disk.WriteFile(s.fs.PathJoin(dir, piece.FileManifest), data))
+			changedMeta := meta
+			changedMeta.Replicas, changedMeta.ManifestSHA256 = nil, hashOf(data)
+			require.NoError(t, s.store.Published.disk.WriteJSON(s.fs.PathJoin(dir, piece.FileMeta), changedMeta))
+			v, err := s.store.Published.Verify(t.Context(), testID)
 			require.NoError(t, err)
 			require.Len(t, v.Problems, 1)
 			require.Contains(t, v.Problems[0], "engine: the replica of shard s")
@@ -127,10 +128,10 @@ func TestReadingReplicasIsProgress(t *testing.T) {
 		}
 	}})
 	s.follower("s1", 7, 3)
-	require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n1"))
-	_, err := s.store.Cut(t.Context(), s.e, testID, "n1")
+	require.NoError(t, s.store.Attempts.Prepare(t.Context(), s.e, testID, "n1"))
+	_, err := s.store.Attempts.Cut(t.Context(), s.e, testID, "n1")
 	require.NoError(t, err)
-	_, err = s.store.Link(engine.WithMeter(t.Context(), meter), linkRequest(testID, "n1"))
+	_, err = s.store.Attempts.Link(engine.WithMeter(t.Context(), meter), linkRequest(testID, "n1"))
 	require.NoError(t, err)
 	require.Greater(t, len(done), 1, "the engine of the piece was not opened")
 	require.Greater(t, done[len(done)-1], done[0])
@@ -144,13 +145,13 @@ func TestStageTellsReplicasWhatTheyWere(t *testing.T) {
 	s.follower("s2", 6, 4)
 	s.follower("s3", 6, 4) // of which nothing is certified
 	s.withReplicas(stated...)
-	before := contents(t, s.fs, s.store.published(testID))
+	before := contents(t, s.fs, s.store.Published.publishedPath(testID))
 	req := dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f", Statements: stated}
-	require.NoError(t, s.store.Stage(t.Context(), req))
-	require.Equal(t, before, contents(t, s.fs, s.store.published(testID)))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), req))
+	require.Equal(t, before, contents(t, s.fs, s.store.Published.publishedPath(testID)))
 	o := testOptions
 	o.FS = s.fs
-	e, err := engine.Open(s.fs.PathJoin(s.store.staged(1), dirEngine), o)
+	e, err := engine.Open(s.fs.PathJoin(s.store.Restores.stagedPath(1), piece.DirEngine), o)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	for name, want := range map[string]uint64{"s1": 5, "s2": 4, "s3": 6} {
@@ -170,8 +171,8 @@ func TestStageRefusesAReplicaThatWasNotInSync(t *testing.T) {
 	for name, st := range map[string]dbclient.ShardStatement{"it is behind": stated[0], "there is none": {Shard: "s8", InSync: []string{"PRMR-1"}}} {
 		t.Run(name, func(t *testing.T) {
 			req := dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f", Statements: []dbclient.ShardStatement{st}}
-			require.ErrorContains(t, s.store.Stage(t.Context(), req), "engine of the piece")
-			staged, err := s.store.Staged()
+			require.ErrorContains(t, s.store.Restores.Stage(t.Context(), req), "engine of the piece")
+			staged, err := s.store.Restores.Staged()
 			require.NoError(t, err)
 			require.Empty(t, staged)
 		})
@@ -182,26 +183,26 @@ func TestStageRefusesAReplicaThatWasNotInSync(t *testing.T) {
 func TestPieceOfFormatOne(t *testing.T) {
 	s := newServer(t, vfs.NewMem())
 	s.follower("s1", 7, 3)
-	piece := s.withReplicas()
-	dir := s.store.published(testID)
+	meta := s.withReplicas()
+	dir := s.store.Published.publishedPath(testID)
 	var m map[string]any
-	require.NoError(t, s.store.fs.readJSON(s.fs.PathJoin(dir, fileManifest), &m))
+	require.NoError(t, s.store.Published.disk.ReadJSON(s.fs.PathJoin(dir, piece.FileManifest), &m))
 	m["format"] = 1
 	delete(m, "replicas")
 	data, err := json.Marshal(m)
 	require.NoError(t, err)
-	require.NoError(t, s.store.fs.writeFile(s.fs.PathJoin(dir, fileManifest), data))
-	piece.Replicas, piece.ManifestSHA256 = nil, sumOf(data)
-	require.NoError(t, s.store.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece))
+	require.NoError(t, s.store.Published.disk.WriteFile(s.fs.PathJoin(dir, piece.FileManifest), data))
+	meta.Replicas, meta.ManifestSHA256 = nil, hashOf(data)
+	require.NoError(t, s.store.Published.disk.WriteJSON(s.fs.PathJoin(dir, piece.FileMeta), meta))
 	require.Empty(t, requireIntact(t, s.store, testID).Piece.Replicas)
-	require.NoError(t, s.store.Stage(t.Context(), dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"}))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"}))
 
-	m["format"] = manifestFormat + 1
+	m["format"] = piece.ManifestFormat + 1
 	data, err = json.Marshal(m)
 	require.NoError(t, err)
-	require.NoError(t, s.store.fs.writeFile(s.fs.PathJoin(dir, fileManifest), data))
-	piece.ManifestSHA256 = sumOf(data)
-	require.NoError(t, s.store.fs.writeJSON(s.fs.PathJoin(dir, fileMeta), piece))
-	err = s.store.Stage(t.Context(), dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"})
+	require.NoError(t, s.store.Published.disk.WriteFile(s.fs.PathJoin(dir, piece.FileManifest), data))
+	meta.ManifestSHA256 = hashOf(data)
+	require.NoError(t, s.store.Published.disk.WriteJSON(s.fs.PathJoin(dir, piece.FileMeta), meta))
+	err = s.store.Restores.Stage(t.Context(), dbclient.StageRequest{ID: testID, Source: "PRMR-1", Epoch: 1, Nonce: "r", FailsafeID: "f"})
 	require.ErrorContains(t, err, "a newer version made the piece")
 }

@@ -6,20 +6,22 @@ import (
 	"fmt"
 	"io/fs"
 
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
-// FinishSwap puts the engine that this nonce staged for epoch in place of the
-// live one, which becomes the failsafe piece, or finishes doing so after a crash
-// at any point. swapped is false when nothing is staged for epoch: it was finished
-// before, or never staged. Another nonce's restore is apierror.BackupConflict and
-// stays. The restore must be committed and the engine closed. Older failsafe pieces stay:
-// this one may be the only part of its backup yet, and the agency says when they go.
-func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error) {
-	req, found, err := s.restore(epoch)
+// FinishSwap puts the engine that this nonce staged for epoch in place of the live one,
+// which becomes the failsafe piece. It also finishes a swap that a crash interrupted at
+// any point. swapped is false if nothing is staged for epoch: the swap was finished
+// before, or the restore was never staged. A restore of another nonce is
+// [apierror.BackupConflict] and stays. The restore must be committed and the engine
+// closed. Older failsafe pieces stay, because the new one may be the only part of its
+// backup so far: the agency says when the older ones go.
+func (r *Restores) FinishSwap(epoch uint64, nonce string) (swapped bool, err error) {
+	req, found, err := r.staged(epoch)
 	if err != nil || !found {
 		return false, err
 	}
@@ -27,106 +29,106 @@ func (s *Store) FinishSwap(epoch uint64, nonce string) (swapped bool, err error)
 		return false, apierror.New(apierror.BackupConflict, "what is staged for epoch %d is of nonce %s", epoch, req.Nonce)
 	}
 	for _, step := range []func(dbclient.StageRequest) error{
-		s.setAside, s.putInPlace, s.publishFailsafe,
+		r.setAside, r.putInPlace, r.publishFailsafe,
 	} {
 		if err := step(req); err != nil {
-			return false, fmt.Errorf("swap to epoch %d: %w", epoch, noSpace(err))
+			return false, fmt.Errorf("swap to epoch %d: %w", epoch, piece.NoSpace(err))
 		}
 	}
-	return true, s.fs.discard(s.staged(epoch))
+	return true, r.disk.Discard(r.stagedPath(epoch))
 }
 
-// isRestored says whether the engine in dir is the one that req staged. exists is
-// false when there is no folder.
-func (s *Store) isRestored(dir string, req dbclient.StageRequest) (restored, exists bool, err error) {
-	if exists, err = s.fs.exists(dir); err != nil || !exists {
+// isRestored says whether the engine in dir is the one that req staged. exists is false
+// when there is no folder.
+func (r *Restores) isRestored(dir string, req dbclient.StageRequest) (restored, exists bool, err error) {
+	if exists, err = r.disk.Exists(dir); err != nil || !exists {
 		return false, false, err
 	}
-	mark, err := s.mark(dir)
-	return mark == restoredFile{Epoch: req.Epoch, Nonce: req.Nonce}, true, err
-}
-
-// mark reads which restore an engine comes from; zero if from none.
-func (s *Store) mark(dir string) (restoredFile, error) {
-	var mark restoredFile
-	err := s.fs.readJSON(s.fs.PathJoin(dir, fileRestored), &mark)
-	return mark, ignoreMissing(err)
+	from, err := r.restoreOf(dir)
+	return from == restoredFile{Epoch: req.Epoch, Nonce: req.Nonce}, true, err
 }
 
 // setAside moves the old engine into the failsafe's pending folder.
-func (s *Store) setAside(req dbclient.StageRequest) error {
-	restored, exists, err := s.isRestored(s.EngineDir(), req)
+func (r *Restores) setAside(req dbclient.StageRequest) error {
+	restored, exists, err := r.isRestored(r.engineDir(), req)
 	if err != nil || restored || !exists {
 		return err
 	}
-	pending := s.pending(req.FailsafeID)
-	if err := s.fs.mkdir(pending); err != nil {
+	pending := r.pendingPath(req.FailsafeID)
+	if err := r.disk.MakeDir(pending); err != nil {
 		return err
 	}
 	f := attemptFile{ID: req.FailsafeID, Nonce: req.Nonce, Kind: dbclient.PieceFailsafe}
-	if err := s.fs.writeJSON(s.fs.PathJoin(pending, fileAttempt), f); err != nil {
+	if err := r.disk.WriteJSON(r.disk.PathJoin(pending, fileAttempt), f); err != nil {
 		return err
 	}
-	target := s.fs.PathJoin(pending, dirEngine)
-	moved, err := s.fs.exists(target)
+	target := r.pending(req.FailsafeID).EngineDir()
+	moved, err := r.disk.Exists(target)
 	if err != nil {
 		return err
 	}
 	if moved { // a crash kept both names of the move: the target's was synced first
-		return s.fs.discard(s.EngineDir())
+		return r.disk.Discard(r.engineDir())
 	}
-	return s.fs.rename(s.EngineDir(), target)
+	return r.disk.Move(r.engineDir(), target)
 }
 
 // putInPlace moves the staged engine to where the old one was.
-func (s *Store) putInPlace(req dbclient.StageRequest) error {
-	_, exists, err := s.isRestored(s.EngineDir(), req)
+func (r *Restores) putInPlace(req dbclient.StageRequest) error {
+	exists, err := r.disk.Exists(r.engineDir())
 	if err != nil || exists {
 		return err
 	}
-	return s.fs.rename(s.fs.PathJoin(s.staged(req.Epoch), dirEngine), s.EngineDir())
+	return r.disk.Move(r.disk.PathJoin(r.stagedPath(req.Epoch), piece.DirEngine), r.engineDir())
 }
 
 // publishFailsafe makes the engine that was set aside a piece like any other, but
 // without hashes: its files have been moved, not read.
-func (s *Store) publishFailsafe(req dbclient.StageRequest) error {
-	published, err := s.fs.exists(s.published(req.FailsafeID))
-	if err != nil || published {
-		return errors.Join(err, s.discardIf(published, s.pending(req.FailsafeID)))
+func (r *Restores) publishFailsafe(req dbclient.StageRequest) error {
+	pending := r.pendingPath(req.FailsafeID)
+	published, err := r.published(req.FailsafeID).Exists()
+	if err != nil {
+		return err
 	}
-	pending := s.pending(req.FailsafeID)
-	aside := s.fs.PathJoin(pending, dirEngine)
-	if _, err := s.fs.Stat(aside); errors.Is(err, fs.ErrNotExist) {
-		return s.fs.discard(pending) // there was no engine
+	if published {
+		return r.disk.Discard(pending)
+	}
+	aside := r.pending(req.FailsafeID).EngineDir()
+	if _, err := r.disk.Stat(aside); errors.Is(err, fs.ErrNotExist) {
+		return r.disk.Discard(pending) // there was no engine
 	} else if err != nil {
 		return err
 	}
-	if err := s.settleEngine(aside); err != nil {
+	if err := r.describeFailsafe(req, aside); err != nil {
 		return err
 	}
-	mark, err := s.mark(aside)
-	if err != nil {
-		return err
-	}
-	piece := dbclient.Piece{
-		ID: req.FailsafeID, DateTime: req.FailsafeTime, Label: dbclient.PieceFailsafe, Kind: dbclient.PieceFailsafe,
-		Nonce: req.Nonce, Epoch: mark.Epoch, NrDBServers: req.NrDBServers,
-	}
-	manifest, err := s.inventory(context.Background(), aside, sized)
-	if err != nil {
-		return err
-	}
-	if _, err := s.describe(pending, piece, req.FailsafeDump, manifest); err != nil {
-		return err
-	}
-	return s.fs.rename(pending, s.published(req.FailsafeID))
+	return r.disk.Move(pending, r.publishedPath(req.FailsafeID))
 }
 
-// settleEngine makes durable what an engine that was not closed, or removed files
-// without syncing its folder, has left to the next crash: the manifest is about to
-// say what is there.
-func (s *Store) settleEngine(dir string) error {
-	names, err := s.fs.List(dir)
+func (r *Restores) describeFailsafe(req dbclient.StageRequest, aside string) error {
+	if err := r.syncEngine(aside); err != nil {
+		return err
+	}
+	from, err := r.restoreOf(aside)
+	if err != nil {
+		return err
+	}
+	manifest, err := piece.Inventory(context.Background(), r.disk.FS, aside, piece.Sized, nil)
+	if err != nil {
+		return err
+	}
+	_, err = r.pending(req.FailsafeID).Describe(dbclient.Piece{
+		ID: req.FailsafeID, DateTime: req.FailsafeTime, Label: dbclient.PieceFailsafe, Kind: dbclient.PieceFailsafe,
+		Nonce: req.Nonce, Epoch: from.Epoch, NrDBServers: req.NrDBServers, ServerID: r.serverID, Version: r.version,
+	}, req.FailsafeDump, manifest)
+	return err
+}
+
+// syncEngine makes durable what an engine that was not closed, or removed files without
+// syncing its folder, has left to the next crash: the manifest is about to say what is
+// there.
+func (r *Restores) syncEngine(dir string) error {
+	names, err := r.disk.List(dir)
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func (s *Store) settleEngine(dir string) error {
 		if engine.IsImmutable(name) { // synced when they were made
 			continue
 		}
-		f, err := s.fs.Open(s.fs.PathJoin(dir, name))
+		f, err := r.disk.Open(r.disk.PathJoin(dir, name))
 		if err != nil {
 			return err
 		}
@@ -142,12 +144,29 @@ func (s *Store) settleEngine(dir string) error {
 			return fmt.Errorf("sync %s: %w", name, err)
 		}
 	}
-	return s.fs.syncDir(dir)
+	return r.disk.SyncDir(dir)
 }
 
-func (s *Store) discardIf(yes bool, path string) error {
-	if !yes {
-		return nil
+// ResolveStaged swaps in, removes or keeps each restore that waits. It calls decide for
+// each. The engine must be closed. The returned error joins everything that went wrong.
+func (r *Restores) ResolveStaged(ctx context.Context, decide func(ctx context.Context, s Staged) (Fate, error)) error {
+	staged, err := r.Staged()
+	if err != nil {
+		return err
 	}
-	return s.fs.discard(path)
+	var all error
+	for _, s := range staged {
+		fate, err := decide(ctx, s)
+		switch {
+		case err != nil:
+		case fate == Finish:
+			_, err = r.FinishSwap(s.Epoch, s.Nonce)
+		case fate == Remove:
+			err = r.Unstage(ctx, dbclient.UnstageRequest{Epoch: s.Epoch, Nonce: s.Nonce})
+		}
+		if err != nil {
+			all = errors.Join(all, fmt.Errorf("staged restore %d: %w", s.Epoch, err))
+		}
+	}
+	return all
 }

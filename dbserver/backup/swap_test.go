@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/apierror"
@@ -38,7 +39,7 @@ func requireRestored(t testing.TB, fs vfs.FS, store *Store, epoch uint64, want i
 	require.NoError(t, err)
 	require.Equal(t, "restore", nonce)
 	require.NoError(t, e.Close())
-	staged, err := store.Staged()
+	staged, err := store.Restores.Staged()
 	require.NoError(t, err)
 	require.Empty(t, staged)
 	require.Equal(t, []string{"backups", "engine"}, names(t, fs, "data"))
@@ -50,23 +51,23 @@ func TestRestoreAndItsFailsafe(t *testing.T) {
 	s.put(0, 150)
 	s.publish(testID, "n")
 	s.put(150, 250)
-	piece := contents(t, mem, "data/backups/"+testID)
+	before := contents(t, mem, "data/backups/"+testID)
 
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(4)))
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(4)), "staging again replaces")
-	require.Equal(t, piece, contents(t, mem, "data/backups/"+testID), "the piece is not changed by staging")
-	staged, err := s.store.Staged()
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(4)))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(4)), "staging again replaces")
+	require.Equal(t, before, contents(t, mem, "data/backups/"+testID), "the piece is not changed by staging")
+	staged, err := s.store.Restores.Staged()
 	require.NoError(t, err)
 	require.Equal(t, []Staged{{Epoch: 4, Nonce: "restore", ID: testID}}, staged)
 	s.put(250, 260) // still live
 
-	_, err = s.store.FinishSwap(4, "another")
+	_, err = s.store.Restores.FinishSwap(4, "another")
 	require.ErrorIs(t, err, apierror.BackupConflict, "another restore's engine is swapped in")
 	s.close()
-	swapped, err := s.store.FinishSwap(4, "restore")
+	swapped, err := s.store.Restores.FinishSwap(4, "restore")
 	require.NoError(t, err)
 	require.True(t, swapped)
-	swapped, err = s.store.FinishSwap(4, "restore")
+	swapped, err = s.store.Restores.FinishSwap(4, "restore")
 	require.NoError(t, err)
 	require.False(t, swapped, "nothing is left to do")
 	requireRestored(t, mem, s.store, 4, 150)
@@ -86,8 +87,8 @@ func TestRestoreAndItsFailsafe(t *testing.T) {
 	// Restoring the failsafe goes back. It stays beside the newer one, which may not be whole.
 	back := stageRequest(5)
 	back.ID, back.FailsafeID = failsafeID, "2026-11-22T14.00.00Z_failsafe"
-	require.NoError(t, s.store.Stage(t.Context(), back))
-	_, err = s.store.FinishSwap(5, "restore")
+	require.NoError(t, s.store.Restores.Stage(t.Context(), back))
+	_, err = s.store.Restores.FinishSwap(5, "restore")
 	require.NoError(t, err)
 	requireRestored(t, mem, s.store, 5, 260)
 	require.Equal(t, []string{testID, failsafeID, back.FailsafeID}, listed(t, s.store))
@@ -100,8 +101,8 @@ func TestStageEmptyAndOntoNothing(t *testing.T) {
 	store := openStore(t, mem)
 	req := stageRequest(1)
 	req.ID, req.Source, req.Empty = "", "", true
-	require.NoError(t, store.Stage(t.Context(), req))
-	_, err := store.FinishSwap(1, "restore")
+	require.NoError(t, store.Restores.Stage(t.Context(), req))
+	_, err := store.Restores.FinishSwap(1, "restore")
 	require.NoError(t, err)
 	requireRestored(t, mem, store, 1, 0)
 	require.Empty(t, listed(t, store), "there was no engine to keep")
@@ -111,13 +112,13 @@ func TestUnstage(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)
 	s.publish(testID, "n")
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
-	require.NoError(t, s.store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "another"}))
-	staged, err := s.store.Staged()
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(2)))
+	require.NoError(t, s.store.Restores.Unstage(t.Context(), dbclient.UnstageRequest{Epoch: 2, Nonce: "another"}))
+	staged, err := s.store.Restores.Staged()
 	require.NoError(t, err)
 	require.Len(t, staged, 1, "another nonce's stays")
-	require.NoError(t, s.store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
-	require.NoError(t, s.store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, s.store.Restores.Unstage(t.Context(), dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, s.store.Restores.Unstage(t.Context(), dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
 	require.Equal(t, []string{"backups", "engine"}, names(t, mem, "data"))
 }
 
@@ -130,10 +131,10 @@ func TestStageRefusesWhatIsNotWhole(t *testing.T) {
 	s.publish(testID, "n")
 	req := stageRequest(2)
 	req.Source = "PRMR-2"
-	require.ErrorIs(t, s.store.Stage(t.Context(), req), apierror.FileNotFound)
+	require.ErrorIs(t, s.store.Restores.Stage(t.Context(), req), apierror.FileNotFound)
 	req = stageRequest(2)
 	req.ID = "unknown"
-	require.ErrorIs(t, s.store.Stage(t.Context(), req), apierror.FileNotFound)
+	require.ErrorIs(t, s.store.Restores.Stage(t.Context(), req), apierror.FileNotFound)
 	for _, name := range names(t, mem, "data/backups/"+testID+"/engine") {
 		if path := "data/backups/" + testID + "/engine/" + name; strings.HasSuffix(name, ".sst") {
 			require.NoError(t, vfs.Copy(mem, path, path+".copy"))
@@ -143,9 +144,9 @@ func TestStageRefusesWhatIsNotWhole(t *testing.T) {
 			data[len(data)/3] ^= 1
 		}
 	}
-	err := s.store.Stage(t.Context(), stageRequest(2))
+	err := s.store.Restores.Stage(t.Context(), stageRequest(2))
 	require.Error(t, err)
-	require.NotContains(t, err.Error(), suffixTemp, "it names a folder that is gone")
+	require.NotContains(t, err.Error(), piece.SuffixTemp, "it names a folder that is gone")
 	require.NotContains(t, err.Error(), "\n")
 	require.Equal(t, []string{"backups", "engine"}, names(t, mem, "data"))
 	require.Equal(t, 150, s.count())
@@ -157,7 +158,7 @@ func TestStageLinksOnlyTables(t *testing.T) {
 	s := newServer(t, vfs.Default)
 	s.put(0, 150)
 	s.publish(testID, "n")
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(2)))
 	files, err := filepath.Glob("data/backups/" + testID + "/engine/*")
 	require.NoError(t, err)
 	tables := 0
@@ -190,7 +191,7 @@ func TestUnstageDoesNotTakeWhatCameAfter(t *testing.T) {
 		if op.Kind == errorfs.OpRename && strings.HasSuffix(op.Path, stagedName(2)) && !slow.Swap(true) {
 			next := stageRequest(2)
 			next.Nonce = "next"
-			go func() { staged <- store.Stage(t.Context(), next) }()
+			go func() { staged <- store.Restores.Stage(t.Context(), next) }()
 			select {
 			case err := <-staged:
 				staged <- err
@@ -199,10 +200,10 @@ func TestUnstageDoesNotTakeWhatCameAfter(t *testing.T) {
 		}
 		return nil
 	})))
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
-	require.NoError(t, store.Unstage(dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(2)))
+	require.NoError(t, store.Restores.Unstage(t.Context(), dbclient.UnstageRequest{Epoch: 2, Nonce: "restore"}))
 	require.NoError(t, <-staged)
-	left, err := store.Staged()
+	left, err := store.Restores.Staged()
 	require.NoError(t, err)
 	require.Equal(t, []Staged{{Epoch: 2, Nonce: "next", ID: testID}}, left)
 }
@@ -214,31 +215,31 @@ func TestStageRefusesDamagedLogs(t *testing.T) {
 	mem := vfs.NewMem()
 	s := newServer(t, mem)
 	s.put(0, 100)
-	require.NoError(t, s.store.Prepare(t.Context(), s.e, testID, "n"))
+	require.NoError(t, s.store.Attempts.Prepare(t.Context(), s.e, testID, "n"))
 	s.put(100, 110) // in the log, and nowhere else
-	_, err := s.store.Cut(t.Context(), s.e, testID, "n")
+	_, err := s.store.Attempts.Cut(t.Context(), s.e, testID, "n")
 	require.NoError(t, err)
-	_, err = s.store.Link(t.Context(), linkRequest(testID, "n"))
+	_, err = s.store.Attempts.Link(t.Context(), linkRequest(testID, "n"))
 	require.NoError(t, err)
-	require.NoError(t, s.store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(testCert)}))
-	require.NoError(t, s.store.Publish(testID, "n"))
-	piece := "data/backups/" + testID
+	require.NoError(t, s.store.Attempts.Seal(t.Context(), dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(testCert)}))
+	require.NoError(t, s.store.Attempts.Publish(t.Context(), testID, "n"))
+	dir := "data/backups/" + testID
 	damaged := 0
-	for _, path := range append([]string{fileManifest}, prefixed("engine/", names(t, mem, piece+"/engine"))...) {
-		data, err := mem.UnsafeGetFileDataBuffer(piece + "/" + path)
+	for _, path := range append([]string{piece.FileManifest}, prefixed("engine/", names(t, mem, dir+"/engine"))...) {
+		data, err := mem.UnsafeGetFileDataBuffer(dir + "/" + path)
 		require.NoError(t, err)
 		if engine.IsImmutable(path) || len(data) == 0 {
 			continue
 		}
 		for _, at := range []int{len(data) / 3, len(data) / 2, len(data) - 2} {
 			data[at] ^= 2
-			require.Error(t, s.store.Stage(t.Context(), stageRequest(2)), "%s at %d", path, at)
+			require.Error(t, s.store.Restores.Stage(t.Context(), stageRequest(2)), "%s at %d", path, at)
 			data[at] ^= 2
 			damaged++
 		}
 	}
 	require.Greater(t, damaged, 3)
-	require.NoError(t, s.store.Stage(t.Context(), stageRequest(2)))
+	require.NoError(t, s.store.Restores.Stage(t.Context(), stageRequest(2)))
 }
 
 func prefixed(prefix string, names []string) []string {

@@ -46,7 +46,7 @@ func TestErrorsOfTheServer(t *testing.T) {
 	require.NotErrorIs(t, err, ErrNotSent)
 }
 
-// Whoever gets no answer knows whether the server can have seen the request.
+// A caller that gets no answer knows whether the server can have seen the request.
 func TestLostConnections(t *testing.T) {
 	c, to := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")

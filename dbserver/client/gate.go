@@ -11,18 +11,72 @@ import (
 	"strconv"
 	"time"
 
+	"stasis/client/certificate"
 	"stasis/internal/apierror"
 )
 
-// ErrSilent marks the ConnectionLost error of a gate whose server has not answered a
-// beat for GateSilence.
+// Bounds of a [GateLockRequest]. Writers queue all through a window, so a longer window only
+// harms. A coordinator asks for a lease of its window, of the deadline of a cut (1 s by
+// default) and of a few silences; a minute is more than it needs beside the window.
+const (
+	MaxGateWindow = 5 * time.Minute
+	MaxGateLease  = MaxGateWindow + time.Minute
+)
+
+// The request that asks for the gate also holds it. Its body is a [GateLockRequest] in a line, and
+// then an empty line, a beat, every [GateBeat]. The answer has a line for each [GateEvent]: one for
+// each beat, and those that say what has become of the lock. The server opens the gate when it
+// has read no beat for [GateSilence], or when the request ends. The coordinator gives the attempt
+// up when it has read no event for as long.
+const (
+	GateBeat    = 100 * time.Millisecond
+	GateSilence = 500 * time.Millisecond
+)
+
+// GateEvent is a line of the answer to [GateLockRequest]. Without attributes it answers a beat.
+type GateEvent struct {
+	Granted *GateLockResponse `json:"granted,omitempty"` // the gate is held from now on
+	Ended   *apierror.Error   `json:"ended,omitempty"`   // the last event: not granted, or lost
+	Opened  bool              `json:"opened,omitempty"`  // the last event: released
+}
+
+// GateLockRequest asks for the gate exclusively, for Nonce, waiting at most
+// Window, holding at most Lease from the grant. Attempt counts from 1 under the nonce.
+type GateLockRequest struct {
+	ID            string  `json:"id"`
+	Nonce         string  `json:"nonce"`
+	Attempt       uint64  `json:"attempt"`
+	WindowSeconds float64 `json:"windowSeconds"`
+	LeaseSeconds  float64 `json:"leaseSeconds"`
+}
+
+// GateLockResponse says how long the lock waited.
+type GateLockResponse struct {
+	WaitedSeconds float64 `json:"waitedSeconds"`
+}
+
+// GateReleaseRequest opens the gate if this attempt holds or waits for it. With Final
+// it stands for all attempts, and a lock for Nonce that arrives later is refused.
+type GateReleaseRequest struct {
+	ID      string `json:"id"`
+	Nonce   string `json:"nonce"`
+	Attempt uint64 `json:"attempt"`
+	Final   bool   `json:"final,omitempty"`
+}
+
+// GateReleaseResponse is the evidence. The dead times cover all attempts under this nonce
+// so far, since the last release.
+type GateReleaseResponse = certificate.Gate
+
+// ErrSilent is wrapped by the ConnectionLost error of a gate whose server has not answered a
+// beat for [GateSilence].
 var ErrSilent = errors.New("no beat was answered for " + GateSilence.String())
 
 // GateLock asks for the gate exclusively, and holds it for as long as the call lasts: it
-// sends a beat every GateBeat until ctx ends. It calls granted when the gate is held. It
-// returns why it is not held any more, or why it never was: apierror.LockTimeout when the
+// sends a beat every [GateBeat] until ctx ends. It calls granted when the gate is held. It
+// returns why it is not held any more, or why it never was: [apierror.LockTimeout] when the
 // window ended, GateLost when the server opened it, ConnectionLost when the server is
-// silent (ErrSilent) or gone, or when ctx ended (its cause). Nil: it was released.
+// silent ([ErrSilent]) or gone, or when ctx ended (its cause). Nil: it was released.
 func (c *Client) GateLock(ctx context.Context, t Target, r GateLockRequest, granted func(GateLockResponse)) error {
 	first, err := Encode(r)
 	if err != nil {
@@ -105,4 +159,9 @@ func (b *beats) Read(p []byte) (int, error) {
 func (b *beats) Close() error {
 	b.tick.Stop()
 	return nil
+}
+
+// GateRelease opens the gate and brings the evidence of how it was held.
+func (c *Client) GateRelease(ctx context.Context, t Target, r GateReleaseRequest) (GateReleaseResponse, error) {
+	return call[GateReleaseResponse](ctx, c, t, PathGateRelease, r)
 }

@@ -4,7 +4,32 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
+
+	"stasis/internal/apierror"
 )
+
+// Work that may take any time (prepare, link, stage, verify) is answered by LongEvents, a
+// line each: how far it is every [ProgressEvery], and at last its answer or error.
+const (
+	ProgressEvery    = time.Second
+	ProgressPatience = 10 * time.Second // what a client that does not read them is waited for
+)
+
+// Progress says what a server is doing, and counts what of it it has done: calls of its
+// file system that have returned. While it hangs, it is the same each time.
+type Progress struct {
+	Doing string `json:"doing,omitempty"`
+	Done  uint64 `json:"done,omitempty"`
+}
+
+// LongEvent is a line of the answer to a request for long work. The last one has Answer or
+// Error.
+type LongEvent struct {
+	Progress
+	Answer json.RawMessage `json:"answer,omitempty"`
+	Error  *apierror.Error `json:"error,omitempty"`
+}
 
 type progressKey struct{}
 
@@ -14,7 +39,7 @@ func WithProgress(ctx context.Context, tell func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, tell)
 }
 
-// TellProgress calls what WithProgress gave the context, if anything.
+// TellProgress calls what [WithProgress] gave the context, if anything.
 func TellProgress(ctx context.Context, p Progress) {
 	if tell, ok := ctx.Value(progressKey{}).(func(Progress)); ok {
 		tell(p)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+
+	"stasis/client/certificate"
 )
 
 // Paths between the replicas of a shard.
@@ -14,17 +16,11 @@ const (
 	PathLog     = PathPrefix + "/shards/{shard}/log"     // LogRequest → LogResponse
 )
 
-// Tenure is one time of leadership: a term, and the leader's reboot id in it.
-type Tenure struct {
-	Term   uint64 `json:"term"`
-	Reboot uint64 `json:"reboot"`
-}
-
-// Position names a record of a shard's log.
-type Position struct {
-	Tenure
-	Seq uint64 `json:"seq"`
-}
+// Where a shard's log stands. Certificates name records in the same way.
+type (
+	Tenure   = certificate.Tenure   // one time of leadership: a term, and the leader's reboot id in it
+	Position = certificate.Position // a record of a shard's log
+)
 
 // ReplicaState is where a replica stands.
 type ReplicaState struct {
@@ -119,7 +115,7 @@ func AppendBlob(to, blob []byte) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(blob))), blob...)
 }
 
-// Blobs splits what AppendBlob has put together. Nothing is copied.
+// Blobs splits what [AppendBlob] has put together. Nothing is copied.
 func Blobs(b []byte) (all [][]byte, err error) {
 	for len(b) > 0 {
 		n, size := binary.Uvarint(b)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
@@ -11,7 +12,7 @@ import (
 
 // Paths of transfers; both are answered whatever the epoch.
 const (
-	PathTransfer = PathPrefix + "/transfer/start"  // TransferRequest → {}; the job goes on after the answer
+	PathTransfer = PathPrefix + "/transfer/start"  // TransferRequest → {}; the transfer job goes on after the answer
 	PathRemote   = PathPrefix + "/transfer/remote" // RemoteRequest → RemoteResponse
 )
 
@@ -48,7 +49,7 @@ func (r Remote) Label() string {
 // that name, it may be a remote of the DB servers' operator, which only they know.
 // Slashes collapse, "." and ".." are resolved, and may not lead out; for the type
 // "local" the path is absolute, however many slashes it begins with. What is wrong
-// is apierror.BadRemote.
+// is [apierror.BadRemote].
 func ParseRemote(repository string, config RemoteConfig) (Remote, error) {
 	bad := func(format string, args ...any) (Remote, error) {
 		return Remote{}, apierror.New(apierror.BadRemote, format, args...)
@@ -109,7 +110,7 @@ type TransferOptions struct {
 }
 
 // TransferRequest has a DB server do its part of an upload or download, with the
-// configuration that the agency must not see. Asked again for a job that it is
+// configuration that the agency must not see. Asked again for a transfer job that it is
 // doing, or has finished, it does nothing.
 type TransferRequest struct {
 	Job      string          `json:"job"`
@@ -122,7 +123,7 @@ type TransferRequest struct {
 	Options  TransferOptions `json:"options"`
 }
 
-// Operations of a RemoteRequest.
+// Operations of a [RemoteRequest].
 const (
 	RemoteList   = "list"
 	RemoteDelete = "delete" // ID
@@ -161,4 +162,14 @@ type RemoteBackup struct {
 	NrFiles                 int      `json:"nrFiles"`
 	Damaged                 int      `json:"damaged,omitempty"` // files whose content there was found damaged, and has not been sent again
 	PotentiallyInconsistent bool     `json:"potentiallyInconsistent,omitempty"`
+}
+
+// Transfer has the server do its part of an upload or download.
+func (c *Client) Transfer(ctx context.Context, t Target, r TransferRequest) error {
+	return command(ctx, c, t, PathTransfer, r)
+}
+
+// Remote asks about a remote, or has the server keep order there.
+func (c *Client) Remote(ctx context.Context, t Target, r RemoteRequest) (RemoteResponse, error) {
+	return call[RemoteResponse](ctx, c, t, PathRemote, r)
 }

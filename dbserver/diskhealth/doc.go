@@ -11,6 +11,6 @@
 //
 // Reads are not watched, as a cache answers them while the disk hangs; removals are not
 // either, as a large file takes its time. Pebble's own wrapper (vfs.WithDiskHealthChecks)
-// tells of a slow operation once and does not say when it has ended, so that the age of
-// the oldest one cannot be had from it.
+// tells of a slow operation once and does not say when it has ended, so it does not give the
+// age of the oldest one.
 package diskhealth

@@ -6,18 +6,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Names of operations, as errors and events have them.
-const (
-	opWrite  = "write"
-	opSync   = "sync"
-	opCreate = "create"
-	opOpen   = "open for writing"
-	opRename = "rename"
-	opLink   = "link"
-	opMkdir  = "mkdir"
-	opExtend = "preallocate"
-)
-
 // FS is fs, watched.
 func (w *Watch) FS(fs vfs.FS) vfs.FS { return &watchedFS{FS: fs, watch: w} }
 

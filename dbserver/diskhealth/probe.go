@@ -14,8 +14,8 @@ import (
 // lives.
 const ProbeFile = ".disk-probe"
 
-// probe writes and syncs a few bytes now and then, in a goroutine of its own, which
-// stands still with the disk.
+// probe writes and syncs a few bytes now and then, in a goroutine of its own, since the disk may
+// hold it up for any time.
 type probe struct {
 	fs    vfs.FS
 	path  string
@@ -28,8 +28,9 @@ type probe struct {
 // Probe begins to write path on fs, whenever nothing has been synced for so long. Call
 // it at most once, before Close.
 func (w *Watch) Probe(on vfs.FS, path string, every time.Duration, log hclog.Logger) {
-	w.probe = &probe{fs: w.FS(on), path: path, every: every, log: log, done: make(chan struct{})}
-	go w.probe.run(w)
+	p := &probe{fs: w.FS(on), path: path, every: every, log: log, done: make(chan struct{})}
+	w.probing = func() { p.close(w) }
+	go p.run(w)
 }
 
 func (p *probe) run(w *Watch) {
@@ -69,8 +70,8 @@ func (p *probe) write() (err error) {
 	return err
 }
 
-// complain logs an error once, until it changes. An error is no hang: the disk has
-// answered. Whoever writes data meets it too, and draws the consequences.
+// complain logs an error once, until it changes. An error is no hang: the disk has answered.
+// Writers of data meet the error too, and handle it.
 func (p *probe) complain(err error, last string) string {
 	if err == nil {
 		return ""
@@ -94,8 +95,8 @@ func (p *probe) remove() {
 	}
 }
 
-// close waits until the probe's goroutine has ended. One that the disk holds is left
-// behind: it ends with the process, or when the disk answers.
+// close waits until the probe's goroutine has ended. A goroutine that the disk holds up is left
+// behind: it ends when the disk answers, or with the process.
 func (p *probe) close(w *Watch) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()

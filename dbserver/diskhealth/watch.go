@@ -9,21 +9,33 @@ import (
 	"stasis/internal/apierror"
 )
 
-// DefaultLimit is how old an unfinished operation may be before the disk counts as
+// DefaultLimit is how old an unfinished disk operation may be before the disk counts as
 // hanging, unless SetLimit says otherwise.
 const DefaultLimit = 3 * time.Second
 
 // looks is how often the Watch looks within one limit.
 const looks = 8
 
-// Hang is an operation that does not end.
+// Names of operations, as errors and events have them.
+const (
+	opWrite  = "write"
+	opSync   = "sync"
+	opCreate = "create"
+	opOpen   = "open for writing"
+	opRename = "rename"
+	opLink   = "link"
+	opMkdir  = "mkdir"
+	opExtend = "preallocate"
+)
+
+// Hang is a disk operation that does not end.
 type Hang struct {
 	Op    string // write, sync, create, …
 	Path  string
 	Since time.Time
 }
 
-// String says it for people.
+// String gives the begin, the operation and the path.
 func (h *Hang) String() string {
 	return fmt.Sprintf("since %s (%s of %s)", h.Since.UTC().Format(time.RFC3339), h.Op, h.Path)
 }
@@ -40,7 +52,7 @@ type Watch struct {
 	ended   chan struct{} // holds a token when the disk has ceased to hang
 	stop    chan struct{}
 	done    sync.WaitGroup
-	probe   *probe // nil: none
+	probing func() // ends the probe; nil: there is none
 
 	mu         sync.Mutex
 	unfinished list.List // of *Hang, the oldest first
@@ -62,8 +74,8 @@ func NewWatch(changed func(*Hang)) *Watch {
 func (w *Watch) Close() {
 	close(w.stop)
 	w.done.Wait()
-	if w.probe != nil {
-		w.probe.close(w)
+	if w.probing != nil {
+		w.probing()
 	}
 }
 
@@ -72,13 +84,6 @@ func (w *Watch) SetLimit(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.limit = d
-}
-
-// Limit is what SetLimit set.
-func (w *Watch) Limit() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.limit
 }
 
 // Hang is the oldest unfinished operation if it is over the limit, nil otherwise.
@@ -142,8 +147,15 @@ func (w *Watch) run() {
 				w.changed(h)
 			}
 		}
-		timer.Reset(max(w.Limit()/looks, 10*time.Millisecond))
+		timer.Reset(w.pause())
 	}
+}
+
+// pause is how long to wait before the next look.
+func (w *Watch) pause() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(w.limit/looks, 10*time.Millisecond)
 }
 
 // look sees to it that hung is closed if and only if the disk hangs. mu is held.
@@ -163,7 +175,7 @@ func (w *Watch) look() *Hang {
 	return h
 }
 
-// do carries out one operation of the disk.
+// do carries out one operation of the disk, and has it among the unfinished ones meanwhile.
 func (w *Watch) do(op, path string, f func() error) error {
 	h := &Hang{Op: op, Path: path, Since: time.Now()}
 	w.mu.Lock()

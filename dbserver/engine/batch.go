@@ -32,14 +32,11 @@ func (b *Batch) DeleteRange(lower, upper []byte) error { return b.b.DeleteRange(
 // Len is the number of writes gathered.
 func (b *Batch) Len() int { return int(b.b.Count()) }
 
-// Bytes is about the size that the batch takes in the log.
-func (b *Batch) Bytes() int { return b.b.Len() }
-
-// Commit applies the batch: all or nothing. With sync it answers when the batch
-// is on disk; without, when it is in the log, to be synced within SyncInterval.
-// An error other than ErrRefused means that the batch may or may not survive: the
-// disk has failed. The batch is spent in any case. To order commits under a lock and wait for the disk
-// outside it, Commit(false) inside and call SyncAll outside.
+// Commit applies the batch, all or nothing. With sync it returns when the batch is on disk;
+// without, when it is in the log, to be synced within SyncInterval. After an error other
+// than [ErrRefused] the batch may or may not survive: the disk has failed or hangs. The batch
+// is spent in any case. To order commits under a lock and wait for the disk outside it,
+// call Commit(false) inside and SyncAll outside.
 func (b *Batch) Commit(sync bool) error {
 	e := b.e
 	if err := e.enter(); err != nil {
@@ -50,8 +47,8 @@ func (b *Batch) Commit(sync bool) error {
 		return errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), b.Close())
 	}
 	p := b.b
-	b.b = nil // what is given up goes on with it
-	if err := e.patiently(func() error { return e.apply(p, sync) }); err != nil {
+	b.b = nil // an abandoned call goes on with it
+	if err := e.calls.do(func() error { return e.apply(p, sync) }); err != nil {
 		return fmt.Errorf("commit: %w", translate(err))
 	}
 	return nil

@@ -13,15 +13,15 @@ import (
 // checkCacheBytes is the block cache of a check: what it reads, it reads once.
 const checkCacheBytes = 8 << 20
 
-// Check says whether the engine in dir opens, with its logs replayed, and whether
-// its tables are in order and match their checksums. It changes nothing in dir,
-// which nobody else may have open for writing.
+// Check says whether the engine in dir opens, with its logs replayed, and whether its
+// tables are in order and match their checksums. It changes nothing in dir. No other
+// process or engine may have dir open for writing.
 func Check(fs vfs.FS, dir string) error {
 	e, err := Open(dir, Options{FS: fs, ReadOnly: true, CacheBytes: checkCacheBytes})
 	if err != nil {
 		return err
 	}
-	check := e.guard(func() error { return e.db.CheckLevels(nil) })
+	check := e.fail.guard(func() error { return e.db.CheckLevels(nil) })
 	if check == nil {
 		check = checkTables(fs, dir)
 	}

@@ -241,22 +241,22 @@ func TestCutOrderInsidePebble(t *testing.T) {
 		fill(t, e, 0, 100)
 		put(t, e, "before", "", false)
 		c := &Cut{
-			e: e, dir: "piece", newLog: math.MaxUint64, // the cut's own check must not hide the answer
-			folder: make(chan struct{}), proceed: make(chan struct{}), done: make(chan struct{}),
+			e: e, copy: newCutCopy("piece", "db"), newLog: math.MaxUint64, // the cut's own check must not hide the answer
+			done: make(chan struct{}),
 		}
 		e.cutting <- struct{}{}
-		e.fs.watch(c)
+		e.fs.watch(c.copy)
 		e.work.Go(c.checkpoint)
-		<-c.folder
+		<-c.copy.folder
 		put(t, e, "between", "", false) // to a log on the list, which is copied later
-		require.NoError(t, e.rotate())
+		require.NoError(t, rotate(e.db, e.fail))
 		put(t, e, "after", "", true) // to a log that must not be on the list
 		fill(t, e, 100, 300)
 		if flush { // to tables that must not be in the version
 			require.NoError(t, e.db.Flush())
 			require.NoError(t, e.db.Compact(t.Context(), []byte("a"), []byte("z"), false))
 		}
-		close(c.proceed)
+		c.copy.goOn()
 		require.NoError(t, c.Wait(t.Context()))
 
 		p := open(t, "piece", Options{FS: mem, ReadOnly: true})
@@ -274,13 +274,13 @@ func TestCutRefusesYoungerFiles(t *testing.T) {
 	e := open(t, "db", small(mem))
 	put(t, e, "a", "", false)
 	c := &Cut{
-		e: e, dir: "piece", newLog: 2, // pretend that the cut was long ago
-		folder: make(chan struct{}), proceed: make(chan struct{}), done: make(chan struct{}),
+		e: e, copy: newCutCopy("piece", "db"), newLog: 2, // pretend that the cut was long ago
+		done: make(chan struct{}),
 	}
 	e.cutting <- struct{}{}
-	e.fs.watch(c)
+	e.fs.watch(c.copy)
 	e.work.Go(c.checkpoint)
-	close(c.proceed)
+	c.copy.goOn()
 	require.ErrorContains(t, c.Wait(t.Context()), "younger than the cut")
 	requireGone(t, mem, "piece")
 }
@@ -469,7 +469,7 @@ func TestPrepareCutIsBounded(t *testing.T) {
 	})
 }
 
-// Close ends a cut under way; nobody waits for ever.
+// Close ends a cut that is being made; no caller waits for ever.
 func TestCloseWhileCutting(t *testing.T) {
 	mem := vfs.NewMem()
 	e := open(t, "db", small(mem))

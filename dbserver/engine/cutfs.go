@@ -2,49 +2,77 @@ package engine
 
 import (
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// cutFS sees what Pebble does to the disk. It holds a checkpoint back at the
-// moment it makes its folder, lets no table be copied into it, and ends the copy of a
-// log where the log ends.
+// cutFS sees what Pebble does to the disk. It holds a checkpoint back at the moment at
+// which the checkpoint makes its folder, lets no table be copied into it, and ends the copy
+// of a log where the log ends.
 type cutFS struct {
 	vfs.FS
-	patient *patientFS // what the engine itself writes goes through it
-	tables  Meter      // of what is done to tables that are being written: by flushes and compactions
+	space  *spaceFS // what the engine itself writes goes through it
+	tables Meter    // of what is done to tables that are being written: by flushes and compactions
 
-	mu  sync.Mutex
-	cut *Cut // under way; nil between cuts
+	mu   sync.Mutex
+	copy *cutCopy // that is being made; nil between cuts
 }
 
-func (f *cutFS) watch(c *Cut) {
+// cutCopy is the copy that a checkpoint makes, as the file system sees it.
+type cutCopy struct {
+	dir  string
+	from string // the engine's directory
+
+	folder  chan struct{} // closed when the version and the list of logs are fixed
+	proceed chan struct{} // closed when the checkpoint may go on
+	once    sync.Once     // closes proceed
+	dropped bool          // set before proceed is closed: the checkpoint must fail
+
+	links atomic.Int64 // hard links made
+	work  Meter        // of what is done in the folder
+}
+
+func newCutCopy(dir, from string) *cutCopy {
+	return &cutCopy{dir: dir, from: from, folder: make(chan struct{}), proceed: make(chan struct{})}
+}
+
+// goOn lets the checkpoint go on.
+func (c *cutCopy) goOn() { c.once.Do(func() { close(c.proceed) }) }
+
+// drop makes the checkpoint fail if it has not got past its folder.
+func (c *cutCopy) drop() {
+	c.once.Do(func() {
+		c.dropped = true
+		close(c.proceed)
+	})
+}
+
+func (f *cutFS) watch(c *cutCopy) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cut = c
+	f.copy = c
 }
 
 func (f *cutFS) unwatch() { f.watch(nil) }
 
-// abandon drops the cut under way, if any.
+// abandon drops the cut that is being made, if any.
 func (f *cutFS) abandon() {
 	if c := f.current(); c != nil {
 		c.drop()
 	}
 }
 
-func (f *cutFS) current() *Cut {
+func (f *cutFS) current() *cutCopy {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cut
+	return f.copy
 }
 
-// inside gives the cut whose folder holds name.
-func (f *cutFS) inside(name string) *Cut {
+// inside returns the copy whose folder holds name; nil if none does.
+func (f *cutFS) inside(name string) *cutCopy {
 	if c := f.current(); c != nil && f.PathDir(name) == c.dir {
 		return c
 	}
@@ -87,7 +115,7 @@ func (f *cutFS) Link(oldname, newname string) error {
 func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	c := f.inside(name)
 	if c == nil {
-		file, err := f.patient.Create(name, category)
+		file, err := f.space.Create(name, category)
 		if IsImmutable(name) {
 			return f.tables.file(file, err)
 		}
@@ -97,43 +125,15 @@ func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 		return nil, fmt.Errorf("%s could not be linked and is not copied", f.PathBase(name))
 	}
 	if isLog(name) {
-		return f.copyLog(c, name, category)
+		return copyLog(f.FS, c.from, &c.work, name, category)
 	}
 	return c.work.file(f.FS.Create(name, category))
 }
 
 // ReuseForWrite is for the engine's own logs.
 func (f *cutFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.patient.ReuseForWrite(from, to, category)
+	return f.space.ReuseForWrite(from, to, category)
 }
 
 // Unwrap gives the file system below.
 func (f *cutFS) Unwrap() vfs.FS { return f.FS }
-
-// readOnlyFS lets nothing be changed. Taking the lock of a directory succeeds
-// without a lock file.
-type readOnlyFS struct{ vfs.FS }
-
-func (f readOnlyFS) refuse(op, name string) error {
-	return &fs.PathError{Op: op, Path: name, Err: fs.ErrPermission}
-}
-
-func (f readOnlyFS) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
-	return nil, f.refuse("create", name)
-}
-func (f readOnlyFS) Link(_, newname string) error { return f.refuse("link", newname) }
-func (f readOnlyFS) OpenReadWrite(name string, _ vfs.DiskWriteCategory, _ ...vfs.OpenOption) (vfs.File, error) {
-	return nil, f.refuse("open for writing", name)
-}
-func (f readOnlyFS) Remove(name string) error       { return f.refuse("remove", name) }
-func (f readOnlyFS) RemoveAll(name string) error    { return f.refuse("remove", name) }
-func (f readOnlyFS) Rename(_, newname string) error { return f.refuse("rename", newname) }
-func (f readOnlyFS) ReuseForWrite(_, newname string, _ vfs.DiskWriteCategory) (vfs.File, error) {
-	return nil, f.refuse("reuse", newname)
-}
-func (f readOnlyFS) MkdirAll(dir string, _ os.FileMode) error {
-	_, err := f.Stat(dir)
-	return err
-}
-func (f readOnlyFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-func (f readOnlyFS) Unwrap() vfs.FS                 { return f.FS }

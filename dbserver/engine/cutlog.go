@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -34,19 +33,19 @@ func (f *logCopy) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// copyLog makes the file for the copy of a log of the engine. The log must be closed:
-// by the time a cut copies logs, the rotation has closed all on its list.
-func (f *cutFS) copyLog(c *Cut, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	base := f.PathBase(name)
+// copyLog makes the file for the copy of a log of the engine in the directory from. The log
+// must be closed: when a cut copies logs, the rotation has closed all on its list.
+func copyLog(fs vfs.FS, from string, work *Meter, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	base := fs.PathBase(name)
 	number, ok := fileNumber(base)
 	if !ok {
 		return nil, fmt.Errorf("log %s has no number", base)
 	}
-	end, err := logEnd(c.work.FS(f.FS), f.PathJoin(c.e.dir, base), number)
+	end, err := logEnd(work.FS(fs), fs.PathJoin(from, base), number)
 	if err != nil {
 		return nil, fmt.Errorf("find the end of log %s: %w", base, err)
 	}
-	file, err := c.work.file(f.FS.Create(name, category))
+	file, err := work.file(fs.Create(name, category))
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +86,3 @@ func logEnd(fs vfs.FS, name string, number uint64) (end int64, err error) {
 func logReader[N ~uint64](open func(io.Reader, N) *record.Reader, file io.Reader, number uint64) *record.Reader {
 	return open(file, N(number))
 }
-
-// isLog says whether an engine's file of this name is a log.
-func isLog(name string) bool { return strings.HasSuffix(name, ".log") }

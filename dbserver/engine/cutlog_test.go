@@ -50,7 +50,7 @@ func TestCutCopiesLogsToTheirEnd(t *testing.T) {
 					put(t, e, fmt.Sprintf("late%d", i), strings.Repeat("x", row), i%2 == 0)
 				}
 				want := all(t, e, nil, nil)
-				before, _ := logSizes(t, fs, e.Dir())
+				before, _ := logSizes(t, fs, e.dir)
 				piece := filepath.Join(dir, fmt.Sprint("piece", round))
 				c, err := e.BeginCut(t.Context(), piece)
 				require.NoError(t, err)

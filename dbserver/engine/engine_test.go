@@ -51,7 +51,7 @@ func all(t testing.TB, r Reader, lower, upper []byte) map[string]string {
 	it, err := r.NewIter(lower, upper)
 	require.NoError(t, err)
 	found := map[string]string{}
-	for it.First(); it.Valid(); it.Next() {
+	for more := it.First(); more; more = it.Next() {
 		v, err := it.Value()
 		require.NoError(t, err)
 		found[string(it.Key())] = string(v)
@@ -89,7 +89,7 @@ func TestIteratorBoundsAndMoves(t *testing.T) {
 	require.False(t, it.Next())
 	require.True(t, it.SeekGE([]byte("a")))
 	require.Equal(t, "b", string(it.Key()))
-	require.True(t, it.SeekLT([]byte("z")))
+	require.True(t, it.Last())
 	require.Equal(t, "c", string(it.Key()))
 	require.True(t, it.Prev())
 	require.Equal(t, "b", string(it.Key()))

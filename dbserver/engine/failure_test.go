@@ -71,7 +71,7 @@ func TestBrokenLog(t *testing.T) {
 	}
 }
 
-// A full disk under the log or the manifest makes the writes under way wait and
+// A full disk under the log or the manifest makes the writes that run wait and
 // refuses new ones; when there is space again all goes on and nothing is lost.
 func TestFullDiskUnderTheLog(t *testing.T) {
 	for name, begin := range map[string]func(*Engine) error{
@@ -169,7 +169,7 @@ func TestFullDiskUnderAFlush(t *testing.T) {
 func TestFatalErrorsAreCaught(t *testing.T) {
 	e := open(t, "db", small(vfs.NewMem()))
 	cause := errors.New("bad block")
-	err := e.guard(func() error {
+	err := e.fail.guard(func() error {
 		pebbleLogger{e.fail}.Fatalf("commit: %v", cause)
 		return nil
 	})
@@ -185,6 +185,6 @@ func TestFatalErrorsAreCaught(t *testing.T) {
 	<-ended
 	require.ErrorIs(t, e.Err(), cause)
 	e.fail = newFailure(e.options.Logger)
-	e.syncer.fail = e.fail
-	require.Panics(t, func() { _ = e.guard(func() error { var none []int; none[len(none)]++; return nil }) }, "mistakes are not hidden")
+	e.syncer.fail, e.calls.fail = e.fail, e.fail
+	require.Panics(t, func() { _ = e.fail.guard(func() error { var none []int; none[len(none)]++; return nil }) }, "mistakes are not hidden")
 }

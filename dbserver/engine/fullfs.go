@@ -16,24 +16,24 @@ import (
 // retryFull is how often a write that met a full disk is tried again.
 const retryFull = 50 * time.Millisecond
 
-// patientFS lets logs and manifests wait for space when the disk is full. Pebble
-// cannot go on without them, and in the middle of a log's rotation it would take
-// the process down with it. Tables are not waited for, as giving one up frees
-// space; Pebble tries again by itself, without a pause, so the pause is made here.
-type patientFS struct {
+// spaceFS lets logs and manifests wait for space when the disk is full. Pebble cannot go
+// on without them, and an error in the middle of a log's rotation would end the process.
+// Tables do not wait, because giving one up frees space. Pebble tries again to write one
+// without a pause, so the pause is made here.
+type spaceFS struct {
 	vfs.FS
 	log  hclog.Logger
-	full atomic.Bool // somebody waits for space
+	full atomic.Bool // a file waits for space
 }
 
 // vital says whether Pebble cannot do without writing this file.
-func (f *patientFS) vital(name string) bool {
+func (f *spaceFS) vital(name string) bool {
 	base := f.PathBase(name)
 	return strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "MANIFEST-")
 }
 
 // insist repeats an operation until the disk is not full.
-func (f *patientFS) insist(operation func() error) error {
+func (f *spaceFS) insist(operation func() error) error {
 	for {
 		err := operation()
 		if !errors.Is(err, syscall.ENOSPC) {
@@ -49,23 +49,23 @@ func (f *patientFS) insist(operation func() error) error {
 	}
 }
 
-// refuse answers apierror.NoSpace while the disk is full.
-func (f *patientFS) refuse() error {
+// refuse returns apierror.NoSpace while the disk is full.
+func (f *spaceFS) refuse() error {
 	if f.full.Load() {
 		return apierror.New(apierror.NoSpace, "no space left on disk: %w", syscall.ENOSPC)
 	}
 	return nil
 }
 
-// pace pauses after an error of a full disk, and gives err.
-func (f *patientFS) pace(err error) error {
+// pace pauses after an error of a full disk, and returns err.
+func (f *spaceFS) pace(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
 		<-time.After(retryFull)
 	}
 	return err
 }
 
-func (f *patientFS) create(name string, operation func() (vfs.File, error)) (vfs.File, error) {
+func (f *spaceFS) create(name string, operation func() (vfs.File, error)) (vfs.File, error) {
 	if !f.vital(name) {
 		file, err := operation()
 		if f.pace(err) != nil {
@@ -81,31 +81,31 @@ func (f *patientFS) create(name string, operation func() (vfs.File, error)) (vfs
 	if err != nil {
 		return nil, err
 	}
-	return &patientFile{File: file, fs: f}, nil
+	return &spaceFile{File: file, fs: f}, nil
 }
 
-// Create makes a file, patiently if it is vital.
-func (f *patientFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+// Create makes a file, and waits for space if the file is vital.
+func (f *spaceFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return f.create(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
 }
 
 // ReuseForWrite is how a log is made of an old one.
-func (f *patientFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (f *spaceFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return f.create(to, func() (vfs.File, error) { return f.FS.ReuseForWrite(from, to, c) })
 }
 
-// Unwrap gives the file system below.
-func (f *patientFS) Unwrap() vfs.FS { return f.FS }
+// Unwrap returns the file system below.
+func (f *spaceFS) Unwrap() vfs.FS { return f.FS }
 
-// patientFile is a log or a manifest being written.
-type patientFile struct {
+// spaceFile is a log or a manifest being written.
+type spaceFile struct {
 	vfs.File
-	fs *patientFS
+	fs *spaceFS
 }
 
 // Write goes on after what was written when the disk was full. A failed Sync is
-// not repeated: nobody knows what it lost.
-func (f *patientFile) Write(p []byte) (written int, err error) {
+// not repeated: it is unknown what it lost.
+func (f *spaceFile) Write(p []byte) (written int, err error) {
 	err = f.fs.insist(func() error {
 		n, err := f.File.Write(p[written:])
 		written += n
@@ -117,7 +117,7 @@ func (f *patientFile) Write(p []byte) (written int, err error) {
 // pacedFile is any other file being written.
 type pacedFile struct {
 	vfs.File
-	fs *patientFS
+	fs *spaceFS
 }
 
 func (f *pacedFile) Write(p []byte) (int, error) {

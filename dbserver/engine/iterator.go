@@ -41,7 +41,7 @@ func newIter(r pebble.Reader, lower, upper []byte) (*Iterator, error) {
 	return &Iterator{it: it}, nil
 }
 
-// First goes to the first key; false: there is none, or an error.
+// First goes to the first key. It returns false if there is none, or after an error.
 func (i *Iterator) First() bool { i.moved = true; return i.it.First() }
 
 // Last goes to the last key.
@@ -50,10 +50,7 @@ func (i *Iterator) Last() bool { i.moved = true; return i.it.Last() }
 // SeekGE goes to the first key that is key or greater.
 func (i *Iterator) SeekGE(key []byte) bool { i.moved = true; return i.it.SeekGE(key) }
 
-// SeekLT goes to the last key that is smaller than key.
-func (i *Iterator) SeekLT(key []byte) bool { i.moved = true; return i.it.SeekLT(key) }
-
-// Next goes one key on; on a fresh iterator, to the first.
+// Next goes to the next key; a new iterator, to the first.
 func (i *Iterator) Next() bool {
 	if !i.moved {
 		return i.First()
@@ -61,11 +58,8 @@ func (i *Iterator) Next() bool {
 	return i.it.Next()
 }
 
-// Prev goes one key back.
+// Prev goes to the key before.
 func (i *Iterator) Prev() bool { return i.it.Prev() }
-
-// Valid says whether the iterator stands on a key.
-func (i *Iterator) Valid() bool { return i.it.Valid() }
 
 // Key is valid until the next move: copy it to keep it.
 func (i *Iterator) Key() []byte { return i.it.Key() }
@@ -76,7 +70,7 @@ func (i *Iterator) Value() ([]byte, error) {
 	return v, translate(err)
 }
 
-// Err is the error that ended the walk; look at it when a move answers false.
+// Err is the error that ended the walk. Check it when a move returns false.
 func (i *Iterator) Err() error { return translate(i.it.Error()) }
 
 // Close ends the walk. Every iterator must be closed before its engine.
@@ -85,7 +79,8 @@ func (i *Iterator) Close() error { return translate(i.it.Close()) }
 // Snapshot reads the engine as it was when the snapshot was made.
 type Snapshot struct{ s *pebble.Snapshot }
 
-// NewSnapshot must be closed before the engine; while open it keeps what it sees.
+// NewSnapshot returns a view of the present content. It must be closed before the engine.
+// While it is open, the disk keeps what it sees.
 func (e *Engine) NewSnapshot() (*Snapshot, error) {
 	if err := e.enter(); err != nil {
 		return nil, err
@@ -102,5 +97,5 @@ func (s *Snapshot) NewIter(lower, upper []byte) (*Iterator, error) {
 	return newIter(s.s, lower, upper)
 }
 
-// Close gives the snapshot up.
+// Close ends the snapshot.
 func (s *Snapshot) Close() error { return s.s.Close() }

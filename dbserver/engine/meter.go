@@ -8,9 +8,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Meter counts what work that may take long has got done, so that it can be told from
-// work that hangs: calls of the file system that have returned. What is only tried, and
-// what other requests do, does not count. A nil Meter counts nothing.
+// Meter counts the progress of work that may take long, so that a reader can tell it from
+// work that hangs: it counts calls of the file system that have returned. Calls that fail or
+// that other requests make do not count. A nil Meter counts nothing.
 type Meter struct {
 	done atomic.Uint64
 	part atomic.Pointer[part]
@@ -22,15 +22,16 @@ type part struct {
 	also func() uint64
 }
 
-// Doing says what is being done from now on; also, if it is not nil, counts for it, too.
+// Doing states what is done from now on. What also returns, if it is not nil, is added to
+// the count for as long as that is done.
 func (m *Meter) Doing(what string, also func() uint64) {
 	if m != nil {
 		m.part.Store(&part{what, also})
 	}
 }
 
-// Read says what is being done, and how much has been done. It never waits. If two reads
-// are the same, nothing has been done between them.
+// Read returns what is done now, and how much has been done. It never waits. If two reads
+// are equal, nothing has been done between them.
 func (m *Meter) Read() (what string, done uint64) {
 	p := m.part.Load()
 	if p == nil {
@@ -53,18 +54,18 @@ func (m *Meter) count() uint64 { return m.done.Load() }
 
 type meterKey struct{}
 
-// WithMeter gives work that is done with the context a meter.
+// WithMeter returns a context whose work is counted by m.
 func WithMeter(ctx context.Context, m *Meter) context.Context {
 	return context.WithValue(ctx, meterKey{}, m)
 }
 
-// MeterOf is the meter of a context; nil if it has none.
+// MeterOf returns the meter of a context; nil if it has none.
 func MeterOf(ctx context.Context) *Meter {
 	m, _ := ctx.Value(meterKey{}).(*Meter)
 	return m
 }
 
-// FS gives a file system whose calls are counted.
+// FS returns a file system whose calls are counted.
 func (m *Meter) FS(fs vfs.FS) vfs.FS {
 	if m == nil {
 		return fs

@@ -15,6 +15,7 @@ const (
 	DefaultCacheBytes    = 256 << 20
 	DefaultMemTableBytes = 64 << 20
 	DefaultSyncInterval  = 50 * time.Millisecond
+	DefaultSyncBound     = time.Second
 )
 
 // Pebble stalls writers at these bounds. They leave room above what is normal,

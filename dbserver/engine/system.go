@@ -14,19 +14,19 @@ const (
 	nameNonce = "engine/restore-nonce"
 )
 
-// SystemKey is the key of a system value, for use in batches. Names that begin
+// systemKey is the key of a system value. Names that begin
 // with "engine/" are the engine's own.
-func SystemKey(name string) []byte { return append([]byte{systemPrefix}, name...) }
+func systemKey(name string) []byte { return append([]byte{systemPrefix}, name...) }
 
 // SystemGet reads a system value.
 func (e *Engine) SystemGet(name string) (value []byte, found bool, err error) {
-	return e.Get(SystemKey(name))
+	return e.Get(systemKey(name))
 }
 
 // SystemSet writes a system value, synced.
 func (e *Engine) SystemSet(name string, value []byte) error {
 	b := e.NewBatch()
-	if err := b.Set(SystemKey(name), value); err != nil {
+	if err := b.Set(systemKey(name), value); err != nil {
 		return err
 	}
 	return b.Commit(true)
@@ -44,10 +44,10 @@ func (e *Engine) RestoreNonce() (string, error) {
 // SetEpoch stores epoch and nonce together, synced.
 func (e *Engine) SetEpoch(epoch uint64, nonce string) error {
 	b := e.NewBatch()
-	if err := b.Set(SystemKey(nameEpoch), binary.BigEndian.AppendUint64(nil, epoch)); err != nil {
+	if err := b.Set(systemKey(nameEpoch), binary.BigEndian.AppendUint64(nil, epoch)); err != nil {
 		return err
 	}
-	if err := b.Set(SystemKey(nameNonce), []byte(nonce)); err != nil {
+	if err := b.Set(systemKey(nameNonce), []byte(nonce)); err != nil {
 		return err
 	}
 	if err := b.Commit(true); err != nil {

@@ -2,7 +2,7 @@ package engine
 
 import "sync"
 
-// workers run calls that may have to be left to the disk. They are kept: a new goroutine
+// workers run calls that may have to be abandoned. They are kept, because a new goroutine
 // would have to grow its stack for each commit.
 type workers struct {
 	mu     sync.Mutex
@@ -15,16 +15,16 @@ const keptWorkers = 16
 
 type worker struct {
 	calls chan func() error
-	done  chan answer // has room for one, so that a worker never waits for who has given up
+	done  chan answer // has room for one, so that a worker never waits for a caller that has left
 }
 
-// answer is what a call came to.
+// answer is the outcome of a call.
 type answer struct {
 	err   error
 	panic any // nil: it returned
 }
 
-// get is for the caller: a panic is the caller's, as if it had made the call itself.
+// get returns the error to the caller. A panic of the call becomes the caller's.
 func (a answer) get() error {
 	if a.panic != nil {
 		panic(a.panic)
@@ -38,7 +38,7 @@ func call(f func() error) (a answer) {
 	return a
 }
 
-// hire gives an idle worker, or a new one, whose goroutine group waits for.
+// hire returns an idle worker, or a new one, whose goroutine group waits for.
 func (p *workers) hire(group *sync.WaitGroup) *worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +67,7 @@ func (p *workers) rest(w *worker) {
 	p.idle = append(p.idle, w)
 }
 
-// end lets all workers go, those that still work when they have ended.
+// end ends the workers; those that work end after their call.
 func (p *workers) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

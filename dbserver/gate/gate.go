@@ -1,14 +1,15 @@
 package gate
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Gate is open when made.
@@ -17,18 +18,18 @@ type Gate struct {
 
 	mu     sync.Mutex
 	inside int // writers that have entered and not left
-	// turn is the lock that holds the gate or waits for the writers inside; nil
-	// when the gate is open. It is nil whenever locks and writers are empty.
-	turn    *Lock
-	locks   []*Lock   // waiting for their turn, in order of arrival
-	writers []*writer // waiting for the end of turn, in order of arrival
-	books   ledger
+	// turn is the lock that holds the gate or waits for the writers inside. It is nil when
+	// the gate is open; then locks and writers are empty.
+	turn     *Lock
+	locks    []*Lock   // waiting for their turn, in order of arrival
+	writers  []*writer // waiting for the end of turn, in order of arrival
+	evidence archive
 }
 
-// writer is one call of Enter that queues.
+// writer is a call of Enter that queues.
 type writer struct {
 	since    time.Time
-	book     *book
+	evidence *evidence
 	admitted chan struct{}
 }
 
@@ -37,54 +38,145 @@ func New(log hclog.Logger) *Gate {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	return &Gate{log: log, books: newLedger()}
+	return &Gate{log: log, evidence: newArchive()}
 }
 
-// Enter passes the gate shared and gives the function that leaves it; calling
-// that again is harmless. It queues while the gate is held or waited for, and
-// fails only when ctx ends meanwhile.
-func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
-	g.mu.Lock()
-	if g.turn == nil { // the way of nearly every write
-		g.inside++
-		g.mu.Unlock()
-		return g.leaveOnce(), nil
-	}
-	w := &writer{since: time.Now(), book: g.books.of(g.turn.claim.Nonce), admitted: make(chan struct{})}
-	g.writers = append(g.writers, w)
-	g.mu.Unlock()
+// Lock is a claim that waits for the gate or holds it.
+type Lock struct {
+	gate    *Gate
+	claim   Claim
+	since   time.Time
+	waited  time.Duration
+	beat    time.Time // the last one, or the begin
+	timers  []*time.Timer
+	held    bool
+	granted chan struct{} // closed when it holds
+	ended   chan struct{} // closed when it neither waits nor holds any more
+	err     error         // why it ended; nil: released, having held
+}
+
+// Claim is one attempt of a backup to hold the gate exclusively.
+type Claim struct {
+	Nonce string
+	// Attempt counts the attempts under the nonce. One that is not newer than the
+	// newest that was seen comes late, and is refused; a newer one ends an older one.
+	Attempt uint64
+	Window  time.Duration // how long it waits for the writers inside and for others before it
+	Lease   time.Duration // how long it holds from the grant, whatever happens
+	Silence time.Duration // it ends when it has had no Beat for so long; 0: it needs none
+}
+
+func (l *Lock) over() bool {
 	select {
-	case <-w.admitted:
-		return g.leaveOnce(), nil
-	case <-ctx.Done():
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if i := slices.Index(g.writers, w); i >= 0 {
-		g.writers = slices.Delete(g.writers, i, i+1)
-		w.book.waited(time.Since(w.since))
-	} else { // admitted in the same moment
-		g.left()
-	}
-	return nil, fmt.Errorf("queue at the gate: %w", ctx.Err())
-}
-
-func (g *Gate) leaveOnce() func() {
-	var gone atomic.Bool
-	return func() {
-		if gone.Swap(true) {
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.left()
+	case <-l.ended:
+		return true
+	default:
+		return false
 	}
 }
 
-// left counts a writer out; the last one lets the lock in.
+// Silent is the reason of a lock whose beats do not come any more.
+func (l *Lock) Silent() string {
+	return fmt.Sprintf("no beat of the coordinator for %s", l.claim.Silence)
+}
+
+func (l *Lock) after(d time.Duration, do func()) {
+	l.timers = append(l.timers, time.AfterFunc(d, do))
+}
+
+// The functions below are called with mu held.
+
+// left counts a writer out. When the last one leaves, the lock whose turn it is gets the gate.
 func (g *Gate) left() {
 	g.inside--
 	if g.inside == 0 && g.turn != nil && !g.turn.held {
 		g.grant()
 	}
+}
+
+// breakOff ends a lock that its holder has not released. A hold that was broken is evidence:
+// a cut that was made under it is not one instant.
+func (g *Gate) breakOff(l *Lock, reason string) {
+	if l.held && !failpoint.Off("expiry-is-told") {
+		g.evidence.of(l.claim.Nonce).broken(reason)
+		g.log.Warn("gate opened by itself", "nonce", l.claim.Nonce, "reason", reason)
+	}
+	g.end(l, apierror.New(apierror.GateLost, "%s", reason))
+}
+
+// end takes a lock out of the queue, or opens the gate that it holds.
+func (g *Gate) end(l *Lock, err error) {
+	for _, t := range l.timers {
+		t.Stop()
+	}
+	l.err = err
+	close(l.ended)
+	if g.turn == l {
+		g.endTurn()
+		return
+	}
+	g.locks = slices.DeleteFunc(g.locks, func(o *Lock) bool { return o == l })
+}
+
+// find gives the lock of a nonce that queues or holds; nil if there is none.
+func (g *Gate) find(nonce string) *Lock {
+	if g.turn != nil && g.turn.claim.Nonce == nonce {
+		return g.turn
+	}
+	if i := slices.IndexFunc(g.locks, func(l *Lock) bool { return l.claim.Nonce == nonce }); i >= 0 {
+		return g.locks[i]
+	}
+	return nil
+}
+
+// busy says whether a nonce holds the gate or queues for it.
+func (g *Gate) busy(nonce string) bool { return g.find(nonce) != nil }
+
+// next begins the turn of the first lock in the queue, if there is one. From now on writers
+// queue; the lock holds when those inside have left.
+func (g *Gate) next() {
+	if len(g.locks) == 0 {
+		return
+	}
+	g.turn = g.locks[0]
+	g.locks = slices.Delete(g.locks, 0, 1)
+	if g.inside == 0 || failpoint.Off("gate-waits-for-writers") {
+		g.grant()
+	}
+}
+
+// grant gives the gate to the lock whose turn it is. The lease begins now, not at the claim:
+// it bounds how long writers are held up.
+func (g *Gate) grant() {
+	l, now := g.turn, time.Now()
+	l.held, l.waited = true, now.Sub(l.since)
+	g.evidence.of(l.claim.Nonce).grant(now)
+	l.after(l.claim.Lease, func() { g.expire(l) })
+	close(l.granted)
+}
+
+// expire opens the gate when the lease has run out. It takes mu itself.
+func (g *Gate) expire(l *Lock) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !l.over() {
+		g.breakOff(l, fmt.Sprintf("the lease of %s ran out", l.claim.Lease))
+	}
+}
+
+// endTurn opens the gate. The writers that queue are inside before the next lock has its turn:
+// otherwise a sequence of locks would starve them.
+func (g *Gate) endTurn() {
+	now := time.Now()
+	if g.turn.held {
+		g.evidence.of(g.turn.claim.Nonce).end(now)
+	}
+	g.turn = nil
+	for _, w := range g.writers {
+		w.evidence.waited(now.Sub(w.since))
+		close(w.admitted)
+	}
+	g.inside += len(g.writers)
+	g.writers = nil
+	g.next()
 }

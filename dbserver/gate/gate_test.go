@@ -52,7 +52,7 @@ var attempts atomic.Uint64
 func newest(g *Gate, nonce string) uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if b := g.books.of(nonce); b != nil {
+	if b := g.evidence.of(nonce); b != nil {
 		return b.attempt
 	}
 	return 0
@@ -264,7 +264,7 @@ func TestCancelledWriter(t *testing.T) {
 		r := release(g, "a")
 		require.Equal(t, 3*time.Second, r.DeadSum)
 		_, err = lock(g, t.Context(), "b", 0, time.Minute)
-		require.NoError(t, err, "nobody is counted as inside")
+		require.NoError(t, err, "no writer is counted as inside")
 		release(g, "b")
 	})
 }
@@ -288,21 +288,21 @@ func TestForgottenNonces(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
 		name := func(i int) string { return string(rune('A' + i)) }
-		for i := range 3 * keepBooks {
+		for i := range 3 * keepNonces {
 			_, err := lock(g, t.Context(), name(i), 0, time.Second)
 			require.NoError(t, err)
-			if i == 3*keepBooks-1 {
+			if i == 3*keepNonces-1 {
 				break
 			}
 			time.Sleep(2 * time.Second)
 		}
-		require.Len(t, g.books.books, keepBooks)
+		require.Len(t, g.evidence.byNonce, keepNonces)
 		require.False(t, release(g, name(0)).Unbroken)
-		require.True(t, release(g, name(3*keepBooks-1)).Unbroken)
+		require.True(t, release(g, name(3*keepNonces-1)).Unbroken)
 	})
 }
 
-// Under load nobody is ever inside together with a holder whose hold was unbroken.
+// Under load no writer is ever inside together with a holder whose hold was unbroken.
 func TestExclusionUnderLoad(t *testing.T) {
 	g := New(nil)
 	var inside, exclusive, violations atomic.Int64
@@ -388,8 +388,8 @@ func TestLockAfterItWasGivenUp(t *testing.T) {
 	_, err = lock(g, t.Context(), "other", time.Second, time.Minute)
 	require.NoError(t, err)
 	release(g, "other")
-	for n := range 2 * keepBooks { // they take no more room than others
+	for n := range 2 * keepNonces { // they take no more room than others
 		g.GiveUp(fmt.Sprint(n))
 	}
-	require.Len(t, g.books.books, keepBooks)
+	require.Len(t, g.evidence.byNonce, keepNonces)
 }

@@ -30,7 +30,7 @@ type model struct {
 	now    time.Duration
 }
 
-func (m *model) settle() {
+func (m *model) advance() {
 	for m.turn == "" && len(m.locks) > 0 {
 		m.turn, m.locks = m.locks[0], m.locks[1:]
 	}
@@ -48,7 +48,7 @@ func (m *model) end(nonce string) {
 		m.turn, m.held = "", false
 		m.inside, m.queued = m.inside+m.queued, 0
 	}
-	m.settle()
+	m.advance()
 }
 
 // lock begins an attempt, which ends the one before.
@@ -60,7 +60,7 @@ func (m *model) lock(nonce string) {
 	delete(m.broken, nonce)
 	m.beats[nonce] = m.now
 	m.locks = append(m.locks, nonce)
-	m.settle()
+	m.advance()
 }
 
 func (m *model) release(nonce string) bool {
@@ -122,7 +122,7 @@ func follow(t *testing.T, steps []int) {
 			if m.inside > 0 {
 				(<-left)()
 				m.inside--
-				m.settle()
+				m.advance()
 			}
 		case 4, 5:
 			l, err := g.Lock(Claim{Nonce: nonce, Attempt: uint64(n + 1), Window: time.Hour, Lease: 2 * time.Hour, Silence: silence})

@@ -7,9 +7,9 @@ import (
 	"stasis/internal/apierror"
 )
 
-// keepBooks is how many nonces are remembered; the oldest are forgotten first. A
-// coordinator that died never releases.
-const keepBooks = 64
+// keepNonces is how many nonces are remembered; the oldest are forgotten first. Without a
+// bound memory would grow, because a coordinator that died never releases.
+const keepNonces = 64
 
 // Report is the evidence of one nonce's locks since its last release.
 type Report struct {
@@ -28,8 +28,8 @@ func Unknown() Report {
 	return Report{Reason: "unknown nonce: never granted, or forgotten by a restart"}
 }
 
-// book is what is counted for one nonce until its release.
-type book struct {
+// evidence is what is counted for one nonce until its release.
+type evidence struct {
 	attempt            uint64 // the newest that was seen
 	grantedAt, endedAt time.Time
 	reason             string // why the hold was broken
@@ -39,24 +39,24 @@ type book struct {
 	over               bool    // given up: no lock is granted any more
 }
 
-func (b *book) grant(now time.Time) { b.grantedAt, b.endedAt = now, time.Time{} }
+func (b *evidence) grant(now time.Time) { b.grantedAt, b.endedAt = now, time.Time{} }
 
-func (b *book) end(now time.Time) { b.endedAt = now }
+func (b *evidence) end(now time.Time) { b.endedAt = now }
 
-// broken notes the first break; a later grant does not mend it.
-func (b *book) broken(reason string) {
+// broken notes the first break. A later grant does not undo it: writers passed in between.
+func (b *evidence) broken(reason string) {
 	if b.reason == "" {
 		b.reason = reason
 	}
 }
 
-func (b *book) waited(d time.Duration) {
+func (b *evidence) waited(d time.Duration) {
 	b.writers++
 	b.deadSum += d
 	b.longest = max(b.longest, d)
 }
 
-func (b *book) report() Report {
+func (b *evidence) report() Report {
 	r := Report{
 		GrantedAt: b.grantedAt, ReleasedAt: b.endedAt, Reason: b.reason,
 		Writers: b.writers, DeadSum: b.deadSum, DeadLongest: b.longest,
@@ -71,21 +71,22 @@ func (b *book) report() Report {
 	return r
 }
 
-// ledger has the books of the latest nonces.
-type ledger struct {
-	books map[string]*book
-	order []string // oldest first
+// archive has the evidence of the latest nonces.
+type archive struct {
+	byNonce map[string]*evidence
+	order   []string // oldest first
 }
 
-func newLedger() ledger { return ledger{books: map[string]*book{}} }
+func newArchive() archive { return archive{byNonce: map[string]*evidence{}} }
 
-// of gives a nonce's book: never nil while the nonce is in the line or in turn,
-// nil if it is not remembered.
-func (l *ledger) of(nonce string) *book { return l.books[nonce] }
+// of gives a nonce's evidence: nil if the nonce is not remembered, never nil while the nonce
+// queues or holds.
+func (l *archive) of(nonce string) *evidence { return l.byNonce[nonce] }
 
-// admits refuses an attempt that comes late.
-func (l *ledger) admits(nonce string, attempt uint64) error {
-	b := l.books[nonce]
+// admits refuses an attempt that comes late: its coordinator has gone on to a newer attempt, or
+// has given up, and a gate that it holds would only hold up writers.
+func (l *archive) admits(nonce string, attempt uint64) error {
+	b := l.byNonce[nonce]
 	switch {
 	case b == nil || !b.over && attempt > b.attempt:
 		return nil
@@ -95,37 +96,38 @@ func (l *ledger) admits(nonce string, attempt uint64) error {
 	return apierror.New(apierror.GateLost, "attempt %d of nonce %s comes late: attempt %d was here before", attempt, nonce, b.attempt)
 }
 
-// open begins an attempt. If the one before was not released, what was counted for it
-// is kept, but not whether it was broken: each release is of one attempt.
-func (l *ledger) open(nonce string, attempt uint64, busy func(string) bool) {
-	b := l.books[nonce]
+// open begins an attempt. If the attempt before was not released, its dead times are kept,
+// since a report covers all attempts. Whether it was broken is not kept, since a release is
+// of one attempt.
+func (l *archive) open(nonce string, attempt uint64, busy func(string) bool) {
+	b := l.byNonce[nonce]
 	switch {
 	case b == nil:
-		l.add(nonce, &book{attempt: attempt}, busy)
+		l.add(nonce, &evidence{attempt: attempt}, busy)
 	case b.released != nil:
-		*b = book{attempt: attempt}
+		*b = evidence{attempt: attempt}
 	default:
-		*b = book{attempt: attempt, writers: b.writers, deadSum: b.deadSum, longest: b.longest}
+		*b = evidence{attempt: attempt, writers: b.writers, deadSum: b.deadSum, longest: b.longest}
 	}
 }
 
-// add keeps a nonce's first book, in place of the oldest that nobody needs.
-func (l *ledger) add(nonce string, b *book, busy func(string) bool) {
-	if i := slices.IndexFunc(l.order, func(n string) bool { return !busy(n) }); len(l.order) >= keepBooks && i >= 0 {
-		delete(l.books, l.order[i])
+// add begins the evidence of a nonce, in place of the oldest that does not queue or hold.
+func (l *archive) add(nonce string, b *evidence, busy func(string) bool) {
+	if i := slices.IndexFunc(l.order, func(n string) bool { return !busy(n) }); len(l.order) >= keepNonces && i >= 0 {
+		delete(l.byNonce, l.order[i])
 		l.order = slices.Delete(l.order, i, i+1)
 	}
-	l.books[nonce] = b
+	l.byNonce[nonce] = b
 	l.order = append(l.order, nonce)
 }
 
-// close ends a nonce's attempt and gives its report, the same one when asked again.
-// An attempt that was not here is refused if it comes yet.
-func (l *ledger) close(nonce string, attempt uint64, busy func(string) bool) Report {
-	b := l.books[nonce]
+// close ends a nonce's attempt and gives its report, the same one when asked again. An attempt
+// that has not come yet is remembered as released, so that it is refused when it comes.
+func (l *archive) close(nonce string, attempt uint64, busy func(string) bool) Report {
+	b := l.byNonce[nonce]
 	if b == nil {
 		r := Unknown()
-		b = &book{attempt: attempt, released: &r}
+		b = &evidence{attempt: attempt, released: &r}
 		l.add(nonce, b, busy)
 	}
 	if attempt > b.attempt {

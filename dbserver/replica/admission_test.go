@@ -146,7 +146,7 @@ func TestTenureThatPlanDoesNotHave(t *testing.T) {
 	refused(followerOf(t, "A", &late{has: has, news: has}), own, "the leader promises its own tenure to another")
 	refused(followerOf(t, "C", &late{has: has, news: has}), own, "a server that has no replica")
 	other := followerOf(t, "B", &late{has: has, news: has})
-	other.home.Epoch = 1
+	other.admission.home.Epoch = 1
 	refused(other, own, "a Plan of another epoch")
 }
 

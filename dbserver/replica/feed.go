@@ -4,272 +4,233 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/internal/failpoint"
+	"stasis/internal/wait"
 )
 
-const (
-	maxBatchBytes = 4 << 20 // of records or documents in one request to a follower
-	firstPause    = 20 * time.Millisecond
-)
+// firstPause is the pause after the first failure of a feed; each further one doubles it.
+const firstPause = 20 * time.Millisecond
 
-// feed brings one follower what this leader's log has. Its goroutine is the only one
-// that speaks to the follower; the fields below are under the leader's mu.
-type feed struct {
-	leader *Leader
-	id     string
-	wake   chan struct{}
-	cancel context.CancelFunc
-
-	required bool      // nothing is committed that it does not have
-	needs    uint64    // what may have been committed without it: to be had before it is reported
-	copying  bool      // only a copy helps it
-	reported uint64    // reboot id with which Current has it as in sync; 0: it has not
-	reboot   uint64    // of the process that answered last
-	acked    uint64    // its log has everything up to here
-	synced   uint64    // on its disk is everything up to here
-	told     uint64    // it knows that everything up to here is committed
-	asked    time.Time // since when an answer is waited for; zero: the last one has come
+// feeds keeps one feed for each follower.
+type feeds struct {
+	*base
+	state   *state
+	commits *committer
+	copies  atomic.Uint64 // begun in this tenure
+	group   sync.WaitGroup
 }
 
-// feedAll starts feeds for servers that have none and stops the others. mu is held.
-func (l *Leader) feedAll(servers []string) {
+// keep starts feeds for servers that have none, and stops those of other servers. A server
+// that Current has as in sync, or that is required, keeps its feed although Plan does not
+// have it any more: nothing is committed without it. Only the leader's goroutine calls keep.
+// mu is held.
+func (f *feeds) keep(ctx context.Context, servers []string) {
 	wanted := map[string]bool{}
 	for _, id := range servers {
 		wanted[id] = true
-		if l.feeds[id] != nil || l.ctx.Err() != nil {
+		if f.state.followers[id] != nil || ctx.Err() != nil {
 			continue
 		}
-		ctx, cancel := context.WithCancel(l.ctx)
-		f := &feed{leader: l, id: id, wake: make(chan struct{}, 1), cancel: cancel, asked: time.Now()}
-		l.feeds[id] = f
-		l.group.Go(func() { f.run(ctx) })
+		feeding, stop := context.WithCancel(ctx)
+		p := &progress{wake: make(chan struct{}, 1), stop: stop, asked: time.Now()}
+		f.state.followers[id] = p
+		one := &feed{base: f.base, commits: f.commits, copies: &f.copies, follower: follower{id: id, state: f.state, progress: p}}
+		f.group.Go(func() { one.run(feeding) })
 	}
-	for id, f := range l.feeds {
-		if !wanted[id] && !f.required && f.reported == 0 {
-			f.cancel()
-			delete(l.feeds, id)
+	for id, p := range f.state.followers {
+		if !wanted[id] && !p.required && p.reported == 0 {
+			p.stop()
+			delete(f.state.followers, id)
 		}
 	}
 }
 
-func (f *feed) poke() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
+// feed brings one follower what the leader's log has. Its goroutine is the only one that
+// speaks to the follower after the recovery.
+type feed struct {
+	*base
+	commits  *committer
+	copies   *atomic.Uint64 // begun by all feeds
+	follower follower
 
-// line is where a feed stands with its follower.
-type line struct {
-	known bool   // next is right
-	next  uint64 // the first record that the follower lacks
-	copy  bool   // only a copy helps
-	pin   *shard.Pin
-	sent  time.Time
+	// Of the goroutine in run.
+	known bool       // next is right
+	next  uint64     // the first record that the follower lacks
+	copy  bool       // the follower needs a copy
+	pin   *shard.Pin // keeps the log from the end of a copy on, until the follower has more
+	sent  time.Time  // when the last records were sent
 }
 
 // run feeds until ctx ends.
 func (f *feed) run(ctx context.Context) {
-	defer f.cancel()
-	var at line
-	defer func() { f.leader.shard.Unpin(at.pin) }()
+	defer f.follower.progress.stop()
+	defer func() { f.shard.Unpin(f.pin) }()
 	last, pause := "", firstPause
 	for ctx.Err() == nil {
-		err := f.step(ctx, &at)
+		err := f.step(ctx)
 		if err == nil {
 			last, pause = "", firstPause
 			continue
 		}
 		if errors.Is(err, shard.ErrOldTenure) {
-			f.leader.end(fmt.Errorf("%s: %w", f.id, err))
+			f.follower.state.end(fmt.Errorf("%s: %w", f.follower.id, err))
 			return
 		}
 		if ctx.Err() == nil && err.Error() != last {
 			last = err.Error()
-			f.leader.log.Debug("follower not reached", "server", f.id, "error", err)
+			f.log.Debug("follower not reached", "server", f.follower.id, "error", err)
 		}
-		at.known = false
-		sleep(ctx, pause)
-		pause = min(2*pause, f.leader.server.Timing.Retry)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		// Whether the follower took what was sent is not known: ask where it stands.
+		f.known = false
+		if wait.For(ctx, pause) != nil {
+			return
+		}
+		pause = min(2*pause, f.server.Timing.Retry)
 	}
 }
 
 // step finds out where the follower stands, or brings it a copy, or the next records.
-func (f *feed) step(ctx context.Context, at *line) error {
+func (f *feed) step(ctx context.Context) error {
 	switch {
-	case !at.known:
-		return f.probe(ctx, at)
-	case at.copy:
-		return f.bringCopy(ctx, at)
+	case !f.known:
+		return f.probe(ctx)
+	case f.copy:
+		return f.bringCopy(ctx)
 	}
-	return f.bringRecords(ctx, at)
+	return f.bringRecords(ctx)
 }
 
-// probe asks where the follower stands. What is committed there is committed here.
-func (f *feed) probe(ctx context.Context, at *line) error {
-	ctx, cancel := f.leader.call(ctx)
+// probe asks where the follower stands. It continues from what the follower has committed:
+// that is committed here, too. What the follower has beyond it may be of another leader.
+func (f *feed) probe(ctx context.Context) error {
+	ctx, cancel := f.call(ctx)
 	defer cancel()
-	f.asks()
-	a, err := f.leader.promise(ctx, f.leader.server.Cache.Snapshot().Root, f.id)
+	f.follower.asks()
+	a, err := f.promise(ctx, f.server.Cache.Snapshot().Root, f.follower.id)
 	if err != nil {
 		return err
 	}
 	if a.Refused != "" {
 		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
 	}
-	f.answered(a)
-	at.known, at.next = true, a.State.Committed+1
-	f.needsCopy(at, a.State.Copying)
+	f.follower.answered(a)
+	f.known, f.next = true, a.State.Committed+1
+	f.needsCopy(a.State.Copying)
 	return nil
 }
 
-// needsCopy notes whether only a copy helps the follower.
-func (f *feed) needsCopy(at *line, copying bool) {
-	at.copy = copying
-	f.leader.mu.Lock()
-	defer f.leader.mu.Unlock()
-	if f.copying = copying; copying {
-		f.acked, f.synced = 0, 0
-		f.leader.poke()
-	}
+// needsCopy notes whether the follower needs a copy.
+func (f *feed) needsCopy(copying bool) {
+	f.copy = copying
+	f.follower.needsCopy(copying)
 }
 
-// asks notes that from now on an answer of the follower is waited for.
-func (f *feed) asks() {
-	f.leader.mu.Lock()
-	defer f.leader.mu.Unlock()
-	if f.asked.IsZero() {
-		f.asked = time.Now()
-	}
-}
-
-// answered notes that the follower lives.
-func (f *feed) answered(a dbclient.ReplicaAnswer) {
-	l := f.leader
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f.asked = time.Time{}
-	if f.reboot != a.RebootID { // what an earlier process had may be lost
-		f.reboot = a.RebootID
-		if !failpoint.Off("restarted-has-less") {
-			f.acked, f.synced, f.told = 0, 0, 0
-		}
-	}
-}
-
-// bringRecords sends what the follower lacks, or waits until there is something.
-func (f *feed) bringRecords(ctx context.Context, at *line) error {
-	l := f.leader
-	prev, records, ok, err := l.shard.Log(at.next, l.batch)
+// bringRecords sends what the follower lacks, or waits until there is something to send.
+func (f *feed) bringRecords(ctx context.Context) error {
+	prev, records, ok, err := f.shard.Log(f.next, f.batch)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		f.needsCopy(at, true)
+		f.needsCopy(true)
 		return nil
 	}
-	l.mu.Lock()
-	commit, until := l.committed, l.wantsSync()
-	idle, told, synced := len(records) == 0 && until <= f.synced, f.told, f.synced
-	l.mu.Unlock()
-	if wait := f.patience(at, commit > told); idle && wait > 0 {
-		f.wait(ctx, wait)
+	commit, until, told, synced := f.follower.position()
+	// A request without records is due when a writer waits for the follower's disk, and else
+	// only to say what is committed and to hear that the follower lives.
+	idle := len(records) == 0 && until <= synced
+	if rest := f.patience(commit > told); idle && rest > 0 {
+		f.await(ctx, rest)
 		return ctx.Err()
 	}
-	req := dbclient.AcceptRequest{
-		Tenure: tenureOf(l.tenure), Prev: positionOf(prev), Records: encodeRecords(records), Commit: commit, Sync: until > synced,
-	}
-	limited, cancel := l.call(ctx)
+	return f.send(ctx, prev, dbclient.AcceptRequest{
+		Tenure: tenureOf(f.tenure), Prev: positionOf(prev), Records: encodeRecords(records), Commit: commit, Sync: until > synced,
+	}, prev.Seq+uint64(len(records)))
+}
+
+// send sends records up to a number.
+func (f *feed) send(ctx context.Context, prev shard.Position, req dbclient.AcceptRequest, upTo uint64) error {
+	limited, cancel := f.call(ctx)
 	defer cancel()
-	f.asks()
-	t, err := l.target(l.server.Cache.Snapshot().Root, f.id)
+	f.follower.asks()
+	t, err := f.target(f.server.Cache.Snapshot().Root, f.follower.id)
 	if err != nil {
 		return err
 	}
-	at.sent = time.Now()
-	a, err := l.server.Peers.Accept(limited, t, l.shard.Name(), req)
+	f.sent = time.Now()
+	a, err := f.server.Peers.Accept(limited, t, f.shard.Name(), req)
 	if err == nil {
-		err = failpoint.Hit(ctx, "dbserver/replica/accepted", l.server.ID)
+		err = failpoint.Hit(ctx, "dbserver/replica/accepted", f.server.ID)
 	}
 	if err != nil {
 		return err
 	}
-	f.answered(a)
+	f.follower.answered(a)
 	switch a.Refused {
 	case dbclient.RefusedOld:
 		return fmt.Errorf("%s: %w", a.Why, shard.ErrOldTenure)
 	case dbclient.RefusedGap:
-		at.known = false
-		if a.State.Committed == prev.Seq { // there another record is committed under that number
-			at.known = true
-			f.needsCopy(at, true)
+		f.known = false                    // it lacks what comes before: ask where it stands
+		if a.State.Committed == prev.Seq { // the follower has committed another record under that number
+			f.known = true
+			f.needsCopy(true)
 		}
 		return nil
 	}
-	at.next = prev.Seq + uint64(len(records)) + 1
-	f.has(at.next-1, req)
-	l.shard.Unpin(at.pin)
-	l.advance()
-	l.poke()
+	f.next = upTo + 1
+	f.follower.has(upTo, req)
+	f.shard.Unpin(f.pin)
+	f.commits.advance()
+	f.follower.state.wake()
 	return nil
 }
 
-// patience is how long the next request may wait when there is nothing to append.
-func (f *feed) patience(at *line, news bool) time.Duration {
-	t := f.leader.server.Timing
-	rest := t.KeepAlive - time.Since(at.sent)
+// patience is how long the next request may wait when there is nothing to append. The news
+// that a record is committed waits for company only for Timing.Linger.
+func (f *feed) patience(news bool) time.Duration {
+	t := f.server.Timing
+	rest := t.KeepAlive - time.Since(f.sent)
 	if news {
-		rest = min(rest, t.Linger-time.Since(at.sent))
+		rest = min(rest, t.Linger-time.Since(f.sent))
 	}
 	return rest
 }
 
-// wait returns when there may be records, or after d.
-func (f *feed) wait(ctx context.Context, d time.Duration) {
+// await returns when there may be records, or after d.
+func (f *feed) await(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-f.wake:
+	case <-f.follower.progress.wake:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// has notes what an answer to a request says.
-func (f *feed) has(seq uint64, r dbclient.AcceptRequest) {
-	l := f.leader
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f.acked = max(f.acked, seq)
-	f.told = max(f.told, r.Commit)
-	if r.Sync {
-		f.synced = max(f.synced, seq)
+// bringCopy brings the follower a copy, and continues with the records after it.
+//
+// A copy replaces all that the follower has. While the follower is required it is in sync, or
+// about to be: a report that says so may stand in Current although its outcome is unknown
+// here. Then the supervision may choose the follower for what it has, so the copy waits.
+func (f *feed) bringCopy(ctx context.Context) error {
+	number := f.copies.Add(1)
+	if f.follower.isRequired() && !failpoint.Off("copy-not-to-member") {
+		f.await(ctx, f.server.Timing.Linger)
+		return ctx.Err()
 	}
-}
-
-// silent is how long an answer of the follower has been waited for. A leader that asks
-// nothing, because its own disk holds it up, has nothing to reproach its followers with: if
-// it took them out of the in-sync set, none could lead in its place.
-func (f *feed) silent(now time.Time) time.Duration {
-	if f.asked.IsZero() {
-		return 0
+	c := &copier{base: f.base, follower: f.follower, number: number}
+	end, what, err := c.bring(ctx, &f.pin)
+	if err != nil {
+		return err
 	}
-	return now.Sub(f.asked)
+	f.next = end + 1
+	f.needsCopy(false)
+	f.emit(ctx, FollowerCopied, f.follower.id, what) // a step may hold up this feed: the follower counts as copied by then
+	return nil
 }
-
-// never is a time until nothing is due.
-const never = time.Duration(math.MaxInt64)

@@ -103,7 +103,7 @@ func TestNoCopyToPossibleMemberOfTheInSyncSet(t *testing.T) {
 		time.Sleep(time.Second)
 		require.True(t, r.report().Names("B"))
 		require.Empty(t, early(), "B may be chosen for what it has")
-		require.True(t, r.process("A").leads().feeds["B"].isCopying(), "only a copy helps it")
+		require.True(t, r.process("A").leads().state.isCopying("B"), "only a copy helps it")
 		r.process("A").door.answerWrites(nil)
 		close(known)
 		require.NoError(t, <-pending)
@@ -114,10 +114,10 @@ func TestNoCopyToPossibleMemberOfTheInSyncSet(t *testing.T) {
 	}, "A", "B")
 }
 
-func (f *feed) isCopying() bool {
-	f.leader.mu.Lock()
-	defer f.leader.mu.Unlock()
-	return f.copying
+func (s *state) isCopying(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.followers[id].copying
 }
 
 // copiesToMember lists, from now on, the parts of copies that are sent to a server while
@@ -177,7 +177,7 @@ func TestLateReportIsNotWritten(t *testing.T) {
 }
 
 // Between the decision that a record is committed and its being so, the leader does not
-// take back into trust a follower that was started anew without it: the decision counted
+// take back into trust a follower that was started again without it: the decision counted
 // on what the process before had.
 func TestFollowerStartedAnewDuringACommit(t *testing.T) {
 	var deciding, decided chan struct{}
@@ -188,8 +188,8 @@ func TestFollowerStartedAnewDuringACommit(t *testing.T) {
 		deciding, decided = make(chan struct{}), make(chan struct{})
 		r.setUp = func(l *Leader) {
 			l.batch = 1000
-			commit := l.apply
-			l.apply = func(seq uint64) (uint64, error) {
+			commit := l.commits.apply
+			l.commits.apply = func(seq uint64) (uint64, error) {
 				mu.Lock()
 				now := armed != 0 && seq >= armed
 				mu.Unlock()

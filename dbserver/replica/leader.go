@@ -3,72 +3,29 @@ package replica
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
-	"stasis/agency/keys"
 	"stasis/dbserver/shard"
-	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
-// phase is how far a tenure has come.
-type phase int
-
-const (
-	recovering phase = iota
-	joining
-	serving
-	resigning
-	resigned
-	over // replaced, or the disk has failed
-)
+// errStopped ends waits when the server stops leading.
+var errStopped = errors.New("this server stopped leading the shard")
 
 // Leader leads one shard for one tenure. Its methods may be used from any goroutine.
 type Leader struct {
-	server Server
-	shard  *shard.Shard
-	apply  func(seq uint64) (committed uint64, err error) // shard.Commit
-	batch  int                                            // bytes of records or documents in one request to a follower, about
-	tenure shard.Tenure
-	log    hclog.Logger
+	*base
+	state   *state
+	commits *committer
+	feeds   *feeds
+	inSync  *inSyncSet
 
 	ctx   context.Context
 	stop  context.CancelCauseFunc
 	group sync.WaitGroup
-	poked chan struct{} // something for the goroutine in run to look at
-
-	// Of the goroutine in run.
-	doubt   bool   // a report may or may not have been written
-	written uint64 // index of the last report written
-
-	mu         sync.Mutex
-	place      Place
-	phase      phase
-	why        error                   // over: the reason
-	since      time.Time               // of the phase
-	current    keys.CurrentShardReport // that Current has, as far as is known
-	committed  uint64
-	committing uint64 // decided to be committed, not less than committed
-	copies     uint64 // begun in this tenure
-	feeds      map[string]*feed
-	waiting    []*waiter
 }
-
-// waiter is a call of Await.
-type waiter struct {
-	seq  uint64
-	sync bool
-	done chan error
-}
-
-// errStopped ends waits when the server stops leading.
-var errStopped = errors.New("this server stopped leading the shard")
 
 // Lead begins a tenure and returns at once; Close ends it.
 func Lead(server Server, s *shard.Shard, place Place) *Leader {
@@ -78,10 +35,16 @@ func Lead(server Server, s *shard.Shard, place Place) *Leader {
 }
 
 func newLeader(server Server, s *shard.Shard, place Place) *Leader {
+	b := &base{
+		server: server, shard: s, tenure: shard.Tenure{Term: place.Term, Reboot: server.Reboot()},
+		log: server.Logger.With("shard", place.Shard), batch: maxBatchBytes,
+	}
+	st := newState(place, func() { s.Follow(b.tenure) })
+	commits := &committer{base: b, state: st, apply: s.Commit}
 	l := &Leader{
-		server: server, shard: s, apply: s.Commit, batch: maxBatchBytes, tenure: shard.Tenure{Term: place.Term, Reboot: server.Reboot()},
-		log: server.Logger.With("shard", place.Shard), poked: make(chan struct{}, 1),
-		place: place, since: time.Now(), feeds: map[string]*feed{},
+		base: b, state: st, commits: commits,
+		feeds:  &feeds{base: b, state: st, commits: commits},
+		inSync: &inSyncSet{base: b, state: st, commits: commits, snapshots: snapshots{base: b, state: st}},
 	}
 	l.ctx, l.stop = context.WithCancelCause(context.Background())
 	return l
@@ -89,73 +52,29 @@ func newLeader(server Server, s *shard.Shard, place Place) *Leader {
 
 func (l *Leader) start() { l.group.Go(func() { l.run(l.ctx) }) }
 
-// Tenure is the one that this is.
+// Tenure is the tenure that the Leader leads in.
 func (l *Leader) Tenure() shard.Tenure { return l.tenure }
 
-// Over says that this tenure has ended, though Plan may not say so yet.
-func (l *Leader) Over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.phase == over
-}
+// Over says that the tenure has ended, though Plan may not say so yet.
+func (l *Leader) Over() bool { return l.state.current() == over }
 
 // Update tells what Plan says now; the term is the same.
-func (l *Leader) Update(place Place) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.place.same(place) {
-		l.place = place
-		l.poke()
-	}
-}
+func (l *Leader) Update(place Place) { l.state.plan(place) }
 
 // Close ends the tenure: nothing is admitted any more, waits end with an unknown
 // outcome, and no goroutine is left.
 func (l *Leader) Close() {
-	l.end(errStopped)
+	l.state.end(errStopped)
 	l.stop(errStopped)
-	l.group.Wait()
+	l.group.Wait() // it starts the feeds, so they are waited for after it
+	l.feeds.group.Wait()
 }
 
-// end is for a leadership that is over. The first reason counts.
-func (l *Leader) end(why error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.phase == over {
-		return
-	}
-	l.phase, l.why = over, why
-	for _, w := range l.waiting {
-		w.done <- why
-	}
-	l.waiting = nil
-	l.shard.Follow(l.tenure)
-}
-
-// become changes the phase, unless it is all over.
-func (l *Leader) become(p phase) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.phase != over && l.phase != p {
-		l.phase, l.since = p, time.Now()
-	}
-}
-
-func (l *Leader) poke() {
-	select {
-	case l.poked <- struct{}{}:
-	default:
-	}
-}
-
-// Serving is nil while operations may be answered: this tenure is reported, Plan
-// wants it, and the server has its lease. Ask before an operation, and after one that
-// read whether what it saw was still this server's to show.
+// Serving is nil while operations may be answered: this tenure is reported, Plan wants it,
+// and the server has its serving lease. Ask before an operation. After one that has read,
+// ask again: another leader may have been named before it read.
 func (l *Leader) Serving() error {
-	l.mu.Lock()
-	p := l.phase
-	l.mu.Unlock()
-	switch p {
+	switch l.state.current() {
 	case serving:
 		return l.server.Lease()
 	case recovering, joining:
@@ -169,176 +88,138 @@ func (l *Leader) Admit() error {
 	if err := l.Serving(); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := 1 + l.inSync(); n < l.place.WriteConcern && !failpoint.Off("write-concern") {
-		return apierror.New(apierror.ReadOnly, "shard %s has %d replicas in sync, fewer than its write concern of %d", l.shard.Name(), n, l.place.WriteConcern)
+	l.state.mu.Lock()
+	defer l.state.mu.Unlock()
+	if n := 1 + l.state.inSync(); n < l.state.place.WriteConcern && !failpoint.Off("write-concern") {
+		return apierror.New(apierror.ReadOnly, "shard %s has %d replicas in sync, fewer than its write concern of %d", l.shard.Name(), n, l.state.place.WriteConcern)
 	}
 	return nil
 }
 
-// inSync counts the followers that Current has as in sync.
-func (l *Leader) inSync() int {
-	n := 0
-	for _, f := range l.feeds {
-		if f.reported != 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// Await is shard.Quorum's.
+// Await is [shard.Quorum]'s.
 func (l *Leader) Await(ctx context.Context, seq uint64, sync bool) error {
-	w := &waiter{seq: seq, sync: sync, done: make(chan error, 1)}
-	if err := l.enlist(w); err != nil {
-		return err
-	}
-	l.advance()
-	var err error
-	if sync { // while the followers do theirs
-		err = l.server.Sync()
-	}
-	select {
-	case done := <-w.done:
-		return errors.Join(err, done)
-	case <-ctx.Done():
-		return errors.Join(err, fmt.Errorf("wait for the followers: %w", context.Cause(ctx)))
-	}
-}
-
-func (l *Leader) enlist(w *waiter) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.phase == over {
-		return l.why
-	}
-	l.waiting = append(l.waiting, w)
-	for _, f := range l.feeds {
-		f.poke()
-	}
-	return nil
-}
-
-// advance commits what all required replicas have, and answers who waited for it.
-func (l *Leader) advance() {
-	l.mu.Lock()
-	reached, synced := l.reached() // who is required later has nothing of this to wait for
-	behind := (l.phase > joining || failpoint.Off("commit-after-report")) && l.phase != over && reached > l.committed
-	if behind {
-		l.committing = max(l.committing, reached)
-	}
-	l.mu.Unlock()
-	if behind {
-		l.commit(reached)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	kept := l.waiting[:0]
-	for _, w := range l.waiting {
-		if w.seq <= l.committed && (!w.sync || w.seq <= synced) {
-			w.done <- nil
-		} else {
-			kept = append(kept, w)
-		}
-	}
-	clear(l.waiting[len(kept):])
-	l.waiting = kept
-}
-
-// commit applies the records up to seq.
-func (l *Leader) commit(seq uint64) {
-	n, err := l.apply(seq)
-	if err != nil {
-		l.log.Error("cannot commit", "error", err)
-		l.end(err)
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.committed = max(l.committed, n)
-	l.committing = max(l.committing, n)
-}
-
-// reached is how far all required followers have come, in their logs and on disk.
-func (l *Leader) reached() (logged, synced uint64) {
-	logged, synced = l.shard.Seq(), math.MaxUint64
-	for _, f := range l.feeds {
-		if f.required {
-			logged, synced = min(logged, f.acked), min(synced, f.synced)
-		}
-	}
-	return logged, synced
-}
-
-// wantsSync says up to where somebody waits for disks.
-func (l *Leader) wantsSync() (seq uint64) {
-	for _, w := range l.waiting {
-		if w.sync {
-			seq = max(seq, w.seq)
-		}
-	}
-	return seq
+	return l.commits.await(ctx, seq, sync)
 }
 
 // run takes the tenure through its phases.
 func (l *Leader) run(ctx context.Context) {
-	if err := l.insist(ctx, "taking over", l.recover); err != nil {
+	if !l.takeOver(ctx) {
 		return
 	}
 	for ctx.Err() == nil {
-		next, err := l.round(ctx)
+		next, err := l.maintain(ctx)
 		if err != nil && ctx.Err() == nil {
 			if errors.Is(err, errReplaced) {
-				l.end(err)
+				l.state.end(err)
 				return
 			}
 			l.log.Warn("reporting to Current", "error", err)
 			next = l.server.Timing.Retry
 		}
-		timer := time.NewTimer(next)
-		select {
-		case <-l.poked:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		l.awaitChange(ctx, next)
 	}
 }
 
-// insist tries until it works. What is wrong is logged when it changes.
-func (l *Leader) insist(ctx context.Context, what string, f func(context.Context) error) error {
-	last, pause := "", 20*time.Millisecond
+// awaitChange returns when something has changed, after d, or when ctx ends.
+func (l *Leader) awaitChange(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-l.state.changed:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// takeOver repeats the recovery until it succeeds. False: the tenure has ended. An error is
+// logged when it changes; the first ones are not logged, since followers often learn of the
+// tenure a moment later.
+func (l *Leader) takeOver(ctx context.Context) bool {
+	last, pause := "", firstPause
 	for {
-		err := f(ctx)
+		err := l.recover(ctx)
 		switch {
 		case err == nil:
-			return nil
+			return true
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return false
 		case errors.Is(err, errReplaced), errors.Is(err, shard.ErrOldTenure):
 			l.log.Info("leading no more", "reason", err)
-			l.end(err)
-			return err
+			l.state.end(err)
+			return false
 		case err.Error() != last && pause > 100*time.Millisecond:
 			last = err.Error()
-			l.log.Warn(what, "error", err)
+			l.log.Warn("taking over", "error", err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-l.poked:
-			timer.Stop()
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if l.awaitChange(ctx, pause); ctx.Err() != nil {
+			return false
 		}
 		pause = min(2*pause, l.server.Timing.Retry)
 	}
 }
 
-func (l *Leader) emit(name event.Name, server, detail string) {
-	e := event.Event{Operation: Operation, ID: l.shard.Name(), Step: name, Server: server, Detail: detail}
-	l.log.Info(string(name), "server", server, "detail", detail, "tenure", l.tenure)
-	l.server.Steps.Emit(l.ctx, e)
+// recover does one attempt of the recovery, and begins to lead with the log that it leaves.
+func (l *Leader) recover(ctx context.Context) error {
+	at, members, err := recovery{base: l.base, state: l.state, snapshots: l.inSync.snapshots}.run(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.shard.Lead(l.tenure, l, len(members) == 0); err != nil {
+		return err
+	}
+	st := l.shard.State()
+	if ctx.Err() != nil { // Close waits for this goroutine: it must start no feeds any more
+		return ctx.Err()
+	}
+	l.state.mu.Lock()
+	l.state.committed, l.state.committing, l.state.report = st.Committed, st.Committed, at.report
+	l.feeds.keep(l.ctx, members)
+	for _, id := range members {
+		if p := l.state.followers[id]; p != nil { // nil: closing
+			p.required, p.reported = true, at.report.Reboots[id]
+		}
+	}
+	l.state.mu.Unlock()
+	l.state.become(joining)
+	return nil
+}
+
+// maintain compares the followers and the phase with Plan once, and reports to Current what
+// has changed. It returns when to do so again at the latest.
+func (l *Leader) maintain(ctx context.Context) (next time.Duration, err error) {
+	if err := l.inSync.resolveUnknown(ctx); err != nil {
+		return 0, err
+	}
+	l.followPlan()
+	l.inSync.requireCaughtUp()
+	change, rest := l.inSync.due(time.Now())
+	if change == nil {
+		return rest, nil
+	}
+	return 0, l.inSync.write(ctx, change)
+}
+
+// followPlan adjusts feeds and phase to Plan.
+func (l *Leader) followPlan() {
+	l.state.mu.Lock()
+	l.feeds.keep(l.ctx, l.state.place.followers())
+	p, resign := l.state.phase, l.state.place.resigned()
+	l.state.mu.Unlock()
+	switch {
+	case resign && p == serving:
+		l.state.become(resigning)
+	case !resign && (p == resigning || p == resigned):
+		l.state.become(joining) // the same leader in the same term: no other was named meanwhile
+	}
+	l.finishResigning()
+}
+
+// finishResigning ends a resignation when no write is in flight any more.
+func (l *Leader) finishResigning() {
+	l.state.mu.Lock()
+	done := l.state.phase == resigning && len(l.state.waiting) == 0 && l.state.committed >= l.shard.Seq()
+	l.state.mu.Unlock()
+	if done {
+		l.state.become(resigned)
+	}
 }

@@ -115,7 +115,7 @@ func (m *model) launch(id string) {
 			m.group.Go(func() {
 				select {
 				case <-time.After(late):
-					_, _ = m.agency.Apply(tx) // nobody waits for what it says
+					_, _ = m.agency.Apply(tx) // no caller waits for its answer
 				case <-p.died: // the connection with it
 				case <-m.closing:
 				}
@@ -141,7 +141,7 @@ func (m *model) trusted() (ids []string) {
 	return ids
 }
 
-// store begins a write of a new document at a server, whoever leads, and notes in the
+// store begins a write of a new document at a server, whether it leads or not, and notes in the
 // background what comes of it.
 func (m *model) store(id string, batch int) {
 	m.written++
@@ -293,10 +293,10 @@ func (m *model) restoreOne(t *rapid.T) {
 	passes(t, 3000)
 }
 
-// settle has everything work again, and demands that all replicas come to the same content,
+// converge has everything work again, and demands that all replicas come to the same content,
 // which has all that was acknowledged and nothing that was refused.
-func (m *model) settle(t *rapid.T) {
-	m.tell("settle")
+func (m *model) converge(t *rapid.T) {
+	m.tell("converge")
 	m.bad.heals()
 	for _, id := range m.servers {
 		if m.process(id) == nil {
@@ -307,10 +307,10 @@ func (m *model) settle(t *rapid.T) {
 	if servers, term := m.planned(); strings.HasPrefix(servers[0], keys.Resigned) {
 		m.plan(term, slices.Concat([]string{strings.TrimPrefix(servers[0], keys.Resigned)}, servers[1:])...)
 	}
-	time.Sleep(time.Minute) // whatever was under way has come or gone
+	time.Sleep(time.Minute) // what was on its way has arrived or is lost
 	servers, _ := m.planned()
 	m.inSync(servers...)
-	require.NoError(t, m.put(servers[0], docs("settled", 1)))
+	require.NoError(t, m.put(servers[0], docs("converged", 1)))
 	m.alike(servers...)
 	m.check(t)
 	page, err := m.process(servers[0]).shard.Scan(context.Background(), dbclient.ScanRequest{Limit: 1 << 20})
@@ -379,7 +379,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			defer m.close()
 			m.inSync(m.servers...)
 			m.worsens(t)
-			anybody := rapid.SampledFrom(m.servers)
+			server := rapid.SampledFrom(m.servers)
 			survives := rapid.SampledFrom([]int{0, 0, 50, 100}) // percent of what was not synced
 			t.Repeat(map[string]func(*rapid.T){
 				"write": func(t *rapid.T) {
@@ -387,17 +387,17 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 					m.store(strings.TrimPrefix(servers[0], keys.Resigned), rapid.SampledFrom([]int{1, 1, 5, 40}).Draw(t, "documents"))
 					passes(t, 200)
 				},
-				"write anywhere": func(t *rapid.T) { m.store(anybody.Draw(t, "where"), 1) },
+				"write anywhere": func(t *rapid.T) { m.store(server.Draw(t, "where"), 1) },
 				"time":           func(t *rapid.T) { passes(t, 5000) },
 				"network":        m.worsens,
-				"cut":            func(t *rapid.T) { m.toggles(anybody.Draw(t, "from"), anybody.Draw(t, "to")) },
+				"cut":            func(t *rapid.T) { m.toggles(server.Draw(t, "from"), server.Draw(t, "to")) },
 				"watch": func(t *rapid.T) {
-					if p := m.process(anybody.Draw(t, "whose")); p != nil {
+					if p := m.process(server.Draw(t, "whose")); p != nil {
 						p.door.hold(rapid.Bool().Draw(t, "held"))
 					}
 				},
 				"stop or start": func(t *rapid.T) {
-					if id := anybody.Draw(t, "who"); m.process(id) != nil {
+					if id := server.Draw(t, "who"); m.process(id) != nil {
 						m.halt(id, survives.Draw(t, "survives"))
 					} else {
 						m.launch(id)
@@ -406,7 +406,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				},
 				"restart": func(t *rapid.T) {
 					servers, _ := m.planned()
-					id := rapid.SampledFrom([]string{strings.TrimPrefix(servers[0], keys.Resigned), anybody.Draw(t, "who")}).Draw(t, "leader or anybody")
+					id := rapid.SampledFrom([]string{strings.TrimPrefix(servers[0], keys.Resigned), server.Draw(t, "who")}).Draw(t, "leader or any")
 					if m.process(id) != nil {
 						m.halt(id, survives.Draw(t, "survives"))
 						m.launch(id)
@@ -422,7 +422,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				},
 				"resign": func(*rapid.T) { m.resign() },
 				"a stranger asks": func(t *rapid.T) {
-					if p := m.process(anybody.Draw(t, "whom")); p != nil {
+					if p := m.process(server.Draw(t, "whom")); p != nil {
 						m.strange(p, rapid.SampledFrom([]uint64{0, 1, 1 << 40, math.MaxUint64 - 100}).Draw(t, "terms ahead"), rapid.IntRange(0, 2).Draw(t, "what"))
 					}
 				},
@@ -434,13 +434,13 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				},
 				"another leader where none is trusted": func(t *rapid.T) {
 					servers, _ := m.planned()
-					if id := anybody.Draw(t, "who"); m.report().Unsure() && id != strings.TrimPrefix(servers[0], keys.Resigned) {
+					if id := server.Draw(t, "who"); m.report().Unsure() && id != strings.TrimPrefix(servers[0], keys.Resigned) {
 						m.failover(id)
 					}
 				},
 				"": m.check,
 			})
-			m.settle(t)
+			m.converge(t)
 		})
 	})
 }

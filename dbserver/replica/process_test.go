@@ -34,7 +34,7 @@ type process struct {
 	obeys  *Follower
 	door   *door
 	died   chan struct{}
-	inside sync.WaitGroup // requests under way, counted while up
+	inside sync.WaitGroup // requests in flight, counted while up
 	stop   context.CancelFunc
 	loops  sync.WaitGroup
 
@@ -201,7 +201,7 @@ func (p *process) documents(ctx context.Context, ops ...dbclient.Op) ([]dbclient
 	return p.shard.Documents(ctx, dbclient.DocumentsRequest{Collection: "c", Ops: ops})
 }
 
-// put stores documents. Nothing acknowledges it in vain: whoever the agency has as in
+// put stores documents. Once they are acknowledged, every server that the agency has as in
 // sync has them.
 func (r *room) put(id string, docs map[string]string) error {
 	p := r.process(id)
@@ -253,7 +253,7 @@ func (r *room) everywhere(names []string) error {
 		switch {
 		case len(lacks) == 0:
 			return nil
-		case before == r.agency.At(currentKey): // else somebody may have been taken out meanwhile
+		case before == r.agency.At(currentKey): // else a member may have been taken out meanwhile
 			return fmt.Errorf("%w: %v, %+v", errNotEverywhere, lacks, c)
 		}
 	}

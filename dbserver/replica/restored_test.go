@@ -117,9 +117,9 @@ func (r *room) restore(b taken, placed map[string]string, known bool) {
 	r.tell("restored %v of %v at %v, in sync %v", servers, b.servers, b.statement.Last, report.Servers)
 }
 
-// state is one in which the follower B may be when a backup is made, and has not everything
+// lag is a state in which the follower B may be when a backup is made, and has not everything
 // that was acknowledged.
-type state struct {
+type lag struct {
 	prepare func(*room)
 	reach   func(*testing.T, *room)
 	copying bool
@@ -128,7 +128,7 @@ type state struct {
 // inParts has leaders send little at a time.
 func inParts(r *room) { r.setUp = func(l *Leader) { l.batch = 100 } }
 
-var states = map[string]state{
+var states = map[string]lag{
 	"cut off": {inParts, func(_ *testing.T, r *room) { r.loses("B") }, false},
 	"catching up from the log": {inParts, func(t *testing.T, r *room) {
 		r.loses("B")
@@ -409,9 +409,9 @@ func TestStatementLeavesOutWhoIsNotReported(t *testing.T) {
 				r.start("B")
 				r.eventually("the leader knows that it has everything", func() bool {
 					l := r.process("A").leads()
-					l.mu.Lock()
-					defer l.mu.Unlock()
-					f := l.feeds["B"]
+					l.state.mu.Lock()
+					defer l.state.mu.Unlock()
+					f := l.state.followers["B"]
 					return f.required && f.reboot == r.rebootOf("B") && f.acked >= 5
 				})
 				require.Equal(t, []string{"A"}, r.process("A").leads().Statement().InSync)
@@ -419,9 +419,9 @@ func TestStatementLeavesOutWhoIsNotReported(t *testing.T) {
 				r.inSync("A", "B")
 				r.eventually("the leader knows that it is reported", func() bool { return len(r.process("A").leads().Statement().InSync) == 2 })
 				l := r.process("A").leads() // whatever else is so, it has to have all of the log
-				l.mu.Lock()
-				l.feeds["B"].acked--
-				l.mu.Unlock()
+				l.state.mu.Lock()
+				l.state.followers["B"].acked--
+				l.state.mu.Unlock()
 				require.Equal(t, []string{"A"}, l.Statement().InSync)
 			}, "A", "B")
 		})

@@ -88,7 +88,7 @@ func inBubble(t *testing.T, test func(*testing.T, *room), ids ...string) {
 	inRoom(t, func(*room) {}, test, ids...)
 }
 
-// inRoom is inBubble with a room that is prepared before anybody is started.
+// inRoom is inBubble with a room that is prepared before any server is started.
 func inRoom(t *testing.T, prepare func(*room), test func(*testing.T, *room), ids ...string) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {

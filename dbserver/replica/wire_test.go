@@ -30,13 +30,13 @@ type fate struct {
 
 // wire carries the messages between the replicas, as the test's script says. What has
 // been sent arrives even if its sender no longer waits, unless its receiver has been
-// started anew meanwhile.
+// started again meanwhile.
 type wire struct {
 	room *room
 
 	mu     sync.Mutex
 	script func(message) fate
-	watch  func(message) // called with each message; nil: nobody is
+	watch  func(message) // called with each message; nil: none
 	sent   []message
 }
 
@@ -110,7 +110,7 @@ func carry[A any](ctx context.Context, e end, t dbclient.Target, m message, do f
 			back <- arrival[A]{a, err}
 		}
 		if f.again > 0 && e.wire.room.rest(f.again) {
-			_, _ = handle(to, do) // nobody waits for what it says
+			_, _ = handle(to, do) // no caller waits for its answer
 		}
 	})
 	select {

@@ -2,28 +2,28 @@ package shard
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"stasis/dbserver/engine"
 )
 
-// Check reads the whole shard and compares it with its meta; the error says
-// what does not agree. Operations are kept out meanwhile.
+// Check reads the whole shard and compares it with its meta; the error says what does not
+// agree. It keeps operations out meanwhile.
 func (s *Shard) Check(ctx context.Context) error {
 	s.content.Lock()
 	defer s.content.Unlock()
 	if s.dropped {
-		return s.gone()
+		return gone(s.name)
 	}
-	m := s.snapshot()
+	s.mu.Lock()
+	m := s.r.st.meta
+	s.mu.Unlock()
 	if m.copying {
 		return nil
 	}
 	count, newest := uint64(0), uint64(0)
-	err := s.each(ctx, s.env.Engine, s.area, func(_ string, d *document) {
+	err := s.r.st.each(ctx, s.env.Engine, s.r.st.area, func(_ string, d *document) {
 		count, newest = count+1, max(newest, d.time)
 	})
 	if err != nil {
@@ -32,12 +32,12 @@ func (s *Shard) Check(ctx context.Context) error {
 	if count != m.count || newest > m.revision {
 		return fmt.Errorf("check shard %s: %d documents up to revision %d, but meta says %d and %d", s.name, count, newest, m.count, m.revision)
 	}
-	return s.checkLog(m)
+	return s.r.st.checkLog(m)
 }
 
 // each calls f for every document of an area.
-func (s *Shard) each(ctx context.Context, from engine.Reader, in area, f func(key string, d *document)) (err error) {
-	it, err := from.NewIter(s.keys.documents(in, ""))
+func (st *storage) each(ctx context.Context, from engine.Reader, in area, f func(key string, d *document)) (err error) {
+	it, err := from.NewIter(st.keys.documents(in, ""))
 	if err != nil {
 		return err
 	}
@@ -52,43 +52,43 @@ func (s *Shard) each(ctx context.Context, from engine.Reader, in area, f func(ke
 		}
 		d, err := decodeDocument(value)
 		if err != nil {
-			return fmt.Errorf("key %q: %w", s.keys.keyOf(it.Key()), err)
+			return fmt.Errorf("key %q: %w", st.keys.keyOf(it.Key()), err)
 		}
-		f(s.keys.keyOf(it.Key()), d)
+		f(st.keys.keyOf(it.Key()), d)
 	}
 	return nil
 }
 
 // checkLog finds whether the log has every record that meta says it keeps, and no other.
-func (s *Shard) checkLog(m meta) (err error) {
-	it, err := s.env.Engine.NewIter(s.keys.log(0), s.keys.of(kindLog+1, 0))
+func (st *storage) checkLog(m meta) (err error) {
+	it, err := st.engine.NewIter(st.keys.log(0), st.keys.of(kindLog+1, 0))
 	if err != nil {
-		return fmt.Errorf("check shard %s: %w", s.name, err)
+		return fmt.Errorf("check shard %s: %w", st.name, err)
 	}
 	defer func() { err = errors.Join(err, it.Err(), it.Close()) }()
 	next := m.log.first
 	for ok := it.First(); ok; ok = it.Next() {
-		if seq := s.keys.seqOf(it.Key()); seq != next {
-			return fmt.Errorf("check shard %s: log has record %d instead of %d", s.name, seq, next)
+		if seq := st.keys.seqOf(it.Key()); seq != next {
+			return fmt.Errorf("check shard %s: log has record %d instead of %d", st.name, seq, next)
 		}
 		next++
 	}
 	if next != m.seq+1 {
-		return fmt.Errorf("check shard %s: log ends at %d instead of %d", s.name, next-1, m.seq)
+		return fmt.Errorf("check shard %s: log ends at %d instead of %d", st.name, next-1, m.seq)
 	}
 	return nil
 }
 
-// Checksum is a number that two replicas with the same documents, revisions
-// included, have in common, and two others almost certainly have not: the sum modulo
-// 2⁶⁴ of the first eight bytes of the SHA-256 of each key and stored document, so
-// that those of several shards add up. The state is the one that it was taken of.
+// Checksum is the same for two replicas with the same documents, revisions included, and almost
+// certainly differs for others. It is the sum modulo 2⁶⁴ of the first eight bytes of the
+// SHA-256 of each key and stored document, so checksums of several shards add up. The state is
+// the one of which it was taken.
 func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) {
 	if err := s.enter(); err != nil {
 		return 0, State{}, err
 	}
 	s.mu.Lock()
-	m, in := s.meta, s.area
+	m, in := s.r.st.meta, s.r.st.area
 	snap, err := s.env.Engine.NewSnapshot()
 	s.mu.Unlock()
 	s.content.RUnlock() // the snapshot does not change
@@ -96,17 +96,9 @@ func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) 
 		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
 	}
 	defer func() { err = errors.Join(err, snap.Close()) }()
-	err = s.each(ctx, snap, in, func(key string, d *document) { sum += sumOf(key, d.encode()) })
+	err = s.r.st.each(ctx, snap, in, func(key string, d *document) { sum += sumOf(key, d.encode()) })
 	if err != nil {
 		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
 	}
 	return sum, stateOf(m), nil
-}
-
-// sumOf is what a stored document adds to a Checksum.
-func sumOf(key string, value []byte) uint64 {
-	h := sha256.New()
-	_, _ = h.Write(append([]byte(key), 0)) // a hash takes everything
-	_, _ = h.Write(value)
-	return binary.BigEndian.Uint64(h.Sum(nil))
 }

@@ -19,13 +19,12 @@ type ClockStore interface {
 	StoreClockBound(bound uint64) error
 }
 
-// Clock is the server's hybrid logical clock, from which revisions come: wall
-// time, but strictly increasing, also when the wall clock steps back, across
-// restarts, and across a change of the engine below. To that end no time at or
-// above the stored bound is ever given out, and the clock starts at the bound.
+// Clock is the server's hybrid logical clock, from which revisions come. It gives wall time,
+// but strictly increasing: also when the wall clock steps back, across restarts, and across a
+// change of the engine. To that end it gives out only times below a stored bound, and starts
+// at the bound.
 //
-// One Clock lives as long as its server. All methods may be used by many
-// goroutines at once.
+// One Clock lives as long as its server. All methods may be used by many goroutines at once.
 type Clock struct {
 	mu    diskLock
 	last  uint64 // given out
@@ -33,9 +32,9 @@ type Clock struct {
 	store ClockStore
 }
 
-// Attach has the clock keep its bound in another store from now on, and go on
-// from whichever is later, itself or that store's bound. Nobody may be using the
-// clock; the old store is not touched again.
+// Attach has the clock keep its bound in another store from now on, and go on from the later of
+// itself and that store's bound. The clock must not be in use; the old store is not touched
+// again.
 func (c *Clock) Attach(store ClockStore) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,12 +42,12 @@ func (c *Clock) Attach(store ClockStore) error {
 	if err != nil {
 		return fmt.Errorf("read clock: %w", err)
 	}
-	c.store, c.last, c.bound = store, max(c.last, bound), 0 // a bound of 0 is stored anew before the next use
+	c.store, c.last, c.bound = store, max(c.last, bound), 0 // a bound of 0 is stored again before the next use
 	return nil
 }
 
-// Detach stores the exact time, so that the next start does not jump ahead. The
-// clock gives nothing out until it is attached again.
+// Detach stores the exact time, so that the next start does not jump ahead. The clock gives no
+// time out until it is attached again.
 func (c *Clock) Detach() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,8 +76,8 @@ func (c *Clock) next() (uint64, error) {
 	return now, nil
 }
 
-// Observe makes the clock go on after t, a time that another server's clock gave.
-func (c *Clock) Observe(t uint64) {
+// observe makes the clock go on after t, a time that another server's clock gave.
+func (c *Clock) observe(t uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = max(c.last, t)

@@ -7,12 +7,6 @@ import (
 	"stasis/dbserver/engine"
 )
 
-// Entry is a stored document under its key, as a copy carries it.
-type Entry struct {
-	Key   string
-	Value []byte
-}
-
 // Copy reads all documents of a shard as they were at one moment, for a replica
 // that the log no longer reaches. Writes go on meanwhile. It belongs to one goroutine.
 type Copy struct {
@@ -33,25 +27,24 @@ func (s *Shard) NewCopy() (_ *Copy, err error) {
 	defer s.content.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	snap, err := s.env.Engine.NewSnapshot()
+	snap, err := s.r.st.engine.NewSnapshot()
 	if err != nil {
 		return nil, fmt.Errorf("copy shard %s: %w", s.name, err)
 	}
-	tenure, known, err := s.tenureAt(s.meta.committed)
+	tenure, known, err := s.r.st.tenureAt(s.r.st.meta.committed)
 	if err == nil && !known {
 		err = errRecord
 	}
-	c := &Copy{shard: s, snap: snap, state: stateOf(s.meta)}
-	c.state.Last = Position{Tenure: tenure, Seq: s.meta.committed}
+	c := &Copy{shard: s, snap: snap, state: stateOf(s.r.st.meta)}
+	c.state.Last = Position{Tenure: tenure, Seq: s.r.st.meta.committed}
 	if err == nil {
-		c.it, err = snap.NewIter(s.keys.documents(s.area, ""))
+		c.it, err = snap.NewIter(s.r.st.keys.documents(s.r.st.area, ""))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("copy shard %s: %w", s.name, err), snap.Close())
 	}
 	c.more = c.it.First()
-	c.pin = &Pin{seq: s.meta.committed + 1}
-	s.pins[c.pin] = struct{}{}
+	c.pin = s.r.st.pin(s.r.st.meta.committed + 1)
 	return c, nil
 }
 
@@ -70,7 +63,7 @@ func (c *Copy) Next(maxBytes int) (entries []Entry, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("copy shard %s: %w", c.shard.name, err)
 		}
-		e := Entry{Key: c.shard.keys.keyOf(c.it.Key()), Value: append([]byte(nil), value...)}
+		e := Entry{Key: c.shard.r.st.keys.keyOf(c.it.Key()), Value: append([]byte(nil), value...)}
 		entries, size = append(entries, e), size+len(e.Key)+len(e.Value)
 		c.sum += sumOf(e.Key, e.Value)
 	}
@@ -80,29 +73,9 @@ func (c *Copy) Next(maxBytes int) (entries []Entry, err error) {
 	return entries, nil
 }
 
-// Close gives the copy up, and with it the log that it kept: who needs that pins it before.
+// Close ends the copy. The log that it kept may be cut then; a caller that needs it pins it
+// before.
 func (c *Copy) Close() error {
 	c.shard.Unpin(c.pin)
 	return errors.Join(c.it.Close(), c.snap.Close())
-}
-
-// exclusive does f while nobody reads, under tenure t.
-func (s *Shard) exclusive(t Tenure, f func() error) error {
-	s.content.Lock()
-	defer s.content.Unlock()
-	if s.dropped {
-		return s.gone()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.promise(t); err != nil {
-		return err
-	}
-	if err := s.leads(); err != nil {
-		return err
-	}
-	if err := f(); err != nil {
-		return fmt.Errorf("copy to shard %s: %w", s.name, err)
-	}
-	return nil
 }

@@ -115,7 +115,7 @@ func TestCopyThatIsNotWholeChangesNothing(t *testing.T) {
 	s = o.reopened()
 	require.EqualValues(t, 1, s.State().Count)
 	require.NoError(t, s.Check(t.Context()))
-	aside, err := s.hasAside()
+	aside, err := s.r.st.hasAside()
 	require.NoError(t, err)
 	require.False(t, aside, "parts of a copy that was given up, or what was there before, are left")
 }
@@ -153,7 +153,7 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	s = o.reopened()
 	_, err = s.Accept(Batch{Tenure: tenure, Records: records(tenure, 1, 2), Commit: 2})
 	require.NoError(t, err)
-	aside, err := s.hasAside()
+	aside, err := s.r.st.hasAside()
 	require.NoError(t, err)
 	require.False(t, aside)
 	require.EqualValues(t, 2, s.State().Count)
@@ -164,7 +164,7 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	require.NoError(t, s.AddCopy(CopyID{tenure, 2, session}, []Entry{{"a", storedDocument("a", 5)}}))
 	require.NoError(t, s.Lead(Tenure{Term: 2, Reboot: 1}, undecided{}, false))
 	require.False(t, s.Receiving())
-	aside, err = s.hasAside()
+	aside, err = s.r.st.hasAside()
 	require.NoError(t, err)
 	require.False(t, aside, "so does one that leads")
 }
@@ -290,8 +290,8 @@ func (closing) Await(context.Context, uint64, bool) error {
 	return fmt.Errorf("wait: %w", apierror.New(apierror.ShuttingDown, "closing"))
 }
 
-// What has been numbered may be committed yet: nobody may send it once more, whatever
-// the reason is that it was not waited for.
+// A write that has a number may still be committed: its client is told that the outcome is
+// unknown, whatever the reason is that it was not waited for.
 func TestNumberedWriteIsUnknown(t *testing.T) {
 	o := open(t, vfs.NewMem(), &Clock{}, Retention{})
 	defer o.close()

@@ -1,49 +1,54 @@
-// Package shard keeps one replica of one shard: its documents, the log of its
-// writes and its counters, in the server's engine. The server (package dbserver)
-// opens the shards that Plan gives it; package replica makes one of a shard's
-// replicas its leader and keeps the others in step.
+// Package shard keeps one replica of one shard: its documents, the log of its writes and its
+// counters, in the server's engine. The server opens the shards that Plan gives it; package
+// replica makes one of a shard's replicas its leader and keeps the others in step.
 //
 // # What it owns
 //
-// The engine's keys described in layout.go, whose Format is on disk with every
-// meta value and log record. Documents are stored as the JSON that was sent, in
-// its order and with its numbers, _key, _id and _rev put before.
+// The engine's keys described in layout.go, whose layoutFormat is on disk with every meta value and
+// log record. Documents are stored as the JSON that was sent, in its order and with its
+// numbers, with _key, _id and _rev put before.
 //
 // # How a write comes about
 //
-// The leader decides what an operation does, numbers the outcome and appends it to
-// its log. When the log of every in-sync replica has it (Quorum), it is committed:
-// applied to the documents, and only then seen by readers and acknowledged. A
-// follower appends what the leader sends (Accept) and applies what the leader says
-// is committed. So a record that is not committed can still be taken back, and
-// nothing that anybody has seen ever is. (PacificA: Lin et al., MSR-TR-2008-25.)
-// A replica that is alone does both in one batch.
+// The leader decides what an operation does, numbers the outcome and appends it to its log.
+// When the log of every in-sync replica has it (Quorum), it is committed: it is applied to the
+// documents, and only then seen by readers and acknowledged. A follower appends what the
+// leader sends (Accept), and applies what the leader says is committed. So a record that is
+// not committed can still be taken back, and nothing that was seen ever is (PacificA: Lin et
+// al., MSR-TR-2008-25). A replica that is alone does both in one batch.
+//
+// # Parts
+//
+//   - storage: what the replica has in the engine, and what of it is in memory.
+//   - leadership: what a leader writes under, with the outcomes that are not applied yet.
+//   - incoming: the copy that is brought to the replica, beside what it has.
+//   - replica: these three together; what a promise, a batch and a write do to them.
+//   - Shard: the methods for others, and the locks.
 //
 // # Invariants
 //
-//   - Log, documents and meta change together in one engine batch. What a crash
-//     leaves is a prefix of the batches.
-//   - A record is named by its tenure and number; logs that share a record share
-//     everything before it. Committed records are the same on all replicas.
+//   - Log, documents and meta change together in one engine batch. What a crash leaves is a
+//     prefix of the batches.
+//   - A record is named by its tenure and number. Logs that share a record share everything
+//     before it. Committed records are the same on all replicas.
 //   - Nothing is accepted of a tenure older than the latest one heard of (promised), and
 //     nothing that no leader can have numbered (valid.go).
 //   - A copy is brought beside the documents, and takes their place in one batch when it is
 //     whole. Until then the replica is what it was.
-//   - Writers of one key take turns while an outcome is decided and numbered, not
-//     while it is replicated: a later one decides on the outcome of the earlier one,
-//     and is acknowledged after it.
-//   - Revisions come from the server's Clock: strictly increasing, also across
-//     restarts and restores. A new leader's clock is ahead of all that the shard has.
-//   - The log is bounded (Retention); a reader that asks for more is told so.
+//   - Writers of one key take turns while an outcome is decided and numbered, not while it is
+//     replicated. A later one decides on the outcome of the earlier one, and is acknowledged
+//     after it.
+//   - Revisions come from the server's Clock. They increase strictly, also across restarts
+//     and restores. A new leader's clock is ahead of all that the shard has.
+//   - The log is bounded (Retention). A reader that asks for more is told so.
 //
 // # Locks
 //
-// content (shared by operations, exclusive for truncate, drop, copies) before the
-// lock of a key before mu. A sync or a Quorum is awaited under none but content.
+// content (shared by operations; exclusive for truncate, drop and copies) is taken before the
+// lock of a key, and that before mu. A sync or a Quorum is awaited under no lock but content.
 //
 // # What it does not do
 //
-// It knows no gate, no epoch, no lease and no HTTP: whoever calls it holds the gate
-// for writes and knows that this server leads. It does not choose keys and knows no
-// schema.
+// It knows no gate, no epoch, no lease and no HTTP. Its caller holds the gate for writes, and
+// knows that this server leads. It does not choose keys and knows no schema.
 package shard

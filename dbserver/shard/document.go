@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -112,3 +113,17 @@ var isKeyByte = func() (ok [256]bool) {
 	}
 	return ok
 }()
+
+// Entry is a stored document under its key, as a copy carries it.
+type Entry struct {
+	Key   string
+	Value []byte
+}
+
+// sumOf is what a stored document adds to a Checksum.
+func sumOf(key string, value []byte) uint64 {
+	h := sha256.New()
+	_, _ = h.Write(append([]byte(key), 0)) // a hash takes everything
+	_, _ = h.Write(value)
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}

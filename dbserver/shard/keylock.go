@@ -8,8 +8,8 @@ import (
 // stripes of a shard's key locks: two writers of different keys rarely meet.
 const stripes = 256
 
-// keyLocks orders the writers of each key: whoever holds a key's lock reads,
-// decides and commits without another writer of that key in between.
+// keyLocks orders the writers of each key: while one holds the key's lock it reads, decides and
+// numbers, and no other writer of that key comes between.
 type keyLocks struct {
 	seed maphash.Seed
 	mu   [stripes]diskLock
@@ -21,8 +21,9 @@ func (l *keyLocks) of(key string) *diskLock {
 	return &l.mu[maphash.String(l.seed, key)%stripes]
 }
 
-// diskLock is a mutex that may be held while the disk works: in a test's bubble time goes
-// on while others wait for it. The zero value is unlocked.
+// diskLock is a mutex that may be held while the disk works. Goroutines that wait for it wait on
+// a condition: in a test's bubble time goes on then, as it does not for a sync.Mutex. The zero
+// value is unlocked.
 type diskLock struct {
 	mu   sync.Mutex
 	held bool

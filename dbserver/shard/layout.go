@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Format is the number of the layout below. It is the first byte of every meta
-// value and log record; another number than this one is refused, not guessed at. (1 had no tenures.)
+// layoutFormat is the number of the layout below. It is the first byte of every meta
+// value and log record. Another number than this one is refused. (Format 1 had no tenures.)
 //
 //	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
 //	S <shard> 00 e <key>     the same; meta says which of the two areas has the documents. A copy is
@@ -20,7 +20,7 @@ import (
 // All of a shard is one range, and so is each area of documents: dropping, truncating
 // and exchanging the areas are one range deletion. Beside these there is the system value "clock", the
 // clock's bound (8 bytes).
-const Format = 2
+const layoutFormat = 2
 
 const (
 	shardPrefix = 'S'

@@ -5,39 +5,16 @@ import (
 	"fmt"
 )
 
-// Log reads the records numbered from and later, of at most so many bytes but one at
-// least, with the position before them. ok is false if the log no longer reaches
-// back that far; then only a copy of the shard helps.
-func (s *Shard) Log(from uint64, maxBytes int) (prev Position, records []Record, ok bool, err error) {
-	if err := s.enter(); err != nil {
-		return prev, nil, false, err
-	}
-	defer s.content.RUnlock()
-	s.mu.Lock()
-	tenure, known, err := s.tenureAt(from - 1)
-	records, inTail := s.fromTail(from, maxBytes)
-	s.mu.Unlock()
-	prev = Position{Tenure: tenure, Seq: from - 1}
-	if err != nil || !known || inTail {
-		return prev, records, known && err == nil, err
-	}
-	if records, err = s.readLog(from, maxBytes); err != nil {
-		return prev, nil, false, fmt.Errorf("log of shard %s: %w", s.name, err)
-	}
-	// Cut meanwhile, or taken back by another leader: then the tenure is not this one.
-	return prev, records, len(records) > 0 && records[0].Seq == from, nil
-}
-
 // fromTail gives records that are not applied yet. Their values are shared, and
-// never changed. mu is held.
-func (s *Shard) fromTail(from uint64, maxBytes int) ([]Record, bool) {
-	if from <= s.meta.committed && from <= s.meta.seq {
+// never changed.
+func (st *storage) fromTail(from uint64, maxBytes int) ([]Record, bool) {
+	if from <= st.meta.committed && from <= st.meta.seq {
 		return nil, false
 	}
-	if from > s.meta.seq {
+	if from > st.meta.seq {
 		return nil, true
 	}
-	all := s.tail[from-s.meta.committed-1:]
+	all := st.tail[from-st.meta.committed-1:]
 	n, size := 0, 0
 	for ; n < len(all) && (n == 0 || size < maxBytes); n++ {
 		for _, c := range all[n].Changes {
@@ -48,8 +25,8 @@ func (s *Shard) fromTail(from uint64, maxBytes int) ([]Record, bool) {
 }
 
 // readLog reads consecutive records from the engine; the first may be missing.
-func (s *Shard) readLog(from uint64, maxBytes int) (records []Record, err error) {
-	it, err := s.env.Engine.NewIter(s.keys.log(from), s.keys.of(kindLog+1, 0))
+func (st *storage) readLog(from uint64, maxBytes int) (records []Record, err error) {
+	it, err := st.engine.NewIter(st.keys.log(from), st.keys.of(kindLog+1, 0))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +37,7 @@ func (s *Shard) readLog(from uint64, maxBytes int) (records []Record, err error)
 		if err != nil {
 			return nil, err
 		}
-		r, err := DecodeRecord(s.keys.seqOf(it.Key()), append([]byte(nil), value...))
+		r, err := DecodeRecord(st.keys.seqOf(it.Key()), append([]byte(nil), value...))
 		if err != nil {
 			return nil, err
 		}
@@ -70,4 +47,54 @@ func (s *Shard) readLog(from uint64, maxBytes int) (records []Record, err error)
 		records, size = append(records, r), size+len(value)
 	}
 	return records, nil
+}
+
+// has says whether the log has a record, or had it before it was cut.
+func (st *storage) has(p Position) (bool, error) {
+	if p.Seq > st.meta.seq {
+		return false, nil
+	}
+	tenure, known, err := st.tenureAt(p.Seq)
+	return known && tenure == p.Tenure, err
+}
+
+// tenureAt is the tenure of a record; known is false if the log no longer reaches
+// back to it.
+func (st *storage) tenureAt(seq uint64) (t Tenure, known bool, err error) {
+	m := &st.meta
+	switch {
+	case seq == m.seq:
+		return m.last, true, nil
+	case seq > m.seq || seq+1 < m.log.first:
+		return Tenure{}, false, nil
+	case seq > m.committed:
+		return st.tail[seq-m.committed-1].Tenure, true, nil
+	case seq+1 == m.log.first:
+		return m.log.beforeFirst, true, nil
+	}
+	value, found, err := st.engine.Get(st.keys.log(seq))
+	if err != nil || !found {
+		return Tenure{}, false, err
+	}
+	r, err := DecodeRecord(seq, value)
+	return r.Tenure, err == nil, err
+}
+
+// get reads a committed document; nil if there is none. content is held, not mu.
+func (st *storage) get(key string) (*document, error) {
+	value, found, err := st.engine.Get(st.keys.document(st.area, key))
+	if err != nil || !found {
+		return nil, err
+	}
+	return decodeDocument(value)
+}
+
+// hasAside says whether there is something in the area that does not have the documents.
+func (st *storage) hasAside() (found bool, err error) {
+	it, err := st.engine.NewIter(st.keys.documents(st.area.other(), ""))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, it.Err(), it.Close()) }()
+	return it.First(), nil
 }

@@ -89,3 +89,10 @@ func one(t testing.TB, s *Shard, op dbclient.Op) dbclient.OpResult {
 }
 
 func raw(s string) json.RawMessage { return json.RawMessage(s) }
+
+// metaOf is the shard's meta now.
+func metaOf(s *Shard) meta {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.r.st.meta
+}

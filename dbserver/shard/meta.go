@@ -23,9 +23,9 @@ type meta struct {
 // position is where the log ends.
 func (m *meta) position() Position { return Position{Tenure: m.last, Seq: m.seq} }
 
-// logSpan is what is kept of the log: an old part and a newer one. When the newer
-// has grown to half of what may be kept, the old one is deleted and the newer
-// one becomes old: retention costs one range deletion now and then, and no scan.
+// logSpan is what is kept of the log: an old part and a newer one. When the newer part has
+// grown to half of what may be kept, the old part is deleted and the newer one becomes old. So
+// retention costs one range deletion now and then, and no scan.
 type logSpan struct {
 	first, middle           uint64 // old: [first, middle), newer: [middle, seq]
 	beforeFirst, beforeHalf Tenure // of the records first-1 and middle-1
@@ -45,9 +45,10 @@ var errMetaFormat = errors.New("shard meta has an unknown format")
 
 func newMeta() meta { return meta{documents: firstArea, log: logSpan{first: 1, middle: 1}} }
 
-// grow counts a record of that many bytes, which stands at p. If cut, the records
-// [from, to) are to be deleted. No record that is not applied yet is, and none from
-// pinned on, unless the log has grown out of all proportion.
+// grow counts a record of that many bytes at p. If cut, the records [from, to) are to be
+// deleted. A record that is not applied yet is never deleted. One from pinned on is deleted
+// only if the log has grown to stretch times Retention: a copy that takes that long must not
+// fill the disk, and begins again.
 func (l *logSpan) grow(p Position, size int, r Retention, applied, pinned uint64) (from, to uint64, cut bool) {
 	l.bytes += uint64(size)
 	if p.Seq+1-l.middle <= r.Entries/2 && l.bytes <= r.Bytes/2 || l.middle > applied+1 {
@@ -76,15 +77,15 @@ func (m *meta) fields() []*uint64 {
 	}
 }
 
-// Flags of a meta value. One that is not known is refused: an earlier version does not
-// take the first area for the documents when they are in the second.
+// Flags of a meta value. An unknown flag is refused: otherwise a version that does not know
+// the second area would take the first one for the documents.
 const (
 	flagCopying    = 1
 	flagSecondArea = 2
 )
 
 func (m meta) encode() []byte {
-	b := []byte{Format, 0}
+	b := []byte{layoutFormat, 0}
 	if m.copying {
 		b[1] |= flagCopying
 	}
@@ -98,7 +99,7 @@ func (m meta) encode() []byte {
 }
 
 func decodeMeta(b []byte) (m meta, err error) {
-	if len(b) < 2 || b[0] != Format || b[1] > flagCopying|flagSecondArea {
+	if len(b) < 2 || b[0] != layoutFormat || b[1] > flagCopying|flagSecondArea {
 		return m, errMetaFormat
 	}
 	m.copying, m.documents = b[1]&flagCopying != 0, firstArea

@@ -7,7 +7,7 @@ import (
 )
 
 // The log is cut in halves, and never where a record is still needed: not before it is
-// applied, and not while somebody has it pinned, unless the log has grown out of all
+// applied, and not while it is pinned, unless the log has grown out of all
 // proportion.
 func TestLogIsNotCutWhereItIsNeeded(t *testing.T) {
 	const free = 1 << 40

@@ -218,7 +218,7 @@ func (m *model) check(t *rapid.T, s *Shard, r Retention) {
 // checkReplay demands of the log that it is bounded, reaches back far enough, and
 // that a shard that applies it ends where this one is, if it reaches the start.
 func checkReplay(t require.TestingT, s *Shard, r Retention) {
-	m := s.snapshot()
+	m := metaOf(s)
 	kept := m.seq + 1 - m.log.first
 	require.LessOrEqual(t, kept, r.Entries+1)
 	require.GreaterOrEqual(t, kept, min(m.seq, r.Entries/2))
@@ -247,7 +247,7 @@ func checkReplay(t require.TestingT, s *Shard, r Retention) {
 	}
 	require.Len(t, replayed, int(m.count))
 	for name, value := range replayed {
-		d, err := s.get(name)
+		d, err := s.r.st.get(name)
 		require.NoError(t, err)
 		require.NotNil(t, d, name)
 		require.Equal(t, value, string(d.encode()), fmt.Sprintf("key %s", name))

@@ -17,8 +17,8 @@ type outcome struct {
 // writes says whether anything changes.
 func (o outcome) writes() bool { return o.put != nil || o.remove }
 
-// decide is the rule book: what a writing operation does to a key under which
-// stored is stored (nil: nothing). body is the operation's document, which it may
+// decide has the rules of writing operations: what an operation does to a key under which
+// stored is stored (nil: nothing). body is the operation's document, which the outcome may
 // take over. It does no I/O.
 func decide(op dbclient.Op, body *object, stored *document) (outcome, error) {
 	if stored == nil {
@@ -82,7 +82,7 @@ func notFound(key string) error {
 	return apierror.New(apierror.DocumentNotFound, "document %q not found", key)
 }
 
-// checkOp refuses what makes no sense, and parses the document of writes that
+// checkOp refuses operations that are not well formed, and parses the document of writes that
 // have one.
 func checkOp(op dbclient.Op) (body *object, err error) {
 	if err := checkKey(op.Key); err != nil {

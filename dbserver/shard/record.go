@@ -23,8 +23,8 @@ const (
 	Truncate ChangeKind = 3 // all documents; no key
 )
 
-// Record is a log entry: the outcome of one write, not the request, so that
-// applying it needs no rules and gives the same bytes everywhere.
+// Record is a log entry. It has the outcome of one write, not the request, so applying it needs
+// no rules and gives the same bytes on every replica.
 type Record struct {
 	Tenure
 	Seq     uint64
@@ -33,8 +33,8 @@ type Record struct {
 	Changes []Change
 }
 
-// Position is the record's name.
-func (r Record) Position() Position { return Position{Tenure: r.Tenure, Seq: r.Seq} }
+// position is the record's name.
+func (r Record) position() Position { return Position{Tenure: r.Tenure, Seq: r.Seq} }
 
 var errRecord = errors.New("log record is damaged")
 
@@ -46,7 +46,7 @@ func (r Record) Encode() []byte {
 	for _, c := range r.Changes {
 		size += 16 + len(c.Key) + len(c.Value)
 	}
-	b := r.Tenure.append(append(make([]byte, 0, size), Format))
+	b := r.Tenure.append(append(make([]byte, 0, size), layoutFormat))
 	b = binary.AppendUvarint(b, r.Time)
 	b = binary.AppendVarint(b, r.Added)
 	b = binary.AppendUvarint(b, uint64(len(r.Changes)))
@@ -61,7 +61,7 @@ func (r Record) Encode() []byte {
 // DecodeRecord reads what Encode wrote under the number seq. It copies nothing: the
 // record's values are parts of b.
 func DecodeRecord(seq uint64, b []byte) (Record, error) {
-	if len(b) == 0 || b[0] != Format {
+	if len(b) == 0 || b[0] != layoutFormat {
 		return Record{}, fmt.Errorf("%w: seq %d has an unknown format", errRecord, seq)
 	}
 	d := decoder{b: b[1:]}

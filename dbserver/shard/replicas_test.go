@@ -248,7 +248,7 @@ func (g *group) check() {
 			require.GreaterOrEqual(g.t, st.Last.Seq, g.committed(), "replica %d is in sync", i)
 		}
 		have := map[string]string{}
-		require.NoError(g.t, s.each(g.t.Context(), s.env.Engine, s.area, func(key string, d *document) { have[key] = string(d.encode()) }))
+		require.NoError(g.t, s.r.st.each(g.t.Context(), s.env.Engine, s.r.st.area, func(key string, d *document) { have[key] = string(d.encode()) }))
 		require.Equal(g.t, g.states[st.Committed], have, "replica %d at record %d", i, st.Committed)
 		require.Equal(g.t, uint64(len(have)), st.Count)
 	}

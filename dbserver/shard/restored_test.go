@@ -116,7 +116,7 @@ func TestReplicaThatWasBeingCopiedInPlaceDoesNotLead(t *testing.T) {
 	require.NoError(t, err)
 	m := newMeta()
 	m.promised, m.copying = Tenure{3, 1}, true
-	require.NoError(t, s.storeMeta(m, false))
+	require.NoError(t, s.r.st.storeMeta(m, false))
 	at := Position{Tenure{3, 1}, 8}
 	require.ErrorIs(t, Certify(o.env.Engine, "s1", at, true), ErrUncertified)
 	require.NoError(t, Certify(o.env.Engine, "s1", at, false))

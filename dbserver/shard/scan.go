@@ -24,7 +24,7 @@ func (s *Shard) Scan(ctx context.Context, r dbclient.ScanRequest) (page dbclient
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	it, err := s.env.Engine.NewIter(s.keys.documents(s.area, r.After))
+	it, err := s.env.Engine.NewIter(s.r.st.keys.documents(s.r.st.area, r.After))
 	if err != nil {
 		return page, fmt.Errorf("scan shard %s: %w", s.name, err)
 	}
@@ -40,13 +40,13 @@ func (s *Shard) Scan(ctx context.Context, r dbclient.ScanRequest) (page dbclient
 		}
 		d, err := decodeDocument(append([]byte(nil), value...))
 		if err != nil {
-			return page, fmt.Errorf("scan shard %s: key %q: %w", s.name, s.keys.keyOf(it.Key()), err)
+			return page, fmt.Errorf("scan shard %s: key %q: %w", s.name, s.r.st.keys.keyOf(it.Key()), err)
 		}
 		if err := budget.Of(ctx).Take(resultFactor * int64(len(d.json))); err != nil {
 			return page, fmt.Errorf("scan shard %s: %w", s.name, err)
 		}
 		page.Documents = append(page.Documents, d.json)
-		page.PrevKey, page.LastKey = page.LastKey, s.keys.keyOf(it.Key())
+		page.PrevKey, page.LastKey = page.LastKey, s.r.st.keys.keyOf(it.Key())
 		bytes += len(d.json)
 		if err := ctx.Err(); err != nil {
 			return page, fmt.Errorf("scan shard %s: %w", s.name, err)

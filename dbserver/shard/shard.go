@@ -1,22 +1,16 @@
 package shard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
 
 	"stasis/dbserver/engine"
-	"stasis/internal/apierror"
 )
 
 // DefaultRetention is what a shard's log keeps at most, unless told otherwise.
 var DefaultRetention = Retention{Entries: 100_000, Bytes: 64 << 20}
-
-// ErrNoShard answers Open for a shard that the engine does not hold.
-var ErrNoShard = errors.New("no such shard")
 
 // Env is what the shards of one server share.
 type Env struct {
@@ -25,61 +19,23 @@ type Env struct {
 	Retention Retention // zero: DefaultRetention
 }
 
-// Quorum is what a leader's writes depend on.
-type Quorum interface {
-	// Admit says whether a write may begin: an error means that nothing was done.
-	Admit() error
-	// Await returns when the records up to seq are committed; with sync, when they
-	// are also on disk in all in-sync replicas, this one included. An error means that
-	// their outcome is unknown. ctx is not the client's: what has been numbered is
-	// waited for, whoever still listens.
-	Await(ctx context.Context, seq uint64, sync bool) error
-}
-
-// Shard is one replica of a shard in an engine. All methods may be used by many
-// goroutines at once.
+// Shard is one replica of a shard in an engine. All methods may be used by many goroutines at
+// once.
 type Shard struct {
 	name string
 	env  Env
-	keys layout
 
-	// content is shared by operations on single keys and exclusive for what
-	// concerns them all. Taken before a key's lock, and that before mu.
+	// content is shared by operations on single keys, and exclusive for what concerns all of
+	// them. It is taken before a key's lock, and that before mu.
 	content sync.RWMutex
 	dropped bool
 	byKey   *keyLocks
 
-	// mu is held while a record gets its number and goes into the engine's log, and
-	// while records are applied, so that the order of batches is the order of
+	// mu protects r. It is held while a record gets its number and goes into the engine's
+	// log, and while records are applied, so that the order of batches is the order of
 	// numbers. It is never held for a sync.
-	mu      diskLock
-	meta    meta
-	seq     atomic.Uint64        // meta.seq, for those who must not wait for the disk
-	tail    []Record             // committed+1 … seq
-	pending map[string]tentative // what the tail does to keys, while this replica leads
-	emptied uint64               // the last Truncate that this replica numbered
-	area    area                 // that has the documents. Written with content and mu held, read with either
-	copy    incoming             // the copy that is brought here, or the last one that was
-	aside   bool                 // the other area is not empty
-	lead    *leadership          // nil: another replica leads, or none
-	pins    map[*Pin]struct{}
-	broken  error // a commit failed: the numbers of this object and of the disk may differ
-
-	certified Position // the shard's at the cut that this replica was restored from; zero if from none
-}
-
-// leadership is what a leader writes under.
-type leadership struct {
-	tenure Tenure
-	quorum Quorum
-	alone  bool   // no other replica has to have a record before it is applied
-	begun  uint64 // last record of the log when it began
-}
-
-// tentative is the outcome of a record of the tail for a key.
-type tentative struct {
-	seq      uint64
-	document *document // nil: removed
+	mu diskLock
+	r  replica
 }
 
 // Names lists the shards that an engine holds.
@@ -108,131 +64,96 @@ func Names(e *engine.Engine) ([]string, error) {
 func Create(env Env, name string) (*Shard, error) {
 	s, err := Open(env, name)
 	if errors.Is(err, ErrNoShard) {
-		s = newShard(env, name, newMeta())
-		return s, s.storeMeta(s.meta, true)
+		st := newStorage(env, name, newMeta())
+		s = newShard(env, st, &incoming{st: st})
+		return s, st.storeMeta(st.meta, true)
 	}
 	return s, err
 }
 
-// Open opens a shard that the engine holds; ErrNoShard if it does not.
+// Open opens a shard that the engine holds; [ErrNoShard] if it does not.
 func Open(env Env, name string) (*Shard, error) {
-	value, found, err := env.Engine.Get(layoutOf(name).meta())
+	st, err := openStorage(env, name)
 	if err != nil {
 		return nil, fmt.Errorf("open shard %s: %w", name, err)
 	}
+	in, err := openIncoming(st)
+	if err != nil {
+		return nil, fmt.Errorf("open shard %s: %w", name, err)
+	}
+	return newShard(env, st, in), nil
+}
+
+// openStorage reads what the engine has of a shard.
+func openStorage(env Env, name string) (*storage, error) {
+	value, found, err := env.Engine.Get(layoutOf(name).meta())
+	if err != nil {
+		return nil, err
+	}
 	if !found {
-		return nil, fmt.Errorf("open shard %s: %w", name, ErrNoShard)
+		return nil, ErrNoShard
 	}
 	m, err := decodeMeta(value)
 	if err != nil {
-		return nil, fmt.Errorf("open shard %s: %w", name, err)
+		return nil, err
 	}
-	s := newShard(env, name, m)
-	if s.tail, err = s.readLog(m.committed+1, math.MaxInt); err == nil && uint64(len(s.tail)) != m.seq-m.committed {
-		err = fmt.Errorf("%w: %d records are to be applied, %d are there", errRecord, m.seq-m.committed, len(s.tail))
+	st := newStorage(env, name, m)
+	if st.tail, err = st.readLog(m.committed+1, math.MaxInt); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		s.certified, err = s.readCertified()
+	if uint64(len(st.tail)) != m.seq-m.committed {
+		return nil, fmt.Errorf("%w: %d records are to be applied, %d are there", errRecord, m.seq-m.committed, len(st.tail))
 	}
-	if err == nil {
-		s.aside, err = s.hasAside()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open shard %s: %w", name, err)
-	}
-	return s, nil
+	st.certified, err = st.readCertified()
+	return st, err
 }
 
-func newShard(env Env, name string, m meta) *Shard {
-	if env.Retention == (Retention{}) {
-		env.Retention = DefaultRetention
+func newStorage(env Env, name string, m meta) *storage {
+	st := &storage{name: name, engine: env.Engine, keys: layoutOf(name), retention: env.Retention, meta: m, area: m.documents}
+	if st.retention == (Retention{}) {
+		st.retention = DefaultRetention
 	}
-	s := &Shard{
-		name: name, env: env, keys: layoutOf(name), byKey: newKeyLocks(), meta: m, area: m.documents,
-		pending: map[string]tentative{}, pins: map[*Pin]struct{}{},
-	}
-	s.seq.Store(m.seq)
-	return s
+	st.seq.Store(m.seq)
+	return st
+}
+
+func newShard(env Env, st *storage, in *incoming) *Shard {
+	return &Shard{name: st.name, env: env, byKey: newKeyLocks(), r: replica{st: st, in: in}}
 }
 
 // Name is the shard's name.
 func (s *Shard) Name() string { return s.name }
 
-// State is where a replica stands.
-type State struct {
-	Promised  Tenure   // the latest one heard of
-	Last      Position // where the log ends
-	Committed uint64   // number of the last record applied
-	Count     uint64   // documents
-	Revision  string   // highest given and applied, "" if none
-	Copying   bool     // an unfinished copy of an earlier version, which copied in place: the log is empty
-}
-
 // State is where this replica stands now.
-func (s *Shard) State() State { return stateOf(s.snapshot()) }
-
-// Seq is the number of the last record, committed or not. Every write asks for it. It
-// does not wait for a record that is on its way into the log.
-func (s *Shard) Seq() uint64 { return s.seq.Load() }
-
-func stateOf(m meta) State {
-	st := State{Promised: m.promised, Last: m.position(), Committed: m.committed, Count: m.count, Copying: m.copying}
-	if m.revision != 0 {
-		st.Revision = revision(m.revision)
-	}
-	return st
-}
-
-func (s *Shard) snapshot() meta {
+func (s *Shard) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.meta
+	return stateOf(s.r.st.meta)
 }
 
-// storeMeta is for callers that hold mu, or the only reference.
-func (s *Shard) storeMeta(m meta, sync bool) error {
-	b := s.env.Engine.NewBatch()
-	return s.store(b, m, sync)
-}
+// Seq is the number of the last record, committed or not. It does not wait for a record that
+// is on its way into the log: every write asks for it.
+func (s *Shard) Seq() uint64 { return s.r.st.seq.Load() }
 
-// store commits a batch together with the meta that goes with it.
-func (s *Shard) store(b *engine.Batch, m meta, sync bool) error {
-	if s.broken != nil {
-		return errors.Join(s.broken, b.Close())
-	}
-	if err := b.Set(s.keys.meta(), m.encode()); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	if err := b.Commit(sync); err != nil {
-		if !errors.Is(err, engine.ErrRefused) {
-			s.broken = err
-		}
-		return err
-	}
-	s.meta = m
-	s.seq.Store(m.seq)
-	return nil
-}
-
-// Broken says that a commit was given up or failed, so that this object may not be what
-// is on disk. It takes no writes; open the shard again when the disk has settled.
+// Broken says that a commit was given up or failed, so that memory may differ from the disk.
+// The shard takes no writes then; open it again when the disk has done what it was asked.
 func (s *Shard) Broken() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken != nil
+	return s.r.st.broken != nil
 }
 
-// Drop removes the shard and all that is in it, durably. Operations under way
+// Drop removes the shard and all that is in it, durably. Operations in flight
 // finish first, later ones answer apierror.ShardGone. Dropping twice is harmless.
 func (s *Shard) Drop() error {
 	s.content.Lock()
 	defer s.content.Unlock()
 	s.dropped = true
-	return Remove(s.env.Engine, s.name)
+	return remove(s.env.Engine, s.name)
 }
 
-// Remove removes from the engine a shard that is not open.
-func Remove(e *engine.Engine, name string) error {
+// remove removes from the engine a shard that is not open.
+func remove(e *engine.Engine, name string) error {
 	b := e.NewBatch()
 	if err := b.DeleteRange(layoutOf(name).everything()); err != nil {
 		return fmt.Errorf("drop shard %s: %w", name, errors.Join(err, b.Close()))
@@ -248,11 +169,7 @@ func (s *Shard) enter() error {
 	s.content.RLock()
 	if s.dropped {
 		s.content.RUnlock()
-		return s.gone()
+		return gone(s.name)
 	}
 	return nil
-}
-
-func (s *Shard) gone() error {
-	return apierror.New(apierror.ShardGone, "shard %s has been dropped", s.name)
 }

@@ -107,7 +107,7 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 	s := o.leader(Tenure{1, 1})
 	for i := range 500 {
 		one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: fmt.Sprint(i), Document: raw(`{"some":"content"}`)})
-		m := s.snapshot()
+		m := metaOf(s)
 		_, records, ok, err := s.Log(m.log.first, 1<<30)
 		require.NoError(t, err)
 		require.True(t, ok)
@@ -214,13 +214,13 @@ func TestDamagedRecords(t *testing.T) {
 		_, err := DecodeRecord(9, encoded[:n])
 		require.ErrorIs(t, err, errRecord, n)
 	}
-	_, err = DecodeRecord(9, append([]byte{Format + 1}, encoded[1:]...))
+	_, err = DecodeRecord(9, append([]byte{layoutFormat + 1}, encoded[1:]...))
 	require.ErrorIs(t, err, errRecord)
 	m := newMeta().encode()
 	for n := range m {
 		_, err := decodeMeta(m[:n])
 		require.Error(t, err, n)
 	}
-	_, err = decodeMeta(append([]byte{Format + 1}, m[1:]...))
+	_, err = decodeMeta(append([]byte{layoutFormat + 1}, m[1:]...))
 	require.ErrorIs(t, err, errMetaFormat)
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// Tenure is one time of leadership over a shard: the term that Plan gives it, and
-// the reboot id of the leader in that term. A leader that is started anew within
-// its term begins another tenure, because it may have lost the last of what it had
-// numbered. Two tenures of one term are always of one server, so tenures are
-// ordered, and (tenure, number) names one record only.
+// Tenure is one time of leadership over a shard: the term that Plan gives it, and the reboot id
+// of the leader in that term. A leader that starts again within its term begins another
+// tenure, because it may have lost the last records that it had numbered. Two tenures of one
+// term are always of one server, so tenures are ordered, and (tenure, number) names one record
+// only.
 type Tenure struct{ Term, Reboot uint64 }
 
 // Compare orders tenures.
@@ -30,8 +30,8 @@ type Position struct {
 	Seq uint64
 }
 
-// Compare says which of two logs that end at these positions has to win: the one
-// of the later tenure, of two of one tenure the longer.
+// Compare says which of two logs that end at these positions wins: the one of the later tenure,
+// and of two of one tenure the longer.
 func (p Position) Compare(o Position) int {
 	return cmp.Or(p.Tenure.Compare(o.Tenure), cmp.Compare(p.Seq, o.Seq))
 }

@@ -14,19 +14,22 @@ import (
 // maxReturnedBytes of documents are returned at once, and one operation's.
 const maxReturnedBytes = 16 << 20
 
-// Documents applies r's operations in order. Each is atomic and independent of
-// the others: one that is refused has its error in its result. With WaitForSync all
-// are on the disks of all in-sync replicas before it returns. It stops when the results
-// have many bytes of documents: what has no result has not been done.
+// Documents applies r's operations in order. Each is atomic and independent of the others: one
+// that is refused has its error in its result. With WaitForSync all are on the disks of all
+// in-sync replicas before it returns. It stops when the results have many bytes of documents:
+// an operation without a result was not done.
 //
-// apierror.NotLeader and whatever Quorum.Admit says mean that nothing was applied.
-// Any other error is trouble with the disk, a shard that is gone, or a leadership
-// that ended (apierror.ConnectionLost): then what became of the operations is
-// unknown. ctx bounds the wait for other replicas and should outlast the client.
+// After [apierror.NotLeader] and an error of Quorum.Admit nothing was applied. Any other error
+// means that the disk failed, the shard is gone, or the leadership has ended
+// ([apierror.ConnectionLost]): the outcome of the operations is unknown then. ctx bounds the
+// wait for other replicas and should outlast the client.
 //
-// The caller holds the server's gate if any operation writes, until this returns.
+// The caller holds the server's gate if any operation writes, until Documents returns.
 func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]dbclient.OpResult, error) {
-	q, err := s.admit(r.Ops)
+	q, err := Quorum(nil), error(nil)
+	if writes(r.Ops) { // reading needs no quorum
+		q, err = s.quorum()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -39,27 +42,17 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 			return nil, err
 		}
 	}
-	return c.results, c.settle(ctx, r.WaitForSync && c.wrote)
+	return c.results, c.await(ctx, r.WaitForSync && c.wrote)
 }
 
-// admit asks whether writes may begin; reading needs no quorum.
-func (s *Shard) admit(ops []dbclient.Op) (Quorum, error) {
-	for _, op := range ops {
-		if op.Kind != dbclient.OpRead {
-			return s.quorum()
-		}
-	}
-	return nil, nil
-}
-
-// quorum is what the leader's writes depend on, if one may begin. That the disk takes no
-// writes is found out here, before anything is numbered.
+// quorum is what the leader's writes depend on, if a write may begin. A disk that takes no
+// writes is found out here, before anything is numbered: the write is refused, not unknown.
 func (s *Shard) quorum() (Quorum, error) {
 	s.mu.Lock()
-	lead := s.lead
+	lead := s.r.lead
 	s.mu.Unlock()
 	if lead == nil {
-		return nil, s.notLeader()
+		return nil, notLeader(s.name)
 	}
 	if err := lead.quorum.Admit(); err != nil {
 		return nil, err
@@ -81,12 +74,12 @@ type chunk struct {
 	bytes   int // of the documents in the results
 }
 
-// resultFactor is what a document of the results holds until it is sent: it, and its text
-// in an answer that grows.
+// resultFactor is how many times its size a document of the results holds until it is sent:
+// itself, and its text in an answer that grows by doubling.
 const resultFactor = 4
 
-// show takes the memory for documents that are to be in the results. Its error is that of
-// the operation, which must not have been applied.
+// show takes the memory for documents that go into the results. Its error is the operation's, so
+// it is called before the operation is applied.
 func (c *chunk) show(documents ...[]byte) error {
 	n := 0
 	for _, d := range documents {
@@ -99,10 +92,11 @@ func (c *chunk) show(documents ...[]byte) error {
 	return nil
 }
 
-// do does one operation. Its error ends the chunk.
+// do does one operation. Its error ends the chunk; the error of an operation alone goes into
+// its result.
 func (c *chunk) do(ctx context.Context, op dbclient.Op) error {
-	if op.Kind == dbclient.OpRead && c.until > 0 { // it must see what came before it
-		if err := c.settle(ctx, false); err != nil {
+	if op.Kind == dbclient.OpRead && c.until > 0 { // it must see the writes before it in the list
+		if err := c.await(ctx, false); err != nil {
 			return err
 		}
 	}
@@ -113,7 +107,7 @@ func (c *chunk) do(ctx context.Context, op dbclient.Op) error {
 	case errors.As(err, &refused) && refused.Num == apierror.NotLeader && !c.wrote:
 		return err
 	case errors.As(err, &refused) && refused.Num == apierror.NotLeader:
-		return c.shard.unknown(err)
+		return unknown(c.shard.name, err)
 	case errors.As(err, &refused) && refused.Num != apierror.ShardGone && (refused.Num != apierror.NoSpace || errors.Is(err, engine.ErrRefused)):
 		result = failed(op.Key, err, stored)
 	default:
@@ -123,28 +117,20 @@ func (c *chunk) do(ctx context.Context, op dbclient.Op) error {
 	return nil
 }
 
-// settle waits until what the results depend on is committed.
-func (c *chunk) settle(ctx context.Context, sync bool) error {
+// await waits until what the results depend on is committed.
+func (c *chunk) await(ctx context.Context, sync bool) error {
 	if c.until == 0 {
 		return nil
 	}
 	seq := c.until
 	c.until = 0
 	if err := c.quorum.Await(ctx, seq, sync); err != nil {
-		return c.shard.unknown(err)
+		return unknown(c.shard.name, err)
 	}
 	return nil
 }
 
-// unknown says that nobody knows what became of a write.
-func (s *Shard) unknown(why error) error {
-	if errors.Is(why, apierror.NoSpace) {
-		return why
-	}
-	return apierror.New(apierror.ConnectionLost, "shard %s: the outcome is unknown: %w", s.name, why)
-}
-
-// apply does one operation. stored is what it met, for the error's revision.
+// apply does one operation. stored is the document that it met, for the error's revision.
 func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
 	s := c.shard
 	body, err := checkOp(op)
@@ -156,7 +142,7 @@ func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *documen
 	}
 	defer s.content.RUnlock()
 	if op.Kind == dbclient.OpRead {
-		if stored, err = s.get(op.Key); err != nil {
+		if stored, err = s.r.st.get(op.Key); err != nil {
 			return result, nil, err
 		}
 		if result, err = read(op, stored); err == nil {
@@ -182,7 +168,7 @@ func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *documen
 	return result, stored, err
 }
 
-// carryOut appends an outcome and completes its result. The caller holds the key.
+// carryOut numbers an outcome and completes its result. The caller holds the key.
 func (c *chunk) carryOut(op dbclient.Op, out outcome, stored *document) (dbclient.OpResult, error) {
 	s, result := c.shard, out.result
 	if !out.writes() {
@@ -223,31 +209,23 @@ func (c *chunk) carryOut(op dbclient.Op, out outcome, stored *document) (dbclien
 	return result, nil
 }
 
-// get reads a committed document; nil if there is none.
-func (s *Shard) get(key string) (*document, error) {
-	value, found, err := s.env.Engine.Get(s.keys.document(s.area, key))
-	if err != nil || !found {
-		return nil, err
-	}
-	return decodeDocument(value)
-}
-
-// latest is the document that the next write of a key meets: that of the last
-// record about it, which may not be committed. depends is that record's number
-// then. The caller holds the key.
+// latest is the document that the next write of a key meets: that of the last record about it,
+// which may not be committed. depends is that record's number then. The caller holds the key.
 func (s *Shard) latest(key string) (d *document, depends uint64, err error) {
 	s.mu.Lock()
-	t, tentatively := s.pending[key]
-	emptied, applied := s.emptied, s.meta.committed
+	d, depends, found := s.r.latest(key)
 	s.mu.Unlock()
-	switch {
-	case emptied > max(applied, t.seq):
-		return nil, emptied, nil
-	case tentatively:
-		return t.document, t.seq, nil
+	if !found {
+		d, err = s.r.st.get(key)
 	}
-	d, err = s.get(key)
-	return d, 0, err
+	return d, depends, err
+}
+
+// append numbers a change; see replica.append.
+func (s *Shard) append(w write) (seq uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.r.append(w)
 }
 
 // Truncate removes all documents, as one write. Its errors are those of Documents.
@@ -257,24 +235,24 @@ func (s *Shard) Truncate(ctx context.Context, sync bool) error {
 	if err != nil {
 		return err
 	}
-	seq, err := s.appendTruncate()
+	seq, err := appendTruncate(s)
 	if err != nil {
 		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
 	}
 	if err := q.Await(ctx, seq, sync); err != nil {
-		return s.unknown(err)
+		return unknown(s.name, err)
 	}
 	return nil
 }
 
 // appendTruncate numbers a truncation while no operation is between looking at a key
 // and numbering what it does to it. It is not waited for here: the followers get it
-// from the log, which nobody can read meanwhile.
-func (s *Shard) appendTruncate() (seq uint64, err error) {
+// from the log, which cannot be read while content is held.
+func appendTruncate(s *Shard) (seq uint64, err error) {
 	s.content.Lock()
 	defer s.content.Unlock()
 	if s.dropped {
-		return 0, s.gone()
+		return 0, gone(s.name)
 	}
 	time, err := s.env.Clock.next()
 	if err != nil {

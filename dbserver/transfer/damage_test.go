@@ -13,6 +13,7 @@ import (
 
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 )
 
 // copied is a storage with the same objects.
@@ -62,7 +63,7 @@ func TestDamageIsMended(t *testing.T) {
 	upload(t, good, second, a)
 	find := map[string]func(t *testing.T, m *remotetest.Memory){
 		"verify": func(t *testing.T, m *remotetest.Memory) {
-			problems, err := transfer.NewKeeper(m.Remote(), brisk).Verify(t.Context())
+			problems, err := transfer.NewRepository(m.Remote(), brisk).Verify(t.Context())
 			require.NoError(t, err)
 			require.Len(t, problems, 2, "of both backups: %v", problems)
 		},
@@ -80,10 +81,10 @@ func TestDamageIsMended(t *testing.T) {
 				require.NoError(t, u.Upload(t.Context(), id, "PRMR-a"))
 				return u.Moved()
 			}
-			require.Zero(t, up(first), "nobody has read it: by name and size it is there")
+			require.Zero(t, up(first), "it has not been read: by name and size it is there")
 			find(t, m)
 			require.Equal(t, []string{"damaged/" + name[strings.LastIndex(name, "/")+1:]}, marked(m))
-			list, err := transfer.NewKeeper(m.Remote(), brisk).List(t.Context())
+			list, err := transfer.NewRepository(m.Remote(), brisk).List(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, []int{1, 1}, []int{list[0].Damaged, list[1].Damaged})
 			require.Equal(t, size, up(second), "another backup's upload sends that file and no other")
@@ -101,7 +102,7 @@ func TestMarksGo(t *testing.T) {
 	a, objects := tiny(t)
 	m := copied(objects)
 	name, _ := flipLargest(m)
-	k := transfer.NewKeeper(m.Remote(), brisk)
+	k := transfer.NewRepository(m.Remote(), brisk)
 	verify := func(problems int) {
 		t.Helper()
 		found, err := k.Verify(t.Context())
@@ -131,7 +132,7 @@ func TestMarksGo(t *testing.T) {
 
 	// A remote that checks what it has, and gives nothing: damaged as well.
 	m = copied(objects)
-	k = transfer.NewKeeper(m.Remote(), brisk)
+	k = transfer.NewRepository(m.Remote(), brisk)
 	m.Hook = func(_ context.Context, c remotetest.Call) error {
 		if c.Op == "open" && c.Name == name {
 			return errors.New("bad sector")
@@ -168,14 +169,14 @@ func TestVerifyBreaksOff(t *testing.T) {
 			}
 			return nil
 		}
-		problems, err := transfer.NewKeeper(m.Remote(), once).Verify(t.Context())
+		problems, err := transfer.NewRepository(m.Remote(), once).Verify(t.Context())
 		over := calls.Load() < int64(n)
 		m.Hook = nil
 		if err == nil && !over { // only the mark was not taken
 			require.Len(t, problems, 2, "call %d: %v", n, problems)
 			require.Contains(t, problems[0], "mark blobs/")
 		}
-		_, err = transfer.NewKeeper(m.Remote(), once).Verify(t.Context())
+		_, err = transfer.NewRepository(m.Remote(), once).Verify(t.Context())
 		require.NoError(t, err)
 		upload(t, m, first, a)
 		require.Equal(t, objects, m.Objects(), "call %d", n)
@@ -193,11 +194,11 @@ func TestVerifyBesideUpload(t *testing.T) {
 	exploreEvery(t, 3, func(t *testing.T, pick func(int, int) int) []int {
 		m := copied(objects)
 		name, _ := flipLargest(m)
-		up := &actor{do: func(ctx context.Context, r transfer.Remote) error {
+		up := &actor{do: func(ctx context.Context, r storage.Remote) error {
 			return transfer.NewMover(r, a.store, transfer.Timing{Tries: 1}).Upload(ctx, first, "PRMR-a")
 		}}
-		verify := &actor{do: func(ctx context.Context, r transfer.Remote) error {
-			_, err := transfer.NewKeeper(r, transfer.Timing{Tries: 1}).Verify(ctx)
+		verify := &actor{do: func(ctx context.Context, r storage.Remote) error {
+			_, err := transfer.NewRepository(r, transfer.Timing{Tries: 1}).Verify(ctx)
 			return err
 		}}
 		choices := turns(t, m, []*actor{verify, up}, pick)
@@ -221,9 +222,9 @@ func TestVerifyBesideUpload(t *testing.T) {
 // other does, and what is being deleted is not called damaged.
 func TestLookingBesideDelete(t *testing.T) {
 	_, objects := tiny(t)
-	look := map[string]func(ctx context.Context, k transfer.Keeper) error{
-		"list": func(ctx context.Context, k transfer.Keeper) error { _, err := k.List(ctx); return err },
-		"verify": func(ctx context.Context, k transfer.Keeper) error {
+	look := map[string]func(ctx context.Context, k transfer.Repository) error{
+		"list": func(ctx context.Context, k transfer.Repository) error { _, err := k.List(ctx); return err },
+		"verify": func(ctx context.Context, k transfer.Repository) error {
 			problems, err := k.Verify(ctx)
 			for _, p := range problems {
 				if !strings.Contains(p, "BACKUP.json is missing") { // a piece whose backup is gone already
@@ -232,21 +233,21 @@ func TestLookingBesideDelete(t *testing.T) {
 			}
 			return err
 		},
-		"prune": func(ctx context.Context, k transfer.Keeper) error { _, err := k.Prune(ctx); return err },
+		"prune": func(ctx context.Context, k transfer.Repository) error { _, err := k.Prune(ctx); return err },
 	}
 	for name, look := range look {
 		t.Run(name, func(t *testing.T) {
 			explore(t, func(t *testing.T, pick func(int, int) int) []int {
 				m := copied(objects)
 				timing := transfer.Timing{Tries: 1}
-				one := &actor{do: func(ctx context.Context, r transfer.Remote) error { return look(ctx, transfer.NewKeeper(r, timing)) }}
-				del := &actor{do: func(ctx context.Context, r transfer.Remote) error {
-					return transfer.NewKeeper(r, timing).Delete(ctx, first)
+				one := &actor{do: func(ctx context.Context, r storage.Remote) error { return look(ctx, transfer.NewRepository(r, timing)) }}
+				del := &actor{do: func(ctx context.Context, r storage.Remote) error {
+					return transfer.NewRepository(r, timing).Delete(ctx, first)
 				}}
 				choices := turns(t, m, []*actor{one, del}, pick)
 				require.NoError(t, one.err)
 				require.NoError(t, del.err)
-				_, err := transfer.NewKeeper(m.Remote(), timing).Prune(t.Context())
+				_, err := transfer.NewRepository(m.Remote(), timing).Prune(t.Context())
 				require.NoError(t, err)
 				require.Empty(t, m.Objects())
 				return choices

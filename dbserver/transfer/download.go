@@ -7,62 +7,54 @@ import (
 	"strings"
 
 	"stasis/dbserver/backup"
+	"stasis/dbserver/backup/piece"
+	"stasis/dbserver/transfer/repository"
+	"stasis/dbserver/transfer/storage"
 	"stasis/internal/apierror"
 )
 
-// download fetches the piece that source made, checks every byte, and publishes it.
-// What has arrived when it is cut off stays, hidden, for the next attempt; not if
-// the disk is full, since then it would be in the way.
+// download fetches the piece that source made, checks every byte, and publishes it. When
+// it is cut off, what has arrived stays, hidden, for the next attempt. It removes what
+// has arrived if the disk is full or the transfer was aborted.
 func (m *mover) download(ctx context.Context, id, source string) error {
-	b, err := readBackup(ctx, m.remote, id)
-	if errors.Is(err, ErrNotFound) {
-		return apierror.New(apierror.NoSuchBackup, "there is no backup %s at the remote", id)
-	}
+	content, err := m.remote.Content(ctx, id, source)
 	if err != nil {
 		return err
 	}
-	mark, found := b.Pieces[source]
-	if !found {
-		return apierror.New(apierror.NoSuchBackup, "backup %s at the remote has no piece of %s", id, source)
-	}
-	p, _, err := readPiece(ctx, m.remote, id, source, mark.SHA256)
-	if err != nil {
-		return err
-	}
-	content := p.content()
 	m.progress.expect(len(content.Files), content.Bytes())
 	if there, err := m.alreadyHere(ctx, content); there || err != nil {
 		return err
 	}
-	r, err := m.pieces.Receive(content)
+	r, err := m.pieces.Incoming.Receive(ctx, content)
 	if err != nil {
 		return err
 	}
-	_, err = lookIn(ctx, m.remote, content.Files, m.atOnce, func(string) bool { return true }) // a remote may remember what it listed, and open it without asking again
+	err = m.remote.Warm(ctx, content.Files, m.atOnce)
 	if err == nil {
 		err = m.each(ctx, content.Files, m.fetch(r))
 	}
 	if err == nil {
-		err = r.Publish()
+		err = m.pieces.Incoming.Publish(ctx, r)
 	}
 	if errors.Is(err, apierror.NoSpace) || errors.Is(context.Cause(ctx), errAborted) {
-		err = errors.Join(err, r.Discard())
+		err = errors.Join(err, m.pieces.Incoming.Discard(ctx, id))
 	}
 	return err
 }
 
-// alreadyHere: a piece that is published and intact need not be fetched. One that is
-// not intact must be deleted by somebody who has seen what is wrong with it.
-func (m *mover) alreadyHere(ctx context.Context, want backup.Content) (bool, error) {
+// alreadyHere says whether the piece is published here and intact: then nothing is
+// fetched. A damaged piece is an error, because a person who has seen what is wrong with
+// it must delete it.
+func (m *mover) alreadyHere(ctx context.Context, want piece.Content) (bool, error) {
 	id := want.Piece.ID
-	have, err := m.pieces.Content(ctx, id)
+	have, err := m.pieces.Published.Content(ctx, id)
 	if errors.Is(err, apierror.FileNotFound) {
 		return false, nil
 	}
 	if err == nil && (have.Piece.ServerID != want.Piece.ServerID || have.Piece.Nonce != want.Piece.Nonce) {
 		return false, apierror.New(apierror.BackupConflict, "another piece of backup %s is here already, of %s", id, have.Piece.ServerID)
 	}
-	v, verr := m.pieces.Verify(ctx, id)
+	v, verr := m.pieces.Published.Verify(ctx, id)
 	if verr != nil {
 		return false, verr
 	}
@@ -73,10 +65,10 @@ func (m *mover) alreadyHere(ctx context.Context, want backup.Content) (bool, err
 	return true, nil
 }
 
-// fetch brings one file, from this server if it is here, else from the remote. An empty
-// one is known without asking.
-func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) error {
-	return func(ctx context.Context, f backup.File) error {
+// fetch brings one file: from this server if it is here, else from the remote. An empty
+// file needs no call to the remote.
+func (m *mover) fetch(r *backup.Receiving) func(context.Context, piece.File) error {
+	return func(ctx context.Context, f piece.File) error {
 		here, err := r.Have(ctx, f)
 		switch {
 		case err != nil || here:
@@ -93,26 +85,27 @@ func (m *mover) fetch(r *backup.Receiving) func(context.Context, backup.File) er
 	}
 }
 
-// get reads a blob. A stream that breaks, or brings something else than announced,
-// is read again: it may have been the way. In the end the blob is named, and marked.
-func (m *mover) get(ctx context.Context, r *backup.Receiving, f backup.File) error {
-	name := blobName(f.SHA256)
-	err := patient{timing: m.timing}.again(ctx, func() error {
-		in, err := m.remote.Open(ctx, name)
+// get reads a blob. It repeats a read that breaks off or returns something else than was
+// announced, because the way may have damaged it. If the last one does so too, the error
+// names the blob, and the blob is marked.
+func (m *mover) get(ctx context.Context, r *backup.Receiving, f piece.File) error {
+	err := m.remote.Retry(ctx, func() error {
+		in, err := m.remote.OpenBlob(ctx, f)
 		if err != nil {
 			return err
 		}
-		err = r.Write(ctx, f, &limited{in: in, ctx: ctx, limit: m.limit, count: m.progress.moved})
+		err = r.Write(ctx, f, storage.Limited(ctx, in, m.limit, m.progress.moved))
 		if errors.Is(err, apierror.NoSpace) {
-			err = fmt.Errorf("%w: %w", errLocal, err)
+			err = fmt.Errorf("%w: %w", storage.ErrLocal, err)
 		}
 		return errors.Join(err, in.Close())
 	})
+	name := repository.BlobName(f.SHA256)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return fmt.Errorf("%w: %s is missing", errDamaged, name)
+	case errors.Is(err, storage.ErrNotFound):
+		return fmt.Errorf("%w: %s is missing", repository.ErrDamaged, name)
 	case errors.Is(err, backup.ErrContent):
-		return errors.Join(fmt.Errorf("%w: %s: %w", errDamaged, name, err), mark(ctx, m.remote, f.SHA256, err.Error()))
+		return errors.Join(fmt.Errorf("%w: %s: %w", repository.ErrDamaged, name, err), m.remote.Mark(ctx, f.SHA256, err.Error()))
 	}
 	return err
 }

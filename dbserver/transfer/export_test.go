@@ -5,6 +5,8 @@ import (
 
 	"stasis/dbserver/backup"
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/transfer/repository"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Mover moves pieces without a manager.
@@ -12,16 +14,18 @@ type Mover struct{ m *mover }
 
 // NewMover makes one that works on one file at a time, so that tests know the order
 // of its calls.
-func NewMover(r Remote, pieces *backup.Store, t Timing) Mover {
-	t = t.withDefaults()
-	return Mover{&mover{remote: patient{r, t}, pieces: pieces, timing: t, progress: &progress{}, atOnce: 1}}
+func NewMover(r storage.Remote, pieces *backup.Store, t Timing) Mover {
+	return Mover{&mover{remote: newRepository(r, t), pieces: pieces, progress: &progress{}, atOnce: 1}}
 }
 
 // Parallel lets it work on several files at once.
 func (m Mover) Parallel(n int) Mover { m.m.atOnce = n; return m }
 
 // Limit sets a bandwidth.
-func (m Mover) Limit(bytesPerSecond int64) Mover { m.m.limit = newLimiter(bytesPerSecond); return m }
+func (m Mover) Limit(bytesPerSecond int64) Mover {
+	m.m.limit = storage.NewLimiter(bytesPerSecond)
+	return m
+}
 
 // Upload sends a piece.
 func (m Mover) Upload(ctx context.Context, id string, servers ...string) error {
@@ -36,40 +40,36 @@ func (m Mover) Download(ctx context.Context, id, source string) error {
 // Moved are the bytes that went through the network.
 func (m Mover) Moved() int64 { return m.m.progress.look().BytesMoved }
 
-// Keeper keeps order without a manager.
-type Keeper struct{ k *keeper }
+// Repository is one as a manager makes it, with the results that tests need.
+type Repository struct{ r *repository.Repository }
 
-// NewKeeper makes one.
-func NewKeeper(r Remote, t Timing) Keeper {
+// NewRepository makes one.
+func NewRepository(r storage.Remote, t Timing) Repository { return Repository{newRepository(r, t)} }
+
+func newRepository(r storage.Remote, t Timing) *repository.Repository {
 	t = t.withDefaults()
-	return Keeper{&keeper{remote: patient{r, t}, timing: t}}
+	return repository.New(r, t.ofRemote(), t.Lease)
 }
 
 // List lists.
-func (k Keeper) List(ctx context.Context) ([]dbclient.RemoteBackup, error) { return k.k.list(ctx, "") }
+func (r Repository) List(ctx context.Context) ([]dbclient.RemoteBackup, error) {
+	return r.r.List(ctx, "")
+}
 
 // Verify verifies all.
-func (k Keeper) Verify(ctx context.Context) ([]string, error) {
-	v, err := k.k.verify(ctx, "")
-	return v.problems, err
+func (r Repository) Verify(ctx context.Context) ([]string, error) {
+	v, err := r.r.Verify(ctx, "")
+	return v.Problems, err
 }
 
 // Prune prunes.
-func (k Keeper) Prune(ctx context.Context) (removed int, err error) {
-	p, err := k.k.prune(ctx)
-	return p.removed, err
+func (r Repository) Prune(ctx context.Context) (removed int, err error) {
+	p, err := r.r.Prune(ctx)
+	return p.Removed, err
 }
 
 // Delete deletes a backup, without its blobs.
-func (k Keeper) Delete(ctx context.Context, id string) error {
-	_, err := k.k.remove(ctx, id)
+func (r Repository) Delete(ctx context.Context, id string) error {
+	_, err := r.r.Delete(ctx, id)
 	return err
 }
-
-// Sessions opens a session as an upload of somebody who then dies.
-func DeadUpload(ctx context.Context, r Remote, id, server string) error {
-	return putBytes(ctx, r, uploadPrefix(id, server)+"dead.0", []byte(`{"about":"a dead upload"}`))
-}
-
-// BlobName is where content lies.
-func BlobName(sum string) string { return blobName(sum) }

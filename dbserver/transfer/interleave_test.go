@@ -1,8 +1,12 @@
 package transfer_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -18,6 +22,7 @@ import (
 
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 )
@@ -25,7 +30,7 @@ import (
 // actor is one who works at the remote while another does. Each of its calls waits
 // until it is let through.
 type actor struct {
-	do    func(ctx context.Context, r transfer.Remote) error
+	do    func(ctx context.Context, r storage.Remote) error
 	gate  chan struct{}
 	ready int // of its calls wait at the gate: its renewals have a goroutine of their own
 	done  bool
@@ -66,7 +71,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 		}()
 	}
 	for {
-		synctest.Wait() // everybody waits at a gate, sleeps or is done
+		synctest.Wait() // each of them waits at a gate, sleeps or is done
 		var waiting []*actor
 		over := true
 		mu.Lock()
@@ -82,7 +87,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 			return choices
 		}
 		if len(waiting) == 0 {
-			time.Sleep(time.Second) // somebody pauses
+			time.Sleep(time.Second) // one of them pauses
 			continue
 		}
 		next := waiting[0]
@@ -98,7 +103,7 @@ func turns(t *testing.T, m *remotetest.Memory, actors []*actor, pick func(step, 
 }
 
 // explore runs a scenario of two actors under every order of their calls in which the
-// turn passes from one to the other at most twice: whoever begins, wherever it stops,
+// turn passes from one to the other at most twice: whichever begins, wherever it stops,
 // and wherever the other one stops. (Bugs of this kind need no more turns than that.)
 // The last orders are random ones with many turns. It says how many there were.
 func explore(t *testing.T, scenario func(t *testing.T, pick func(step, choices int) int) []int) (runs int) {
@@ -165,7 +170,7 @@ func tiny(t *testing.T) (*shop, map[string][]byte) {
 }
 
 // leave a storage as an upload left it that died before its manifests were written:
-// all content is there and nobody needs it, until the next upload does.
+// all content is there and no backup needs it, until the next upload does.
 func abandoned(objects map[string][]byte) *remotetest.Memory {
 	m := remotetest.NewMemory()
 	for name, data := range objects {
@@ -184,11 +189,11 @@ func TestPruneBesideUpload(t *testing.T) {
 	pruned := 0
 	runs := explore(t, func(t *testing.T, pick func(int, int) int) []int {
 		m := abandoned(objects)
-		up := &actor{do: func(ctx context.Context, r transfer.Remote) error {
+		up := &actor{do: func(ctx context.Context, r storage.Remote) error {
 			return transfer.NewMover(r, a.store, transfer.Timing{Tries: 1}).Upload(ctx, first, "PRMR-a")
 		}}
-		prune := &actor{do: func(ctx context.Context, r transfer.Remote) error {
-			n, err := transfer.NewKeeper(r, transfer.Timing{Tries: 1}).Prune(ctx)
+		prune := &actor{do: func(ctx context.Context, r storage.Remote) error {
+			n, err := transfer.NewRepository(r, transfer.Timing{Tries: 1}).Prune(ctx)
 			if n > 0 {
 				pruned++
 			}
@@ -224,14 +229,14 @@ func TestDeleteBesideUpload(t *testing.T) {
 		for name, data := range objects {
 			m.Change(name, data)
 		}
-		up := &actor{do: func(ctx context.Context, r transfer.Remote) error {
+		up := &actor{do: func(ctx context.Context, r storage.Remote) error {
 			return transfer.NewMover(r, a.store, transfer.Timing{Tries: 1}).Upload(ctx, first, "PRMR-a")
 		}}
-		del := &actor{do: func(ctx context.Context, r transfer.Remote) error {
-			return transfer.NewKeeper(r, transfer.Timing{Tries: 1}).Delete(ctx, first)
+		del := &actor{do: func(ctx context.Context, r storage.Remote) error {
+			return transfer.NewRepository(r, transfer.Timing{Tries: 1}).Delete(ctx, first)
 		}}
 		choices := turns(t, m, []*actor{del, up}, pick)
-		list, err := transfer.NewKeeper(m.Remote(), transfer.Timing{Tries: 1}).List(t.Context())
+		list, err := transfer.NewRepository(m.Remote(), transfer.Timing{Tries: 1}).List(t.Context())
 		require.NoError(t, err)
 		switch {
 		case len(list) > 0 && list[0].Complete:
@@ -241,7 +246,7 @@ func TestDeleteBesideUpload(t *testing.T) {
 			gone++
 			_, there := m.Objects()[first+"/BACKUP.json"]
 			require.False(t, there, "a manifest without its pieces")
-			require.True(t, up.err != nil || del.err == nil, "neither deleted nor whole, and nobody says so: %v, %v", up.err, del.err)
+			require.True(t, up.err != nil || del.err == nil, "neither deleted nor whole, and no error says so: %v, %v", up.err, del.err)
 		}
 		return choices
 	})
@@ -274,7 +279,7 @@ func TestDeleteTakesNothingFromOthers(t *testing.T) {
 			}
 			return nil
 		}
-		k := transfer.NewKeeper(m.Remote(), once)
+		k := transfer.NewRepository(m.Remote(), once)
 		err := k.Delete(t.Context(), first)
 		if err == nil {
 			_, err = k.Prune(t.Context())
@@ -306,9 +311,9 @@ func TestDeadAndLivingSessions(t *testing.T) {
 	a, objects := tiny(t)
 	bubbles.Test(t, func(t *testing.T) {
 		m := abandoned(objects)
-		require.NoError(t, transfer.DeadUpload(t.Context(), m.Remote(), first, "PRMR-a"))
+		require.NoError(t, deadUpload(t.Context(), m.Remote(), first, "PRMR-a"))
 		begin := time.Now()
-		n, err := transfer.NewKeeper(m.Remote(), transfer.Timing{}).Prune(t.Context())
+		n, err := transfer.NewRepository(m.Remote(), transfer.Timing{}).Prune(t.Context())
 		require.NoError(t, err)
 		require.Positive(t, n)
 		require.GreaterOrEqual(t, time.Since(begin), time.Minute)
@@ -328,10 +333,10 @@ func TestDeadAndLivingSessions(t *testing.T) {
 			done <- transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Upload(t.Context(), first, "PRMR-a")
 		}()
 		synctest.Wait()
-		_, err = transfer.NewKeeper(m.Remote(), transfer.Timing{}).Prune(t.Context())
+		_, err = transfer.NewRepository(m.Remote(), transfer.Timing{}).Prune(t.Context())
 		require.ErrorIs(t, err, apierror.BackupConflict, "it prunes beside an upload that lives")
 		require.ErrorContains(t, err, "upload of backup "+first+" by PRMR-a")
-		require.ErrorIs(t, transfer.NewKeeper(m.Remote(), transfer.Timing{}).Delete(t.Context(), first), apierror.NotFound)
+		require.ErrorIs(t, transfer.NewRepository(m.Remote(), transfer.Timing{}).Delete(t.Context(), first), apierror.NotFound)
 		goOn()
 		require.NoError(t, <-done)
 	})
@@ -370,7 +375,7 @@ func lostSession(t *testing.T, there bool) {
 			done <- transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Upload(ctx, first, "PRMR-a")
 		}()
 		synctest.Wait()
-		n, err := transfer.NewKeeper(m.Remote(), transfer.Timing{}).Prune(t.Context())
+		n, err := transfer.NewRepository(m.Remote(), transfer.Timing{}).Prune(t.Context())
 		require.NoError(t, err)
 		require.Positive(t, n, "the prune took the upload for dead")
 		close(asleep)
@@ -382,3 +387,12 @@ func lostSession(t *testing.T, there bool) {
 }
 
 type sleeper struct{}
+
+// deadUpload leaves the session of an upload whose process has died.
+func deadUpload(ctx context.Context, r storage.Remote, id, server string) error {
+	short := func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:8]) }
+	content := []byte(`{"about":"a dead upload"}`)
+	return r.Put(ctx, "sessions/upload."+short(id)+"."+short(server)+".dead.0", int64(len(content)), func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	})
+}

@@ -83,21 +83,21 @@ func (s *shop) put(n, size int) {
 func (s *shop) backup(id string, servers ...string) {
 	s.t.Helper()
 	ctx, nonce := s.t.Context(), "nonce-of-"+id
-	require.NoError(s.t, s.store.Prepare(ctx, s.e, id, nonce))
-	_, err := s.store.Cut(ctx, s.e, id, nonce)
+	require.NoError(s.t, s.store.Attempts.Prepare(ctx, s.e, id, nonce))
+	_, err := s.store.Attempts.Cut(ctx, s.e, id, nonce)
 	require.NoError(s.t, err)
-	_, err = s.store.Link(ctx, dbclient.LinkRequest{
+	_, err = s.store.Attempts.Link(ctx, dbclient.LinkRequest{
 		ID: id, Nonce: nonce, DateTime: "2026-11-22T12:00:00Z", Label: "x", NrDBServers: len(servers),
 		AgencyDump: json.RawMessage(`{"clusterId":"c","index":7,"term":1,"dump":[{"arango":{"Plan":{"DBServers":{}}}}]}`),
 	})
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.store.Seal(dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{"proof":"` + id + `"}`)}))
-	require.NoError(s.t, s.store.Publish(id, nonce))
+	require.NoError(s.t, s.store.Attempts.Seal(ctx, dbclient.SealRequest{ID: id, Nonce: nonce, Certificate: json.RawMessage(`{"proof":"` + id + `"}`)}))
+	require.NoError(s.t, s.store.Attempts.Publish(ctx, id, nonce))
 }
 
 func (s *shop) listed() []string {
 	s.t.Helper()
-	pieces, err := s.store.List(dbclient.ListRequest{})
+	pieces, err := s.store.Published.List(dbclient.ListRequest{})
 	require.NoError(s.t, err)
 	ids := []string{}
 	for _, p := range pieces {
@@ -108,7 +108,7 @@ func (s *shop) listed() []string {
 
 func (s *shop) intact(id string) {
 	s.t.Helper()
-	v, err := s.store.Verify(s.t.Context(), id)
+	v, err := s.store.Published.Verify(s.t.Context(), id)
 	require.NoError(s.t, err)
 	require.Empty(s.t, v.Problems)
 }

@@ -20,6 +20,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -97,7 +98,7 @@ type desk struct {
 	m      *remotetest.Memory
 	shop   *shop
 	log    *bytes.Buffer
-	opener transfer.Opener
+	opener storage.Opener
 	*transfer.Manager
 }
 
@@ -166,7 +167,7 @@ func withDesk(t *testing.T, test func(d *desk)) {
 	})
 }
 
-// A server refuses to move more files at once than its memory is meant for, whoever asks.
+// A server refuses to move more files at once than its memory is meant for, whichever client asks.
 func TestTransfersAreBounded(t *testing.T) {
 	withDesk(t, func(d *desk) {
 		for i, allowed := range map[int]bool{0: true, dbclient.MostTransfers: true, dbclient.MostTransfers + 1: false, -1: false} {
@@ -266,7 +267,7 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// A server that is started anew gets its job again, takes its own lock over, and
+// A server that is started again gets its job again, takes its own lock over, and
 // sends what is missing.
 func TestRestartedServerGoesOn(t *testing.T) {
 	withDesk(t, func(d *desk) {
@@ -296,7 +297,7 @@ func TestRestartedServerGoesOn(t *testing.T) {
 		require.NoError(d.t, d.Start(d.t.Context(), r))
 		e := d.awaitStatus("1", keys.TransferCompleted)
 		require.EqualValues(d.t, 2, e.RebootID)
-		content, err := d.shop.store.Content(d.t.Context(), first)
+		content, err := d.shop.store.Published.Content(d.t.Context(), first)
 		require.NoError(d.t, err)
 		require.Less(d.t, e.Progress.BytesMoved, content.Bytes())
 	})
@@ -356,7 +357,7 @@ func TestDownloadThatEndsEarly(t *testing.T) {
 		d.m.Hook = func(_ context.Context, c remotetest.Call) error {
 			if c.Op == "open" && strings.HasPrefix(c.Name, "blobs/") {
 				if gets++; gets > 5 {
-					return transfer.ErrFinal
+					return storage.ErrFinal
 				}
 			}
 			return nil
@@ -367,7 +368,7 @@ func TestDownloadThatEndsEarly(t *testing.T) {
 		synctest.Wait()
 		require.Empty(d.t, d.shop.listed())
 		require.Equal(d.t, []string{first + ".pending"}, d.shop.leftovers())
-		require.NoError(d.t, d.Forget(first))
+		require.NoError(d.t, d.Forget(d.t.Context(), first))
 		require.Empty(d.t, d.shop.leftovers())
 
 		d.m.Hook = func(_ context.Context, c remotetest.Call) error {

@@ -26,7 +26,7 @@ type rates struct {
 	last  float64
 }
 
-// expect sets what there is to do; what was done counts again.
+// expect sets what there is to do, and starts counting again.
 func (p *progress) expect(files int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,16 +48,20 @@ func (p *progress) allDone() {
 	p.ready, p.covered = p.total, p.bytes
 }
 
-// moved counts bytes that went through the network, again if they went again.
+// moved counts bytes that went through the network, also those that went again.
 func (p *progress) moved(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.through += int64(n)
 }
 
-// whole gives the counts with the rate over the whole time.
-func (p *progress) whole() *keys.TransferProgress {
+// atEnd returns the counts with the rate over the whole time; nil if the job had nothing
+// to do yet.
+func (p *progress) atEnd() *keys.TransferProgress {
 	all := p.look()
+	if all.Total == 0 {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := time.Since(p.began).Seconds(); d > 0 {
@@ -66,7 +70,7 @@ func (p *progress) whole() *keys.TransferProgress {
 	return all
 }
 
-// look gives the counts, with the rate since the last look.
+// look returns the counts, with the rate since the last look.
 func (p *progress) look() *keys.TransferProgress {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,12 +1,9 @@
 package transfer
 
 import (
-	"context"
-	"errors"
-	"io"
 	"time"
 
-	"golang.org/x/time/rate"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Timing holds this package's intervals; a zero field gets its default.
@@ -36,101 +33,5 @@ func (t Timing) withDefaults() Timing {
 	return t
 }
 
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// patient tries the calls of a Remote again when they fail for a reason that may
-// pass: the remote is away, throttles, or answers nonsense.
-type patient struct {
-	Remote
-	timing Timing
-}
-
-func (p patient) again(ctx context.Context, f func() error) error {
-	wait := p.timing.Backoff
-	for try := 1; ; try++ {
-		err := f()
-		switch {
-		case err == nil, ctx.Err() != nil, try >= p.timing.Tries:
-			return err
-		case errors.Is(err, ErrNotFound), errors.Is(err, ErrFinal), errors.Is(err, errLocal):
-			return err
-		}
-		if pause(ctx, wait) != nil {
-			return err
-		}
-		wait *= 2
-	}
-}
-
-func (p patient) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
-	return p.again(ctx, func() error { return p.Remote.Put(ctx, name, size, open) })
-}
-
-func (p patient) Open(ctx context.Context, name string) (in io.ReadCloser, err error) {
-	err = p.again(ctx, func() error { in, err = p.Remote.Open(ctx, name); return err })
-	return in, err
-}
-
-func (p patient) Stat(ctx context.Context, name string) (o Object, err error) {
-	err = p.again(ctx, func() error { o, err = p.Remote.Stat(ctx, name); return err })
-	return o, err
-}
-
-func (p patient) List(ctx context.Context, folder string) (all []Object, err error) {
-	err = p.again(ctx, func() error { all, err = p.Remote.List(ctx, folder); return err })
-	return all, err
-}
-
-func (p patient) Folders(ctx context.Context, folder string) (all []string, err error) {
-	err = p.again(ctx, func() error { all, err = p.Remote.Folders(ctx, folder); return err })
-	return all, err
-}
-
-func (p patient) Remove(ctx context.Context, name string) error {
-	return p.again(ctx, func() error { return p.Remote.Remove(ctx, name) })
-}
-
-// limited lets bytes through at a limiter's rate, and counts them.
-type limited struct {
-	in    io.Reader
-	ctx   context.Context // of the one call that reads
-	limit *rate.Limiter   // nil: none
-	count func(int)
-}
-
-// burst is the most that is read at once under a limit.
-const burst = 256 << 10
-
-func newLimiter(bytesPerSecond int64) *rate.Limiter {
-	if bytesPerSecond <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(bytesPerSecond), burst)
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if err := l.ctx.Err(); err != nil {
-		return 0, err
-	}
-	if l.limit != nil && len(p) > burst {
-		p = p[:burst]
-	}
-	n, err := l.in.Read(p)
-	if l.limit != nil && n > 0 {
-		if werr := l.limit.WaitN(l.ctx, n); werr != nil {
-			return n, werr
-		}
-	}
-	l.count(n)
-	return n, err
-}
+// ofRemote is how calls to a remote are repeated.
+func (t Timing) ofRemote() storage.Retry { return storage.Retry{First: t.Backoff, Tries: t.Tries} }

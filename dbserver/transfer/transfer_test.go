@@ -17,13 +17,14 @@ import (
 	"stasis/dbserver/backup"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 )
 
 func TestFakeKeepsTheContract(t *testing.T) {
 	m := remotetest.NewMemory()
-	remotetest.Suite(t, func(*testing.T) transfer.Remote { return m.Remote() })
+	remotetest.Suite(t, func(*testing.T) storage.Remote { return m.Remote() })
 }
 
 // upload sends the pieces of some servers.
@@ -40,7 +41,7 @@ func upload(t testing.TB, m *remotetest.Memory, id string, shops ...*shop) {
 
 func sound(t testing.TB, m *remotetest.Memory) {
 	t.Helper()
-	problems, err := transfer.NewKeeper(m.Remote(), brisk).Verify(t.Context())
+	problems, err := transfer.NewRepository(m.Remote(), brisk).Verify(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, problems, "what is at the remote is not whole")
 }
@@ -55,7 +56,7 @@ func TestUploadAndDownload(t *testing.T) {
 		s.backup(first, "PRMR-a", "PRMR-b")
 	}
 	require.NoError(t, transfer.NewMover(m.Remote(), a.store, brisk).Upload(t.Context(), first, "PRMR-a", "PRMR-b"))
-	list, err := transfer.NewKeeper(m.Remote(), brisk).List(t.Context())
+	list, err := transfer.NewRepository(m.Remote(), brisk).List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.False(t, list[0].Complete, "one piece of two")
@@ -63,7 +64,7 @@ func TestUploadAndDownload(t *testing.T) {
 	require.ErrorIs(t, transfer.NewMover(m.Remote(), c.store, brisk).Download(t.Context(), first, "PRMR-a"), apierror.NoSuchBackup)
 
 	require.NoError(t, transfer.NewMover(m.Remote(), b.store, brisk).Upload(t.Context(), first, "PRMR-a", "PRMR-b"))
-	list, err = transfer.NewKeeper(m.Remote(), brisk).List(t.Context())
+	list, err = transfer.NewRepository(m.Remote(), brisk).List(t.Context())
 	require.NoError(t, err)
 	require.True(t, list[0].Complete)
 	require.Equal(t, []string{"PRMR-a", "PRMR-b"}, list[0].Servers)
@@ -112,7 +113,7 @@ func TestIncremental(t *testing.T) {
 	require.Less(t, get.Moved(), all/20)
 	c.intact(first)
 	c.intact(second)
-	require.NoError(t, c.store.Delete(first), "links of one another: each lives alone")
+	require.NoError(t, c.store.Published.Delete(first), "links of one another: each lives alone")
 	c.intact(second)
 }
 
@@ -124,7 +125,7 @@ func TestEveryCallFails(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(100, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	full := remotetest.NewMemory()
 	upload(t, full, first, a)
@@ -171,7 +172,7 @@ func TestEveryCallFails(t *testing.T) {
 		}
 		require.ErrorIs(t, err, broken, "call %d", n)
 		require.Empty(t, c.listed(), "nothing half-downloaded is listed")
-		_, err = c.store.Content(t.Context(), first)
+		_, err = c.store.Published.Content(t.Context(), first)
 		require.ErrorIs(t, err, apierror.FileNotFound)
 		m.Hook = nil
 		again := transfer.NewMover(m.Remote(), c.store, once)
@@ -201,9 +202,9 @@ func TestPatience(t *testing.T) {
 		begin := time.Now()
 		require.NoError(t, transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Upload(t.Context(), first, "PRMR-a"))
 		require.Greater(t, time.Since(begin), 10*time.Second)
-		m.Hook = func(context.Context, remotetest.Call) error { return fmt.Errorf("%w: forbidden", transfer.ErrFinal) }
+		m.Hook = func(context.Context, remotetest.Call) error { return fmt.Errorf("%w: forbidden", storage.ErrFinal) }
 		begin = time.Now()
-		require.ErrorIs(t, transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Upload(t.Context(), first, "PRMR-a"), transfer.ErrFinal)
+		require.ErrorIs(t, transfer.NewMover(m.Remote(), a.store, transfer.Timing{}).Upload(t.Context(), first, "PRMR-a"), storage.ErrFinal)
 		require.Zero(t, time.Since(begin))
 	})
 }
@@ -242,7 +243,7 @@ func TestDamageAtTheRemote(t *testing.T) {
 			if strings.HasPrefix(name, "blobs/") {
 				require.ErrorContains(t, err, name, kind)
 			}
-			problems, verr := transfer.NewKeeper(m.Remote(), brisk).Verify(t.Context())
+			problems, verr := transfer.NewRepository(m.Remote(), brisk).Verify(t.Context())
 			require.NoError(t, verr)
 			require.NotEmpty(t, problems, "%s %s", name, kind)
 			if strings.HasPrefix(name, "blobs/") {
@@ -257,7 +258,7 @@ func TestDamageHere(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(100, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	victim := content.Files[0]
 	f, err := a.fs.OpenReadWrite("data/backups/"+first+"/"+victim.Name, vfs.WriteCategoryUnspecified)
@@ -314,7 +315,7 @@ func TestBandwidth(t *testing.T) {
 	a := newShop(t, "PRMR-a")
 	a.put(1000, 3000)
 	a.backup(first, "PRMR-a")
-	content, err := a.store.Content(t.Context(), first)
+	content, err := a.store.Published.Content(t.Context(), first)
 	require.NoError(t, err)
 	bubbles.Test(t, func(t *testing.T) {
 		m := remotetest.NewMemory()
@@ -334,7 +335,7 @@ func TestFilesAtOnce(t *testing.T) {
 		a.backup(first, "PRMR-a")
 		var now, most atomic.Int32
 		m.Hook = func(ctx context.Context, c remotetest.Call) error {
-			if (c.Op != "put" && c.Op != "open") || !transfer.Immutable(c.Name) {
+			if (c.Op != "put" && c.Op != "open") || !storage.Immutable(c.Name) {
 				return nil
 			}
 			n := now.Add(1)

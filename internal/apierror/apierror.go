@@ -1,6 +1,6 @@
-// Package apierror carries errors over the wire: the numbers of the reference,
-// the HTTP status that goes with each, the JSON envelope, and sentinels that
-// match with errors.Is on both sides of the network.
+// Package apierror carries errors over the wire: the error numbers of ArangoDB 3.12, the
+// HTTP status of each, the JSON envelope, and sentinels that match with errors.Is on both
+// sides of the network.
 package apierror
 
 import (
@@ -15,7 +15,7 @@ import (
 // errors.Is(err, apierror.DocumentNotFound) works on any *Error with that number.
 type Num int
 
-// Numbers in use. The list grows with the house; the values are the reference's.
+// Numbers in use. The values are ArangoDB's.
 const (
 	Internal             Num = 4
 	NotImplemented       Num = 9
@@ -124,8 +124,8 @@ var statusOf = func() map[Num]int {
 	return m
 }()
 
-// Status is the HTTP status that goes with the number everywhere except where
-// the wire format lists its own (hot backup commands, agency).
+// Status is the HTTP status of the number, except where the wire format has its own (hot
+// backup commands, agency).
 func (n Num) Status() int {
 	if n >= 400 && n <= 504 {
 		return int(n)
@@ -137,7 +137,7 @@ func (n Num) Status() int {
 }
 
 // Error is the envelope {"error":true,"code","errorNum","errorMessage"}.
-// Cause stays on this side of the network.
+// Cause is not sent.
 type Error struct {
 	Num     Num
 	Code    int // HTTP status; 0 means Num.Status()
@@ -145,6 +145,14 @@ type Error struct {
 	Extra   map[string]any // further attributes of the envelope
 	Cause   error
 }
+
+// Outcome is the further attribute with which an error of an operation on backups says what
+// became of its commit. Without it, nothing was changed.
+const (
+	Outcome          = "outcome"
+	OutcomeUnknown   = "unknown"   // it may be committed
+	OutcomeCommitted = "committed" // it is committed, and completes by itself
+)
 
 // New makes an error with the number's usual status.
 func New(n Num, format string, args ...any) *Error {
@@ -161,7 +169,7 @@ func (e *Error) WithStatus(code int) *Error { e.Code = code; return e }
 
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
 // Is matches a Num, or another *Error with the same number.
@@ -217,7 +225,7 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// From gives err as an *Error, and one with Internal if it is none.
+// From returns err as an *Error. An error that is none gets the number Internal.
 func From(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -242,14 +250,14 @@ func Write(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(e.Status())
-	_, _ = w.Write(body) // the client is gone: nobody to tell
+	_, _ = w.Write(body) // the client is gone
 }
 
 // maxErrorBody bounds what is read of an error answer.
 const maxErrorBody = 1 << 20
 
-// FromResponse reads an answer's error: nil for a status below 400, otherwise
-// an *Error, also when the body is no envelope. It consumes the body only on error.
+// FromResponse reads an answer's error: nil for a status below 400, otherwise an *Error,
+// also when the body is no envelope. It reads the body only of an error.
 func FromResponse(resp *http.Response) error {
 	if resp.StatusCode < 400 {
 		return nil

@@ -19,10 +19,8 @@ func Elapsed() time.Duration {
 	return now
 }
 
-// Suspended says whether Elapsed counts the time in which the machine was suspended.
-func Suspended() bool { return offered() }
-
-// offered: a sandbox may lack the clock.
+// offered says whether Elapsed counts the time in which the machine was suspended. A sandbox
+// may lack the clock.
 var offered = sync.OnceValue(func() bool {
 	_, err := boottime()
 	return err == nil

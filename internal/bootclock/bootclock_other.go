@@ -6,6 +6,3 @@ import "time"
 
 // Elapsed is the time since a moment that stays the same while the process lives.
 func Elapsed() time.Duration { return monotonic() }
-
-// Suspended says whether Elapsed counts the time in which the machine was suspended.
-func Suspended() bool { return false }

@@ -1,13 +1,12 @@
-// Package bootclock tells how much time has passed on this machine, the time included in
-// which it was suspended.
+// Package bootclock measures the time that has passed on this machine, including the time in
+// which the machine was suspended.
 //
-// Go's monotonic clock is CLOCK_MONOTONIC on Linux, which stands still while the machine
-// is suspended: a lease measured by it outlives the suspension. CLOCK_BOOTTIME goes on.
-// On other systems, and if Linux does not offer it, Elapsed is the monotonic clock, and
-// Suspended says so. The clock of a virtual machine that its host pauses stands still
-// like all others in it.
+// On Linux, Go's monotonic clock is CLOCK_MONOTONIC, which stands still while the machine is
+// suspended: a lease measured by it outlives the suspension. CLOCK_BOOTTIME goes on. On other
+// systems, and if Linux does not have that clock, Elapsed is the monotonic clock.
+// When a host pauses a virtual machine, all clocks in it stand still, this one too.
 //
-// It is a real clock: in the bubbles of testing/synctest it must not be used.
+// It is a real clock. It must not be used in the bubbles of testing/synctest.
 package bootclock
 
 import "time"

@@ -8,7 +8,7 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Class says which pool a request takes from.
+// Class selects the pool of a request.
 type Class int
 
 // The classes.
@@ -18,12 +18,12 @@ const (
 )
 
 const (
-	// SmallBytes is what a request of a client may hold without being a large one.
-	// internal/network allows one connection for every 128 KiB of a budget, so that what all
-	// connections together can hold in small requests of HTTP/1.1, 12.5 %, is less than there
-	// is for them: slow ones, however many, keep no other small one out.
+	// SmallBytes is the most that a small request of a client holds. internal/network allows
+	// one connection for every 128 KiB of a budget. All connections together therefore hold
+	// at most 12.5 % of it in small requests of HTTP/1.1, which is less than their pool has:
+	// slow requests, however many, keep no other small one out.
 	SmallBytes = 16 << 10
-	// requestBytes is what a request holds at least, beside its header: goroutine, buffers.
+	// requestBytes is the least that a request holds, beside its header: goroutine, buffers.
 	requestBytes = 8 << 10
 )
 
@@ -41,8 +41,8 @@ func (p *pool) add(n int64) {
 	p.most = max(p.most, p.held)
 }
 
-// Budget is the bytes of one process, or of one server in it. It is safe for use from any
-// goroutine.
+// Budget has the bytes of one process, or of one server in it. Its methods may be called
+// from any goroutine.
 type Budget struct {
 	mu    sync.Mutex
 	small pool
@@ -50,7 +50,7 @@ type Budget struct {
 	peers pool
 }
 
-// New makes a budget of so many bytes: 60 % for large requests of clients, 15 % for small
+// New makes a budget of that many bytes: 60 % for large requests of clients, 15 % for small
 // ones, 25 % for peers.
 func New(bytes int64) *Budget {
 	small, peers := bytes*15/100, bytes*25/100
@@ -61,7 +61,7 @@ func New(bytes int64) *Budget {
 	}
 }
 
-// Use is what a pool has given out.
+// Use says what is held of a pool.
 type Use struct {
 	Pool    string // "small", "large" or "peers"
 	Size    int64  // bytes
@@ -70,7 +70,7 @@ type Use struct {
 	Refused uint64 // requests for bytes that were refused
 }
 
-// Read tells the use of the three pools.
+// Read returns the use of the three pools.
 func (b *Budget) Read() []Use {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,9 +95,9 @@ func (b *Budget) Open(c Class) *Account {
 	return a
 }
 
-// OpenLarge makes an account that is a large one of its class from its first byte. It is for
-// what nothing else bounds in number: the further requests of one connection, and what goes
-// on or is kept after its request.
+// OpenLarge makes an account that takes from the pool for large requests of its class from
+// the first byte. It is for requests whose number nothing else bounds: further requests of
+// one connection, and work that goes on after its request.
 func (b *Budget) OpenLarge(c Class) *Account {
 	a := b.Open(c)
 	if c == Client {
@@ -106,8 +106,8 @@ func (b *Budget) OpenLarge(c Class) *Account {
 	return a
 }
 
-// Account is what one request holds. A nil account takes everything and counts nothing,
-// so code that is called without one needs not care. It is safe for use from any goroutine.
+// Account has the bytes that one request holds. A nil account takes everything and counts
+// nothing, so that its users need no check. Its methods may be called from any goroutine.
 type Account struct {
 	budget *Budget
 	class  Class
@@ -116,8 +116,8 @@ type Account struct {
 	closed bool
 }
 
-// Take takes n more bytes, or none and says why: apierror.ResourceLimit if they are not
-// there now, apierror.EntityTooLarge if they never will be.
+// Take takes n more bytes, or none. It returns [apierror.ResourceLimit] if they are not free
+// now, and [apierror.EntityTooLarge] if the pool could never give them.
 func (a *Account) Take(n int64) error {
 	if a == nil || n <= 0 {
 		return nil
@@ -133,8 +133,8 @@ func (a *Account) Take(n int64) error {
 	case a.closed:
 		return nil
 	case a.class == Peer && a.held+n > from.size/2 && from.held-a.held <= from.size/2:
-		// A document that one server has taken must get to the others, however small their
-		// budget: one large request at a time is let in, whatever its size.
+		// A document that one server has accepted must reach the others, however small their
+		// budget is: one large request at a time is admitted, whatever its size.
 	case a.class == Client && a.held+n > from.size:
 		from.refused++
 		return never(from)
@@ -150,8 +150,9 @@ func never(p *pool) error {
 	return apierror.New(apierror.EntityTooLarge, "the request needs more than the %d bytes of memory that this server has for %s: send it in smaller parts", p.size, p.name)
 }
 
-// Fits is apierror.EntityTooLarge if n bytes could not be had even if nobody else held any.
-func (a *Account) Fits(n int64) error {
+// fits returns apierror.EntityTooLarge if the pool could not give n bytes even if it were
+// empty.
+func (a *Account) fits(n int64) error {
 	if a == nil || a.class == Peer || n <= a.budget.large.size {
 		return nil
 	}
@@ -161,9 +162,9 @@ func (a *Account) Fits(n int64) error {
 	return never(&a.budget.large)
 }
 
-// Owe counts n bytes that are there already and cannot be refused, such as the answer to
-// a write that has been applied. The pool may then hold more than it has, and refuses
-// others until that is over.
+// Owe counts n bytes that are held already and cannot be refused, such as the answer to a
+// write that has been applied. The pool may then have given out more than its size. It
+// refuses others until that is over.
 func (a *Account) Owe(n int64) {
 	if a == nil || n <= 0 {
 		return
@@ -213,9 +214,9 @@ func (a *Account) Held() int64 {
 	return a.held
 }
 
-// Close gives everything back. From then on the account takes everything and counts
-// nothing: what goes on after its request has an account of its own, or holds little.
-// Closing again is harmless.
+// Close gives everything back. After that the account takes everything and counts nothing:
+// work that goes on after its request has an account of its own, or holds little. A second
+// Close does nothing.
 func (a *Account) Close() {
 	if a == nil {
 		return
@@ -226,9 +227,9 @@ func (a *Account) Close() {
 	a.held, a.closed = 0, true
 }
 
-// Sibling is a new account of the same budget and class, for what outlives this one. It is a
-// large one: what outlives its request has no connection that bounds its number. Its owner
-// closes it.
+// Sibling returns a new account of the same budget and class, for work that outlives the
+// request. It takes from the pool for large requests, because no connection bounds the
+// number of such accounts. Its owner closes it.
 func (a *Account) Sibling() *Account {
 	if a == nil {
 		return nil
@@ -239,22 +240,22 @@ func (a *Account) Sibling() *Account {
 // Peer says whether the account is one of a request between servers.
 func (a *Account) Peer() bool { return a != nil && a.class == Peer }
 
-// Begin takes what every request holds, and its header of so many bytes.
+// Begin takes what every request holds, and the bytes of its header.
 func (a *Account) Begin(header int64) error { return a.Take(requestBytes + header) }
 
-// Refusal is the answer to what a server has no room for now: 503, nothing was done.
+// Refusal is the error for work that a server has no room for now: 503, nothing was done.
 func Refusal(format string, args ...any) error {
 	return apierror.New(apierror.ResourceLimit, format, args...).WithStatus(503)
 }
 
 type accountKey struct{}
 
-// With is ctx with the account of the request that it belongs to.
+// With returns ctx with the account of its request.
 func With(ctx context.Context, a *Account) context.Context {
 	return context.WithValue(ctx, accountKey{}, a)
 }
 
-// Of is the account of the request that ctx belongs to, nil if there is none.
+// Of returns the account of the request that ctx belongs to; nil if there is none.
 func Of(ctx context.Context) *Account {
 	a, _ := ctx.Value(accountKey{}).(*Account)
 	return a

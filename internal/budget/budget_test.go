@@ -53,7 +53,7 @@ func TestPoolsDoNotBorrow(t *testing.T) {
 	require.Zero(t, held(b)["peers"])
 }
 
-// What can never be had is 413: a client that tried again would try for ever.
+// What a pool can never give is 413: a client that tried again would try for ever.
 func TestNeverIsNotLater(t *testing.T) {
 	b := New(100 << 20)
 	a := b.Open(Client)
@@ -74,7 +74,7 @@ func TestOnePeerMayBeLarge(t *testing.T) {
 	b := New(10 << 20)
 	require.NoError(t, b.Open(Peer).Take(1<<20), "a gate that is held, heartbeats")
 	a := b.Open(Peer)
-	require.NoError(t, a.Fits(50<<20))
+	require.NoError(t, a.fits(50<<20))
 	require.NoError(t, a.Take(20<<20))
 	require.NoError(t, a.Take(30<<20))
 	require.ErrorIs(t, b.Open(Peer).Take(20<<20), apierror.ResourceLimit, "one at a time")

@@ -16,7 +16,7 @@ import (
 const (
 	leastDefault = 64 << 20
 	mostDefault  = 32 << 30
-	unknown      = 2 << 30 // of memory, where the system does not tell
+	unknown      = 2 << 30 // bytes of memory that are assumed if the system does not state them
 )
 
 // Default is the size of a budget for this process: half of Memory, within bounds.
@@ -84,7 +84,7 @@ func groupFiles(root string) []string {
 	return files
 }
 
-// number is the number in a file; the largest there is if there is none, or it is "max".
+// number is the number in a file; the largest int64 if the file has none, or has "max".
 func number(path string) int64 {
 	raw, err := os.ReadFile(path)
 	if err != nil {

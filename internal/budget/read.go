@@ -6,23 +6,23 @@ import (
 	"stasis/internal/apierror"
 )
 
-// A body is read in pieces, the first small because nothing is known of it yet but what
-// its sender promises. Pieces of one size can be used again by the next request, where a
-// buffer that doubles leaves ever larger ones behind.
+// A body is read in pieces. The first is small, because only the sender's promise is known of
+// the body. Pieces of one size can be used again by the next request, whereas a buffer that
+// doubles leaves ever larger ones behind.
 const (
 	firstRead = 4 << 10
 	mostRead  = 256 << 10
-	trusted   = 4 // once a body has brought this part of what it promises it gets memory for the rest
+	trusted   = 4 // after this part of the promised bytes has come, there is memory for the rest
 )
 
-// ReadAll reads r to its end, at most limit bytes, and takes the memory from a as the
-// bytes come; what it returns stays taken. length is what the sender says, -1 if it does
-// not. apierror.EntityTooLarge if there is more.
+// ReadAll reads r to its end, at most limit bytes, and takes the memory from a as the bytes
+// come. The bytes that it returns stay taken. length is what the sender states; -1 if it
+// states none. ReadAll returns [apierror.EntityTooLarge] if there is more.
 func ReadAll(a *Account, r io.Reader, limit, length int64) ([]byte, error) {
 	if length > limit {
 		return nil, tooLong(limit)
 	}
-	if err := a.Fits(length); err != nil {
+	if err := a.fits(length); err != nil {
 		return nil, err
 	}
 	b := body{account: a, from: r, limit: limit}

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// ReadNote reads a small file of the directory, nil if it is not there.
+// ReadNote reads a small file of the directory; nil if it does not exist.
 func (d *Dir) ReadNote(name string) ([]byte, error) {
 	f, err := d.fs.Open(d.Path(name))
 	if errors.Is(err, os.ErrNotExist) {
@@ -25,33 +23,13 @@ func (d *Dir) ReadNote(name string) ([]byte, error) {
 	return raw, nil
 }
 
-// WriteNote replaces a small file of the directory: after a crash it is the one from
-// before or this one, whole.
+// WriteNote replaces a small file of the directory. After a crash the file has its old
+// content or the new one, whole.
 func (d *Dir) WriteNote(name string, data []byte) error {
-	temp := name + ".tmp"
-	f, err := d.fs.Create(d.Path(temp), vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("data directory %s: write %s: %w", d.path, name, err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = d.fs.Rename(d.Path(temp), d.Path(name))
-	}
-	if err == nil {
-		err = syncDir(d.fs, d.path)
-	}
-	if err != nil {
-		return fmt.Errorf("data directory %s: write %s: %w", d.path, name, err)
-	}
-	return nil
+	return writeFile(d.fs, d.path, name, data)
 }
 
-// RemoveNote removes a small file of the directory for good; that it is not there is no
-// error.
+// RemoveNote removes a small file of the directory, durably. A missing file is no error.
 func (d *Dir) RemoveNote(name string) error {
 	err := d.fs.Remove(d.Path(name))
 	if errors.Is(err, os.ErrNotExist) {

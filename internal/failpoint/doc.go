@@ -1,5 +1,5 @@
-// Package failpoint names points in the code at which a test can wait, fail or kill
-// the process, and safety lines that a test can switch off.
+// Package failpoint has points in the code at which a test can wait, fail or kill the
+// process, and safety lines that a test can switch off.
 //
 // Both exist only in builds with the tag failpoints, which `make test` sets. Without
 // the tag Hit and Off are constants that the compiler removes, with their names.
@@ -13,8 +13,8 @@
 //		return err
 //	}
 //
-// Code that can do nothing with an error writes _ = failpoint.Hit(…): there only
-// waiting and killing have an effect. A test arms a point for as long as it needs it:
+// Code that cannot handle an error writes _ = failpoint.Hit(…): there only waiting and
+// killing have an effect. A test arms a point for as long as it needs it:
 //
 //	defer failpoint.Set("coordinator/backup/lock/commit", failpoint.Anybody, func(ctx context.Context, who string) error {
 //		close(reached)
@@ -32,9 +32,9 @@
 //	fail:TEXT    with this error
 //	kill         the process, as SIGKILL does
 //
-// wait:FILE first makes the file FILE.reached, so that a test knows that the process
-// has come to the point. A value that makes no sense ends the process with status 2,
-// and so does a point that does not exist.
+// wait:FILE first makes the file FILE.reached, so that a test knows that the process has
+// reached the point. A value that cannot be parsed, or that names a point that does not
+// exist, ends the process with status 2.
 //
 // # Safety lines
 //

@@ -39,8 +39,8 @@ func parse(value string) (map[key]Action, error) {
 		}
 		var k key
 		k.point, k.who, _ = strings.Cut(where, "@")
-		if !slices.Contains(Points, k.point) {
-			return nil, fmt.Errorf("%q: there is no point %q; the points are %s", part, k.point, strings.Join(Points, ", "))
+		if !slices.Contains(points, k.point) {
+			return nil, fmt.Errorf("%q: there is no point %q; the points are %s", part, k.point, strings.Join(points, ", "))
 		}
 		if armed[k] != nil {
 			return nil, fmt.Errorf("%q: %s is armed twice", part, where)
@@ -58,27 +58,27 @@ func actionOf(what string) (Action, error) {
 	name, argument, with := strings.Cut(what, ":")
 	switch {
 	case name == "wait" && !with:
-		return Wait, nil
+		return wait, nil
 	case name == "wait" && argument != "":
-		return WaitFor(argument), nil
+		return waitFor(argument), nil
 	case name == "fail" && !with:
-		return Fail("injected failure"), nil
+		return fail("injected failure"), nil
 	case name == "fail" && argument != "":
-		return Fail(argument), nil
+		return fail(argument), nil
 	case name == "kill" && !with:
-		return Kill, nil
+		return kill, nil
 	}
 	return nil, fmt.Errorf("unknown action %q: want wait, wait:FILE, fail, fail:TEXT or kill", what)
 }
 
-// Wait is the action that waits until the context ends, and gives its error.
-func Wait(ctx context.Context, _ string) error {
+// wait is the action that waits until the context ends, and gives its error.
+func wait(ctx context.Context, _ string) error {
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
 
-// WaitFor makes path.reached and waits until path exists.
-func WaitFor(path string) Action {
+// waitFor makes path.reached and waits until path exists.
+func waitFor(path string) Action {
 	return func(ctx context.Context, who string) error {
 		if err := os.WriteFile(path+".reached", []byte(who+"\n"), 0o600); err != nil {
 			return fmt.Errorf("failpoint: %w", err)
@@ -98,14 +98,14 @@ func WaitFor(path string) Action {
 	}
 }
 
-// Fail gives an error with this text.
-func Fail(text string) Action {
+// fail gives an error with this text.
+func fail(text string) Action {
 	err := errors.New(text)
 	return func(context.Context, string) error { return err }
 }
 
-// Kill ends the process at once: nothing is flushed, and no defer runs.
-func Kill(context.Context, string) error {
+// kill ends the process at once: nothing is flushed, and no defer runs.
+func kill(context.Context, string) error {
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil {
 		err = self.Kill()

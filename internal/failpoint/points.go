@@ -2,13 +2,14 @@
 
 package failpoint
 
-// Points are all points in the code, room by room. A test sees that none is missing.
-var Points = []string{
+// points are all points in the code, room by room. A test sees that none is missing.
+var points = []string{
 	"agency/client/cache",            // the cache has an answer of the agency and has not taken it
 	"agency/write",                   // transactions of a request are read, and not in the queue
 	"agency/founding/ask",            // an agent that has nothing is about to ask the others once more
 	"coordinator/backup/lock/commit", // of a backup or a restore: the transaction is about to be sent
 	"dbserver/documents/answer",      // operations on documents are done, and not answered
+	"dbserver/leading/answer",        // what is asked of a whole shard is read, and not answered
 	"dbserver/lease/answered",        // a heartbeat is answered, and the lease not lengthened
 	"dbserver/replica/accepted",      // a follower has accepted records, and the leader not noted it
 	"engine/apply",                   // a batch is about to be applied; named by the engine's directory

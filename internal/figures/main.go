@@ -9,15 +9,6 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// The aims, as CONTRIBUTING states them.
-const (
-	maxFunctionLines = 60
-	maxFileLines     = 300
-	maxParameters    = 5
-	maxFields        = 20
-	maxMethods       = 30
-)
-
 func main() {
 	patterns := os.Args[1:]
 	if len(patterns) == 0 {

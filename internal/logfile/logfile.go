@@ -1,53 +1,35 @@
 // Package logfile keeps a program's log in a file that is bounded in size and number.
 //
-// When the file has reached its size it becomes FILE.1, FILE.1 becomes FILE.2 and so on, and the
+// When FILE has reached its size it becomes FILE.1, FILE.1 becomes FILE.2 and so on, and the
 // oldest is deleted. If standard output or standard error is the same file, it follows to
-// the new one, so a crash trace is always at the end of FILE.
+// the new one, so that a crash trace is always at the end of FILE.
 //
-// A log must not stop a server. Write waits for the file for a second at most, and from then on not at
-// all until the file takes lines again; what comes meanwhile is kept up to a bound and then
-// dropped. A line that the disk refuses is dropped. The log says how many were lost. In good health a
-// line is with the system when Write returns, so it is there if the process is killed then.
+// A log must not stop a server. Write waits for the file for a second at most, and after
+// that not at all until the file accepts lines again. Lines that come meanwhile are kept up
+// to a bound and then dropped. A line that the disk refuses is dropped. The log says how many
+// lines were lost. While the disk is healthy, the operating system has a line when Write
+// returns, so that the line survives the end of the process.
 //
-// Libraries that rotate files (lumberjack above all) write in the caller's goroutine, which waits with the disk;
-// leave a goroutine behind when they are closed; and know nothing of a standard error that is the same file.
+// Libraries that rotate files (lumberjack above all) write in the caller's goroutine, which
+// then waits for the disk. They leave a goroutine behind when they are closed, and do not
+// follow a standard error that is the same file.
 package logfile
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Limits are how much log is kept. Zero fields are the defaults.
-type Limits struct {
-	Size int64 // bytes of a file
-	Keep int   // files beside the newest
-}
-
 const (
-	LeastSize = 64 << 10
-	MostKept  = 1000
-
-	defaultSize = 64 << 20
-	defaultKeep = 5
-
-	patience = time.Second // how long a line may hold up who logs it
+	patience = time.Second // how long a line may hold up its caller
 	waiting  = 1024        // lines that are kept while the file takes none
 	mostSize = 64 << 10    // of a line that is kept; longer ones are cut
 )
-
-// target is the file, or what tests put in its place.
-type target interface {
-	Write(p []byte) (int, error)
-	Stat() (fs.FileInfo, error)
-	Close() error
-}
 
 // File is a log. Its methods may be called from any goroutine.
 type File struct {
@@ -55,16 +37,10 @@ type File struct {
 	quit  chan struct{} // closed by Close
 	gone  chan struct{} // closed when the writer has ended
 	once  sync.Once
-	stuck atomic.Bool   // a line has taken longer than who logs waits
+	stuck atomic.Bool   // a line has taken longer than patience
 	lost  atomic.Uint64 // lines since the last that said how many
 
-	// The writer's own.
-	path    string
-	limits  Limits
-	file    target
-	size    int64 // as far as is known: others may write, too
-	rotates bool
-	follow  []int // standard output and error, if they are this file
+	out rotating // the writer's own
 }
 
 type line struct {
@@ -72,7 +48,8 @@ type line struct {
 	done chan struct{} // closed when the file has it, or refuses it
 }
 
-// Open opens the file path, and makes it with mode 0600 if it is not there. What is there stays.
+// Open opens the file path, and makes it with mode 0600 if it is missing. It adds to what is
+// there.
 func Open(path string, l Limits) (*File, error) {
 	file, err := openAppend(path)
 	if err != nil {
@@ -83,18 +60,14 @@ func Open(path string, l Limits) (*File, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	f := newFile(path, l, file)
-	f.rotates, f.size = info.Mode().IsRegular(), info.Size()
+	f.out.rotates, f.out.size = info.Mode().IsRegular(), info.Size()
 	for _, std := range []*os.File{os.Stdout, os.Stderr} {
-		if at, err := std.Stat(); err == nil && f.rotates && os.SameFile(at, info) { // a closed one is not the file
-			f.follow = append(f.follow, int(std.Fd()))
+		if at, err := std.Stat(); err == nil && f.out.rotates && os.SameFile(at, info) { // a closed one is not the file
+			f.out.follow = append(f.out.follow, int(std.Fd()))
 		}
 	}
 	go f.run() // Close waits for it
 	return f, nil
-}
-
-func openAppend(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 func newFile(path string, l Limits, file target) *File {
@@ -104,10 +77,11 @@ func newFile(path string, l Limits, file target) *File {
 	if l.Keep == 0 {
 		l.Keep = defaultKeep
 	}
-	return &File{path: path, limits: l, file: file, lines: make(chan line, waiting), quit: make(chan struct{}), gone: make(chan struct{})}
+	return &File{out: rotating{path: path, limits: l, file: file}, lines: make(chan line, waiting), quit: make(chan struct{}), gone: make(chan struct{})}
 }
 
-// Write adds a line. It fails only after Close: there is nobody to tell else.
+// Write adds a line. It returns an error only after Close: a caller could do nothing about
+// any other.
 func (f *File) Write(p []byte) (int, error) {
 	text := p
 	if len(text) > mostSize {
@@ -148,14 +122,14 @@ func (f *File) Close() error {
 	case <-f.gone:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("log file %s takes no more lines: what waits is lost", f.path)
+		return fmt.Errorf("log file %s takes no more lines: what waits is lost", f.out.path)
 	}
 }
 
 // run is the writer.
 func (f *File) run() {
 	defer close(f.gone)
-	defer func() { _ = f.file.Close() }() // nothing is in its buffers, and nobody to tell
+	defer func() { _ = f.out.file.Close() }() // nothing is in its buffers, and no caller is left
 	for {
 		select {
 		case l := <-f.lines:
@@ -175,9 +149,9 @@ func (f *File) run() {
 
 func (f *File) put(l line) {
 	defer close(l.done)
-	if f.rotates && f.size+int64(len(l.text)) > f.limits.Size {
-		if err := f.rotate(int64(len(l.text))); err != nil {
-			f.size -= f.limits.Size / 8 // it goes on in this file, and tries again soon
+	if more := int64(len(l.text)); f.out.isFull(more) {
+		if err := f.out.rotate(more); err != nil {
+			f.out.size -= f.out.limits.Size / 8 // it goes on in this file, and tries again soon
 			f.write(fmt.Appendf(nil, "[the log file cannot be rotated: %v]\n", err))
 		}
 	}
@@ -190,8 +164,8 @@ func (f *File) put(l line) {
 
 // write says whether the file has taken the text.
 func (f *File) write(text []byte) bool {
-	n, err := f.file.Write(text)
-	f.size += int64(n)
+	n, err := f.out.file.Write(text)
+	f.out.size += int64(n)
 	if err != nil {
 		f.lost.Add(1)
 	}

@@ -8,12 +8,12 @@ import (
 // answerPiece is how much of an answer a client has to take within the stall time.
 const answerPiece = 64 << 10
 
-// retryAfter is what a 503 without a better word tells clients to wait, in seconds.
+// retryAfter is how many seconds a 503 tells clients to wait if the handler has set nothing else.
 const retryAfter = "1"
 
-// answer is an answer that its client has to take: whoever does not read loses the
-// connection, and what the answer holds is free again. A handler that sets write
-// deadlines itself (a gate, long work that tells how far it is) is left to do so.
+// answer is an answer that its client has to take. A client that does not read loses the
+// connection, so that the memory of the answer is free again. A handler that sets write
+// deadlines itself (a gate, long work that reports its progress) overrides this.
 type answer struct {
 	http.ResponseWriter
 	control *http.ResponseController // of the one inside
@@ -31,13 +31,13 @@ func newAnswer(w http.ResponseWriter, r *http.Request, stall time.Duration) *ans
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// SetWriteDeadline is the handler's, by way of http.ResponseController.
+// SetWriteDeadline is for handlers, by way of http.ResponseController.
 func (a *answer) SetWriteDeadline(t time.Time) error {
 	a.own = true
 	return a.control.SetWriteDeadline(t)
 }
 
-// WriteHeader says with every 503 when to try again.
+// WriteHeader adds to every 503 when to try again.
 func (a *answer) WriteHeader(status int) {
 	if status == http.StatusServiceUnavailable && !a.begun && a.Header().Get("Retry-After") == "" {
 		a.Header().Set("Retry-After", retryAfter)
@@ -52,7 +52,7 @@ func (a *answer) Write(p []byte) (written int, err error) {
 		piece := p[:min(len(p), answerPiece)]
 		a.renew()
 		n, err := a.ResponseWriter.Write(piece)
-		a.settle()
+		a.withdraw()
 		written += n
 		if p = p[n:]; err != nil || len(p) == 0 {
 			return written, err
@@ -63,11 +63,11 @@ func (a *answer) Write(p []byte) (written int, err error) {
 // FlushError is Flush, by way of http.ResponseController.
 func (a *answer) FlushError() error {
 	a.renew()
-	defer a.settle()
+	defer a.withdraw()
 	return a.control.Flush()
 }
 
-// renew gives the client the stall time again. A deadline is not set for every byte.
+// renew gives the client the stall time again. It does not set a deadline for every byte, because each is a call of the system.
 func (a *answer) renew() {
 	if now := time.Now(); !a.own && now.Sub(a.set) > a.stall/8 {
 		_ = a.control.SetWriteDeadline(now.Add(a.stall)) // fails if the connection is gone, as writing will
@@ -75,9 +75,9 @@ func (a *answer) renew() {
 	}
 }
 
-// settle takes the deadline back in HTTP/2, where one that passes ends the stream even if
+// withdraw takes the deadline back in HTTP/2, where a deadline that passes ends the stream even if
 // nothing is being written.
-func (a *answer) settle() {
+func (a *answer) withdraw() {
 	if !a.http1 && !a.own {
 		_ = a.control.SetWriteDeadline(time.Time{}) // as above
 		a.set = time.Time{}

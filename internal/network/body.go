@@ -12,12 +12,12 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// movingBody is a request body that has to come at a least rate. It may be waited for as
-// long as its credit lasts: stall at first; every byte that comes earns some, but it never
-// saves up more than stall. What a handler does between two reads costs nothing.
+// movingBody is a request body that has to arrive at a least rate. A read waits for as
+// long as the credit of the body lasts. The credit is stall at first; every byte that arrives adds to it, up
+// to stall. What a handler does between two reads takes nothing from it.
 //
-// The deadline is taken back after each read: what a handler does between two reads
-// may take longer, and in HTTP/2 a deadline that has passed ends the body for good.
+// The deadline is taken back after each read, because a handler may work for longer between two reads,
+// and in HTTP/2 a deadline that has passed ends the body for good.
 type movingBody struct {
 	io.ReadCloser
 	to      http.ResponseWriter
@@ -30,8 +30,7 @@ type movingBody struct {
 	ended   error // of the body: a deadline is a call of the system, which its end needs not
 }
 
-// newMovingBody wraps the body of r. rate is in bytes a second; not more than 0: the body
-// need only move.
+// newMovingBody wraps the body of r. rate is in bytes a second; with 0 or less a body only has to move.
 func newMovingBody(w http.ResponseWriter, r *http.Request, stall time.Duration, rate int64) *movingBody {
 	b := &movingBody{ReadCloser: r.Body, to: w, control: http.NewResponseController(w), stall: stall, credit: stall, http1: r.ProtoMajor == 1}
 	if rate > 0 {
@@ -40,9 +39,9 @@ func newMovingBody(w http.ResponseWriter, r *http.Request, stall time.Duration, 
 	return b
 }
 
-// Stream says that the request's body has no end that is worth waiting for: its next
-// bytes must come within stall, however few they are, and once the handler returns the
-// answer is sent without the rest. The handler reads and answers at the same time. It does
+// Stream is for a handler that reads and answers at the same time, and whose request has no end that is
+// worth waiting for. The next bytes of the body must arrive within the stall time, however few they are, and once the
+// handler returns the answer is sent without the rest. Stream does
 // nothing for a request that no Server of this package serves.
 func Stream(w http.ResponseWriter, r *http.Request, stall time.Duration) error {
 	if b, ok := r.Body.(*movingBody); ok {
@@ -71,7 +70,7 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read leaves a deadline that has passed as it is: net/http itself would read what is left
+// read leaves a deadline that has passed in place. Otherwise net/http would read what is left
 // of the body, and wait for it.
 func (b *movingBody) read(p []byte) (int, error) {
 	if b.credit <= 0 {
@@ -95,8 +94,8 @@ func (b *movingBody) read(p []byte) (int, error) {
 	return n, err
 }
 
-// BodyError is the answer to a body that cannot be read to its end: what is known to be
-// wrong with it, or 400.
+// BodyError is the error to answer if a body cannot be read to its end: the cause if it is known, otherwise
+// one of status 400.
 func BodyError(err error) error {
 	var known *apierror.Error
 	if err == nil || errors.As(err, &known) {

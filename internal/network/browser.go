@@ -13,16 +13,16 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Browsers says which web pages may use a server through the browser of somebody who
+// Browsers lists the web pages that may use a server through the browser of a user who
 // can reach it. The zero value trusts no page, and knows the server by its own names
-// only. It is safe for use by any number of servers.
+// only. Any number of servers may share a value.
 type Browsers struct {
 	trusted []string // origins
 	all     bool     // every origin is trusted
 	hosts   []string // in lower case
 }
 
-// NewBrowsers makes settings. origins ("https://app.example:8443") are those whose pages
+// NewBrowsers checks and makes Browsers. origins ("https://app.example:8443") are those whose pages
 // may read and change what is on the server; "*" trusts every page. hosts are further
 // names under which the server is reached, without ports: its listening and advertised
 // names, localhost and all IP addresses need not be given.
@@ -54,21 +54,10 @@ func NewBrowsers(origins, hosts []string) (Browsers, error) {
 	return b, nil
 }
 
-// Trusted are the origins that are trusted, "*" for all.
-func (b Browsers) Trusted() []string {
-	if b.all {
-		return []string{"*"}
-	}
-	return slices.Clone(b.trusted)
-}
-
-// Hosts are the further names.
-func (b Browsers) Hosts() []string { return slices.Clone(b.hosts) }
-
-// guard stands before the handler of every server. A page that a browser has loaded from
+// guard refuses requests of foreign web pages, before the handler of every server. A page that a browser has loaded from
 // elsewhere can send requests to any address that the browser reaches, and a foreign name
 // can be made to resolve to a local address (DNS rebinding). Clients that are no browsers
-// send none of the headers that it looks at, except Host.
+// send none of the headers that the guard looks at, except Host.
 type guard struct {
 	Browsers
 	names map[string]bool // of this server, in lower case
@@ -80,13 +69,13 @@ type guard struct {
 func newGuard(b Browsers, own []string, next http.Handler) *guard {
 	g := &guard{Browsers: b, names: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection(), next: next}
 	for _, origin := range b.trusted {
-		_ = g.cross.AddTrustedOrigin(origin) // NewBrowsers has found it to be right
+		_ = g.cross.AddTrustedOrigin(origin) // NewBrowsers has checked it
 	}
 	for _, name := range b.hosts {
 		g.names[name] = true
 	}
 	for _, address := range own {
-		if name := nameOf(address); name != "" { // ":8529" says no name
+		if name := nameOf(address); name != "" { // ":8529" has no name
 			g.names[name] = true
 		}
 	}
@@ -130,39 +119,39 @@ func (g *guard) checkHost(r *http.Request) error {
 	return apierror.New(apierror.Forbidden, "refused: %q is not a name of this server; an operator can add it with --http.hosts", name)
 }
 
-// foreign says whether a browser sent the request for a page of another origin that is not
-// trusted. What method the request has does not matter.
+// foreign reports whether a browser sent the request for a page of another origin that is not
+// trusted. The method of the request does not matter.
 func (g *guard) foreign(r *http.Request) bool {
 	if g.all || failpoint.Off("foreign-page-is-refused") {
 		return false
 	}
 	asChange := *r
-	asChange.Method = http.MethodPost // the protection lets reads pass
+	asChange.Method = http.MethodPost // the protection allows all reads
 	return g.cross.Check(&asChange) != nil
 }
 
-// overrides are the headers by which a request has another method than it seems.
+// overrides are the headers that give a request another method than that of its first line.
 var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
 func overridden(r *http.Request) bool {
 	return slices.ContainsFunc(overrides, func(name string) bool { return r.Header.Get(name) != "" })
 }
 
-// changes says whether a request may change something.
+// changes reports whether a request may change something.
 func changes(r *http.Request) bool {
 	return overridden(r) || r.Method != http.MethodGet && r.Method != http.MethodHead
 }
 
-// fetched says whether a page has asked for the answer, other than by a link to it: the
-// answer to a link is shown to the user, and the page cannot read it. A browser sends
-// Sec-Fetch-Mode only to localhost and over TLS. To other addresses an Origin alone says
+// fetched reports whether a script asked for the answer. The
+// answer to a link is shown to the user, and the page with the link cannot read it. A browser sends
+// Sec-Fetch-Mode only to localhost and over TLS. To other addresses only an Origin shows
 // that a page wants to read the answer; a link has none.
 func fetched(r *http.Request) bool {
 	mode := r.Header.Get("Sec-Fetch-Mode")
 	return mode != "" && mode != "navigate" || r.Header.Get("Origin") != ""
 }
 
-// public says whether a request reads nothing but the version of the program, which
+// public reports whether a request reads nothing but the version of the program, which
 // ArangoDB shows to every page.
 func public(r *http.Request) bool { return !changes(r) && r.URL.Path == "/_api/version" }
 

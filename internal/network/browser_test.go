@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stasis/fault"
 )
 
 // What a browser sends for a page, and what a client that is no browser sends.
@@ -144,7 +146,7 @@ func TestBrowsersSettings(t *testing.T) {
 // A server is asked by the name that it listens at, the one that it advertises, and those that it was
 // given; by no other.
 func TestServerKnowsItsNames(t *testing.T) {
-	n := NewMemory()
+	n := fault.NewNetwork()
 	defer func() { require.NoError(t, n.Close()) }()
 	s, err := NewServer(n.Host("listening"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ServerOptions{
 		Address: "listening:1", Advertise: "advertised.example:8529", Names: []string{"given.example:1"},

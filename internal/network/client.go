@@ -17,8 +17,8 @@ const (
 
 // NewHTTPClient makes a client whose every connection goes through n: HTTP/1.1
 // with keep-alive and no proxies. Connecting takes at most five seconds;
-// everything else is bounded by the request's context only. Whoever made the
-// client calls CloseIdleConnections when done with it.
+// everything else is bounded by the request's context only. The caller
+// calls CloseIdleConnections when it is done with the client.
 func NewHTTPClient(n Network) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext:           boundedDial(n),
@@ -31,8 +31,8 @@ func NewHTTPClient(n Network) *http.Client {
 	}}
 }
 
-// boundedDial ends an attempt to connect after dialTimeout: the transport goes on
-// connecting after the request that asked for it has been given up.
+// boundedDial ends an attempt to connect after dialTimeout. The request's context does not: the transport goes on
+// connecting after the request has been given up.
 func boundedDial(n Network) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)

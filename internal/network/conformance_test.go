@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/bubbles"
 )
 
@@ -70,7 +71,7 @@ func TestMemoryConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
 			bubbles.Test(t, func(t *testing.T) {
-				m := NewMemory()
+				m := fault.NewNetwork()
 				test(t, world{server: m.Host("server"), client: m.Host("client"), address: "server:0", moment: time.Second})
 				require.NoError(t, m.Close())
 			})
@@ -83,7 +84,7 @@ func TestMemoryLoopbackConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
 			bubbles.Test(t, func(t *testing.T) {
-				m := NewMemory()
+				m := fault.NewNetwork()
 				h := m.Host("h")
 				test(t, world{server: h, client: h, address: "localhost:0", moment: time.Second})
 				require.NoError(t, m.Close())
@@ -197,7 +198,7 @@ func testWriteDeadline(t *testing.T, w world) {
 	require.NoError(t, client.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
 	written, block := 0, make([]byte, 1<<20)
 	var err error
-	for err == nil && written < 64<<20 { // nobody reads: the buffers fill up
+	for err == nil && written < 64<<20 { // no reader: the buffers fill up
 		var n int
 		n, err = client.Write(block)
 		written += n

@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// connections bounds how many there are. When there are too many it closes the one that
-// has waited for longest without ever having sent a request, or else the one that has been
-// without a request for longest, or else the new one: whoever holds many open and does
-// nothing with them keeps none of those out that do.
+// connections bounds the number of open connections. When there are too many it closes the one that
+// has been open for longest without ever having sent a request, or else the one that has been
+// without a request for longest, or else the new one. A client that holds many open and does
+// nothing with them therefore keeps no other client out.
 type connections struct {
 	most int
 
@@ -58,7 +58,7 @@ func (c *connections) leave(conn net.Conn) {
 }
 
 // victim is the connection that has to make room for a new one, nil if there is room. It
-// counts no more, though its end may take a moment.
+// no longer counts, though its end may take a moment.
 func (c *connections) victim(newest net.Conn) net.Conn {
 	if len(c.all) < c.most {
 		return nil
@@ -75,7 +75,7 @@ func (c *connections) victim(newest net.Conn) net.Conn {
 	return newest
 }
 
-// count says how many there are, and how many have had to go.
+// count gives how many are open, and how many were closed to make room.
 func (c *connections) count() (open int, evicted uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

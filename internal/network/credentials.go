@@ -10,20 +10,20 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// credentialsAgain is how often a server says that it checks no credentials, while some come.
+// credentialsAgain is how often a server logs that it checks no credentials, while some arrive.
 const credentialsAgain = time.Hour
 
 // unchecked serves requests with credentials like all others, because drivers send them
-// to servers that have authentication off, too, and the reference serves them. So that they
-// are not taken for checked, the log says so: with the first one, and once an hour while
-// more come. What the credentials are is no part of that.
+// to servers with authentication off, too, and ArangoDB 3.12 serves them. The log says that the credentials
+// are not checked: with the first one, and once an hour while
+// more arrive. It never contains the credentials.
 type unchecked struct {
 	next http.Handler
 	log  hclog.Logger
 
 	mu     sync.Mutex
 	again  time.Time // not before
-	others int       // since it was said last
+	others int       // since it was logged last
 }
 
 func (u *unchecked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -53,13 +53,13 @@ func (u *unchecked) note(kind string, r *http.Request) {
 	u.log.Warn("credentials are not checked: authentication is off", "kind", kind, "from", from, "others", others)
 }
 
-// credentials says which kind of them a request has; "" if none.
+// credentials is the kind of credentials that a request has; "" if none.
 func credentials(r *http.Request) string {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch scheme = strings.ToLower(scheme); {
 	case scheme == "basic" || scheme == "bearer":
 		return scheme
-	case scheme != "": // it may be a token without its scheme: not to be shown
+	case scheme != "": // it may be a token without its scheme, which must not be shown
 		return "unknown"
 	case strings.HasSuffix(r.URL.Path, "/_open/auth"):
 		return "login"

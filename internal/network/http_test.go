@@ -273,7 +273,7 @@ func testHTTPShutdownIsBounded(t *testing.T, w world) {
 	client := w.clients(t)["HTTP/1.1"]
 	answered := make(chan error, 1)
 	go func() {
-		// Nobody reads the body: only the server itself can end the context.
+		// The body is not read: only the server itself can end the context.
 		_, err := post(t.Context(), client, s.URL(), bytes.NewReader(make([]byte, 1<<10)))
 		answered <- err
 	}()

@@ -13,8 +13,8 @@ type Limits struct {
 	// for longest is closed, or else the new one. Default: one for each 128 KiB of the
 	// budget, at most 16384, and at most half of the files that the process may open.
 	Connections int
-	// LeastRate is how many bytes a second a body has to bring on the average, once it has
-	// used up StallTimeout. Default: 1 KiB/s; less than 0: a body need only move.
+	// LeastRate is how many bytes a second a body has to bring on average, once it has
+	// used up StallTimeout. Default: 1 KiB/s; less than 0: a body only has to move.
 	LeastRate int64
 
 	conns *connections // shared by the copies of a value that has its defaults
@@ -51,7 +51,7 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
-// Status is what a server with these limits tells of itself, for /_admin/status.
+// Status is what /_admin/status answers about these limits.
 func (l Limits) Status() map[string]any {
 	pools := map[string]any{}
 	for _, u := range l.Budget.Read() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
 	"stasis/internal/budget"
@@ -207,10 +208,10 @@ func testHTTPBudget(t *testing.T, w world) {
 	}
 }
 
-// 300 bodies that hardly move hold little, end soon, and keep nobody out meanwhile.
+// 300 bodies that hardly move hold little, end soon, and keep no other client out meanwhile.
 func TestSlowBodiesEnd(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		m := NewMemory()
+		m := fault.NewNetwork()
 		w := world{server: m.Host("server"), client: m.Host("client"), address: "server:0"}
 		b := budget.New(64 << 20)
 		cut := make(chan error, 300)
@@ -280,7 +281,7 @@ func TestSlowBodiesEnd(t *testing.T) {
 // A client that takes its answer slowly, but takes it, gets it whole.
 func TestSlowReaderGetsItsAnswer(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		m := NewMemory()
+		m := fault.NewNetwork()
 		w := world{server: m.Host("server"), client: m.Host("client"), address: "server:0"}
 		s := w.serve(t, func(rw http.ResponseWriter, _ *http.Request) {
 			_, _ = rw.Write(make([]byte, 4<<20))

@@ -9,13 +9,13 @@ import (
 	"stasis/internal/budget"
 )
 
-// Metric is a number that is told in the text format of Prometheus.
+// Metric is a number in the text format of Prometheus.
 type Metric struct {
 	Name, Kind, Help string // Kind is "gauge" or "counter"
 	Value            any
 }
 
-// ServeMetrics answers with the same as Status, as Prometheus reads it, and with others.
+// ServeMetrics answers what Status has, in the text format of Prometheus, and other metrics after it.
 func (l Limits) ServeMetrics(w http.ResponseWriter, others ...Metric) {
 	var b strings.Builder
 	byPool := func(name, kind, help string, value func(budget.Use) any) {
@@ -38,7 +38,7 @@ func (l Limits) ServeMetrics(w http.ResponseWriter, others ...Metric) {
 		fmt.Fprintf(&b, "%s %v\n", m.Name, m.Value)
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = io.WriteString(w, b.String()) // the client is gone: nobody to tell
+	_, _ = io.WriteString(w, b.String()) // fails if the client is gone
 }
 
 func head(b *strings.Builder, name, kind, help string) {

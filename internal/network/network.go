@@ -1,15 +1,13 @@
 // Package network is the seam through which every byte between processes goes:
 // HTTP servers, HTTP clients and the Raft transport. TCP is the operating
-// system's; Memory (for simulated clusters) has named hosts, and can cut, delay,
-// throttle, drop and freeze between any two of them, one direction at a time.
+// system's network. Package fault has one in memory, with named hosts, for simulated clusters.
 //
-// Server and NewHTTPClient are HTTP on the seam: whoever serves or calls uses
+// Server and [NewHTTPClient] are HTTP on the seam. All that serve or call use
 // them, so that a cluster in one process runs what a networked one runs and
 // differs in one constructor argument. A Server has goroutines and ends them in
-// Shutdown; a client's connections are closed by its CloseIdleConnections; Memory
-// has no goroutines, and its Close ends every connection.
+// Shutdown. A client's connections are closed by its CloseIdleConnections.
 //
-// The conformance suite in the tests says what both networks promise. Nothing
+// The conformance suite in the tests defines what both networks promise. Nothing
 // here retries, and nothing survives a crash.
 package network
 

@@ -22,15 +22,15 @@ import (
 // connections that were never used.
 const flushTime = 250 * time.Millisecond
 
-// refusedBytes is how much of a body that a handler left unread is taken all the same:
-// many clients look for the answer only when they have sent everything, and would
+// refusedBytes is how much of a body that a handler left unread is read nevertheless.
+// Many clients look for the answer only when they have sent everything, and would
 // find a broken connection instead of the reason.
 const refusedBytes = 64 << 20
 
 // ServerOptions are the settings of a Server. Zero values mean the defaults.
 type ServerOptions struct {
 	Address string       // to listen on, "host:port"; not used by ServeListener
-	Logger  hclog.Logger // for complaints of net/http, and about credentials; none by default
+	Logger  hclog.Logger // for errors of net/http, and about credentials; none by default
 
 	HeaderTimeout time.Duration // a request's header must be complete (10 s)
 	StallTimeout  time.Duration // longest wait for the next bytes of a body, or for a client to take those of an answer (30 s)
@@ -67,7 +67,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 
 // Server serves HTTP/1.1 and cleartext HTTP/2 on one listener. Bodies and answers may take
 // any time as long as they move. What requests hold is counted: handlers find their account
-// with budget.Of. Its methods may be called from any goroutine.
+// with [budget.Of]. Its methods may be called from any goroutine.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
@@ -161,16 +161,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	account.Close()
 	if body != nil && body.ended == nil && !body.stream && r.Header.Get("Expect") == "" { // else the client has not begun to send
-		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or trouble that is the client's
+		_, _ = io.CopyN(io.Discard, body, refusedBytes) // its end, or an error of the client
 	}
 }
 
-// runningKey is the key of how many requests of a connection are running.
+// runningKey is the context key of the number of running requests of a connection.
 type runningKey struct{}
 
-// open makes the account of a request. A connection may have one small request at a time; the
-// others that it has at once, in HTTP/2, count as large ones: the pool of small ones is made for so
-// many connections (budget.SmallBytes), and streams cost a client nothing.
+// open makes the account of a request. A connection may have one small request at a time. Others that
+// run at the same time, in HTTP/2, count as large ones: the pool of small ones is made for as
+// many requests as there may be connections (budget.SmallBytes), and streams cost a client nothing.
 func (s *Server) open(r *http.Request) (account *budget.Account, done func()) {
 	account = s.limits.Budget.Open(s.class(r))
 	running, ok := r.Context().Value(runningKey{}).(*atomic.Int64)
@@ -232,7 +232,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 type inFlight struct {
 	mu   sync.Mutex
 	n    int
-	idle chan struct{} // closed when n reaches 0; nil while nobody waits
+	idle chan struct{} // closed when n reaches 0; nil while no goroutine waits
 }
 
 func (f *inFlight) begin() {
@@ -250,7 +250,7 @@ func (f *inFlight) end() {
 	}
 }
 
-// wait says whether all requests ended before ctx did.
+// wait reports whether all requests ended before ctx did.
 func (f *inFlight) wait(ctx context.Context) bool {
 	f.mu.Lock()
 	if f.n == 0 {

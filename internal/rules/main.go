@@ -7,6 +7,8 @@
 // The rules:
 //
 //   - A test sleeps only in a bubble, where time is virtual (sleep.go).
+//   - What a package exports is used by another (exports.go). The rule needs the whole module:
+//     with other patterns than ./... a use may be missing.
 package main
 
 import (
@@ -42,6 +44,7 @@ func run(w io.Writer, dir string, patterns []string) error {
 	for _, p := range all {
 		breaches = append(breaches, realSleeps(p)...)
 	}
+	breaches = append(breaches, idleExports(all)...)
 	slices.Sort(breaches)
 	breaches = slices.Compact(breaches) // a file is in the package and in its test variant
 	for _, b := range breaches {

@@ -10,7 +10,7 @@ import (
 func TestSleepsOutsideBubblesAreFound(t *testing.T) {
 	var b strings.Builder
 	require.ErrorIs(t, run(&b, "testdata/house", []string{"./..."}), errBroken)
-	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	lines := linesWith(b.String(), "sleeps")
 	require.Len(t, lines, 3, b.String())
 	for i, at := range []string{":21: ", ":27: ", ":43: "} {
 		require.Contains(t, lines[i], "testdata/house/room/room_test.go"+at+"TestReal sleeps on the real clock")
@@ -20,4 +20,23 @@ func TestSleepsOutsideBubblesAreFound(t *testing.T) {
 func TestWhatDoesNotBuildIsNotChecked(t *testing.T) {
 	_, err := load("testdata/house", []string{"./nothing"})
 	require.Error(t, err)
+}
+
+func TestIdleExportsAreFound(t *testing.T) {
+	var b strings.Builder
+	require.ErrorIs(t, run(&b, "testdata/house", []string{"./..."}), errBroken)
+	lines := linesWith(b.String(), "exported")
+	require.Len(t, lines, 4, b.String())
+	for i, says := range []string{":15: Most is", ":23: Idle is", ":30: Store.Put is", ":41: Shut is"} {
+		require.Contains(t, lines[i], "testdata/house/store/store.go"+says+" exported, and no other package uses it")
+	}
+}
+
+func linesWith(text, word string) (found []string) {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, word) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
 }

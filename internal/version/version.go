@@ -17,11 +17,11 @@ const (
 	APINumber = 31205
 )
 
-// Release is the version in CHANGELOG that this code is part of: "-dev" until it is
+// release is the version in CHANGELOG that this code is part of: "-dev" until it is
 // released.
-const Release = "0.2.0-dev"
+const release = "0.2.0-dev"
 
-// Stasis is the version of this program: "0.1.0" if it was built from a tag, else Release
+// Stasis is the version of this program: "0.1.0" if it was built from a tag, else release
 // with the revision it was built from, if the build knows one: "0.2.0-dev+0123456789ab", and
 // ".modified" if there were changes that are in no revision.
 var Stasis = fromBuild(debug.ReadBuildInfo())
@@ -31,7 +31,7 @@ const shownDigits = 12
 
 func fromBuild(info *debug.BuildInfo, ok bool) string {
 	if !ok {
-		return Release
+		return release
 	}
 	revision, modified := "", false
 	switch v := info.Main.Version; {
@@ -50,9 +50,9 @@ func fromBuild(info *debug.BuildInfo, ok bool) string {
 		}
 	}
 	if revision == "" {
-		return Release
+		return release
 	}
-	version := Release + "+" + revision[:min(len(revision), shownDigits)]
+	version := release + "+" + revision[:min(len(revision), shownDigits)]
 	if modified {
 		version += ".modified"
 	}

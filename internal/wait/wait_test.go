@@ -47,3 +47,25 @@ func TestRetryStopsAtSuccessAndAtTheLastTry(t *testing.T) {
 		require.Equal(t, 1, calls, "the first try is made whatever the context says: the request sees it")
 	})
 }
+
+func TestBackoffDoublesItsPauses(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		never := func(error) bool { return false }
+		var at []time.Duration
+		start := time.Now()
+		fail := func() error { at = append(at, time.Since(start)); return errors.New("not yet") }
+		require.EqualError(t, Backoff{First: time.Second, Tries: 4}.Do(t.Context(), never, fail), "not yet")
+		require.Equal(t, []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}, at)
+
+		at = nil
+		require.Error(t, Backoff{First: time.Second, Tries: 4}.Do(t.Context(), func(error) bool { return true }, fail))
+		require.Len(t, at, 1, "a final error is not tried again")
+
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		at, start = nil, time.Now()
+		require.EqualError(t, Backoff{First: time.Second, Tries: 4}.Do(ctx, never, fail), "not yet")
+		require.Len(t, at, 2, "no call is made after the context has ended")
+		require.Equal(t, 2*time.Second, time.Since(start))
+	})
+}

@@ -76,7 +76,7 @@ func (h *History) acknowledged(c *Chain) {
 	last.End, last.Acked = h.Now(), true
 }
 
-// dropLast forgets an operation that the server said it did not do.
+// dropLast forgets an operation that the server refused.
 func (h *History) dropLast(c *Chain) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,8 +86,8 @@ func (h *History) dropLast(c *Chain) {
 // State is what was found: collection → key → document, without _id and _rev.
 type State map[string]map[string]json.RawMessage
 
-// Verdict says what a check found. Present and Absent count operations; an
-// absent one is in no way to be seen.
+// Verdict is what a check found. Present and Absent count operations; of an
+// absent one nothing is in the state.
 type Verdict struct {
 	Chains   int
 	Present  int
@@ -134,7 +134,7 @@ func Check(chains []Chain, state State, after, before time.Duration) (Verdict, e
 		}
 	}
 	if len(found) > 0 {
-		return v, fmt.Errorf("documents of chains that nobody wrote: %v", slices.Sorted(maps.Keys(found)))
+		return v, fmt.Errorf("documents of chains that no writer wrote: %v", slices.Sorted(maps.Keys(found)))
 	}
 	if v.Earliest >= v.Latest {
 		return v, fmt.Errorf("not one instant: %s is there and began at %v, %s is not and was acknowledged at %v", early, v.Earliest, late, v.Latest)
@@ -150,7 +150,7 @@ type mark struct {
 
 type place struct{ collection, key string }
 
-// split sorts the documents by the chain that they say they are of.
+// split sorts the documents by the chain that is named in them.
 func split(state State) map[string]map[place]json.RawMessage {
 	found := map[string]map[place]json.RawMessage{}
 	for collection, docs := range state {

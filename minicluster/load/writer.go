@@ -11,6 +11,7 @@ import (
 
 	"stasis/client"
 	"stasis/internal/apierror"
+	"stasis/internal/wait"
 )
 
 // Writer is one sequential client. Next gives its n-th write of a chain (n from
@@ -70,8 +71,8 @@ func Transfers(name string, db *client.Database, collection string, accounts int
 }
 
 // Run lets all writers write until ctx ends, recording into h. Each finishes the
-// write that it is at, within grace. It returns the first error that is not a
-// refusal or a lost answer: those are part of life in a cluster under faults.
+// write that it has begun, within grace. It returns the first error that is not a
+// refusal or a lost answer: a cluster under faults gives both.
 func Run(ctx context.Context, h *History, grace time.Duration, writers ...Writer) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(writers))
@@ -104,12 +105,13 @@ func (w Writer) chain(ctx context.Context, h *History, c *Chain, grace time.Dura
 		op := Op{N: n, Collection: collection, Key: key, Doc: doc}
 		switch err := w.write(ctx, h, c, op, grace); {
 		case errors.Is(err, errUnknown):
-			return rest(ctx, 50*time.Millisecond)
+			_ = wait.For(ctx, 50*time.Millisecond) // the loops here look at ctx themselves
+			return nil
 		case err != nil:
 			return err
 		}
-		if err := rest(ctx, w.Pause); err != nil {
-			return err
+		if w.Pause > 0 {
+			_ = wait.For(ctx, w.Pause)
 		}
 	}
 	return nil
@@ -134,9 +136,7 @@ func (w Writer) write(ctx context.Context, h *History, c *Chain, op Op, grace ti
 			if ctx.Err() != nil {
 				return nil
 			}
-			if err := rest(ctx, 10*time.Millisecond); err != nil {
-				return err
-			}
+			_ = wait.For(ctx, 10*time.Millisecond)
 		case errors.As(err, &answer) && answer.Status() < 500:
 			return fmt.Errorf("operation %d: %w", op.N, err)
 		default:
@@ -145,7 +145,7 @@ func (w Writer) write(ctx context.Context, h *History, c *Chain, op Op, grace ti
 	}
 }
 
-// refused says whether the answer promises that nothing was done.
+// refused reports whether the answer promises that nothing was done.
 func refused(e *apierror.Error) bool {
 	switch e.Num {
 	case apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch:
@@ -160,17 +160,4 @@ func graceful(ctx context.Context, grace time.Duration) (context.Context, contex
 	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return call, func() { stop(); cancel() }
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	if d == 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"stasis/agency/supervision/job"
 )
 
-// A pass over a quiet cluster of ten thousand shards, which every round makes.
+// A pass over a quiet cluster of ten thousand shards.
 func BenchmarkQuietPass(b *testing.B) {
 	c := newCluster(b, 9)
 	for i := range 1000 {
@@ -29,10 +29,10 @@ func BenchmarkQuietPass(b *testing.B) {
 			keys.CurrentCollections + "/" + db + "/" + id: reports,
 		}})
 	}
-	w, root := job.NewWatch(), c.root()
-	job.Next(root, w, time.Now(), job.Timing{})
+	m, root := job.NewMemory(), c.root()
+	job.Next(root, m, time.Now(), job.Timeouts{})
 	for b.Loop() {
-		if n := len(job.Next(root, w, time.Now(), job.Timing{})); n != 0 {
+		if n := len(job.Next(root, m, time.Now(), job.Timeouts{})); n != 0 {
 			b.Fatal(n, "decisions on a quiet cluster")
 		}
 	}

@@ -23,16 +23,16 @@ const (
 // cluster is an agency's tree with DB servers that report as the real ones do,
 // without an agency, a network or data: what a server has of a shard is a number.
 type cluster struct {
-	t       require.TestingT
-	machine *fsm.Machine
-	now     time.Time
-	servers map[string]*server
-	timing  job.Timing
-	watch   *job.Watch
-	events  []string
-	changed func(before, after *fsm.Node, d job.Decision) // after each applied decision
-	acked   map[string]int                                // shard → the last acknowledged write
-	unsure  map[string]bool                               // shard → a leader recovered without anybody trusted
+	t        require.TestingT
+	machine  *fsm.Machine
+	now      time.Time
+	servers  map[string]*server
+	timeouts job.Timeouts
+	memory   *job.Memory
+	events   []string
+	changed  func(before, after *fsm.Node, d job.Decision) // after each applied decision
+	acked    map[string]int                                // shard → the last acknowledged write
+	unsure   map[string]bool                               // shard → a leader recovered without a trusted server
 }
 
 // server is one DB server.
@@ -45,7 +45,7 @@ type server struct {
 // newCluster makes servers PRMR-1… that are all GOOD, and a collection without shards.
 func newCluster(t require.TestingT, servers int) *cluster {
 	c := &cluster{
-		t: t, machine: fsm.New(100), now: time.Now(), servers: map[string]*server{}, watch: job.NewWatch(),
+		t: t, machine: fsm.New(100), now: time.Now(), servers: map[string]*server{}, memory: job.NewMemory(),
 		acked: map[string]int{}, unsure: map[string]bool{},
 	}
 	none := map[string]any{}
@@ -73,7 +73,7 @@ func name(i int) string { return fmt.Sprintf("PRMR-%d", i) }
 
 func (c *cluster) root() *fsm.Node { return c.machine.State().AsOf(c.now.UnixMilli()).Root() }
 
-// apply is anybody's transaction; it says whether it was applied.
+// apply applies a transaction as any client of the agency, and says whether its preconditions held.
 func (c *cluster) apply(tx agencyclient.Tx) bool {
 	raw, err := tx.Encode("")
 	require.NoError(c.t, err)
@@ -129,12 +129,12 @@ func (c *cluster) shards() []string {
 	return all
 }
 
-// work is what an agency leader's supervision does in a round, and says how many
+// work is what an agency leader's supervision does in a pass, and says how many
 // decisions were applied.
 func (c *cluster) work() int {
 	total := 0
 	for range 50 {
-		n := c.decide(c.watch, c.root())
+		n := c.decide(c.memory, c.root())
 		total += n
 		if n == 0 {
 			return total
@@ -144,9 +144,9 @@ func (c *cluster) work() int {
 }
 
 // decide tries what is decided on a root, which may be old.
-func (c *cluster) decide(w *job.Watch, root *fsm.Node) int {
+func (c *cluster) decide(m *job.Memory, root *fsm.Node) int {
 	applied := 0
-	for _, d := range job.Next(root, w, c.now, c.timing) {
+	for _, d := range job.Next(root, m, c.now, c.timeouts) {
 		before := c.root()
 		if !c.apply(d.Tx) {
 			continue
@@ -201,7 +201,7 @@ func (c *cluster) failed(id string) bool {
 }
 
 // serveShard is one step of a server that may lead a shard, as replicas are to
-// behave: recover at the start of a tenure, then keep the in-sync set true.
+// behave: recover at the start of a leadership, then keep the in-sync set true.
 func (c *cluster) serveShard(id, shard string) {
 	planned := c.planned(shard)
 	lead, resigned := strings.CutPrefix(planned[0], keys.Resigned)
@@ -320,7 +320,7 @@ func (c *cluster) kill(id string) {
 	}
 }
 
-// start starts a server anew, or wakes one that was paused, which takes a lease.
+// start starts a server again, or wakes one that was paused, which takes a lease.
 func (c *cluster) start(id string) {
 	s := c.servers[id]
 	switch {
@@ -340,7 +340,7 @@ func (c *cluster) pause(id string) {
 	}
 }
 
-// judge records a server's status as the supervision's health check does.
+// judge records a server's status as the failure detector does.
 func (c *cluster) judge(id, status string) {
 	entry := map[string]any{"Status": status}
 	if status == keys.StatusFailed {
@@ -357,7 +357,7 @@ func (c *cluster) todo(j keys.Job) string {
 	return j.JobID
 }
 
-// fails is what the health check does when a DB server fails.
+// fails is what the failure detector does when a DB server fails.
 func (c *cluster) fails(id string) string {
 	c.judge(id, keys.StatusFailed)
 	return c.todo(keys.Job{Type: keys.JobFailedServer, Server: id})
@@ -369,28 +369,28 @@ func (c *cluster) move(shard, from, to string, leader bool) string {
 	})
 }
 
-// where says in which room a job is, and its record.
+// where says in which queue a job is, and its record.
 func (c *cluster) where(id string) (string, keys.Job) {
-	for _, room := range []string{keys.TargetToDo, keys.TargetPending, keys.TargetFinished, keys.TargetFailed} {
+	for _, queue := range []string{keys.TargetToDo, keys.TargetPending, keys.TargetFinished, keys.TargetFailed} {
 		var j keys.Job
-		if c.root().At(room+"/"+id).Decode(&j) == nil {
-			return strings.TrimPrefix(room, keys.Target+"/"), j
+		if c.root().At(queue+"/"+id).Decode(&j) == nil {
+			return strings.TrimPrefix(queue, keys.Target+"/"), j
 		}
 	}
 	return "", keys.Job{}
 }
 
-// requireIn demands that a job is in a room, and returns its record.
-func (c *cluster) requireIn(room, id string) keys.Job {
+// requireIn demands that a job is in a queue, and returns its record.
+func (c *cluster) requireIn(queue, id string) keys.Job {
 	is, j := c.where(id)
-	require.Equal(c.t, room, is, "job %s: %+v\n%s", id, j, c.story())
+	require.Equal(c.t, queue, is, "job %s: %+v\n%s", id, j, c.story())
 	return j
 }
 
 // requireQuiet demands that nothing is left to do and no lock is held.
 func (c *cluster) requireQuiet() {
-	for _, room := range []string{keys.TargetToDo, keys.TargetPending, keys.ShardLocks, keys.ServerLocks} {
-		require.Zero(c.t, c.root().At(room).Len(), "%s: %v\n%s", room, c.root().At(room), c.story())
+	for _, list := range []string{keys.TargetToDo, keys.TargetPending, keys.ShardLocks, keys.ServerLocks} {
+		require.Zero(c.t, c.root().At(list).Len(), "%s: %v\n%s", list, c.root().At(list), c.story())
 	}
 }
 

@@ -21,7 +21,7 @@ func three(t *testing.T, servers int) *cluster {
 	return c
 }
 
-// A leader fails: in the same round a trusted follower leads in the next term, and the
+// A leader fails: in the same pass a trusted follower leads in the next term, and the
 // old leader follows, also after it has come back.
 func TestFailedLeaderIsSucceeded(t *testing.T) {
 	c := three(t, 3)
@@ -32,7 +32,7 @@ func TestFailedLeaderIsSucceeded(t *testing.T) {
 	c.work()
 	require.Equal(t, []string{"PRMR-3", "PRMR-2", "PRMR-1"}, c.planned("s1"))
 	require.EqualValues(t, 2, c.term("s1"), "the next leader leads in the next term")
-	require.Equal(t, []string{"PRMR-2", "PRMR-1", "PRMR-3"}, c.planned("s2"), "nobody is free to take its place")
+	require.Equal(t, []string{"PRMR-2", "PRMR-1", "PRMR-3"}, c.planned("s2"), "no other server is free")
 	c.requireIn("Finished", id)
 	child := c.requireIn("Finished", id+"-1")
 	require.Equal(t, "PRMR-3", child.ToServer)
@@ -46,8 +46,8 @@ func TestFailedLeaderIsSucceeded(t *testing.T) {
 	c.requireQuiet()
 }
 
-// Who has been started anew since it was in sync does not lead while somebody
-// trusted may come back; and does when all of those have been away for long.
+// A server that restarted since it was in sync does not lead while a trusted one may
+// come back. It does when all of those have been away for long.
 func TestOnlyTrustedServersSucceed(t *testing.T) {
 	c := three(t, 3)
 	c.kill("PRMR-2")
@@ -89,7 +89,7 @@ func TestOutOfSyncNeverLeads(t *testing.T) {
 	c.requireQuiet()
 }
 
-// A shard that nobody ever served may be led by any GOOD server of its plan.
+// A shard that no leader ever served may be led by any GOOD server of its plan.
 func TestNeverServedShardMayBeLedByAnyone(t *testing.T) {
 	c := newCluster(t, 3)
 	c.servers["PRMR-1"].up = false
@@ -99,14 +99,14 @@ func TestNeverServedShardMayBeLedByAnyone(t *testing.T) {
 	require.Equal(t, []string{"PRMR-2", "PRMR-3", "PRMR-1"}, c.planned("s1"))
 }
 
-// A recorded failure says nothing any more once the server has taken a lease
-// after it: it may be serving though nobody has noticed its heartbeat yet.
+// A recorded failure says nothing once the server has taken a lease after it: it may be
+// serving, though no leader of the agency has noticed its heartbeat.
 func TestFailureBeforeALeaseIsNone(t *testing.T) {
 	for name, then := range map[string]func(*cluster){
-		"lease taken anew": func(c *cluster) {
+		"lease taken again": func(c *cluster) {
 			c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/leases": agencyclient.Increment(1)}})
 		},
-		"started anew": func(c *cluster) {
+		"restarted": func(c *cluster) {
 			c.must(agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-1") + "/rebootId": agencyclient.Increment(1)}})
 		},
 	} {
@@ -119,7 +119,7 @@ func TestFailureBeforeALeaseIsNone(t *testing.T) {
 			c.work()
 			require.Equal(t, "PRMR-1", c.planned("s1")[0])
 			for range 5 { // nor does a supervision that has not seen it yet
-				c.decide(c.watch, old)
+				c.decide(c.memory, old)
 			}
 			require.Equal(t, "PRMR-1", c.planned("s1")[0])
 		})
@@ -127,7 +127,7 @@ func TestFailureBeforeALeaseIsNone(t *testing.T) {
 }
 
 // A leader that is alive but does not begin to serve is replaced after the grace
-// period, if somebody trusted can.
+// period, if a trusted server can.
 func TestStalledLeaderIsReplaced(t *testing.T) {
 	c := three(t, 3)
 	c.kill("PRMR-1")
@@ -147,7 +147,7 @@ func TestStalledLeaderIsReplaced(t *testing.T) {
 	c.requireQuiet()
 }
 
-// A leader that was started anew within its term and does not begin to serve again,
+// A leader that restarted within its term and does not begin to serve again,
 // because it cannot reach those who know what it may have lost, gives way to one of them.
 func TestLeaderThatDoesNotServeAgainIsReplaced(t *testing.T) {
 	c := three(t, 3)
@@ -202,7 +202,7 @@ func TestIdleLeaderDelaysReplacement(t *testing.T) {
 }
 
 // Replicas missing are added, replicas too many are removed: never the leader,
-// and first who is out of sync.
+// and first one that is out of sync.
 func TestReplicationFactorIsKept(t *testing.T) {
 	c := newCluster(t, 4)
 	c.shard("s1", 3, "PRMR-2")
@@ -292,7 +292,7 @@ func TestEventsSayShortNames(t *testing.T) {
 	require.Contains(t, c.story(), reason)
 }
 
-// After a restore nobody has served a shard yet. If its leader cannot, because what it
+// After a restore no leader has served a shard yet. If its leader cannot, because what it
 // has was only being copied when the backup was made, the others have their turns.
 func TestNeverServedShardGoesRound(t *testing.T) {
 	c := newCluster(t, 3)

@@ -21,12 +21,12 @@ import (
 type model struct {
 	*cluster
 	rt      *rapid.T
-	deposed *job.Watch // what another leader knows
-	old     *fsm.Node  // a tree of some time ago
+	deposed *job.Memory // what another leader knows
+	old     *fsm.Node   // a tree of some time ago
 	lossy   map[string]bool
 }
 
-// Whatever fails, whenever the agency's leader changes, whoever freezes Plan and
+// Whatever fails, whenever the agency's leader changes, when Plan is frozen and
 // whatever people ask for: each change of Plan keeps the promises, and once the cluster
 // is left alone every job ends and every shard is served in full.
 func TestAnythingMayHappen(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAnythingMayHappen(t *testing.T) {
 
 func newModel(rt *rapid.T) *model {
 	n := rapid.IntRange(2, 5).Draw(rt, "servers")
-	m := &model{cluster: newCluster(rt, n), rt: rt, deposed: job.NewWatch(), lossy: map[string]bool{}}
+	m := &model{cluster: newCluster(rt, n), rt: rt, deposed: job.NewMemory(), lossy: map[string]bool{}}
 	factor := rapid.IntRange(1, min(n, 3)).Draw(rt, "factor")
 	for i := range rapid.IntRange(1, 4).Draw(rt, "shards") {
 		first := rapid.IntRange(0, n-1).Draw(rt, "leader")
@@ -76,14 +76,14 @@ func (m *model) step(what string) {
 	case "work":
 		m.work()
 	case "pass":
-		m.decide(m.watch, m.root())
+		m.decide(m.memory, m.root())
 	case "stale":
 		m.decide(m.deposed, m.old)
 		m.old = m.root()
 	case "change of leader":
-		m.watch, m.deposed = m.deposed, m.watch
+		m.memory, m.deposed = m.deposed, m.memory
 		if rapid.Bool().Draw(m.rt, "fresh") {
-			m.watch = job.NewWatch()
+			m.memory = job.NewMemory()
 		}
 	case "time":
 		m.now = m.now.Add(time.Duration(rapid.IntRange(1, 100).Draw(m.rt, "seconds")) * time.Second)
@@ -122,9 +122,9 @@ func (m *model) ask(what string, some, shard func() string) {
 	case "resign":
 		m.todo(keys.Job{Type: keys.JobResignLeadership, Server: some(), UndoMoves: rapid.Bool().Draw(m.rt, "until a restart")})
 	case "abort":
-		for _, room := range []string{keys.TargetToDo, keys.TargetPending} {
-			for id := range m.root().At(room).Children() {
-				m.set(room+"/"+id+"/abort", true)
+		for _, queue := range []string{keys.TargetToDo, keys.TargetPending} {
+			for id := range m.root().At(queue).Children() {
+				m.set(queue+"/"+id+"/abort", true)
 			}
 		}
 	case "freeze":
@@ -147,8 +147,8 @@ func (m *model) ask(what string, some, shard func() string) {
 	}
 }
 
-// observe is the health check: who is up is GOOD; who is down is BAD, then FAILED,
-// with a job.
+// observe is the failure detector: a server that is up is GOOD; one that is down is BAD,
+// then FAILED, with a job.
 func (m *model) observe(servers []string) {
 	for _, id := range servers {
 		was := m.root().At(keys.ServerHealth(id) + "/Status").Text()
@@ -224,7 +224,7 @@ func (m *model) checkShard(before, after *fsm.Node, d job.Decision, shard string
 		require.Equal(m.rt, len(was.planned)-1, len(is.planned))
 	}
 	if was.anyTrusted(before) {
-		require.True(m.rt, is.anyTrusted(after), "nobody is left who has every write: %+v", d)
+		require.True(m.rt, is.anyTrusted(after), "no trusted server is left: %+v", d)
 	}
 	if was.lead == is.lead {
 		require.Equal(m.rt, was.term, is.term, "%+v", d)
@@ -235,8 +235,8 @@ func (m *model) checkShard(before, after *fsm.Node, d job.Decision, shard string
 }
 
 // checkLeader demands that the last leader cannot be serving, and that the new one
-// is the best there is. Who has not reported since Plan named it, or since it was
-// started anew, does not serve.
+// is the best there is. A leader that has not reported since Plan named it, or since it
+// restarted, does not serve.
 func (m *model) checkLeader(before *fsm.Node, was, is picture, d job.Decision, shard string) {
 	stopped := len(was.report.Servers) > 0 && was.report.Servers[0] == keys.Resigned+was.lead && int64(was.report.Term) == was.term
 	reboots, _ := before.At(keys.ServerKnown(was.lead) + "/rebootId").Int()
@@ -254,8 +254,8 @@ func (m *model) checkLeader(before *fsm.Node, was, is picture, d job.Decision, s
 	m.lossy[shard] = true
 }
 
-// checkData demands that who serves has every acknowledged write, unless nobody who
-// surely had them was left.
+// checkData demands that a leader that serves has every acknowledged write, unless no
+// trusted server was left.
 func (m *model) checkData() {
 	for _, shard := range m.shards() {
 		p := pictureOf(m.root(), shard)
@@ -270,8 +270,8 @@ func (m *model) checkData() {
 	}
 }
 
-// restartedAll notes that a leader recovered from servers that had all been started
-// anew, as it may.
+// restartedAll notes that a leader recovered from servers that had all restarted, as it
+// may.
 func (m *model) restartedAll(shard string) bool { return m.unsure[shard] }
 
 // leaveAlone lets everything come back, and demands that everything ends.

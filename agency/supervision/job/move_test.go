@@ -67,8 +67,8 @@ func TestMoveOfLeadershipOnly(t *testing.T) {
 	c.requireQuiet()
 }
 
-// A move that makes no sense fails at once and says why.
-func TestSenselessMovesFail(t *testing.T) {
+// A move that cannot be made fails at once and says why.
+func TestImpossibleMovesFail(t *testing.T) {
 	c := three(t, 5)
 	c.set(keys.CleanedServers, []string{"PRMR-4"})
 	c.judge("PRMR-5", keys.StatusFailed)
@@ -81,7 +81,7 @@ func TestSenselessMovesFail(t *testing.T) {
 		{"s1", "PRMR-1", "PRMR-1", true, "one server"},
 		{"s1", "PRMR-1", "PRMR-4", true, "cleaned out"},
 		{"s1", "PRMR-1", "PRMR-5", true, "FAILED"},
-		{"s1", "PRMR-1", "PRMR-9", true, "no DB server"},
+		{"s1", "PRMR-1", "PRMR-9", true, "not a DB server"},
 		{"s1", "PRMR-9", "PRMR-2", false, "no replica"},
 		{"s1", "PRMR-2", "PRMR-3", true, "does not lead"},
 		{"s1", "PRMR-2", "PRMR-3", false, "already"},
@@ -110,7 +110,7 @@ func at(t *testing.T, phase string) (*cluster, string) {
 		}
 		c.now = c.now.Add(time.Second)
 		c.serve()
-		c.decide(c.watch, c.root())
+		c.decide(c.memory, c.root())
 	}
 	require.Fail(t, "phase not reached", "%s: %v", phase, *seen)
 	return nil, ""
@@ -127,8 +127,8 @@ func TestMoveSurvivesDeaths(t *testing.T) {
 				c.run(2)
 				c.fails(dies)
 				c.run(60)
-				room, _ := c.where(id)
-				require.Contains(t, []string{"Finished", "Failed"}, room)
+				queue, _ := c.where(id)
+				require.Contains(t, []string{"Finished", "Failed"}, queue)
 				c.requireServed("s1", 3, dies)
 				c.start(dies)
 				c.judge(dies, keys.StatusGood)
@@ -214,11 +214,11 @@ func TestMoveTimesOut(t *testing.T) {
 		c.now = c.now.Add(time.Hour + time.Second)
 		c.work()
 		c.requireIn("Pending", first)
-		require.Equal(t, "it could not begin within 1h0m0s: job "+first+" has the shard", c.requireIn("Failed", id).Reason)
+		require.Equal(t, "it could not begin within 1h0m0s: job "+first+" has the lock of the shard", c.requireIn("Failed", id).Reason)
 	})
 }
 
-// While somebody waits for the agency lock, a move that copies is set back with
+// While an operation waits for the agency lock, a move that copies is set back with
 // its replica still in Plan, and goes on after the thaw; one that is about to
 // change the leader ends first.
 func TestMoveMakesWayForTheLock(t *testing.T) {
@@ -287,7 +287,7 @@ func TestMoveSetBackAndAborted(t *testing.T) {
 	require.Equal(t, []string{"PRMR-1", "PRMR-2", "PRMR-3"}, c.planned("s1"))
 }
 
-// Who has lost its replica gets another only when the leader has noticed: until
+// A server that has lost its replica gets another only when the leader has noticed: until
 // then the report says that it has everything.
 func TestLostReplicaIsNotCountedAsNew(t *testing.T) {
 	c := three(t, 3)
@@ -305,7 +305,7 @@ func TestLostReplicaIsNotCountedAsNew(t *testing.T) {
 }
 
 // A move that is given up does not take back the one replica that surely has
-// everything: its leader was started anew in the middle of it.
+// everything: its leader restarted in the middle of it.
 func TestUndoLeavesTheLastTrustedReplica(t *testing.T) {
 	c := newCluster(t, 2)
 	seen := c.steps("s1")
@@ -315,13 +315,13 @@ func TestUndoLeavesTheLastTrustedReplica(t *testing.T) {
 	id := c.move("s1", "PRMR-1", "PRMR-2", true)
 	for len(*seen) < 2 { // until PRMR-1 is asked to resign
 		c.serve()
-		c.decide(c.watch, c.root())
+		c.decide(c.memory, c.root())
 	}
 	require.Equal(t, []string{"1 1 2", "1 _1 2"}, *seen)
 	c.kill("PRMR-1") // which loses the end of its log
 	c.start("PRMR-1")
 	c.run(1)
-	require.Equal(t, "PRMR-1 was started anew before it had stopped leading", c.requireIn("Failed", id).Reason)
+	require.Equal(t, "PRMR-1 restarted before it stopped leading", c.requireIn("Failed", id).Reason)
 	c.run(10)
 	require.Equal(t, []string{"PRMR-1"}, c.planned("s1"), "one too many in the end")
 	require.Equal(t, c.acked["s1"], c.servers["PRMR-1"].has["s1"], "%s", c.story())

@@ -22,8 +22,8 @@ func restored(t *testing.T, known bool, inSync ...string) *cluster {
 	return c
 }
 
-// The planned leader of a restored shard fails before its first report: who was in sync at
-// the cut takes its place, also if it was restarted since, and no other server ever does.
+// The planned leader of a restored shard fails before its first report: a server that was in
+// sync at the cut takes its place, also if it was restarted since, and no other server does.
 func TestRestoredLeaderIsSucceededByWhoWasInSync(t *testing.T) {
 	c := restored(t, true, "PRMR-1", "PRMR-3")
 	c.start("PRMR-3") // another process than the one that staged it

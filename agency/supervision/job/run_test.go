@@ -185,8 +185,8 @@ func writersOfPlan() map[string]agencyclient.Tx {
 	}
 }
 
-// While somebody holds the agency lock Plan stays as it is, bit for bit, whatever
-// fails, whatever is asked for and whoever writes; jobs that were pending (a
+// While the agency lock is held Plan stays as it is, bit for bit, whatever fails, is
+// asked for or is written; jobs that were pending (a
 // foreign tool takes the lock all the same) stand still. After the thaw everything
 // is done, jobs in the order of their numbers.
 func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
@@ -202,7 +202,7 @@ func TestNothingChangesPlanWhileItIsFrozen(t *testing.T) {
 		l.do(func(c *cluster) {
 			c.requireQuiet()
 			pending := c.move("s0", "PRMR-1", "PRMR-4", true)
-			c.decide(c.watch, c.root())
+			c.decide(c.memory, c.root())
 			c.requireIn("Pending", pending)
 			c.must(agencyclient.Tx{Ops: map[string]any{
 				keys.PlanShard(db, cid, "s1"):  []string{"PRMR-2"},                           // one too few

@@ -16,7 +16,7 @@ func leaderChanges(t *testing.T, c *cluster) job.Decision {
 	c.kill("PRMR-1")
 	c.fails("PRMR-1")
 	for range 10 {
-		decisions := job.Next(c.root(), c.watch, c.now, c.timing)
+		decisions := job.Next(c.root(), c.memory, c.now, c.timeouts)
 		for _, d := range decisions {
 			if d.Step == job.LeaderChanged {
 				return d

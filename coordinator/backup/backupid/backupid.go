@@ -5,11 +5,8 @@ package backupid
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"regexp"
 	"strings"
 	"time"
-
-	"stasis/internal/apierror"
 )
 
 // Moment is the time of a backup, in whole seconds.
@@ -36,17 +33,4 @@ func Nonce() string {
 	var bits [16]byte
 	_, _ = rand.Read(bits[:]) // never fails; it ends the program instead
 	return hex.EncodeToString(bits[:])
-}
-
-const maxLabel = 128
-
-// labels are the characters of a label, which becomes part of a folder's name.
-var labels = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
-
-// CheckLabel returns apierror.BadParameter for a label that cannot be part of an id.
-func CheckLabel(label string) error {
-	if !labels.MatchString(label) || strings.Contains(label, "..") || len(label) > maxLabel {
-		return apierror.New(apierror.BadParameter, "label %q: only letters, digits and . _ - are allowed, no two dots in a row, at most %d of them", label, maxLabel)
-	}
-	return nil
 }

@@ -4,14 +4,14 @@ import (
 	"context"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/operation"
 	"stasis/event"
 )
 
-// attempt is one try to hold all gates, cut, and open them. held is false without error if
-// a window or a cut's deadline was missed, or a gate was lost. Then everything is open
-// again; if cuts were made, attempt calls again to prepare for the next attempt.
+// attempt tries once to hold all gates, cut, and open them. held is false without an error if a
+// window or a cut's deadline was missed, or a gate was lost. Then all gates are open; if cuts
+// were made, attempt calls again to prepare for the next attempt.
 func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, again func(context.Context) error) (held bool, err error) {
 	start := time.Now()
 	a := certificate.Attempt{WindowSeconds: window.Seconds(), Failed: map[string]string{}}

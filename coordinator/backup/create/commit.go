@@ -15,9 +15,9 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// thaw ends the freeze of Plan and keeps the lock. The freeze shows that Plan is the same
-// at the lock's index and at the instant, and the instant is over when the gates have been
-// asked to open. The links that follow may take long, and no change of Plan disturbs them.
+// thaw ends the freeze of Plan and keeps the lock. The freeze shows that Plan is the same at the
+// lock's index and at the instant, and the instant is over once the gates were asked to open.
+// The links that follow may take long, and a change of Plan does not disturb them.
 func (c *creation) thaw(ctx context.Context) error {
 	c.thawAsked = time.Now()
 	if err := c.lock.Thaw(ctx, event.Linking); err != nil {
@@ -65,24 +65,24 @@ func (c *creation) commit(ctx context.Context) error {
 	return nil
 }
 
-// departed is an error that names the servers that have left the cluster since the backup
-// began; nil if there are none, or if that cannot be found out.
+// departed returns an error that names the servers that have left the cluster since the backup
+// began; nil if none has, or if the agency does not answer.
 func (c *creation) departed(ctx context.Context) error {
 	gone, err := c.by.Clusters.Departed(ctx, c.cluster.Members)
 	if err != nil {
-		c.op.Log.Debug("not known whether a DB server was removed", "error", err)
+		c.op.Log.Debug("cannot read whether a DB server was removed", "error", err)
 		return nil
 	}
 	if len(gone) == 0 {
 		return nil
 	}
-	return apierror.New(apierror.BackupCreate, "%s was removed from the cluster while the backup was made; make another one", c.cluster.Named(gone))
+	return apierror.New(apierror.BackupCreate, "%s was removed from the cluster while the backup was made: make another backup", c.cluster.Named(gone))
 }
 
-// publish is step 10. It cannot fail, and does not end when the client leaves: a server
-// that does not publish now does so by itself when it has asked the agency.
+// publish is step 10. It cannot fail, and it does not end when the client leaves: a server that
+// does not publish now asks the agency later and publishes then.
 func (c *creation) publish(ctx context.Context) {
-	ctx, cancel := c.by.Life.AfterCommit(ctx, c.by.Limits.Stall)
+	ctx, cancel := c.by.Life.AfterCommit(ctx, c.by.Timeouts.Stall)
 	defer cancel()
 	c.behind = c.pending.publish(ctx)
 }

@@ -12,8 +12,8 @@ import (
 // Create makes a backup of the whole cluster. If ctx ends before the commit, Create undoes
 // everything.
 //
-// An error means that there is no backup and nothing of one is left, unless it matches
-// operation.ErrOutcomeUnknown.
+// An error means that the backup does not exist and nothing of it is left, unless the error
+// matches [operation.ErrOutcomeUnknown].
 func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 	r, err := r.checked()
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 	defer done()
 	if err := c.make(limited); err != nil {
 		err = operation.Numbered(apierror.BackupCreate, "create backup", c.op.Overdue(operation.Cause(limited, err)))
-		c.op.RollBack(ctx, err, s.Limits.Undo)
+		c.op.RollBack(ctx, err, s.Timeouts.Undo)
 		c.op.Log.Warn("backup failed", "id", c.op.ID, "error", err)
 		return Result{}, err
 	}
@@ -38,8 +38,8 @@ func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 	return c.result(), nil
 }
 
-// make does the ten steps. All but the first run in a context that ends when the agency
-// lock is lost.
+// make does the ten steps. All but the first and the last run in a context that ends when the
+// agency lock is lost.
 func (c *creation) make(ctx context.Context) error {
 	held, err := c.lockAgency(ctx) // 1
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *creation) lockAgency(ctx context.Context) (context.Context, error) {
 	}
 	c.lock = l
 	if time.Until(deadline) <= 0 {
-		return nil, apierror.New(apierror.ClusterTimeout, "the timeout of %v was over when the agency lock was free", c.request.Timeout)
+		return nil, apierror.New(apierror.ClusterTimeout, "the timeout of %v ended before the agency lock was free", c.request.Timeout)
 	}
 	return held, nil
 }

@@ -11,7 +11,7 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// creation is one backup being made. Its steps fill in its fields, in order.
+// creation is one backup while it is made. Its steps fill in its fields, in order.
 type creation struct {
 	by      *Creator
 	op      *operation.Operation
@@ -38,5 +38,5 @@ type sealed struct {
 	certificateSHA256 string
 }
 
-// lockDeadline is when the timeout ends: until then all gates must be held.
+// lockDeadline is the end of the timeout. All gates must be held before.
 func (c *creation) lockDeadline() time.Time { return c.op.Began.Add(c.request.Timeout) }

@@ -14,9 +14,9 @@ import (
 	"stasis/event"
 )
 
-// Servers asks one DB server for its part; *dbserver/client.Client is one. No method
-// repeats a request. GateLock holds the server's gate as long as the request lasts, and
-// calls granted when it is held.
+// Servers sends requests to one DB server; *dbserver/client.Client is one. No method repeats a
+// request. GateLock holds the server's gate while the request lasts, and calls granted once the
+// gate is held.
 type Servers interface {
 	piece.Lister
 	GateLock(ctx context.Context, t dbclient.Target, r dbclient.GateLockRequest, granted func(dbclient.GateLockResponse)) error
@@ -29,8 +29,8 @@ type Servers interface {
 	Drop(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
 }
 
-// Limits bound what a create waits for.
-type Limits struct {
+// Timeouts bound what a create waits for.
+type Timeouts struct {
 	Answer time.Duration // a DB server's answer to a short request, beyond what the request itself waits
 	Stall  time.Duration // a DB server that makes no progress for so long fails the create
 	Cut    time.Duration // fixing the cut while the gates are held
@@ -46,7 +46,7 @@ type Creator struct {
 	Servers     Servers
 	Coordinator string // server id
 	Steps       event.Sink
-	Limits      Limits
+	Timeouts    Timeouts
 	Log         hclog.Logger
 
 	// WithoutLocks takes no gate (lock mode "none"). It exists to show that the consistency

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
@@ -19,11 +19,11 @@ import (
 // globalLock is all gates together, over the attempts to hold them. It keeps the evidence
 // of the last attempt and the report of all.
 type globalLock struct {
-	op      *operation.Operation
-	servers Servers
-	members []fanout.Member
-	shards  map[string]topology.Shard // in Plan
-	limits  Limits
+	op       *operation.Operation
+	servers  Servers
+	members  []fanout.Member
+	shards   map[string]topology.Shard // in Plan
+	timeouts Timeouts
 
 	first      time.Time // the first attempt
 	silent     silentSince
@@ -34,27 +34,27 @@ type globalLock struct {
 	report     certificate.LockReport
 }
 
-// lock is step 4: it asks for all gates in parallel. A gate that is not granted within the
-// window, or is lost, is noted in a, and ends the attempt. Any other trouble is an error
-// and ends the backup at once, and so does a server that stays silent.
+// lock is step 4: it asks for all gates in parallel. If a gate is not granted within the window,
+// or is lost, lock notes that in a, and the attempt ends. Any other error ends the backup at
+// once, and so does a server that stays silent.
 func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a *certificate.Attempt) error {
 	asked := time.Now()
 	request := dbclient.GateLockRequest{
 		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(),
 		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a
-		// coordinator that is gone; this bounds that of one that lives and stands still.
-		LeaseSeconds: (window + g.limits.Cut + 4*dbclient.GateSilence).Seconds(),
+		// coordinator that has died; the lease bounds that of one that sends beats and hangs.
+		LeaseSeconds: (window + g.timeouts.Cut + 4*dbclient.GateSilence).Seconds(),
 	}
 	fatal := func(err error) bool { return !errors.Is(err, apierror.LockTimeout) } // all windows end together
-	answers := fanout.Ask(h.alive, g.members, window+g.limits.Answer, fatal, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+	answers := fanout.Ask(h.alive, g.members, window+g.timeouts.Answer, fatal, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		return h.take(ctx, g.servers, m, request)
 	}))
 	var last time.Time
 	for _, l := range answers {
-		if g.silent.tooLong(l.ID, l.Err, g.limits.Answer) {
+		if g.silent.tooLong(l.ID, l.Err, g.timeouts.Answer) {
 			return apierror.New(apierror.BackupLockFailed, "global lock: %w", l.Err)
 		}
-		if l.Err != nil && !errors.Is(l.Err, context.Canceled) { // the rest were cut off because of another
+		if l.Err != nil && !errors.Is(l.Err, context.Canceled) { // the others were cut off because of this one
 			a.Failed[l.ID] = l.Err.Error()
 		}
 		if l.At.After(last) {
@@ -69,14 +69,14 @@ func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a
 	return operation.Cause(ctx, nil)
 }
 
-// cut is step 5, with all gates held: its beginning and end are the instant. A server that
-// misses the deadline, or whose gate is lost, is noted in a.
+// cut is step 5, while all gates are held: its beginning and end are the instant. If a server
+// misses the deadline, or its gate is lost, cut notes that in a.
 func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) error {
 	from := time.Now()
 	g.report.LockSeconds = from.Sub(g.first).Seconds()
 	g.op.Emit(ctx, event.Event{Step: event.Cut})
-	request := dbclient.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.limits.Cut.Seconds()}
-	answers, err := g.askCuts(h.alive, request, g.limits.Cut+dbclient.GateSilence)
+	request := dbclient.CutRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, DeadlineSeconds: g.timeouts.Cut.Seconds()}
+	answers, err := g.askCuts(h.alive, request, g.timeouts.Cut+dbclient.GateSilence)
 	if lost := h.lost(); len(lost) > 0 {
 		maps.Copy(a.Failed, lost)
 		err = nil
@@ -96,15 +96,15 @@ func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) 
 	return nil
 }
 
-// askCuts asks every server for its cut. The answers have errors only of cuts that were
-// missed.
-func (g *globalLock) askCuts(ctx context.Context, request dbclient.CutRequest, patience time.Duration) (cuts, error) {
+// askCuts asks every server for its cut. Only a missed cut is an error in the answers; any other
+// error ends the backup.
+func (g *globalLock) askCuts(ctx context.Context, request dbclient.CutRequest, timeout time.Duration) (cuts, error) {
 	final := func(err error) bool {
 		missed := errors.Is(err, apierror.CutMissed) || errors.Is(err, apierror.GateLost) || errors.Is(err, context.DeadlineExceeded)
 		return request.Unprotected || !missed
 	}
 	asked := time.Now()
-	answers := fanout.Ask(ctx, g.members, patience, final, func(ctx context.Context, m fanout.Member) (dbclient.CutResponse, error) {
+	answers := fanout.Ask(ctx, g.members, timeout, final, func(ctx context.Context, m fanout.Member) (dbclient.CutResponse, error) {
 		r, err := g.servers.Cut(ctx, m.Target, request)
 		if err == nil {
 			g.op.Emit(ctx, event.Event{Step: event.CutDone, Server: m.ID, Elapsed: operation.Duration(r.CutSeconds)})
@@ -123,19 +123,18 @@ func (g *globalLock) askCuts(ctx context.Context, request dbclient.CutRequest, p
 	return answers, nil
 }
 
-// open is step 6: every server opens its gate and says how it was held. All are asked,
-// whatever the others answer, and again if an answer is lost: a gate gives the same
-// evidence again. open does not wait for a server that is silent, whose gate opens by
-// itself. If the evidence does not show that a gate was held all the time, open notes that
-// in a.
+// open is step 6: every server opens its gate and answers how it was held. All are asked,
+// whatever the others answer, and again if an answer is lost: a gate repeats its evidence. open
+// does not wait for a server that is silent, because its gate opens without a request. If the
+// evidence does not show that a gate was held all the time, open notes that in a.
 func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt) {
 	asked := time.Now()
 	request := dbclient.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt}
-	answers := fanout.Ask(ctx, g.members, 2*g.limits.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbclient.GateReleaseResponse, err error) {
+	answers := fanout.Ask(ctx, g.members, 2*g.timeouts.Answer, nil, func(ctx context.Context, m fanout.Member) (r dbclient.GateReleaseResponse, err error) {
 		ctx, done := h.until(ctx, m)
 		defer done()
 		err = operation.Retry(ctx, func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, g.limits.Answer)
+			ctx, cancel := context.WithTimeout(ctx, g.timeouts.Answer)
 			defer cancel()
 			r, err = g.servers.GateRelease(ctx, m.Target, request)
 			return err
@@ -162,9 +161,9 @@ func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt)
 	}
 }
 
-// giveUp is for when the backup has failed. The gates have opened with the requests that
-// held them; this refuses those requests that may still be on their way. It does not wait
-// for a server that does not answer at once: what arrives there late has no beats.
+// giveUp is called when the backup has failed. The gates have opened with the requests that held
+// them; giveUp makes servers refuse such requests that are still on their way. It does not wait
+// for a server that does not answer at once: a request that arrives there late has no beats.
 func (g *globalLock) giveUp(ctx context.Context) error {
 	request := dbclient.GateReleaseRequest{ID: g.op.ID, Nonce: g.op.Nonce, Final: true}
 	answers := fanout.Ask(ctx, g.members, dbclient.GateSilence, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
@@ -173,7 +172,7 @@ func (g *globalLock) giveUp(ctx context.Context) error {
 	}))
 	for _, a := range answers {
 		if a.Err != nil {
-			g.op.Log.Info("gate not given up; it opens by itself", "error", a.Err)
+			g.op.Log.Info("gate not released; it opens without beats", "error", a.Err)
 		}
 	}
 	return nil

@@ -11,9 +11,9 @@ import (
 	"stasis/internal/apierror"
 )
 
-// holds are the requests by which one attempt holds the gates, one for each server. Each
-// sends beats from its beginning to its end, and hears the server answer them. When one of
-// them ends, the attempt is over: the others have no reason to hold up their writers.
+// holds are the requests with which one attempt holds the gates, one for each server. Each sends
+// beats from its beginning to its end, and the server answers them. When one of them ends, the
+// attempt is over: the others would hold up their writers for nothing.
 type holds struct {
 	attempt uint64
 	ctx     context.Context // of the requests
@@ -47,8 +47,8 @@ func newHolds(ctx context.Context, attempt int, members []fanout.Member) *holds 
 	return h
 }
 
-// stop ends all requests and waits for them. Each gate opens with its request, also that of
-// a server that does not answer, since that server hears no beats any more.
+// stop ends all requests and waits for them. Each gate opens with its request. That of a server
+// that does not answer opens, too, because the beats end.
 func (h *holds) stop() {
 	h.cancel(errHoldsOver)
 	h.group.Wait()
@@ -60,6 +60,8 @@ func (h *holds) stop() {
 
 // take asks a server for its gate and returns when the gate is held.
 func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbclient.GateLockRequest) error {
+	// The request goes on after take has returned: it ends when the attempt does, and the gate opens
+	// with it. So it belongs to the holds, and not to the call.
 	one := h.each[m.ID]
 	var once sync.Once // a server that grants twice is wrong, but must not end this process
 	h.group.Go(func() {
@@ -71,7 +73,7 @@ func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbclient
 		select {
 		case <-one.granted:
 			h.lose(err)
-		default: // it is the answer
+		default: // err is the answer
 		}
 	})
 	select {
@@ -84,8 +86,8 @@ func (h *holds) take(ctx context.Context, s Servers, m fanout.Member, r dbclient
 	}
 }
 
-// lost says which servers no longer hold their gate, and why. It is asked before the gates
-// are released.
+// lost returns the servers that do not hold their gate any more, and why. It is called before the
+// gates are released.
 func (h *holds) lost() map[string]string {
 	out := map[string]string{}
 	for id, one := range h.each {
@@ -96,8 +98,8 @@ func (h *holds) lost() map[string]string {
 	return out
 }
 
-// until gives a context that also ends when the server's hold has ended because the server
-// is silent or gone: its answers are not worth waiting for.
+// until returns a context that also ends when the server's hold has ended because the server does
+// not answer: waiting for another answer would take long and bring nothing.
 func (h *holds) until(ctx context.Context, m fanout.Member) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	dead := h.each[m.ID].dead
@@ -109,12 +111,11 @@ func (h *holds) until(ctx context.Context, m fanout.Member) (context.Context, co
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// silentSince is since when a server has been silent when its gate was asked for, over
-// attempts.
+// silentSince has, for each server that is silent, the time since when it is, over attempts.
 type silentSince map[string]time.Time
 
-// tooLong notes whether a server answered, and says whether it has been silent for limit.
-// Then it is not worth another attempt.
+// tooLong notes whether a server answered, and returns whether it has been silent for limit. Then
+// another attempt would fail as well.
 func (s silentSince) tooLong(id string, err error, limit time.Duration) bool {
 	switch {
 	case errors.Is(err, dbclient.ErrSilent):
@@ -131,7 +132,7 @@ func (s silentSince) tooLong(id string, err error, limit time.Duration) bool {
 }
 
 // retryable says whether another attempt may succeed after a gate was not granted with this
-// error, as opposed to a server that refuses or is not there.
+// error. It may not if a server refuses or cannot be reached.
 func retryable(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, apierror.LockTimeout) || errors.Is(err, apierror.GateLost) || errors.Is(err, dbclient.ErrSilent)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
@@ -19,7 +19,7 @@ const unprotectedCut = 30 * time.Second
 // attempt lasts; between two attempts all gates are open.
 func (c *creation) holdInstant(ctx context.Context) error {
 	c.gates = &globalLock{
-		op: c.op, servers: c.by.Servers, members: c.cluster.Members, shards: c.shards, limits: c.by.Limits,
+		op: c.op, servers: c.by.Servers, members: c.cluster.Members, shards: c.shards, timeouts: c.by.Timeouts,
 		first: time.Now(), silent: silentSince{},
 	}
 	if c.by.WithoutLocks {
@@ -43,7 +43,7 @@ func (c *creation) holdInstant(ctx context.Context) error {
 		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), last.Failures())
 }
 
-// tryWindows makes attempts until one succeeds or the time is over; force gives it a second
+// tryWindows makes attempts until one succeeds or the timeout ends. With force it takes a second
 // timeout.
 func (c *creation) tryWindows(ctx context.Context) (held bool, err error) {
 	w := windows{c.request.LockWait, c.request.LockGrowth}
@@ -53,7 +53,7 @@ func (c *creation) tryWindows(ctx context.Context) (held bool, err error) {
 		if held, err = c.gates.attempt(ctx, n, window, c.prepareAgain); held || err != nil {
 			return held, err
 		}
-		if err := wait.For(ctx, min(c.by.Limits.Pause, time.Until(deadline))); err != nil {
+		if err := wait.For(ctx, min(c.by.Timeouts.Pause, time.Until(deadline))); err != nil {
 			return false, err
 		}
 		if time.Until(deadline) > 0 {
@@ -75,11 +75,11 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 	from := time.Now()
 	c.op.Emit(ctx, event.Event{Step: event.Cut})
 	request := dbclient.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
-	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Limits.Answer)
+	answers, err := c.gates.askCuts(ctx, request, unprotectedCut+c.by.Timeouts.Answer)
 	if err != nil {
 		return err
 	}
-	c.gates.statements, _ = statementsOf(c.shards, answers) // what is not known is not certified
+	c.gates.statements, _ = statementsOf(c.shards, answers) // shards without a statement are not certified
 	c.gates.instant = certificate.Instant{LockMode: certificate.LockModeNone, From: c.op.Since(from), To: c.op.Since(time.Now())}
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
@@ -17,8 +17,8 @@ import (
 	"stasis/internal/wait"
 )
 
-// readPlan is step 2. Plan is frozen since the lock's index, so it is that of the lock's
-// index whenever it is read. It says who takes part.
+// readPlan is step 2. Plan is frozen since the lock's index, so whenever it is read it is the
+// Plan of that index. Its DB servers take part in the backup.
 func (c *creation) readPlan(ctx context.Context) error {
 	c.op.Emit(ctx, event.Event{Step: event.PlanDump})
 	var err error
@@ -35,7 +35,7 @@ func (c *creation) readPlan(ctx context.Context) error {
 	if c.sealed.dumpSHA256, err = certificate.Hash(dump); err != nil {
 		return fmt.Errorf("hash agency dump: %w", err)
 	}
-	c.pending = &pending{op: c.op, servers: c.by.Servers, members: c.cluster.Members, limits: c.by.Limits}
+	c.pending = &pending{op: c.op, servers: c.by.Servers, members: c.cluster.Members, timeouts: c.by.Timeouts}
 	plan, err := topology.ParseDump(dump.Dump)
 	if err != nil {
 		return err
@@ -51,9 +51,9 @@ func (c *creation) newID() string {
 	return c.moment.ID(c.request.Label)
 }
 
-// makeUnique makes the id unique; under the lock no other can be committed. As long as
-// another backup has the id, or a committed one has its second, it takes the next second
-// and tells the lock's holder record.
+// makeUnique makes the id unique. Under the lock no other backup can be committed. While another
+// backup has the id, or a committed one has its second, makeUnique takes the next second and
+// writes the new id into the holder's record.
 func (c *creation) makeUnique(ctx context.Context) error {
 	for {
 		taken, err := c.taken(ctx)
@@ -73,8 +73,8 @@ func (c *creation) makeUnique(ctx context.Context) error {
 	}
 }
 
-// taken asks the records of the agency and every server's pieces. It is also the first
-// request to every server: a server that is down is noticed here.
+// taken looks for the id in the agency's records and in every server's pieces. It sends the first
+// request to every server, so it finds out if one is down.
 func (c *creation) taken(ctx context.Context) (bool, error) {
 	if _, buried := c.cluster.Tombstones[c.op.ID]; buried {
 		return true, nil
@@ -84,7 +84,7 @@ func (c *creation) taken(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 	}
-	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Limits.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+	lists := fanout.Ask(ctx, c.cluster.Members, c.by.Timeouts.Answer, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 		return piece.List(ctx, c.by.Servers, m, dbclient.ListRequest{IDs: []string{c.op.ID}})
 	})
 	if err := fanout.FirstError(lists); err != nil {
@@ -98,17 +98,17 @@ func (c *creation) taken(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// needed says what a DB server is needed for that does not answer.
+// needed is why the error of one DB server ends the backup.
 const needed = "all DB servers are needed for a backup"
 
-// prepareAll is step 3. From here on the servers have something of the backup.
+// prepareAll is step 3. From here on the servers have a piece of the backup.
 func (c *creation) prepareAll(ctx context.Context) error {
 	c.op.Undo.Push("pieces", c.pending.abandon)
 	return fanout.Unavailable(needed, c.prepareUntil(ctx, c.lockDeadline()))
 }
 
-// prepareUntil prepares all servers. The end of the lock phase bounds it, since Plan is
-// frozen meanwhile.
+// prepareUntil prepares all servers. The end of the lock phase bounds it, because Plan is frozen
+// meanwhile.
 func (c *creation) prepareUntil(ctx context.Context, end time.Time) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, end,
 		apierror.New(apierror.ClusterTimeout, "the timeout of %v was over before all DB servers were prepared", c.request.Timeout))
@@ -116,9 +116,9 @@ func (c *creation) prepareUntil(ctx context.Context, end time.Time) error {
 	return c.pending.prepare(ctx)
 }
 
-// prepareAgain follows a missed cut. The cuts that were made are of no use without it, and
-// what made a cut late has to be flushed first. If the lock phase is over, and the backup
-// goes on neither by force nor without the lock, there is nothing to flush for.
+// prepareAgain follows a missed cut. The other cuts are useless without it, and what made it late
+// must be flushed before the next attempt. If the lock phase is over, and the backup goes on
+// neither by force nor without the lock, no attempt follows, and prepareAgain flushes nothing.
 func (c *creation) prepareAgain(ctx context.Context) error {
 	if err := c.pending.drop(ctx); err != nil {
 		return fmt.Errorf("drop the pieces of a missed cut: %w", err)

@@ -5,19 +5,14 @@ import (
 
 	"github.com/google/uuid"
 
-	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
+	"stasis/internal/backupname"
 )
 
-// Defaults and bounds of a Request.
-const (
-	DefaultLockWait   = 500 * time.Millisecond
-	DefaultLockGrowth = 1.1
-
-	maxLockGrowth = 100
-)
+// maxLockGrowth bounds the growth of a Request.
+const maxLockGrowth = 100
 
 // Request asks for a backup. Zero fields take their default.
 //
@@ -26,10 +21,10 @@ const (
 // Deadline, if it is set, bounds everything up to the commit. The first attempt to hold
 // all gates waits for LockWait; each later one LockGrowth times as long as the one before.
 //
-// Force goes on trying for another Timeout. (In this version there are no stream
-// transactions that it could abort: single writes hold a gate up, and they end by
-// themselves.) AllowInconsistent goes on without the global lock if that cannot be
-// acquired, and marks the backup for ever.
+// Force goes on trying for another Timeout. (This version has no stream transactions that it
+// could abort. Only single writes hold a gate up, and they end soon.) With AllowInconsistent
+// the backup goes on without the global lock if that cannot be acquired, and is marked as
+// potentially inconsistent for ever.
 type Request struct {
 	Label             string // "" means a random one
 	Timeout           time.Duration
@@ -40,38 +35,29 @@ type Request struct {
 	LockGrowth        float64
 }
 
-// checked is the request with its defaults.
+// checked returns the request with its defaults, or an error if it is not valid.
 func (r Request) checked() (Request, error) {
 	if r.Label == "" {
 		r.Label = uuid.NewString()
 	}
-	if err := backupid.CheckLabel(r.Label); err != nil {
+	if err := backupname.CheckLabel(r.Label); err != nil {
 		return r, err
 	}
 	r.Timeout = operation.Timeout(r.Timeout)
 	if r.LockWait <= 0 {
-		r.LockWait = DefaultLockWait
+		r.LockWait = client.DefaultLockWait
 	}
 	if r.Deadline < 0 {
 		return r, operation.BadDeadline("create")
 	}
 	if r.LockGrowth == 0 {
-		r.LockGrowth = DefaultLockGrowth
+		r.LockGrowth = client.DefaultLockGrowth
 	}
 	if !(r.LockGrowth >= 1 && r.LockGrowth <= maxLockGrowth) {
-		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: must be between 1 and %d", r.LockGrowth, maxLockGrowth)
+		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: want 1 to %d", r.LockGrowth, maxLockGrowth)
 	}
 	return r, nil
 }
 
 // Result is the answer to a create.
-type Result struct {
-	ID                      string                 `json:"id"`
-	PotentiallyInconsistent bool                   `json:"potentiallyInconsistent"`
-	SizeInBytes             int64                  `json:"sizeInBytes"`
-	NrFiles                 int                    `json:"nrFiles"`
-	NrDBServers             int                    `json:"nrDBServers"`
-	DateTime                string                 `json:"datetime"`
-	LockReport              certificate.LockReport `json:"lockReport"`
-	Unpublished             []string               `json:"unpublished,omitempty"` // DB servers that will publish their piece later, by themselves
-}
+type Result = client.CreateResult

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
@@ -24,7 +24,7 @@ func (c *creation) link(ctx context.Context) error {
 	}
 	answers := fanout.Ask(ctx, c.cluster.Members, 0, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.Piece, error) {
 		start := time.Now()
-		p, err := fanout.WhileItProgresses(ctx, c.by.Limits.Stall, m, func(ctx context.Context) (dbclient.Piece, error) {
+		p, err := fanout.WhileItProgresses(ctx, c.by.Timeouts.Stall, m, func(ctx context.Context) (dbclient.Piece, error) {
 			return c.by.Servers.Link(ctx, m.Target, request)
 		})
 		if err == nil {
@@ -38,19 +38,19 @@ func (c *creation) link(ctx context.Context) error {
 	c.pieces = make(map[string]dbclient.Piece, len(answers))
 	for _, a := range answers {
 		if a.Value.ServerID != a.ID {
-			return fmt.Errorf("%s: the piece says it was made by %q", a.ID, a.Value.ServerID)
+			return fmt.Errorf("%s: its piece names %q as the server that made it", a.ID, a.Value.ServerID)
 		}
 		c.pieces[a.ID] = a.Value
 	}
 	return nil
 }
 
-// verify is step 8: the certificate must hold. With allowInconsistent the gates' part of it
-// may fail; the pieces were marked before they were linked.
+// verify is the first half of step 8: the certificate must hold. For a backup that is marked as
+// potentially inconsistent the evidence of the gates may fail.
 func (c *creation) verify(ctx context.Context) error {
 	cert := c.certify()
 	if problems := c.doubts(cert); len(problems) > 0 && !failpoint.Off("verify-before-commit") {
-		return apierror.New(apierror.BackupCreate, "the backup does not hold: %s", strings.Join(problems, "; "))
+		return apierror.New(apierror.BackupCreate, "the certificate of the backup does not hold: %s", strings.Join(problems, "; "))
 	}
 	raw, err := cert.Encode()
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *creation) verify(ctx context.Context) error {
 	return nil
 }
 
-// doubts is what does not fit between certificate, pieces and Plan.
+// doubts returns how certificate, pieces and Plan contradict each other.
 func (c *creation) doubts(cert *certificate.Certificate) []string {
 	problems := append(cert.PieceProblems(c.pieces), cert.PlanProblems(c.shards)...)
 	if !c.marked {
@@ -73,7 +73,7 @@ func (c *creation) doubts(cert *certificate.Certificate) []string {
 	return problems
 }
 
-// certify writes the evidence down.
+// certify makes the certificate of the evidence.
 func (c *creation) certify() *certificate.Certificate {
 	cert := &certificate.Certificate{
 		Format: certificate.Format, ID: c.op.ID, DateTime: c.moment.DateTime(), Nonce: c.op.Nonce,
@@ -102,10 +102,11 @@ func (c *creation) certify() *certificate.Certificate {
 	return cert
 }
 
-// seal stores the certificate in every piece, so that every committed backup has it.
+// seal is the second half of step 8: it stores the certificate in every piece, so that every
+// committed backup has it.
 func (c *creation) seal(ctx context.Context) error {
 	request := dbclient.SealRequest{ID: c.op.ID, Nonce: c.op.Nonce, Certificate: c.sealed.certificate}
-	err := fanout.Tell(ctx, c.cluster.Members, c.by.Limits.Stall, func(ctx context.Context, m fanout.Member) error {
+	err := fanout.Tell(ctx, c.cluster.Members, c.by.Timeouts.Stall, func(ctx context.Context, m fanout.Member) error {
 		return c.by.Servers.Seal(ctx, m.Target, request)
 	})
 	if err == nil {

@@ -13,9 +13,9 @@ import (
 // cuts are the answers of all servers to the request for their cut.
 type cuts = []fanout.Answer[dbclient.CutResponse]
 
-// statementsOf takes what the leaders stated with their cuts, about shards that are in Plan
-// and that Plan has them lead. problems says, by shard, why a shard has no statement, or
-// one that its other replicas contradict: then the attempt has failed.
+// statementsOf returns what the leaders stated with their cuts, about shards that they lead by
+// Plan. problems says, by shard, why a shard has no statement, or why another replica contradicts
+// it. If there are problems, the attempt has failed.
 func statementsOf(planned map[string]topology.Shard, answers cuts) (all map[string]dbclient.ShardStatement, problems map[string]string) {
 	all, problems = map[string]dbclient.ShardStatement{}, map[string]string{}
 	from := map[string]dbclient.CutResponse{}
@@ -48,7 +48,7 @@ func statementsOf(planned map[string]topology.Shard, answers cuts) (all map[stri
 		all[name] = st
 		for _, id := range st.InSync {
 			if log := from[id].Logs[name]; id != p.Servers[0] && log < st.Last.Seq {
-				problems["a follower of "+p.Label()] = fmt.Sprintf("%s is in sync, and has its log up to %d of %d: it has just been started", cmp.Or(names[id], id), log, st.Last.Seq)
+				problems["a follower of "+p.Label()] = fmt.Sprintf("%s is in sync, but its log ends at %d of %d: it was just started", cmp.Or(names[id], id), log, st.Last.Seq)
 			}
 		}
 	}

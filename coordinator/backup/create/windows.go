@@ -7,8 +7,8 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// windows says how long each attempt waits for the gates: the n-th (from 1) first·growthⁿ⁻¹,
-// but no longer than a DB server lets its writers queue.
+// windows has the lengths of the windows, in which an attempt waits for the gates: that of the
+// n-th attempt (from 1) is first·growthⁿ⁻¹, but at most as long as a DB server lets writers queue.
 type windows struct {
 	first  time.Duration
 	growth float64

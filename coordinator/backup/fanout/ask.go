@@ -60,12 +60,11 @@ func Silently(f func(context.Context, Member) error) func(context.Context, Membe
 // AnyError is true for every error.
 func AnyError(error) bool { return true }
 
-// FirstError is the error that came first. Later ones may only say that the first cut them
-// off.
+// FirstError returns the earliest error. Later ones may only say that the first cancelled them.
 func FirstError[T any](answers []Answer[T]) error { return FirstOf(answers, AnyError) }
 
-// FirstOf is the first error for which kind is true. One that says "cancelled" comes after
-// all others.
+// FirstOf returns the earliest error for which kind is true. An error that says "cancelled" comes
+// after all others.
 func FirstOf[T any](answers []Answer[T], kind func(error) bool) error {
 	failed := slices.DeleteFunc(slices.Clone(answers), func(a Answer[T]) bool { return a.Err == nil || !kind(a.Err) })
 	if len(failed) == 0 {
@@ -82,7 +81,7 @@ func FirstOf[T any](answers []Answer[T], kind func(error) bool) error {
 	}).Err
 }
 
-// AllErrors joins the errors of all members; nil if there are none.
+// AllErrors joins the errors of all members. It returns nil if none failed.
 func AllErrors[T any](answers []Answer[T]) error {
 	var errs []error
 	for _, a := range answers {

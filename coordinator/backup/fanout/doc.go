@@ -1,8 +1,7 @@
-// Package fanout asks all DB servers of a cluster at once and waits for every answer. It
-// knows how to ask, not what: the caller passes the request as a function.
+// Package fanout asks all DB servers of a cluster at once and waits for every answer. The caller
+// passes the request as a function.
 //
-// Ask collects answers, Tell is for requests without one. An error always names its
-// server, by both its names: Silent, Stalled and others are MemberErrors, and any other
-// error gets the name in front. WhileItProgresses bounds long work by progress, not by
-// time.
+// Ask collects answers; Tell is for requests without one. An error always names its server by both
+// its names: a memberError does so itself, any other error gets the name in front.
+// [WhileItProgresses] bounds long work by its progress instead of its time.
 package fanout

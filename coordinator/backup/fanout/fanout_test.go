@@ -115,7 +115,7 @@ func TestWorkIsBoundedByProgress(t *testing.T) {
 					return
 				}
 				require.ErrorContains(t, err, c.says)
-				var named MemberError
+				var named memberError
 				require.ErrorAs(t, err, &named)
 				require.Equal(t, "PRMR-1", named.MemberID())
 			})

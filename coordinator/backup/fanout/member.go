@@ -17,7 +17,7 @@ type Member struct {
 	Target dbclient.Target
 }
 
-// Address is where the member is reached, as people write it.
+// Address returns the host and port of the member.
 func (m Member) Address() string { return strings.TrimPrefix(m.Target.URL, "http://") }
 
 // IDs are the ids of the members, in their order.
@@ -29,14 +29,14 @@ func IDs(members []Member) []string {
 	return out
 }
 
-// MemberError is an error that names its DB server itself and says what to do about it.
-type MemberError interface {
+// memberError is an error that names its DB server itself and says what to do about it.
+type memberError interface {
 	error
 	MemberID() string
 }
 
-// silent is the error of a member that does not answer. How that was noticed is for
-// errors.Is and the log; a reader needs the server and what to do.
+// silent is the error of a member that does not answer. Its text names the server and what to do;
+// how the silence was noticed is for errors.Is and the log.
 type silent struct {
 	Member
 	cause error
@@ -50,9 +50,9 @@ func (e *silent) MemberID() string { return e.ID }
 
 func (e *silent) Unwrap() error { return e.cause }
 
-// Explain makes the error of a request to the member name it.
+// Explain adds the member to the error of a request to it.
 func (m Member) Explain(err error) error {
-	var known MemberError
+	var known memberError
 	switch {
 	case errors.As(err, &known):
 		return err
@@ -62,20 +62,20 @@ func (m Member) Explain(err error) error {
 	return fmt.Errorf("%s: %w", m.Name, err)
 }
 
-// Unreachable says whether an error means that no answer came, as opposed to a bad one.
+// Unreachable says whether an error means that no answer arrived. The answer may be an error, too.
 func Unreachable(err error) bool {
 	return errors.Is(err, apierror.ConnectionLost) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Unavailable turns the error of a member that is needed into apierror.ServiceUnavailable,
-// with the server's id in its Extra: nothing has been done yet, so the client may try
-// again. what says what the member is needed for. Other errors stay as they are.
-func Unavailable(what string, err error) error {
-	var m MemberError
+// Unavailable turns the error of a member into [apierror.ServiceUnavailable], with the server's id in
+// its Extra: nothing has been done yet, so the client may try again. why says why the member is
+// needed. Other errors stay as they are.
+func Unavailable(why string, err error) error {
+	var m memberError
 	if !errors.As(err, &m) {
 		return err
 	}
-	e := apierror.New(apierror.ServiceUnavailable, "%s: %w", what, err)
+	e := apierror.New(apierror.ServiceUnavailable, "%s: %w", why, err)
 	e.Extra = map[string]any{"server": m.MemberID()}
 	return e
 }

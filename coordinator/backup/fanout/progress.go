@@ -11,7 +11,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// stalled is the error of a member that answers and gets nothing done.
+// stalled is the error of a member that answers and makes no progress.
 type stalled struct {
 	Member
 	after time.Duration
@@ -44,10 +44,10 @@ type watch struct {
 	last  dbclient.Progress
 }
 
-// WhileItProgresses does long work on a member. The work may take as long as it takes, but
-// is cancelled when the member reports no progress for limit, or is not heard for limit.
-// Progress is something that its file system got done: bytes, files, syncs. The error
-// says which of the two it was; if ctx ends first, it says what the member was doing.
+// WhileItProgresses does long work on a member. The work has no time limit, but it is cancelled
+// when the member reports no progress for limit, or does not answer for limit. Progress is what
+// its file system has done: bytes, files, syncs. The error says which of the two happened. If ctx
+// ends first, the error says what the member was doing.
 func WhileItProgresses[A any](ctx context.Context, limit time.Duration, m Member, call func(context.Context) (A, error)) (A, error) {
 	bounded := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -71,6 +71,7 @@ func (w *watch) note(now dbclient.Progress) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard = true
+	// The same report again proves that the process runs, and that it gets nothing done.
 	if now != w.last {
 		w.last, w.heard = now, false
 		w.timer.Reset(w.limit)

@@ -1,8 +1,8 @@
-// Package list says which backups there are.
+// Package list lists the backups of a cluster.
 //
-// A list asks every DB server for its pieces and the agency for its records, and puts both
-// together. It answers although servers are down, or the agency is: an operator needs it
-// most then. A backup that is being deleted is in it as a whole or not at all.
+// It asks every DB server for its pieces and the agency for its records, and combines both. It
+// answers although servers or the agency are down: operators need the list most then. A backup
+// that is being deleted is in the list completely or not at all.
 package list
 
 import (
@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/agency/keys"
+	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -34,12 +36,12 @@ type Lister struct {
 	Log      hclog.Logger
 }
 
-// List says which backups there are, complete or not. It names a DB server that does not
-// answer in time in Unreachable, and counts its pieces as missing. It leaves out a backup
-// that is being downloaded until that is whole.
+// List returns the backups, complete or not. A DB server that does not answer in time is in
+// Unreachable, and its pieces count as missing. List leaves out a backup that is being downloaded
+// until all its pieces have arrived.
 //
-// apierror.BackupServersMissing: no DB server answers. apierror.NotFound: there is no
-// backup with one of the ids that were asked for.
+// [apierror.BackupServersMissing]: no DB server answers. [apierror.NotFound]: no backup has one of the
+// ids in the request.
 func (l *Lister) List(ctx context.Context, r Request) (Result, error) {
 	ctx, leave, err := l.Life.Enter(ctx)
 	if err != nil {
@@ -84,9 +86,9 @@ func (l *Lister) List(ctx context.Context, r Request) (Result, error) {
 	return result, nil
 }
 
-// pieces reads the cluster, and then asks its servers. If a backup was deleted meanwhile,
-// it does so again: otherwise a part of that backup might be in the list. latest says
-// whether the cluster is at least as new as the call.
+// pieces reads the cluster, and then asks its servers. If a backup was deleted meanwhile, pieces
+// begins again: otherwise a part of that backup could be in the list. latest says whether the
+// cluster is at least as new as the call.
 func (l *Lister) pieces(ctx context.Context, ids []string) (c *topology.Cluster, latest bool, lists piece.Lists, err error) {
 	for try := 0; ; try++ {
 		if c, latest, err = l.Clusters.Known(ctx); err != nil {
@@ -111,8 +113,8 @@ func (l *Lister) pieces(ctx context.Context, ids []string) (c *topology.Cluster,
 	}
 }
 
-// listedIDs are the ids of all pieces, and of all backups on record: one that is not
-// published yet, or whose servers are all gone, exists nevertheless.
+// listedIDs returns the ids of all pieces and of all backups on record: a backup that is not
+// published yet, or whose servers are all down, exists all the same.
 func listedIDs(lists piece.Lists, commits map[string]keys.Commit) []string {
 	all := slices.Collect(maps.Keys(commits))
 	for _, l := range lists {
@@ -123,14 +125,14 @@ func listedIDs(lists piece.Lists, commits map[string]keys.Commit) []string {
 	return topology.SortedSet(all)
 }
 
-// entryOf puts the pieces of one backup together. It is available if a restore would find
-// all of them, and a server for each. ArangoDB demands as many servers as pieces; a restore
-// here gives an empty engine to servers that have joined since.
+// entryOf makes the entry of one backup from its pieces. The backup is available if a restore would
+// find all of them, and a server for each. ArangoDB 3.12 requires as many servers as pieces; a
+// restore here gives an empty engine to servers that have joined since.
 func entryOf(id string, set *piece.Set, record keys.Commit, servers int) Entry {
 	e := Entry{
-		ID: id, DateTime: record.DateTime, NrDBServers: len(record.Servers), Keys: []Key{},
+		ID: id, DateTime: record.DateTime, NrDBServers: len(record.Servers), Keys: []certificate.Key{},
 		NrPiecesPresent: len(set.Pieces), PotentiallyInconsistent: record.PotentiallyInconsistent,
-		Notes: Notes{Kind: set.Kind(), Missing: set.Missing(record.Servers)},
+		BackupNotes: client.BackupNotes{Kind: set.Kind(), Missing: set.Missing(record.Servers)},
 	}
 	alike := true
 	for _, source := range slices.Sorted(maps.Keys(set.Pieces)) {
@@ -142,8 +144,8 @@ func entryOf(id string, set *piece.Set, record keys.Commit, servers int) Entry {
 		e.PotentiallyInconsistent = e.PotentiallyInconsistent || p.PotentiallyInconsistent
 		e.CountIncludesFilesOnly = p.CountIncludesFilesOnly
 		for _, k := range p.Keys {
-			if key := (Key{k.SHA256}); !slices.Contains(e.Keys, key) {
-				e.Keys = append(e.Keys, key)
+			if !slices.Contains(e.Keys, k) {
+				e.Keys = append(e.Keys, k)
 			}
 		}
 	}

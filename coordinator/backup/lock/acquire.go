@@ -12,14 +12,14 @@ import (
 	"stasis/event"
 )
 
-// Acquire acquires the lock for op. Until deadline it waits for another holder to release
-// it, and for pending jobs of the supervision to end; then it fails with
-// apierror.BackupCreate, naming what is in the way. Before each attempt newID gives the
-// operation its id. The context that Acquire returns ends when the lock is lost. The
-// caller calls Stop.
+// Acquire acquires the lock for op. Until deadline it waits for another holder to release the
+// lock, and for pending jobs of the supervision to end. Then it fails with
+// apierror.BackupCreate and names the holder or the job. Before each attempt newID makes the id
+// of the operation. The context that Acquire returns ends when the lock is lost. The caller
+// calls Stop.
 //
-// The lock is on the undo list from before the first attempt: an attempt may have
-// succeeded although its answer was lost.
+// Acquire puts the lock on the undo list before the first attempt: an attempt may have succeeded
+// although its answer was lost.
 func (k *Locker) Acquire(ctx context.Context, op *operation.Operation, deadline time.Time, newID func() string) (context.Context, *Lock, error) {
 	l := &Lock{locker: k, op: op}
 	op.Undo.Push("agency lock", l.Release)
@@ -33,7 +33,7 @@ func (k *Locker) Acquire(ctx context.Context, op *operation.Operation, deadline 
 			return l.keepAlive(ctx, asked), l, nil
 		}
 		if !errors.Is(err, agencyclient.ErrPrecondition) {
-			return nil, nil, operation.AgencyError(fmt.Errorf("take the agency lock: %w", err))
+			return nil, nil, operation.AgencyError(fmt.Errorf("acquire the agency lock: %w", err))
 		}
 		if err := l.await(ctx, deadline); err != nil {
 			return nil, nil, err
@@ -41,9 +41,9 @@ func (k *Locker) Acquire(ctx context.Context, op *operation.Operation, deadline 
 	}
 }
 
-// write writes the lock and its holder if there is no lock and no pending job: a pending
-// job could not go on while Plan is frozen. If the answer is lost, write looks the nonce
-// up.
+// write writes the lock and its holder, if no lock exists and no job is pending: a pending job
+// could not go on while Plan is frozen. If the answer is lost, write looks for the nonce in the
+// agency.
 func (l *Lock) write(ctx context.Context, deadline time.Time) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
 	defer cancel()
@@ -67,17 +67,16 @@ func (l *Lock) write(ctx context.Context, deadline time.Time) (err error) {
 		return err
 	}
 	l.mark = root.At(keys.HotBackupCreate).Text()
-	l.index, err = l.beat(ctx, 1) // the lock is ours; another write gives an index after it
+	l.index, err = l.beat(ctx, 1) // the lock is ours; another write returns an index after it
 	return err
 }
 
-// wireTime is the moment d from now, as ArangoDB's clients read it.
+// wireTime returns the time that is d after now, as ArangoDB's clients read it.
 func wireTime(d time.Duration, now time.Time) string {
 	return now.Add(d).UTC().Format(time.RFC3339)
 }
 
-// await waits until nothing is in the way of the lock. At the deadline its error names
-// what is.
+// await waits until the lock can be acquired. At the deadline its error names what prevents it.
 func (l *Lock) await(ctx context.Context, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

@@ -15,13 +15,13 @@ import (
 // renews it three times as often; the announcement of one that has died expires.
 const AnnouncedFor = 6 * time.Second
 
-// waitingKey is where the operation announces that it waits.
+// waitingKey is the key at which the operation announces that it waits.
 func (l *Lock) waitingKey() string { return keys.HotBackupWaiting + "/" + l.op.Nonce }
 
-// announcing tells the supervision, for as long as the operation waits, to begin no job
-// that would stay pending. Otherwise a cluster that is being rearranged could never be
-// backed up. stop ends the renewing. The last announcement stays while the operation tries
-// to acquire the lock; the transaction that acquires the lock deletes it.
+// announcing tells the supervision, while the operation waits, to begin no job that would stay
+// pending. Otherwise a cluster whose shards are moved all the time could never be backed up. stop
+// ends the renewals. The last announcement stays while the operation tries to acquire the lock;
+// the transaction that acquires the lock deletes it.
 func (l *Lock) announcing(ctx context.Context) (stop func()) {
 	if !l.announced {
 		l.announced = true
@@ -38,8 +38,8 @@ func (l *Lock) announcing(ctx context.Context) (stop func()) {
 	return func() { cancel(); renewing.Wait() }
 }
 
-// announce writes the announcement once. If that fails, the operation may wait longer; it
-// is no error.
+// announce writes the announcement once. A failure is not an error: the operation may only wait
+// longer.
 func (l *Lock) announce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, AnnouncedFor/3)
 	defer cancel()
@@ -47,7 +47,7 @@ func (l *Lock) announce(ctx context.Context) {
 		Ops: map[string]any{l.waitingKey(): agencyclient.SetFor(l.holder(l.op.Began), AnnouncedFor)},
 	})
 	if err != nil && ctx.Err() == nil {
-		l.op.Log.Debug("wait for the agency lock not announced", "error", err)
+		l.op.Log.Debug("cannot announce that a backup waits for the agency lock", "error", err)
 	}
 }
 

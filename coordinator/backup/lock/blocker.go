@@ -16,7 +16,7 @@ func free(s agencyclient.Snapshot) bool {
 	return !s.Root.At(keys.HotBackupCreate).Exists() && s.Root.At(keys.TargetPending).Len() == 0
 }
 
-// blocker is what is in the way of the lock.
+// blocker is what prevents that the lock is acquired.
 type blocker struct {
 	label string
 	extra map[string]any
@@ -47,7 +47,7 @@ func blockerOf(s agencyclient.Snapshot) blocker {
 		return blocker{label: "nothing is in the way any more"}
 	}
 	first := slices.MinFunc(jobs, func(a, b keys.Job) int {
-		switch { // a job about a shard says more than the parent that waits for it
+		switch { // a job about a shard tells more than the parent that waits for it
 		case a.Shard == "" && b.Shard != "":
 			return 1
 		case a.Shard != "" && b.Shard == "":

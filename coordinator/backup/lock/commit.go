@@ -13,14 +13,13 @@ import (
 	"stasis/internal/wait"
 )
 
-// Commit writes the transaction that is the operation's commit point, and finds out
-// whether it was applied. applied says so of a tree that has what is below keys.HotBackup.
-// Commit does not end with ctx: once the transaction is sent, its answer is worth waiting
-// for.
+// Commit writes the transaction that is the operation's commit point, and finds out whether it
+// was applied. applied decides that from a tree that has what is below [keys.HotBackup]. Commit does
+// not end with ctx: once the transaction is sent, its answer must be awaited.
 //
-// nil: committed. ErrLost: not committed, and it cannot be any more. An error that matches
-// operation.ErrOutcomeUnknown: it may be committed. Any other: not committed. Commit clears
-// the operation's undo list when the commit has happened, and when it may have.
+// nil: committed. [ErrLost]: not committed, and it cannot be any more. An error that matches
+// [operation.ErrOutcomeUnknown]: it may be committed. Any other: not committed. Commit clears the
+// operation's undo list when the commit has happened, and when it may have happened.
 func (l *Lock) Commit(ctx context.Context, tx agencyclient.Tx, applied func(root *agencyclient.Node) bool) error {
 	if err := failpoint.Hit(ctx, "coordinator/backup/lock/commit", l.locker.Coordinator); err != nil {
 		return err
@@ -45,8 +44,8 @@ func (l *Lock) Commit(ctx context.Context, tx agencyclient.Tx, applied func(root
 			l.op.Undo.Clear()
 		}
 		return &apierror.Error{
-			Num: apierror.ServiceUnavailable, Cause: errors.Join(operation.ErrOutcomeUnknown, err, askErr),
-			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v); the DB servers will decide by what the agency says", l.op.ID, err, askErr),
+			Num: apierror.ServiceUnavailable, Extra: map[string]any{apierror.Outcome: apierror.OutcomeUnknown}, Cause: errors.Join(operation.ErrOutcomeUnknown, err, askErr),
+			Message: fmt.Sprintf("the outcome of the commit of %s is unknown (%v; %v): the DB servers complete or undo it when they reach the agency", l.op.ID, err, askErr),
 		}
 	case done:
 		l.op.Undo.Clear()
@@ -57,9 +56,9 @@ func (l *Lock) Commit(ctx context.Context, tx agencyclient.Tx, applied func(root
 	return operation.AgencyError(fmt.Errorf("commit: %w", err))
 }
 
-// outcome finds out whether a commit transaction was applied. If it was not although the
-// lock is still ours, the transaction may yet arrive. So outcome releases the lock, after
-// which the transaction cannot be applied any more, and reads again.
+// outcome finds out whether a commit transaction was applied. If it was not, and the lock is still
+// ours, the transaction may still arrive. So outcome releases the lock, after which the
+// transaction cannot be applied any more, and reads again.
 func (l *Lock) outcome(ctx context.Context, applied func(root *agencyclient.Node) bool) (bool, error) {
 	var err error
 	for try := 0; ; try++ {
@@ -77,7 +76,7 @@ func (l *Lock) outcome(ctx context.Context, applied func(root *agencyclient.Node
 			return false, nil
 		}
 		if err = l.locker.Release(ctx, l.op.Nonce); err == nil {
-			err = errors.New("the lock was released but is still there")
+			err = errors.New("the lock was released and still exists")
 		}
 	}
 }

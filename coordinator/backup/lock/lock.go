@@ -14,8 +14,8 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// Agency is where the lock is. Write returns the index of the applied transaction, or an
-// error that matches one of that package's sentinels; Read is linearizable.
+// Agency has the lock. Write returns the index of the applied transaction, or an error that
+// matches one of that package's sentinels. Read is linearizable.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
@@ -27,9 +27,9 @@ type Cache interface {
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// ErrLost is the error of an operation whose lock is gone before it was committed: the
-// supervision removed it after its lease, or an operator did. What was done under the lock
-// cannot be committed.
+// ErrLost is the error of an operation whose lock was removed before it was committed, by the
+// supervision after the lease or by an operator. What was done under the lock cannot be
+// committed.
 var ErrLost = apierror.New(apierror.BackupCreate, "the agency lock was lost before the operation was committed")
 
 // Locker acquires the agency lock. It keeps no state; any goroutine may use it.
@@ -50,7 +50,7 @@ type Lock struct {
 	index     uint64
 	announced bool
 
-	end  context.CancelCauseFunc // of the renewing
+	end  context.CancelCauseFunc // of the renewals
 	done sync.WaitGroup
 }
 
@@ -60,9 +60,9 @@ func (l *Lock) Index() uint64 { return l.index }
 // Nonce is the operation's nonce, which the holder's record has.
 func (l *Lock) Nonce() string { return l.op.Nonce }
 
-// Precondition is that the lock is this one and always was. It needs both: the lock itself
-// freezes Plan, and an operator may have removed it and left the holder's record (which the
-// supervision removes later).
+// Precondition requires that the lock is this one and always was. It has two parts: the lock
+// itself freezes Plan, and an operator may have removed it and left the holder's record (which
+// the supervision removes later).
 func (l *Lock) Precondition() map[string]any {
 	pre := map[string]any{keys.HotBackupNonce: agencyclient.Old(l.op.Nonce), keys.HotBackupCreate: agencyclient.Old(l.mark)}
 	if failpoint.Off("lock-is-ours") {
@@ -81,8 +81,8 @@ func (l *Lock) Release(ctx context.Context) error {
 	return l.locker.Release(ctx, l.op.Nonce)
 }
 
-// Release deletes the lock whose holder has this nonce, and no other. It is no error if
-// there is none.
+// Release deletes the lock whose holder has this nonce, and no other. If that lock does not exist,
+// Release returns nil.
 func (k *Locker) Release(ctx context.Context, nonce string) error {
 	_, err := k.Agency.Write(ctx, agencyclient.Tx{
 		Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()},
@@ -94,8 +94,8 @@ func (k *Locker) Release(ctx context.Context, nonce string) error {
 	return fmt.Errorf("release the agency lock: %w", err)
 }
 
-// Stop ends the renewing and waits for it. It does not release the lock. A nil Lock, which
-// was never acquired, needs no Stop.
+// Stop ends the renewals and waits for them. It does not release the lock. On a nil Lock, which
+// was never acquired, it does nothing.
 func (l *Lock) Stop() {
 	if l != nil && l.end != nil {
 		l.end(context.Canceled)
@@ -103,7 +103,7 @@ func (l *Lock) Stop() {
 	}
 }
 
-// holder is what the agency keeps about the operation.
+// holder returns the record of the operation in the agency.
 func (l *Lock) holder(since time.Time) keys.Holder {
 	return keys.Holder{
 		ID: l.op.ID, Operation: l.op.Name, Coordinator: l.locker.Coordinator, RebootID: l.locker.RebootID(), Nonce: l.op.Nonce,

@@ -12,8 +12,8 @@ import (
 	"stasis/internal/wait"
 )
 
-// beat renews the lock, if it is still this one, and tells the agency the operation's
-// phase. It returns the index of the agency.
+// beat renews the lock, if it is still this one, and writes the operation's phase. It returns the
+// index of the agency.
 func (l *Lock) beat(ctx context.Context, n uint64) (uint64, error) {
 	ops := map[string]any{keys.HotBackupBeat: agencyclient.Set(n)}
 	if phase := l.op.Phase(); phase != "" {
@@ -22,12 +22,12 @@ func (l *Lock) beat(ctx context.Context, n uint64) (uint64, error) {
 	return l.locker.Agency.Write(ctx, agencyclient.Tx{Ops: ops, Pre: l.Precondition()})
 }
 
-// keepAlive renews the lock every third of its lease until Stop. The lease counts from
-// when the lock was asked for. The context that keepAlive returns ends when the lock is
-// lost, or was not renewed in time.
+// keepAlive renews the lock every third of its lease until Stop. The lease begins when the lock was
+// asked for. The context that keepAlive returns ends when the lock is lost, or when no renewal
+// succeeds for a lease.
 func (l *Lock) keepAlive(ctx context.Context, asked time.Time) context.Context {
 	work, end := context.WithCancelCause(ctx)
-	renewing, stop := context.WithCancel(context.WithoutCancel(ctx)) // also while things are undone
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx)) // it goes on during an undo
 	l.end = func(cause error) { stop(); end(cause) }
 	l.done.Go(func() {
 		if err := l.renew(renewing, asked); err != nil {

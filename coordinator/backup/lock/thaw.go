@@ -13,12 +13,11 @@ import (
 	"stasis/internal/wait"
 )
 
-// Thaw ends the freeze of Plan and keeps the lock. The phase that the agency shows is then
-// next. The precondition shows that the lock, and so the freeze, held from Index until
-// now. ErrLost: it did not.
+// Thaw ends the freeze of Plan and keeps the lock. The agency then shows the phase next. The
+// precondition shows that the lock, and so the freeze, lasted from Index until now; [ErrLost] means
+// that it did not.
 //
-// Thaw repeats a transaction whose answer is lost, for up to a lease: it sets the same
-// value.
+// Thaw repeats a transaction whose answer is lost, for up to a lease: it sets the same value.
 func (l *Lock) Thaw(ctx context.Context, next event.Name) error {
 	asked := time.Now()
 	var err error

@@ -11,13 +11,13 @@ import (
 )
 
 // ErrOutcomeUnknown marks the error of an operation whose commit may have happened: the
-// coordinator could not find out. Nothing was taken back. The DB servers ask the agency
-// when they reach it, and finish or remove what they have.
+// coordinator could not find out. Nothing was undone. When the DB servers reach the agency, they
+// ask it, and complete or remove what they have.
 var ErrOutcomeUnknown = errors.New("outcome unknown")
 
-// Cause is the error of work that failed with err in ctx. If ctx has ended, the reason of
-// that says more than err: a request that a lost lease cut off reports the lease, not
-// "context canceled". An ErrOutcomeUnknown is kept. nil stays nil while ctx lives.
+// Cause returns the error of work that failed with err in ctx. If ctx has ended, that is the cause
+// of its end: a request that a lost lease cut off reports the lease, not "context canceled". An
+// [ErrOutcomeUnknown] stays as it is. While ctx lasts, Cause returns err.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() == nil || errors.Is(err, ErrOutcomeUnknown) {
 		return err
@@ -32,7 +32,7 @@ func Cause(ctx context.Context, err error) error {
 	return cause
 }
 
-// AgencyError numbers an error of the agency: apierror.ServiceUnavailable if the agency
+// AgencyError numbers an error of the agency: [apierror.ServiceUnavailable] if the agency
 // could not be reached. Other errors stay as they are.
 func AgencyError(err error) error {
 	if errors.Is(err, agencyclient.ErrUnavailable) || errors.Is(err, agencyclient.ErrUnknown) {
@@ -41,8 +41,8 @@ func AgencyError(err error) error {
 	return err
 }
 
-// Numbered gives num to an error of an operation that has no number for clients. A lost
-// connection and a wrong epoch are between servers, so they count as none.
+// Numbered gives num to an error of an operation that has no number for clients. The numbers of a
+// lost connection and of a wrong epoch are between servers, so they do not count.
 func Numbered(num apierror.Num, what string, err error) error {
 	var e *apierror.Error
 	if !errors.As(err, &e) || e.Num == apierror.ConnectionLost || e.Num == apierror.WrongEpoch {
@@ -53,7 +53,7 @@ func Numbered(num apierror.Num, what string, err error) error {
 
 const retryTries = 3
 
-// RetryPause is the pause after a request that failed and is repeated.
+// RetryPause is the pause before a request that failed is repeated.
 const RetryPause = 100 * time.Millisecond
 
 // Retry makes an idempotent request up to three times, until it succeeds.

@@ -8,11 +8,12 @@ import (
 	"stasis/internal/apierror"
 )
 
-// errStopping is why commands end when their service does.
+// errStopping is the cause when a command ends with its service.
 var errStopping = apierror.New(apierror.ShuttingDown, "this coordinator is stopping")
 
-// Life is the life of a service: it gives each command a context that ends with the
-// service, and waits for the commands at the end. Any goroutine may call its methods.
+// Life is the time from the start of a service to its end. It makes the contexts of commands,
+// which end with the service, and waits for the commands at the end. Any goroutine may call its
+// methods.
 type Life struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
@@ -22,16 +23,15 @@ type Life struct {
 	working sync.WaitGroup
 }
 
-// NewLife begins a life. End ends it.
+// NewLife makes a Life. End ends it.
 func NewLife() *Life {
 	l := &Life{}
 	l.ctx, l.stop = context.WithCancelCause(context.Background())
 	return l
 }
 
-// Enter gives a command its context, which ends with the caller's and with the service.
-// The command calls leave when it is over. After End, Enter fails with
-// apierror.ShuttingDown.
+// Enter returns the context of a command, which ends with the caller's and with the service. The
+// command calls leave at its end. After End, Enter fails with [apierror.ShuttingDown].
 func (l *Life) Enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,8 +43,8 @@ func (l *Life) Enter(ctx context.Context) (_ context.Context, leave func(), err 
 	return ctx, func() { cancel(); l.working.Done() }, nil
 }
 
-// AfterCommit gives the context for what follows a commit point: it outlives the caller,
-// and ends after d or with the service.
+// AfterCommit returns the context for what follows a commit point: it outlives the caller, and
+// ends after d or with the service.
 func (l *Life) AfterCommit(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, unfollow := l.follow(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeout(ctx, d)
@@ -61,7 +61,7 @@ func (l *Life) End() {
 	l.working.Wait()
 }
 
-// follow gives a context that ends with ctx and with the service.
+// follow returns a context that ends with ctx and with the service.
 func (l *Life) follow(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })

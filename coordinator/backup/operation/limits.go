@@ -11,20 +11,21 @@ import (
 
 // Bounds of the timeout of a create or a restore.
 const (
-	DefaultTimeout = 120 * time.Second
+	defaultTimeout = 120 * time.Second
 	MinimalTimeout = 2500 * time.Millisecond // a shorter one is raised to this
 	MaximalTimeout = 30 * 24 * time.Hour     // a longer one is cut to this
 )
 
-// Timeout is the timeout that a request gets: 0 means the default.
+// Timeout returns the timeout for a request within its bounds; 0 means the default.
 func Timeout(d time.Duration) time.Duration {
 	if d <= 0 {
-		d = DefaultTimeout
+		d = defaultTimeout
 	}
 	return min(max(d, MinimalTimeout), MaximalTimeout)
 }
 
-// Duration reads seconds as clients and servers send them, at most MaximalTimeout.
+// Duration converts seconds, as clients and servers send them, to a duration of at most
+// [MaximalTimeout].
 func Duration(seconds float64) time.Duration {
 	if seconds >= MaximalTimeout.Seconds() {
 		return MaximalTimeout
@@ -32,10 +33,10 @@ func Duration(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds * float64(time.Second)))
 }
 
-// errOverdue is why the context of an operation has ended whose deadline is over.
+// errOverdue is the cause when an operation ends at its deadline.
 var errOverdue = errors.New("the deadline is over")
 
-// WithDeadline bounds an operation up to its commit point; 0 is no bound.
+// WithDeadline bounds an operation up to its commit point. 0 means no bound.
 func WithDeadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d == 0 {
 		return ctx, func() {}
@@ -43,8 +44,8 @@ func WithDeadline(ctx context.Context, d time.Duration) (context.Context, contex
 	return context.WithTimeoutCause(ctx, d, errOverdue)
 }
 
-// Overdue adds to the error of a deadline what the operation was doing when it was over:
-// apierror.ClusterTimeout. Other errors stay as they are.
+// Overdue adds to the error of a deadline the step at which the operation was, and makes it
+// [apierror.ClusterTimeout]. Other errors stay as they are.
 func (op *Operation) Overdue(err error) error {
 	if !errors.Is(err, errOverdue) {
 		return err

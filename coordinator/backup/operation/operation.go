@@ -12,9 +12,8 @@ import (
 	"stasis/event"
 )
 
-// Operation is one create or restore. Its own goroutine writes the fields, and never while
-// requests run that it sends in parallel. Those may call Emit and read Name, ID, Nonce and
-// Began.
+// Operation is one create or restore. Its own goroutine writes the fields, but not while it sends
+// requests in parallel: these may call Emit and read Name, ID, Nonce and Began.
 type Operation struct {
 	Name  string // keys.OperationCreate or keys.OperationRestore
 	ID    string // of the backup; a create changes it until the id is unique
@@ -49,8 +48,7 @@ func (op *Operation) Emit(ctx context.Context, e event.Event) {
 	op.sink.Emit(ctx, e)
 }
 
-// Phase is the last step of the whole operation, "" before the first. Any goroutine may
-// ask.
+// Phase is the last step of the whole operation, "" before the first. Any goroutine may call it.
 func (op *Operation) Phase() string {
 	if phase := op.phase.Load(); phase != nil {
 		return *phase
@@ -58,6 +56,5 @@ func (op *Operation) Phase() string {
 	return ""
 }
 
-// Since is a moment on the coordinator's monotonic clock, in seconds since the operation
-// began.
+// Since returns t on the coordinator's monotonic clock, in seconds since the operation began.
 func (op *Operation) Since(t time.Time) float64 { return t.Sub(op.Began).Seconds() }

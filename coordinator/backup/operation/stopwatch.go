@@ -20,7 +20,7 @@ type Lap struct {
 // Stopwatch runs stages and keeps how long each took.
 type Stopwatch struct{ Laps []Lap }
 
-// Run does the stages in order, until one fails or ctx ends. A stage that fails has no lap.
+// Run runs the stages in order, until one fails or ctx ends. A stage that fails has no lap.
 func (w *Stopwatch) Run(ctx context.Context, stages []Stage) error {
 	for _, s := range stages {
 		if ctx.Err() != nil {

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// Undo is the list of what to take back if the operation fails, in the order in which it
-// was done.
+// Undo is the list of what to undo if the operation fails, in the order in which it was done.
 type Undo struct{ entries []*undoEntry }
 
 type undoEntry struct {
@@ -14,8 +13,8 @@ type undoEntry struct {
 	do   func(context.Context) error // idempotent
 }
 
-// Push adds an entry; forget removes it again. Push comes before the request that makes
-// the entry necessary: a request whose answer is lost may have had its effect.
+// Push adds an entry, and forget removes it. Call Push before the request that makes the entry
+// necessary: a request whose answer is lost may have had its effect.
 func (u *Undo) Push(what string, do func(context.Context) error) (forget func()) {
 	e := &undoEntry{what, do}
 	u.entries = append(u.entries, e)
@@ -24,5 +23,5 @@ func (u *Undo) Push(what string, do func(context.Context) error) (forget func())
 	}
 }
 
-// Clear empties the list: the commit point has been passed, or may have been.
+// Clear empties the list. Call it when the commit has happened, or may have happened.
 func (u *Undo) Clear() { u.entries = nil }

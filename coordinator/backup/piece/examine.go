@@ -1,6 +1,7 @@
 package piece
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,14 +9,14 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
 )
 
-// Examine checks that the set is complete and belongs together: every piece is there, all
-// have the same agency dump, and the certificate holds and is the one on record, if there
-// is a record. A failsafe backup has no certificate: cert is nil.
+// Examine checks that the set is complete and belongs together: no piece is missing, all have the
+// same agency dump, and the certificate holds and is the one on record, if the backup has a
+// record. A failsafe backup has no certificate: cert is nil.
 func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certificate.Certificate, err error) {
 	if missing := s.Missing(record.Servers); len(missing) > 0 {
 		return nil, nil, fmt.Errorf("the pieces of %s are missing", strings.Join(missing, ", "))
@@ -30,7 +31,7 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 	if s.Kind() == dbclient.PieceFailsafe {
 		return plan, nil, nil
 	}
-	cert, err = s.agreedCertificate(record.CertificateSHA256)
+	cert, err = certificate.Agreed(s.certificates(), record.CertificateSHA256)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,7 +39,7 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 	if err != nil {
 		return nil, nil, err
 	}
-	problems := s.problems(cert)
+	problems := cert.Compare(s.plain())
 	if dumpHash != cert.Agency.DumpSHA256 {
 		problems = append(problems, "the agency dump is not the one that was certified")
 	}
@@ -48,38 +49,29 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 	return plan, cert, nil
 }
 
-// problems is what does not fit between pieces and certificate.
-func (s *Set) problems(cert *certificate.Certificate) []string {
-	problems := cert.PieceProblems(s.plain())
-	if !cert.PotentiallyInconsistent {
-		problems = append(problems, cert.Problems()...)
-	}
-	return problems
-}
-
-// Certify checks the certificate against the pieces, without their agency dumps. hash is
-// that of the certificate on record, or "". A failsafe backup has no certificate: it only
-// has to be complete.
+// Certify checks the certificate against the pieces, without their agency dumps. hash is that of
+// the certificate on record, or "". A failsafe backup has no certificate; it must be complete.
 func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 	if len(s.Pieces) == 0 {
 		return nil, nil
 	}
-	if s.Kind() == dbclient.PieceFailsafe {
-		for _, p := range s.Pieces {
-			if len(s.Pieces) != p.NrDBServers {
-				return nil, []string{"only some of the pieces are present"}
-			}
-		}
-		return nil, nil
+	sealed := make(map[string]certificate.Sealed, len(s.Pieces))
+	for source, p := range s.Pieces {
+		sealed[source] = certificate.Sealed{Piece: p.Piece, Certificate: p.Certificate}
 	}
-	cert, err := s.agreedCertificate(hash)
-	if err != nil {
-		return nil, []string{err.Error()}
-	}
-	return cert, s.problems(cert)
+	return certificate.Examine(sealed, hash)
 }
 
-// dump is the agency dump that all pieces agree on, and its hash.
+// certificates are those that are stored in the pieces.
+func (s *Set) certificates() map[string]json.RawMessage {
+	stored := make(map[string]json.RawMessage, len(s.Pieces))
+	for source, p := range s.Pieces {
+		stored[source] = p.Certificate
+	}
+	return stored
+}
+
+// dump returns the agency dump that all pieces have in common, and its hash.
 func (s *Set) dump() (*topology.Stored, string, error) {
 	var first *dbclient.AgencyDump
 	hash := ""
@@ -104,33 +96,4 @@ func (s *Set) dump() (*topology.Stored, string, error) {
 	}
 	plan, err := topology.ParseDump(first.Dump)
 	return plan, hash, err
-}
-
-// agreedCertificate is the certificate that all pieces agree on. hash is that of the
-// certificate on record, or "".
-func (s *Set) agreedCertificate(hash string) (*certificate.Certificate, error) {
-	var cert *certificate.Certificate
-	for _, source := range slices.Sorted(maps.Keys(s.Pieces)) {
-		raw := s.Pieces[source].Certificate
-		if len(raw) == 0 {
-			return nil, fmt.Errorf("the piece of %s has no certificate", source)
-		}
-		h, err := certificate.Hash(raw)
-		if err != nil {
-			return nil, fmt.Errorf("certificate of %s: %w", source, err)
-		}
-		if hash == "" {
-			hash = h
-		}
-		if h != hash {
-			return nil, fmt.Errorf("the certificate of %s is not that of the backup", source)
-		}
-		if cert, err = certificate.Parse(raw); err != nil {
-			return nil, err
-		}
-	}
-	if cert == nil {
-		return nil, errors.New("there are no pieces")
-	}
-	return cert, nil
 }

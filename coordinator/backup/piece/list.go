@@ -12,8 +12,8 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Lister asks one DB server for its pieces; *dbserver/client.Client is one. It does not
-// repeat the request.
+// Lister asks one DB server for its pieces; *dbserver/client.Client is one. It does not repeat the
+// request.
 type Lister interface {
 	List(ctx context.Context, t dbclient.Target, r dbclient.ListRequest) (dbclient.ListResponse, error)
 }
@@ -30,7 +30,7 @@ func List(ctx context.Context, servers Lister, m fanout.Member, r dbclient.ListR
 	return l, err
 }
 
-// displaced is the error of a server at whose address another one answers: it has lost its
+// displaced is the error of a server at whose address another server answers: it has lost its
 // directory, or was started elsewhere and has not registered yet.
 type displaced struct {
 	fanout.Member
@@ -44,7 +44,7 @@ func (e *displaced) Error() string {
 
 func (e *displaced) MemberID() string { return e.ID }
 
-// Unwrap makes it like a server that is not there.
+// Unwrap makes it match the error of a server that cannot be reached.
 func (e *displaced) Unwrap() error { return apierror.ConnectionLost }
 
 // Hide removes the pieces of deleted backups from what the servers have listed.
@@ -56,8 +56,8 @@ func Hide(c *topology.Cluster, lists Lists) {
 	}
 }
 
-// Absent says whether an error means that a server has no such piece, perhaps because the
-// id is no backup's.
+// Absent says whether an error means that a server does not have the piece, or that the id is not
+// one of a backup.
 func Absent(err error) bool {
 	return errors.Is(err, apierror.FileNotFound) || errors.Is(err, apierror.NotFound) || errors.Is(err, apierror.BadParameter)
 }

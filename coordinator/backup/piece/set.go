@@ -7,18 +7,18 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// Set is what the servers have of one backup.
+// Set is the pieces that servers have of one backup.
 type Set struct {
 	Pieces  map[string]dbclient.PieceDetail // by the server that made it
 	Holders map[string]string               // the server that has it now, by the same
 }
 
-// NewSet is a set without pieces.
+// NewSet makes an empty set.
 func NewSet() *Set {
 	return &Set{Pieces: map[string]dbclient.PieceDetail{}, Holders: map[string]string{}}
 }
 
-// Collect is the set of one backup.
+// Collect makes the set of one backup.
 func Collect(lists Lists, id string) *Set {
 	set := NewSet()
 	for _, l := range lists {
@@ -37,7 +37,7 @@ func (s *Set) Add(holder string, p dbclient.PieceDetail) {
 	s.Holders[p.ServerID] = holder
 }
 
-// plain is the pieces without what is stored beside them.
+// plain returns the pieces without their dumps and certificates.
 func (s *Set) plain() map[string]dbclient.Piece {
 	out := make(map[string]dbclient.Piece, len(s.Pieces))
 	for source, p := range s.Pieces {
@@ -46,7 +46,7 @@ func (s *Set) plain() map[string]dbclient.Piece {
 	return out
 }
 
-// Missing are those of the expected servers whose piece is not there, sorted.
+// Missing returns the expected servers whose piece is missing, sorted.
 func (s *Set) Missing(expected []string) []string {
 	return slices.DeleteFunc(topology.SortedSet(expected), func(id string) bool {
 		_, there := s.Pieces[id]
@@ -54,10 +54,14 @@ func (s *Set) Missing(expected []string) []string {
 	})
 }
 
-// Kind is the kind of the backup: dbserver.PieceHot or PieceFailsafe, "" without pieces.
-func (s *Set) Kind() string {
+// Kind is the kind of the backup: dbclient.PieceHot or PieceFailsafe, "" without pieces. It is a
+// failsafe only if all pieces are: one that only says so must not save the others the check of the
+// certificate.
+func (s *Set) Kind() (kind string) {
 	for _, p := range s.Pieces {
-		return p.Kind
+		if kind == "" || p.Kind != dbclient.PieceFailsafe {
+			kind = p.Kind
+		}
 	}
-	return ""
+	return kind
 }

@@ -1,9 +1,9 @@
 // Package remove deletes backups.
 //
-// One agency transaction is the commit point: it deletes the record and writes a tombstone
-// for the piece of every DB server. From then on no command sees the backup. Each server
-// removes its piece and then its tombstone; a server that is down does so before it
-// registers again, whatever becomes of the coordinator.
+// One agency transaction is the commit point: it deletes the record and writes a tombstone for the
+// piece of every DB server. From then on no command sees the backup. Each server removes its piece
+// and then its tombstone, even if the coordinator dies; a server that is down does so before it
+// registers again.
 package remove
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
@@ -28,13 +29,13 @@ import (
 // tries bounds how often a deletion begins again because something changed meanwhile.
 const tries = 10
 
-// Agency is where the commit is written.
+// Agency takes the commit.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 }
 
 // Servers has one DB server remove its piece. A server refuses to remove a piece that has
-// no tombstone, with apierror.BackupConflict.
+// no tombstone, with [apierror.BackupConflict].
 type Servers interface {
 	Delete(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
 }
@@ -53,19 +54,11 @@ type Remover struct {
 }
 
 // Result is the answer to a delete.
-type Result struct {
-	ID      []string `json:"id"`
-	Pending []string `json:"pending,omitempty"` // DB servers that are away, and remove their piece by themselves when they are back
+type Result = client.DeleteResult
 
-	ShortNames map[string]string `json:"shortNames,omitempty"` // of the DB servers, if Pending has any
-}
-
-// Named names some of the DB servers for people.
-func (r Result) Named(servers []string) string { return topology.NameAll(r.ShortNames, servers) }
-
-// Delete deletes a backup. apierror.NotFound: there is none. apierror.BackupConflict: a
-// create or restore of it is running, or records and servers kept changing.
-// apierror.ServiceUnavailable: it cannot be found out whether there is one.
+// Delete deletes a backup. [apierror.NotFound]: it does not exist. [apierror.BackupConflict]: a create
+// or restore of it is running, or records and servers kept changing.
+// [apierror.ServiceUnavailable]: it is unknown whether it exists, because servers do not answer.
 func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 	ctx, leave, err := d.Life.Enter(ctx)
 	if err != nil {
@@ -95,7 +88,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 		}
 		return result, nil
 	}
-	return Result{}, apierror.New(apierror.BackupConflict, "backup %s is not deleted: backups and servers came and went meanwhile; try again", id)
+	return Result{}, apierror.New(apierror.BackupConflict, "backup %s is not deleted: its record, the servers or the agency lock changed during %d tries; try again", id, tries)
 }
 
 // deletable says why a backup cannot be deleted; nil if it exists and can be.
@@ -115,14 +108,14 @@ func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agen
 	case fanout.FirstOf(answers, func(err error) bool { return errors.Is(err, apierror.BackupConflict) }) != nil:
 		return nil
 	case len(c.Tombstones[id]) > 0:
-		return apierror.New(apierror.NotFound, "backup %s is deleted already; the pieces go as soon as their servers are there: %s", id, c.Named(c.Tombstones[id]))
+		return apierror.New(apierror.NotFound, "backup %s is already deleted; these servers remove their pieces when they are back: %s", id, c.Named(c.Tombstones[id]))
 	case fanout.FirstOf(answers, other) != nil:
-		return fanout.Unavailable("whether there is a backup "+id+" cannot be told", fanout.FirstOf(answers, other))
+		return fanout.Unavailable("it is unknown whether there is a backup "+id, fanout.FirstOf(answers, other))
 	}
 	return apierror.New(apierror.NotFound, "there is no backup %s", id)
 }
 
-// commit is the commit point. All that was looked at is a precondition: the record, the
+// commit is the commit point. Its preconditions are what deletable looked at: the record, the
 // servers, and that no create or restore has acquired the lock meanwhile.
 func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agencyclient.Node, id string) error {
 	ctx, cancel := d.Life.AfterCommit(ctx, d.Call)
@@ -135,8 +128,8 @@ func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agencyc
 		tx.Ops[keys.HotBackupCommit(id)] = agencyclient.Delete()
 	}
 	tombstone := keys.Deletion{Coordinator: d.Coordinator, Since: backupid.Now().DateTime()}
-	// Servers that were removed from the cluster get none: one that comes back sees by the
-	// count of deletions that it has to ask which of its pieces still belong to a backup.
+	// Servers that were removed from the cluster get no tombstone. One that comes back sees from the
+	// count of deletions that it must ask which of its pieces still belong to a backup.
 	for _, m := range c.Members {
 		tx.Ops[keys.HotBackupDeletion(m.ID, id)] = agencyclient.Set(tombstone)
 	}
@@ -144,8 +137,8 @@ func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agencyc
 	return err
 }
 
-// removePieces tells the servers at once what the agency will tell them. It returns those
-// that have not removed their piece yet.
+// removePieces asks the servers to remove their pieces now; otherwise they do when they see the
+// tombstones. It returns those that have not removed their piece yet.
 func (d *Remover) removePieces(ctx context.Context, c *topology.Cluster, id string) (pending []string) {
 	ctx, done := d.Life.AfterCommit(ctx, d.Removal)
 	defer done()

@@ -13,7 +13,7 @@ import (
 	"stasis/internal/wait"
 )
 
-// readPlan reads who takes part.
+// readPlan reads the cluster. Its DB servers take part.
 func (r *restoration) readPlan(ctx context.Context) (err error) {
 	r.op.Emit(ctx, event.Event{Step: event.PlanDump})
 	r.cluster, err = r.by.Clusters.Locked(ctx, r.lock)
@@ -45,14 +45,14 @@ func (r *restoration) collect(ctx context.Context) error {
 	return nil
 }
 
-// list asks all servers, which must all answer, since each of them takes part. It also
-// chooses the name of the failsafe backup: at most one is made in a second.
+// list asks all servers. All must answer, because each takes part. It also chooses the name of the
+// failsafe backup: at most one is made in a second.
 func (r *restoration) list(ctx context.Context) error {
 	for {
 		r.failsafe = backupid.Now()
 		failsafe := r.failsafe.ID(FailsafeLabel)
 		request := dbclient.ListRequest{IDs: []string{r.op.ID, failsafe}, WithDetails: true}
-		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Timeouts.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 			return piece.List(ctx, r.by.Servers, m, request)
 		})
 		if err := fanout.FirstError(lists); err != nil {

@@ -10,10 +10,10 @@ import (
 	"stasis/coordinator/backup/backupid"
 )
 
-// replaced are the failsafe backups of earlier restores, if that of the last restore is
-// whole: every DB server that took part has put the restored engine in place, and so its
-// old one into the failsafe, or has been removed from the cluster. There are none while a
-// backup or restore runs: a restore may need one of them.
+// replaced returns the failsafe backups of earlier restores, if that of the last restore is whole:
+// every DB server that took part has put the restored engine in place, and so its old one into
+// the failsafe, or was removed from the cluster. While a backup or restore runs it returns none:
+// a restore may need one of them.
 func replaced(root *agencyclient.Node) []string {
 	var record keys.Restore
 	if root.At(keys.HotBackupRestore).Decode(&record) != nil || root.At(keys.HotBackupCreate).Exists() {
@@ -31,9 +31,9 @@ func replaced(root *agencyclient.Node) []string {
 	return record.Older
 }
 
-// retireFailsafes waits for failsafe backups that are replaced, and deletes all of them in
-// one transaction, as a delete does with one backup: they are in no list from then on, and
-// each server removes its pieces when it is there.
+// retireFailsafes waits for failsafe backups that are replaced, and deletes all of them in one
+// transaction, as a delete does with one backup: no list has them from then on, and each server
+// removes its pieces, at the latest when it starts.
 func (r *Recovery) retireFailsafes(ctx context.Context) error {
 	snapshot, err := r.Cache.Wait(ctx, func(c agencyclient.Snapshot) bool { return len(replaced(c.Root)) > 0 })
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *Recovery) retireFailsafes(ctx context.Context) error {
 	defer done()
 	index, err := r.Agency.Write(call, tx)
 	switch {
-	case errors.Is(err, agencyclient.ErrPrecondition): // another coordinator was first, or something has begun
+	case errors.Is(err, agencyclient.ErrPrecondition): // another coordinator was first, or an operation has begun
 		_, err = r.Cache.Sync(call)
 		return err
 	case err != nil:

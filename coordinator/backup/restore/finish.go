@@ -16,8 +16,8 @@ import (
 	"stasis/internal/wait"
 )
 
-// commit is the commit point: Plan, Current and the epoch change in one transaction, if the
-// lock is still ours and no other restore came between.
+// commit is the commit point: Plan, Current and the epoch change in one transaction. It requires
+// that the lock is still ours, and that no other restore was committed meanwhile.
 func (r *restoration) commit(ctx context.Context) error {
 	r.op.Emit(ctx, event.Event{Step: event.PlanSwitching})
 	if ctx.Err() != nil { // the last moment at which the client can cancel
@@ -37,10 +37,10 @@ func (r *restoration) commit(ctx context.Context) error {
 	return nil
 }
 
-// finish waits until the restored state is served everywhere, and releases the lock. It
-// undoes nothing: a server that is slow, or down, swaps its engine when it is there again.
+// finish waits until all servers serve the restored state, and releases the lock. It undoes
+// nothing: a server that is slow or down swaps its engine later.
 func (r *restoration) finish(ctx context.Context) error {
-	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Limits.Converge)
+	ctx, cancel := r.by.Life.AfterCommit(ctx, r.by.Timeouts.Converge)
 	defer cancel()
 	r.op.Emit(ctx, event.Event{Step: event.Converging})
 	snapshot, err := r.by.Cache.Wait(ctx, func(s agencyclient.Snapshot) bool {
@@ -51,9 +51,9 @@ func (r *restoration) finish(ctx context.Context) error {
 	}
 	r.release(ctx)
 	r.awaitPeers(ctx, snapshot.Root)
-	// Now that Plan is free, others may lead the shards of leaders that have FAILED. A shard
-	// that no other server can lead, since the leader alone has everything, is not restored.
-	succession, cancel := context.WithTimeout(ctx, r.by.Limits.Succession)
+	// Plan is not frozen any more, so other servers can lead the shards of leaders that have FAILED.
+	// If only the failed leader has every write of a shard, that shard is not restored.
+	succession, cancel := context.WithTimeout(ctx, r.by.Timeouts.Succession)
 	defer cancel()
 	if _, err := r.by.Cache.Wait(succession, func(s agencyclient.Snapshot) bool { return len(topology.Unled(s.Root)) == 0 }); err != nil {
 		return r.incomplete(ctx, err)
@@ -64,18 +64,18 @@ func (r *restoration) finish(ctx context.Context) error {
 
 func (r *restoration) release(ctx context.Context) {
 	if err := operation.Retry(ctx, r.lock.Release); err != nil {
-		r.op.Log.Warn("agency lock not released; it will end by itself", "error", err)
+		r.op.Log.Warn("agency lock not released; it ends when its lease does", "error", err)
 	}
 }
 
-// awaitPeers waits until the other coordinators in Plan have seen the epoch, so that a
-// client that goes on with another one sees the restored state. It does not wait for one
-// that does not answer: that one sees the epoch before it serves data.
+// awaitPeers waits until the other coordinators in Plan have seen the epoch, so that a client that
+// turns to another one sees the restored state. It does not wait for one that does not answer:
+// that one sees the epoch before it serves data.
 func (r *restoration) awaitPeers(ctx context.Context, root *agencyclient.Node) {
 	if r.by.Peers == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.by.Limits.Peers)
+	ctx, cancel := context.WithTimeout(ctx, r.by.Timeouts.Peers)
 	defer cancel()
 	var group sync.WaitGroup
 	for id := range root.At(keys.PlanCoordinators).Children() {
@@ -104,11 +104,11 @@ func (r *restoration) awaitPeer(ctx context.Context, url string) error {
 	}
 }
 
-// incomplete is the error of a restore that is committed and waits for servers. It releases
-// the lock even if ctx has ended: failovers must go on, and a server that still has the old
-// epoch can take part in nothing.
+// incomplete returns the error of a restore that is committed and waits for servers. It releases
+// the lock even if ctx has ended: failovers must be possible, and a server that still has the old
+// epoch cannot take part in anything.
 func (r *restoration) incomplete(ctx context.Context, err error) error {
-	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.by.Limits.Call)
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.by.Timeouts.Call)
 	defer cancel()
 	r.release(free)
 	root := r.by.Cache.Snapshot().Root
@@ -117,6 +117,8 @@ func (r *restoration) incomplete(ctx context.Context, err error) error {
 	if n := len(waiting); n > shown {
 		waiting = append(waiting[:shown], fmt.Sprintf("and %d more", n-shown))
 	}
-	return apierror.New(apierror.BackupRestore, "the restore of %s was committed and completes by itself (failsafe backup %s), but is not complete yet: %v: %w",
+	e := apierror.New(apierror.BackupRestore, "the restore of %s was committed and completes by itself (failsafe backup %s), but is not complete yet: %v: %w",
 		r.op.ID, r.record.Previous, waiting, err)
+	e.Extra = map[string]any{apierror.Outcome: apierror.OutcomeCommitted}
+	return e
 }

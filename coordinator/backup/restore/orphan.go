@@ -9,8 +9,8 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// releaseOrphan waits for a committed restore whose coordinator is gone and that every DB
-// server has followed, and releases its lock. The release names the nonce.
+// releaseOrphan waits for a committed restore whose coordinator has died and that every DB server
+// has carried out, and releases its lock. The release names the nonce.
 func (r *Recovery) releaseOrphan(ctx context.Context) error {
 	snapshot, err := r.Cache.Wait(ctx, func(c agencyclient.Snapshot) bool { return orphan(c.Root) != "" })
 	if err != nil {
@@ -22,18 +22,18 @@ func (r *Recovery) releaseOrphan(ctx context.Context) error {
 	if err := r.Locks.Release(call, nonce); err != nil {
 		return err
 	}
-	r.Log.Info("finished the restore of a coordinator that is gone", "nonce", nonce)
+	r.Log.Info("completed the restore of a coordinator that has died", "nonce", nonce)
 	_, err = r.Cache.Wait(ctx, func(c agencyclient.Snapshot) bool { return orphan(c.Root) != nonce })
 	return err
 }
 
-// orphan is the nonce of a lock that a committed restore still holds although its
-// coordinator is gone and every DB server is done; "" if there is none.
+// orphan returns the nonce of a lock that a committed restore still holds although its coordinator
+// has died and every DB server has carried the restore out; "" if no such lock exists.
 func orphan(root *agencyclient.Node) string {
 	var holder keys.Holder
 	var record keys.Restore
 	if root.At(keys.HotBackupHolder).Decode(&holder) != nil || root.At(keys.HotBackupRestore).Decode(&record) != nil {
-		return "" // there is no lock, or was no restore
+		return "" // no lock, or no restore
 	}
 	if holder.Operation != keys.OperationRestore || holder.Nonce == "" || holder.Nonce != record.Nonce {
 		return ""

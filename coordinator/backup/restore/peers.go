@@ -17,10 +17,10 @@ type Peers interface {
 	Epoch(ctx context.Context, url string) (uint64, error)
 }
 
-// StatusPeers asks over HTTP, at client.PathStatus.
+// StatusPeers asks them over HTTP for their status ([client.PathStatus]).
 type StatusPeers struct{ HTTP *http.Client }
 
-var errNoEpoch = errors.New("no epoch in its status")
+var errNoEpoch = errors.New("its status has no epoch")
 
 // Epoch implements Peers.
 func (p StatusPeers) Epoch(ctx context.Context, url string) (uint64, error) {

@@ -10,20 +10,20 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// idMargin is how far above the dump's highest id the counter goes at least: ids that were
-// reserved between the dump and the cut may be in documents.
+// idMargin is how far the id counter must be above the dump's highest id: ids that were reserved
+// between the dump and the cut may be in documents.
 const idMargin = 1_000_000
 
-// place rewrites a stored Plan for the servers that take the pieces; placed says which
-// server now has what a server had. It replaces ids in the shards' server lists and nowhere
-// else, whatever a name may look like. It leaves out databases and collections that were
-// still being built: the requests that built them are over.
+// place rewrites a stored Plan for the servers that take the pieces. placed has, for each server
+// of the backup, the server that takes its piece. place replaces ids in the shards' server lists
+// and nowhere else, whatever other names look like. It leaves out databases and collections that
+// were still being created: the requests that created them have ended.
 func place(p *topology.Stored, placed map[string]string) error {
 	dropBuilding(p.Databases)
 	for db, value := range p.Collections {
 		collections, ok := value.(map[string]any)
 		if !ok {
-			return fmt.Errorf("agency dump: Plan/Collections/%s is no object", db)
+			return fmt.Errorf("agency dump: Plan/Collections/%s is not an object", db)
 		}
 		if _, kept := p.Databases[db]; !kept {
 			delete(p.Collections, db)
@@ -51,7 +51,7 @@ func dropBuilding(entries map[string]any) {
 func placeShards(collection any, placed map[string]string) error {
 	object, ok := collection.(map[string]any)
 	if !ok {
-		return fmt.Errorf("is no object")
+		return fmt.Errorf("it is not an object")
 	}
 	shards, ok := object["shards"].(map[string]any)
 	if !ok {
@@ -78,8 +78,8 @@ func placeShards(collection any, placed map[string]string) error {
 	return nil
 }
 
-// raiseTerm gives a shard a term that none of its replicas has heard of: another server may
-// lead it now, and reboot ids of another cluster mean nothing in this one.
+// raiseTerm gives a shard a term that is new to all its replicas: another server may lead it now,
+// and reboot ids of another cluster mean nothing in this one.
 func raiseTerm(collection map[string]any, shard string) error {
 	term, err := topology.Term(collection, shard)
 	if err != nil {
@@ -89,7 +89,7 @@ func raiseTerm(collection map[string]any, shard string) error {
 	return nil
 }
 
-// under is the object below a key. It makes one if there is none.
+// under returns the object below a key. It makes the object if it is missing.
 func under(object map[string]any, key string) map[string]any {
 	below, ok := object[key].(map[string]any)
 	if !ok {

@@ -4,20 +4,20 @@ import (
 	"slices"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/certificate"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )
 
-// reportsOf is Current/Collections from the commit of a restore until the leaders report:
-// who was in sync at the cut, and where the log ended. A server that takes over, or that
-// the supervision chooses, is then one of those or has heard them. If the certificate says
-// nothing of a shard (format 1, a failsafe, a backup without the global lock), its report
+// reportsOf returns Current/Collections from the commit of a restore until the leaders report:
+// which replicas were in sync at the cut, and where the log ended. A server that takes over, or
+// that the supervision chooses, is one of those or has heard from them. If the certificate has no
+// statement about a shard (format 1, a failsafe, a backup without the global lock), its report
 // names all replicas and trusts none: none leads before all have been heard.
 //
-// placed says which server now has what a server had. apierror.BackupTopology: the only
-// replica with every acknowledged write may be that of a server whose piece no server
-// takes. Call it before place, which changes the plan.
+// placed has, for each server of the backup, the server that takes its piece.
+// apierror.BackupTopology: the only replica with every acknowledged write may be that of a server
+// whose piece no server takes. Call it before place, which changes the plan.
 func reportsOf(p *topology.Stored, cert *certificate.Certificate, placed map[string]string, backup string) (map[string]any, error) {
 	shards, err := p.Shards()
 	if err != nil {

@@ -1,21 +1,21 @@
 package restore
 
-import "time"
+import (
+	"time"
 
-// FailsafeLabel is the label of the backup that a restore makes of the engines it sets
-// aside.
+	"stasis/client"
+)
+
+// FailsafeLabel is the label of the backup that a restore makes of the engines that it replaces.
 const FailsafeLabel = "failsafe"
 
 // Request asks for a restore.
 type Request struct {
 	ID            string
-	IgnoreVersion bool          // restore a backup of another version nevertheless
-	Timeout       time.Duration // bounds waiting for the agency lock; 0: operation.DefaultTimeout
+	IgnoreVersion bool          // restore although the backup is of another version
+	Timeout       time.Duration // bounds waiting for the agency lock; 0: two minutes
 	Deadline      time.Duration // bounds everything up to the commit; 0: none
 }
 
 // Result is the answer to a restore.
-type Result struct {
-	Previous  string `json:"previous"` // id of the failsafe backup
-	IsCluster bool   `json:"isCluster"`
-}
+type Result = client.RestoreResult

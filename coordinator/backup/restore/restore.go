@@ -11,8 +11,8 @@ import (
 // Restore brings the whole cluster back to a backup. If ctx ends before the commit, Restore
 // undoes everything; after it, the restore goes on without ctx.
 //
-// An error means that nothing has changed, unless it says that the restore is committed
-// (then it completes by itself) or matches operation.ErrOutcomeUnknown.
+// An error means that nothing has changed, unless it says that the restore is committed (then the
+// DB servers complete it), or matches [operation.ErrOutcomeUnknown].
 func (s *Restorer) Restore(ctx context.Context, r Request) (Result, error) {
 	if r.ID == "" {
 		return Result{}, apierror.New(apierror.BadParameter, "restore: id is missing")
@@ -32,7 +32,7 @@ func (s *Restorer) Restore(ctx context.Context, r Request) (Result, error) {
 	defer done()
 	if err := one.decide(limited); err != nil {
 		err = operation.Numbered(apierror.BackupRestore, "restore", one.op.Overdue(operation.Cause(limited, err)))
-		one.op.RollBack(ctx, err, s.Limits.Undo)
+		one.op.RollBack(ctx, err, s.Timeouts.Undo)
 		one.op.Log.Warn("restore failed, nothing has changed", "id", r.ID, "error", err)
 		return Result{}, err
 	}
@@ -44,7 +44,7 @@ func (s *Restorer) Restore(ctx context.Context, r Request) (Result, error) {
 	return Result{Previous: one.record.Previous, IsCluster: true}, nil
 }
 
-// decide is everything up to the commit point.
+// decide does everything up to the commit point.
 func (r *restoration) decide(ctx context.Context) error {
 	held, l, err := r.by.Locks.Acquire(ctx, r.op, r.op.Began.Add(r.request.Timeout), func() string { return r.request.ID })
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
-	"stasis/coordinator/backup/certificate"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -18,21 +18,21 @@ import (
 	"stasis/event"
 )
 
-// Cache is the watch cache, in which a restore sees the cluster follow it.
+// Cache is the watch cache, in which a restore sees what the servers have done.
 type Cache interface {
 	Snapshot() agencyclient.Snapshot
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Servers asks one DB server for its part. No method repeats a request.
+// Servers sends requests to one DB server. No method repeats a request.
 type Servers interface {
 	piece.Lister
 	Stage(ctx context.Context, t dbclient.Target, r dbclient.StageRequest) error
 	Unstage(ctx context.Context, t dbclient.Target, r dbclient.UnstageRequest) error
 }
 
-// Limits bound what a restore waits for.
-type Limits struct {
+// Timeouts bound what a restore waits for.
+type Timeouts struct {
 	Call       time.Duration // one call to the agency
 	Answer     time.Duration // a DB server's answer to a short request
 	Stall      time.Duration // a DB server that makes no progress for so long fails the restore
@@ -53,11 +53,11 @@ type Restorer struct {
 	Coordinator string // server id
 	Version     string // of the API, for the version rule
 	Steps       event.Sink
-	Limits      Limits
+	Timeouts    Timeouts
 	Log         hclog.Logger
 }
 
-// restoration is one restore. Its steps fill in its fields, in order.
+// restoration is one restore while it runs. Its steps fill in its fields, in order.
 type restoration struct {
 	by      *Restorer
 	op      *operation.Operation
@@ -65,7 +65,7 @@ type restoration struct {
 
 	lock     *lock.Lock
 	cluster  *topology.Cluster
-	failsafe backupid.Moment // names the backup of the engines that are set aside
+	failsafe backupid.Moment // names the backup of the engines that are replaced
 	found    *piece.Set
 	cert     *certificate.Certificate // nil: the backup has none
 	plan     *topology.Stored

@@ -14,7 +14,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// match says which server takes which piece, and rewrites the stored Plan for it.
+// match decides which server takes which piece, and rewrites the stored Plan for that.
 func (r *restoration) match(ctx context.Context) error {
 	servers := fanout.IDs(r.cluster.Members)
 	sources, err := topology.Match(r.plan.DBServers, servers)
@@ -45,8 +45,8 @@ func (r *restoration) match(ctx context.Context) error {
 	return nil
 }
 
-// stageAll has every server link its piece beside its engine and check that it opens.
-// Nothing of it is in use yet.
+// stageAll has every server link its piece beside its engine and check that it opens. The servers
+// go on with their own engines.
 func (r *restoration) stageAll(ctx context.Context) error {
 	dump, err := r.cluster.Dump()
 	if err != nil {
@@ -75,7 +75,7 @@ func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbcl
 	request.Source = r.record.Servers[m.ID]
 	request.Empty = request.Source == ""
 	request.Statements = r.cert.StatementsFor(request.Source, r.shards)
-	_, err := fanout.WhileItProgresses(ctx, r.by.Limits.Stall, m, func(ctx context.Context) (struct{}, error) {
+	_, err := fanout.WhileItProgresses(ctx, r.by.Timeouts.Stall, m, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.by.Servers.Stage(ctx, m.Target, request)
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *restoration) stageOn(ctx context.Context, m fanout.Member, request dbcl
 
 func (r *restoration) unstage(ctx context.Context) error {
 	request := dbclient.UnstageRequest{Epoch: r.record.Epoch, Nonce: r.op.Nonce}
-	return fanout.AllErrors(fanout.Ask(ctx, r.cluster.Members, r.by.Limits.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
+	return fanout.AllErrors(fanout.Ask(ctx, r.cluster.Members, r.by.Timeouts.Answer, nil, fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		return r.by.Servers.Unstage(ctx, m.Target, request)
 	})))
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// checkVersion is the version rule of a restore: the major must be the same, the cluster's
-// minor equal or higher; the patch is free.
+// checkVersion is the version rule of a restore: the major version must be the same, the cluster's
+// minor version equal or higher; the patch version does not matter.
 func checkVersion(backup, cluster string) error {
 	bMajor, bMinor, err := majorMinor(backup)
 	if err != nil {
@@ -18,7 +18,7 @@ func checkVersion(backup, cluster string) error {
 		return err
 	}
 	if bMajor != cMajor || cMinor < bMinor {
-		return fmt.Errorf("a backup of version %s cannot be restored by version %s (ignoreVersion restores it nevertheless)", backup, cluster)
+		return fmt.Errorf("a backup of version %s cannot be restored by version %s (ignoreVersion restores it all the same)", backup, cluster)
 	}
 	return nil
 }
@@ -26,13 +26,13 @@ func checkVersion(backup, cluster string) error {
 func majorMinor(v string) (major, minor int, err error) {
 	parts := strings.SplitN(v, ".", 3)
 	if len(parts) < 2 {
-		return 0, 0, fmt.Errorf("version %q is not understood", v)
+		return 0, 0, fmt.Errorf("version %q: want major.minor.patch", v)
 	}
 	if major, err = strconv.Atoi(parts[0]); err == nil {
 		minor, err = strconv.Atoi(parts[1])
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("version %q is not understood: %w", v, err)
+		return 0, 0, fmt.Errorf("version %q: want major.minor.patch: %w", v, err)
 	}
 	return major, minor, nil
 }

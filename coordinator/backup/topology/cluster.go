@@ -8,11 +8,12 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 )
 
-// Cluster is what the agency said at one moment.
+// Cluster is what the agency has about the cluster at one index.
 type Cluster struct {
 	Index    uint64 // Plan is that of this index; set by Reader.Locked
 	Term     uint64 // of the agency; set by Reader.Locked
@@ -24,22 +25,22 @@ type Cluster struct {
 	Arriving map[string]bool        // backups that are being downloaded
 	Names    map[string]string      // short names of the DB servers in Plan
 
-	Tombstones map[string][]string // backup id → servers whose piece of it has to go, sorted
+	Tombstones map[string][]string // backup id → servers that have to remove their piece of it, sorted
 	Deletes    uint64              // counts deletions
-	Restored   keys.Restore        // the last restore that was committed; zero: none
+	Restored   keys.Restore        // the last committed restore; zero: none
 
 	EpochStored bool // false before the cluster's first restore, where the key does not exist
 
 	plan *agencyclient.Node
 }
 
-// paths are the keys that a Cluster is made of, read in one cross-section.
+// paths are the keys that a Cluster needs, read at one index.
 var paths = []string{
 	keys.Plan, keys.LatestID, keys.RestoreEpoch, keys.Cluster,
 	keys.CurrentServersRegistered, keys.HotBackup, keys.ShortIDs,
 }
 
-// parse takes a Cluster from a tree that has paths.
+// parse makes a Cluster of a tree that has paths.
 func parse(root *agencyclient.Node) (*Cluster, error) {
 	c := &Cluster{
 		plan:        root.At(keys.Plan),
@@ -90,12 +91,12 @@ func (c *Cluster) addMembers(root *agencyclient.Node) error {
 	return nil
 }
 
-// Named names servers of the cluster for people.
-func (c *Cluster) Named(servers []string) string { return NameAll(c.Names, servers) }
+// Named returns the names of servers for people.
+func (c *Cluster) Named(servers []string) string { return client.ShortNames(c.Names).Named(servers) }
 
-// Expected is what the agency knows of a backup: its record, or for the failsafe of the
-// last restore, which has none, the servers that set an engine aside for it. It is zero for
-// any other backup.
+// Expected returns what the agency knows about a backup: its record, or for the failsafe of the
+// last restore, which has no record, the servers that have a piece of it. It is zero for any
+// other backup.
 func (c *Cluster) Expected(id string) keys.Commit {
 	commit, recorded := c.Commits[id]
 	if !recorded && id == c.Restored.Previous {
@@ -104,8 +105,8 @@ func (c *Cluster) Expected(id string) keys.Commit {
 	return commit
 }
 
-// Failsafes are the failsafe backups of all restores so far that are still kept. The next
-// restore keeps them until its own failsafe is whole.
+// Failsafes returns the failsafe backups of all restores that still exist. The next restore keeps
+// them until its own failsafe is whole.
 func (c *Cluster) Failsafes() []string {
 	if c.Restored.Previous == "" {
 		return nil

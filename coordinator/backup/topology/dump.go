@@ -9,7 +9,7 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// Dump is what is kept of the agency with every piece.
+// Dump returns the agency dump that is stored with every piece.
 func (c *Cluster) Dump() (dbclient.AgencyDump, error) {
 	type sync struct {
 		LatestID uint64 `json:"LatestID"`
@@ -25,8 +25,8 @@ func (c *Cluster) Dump() (dbclient.AgencyDump, error) {
 	return dbclient.AgencyDump{ClusterID: c.UUID, Index: c.Index, Term: c.Term, Dump: raw}, nil
 }
 
-// Stored is the part of an agency dump that a restore puts back. Its maps are JSON with
-// numbers as they are written (json.Number).
+// Stored is the part of an agency dump that a restore puts back. Its maps are JSON with numbers as
+// they were written (json.Number).
 type Stored struct {
 	DBServers []string
 	LatestID  uint64
@@ -37,8 +37,8 @@ type Stored struct {
 	Analyzers   map[string]any
 }
 
-// ParseDump reads [{"arango":{"Plan":{…},"Sync":{"LatestID":n}}}]. What a backup from
-// another version lacks is empty.
+// ParseDump reads [{"arango":{"Plan":{…},"Sync":{"LatestID":n}}}]. What a backup of another
+// version lacks is empty.
 func ParseDump(raw json.RawMessage) (*Stored, error) {
 	var dump []struct {
 		Arango struct {

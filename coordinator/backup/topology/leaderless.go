@@ -8,8 +8,8 @@ import (
 	"stasis/agency/keys"
 )
 
-// Lagging names the DB servers in Plan that do not serve the epoch yet, apart from those
-// that have FAILED.
+// Lagging names the DB servers in Plan that do not serve the epoch yet. It leaves out those that
+// have FAILED.
 func Lagging(root *agencyclient.Node, epoch uint64) []string {
 	var out []string
 	for id := range root.At(keys.PlanDBServers).Children() {
@@ -63,16 +63,15 @@ func shardsWithout(root *agencyclient.Node, wanted func(unledShard) bool) []stri
 	return out
 }
 
-// led says that the planned leader has reported. The report that the restore wrote is no
-// leader's.
+// led says whether the planned leader has reported. The report that a restore wrote does not
+// count.
 func (s unledShard) led() bool {
 	return s.unread == nil && s.report.Restored == nil && !s.report.Error && len(s.servers) > 0 &&
 		len(s.report.Servers) > 0 && s.report.Servers[0] == s.servers[0]
 }
 
-// gone are the servers that have FAILED of those without which the shard cannot have a
-// leader: the planned leader, and if it is not known who was in sync at the cut, all
-// replicas.
+// gone returns the servers that have FAILED and without which the shard cannot have a leader: the
+// planned leader, and all replicas if it is unknown which were in sync at the cut.
 func (s unledShard) gone(root *agencyclient.Node) []string {
 	var out []string
 	for i, id := range s.servers {
@@ -83,14 +82,14 @@ func (s unledShard) gone(root *agencyclient.Node) []string {
 	return out
 }
 
-// waits says what the shard waits for, "" if that cannot be told.
+// waits says what the shard waits for, "" if that is unknown.
 func (s unledShard) waits(root *agencyclient.Node) string {
 	if s.unread != nil || s.report.Restored == nil {
 		return ""
 	}
-	why := fmt.Sprintf(": of %s, which had every write in sync at the cut, one has to be there", names(root, s.report.Servers))
+	why := fmt.Sprintf(": it needs one of %s, which had every acknowledged write at the cut", names(root, s.report.Servers))
 	if s.report.Unsure() {
-		why = fmt.Sprintf(": the backup does not say who was in sync at the cut, so all of %s have to be heard first", names(root, s.report.Servers))
+		why = fmt.Sprintf(": the backup does not say which replicas were in sync at the cut, so it needs all of %s", names(root, s.report.Servers))
 	}
 	var down []string
 	for _, id := range s.report.Servers {

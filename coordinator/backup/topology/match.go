@@ -8,8 +8,8 @@ import (
 
 // Match pairs the DB servers of a backup with those of the cluster. Equal ids match
 // themselves. The rest of the backup's servers, sorted, match the rest of the cluster's,
-// sorted. The result has every server of the cluster, with the backup's server whose piece
-// it takes, or "" if none is left for it. apierror.BackupTopology: the backup has more
+// sorted. The result has, for every server of the cluster, the backup's server whose piece it
+// takes, or "" if no piece is left for it. apierror.BackupTopology: the backup has more
 // servers than the cluster.
 //
 // The result depends on the two sets only, not on their order: a download and a restore
@@ -37,8 +37,8 @@ func Match(backup, cluster []string) (map[string]string, error) {
 	return sources, nil
 }
 
-// Placed inverts a match: it says, for every server of the backup, which server of the
-// cluster takes its piece.
+// Placed inverts a match: it has, for every server of the backup, the server of the cluster that
+// takes its piece.
 func Placed(sources map[string]string) map[string]string {
 	out := make(map[string]string, len(sources))
 	for now, source := range sources {
@@ -49,7 +49,7 @@ func Placed(sources map[string]string) map[string]string {
 	return out
 }
 
-// SortedSet is the ids in order, each once.
+// SortedSet returns the ids in order, each once.
 func SortedSet(ids []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(ids)))
 }

@@ -8,30 +8,21 @@ import (
 	"stasis/agency/keys"
 )
 
-// shortName is the short name of a server, "" if it has none.
+// shortName returns the short name of a server, "" if it has none.
 func shortName(root *agencyclient.Node, id string) string {
 	return root.At(keys.ShortIDs + "/" + id + "/ShortName").Text()
 }
 
-// Name names a server for people, who know it by either name: "DBServer0002 (PRMR-…)".
+// Name returns both names of a server, because people know it by either: "DBServer0002 (PRMR-…)".
 func Name(root *agencyclient.Node, id string) string { return bothNames(shortName(root, id), id) }
 
-// names names servers for people.
+// names is Name of several servers.
 func names(root *agencyclient.Node, servers []string) string {
 	names := make([]string, len(servers))
 	for i, id := range servers {
 		names[i] = Name(root, id)
 	}
 	return strings.Join(names, ", ")
-}
-
-// NameAll names servers for people whose short names are given, as far as they are.
-func NameAll(short map[string]string, servers []string) string {
-	out := make([]string, len(servers))
-	for i, id := range servers {
-		out[i] = bothNames(short[id], id)
-	}
-	return strings.Join(out, ", ")
 }
 
 func bothNames(short, id string) string {
@@ -41,7 +32,7 @@ func bothNames(short, id string) string {
 	return short + " (" + id + ")"
 }
 
-// URL is the address under which a server registered.
+// URL returns the address with which a server registered.
 func URL(root *agencyclient.Node, id string) (string, error) {
 	var r keys.Registered
 	if err := root.At(keys.ServerRegistered(id)).Decode(&r); err != nil {
@@ -53,7 +44,7 @@ func URL(root *agencyclient.Node, id string) (string, error) {
 	return "http://" + strings.TrimPrefix(r.Endpoint, "tcp://"), nil
 }
 
-// Number reads a counter; one that is missing is 0.
+// Number reads a counter. A missing one is 0.
 func Number(n *agencyclient.Node) uint64 {
 	v, ok := n.Int()
 	if !ok || v < 0 {

@@ -15,7 +15,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Agency is what a Reader asks of the agency. Read is linearizable.
+// Agency is the part of the agency that a Reader uses. Read is linearizable.
 type Agency interface {
 	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
 	Config(ctx context.Context) (agencyclient.Config, error)
@@ -35,8 +35,8 @@ type Reader struct {
 	Log    hclog.Logger
 }
 
-// Locked reads the cluster under the agency lock, linearizably: it sees the lock, so Plan
-// is that of the lock's index and cannot change any more. lock.ErrLost: the lock is gone.
+// Locked reads the cluster under the agency lock, linearizably. It sees the lock, so Plan is that
+// of the lock's index and cannot change. [lock.ErrLost]: the lock was lost.
 func (r *Reader) Locked(ctx context.Context, held *lock.Lock) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Call)
 	defer cancel()
@@ -59,8 +59,8 @@ func (r *Reader) Locked(ctx context.Context, held *lock.Lock) (*Cluster, error) 
 	return c, nil
 }
 
-// Latest is the cluster at least as new as the call, and the tree from which it was taken.
-// It fails with apierror.ServiceUnavailable if the agency does not answer.
+// Latest returns the cluster at least as new as the call, and the tree from which it was read. It
+// fails with [apierror.ServiceUnavailable] if the agency does not answer.
 func (r *Reader) Latest(ctx context.Context) (*Cluster, *agencyclient.Node, error) {
 	wait, cancel := context.WithTimeout(ctx, r.Call)
 	defer cancel()
@@ -78,14 +78,14 @@ func (r *Reader) Latest(ctx context.Context) (*Cluster, *agencyclient.Node, erro
 // knownWait bounds how long Known waits for the agency.
 const knownWait = time.Second
 
-// Known is what this coordinator knows of the cluster. latest says whether that is at
-// least as new as the call; if not, the agency did not answer within a second.
+// Known returns the cluster as this coordinator knows it. latest says whether that is at least as
+// new as the call. If not, the agency did not answer within a second.
 func (r *Reader) Known(ctx context.Context) (c *Cluster, latest bool, err error) {
 	wait, cancel := context.WithTimeout(ctx, knownWait)
 	defer cancel()
 	snapshot, syncErr := r.Cache.Sync(wait)
 	if syncErr != nil {
-		r.Log.Debug("going by the cache, which may be behind", "error", syncErr)
+		r.Log.Debug("the agency does not answer; using the cache, which may be behind", "error", syncErr)
 		snapshot = r.Cache.Snapshot()
 	}
 	c, err = parse(snapshot.Root)
@@ -95,8 +95,7 @@ func (r *Reader) Known(ctx context.Context) (c *Cluster, latest bool, err error)
 	return c, syncErr == nil, nil
 }
 
-// Departed are the members that have left Plan since the cluster was read. ctx may have
-// ended.
+// Departed returns the members that have left Plan since the cluster was read. ctx may have ended.
 func (r *Reader) Departed(ctx context.Context, members []fanout.Member) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Call)
 	defer cancel()

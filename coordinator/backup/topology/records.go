@@ -8,8 +8,8 @@ import (
 	"stasis/agency/keys"
 )
 
-// Tombstones says which pieces belong to deleted backups and have to go: the servers that
-// have one, sorted, by backup id.
+// Tombstones returns, by the ids of deleted backups, the servers that have to remove their piece,
+// sorted.
 func Tombstones(root *agencyclient.Node) map[string][]string {
 	found := map[string][]string{}
 	for server, backups := range root.At(keys.HotBackupDeleted).Children() {
@@ -23,8 +23,8 @@ func Tombstones(root *agencyclient.Node) map[string][]string {
 	return found
 }
 
-// Transfers are the uploads and downloads in the agency, by job id. A record that cannot be
-// read is left out.
+// Transfers returns the uploads and downloads in the agency, by job id. It leaves out a record that
+// cannot be read.
 func Transfers(root *agencyclient.Node) map[string]keys.TransferJob {
 	found := map[string]keys.TransferJob{}
 	for id, n := range root.At(keys.HotBackupJobs).Children() {

@@ -8,22 +8,15 @@ import (
 	"strings"
 
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 )
 
-// Shard is a shard of the Plan that a backup has.
-type Shard struct {
-	Database, Collection, Name string
-	Servers                    []string // leader first, without the mark of a leader that resigns
-	Term                       uint64
-}
+// Shard is a shard in the Plan of a backup. Its servers are without the mark of a
+// leader that resigns.
+type Shard = certificate.Shard
 
-// Label names the shard for people.
-func (s Shard) Label() string {
-	return fmt.Sprintf("shard %s of %s/%s", s.Name, s.Database, s.Collection)
-}
-
-// Shards are the shards that a restore puts back, by name. Those of databases and
-// collections that were still being built are none of them.
+// Shards returns the shards that a restore puts back, by name. It leaves out those of databases
+// and collections that were still being created.
 func (p *Stored) Shards() (map[string]Shard, error) {
 	all := map[string]Shard{}
 	for db, value := range p.Collections {
@@ -32,12 +25,12 @@ func (p *Stored) Shards() (map[string]Shard, error) {
 		}
 		collections, ok := value.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("agency dump: Plan/Collections/%s is no object", db)
+			return nil, fmt.Errorf("agency dump: Plan/Collections/%s is not an object", db)
 		}
 		for cid, value := range collections {
 			object, ok := value.(map[string]any)
 			if !ok {
-				return nil, fmt.Errorf("agency dump: Plan/Collections/%s/%s: is no object", db, cid)
+				return nil, fmt.Errorf("agency dump: Plan/Collections/%s/%s is not an object", db, cid)
 			}
 			if Building(value) {
 				continue
@@ -79,7 +72,7 @@ func addShards(all map[string]Shard, db, cid string, collection map[string]any) 
 	return nil
 }
 
-// Term is the term of a shard of a stored collection; 0 if the collection has none for it.
+// Term returns the term of a shard of a stored collection, 0 if the collection has none for it.
 func Term(collection map[string]any, shard string) (uint64, error) {
 	terms, _ := collection["shardTerms"].(map[string]any)
 	number, _ := terms[shard].(json.Number)

@@ -13,7 +13,7 @@ import (
 	"stasis/internal/wait"
 )
 
-// run plans who moves which piece, and dispatches every part until it is over.
+// run decides which server moves which piece, and dispatches every part until it is over.
 func (d *dispatcher) run(ctx context.Context) {
 	sources, err := d.plan(ctx)
 	d.planned <- err
@@ -32,7 +32,7 @@ func (d *dispatcher) run(ctx context.Context) {
 // dispatch runs one server's part until it is over. planErr ends it at once.
 func (d *dispatcher) dispatch(ctx context.Context, server, source string, planErr error) {
 	var assigned uint64   // the reboot id of the process that has the configuration
-	var missing time.Time // since when the server is gone
+	var missing time.Time // since when the server has FAILED
 	for ctx.Err() == nil {
 		snapshot, err := d.service.Cache.Sync(ctx)
 		if err != nil {
@@ -50,12 +50,16 @@ func (d *dispatcher) dispatch(ctx context.Context, server, source string, planEr
 		case missing.IsZero():
 			missing = time.Now()
 		}
-		gone := !missing.IsZero() && (p.cancelled || time.Since(missing) > d.service.Limits.Gone)
+		// A server that restarts soon gets its part again, with what it has moved so far. So a failed
+		// server is waited for, unless the job is cancelled: then nothing is left to continue.
+		gone := !missing.IsZero() && (p.cancelled || time.Since(missing) > d.service.Timeouts.Gone)
 		switch {
 		case planErr != nil || source == "" || gone || p.cancelled && assigned == 0:
 			d.end(ctx, p, d.reason(server, planErr, gone))
 			continue
 		case assigned == 0 || assigned != reboot:
+			// Another reboot id is another process, which does not have the configuration: it is in
+			// memory only. Assigning a part twice to one process does no harm.
 			if assigned, planErr = d.assign(ctx, snapshot.Root, server, source); assigned == 0 {
 				_ = wait.For(ctx, retryPause)
 			}
@@ -65,38 +69,39 @@ func (d *dispatcher) dispatch(ctx context.Context, server, source string, planEr
 	}
 }
 
-// reason is why a part ends without the server: nil if there was nothing to do.
+// reason returns why a part ends without its server, nil if it had nothing to do.
 func (d *dispatcher) reason(server string, planErr error, gone bool) error {
 	switch {
 	case planErr != nil:
 		return planErr
 	case gone:
-		return apierror.New(failure(d.request.Kind), "%s is gone; start the transfer again when it is back: it goes on where it was", server)
+		return apierror.New(failure(d.request.Kind), "%s has FAILED: when it is back, start the transfer again: it continues where it stopped", server)
 	}
 	return nil
 }
 
-// assign gives the server its part. It returns the reboot id of the process that now has
-// it, 0 if the server could not be reached, or an error that ends the part.
+// assign sends the server its part. It returns the reboot id of the process that has it now, 0 if
+// the server could not be reached, or an error that ends the part.
 func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server, source string) (uint64, error) {
 	target, reboot := d.target(root, server)
 	request := d.request
 	request.Source = source
-	call, cancel := context.WithTimeout(ctx, d.service.Limits.Stall)
+	call, cancel := context.WithTimeout(ctx, d.service.Timeouts.Stall)
 	defer cancel()
 	err := d.service.Movers.Transfer(call, target, request)
 	switch {
 	case err == nil:
 		return reboot, nil
 	case away(err) || ctx.Err() != nil || errors.Is(err, apierror.Internal) || errors.Is(err, apierror.NotFound):
+		// NotFound: the job was removed from the agency. The next look there finds that, too.
 		d.service.Log.Debug("transfer not assigned", "job", d.request.Job, "server", server, "error", err)
 		return 0, nil
 	}
 	return 0, fmt.Errorf("%s: %w", server, err)
 }
 
-// awaitChange waits until a change of the part or of its server may need attention, at most
-// ten seconds.
+// awaitChange waits, at most ten seconds, for a change of the part or of its server after which
+// the dispatcher may have to act.
 func (d *dispatcher) awaitChange(ctx context.Context, was part, reboot uint64) {
 	ctx, stop := context.WithTimeout(ctx, 10*retryPause)
 	defer stop()

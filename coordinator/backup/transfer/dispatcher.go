@@ -16,8 +16,8 @@ import (
 // retryPause is the time between two tries to reach a DB server.
 const retryPause = time.Second
 
-// dispatcher runs one job on the coordinator that was asked for it. It alone has the
-// remote's configuration. It assigns each DB server its part, and again if the server is
+// dispatcher runs one job on the coordinator that got the request. Only this coordinator has the
+// remote's configuration. The dispatcher assigns each DB server its part, again if the server is
 // started again, until every part is over.
 type dispatcher struct {
 	service *Service
@@ -26,13 +26,13 @@ type dispatcher struct {
 	planned chan error // receives the outcome of the plan, once
 }
 
-// refusal waits a little for the plan of a download. It returns the error of a plan that
-// cannot be carried out, so that the client learns of it at once.
+// refusal waits for the plan of a download, at most Timeouts.Answer. It returns the error of a plan
+// that cannot be carried out, so that the client gets it at once.
 func (d *dispatcher) refusal(ctx context.Context) error {
 	if d.request.Kind != keys.TransferDownload {
 		return nil
 	}
-	timer := time.NewTimer(d.service.Limits.Answer)
+	timer := time.NewTimer(d.service.Timeouts.Answer)
 	defer timer.Stop()
 	select {
 	case err := <-d.planned:
@@ -49,7 +49,7 @@ func (d *dispatcher) part(root *agencyclient.Node, server string) (p part, known
 	return partOf(root, d.request.Job, server)
 }
 
-// target is where a server is reached, and the reboot id of its process; 0: not known.
+// target returns the address of a server and the reboot id of its process, 0 if it is unknown.
 func (d *dispatcher) target(root *agencyclient.Node, server string) (dbclient.Target, uint64) {
 	var known keys.Known
 	url, err := topology.URL(root, server)
@@ -59,7 +59,7 @@ func (d *dispatcher) target(root *agencyclient.Node, server string) (dbclient.Ta
 	return dbclient.Target{URL: url, Epoch: known.Epoch}, known.RebootID
 }
 
-// end ends a part; if that fails, it waits a little, and the caller looks again.
+// end ends a part. If that fails, it pauses, and the caller tries again.
 func (d *dispatcher) end(ctx context.Context, p part, why error) {
 	if err := d.service.end(ctx, p, why); err != nil && ctx.Err() == nil {
 		_ = wait.For(ctx, retryPause) // the caller looks at ctx

@@ -15,8 +15,7 @@ type part struct {
 	cancelled   bool // the job
 }
 
-// partOf reads a part; known is false if there is no such job, or the server has no part
-// in it.
+// partOf reads a part. known is false if the job does not exist, or the server has no part in it.
 func partOf(root *agencyclient.Node, id, server string) (p part, known bool) {
 	p.job, p.server = id, server
 	var job keys.TransferJob
@@ -28,11 +27,11 @@ func partOf(root *agencyclient.Node, id, server string) (p part, known bool) {
 	return p, known
 }
 
-// end ends a part without its server, if the part is still as p says, and releases its
-// lock. why is the reason why the part failed; nil: there was nothing to do.
-// agency.ErrPrecondition: the part has changed.
+// end ends a part without its server, if the part is still p, and releases its lock. why is why the
+// part failed; nil means that it had nothing to do. agencyclient.ErrPrecondition: the part has
+// changed.
 func (s *Service) end(ctx context.Context, p part, why error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	was, e := p.entry.Status, p.entry
 	switch {

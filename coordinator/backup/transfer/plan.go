@@ -14,8 +14,8 @@ import (
 	"stasis/internal/apierror"
 )
 
-// plan says for every server whose piece it moves: "" for none. Aborting the job ends the
-// plan: the remote may be silent.
+// plan returns, for every server, the server whose piece it moves, "" for none. When the job is
+// aborted, plan ends, because the remote may not answer.
 func (d *dispatcher) plan(ctx context.Context) (map[string]string, error) {
 	ctx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -36,15 +36,15 @@ func (d *dispatcher) plan(ctx context.Context) (map[string]string, error) {
 	return d.planUpload(ctx)
 }
 
-// planUpload finds out who has the backup's pieces. All must be there: an incomplete backup
-// at a remote is of no use.
+// planUpload finds out which servers have the backup's pieces. None may be missing: an incomplete
+// backup at a remote is useless.
 func (d *dispatcher) planUpload(ctx context.Context) (map[string]string, error) {
 	id := d.request.BackupID
 	c, _, err := d.service.Clusters.Latest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	lists := fanout.Ask(ctx, c.Members, d.service.Limits.Stall, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
+	lists := fanout.Ask(ctx, c.Members, d.service.Timeouts.Stall, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
 		return piece.List(ctx, d.service.Lister, m, dbclient.ListRequest{IDs: []string{id}, WithDetails: true})
 	})
 	piece.Hide(c, lists)
@@ -67,8 +67,8 @@ func (d *dispatcher) planUpload(ctx context.Context) (map[string]string, error) 
 	return sources, nil
 }
 
-// planDownload matches the servers of the backup at the remote with today's, as a restore
-// will.
+// planDownload matches the servers of the backup at the remote with those of the cluster, as a
+// restore will.
 func (d *dispatcher) planDownload(ctx context.Context) (map[string]string, error) {
 	id := d.request.BackupID
 	c, _, err := d.service.Clusters.Latest(ctx)

@@ -9,16 +9,16 @@ import (
 	"stasis/internal/apierror"
 )
 
-// RemoteRequest asks about a remote, or for an operation on what it has.
+// RemoteRequest asks for an operation at a remote.
 type RemoteRequest struct {
-	Operation  string // dbserver.RemoteList …
+	Operation  string // dbclient.RemoteList …
 	ID         string
 	Repository string // <name>:<path>
 	Config     dbclient.RemoteConfig
 }
 
-// Remote has a DB server carry out a request at a remote: the first one that answers. It
-// may take as long as the remote does, up to Limits.Remote.
+// Remote has the first DB server that answers carry out a request at a remote. It takes as long as
+// the remote does, at most Timeouts.Remote.
 func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteResponse, error) {
 	if s.Movers == nil {
 		return dbclient.RemoteResponse{}, errNoTransfers
@@ -39,12 +39,12 @@ func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteR
 	return s.askRemote(ctx, c.Members, dbclient.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config})
 }
 
-// checkRemote has a DB server say whether it would open a remote, so that a configuration
-// that is refused makes no job. Only DB servers have rclone, and their operator says what
-// may be configured. If no server answers, checkRemote accepts the remote: each server
-// checks again before it opens anything.
+// checkRemote asks a DB server whether it would open a remote, so that Start records no job for a
+// configuration that is refused. Only DB servers have rclone, and their operator decides what may
+// be configured. If no server answers, checkRemote accepts the remote: each server checks again
+// before it opens it.
 func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remote dbclient.Remote, config dbclient.RemoteConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Answer)
 	defer cancel()
 	_, err := s.askRemote(ctx, members, dbclient.RemoteRequest{Operation: dbclient.RemoteCheck, Remote: remote, Config: config})
 	if err == nil || away(err) || ctx.Err() != nil {
@@ -54,7 +54,7 @@ func (s *Service) checkRemote(ctx context.Context, members []fanout.Member, remo
 }
 
 func (s *Service) askRemote(ctx context.Context, members []fanout.Member, r dbclient.RemoteRequest) (answer dbclient.RemoteResponse, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Remote)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Remote)
 	defer cancel()
 	for _, m := range members {
 		answer, err = s.Movers.Remote(ctx, m.Target, r)
@@ -65,7 +65,7 @@ func (s *Service) askRemote(ctx context.Context, members []fanout.Member, r dbcl
 	return answer, err
 }
 
-// away says whether an error means that a DB server does not serve at the moment.
+// away says whether an error means that a DB server does not serve now, but may later.
 func away(err error) bool {
 	return fanout.Unreachable(err) || errors.Is(err, apierror.StartingUp) || errors.Is(err, apierror.ShuttingDown) || errors.Is(err, apierror.ServiceUnavailable)
 }

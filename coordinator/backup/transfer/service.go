@@ -15,7 +15,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Agency is where jobs are recorded. Read is linearizable.
+// Agency has the jobs. Read is linearizable.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
@@ -28,20 +28,20 @@ type Cache interface {
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Movers asks one DB server for its part of a transfer; *dbserver/client.Client is one. No
-// method repeats a request.
+// Movers sends requests to one DB server; *dbserver/client.Client is one. No method repeats a
+// request.
 type Movers interface {
 	Transfer(ctx context.Context, t dbclient.Target, r dbclient.TransferRequest) error
 	Remote(ctx context.Context, t dbclient.Target, r dbclient.RemoteRequest) (dbclient.RemoteResponse, error)
 }
 
-// Limits bound what a Service waits for.
-type Limits struct {
+// Timeouts bound what a Service waits for.
+type Timeouts struct {
 	Call   time.Duration // one call to the agency
 	Answer time.Duration // a DB server's answer to a short request
 	Stall  time.Duration // a DB server's answer to a request that takes longer
 	Remote time.Duration // a question about a remote
-	Gone   time.Duration // a part waits so long for a DB server that is gone
+	Gone   time.Duration // a part waits so long for a DB server that has FAILED
 }
 
 // Service runs transfers. Any goroutine may use it.
@@ -54,16 +54,16 @@ type Service struct {
 	Movers      Movers // nil: Start and Remote fail with apierror.NotImplemented
 	Coordinator string // server id
 	RebootID    func() uint64
-	Limits      Limits
+	Timeouts    Timeouts
 	Log         hclog.Logger
 
 	mu         sync.Mutex
 	dispatched map[string]bool // nonces of the jobs that have a dispatcher here
 }
 
-var errNoTransfers = apierror.New(apierror.NotImplemented, "this coordinator does not do uploads and downloads")
+var errNoTransfers = apierror.New(apierror.NotImplemented, "this coordinator has no uploads and downloads")
 
-// register notes that the job with this nonce has a dispatcher here, or no longer has one.
+// register notes whether the job with this nonce has a dispatcher here.
 func (s *Service) register(nonce string, yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

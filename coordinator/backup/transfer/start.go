@@ -18,8 +18,8 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Request asks for an upload or download of a backup. The configuration goes to the DB
-// servers and is kept in memory until the job is over, no longer and nowhere else.
+// Request asks for an upload or download of a backup. The configuration is sent to the DB servers
+// and kept in memory until the job is over. It is stored nowhere.
 type Request struct {
 	Kind       string // keys.TransferUpload or keys.TransferDownload
 	ID         string // of the backup
@@ -28,10 +28,9 @@ type Request struct {
 	Options    dbclient.TransferOptions
 }
 
-// Start records a job with every DB server in it, and returns its id. The work goes on
-// without the caller. A backup that does not exist makes a job that fails. A download to
-// too few DB servers is refused here if the remote answers soon enough; otherwise it makes
-// a job that fails before anything is moved.
+// Start records a job with every DB server in it, and returns its id. The work goes on without the
+// caller. If the backup does not exist, the job fails. A download to too few DB servers is refused
+// here if the remote answers soon enough; otherwise its job fails before anything is moved.
 func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 	if s.Movers == nil {
 		return "", errNoTransfers
@@ -83,7 +82,7 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 
 // record writes the job under the next number of the cluster's id range.
 func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	for {
 		root, err := s.Agency.Read(ctx, keys.LatestID, keys.HotBackupDeleted, keys.HotBackupDeletes, keys.PlanDBServers, keys.ShortIDs)
@@ -112,8 +111,8 @@ func (s *Service) record(ctx context.Context, job keys.TransferJob) (string, err
 	}
 }
 
-// checkTombstones refuses to download a backup whose deletion is not over: the new piece
-// would be removed with the old one.
+// checkTombstones refuses to download a backup whose deletion is not complete: the new piece would
+// be removed with the old one.
 func checkTombstones(root *agencyclient.Node, job keys.TransferJob) error {
 	if job.Kind != keys.TransferDownload {
 		return nil
@@ -127,6 +126,6 @@ func checkTombstones(root *agencyclient.Node, job keys.TransferJob) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	return apierror.New(apierror.BackupConflict, "backup %s was deleted and can be downloaded again when its pieces are gone; waiting for %s",
+	return apierror.New(apierror.BackupConflict, "backup %s was deleted and can be downloaded again when its pieces are removed; waiting for %s",
 		job.BackupID, strings.Join(waiting, ", "))
 }

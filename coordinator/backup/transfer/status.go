@@ -7,65 +7,32 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	"stasis/internal/apierror"
 )
 
-// Status is the state of a transfer. Of the ids only that of its kind is set.
-type Status struct {
-	Timestamp  string                  `json:"Timestamp"`
-	UploadID   string                  `json:"UploadId,omitempty"`
-	DownloadID string                  `json:"DownloadId,omitempty"`
-	Cancelled  bool                    `json:"Cancelled"`
-	BackupID   string                  `json:"BackupId"`
-	Remote     string                  `json:"RemoteRepository"`
-	DBServers  map[string]ServerStatus `json:"DBServers"`
-}
-
-// ServerStatus is one DB server's part.
-type ServerStatus struct {
-	Status       string                 `json:"Status"`
-	Progress     *keys.TransferProgress `json:"Progress,omitempty"`
-	Error        int                    `json:"Error,omitempty"`
-	ErrorMessage string                 `json:"ErrorMessage,omitempty"`
-}
-
-// Finished says whether every server's part is over.
-func (s Status) Finished() bool {
-	for _, e := range s.DBServers {
-		if !(keys.TransferEntry{Status: e.Status}).Final() {
-			return false
-		}
-	}
-	return true
-}
-
-// Completed says whether every server has done its part.
-func (s Status) Completed() bool {
-	for _, e := range s.DBServers {
-		if e.Status != keys.TransferCompleted {
-			return false
-		}
-	}
-	return true
-}
+// Status is the state of a transfer.
+type Status = client.TransferStatus
 
 func statusOf(id string, job keys.TransferJob) Status {
 	st := Status{
 		Timestamp: job.Timestamp, Cancelled: job.Cancelled, BackupID: job.BackupID, Remote: job.Remote,
-		DBServers: map[string]ServerStatus{},
+		DBServers: map[string]client.ServerTransfer{},
 	}
 	if st.UploadID = id; job.Kind == keys.TransferDownload {
 		st.UploadID, st.DownloadID = "", id
 	}
 	for server, e := range job.DBServers {
-		st.DBServers[server] = ServerStatus{e.Status, e.Progress, e.Error, e.ErrorMessage}
+		st.DBServers[server] = client.ServerTransfer{
+			Status: e.Status, Progress: (*client.TransferProgress)(e.Progress), Error: e.Error, ErrorMessage: e.ErrorMessage,
+		}
 	}
 	return st
 }
 
-// Status is the state of a transfer of either kind. apierror.NotFound: there is none.
+// Status returns the state of a transfer of either kind. [apierror.NotFound]: it does not exist.
 func (s *Service) Status(ctx context.Context, id string) (Status, error) {
 	_, root, err := s.Clusters.Latest(ctx)
 	if err != nil {
@@ -78,7 +45,7 @@ func (s *Service) Status(ctx context.Context, id string) (Status, error) {
 	return statusOf(id, job), nil
 }
 
-// All are the transfers that the agency remembers, by id.
+// All returns the transfers that the agency has, by id.
 func (s *Service) All(ctx context.Context) (map[string]Status, error) {
 	_, root, err := s.Clusters.Latest(ctx)
 	if err != nil {
@@ -91,12 +58,12 @@ func (s *Service) All(ctx context.Context) (map[string]Status, error) {
 	return found, nil
 }
 
-// Abort asks for the end of a transfer. One that is over stays as it is.
+// Abort asks for the end of a transfer. It does not change one that is over.
 func (s *Service) Abort(ctx context.Context, id string) error {
 	if _, err := s.Status(ctx, id); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Call)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	key := keys.TransferJobKey(id)
 	_, err := s.Agency.Write(ctx, agencyclient.Tx{

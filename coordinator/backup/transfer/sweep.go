@@ -15,15 +15,15 @@ import (
 	"stasis/internal/wait"
 )
 
-// kept is how many transfers that are over the agency remembers.
+// kept is how many transfers that are over stay in the agency.
 const kept = 100
 
 // sweepPause is the time between two sweeps.
 const sweepPause = 2 * time.Second
 
-// Sweep ends the parts of jobs that no server can finish, until ctx ends: the coordinator
-// that had the configuration is gone, and the DB server has lost it, or is gone too. Any
-// number of coordinators may sweep at once.
+// Sweep ends the parts of jobs that no server can complete, until ctx ends: those whose coordinator
+// has died with the configuration, and whose DB server has lost it or has FAILED. Any number of
+// coordinators may sweep at once.
 func (s *Service) Sweep(ctx context.Context) {
 	for wait.For(ctx, sweepPause) == nil {
 		root := s.Cache.Snapshot().Root
@@ -37,8 +37,7 @@ func (s *Service) Sweep(ctx context.Context) {
 	}
 }
 
-// hasDispatcher says whether the coordinator that was asked for a job lives, and still has
-// the job.
+// hasDispatcher says whether the coordinator that started a job lives, and still runs the job.
 func (s *Service) hasDispatcher(root *agencyclient.Node, job keys.TransferJob) bool {
 	if job.Coordinator == s.Coordinator && job.RebootID == s.RebootID() {
 		return s.registered(job.Nonce)
@@ -46,22 +45,23 @@ func (s *Service) hasDispatcher(root *agencyclient.Node, job keys.TransferJob) b
 	return !topology.CoordinatorGone(root, job.Coordinator, job.RebootID)
 }
 
-// endOrphaned ends the parts of a job without a dispatcher whose server does not go on
-// alone.
+// endOrphaned ends the parts of a job without a dispatcher whose servers do not have the
+// configuration.
 func (s *Service) endOrphaned(ctx context.Context, root *agencyclient.Node, id string, job keys.TransferJob) {
 	for server, e := range job.DBServers {
 		if e.Final() || e.RebootID != 0 && stillRuns(root, server, e.RebootID) {
 			continue
 		}
 		err := s.end(ctx, part{id, server, e, job.Cancelled}, apierror.New(failure(job.Kind),
-			"%s does not have the remote's configuration any more, nor does any coordinator; start the transfer again: it goes on where it was", server))
+			"neither %s nor a coordinator has the remote's configuration any more; start the transfer again: it continues where it stopped", server))
 		if err != nil && ctx.Err() == nil && !errors.Is(err, agencyclient.ErrPrecondition) {
 			s.Log.Warn("end a transfer that has no dispatcher", "job", id, "error", err)
 		}
 	}
 }
 
-// stillRuns says whether a server has not been started again since, and has not failed.
+// stillRuns says whether the process of a server with this reboot id lives, as far as the agency
+// knows.
 func stillRuns(root *agencyclient.Node, server string, rebootID uint64) bool {
 	var known keys.Known
 	err := root.At(keys.ServerKnown(server)).Decode(&known)
@@ -79,7 +79,7 @@ func (s *Service) forget(ctx context.Context, jobs map[string]keys.TransferJob) 
 	slices.Sort(over)
 	for _, n := range over[:max(0, len(over)-kept)] {
 		id := strconv.FormatUint(n, 10)
-		call, cancel := context.WithTimeout(ctx, s.Limits.Call)
+		call, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 		_, err := s.Agency.Write(call, agencyclient.Tx{
 			Ops: map[string]any{keys.TransferJobKey(id): agencyclient.Delete()},
 			Pre: map[string]any{keys.TransferJobKey(id) + "/Nonce": agencyclient.Old(jobs[id].Nonce)},

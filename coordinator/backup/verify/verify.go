@@ -1,14 +1,13 @@
-// Package verify checks a whole backup: that every piece is there, that every byte is as
-// it was made, and that the certificate still shows one instant.
+// Package verify checks a whole backup: that no piece is missing, that every byte is unchanged, and
+// that the certificate still shows one instant.
 package verify
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
-	"stasis/coordinator/backup/certificate"
+	"stasis/client"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -17,7 +16,7 @@ import (
 	"stasis/internal/apierror"
 )
 
-// Servers has one DB server read its piece again. It does not repeat the request.
+// Servers has one DB server read its piece. It does not repeat the request.
 type Servers interface {
 	Verify(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) (dbclient.VerifyResponse, error)
 }
@@ -30,27 +29,12 @@ type Verifier struct {
 	Stall    time.Duration // a DB server that makes no progress for so long counts as a problem
 }
 
-// Result says what re-reading a whole backup found.
-type Result struct {
-	ID                      string                   `json:"id"`
-	Intact                  bool                     `json:"intact"` // complete, every byte as made, and the certificate holds
-	PotentiallyInconsistent bool                     `json:"potentiallyInconsistent"`
-	Pieces                  map[string]PieceReport   `json:"pieces"` // by the server that holds it
-	Problems                []string                 `json:"problems"`
-	Certificate             *certificate.Certificate `json:"certificate,omitempty"`
-}
+// Result says what reading a whole backup again found.
+type Result = client.VerifyResult
 
-// PieceReport is one piece in a Result.
-type PieceReport struct {
-	Source   string   `json:"source"` // the server that made it
-	Files    int      `json:"files"`
-	Bytes    int64    `json:"bytes"`
-	Problems []string `json:"problems"`
-}
-
-// Verify has every DB server read its whole piece again, and checks the certificate against
-// what they found. What is wrong is in the result; it is no error. apierror.NotFound: there
-// is no such backup.
+// Verify has every DB server read its whole piece, and checks the certificate against what they
+// found. Problems of the backup are in the result and not an error. [apierror.NotFound]: the backup
+// does not exist.
 func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	ctx, leave, err := v.Life.Enter(ctx)
 	if err != nil {
@@ -69,17 +53,17 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, operation.Cause(ctx, fanout.FirstError(answers))
 	}
-	result := Result{ID: id, Pieces: map[string]PieceReport{}, Problems: []string{}}
+	result := Result{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
 	set := piece.NewSet()
 	for _, a := range answers {
 		switch {
 		case piece.Absent(a.Err) || slices.Contains(c.Tombstones[id], a.ID):
-			continue // the server may never have had a piece, or the piece has to go
+			continue // the server may never have had a piece, or must remove it
 		case a.Err != nil:
 			result.Problems = append(result.Problems, a.Err.Error())
 			continue
 		}
-		result.add(a.ID, a.Value)
+		add(&result, a.ID, a.Value)
 		set.Add(a.ID, dbclient.PieceDetail{Piece: a.Value.Piece, Certificate: a.Value.Certificate})
 	}
 	record, recorded := c.Commits[id]
@@ -96,22 +80,11 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	return result, nil
 }
 
-// add takes over what one server found.
-func (r *Result) add(holder string, v dbclient.VerifyResponse) {
+// add adds what one server found.
+func add(r *Result, holder string, v dbclient.VerifyResponse) {
 	r.PotentiallyInconsistent = r.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
-	r.Pieces[holder] = PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
+	r.Pieces[holder] = client.PieceReport{Source: v.Piece.ServerID, Files: v.Files, Bytes: v.Bytes, Problems: append([]string{}, v.Problems...)}
 	for _, p := range v.Problems {
 		r.Problems = append(r.Problems, holder+": "+p)
 	}
-}
-
-// Offline checks a backup by what is stored in its pieces alone, without a cluster: pieces
-// and their certificates, both by the server that made the piece. It returns what is
-// wrong. A failsafe backup has no certificate.
-func Offline(pieces map[string]dbclient.Piece, certificates map[string]json.RawMessage) (*certificate.Certificate, []string) {
-	set := piece.NewSet()
-	for source, p := range pieces {
-		set.Pieces[source] = dbclient.PieceDetail{Piece: p, Certificate: certificates[source]}
-	}
-	return set.Certify("")
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // Upload and download beside the rclone command, on the same files on the same disk and
-// the same server, in one run: rounds of one after the other, whoever is first taking
+// the same server, in one run: rounds of one after the other, whichever is first taking
 // turns. The command is the one of the version that is linked here; the servers are
 // processes of their own, as the command is. Reported: MB/s over all rounds, and the
 // ratio of each, ours by the command's: 1 is as fast, more is faster.
@@ -36,7 +36,7 @@ func BenchmarkBesideRclone(b *testing.B) {
 	megabytes, rounds := setting(b, "STASIS_BENCH_MB", 256), setting(b, "STASIS_BENCH_ROUNDS", 5)
 	root := b.TempDir()
 	source := piecesAt(b, vfs.Default, mkdir(b, filepath.Join(root, "source")), megabytes*1000/3, engine.Options{})
-	content, err := source.Content(b.Context(), testID)
+	content, err := source.Published.Content(b.Context(), testID)
 	require.NoError(b, err)
 	files := filepath.Join(root, "source", "backups", testID)
 	for _, s := range served(b, command) {
@@ -138,11 +138,11 @@ func rcloneCopy(t testing.TB, command string, config dbclient.RemoteConfig, from
 }
 
 // served starts the command's own servers, OpenSSH's and Apache's, as processes.
-func served(t testing.TB, command string) []storage {
+func served(t testing.TB, command string) []realRemote {
 	t.Helper()
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
-	var all []storage
+	var all []realRemote
 	for kind, about := range map[string]struct {
 		flags  []string
 		option map[string]string
@@ -158,8 +158,8 @@ func served(t testing.TB, command string) []storage {
 		for option, value := range maps.All(about.option) {
 			section[option] = strings.Replace(value, "PORT", port, 1)
 		}
-		all = append(all, storage{name: kind, remote: dbclient.Remote{Name: kind, Path: "bucket"}, config: dbclient.RemoteConfig{kind: section}, dir: filepath.Join(dir, "bucket")})
+		all = append(all, realRemote{name: kind, remote: dbclient.Remote{Name: kind, Path: "bucket"}, config: dbclient.RemoteConfig{kind: section}, dir: filepath.Join(dir, "bucket")})
 	}
-	slices.SortFunc(all, func(a, b storage) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b realRemote) int { return strings.Compare(a.name, b.name) })
 	return append(all, openSSH(t), apache(t))
 }

@@ -16,22 +16,23 @@ import (
 	"syscall"
 	"unicode"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/rclone/egress"
+	"stasis/dbserver/transfer/storage"
 )
 
-// What a remote answers is the remote's: a client that may choose the remote could
-// read with its errors what only the server reaches. So an error comes back as what
-// this side knows (a refusal, a network error) or as a status; of other texts one short
-// line is left, without what is quoted in it.
+// What a remote answers is the remote's text. A client that may choose the remote could read
+// in its errors what only the server reaches. An error therefore comes back as what this
+// side knows (a refusal, a network error) or as a status. Of any other text one short line
+// is left, without what is quoted in it.
 
-// told is an error whose whole text is this program's.
+// told is an error whose whole text comes from this program.
 type told struct{ text string }
 
 func (e told) Error() string { return e.text }
 
 func own(format string, args ...any) error { return told{fmt.Sprintf(format, args...)} }
 
-// explain says what an error of rclone was.
+// explain returns an error of rclone in this program's words.
 func (o *opening) explain(err error) error {
 	if forbidden := o.atGate(err); forbidden != nil {
 		return forbidden
@@ -42,11 +43,11 @@ func (o *opening) explain(err error) error {
 // throughGate finds where a connection was to go in the text of rclone's SOCKS clients.
 var throughGate = regexp.MustCompile(`socks connect tcp \S+?->(\S+?): `)
 
-// atGate is why the gate made no connection. The text of rclone's error has only the
-// number that SOCKS has for it.
+// atGate is why the gate made no connection; nil if it did not refuse one. The text of
+// rclone's error has only the number that SOCKS has for the reason.
 func (o *opening) atGate(err error) error {
-	for _, forbidden := range []error{o.pass.forbidden(), err} {
-		if errors.Is(forbidden, errForbidden) {
+	for _, forbidden := range []error{o.pass.Forbidden(), err} {
+		if errors.Is(forbidden, egress.ErrForbidden) {
 			return o.forbidden(forbidden)
 		}
 	}
@@ -54,10 +55,10 @@ func (o *opening) atGate(err error) error {
 	if found == nil {
 		return nil
 	}
-	switch reason := o.pass.reason(found[1]); {
+	switch reason := o.pass.Reason(found[1]); {
 	case reason == nil:
 		return nil
-	case errors.Is(reason, errForbidden):
+	case errors.Is(reason, egress.ErrForbidden):
 		return o.forbidden(reason)
 	default:
 		return told{o.secret.text("connect to " + found[1] + ": " + describe(reason))}
@@ -66,8 +67,8 @@ func (o *opening) atGate(err error) error {
 
 // forbidden is a refusal of the gate, which is this program's own text.
 func (o *opening) forbidden(err error) error {
-	_, why, _ := strings.Cut(err.Error(), errForbidden.Error())
-	return fmt.Errorf("%w: %w%s", transfer.ErrFinal, errForbidden, o.secret.text(why))
+	_, why, _ := strings.Cut(err.Error(), egress.ErrForbidden.Error())
+	return fmt.Errorf("%w: %w%s", storage.ErrFinal, egress.ErrForbidden, o.secret.text(why))
 }
 
 // describe is the text of an error without what a remote said, but its status.
@@ -230,7 +231,7 @@ func errorCode(err error) string {
 	return ""
 }
 
-// longestLine bounds what is left of a text.
+// longestLine bounds what is left of a text, in characters.
 const longestLine = 160
 
 // quotedParts are what an error quotes: answers, above all.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // requireShort fails unless an error is one short line without what the remote said.
@@ -136,5 +136,5 @@ func TestPathIsNotShown(t *testing.T) {
 	_, err := testRemotes(t).Open(t.Context(), dbclient.Remote{Name: "r", Path: "/outside/" + secret}, local, nil)
 	require.Error(t, err)
 	requireShort(t, err, secret, "local")
-	require.NotErrorIs(t, err, transfer.ErrNotFound)
+	require.NotErrorIs(t, err, storage.ErrNotFound)
 }

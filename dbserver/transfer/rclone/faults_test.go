@@ -60,13 +60,13 @@ func piecesAt(t testing.TB, fs vfs.FS, dir string, rows int, o engine.Options) *
 		require.NoError(t, b.Commit(false))
 	}
 	ctx := t.Context()
-	require.NoError(t, store.Prepare(ctx, e, testID, "n"))
-	_, err = store.Cut(ctx, e, testID, "n")
+	require.NoError(t, store.Attempts.Prepare(ctx, e, testID, "n"))
+	_, err = store.Attempts.Cut(ctx, e, testID, "n")
 	require.NoError(t, err)
-	_, err = store.Link(ctx, dbclient.LinkRequest{ID: testID, Nonce: "n", DateTime: "2026-11-22T12:00:00Z", Label: "x", NrDBServers: 1, AgencyDump: json.RawMessage(`{"dump":[]}`)})
+	_, err = store.Attempts.Link(ctx, dbclient.LinkRequest{ID: testID, Nonce: "n", DateTime: "2026-11-22T12:00:00Z", Label: "x", NrDBServers: 1, AgencyDump: json.RawMessage(`{"dump":[]}`)})
 	require.NoError(t, err)
-	require.NoError(t, store.Seal(dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(`{}`)}))
-	require.NoError(t, store.Publish(testID, "n"))
+	require.NoError(t, store.Attempts.Seal(ctx, dbclient.SealRequest{ID: testID, Nonce: "n", Certificate: json.RawMessage(`{}`)}))
+	require.NoError(t, store.Attempts.Publish(ctx, testID, "n"))
 	require.NoError(t, e.Close())
 	return store
 }
@@ -125,7 +125,7 @@ func (o *office) Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) 
 }
 
 // do runs one job to its end.
-func (o *office) do(t testing.TB, store *backup.Store, s storage, kind, job string, log io.Writer) keys.TransferEntry {
+func (o *office) do(t testing.TB, store *backup.Store, s realRemote, kind, job string, log io.Writer) keys.TransferEntry {
 	t.Helper()
 	ctx := t.Context()
 	_, err := o.Write(ctx, agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey(job): agencyclient.Set(keys.TransferJob{
@@ -170,7 +170,7 @@ func TestEveryStorage(t *testing.T) {
 			target := pieces(t, 0)
 			e = o.do(t, target, s, keys.TransferDownload, "3", &log)
 			require.Equal(t, keys.TransferCompleted, e.Status, e.ErrorMessage)
-			v, err := target.Verify(t.Context(), testID)
+			v, err := target.Published.Verify(t.Context(), testID)
 			require.NoError(t, err)
 			require.Empty(t, v.Problems)
 
@@ -206,7 +206,7 @@ func TestEveryStorage(t *testing.T) {
 }
 
 // remoteDo has the server keep order at the remote.
-func remoteDo(t testing.TB, store *backup.Store, s storage, operation string) dbclient.RemoteResponse {
+func remoteDo(t testing.TB, store *backup.Store, s realRemote, operation string) dbclient.RemoteResponse {
 	t.Helper()
 	m := transfer.NewManager(transfer.Config{Server: "PRMR-1", Pieces: store, Remotes: testRemotes(t), Timing: transfer.Timing{Backoff: 1, Tries: 2}})
 	defer m.Close()
@@ -238,7 +238,7 @@ func flip(t testing.TB, dir string) (name string, size int64) {
 // A server between that answers 500, cuts connections, or is gone: the job fails with
 // a reason and no secret, or gets through; started again it sends only what is missing.
 func TestFaultyS3(t *testing.T) {
-	var s storage
+	var s realRemote
 	for _, one := range storages(t) {
 		if one.name == "s3" {
 			s = one
@@ -278,7 +278,7 @@ func TestFaultyS3(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 	s.config["s"]["endpoint"] = "http://" + l.Addr().String()
 	source := pieces(t, 1000)
-	content, err := source.Content(t.Context(), testID)
+	content, err := source.Published.Content(t.Context(), testID)
 	require.NoError(t, err)
 	var out bytes.Buffer
 	o := newOffice()

@@ -13,25 +13,24 @@ import (
 
 	"github.com/google/uuid"
 
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 	"stasis/internal/failpoint"
 )
 
 // folder is a remote on this machine's disk, below the operator's root.
 //
-// What is guaranteed: nothing outside of the root is read or written, whatever is put
-// there at whatever moment, since every name is resolved by os.Root. And a symbolic
-// link, or another thing that is neither a file nor a folder, is not followed even when
-// it leads to a place below the root: it is refused where it is found. A link that
-// another process puts into the place of a folder between that look and the use can lead
-// to another place below the root, and no further.
+// It guarantees that nothing outside of the root is read or written, whatever is put below
+// the root at any moment, since os.Root resolves every name. It refuses a symbolic link, and
+// anything else that is neither a file nor a folder, even if the link leads to a place below
+// the root. If another process replaces a folder by a link between that check and the use,
+// the link can lead to another place below the root, and no further.
 type folder struct {
 	root *os.Root
 	base string // below root, with slashes
 }
 
-// openFolder opens a path below root; the folder itself need not be there.
-func openFolder(root, at string) (transfer.Remote, error) {
+// openFolder opens a path below root. The folder itself need not exist.
+func openFolder(root, at string) (storage.Remote, error) {
 	rel, err := filepath.Rel(root, filepath.FromSlash(path.Clean("/"+at)))
 	if err != nil || !filepath.IsLocal(rel) || rel == "." {
 		return nil, refusal("the path of a remote of type \"local\" must be a folder below %s (--backup.local-root)", root)
@@ -76,10 +75,10 @@ func (f *folder) look(name string) (info fs.FileInfo, err error) {
 		}
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
-			return nil, fmt.Errorf("%w: there is a symbolic link, which is not followed", transfer.ErrFinal)
+			return nil, fmt.Errorf("%w: there is a symbolic link, which is not followed", storage.ErrFinal)
 		case info.IsDir(), last && info.Mode().IsRegular():
 		default:
-			return nil, fmt.Errorf("%w: there is something that is neither a file nor a folder", transfer.ErrFinal)
+			return nil, fmt.Errorf("%w: there is something that is neither a file nor a folder", storage.ErrFinal)
 		}
 	}
 	return info, nil
@@ -99,12 +98,12 @@ func (f *folder) make(name string) error {
 	}
 	info, err := f.look(name)
 	if err == nil && !info.IsDir() {
-		return fmt.Errorf("%w: there is a file where a folder has to be", transfer.ErrFinal)
+		return fmt.Errorf("%w: there is a file where a folder has to be", storage.ErrFinal)
 	}
 	return err
 }
 
-// Put implements transfer.Remote: written beside its place, synced, renamed.
+// Put implements [storage.Remote]: written beside its place, synced, renamed.
 func (f *folder) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -168,21 +167,21 @@ func (f *folder) found(ctx context.Context, name string) (fs.FileInfo, error) {
 	info, err := f.look(f.at(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir():
-		return nil, transfer.ErrNotFound
+		return nil, storage.ErrNotFound
 	case err != nil:
 		return nil, err
 	}
 	return info, nil
 }
 
-// Open implements transfer.Remote.
+// Open implements [storage.Remote].
 func (f *folder) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if _, err := f.found(ctx, name); err != nil {
 		return nil, err
 	}
 	in, err := f.root.Open(f.at(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, transfer.ErrNotFound
+		return nil, storage.ErrNotFound
 	}
 	if err != nil {
 		return nil, bare(err)
@@ -190,13 +189,13 @@ func (f *folder) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return in, nil
 }
 
-// Stat implements transfer.Remote.
-func (f *folder) Stat(ctx context.Context, name string) (transfer.Object, error) {
+// Stat implements [storage.Remote].
+func (f *folder) Stat(ctx context.Context, name string) (storage.Object, error) {
 	info, err := f.found(ctx, name)
 	if err != nil {
-		return transfer.Object{}, err
+		return storage.Object{}, err
 	}
-	return transfer.Object{Name: name, Size: info.Size()}, nil
+	return storage.Object{Name: name, Size: info.Size()}, nil
 }
 
 // entries lists one folder; none if it is not there.
@@ -219,13 +218,13 @@ func (f *folder) entries(ctx context.Context, name string) ([]fs.DirEntry, error
 	return found, errors.Join(bare(err), dir.Close())
 }
 
-// List implements transfer.Remote. What is neither a file nor a folder is not listed.
-func (f *folder) List(ctx context.Context, name string) ([]transfer.Object, error) {
+// List implements [storage.Remote]. What is neither a file nor a folder is not listed.
+func (f *folder) List(ctx context.Context, name string) ([]storage.Object, error) {
 	all, err := f.entries(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	var found []transfer.Object
+	var found []storage.Object
 	for _, e := range all {
 		at := path.Join(name, e.Name())
 		switch {
@@ -243,13 +242,13 @@ func (f *folder) List(ctx context.Context, name string) ([]transfer.Object, erro
 			if err != nil {
 				return nil, bare(err)
 			}
-			found = append(found, transfer.Object{Name: at, Size: info.Size()})
+			found = append(found, storage.Object{Name: at, Size: info.Size()})
 		}
 	}
 	return found, nil
 }
 
-// Folders implements transfer.Remote.
+// Folders implements [storage.Remote].
 func (f *folder) Folders(ctx context.Context, name string) ([]string, error) {
 	all, err := f.entries(ctx, name)
 	var found []string
@@ -261,17 +260,17 @@ func (f *folder) Folders(ctx context.Context, name string) ([]string, error) {
 	return found, err
 }
 
-// Remove implements transfer.Remote.
+// Remove implements [storage.Remote].
 func (f *folder) Remove(ctx context.Context, name string) error {
 	_, err := f.found(ctx, name)
 	if err == nil {
 		err = bare(f.root.Remove(f.at(name)))
 	}
-	if errors.Is(err, transfer.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// Close implements transfer.Remote.
+// Close implements [storage.Remote].
 func (f *folder) Close() error { return f.root.Close() }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Local remotes are off without a root, and are below it with one.
@@ -70,10 +70,10 @@ func TestLocalFollowsNoLinks(t *testing.T) {
 	defer func() { require.NoError(t, r.Close()) }()
 	for _, name := range []string{"out/victim", "in/object", "up/remote/real/object", "victim", "object", "pipe"} {
 		_, err := r.Open(ctx, name)
-		require.ErrorIs(t, err, transfer.ErrFinal, name)
+		require.ErrorIs(t, err, storage.ErrFinal, name)
 		_, err = r.Stat(ctx, name)
-		require.ErrorIs(t, err, transfer.ErrFinal, name)
-		require.ErrorIs(t, r.Remove(ctx, name), transfer.ErrFinal, name)
+		require.ErrorIs(t, err, storage.ErrFinal, name)
+		require.ErrorIs(t, r.Remove(ctx, name), storage.ErrFinal, name)
 	}
 	for _, name := range []string{"out/new", "out/victim", "in/new", "none/new", "victim/x"} {
 		require.Error(t, remotetest.Put(ctx, r, name, []byte("changed")), name)
@@ -81,7 +81,7 @@ func TestLocalFollowsNoLinks(t *testing.T) {
 	require.NoError(t, remotetest.Put(ctx, r, "object", []byte("changed")), "it takes the place of a link, which is not followed")
 	objects, err := r.List(ctx, "")
 	require.NoError(t, err)
-	require.ElementsMatch(t, []transfer.Object{{Name: "real/object", Size: 6}, {Name: "object", Size: 7}}, objects)
+	require.ElementsMatch(t, []storage.Object{{Name: "real/object", Size: 6}, {Name: "object", Size: 7}}, objects)
 	folders, err := r.Folders(ctx, "")
 	require.NoError(t, err)
 	require.Equal(t, []string{"real"}, folders)

@@ -7,12 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // reaching are configurations of every backend that connects, with the remote at addr:
@@ -70,7 +67,7 @@ func reaching(t testing.TB, addr string) map[string]dbclient.RemoteConfig {
 }
 
 // visit opens a remote, lists it, and gives the first error.
-func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own transfer.Addresses) error {
+func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own storage.Addresses) error {
 	t.Helper()
 	r, err := s.Open(t.Context(), dbclient.Remote{Name: "r", Path: "bucket/x"}, config, own)
 	if err != nil {
@@ -81,7 +78,7 @@ func visit(t testing.TB, s *Remotes, config dbclient.RemoteConfig, own transfer.
 	return err
 }
 
-func at(addresses ...string) transfer.Addresses {
+func at(addresses ...string) storage.Addresses {
 	return func(context.Context) []string { return addresses }
 }
 
@@ -92,7 +89,7 @@ func TestNoRemoteIsAPortOfTheCluster(t *testing.T) {
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
 	s := testRemotes(t)
-	open, err := New(Options{Types: s.types, Hosts: []string{"127.0.0.0/8", "localhost", "::1"}})
+	open, err := New(Options{Types: s.policy.types, Hosts: []string{"127.0.0.0/8", "localhost", "::1"}})
 	require.NoError(t, err)
 	for name, config := range reaching(t, addr) {
 		began := time.Now()
@@ -130,7 +127,7 @@ func TestNoRemoteIsLinkLocal(t *testing.T) {
 	for _, host := range []string{"[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]", "[2002:a9fe:a9fe::1]", "[fd00:ec2::254]", "0.0.0.0", "[::]", "100.100.100.200", "224.0.0.1"} {
 		err := visit(t, s, dbclient.RemoteConfig{"r": {"type": "http", "url": "http://" + host + "/"}}, nil)
 		require.ErrorContains(t, err, "a remote may not be there", host)
-		require.ErrorIs(t, err, transfer.ErrFinal, host)
+		require.ErrorIs(t, err, storage.ErrFinal, host)
 	}
 }
 
@@ -153,102 +150,6 @@ func TestRedirectsAreChecked(t *testing.T) {
 		}
 		redirecting.Close()
 	}
-}
-
-// The rule itself, for addresses that no test can listen at.
-func TestHosts(t *testing.T) {
-	h := hosts{own: at("10.1.2.3:8529", "[fd12::3]:8629", "bad", "127.0.0.1:8530")}
-	for address, allowed := range map[string]bool{
-		"10.1.2.3:8529": false, "[::ffff:10.1.2.3]:8529": false, "10.1.2.3:443": true, "10.1.2.4:8529": true, "[fd12::3]:8629": false,
-		"127.0.0.1:8530": false, "127.9.9.9:8530": false, "[::1]:8530": false, "127.0.0.1:9000": true, "169.254.1.1:80": false, "[fe80::1%eth0]:80": false,
-		"[ff02::1]:80": false, "0.0.0.0:80": false, "0.1.2.3:80": false, "[fd00:ec2::254]:80": false, "8.8.8.8:443": true, "[64:ff9b::8.8.8.8]:443": true,
-		// IPv4 addresses in those of IPv6 that lead to them: special ones, and the cluster's.
-		"[64:ff9b::a9fe:a9fe]:80": false, "[2002:a9fe:a9fe::1]:80": false, "[::a9fe:a9fe]:80": false,
-		"[64:ff9b::a01:203]:8529": false, "[2002:a01:203::1]:8529": false, "[64:ff9b::a01:203]:443": true,
-	} {
-		err := h.permits(t.Context(), "x", netip.MustParseAddrPort(address))
-		require.Equal(t, allowed, err == nil, "%s: %v", address, err)
-	}
-	for entry, cases := range map[string]map[string]bool{
-		"169.254.169.254":    {"169.254.169.254:80": true, "[::ffff:169.254.169.254]:80": true, "169.254.1.1:80": false},
-		"169.254.169.254:80": {"169.254.169.254:80": true, "169.254.169.254:81": false},
-		"169.254.0.0/16":     {"169.254.1.1:80": true, "10.1.2.3:8529": false},
-		"[fe80::1]:80":       {"[fe80::1]:80": true, "[fe80::2]:80": false},
-		"store.lan":          {"169.254.1.1:80": true},
-		"other.lan":          {"169.254.1.1:80": false},
-	} {
-		m, err := parseHost(entry)
-		require.NoError(t, err)
-		for address, allowed := range cases {
-			err := hosts{more: []host{m}, own: h.own}.permits(t.Context(), "Store.LAN.", netip.MustParseAddrPort(address))
-			require.Equal(t, allowed, err == nil, "%s, %s: %v", entry, address, err)
-		}
-	}
-	for _, bad := range []string{"", "a/b", "host:0", "host:99999", "10.0.0.0/99", "a b"} {
-		_, err := parseHost(bad)
-		require.Error(t, err, bad)
-	}
-}
-
-// Who has no pass is not served, and nothing listens when no remote is open.
-func TestGateIsClosedToOthers(t *testing.T) {
-	victim, accepted := canaryListener(t)
-	p, err := newPass(hosts{})
-	require.NoError(t, err)
-	gate := p.gate.listener.Addr().String()
-	_, text, err := net.SplitHostPort(victim)
-	require.NoError(t, err)
-	port, err := strconv.Atoi(text)
-	require.NoError(t, err)
-	place := "\x01\x7f\x00\x00\x01" + string([]byte{byte(port >> 8), byte(port)})
-	words := func(kind, token string) string {
-		return "\x05\x01\x02\x01" + string([]byte{byte(len(kind))}) + kind + string([]byte{byte(len(token))}) + token + "\x05\x01\x00" + place
-	}
-	say := func(words string) (connected bool) {
-		conn, err := net.Dial("tcp", gate)
-		require.NoError(t, err)
-		_, err = conn.Write([]byte(words))
-		require.NoError(t, err)
-		_ = conn.(*net.TCPConn).CloseWrite() // the gate may have hung up
-		all, _ := io.ReadAll(conn)           // it may have hung up on us
-		require.NoError(t, conn.Close())
-		return strings.Contains(string(all), "\x05\x00\x00\x01")
-	}
-	require.True(t, say(words(forTCP, p.token)), "the test proves nothing")
-	require.EqualValues(t, 1, accepted())
-	for _, words := range []string{
-		"GET / HTTP/1.1\r\n\r\n", "\x05\x01\x00\x05\x01\x00" + place, "\x05\x01\x02\x01\x03tcp\x05wrong\x05\x01\x00" + place, "\x04\x01", "",
-		"\x05\x01\x02\x01\x03tcp\x06shared\x05\x01\x00" + place, "\x05\x01\x02\x01\x04http\x06shared\x05\x01\x00" + place, "\x05\x01\x02\x01\x04http\x00\x05\x01\x00" + place,
-		words(forTCP, p.gate.shared.token), // it is good for HTTP clients alone
-	} {
-		require.False(t, say(words), "a connection was made for %q", words)
-		require.Zero(t, accepted(), "%q", words)
-	}
-	p.close()
-	_, err = net.Dial("tcp", gate)
-	require.ErrorContains(t, err, "refused")
-}
-
-// The one client that rclone shares between remotes may do what all open remotes may, and no more.
-func TestSharedClientIsChecked(t *testing.T) {
-	victim, accepted := canaryListener(t)
-	free, err := newPass(hosts{})
-	require.NoError(t, err)
-	defer free.close()
-	conn, err := free.gate.shared.dial(forHTTP, "127.0.0.1", victim)
-	require.NoError(t, err)
-	require.NoError(t, conn.Close())
-	strict, err := newPass(hosts{own: at(victim)})
-	require.NoError(t, err)
-	require.Same(t, free.gate, strict.gate)
-	accepted()
-	_, err = free.gate.shared.dial(forHTTP, "127.0.0.1", victim)
-	require.ErrorIs(t, err, errForbidden)
-	require.Zero(t, accepted())
-	strict.close()
-	conn, err = free.gate.shared.dial(forHTTP, "127.0.0.1", victim)
-	require.NoError(t, err)
-	require.NoError(t, conn.Close())
 }
 
 // A remote that is opened after others were closed works, also where rclone shares one

@@ -31,13 +31,18 @@ func TestReadNamed(t *testing.T) {
 		require.Empty(t, warning)
 		require.Equal(t, want, named)
 	}
+	// Quotes and colons mean what they mean to rclone.
+	require.NoError(t, os.WriteFile(path, []byte("[a]\ntype: s3\npass = `s3`cret `\n"), 0o600))
+	named, _, err := ReadNamed(path)
+	require.NoError(t, err)
+	require.Equal(t, dbclient.RemoteConfig{"a": {"type": "s3", "pass": "s3`cret "}}, named)
 	require.NoError(t, os.Chmod(path, 0o640))
 	_, warning, err := ReadNamed(path)
 	require.NoError(t, err)
 	require.Contains(t, warning, "chmod 600")
 	require.NoError(t, os.Chmod(path, 0o600))
 	for text, says := range map[string]string{
-		"type = s3cret": "line 1", "[a]\ns3cret": "line 2", "[a]\n[a]": "twice", "[a:b]\ntype = s3": "name", `{"a":{"type":7,"pass":"s3cret"}}`: "JSON",
+		"type = s3cret": "line 1", "[a]\ns3cret": "line 2", "[a]\n[a]": "twice", "[]\ns3cret": "no name", "[a]\nk = v\n\n\"s3cret": "line 4", "[a:b]\ntype = s3": "name", `{"a":{"type":7,"pass":"s3cret"}}`: "JSON",
 		"# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\ns3cret": "encrypted",
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))

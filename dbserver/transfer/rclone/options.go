@@ -9,7 +9,7 @@ import (
 
 // rule says what a request may set of a backend. It is an allow-list: an option that
 // is in neither list is refused too, and TestEveryOptionIsClassified fails when rclone
-// has one that nobody has looked at.
+// has one that no developer has read about.
 type rule struct {
 	allow  string            // options, separated by spaces
 	refuse map[string]string // option → what is wrong with it

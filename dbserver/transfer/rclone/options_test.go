@@ -14,7 +14,7 @@ import (
 )
 
 // Every option of every backend that requests may use was looked at: it is allowed or
-// refused. A new version of rclone that has another one fails here, until somebody has read what it
+// refused. A new version of rclone that has another one fails here, until a developer has read what it
 // does. The lists name nothing that rclone does not have.
 func TestEveryOptionIsClassified(t *testing.T) {
 	for _, info := range fs.Registry {
@@ -60,7 +60,7 @@ func FuzzRemoteConfiguration(f *testing.F) {
 		f.Add(repository, `{"r":{"type":"local"}}`)
 		f.Add(repository, `{"r":{"type":"crypt","remote":"a,description=x:y","password":"x"},"a":{"type":"compress","remote":":s3,provider=Other:z"}}`)
 	}
-	s, err := New(Options{LocalRoot: f.TempDir(), Types: testRemotes(f).types, Named: dbclient.RemoteConfig{"named": {"type": "webdav", "url": "http://x", "bearer_token_command": "/bin/x"}}})
+	s, err := New(Options{LocalRoot: f.TempDir(), Types: testRemotes(f).policy.types, Named: dbclient.RemoteConfig{"named": {"type": "webdav", "url": "http://x", "bearer_token_command": "/bin/x"}}})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, repository, raw string) {
 		var config dbclient.RemoteConfig
@@ -71,12 +71,12 @@ func FuzzRemoteConfiguration(f *testing.F) {
 		if err != nil {
 			return
 		}
-		top, err := s.plan(r, config)
+		top, err := s.policy.plan(r, config)
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			for _, section := range config {
 				for option, value := range section {
-					if len(value) >= 12 && option != "type" && strings.ContainsAny(value, "0123456789") && !strings.Contains(s.root, value) { // no words of ours
+					if len(value) >= 12 && option != "type" && strings.ContainsAny(value, "0123456789") && !strings.Contains(s.policy.root, value) { // no words of ours
 						require.NotContains(t, err.Error(), value, "the refusal repeats a value")
 					}
 				}
@@ -97,13 +97,13 @@ var never = []string{"command", "_file", "key_use_agent", "ssh", "env_auth", "so
 func requireHarmless(t *testing.T, s *Remotes, top *section, depth int) {
 	t.Helper()
 	require.False(t, top.trusted)
-	require.Contains(t, s.types, top.info.Name)
+	require.Contains(t, s.policy.types, top.info.Name)
 	if top.info.Name == "local" {
 		require.Zero(t, depth)
-		require.True(t, strings.HasPrefix(top.path, s.root+"/"))
+		require.True(t, strings.HasPrefix(top.path, s.policy.root+"/"))
 		require.NotContains(t, top.path, "..")
 	}
-	o := &opening{remotes: s, secret: &scrubber{}}
+	o := &opening{secret: &scrubber{}}
 	values := configmap.Simple{}
 	for option, value := range top.options {
 		values[option] = value

@@ -26,7 +26,7 @@ import (
 	dbclient "stasis/dbserver/client"
 )
 
-// Servers that nobody here wrote, run as processes on loopback with their own
+// Servers of other projects, run as processes on loopback with their own
 // configuration, keys and folders. `.ci/run` installs them where it can; elsewhere
 // their tests skip, and say so.
 
@@ -40,7 +40,7 @@ func program(name, ofPackage string) (path, missing string) {
 	return "", fmt.Sprintf("NOT TESTED: %s is not installed (Debian package %s)", name, ofPackage)
 }
 
-// freePort is a port on loopback that nobody listens at just now.
+// freePort is a port on loopback at which no process listens now.
 func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,8 +92,8 @@ func run(t testing.TB, port, path string, args ...string) {
 }
 
 // openSSH is OpenSSH's sftp, with a key instead of a password.
-func openSSH(t testing.TB) storage {
-	s := storage{name: "openssh"}
+func openSSH(t testing.TB) realRemote {
+	s := realRemote{name: "openssh"}
 	sshd, missing := program("sshd", "openssh-server")
 	if s.missing = missing; missing != "" {
 		return s
@@ -132,14 +132,14 @@ Subsystem sftp internal-sftp -d %s
 }
 
 // apache is Apache's WebDAV, with a password.
-func apache(t testing.TB) storage {
-	s := storage{name: "apache"}
+func apache(t testing.TB) realRemote {
+	s := realRemote{name: "apache"}
 	httpd, missing := program("apache2", "apache2-bin")
 	if s.missing = missing; missing != "" {
 		return s
 	}
 	const modules = "/usr/lib/apache2/modules/"
-	dir, err := os.MkdirTemp("", "stasis-apache-") // t.TempDir is below a folder that nobody else may enter
+	dir, err := os.MkdirTemp("", "stasis-apache-") // t.TempDir is below a folder that no other user may enter
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	files, port := mkdir(t, filepath.Join(dir, "files")), freePort(t)

@@ -11,19 +11,20 @@ import (
 
 	"github.com/rclone/rclone/fs/config/configmap"
 
+	"stasis/dbserver/transfer/rclone/egress"
 	"stasis/internal/failpoint"
 )
 
-// route sends a backend that is no HTTP client to the gate too.
+// route sends a backend that is no HTTP client to the gate, too.
 func (o *opening) route(ctx context.Context, s *section, values configmap.Simple) error {
 	switch s.info.Name {
 	case "sftp", "ftp":
 		if values["ssh"] == "" && values["socks_proxy"] == "" && values["http_proxy"] == "" { // of the operator
-			values["socks_proxy"] = o.pass.proxy(forTCP)
+			values["socks_proxy"] = o.pass.Proxy(egress.ForTCP)
 		}
 	case "smb":
 		return o.pin(ctx, values)
-	case "azureblob": // it has rclone's shared client, whose failures are nobody's in particular
+	case "azureblob": // it has rclone's shared client, whose failures belong to no remote
 		for _, value := range []string{values["endpoint"], values["sas_url"], values["connection_string"]} {
 			if err := o.lookAhead(ctx, value); err != nil {
 				return err
@@ -35,9 +36,9 @@ func (o *opening) route(ctx context.Context, s *section, values configmap.Simple
 
 var urlIn = regexp.MustCompile(`(?i)\b(https?)://(?:[^/?#;@]*@)?([^/?#;]+)`)
 
-// lookAhead refuses what the gate will refuse, so that it is said at once.
+// lookAhead refuses what the gate will refuse, so that Open returns the reason.
 func (o *opening) lookAhead(ctx context.Context, value string) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, egress.ConnectTimeout)
 	defer cancel()
 	for _, found := range urlIn.FindAllStringSubmatch(value, -1) {
 		name, port, err := net.SplitHostPort(found[2])
@@ -50,10 +51,10 @@ func (o *opening) lookAhead(ctx context.Context, value string) error {
 		}
 		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		if err != nil {
-			continue // the connection will say it
+			continue // the connection will fail and say why
 		}
 		for _, a := range addresses {
-			if err := o.pass.permits(ctx, name, netip.AddrPortFrom(a, uint16(number))); err != nil {
+			if err := o.pass.Permits(ctx, name, netip.AddrPortFrom(a, uint16(number))); err != nil {
 				return err
 			}
 		}
@@ -61,8 +62,8 @@ func (o *opening) lookAhead(ctx context.Context, value string) error {
 	return nil
 }
 
-// pin looks up the host of a backend that knows no proxy, checks where it is, and
-// gives the backend that address: it makes no other connection.
+// pin looks up the host of a backend that supports no proxy, checks its addresses, and gives
+// the backend one of them. The backend makes no other connection.
 func (o *opening) pin(ctx context.Context, values configmap.Simple) error {
 	port := 445
 	if text := values["port"]; text != "" {
@@ -72,7 +73,7 @@ func (o *opening) pin(ctx context.Context, values configmap.Simple) error {
 		}
 		port = int(n)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, egress.ConnectTimeout)
 	defer cancel()
 	host := strings.Trim(values["host"], "[]")
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -80,7 +81,7 @@ func (o *opening) pin(ctx context.Context, values configmap.Simple) error {
 		return err
 	}
 	for _, a := range found {
-		if err := o.pass.permits(ctx, host, netip.AddrPortFrom(a, uint16(port))); err != nil && !failpoint.Off("pinned-host-is-checked") {
+		if err := o.pass.Permits(ctx, host, netip.AddrPortFrom(a, uint16(port))); err != nil && !failpoint.Off("pinned-host-is-checked") {
 			return err
 		}
 	}

@@ -14,24 +14,25 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 )
 
-// harmless are options whose values may be seen: without them nobody could tell what
+// harmless are options whose values may be seen: without them a reader could not tell what
 // an error is about.
 var harmless = []string{
 	"type", "provider", "vendor", "region", "location_constraint", "endpoint", "host", "port", "url", "auth_url",
 	"remote", "share", "container", "storage_class", "env_auth", "force_path_style",
 }
 
-// blackedOut stands for what is not shown.
+// blackedOut replaces what is not shown.
 const blackedOut = "***"
 
-// scrubber takes the values of a configuration out of text.
+// scrubber removes the values of a configuration from text.
 type scrubber struct {
 	words   []string
 	encoded []string // in base64, perhaps with neighbours
 }
 
-// learn adds the values of a section, in every form in which they may be met. What
-// rclone knows to be no secret and too short to be told from other text stays.
+// learn adds the values of a section, in every form in which they may appear. It leaves out
+// values that rclone knows to be no secret and that are too short to be told from other
+// text.
 func (s *scrubber) learn(info *fs.RegInfo, section map[string]string) {
 	for option, value := range section {
 		o := info.Options.Get(option)

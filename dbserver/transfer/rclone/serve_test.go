@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Credentials that must be seen nowhere.
@@ -29,9 +29,9 @@ const (
 	password  = "pass word-nobody%may+see"
 )
 
-// storage is a kind of storage under test: how to reach a fresh one, and, for kinds
+// realRemote is a kind of storage under test: how to reach a fresh one, and, for kinds
 // that are on a disk here, where its files are.
-type storage struct {
+type realRemote struct {
 	name    string
 	remote  dbclient.Remote
 	config  dbclient.RemoteConfig
@@ -41,7 +41,7 @@ type storage struct {
 }
 
 // need skips a test for a storage that is not here.
-func (s storage) need(t testing.TB) {
+func (s realRemote) need(t testing.TB) {
 	t.Helper()
 	if s.missing != "" {
 		t.Skip(s.missing)
@@ -70,7 +70,7 @@ func serve(t testing.TB, kind, dir string, options rc.Params) (addr string) {
 }
 
 // storages starts or makes one of each kind.
-func storages(t testing.TB) []storage {
+func storages(t testing.TB) []realRemote {
 	dir := func(name string) string { return filepath.Join(t.TempDir(), name) }
 	s3, dav, ssh := dir("s3"), dir("webdav"), dir("sftp")
 	hidden, err := obscure.Obscure(password)
@@ -81,7 +81,7 @@ func storages(t testing.TB) []storage {
 	_, sshPort, err := net.SplitHostPort(sshAddr)
 	require.NoError(t, err)
 	local := mkdir(t, dir("local"))
-	return []storage{
+	return []realRemote{
 		{name: "memory", remote: dbclient.Remote{Name: "m", Path: "bucket-" + uuid.NewString() + "/backups"}, config: dbclient.RemoteConfig{"m": {"type": "memory"}}},
 		{name: "local", remote: dbclient.Remote{Name: "l", Path: local}, config: dbclient.RemoteConfig{"l": {"type": "local"}}, dir: local},
 		{name: "s3", remote: dbclient.Remote{Name: "s", Path: "bucket/deep/path"}, config: dbclient.RemoteConfig{"s": {
@@ -116,21 +116,21 @@ func testRemotes(t testing.TB) *Remotes {
 	return s
 }
 
-func (s storage) open(t testing.TB) transfer.Remote {
+func (s realRemote) open(t testing.TB) storage.Remote {
 	t.Helper()
 	r, err := testRemotes(t).Open(t.Context(), s.remote, s.config, nil)
 	require.NoError(t, err)
 	return r
 }
 
-// Every kind of storage keeps the contract of transfer.Remote: rclone's own backends
+// Every kind of storage keeps the contract of storage.Remote: rclone's own backends
 // in memory and on disk, rclone's servers for S3, WebDAV and SFTP, OpenSSH's sftp and
 // Apache's WebDAV.
 func TestSuite(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
 			s.need(t)
-			remotetest.Suite(t, func(t *testing.T) transfer.Remote { return s.open(t) })
+			remotetest.Suite(t, func(t *testing.T) storage.Remote { return s.open(t) })
 		})
 	}
 }
@@ -152,7 +152,7 @@ func TestErrorsHaveNoCredentials(t *testing.T) {
 					}
 				}
 				if _, has := section["key_pem"]; has {
-					raw, err := os.ReadFile(sshKey(t)) // of somebody else
+					raw, err := os.ReadFile(sshKey(t)) // of another user
 					require.NoError(t, err)
 					section["key_pem"] = strings.ReplaceAll(strings.TrimSpace(string(raw)), "\n", `\n`)
 				}

@@ -1,4 +1,4 @@
-// Package remotetest is for tests: a transfer.Remote in memory that can be made to
+// Package remotetest is for tests: a [storage.Remote] in memory that can be made to
 // fail, and a suite of checks that every Remote must pass.
 package remotetest
 
@@ -15,7 +15,7 @@ import (
 	"sync"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/transfer"
+	"stasis/dbserver/transfer/storage"
 )
 
 // Call is a call of a Remote, as a hook sees it.
@@ -32,7 +32,7 @@ type Memory struct {
 	calls   int
 
 	// Hook, if set, is called before every call, which fails with its error. It may
-	// wait. Set it while no call is under way.
+	// wait. Set it while no call runs.
 	Hook func(ctx context.Context, c Call) error
 	// Limit, if not 0, is the space: what does not fit leaves a part and fails.
 	Limit int64
@@ -42,14 +42,14 @@ type Memory struct {
 func NewMemory() *Memory { return &Memory{objects: map[string][]byte{}} }
 
 // Opener opens the storage below the path, whatever the configuration.
-func (m *Memory) Opener() transfer.Opener {
-	return func(_ context.Context, r dbclient.Remote, _ dbclient.RemoteConfig) (transfer.Remote, error) {
+func (m *Memory) Opener() storage.Opener {
+	return func(_ context.Context, r dbclient.Remote, _ dbclient.RemoteConfig) (storage.Remote, error) {
 		return &opened{m, strings.Trim(r.Path, "/")}, nil
 	}
 }
 
 // Remote is the storage itself.
-func (m *Memory) Remote() transfer.Remote { return &opened{m, ""} }
+func (m *Memory) Remote() storage.Remote { return &opened{m, ""} }
 
 // Objects copies what is stored, by whole name.
 func (m *Memory) Objects() map[string][]byte {
@@ -102,7 +102,7 @@ func (o *opened) before(ctx context.Context, op, name string) error {
 // errFull is a full storage's.
 var errFull = errors.New("no space left at the remote")
 
-// Put implements transfer.Remote.
+// Put implements [storage.Remote].
 func (o *opened) Put(ctx context.Context, name string, size int64, open func() (io.ReadCloser, error)) error {
 	if err := o.before(ctx, "put", name); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (o *opened) Put(ctx context.Context, name string, size int64, open func() (
 	return nil
 }
 
-// Open implements transfer.Remote.
+// Open implements [storage.Remote].
 func (o *opened) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := o.before(ctx, "open", name); err != nil {
 		return nil, err
@@ -144,46 +144,46 @@ func (o *opened) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	defer o.mu.Unlock()
 	data, found := o.objects[o.at(name)]
 	if !found {
-		return nil, transfer.ErrNotFound
+		return nil, storage.ErrNotFound
 	}
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// Stat implements transfer.Remote.
-func (o *opened) Stat(ctx context.Context, name string) (transfer.Object, error) {
+// Stat implements [storage.Remote].
+func (o *opened) Stat(ctx context.Context, name string) (storage.Object, error) {
 	if err := o.before(ctx, "stat", name); err != nil {
-		return transfer.Object{}, err
+		return storage.Object{}, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	data, found := o.objects[o.at(name)]
 	if !found {
-		return transfer.Object{}, transfer.ErrNotFound
+		return storage.Object{}, storage.ErrNotFound
 	}
-	return transfer.Object{Name: name, Size: int64(len(data))}, nil
+	return storage.Object{Name: name, Size: int64(len(data))}, nil
 }
 
-// List implements transfer.Remote.
-func (o *opened) List(ctx context.Context, folder string) ([]transfer.Object, error) {
+// List implements [storage.Remote].
+func (o *opened) List(ctx context.Context, folder string) ([]storage.Object, error) {
 	if err := o.before(ctx, "list", folder); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var found []transfer.Object
+	var found []storage.Object
 	below := o.at(folder)
 	for name, data := range o.objects {
 		if below == "" || strings.HasPrefix(name, below+"/") {
 			if o.root != "" {
 				name = strings.TrimPrefix(name, o.root+"/")
 			}
-			found = append(found, transfer.Object{Name: name, Size: int64(len(data))})
+			found = append(found, storage.Object{Name: name, Size: int64(len(data))})
 		}
 	}
 	return found, nil
 }
 
-// Folders implements transfer.Remote.
+// Folders implements [storage.Remote].
 func (o *opened) Folders(ctx context.Context, folder string) ([]string, error) {
 	if err := o.before(ctx, "folders", folder); err != nil {
 		return nil, err
@@ -204,7 +204,7 @@ func (o *opened) Folders(ctx context.Context, folder string) ([]string, error) {
 	return slices.Collect(maps.Keys(found)), nil
 }
 
-// Remove implements transfer.Remote.
+// Remove implements [storage.Remote].
 func (o *opened) Remove(ctx context.Context, name string) error {
 	if err := o.before(ctx, "remove", name); err != nil {
 		return err
@@ -215,5 +215,5 @@ func (o *opened) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// Close implements transfer.Remote.
+// Close implements [storage.Remote].
 func (o *opened) Close() error { return nil }

@@ -15,7 +15,7 @@ var mutants = []mutant{
 		"a read of the agency is linearizable"},
 	{"once-is-once", "agency", "TestLateRequestIsNotApplied", "it was applied twice",
 		"a request that comes after its repetition is not applied"},
-	{"probation-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
+	{"learner-gives-no-vote", "agency", "TestWipedAgentThatHeardALeaderDoesNotVote", "a majority with one that has forgotten its votes",
 		"an agent that has lost its disk elects no leader that lacks what is committed"},
 
 	{"observer-is-member", "agency", "TestObserverThatMoved", "a stranger is called",
@@ -24,9 +24,9 @@ var mutants = []mutant{
 	{"founding-knows-lost-disks", "agency", "TestFounderWipedMeanwhile", "an agency is founded although one may have been lost",
 		"the same, if the first founder has lost its disk"},
 
-	{"gag-sends", "agency", "TestLeaderWhoseDiskHangs", "no leader",
+	{"fence-stops-sending", "agency", "TestLeaderWhoseDiskHangs", "no leader",
 		"an agent whose disk hangs is replaced as the leader"},
-	{"gag-hears", "agency", "TestFollowerWhoseDiskHangs", "without it none would be left that can write",
+	{"fence-stops-hearing", "agency", "TestFollowerWhoseDiskHangs", "without it none would be left that can write",
 		"a change of the members does not wait for an agent whose disk hangs"},
 	{"fence-on-hang", "agency", "TestLeaderWhoseDiskHangs", "a leader whose disk hangs answers",
 		"a leader that others replace while its disk hangs serves nothing meanwhile"},
@@ -59,7 +59,7 @@ var mutants = []mutant{
 
 	{"verdict-names-the-lease", "agency/supervision", "TestFailureIsNotRecordedAfterANewLease", "a server that has its lease is recorded as failed",
 		"a server that serves by its lease is not given up"},
-	{"verdict-after-settling", "agency/supervision", "TestNewLeaderLetsTheClusterSettle", "a leader judges that has not listened for long enough",
+	{"verdict-after-leader-grace", "agency/supervision", "TestNewLeaderJudgesAfterTheLeaderGrace", "a leader judges that has not listened for long enough",
 		"silence is counted from when the leader began to listen"},
 	{"longer-grace-stays", "agency/supervision", "TestShorterGraceCountsLater", "the longer period is forgotten",
 		"leases that were taken by a longer grace period have ended when a shorter one counts"},
@@ -78,6 +78,9 @@ var mutants = []mutant{
 		"a deposed leader is known by its term"},
 	{"counted-gets-no-replica", "agency/supervision/job", "TestWhoCountsAsInSyncGetsNoReplica", "who is in the report gets a replica",
 		"a replica that is new and empty does not count as in sync"},
+
+	{"outcome-may-be-unknown", "client", "TestUnknownOutcomes", "an unknown outcome counts as a failure",
+		"a write that may have been made is not reported as one that was not"},
 
 	{"lock-is-ours", "coordinator/backup", "TestLockLostAtTheCommit", "it is committed without its lock",
 		"a lock of the same value may be another's"},
@@ -108,8 +111,6 @@ var mutants = []mutant{
 		"cursors that clients leave behind do not take all memory"},
 	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
 		"a small request does not have an answer of many megabytes"},
-	{"compression-ratio", "coordinator/rest", "TestCompressedBodies", "a bomb is decompressed",
-		"what a small body grows to is bounded"},
 	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
 		"the operations of an array on one shard are applied in order"},
 	{"failed-in-any-round", "coordinator/route", "TestNothingOvertakesAfterAnotherRound", "what follows may overtake an operation whose outcome is unknown",
@@ -139,12 +140,10 @@ var mutants = []mutant{
 		"a request runs on the data that it means"},
 	{"request-before-swap", "dbserver", "TestRequestAfterTheRestoreIsKnown", "it shows data that is about to be replaced",
 		"old and restored data do not mix"},
-	{"counted-shards-stay", "dbserver", "TestPlanWork/moved_away,_and_still_counted_on", "what is dropped",
-		"a replica is not dropped that may be the only whole one"},
 	{"tenure-is-planned", "dbserver", "TestPromiseOfATermThatPlanDoesNotHave", "it is promised",
 		"no promise is stored that would refuse every leader to come"},
 	{"member-takes-no-copy", "dbserver", "TestEmptyCopyByAStranger", "a copy begins",
-		"a replica that counts as in sync is not emptied, whoever asks"},
+		"a replica that counts as in sync is emptied by no request"},
 	{"agency-not-cache", "dbserver", "TestBackupIsListedAndIntact", "the agency has the commit",
 		"what becomes of a piece is decided by the agency, not by a copy of it"},
 	{"publish-if-committed", "dbserver", "TestPublishAfterTheDelete", "a deleted backup is published",
@@ -185,6 +184,9 @@ var mutants = []mutant{
 		"no write is in flight when a gate is granted"},
 	{"expiry-is-told", "dbserver/gate", "TestLeaseEndOpensAndIsRemembered", "the break is not told",
 		"a hold that was broken is known as such"},
+
+	{"counted-shards-stay", "dbserver/reconcile", "TestPlanWork/moved_away,_and_still_counted_on", "what is dropped",
+		"a replica is not dropped that may be the only whole one"},
 
 	{"recover-believes", "dbserver/replica", "TestLeaderThatForgotWaitsForWhoHasNot", "it leads without what it has acknowledged",
 		"nothing acknowledged is lost by a process that forgot"},
@@ -273,6 +275,9 @@ var mutants = []mutant{
 	{"freeze-knows-its-holder", "fsm", "TestFreezeWithAnEmptyNonce", "who shows no nonce changes a frozen Plan",
 		"only the holder's own transaction passes the freeze"},
 
+	{"backup-id-is-a-name", "internal/backupname", "TestIDs", "a path could be made of",
+		"the id of a backup leads to no file outside the directory of backups"},
+
 	{"budget-refuses", "internal/budget", "TestPoolsDoNotBorrow", "more is held than there is",
 		"what requests hold together is bounded"},
 
@@ -284,6 +289,9 @@ var mutants = []mutant{
 		"many requests on one connection are no way around the bound on connections"},
 	{"body-least-rate", "internal/network", "TestSlowBodiesEnd", "a body that hardly moves is waited for",
 		"a body that trickles holds no memory without end"},
+
+	{"compression-ratio", "internal/rest", "TestCompressedBodies", "a bomb is decompressed",
+		"what a small body grows to is bounded"},
 
 	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
 		"what was stopped on purpose is not started again"},

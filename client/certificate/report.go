@@ -1,0 +1,52 @@
+package certificate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// History says how the instant was reached.
+type History struct {
+	Lock  LockReport     `json:"lock"`
+	Steps []StepDuration `json:"steps"`
+}
+
+// StepDuration is how long one step of the protocol took.
+type StepDuration struct {
+	Step    string  `json:"step"`
+	Seconds float64 `json:"seconds"`
+}
+
+// LockReport says how all gates came to be held at once, and how long writers waited for that.
+type LockReport struct {
+	Attempts           []Attempt `json:"attempts"`
+	LockSeconds        float64   `json:"lockSeconds"`        // from the first attempt until all gates were held
+	LockHoldSeconds    float64   `json:"lockHoldSeconds"`    // how long all gates were held together: the instant
+	GateHoldSeconds    float64   `json:"gateHoldSeconds"`    // the longest that any one gate was closed
+	CutSeconds         float64   `json:"cutSeconds"`         // the slowest server's cut, as it measured it
+	WritersWaited      int       `json:"writersWaited"`      // behind any gate, over all attempts
+	DeadSumSeconds     float64   `json:"deadSumSeconds"`     // sum over those writers
+	DeadLongestSeconds float64   `json:"deadLongestSeconds"` // the longest wait of any of them
+}
+
+// Attempt is one try to hold all gates at once.
+type Attempt struct {
+	WindowSeconds  float64           `json:"window"`
+	ElapsedSeconds float64           `json:"elapsed"`
+	Failed         map[string]string `json:"failed"`     // server → why its gate was not granted, or its cut not made
+	LastServer     string            `json:"lastServer"` // the last to answer
+}
+
+// Failures returns why the attempt failed: "PRMR-1: why; PRMR-2: why".
+func (a Attempt) Failures() string {
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(a.Failed)) {
+		why := a.Failed[id]
+		if !strings.Contains(why, id) {
+			why = id + ": " + why
+		}
+		parts = append(parts, why)
+	}
+	return strings.Join(parts, "; ")
+}

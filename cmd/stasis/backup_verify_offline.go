@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/spf13/cobra"
+
+	"stasis/client"
+	"stasis/client/certificate"
+	"stasis/cmd/stasis/flags"
+	"stasis/cmd/stasis/show"
+	"stasis/dbserver/backup/piece"
+)
+
+// verifyOffline checks backups by their files alone. It changes nothing.
+func verifyOffline(cmd *cobra.Command, b *flags.Backup, dir, id string) error {
+	ctx, r := cmd.Context(), newReport(cmd, b)
+	found, err := findPieces(dir, id)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 && id != "" {
+		return fmt.Errorf("verify: no piece of %s in %s", id, dir)
+	} else if len(found) == 0 {
+		return fmt.Errorf("verify: no backup in %s", dir)
+	}
+	results := []client.VerifyResult{}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		res, err := verifyPieces(ctx, id, found[id])
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		show.Verified(r, res)
+		results = append(results, res)
+	}
+	if b.JSON {
+		err = printJSON(cmd.OutOrStdout(), results)
+	}
+	if slices.ContainsFunc(results, func(v client.VerifyResult) bool { return !v.Intact }) {
+		err = errors.Join(err, fmt.Errorf("%w: not intact", errReported))
+	}
+	return err
+}
+
+// findPieces gives, by backup id, the folders that hold a piece of it.
+func findPieces(dir, id string) (map[string][]string, error) {
+	found := map[string][]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || !piece.IsPublished(vfs.Default, path) {
+			return err
+		}
+		if name := filepath.Base(path); id == "" || id == name {
+			found[name] = append(found[name], path)
+		}
+		return fs.SkipDir
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for backups: %w", err)
+	}
+	return found, nil
+}
+
+func verifyPieces(ctx context.Context, id string, folders []string) (client.VerifyResult, error) {
+	res := client.VerifyResult{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
+	made := map[string]certificate.Sealed{}
+	for _, folder := range folders {
+		v, err := piece.In(vfs.Default, folder).Verify(ctx)
+		if err != nil {
+			return res, err
+		}
+		source := v.Piece.ServerID
+		res.Pieces[folder] = client.PieceReport{Source: source, Files: v.Files, Bytes: v.Bytes, Problems: v.Problems}
+		res.PotentiallyInconsistent = res.PotentiallyInconsistent || v.Piece.PotentiallyInconsistent
+		for _, problem := range v.Problems {
+			res.Problems = append(res.Problems, folder+": "+problem)
+		}
+		if source != "" { // META could be read
+			made[source] = certificate.Sealed{Piece: v.Piece, Certificate: v.Certificate}
+		}
+	}
+	var problems []string
+	res.Certificate, problems = certificate.Examine(made, "")
+	res.Problems = append(res.Problems, problems...)
+	res.Intact = len(res.Problems) == 0
+	return res, nil
+}

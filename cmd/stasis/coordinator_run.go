@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"stasis/cmd/stasis/flags"
+	"stasis/coordinator"
+	"stasis/internal/network"
+)
+
+func coordinatorCommand() *cobra.Command {
+	var o roleOptions
+	var agents flags.Agents
+	var cursors flags.Size
+	cmd := &cobra.Command{
+		Use:   "coordinator --dir DIR --listen HOST:PORT --agency URL[,URL...]",
+		Short: "Run one coordinator",
+		Args:  flags.NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := agents.Check(); err != nil {
+				return err
+			}
+			if cursors != 0 && cursors < leastCursors {
+				return fmt.Errorf("--cursor.memory %s: want 64K or more", cursors.String())
+			}
+			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
+				return coordinator.Start(ctx, coordinator.Config{
+					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents.Addresses,
+					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("coordinator"),
+					Limits: coordinator.Limits{BodyBytes: int64(o.memory.MaxBody), CursorBytes: int64(cursors)},
+				})
+			})
+		},
+	}
+	o.addFlags(cmd)
+	agents.Add(cmd)
+	cmd.Flags().Var(&cursors, "cursor.memory", "memory that open cursors may take together, 2 KiB each, as a `size` such as 64M, 64K or more; beyond it requests that need a cursor are answered 503. Default: 64M, or a sixteenth of --http.memory if that is less")
+	return cmd
+}
+
+// leastCursors is the memory of 32 cursors: with none, no answer of several batches could be given.
+const leastCursors = 64 << 10

@@ -1,0 +1,3 @@
+// Package show turns what servers answer into text for people: tables, lines, reports. It
+// asks nothing and reads no flags.
+package show

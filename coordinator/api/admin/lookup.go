@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"encoding/json"
+	"strings"
+
+	"stasis/agency/keys"
+	"stasis/coordinator/catalog"
+	"stasis/internal/rest"
+)
+
+// dbserver finds a DB server of Plan by its id or its short name.
+func dbserver(snap *catalog.Snapshot, name string) (string, error) {
+	for _, id := range snap.DBServers() {
+		if id == name || snap.ShortName(id) == name {
+			return id, nil
+		}
+	}
+	return "", notFound("unknown DB server %q", name)
+}
+
+// server finds a DB server or coordinator of Plan by id or short name.
+func server(snap *catalog.Snapshot, name string) (string, error) {
+	for _, id := range snap.Coordinators() {
+		if id == name || snap.ShortName(id) == name {
+			return id, nil
+		}
+	}
+	id, err := dbserver(snap, name)
+	if err != nil {
+		return "", notFound("unknown server %q", name)
+	}
+	return id, nil
+}
+
+// serverOf reads the name of a server from a body: a string, or an object with the attribute
+// server. It decodes the object into into, too, unless that is nil.
+func serverOf(c *rest.Call, into any) (string, error) {
+	raw, err := c.JSON()
+	if err != nil {
+		return "", err
+	}
+	var name string
+	if json.Unmarshal(raw, &name) == nil && name != "" {
+		return name, nil
+	}
+	var body struct {
+		Server string `json:"server"`
+	}
+	if json.Unmarshal(raw, &body) != nil || body.Server == "" {
+		return "", badParameter(`want the attribute "server"`)
+	}
+	if into != nil && json.Unmarshal(raw, into) != nil {
+		return "", badParameter("an attribute has the wrong type")
+	}
+	return body.Server, nil
+}
+
+// plain returns a planned server without the mark of a leader that has to resign.
+func plain(server string) string { return strings.TrimPrefix(server, keys.Resigned) }

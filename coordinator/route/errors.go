@@ -1,0 +1,74 @@
+package route
+
+import (
+	"errors"
+	"net/http"
+
+	dbclient "stasis/dbserver/client"
+	"stasis/internal/apierror"
+)
+
+// notApplied says that the server has certainly applied nothing, and that a newer snapshot may
+// lead to a server that does.
+func notApplied(err error) bool {
+	for _, n := range []apierror.Num{apierror.ShardGone, apierror.NotLeader, apierror.NoLeader, apierror.WrongEpoch, apierror.StartingUp, apierror.ShuttingDown} {
+		if errors.Is(err, n) {
+			return true
+		}
+	}
+	return errors.Is(err, dbclient.ErrNotSent)
+}
+
+// retriable says whether a request that failed may be sent again.
+func retriable(err error, write bool) bool {
+	return notApplied(err) || !write && errors.Is(err, apierror.ConnectionLost)
+}
+
+// forClient returns the error that a client gets for the error of a DB server.
+func forClient(err error, write bool) *apierror.Error {
+	switch {
+	case errors.Is(err, apierror.ConnectionLost) && write && !errors.Is(err, dbclient.ErrNotSent):
+		return apierror.New(apierror.ConnectionLost, "the answer was lost, so the outcome is unknown: it may have been applied or not: %w", err)
+	case notApplied(err), errors.Is(err, apierror.ConnectionLost):
+		e := apierror.New(numFor(err), "nothing was applied, try again: %w", err)
+		if !write {
+			e = apierror.New(numFor(err), "%w", err)
+		}
+		return e.WithStatus(http.StatusServiceUnavailable)
+	}
+	return apierror.From(err)
+}
+
+// numFor hides internal numbers from clients.
+func numFor(err error) apierror.Num {
+	if n := apierror.From(err).Num; n != apierror.WrongEpoch && n != apierror.ShardGone {
+		return n
+	}
+	return apierror.BackendUnavailable
+}
+
+// epochOver is the answer to a request that belongs to the data before a restore.
+func epochOver() error {
+	return apierror.New(apierror.BackendUnavailable, "nothing was applied, try again: the cluster was restored meanwhile").WithStatus(http.StatusServiceUnavailable)
+}
+
+func readError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return forClient(err, false)
+}
+
+// partial is the error of a call when so many of all shards have done it.
+func partial(err error, write bool, done, all int) error {
+	e := forClient(err, write)
+	if !write || done == 0 {
+		return e
+	}
+	return apierror.New(e.Num, "done on %d of %d shards; on another: %w", done, all, e).WithStatus(e.Status())
+}
+
+// notSent refuses an operation because of one before it.
+func notSent(why string) *apierror.Error {
+	return apierror.New(apierror.BackendUnavailable, "not sent, because %s before it failed", why).WithStatus(http.StatusServiceUnavailable)
+}

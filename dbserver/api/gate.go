@@ -1,0 +1,192 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/gate"
+	"stasis/dbserver/pieces"
+	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+	"stasis/internal/network"
+)
+
+// gatePatience bounds how long a lock of the gate waits for the agency's word on its nonce.
+// The coordinator has to hear the answer before it takes this server for silent.
+const gatePatience = dbclient.GateSilence / 2
+
+// gates answers the requests that lock and release the gate.
+type gates struct {
+	admission *admission
+	gate      *gate.Gate
+	reader    *pieces.Reader
+}
+
+// lock serves the request that asks for the gate and holds it. Its body is beats, its answer
+// events, and when it ends, for whatever reason, the gate opens. See client.GateBeat.
+func (g gates) lock(w http.ResponseWriter, r *http.Request) {
+	// A body that stands still for longer than the silence has no beats any more.
+	if err := network.Stream(w, r, dbclient.GateSilence); err != nil {
+		apierror.Write(w, err)
+		return
+	}
+	refuse := func(err error) {
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // its body is not read to the end: what comes next is not the next request
+		}
+		apierror.Write(w, err)
+	}
+	body := bufio.NewReader(r.Body)
+	id, claim, err := readClaim(body)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	ctx, _, leave, err := g.admission.enter(r)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	defer leave()
+	lock, err := g.claim(ctx, id, claim)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	held, over := context.WithCancel(ctx)
+	defer over()
+	telling.Go(func() { g.endWithHolder(held, lock, claim.Nonce) })
+	defer context.AfterFunc(ctx, func() { lock.Break(why(ctx)) })()
+	echo := make(chan struct{}, 1)
+	telling.Go(func() { tellGate(w, lock, echo) })
+	lock.Break(followBeats(body, lock, echo))
+}
+
+// claim queues a claim if its backup holds the agency lock. When that cannot be told now, the
+// attempt has failed like one that has lost the gate, and the coordinator makes another.
+func (g gates) claim(ctx context.Context, id string, claim gate.Claim) (*gate.Lock, error) {
+	err := g.reader.UnderLockWithin(ctx, id, claim.Nonce, min(claim.Window, gatePatience))
+	if errors.Is(err, apierror.ServiceUnavailable) {
+		err = apierror.New(apierror.GateLost, "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.gate.Lock(claim)
+}
+
+// endWithHolder ends a lock of the gate when its backup has lost the agency lock: the backup
+// cannot be committed, and need not hold up writers until its lease ends. It returns when ctx
+// ends, which is when the lock has ended or this server stops.
+func (g gates) endWithHolder(ctx context.Context, lock *gate.Lock, nonce string) {
+	if g.reader.AwaitLost(ctx, nonce) == nil && !failpoint.Off("gate-opens-with-lock") {
+		lock.Break("its backup does not hold the agency lock any more")
+	}
+}
+
+// readClaim reads the first line of the body: the backup's id, and its claim.
+func readClaim(body *bufio.Reader) (id string, _ gate.Claim, _ error) {
+	line, err := body.ReadSlice('\n')
+	if err != nil {
+		return "", gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
+	}
+	var q dbclient.GateLockRequest
+	if err := json.Unmarshal(line, &q); err != nil {
+		return "", gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
+	}
+	window, err := duration("window", q.WindowSeconds, dbclient.MaxGateWindow)
+	if err != nil {
+		return "", gate.Claim{}, err
+	}
+	lease, err := duration("lease", q.LeaseSeconds, dbclient.MaxGateLease)
+	if err != nil {
+		return "", gate.Claim{}, err
+	}
+	if q.Nonce == "" || q.Attempt == 0 {
+		return "", gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
+	}
+	return q.ID, gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: dbclient.GateSilence}, nil
+}
+
+// followBeats reads beats until the lock has ended or no beat comes any more, and returns why
+// none comes. A beat counts when it is read here. Nothing between the body and the gate
+// buffers beats: a buffered beat would say that the coordinator lives when it does not.
+func followBeats(body *bufio.Reader, lock *gate.Lock, echo chan<- struct{}) (reason string) {
+	for {
+		_, err := body.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF):
+			return "its request ended"
+		case errors.Is(err, os.ErrDeadlineExceeded): // the body's own deadline was first
+			return lock.Silent()
+		case err != nil:
+			return fmt.Sprintf("its beats ended: %v", err)
+		}
+		lock.Beat()
+		select {
+		case <-lock.Ended():
+			return "it has ended"
+		default:
+		}
+		select {
+		case echo <- struct{}{}:
+		default: // the answer to the beat before has not left yet
+		}
+	}
+}
+
+// tellGate writes the events until the lock has ended, or the coordinator does not read them.
+func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
+	control := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	tell := func(e dbclient.GateEvent) error {
+		line, err := dbclient.Encode(e)
+		if err == nil {
+			err = control.SetWriteDeadline(time.Now().Add(dbclient.GateSilence))
+		}
+		if err == nil {
+			_, err = w.Write(append(line, '\n'))
+		}
+		if err == nil {
+			err = control.Flush()
+		}
+		if err != nil {
+			lock.Break(fmt.Sprintf("the coordinator does not hear what becomes of it: %v", err))
+		}
+		return err
+	}
+	err := tell(dbclient.GateEvent{})
+	for granted := lock.Granted(); err == nil; {
+		select {
+		case <-echo:
+			err = tell(dbclient.GateEvent{})
+		case <-granted:
+			granted = nil
+			err = tell(dbclient.GateEvent{Granted: &dbclient.GateLockResponse{WaitedSeconds: lock.Waited().Seconds()}})
+		case <-lock.Ended():
+			_ = tell(lastEvent(lock.Err())) // it has ended: what is not heard is found out at the release
+			return
+		}
+	}
+}
+
+func lastEvent(err error) dbclient.GateEvent {
+	if err == nil {
+		return dbclient.GateEvent{Opened: true}
+	}
+	return dbclient.GateEvent{Ended: apierror.From(err)}
+}
+
+// why says why ctx has ended.
+func why(ctx context.Context) string { return fmt.Sprintf("its request ended: %v", context.Cause(ctx)) }

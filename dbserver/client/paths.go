@@ -1,0 +1,27 @@
+package client
+
+// Paths. {shard} stands for a shard's name.
+const (
+	PathPrefix   = "/_stasis/v1"
+	PathDocs     = PathPrefix + "/shards/{shard}/documents" // DocumentsRequest → DocumentsResponse
+	PathScan     = PathPrefix + "/shards/{shard}/scan"      // ScanRequest → ScanResponse
+	PathCount    = PathPrefix + "/shards/{shard}/count"     // {} → CountResponse
+	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}
+	PathChecksum = PathPrefix + "/shards/{shard}/checksum"  // ChecksumRequest → ChecksumResponse
+
+	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest, beats → GateEvents, see GateLock; 18 when the window ended
+	PathGateRelease = PathPrefix + "/gate/release"   // GateReleaseRequest → GateReleaseResponse
+	PathPrepare     = PathPrefix + "/backup/prepare" // PieceRequest → {}
+	PathCut         = PathPrefix + "/backup/cut"     // CutRequest → CutResponse
+	PathLink        = PathPrefix + "/backup/link"    // LinkRequest → Piece
+	PathSeal        = PathPrefix + "/backup/seal"    // SealRequest → {}
+	PathPublish     = PathPrefix + "/backup/publish" // PieceRequest → {}; 7011 unless its backup is committed
+	PathDrop        = PathPrefix + "/backup/drop"    // PieceRequest → {}; removes a pending piece, no error if there is none
+	PathList        = PathPrefix + "/backup/list"    // ListRequest → ListResponse
+	PathDelete      = PathPrefix + "/backup/delete"  // PieceRequest (nonce unused) → {}; 14 if unknown; 7011 unless the agency says that it goes
+	PathVerify      = PathPrefix + "/backup/verify"  // PieceRequest (nonce unused) → VerifyResponse
+	PathStage       = PathPrefix + "/restore/stage"  // StageRequest → {}; 7011 unless its nonce holds the agency lock
+	PathUnstage     = PathPrefix + "/restore/drop"   // UnstageRequest → {}; 7011 if its restore is committed
+
+	EpochHeader = "X-Stasis-Epoch"
+)

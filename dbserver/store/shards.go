@@ -1,0 +1,68 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"stasis/dbserver/shard"
+)
+
+// Names are the shards here, sorted.
+func (s *Store) Names() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sorted()
+}
+
+// Create makes a shard unless it is here.
+func (s *Store) Create(name string) error {
+	made, err := shard.Create(s.env, name)
+	if err != nil {
+		return fmt.Errorf("create shard %s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replicas[name] == nil {
+		s.host(made)
+	}
+	return nil
+}
+
+// Drop removes a shard with all its documents. Requests in flight on it finish first. After
+// an error requests do not reach the shard any more, and it can be dropped again.
+func (s *Store) Drop(name string) error {
+	s.mu.RLock()
+	r := s.replicas[name]
+	s.mu.RUnlock()
+	if r == nil {
+		return nil
+	}
+	s.lead(name, nil)
+	if err := r.Shard.Drop(); err != nil {
+		return err // it stays listed, so that it is dropped again
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.replicas, name)
+	return nil
+}
+
+// Broken says whether a shard in memory may differ from what is on disk, because a commit was
+// given up. It is right again after its engine is opened into another Store.
+func (s *Store) Broken() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, r := range s.replicas {
+		if r.Shard.Broken() {
+			return true
+		}
+	}
+	return false
+}
+
+// Close ends all leaderships, makes everything durable and closes the engine. No request may
+// be inside.
+func (s *Store) Close(why error) error {
+	s.resign(why)
+	return errors.Join(s.env.Clock.Detach(), s.env.Engine.Close())
+}

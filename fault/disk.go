@@ -1,0 +1,93 @@
+package fault
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Disk is the disk of one machine. It works as the file system below it until it is given a fault.
+// Faults add up: a call meets those that concern it in the order in which they were made.
+//
+// All methods may be called from any goroutine. In a bubble of testing/synctest, Hang and Slow take virtual time.
+type Disk struct {
+	faults diskFaults
+	mu     sync.Mutex // guards below
+	below  vfs.FS
+}
+
+// NewDisk makes an empty disk in memory, which can crash.
+func NewDisk() *Disk { return &Disk{below: vfs.NewCrashableMem()} }
+
+// WrapDisk makes a disk of a file system. It cannot crash, unless the file system is a vfs.NewCrashableMem.
+func WrapDisk(below vfs.FS) *Disk { return &Disk{below: below} }
+
+// FS is the disk as a program uses it that starts now. After a Crash, what has the file system from before
+// goes on with files that are lost, and only a new FS has what was left. A server is therefore given a new FS at each start.
+func (d *Disk) FS() vfs.FS {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &diskFS{faults: &d.faults, FS: d.below}
+}
+
+// Fail makes calls return err and do nothing else. The error is wrapped in an *fs.PathError.
+func (d *Disk) Fail(calls Calls, err error) *DiskFault {
+	return d.add(calls, func(*DiskFault, []string) error { return err })
+}
+
+// Hang makes calls wait until the fault ends. A server whose calls hang can hardly be stopped: end the fault first.
+func (d *Disk) Hang(calls Calls) *DiskFault {
+	return d.add(calls, func(f *DiskFault, _ []string) error {
+		<-f.ended
+		return nil
+	})
+}
+
+// Slow makes each call take so much longer.
+func (d *Disk) Slow(calls Calls, each time.Duration) *DiskFault {
+	return d.add(calls, func(f *DiskFault, _ []string) error {
+		f.pause(each)
+		return nil
+	})
+}
+
+// Do calls do before each call goes on. do may wait; the path is the call's first.
+func (d *Disk) Do(calls Calls, do func(path string)) *DiskFault {
+	return d.add(calls, func(_ *DiskFault, paths []string) error {
+		do(paths[0])
+		return nil
+	})
+}
+
+// Fill leaves room for so many bytes. A write beyond them is cut short with syscall.ENOSPC; when none is left, no file
+// or folder can be made either. Removing files gives no room back, as on a disk that other programs fill up: End does.
+// Path and After of calls are heeded; its Kinds are not. Only calls that do not fit count as met. A DB server
+// looks every 50 ms whether there is space again, and refuses writes until then.
+func (d *Disk) Fill(calls Calls, bytes int64) *DiskFault {
+	calls.Kinds = Write | Create | Mkdir | Link
+	return d.faults.add(calls, func(f *DiskFault) { f.space, f.room = true, bytes })
+}
+
+// HealAll ends all faults.
+func (d *Disk) HealAll() { d.faults.end() }
+
+func (d *Disk) add(calls Calls, strike func(*DiskFault, []string) error) *DiskFault {
+	return d.faults.add(calls, func(f *DiskFault) { f.strike = strike })
+}
+
+// Crash is a power cut: what the next FS has is what was synced, and of the rest a part, drawn with random, of
+// unsyncedPercent in the hundred. random may be nil if that is 0. What runs on the disk does not notice: it is to be killed, after
+// it was cut off from the network, so that it acknowledges nothing after the crash. The error says that the disk cannot crash.
+func (d *Disk) Crash(unsyncedPercent int, random *rand.Rand) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	memory, ok := d.below.(*vfs.MemFS)
+	if !ok {
+		return errors.New("crash a disk: only a disk in memory can lose what was not synced")
+	}
+	d.below = memory.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsyncedPercent, RNG: random})
+	return nil
+}

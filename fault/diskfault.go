@@ -1,0 +1,189 @@
+package fault
+
+import (
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Kind is a set of kinds of calls to a disk.
+type Kind uint
+
+// The kinds.
+const (
+	Create Kind = 1 << iota // make a file, or open one for writing
+	Write                   // write or preallocate bytes of a file
+	Sync                    // sync a file or a folder
+	Rename
+	Link
+	Remove // a file, or a folder with all that is in it
+	Mkdir
+	Open // a file for reading, or a folder
+	Read // bytes of a file
+	List // a folder
+	Stat
+
+	Changes = Create | Write | Sync | Rename | Link | Remove | Mkdir
+	Any     = Changes | Open | Read | List | Stat
+)
+
+// Calls selects calls to a disk.
+type Calls struct {
+	Kinds Kind                   // 0: Changes
+	Path  func(path string) bool // nil: every path. Of two paths, as Rename has them, one is enough. A server's begin with its data directory
+	After int                    // so many selected calls pass first
+}
+
+// matches reports whether a call is selected, After aside.
+func (c Calls) matches(kind Kind, paths []string) bool {
+	if c.Kinds == 0 {
+		c.Kinds = Changes
+	}
+	if c.Kinds&kind == 0 {
+		return false
+	}
+	if c.Path == nil {
+		return true
+	}
+	for _, path := range paths {
+		if c.Path(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// DiskFault is a fault that a Disk has, or had. All methods may be called from any goroutine.
+type DiskFault struct {
+	all    *diskFaults
+	calls  Calls
+	strike func(f *DiskFault, paths []string) error // what it does to a call; without the lock
+	space  bool                                     // it is of a full disk
+
+	room    int64 // bytes that a full disk still takes
+	met     int
+	reached chan struct{}
+	ended   chan struct{}
+	once    sync.Once
+}
+
+// Met counts the calls that the fault concerned.
+func (f *DiskFault) Met() int {
+	f.all.mu.Lock()
+	defer f.all.mu.Unlock()
+	return f.met
+}
+
+// Reached is closed when the fault concerns a call for the first time.
+func (f *DiskFault) Reached() <-chan struct{} { return f.reached }
+
+// End takes the fault back; calls that hang go on. Calling it again is harmless.
+func (f *DiskFault) End() {
+	f.all.mu.Lock()
+	defer f.all.mu.Unlock()
+	f.end()
+}
+
+// end is End with the lock of the disk held.
+func (f *DiskFault) end() {
+	f.once.Do(func() {
+		close(f.ended)
+		f.all.list = slices.DeleteFunc(f.all.list, func(other *DiskFault) bool { return other == f })
+	})
+}
+
+// note counts a call that the fault concerns; the lock of the disk is held.
+func (f *DiskFault) note() {
+	if f.met++; f.met == 1 {
+		close(f.reached)
+	}
+}
+
+// take takes n bytes of what a full disk has left, with the lock of the disk held. Of a write that does not fit,
+// as much is written as fits; other calls need one byte, and take none.
+func (f *DiskFault) take(kind Kind, n int) (fits int, err error) {
+	if kind == Write && f.room >= int64(n) {
+		f.room -= int64(n)
+		return n, nil
+	}
+	if kind != Write && f.room > 0 {
+		return n, nil
+	}
+	fits = int(min(f.room, int64(n)))
+	f.room -= int64(fits)
+	f.note()
+	return fits, syscall.ENOSPC
+}
+
+// pause waits for a time, or until the fault ends.
+func (f *DiskFault) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.ended:
+	}
+}
+
+// diskFaults are the faults of one disk, in the order in which they were made.
+type diskFaults struct {
+	mu   sync.Mutex // guards the list and all faults in it; not held while a call waits
+	list []*DiskFault
+}
+
+func (a *diskFaults) add(calls Calls, set func(*DiskFault)) *DiskFault {
+	f := &DiskFault{all: a, calls: calls, reached: make(chan struct{}), ended: make(chan struct{})}
+	set(f)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = append(a.list, f)
+	return f
+}
+
+// end ends all.
+func (a *diskFaults) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range slices.Clone(a.list) {
+		f.end()
+	}
+}
+
+// call lets a call meet its faults. Of size bytes that it writes, fits may be written before its error is returned.
+func (a *diskFaults) call(kind Kind, size int, paths ...string) (fits int, err error) {
+	a.mu.Lock()
+	var strikes []*DiskFault
+	fits = size
+	for _, f := range a.list {
+		switch {
+		case !f.calls.matches(kind, paths):
+		case f.calls.After > 0:
+			f.calls.After--
+		case f.space && err == nil:
+			fits, err = f.take(kind, size)
+		case !f.space:
+			f.note()
+			strikes = append(strikes, f)
+		}
+	}
+	a.mu.Unlock()
+	for _, f := range strikes {
+		if failed := f.strike(f, paths); failed != nil {
+			return 0, failed
+		}
+	}
+	return fits, err
+}
+
+// room is how many bytes a full disk has left, and whether it is one.
+func (a *diskFaults) room() (bytes int64, full bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.list {
+		if f.space && f.calls.Path == nil && (!full || f.room < bytes) {
+			bytes, full = f.room, true
+		}
+	}
+	return bytes, full
+}

@@ -1,0 +1,7 @@
+package fault
+
+// Sizes that tests count with.
+const (
+	BufferBytes  = bufferBytes
+	SegmentBytes = segmentBytes
+)

@@ -1,0 +1,45 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The files that the three paths of DESIGN.md pass exist, and a path does not return to
+// a folder that it has left.
+func TestPathsOfDesign(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "DESIGN.md"))
+	require.NoError(t, err)
+	_, chapter, found := strings.Cut(string(raw), "## 13. Three paths")
+	require.True(t, found)
+	chapter, _, found = strings.Cut(chapter, "\n## ")
+	require.True(t, found)
+	files := regexp.MustCompile("`([a-z/]+)/(\\{[a-z_, ]+\\}|[a-z_]+)\\.go`")
+	paths := 0
+	for _, paragraph := range strings.Split(chapter, "\n\n") {
+		if !strings.HasPrefix(paragraph, "**") {
+			continue
+		}
+		paths++
+		steps, _, _ := strings.Cut(strings.Join(strings.Fields(paragraph), " "), "Before the answer") // what follows waits there
+		var passed []string
+		for _, m := range files.FindAllStringSubmatch(steps, -1) {
+			folder := m[1]
+			for _, name := range strings.FieldsFunc(m[2], func(r rune) bool { return strings.ContainsRune("{}, ", r) }) {
+				require.FileExists(t, filepath.Join("..", folder, name+".go"))
+			}
+			if len(passed) > 0 && passed[len(passed)-1] == folder {
+				continue
+			}
+			require.NotContains(t, passed, folder, "the path returns")
+			passed = append(passed, folder)
+		}
+		require.Greater(t, len(passed), 3, paragraph)
+	}
+	require.Equal(t, 3, paths)
+}

@@ -1,0 +1,9 @@
+package store_test
+
+import (
+	"testing"
+
+	"house/store"
+)
+
+func TestOutside(t *testing.T) { store.Open() }
