@@ -6,10 +6,13 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/failpoint"
 )
 
@@ -64,5 +67,38 @@ func TestStagedWhileTheEngineIsChanged(t *testing.T) {
 		staged, err := s.data.pieces.Store.Restores.Staged()
 		require.NoError(t, err)
 		require.Len(t, staged, 1, "a restore is removed that holds the lock")
+	})
+}
+
+// A delete that comes between the agency's answer to a publish and the publish waits for it.
+// It would find no piece, and the piece of a deleted backup would then be published.
+func TestDeleteWaitsForAPublish(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.lock("b1", "n")
+		h.piece(s, "b1", "n")
+		defer stopsWatching()() // it would publish the piece by itself
+		h.unlock("n", commitOf("b1", "n"))
+		decided, goOn := make(chan struct{}), make(chan struct{})
+		defer failpoint.Set("dbserver/pieces/publish", s.ID(), func(context.Context, string) error {
+			close(decided)
+			<-goOn
+			return nil
+		})()
+		q, to := dbclient.PieceRequest{ID: "b1", Nonce: "n"}, h.target(s)
+		published, deleted := make(chan error, 1), make(chan error, 1)
+		go func() { published <- h.dbs.Publish(t.Context(), to, q) }()
+		<-decided
+		h.write(map[string]any{
+			keys.HotBackupCommit("b1"):           agencyclient.Delete(),
+			keys.HotBackupDeletion(s.ID(), "b1"): keys.Deletion{Coordinator: "CRDN-1"},
+		}, nil)
+		go func() { deleted <- h.dbs.Delete(t.Context(), to, dbclient.PieceRequest{ID: "b1"}) }()
+		time.Sleep(time.Second)
+		require.Empty(t, deleted, "a delete overtakes a publish")
+		close(goOn)
+		require.NoError(t, <-published)
+		require.NoError(t, <-deleted)
+		require.Empty(t, h.listed(s))
 	})
 }

@@ -29,7 +29,7 @@ type connection struct {
 	served func() // of a stream from another agent: is called when it is closed
 }
 
-// Close closes the connection. Whoever serves it calls this at the end, too.
+// Close closes the connection. The server of the connection also calls it, at the end.
 func (c *connection) Close() error {
 	c.owner.remove(c)
 	if c.served != nil {

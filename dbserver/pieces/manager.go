@@ -87,6 +87,9 @@ func (m *Manager) Publish(ctx context.Context, q dbclient.PieceRequest) error {
 	if (q.Nonce == "" || record.committed[q.ID] != q.Nonce) && !failpoint.Off("publish-if-committed") {
 		return apierror.New(apierror.BackupConflict, "backup %s is not committed", q.ID)
 	}
+	if err := failpoint.Hit(ctx, "dbserver/pieces/publish", m.ID); err != nil {
+		return err
+	}
 	return m.Store.Attempts.Publish(ctx, q.ID, q.Nonce)
 }
 

@@ -11,6 +11,7 @@ var points = []string{
 	"dbserver/documents/answer",      // operations on documents are done, and not answered
 	"dbserver/leading/answer",        // what is asked of a whole shard is read, and not answered
 	"dbserver/lease/answered",        // a heartbeat is answered, and the lease not lengthened
+	"dbserver/pieces/publish",        // the agency has a backup as committed, and the piece is not published
 	"dbserver/replica/accepted",      // a follower has accepted records, and the leader not noted it
 	"engine/apply",                   // a batch is about to be applied; named by the engine's directory
 }

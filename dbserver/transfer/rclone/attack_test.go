@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/transfer/remotetest"
 )
 
 // attack is a configuration that would make the server run a program, use a file, or
@@ -128,7 +129,7 @@ func markerScript(t testing.TB) (script string, ran func() bool) {
 // option, and repeats no value.
 func TestAttacksAreRefused(t *testing.T) {
 	script, ran := markerScript(t)
-	l, accepted := canaryListener(t)
+	l, accepted := remotetest.Canary(t)
 	t.Setenv("SSH_AUTH_SOCK", filepath.Join(t.TempDir(), "none"))
 	for _, a := range attacks(t, script, l) {
 		t.Run(a.name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/transfer/remotetest"
 	"stasis/dbserver/transfer/storage"
 )
 
@@ -85,7 +86,7 @@ func at(addresses ...string) storage.Addresses {
 // No backend reaches a port of the cluster, however its address is written; each does
 // when the operator allows it, so each would have.
 func TestNoRemoteIsAPortOfTheCluster(t *testing.T) {
-	addr, accepted := canaryListener(t)
+	addr, accepted := remotetest.Canary(t)
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
 	s := testRemotes(t)
@@ -133,7 +134,7 @@ func TestNoRemoteIsLinkLocal(t *testing.T) {
 
 // A redirect leads nowhere where the remote itself may not be.
 func TestRedirectsAreChecked(t *testing.T) {
-	victim, accepted := canaryListener(t)
+	victim, accepted := remotetest.Canary(t)
 	for _, target := range []string{"http://" + victim + "/", "http://169.254.169.254/latest/meta-data/"} {
 		var asked atomic.Int64
 		redirecting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

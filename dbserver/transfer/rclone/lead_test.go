@@ -18,12 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/transfer/remotetest"
 )
 
 // A remote that may be where it is cannot lead the server to a port of the cluster: every
 // connection is checked, not the remote.
 func TestRemoteLeadsNowhere(t *testing.T) {
-	victim, accepted := canaryListener(t)
+	victim, accepted := remotetest.Canary(t)
 	var asked atomic.Int64
 	redirecting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -38,7 +39,7 @@ func TestRemoteLeadsNowhere(t *testing.T) {
 
 // The backend that knows no proxy is checked before it connects.
 func TestPinnedHostIsChecked(t *testing.T) {
-	victim, accepted := canaryListener(t)
+	victim, accepted := remotetest.Canary(t)
 	host, port, err := net.SplitHostPort(victim)
 	require.NoError(t, err)
 	err = visit(t, testRemotes(t), dbclient.RemoteConfig{"r": {"type": "smb", "host": host, "port": port, "user": "u"}}, at(victim))
@@ -103,7 +104,7 @@ func ftpServer(t *testing.T, place string) (addr string, led func() int64) {
 
 // An FTP server says where the client has to open the connection for data: not at a port of the cluster.
 func TestFTPServerLeadsNowhere(t *testing.T) {
-	victim, accepted := canaryListener(t)
+	victim, accepted := remotetest.Canary(t)
 	hidden, err := obscure.Obscure(password)
 	require.NoError(t, err)
 	for _, extended := range []string{"false", "true"} { // disable_epsv
@@ -123,7 +124,7 @@ func TestAllowedOptionsNameNoFiles(t *testing.T) {
 	script, ran := markerScript(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("s3cret-of-the-server"), 0o600))
-	addr, accepted := canaryListener(t)
+	addr, accepted := remotetest.Canary(t)
 	external := func(source string) string {
 		return `{"type":"external_account","audience":"//iam.googleapis.com/projects/1","subject_token_type":"urn:ietf:params:oauth:token-type:jwt",` +
 			`"token_url":"http://` + addr + `","credential_source":` + source + `}`

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/transfer/remotetest"
 )
 
 // The operator's file is rclone's or JSON; one that others can read is warned of, and
@@ -157,7 +158,7 @@ func TestTypesByDefault(t *testing.T) {
 // The server's environment has no say in a remote of a request, wrapped or not.
 func TestEnvironmentIsNotRead(t *testing.T) {
 	script, ran := markerScript(t)
-	addr, _ := canaryListener(t)
+	addr, _ := remotetest.Canary(t)
 	for _, name := range []string{"RCLONE_WEBDAV_BEARER_TOKEN_COMMAND", "RCLONE_CONFIG_R_BEARER_TOKEN_COMMAND", "RCLONE_CONFIG_BASE_BEARER_TOKEN_COMMAND", "RCLONE_STASISSECTION_BEARER_TOKEN_COMMAND"} {
 		t.Setenv(name, script)
 	}

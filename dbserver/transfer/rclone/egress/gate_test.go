@@ -7,12 +7,11 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/dbserver/transfer/remotetest"
 	"stasis/dbserver/transfer/storage"
 )
 
@@ -53,7 +52,7 @@ func TestHosts(t *testing.T) {
 
 // A client without a pass is not served, and nothing listens when no remote is open.
 func TestGateIsClosedToOthers(t *testing.T) {
-	victim, accepted := canaryListener(t)
+	victim, accepted := remotetest.Canary(t)
 	p, err := NewPass(Hosts{})
 	require.NoError(t, err)
 	gate := p.gate.listener.Addr().String()
@@ -92,7 +91,7 @@ func TestGateIsClosedToOthers(t *testing.T) {
 
 // The one client that rclone shares between remotes may do what all open remotes may, and no more.
 func TestSharedClientIsChecked(t *testing.T) {
-	victim, accepted := canaryListener(t)
+	victim, accepted := remotetest.Canary(t)
 	free, err := NewPass(Hosts{})
 	require.NoError(t, err)
 	defer free.Close()
@@ -114,30 +113,4 @@ func TestSharedClientIsChecked(t *testing.T) {
 
 func at(addresses ...string) storage.Addresses {
 	return func(context.Context) []string { return addresses }
-}
-
-// canaryListener counts who connects, and says that there is nothing.
-func canaryListener(t testing.TB) (addr string, accepted func() int64) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var n atomic.Int64
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			n.Add(1)
-			_, _ = conn.Write([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
-			_ = conn.(*net.TCPConn).CloseWrite()
-			_ = conn.SetDeadline(time.Now().Add(time.Minute))
-			_, _ = io.Copy(io.Discard, conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	return l.Addr().String(), func() int64 { return n.Swap(0) }
 }
