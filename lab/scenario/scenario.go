@@ -1,0 +1,89 @@
+// Package scenario reads scenarios of the fault lab: ten lines of YAML that say which cluster, which load,
+// what is done and what is expected.
+//
+// (contract; the owner of this package replaces this file and may add to it)
+package scenario
+
+import (
+	"time"
+
+	"stasis/lab/workload"
+)
+
+// Scenario is a scenario that was read and checked.
+type Scenario struct {
+	Name    string
+	About   string   // a paragraph
+	Worlds  []string // in which it can run; empty: what its actions allow
+	Cluster Cluster
+	Load    []Load
+	Do      []Step
+	Expect  []Expectation
+	Power   *Power
+	Source  []byte // the YAML
+}
+
+// Cluster is the topology and what surrounds it.
+type Cluster struct {
+	Agents, DBServers, Coordinators int
+	LatencyLeast, LatencyMost       time.Duration
+	Grace                           time.Duration
+	ClockSkew                       time.Duration // each server's wall clock is wrong by up to this
+	Buggify                         float64       // probability of a random delay at each failpoint; 0: none
+	Line                            int
+}
+
+// Load is a workload of the scenario.
+type Load struct {
+	Spec workload.Spec
+	Line int
+}
+
+// Step is one entry of `do`: when, and what.
+type Step struct {
+	When    When
+	Actions []Action
+	Line    int
+}
+
+// When is the moment of a step. One of At, Event and After is set.
+type When struct {
+	At    *time.Duration // since the load began
+	Event *Moment
+	After []string      // labels of operations that must have ended: "both" and "all" are resolved
+	Every time.Duration // with At: again and again
+	Text  string
+}
+
+// Moment is a step of an operation.
+type Moment struct {
+	Operations []string // labels; empty: any
+	Step       string   // event.Name
+	On         string   // server name; "": any
+}
+
+// Action is one thing that is done: Verb and its arguments as the grammar of the verb has them.
+type Action struct {
+	Verb string            // "backup", "cut", "heal", "kill", …
+	Args map[string]string // by the name of the argument
+	Text string            // as written
+	Line int
+}
+
+// Expectation is one entry of `expect`.
+type Expectation struct {
+	Kind string // "exactly", "one instant", "nothing left", "longest write", …
+	Args map[string]string
+	Text string
+	Line int
+}
+
+// Power is an experiment that must fail often enough without the protection: it shows what the checks can see.
+type Power struct {
+	LockMode   string  // "none"
+	BreaksOver float64 // the least part of runs in which a violation has to be found
+	Line       int
+}
+
+// Parse reads a scenario. Errors name the line and say what would be right.
+func Parse(name string, yaml []byte) (*Scenario, error) { panic("contract") }
