@@ -47,7 +47,8 @@ type server interface {
 }
 
 // cluster is the running servers. They are not a minicluster: DB servers have the ids of those that made the pieces, small
-// caches, and intervals that are short while nothing else has to be waited for.
+// caches, no compactions, which would bring tables into memory, and short
+// intervals, because a restore waits for them.
 type cluster struct {
 	network *fault.Network
 	web     *http.Client
@@ -98,7 +99,7 @@ func (c *cluster) dbserver(i int, disk vfs.FS) dbserver.Config {
 	address := fmt.Sprintf("dbserver-%d:1", i+1)
 	return dbserver.Config{
 		Dir: dataDir, FS: disk, Listen: address, Advertise: address, Agency: []string{"http://" + agentAddress},
-		Network: c.host(address), HTTP: c.limits, Engine: engine.Options{CacheBytes: cacheBytes, MemTableBytes: memTableBytes},
+		Network: c.host(address), HTTP: c.limits, Engine: engine.Options{CacheBytes: cacheBytes, MemTableBytes: memTableBytes, NoCompactions: true},
 		Timing: dbserver.Timing{Heartbeat: pass, Retry: pass},
 	}
 }
