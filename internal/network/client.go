@@ -20,7 +20,7 @@ const (
 // everything else is bounded by the request's context only. The caller
 // calls CloseIdleConnections when it is done with the client.
 func NewHTTPClient(n Network) *http.Client {
-	return &http.Client{Transport: RoundTripper(n, transport(n))}
+	return &http.Client{Transport: roundTripper(n, transport(n))}
 }
 
 func transport(n Network) *http.Transport {

@@ -32,7 +32,7 @@ func (w world) clients(t *testing.T) map[string]*http.Client {
 	h2c.SetUnencryptedHTTP2(true)
 	second := transport(w.client)
 	second.Protocols = &h2c
-	one, two := NewHTTPClient(w.client), &http.Client{Transport: RoundTripper(w.client, second)}
+	one, two := NewHTTPClient(w.client), &http.Client{Transport: roundTripper(w.client, second)}
 	t.Cleanup(one.CloseIdleConnections)
 	t.Cleanup(two.CloseIdleConnections)
 	return map[string]*http.Client{"HTTP/1.1": one, "HTTP/2.0": two}

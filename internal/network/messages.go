@@ -16,8 +16,8 @@ type Messages interface {
 	Call(ctx context.Context, address, path string, repeatable bool, do func(again bool) error) error
 }
 
-// RoundTripper puts the faults of messages on n, if it has any, before t.
-func RoundTripper(n Network, t http.RoundTripper) http.RoundTripper {
+// roundTripper puts the faults of messages on n, if it has any, before t.
+func roundTripper(n Network, t http.RoundTripper) http.RoundTripper {
 	if m, ok := n.(Messages); ok {
 		return m.RoundTripper(t)
 	}
