@@ -178,6 +178,25 @@ func TestOverTCPHalfOpen(t *testing.T) {
 	}
 }
 
+// A reader that waited before the rule came is told when its own side has sent.
+func TestOverTCPHalfOpenWakesReaders(t *testing.T) {
+	l := newLink(t)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := l.a.Read(make([]byte, 1))
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		t.Fatal(err)
+	case <-time.After(soon): // it waits
+	}
+	l.n.HalfOpen("a", "b")
+	_, err := l.a.Write([]byte("lost"))
+	require.NoError(t, err)
+	require.ErrorIs(t, <-failed, syscall.ECONNRESET)
+}
+
 func TestOverTCPDropDelayThrottleFreeze(t *testing.T) {
 	l := newLink(t)
 	l.n.Delay("a", "b", soon)
