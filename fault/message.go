@@ -11,8 +11,10 @@ import (
 // with its answer, or a call of Raft with its response.
 type Message struct {
 	From, To string // hosts: who asks, who answers; "": any
-	Path     string // the beginning of the path, "/_db/…"; of a call of Raft "raft/AppendEntries"; "": any
-	Do       MessageFault
+	// Path is the beginning of the path, "/_db/…"; of a call of Raft it is "raft/AppendEntries" or the like. A "*"
+	// stands for anything up to the next slash. "" is any path.
+	Path string
+	Do   MessageFault
 	// By is how much later with DelayIt and Duplicate; within how long with Reorder (0: a second); and with
 	// LoseRequest and LoseAnswer after how long the connection breaks for the caller (0: 15 minutes).
 	By    time.Duration
@@ -90,7 +92,26 @@ type meeting struct{ from, to, address, path string }
 
 func (m Message) selects(x meeting) bool {
 	equal := func(want, have string) bool { return want == "" || want == have }
-	return equal(m.From, x.from) && equal(m.To, x.to) && strings.HasPrefix(x.path, m.Path)
+	return equal(m.From, x.from) && equal(m.To, x.to) && begins(x.path, m.Path)
+}
+
+// begins tells whether path begins as wanted.
+func begins(path, wanted string) bool {
+	for {
+		before, after, star := strings.Cut(wanted, "*")
+		if !strings.HasPrefix(path, before) {
+			return false
+		}
+		if !star {
+			return true
+		}
+		path, wanted = path[len(before):], after
+		if slash := strings.IndexByte(path, '/'); slash >= 0 {
+			path = path[slash:]
+		} else {
+			path = ""
+		}
+	}
 }
 
 // sending is a message as its protocol sends it.

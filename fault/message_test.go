@@ -133,6 +133,19 @@ func TestMessagesAreSelected(t *testing.T) {
 	})
 }
 
+func TestPathsWithStars(t *testing.T) {
+	work(t, func(o *office) {
+		t := o.T
+		rule := o.m.Message(fault.Message{Path: "/shards/*/accept", Do: fault.LoseAnswer, By: time.Second})
+		for path, met := range map[string]int{"/shards/s1/accept": 1, "/shards/s22/accept/x": 1, "/shards/s1/documents": 0, "/shards/s1": 0, "/other/s1/accept": 0} {
+			before := rule.Met()
+			_, err := o.send(t.Context(), path, nil)
+			require.Equal(t, met == 1, err != nil, path)
+			require.Equal(t, met, rule.Met()-before, path)
+		}
+	})
+}
+
 // The answer to a call that did happen is lost.
 func TestLoseAnswer(t *testing.T) {
 	work(t, func(o *office) {
