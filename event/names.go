@@ -74,7 +74,7 @@ const (
 const (
 	Deleting      Name = "deleting"
 	DeleteDecided Name = "deletion committed" // from now on no command sees the backup
-	PieceRemoved  Name = "piece removed"      // of one DB server
+	PieceRemoved  Name = "piece removed"      // of one DB server: it has no piece any more
 	Deleted       Name = "deleted"            // Detail names the servers whose pieces are removed later
 )
 

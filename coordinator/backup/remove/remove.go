@@ -150,7 +150,7 @@ func (d *Remover) removePieces(ctx context.Context, c *topology.Cluster, id stri
 	defer done()
 	remove := func(ctx context.Context, m fanout.Member) (struct{}, error) {
 		_, err := d.deleteOn(id)(ctx, m)
-		if err == nil {
+		if err == nil || piece.Absent(err) { // the server may have seen the tombstone first
 			steps.Emit(ctx, event.Event{Step: event.PieceRemoved, Server: m.ID})
 		}
 		return struct{}{}, err
