@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,16 +33,11 @@ func (s *sleeper) sink(_ context.Context, e event.Event) {
 	}
 }
 
-// events are the events so far.
-func (s *sleeper) events() []event.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.all)
-}
-
 // of are the steps of an operation that one server emitted, in order.
 func (s *sleeper) of(operation, emitter string) (steps []event.Name) {
-	for _, e := range s.events() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.all {
 		if e.Operation == operation && e.Emitter == emitter {
 			steps = append(steps, e.Step)
 		}
@@ -103,7 +97,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	everyOperation(t, s, func(b *bubble, created client.CreateResult) {
 		t := b.t
 		_, dbservers, coordinators := b.Nodes()
-		for _, e := range s.events() {
+		for _, e := range s.all {
 			require.NotEmpty(t, e.Emitter, "%+v", e)
 		}
 		for _, n := range dbservers {
@@ -124,7 +118,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	})
 	require.Equal(t, 1, strings.Count(names(s.steps(event.Agency)), string(event.AgentLeads)+", "+string(event.AgentLeadsNoMore)), "%v", s.steps(event.Agency))
 	taken, lost := 0, 0
-	for _, e := range s.events() {
+	for _, e := range s.all {
 		switch e.Step {
 		case event.LeadershipTaken:
 			taken++
@@ -139,7 +133,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 
 // steps are the steps of an operation, whichever server emitted them.
 func (s *sleeper) steps(operation string) (steps []event.Name) {
-	for _, e := range s.events() {
+	for _, e := range s.all {
 		if e.Operation == operation {
 			steps = append(steps, e.Step)
 		}
@@ -159,7 +153,7 @@ func names(steps []event.Name) string {
 func (b *bubble) onlyProgress(coordinator string) {
 	b.t.Helper()
 	shown := map[string]int{}
-	require.NoError(b.t, b.clients[0].Steps(b.t.Context(), client.Follow{Last: -1}, func(e event.Event) error {
+	require.NoError(b.t, b.clients[0].Steps(b.t.Context(), client.Follow{Last: 4096}, func(e event.Event) error {
 		require.True(b.t, e.Progress(), "%+v", e)
 		require.Equal(b.t, coordinator, e.Emitter)
 		shown[e.Operation]++
@@ -181,7 +175,7 @@ func TestSinkSleepsAtOneStep(t *testing.T) {
 			met := 0
 			s := &sleeper{sleeps: func(n event.Name) bool { return n == step }}
 			everyOperation(t, s, nil)
-			for _, e := range s.events() {
+			for _, e := range s.all {
 				if e.Step == step {
 					met++
 				}

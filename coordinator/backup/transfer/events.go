@@ -1,8 +1,6 @@
 package transfer
 
 import (
-	"context"
-
 	"stasis/agency/keys"
 	"stasis/event"
 )
@@ -38,23 +36,4 @@ func jobStep(job keys.TransferJob) event.Name {
 		}
 	}
 	return step
-}
-
-// emit sends an event of the job.
-func (d *dispatcher) emit(ctx context.Context, step event.Name, server string, err error) {
-	e := event.Event{Step: step, Server: server, Detail: "job " + d.request.Job}
-	if err != nil {
-		e.Error = err.Error()
-	}
-	d.steps.Emit(ctx, e)
-}
-
-// ended emits how the job has ended, if all its parts have.
-func (d *dispatcher) ended(ctx context.Context) {
-	snapshot, err := d.service.Cache.Sync(ctx)
-	var job keys.TransferJob
-	if err != nil || snapshot.Root.At(keys.TransferJobKey(d.request.Job)).Decode(&job) != nil || !job.Finished() {
-		return // the service ends, or the job was removed from the agency: how it ended is not known here
-	}
-	d.emit(ctx, jobStep(job), "", nil)
 }
