@@ -1,91 +1,117 @@
 package reader
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
-	"stasis/fault"
-	"stasis/internal/bubbles"
-	"stasis/internal/network"
-	"stasis/minicluster"
+	"stasis/client/certificate"
 )
 
-// lab is a cluster in a bubble.
-type lab struct {
-	t       *testing.T
-	cluster *minicluster.Cluster
-	disks   *fault.Disks
-	client  *client.Client
-}
-
-func inBubble(t *testing.T, test func(*lab)) {
-	bubbles.Test(t, func(t *testing.T) {
-		net, disks := fault.NewNetwork(), fault.NewDisks()
-		c, err := minicluster.Start(t.Context(), minicluster.Options{
-			Agents: 3, DBServers: 3, Coordinators: 1,
-			Seams: minicluster.Seams{Network: net.Host, Disks: disks.FS, AgentsInMemory: true},
-		})
-		require.NoError(t, err)
-		web := network.NewHTTPClient(net.Host("client"))
-		defer func() { // also after a failure: the bubble would complain of nothing else
-			net.HealAll()
-			disks.HealAll()
-			web.CloseIdleConnections()
-			if err := errors.Join(c.Stop(context.Background()), net.Close()); err != nil {
-				t.Error(err)
-			}
-		}()
-		require.NoError(t, c.Ready(t.Context()))
-		_, _, coordinators := c.Nodes()
-		cl, err := client.New(coordinators[0].URL, client.Options{HTTP: web})
-		require.NoError(t, err)
-		test(&lab{t: t, cluster: c, disks: disks, client: cl})
-	})
-}
-
-func (l *lab) must(err error) {
-	l.t.Helper()
-	require.NoError(l.t, err)
-}
-
-// pieces are the pieces of a backup on the cluster's disks.
-func (l *lab) pieces(id string) (all []Piece) {
-	_, dbservers, _ := l.cluster.Nodes()
-	for _, n := range dbservers {
-		all = append(all, Piece{FS: l.disks.FS(n.Name), Dir: n.Name + "/backups/" + id})
-	}
-	return all
-}
-
+// TestABackupIsRead: a reader has the state that the cluster had, whatever the cluster does meanwhile and afterwards, and changes
+// nothing of the pieces. What its clients write is in memory.
 func TestABackupIsRead(t *testing.T) {
 	inBubble(t, func(l *lab) {
 		t := l.t
-		db := l.client.Database("")
-		l.must(db.CreateCollectionAs(t.Context(), "c", client.Layout{Shards: 6, ReplicationFactor: 2}))
-		for i := range 100 {
-			l.must(db.Put(t.Context(), "c", map[string]any{"_key": fmt.Sprint(i), "v": i}))
+		l.fill("c", 60)
+		l.must(l.client.CreateDatabase(t.Context(), "other"))
+		l.must(l.client.Database("other").CreateCollection(t.Context(), "empty", 3))
+		before := l.read(l.client)
+		require.Equal(t, []any{2, 2, int64(60)}, []any{before.Databases, before.Collections, before.Documents})
+		id := l.backup("a")
+		l.fill("c", 10) // replaces: the same documents with other revisions
+		require.NotEqual(t, before, l.read(l.client))
+		was := map[string]string{}
+		for _, p := range l.pieces(id) {
+			for name, sum := range hashes(t, p.FS, p.Dir) {
+				was[name] = sum
+			}
 		}
-		before, err := ReadAll(t.Context(), l.client, nil)
+		r := l.open(id)
+		require.Equal(t, before, l.read(r.Client()))
+		require.Equal(t, id, r.ID())
+		report, err := r.Inspect(t.Context(), nil)
 		l.must(err)
-		res, err := l.client.Backups().Create(t.Context(), client.CreateRequest{Label: "a"})
+		require.Equal(t, before, report.Contents)
+		require.Equal(t, []int{9, 15, 15}, []int{report.Shards, report.Replicas, report.InSync})
+		require.Empty(t, report.Problems)
+
+		cert := r.Certificate()
+		require.NoError(t, cert.Check(nil))
+		plan, index := r.Plan()
+		require.Equal(t, cert.Agency.Index, index)
+		require.Equal(t, index, report.PlanIndex)
+		require.Contains(t, string(plan), `"Collections"`)
+
+		second := l.open(id) // two at once do not know of each other
+		l.must(r.Client().Database("").Put(t.Context(), "c", map[string]any{"_key": "new"}))
+		require.NotEqual(t, before, l.read(r.Client()))
+		require.Equal(t, before, l.read(second.Client()))
+		l.must(errors.Join(r.Close(), r.Close(), second.Close()))
+		for _, p := range l.pieces(id) {
+			for name, sum := range hashes(t, p.FS, p.Dir) {
+				require.Equal(t, was[name], sum, name)
+				delete(was, name)
+			}
+		}
+		require.Empty(t, was)
+	})
+}
+
+// The backup that a restore makes of what it replaces, and one that was taken without the global lock, can be read, too; they say of
+// themselves what they are.
+func TestBackupsWithoutEvidence(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		t := l.t
+		l.fill("c", 20)
+		id := l.backup("a")
+		l.fill("d", 5)
+		now := l.read(l.client)
+		res, err := l.client.Backups().Restore(t.Context(), client.RestoreRequest{ID: id})
 		l.must(err)
-		begun := time.Now()
-		r, err := Open(t.Context(), res.ID, l.pieces(res.ID))
+		r := l.open(res.Previous)
+		require.Equal(t, certificate.Certificate{}, r.Certificate())
+		report, err := r.Inspect(t.Context(), nil)
 		l.must(err)
-		t.Log("virtual time", time.Since(begun))
-		contents, err := ReadAll(t.Context(), r.Client(), nil)
-		l.must(err)
-		require.Equal(t, before, contents)
-		replicas, err := r.Replicas(t.Context())
-		l.must(err)
-		require.Len(t, replicas, 12)
-		require.Empty(t, Unequal(replicas))
+		require.Equal(t, now, report.Contents)
+		require.Equal(t, []int{12, 24, 0}, []int{report.Shards, report.Replicas, report.InSync})
+		require.Empty(t, report.Problems)
 		l.must(r.Close())
+	})
+}
+
+// A reader is given up when its context ends, and nothing of it is left: the bubble would not end.
+func TestOpenIsGivenUp(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		id := l.backup("a")
+		ctx, cancel := withCause(l.t)
+		cancel()
+		_, err := Open(ctx, id, l.pieces(id))
+		require.Error(l.t, err)
+	})
+}
+
+// The progress of a long read is told.
+func TestProgressIsTold(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		t := l.t
+		l.must(l.client.Database("").CreateCollection(t.Context(), "c", 1))
+		var lines bytes.Buffer
+		encoder := json.NewEncoder(&lines)
+		for range 2500 {
+			l.must(encoder.Encode(map[string]any{"v": 1}))
+		}
+		_, err := l.client.Database("").Import(t.Context(), "c", client.DuplicateError, io.Reader(&lines))
+		l.must(err)
+		var told []int64
+		contents, err := ReadAll(t.Context(), l.client, func(c Contents) { told = append(told, c.Documents) })
+		l.must(err)
+		require.EqualValues(t, 2500, contents.Documents)
+		require.Equal(t, []int64{1000, 2000}, told)
 	})
 }

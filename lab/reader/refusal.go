@@ -13,6 +13,7 @@ var (
 	ErrMixed      = errors.New("the pieces do not belong together")
 	ErrTwice      = errors.New("a piece is given twice")
 	ErrUnproven   = errors.New("its certificate does not hold")
+	ErrRestore    = errors.New("its restore is refused")
 )
 
 // Refusal is the error of [Open] for pieces that are not one whole backup. It matches one of the reasons above.
