@@ -92,6 +92,7 @@ func TestReaderHasWhatARestoreGives(t *testing.T) {
 				}
 				l.latency(random)
 				stop := l.load(seed, l.write)
+				defer stop()
 				var ids []string
 				for i := range 3 {
 					l.must(wait.For(t.Context(), time.Duration(random.IntN(300))*time.Millisecond))
@@ -195,6 +196,7 @@ func broken(t *testing.T, withoutLocks bool) (broken, readers int) {
 			return l.other.Database("").Put(context.WithoutCancel(ctx), "chain", map[string]any{"_key": strconv.Itoa(n)})
 		}
 		stop := l.load(1, chain)
+		defer stop()
 		var ids []string
 		for i := range 4 {
 			l.must(wait.For(t.Context(), 100*time.Millisecond))
