@@ -36,7 +36,10 @@ type Reader struct {
 // ctx bounds the opening only. A cluster is left running only if there is no error.
 func Open(ctx context.Context, id string, pieces []Piece) (*Reader, error) {
 	s, refusal := collect(ctx, id, pieces)
-	if refusal != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("open backup %s: %w", id, context.Cause(ctx))
+	case refusal != nil:
 		return nil, refusal
 	}
 	var disks []vfs.FS

@@ -2,15 +2,21 @@ package reader
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
 	"stasis/client/certificate"
+	"stasis/dbserver/backup/piece"
 )
 
 // TestABackupIsRead: a reader has the state that the cluster had, whatever the cluster does meanwhile and afterwards, and changes
@@ -85,14 +91,65 @@ func TestBackupsWithoutEvidence(t *testing.T) {
 	})
 }
 
-// A reader is given up when its context ends, and nothing of it is left: the bubble would not end.
+// counted is a disk that calls at when so many files were opened on it.
+type counted struct {
+	vfs.FS
+	left int
+	at   func()
+}
+
+func (c *counted) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if c.left--; c.left == 0 {
+		c.at()
+	}
+	return c.FS.Open(name, opts...)
+}
+
+// A reader is given up when its context ends, whatever it is doing, and nothing of it is left: the bubble would not end. That says
+// nothing of the backup.
 func TestOpenIsGivenUp(t *testing.T) {
 	inBubble(t, func(l *lab) {
+		l.fill("c", 20)
 		id := l.backup("a")
-		ctx, cancel := withCause(l.t)
-		cancel()
-		_, err := Open(ctx, id, l.pieces(id))
-		require.Error(l.t, err)
+		given := 0
+		for n := 1; ; n += 3 {
+			ctx, cancel := context.WithCancel(l.t.Context())
+			pieces := l.pieces(id)
+			disk := &counted{pieces[1].FS, n, cancel}
+			pieces[1].FS = disk
+			r, err := Open(ctx, id, pieces)
+			if disk.left > 0 {
+				l.must(err)
+				l.must(r.Close())
+				cancel()
+				break
+			}
+			if err == nil { // the restore was committed when its client went
+				l.must(r.Close())
+				continue
+			}
+			given++
+			var refusal *Refusal
+			require.False(l.t, errors.As(err, &refusal), "%v", err)
+			require.ErrorIs(l.t, err, context.Canceled)
+		}
+		require.Greater(l.t, given, 3)
+	})
+}
+
+// A disk that refuses proves no damage.
+func TestDiskThatRefuses(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		id := l.backup("a")
+		pieces := l.pieces(id)
+		pieces[2].FS = errorfs.Wrap(pieces[2].FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpOpen && strings.HasSuffix(op.Path, piece.FileMeta) {
+				return &fs.PathError{Op: "open", Path: op.Path, Err: fs.ErrPermission}
+			}
+			return nil
+		}))
+		_, err := Open(l.t.Context(), id, pieces)
+		require.ErrorIs(l.t, err, ErrUnreadable)
 	})
 }
 

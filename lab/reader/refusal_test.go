@@ -1,7 +1,6 @@
 package reader
 
 import (
-	"context"
 	"errors"
 	"io"
 	"slices"
@@ -14,10 +13,6 @@ import (
 	"stasis/client/certificate"
 	"stasis/dbserver/backup/piece"
 )
-
-func withCause(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithCancel(t.Context())
-}
 
 func write(t *testing.T, p Piece, name string, data []byte) {
 	t.Helper()
