@@ -39,7 +39,7 @@ func (v *verified) restore(ctx context.Context, r show.Report, folders []string)
 	}
 	opened, err := reader.Open(ctx, v.ID, pieces)
 	if err != nil {
-		return v.unreadable(ctx, err)
+		return v.unreadable(err)
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	v.Restored = &restored{Seconds: time.Since(begun).Seconds()}
@@ -51,21 +51,17 @@ func (v *verified) restore(ctx context.Context, r show.Report, folders []string)
 		}
 	})
 	if err != nil {
-		return v.unreadable(ctx, err)
+		return fmt.Errorf("verify: read backup %s: %w", v.ID, err)
 	}
 	v.add(v.Restored.Problems...)
 	return nil
 }
 
-// unreadable notes why the backup cannot be restored or read.
-func (v *verified) unreadable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
-	}
+// unreadable notes why the backup cannot be restored. Another error says nothing of the backup.
+func (v *verified) unreadable(err error) error {
 	var refusal *reader.Refusal
 	if !errors.As(err, &refusal) {
-		v.add(err.Error())
-		return nil
+		return fmt.Errorf("verify: %w", err)
 	}
 	for _, problem := range refusal.Problems {
 		v.add(fmt.Sprintf("not restored: %v: %s", refusal.Because, problem))

@@ -30,13 +30,16 @@ type Reader struct {
 }
 
 // Open opens a backup from its pieces. It looks at all of them before it starts anything: a [*Refusal] says why they are not
-// one whole backup. The restore that follows reads every table once, and refuses what is damaged. Open does not compare tables
+// one whole backup. The restore that follows reads every table once, and refuses what is damaged (the same error). Open does not compare tables
 // with the hashes in the manifest; `stasis backup verify` does.
 //
 // ctx bounds the opening only. A cluster is left running only if there is no error.
 func Open(ctx context.Context, id string, pieces []Piece) (*Reader, error) {
 	s, refusal := collect(ctx, id, pieces)
-	if refusal != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("open backup %s: %w", id, context.Cause(ctx))
+	case refusal != nil:
 		return nil, refusal
 	}
 	var disks []vfs.FS
@@ -79,10 +82,15 @@ func (r *Reader) restore(ctx context.Context) (err error) {
 	if r.client, err = client.New(coordinatorAddress, client.Options{HTTP: r.cluster.web}); err != nil {
 		return err
 	}
-	if _, err = r.client.Backups().Restore(ctx, client.RestoreRequest{ID: r.set.id}); err != nil {
-		return fmt.Errorf("restore backup %s in memory: %w", r.set.id, err)
+	_, err = r.client.Backups().Restore(ctx, client.RestoreRequest{ID: r.set.id})
+	var answer *client.Error
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && errors.As(err, &answer):
+		return refused(r.set.id, ErrRestore, "%w", err)
 	}
-	return nil
+	return fmt.Errorf("restore backup %s in memory: %w", r.set.id, err)
 }
 
 // ID is the backup's id.

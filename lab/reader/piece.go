@@ -37,7 +37,7 @@ func describe(ctx context.Context, id string, p Piece) (*described, *Refusal) {
 	if _, err := p.FS.Stat(p.Dir); errors.Is(err, fs.ErrNotExist) {
 		return refuse(ErrIncomplete, "there is no such folder")
 	} else if err != nil {
-		return refuse(ErrDamaged, "%w", err)
+		return refuse(reason(err), "%w", err)
 	}
 	if strings.HasSuffix(p.Dir, piece.SuffixPending) || piece.IsLeftover(p.FS.PathBase(p.Dir)) {
 		return refuse(ErrIncomplete, "the piece is not published")
@@ -45,23 +45,25 @@ func describe(ctx context.Context, id string, p Piece) (*described, *Refusal) {
 	d := &described{Piece: p}
 	var err error
 	if d.meta, err = folder.Meta(); err != nil {
-		return refuse(ErrDamaged, "%s: %w", piece.FileMeta, err)
+		return refuse(reason(err), "%s: %w", piece.FileMeta, err)
 	}
 	if d.meta.ID != id {
 		return refuse(ErrMixed, "the piece is of backup %s", d.meta.ID)
 	}
 	if d.manifest, err = folder.Manifest(); err != nil {
-		return refuse(ErrDamaged, "%s: %w", piece.FileManifest, err)
+		return refuse(reason(err), "%s: %w", piece.FileManifest, err)
 	}
 	d.meta.Replicas = d.manifest.Replicas
 	if d.dump, err = folder.Dump(); err != nil {
-		return refuse(ErrDamaged, "%s: %w", piece.FileDump, err)
+		return refuse(reason(err), "%s: %w", piece.FileDump, err)
 	}
-	if sum, err := piece.Hash(ctx, p.FS, folder.PathOf(piece.FileDump)); err != nil || sum != d.meta.AgencyDumpSHA256 {
-		return refuse(ErrDamaged, "%s differs from the hash in %s (%v)", piece.FileDump, piece.FileMeta, err)
+	if sum, err := piece.Hash(ctx, p.FS, folder.PathOf(piece.FileDump)); err != nil {
+		return refuse(reason(err), "%s: %w", piece.FileDump, err)
+	} else if sum != d.meta.AgencyDumpSHA256 {
+		return refuse(ErrDamaged, "%s differs from the hash in %s", piece.FileDump, piece.FileMeta)
 	}
 	if d.certificate, err = folder.Certificate(); err != nil {
-		return refuse(ErrDamaged, "%s: %w", piece.FileCertificate, err)
+		return refuse(reason(err), "%s: %w", piece.FileCertificate, err)
 	}
 	if d.certificate == nil && d.meta.Kind != certificate.Failsafe {
 		return refuse(ErrDamaged, "%s is missing", piece.FileCertificate)

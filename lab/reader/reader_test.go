@@ -1,91 +1,174 @@
 package reader
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
+	"io/fs"
+	"strings"
 	"testing"
-	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
-	"stasis/fault"
-	"stasis/internal/bubbles"
-	"stasis/internal/network"
-	"stasis/minicluster"
+	"stasis/client/certificate"
+	"stasis/dbserver/backup/piece"
 )
 
-// lab is a cluster in a bubble.
-type lab struct {
-	t       *testing.T
-	cluster *minicluster.Cluster
-	disks   *fault.Disks
-	client  *client.Client
-}
-
-func inBubble(t *testing.T, test func(*lab)) {
-	bubbles.Test(t, func(t *testing.T) {
-		net, disks := fault.NewNetwork(), fault.NewDisks()
-		c, err := minicluster.Start(t.Context(), minicluster.Options{
-			Agents: 3, DBServers: 3, Coordinators: 1,
-			Seams: minicluster.Seams{Network: net.Host, Disks: disks.FS, AgentsInMemory: true},
-		})
-		require.NoError(t, err)
-		web := network.NewHTTPClient(net.Host("client"))
-		defer func() { // also after a failure: the bubble would complain of nothing else
-			net.HealAll()
-			disks.HealAll()
-			web.CloseIdleConnections()
-			if err := errors.Join(c.Stop(context.Background()), net.Close()); err != nil {
-				t.Error(err)
-			}
-		}()
-		require.NoError(t, c.Ready(t.Context()))
-		_, _, coordinators := c.Nodes()
-		cl, err := client.New(coordinators[0].URL, client.Options{HTTP: web})
-		require.NoError(t, err)
-		test(&lab{t: t, cluster: c, disks: disks, client: cl})
-	})
-}
-
-func (l *lab) must(err error) {
-	l.t.Helper()
-	require.NoError(l.t, err)
-}
-
-// pieces are the pieces of a backup on the cluster's disks.
-func (l *lab) pieces(id string) (all []Piece) {
-	_, dbservers, _ := l.cluster.Nodes()
-	for _, n := range dbservers {
-		all = append(all, Piece{FS: l.disks.FS(n.Name), Dir: n.Name + "/backups/" + id})
-	}
-	return all
-}
-
+// TestABackupIsRead: a reader has the state that the cluster had, whatever the cluster does meanwhile and afterwards, and changes
+// nothing of the pieces. What its clients write is in memory.
 func TestABackupIsRead(t *testing.T) {
 	inBubble(t, func(l *lab) {
 		t := l.t
-		db := l.client.Database("")
-		l.must(db.CreateCollectionAs(t.Context(), "c", client.Layout{Shards: 6, ReplicationFactor: 2}))
-		for i := range 100 {
-			l.must(db.Put(t.Context(), "c", map[string]any{"_key": fmt.Sprint(i), "v": i}))
+		l.fill("c", 60)
+		l.must(l.client.CreateDatabase(t.Context(), "other"))
+		l.must(l.client.Database("other").CreateCollection(t.Context(), "empty", 3))
+		before := l.read(l.client)
+		require.Equal(t, []any{2, 2, int64(60)}, []any{before.Databases, before.Collections, before.Documents})
+		id := l.backup("a")
+		l.fill("c", 10) // replaces: the same documents with other revisions
+		require.NotEqual(t, before, l.read(l.client))
+		was := map[string]string{}
+		for _, p := range l.pieces(id) {
+			for name, sum := range hashes(t, p.FS, p.Dir) {
+				was[name] = sum
+			}
 		}
-		before, err := ReadAll(t.Context(), l.client, nil)
+		r := l.open(id)
+		require.Equal(t, before, l.read(r.Client()))
+		require.Equal(t, id, r.ID())
+		report, err := r.Inspect(t.Context(), nil)
 		l.must(err)
-		res, err := l.client.Backups().Create(t.Context(), client.CreateRequest{Label: "a"})
+		require.Equal(t, before, report.Contents)
+		require.Equal(t, []int{9, 15, 15}, []int{report.Shards, report.Replicas, report.InSync})
+		require.Empty(t, report.Problems)
+
+		cert := r.Certificate()
+		require.NoError(t, cert.Check(nil))
+		plan, index := r.Plan()
+		require.Equal(t, cert.Agency.Index, index)
+		require.Equal(t, index, report.PlanIndex)
+		require.Contains(t, string(plan), `"Collections"`)
+
+		second := l.open(id) // two at once do not know of each other
+		l.must(r.Client().Database("").Put(t.Context(), "c", map[string]any{"_key": "new"}))
+		require.NotEqual(t, before, l.read(r.Client()))
+		require.Equal(t, before, l.read(second.Client()))
+		l.must(errors.Join(r.Close(), r.Close(), second.Close()))
+		for _, p := range l.pieces(id) {
+			for name, sum := range hashes(t, p.FS, p.Dir) {
+				require.Equal(t, was[name], sum, name)
+				delete(was, name)
+			}
+		}
+		require.Empty(t, was)
+	})
+}
+
+// The backup that a restore makes of what it replaces, and one that was taken without the global lock, can be read, too; they say of
+// themselves what they are.
+func TestBackupsWithoutEvidence(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		t := l.t
+		l.fill("c", 20)
+		id := l.backup("a")
+		l.fill("d", 5)
+		now := l.read(l.client)
+		res, err := l.client.Backups().Restore(t.Context(), client.RestoreRequest{ID: id})
 		l.must(err)
-		begun := time.Now()
-		r, err := Open(t.Context(), res.ID, l.pieces(res.ID))
+		r := l.open(res.Previous)
+		require.Equal(t, certificate.Certificate{}, r.Certificate())
+		report, err := r.Inspect(t.Context(), nil)
 		l.must(err)
-		t.Log("virtual time", time.Since(begun))
-		contents, err := ReadAll(t.Context(), r.Client(), nil)
-		l.must(err)
-		require.Equal(t, before, contents)
-		replicas, err := r.Replicas(t.Context())
-		l.must(err)
-		require.Len(t, replicas, 12)
-		require.Empty(t, Unequal(replicas))
+		require.Equal(t, now, report.Contents)
+		require.Equal(t, []int{12, 24, 0}, []int{report.Shards, report.Replicas, report.InSync})
+		require.Empty(t, report.Problems)
 		l.must(r.Close())
+	})
+}
+
+// counted is a disk that calls at when so many files were opened on it.
+type counted struct {
+	vfs.FS
+	left int
+	at   func()
+}
+
+func (c *counted) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if c.left--; c.left == 0 {
+		c.at()
+	}
+	return c.FS.Open(name, opts...)
+}
+
+// A reader is given up when its context ends, whatever it is doing, and nothing of it is left: the bubble would not end. That says
+// nothing of the backup.
+func TestOpenIsGivenUp(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		l.fill("c", 20)
+		id := l.backup("a")
+		given := 0
+		for n := 1; ; n += 3 {
+			ctx, cancel := context.WithCancel(l.t.Context())
+			pieces := l.pieces(id)
+			disk := &counted{pieces[1].FS, n, cancel}
+			pieces[1].FS = disk
+			r, err := Open(ctx, id, pieces)
+			if disk.left > 0 {
+				l.must(err)
+				l.must(r.Close())
+				cancel()
+				break
+			}
+			if err == nil { // the restore was committed when its client went
+				l.must(r.Close())
+				continue
+			}
+			given++
+			var refusal *Refusal
+			require.False(l.t, errors.As(err, &refusal), "%v", err)
+			require.ErrorIs(l.t, err, context.Canceled)
+		}
+		require.Greater(l.t, given, 3)
+	})
+}
+
+// A disk that refuses proves no damage.
+func TestDiskThatRefuses(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		id := l.backup("a")
+		pieces := l.pieces(id)
+		pieces[2].FS = errorfs.Wrap(pieces[2].FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpOpen && strings.HasSuffix(op.Path, piece.FileMeta) {
+				return &fs.PathError{Op: "open", Path: op.Path, Err: fs.ErrPermission}
+			}
+			return nil
+		}))
+		_, err := Open(l.t.Context(), id, pieces)
+		require.ErrorIs(l.t, err, ErrUnreadable)
+	})
+}
+
+// The progress of a long read is told.
+func TestProgressIsTold(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		t := l.t
+		l.must(l.client.Database("").CreateCollection(t.Context(), "c", 1))
+		var lines bytes.Buffer
+		encoder := json.NewEncoder(&lines)
+		for range 2500 {
+			l.must(encoder.Encode(map[string]any{"v": 1}))
+		}
+		_, err := l.client.Database("").Import(t.Context(), "c", client.DuplicateError, io.Reader(&lines))
+		l.must(err)
+		var told []int64
+		contents, err := ReadAll(t.Context(), l.client, func(c Contents) { told = append(told, c.Documents) })
+		l.must(err)
+		require.EqualValues(t, 2500, contents.Documents)
+		require.Equal(t, []int64{1000, 2000}, told)
 	})
 }

@@ -19,7 +19,8 @@ type Report struct {
 }
 
 // Inspect reads everything in the backup and compares it: the documents as a client finds them, and the replicas as the pieces have
-// them. progress is that of [ReadAll]. An error says that something cannot be read.
+// them. progress is that of [ReadAll]. A replica that is not what was stated is a problem; an
+// error says that nothing is known.
 func (r *Reader) Inspect(ctx context.Context, progress func(Contents)) (Report, error) {
 	_, index := r.Plan()
 	report := Report{Shards: len(r.set.shards), PlanIndex: index, Problems: []string{}}
@@ -29,6 +30,9 @@ func (r *Reader) Inspect(ctx context.Context, progress func(Contents)) (Report, 
 	}
 	replicas, err := r.Replicas(ctx)
 	if err != nil {
+		if ctx.Err() == nil {
+			report.Problems, err = append(report.Problems, err.Error()), nil
+		}
 		return report, err
 	}
 	report.Replicas = len(replicas)
