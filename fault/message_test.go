@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -29,7 +31,8 @@ type office struct {
 	m       *fault.Network
 	url     string
 	client  *http.Client
-	got     []post        // in the order in which they came
+	mu      sync.Mutex
+	all     []post        // what got gives
 	arrived chan struct{} // one for each
 	stream  chan struct{} // closed when the client of /stream has gone
 }
@@ -54,14 +57,24 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	o.got = append(o.got, post{r.URL.Path, string(body)}) // one at a time, in these tests
+	o.mu.Lock()
+	o.all = append(o.all, post{r.URL.Path, string(body)})
+	number := len(o.all)
+	o.mu.Unlock()
 	o.arrived <- struct{}{}
-	_, _ = fmt.Fprintf(w, "answer %d", len(o.got))
+	_, _ = fmt.Fprintf(w, "answer %d", number)
 	if r.URL.Path == "/stream" {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 		close(o.stream)
 	}
+}
+
+// got is what has come, in its order.
+func (o *office) got() []post {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.all)
 }
 
 // send posts text; the body is of unknown length if blind.
@@ -93,7 +106,7 @@ func TestLoseRequest(t *testing.T) {
 		_, err := o.send(o.patient(3*time.Second), "/a", strings.NewReader("1"))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 3*time.Second, time.Since(begun))
-		require.Empty(t, o.got)
+		require.Empty(t, o.got())
 		require.Equal(t, 1, rule.Met())
 		<-rule.Reached()
 
@@ -155,7 +168,7 @@ func TestLoseAnswer(t *testing.T) {
 		_, err := o.send(t.Context(), "/a", strings.NewReader("done"))
 		require.ErrorIs(t, err, syscall.ETIMEDOUT)
 		require.Equal(t, 2*time.Second, time.Since(begun))
-		require.Equal(t, []post{{"/a", "done"}}, o.got)
+		require.Equal(t, []post{{"/a", "done"}}, o.got())
 		require.Equal(t, 1, rule.Met())
 	})
 }
@@ -190,7 +203,7 @@ func TestDuplicate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "answer 1", answer)
 		<-rule.Reached()
-		require.Equal(t, []post{{"/a", "again"}, {"/a", "again"}}, o.got)
+		require.Equal(t, []post{{"/a", "again"}, {"/a", "again"}}, o.got())
 
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.url+"/c", io.NopCloser(strings.NewReader("once")))
 		require.NoError(t, err)
@@ -202,12 +215,12 @@ func TestDuplicate(t *testing.T) {
 			<-o.arrived
 		}
 		synctest.Wait()
-		require.Equal(t, []post{{"/c", "once"}, {"/c", "once"}}, o.got[2:])
+		require.Equal(t, []post{{"/c", "once"}, {"/c", "once"}}, o.got()[2:])
 		require.Equal(t, 2, rule.Met())
 
 		_, err = o.send(t.Context(), "/d", nil)
 		require.NoError(t, err)
-		require.Len(t, o.got, 5, "two are concerned and no more")
+		require.Len(t, o.got(), 5, "two are concerned and no more")
 	})
 }
 
@@ -225,7 +238,7 @@ func TestDuplicateLeavesLongBodiesAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		synctest.Wait()
-		require.Equal(t, 2, len(o.got))
+		require.Equal(t, 2, len(o.got()))
 		require.Zero(t, rule.Met())
 	})
 }
@@ -242,11 +255,11 @@ func TestDelayOfMessages(t *testing.T) {
 		// The caller gives up, and the request arrives nevertheless.
 		_, err = o.send(o.patient(time.Second/4), "/late", strings.NewReader("late"))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Len(t, o.got, 1)
+		require.Len(t, o.got(), 1)
 		<-o.arrived
 		<-o.arrived
 		require.Equal(t, 2*time.Second, time.Since(begun))
-		require.Equal(t, post{"/late", "late"}, o.got[1])
+		require.Equal(t, post{"/late", "late"}, o.got()[1])
 		require.Equal(t, 2, rule.Met())
 
 		time.AfterFunc(time.Second/2, rule.End)
@@ -267,12 +280,12 @@ func TestReorder(t *testing.T) {
 			first <- err
 		}()
 		synctest.Wait()
-		require.Empty(t, o.got)
+		require.Empty(t, o.got())
 		require.Zero(t, rule.Met(), "nothing has overtaken it")
 		_, err := o.send(t.Context(), "/second", nil)
 		require.NoError(t, err)
 		require.NoError(t, <-first)
-		require.Equal(t, []post{{"/second", ""}, {"/first", ""}}, o.got)
+		require.Equal(t, []post{{"/second", ""}, {"/first", ""}}, o.got())
 		require.Equal(t, 1, rule.Met())
 
 		begun := time.Now()
@@ -292,14 +305,14 @@ func TestRulesCompose(t *testing.T) {
 		_, err := o.send(t.Context(), "/a", nil)
 		require.NoError(t, err)
 		<-lost.Reached()
-		require.Len(t, o.got, 2)
+		require.Len(t, o.got(), 2)
 		synctest.Wait()
 		require.Zero(t, twice.Met(), "its answer has not come")
 		o.m.HealAll()
 		_, err = o.send(t.Context(), "/a", nil)
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
-		require.Len(t, o.got, 3)
+		require.Len(t, o.got(), 3)
 	})
 }
 
