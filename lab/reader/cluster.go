@@ -21,6 +21,8 @@ import (
 )
 
 const (
+	dataDir = "/data" // on each disk
+
 	agentAddress       = "agent-1:1"
 	coordinatorAddress = "coordinator-1:1"
 

@@ -99,12 +99,21 @@ func (l *lab) pieces(id string) (all []Piece) {
 	return all
 }
 
-// open opens a backup. The caller closes it.
+// open opens a backup of the cluster. It is closed at the end, if the test has not.
 func (l *lab) open(id string) *Reader {
 	l.t.Helper()
-	r, err := Open(l.t.Context(), id, l.pieces(id))
+	r, err := l.tryOpen(id, l.pieces(id))
 	l.must(err)
 	return r
+}
+
+// tryOpen is Open. What is opened is closed at the end, also when the test fails: the bubble would complain of nothing else.
+func (l *lab) tryOpen(id string, pieces []Piece) (*Reader, error) {
+	r, err := Open(l.t.Context(), id, pieces)
+	if err == nil {
+		l.t.Cleanup(func() { require.NoError(l.t, r.Close()) })
+	}
+	return r, err
 }
 
 func (l *lab) read(c *client.Client) Contents {

@@ -15,10 +15,7 @@ import (
 	"stasis/internal/overlay"
 )
 
-const (
-	dataDir = "/data"
-	pieceAt = "/piece"
-)
+const pieceAt = "/piece" // on a disk in memory, until it has its place in the data directory
 
 // Reader is a backup as a running cluster. Close ends it. It works inside a bubble of testing/synctest in
 // which it was opened, and outside. All methods may be called from any goroutine.

@@ -170,7 +170,7 @@ func TestPiecesThatAreNoBackup(t *testing.T) {
 		}
 		for _, d := range defects(l.pieces(second), foreign) {
 			pieces := d.spoil(t, copied(t, l.pieces(id)))
-			_, err := Open(t.Context(), id, pieces)
+			_, err := l.tryOpen(id, pieces)
 			require.Error(t, err, d.name)
 			require.ErrorContains(t, err, d.says, d.name)
 			require.NotContains(t, err.Error(), "%!", d.name)

@@ -293,6 +293,11 @@ var mutants = []mutant{
 	{"compression-ratio", "internal/rest", "TestCompressedBodies", "a bomb is decompressed",
 		"what a small body grows to is bounded"},
 
+	{"reader-compares-replicas", "lab/reader", "TestForgedReplicaIsFound", "each shard has two replicas that were in sync",
+		"a backup of which two replicas that were in sync differ is found"},
+	{"reader-compares-plan", "lab/reader", "TestPiecesThatAreNoBackup", "certificate of another Plan",
+		"a backup is read with the Plan of its certificate's index, and no other"},
+
 	{"stopped-stays-down", "minicluster", "TestStoppedStaysDown", "it is started again",
 		"what was stopped on purpose is not started again"},
 }
