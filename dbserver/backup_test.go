@@ -143,6 +143,30 @@ func TestCutNeedsTheGate(t *testing.T) {
 	})
 }
 
+// A cut whose gate was lost while it was made is refused. An event sink stands still between the two looks at the
+// gate for longer than the lease.
+func TestGateLostDuringTheCut(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		fixed := 0
+		h.steps = func(_ context.Context, e event.Event) {
+			if e.Step == event.CutFixed {
+				fixed++
+				time.Sleep(2 * time.Second)
+			}
+		}
+		s := h.start("db1")
+		to := h.target(s)
+		h.lock("b1", "n")
+		require.NoError(t, h.dbs.Prepare(t.Context(), to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
+		_, err := h.hold(t.Context(), to, dbclient.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 1, LeaseSeconds: 1})
+		require.NoError(t, err)
+		_, err = h.dbs.Cut(t.Context(), to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
+		require.ErrorIs(t, err, apierror.GateLost)
+		require.ErrorContains(t, err, "after the cut")
+		require.Equal(t, 1, fixed)
+	})
+}
+
 // After a restart the gate is open and the release says that the hold was broken.
 func TestRestartBreaksTheHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

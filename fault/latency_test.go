@@ -66,6 +66,27 @@ func TestLatencyIsSeeded(t *testing.T) {
 	require.Len(t, busy, 50)
 }
 
+// What a cut held back is sent again with latencies of its own, and the end of a stream does not overtake its data:
+// a writer that finds its peer gone has everything that the peer sent.
+func TestEndDoesNotOvertakeAfterAHeal(t *testing.T) {
+	for seed := range uint64(20) {
+		play(t, func(s scene) {
+			s.m.Latency(0, time.Second, seed)
+			s.m.Cut("b", "a")
+			s.send(s.b, "data")
+			require.NoError(s, s.b.Close())
+			time.Sleep(5 * time.Second)
+			s.m.Heal("b", "a")
+			for err := error(nil); err == nil; time.Sleep(time.Millisecond) {
+				_, err = s.a.Write([]byte("x"))
+			}
+			require.NoError(s, s.a.SetReadDeadline(time.Now().Add(time.Millisecond)))
+			got, _ := io.ReadAll(s.a)
+			require.Equal(s, "data", string(got), "seed %d", seed)
+		})
+	}
+}
+
 // Healing takes faults back and no latency; Delay comes on top; a host has none to itself.
 func TestHealingKeepsLatency(t *testing.T) {
 	play(t, func(s scene) {

@@ -1,5 +1,7 @@
 package keys
 
+import "stasis/event"
+
 // Kinds of transfers.
 const (
 	TransferUpload   = "Upload"
@@ -54,6 +56,39 @@ type TransferProgress struct {
 	BytesPerSecond float64 `json:"BytesPerSecond"`
 	Time           string  `json:"Time"`
 	Timestamp      string  `json:"Timestamp"`
+}
+
+// TransferOperation is what events call a kind of transfer.
+func TransferOperation(kind string) string {
+	if kind == TransferDownload {
+		return event.Download
+	}
+	return event.Upload
+}
+
+// EndStep is the event of a part that has ended.
+func (e TransferEntry) EndStep() event.Name {
+	switch e.Status {
+	case TransferCompleted:
+		return event.PieceMoved
+	case TransferCancelled:
+		return event.PieceCancelled
+	}
+	return event.PieceFailed
+}
+
+// EndStep is the event of a job whose parts have all ended: a failed part makes it a failed one.
+func (j TransferJob) EndStep() event.Name {
+	step := event.TransferCompleted
+	for _, e := range j.DBServers {
+		switch e.Status {
+		case TransferFailed:
+			return event.TransferFailed
+		case TransferCancelled:
+			step = event.TransferCancelled
+		}
+	}
+	return step
 }
 
 // Final says that the entry does not change any more.

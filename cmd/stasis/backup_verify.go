@@ -29,7 +29,7 @@ memory is needed for the ends of the engines' logs (up to 64 MiB for each DB ser
 caches (up to 32 MiB for each), and for the records that replicas had not applied yet.`,
 		Args: flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := v.check(cmd); err != nil {
+			if err := v.check(b); err != nil {
 				return err
 			}
 			if v.dir != "" {

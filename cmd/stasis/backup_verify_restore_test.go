@@ -92,6 +92,20 @@ func TestVerifyRestores(t *testing.T) {
 	require.Nil(t, results[0].Restored, "it was not asked for")
 }
 
+// TestVerifyOfflineWithConfiguration: a configuration file is for all commands, so its server is no reason to refuse an
+// offline verify. A server on the command line is.
+func TestVerifyOfflineWithConfiguration(t *testing.T) {
+	dir, id := unpacked(t)
+	file := filepath.Join(t.TempDir(), "options")
+	require.NoError(t, os.WriteFile(file, []byte("[server]\nendpoint = tcp://127.0.0.1:1\n"), 0o600))
+	status, out, errOut := stasis("backup", "verify", "--dir", dir, "--identifier", id, "--configuration", file)
+	require.Zero(t, status, errOut)
+	require.Contains(t, out, "'"+id+"' is intact and one instant")
+	status, _, errOut = stasis("backup", "verify", "--dir", dir, "--configuration", file, "--server.username", "ada", "--server.password", "x")
+	require.Equal(t, 1, status)
+	require.Contains(t, errOut, "with --dir no server is asked")
+}
+
 // TestVerifyRestoreFindsWhatIsWrong: a backup that cannot be restored is not intact, and the exit status says so.
 func TestVerifyRestoreFindsWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {

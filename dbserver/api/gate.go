@@ -65,9 +65,10 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
+	events.claimed(lock)
 	var telling sync.WaitGroup
 	defer telling.Wait()
-	telling.Go(func() { events.follow(ctx, lock) })
+	telling.Go(func() { events.follow(ctx) })
 	held, over := context.WithCancel(ctx)
 	defer over()
 	telling.Go(func() { g.endWithHolder(held, lock, claim.Nonce) })

@@ -16,7 +16,7 @@ type gateEvents struct {
 	sink   event.Sink
 
 	mu   sync.Mutex
-	open map[*gateLock]bool // locks whose last event is not emitted yet
+	open map[*gateLock]bool // locks of the gate whose last event is not emitted yet
 }
 
 // gateLock is one lock, for its events.
@@ -24,6 +24,7 @@ type gateLock struct {
 	of      *gateEvents
 	id      string // of the backup
 	claim   gate.Claim
+	lock    *gate.Lock    // once it is claimed
 	granted chan struct{} // closed when it is granted and that has been emitted
 	told    chan struct{} // closed when its last event has been emitted
 }
@@ -31,11 +32,15 @@ type gateLock struct {
 // asked emits that the gate is asked for.
 func (g *gateEvents) asked(ctx context.Context, id string, c gate.Claim) *gateLock {
 	l := &gateLock{of: g, id: id, claim: c, granted: make(chan struct{}), told: make(chan struct{})}
-	g.mu.Lock()
-	g.open[l] = true
-	g.mu.Unlock()
 	l.emit(ctx, event.Event{Step: event.GateAsked, Window: c.Window})
 	return l
+}
+
+// claimed says which lock of the gate it is.
+func (l *gateLock) claimed(lock *gate.Lock) {
+	l.of.mu.Lock()
+	defer l.of.mu.Unlock()
+	l.lock, l.of.open[l] = lock, true
 }
 
 // refused emits that the gate was not granted. It is the last event.
@@ -44,8 +49,9 @@ func (l *gateLock) refused(ctx context.Context, why error) {
 	l.emit(ctx, event.Event{Step: event.GateRefused, Detail: why.Error()})
 }
 
-// follow emits what becomes of a lock, until it has ended.
-func (l *gateLock) follow(ctx context.Context, lock *gate.Lock) {
+// follow emits what becomes of a lock that is claimed, until it has ended.
+func (l *gateLock) follow(ctx context.Context) {
+	lock := l.lock
 	select {
 	case <-lock.Granted():
 	case <-lock.Ended():
@@ -72,6 +78,15 @@ func (l *gateLock) emit(ctx context.Context, e event.Event) {
 	l.of.sink.Emit(ctx, e)
 }
 
+func (l *gateLock) ended() bool {
+	select {
+	case <-l.lock.Ended():
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *gateLock) over() {
 	l.of.mu.Lock()
 	delete(l.of.open, l)
@@ -79,14 +94,14 @@ func (l *gateLock) over() {
 	close(l.told)
 }
 
-// settle waits until the events of a nonce's locks are emitted that a release has ended, or until
-// ctx ends. A release is answered after it, so that nothing which follows from the answer comes
-// before the event.
+// settle waits until all events of those locks of a nonce are emitted that have ended, or until ctx
+// ends. A release is answered after it, so that nothing which follows from the answer comes
+// before the event. A lock that goes on, because the release is of an earlier attempt, is not waited for.
 func (g *gateEvents) settle(ctx context.Context, nonce string) {
 	var told []<-chan struct{}
 	g.mu.Lock()
 	for l := range g.open {
-		if l.claim.Nonce == nonce {
+		if l.claim.Nonce == nonce && l.ended() {
 			told = append(told, l.told)
 		}
 	}

@@ -35,6 +35,14 @@ func TestGateTellsWhatBecomesOfALock(t *testing.T) {
 			events.settle(t.Context(), "n")
 			require.Equal(t, time.Second, time.Since(begun), "the answer does")
 		}, end{[]event.Name{event.GateAsked, event.GateGranted, event.GateReleased}, ""}},
+		"released by another attempt": {func(t *testing.T, g *gate.Gate, events *gateEvents) {
+			time.Sleep(3 * time.Second)
+			g.Release("n", 0)
+			begun := time.Now()
+			events.settle(t.Context(), "n")
+			require.Zero(t, time.Since(begun), "the lock goes on")
+			g.Release("n", 1)
+		}, end{[]event.Name{event.GateAsked, event.GateGranted, event.GateReleased}, ""}},
 		"lease": {func(*testing.T, *gate.Gate, *gateEvents) { time.Sleep(time.Minute) },
 			end{[]event.Name{event.GateAsked, event.GateGranted, event.GateExpired}, "the lease of 20s ran out"}},
 		"window": {func(*testing.T, *gate.Gate, *gateEvents) { time.Sleep(time.Minute) },
@@ -57,7 +65,8 @@ func TestGateTellsWhatBecomesOfALock(t *testing.T) {
 				l := events.asked(t.Context(), "b", c)
 				lock, err := g.Lock(c)
 				require.NoError(t, err)
-				go l.follow(t.Context(), lock)
+				l.claimed(lock)
+				go l.follow(t.Context())
 				synctest.Wait()
 				test.do(t, g, events)
 				<-l.told

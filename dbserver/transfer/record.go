@@ -204,20 +204,11 @@ func (r *record) end(ctx context.Context, why error, p *keys.TransferProgress) e
 
 // ended emits how this server's part has ended.
 func (r *record) ended(ctx context.Context, e keys.TransferEntry) {
-	step := event.PieceFailed
-	switch e.Status {
-	case keys.TransferCompleted:
-		step = event.PieceMoved
-	case keys.TransferCancelled:
-		step = event.PieceCancelled
-	}
-	r.emit(ctx, event.Event{Step: step, Error: e.ErrorMessage})
+	r.emit(ctx, event.Event{Step: e.EndStep(), Error: e.ErrorMessage})
 }
 
 func (r *record) emit(ctx context.Context, e event.Event) {
-	if e.Operation = event.Upload; r.request.Kind == keys.TransferDownload {
-		e.Operation = event.Download
-	}
+	e.Operation = keys.TransferOperation(r.request.Kind)
 	e.ID, e.Server, e.Detail = r.request.BackupID, r.server, "job "+r.request.Job
 	r.steps.Emit(ctx, e)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -150,6 +151,31 @@ func TestDiskThatRefuses(t *testing.T) {
 		}))
 		_, err := Open(l.t.Context(), id, pieces)
 		require.ErrorIs(l.t, err, ErrUnreadable)
+	})
+}
+
+// A disk that refuses only when the replicas are compared proves no damage either: nothing is known.
+func TestDiskThatRefusesLater(t *testing.T) {
+	inBubble(t, func(l *lab) {
+		id := l.backup("a")
+		pieces := l.pieces(id)
+		var refuses atomic.Bool
+		pieces[2].FS = errorfs.Wrap(pieces[2].FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpOpen && refuses.Load() {
+				return &fs.PathError{Op: "open", Path: op.Path, Err: fs.ErrPermission}
+			}
+			return nil
+		}))
+		r, err := Open(l.t.Context(), id, pieces)
+		l.must(err)
+		defer func() { l.must(r.Close()) }()
+		report, err := r.Inspect(l.t.Context(), nil)
+		l.must(err)
+		require.Empty(l.t, report.Problems)
+		refuses.Store(true)
+		report, err = r.Inspect(l.t.Context(), nil)
+		require.ErrorIs(l.t, err, fs.ErrPermission)
+		require.Empty(l.t, report.Problems)
 	})
 }
 

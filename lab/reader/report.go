@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -30,15 +31,14 @@ func (r *Reader) Inspect(ctx context.Context, progress func(Contents)) (Report, 
 	}
 	replicas, err := r.Replicas(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !errors.Is(reason(err), ErrUnreadable) {
 			report.Problems, err = append(report.Problems, err.Error()), nil
 		}
 		return report, err
 	}
 	report.Replicas = len(replicas)
 	report.Problems = append(report.Problems, Unequal(replicas)...)
-	first := slices.Clone(replicas)
-	first = slices.DeleteFunc(first, func(p Replica) bool { return !p.InSync })
+	first := slices.DeleteFunc(slices.Clone(replicas), func(p Replica) bool { return !p.InSync })
 	report.InSync = len(first)
 	first = slices.CompactFunc(first, func(a, b Replica) bool { return a.Shard == b.Shard })
 	if len(first) < report.Shards {

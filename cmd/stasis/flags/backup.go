@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"stasis/client"
@@ -36,7 +37,12 @@ type Backup struct {
 	connectionTimeout float64
 	requestTimeout    float64
 	configuration     string
+	ofServer          string // a flag about the server that is on the command line
 }
+
+// GivenOfServer returns a flag about the server that is on the command line, "" if there is none. A
+// configuration file does not count: it is for all commands.
+func (b *Backup) GivenOfServer() string { return b.ofServer }
 
 // AddToGroup adds the flags to all commands of a group.
 func (b *Backup) AddToGroup(cmd *cobra.Command) {
@@ -54,6 +60,11 @@ func (b *Backup) AddToGroup(cmd *cobra.Command) {
 // Check reads the configuration file, refuses what cannot work, and asks for a password if
 // one is needed.
 func (b *Backup) Check(cmd *cobra.Command) error {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, prefixed) {
+			b.ofServer = f.Name
+		}
+	})
 	if b.configuration != "" {
 		if err := readConfiguration(cmd, b.configuration); err != nil {
 			return err

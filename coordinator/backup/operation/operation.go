@@ -22,32 +22,26 @@ type Operation struct {
 	Undo  Undo
 	Steps Stopwatch
 
-	sink     event.Sink
-	phase    atomic.Pointer[string]
-	emitting chan struct{} // holds a token while the sink is called
+	events inOrder
+	phase  atomic.Pointer[string]
 }
 
 // New begins an operation.
 func New(name, id string, sink event.Sink, log hclog.Logger) *Operation {
-	op := &Operation{Name: name, ID: id, Nonce: backupid.Nonce(), Began: time.Now(), sink: sink, emitting: make(chan struct{}, 1)}
+	op := &Operation{Name: name, ID: id, Nonce: backupid.Nonce(), Began: time.Now(), events: newInOrder(sink)}
 	op.Log = log.With("operation", name, "nonce", op.Nonce[:8])
 	return op
 }
 
-// Emit sends a step event, one at a time, with the operation's name and id. It waits on a channel
-// for its turn, so that a sink may sleep in a bubble, and it waits although ctx may have ended: the
-// step has happened, and its event must not be lost. The wait is no longer than the sinks before it
-// take, and these end with the contexts of their own steps.
+// Emit sends a step event, one at a time, with the operation's name and id.
 func (op *Operation) Emit(ctx context.Context, e event.Event) {
-	op.emitting <- struct{}{}
-	defer func() { <-op.emitting }()
-	e.At, e.Operation, e.ID = time.Now(), op.Name, op.ID
+	e.Operation, e.ID = op.Name, op.ID
 	if e.Server == "" {
 		phase := string(e.Step)
 		op.phase.Store(&phase)
 	}
 	op.Log.Debug(e.String(), "id", op.ID)
-	op.sink.Emit(ctx, e)
+	op.events.emit(ctx, e)
 }
 
 // Phase is the last step of the whole operation, "" before the first. Any goroutine may call it.

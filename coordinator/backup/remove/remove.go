@@ -68,7 +68,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 	}
 	defer leave()
 	steps := operation.NewEvents(event.Delete, id, d.Steps)
-	for range tries {
+	for try := range tries {
 		c, root, err := d.Clusters.Latest(ctx)
 		if err != nil {
 			return Result{}, err
@@ -76,7 +76,9 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 		if err := d.deletable(ctx, c, root, id); err != nil {
 			return Result{}, err
 		}
-		steps.Emit(ctx, event.Event{Step: event.Deleting})
+		if try == 0 {
+			steps.Emit(ctx, event.Event{Step: event.Deleting})
+		}
 		err = d.commit(ctx, c, root, id)
 		if errors.Is(err, agencyclient.ErrPrecondition) {
 			continue

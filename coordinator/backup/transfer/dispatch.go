@@ -18,7 +18,7 @@ import (
 func (d *dispatcher) run(ctx context.Context) {
 	sources, err := d.plan(ctx)
 	if err == nil {
-		d.emit(ctx, event.TransferPlanned, "", nil)
+		d.emit(ctx, event.TransferPlanned, "")
 	}
 	d.planned <- err
 	if ctx.Err() != nil {
@@ -96,7 +96,7 @@ func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server
 	err := d.service.Movers.Transfer(call, target, request)
 	switch {
 	case err == nil:
-		d.emit(ctx, event.TransferAssigned, server, nil)
+		d.emit(ctx, event.TransferAssigned, server)
 		return reboot, nil
 	case away(err) || ctx.Err() != nil || errors.Is(err, apierror.Internal) || errors.Is(err, apierror.NotFound):
 		// NotFound: the job was removed from the agency. The next look there finds that, too.

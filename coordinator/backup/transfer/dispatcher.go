@@ -70,12 +70,8 @@ func (d *dispatcher) end(ctx context.Context, p part, why error) {
 }
 
 // emit sends an event of the job.
-func (d *dispatcher) emit(ctx context.Context, step event.Name, server string, err error) {
-	e := event.Event{Step: step, Server: server, Detail: "job " + d.request.Job}
-	if err != nil {
-		e.Error = err.Error()
-	}
-	d.steps.Emit(ctx, e)
+func (d *dispatcher) emit(ctx context.Context, step event.Name, server string) {
+	d.steps.Emit(ctx, event.Event{Step: step, Server: server, Detail: "job " + d.request.Job})
 }
 
 // ended emits how the job has ended, if all its parts have.
@@ -85,5 +81,5 @@ func (d *dispatcher) ended(ctx context.Context) {
 	if err != nil || snapshot.Root.At(keys.TransferJobKey(d.request.Job)).Decode(&job) != nil || !job.Finished() {
 		return // the service ends, or the job was removed from the agency: how it ended is not known here
 	}
-	d.emit(ctx, jobStep(job), "", nil)
+	d.emit(ctx, job.EndStep(), "")
 }

@@ -55,7 +55,7 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 		return err
 	}
 	s.Steps.Emit(ctx, event.Event{
-		Operation: operationOf(p.kind), ID: p.backup, Step: pieceStep(e.Status), Server: p.server, Detail: "job " + p.job, Error: e.ErrorMessage,
+		Operation: keys.TransferOperation(p.kind), ID: p.backup, Step: e.EndStep(), Server: p.server, Detail: "job " + p.job, Error: e.ErrorMessage,
 	})
 	if e.LockLocation == "" {
 		return nil
