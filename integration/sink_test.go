@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,11 +34,16 @@ func (s *sleeper) sink(_ context.Context, e event.Event) {
 	}
 }
 
-// of are the steps of an operation that one server emitted, in order.
-func (s *sleeper) of(operation, emitter string) (steps []event.Name) {
+// events are the events so far. Servers go on emitting while the cluster runs.
+func (s *sleeper) events() []event.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.all {
+	return slices.Clone(s.all)
+}
+
+// of are the steps of an operation that one server emitted, in order.
+func (s *sleeper) of(operation, emitter string) (steps []event.Name) {
+	for _, e := range s.events() {
 		if e.Operation == operation && e.Emitter == emitter {
 			steps = append(steps, e.Step)
 		}
@@ -97,7 +103,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	everyOperation(t, s, func(b *bubble, created client.CreateResult) {
 		t := b.t
 		_, dbservers, coordinators := b.Nodes()
-		for _, e := range s.all {
+		for _, e := range s.events() {
 			require.NotEmpty(t, e.Emitter, "%+v", e)
 		}
 		for _, n := range dbservers {
@@ -118,7 +124,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	})
 	require.Equal(t, 1, strings.Count(names(s.steps(event.Agency)), string(event.AgentLeads)+", "+string(event.AgentLeadsNoMore)), "%v", s.steps(event.Agency))
 	taken, lost := 0, 0
-	for _, e := range s.all {
+	for _, e := range s.events() {
 		switch e.Step {
 		case event.LeadershipTaken:
 			taken++
@@ -133,7 +139,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 
 // steps are the steps of an operation, whichever server emitted them.
 func (s *sleeper) steps(operation string) (steps []event.Name) {
-	for _, e := range s.all {
+	for _, e := range s.events() {
 		if e.Operation == operation {
 			steps = append(steps, e.Step)
 		}
@@ -175,7 +181,7 @@ func TestSinkSleepsAtOneStep(t *testing.T) {
 			met := 0
 			s := &sleeper{sleeps: func(n event.Name) bool { return n == step }}
 			everyOperation(t, s, nil)
-			for _, e := range s.all {
+			for _, e := range s.events() {
 				if e.Step == step {
 					met++
 				}
