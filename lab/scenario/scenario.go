@@ -1,7 +1,3 @@
-// Package scenario reads scenarios of the fault lab: ten lines of YAML that say which cluster, which load,
-// what is done and what is expected.
-//
-// (contract; the owner of this package replaces this file and may add to it)
 package scenario
 
 import (
@@ -17,6 +13,7 @@ type Scenario struct {
 	Worlds  []string // in which it can run; empty: what its actions allow
 	Cluster Cluster
 	Load    []Load
+	Lasts   time.Duration // how long the load runs at least, before anything is healed at the end
 	Do      []Step
 	Expect  []Expectation
 	Power   *Power
@@ -30,6 +27,7 @@ type Cluster struct {
 	Grace                           time.Duration
 	ClockSkew                       time.Duration // each server's wall clock is wrong by up to this
 	Buggify                         float64       // probability of a random delay at each failpoint; 0: none
+	LatencyWritten                  bool          // the scenario states its latency
 	Line                            int
 }
 
@@ -52,19 +50,33 @@ type When struct {
 	Event *Moment
 	After []string      // labels of operations that must have ended: "both" and "all" are resolved
 	Every time.Duration // with At: again and again
+	Until time.Duration // with Every: not later than this; 0: as long as the load runs at least
+	Ends  Ending        // with After: how they must have ended
+	Later time.Duration // with After: so much later
 	Text  string
 }
+
+// Ending is how an operation ended.
+type Ending string
+
+// The endings.
+const (
+	Ends     Ending = "" // in any way
+	Fails    Ending = "fails"
+	Succeeds Ending = "succeeds"
+)
 
 // Moment is a step of an operation.
 type Moment struct {
 	Operations []string // labels; empty: any
 	Step       string   // event.Name
 	On         string   // server name; "": any
+	Passed     int      // so many such moments pass first
 }
 
 // Action is one thing that is done: Verb and its arguments as the grammar of the verb has them.
 type Action struct {
-	Verb string            // "backup", "cut", "heal", "kill", …
+	Verb string            // "backup", "cut", "heal", "kill", …: the name of a form of [Actions]
 	Args map[string]string // by the name of the argument
 	Text string            // as written
 	Line int
@@ -72,7 +84,7 @@ type Action struct {
 
 // Expectation is one entry of `expect`.
 type Expectation struct {
-	Kind string // "exactly", "one instant", "nothing left", "longest write", …
+	Kind string // "exactly one", "one instant", "nothing left", "longest", …: the name of a form of [Expectations]
 	Args map[string]string
 	Text string
 	Line int
@@ -85,5 +97,11 @@ type Power struct {
 	Line       int
 }
 
-// Parse reads a scenario. Errors name the line and say what would be right.
-func Parse(name string, yaml []byte) (*Scenario, error) { panic("contract") }
+// Operation is an operation on a backup that a scenario starts.
+type Operation struct {
+	Label  string // "a"; "restore-a"
+	Kind   string // "create", "restore", …: what events name it
+	Backup string // label of the backup
+	On     string // expression of the coordinator
+	Line   int
+}
