@@ -135,6 +135,7 @@ var rooms = []room{
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault"}, "it starts servers; what is inside them is theirs"},
 	{"minicluster/load", []string{"client"}, "load comes from clients"},
+	{"lab/world", []string{"agency/client", "agency/keys", "client", "fault", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
 	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fsm", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
 	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "minicluster/..."}, "the demo is a user of a cluster, like any other"},
 	{"cmd/stasis/flags", []string{"agency/client", "client", "dbserver/engine", "dbserver/transfer/rclone"}, "flags are checked by those whose settings they are, before anything is started"},
