@@ -1,6 +1,3 @@
-// Package workload has the clients of the fault lab: what they write, and what must hold of any one instant.
-//
-// (contract; the owner of this package replaces this file)
 package workload
 
 import (
@@ -11,27 +8,12 @@ import (
 	"stasis/lab/history"
 )
 
-// Spec says which workload, how much and how fast. Zero fields take the workload's default; a field that
-// the workload does not know has to be zero, otherwise New refuses it.
-type Spec struct {
-	Name         string // "bank", "all-or-nothing", "chain", "register", "append", "counter", "schema"
-	Clients      int
-	Accounts     int
-	Keys         int
-	Shards       int
-	Replication  int
-	WriteConcern int
-	WaitForSync  bool
-	Pace         time.Duration // pause between two operations of a client
-	Skew         float64       // of the choice of keys: 0 uniform, else the exponent of a Zipf distribution
-	Seed         uint64
-}
-
 // Cut says between which moments of the history a backup's instant has to lie: it was asked for at Asked and
-// had returned at Returned.
+// had returned at Returned. A Returned whose Order is 0 bounds nothing.
 type Cut struct{ Asked, Returned history.Moment }
 
-// Findings are what a check found.
+// Findings are what a check found. Present, Absent and Unknown count writes: those that the state has, those that
+// it lacks, and those without an answer, which are among the others too.
 type Findings struct {
 	Problems                 []string
 	Present, Absent, Unknown int
@@ -52,9 +34,32 @@ type Workload interface {
 	// was read makes sense.
 	CheckEnd(ctx context.Context, c *client.Client) (Findings, error)
 	// Restored says that the cluster is now in the state that a backup had; clients that run
-	// afterwards go on from it.
+	// afterwards go on from it. No client may run from before the restore is asked for until then.
 	Restored(ctx context.Context, c *client.Client, cut Cut) error
 }
 
-// New makes a workload that records into h.
-func New(s Spec, h *history.History) (Workload, error) { panic("contract") }
+// kind is what differs between workloads.
+type kind interface {
+	// knows are the fields of a Spec that the workload knows, with their defaults.
+	knows() Spec
+	// open writes what is there from the beginning.
+	open(ctx context.Context, s *session) error
+	// live is one life of a client: it works until ctx ends, or returns errUnknown.
+	live(ctx context.Context, s *session) error
+	// read reads the state.
+	read(ctx context.Context, c *client.Client, collection string) (State, error)
+	// judge judges a state by the operations since base.
+	judge(g generation, found State, cut Cut) (Findings, error)
+	// translate gives the operations in a model of elle-cli; model is "" if there is none.
+	translate() (model string, as history.Translate)
+}
+
+// generation is what happened since the cluster came into a state: that of the beginning, or of a backup.
+type generation struct {
+	ops  []history.Op // of the clients; those whose outcome is unknown also from earlier generations
+	base State
+	at   history.Moment // when it began
+	spec Spec
+	// whole says that the history as such is judged too, and not the state alone.
+	whole bool
+}

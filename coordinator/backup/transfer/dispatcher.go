@@ -7,6 +7,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -23,6 +24,7 @@ type dispatcher struct {
 	service *Service
 	request dbclient.TransferRequest
 	members []string
+	steps   *operation.Events
 	planned chan error // receives the outcome of the plan, once
 }
 
