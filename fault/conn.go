@@ -26,6 +26,27 @@ type relay interface {
 // plain tells whether no rule concerns the connection.
 func (p *pair) plain() bool { return p.ends[0].out.plain() && p.ends[1].out.plain() }
 
+// all iterates over the connections in the order in which they were made. The body may
+// end the one it has.
+func (c *core) all(yield func(*pair) bool) {
+	for at := c.pairs.Front(); at != nil; {
+		next := at.Next()
+		if !yield(at.Value.(*pair)) {
+			return
+		}
+		at = next
+	}
+}
+
+// streams iterates over every direction of every connection.
+func (c *core) streams(yield func(*stream) bool) {
+	for p := range c.all {
+		if !yield(p.ends[0].out) || !yield(p.ends[1].out) {
+			return
+		}
+	}
+}
+
 // conn is one end of a connection, a net.Conn.
 type conn struct {
 	core          *core

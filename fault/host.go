@@ -115,13 +115,13 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	}
 	there, back := h.n.link(h.host.name, name), h.n.link(name, h.host.name)
-	if err := h.n.travel(ctx, there, h.host); err != nil {
+	if err := h.n.core.travel(ctx, there, h.host); err != nil {
 		return nil, err
 	}
 	l := h.n.listeners[string(there.to.addr(port))]
 	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	if l == nil || len(l.queue) >= backlog {
-		if err := h.n.travel(ctx, back, h.host); err != nil {
+		if err := h.n.core.travel(ctx, back, h.host); err != nil {
 			return nil, err
 		}
 		return nil, refused
@@ -129,7 +129,7 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 	p := h.n.core.connect(there, back, h.host.addr(h.choosePort()), l.addr)
 	l.queue = append(l.queue, p.ends[1])
 	l.changed.wake()
-	err = h.n.travel(ctx, back, h.host)
+	err = h.n.core.travel(ctx, back, h.host)
 	if err == nil && p.ends[0].broken != nil {
 		err = refused // the listener was closed before it accepted
 	}

@@ -61,9 +61,12 @@ func (n *Network) Throttle(from, to string, bytesPerSecond int64) {
 	n.change(func() { n.link(from, to).rate = bytesPerSecond })
 }
 
-// HealAll takes back every Cut, Isolate, Freeze, FreezeLink, Delay and Throttle. What Drop,
+// HealAll takes back every Cut, Isolate, Freeze, FreezeLink, Delay, Throttle and Message. What Drop,
 // HalfOpen and Reset did to connections stays, and so does the baseline Latency.
 func (n *Network) HealAll() {
+	for _, r := range n.messages.now() {
+		r.End()
+	}
 	n.change(func() {
 		for _, l := range n.links {
 			l.cut, l.frozen, l.delay, l.rate = false, false, 0, 0
@@ -80,7 +83,7 @@ func (n *Network) HealAll() {
 // answer to a call that did happen.
 func (n *Network) Drop(from, to string) {
 	n.change(func() {
-		for s := range n.streams {
+		for s := range n.core.streams {
 			if s.gone() || s.link.from.name != from || s.link.to.name != to {
 				continue
 			}
@@ -97,7 +100,7 @@ func (n *Network) Drop(from, to string) {
 func (n *Network) HalfOpen(from, to string) {
 	n.change(func() {
 		now := time.Now()
-		for s := range n.streams {
+		for s := range n.core.streams {
 			if s.link.from.name == from && s.link.to.name == to {
 				s.forget(now)
 			}
@@ -109,7 +112,7 @@ func (n *Network) HalfOpen(from, to string) {
 // "connection reset by peer". New connections can be made, unless a rule forbids it.
 func (n *Network) Reset(a, b string) {
 	n.change(func() {
-		for p := range n.all {
+		for p := range n.core.all {
 			there := p.ends[0].out.link
 			if from, to := there.from.name, there.to.name; from == a && to == b || from == b && to == a {
 				there.tally.Reset++

@@ -27,7 +27,8 @@ type Network struct {
 	links     map[[2]string]*link
 	listeners map[string]*listener // by "host:port"
 	baseline  func(l *link)        // sets the latency of a new link
-	over      *over                // the real network below; nil in memory
+	messages  *messages
+	over      *over // the real network below; nil in memory
 }
 
 // NewNetwork makes a network in memory, without hosts and without faults.
@@ -38,6 +39,7 @@ func NewNetwork() *Network {
 		listeners: map[string]*listener{},
 		core:      core{pairs: list.New()},
 		baseline:  func(*link) {},
+		messages:  newMessages(),
 	}
 }
 
@@ -46,7 +48,7 @@ func NewNetwork() *Network {
 func (n *Network) Close() error {
 	n.change(func() {
 		n.core.closed = true
-		for p := range n.all {
+		for p := range n.core.all {
 			if p.relay != nil {
 				p.relay.abort(false)
 			}
@@ -54,6 +56,7 @@ func (n *Network) Close() error {
 		clear(n.listeners)
 		n.core.pairs = list.New() // a dial that ends after this finds that its connection is in no list
 	})
+	n.messages.end()
 	n.over.close()
 	return nil
 }
@@ -68,7 +71,7 @@ func (n *Network) change(f func()) {
 	now := time.Now()
 	type before struct{ up, read bool }
 	was := map[*stream]before{}
-	for s := range n.streams {
+	for s := range n.core.streams {
 		s.keepArrived(now)
 		was[s] = before{up: s.link.up(), read: !s.link.to.frozen}
 		s.changed.wake()
@@ -77,7 +80,7 @@ func (n *Network) change(f func()) {
 		n.listeners[address].changed.wake()
 	}
 	f()
-	for s := range n.streams {
+	for s := range n.core.streams {
 		switch before, up := was[s], s.link.up(); {
 		case s.gone():
 		case !before.up && up:
@@ -86,33 +89,12 @@ func (n *Network) change(f func()) {
 			s.underway(s.link.keep)
 		}
 	}
-	for p := range n.all {
+	for p := range n.core.all {
 		if p.relay != nil && !p.plain() {
 			p.relay.engage()
 		}
 	}
 	n.core.changed.wake()
-}
-
-// all iterates over the connections in the order in which they were made. The body may
-// end the one it has.
-func (n *Network) all(yield func(*pair) bool) {
-	for at := n.core.pairs.Front(); at != nil; {
-		next := at.Next()
-		if !yield(at.Value.(*pair)) {
-			return
-		}
-		at = next
-	}
-}
-
-// streams iterates over every direction of every connection.
-func (n *Network) streams(yield func(*stream) bool) {
-	for p := range n.all {
-		if !yield(p.ends[0].out) || !yield(p.ends[1].out) {
-			return
-		}
-	}
 }
 
 func (n *Network) host(name string) *host {

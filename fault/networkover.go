@@ -30,7 +30,7 @@ func (n *Network) dialOver(ctx context.Context, host *host, network, address str
 	}
 	n.core.mu.Lock()
 	there, back := n.link(host.name, to), n.link(to, host.name)
-	err := n.travel(ctx, there, host)
+	err := n.core.travel(ctx, there, host)
 	n.core.mu.Unlock()
 	if err != nil {
 		return nil, fail(err)
@@ -41,7 +41,7 @@ func (n *Network) dialOver(ctx context.Context, host *host, network, address str
 	}
 	n.core.mu.Lock()
 	defer n.core.mu.Unlock()
-	if err := n.travel(ctx, back, host); err != nil { // a refusal travels, too
+	if err := n.core.travel(ctx, back, host); err != nil { // a refusal travels, too
 		if below != nil {
 			_ = below.Close() // nothing has used it
 		}

@@ -8,13 +8,13 @@ import (
 
 // travel waits while one packet is on its way, and sends it again when a cut link heals.
 // It does not end while host, which waits for the packet, is frozen.
-func (n *Network) travel(ctx context.Context, l *link, host *host) error {
+func (c *core) travel(ctx context.Context, l *link, host *host) error {
 	var arrives time.Time // zero while the packet cannot be on its way
 	held := false
 	for {
 		now := time.Now()
 		switch {
-		case n.core.closed:
+		case c.closed:
 			return net.ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -34,6 +34,6 @@ func (n *Network) travel(ctx context.Context, l *link, host *host) error {
 		if host.frozen {
 			until = time.Time{}
 		}
-		n.core.block(n.core.changed.wait(), until, ctx.Done())
+		c.block(c.changed.wait(), until, ctx.Done())
 	}
 }

@@ -29,7 +29,7 @@ type node struct {
 	dir   bool
 	below *place // of a folder: what else is in it; of a file: its content, unless it has one in memory
 
-	children map[string]*node      // of a folder: what was looked at or changed; nil: it was removed
+	children map[string]*node     // of a folder: what was looked at or changed; nil: it was removed
 	memory   atomic.Pointer[blob] // of a file: its content, if that is not the one below
 	made     time.Time
 }

@@ -30,6 +30,9 @@ const (
 
 	electionTimeout = 20 * time.Millisecond // the only agent need not wait for others
 
+	// pass is how often servers look at each other while the backup is restored.
+	pass = 50 * time.Millisecond
+
 	cacheBytes    = 32 << 20 // of each engine: what is read is mostly read once
 	memTableBytes = 16 << 20
 
@@ -44,7 +47,7 @@ type server interface {
 }
 
 // cluster is the running servers. They are not a minicluster: DB servers have the ids of those that made the pieces, small
-// caches, and no compactions that would bring tables into memory.
+// caches, and intervals that are short while nothing else has to be waited for.
 type cluster struct {
 	network *fault.Network
 	web     *http.Client
@@ -87,7 +90,7 @@ func (c *cluster) add(s server, err error) error {
 func (c *cluster) agent() agency.Config {
 	return agency.Config{
 		Listen: agentAddress, Advertise: agentAddress, Network: c.host(agentAddress), HTTP: c.limits, Stores: agency.NewMemoryStores(), Logger: hclog.NewNullLogger(),
-		Timing: agency.Timing{Heartbeat: electionTimeout, Election: electionTimeout, Lease: electionTimeout, Grace: grace},
+		Timing: agency.Timing{Heartbeat: electionTimeout, Election: electionTimeout, Lease: electionTimeout, Grace: grace, Supervision: pass},
 	}
 }
 
@@ -96,6 +99,7 @@ func (c *cluster) dbserver(i int, disk vfs.FS) dbserver.Config {
 	return dbserver.Config{
 		Dir: dataDir, FS: disk, Listen: address, Advertise: address, Agency: []string{"http://" + agentAddress},
 		Network: c.host(address), HTTP: c.limits, Engine: engine.Options{CacheBytes: cacheBytes, MemTableBytes: memTableBytes},
+		Timing: dbserver.Timing{Heartbeat: pass, Retry: pass},
 	}
 }
 
