@@ -115,6 +115,9 @@ func (m *match) options(parts []elem, at int, then func(at int) bool) bool {
 	for i := range n {
 		others := slices.Concat(parts[:i], parts[i+1:])
 		if m.from(parts[i].group, at, func(at int) bool { return m.from(others, at, then) }) {
+			if g := parts[i].group; len(g) == 1 && g[0].words != nil {
+				m.args[g[0].words[0]] = m.tokens[at].text // a word that is there or not
+			}
 			return true
 		}
 	}

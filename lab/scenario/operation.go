@@ -94,18 +94,17 @@ func whenOf(f Form, args map[string]string, text string) When {
 	case "when", "when event":
 		w.Event = &Moment{Operations: OperationsIn(args["operations"]), Step: args["step"], On: args["server"], Passed: Count(args["count"])}
 	case "after", "later":
-		w.After, w.Later, w.Ends = OperationsIn(args["operations"]), Time(args["time"]), endingOf(f, text)
+		w.After, w.Later, w.Ends = OperationsIn(args["operations"]), Time(args["time"]), endingOf(args)
 	}
 	return w
 }
 
-// endingOf is the ending that the last word of a sentence asks for.
-func endingOf(f Form, text string) Ending {
-	words, _ := tokens(text) // it was read before
-	switch last := words[len(words)-1].text; {
-	case last == "fails" || last == "fail":
+// endingOf is the ending that a sentence asks for.
+func endingOf(args map[string]string) Ending {
+	switch {
+	case args[string(Fails)] != "":
 		return Fails
-	case last == "succeeds" || last == "succeed":
+	case args[string(Succeeds)] != "":
 		return Succeeds
 	}
 	return Ends
