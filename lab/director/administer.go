@@ -30,8 +30,7 @@ func (s *stage) moveShard(ctx context.Context, d deed) error {
 	}
 	var shard *client.Shard
 	err = s.choice.ask(ctx, func(ctx context.Context, c *client.Client) error {
-		name := d.Args["collection"]
-		all, err := c.Shards(ctx, client.ShardsQuery{Database: collectionDatabase(name), Collection: name})
+		all, err := shardsOf(ctx, c, d.Args["collection"])
 		for _, one := range all {
 			here := one.Leader == from || slices.Contains(one.Followers, from)
 			there := one.Leader == to || slices.Contains(one.Followers, to)

@@ -179,8 +179,7 @@ func (c *chooser) replica(ctx context.Context, s scenario.Server) (string, error
 	}
 	var shard client.Shard
 	err := c.ask(ctx, func(ctx context.Context, cl *client.Client) error {
-		all, err := cl.Shards(ctx, client.ShardsQuery{Database: collectionDatabase(s.Of), Collection: s.Of})
-		all = slices.DeleteFunc(all, func(s client.Shard) bool { return strings.HasPrefix(s.Collection, "_") })
+		all, err := shardsOf(ctx, cl, s.Of)
 		if err == nil && len(all) == 0 {
 			err = fmt.Errorf("there are no shards")
 		}
@@ -212,10 +211,12 @@ func (c *chooser) replica(ctx context.Context, s scenario.Server) (string, error
 	return name, nil
 }
 
-// collectionDatabase is the database of the workloads, if a collection is named.
-func collectionDatabase(collection string) string {
-	if collection == "" {
-		return ""
-	}
-	return "_system"
+// shardsOf are the shards of the collections that a name means: of a collection, or of a workload, whose
+// collections begin with lab-. Without a name all shards are meant.
+func shardsOf(ctx context.Context, c *client.Client, name string) ([]client.Shard, error) {
+	all, err := c.Shards(ctx, client.ShardsQuery{})
+	return slices.DeleteFunc(all, func(s client.Shard) bool {
+		named := name == "" || s.Collection == name || s.Collection == "lab-"+name || strings.HasPrefix(s.Collection, "lab-"+name+"-")
+		return !named || strings.HasPrefix(s.Collection, "_")
+	}), err
 }

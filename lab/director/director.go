@@ -101,7 +101,7 @@ func (r *run) perform(ctx context.Context) {
 	if err := r.loads.stop(); err != nil {
 		r.result.violated("the load", 0, err.Error())
 	}
-	r.measure()
+	r.result.straddling = r.straddling()
 	r.judgeAll(ctx)
 	r.expect()
 }

@@ -13,7 +13,7 @@ import (
 // calls are the kinds of calls to a disk, by the words of the language.
 var calls = map[string]fault.Kind{
 	"": 0, "changes": fault.Changes, "creates": fault.Create, "writes": fault.Write, "syncs": fault.Sync, "renames": fault.Rename,
-	"links": fault.Link, "removes": fault.Remove, "reads": fault.Read, "any": fault.Any,
+	"links": fault.Link, "removes": fault.Remove, "mkdirs": fault.Mkdir, "opens": fault.Open, "reads": fault.Read, "lists": fault.List, "stats": fault.Stat, "any": fault.Any,
 }
 
 // disk breaks the disks that an action names.

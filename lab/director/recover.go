@@ -115,8 +115,11 @@ func (r *run) rest(ctx context.Context) error {
 	return err
 }
 
-// probe is where the check writes that the cluster serves.
+// probe is where the check writes that the cluster serves, and the label of its backup.
 const probe = "lab-probe"
+
+// mostProbes is how many backups the check takes at most, so that enough operations straddle backups.
+const mostProbes = 6
 
 // serves waits until each coordinator stores a document and a backup succeeds. The backup is judged like the others.
 func (r *run) serves(ctx context.Context) {
@@ -132,6 +135,9 @@ func (r *run) serves(ctx context.Context) {
 		_, err = until(ctx, limit-time.Since(begun), func(context.Context) error { return r.backup(ctx, probe) })
 	}
 	r.result.served = outlast{took: time.Since(begun)}
+	for n := 2; n <= mostProbes && err == nil && len(r.loads.all) > 0 && r.straddling() < leastStraddling; n++ {
+		err = r.backup(ctx, fmt.Sprintf("%s-%d", probe, n))
+	}
 	if err != nil {
 		r.result.served.still = err.Error()
 		r.result.violated("serves", 0, fmt.Sprintf("%v after everything had healed: %v", limit, err))
@@ -177,21 +183,19 @@ func (r *run) taken() []*operation {
 	return slices.Concat(r.stage.operations.successful(), r.result.probes)
 }
 
-// measure counts the operations of the load that straddled the backups which are judged.
-func (r *run) measure() {
+// straddling counts the operations of the load that straddled the backups which are judged.
+func (r *run) straddling() int {
 	var cuts []workload.Cut
 	for _, o := range r.taken() {
 		cuts = append(cuts, o.cut)
 	}
+	n := 0
 	for _, op := range r.history.Ops() {
-		if op.Note() {
-			continue
-		}
-		for _, cut := range cuts {
-			if op.BeginOrder < cut.Returned.Order && (op.EndOrder == 0 || op.EndOrder > cut.Asked.Order) {
-				r.result.straddling++
-				break
-			}
+		if !op.Note() && slices.ContainsFunc(cuts, func(cut workload.Cut) bool {
+			return op.BeginOrder < cut.Returned.Order && (op.EndOrder == 0 || op.EndOrder > cut.Asked.Order)
+		}) {
+			n++
 		}
 	}
+	return n
 }

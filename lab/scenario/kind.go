@@ -82,7 +82,7 @@ func OperationsIn(list string) []string {
 }
 
 // CallsOf are the calls to a disk that faults can be about, as package fault names their kinds.
-var CallsOf = []string{"changes", "creates", "writes", "syncs", "renames", "links", "removes", "reads", "any"}
+var CallsOf = []string{"changes", "creates", "writes", "syncs", "renames", "links", "removes", "mkdirs", "opens", "reads", "lists", "stats", "any"}
 
 // Kinds are all kinds of arguments, in the order of the reference.
 func Kinds() []Kind {
