@@ -61,7 +61,8 @@ type run struct {
 	stage    *stage // what the steps act on
 	result   result
 	random   *rand.Rand // of what is judged
-	begun    time.Time  // when the load began
+	seed     uint64
+	begun    time.Time // when the load began
 }
 
 func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
@@ -69,7 +70,7 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	if log == nil {
 		log = func(string) {}
 	}
-	r := &run{scenario: s, world: w, log: log, judge: j, history: history.New(), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12))}
+	r := &run{scenario: s, world: w, log: log, judge: j, history: history.New(), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
 		world: w, log: log, events: r.events, loads: r.loads, history: r.history,
@@ -86,7 +87,7 @@ func (r *run) perform(ctx context.Context) {
 		r.result.fail(err)
 		return
 	}
-	if err := r.loads.setup(ctx, r.scenario.Load, r.history); err != nil {
+	if err := r.loads.setup(ctx, r.scenario.Load, r.history, r.seed); err != nil {
 		r.result.fail(fmt.Errorf("set up the load: %w", err))
 		return
 	}

@@ -25,8 +25,9 @@ type loads struct {
 	ctx    context.Context
 }
 
-func (l *loads) setup(ctx context.Context, specs []scenario.Load, h *history.History) error {
-	for _, s := range specs {
+func (l *loads) setup(ctx context.Context, specs []scenario.Load, h *history.History, seed uint64) error {
+	for i, s := range specs {
+		s.Spec.Seed = seed*100 + uint64(i)
 		w, err := workload.New(s.Spec, h)
 		if err != nil {
 			return fmt.Errorf("line %d: %w", s.Line, err)

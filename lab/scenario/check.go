@@ -17,11 +17,8 @@ func (r *reader) check() {
 	}
 	c := r.s.Cluster
 	for _, l := range r.s.Load {
-		if l.Spec.Replication > c.DBServers {
-			r.add(l.Line, "replication: %d replicas need as many DB servers, and the cluster has %d", l.Spec.Replication, c.DBServers)
-		}
-		if most := max(l.Spec.Replication, 1); l.Spec.WriteConcern > most {
-			r.add(l.Line, "writeConcern: %d is more than the %d replicas that a shard has", l.Spec.WriteConcern, most)
+		if l.replicas > c.DBServers {
+			r.add(l.Line, "%s: %d replicas of each shard need as many DB servers, and the cluster has %d: want a smaller `replication`", l.Spec.Name, l.replicas, c.DBServers)
 		}
 	}
 	if p := r.s.Power; p != nil {

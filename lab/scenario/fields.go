@@ -24,15 +24,13 @@ func clusterFields(c *Cluster) []Field {
 	}
 }
 
-// workloads are the workloads, with what each is.
-var workloads = []struct{ name, about string }{
-	{"bank", "transfers between accounts: the sum stays"},
-	{"all-or-nothing", "writes that belong together: all are there or none"},
-	{"chain", "each write names the one before it: no effect without its cause"},
-	{"register", "keys that are read and written: linearizable"},
-	{"append", "lists that grow: for Elle's anomalies"},
-	{"counter", "counters that are raised: between what was acknowledged and what was tried"},
-	{"schema", "collections that are created and dropped"},
+// workloadNames are the names of all workloads.
+func workloadNames() []string {
+	var names []string
+	for _, w := range workload.List() {
+		names = append(names, w.Name)
+	}
+	return names
 }
 
 func loadFields(s *workload.Spec) []Field {

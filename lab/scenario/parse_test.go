@@ -108,7 +108,7 @@ do:
   - when "leader changed" after 2: wait 1s
 `))
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"name": "a", "deadline": "1m", "time": "30s", "label": "x", "coordinator": "coordinator-2"}, s.Do[0].Actions[0].Args)
+	require.Equal(t, map[string]string{"name": "a", "deadline": "1m", "force": "force", "time": "30s", "label": "x", "coordinator": "coordinator-2"}, s.Do[0].Actions[0].Args)
 	require.Equal(t, "dbserver-1, dbserver-2 and coordinator-1", s.Do[1].Actions[0].Args["a"])
 	all, err := scenario.ParseServers(s.Do[1].Actions[0].Args["a"])
 	require.NoError(t, err)

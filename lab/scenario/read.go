@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"stasis/lab/history"
+	"stasis/lab/workload"
 )
 
 // Parse reads a scenario. Errors name the line and say what would be right.
@@ -55,7 +58,14 @@ func (r *reader) document(text []byte) (*yaml.Node, error) {
 		if parts != nil && parts[1] != "" {
 			line, _ = strconv.Atoi(parts[1]) // the expression lets digits alone through
 		}
-		r.add(line, "no YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		if strings.Contains(err.Error(), "did not find expected") {
+			line++ // the library counts these from 0
+		}
+		what := err.Error()
+		if parts != nil {
+			what = parts[2]
+		}
+		r.add(line, "no YAML: %s", what)
 		return nil, r.err()
 	}
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
@@ -134,10 +144,7 @@ func (r *reader) load(v *yaml.Node) {
 func (r *reader) workload(key, settings *yaml.Node) {
 	l := Load{Line: key.Line}
 	l.Spec.Name = key.Value
-	var names []string
-	for _, w := range workloads {
-		names = append(names, w.name)
-	}
+	names := workloadNames()
 	if !slices.Contains(names, key.Value) {
 		r.add(key.Line, "there is no workload %s: want %s%s", kindName(key), strings.Join(names, ", "), didYouMean(key.Value, names))
 		return
@@ -145,5 +152,11 @@ func (r *reader) workload(key, settings *yaml.Node) {
 	if settings != nil && settings.Tag != "!!null" {
 		r.fieldsOf(settings, key.Value, loadFields(&l.Spec))
 	}
+	w, err := workload.New(l.Spec, history.New())
+	if err != nil {
+		r.add(key.Line, "%v", err)
+		return
+	}
+	l.replicas = w.Spec().Replication
 	r.s.Load = append(r.s.Load, l)
 }

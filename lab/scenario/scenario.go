@@ -35,6 +35,8 @@ type Cluster struct {
 type Load struct {
 	Spec workload.Spec
 	Line int
+
+	replicas int // of each shard, as the workload has them
 }
 
 // Step is one entry of `do`: when, and what.

@@ -20,7 +20,7 @@ func (r *reader) sentence(line int, text, what string, forms []Form) (Form, map[
 	}
 	chosen := r.beginning(words[0], forms)
 	if len(chosen) == 0 {
-		r.add(line, "%s: there is no %s %s%s", quote(text), what, quote(words[0].text), didYouMean(words[0].text, r.beginnings(forms)))
+		r.add(line, "%s: there is no %s %s%s", quote(text), what, quote(words[0].text), r.suggestion(words, forms))
 		return Form{}, nil, false
 	}
 	m := &match{tokens: words}
@@ -48,10 +48,26 @@ func (r *reader) beginning(word token, forms []Form) []Form {
 	})
 }
 
+// suggestion says what the beginning of a sentence may have meant, or which beginnings there are.
+func (r *reader) suggestion(words []token, forms []Form) string {
+	all := r.beginnings(forms)
+	if meant := didYouMean(words[0].text, all); meant != "" {
+		return meant
+	}
+	if serverList(words) {
+		return " (between [ and ] a comma ends an entry: put an entry with commas in ' ')"
+	}
+	return ": want " + strings.Join(all, ", ")
+}
+
 func (r *reader) beginnings(forms []Form) []string {
 	var all []string
 	for _, f := range forms {
-		all = append(all, f.elems()[0].words...)
+		for _, w := range f.elems()[0].words {
+			if !slices.Contains(all, w) {
+				all = append(all, w)
+			}
+		}
 	}
 	return all
 }
@@ -67,7 +83,7 @@ func (r *reader) labels() []string {
 
 // explain says where no form went on, and what would be right.
 func (m *match) explain(forms []Form) string {
-	text := "want " + strings.Join(m.wanted, " or ")
+	text, meant := "want "+strings.Join(m.wanted, " or "), ""
 	if m.far < len(m.tokens) {
 		word := m.tokens[m.far].text
 		text += " instead of " + quote(word)
@@ -78,7 +94,7 @@ func (m *match) explain(forms []Form) string {
 		if slices.ContainsFunc(m.wanted, func(w string) bool { return strings.Contains(w, "server") || strings.Contains(w, "coordinator") }) {
 			near = append(near, serverNames()...)
 		}
-		text += didYouMean(word, near)
+		meant = didYouMean(word, near)
 	} else {
 		text += " at the end"
 	}
@@ -86,7 +102,7 @@ func (m *match) explain(forms []Form) string {
 	for _, f := range forms {
 		samples = append(samples, f.Text)
 	}
-	return text + "; the form is: " + strings.Join(samples, "  or  ")
+	return text + "; the form is: " + strings.Join(samples, "  or  ") + meant
 }
 
 func (r *reader) do(n *yaml.Node) {
@@ -111,6 +127,10 @@ func (r *reader) step(key, v *yaml.Node) {
 		s.When = whenOf(f, args, key.Value)
 	}
 	r.list(v, func(v *yaml.Node) {
+		if v.Tag == "!!null" {
+			r.add(key.Line, "%s: want an action, or a list of actions, after the colon", quote(key.Value))
+			return
+		}
 		if v.Kind != yaml.ScalarNode {
 			r.add(v.Line, "an action: want a text, not %s", kindName(v))
 			return
