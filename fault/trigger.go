@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"stasis/event"
@@ -13,13 +14,15 @@ type Moment struct {
 	Step      event.Name
 	Operation string // "create", "restore", …
 	ID        string // of the backup
+	Label     string // of the backup: the end of its id, which is known before the backup is
 	Server    string // the id of the server concerned: minicluster.Node has it
 	After     int    // so many selected events pass first
 }
 
 func (m Moment) matches(e event.Event) bool {
 	equal := func(want, have string) bool { return want == "" || want == have }
-	return m.Step == e.Step && equal(m.Operation, e.Operation) && equal(m.ID, e.ID) && equal(m.Server, e.Server)
+	return m.Step == e.Step && equal(m.Operation, e.Operation) && equal(m.ID, e.ID) && equal(m.Server, e.Server) &&
+		(m.Label == "" || strings.HasSuffix(e.ID, "_"+m.Label))
 }
 
 // Triggers do something when an event comes. Their method Sink is what a cluster is given; the zero value has

@@ -48,6 +48,7 @@ var rooms = []room{
 	{"client", []string{"client/certificate"}, "a client of the public API knows what any client knows"},
 	{"client/certificate", nil, "evidence is checked without a cluster, by anyone"},
 	{"fault", nil, "what breaks a network, a disk or an operation knows no server"},
+	{"fault/control", []string{"fault"}, "orders break a process without knowing which server it is"},
 
 	{"agency/keys", nil, "names and plain data only: all rooms but fsm use it"},
 	{"agency/client", []string{"agency/keys", "fsm"}, "a client needs the tree's plain types, not the server"},
@@ -134,10 +135,12 @@ var rooms = []room{
 	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
-	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault"}, "it starts servers; what is inside them is theirs"},
+	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control"}, "it starts servers; what is inside them is theirs"},
 	{"minicluster/load", []string{"client"}, "load comes from clients"},
+	{"lab/runner", []string{"lab/director", "lab/scenario", "lab/verdict", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},
+	{"lab/world", []string{"agency/client", "agency/keys", "client", "fault", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
 	{"lab/reader", []string{"agency", "client", "client/certificate", "coordinator", "coordinator/backup/topology", "dbserver", "dbserver/backup/piece", "dbserver/client", "dbserver/engine", "dbserver/shard", "fault"}, "a backup is opened by the servers themselves, from its files alone"},
-	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fsm", "lab/reader", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
+	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fault", "fault/control", "fsm", "lab/reader", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
 	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "minicluster/..."}, "the demo is a user of a cluster, like any other"},
 	{"cmd/stasis/flags", []string{"agency/client", "client", "dbserver/engine", "dbserver/transfer/rclone"}, "flags are checked by those whose settings they are, before anything is started"},
 	{"cmd/stasis/progress", []string{"client", "cmd/stasis/show"}, "what is drawn is known from answers alone"},

@@ -1,0 +1,200 @@
+package control
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"stasis/event"
+	"stasis/fault"
+)
+
+// Network is what orders break: a *fault.Network.
+type Network interface {
+	Cut(from, to string)
+	Heal(from, to string)
+	HealAll()
+	Delay(from, to string, d time.Duration)
+	Throttle(from, to string, bytesPerSecond int64)
+	Drop(from, to string)
+	Reset(a, b string)
+	Isolate(name string)
+	Rejoin(name string)
+	Freeze(name string)
+	Thaw(name string)
+	Met(from, to string) int
+}
+
+// Ending is a rule that tells how often it was met, and that can be taken back: a rule about messages.
+type Ending interface {
+	Met() int
+	End()
+}
+
+// Parts are what of a process can be broken. Zero fields cannot; an order for one is refused.
+type Parts struct {
+	Servers []string // the names of the servers in the process
+	Network Network
+	Message func(fault.Message) Ending
+	Latency func(from, to string, least, most time.Duration)
+	Disk    func(server string) *fault.Disk // nil: the server has none that can be broken
+	Steps   *Steps
+	Clock   func(server string, by time.Duration) error // sets a wall clock off
+	Random  func(Random) error                          // random delays at failpoints
+}
+
+// Faults carry orders out that break their own process. They are a [Handler].
+type Faults struct {
+	parts Parts
+	rules rules
+}
+
+// NewFaults makes Faults.
+func NewFaults(p Parts) *Faults { return &Faults{parts: p} }
+
+// verbs are what Faults can do.
+var verbs = map[Verb]func(*Faults, *Session, Order) (Answer, error){
+	HelloVerb: (*Faults).hello,
+	NetCut:    (*Faults).link, NetDelay: (*Faults).link, NetThrottle: (*Faults).link,
+	NetHeal: (*Faults).healLink, NetDrop: (*Faults).strike, NetReset: (*Faults).strike,
+	NetIsolate: (*Faults).host, NetFreeze: (*Faults).host, NetRejoin: (*Faults).healHost, NetThaw: (*Faults).healHost,
+	NetHealAll: (*Faults).healNetwork, NetLatency: (*Faults).latency, NetMessage: (*Faults).message, NetMet: (*Faults).netMet,
+	DiskHang: (*Faults).disk, DiskSlow: (*Faults).disk, DiskFail: (*Faults).disk, DiskFill: (*Faults).disk, DiskHeal: (*Faults).healDisk,
+	RuleList: (*Faults).list, RuleMet: (*Faults).ruleMet, RuleEnd: (*Faults).ruleEnd, HealAll: (*Faults).healAll,
+	Watch: (*Faults).watch, Hold: (*Faults).hold, Release: (*Faults).release,
+	Clock: (*Faults).clock, Buggify: (*Faults).random,
+}
+
+// Handle carries an order out.
+func (f *Faults) Handle(_ context.Context, s *Session, o Order) (Answer, error) {
+	do := verbs[o.Do]
+	if do == nil {
+		return Answer{}, Errorf(CannotDo, "this process cannot do %q", o.Do)
+	}
+	return do(f, s, o)
+}
+
+func (f *Faults) hello(*Session, Order) (Answer, error) {
+	return Answer{Hello: &Hello{Version: Version, PID: os.Getpid(), Lab: true, Servers: f.parts.Servers}}, nil
+}
+
+// server gives the server that an order names, or the only one.
+func (f *Faults) server(o Order) (string, error) {
+	if o.Server == "" && len(f.parts.Servers) == 1 {
+		return f.parts.Servers[0], nil
+	}
+	for _, name := range f.parts.Servers {
+		if name == o.Server {
+			return name, nil
+		}
+	}
+	return "", Errorf(NoSuchServer, "no server %q in this process: there is %s", o.Server, strings.Join(f.parts.Servers, ", "))
+}
+
+func (f *Faults) watch(s *Session, _ Order) (Answer, error) {
+	if f.parts.Steps == nil {
+		return Answer{}, Errorf(CannotDo, "this process gives no events")
+	}
+	s.OnEnd(f.parts.Steps.watch(s.Send))
+	return Answer{}, nil
+}
+
+// hold ends with the connection.
+func (f *Faults) hold(s *Session, o Order) (Answer, error) {
+	switch {
+	case f.parts.Steps == nil:
+		return Answer{}, Errorf(CannotDo, "this process gives no events")
+	case o.Moment == nil || o.Moment.Step == "":
+		return Answer{}, Errorf(BadOrder, "a hold needs the step")
+	}
+	ended := make(chan struct{})
+	trigger := f.parts.Steps.triggers.On(*o.Moment, func(ctx context.Context, e event.Event) {
+		s.Send(e)
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+	})
+	met := func() int {
+		if _, ok := trigger.Met(); ok {
+			return 1
+		}
+		return 0
+	}
+	r := f.rules.add(Rule{Kind: "hold"}, met, func() { trigger.End(); close(ended) })
+	s.OnEnd(func() { f.rules.end(r.ID) })
+	return Answer{Rule: &r}, nil
+}
+
+func (f *Faults) release(_ *Session, o Order) (Answer, error) {
+	f.rules.end(o.Rule) // one that has ended is released
+	return Answer{}, nil
+}
+
+func (f *Faults) clock(_ *Session, o Order) (Answer, error) {
+	server, err := f.server(o)
+	if err == nil && f.parts.Clock == nil {
+		err = Errorf(CannotDo, "the wall clock of this process cannot be set off")
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := f.parts.Clock(server, o.By); err != nil {
+		return Answer{}, err
+	}
+	f.rules.drop("clock", server)
+	if o.By == 0 {
+		return Answer{}, nil
+	}
+	r := f.rules.add(Rule{Kind: "clock", Server: server, By: o.By}, none, func() { _ = f.parts.Clock(server, 0) })
+	return Answer{Rule: &r}, nil
+}
+
+func (f *Faults) random(_ *Session, o Order) (Answer, error) {
+	switch {
+	case f.parts.Random == nil:
+		return Answer{}, Errorf(CannotDo, "this program has no failpoints: they are in builds with the tag failpoints")
+	case o.Random == nil:
+		return Answer{}, Errorf(BadOrder, "random delays need a seed, a probability and the longest delay")
+	}
+	if err := f.parts.Random(*o.Random); err != nil {
+		return Answer{}, err
+	}
+	f.rules.drop("buggify", "")
+	if o.Random.Probability == 0 {
+		return Answer{}, nil
+	}
+	r := f.rules.add(Rule{Kind: "buggify", By: o.Random.Most}, none, func() { _ = f.parts.Random(Random{}) })
+	return Answer{Rule: &r}, nil
+}
+
+func (f *Faults) list(*Session, Order) (Answer, error) { return Answer{Rules: f.rules.list()}, nil }
+
+func (f *Faults) ruleMet(_ *Session, o Order) (Answer, error) {
+	r, ok := f.rules.find(o.Rule)
+	if !ok {
+		return Answer{}, noRule(o)
+	}
+	return Answer{Met: r.Met, Rule: &r}, nil
+}
+
+func (f *Faults) ruleEnd(_ *Session, o Order) (Answer, error) {
+	r, ok := f.rules.end(o.Rule)
+	if !ok {
+		return Answer{}, noRule(o)
+	}
+	return Answer{Met: r.Met, Rule: &r}, nil
+}
+
+func noRule(o Order) error {
+	return Errorf(NoSuchRule, "there is no rule %d: it has ended, or the process was started again", o.Rule)
+}
+
+func (f *Faults) healAll(*Session, Order) (Answer, error) {
+	f.rules.endAll()
+	if f.parts.Network != nil {
+		f.parts.Network.HealAll()
+	}
+	return Answer{}, nil
+}

@@ -1,0 +1,162 @@
+package control
+
+import "strings"
+
+// network refuses orders that lack a network or a host.
+func (f *Faults) network(o Order, hosts ...string) error {
+	if f.parts.Network == nil {
+		return Errorf(CannotDo, "the network of this process cannot be broken")
+	}
+	for _, host := range hosts {
+		if host == "" {
+			return Errorf(BadOrder, "%q needs the names of hosts", o.Do)
+		}
+	}
+	return nil
+}
+
+// kind is the second word of a verb.
+func (v Verb) kind() string { return string(v)[strings.IndexByte(string(v), ' ')+1:] }
+
+// sameLink selects the rule of a kind about one direction.
+func sameLink(kind, from, to string) func(Rule) bool {
+	return func(r Rule) bool { return r.Kind == kind && r.From == from && r.To == to }
+}
+
+// link sets a rule of one direction.
+func (f *Faults) link(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o, o.From, o.To); err != nil {
+		return Answer{}, err
+	}
+	net, set, undo := f.parts.Network, func() {}, func() {}
+	switch o.Do {
+	case NetCut:
+		set, undo = func() { net.Cut(o.From, o.To) }, func() { net.Heal(o.From, o.To) }
+	case NetDelay:
+		if o.By < 0 {
+			return Answer{}, Errorf(BadOrder, "a delay of %v", o.By)
+		}
+		set, undo = func() { net.Delay(o.From, o.To, o.By) }, func() { net.Delay(o.From, o.To, 0) }
+	default:
+		if o.Rate < 0 {
+			return Answer{}, Errorf(BadOrder, "a rate of %d bytes a second", o.Rate)
+		}
+		set, undo = func() { net.Throttle(o.From, o.To, o.Rate) }, func() { net.Throttle(o.From, o.To, 0) }
+	}
+	f.rules.take(sameLink(o.Do.kind(), o.From, o.To)) // the new one takes its place
+	before := net.Met(o.From, o.To)
+	set()
+	if o.Do != NetCut && o.By == 0 && o.Rate == 0 {
+		return Answer{}, nil // it was taken back
+	}
+	met := none
+	if o.Do == NetCut {
+		met = func() int { return net.Met(o.From, o.To) - before }
+	}
+	r := f.rules.add(Rule{Kind: o.Do.kind(), From: o.From, To: o.To, By: o.By, Rate: o.Rate}, met, undo)
+	return Answer{Rule: &r}, nil
+}
+
+// healLink takes a cut back.
+func (f *Faults) healLink(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o, o.From, o.To); err != nil {
+		return Answer{}, err
+	}
+	f.rules.take(sameLink(NetCut.kind(), o.From, o.To))
+	f.parts.Network.Heal(o.From, o.To)
+	return Answer{}, nil
+}
+
+// strike does something to the connections that there are.
+func (f *Faults) strike(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o, o.From, o.To); err != nil {
+		return Answer{}, err
+	}
+	if o.Do == NetDrop {
+		f.parts.Network.Drop(o.From, o.To)
+	} else {
+		f.parts.Network.Reset(o.From, o.To)
+	}
+	return Answer{}, nil
+}
+
+// host sets a rule of one host.
+func (f *Faults) host(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o, o.Server); err != nil {
+		return Answer{}, err
+	}
+	net, undo := f.parts.Network, func() {}
+	if o.Do == NetIsolate {
+		net.Isolate(o.Server)
+		undo = func() { net.Rejoin(o.Server) }
+	} else {
+		net.Freeze(o.Server)
+		undo = func() { net.Thaw(o.Server) }
+	}
+	f.rules.drop(o.Do.kind(), o.Server)
+	r := f.rules.add(Rule{Kind: o.Do.kind(), Server: o.Server}, none, undo)
+	return Answer{Rule: &r}, nil
+}
+
+func (f *Faults) healHost(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o, o.Server); err != nil {
+		return Answer{}, err
+	}
+	if o.Do == NetRejoin {
+		f.rules.drop(NetIsolate.kind(), o.Server)
+		f.parts.Network.Rejoin(o.Server)
+	} else {
+		f.rules.drop(NetFreeze.kind(), o.Server)
+		f.parts.Network.Thaw(o.Server)
+	}
+	return Answer{}, nil
+}
+
+// healNetwork takes all rules of the network back. The baseline latency stays.
+func (f *Faults) healNetwork(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o); err != nil {
+		return Answer{}, err
+	}
+	f.rules.endThose(Rule.OfNetwork)
+	f.parts.Network.HealAll()
+	return Answer{}, nil
+}
+
+// OfNetwork reports whether a rule is one of the network.
+func (r Rule) OfNetwork() bool {
+	switch r.Kind {
+	case "cut", "delay", "throttle", "isolate", "freeze", "message":
+		return true
+	}
+	return false
+}
+
+func (f *Faults) latency(_ *Session, o Order) (Answer, error) {
+	switch {
+	case f.parts.Latency == nil:
+		return Answer{}, Errorf(CannotDo, "the network of this process has no latency that can be set")
+	case o.By < 0 || o.Jitter < 0:
+		return Answer{}, Errorf(BadOrder, "a latency of %v to %v", o.By, o.By+o.Jitter)
+	}
+	f.parts.Latency(o.From, o.To, o.By, o.By+o.Jitter)
+	return Answer{}, nil
+}
+
+func (f *Faults) message(_ *Session, o Order) (Answer, error) {
+	switch {
+	case f.parts.Message == nil:
+		return Answer{}, Errorf(CannotDo, "messages of this process cannot be broken")
+	case o.Message == nil:
+		return Answer{}, Errorf(BadOrder, "a rule about messages needs the message")
+	}
+	set := f.parts.Message(*o.Message)
+	r := f.rules.add(Rule{Kind: "message", From: o.Message.From, To: o.Message.To, Message: o.Message}, set.Met, set.End)
+	return Answer{Rule: &r}, nil
+}
+
+func (f *Faults) netMet(_ *Session, o Order) (Answer, error) {
+	if err := f.network(o, o.From, o.To); err != nil {
+		return Answer{}, err
+	}
+	return Answer{Met: f.parts.Network.Met(o.From, o.To)}, nil
+}

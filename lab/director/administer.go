@@ -1,0 +1,108 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"stasis/client"
+	"stasis/lab/world"
+)
+
+// ask asks a coordinator for a change, and logs a refusal: what is asked for while faults are there may be refused.
+func (s *stage) ask(ctx context.Context, d deed, change func(context.Context, *client.Client) error) error {
+	err := s.choice.ask(ctx, change)
+	if err != nil {
+		s.log(fmt.Sprintf("line %d: %s: it was refused: %v", d.Line, d.Text, err))
+	}
+	return ctx.Err()
+}
+
+func (s *stage) moveShard(ctx context.Context, d deed) error {
+	from, err := s.id(ctx, d, "a")
+	if err != nil {
+		return err
+	}
+	to, err := s.id(ctx, d, "b")
+	if err != nil {
+		return err
+	}
+	var shard *client.Shard
+	err = s.choice.ask(ctx, func(ctx context.Context, c *client.Client) error {
+		all, err := shardsOf(ctx, c, d.Args["collection"])
+		for _, one := range all {
+			here := one.Leader == from || slices.Contains(one.Followers, from)
+			there := one.Leader == to || slices.Contains(one.Followers, to)
+			if here && !there && shard == nil {
+				shard = &one
+			}
+		}
+		if err == nil && shard == nil {
+			err = errors.New("no shard is on the one server and not on the other")
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+		_, err := c.Cluster().MoveShard(ctx, client.MoveShard{
+			Database: shard.Database, Collection: shard.Collection, Shard: shard.Shard, FromServer: from, ToServer: to,
+		})
+		return err
+	})
+}
+
+// id is the id of the one server that an argument names.
+func (s *stage) id(ctx context.Context, d deed, argument string) (string, error) {
+	name, err := s.server(ctx, d.Args[argument], d.focus)
+	if err != nil {
+		return "", err
+	}
+	return world.IDOf(s.world, name)
+}
+
+func (s *stage) cleanOut(ctx context.Context, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		id, err := world.IDOf(s.world, server)
+		if err != nil {
+			return err
+		}
+		return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+			_, err := c.Cluster().CleanOut(ctx, id)
+			return err
+		})
+	})
+}
+
+// remove removes servers from the cluster. They are not started again.
+func (s *stage) remove(ctx context.Context, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		id, err := world.IDOf(s.world, server)
+		if err != nil {
+			return err
+		}
+		return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+			if err := c.Cluster().RemoveServer(ctx, id); err != nil {
+				return err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.removed = append(s.removed, server)
+			return nil
+		})
+	})
+}
+
+func (s *stage) createCollection(ctx context.Context, d deed) error {
+	return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+		return c.Database("").EnsureCollection(ctx, d.Args["collection"], client.Layout{Shards: 3})
+	})
+}
+
+func (s *stage) dropCollection(ctx context.Context, d deed) error {
+	return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+		return c.Database("").DropCollection(ctx, d.Args["collection"])
+	})
+}

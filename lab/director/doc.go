@@ -1,0 +1,29 @@
+// Package director plays a scenario in a world: it starts the load, does what the scenario says when it says,
+// heals, lets the checkers judge, and gives the verdict.
+//
+// A run has these phases:
+//
+//  1. The load begins. Each step of the scenario waits for its moment: a time, the end of an operation, or a step of an
+//     operation. An operation that reaches such a step is held there until the actions are done, so a fault is there
+//     when the operation goes on.
+//  2. When no step can come any more, everything is healed: holds end, faults are taken back, what is paused is
+//     resumed, what is dead is started. A step whose moment has not come is a fault that missed.
+//  3. What is left of operations has to go away; each coordinator has to store a document; a new backup has to succeed.
+//  4. The load stops. Each backup is opened from its pieces and judged, and then the running cluster is.
+//  5. One backup is restored, the load goes on from it, and the cluster is judged again.
+//
+// # Verdicts
+//
+// A run is violated if a check or an expectation does not hold, and vacuous if nothing is violated but a fault was
+// never injected, or never met, or missed the step that it aimed at, or fewer than 100 operations of the load straddled
+// the backups that were judged: had begun before one had returned and ended after it was asked for. Only such
+// operations can show that a backup is no instant. A scenario without load has no such operations, and is exempt from
+// this one rule; its verdict says so.
+//
+// # Time
+//
+// The package uses the standard library's time. In a bubble of testing/synctest all waits are virtual, and no mutex is
+// held over one. [Play] leaves no goroutine.
+//
+// The package is experimental: names may change until the fault lab is finished.
+package director

@@ -1,0 +1,188 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"stasis/fault"
+	"stasis/lab/scenario"
+)
+
+// link is one direction between two hosts.
+type link struct{ from, to string }
+
+// links are the directions that the arguments a and b name: those of an arrow with one head, or of both.
+func (s *stage) links(ctx context.Context, d deed) ([]link, error) {
+	from, err := s.choice.servers(ctx, d.Args["a"], d.focus)
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.choice.servers(ctx, d.Args["b"], d.focus)
+	if err != nil {
+		return nil, err
+	}
+	var all []link
+	for _, a := range from {
+		for _, b := range to {
+			if a == b {
+				continue
+			}
+			all = append(all, link{a, b})
+			if strings.Contains(d.Text, "<->") {
+				all = append(all, link{b, a})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("both ends are %s", strings.Join(from, ", "))
+	}
+	return all, nil
+}
+
+func (s *stage) eachLink(ctx context.Context, d deed, do func(l link) error) error {
+	all, err := s.links(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		if err := do(l); err != nil {
+			return fmt.Errorf("%s -> %s: %w", l.from, l.to, err)
+		}
+	}
+	return nil
+}
+
+func (s *stage) cut(ctx context.Context, d deed) error {
+	return s.eachLink(ctx, d, func(l link) error {
+		return errors.Join(s.tally(d, l), s.world.Network().Cut(l.from, l.to))
+	})
+}
+
+func (s *stage) drop(ctx context.Context, d deed) error {
+	return s.eachLink(ctx, d, func(l link) error {
+		return errors.Join(s.tally(d, l), s.world.Network().Drop(l.from, l.to))
+	})
+}
+
+// tally lets the record of a fault count what a link keeps from arriving from now on.
+func (s *stage) tally(d deed, l link) error {
+	before, err := s.world.Network().Met(l.from, l.to)
+	if err != nil || d.record == nil {
+		return err
+	}
+	d.record.meter(func() (int, error) {
+		now, err := s.world.Network().Met(l.from, l.to)
+		return now - before, err
+	})
+	return nil
+}
+
+func (s *stage) delay(ctx context.Context, d deed) error {
+	return s.eachLink(ctx, d, func(l link) error {
+		d.record.meet(1)
+		return s.world.Network().Delay(l.from, l.to, scenario.Time(d.Args["time"]))
+	})
+}
+
+func (s *stage) throttle(ctx context.Context, d deed) error {
+	return s.eachLink(ctx, d, func(l link) error {
+		d.record.meet(1)
+		return s.world.Network().Throttle(l.from, l.to, scenario.Bytes(d.Args["amount"]))
+	})
+}
+
+func (s *stage) reset(ctx context.Context, d deed) error {
+	return s.eachLink(ctx, d, func(l link) error {
+		if l.from > l.to { // one reset breaks both directions
+			return nil
+		}
+		d.record.meet(1)
+		return s.world.Network().Reset(l.from, l.to)
+	})
+}
+
+func (s *stage) isolate(ctx context.Context, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		for _, other := range s.hosts() {
+			if other != server {
+				if err := errors.Join(s.tally(d, link{server, other}), s.tally(d, link{other, server})); err != nil {
+					return err
+				}
+			}
+		}
+		return s.world.Network().Isolate(server)
+	})
+}
+
+// hosts are all servers and the clients.
+func (s *stage) hosts() []string {
+	all := []string{"client"}
+	for _, n := range s.world.Nodes() {
+		all = append(all, n.Name)
+	}
+	return all
+}
+
+func (s *stage) rejoin(ctx context.Context, d deed) error {
+	return s.each(ctx, d, s.world.Network().Rejoin)
+}
+
+func (s *stage) freeze(ctx context.Context, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		d.record.meet(1)
+		return s.world.Network().Freeze(server)
+	})
+}
+
+func (s *stage) thaw(ctx context.Context, d deed) error {
+	return s.each(ctx, d, s.world.Network().Thaw)
+}
+
+func (s *stage) healLinks(ctx context.Context, d deed) error {
+	return s.eachLink(ctx, d, func(l link) error {
+		net := s.world.Network()
+		return errors.Join(net.Heal(l.from, l.to), net.Delay(l.from, l.to, 0), net.Throttle(l.from, l.to, 0))
+	})
+}
+
+// heal takes back every fault and resumes what is paused.
+func (s *stage) heal() error {
+	s.faults.end()
+	err := s.world.HealAll()
+	for _, server := range s.marked(s.paused) {
+		err = errors.Join(err, s.world.Resume(server))
+		s.mark(s.paused, server, false)
+	}
+	return err
+}
+
+// message adds a rule about messages.
+func (s *stage) message(ctx context.Context, d deed) error {
+	rule := fault.Message{
+		Path: d.Args["path"], By: scenario.Time(d.Args["time"]), After: scenario.Count(d.Args["count"]), Times: scenario.Count(d.Args["times"]),
+	}
+	switch d.Verb {
+	case "lose":
+		rule.Do = fault.LoseRequest
+		if d.Args["which"] == "answers" {
+			rule.Do = fault.LoseAnswer
+		}
+	case "duplicate":
+		rule.Do = fault.Duplicate
+	case "delay requests":
+		rule.Do = fault.DelayIt
+	case "reorder":
+		rule.Do = fault.Reorder
+	}
+	return s.eachLink(ctx, d, func(l link) error {
+		rule.From, rule.To = l.from, l.to
+		met, err := s.world.Network().Message(rule)
+		return s.faults.keep(d.record, met, err)
+	})
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

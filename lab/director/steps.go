@@ -1,0 +1,264 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"stasis/lab/scenario"
+	"stasis/lab/world"
+)
+
+// step is one step of the scenario that waits for its moment.
+type step struct {
+	scenario.Step
+	records []*record // of its actions; nil for those that break nothing
+	begins  []string  // the operations that it begins
+	over    chan struct{}
+}
+
+// steps does what the scenario says, and returns when nothing of it can come any more.
+func (r *run) steps(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, runLimit)
+	defer cancel()
+	quiet := make(chan struct{}) // closed when only steps of what servers do are waiting
+	var first, rest sync.WaitGroup
+	for _, s := range r.prepared() {
+		group := &first
+		if s.When.Event != nil && len(s.When.Event.Operations) == 0 {
+			group = &rest
+		}
+		group.Go(func() {
+			defer r.stage.operations.dismiss(s.begins)
+			if err := r.step(ctx, s, quiet); err != nil && ctx.Err() == nil {
+				r.result.fail(err)
+			}
+		})
+	}
+	first.Wait()
+	close(quiet)
+	rest.Wait()
+	r.stage.operations.group.Wait()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		r.result.fail(fmt.Errorf("the scenario does not end within %v", runLimit))
+	}
+}
+
+// prepared are all steps with the records of their faults.
+func (r *run) prepared() []*step {
+	var all []*step
+	breaks := map[string]bool{}
+	for _, f := range scenario.Actions() {
+		breaks[f.Name] = f.Fault
+	}
+	for _, s := range r.scenario.Do {
+		one := &step{Step: s}
+		for _, a := range s.Actions {
+			var rec *record
+			if breaks[a.Verb] {
+				rec = r.stage.faults.of(a, aimOf(s, a))
+			}
+			one.records = append(one.records, rec)
+			if o, ok := scenario.OperationOf(a); ok {
+				one.begins = append(one.begins, o.Label)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// aimOf is the step that an action aims at: that of its moment, or that of a hold.
+func aimOf(s scenario.Step, a scenario.Action) string {
+	switch {
+	case a.Verb == "hold":
+		return a.Args["step"]
+	case s.When.Event != nil:
+		return s.When.Event.Step
+	}
+	return ""
+}
+
+func (r *run) step(ctx context.Context, s *step, quiet <-chan struct{}) error {
+	switch w := s.When; {
+	case w.Event != nil:
+		return r.atEvent(ctx, s, quiet)
+	case w.At != nil:
+		return r.atTimes(ctx, s)
+	default:
+		return r.after(ctx, s)
+	}
+}
+
+// do does the actions of a step, one after the other.
+func (r *run) do(ctx context.Context, s *step, f focus) error {
+	for i, a := range s.Actions {
+		if err := r.stage.act(ctx, deed{Action: a, focus: f, record: s.records[i]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) atTimes(ctx context.Context, s *step) error {
+	until := s.When.Until
+	if until == 0 {
+		until = r.scenario.Lasts
+	}
+	for at := *s.When.At; ; at += s.When.Every {
+		if err := sleep(ctx, at-time.Since(r.begun)); err != nil {
+			return err
+		}
+		if err := r.do(ctx, s, focus{}); err != nil {
+			return err
+		}
+		if s.When.Every == 0 || at+s.When.Every > until {
+			return nil
+		}
+	}
+}
+
+// after waits for the end of operations. Nothing is done if one of them will not begin, or ends otherwise.
+func (r *run) after(ctx context.Context, s *step) error {
+	var last *operation
+	for _, label := range s.When.After {
+		o := r.stage.operations.byLabel[label]
+		select {
+		case <-o.done:
+		case <-o.never:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if failed := o.err != nil; s.When.Ends == scenario.Fails && !failed || s.When.Ends == scenario.Succeeds && failed {
+			return nil
+		}
+		if last == nil || o.ended.After(last.ended) {
+			last = o
+		}
+	}
+	if err := sleep(ctx, s.When.Later); err != nil {
+		return err
+	}
+	return r.do(ctx, s, focus{operation: last})
+}
+
+// atEvent holds the operations at the moment, and does the actions when the first has reached it.
+func (r *run) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) error {
+	m := s.When.Event
+	server, err := r.stage.server(ctx, m.On, focus{})
+	if err != nil {
+		return fmt.Errorf("line %d: %s: %w", s.Line, s.When.Text, err)
+	}
+	var holds []world.Held
+	defer func() {
+		for _, h := range holds {
+			h.End()
+		}
+	}()
+	about := make([]*operation, max(1, len(m.Operations)))
+	for i := range about {
+		if len(m.Operations) > 0 {
+			about[i] = r.stage.operations.byLabel[m.Operations[i]]
+		}
+		held, err := r.stage.arm(about[i], m.Step, server, m.Passed)
+		if err != nil {
+			return fmt.Errorf("line %d: %s: %w", s.Line, s.When.Text, err)
+		}
+		holds = append(holds, held)
+	}
+	i := r.reached(ctx, holds, about, quiet)
+	if i < 0 {
+		return ctx.Err()
+	}
+	f := r.focusAt(m, about[i], server)
+	for j, h := range holds {
+		if j != i {
+			h.End()
+		}
+	}
+	r.say("%s: reached", s.When.Text)
+	return r.do(ctx, s, f)
+}
+
+// focusAt is what a moment is about.
+func (r *run) focusAt(m *scenario.Moment, o *operation, server string) focus {
+	f := focus{operation: o, server: server, held: true, aimed: m.Step}
+	label := ""
+	if o != nil {
+		label = o.Backup
+	}
+	if e, ok := r.events.last(m.Step, label); ok {
+		if f.server == "" {
+			f.server = world.NameOf(r.world, e.Server)
+		}
+		for _, one := range r.stage.operations.all {
+			if f.operation == nil && one.Kind == e.Operation && labelled(e.ID, one.Backup) {
+				f.operation = one
+			}
+		}
+	}
+	return f
+}
+
+// reached waits until the first of the holds has its event, and returns which; -1 if none can come any more.
+func (r *run) reached(ctx context.Context, holds []world.Held, about []*operation, quiet <-chan struct{}) int {
+	for {
+		cases := []reflect.SelectCase{receive(ctx.Done())}
+		for _, h := range holds {
+			cases = append(cases, receive(h.Reached()))
+		}
+		waiting := false
+		for _, o := range about {
+			if o == nil {
+				cases = append(cases, receive(quiet))
+				waiting = true
+				continue
+			}
+			if !o.state() && !dismissed(o) {
+				cases = append(cases, receive(o.done), receive(o.never))
+				waiting = true
+			}
+		}
+		if !waiting { // what had been reached was reached before the operation ended
+			return r.reachedNow(ctx, holds, 2*time.Second)
+		}
+		chosen, _, _ := reflect.Select(cases)
+		switch {
+		case chosen == 0:
+			return -1
+		case chosen <= len(holds):
+			return chosen - 1
+		case about[0] == nil:
+			return r.reachedNow(ctx, holds, patience)
+		}
+	}
+}
+
+func receive[T any](c <-chan T) reflect.SelectCase {
+	return reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c)}
+}
+
+func dismissed(o *operation) bool {
+	select {
+	case <-o.never:
+		return true
+	default:
+		return false
+	}
+}
+
+// reachedNow waits for the last time.
+func (r *run) reachedNow(ctx context.Context, holds []world.Held, limit time.Duration) int {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	cases := []reflect.SelectCase{receive(ctx.Done()), receive(timer.C)}
+	for _, h := range holds {
+		cases = append(cases, receive(h.Reached()))
+	}
+	chosen, _, _ := reflect.Select(cases)
+	return chosen - 2 // below 0: none
+}

@@ -1,0 +1,63 @@
+package director
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"stasis/lab/verdict"
+	"stasis/lab/world"
+)
+
+// leastStraddling is how many operations of the load have to straddle the backups.
+const leastStraddling = 100
+
+// verdict is what the run showed.
+func (r *run) verdict() verdict.Verdict {
+	faults, vacuous := r.stage.faults.list()
+	res := &r.result
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	v := verdict.Verdict{
+		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
+		Operations: r.history.Tally().Begun, Straddling: res.straddling, Trace: r.trace(), Notes: res.notes,
+	}
+	switch {
+	case len(r.loads.all) == 0:
+		v.Notes = append(v.Notes, "without load no operations straddle a backup: the rule about them does not apply")
+	case res.straddling < leastStraddling:
+		vacuous = append(vacuous, fmt.Sprintf("%d operations straddled the backups: at least %d have to", res.straddling, leastStraddling))
+	}
+	switch {
+	case res.broken != nil:
+		v.Outcome, v.Reason = verdict.Broken, res.broken.Error()
+	case len(v.Violations) > 0:
+		v.Outcome = verdict.Violated
+	case len(vacuous) > 0:
+		v.Outcome, v.Reason = verdict.Vacuous, strings.Join(vacuous, "; ")
+	default:
+		v.Outcome = verdict.Passed
+	}
+	return v
+}
+
+// trace is the hash of all events in order. Servers have their names in it, because their ids differ from run to run,
+// and times count from the first event.
+func (r *run) trace() string {
+	all := r.events.list()
+	names := map[string]string{}
+	for _, n := range r.world.Nodes() {
+		names[n.ID] = n.Name
+	}
+	h := sha256.New()
+	for _, e := range all {
+		server := names[e.Server]
+		if server == "" {
+			server = world.NameOf(r.world, e.Server)
+		}
+		_, label, _ := strings.Cut(e.ID, "_")
+		fmt.Fprintf(h, "%d %s %s %s %s %d\n", e.At.Sub(all[0].At), e.Operation, label, e.Step, server, e.Attempt)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}

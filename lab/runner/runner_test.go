@@ -1,0 +1,150 @@
+package runner
+
+import (
+	"context"
+	crand "crypto/rand"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/lab/verdict"
+	"stasis/lab/world"
+)
+
+// TestMain is also what a child process of these tests does.
+func TestMain(m *testing.M) {
+	if IsChild() {
+		childOf(script)
+	}
+	os.Exit(m.Run())
+}
+
+// script does what the name of the scenario says.
+func script(ctx context.Context, o *One) verdict.Verdict {
+	v := verdict.Verdict{Outcome: verdict.Passed, Notes: []string{fmt.Sprint(crand.Text(), rand.Int63())}}
+	switch o.Job.Scenario {
+	case "sleeps":
+		time.Sleep(time.Hour) // of virtual time
+	case "leaks":
+		go func() { <-make(chan int) }()
+	case "waits for ever":
+		<-make(chan int)
+	case "stands still":
+		var held sync.Mutex
+		held.Lock()
+		held.Lock()
+	case "crashes":
+		go panic("of the lab")
+		<-ctx.Done()
+	case "exits":
+		os.Exit(3)
+	}
+	return v
+}
+
+func runs(scenario string, kind world.Kind, seeds ...uint64) (jobs []Job) {
+	for _, seed := range seeds {
+		jobs = append(jobs, Job{Scenario: scenario, World: kind, Seed: seed})
+	}
+	return jobs
+}
+
+// What a run draws comes from its seed, and time in a bubble is virtual.
+func TestRunsAreSeeded(t *testing.T) {
+	results, err := Run(t.Context(), runs("sleeps", world.Bubble, 1, 2, 1), Options{Out: t.TempDir()})
+	require.NoError(t, err)
+	require.Len(t, results, 3)
+	for _, r := range results {
+		require.Equal(t, verdict.Passed, r.Verdict.Outcome, r.Verdict.Reason)
+		require.Equal(t, time.Hour, r.Verdict.Virtual)
+		require.Empty(t, r.Folder)
+	}
+	require.Equal(t, results[0].Verdict.Notes, results[2].Verdict.Notes)
+	require.NotEqual(t, results[0].Verdict.Notes, results[1].Verdict.Notes)
+}
+
+// A run that crashes, hangs, ends or leaves something takes no other with it, and what it printed is kept.
+func TestRunsThatGoWrong(t *testing.T) {
+	for name, want := range map[string]struct {
+		outcome verdict.Outcome
+		says    string
+		file    string
+	}{
+		"leaks":          {verdict.Violated, "1 goroutines are left after the cluster was stopped, the first at stasis/lab/runner.script", fileGoroutines},
+		"waits for ever": {verdict.Broken, "nothing goes on any more", fileGoroutines},
+		"stands still":   {verdict.Broken, "time stands still at stasis/lab/runner.script", fileGoroutines},
+		"crashes":        {verdict.Broken, "panic: of the lab", fileOutput},
+		"exits":          {verdict.Broken, "without a verdict: exit status 3", fileOutput},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Out: t.TempDir()}
+			if name == "stands still" {
+				o.Timeout = 2 * time.Second
+			}
+			results, err := Run(t.Context(), runs(name, world.Bubble, 7), o)
+			require.NoError(t, err)
+			r := results[0]
+			require.Equal(t, want.outcome, r.Verdict.Outcome)
+			text := strings.Join(r.Details(), "\n")
+			require.Contains(t, text, want.says)
+			require.Contains(t, text, "again: stasis lab run "+name+" --world bubble --seed 7")
+			require.FileExists(t, filepath.Join(r.Folder, want.file))
+			require.FileExists(t, filepath.Join(r.Folder, fileVerdict))
+		})
+	}
+}
+
+// When the context ends, so do the children, and what was made is there.
+func TestInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	out := t.TempDir()
+	jobs := append(runs("sleeps", world.Bubble, 1), runs("stands still", world.Bubble, 2, 3)...)
+	results, err := Run(ctx, jobs, Options{Out: out, Parallel: 1, Done: func(Result) { cancel() }})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, results, 1)
+	left, err := os.ReadDir(out)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// A crash in the code of the servers is a violation, and so is a race.
+func TestCrashOfServers(t *testing.T) {
+	output := "x\npanic: nil map\n\ngoroutine 7 [running]:\nstasis/dbserver/gate.(*Gate).Lock(0x1)\n\t/x/gate.go:12 +0x1\n"
+	v := crashed(verdict.Verdict{Outcome: verdict.Broken}, []byte(output), nil)
+	require.Equal(t, verdict.Violated, v.Outcome)
+	require.Contains(t, v.Violations[0].Text, "stasis/dbserver/gate.(*Gate).Lock (/x/gate.go:12)")
+	v = withRaces(verdict.Verdict{Outcome: verdict.Passed}, []byte(markRace+"\n"))
+	require.Equal(t, verdict.Violated, v.Outcome)
+}
+
+func TestSummary(t *testing.T) {
+	job := Job{Scenario: "s", World: world.Bubble}
+	none := Job{Scenario: "s", World: world.Bubble, WithoutLocks: true}
+	fault := verdict.Fault{Text: "cut a <-> b", Aimed: "cut", Injected: 3, Met: 2, Overlaps: 0}
+	backup := func(d time.Duration) verdict.Backup { return verdict.Backup{ID: "x", Checked: true, Hold: d, Attempts: 2} }
+	s := Summarize([]Result{
+		{Job: job, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "1", Faults: []verdict.Fault{fault}, Backups: []verdict.Backup{backup(1e6), backup(3e6)}, Virtual: time.Minute, Real: time.Second}},
+		{Job: job, Verdict: verdict.Verdict{Outcome: verdict.Vacuous, Trace: "2", Reason: "the fault missed", Backups: []verdict.Backup{{Error: "e"}}}},
+		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Violated, Trace: "2"}},
+		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "2"}},
+	}, 2*time.Second)
+	require.Equal(t, []int{4, 3, 1, 0, 0}, []int{s.Runs, s.Passed, s.Vacuous, s.Violated, s.Broken})
+	require.Equal(t, 2, s.Traces)
+	require.Equal(t, PowerSummary{Scenario: "s", Found: 1, Of: 2, Low: s.Power[0].Low, High: s.Power[0].High}, s.Power[0])
+	require.InDelta(t, 0.0945, s.Power[0].Low, 0.001)
+	require.InDelta(t, 0.9055, s.Power[0].High, 0.001)
+	require.Equal(t, FaultSummary{Scenario: "s", Text: "cut a <-> b", Runs: 1, Injected: 1, Met: 1, Aimed: true}, s.Faults[0])
+	require.Equal(t, Spread{P50: 3e6, Max: 3e6}, s.Backups.Hold)
+	require.InDelta(t, 120, s.RunsPerMinute, 0.01)
+	var text strings.Builder
+	require.NoError(t, s.Write(&text))
+	require.Contains(t, text.String(), "4 runs: 3 passed, 1 vacuous, 0 violated, 0 broken")
+	require.Contains(t, text.String(), "vacuous, 1 of s: the fault missed")
+}

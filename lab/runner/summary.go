@@ -1,0 +1,207 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stasis/lab/verdict"
+)
+
+// Summary is what several runs tell together.
+type Summary struct {
+	Runs     int             `json:"runs"`
+	Passed   int             `json:"passed"`
+	Vacuous  int             `json:"vacuous"`
+	Violated int             `json:"violated"`
+	Broken   int             `json:"broken"`
+	Outcomes int             `json:"outcomes"` // different ways in which runs ended
+	Traces   int             `json:"traces"`   // different courses of events
+	Faults   []FaultSummary  `json:"faults,omitempty"`
+	Backups  BackupSummary   `json:"backups"`
+	Power    []PowerSummary  `json:"power,omitempty"`
+	Why      []ReasonSummary `json:"why,omitempty"` // why runs were vacuous
+
+	Operations      int           `json:"operations"`
+	Straddling      int           `json:"straddling"`
+	Elapsed         time.Duration `json:"elapsed"`         // of all runs together, on this machine; in JSON nanoseconds
+	RunsPerMinute   float64       `json:"runsPerMinute"`   // with so many at once as were asked for
+	VirtualPerReal  float64       `json:"virtualPerReal"`  // seconds of the runs' clocks a second
+	VirtualPerChild float64       `json:"virtualPerChild"` // the same, of one run alone
+}
+
+// FaultSummary says how often a fault of a scenario happened.
+type FaultSummary struct {
+	Scenario string `json:"scenario"`
+	Text     string `json:"text"`
+	Runs     int    `json:"runs"`
+	Injected int    `json:"injected"` // in so many runs, as the next two
+	Met      int    `json:"met"`
+	Overlaps int    `json:"overlaps"`
+	Aimed    bool   `json:"aimed"` // it aims at a step, which it can miss
+}
+
+// Spread is a half and the most of a measure.
+type Spread struct {
+	P50 time.Duration `json:"p50"` // in JSON nanoseconds
+	Max time.Duration `json:"max"`
+}
+
+// BackupSummary is what backups measured.
+type BackupSummary struct {
+	Taken    int    `json:"taken"`
+	Failed   int    `json:"failed"`
+	Checked  int    `json:"checked"`
+	Attempts int    `json:"attempts"` // the most of one
+	DeadTime Spread `json:"deadTime"`
+	Hold     Spread `json:"hold"`
+	CutSkew  Spread `json:"cutSkew"`
+	RPO      Spread `json:"rpo"`
+	RTO      Spread `json:"rto"`
+}
+
+// PowerSummary says how often violations were found without locks: what the checks can see.
+type PowerSummary struct {
+	Scenario string  `json:"scenario"`
+	Found    int     `json:"found"`
+	Of       int     `json:"of"`
+	Low      float64 `json:"low"` // the interval in which the part lies, with a confidence of 95 %
+	High     float64 `json:"high"`
+}
+
+// ReasonSummary counts runs with one reason.
+type ReasonSummary struct {
+	Scenario string `json:"scenario"`
+	Reason   string `json:"reason"`
+	Runs     int    `json:"runs"`
+}
+
+// Summarize puts results together that took so long on this machine.
+func Summarize(results []Result, elapsed time.Duration) Summary {
+	s := Summary{Runs: len(results), Elapsed: elapsed}
+	outcomes, traces := map[string]bool{}, map[string]bool{}
+	var virtual, real time.Duration
+	for _, r := range results {
+		v := r.Verdict
+		s.count(r)
+		outcomes[class(r)], traces[r.Job.Scenario+v.Trace] = true, true
+		virtual, real = virtual+v.Virtual, real+v.Real
+		s.Operations, s.Straddling = s.Operations+v.Operations, s.Straddling+v.Straddling
+		for _, f := range v.Faults {
+			s.fault(r, f)
+		}
+	}
+	s.Outcomes, s.Traces = len(outcomes), len(traces)
+	s.Backups = backups(results)
+	if elapsed > 0 && real > 0 {
+		s.RunsPerMinute = float64(s.Runs) / elapsed.Minutes()
+		s.VirtualPerReal, s.VirtualPerChild = virtual.Seconds()/elapsed.Seconds(), virtual.Seconds()/real.Seconds()
+	}
+	for i := range s.Power {
+		s.Power[i].Low, s.Power[i].High = interval(s.Power[i].Found, s.Power[i].Of)
+	}
+	return s
+}
+
+// count counts a run by its outcome. A run without locks is no test of the protocol but of the checks: what it finds
+// counts for the power.
+func (s *Summary) count(r Result) {
+	outcome := r.Verdict.Outcome
+	if r.Job.WithoutLocks && outcome != verdict.Broken {
+		p := s.powerOf(r.Job.Scenario)
+		p.Of++
+		if outcome == verdict.Violated {
+			p.Found++
+		}
+		s.Passed++
+		return
+	}
+	switch outcome {
+	case verdict.Passed:
+		s.Passed++
+	case verdict.Vacuous:
+		s.Vacuous++
+		s.why(r)
+	case verdict.Violated:
+		s.Violated++
+	default:
+		s.Broken++
+	}
+}
+
+func (s *Summary) powerOf(scenario string) *PowerSummary {
+	i := slices.IndexFunc(s.Power, func(p PowerSummary) bool { return p.Scenario == scenario })
+	if i < 0 {
+		s.Power = append(s.Power, PowerSummary{Scenario: scenario})
+		i = len(s.Power) - 1
+	}
+	return &s.Power[i]
+}
+
+func (s *Summary) why(r Result) {
+	i := slices.IndexFunc(s.Why, func(w ReasonSummary) bool {
+		return w.Scenario == r.Job.Scenario && w.Reason == r.Verdict.Reason
+	})
+	if i < 0 {
+		s.Why = append(s.Why, ReasonSummary{Scenario: r.Job.Scenario, Reason: r.Verdict.Reason})
+		i = len(s.Why) - 1
+	}
+	s.Why[i].Runs++
+}
+
+func (s *Summary) fault(r Result, f verdict.Fault) {
+	i := slices.IndexFunc(s.Faults, func(x FaultSummary) bool { return x.Scenario == r.Job.Scenario && x.Text == f.Text })
+	if i < 0 {
+		s.Faults = append(s.Faults, FaultSummary{Scenario: r.Job.Scenario, Text: f.Text, Aimed: f.Aimed != ""})
+		i = len(s.Faults) - 1
+	}
+	x := &s.Faults[i]
+	x.Runs++
+	x.Injected += min(f.Injected, 1)
+	x.Met += min(f.Met, 1)
+	x.Overlaps += min(f.Overlaps, 1)
+}
+
+// class is the way in which a run ended: its outcome, what became of each backup, and what was violated.
+func class(r Result) string {
+	parts := []string{r.Job.Scenario, string(r.Verdict.Outcome)}
+	for _, b := range r.Verdict.Backups {
+		parts = append(parts, fmt.Sprint(b.Label, " ", b.ID != ""))
+	}
+	for _, v := range r.Verdict.Violations {
+		parts = append(parts, v.Check)
+	}
+	return strings.Join(parts, "|")
+}
+
+func backups(results []Result) (b BackupSummary) {
+	var dead, hold, skew, rpo, rto []time.Duration
+	for _, r := range results {
+		for _, x := range r.Verdict.Backups {
+			if x.ID == "" {
+				b.Failed++
+				continue
+			}
+			b.Taken++
+			if x.Checked {
+				b.Checked++
+			}
+			b.Attempts = max(b.Attempts, x.Attempts)
+			dead, hold, skew, rpo = append(dead, x.DeadTime), append(hold, x.Hold), append(skew, x.CutSkew), append(rpo, x.RPO)
+			if x.RTO > 0 {
+				rto = append(rto, x.RTO)
+			}
+		}
+	}
+	b.DeadTime, b.Hold, b.CutSkew, b.RPO, b.RTO = spread(dead), spread(hold), spread(skew), spread(rpo), spread(rto)
+	return b
+}
+
+func spread(all []time.Duration) Spread {
+	if len(all) == 0 {
+		return Spread{}
+	}
+	slices.Sort(all)
+	return Spread{P50: all[len(all)/2], Max: all[len(all)-1]}
+}

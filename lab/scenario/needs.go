@@ -1,0 +1,75 @@
+package scenario
+
+import "slices"
+
+// What a scenario can need of the world that it runs in. A world has features by these names.
+const (
+	Latency      = "latency"
+	LinkFaults   = "faults of links"
+	Messages     = "faults of messages"
+	DiskFaults   = "faults of disks"
+	TornWrites   = "torn writes"
+	AgentDisks   = "faults of agents' logs"
+	PowerCut     = "a power cut"
+	Pause        = "a pause"
+	Holds        = "holds at steps"
+	ClockSkew    = "a skewed wall clock"
+	RandomDelays = "random delays in the code"
+	LocksOff     = "backups without locks"
+	Remotes      = "remote storage"
+)
+
+// Requirement is a feature that a scenario needs, and where.
+type Requirement struct {
+	Feature string
+	What    string // what needs it, as the scenario has it
+	Line    int
+}
+
+// Requires lists what a scenario needs of a world, in the order of its lines. A world that lacks one of them cannot run
+// it.
+func Requires(s *Scenario) []Requirement {
+	var all []Requirement
+	add := func(line int, what string, features ...string) {
+		for _, f := range features {
+			if !slices.ContainsFunc(all, func(r Requirement) bool { return r.Feature == f }) {
+				all = append(all, Requirement{f, what, line})
+			}
+		}
+	}
+	if s.Cluster.LatencyWritten {
+		add(s.Cluster.Line, "latency", Latency)
+	}
+	if s.Cluster.ClockSkew > 0 {
+		add(s.Cluster.Line, "clockSkew", ClockSkew)
+	}
+	if s.Cluster.Buggify > 0 {
+		add(s.Cluster.Line, "buggify", RandomDelays)
+	}
+	for _, step := range s.Do {
+		if step.When.Event != nil {
+			add(step.Line, step.When.Text, Holds)
+		}
+		for _, a := range step.Actions {
+			f := formOf(Actions(), a.Verb)
+			add(a.Line, a.Text, f.Needs...)
+			if slices.Contains(f.Needs, DiskFaults) && ofAgent(a.Args["a"]) {
+				add(a.Line, a.Text, AgentDisks)
+			}
+		}
+	}
+	if s.Power != nil && s.Power.LockMode == "none" {
+		add(s.Power.Line, "power", LocksOff)
+	}
+	return all
+}
+
+func formOf(all []Form, name string) Form {
+	return all[slices.IndexFunc(all, func(f Form) bool { return f.Name == name })]
+}
+
+// ofAgent says whether an expression names an agent.
+func ofAgent(text string) bool {
+	all, err := ParseServers(text)
+	return err == nil && slices.ContainsFunc(all, func(s Server) bool { return roleOf(s) == "agent" })
+}

@@ -1,0 +1,141 @@
+package workload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"stasis/client"
+	"stasis/internal/wait"
+	"stasis/lab/history"
+)
+
+// session is one life of a client: operations one after the other, until an outcome is unknown.
+type session struct {
+	*load
+	client, process int
+	seq             int // of its writes
+	clients         []*client.Client
+	turn            int // which of them it asks
+	grace           time.Duration
+	random          *rand.Rand
+	refused         int // in a row
+}
+
+// errUnknown ends a life.
+var errUnknown = errors.New("outcome unknown")
+
+// Pauses after refusals, and how long a call may take.
+const (
+	firstPause = 10 * time.Millisecond
+	mostPause  = 250 * time.Millisecond
+	patience   = 30 * time.Second
+)
+
+// session begins a life of a client. Processes are numbered so that each belongs to one client for ever.
+func (l *load) session(clients []*client.Client, i int, grace time.Duration) *session {
+	life := l.lives[i]
+	l.lives[i]++
+	process := i + life*(l.spec.Clients+1)
+	return &session{
+		load: l, client: i, process: process, clients: clients, turn: i + life, grace: grace,
+		random: rand.New(rand.NewPCG(l.spec.Seed, uint64(process))),
+	}
+}
+
+// at is the coordinator that it asks.
+func (s *session) at() *client.Client { return s.clients[s.turn%len(s.clients)] }
+
+func (s *session) db() *client.Database { return s.at().Database("") }
+
+// id names the next write.
+func (s *session) id() string {
+	s.seq++
+	return fmt.Sprintf("%d.%d", s.process, s.seq)
+}
+
+// do records an operation and carries it out. If it was refused, done is false: it has not happened, and a pause
+// has been made. The error is errUnknown, or one that ends the workload.
+func (s *session) do(ctx context.Context, o history.Op, send func(ctx context.Context) (result any, err error)) (done bool, err error) {
+	o.Workload, o.Client, o.Process = s.label, s.client, s.process
+	recorded, err := s.h.Begin(o)
+	if err != nil {
+		return false, err
+	}
+	call, cancel := graceful(ctx, s.grace)
+	result, err := send(call)
+	cancel()
+	return s.ended(ctx, recorded, o, result, err)
+}
+
+// ended records how an operation ended.
+func (s *session) ended(ctx context.Context, recorded *history.Call, o history.Op, result any, err error) (bool, error) {
+	if err == nil {
+		raw, encoding := json.Marshal(result)
+		if result == nil {
+			raw = nil
+		}
+		recorded.End(history.OK, raw, encoding)
+		s.refused = 0
+		return true, encoding
+	}
+	s.turn++ // another coordinator may know better
+	switch {
+	case o.Write() && errors.Is(err, client.ErrUnknownOutcome):
+		recorded.End(history.Info, nil, err)
+		return false, fmt.Errorf("%w: %w", errUnknown, err)
+	case refusal(o, err):
+		recorded.End(history.Fail, nil, err)
+		s.refused++
+		_ = wait.For(ctx, min(firstPause<<min(s.refused-1, 10), mostPause)) // callers look at ctx
+		return false, nil
+	}
+	recorded.End(history.Fail, nil, err)
+	return false, fmt.Errorf("%s %s: %w", o.Kind, o.Key, err)
+}
+
+// refusal says whether an error is one that a cluster under faults gives, after which nothing was done.
+func refusal(o history.Op, err error) bool {
+	for _, refused := range []error{client.ErrUnavailable, client.ErrConflict, client.ErrExists, client.ErrReadOnly, client.ErrNoSpace, client.ErrLockTimeout} {
+		if errors.Is(err, refused) {
+			return true
+		}
+	}
+	var answer *client.Error
+	return !o.Write() && (!errors.As(err, &answer) || answer.Status >= 500)
+}
+
+// rest makes the pause between two operations.
+func (s *session) rest(ctx context.Context) {
+	pace := s.spec.Pace
+	_ = wait.For(ctx, pace/2+time.Duration(s.random.Int64N(int64(pace)+1))) // callers look at ctx
+}
+
+// graceful is a context that outlives ctx by grace, so that a request that was sent is answered. It ends after
+// patience at the latest.
+func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return call, func() { stop(); cancel() }
+}
+
+// documentMissing is the number of the error about a document that is not there; a collection that is not
+// there has another.
+const documentMissing = 1202
+
+func missing(err error) bool {
+	var answer *client.Error
+	return errors.As(err, &answer) && answer.Number == documentMissing
+}
+
+// picker chooses among n things: all alike, or by a Zipf distribution.
+func (s *session) picker(n int) func() int {
+	if s.spec.Skew == 0 {
+		return func() int { return s.random.IntN(n) }
+	}
+	weights := zipf(n, s.spec.Skew)
+	return func() int { return chosen(weights, s.random.Float64()) }
+}

@@ -1,0 +1,124 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"stasis/lab/history"
+)
+
+// Spec says which workload, how much and how fast. Zero fields take the workload's default; a field that
+// the workload does not know has to be zero, otherwise New refuses it.
+type Spec struct {
+	Name         string        `json:"name"` // "bank", "all-or-nothing", "chain", "register", "append", "counter", "schema"
+	Clients      int           `json:"clients,omitempty"`
+	Accounts     int           `json:"accounts,omitempty"`
+	Keys         int           `json:"keys,omitempty"`
+	Shards       int           `json:"shards,omitempty"`
+	Replication  int           `json:"replication,omitempty"`
+	WriteConcern int           `json:"writeConcern,omitempty"`
+	WaitForSync  bool          `json:"waitForSync,omitempty"`
+	Pace         time.Duration `json:"pace,omitempty"` // pause between two operations of a client, half as long up to half as much again
+	Skew         float64       `json:"skew,omitempty"` // of the choice of keys: 0 uniform, else the exponent of a Zipf distribution
+	Seed         uint64        `json:"seed,omitempty"`
+}
+
+// Defaults that workloads share.
+const (
+	defaultClients     = 4
+	defaultShards      = 6
+	defaultReplication = 2
+	defaultPace        = 10 * time.Millisecond
+	mostClients        = 10000
+	mostKeys           = 1000000
+	mostSkew           = 10
+)
+
+// knowsSkew is the Skew in what a workload knows if it chooses keys. The default is none.
+const knowsSkew = 1
+
+// common is what every workload knows.
+func common(s Spec) Spec {
+	s.Clients, s.Shards, s.Replication, s.WriteConcern, s.Pace = defaultClients, defaultShards, defaultReplication, 1, defaultPace
+	return s
+}
+
+// About says what a workload does, for people.
+type About struct {
+	Name     string
+	Text     string
+	Defaults Spec
+	Skewed   bool   // it knows skew
+	Model    string // of elle-cli, for the exported history; "": none
+}
+
+// List describes all workloads, sorted by name.
+func List() []About {
+	var all []About
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		k := kinds[name].make()
+		defaults := k.knows()
+		skewed := defaults.Skew != 0
+		defaults.Name, defaults.Skew = name, 0
+		model, _ := k.translate()
+		all = append(all, About{Name: name, Text: kinds[name].text, Defaults: defaults, Skewed: skewed, Model: model})
+	}
+	return all
+}
+
+// New makes a workload that records into h.
+func New(s Spec, h *history.History) (Workload, error) {
+	k, known := kinds[s.Name]
+	if !known {
+		return nil, fmt.Errorf("workload %q: want one of %s", s.Name, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	}
+	made := k.make()
+	full, err := s.with(made.knows())
+	if err != nil {
+		return nil, fmt.Errorf("workload %s: %w", s.Name, err)
+	}
+	return &load{spec: full, asked: s, h: h, kind: made, lives: make([]int, full.Clients+1)}, nil
+}
+
+// with fills in defaults, and refuses what cannot be.
+func (s Spec) with(d Spec) (Spec, error) {
+	var errs []error
+	number := func(name string, value *int, otherwise, most int) {
+		switch {
+		case *value != 0 && otherwise == 0:
+			errs = append(errs, fmt.Errorf("%s is nothing that it knows", name))
+		case *value < 0 || *value > most:
+			errs = append(errs, fmt.Errorf("%s %d: want a number from 1 to %d", name, *value, most))
+		case *value == 0:
+			*value = otherwise
+		}
+	}
+	number("clients", &s.Clients, d.Clients, mostClients)
+	number("accounts", &s.Accounts, d.Accounts, mostKeys)
+	number("keys", &s.Keys, d.Keys, mostKeys)
+	number("shards", &s.Shards, d.Shards, 1000)
+	number("replication", &s.Replication, d.Replication, 100)
+	number("write concern", &s.WriteConcern, d.WriteConcern, 100)
+	if s.WriteConcern > s.Replication {
+		errs = append(errs, fmt.Errorf("write concern %d is more than the replication %d: no write would ever be done", s.WriteConcern, s.Replication))
+	}
+	if s.Accounts == 1 {
+		errs = append(errs, errors.New("accounts 1: want at least 2, to transfer between them"))
+	}
+	switch {
+	case s.Skew != 0 && d.Skew == 0:
+		errs = append(errs, errors.New("skew is nothing that it knows: its clients do not choose keys"))
+	case !(s.Skew >= 0 && s.Skew <= mostSkew):
+		errs = append(errs, fmt.Errorf("skew %v: want a number from 0 to %d", s.Skew, mostSkew))
+	}
+	if s.Pace < 0 {
+		errs = append(errs, fmt.Errorf("pace %v: want a duration above 0", s.Pace))
+	} else if s.Pace == 0 {
+		s.Pace = d.Pace
+	}
+	return s, errors.Join(errs...)
+}

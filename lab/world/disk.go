@@ -1,0 +1,58 @@
+package world
+
+import (
+	"sync"
+	"time"
+
+	"stasis/fault"
+)
+
+// localDisk is a [fault.Disk] as a world has it.
+type localDisk struct {
+	kind  Kind
+	disk  *fault.Disk
+	hangs *hangs
+}
+
+func (d localDisk) Hang(calls fault.Calls) (Met, error) {
+	return d.hangs.add(d.disk.Hang(calls)), nil
+}
+
+func (d localDisk) Slow(calls fault.Calls, each time.Duration) (Met, error) {
+	return d.disk.Slow(calls, each), nil
+}
+
+func (d localDisk) Fail(calls fault.Calls, err error) (Met, error) {
+	return d.disk.Fail(calls, err), nil
+}
+
+func (d localDisk) Fill(calls fault.Calls, bytes int64) (Met, error) {
+	return d.disk.Fill(calls, bytes), nil
+}
+
+func (d localDisk) Tear(fault.Calls) (Met, error) { return nil, Can(d.kind, TornWrites) }
+
+func (d localDisk) HealAll() error { d.disk.HealAll(); return nil }
+
+// hangs are the faults that make calls of one disk wait. A server whose calls wait cannot be ended before they
+// return, which a process that is killed need not wait for.
+type hangs struct {
+	mu   sync.Mutex
+	list []*fault.DiskFault
+}
+
+func (h *hangs) add(f *fault.DiskFault) *fault.DiskFault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.list = append(h.list, f)
+	return f
+}
+
+func (h *hangs) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.list {
+		f.End()
+	}
+	h.list = nil
+}

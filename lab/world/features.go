@@ -1,0 +1,82 @@
+package world
+
+import "fmt"
+
+// Feature is something that a scenario may ask of a world.
+type Feature string
+
+// The features.
+const (
+	Latency      Feature = "latency"                // every message takes its time
+	LinkFaults   Feature = "faults of links"        // cut, delay, throttle, drop, reset, isolate, freeze
+	Messages     Feature = "faults of messages"     // lose, duplicate, delay, reorder
+	DiskFaults   Feature = "faults of disks"        // hang, slow, fail, fill
+	TornWrites   Feature = "torn writes"            // a write that is there in part
+	AgentDisks   Feature = "faults of agents' logs" // as DiskFaults
+	PowerCut     Feature = "a power cut"            // what was not synced is lost
+	Pause        Feature = "a pause"                // SIGSTOP, or a host that is frozen
+	Holds        Feature = "holds at steps"         // an operation waits at a step until it is let go
+	ClockSkew    Feature = "a skewed wall clock"
+	RandomDelays Feature = "random delays in the code" // buggify
+	LocksOff     Feature = "backups without locks"
+	VirtualTime  Feature = "virtual time" // grace periods cost nothing, and a run is repeated by its seed
+)
+
+// allFeatures are all, in the order in which they are shown.
+var allFeatures = []Feature{
+	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, Pause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
+}
+
+// cannot are the features that worlds do not have, with the reasons.
+var cannot = map[Kind]map[Feature]string{
+	Bubble: {
+		Messages:     "this version's network knows bytes alone",
+		TornWrites:   "this version's disks cannot tear",
+		AgentDisks:   "the agents' logs are in memory, without faults",
+		ClockSkew:    "this version's servers read the one clock of the bubble",
+		RandomDelays: "this version's failpoints cannot wait at random",
+	},
+	InProcess: {
+		Messages:     "this version's network knows bytes alone",
+		TornWrites:   "this version's disks cannot tear",
+		AgentDisks:   "the agents' logs are on the real disk",
+		PowerCut:     "the disks are real, and this machine keeps its power",
+		ClockSkew:    "this version's servers read the one clock of the machine",
+		RandomDelays: "this version's failpoints cannot wait at random",
+		VirtualTime:  "real disks need real time",
+	},
+	Processes: {
+		Latency:      "the network is the system's",
+		LinkFaults:   "the network is the system's",
+		Messages:     "the network is the system's",
+		DiskFaults:   "the disks are the system's",
+		TornWrites:   "the disks are the system's",
+		AgentDisks:   "the disks are the system's",
+		PowerCut:     "SIGKILL loses nothing that was written, and this machine keeps its power",
+		Holds:        "the steps are in other processes",
+		ClockSkew:    "processes read the system's clock",
+		RandomDelays: "processes have the program as users have it",
+		LocksOff:     "processes have the program as users have it",
+		VirtualTime:  "processes need real time",
+	},
+}
+
+// Features are all features, with the reason for each that the world does not have, "" for those that it has.
+func Features(kind Kind) map[Feature]string {
+	all := map[Feature]string{}
+	for _, f := range allFeatures {
+		all[f] = cannot[kind][f]
+	}
+	return all
+}
+
+// Can is nil if the world has the feature, and otherwise an [Unsupported] error with the reason.
+func Can(kind Kind, f Feature) error {
+	if _, known := cannot[kind]; !known {
+		return fmt.Errorf("no world %q", kind)
+	}
+	if why := cannot[kind][f]; why != "" {
+		return &Unsupported{World: kind, What: string(f), Why: why}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/client"
+	"stasis/minicluster"
+)
+
+// lookLimit bounds one look at what is left.
+const lookLimit = 10 * time.Second
+
+// look is where one look at what is left goes.
+type look struct {
+	cluster *minicluster.Cluster
+	web     *http.Client
+	clients []*client.Client
+	places  []place
+}
+
+// left lists what operations on backups have left: on disks, in the agency, and in the list of backups.
+func (l look) left(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	var found []string
+	for _, p := range l.places {
+		names, err := p.leftovers()
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, names...)
+	}
+	inAgency, err := l.inAgency(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look into the agency: %w", err)
+	}
+	listed, err := l.listed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the backups: %w", err)
+	}
+	return slices.Concat(found, inAgency, listed), nil
+}
+
+// inAgency lists locks, waiters, tombstones, and jobs that are not finished.
+func (l look) inAgency(ctx context.Context) ([]string, error) {
+	agents, _, _ := l.cluster.Nodes()
+	var endpoints []string
+	for _, a := range agents {
+		endpoints = append(endpoints, a.URL)
+	}
+	agency := agencyclient.New(agencyclient.Options{Endpoints: endpoints, HTTP: l.web, Logger: hclog.NewNullLogger()})
+	root, err := agency.Read(ctx, keys.HotBackup, keys.TargetToDo, keys.TargetPending)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	if root.At(keys.HotBackupCreate).Exists() {
+		found = append(found, "the agency lock is held: "+l.holder(root))
+	}
+	for _, group := range []struct{ key, what string }{
+		{keys.HotBackupWaiting, "waits for the agency lock"},
+		{keys.HotBackupLocks, "is locked by a transfer"},
+		{keys.TargetToDo, "is a job that is to be done"},
+		{keys.TargetPending, "is a job that is not finished"},
+	} {
+		for _, name := range l.children(root, group.key) {
+			found = append(found, name+" "+group.what)
+		}
+	}
+	found = append(found, l.tombstones(root)...)
+	return append(found, transfers(root)...), nil
+}
+
+func (l look) children(root *agencyclient.Node, key string) []string {
+	var all map[string]any
+	if root.At(key).Decode(&all) != nil { // there is nothing
+		return nil
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+func (l look) holder(root *agencyclient.Node) string {
+	var holder any
+	if err := root.At(keys.HotBackupHolder).Decode(&holder); err != nil {
+		return "no holder is noted"
+	}
+	return fmt.Sprint(holder)
+}
+
+// tombstones are those of servers that are there: they stay no longer than it takes to remove a piece.
+func (l look) tombstones(root *agencyclient.Node) []string {
+	var found []string
+	for _, n := range nodes(l.cluster) {
+		if n.ID == "" || n.Removed {
+			continue
+		}
+		for _, id := range l.children(root, keys.HotBackupDeleted+"/"+n.ID) {
+			found = append(found, fmt.Sprintf("%s has not removed its piece of %s, which was deleted", n.Name, id))
+		}
+	}
+	return found
+}
+
+func transfers(root *agencyclient.Node) []string {
+	var all map[string]keys.TransferJob
+	if root.At(keys.HotBackupJobs).Decode(&all) != nil { // there is none
+		return nil
+	}
+	var found []string
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if !all[id].Finished() {
+			found = append(found, fmt.Sprintf("the %s %s of backup %s is not finished", all[id].Kind, id, all[id].BackupID))
+		}
+	}
+	return found
+}
+
+// listed are backups that are listed and cannot be restored.
+func (l look) listed(ctx context.Context) ([]string, error) {
+	if len(l.clients) == 0 {
+		return nil, nil
+	}
+	list, err := l.clients[0].Backups().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, id := range slices.Sorted(maps.Keys(list.List)) {
+		if !list.List[id].Available {
+			found = append(found, fmt.Sprintf("backup %s is listed and not complete", id))
+		}
+	}
+	return found, nil
+}

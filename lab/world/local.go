@@ -1,0 +1,212 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/client"
+	"stasis/event"
+	"stasis/fault"
+	"stasis/internal/network"
+	"stasis/lab/reader"
+	"stasis/minicluster"
+)
+
+// local is a world in this process: [Bubble] and [InProcess].
+type local struct {
+	kind    Kind
+	dir     string
+	cluster *minicluster.Cluster
+	net     memoryNetwork
+	disks   *fault.Disks
+	hangs   map[string]*hangs // of all servers
+	stream  stream
+	web     *http.Client
+	clients []*client.Client
+
+	chance sync.Mutex // guards random
+	random *rand.Rand
+}
+
+// startLocal starts a cluster whose network is in memory. In a bubble its disks are in memory, too.
+func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
+	w := &local{
+		kind: kind, dir: c.Dir, net: memoryNetwork{kind: kind, net: fault.NewNetwork()}, disks: fault.NewDisks(),
+		hangs: map[string]*hangs{}, random: rand.New(rand.NewPCG(c.Seed, 1)),
+	}
+	if kind == InProcess {
+		w.disks = fault.WrapDisks(vfs.Default)
+	}
+	w.web = network.NewHTTPClient(w.net.net.Host(Client))
+	o := minicluster.Options{
+		Dir: c.Dir, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Logger: c.logger(),
+		Timing: minicluster.Timing{Grace: c.Grace},
+		Seams: minicluster.Seams{
+			Network: w.net.net.Host, Disks: w.disks.FS, AgentsInMemory: kind == Bubble, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+		},
+	}
+	w.net.baseline(c)
+	if w.cluster, err = minicluster.Start(ctx, o); err != nil {
+		return nil, errors.Join(err, w.net.net.Close())
+	}
+	for _, n := range w.Nodes() {
+		w.hangs[n.Name] = &hangs{}
+	}
+	if err = w.cluster.Ready(ctx); err == nil {
+		w.clients, err = clientsOf(w.cluster, w.web)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
+	}
+	return w, nil
+}
+
+func clientsOf(c *minicluster.Cluster, web *http.Client) ([]*client.Client, error) {
+	_, _, coordinators := c.Nodes()
+	all := make([]*client.Client, len(coordinators))
+	for i, n := range coordinators {
+		var err error
+		if all[i], err = client.New(n.URL, client.Options{HTTP: web}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (w *local) Kind() Kind                    { return w.kind }
+func (w *local) Cluster() *minicluster.Cluster { return w.cluster }
+func (w *local) Clients() []*client.Client     { return w.clients }
+func (w *local) Nodes() []minicluster.Node     { return nodes(w.cluster) }
+func (w *local) Network() Network              { return &w.net }
+
+// Kill ends a server. Hangs of its disk end with it, once it is cut off: it acknowledges nothing more.
+func (w *local) Kill(server string) error {
+	return w.off(server, func() error { return w.cluster.Kill(server) })
+}
+
+// off does something to a server that is cut off meanwhile, and that neither its disk nor a freeze holds up.
+func (w *local) off(server string, do func() error) error {
+	held, known := w.hangs[server]
+	if !known {
+		_, err := node(w.Nodes(), server)
+		return err
+	}
+	return w.net.whileOff(server, func() error {
+		held.end()
+		return do()
+	})
+}
+
+func (w *local) Restart(ctx context.Context, server string) error {
+	if w.hangs[server] == nil {
+		_, err := node(w.Nodes(), server)
+		return err
+	}
+	w.hangs[server].end()
+	if err := w.net.Thaw(server); err != nil {
+		return err
+	}
+	return w.cluster.Restart(ctx, server)
+}
+
+// Pause freezes the host of a server. What it does meanwhile is neither seen nor answered, although it goes on in
+// this process: its clock and its timers, as those of a process that is stopped, do not stand still.
+func (w *local) Pause(server string) error {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return err
+	}
+	return w.net.Freeze(server)
+}
+
+func (w *local) Resume(server string) error {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return err
+	}
+	return w.net.Thaw(server)
+}
+
+// Crash takes the state of the disk after the server was cut off, so that it acknowledges nothing after the crash.
+func (w *local) Crash(server string, unsyncedPercent int) error {
+	if err := Can(w.kind, PowerCut); err != nil {
+		return err
+	}
+	if err := w.hasDisk(server, "a power cut of "+server); err != nil {
+		return err
+	}
+	return w.net.whileOff(server, func() error {
+		w.chance.Lock()
+		random := rand.New(rand.NewPCG(w.random.Uint64(), 2))
+		w.chance.Unlock()
+		if err := w.disks.Of(server).Crash(unsyncedPercent, random); err != nil {
+			return err
+		}
+		w.hangs[server].end()
+		return w.cluster.Kill(server)
+	})
+}
+
+func (w *local) SkewClock(string, time.Duration) error { return Can(w.kind, ClockSkew) }
+
+func (w *local) Disk(server string) (Disk, error) {
+	if err := w.hasDisk(server, "faults of the disk of "+server); err != nil {
+		return nil, err
+	}
+	return localDisk{kind: w.kind, disk: w.disks.Of(server), hangs: w.hangs[server]}, nil
+}
+
+func (w *local) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
+
+func (w *local) Hold(m fault.Moment) (Held, error) { return w.stream.triggers.Hold(m), nil }
+
+func (w *local) Pieces(backup string) ([]reader.Piece, error) {
+	return piecesOn(w.places(), backup)
+}
+
+func (w *local) Left(ctx context.Context) ([]string, error) {
+	return look{w.cluster, w.web, w.clients, w.places()}.left(ctx)
+}
+
+func (w *local) places() []place {
+	var all []place
+	for _, name := range dbservers(w.cluster) {
+		all = append(all, place{server: name, fs: w.disks.FS(name), dir: dataDir(w.dir, name)})
+	}
+	return all
+}
+
+func (w *local) HealAll() error {
+	w.disks.HealAll()
+	for _, h := range w.hangs {
+		h.end()
+	}
+	return w.net.HealAll()
+}
+
+// Close heals everything, stops the cluster and waits until nothing of it is left.
+func (w *local) Close(ctx context.Context) error {
+	err := w.HealAll()
+	w.web.CloseIdleConnections()
+	if w.cluster != nil {
+		err = errors.Join(err, w.cluster.Stop(ctx))
+	}
+	return errors.Join(err, w.net.net.Close())
+}
+
+// hasDisk is an error unless the disk of the server can be broken.
+func (w *local) hasDisk(server, what string) error {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return err
+	}
+	if agent(server) {
+		if why := Features(w.kind)[AgentDisks]; why != "" {
+			return &Unsupported{World: w.kind, What: what, Why: why}
+		}
+	}
+	return nil
+}

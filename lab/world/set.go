@@ -1,0 +1,36 @@
+package world
+
+import "sync"
+
+// set is a set of names, for many goroutines.
+type set struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func (s *set) add(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names == nil {
+		s.names = map[string]bool{}
+	}
+	s.names[name] = true
+}
+
+func (s *set) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.names, name)
+}
+
+func (s *set) has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names[name]
+}
+
+func (s *set) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.names)
+}

@@ -1,0 +1,45 @@
+package world
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"stasis/event"
+	"stasis/fault"
+)
+
+// stream gives the events of all servers to those who watch, in one order, and then to what holds operations.
+type stream struct {
+	triggers fault.Triggers
+	mu       sync.Mutex // held while watchers see an event: they have one order for all
+	watchers []*watcher
+}
+
+type watcher struct{ see func(event.Event) }
+
+// sink is an [event.Sink].
+func (s *stream) sink(ctx context.Context, e event.Event) {
+	s.tell(e)
+	s.triggers.Sink(ctx, e)
+}
+
+func (s *stream) tell(e event.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.watchers {
+		w.see(e)
+	}
+}
+
+func (s *stream) watch(see func(event.Event)) (stop func()) {
+	w := &watcher{see}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers = append(slices.Clone(s.watchers), w)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.watchers = slices.DeleteFunc(slices.Clone(s.watchers), func(other *watcher) bool { return other == w })
+	}
+}

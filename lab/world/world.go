@@ -1,0 +1,114 @@
+// Package world has the three places in which a scenario of the fault lab can run, behind one interface:
+// a bubble (memory, virtual time), one process (real disks, real time), and processes of their own.
+//
+// What a world cannot do is an [Unsupported] error, never ignored.
+package world
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stasis/client"
+	"stasis/event"
+	"stasis/fault"
+	"stasis/lab/reader"
+	"stasis/minicluster"
+)
+
+// Kind names a world.
+type Kind string
+
+// The worlds.
+const (
+	Bubble    Kind = "bubble"    // everything in memory, in a bubble of testing/synctest, in virtual time
+	InProcess Kind = "inprocess" // one process, network in memory, real disks, real time
+	Processes Kind = "processes" // a process for each server, SIGKILL and SIGSTOP, rules by control socket
+)
+
+// Unsupported says that a world cannot do something, and why.
+type Unsupported struct {
+	World Kind
+	What  string // "a power cut"
+	Why   string // "the disks are real"
+}
+
+// Error implements error.
+func (u *Unsupported) Error() string {
+	return fmt.Sprintf("world %s cannot do %s: %s", u.World, u.What, u.Why)
+}
+
+// World is a running cluster and everything about it that can be broken. Servers are named as in
+// minicluster: agent-1, dbserver-2, coordinator-1; clients are the host "client".
+type World interface {
+	Kind() Kind
+	Cluster() *minicluster.Cluster
+	Clients() []*client.Client // one for each coordinator
+	Nodes() []minicluster.Node
+
+	Kill(server string) error // as SIGKILL
+	Restart(ctx context.Context, server string) error
+	Pause(server string) error // as SIGSTOP
+	Resume(server string) error
+	Crash(server string, unsyncedPercent int) error  // a power cut: what was not synced is lost, but for a part
+	SkewClock(server string, by time.Duration) error // the wall clock of a server
+
+	Network() Network
+	Disk(server string) (Disk, error)
+
+	// Watch calls see for each event of each server from now on, in order. see must not wait.
+	Watch(see func(event.Event)) (stop func())
+	// Hold stops an operation at a moment until End; Moment.Server is a server's id.
+	Hold(m fault.Moment) (Held, error)
+
+	// Pieces are the published pieces of a backup, where they lie.
+	Pieces(backup string) ([]reader.Piece, error)
+	// Left lists what operations on backups have left on disks, in the agency and in memory: pending
+	// pieces, staged engines, locks, closed gates.
+	Left(ctx context.Context) ([]string, error)
+	// HealAll takes back every fault, so that the cluster can be stopped.
+	HealAll() error
+	Close(ctx context.Context) error
+}
+
+// Network breaks the network between hosts, in one direction at a time. It is the part of a
+// [fault.Network] that all worlds have; the methods mean the same.
+type Network interface {
+	Cut(from, to string) error
+	Heal(from, to string) error
+	HealAll() error
+	Delay(from, to string, d time.Duration) error
+	Throttle(from, to string, bytesPerSecond int64) error
+	Drop(from, to string) error
+	Reset(a, b string) error
+	Isolate(host string) error
+	Rejoin(host string) error
+	Freeze(host string) error
+	Thaw(host string) error
+	// Message adds a rule about messages: requests and answers of HTTP, and calls of Raft.
+	Message(rule fault.Message) (Met, error)
+	// Met counts what rules of links kept from arriving.
+	Met(from, to string) (int, error)
+}
+
+// Disk breaks the disk of one server: see [fault.Disk].
+type Disk interface {
+	Hang(calls fault.Calls) (Met, error)
+	Slow(calls fault.Calls, each time.Duration) (Met, error)
+	Fail(calls fault.Calls, err error) (Met, error)
+	Fill(calls fault.Calls, bytes int64) (Met, error)
+	Tear(calls fault.Calls) (Met, error)
+	HealAll() error
+}
+
+// Met is a fault that tells how often it was met, and that can be taken back.
+type Met interface {
+	Met() int
+	End()
+}
+
+// Held is an operation that is held at a step.
+type Held interface {
+	Reached() <-chan struct{}
+	End()
+}
