@@ -144,5 +144,5 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	for _, group := range [][]*node{c.servers.coordinators, c.servers.dbservers, c.servers.agents} {
 		errs = append(errs, together(group, func(n *node) error { return n.stop(ctx) }))
 	}
-	return errors.Join(slices.Concat(errs, []error{c.release()})...)
+	return errors.Join(slices.Concat(errs, []error{c.lab.last(), c.release()})...)
 }

@@ -32,7 +32,7 @@ type inProcess struct {
 
 // launchInProcess starts a node as a server of this process.
 func (s *setup) launchInProcess(ctx context.Context, n *node) (running, error) {
-	kills := newKillSwitch(s.options.Seams.host(n.name))
+	kills := newKillSwitch(s.host(n.name))
 	server, err := s.startServer(ctx, n, kills)
 	if err != nil {
 		kills.trip()
@@ -60,7 +60,7 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 	switch n.role {
 	case datadir.Agent:
 		cfg := agency.Config{
-			ID: n.id, Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
+			ID: n.id, Name: n.name, Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
 			Stores: n.stores, Logger: logger, Steps: s.steps(),
 			Timing: agency.Timing{Grace: o.Timing.Grace, LeaderGrace: o.Timing.LeaderGrace, DiskTimeout: o.Timing.DiskTimeout},
 		}
@@ -70,13 +70,13 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 		return agency.Start(ctx, cfg)
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
-			Dir: s.dataDir(n.name), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
+			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
 			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), Remotes: seams.Remotes,
 			Clock: seams.clock(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
-			Dir: s.dataDir(n.name), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
+			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
 			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), WithoutLocks: seams.WithoutLocks,
 		})
 	}
@@ -116,7 +116,7 @@ func (r *inProcess) kill() {
 
 // errNotPaused: a server that runs in this process cannot be stopped alone. Freezing its host in a fault.Network
 // hides all that it does.
-var errNotPaused = errors.New("only a process of its own can be paused: freeze its host in the fault.Network")
+var errNotPaused = errors.New("only a process of its own can be paused, and this server runs in one with the others: start the cluster in mode processes, or freeze its host in a fault.Network")
 
 func (r *inProcess) pause() error  { return errNotPaused }
 func (r *inProcess) resume() error { return errNotPaused }

@@ -14,7 +14,7 @@ import (
 // orderLimit bounds the wait for a process to carry an order out: one that is paused never does.
 const orderLimit = 5 * time.Second
 
-// Client is the name of the host from which clients use the cluster, in rules of the network.
+// Client is what scenarios call the host of all clients. A cluster over TCP cannot break their connections.
 const Client = "client"
 
 // Lab breaks a cluster that was started with [Options.Lab], in both modes. All methods may be called from any
@@ -26,6 +26,7 @@ type Lab struct {
 	here    *wire            // to this process, in mode InProcess
 	faults  *control.Faults  // of this process, in mode InProcess
 	end     func()           // ends here
+	gone    func() error     // closes the network of this process
 }
 
 // Do carries an order out. The answer's Rules are those that were made, one for each process that has it, with the
@@ -98,7 +99,12 @@ func (l *Lab) concerned(o control.Order) ([]*node, error) {
 			return nil, control.Errorf(control.BadOrder, "a rule about messages needs the message")
 		}
 		return l.ends(o.Message.From, o.Message.To, true)
-	case control.NetIsolate, control.NetRejoin, control.NetFreeze, control.NetThaw:
+	case control.NetIsolate, control.NetRejoin: // the rules of a connection are met where it was dialed
+		if _, err := l.ends(o.Server, o.Server, false); err != nil {
+			return nil, err
+		}
+		return l.once(l.running()), nil
+	case control.NetFreeze, control.NetThaw:
 		return l.ends(o.Server, o.Server, false)
 	case control.NetHealAll, control.RuleList, control.HealAll, control.Buggify:
 		return l.once(l.running()), nil
@@ -110,24 +116,22 @@ func (l *Lab) concerned(o control.Order) ([]*node, error) {
 	return []*node{n}, nil
 }
 
-// ends are the servers among the two hosts of a link. A rule about a link between a server and clients is the
-// server's.
+// ends are the servers at the ends of a link. Clients are no host: rules are met where a connection is dialed, and
+// clients dial in programs that take no orders.
 func (l *Lab) ends(from, to string, any bool) ([]*node, error) {
 	var nodes []*node
-	outside := false
 	for _, name := range []string{from, to} {
 		n, err := l.servers.named(name)
 		switch {
-		case name == Client || name == "" && any:
-			outside = true
+		case name == "" && any:
+			nodes = l.running()
+		case name == Client:
+			return nil, control.Errorf(control.CannotDo, "the connections of clients cannot be broken in this cluster: the rules of a connection are met by the process that dials it, and clients take no orders. Freeze or pause the server instead")
 		case err != nil:
 			return nil, l.unknown(name)
 		case !slices.Contains(nodes, n):
 			nodes = append(nodes, n)
 		}
-	}
-	if outside && (len(nodes) == 0 || any) {
-		nodes = l.running()
 	}
 	return l.once(nodes), nil
 }
@@ -150,7 +154,7 @@ func (l *Lab) running() []*node {
 
 // unknown is the error for a name that no host has. It lists those there are.
 func (l *Lab) unknown(name string) error {
-	return control.Errorf(control.NoSuchServer, "there is no server %q: there are %s, and %s for all clients", name, strings.Join(l.servers.names(), ", "), Client)
+	return control.Errorf(control.NoSuchServer, "there is no server %q: there are %s", name, strings.Join(l.servers.names(), ", "))
 }
 
 // Rule is [Lab.Do] for an order that makes a rule.

@@ -8,10 +8,12 @@ import (
 	"stasis/fault"
 	"stasis/fault/control"
 	"stasis/internal/datadir"
+	"stasis/internal/network"
 )
 
 // labHere is what can be broken of the servers in this process.
 type labHere struct {
+	net   *fault.Network
 	disks *fault.Disks
 	steps control.Steps
 }
@@ -19,7 +21,20 @@ type labHere struct {
 // faults carry orders out in this process.
 func (h *labHere) faults(servers *members) *control.Faults {
 	return control.NewFaults(control.Parts{
-		Names: servers.names, Steps: &h.steps,
+		Names: servers.names, Network: h.net, Steps: &h.steps,
+		Message: func(m fault.Message) (control.Ending, error) {
+			if err := m.Check(); err != nil {
+				return nil, err
+			}
+			return h.net.Message(m), nil
+		},
+		Latency: func(o control.Order) {
+			if o.From == "" && o.To == "" {
+				h.net.Latency(o.By, o.By+o.Jitter, o.Seed)
+				return
+			}
+			h.net.LinkLatency(o.From, o.To, o.By, o.By+o.Jitter, o.Seed)
+		},
 		Disk: func(server string) *fault.Disk {
 			if n, err := servers.named(server); err != nil || !breakableDisk(n) {
 				return nil
@@ -42,7 +57,7 @@ func (c *Cluster) openLab() error {
 	if c.options.Mode == Processes {
 		return nil
 	}
-	here := &labHere{disks: fault.WrapDisks(vfs.Default)}
+	here := &labHere{net: fault.NewNetworkOver(network.TCP(), c.servers.hostAt), disks: fault.WrapDisks(vfs.Default)}
 	c.setup.here, c.lab.faults = here, here.faults(c.servers)
 	conn, end, err := control.Local(context.Background(), c.lab.faults)
 	if err != nil {
@@ -53,7 +68,16 @@ func (c *Cluster) openLab() error {
 		_, _ = conn.Do(context.Background(), control.Order{Do: control.HealAll}) // it is answered from this process
 		end()
 	}
+	c.lab.gone = here.net.Close
 	return nil
+}
+
+// last closes the network of this process, when no server uses it any more.
+func (l *Lab) last() error {
+	if l == nil || l.gone == nil {
+		return nil
+	}
+	return l.gone()
 }
 
 // wire makes the connections to the servers, which are opened when they are needed.

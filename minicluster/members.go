@@ -44,6 +44,16 @@ func (m *members) named(name string) (*node, error) {
 	return nil, control.Errorf(control.NoSuchServer, "no node %q in this cluster: there are %s", name, strings.Join(m.names(), ", "))
 }
 
+// hostAt is the name of the server that has an address, "" if none has.
+func (m *members) hostAt(address string) string {
+	for _, n := range m.all() {
+		if n.at.address == address {
+			return n.name
+		}
+	}
+	return ""
+}
+
 func (m *members) names() []string {
 	var names []string
 	for _, n := range m.all() {

@@ -65,7 +65,7 @@ func (s *setup) arguments(n *node, logged string) []string {
 	o := s.options
 	args := []string{string(n.role), "--dir", s.dataDir(n.name), "--name", n.name, "--listen", n.at.address, "--exit-with-parent", "--log-file", logged}
 	if o.Lab {
-		args = append(args, "--lab")
+		args = append(args, "--lab", "--lab-hosts", s.hosts())
 	}
 	args = append(args, o.Program.Flags...)
 	for _, origin := range o.Pages.TrustedOrigins {

@@ -2,11 +2,13 @@ package minicluster
 
 import (
 	"path/filepath"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"stasis/event"
 	"stasis/internal/datadir"
+	"stasis/internal/network"
 )
 
 // setup is what the servers of one cluster are started with.
@@ -22,6 +24,23 @@ func (s *setup) fs(name string) vfs.FS {
 		return s.here.disks.FS(name)
 	}
 	return s.options.Seams.fs(name)
+}
+
+// host is the network as a server uses it.
+func (s *setup) host(name string) network.Network {
+	if s.here != nil {
+		return s.here.net.Host(name)
+	}
+	return s.options.Seams.host(name)
+}
+
+// hosts are the addresses of all servers, as the flag --lab-hosts has them.
+func (s *setup) hosts() string {
+	var all []string
+	for _, n := range s.servers.all() {
+		all = append(all, n.name+"="+n.at.address)
+	}
+	return strings.Join(all, ",")
 }
 
 // steps receives the events of all servers in this process.

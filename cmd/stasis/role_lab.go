@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
-	"stasis/cmd/stasis/flags"
 	"stasis/event"
 	"stasis/fault"
 	"stasis/fault/control"
@@ -86,10 +85,10 @@ func message(net *fault.Network, m fault.Message) (control.Ending, error) {
 func latencyOf(net *fault.Network) func(control.Order) {
 	return func(o control.Order) {
 		if o.From == "" && o.To == "" {
-			net.Latency(o.By, o.By+o.Jitter, uint64(o.Rule))
+			net.Latency(o.By, o.By+o.Jitter, o.Seed)
 			return
 		}
-		net.LinkLatency(o.From, o.To, o.By, o.By+o.Jitter, uint64(o.Rule))
+		net.LinkLatency(o.From, o.To, o.By, o.By+o.Jitter, o.Seed)
 	}
 }
 
@@ -166,7 +165,7 @@ func nameFlag(cmd *cobra.Command, name *string) {
 
 func checkName(name string) error {
 	if name != "" && !goodName.MatchString(name) {
-		return flags.Wrong("name", name, "up to 63 lower case letters, digits, dots, dashes and underscores, beginning with a letter or digit")
+		return fmt.Errorf("--name %q: want up to 63 lower case letters, digits, dots, dashes and underscores, beginning with a letter or digit", name)
 	}
 	return nil
 }
