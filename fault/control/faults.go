@@ -37,7 +37,7 @@ type Parts struct {
 	Names   func() []string // of the servers in the process
 	Network Network
 	Message func(fault.Message) (Ending, error)
-	Latency func(Order) // From, To ("" and "": all links), By, Jitter, Seed
+	Latency func(Order)                     // From, To ("" and "": all links), By, Jitter, Seed
 	Disk    func(server string) *fault.Disk // nil: the server has none that can be broken
 	Steps   *Steps
 	Clock   func(server string, by time.Duration) error // sets a wall clock off

@@ -77,9 +77,9 @@ type Order struct {
 	Error  string        `json:"error,omitempty"` // what calls to the disk fail with: a name of [Errors]
 	Rule   int64         `json:"rule,omitempty"`  // which rule; which hold
 
-	Message *fault.Message    `json:"message,omitempty"`
-	Moment  *fault.Moment     `json:"moment,omitempty"`
-	Random  *Random           `json:"random,omitempty"`
+	Message *fault.Message `json:"message,omitempty"`
+	Moment  *fault.Moment  `json:"moment,omitempty"`
+	Random  *Random        `json:"random,omitempty"`
 }
 
 // Calls select calls to a disk, as fault.Calls do.
