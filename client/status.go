@@ -45,6 +45,8 @@ type ShardCounts struct {
 
 // Agent is one agent in a Status.
 type Agent struct {
+	ServerName string `json:"serverName,omitempty"` // agent-1: as its --name says
+
 	Endpoint string `json:"endpoint"`
 	Good     bool   `json:"good"` // it answers, and serves this cluster
 	Leading  bool   `json:"leading"`
@@ -54,8 +56,11 @@ type Agent struct {
 
 // Server is a DB server or coordinator in a Status.
 type Server struct {
-	Name     string `json:"name,omitempty"`
+	Name     string `json:"name,omitempty"` // the short one: DBServer0001
 	Endpoint string `json:"endpoint"`
+
+	ServerName string `json:"serverName,omitempty"` // dbserver-1: as its --name says
+
 	Status   string `json:"status"`         // GOOD, BAD or FAILED
 	Disk     string `json:"disk,omitempty"` // DB servers: since when the disk hangs; "" if it does not
 	RebootID uint64 `json:"rebootId"`

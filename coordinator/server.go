@@ -68,7 +68,7 @@ func (s *Server) start(ctx context.Context) error {
 		return fmt.Errorf("bootstrap the agency: %w", err)
 	}
 	reboot, err := agencyclient.Register(ctx, s.parts.agency, agencyclient.Registration{
-		ID: s.id, Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.addr, Host: hostOf(s.addr), Engine: "rocksdb",
+		ID: s.id, Name: s.c.Name, Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.addr, Host: hostOf(s.addr), Engine: "rocksdb",
 	})
 	if err != nil {
 		return fmt.Errorf("register: %w", err)

@@ -22,6 +22,7 @@ type Clock = lease.Clock
 type Config struct {
 	Dir          string          // data directory; created if missing
 	FS           vfs.FS          // vfs.Default if nil
+	Name         string          // by which commands find it; "": none
 	Listen       string          // host:port; port 0 lets the network choose
 	Advertise    string          // host:port that others reach; the listener's address if empty
 	Agency       []string        // http://host:port of the agents

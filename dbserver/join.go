@@ -89,7 +89,7 @@ func (s *Server) join(ctx context.Context) error {
 			return err
 		}
 		reboot, err := agencyclient.Register(ctx, s.cluster.agency, agencyclient.Registration{
-			ID: s.id, Role: agencyclient.DBServer, Endpoint: "tcp://" + s.addr, AdvertisedEndpoint: "",
+			ID: s.id, Name: s.config.Name, Role: agencyclient.DBServer, Endpoint: "tcp://" + s.addr, AdvertisedEndpoint: "",
 			Host: hostOf(s.addr), Engine: "rocksdb", Epoch: s.known.epoch.Load(), Comeback: comeback,
 		})
 		if err == nil {

@@ -15,6 +15,7 @@ type Cluster struct {
 	servers *members
 	setup   *setup
 	revival revival
+	lab     *Lab // nil: it cannot be broken
 	faults  chan error
 	release func() error // gives the directory free
 	old     bool         // it was there before
@@ -138,9 +139,10 @@ func (c *Cluster) News() <-chan string { return c.revival.news }
 // error here. Calling Stop again is harmless.
 func (c *Cluster) Stop(ctx context.Context) error {
 	c.revival.stop()
+	c.lab.close() // servers whose disk hangs cannot be stopped
 	var errs []error
 	for _, group := range [][]*node{c.servers.coordinators, c.servers.dbservers, c.servers.agents} {
 		errs = append(errs, together(group, func(n *node) error { return n.stop(ctx) }))
 	}
-	return errors.Join(slices.Concat(errs, []error{c.release()})...)
+	return errors.Join(slices.Concat(errs, []error{c.lab.last(), c.release()})...)
 }

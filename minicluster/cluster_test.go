@@ -61,7 +61,7 @@ func (b browser) must(method, url, body string) string {
 func requireNobodyListens(t *testing.T, c *Cluster) {
 	t.Helper()
 	for _, n := range c.servers.all() {
-		l, err := network.TCP().Listen(n.address)
+		l, err := network.TCP().Listen(n.at.address)
 		require.NoError(t, err, n.name)
 		require.NoError(t, l.Close())
 	}

@@ -32,7 +32,7 @@ type inProcess struct {
 
 // launchInProcess starts a node as a server of this process.
 func (s *setup) launchInProcess(ctx context.Context, n *node) (running, error) {
-	kills := newKillSwitch(s.options.Seams.host(n.name))
+	kills := newKillSwitch(s.host(n.name))
 	server, err := s.startServer(ctx, n, kills)
 	if err != nil {
 		kills.trip()
@@ -60,8 +60,8 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 	switch n.role {
 	case datadir.Agent:
 		cfg := agency.Config{
-			ID: n.id, Listen: n.address, Advertise: n.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
-			Stores: n.stores, Logger: logger, Steps: seams.Steps,
+			ID: n.id, Name: n.name, Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
+			Stores: n.stores, Logger: logger, Steps: s.steps(),
 			Timing: agency.Timing{Grace: o.Timing.Grace, LeaderGrace: o.Timing.LeaderGrace, DiskTimeout: o.Timing.DiskTimeout},
 		}
 		if n.stores == nil {
@@ -70,14 +70,14 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 		return agency.Start(ctx, cfg)
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
-			Dir: s.dataDir(n.name), FS: seams.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: seams.Steps, Remotes: seams.Remotes,
+			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
+			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), Remotes: seams.Remotes,
 			Clock: seams.clock(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
-			Dir: s.dataDir(n.name), FS: seams.fs(n.name), Listen: n.address, Advertise: n.address,
-			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: seams.Steps, WithoutLocks: seams.WithoutLocks,
+			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
+			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), WithoutLocks: seams.WithoutLocks,
 		})
 	}
 }
@@ -116,10 +116,11 @@ func (r *inProcess) kill() {
 
 // errNotPaused: a server that runs in this process cannot be stopped alone. Freezing its host in a fault.Network
 // hides all that it does.
-var errNotPaused = errors.New("only a process of its own can be paused: freeze its host in the fault.Network")
+var errNotPaused = errors.New("only a process of its own can be paused, and this server runs in one with the others: start the cluster in mode processes, or freeze its host in a fault.Network")
 
 func (r *inProcess) pause() error  { return errNotPaused }
 func (r *inProcess) resume() error { return errNotPaused }
+func (r *inProcess) paused() bool  { return false }
 
 // unwatch ends the watcher: from now on the end of the server is not reported.
 func (r *inProcess) unwatch() {

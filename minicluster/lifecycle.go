@@ -79,6 +79,9 @@ func (n *node) kill() {
 		r.kill()
 		n.become(nil)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.killed = true
 }
 
 // signal does something to the node if it runs.

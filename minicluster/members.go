@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
+	"stasis/fault/control"
 	"stasis/internal/datadir"
 )
 
@@ -39,14 +41,32 @@ func (m *members) named(name string) (*node, error) {
 			return n, nil
 		}
 	}
-	return nil, fmt.Errorf("no node %q in this cluster: names are agent-1, dbserver-1, coordinator-1 and so on", name)
+	return nil, control.Errorf(control.NoSuchServer, "no node %q in this cluster: there are %s", name, strings.Join(m.names(), ", "))
+}
+
+// hostAt is the name of the server that has an address, "" if none has.
+func (m *members) hostAt(address string) string {
+	for _, n := range m.all() {
+		if n.at.address == address {
+			return n.name
+		}
+	}
+	return ""
+}
+
+func (m *members) names() []string {
+	var names []string
+	for _, n := range m.all() {
+		names = append(names, n.name)
+	}
+	return names
 }
 
 // peers are the agents' addresses by their ids.
 func (m *members) peers() map[string]string {
 	peers := map[string]string{}
 	for _, a := range m.agents {
-		peers[a.id] = a.address
+		peers[a.id] = a.at.address
 	}
 	return peers
 }
@@ -54,7 +74,7 @@ func (m *members) peers() map[string]string {
 func (m *members) agencyURLs() []string {
 	urls := make([]string, len(m.agents))
 	for i, a := range m.agents {
-		urls[i] = "http://" + a.address
+		urls[i] = "http://" + a.at.address
 	}
 	return urls
 }

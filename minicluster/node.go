@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stasis/agency"
+	"stasis/fault/control"
 	"stasis/internal/datadir"
 	"stasis/internal/failpoint"
 )
@@ -17,8 +18,13 @@ import (
 type Node struct {
 	Name string // "dbserver-2"
 	ID   string // "PRMR-…": what events, statuses and errors call it
+	Role string // "agent", "dbserver" or "coordinator"
 	URL  string
-	PID  int // 0 in process, and while it does not run
+	Port int
+	Dir  string // its data directory; "" if it keeps all in memory
+	PID  int    // 0 in process, and while it does not run
+	// State is what it does, as far as this process knows.
+	State control.State
 	// Removed says that the cluster has removed it (stasis cluster remove), and that it was therefore not
 	// started. Restart lets it join again, as a new server.
 	Removed bool
@@ -29,13 +35,13 @@ type Node struct {
 
 // node is one server, running or not.
 type node struct {
-	name    string
-	role    datadir.Role
-	id      string
-	address string
-	launch  launcher
-	stores  *agency.Stores // of an agent in memory
-	report  func(error)    // for an end that this process did not cause
+	name   string
+	role   datadir.Role
+	id     string
+	at     site
+	launch launcher
+	stores *agency.Stores // of an agent in memory
+	report func(error)    // for an end that this process did not cause
 
 	wake    chan struct{} // one token: the node has ended, the revival is to look
 	prepare func() error  // what has to be done once before it is launched; nil: nothing
@@ -47,12 +53,20 @@ type node struct {
 	life
 }
 
+// site is where a node is.
+type site struct {
+	address string
+	port    int
+	dir     string // "": it keeps all in memory
+}
+
 // life is what is known of a node beside what runs.
 type life struct {
 	wanted bool      // it was started, and not stopped or killed since
 	since  time.Time // when run began
 	fault  error     // why it does not run, or is late
 	owed   error     // what stop has to report of a life that has ended
+	killed bool      // it was killed through this Cluster, and not started since
 	late   bool      // it runs, and the cluster became ready without it
 }
 
@@ -71,9 +85,10 @@ type running interface {
 	stop(ctx context.Context) error
 	// kill ends it without giving it time for anything.
 	kill()
-	// pause stops it where it is, and resume lets it go on.
+	// pause stops it where it is, and resume lets it go on. paused reports whether it is stopped.
 	pause() error
 	resume() error
+	paused() bool
 	// asked reports whether it ended as servers do that are asked to. Only after done.
 	asked() bool
 }
@@ -90,7 +105,7 @@ func (n *node) become(r running) {
 	n.run, n.late = r, false
 	n.gone = n.gone && r == nil
 	if r != nil {
-		n.wanted, n.since, n.fault, n.owed = true, time.Now(), nil, nil
+		n.life = life{wanted: true, since: time.Now()}
 	}
 }
 
@@ -178,7 +193,7 @@ func (n *node) woken() {
 }
 
 func (n *node) describe() Node {
-	d := Node{Name: n.name, ID: n.serverID(), URL: "http://" + n.address, Removed: n.removed()}
+	d := Node{Name: n.name, ID: n.serverID(), Role: string(n.role), URL: "http://" + n.at.address, Port: n.at.port, Dir: n.at.dir, State: n.state(), Removed: n.removed()}
 	if err := n.broken(); err != nil {
 		d.Broken = strings.Join(strings.Fields(err.Error()), " ")
 	}
@@ -192,6 +207,27 @@ func (n *node) describe() Node {
 		d.PID = r.pid()
 	}
 	return d
+}
+
+// state is what the node does.
+func (n *node) state() control.State {
+	if n.broken() != nil {
+		return control.Broken
+	}
+	n.mu.Lock()
+	run, killed, gone := n.run, n.killed, n.gone
+	n.mu.Unlock()
+	switch {
+	case gone:
+		return control.Removed
+	case run != nil && run.paused():
+		return control.Paused
+	case run != nil:
+		return control.Running
+	case killed:
+		return control.Killed
+	}
+	return control.Stopped
 }
 
 // errKilled ends what a node was doing when it is killed.

@@ -86,7 +86,7 @@ func (o *observer) find(ctx context.Context, nodes []*node) []string {
 // at is an error while a node is not ready.
 func (o *observer) at(ctx context.Context, n *node) error {
 	if n.role == datadir.Agent {
-		config, err := o.agency.ConfigOf(ctx, "http://"+n.address)
+		config, err := o.agency.ConfigOf(ctx, "http://"+n.at.address)
 		if err == nil && config.Status != "" {
 			err = errors.New(config.Status)
 		}
@@ -118,7 +118,7 @@ func planned(n *node) string {
 }
 
 func (o *observer) get(ctx context.Context, n *node, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.address+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.at.address+path, nil)
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", n.name, err)
 	}

@@ -45,6 +45,10 @@ type Options struct {
 	// Cluster, or that ended with status 0, stays down.
 	Revive bool
 
+	// Lab makes all that a cluster stands on breakable while it runs: see [Cluster.Lab]. The servers take orders
+	// from their user over a socket in their data directories (mode Processes). It is for fault injection.
+	Lab bool
+
 	Seams   Seams   // of mode InProcess
 	Program Program // of mode Processes
 }
@@ -120,6 +124,10 @@ func (o Options) check() error {
 		return errors.New("mode Processes needs the program to start")
 	case o.Mode == Processes && o.Seams.set():
 		return errors.New("Seams replace what is real in mode InProcess only: processes have the system's network, disks and clocks")
+	case o.Lab && (o.Seams.Network != nil || o.Seams.Disks != nil || o.Seams.AgentsInMemory):
+		return errors.New("Lab excludes a network and disks in Seams: it would not know what they are. Break those that you have given instead")
+	case o.Lab && o.Dir == "":
+		return errors.New("Lab needs a directory: its sockets are there")
 	case o.Mode == InProcess && o.Program.set():
 		return errors.New("Program is of mode Processes only: in process no program is started")
 	}

@@ -28,6 +28,7 @@ type process struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer     // open as long as the child shall live
 	told   atomic.Bool   // it was told to end
+	stayed atomic.Bool   // it was told to stop where it is
 	ended  chan struct{} // closed when the child has been waited for
 	fault  error         // why it ended without being told; set before ended is closed
 	killed bool          // from outside, with SIGKILL: no failure of its own; set before ended is closed
@@ -62,7 +63,10 @@ func (s *setup) launchProcess(_ context.Context, n *node) (running, error) {
 // arguments is the command line of a node.
 func (s *setup) arguments(n *node, logged string) []string {
 	o := s.options
-	args := []string{string(n.role), "--dir", s.dataDir(n.name), "--listen", n.address, "--exit-with-parent", "--log-file", logged}
+	args := []string{string(n.role), "--dir", s.dataDir(n.name), "--name", n.name, "--listen", n.at.address, "--exit-with-parent", "--log-file", logged}
+	if o.Lab {
+		args = append(args, "--lab", "--lab-hosts", s.hosts())
+	}
 	args = append(args, o.Program.Flags...)
 	for _, origin := range o.Pages.TrustedOrigins {
 		args = append(args, "--http.trusted-origin", origin)
@@ -73,7 +77,7 @@ func (s *setup) arguments(n *node, logged string) []string {
 	if n.role == datadir.Agent {
 		args = append(args, "--id", n.id)
 		for _, a := range s.servers.agents {
-			args = append(args, "--peer", a.id+"="+a.address)
+			args = append(args, "--peer", a.id+"="+a.at.address)
 		}
 		for _, limit := range []struct {
 			flag string
@@ -193,10 +197,16 @@ func (p *process) pause() error {
 	if err := p.signal(stopSignal); err != nil {
 		return err
 	}
+	p.stayed.Store(true)
 	return awaitStopped(p.pid())
 }
 
-func (p *process) resume() error { return p.signal(continueSignal) }
+func (p *process) resume() error {
+	p.stayed.Store(false)
+	return p.signal(continueSignal)
+}
+
+func (p *process) paused() bool { return hasStopped(p.pid(), p.stayed.Load()) }
 
 func (p *process) signal(s os.Signal) error {
 	if s == nil {

@@ -118,13 +118,13 @@ func TestProgramThatDoesNotExist(t *testing.T) {
 // The flags are the ones that the program has.
 func TestCommandLines(t *testing.T) {
 	c := &setup{options: Options{Dir: "/d"}, servers: &members{}}
-	c.servers.agents = []*node{{name: "agent-1", role: "agent", id: "AGNT-1", address: "h:1"}, {name: "agent-2", role: "agent", id: "AGNT-2", address: "h:2"}}
-	require.Equal(t, "agent --dir /d/agent-1 --listen h:1 --exit-with-parent --log-file L --id AGNT-1 --peer AGNT-1=h:1 --peer AGNT-2=h:2",
+	c.servers.agents = []*node{{name: "agent-1", role: "agent", id: "AGNT-1", at: site{address: "h:1"}}, {name: "agent-2", role: "agent", id: "AGNT-2", at: site{address: "h:2"}}}
+	require.Equal(t, "agent --dir /d/agent-1 --name agent-1 --listen h:1 --exit-with-parent --log-file L --id AGNT-1 --peer AGNT-1=h:1 --peer AGNT-2=h:2",
 		strings.Join(c.arguments(c.servers.agents[0], "L"), " "))
 	c.options.Timing.LeaderGrace = time.Minute
 	require.Contains(t, strings.Join(c.arguments(c.servers.agents[0], "L"), " "), "--leader-grace 1m0s")
-	require.Equal(t, "dbserver --dir /d/dbserver-1 --listen h:3 --exit-with-parent --log-file L --agency http://h:1,http://h:2",
-		strings.Join(c.arguments(&node{name: "dbserver-1", role: "dbserver", address: "h:3"}, "L"), " "))
+	require.Equal(t, "dbserver --dir /d/dbserver-1 --name dbserver-1 --listen h:3 --exit-with-parent --log-file L --agency http://h:1,http://h:2",
+		strings.Join(c.arguments(&node{name: "dbserver-1", role: "dbserver", at: site{address: "h:3"}}, "L"), " "))
 }
 
 func waitForLog(t *testing.T, c *Cluster, name, text string) {

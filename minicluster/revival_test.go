@@ -38,6 +38,7 @@ func (s *short) stop(context.Context) error { s.end(); return s.err }
 func (s *short) kill()                      { s.end() }
 func (s *short) pause() error               { return nil }
 func (s *short) resume() error              { return nil }
+func (s *short) paused() bool               { return false }
 func (s *short) end()                       { s.once.Do(func() { close(s.over) }) }
 
 // mortals is a cluster of one node that lives for as long as it is told, each time it is started.
@@ -215,7 +216,7 @@ func TestPortOfOneIsTaken(t *testing.T) {
 	o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
 	c := start(t, o)
 	require.NoError(t, c.Stop(t.Context()))
-	taken, err := network.TCP().Listen(c.servers.agents[1].address)
+	taken, err := network.TCP().Listen(c.servers.agents[1].at.address)
 	require.NoError(t, err)
 	o.Degraded, o.Revive = true, true
 	c = start(t, o)

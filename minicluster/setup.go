@@ -2,14 +2,53 @@ package minicluster
 
 import (
 	"path/filepath"
+	"strings"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/event"
 	"stasis/internal/datadir"
+	"stasis/internal/network"
 )
 
 // setup is what the servers of one cluster are started with.
 type setup struct {
 	options Options
 	servers *members
+	here    *labHere // what can be broken in this process; nil: nothing
+}
+
+// fs is the file system of a server.
+func (s *setup) fs(name string) vfs.FS {
+	if s.here != nil {
+		return s.here.disks.FS(name)
+	}
+	return s.options.Seams.fs(name)
+}
+
+// host is the network as a server uses it.
+func (s *setup) host(name string) network.Network {
+	if s.here != nil {
+		return s.here.net.Host(name)
+	}
+	return s.options.Seams.host(name)
+}
+
+// hosts are the addresses of all servers, as the flag --lab-hosts has them.
+func (s *setup) hosts() string {
+	var all []string
+	for _, n := range s.servers.all() {
+		all = append(all, n.name+"="+n.at.address)
+	}
+	return strings.Join(all, ",")
+}
+
+// steps receives the events of all servers in this process.
+func (s *setup) steps() event.Sink {
+	if s.here != nil {
+		return event.Tee(s.options.Seams.Steps, s.here.steps.Sink)
+	}
+	return s.options.Seams.Steps
 }
 
 // dataDir is where a server keeps its data.
@@ -18,7 +57,7 @@ func (s *setup) dataDir(name string) string { return filepath.Join(s.options.Dir
 // identify locks the data directory of a DB server or a coordinator, makes it if need be, and reads its
 // id: the id is then known before the server starts.
 func (s *setup) identify(n *node) error {
-	dir, err := datadir.Open(s.options.Seams.fs(n.name), s.dataDir(n.name), n.role, nil)
+	dir, err := datadir.Open(s.fs(n.name), s.dataDir(n.name), n.role, nil)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	servers := &members{}
 	c := &Cluster{options: o, servers: servers, setup: &setup{options: o, servers: servers}, release: release}
+	if err := c.openLab(); err != nil {
+		return nil, errors.Join(err, release())
+	}
 	if err := c.begin(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
 	}
@@ -72,6 +75,7 @@ func findLayout(o Options) (l *layout, changed bool, err error) {
 // prepare makes what watches the nodes, when all nodes are known.
 func (c *Cluster) prepare() {
 	nodes := c.servers.all()
+	c.lab.wire(nodes)
 	c.faults = make(chan error, len(nodes))
 	c.revival.logger, c.revival.revive = c.options.Logger, c.options.Revive
 	c.revival.markRemoved = c.markRemoved

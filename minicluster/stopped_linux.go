@@ -24,19 +24,34 @@ func awaitStopped(pid int) error {
 	over := time.NewTimer(stoppedLimit)
 	defer over.Stop()
 	for {
-		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
-		switch {
+		switch stopped, err := isStopped(pid); {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("wait until process %d has stopped: %w", pid, err)
-		case info.Signo != 0:
+		case stopped:
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-over.C:
 			return fmt.Errorf("process %d has not stopped %v after it was told to", pid, stoppedLimit)
+		}
+	}
+}
+
+// isStopped asks the system, without taking the answer from who waits for the child.
+func isStopped(pid int) (bool, error) {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return info.Signo != 0, err
+}
+
+// hasStopped reports whether a child is stopped, also by another process. One that has ended is not.
+func hasStopped(pid int, _ bool) bool {
+	for {
+		stopped, err := isStopped(pid)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && stopped
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Tree interface{ State() *fsm.State }
 // Options are the parts of the agent that answers are made from.
 type Options struct {
 	ID        string
+	Name      string // by which commands find the agent; "": none
 	Advertise string // host:port
 	// MaxBody bounds the body of a request in bytes.
 	MaxBody   int64

@@ -21,24 +21,24 @@ import (
 
 // settings describes the agency as this agent knows it, leader or not, and changes some values.
 type settings struct {
-	id, advertise string
-	intervals     Intervals
-	raft          Raft
-	tree          Tree
-	quota         *quota.Quota
-	settings      Settings
-	fence         *fence.Fence
-	origins       *origin.Origins
-	status        *origin.Status
-	leader        Leader
-	members       *member.Members
-	leads         func() (id, address string)
-	bodies        bodies
+	id, name, advertise string
+	intervals           Intervals
+	raft                Raft
+	tree                Tree
+	quota               *quota.Quota
+	settings            Settings
+	fence               *fence.Fence
+	origins             *origin.Origins
+	status              *origin.Status
+	leader              Leader
+	members             *member.Members
+	leads               func() (id, address string)
+	bodies              bodies
 }
 
 func newSettings(o Options, b bodies) *settings {
 	return &settings{
-		id: o.ID, advertise: o.Advertise, intervals: o.Intervals, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
+		id: o.ID, name: o.Name, advertise: o.Advertise, intervals: o.Intervals, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
 		fence: o.Fence, origins: o.Origins, status: o.Status, leader: o.Leader, members: o.Members, leads: o.Leads, bodies: b,
 	}
 }
@@ -136,6 +136,9 @@ func (s *settings) show(w http.ResponseWriter) error {
 	}
 	body["origin"] = s.origins.Origin()          // ours
 	body["tree"] = s.quota.State(state.Weight()) // ours
+	if s.name != "" {
+		body["name"] = s.name // ours
+	}
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
 	}

@@ -12,6 +12,7 @@ import (
 // Member is one agent as the leader sees it.
 type Member struct {
 	ID       string `json:"id"`
+	Name     string `json:"name,omitempty"` // as the agent itself says when it is asked
 	Endpoint string `json:"endpoint"`
 	Voter    bool   `json:"voter"`
 	Leader   bool   `json:"leader"`
@@ -37,6 +38,22 @@ type Members struct {
 func (c *Client) Members(ctx context.Context) ([]Member, error) {
 	m, err := c.membership(ctx, "list the agents", http.MethodGet, "", nil)
 	return m.Members, err
+}
+
+// AskNames asks all agents for their names, and notes their answers in members. An agent that does not answer
+// has none there.
+func (c *Client) AskNames(ctx context.Context, members []Member) {
+	ctx, cancel := context.WithTimeout(ctx, c.agents.timeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	for i := range members {
+		asking.Go(func() {
+			if config, err := c.ConfigOf(ctx, members[i].Endpoint); err == nil {
+				members[i].Name = config.Name
+			}
+		})
+	}
+	asking.Wait()
 }
 
 // AskSilent asks the agents that do not answer the leader whether their disks hang, and notes their

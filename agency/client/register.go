@@ -22,6 +22,7 @@ const (
 // Registration is what a server says about itself at its start.
 type Registration struct {
 	ID                 string
+	Name               string // by which commands find it; "": none
 	Role               Role
 	Endpoint           string // tcp://host:port
 	AdvertisedEndpoint string
@@ -94,11 +95,12 @@ type registry struct {
 	counter  *Node // last short name given out
 	short    *Node
 	epoch    *Node
-	planned  bool // in Plan
+	planned  bool  // in Plan
+	names    *Node // changes whenever a server registers; nil: the server has no name
 }
 
 func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (registry, error) {
-	root, err := c.Read(ctx, keys.InitDone, keys.ServerKnown(r.ID), n.counter, keys.ShortIDs+"/"+r.ID,
+	root, err := c.Read(ctx, keys.InitDone, keys.CurrentServersRegistered, keys.Health, keys.ServerKnown(r.ID), n.counter, keys.ShortIDs+"/"+r.ID,
 		keys.RestoreEpoch, n.plan+"/"+r.ID)
 	if err != nil {
 		return registry{}, err
@@ -113,12 +115,36 @@ func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (
 		epoch:   root.At(keys.RestoreEpoch),
 		planned: root.At(n.plan + "/" + r.ID).Exists(),
 	}
+	if err := freeName(root, r); err != nil {
+		return registry{}, err
+	}
+	if r.Name != "" {
+		reg.names = root.At(keys.CurrentServersRegistered + "/Version")
+	}
 	reboots, _ := reg.known.At("rebootId").Int()
 	reg.rebootID = uint64(reboots)
 	if epoch, _ := reg.epoch.Int(); r.Role == DBServer && !reg.planned && uint64(epoch) != r.Epoch {
 		return registry{}, fmt.Errorf("%w: the cluster is at %d, the server at %d", ErrEpochMoved, epoch, r.Epoch)
 	}
 	return reg, nil
+}
+
+// freeName refuses a name that another server has. A server at the same address, or that has failed, is the one
+// in whose place this one comes: it has lost its directory.
+func freeName(root *Node, r Registration) error {
+	if r.Name == "" {
+		return nil
+	}
+	for id, entry := range root.At(keys.CurrentServersRegistered).Children() {
+		var other keys.Registered
+		if id == r.ID || entry.Decode(&other) != nil || other.Name != r.Name || other.Endpoint == r.Endpoint {
+			continue
+		}
+		if root.At(keys.Health+"/"+id+"/Status").Text() != keys.StatusFailed {
+			return fmt.Errorf("%w: the name %q is that of %s at %s: give this server another one with --name", ErrRejected, r.Name, id, other.Endpoint)
+		}
+	}
+	return nil
 }
 
 // announcement is the first transaction.
@@ -132,6 +158,9 @@ func (reg registry) announcement(r Registration, n roleNames) Tx {
 			keys.CurrentVersion:                        Increment(1),
 		},
 		Pre: map[string]any{keys.ServerKnown(r.ID): Exactly(reg.known)},
+	}
+	if reg.names != nil {
+		tx.Pre[keys.CurrentServersRegistered+"/Version"] = Exactly(reg.names)
 	}
 	if r.Role == DBServer {
 		tx.Ops[keys.ServerKnown(r.ID)+"/epoch"] = r.Epoch
@@ -158,6 +187,7 @@ func (r Registration) registered() keys.Registered {
 	return keys.Registered{
 		Endpoint:           r.Endpoint,
 		AdvertisedEndpoint: r.AdvertisedEndpoint,
+		Name:               r.Name,
 		Host:               r.Host,
 		Version:            version.APINumber,
 		VersionString:      version.API,

@@ -125,6 +125,7 @@ type CurrentDatabaseReport struct {
 type Registered struct {
 	Endpoint           string `json:"endpoint"` // tcp://host:port
 	AdvertisedEndpoint string `json:"advertisedEndpoint"`
+	Name               string `json:"name,omitempty"` // by which commands find the server; ours
 	Host               string `json:"host"`
 	Version            int    `json:"version"`
 	VersionString      string `json:"versionString"`

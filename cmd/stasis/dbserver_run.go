@@ -9,7 +9,6 @@ import (
 	"stasis/cmd/stasis/flags"
 	"stasis/dbserver"
 	"stasis/internal/bootclock"
-	"stasis/internal/network"
 )
 
 func dbserverCommand() *cobra.Command {
@@ -33,7 +32,7 @@ func dbserverCommand() *cobra.Command {
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return dbserver.Start(ctx, dbserver.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents.Addresses,
-					Network: network.TCP(), Browsers: o.browsers, HTTP: o.http, Engine: engine, Logger: log.Named("dbserver"), MaxBodyBytes: int64(o.memory.MaxBody), Remotes: remotes,
+					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Name: o.name, Browsers: o.browsers, HTTP: o.http, Engine: engine, Logger: log.Named("dbserver"), MaxBodyBytes: int64(o.memory.MaxBody), Remotes: remotes,
 					Clock: dbserver.Clock{Elapsed: bootclock.Elapsed},
 				})
 			})

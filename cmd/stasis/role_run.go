@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type roleOptions struct {
 	browsers       network.Browsers // made of pages when the role starts
 	memory         flags.Memory
 	http           network.Limits // made of memory when the role starts
+	name           string
+	labOptions
 }
 
 func (o *roleOptions) addFlags(cmd *cobra.Command) {
@@ -42,6 +45,8 @@ func (o *roleOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.exitWithParent, "exit-with-parent", false, "stop when standard input ends; for a process that starts this one and holds the other end")
 	o.pages.Add(cmd)
 	o.memory.Add(cmd)
+	nameFlag(cmd, &o.name)
+	o.labOptions.addFlags(cmd)
 	flags.Require(cmd, "dir", "listen")
 }
 
@@ -82,7 +87,10 @@ const shutdownLimit = 15 * time.Second
 // runRole starts a server and serves until a signal, the end of standard input
 // (--exit-with-parent), or a fault of the server.
 func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hclog.Logger) (server, error)) error {
-	var err error
+	err := checkName(o.name)
+	if err != nil {
+		return err
+	}
 	if o.browsers, err = o.pages.Browsers(); err != nil {
 		return err
 	}
@@ -102,9 +110,13 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 			cancel(errors.Join(errParentGone, err))
 		}()
 	}
+	if err := o.open(ctx, o.dir, cmp.Or(o.name, o.listen), cmd.Name() != "agent"); err != nil {
+		return err
+	}
+	o.lab.warn(logger)
 	s, err := start(ctx, logger)
 	if err != nil {
-		return notReady(ctx, err)
+		return errors.Join(notReady(ctx, err), o.lab.close(), o.lab.end())
 	}
 	logger.Info("ready", "url", s.URL(), "dir", o.dir, "authentication", client.AuthenticationOff)
 
@@ -115,7 +127,7 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	case fault = <-s.Err():
 		logger.Error("stopping after a fault", "error", fault)
 	}
-	return errors.Join(fault, stop(context.WithoutCancel(ctx), s.Close, shutdownLimit))
+	return errors.Join(fault, o.lab.close(), stop(context.WithoutCancel(ctx), s.Close, shutdownLimit), o.lab.end())
 }
 
 var errParentGone = errors.New("the process that started this one has ended")

@@ -25,6 +25,7 @@ type upOptions struct {
 	logLevel     string
 	degraded     bool // a cluster that exists starts without what is broken, and goes on without what dies
 	restart      bool
+	lab          bool       // it takes faults
 	logs         flags.Logs // of processes
 	rules        flags.Remotes
 	pages        flags.Browsers
@@ -50,7 +51,7 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		Dir: dir, Agents: o.agents, DBServers: o.dbservers, Coordinators: o.coordinators, BasePort: o.basePort,
 		Logger:   hclog.New(&hclog.LoggerOptions{Level: level, Output: errOut}),
 		Pages:    minicluster.Pages{TrustedOrigins: o.pages.Origins, Hosts: o.pages.Hosts},
-		Degraded: o.degraded, Revive: o.restart,
+		Degraded: o.degraded, Revive: o.restart, Lab: o.lab,
 	}
 	switch o.mode {
 	case "inprocess":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stasis/fault/control"
 	"stasis/minicluster"
 )
 
@@ -69,29 +71,17 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// writeReady publishes the file whole or not at all. In process the servers have this
+// writeReady publishes the servers that run, as the file whole or not at all. In process the servers have this
 // process's id: kill takes 0 for the whole group of who calls it.
-func writeReady(path string, c *minicluster.Cluster, mode minicluster.Mode) error {
-	type node struct {
-		ID  string `json:"id"`
-		URL string `json:"url"`
-		PID int    `json:"pid"` // of this process, if the server is part of it
-	}
-	list := func(nodes []minicluster.Node) []node {
-		all := []node{}
-		for _, n := range nodes {
-			if n.Removed || n.Broken != "" {
-				continue
-			}
-			if mode == minicluster.InProcess {
-				n.PID = os.Getpid()
-			}
-			all = append(all, node{n.ID, n.URL, n.PID})
+func writeReady(ctx context.Context, path string, c *minicluster.Cluster) error {
+	roles := map[string]string{"agent": "agents", "dbserver": "dbservers", "coordinator": "coordinators"}
+	all := map[string][]control.Node{"agents": {}, "dbservers": {}, "coordinators": {}}
+	for _, n := range c.Describe(ctx) {
+		if n.State == control.Running || n.State == control.Paused {
+			all[roles[n.Role]] = append(all[roles[n.Role]], n)
 		}
-		return all
 	}
-	agents, dbservers, coordinators := c.Nodes()
-	raw, err := json.Marshal(map[string][]node{"agents": list(agents), "dbservers": list(dbservers), "coordinators": list(coordinators)})
+	raw, err := json.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}

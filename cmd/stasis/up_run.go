@@ -38,6 +38,7 @@ One that ended in another way before Ctrl-C, also after SIGTERM, has.`,
 	f.StringVar(&o.readyFile, "ready-file", "", "`file` to which to write ids, URLs and process ids as JSON when all servers are healthy")
 	f.StringVar(&o.logLevel, "log-level", "error", "`level` of the log on standard error: trace, debug, info, warn or error. With --mode processes each server logs to a file in the directory, at level info")
 	f.BoolVar(&o.restart, "restart", false, "start a server again that has ended or cannot be started, after 1 s and then after pauses that grow to 1 min. A server that ended with status 0, as after SIGTERM, stays down. With --mode inprocess a server that fails is started again, but a crash of this process ends all of them")
+	f.BoolVar(&o.lab, "lab", false, "let \"stasis net\" and \"stasis disk\" break what the servers stand on while they run. For fault injection: whoever can read the cluster's directory may break the cluster")
 	o.logs.Add(cmd)
 	o.pages.Add(cmd)
 	return cmd
@@ -79,10 +80,17 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			err = serr
 		}
 	}()
+	changed := make(chan struct{}, 1)
+	closeControl, err := serveControl(ctx, dir, c, changed)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeControl()) }()
 	if err := c.Ready(ctx); err != nil { // it says what is missing, also when it was interrupted
 		return err
 	}
 	printTopology(out, c)
+	fmt.Fprint(out, labNotice(c))
 	fmt.Fprintf(out, "\nReady after %.1f s. Data in %s", time.Since(began).Seconds(), dir)
 	if o.dir == "" {
 		fmt.Fprint(out, " (temporary: gone after Ctrl-C; --dir keeps it)")
@@ -90,12 +98,12 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
 	ready := func() error { return nil }
 	if o.readyFile != "" {
-		ready = func() error { return writeReady(o.readyFile, c, opts.Mode) }
+		ready = func() error { return writeReady(ctx, o.readyFile, c) }
 		defer func() { err = errors.Join(err, removeIfThere(o.readyFile)) }()
 	}
 	if err := ready(); err != nil {
 		return err
 	}
-	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready}
+	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready, ordered: changed}
 	return w.run(ctx)
 }

@@ -14,7 +14,8 @@ type upWatcher struct {
 	out, errOut io.Writer
 	alone       bool // the end of one server is the end
 	revives     bool
-	changed     func() error // is called when a server was started again
+	ordered     <-chan struct{} // a controller has killed or started a server
+	changed     func() error    // is called when a server was started again
 }
 
 // run returns when the cluster shall be stopped, or no longer makes sense.
@@ -35,6 +36,10 @@ func (w upWatcher) run(ctx context.Context) error {
 			fmt.Fprintf(w.errOut, "stasis: %v\nThe other servers go on.%s\n", err, withoutMajority(agents, of))
 		case text := <-w.cluster.News():
 			fmt.Fprintln(w.errOut, "stasis: "+text)
+			if err := w.changed(); err != nil {
+				return err
+			}
+		case <-w.ordered:
 			if err := w.changed(); err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ type process struct {
 func newProcess() *process {
 	p := &process{net: fault.NewNetwork(), disk: fault.NewDisk()}
 	p.Faults = control.NewFaults(control.Parts{
-		Servers: []string{"dbserver-1"}, Network: p.net, Steps: &p.steps,
+		Names: func() []string { return []string{"dbserver-1"} }, Network: p.net, Steps: &p.steps,
 		Disk: func(string) *fault.Disk { return p.disk },
 	})
 	return p

@@ -34,10 +34,10 @@ type Ending interface {
 
 // Parts are what of a process can be broken. Zero fields cannot; an order for one is refused.
 type Parts struct {
-	Servers []string // the names of the servers in the process
+	Names   func() []string // of the servers in the process
 	Network Network
-	Message func(fault.Message) Ending
-	Latency func(from, to string, least, most time.Duration)
+	Message func(fault.Message) (Ending, error)
+	Latency func(Order)                     // From, To ("" and "": all links), By, Jitter, Seed
 	Disk    func(server string) *fault.Disk // nil: the server has none that can be broken
 	Steps   *Steps
 	Clock   func(server string, by time.Duration) error // sets a wall clock off
@@ -76,20 +76,21 @@ func (f *Faults) Handle(_ context.Context, s *Session, o Order) (Answer, error) 
 }
 
 func (f *Faults) hello(*Session, Order) (Answer, error) {
-	return Answer{Hello: &Hello{Version: Version, PID: os.Getpid(), Lab: true, Servers: f.parts.Servers}}, nil
+	return Answer{Hello: &Hello{Version: Version, PID: os.Getpid(), Lab: true, Servers: f.parts.Names()}}, nil
 }
 
 // server gives the server that an order names, or the only one.
 func (f *Faults) server(o Order) (string, error) {
-	if o.Server == "" && len(f.parts.Servers) == 1 {
-		return f.parts.Servers[0], nil
+	names := f.parts.Names()
+	if o.Server == "" && len(names) == 1 {
+		return names[0], nil
 	}
-	for _, name := range f.parts.Servers {
+	for _, name := range names {
 		if name == o.Server {
 			return name, nil
 		}
 	}
-	return "", Errorf(NoSuchServer, "no server %q in this process: there is %s", o.Server, strings.Join(f.parts.Servers, ", "))
+	return "", Errorf(NoSuchServer, "no server %q in this process: there is %s", o.Server, strings.Join(names, ", "))
 }
 
 func (f *Faults) watch(s *Session, _ Order) (Answer, error) {

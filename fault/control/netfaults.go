@@ -138,7 +138,7 @@ func (f *Faults) latency(_ *Session, o Order) (Answer, error) {
 	case o.By < 0 || o.Jitter < 0:
 		return Answer{}, Errorf(BadOrder, "a latency of %v to %v", o.By, o.By+o.Jitter)
 	}
-	f.parts.Latency(o.From, o.To, o.By, o.By+o.Jitter)
+	f.parts.Latency(o)
 	return Answer{}, nil
 }
 
@@ -149,7 +149,10 @@ func (f *Faults) message(_ *Session, o Order) (Answer, error) {
 	case o.Message == nil:
 		return Answer{}, Errorf(BadOrder, "a rule about messages needs the message")
 	}
-	set := f.parts.Message(*o.Message)
+	set, err := f.parts.Message(*o.Message)
+	if err != nil {
+		return Answer{}, Errorf(BadOrder, "%v", err)
+	}
 	r := f.rules.add(Rule{Kind: "message", From: o.Message.From, To: o.Message.To, Message: o.Message}, set.Met, set.End)
 	return Answer{Rule: &r}, nil
 }

@@ -37,13 +37,11 @@ const (
 	NetLatency  Verb = "net latency"
 	NetMessage  Verb = "net message"
 	NetMet      Verb = "net met"
-	NetHosts    Verb = "net hosts" // where hosts are: for a network over TCP
 
 	DiskHang Verb = "disk hang" // and so on: as the methods of fault.Disk
 	DiskSlow Verb = "disk slow"
 	DiskFail Verb = "disk fail"
 	DiskFill Verb = "disk fill"
-	DiskTear Verb = "disk tear"
 	DiskHeal Verb = "disk heal" // all faults of one disk
 
 	RuleList Verb = "rule list"
@@ -72,16 +70,16 @@ type Order struct {
 	To     string        `json:"to,omitempty"`
 	By     time.Duration `json:"by,omitempty"` // in JSON nanoseconds
 	Jitter time.Duration `json:"jitter,omitempty"`
+	Seed   uint64        `json:"seed,omitempty"`
 	Rate   int64         `json:"rate,omitempty"` // bytes a second
 	Calls  *Calls        `json:"calls,omitempty"`
 	Bytes  int64         `json:"bytes,omitempty"` // that a full disk still takes
 	Error  string        `json:"error,omitempty"` // what calls to the disk fail with: a name of [Errors]
 	Rule   int64         `json:"rule,omitempty"`  // which rule; which hold
 
-	Message *fault.Message    `json:"message,omitempty"`
-	Moment  *fault.Moment     `json:"moment,omitempty"`
-	Random  *Random           `json:"random,omitempty"`
-	Hosts   map[string]string `json:"hosts,omitempty"` // names by address
+	Message *fault.Message `json:"message,omitempty"`
+	Moment  *fault.Moment  `json:"moment,omitempty"`
+	Random  *Random        `json:"random,omitempty"`
 }
 
 // Calls select calls to a disk, as fault.Calls do.

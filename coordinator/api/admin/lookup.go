@@ -9,20 +9,20 @@ import (
 	"stasis/internal/rest"
 )
 
-// dbserver finds a DB server of Plan by its id or its short name.
+// dbserver finds a DB server of Plan by its id or one of its names.
 func dbserver(snap *catalog.Snapshot, name string) (string, error) {
 	for _, id := range snap.DBServers() {
-		if id == name || snap.ShortName(id) == name {
+		if snap.Called(id, name) {
 			return id, nil
 		}
 	}
 	return "", notFound("unknown DB server %q", name)
 }
 
-// server finds a DB server or coordinator of Plan by id or short name.
+// server finds a DB server or coordinator of Plan by its id or one of its names.
 func server(snap *catalog.Snapshot, name string) (string, error) {
 	for _, id := range snap.Coordinators() {
-		if id == name || snap.ShortName(id) == name {
+		if snap.Called(id, name) {
 			return id, nil
 		}
 	}

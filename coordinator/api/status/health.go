@@ -83,7 +83,7 @@ func serverHealth(snap *catalog.Snapshot, latest *agencyclient.Node, id string) 
 		"AdvertisedEndpoint": first(h.AdvertisedEndpoint, r.AdvertisedEndpoint), "Host": first(h.Host, r.Host),
 		"SyncStatus": first(h.SyncStatus, "UNKNOWN"), "Version": first(h.Version, r.VersionString, version.API),
 		"Engine": first(h.Engine, r.Engine, "rocksdb"), "Timestamp": parsing(first(h.Timestamp, r.Timestamp)),
-		"SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime), "Disk": h.Disk,
+		"Name": r.Name, "SyncTime": parsing(h.SyncTime), "LastAckedTime": parsing(h.LastAckedTime), "Disk": h.Disk,
 	} {
 		if value != "" {
 			entry[name] = value

@@ -21,7 +21,7 @@ func (a *API) status(c *rest.Call) error {
 		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{}, Authentication: client.AuthenticationOff,
 	}
 	for id, agent := range agents {
-		all.Agents[id] = client.Agent{Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note, Alarm: agent.Alarm}
+		all.Agents[id] = client.Agent{ServerName: agent.Name, Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note, Alarm: agent.Alarm}
 		if agent.Leading {
 			all.Leader = id
 		}
@@ -30,7 +30,7 @@ func (a *API) status(c *rest.Call) error {
 	entry := func(id string) client.Server {
 		h, known := serverHealth(snap, latest, id), snap.Known(id)
 		text := func(name string) string { value, _ := h[name].(string); return value }
-		return client.Server{Name: text("ShortName"), Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
+		return client.Server{Name: text("ShortName"), ServerName: text("Name"), Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
 	}
 	for _, id := range snap.DBServers() {
 		all.DBServers[id] = entry(id)

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stasis/fault/control"
+)
+
+// controlOptions say which cluster to break.
+type controlOptions struct {
+	dir     string
+	json    bool
+	timeout time.Duration
+}
+
+func (o *controlOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.dir, "dir", "", "`directory` of the cluster (default: that of the only \"stasis up\" that runs as this user)")
+	f.BoolVar(&o.json, "json", false, "print as JSON")
+	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "`time` to wait for the cluster's answer")
+}
+
+// controlCall is what a command does with a cluster.
+type controlCall func(ctx context.Context, c *controlled, args []string) error
+
+// controlled is a cluster that a command breaks.
+type controlled struct {
+	*control.Client
+	out  io.Writer
+	json bool
+}
+
+// run makes a cobra function of a call.
+func (o *controlOptions) run(call controlCall) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
+		defer cancel()
+		c, err := o.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return interrupted(cmd.Context(), call(ctx, &controlled{c, cmd.OutOrStdout(), o.json}, args))
+	}
+}
+
+func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
+	dir := o.dir
+	if dir == "" {
+		chosen, err := chooseCluster(ctx)
+		if err != nil {
+			return nil, err
+		}
+		dir = chosen
+	}
+	path, err := filepath.Abs(filepath.Join(dir, control.ClusterName))
+	if err != nil {
+		return nil, fmt.Errorf("--dir: %w", err)
+	}
+	c, err := control.Dial(ctx, path)
+	if err != nil && notServed(err) {
+		return nil, fmt.Errorf("no cluster runs in %s: \"stasis up --dir %s\" starts one", filepath.Dir(path), filepath.Dir(path))
+	}
+	return c, err
+}
+
+// named finds a server by one of its names.
+func (c *controlled) named(ctx context.Context, names ...string) ([]string, error) {
+	a, err := c.Do(ctx, control.Order{Do: control.NodeList})
+	if err != nil {
+		return nil, err
+	}
+	var found, there []string
+	for _, n := range a.Nodes {
+		there = append(there, n.Name)
+	}
+	for _, name := range names {
+		at := slices.IndexFunc(a.Nodes, func(n control.Node) bool {
+			return name != "" && (n.Name == name || n.ID == name || n.ShortName == name)
+		})
+		if at < 0 {
+			return nil, fmt.Errorf("there is no server %q: there are %s", name, strings.Join(there, ", "))
+		}
+		found = append(found, a.Nodes[at].Name)
+	}
+	return found, nil
+}
+
+// order sends orders that make one rule, and says what came of them.
+func (c *controlled) order(ctx context.Context, text string, orders ...control.Order) error {
+	var all control.Answer
+	for _, o := range orders {
+		a, err := c.Do(ctx, o)
+		if err != nil {
+			return err
+		}
+		all.Rules = append(all.Rules, a.Rules...)
+		if all.Silent == nil {
+			all.Silent = map[string]string{}
+		}
+		maps.Copy(all.Silent, a.Silent)
+	}
+	if c.json {
+		return printJSON(c.out, all)
+	}
+	fmt.Fprintln(c.out, text)
+	for _, server := range slices.Sorted(maps.Keys(all.Silent)) {
+		fmt.Fprintf(c.out, "  but not at %s: %s\n", server, all.Silent[server])
+	}
+	return nil
+}
+
+// heal ends the rules that are selected.
+func (c *controlled) heal(ctx context.Context, what string, selected func(control.Rule) bool) error {
+	list, err := c.Do(ctx, control.Order{Do: control.RuleList})
+	if err != nil {
+		return err
+	}
+	ended := []control.Rule{}
+	for _, r := range list.Rules {
+		if !selected(r) {
+			continue
+		}
+		_, err := c.Do(ctx, control.Order{Do: control.RuleEnd, Server: r.Holder, Rule: r.ID})
+		if err != nil && !errors.Is(err, control.NoSuchRule) && !errors.Is(err, control.NotRunning) { // it has ended with its process
+			return err
+		}
+		ended = append(ended, r)
+	}
+	if c.json {
+		return printJSON(c.out, control.Answer{Rules: ended, Silent: list.Silent})
+	}
+	switch n := len(ruleTable(ended)); n {
+	case 0:
+		fmt.Fprintf(c.out, "%s: there was nothing to heal\n", what)
+	case 1:
+		fmt.Fprintf(c.out, "%s: healed (1 rule)\n", what)
+	default:
+		fmt.Fprintf(c.out, "%s: healed (%d rules)\n", what, n)
+	}
+	return c.unknown(list.Silent)
+}
+
+// unknown says which servers did not answer, as an error: their rules may be in force.
+func (c *controlled) unknown(silent map[string]string) error {
+	if len(silent) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, server := range slices.Sorted(maps.Keys(silent)) {
+		lines = append(lines, server+": "+silent[server])
+	}
+	return fmt.Errorf("the rules of %d servers are not known: %s", len(silent), strings.Join(lines, "; "))
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stasis/cmd/stasis/flags"
+	"stasis/fault/control"
+)
+
+func netCommand() *cobra.Command {
+	o := &controlOptions{}
+	cmd := &cobra.Command{
+		Use:   "net",
+		Short: "Cut, delay and throttle the network between the servers of a running \"stasis up --lab\"",
+		Long: `Cut, delay and throttle the network between the servers of a running "stasis up --lab".
+
+Rules last until they are healed, or until the server's process ends. The connections of
+clients are not concerned.`,
+	}
+	o.addFlags(cmd)
+	oneWay := false
+	link := func(use, short, long string, extra int, do func(args []string) (control.Order, string, error)) *cobra.Command {
+		sub := &cobra.Command{
+			Use: use, Short: short, Long: long, Args: flags.Arguments(cobra.ExactArgs(2 + extra)),
+			RunE: o.run(func(ctx context.Context, c *controlled, args []string) error {
+				order, text, err := do(args[2:])
+				if err != nil {
+					return err
+				}
+				return c.link(ctx, order, text, args[:2], oneWay)
+			}),
+		}
+		sub.Flags().BoolVar(&oneWay, "one-way", false, "only what A sends to B")
+		return sub
+	}
+	return flags.Group(cmd,
+		link("cut A B", "Let nothing through between two servers", `Let nothing through between two servers. What they send waits until the link is healed.`, 0,
+			func([]string) (control.Order, string, error) { return control.Order{Do: control.NetCut}, "cut", nil }),
+		link("delay A B TIME", "Make what two servers send to each other arrive later", `Make what two servers send to each other arrive later: delay agent-1 agent-2 50ms. 0s takes it back.`, 1, delayOrder),
+		link("throttle A B BYTES", "Limit a link to so many bytes a second", `Limit a link to so many bytes a second in each direction. 0 takes it back.`, 1, throttleOrder),
+		&cobra.Command{
+			Use: "isolate NAME", Short: "Cut a server off from all others", Args: flags.Arguments(cobra.ExactArgs(1)),
+			RunE: o.run(func(ctx context.Context, c *controlled, args []string) error {
+				names, err := c.named(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return c.order(ctx, names[0]+": isolated from all other servers", control.Order{Do: control.NetIsolate, Server: names[0]})
+			}),
+		},
+		&cobra.Command{
+			Use: "heal [A B]", Short: "Take back all rules of the network, or those between two servers",
+			Args: flags.Arguments(cobra.MatchAll(cobra.MaximumNArgs(2), func(_ *cobra.Command, args []string) error {
+				if len(args) == 1 {
+					return fmt.Errorf("want none or two names")
+				}
+				return nil
+			})),
+			RunE: o.run(healNetwork),
+		},
+		&cobra.Command{
+			Use: "list", Short: "Show the rules of the network that are in force", Args: flags.NoArguments,
+			RunE: o.run(func(ctx context.Context, c *controlled, _ []string) error {
+				return c.rules(ctx, "no rules: the network is as it is", control.Rule.OfNetwork)
+			}),
+		},
+	)
+}
+
+func delayOrder(args []string) (control.Order, string, error) {
+	by, err := time.ParseDuration(args[0])
+	if err != nil || by < 0 {
+		return control.Order{}, "", fmt.Errorf("delay %q: want a time with its unit, such as 50ms or 2s", args[0])
+	}
+	return control.Order{Do: control.NetDelay, By: by}, "delayed by " + by.String(), nil
+}
+
+func throttleOrder(args []string) (control.Order, string, error) {
+	rate, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil || rate < 0 {
+		return control.Order{}, "", fmt.Errorf("throttle %q: want a number of bytes a second, such as 10000", args[0])
+	}
+	return control.Order{Do: control.NetThrottle, Rate: rate}, fmt.Sprintf("limited to %d bytes/s", rate), nil
+}
+
+// link gives a rule to one direction of a link, or to both.
+func (c *controlled) link(ctx context.Context, o control.Order, what string, names []string, oneWay bool) error {
+	names, err := c.named(ctx, names...)
+	if err != nil {
+		return err
+	}
+	if names[0] == names[1] {
+		return fmt.Errorf("%s and itself: a rule needs two servers", names[0])
+	}
+	o.From, o.To = names[0], names[1]
+	if oneWay {
+		return c.order(ctx, fmt.Sprintf("%s -> %s: %s", o.From, o.To, what), o)
+	}
+	back := o
+	back.From, back.To = o.To, o.From
+	return c.order(ctx, fmt.Sprintf("%s <-> %s: %s", o.From, o.To, what), o, back)
+}
+
+func healNetwork(ctx context.Context, c *controlled, args []string) error {
+	if len(args) == 0 {
+		return c.heal(ctx, "network", control.Rule.OfNetwork)
+	}
+	names, err := c.named(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return c.heal(ctx, names[0]+" <-> "+names[1], func(r control.Rule) bool {
+		return r.OfNetwork() && (r.From == names[0] && r.To == names[1] || r.From == names[1] && r.To == names[0])
+	})
+}

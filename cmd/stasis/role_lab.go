@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"stasis/event"
+	"stasis/fault"
+	"stasis/fault/control"
+	"stasis/internal/network"
+)
+
+// labOptions are the flags of a server that takes faults.
+type labOptions struct {
+	on    bool
+	hosts []string // NAME=HOST:PORT
+	lab   *roleLab // made when the role starts; nil without --lab
+}
+
+func (o *labOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&o.on, "lab", false, "take faults: its user can break this server's network and disk, and hold its operations, over the socket "+control.SocketName+" in the data directory. For fault injection only")
+	f.StringSliceVar(&o.hosts, "lab-hosts", nil, "with --lab: `NAME=HOST:PORT` of other servers, for rules about the network that name them")
+}
+
+// roleLab is what of this server can be broken. The methods of a nil one give what is real.
+type roleLab struct {
+	name   string
+	net    *fault.Network
+	disk   *fault.Disk
+	steps  control.Steps
+	socket *control.Server
+}
+
+// open serves the socket. It does so before the server starts, so that no event is missed.
+func (o *labOptions) open(ctx context.Context, dir, name string, breakDisk bool) error {
+	if !o.on {
+		if len(o.hosts) > 0 {
+			return errors.New("--lab-hosts needs --lab")
+		}
+		return nil
+	}
+	hosts, err := parseHosts(o.hosts)
+	if err != nil {
+		return err
+	}
+	l := &roleLab{name: name, net: fault.NewNetworkOver(network.TCP(), func(address string) string {
+		if name := hosts[address]; name != "" {
+			return name
+		}
+		return address // a rule can name it so
+	})}
+	if breakDisk {
+		l.disk = fault.WrapDisk(vfs.Default)
+	}
+	faults := control.NewFaults(control.Parts{
+		Names: func() []string { return []string{name} }, Network: l.net, Steps: &l.steps, Disk: func(string) *fault.Disk { return l.disk },
+		Message: func(m fault.Message) (control.Ending, error) { return message(l.net, m) },
+		Latency: latencyOf(l.net),
+	})
+	if l.socket, err = control.Serve(ctx, filepath.Join(dir, control.SocketName), faults); err != nil {
+		return errors.Join(fmt.Errorf("--lab: %w", err), l.net.Close())
+	}
+	o.lab = l
+	return nil
+}
+
+// message makes a rule about messages.
+func message(net *fault.Network, m fault.Message) (control.Ending, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	return net.Message(m), nil
+}
+
+// latencyOf sets the latency of one link, or of all.
+func latencyOf(net *fault.Network) func(control.Order) {
+	return func(o control.Order) {
+		if o.From == "" && o.To == "" {
+			net.Latency(o.By, o.By+o.Jitter, o.Seed)
+			return
+		}
+		net.LinkLatency(o.From, o.To, o.By, o.By+o.Jitter, o.Seed)
+	}
+}
+
+// warn says loudly what this server is.
+func (l *roleLab) warn(logger hclog.Logger) {
+	if l != nil {
+		logger.Warn("THIS SERVER TAKES FAULTS (--lab): who reaches its control socket may break it", "socket", l.socket.Path())
+	}
+}
+
+// close ends the socket and all that is held or hangs, so that the server can be stopped.
+func (l *roleLab) close() error {
+	if l == nil {
+		return nil
+	}
+	err := l.socket.Close()
+	if l.disk != nil {
+		l.disk.HealAll()
+	}
+	l.net.HealAll()
+	return err
+}
+
+// end closes the network, when the server has ended.
+func (l *roleLab) end() error {
+	if l == nil {
+		return nil
+	}
+	return l.net.Close()
+}
+
+func (l *roleLab) network() network.Network {
+	if l == nil {
+		return network.TCP()
+	}
+	return l.net.Host(l.name)
+}
+
+// fs is the file system of the server; nil: the real one.
+func (l *roleLab) fs() vfs.FS {
+	if l == nil || l.disk == nil {
+		return nil
+	}
+	return l.disk.FS()
+}
+
+func (l *roleLab) sink() event.Sink {
+	if l == nil {
+		return nil
+	}
+	return l.steps.Sink
+}
+
+// parseHosts gives names by address.
+func parseHosts(list []string) (map[string]string, error) {
+	hosts := map[string]string{}
+	for _, h := range list {
+		name, address, ok := strings.Cut(h, "=")
+		if !ok || name == "" || address == "" {
+			return nil, fmt.Errorf("--lab-hosts %q: want NAME=HOST:PORT", h)
+		}
+		hosts[address] = name
+	}
+	return hosts, nil
+}
+
+// goodName is what a server may be called.
+var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// nameFlag adds the name of a server.
+func nameFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "name", "", "`name` by which commands find this server, as stasis up gives them: dbserver-1. Lower case letters, digits, dots, dashes; no other server of the cluster has it")
+}
+
+func checkName(name string) error {
+	if name != "" && !goodName.MatchString(name) {
+		return fmt.Errorf("--name %q: want up to 63 lower case letters, digits, dots, dashes and underscores, beginning with a letter or digit", name)
+	}
+	return nil
+}

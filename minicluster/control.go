@@ -1,0 +1,152 @@
+package minicluster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"stasis/agency/keys"
+	"stasis/event"
+	"stasis/fault/control"
+)
+
+// How long a node is waited for, and the agency, when a controller asks.
+const (
+	restartLimit = 90 * time.Second
+	namesLimit   = time.Second
+)
+
+// Control carries the orders of a controller out: to kill, pause and restart servers, and with Options.Lab to break
+// what they stand on. It is for control.Serve.
+func (c *Cluster) Control() control.Handler { return handler{c} }
+
+type handler struct{ c *Cluster }
+
+// Handle implements [control.Handler].
+func (h handler) Handle(ctx context.Context, s *control.Session, o control.Order) (control.Answer, error) {
+	switch o.Do {
+	case control.HelloVerb:
+		return h.hello(), nil
+	case control.NodeList:
+		return control.Answer{Nodes: h.c.Describe(ctx)}, nil
+	case control.NodeKill, control.NodePause, control.NodeResume, control.NodeRestart:
+		return h.node(ctx, o)
+	}
+	lab := h.c.lab
+	if lab == nil {
+		return control.Answer{}, control.Errorf(control.NoLab, "this cluster takes no faults: start the cluster with stasis up --lab")
+	}
+	switch o.Do {
+	case control.Watch:
+		stop, err := lab.Watch(ctx, func(e event.Event) { s.Send(e) })
+		if err == nil {
+			s.OnEnd(stop)
+		}
+		return control.Answer{}, err
+	case control.Hold, control.Release: // of a single process
+		return control.Answer{}, control.Errorf(control.CannotDo, "stasis up holds nothing: ask the server's own socket, or use minicluster.Lab")
+	}
+	return lab.Do(ctx, o)
+}
+
+func (h handler) hello() control.Answer {
+	mode := "inprocess"
+	if h.c.options.Mode == Processes {
+		mode = "processes"
+	}
+	return control.Answer{Hello: &control.Hello{
+		Version: control.Version, PID: os.Getpid(), Lab: h.c.lab != nil, Servers: h.c.servers.names(), Mode: mode, Dir: h.c.options.Dir,
+	}}
+}
+
+// node does something to a server, which may be named by each of its names.
+func (h handler) node(ctx context.Context, o control.Order) (control.Answer, error) {
+	n, err := h.c.find(ctx, o.Server)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	note := ""
+	switch o.Do {
+	case control.NodeKill:
+		if n.running() == nil {
+			note = "it did not run: " + string(n.state())
+		}
+		n.kill()
+	case control.NodePause:
+		if n.running() != nil && n.running().paused() {
+			note = "it was paused already"
+		}
+		err = n.signal("pause", running.pause)
+	case control.NodeResume:
+		if n.running() != nil && !n.running().paused() {
+			note = "it was not paused"
+		}
+		err = n.signal("resume", running.resume)
+	default:
+		ctx, cancel := context.WithTimeout(ctx, restartLimit)
+		defer cancel()
+		err = h.c.Restart(ctx, n.name)
+	}
+	if err != nil {
+		return control.Answer{}, err
+	}
+	d := describe(n, h.c.options.Mode)
+	return control.Answer{Nodes: []control.Node{d}, Note: note}, nil
+}
+
+// find finds a server by its name, its id or its short name.
+func (c *Cluster) find(ctx context.Context, name string) (*node, error) {
+	n, unknown := c.servers.named(name)
+	if unknown == nil {
+		return n, nil
+	}
+	for _, d := range c.Describe(ctx) {
+		if name != "" && (d.ID == name || d.ShortName == name) {
+			return c.servers.named(d.Name)
+		}
+	}
+	return nil, unknown
+}
+
+// Describe lists all servers with all their names. The short names are the agency's: they are missing if no
+// agent answers within a second.
+func (c *Cluster) Describe(ctx context.Context) []control.Node {
+	short := c.shortNames(ctx)
+	var all []control.Node
+	for _, n := range c.servers.all() {
+		d := describe(n, c.options.Mode)
+		d.ShortName = short[d.ID]
+		all = append(all, d)
+	}
+	return all
+}
+
+// describe tells of a node without asking others. A server of this process has this process's id.
+func describe(n *node, mode Mode) control.Node {
+	d := n.describe()
+	if mode == InProcess && n.running() != nil {
+		d.PID = os.Getpid()
+	}
+	return control.Node{Name: d.Name, ID: d.ID, Role: d.Role, PID: d.PID, Dir: d.Dir, URL: d.URL, Port: d.Port, State: d.State, Reason: d.Broken}
+}
+
+// shortNames are the names that the agency gives to servers, by id.
+func (c *Cluster) shortNames(ctx context.Context) map[string]string {
+	ctx, cancel := context.WithTimeout(ctx, namesLimit)
+	defer cancel()
+	o := c.observe()
+	defer o.close()
+	root, err := o.agency.Read(ctx, keys.ShortIDs)
+	if err != nil {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			c.options.Logger.Debug("short names are not known", "error", err)
+		}
+		return nil
+	}
+	short := map[string]string{}
+	for id, entry := range root.At(keys.ShortIDs).Children() {
+		short[id] = entry.At("ShortName").Text()
+	}
+	return short
+}
