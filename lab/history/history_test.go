@@ -8,15 +8,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"stasis/internal/bubbles"
 )
 
 // In virtual time everything happens at one instant; what came first is known nevertheless.
 func TestMomentsOfOneInstantHaveAnOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		h := New()
 		a, err := h.Begin(Op{Kind: "put"})
 		require.NoError(t, err)
