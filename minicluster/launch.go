@@ -1,9 +1,6 @@
 package minicluster
 
-import (
-	"stasis/agency"
-	"stasis/internal/datadir"
-)
+import "stasis/internal/datadir"
 
 // newNode makes a node that does not run yet.
 func (s *setup) newNode(name string, role datadir.Role, p *place, report func(error)) *node {
@@ -11,11 +8,8 @@ func (s *setup) newNode(name string, role datadir.Role, p *place, report func(er
 		name: name, role: role, id: p.ID, address: s.options.Seams.address(name, p.Port),
 		report: report, wake: make(chan struct{}, 1), launch: s.launchInProcess,
 	}
-	switch {
-	case s.options.Mode == Processes:
+	if s.options.Mode == Processes {
 		n.launch = s.launchProcess
-	case role == datadir.Agent && s.options.Seams.AgentsInMemory:
-		n.stores = agency.NewMemoryStores()
 	}
 	return n
 }

@@ -31,8 +31,16 @@ func localAddress(port int) string { return net.JoinHostPort("127.0.0.1", strcon
 
 // fs is the file system of a server.
 func (s Seams) fs(name string) vfs.FS {
+	if fs := s.disk(name); fs != nil {
+		return fs
+	}
+	return vfs.Default
+}
+
+// disk is the disk of a server that was passed in, or nil. An agent keeps its votes in another way on such a disk.
+func (s Seams) disk(name string) vfs.FS {
 	if s.Disks == nil {
-		return vfs.Default
+		return nil
 	}
 	return s.Disks(name)
 }
