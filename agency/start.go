@@ -19,6 +19,7 @@ import (
 	"stasis/agency/recovery"
 	"stasis/agency/store"
 	"stasis/agency/tree"
+	"stasis/event"
 )
 
 // Start opens the data directory, joins the peers and serves. ctx bounds the start only. The agent
@@ -34,6 +35,7 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	logger = logger.With("id", disk.ID)
+	c.Steps = event.From(disk.ID, c.Steps)
 	listener, err := c.Network.Listen(c.Listen)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start agent %s: %w", disk.ID, err), disk.Close())

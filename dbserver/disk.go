@@ -10,16 +10,6 @@ import (
 	"stasis/event"
 )
 
-// operation is that of the events here.
-const operation = "dbserver"
-
-// Steps of a DB server's life.
-const (
-	diskHangs    event.Name = "disk hangs"
-	diskAnswers  event.Name = "disk answers again"
-	dataReopened event.Name = "shards opened again"
-)
-
 const (
 	// diskPart of the grace period is how old an unfinished operation may be before the
 	// disk hangs. With a heartbeat and two rounds of the supervision another leads before
@@ -70,10 +60,10 @@ func (d *disk) SetGrace(period time.Duration) {
 func (d *disk) changed(h *diskhealth.Hang) {
 	if h != nil {
 		d.log.Error("the disk hangs: leading nothing, writing nothing", "what", h)
-		d.emit(diskHangs, h.String())
+		d.emit(event.DiskHangs, h.String())
 	} else {
 		d.log.Info("the disk answers again")
-		d.emit(diskAnswers, "")
+		d.emit(event.DiskAnswers, "")
 	}
 	select {
 	case d.woken <- struct{}{}:

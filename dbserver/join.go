@@ -16,6 +16,7 @@ import (
 	"stasis/dbserver/replica"
 	"stasis/dbserver/store"
 	"stasis/dbserver/transfer"
+	"stasis/event"
 	"stasis/internal/datadir"
 	"stasis/internal/version"
 )
@@ -36,7 +37,7 @@ func (s *Server) openData() error {
 	}
 	s.data.transfers = transfer.NewManager(transfer.Config{
 		Server: s.id, RebootID: s.known.reboot.Load, Pieces: files, Remotes: c.Remotes, Own: s.addresses().all, Agency: s.cluster.agency, Watch: s.cluster.cache,
-		Logger: s.log.Named("transfer"), Timing: c.Timing.Transfer,
+		Steps: c.Steps, Logger: s.log.Named("transfer"), Timing: c.Timing.Transfer,
 	})
 	s.data.pieces = pieces.NewManager(pieces.Config{
 		ID: s.id, Store: files, Downloads: s.data.transfers, Reader: s.reader, Agency: s.cluster.agency, Timeout: c.Timing.Agency,
@@ -49,7 +50,7 @@ func (s *Server) openData() error {
 	})
 	s.handler.Open(&api.Backups{
 		ID: s.id, Attempts: files.Attempts, Published: files.Published, Pieces: s.data.pieces, Transfers: s.data.transfers, Gate: s.gate, Reader: s.reader,
-		RebootID: s.known.reboot.Load, Epoch: s.known.epoch.Load,
+		RebootID: s.known.reboot.Load, Epoch: s.known.epoch.Load, Steps: c.Steps,
 	})
 	return nil
 }
@@ -111,7 +112,7 @@ func (s *Server) reconciler() *reconcile.Reconciler {
 	return reconcile.New(reconcile.Config{
 		ID: s.id, Agency: s.cluster.agency, Cache: s.cluster.cache, Lease: s.lease, Host: s.data.host, Access: s.access, Pieces: s.data.pieces,
 		Disk: s.disk.watch, Woken: s.disk.woken, Leading: s.leading, RebootID: s.known.reboot.Load, Epoch: s.known.epoch.Load,
-		Reopened: func() { s.disk.emit(dataReopened, "") }, Logger: s.log,
+		Reopened: func() { s.disk.emit(event.ShardsReopened, "") }, Logger: s.log,
 		Retry: t.Retry, Look: t.Look, Timeout: t.Agency,
 	})
 }

@@ -67,7 +67,7 @@ func TestLeaseWaitsForLeaders(t *testing.T) {
 		release := sync.OnceFunc(func() { close(hang) })
 		defer release()
 		h.steps = event.Sink(func(_ context.Context, e event.Event) {
-			if e.ID == "s201" && strings.Contains(e.Detail, "term 2") {
+			if e.ID == "s201" && e.Term == 2 {
 				once.Do(func() { close(held) })
 				<-hang
 			}

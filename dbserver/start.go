@@ -27,6 +27,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Steps = event.From(dir.ID(), c.Steps)
 	s := &Server{
 		config: c, log: c.Logger, id: dir.ID(), dir: dir, lease: lease.New(c.Clock),
 		gate: gate.New(c.Logger.Named("gate")), access: store.NewAccess(errStarting), tasks: newTasks(c.Logger),
@@ -37,7 +38,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.reader = pieces.NewReader(s.id, s.cluster.agency, s.cluster.cache, c.Timing.Agency)
 	s.disk = watchDisk(c, dir.Path(diskhealth.ProbeFile), s.log, func(step event.Name, detail string) {
-		c.Steps.Emit(s.tasks.ctx, event.Event{Operation: operation, ID: s.id, Server: s.id, Step: step, Detail: detail})
+		c.Steps.Emit(s.tasks.ctx, event.Event{Operation: event.DBServer, ID: s.id, Server: s.id, Step: step, Detail: detail})
 	})
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start DB server %s: %w", s.id, err), s.Close(context.WithoutCancel(ctx)))
@@ -90,7 +91,7 @@ func (s *Server) listen() error {
 	}
 	s.handler = api.New(api.Config{
 		ID: s.id, Access: s.access, Snapshot: s.cluster.cache.Snapshot, Gate: s.gate, Reader: s.reader,
-		MaxBodyBytes: s.config.MaxBodyBytes, Limits: s.config.HTTP, Status: s.status, Logger: s.log,
+		MaxBodyBytes: s.config.MaxBodyBytes, Limits: s.config.HTTP, Status: s.status, Steps: s.config.Steps, Logger: s.log,
 	})
 	s.http = network.ServeListener(l, s.handler, network.ServerOptions{
 		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,

@@ -1,28 +1,3 @@
-// Package event has the typed events that backup, restore, transfer and supervision emit, one for each
-// step, when the step is reached and before the next begins.
-//
-// The package is experimental: names may change until the fault lab is finished.
-//
-// One stream feeds the progress display, the logs, the lock report, the metrics and the fault tests. A
-// program receives it in three ways:
-//
-//   - From a cluster in its own process, as a [Sink]: minicluster.Seams.Steps. A Sink is called between two
-//     steps, so that it can break something at a chosen one. Package fault has triggers for that.
-//   - From a coordinator, over HTTP: GET /_stasis/steps answers one [Event] as a line of JSON for each, with
-//     ?follow=true also for every new one.
-//   - From the command line, as text: each line is [Event.String].
-//
-// A Sink that waits for one step of one server looks like this:
-//
-//	linked := make(chan event.Event, 1)
-//	sink := func(ctx context.Context, e event.Event) {
-//		if e.Step == event.Linked && e.Server == server {
-//			linked <- e
-//		}
-//	}
-//
-// In JSON, names are in camelCase, times are RFC 3339, and durations are numbers of nanoseconds. Fields that
-// are zero are left out, but for at, operation, id and step.
 package event
 
 import (
@@ -32,58 +7,16 @@ import (
 	"time"
 )
 
-// Name names a step of a protocol. Its text is what users read and what the wire carries. Packages that emit
-// events may have names of their own beside those listed here.
-type Name string
-
-// Steps of a create, in order. A step of one DB server comes once for each of them, with its id in Server.
-const (
-	AgencyLock    Name = "acquiring agency lock"
-	AgencyLocked  Name = "agency lock acquired"
-	AgencyWaiting Name = "waiting for agency lock"
-	PlanDump      Name = "reading Plan"
-	Prepare       Name = "preparing"
-	LockAttempt   Name = "locking"
-	LockFailed    Name = "lock attempt failed"
-	Locked        Name = "all gates held"
-	Unprotected   Name = "going on without the global lock"
-	Cut           Name = "cutting"
-	CutDone       Name = "cut" // of one DB server
-	GatesOpened   Name = "gates opened"
-	Thawed        Name = "Plan thawed"
-	Linking       Name = "linking"
-	Linked        Name = "linked" // of one DB server
-	Verified      Name = "verified"
-	Sealed        Name = "sealed"
-	Committing    Name = "committing"
-	Committed     Name = "committed"
-	Publishing    Name = "publishing"
-	Published     Name = "published" // of one DB server
-	Undoing       Name = "undoing"
-	Undone        Name = "undone"
-)
-
-// Steps of a restore, in order, after the [AgencyLock] steps of a create.
-const (
-	Matched        Name = "servers matched"
-	Staging        Name = "staging"
-	Staged         Name = "staged" // of one DB server
-	PlanSwitching  Name = "switching Plan"
-	PlanSwitched   Name = "Plan switched"
-	EngineSwapping Name = "swapping engine" // emitted by the DB server itself
-	EngineSwapped  Name = "engine swapped"  // emitted by the DB server itself
-	Converging     Name = "waiting for servers"
-	Restored       Name = "restored"
-)
-
 // Event is one thing that happened. Zero fields do not apply.
 type Event struct {
 	At        time.Time `json:"at"`
-	Operation string    `json:"operation"` // "create", "restore", "delete", …
-	ID        string    `json:"id"`        // of the backup
+	Operation string    `json:"operation"` // one of the constants of this package: Create, Restore, Delete, …
+	ID        string    `json:"id"`        // of the backup, the job, the shard or the server that the step is of
 	Step      Name      `json:"step"`
-	Server    string    `json:"server,omitempty"`  // the id of the DB server concerned
-	Attempt   int       `json:"attempt,omitempty"` // the first is 1
+	Emitter   string    `json:"emitter,omitempty"` // the id of the server that emitted the event
+	Server    string    `json:"server,omitempty"`  // the id of the server concerned
+	Attempt   int       `json:"attempt,omitempty"` // to hold all gates; the first is 1
+	Term      uint64    `json:"term,omitempty"`    // of a leadership: Raft's term, or that of the shard
 
 	// Window is how long this attempt to lock waits for the gates. In JSON it is a number of nanoseconds.
 	Window time.Duration `json:"window,omitempty"`
@@ -94,11 +27,26 @@ type Event struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// Sink receives events, those of one operation in their order. It is called synchronously between two
-// steps of the protocol: what it does is done before the operation goes on, and while it
-// does not return the operation waits. The context is that of the operation. Operations run
-// at the same time, so a Sink has to be safe for concurrent use. A nil Sink receives nothing.
+// Sink receives events, those of one operation from one emitter in their order. It is called
+// synchronously between two steps of the protocol: what it does is done before the operation goes on,
+// and while it does not return the operation waits. It is never called while a mutex is held, so it may
+// sleep or wait, also in a bubble of testing/synctest. The context is that of the operation: a Sink that
+// waits has to return when it ends, because the server that emits waits for the Sink when it stops.
+// Operations run at the same time, so a Sink has to be safe for concurrent use. A nil Sink receives
+// nothing.
 type Sink func(context.Context, Event)
+
+// From is a Sink that names the emitter in every event before it passes the event on. A server wraps
+// its sink once, at its start. It is nil if sink is nil.
+func From(emitter string, sink Sink) Sink {
+	if sink == nil {
+		return nil
+	}
+	return func(ctx context.Context, e Event) {
+		e.Emitter = emitter
+		sink(ctx, e)
+	}
+}
 
 // Emit calls the sink, if there is one. An event without a time gets the present one.
 func (s Sink) Emit(ctx context.Context, e Event) {
@@ -132,6 +80,9 @@ func (e Event) String() string {
 	if e.Attempt > 0 {
 		notes = append(notes, fmt.Sprintf("attempt %d", e.Attempt))
 	}
+	if e.Term > 0 {
+		notes = append(notes, fmt.Sprintf("term %d", e.Term))
+	}
 	if e.Window > 0 {
 		notes = append(notes, "window "+e.Window.Round(time.Millisecond).String())
 	}
@@ -148,4 +99,14 @@ func (e Event) String() string {
 		b.WriteString(": " + e.Error)
 	}
 	return b.String()
+}
+
+// Progress says whether an event is one of the steps that people follow while a create or a restore runs:
+// not what each DB server tells of its gate beside it, and not what else goes on in a cluster.
+func (e Event) Progress() bool {
+	switch e.Step {
+	case GateAsked, GateRefused, GateGranted, CutFixed, GateReleased, GateExpired:
+		return false
+	}
+	return e.Operation == Create || e.Operation == Restore
 }

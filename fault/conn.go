@@ -10,116 +10,41 @@ import (
 	"time"
 )
 
-const (
-	bufferBytes  = 256 << 10 // of one direction: sent, and not yet read
-	segmentBytes = 16 << 10  // bytes travel in pieces of at most this size
-)
-
 // pair is a connection: its two ends, the dialing one first, and its place in the network's list.
 type pair struct {
 	ends  [2]*conn
 	place *list.Element
+	relay relay // what carries its bytes over a real network; nil in memory
 }
 
-// stream is one direction of a connection. No goroutine moves bytes along: readers
-// and writers look at the clock and at the link.
-type stream struct {
-	link     *link
-	queue    []segment // in order; the last may be the end mark
-	buffered int       // bytes in queue
-	lost     bool      // what has not arrived never will
-	broken   error     // the connection was reset
-	changed  signal
+// relay is a connection of a real network below a pair. Its methods are called with the lock of the core.
+type relay interface {
+	engage()         // from now on every byte goes through the pair
+	abort(hard bool) // the real connection is closed at once, or with hard broken
 }
 
-// segment is a piece of a stream; without data it is the end mark.
-type segment struct {
-	data    []byte
-	ready   time.Time // when it arrives if the link is up then
-	arrived bool      // it had arrived before the last change of rules
-}
+// plain tells whether no rule concerns the connection.
+func (p *pair) plain() bool { return p.ends[0].out.plain() && p.ends[1].out.plain() }
 
-func (s *stream) there(g segment, now time.Time) bool {
-	return g.arrived || !s.lost && s.link.up() && !now.Before(g.ready)
-}
-
-// keepArrived marks what has arrived until now, so that no later rule takes it back.
-func (s *stream) keepArrived(now time.Time) {
-	for i, g := range s.queue {
-		if !s.there(g, now) {
+// all iterates over the connections in the order in which they were made. The body may
+// end the one it has.
+func (c *core) all(yield func(*pair) bool) {
+	for at := c.pairs.Front(); at != nil; {
+		next := at.Next()
+		if !yield(at.Value.(*pair)) {
 			return
 		}
-		s.queue[i].arrived = true
+		at = next
 	}
 }
 
-// resend sends again what a cut held back.
-func (s *stream) resend(now time.Time) {
-	for i := range s.queue {
-		if g := &s.queue[i]; !g.arrived && g.ready.Before(now.Add(s.link.delay)) {
-			g.ready = now.Add(s.link.delay)
+// streams iterates over every direction of every connection.
+func (c *core) streams(yield func(*stream) bool) {
+	for p := range c.all {
+		if !yield(p.ends[0].out) || !yield(p.ends[1].out) {
+			return
 		}
 	}
-}
-
-// underway counts the pieces that were sent and have not arrived.
-func (s *stream) underway() (n int) {
-	for _, g := range s.queue {
-		if !g.arrived {
-			n++
-		}
-	}
-	return n
-}
-
-func (s *stream) push(data []byte, now time.Time) {
-	if s.lost || !s.link.up() {
-		s.link.met++
-	}
-	ready := s.link.arrival(now, len(data))
-	if n := len(s.queue); n > 0 && ready.Before(s.queue[n-1].ready) {
-		ready = s.queue[n-1].ready // never overtake
-	}
-	s.queue = append(s.queue, segment{data: data, ready: ready})
-	s.buffered += len(data)
-	s.changed.wake()
-}
-
-// take moves what has arrived into p. ended is true when the end mark has been reached.
-func (s *stream) take(p []byte, now time.Time) (n int, ended bool) {
-	for n < len(p) && len(s.queue) > 0 && s.there(s.queue[0], now) {
-		g := &s.queue[0]
-		if g.data == nil {
-			return n, true
-		}
-		k := copy(p[n:], g.data)
-		n += k
-		s.buffered -= k
-		if g.data = g.data[k:]; len(g.data) == 0 {
-			s.queue[0] = segment{}
-			s.queue = s.queue[1:]
-		}
-	}
-	if len(s.queue) == 0 {
-		s.queue = nil
-	}
-	return n, false
-}
-
-// next is when the i-th segment will arrive as things are; zero: not foreseeable.
-func (s *stream) next(i int) time.Time {
-	if i < 0 || i >= len(s.queue) || s.lost || !s.link.up() {
-		return time.Time{}
-	}
-	return s.queue[i].ready
-}
-
-// end is the index of the end mark, -1 if there is none.
-func (s *stream) end() int {
-	if n := len(s.queue); n > 0 && s.queue[n-1].data == nil {
-		return n - 1
-	}
-	return -1
 }
 
 // conn is one end of a connection, a net.Conn.
@@ -129,13 +54,14 @@ type conn struct {
 	local, remote addr
 	in, out       *stream
 	closed        bool
+	broken        error // this end has seen that the connection was reset
 	readDeadline  time.Time
 	writeDeadline time.Time
 }
 
 // connect makes a connection.
 func (c *core) connect(there, back *link, from, to addr) *pair {
-	out, in := &stream{link: there}, &stream{link: back}
+	out, in := &stream{link: there, back: back}, &stream{link: back, back: there}
 	p := &pair{}
 	p.ends[0] = &conn{core: c, pair: p, local: from, remote: to, in: in, out: out}
 	p.ends[1] = &conn{core: c, pair: p, local: to, remote: from, in: out, out: in}
@@ -146,10 +72,13 @@ func (c *core) connect(there, back *link, from, to addr) *pair {
 // reset breaks one connection.
 func (c *core) reset(p *pair) {
 	for _, end := range p.ends {
-		end.out.broken = syscall.ECONNRESET
+		end.broken = syscall.ECONNRESET
 		end.out.changed.wake()
 	}
 	c.pairs.Remove(p.place)
+	if p.relay != nil {
+		p.relay.abort(true)
+	}
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
@@ -164,15 +93,28 @@ func (c *conn) opError(op string, err error) error {
 
 // usable gives the reason why nothing can be read or written now.
 func (c *conn) usable(op string, deadline, now time.Time) error {
+	if at := c.out.refusedAt(); c.broken == nil && !at.IsZero() && !now.Before(at) {
+		c.out.link.tally.Reset++
+		c.breaks(now)
+	}
 	switch {
 	case c.closed || c.core.closed:
 		return net.ErrClosed
-	case c.out.broken != nil:
-		return os.NewSyscallError(op, c.out.broken)
+	case c.broken != nil:
+		return os.NewSyscallError(op, c.broken)
 	case !deadline.IsZero() && !now.Before(deadline):
 		return os.ErrDeadlineExceeded
 	}
 	return nil
+}
+
+// breaks ends the connection for this end alone. What the other end sends from now on is for a connection that is
+// not known here.
+func (c *conn) breaks(now time.Time) {
+	c.broken = syscall.ECONNRESET
+	c.in.forget(now)
+	c.in.changed.wake()
+	c.out.changed.wake()
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -186,14 +128,17 @@ func (c *conn) Read(p []byte) (int, error) {
 		if len(p) == 0 {
 			return 0, nil
 		}
-		until := c.readDeadline
+		until := earlier(c.readDeadline, c.out.refusedAt())
 		if !c.in.link.to.frozen {
-			n, ended := c.in.take(p, now)
-			if n > 0 {
+			n, ended, broken := c.in.take(p, now)
+			switch {
+			case n > 0:
 				c.in.changed.wake() // there is room for writers
 				return n, nil
-			}
-			if ended {
+			case broken != nil:
+				c.breaks(now)
+				continue
+			case ended:
 				return 0, io.EOF
 			}
 			until = earlier(until, c.in.next(0))
@@ -207,6 +152,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	defer c.core.mu.Unlock()
 	written := 0
 	for {
+		if written > 0 && written == len(p) {
+			return written, nil // it is sent, whatever becomes of it
+		}
 		now := time.Now()
 		err := c.usable("write", c.writeDeadline, now)
 		end := c.in.end()
@@ -216,16 +164,20 @@ func (c *conn) Write(p []byte) (int, error) {
 		if err != nil {
 			return written, c.opError("write", err)
 		}
-		if written == len(p) {
-			return written, nil
+		if len(p) == 0 {
+			return 0, nil
 		}
 		if room := bufferBytes - c.out.buffered; room > 0 && !c.out.link.from.frozen {
 			n := min(room, segmentBytes, len(p)-written)
-			c.out.push(append(make([]byte, 0, n), p[written:written+n]...), now)
+			c.out.push(segment{data: append(make([]byte, 0, n), p[written:written+n]...)}, now)
 			written += n
+			if c.out.forgotten {
+				c.in.changed.wake() // readers of this end wait for the reset now
+			}
 			continue
 		}
-		c.core.block(c.out.changed.wait(), earlier(c.writeDeadline, c.in.next(end)), nil)
+		until := earlier(c.writeDeadline, c.out.refusedAt())
+		c.core.block(c.out.changed.wait(), earlier(until, c.in.next(end)), nil)
 	}
 }
 
@@ -236,8 +188,12 @@ func (c *conn) Close() error {
 	if c.closed || c.core.closed {
 		return c.opError("close", net.ErrClosed)
 	}
+	now := time.Now()
 	c.closed = true
-	c.out.push(nil, time.Now())
+	if c.out.forgotten {
+		c.in.forget(now) // the peer does not learn of the end, and finds it when it sends
+	}
+	c.out.push(segment{}, now)
 	c.in.changed.wake() // our reader, and the peer's writers
 	if c.pair.ends[0].closed && c.pair.ends[1].closed {
 		c.core.pairs.Remove(c.pair.place)

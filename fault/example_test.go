@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -125,4 +126,46 @@ func ExampleTriggers_Hold() {
 	held.End()
 	<-done
 	// Output: break something now: create b1 is at cut
+}
+
+// The answer to a request is lost: it was done, and the caller cannot know.
+func ExampleNetwork_Message() {
+	network := fault.NewNetwork()
+	defer network.Close()
+	listener, err := network.Host("server").Listen("server:80")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fmt.Println("done:", r.URL.Path) })}
+	served := make(chan error)
+	go func() { served <- server.Serve(listener) }()
+	transport := &http.Transport{DialContext: network.Host("client").DialContext}
+	client := &http.Client{Transport: network.RoundTripper("client", transport)}
+
+	lost := network.Message(fault.Message{To: "server", Path: "/orders", Do: fault.LoseAnswer, By: time.Millisecond})
+	_, err = client.Post("http://server/orders", "", nil)
+	fmt.Println("no answer:", errors.Is(err, syscall.ETIMEDOUT), "- lost:", lost.Met())
+
+	_ = server.Close()
+	<-served
+	// Output:
+	// done: /orders
+	// no answer: true - lost: 1
+}
+
+// What is broken now, for people.
+func ExampleNetwork_Rules() {
+	network := fault.NewNetwork()
+	defer network.Close()
+	network.Cut("coordinator-1", "dbserver-2")
+	network.Delay("dbserver-2", "coordinator-1", 20*time.Millisecond)
+	network.Message(fault.Message{Path: "raft/RequestVote", Do: fault.Duplicate})
+	for _, rule := range network.Rules() {
+		fmt.Println(rule)
+	}
+	// Output:
+	// cut coordinator-1 -> dbserver-2 (met 0)
+	// delay dbserver-2 -> coordinator-1 20ms (met 0)
+	// message duplicate any -> any raft/RequestVote (met 0)
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 const (
@@ -15,14 +14,6 @@ const (
 	lastPort        = 65535
 	backlog         = 4096 // connections waiting to be accepted; more are refused
 )
-
-// Host is the network as one host uses it.
-type Host interface {
-	// Listen opens address ("host:port"; with port 0 the network chooses one).
-	Listen(address string) (net.Listener, error)
-	// DialContext connects to address; network is "tcp".
-	DialContext(ctx context.Context, network, address string) (net.Conn, error)
-}
 
 // Host makes the host of that name, if there is none, and gives its use of the network. It listens on
 // "name:port" only; an empty host, "localhost" and "127.0.0.1" mean the host itself.
@@ -70,6 +61,9 @@ func (h *endpoint) choosePort() int {
 }
 
 func (h *endpoint) Listen(address string) (net.Listener, error) {
+	if h.n.over != nil {
+		return h.n.over.listen(h.host.name, address)
+	}
 	h.n.core.mu.Lock()
 	defer h.n.core.mu.Unlock()
 	name, port, err := h.resolve(address)
@@ -97,6 +91,9 @@ func (h *endpoint) Listen(address string) (net.Listener, error) {
 
 // DialContext takes one round trip, as TCP's handshake does.
 func (h *endpoint) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if h.n.over != nil {
+		return h.n.dialOver(ctx, h.host, network, address)
+	}
 	h.n.core.mu.Lock()
 	defer h.n.core.mu.Unlock()
 	c, err := h.dial(ctx, network, address)
@@ -118,13 +115,13 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	}
 	there, back := h.n.link(h.host.name, name), h.n.link(name, h.host.name)
-	if err := h.n.travel(ctx, there, h.host); err != nil {
+	if err := h.n.core.travel(ctx, there, h.host); err != nil {
 		return nil, err
 	}
 	l := h.n.listeners[string(there.to.addr(port))]
 	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	if l == nil || len(l.queue) >= backlog {
-		if err := h.n.travel(ctx, back, h.host); err != nil {
+		if err := h.n.core.travel(ctx, back, h.host); err != nil {
 			return nil, err
 		}
 		return nil, refused
@@ -132,8 +129,8 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 	p := h.n.core.connect(there, back, h.host.addr(h.choosePort()), l.addr)
 	l.queue = append(l.queue, p.ends[1])
 	l.changed.wake()
-	err = h.n.travel(ctx, back, h.host)
-	if err == nil && p.ends[0].out.broken != nil {
+	err = h.n.core.travel(ctx, back, h.host)
+	if err == nil && p.ends[0].broken != nil {
 		err = refused // the listener was closed before it accepted
 	}
 	if err != nil {
@@ -141,36 +138,4 @@ func (h *endpoint) dial(ctx context.Context, network, address string) (*conn, er
 		return nil, err
 	}
 	return p.ends[0], nil
-}
-
-// travel waits while one packet is on its way, and sends it again when a cut link heals.
-// It does not end while host, which waits for the packet, is frozen.
-func (n *Network) travel(ctx context.Context, l *link, host *host) error {
-	var arrives time.Time // zero while the packet cannot be on its way
-	held := false
-	for {
-		now := time.Now()
-		switch {
-		case n.core.closed:
-			return net.ErrClosed
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !l.up():
-			arrives = time.Time{}
-			if !held {
-				held = true
-				l.met++
-			}
-		case arrives.IsZero():
-			arrives = now.Add(l.delay)
-		}
-		until := arrives
-		if !host.frozen && !arrives.IsZero() && !now.Before(arrives) {
-			return nil
-		}
-		if host.frozen {
-			until = time.Time{}
-		}
-		n.core.block(n.core.changed.wait(), until, ctx.Done())
-	}
 }

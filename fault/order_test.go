@@ -29,7 +29,7 @@ func TestConnectionsHaveAnOrder(t *testing.T) {
 		want = append(want, strconv.Itoa(firstChosenPort+i))
 	}
 	var got []string
-	for p := range n.all {
+	for p := range n.core.all {
 		_, port, err := net.SplitHostPort(p.ends[0].local.String())
 		require.NoError(t, err)
 		got = append(got, port)

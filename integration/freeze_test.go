@@ -16,7 +16,6 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
-	"stasis/dbserver/replica"
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
@@ -219,7 +218,7 @@ func leads(t *testing.T, agency *agencyclient.Client, server string) (shards []s
 func TestRestoreBringsReplicasInSync(t *testing.T) {
 	var copied atomic.Int64
 	sink := func(_ context.Context, e event.Event) {
-		if e.Step == replica.FollowerCopied {
+		if e.Step == event.FollowerCopied {
 			copied.Add(1)
 		}
 	}

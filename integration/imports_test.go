@@ -38,6 +38,7 @@ var rooms = []room{
 	{"internal/failpoint/mutants", nil, "it is a tool: it runs tests and knows nothing of what they test"},
 	{"internal/logfile", nil, "internal packages serve all rooms and know none"},
 	{"internal/network", nil, "internal packages serve all rooms and know none"},
+	{"internal/overlay", nil, "what is below is a file system, whatever is on it"},
 	{"internal/rest", nil, "HTTP dispatch knows nothing of what is served"},
 	{"internal/rules", nil, "it is a tool: it checks packages and knows none"},
 	{"internal/version", nil, "internal packages serve all rooms and know none"},
@@ -135,7 +136,8 @@ var rooms = []room{
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault"}, "it starts servers; what is inside them is theirs"},
 	{"minicluster/load", []string{"client"}, "load comes from clients"},
-	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fsm", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
+	{"lab/reader", []string{"agency", "client", "client/certificate", "coordinator", "coordinator/backup/topology", "dbserver", "dbserver/backup/piece", "dbserver/client", "dbserver/engine", "dbserver/shard", "fault"}, "a backup is opened by the servers themselves, from its files alone"},
+	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fsm", "lab/reader", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
 	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "minicluster/..."}, "the demo is a user of a cluster, like any other"},
 	{"cmd/stasis/flags", []string{"agency/client", "client", "dbserver/engine", "dbserver/transfer/rclone"}, "flags are checked by those whose settings they are, before anything is started"},
 	{"cmd/stasis/progress", []string{"client", "cmd/stasis/show"}, "what is drawn is known from answers alone"},

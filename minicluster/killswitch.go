@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 
 	"stasis/internal/network"
@@ -81,6 +82,84 @@ func (k *killSwitch) conn(c net.Conn) (net.Conn, error) {
 		return nil, err
 	}
 	return &killableConn{Conn: c, kills: k, at: at}, nil
+}
+
+// RoundTripper implements [network.Messages]: requests meet the faults of the network below, and end when the
+// node is killed, also those that a fault keeps from having a connection.
+func (k *killSwitch) RoundTripper(t http.RoundTripper) http.RoundTripper {
+	if m, ok := k.Network.(network.Messages); ok {
+		return &killableTripper{RoundTripper: m.RoundTripper(t), kills: k}
+	}
+	return t
+}
+
+// Call implements [network.Messages].
+func (k *killSwitch) Call(ctx context.Context, address, path string, repeatable bool, do func(again bool) error) error {
+	m, ok := k.Network.(network.Messages)
+	if !ok {
+		return do(false)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	at, err := k.add(ending(cancel))
+	if err != nil {
+		return err
+	}
+	defer k.remove(at)
+	return m.Call(ctx, address, path, repeatable, do)
+}
+
+// ending ends what waits when the node is killed.
+type ending context.CancelFunc
+
+// Close implements io.Closer.
+func (e ending) Close() error {
+	e()
+	return nil
+}
+
+type killableTripper struct {
+	http.RoundTripper
+	kills *killSwitch
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *killableTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	at, err := t.kills.add(ending(cancel))
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // it is not used
+		}
+		return nil, err
+	}
+	answer, err := t.RoundTripper.RoundTrip(r.WithContext(ctx))
+	t.kills.remove(at)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	answer.Body = &killableBody{ReadCloser: answer.Body, end: cancel}
+	return answer, nil
+}
+
+// CloseIdleConnections is what http.Client calls.
+func (t *killableTripper) CloseIdleConnections() {
+	if c, ok := t.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// killableBody keeps the context of a request until its answer has been read.
+type killableBody struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+// Close implements io.Closer.
+func (b *killableBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }
 
 type killableListener struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stasis/agency/outcome"
+	"stasis/event"
 	"stasis/internal/wait"
 )
 
@@ -61,10 +62,13 @@ type Raft interface {
 
 // Options say what a leader does.
 type Options struct {
+	ID string // of the agent
 	// Duties runs while a leadership serves, and returns when its context ends.
 	Duties func(*Leadership)
 	// Reached is told of the barrier: up to its index everything is applied.
 	Reached func(index uint64)
+	// Steps receives that the agent leads, and that it leads no more.
+	Steps event.Sink
 	// TransientBytes bounds the transient tree.
 	TransientBytes int64
 	// Pause is between two tries of the barrier.
@@ -156,9 +160,15 @@ func (k *Keeper) hold(l *Leadership, before <-chan struct{}) {
 		k.options.Logger.Info("leadership ended before it could be used", "term", l.Term, "reason", err)
 		return
 	}
+	k.emit(l, event.AgentLeads)
 	close(l.ready)
 	k.options.Logger.Info("serving as leader", "term", l.Term)
 	k.options.Duties(l)
+	k.emit(l, event.AgentLeadsNoMore)
+}
+
+func (k *Keeper) emit(l *Leadership, step event.Name) {
+	k.options.Steps.Emit(l.ctx, event.Event{Operation: event.Agency, ID: k.options.ID, Server: k.options.ID, Step: step, Term: l.Term})
 }
 
 // barrier waits until an entry of this term is applied.

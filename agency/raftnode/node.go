@@ -123,7 +123,8 @@ func (n *Node) Start(running context.Context, guard Guard, prepare func(*raft.Co
 		Inbound: func(from <-chan raft.RPC, done <-chan struct{}) <-chan raft.RPC {
 			return o.Learner.Filter(in.filter(from, done), done)
 		},
-		Index: func() uint64 { return o.Tree.State().Index() },
+		Index:   func() uint64 { return o.Tree.State().Index() },
+		Network: o.Port.Network(), Patience: raftTimeout,
 	})
 	o.Compaction.Shorten = n.keepTrailing
 	config := o.Settings.configuration(o.Self, n.log, n.notices)

@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -63,6 +64,6 @@ func removal(key string, entry *fsm.Node, evidence map[string]any, belongings ..
 		tx.Ops[path] = agencyclient.Delete()
 	}
 	return job.Decision{
-		Tx: tx, Step: creationRemoved, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),
+		Tx: tx, Step: event.CreationRemoved, Server: entry.At("coordinator").Text(), Detail: entry.At("name").Text(),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
@@ -74,7 +75,7 @@ func (g *gracePeriod) publish(ctx context.Context, root *fsm.Node) {
 	tx.Ops[keys.SupervisionGrace] = g.configured.Seconds()
 	tx.Pre[keys.SupervisionGrace] = agencyclient.Exactly(was)
 	tx.Pre[keys.SupervisionGraceBefore] = agencyclient.Exactly(before)
-	d := job.Decision{Tx: tx, Step: graceChanged, Detail: fmt.Sprintf("%v from now on", g.configured)}
+	d := job.Decision{Tx: tx, Step: event.GracePeriodChanged, Detail: fmt.Sprintf("%v from now on", g.configured)}
 	longest, _ := seconds(before)
 	if old, ok := seconds(was); ok {
 		longest = max(longest, old)

@@ -8,6 +8,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
@@ -41,7 +42,7 @@ func (w *lockWatch) watch(ctx context.Context, root *fsm.Node) time.Duration {
 		return rest
 	}
 	d := about(holder)
-	d.Step, d.Elapsed = lockExpired, held
+	d.Step, d.Elapsed = event.AgencyLockExpired, held
 	d.Tx.Ops[keys.HotBackupCreate], d.Tx.Ops[keys.HotBackupHolder] = agencyclient.Delete(), agencyclient.Delete()
 	// A renewal at this moment makes the holder another value, and the lock stays.
 	d.Tx.Pre[keys.HotBackupCreate], d.Tx.Pre[keys.HotBackupHolder] = agencyclient.Exactly(create), agencyclient.Exactly(holder)
@@ -65,7 +66,7 @@ func (w *lockWatch) leaseOf(holder *fsm.Node) time.Duration {
 // not know of holders. The holder finds out by its nonce that the lock is no longer its own.
 func orphanedHolder(holder *fsm.Node) job.Decision {
 	d := about(holder)
-	d.Step = holderOrphaned
+	d.Step = event.LockHolderRemoved
 	d.Tx.Ops[keys.HotBackupHolder] = agencyclient.Delete()
 	d.Tx.Pre[keys.HotBackupHolder] = agencyclient.Exactly(holder)
 	d.Tx.Pre[keys.HotBackupCreate] = agencyclient.OldEmpty(true)

@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -45,7 +46,7 @@ func modeChange(root *fsm.Node, now time.Time, mode, detail string) job.Decision
 	if was := root.At(keys.SupervisionState); was.At("Mode").Text() != mode {
 		d.Tx.Ops[keys.SupervisionState] = map[string]any{"Mode": mode, "Timestamp": stamp(now)}
 		d.Tx.Pre[keys.SupervisionState] = agencyclient.Exactly(was)
-		d.Step, d.Detail = modeChanged, mode+", "+detail
+		d.Step, d.Detail = event.SupervisionModeChanged, mode+", "+detail
 	}
 	return d
 }
@@ -85,7 +86,7 @@ func maintainServers(ctx context.Context, p *proposer, root *fsm.Node, now time.
 		default:
 			tx.Ops[current] = entry
 		}
-		p.change(ctx, job.Decision{Tx: tx, Step: maintenanceChanged, Server: id, Detail: detail})
+		p.change(ctx, job.Decision{Tx: tx, Step: event.MaintenanceChanged, Server: id, Detail: detail})
 	}
 	for id, is := range effective.Children() {
 		if asked.At(id).Exists() {
@@ -95,7 +96,7 @@ func maintainServers(ctx context.Context, p *proposer, root *fsm.Node, now time.
 		tx := agencyclient.NewTx()
 		tx.Ops[current], tx.Pre[current] = agencyclient.Delete(), agencyclient.Exactly(is)
 		tx.Pre[target] = agencyclient.OldEmpty(true)
-		p.change(ctx, job.Decision{Tx: tx, Step: maintenanceChanged, Server: id, Detail: "its maintenance was ended by a request"})
+		p.change(ctx, job.Decision{Tx: tx, Step: event.MaintenanceChanged, Server: id, Detail: "its maintenance was ended by a request"})
 	}
 }
 

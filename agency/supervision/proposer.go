@@ -109,7 +109,7 @@ func (p *proposer) emit(ctx context.Context, d job.Decision) {
 		return
 	}
 	e := event.Event{
-		Operation: operation, ID: d.Job, Step: d.Step, Server: d.Server, Detail: d.Detail, Elapsed: d.Elapsed,
+		Operation: event.Supervision, ID: d.Job, Step: d.Step, Server: d.Server, Detail: d.Detail, Elapsed: d.Elapsed,
 	}
 	p.log.Info(e.String(), "id", d.Job, "shard", d.Shard)
 	p.steps.Emit(ctx, e)

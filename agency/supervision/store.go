@@ -3,22 +3,7 @@ package supervision
 import (
 	"context"
 
-	"stasis/event"
 	"stasis/fsm"
-)
-
-// operation is that of all events which the supervision emits.
-const operation = "supervision"
-
-// Steps that the supervision takes, beside those of package job.
-const (
-	healthChanged      event.Name = "server health changed"
-	lockExpired        event.Name = "agency lock expired"
-	holderOrphaned     event.Name = "holder without agency lock removed"
-	creationRemoved    event.Name = "unfinished creation removed"
-	modeChanged        event.Name = "supervision mode changed"
-	graceChanged       event.Name = "grace period changed"
-	maintenanceChanged event.Name = "server maintenance changed"
 )
 
 // Store is what the supervision needs of the agent that leads. The goroutine in Run alone calls

@@ -9,6 +9,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
 	"stasis/internal/failpoint"
 )
@@ -48,7 +49,7 @@ func verdictRecord(root *fsm.Node, s *server, entry keys.HealthEntry, now time.T
 	case entry.Status != keys.StatusGood:
 		detail += fmt.Sprintf(", nothing heard for %v", now.Sub(s.seen).Round(time.Second))
 	}
-	return job.Decision{Tx: tx, Step: healthChanged, Server: s.id, Detail: detail}
+	return job.Decision{Tx: tx, Step: event.ServerHealthChanged, Server: s.id, Detail: detail}
 }
 
 // addJob adds the job of a failed server, with the number after latest.

@@ -14,6 +14,7 @@ import (
 	"stasis/agency/port"
 	"stasis/agency/readindex"
 	"stasis/internal/failpoint"
+	"stasis/internal/network"
 )
 
 // Options are the parts of the agent that the transport works with.
@@ -31,6 +32,10 @@ type Options struct {
 	Index func() uint64
 	// Done is closed when Raft has stopped.
 	Done <-chan struct{}
+	// Network is what the calls go through.
+	Network network.Network
+	// Patience is how long Raft's own transport waits for an answer.
+	Patience time.Duration
 }
 
 // Transport is given to Raft.
@@ -38,11 +43,12 @@ type Transport struct {
 	*raft.NetworkTransport
 	options Options
 	toLoop  chan raft.RPC // heartbeats that Raft's loop has to see
+	calls   *messages
 }
 
 // New wraps Raft's own transport.
 func New(t *raft.NetworkTransport, o Options) *Transport {
-	return &Transport{NetworkTransport: t, options: o, toLoop: make(chan raft.RPC)}
+	return &Transport{NetworkTransport: t, options: o, toLoop: make(chan raft.RPC), calls: newMessages(o.Network, o.Book, o.Patience)}
 }
 
 // named makes sure that an agent is called by its id, also one of a membership that this agent
@@ -61,7 +67,7 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	}
 	port.Shorten(args)
 	mark, start, index := t.options.Acks.Mark(), time.Now(), t.options.Index()
-	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
+	if err := through(t.calls.to(id, target, "AppendEntries"), args, resp, t.NetworkTransport.AppendEntries); err != nil {
 		return err
 	}
 	if resp.Success && resp.Term == args.Term {
@@ -85,7 +91,7 @@ func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 	if err := t.options.Fence.MaySend(); err != nil {
 		return err
 	}
-	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, t.options.Fence.Reader(data))
+	return t.calls.to(id, target, "InstallSnapshot").snapshot(args, resp, t.options.Fence.Reader(data), t.NetworkTransport.InstallSnapshot)
 }
 
 // TimeoutNow tells another agent to stand for election.
@@ -94,7 +100,7 @@ func (t *Transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args
 	if err := t.options.Fence.MaySend(); err != nil {
 		return err
 	}
-	return t.NetworkTransport.TimeoutNow(id, target, args, resp)
+	return through(t.calls.to(id, target, "TimeoutNow"), args, resp, t.NetworkTransport.TimeoutNow)
 }
 
 // RequestVote asks for a vote, unless this agent is a learner.
@@ -103,7 +109,7 @@ func (t *Transport) RequestVote(id raft.ServerID, target raft.ServerAddress, arg
 	if err := t.mayAsk(); err != nil {
 		return err
 	}
-	return t.NetworkTransport.RequestVote(id, target, args, resp)
+	return through(t.calls.to(id, target, "RequestVote"), args, resp, t.NetworkTransport.RequestVote)
 }
 
 // RequestPreVote asks whether there would be a vote, unless this agent is a learner.
@@ -112,7 +118,7 @@ func (t *Transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 	if err := t.mayAsk(); err != nil {
 		return err
 	}
-	return t.NetworkTransport.RequestPreVote(id, target, args, resp)
+	return through(t.calls.to(id, target, "RequestPreVote"), args, resp, t.NetworkTransport.RequestPreVote)
 }
 
 func (t *Transport) mayAsk() error {
@@ -120,6 +126,12 @@ func (t *Transport) mayAsk() error {
 		return err
 	}
 	return t.options.Fence.MaySend()
+}
+
+// Close ends the calls that faults hold back, and Raft's own transport.
+func (t *Transport) Close() error {
+	t.calls.stop()
+	return t.NetworkTransport.Close()
 }
 
 // Consumer is what Raft sees of the calls of other agents.

@@ -15,35 +15,38 @@ import (
 	"stasis/client"
 	"stasis/client/certificate"
 	"stasis/cmd/stasis/flags"
-	"stasis/cmd/stasis/show"
 	"stasis/dbserver/backup/piece"
 )
 
 // verifyOffline checks backups by their files alone. It changes nothing.
-func verifyOffline(cmd *cobra.Command, b *flags.Backup, dir, id string) error {
+func verifyOffline(cmd *cobra.Command, b *flags.Backup, v verification) error {
 	ctx, r := cmd.Context(), newReport(cmd, b)
-	found, err := findPieces(dir, id)
+	found, err := findPieces(v.dir, v.id)
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 && id != "" {
-		return fmt.Errorf("verify: no piece of %s in %s", id, dir)
+	if len(found) == 0 && v.id != "" {
+		return fmt.Errorf("verify: no piece of %s in %s", v.id, v.dir)
 	} else if len(found) == 0 {
-		return fmt.Errorf("verify: no backup in %s", dir)
+		return fmt.Errorf("verify: no backup in %s", v.dir)
 	}
-	results := []client.VerifyResult{}
+	results := []verified{}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
-		res, err := verifyPieces(ctx, id, found[id])
+		res := verified{}
+		res.VerifyResult, err = verifyPieces(ctx, id, found[id])
+		if err == nil && v.restore {
+			err = res.restore(ctx, r, found[id])
+		}
 		if err != nil {
 			return interrupted(ctx, err)
 		}
-		show.Verified(r, res)
+		res.show(r)
 		results = append(results, res)
 	}
 	if b.JSON {
 		err = printJSON(cmd.OutOrStdout(), results)
 	}
-	if slices.ContainsFunc(results, func(v client.VerifyResult) bool { return !v.Intact }) {
+	if slices.ContainsFunc(results, func(v verified) bool { return !v.Intact }) {
 		err = errors.Join(err, fmt.Errorf("%w: not intact", errReported))
 	}
 	return err

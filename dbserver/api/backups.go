@@ -10,6 +10,7 @@ import (
 	"stasis/dbserver/gate"
 	"stasis/dbserver/pieces"
 	"stasis/dbserver/store"
+	"stasis/event"
 	"stasis/internal/failpoint"
 )
 
@@ -50,6 +51,7 @@ type Backups struct {
 	Reader    *pieces.Reader
 	RebootID  func() uint64 // 0 before the server is registered
 	Epoch     func() uint64 // of the open data
+	Steps     event.Sink
 }
 
 // prepare, and all steps up to the commit, are done for the backup that holds the agency lock
@@ -81,6 +83,9 @@ func (b *Backups) cut(ctx context.Context, s *store.Store, q dbclient.CutRequest
 	if err != nil {
 		return dbclient.CutResponse{}, err
 	}
+	// Between the two looks at the gate and after the engine's part: a sink that waits holds the gate,
+	// and no lock of the engine or of the piece.
+	b.Steps.Emit(ctx, event.Event{Step: event.CutFixed, Operation: event.Create, ID: q.ID, Server: b.ID, Attempt: int(q.Attempt), Elapsed: took})
 	if err := b.holds(q); err != nil {
 		return dbclient.CutResponse{}, fmt.Errorf("after the cut: %w", err)
 	}

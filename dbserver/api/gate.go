@@ -29,6 +29,7 @@ type gates struct {
 	admission *admission
 	gate      *gate.Gate
 	reader    *pieces.Reader
+	events    *gateEvents
 }
 
 // lock serves the request that asks for the gate and holds it. Its body is beats, its answer
@@ -57,19 +58,22 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
+	events := g.events.asked(ctx, id, claim)
 	lock, err := g.claim(ctx, id, claim)
 	if err != nil {
+		events.refused(ctx, err)
 		refuse(err)
 		return
 	}
 	var telling sync.WaitGroup
 	defer telling.Wait()
+	telling.Go(func() { events.follow(ctx, lock) })
 	held, over := context.WithCancel(ctx)
 	defer over()
 	telling.Go(func() { g.endWithHolder(held, lock, claim.Nonce) })
 	defer context.AfterFunc(ctx, func() { lock.Break(why(ctx)) })()
 	echo := make(chan struct{}, 1)
-	telling.Go(func() { tellGate(w, lock, echo) })
+	telling.Go(func() { tellGate(w, lock, events.granted, echo) })
 	lock.Break(followBeats(body, lock, echo))
 }
 
@@ -146,8 +150,8 @@ func followBeats(body *bufio.Reader, lock *gate.Lock, echo chan<- struct{}) (rea
 	}
 }
 
-// tellGate writes the events until the lock has ended, or the coordinator does not read them.
-func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
+// tellGate writes to the coordinator until the lock has ended, or the coordinator does not read.
+func tellGate(w http.ResponseWriter, lock *gate.Lock, granted, echo <-chan struct{}) {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	tell := func(e dbclient.GateEvent) error {
@@ -167,7 +171,7 @@ func tellGate(w http.ResponseWriter, lock *gate.Lock, echo <-chan struct{}) {
 		return err
 	}
 	err := tell(dbclient.GateEvent{})
-	for granted := lock.Granted(); err == nil; {
+	for err == nil {
 		select {
 		case <-echo:
 			err = tell(dbclient.GateEvent{})

@@ -12,6 +12,7 @@ import (
 // release answers with the evidence of how the gate was held.
 func (g gates) release(ctx context.Context, q dbclient.GateReleaseRequest) dbclient.GateReleaseResponse {
 	r := g.end(ctx, q)
+	g.events.settle(ctx, q.Nonce)
 	return dbclient.GateReleaseResponse{
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),

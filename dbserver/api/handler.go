@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver/gate"
 	"stasis/dbserver/pieces"
 	"stasis/dbserver/store"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 )
@@ -26,6 +27,7 @@ type Config struct {
 	MaxBodyBytes int64 // of one request with documents; 256 MiB
 	Limits       network.Limits
 	Status       func() Status
+	Steps        event.Sink // receives what becomes of the gate
 	Logger       hclog.Logger
 }
 
@@ -80,7 +82,7 @@ func routes(c Config, a *admission) http.Handler {
 	post(dbclient.PathCopy, onData(a, maxDocumentsBody, copyPart))
 	post(dbclient.PathLog, onData(a, maxCommandBody, readLog))
 
-	gates := gates{admission: a, gate: c.Gate, reader: c.Reader}
+	gates := gates{admission: a, gate: c.Gate, reader: c.Reader, events: &gateEvents{server: c.ID, sink: c.Steps, open: map[*gateLock]bool{}}}
 	post(dbclient.PathGateLock, gates.lock)
 	post(dbclient.PathPrepare, onEngine(a, (*Backups).prepare, long))
 	post(dbclient.PathCut, onEngine(a, (*Backups).cut))

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -34,6 +35,7 @@ type Options struct {
 	SyncInterval  time.Duration // longest that a commit without sync stays unsynced; 0: DefaultSyncInterval
 	ReadOnly      bool          // nothing in the directory is changed, not even its lock file
 	MustExist     bool          // an engine must be there; otherwise an empty one is made
+	NoCompactions bool          // tables stay as they are: for an engine that is read, and whose new tables are in memory
 
 	Health    *diskhealth.Watch // of the disk; nil: calls wait for the disk as long as it takes
 	SyncBound time.Duration     // age of the oldest commit not on disk from which new writes are refused; 0: DefaultSyncBound
@@ -66,12 +68,17 @@ func (o Options) withDefaults() Options {
 
 // pebble translates to Pebble's options, on fs.
 func (o Options) pebble(fs vfs.FS, log pebble.Logger, events *pebble.EventListener) *pebble.Options {
+	l0Stop := l0StopReadAmp
+	if o.NoCompactions { // nothing would end a stall
+		l0Stop = math.MaxInt32
+	}
 	return &pebble.Options{
 		FS:                          fs,
 		CacheSize:                   o.CacheBytes,
 		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: memTableStopCount,
-		L0StopWritesThreshold:       l0StopReadAmp,
+		L0StopWritesThreshold:       l0Stop,
+		DisableAutomaticCompactions: o.NoCompactions,
 		FormatMajorVersion:          pebble.FormatNewest,
 		ErrorIfNotExists:            o.MustExist,
 		ReadOnly:                    o.ReadOnly,

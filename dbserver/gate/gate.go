@@ -47,7 +47,8 @@ type Lock struct {
 	claim   Claim
 	since   time.Time
 	waited  time.Duration
-	beat    time.Time // the last one, or the begin
+	kept    time.Duration // from the grant to the end
+	beat    time.Time     // the last one, or the begin
 	timers  []*time.Timer
 	held    bool
 	granted chan struct{} // closed when it holds
@@ -109,7 +110,9 @@ func (g *Gate) end(l *Lock, err error) {
 	for _, t := range l.timers {
 		t.Stop()
 	}
-	l.err = err
+	if l.err = err; l.held {
+		l.kept = time.Since(l.since) - l.waited
+	}
 	close(l.ended)
 	if g.turn == l {
 		g.endTurn()

@@ -47,6 +47,9 @@ func (l *Lock) Err() error { return l.err }
 // Waited is how long it took from the claim to the grant.
 func (l *Lock) Waited() time.Duration { return l.waited }
 
+// Held is how long it held the gate, once it has ended; 0 if it was not granted.
+func (l *Lock) Held() time.Duration { return l.kept }
+
 // Beat says that the holder lives. A beat that comes longer than Silence after the one before
 // ends the lock. This server or the coordinator was stopped for so long. When it goes on it
 // may find any number of old beats, which say nothing about now. So the gate opens although no

@@ -52,8 +52,9 @@ func (b *base) call(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, b.server.Timing.Call)
 }
 
+// emit sends an event of this leadership. No mutex is held.
 func (b *base) emit(ctx context.Context, name event.Name, server, detail string) {
-	e := event.Event{Operation: operation, ID: b.shard.Name(), Step: name, Server: server, Detail: detail}
+	e := event.Event{Operation: event.Replication, ID: b.shard.Name(), Step: name, Server: server, Term: b.tenure.Term, Detail: detail}
 	b.log.Info(string(name), "server", server, "detail", detail, "tenure", b.tenure)
 	b.server.Steps.Emit(ctx, e)
 }

@@ -10,6 +10,7 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
+	"stasis/event"
 	"stasis/internal/failpoint"
 	"stasis/internal/wait"
 )
@@ -231,6 +232,6 @@ func (f *feed) bringCopy(ctx context.Context) error {
 	}
 	f.next = end + 1
 	f.needsCopy(false)
-	f.emit(ctx, FollowerCopied, f.follower.id, what) // a step may hold up this feed: the follower counts as copied by then
+	f.emit(ctx, event.FollowerCopied, f.follower.id, what) // a step may hold up this feed: the follower counts as copied by then
 	return nil
 }

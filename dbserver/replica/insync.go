@@ -19,6 +19,7 @@ type inSyncSet struct {
 	snapshots snapshots
 	unknown   bool   // the outcome of the last report is unknown
 	written   uint64 // index of the last report written
+	leads     bool   // the leadership was taken, and has not been resigned since
 }
 
 // nearly is how many records a follower may be behind to become required. Writers wait for a

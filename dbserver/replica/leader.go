@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stasis/dbserver/shard"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -50,7 +51,14 @@ func newLeader(server Server, s *shard.Shard, place Place) *Leader {
 	return l
 }
 
-func (l *Leader) start() { l.group.Go(func() { l.run(l.ctx) }) }
+func (l *Leader) start() {
+	l.group.Go(func() {
+		l.run(l.ctx)
+		if l.inSync.leads {
+			l.emit(l.ctx, event.LeadershipLost, l.server.ID, l.state.reason())
+		}
+	})
+}
 
 // Tenure is the tenure that the Leader leads in.
 func (l *Leader) Tenure() shard.Tenure { return l.tenure }

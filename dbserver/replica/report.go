@@ -3,13 +3,13 @@ package replica
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/event"
 	"stasis/internal/failpoint"
 )
 
@@ -157,15 +157,17 @@ func (s *inSyncSet) note(r keys.CurrentShardReport) (left, joined []string) {
 func (s *inSyncSet) tell(ctx context.Context, n news) {
 	switch {
 	case n.taken:
-		s.emit(ctx, LeadershipTaken, s.server.ID, fmt.Sprintf("term %d, in sync: %s", s.tenure.Term, strings.Join(n.report.Servers, ", ")))
+		s.leads = true
+		s.emit(ctx, event.LeadershipTaken, s.server.ID, "in sync: "+strings.Join(n.report.Servers, ", "))
 	case n.resigned:
-		s.emit(ctx, LeadershipResigned, s.server.ID, "")
+		s.leads = false
+		s.emit(ctx, event.LeadershipResigned, s.server.ID, "")
 	}
 	for _, id := range n.joined {
-		s.emit(ctx, FollowerJoined, id, "")
+		s.emit(ctx, event.FollowerInSync, id, "")
 	}
 	for _, id := range n.left {
-		s.emit(ctx, FollowerLeft, id, "")
+		s.emit(ctx, event.FollowerNotInSync, id, "")
 	}
 }
 

@@ -83,15 +83,3 @@ func (t Timing) WithDefaults() Timing {
 	}
 	return t
 }
-
-// operation is that of the events here.
-const operation = "replication"
-
-// Steps of replication.
-const (
-	LeadershipTaken    event.Name = "leadership taken"
-	LeadershipResigned event.Name = "leadership resigned"
-	FollowerJoined     event.Name = "follower in sync"
-	FollowerLeft       event.Name = "follower no longer in sync"
-	FollowerCopied     event.Name = "follower copied"
-)

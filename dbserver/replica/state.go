@@ -77,6 +77,16 @@ func (s *state) end(why error) {
 	s.unlead()
 }
 
+// reason is why the tenure is over, for people.
+func (s *state) reason() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why == nil {
+		return ""
+	}
+	return s.why.Error()
+}
+
 // become changes the phase, unless the tenure is over.
 func (s *state) become(p phase) {
 	s.mu.Lock()

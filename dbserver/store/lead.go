@@ -50,12 +50,16 @@ func (s *Store) lead(name string, begin func(*shard.Shard) *replica.Leader) {
 // resign ends all leaderships for good. Writes in flight end with an unknown outcome.
 func (s *Store) resign(why error) {
 	s.end(why)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	var leaders []*replica.Leader
+	s.mu.RLock()
 	for _, name := range s.sorted() {
-		if l := s.replicas[name].Leader; l != nil {
-			l.Close()
+		if l := s.replicas[name].Leader; l != nil { // lead begins none any more
+			leaders = append(leaders, l)
 		}
+	}
+	s.mu.RUnlock()
+	for _, l := range leaders { // without mu: the end of a leader waits for a sink of events
+		l.Close()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"stasis/dbserver/backup"
 	"stasis/dbserver/transfer/repository"
 	"stasis/dbserver/transfer/storage"
+	"stasis/event"
 	"stasis/internal/wait"
 )
 
@@ -76,6 +77,7 @@ func (j *job) transfer(ctx context.Context) error {
 	if err := j.record.begin(ctx, j.progress.look()); err != nil {
 		return err
 	}
+	j.record.emit(ctx, event.Event{Step: event.PieceStarted})
 	remote, err := j.open(ctx)
 	if err != nil {
 		return badRemote(err)

@@ -11,6 +11,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/repository"
 	"stasis/dbserver/transfer/storage"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/backupname"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	Own      storage.Addresses // which no remote may have; nil: not known
 	Agency   Agency
 	Watch    Watch
+	Steps    event.Sink
 	Logger   hclog.Logger
 	Timing   Timing
 }
@@ -108,7 +110,7 @@ func (m *Manager) job(r dbclient.TransferRequest) *job {
 	c := m.config
 	log := c.Logger.With("job", r.Job, "backup", r.BackupID)
 	return &job{
-		record: &record{agency: c.Agency, server: c.Server, request: r, retry: c.Timing.Retry, log: log},
+		record: &record{agency: c.Agency, server: c.Server, request: r, retry: c.Timing.Retry, steps: c.Steps, log: log},
 		watch:  c.Watch, pieces: c.Pieces, timing: c.Timing, progress: &progress{},
 		open: func(ctx context.Context) (*repository.Repository, error) { return m.open(ctx, r.Remote, r.Config) },
 	}

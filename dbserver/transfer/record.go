@@ -12,6 +12,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 	"stasis/internal/wait"
@@ -33,6 +34,7 @@ type record struct {
 	server  string
 	request dbclient.TransferRequest
 	retry   time.Duration // before the agency is asked again
+	steps   event.Sink
 	log     hclog.Logger
 
 	entry keys.TransferEntry // as this server last wrote it
@@ -193,7 +195,31 @@ func (r *record) end(ctx context.Context, why error, p *keys.TransferProgress) e
 	if why == nil {
 		pre[r.cancelledKey()] = agencyclient.OldEmpty(true)
 	}
-	return r.write(ctx, next, ops, pre)
+	if err := r.write(ctx, next, ops, pre); err != nil {
+		return err
+	}
+	r.ended(ctx, next)
+	return nil
+}
+
+// ended emits how this server's part has ended.
+func (r *record) ended(ctx context.Context, e keys.TransferEntry) {
+	step := event.PieceFailed
+	switch e.Status {
+	case keys.TransferCompleted:
+		step = event.PieceMoved
+	case keys.TransferCancelled:
+		step = event.PieceCancelled
+	}
+	r.emit(ctx, event.Event{Step: step, Error: e.ErrorMessage})
+}
+
+func (r *record) emit(ctx context.Context, e event.Event) {
+	if e.Operation = event.Upload; r.request.Kind == keys.TransferDownload {
+		e.Operation = event.Download
+	}
+	e.ID, e.Server, e.Detail = r.request.BackupID, r.server, "job "+r.request.Job
+	r.steps.Emit(ctx, e)
 }
 
 // final is the entry for how the work ended.
@@ -223,6 +249,9 @@ func (r *record) insistOnEnd(ctx context.Context, why error, progress func() *ke
 		s, rerr := r.read(ctx)
 		switch {
 		case rerr != nil:
+		case s.known && s.entry.Status == r.final(why).Status: // the answer to a write of this server was lost
+			r.ended(ctx, s.entry)
+			return
 		case !s.known || s.entry.Final():
 			return
 		case s.cancelled && !errors.Is(why, errAborted):

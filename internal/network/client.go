@@ -15,12 +15,16 @@ const (
 	continueWait = time.Second
 )
 
-// NewHTTPClient makes a client whose every connection goes through n: HTTP/1.1
-// with keep-alive and no proxies. Connecting takes at most five seconds;
+// NewHTTPClient makes a client whose every connection goes through n, and every request through its faults of
+// [Messages]: HTTP/1.1 with keep-alive and no proxies. Connecting takes at most five seconds;
 // everything else is bounded by the request's context only. The caller
 // calls CloseIdleConnections when it is done with the client.
 func NewHTTPClient(n Network) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{Transport: roundTripper(n, transport(n))}
+}
+
+func transport(n Network) *http.Transport {
+	return &http.Transport{
 		DialContext:           boundedDial(n),
 		MaxIdleConnsPerHost:   idlePerHost,
 		IdleConnTimeout:       idleTimeout,
@@ -28,7 +32,7 @@ func NewHTTPClient(n Network) *http.Client {
 		ReadBufferSize:        bufferBytes,
 		WriteBufferSize:       bufferBytes,
 		DisableCompression:    true,
-	}}
+	}
 }
 
 // boundedDial ends an attempt to connect after dialTimeout. The request's context does not: the transport goes on

@@ -67,6 +67,31 @@ func TestTCPConforms(t *testing.T) {
 	}
 }
 
+// A network with faults over TCP is TCP as long as nothing is broken.
+func TestFaultsOverTCPConform(t *testing.T) {
+	for name, test := range conformance {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := fault.NewNetworkOver(TCP(), nil)
+			test(t, world{server: n.Host("server"), client: n.Host("client"), address: "127.0.0.1:0", moment: 500 * time.Millisecond})
+			t.Cleanup(func() { require.NoError(t, n.Close()) })
+		})
+	}
+}
+
+// It is still TCP when every byte goes through the relay, because each link has a latency.
+func TestRelayOverTCPConforms(t *testing.T) {
+	for name, test := range conformance {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := fault.NewNetworkOver(TCP(), nil)
+			n.Latency(time.Microsecond, 100*time.Microsecond, 1)
+			test(t, world{server: n.Host("server"), client: n.Host("client"), address: "127.0.0.1:0", moment: 500 * time.Millisecond})
+			t.Cleanup(func() { require.NoError(t, n.Close()) })
+		})
+	}
+}
+
 func TestMemoryConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {

@@ -28,10 +28,11 @@ func (w world) serve(t *testing.T, h http.HandlerFunc, o ServerOptions) *Server 
 // clients gives one client per protocol, closed at the end.
 func (w world) clients(t *testing.T) map[string]*http.Client {
 	t.Helper()
-	one, two := NewHTTPClient(w.client), NewHTTPClient(w.client)
 	var h2c http.Protocols
 	h2c.SetUnencryptedHTTP2(true)
-	two.Transport.(*http.Transport).Protocols = &h2c
+	second := transport(w.client)
+	second.Protocols = &h2c
+	one, two := NewHTTPClient(w.client), &http.Client{Transport: roundTripper(w.client, second)}
 	t.Cleanup(one.CloseIdleConnections)
 	t.Cleanup(two.CloseIdleConnections)
 	return map[string]*http.Client{"HTTP/1.1": one, "HTTP/2.0": two}

@@ -12,7 +12,7 @@ import (
 )
 
 // forOutsiders are the packages whose exports are for other modules.
-var forOutsiders = []string{"stasis/client", "stasis/event", "stasis/fault", "stasis/minicluster", "house/public"}
+var forOutsiders = []string{"stasis/client", "stasis/event", "stasis/fault", "stasis/lab", "stasis/minicluster", "house/public"}
 
 // lookedFor are the methods that the standard library looks for with interfaces which it does
 // not export.

@@ -5,6 +5,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // addFollower gives a shard one more replica, in one transaction.
@@ -35,5 +36,5 @@ func (addFollower) begin(p *pass, j facts.Job) {
 	why := fmt.Sprintf("%s gets a replica of %s because %d are planned and %d wanted; of all GOOD servers without one it has the fewest replicas (%d)",
 		to, s.Label(), len(s.Servers), s.Factor, p.placement.holds[to]-1)
 	p.out.credit(j, &tx, to, why)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Added, Server: to, Detail: why})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.FollowerAdded, Server: to, Detail: why})
 }

@@ -6,6 +6,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // cleanOut moves all replicas off a server, which gets nothing new from the beginning on and
@@ -34,7 +35,7 @@ func (cleanOut) begin(p *pass, j facts.Job) {
 	if !p.facts.ToBeCleaned(server) { // a clean-out that was set back is on the list already
 		tx.Ops[keys.ToBeCleaned] = agencyclient.Push(server)
 	}
-	p.out.decideOn(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobStarted, Detail: fmt.Sprintf(
 		"cleanOutServer: %s to be moved", count(p.placement.holds[server], "replica is", "replicas are"))})
 }
 
@@ -96,7 +97,7 @@ func (cleanOut) finish(p *pass, j facts.Job) {
 	tx.Ops[keys.ToBeCleaned] = agencyclient.Erase(j.Record.Server)
 	tx.Ops[keys.CleanedServers] = agencyclient.Push(j.Record.Server)
 	tx.Pre[keys.PlanVersion] = agencyclient.Exactly(p.facts.Root.At(keys.PlanVersion))
-	p.out.decideOn(j, Decision{Tx: tx, Step: Finished, Detail: "cleanOutServer: no shard is planned on it"})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobFinished, Detail: "cleanOutServer: no shard is planned on it"})
 }
 
 // undo lets the server get replicas again.

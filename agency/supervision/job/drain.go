@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // attempts is how often the move of a shard off a server may fail. The failed children are counted in
@@ -109,7 +110,7 @@ func (d *drain) goOn(next []keys.Job, stuck string) {
 		tx := agencyclient.NewTx()
 		tx.Pre[j.Key()] = agencyclient.Exactly(j.Node)
 		out.addChildren(j, &tx, next)
-		out.decideOn(j, Decision{Tx: tx, Step: Created, Detail: fmt.Sprintf("%s: %s to do", j.Record.Type, count(len(next), "move", "moves"))})
+		out.decideOn(j, Decision{Tx: tx, Step: event.JobCreated, Detail: fmt.Sprintf("%s: %s to do", j.Record.Type, count(len(next), "move", "moves"))})
 	case len(d.children) == 0 && stuck != "":
 		out.note(j, stuck)
 	}

@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // removeStaleLocks removes locks whose job is not pending. Jobs give their locks back in the
@@ -24,7 +25,7 @@ func (p *pass) removeStaleLocks() {
 			if holder != "" {
 				tx.Pre[keys.TargetPending+"/"+holder] = agencyclient.OldEmpty(true)
 			}
-			p.out.decide(Decision{Tx: tx, Step: LockRemoved, Job: holder, Detail: name})
+			p.out.decide(Decision{Tx: tx, Step: event.JobLockRemoved, Job: holder, Detail: name})
 		}
 	}
 }

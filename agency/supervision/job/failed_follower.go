@@ -6,6 +6,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // failedFollower puts another server in the place of a failed follower, in one transaction.
@@ -46,5 +47,5 @@ func (failedFollower) begin(p *pass, j facts.Job) {
 	why := fmt.Sprintf("%s takes the place of %s in %s because %s is FAILED; of all GOOD servers without a replica it has the fewest (%d)",
 		to, from, s.Label(), from, p.placement.holds[to]-1)
 	p.out.credit(j, &tx, to, why)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Replaced, Server: to, Detail: why})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.FollowerReplaced, Server: to, Detail: why})
 }

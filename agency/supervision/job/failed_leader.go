@@ -6,6 +6,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // failedLeader names the successor of a leader that has FAILED or is stalled, in one
@@ -52,5 +53,5 @@ func (failedLeader) begin(p *pass, j facts.Job) {
 	p.placement.leads[next.to]++
 	why := fmt.Sprintf("%s now leads %s in term %d because %s; %s", next.to, s.Label(), s.Term+1, now, next.why)
 	p.out.credit(j, &tx, next.to, why)
-	p.out.decideOn(j, Decision{Tx: tx, Step: LeaderChanged, Server: next.to, Detail: why})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.ShardLeaderChanged, Server: next.to, Detail: why})
 }

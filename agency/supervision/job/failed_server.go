@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // failedServer makes a child for every shard of a failed server that can be helped now. What
@@ -37,7 +38,7 @@ func (failedServer) begin(p *pass, j facts.Job) {
 	tx := p.out.start(j, keys.ServerLocks+"/"+server, nil)
 	p.facts.RequireFailed(&tx, server)
 	p.out.addChildren(j, &tx, children)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobStarted, Detail: fmt.Sprintf(
 		"failedServer: it has %s; %s can be helped now",
 		count(p.placement.holds[server], "replica", "replicas"), count(len(children), "shard", "shards"))})
 }

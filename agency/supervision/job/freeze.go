@@ -3,6 +3,7 @@ package job
 import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/event"
 )
 
 // thawSubject is the subject of the news that jobs wait for the thaw.
@@ -29,7 +30,7 @@ func (p *pass) hold() {
 	holder := p.facts.Root.At(keys.HotBackupHolder)
 	if n := len(p.facts.Open()); n > 0 && p.memory.news(thawSubject, holder.At("nonce").Text()+"/") {
 		p.out.decide(Decision{
-			Tx: agencyclient.NewTx(), Step: Held, Server: holder.At("coordinator").Text(),
+			Tx: agencyclient.NewTx(), Step: event.JobsHeld, Server: holder.At("coordinator").Text(),
 			Detail: count(n, "job waits", "jobs wait") + " while Plan is frozen for backup " + holder.At("id").Text(),
 		})
 	}

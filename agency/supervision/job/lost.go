@@ -5,6 +5,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -53,7 +54,7 @@ func (p *pass) removeLostReport(db, cid, name string, report *fsm.Node) {
 		Server: leader, Database: db, Collection: cid, Shard: name,
 	}
 	p.out.decide(Decision{
-		Tx: tx, Step: LostRemoved, Job: id, DB: db, Shard: name, Server: leader,
+		Tx: tx, Step: event.LostReportRemoved, Job: id, DB: db, Shard: name, Server: leader,
 		Detail: name + " is no longer in Plan, and the server that led it has FAILED or is gone",
 	})
 }

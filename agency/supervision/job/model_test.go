@@ -13,6 +13,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -218,9 +219,9 @@ func (m *model) checkShard(before, after *fsm.Node, d job.Decision, shard string
 	}
 	require.Len(m.rt, slices.Compact(slices.Sorted(slices.Values(is.planned))), len(is.planned), "twice on one server: %+v", d)
 	if len(is.planned) < len(was.planned) {
-		undone := d.Step == job.Failed && strings.HasPrefix(d.Detail, "moveShard")
-		moved := d.Step == job.Finished && strings.HasPrefix(d.Detail, "moveShard")
-		require.True(m.rt, d.Step == job.Removed || undone || moved, "a replica went: %+v", d)
+		undone := d.Step == event.JobFailed && strings.HasPrefix(d.Detail, "moveShard")
+		moved := d.Step == event.JobFinished && strings.HasPrefix(d.Detail, "moveShard")
+		require.True(m.rt, d.Step == event.FollowerRemoved || undone || moved, "a replica went: %+v", d)
 		require.Equal(m.rt, len(was.planned)-1, len(is.planned))
 	}
 	if was.anyTrusted(before) {

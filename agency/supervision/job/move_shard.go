@@ -8,6 +8,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // moveShard moves a replica, or the leadership, from one server to another:
@@ -97,7 +98,7 @@ func (moveShard) start(p *pass, j facts.Job, s *facts.Shard) {
 		s.RequirePlan(&tx)
 	}
 	p.placement.moving[to]++
-	p.out.decideOn(j, Decision{Tx: tx, Step: Started, Server: to, Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobStarted, Server: to, Detail: fmt.Sprintf(
 		"moveShard: %s of %s is to go from %s to %s", what, s.Label(), j.Record.FromServer, to)})
 }
 
@@ -108,7 +109,7 @@ func (m moveShard) proceed(p *pass, j facts.Job) {
 		// An entry of Plan that cannot be read has no shard either: the precondition tells them apart.
 		tx := p.out.end(j, keys.TargetFailed, "the shard is gone")
 		tx.Pre[keys.PlanShard(j.Record.Database, j.Record.Collection, j.Record.Shard)] = agencyclient.OldEmpty(true)
-		p.out.decideOn(j, Decision{Tx: tx, Step: Failed, Detail: "moveShard: the shard is gone"})
+		p.out.decideOn(j, Decision{Tx: tx, Step: event.JobFailed, Detail: "moveShard: the shard is gone"})
 	case j.Record.IsLeader && s.Leader() == j.Record.ToServer && !s.Resigned:
 		// The leader has changed, by this move or by a failover to the same server.
 		m.awaitNewLeader(p, j, s)
@@ -186,7 +187,7 @@ func (m moveShard) resign(p *pass, j facts.Job, s *facts.Shard) {
 	tx := agencyclient.NewTx()
 	m.require(p, j, s, &tx)
 	s.Change(&tx, append([]string{keys.Resigned + s.Leader()}, s.Followers()...), s.Term)
-	p.out.decideOn(j, Decision{Tx: tx, Step: LeaderResigns, Server: s.Leader(), Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.ShardLeaderResigns, Server: s.Leader(), Detail: fmt.Sprintf(
 		"%s is to be led by %s, which is in sync", s.Label(), j.Record.ToServer)})
 }
 
@@ -198,7 +199,7 @@ func (m moveShard) handOver(p *pass, j facts.Job, s *facts.Shard) {
 	// The old leader follows even if its replica is to go: until the new leader serves, that replica is
 	// the other one that surely has every write.
 	s.Change(&tx, s.LedBy(to), s.Term+1)
-	p.out.decideOn(j, Decision{Tx: tx, Step: LeaderChanged, Server: to, Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.ShardLeaderChanged, Server: to, Detail: fmt.Sprintf(
 		"%s now leads %s in term %d because %s has resigned for it; it is in sync", to, s.Label(), s.Term+1, s.Leader())})
 }
 
@@ -230,7 +231,7 @@ func (moveShard) finish(p *pass, j facts.Job, s *facts.Shard) {
 		tx.Ops[keys.ReturnLeadership+"/"+s.Name] = keys.Return{Server: from, RebootID: reboots, Job: j.Record.ParentJob}
 		reason += " until " + from + " has restarted"
 	}
-	p.out.decideOn(j, Decision{Tx: tx, Step: Finished, Server: to, Detail: j.Record.Type + ": " + reason})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobFinished, Server: to, Detail: j.Record.Type + ": " + reason})
 }
 
 // removeOld takes the old replica out of Plan, which ends the move.
@@ -242,7 +243,7 @@ func (m moveShard) removeOld(p *pass, j facts.Job, s *facts.Shard) {
 	tx := p.out.end(j, keys.TargetFinished, "")
 	m.require(p, j, s, &tx)
 	s.Change(&tx, s.Without(j.Record.FromServer), s.Term)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Finished, Server: j.Record.ToServer, Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobFinished, Server: j.Record.ToServer, Detail: fmt.Sprintf(
 		"moveShard: %s has taken the place of %s in %s", j.Record.ToServer, j.Record.FromServer, s.Label())})
 }
 

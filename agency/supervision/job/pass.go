@@ -8,6 +8,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -84,7 +85,7 @@ func (p *pass) wait(j facts.Job, reason string) {
 func (p *pass) giveUp(j facts.Job, reason string) {
 	tx := p.out.end(j, keys.TargetFailed, reason)
 	undone := p.plannerOf(j.Record.Type).undo(p, j, &tx)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Failed, Detail: strings.Join(append([]string{j.Record.Type + ": " + reason}, undone...), "; ")})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobFailed, Detail: strings.Join(append([]string{j.Record.Type + ": " + reason}, undone...), "; ")})
 }
 
 // givenUp begins the reason of a job with the mark Abort that the supervision itself gives up.

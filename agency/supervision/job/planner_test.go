@@ -9,6 +9,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -22,7 +23,7 @@ func (checkDisk) begin(p *pass, j facts.Job) {
 		return
 	}
 	tx := p.out.start(j, keys.ServerLocks+"/"+server, nil)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Started, Detail: "checkDisk of " + server})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobStarted, Detail: "checkDisk of " + server})
 }
 
 func (checkDisk) proceed(p *pass, j facts.Job) {

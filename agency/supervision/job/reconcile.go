@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // leaderOf begins the subject of the news that a shard has no leader.
@@ -61,7 +62,7 @@ func (r reconciler) reinstate(s *facts.Shard) {
 	s.RequireUnlocked(&tx)
 	s.Change(&tx, s.Servers, s.Term)
 	r.p.out.decide(Decision{
-		Tx: tx, Step: LeaderStays, DB: s.DB, Shard: s.Name, Server: s.Leader(),
+		Tx: tx, Step: event.ShardLeaderStays, DB: s.DB, Shard: s.Name, Server: s.Leader(),
 		Detail: "no job wants another leader for " + s.Label(),
 	})
 }
@@ -77,7 +78,7 @@ func (r reconciler) replaceLeader(s *facts.Shard) {
 	next, waits := r.p.successor(s)
 	if next.to == "" && r.p.memory.news(leaderOf+s.Name, waits) {
 		r.p.out.decide(Decision{
-			Tx: agencyclient.NewTx(), Step: LeaderMissing, DB: s.DB, Shard: s.Name, Server: lead,
+			Tx: agencyclient.NewTx(), Step: event.ShardLeaderMissing, DB: s.DB, Shard: s.Name, Server: lead,
 			Detail: fmt.Sprintf("%s, which leads %s, is FAILED, and no other can: %s", lead, s.Label(), waits),
 		})
 	}

@@ -84,11 +84,13 @@ func (s *sink) credit(j facts.Job, tx *agencyclient.Tx, server, why string) {
 
 // finish ends a job that has nothing more to do.
 func (s *sink) finish(j facts.Job, reason string) {
-	s.conclude(j, keys.TargetFinished, Finished, reason)
+	s.conclude(j, keys.TargetFinished, event.JobFinished, reason)
 }
 
 // fail ends a job that cannot be done and has changed nothing in Plan that has to be undone.
-func (s *sink) fail(j facts.Job, reason string) { s.conclude(j, keys.TargetFailed, Failed, reason) }
+func (s *sink) fail(j facts.Job, reason string) {
+	s.conclude(j, keys.TargetFailed, event.JobFailed, reason)
+}
 
 func (s *sink) conclude(j facts.Job, queue string, step event.Name, reason string) {
 	detail := j.Record.Type
@@ -103,7 +105,7 @@ func (s *sink) conclude(j facts.Job, queue string, step event.Name, reason strin
 func (s *sink) setBack(j facts.Job, reason string) {
 	tx := s.requeue(j, keys.TargetToDo, func(next *keys.Job) { next.TimeStarted, next.Reason = "", s.shorten(reason) })
 	s.unlock(j, &tx)
-	s.decideOn(j, Decision{Tx: tx, Step: SetBack, Detail: j.Record.Type + ": " + reason})
+	s.decideOn(j, Decision{Tx: tx, Step: event.JobSetBack, Detail: j.Record.Type + ": " + reason})
 }
 
 // note writes on a job's record why it does not go on, once for each reason.
@@ -112,5 +114,5 @@ func (s *sink) note(j facts.Job, reason string) {
 		return
 	}
 	tx := s.update(j, func(next *keys.Job) { next.Reason = reason })
-	s.decideOn(j, Decision{Tx: tx, Step: Waits, Detail: j.Record.Type + ": " + reason})
+	s.decideOn(j, Decision{Tx: tx, Step: event.JobWaits, Detail: j.Record.Type + ": " + reason})
 }

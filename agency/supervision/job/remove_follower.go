@@ -7,6 +7,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // removeFollower takes one replica too many away, in one transaction: never the leader's, and
@@ -41,7 +42,7 @@ func (r removeFollower) begin(p *pass, j facts.Job) {
 	p.placement.holds[from]--
 	why := fmt.Sprintf("%s gives up its replica of %s because %d are planned and %d wanted; %s", from, s.Label(), len(s.Servers), s.Factor, because)
 	p.out.credit(j, &tx, from, why)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Removed, Server: from, Detail: why})
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.FollowerRemoved, Server: from, Detail: why})
 }
 
 // surplus is the follower whose loss is the smallest, and why. The order of the cases is the

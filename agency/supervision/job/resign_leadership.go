@@ -6,6 +6,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // resignLeadership moves all leaderships off a server, which keeps its replicas.
@@ -18,7 +19,7 @@ func (resignLeadership) begin(p *pass, j facts.Job) {
 	}
 	tx := p.out.start(j, keys.ServerLocks+"/"+server, nil)
 	facts.RequirePlanned(&tx, server)
-	p.out.decideOn(j, Decision{Tx: tx, Step: Started, Detail: fmt.Sprintf(
+	p.out.decideOn(j, Decision{Tx: tx, Step: event.JobStarted, Detail: fmt.Sprintf(
 		"resignLeadership: it leads %s", count(p.placement.leads[server], "shard", "shards"))})
 }
 

@@ -6,6 +6,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 	"stasis/fsm"
 )
 
@@ -58,7 +59,7 @@ func (p *pass) dropReturn(shard string, was *fsm.Node, why string) {
 	d := Decision{Tx: agencyclient.NewTx(), Shard: shard}
 	d.Tx.Ops[key], d.Tx.Pre[key] = agencyclient.Delete(), agencyclient.Exactly(was)
 	if why != "" {
-		d.Step, d.Detail = ReturnDropped, shard+": "+why
+		d.Step, d.Detail = event.LeadershipNotReturned, shard+": "+why
 	}
 	p.out.decide(d)
 }

@@ -10,6 +10,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job/facts"
+	"stasis/event"
 )
 
 // creator is on record as the creator of the jobs that the supervision makes itself.
@@ -48,7 +49,7 @@ func (s *sink) decide(d Decision) {
 func (s *sink) decideOn(j facts.Job, d Decision) {
 	d.Job, d.DB, d.Shard, d.Server = j.ID, j.Record.Database, j.Record.Shard, cmp.Or(d.Server, j.Record.Server)
 	switch d.Step {
-	case Started, LeaderChanged, Replaced, Added, Removed:
+	case event.JobStarted, event.ShardLeaderChanged, event.FollowerReplaced, event.FollowerAdded, event.FollowerRemoved:
 		if held := s.heldBack[j.ID]; held > 0 && !j.IsPending() {
 			d.Detail += fmt.Sprintf("; it was held back for %v, while Plan was frozen", held.Round(10*time.Millisecond))
 		}
@@ -92,7 +93,7 @@ func (s *sink) create(j keys.Job, why string) *Decision {
 	j.JobID, j.Creator, j.TimeCreated = id, creator, stamp(s.now)
 	tx.Ops[keys.TargetToDo+"/"+id] = j
 	s.decide(Decision{
-		Tx: tx, Step: Created, Job: id, DB: j.Database, Shard: j.Shard, Server: cmp.Or(j.Server, j.FromServer, j.ToServer),
+		Tx: tx, Step: event.JobCreated, Job: id, DB: j.Database, Shard: j.Shard, Server: cmp.Or(j.Server, j.FromServer, j.ToServer),
 		Detail: j.Type + ": " + why,
 	})
 	return &s.decisions[len(s.decisions)-1]

@@ -8,6 +8,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
+	"stasis/event"
 )
 
 // leaderChanges is what is decided about s1 when its leader has failed, and not done yet.
@@ -18,7 +19,7 @@ func leaderChanges(t *testing.T, c *cluster) job.Decision {
 	for range 10 {
 		decisions := job.Next(c.root(), c.memory, c.now, c.timeouts)
 		for _, d := range decisions {
-			if d.Step == job.LeaderChanged {
+			if d.Step == event.ShardLeaderChanged {
 				return d
 			}
 			c.apply(d.Tx)

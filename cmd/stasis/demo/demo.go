@@ -51,7 +51,7 @@ func (d *demo) blank() { fmt.Fprintln(d.opts.Out) }
 
 // step prints the steps of backup and restore as they happen.
 func (d *demo) step(_ context.Context, e event.Event) {
-	if e.Operation == client.OperationCreate || e.Operation == client.OperationRestore { // not what else goes on in a cluster
+	if e.Progress() {
 		d.say("%8.3f s  %s", e.At.Sub(d.began).Seconds(), e)
 	}
 }

@@ -25,8 +25,12 @@ func NewLog(size int) *Log {
 	return &Log{ring: make([]event.Event, size), change: make(chan struct{})}
 }
 
-// Add keeps a step. It is an [event.Sink].
+// Add keeps a step of a create or a restore. It is an [event.Sink]. Steps of other operations would
+// push out those that users follow.
 func (l *Log) Add(_ context.Context, e event.Event) {
+	if !e.Progress() {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ring[l.count%uint64(len(l.ring))] = e

@@ -2,7 +2,6 @@ package operation
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,20 +24,23 @@ type Operation struct {
 
 	sink     event.Sink
 	phase    atomic.Pointer[string]
-	emitting sync.Mutex
+	emitting chan struct{} // holds a token while the sink is called
 }
 
 // New begins an operation.
 func New(name, id string, sink event.Sink, log hclog.Logger) *Operation {
-	op := &Operation{Name: name, ID: id, Nonce: backupid.Nonce(), Began: time.Now(), sink: sink}
+	op := &Operation{Name: name, ID: id, Nonce: backupid.Nonce(), Began: time.Now(), sink: sink, emitting: make(chan struct{}, 1)}
 	op.Log = log.With("operation", name, "nonce", op.Nonce[:8])
 	return op
 }
 
-// Emit sends a step event, one at a time, with the operation's name and id.
+// Emit sends a step event, one at a time, with the operation's name and id. It waits on a channel
+// for its turn, so that a sink may sleep in a bubble, and it waits although ctx may have ended: the
+// step has happened, and its event must not be lost. The wait is no longer than the sinks before it
+// take, and these end with the contexts of their own steps.
 func (op *Operation) Emit(ctx context.Context, e event.Event) {
-	op.emitting.Lock()
-	defer op.emitting.Unlock()
+	op.emitting <- struct{}{}
+	defer func() { <-op.emitting }()
 	e.At, e.Operation, e.ID = time.Now(), op.Name, op.ID
 	if e.Server == "" {
 		phase := string(e.Step)

@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,5 +120,35 @@ func TestDeadlineSaysWhatWasDone(t *testing.T) {
 		err := op.Overdue(Cause(ctx, wait.For(ctx, time.Hour)))
 		require.ErrorIs(t, err, apierror.ClusterTimeout)
 		require.EqualError(t, err, "the deadline is over after 3s, while create of backup id was at: linking")
+	})
+}
+
+// Events of one operation come one at a time and in order, and none is lost because its context has
+// ended while another was being taken. The wait for a turn is no mutex: virtual time goes on.
+func TestEventsWaitForTheirTurn(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		var told []event.Name
+		within := 0
+		sink := func(_ context.Context, e event.Event) {
+			within++
+			require.Equal(t, 1, within)
+			time.Sleep(time.Second)
+			told = append(told, e.Step)
+			within--
+		}
+		for _, emit := range []func(context.Context, event.Event){
+			New("create", "id", sink, hclog.NewNullLogger()).Emit, NewEvents("delete", "id", sink).Emit,
+		} {
+			told = nil
+			ctx, cancel := context.WithCancel(t.Context())
+			var group sync.WaitGroup
+			for _, step := range []event.Name{"a", "b", "c"} {
+				group.Go(func() { emit(ctx, event.Event{Step: step}) })
+				time.Sleep(10 * time.Millisecond)
+			}
+			cancel()
+			group.Wait()
+			require.Equal(t, []event.Name{"a", "b", "c"}, told)
+		}
 	})
 }

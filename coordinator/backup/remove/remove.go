@@ -23,6 +23,7 @@ import (
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 )
 
@@ -50,6 +51,7 @@ type Remover struct {
 	Call        time.Duration // bounds one call to the agency
 	Answer      time.Duration // bounds a DB server's answer to a question
 	Removal     time.Duration // bounds the wait for pieces to be removed
+	Steps       event.Sink
 	Log         hclog.Logger
 }
 
@@ -65,6 +67,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 		return Result{}, err
 	}
 	defer leave()
+	steps := operation.NewEvents(event.Delete, id, d.Steps)
 	for range tries {
 		c, root, err := d.Clusters.Latest(ctx)
 		if err != nil {
@@ -73,6 +76,7 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 		if err := d.deletable(ctx, c, root, id); err != nil {
 			return Result{}, err
 		}
+		steps.Emit(ctx, event.Event{Step: event.Deleting})
 		err = d.commit(ctx, c, root, id)
 		if errors.Is(err, agencyclient.ErrPrecondition) {
 			continue
@@ -80,7 +84,9 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 		if err != nil {
 			return Result{}, operation.AgencyError(fmt.Errorf("delete %s: %w", id, err))
 		}
-		pending := d.removePieces(ctx, c, id)
+		steps.Emit(ctx, event.Event{Step: event.DeleteDecided})
+		pending := d.removePieces(ctx, c, id, steps)
+		steps.Emit(ctx, event.Event{Step: event.Deleted, Detail: waiting(c, pending)})
 		d.Log.Info("backup deleted", "id", id, "pending", pending)
 		result := Result{ID: []string{id}, Pending: pending}
 		if len(pending) > 0 {
@@ -139,10 +145,17 @@ func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agencyc
 
 // removePieces asks the servers to remove their pieces now; otherwise they do when they see the
 // tombstones. It returns those that have not removed their piece yet.
-func (d *Remover) removePieces(ctx context.Context, c *topology.Cluster, id string) (pending []string) {
+func (d *Remover) removePieces(ctx context.Context, c *topology.Cluster, id string, steps *operation.Events) (pending []string) {
 	ctx, done := d.Life.AfterCommit(ctx, d.Removal)
 	defer done()
-	for _, a := range fanout.Ask(ctx, c.Members, d.Removal, nil, d.deleteOn(id)) {
+	remove := func(ctx context.Context, m fanout.Member) (struct{}, error) {
+		_, err := d.deleteOn(id)(ctx, m)
+		if err == nil || piece.Absent(err) { // the server may have seen the tombstone first
+			steps.Emit(ctx, event.Event{Step: event.PieceRemoved, Server: m.ID})
+		}
+		return struct{}{}, err
+	}
+	for _, a := range fanout.Ask(ctx, c.Members, d.Removal, nil, remove) {
 		if a.Err != nil && !piece.Absent(a.Err) {
 			pending = append(pending, a.ID)
 			d.Log.Warn("piece of a deleted backup not removed yet; its server will remove it", "id", id, "error", a.Err)
@@ -155,4 +168,12 @@ func (d *Remover) deleteOn(id string) func(context.Context, fanout.Member) (stru
 	return fanout.Silently(func(ctx context.Context, m fanout.Member) error {
 		return d.Servers.Delete(ctx, m.Target, dbclient.PieceRequest{ID: id})
 	})
+}
+
+// waiting names the servers that have not removed their piece yet; "" if all have.
+func waiting(c *topology.Cluster, pending []string) string {
+	if len(pending) == 0 {
+		return ""
+	}
+	return "removed later by " + c.Named(pending)
 }

@@ -9,6 +9,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/coordinator/backup/topology"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/wait"
 )
@@ -16,6 +17,9 @@ import (
 // run decides which server moves which piece, and dispatches every part until it is over.
 func (d *dispatcher) run(ctx context.Context) {
 	sources, err := d.plan(ctx)
+	if err == nil {
+		d.emit(ctx, event.TransferPlanned, "", nil)
+	}
 	d.planned <- err
 	if ctx.Err() != nil {
 		return
@@ -27,6 +31,7 @@ func (d *dispatcher) run(ctx context.Context) {
 		})
 	}
 	group.Wait()
+	d.ended(ctx)
 }
 
 // dispatch runs one server's part until it is over. planErr ends it at once.
@@ -91,6 +96,7 @@ func (d *dispatcher) assign(ctx context.Context, root *agencyclient.Node, server
 	err := d.service.Movers.Transfer(call, target, request)
 	switch {
 	case err == nil:
+		d.emit(ctx, event.TransferAssigned, server, nil)
 		return reboot, nil
 	case away(err) || ctx.Err() != nil || errors.Is(err, apierror.Internal) || errors.Is(err, apierror.NotFound):
 		// NotFound: the job was removed from the agency. The next look there finds that, too.

@@ -7,8 +7,10 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/wait"
 )
@@ -23,6 +25,7 @@ type dispatcher struct {
 	service *Service
 	request dbclient.TransferRequest
 	members []string
+	steps   *operation.Events
 	planned chan error // receives the outcome of the plan, once
 }
 
@@ -64,4 +67,23 @@ func (d *dispatcher) end(ctx context.Context, p part, why error) {
 	if err := d.service.end(ctx, p, why); err != nil && ctx.Err() == nil {
 		_ = wait.For(ctx, retryPause) // the caller looks at ctx
 	}
+}
+
+// emit sends an event of the job.
+func (d *dispatcher) emit(ctx context.Context, step event.Name, server string, err error) {
+	e := event.Event{Step: step, Server: server, Detail: "job " + d.request.Job}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	d.steps.Emit(ctx, e)
+}
+
+// ended emits how the job has ended, if all its parts have.
+func (d *dispatcher) ended(ctx context.Context) {
+	snapshot, err := d.service.Cache.Sync(ctx)
+	var job keys.TransferJob
+	if err != nil || snapshot.Root.At(keys.TransferJobKey(d.request.Job)).Decode(&job) != nil || !job.Finished() {
+		return // the service ends, or the job was removed from the agency: how it ended is not known here
+	}
+	d.emit(ctx, jobStep(job), "", nil)
 }

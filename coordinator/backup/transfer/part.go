@@ -5,12 +5,15 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/event"
 	"stasis/internal/apierror"
 )
 
 // part is one server's part of a job, as the agency has it.
 type part struct {
 	job, server string
+	kind        string // keys.TransferUpload or keys.TransferDownload
+	backup      string // id
 	entry       keys.TransferEntry
 	cancelled   bool // the job
 }
@@ -22,7 +25,7 @@ func partOf(root *agencyclient.Node, id, server string) (p part, known bool) {
 	if root.At(keys.TransferJobKey(id)).Decode(&job) != nil {
 		return p, false
 	}
-	p.cancelled = job.Cancelled
+	p.kind, p.backup, p.cancelled = job.Kind, job.BackupID, job.Cancelled
 	p.entry, known = job.DBServers[server]
 	return p, known
 }
@@ -48,8 +51,14 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 		Ops: map[string]any{key: agencyclient.Set(e)},
 		Pre: map[string]any{key + "/Status": agencyclient.Old(was)},
 	})
-	if err != nil || e.LockLocation == "" {
+	if err != nil {
 		return err
+	}
+	s.Steps.Emit(ctx, event.Event{
+		Operation: operationOf(p.kind), ID: p.backup, Step: pieceStep(e.Status), Server: p.server, Detail: "job " + p.job, Error: e.ErrorMessage,
+	})
+	if e.LockLocation == "" {
+		return nil
 	}
 	lock := keys.TransferLock(e.LockLocation)
 	_, err = s.Agency.Write(ctx, agencyclient.Tx{Ops: map[string]any{lock: agencyclient.Delete()}, Pre: map[string]any{lock: agencyclient.Old(p.job)}})

@@ -12,6 +12,7 @@ import (
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 )
 
@@ -55,6 +56,7 @@ type Service struct {
 	Coordinator string // server id
 	RebootID    func() uint64
 	Timeouts    Timeouts
+	Steps       event.Sink
 	Log         hclog.Logger
 
 	mu         sync.Mutex

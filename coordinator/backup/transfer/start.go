@@ -15,6 +15,7 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 )
 
@@ -72,7 +73,8 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 	s.Log.Info("transfer started", "job", id, "kind", r.Kind, "backup", r.ID, "remote", remote.Label())
 	d := &dispatcher{service: s, request: dbclient.TransferRequest{
 		Job: id, Kind: r.Kind, BackupID: r.ID, Remote: remote, Config: r.Config, Options: r.Options,
-	}, members: fanout.IDs(c.Members), planned: make(chan error, 1)}
+	}, members: fanout.IDs(c.Members), steps: operation.NewEvents(operationOf(r.Kind), r.ID, s.Steps), planned: make(chan error, 1)}
+	d.emit(ctx, event.TransferRecorded, "", nil)
 	go func() { // s.Life waits for it
 		defer finish()
 		d.run(work)

@@ -48,11 +48,12 @@ func (s *Service) hasDispatcher(root *agencyclient.Node, job keys.TransferJob) b
 // endOrphaned ends the parts of a job without a dispatcher whose servers do not have the
 // configuration.
 func (s *Service) endOrphaned(ctx context.Context, root *agencyclient.Node, id string, job keys.TransferJob) {
-	for server, e := range job.DBServers {
+	for _, server := range slices.Sorted(maps.Keys(job.DBServers)) {
+		e := job.DBServers[server]
 		if e.Final() || e.RebootID != 0 && stillRuns(root, server, e.RebootID) {
 			continue
 		}
-		err := s.end(ctx, part{id, server, e, job.Cancelled}, apierror.New(failure(job.Kind),
+		err := s.end(ctx, part{job: id, server: server, kind: job.Kind, backup: job.BackupID, entry: e, cancelled: job.Cancelled}, apierror.New(failure(job.Kind),
 			"neither %s nor a coordinator has the remote's configuration any more; start the transfer again: it continues where it stopped", server))
 		if err != nil && ctx.Err() == nil && !errors.Is(err, agencyclient.ErrPrecondition) {
 			s.Log.Warn("end a transfer that has no dispatcher", "job", id, "error", err)

@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"stasis/client"
@@ -13,6 +14,7 @@ import (
 	"stasis/coordinator/backup/piece"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
+	"stasis/event"
 	"stasis/internal/apierror"
 )
 
@@ -26,6 +28,7 @@ type Verifier struct {
 	Life     *operation.Life
 	Clusters *topology.Reader
 	Servers  Servers
+	Steps    event.Sink
 	Stall    time.Duration // a DB server that makes no progress for so long counts as a problem
 }
 
@@ -45,10 +48,16 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	steps := operation.NewEvents(event.Verify, id, v.Steps)
+	steps.Emit(ctx, event.Event{Step: event.Verifying})
 	answers := fanout.Ask(ctx, c.Members, 0, nil, func(ctx context.Context, m fanout.Member) (dbclient.VerifyResponse, error) {
-		return fanout.WhileItProgresses(ctx, v.Stall, m, func(ctx context.Context) (dbclient.VerifyResponse, error) {
+		r, err := fanout.WhileItProgresses(ctx, v.Stall, m, func(ctx context.Context) (dbclient.VerifyResponse, error) {
 			return v.Servers.Verify(ctx, m.Target, dbclient.PieceRequest{ID: id})
 		})
+		if err == nil {
+			steps.Emit(ctx, event.Event{Step: event.PieceVerified, Server: m.ID, Detail: strings.Join(r.Problems, "; ")})
+		}
+		return r, err
 	})
 	if ctx.Err() != nil {
 		return Result{}, operation.Cause(ctx, fanout.FirstError(answers))
@@ -77,6 +86,7 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	result.Certificate, problems = set.Certify(record.CertificateSHA256)
 	result.Problems = append(result.Problems, problems...)
 	result.Intact = len(result.Problems) == 0
+	steps.Emit(ctx, event.Event{Step: event.VerifyEnded, Detail: strings.Join(result.Problems, "; ")})
 	return result, nil
 }
 

@@ -1,0 +1,131 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/coordinator/backup"
+	dbclient "stasis/dbserver/client"
+	"stasis/fault"
+)
+
+// shards begins the paths of requests about any shard.
+const shards = dbclient.PathPrefix + "/shards/*/"
+
+// tempers are networks that break messages. Each is one that a deployment can meet: proxies that send a request again,
+// connections that break behind a request, packets that take different ways.
+var tempers = map[string][]fault.Message{
+	// Writes of documents are left out: they have no id of their own, and one that arrives twice is done twice.
+	// Nothing between two servers repeats one: the HTTP client sends a POST again only if nothing of it was sent.
+	"every command to a DB server twice": {
+		{Path: shards + "accept", Do: fault.Duplicate},
+		{Path: shards + "accept", Do: fault.Duplicate, By: 3 * time.Second},
+		{Path: dbclient.PathPrefix + "/gate/", Do: fault.Duplicate, By: 20 * time.Millisecond},
+		{Path: dbclient.PathPrefix + "/backup/", Do: fault.Duplicate},
+		{Path: dbclient.PathPrefix + "/backup/", Do: fault.Duplicate, By: 4 * time.Second},
+	},
+	"every request to an agent twice": {
+		{Path: "/_api/agency/", Do: fault.Duplicate, By: 10 * time.Millisecond},
+		{Path: "raft/", Do: fault.Duplicate, By: 30 * time.Millisecond},
+	},
+	"answers lost": {
+		{Path: dbclient.PathPrefix, Do: fault.LoseAnswer, Every: 23, By: 300 * time.Millisecond},
+		{Path: "/_api/agency/", Do: fault.LoseAnswer, Every: 13, By: 300 * time.Millisecond},
+		{Path: "raft/AppendEntries", Do: fault.LoseAnswer, Every: 9, By: 50 * time.Millisecond},
+	},
+	"requests lost": {
+		{Path: dbclient.PathPrefix, Do: fault.LoseRequest, Every: 23, By: 300 * time.Millisecond},
+		{Path: "/_api/agency/", Do: fault.LoseRequest, Every: 13, By: 300 * time.Millisecond},
+		{Path: "raft/", Do: fault.LoseRequest, Every: 9, By: 50 * time.Millisecond},
+	},
+	"replication out of order": {
+		{Path: shards + "accept", Do: fault.Reorder, By: 300 * time.Millisecond},
+		{Path: shards + "documents", Do: fault.Reorder, By: 300 * time.Millisecond},
+		{Path: "raft/AppendEntries", Do: fault.Reorder, By: 50 * time.Millisecond},
+	},
+	"requests that arrive when their callers have given up": {
+		{Path: dbclient.PathPrefix, Do: fault.DelayIt, Every: 31, By: 12 * time.Second},
+		{Path: "/_api/agency/", Do: fault.DelayIt, Every: 11, By: 4 * time.Second},
+	},
+}
+
+// Clients read and write, and backups are made, while messages between servers are lost, arrive twice, late or in another
+// order. What the clients saw has an order in which it makes sense, the replicas become identical, backups that
+// were acknowledged are whole, and nothing of the others is left.
+func TestMessagesAreBroken(t *testing.T) {
+	for name, rules := range tempers {
+		t.Run(name, func(t *testing.T) {
+			for seed := range seeds(1, 50) {
+				inBubble(t, seed, func(b *bubble) { brokenMessages(b, rules) })
+			}
+		})
+	}
+}
+
+func brokenMessages(b *bubble, rules []fault.Message) {
+	b.net.Latency(100*time.Microsecond, time.Millisecond, b.random.Uint64())
+	require.NoError(b.t, createReplicated(b.t.Context(), b.clients[0], "c", 6, 3, 1))
+	b.heal()
+	var all []*fault.MessageRule
+	for _, m := range rules {
+		all = append(all, b.net.Message(m))
+	}
+	r, window := newRecorder(), &atomic.Int64{}
+	stop := b.work(r, "c", window)
+	var made []string
+	for i := range 4 {
+		time.Sleep(3 * time.Second)
+		var result backup.CreateResult
+		body := map[string]any{"label": fmt.Sprint("n", i), "timeout": 60}
+		if err := b.clients[i%2].Backup(b.t.Context(), "create", body, &result); err != nil {
+			b.t.Logf("backup %d: %v", i, err)
+		} else {
+			made = append(made, result.ID)
+		}
+		window.Add(1)
+	}
+	for i, rule := range all {
+		require.NotZero(b.t, rule.Met(), "%s: the fault did not happen", rules[i])
+		b.t.Logf("%s: met %d times", rules[i], rule.Met())
+	}
+	b.net.HealAll()
+	time.Sleep(2 * time.Second)
+	stop()
+	b.heal()
+	b.t.Logf("%v, %d of 4 backups", r.fates, len(made))
+	require.NotZero(b.t, r.fates[done], "the clients did nothing")
+	readEvery(b.t, r, b.clients[0], "c")
+	r.check(b.t)
+	listed := listBackups(b.t, b.clients[1])
+	for _, id := range made {
+		require.True(b.t, listed[id].Available, "an acknowledged backup %s: %+v", id, listed[id])
+	}
+	for id := range listed { // also those whose create had no answer
+		require.True(b.t, listed[id].Available, "%s: %+v", id, listed[id])
+		var verified backup.VerifyResult
+		require.NoError(b.t, b.clients[0].Backup(b.t.Context(), "verify", map[string]any{"id": id}, &verified))
+	}
+	require.Nil(b.t, status(b.t, b.clients[1]).Lock)
+	b.await(5*time.Minute, func() error { return b.nothingPending() })
+}
+
+// nothingPending looks for pieces on the disks that belong to no backup.
+func (b *bubble) nothingPending() error {
+	for _, server := range b.servers() {
+		names, err := b.disks.FS(server).List(server + "/backups")
+		if err != nil {
+			continue // it never had one
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, ".pending") {
+				return fmt.Errorf("%s has %s", server, name)
+			}
+		}
+	}
+	return nil
+}
