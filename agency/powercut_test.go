@@ -15,7 +15,7 @@ import (
 )
 
 // powerCuts are the rounds of a run: at the end of each some of the agents, or all, lose their power under load.
-const powerCuts = 6
+const powerCuts = 5
 
 // TestPowerCuts: agents lose their power at random moments under load, also all of them at once, and with it a part of what they had
 // not synced. No transaction that was acknowledged is lost or applied twice, no agent comes back to another agency, and the trees agree.
@@ -79,7 +79,7 @@ func (l *powerLoad) run(random *rand.Rand, d time.Duration) {
 	ctx, cancel := context.WithTimeout(l.t.Context(), d)
 	defer cancel()
 	for ctx.Err() == nil {
-		key, size := fmt.Sprintf("k%d", l.next), 1+random.IntN(6000)
+		key, size := fmt.Sprintf("k%d", l.next), 1+random.IntN(1500)
 		l.next++
 		body := fmt.Sprintf(`[[{"/load/%s":"%0*d"}]]`, key, size, l.next)
 		if r, err := l.try(ctx, l.to, "write", body); err == nil && r.status == 200 {
