@@ -24,12 +24,15 @@ func TestPowerCuts(t *testing.T) {
 	if os.Getenv("STASIS_SOAK") != "" {
 		seeds = 1000
 	}
+	torn := 0
 	for seed := range uint64(seeds) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { testPowerCuts(t, seed) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { testPowerCuts(t, seed, &torn) })
 	}
+	require.Greater(t, torn, seeds/3, "too few writes were torn")
+	t.Logf("%d writes torn", torn)
 }
 
-func testPowerCuts(t *testing.T, seed uint64) {
+func testPowerCuts(t *testing.T, seed uint64, torn *int) {
 	random := rand.New(rand.NewPCG(seed, 11))
 	timing := Timing{SnapshotThreshold: 40, SnapshotInterval: time.Second, TrailingLogs: 10, KeepLog: 1000}
 	bubbles.Test(t, func(t *testing.T) {
@@ -61,6 +64,7 @@ func testPowerCuts(t *testing.T, seed uint64) {
 			require.Equal(t, home, c.config(hit[0]).Origin)
 		}
 		require.Greater(t, len(l.acked), powerCuts, "the load wrote next to nothing")
+		*torn += l.torn
 		c.sameTrees()
 	})
 }
@@ -72,6 +76,7 @@ type powerLoad struct {
 	next  int
 	to    string            // the agent that is asked first
 	leads map[uint64]string // who led in which term
+	torn  int               // files that had a torn write
 }
 
 // run writes for a while and leaves its last writes unanswered, so that the power is cut in the middle of one.
@@ -102,16 +107,22 @@ func (l *powerLoad) cut(random *rand.Rand, names []string) {
 	}
 	time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond)
 	for _, name := range names {
-		l.net.Freeze(name)
+		l.net.Isolate(name)
+		for _, other := range []string{"a", "b", "c", "client"} {
+			l.net.Reset(name, other) // what the agent says from now on was never said
+		}
+		torn := l.stores[name].Tear(fault.Calls{})
 		require.NoError(l.t, l.stores[name].Crash(random.IntN(101), random))
+		l.torn += torn.Met()
+		torn.End()
 	}
 	cancel()
 	for _, w := range writes {
 		<-w.done
 	}
 	for _, name := range names {
-		l.net.HealAll()
 		l.kill(name)
+		l.net.Rejoin(name)
 	}
 }
 

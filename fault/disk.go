@@ -98,8 +98,9 @@ func (d *Disk) add(calls Calls, strike func(*DiskFault, []string) error) *DiskFa
 // unsyncedPercent in the hundred. The rest is bytes of files, in pages of 4096, and entries of folders: a file that was made, renamed or linked may be
 // missing if its folder was not synced since, and one that was removed may be back. A file that was renamed has its old name or its new one, or
 // both. What is left depends on the seed of random alone; random may be nil if unsyncedPercent is 0 and no fault tears. What runs on
-// the disk does not notice: it is to be killed, after it was cut off from the network, so that it acknowledges nothing after the
-// crash. The error says that the disk cannot crash.
+// the disk does not notice, and goes on with the files from before: what it says from then on must not arrive, not even when the network
+// heals. So isolate the server first, crash its disk, break its connections ([Network.Reset], with each server that it speaks to), kill it, and let it
+// rejoin. The error says that the disk cannot crash.
 func (d *Disk) Crash(unsyncedPercent int, random *rand.Rand) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
