@@ -344,11 +344,12 @@ func TestWholeClusterRestarts(t *testing.T) {
 			c.kill(name)
 		}
 		for name, stores := range c.stores {
-			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
+			d, err := store.Open(store.Config{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 			require.NoError(t, err)
 			shots, err := d.Snapshots.List()
 			require.NoError(t, err)
 			require.NotEmpty(t, shots, name)
+			require.NoError(t, d.Close())
 			c.start(name)
 		}
 		leader = c.leader()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/agency/quota"
@@ -13,12 +14,6 @@ import (
 	"stasis/event"
 	"stasis/internal/network"
 )
-
-// Stores is the disk of an agent in memory.
-type Stores = store.Memory
-
-// NewMemoryStores makes empty Stores.
-func NewMemoryStores() *Stores { return store.NewMemory() }
 
 // Config says who an agent is, where it listens and where it keeps its log.
 type Config struct {
@@ -50,14 +45,17 @@ type Config struct {
 	Browsers network.Browsers
 	// HTTP bounds what all requests together hold.
 	HTTP network.Limits
-	// Dir is the data directory. Empty: Stores.
+	// Dir is the data directory.
 	Dir string
+	// FS is the file system that Dir is on: a new one for each start of a fault.Disk, in memory or over the real disk. nil: the
+	// operating system's, where Raft's votes and the list of the log's segments are in Bolt's files. With FS a new directory keeps
+	// nothing in Bolt's files, and every call goes through FS: log, votes, snapshots, identity and notes. Of a directory that was made
+	// without FS everything but Bolt's files does.
+	FS vfs.FS
 	// LogStore is what keeps Raft's log in Dir: store.LogBolt or store.LogWAL. Empty: what Dir
 	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
-	// Stores is the memory that is used instead of a directory.
-	Stores *Stores
-	Logger hclog.Logger
+	Logger   hclog.Logger
 	// Steps receives what the supervision does.
 	Steps  event.Sink
 	Timing Timing
@@ -161,11 +159,8 @@ func (c Config) withDefaults() Config {
 
 // check refuses what cannot work, before anything is opened.
 func (c Config) check() error {
-	if c.Dir == "" && c.Stores == nil {
-		return errors.New("agent needs a data directory or memory stores")
-	}
-	if c.Dir != "" && c.Stores != nil {
-		return errors.New("agent has both a data directory and memory stores")
+	if c.Dir == "" {
+		return errors.New("agent needs a data directory")
 	}
 	if c.TreeQuota < quota.Least {
 		return fmt.Errorf("tree quota of %d bytes: %d are the least", c.TreeQuota, quota.Least)

@@ -75,12 +75,12 @@ func TestRestartFromSnapshot(t *testing.T) {
 // TestBootstrapTornInTheMiddle: a crash between Raft's two first writes leaves a
 // term and no log; the next start finishes the bootstrap.
 func TestBootstrapTornInTheMiddle(t *testing.T) {
-	stores := NewMemoryStores()
-	d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
+	stores := newMemory("a")
+	d, err := store.Open(store.Config{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 	require.NoError(t, err)
 	require.NoError(t, d.Stable.SetUint64([]byte("CurrentTerm"), 1))
 	require.NoError(t, d.Close())
-	s := alone(t, "", func(c *Config) { c.Stores = stores })
+	s := alone(t, "", inMemory(stores))
 	require.Equal(t, `200 {"results":[1]}`, s.post("write", `[[{"x":1}]]`).String())
 }
 

@@ -16,7 +16,7 @@ func (c *cluster) slowDisks(each, pause time.Duration) (stop func()) {
 	for _, s := range c.stores {
 		slow.Go(func() {
 			for ctx.Err() == nil {
-				thaw := s.Freeze()
+				thaw := s.freeze()
 				time.Sleep(each)
 				thaw()
 				time.Sleep(pause)

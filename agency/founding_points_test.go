@@ -65,7 +65,7 @@ func TestRecoveredAgencyIsAskedOnce(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			c.kill(name)
 		}
-		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"], Logger: logger(t)})
+		_, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores["a"].FS(), Logger: logger(t)})
 		require.NoError(t, err)
 		c.start("a")
 		c.leader()

@@ -23,7 +23,7 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	a, err := Start(context.Background(), Config{Listen: "127.0.0.1:0", Stores: NewMemoryStores()})
+	a, err := Start(context.Background(), Config{Listen: "127.0.0.1:0", Dir: memoryDir, FS: newMemory("a").FS()})
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, a.Close(context.Background())) })
 	require.Eventually(f, a.IsLeader, waitMax, waitStep)

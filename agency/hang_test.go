@@ -17,7 +17,7 @@ import (
 // freeze makes the disk of an agent hang until thaw is called, or the test ends.
 func (c *cluster) freeze(name string) (thaw func()) {
 	c.t.Helper()
-	thaw = c.stores[name].Freeze()
+	thaw = c.stores[name].freeze()
 	c.thaws = append(c.thaws, thaw)
 	return thaw
 }

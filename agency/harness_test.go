@@ -76,7 +76,7 @@ type cluster struct {
 	net       *fault.Network
 	peers     map[string]string
 	timing    Timing
-	stores    map[string]*Stores
+	stores    map[string]*memory
 	dirs      map[string]string // who keeps its log on disk, and where
 	bootstrap string            // who is started with --bootstrap
 	agents    map[string]*Agent
@@ -101,12 +101,12 @@ func inBubble(t *testing.T, n int, timing Timing, test func(*testing.T, *cluster
 
 // newCluster makes an agency of which no agent runs yet.
 func newCluster(t testing.TB, n int, timing Timing) *cluster {
-	c := &cluster{t: t, net: fault.NewNetwork(), peers: map[string]string{}, timing: timing, stores: map[string]*Stores{}, agents: map[string]*Agent{}}
+	c := &cluster{t: t, net: fault.NewNetwork(), peers: map[string]string{}, timing: timing, stores: map[string]*memory{}, agents: map[string]*Agent{}}
 	c.caller = newCaller(c.net.Host("client"))
 	for i := range n {
 		name := string(rune('a' + i))
 		c.peers["AGNT-"+name] = name + ":1"
-		c.stores[name] = NewMemoryStores()
+		c.stores[name] = newMemory(name)
 	}
 	return c
 }
@@ -127,17 +127,14 @@ func (c *cluster) end() {
 
 func (c *cluster) start(name string) *Agent {
 	c.t.Helper()
-	stores := c.stores[name]
-	if c.dirs[name] != "" {
-		stores = nil
-	}
+	dir, fs := c.fsOf(name)
 	a, err := Start(c.t.Context(), Config{
 		ID:        "AGNT-" + name,
 		Listen:    c.peers["AGNT-"+name],
 		Peers:     c.peers,
 		Network:   c.net.Host(name),
-		Stores:    stores,
-		Dir:       c.dirs[name],
+		Dir:       dir,
+		FS:        fs,
 		Logger:    logger(c.t).Named(name),
 		Timing:    c.timing,
 		Bootstrap: c.bootstrap == name,

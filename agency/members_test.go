@@ -15,11 +15,11 @@ import (
 // newcomer starts an agent with nothing that asks to be a member.
 func (c *cluster) newcomer(name, address, at string) *Agent {
 	c.t.Helper()
-	c.stores[name] = NewMemoryStores()
+	c.stores[name] = newMemory(name)
 	c.peers["AGNT-"+name] = address
 	a, err := Start(c.t.Context(), Config{
 		ID: "AGNT-" + name, Listen: address, Join: []string{c.peers["AGNT-"+at]}, Network: c.net.Host(name),
-		Stores: c.stores[name], Logger: logger(c.t).Named(name), Timing: c.timing,
+		Dir: memoryDir, FS: c.stores[name].FS(), Logger: logger(c.t).Named(name), Timing: c.timing,
 	})
 	require.NoError(c.t, err)
 	c.agents[name] = a
@@ -154,7 +154,7 @@ func TestWipedAgentDoesNotVoteAsItself(t *testing.T) {
 		require.Equal(t, `200 {"results":[2]}`, c.ask(leader, "write", `[[{"x":"acknowledged"}]]`).String())
 		c.kill(wiped)
 		c.kill(leader)
-		c.stores[wiped] = NewMemoryStores()
+		c.stores[wiped] = newMemory(wiped)
 		c.start(wiped)
 		c.start(behind)
 		for range 200 { // ten seconds: many elections' time
@@ -187,7 +187,7 @@ func TestWipedAgentThatHeardALeaderDoesNotVote(t *testing.T) {
 		c.kill(behind)
 		require.Equal(t, `200 {"results":[1]}`, c.ask(leader, "write", `[[{"x":"acknowledged"}]]`).String())
 		c.kill(wiped)
-		c.stores[wiped] = NewMemoryStores()
+		c.stores[wiped] = newMemory(wiped)
 		c.start(wiped)
 		for range 500 {
 			if c.agents[wiped].origins.Origin().Exists() {
@@ -244,8 +244,8 @@ func TestStreamForAnotherAgent(t *testing.T) {
 		gone := c.others(leader)[0]
 		c.kill(gone)
 		stranger := "s"
-		c.stores[stranger], c.peers["AGNT-s"] = NewMemoryStores(), "s:1"
-		a, err := Start(t.Context(), Config{ID: "AGNT-s", Listen: "s:1", Network: c.net.Host(stranger), Stores: c.stores[stranger], Logger: logger(t), Timing: c.timing})
+		c.stores[stranger], c.peers["AGNT-s"] = newMemory("s"), "s:1"
+		a, err := Start(t.Context(), Config{ID: "AGNT-s", Listen: "s:1", Network: c.net.Host(stranger), Dir: memoryDir, FS: c.stores[stranger].FS(), Logger: logger(t), Timing: c.timing})
 		require.NoError(t, err)
 		c.agents[stranger] = a
 		c.agents[leader].node.Book().Learn(c.agents[leader].members.Configuration())

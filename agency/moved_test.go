@@ -43,12 +43,12 @@ func TestRecoveryRaisesTerms(t *testing.T) {
 		c.kill("a")
 		stores := c.stores["a"]
 		c.wipe("b", "c")
-		_, err = recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
+		_, err = recovery.Recover(recovery.Options{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 		require.NoError(t, err)
 		terms("a", 1)
 
 		c.wipe("a")
-		_, err = recovery.Restore(saved, recovery.RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 3})
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Dir: memoryDir, FS: c.stores["a"].FS(), ID: "AGNT-a", Incarnation: 3})
 		require.NoError(t, err)
 		terms("a", 2)
 	})

@@ -69,7 +69,7 @@ func TestRecover(t *testing.T) {
 		c.kill("a")
 		stores := c.stores["a"]
 
-		seen, err := recovery.Recover(recovery.Options{Stores: stores, DryRun: true, Logger: logger(t)})
+		seen, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: stores.FS(), DryRun: true, Logger: logger(t)})
 		require.NoError(t, err)
 		require.EqualValues(t, 10, seen.Index)
 		require.Len(t, seen.Members, 3)
@@ -82,7 +82,7 @@ func TestRecover(t *testing.T) {
 		require.False(t, c.agents["a"].IsLeader())
 		c.kill("a")
 
-		got, err := recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
+		got, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 		require.NoError(t, err)
 		require.Equal(t, before, got.Before)
 		require.Equal(t, before.Agency, got.After.Agency)
@@ -151,7 +151,7 @@ func TestRecoverOnDisk(t *testing.T) {
 	_, err := recovery.Recover(recovery.Options{Dir: empty})
 	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
 	require.NoDirExists(t, empty, "nothing is made where nothing was")
-	_, err = recovery.Recover(recovery.Options{Stores: NewMemoryStores()})
+	_, err = recovery.Recover(recovery.Options{Dir: memoryDir, FS: newMemory("a").FS()})
 	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
 }
 
@@ -162,9 +162,9 @@ func TestRecoverIncomplete(t *testing.T) {
 		c.ask(c.leader(), "write", `[[{"x":1}]]`)
 		c.kill("a")
 		require.NoError(t, note.Write(c.stores["a"], note.Learner, learner.Record{Seed: "s"}))
-		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores["a"].FS()})
 		require.ErrorContains(t, err, "--incomplete")
-		_, err = recovery.Recover(recovery.Options{Stores: c.stores["a"], Incomplete: true})
+		_, err = recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores["a"].FS(), Incomplete: true})
 		require.NoError(t, err)
 		c.start("a")
 		require.Equal(t, `200 [{"x":1}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
@@ -254,20 +254,21 @@ func TestRecoverCutShort(t *testing.T) {
 			}
 			c.kill("a")
 			stores := c.stores["a"]
-			d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
+			d, err := store.Open(store.Config{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 			require.NoError(t, err)
 			cutAfter(d, at)
 			begun, err := recovery.Disk(d, recovery.Options{Logger: logger(t)})
+			require.NoError(t, d.Close())
 			if done = err == nil; !done {
 				require.ErrorContains(t, err, errFull.Error())
 				raw, err := stores.ReadNote(note.Recovery)
 				require.NoError(t, err)
 				require.Equal(t, at == 0, raw == nil, "from the first change on it is known that it has begun")
 				if at > 0 {
-					_, err = Start(t.Context(), Config{ID: "AGNT-a", Listen: "a:1", Network: c.net.Host("a"), Stores: stores})
+					_, err = Start(t.Context(), Config{ID: "AGNT-a", Listen: "a:1", Network: c.net.Host("a"), Dir: memoryDir, FS: stores.FS()})
 					require.ErrorContains(t, err, "run \"stasis agency recover\" on it again")
 				}
-				got, err := recovery.Recover(recovery.Options{Stores: stores, Logger: logger(t)})
+				got, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 				require.NoError(t, err)
 				if at > 0 {
 					require.Equal(t, begun.After, got.After)
@@ -277,7 +278,8 @@ func TestRecoverCutShort(t *testing.T) {
 			require.Equal(t, `200 [{"x":5}]`, c.ask(c.leader(), "read", `[["x"]]`).String())
 			require.EqualValues(t, recovery.IndexStep, c.config("a").CommitIndex)
 			require.EqualValues(t, 2, c.config("a").Origin.Incarnation)
-			_, err = recovery.Recover(recovery.Options{Stores: stores, DryRun: true, Logger: logger(t)})
+			c.kill("a")
+			_, err = recovery.Recover(recovery.Options{Dir: memoryDir, FS: stores.FS(), DryRun: true, Logger: logger(t)})
 			require.NoError(t, err)
 		})
 		if done {
@@ -296,12 +298,12 @@ func TestJoinWithOldDisk(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			c.kill(name)
 		}
-		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores["a"].FS()})
 		require.NoError(t, err)
 		c.start("a")
 		require.Equal(t, "a", c.leader())
 		b, err := Start(t.Context(), Config{
-			ID: "AGNT-b", Listen: "b:1", Join: []string{"a:1"}, Network: c.net.Host("b"), Stores: c.stores["b"], Logger: logger(t).Named("b"), Timing: c.timing,
+			ID: "AGNT-b", Listen: "b:1", Join: []string{"a:1"}, Network: c.net.Host("b"), Dir: memoryDir, FS: c.stores["b"].FS(), Logger: logger(t).Named("b"), Timing: c.timing,
 		})
 		require.NoError(t, err)
 		c.agents["b"] = b
@@ -320,7 +322,7 @@ func TestCalledBeforeTheRecovery(t *testing.T) {
 		before := c.config("a").Origin
 		c.wipe("b", "c")
 		c.kill("a")
-		_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]})
+		_, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores["a"].FS()})
 		require.NoError(t, err)
 		require.NoError(t, note.Write(c.stores["b"], note.Learner, learner.Record{Seed: "s"}))
 		require.NoError(t, note.Write(c.stores["b"], note.Origin, origin.Founded{Origin: before}))

@@ -26,7 +26,7 @@ func (c *cluster) wipe(names ...string) {
 		if c.agents[name] != nil {
 			c.kill(name)
 		}
-		c.stores[name] = NewMemoryStores()
+		c.stores[name] = newMemory(name)
 	}
 }
 
@@ -362,7 +362,7 @@ func TestTwinsRecovered(t *testing.T) {
 		time.Sleep(time.Second)
 		for _, name := range []string{"a", "b"} {
 			c.kill(name)
-			_, err := recovery.Recover(recovery.Options{Stores: c.stores[name]})
+			_, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores[name].FS()})
 			require.NoError(t, err)
 		}
 		c.start("a")

@@ -44,13 +44,13 @@ func TestSnapshotRestore(t *testing.T) {
 			_, _, err = agencyclient.ReadSnapshot(saved[:i])
 			require.ErrorIs(t, err, agencyclient.ErrSnapshot, "%d bytes", i)
 		}
-		_, err = recovery.Restore(saved[:len(saved)-1], recovery.RestoreOptions{Stores: c.stores["a"]})
+		_, err = recovery.Restore(saved[:len(saved)-1], recovery.RestoreOptions{Dir: memoryDir, FS: c.stores["a"].FS()})
 		require.ErrorIs(t, err, agencyclient.ErrSnapshot)
-		what, err := recovery.Restore(saved, recovery.RestoreOptions{Stores: c.stores["a"], ID: "AGNT-a", Incarnation: 5})
+		what, err := recovery.Restore(saved, recovery.RestoreOptions{Dir: memoryDir, FS: c.stores["a"].FS(), ID: "AGNT-a", Incarnation: 5})
 		require.NoError(t, err)
 		require.EqualValues(t, 5, what.After.Incarnation)
-		_, err = recovery.Restore(saved, recovery.RestoreOptions{Stores: c.stores["a"]})
-		require.ErrorContains(t, err, "there is a log already")
+		_, err = recovery.Restore(saved, recovery.RestoreOptions{Dir: memoryDir, FS: c.stores["a"].FS()})
+		require.ErrorContains(t, err, "is not empty")
 
 		c.start("a")
 		require.Equal(t, "a", c.leader())
@@ -80,18 +80,19 @@ func TestRestoreCutShort(t *testing.T) {
 	after, err := recovery.Next(head.Origin, 0)
 	require.NoError(t, err)
 	for at := 0; ; at++ {
-		stores := NewMemoryStores()
-		d, err := store.Open(store.Config{Memory: stores, Logger: logger(t)})
+		stores := newMemory("a")
+		d, err := store.Open(store.Config{Dir: memoryDir, FS: stores.FS(), Logger: logger(t)})
 		require.NoError(t, err)
 		cutAfter(d, at)
 		err = recovery.RestoreDisk(d, state, recovery.Move{From: head.Origin, To: after})
+		require.NoError(t, d.Close())
 		if err == nil {
 			require.Greater(t, at, 4)
 			return
 		}
 		require.ErrorIs(t, err, errFull)
 		if at > 0 {
-			_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Stores: stores})
+			_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Dir: memoryDir, FS: stores.FS()})
 			require.ErrorContains(t, err, "delete the directory, and restore again")
 		}
 	}

@@ -30,7 +30,7 @@ func Start(ctx context.Context, c Config) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	logger := c.Logger.Named("agent")
-	disk, err := store.Open(store.Config{ID: c.ID, Dir: c.Dir, Memory: c.Stores, LogStore: c.LogStore, Logger: logger})
+	disk, err := store.Open(store.Config{ID: c.ID, Dir: c.Dir, FS: c.FS, LogStore: c.LogStore, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}

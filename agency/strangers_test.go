@@ -23,7 +23,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			inBubble(t, 1, Timing{}, func(t *testing.T, c *cluster) {
 				require.Equal(t, http.StatusOK, c.ask(c.leader(), "write", `[[{"x":1}]]`).status)
 				c.kill("a")
-				_, err := recovery.Recover(recovery.Options{Stores: c.stores["a"]}) // so that there is an incarnation before
+				_, err := recovery.Recover(recovery.Options{Dir: memoryDir, FS: c.stores["a"].FS()}) // so that there is an incarnation before
 				require.NoError(t, err)
 				c.start("a")
 				require.Equal(t, "a", c.leader())

@@ -54,7 +54,7 @@ func startCluster(t *testing.T, o options) *cluster {
 	t.Cleanup(c.http.CloseIdleConnections)
 	var err error
 	c.agent, err = agency.Start(t.Context(), agency.Config{
-		Listen: "127.0.0.1:0", Stores: agency.NewMemoryStores(), Network: network.TCP(), Logger: c.logger.Named("agent"),
+		Listen: "127.0.0.1:0", Dir: "agent", FS: vfs.NewMem(), Network: network.TCP(), Logger: c.logger.Named("agent"),
 		Timing: agency.Timing{Heartbeat: 100 * time.Millisecond, Election: 100 * time.Millisecond, Lease: 50 * time.Millisecond},
 	})
 	require.NoError(t, err)

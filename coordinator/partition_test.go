@@ -25,7 +25,7 @@ func TestPartition(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		m := fault.NewNetwork()
 		ctx := t.Context()
-		agent, err := agency.Start(ctx, agency.Config{Listen: "agent:1", Stores: agency.NewMemoryStores(), Network: m.Host("agent")})
+		agent, err := agency.Start(ctx, agency.Config{Listen: "agent:1", Dir: "agent", FS: vfs.NewMem(), Network: m.Host("agent")})
 		require.NoError(t, err)
 		db, err := dbserver.Start(ctx, dbserver.Config{Dir: "d", FS: vfs.NewMem(), Listen: "db:1", Agency: []string{agent.URL()}, Network: m.Host("db")})
 		require.NoError(t, err)

@@ -56,7 +56,7 @@ const elsewhere = "PRMR-elsewhere"
 
 func newFuzzed(f *testing.F) *fuzzed {
 	net := fault.NewNetwork()
-	agent, err := agency.Start(context.Background(), agency.Config{Listen: "agent:1", Network: net.Host("agent"), Stores: agency.NewMemoryStores()})
+	agent, err := agency.Start(context.Background(), agency.Config{Listen: "agent:1", Network: net.Host("agent"), Dir: "agent", FS: vfs.NewMem()})
 	require.NoError(f, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

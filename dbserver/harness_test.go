@@ -58,7 +58,7 @@ func inBubble(t *testing.T, test func(*testing.T, *house)) {
 		h := &house{t: t, net: fault.NewNetwork(), fs: map[string]vfs.FS{}, up: map[string]*Server{}}
 		var err error
 		h.agent, err = agency.Start(t.Context(), agency.Config{
-			Listen: "agent:1", Network: h.net.Host("agent"), Stores: agency.NewMemoryStores(), Logger: h.logger("agent", hclog.Warn),
+			Listen: "agent:1", Network: h.net.Host("agent"), Dir: "agent", FS: vfs.NewMem(), Logger: h.logger("agent", hclog.Warn),
 		})
 		require.NoError(t, err)
 		h.web = network.NewHTTPClient(h.net.Host("coordinator"))

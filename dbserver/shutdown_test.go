@@ -262,7 +262,7 @@ func TestYoungerAgencyIsAnError(t *testing.T) {
 // The same on the operating system's network and disk.
 func TestOnTCP(t *testing.T) {
 	dir := t.TempDir()
-	agent, err := agency.Start(t.Context(), agency.Config{Listen: "127.0.0.1:0", Network: network.TCP(), Stores: agency.NewMemoryStores()})
+	agent, err := agency.Start(t.Context(), agency.Config{Listen: "127.0.0.1:0", Network: network.TCP(), Dir: "agent", FS: vfs.NewMem()})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, agent.Close(context.Background())) }()
 	web := network.NewHTTPClient(network.TCP())

@@ -33,7 +33,7 @@ func inLab(t *testing.T, seams minicluster.Seams, test func(*lab)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lab{T: t, net: fault.NewNetwork(), disks: fault.NewDisks(), at: &fault.Triggers{}}
 		web := &http.Transport{DialContext: l.net.Host("client").DialContext}
-		seams.Network, seams.Disks, seams.AgentsInMemory, seams.Steps = l.net.Host, l.disks.FS, true, l.at.Sink
+		seams.Network, seams.Disks, seams.Steps = l.net.Host, l.disks.FS, l.at.Sink
 		var err error
 		l.cluster, err = minicluster.Start(t.Context(), minicluster.Options{
 			Agents: 3, DBServers: 3, Coordinators: 2, Seams: seams,

@@ -20,9 +20,9 @@ type Disk struct {
 }
 
 // NewDisk makes an empty disk in memory, which can crash.
-func NewDisk() *Disk { return &Disk{below: vfs.NewCrashableMem()} }
+func NewDisk() *Disk { return &Disk{below: newMemory()} }
 
-// WrapDisk makes a disk of a file system. It cannot crash, unless the file system is a vfs.NewCrashableMem.
+// WrapDisk makes a disk of a file system, as vfs.Default. It cannot crash.
 func WrapDisk(below vfs.FS) *Disk { return &Disk{below: below} }
 
 // FS is the disk as a program uses it that starts now. After a Crash, what has the file system from before
@@ -33,9 +33,18 @@ func (d *Disk) FS() vfs.FS {
 	return &diskFS{faults: &d.faults, FS: d.below}
 }
 
-// Fail makes calls return err and do nothing else. The error is wrapped in an *fs.PathError.
+// Fail makes calls return err and do nothing else. The error is wrapped in an *fs.PathError. A sync that fails has lost nothing: the next
+// one may succeed. See LoseSyncs.
 func (d *Disk) Fail(calls Calls, err error) *DiskFault {
 	return d.add(calls, func(*DiskFault, []string) error { return err })
+}
+
+// LoseSyncs makes syncs of files fail with err as Linux does when the device refuses what is written: the bytes that were to be synced count as
+// written from then on. Programs go on reading them, later syncs succeed without them, and after a crash they are gone. Kinds of calls are not heeded. A wrapped
+// disk only returns the error.
+func (d *Disk) LoseSyncs(calls Calls, err error) *DiskFault {
+	calls.Kinds = Sync
+	return d.add(calls, func(*DiskFault, []string) error { return lostError{err} })
 }
 
 // Hang makes calls wait until the fault ends. A server whose calls hang can hardly be stopped: end the fault first.
@@ -71,6 +80,13 @@ func (d *Disk) Fill(calls Calls, bytes int64) *DiskFault {
 	return d.faults.add(calls, func(f *DiskFault) { f.space, f.room = true, bytes })
 }
 
+// Tear makes the next Crash tear the writes of files that were not synced: of the sectors of 512 bytes that were written to a file since it was
+// last synced the first ones are on the disk, or any of them, but at least one is and at least one is not. Its choice is drawn with the random of Crash. Of
+// calls Path, After and Times are heeded, and they count files; a path is that from the root of the disk, without a slash before it. A file of which less than two sectors were written cannot be torn, and does not count as met.
+func (d *Disk) Tear(calls Calls) *DiskFault {
+	return d.faults.add(calls, func(f *DiskFault) { f.tears = true })
+}
+
 // HealAll ends all faults.
 func (d *Disk) HealAll() { d.faults.end() }
 
@@ -79,15 +95,22 @@ func (d *Disk) add(calls Calls, strike func(*DiskFault, []string) error) *DiskFa
 }
 
 // Crash is a power cut: what the next FS has is what was synced, and of the rest a part, drawn with random, of
-// unsyncedPercent in the hundred. random may be nil if that is 0. What runs on the disk does not notice: it is to be killed, after
-// it was cut off from the network, so that it acknowledges nothing after the crash. The error says that the disk cannot crash.
+// unsyncedPercent in the hundred. The rest is bytes of files, in pages of 4096, and entries of folders: a file that was made, renamed or linked may be
+// missing if its folder was not synced since, and one that was removed may be back. A file that was renamed has its old name or its new one, or
+// both. What is left depends on the seed of random alone; random may be nil if unsyncedPercent is 0 and no fault tears. What runs on
+// the disk does not notice, and goes on with the files from before: what it says from then on must not arrive, not even when the network
+// heals. So isolate the server first, crash its disk, break its connections ([Network.Reset], with each server that it speaks to), kill it, and let it
+// rejoin. The error says that the disk cannot crash.
 func (d *Disk) Crash(unsyncedPercent int, random *rand.Rand) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	memory, ok := d.below.(*vfs.MemFS)
-	if !ok {
+	below, ok := d.below.(*memory)
+	switch {
+	case !ok:
 		return errors.New("crash a disk: only a disk in memory can lose what was not synced")
+	case random == nil && (unsyncedPercent > 0 || d.faults.tear()):
+		return errors.New("crash a disk: what is left of what was not synced, and where a write is torn, is drawn with random, which is nil")
 	}
-	d.below = memory.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsyncedPercent, RNG: random})
+	d.below = below.crashed(crash{percent: unsyncedPercent, random: random, torn: d.faults.tearsFile})
 	return nil
 }

@@ -33,6 +33,7 @@ type Calls struct {
 	Kinds Kind                   // 0: Changes
 	Path  func(path string) bool // nil: every path. Of two paths, as Rename has them, one is enough. A server's begin with its data directory
 	After int                    // so many selected calls pass first
+	Times int                    // so many calls after them the fault concerns, and then it ends by itself; 0: all
 }
 
 // matches reports whether a call is selected, After aside.
@@ -40,9 +41,11 @@ func (c Calls) matches(kind Kind, paths []string) bool {
 	if c.Kinds == 0 {
 		c.Kinds = Changes
 	}
-	if c.Kinds&kind == 0 {
-		return false
-	}
+	return c.Kinds&kind != 0 && c.selects(paths)
+}
+
+// selects reports whether one of the paths is selected.
+func (c Calls) selects(paths []string) bool {
 	if c.Path == nil {
 		return true
 	}
@@ -60,9 +63,11 @@ type DiskFault struct {
 	calls  Calls
 	strike func(f *DiskFault, paths []string) error // what it does to a call; without the lock
 	space  bool                                     // it is of a full disk
+	tears  bool                                     // it concerns no call, but what a crash leaves
 
 	room    int64 // bytes that a full disk still takes
 	met     int
+	struck  int // calls that are done with the fault
 	reached chan struct{}
 	ended   chan struct{}
 	once    sync.Once
@@ -99,6 +104,14 @@ func (f *DiskFault) note() {
 		close(f.reached)
 	}
 }
+
+// spent reports whether the fault has concerned as many calls as it was made for. The lock of the disk is held.
+func (f *DiskFault) spent() bool { return f.calls.Times > 0 && f.met >= f.calls.Times }
+
+// lostError is the error of a sync that loses what it was to sync.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
 
 // take takes n bytes of what a full disk has left, with the lock of the disk held. Of a write that does not fit,
 // as much is written as fits; other calls need one byte, and take none.
@@ -157,7 +170,7 @@ func (a *diskFaults) call(kind Kind, size int, paths ...string) (fits int, err e
 	fits = size
 	for _, f := range a.list {
 		switch {
-		case !f.calls.matches(kind, paths):
+		case f.tears || f.spent() || !f.calls.matches(kind, paths):
 		case f.calls.After > 0:
 			f.calls.After--
 		case f.space && err == nil:
@@ -169,11 +182,46 @@ func (a *diskFaults) call(kind Kind, size int, paths ...string) (fits int, err e
 	}
 	a.mu.Unlock()
 	for _, f := range strikes {
-		if failed := f.strike(f, paths); failed != nil {
+		failed := f.strike(f, paths)
+		a.retire(f)
+		if failed != nil {
 			return 0, failed
 		}
 	}
 	return fits, err
+}
+
+// retire ends a fault that has concerned as many calls as it was made for, once the last of them is done with it.
+func (a *diskFaults) retire(f *DiskFault) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f.struck++; f.calls.Times > 0 && f.struck >= f.calls.Times {
+		f.end()
+	}
+}
+
+// tear reports whether a fault tears what a crash leaves.
+func (a *diskFaults) tear() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.list, func(f *DiskFault) bool { return f.tears })
+}
+
+// tearsFile reports whether the unsynced writes of a file are torn, and counts that.
+func (a *diskFaults) tearsFile(path string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.list {
+		switch {
+		case !f.tears || f.spent() || !f.calls.selects([]string{path}):
+		case f.calls.After > 0:
+			f.calls.After--
+		default:
+			f.note()
+			return true
+		}
+	}
+	return false
 }
 
 // room is how many bytes a full disk has left, and whether it is one.
@@ -181,7 +229,7 @@ func (a *diskFaults) room() (bytes int64, full bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range a.list {
-		if f.space && f.calls.Path == nil && (!full || f.room < bytes) {
+		if f.space && !f.spent() && f.calls.Path == nil && (!full || f.room < bytes) {
 			bytes, full = f.room, true
 		}
 	}

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -195,22 +196,31 @@ func (f *diskFile) Stat() (vfs.FileInfo, error) {
 	return f.File.Stat()
 }
 
+// sync lets a sync meet its faults, one of which may lose what was to be synced.
+func (f *diskFile) sync() error {
+	err := f.fs.meet("sync", Sync, f.path)
+	if below, can := f.File.(*memoryFile); can && errors.As(err, new(lostError)) {
+		below.drop()
+	}
+	return err
+}
+
 func (f *diskFile) Sync() error {
-	if err := f.fs.meet("sync", Sync, f.path); err != nil {
+	if err := f.sync(); err != nil {
 		return err
 	}
 	return f.File.Sync()
 }
 
 func (f *diskFile) SyncTo(length int64) (fullSync bool, err error) {
-	if err := f.fs.meet("sync", Sync, f.path); err != nil {
+	if err := f.sync(); err != nil {
 		return false, err
 	}
 	return f.File.SyncTo(length)
 }
 
 func (f *diskFile) SyncData() error {
-	if err := f.fs.meet("sync", Sync, f.path); err != nil {
+	if err := f.sync(); err != nil {
 		return err
 	}
 	return f.File.SyncData()

@@ -20,12 +20,7 @@ func (b *bubble) hangLeader(at *fault.Triggers, step event.Name) (trigger *fault
 	leader, thaw = new(string), new(func())
 	trigger = at.On(fault.Moment{Step: step}, func(context.Context, event.Event) {
 		*leader = b.agencyLeader()
-		release, err := b.HangDisk(*leader)
-		if err != nil {
-			b.t.Errorf("hang the disk of %s: %v", *leader, err)
-			return
-		}
-		*thaw = release
+		*thaw = b.disks.Of(*leader).Hang(fault.Calls{Kinds: fault.Any}).End
 	})
 	return trigger, leader, thaw
 }

@@ -44,7 +44,7 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, test func(*bub
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: fault.NewNetwork(), disks: fault.NewDisks(), random: rand.New(rand.NewPCG(seed, 0))}
-		o.Seams.Network, o.Seams.Disks, o.Seams.AgentsInMemory = b.net.Host, b.disks.FS, o.Dir == ""
+		o.Seams.Network, o.Seams.Disks = b.net.Host, b.disks.FS
 		o.Logger = hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel})
 		c, err := minicluster.Start(t.Context(), o)
 		require.NoError(t, err)

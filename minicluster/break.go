@@ -1,9 +1,6 @@
 package minicluster
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // Kill ends a server without giving it time for anything: SIGKILL for a process.
 // In process the server is cut off from the network and closed without waiting for its
@@ -38,20 +35,6 @@ func (c *Cluster) signal(name, what string, do func(running) error) error {
 		return err
 	}
 	return n.signal(what, do)
-}
-
-// HangDisk makes the disk of an agent that keeps its log in memory hang: its calls to the disk do not
-// return until thaw is called. Such an agent cannot be stopped or killed before. Disks of DB servers and
-// coordinators hang with a fault.Disk.
-func (c *Cluster) HangDisk(agent string) (thaw func(), err error) {
-	n, err := c.servers.named(agent)
-	if err != nil {
-		return nil, err
-	}
-	if n.stores == nil {
-		return nil, fmt.Errorf("hang the disk of %s: only agents in memory have one that can hang", agent)
-	}
-	return n.stores.Freeze(), nil
 }
 
 // Restart starts a server that was killed, or stops and starts one that runs. It

@@ -28,7 +28,7 @@
 //	var at fault.Triggers
 //	cluster, err := minicluster.Start(ctx, minicluster.Options{
 //		Agents: 3, DBServers: 3, Coordinators: 2,
-//		Seams: minicluster.Seams{Network: net.Host, Disks: disks.FS, AgentsInMemory: true, Steps: at.Sink},
+//		Seams: minicluster.Seams{Network: net.Host, Disks: disks.FS, Steps: at.Sink},
 //	})
 //	…
 //	at.On(fault.Moment{Step: event.CutDone}, func(context.Context, event.Event) { net.Isolate("coordinator-1") })

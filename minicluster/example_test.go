@@ -16,7 +16,7 @@ func inMemory(ctx context.Context) (cluster *minicluster.Cluster, c *client.Clie
 	web := &http.Transport{DialContext: net.Host("client").DialContext}
 	cluster, err = minicluster.Start(ctx, minicluster.Options{
 		Agents: 1, DBServers: 2, Coordinators: 1,
-		Seams: minicluster.Seams{Network: net.Host, Disks: fault.NewDisks().FS, AgentsInMemory: true},
+		Seams: minicluster.Seams{Network: net.Host, Disks: fault.NewDisks().FS},
 	})
 	if err != nil {
 		return nil, nil, nil, err

@@ -59,15 +59,11 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 	}
 	switch n.role {
 	case datadir.Agent:
-		cfg := agency.Config{
+		return agency.Start(ctx, agency.Config{
 			ID: n.id, Name: n.name, Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
-			Stores: n.stores, Logger: logger, Steps: s.steps(),
+			Dir: s.dataDir(n.name), FS: s.disk(n.name), Logger: logger, Steps: s.steps(),
 			Timing: agency.Timing{Grace: o.Timing.Grace, LeaderGrace: o.Timing.LeaderGrace, DiskTimeout: o.Timing.DiskTimeout},
-		}
-		if n.stores == nil {
-			cfg.Dir = s.dataDir(n.name)
-		}
-		return agency.Start(ctx, cfg)
+		})
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
 			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,

@@ -7,7 +7,6 @@ import (
 
 	"stasis/fault"
 	"stasis/fault/control"
-	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
 
@@ -36,17 +35,13 @@ func (h *labHere) faults(servers *members) *control.Faults {
 			h.net.LinkLatency(o.From, o.To, o.By, o.By+o.Jitter, o.Seed)
 		},
 		Disk: func(server string) *fault.Disk {
-			if n, err := servers.named(server); err != nil || !breakableDisk(n) {
+			if _, err := servers.named(server); err != nil {
 				return nil
 			}
 			return h.disks.Of(server)
 		},
 	})
 }
-
-// breakableDisk reports whether the disk of a node in this process can be broken: an agent's log is beneath no file
-// system that could be replaced.
-func breakableDisk(n *node) bool { return n.role != datadir.Agent }
 
 // openLab makes what is broken before the servers start that stand on it.
 func (c *Cluster) openLab() error {

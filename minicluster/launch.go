@@ -1,9 +1,6 @@
 package minicluster
 
-import (
-	"stasis/agency"
-	"stasis/internal/datadir"
-)
+import "stasis/internal/datadir"
 
 // newNode makes a node that does not run yet.
 func (s *setup) newNode(name string, role datadir.Role, p *place, report func(error)) *node {
@@ -11,14 +8,11 @@ func (s *setup) newNode(name string, role datadir.Role, p *place, report func(er
 		name: name, role: role, id: p.ID, at: site{address: s.options.Seams.address(name, p.Port), port: p.Port},
 		report: report, wake: make(chan struct{}, 1), launch: s.launchInProcess,
 	}
-	if s.options.Dir != "" && (role != datadir.Agent || !s.options.Seams.AgentsInMemory) {
+	if s.options.Dir != "" {
 		n.at.dir = s.dataDir(name)
 	}
-	switch {
-	case s.options.Mode == Processes:
+	if s.options.Mode == Processes {
 		n.launch = s.launchProcess
-	case role == datadir.Agent && s.options.Seams.AgentsInMemory:
-		n.stores = agency.NewMemoryStores()
 	}
 	return n
 }

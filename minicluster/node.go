@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"stasis/agency"
 	"stasis/fault/control"
 	"stasis/internal/datadir"
 	"stasis/internal/failpoint"
@@ -40,8 +39,7 @@ type node struct {
 	id     string
 	at     site
 	launch launcher
-	stores *agency.Stores // of an agent in memory
-	report func(error)    // for an end that this process did not cause
+	report func(error) // for an end that this process did not cause
 
 	wake    chan struct{} // one token: the node has ended, the revival is to look
 	prepare func() error  // what has to be done once before it is launched; nil: nothing

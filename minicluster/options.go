@@ -67,17 +67,16 @@ type Pages struct {
 }
 
 // Seams replace, in mode [InProcess], what is real: the network, the disks and the clocks. Zero
-// fields replace nothing. With Network, Disks and AgentsInMemory set, a cluster runs in a bubble of
+// fields replace nothing. With Network and Disks set, a cluster runs in a bubble of
 // testing/synctest, in virtual time.
 type Seams struct {
 	// Network gives the network as one host uses it: a *fault.Network's method Host. Hosts are named as the
 	// servers are; Ready asks from the host "minicluster". nil: TCP.
 	Network func(host string) fault.Host
-	// Disks gives the file system of a DB server or coordinator, each time it starts: a *fault.Disks' method
-	// FS. The agents' logs are on the real disk, or in memory. nil: the real disk.
+	// Disks gives the file system of a server, each time it starts: a *fault.Disks' method FS. Agents keep all on it, too: Raft's
+	// log, term and vote, snapshots, identity and notes. A server whose disk hangs cannot be stopped or killed before the fault
+	// ends. nil: the real disk.
 	Disks func(server string) vfs.FS
-	// AgentsInMemory keeps the agents' logs in memory, also across Restart.
-	AgentsInMemory bool
 	// Clock gives the clock by which a DB server measures its lease. nil: the system's, or with a Network the
 	// standard library's, which is virtual in a bubble.
 	Clock func(server string) Clock
@@ -118,13 +117,13 @@ func (o Options) check() error {
 		return fmt.Errorf("at most %d servers of one role", perRole)
 	case o.BasePort < 0 || o.BasePort > 65535-3*perRole:
 		return fmt.Errorf("base port %d: want 1 to %d, or 0 for free ones", o.BasePort, 65535-3*perRole)
-	case o.Dir == "" && (!o.Seams.AgentsInMemory || o.Seams.Disks == nil || o.Mode != InProcess):
+	case o.Dir == "" && (o.Seams.Disks == nil || o.Mode != InProcess):
 		return errors.New("a cluster needs a directory, unless it is all in memory")
 	case o.Mode == Processes && o.Program.Path == "":
 		return errors.New("mode Processes needs the program to start")
 	case o.Mode == Processes && o.Seams.set():
 		return errors.New("Seams replace what is real in mode InProcess only: processes have the system's network, disks and clocks")
-	case o.Lab && (o.Seams.Network != nil || o.Seams.Disks != nil || o.Seams.AgentsInMemory):
+	case o.Lab && (o.Seams.Network != nil || o.Seams.Disks != nil):
 		return errors.New("Lab excludes a network and disks in Seams: it would not know what they are. Break those that you have given instead")
 	case o.Lab && o.Dir == "":
 		return errors.New("Lab needs a directory: its sockets are there")
@@ -137,7 +136,7 @@ func (o Options) check() error {
 
 // set reports whether a field is set.
 func (s Seams) set() bool {
-	return s.Network != nil || s.Disks != nil || s.AgentsInMemory || s.Clock != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
+	return s.Network != nil || s.Disks != nil || s.Clock != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
 }
 
 // set reports whether a field is set.

@@ -4,8 +4,6 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"stasis/dbserver"
 	"stasis/internal/bootclock"
 	"stasis/internal/network"
@@ -28,14 +26,6 @@ func (s Seams) address(name string, port int) string {
 }
 
 func localAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// fs is the file system of a server.
-func (s Seams) fs(name string) vfs.FS {
-	if s.Disks == nil {
-		return vfs.Default
-	}
-	return s.Disks(name)
-}
 
 // clock is what a DB server measures its lease by. A network that is replaced may be in a
 // bubble with a time of its own, in which the system's clock has no place.

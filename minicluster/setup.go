@@ -20,10 +20,22 @@ type setup struct {
 
 // fs is the file system of a server.
 func (s *setup) fs(name string) vfs.FS {
-	if s.here != nil {
-		return s.here.disks.FS(name)
+	if fs := s.disk(name); fs != nil {
+		return fs
 	}
-	return s.options.Seams.fs(name)
+	return vfs.Default
+}
+
+// disk is the disk of a server that can be broken or is in memory, or nil. An agent keeps its votes in another way on
+// such a disk.
+func (s *setup) disk(name string) vfs.FS {
+	switch {
+	case s.here != nil:
+		return s.here.disks.FS(name)
+	case s.options.Seams.Disks != nil:
+		return s.options.Seams.Disks(name)
+	}
+	return nil
 }
 
 // host is the network as a server uses it.

@@ -20,12 +20,12 @@ func simulate(t *testing.T, test func(*testing.T, *Cluster, *fault.Network, brow
 	bubbles.Test(t, func(t *testing.T) {
 		memory := fault.NewNetwork()
 		disks := map[string]vfs.FS{}
-		for _, name := range []string{"dbserver-1", "dbserver-2", "coordinator-1"} {
+		for _, name := range []string{"agent-1", "agent-2", "agent-3", "dbserver-1", "dbserver-2", "coordinator-1"} {
 			disks[name] = vfs.NewMem()
 		}
 		c, err := Start(t.Context(), Options{
 			Agents: 3, DBServers: 2, Coordinators: 1,
-			Seams:  Seams{Network: memory.Host, Disks: func(server string) vfs.FS { return disks[server] }, AgentsInMemory: true},
+			Seams:  Seams{Network: memory.Host, Disks: func(server string) vfs.FS { return disks[server] }},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestFirstStartWithoutAnAgent(t *testing.T) {
 		memory := fault.NewNetwork()
 		memory.Freeze("agent-2")
 		c, err := Start(t.Context(), Options{
-			Agents: 3, Seams: Seams{Network: memory.Host, AgentsInMemory: true, Disks: func(string) vfs.FS { return vfs.NewMem() }},
+			Agents: 3, Seams: Seams{Network: memory.Host, Disks: func(string) vfs.FS { return vfs.NewMem() }},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)

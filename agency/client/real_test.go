@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +21,7 @@ import (
 	"stasis/fault"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
+	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
 
@@ -30,7 +32,7 @@ type agents struct {
 	http   *http.Client
 	timing agency.Timing
 	peers  map[string]string
-	stores map[string]*agency.Stores
+	stores map[string]*fault.Disk
 	up     map[string]*agency.Agent
 }
 
@@ -39,11 +41,11 @@ func withAgents(t *testing.T, timing agency.Timing, test func(*testing.T, *agent
 	bubbles.Test(t, func(t *testing.T) {
 		a := &agents{
 			t: t, net: fault.NewNetwork(), timing: timing, peers: map[string]string{},
-			stores: map[string]*agency.Stores{}, up: map[string]*agency.Agent{},
+			stores: map[string]*fault.Disk{}, up: map[string]*agency.Agent{},
 		}
 		for _, name := range []string{"a", "b", "c"} {
 			a.peers["AGNT-"+name] = name + ":1"
-			a.stores[name] = agency.NewMemoryStores()
+			a.stores[name] = fault.NewDisk()
 		}
 		for name := range a.stores {
 			a.start(name)
@@ -69,7 +71,7 @@ func (a *agents) start(name string) {
 	a.t.Helper()
 	agent, err := agency.Start(a.t.Context(), agency.Config{
 		ID: "AGNT-" + name, Listen: name + ":1", Peers: a.peers, Network: a.net.Host(name),
-		Stores: a.stores[name], Logger: hclog.NewNullLogger(), Timing: a.timing,
+		Dir: "agent", FS: a.stores[name].FS(), Logger: hclog.NewNullLogger(), Timing: a.timing,
 	})
 	require.NoError(a.t, err)
 	a.up[name] = agent
@@ -466,7 +468,8 @@ func TestConfig(t *testing.T) {
 // of who follows.
 func TestCacheFollowsRecovery(t *testing.T) {
 	withAgents(t, agency.Timing{}, func(t *testing.T, a *agents, _ *agencyclient.Client) {
-		notes := agency.NewMemoryStores() // of a server's directory
+		notes, err := datadir.Open(vfs.NewMem(), "server", datadir.DBServer, nil)
+		require.NoError(t, err)
 		server := func(endpoints ...string) *agencyclient.Client {
 			origin, remember, err := agencyclient.Remembered(notes)
 			require.NoError(t, err)
@@ -485,7 +488,7 @@ func TestCacheFollowsRecovery(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			a.kill(name)
 		}
-		_, err = recovery.Recover(recovery.Options{Stores: a.stores["a"]})
+		_, err = recovery.Recover(recovery.Options{Dir: "agent", FS: a.stores["a"].FS()})
 		require.NoError(t, err)
 		lost := []string{"b", "c"} // as it turns out they are not
 		a.start("a")
@@ -532,7 +535,7 @@ func TestEmptyWorldIsNotBootstrapped(t *testing.T) {
 		require.Equal(t, first.Origin().Agency, root.At(keys.Cluster).Text(), "a cluster's UUID is its agency's")
 		for _, name := range []string{"a", "b", "c"} {
 			a.kill(name)
-			a.stores[name] = agency.NewMemoryStores()
+			a.stores[name] = fault.NewDisk()
 		}
 		for name := range a.stores {
 			a.start(name)

@@ -31,8 +31,8 @@ import (
 
 // Options say what to recover and how.
 type Options struct {
-	Dir    string        // the data directory of an agent that does not run
-	Stores *store.Memory // instead of it
+	Dir string // the data directory of an agent that does not run
+	FS  vfs.FS // that Dir is on, as in agency.Config
 	// Incarnation is the one to become, at least: servers that have followed a later
 	// incarnation follow no earlier one. 0: the next one.
 	Incarnation uint64
@@ -51,15 +51,17 @@ func Recover(o Options) (Survivor, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	if o.Stores == nil {
-		switch owner, err := datadir.Owner(vfs.Default, o.Dir); {
-		case err != nil:
-			return Survivor{}, fmt.Errorf("recover: %w", err)
-		case owner == "":
-			return Survivor{}, fmt.Errorf("recover: %w: %s is no agent's data directory", ErrNothingToRecover, o.Dir)
-		}
+	fs := o.FS
+	if fs == nil {
+		fs = vfs.Default
 	}
-	d, err := store.Open(store.Config{Dir: o.Dir, Memory: o.Stores, Logger: o.Logger})
+	switch owner, err := datadir.Owner(fs, o.Dir); {
+	case err != nil:
+		return Survivor{}, fmt.Errorf("recover: %w", err)
+	case owner == "":
+		return Survivor{}, fmt.Errorf("recover: %w: %s is no agent's data directory", ErrNothingToRecover, o.Dir)
+	}
+	d, err := store.Open(store.Config{Dir: o.Dir, FS: o.FS, Logger: o.Logger})
 	if err != nil {
 		return Survivor{}, fmt.Errorf("recover: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
@@ -18,7 +19,7 @@ import (
 // RestoreOptions say where a snapshot of the agency goes.
 type RestoreOptions struct {
 	Dir         string // does not exist, or is empty
-	Stores      *store.Memory
+	FS          vfs.FS // that Dir is on, as in agency.Config
 	ID          string // of the agent; "": a new one
 	LogStore    string // as in agency.Config
 	Incarnation uint64 // as in Options
@@ -36,13 +37,13 @@ func Restore(file []byte, o RestoreOptions) (Survivor, error) {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
 	after, err := Next(head.Origin, o.Incarnation)
-	if err == nil && o.Stores == nil {
-		err = store.CheckEmpty(o.Dir)
+	if err == nil {
+		err = store.CheckEmpty(o.FS, o.Dir)
 	}
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}
-	d, err := store.Open(store.Config{ID: o.ID, Dir: o.Dir, Memory: o.Stores, LogStore: o.LogStore, Logger: o.Logger})
+	d, err := store.Open(store.Config{ID: o.ID, Dir: o.Dir, FS: o.FS, LogStore: o.LogStore, Logger: o.Logger})
 	if err != nil {
 		return Survivor{}, fmt.Errorf("restore a snapshot: %w", err)
 	}

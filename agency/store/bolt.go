@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -25,7 +26,7 @@ func openBolt(path string) (*raftboltdb.BoltStore, error) {
 			BoltOptions: &bbolt.Options{Timeout: boltWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
 		})
 	}
-	if there, err := exists(path); err != nil {
+	if there, err := exists(vfs.Default, path); err != nil {
 		return nil, err
 	} else if there {
 		return open(path)
@@ -42,7 +43,7 @@ func openBolt(path string) (*raftboltdb.BoltStore, error) {
 		err = os.Rename(temp, path)
 	}
 	if err == nil {
-		err = syncPath(filepath.Dir(path))
+		err = syncDir(vfs.Default, filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, err
@@ -80,17 +81,9 @@ func readTerm(stable raft.StableStore) (term uint64, err error) {
 			err = fmt.Errorf("the file is damaged: %v", p)
 		}
 	}()
-	term, err = stable.GetUint64([]byte("CurrentTerm"))
+	term, err = stable.GetUint64([]byte(keyTerm))
 	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
 		return 0, nil
 	}
 	return term, err
-}
-
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -3,10 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"stasis/internal/datadir"
 )
@@ -26,7 +27,11 @@ type layout struct {
 	kind   string // LogBolt or LogWAL
 	log    string // name of the log
 	stable string // name of the stable store: term and vote; "": the log has them
+	files  bool   // nothing of it is Bolt's
 }
+
+// segments is the name of the list of segments of a layout without Bolt.
+func (l layout) segments() string { return l.log + ".list" }
 
 // Every layout has names of its own, so that a directory that has lost a part is never taken for one
 // with another layout: a log whose votes were lost must not look like one that has them.
@@ -36,8 +41,11 @@ var (
 	// walAlone was made by earlier versions, on request. The votes are in the meta store of the
 	// write-ahead log.
 	walAlone = layout{kind: LogWAL, log: "raft-wal"}
+	// filesLayout is made on a file system that is given (Config.FS), where Bolt cannot map its files: the votes and the list
+	// of segments are small files that are replaced as a whole.
+	filesLayout = layout{kind: LogWAL, log: "raft-segments", stable: "raft-votes", files: true}
 
-	layouts = []layout{boltLayout, walLayout, walAlone}
+	layouts = []layout{boltLayout, walLayout, walAlone, filesLayout}
 )
 
 // presence says which of a layout's names exist.
@@ -46,17 +54,17 @@ type presence struct{ log, stable bool }
 func (p presence) any() bool { return p.log || p.stable }
 
 // look says which of the layout's names a directory has.
-func (l layout) look(dir *datadir.Dir) (p presence, err error) {
-	if p.log, err = exists(dir.Path(l.log)); err != nil || l.stable == "" {
+func (l layout) look(fs vfs.FS, dir *datadir.Dir) (p presence, err error) {
+	if p.log, err = exists(fs, dir.Path(l.log)); err != nil || l.stable == "" {
 		return p, err
 	}
-	p.stable, err = exists(dir.Path(l.stable))
+	p.stable, err = exists(fs, dir.Path(l.stable))
 	return p, err
 }
 
-func exists(path string) (bool, error) {
-	switch _, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
+func exists(fs vfs.FS, path string) (bool, error) {
+	switch _, err := fs.Stat(path); {
+	case errors.Is(err, os.ErrNotExist):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look for Raft's log: %w", err)
@@ -66,10 +74,10 @@ func exists(path string) (bool, error) {
 
 // findLayout returns the layout of a directory, nil if it has nothing of Raft. A directory with more
 // than one layout is refused, because it cannot be told which of the logs is the newer one.
-func findLayout(dir *datadir.Dir) (*layout, error) {
+func findLayout(fs vfs.FS, dir *datadir.Dir) (*layout, error) {
 	var found []layout
 	for _, l := range layouts {
-		p, err := l.look(dir)
+		p, err := l.look(fs, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -93,8 +101,8 @@ func findLayout(dir *datadir.Dir) (*layout, error) {
 
 // chooseLayout returns the layout that the directory has, or the wanted kind if it has none, or the
 // write-ahead log if nothing is wanted. A directory with another kind than the wanted one is refused.
-func chooseLayout(dir *datadir.Dir, want string) (layout, error) {
-	has, err := findLayout(dir)
+func chooseLayout(p place, dir *datadir.Dir, want string) (layout, error) {
+	has, err := findLayout(p.fs, dir)
 	switch {
 	case err != nil:
 		return layout{}, err
@@ -102,6 +110,10 @@ func chooseLayout(dir *datadir.Dir, want string) (layout, error) {
 		return layout{}, fmt.Errorf("the data directory has Raft's log as %s, not as %s: for another log the agent starts with an empty directory, and gets everything from the others", has.kind, want)
 	case has != nil:
 		return *has, nil
+	case p.given && want == LogBolt:
+		return layout{}, errors.New("Bolt maps its file into memory, which only the system's own file system can do: ask for the write-ahead log")
+	case p.given:
+		return filesLayout, nil
 	case want == LogBolt:
 		return boltLayout, nil
 	}

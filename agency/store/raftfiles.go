@@ -3,13 +3,10 @@ package store
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"stasis/internal/datadir"
 )
@@ -26,8 +23,8 @@ type raftFiles struct {
 
 // openLog opens Raft's log and stable store. If the directory has none (see findLayout), it makes
 // them, of the kind that is asked for: LogWAL if kind is empty.
-func openLog(dir *datadir.Dir, kind string, logger hclog.Logger) (raftFiles, error) {
-	l, err := chooseLayout(dir, kind)
+func openLog(p place, dir *datadir.Dir, kind string, logger hclog.Logger) (raftFiles, error) {
+	l, err := chooseLayout(p, dir, kind)
 	if err != nil {
 		return raftFiles{}, err
 	}
@@ -39,12 +36,12 @@ func openLog(dir *datadir.Dir, kind string, logger hclog.Logger) (raftFiles, err
 			files.log, files.stable, files.close = steppedLog{bolt}, bolt, bolt.Close
 		}
 	case l.stable == "":
-		var log *wal.WAL
-		if log, err = openWAL(files.path, logger); err == nil {
+		var log *orderedLog
+		if log, err = walOf(p, dir, l, logger).open(); err == nil {
 			files.log, files.stable, files.close, files.maxBody, files.maxEntry = log, log, log.Close, walMaxBody, walMaxEntry
 		}
 	default:
-		return openWALAndStable(dir, l, logger)
+		return openWALAndStable(p, dir, l, logger)
 	}
 	if err != nil {
 		return raftFiles{}, fmt.Errorf("open Raft's log %s: %w", files.path, err)
@@ -59,20 +56,20 @@ func openLog(dir *datadir.Dir, kind string, logger hclog.Logger) (raftFiles, err
 // in between leaves a stable store without a term. If anything else is missing, it was there and
 // was lost. Such a directory is refused: an agent that goes on without its votes, or without the
 // entries that it has acknowledged, could elect a leader that lacks some.
-func openWALAndStable(dir *datadir.Dir, l layout, logger hclog.Logger) (raftFiles, error) {
+func openWALAndStable(p place, dir *datadir.Dir, l layout, logger hclog.Logger) (raftFiles, error) {
 	stablePath, logPath := dir.Path(l.stable), dir.Path(l.log)
-	p, err := l.look(dir)
+	has, err := l.look(p.fs, dir)
 	if err != nil {
 		return raftFiles{}, err
 	}
-	if p.log && !p.stable {
+	if has.log && !has.stable {
 		return raftFiles{}, missing(stablePath, "votes")
 	}
-	stable, err := openBolt(stablePath)
+	stable, err := openStable(dir, l)
 	if err != nil {
 		return raftFiles{}, fmt.Errorf("open Raft's votes %s: %w", stablePath, err)
 	}
-	log, err := openLogBeside(stable, stablePath, logPath, logger)
+	log, err := openLogBeside(stable, stablePath, walOf(p, dir, l, logger))
 	if err != nil {
 		return raftFiles{}, errors.Join(err, stable.Close())
 	}
@@ -82,23 +79,36 @@ func openWALAndStable(dir *datadir.Dir, l layout, logger hclog.Logger) (raftFile
 	}, nil
 }
 
+// stableStore is what Raft's stable values are kept in.
+type stableStore interface {
+	raft.StableStore
+	Close() error
+}
+
+func openStable(dir *datadir.Dir, l layout) (stableStore, error) {
+	if l.files {
+		return openStableFile(dir, l.stable)
+	}
+	return openBolt(dir.Path(l.stable))
+}
+
 // openLogBeside opens the write-ahead log that belongs to a stable store, and checks that neither
 // has lost what the other one implies.
-func openLogBeside(stable *raftboltdb.BoltStore, stablePath, logPath string, logger hclog.Logger) (*wal.WAL, error) {
+func openLogBeside(stable raft.StableStore, stablePath string, files walFiles) (*orderedLog, error) {
 	term, err := readTerm(stable)
 	if err != nil {
 		return nil, fmt.Errorf("read Raft's term in %s: %w", stablePath, err)
 	}
-	begun, err := exists(filepath.Join(logPath, metadb.FileName))
+	begun, err := files.begun()
 	if err != nil {
 		return nil, err
 	}
 	if term > 0 && !begun {
-		return nil, missing(logPath, "log")
+		return nil, missing(files.dir, "log")
 	}
-	log, err := openWAL(logPath, logger)
+	log, err := files.open()
 	if err != nil {
-		return nil, fmt.Errorf("open Raft's log %s: %w", logPath, err)
+		return nil, fmt.Errorf("open Raft's log %s: %w", files.dir, err)
 	}
 	last, err := log.LastIndex()
 	if err == nil && last > 0 && term == 0 {

@@ -10,8 +10,8 @@
 //   - read every snapshot that another agent sends before it counts,
 //   - report a log that takes no entries any more (Store.Dead).
 //
-// Memory takes the place of a directory in simulated clusters. It keeps its content when the agent
-// stops, and can be made to hang.
+// Everything can be kept on a file system that is passed in (Config.FS), which may be in memory, and may
+// fail, hang, and lose what was not synced. It keeps its content when the agent stops.
 //
 // After a crash, Open finds what Raft had acknowledged. The package knows nothing of the tree except
 // how its snapshots are read, and nothing of the network.
@@ -39,14 +39,15 @@ type Store struct {
 	Snapshots raft.SnapshotStore
 	Notes     note.Store
 	Calls     *Calls // to the four above
-	// Dead receives an error when the log takes no entry any more until it is opened again.
+	// Dead receives an error when the log takes no entry any more until it is opened again, or Raft's term could not be
+	// written: the agent has to end.
 	Dead chan error
 	// MaxBody bounds a request's body, in bytes. 0: the log sets no bound.
 	MaxBody int64
 	// MaxEntry bounds what an entry of the log carries, in bytes. 0: the log sets no bound.
 	MaxEntry int
 
-	dir     string // "": in memory
+	dir     string
 	release func() error
 }
 
@@ -54,10 +55,12 @@ type Store struct {
 type Config struct {
 	// ID is the agent's id. Empty: the id that the directory has, or a new one.
 	ID string
-	// Dir is the data directory. Empty: Memory.
+	// Dir is the data directory.
 	Dir string
-	// Memory is used instead of a directory.
-	Memory *Memory
+	// FS is the file system that Dir is on. nil: the operating system's, where Raft's votes are in Bolt's file.
+	// Otherwise a new directory keeps nothing in Bolt's files, and all its calls go through FS. In a directory that was
+	// made without FS the calls to Bolt's files do not: they are raft-stable.db, the list of segments, and raft.db.
+	FS vfs.FS
 	// LogStore is what keeps Raft's log in a new Dir: LogBolt or LogWAL. Empty: LogWAL. A
 	// directory that has a log of the other kind is refused.
 	LogStore string
@@ -75,18 +78,9 @@ func Open(c Config) (*Store, error) {
 		}
 		return datadir.Agent.NewID()
 	}
-	var s *Store
-	if c.Memory != nil {
-		log, snapshots := c.Memory.files()
-		s = &Store{
-			ID: c.Memory.identify(newID()), Log: log, Stable: log, Snapshots: snapshots, Notes: c.Memory,
-			release: func() error { return nil },
-		}
-	} else {
-		var err error
-		if s, err = openDirectory(c.Dir, c.LogStore, newID, c.Logger); err != nil {
-			return nil, err
-		}
+	s, err := openDirectory(c, newID)
+	if err != nil {
+		return nil, err
 	}
 	if c.ID != "" && s.ID != c.ID {
 		err := fmt.Errorf("data directory %s belongs to agent %s, not %s", c.Dir, s.ID, c.ID)
@@ -96,21 +90,22 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-func openDirectory(path, kind string, newID func() string, logger hclog.Logger) (*Store, error) {
-	dir, err := datadir.Open(vfs.Default, path, datadir.Agent, newID)
+func openDirectory(c Config, newID func() string) (*Store, error) {
+	p := newPlace(c.FS)
+	dir, err := datadir.Open(p.fs, c.Dir, datadir.Agent, newID)
 	if err != nil {
 		return nil, err
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(path, snapshotsKept, logger.Named("snapshots"))
+	snapshots, err := openSnapshots(p, c)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", path, err), dir.Close())
+		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", c.Dir, err), dir.Close())
 	}
-	files, err := openLog(dir, kind, logger)
+	files, err := openLog(p, dir, c.LogStore, c.Logger)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	if err := reconcile(files.log, snapshots, logger); err != nil {
-		s := Store{dir: path}
+	if err := reconcile(files.log, snapshots, c.Logger); err != nil {
+		s := Store{dir: c.Dir}
 		return nil, errors.Join(s.Untrusted(fmt.Errorf("%s: %w", files.path, err)), files.close(), dir.Close())
 	}
 	return &Store{
@@ -121,22 +116,30 @@ func openDirectory(path, kind string, newID func() string, logger hclog.Logger) 
 		Notes:     dir,
 		MaxBody:   files.maxBody,
 		MaxEntry:  files.maxEntry,
-		dir:       path,
+		dir:       c.Dir,
 		release:   func() error { return errors.Join(files.close(), dir.Close()) },
 	}, nil
+}
+
+func openSnapshots(p place, c Config) (raft.SnapshotStore, error) {
+	logger := c.Logger.Named("snapshots")
+	if p.given {
+		return openSnapshotFiles(p.fs, c.Dir, logger)
+	}
+	return raft.NewFileSnapshotStoreWithLogger(c.Dir, snapshotsKept, logger)
 }
 
 // wrap puts the wrappers around what Raft calls.
 func (s *Store) wrap() {
 	s.Calls, s.Dead = newCalls(), make(chan error, 1)
-	dead := func(err error) {
+	state := &state{dead: func(err error) {
 		select {
 		case s.Dead <- err:
 		default: // the first reason counts
 		}
-	}
-	s.Log = &cachedLog{LogStore: contiguousLog{watchedLog{s.Log, s.Calls, dead}}}
-	s.Stable = watchedStable{s.Stable, s.Calls}
+	}}
+	s.Log = &cachedLog{LogStore: contiguousLog{watchedLog{s.Log, s.Calls, state}}}
+	s.Stable = watchedStable{s.Stable, s.Calls, state}
 	s.Snapshots = snapshots{s.Snapshots, s.Calls}
 	s.Notes = watchedNotes{s.Notes, s.Calls}
 }
@@ -146,10 +149,7 @@ func (s *Store) Close() error { return s.release() }
 
 // Untrusted wraps an error about the content of the disk. It adds what the operator can do.
 func (s *Store) Untrusted(err error) error {
-	where := "its directory"
-	if s.dir != "" {
-		where += " " + s.dir
-	}
+	where := "its directory " + s.dir
 	return fmt.Errorf("%w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
 		"delete %s and start it again with the same flags, it gets everything from them. If they are no majority, "+
 		"run \"stasis agency recover\" on the directory of one that is whole. If none is, keep the directories, "+
@@ -183,18 +183,18 @@ func (s *Store) Bootstrap(c *raft.Config, t raft.Transport, members raft.Configu
 	return nil
 }
 
-// CheckEmpty refuses a directory that has anything in it. A directory that does not exist is empty.
-func CheckEmpty(dir string) error {
-	list, err := os.ReadDir(dir)
+// CheckEmpty refuses a directory that has anything in it. A directory that does not exist is empty. fs is as in Config.
+func CheckEmpty(fs vfs.FS, dir string) error {
+	list, err := newPlace(fs).fs.List(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("look into %s: %w", dir, err)
 	}
-	for _, e := range list {
-		if e.Name() != "lost+found" {
-			return fmt.Errorf("%s is not empty: it has %q. A snapshot is restored into an empty directory", dir, e.Name())
+	for _, name := range list {
+		if name != "lost+found" {
+			return fmt.Errorf("%s is not empty: it has %q. A snapshot is restored into an empty directory", dir, name)
 		}
 	}
 	return nil

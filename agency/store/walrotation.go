@@ -4,17 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/hashicorp/raft-wal/fs"
-	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
-
-// walSegment is the size of a segment's file, which is allocated at once.
-const walSegment = 16 << 20
 
 // finishRotation finishes a change of segments that raft-wal began and did not finish, because the
 // process died or closed the log right after a segment was full: the segment's file is sealed, and
@@ -23,12 +17,12 @@ const walSegment = 16 << 20
 //
 // The list is replaced as a whole, and names a new segment after the sealed one. Its file is made
 // when the log is opened, as after any change of segments that stopped there.
-func finishRotation(dir string) (err error) {
-	if begun, err := exists(filepath.Join(dir, metadb.FileName)); err != nil || !begun {
+func (w walFiles) finishRotation() (err error) {
+	if begun, err := w.begun(); err != nil || !begun {
 		return err
 	}
-	meta := &metadb.BoltMetaDB{}
-	state, err := meta.Load(dir)
+	meta := w.list()
+	state, err := meta.Load(w.dir)
 	if err != nil {
 		return fmt.Errorf("read the list of segments: %w", err)
 	}
@@ -40,14 +34,16 @@ func finishRotation(dir string) (err error) {
 	if !tail.SealTime.IsZero() {
 		return nil
 	}
-	files := segment.NewFiler(dir, fs.New())
-	sealed, err := seal(files, tail)
+	if err := w.eraseTorn(*tail); err != nil {
+		return err
+	}
+	sealed, err := seal(w.segments, tail)
 	if err != nil || !sealed {
 		return err
 	}
 	state.Segments = append(state.Segments, types.SegmentInfo{
 		ID: state.NextSegmentID, BaseIndex: tail.MaxIndex + 1, MinIndex: tail.MaxIndex + 1,
-		Codec: tail.Codec, CreateTime: time.Now(), SizeLimit: walSegment,
+		Codec: tail.Codec, CreateTime: time.Now(), SizeLimit: uint32(w.size),
 	})
 	state.NextSegmentID++
 	if err := meta.CommitState(state); err != nil {

@@ -45,7 +45,7 @@ func TestRotationThatWasCutShort(t *testing.T) {
 
 			next := uint64(len(entries) + 1)
 			for range 2 { // once mended, it is a log like any other
-				log, err = openWAL(dir, hclog.NewNullLogger())
+				log, err := systemWAL(dir, hclog.NewNullLogger()).open()
 				require.NoError(t, err)
 				require.NoError(t, log.StoreLog(entry(next, 30)))
 				next++

@@ -31,7 +31,13 @@ func (n watchedNotes) RemoveNote(name string) error {
 type watchedLog struct {
 	raft.LogStore
 	calls *Calls
-	dead  func(error) // receives that the log takes entries only when it is opened again; may be nil
+	state *state
+}
+
+// state is what the wrappers of one store share.
+type state struct {
+	broken broken
+	dead   func(error) // receives why the store takes nothing until it is opened again
 }
 
 func (l watchedLog) GetLog(index uint64, log *raft.Log) error {
@@ -47,9 +53,16 @@ func (l watchedLog) StoreLogs(logs []*raft.Log) error {
 		bytes += len(log.Data)
 	}
 	defer l.calls.begin("append to Raft's log", bytes)()
-	err := l.LogStore.StoreLogs(logs)
-	if errors.Is(err, types.ErrSealed) && l.dead != nil {
-		l.dead(fmt.Errorf("the log of Raft takes no entry any more, since its last segment could not be followed by a new one (is the disk full?): "+
+	if err := l.state.broken.err(); err != nil {
+		return err
+	}
+	return l.state.sealed(l.LogStore.StoreLogs(logs))
+}
+
+// sealed passes an error on, and reports a log that has to be opened again.
+func (s *state) sealed(err error) error {
+	if errors.Is(err, types.ErrSealed) {
+		s.dead(fmt.Errorf("the log of Raft takes no entry any more, since its last segment could not be followed by a new one (is the disk full?): "+
 			"start the agent again, which mends that: %w", err))
 	}
 	return err
@@ -57,23 +70,42 @@ func (l watchedLog) StoreLogs(logs []*raft.Log) error {
 
 func (l watchedLog) DeleteRange(from, to uint64) error {
 	defer l.calls.begin("shorten Raft's log", 0)()
-	return l.LogStore.DeleteRange(from, to)
+	if err := l.state.broken.err(); err != nil {
+		return err
+	}
+	return l.state.sealed(l.LogStore.DeleteRange(from, to))
 }
 
 // watchedStable counts the calls to term and vote.
 type watchedStable struct {
 	raft.StableStore
 	calls *Calls
+	state *state
 }
+
+// keyTerm is Raft's name of the newest term that it knows.
+const keyTerm = "CurrentTerm"
 
 func (s watchedStable) Set(key, value []byte) error {
 	defer s.calls.begin("write Raft's vote", 0)()
+	if err := s.state.broken.err(); err != nil {
+		return err
+	}
 	return s.StableStore.Set(key, value)
 }
 
 func (s watchedStable) SetUint64(key []byte, value uint64) error {
 	defer s.calls.begin("write Raft's term", 0)()
-	return s.StableStore.SetUint64(key, value)
+	err := s.state.broken.err()
+	if err == nil {
+		err = s.StableStore.SetUint64(key, value)
+	}
+	if err != nil && string(key) == keyTerm {
+		s.state.broken.set(err)
+		s.state.dead(fmt.Errorf("term %d of Raft cannot be written: repair the disk, or make room on it, and start the agent again: %w", value, err))
+		return nil // see broken
+	}
+	return err
 }
 
 func (s watchedStable) Get(key []byte) ([]byte, error) {

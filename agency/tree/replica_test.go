@@ -9,11 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/store"
+	"stasis/fault"
 	"stasis/fsm"
 	"stasis/internal/bubbles"
 )
@@ -37,8 +39,9 @@ func TestBrokenReplica(t *testing.T) {
 
 // TestSnapshotPersist: a write that fails is reported and leaves no snapshot.
 func TestSnapshotPersist(t *testing.T) {
-	d, err := store.Open(store.Config{Memory: store.NewMemory(), Logger: hclog.NewNullLogger()})
+	d, err := store.Open(store.Config{Dir: "agent", FS: vfs.NewMem(), Logger: hclog.NewNullLogger()})
 	require.NoError(t, err)
+	defer func() { require.NoError(t, d.Close()) }()
 	stores := d.Snapshots
 	sink, err := stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
 	require.NoError(t, err)
@@ -49,6 +52,8 @@ func TestSnapshotPersist(t *testing.T) {
 	list, err := stores.List()
 	require.NoError(t, err)
 	require.Empty(t, list)
+	sink, err = stores.Create(1, 7, 2, raft.Configuration{}, 1, nil)
+	require.NoError(t, err)
 	require.NoError(t, shot.Persist(sink))
 	_, data, err := stores.Open(sink.ID())
 	require.NoError(t, err)
@@ -67,11 +72,11 @@ func (failingSink) Write([]byte) (int, error) { return 0, errFull }
 // TestOwnSnapshotMayTakeItsTime: it is written beside Raft's loop.
 func TestOwnSnapshotMayTakeItsTime(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		stores := store.NewMemory()
-		d, err := store.Open(store.Config{Memory: stores, Logger: hclog.NewNullLogger()})
+		disk := fault.NewDisk()
+		d, err := store.Open(store.Config{Dir: "agent", FS: disk.FS(), Logger: hclog.NewNullLogger()})
 		require.NoError(t, err)
 		closing := func(close func() error) *store.Call {
-			thaw := stores.Freeze()
+			thaw := disk.Hang(fault.Calls{Kinds: fault.Any}).End
 			closed := make(chan error, 1)
 			go func() { closed <- close() }()
 			synctest.Wait()
@@ -96,5 +101,6 @@ func TestOwnSnapshotMayTakeItsTime(t *testing.T) {
 		own, err := r.Snapshot()
 		require.NoError(t, err)
 		require.Nil(t, closing(func() error { return own.Persist(sink) }))
+		require.NoError(t, d.Close())
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency"
+	"stasis/fault"
 	"stasis/internal/network"
 )
 
@@ -22,7 +23,7 @@ func agents(t *testing.T, n int) (addresses []string, stop []func()) {
 }
 
 // agentsOn gives their disks too, which can be made to hang.
-func agentsOn(t *testing.T, n int) (addresses []string, stop []func(), disks []*agency.Stores) {
+func agentsOn(t *testing.T, n int) (addresses []string, stop []func(), disks []*fault.Disk) {
 	t.Helper()
 	peers := map[string]string{}
 	for i := range n {
@@ -33,9 +34,9 @@ func agentsOn(t *testing.T, n int) (addresses []string, stop []func(), disks []*
 		require.NoError(t, l.Close())
 	}
 	for i := range n {
-		disks = append(disks, agency.NewMemoryStores())
+		disks = append(disks, fault.NewDisk())
 		a, err := agency.Start(t.Context(), agency.Config{
-			ID: fmt.Sprintf("AGNT-%d", i), Listen: addresses[i], Peers: peers, Network: network.TCP(), Stores: disks[i],
+			ID: fmt.Sprintf("AGNT-%d", i), Listen: addresses[i], Peers: peers, Network: network.TCP(), Dir: "agent", FS: disks[i].FS(),
 			Timing: agency.Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond},
 		})
 		require.NoError(t, err)
@@ -64,12 +65,12 @@ func TestAgencyTellsWhoseDiskHangs(t *testing.T) {
 			hung = append(hung, i)
 		}
 	}
-	t.Cleanup(disks[hung[0]].Freeze())
+	t.Cleanup(disks[hung[0]].Hang(fault.Calls{Kinds: fault.Any}).End)
 	require.Equal(t, "2\n", call("write", `{"/x":2}`))
 	var said string
 	require.Eventually(t, func() bool { said = call("members"); return strings.Contains(said, "its disk hangs, for ") }, time.Minute, 100*time.Millisecond, "%s", said)
 	require.Contains(t, call("members", "--json"), `"diskHangs": {`)
-	t.Cleanup(disks[hung[1]].Freeze())
+	t.Cleanup(disks[hung[1]].Hang(fault.Calls{Kinds: fault.Any}).End)
 	call("--timeout", "1s", "write", `{"/x":3}`) // nobody can say what becomes of it
 	require.Eventually(t, func() bool {
 		said = call("--timeout", "1s", "read", "/x")

@@ -92,7 +92,7 @@ func (c *cluster) add(s server, err error) error {
 
 func (c *cluster) agent() agency.Config {
 	return agency.Config{
-		Listen: agentAddress, Advertise: agentAddress, Network: c.host(agentAddress), HTTP: c.limits, Stores: agency.NewMemoryStores(), Logger: hclog.NewNullLogger(),
+		Listen: agentAddress, Advertise: agentAddress, Network: c.host(agentAddress), HTTP: c.limits, Dir: "agent", FS: vfs.NewMem(), Logger: hclog.NewNullLogger(),
 		Timing: agency.Timing{Heartbeat: electionTimeout, Election: electionTimeout, Lease: electionTimeout, Grace: grace, Supervision: pass},
 	}
 }

@@ -42,7 +42,7 @@ func inBubbleOf(t *testing.T, seams minicluster.Seams, test func(*lab)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
 		net, disks := fault.NewNetwork(), fault.NewDisks()
-		seams.Network, seams.Disks, seams.AgentsInMemory = net.Host, disks.FS, true
+		seams.Network, seams.Disks = net.Host, disks.FS
 		c, err := minicluster.Start(t.Context(), minicluster.Options{
 			Agents: 3, DBServers: 3, Coordinators: 2, Seams: seams,
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),

@@ -128,7 +128,9 @@ func TestSummary(t *testing.T) {
 	job := Job{Scenario: "s", World: world.Bubble}
 	none := Job{Scenario: "s", World: world.Bubble, WithoutLocks: true}
 	fault := verdict.Fault{Text: "cut a <-> b", Aimed: "cut", Injected: 3, Met: 2, Overlaps: 0}
-	backup := func(d time.Duration) verdict.Backup { return verdict.Backup{ID: "x", Checked: true, Hold: d, Attempts: 2} }
+	backup := func(d time.Duration) verdict.Backup {
+		return verdict.Backup{ID: "x", Checked: true, Hold: d, Attempts: 2}
+	}
 	s := Summarize([]Result{
 		{Job: job, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "1", Faults: []verdict.Fault{fault}, Backups: []verdict.Backup{backup(1e6), backup(3e6)}, Virtual: time.Minute, Real: time.Second}},
 		{Job: job, Verdict: verdict.Verdict{Outcome: verdict.Vacuous, Trace: "2", Reason: "the fault missed", Backups: []verdict.Backup{{Error: "e"}}}},

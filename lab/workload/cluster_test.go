@@ -24,7 +24,7 @@ func inCluster(t *testing.T, seams minicluster.Seams, test func(t *testing.T, ne
 	bubbles.Test(t, func(t *testing.T) {
 		net, disks := fault.NewNetwork(), fault.NewDisks()
 		web := &http.Transport{DialContext: net.Host("client").DialContext}
-		seams.Network, seams.Disks, seams.AgentsInMemory = net.Host, disks.FS, true
+		seams.Network, seams.Disks = net.Host, disks.FS
 		c, err := minicluster.Start(t.Context(), minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: seams})
 		require.NoError(t, err)
 		defer func() { // also when the test fails: the bubble would complain of what is left, and of nothing else

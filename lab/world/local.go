@@ -48,7 +48,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		Dir: c.Dir, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Logger: c.logger(),
 		Timing: minicluster.Timing{Grace: c.Grace},
 		Seams: minicluster.Seams{
-			Network: w.net.net.Host, Disks: w.disks.FS, AgentsInMemory: kind == Bubble, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+			Network: w.net.net.Host, Disks: w.disks.FS, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
 		},
 	}
 	w.net.baseline(c)

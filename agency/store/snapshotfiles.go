@@ -1,0 +1,223 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// The names and the format are those of Raft's own store, so that either can read what the other has written.
+const (
+	snapshotFolder = "snapshots"
+	snapshotTemp   = ".tmp"
+	snapshotMeta   = "meta.json"
+	snapshotState  = "state.bin"
+)
+
+// snapshotFiles keeps snapshots on a file system that is given: each in a folder, which gets its name when all in it is durable.
+type snapshotFiles struct {
+	fs     vfs.FS
+	path   string
+	logger hclog.Logger
+}
+
+// fileMeta is the content of meta.json.
+type fileMeta struct {
+	raft.SnapshotMeta
+	CRC []byte
+}
+
+var snapshotCRC = crc64.MakeTable(crc64.ECMA)
+
+func openSnapshotFiles(fs vfs.FS, dir string, logger hclog.Logger) (*snapshotFiles, error) {
+	s := &snapshotFiles{fs: fs, path: fs.PathJoin(dir, snapshotFolder), logger: logger}
+	if err := fs.MkdirAll(s.path, 0o755); err != nil {
+		return nil, err
+	}
+	return s, syncDir(fs, dir)
+}
+
+// Create begins a snapshot. Its parameters are those of raft.SnapshotStore.
+func (s *snapshotFiles) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	name := fmt.Sprintf("%d-%d-%d", term, index, time.Now().UnixMilli())
+	sink := &snapshotFile{store: s, dir: s.fs.PathJoin(s.path, name+snapshotTemp), meta: fileMeta{SnapshotMeta: raft.SnapshotMeta{
+		Version: version, ID: name, Index: index, Term: term, Configuration: members, ConfigurationIndex: membersIndex,
+	}}}
+	if err := s.fs.MkdirAll(sink.dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := s.fs.Create(s.fs.PathJoin(sink.dir, snapshotState), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, err
+	}
+	sink.file = f
+	return sink, nil
+}
+
+// List returns the snapshots, the newest first. One whose description cannot be read is passed over, as Raft's own store does.
+func (s *snapshotFiles) List() ([]*raft.SnapshotMeta, error) {
+	names, err := s.fs.List(s.path)
+	if err != nil {
+		return nil, err
+	}
+	var list []*raft.SnapshotMeta
+	for _, name := range names {
+		if strings.HasSuffix(name, snapshotTemp) {
+			continue
+		}
+		meta, err := s.readMeta(name)
+		if err != nil {
+			s.logger.Warn("passing over a snapshot whose description cannot be read", "name", name, "error", err)
+			continue
+		}
+		list = append(list, &meta.SnapshotMeta)
+	}
+	slices.SortFunc(list, newerFirst)
+	return list[:min(len(list), snapshotsKept)], nil
+}
+
+func newerFirst(a, b *raft.SnapshotMeta) int {
+	return cmp.Or(cmp.Compare(b.Term, a.Term), cmp.Compare(b.Index, a.Index), strings.Compare(b.ID, a.ID))
+}
+
+func (s *snapshotFiles) readMeta(name string) (meta fileMeta, err error) {
+	f, err := s.fs.Open(s.fs.PathJoin(s.path, name, snapshotMeta))
+	if err != nil {
+		return meta, err
+	}
+	raw, err := io.ReadAll(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return meta, err
+	}
+	return meta, json.Unmarshal(raw, &meta)
+}
+
+// Open reads a snapshot once to compare its checksum, and then returns it from its beginning.
+func (s *snapshotFiles) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, err := s.readMeta(id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	path := s.fs.PathJoin(s.path, id, snapshotState)
+	f, err := s.fs.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	hash := crc64.New(snapshotCRC)
+	_, err = io.Copy(hash, f)
+	if err = errors.Join(err, f.Close()); err == nil && !bytes.Equal(hash.Sum(nil), meta.CRC) {
+		err = errors.New("its checksum is wrong")
+	}
+	if err == nil {
+		f, err = s.fs.Open(path)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	return &meta.SnapshotMeta, f, nil
+}
+
+// prune removes all but the newest snapshots.
+func (s *snapshotFiles) prune() error {
+	kept, err := s.List()
+	if err != nil {
+		return err
+	}
+	names, err := s.fs.List(s.path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		keeps := func(m *raft.SnapshotMeta) bool { return m.ID == name }
+		if strings.HasSuffix(name, snapshotTemp) || slices.ContainsFunc(kept, keeps) {
+			continue
+		}
+		if err := s.fs.RemoveAll(s.fs.PathJoin(s.path, name)); err != nil {
+			return fmt.Errorf("remove old snapshot %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// snapshotFile is a snapshot that is being written. Its methods have one caller at a time.
+type snapshotFile struct {
+	store *snapshotFiles
+	dir   string
+	meta  fileMeta
+	file  vfs.File // nil: closed or cancelled
+	crc   uint64
+}
+
+func (s *snapshotFile) ID() string { return s.meta.ID }
+
+func (s *snapshotFile) Write(p []byte) (int, error) {
+	n, err := s.file.Write(p)
+	s.crc = crc64.Update(s.crc, snapshotCRC, p[:n])
+	s.meta.Size += int64(n)
+	return n, err
+}
+
+// Close publishes the snapshot. If it fails, the snapshot is not listed after a start. Closing it again is harmless.
+func (s *snapshotFile) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	f, fs := s.file, s.store.fs
+	s.file = nil
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, fs.RemoveAll(s.dir))
+	}
+	err := s.writeMeta()
+	if err == nil {
+		err = syncDir(fs, s.dir)
+	}
+	if err == nil {
+		err = fs.Rename(s.dir, strings.TrimSuffix(s.dir, snapshotTemp))
+	}
+	if err == nil {
+		err = syncDir(fs, s.store.path)
+	}
+	if err != nil {
+		return fmt.Errorf("publish snapshot %s: %w", s.meta.ID, err)
+	}
+	return s.store.prune()
+}
+
+func (s *snapshotFile) writeMeta() error {
+	s.meta.CRC = binary.BigEndian.AppendUint64(nil, s.crc)
+	raw, err := json.Marshal(s.meta)
+	if err != nil {
+		return err
+	}
+	f, err := s.store.fs.Create(s.store.fs.PathJoin(s.dir, snapshotMeta), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(raw, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Cancel drops the snapshot.
+func (s *snapshotFile) Cancel() error {
+	if s.file == nil {
+		return nil
+	}
+	f := s.file
+	s.file = nil
+	return errors.Join(f.Close(), s.store.fs.RemoveAll(s.dir))
+}
