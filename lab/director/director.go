@@ -35,7 +35,9 @@ const (
 
 // Play plays s in w, which has just been started, and does not close w.
 func Play(ctx context.Context, s *scenario.Scenario, w world.World, o Options) verdict.Verdict {
-	return play(ctx, s, w, o, pieces{})
+	j, stop := followPlan(w)
+	defer stop()
+	return play(ctx, s, w, o, j)
 }
 
 func play(ctx context.Context, s *scenario.Scenario, w world.World, o Options, j judge) verdict.Verdict {
@@ -189,6 +191,13 @@ func (r *result) violated(check string, line int, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.found = append(r.found, verdict.Violation{Check: check, Line: line, Text: text})
+}
+
+// missed says why the run shows nothing, although nothing is wrong.
+func (r *result) missed(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.vacuous = append(r.vacuous, fmt.Sprintf(format, args...))
 }
 
 func (r *result) note(format string, args ...any) {
