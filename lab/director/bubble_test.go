@@ -3,7 +3,10 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,14 +64,27 @@ func playInBubble(t *testing.T, s *scenario.Scenario, seed uint64, without bool)
 	return v
 }
 
+// TestTry plays the scenarios of LAB_TRY with the seeds 1 to LAB_SEEDS, and shows how each run ends.
 func TestTry(t *testing.T) {
-	name := os.Getenv("LAB_TRY")
-	if name == "" {
-		t.Skip()
+	files := strings.Fields(os.Getenv("LAB_TRY"))
+	if len(files) == 0 {
+		t.Skip("LAB_TRY names no file")
 	}
-	text, err := os.ReadFile(name)
-	require.NoError(t, err)
-	s, err := scenario.Parse("try", text)
-	require.NoError(t, err)
-	playInBubble(t, s, 1, os.Getenv("LAB_WITHOUT") != "")
+	seeds := max(1, scenario.Count(os.Getenv("LAB_SEEDS")))
+	for _, file := range files {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s-%d", filepath.Base(file), seed+1), func(t *testing.T) {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				s, err := scenario.Parse(file, text)
+				require.NoError(t, err)
+				begun := time.Now()
+				v := playInBubble(t, s, uint64(seed+1), os.Getenv("LAB_WITHOUT") != "")
+				fmt.Printf("## %s %d: %s %s, %v virtual, %v\n", filepath.Base(file), seed+1, v.Outcome, v.Reason, v.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
+				for _, one := range v.Violations {
+					fmt.Printf("   %+v\n", one)
+				}
+			})
+		}
+	}
 }

@@ -22,6 +22,8 @@ var promises = map[string]func(*run, scenario.Expectation) string{
 	"none":           func(r *run, e scenario.Expectation) string { return r.counted(e, 0, 0) },
 	"fails":          (*run).fails,
 	"succeeds":       (*run).succeeds,
+	"listed":         func(r *run, e scenario.Expectation) string { return r.isListed(e, true) },
+	"not listed":     func(r *run, e scenario.Expectation) string { return r.isListed(e, false) },
 	"holds gates":    (*run).holdsGates,
 	"one instant":    (*run).oneInstant,
 	"nothing left":   func(r *run, _ scenario.Expectation) string { return r.result.left.still },

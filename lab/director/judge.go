@@ -58,7 +58,7 @@ func (r *run) judgeAll(ctx context.Context) {
 		r.result.violated(v.Check, v.Line, v.Text)
 	}
 	for _, o := range r.stage.operations.all {
-		if o.Kind == "create" && o.state() && o.err != nil {
+		if o.Kind == "create" && o.state() && o.err != nil && !o.listed {
 			r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, Error: o.err.Error()})
 		}
 	}

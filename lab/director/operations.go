@@ -24,6 +24,8 @@ type operation struct {
 	cut          workload.Cut
 	created      client.CreateResult
 	err          error
+
+	listed bool // of a create: its backup is listed when everything has healed
 }
 
 // state is what is known of an operation without waiting.
@@ -97,11 +99,11 @@ func (o *operations) backup(label string) (*operation, error) {
 	return nil, fmt.Errorf("there is no backup %s", label)
 }
 
-// successful are the creates that have succeeded.
+// successful are the creates that have made a backup, and those that have failed and made one all the same.
 func (o *operations) successful() []*operation {
 	var all []*operation
 	for _, one := range o.all {
-		if one.Kind == "create" && one.state() && one.err == nil {
+		if one.Kind == "create" && one.state() && (one.err == nil || one.listed) {
 			all = append(all, one)
 		}
 	}

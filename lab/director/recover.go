@@ -35,6 +35,7 @@ func (r *run) recover(ctx context.Context) {
 	r.say("everything is healed")
 	r.settle(ctx)
 	r.nothingLeft(ctx)
+	r.adopt(ctx)
 	r.serves(ctx)
 }
 

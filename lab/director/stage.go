@@ -30,6 +30,7 @@ type stage struct {
 	down    map[string]bool // servers that were killed
 	paused  map[string]bool
 	removed []string
+	late    []error // of faults that had to end by themselves
 }
 
 // deed is one action that is done now.
@@ -67,9 +68,14 @@ var verbs = map[string]func(*stage, context.Context, deed) error{
 // act does one action. The error says which.
 func (s *stage) act(ctx context.Context, d deed) error {
 	s.log(fmt.Sprintf("line %d: %s", d.Line, d.Text))
-	if err := verbs[d.Verb](s, ctx, d); err != nil {
+	err := s.resolve(ctx, &d)
+	if err == nil {
+		err = verbs[d.Verb](s, ctx, d)
+	}
+	if err != nil {
 		return fmt.Errorf("line %d: %s: %w", d.Line, d.Text, err)
 	}
+	s.endLater(ctx, d)
 	if d.record != nil {
 		d.record.injected(d.held && (d.operation == nil || !d.operation.state()))
 	}

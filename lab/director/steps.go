@@ -42,6 +42,9 @@ func (r *run) steps(ctx context.Context) {
 	close(quiet)
 	rest.Wait()
 	r.stage.operations.group.Wait()
+	if err := r.stage.lateErr(); err != nil && ctx.Err() == nil {
+		r.result.fail(err)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		r.result.fail(fmt.Errorf("the scenario does not end within %v", runLimit))
 	}
@@ -56,10 +59,11 @@ func (r *run) prepared() []*step {
 	}
 	for _, s := range r.scenario.Do {
 		one := &step{Step: s}
+		one.When.Event = chosen(s.When.Event, r.seed)
 		for _, a := range s.Actions {
 			var rec *record
 			if breaks[a.Verb] {
-				rec = r.stage.faults.of(a, aimOf(s, a))
+				rec = r.stage.faults.of(a, aimOf(one.Step, a))
 			}
 			one.records = append(one.records, rec)
 			if o, ok := scenario.OperationOf(a); ok {
@@ -69,6 +73,17 @@ func (r *run) prepared() []*step {
 		all = append(all, one)
 	}
 	return all
+}
+
+// chosen is a moment whose step the seed has chosen, if it is left to the seed. Seeds that follow each other take the
+// steps in turn.
+func chosen(m *scenario.Moment, seed uint64) *scenario.Moment {
+	if m == nil || len(m.Among) == 0 {
+		return m
+	}
+	c := *m
+	c.Step = m.Among[seed%uint64(len(m.Among))]
+	return &c
 }
 
 // aimOf is the step that an action aims at: that of its moment, or that of a hold.
@@ -180,7 +195,7 @@ func (r *run) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) error
 			h.End()
 		}
 	}
-	r.say("%s: reached", s.When.Text)
+	r.say("%s: %q is reached", s.When.Text, m.Step)
 	return r.do(ctx, s, f)
 }
 

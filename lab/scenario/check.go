@@ -51,11 +51,38 @@ func (r *reader) checkStep(s *Step) {
 }
 
 func (r *reader) checkMoment(line int, text string, m *Moment) {
-	r.checkStepName(line, text, m.Step, m.Operations)
+	if m.Step != "" {
+		r.checkStepName(line, text, m.Step, m.Operations)
+	} else {
+		r.choose(line, text, m)
+	}
 	if m.On == "" {
 		return
 	}
 	r.checkServers(line, text, "server", m.On, nil)
+}
+
+// choose finds the steps that the seed can choose from.
+func (r *reader) choose(line int, text string, m *Moment) {
+	for _, bound := range []string{m.From, m.Before} {
+		if bound != "" {
+			r.checkStepName(line, text, bound, m.Operations)
+		}
+	}
+	kind := ""
+	for _, o := range r.operations {
+		switch {
+		case !slices.Contains(m.Operations, o.Label):
+		case kind != "" && kind != o.Kind:
+			r.add(line, "%s: %s is a %s, and others are a %s: `some step` needs operations of one kind", quote(text), quote(o.Label), o.Kind, kind)
+			return
+		default:
+			kind = o.Kind
+		}
+	}
+	if m.Among = among(Course(kind), m.From, m.Before); len(m.Among) == 0 && kind != "" {
+		r.add(line, "%s: there is no step to choose: want two of these, the earlier first: %s", quote(text), listed(Course(kind)))
+	}
 }
 
 // checkStepName says whether there is such a step of all these operations.
