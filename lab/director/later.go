@@ -2,7 +2,6 @@ package director
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -10,16 +9,16 @@ import (
 )
 
 // reliefs take back what actions with `for` have done, by the names of their forms.
-var reliefs = map[string]func(*stage, context.Context, deed) error{
-	"cut": (*stage).healLinks, "cut both": (*stage).healLinks, "isolate": (*stage).rejoin, "freeze": (*stage).thaw,
-	"pause": (*stage).resume, "hang disk": (*stage).healDisk,
+var reliefs = map[string]action{
+	"cut": healLinks, "cut both": healLinks, "isolate": rejoinServers, "freeze": thawServers,
+	"pause": resumeServers, "hang disk": healDisks,
 }
 
 // ends says whether an action ends by itself.
 func ends(d deed) bool { return reliefs[d.Verb] != nil && d.Args["time"] != "" }
 
-// resolve puts names for the servers of an action that ends by itself: an expression may mean others by then.
-func (s *stage) resolve(ctx context.Context, d *deed) error {
+// resolveServers puts names for the servers of an action that ends by itself: an expression may mean others by then.
+func resolveServers(ctx context.Context, s *stage, d *deed) error {
 	if !ends(*d) {
 		return nil
 	}
@@ -40,14 +39,14 @@ func (s *stage) resolve(ctx context.Context, d *deed) error {
 }
 
 // endLater ends an action by itself, if it says so.
-func (s *stage) endLater(ctx context.Context, d deed) {
+func endLater(ctx context.Context, s *stage, d deed) {
 	if !ends(d) {
 		return
 	}
 	s.operations.group.Go(func() {
 		err := sleep(ctx, scenario.Time(d.Args["time"]))
 		if err == nil {
-			err = reliefs[d.Verb](s, ctx, d)
+			err = reliefs[d.Verb](ctx, s, d)
 		}
 		if err == nil {
 			s.log(fmt.Sprintf("line %d: %s: it has ended", d.Line, d.Text))
@@ -57,11 +56,4 @@ func (s *stage) endLater(ctx context.Context, d deed) {
 		defer s.mu.Unlock()
 		s.late = append(s.late, fmt.Errorf("line %d: end %s: %w", d.Line, d.Text, err))
 	})
-}
-
-// lateErr is what went wrong when faults were to end by themselves.
-func (s *stage) lateErr() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.Join(s.late...)
 }

@@ -10,17 +10,17 @@ import (
 
 // adopt finds out which creates have made a backup. One whose coordinator could not answer may have: it is judged like
 // those that have succeeded.
-func (r *run) adopt(ctx context.Context) {
+func (v *recovery) adopt(ctx context.Context) {
 	var list client.ListResult
 	_, err := until(ctx, callLimit, func(ctx context.Context) (err error) {
-		list, err = r.world.Clients()[0].Backups().List(ctx)
+		list, err = v.run.world.Clients()[0].Backups().List(ctx)
 		return err
 	})
 	if err != nil {
-		r.result.violated("serves", 0, "the backups cannot be listed: "+err.Error())
+		v.run.result.violated("serves", 0, "the backups cannot be listed: "+err.Error())
 		return
 	}
-	for _, o := range r.stage.operations.all {
+	for _, o := range v.run.stage.operations.all {
 		if o.Kind != "create" || !o.state() {
 			continue
 		}
@@ -30,8 +30,8 @@ func (r *run) adopt(ctx context.Context) {
 			}
 			o.listed = true
 			if o.err != nil {
-				r.result.note("%s has failed and its backup is listed: it is judged", o.Label)
-				o.created.ID, o.cut.Returned = id, r.history.Now()
+				v.run.result.note("%s has failed and its backup is listed: it is judged", o.Label)
+				o.created.ID, o.cut.Returned = id, v.run.history.Now()
 			}
 		}
 	}
