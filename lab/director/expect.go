@@ -126,6 +126,20 @@ func (r *run) succeeds(e scenario.Expectation) string {
 	return ""
 }
 
+// isListed judges whether the backups of operations are listed, or are not.
+func (r *run) isListed(e scenario.Expectation, want bool) string {
+	var wrong []string
+	for _, o := range r.named(e) {
+		switch {
+		case o.listed && !want:
+			wrong = append(wrong, o.created.ID+" is listed")
+		case !o.listed && want:
+			wrong = append(wrong, "there is no backup of "+outcome(o))
+		}
+	}
+	return strings.Join(wrong, "; ")
+}
+
 func (r *run) holdsGates(e scenario.Expectation) string {
 	limit := scenario.Time(e.Args["time"])
 	for _, o := range r.named(e) {

@@ -107,6 +107,35 @@ func (v *recovery) nothingLeft(ctx context.Context) {
 	}
 }
 
+// adopt finds out which creates have made a backup. One whose coordinator could not answer may have: it is judged like
+// those that have succeeded.
+func (v *recovery) adopt(ctx context.Context) {
+	var list client.ListResult
+	_, err := until(ctx, callLimit, func(ctx context.Context) (err error) {
+		list, err = v.run.world.Clients()[0].Backups().List(ctx)
+		return err
+	})
+	if err != nil {
+		v.run.result.violated("serves", 0, "the backups cannot be listed: "+err.Error())
+		return
+	}
+	for _, o := range v.run.stage.operations.all {
+		if o.Kind != "create" || !o.state() {
+			continue
+		}
+		for id := range list.List {
+			if !labelled(id, o.Backup) {
+				continue
+			}
+			o.listed = true
+			if o.err != nil {
+				v.run.result.note("%s has failed and its backup is listed: it is judged", o.Label)
+				o.created.ID, o.cut.Returned = id, v.run.history.Now()
+			}
+		}
+	}
+}
+
 // probe is where the check writes that the cluster serves, and the label of its backup.
 const probe = "lab-probe"
 

@@ -18,7 +18,6 @@ type Kind struct {
 }
 
 var (
-	label       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	labels      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.|-]*$`)
 	path        = regexp.MustCompile(`^/?[A-Za-z_][A-Za-z0-9_./*:=?&-]*$`)
 	remote      = regexp.MustCompile(`^[A-Za-z0-9_-]+:[A-Za-z0-9_./-]*$`)
