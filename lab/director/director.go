@@ -21,7 +21,9 @@ type Options struct {
 
 // Play plays s in w, which has just been started, and does not close w.
 func Play(ctx context.Context, s *scenario.Scenario, w world.World, o Options) verdict.Verdict {
-	return play(ctx, s, w, o, pieces{})
+	j, stop := followPlan(w)
+	defer stop()
+	return play(ctx, s, w, o, j)
 }
 
 func play(ctx context.Context, s *scenario.Scenario, w world.World, o Options, j judge) verdict.Verdict {

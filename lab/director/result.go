@@ -45,6 +45,13 @@ func (r *result) violated(check string, line int, text string) {
 	r.found = append(r.found, verdict.Violation{Check: check, Line: line, Text: text})
 }
 
+// missed says why the run shows nothing, although nothing is wrong.
+func (r *result) missed(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.vacuous = append(r.vacuous, fmt.Sprintf(format, args...))
+}
+
 func (r *result) note(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
