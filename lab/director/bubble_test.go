@@ -2,14 +2,16 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/internal/bubbles"
-	"stasis/lab/check"
 	"stasis/lab/scenario"
 	"stasis/lab/verdict"
 	"stasis/lab/world"
@@ -56,26 +58,27 @@ func (how stand) play(t *testing.T, s *scenario.Scenario) (v verdict.Verdict) {
 	return v
 }
 
+// TestTry plays the scenarios of LAB_TRY with the seeds 1 to LAB_SEEDS, and shows how each run ends.
 func TestTry(t *testing.T) {
-	name := os.Getenv("LAB_TRY")
-	if name == "" {
-		t.Skip()
+	files := strings.Fields(os.Getenv("LAB_TRY"))
+	if len(files) == 0 {
+		t.Skip("LAB_TRY names no file")
 	}
-	text, err := os.ReadFile(name)
-	require.NoError(t, err)
-	s, err := scenario.Parse("try", text)
-	require.NoError(t, err)
-	begun := time.Now()
-	stand{seed: 1, without: os.Getenv("LAB_WITHOUT") != "", judge: func(p pieces) judge { return measuring{t, p} }}.play(t, s)
-	t.Log("real", time.Since(begun))
-}
-
-type measuring struct {
-	t *testing.T
-	pieces
-}
-
-func (m measuring) backup(ctx context.Context, w world.World, s check.Subject) (verdict.Backup, []verdict.Violation, error) {
-	m.t.Log("straddling by gates", check.Straddling(s.History, s.Events))
-	return m.pieces.backup(ctx, w, s)
+	seeds := max(1, scenario.Count(os.Getenv("LAB_SEEDS")))
+	for _, file := range files {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s-%d", filepath.Base(file), seed+1), func(t *testing.T) {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				s, err := scenario.Parse(file, text)
+				require.NoError(t, err)
+				begun := time.Now()
+				v := stand{seed: uint64(seed + 1), without: os.Getenv("LAB_WITHOUT") != ""}.play(t, s)
+				fmt.Printf("## %s %d: %s %s, %v virtual, %v\n", filepath.Base(file), seed+1, v.Outcome, v.Reason, v.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
+				for _, one := range v.Violations {
+					fmt.Printf("   %+v\n", one)
+				}
+			})
+		}
+	}
 }
