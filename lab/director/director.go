@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -16,8 +17,9 @@ import (
 
 // Options of one run.
 type Options struct {
-	Seed uint64
-	Log  func(line string) // progress for people; nil: none
+	Seed    uint64
+	Log     func(line string) // progress for people; nil: none
+	History io.Writer         // receives the history of the load, line by line; nil: nothing
 }
 
 // Bounds of a run, on the world's clock.
@@ -70,7 +72,7 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	if log == nil {
 		log = func(string) {}
 	}
-	r := &run{scenario: s, world: w, log: log, judge: j, history: history.New(), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
+	r := &run{scenario: s, world: w, log: log, judge: j, history: history.Open(history.Options{Stream: o.History}), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
 		world: w, log: log, events: r.events, loads: r.loads, history: r.history,
