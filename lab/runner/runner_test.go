@@ -94,7 +94,7 @@ func TestRunsThatGoWrong(t *testing.T) {
 			require.Equal(t, want.outcome, r.Verdict.Outcome)
 			text := strings.Join(r.Details(), "\n")
 			require.Contains(t, text, want.says)
-			require.Contains(t, text, "again: stasis lab run "+name+" --world bubble --seed 7")
+			require.Contains(t, text, "again: stasis lab run "+quoted(name)+" --world bubble --seed 7")
 			require.FileExists(t, filepath.Join(r.Folder, want.file))
 			require.FileExists(t, filepath.Join(r.Folder, fileVerdict))
 		})

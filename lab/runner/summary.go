@@ -62,25 +62,6 @@ type FaultSummary struct {
 	Aimed    bool   `json:"aimed"` // it aims at a step, which it can miss
 }
 
-// Spread is a half and the most of a measure.
-type Spread struct {
-	P50 time.Duration `json:"p50"` // in JSON nanoseconds
-	Max time.Duration `json:"max"`
-}
-
-// BackupSummary is what backups measured.
-type BackupSummary struct {
-	Taken    int    `json:"taken"`
-	Failed   int    `json:"failed"`
-	Checked  int    `json:"checked"`
-	Attempts int    `json:"attempts"` // the most of one
-	DeadTime Spread `json:"deadTime"`
-	Hold     Spread `json:"hold"`
-	CutSkew  Spread `json:"cutSkew"`
-	RPO      Spread `json:"rpo"`
-	RTO      Spread `json:"rto"`
-}
-
 // PowerSummary says how often violations were found without locks: what the checks can see.
 type PowerSummary struct {
 	Scenario string  `json:"scenario"`

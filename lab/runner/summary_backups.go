@@ -5,6 +5,25 @@ import (
 	"time"
 )
 
+// Spread is a half and the most of a measure.
+type Spread struct {
+	P50 time.Duration `json:"p50"` // in JSON nanoseconds
+	Max time.Duration `json:"max"`
+}
+
+// BackupSummary is what backups measured.
+type BackupSummary struct {
+	Taken    int    `json:"taken"`
+	Failed   int    `json:"failed"`
+	Checked  int    `json:"checked"`
+	Attempts int    `json:"attempts"` // the most of one
+	DeadTime Spread `json:"deadTime"`
+	Hold     Spread `json:"hold"`
+	CutSkew  Spread `json:"cutSkew"`
+	RPO      Spread `json:"rpo"`
+	RTO      Spread `json:"rto"`
+}
+
 func backups(results []Result) (b BackupSummary) {
 	var dead, hold, skew, rpo, rto []time.Duration
 	for _, r := range results {
