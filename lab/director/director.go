@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 
 // Options of one run.
 type Options struct {
-	Seed uint64
-	Log  func(line string) // progress for people; nil: none
+	Seed    uint64
+	Log     func(line string) // progress for people; nil: none
+	History io.Writer         // receives the history of the load, line by line; nil: nothing
 }
 
 // Play plays s in w, which has just been started, and does not close w.
@@ -42,7 +44,7 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	if log == nil {
 		log = func(string) {}
 	}
-	r := &run{scenario: s, world: w, log: log, judge: j, history: history.New(), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
+	r := &run{scenario: s, world: w, log: log, judge: j, history: history.Open(history.Options{Stream: o.History}), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
 		world: w, log: log, events: r.events, loads: r.loads, history: r.history,
