@@ -82,13 +82,6 @@ type Order struct {
 	Random  *Random        `json:"random,omitempty"`
 }
 
-// Calls select calls to a disk, as fault.Calls do.
-type Calls struct {
-	Kinds []string `json:"kinds,omitempty"` // names of [Kinds]; none: all that change something
-	Path  string   `json:"path,omitempty"`  // calls with this in their path only; "": all
-	After int      `json:"after,omitempty"` // so many selected calls pass first
-}
-
 // Random are random delays at failpoints.
 type Random struct {
 	Seed        uint64        `json:"seed"`
