@@ -53,6 +53,36 @@ func (o *controlOptions) run(call controlCall) func(*cobra.Command, []string) er
 	}
 }
 
+// runLab is run for a command that breaks what servers stand on.
+func (o *controlOptions) runLab(call controlCall) func(*cobra.Command, []string) error {
+	return o.run(func(ctx context.Context, c *controlled, args []string) error {
+		if err := c.takesFaults(); err != nil {
+			return err
+		}
+		return call(ctx, c, args)
+	})
+}
+
+// endless is run for a command that goes on until it is interrupted.
+func (o *controlOptions) endless(call controlCall) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := o.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return interrupted(cmd.Context(), call(cmd.Context(), &controlled{c, cmd.OutOrStdout(), o.json}, args))
+	}
+}
+
+// takesFaults is an error for a cluster without --lab. It comes before all else that may be wrong with an order.
+func (c *controlled) takesFaults() error {
+	if hello := c.Hello(); !hello.Lab {
+		return fmt.Errorf("the cluster in %[1]s takes no faults, because it was started without --lab: stop it, and start it with \"stasis up --lab --dir %[1]s\"", hello.Dir)
+	}
+	return nil
+}
+
 func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
 	dir := o.dir
 	if dir == "" {

@@ -88,11 +88,7 @@ func (c *controlled) rules(ctx context.Context, none string, selected func(contr
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RULE\tMET\tSINCE\tAT")
 	for _, r := range rows {
-		met := fmt.Sprint(r.Met)
-		if r.OfNetwork() && r.Kind != "cut" && r.Kind != "message" {
-			met = "-" // it keeps nothing from arriving
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", ruleText(r.Rule), met, r.Since.Format(time.TimeOnly), strings.Join(r.holders, ", "))
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", ruleText(r.Rule), r.Met, r.Since.Format(time.TimeOnly), strings.Join(r.holders, ", "))
 	}
 	if err := w.Flush(); err != nil {
 		return err

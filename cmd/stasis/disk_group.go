@@ -27,11 +27,11 @@ Faults last until they are healed, or until the server's process ends. Calls to 
 	return flags.Group(cmd, diskHang(o), diskSlow(o), diskFail(o), diskFill(o),
 		&cobra.Command{
 			Use: "heal [NAME]", Short: "End the faults of one disk, or of all", Args: flags.Arguments(cobra.MaximumNArgs(1)),
-			RunE: o.run(healDisk),
+			RunE: o.runLab(healDisk),
 		},
 		&cobra.Command{
 			Use: "list", Short: "Show the faults that disks have", Args: flags.NoArguments,
-			RunE: o.run(func(ctx context.Context, c *controlled, _ []string) error {
+			RunE: o.runLab(func(ctx context.Context, c *controlled, _ []string) error {
 				return c.rules(ctx, "no faults: the disks are as they are", control.Rule.OfDisk)
 			}),
 		})
@@ -47,7 +47,7 @@ func diskFault(o *controlOptions, sub *cobra.Command, extra int, order func(args
 	f.StringVar(&calls.Path, "path", "", "only calls with this `text` in their path")
 	f.IntVar(&calls.After, "after", 0, "`number` of calls that pass first")
 	sub.Args = flags.Arguments(cobra.ExactArgs(1 + extra))
-	sub.RunE = o.run(func(ctx context.Context, c *controlled, args []string) error {
+	sub.RunE = o.runLab(func(ctx context.Context, c *controlled, args []string) error {
 		fault, text, err := order(args[1:])
 		if err != nil {
 			return err

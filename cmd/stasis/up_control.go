@@ -47,5 +47,5 @@ func labNotice(c *minicluster.Cluster) string {
 	if c.Lab() == nil {
 		return ""
 	}
-	return fmt.Sprintf("  %-13s %s\n", "FAULTS", "THIS CLUSTER TAKES FAULTS (--lab): \"stasis net\" and \"stasis disk\" break it")
+	return fmt.Sprintf("  %-13s %s\n", "FAULTS", "THIS CLUSTER TAKES FAULTS (--lab): \"stasis net\", \"disk\" and \"step\" break it")
 }

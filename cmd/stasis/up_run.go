@@ -90,12 +90,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	printTopology(out, c)
-	fmt.Fprint(out, labNotice(c))
-	fmt.Fprintf(out, "\nReady after %.1f s. Data in %s", time.Since(began).Seconds(), dir)
-	if o.dir == "" {
-		fmt.Fprint(out, " (temporary: gone after Ctrl-C; --dir keeps it)")
-	}
-	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
+	fmt.Fprint(out, labNotice(c), readyText(time.Since(began), dir, o.dir == ""))
 	ready := func() error { return nil }
 	if o.readyFile != "" {
 		ready = func() error { return writeReady(ctx, o.readyFile, c) }
@@ -106,4 +101,13 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	}
 	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready, ordered: changed}
 	return w.run(ctx)
+}
+
+// readyText says what the user of a cluster that is ready has to know.
+func readyText(took time.Duration, dir string, temporary bool) string {
+	text := fmt.Sprintf("\nReady after %.1f s. Data in %s", took.Seconds(), dir)
+	if temporary {
+		text += " (temporary: gone after Ctrl-C; --dir keeps it)"
+	}
+	return text + ".\n\"stasis node\" kills, pauses and restarts servers, from another terminal. Ctrl-C stops everything.\n"
 }

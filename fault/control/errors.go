@@ -15,6 +15,7 @@ const (
 	NoSuchServer Code = "no such server"   // nor host
 	NoSuchRule   Code = "no such rule"     // it has ended, or the process was started again
 	CannotDo     Code = "cannot do that"   // the reason is in the message
+	NotAllowed   Code = "not allowed"      // the controller is another user
 	NotRunning   Code = "does not run"     // the server does not
 	OtherVersion Code = "another version"  // of the protocol
 	Failed       Code = "failed"           // it was tried

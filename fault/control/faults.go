@@ -24,6 +24,8 @@ type Network interface {
 	Freeze(name string)
 	Thaw(name string)
 	Met(from, to string) int
+	Tally(from, to string) fault.Tally
+	Rules() []fault.Rule
 }
 
 // Ending is a rule that tells how often it was met, and that can be taken back: a rule about messages.
@@ -101,7 +103,7 @@ func (f *Faults) hold(s *Session, o Order) (Answer, error) {
 		}
 		return 0
 	}
-	r := f.rules.add(Rule{Kind: "hold"}, met, func() { trigger.End(); close(ended) })
+	r := f.rules.add(Rule{Kind: "hold", Moment: o.Moment}, met, func() { trigger.End(); close(ended) })
 	s.OnEnd(func() { f.rules.end(r.ID) })
 	return Answer{Rule: &r}, nil
 }
