@@ -3,6 +3,7 @@ package minicluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -121,7 +122,12 @@ func (h handler) node(ctx context.Context, o control.Order) (control.Answer, err
 	default:
 		ctx, cancel := context.WithTimeout(ctx, restartLimit)
 		defer cancel()
-		err = h.c.Restart(ctx, n.name)
+		if err = h.c.Restart(ctx, n.name); err != nil {
+			err = fmt.Errorf("%s was started and does not serve: %w", n.name, err)
+		}
+	}
+	if errors.Is(err, errNotPaused) {
+		err = control.Errorf(control.CannotDo, "%s cannot be paused, because all servers run in one process: stop the cluster, and start it with \"stasis up --mode processes --dir %s\"", n.name, h.c.options.Dir)
 	}
 	if err != nil {
 		return control.Answer{}, err

@@ -24,6 +24,7 @@ type server interface {
 type inProcess struct {
 	server server
 	kills  *killSwitch
+	thaw   func() // takes the faults of its disk back: with a disk that hangs the server could not be closed
 	ended  chan struct{}
 	quit   chan struct{} // closed to end the watcher
 	watch  sync.WaitGroup
@@ -38,7 +39,7 @@ func (s *setup) launchInProcess(ctx context.Context, n *node) (running, error) {
 		kills.trip()
 		return nil, err
 	}
-	r := &inProcess{server: server, kills: kills, ended: make(chan struct{}), quit: make(chan struct{})}
+	r := &inProcess{server: server, kills: kills, thaw: func() { s.here.thaw(n.name) }, ended: make(chan struct{}), quit: make(chan struct{})}
 	r.watch.Go(func() {
 		select {
 		case r.fault = <-server.Err():
@@ -94,6 +95,7 @@ func (r *inProcess) asked() bool           { return false } // a server that end
 
 func (r *inProcess) stop(ctx context.Context) error {
 	r.unwatch()
+	r.thaw()
 	err := r.server.Close(ctx)
 	r.kills.trip() // what a server leaves open must not survive it
 	return errors.Join(r.fault, err)
@@ -105,6 +107,7 @@ func (r *inProcess) stop(ctx context.Context) error {
 func (r *inProcess) kill() {
 	r.unwatch() // it will report that its listener has failed
 	r.kills.trip()
+	r.thaw()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errKilled)
 	_ = r.server.Close(ctx) // its errors come of the kill

@@ -1,6 +1,8 @@
 package minicluster
 
 import (
+	"context"
+
 	"stasis/fault"
 	"stasis/fault/control"
 )
@@ -10,11 +12,19 @@ type labHere struct {
 	net   *fault.Network
 	disks *fault.Disks
 	steps control.Steps
+	all   *control.Faults
+}
+
+// thaw ends the faults of the disk of a server whose life ends: faults do not outlive it, as those of a process do not.
+func (h *labHere) thaw(server string) {
+	if h != nil {
+		_, _ = h.all.Handle(context.Background(), nil, control.Order{Do: control.DiskHeal, Server: server}) // the server is there
+	}
 }
 
 // faults carry orders out in this process.
 func (h *labHere) faults(servers *members) *control.Faults {
-	return control.NewFaults(control.Parts{
+	h.all = control.NewFaults(control.Parts{
 		Names: servers.names, Network: h.net, Steps: &h.steps,
 		Message: func(m fault.Message) (control.Ending, error) {
 			if err := m.Check(); err != nil {
@@ -36,4 +46,5 @@ func (h *labHere) faults(servers *members) *control.Faults {
 			return h.disks.Of(server)
 		},
 	})
+	return h.all
 }

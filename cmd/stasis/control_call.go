@@ -156,7 +156,7 @@ func (c *controlled) unknown(silent map[string]string) error {
 	}
 	var lines []string
 	for _, server := range slices.Sorted(maps.Keys(silent)) {
-		lines = append(lines, server+": "+silent[server])
+		lines = append(lines, strings.TrimPrefix(silent[server], server+": "))
 	}
-	return fmt.Errorf("the rules of %d servers are not known: %s", len(silent), strings.Join(lines, "; "))
+	return fmt.Errorf("not all rules are known: %s. When it answers, ask again", strings.Join(lines, "; "))
 }

@@ -80,8 +80,8 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			err = serr
 		}
 	}()
-	changed := make(chan struct{}, 1)
-	closeControl, err := serveControl(ctx, dir, c, changed)
+	orders := newUpOrders()
+	closeControl, err := serveControl(ctx, dir, c, orders)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	if err := ready(); err != nil {
 		return err
 	}
-	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready, ordered: changed}
+	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready, orders: orders}
 	return w.run(ctx)
 }
 

@@ -46,7 +46,7 @@ func Created(r Report, res client.CreateResult) {
 	r.Info(Result, "Backup succeeded. Generated identifier '%s'", res.ID)
 	r.Info(Result, "Total size of backup: %d, number of files: %d", res.SizeInBytes, res.NrFiles)
 	for _, line := range LockReport(res.LockReport) {
-		r.Info(Progress, "%s", line)
+		r.Info(Progress, "%s", r.Names.within(line))
 	}
 }
 
@@ -61,7 +61,7 @@ func Verified(r Report, res client.VerifyResult) {
 	}
 	if res.Certificate != nil {
 		for _, line := range LockReport(res.Certificate.History.Lock) {
-			r.Info(Progress, "%s", line)
+			r.Info(Progress, "%s", r.Names.within(line))
 		}
 	}
 	switch {
