@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,8 @@ import (
 // controlOptions say which cluster to break.
 type controlOptions struct {
 	dir     string
+	ready   string
+	url     string
 	json    bool
 	timeout time.Duration
 }
@@ -25,6 +26,8 @@ type controlOptions struct {
 func (o *controlOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.dir, "dir", "", "`directory` of the cluster (default: that of the only \"stasis up\" that runs as this user)")
+	f.StringVar(&o.ready, "ready-file", "", "`file` that \"stasis up --ready-file\" has written, instead of --dir")
+	f.StringVar(&o.url, "endpoint", "", "`URL` of a coordinator of the cluster, on this machine, instead of --dir")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "`time` to wait for the cluster's answer")
 }
@@ -81,26 +84,6 @@ func (c *controlled) takesFaults() error {
 		return fmt.Errorf("the cluster in %[1]s takes no faults, because it was started without --lab: stop it, and start it with \"stasis up --lab --dir %[1]s\"", hello.Dir)
 	}
 	return nil
-}
-
-func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
-	dir := o.dir
-	if dir == "" {
-		chosen, err := chooseCluster(ctx)
-		if err != nil {
-			return nil, err
-		}
-		dir = chosen
-	}
-	path, err := filepath.Abs(filepath.Join(dir, control.ClusterName))
-	if err != nil {
-		return nil, fmt.Errorf("--dir: %w", err)
-	}
-	c, err := control.Dial(ctx, path)
-	if err != nil && notServed(err) {
-		return nil, fmt.Errorf("no cluster runs in %s: \"stasis up --dir %s\" starts one", filepath.Dir(path), filepath.Dir(path))
-	}
-	return c, err
 }
 
 // named finds a server by one of its names.

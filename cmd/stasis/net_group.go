@@ -20,21 +20,31 @@ func netCommand() *cobra.Command {
 		Short: "Cut, delay and throttle the network between the servers of a running \"stasis up --lab\"",
 		Long: `Cut, delay and throttle the network between the servers of a running "stasis up --lab".
 
-Rules last until they are healed, or until the server's process ends. The connections of
-clients are not concerned.`,
+A rule lasts until it is healed, also when the command that made it is over. One that a
+server has ends when the server's process does: after "node restart" make it again. The connections
+of clients are not concerned.
+
+"net list" shows how often each rule was met: the pieces of connections that it held back,
+delayed or slowed down. A rule with 0 has done nothing yet.`,
+		Example: `  stasis net cut dbserver-1 coordinator-1
+  stasis net delay agent-1 agent-2 50ms
+  stasis net list
+  stasis net heal`,
 	}
 	o.addFlags(cmd)
 	link := func(use, short, long string, extra int, do func(args []string) (control.Order, string, error)) *cobra.Command {
 		oneWay := false
 		sub := &cobra.Command{
 			Use: use, Short: short, Long: long, Args: flags.Arguments(cobra.ExactArgs(2 + extra)),
-			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+			RunE: func(cmd *cobra.Command, args []string) error {
 				order, text, err := do(args[2:])
 				if err != nil {
 					return err
 				}
-				return c.link(ctx, order, text, args[:2], oneWay)
-			}),
+				return o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+					return c.link(ctx, order, text, args[:2], oneWay)
+				})(cmd, args)
+			},
 		}
 		sub.Flags().BoolVar(&oneWay, "one-way", false, "only what A sends to B")
 		return sub

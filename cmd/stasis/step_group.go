@@ -34,7 +34,13 @@ what steps are called.`,
 	return flags.Group(cmd, stepHold(o),
 		&cobra.Command{
 			Use: "release [NUMBER]", Short: "Let operations go on that are held: one, or all", Args: flags.Arguments(cobra.MaximumNArgs(1)),
-			RunE: o.runLab(releaseStep),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				id, err := holdNumber(args)
+				if err != nil {
+					return err
+				}
+				return o.runLab(func(ctx context.Context, c *controlled, _ []string) error { return c.release(ctx, id) })(cmd, args)
+			},
 		},
 		&cobra.Command{
 			Use: "list", Short: "Show what is held, and what will be", Args: flags.NoArguments,
@@ -64,21 +70,13 @@ func stepHold(o *controlOptions) *cobra.Command {
 		Use: "hold STEP", Short: "Hold the first operation that comes to a step",
 		Example: "  stasis step hold \"all gates held\" --operation create\n  stasis step hold cut --on dbserver-2",
 		Args:    flags.Arguments(cobra.ExactArgs(1)),
-		RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Step = event.Name(args[0])
 			if err := checkMoment(m); err != nil {
 				return err
 			}
-			a, err := c.Do(ctx, control.Order{Do: control.Hold, Moment: &m})
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return printJSON(c.out, a)
-			}
-			fmt.Fprintf(c.out, "%s will be held: hold %d. \"stasis step release %d\" ends it\n", momentText(m, nil), a.Rule.ID, a.Rule.ID)
-			return nil
-		}),
+			return o.runLab(func(ctx context.Context, c *controlled, _ []string) error { return c.hold(ctx, m) })(cmd, args)
+		},
 	}
 	f := sub.Flags()
 	f.StringVar(&m.Operation, "operation", "", "`operation` whose step it is: "+strings.Join(operations, ", ")+" (default: any)")
@@ -86,6 +84,19 @@ func stepHold(o *controlOptions) *cobra.Command {
 	f.StringVar(&m.Label, "label", "", "only of the backup with this `label`")
 	f.IntVar(&m.After, "after", 0, "`number` of such steps that pass first, counted in each server")
 	return sub
+}
+
+// hold has operations held.
+func (c *controlled) hold(ctx context.Context, m fault.Moment) error {
+	a, err := c.Do(ctx, control.Order{Do: control.Hold, Moment: &m})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c.out, a)
+	}
+	fmt.Fprintf(c.out, "%s will be held: hold %d. \"stasis step release %d\" ends it\n", momentText(m, nil), a.Rule.ID, a.Rule.ID)
+	return nil
 }
 
 // checkMoment refuses a step that never comes.
@@ -180,15 +191,19 @@ func (c *controlled) holds(ctx context.Context) error {
 	return w.Flush()
 }
 
-func releaseStep(ctx context.Context, c *controlled, args []string) error {
-	var id int64
-	if len(args) > 0 {
-		n, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil || n < 1 {
-			return fmt.Errorf("release %q: want the number of a hold, as \"stasis step list\" shows it", args[0])
-		}
-		id = n
+// holdNumber is the number of a hold; 0: all.
+func holdNumber(args []string) (int64, error) {
+	if len(args) == 0 {
+		return 0, nil
 	}
+	n, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("release %q: want the number of a hold, as \"stasis step list\" shows it", args[0])
+	}
+	return n, nil
+}
+
+func (c *controlled) release(ctx context.Context, id int64) error {
 	a, err := c.Do(ctx, control.Order{Do: control.Release, Rule: id})
 	if err != nil {
 		return err
@@ -202,58 +217,4 @@ func releaseStep(ctx context.Context, c *controlled, args []string) error {
 	}
 	fmt.Fprintf(c.out, "released: %d, of which %d held an operation\n", len(a.Rules), held)
 	return nil
-}
-
-// watchSteps prints events until the command is interrupted, or the cluster ends.
-func watchSteps(ctx context.Context, c *controlled, _ []string) error {
-	if err := c.takesFaults(); err != nil {
-		return err
-	}
-	names, err := c.names(ctx)
-	if err != nil {
-		return err
-	}
-	events := make(chan event.Event, 1024)
-	gap := make(chan struct{})
-	see := func(e event.Event) {
-		select {
-		case events <- e:
-		default:
-			select {
-			case <-gap:
-			default:
-				close(gap)
-			}
-		}
-	}
-	if err := c.Watch(ctx, see); err != nil {
-		return err
-	}
-	for {
-		select {
-		case e := <-events:
-			if err := c.step(e, names); err != nil {
-				return err
-			}
-		case <-gap:
-			return fmt.Errorf("the terminal takes fewer steps than there are: some were not shown")
-		case <-c.Gone():
-			return fmt.Errorf("the cluster has ended")
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// step prints one step.
-func (c *controlled) step(e event.Event, names map[string]string) error {
-	if c.json {
-		return printJSON(c.out, e)
-	}
-	text := fmt.Sprintf("%s  %s  %s %s: %s", e.At.Format("15:04:05.000"), e.Emitter, e.Operation, e.ID, e)
-	for id, name := range names {
-		text = strings.ReplaceAll(text, id, name)
-	}
-	_, err := fmt.Fprintln(c.out, text)
-	return err
 }

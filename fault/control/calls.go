@@ -44,6 +44,12 @@ func ErrorName(err error) (name string, ok bool) {
 	return "", false
 }
 
+// Check is an error if there are no such calls.
+func (c *Calls) Check() error {
+	_, err := c.fault()
+	return err
+}
+
 // fault gives the calls as a disk takes them.
 func (c *Calls) fault() (fault.Calls, error) {
 	var calls fault.Calls
