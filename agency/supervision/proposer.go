@@ -14,6 +14,7 @@ import (
 	"stasis/agency/supervision/job"
 	"stasis/event"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
 )
 
 const (
@@ -58,6 +59,9 @@ func (p *proposer) changeAll(ctx context.Context, decisions []job.Decision) (app
 }
 
 func (p *proposer) propose(ctx context.Context, decisions []job.Decision) ([]uint64, error) {
+	if err := failpoint.Hit(ctx, "agency/supervision/decide", ""); err != nil {
+		return nil, err
+	}
 	txs := make([]fsm.Transaction, 0, len(decisions))
 	for _, d := range decisions {
 		tx, err := parse(withEvent(d))
