@@ -17,6 +17,14 @@ func (c Clock) Now() time.Time {
 	return c().Round(0)
 }
 
+// Of is what the clock shows at a moment that was read with time.Now.
+func (c Clock) Of(moment time.Time) time.Time {
+	if c == nil {
+		return moment
+	}
+	return c.Now().Add(-time.Since(moment))
+}
+
 // Stamp is the time as everywhere on the wire: UTC, whole seconds.
 func (c Clock) Stamp() string { return c.Now().UTC().Format(time.RFC3339) }
 
