@@ -19,7 +19,9 @@ func TestPastIsBoundedInBytes(t *testing.T) {
 		require.NoError(t, err)
 		return tx
 	}
-	apply := func(tx fsm.Transaction) { p.note(m.Apply(1, fsm.Command{Time: 1, Transactions: []fsm.Transaction{tx}})) }
+	apply := func(tx fsm.Transaction) {
+		p.note(m.Apply(1, fsm.Command{Time: 1, Transactions: []fsm.Transaction{tx}}))
+	}
 	at := func(raw string) { apply(parsed(raw)) }
 	kept := func() (n int) {
 		for i := m.State().Index(); i > 0 && p.at(i) != nil; i-- {
