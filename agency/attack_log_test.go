@@ -95,7 +95,7 @@ func parsed(t testing.TB, raw string) []fsm.Transaction {
 // while the leader leads on and serves others, also small writes that come after. What matters is how
 // long it is on its way. Without STASIS_SOAK=1 an eighth of it is, on a network that is as much slower.
 func TestLargePlanCostsNoLeadership(t *testing.T) {
-	part := 8
+	part := int64(8)
 	if os.Getenv("STASIS_SOAK") != "" {
 		part = 1
 	}
@@ -108,7 +108,7 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 		}
 		done := make(chan reply, 1)
 		go func() {
-			r, err := c.try(context.Background(), leader, "write", plan(60<<20/part, "secret"))
+			r, err := c.try(context.Background(), leader, "write", plan(int(60<<20/part), "secret"))
 			if err != nil {
 				r.body = err.Error()
 			}
@@ -123,7 +123,7 @@ func TestLargePlanCostsNoLeadership(t *testing.T) {
 		require.Equal(t, 200, c.ask(leader, "write", `[[{"/x":1}]]`).status)
 		time.Sleep(5 * time.Second)
 		for name, a := range c.agents {
-			require.Greater(t, a.tree.State().Weight(), int64(60<<20/part), "%s: the entry does not arrive", name)
+			require.Greater(t, a.tree.State().Weight(), 60<<20/part, "%s: the entry does not arrive", name)
 			require.Equal(t, term, a.node.Raft.CurrentTerm(), "the leadership was lost")
 		}
 	})
