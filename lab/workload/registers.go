@@ -10,13 +10,14 @@ import (
 )
 
 // judgeRegisters judges registers one by one, and then looks for an instant at which all of them have what the state
-// has. An order of the writes of one register is found by Porcupine.
-func judgeRegisters(g generation, found State, cut Cut) (Findings, error) {
+// has. An order of the writes of one register is found by Porcupine, in at most so many
+// steps for each question.
+func judgeRegisters(g generation, found State, cut Cut, most int64) (Findings, error) {
 	all, err := registersOf(g, found)
 	if err != nil {
 		return Findings{}, err
 	}
-	s := search{window: windowOf(g.ops, cut), cut: cut, j: newJudgement(cut), most: mostSteps}
+	s := search{window: windowOf(g.ops, cut), cut: cut, j: newJudgement(cut), most: most}
 	for _, key := range sortedKeys(all) {
 		s.alone(all[key])
 	}
