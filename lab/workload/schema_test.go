@@ -13,7 +13,9 @@ import (
 	"stasis/lab/history"
 )
 
-func (f *forge) change(process int, kind, name string) { f.begin(process, kind, name, nil).End(history.OK, nil, nil) }
+func (f *forge) change(process int, kind, name string) {
+	f.begin(process, kind, name, nil).End(history.OK, nil, nil)
+}
 
 // there is a state with these collections.
 func there(names ...string) State {
