@@ -10,6 +10,37 @@ import (
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
 
+// exitUnknown is the exit status of a check that could not find out.
+const exitUnknown = 2
+
+// statusError is an error with the exit status of the command.
+type statusError struct {
+	status int
+	error
+}
+
+func (e statusError) Unwrap() error { return e.error }
+
+// unknown marks an error after which it is not known whether what was checked holds.
+func unknown(err error) error {
+	if err == nil {
+		return nil
+	}
+	return statusError{exitUnknown, err}
+}
+
+// exitStatus is the exit status that an error asks for.
+func exitStatus(err error) int {
+	var s statusError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &s):
+		return s.status
+	}
+	return 1
+}
+
 // ended says whether err comes from the end of ctx. The cause of an end by a signal does not match
 // context.Canceled, and some calls return the cause.
 func ended(ctx context.Context, err error) bool {

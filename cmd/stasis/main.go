@@ -3,7 +3,7 @@
 // scripts (status, shards, import, backup, cluster, agency).
 //
 // This package is wiring: commands, signals, exit status. The exit status is 0 if everything
-// that was asked for is done, and 1 otherwise. Files are named <group>_<verb>.go after the
+// that was asked for is done, and 1 otherwise; for check 1 is a violation, and 2 that nothing is known. Files are named <group>_<verb>.go after the
 // command that they have; flags, text and progress bars are in packages of their own.
 package main
 
@@ -46,7 +46,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	if !errors.Is(err, errReported) {
 		fmt.Fprintln(errOut, "stasis: "+err.Error())
 	}
-	return 1
+	return exitStatus(err)
 }
 
 func rootCommand() *cobra.Command {
@@ -73,7 +73,7 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.SetFlagErrorFunc(flags.Error)
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
-		nodeCommand(), netCommand(), diskCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
+		nodeCommand(), netCommand(), diskCommand(), loadCommand(), checkCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		versionCommand(),
 	)
 	return root

@@ -131,10 +131,12 @@ func (s *search) impossible(r *registerOps) error {
 	if r.found != "" {
 		what = r.found
 	}
-	early, late := int64(1), ticks*int64(s.window[0].Order)-1
-	before, err := r.explained(min(early, late), late, s.most)
-	if err != nil {
-		return err
+	var before bool
+	var err error
+	if first := ticks * int64(s.window[0].Order); first > 0 {
+		if before, err = r.explained(1, first-1, s.most); err != nil {
+			return err
+		}
 	}
 	after, err := r.explained(ticks*int64(s.window[len(s.window)-1].Order)+3, never, s.most)
 	switch {
