@@ -141,7 +141,7 @@ var rooms = []room{
 	{"lab/runner", []string{"lab/director", "lab/scenario", "lab/verdict", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},
 	{"lab/world", []string{"agency/client", "agency/keys", "client", "fault", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
 	{"lab/reader", []string{"agency", "client", "client/certificate", "coordinator", "coordinator/backup/topology", "dbserver", "dbserver/backup/piece", "dbserver/client", "dbserver/engine", "dbserver/shard", "fault"}, "a backup is opened by the servers themselves, from its files alone"},
-	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fault", "fault/control", "fsm", "lab/history", "lab/reader", "lab/workload", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
+	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fault", "fault/control", "fsm", "lab/history", "lab/reader", "lab/scenario", "lab/workload", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
 	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "lab/history", "lab/workload", "minicluster/..."}, "the demo is a user of a cluster, like any other"},
 	{"cmd/stasis/flags", []string{"agency/client", "client", "dbserver/engine", "dbserver/transfer/rclone"}, "flags are checked by those whose settings they are, before anything is started"},
 	{"cmd/stasis/progress", []string{"client", "cmd/stasis/show"}, "what is drawn is known from answers alone"},

@@ -27,8 +27,8 @@ func beginLoad(t *testing.T, args ...string) (out *safeBuffer, end func() error)
 	return out, func() error { stop(); return <-ended }
 }
 
-// operations waits until a history has grown by so many lines.
-func operations(t *testing.T, path string, more int) {
+// grown waits until a history has grown by so many lines.
+func grown(t *testing.T, path string, more int) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -66,13 +66,13 @@ func TestLoadAndCheck(t *testing.T) {
 	}
 
 	out, end := beginLoad(t, "chain", "--endpoint", url, "--clients", "3", "--pace", "5ms", "--history", file)
-	operations(t, file, 100)
+	grown(t, file, 100)
 	ok(0, "is killed", "node", "kill", "dbserver-2", "--dir", dir)
 	ok(0, "serves", "node", "restart", "dbserver-2", "--dir", dir)
-	operations(t, file, 100)
+	grown(t, file, 100)
 	var made client.CreateResult
 	require.NoError(t, json.Unmarshal([]byte(ok(0, "", "backup", "create", "--endpoint", url, "--json")), &made))
-	operations(t, file, 100)
+	grown(t, file, 100)
 	ok(2, "a load still writes it", "check", file, "--endpoint", url)
 	ok(0, "it is the state of one instant", "check", file, "--backup", made.ID, "--dir", dir)
 	ok(1, "is there: check it with", "load", "chain", "--endpoint", url, "--history", file)

@@ -73,7 +73,8 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.SetFlagErrorFunc(flags.Error)
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
-		nodeCommand(), netCommand(), diskCommand(), loadCommand(), checkCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
+		nodeCommand(), netCommand(), diskCommand(), stepCommand(), loadCommand(), checkCommand(),
+		backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		versionCommand(),
 	)
 	return root
