@@ -61,6 +61,10 @@ func TestForgedStates(t *testing.T) {
 				strange[field] = value
 			}
 			f.violates(State{"x": raw(t, strange), "y": y1.doc}, cut, "has written no such thing")
+			var altered map[string]any
+			require.NoError(t, json.Unmarshal(x2.doc, &altered))
+			altered["more"] = true
+			f.violates(State{"x": raw(t, altered), "y": y1.doc}, cut, " was written")
 			f.violates(State{"x": x1.doc, "y": json.RawMessage(`{}`)}, cut, "no client wrote")
 		})
 	}
