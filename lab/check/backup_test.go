@@ -218,7 +218,10 @@ func (s *scene) forgeries(a, b Subject) []forgery {
 			return p
 		}, checkPlan, "/writeConcern was 1 and is 2"},
 		{"the Plan of another index", func(t *testing.T, _ *Subject, p []reader.Piece) []reader.Piece {
-			replan(t, p, func(d *dbclient.AgencyDump) { d.Index = s.plans.versions[len(s.plans.versions)-2].from })
+			s.plans.mu.Lock()
+			before := s.plans.versions[len(s.plans.versions)-2].from
+			s.plans.mu.Unlock()
+			replan(t, p, func(d *dbclient.AgencyDump) { d.Index = before })
 			certify(t, p, nil)
 			return p
 		}, checkPlan, "it has another Plan than the agency had at index"},
@@ -239,10 +242,10 @@ func (s *scene) forgeries(a, b Subject) []forgery {
 			})
 			return p
 		}, checkCertificate, "the gate was not held without a break"},
-		{"a certificate that claims less than the answer", func(t *testing.T, _ *Subject, p []reader.Piece) []reader.Piece {
-			certify(t, p, func(c *certificate.Certificate) { c.PotentiallyInconsistent = true })
+		{"a certificate that claims more than the answer", func(_ *testing.T, sub *Subject, p []reader.Piece) []reader.Piece {
+			sub.Created.PotentiallyInconsistent = true
 			return p
-		}, checkCertificate, "the create answered false"},
+		}, checkCertificate, "the create answered true"},
 		{"a piece less", func(_ *testing.T, _ *Subject, p []reader.Piece) []reader.Piece { return p[1:] }, checkPieces, "are missing"},
 	}
 }
