@@ -23,10 +23,10 @@ const judgeLimit = 5 * time.Minute
 const leastStraddling = 100
 
 // atCuts counts the operations of the load that were in flight while gates were asked for or held.
-func (r *run) atCuts() int { return check.Straddling(r.history, r.events.list()) }
+func atCuts(r *run) int { return check.Straddling(r.history, r.events.list()) }
 
 // straddled says whether the backups of the run show something.
-func (r *run) straddled() bool { return r.straddling() >= leastStraddling && r.atCuts() > 0 }
+func (r *run) straddled() bool { return r.straddling() >= leastStraddling && atCuts(r) > 0 }
 
 // judgeAll judges the run: what the events say, each backup, the cluster, and the cluster after a restore.
 func (r *run) judgeAll(ctx context.Context) {
@@ -72,7 +72,7 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
 	defer cancel()
 	b, found, err := r.judge.backup(ctx, r.world, check.Subject{
-		Created: o.created, Cut: o.cut, Forced: r.forced(o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
+		Created: o.created, Cut: o.cut, Forced: forced(r.scenario, o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
 	})
 	b.Label, b.ID = o.Label, o.created.ID
 	switch {
@@ -92,9 +92,9 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 }
 
 // forced says whether a create may make a backup that is potentially inconsistent.
-func (r *run) forced(o *operation) bool {
-	for _, s := range r.scenario.Do {
-		for _, a := range s.Actions {
+func forced(s *scenario.Scenario, o *operation) bool {
+	for _, step := range s.Do {
+		for _, a := range step.Actions {
 			if one, ok := scenario.OperationOf(a); ok && one.Label == o.Label {
 				return a.Args["force"] != ""
 			}

@@ -19,7 +19,7 @@ func (r *run) verdict() verdict.Verdict {
 	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
 		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
-		Operations: r.history.Tally().Begun, Straddling: res.straddling, AtCuts: r.atCuts(), Trace: r.trace(), Notes: res.notes,
+		Operations: r.history.Tally().Begun, Straddling: res.straddling, AtCuts: atCuts(r), Trace: r.trace(), Notes: res.notes,
 	}
 	switch {
 	case len(r.loads.all) == 0:
