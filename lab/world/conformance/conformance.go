@@ -51,6 +51,7 @@ func Check(t testing.TB, w world.World) {
 // check does one fault.
 func (s *scene) check(f fault) {
 	s.t.Helper()
+	s.t.Log(f.name)
 	kind := s.world.Kind()
 	refused := slices.ContainsFunc(f.needs, func(n world.Feature) bool { return world.Can(kind, n) != nil })
 	d, err := f.do(s)
