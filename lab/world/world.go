@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"stasis/client"
@@ -17,6 +18,7 @@ type World interface {
 	Kind() Kind
 	Cluster() *minicluster.Cluster
 	Clients() []*client.Client // one for each coordinator
+	HTTP() *http.Client        // of the host that clients are
 	Nodes() []minicluster.Node
 
 	Kill(server string) error // as SIGKILL
