@@ -42,6 +42,7 @@ var rooms = []room{
 	{"internal/rest", nil, "HTTP dispatch knows nothing of what is served"},
 	{"internal/rules", nil, "it is a tool: it checks packages and knows none"},
 	{"internal/version", nil, "internal packages serve all rooms and know none"},
+	{"internal/wall", nil, "a clock is read without knowing who asks"},
 	{"internal/wait", nil, "internal packages serve all rooms and know none"},
 
 	{"event", nil, "what happened is told without knowing who hears it"},
