@@ -4,11 +4,26 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 )
 
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
+
+// errVacuous is an end in which nothing is wrong, and nothing was shown either.
+var errVacuous = fmt.Errorf("%w: vacuous", errReported)
+
+// status is the exit status of the program.
+func status(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errVacuous):
+		return 3
+	}
+	return 1
+}
 
 // ended says whether err comes from the end of ctx. The cause of an end by a signal does not match
 // context.Canceled, and some calls return the cause.

@@ -3,7 +3,7 @@
 // scripts (status, shards, import, backup, cluster, agency).
 //
 // This package is wiring: commands, signals, exit status. The exit status is 0 if everything
-// that was asked for is done, and 1 otherwise. Files are named <group>_<verb>.go after the
+// that was asked for is done, and 1 otherwise; 3 is for runs of the lab that show nothing. Files are named <group>_<verb>.go after the
 // command that they have; flags, text and progress bars are in packages of their own.
 package main
 
@@ -20,9 +20,11 @@ import (
 
 	"stasis/cmd/stasis/flags"
 	"stasis/internal/version"
+	"stasis/lab"
 )
 
 func main() {
+	lab.Main()
 	keepPrivate()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -40,13 +42,10 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	if !errors.Is(err, errReported) {
+	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintln(errOut, "stasis: "+err.Error())
 	}
-	return 1
+	return status(err)
 }
 
 func rootCommand() *cobra.Command {
@@ -74,6 +73,7 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
 		nodeCommand(), netCommand(), diskCommand(), stepCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
+		labCommand(),
 		versionCommand(),
 	)
 	return root

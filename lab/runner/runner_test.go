@@ -94,7 +94,7 @@ func TestRunsThatGoWrong(t *testing.T) {
 			require.Equal(t, want.outcome, r.Verdict.Outcome)
 			text := strings.Join(r.Details(), "\n")
 			require.Contains(t, text, want.says)
-			require.Contains(t, text, "again: stasis lab run "+name+" --world bubble --seed 7")
+			require.Contains(t, text, "again: stasis lab run "+quoted(name)+" --world bubble --seed 7")
 			require.FileExists(t, filepath.Join(r.Folder, want.file))
 			require.FileExists(t, filepath.Join(r.Folder, fileVerdict))
 		})
@@ -137,7 +137,7 @@ func TestSummary(t *testing.T) {
 		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Violated, Trace: "2"}},
 		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "2"}},
 	}, 2*time.Second)
-	require.Equal(t, []int{4, 3, 1, 0, 0}, []int{s.Runs, s.Passed, s.Vacuous, s.Violated, s.Broken})
+	require.Equal(t, []int{4, 1, 1, 0, 0, 2}, []int{s.Runs, s.Passed, s.Vacuous, s.Violated, s.Broken, s.Unlocked})
 	require.Equal(t, 2, s.Traces)
 	require.Equal(t, PowerSummary{Scenario: "s", Found: 1, Of: 2, Low: s.Power[0].Low, High: s.Power[0].High}, s.Power[0])
 	require.InDelta(t, 0.0945, s.Power[0].Low, 0.001)
@@ -147,6 +147,6 @@ func TestSummary(t *testing.T) {
 	require.InDelta(t, 120, s.RunsPerMinute, 0.01)
 	var text strings.Builder
 	require.NoError(t, s.Write(&text))
-	require.Contains(t, text.String(), "4 runs: 3 passed, 1 vacuous, 0 violated, 0 broken")
+	require.Contains(t, text.String(), "4 runs: 1 passed, 1 vacuous, 0 violated, 0 broken, 2 without locks")
 	require.Contains(t, text.String(), "vacuous, 1 of s: the fault missed")
 }
