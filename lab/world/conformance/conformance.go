@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"stasis/client"
 	"stasis/lab/world"
@@ -51,7 +52,8 @@ func Check(t testing.TB, w world.World) {
 // check does one fault.
 func (s *scene) check(f fault) {
 	s.t.Helper()
-	s.t.Log(f.name)
+	begun := time.Now()
+	defer func() { s.t.Logf("%s: %v", f.name, time.Since(begun).Round(time.Millisecond)) }()
 	kind := s.world.Kind()
 	refused := slices.ContainsFunc(f.needs, func(n world.Feature) bool { return world.Can(kind, n) != nil })
 	d, err := f.do(s)
