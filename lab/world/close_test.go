@@ -97,7 +97,7 @@ func TestCrashLosesWhatWasNotSynced(t *testing.T) {
 			require.NoError(t, err)
 			hang, err := disk.Hang(fault.Calls{Kinds: fault.Sync})
 			require.NoError(t, err)
-			for i := range 12 {
+			for i := range 4 {
 				short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 				_ = db.Put(short, "c", map[string]any{"_key": fmt.Sprint(server, i)}) // those on the disk that hangs wait
 				_ = db.EnsureCollection(short, fmt.Sprint("c-", server, i), layout)

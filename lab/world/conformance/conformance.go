@@ -10,20 +10,6 @@ import (
 	"stasis/lab/world"
 )
 
-// fault is one row of the table.
-type fault struct {
-	name  string
-	needs []world.Feature
-	do    func(s *scene) (done, error)
-}
-
-// done is a fault that is there.
-type done struct {
-	drive func()               // what makes the cluster meet it; nil: writes
-	met   func() (bool, error) // it has happened
-	back  func() error         // takes it back
-}
-
 // table has all faults.
 func table() []fault { return slices.Concat(links(), messages(), disks(), servers()) }
 

@@ -26,11 +26,3 @@ func message(name string, m faults.Message, do faults.MessageFault, by time.Dura
 		return ofMet(s.world.Network().Message(m))
 	}}
 }
-
-// ofMet is a fault that counts by itself.
-func ofMet(met world.Met, err error) (done, error) {
-	return done{
-		met:  func() (bool, error) { return met.Met() > 0, nil },
-		back: func() error { met.End(); return nil },
-	}, err
-}
