@@ -2,7 +2,9 @@ package director
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"sync"
 
 	"stasis/lab/scenario"
 )
@@ -25,16 +27,25 @@ func crashServers(ctx context.Context, s *stage, d deed) error {
 	})
 }
 
+// restartServers starts servers at once: one may need others.
 func restartServers(ctx context.Context, s *stage, d deed) error {
-	return s.each(ctx, d, func(server string) error {
-		bounded, cancel := context.WithTimeout(ctx, serveLimit)
-		defer cancel()
-		if err := s.world.Restart(bounded, server); err != nil {
-			return err
-		}
-		s.mark(s.down, server, false)
-		return nil
-	})
+	all, err := s.choice.servers(ctx, d.Args["a"], d.focus)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(all))
+	var group sync.WaitGroup
+	for i, server := range all {
+		group.Go(func() {
+			bounded, cancel := context.WithTimeout(ctx, serveLimit)
+			defer cancel()
+			if errs[i] = s.world.Restart(bounded, server); errs[i] == nil {
+				s.mark(s.down, server, false)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 func pauseServers(ctx context.Context, s *stage, d deed) error {
