@@ -2,10 +2,8 @@ package director
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"stasis/client"
@@ -38,17 +36,12 @@ func (v *recovery) recover(ctx context.Context) {
 
 // start starts servers that are dead, at once: one may need others. One that is not there yet is waited for.
 func (v *recovery) start(ctx context.Context, all []string) error {
-	errs := make([]error, len(all))
-	var group sync.WaitGroup
-	for i, server := range all {
-		group.Go(func() {
-			if _, err := until(ctx, serveLimit, func(ctx context.Context) error { return v.run.world.Restart(ctx, server) }); err != nil {
-				errs[i] = fmt.Errorf("start %s again: %w", server, err)
-			}
-		})
-	}
-	group.Wait()
-	return errors.Join(errs...)
+	return v.run.stage.turns.forEach(ctx, all, func(server string) error {
+		if _, err := until(ctx, serveLimit, func(ctx context.Context) error { return v.run.world.Restart(ctx, server) }); err != nil {
+			return fmt.Errorf("start %s again: %w", server, err)
+		}
+		return nil
+	})
 }
 
 // settle finds out whether restores were committed whose outcome is not known, and lets the load go on.

@@ -2,15 +2,23 @@ package director
 
 import (
 	"context"
-	"errors"
 	"strings"
-	"sync"
 
 	"stasis/lab/scenario"
 )
 
+// atOnce does something to each of the servers that argument a names, at once: power fails everywhere at one instant,
+// and a server that starts may need others.
+func atOnce(ctx context.Context, s *stage, d deed, do func(server string) error) error {
+	all, err := s.choice.servers(ctx, d.Args["a"], d.focus)
+	if err != nil {
+		return err
+	}
+	return s.turns.forEach(ctx, all, do)
+}
+
 func killServers(ctx context.Context, s *stage, d deed) error {
-	return s.each(ctx, d, func(server string) error {
+	return atOnce(ctx, s, d, func(server string) error {
 		s.mark(s.down, server, true)
 		s.mark(s.paused, server, false)
 		d.record.meet(1)
@@ -20,32 +28,24 @@ func killServers(ctx context.Context, s *stage, d deed) error {
 
 func crashServers(ctx context.Context, s *stage, d deed) error {
 	keep := scenario.Count(strings.TrimSuffix(d.Args["percent"], "%"))
-	return s.each(ctx, d, func(server string) error {
+	return atOnce(ctx, s, d, func(server string) error {
 		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
 		d.record.meet(1)
 		return s.world.Crash(server, keep)
 	})
 }
 
-// restartServers starts servers at once: one may need others.
 func restartServers(ctx context.Context, s *stage, d deed) error {
-	all, err := s.choice.servers(ctx, d.Args["a"], d.focus)
-	if err != nil {
-		return err
-	}
-	errs := make([]error, len(all))
-	var group sync.WaitGroup
-	for i, server := range all {
-		group.Go(func() {
-			bounded, cancel := context.WithTimeout(ctx, serveLimit)
-			defer cancel()
-			if errs[i] = s.world.Restart(bounded, server); errs[i] == nil {
-				s.mark(s.down, server, false)
-			}
-		})
-	}
-	group.Wait()
-	return errors.Join(errs...)
+	return atOnce(ctx, s, d, func(server string) error {
+		bounded, cancel := context.WithTimeout(ctx, serveLimit)
+		defer cancel()
+		if err := s.world.Restart(bounded, server); err != nil {
+			return err
+		}
+		s.mark(s.down, server, false)
+		return nil
+	})
 }
 
 func pauseServers(ctx context.Context, s *stage, d deed) error {
