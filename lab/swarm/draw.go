@@ -42,3 +42,10 @@ func (d *draw) step(when string, actions ...string) {
 
 // label is the name of the n-th backup.
 func label(n int) string { return string(rune('a' + n)) }
+
+// victim is a server that may fail.
+type victim struct {
+	server string
+	role   string
+	free   time.Duration // from when on it has no fault
+}
