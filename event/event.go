@@ -18,7 +18,8 @@ type Event struct {
 	Attempt   int       `json:"attempt,omitempty"` // to hold all gates; the first is 1
 	Term      uint64    `json:"term,omitempty"`    // of a leadership: Raft's term, or that of the shard
 
-	// Window is how long this attempt to lock waits for the gates. In JSON it is a number of nanoseconds.
+	// Window is how long this attempt to lock waits for the gates; of GateGranted, for how long the gate is held at most.
+	// In JSON it is a number of nanoseconds.
 	Window time.Duration `json:"window,omitempty"`
 	// Elapsed is how long the step took. In JSON it is a number of nanoseconds.
 	Elapsed time.Duration `json:"elapsed,omitempty"`

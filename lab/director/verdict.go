@@ -19,6 +19,7 @@ func (r *run) verdict() verdict.Verdict {
 	res := &r.result
 	res.mu.Lock()
 	defer res.mu.Unlock()
+	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
 		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
 		Operations: r.history.Tally().Begun, Straddling: res.straddling, Trace: r.trace(), Notes: res.notes,

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// Keyword is a string that is written as :keyword in EDN, and as a string in JSON.
+type Keyword string
+
 // edn writes a value as EDN.
 func edn(v any) (string, error) {
 	switch v := v.(type) {

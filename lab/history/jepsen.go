@@ -9,9 +9,6 @@ import (
 	"slices"
 )
 
-// Keyword is a string that is written as :keyword in EDN, and as a string in JSON.
-type Keyword string
-
 // Event is one event of a history as Jepsen has it. Value is made of nil, numbers, strings, keywords, slices
 // of any, and maps from string or int to any.
 type Event struct {

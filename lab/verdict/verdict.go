@@ -77,4 +77,6 @@ type Backup struct {
 	Earliest time.Duration `json:"earliest"`
 	Latest   time.Duration `json:"latest"`
 	Checked  bool          `json:"checked"` // a reader has read it and the checkers have judged it
+	// Unknown is what could not be measured or judged of it, and why. It is not taken for right.
+	Unknown []string `json:"unknown,omitempty"`
 }

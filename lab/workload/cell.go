@@ -163,13 +163,22 @@ func (c *cell) content(j *judgement) {
 		j.problem("%s: no client wrote %s", c.key, c.found.doc)
 		c.found.N = 0
 	}
-	for _, seen := range append(slices.Clone(c.reads), c.found) {
-		if l := c.byID[seen.ID]; seen.N > 0 && l != nil && l.N == seen.N && !sameJSON(seen.doc, l.doc) {
-			where := "is there"
-			if seen.op.Kind != "" {
-				where = fmt.Sprintf("was read by process %d", seen.op.Process)
-			}
-			j.problem("%s: %s %s, but %s was written", l.text(c.key), seen.doc, where, l.doc)
+	for _, seen := range c.seen() {
+		if l := c.byID[seen.ID]; l != nil && l.N == seen.N && !sameJSON(seen.doc, l.doc) {
+			j.problem("%s: %s %s, but %s was written", l.text(c.key), seen.doc, seen.where(), l.doc)
 		}
 	}
+}
+
+// seen are the documents that were read, and the one that is there.
+func (c *cell) seen() []link {
+	return slices.DeleteFunc(append(slices.Clone(c.reads), c.found), func(l link) bool { return l.N <= 0 })
+}
+
+// where says who has seen a document.
+func (l link) where() string {
+	if l.op.Kind == "" {
+		return "is there"
+	}
+	return fmt.Sprintf("was read by process %d", l.op.Process)
 }

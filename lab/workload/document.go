@@ -9,18 +9,6 @@ import (
 	"stasis/lab/history"
 )
 
-// version is what a document says of the write that made it. N counts the versions of the document from 1.
-type version struct {
-	N  int    `json:"n"`
-	ID string `json:"id"`
-}
-
-// written is what a write asks for: the document, and which version it follows.
-type written struct {
-	Before string          `json:"before,omitempty"`
-	Doc    json.RawMessage `json:"doc"`
-}
-
 // document is one that a client read, or wrote itself.
 type document struct {
 	version
@@ -39,7 +27,7 @@ func (s *session) read(ctx context.Context, key string) (d document, done bool, 
 
 func fetch(ctx context.Context, db *client.Database, collection, key string) (d document, err error) {
 	var raw json.RawMessage
-	if err = db.Read(ctx, client.Ref{Collection: collection, Key: key}, &raw); missing(err) {
+	if err = db.Read(ctx, client.Ref{Collection: collection, Key: key}, &raw); answeredWith(err, documentMissing) {
 		return document{}, nil
 	} else if err != nil {
 		return document{}, err
@@ -54,13 +42,6 @@ func fetch(ctx context.Context, db *client.Database, collection, key string) (d 
 	}
 	d.version, err = versionOf(d.raw)
 	return d, err
-}
-
-func versionOf(raw json.RawMessage) (v version, err error) {
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return v, fmt.Errorf("document: %w", err)
-	}
-	return v, nil
 }
 
 // next makes the version that follows seen.

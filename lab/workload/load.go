@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -15,14 +16,10 @@ import (
 
 // load is a workload: what its kind does, on a collection of its own.
 type load struct {
-	spec  Spec
+	site
 	asked Spec // as it was given
-	h     *history.History
 	kind  kind
-
-	label      string // of its operations
-	collection string
-	lives      []int // how many each client has begun; clients that run use their own only
+	lives []int // how many each client has begun; clients that run use their own only
 }
 
 // setup is what the note about a Setup has.
@@ -66,6 +63,27 @@ func (l *load) Setup(ctx context.Context, clients []*client.Client) error {
 	}
 }
 
+// session begins a life of a client. Processes are numbered so that each belongs to one client for ever.
+func (l *load) session(clients []*client.Client, i int, grace time.Duration) *session {
+	life := l.lives[i]
+	l.lives[i]++
+	process := i + life*(l.spec.Clients+1)
+	return &session{
+		site: &l.site, client: i, process: process, clients: clients, turn: i + life, grace: grace,
+		random: rand.New(rand.NewPCG(l.spec.Seed, uint64(process))),
+	}
+}
+
+// passed counts the lives that operations show.
+func (l *load) passed(ops []history.Op) {
+	for _, o := range ops {
+		if o.Workload == l.label && !o.Note() && o.Process >= 0 {
+			client := o.Process % len(l.lives)
+			l.lives[client] = max(l.lives[client], o.Process/len(l.lives)+1)
+		}
+	}
+}
+
 // suits compares the layout with the servers that there are. A replication that was not asked for is what there can be.
 func (l *load) suits(ctx context.Context, c *client.Client) error {
 	status, err := c.Status(ctx)
@@ -100,17 +118,6 @@ func (l *load) create(ctx context.Context, c *client.Client) error {
 		return nil
 	}
 	return errors.New("there are too many of earlier loads: drop some of the collections lab-…")
-}
-
-func createCollection(ctx context.Context, c *client.Client, name string, s Spec) error {
-	body := struct {
-		Name         string `json:"name"`
-		Shards       int    `json:"numberOfShards"`
-		Replication  int    `json:"replicationFactor"`
-		WriteConcern int    `json:"writeConcern"`
-		WaitForSync  bool   `json:"waitForSync"`
-	}{name, s.Shards, s.Replication, s.WriteConcern, s.WaitForSync}
-	return c.Do(ctx, "POST", "/_api/collection", body, nil)
 }
 
 // note records something about the workload itself.

@@ -13,11 +13,20 @@ import (
 	"stasis/lab/history"
 )
 
+// site is where a workload works.
+type site struct {
+	spec       Spec
+	h          *history.History
+	label      string // of its operations
+	collection string
+}
+
 // session is one life of a client: operations one after the other, until an outcome is unknown.
 type session struct {
-	*load
+	*site
 	client, process int
 	seq             int // of its writes
+	marks           int // that it has given
 	clients         []*client.Client
 	turn            int // which of them it asks
 	grace           time.Duration
@@ -35,17 +44,6 @@ const (
 	patience   = 30 * time.Second
 )
 
-// session begins a life of a client. Processes are numbered so that each belongs to one client for ever.
-func (l *load) session(clients []*client.Client, i int, grace time.Duration) *session {
-	life := l.lives[i]
-	l.lives[i]++
-	process := i + life*(l.spec.Clients+1)
-	return &session{
-		load: l, client: i, process: process, clients: clients, turn: i + life, grace: grace,
-		random: rand.New(rand.NewPCG(l.spec.Seed, uint64(process))),
-	}
-}
-
 // at is the coordinator that it asks.
 func (s *session) at() *client.Client { return s.clients[s.turn%len(s.clients)] }
 
@@ -56,6 +54,15 @@ func (s *session) id() string {
 	s.seq++
 	return fmt.Sprintf("%d.%d", s.process, s.seq)
 }
+
+// mark is a number that no other write of the workload has.
+func (s *session) mark() int {
+	s.marks++
+	return s.process*marksOfALife + s.marks
+}
+
+// marksOfALife is more than a life writes; all marks are below 2^53, so that JSON has them as they are.
+const marksOfALife = 10_000_000
 
 // do records an operation and carries it out. If it was refused, done is false: it has not happened, and a pause
 // has been made. The error is errUnknown, or one that ends the workload.
@@ -84,7 +91,7 @@ func (s *session) ended(ctx context.Context, recorded *history.Call, o history.O
 	}
 	s.turn++ // another coordinator may know better
 	switch {
-	case o.Write() && errors.Is(err, client.ErrUnknownOutcome):
+	case o.Write() && errors.Is(err, client.ErrUnknownOutcome) && !answeredWith(err, tooFewServers):
 		recorded.End(history.Info, nil, err)
 		return false, fmt.Errorf("%w: %w", errUnknown, err)
 	case refusal(o, err):
@@ -104,6 +111,9 @@ func refusal(o history.Op, err error) bool {
 			return true
 		}
 	}
+	if answeredWith(err, tooFewServers) {
+		return true
+	}
 	var answer *client.Error
 	return !o.Write() && (!errors.As(err, &answer) || answer.Status >= 500)
 }
@@ -122,13 +132,16 @@ func graceful(ctx context.Context, grace time.Duration) (context.Context, contex
 	return call, func() { stop(); cancel() }
 }
 
-// documentMissing is the number of the error about a document that is not there; a collection that is not
-// there has another.
-const documentMissing = 1202
+// Numbers of errors. That of a document that is not there is not that of a collection that is not there. A collection
+// is refused for want of servers before anything of it is written.
+const (
+	documentMissing = 1202
+	tooFewServers   = 1487
+)
 
-func missing(err error) bool {
+func answeredWith(err error, number int) bool {
 	var answer *client.Error
-	return errors.As(err, &answer) && answer.Number == documentMissing
+	return errors.As(err, &answer) && answer.Number == number
 }
 
 // picker chooses among n things: all alike, or by a Zipf distribution.

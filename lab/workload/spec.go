@@ -3,12 +3,7 @@ package workload
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
-
-	"stasis/lab/history"
 )
 
 // Spec says which workload, how much and how fast. Zero fields take the workload's default; a field that
@@ -45,43 +40,6 @@ const knowsSkew = 1
 func common(s Spec) Spec {
 	s.Clients, s.Shards, s.Replication, s.WriteConcern, s.Pace = defaultClients, defaultShards, defaultReplication, 1, defaultPace
 	return s
-}
-
-// About says what a workload does, for people.
-type About struct {
-	Name     string
-	Text     string
-	Defaults Spec
-	Skewed   bool   // it knows skew
-	Model    string // of elle-cli, for the exported history; "": none
-}
-
-// List describes all workloads, sorted by name.
-func List() []About {
-	var all []About
-	for _, name := range slices.Sorted(maps.Keys(kinds)) {
-		k := kinds[name].make()
-		defaults := k.knows()
-		skewed := defaults.Skew != 0
-		defaults.Name, defaults.Skew = name, 0
-		model, _ := k.translate()
-		all = append(all, About{Name: name, Text: kinds[name].text, Defaults: defaults, Skewed: skewed, Model: model})
-	}
-	return all
-}
-
-// New makes a workload that records into h.
-func New(s Spec, h *history.History) (Workload, error) {
-	k, known := kinds[s.Name]
-	if !known {
-		return nil, fmt.Errorf("workload %q: want one of %s", s.Name, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
-	}
-	made := k.make()
-	full, err := s.with(made.knows())
-	if err != nil {
-		return nil, fmt.Errorf("workload %s: %w", s.Name, err)
-	}
-	return &load{spec: full, asked: s, h: h, kind: made, lives: make([]int, full.Clients+1)}, nil
 }
 
 // with fills in defaults, and refuses what cannot be.

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"stasis/client"
 )
@@ -75,3 +77,6 @@ func sameJSON(a, b json.RawMessage) bool {
 	q, err2 := json.Marshal(y)
 	return err1 == nil && err2 == nil && bytes.Equal(p, q)
 }
+
+// sortedKeys are the keys of a map in their order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

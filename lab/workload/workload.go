@@ -2,23 +2,16 @@ package workload
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"stasis/client"
 	"stasis/lab/history"
 )
-
-// Cut says between which moments of the history a backup's instant has to lie: it was asked for at Asked and
-// had returned at Returned. A Returned whose Order is 0 bounds nothing.
-type Cut struct{ Asked, Returned history.Moment }
-
-// Findings are what a check found. Present, Absent and Unknown count writes: those that the state has, those that
-// it lacks, and those without an answer, which are among the others too.
-type Findings struct {
-	Problems                 []string
-	Present, Absent, Unknown int
-	Earliest, Latest         time.Duration // bounds of the one instant
-}
 
 // Workload is one kind of clients on collections of its own.
 type Workload interface {
@@ -38,28 +31,39 @@ type Workload interface {
 	Restored(ctx context.Context, c *client.Client, cut Cut) error
 }
 
-// kind is what differs between workloads.
-type kind interface {
-	// knows are the fields of a Spec that the workload knows, with their defaults.
-	knows() Spec
-	// open writes what is there from the beginning.
-	open(ctx context.Context, s *session) error
-	// live is one life of a client: it works until ctx ends, or returns errUnknown.
-	live(ctx context.Context, s *session) error
-	// read reads the state.
-	read(ctx context.Context, c *client.Client, collection string) (State, error)
-	// judge judges a state by the operations since base.
-	judge(g generation, found State, cut Cut) (Findings, error)
-	// translate gives the operations in a model of elle-cli; model is "" if there is none.
-	translate() (model string, as history.Translate)
+// New makes a workload that records into h.
+func New(s Spec, h *history.History) (Workload, error) {
+	k, known := kinds[s.Name]
+	if !known {
+		return nil, fmt.Errorf("workload %q: want one of %s", s.Name, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	}
+	made := k.make()
+	full, err := s.with(made.knows())
+	if err != nil {
+		return nil, fmt.Errorf("workload %s: %w", s.Name, err)
+	}
+	return &load{site: site{spec: full, h: h}, asked: s, kind: made, lives: make([]int, full.Clients+1)}, nil
 }
 
-// generation is what happened since the cluster came into a state: that of the beginning, or of a backup.
-type generation struct {
-	ops  []history.Op // of the clients; those whose outcome is unknown also from earlier generations
-	base State
-	at   history.Moment // when it began
-	spec Spec
-	// whole says that the history as such is judged too, and not the state alone.
-	whole bool
+// Recorded finds the workloads that a history has, as [history.Parse] reads it. They judge by what was recorded, and may run again.
+func Recorded(h *history.History) ([]Workload, error) {
+	var all []Workload
+	ops := h.Ops()
+	for _, o := range ops {
+		if o.Kind != history.Setup {
+			continue
+		}
+		var noted setup
+		if err := json.Unmarshal(o.Value, &noted); err != nil {
+			return nil, fmt.Errorf("workload %s: what the history has of its beginning: %w", o.Workload, err)
+		}
+		k, known := kinds[noted.Spec.Name]
+		if !known || noted.Spec.Clients < 1 || noted.Spec.Clients > mostClients || noted.Collection == "" {
+			return nil, fmt.Errorf("workload %s: the history says that it is %q with %d clients on %q, which this version does not know", o.Workload, noted.Spec.Name, noted.Spec.Clients, noted.Collection)
+		}
+		l := &load{site: site{noted.Spec, h, o.Workload, noted.Collection}, asked: noted.Spec, kind: k.make(), lives: make([]int, noted.Spec.Clients+1)}
+		l.passed(ops)
+		all = append(all, l)
+	}
+	return all, nil
 }

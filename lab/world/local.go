@@ -82,6 +82,7 @@ func clientsOf(c *minicluster.Cluster, web *http.Client) ([]*client.Client, erro
 func (w *local) Kind() Kind                    { return w.kind }
 func (w *local) Cluster() *minicluster.Cluster { return w.cluster }
 func (w *local) Clients() []*client.Client     { return w.clients }
+func (w *local) HTTP() *http.Client            { return w.web }
 func (w *local) Nodes() []minicluster.Node     { return nodes(w.cluster) }
 func (w *local) Network() Network              { return &w.net }
 

@@ -48,6 +48,7 @@ func startProcesses(ctx context.Context, c Config) (_ World, err error) {
 func (w *processes) Kind() Kind                    { return Processes }
 func (w *processes) Cluster() *minicluster.Cluster { return w.cluster }
 func (w *processes) Clients() []*client.Client     { return w.clients }
+func (w *processes) HTTP() *http.Client            { return w.web }
 func (w *processes) Nodes() []minicluster.Node     { return nodes(w.cluster) }
 func (w *processes) Network() Network              { return noNetwork{} }
 

@@ -7,6 +7,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"stasis/client"
@@ -44,6 +45,7 @@ type World interface {
 	Kind() Kind
 	Cluster() *minicluster.Cluster
 	Clients() []*client.Client // one for each coordinator
+	HTTP() *http.Client        // of the host that clients are
 	Nodes() []minicluster.Node
 
 	Kill(server string) error // as SIGKILL
