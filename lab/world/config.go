@@ -1,21 +1,22 @@
 package world
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/fault/control"
 )
 
 // Config says which cluster a world starts, and what surrounds it.
 type Config struct {
 	Agents, DBServers, Coordinators int
 
-	// LatencyLeast and LatencyMost bound how long each message takes on its way, apart from faults. The
-	// system's network has its own: they are of the worlds whose network is in memory.
+	// LatencyLeast and LatencyMost bound how long each piece of a stream takes on its way, apart from faults, and drawn from
+	// Seed.
 	LatencyLeast, LatencyMost time.Duration
 	Grace                     time.Duration // of the failure detector; 0: the default
 	WithoutLocks              bool          // backups hold up no writer: a check has to notice
@@ -24,20 +25,8 @@ type Config struct {
 	Seed                      uint64        // of all that is drawn
 
 	Dir     string    // where the data is; not of world Bubble
-	Program string    // path of the stasis binary; of world Processes alone
+	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
-}
-
-// Start starts a cluster in a world and waits until it is ready. In world Bubble it has to be called inside a
-// bubble of testing/synctest, and Close has to be called there.
-func Start(ctx context.Context, kind Kind, c Config) (World, error) {
-	if err := c.check(kind); err != nil {
-		return nil, err
-	}
-	if kind == Processes {
-		return startProcesses(ctx, c)
-	}
-	return startLocal(ctx, kind, c)
 }
 
 func (c Config) check(kind Kind) error {
@@ -52,6 +41,8 @@ func (c Config) check(kind Kind) error {
 		return errors.New("world bubble has everything in memory: it takes no directory")
 	case kind != Bubble && c.Dir == "":
 		return fmt.Errorf("world %s needs a directory", kind)
+	case kind == Processes && c.Program == "":
+		return errors.New("world processes needs the program: the path of the stasis binary")
 	}
 	return c.supported(kind)
 }
@@ -78,4 +69,13 @@ func (c Config) logger() hclog.Logger {
 		return hclog.NewNullLogger()
 	}
 	return hclog.New(&hclog.LoggerOptions{Output: c.Log, Level: hclog.Error})
+}
+
+// conditions are what processes are ordered to do that is no fault.
+func (c Config) conditions() []control.Order {
+	var all []control.Order
+	if c.LatencyMost > 0 {
+		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
+	}
+	return all
 }

@@ -127,7 +127,7 @@ func TestWhatAWorldCannotDo(t *testing.T) {
 		}
 	}
 	var unsupported *Unsupported
-	_, err := Start(t.Context(), Processes, Config{Dir: t.TempDir(), Agents: 1, LatencyMost: 1, WithoutLocks: true})
+	_, err := Start(t.Context(), Processes, Config{Dir: t.TempDir(), Program: "x", Agents: 1, LatencyMost: 1, WithoutLocks: true})
 	require.ErrorAs(t, err, &unsupported)
 	require.Equal(t, Processes, unsupported.World)
 	for _, c := range []Config{{Dir: "x"}, {LatencyLeast: 2, LatencyMost: 1}, {Buggify: 2}} {
