@@ -9,6 +9,7 @@ import (
 	"stasis/coordinator/api/admin"
 	"stasis/event"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Config is what a coordinator needs to start. Agency and Listen are required.
@@ -16,6 +17,7 @@ type Config struct {
 	Dir       string          // has the identity only; "" means a new id at each start
 	FS        vfs.FS          // where Dir is; default vfs.Default
 	Name      string          // by which commands find it; "": none
+	PID       int             // of its process, told with Dir to who looks for it; 0: neither
 	Listen    string          // host:port; port 0 lets the network choose
 	Advertise string          // host:port that clients and other servers use; default: the address listened on
 	Agency    []string        // URLs of the agents
@@ -26,6 +28,7 @@ type Config struct {
 	Steps     event.Sink     // receives the steps of backups and restores, which /_stasis/steps shows, too
 	Limits    Limits
 	Timing    Timing
+	Wall      wall.Clock     // what is told and kept as a time, the ids of backups among it; default: the system's
 	Admin     admin.Timeouts // of cluster administration
 
 	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the checks of

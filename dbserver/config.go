@@ -13,6 +13,7 @@ import (
 	"stasis/dbserver/transfer/storage"
 	"stasis/event"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Clock measures the serving lease; see [lease.Clock].
@@ -23,6 +24,7 @@ type Config struct {
 	Dir          string          // data directory; created if missing
 	FS           vfs.FS          // vfs.Default if nil
 	Name         string          // by which commands find it; "": none
+	PID          int             // of its process, told with Dir to who looks for it; 0: neither
 	Listen       string          // host:port; port 0 lets the network choose
 	Advertise    string          // host:port that others reach; the listener's address if empty
 	Agency       []string        // http://host:port of the agents
@@ -35,6 +37,7 @@ type Config struct {
 	Steps        event.Sink
 	Timing       Timing
 	Clock        Clock
+	Wall         wall.Clock      // what is told and kept as a time, revisions among it; nil is the system's
 	Remotes      storage.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
 	"stasis/dbserver/api"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/engine"
@@ -37,7 +38,7 @@ func (s *Server) openData() error {
 	}
 	s.data.transfers = transfer.NewManager(transfer.Config{
 		Server: s.id, RebootID: s.known.reboot.Load, Pieces: files, Remotes: c.Remotes, Own: s.addresses().all, Agency: s.cluster.agency, Watch: s.cluster.cache,
-		Steps: c.Steps, Logger: s.log.Named("transfer"), Timing: c.Timing.Transfer,
+		Steps: c.Steps, Logger: s.log.Named("transfer"), Timing: c.Timing.Transfer, Wall: c.Wall,
 	})
 	s.data.pieces = pieces.NewManager(pieces.Config{
 		ID: s.id, Store: files, Downloads: s.data.transfers, Reader: s.reader, Agency: s.cluster.agency, Timeout: c.Timing.Agency,
@@ -46,7 +47,7 @@ func (s *Server) openData() error {
 	s.data.host = hosting.New(hosting.Config{
 		ID: s.id, FS: c.FS, Engine: s.engineOptions(), Dir: files.EngineDir(), Staged: files.Restores, Pieces: s.data.pieces, Access: s.access,
 		Home:  replica.Home{ID: s.id, Reboot: s.known.reboot.Load, Cache: s.cluster.cache, Logger: s.log.Named("replica")},
-		Epoch: &s.known.epoch, Steps: c.Steps, Logger: s.log,
+		Epoch: &s.known.epoch, Steps: c.Steps, Logger: s.log, Wall: c.Wall,
 	})
 	s.handler.Open(&api.Backups{
 		ID: s.id, Attempts: files.Attempts, Published: files.Published, Pieces: s.data.pieces, Transfers: s.data.transfers, Gate: s.gate, Reader: s.reader,
@@ -89,7 +90,7 @@ func (s *Server) join(ctx context.Context) error {
 			return err
 		}
 		reboot, err := agencyclient.Register(ctx, s.cluster.agency, agencyclient.Registration{
-			ID: s.id, Name: s.config.Name, Role: agencyclient.DBServer, Endpoint: "tcp://" + s.addr, AdvertisedEndpoint: "",
+			ID: s.id, Process: keys.ProcessOf(s.config.Name, s.config.PID, s.config.Dir), Role: agencyclient.DBServer, Endpoint: "tcp://" + s.addr, AdvertisedEndpoint: "",
 			Host: hostOf(s.addr), Engine: "rocksdb", Epoch: s.known.epoch.Load(), Comeback: comeback,
 		})
 		if err == nil {

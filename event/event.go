@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"stasis/internal/failpoint"
 )
 
 // Event is one thing that happened. Zero fields do not apply.
@@ -38,7 +40,8 @@ type Event struct {
 type Sink func(context.Context, Event)
 
 // From is a Sink that names the emitter in every event before it passes the event on. A server wraps
-// its sink once, at its start. It is nil if sink is nil.
+// its sink once, at its start. It is nil if sink is nil. Where the fault lab has random delays, the
+// server may wait after an event, before what follows.
 func From(emitter string, sink Sink) Sink {
 	if sink == nil {
 		return nil
@@ -46,6 +49,7 @@ func From(emitter string, sink Sink) Sink {
 	return func(ctx context.Context, e Event) {
 		e.Emitter = emitter
 		sink(ctx, e)
+		failpoint.Linger(ctx, string(e.Step), emitter)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // How many shards one request speaks to at the same time; less if they return documents,
@@ -105,6 +106,9 @@ func (d *dispatch) send(ctx context.Context, snap *catalog.Snapshot, coll *catal
 	ops := make([]dbclient.Op, len(indexes))
 	for n, i := range indexes {
 		ops[n] = d.req.Ops[i]
+	}
+	if err := failpoint.Hit(ctx, "coordinator/route/send", shard); err != nil {
+		return 0, err
 	}
 	answer, err := d.router.Servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{
 		Collection: coll.Name, Ops: ops, WaitForSync: d.req.WaitForSync, ReturnOld: d.req.ReturnOld, ReturnNew: d.req.ReturnNew,

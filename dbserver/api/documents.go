@@ -75,6 +75,9 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 		}
 		defer leave()
 	}
+	if err := failpoint.Hit(ctx, "dbserver/documents/apply", d.ID); err != nil {
+		return nil, err
+	}
 	results, err := on.Shard.Documents(life, r)
 	if err != nil || !shows(r.Ops, results) {
 		return results, err

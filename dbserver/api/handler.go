@@ -15,6 +15,7 @@ import (
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Config says which server answers, and with what.
@@ -29,6 +30,7 @@ type Config struct {
 	Status       func() Status
 	Steps        event.Sink // receives what becomes of the gate
 	Logger       hclog.Logger
+	Wall         wall.Clock
 }
 
 // Handler answers the requests of a DB server.
@@ -101,7 +103,7 @@ func routes(c Config, a *admission) http.Handler {
 	post(dbclient.PathTransfer, always(a, (*Backups).transfer))
 	post(dbclient.PathRemote, always(a, (*Backups).remote))
 
-	publicRoutes(mux, public{id: c.ID, access: a.access, limits: c.Limits, status: c.Status})
+	publicRoutes(mux, public{id: c.ID, access: a.access, limits: c.Limits, status: c.Status, wall: c.Wall})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, apierror.New(apierror.NotFound, "unknown path '%s'", r.URL.Path))
 	})

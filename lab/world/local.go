@@ -87,9 +87,13 @@ func (w *local) HTTP() *http.Client            { return w.web }
 func (w *local) Nodes() []minicluster.Node     { return nodes(w.cluster) }
 func (w *local) Network() Network              { return w.net }
 
-// Kill ends a server. Hangs of its disk end with it, once it is cut off: it acknowledges nothing more.
+// Kill ends a server. Hangs of its disk end with it, once it is cut off: it acknowledges nothing more. Its connections break at
+// once, although it may take a while until it has ended: an answer that arrives after that would come from the dead.
 func (w *local) Kill(server string) error {
-	return w.off(server, func(kill func() error) error { return kill() })
+	return w.off(server, func(kill func() error) error {
+		w.net.breakOff(server)
+		return kill()
+	})
 }
 
 // off does something to a server that is cut off meanwhile, and that is not frozen. kill kills it, whatever its disk does.
