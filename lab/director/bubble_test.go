@@ -13,6 +13,7 @@ import (
 
 	"stasis/internal/bubbles"
 	"stasis/lab/scenario"
+	"stasis/lab/swarm"
 	"stasis/lab/verdict"
 	"stasis/lab/world"
 )
@@ -58,27 +59,43 @@ func (how stand) play(t *testing.T, s *scenario.Scenario) (v verdict.Verdict) {
 	return v
 }
 
-// TestTry plays the scenarios of LAB_TRY with the seeds 1 to LAB_SEEDS, and shows how each run ends.
+// TestTry plays the scenarios of LAB_TRY, files or the word swarm, with the seeds 1 to LAB_SEEDS, or with LAB_SEED alone, and shows how each run ends.
 func TestTry(t *testing.T) {
 	files := strings.Fields(os.Getenv("LAB_TRY"))
 	if len(files) == 0 {
 		t.Skip("LAB_TRY names no file")
 	}
-	seeds := max(1, scenario.Count(os.Getenv("LAB_SEEDS")))
+	first, last := 1, max(1, scenario.Count(os.Getenv("LAB_SEEDS")))
+	if one := scenario.Count(os.Getenv("LAB_SEED")); one > 0 {
+		first, last = one, one
+	}
 	for _, file := range files {
-		for seed := range seeds {
-			t.Run(fmt.Sprintf("%s-%d", filepath.Base(file), seed+1), func(t *testing.T) {
-				text, err := os.ReadFile(file)
-				require.NoError(t, err)
-				s, err := scenario.Parse(file, text)
-				require.NoError(t, err)
+		for seed := first; seed <= last; seed++ {
+			t.Run(fmt.Sprintf("%s-%d", filepath.Base(file), seed), func(t *testing.T) {
+				s := tried(t, file, uint64(seed))
 				begun := time.Now()
 				v := stand{seed: uint64(seed + 1), without: os.Getenv("LAB_WITHOUT") != ""}.play(t, s)
-				fmt.Printf("## %s %d: %s %s, %v virtual, %v\n", filepath.Base(file), seed+1, v.Outcome, v.Reason, v.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
+				fmt.Printf("## %s %d: %s %s, %v virtual, %v\n", filepath.Base(file), seed, v.Outcome, v.Reason, v.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 				for _, one := range v.Violations {
 					fmt.Printf("   %+v\n", one)
 				}
 			})
 		}
 	}
+}
+
+// tried is the scenario of a file, or what a seed of the swarm draws, of which bubbles can do all.
+func tried(t *testing.T, file string, seed uint64) *scenario.Scenario {
+	t.Helper()
+	if file == "swarm" {
+		s, err := swarm.Draw(seed, func(feature string) bool { return world.Can(world.Bubble, world.Feature(feature)) == nil })
+		require.NoError(t, err)
+		t.Logf("\n%s", s.Source)
+		return s
+	}
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	s, err := scenario.Parse(file, text)
+	require.NoError(t, err)
+	return s
 }

@@ -23,26 +23,25 @@ func (v *recovery) recover(ctx context.Context) {
 		v.run.result.fail(fmt.Errorf("heal: %w", err))
 		return
 	}
-	for _, server := range s.marked(s.down) {
-		if slices.Contains(s.removed, server) {
-			continue
-		}
-		if err := v.start(ctx, server); err != nil {
-			v.run.result.fail(fmt.Errorf("start %s again: %w", server, err))
-			return
-		}
+	if err := v.start(ctx, slices.DeleteFunc(s.marked(s.down), func(n string) bool { return slices.Contains(s.removed, n) })); err != nil {
+		v.run.result.fail(err)
+		return
 	}
 	v.run.say("everything is healed")
-	v.settle(ctx)
 	v.nothingLeft(ctx)
+	v.settle(ctx)
 	v.adopt(ctx)
 	v.serves(ctx)
 }
 
-// start starts a server that is dead. One that is not there yet when the others are, is waited for.
-func (v *recovery) start(ctx context.Context, server string) error {
-	_, err := until(ctx, serveLimit, func(ctx context.Context) error { return v.run.world.Restart(ctx, server) })
-	return err
+// start starts servers that are dead, at once: one may need others. One that is not there yet is waited for.
+func (v *recovery) start(ctx context.Context, all []string) error {
+	return v.run.stage.turns.forEach(ctx, all, func(server string) error {
+		if _, err := until(ctx, serveLimit, func(ctx context.Context) error { return v.run.world.Restart(ctx, server) }); err != nil {
+			return fmt.Errorf("start %s again: %w", server, err)
+		}
+		return nil
+	})
 }
 
 // settle finds out whether restores were committed whose outcome is not known, and lets the load go on.
@@ -55,6 +54,9 @@ func (v *recovery) settle(ctx context.Context) {
 			continue
 		}
 		committed := v.happened("switching Plan", o.Backup, "Plan switched")
+		if committed == unknown && v.run.result.left.still == "" {
+			committed = no // what was committed has swapped engines by now: nothing is left
+		}
 		if committed == unknown {
 			v.run.result.fail(fmt.Errorf("it cannot be told whether %s was committed, so nothing can be judged", o.Label))
 			continue

@@ -7,8 +7,18 @@ import (
 	"stasis/lab/scenario"
 )
 
+// atOnce does something to each of the servers that argument a names, at once: power fails everywhere at one instant,
+// and a server that starts may need others.
+func atOnce(ctx context.Context, s *stage, d deed, do func(server string) error) error {
+	all, err := s.choice.servers(ctx, d.Args["a"], d.focus)
+	if err != nil {
+		return err
+	}
+	return s.turns.forEach(ctx, all, do)
+}
+
 func killServers(ctx context.Context, s *stage, d deed) error {
-	return s.each(ctx, d, func(server string) error {
+	return atOnce(ctx, s, d, func(server string) error {
 		s.mark(s.down, server, true)
 		s.mark(s.paused, server, false)
 		d.record.meet(1)
@@ -18,15 +28,16 @@ func killServers(ctx context.Context, s *stage, d deed) error {
 
 func crashServers(ctx context.Context, s *stage, d deed) error {
 	keep := scenario.Count(strings.TrimSuffix(d.Args["percent"], "%"))
-	return s.each(ctx, d, func(server string) error {
+	return atOnce(ctx, s, d, func(server string) error {
 		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
 		d.record.meet(1)
 		return s.world.Crash(server, keep)
 	})
 }
 
 func restartServers(ctx context.Context, s *stage, d deed) error {
-	return s.each(ctx, d, func(server string) error {
+	return atOnce(ctx, s, d, func(server string) error {
 		bounded, cancel := context.WithTimeout(ctx, serveLimit)
 		defer cancel()
 		if err := s.world.Restart(bounded, server); err != nil {

@@ -27,6 +27,8 @@ type stage struct {
 	faults     *faults
 	operations *operations
 
+	turns turns
+
 	mu      sync.Mutex // held shortly
 	holds   map[string][]world.Held
 	down    map[string]bool // servers that were killed

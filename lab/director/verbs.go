@@ -35,6 +35,7 @@ var verbs = map[string]action{
 // act does one action. The error says which.
 func act(ctx context.Context, s *stage, d deed) error {
 	s.log(fmt.Sprintf("line %d: %s", d.Line, d.Text))
+	inTime := d.held && (d.operation == nil || !d.operation.state()) // an operation may end by what is done
 	err := resolveServers(ctx, s, &d)
 	if err == nil {
 		err = verbs[d.Verb](ctx, s, d)
@@ -44,7 +45,7 @@ func act(ctx context.Context, s *stage, d deed) error {
 	}
 	endLater(ctx, s, d)
 	if d.record != nil {
-		d.record.injected(d.held && (d.operation == nil || !d.operation.state()))
+		d.record.injected(inTime)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -123,11 +124,19 @@ func serverKinds() []Kind {
 	}
 }
 
+// byName are the kinds by their names: reading a scenario asks for them very often.
+var byName = sync.OnceValue(func() map[string]Kind {
+	all := map[string]Kind{}
+	for _, k := range Kinds() {
+		all[k.Name] = k
+	}
+	return all
+})
+
 func kindOf(name string) Kind {
-	all := Kinds()
-	i := slices.IndexFunc(all, func(k Kind) bool { return k.Name == name })
-	if i < 0 {
+	k, ok := byName()[name]
+	if !ok {
 		panic("scenario: no kind " + name) // the forms are constants: a test reads each
 	}
-	return all[i]
+	return k
 }
