@@ -78,7 +78,7 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		_, err := Run(context.Background(), []Scenario{Text(name, c.yaml)}, c.options)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	_, err := Find("no-such-scenario")
+	_, err := Find("no-such-scenario", world.Bubble)
 	require.ErrorContains(t, err, "no shipped scenario is called")
 	_, err = Run(t.Context(), nil, Options{})
 	require.ErrorContains(t, err, "no scenario")
