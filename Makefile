@@ -3,9 +3,13 @@
 GO ?= go
 FUZZTIME ?= 30s
 MUTANTS ?= all
+# Fixed seeds: a run that CI has never made cannot turn it red. LABSEED=$$(date +%Y%m%d) makes runs that are new each day.
+LABSEED ?= 1
+LABRUNS ?= 200
+LABPROCESSES ?= 10
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint example mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
+.PHONY: help demo build test lint example lab mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +35,10 @@ lint: ## gofmt, vet, staticcheck, and the rules of CONTRIBUTING that code can be
 
 example: ## vet and run the module that shows what another module can do with the public packages
 	cd example && $(GO) vet ./... && $(GO) test ./...
+
+lab: build ## scenarios of faults with fixed seeds, in bubbles and with processes: nothing may be violated (LABSEED, LABRUNS, LABPROCESSES)
+	bin/stasis lab run all swarm --seed $(LABSEED) --total $(LABRUNS) --allow-some-vacuous --out bin/lab
+	bin/stasis lab run all --world processes --seed $(LABSEED) --total $(LABPROCESSES) --allow-vacuous --out bin/lab
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
 	$(GO) run ./internal/failpoint/mutants $(MUTANTS)

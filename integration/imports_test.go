@@ -138,7 +138,7 @@ var rooms = []room{
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control"}, "it starts servers; what is inside them is theirs"},
 	{"lab/check", []string{"agency/client", "agency/keys", "client", "client/certificate", "fsm", "lab/history", "lab/reader", "lab/verdict", "lab/workload"}, "a run is judged by what was seen of it: what was done in it, and why, is not its matter"},
-	{"lab", []string{"lab/director", "lab/runner", "lab/scenario", "lab/scenarios", "lab/verdict", "lab/world"}, "it puts runs together: how one is played and judged is not its matter"},
+	{"lab", []string{"lab/director", "lab/runner", "lab/scenario", "lab/scenarios", "lab/swarm", "lab/verdict", "lab/world"}, "it puts runs together: how one is played and judged is not its matter"},
 	{"lab/history", nil, "what clients did is written down without knowing what it means"},
 	{"lab/workload", []string{"client", "lab/history"}, "workloads are clients: what they found is judged by what they did"},
 	{"lab/runner", []string{"lab/director", "lab/scenario", "lab/verdict", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},

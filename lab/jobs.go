@@ -62,6 +62,9 @@ func jobOf(s Scenario, seed uint64, o Options) (j runner.Job, power *scenario.Po
 	if j.World == "" {
 		j.World = world.Bubble
 	}
+	if _, err := ParseWorld(string(j.World)); err != nil {
+		return j, nil, err
+	}
 	if j.Source, err = s.source(seed); err != nil {
 		return j, nil, err
 	}

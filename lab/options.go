@@ -19,7 +19,7 @@ type Options struct {
 	AllowVacuous bool       // for Test: a run that showed nothing does not fail
 
 	Parallel int                 // runs at once; 0: as many as there are processors
-	Timeout  time.Duration       // of each run, in real time; 0: two minutes
+	Timeout  time.Duration       // of each run, in real time; 0: five minutes
 	Program  string              // the stasis binary: servers of world processes are started with it
 	Out      string              // folder for what runs leave; "": a temporary one
 	Keep     bool                // what good runs leave too

@@ -10,6 +10,7 @@ import (
 	"stasis/lab/director"
 	"stasis/lab/scenario"
 	"stasis/lab/scenarios"
+	"stasis/lab/swarm"
 	"stasis/lab/world"
 )
 
@@ -36,8 +37,30 @@ func File(path string) (Scenario, error) {
 	return Text(path, string(text)), err
 }
 
-// Find is a scenario in a file, or a shipped one.
-func Find(name string) (Scenario, error) {
+// Swarm is another scenario with each seed: topology, load and faults are drawn from it, of what a world can do.
+func Swarm(kind world.Kind) Scenario {
+	features := world.Features(kind)
+	can := func(feature string) bool {
+		why, known := features[world.Feature(feature)]
+		return known && why == ""
+	}
+	return Scenario{swarmName, func(seed uint64) ([]byte, error) {
+		s, err := swarm.Draw(seed, can)
+		if err != nil {
+			return nil, err
+		}
+		return s.Source, nil
+	}}
+}
+
+// swarmName is the name of [Swarm] beside those of the shipped scenarios.
+const swarmName = "swarm"
+
+// Find is a scenario in a file, or a shipped one, or the swarm of a world.
+func Find(name string, kind world.Kind) (Scenario, error) {
+	if name == swarmName {
+		return Swarm(kind), nil
+	}
 	s, err := Named(name)
 	if err == nil {
 		return s, nil

@@ -20,7 +20,7 @@ the worlds are shown that can play it, and why others cannot.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var wrong []error
 			for _, name := range args {
-				s, err := lab.Find(name)
+				s, err := lab.Find(name, lab.Worlds()[0])
 				if err == nil {
 					_, err = s.Parse(1)
 				}

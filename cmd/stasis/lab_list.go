@@ -47,14 +47,14 @@ func listScenarios() ([]listedScenario, error) {
 		return nil, err
 	}
 	var all []listedScenario
-	for _, s := range shipped {
+	for _, s := range append(shipped, lab.Swarm(lab.Worlds()[0])) {
 		parsed, err := s.Parse(1)
 		if err != nil {
 			return nil, err
 		}
 		l := listedScenario{Name: s.Name, About: strings.TrimSpace(parsed.About), Power: parsed.Power != nil}
 		for _, kind := range lab.Worlds() {
-			if s.Fits(kind) == nil {
+			if as, err := lab.Find(s.Name, kind); err == nil && as.Fits(kind) == nil {
 				l.Worlds = append(l.Worlds, string(kind))
 			}
 		}

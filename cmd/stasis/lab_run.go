@@ -26,7 +26,8 @@ func labRunCommand() *cobra.Command {
 		Use:   "run SCENARIO...",
 		Short: "Play scenarios, once or many times, and say what was violated",
 		Long: `Play scenarios, once or many times, and say what was violated. SCENARIO is a file, the name
-of one that is shipped, or "all", for all that are shipped and that the world can play.
+of one that is shipped, "all", for all that are shipped and that the world can play, or
+"swarm": topology, load and faults are drawn from the seed then.
 
 Each run is a process of its own. It plays the scenario on a cluster that it starts,
 opens each backup from its pieces and judges it, and then the running cluster, also
@@ -127,7 +128,7 @@ func (r *labRun) check(cmd *cobra.Command) (err error) {
 func (r *labRun) scenarios(cmd *cobra.Command, names []string) (all []lab.Scenario, err error) {
 	for _, name := range names {
 		if name != "all" {
-			s, err := lab.Find(name)
+			s, err := lab.Find(name, r.options.World)
 			if err != nil {
 				return nil, err
 			}

@@ -14,10 +14,12 @@ func labShowCommand() *cobra.Command {
 		Short: "Show a scenario that is shipped, to read or to copy",
 		Long: `Show a scenario that is shipped, to read or to copy.
 
+A file can be named too. "swarm" is another scenario with each seed.
+
 "stasis lab show NAME > mine.yaml", change it, and "stasis lab run mine.yaml" plays it.`,
 		Args: flags.Arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := lab.Named(args[0])
+			s, err := lab.Find(args[0], lab.Worlds()[0])
 			if err != nil {
 				return err
 			}

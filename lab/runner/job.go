@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"stasis/lab/verdict"
 	"stasis/lab/world"
@@ -66,6 +67,7 @@ type Result struct {
 	Job          Job             `json:"-"`
 	WithoutLocks bool            `json:"withoutLocks,omitempty"`
 	Verdict      verdict.Verdict `json:"verdict"`
+	CPU          time.Duration   `json:"cpu"`              // of this machine's processors; in JSON nanoseconds
 	Repeat       string          `json:"repeat"`           // the command that makes the same run
 	Folder       string          `json:"folder,omitempty"` // has verdict, history, events and output, if the run was bad or all are kept
 }

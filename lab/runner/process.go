@@ -33,7 +33,7 @@ func makeRun(ctx context.Context, j Job, o Options, folder string) (*Result, err
 		return nil, err
 	}
 	r := &Result{Job: j, WithoutLocks: j.WithoutLocks, Repeat: j.Command(), Verdict: c.verdict(end, j)}
-	r.Verdict.Real = time.Since(begun)
+	r.Verdict.Real, r.CPU = time.Since(begun), end.cpu
 	r.Folder, err = keepOut(folder, o.Keep || r.bad(), r.Verdict)
 	return r, err
 }
@@ -48,8 +48,9 @@ type child struct {
 
 // ending is why a child did not end by itself with status 0.
 type ending struct {
-	expired bool  // the watchdog has ended it
-	err     error // of its end
+	expired bool          // the watchdog has ended it
+	err     error         // of its end
+	cpu     time.Duration // that it has used, and what it has started
 }
 
 // environment is what a child is started with beside the environment of this process. One processor each: several
@@ -111,6 +112,7 @@ func (c child) run(ctx context.Context) (f ending, err error) {
 	select {
 	case f.err = <-ended:
 		killGroup(cmd)
+		f.cpu = cpu(cmd)
 		return f, nil
 	case <-watchdog.C:
 		f.expired = true
@@ -127,7 +129,13 @@ func (c child) run(ctx context.Context) (f ending, err error) {
 		f.err = <-ended
 	}
 	killGroup(cmd)
+	f.cpu = cpu(cmd)
 	return f, nil
+}
+
+// cpu is the time of processors that a process has used which has ended.
+func cpu(cmd *exec.Cmd) time.Duration {
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 }
 
 // verdict is what the child says, or what its end says.

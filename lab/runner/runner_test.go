@@ -150,3 +150,49 @@ func TestSummary(t *testing.T) {
 	require.Contains(t, text.String(), "4 runs: 1 passed, 1 vacuous, 0 violated, 0 broken, 2 without locks")
 	require.Contains(t, text.String(), "vacuous, 1 of s: the fault missed")
 }
+
+// Runs that are asked for twice go on at the same time, each in a folder of its own.
+func TestFoldersDiffer(t *testing.T) {
+	require.Equal(t, []string{"s-bubble-1", "s-bubble-2", "s-bubble-1-again-2"}, folders(runs("s", world.Bubble, 1, 2, 1)))
+}
+
+// Where a run hung is told from where it was at work when its time was over.
+func TestASlowRunIsNoDeadlock(t *testing.T) {
+	stack := "\nstasis/dbserver/gate.(*Gate).Lock(0x1)\n\t/x/gate.go:12 +0x1\n"
+	require.Contains(t, placeOf([]byte("goroutine 7 [runnable, synctest bubble 1]:"+stack)), "it was at work at stasis/dbserver/gate")
+	require.Contains(t, placeOf([]byte("goroutine 7 [sync.Mutex.Lock, synctest bubble 1]:"+stack)), "time stands still at stasis/dbserver/gate")
+}
+
+// What runs without locks show is held against what the scenario says, with the interval of the part.
+func TestPowerIsHeldAgainstItsBound(t *testing.T) {
+	none := func(found, of int) Summary {
+		var all []Result
+		for i := range of {
+			v := verdict.Verdict{Outcome: verdict.Passed}
+			if i < found {
+				v.Outcome = verdict.Violated
+			}
+			all = append(all, Result{Job: Job{Scenario: "s", WithoutLocks: true, BreaksOver: 0.05}, Verdict: v})
+		}
+		return Summarize(all, time.Second)
+	}
+	for _, c := range []struct {
+		found, of int
+		shows     Power
+		outcome   verdict.Outcome
+	}{{9, 40, Shown, verdict.Passed}, {1, 2, Shown, verdict.Passed}, {1, 20, Open, verdict.Vacuous}, {0, 10, Open, verdict.Vacuous}, {0, 100, Missed, verdict.Violated}} {
+		s := none(c.found, c.of)
+		require.Equal(t, c.shows, s.Power[0].Shows(), "%d of %d: %+v", c.found, c.of, s.Power[0])
+		require.Equal(t, c.outcome, s.Outcome(), "%d of %d", c.found, c.of)
+	}
+}
+
+// A scenario of which each run is vacuous is named.
+func TestAlwaysVacuous(t *testing.T) {
+	run := func(scenario string, o verdict.Outcome) Result {
+		return Result{Job: Job{Scenario: scenario}, Verdict: verdict.Verdict{Outcome: o}}
+	}
+	s := Summarize([]Result{run("a", verdict.Vacuous), run("a", verdict.Passed), run("b", verdict.Vacuous), run("b", verdict.Vacuous)}, time.Second)
+	require.Equal(t, []string{"b"}, s.AlwaysVacuous())
+	require.Equal(t, verdict.Vacuous, s.Outcome())
+}

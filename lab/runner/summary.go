@@ -29,6 +29,7 @@ type Summary struct {
 	Operations      int           `json:"operations"`
 	Straddling      int           `json:"straddling"`
 	Elapsed         time.Duration `json:"elapsed"`         // of all runs together, on this machine; in JSON nanoseconds
+	CPU             time.Duration `json:"cpu"`             // that all runs have used
 	RunsPerMinute   float64       `json:"runsPerMinute"`   // with so many at once as were asked for
 	VirtualPerReal  float64       `json:"virtualPerReal"`  // seconds of the runs' clocks a second
 	VirtualPerChild float64       `json:"virtualPerChild"` // the same, of one run alone
@@ -90,6 +91,7 @@ func Summarize(results []Result, elapsed time.Duration) Summary {
 		s.count(r)
 		outcomes[class(r)], traces[r.Job.Scenario+v.Trace] = true, true
 		virtual, real = virtual+v.Virtual, real+v.Real
+		s.CPU += r.CPU
 		s.Operations, s.Straddling = s.Operations+v.Operations, s.Straddling+v.Straddling
 		for _, f := range v.Faults {
 			s.fault(r, f)
