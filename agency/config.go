@@ -21,8 +21,9 @@ type Config struct {
 	// ID is this agent's id, a key of Peers. Empty: the id of the data directory, or a new one;
 	// only allowed without Peers.
 	ID string
-	// Name is by which commands find this agent; "": none.
+	// Name is by which commands find this agent; "": none. PID is told with it, and Dir, to who looks for the agent; 0: neither.
 	Name string
+	PID  int
 	// Listen is the address to open, "host:port"; port 0 lets the network choose.
 	Listen string
 	// Advertise is the address told to peers and clients, "host:port". Empty: the entry of

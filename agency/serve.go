@@ -5,6 +5,7 @@ import (
 
 	"stasis/agency/api"
 	"stasis/agency/founding"
+	"stasis/agency/keys"
 	"stasis/agency/member"
 	"stasis/agency/origin"
 	"stasis/agency/raftnode"
@@ -19,7 +20,7 @@ func (a *Agent) serve(c Config, status *origin.Status, founder *founding.Founder
 		maxBody = min(maxBody, bound)
 	}
 	a.api = api.New(api.Options{
-		ID: a.id, Name: c.Name, Advertise: a.advertise, MaxBody: maxBody, Limits: c.HTTP, Running: a.life.running,
+		Self: api.Self{ID: a.id, Advertise: a.advertise, Process: keys.ProcessOf(c.Name, c.PID, c.Dir)}, MaxBody: maxBody, Limits: c.HTTP, Running: a.life.running,
 		Intervals: api.Intervals{Heartbeat: t.Heartbeat, Election: t.Election, Supervision: t.Supervision, Grace: t.Grace, OkThreshold: t.OkThreshold},
 		Raft:      a.node.Raft, Tree: a.tree, Quota: a.quota, Settings: settings{a.node, a.tree}, Fence: a.fence, Origins: a.origins, Status: status,
 		Founder: founder, Leader: a.leadership, Reader: a.reader, Proposer: a.proposer, Members: a.members, Leads: a.node.Leader, Logger: a.logger,

@@ -31,7 +31,7 @@ type RestoreResult struct {
 	IsCluster bool   `json:"isCluster"`
 }
 
-// ShortNames are the short names of servers by id.
+// ShortNames are the names of servers by id: those that they were started with, or else their short names.
 type ShortNames map[string]string
 
 // Named names servers for people: "DBServer0002 (PRMR-…), PRMR-…".

@@ -46,6 +46,8 @@ type ShardCounts struct {
 // Agent is one agent in a Status.
 type Agent struct {
 	ServerName string `json:"serverName,omitempty"` // agent-1: as its --name says
+	PID        int    `json:"pid,omitempty"`        // of its process; 0: it does not say, or does not answer
+	Dir        string `json:"dir,omitempty"`        // its data directory
 
 	Endpoint string `json:"endpoint"`
 	Good     bool   `json:"good"` // it answers, and serves this cluster
@@ -60,6 +62,8 @@ type Server struct {
 	Endpoint string `json:"endpoint"`
 
 	ServerName string `json:"serverName,omitempty"` // dbserver-1: as its --name says
+	PID        int    `json:"pid,omitempty"`        // of the process that started last; 0: it does not say
+	Dir        string `json:"dir,omitempty"`        // its data directory
 
 	Status   string `json:"status"`         // GOOD, BAD or FAILED
 	Disk     string `json:"disk,omitempty"` // DB servers: since when the disk hangs; "" if it does not

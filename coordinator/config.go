@@ -17,6 +17,7 @@ type Config struct {
 	Dir       string          // has the identity only; "" means a new id at each start
 	FS        vfs.FS          // where Dir is; default vfs.Default
 	Name      string          // by which commands find it; "": none
+	PID       int             // of its process, told with Dir to who looks for it; 0: neither
 	Listen    string          // host:port; port 0 lets the network choose
 	Advertise string          // host:port that clients and other servers use; default: the address listened on
 	Agency    []string        // URLs of the agents

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
@@ -68,7 +69,7 @@ func (s *Server) start(ctx context.Context) error {
 		return fmt.Errorf("bootstrap the agency: %w", err)
 	}
 	reboot, err := agencyclient.Register(ctx, s.parts.agency, agencyclient.Registration{
-		ID: s.id, Name: s.c.Name, Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.addr, Host: hostOf(s.addr), Engine: "rocksdb",
+		ID: s.id, Process: keys.ProcessOf(s.c.Name, s.c.PID, s.c.Dir), Role: agencyclient.Coordinator, Endpoint: "tcp://" + s.addr, Host: hostOf(s.addr), Engine: "rocksdb",
 	})
 	if err != nil {
 		return fmt.Errorf("register: %w", err)

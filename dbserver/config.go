@@ -24,6 +24,7 @@ type Config struct {
 	Dir          string          // data directory; created if missing
 	FS           vfs.FS          // vfs.Default if nil
 	Name         string          // by which commands find it; "": none
+	PID          int             // of its process, told with Dir to who looks for it; 0: neither
 	Listen       string          // host:port; port 0 lets the network choose
 	Advertise    string          // host:port that others reach; the listener's address if empty
 	Agency       []string        // http://host:port of the agents

@@ -7,6 +7,7 @@ import (
 	"net"
 
 	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
 	"stasis/dbserver/api"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/engine"
@@ -89,7 +90,7 @@ func (s *Server) join(ctx context.Context) error {
 			return err
 		}
 		reboot, err := agencyclient.Register(ctx, s.cluster.agency, agencyclient.Registration{
-			ID: s.id, Name: s.config.Name, Role: agencyclient.DBServer, Endpoint: "tcp://" + s.addr, AdvertisedEndpoint: "",
+			ID: s.id, Process: keys.ProcessOf(s.config.Name, s.config.PID, s.config.Dir), Role: agencyclient.DBServer, Endpoint: "tcp://" + s.addr, AdvertisedEndpoint: "",
 			Host: hostOf(s.addr), Engine: "rocksdb", Epoch: s.known.epoch.Load(), Comeback: comeback,
 		})
 		if err == nil {

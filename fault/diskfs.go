@@ -3,7 +3,6 @@ package fault
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,10 +12,6 @@ import (
 type diskFS struct {
 	vfs.FS
 	faults *diskFaults
-}
-
-func pathError(op, path string, err error) error {
-	return &fs.PathError{Op: op, Path: path, Err: err}
 }
 
 // meet lets a call without data meet its faults.

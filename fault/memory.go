@@ -27,23 +27,7 @@ type memory struct {
 	locks map[string]bool
 }
 
-// inode is a file or a folder.
-type inode struct {
-	modified time.Time
-
-	data    []byte  // of a file, as programs see it
-	durable []byte  // as it is on the disk
-	dirty   sectors // where the two may differ, and a sync is to make them equal
-
-	names  map[string]*inode // of a folder; nil for a file
-	synced map[string]*inode
-}
-
 func newMemory() *memory { return &memory{root: newFolder(), locks: map[string]bool{}} }
-
-func newFolder() *inode { return &inode{names: map[string]*inode{}, synced: map[string]*inode{}} }
-
-func (n *inode) isFolder() bool { return n.names != nil }
 
 // split returns the folder that a path is in, and the last name; "" for the root. The lock is held.
 func (m *memory) split(op, name string) (folder *inode, last string, err error) {
@@ -93,7 +77,7 @@ func (m *memory) create(name string) (vfs.File, error) {
 	}
 	n := &inode{modified: time.Now()}
 	folder.names[last] = n
-	return &memoryFile{disk: m, node: n, name: last, writes: true}, nil
+	return &memoryFile{disk: &m.mu, node: n, name: last, writes: true}, nil
 }
 
 func (m *memory) open(name string, writes bool) (vfs.File, error) {
@@ -106,7 +90,7 @@ func (m *memory) open(name string, writes bool) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memoryFile{disk: m, node: n, name: path.Base(name), writes: writes}, nil
+	return &memoryFile{disk: &m.mu, node: n, name: path.Base(name), writes: writes}, nil
 }
 
 func (m *memory) Open(name string, _ ...vfs.OpenOption) (vfs.File, error) { return m.open(name, false) }

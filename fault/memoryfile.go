@@ -4,7 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,7 +13,7 @@ import (
 
 // memoryFile is an open file or folder of a disk in memory.
 type memoryFile struct {
-	disk   *memory
+	disk   *sync.Mutex // guards all of the disk
 	node   *inode
 	name   string
 	writes bool
@@ -21,8 +21,8 @@ type memoryFile struct {
 }
 
 func (f *memoryFile) Close() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	if f.node == nil {
 		return pathError("close", f.name, fs.ErrClosed)
 	}
@@ -44,8 +44,8 @@ func (f *memoryFile) use(op string, writes bool) (*inode, error) {
 }
 
 func (f *memoryFile) Read(p []byte) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	n, err := f.readAt(p, f.at)
 	f.at += int64(n)
 	if n > 0 {
@@ -55,8 +55,8 @@ func (f *memoryFile) Read(p []byte) (int, error) {
 }
 
 func (f *memoryFile) ReadAt(p []byte, at int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	return f.readAt(p, at)
 }
 
@@ -76,16 +76,16 @@ func (f *memoryFile) readAt(p []byte, at int64) (int, error) {
 }
 
 func (f *memoryFile) Write(p []byte) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	n, err := f.writeAt(p, f.at)
 	f.at += int64(n)
 	return n, err
 }
 
 func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	return f.writeAt(p, at)
 }
 
@@ -112,8 +112,8 @@ func grown(data []byte, size int) []byte {
 }
 
 func (f *memoryFile) Sync() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	switch n := f.node; {
 	case n == nil:
 		return pathError("sync", f.name, fs.ErrClosed)
@@ -132,8 +132,8 @@ func (f *memoryFile) Sync() error {
 // drop is what Linux does with the pages of a file that could not be written: they count as written from now on, and programs
 // go on seeing them until they are read from the disk again, here after a crash.
 func (f *memoryFile) drop() {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	if f.node != nil {
 		f.node.dirty = nil
 	}
@@ -152,36 +152,10 @@ func (f *memoryFile) Fd() uintptr                  { return vfs.InvalidFd }
 func (f *memoryFile) Flush() error { return nil }
 
 func (f *memoryFile) Stat() (vfs.FileInfo, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	if f.node == nil {
 		return nil, pathError("stat", f.name, fs.ErrClosed)
 	}
 	return f.node.info(f.name), nil
-}
-
-// memoryInfo describes a file or folder.
-type memoryInfo struct {
-	name     string
-	size     int64
-	modified time.Time
-	folder   bool
-}
-
-func (n *inode) info(name string) memoryInfo {
-	return memoryInfo{name, int64(len(n.data)), n.modified, n.isFolder()}
-}
-
-func (i memoryInfo) Name() string           { return i.name }
-func (i memoryInfo) Size() int64            { return i.size }
-func (i memoryInfo) ModTime() time.Time     { return i.modified }
-func (i memoryInfo) IsDir() bool            { return i.folder }
-func (i memoryInfo) Sys() any               { return nil }
-func (i memoryInfo) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }
-
-func (i memoryInfo) Mode() os.FileMode {
-	if i.folder {
-		return os.ModeDir | 0o755
-	}
-	return 0o644
 }

@@ -16,6 +16,7 @@ type Cluster struct {
 	setup   *setup
 	revival revival
 	lab     *Lab // nil: it cannot be broken
+	holds   standingHolds
 	faults  chan error
 	release func() error // gives the directory free
 	old     bool         // it was there before
@@ -139,6 +140,7 @@ func (c *Cluster) News() <-chan string { return c.revival.news }
 // error here. Calling Stop again is harmless.
 func (c *Cluster) Stop(ctx context.Context) error {
 	c.revival.stop()
+	c.holds.end()
 	c.lab.close() // servers whose disk hangs cannot be stopped
 	var errs []error
 	for _, group := range [][]*node{c.servers.coordinators, c.servers.dbservers, c.servers.agents} {

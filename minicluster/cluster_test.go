@@ -263,8 +263,8 @@ func TestUnknownNode(t *testing.T) {
 	o := options(t, InProcess)
 	o.DBServers, o.Coordinators = 0, 0
 	c := start(t, o)
-	require.ErrorContains(t, c.Kill("dbserver-1"), `no node "dbserver-1"`)
-	require.ErrorContains(t, c.Restart(t.Context(), "queen"), `no node "queen"`)
+	require.ErrorContains(t, c.Kill("dbserver-1"), `there is no server "dbserver-1"`)
+	require.ErrorContains(t, c.Restart(t.Context(), "queen"), `there is no server "queen"`)
 }
 
 func TestOptionsAreChecked(t *testing.T) {

@@ -3,7 +3,9 @@ package minicluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"stasis/agency/keys"
@@ -35,8 +37,13 @@ func (h handler) Handle(ctx context.Context, s *control.Session, o control.Order
 	}
 	lab := h.c.lab
 	if lab == nil {
-		return control.Answer{}, control.Errorf(control.NoLab, "this cluster takes no faults: start the cluster with stasis up --lab")
+		return control.Answer{}, control.Errorf(control.NoLab, "the cluster in %[1]s takes no faults, because it was started without --lab: stop it, and start it with \"stasis up --lab --dir %[1]s\"", h.c.options.Dir)
 	}
+	return h.fault(ctx, lab, s, o)
+}
+
+// fault carries out what needs a lab.
+func (h handler) fault(ctx context.Context, lab *Lab, s *control.Session, o control.Order) (control.Answer, error) {
 	switch o.Do {
 	case control.Watch:
 		stop, err := lab.Watch(ctx, func(e event.Event) { s.Send(e) })
@@ -44,10 +51,39 @@ func (h handler) Handle(ctx context.Context, s *control.Session, o control.Order
 			s.OnEnd(stop)
 		}
 		return control.Answer{}, err
-	case control.Hold, control.Release: // of a single process
-		return control.Answer{}, control.Errorf(control.CannotDo, "stasis up holds nothing: ask the server's own socket, or use minicluster.Lab")
+	case control.Hold:
+		return h.hold(ctx, lab, o)
+	case control.Release:
+		rules, err := h.c.holds.release(o.Rule)
+		return control.Answer{Rules: rules}, err
+	case control.HealAll:
+		h.c.holds.end()
 	}
-	return lab.Do(ctx, o)
+	a, err := lab.Do(ctx, o)
+	if o.Do == control.RuleList { // of holds, processes know only what each of them has
+		a.Rules = append(slices.DeleteFunc(a.Rules, func(r control.Rule) bool { return r.Kind == "hold" }), h.c.holds.list()...)
+	}
+	return a, err
+}
+
+// hold makes a hold that lasts until it is released. Events name servers by their ids.
+func (h handler) hold(ctx context.Context, lab *Lab, o control.Order) (control.Answer, error) {
+	if o.Moment == nil || o.Moment.Step == "" {
+		return control.Answer{}, control.Errorf(control.BadOrder, "a hold needs the step")
+	}
+	m := *o.Moment
+	if m.Server != "" {
+		n, err := h.c.find(ctx, m.Server)
+		if err != nil {
+			return control.Answer{}, err
+		}
+		m.Server = n.serverID()
+	}
+	r, err := h.c.holds.hold(ctx, lab, m)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	return control.Answer{Rule: &r}, nil
 }
 
 func (h handler) hello() control.Answer {
@@ -86,7 +122,12 @@ func (h handler) node(ctx context.Context, o control.Order) (control.Answer, err
 	default:
 		ctx, cancel := context.WithTimeout(ctx, restartLimit)
 		defer cancel()
-		err = h.c.Restart(ctx, n.name)
+		if err = h.c.Restart(ctx, n.name); err != nil {
+			err = fmt.Errorf("%s was started and does not serve: %w", n.name, err)
+		}
+	}
+	if errors.Is(err, errNotPaused) {
+		err = control.Errorf(control.CannotDo, "%s cannot be paused, because all servers run in one process: stop the cluster, and start it with \"stasis up --mode processes --dir %s\"", n.name, h.c.options.Dir)
 	}
 	if err != nil {
 		return control.Answer{}, err

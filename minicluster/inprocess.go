@@ -24,6 +24,7 @@ type server interface {
 type inProcess struct {
 	server server
 	kills  *killSwitch
+	thaw   func() // takes the faults of its disk back: with a disk that hangs the server could not be closed
 	ended  chan struct{}
 	quit   chan struct{} // closed to end the watcher
 	watch  sync.WaitGroup
@@ -38,7 +39,7 @@ func (s *setup) launchInProcess(ctx context.Context, n *node) (running, error) {
 		kills.trip()
 		return nil, err
 	}
-	r := &inProcess{server: server, kills: kills, ended: make(chan struct{}), quit: make(chan struct{})}
+	r := &inProcess{server: server, kills: kills, thaw: func() { s.here.thaw(n.name) }, ended: make(chan struct{}), quit: make(chan struct{})}
 	r.watch.Go(func() {
 		select {
 		case r.fault = <-server.Err():
@@ -60,19 +61,19 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 	switch n.role {
 	case datadir.Agent:
 		return agency.Start(ctx, agency.Config{
-			ID: n.id, Name: n.name, Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
+			ID: n.id, Name: n.name, PID: s.pid(), Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
 			Dir: s.dataDir(n.name), FS: s.disk(n.name), Logger: logger, Steps: s.steps(), Wall: seams.wall(n.name),
 			Timing: agency.Timing{Grace: o.Timing.Grace, LeaderGrace: o.Timing.LeaderGrace, DiskTimeout: o.Timing.DiskTimeout},
 		})
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
-			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
+			Dir: s.dataDir(n.name), Name: n.name, PID: s.pid(), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
 			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), Remotes: seams.Remotes,
 			Clock: seams.clock(n.name), Wall: seams.wall(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
-			Dir: s.dataDir(n.name), Name: n.name, FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
+			Dir: s.dataDir(n.name), Name: n.name, PID: s.pid(), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
 			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), WithoutLocks: seams.WithoutLocks, Wall: seams.wall(n.name),
 		})
 	}
@@ -94,6 +95,7 @@ func (r *inProcess) asked() bool           { return false } // a server that end
 
 func (r *inProcess) stop(ctx context.Context) error {
 	r.unwatch()
+	r.thaw()
 	err := r.server.Close(ctx)
 	r.kills.trip() // what a server leaves open must not survive it
 	return errors.Join(r.fault, err)
@@ -105,6 +107,7 @@ func (r *inProcess) stop(ctx context.Context) error {
 func (r *inProcess) kill() {
 	r.unwatch() // it will report that its listener has failed
 	r.kills.trip()
+	r.thaw()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errKilled)
 	_ = r.server.Close(ctx) // its errors come of the kill

@@ -30,7 +30,7 @@ type Lab struct {
 }
 
 // Do carries an order out. The answer's Rules are those that were made, one for each process that has it, with the
-// process in Holder. If one end of a link takes a rule and the other does not answer, Silent says so.
+// process in Holder, if there are several. If one end of a link takes a rule and the other does not answer, Silent says so.
 func (l *Lab) Do(ctx context.Context, o control.Order) (control.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
@@ -58,7 +58,7 @@ func (l *Lab) Do(ctx context.Context, o control.Order) (control.Answer, error) {
 			made = append(made, *r)
 		}
 		for _, r := range made {
-			r.Holder = n.name
+			r.Holder = l.holder(n)
 			all.Rules = append(all.Rules, r)
 		}
 	}
@@ -109,11 +109,22 @@ func (l *Lab) concerned(o control.Order) ([]*node, error) {
 	case control.NetHealAll, control.RuleList, control.HealAll, control.Buggify:
 		return l.once(l.running()), nil
 	}
+	if o.Server == "" && l.faults != nil { // there is one process
+		return l.servers.all()[:1], nil
+	}
 	n, err := l.servers.named(o.Server)
 	if err != nil {
 		return nil, l.unknown(o.Server)
 	}
 	return []*node{n}, nil
+}
+
+// holder is whose process has a rule; "" if there is one process.
+func (l *Lab) holder(n *node) string {
+	if l.faults != nil {
+		return ""
+	}
+	return n.name
 }
 
 // ends are the servers at the ends of a link. Clients are no host: rules are met where a connection is dialed, and

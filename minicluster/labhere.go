@@ -3,11 +3,8 @@ package minicluster
 import (
 	"context"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"stasis/fault"
 	"stasis/fault/control"
-	"stasis/internal/network"
 )
 
 // labHere is what can be broken of the servers in this process.
@@ -15,11 +12,19 @@ type labHere struct {
 	net   *fault.Network
 	disks *fault.Disks
 	steps control.Steps
+	all   *control.Faults
+}
+
+// thaw ends the faults of the disk of a server whose life ends: faults do not outlive it, as those of a process do not.
+func (h *labHere) thaw(server string) {
+	if h != nil {
+		_, _ = h.all.Handle(context.Background(), nil, control.Order{Do: control.DiskHeal, Server: server}) // the server is there
+	}
 }
 
 // faults carry orders out in this process.
 func (h *labHere) faults(servers *members) *control.Faults {
-	return control.NewFaults(control.Parts{
+	h.all = control.NewFaults(control.Parts{
 		Names: servers.names, Network: h.net, Steps: &h.steps,
 		Message: func(m fault.Message) (control.Ending, error) {
 			if err := m.Check(); err != nil {
@@ -41,64 +46,5 @@ func (h *labHere) faults(servers *members) *control.Faults {
 			return h.disks.Of(server)
 		},
 	})
+	return h.all
 }
-
-// openLab makes what is broken before the servers start that stand on it.
-func (c *Cluster) openLab() error {
-	if !c.options.Lab {
-		return nil
-	}
-	c.lab = &Lab{servers: c.servers, wires: map[string]*wire{}}
-	if c.options.Mode == Processes {
-		return nil
-	}
-	here := &labHere{net: fault.NewNetworkOver(network.TCP(), c.servers.hostAt), disks: fault.WrapDisks(vfs.Default)}
-	c.setup.here, c.lab.faults = here, here.faults(c.servers)
-	conn, end, err := control.Local(context.Background(), c.lab.faults)
-	if err != nil {
-		return err
-	}
-	c.lab.here = &wire{turn: make(chan struct{}, 1), conn: conn, here: true}
-	c.lab.end = func() {
-		_, _ = conn.Do(context.Background(), control.Order{Do: control.HealAll}) // it is answered from this process
-		end()
-	}
-	c.lab.gone = here.net.Close
-	return nil
-}
-
-// last closes the network of this process, when no server uses it any more.
-func (l *Lab) last() error {
-	if l == nil || l.gone == nil {
-		return nil
-	}
-	return l.gone()
-}
-
-// wire makes the connections to the servers, which are opened when they are needed.
-func (l *Lab) wire(nodes []*node) {
-	if l == nil {
-		return
-	}
-	for _, n := range nodes {
-		if l.wires[n.name] = l.here; l.here == nil {
-			l.wires[n.name] = newWire()
-		}
-	}
-}
-
-// close takes all faults of this process back, and ends all connections: servers that hang cannot be stopped.
-func (l *Lab) close() {
-	switch {
-	case l == nil:
-	case l.end != nil:
-		l.end()
-	default:
-		for _, w := range l.wires {
-			w.end()
-		}
-	}
-}
-
-// Lab breaks the cluster; nil without [Options.Lab].
-func (c *Cluster) Lab() *Lab { return c.lab }

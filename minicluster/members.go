@@ -41,7 +41,7 @@ func (m *members) named(name string) (*node, error) {
 			return n, nil
 		}
 	}
-	return nil, control.Errorf(control.NoSuchServer, "no node %q in this cluster: there are %s", name, strings.Join(m.names(), ", "))
+	return nil, control.Errorf(control.NoSuchServer, "there is no server %q: there are %s", name, strings.Join(m.names(), ", "))
 }
 
 // hostAt is the name of the server that has an address, "" if none has.

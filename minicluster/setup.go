@@ -1,6 +1,7 @@
 package minicluster
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -61,6 +62,14 @@ func (s *setup) steps() event.Sink {
 		return event.Tee(s.options.Seams.Steps, s.here.steps.Sink)
 	}
 	return s.options.Seams.Steps
+}
+
+// pid is this process's id as its servers tell it. In a simulation they tell none: what they say depends on the seed alone.
+func (s *setup) pid() int {
+	if s.options.Seams.Network != nil || s.options.Seams.Disks != nil {
+		return 0
+	}
+	return os.Getpid()
 }
 
 // dataDir is where a server keeps its data.

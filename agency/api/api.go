@@ -47,7 +47,7 @@ func New(o Options) *API {
 	s := &API{
 		Jobs:    asyncjob.New(o.Limits.Budget, o.Tree.Wall()),
 		Queues:  answer.NewQueues(o.Tree.Removed, o.Quota.Clients()/2),
-		errors:  errorWriter{self: o.ID, leads: o.Leads, logger: o.Logger},
+		errors:  errorWriter{self: o.Self.ID, leads: o.Leads, logger: o.Logger},
 		bodies:  bodies{max: o.MaxBody, leader: o.Leader, tree: o.Tree},
 		origins: o.Origins,
 	}
@@ -57,7 +57,7 @@ func New(o Options) *API {
 	t := &trees{leader: o.Leader, reader: o.Reader, tree: o.Tree, origins: o.Origins, queues: s.Queues, bodies: s.bodies, logger: o.Logger}
 	c := newSettings(o, s.bodies)
 	m := &membership{members: o.Members, leader: o.Leader, origins: o.Origins, founder: o.Founder, bodies: s.bodies}
-	a := &server{id: o.ID, advertise: o.Advertise, running: o.Running, fence: o.Fence, limits: o.Limits, quota: o.Quota, tree: o.Tree}
+	a := &server{id: o.Self.ID, advertise: o.Self.Advertise, running: o.Running, fence: o.Fence, limits: o.Limits, quota: o.Quota, tree: o.Tree}
 	s.names = map[string]route{
 		"write":     {post, d.serve(d.write)},
 		"read":      {post, d.serve(d.read)},

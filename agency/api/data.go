@@ -37,7 +37,7 @@ type data struct {
 
 func newData(o Options, b bodies, q *answer.Queues) *data {
 	return &data{
-		id: o.ID, bodies: b, bounds: bounds{leader: o.Leader, tree: o.Tree, quota: o.Quota}, queues: q,
+		id: o.Self.ID, bodies: b, bounds: bounds{leader: o.Leader, tree: o.Tree, quota: o.Quota}, queues: q,
 		leader: o.Leader, reader: o.Reader, proposer: o.Proposer, members: o.Members, tree: o.Tree, quota: o.Quota,
 	}
 }

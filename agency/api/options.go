@@ -8,6 +8,7 @@ import (
 
 	"stasis/agency/fence"
 	"stasis/agency/founding"
+	"stasis/agency/keys"
 	"stasis/agency/leadership"
 	"stasis/agency/member"
 	"stasis/agency/origin"
@@ -37,11 +38,16 @@ type Tree interface {
 	Present(s *fsm.State) *fsm.State
 }
 
+// Self is the agent itself.
+type Self struct {
+	ID        string
+	Advertise string       // host:port
+	Process   keys.Process // how people find it
+}
+
 // Options are the parts of the agent that answers are made from.
 type Options struct {
-	ID        string
-	Name      string // by which commands find the agent; "": none
-	Advertise string // host:port
+	Self Self
 	// MaxBody bounds the body of a request in bytes.
 	MaxBody   int64
 	Limits    network.Limits

@@ -21,24 +21,24 @@ import (
 
 // settings describes the agency as this agent knows it, leader or not, and changes some values.
 type settings struct {
-	id, name, advertise string
-	intervals           Intervals
-	raft                Raft
-	tree                Tree
-	quota               *quota.Quota
-	settings            Settings
-	fence               *fence.Fence
-	origins             *origin.Origins
-	status              *origin.Status
-	leader              Leader
-	members             *member.Members
-	leads               func() (id, address string)
-	bodies              bodies
+	self      Self
+	intervals Intervals
+	raft      Raft
+	tree      Tree
+	quota     *quota.Quota
+	settings  Settings
+	fence     *fence.Fence
+	origins   *origin.Origins
+	status    *origin.Status
+	leader    Leader
+	members   *member.Members
+	leads     func() (id, address string)
+	bodies    bodies
 }
 
 func newSettings(o Options, b bodies) *settings {
 	return &settings{
-		id: o.ID, name: o.Name, advertise: o.Advertise, intervals: o.Intervals, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
+		self: o.Self, intervals: o.Intervals, raft: o.Raft, tree: o.Tree, quota: o.Quota, settings: o.Settings,
 		fence: o.Fence, origins: o.Origins, status: o.Status, leader: o.Leader, members: o.Members, leads: o.Leads, bodies: b,
 	}
 }
@@ -136,8 +136,13 @@ func (s *settings) show(w http.ResponseWriter) error {
 	}
 	body["origin"] = s.origins.Origin()          // ours
 	body["tree"] = s.quota.State(state.Weight()) // ours
-	if s.name != "" {
-		body["name"] = s.name // ours
+	for name, value := range map[string]string{"name": s.self.Process.Name, "dir": s.self.Process.Dir} {
+		if value != "" {
+			body[name] = value // ours
+		}
+	}
+	if pid := s.self.Process.PID; pid != 0 {
+		body["pid"] = pid // ours
 	}
 	if status != "" {
 		body["status"] = status // ours: why it does not serve, and what to do
@@ -155,10 +160,10 @@ func (s *settings) configuration() map[string]any {
 	return map[string]any{
 		"pool":                     pool,
 		"active":                   active,
-		"id":                       s.id,
+		"id":                       s.self.ID,
 		"agency size":              len(pool),
 		"pool size":                len(pool),
-		"endpoint":                 "tcp://" + s.advertise,
+		"endpoint":                 "tcp://" + s.self.Advertise,
 		"min ping":                 s.intervals.Heartbeat.Seconds(),
 		"max ping":                 (2 * s.intervals.Election).Seconds(),
 		"timeoutMult":              1,
@@ -183,7 +188,7 @@ type acked struct {
 
 // lastAcked is when each agent last accepted this leader; only a leader knows.
 func (s *settings) lastAcked(l *leadership.Leadership, state *fsm.State) map[string]acked {
-	all := map[string]acked{s.id: {Index: state.Index()}}
+	all := map[string]acked{s.self.ID: {Index: state.Index()}}
 	for id, last := range s.members.Acked(l) {
 		all[id] = acked{Time: time.Since(last.At).Seconds(), Index: last.Index, Append: last.Took.Seconds()}
 	}

@@ -11,7 +11,7 @@ import (
 
 // Config is what an agent says about itself and the agency.
 type Config struct {
-	Name                string           `json:"name,omitempty"` // by which commands find the agent
+	keys.Process                         // how people find the agent
 	Term                uint64           `json:"term"`
 	LeaderID            string           `json:"leaderId"` // "" without leader
 	CommitIndex         uint64           `json:"commitIndex"`

@@ -22,7 +22,7 @@ const (
 // Registration is what a server says about itself at its start.
 type Registration struct {
 	ID                 string
-	Name               string // by which commands find it; "": none
+	Process            keys.Process // how people find it
 	Role               Role
 	Endpoint           string // tcp://host:port
 	AdvertisedEndpoint string
@@ -118,7 +118,7 @@ func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (
 	if err := freeName(root, r); err != nil {
 		return registry{}, err
 	}
-	if r.Name != "" {
+	if r.Process.Name != "" {
 		reg.names = root.At(keys.CurrentServersRegistered + "/Version")
 	}
 	reboots, _ := reg.known.At("rebootId").Int()
@@ -132,16 +132,16 @@ func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (
 // freeName refuses a name that another server has. A server at the same address, or that has failed, is the one
 // in whose place this one comes: it has lost its directory.
 func freeName(root *Node, r Registration) error {
-	if r.Name == "" {
+	if r.Process.Name == "" {
 		return nil
 	}
 	for id, entry := range root.At(keys.CurrentServersRegistered).Children() {
 		var other keys.Registered
-		if id == r.ID || entry.Decode(&other) != nil || other.Name != r.Name || other.Endpoint == r.Endpoint {
+		if id == r.ID || entry.Decode(&other) != nil || other.Process.Name != r.Process.Name || other.Endpoint == r.Endpoint {
 			continue
 		}
 		if root.At(keys.Health+"/"+id+"/Status").Text() != keys.StatusFailed {
-			return fmt.Errorf("%w: the name %q is that of %s at %s: give this server another one with --name", ErrRejected, r.Name, id, other.Endpoint)
+			return fmt.Errorf("%w: the name %q is that of %s at %s: give this server another one with --name", ErrRejected, r.Process.Name, id, other.Endpoint)
 		}
 	}
 	return nil
@@ -187,7 +187,7 @@ func (r Registration) registered(now time.Time) keys.Registered {
 	return keys.Registered{
 		Endpoint:           r.Endpoint,
 		AdvertisedEndpoint: r.AdvertisedEndpoint,
-		Name:               r.Name,
+		Process:            r.Process,
 		Host:               r.Host,
 		Version:            version.APINumber,
 		VersionString:      version.API,

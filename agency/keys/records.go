@@ -125,12 +125,28 @@ type CurrentDatabaseReport struct {
 type Registered struct {
 	Endpoint           string `json:"endpoint"` // tcp://host:port
 	AdvertisedEndpoint string `json:"advertisedEndpoint"`
-	Name               string `json:"name,omitempty"` // by which commands find the server; ours
-	Host               string `json:"host"`
-	Version            int    `json:"version"`
-	VersionString      string `json:"versionString"`
-	Engine             string `json:"engine"`
-	Timestamp          string `json:"timestamp"`
+	Process
+	Host          string `json:"host"`
+	Version       int    `json:"version"`
+	VersionString string `json:"versionString"`
+	Engine        string `json:"engine"`
+	Timestamp     string `json:"timestamp"`
+}
+
+// Process is what people and their tools find a server by: its name, and on its machine its process and directory. All of it is
+// ours, and none of it has to be there.
+type Process struct {
+	Name string `json:"name,omitempty"` // by which commands find the server
+	PID  int    `json:"pid,omitempty"`
+	Dir  string `json:"dir,omitempty"` // its data directory, from the root
+}
+
+// ProcessOf is what a server tells of itself. One that does not tell its process is in a simulation, and its directory is nowhere.
+func ProcessOf(name string, pid int, dir string) Process {
+	if pid == 0 {
+		return Process{Name: name}
+	}
+	return Process{Name: name, PID: pid, Dir: dir}
 }
 
 // Known is the value of Current/ServersKnown/<id>. Epoch (DB servers only) is the restore epoch

@@ -26,6 +26,8 @@ const (
 	snapshotState  = "state.bin"
 )
 
+const snapshotsKept = 2
+
 // snapshotFiles keeps snapshots on a file system that is given: each in a folder, which gets its name when all in it is durable.
 type snapshotFiles struct {
 	fs     vfs.FS

@@ -67,8 +67,6 @@ type Config struct {
 	Logger   hclog.Logger
 }
 
-const snapshotsKept = 2
-
 // Open opens what an agent keeps. It fails if it belongs to another agent than Config.ID, if
 // another process has it open, or if a part of it is missing or damaged.
 func Open(c Config) (*Store, error) {

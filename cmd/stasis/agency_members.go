@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ func agencyMembersCommand(o *agencyOptions) *cobra.Command {
 			return err
 		}
 		c.AskSilent(ctx, members)
+		c.AskNames(ctx, members)
 		if asJSON {
 			return printJSON(out, members)
 		}
@@ -32,7 +34,7 @@ func agencyMembersCommand(o *agencyOptions) *cobra.Command {
 
 func writeMembers(out io.Writer, members []agencyclient.Member) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tENDPOINT\tROLE\tSTATE")
+	fmt.Fprintln(table, "NAME\tID\tENDPOINT\tROLE\tSTATE")
 	for _, m := range members {
 		role, state := "follower", "keeps up"
 		switch {
@@ -53,7 +55,7 @@ func writeMembers(out io.Writer, members []agencyclient.Member) error {
 		if !m.Voter {
 			role = "learner, no vote yet"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", m.ID, m.Endpoint, role, state)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", cmp.Or(m.Name, "-"), m.ID, m.Endpoint, role, state)
 	}
 	return table.Flush()
 }

@@ -64,6 +64,7 @@ func (c *backupCall) end(err error, result any, text func(show.Report)) error {
 	if c.flags.JSON {
 		return printJSON(c.cmd.OutOrStdout(), result)
 	}
+	c.report.Names = serverNames(c.cmd.Context(), c.client)
 	text(c.report)
 	return nil
 }

@@ -41,6 +41,7 @@ func (c *backupCall) awaitTransfer(id string) error {
 			return err
 		}
 	} else {
+		c.report.Names = serverNames(c.cmd.Context(), c.client)
 		show.Transfer(c.report, st)
 	}
 	if !st.Completed() {

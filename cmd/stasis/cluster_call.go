@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -20,8 +19,8 @@ type clusterOptions struct {
 	wait        bool
 }
 
-// shortNames asks for the short names of DB servers. Without an answer ids must do.
-func shortNames(ctx context.Context, c *client.Client) show.Names {
+// serverNames asks for the names of servers. Without an answer ids must do.
+func serverNames(ctx context.Context, c *client.Client) show.Names {
 	s, err := c.Status(ctx)
 	if err != nil {
 		return nil
@@ -29,23 +28,44 @@ func shortNames(ctx context.Context, c *client.Client) show.Names {
 	return show.NamesIn(s)
 }
 
-// findServer gives both names of a DB server or coordinator that is named by either.
+// called says by which names a DB server or coordinator can be named.
+func called(id string, s client.Server) []string {
+	return slices.DeleteFunc([]string{s.ServerName, id, s.Name}, func(name string) bool { return name == "" })
+}
+
+// findServers finds DB servers or coordinators by one of their names, and gives them as people read them: "dbserver-1 (PRMR-…)".
 func findServer(ctx context.Context, c *client.Client, name string) (string, error) {
 	s, err := c.Status(ctx)
 	if err != nil {
 		return "", err
 	}
-	var there []string
+	names := show.NamesIn(s)
+	var found, there []string
 	for _, group := range []map[string]client.Server{s.DBServers, s.Coordinators} {
-		for _, id := range slices.Sorted(maps.Keys(group)) {
-			both := fmt.Sprintf("%s (%s)", cmp.Or(group[id].Name, "no name"), id)
-			if name == id || name == group[id].Name {
-				return both, nil
+		for id, server := range group {
+			there = append(there, names.Both(id))
+			if slices.Contains(called(id, server), name) {
+				found = append(found, id)
 			}
-			there = append(there, both)
 		}
 	}
-	return "", fmt.Errorf("there is no server %q; there are %s", name, strings.Join(there, ", "))
+	slices.Sort(there)
+	if len(found) == 0 {
+		return "", fmt.Errorf("there is no server %q; there are %s", name, strings.Join(there, ", "))
+	}
+	slices.SortFunc(found, func(a, b string) int { return cmp.Compare(failed(s, a), failed(s, b)) }) // the one that has come in the place of the other first
+	if len(found) > 1 && failed(s, found[1]) == failed(s, found[0]) {
+		return "", fmt.Errorf("%d servers are called %q: name one by its id: %s", len(found), name, strings.Join(found, ", "))
+	}
+	return names.Both(found[0]), nil
+}
+
+// failed is 1 for a server that has failed, and 0 for others.
+func failed(s client.Status, id string) int {
+	if s.DBServers[id].Status == "FAILED" || s.Coordinators[id].Status == "FAILED" {
+		return 1
+	}
+	return 0
 }
 
 // findShard finds a shard by its name.

@@ -21,7 +21,7 @@ func clusterEventsCommand(o *clusterOptions) *cobra.Command {
 			if f.Last < 0 {
 				return fmt.Errorf("--last %d: want a number of events, 0 or more", f.Last)
 			}
-			n := shortNames(cmd.Context(), c)
+			n := serverNames(cmd.Context(), c)
 			err := c.Decisions(cmd.Context(), f, func(d client.Decision) error {
 				if !o.json {
 					_, err := fmt.Fprintln(cmd.OutOrStdout(), show.Decision(d, n))

@@ -55,7 +55,7 @@ func (o *clusterOptions) showJobs(cmd *cobra.Command, c *client.Client, args []s
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), client.Jobs{Jobs: shown})
 	}
-	n := shortNames(cmd.Context(), c)
+	n := serverNames(cmd.Context(), c)
 	for _, j := range shown {
 		fmt.Fprintln(cmd.OutOrStdout(), show.Job(j, n))
 	}

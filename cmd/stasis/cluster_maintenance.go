@@ -59,7 +59,7 @@ of that DB server has no consequences. Without an argument: show the present mod
 			return o.maintenance(cmd, c, wish)
 		}),
 	}
-	cmd.Flags().StringVar(&server, "server", "", "only this DB `server`, by id or short name")
+	cmd.Flags().StringVar(&server, "server", "", "only this DB `server`, by name, id or short name")
 	return cmd
 }
 

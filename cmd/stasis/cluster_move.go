@@ -17,8 +17,8 @@ func clusterMoveCommand(o *clusterOptions) *cobra.Command {
 		Long: `Move a replica of a shard to another DB server. Without --from the leader moves. If
 the target has a replica already, only the leadership moves, and the old leader keeps
 its replica; with --remains-follower it keeps it in any case.
-Servers are named by id or short name.`,
-		Example: "  stasis cluster move s10002 --to DBServer0003",
+Servers are named as "stasis status" shows them: dbserver-3, or by id or short name.`,
+		Example: "  stasis cluster move s10002 --to dbserver-3",
 		Args:    flags.Arguments(cobra.ExactArgs(1)),
 		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			s, err := findShard(cmd.Context(), c, args[0])

@@ -69,7 +69,7 @@ func (o *clusterOptions) planRebalance(cmd *cobra.Command, c *client.Client) err
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), map[string][]client.Move{"moves": moves})
 	}
-	n := shortNames(cmd.Context(), c)
+	n := serverNames(cmd.Context(), c)
 	for _, m := range moves {
 		what := "follower"
 		if m.IsLeader {

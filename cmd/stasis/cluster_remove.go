@@ -31,7 +31,7 @@ to a minute until the server has failed and no shard uses it.`,
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), map[string]string{"removed": args[0]})
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is not part of the cluster any more\n", args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is not part of the cluster any more\n", server)
 			return nil
 		}),
 	}

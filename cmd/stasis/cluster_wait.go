@@ -46,7 +46,7 @@ func (o *clusterOptions) started(cmd *cobra.Command, c *client.Client, id string
 
 // awaitJobs shows how jobs go until all are over.
 func (o *clusterOptions) awaitJobs(cmd *cobra.Command, c *client.Client, ids ...string) ([]client.Job, error) {
-	w := &jobWatch{client: c, out: cmd.ErrOrStderr(), names: shortNames(cmd.Context(), c), shown: map[string]string{}}
+	w := &jobWatch{client: c, out: cmd.ErrOrStderr(), names: serverNames(cmd.Context(), c), shown: map[string]string{}}
 	if o.json {
 		w.out = io.Discard
 	}

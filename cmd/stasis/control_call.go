@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +17,8 @@ import (
 // controlOptions say which cluster to break.
 type controlOptions struct {
 	dir     string
+	ready   string
+	url     string
 	json    bool
 	timeout time.Duration
 }
@@ -26,6 +26,8 @@ type controlOptions struct {
 func (o *controlOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.dir, "dir", "", "`directory` of the cluster (default: that of the only \"stasis up\" that runs as this user)")
+	f.StringVar(&o.ready, "ready-file", "", "`file` that \"stasis up --ready-file\" has written, instead of --dir")
+	f.StringVar(&o.url, "endpoint", "", "`URL` of a coordinator of the cluster, on this machine, instead of --dir")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "`time` to wait for the cluster's answer")
 }
@@ -54,24 +56,34 @@ func (o *controlOptions) run(call controlCall) func(*cobra.Command, []string) er
 	}
 }
 
-func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
-	dir := o.dir
-	if dir == "" {
-		chosen, err := chooseCluster(ctx)
-		if err != nil {
-			return nil, err
+// runLab is run for a command that breaks what servers stand on.
+func (o *controlOptions) runLab(call controlCall) func(*cobra.Command, []string) error {
+	return o.run(func(ctx context.Context, c *controlled, args []string) error {
+		if err := c.takesFaults(); err != nil {
+			return err
 		}
-		dir = chosen
+		return call(ctx, c, args)
+	})
+}
+
+// endless is run for a command that goes on until it is interrupted.
+func (o *controlOptions) endless(call controlCall) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := o.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return interrupted(cmd.Context(), call(cmd.Context(), &controlled{c, cmd.OutOrStdout(), o.json}, args))
 	}
-	path, err := filepath.Abs(filepath.Join(dir, control.ClusterName))
-	if err != nil {
-		return nil, fmt.Errorf("--dir: %w", err)
+}
+
+// takesFaults is an error for a cluster without --lab. It comes before all else that may be wrong with an order.
+func (c *controlled) takesFaults() error {
+	if hello := c.Hello(); !hello.Lab {
+		return fmt.Errorf("the cluster in %[1]s takes no faults, because it was started without --lab: stop it, and start it with \"stasis up --lab --dir %[1]s\"", hello.Dir)
 	}
-	c, err := control.Dial(ctx, path)
-	if err != nil && notServed(err) {
-		return nil, fmt.Errorf("no cluster runs in %s: \"stasis up --dir %s\" starts one", filepath.Dir(path), filepath.Dir(path))
-	}
-	return c, err
+	return nil
 }
 
 // named finds a server by one of its names.
@@ -120,37 +132,6 @@ func (c *controlled) order(ctx context.Context, text string, orders ...control.O
 	return nil
 }
 
-// heal ends the rules that are selected.
-func (c *controlled) heal(ctx context.Context, what string, selected func(control.Rule) bool) error {
-	list, err := c.Do(ctx, control.Order{Do: control.RuleList})
-	if err != nil {
-		return err
-	}
-	ended := []control.Rule{}
-	for _, r := range list.Rules {
-		if !selected(r) {
-			continue
-		}
-		_, err := c.Do(ctx, control.Order{Do: control.RuleEnd, Server: r.Holder, Rule: r.ID})
-		if err != nil && !errors.Is(err, control.NoSuchRule) && !errors.Is(err, control.NotRunning) { // it has ended with its process
-			return err
-		}
-		ended = append(ended, r)
-	}
-	if c.json {
-		return printJSON(c.out, control.Answer{Rules: ended, Silent: list.Silent})
-	}
-	switch n := len(ruleTable(ended)); n {
-	case 0:
-		fmt.Fprintf(c.out, "%s: there was nothing to heal\n", what)
-	case 1:
-		fmt.Fprintf(c.out, "%s: healed (1 rule)\n", what)
-	default:
-		fmt.Fprintf(c.out, "%s: healed (%d rules)\n", what, n)
-	}
-	return c.unknown(list.Silent)
-}
-
 // unknown says which servers did not answer, as an error: their rules may be in force.
 func (c *controlled) unknown(silent map[string]string) error {
 	if len(silent) == 0 {
@@ -158,7 +139,7 @@ func (c *controlled) unknown(silent map[string]string) error {
 	}
 	var lines []string
 	for _, server := range slices.Sorted(maps.Keys(silent)) {
-		lines = append(lines, server+": "+silent[server])
+		lines = append(lines, strings.TrimPrefix(silent[server], server+": "))
 	}
-	return fmt.Errorf("the rules of %d servers are not known: %s", len(silent), strings.Join(lines, "; "))
+	return fmt.Errorf("not all rules are known: %s. When it answers, ask again", strings.Join(lines, "; "))
 }

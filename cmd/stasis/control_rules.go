@@ -67,6 +67,14 @@ func ruleText(r control.Rule) string {
 	return text
 }
 
+// holdersText says which processes have a rule.
+func holdersText(holders []string) string {
+	if holders[0] == "" {
+		return "the one process"
+	}
+	return strings.Join(holders, ", ")
+}
+
 // rules lists the rules that are selected.
 func (c *controlled) rules(ctx context.Context, none string, selected func(control.Rule) bool) error {
 	a, err := c.Do(ctx, control.Order{Do: control.RuleList})
@@ -88,11 +96,7 @@ func (c *controlled) rules(ctx context.Context, none string, selected func(contr
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RULE\tMET\tSINCE\tAT")
 	for _, r := range rows {
-		met := fmt.Sprint(r.Met)
-		if r.OfNetwork() && r.Kind != "cut" && r.Kind != "message" {
-			met = "-" // it keeps nothing from arriving
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", ruleText(r.Rule), met, r.Since.Format(time.TimeOnly), strings.Join(r.holders, ", "))
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", ruleText(r.Rule), r.Met, r.Since.Format(time.TimeOnly), holdersText(r.holders))
 	}
 	if err := w.Flush(); err != nil {
 		return err

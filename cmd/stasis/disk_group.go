@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,19 +20,23 @@ func diskCommand() *cobra.Command {
 		Short: "Make disks of a running \"stasis up --lab\" hang, slow, full, or fail",
 		Long: `Make disks of a running "stasis up --lab" hang, slow, full, or fail.
 
-Faults last until they are healed, or until the server's process ends. Calls to a disk are
-` + strings.Join(control.Kinds(), ", ") + `;
-"changes" are all that change something, which is the default.`,
+Faults last until they are healed, or until the server is killed, stopped or restarted.
+Calls to a disk are ` + strings.Join(control.Kinds(), ", ") + `;
+"changes" are all that change something, which is the default. "disk list" shows how many
+calls each fault has concerned.`,
+		Example: `  stasis disk hang dbserver-1
+  stasis disk fail agent-2 --calls sync --error EIO --after 10
+  stasis disk heal`,
 	}
 	o.addFlags(cmd)
 	return flags.Group(cmd, diskHang(o), diskSlow(o), diskFail(o), diskFill(o),
 		&cobra.Command{
 			Use: "heal [NAME]", Short: "End the faults of one disk, or of all", Args: flags.Arguments(cobra.MaximumNArgs(1)),
-			RunE: o.run(healDisk),
+			RunE: o.runLab(healDisk),
 		},
 		&cobra.Command{
 			Use: "list", Short: "Show the faults that disks have", Args: flags.NoArguments,
-			RunE: o.run(func(ctx context.Context, c *controlled, _ []string) error {
+			RunE: o.runLab(func(ctx context.Context, c *controlled, _ []string) error {
 				return c.rules(ctx, "no faults: the disks are as they are", control.Rule.OfDisk)
 			}),
 		})
@@ -47,18 +52,23 @@ func diskFault(o *controlOptions, sub *cobra.Command, extra int, order func(args
 	f.StringVar(&calls.Path, "path", "", "only calls with this `text` in their path")
 	f.IntVar(&calls.After, "after", 0, "`number` of calls that pass first")
 	sub.Args = flags.Arguments(cobra.ExactArgs(1 + extra))
-	sub.RunE = o.run(func(ctx context.Context, c *controlled, args []string) error {
+	sub.RunE = func(cmd *cobra.Command, args []string) error {
 		fault, text, err := order(args[1:])
+		if err == nil {
+			err = calls.Check()
+		}
 		if err != nil {
 			return err
 		}
-		names, err := c.named(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		fault.Server, fault.Calls = names[0], calls
-		return c.order(ctx, fmt.Sprintf("the disk of %s %s", names[0], text), fault)
-	})
+		return o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+			names, err := c.named(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			fault.Server, fault.Calls = names[0], calls
+			return c.order(ctx, fmt.Sprintf("the disk of %s %s", names[0], text), fault)
+		})(cmd, args)
+	}
 	return sub
 }
 
@@ -81,6 +91,9 @@ func diskSlow(o *controlOptions) *cobra.Command {
 func diskFail(o *controlOptions) *cobra.Command {
 	failure := ""
 	sub := diskFault(o, &cobra.Command{Use: "fail NAME", Short: "Make calls to a disk fail"}, 0, func([]string) (control.Order, string, error) {
+		if !slices.Contains(control.Errors(), failure) {
+			return control.Order{}, "", fmt.Errorf("--error %q: want %s", failure, strings.Join(control.Errors(), ", "))
+		}
 		return control.Order{Do: control.DiskFail, Error: failure}, "fails with " + failure, nil
 	})
 	sub.Flags().StringVar(&failure, "error", "EIO", "`error` with which calls fail: "+strings.Join(control.Errors(), ", "))
@@ -90,6 +103,9 @@ func diskFail(o *controlOptions) *cobra.Command {
 func diskFill(o *controlOptions) *cobra.Command {
 	var room int64
 	sub := diskFault(o, &cobra.Command{Use: "fill NAME", Short: "Make a disk full"}, 0, func([]string) (control.Order, string, error) {
+		if room < 0 {
+			return control.Order{}, "", fmt.Errorf("--bytes %d: want 0 or more", room)
+		}
 		return control.Order{Do: control.DiskFill, Bytes: room}, fmt.Sprintf("is full but for %d bytes", room), nil
 	})
 	sub.Flags().Int64Var(&room, "bytes", 0, "`number` of bytes that still fit")

@@ -72,7 +72,7 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.SetFlagErrorFunc(flags.Error)
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
-		nodeCommand(), netCommand(), diskCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
+		nodeCommand(), netCommand(), diskCommand(), stepCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		labCommand(),
 		versionCommand(),
 	)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,21 +20,31 @@ func netCommand() *cobra.Command {
 		Short: "Cut, delay and throttle the network between the servers of a running \"stasis up --lab\"",
 		Long: `Cut, delay and throttle the network between the servers of a running "stasis up --lab".
 
-Rules last until they are healed, or until the server's process ends. The connections of
-clients are not concerned.`,
+A rule lasts until it is healed, also when the command that made it is over. One that a
+server has ends when the server's process does: after "node restart" make it again. The connections
+of clients are not concerned.
+
+"net list" shows how often each rule was met: the pieces of connections that it held back,
+delayed or slowed down. A rule with 0 has done nothing yet.`,
+		Example: `  stasis net cut dbserver-1 coordinator-1
+  stasis net delay agent-1 agent-2 50ms
+  stasis net list
+  stasis net heal`,
 	}
 	o.addFlags(cmd)
-	oneWay := false
 	link := func(use, short, long string, extra int, do func(args []string) (control.Order, string, error)) *cobra.Command {
+		oneWay := false
 		sub := &cobra.Command{
 			Use: use, Short: short, Long: long, Args: flags.Arguments(cobra.ExactArgs(2 + extra)),
-			RunE: o.run(func(ctx context.Context, c *controlled, args []string) error {
+			RunE: func(cmd *cobra.Command, args []string) error {
 				order, text, err := do(args[2:])
 				if err != nil {
 					return err
 				}
-				return c.link(ctx, order, text, args[:2], oneWay)
-			}),
+				return o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+					return c.link(ctx, order, text, args[:2], oneWay)
+				})(cmd, args)
+			},
 		}
 		sub.Flags().BoolVar(&oneWay, "one-way", false, "only what A sends to B")
 		return sub
@@ -43,9 +54,21 @@ clients are not concerned.`,
 			func([]string) (control.Order, string, error) { return control.Order{Do: control.NetCut}, "cut", nil }),
 		link("delay A B TIME", "Make what two servers send to each other arrive later", `Make what two servers send to each other arrive later: delay agent-1 agent-2 50ms. 0s takes it back.`, 1, delayOrder),
 		link("throttle A B BYTES", "Limit a link to so many bytes a second", `Limit a link to so many bytes a second in each direction. 0 takes it back.`, 1, throttleOrder),
+		link("drop A B", "Lose what two servers have sent to each other and that has not arrived", `Lose for good what two servers have sent to each other and has not arrived, and all that they send over the connections
+that they have now. Neither is told. New connections work. Cut the link first, and there is something to lose.`, 0,
+			func([]string) (control.Order, string, error) {
+				return control.Order{Do: control.NetDrop}, "what was on its way is lost", nil
+			}),
+		&cobra.Command{
+			Use: "reset A B", Short: "Break the connections between two servers", Args: flags.Arguments(cobra.ExactArgs(2)),
+			Long: "Break the connections between two servers: both see \"connection reset by peer\". New ones can be made.",
+			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+				return c.link(ctx, control.Order{Do: control.NetReset}, "connections broken", args, false)
+			}),
+		},
 		&cobra.Command{
 			Use: "isolate NAME", Short: "Cut a server off from all others", Args: flags.Arguments(cobra.ExactArgs(1)),
-			RunE: o.run(func(ctx context.Context, c *controlled, args []string) error {
+			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
 				names, err := c.named(ctx, args[0])
 				if err != nil {
 					return err
@@ -54,18 +77,13 @@ clients are not concerned.`,
 			}),
 		},
 		&cobra.Command{
-			Use: "heal [A B]", Short: "Take back all rules of the network, or those between two servers",
-			Args: flags.Arguments(cobra.MatchAll(cobra.MaximumNArgs(2), func(_ *cobra.Command, args []string) error {
-				if len(args) == 1 {
-					return fmt.Errorf("want none or two names")
-				}
-				return nil
-			})),
-			RunE: o.run(healNetwork),
+			Use: "heal [A [B]]", Short: "Take back all rules of the network, those of one server, or those between two",
+			Args: flags.Arguments(cobra.MaximumNArgs(2)),
+			RunE: o.runLab(healNetwork),
 		},
 		&cobra.Command{
 			Use: "list", Short: "Show the rules of the network that are in force", Args: flags.NoArguments,
-			RunE: o.run(func(ctx context.Context, c *controlled, _ []string) error {
+			RunE: o.runLab(func(ctx context.Context, c *controlled, _ []string) error {
 				return c.rules(ctx, "no rules: the network is as it is", control.Rule.OfNetwork)
 			}),
 		},
@@ -113,6 +131,11 @@ func healNetwork(ctx context.Context, c *controlled, args []string) error {
 	names, err := c.named(ctx, args...)
 	if err != nil {
 		return err
+	}
+	if len(names) == 1 {
+		return c.heal(ctx, names[0], func(r control.Rule) bool {
+			return r.OfNetwork() && slices.Contains([]string{r.From, r.To, r.Server}, names[0])
+		})
 	}
 	return c.heal(ctx, names[0]+" <-> "+names[1], func(r control.Rule) bool {
 		return r.OfNetwork() && (r.From == names[0] && r.To == names[1] || r.From == names[1] && r.To == names[0])

@@ -18,8 +18,12 @@ func nodeCommand() *cobra.Command {
 		Short: "List, kill, pause, resume and restart the servers of a running \"stasis up\"",
 		Long: `List, kill, pause, resume and restart the servers of a running "stasis up".
 
-A server is named by its name (dbserver-1), its id or its short name. One that is killed
-stays down until it is restarted; the cluster goes on.`,
+A server is named by its name (dbserver-1), its id or its short name. "stasis up" goes
+on without one that is killed, and says so. It stays down until "node restart", also
+with "up --restart", which starts servers again that ended in another way. Ctrl-C of
+"stasis up" ends paused servers, too.`,
+		Example: `  stasis node kill dbserver-2
+  stasis node restart dbserver-2`,
 	}
 	o.addFlags(cmd)
 	verb := func(do control.Verb, use, short, long, done string) *cobra.Command {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -41,7 +43,7 @@ type roleLab struct {
 }
 
 // open serves the socket. It does so before the server starts, so that no event is missed.
-func (o *labOptions) open(ctx context.Context, dir, name string, breakDisk bool) error {
+func (o *labOptions) open(ctx context.Context, dir, name string) error {
 	if !o.on {
 		if len(o.hosts) > 0 {
 			return errors.New("--lab-hosts needs --lab")
@@ -52,15 +54,12 @@ func (o *labOptions) open(ctx context.Context, dir, name string, breakDisk bool)
 	if err != nil {
 		return err
 	}
-	l := &roleLab{name: name, net: fault.NewNetworkOver(network.TCP(), func(address string) string {
+	l := &roleLab{name: name, disk: fault.WrapDisk(vfs.Default), net: fault.NewNetworkOver(network.TCP(), func(address string) string {
 		if name := hosts[address]; name != "" {
 			return name
 		}
 		return address // a rule can name it so
 	})}
-	if breakDisk {
-		l.disk = fault.WrapDisk(vfs.Default)
-	}
 	faults := control.NewFaults(control.Parts{
 		Names: func() []string { return []string{name} }, Network: l.net, Steps: &l.steps, Disk: func(string) *fault.Disk { return l.disk },
 		Message: func(m fault.Message) (control.Ending, error) { return message(l.net, m) },
@@ -93,10 +92,21 @@ func latencyOf(net *fault.Network) func(control.Order) {
 }
 
 // warn says loudly what this server is.
-func (l *roleLab) warn(logger hclog.Logger) {
-	if l != nil {
-		logger.Warn("THIS SERVER TAKES FAULTS (--lab): who reaches its control socket may break it", "socket", l.socket.Path())
+func (l *roleLab) warn(logger hclog.Logger, errOut io.Writer, listen string) {
+	if l == nil {
+		return
 	}
+	logger.Warn("THIS SERVER TAKES FAULTS (--lab): its user can break its network and disk", "socket", l.socket.Path())
+	fmt.Fprintf(errOut, "stasis: THIS SERVER TAKES FAULTS (--lab): its user can break its network and disk over %s\n", l.socket.Path())
+	if host, _, err := net.SplitHostPort(listen); err == nil && !loopback(host) {
+		fmt.Fprintf(errOut, "stasis: AND OTHER MACHINES REACH IT: it listens on %s. --lab is for fault injection; a server whose data matters runs without it\n", listen)
+	}
+}
+
+// loopback reports whether only this machine reaches a host.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // close ends the socket and all that is held or hangs, so that the server can be stopped.
@@ -104,12 +114,17 @@ func (l *roleLab) close() error {
 	if l == nil {
 		return nil
 	}
-	err := l.socket.Close()
-	if l.disk != nil {
-		l.disk.HealAll()
-	}
-	l.net.HealAll()
+	err := l.socket.Close() // no order comes after it
+	l.heal()
 	return err
+}
+
+// heal takes all faults back. A server that is told to end may be at its start, in a call to a disk that hangs.
+func (l *roleLab) heal() {
+	if l != nil {
+		l.disk.HealAll()
+		l.net.HealAll()
+	}
 }
 
 // end closes the network, when the server has ended.
@@ -129,7 +144,7 @@ func (l *roleLab) network() network.Network {
 
 // fs is the file system of the server; nil: the real one.
 func (l *roleLab) fs() vfs.FS {
-	if l == nil || l.disk == nil {
+	if l == nil {
 		return nil
 	}
 	return l.disk.FS()

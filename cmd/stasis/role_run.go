@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -94,6 +95,9 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 	if o.browsers, err = o.pages.Browsers(); err != nil {
 		return err
 	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil { // others are told where it is
+		return fmt.Errorf("--dir: %w", err)
+	}
 	logger, closer, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return err
@@ -110,10 +114,11 @@ func runRole(cmd *cobra.Command, o *roleOptions, start func(context.Context, hcl
 			cancel(errors.Join(errParentGone, err))
 		}()
 	}
-	if err := o.open(ctx, o.dir, cmp.Or(o.name, o.listen), cmd.Name() != "agent"); err != nil {
+	if err := o.open(ctx, o.dir, cmp.Or(o.name, o.listen)); err != nil {
 		return err
 	}
-	o.lab.warn(logger)
+	defer context.AfterFunc(ctx, o.lab.heal)()
+	o.lab.warn(logger, cmd.ErrOrStderr(), o.listen)
 	s, err := start(ctx, logger)
 	if err != nil {
 		return errors.Join(notReady(ctx, err), o.lab.close(), o.lab.end())

@@ -38,7 +38,7 @@ data up to the same write.`,
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), client.Shards{Shards: shards})
 			} else {
-				err = show.Shards(cmd.OutOrStdout(), shards, shortNames(cmd.Context(), c))
+				err = show.Shards(cmd.OutOrStdout(), shards, serverNames(cmd.Context(), c))
 			}
 			if err != nil || !q.Checksum {
 				return err

@@ -28,11 +28,11 @@ func printTopology(out io.Writer, c *minicluster.Cluster) {
 			where := n.URL
 			switch {
 			case n.Broken != "":
-				where = "BROKEN (" + n.Name + "): " + n.Broken
+				where = "BROKEN: " + n.Broken
 			case n.Removed:
-				where = "was removed from the cluster and is not started (without its directory " + n.Name + " a new one is)"
+				where = "was removed from the cluster and is not started (without its directory a new one is)"
 			}
-			fmt.Fprintf(out, "  %-13s %-42s %s\n", title, n.ID, where)
+			fmt.Fprintf(out, "  %-13s %-14s %-42s %s\n", title, n.Name, n.ID, where)
 		}
 	}
 	fmt.Fprintf(out, "  %-13s %s\n", "access", openAccess)

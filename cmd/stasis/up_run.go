@@ -80,8 +80,8 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 			err = serr
 		}
 	}()
-	changed := make(chan struct{}, 1)
-	closeControl, err := serveControl(ctx, dir, c, changed)
+	orders := newUpOrders()
+	closeControl, err := serveControl(ctx, dir, c, orders)
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 		return err
 	}
 	printTopology(out, c)
-	fmt.Fprint(out, labNotice(c))
-	fmt.Fprintf(out, "\nReady after %.1f s. Data in %s", time.Since(began).Seconds(), dir)
-	if o.dir == "" {
-		fmt.Fprint(out, " (temporary: gone after Ctrl-C; --dir keeps it)")
-	}
-	fmt.Fprintln(out, ".\nCtrl-C stops everything.")
+	fmt.Fprint(out, labNotice(c), readyText(time.Since(began), dir, o.dir == ""))
 	ready := func() error { return nil }
 	if o.readyFile != "" {
 		ready = func() error { return writeReady(ctx, o.readyFile, c) }
@@ -104,6 +99,15 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	if err := ready(); err != nil {
 		return err
 	}
-	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready, ordered: changed}
+	w := upWatcher{cluster: c, out: out, errOut: cmd.ErrOrStderr(), alone: !o.degraded, revives: o.restart, changed: ready, orders: orders}
 	return w.run(ctx)
+}
+
+// readyText says what the user of a cluster that is ready has to know.
+func readyText(took time.Duration, dir string, temporary bool) string {
+	text := fmt.Sprintf("\nReady after %.1f s. Data in %s", took.Seconds(), dir)
+	if temporary {
+		text += " (temporary: gone after Ctrl-C; --dir keeps it)"
+	}
+	return text + ".\n\"stasis node\" kills, pauses and restarts servers, from another terminal. Ctrl-C stops everything.\n"
 }

@@ -147,7 +147,7 @@ func TestUpNamesTheBroken(t *testing.T) {
 	damage("agent-2")
 	u = startUp(t, dir, "--ready-file", file, "--restart", "--log-level", "warn")
 	u.await(u.out, "Ctrl-C")
-	require.Contains(t, u.out.String(), "BROKEN (agent-2): ")
+	require.Regexp(t, `agent-2 +AGNT-\S+ +BROKEN: `, u.out.String())
 	require.Contains(t, u.errOut.String(), "a server of the cluster cannot be started")
 	u.await(u.errOut, "stasis: agent-2 is started again in 1s")
 	u.await(u.errOut, "stasis: start agent-2: ")

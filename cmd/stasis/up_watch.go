@@ -14,8 +14,8 @@ type upWatcher struct {
 	out, errOut io.Writer
 	alone       bool // the end of one server is the end
 	revives     bool
-	ordered     <-chan struct{} // a controller has killed or started a server
-	changed     func() error    // is called when a server was started again
+	orders      upOrders
+	changed     func() error // is called when a server was started again
 }
 
 // run returns when the cluster shall be stopped, or no longer makes sense.
@@ -39,7 +39,9 @@ func (w upWatcher) run(ctx context.Context) error {
 			if err := w.changed(); err != nil {
 				return err
 			}
-		case <-w.ordered:
+		case text := <-w.orders.told:
+			fmt.Fprintln(w.out, "stasis: "+text)
+		case <-w.orders.changed:
 			if err := w.changed(); err != nil {
 				return err
 			}

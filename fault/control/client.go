@@ -24,10 +24,11 @@ type Client struct {
 	reading sync.WaitGroup
 	writing chan struct{} // one token: who has it may write
 
-	mu     sync.Mutex // guards below
-	last   int64
-	waits  map[int64]chan line
-	events map[int64]func(event.Event)
+	mu      sync.Mutex // guards below
+	last    int64
+	waits   map[int64]chan line
+	events  map[int64]func(event.Event)
+	refusal error // why nothing is answered
 }
 
 // Dial connects to a socket. An error that wraps [fs.ErrNotExist] or ECONNREFUSED means that no process serves it.
@@ -119,11 +120,20 @@ func (c *Client) ask(ctx context.Context, o Order, see func(event.Event)) (id in
 		}
 		return id, *l.Answer, nil
 	case <-c.gone:
+		if err := c.refused(); err != nil {
+			return 0, a, err
+		}
 		return 0, a, Errorf(Lost, "%s: the connection ended before %q was answered: it is not known whether it was done", c.name, o.Do)
 	case <-ctx.Done():
 		c.forget(id)
 		return 0, a, Errorf(Silent, "%s did not answer %q in time (%v): it is not known whether it was done", c.name, o.Do, context.Cause(ctx))
 	}
+}
+
+func (c *Client) refused() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
 }
 
 func (c *Client) begin(see func(event.Event)) (id int64, answered chan line) {
@@ -169,6 +179,10 @@ func (c *Client) write(ctx context.Context, r request) error {
 	stop()
 	if err != nil {
 		_ = c.conn.Close() // half a line may have been sent
+		c.reading.Wait()
+		if err := c.refused(); err != nil {
+			return err
+		}
 		return Errorf(Lost, "%s: send %q: %v", c.name, r.Do, err)
 	}
 	return nil
@@ -185,6 +199,9 @@ func (c *Client) read() {
 			break // no process of this protocol
 		}
 		c.mu.Lock()
+		if l.ID == 0 && l.Error != nil { // of the connection
+			c.refusal = l.Error
+		}
 		wait, see := c.waits[l.ID], c.events[l.ID]
 		if l.Event == nil {
 			delete(c.waits, l.ID)

@@ -220,7 +220,7 @@ func TestSocket(t *testing.T) {
 
 // A process that does not answer is no answer of "no rules": the outcome is unknown, and said so in time.
 func TestSilence(t *testing.T) {
-	path := filepath.Join(t.TempDir(), control.SocketName)
+	path := filepath.Join(t.TempDir(), "socket")
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	defer l.Close()
@@ -233,7 +233,7 @@ func TestSilence(t *testing.T) {
 
 // A program of another version is refused with what to do.
 func TestOtherVersion(t *testing.T) {
-	path := filepath.Join(t.TempDir(), control.SocketName)
+	path := filepath.Join(t.TempDir(), "socket")
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	var serving sync.WaitGroup
@@ -251,4 +251,36 @@ func TestOtherVersion(t *testing.T) {
 	require.ErrorContains(t, err, "version 99")
 	require.NoError(t, l.Close())
 	serving.Wait()
+}
+
+// Each rule of a link counts what it does, from when it was made: what a rule before it did is not its own.
+func TestEachRuleCountsWhatItDoes(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		p := newProcess()
+		c := local(t, p)
+		l, err := p.net.Host("b").Listen("b:1")
+		require.NoError(t, err)
+		conn, err := p.net.Host("a").DialContext(t.Context(), "tcp", "b:1")
+		require.NoError(t, err)
+		peer, err := l.Accept()
+		require.NoError(t, err)
+		send := func() {
+			_, err := conn.Write([]byte("x"))
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		for _, o := range []control.Order{
+			{Do: control.NetDelay, From: "a", To: "b", By: time.Second}, {Do: control.NetThrottle, From: "a", To: "b", Rate: 1},
+			{Do: control.NetCut, From: "a", To: "b"}, {Do: control.NetIsolate, Server: "b"},
+		} {
+			for range 2 {
+				rule := order(t, c, o).Rule
+				require.Zero(t, order(t, c, control.Order{Do: control.RuleMet, Rule: rule.ID}).Met, "%s: it has just been made", o.Do)
+				send()
+				require.Equal(t, 1, order(t, c, control.Order{Do: control.RuleEnd, Rule: rule.ID}).Met, "%s", o.Do)
+				time.Sleep(time.Minute) // what it did is over
+			}
+		}
+		require.NoError(t, errors.Join(conn.Close(), peer.Close(), l.Close()))
+	})
 }

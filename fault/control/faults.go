@@ -24,6 +24,8 @@ type Network interface {
 	Freeze(name string)
 	Thaw(name string)
 	Met(from, to string) int
+	Tally(from, to string) fault.Tally
+	Rules() []fault.Rule
 }
 
 // Ending is a rule that tells how often it was met, and that can be taken back: a rule about messages.
@@ -52,28 +54,6 @@ type Faults struct {
 
 // NewFaults makes Faults.
 func NewFaults(p Parts) *Faults { return &Faults{parts: p} }
-
-// verbs are what Faults can do.
-var verbs = map[Verb]func(*Faults, *Session, Order) (Answer, error){
-	HelloVerb: (*Faults).hello,
-	NetCut:    (*Faults).link, NetDelay: (*Faults).link, NetThrottle: (*Faults).link,
-	NetHeal: (*Faults).healLink, NetDrop: (*Faults).strike, NetReset: (*Faults).strike,
-	NetIsolate: (*Faults).host, NetFreeze: (*Faults).host, NetRejoin: (*Faults).healHost, NetThaw: (*Faults).healHost,
-	NetHealAll: (*Faults).healNetwork, NetLatency: (*Faults).latency, NetMessage: (*Faults).message, NetMet: (*Faults).netMet,
-	DiskHang: (*Faults).disk, DiskSlow: (*Faults).disk, DiskFail: (*Faults).disk, DiskFill: (*Faults).disk, DiskHeal: (*Faults).healDisk,
-	RuleList: (*Faults).list, RuleMet: (*Faults).ruleMet, RuleEnd: (*Faults).ruleEnd, HealAll: (*Faults).healAll,
-	Watch: (*Faults).watch, Hold: (*Faults).hold, Release: (*Faults).release,
-	Clock: (*Faults).clock, Buggify: (*Faults).random,
-}
-
-// Handle carries an order out.
-func (f *Faults) Handle(_ context.Context, s *Session, o Order) (Answer, error) {
-	do := verbs[o.Do]
-	if do == nil {
-		return Answer{}, Errorf(CannotDo, "this process cannot do %q", o.Do)
-	}
-	return do(f, s, o)
-}
 
 func (f *Faults) hello(*Session, Order) (Answer, error) {
 	return Answer{Hello: &Hello{Version: Version, PID: os.Getpid(), Lab: true, Servers: f.parts.Names()}}, nil
@@ -123,7 +103,7 @@ func (f *Faults) hold(s *Session, o Order) (Answer, error) {
 		}
 		return 0
 	}
-	r := f.rules.add(Rule{Kind: "hold"}, met, func() { trigger.End(); close(ended) })
+	r := f.rules.add(Rule{Kind: "hold", Moment: o.Moment}, met, func() { trigger.End(); close(ended) })
 	s.OnEnd(func() { f.rules.end(r.ID) })
 	return Answer{Rule: &r}, nil
 }

@@ -1,6 +1,10 @@
 package control
 
-import "strings"
+import (
+	"strings"
+
+	"stasis/fault"
+)
 
 // network refuses orders that lack a network or a host.
 func (f *Faults) network(o Order, hosts ...string) error {
@@ -44,17 +48,30 @@ func (f *Faults) link(_ *Session, o Order) (Answer, error) {
 		set, undo = func() { net.Throttle(o.From, o.To, o.Rate) }, func() { net.Throttle(o.From, o.To, 0) }
 	}
 	f.rules.take(sameLink(o.Do.kind(), o.From, o.To)) // the new one takes its place
-	before := net.Met(o.From, o.To)
+	met := sinceNow(func() int { return metOf(net.Tally(o.From, o.To), o.Do) })
 	set()
 	if o.Do != NetCut && o.By == 0 && o.Rate == 0 {
 		return Answer{}, nil // it was taken back
 	}
-	met := none
-	if o.Do == NetCut {
-		met = func() int { return net.Met(o.From, o.To) - before }
-	}
 	r := f.rules.add(Rule{Kind: o.Do.kind(), From: o.From, To: o.To, By: o.By, Rate: o.Rate}, met, undo)
 	return Answer{Rule: &r}, nil
+}
+
+// metOf is how often the rule of a verb was met.
+func metOf(t fault.Tally, do Verb) int {
+	switch do {
+	case NetCut:
+		return t.Held.Pieces
+	case NetDelay:
+		return t.Delayed.Pieces
+	}
+	return t.Throttled.Pieces
+}
+
+// sinceNow counts what a counter counts from now on.
+func sinceNow(count func() int) func() int {
+	before := count()
+	return func() int { return max(count()-before, 0) }
 }
 
 // healLink takes a cut back.
@@ -94,7 +111,15 @@ func (f *Faults) host(_ *Session, o Order) (Answer, error) {
 		undo = func() { net.Thaw(o.Server) }
 	}
 	f.rules.drop(o.Do.kind(), o.Server)
-	r := f.rules.add(Rule{Kind: o.Do.kind(), Server: o.Server}, none, undo)
+	met := sinceNow(func() int {
+		for _, r := range net.Rules() {
+			if r.Kind == o.Do.kind() && r.From == o.Server && r.To == "" {
+				return r.Met
+			}
+		}
+		return 0
+	})
+	r := f.rules.add(Rule{Kind: o.Do.kind(), Server: o.Server}, met, undo)
 	return Answer{Rule: &r}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"stasis/event"
 )
@@ -65,12 +66,22 @@ func serveConn(ctx context.Context, conn net.Conn, h Handler) {
 		<-ctx.Done()
 		_ = conn.Close()
 	})
-	s.read(h)
+	if err := checkPeer(conn); err != nil {
+		s.refuse(err)
+	} else {
+		s.read(h)
+	}
 	end(io.EOF)
 	s.work.Wait() // no Handle runs any more
 	for _, do := range s.ends {
 		do()
 	}
+}
+
+// refuse tells a controller that nothing is done for it, whatever it asks.
+func (s *session) refuse(err error) {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(probeLimit))
+	_ = json.NewEncoder(s.conn).Encode(line{Error: asError(err)}) // who does not read it learns nothing
 }
 
 // read takes requests until the connection ends.
@@ -84,6 +95,9 @@ func (s *session) read(h Handler) {
 			continue
 		}
 		s.work.Go(func() { s.answer(h, r) })
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		s.refuse(Errorf(BadOrder, "a request has more than %d bytes", mostBytes))
 	}
 }
 

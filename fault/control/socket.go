@@ -40,8 +40,8 @@ func short(path string) (usable string, done func() error, err error) {
 
 // listen opens the socket. One that a process left that was killed is replaced; one that is served is an error.
 func listen(ctx context.Context, path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of the control socket: %w", err)
+	if err := ownDir(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	usable, done, err := short(path)
 	if err != nil {
@@ -66,6 +66,27 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("control socket %s: %w", path, err), l.Close())
 	}
 	return l, nil
+}
+
+// ownDir makes the directory of a socket, which is its user's alone. One of another user, or a link, is refused: what is in it
+// may be replaced.
+func ownDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory of the control socket: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("directory of the control socket: %w", err)
+	case !info.IsDir() || !owned(info):
+		return fmt.Errorf("%s is not a directory of this user: remove it, for the control socket is to be in it", dir)
+	case info.Mode().Perm()&0o077 == 0:
+		return nil
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("keep others out of the directory of the control socket: %w", err)
+	}
+	return nil
 }
 
 // dial connects to the socket.

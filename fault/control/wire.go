@@ -10,10 +10,10 @@ import (
 // Version is that of the protocol. Both ends must have the same.
 const Version = 1
 
-// The names of sockets in their directories.
+// Where sockets are, each in a directory of its own, which only its user may enter.
 const (
-	SocketName  = ".lab.sock"    // of a server that takes faults, in its data directory
-	ClusterName = "control.sock" // of stasis up, in the cluster's directory
+	SocketName  = ".lab/socket"     // of a server that takes faults, from its data directory
+	ClusterName = ".control/socket" // of stasis up, from the cluster's directory
 )
 
 // Verb is what an order asks for.
@@ -82,13 +82,6 @@ type Order struct {
 	Random  *Random        `json:"random,omitempty"`
 }
 
-// Calls select calls to a disk, as fault.Calls do.
-type Calls struct {
-	Kinds []string `json:"kinds,omitempty"` // names of [Kinds]; none: all that change something
-	Path  string   `json:"path,omitempty"`  // calls with this in their path only; "": all
-	After int      `json:"after,omitempty"` // so many selected calls pass first
-}
-
 // Random are random delays at failpoints.
 type Random struct {
 	Seed        uint64        `json:"seed"`
@@ -135,6 +128,8 @@ type Rule struct {
 	Met    int           `json:"met"` // what it kept from arriving; the calls that it concerned
 
 	Message *fault.Message `json:"message,omitempty"`
+	Moment  *fault.Moment  `json:"moment,omitempty"` // of a hold: where it stops an operation
+	Event   *event.Event   `json:"event,omitempty"`  // of a hold: the step that is held
 }
 
 // Node is a server of a cluster.

@@ -57,12 +57,13 @@ func (s *sink) decideOn(j facts.Job, d Decision) {
 	s.decide(d)
 }
 
-// shorten puts short names in the place of server ids, for people.
+// shorten puts names in the place of server ids, for people: those that servers were started with, or else their short names.
 func (s *sink) shorten(text string) string {
 	if s.names == nil {
 		var pairs []string
 		for id, entry := range s.facts.Root.At(keys.ShortIDs).Children() {
-			if short := entry.At("ShortName").Text(); short != "" {
+			short := cmp.Or(s.facts.Root.At(keys.ServerRegistered(id)+"/name").Text(), entry.At("ShortName").Text())
+			if short != "" {
 				pairs = append(pairs, id, short)
 			}
 		}

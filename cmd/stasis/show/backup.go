@@ -41,12 +41,12 @@ func Created(r Report, res client.CreateResult) {
 		r.Warn("Failed to get write lock before proceeding with backup. Backup may contain some inconsistencies.")
 	}
 	for _, server := range res.Unpublished {
-		r.Warn("%s has not published its piece yet and will do so by itself", server)
+		r.Warn("%s has not published its piece yet and will do so by itself", r.Names.Both(server))
 	}
 	r.Info(Result, "Backup succeeded. Generated identifier '%s'", res.ID)
 	r.Info(Result, "Total size of backup: %d, number of files: %d", res.SizeInBytes, res.NrFiles)
 	for _, line := range LockReport(res.LockReport) {
-		r.Info(Progress, "%s", line)
+		r.Info(Progress, "%s", r.Names.within(line))
 	}
 }
 
@@ -54,14 +54,14 @@ func Created(r Report, res client.CreateResult) {
 func Verified(r Report, res client.VerifyResult) {
 	for _, server := range slices.Sorted(maps.Keys(res.Pieces)) {
 		p := res.Pieces[server]
-		r.Info(list, "piece of %s: %d files, %d bytes read", p.Source, p.Files, p.Bytes)
+		r.Info(list, "piece of %s: %d files, %d bytes read", r.Names.Both(p.Source), p.Files, p.Bytes)
 	}
 	for _, problem := range res.Problems {
 		r.Err("%s", problem)
 	}
 	if res.Certificate != nil {
 		for _, line := range LockReport(res.Certificate.History.Lock) {
-			r.Info(Progress, "%s", line)
+			r.Info(Progress, "%s", r.Names.within(line))
 		}
 	}
 	switch {
@@ -80,7 +80,7 @@ func Verified(r Report, res client.VerifyResult) {
 func Transfer(r Report, st client.TransferStatus) {
 	for _, server := range slices.Sorted(maps.Keys(st.DBServers)) {
 		e := st.DBServers[server]
-		r.Info(list, "%s Status: %s", server, e.Status)
+		r.Info(list, "%s Status: %s", r.Names.Beside(server), e.Status)
 		if p := e.Progress; p != nil {
 			r.Info(list, "Last progress update %s: %d/%d files done", p.Time, p.Done, p.Total)
 			r.Info(Progress, "%d of %d bytes there, %d sent or fetched, %.0f bytes per second", p.BytesDone, p.BytesTotal, p.BytesMoved, p.BytesPerSecond)

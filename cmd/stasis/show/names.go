@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -8,14 +9,19 @@ import (
 	"stasis/client"
 )
 
-// Names are the short names of DB servers, by id. An id that is not in them is shown itself.
+// Names are the names of servers by id: those that they were started with, or else their short names. An id that is not in them is shown itself.
 type Names map[string]string
 
-// NamesIn are the names of the DB servers of a cluster.
+// NamesIn are the names of the servers of a cluster.
 func NamesIn(s client.Status) Names {
 	n := Names{}
-	for id, server := range s.DBServers {
-		n[id] = server.Name
+	for _, group := range []map[string]client.Server{s.DBServers, s.Coordinators} {
+		for id, server := range group {
+			n[id] = cmp.Or(server.ServerName, server.Name)
+		}
+	}
+	for id, agent := range s.Agents {
+		n[id] = agent.ServerName
 	}
 	return n
 }
@@ -24,6 +30,22 @@ func NamesIn(s client.Status) Names {
 func (n Names) Of(id string) string {
 	if short := n[id]; short != "" {
 		return short
+	}
+	return id
+}
+
+// Both is the name of one server beside its id: "dbserver-1 (PRMR-…)".
+func (n Names) Both(id string) string {
+	if name := n[id]; name != "" {
+		return name + " (" + id + ")"
+	}
+	return id
+}
+
+// Beside is the id of one server with its name beside it, in lines that scripts read: "PRMR-… (dbserver-1)".
+func (n Names) Beside(id string) string {
+	if name := n[id]; name != "" {
+		return id + " (" + name + ")"
 	}
 	return id
 }

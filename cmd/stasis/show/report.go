@@ -12,6 +12,7 @@ import (
 type Report struct {
 	Out   io.Writer
 	Level Level // lines that are less severe are left out
+	Names Names // of the servers
 }
 
 // Level is how severe a line is.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,8 +25,8 @@ func Status(out io.Writer, s client.Status, list client.ListResult) error {
 	line("agency lock\t%s", lockText(s.Lock))
 	line("authentication\t%s: every client that reaches a port is an administrator", cmp.Or(s.Authentication, client.AuthenticationOff))
 	line("")
-	line("AGENTS\tENDPOINT\tSTATUS")
-	for _, id := range slices.Sorted(maps.Keys(s.Agents)) {
+	line("AGENTS\tID\tPID\tENDPOINT\tSTATUS\tDIRECTORY")
+	for _, id := range byName(s.Agents, func(a client.Agent) string { return a.ServerName }) {
 		a := s.Agents[id]
 		state := "does not answer"
 		switch {
@@ -38,17 +40,18 @@ func Status(out io.Writer, s client.Status, list client.ListResult) error {
 		if a.Alarm != "" {
 			state += "; ALARM: " + a.Alarm
 		}
-		line("%s\t%s\t%s", id, a.Endpoint, state)
+		line("%s\t%s\t%s\t%s\t%s\t%s", orNone(a.ServerName), id, pidText(a.PID), a.Endpoint, state, orNone(a.Dir))
 	}
-	line("\nDB SERVERS\tNAME\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH\t")
-	for _, id := range slices.Sorted(maps.Keys(s.DBServers)) {
+	line("\nDB SERVERS\tID\tSHORT NAME\tPID\tENDPOINT\tSTATUS\tLEADS\tREPLICAS\tEPOCH\tDIRECTORY\t")
+	for _, id := range byName(s.DBServers, serverName) {
 		d := s.DBServers[id]
-		line("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", id, d.Name, d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch, remark(s.DBServers, id))
+		line("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s", orNone(d.ServerName), id, orNone(d.Name), pidText(d.PID), d.Endpoint, d.Status, d.Shards, d.Replicas, d.Epoch,
+			orNone(d.Dir), remark(s.DBServers, id))
 	}
-	line("\nCOORDINATORS\tNAME\tENDPOINT\tSTATUS")
-	for _, id := range slices.Sorted(maps.Keys(s.Coordinators)) {
+	line("\nCOORDINATORS\tID\tSHORT NAME\tPID\tENDPOINT\tSTATUS\tDIRECTORY")
+	for _, id := range byName(s.Coordinators, serverName) {
 		c := s.Coordinators[id]
-		line("%s\t%s\t%s\t%s", id, c.Name, c.Endpoint, c.Status)
+		line("%s\t%s\t%s\t%s\t%s\t%s\t%s", orNone(c.ServerName), id, orNone(c.Name), pidText(c.PID), c.Endpoint, c.Status, orNone(c.Dir))
 	}
 	if len(list.List) == 0 {
 		line("\nBACKUPS\nnone")
@@ -67,6 +70,25 @@ func Status(out io.Writer, s client.Status, list client.ListResult) error {
 		line("%s\t%.1f\t%d/%d\t%s", id, float64(b.SizeInBytes)/1e6, b.NrPiecesPresent, b.NrDBServers, note)
 	}
 	return w.Flush()
+}
+
+func serverName(s client.Server) string { return s.ServerName }
+
+// byName are the ids of servers in the order of their names.
+func byName[S any](all map[string]S, name func(S) string) []string {
+	return slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return cmp.Or(strings.Compare(name(all[a]), name(all[b])), strings.Compare(a, b))
+	})
+}
+
+// orNone is a text in a table, which has no empty cells.
+func orNone(text string) string { return cmp.Or(text, "-") }
+
+func pidText(pid int) string {
+	if pid == 0 {
+		return "-"
+	}
+	return strconv.Itoa(pid)
 }
 
 // remark is what an operator must know of a DB server besides.
@@ -100,7 +122,7 @@ func lockText(l *client.Lock) string {
 func sharesAddress(all map[string]client.Server, id string) string {
 	for _, other := range slices.Sorted(maps.Keys(all)) {
 		if other != id && all[other].Endpoint != "" && all[other].Endpoint == all[id].Endpoint {
-			return "same address as " + cmp.Or(all[other].Name, other) + ": one of them has lost its directory; stasis cluster remove"
+			return "same address as " + cmp.Or(all[other].ServerName, all[other].Name, other) + ": one of them has lost its directory; stasis cluster remove"
 		}
 	}
 	return ""

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"stasis/agency/keys"
@@ -16,7 +18,7 @@ func dbserver(snap *catalog.Snapshot, name string) (string, error) {
 			return id, nil
 		}
 	}
-	return "", notFound("unknown DB server %q", name)
+	return "", notFound("unknown DB server %q: there are %s", name, catalogued(snap, snap.DBServers()))
 }
 
 // server finds a DB server or coordinator of Plan by its id or one of its names.
@@ -26,11 +28,25 @@ func server(snap *catalog.Snapshot, name string) (string, error) {
 			return id, nil
 		}
 	}
-	id, err := dbserver(snap, name)
-	if err != nil {
-		return "", notFound("unknown server %q", name)
+	for _, id := range snap.DBServers() {
+		if snap.Called(id, name) {
+			return id, nil
+		}
 	}
-	return id, nil
+	return "", notFound("unknown server %q: there are %s", name, catalogued(snap, slices.Concat(snap.DBServers(), snap.Coordinators())))
+}
+
+// catalogued lists servers for who has misspelt the name of one.
+func catalogued(snap *catalog.Snapshot, servers []string) string {
+	var all []string
+	for _, id := range servers {
+		if name := cmp.Or(snap.Name(id), snap.ShortName(id)); name != "" {
+			id = name + " (" + id + ")"
+		}
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
 }
 
 // serverOf reads the name of a server from a body: a string, or an object with the attribute

@@ -16,7 +16,7 @@ import (
 
 // agentState is what an agent says about itself, and what the leader says about it.
 type agentState struct {
-	Name      string
+	Process   keys.Process
 	Endpoint  string
 	Good      bool // it answers, and serves this cluster
 	Leading   bool
@@ -41,7 +41,7 @@ func (a *API) agents(ctx context.Context) map[string]agentState {
 		asking.Go(func() {
 			state := agentState{Endpoint: endpoint, LastAcked: config.LastAcked[id].LastAckedTime}
 			if own, err := a.Agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {
-				state.Name, state.Note = own.Name, a.noteOf(own)
+				state.Process, state.Note = own.Process, a.noteOf(own)
 				state.Good, state.Leader = state.Note == "", own.LeaderID
 				state.Leading = state.Good && own.LeaderID == id
 				if state.Good {
@@ -82,8 +82,8 @@ func (a agentState) fields() rest.Fields {
 		"Role": "Agent", "Endpoint": a.Endpoint, "Status": status, "Engine": "rocksdb", "Version": version.API,
 		"Leader": a.Leader, "Leading": a.Leading, "LastAckedTime": a.LastAcked, "CanBeDeleted": false,
 	}
-	if a.Name != "" {
-		fields["Name"] = a.Name // ours
+	if a.Process.Name != "" {
+		fields["Name"] = a.Process.Name // ours
 	}
 	if a.Note != "" {
 		fields["Note"] = a.Note // ours

@@ -21,7 +21,7 @@ func (a *API) status(c *rest.Call) error {
 		DBServers: map[string]client.Server{}, Coordinators: map[string]client.Server{}, Authentication: client.AuthenticationOff,
 	}
 	for id, agent := range agents {
-		all.Agents[id] = client.Agent{ServerName: agent.Name, Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note, Alarm: agent.Alarm}
+		all.Agents[id] = client.Agent{ServerName: agent.Process.Name, PID: agent.Process.PID, Dir: agent.Process.Dir, Endpoint: agent.Endpoint, Good: agent.Good, Leading: agent.Leading, Note: agent.Note, Alarm: agent.Alarm}
 		if agent.Leading {
 			all.Leader = id
 		}
@@ -29,8 +29,12 @@ func (a *API) status(c *rest.Call) error {
 	load := snap.Load()
 	entry := func(id string) client.Server {
 		h, known := serverHealth(snap, latest, id), snap.Known(id)
+		registered, _ := snap.Registered(id)
 		text := func(name string) string { value, _ := h[name].(string); return value }
-		return client.Server{Name: text("ShortName"), ServerName: text("Name"), Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"), RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id]}
+		return client.Server{
+			Name: text("ShortName"), ServerName: registered.Name, PID: registered.PID, Dir: registered.Dir, Endpoint: text("Endpoint"), Status: text("Status"), Disk: text("Disk"),
+			RebootID: known.RebootID, Epoch: known.Epoch, Shards: load.Led[id], Replicas: load.Shards[id],
+		}
 	}
 	for _, id := range snap.DBServers() {
 		all.DBServers[id] = entry(id)

@@ -8,12 +8,15 @@ import (
 	"stasis/agency/keys"
 )
 
-// shortName returns the short name of a server, "" if it has none.
+// shortName returns the name that a server was started with, or else its short name, "" if it has neither.
 func shortName(root *agencyclient.Node, id string) string {
+	if name := root.At(keys.ServerRegistered(id) + "/name").Text(); name != "" {
+		return name
+	}
 	return root.At(keys.ShortIDs + "/" + id + "/ShortName").Text()
 }
 
-// Name returns both names of a server, because people know it by either: "DBServer0002 (PRMR-…)".
+// Name returns both names of a server, because people know it by either: "dbserver-2 (PRMR-…)".
 func Name(root *agencyclient.Node, id string) string { return bothNames(shortName(root, id), id) }
 
 // names is Name of several servers.

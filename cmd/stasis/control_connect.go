@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"stasis/client"
+	"stasis/fault/control"
+	"stasis/internal/network"
+)
+
+// connect connects to the cluster that the options name, or to the only one.
+func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
+	dir, err := o.directory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, fmt.Errorf("--dir: %w", err)
+	}
+	c, err := control.Dial(ctx, filepath.Join(dir, control.ClusterName))
+	if err != nil && notServed(err) {
+		return nil, fmt.Errorf("no \"stasis up\" runs the cluster in %[1]s: \"stasis up --dir %[1]s\" starts it", dir)
+	}
+	return c, err
+}
+
+// directory is that of the cluster.
+func (o *controlOptions) directory(ctx context.Context) (string, error) {
+	given := 0
+	for _, way := range []string{o.dir, o.ready, o.url} {
+		if way != "" {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return "", errors.New("--dir, --ready-file and --endpoint each name a cluster: give one of them")
+	case o.ready != "":
+		return readyDir(o.ready)
+	case o.url != "":
+		return endpointDir(ctx, o.url)
+	case o.dir != "":
+		return o.dir, nil
+	}
+	return chooseCluster(ctx)
+}
+
+// readyDir is the directory of the cluster that a ready file is of.
+func readyDir(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--ready-file: %w", err)
+	}
+	var ready map[string][]control.Node
+	if err := json.Unmarshal(raw, &ready); err != nil {
+		return "", fmt.Errorf("--ready-file %s: it is not what \"stasis up --ready-file\" writes: %w", path, err)
+	}
+	for _, role := range slices.Sorted(maps.Keys(ready)) {
+		for _, n := range ready[role] {
+			if n.Dir != "" {
+				return filepath.Dir(n.Dir), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("--ready-file %s: it has no directory of a server", path)
+}
+
+// endpointDir is the directory of the cluster of a coordinator: the one that its servers' directories are in.
+func endpointDir(ctx context.Context, url string) (string, error) {
+	c, err := client.New(url, client.Options{HTTP: network.NewHTTPClient(network.TCP())})
+	if err != nil {
+		return "", fmt.Errorf("--endpoint: %w", err)
+	}
+	s, err := c.Status(ctx)
+	if err != nil {
+		return "", fmt.Errorf("--endpoint %s: %w", url, err)
+	}
+	for _, group := range []map[string]client.Server{s.Coordinators, s.DBServers} {
+		for _, id := range slices.Sorted(maps.Keys(group)) {
+			if dir := group[id].Dir; dir != "" {
+				return filepath.Dir(dir), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("--endpoint %s: its servers do not say in which directories they are: name the cluster's with --dir", url)
+}
