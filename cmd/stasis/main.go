@@ -3,9 +3,10 @@
 // scripts (status, shards, import, backup, cluster, agency).
 //
 // This package is wiring: commands, signals, exit status. The exit status is 0 if everything
-// that was asked for is done, and 1 otherwise. For check 1 is a violation, and 2 that nothing is known; for runs of the lab
-// 3 is that they showed nothing. Files are named <group>_<verb>.go after the
-// command that they have; flags, text and progress bars are in packages of their own.
+// that was asked for is done, and 1 otherwise. For check, 1 is a violation, and 2 that nothing
+// is known; for runs of the lab, 3 is that they showed nothing. Files are named
+// <group>_<verb>.go after the command that they have; flags, text and progress bars are in
+// packages of their own.
 package main
 
 import (
