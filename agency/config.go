@@ -13,6 +13,7 @@ import (
 	"stasis/agency/tree"
 	"stasis/event"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Config says who an agent is, where it listens and where it keeps its log.
@@ -57,6 +58,9 @@ type Config struct {
 	// has already, LogWAL if it is new. With LogWAL a request's body is at most 63 MiB.
 	LogStore string
 	Logger   hclog.Logger
+	// Wall is the wall clock; nil is the system's. It is in what the agency keeps and tells as a time. Nothing is decided by
+	// it but when values with a time to live expire, and how long an operator's pause of the supervision lasts.
+	Wall wall.Clock
 	// Steps receives what the supervision does.
 	Steps  event.Sink
 	Timing Timing

@@ -28,7 +28,7 @@ func (a *Agent) lead(c Config) {
 			defer telling.Wait()
 			for l.Lasts() {
 				err := supervision.Run(l.Context(), supervision.Config{
-					Store: supervisedTree{tree: a.tree, quota: a.quota, proposer: a.proposer, leadership: l}, Logger: a.logger.Named("supervision"), Steps: c.Steps, Periods: supervised,
+					Store: supervisedTree{tree: a.tree, quota: a.quota, proposer: a.proposer, leadership: l}, Logger: a.logger.Named("supervision"), Steps: c.Steps, Periods: supervised, Wall: c.Wall,
 				})
 				if err != nil && l.Lasts() {
 					a.logger.Error("supervision stopped, starting it again", "error", err)
@@ -39,7 +39,7 @@ func (a *Agent) lead(c Config) {
 		Reached: a.tree.Reached, ID: a.id, Steps: c.Steps, TransientBytes: a.quota.Transient(), Pause: t.Heartbeat / 10, Logger: a.logger,
 	})
 	a.proposer = proposer.New(n.Calls, proposer.Options{
-		Leader: a.leadership, Fence: a.fence, Limit: t.Write, Encoded: a.tree.Proposed,
+		Leader: a.leadership, Fence: a.fence, Limit: t.Write, Encoded: a.tree.Proposed, Now: a.tree.Now,
 		Inquire: func(id string) uint64 { return a.tree.State().Inquire(id) },
 		Roomy:   func(more int64) bool { return quota.Plus(more, a.tree.State().Weight()) <= a.quota.Clients() },
 	})

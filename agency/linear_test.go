@@ -166,7 +166,7 @@ func TestLinearizable(t *testing.T) {
 // TestLinearizableShort: the same with many short histories, each from the beginning
 // of an agency: most of what can go wrong does so around an election.
 func TestLinearizableShort(t *testing.T) {
-	n := uint64(40)
+	n := uint64(15)
 	if os.Getenv("STASIS_SOAK") != "" {
 		n = 5000
 	}

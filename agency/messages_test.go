@@ -43,7 +43,7 @@ var brokenCalls = map[string][]fault.Message{
 func TestLinearizableWithBrokenMessages(t *testing.T) {
 	for name, rules := range brokenCalls {
 		t.Run(name, func(t *testing.T) {
-			n := uint64(2)
+			n := uint64(1)
 			if os.Getenv("STASIS_SOAK") != "" {
 				n = 200
 			}

@@ -98,7 +98,7 @@ func newAgent(c *Config, d *store.Store, l net.Listener, logger hclog.Logger) (*
 		SnapshotBytes: c.Timing.SnapshotBytes, TrailingBytes: c.Timing.TrailingBytes, TrailingEntries: c.Timing.TrailingLogs,
 	})
 	a.tree = tree.New(tree.Config{
-		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: compaction, Members: book.Learn,
+		KeepLog: c.Timing.KeepLog, Quota: a.quota, Compaction: compaction, Members: book.Learn, Wall: c.Wall,
 		Halt: func(err error) { a.life.mustStop(d.Untrusted(err)) },
 	})
 	a.node = a.newNode(c.Timing, book, compaction)

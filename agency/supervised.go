@@ -3,7 +3,6 @@ package agency
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"stasis/agency/leadership"
 	"stasis/agency/proposer"
@@ -22,7 +21,7 @@ type supervisedTree struct {
 
 // Root is the committed tree as this leader has applied it.
 func (s supervisedTree) Root() *fsm.Node {
-	return s.tree.State().AsOf(time.Now().UnixMilli()).Root()
+	return s.tree.Present(s.tree.State()).Root()
 }
 
 // Transient is the transient tree.

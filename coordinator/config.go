@@ -9,6 +9,7 @@ import (
 	"stasis/coordinator/api/admin"
 	"stasis/event"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Config is what a coordinator needs to start. Agency and Listen are required.
@@ -27,6 +28,7 @@ type Config struct {
 	Steps     event.Sink     // receives the steps of backups and restores, which /_stasis/steps shows, too
 	Limits    Limits
 	Timing    Timing
+	Wall      wall.Clock     // what is told and kept as a time, the ids of backups among it; default: the system's
 	Admin     admin.Timeouts // of cluster administration
 
 	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the checks of

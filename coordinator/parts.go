@@ -47,7 +47,7 @@ type parts struct {
 // newParts makes the parts. Nothing runs yet.
 func newParts(c Config, me self) (*parts, error) {
 	p := &parts{client: network.NewHTTPClient(c.Network), cursors: cursor.NewStore(c.Limits.CursorBytes)}
-	follow := agencyclient.Options{Endpoints: c.Agency, Logger: c.Logger.Named("agency"), HTTP: p.client}
+	follow := agencyclient.Options{Endpoints: c.Agency, Logger: c.Logger.Named("agency"), HTTP: p.client, Wall: c.Wall}
 	if me.dir != nil {
 		var err error
 		if follow.Origin, follow.Remember, err = agencyclient.Remembered(me.dir); err != nil {
@@ -67,7 +67,7 @@ func newParts(c Config, me self) (*parts, error) {
 	log := steps.NewLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Options{
 		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: p.client}, ID: me.id, RebootID: reboot,
-		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks,
+		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks, Wall: c.Wall,
 	})
 	p.api = newAPI(c, me, p, servers, log)
 	return p, nil
@@ -85,7 +85,7 @@ func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Lo
 		},
 	}
 	return newMux(options, p.backups.Handler(),
-		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors},
+		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Wall: c.Wall, Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors},
 		&ddl.Databases{Catalog: p.catalog},
 		&ddl.Collections{Catalog: p.catalog, Router: router},
 		&ddl.Indexes{Catalog: p.catalog},
@@ -94,9 +94,9 @@ func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Lo
 		&documents.Imports{Catalog: p.catalog, Router: router, LineBytes: c.Limits.LineBytes},
 		&cursors.API{Catalog: p.catalog, Router: router, Store: p.cursors, TTL: c.Timing.CursorTTL},
 		&status.API{
-			ID: me.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: p.client, Ended: me.life.ended, Logger: c.Logger.Named("status"),
+			ID: me.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: p.client, Ended: me.life.ended, Logger: c.Logger.Named("status"), Wall: c.Wall,
 		},
 		&steps.API{Log: log, Ended: me.life.ended},
-		&admin.API{ID: me.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timeouts: c.Admin.WithDefaults()},
+		&admin.API{ID: me.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timeouts: c.Admin.WithDefaults(), Wall: c.Wall},
 	)
 }

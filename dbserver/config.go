@@ -13,6 +13,7 @@ import (
 	"stasis/dbserver/transfer/storage"
 	"stasis/event"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Clock measures the serving lease; see [lease.Clock].
@@ -36,6 +37,7 @@ type Config struct {
 	Steps        event.Sink
 	Timing       Timing
 	Clock        Clock
+	Wall         wall.Clock      // what is told and kept as a time, revisions among it; nil is the system's
 	Remotes      storage.Remotes // of remote storage; nil: uploads and downloads are refused
 }
 

@@ -38,7 +38,7 @@ func (s *Server) openData() error {
 	}
 	s.data.transfers = transfer.NewManager(transfer.Config{
 		Server: s.id, RebootID: s.known.reboot.Load, Pieces: files, Remotes: c.Remotes, Own: s.addresses().all, Agency: s.cluster.agency, Watch: s.cluster.cache,
-		Steps: c.Steps, Logger: s.log.Named("transfer"), Timing: c.Timing.Transfer,
+		Steps: c.Steps, Logger: s.log.Named("transfer"), Timing: c.Timing.Transfer, Wall: c.Wall,
 	})
 	s.data.pieces = pieces.NewManager(pieces.Config{
 		ID: s.id, Store: files, Downloads: s.data.transfers, Reader: s.reader, Agency: s.cluster.agency, Timeout: c.Timing.Agency,
@@ -47,7 +47,7 @@ func (s *Server) openData() error {
 	s.data.host = hosting.New(hosting.Config{
 		ID: s.id, FS: c.FS, Engine: s.engineOptions(), Dir: files.EngineDir(), Staged: files.Restores, Pieces: s.data.pieces, Access: s.access,
 		Home:  replica.Home{ID: s.id, Reboot: s.known.reboot.Load, Cache: s.cluster.cache, Logger: s.log.Named("replica")},
-		Epoch: &s.known.epoch, Steps: c.Steps, Logger: s.log,
+		Epoch: &s.known.epoch, Steps: c.Steps, Logger: s.log, Wall: c.Wall,
 	})
 	s.handler.Open(&api.Backups{
 		ID: s.id, Attempts: files.Attempts, Published: files.Published, Pieces: s.data.pieces, Transfers: s.data.transfers, Gate: s.gate, Reader: s.reader,

@@ -54,7 +54,7 @@ func (s *Server) connect() error {
 		return err
 	}
 	agency := agencyclient.New(agencyclient.Options{
-		Endpoints: s.config.Agency, HTTP: web, Logger: s.log.Named("agency"), Origin: origin, Remember: remember,
+		Endpoints: s.config.Agency, HTTP: web, Logger: s.log.Named("agency"), Origin: origin, Remember: remember, Wall: s.config.Wall,
 	})
 	s.cluster = cluster{web: web, agency: agency, cache: agencyclient.NewCache(agency, s.log.Named("cache")), peers: dbclient.New(web)}
 	return nil
@@ -91,7 +91,7 @@ func (s *Server) listen() error {
 	}
 	s.handler = api.New(api.Config{
 		ID: s.id, Access: s.access, Snapshot: s.cluster.cache.Snapshot, Gate: s.gate, Reader: s.reader,
-		MaxBodyBytes: s.config.MaxBodyBytes, Limits: s.config.HTTP, Status: s.status, Steps: s.config.Steps, Logger: s.log,
+		MaxBodyBytes: s.config.MaxBodyBytes, Limits: s.config.HTTP, Status: s.status, Steps: s.config.Steps, Logger: s.log, Wall: s.config.Wall,
 	})
 	s.http = network.ServeListener(l, s.handler, network.ServerOptions{
 		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"stasis/internal/failpoint"
 )
 
 // Event is one thing that happened. Zero fields do not apply.
@@ -18,7 +20,8 @@ type Event struct {
 	Attempt   int       `json:"attempt,omitempty"` // to hold all gates; the first is 1
 	Term      uint64    `json:"term,omitempty"`    // of a leadership: Raft's term, or that of the shard
 
-	// Window is how long this attempt to lock waits for the gates. In JSON it is a number of nanoseconds.
+	// Window is how long this attempt to lock waits for the gates; of GateGranted, for how long the gate is held at most.
+	// In JSON it is a number of nanoseconds.
 	Window time.Duration `json:"window,omitempty"`
 	// Elapsed is how long the step took. In JSON it is a number of nanoseconds.
 	Elapsed time.Duration `json:"elapsed,omitempty"`
@@ -37,7 +40,8 @@ type Event struct {
 type Sink func(context.Context, Event)
 
 // From is a Sink that names the emitter in every event before it passes the event on. A server wraps
-// its sink once, at its start. It is nil if sink is nil.
+// its sink once, at its start. It is nil if sink is nil. Where the fault lab has random delays, the
+// server may wait after an event, before what follows.
 func From(emitter string, sink Sink) Sink {
 	if sink == nil {
 		return nil
@@ -45,6 +49,7 @@ func From(emitter string, sink Sink) Sink {
 	return func(ctx context.Context, e Event) {
 		e.Emitter = emitter
 		sink(ctx, e)
+		failpoint.Linger(ctx, string(e.Step), emitter)
 	}
 }
 

@@ -88,6 +88,23 @@
 //	…
 //	held.End()
 //
+// # Random delays
+//
+// [Buggify] lets the servers of this process wait now and then, at the places in their code where it matters who comes
+// first:
+//
+//	b, err := fault.Buggify(seed, 0.05, 50*time.Millisecond)
+//	…
+//	b.End()
+//
+// # Wall clocks
+//
+// A [WallClock] is wrong by as much as it is told. [WallClocks] has one for each server:
+//
+//	var clocks fault.WallClocks
+//	… minicluster.Seams{Wall: clocks.Now}
+//	clocks.Of("dbserver-2").Skew(-time.Hour)
+//
 // # A fault that did not happen proves nothing
 //
 // A test of a fault that was never met passes for the wrong reason. [Network.Met], [Network.Tally], [MessageRule.Met],

@@ -3,7 +3,6 @@ package fsm
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 )
@@ -112,7 +111,7 @@ func decodeCommand(data []byte) (c Command, err error) {
 		if size > 0 {
 			// Adopted only after this check: the checksum is of bytes, not of JSON.
 			raw := rest[n : n+int(size) : n+int(size)]
-			if !json.Valid(raw) {
+			if !valid(raw) {
 				return c, fmt.Errorf("transaction %d: %w", i, errSyntax)
 			}
 			if t, err = AdoptTransaction(raw); err != nil {

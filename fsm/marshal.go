@@ -81,7 +81,7 @@ func appendText(to []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	to = append(to, '"')
 	start := 0
-	for i := 0; i < len(s); i++ {
+	for i := plainLength(s); i < len(s); i++ {
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' {
 			continue

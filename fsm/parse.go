@@ -26,7 +26,7 @@ var (
 // JSON, more than 200 levels, attributes that give one place two values
 // (objects are merged) and numbers beyond a double.
 func Parse(raw []byte) (*Node, error) {
-	if !json.Valid(raw) {
+	if !valid(raw) {
 		return nil, errSyntax
 	}
 	return parseTree(raw, 0)

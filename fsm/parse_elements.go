@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,7 +49,7 @@ func parseElements(raw []byte) [][]byte {
 // Elements splits a JSON array into the texts of its elements, which share the
 // bytes of raw. It is false if raw is not JSON or no array.
 func Elements(raw []byte) ([][]byte, bool) {
-	if !json.Valid(raw) || opens(raw) != '[' {
+	if !valid(raw) || opens(raw) != '[' {
 		return nil, false
 	}
 	return parseElements(raw), true
@@ -81,7 +80,7 @@ func Texts(raw []byte) ([]string, bool) {
 // Only is the text of a JSON array's one element; false if raw is not JSON, no array, or
 // has another number of elements.
 func Only(raw []byte) ([]byte, bool) {
-	if !json.Valid(raw) || opens(raw) != '[' {
+	if !valid(raw) || opens(raw) != '[' {
 		return nil, false
 	}
 	p := &parser{data: raw}

@@ -1,14 +1,12 @@
 package fsm
 
-import (
-	"encoding/json"
-)
+import ()
 
 // Replay is the tree after a change that was applied to root: what a watcher
 // does with an entry of the log. If the entry cannot be applied the result is
 // nil, and the watcher must read the whole tree again.
 func Replay(root *Node, e Entry) *Node {
-	if !json.Valid(e.Query) || opens(e.Query) != '{' {
+	if !valid(e.Query) || opens(e.Query) != '{' {
 		return nil
 	}
 	operations, err := parseOperations(e.Query)

@@ -62,6 +62,9 @@ func (s *State) Observers() map[string][]string {
 	return all
 }
 
+// Clock is the latest time of all commands (ms).
+func (s *State) Clock() int64 { return s.clock }
+
 // AsOf is the state as a reader at now (ms) is to see it: what has expired since
 // the last command is not there. The index is the same, because expiry is no
 // change of its own. A now before the last command's time counts as that.

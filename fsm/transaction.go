@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ type Transaction struct {
 // only this transaction is to have the result 0. Operations that are malformed
 // are no error here, because preconditions are answered first: Apply tells.
 func ParseTransaction(raw []byte) (Transaction, error) {
-	if !json.Valid(raw) {
+	if !valid(raw) {
 		return Transaction{}, fmt.Errorf("%w: %w", ErrEnvelope, errSyntax)
 	}
 	return AdoptTransaction(bytes.Clone(raw))

@@ -20,7 +20,7 @@ func keyedWeight(key string) uint64 { return childWeight + quoted(key) }
 // quoted is the length of a text as JSON.
 func quoted(s string) uint64 {
 	length := uint64(len(s)) + 2
-	for i := range len(s) {
+	for i := plainLength(s); i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
 			length++

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -39,12 +40,17 @@ func (b *bubble) agencyLeader() string {
 
 // TestAgencyLeadersDiskHangsDuringBackup: whatever step of a create or a restore the disk
 // of the leading agent begins to hang at, another agent leads, the operation ends, and the cluster
-// goes on while the disk still hangs: no lock and no freeze stays.
+// goes on while the disk still hangs: no lock and no freeze stays. Without STASIS_SOAK=1 at the steps after
+// which the agency knows more than before.
 func TestAgencyLeadersDiskHangsDuringBackup(t *testing.T) {
-	for _, name := range []event.Name{
-		event.AgencyLock, event.AgencyLocked, event.Prepare, event.LockAttempt, event.Locked, event.CutDone, event.GatesOpened, event.Linked, event.Sealed,
-		event.Committing, event.Committed, event.Matched, event.Staged, event.PlanSwitching, event.PlanSwitched, event.EngineSwapped, event.Converging,
-	} {
+	steps := []event.Name{
+		event.AgencyLock, event.AgencyLocked, event.Locked, event.Sealed, event.Committing, event.Committed, event.PlanSwitching, event.PlanSwitched,
+	}
+	if os.Getenv("STASIS_SOAK") != "" {
+		steps = append(steps, event.Prepare, event.LockAttempt, event.CutDone, event.GatesOpened, event.Linked,
+			event.Matched, event.Staged, event.EngineSwapped, event.Converging)
+	}
+	for _, name := range steps {
 		t.Run(string(name), func(t *testing.T) { testAgencyLeadersDiskHangs(t, name) })
 	}
 }

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,9 @@ func (b *bubble) getsMore(name string) error {
 func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 	for way, reach := range ways {
 		for _, dies := range []bool{false, true} {
+			if way != "cut off" && dies && os.Getenv("STASIS_SOAK") == "" {
+				continue // how the leader is lost makes no difference to how the follower got behind
+			}
 			t.Run(fmt.Sprintf("%s/dies=%v", way, dies), func(t *testing.T) {
 				var at fault.Triggers
 				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}, 11, func(b *bubble) {

@@ -124,6 +124,7 @@ func (b *bubble) agents() []string { return []string{"agent-1", "agent-2", "agen
 // work runs clients until the function that is returned is called.
 func (b *bubble) work(r *recorder, collection string, window *atomic.Int64) (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
+	pause := time.Duration(scale(500, 200)) * time.Millisecond // at most, between two operations
 	var clients sync.WaitGroup
 	for i := range 4 {
 		w := &worker{
@@ -131,7 +132,7 @@ func (b *bubble) work(r *recorder, collection string, window *atomic.Int64) (sto
 			random: rand.New(rand.NewPCG(b.random.Uint64(), 1)), patience: 8 * time.Second, sync: i == 0,
 		}
 		clients.Go(func() {
-			w.run(ctx, 200*time.Millisecond, func() string { return fmt.Sprintf("k%d-%d", window.Load(), w.random.IntN(3)) })
+			w.run(ctx, pause, func() string { return fmt.Sprintf("k%d-%d", window.Load(), w.random.IntN(3)) })
 		})
 	}
 	return func() {

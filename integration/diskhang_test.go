@@ -37,7 +37,7 @@ func (b *bubble) leads(name string) (n int) {
 // little, and when the disk answers the replicas become identical.
 func TestDisksThatHang(t *testing.T) {
 	leads, unknowns := 0, 0
-	for seed := range seeds(4, 200) {
+	for seed := range seeds(2, 200) {
 		met := 0
 		inBubble(t, seed, func(b *bubble) {
 			defer b.disks.HealAll()

@@ -62,7 +62,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	binaryDir = dir
 	path := filepath.Join(dir, "stasis")
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-ldflags=-s -w", "-o", path} // to link takes less
 	if bubbles.Race {
 		args = append(args, "-race")
 	}

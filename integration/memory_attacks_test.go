@@ -50,8 +50,8 @@ func zipped(t *testing.T, plain io.Reader) []byte {
 // and repeated.
 func gzipBombs(to func(*siege) string, begin, part string) func(*testing.T, *siege) map[int]int {
 	return func(t *testing.T, s *siege) map[int]int {
-		const parts = 102
-		bomb := append(zipped(t, strings.NewReader(begin)), bytes.Repeat(zipped(t, strings.NewReader(strings.Repeat(part, (5<<20)/len(part)))), parts)...)
+		const parts = 510
+		bomb := append(zipped(t, strings.NewReader(begin)), bytes.Repeat(zipped(t, strings.NewReader(strings.Repeat(part, (1<<20)/len(part)))), parts)...)
 		require.Less(t, len(bomb), 600<<10)
 		return s.together(t, 20, to(s), "gzip", func() io.Reader { return bytes.NewReader(bomb) })
 	}

@@ -116,7 +116,7 @@ var plainBinary = sync.OnceValues(func() (string, error) {
 		return path, err
 	}
 	path = filepath.Join(binaryDir, "stasis-plain")
-	if out, err := exec.Command("go", "build", "-o", path, "stasis/cmd/stasis").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "stasis/cmd/stasis").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}
 	return path, nil

@@ -80,6 +80,9 @@ type Seams struct {
 	// Clock gives the clock by which a DB server measures its lease. nil: the system's, or with a Network the
 	// standard library's, which is virtual in a bubble.
 	Clock func(server string) Clock
+	// Wall gives the wall clock of a server, each time it starts: a *fault.WallClocks' method Now. What is written down or
+	// told as a time comes from it, and no lease, no duration and no order. nil: the system's.
+	Wall func(server string) func() time.Time
 	// Steps receives every event of every server. A *fault.Triggers' method Sink breaks something at one of them.
 	Steps event.Sink
 	// Remotes is the DB servers' remote storage, for uploads and downloads. nil: none.
@@ -136,7 +139,7 @@ func (o Options) check() error {
 
 // set reports whether a field is set.
 func (s Seams) set() bool {
-	return s.Network != nil || s.Disks != nil || s.Clock != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
+	return s.Network != nil || s.Disks != nil || s.Clock != nil || s.Wall != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
 }
 
 // set reports whether a field is set.

@@ -3,6 +3,7 @@ package minicluster
 import (
 	"net"
 	"strconv"
+	"time"
 
 	"stasis/dbserver"
 	"stasis/internal/bootclock"
@@ -23,6 +24,14 @@ func (s Seams) address(name string, port int) string {
 		return localAddress(port)
 	}
 	return net.JoinHostPort(name, strconv.Itoa(port))
+}
+
+// wall is the wall clock of a server; nil: the system's.
+func (s Seams) wall(name string) func() time.Time {
+	if s.Wall == nil {
+		return nil
+	}
+	return s.Wall(name)
 }
 
 func localAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

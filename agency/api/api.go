@@ -45,7 +45,7 @@ type route struct {
 // New makes the handler.
 func New(o Options) *API {
 	s := &API{
-		Jobs:    asyncjob.New(o.Limits.Budget),
+		Jobs:    asyncjob.New(o.Limits.Budget, o.Tree.Wall()),
 		Queues:  answer.NewQueues(o.Tree.Removed, o.Quota.Clients()/2),
 		errors:  errorWriter{self: o.Self.ID, leads: o.Leads, logger: o.Logger},
 		bodies:  bodies{max: o.MaxBody, leader: o.Leader, tree: o.Tree},

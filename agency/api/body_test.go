@@ -16,7 +16,7 @@ import (
 // TestBodyOfAJobIsNotReadAgain: a job's body was read, and bounded, before the job began.
 func TestBodyOfAJobIsNotReadAgain(t *testing.T) {
 	b := budget.New(64 << 20)
-	jobs := asyncjob.New(b)
+	jobs := asyncjob.New(b, nil)
 	account := b.Open(budget.Client)
 	defer account.Close()
 	request := httptest.NewRequest(http.MethodPost, Prefix+"/write", nil).WithContext(budget.With(context.Background(), account))

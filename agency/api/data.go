@@ -125,7 +125,7 @@ func (s *data) read(c callOf) (int, text, error) {
 	if err != nil {
 		return 0, text{}, err
 	}
-	state = now(state)
+	state = s.tree.Present(state)
 	parts, size := make([]*fsm.Node, len(queries)), int64(0)
 	for i, q := range queries {
 		parts[i] = state.Read(q)

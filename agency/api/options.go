@@ -32,7 +32,11 @@ type Leader interface {
 }
 
 // Tree is the tree as this agent has applied it: not confirmed to be the newest.
-type Tree interface{ State() *fsm.State }
+type Tree interface {
+	State() *fsm.State
+	// Present is a state as it is to be seen at this moment: without what has expired.
+	Present(s *fsm.State) *fsm.State
+}
 
 // Self is the agent itself.
 type Self struct {

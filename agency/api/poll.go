@@ -169,7 +169,7 @@ func (s *watch) wait(ctx context.Context, from uint64, timeout time.Duration) (*
 	if entries, kept := state.Log(from); kept {
 		return s.cache.encode(polled{log: entries, commit: state.Index(), first: from}), nil
 	}
-	return s.cache.encode(polled{tree: now(state).Root(), commit: state.Index()}), nil
+	return s.cache.encode(polled{tree: s.tree.Present(state).Root(), commit: state.Index()}), nil
 }
 
 // errPollEnded answers 503 to a poll that cannot go on here. Nothing was missed: the client asks

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"stasis/agency/answer"
 	"stasis/fsm"
@@ -65,6 +64,3 @@ func appendResults(to []byte, results []uint64) []byte {
 	}
 	return append(to, ']')
 }
-
-// now is a state as a client sees it at this moment: without what has expired.
-func now(s *fsm.State) *fsm.State { return s.AsOf(time.Now().UnixMilli()) }

@@ -29,7 +29,7 @@ func (s *data) transact(c callOf) (int, text, error) {
 	state := done.before // after the transactions so far
 	for _, el := range e.elements {
 		if el.query != nil {
-			entries.node(now(state).Read(el.query))
+			entries.node(s.tree.Present(state).Read(el.query))
 			continue
 		}
 		o := done.outcome(el)

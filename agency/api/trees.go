@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -39,7 +38,7 @@ func (s *trees) state(w http.ResponseWriter, r *http.Request) error {
 	}
 	state := s.tree.State()
 	entries, _ := state.Log(state.FirstIndex())
-	root := now(state).Root()
+	root := s.tree.Present(state).Root()
 	return s.queues.Of(r).Serve(r, w, root.Weight()+sizeOf(entries), func(flush func([]byte) []byte) []byte {
 		return appendStateLog(root.StreamJSON([]byte(`{"agency":`), flush), state, entries, flush)
 	})
@@ -68,7 +67,7 @@ func appendStateLog(to []byte, state *fsm.State, entries []fsm.Entry, flush func
 
 // stores shows this agent's own trees.
 func (s *trees) stores(w http.ResponseWriter, r *http.Request) error {
-	root := now(s.tree.State()).Root()
+	root := s.tree.Present(s.tree.State()).Root()
 	var transient *fsm.Node
 	size := 2 * root.Weight()
 	if l := s.leader.Current(); l != nil {
@@ -93,7 +92,7 @@ func (s *trees) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	root := now(s.tree.State()).Root()
+	root := s.tree.Present(s.tree.State()).Root()
 	if index, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
 		if past := s.tree.Past(index); past != nil {
 			root = past
@@ -111,7 +110,7 @@ func (s *trees) snapshot(w http.ResponseWriter, r *http.Request) error {
 	}
 	head := agencyclient.SnapshotHead{
 		Origin: s.origins.Origin(), Index: state.Index(), Term: state.Term(),
-		Taken: time.Now().UTC().Format(time.RFC3339), Version: version.Stasis,
+		Taken: s.tree.Wall().Stamp(), Version: version.Stasis,
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	return s.queues.Of(r).Send(r.Context(), w, state.Weight()+state.LogBytes(), func(flush func([]byte) []byte) []byte {

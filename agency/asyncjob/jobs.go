@@ -14,6 +14,7 @@ import (
 
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
+	"stasis/internal/wall"
 )
 
 const (
@@ -44,9 +45,10 @@ type Jobs struct {
 	running int
 }
 
-// New bounds the answers by a part of a budget.
-func New(b *budget.Budget) *Jobs {
-	j := &Jobs{last: uint64(time.Now().UnixMicro()), all: map[uint64]*Job{}, memory: memory{most: int(min(MostBytes, b.Largest()/jobsPart))}}
+// New bounds the answers by a part of a budget. Ids begin with the time, so that those of an earlier process are not
+// given again.
+func New(b *budget.Budget, wall wall.Clock) *Jobs {
+	j := &Jobs{last: uint64(wall.Now().UnixMicro()), all: map[uint64]*Job{}, memory: memory{most: int(min(MostBytes, b.Largest()/jobsPart))}}
 	j.base, j.cancel = context.WithCancel(context.Background())
 	return j
 }

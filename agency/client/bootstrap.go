@@ -27,7 +27,7 @@ func Bootstrap(ctx context.Context, c *Client) error {
 			return err
 		}
 		_, err = c.Write(ctx, Tx{
-			Ops: firstKeys(c.clusterID(), time.Now()),
+			Ops: firstKeys(c.clusterID(), c.wall.Now()),
 			Pre: map[string]any{keys.Plan: OldEmpty(true)},
 		})
 		if err == nil || !errors.Is(err, ErrPrecondition) {

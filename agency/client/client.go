@@ -9,6 +9,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Client talks to the agency. It is safe for concurrent use. It keeps a guess which agent leads,
@@ -16,6 +17,7 @@ import (
 type Client struct {
 	agents *agents
 	log    hclog.Logger
+	wall   wall.Clock
 }
 
 // New makes a client. It sends nothing.
@@ -39,7 +41,7 @@ func New(o Options) *Client {
 	for _, e := range o.Endpoints {
 		a.endpoints = append(a.endpoints, normalise(e))
 	}
-	return &Client{agents: a, log: o.Logger}
+	return &Client{agents: a, log: o.Logger, wall: o.Wall}
 }
 
 // Origin is the agency that this client follows: that of the first leader that answered, or

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/agency/keys"
+	"stasis/internal/wall"
 )
 
 // defaultAttempt is how long one agent may take to answer one request.
@@ -21,6 +22,8 @@ type Options struct {
 	// followed by this package, whatever the client says.
 	HTTP   *http.Client
 	Logger hclog.Logger
+	// Wall is the wall clock of the server that the client reports for; nil is the system's.
+	Wall wall.Clock
 	// AttemptTimeout bounds one attempt at one agent, so that a hung agent does not hang the
 	// client; 0 is four seconds. The context of a call alone bounds how often it is attempted.
 	AttemptTimeout time.Duration

@@ -65,7 +65,7 @@ func Register(ctx context.Context, c *Client, r Registration) (rebootID uint64, 
 		if err != nil {
 			return 0, fmt.Errorf("register %s: %w", r.ID, err)
 		}
-		_, err = c.Write(ctx, reg.announcement(r, names))
+		_, err = c.Write(ctx, reg.announcement(r, names, c.wall.Now()))
 		if err == nil {
 			if !reg.planned {
 				err = enterPlan(ctx, c, r, names)
@@ -148,11 +148,11 @@ func freeName(root *Node, r Registration) error {
 }
 
 // announcement is the first transaction.
-func (reg registry) announcement(r Registration, n roleNames) Tx {
+func (reg registry) announcement(r Registration, n roleNames, now time.Time) Tx {
 	tx := Tx{
 		Ops: map[string]any{
 			keys.ServerKnown(r.ID) + "/rebootId":       reg.rebootID + 1,
-			keys.ServerRegistered(r.ID):                r.registered(),
+			keys.ServerRegistered(r.ID):                r.registered(now),
 			keys.CurrentServersRegistered + "/Version": Increment(1),
 			n.current + "/" + r.ID:                     marker,
 			keys.CurrentVersion:                        Increment(1),
@@ -179,7 +179,7 @@ func (reg registry) announcement(r Registration, n roleNames) Tx {
 	return tx
 }
 
-func (r Registration) registered() keys.Registered {
+func (r Registration) registered(now time.Time) keys.Registered {
 	engine := r.Engine
 	if engine == "" {
 		engine = "rocksdb"
@@ -192,7 +192,7 @@ func (r Registration) registered() keys.Registered {
 		Version:            version.APINumber,
 		VersionString:      version.API,
 		Engine:             engine,
-		Timestamp:          stamp(time.Now()),
+		Timestamp:          stamp(now),
 	}
 }
 

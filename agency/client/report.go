@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"stasis/agency/keys"
 )
@@ -27,7 +26,7 @@ func Heartbeat(ctx context.Context, c *Client, id, status string) error {
 
 // Beat is Heartbeat for a server that has more to say. It fills in the time.
 func Beat(ctx context.Context, c *Client, id string, beat keys.Heartbeat) error {
-	beat.Time = time.Now().UTC().Format(beatStamp)
+	beat.Time = c.wall.Now().UTC().Format(beatStamp)
 	err := c.transientWrite(ctx, Tx{Ops: map[string]any{keys.ServerStates + "/" + id: beat}})
 	if err != nil {
 		return fmt.Errorf("heartbeat of %s: %w", id, err)

@@ -54,6 +54,8 @@ type Options struct {
 	Inquire func(id string) uint64
 	// Encoded tells the state machine of an entry that was encoded here, until forget.
 	Encoded func(entry []byte, c fsm.Command) (forget func())
+	// Now is the time that a command gets, in milliseconds.
+	Now func() int64
 	// Roomy tells whether the tree is far below its quota, also with so many bytes more.
 	Roomy func(more int64) bool
 }
@@ -164,6 +166,7 @@ func (p *Proposer) hand(command fsm.Command) func() (tree.Applied, error) {
 		// No limit can matter, and agents of earlier versions can read an entry without limits.
 		command.Transactions = quota.Unlimited(command.Transactions)
 	}
+	command.Time = p.options.Now()
 	entry := command.Encode()
 	forget := p.options.Encoded(entry, command)
 	future := p.raft.Apply(entry, 0)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"stasis/agency/outcome"
 	"stasis/agency/quota"
@@ -203,7 +202,7 @@ func (q *queue) run(ctx context.Context, hand propose) {
 			for _, e := range batch {
 				all = append(all, e.transactions...)
 			}
-			outcome := hand(fsm.Command{Time: time.Now().UnixMilli(), Transactions: all})
+			outcome := hand(fsm.Command{Transactions: all})
 			landing.Go(func() {
 				applied, err := outcome()
 				q.landed(batch)

@@ -50,7 +50,7 @@ func (f *failureDetector) judge(ctx context.Context) {
 		if status == "" {
 			continue // no leader has heard it so far: there is nothing to say yet
 		}
-		entry := s.entry(root, status, now)
+		entry := s.entry(root, status, now, f.proposer.wall)
 		verdicts[id] = entry
 		if status != recorded || f.outdated(root, s, status, now) {
 			f.record(ctx, root, s, entry, now)
@@ -152,7 +152,7 @@ func (f *failureDetector) record(ctx context.Context, root *fsm.Node, s *server,
 		d := verdictRecord(root, s, entry, now)
 		latest := f.store.Root().At(keys.LatestID)
 		if !root.At(keys.CurrentMaintenance + "/" + s.id).Exists() {
-			addJob(&d, latest, now)
+			addJob(&d, latest, f.proposer.wall.Of(now))
 		}
 		if f.proposer.change(ctx, d) || ctx.Err() != nil || fsm.Equal(latest, f.store.Root().At(keys.LatestID)) {
 			return

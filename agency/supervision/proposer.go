@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/go-hclog"
@@ -14,6 +13,8 @@ import (
 	"stasis/agency/supervision/job"
 	"stasis/event"
 	"stasis/fsm"
+	"stasis/internal/failpoint"
+	"stasis/internal/wall"
 )
 
 const (
@@ -26,6 +27,7 @@ type proposer struct {
 	store   Store
 	log     hclog.Logger
 	steps   event.Sink
+	wall    wall.Clock
 	failing bool // the last change could not be made, and that has been logged
 }
 
@@ -58,9 +60,12 @@ func (p *proposer) changeAll(ctx context.Context, decisions []job.Decision) (app
 }
 
 func (p *proposer) propose(ctx context.Context, decisions []job.Decision) ([]uint64, error) {
+	if err := failpoint.Hit(ctx, "agency/supervision/decide", ""); err != nil {
+		return nil, err
+	}
 	txs := make([]fsm.Transaction, 0, len(decisions))
 	for _, d := range decisions {
-		tx, err := parse(withEvent(d))
+		tx, err := parse(p.withEvent(d))
 		if err != nil {
 			return nil, err
 		}
@@ -70,10 +75,10 @@ func (p *proposer) propose(ctx context.Context, decisions []job.Decision) ([]uin
 }
 
 // withEvent adds a decision's event to its transaction.
-func withEvent(d job.Decision) agencyclient.Tx {
+func (p *proposer) withEvent(d job.Decision) agencyclient.Tx {
 	if d.Step != "" {
 		d.Tx.Ops[keys.SupervisionEvents] = agencyclient.PushQueue(keys.Event{
-			Time: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Step: string(d.Step),
+			Time: p.wall.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Step: string(d.Step),
 			Job: d.Job, Database: d.DB, Shard: d.Shard, Server: d.Server, Detail: d.Detail,
 		}, keptEvents)
 	}

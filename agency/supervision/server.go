@@ -5,6 +5,7 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/fsm"
+	"stasis/internal/wall"
 )
 
 // server is what this leader has seen of one server of Plan.
@@ -41,7 +42,7 @@ func (s *server) gaveUp(root *fsm.Node) bool {
 }
 
 // entry describes the server with its status.
-func (s *server) entry(root *fsm.Node, status string, now time.Time) keys.HealthEntry {
+func (s *server) entry(root *fsm.Node, status string, now time.Time, clock wall.Clock) keys.HealthEntry {
 	registered := root.At(keys.ServerRegistered(s.id))
 	e := keys.HealthEntry{
 		ShortName:          root.At(keys.ShortIDs + "/" + s.id + "/ShortName").Text(),
@@ -52,7 +53,7 @@ func (s *server) entry(root *fsm.Node, status string, now time.Time) keys.Health
 		Engine:             registered.At("engine").Text(),
 		SyncStatus:         "UNKNOWN",
 		Status:             status,
-		Timestamp:          stamp(now),
+		Timestamp:          stamp(clock.Of(now)),
 	}
 	if s.hang != nil {
 		e.Disk = "hangs " + s.hang.Hangs
@@ -60,7 +61,7 @@ func (s *server) entry(root *fsm.Node, status string, now time.Time) keys.Health
 	if s.heard {
 		e.SyncStatus = s.beat.At("status").Text()
 		e.SyncTime = s.beat.At("time").Text()
-		e.LastAckedTime = stamp(s.seen)
+		e.LastAckedTime = stamp(clock.Of(s.seen))
 	}
 	return e
 }

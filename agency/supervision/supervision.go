@@ -9,6 +9,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/agency/supervision/job"
 	"stasis/event"
+	"stasis/internal/wall"
 )
 
 // Config says what to watch and how patiently.
@@ -17,6 +18,7 @@ type Config struct {
 	Logger  hclog.Logger
 	Steps   event.Sink // receives what the supervision does, if not nil
 	Periods Periods
+	Wall    wall.Clock // for what is written down as a time, and until when an operator wants a pause
 }
 
 // supervisor is one leader's supervision. Each of its parts looks after one subject, and
@@ -51,13 +53,13 @@ func newSupervisor(c Config) *supervisor {
 		c.Logger = hclog.NewNullLogger()
 	}
 	periods := c.Periods.withDefaults()
-	p := &proposer{store: c.Store, log: c.Logger, steps: c.Steps}
+	p := &proposer{store: c.Store, log: c.Logger, steps: c.Steps, wall: c.Wall}
 	grace := &gracePeriod{store: c.Store, proposer: p, configured: periods.Grace}
 	return &supervisor{
 		store: c.Store, periods: periods, proposer: p, grace: grace,
 		detector: newFailureDetector(c.Store, p, grace, periods),
 		lock:     &lockWatch{proposer: p, periods: periods},
-		jobs:     job.NewMemory(),
+		jobs:     job.NewMemory(c.Wall),
 	}
 }
 
@@ -65,19 +67,18 @@ func newSupervisor(c Config) *supervisor {
 // less if a lock lease ends earlier or a job is pending. Each part reads the tree again, so that
 // it sees what the parts before it have changed.
 func (s *supervisor) pass(ctx context.Context) time.Duration {
-	now := time.Now()
 	root := s.store.Root()
 	if !root.At(keys.InitDone).Exists() {
 		return s.periods.Interval
 	}
-	if paused(ctx, s.proposer, root, now) {
+	if paused(ctx, s.proposer, root, s.proposer.wall.Now()) {
 		return s.periods.Interval
 	}
 	s.grace.agree(ctx, root)
 	s.detector.judge(ctx)
 	rest := s.lock.watch(ctx, s.store.Root())
 	removeAbandoned(ctx, s.proposer, s.store.Root())
-	maintainServers(ctx, s.proposer, s.store.Root(), time.Now())
+	maintainServers(ctx, s.proposer, s.store.Root(), s.proposer.wall.Now())
 	if s.work(ctx) {
 		rest = min(rest, s.periods.Interval/5)
 	}

@@ -14,11 +14,15 @@ import (
 // only; small changes keep as many as ever.
 func TestPastIsBoundedInBytes(t *testing.T) {
 	m, p := fsm.New(1), &past{}
-	at := func(raw string) {
+	parsed := func(raw string) fsm.Transaction {
 		tx, err := fsm.ParseTransaction([]byte(raw))
 		require.NoError(t, err)
+		return tx
+	}
+	apply := func(tx fsm.Transaction) {
 		p.note(m.Apply(1, fsm.Command{Time: 1, Transactions: []fsm.Transaction{tx}}))
 	}
+	at := func(raw string) { apply(parsed(raw)) }
 	kept := func() (n int) {
 		for i := m.State().Index(); i > 0 && p.at(i) != nil; i-- {
 			n++
@@ -29,8 +33,9 @@ func TestPastIsBoundedInBytes(t *testing.T) {
 		at(fmt.Sprintf(`[{"/a":%d}]`, i))
 	}
 	require.Equal(t, pastKept, kept())
+	large := parsed(`[{"/a":"` + strings.Repeat("x", 2<<20) + `"}]`)
 	for range 100 {
-		at(`[{"/a":"` + strings.Repeat("x", 2<<20) + `"}]`)
+		apply(large)
 	}
 	require.LessOrEqual(t, kept(), pastBytes/(2<<20)+1, "one overwritten key keeps a tree for each change")
 	require.Greater(t, kept(), 10)

@@ -18,6 +18,7 @@ import (
 	"stasis/agency/quota"
 	"stasis/agency/store"
 	"stasis/fsm"
+	"stasis/internal/wall"
 )
 
 // ErrBroken is the result of every entry after one that could not be decoded.
@@ -33,6 +34,8 @@ type Config struct {
 	// Quota and Compaction receive what every entry does to the tree.
 	Quota      *quota.Quota
 	Compaction *Compaction
+	// Wall is the agent's wall clock.
+	Wall wall.Clock
 	// Halt receives that a committed entry cannot be decoded: the agent must stop.
 	Halt func(error)
 	// Members receives every membership that is committed after entry MembersAfter.
@@ -50,6 +53,7 @@ type Replica struct {
 	decoded      decoded
 	past         past
 	waiters      waiters
+	pace         pace
 	membersAfter uint64
 
 	mu      sync.Mutex
@@ -91,6 +95,7 @@ func (r *Replica) Apply(log *raft.Log) any {
 	}
 	result := Applied{Before: r.tree.State()}
 	result.Outcomes = r.tree.Apply(log.Term, command)
+	r.pace.note(r.tree.State().Clock())
 	r.past.note(result.Outcomes)
 	weight := r.tree.State().Weight()
 	r.config.Quota.Note(weight, result.Outcomes)
@@ -193,6 +198,7 @@ func (r *Replica) Restore(from io.ReadCloser) error {
 	}
 	r.past.reset(r.tree.State().Weight())
 	r.tree.Reset(state)
+	r.pace.note(state.Clock())
 	r.config.Quota.Note(state.Weight(), nil)
 	r.config.Compaction.restored()
 	r.Reached(0)

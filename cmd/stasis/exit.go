@@ -4,14 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 )
 
 // errReported marks an error that the command has told the user already.
 var errReported = errors.New("reported")
 
+// errVacuous is an end in which nothing is wrong, and nothing was shown either.
+var errVacuous = statusError{exitVacuous, errReported}
+
 // exitUnknown is the exit status of a check that could not find out.
 const exitUnknown = 2
+
+// exitVacuous is the exit status of runs of the lab that showed nothing.
+const exitVacuous = 3
 
 // statusError is an error with the exit status of the command.
 type statusError struct {

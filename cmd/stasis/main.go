@@ -3,7 +3,8 @@
 // scripts (status, shards, import, backup, cluster, agency).
 //
 // This package is wiring: commands, signals, exit status. The exit status is 0 if everything
-// that was asked for is done, and 1 otherwise; for check 1 is a violation, and 2 that nothing is known. Files are named <group>_<verb>.go after the
+// that was asked for is done, and 1 otherwise. For check 1 is a violation, and 2 that nothing is known; for runs of the lab
+// 3 is that they showed nothing. Files are named <group>_<verb>.go after the
 // command that they have; flags, text and progress bars are in packages of their own.
 package main
 
@@ -20,9 +21,11 @@ import (
 
 	"stasis/cmd/stasis/flags"
 	"stasis/internal/version"
+	"stasis/lab"
 )
 
 func main() {
+	lab.Main()
 	keepPrivate()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -40,10 +43,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	if !errors.Is(err, errReported) {
+	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintln(errOut, "stasis: "+err.Error())
 	}
 	return exitStatus(err)
@@ -73,7 +73,7 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.SetFlagErrorFunc(flags.Error)
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
-		nodeCommand(), netCommand(), diskCommand(), stepCommand(), loadCommand(), checkCommand(),
+		nodeCommand(), netCommand(), diskCommand(), stepCommand(), loadCommand(), checkCommand(), labCommand(),
 		backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		versionCommand(),
 	)

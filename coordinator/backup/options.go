@@ -15,6 +15,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/version"
+	"stasis/internal/wall"
 )
 
 // Agency is the part of the agency's client that the commands use; *agency/client.Client is
@@ -61,6 +62,7 @@ type Options struct {
 	Steps    event.Sink
 	Logger   hclog.Logger
 	Timeouts Timeouts
+	Wall     wall.Clock // nil is the system's
 
 	// WithoutLocks makes Create take no gate (lock mode "none"). It exists to show that the
 	// checks of consistency find what that breaks. Such a backup is marked as potentially

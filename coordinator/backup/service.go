@@ -34,7 +34,7 @@ func New(d Options) *Service {
 	d = d.withDefaults()
 	t := d.Timeouts
 	life := operation.NewLife()
-	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency}
+	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency, Wall: d.Wall}
 	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
 	return &Service{
 		life: life,
@@ -53,13 +53,13 @@ func New(d Options) *Service {
 		recovery: &restore.Recovery{Agency: d.Agency, Locks: locks, Cache: d.Cache, Coordinator: d.ID, Call: t.Agency, Log: d.Logger},
 		remover: &remove.Remover{
 			Life: life, Agency: d.Agency, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID,
-			Call: t.Agency, Answer: t.Answer, Removal: t.Stall, Steps: d.Steps, Log: d.Logger,
+			Call: t.Agency, Answer: t.Answer, Removal: t.Stall, Steps: d.Steps, Log: d.Logger, Wall: d.Wall,
 		},
 		lister:   &list.Lister{Life: life, Clusters: clusters, Servers: d.Servers, Answer: t.List, Log: d.Logger},
 		verifier: &verify.Verifier{Life: life, Clusters: clusters, Servers: d.Servers, Steps: d.Steps, Stall: t.Stall},
 		transfers: &transfer.Service{
 			Life: life, Agency: d.Agency, Cache: d.Cache, Clusters: clusters, Lister: d.Servers, Movers: d.Movers,
-			Coordinator: d.ID, RebootID: d.RebootID, Steps: d.Steps, Log: d.Logger,
+			Coordinator: d.ID, RebootID: d.RebootID, Steps: d.Steps, Log: d.Logger, Wall: d.Wall,
 			Timeouts: transfer.Timeouts{Call: t.Agency, Answer: t.Answer, Stall: t.Stall, Remote: t.Remote, Gone: t.Gone},
 		},
 	}

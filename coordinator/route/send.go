@@ -10,6 +10,7 @@ import (
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // How many shards one request speaks to at the same time; less if they return documents,
@@ -32,9 +33,12 @@ func (d *dispatch) sendAll(ctx context.Context, snap *catalog.Snapshot, coll *ca
 		}
 		return
 	}
-	byShard := map[string][]int{}
+	byShard, inOrder := map[string][]int{}, []string(nil) // in the order of operations, so that runs can be repeated
 	for _, i := range pending {
 		shard := coll.ShardNames[ShardIndex(d.req.Ops[i].Key, len(coll.ShardNames))]
+		if byShard[shard] == nil {
+			inOrder = append(inOrder, shard)
+		}
 		byShard[shard] = append(byShard[shard], i)
 	}
 	var g errgroup.Group
@@ -42,9 +46,9 @@ func (d *dispatch) sendAll(ctx context.Context, snap *catalog.Snapshot, coll *ca
 	if d.returning {
 		g.SetLimit(returningAtOnce)
 	}
-	for shard, indexes := range byShard {
+	for _, shard := range inOrder {
 		g.Go(func() error {
-			d.toShard(ctx, snap, coll, shard, indexes)
+			d.toShard(ctx, snap, coll, shard, byShard[shard])
 			return nil
 		})
 	}
@@ -105,6 +109,9 @@ func (d *dispatch) send(ctx context.Context, snap *catalog.Snapshot, coll *catal
 	ops := make([]dbclient.Op, len(indexes))
 	for n, i := range indexes {
 		ops[n] = d.req.Ops[i]
+	}
+	if err := failpoint.Hit(ctx, "coordinator/route/send", shard); err != nil {
+		return 0, err
 	}
 	answer, err := d.router.Servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{
 		Collection: coll.Name, Ops: ops, WaitForSync: d.req.WaitForSync, ReturnOld: d.req.ReturnOld, ReturnNew: d.req.ReturnNew,

@@ -75,6 +75,9 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 		}
 		defer leave()
 	}
+	if err := failpoint.Hit(ctx, "dbserver/documents/apply", d.ID); err != nil {
+		return nil, err
+	}
 	results, err := on.Shard.Documents(life, r)
 	if err != nil || !shows(r.Ops, results) {
 		return results, err
@@ -187,6 +190,9 @@ func (d Documents) checksum(ctx context.Context, s *store.Store, q Request[dbcli
 }
 
 func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbclient.TruncateRequest]) (nothing, error) {
+	if !q.Named {
+		return nothing{}, errUnnamed
+	}
 	on, err := s.Led(q.Shard)
 	if err != nil {
 		return nothing{}, err

@@ -63,7 +63,7 @@ func (l *gateLock) follow(ctx context.Context) {
 		return
 	}
 	defer l.over()
-	l.emit(ctx, event.Event{Step: event.GateGranted, Elapsed: lock.Waited()})
+	l.emit(ctx, event.Event{Step: event.GateGranted, Elapsed: lock.Waited(), Window: l.claim.Lease})
 	close(l.granted)
 	<-lock.Ended()
 	if err := lock.Err(); err != nil {

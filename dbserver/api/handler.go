@@ -15,6 +15,7 @@ import (
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
+	"stasis/internal/wall"
 )
 
 // Config says which server answers, and with what.
@@ -29,6 +30,7 @@ type Config struct {
 	Status       func() Status
 	Steps        event.Sink // receives what becomes of the gate
 	Logger       hclog.Logger
+	Wall         wall.Clock
 }
 
 // Handler answers the requests of a DB server.
@@ -71,10 +73,14 @@ func routes(c Config, a *admission) http.Handler {
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
 
 	docs := Documents{ID: c.ID, Gate: c.Gate}
-	post(dbclient.PathDocs, onData(a, c.MaxBodyBytes, docs.Apply))
+	writes := newSessions()
+	post(dbclient.PathSession, func(w http.ResponseWriter, r *http.Request) {
+		reply(r.Context(), w, dbclient.SessionResponse{Session: writes.open()}, nil)
+	})
+	post(dbclient.PathDocs, writes.once(onData(a, c.MaxBodyBytes, docs.apply)))
 	post(dbclient.PathScan, onData(a, maxCommandBody, docs.scan))
 	post(dbclient.PathCount, onData(a, maxCommandBody, docs.count))
-	post(dbclient.PathTruncate, onData(a, maxCommandBody, docs.truncate))
+	post(dbclient.PathTruncate, writes.once(onData(a, maxCommandBody, docs.truncate)))
 	post(dbclient.PathChecksum, onData(a, maxCommandBody, docs.checksum))
 
 	post(dbclient.PathPromise, onData(a, maxCommandBody, promise))
@@ -101,7 +107,7 @@ func routes(c Config, a *admission) http.Handler {
 	post(dbclient.PathTransfer, always(a, (*Backups).transfer))
 	post(dbclient.PathRemote, always(a, (*Backups).remote))
 
-	publicRoutes(mux, public{id: c.ID, access: a.access, limits: c.Limits, status: c.Status})
+	publicRoutes(mux, public{id: c.ID, access: a.access, limits: c.Limits, status: c.Status, wall: c.Wall})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, apierror.New(apierror.NotFound, "unknown path '%s'", r.URL.Path))
 	})

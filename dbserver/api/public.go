@@ -11,6 +11,7 @@ import (
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 	"stasis/internal/version"
+	"stasis/internal/wall"
 )
 
 // Status is what a server says of itself.
@@ -28,6 +29,7 @@ type public struct {
 	access *store.Access
 	limits network.Limits
 	status func() Status
+	wall   wall.Clock
 }
 
 func publicRoutes(mux *http.ServeMux, p public) {
@@ -68,7 +70,7 @@ func publicRoutes(mux *http.ServeMux, p public) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return object{
-			"error": false, "code": http.StatusOK, "time": float64(time.Now().UnixMicro()) / 1e6, "enabled": true,
+			"error": false, "code": http.StatusOK, "time": float64(p.wall.Now().UnixMicro()) / 1e6, "enabled": true,
 			"server": object{"uptime": time.Since(began).Seconds(), "physicalMemory": m.Sys},
 			"system": object{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		}, nil

@@ -18,6 +18,7 @@ import (
 	"stasis/dbserver/store"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/wall"
 )
 
 // Config says which server hosts the data, and with what.
@@ -33,6 +34,7 @@ type Config struct {
 	Epoch  *atomic.Uint64 // of the open data; set here, read by others
 	Steps  event.Sink
 	Logger hclog.Logger
+	Wall   wall.Clock // revisions come from it
 }
 
 // Host has the open data of a server. Its methods belong to one goroutine at a time: to the
@@ -47,7 +49,7 @@ type Host struct {
 
 // New makes a Host without data.
 func New(c Config) *Host {
-	return &Host{config: c, clock: &shard.Clock{}, opener: opener{id: c.ID, fs: c.FS, engine: c.Engine, dir: c.Dir, staged: c.Staged, log: c.Logger}}
+	return &Host{config: c, clock: &shard.Clock{Wall: c.Wall}, opener: opener{id: c.ID, fs: c.FS, engine: c.Engine, dir: c.Dir, staged: c.Staged, log: c.Logger}}
 }
 
 // Store is the open data, nil while there is none.

@@ -17,6 +17,7 @@ import (
 	"stasis/dbserver/replica"
 	"stasis/dbserver/store"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // Config says which server follows Plan, and with what.
@@ -65,7 +66,10 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	last := ""
 	for {
 		snap := r.Cache.Snapshot()
-		err := r.catchUp(ctx, snap)
+		err := failpoint.Hit(ctx, "dbserver/reconcile/follow", r.ID)
+		if err == nil {
+			err = r.catchUp(ctx, snap)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}

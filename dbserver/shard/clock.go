@@ -3,6 +3,8 @@ package shard
 import (
 	"fmt"
 	"time"
+
+	"stasis/internal/wall"
 )
 
 // counterBits of a timestamp count within a millisecond, the others are the
@@ -26,6 +28,8 @@ type ClockStore interface {
 //
 // One Clock lives as long as its server. All methods may be used by many goroutines at once.
 type Clock struct {
+	Wall wall.Clock // nil is the system's
+
 	mu    diskLock
 	last  uint64 // given out
 	bound uint64 // stored: everything given out is below
@@ -66,7 +70,7 @@ func (c *Clock) Detach() error {
 func (c *Clock) next() (uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := max(c.last+1, uint64(max(time.Now().UnixMilli(), 0))<<counterBits)
+	now := max(c.last+1, uint64(max(c.Wall.Milli(), 0))<<counterBits)
 	if now >= c.bound {
 		if err := c.raise(now); err != nil {
 			return 0, err

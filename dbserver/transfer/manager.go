@@ -14,6 +14,7 @@ import (
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/backupname"
+	"stasis/internal/wall"
 )
 
 // Config says whose jobs these are and what they work with.
@@ -28,6 +29,7 @@ type Config struct {
 	Steps    event.Sink
 	Logger   hclog.Logger
 	Timing   Timing
+	Wall     wall.Clock
 }
 
 // Manager runs the jobs of one DB server. Its methods may be called from any goroutine.
@@ -111,7 +113,7 @@ func (m *Manager) job(r dbclient.TransferRequest) *job {
 	log := c.Logger.With("job", r.Job, "backup", r.BackupID)
 	return &job{
 		record: &record{agency: c.Agency, server: c.Server, request: r, retry: c.Timing.Retry, steps: c.Steps, log: log},
-		watch:  c.Watch, pieces: c.Pieces, timing: c.Timing, progress: &progress{},
+		watch:  c.Watch, pieces: c.Pieces, timing: c.Timing, progress: &progress{wall: c.Wall},
 		open: func(ctx context.Context) (*repository.Repository, error) { return m.open(ctx, r.Remote, r.Config) },
 	}
 }
@@ -156,5 +158,7 @@ func (m *Manager) open(ctx context.Context, r dbclient.Remote, config dbclient.R
 	if err != nil {
 		return nil, err
 	}
-	return repository.New(remote, m.config.Timing.ofRemote(), m.config.Timing.Lease), nil
+	at := repository.New(remote, m.config.Timing.ofRemote(), m.config.Timing.Lease)
+	at.Wall = m.config.Wall
+	return at, nil
 }

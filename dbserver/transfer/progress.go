@@ -5,10 +5,13 @@ import (
 	"time"
 
 	"stasis/agency/keys"
+	"stasis/internal/wall"
 )
 
 // progress counts what a job has done.
 type progress struct {
+	wall wall.Clock
+
 	mu      sync.Mutex
 	total   int
 	bytes   int64
@@ -78,7 +81,7 @@ func (p *progress) look() *keys.TransferProgress {
 	if d := now.Sub(p.rates.at).Seconds(); d > 0.05 {
 		p.rates = rates{at: now, moved: p.through, last: float64(p.through-p.rates.moved) / d}
 	}
-	stamp := now.UTC().Format(time.RFC3339)
+	stamp := p.wall.Stamp()
 	return &keys.TransferProgress{
 		Total: p.total, Done: p.ready, BytesTotal: p.bytes, BytesDone: p.covered, BytesMoved: p.through,
 		BytesPerSecond: p.rates.last, Time: stamp, Timestamp: stamp,

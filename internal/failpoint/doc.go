@@ -1,8 +1,11 @@
-// Package failpoint has points in the code at which a test can wait, fail or kill the
-// process, and safety lines that a test can switch off.
+// Package failpoint has points in the code at which the fault lab can delay a server, and a
+// test can wait, fail or kill the process; and safety lines that a test can switch off.
 //
-// Both exist only in builds with the tag failpoints, which `make test` sets. Without
-// the tag Hit and Off are constants that the compiler removes, with their names.
+// Actions and safety lines exist only in builds with the tag failpoints, which `make test`
+// sets. Without the tag Off is a constant that the compiler removes, and Hit can do nothing
+// but delay: it reads one pointer, which is nil unless [Delay] was called in this process.
+// Only fault.Buggify calls it, for a run of the lab or an order to a process that was started
+// with --lab: no flag of another process, no variable of its environment and no request does.
 //
 // # Points
 //
@@ -35,6 +38,12 @@
 // wait:FILE first makes the file FILE.reached, so that a test knows that the process has
 // reached the point. A value that cannot be parsed, or that names a point that does not
 // exist, ends the process with status 2.
+//
+// # Random delays
+//
+// [Delay] lets points wait, and the steps that servers tell ([Linger]). Where a mutex is held
+// there may be a point, but no random delay: a goroutine that waits for a mutex stops the time
+// of a bubble. The points of this kind are listed in delays.go.
 //
 // # Safety lines
 //

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Enabled says whether this build has failpoints.
+// Enabled says whether this build has points that a test can arm.
 const Enabled = true
 
 // Anybody arms a point for all servers.
@@ -44,8 +44,11 @@ func Set(point, who string, a Action) (clear func()) {
 	}
 }
 
-// Hit runs the action that is set for the point, and gives its error.
+// Hit waits here if there are random delays, then runs the action that is set for the point, and gives its error.
 func Hit(ctx context.Context, point, who string) error {
+	if delays.Load() != nil {
+		pause(ctx, point, who)
+	}
 	mu.Lock()
 	a := actions[key{point, who}]
 	if a == nil {

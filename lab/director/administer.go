@@ -10,8 +10,8 @@ import (
 	"stasis/lab/world"
 )
 
-// ask asks a coordinator for a change, and logs a refusal: what is asked for while faults are there may be refused.
-func (s *stage) ask(ctx context.Context, d deed, change func(context.Context, *client.Client) error) error {
+// askFor asks a coordinator for a change, and logs a refusal: what is asked for while faults are there may be refused.
+func askFor(ctx context.Context, s *stage, d deed, change func(context.Context, *client.Client) error) error {
 	err := s.choice.ask(ctx, change)
 	if err != nil {
 		s.log(fmt.Sprintf("line %d: %s: it was refused: %v", d.Line, d.Text, err))
@@ -19,7 +19,7 @@ func (s *stage) ask(ctx context.Context, d deed, change func(context.Context, *c
 	return ctx.Err()
 }
 
-func (s *stage) moveShard(ctx context.Context, d deed) error {
+func moveShard(ctx context.Context, s *stage, d deed) error {
 	from, err := s.id(ctx, d, "a")
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *stage) moveShard(ctx context.Context, d deed) error {
 	if err != nil {
 		return err
 	}
-	return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+	return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 		_, err := c.Cluster().MoveShard(ctx, client.MoveShard{
 			Database: shard.Database, Collection: shard.Collection, Shard: shard.Shard, FromServer: from, ToServer: to,
 		})
@@ -54,36 +54,27 @@ func (s *stage) moveShard(ctx context.Context, d deed) error {
 	})
 }
 
-// id is the id of the one server that an argument names.
-func (s *stage) id(ctx context.Context, d deed, argument string) (string, error) {
-	name, err := s.server(ctx, d.Args[argument], d.focus)
-	if err != nil {
-		return "", err
-	}
-	return world.IDOf(s.world, name)
-}
-
-func (s *stage) cleanOut(ctx context.Context, d deed) error {
+func cleanOut(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
 		id, err := world.IDOf(s.world, server)
 		if err != nil {
 			return err
 		}
-		return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+		return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 			_, err := c.Cluster().CleanOut(ctx, id)
 			return err
 		})
 	})
 }
 
-// remove removes servers from the cluster. They are not started again.
-func (s *stage) remove(ctx context.Context, d deed) error {
+// removeServers removes servers from the cluster. They are not started again.
+func removeServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
 		id, err := world.IDOf(s.world, server)
 		if err != nil {
 			return err
 		}
-		return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+		return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 			if err := c.Cluster().RemoveServer(ctx, id); err != nil {
 				return err
 			}
@@ -95,14 +86,14 @@ func (s *stage) remove(ctx context.Context, d deed) error {
 	})
 }
 
-func (s *stage) createCollection(ctx context.Context, d deed) error {
-	return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+func createCollection(ctx context.Context, s *stage, d deed) error {
+	return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 		return c.Database("").EnsureCollection(ctx, d.Args["collection"], client.Layout{Shards: 3})
 	})
 }
 
-func (s *stage) dropCollection(ctx context.Context, d deed) error {
-	return s.ask(ctx, d, func(ctx context.Context, c *client.Client) error {
+func dropCollection(ctx context.Context, s *stage, d deed) error {
+	return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 		return c.Database("").DropCollection(ctx, d.Args["collection"])
 	})
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"stasis/lab/history"
@@ -16,26 +16,16 @@ import (
 
 // Options of one run.
 type Options struct {
-	Seed uint64
-	Log  func(line string) // progress for people; nil: none
+	Seed    uint64
+	Log     func(line string) // progress for people; nil: none
+	History io.Writer         // receives the history of the load, line by line; nil: nothing
 }
-
-// Bounds of a run, on the world's clock.
-const (
-	runLimit       = 20 * time.Minute // of the scenario's own part
-	operationLimit = 6 * time.Minute  // of one operation: a backup waits for two minutes for its lock
-	callLimit      = 30 * time.Second // of a call that is no operation
-	leftLimit      = time.Minute      // until nothing is left, unless the scenario says
-	serveLimit     = 2 * time.Minute  // until the cluster serves, unless the scenario says
-	patience       = 30 * time.Second // how long a step waits for what servers do, once nothing else goes on
-	holdLimit      = time.Minute      // of a hold that is not released
-	grace          = 30 * time.Second // of the clients' last operations
-	pause          = 250 * time.Millisecond
-)
 
 // Play plays s in w, which has just been started, and does not close w.
 func Play(ctx context.Context, s *scenario.Scenario, w world.World, o Options) verdict.Verdict {
-	return play(ctx, s, w, o, pieces{})
+	j, stop := followPlan(w)
+	defer stop()
+	return play(ctx, s, w, o, j)
 }
 
 func play(ctx context.Context, s *scenario.Scenario, w world.World, o Options, j judge) verdict.Verdict {
@@ -49,28 +39,12 @@ func play(ctx context.Context, s *scenario.Scenario, w world.World, o Options, j
 	return v
 }
 
-// run is one run of a scenario.
-type run struct {
-	scenario *scenario.Scenario
-	world    world.World
-	log      func(string)
-	judge    judge
-	history  *history.History
-	events   *events
-	loads    *loads
-	stage    *stage // what the steps act on
-	result   result
-	random   *rand.Rand // of what is judged
-	seed     uint64
-	begun    time.Time // when the load began
-}
-
 func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	log := o.Log
 	if log == nil {
 		log = func(string) {}
 	}
-	r := &run{scenario: s, world: w, log: log, judge: j, history: history.New(), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
+	r := &run{scenario: s, world: w, log: log, judge: j, history: history.Open(history.Options{Stream: o.History}), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
 		world: w, log: log, events: r.events, loads: r.loads, history: r.history,
@@ -94,8 +68,8 @@ func (r *run) perform(ctx context.Context) {
 	r.begun = time.Now()
 	r.loads.start(ctx)
 	r.say("the load runs")
-	r.steps(ctx)
-	r.recover(ctx)
+	(&script{r}).steps(ctx)
+	(&recovery{r}).recover(ctx)
 	if wait := r.scenario.Lasts - time.Since(r.begun); wait > 0 {
 		_ = sleep(ctx, wait) // an end of ctx shows in what follows
 	}
@@ -105,10 +79,6 @@ func (r *run) perform(ctx context.Context) {
 	r.result.straddling = r.straddling()
 	r.judgeAll(ctx)
 	r.expect()
-}
-
-func (r *run) say(format string, args ...any) {
-	r.log(fmt.Sprintf("%8.3fs  %s", time.Since(r.begun).Seconds(), fmt.Sprintf(format, args...)))
 }
 
 // Fits is nil if a world can do what a scenario needs. The error names the line and the reason.
@@ -137,62 +107,4 @@ func Fits(s *scenario.Scenario, kind world.Kind) error {
 		}
 	}
 	return errors.Join(all...)
-}
-
-// sleep waits on the world's clock.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// result collects what a run found.
-type result struct {
-	mu      sync.Mutex
-	broken  error
-	found   []verdict.Violation
-	backups []verdict.Backup
-	vacuous []string
-	notes   []string
-
-	straddling int
-	judged     int
-	probes     []*operation // backups of the check that the cluster serves
-	left       outlast      // how long something was left
-	served     outlast      // how long it took until the cluster served
-	restored   string       // label of the backup that was restored at the end
-}
-
-// outlast is how long something took, and what was wrong at the last look.
-type outlast struct {
-	took  time.Duration
-	still string // "" at the end
-}
-
-func (r *result) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.broken == nil {
-		r.broken = err
-	}
-}
-
-func (r *result) violated(check string, line int, text string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.found = append(r.found, verdict.Violation{Check: check, Line: line, Text: text})
-}
-
-func (r *result) note(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }

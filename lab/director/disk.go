@@ -16,8 +16,8 @@ var calls = map[string]fault.Kind{
 	"links": fault.Link, "removes": fault.Remove, "mkdirs": fault.Mkdir, "opens": fault.Open, "reads": fault.Read, "lists": fault.List, "stats": fault.Stat, "any": fault.Any,
 }
 
-// disk breaks the disks that an action names.
-func (s *stage) disk(ctx context.Context, d deed) error {
+// breakDisks breaks the disks that an action names.
+func breakDisks(ctx context.Context, s *stage, d deed) error {
 	about := fault.Calls{Kinds: calls[d.Args["calls"]], After: scenario.Count(d.Args["count"])}
 	return s.each(ctx, d, func(server string) error {
 		disk, err := s.world.Disk(server)
@@ -45,7 +45,7 @@ func breakDisk(disk world.Disk, d deed, about fault.Calls) (world.Met, error) {
 	return nil, fmt.Errorf("no fault of a disk is %s", d.Verb)
 }
 
-func (s *stage) healDisk(ctx context.Context, d deed) error {
+func healDisks(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
 		disk, err := s.world.Disk(server)
 		if err != nil {

@@ -22,6 +22,8 @@ var promises = map[string]func(*run, scenario.Expectation) string{
 	"none":           func(r *run, e scenario.Expectation) string { return r.counted(e, 0, 0) },
 	"fails":          (*run).fails,
 	"succeeds":       (*run).succeeds,
+	"listed":         func(r *run, e scenario.Expectation) string { return r.isListed(e, true) },
+	"not listed":     func(r *run, e scenario.Expectation) string { return r.isListed(e, false) },
 	"holds gates":    (*run).holdsGates,
 	"one instant":    (*run).oneInstant,
 	"nothing left":   func(r *run, _ scenario.Expectation) string { return r.result.left.still },
@@ -122,6 +124,20 @@ func (r *run) succeeds(e scenario.Expectation) string {
 		}
 	}
 	return ""
+}
+
+// isListed judges whether the backups of operations are listed, or are not.
+func (r *run) isListed(e scenario.Expectation, want bool) string {
+	var wrong []string
+	for _, o := range r.named(e) {
+		switch {
+		case o.listed && !want:
+			wrong = append(wrong, o.created.ID+" is listed")
+		case !o.listed && want:
+			wrong = append(wrong, "there is no backup of "+outcome(o))
+		}
+	}
+	return strings.Join(wrong, "; ")
 }
 
 func (r *run) holdsGates(e scenario.Expectation) string {

@@ -7,12 +7,11 @@ import (
 
 	"stasis/event"
 	"stasis/fault"
-	"stasis/lab/scenario"
 	"stasis/lab/world"
 )
 
 // arm holds an operation at a moment. o is nil for any operation.
-func (s *stage) arm(o *operation, step, server string, passed int) (world.Held, error) {
+func arm(s *stage, o *operation, step, server string, passed int) (world.Held, error) {
 	m := fault.Moment{Step: event.Name(step), After: passed}
 	if o != nil {
 		m.Operation, m.Label = o.Kind, o.Backup
@@ -27,28 +26,28 @@ func (s *stage) arm(o *operation, step, server string, passed int) (world.Held, 
 	return s.world.Hold(m)
 }
 
-// hold arms a hold for each of the operations. It ends when it is released, or after a minute.
-func (s *stage) hold(ctx context.Context, d deed) error {
+// holdAt arms a hold for each of the operations. It ends when it is released, or after a minute.
+func holdAt(ctx context.Context, s *stage, d deed) error {
 	server, err := s.server(ctx, d.Args["server"], d.focus)
 	if err != nil {
 		return err
 	}
 	for _, label := range s.labels(d) {
 		o := s.operations.byLabel[label]
-		held, err := s.arm(o, d.Args["step"], server, 0)
+		held, err := arm(s, o, d.Args["step"], server, 0)
 		if err != nil {
 			return err
 		}
 		s.mu.Lock()
 		s.holds[label] = append(s.holds[label], held)
 		s.mu.Unlock()
-		s.operations.group.Go(func() { s.guard(ctx, o, held, d) })
+		s.operations.group.Go(func() { guardHold(ctx, s, o, held, d) })
 	}
 	return nil
 }
 
-// guard counts a hold and ends it in time.
-func (s *stage) guard(ctx context.Context, o *operation, held world.Held, d deed) {
+// guardHold counts a hold and ends it in time.
+func guardHold(ctx context.Context, s *stage, o *operation, held world.Held, d deed) {
 	defer held.End()
 	select {
 	case <-held.Reached():
@@ -71,22 +70,7 @@ func (s *stage) guard(ctx context.Context, o *operation, held world.Held, d deed
 	}
 }
 
-// labels are the operations that an action names.
-func (s *stage) labels(d deed) []string {
-	var all []string
-	for _, l := range scenario.OperationsIn(d.Args["operations"]) {
-		if l != "both" && l != "all" {
-			all = append(all, l)
-			continue
-		}
-		for _, o := range s.operations.all {
-			all = append(all, o.Label)
-		}
-	}
-	return all
-}
-
-func (s *stage) release(_ context.Context, d deed) error {
+func releaseHeld(_ context.Context, s *stage, d deed) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, label := range s.labels(d) {
@@ -96,19 +80,4 @@ func (s *stage) release(_ context.Context, d deed) error {
 		delete(s.holds, label)
 	}
 	return nil
-}
-
-// server is the one server that an expression names; "" if there is no expression.
-func (s *stage) server(ctx context.Context, text string, f focus) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	all, err := s.choice.servers(ctx, text, f)
-	if err != nil {
-		return "", err
-	}
-	if len(all) != 1 {
-		return "", fmt.Errorf("`%s` are %d servers", text, len(all))
-	}
-	return all[0], nil
 }

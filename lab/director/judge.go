@@ -5,61 +5,45 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"stasis/client"
-	"stasis/event"
 	"stasis/lab/check"
-	"stasis/lab/reader"
 	"stasis/lab/scenario"
 	"stasis/lab/verdict"
 	"stasis/lab/workload"
 	"stasis/lab/world"
 )
 
-// subject is what is known of a backup that is to be judged.
-type subject struct {
-	created client.CreateResult
-	cut     workload.Cut
-	loads   []workload.Workload
-	events  []event.Event
-}
-
-// judge judges backups and structures.
-type judge interface {
-	backup(ctx context.Context, w world.World, s subject) (verdict.Backup, []verdict.Violation, error)
-	frozen(all []event.Event) []verdict.Violation
-}
-
-// pieces judges a backup by its pieces, without touching the cluster.
-type pieces struct{}
-
-func (pieces) backup(ctx context.Context, w world.World, s subject) (_ verdict.Backup, _ []verdict.Violation, err error) {
-	all, err := w.Pieces(s.created.ID)
-	if err != nil {
-		return verdict.Backup{}, nil, err
-	}
-	r, err := reader.Open(ctx, s.created.ID, all)
-	if err != nil {
-		return verdict.Backup{}, nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return check.Backup(ctx, r, s.created, s.cut, s.loads, s.events)
-}
-
-func (pieces) frozen(all []event.Event) []verdict.Violation { return check.Frozen(all) }
-
 // judgeLimit bounds the judgement of one backup.
 const judgeLimit = 5 * time.Minute
+
+// leastStraddling is how many operations of the load have to straddle the backups.
+const leastStraddling = 100
+
+// atCuts counts the operations of the load that were in flight while gates were asked for or held.
+func atCuts(r *run) int { return check.Straddling(r.history, r.events.list()) }
+
+// straddled says whether the backups of the run show something.
+func (r *run) straddled() bool { return r.straddling() >= leastStraddling && atCuts(r) > 0 }
 
 // judgeAll judges the run: what the events say, each backup, the cluster, and the cluster after a restore.
 func (r *run) judgeAll(ctx context.Context) {
 	for _, v := range r.judge.frozen(r.events.list()) {
 		r.result.violated(v.Check, v.Line, v.Text)
 	}
+	for _, u := range r.judge.unknown() {
+		r.result.note("%s", u)
+	}
+	if r.world.Kind() == world.Processes {
+		r.result.note("goroutines and memory of the servers are not looked at: they are in other processes; in world bubble none may be left when the cluster has stopped")
+	}
 	for _, o := range r.stage.operations.all {
-		if o.Kind == "create" && o.state() && o.err != nil {
-			r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, Error: o.err.Error()})
+		if o.Kind == "create" && o.state() && o.err != nil && !o.listed {
+			b := check.Failed(o.Label, r.events.list())
+			b.Error = o.err.Error()
+			r.result.backups = append(r.result.backups, b)
 		}
 	}
 	for _, o := range r.taken() {
@@ -87,13 +71,18 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
 	defer cancel()
-	b, found, err := r.judge.backup(ctx, r.world, subject{o.created, o.cut, r.loads.all, r.events.list()})
+	b, found, err := r.judge.backup(ctx, r.world, check.Subject{
+		Created: o.created, Cut: o.cut, Forced: forced(r.scenario, o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
+	})
 	b.Label, b.ID = o.Label, o.created.ID
-	if err != nil {
-		found = append(found, verdict.Violation{Check: "one instant", Text: err.Error()})
-	} else {
-		b.Checked = true
+	switch {
+	case err != nil:
+		b.Unknown = append(b.Unknown, err.Error())
+		r.result.fail(fmt.Errorf("%s cannot be judged: %w", o.Label, err))
+	case b.Checked:
 		r.result.judged++
+	case len(found) == 0:
+		r.result.missed("%s could not be judged whole: %s", o.Label, strings.Join(b.Unknown, "; "))
 	}
 	r.result.backups = append(r.result.backups, b)
 	for _, v := range found {
@@ -102,12 +91,28 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	r.say("%s was judged: %d problems", o.Label, len(found))
 }
 
-// judgeEnd judges the running cluster by the workloads.
+// forced says whether a create may make a backup that is potentially inconsistent.
+func forced(s *scenario.Scenario, o *operation) bool {
+	for _, step := range s.Do {
+		for _, a := range step.Actions {
+			if one, ok := scenario.OperationOf(a); ok && one.Label == o.Label {
+				return a.Args["force"] != ""
+			}
+		}
+	}
+	return false
+}
+
+// judgeEnd judges the running cluster by the workloads. What cannot be read is not served, which does not mean that it is lost.
 func (r *run) judgeEnd(ctx context.Context, when string) {
 	for _, w := range r.loads.all {
-		found, err := w.CheckEnd(ctx, r.world.Clients()[0])
+		var found workload.Findings
+		_, err := until(ctx, serveLimit, func(ctx context.Context) (err error) {
+			found, err = w.CheckEnd(ctx, r.world.Clients()[0])
+			return err
+		})
 		if err != nil {
-			found.Problems = append(found.Problems, err.Error())
+			r.result.violated("serves", 0, fmt.Sprintf("%s, %s: it cannot be read: %v", w.Spec().Name, when, err))
 		}
 		for _, p := range found.Problems {
 			r.result.violated("nothing lost", 0, fmt.Sprintf("%s, %s: %s", w.Spec().Name, when, p))

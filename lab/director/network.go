@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"stasis/fault"
@@ -15,8 +13,8 @@ import (
 // link is one direction between two hosts.
 type link struct{ from, to string }
 
-// links are the directions that the arguments a and b name: those of an arrow with one head, or of both.
-func (s *stage) links(ctx context.Context, d deed) ([]link, error) {
+// linksOf are the directions that the arguments a and b name: those of an arrow with one head, or of both.
+func linksOf(ctx context.Context, s *stage, d deed) ([]link, error) {
 	from, err := s.choice.servers(ctx, d.Args["a"], d.focus)
 	if err != nil {
 		return nil, err
@@ -43,8 +41,8 @@ func (s *stage) links(ctx context.Context, d deed) ([]link, error) {
 	return all, nil
 }
 
-func (s *stage) eachLink(ctx context.Context, d deed, do func(l link) error) error {
-	all, err := s.links(ctx, d)
+func eachLink(ctx context.Context, s *stage, d deed, do func(l link) error) error {
+	all, err := linksOf(ctx, s, d)
 	if err != nil {
 		return err
 	}
@@ -56,20 +54,20 @@ func (s *stage) eachLink(ctx context.Context, d deed, do func(l link) error) err
 	return nil
 }
 
-func (s *stage) cut(ctx context.Context, d deed) error {
-	return s.eachLink(ctx, d, func(l link) error {
-		return errors.Join(s.tally(d, l), s.world.Network().Cut(l.from, l.to))
+func cutLinks(ctx context.Context, s *stage, d deed) error {
+	return eachLink(ctx, s, d, func(l link) error {
+		return errors.Join(tallyLink(s, d, l), s.world.Network().Cut(l.from, l.to))
 	})
 }
 
-func (s *stage) drop(ctx context.Context, d deed) error {
-	return s.eachLink(ctx, d, func(l link) error {
-		return errors.Join(s.tally(d, l), s.world.Network().Drop(l.from, l.to))
+func dropLinks(ctx context.Context, s *stage, d deed) error {
+	return eachLink(ctx, s, d, func(l link) error {
+		return errors.Join(tallyLink(s, d, l), s.world.Network().Drop(l.from, l.to))
 	})
 }
 
-// tally lets the record of a fault count what a link keeps from arriving from now on.
-func (s *stage) tally(d deed, l link) error {
+// tallyLink lets the record of a fault count what a link keeps from arriving from now on.
+func tallyLink(s *stage, d deed, l link) error {
 	before, err := s.world.Network().Met(l.from, l.to)
 	if err != nil || d.record == nil {
 		return err
@@ -81,22 +79,22 @@ func (s *stage) tally(d deed, l link) error {
 	return nil
 }
 
-func (s *stage) delay(ctx context.Context, d deed) error {
-	return s.eachLink(ctx, d, func(l link) error {
+func delayLinks(ctx context.Context, s *stage, d deed) error {
+	return eachLink(ctx, s, d, func(l link) error {
 		d.record.meet(1)
 		return s.world.Network().Delay(l.from, l.to, scenario.Time(d.Args["time"]))
 	})
 }
 
-func (s *stage) throttle(ctx context.Context, d deed) error {
-	return s.eachLink(ctx, d, func(l link) error {
+func throttleLinks(ctx context.Context, s *stage, d deed) error {
+	return eachLink(ctx, s, d, func(l link) error {
 		d.record.meet(1)
 		return s.world.Network().Throttle(l.from, l.to, scenario.Bytes(d.Args["amount"]))
 	})
 }
 
-func (s *stage) reset(ctx context.Context, d deed) error {
-	return s.eachLink(ctx, d, func(l link) error {
+func resetLinks(ctx context.Context, s *stage, d deed) error {
+	return eachLink(ctx, s, d, func(l link) error {
 		if l.from > l.to { // one reset breaks both directions
 			return nil
 		}
@@ -105,11 +103,11 @@ func (s *stage) reset(ctx context.Context, d deed) error {
 	})
 }
 
-func (s *stage) isolate(ctx context.Context, d deed) error {
+func isolateServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
 		for _, other := range s.hosts() {
 			if other != server {
-				if err := errors.Join(s.tally(d, link{server, other}), s.tally(d, link{other, server})); err != nil {
+				if err := errors.Join(tallyLink(s, d, link{server, other}), tallyLink(s, d, link{other, server})); err != nil {
 					return err
 				}
 			}
@@ -118,50 +116,30 @@ func (s *stage) isolate(ctx context.Context, d deed) error {
 	})
 }
 
-// hosts are all servers and the clients.
-func (s *stage) hosts() []string {
-	all := []string{"client"}
-	for _, n := range s.world.Nodes() {
-		all = append(all, n.Name)
-	}
-	return all
-}
-
-func (s *stage) rejoin(ctx context.Context, d deed) error {
+func rejoinServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, s.world.Network().Rejoin)
 }
 
-func (s *stage) freeze(ctx context.Context, d deed) error {
+func freezeServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
 		d.record.meet(1)
 		return s.world.Network().Freeze(server)
 	})
 }
 
-func (s *stage) thaw(ctx context.Context, d deed) error {
+func thawServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, s.world.Network().Thaw)
 }
 
-func (s *stage) healLinks(ctx context.Context, d deed) error {
-	return s.eachLink(ctx, d, func(l link) error {
+func healLinks(ctx context.Context, s *stage, d deed) error {
+	return eachLink(ctx, s, d, func(l link) error {
 		net := s.world.Network()
 		return errors.Join(net.Heal(l.from, l.to), net.Delay(l.from, l.to, 0), net.Throttle(l.from, l.to, 0))
 	})
 }
 
-// heal takes back every fault and resumes what is paused.
-func (s *stage) heal() error {
-	s.faults.end()
-	err := s.world.HealAll()
-	for _, server := range s.marked(s.paused) {
-		err = errors.Join(err, s.world.Resume(server))
-		s.mark(s.paused, server, false)
-	}
-	return err
-}
-
-// message adds a rule about messages.
-func (s *stage) message(ctx context.Context, d deed) error {
+// addMessageRule adds a rule about messages.
+func addMessageRule(ctx context.Context, s *stage, d deed) error {
 	rule := fault.Message{
 		Path: d.Args["path"], By: scenario.Time(d.Args["time"]), After: scenario.Count(d.Args["count"]), Times: scenario.Count(d.Args["times"]),
 	}
@@ -178,11 +156,9 @@ func (s *stage) message(ctx context.Context, d deed) error {
 	case "reorder":
 		rule.Do = fault.Reorder
 	}
-	return s.eachLink(ctx, d, func(l link) error {
+	return eachLink(ctx, s, d, func(l link) error {
 		rule.From, rule.To = l.from, l.to
 		met, err := s.world.Network().Message(rule)
 		return s.faults.keep(d.record, met, err)
 	})
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

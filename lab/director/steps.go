@@ -17,49 +17,55 @@ type step struct {
 	scenario.Step
 	records []*record // of its actions; nil for those that break nothing
 	begins  []string  // the operations that it begins
-	over    chan struct{}
 }
 
+// script is the part of a run in which the scenario's steps are done.
+type script struct{ run *run }
+
 // steps does what the scenario says, and returns when nothing of it can come any more.
-func (r *run) steps(ctx context.Context) {
+func (p *script) steps(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
 	quiet := make(chan struct{}) // closed when only steps of what servers do are waiting
 	var first, rest sync.WaitGroup
-	for _, s := range r.prepared() {
+	for _, s := range p.prepared() {
 		group := &first
 		if s.When.Event != nil && len(s.When.Event.Operations) == 0 {
 			group = &rest
 		}
 		group.Go(func() {
-			defer r.stage.operations.dismiss(s.begins)
-			if err := r.step(ctx, s, quiet); err != nil && ctx.Err() == nil {
-				r.result.fail(err)
+			defer p.run.stage.operations.dismiss(s.begins)
+			if err := p.step(ctx, s, quiet); err != nil && ctx.Err() == nil {
+				p.run.result.fail(err)
 			}
 		})
 	}
 	first.Wait()
 	close(quiet)
 	rest.Wait()
-	r.stage.operations.group.Wait()
+	p.run.stage.operations.group.Wait()
+	if err := p.run.stage.lateErr(); err != nil && ctx.Err() == nil {
+		p.run.result.fail(err)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		r.result.fail(fmt.Errorf("the scenario does not end within %v", runLimit))
+		p.run.result.fail(fmt.Errorf("the scenario does not end within %v", runLimit))
 	}
 }
 
 // prepared are all steps with the records of their faults.
-func (r *run) prepared() []*step {
+func (p *script) prepared() []*step {
 	var all []*step
 	breaks := map[string]bool{}
 	for _, f := range scenario.Actions() {
 		breaks[f.Name] = f.Fault
 	}
-	for _, s := range r.scenario.Do {
+	for _, s := range p.run.scenario.Do {
 		one := &step{Step: s}
+		one.When.Event = chosen(s.When.Event, p.run.seed)
 		for _, a := range s.Actions {
 			var rec *record
 			if breaks[a.Verb] {
-				rec = r.stage.faults.of(a, aimOf(s, a))
+				rec = p.run.stage.faults.of(a, aimOf(one.Step, a))
 			}
 			one.records = append(one.records, rec)
 			if o, ok := scenario.OperationOf(a); ok {
@@ -69,6 +75,17 @@ func (r *run) prepared() []*step {
 		all = append(all, one)
 	}
 	return all
+}
+
+// chosen is a moment whose step the seed has chosen, if it is left to the seed. Seeds that follow each other take the
+// steps in turn.
+func chosen(m *scenario.Moment, seed uint64) *scenario.Moment {
+	if m == nil || len(m.Among) == 0 {
+		return m
+	}
+	c := *m
+	c.Step = m.Among[seed%uint64(len(m.Among))]
+	return &c
 }
 
 // aimOf is the step that an action aims at: that of its moment, or that of a hold.
@@ -82,37 +99,37 @@ func aimOf(s scenario.Step, a scenario.Action) string {
 	return ""
 }
 
-func (r *run) step(ctx context.Context, s *step, quiet <-chan struct{}) error {
+func (p *script) step(ctx context.Context, s *step, quiet <-chan struct{}) error {
 	switch w := s.When; {
 	case w.Event != nil:
-		return r.atEvent(ctx, s, quiet)
+		return p.atEvent(ctx, s, quiet)
 	case w.At != nil:
-		return r.atTimes(ctx, s)
+		return p.atTimes(ctx, s)
 	default:
-		return r.after(ctx, s)
+		return p.after(ctx, s)
 	}
 }
 
 // do does the actions of a step, one after the other.
-func (r *run) do(ctx context.Context, s *step, f focus) error {
+func (p *script) do(ctx context.Context, s *step, f focus) error {
 	for i, a := range s.Actions {
-		if err := r.stage.act(ctx, deed{Action: a, focus: f, record: s.records[i]}); err != nil {
+		if err := act(ctx, p.run.stage, deed{Action: a, focus: f, record: s.records[i]}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) atTimes(ctx context.Context, s *step) error {
+func (p *script) atTimes(ctx context.Context, s *step) error {
 	until := s.When.Until
 	if until == 0 {
-		until = r.scenario.Lasts
+		until = p.run.scenario.Lasts
 	}
 	for at := *s.When.At; ; at += s.When.Every {
-		if err := sleep(ctx, at-time.Since(r.begun)); err != nil {
+		if err := sleep(ctx, at-time.Since(p.run.begun)); err != nil {
 			return err
 		}
-		if err := r.do(ctx, s, focus{}); err != nil {
+		if err := p.do(ctx, s, focus{}); err != nil {
 			return err
 		}
 		if s.When.Every == 0 || at+s.When.Every > until {
@@ -122,10 +139,10 @@ func (r *run) atTimes(ctx context.Context, s *step) error {
 }
 
 // after waits for the end of operations. Nothing is done if one of them will not begin, or ends otherwise.
-func (r *run) after(ctx context.Context, s *step) error {
+func (p *script) after(ctx context.Context, s *step) error {
 	var last *operation
 	for _, label := range s.When.After {
-		o := r.stage.operations.byLabel[label]
+		o := p.run.stage.operations.byLabel[label]
 		select {
 		case <-o.done:
 		case <-o.never:
@@ -143,13 +160,13 @@ func (r *run) after(ctx context.Context, s *step) error {
 	if err := sleep(ctx, s.When.Later); err != nil {
 		return err
 	}
-	return r.do(ctx, s, focus{operation: last})
+	return p.do(ctx, s, focus{operation: last})
 }
 
 // atEvent holds the operations at the moment, and does the actions when the first has reached it.
-func (r *run) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) error {
+func (p *script) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) error {
 	m := s.When.Event
-	server, err := r.stage.server(ctx, m.On, focus{})
+	server, err := p.run.stage.server(ctx, m.On, focus{})
 	if err != nil {
 		return fmt.Errorf("line %d: %s: %w", s.Line, s.When.Text, err)
 	}
@@ -162,40 +179,40 @@ func (r *run) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) error
 	about := make([]*operation, max(1, len(m.Operations)))
 	for i := range about {
 		if len(m.Operations) > 0 {
-			about[i] = r.stage.operations.byLabel[m.Operations[i]]
+			about[i] = p.run.stage.operations.byLabel[m.Operations[i]]
 		}
-		held, err := r.stage.arm(about[i], m.Step, server, m.Passed)
+		held, err := arm(p.run.stage, about[i], m.Step, server, m.Passed)
 		if err != nil {
 			return fmt.Errorf("line %d: %s: %w", s.Line, s.When.Text, err)
 		}
 		holds = append(holds, held)
 	}
-	i := r.reached(ctx, holds, about, quiet)
+	i := p.reached(ctx, holds, about, quiet)
 	if i < 0 {
 		return ctx.Err()
 	}
-	f := r.focusAt(m, about[i], server)
+	f := p.focusAt(m, about[i], server)
 	for j, h := range holds {
 		if j != i {
 			h.End()
 		}
 	}
-	r.say("%s: reached", s.When.Text)
-	return r.do(ctx, s, f)
+	p.run.say("%s: %q is reached", s.When.Text, m.Step)
+	return p.do(ctx, s, f)
 }
 
 // focusAt is what a moment is about.
-func (r *run) focusAt(m *scenario.Moment, o *operation, server string) focus {
+func (p *script) focusAt(m *scenario.Moment, o *operation, server string) focus {
 	f := focus{operation: o, server: server, held: true, aimed: m.Step}
 	label := ""
 	if o != nil {
 		label = o.Backup
 	}
-	if e, ok := r.events.last(m.Step, label); ok {
+	if e, ok := p.run.events.last(m.Step, label); ok {
 		if f.server == "" {
-			f.server = world.NameOf(r.world, e.Server)
+			f.server = world.NameOf(p.run.world, e.Server)
 		}
-		for _, one := range r.stage.operations.all {
+		for _, one := range p.run.stage.operations.all {
 			if f.operation == nil && one.Kind == e.Operation && labelled(e.ID, one.Backup) {
 				f.operation = one
 			}
@@ -205,7 +222,7 @@ func (r *run) focusAt(m *scenario.Moment, o *operation, server string) focus {
 }
 
 // reached waits until the first of the holds has its event, and returns which; -1 if none can come any more.
-func (r *run) reached(ctx context.Context, holds []world.Held, about []*operation, quiet <-chan struct{}) int {
+func (p *script) reached(ctx context.Context, holds []world.Held, about []*operation, quiet <-chan struct{}) int {
 	for {
 		cases := []reflect.SelectCase{receive(ctx.Done())}
 		for _, h := range holds {
@@ -224,7 +241,7 @@ func (r *run) reached(ctx context.Context, holds []world.Held, about []*operatio
 			}
 		}
 		if !waiting { // what had been reached was reached before the operation ended
-			return r.reachedNow(ctx, holds, 2*time.Second)
+			return p.reachedNow(ctx, holds, 2*time.Second)
 		}
 		chosen, _, _ := reflect.Select(cases)
 		switch {
@@ -233,7 +250,7 @@ func (r *run) reached(ctx context.Context, holds []world.Held, about []*operatio
 		case chosen <= len(holds):
 			return chosen - 1
 		case about[0] == nil:
-			return r.reachedNow(ctx, holds, patience)
+			return p.reachedNow(ctx, holds, patience)
 		}
 	}
 }
@@ -252,7 +269,7 @@ func dismissed(o *operation) bool {
 }
 
 // reachedNow waits for the last time.
-func (r *run) reachedNow(ctx context.Context, holds []world.Held, limit time.Duration) int {
+func (p *script) reachedNow(ctx context.Context, holds []world.Held, limit time.Duration) int {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	cases := []reflect.SelectCase{receive(ctx.Done()), receive(timer.C)}

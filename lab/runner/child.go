@@ -6,30 +6,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/cryptotest"
 
 	"stasis/lab/verdict"
-	"stasis/lab/world"
 )
-
-// environment is what a child is started with beside the environment of this process. One processor each: several
-// runs at once use a machine better than one run that is spread over it, and order is less a matter of chance.
-// A heap of a few megabytes that lives for seconds needs few collections: see DESIGN.md for what was measured.
-func environment(folder string) []string {
-	debug := "randseednop=0" // math/rand takes the seed of the run: Raft's timeouts are drawn from it
-	if before := os.Getenv("GODEBUG"); before != "" {
-		debug = before + "," + debug
-	}
-	all := []string{envFolder + "=" + folder, "GODEBUG=" + debug, "GOTRACEBACK=all", "GOMAXPROCS=1"}
-	if os.Getenv("GOGC") == "" {
-		all = append(all, "GOGC=400")
-	}
-	return all
-}
 
 // IsChild reports whether this process was started to make one run.
 func IsChild() bool { return os.Getenv(envFolder) != "" }
@@ -50,6 +33,7 @@ func childOf(script func(context.Context, *One) verdict.Verdict) {
 		fmt.Fprintln(os.Stderr, "stasis: read what run to make:", err)
 		os.Exit(1)
 	}
+	go withParent()
 	testing.Init()
 	if err := flag.CommandLine.Parse([]string{"-test.timeout=0"}); err != nil {
 		fmt.Fprintln(os.Stderr, "stasis: make this process a test:", err)
@@ -59,11 +43,18 @@ func childOf(script func(context.Context, *One) verdict.Verdict) {
 	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{run}, nil, nil)
 }
 
+// withParent ends this process with the one that started it, which holds the other end of its standard input.
+func withParent() {
+	_, err := io.Copy(io.Discard, os.Stdin)
+	fmt.Fprintln(os.Stderr, "stasis: the process that asked for the run has ended:", err)
+	os.Exit(1)
+}
+
 // childRun makes the run, writes the verdict and ends the process.
 func childRun(t *testing.T, r request, folder string, script func(context.Context, *One) verdict.Verdict) {
-	seed(t, r.Seed)
-	one := &One{Job: r.Job, Program: r.Program, Servers: os.Stderr, script: script}
-	v, err := one.inFolder(t, folder)
+	Seed(t, r.Seed)
+	one := &One{Job: r.Job, Folder: folder, Program: r.Program, Servers: os.Stderr, script: script}
+	v, err := one.logged(t)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "stasis: write what is known of the run:", err)
 		os.Exit(1)
@@ -75,31 +66,18 @@ func childRun(t *testing.T, r request, folder string, script func(context.Contex
 	os.Exit(0)
 }
 
-// seed lets crypto/rand, from which ids come, and math/rand, from which Raft draws, begin with the seed.
-func seed(t *testing.T, seed uint64) {
-	cryptotest.SetGlobalRandom(t, seed)
-	rand.Seed(int64(seed)) //lint:ignore SA1019 the global source is drawn from by packages that cannot be given another
-}
-
-// inFolder makes the run and leaves in the folder what it tells.
-func (o *One) inFolder(t *testing.T, folder string) (v verdict.Verdict, err error) {
-	lines, err := os.Create(filepath.Join(folder, fileLog))
+// logged makes the run. What happens in it is told to the parent and kept.
+func (o *One) logged(t *testing.T) (v verdict.Verdict, err error) {
+	f, err := os.Create(filepath.Join(o.Folder, fileLog))
 	if err != nil {
 		return v, err
 	}
-	defer func() { err = errors.Join(err, lines.Close()) }()
-	o.Log = func(line string) { fmt.Fprintln(lines, line) }
-	if o.Job.World == world.Bubble {
-		v = o.Bubble(t)
-	} else {
-		o.Dir = filepath.Join(folder, dirData)
-		if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-			return v, err
+	defer func() { err = errors.Join(err, f.Close()) }()
+	o.Log = func(line string) {
+		fmt.Fprintln(os.Stdout, line)
+		if _, werr := fmt.Fprintln(f, line); werr != nil {
+			err = errors.Join(err, werr)
 		}
-		v = o.Play(t.Context())
 	}
-	if len(o.goroutines) > 0 {
-		err = os.WriteFile(filepath.Join(folder, fileGoroutines), o.goroutines, 0o600)
-	}
-	return v, errors.Join(err, o.writeEvents(filepath.Join(folder, fileEvents)))
+	return o.Make(t)
 }

@@ -84,6 +84,9 @@ func placeOf(output []byte) string {
 			continue
 		}
 		if at := firstFrame([]byte(g)); at != unknownPlace {
+			if strings.Contains(head, "[runn") { // running or runnable
+				return fmt.Sprintf("it was at work at %s: it is slow, or goes round in circles", at)
+			}
 			return fmt.Sprintf("time stands still at %s, %s", at, strings.TrimSuffix(head, ":"))
 		}
 	}

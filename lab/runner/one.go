@@ -2,14 +2,17 @@ package runner
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"stasis/event"
@@ -22,40 +25,85 @@ import (
 // One is one run in this process.
 type One struct {
 	Job     Job
-	Dir     string            // of the cluster's data; not of world bubble
+	Folder  string            // receives history, events and goroutines that are left, and has the cluster's data
 	Program string            // of world processes
 	Log     func(line string) // progress for people; nil: none
 	Servers io.Writer         // receives the servers' errors; nil: none
 
 	script     func(context.Context, *One) verdict.Verdict // of a test, in place of the scenario; nil: none
 	events     []event.Event
-	goroutines []byte // what was left in the bubble
+	unkept     int // events
+	goroutines []byte
 }
 
 // mostEvents bounds what is kept of a run's events.
 const mostEvents = 200_000
 
-// Defaults of a cluster whose scenario leaves them open. Without latency everything happens at one virtual instant.
-const (
-	latencyLeast = 100 * time.Microsecond
-	latencyMost  = time.Millisecond
-)
-
-// Play makes the run. World bubble needs a bubble around it: see [One.Bubble].
-func (o *One) Play(ctx context.Context) verdict.Verdict {
-	begun := time.Now()
-	script := o.script
-	if script == nil {
-		script = func(ctx context.Context, o *One) verdict.Verdict { return o.play(ctx) }
+// Make makes the run and leaves in the folder what it tells. The error is about the folder.
+func (o *One) Make(t *testing.T) (v verdict.Verdict, err error) {
+	if o.Job.World == world.Bubble {
+		v = o.bubble(t)
+	} else {
+		if err := os.MkdirAll(filepath.Join(o.Folder, dirData), 0o700); err != nil {
+			return v, err
+		}
+		v = o.run(t.Context())
 	}
-	v := script(ctx, o)
-	v.Scenario, v.World, v.Seed = o.Job.Scenario, string(o.Job.World), o.Job.Seed
+	if len(o.goroutines) > 0 {
+		err = os.WriteFile(filepath.Join(o.Folder, fileGoroutines), o.goroutines, 0o600)
+	}
+	return v, errors.Join(err, o.writeEvents(filepath.Join(o.Folder, fileEvents)))
+}
+
+// bubble makes the run in a bubble of testing/synctest. Goroutines that are left at its end are a violation: the
+// bubble cannot end with them.
+func (o *One) bubble(t *testing.T) (v verdict.Verdict) {
+	defer func() {
+		if complaint := recover(); complaint != nil {
+			v = o.left(v, fmt.Sprint(complaint))
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) { v = o.run(t.Context()) })
+	return v
+}
+
+// left is the verdict of a run whose bubble could not end.
+func (o *One) left(v verdict.Verdict, complaint string) verdict.Verdict {
+	all := make([]byte, 16<<20)
+	var in []string
+	for _, g := range strings.Split(string(all[:runtime.Stack(all, true)]), "\n\n") {
+		if head, _, _ := strings.Cut(g, "\n"); strings.Contains(head, "synctest bubble") {
+			in = append(in, g)
+		}
+	}
+	o.goroutines = []byte(complaint + "\n\n" + strings.Join(in, "\n\n") + "\n")
+	at := firstFrame([]byte(strings.Join(in, "\n\n")))
+	if v.Outcome == "" { // the run itself did not end
+		return o.named(broken(fmt.Errorf("nothing goes on any more: %s, %d goroutines wait, the first at %s", complaint, len(in), at)))
+	}
+	return violated(v, verdict.Violation{Check: "nothing left", Text: fmt.Sprintf("%d goroutines are left after the cluster was stopped, the first at %s", len(in), at)})
+}
+
+// run makes the run, in the bubble if there is one.
+func (o *One) run(ctx context.Context) verdict.Verdict {
+	begun := time.Now()
+	var v verdict.Verdict
+	if o.script != nil {
+		v = o.script(ctx, o)
+	} else {
+		v = o.play(ctx)
+	}
 	if v.Virtual == 0 {
 		v.Virtual = time.Since(begun)
 	}
-	if v.Trace == "" {
-		v.Trace = o.trace()
+	if o.unkept > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("%d events came after the first %d, and are not kept", o.unkept, mostEvents))
 	}
+	return o.named(v)
+}
+
+func (o *One) named(v verdict.Verdict) verdict.Verdict {
+	v.Scenario, v.World, v.Seed = o.Job.Scenario, string(o.Job.World), o.Job.Seed
 	return v
 }
 
@@ -63,26 +111,42 @@ func broken(err error) verdict.Verdict {
 	return verdict.Verdict{Outcome: verdict.Broken, Reason: err.Error()}
 }
 
-func (o *One) play(ctx context.Context) verdict.Verdict {
+func (o *One) play(ctx context.Context) (v verdict.Verdict) {
 	s, err := scenario.Parse(o.Job.Scenario, o.Job.Source)
+	if err == nil {
+		err = director.Fits(s, o.Job.World)
+	}
 	if err != nil {
 		return broken(err)
 	}
+	history, err := os.Create(filepath.Join(o.Folder, fileHistory))
+	if err != nil {
+		return broken(err)
+	}
+	defer func() {
+		if err := history.Close(); err != nil && v.Outcome != verdict.Broken {
+			v.Outcome, v.Reason = verdict.Broken, "write the history: "+err.Error()
+		}
+	}()
 	w, err := world.Start(ctx, o.Job.World, o.config(s.Cluster))
 	if err != nil {
 		return broken(fmt.Errorf("start the cluster: %w", err))
 	}
-	stop := w.Watch(func(e event.Event) {
-		if len(o.events) < mostEvents {
-			o.events = append(o.events, e)
-		}
-	})
-	v := director.Play(ctx, s, w, director.Options{Seed: o.Job.Seed, Log: o.Log})
+	stop := w.Watch(o.see)
+	v = director.Play(ctx, s, w, director.Options{Seed: o.Job.Seed, Log: o.Log, History: history})
 	stop()
 	if err := w.Close(context.WithoutCancel(ctx)); err != nil {
 		v = violated(v, verdict.Violation{Check: "the cluster stops", Text: err.Error()})
 	}
 	return v
+}
+
+func (o *One) see(e event.Event) {
+	if len(o.events) < mostEvents {
+		o.events = append(o.events, e)
+	} else {
+		o.unkept++
+	}
 }
 
 // violated adds a violation. A run that could not be made stays one.
@@ -97,23 +161,17 @@ func violated(v verdict.Verdict, found verdict.Violation) verdict.Verdict {
 // config is the cluster that a scenario asks for.
 func (o *One) config(c scenario.Cluster) world.Config {
 	config := world.Config{
-		Agents: cmp.Or(c.Agents, 3), DBServers: cmp.Or(c.DBServers, 3), Coordinators: cmp.Or(c.Coordinators, 2),
+		Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators,
 		LatencyLeast: c.LatencyLeast, LatencyMost: c.LatencyMost, Grace: c.Grace, ClockSkew: c.ClockSkew, Buggify: c.Buggify,
-		WithoutLocks: o.Job.WithoutLocks, Seed: o.Job.Seed, Dir: o.Dir, Program: o.Program, Log: o.Servers,
+		WithoutLocks: o.Job.WithoutLocks, Seed: o.Job.Seed, Program: o.Program, Log: o.Servers,
 	}
-	if c.LatencyMost == 0 && world.Can(o.Job.World, world.Latency) == nil {
-		config.LatencyLeast, config.LatencyMost = latencyLeast, latencyMost
+	if o.Job.World != world.Bubble {
+		config.Dir = filepath.Join(o.Folder, dirData)
+	}
+	if !c.LatencyWritten && world.Can(o.Job.World, world.Latency) != nil { // the language's default is of networks in memory
+		config.LatencyLeast, config.LatencyMost = 0, 0
 	}
 	return config
-}
-
-// trace is the hash of all events in order, with their times since the first.
-func (o *One) trace() string {
-	h := fnv.New64a()
-	for _, e := range o.events {
-		fmt.Fprintf(h, "%d %s %s %s %s\n", e.At.Sub(o.events[0].At), e.Operation, e.Step, e.Server, e.Error)
-	}
-	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // writeEvents writes a line of JSON for each event.

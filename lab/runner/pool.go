@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"sync"
 )
@@ -11,8 +12,9 @@ import (
 type pool struct {
 	options Options
 	out     string
+	folders []string // of the jobs, below out
 
-	mu   sync.Mutex // guards what follows, and calls of Done
+	mu   sync.Mutex // guards what follows, and calls of Done and Log
 	kept int        // folders that stay
 	errs []error
 }
@@ -23,13 +25,20 @@ func (p *pool) run(ctx context.Context, jobs []Job) ([]Result, error) {
 	if parallel <= 0 {
 		parallel = runtime.NumCPU()
 	}
+	if tell := p.options.Log; tell != nil {
+		p.options.Log = func(line string) { // of several runs
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			tell(line)
+		}
+	}
 	results := make([]*Result, len(jobs))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range min(parallel, len(jobs)) {
 		workers.Go(func() {
 			for i := range next {
-				results[i] = p.one(ctx, jobs[i])
+				results[i] = p.one(ctx, jobs[i], filepath.Join(p.out, p.folders[i]))
 			}
 		})
 	}
@@ -54,8 +63,8 @@ func (p *pool) run(ctx context.Context, jobs []Job) ([]Result, error) {
 }
 
 // one makes a run; nil if it was given up because ctx ended.
-func (p *pool) one(ctx context.Context, j Job) *Result {
-	r, err := makeRun(ctx, j, p.options, p.out)
+func (p *pool) one(ctx context.Context, j Job, folder string) *Result {
+	r, err := makeRun(ctx, j, p.options, folder)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {

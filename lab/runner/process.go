@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,81 +14,28 @@ import (
 	"stasis/lab/verdict"
 )
 
-// Files in the folder of a run.
-const (
-	fileRequest    = "request.json"
-	fileVerdict    = "verdict.json"
-	fileEvents     = "events.jsonl"
-	fileLog        = "log.txt"
-	fileOutput     = "output.txt"     // of the child, on standard output and standard error
-	fileGoroutines = "goroutines.txt" // of a run that the watchdog has ended
-	dirData        = "data"           // of the cluster; removed
-)
-
-// envFolder names the folder of a run, for the child.
-const envFolder = "STASIS_LAB_RUN"
-
 // quitGrace is how long a child may take to print its goroutines.
 const quitGrace = 10 * time.Second
 
-// request is what a child is asked for.
-type request struct {
-	Job
-	Program string `json:"program,omitempty"`
-}
-
 // makeRun makes one run in a child process; the result is nil if ctx has ended.
-func makeRun(ctx context.Context, j Job, o Options, out string) (*Result, error) {
-	folder := filepath.Join(out, j.name())
+func makeRun(ctx context.Context, j Job, o Options, folder string) (*Result, error) {
 	if err := prepare(folder, request{j, o.Program}); err != nil {
 		return nil, err
 	}
 	begun := time.Now()
-	c := child{folder: folder, command: o.Command, timeout: o.Timeout}
-	fault, err := c.run(ctx)
-	err = errors.Join(err, removeData(filepath.Join(folder, dirData)))
+	c := child{folder: folder, command: o.Command, timeout: o.Timeout, log: o.Log}
+	end, err := c.run(ctx)
+	err = errors.Join(err, removeData(folder))
 	if ctx.Err() != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Job: j, Repeat: j.Command(), Folder: folder, Verdict: c.verdict(fault, j)}
-	r.Verdict.Real = time.Since(begun)
-	if !r.bad() && !o.Keep {
-		r.Folder = ""
-		return r, os.RemoveAll(folder)
-	}
-	return r, writeJSON(filepath.Join(folder, fileVerdict), r.Verdict)
-}
-
-func prepare(folder string, r request) error {
-	if err := os.RemoveAll(folder); err != nil { // of an earlier run
-		return err
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(folder, fileRequest), r)
-}
-
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o600)
-}
-
-// removeData removes the data of a cluster. Its servers may be ending still: they end with their parent.
-func removeData(dir string) (err error) {
-	for range 50 {
-		if err = os.RemoveAll(dir); err == nil {
-			return nil
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-	return err
+	r := &Result{Job: j, WithoutLocks: j.WithoutLocks, Repeat: j.Command(), Verdict: c.verdict(end, j)}
+	r.Verdict.Real, r.CPU = time.Since(begun), end.cpu
+	r.Folder, err = keepOut(folder, o.Keep || r.bad(), r.Verdict)
+	return r, err
 }
 
 // child is the process of one run.
@@ -95,25 +43,65 @@ type child struct {
 	folder  string
 	command []string
 	timeout time.Duration
+	log     func(line string) // nil: nothing
 }
 
-// fault is why a child did not end by itself with status 0.
-type fault struct {
-	expired bool  // the watchdog has ended it
-	err     error // of its end
+// ending is why a child did not end by itself with status 0.
+type ending struct {
+	expired bool          // the watchdog has ended it
+	err     error         // of its end
+	cpu     time.Duration // that it has used, and what it has started
+}
+
+// environment is what a child is started with beside the environment of this process. One processor each: several
+// runs at once use a machine better than one run that is spread over it, and order is less a matter of chance.
+// A heap of a few megabytes that lives for seconds needs few collections.
+func environment(folder string) []string {
+	debug := "randseednop=0" // math/rand takes the seed of the run: Raft's timeouts are drawn from it
+	if before := os.Getenv("GODEBUG"); before != "" {
+		debug = before + "," + debug
+	}
+	all := []string{envFolder + "=" + folder, "GODEBUG=" + debug, "GOTRACEBACK=all", "GOMAXPROCS=1"}
+	if os.Getenv("GOGC") == "" {
+		all = append(all, "GOGC=400")
+	}
+	return all
+}
+
+// lines calls tell for each line that is written to it.
+type lines struct {
+	tell func(string)
+	rest []byte
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	for text := p; ; {
+		line, after, whole := bytes.Cut(text, []byte{'\n'})
+		l.rest = append(l.rest, line...)
+		if !whole {
+			return len(p), nil
+		}
+		if l.tell != nil {
+			l.tell(string(l.rest))
+		}
+		l.rest, text = l.rest[:0], after
+	}
 }
 
 // run starts the child and waits for its end. The watchdog makes it print its goroutines. What it has started ends with it.
-func (c child) run(ctx context.Context) (f fault, err error) {
+func (c child) run(ctx context.Context) (f ending, err error) {
 	out, err := os.Create(filepath.Join(c.folder, fileOutput))
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	cmd := exec.Command(c.command[0], c.command[1:]...)
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &lines{tell: c.log}, out, quitGrace
 	cmd.Env = append(os.Environ(), environment(c.folder)...)
 	ownGroup(cmd)
+	if _, err := cmd.StdinPipe(); err != nil { // closed when this process ends: the child ends then
+		return f, err
+	}
 	if err := cmd.Start(); err != nil {
 		return f, fmt.Errorf("start a run: %w", err)
 	}
@@ -124,6 +112,7 @@ func (c child) run(ctx context.Context) (f fault, err error) {
 	select {
 	case f.err = <-ended:
 		killGroup(cmd)
+		f.cpu = cpu(cmd)
 		return f, nil
 	case <-watchdog.C:
 		f.expired = true
@@ -140,11 +129,17 @@ func (c child) run(ctx context.Context) (f fault, err error) {
 		f.err = <-ended
 	}
 	killGroup(cmd)
+	f.cpu = cpu(cmd)
 	return f, nil
 }
 
+// cpu is the time of processors that a process has used which has ended.
+func cpu(cmd *exec.Cmd) time.Duration {
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+}
+
 // verdict is what the child says, or what its end says.
-func (c child) verdict(f fault, j Job) verdict.Verdict {
+func (c child) verdict(f ending, j Job) verdict.Verdict {
 	v := verdict.Verdict{Scenario: j.Scenario, World: string(j.World), Seed: j.Seed, Outcome: verdict.Broken}
 	if f.expired {
 		v.Reason = c.expired()

@@ -94,7 +94,7 @@ func TestRunsThatGoWrong(t *testing.T) {
 			require.Equal(t, want.outcome, r.Verdict.Outcome)
 			text := strings.Join(r.Details(), "\n")
 			require.Contains(t, text, want.says)
-			require.Contains(t, text, "again: stasis lab run "+name+" --world bubble --seed 7")
+			require.Contains(t, text, "again: stasis lab run "+quoted(name)+" --world bubble --seed 7")
 			require.FileExists(t, filepath.Join(r.Folder, want.file))
 			require.FileExists(t, filepath.Join(r.Folder, fileVerdict))
 		})
@@ -137,7 +137,7 @@ func TestSummary(t *testing.T) {
 		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Violated, Trace: "2"}},
 		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "2"}},
 	}, 2*time.Second)
-	require.Equal(t, []int{4, 3, 1, 0, 0}, []int{s.Runs, s.Passed, s.Vacuous, s.Violated, s.Broken})
+	require.Equal(t, []int{4, 1, 1, 0, 0, 2}, []int{s.Runs, s.Passed, s.Vacuous, s.Violated, s.Broken, s.Unlocked})
 	require.Equal(t, 2, s.Traces)
 	require.Equal(t, PowerSummary{Scenario: "s", Found: 1, Of: 2, Low: s.Power[0].Low, High: s.Power[0].High}, s.Power[0])
 	require.InDelta(t, 0.0945, s.Power[0].Low, 0.001)
@@ -147,6 +147,52 @@ func TestSummary(t *testing.T) {
 	require.InDelta(t, 120, s.RunsPerMinute, 0.01)
 	var text strings.Builder
 	require.NoError(t, s.Write(&text))
-	require.Contains(t, text.String(), "4 runs: 3 passed, 1 vacuous, 0 violated, 0 broken")
+	require.Contains(t, text.String(), "4 runs: 1 passed, 1 vacuous, 0 violated, 0 broken, 2 without locks")
 	require.Contains(t, text.String(), "vacuous, 1 of s: the fault missed")
+}
+
+// Runs that are asked for twice go on at the same time, each in a folder of its own.
+func TestFoldersDiffer(t *testing.T) {
+	require.Equal(t, []string{"s-bubble-1", "s-bubble-2", "s-bubble-1-again-2"}, folders(runs("s", world.Bubble, 1, 2, 1)))
+}
+
+// Where a run hung is told from where it was at work when its time was over.
+func TestASlowRunIsNoDeadlock(t *testing.T) {
+	stack := "\nstasis/dbserver/gate.(*Gate).Lock(0x1)\n\t/x/gate.go:12 +0x1\n"
+	require.Contains(t, placeOf([]byte("goroutine 7 [runnable, synctest bubble 1]:"+stack)), "it was at work at stasis/dbserver/gate")
+	require.Contains(t, placeOf([]byte("goroutine 7 [sync.Mutex.Lock, synctest bubble 1]:"+stack)), "time stands still at stasis/dbserver/gate")
+}
+
+// What runs without locks show is held against what the scenario says, with the interval of the part.
+func TestPowerIsHeldAgainstItsBound(t *testing.T) {
+	none := func(found, of int) Summary {
+		var all []Result
+		for i := range of {
+			v := verdict.Verdict{Outcome: verdict.Passed}
+			if i < found {
+				v.Outcome = verdict.Violated
+			}
+			all = append(all, Result{Job: Job{Scenario: "s", WithoutLocks: true, BreaksOver: 0.05}, Verdict: v})
+		}
+		return Summarize(all, time.Second)
+	}
+	for _, c := range []struct {
+		found, of int
+		shows     Power
+		outcome   verdict.Outcome
+	}{{9, 40, Shown, verdict.Passed}, {1, 2, Shown, verdict.Passed}, {1, 20, Open, verdict.Vacuous}, {0, 10, Open, verdict.Vacuous}, {0, 100, Missed, verdict.Violated}} {
+		s := none(c.found, c.of)
+		require.Equal(t, c.shows, s.Power[0].Shows(), "%d of %d: %+v", c.found, c.of, s.Power[0])
+		require.Equal(t, c.outcome, s.Outcome(), "%d of %d", c.found, c.of)
+	}
+}
+
+// A scenario of which each run is vacuous is named.
+func TestAlwaysVacuous(t *testing.T) {
+	run := func(scenario string, o verdict.Outcome) Result {
+		return Result{Job: Job{Scenario: scenario}, Verdict: verdict.Verdict{Outcome: o}}
+	}
+	s := Summarize([]Result{run("a", verdict.Vacuous), run("a", verdict.Passed), run("b", verdict.Vacuous), run("b", verdict.Vacuous)}, time.Second)
+	require.Equal(t, []string{"b"}, s.AlwaysVacuous())
+	require.Equal(t, verdict.Vacuous, s.Outcome())
 }

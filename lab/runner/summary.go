@@ -16,8 +16,11 @@ type Summary struct {
 	Vacuous  int             `json:"vacuous"`
 	Violated int             `json:"violated"`
 	Broken   int             `json:"broken"`
+	Unlocked int             `json:"unlocked"` // runs without locks, which are none of these four unless they are broken
 	Outcomes int             `json:"outcomes"` // different ways in which runs ended
 	Traces   int             `json:"traces"`   // different courses of events
+	Repeats  RepeatSummary   `json:"repeats"`
+	Of       []Count         `json:"of"` // each scenario
 	Faults   []FaultSummary  `json:"faults,omitempty"`
 	Backups  BackupSummary   `json:"backups"`
 	Power    []PowerSummary  `json:"power,omitempty"`
@@ -26,9 +29,27 @@ type Summary struct {
 	Operations      int           `json:"operations"`
 	Straddling      int           `json:"straddling"`
 	Elapsed         time.Duration `json:"elapsed"`         // of all runs together, on this machine; in JSON nanoseconds
+	CPU             time.Duration `json:"cpu"`             // that all runs have used
 	RunsPerMinute   float64       `json:"runsPerMinute"`   // with so many at once as were asked for
 	VirtualPerReal  float64       `json:"virtualPerReal"`  // seconds of the runs' clocks a second
 	VirtualPerChild float64       `json:"virtualPerChild"` // the same, of one run alone
+}
+
+// Count counts the runs of one scenario with locks.
+type Count struct {
+	Scenario   string `json:"scenario"`
+	Runs       int    `json:"runs"`
+	Passed     int    `json:"passed"`
+	Vacuous    int    `json:"vacuous"`
+	Violated   int    `json:"violated"`
+	Broken     int    `json:"broken"`
+	Straddling int    `json:"straddling"` // operations that straddled a cut
+}
+
+// RepeatSummary says how often runs that were made more than once were the same.
+type RepeatSummary struct {
+	Runs int `json:"runs"` // that are made from a seed of which there was one before
+	Same int `json:"same"` // of them with the trace of the first
 }
 
 // FaultSummary says how often a fault of a scenario happened.
@@ -42,25 +63,6 @@ type FaultSummary struct {
 	Aimed    bool   `json:"aimed"` // it aims at a step, which it can miss
 }
 
-// Spread is a half and the most of a measure.
-type Spread struct {
-	P50 time.Duration `json:"p50"` // in JSON nanoseconds
-	Max time.Duration `json:"max"`
-}
-
-// BackupSummary is what backups measured.
-type BackupSummary struct {
-	Taken    int    `json:"taken"`
-	Failed   int    `json:"failed"`
-	Checked  int    `json:"checked"`
-	Attempts int    `json:"attempts"` // the most of one
-	DeadTime Spread `json:"deadTime"`
-	Hold     Spread `json:"hold"`
-	CutSkew  Spread `json:"cutSkew"`
-	RPO      Spread `json:"rpo"`
-	RTO      Spread `json:"rto"`
-}
-
 // PowerSummary says how often violations were found without locks: what the checks can see.
 type PowerSummary struct {
 	Scenario string  `json:"scenario"`
@@ -68,6 +70,7 @@ type PowerSummary struct {
 	Of       int     `json:"of"`
 	Low      float64 `json:"low"` // the interval in which the part lies, with a confidence of 95 %
 	High     float64 `json:"high"`
+	Over     float64 `json:"over,omitempty"` // what the scenario says that the part is over; 0: nothing
 }
 
 // ReasonSummary counts runs with one reason.
@@ -80,13 +83,15 @@ type ReasonSummary struct {
 // Summarize puts results together that took so long on this machine.
 func Summarize(results []Result, elapsed time.Duration) Summary {
 	s := Summary{Runs: len(results), Elapsed: elapsed}
-	outcomes, traces := map[string]bool{}, map[string]bool{}
+	outcomes, traces, first := map[string]bool{}, map[string]bool{}, map[string]string{}
 	var virtual, real time.Duration
 	for _, r := range results {
+		s.repeated(r, first)
 		v := r.Verdict
 		s.count(r)
 		outcomes[class(r)], traces[r.Job.Scenario+v.Trace] = true, true
 		virtual, real = virtual+v.Virtual, real+v.Real
+		s.CPU += r.CPU
 		s.Operations, s.Straddling = s.Operations+v.Operations, s.Straddling+v.Straddling
 		for _, f := range v.Faults {
 			s.fault(r, f)
@@ -109,31 +114,60 @@ func Summarize(results []Result, elapsed time.Duration) Summary {
 func (s *Summary) count(r Result) {
 	outcome := r.Verdict.Outcome
 	if r.Job.WithoutLocks && outcome != verdict.Broken {
-		p := s.powerOf(r.Job.Scenario)
+		p := s.powerOf(r.Job)
 		p.Of++
 		if outcome == verdict.Violated {
 			p.Found++
 		}
-		s.Passed++
+		s.Unlocked++
 		return
 	}
+	c := s.countOf(r.Job.Scenario)
+	c.Runs++
+	c.Straddling += r.Verdict.Straddling
 	switch outcome {
 	case verdict.Passed:
 		s.Passed++
+		c.Passed++
 	case verdict.Vacuous:
 		s.Vacuous++
+		c.Vacuous++
 		s.why(r)
 	case verdict.Violated:
 		s.Violated++
+		c.Violated++
 	default:
 		s.Broken++
+		c.Broken++
 	}
 }
 
-func (s *Summary) powerOf(scenario string) *PowerSummary {
-	i := slices.IndexFunc(s.Power, func(p PowerSummary) bool { return p.Scenario == scenario })
+func (s *Summary) countOf(scenario string) *Count {
+	i := slices.IndexFunc(s.Of, func(c Count) bool { return c.Scenario == scenario })
 	if i < 0 {
-		s.Power = append(s.Power, PowerSummary{Scenario: scenario})
+		s.Of = append(s.Of, Count{Scenario: scenario})
+		i = len(s.Of) - 1
+	}
+	return &s.Of[i]
+}
+
+// repeated compares a run with the first one of its seed.
+func (s *Summary) repeated(r Result, first map[string]string) {
+	before, again := first[r.Job.Command()]
+	if !again {
+		first[r.Job.Command()] = r.Verdict.Trace
+		return
+	}
+	s.Repeats.Runs++
+	if before == r.Verdict.Trace {
+		s.Repeats.Same++
+	}
+}
+
+func (s *Summary) powerOf(j Job) *PowerSummary {
+	i := slices.IndexFunc(s.Power, func(p PowerSummary) bool { return p.Scenario == j.Scenario })
+	if i < 0 {
+		s.Power = append(s.Power, PowerSummary{Scenario: j.Scenario, Over: j.BreaksOver})
 		i = len(s.Power) - 1
 	}
 	return &s.Power[i]
@@ -173,35 +207,4 @@ func class(r Result) string {
 		parts = append(parts, v.Check)
 	}
 	return strings.Join(parts, "|")
-}
-
-func backups(results []Result) (b BackupSummary) {
-	var dead, hold, skew, rpo, rto []time.Duration
-	for _, r := range results {
-		for _, x := range r.Verdict.Backups {
-			if x.ID == "" {
-				b.Failed++
-				continue
-			}
-			b.Taken++
-			if x.Checked {
-				b.Checked++
-			}
-			b.Attempts = max(b.Attempts, x.Attempts)
-			dead, hold, skew, rpo = append(dead, x.DeadTime), append(hold, x.Hold), append(skew, x.CutSkew), append(rpo, x.RPO)
-			if x.RTO > 0 {
-				rto = append(rto, x.RTO)
-			}
-		}
-	}
-	b.DeadTime, b.Hold, b.CutSkew, b.RPO, b.RTO = spread(dead), spread(hold), spread(skew), spread(rpo), spread(rto)
-	return b
-}
-
-func spread(all []time.Duration) Spread {
-	if len(all) == 0 {
-		return Spread{}
-	}
-	slices.Sort(all)
-	return Spread{P50: all[len(all)/2], Max: all[len(all)-1]}
 }

@@ -7,8 +7,15 @@ import (
 	"strings"
 )
 
+// checker judges a scenario that was read.
+type checker struct {
+	*problems
+	s          *Scenario
+	operations []Operation
+}
+
 // check judges what the sentences say: whether what they name is there.
-func (r *reader) check() {
+func (r *checker) check() {
 	for i := range r.s.Do {
 		r.checkStep(&r.s.Do[i])
 	}
@@ -31,7 +38,7 @@ func (r *reader) check() {
 	}
 }
 
-func (r *reader) checkStep(s *Step) {
+func (r *checker) checkStep(s *Step) {
 	if len(s.Actions) == 0 {
 		r.add(s.Line, "%s: want an action, or a list of actions, after the colon", quote(s.When.Text))
 	}
@@ -50,16 +57,47 @@ func (r *reader) checkStep(s *Step) {
 	}
 }
 
-func (r *reader) checkMoment(line int, text string, m *Moment) {
-	r.checkStepName(line, text, m.Step, m.Operations)
+func (r *checker) checkMoment(line int, text string, m *Moment) {
+	if m.Step != "" {
+		r.checkStepName(line, text, m.Step, m.Operations)
+	} else {
+		r.choose(line, text, m)
+	}
 	if m.On == "" {
 		return
 	}
 	r.checkServers(line, text, "server", m.On, nil)
 }
 
+// choose finds the steps that the seed can choose from.
+func (r *checker) choose(line int, text string, m *Moment) {
+	before := len(r.all)
+	for _, bound := range []string{m.From, m.Before} {
+		if bound != "" {
+			r.checkStepName(line, text, bound, m.Operations)
+		}
+	}
+	if len(r.all) > before {
+		return // the bounds are wrong themselves
+	}
+	kind := ""
+	for _, o := range r.operations {
+		switch {
+		case !slices.Contains(m.Operations, o.Label):
+		case kind != "" && kind != o.Kind:
+			r.add(line, "%s: %s is a %s, and others are a %s: `some step` needs operations of one kind", quote(text), quote(o.Label), o.Kind, kind)
+			return
+		default:
+			kind = o.Kind
+		}
+	}
+	if m.Among = among(Course(kind), m.From, m.Before); len(m.Among) == 0 && kind != "" {
+		r.add(line, "%s: there is no step to choose: want two of these, the earlier first: %s", quote(text), listed(Course(kind)))
+	}
+}
+
 // checkStepName says whether there is such a step of all these operations.
-func (r *reader) checkStepName(line int, text, step string, of []string) {
+func (r *checker) checkStepName(line int, text, step string, of []string) {
 	if !slices.Contains(allSteps(), step) {
 		r.add(line, "%s: no step is called %q%s", quote(text), step, didYouMean(step, allSteps()))
 		return
@@ -80,16 +118,16 @@ func listed(steps []string) string {
 }
 
 // resolve replaces "both" and "all" by the operations, and says which names are none.
-func (r *reader) resolve(line int, text string, named []string) []string {
+func (r *checker) resolve(line int, text string, named []string) []string {
 	var all []string
 	for _, n := range named {
 		switch {
 		case n == "both" && len(r.operations) != 2:
-			r.add(line, "%s: `both` needs two operations, and the scenario has %d (%s): name them", quote(text), len(r.operations), strings.Join(r.labels(), ", "))
+			r.add(line, "%s: `both` needs two operations, and the scenario has %d (%s): name them", quote(text), len(r.operations), strings.Join(labelsOf(r.operations), ", "))
 		case n == "both" || n == "all":
-			all = append(all, r.labels()...)
-		case !slices.Contains(r.labels(), n):
-			r.add(line, "%s: there is no operation %s: the scenario begins %s%s", quote(text), quote(n), orNone(r.labels()), didYouMean(n, r.labels()))
+			all = append(all, labelsOf(r.operations)...)
+		case !slices.Contains(labelsOf(r.operations), n):
+			r.add(line, "%s: there is no operation %s: the scenario begins %s%s", quote(text), quote(n), orNone(labelsOf(r.operations)), didYouMean(n, labelsOf(r.operations)))
 		default:
 			all = append(all, n)
 		}
@@ -105,7 +143,7 @@ func orNone(all []string) string {
 }
 
 // checkArgs judges the arguments of a sentence. w is the moment of its step; nil for an expectation.
-func (r *reader) checkArgs(line int, text string, args map[string]string, w *When) {
+func (r *checker) checkArgs(line int, text string, args map[string]string, w *When) {
 	for _, name := range slices.Sorted(maps.Keys(args)) {
 		switch v := args[name]; name {
 		case "operations":
@@ -118,7 +156,7 @@ func (r *reader) checkArgs(line int, text string, args map[string]string, w *Whe
 	}
 }
 
-func (r *reader) checkServers(line int, text, name, value string, w *When) {
+func (r *checker) checkServers(line int, text, name, value string, w *When) {
 	all, err := ParseServers(value)
 	if err != nil {
 		r.add(line, "%s: %v", quote(text), err)
@@ -131,7 +169,7 @@ func (r *reader) checkServers(line int, text, name, value string, w *When) {
 	}
 }
 
-func (r *reader) checkServer(s Server, name string, w *When) string {
+func (r *checker) checkServer(s Server, name string, w *When) string {
 	if s.Form == "named" {
 		if problem := r.s.Cluster.exists(s.Of); problem != "" {
 			return problem
@@ -152,7 +190,7 @@ func (r *reader) checkServer(s Server, name string, w *When) string {
 	return ""
 }
 
-func (r *reader) count(role string) int {
+func (r *checker) count(role string) int {
 	c := r.s.Cluster
 	return map[string]int{"agent": c.Agents, "dbserver": c.DBServers, "coordinator": c.Coordinators}[role]
 }
@@ -184,7 +222,7 @@ var (
 )
 
 // checkAction judges what one action says.
-func (r *reader) checkAction(a Action, w *When) {
+func (r *checker) checkAction(a Action, w *When) {
 	for _, name := range []string{"a", "b"} {
 		all, err := ParseServers(a.Args[name])
 		if a.Args[name] == "" || err != nil {
@@ -207,7 +245,7 @@ func (r *reader) checkAction(a Action, w *When) {
 		return
 	}
 	if o.Kind != "create" && !slices.ContainsFunc(r.operations, func(b Operation) bool { return b.Kind == "create" && b.Backup == o.Backup }) {
-		r.add(a.Line, "%s: there is no backup %s in this scenario%s", quote(a.Text), quote(o.Backup), didYouMean(o.Backup, r.labels()))
+		r.add(a.Line, "%s: there is no backup %s in this scenario%s", quote(a.Text), quote(o.Backup), didYouMean(o.Backup, labelsOf(r.operations)))
 	}
 	if w.Every > 0 {
 		r.add(a.Line, "%s: an operation has a label of its own, and cannot be begun again and again: write several steps with `at`", quote(a.Text))

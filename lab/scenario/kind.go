@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,7 +19,6 @@ type Kind struct {
 }
 
 var (
-	label       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	labels      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.|-]*$`)
 	path        = regexp.MustCompile(`^/?[A-Za-z_][A-Za-z0-9_./*:=?&-]*$`)
 	remote      = regexp.MustCompile(`^[A-Za-z0-9_-]+:[A-Za-z0-9_./-]*$`)
@@ -58,7 +58,7 @@ func isPercent(text string) bool {
 }
 
 // reserved are words that end a list of operations, or stand for one.
-var reserved = []string{"and", "all", "are", "both", "fail", "fails", "hold", "holds", "is", "succeed", "succeeds"}
+var reserved = []string{"and", "all", "are", "both", "fail", "fails", "hold", "holds", "is", "not", "some", "succeed", "succeeds"}
 
 // operationList accepts a, a|b, a b, a, b, a and b.
 func operationList(words []token) bool {
@@ -91,6 +91,8 @@ func Kinds() []Kind {
 		{"LABEL", "a name for the operation", "by which an operation is known to the scenario", one(label.MatchString), labelRegexp},
 		{"OPERATIONS", "operations such as a|b", "labels of operations: `a|b`, `a b`, `a, b`, `both`, `all`. `backup a` is the operation a, `restore a` is restore-a, and so on, unless `as` gives another label", operationList, `[A-Za-z0-9_.|, -]+?`},
 		{"STEP", `a step in quotes such as "cut"`, "a step in quotes, as events name it", quoted, `"[^"]+"`},
+		{"FIRST", `a step in quotes such as "cut"`, "the first step of those that can be chosen", quoted, `"[^"]+"`},
+		{"LAST", `a step in quotes such as "cut"`, "the step before which those end that can be chosen", quoted, `"[^"]+"`},
 		{"TEXT", "a text in quotes, or the number of an error", "a part of an error's message in quotes, or its number", func(w []token) bool { return quoted(w) || one(isCount)(w) }, `(?:"[^"]+"|[0-9]+)`},
 		{"TIME", "a time such as 50ms", "a time: 50ms, 1.5s, 2m", one(isTime), timeRegexp},
 		{"FROM", "a time such as 50ms", "a time since the load has begun", one(isTime), timeRegexp},
@@ -122,11 +124,19 @@ func serverKinds() []Kind {
 	}
 }
 
+// byName are the kinds by their names: reading a scenario asks for them very often.
+var byName = sync.OnceValue(func() map[string]Kind {
+	all := map[string]Kind{}
+	for _, k := range Kinds() {
+		all[k.Name] = k
+	}
+	return all
+})
+
 func kindOf(name string) Kind {
-	all := Kinds()
-	i := slices.IndexFunc(all, func(k Kind) bool { return k.Name == name })
-	if i < 0 {
+	k, ok := byName()[name]
+	if !ok {
 		panic("scenario: no kind " + name) // the forms are constants: a test reads each
 	}
-	return all[i]
+	return k
 }

@@ -91,8 +91,11 @@ func whenOf(f Form, args map[string]string, text string) When {
 			at = Time(args["from"])
 		}
 		w.At = &at
-	case "when", "when event":
-		w.Event = &Moment{Operations: OperationsIn(args["operations"]), Step: args["step"], On: args["server"], Passed: Count(args["count"])}
+	case "when", "when event", "when some":
+		w.Event = &Moment{
+			Operations: OperationsIn(args["operations"]), Step: args["step"], On: args["server"], Passed: Count(args["count"]),
+			From: args["first"], Before: args["last"],
+		}
 	case "after", "later":
 		w.After, w.Later, w.Ends = OperationsIn(args["operations"]), Time(args["time"]), endingOf(args)
 	}

@@ -9,6 +9,8 @@ func Expectations() []Form {
 		{Name: "none", Text: "none of OPERATIONS", About: "All operations fail.", Example: "none of a b"},
 		{Name: "fails", Text: "OPERATIONS fails/fail [with TEXT] [within TIME]", About: "Each of the operations fails: with an error that has this text or number, within that time from its beginning.", Example: `a fails with "disk" within 30s`},
 		{Name: "succeeds", Text: "OPERATIONS succeeds/succeed [within TIME]", About: "Each of the operations succeeds, within that time from its beginning.", Example: "a succeeds within 30s"},
+		{Name: "listed", Text: "OPERATIONS is/are listed", About: "The backup of each of the operations is listed when everything has healed, and complete, whatever its coordinator could answer.", Example: "a is listed"},
+		{Name: "not listed", Text: "OPERATIONS is/are not listed", About: "No backup of these operations is listed when everything has healed.", Example: "a is not listed"},
 		{Name: "holds gates", Text: "OPERATIONS holds/hold the gates at most TIME", About: "From the last grant to the first release.", Example: "a holds the gates at most 1s"},
 		{Name: "one instant", Text: "one instant", About: "Every backup of the run is one instant. At least one was judged.", Example: "one instant"},
 		{Name: "nothing left", Text: "nothing left within TIME", About: "So soon after everything has healed, no lock, closed gate, pending piece or staged engine is left.", Example: "nothing left within 20s"},

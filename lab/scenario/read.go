@@ -26,19 +26,12 @@ func Parse(name string, text []byte) (*Scenario, error) {
 	}
 	r.top(root)
 	if len(r.all) == 0 {
-		r.check()
+		(&checker{&r.problems, r.s, r.operations}).check()
 	}
 	if err := r.err(); err != nil {
 		return nil, err
 	}
 	return r.s, nil
-}
-
-// reader fills a scenario from YAML.
-type reader struct {
-	problems
-	s          *Scenario
-	operations []Operation
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)`)

@@ -71,9 +71,12 @@ const (
 // Moment is a step of an operation.
 type Moment struct {
 	Operations []string // labels; empty: any
-	Step       string   // event.Name
-	On         string   // server name; "": any
-	Passed     int      // so many such moments pass first
+	Step       string   // event.Name; "": one of Among, which the seed chooses
+	Among      []string
+	From       string // the first of Among; "": that of the operation
+	Before     string // which ends Among; "": none
+	On         string // server name; "": any
+	Passed     int    // so many such moments pass first
 }
 
 // Action is one thing that is done: Verb and its arguments as the grammar of the verb has them.

@@ -40,7 +40,7 @@ func (r *reader) beginning(word token, forms []Form) []Form {
 		switch {
 		case first.kind == "OPERATIONS":
 			list := OperationsIn(word.text)
-			return word.quoted || !slices.ContainsFunc(list, func(l string) bool { return slices.Contains(r.labels(), l) || l == "both" || l == "all" })
+			return word.quoted || !slices.ContainsFunc(list, func(l string) bool { return slices.Contains(labelsOf(r.operations), l) || l == "both" || l == "all" })
 		case first.kind != "":
 			return !kindOf(first.kind).accepts([]token{word})
 		}
@@ -68,15 +68,6 @@ func (r *reader) beginnings(forms []Form) []string {
 				all = append(all, w)
 			}
 		}
-	}
-	return all
-}
-
-// labels are the labels of all operations.
-func (r *reader) labels() []string {
-	var all []string
-	for _, o := range r.operations {
-		all = append(all, o.Label)
 	}
 	return all
 }

@@ -6,10 +6,10 @@ import "slices"
 var stepsOf = map[string][]string{
 	"create": {
 		"acquiring agency lock", "agency lock acquired", "waiting for agency lock", "reading Plan", "preparing",
-		"locking", "lock attempt failed", "all gates held", "going on without the global lock", "cutting", "cut",
+		"locking", "gate asked for", "gate granted", "gate not granted", "lock attempt failed", "all gates held",
+		"going on without the global lock", "cutting", "cut fixed", "cut", "gate released", "gate expired",
 		"gates opened", "Plan thawed", "linking", "linked", "verified", "sealed", "committing", "committed",
 		"publishing", "published", "undoing", "undone",
-		"gate asked for", "gate not granted", "gate granted", "cut fixed", "gate released", "gate expired",
 	},
 	"restore": {
 		"acquiring agency lock", "agency lock acquired", "waiting for agency lock",
@@ -40,6 +40,32 @@ var transferSteps = []string{
 // Steps are the names of the steps of an operation ("create", "restore", …; "" for those of servers and the
 // supervision), in order.
 func Steps(operation string) []string { return slices.Clone(stepsOf[operation]) }
+
+// disturbed are steps that an operation reaches alone if something is in its way.
+var disturbed = []string{
+	"waiting for agency lock", "lock attempt failed", "going on without the global lock", "undoing", "undone",
+	"gate not granted", "gate expired", "piece transfer failed", "piece transfer cancelled", "transfer failed", "transfer cancelled",
+}
+
+// Course is the steps of an operation that nothing disturbs, in order.
+func Course(operation string) []string {
+	return slices.DeleteFunc(Steps(operation), func(step string) bool { return slices.Contains(disturbed, step) })
+}
+
+// among are the steps of the course from one step on, and before another; "" is no bound.
+func among(course []string, from, before string) []string {
+	first, last := 0, len(course)
+	if from != "" {
+		first = slices.Index(course, from)
+	}
+	if before != "" {
+		last = slices.Index(course, before)
+	}
+	if first < 0 || first >= last {
+		return nil
+	}
+	return course[first:last]
+}
 
 // allSteps are the steps of all operations, sorted.
 func allSteps() []string {

@@ -11,6 +11,8 @@ type token struct {
 	quoted bool
 }
 
+var label = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
 var words = regexp.MustCompile(`"[^"]*"|,|<->|->|<(?:\s|$)|[^\s,"]+`)
 
 // tokens cuts a sentence into words. ok is false if a quote is not closed.

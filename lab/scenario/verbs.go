@@ -6,6 +6,7 @@ func Whens() []Form {
 		{Name: "at", Text: "at TIME", About: "Once, so long after the load has begun.", Example: "at 1s"},
 		{Name: "every", Text: "every TIME [from FROM] [until UNTIL]", About: "Again and again, first after one such time, or at `from`; until that time, or as long as the load runs at least.", Example: "every 2s until 10s"},
 		{Name: "when", Text: "when OPERATIONS is/are STEP [on SERVER] [after COUNT]", About: "When one of the operations reaches the step. The operation waits until the actions are done. `on` is the server that the step is about; `after` lets so many such moments pass.", Example: `when a|b is "cut" on dbserver-2`, Needs: []string{Holds}},
+		{Name: "when some", Text: "when OPERATIONS is/are some step [from FIRST] [before LAST] [on SERVER]", About: "The same for a step that the seed chooses: seeds that follow each other take the steps in turn. They are those of an operation that nothing disturbs.", Example: `when a is some step before "committed"`, Needs: []string{Holds}},
 		{Name: "when event", Text: "when STEP [on SERVER] [after COUNT]", About: "The same for a step of any operation, and for what servers and the supervision do.", Example: `when "leader changed"`, Needs: []string{Holds}},
 		{Name: "after", Text: "after OPERATIONS [fails/fail] [succeeds/succeed]", About: "When the operations have ended; with `fails` or `succeeds` only if all of them ended so.", Example: "after both"},
 		{Name: "later", Text: "TIME after OPERATIONS [fails/fail] [succeeds/succeed]", About: "The same, so much later.", Example: "5s after a"},
@@ -16,6 +17,9 @@ func Whens() []Form {
 func Actions() []Form {
 	return append(append(operations(), faults()...), administration()...)
 }
+
+// forSome ends a fault by itself.
+const forSome = " [for TIME]"
 
 const onIt = " [on COORDINATOR] [as LABEL]"
 
@@ -40,16 +44,16 @@ func faults() []Form {
 func network() []Form {
 	links := []string{LinkFaults}
 	return []Form{
-		{Name: "cut", Text: "cut A -> B", About: "Nothing that A sends arrives at B until it is healed. The other direction works.", Example: "cut agent-1 -> agent-2", Needs: links, Fault: true},
-		{Name: "cut both", Text: "cut A <-> B", About: "Cuts both directions.", Example: "cut its coordinator <-> dbserver-2", Needs: links, Fault: true},
+		{Name: "cut", Text: "cut A -> B" + forSome, About: "Nothing that A sends arrives at B until it is healed, or for a time. The other direction works.", Example: "cut agent-1 -> agent-2", Needs: links, Fault: true},
+		{Name: "cut both", Text: "cut A <-> B" + forSome, About: "Cuts both directions.", Example: "cut its coordinator <-> dbserver-2", Needs: links, Fault: true},
 		{Name: "delay", Text: "delay A -> B by TIME", About: "What A sends arrives at B so much later. Latency stays beside it.", Example: "delay dbserver-1 -> coordinator-1 by 50ms", Needs: links, Fault: true},
 		{Name: "delay both", Text: "delay A <-> B by TIME", About: "Delays both directions.", Example: "delay client <-> coordinator-1 by 20ms", Needs: links, Fault: true},
 		{Name: "throttle", Text: "throttle A -> B to AMOUNT", About: "Limits the link to so many bytes a second.", Example: "throttle dbserver-1 -> dbserver-2 to 64KiB", Needs: links, Fault: true},
 		{Name: "drop", Text: "drop A -> B", About: "Loses for good what is on the way from A to B on the connections that exist now, and what they will carry.", Example: "drop dbserver-1 -> coordinator-1", Needs: links, Fault: true},
 		{Name: "reset", Text: "reset A <-> B", About: "Breaks all connections between A and B.", Example: "reset coordinator-1 <-> dbserver-2", Needs: links, Fault: true},
-		{Name: "isolate", Text: "isolate A", About: "Cuts a server off from all others.", Example: "isolate its coordinator", Needs: links, Fault: true},
+		{Name: "isolate", Text: "isolate A" + forSome, About: "Cuts a server off from all others.", Example: "isolate its coordinator", Needs: links, Fault: true},
 		{Name: "rejoin", Text: "rejoin A", About: "Takes `isolate` back.", Example: "rejoin its coordinator", Needs: links},
-		{Name: "freeze", Text: "freeze A", About: "The server neither sends nor receives any more; others' bytes go into its buffers.", Example: "freeze dbserver-2", Needs: links, Fault: true},
+		{Name: "freeze", Text: "freeze A" + forSome, About: "The server neither sends nor receives any more; others' bytes go into its buffers.", Example: "freeze dbserver-2", Needs: links, Fault: true},
 		{Name: "thaw", Text: "thaw A", About: "Takes `freeze` back.", Example: "thaw dbserver-2", Needs: links},
 		{Name: "heal link", Text: "heal A -> B", About: "Takes back what was done to this direction of a link.", Example: "heal agent-1 -> agent-2", Needs: links},
 		{Name: "heal both", Text: "heal A <-> B", About: "Takes back what was done to both directions.", Example: "heal agent-1 <-> agent-2", Needs: links},
@@ -73,7 +77,7 @@ func servers() []Form {
 	return []Form{
 		{Name: "kill", Text: "kill A", About: "Ends a server as SIGKILL does. What was written is still there.", Example: "kill a leader of bank", Fault: true},
 		{Name: "restart", Text: "restart A", About: "Starts a server that was killed, or stops and starts one that runs, and waits until it serves.", Example: "restart a leader of bank"},
-		{Name: "pause", Text: "pause A", About: "Stops a server where it is, as SIGSTOP does.", Example: "pause its coordinator", Needs: []string{Pause}, Fault: true},
+		{Name: "pause", Text: "pause A" + forSome, About: "Stops a server where it is, as SIGSTOP does; with `for` it is resumed by itself.", Example: "pause its coordinator for 3s", Needs: []string{Pause}, Fault: true},
 		{Name: "resume", Text: "resume A", About: "Takes `pause` back.", Example: "resume its coordinator", Needs: []string{Pause}},
 		{Name: "crash", Text: "crash A [keeping PERCENT]", About: "A power cut: of what was not synced, such a part is left; without `keeping` nothing.", Example: "crash dbserver-2 keeping 50%", Needs: []string{PowerCut}, Fault: true},
 		{Name: "skew clock", Text: "skew clock of A by OFFSET", About: "The wall clock of a server is wrong by so much.", Example: "skew clock of dbserver-1 by -1h", Needs: []string{ClockSkew}, Fault: true},
@@ -83,7 +87,7 @@ func servers() []Form {
 func disks() []Form {
 	needs := []string{DiskFaults}
 	return []Form{
-		{Name: "hang disk", Text: "hang disk of A [at CALLS] [after COUNT]", About: "Calls to the disk do not return until it is healed; without `at` those that change something.", Example: "hang disk of dbserver-2 at syncs after 3", Needs: needs, Fault: true},
+		{Name: "hang disk", Text: "hang disk of A [at CALLS] [after COUNT]" + forSome, About: "Calls to the disk do not return until it is healed, or for a time; without `at` those that change something.", Example: "hang disk of dbserver-2 at syncs after 3", Needs: needs, Fault: true},
 		{Name: "slow disk", Text: "slow disk of A by TIME [at CALLS] [after COUNT]", About: "Each call takes so much longer.", Example: "slow disk of dbserver-2 by 100ms at syncs", Needs: needs, Fault: true},
 		{Name: "fail disk", Text: "fail disk of A [at CALLS] [after COUNT]", About: "Calls return an error of input and output.", Example: "fail disk of dbserver-2 at links after 1", Needs: needs, Fault: true},
 		{Name: "fill disk", Text: "fill disk of A [leaving AMOUNT] [after COUNT]", About: "There is no more room than that.", Example: "fill disk of dbserver-2 leaving 64KiB", Needs: needs, Fault: true},

@@ -1,43 +1,32 @@
 package world
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/fault/control"
 )
 
 // Config says which cluster a world starts, and what surrounds it.
 type Config struct {
 	Agents, DBServers, Coordinators int
 
-	// LatencyLeast and LatencyMost bound how long each message takes on its way, apart from faults. The
-	// system's network has its own: they are of the worlds whose network is in memory.
+	// LatencyLeast and LatencyMost bound how long each piece of a stream takes on its way, apart from faults, and drawn from
+	// Seed.
 	LatencyLeast, LatencyMost time.Duration
 	Grace                     time.Duration // of the failure detector; 0: the default
 	WithoutLocks              bool          // backups hold up no writer: a check has to notice
 	ClockSkew                 time.Duration // each server's wall clock is wrong by up to this
-	Buggify                   float64       // probability of a random delay at each failpoint; 0: none
+	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
 
 	Dir     string    // where the data is; not of world Bubble
-	Program string    // path of the stasis binary; of world Processes alone
+	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
-}
-
-// Start starts a cluster in a world and waits until it is ready. In world Bubble it has to be called inside a
-// bubble of testing/synctest, and Close has to be called there.
-func Start(ctx context.Context, kind Kind, c Config) (World, error) {
-	if err := c.check(kind); err != nil {
-		return nil, err
-	}
-	if kind == Processes {
-		return startProcesses(ctx, c)
-	}
-	return startLocal(ctx, kind, c)
 }
 
 func (c Config) check(kind Kind) error {
@@ -46,12 +35,16 @@ func (c Config) check(kind Kind) error {
 		return fmt.Errorf("world %q: there are %s, %s and %s", kind, Bubble, InProcess, Processes)
 	case c.LatencyLeast < 0 || c.LatencyMost < c.LatencyLeast:
 		return fmt.Errorf("latency %v..%v: the least comes first, and is not negative", c.LatencyLeast, c.LatencyMost)
+	case c.ClockSkew < 0:
+		return fmt.Errorf("clock skew %v: it bounds by how much clocks are wrong, ahead and behind", c.ClockSkew)
 	case c.Buggify < 0 || c.Buggify > 1:
 		return fmt.Errorf("buggify %v: a probability is between 0 and 1", c.Buggify)
 	case kind == Bubble && c.Dir != "":
 		return errors.New("world bubble has everything in memory: it takes no directory")
 	case kind != Bubble && c.Dir == "":
 		return fmt.Errorf("world %s needs a directory", kind)
+	case kind == Processes && c.Program == "":
+		return errors.New("world processes needs the program: the path of the stasis binary")
 	}
 	return c.supported(kind)
 }
@@ -78,4 +71,16 @@ func (c Config) logger() hclog.Logger {
 		return hclog.NewNullLogger()
 	}
 	return hclog.New(&hclog.LoggerOptions{Output: c.Log, Level: hclog.Error})
+}
+
+// longestDelay bounds each random delay.
+const longestDelay = 50 * time.Millisecond
+
+// conditions are what processes are ordered to do that is no fault.
+func (c Config) conditions() []control.Order {
+	var all []control.Order
+	if c.LatencyMost > 0 {
+		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
+	}
+	return all
 }

@@ -30,7 +30,12 @@ func (d localDisk) Fill(calls fault.Calls, bytes int64) (Met, error) {
 	return d.disk.Fill(calls, bytes), nil
 }
 
-func (d localDisk) Tear(fault.Calls) (Met, error) { return nil, Can(d.kind, TornWrites) }
+func (d localDisk) Tear(calls fault.Calls) (Met, error) {
+	if err := Can(d.kind, TornWrites); err != nil {
+		return nil, err
+	}
+	return d.disk.Tear(calls), nil
+}
 
 func (d localDisk) HealAll() error { d.disk.HealAll(); return nil }
 

@@ -8,10 +8,10 @@ type Feature string
 // The features.
 const (
 	Latency      Feature = "latency"                // every message takes its time
-	LinkFaults   Feature = "faults of links"        // cut, delay, throttle, drop, reset, isolate, freeze
+	LinkFaults   Feature = "faults of links"        // cut, delay, throttle, drop, reset, isolate, freeze of a host
 	Messages     Feature = "faults of messages"     // lose, duplicate, delay, reorder
 	DiskFaults   Feature = "faults of disks"        // hang, slow, fail, fill
-	TornWrites   Feature = "torn writes"            // a write that is there in part
+	TornWrites   Feature = "torn writes"            // after a power cut a write is there in part
 	AgentDisks   Feature = "faults of agents' logs" // as DiskFaults
 	PowerCut     Feature = "a power cut"            // what was not synced is lost
 	Pause        Feature = "a pause"                // SIGSTOP, or a host that is frozen
@@ -27,36 +27,27 @@ var allFeatures = []Feature{
 	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, Pause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
 }
 
+// Reasons that several features have.
+const (
+	oneClock  = "this version's processes read the one clock of their machine"
+	noRandom  = "this version's processes take no order for it"
+	keepPower = "the disks are real, and their machine keeps its power"
+)
+
 // cannot are the features that worlds do not have, with the reasons.
 var cannot = map[Kind]map[Feature]string{
-	Bubble: {
-		Messages:     "this version's network knows bytes alone",
-		TornWrites:   "this version's disks cannot tear",
-		AgentDisks:   "the agents' logs are in memory, without faults",
-		ClockSkew:    "this version's servers read the one clock of the bubble",
-		RandomDelays: "this version's failpoints cannot wait at random",
-	},
+	Bubble: {},
 	InProcess: {
-		Messages:     "this version's network knows bytes alone",
-		TornWrites:   "this version's disks cannot tear",
-		AgentDisks:   "the agents' logs are on the real disk",
-		PowerCut:     "the disks are real, and this machine keeps its power",
-		ClockSkew:    "this version's servers read the one clock of the machine",
-		RandomDelays: "this version's failpoints cannot wait at random",
-		VirtualTime:  "real disks need real time",
+		TornWrites:  "a power cut tears writes: " + keepPower,
+		PowerCut:    keepPower,
+		VirtualTime: "real disks need real time",
 	},
 	Processes: {
-		Latency:      "the network is the system's",
-		LinkFaults:   "the network is the system's",
-		Messages:     "the network is the system's",
-		DiskFaults:   "the disks are the system's",
-		TornWrites:   "the disks are the system's",
-		AgentDisks:   "the disks are the system's",
-		PowerCut:     "SIGKILL loses nothing that was written, and this machine keeps its power",
-		Holds:        "the steps are in other processes",
-		ClockSkew:    "processes read the system's clock",
-		RandomDelays: "processes have the program as users have it",
-		LocksOff:     "processes have the program as users have it",
+		TornWrites:   "a power cut tears writes: " + keepPower,
+		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
+		ClockSkew:    oneClock,
+		RandomDelays: noRandom,
+		LocksOff:     "processes have the program as users have it, which always locks",
 		VirtualTime:  "processes need real time",
 	},
 }

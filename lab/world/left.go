@@ -25,9 +25,10 @@ type look struct {
 	web     *http.Client
 	clients []*client.Client
 	places  []place
+	gates   *gates
 }
 
-// left lists what operations on backups have left: on disks, in the agency, and in the list of backups.
+// left lists what operations on backups have left: on disks, in the agency, in the list of backups, and in memory.
 func (l look) left(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
@@ -47,7 +48,17 @@ func (l look) left(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the backups: %w", err)
 	}
-	return slices.Concat(found, inAgency, listed), nil
+	return slices.Concat(found, inAgency, listed, l.gates.closed(l.name)), nil
+}
+
+// name is what a server with an id is called.
+func (l look) name(id string) string {
+	for _, n := range nodes(l.cluster) {
+		if n.ID == id {
+			return n.Name
+		}
+	}
+	return "the former server " + id
 }
 
 // inAgency lists locks, waiters, tombstones, and jobs that are not finished.

@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -23,9 +24,12 @@ type local struct {
 	kind    Kind
 	dir     string
 	cluster *minicluster.Cluster
-	net     memoryNetwork
+	net     *localNetwork
 	disks   *fault.Disks
-	hangs   map[string]*hangs // of all servers
+	hangs   map[string]*hangs        // of all servers
+	skews   map[string]time.Duration // of the wall clocks, apart from faults
+	clocks  fault.WallClocks
+	delays  *fault.Buggified // nil: none
 	stream  stream
 	web     *http.Client
 	clients []*client.Client
@@ -34,26 +38,32 @@ type local struct {
 	random *rand.Rand
 }
 
-// startLocal starts a cluster whose network is in memory. In a bubble its disks are in memory, too.
+// startLocal starts a cluster in this process. In a bubble its network and its disks are in memory.
 func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
-	w := &local{
-		kind: kind, dir: c.Dir, net: memoryNetwork{kind: kind, net: fault.NewNetwork()}, disks: fault.NewDisks(),
-		hangs: map[string]*hangs{}, random: rand.New(rand.NewPCG(c.Seed, 1)),
-	}
+	net, disks := fault.NewNetwork(), fault.NewDisks()
 	if kind == InProcess {
-		w.disks = fault.WrapDisks(vfs.Default)
+		net, disks = fault.NewNetworkOver(&loopback{}, nameOf), fault.WrapDisks(vfs.Default)
+	}
+	w := &local{
+		kind: kind, dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
+		hangs: map[string]*hangs{}, skews: c.skews(), random: rand.New(rand.NewPCG(c.Seed, 1)),
+	}
+	w.setClocks()
+	if c.Buggify > 0 {
+		if w.delays, err = fault.Buggify(c.Seed, c.Buggify, longestDelay); err != nil {
+			return nil, errors.Join(err, net.Close())
+		}
 	}
 	w.web = network.NewHTTPClient(w.net.net.Host(Client))
 	o := minicluster.Options{
 		Dir: c.Dir, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Logger: c.logger(),
 		Timing: minicluster.Timing{Grace: c.Grace},
 		Seams: minicluster.Seams{
-			Network: w.net.net.Host, Disks: w.disks.FS, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
 		},
 	}
-	w.net.baseline(c)
 	if w.cluster, err = minicluster.Start(ctx, o); err != nil {
-		return nil, errors.Join(err, w.net.net.Close())
+		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	for _, n := range w.Nodes() {
 		w.hangs[n.Name] = &hangs{}
@@ -82,36 +92,44 @@ func clientsOf(c *minicluster.Cluster, web *http.Client) ([]*client.Client, erro
 func (w *local) Kind() Kind                    { return w.kind }
 func (w *local) Cluster() *minicluster.Cluster { return w.cluster }
 func (w *local) Clients() []*client.Client     { return w.clients }
+func (w *local) HTTP() *http.Client            { return w.web }
 func (w *local) Nodes() []minicluster.Node     { return nodes(w.cluster) }
-func (w *local) Network() Network              { return &w.net }
+func (w *local) Network() Network              { return w.net }
 
-// Kill ends a server. Hangs of its disk end with it, once it is cut off: it acknowledges nothing more.
+// Kill ends a server. Hangs of its disk end with it, once it is cut off: it acknowledges nothing more. Its connections break at
+// once, although it may take a while until it has ended: an answer that arrives after that would come from the dead.
 func (w *local) Kill(server string) error {
-	return w.off(server, func() error { return w.cluster.Kill(server) })
+	return w.off(server, func(kill func() error) error {
+		w.net.breakOff(server)
+		return kill()
+	})
 }
 
-// off does something to a server that is cut off meanwhile, and that neither its disk nor a freeze holds up.
-func (w *local) off(server string, do func() error) error {
-	held, known := w.hangs[server]
-	if !known {
-		_, err := node(w.Nodes(), server)
+// off does something to a server that is cut off meanwhile, and that is not frozen. kill kills it, whatever its disk does.
+func (w *local) off(server string, do func(kill func() error) error) error {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
 		return err
 	}
+	defer w.stream.gates.gone(n.ID)
 	return w.net.whileOff(server, func() error {
-		held.end()
-		return do()
+		return do(func() error {
+			w.hangs[server].end()
+			return w.cluster.Kill(server)
+		})
 	})
 }
 
 func (w *local) Restart(ctx context.Context, server string) error {
-	if w.hangs[server] == nil {
-		_, err := node(w.Nodes(), server)
+	n, err := node(w.Nodes(), server)
+	if err != nil {
 		return err
 	}
 	w.hangs[server].end()
 	if err := w.net.Thaw(server); err != nil {
 		return err
 	}
+	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
 	return w.cluster.Restart(ctx, server)
 }
 
@@ -131,30 +149,44 @@ func (w *local) Resume(server string) error {
 	return w.net.Thaw(server)
 }
 
-// Crash takes the state of the disk after the server was cut off, so that it acknowledges nothing after the crash.
+// Crash takes the state of the disk after the server was cut off, and breaks its connections: what it says after the crash
+// never arrives.
 func (w *local) Crash(server string, unsyncedPercent int) error {
 	if err := Can(w.kind, PowerCut); err != nil {
 		return err
 	}
-	if err := w.hasDisk(server, "a power cut of "+server); err != nil {
-		return err
+	if unsyncedPercent < 0 || unsyncedPercent > 100 {
+		return fmt.Errorf("a power cut of %s: %d %% of what was not synced cannot be left", server, unsyncedPercent)
 	}
-	return w.net.whileOff(server, func() error {
-		w.chance.Lock()
-		random := rand.New(rand.NewPCG(w.random.Uint64(), 2))
-		w.chance.Unlock()
-		if err := w.disks.Of(server).Crash(unsyncedPercent, random); err != nil {
-			return err
-		}
-		w.hangs[server].end()
-		return w.cluster.Kill(server)
+	w.chance.Lock()
+	random := rand.New(rand.NewPCG(w.random.Uint64(), 2))
+	w.chance.Unlock()
+	return w.off(server, func(kill func() error) error {
+		err := w.disks.Of(server).Crash(unsyncedPercent, random)
+		w.net.breakOff(server)
+		return errors.Join(err, kill())
 	})
 }
 
-func (w *local) SkewClock(string, time.Duration) error { return Can(w.kind, ClockSkew) }
+// SkewClock sets the clock off beside what it is off from the start.
+func (w *local) SkewClock(server string, by time.Duration) error {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return err
+	}
+	w.clocks.Of(server).Skew(w.skews[server] + by)
+	return nil
+}
+
+// setClocks takes back all SkewClock.
+func (w *local) setClocks() {
+	w.clocks.Heal()
+	for server, by := range w.skews {
+		w.clocks.Of(server).Skew(by)
+	}
+}
 
 func (w *local) Disk(server string) (Disk, error) {
-	if err := w.hasDisk(server, "faults of the disk of "+server); err != nil {
+	if _, err := node(w.Nodes(), server); err != nil {
 		return nil, err
 	}
 	return localDisk{kind: w.kind, disk: w.disks.Of(server), hangs: w.hangs[server]}, nil
@@ -169,19 +201,20 @@ func (w *local) Pieces(backup string) ([]reader.Piece, error) {
 }
 
 func (w *local) Left(ctx context.Context) ([]string, error) {
-	return look{w.cluster, w.web, w.clients, w.places()}.left(ctx)
+	return look{w.cluster, w.web, w.clients, w.places(), &w.stream.gates}.left(ctx)
 }
 
 func (w *local) places() []place {
 	var all []place
-	for _, name := range dbservers(w.cluster) {
-		all = append(all, place{server: name, fs: w.disks.FS(name), dir: dataDir(w.dir, name)})
+	for _, n := range w.Nodes() {
+		all = append(all, place{server: n.Name, fs: w.disks.FS(n.Name), dir: dataDir(w.dir, n.Name)})
 	}
 	return all
 }
 
 func (w *local) HealAll() error {
 	w.disks.HealAll()
+	w.setClocks()
 	for _, h := range w.hangs {
 		h.end()
 	}
@@ -191,22 +224,12 @@ func (w *local) HealAll() error {
 // Close heals everything, stops the cluster and waits until nothing of it is left.
 func (w *local) Close(ctx context.Context) error {
 	err := w.HealAll()
+	if w.delays != nil {
+		w.delays.End()
+	}
 	w.web.CloseIdleConnections()
 	if w.cluster != nil {
 		err = errors.Join(err, w.cluster.Stop(ctx))
 	}
 	return errors.Join(err, w.net.net.Close())
-}
-
-// hasDisk is an error unless the disk of the server can be broken.
-func (w *local) hasDisk(server, what string) error {
-	if _, err := node(w.Nodes(), server); err != nil {
-		return err
-	}
-	if agent(server) {
-		if why := Features(w.kind)[AgentDisks]; why != "" {
-			return &Unsupported{World: w.kind, What: what, Why: why}
-		}
-	}
-	return nil
 }

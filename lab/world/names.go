@@ -2,6 +2,8 @@ package world
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
 	"stasis/minicluster"
@@ -41,18 +43,11 @@ func nodes(c *minicluster.Cluster) []minicluster.Node {
 	return append(append(agents, dbservers...), coordinators...)
 }
 
-// dbservers are the names of the DB servers.
-func dbservers(c *minicluster.Cluster) []string {
-	_, all, _ := c.Nodes()
-	names := make([]string, len(all))
-	for i, n := range all {
-		names[i] = n.Name
-	}
-	return names
-}
-
 // Client is the host that clients and checkers are.
 const Client = "client"
 
 // observer is the host from which minicluster asks whether servers are ready.
 const observer = "minicluster"
+
+// hostPort is where the process of a server listens.
+func hostPort(n minicluster.Node) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.Port)) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -11,6 +13,7 @@ import (
 	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
+	"stasis/fault/control"
 	"stasis/internal/network"
 	"stasis/lab/reader"
 	"stasis/minicluster"
@@ -20,104 +23,277 @@ import (
 type processes struct {
 	dir     string
 	cluster *minicluster.Cluster
+	net     *processNetwork
+	orders  *orders
+	tallies *tallies
 	web     *http.Client
 	clients []*client.Client
 	stream  stream
-	follow  *followers
+	unwatch func() // nil: nothing is watched
+	paused  set    // by Pause
+	frozen  set    // by Network().Freeze
+
+	mu    sync.Mutex // guards holds; not held over a wait
+	holds []*processHold
 }
 
 func startProcesses(ctx context.Context, c Config) (_ World, err error) {
-	w := &processes{dir: c.Dir, web: network.NewHTTPClient(network.TCP())}
-	w.cluster, err = minicluster.Start(ctx, minicluster.Options{
-		Dir: c.Dir, Mode: minicluster.Processes, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators,
+	cluster, err := minicluster.Start(ctx, minicluster.Options{
+		Dir: c.Dir, Mode: minicluster.Processes, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Lab: true,
 		Logger: c.logger(), Timing: minicluster.Timing{Grace: c.Grace}, Program: minicluster.Program{Path: c.Program},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err = w.cluster.Ready(ctx); err == nil {
-		w.clients, err = clientsOf(w.cluster, w.web)
-	}
-	if err != nil {
+	w := newProcesses(cluster, c)
+	if err = w.begin(ctx, c); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
-	w.follow = followSteps(w.clients, w.stream.tell)
 	return w, nil
+}
+
+func newProcesses(cluster *minicluster.Cluster, c Config) *processes {
+	names := map[string]string{}
+	for _, n := range nodes(cluster) {
+		names[hostPort(n)] = n.Name
+	}
+	here := fault.NewNetworkOver(network.TCP(), func(address string) string { return names[address] })
+	w := &processes{dir: c.Dir, cluster: cluster, web: network.NewHTTPClient(here.Host(Client))}
+	w.orders = newOrders(cluster.Lab(), func(server string) bool {
+		n, err := node(w.Nodes(), server)
+		return err == nil && n.State == control.Running
+	})
+	w.tallies = &tallies{orders: w.orders, links: map[[2]string]*tally{}}
+	w.net = &processNetwork{hosts: hostsOf(c), orders: w.orders, tallies: w.tallies, here: here}
+	w.net.pause = func(server string) error { return w.stop(server, &w.frozen) }
+	w.net.resume = func(server string) error { return w.goOn(server, &w.frozen) }
+	return w
+}
+
+// begin waits until the cluster is ready, and gives it what is no fault.
+func (w *processes) begin(ctx context.Context, c Config) (err error) {
+	if err := w.cluster.Ready(ctx); err != nil {
+		return err
+	}
+	if err := w.follow(ctx); err != nil {
+		return err
+	}
+	if w.clients, err = clientsOf(w.cluster, w.web); err != nil {
+		return err
+	}
+	for _, o := range c.conditions() {
+		if _, err := w.orders.stand(order{Order: o, key: key(o), stays: true}); err != nil {
+			return err
+		}
+	}
+	if c.LatencyMost > 0 {
+		w.net.here.Latency(c.LatencyLeast, c.LatencyMost, c.Seed)
+	}
+	return nil
+}
+
+// follow brings the events of all processes into the stream. A machine with much to do may need some time to connect to all.
+func (w *processes) follow(ctx context.Context) (err error) {
+	for range 6 {
+		if w.unwatch, err = w.cluster.Lab().Watch(ctx, w.stream.tell); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (w *processes) Kind() Kind                    { return Processes }
 func (w *processes) Cluster() *minicluster.Cluster { return w.cluster }
 func (w *processes) Clients() []*client.Client     { return w.clients }
+func (w *processes) HTTP() *http.Client            { return w.web }
 func (w *processes) Nodes() []minicluster.Node     { return nodes(w.cluster) }
-func (w *processes) Network() Network              { return noNetwork{} }
+func (w *processes) Network() Network              { return w.net }
 
-func (w *processes) Kill(server string) error { return w.cluster.Kill(server) }
-
-func (w *processes) Restart(ctx context.Context, server string) error {
-	return w.cluster.Restart(ctx, server)
+// Kill ends a server. Hangs of its disk end with it, because nothing waits for the disk any more.
+func (w *processes) Kill(server string) error {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
+		return err
+	}
+	w.orders.ends(server)
+	defer w.stream.gates.gone(n.ID)
+	return w.tallies.across(server, func() error {
+		w.paused.remove(server)
+		w.frozen.remove(server)
+		return w.cluster.Kill(server)
+	})
 }
 
-func (w *processes) Pause(server string) error  { return w.cluster.Pause(server) }
-func (w *processes) Resume(server string) error { return w.cluster.Resume(server) }
+// Restart gives the process, from its start on, the faults that there are.
+func (w *processes) Restart(ctx context.Context, server string) error {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
+		return err
+	}
+	w.orders.ends(server)
+	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
+	return w.tallies.across(server, func() error {
+		w.paused.remove(server)
+		w.frozen.remove(server)
+		giving, cancel := context.WithCancel(ctx)
+		defer cancel()
+		given := make(chan error, 1)
+		go func() { given <- w.give(giving, n) }()
+		err := w.cluster.Restart(ctx, server)
+		if err != nil {
+			cancel() // it may never serve its socket
+			<-given
+			return err
+		}
+		return <-given
+	})
+}
+
+// give gives a process that is another one than that of n the orders that stand, and the holds.
+func (w *processes) give(ctx context.Context, n minicluster.Node) error {
+	c, err := dial(ctx, n, n.PID)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := w.orders.give(ctx, n.Name, c); err != nil {
+		return err
+	}
+	for _, h := range w.armed() {
+		c, err := dial(ctx, n, n.PID) // the hold ends with its connection
+		if err != nil {
+			return err
+		}
+		if err := h.heldThere(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *processes) Pause(server string) error  { return w.stop(server, &w.paused) }
+func (w *processes) Resume(server string) error { return w.goOn(server, &w.paused) }
+
+// stop stops a process where it is. why has the servers that are stopped for that reason.
+func (w *processes) stop(server string, why *set) error {
+	if err := w.cluster.Pause(server); err != nil {
+		return err
+	}
+	why.add(server)
+	return nil
+}
+
+// goOn lets a process go on, unless it is stopped for another reason, and gives it what it could not take.
+func (w *processes) goOn(server string, why *set) error {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
+		return err
+	}
+	why.remove(server)
+	if n.PID == 0 || w.paused.has(server) || w.frozen.has(server) {
+		return nil
+	}
+	if err := w.cluster.Resume(server); err != nil || !w.orders.isOwed(server) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), orderLimit)
+	defer cancel()
+	c, err := dial(ctx, n, 0)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return w.orders.give(ctx, server, c)
+}
+
+// orderLimit bounds orders to one process that has just been resumed.
+const orderLimit = 20 * time.Second
 
 func (w *processes) Crash(string, int) error               { return Can(Processes, PowerCut) }
 func (w *processes) SkewClock(string, time.Duration) error { return Can(Processes, ClockSkew) }
-func (w *processes) Disk(string) (Disk, error)             { return nil, Can(Processes, DiskFaults) }
-func (w *processes) Hold(fault.Moment) (Held, error)       { return nil, Can(Processes, Holds) }
+
+func (w *processes) Disk(server string) (Disk, error) {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return nil, err
+	}
+	if agent(server) {
+		if err := Can(Processes, AgentDisks); err != nil {
+			return nil, err
+		}
+	}
+	return processDisk{w.orders, server}, nil
+}
 
 func (w *processes) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
+
+// Hold holds also in processes that are started later. Moment.After counts the events of each process by itself.
+func (w *processes) Hold(m fault.Moment) (Held, error) {
+	h := newProcessHold(m, &w.stream)
+	held, err := w.cluster.Lab().Hold(context.Background(), m) // it has a limit of its own
+	if err != nil {
+		h.End()
+		return nil, err
+	}
+	h.at(held, nil, held.Event, held.End)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.holds = append(w.holds, h)
+	return h, nil
+}
+
+// armed are the holds that have not met their moment.
+func (w *processes) armed() []*processHold {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.holds = slices.DeleteFunc(w.holds, (*processHold).over)
+	return slices.Clone(w.holds)
+}
 
 func (w *processes) Pieces(backup string) ([]reader.Piece, error) {
 	return piecesOn(w.places(), backup)
 }
 
 func (w *processes) Left(ctx context.Context) ([]string, error) {
-	return look{w.cluster, w.web, w.clients, w.places()}.left(ctx)
+	for _, n := range w.Nodes() {
+		if n.PID == 0 { // what it told last may have come after its end
+			w.stream.gates.gone(n.ID)
+		}
+	}
+	return look{w.cluster, w.web, w.clients, w.places(), &w.stream.gates}.left(ctx)
 }
 
 func (w *processes) places() []place {
 	var all []place
-	for _, name := range dbservers(w.cluster) {
-		all = append(all, place{server: name, fs: vfs.Default, dir: dataDir(w.dir, name)})
+	for _, n := range w.Nodes() {
+		all = append(all, place{server: n.Name, fs: vfs.Default, dir: dataDir(w.dir, n.Name)})
 	}
 	return all
 }
 
-// HealAll lets all servers go on that are paused.
+// HealAll lets all servers go on that are paused, and takes back all else.
 func (w *processes) HealAll() error {
 	var errs []error
 	for _, n := range w.Nodes() {
-		if n.PID != 0 {
-			errs = append(errs, w.cluster.Resume(n.Name))
-		}
+		w.paused.remove(n.Name)
+		errs = append(errs, w.goOn(n.Name, &w.frozen))
 	}
-	return errors.Join(errs...)
+	w.net.here.HealAll()
+	return errors.Join(append(errs, w.orders.heal())...)
 }
 
+// Close also lets go what is held.
 func (w *processes) Close(ctx context.Context) error {
-	if w.follow != nil {
-		w.follow.stop()
+	w.mu.Lock()
+	holds := w.holds
+	w.holds = nil
+	w.mu.Unlock()
+	for _, h := range holds {
+		h.End()
 	}
-	err := w.HealAll()
+	err := errors.Join(w.HealAll(), w.cluster.Stop(ctx))
+	if w.unwatch != nil {
+		w.unwatch()
+	}
 	w.web.CloseIdleConnections()
-	return errors.Join(err, w.cluster.Stop(ctx))
+	return errors.Join(err, w.net.here.Close())
 }
-
-// noNetwork is the network of a world whose network is the system's.
-type noNetwork struct{}
-
-func (noNetwork) cannot() error { return Can(Processes, LinkFaults) }
-
-func (n noNetwork) Cut(string, string) error                  { return n.cannot() }
-func (n noNetwork) Heal(string, string) error                 { return n.cannot() }
-func (n noNetwork) HealAll() error                            { return nil }
-func (n noNetwork) Delay(string, string, time.Duration) error { return n.cannot() }
-func (n noNetwork) Throttle(string, string, int64) error      { return n.cannot() }
-func (n noNetwork) Drop(string, string) error                 { return n.cannot() }
-func (n noNetwork) Reset(string, string) error                { return n.cannot() }
-func (n noNetwork) Isolate(string) error                      { return n.cannot() }
-func (n noNetwork) Rejoin(string) error                       { return n.cannot() }
-func (n noNetwork) Freeze(string) error                       { return n.cannot() }
-func (n noNetwork) Thaw(string) error                         { return n.cannot() }
-func (n noNetwork) Message(fault.Message) (Met, error)        { return nil, Can(Processes, Messages) }
-func (n noNetwork) Met(string, string) (int, error)           { return 0, n.cannot() }

@@ -12,6 +12,7 @@ import (
 // stream gives the events of all servers to those who watch, in one order, and then to what holds operations.
 type stream struct {
 	triggers fault.Triggers
+	gates    gates
 	mu       sync.Mutex // held while watchers see an event: they have one order for all
 	watchers []*watcher
 }
@@ -27,6 +28,7 @@ func (s *stream) sink(ctx context.Context, e event.Event) {
 func (s *stream) tell(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.gates.see(e)
 	for _, w := range s.watchers {
 		w.see(e)
 	}

@@ -1,12 +1,8 @@
-// Package world has the three places in which a scenario of the fault lab can run, behind one interface:
-// a bubble (memory, virtual time), one process (real disks, real time), and processes of their own.
-//
-// What a world cannot do is an [Unsupported] error, never ignored.
 package world
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"time"
 
 	"stasis/client"
@@ -16,42 +12,24 @@ import (
 	"stasis/minicluster"
 )
 
-// Kind names a world.
-type Kind string
-
-// The worlds.
-const (
-	Bubble    Kind = "bubble"    // everything in memory, in a bubble of testing/synctest, in virtual time
-	InProcess Kind = "inprocess" // one process, network in memory, real disks, real time
-	Processes Kind = "processes" // a process for each server, SIGKILL and SIGSTOP, rules by control socket
-)
-
-// Unsupported says that a world cannot do something, and why.
-type Unsupported struct {
-	World Kind
-	What  string // "a power cut"
-	Why   string // "the disks are real"
-}
-
-// Error implements error.
-func (u *Unsupported) Error() string {
-	return fmt.Sprintf("world %s cannot do %s: %s", u.World, u.What, u.Why)
-}
-
 // World is a running cluster and everything about it that can be broken. Servers are named as in
 // minicluster: agent-1, dbserver-2, coordinator-1; clients are the host "client".
 type World interface {
 	Kind() Kind
 	Cluster() *minicluster.Cluster
 	Clients() []*client.Client // one for each coordinator
+	HTTP() *http.Client        // of the host that clients are
 	Nodes() []minicluster.Node
 
 	Kill(server string) error // as SIGKILL
 	Restart(ctx context.Context, server string) error
 	Pause(server string) error // as SIGSTOP
 	Resume(server string) error
-	Crash(server string, unsyncedPercent int) error  // a power cut: what was not synced is lost, but for a part
-	SkewClock(server string, by time.Duration) error // the wall clock of a server
+	// Crash is a power cut: what was not synced is lost, but for a part of unsyncedPercent in the hundred. The server is down
+	// then, until Restart.
+	Crash(server string, unsyncedPercent int) error
+	// SkewClock sets the wall clock of a server off, beside what it is off by Config.ClockSkew. 0 takes it back.
+	SkewClock(server string, by time.Duration) error
 
 	Network() Network
 	Disk(server string) (Disk, error)
@@ -63,16 +41,18 @@ type World interface {
 
 	// Pieces are the published pieces of a backup, where they lie.
 	Pieces(backup string) ([]reader.Piece, error)
-	// Left lists what operations on backups have left on disks, in the agency and in memory: pending
-	// pieces, staged engines, locks, closed gates.
+	// Left lists what operations on backups have left, on the disks of all servers, in the agency and in memory: pending
+	// pieces, staged engines, temporary files, locks, jobs, closed gates. It meets the faults of the disks.
 	Left(ctx context.Context) ([]string, error)
-	// HealAll takes back every fault, so that the cluster can be stopped.
+	// HealAll takes back every fault. Latency, clocks that are wrong and random delays by Config are no faults: they stay.
+	// Servers that are down stay down.
 	HealAll() error
+	// Close heals everything, stops the cluster and waits until nothing of it is left but its directory.
 	Close(ctx context.Context) error
 }
 
 // Network breaks the network between hosts, in one direction at a time. It is the part of a
-// [fault.Network] that all worlds have; the methods mean the same.
+// [fault.Network] that all worlds have; the methods mean the same. A host that does not exist is an error.
 type Network interface {
 	Cut(from, to string) error
 	Heal(from, to string) error
@@ -87,7 +67,7 @@ type Network interface {
 	Thaw(host string) error
 	// Message adds a rule about messages: requests and answers of HTTP, and calls of Raft.
 	Message(rule fault.Message) (Met, error)
-	// Met counts what rules of links kept from arriving.
+	// Met counts what rules of links kept from arriving. It never becomes less.
 	Met(from, to string) (int, error)
 }
 

@@ -29,7 +29,7 @@ func BenchmarkQuietPass(b *testing.B) {
 			keys.CurrentCollections + "/" + db + "/" + id: reports,
 		}})
 	}
-	m, root := job.NewMemory(), c.root()
+	m, root := job.NewMemory(nil), c.root()
 	job.Next(root, m, time.Now(), job.Timeouts{})
 	for b.Loop() {
 		if n := len(job.Next(root, m, time.Now(), job.Timeouts{})); n != 0 {

@@ -45,7 +45,7 @@ type server struct {
 // newCluster makes servers PRMR-1… that are all GOOD, and a collection without shards.
 func newCluster(t require.TestingT, servers int) *cluster {
 	c := &cluster{
-		t: t, machine: fsm.New(100), now: time.Now(), servers: map[string]*server{}, memory: job.NewMemory(),
+		t: t, machine: fsm.New(100), now: time.Now(), servers: map[string]*server{}, memory: job.NewMemory(nil),
 		acked: map[string]int{}, unsure: map[string]bool{},
 	}
 	none := map[string]any{}

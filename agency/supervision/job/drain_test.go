@@ -248,7 +248,7 @@ func TestWaitingIsToldOnce(t *testing.T) {
 	id := c.todo(keys.Job{Type: keys.JobResignLeadership, Server: "PRMR-1"})
 	c.set(keys.ServerLocks+"/PRMR-1", first)
 	for range 30 {
-		c.memory = job.NewMemory()
+		c.memory = job.NewMemory(nil)
 		c.run(1)
 	}
 	require.Equal(t, 1, strings.Count(c.story(), "job waits "+id), "%s", c.story())

@@ -43,7 +43,7 @@ func (p *pass) removeLostReport(db, cid, name string, report *fsm.Node) {
 	default:
 		return // the leader lives, and removes its report itself
 	}
-	id, now := p.out.takeID(&tx), stamp(p.now)
+	id, now := p.out.takeID(&tx), stamp(p.wall)
 	current := keys.CurrentShard(db, cid, name)
 	tx.Pre[current] = agencyclient.Exactly(report)
 	tx.Pre[keys.PlanShard(db, cid, name)] = agencyclient.OldEmpty(true) // a restore may plan it again

@@ -6,6 +6,7 @@ import (
 
 	"stasis/agency/supervision/job/facts"
 	"stasis/fsm"
+	"stasis/internal/wall"
 )
 
 // Memory is what one leader of the agency knows beside the tree: since when it has seen which
@@ -17,6 +18,7 @@ type Memory struct {
 	frozen    bool                     // Plan was frozen in the last pass
 	heldBack  map[string]time.Duration // job → how long the last freeze held it back
 	cache     facts.Cache
+	wall      wall.Clock
 }
 
 // sighting is when exactly these values were seen first.
@@ -26,9 +28,10 @@ type sighting struct {
 	used   bool // in this pass
 }
 
-// NewMemory makes the memory of a leader that begins.
-func NewMemory() *Memory {
-	return &Memory{sightings: map[string]sighting{}, told: map[string]string{}, heldBack: map[string]time.Duration{}}
+// NewMemory makes the memory of a leader that begins. The wall clock is for what is written down as a time, and for the
+// earliest time that a job's creator wants.
+func NewMemory(clock wall.Clock) *Memory {
+	return &Memory{wall: clock, sightings: map[string]sighting{}, told: map[string]string{}, heldBack: map[string]time.Duration{}}
 }
 
 // age is for how long the values have been seen unchanged, pass after pass. A pass that does not

@@ -44,7 +44,7 @@ func TestAnythingMayHappen(t *testing.T) {
 
 func newModel(rt *rapid.T) *model {
 	n := rapid.IntRange(2, 5).Draw(rt, "servers")
-	m := &model{cluster: newCluster(rt, n), rt: rt, deposed: job.NewMemory(), lossy: map[string]bool{}}
+	m := &model{cluster: newCluster(rt, n), rt: rt, deposed: job.NewMemory(nil), lossy: map[string]bool{}}
 	factor := rapid.IntRange(1, min(n, 3)).Draw(rt, "factor")
 	for i := range rapid.IntRange(1, 4).Draw(rt, "shards") {
 		first := rapid.IntRange(0, n-1).Draw(rt, "leader")
@@ -84,7 +84,7 @@ func (m *model) step(what string) {
 	case "change of leader":
 		m.memory, m.deposed = m.deposed, m.memory
 		if rapid.Bool().Draw(m.rt, "fresh") {
-			m.memory = job.NewMemory()
+			m.memory = job.NewMemory(nil)
 		}
 	case "time":
 		m.now = m.now.Add(time.Duration(rapid.IntRange(1, 100).Draw(m.rt, "seconds")) * time.Second)

@@ -31,15 +31,16 @@ type pass struct {
 	memory    *Memory
 	timeouts  Timeouts
 	now       time.Time
+	wall      time.Time // what the wall clock shows now
 	out       *sink
 	plannerOf func(kind string) planner
 }
 
 func newPass(root *fsm.Node, m *Memory, now time.Time, t Timeouts, plannerOf func(kind string) planner) *pass {
-	f := facts.Read(root, &m.cache)
+	f, onWall := facts.Read(root, &m.cache), m.wall.Of(now)
 	return &pass{
-		facts: f, placement: newPlacement(f), memory: m, timeouts: t.withDefaults(), now: now,
-		out: newSink(f, now, m.heldBack), plannerOf: plannerOf,
+		facts: f, placement: newPlacement(f), memory: m, timeouts: t.withDefaults(), now: now, wall: onWall,
+		out: newSink(f, onWall, m.heldBack), plannerOf: plannerOf,
 	}
 }
 
@@ -57,7 +58,7 @@ func (p *pass) begin(j facts.Job) {
 // machine's. That does no harm: no promise depends on when a job begins.
 func (p *pass) early(j facts.Job) bool {
 	at, err := time.Parse(time.RFC3339, j.Record.NotBefore)
-	return err == nil && at.After(p.now)
+	return err == nil && at.After(p.wall)
 }
 
 // age is for how long the values have been seen unchanged, as Memory has it.

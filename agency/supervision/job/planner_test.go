@@ -50,7 +50,7 @@ func plannerWithCheck(kind string) planner {
 // A kind of job is a planner and a row in the table: queues, locks, waits, ends and undo come
 // with the pass.
 func TestKindOfJobIsAPlannerAndARow(t *testing.T) {
-	machine, memory := fsm.New(10), NewMemory()
+	machine, memory := fsm.New(10), NewMemory(nil)
 	apply := func(tx agencyclient.Tx) bool {
 		raw, err := tx.Encode("")
 		require.NoError(t, err)

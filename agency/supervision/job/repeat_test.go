@@ -27,7 +27,7 @@ func TestDecisionsAreRepeatable(t *testing.T) {
 	c.set(keys.ReturnLeadership, map[string]any{"s0": "nonsense", "s1": "nonsense", "s2": "nonsense"})
 	c.set(keys.ShardLocks, map[string]any{"s7": "77", "s8": "78", "s9": "79"})
 	decide := func() (told []string) {
-		for _, d := range job.Next(c.root(), job.NewMemory(), c.now, c.timeouts) {
+		for _, d := range job.Next(c.root(), job.NewMemory(nil), c.now, c.timeouts) {
 			raw, err := d.Tx.Encode("")
 			require.NoError(t, err)
 			told = append(told, fmt.Sprintf("%s %s", d.Detail, raw))

@@ -12,6 +12,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/bubbles"
+	"stasis/internal/wall"
 )
 
 // Jobs are checked against Plan, with ids or short names, and written as the
@@ -230,7 +231,7 @@ func TestServerMaintenance(t *testing.T) {
 		w.want(a, 200, 0)
 		result := w.do("GET", "maintenance/PRMR-A", "").fields["result"].(map[string]any)
 		require.Equal(t, "maintenance", result["Mode"])
-		require.Equal(t, stamp(time.Now().Add(29*time.Second)), result["Until"])
+		require.Equal(t, wall.Clock(nil).After(29*time.Second), result["Until"])
 		follow()
 		w.want(w.do("PUT", "maintenance/PRMR-A", `{"mode":"normal","timeout":null}`), 200, 0)
 		require.NotContains(t, w.do("GET", "maintenance/PRMR-A", "").fields, "result")

@@ -8,6 +8,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/coordinator/catalog"
+	"stasis/internal/wall"
 )
 
 // Agency takes jobs and other wishes.
@@ -22,6 +23,7 @@ type API struct {
 	Catalog  *catalog.Catalog
 	Logger   hclog.Logger
 	Timeouts Timeouts
+	Wall     wall.Clock
 }
 
 // Timeouts says how long things may take. Zero fields take their default.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
@@ -33,7 +32,7 @@ func (a *API) create(ctx context.Context, make func(*catalog.Snapshot) ([]keys.J
 			if err != nil {
 				return nil, err
 			}
-			job.JobID, job.Creator, job.TimeCreated = strconv.FormatUint(n, 10), a.ID, stamp(time.Now())
+			job.JobID, job.Creator, job.TimeCreated = strconv.FormatUint(n, 10), a.ID, a.Wall.Stamp()
 			ids = append(ids, job.JobID)
 			tx.Ops[keys.TargetToDo+"/"+job.JobID] = agencyclient.Set(job)
 			tx.Pre[keys.TargetToDo+"/"+job.JobID] = agencyclient.OldEmpty(true)

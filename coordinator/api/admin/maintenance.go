@@ -51,7 +51,7 @@ func (a *API) setMode(c *rest.Call) error {
 	tx := agencyclient.Tx{Ops: map[string]any{keys.Maintenance: agencyclient.Delete()}}
 	want, warning := keys.ModeNormal, "Cluster supervision reactivated."
 	if lasts > 0 {
-		until := stamp(time.Now().Add(lasts))
+		until := a.Wall.After(lasts)
 		tx.Ops[keys.Maintenance] = agencyclient.Set(until)
 		want = keys.ModeMaintenance
 		warning = "Cluster supervision deactivated. It will be reactivated automatically at " + until + " unless this call is repeated until then."
@@ -145,7 +145,7 @@ func (a *API) setServerMaintenance(c *rest.Call) error {
 	var visible func(*catalog.Snapshot) bool
 	switch body.Mode {
 	case "maintenance":
-		want := keys.ServerMaintenance{Mode: body.Mode, Until: stamp(time.Now().Add(lasts))}
+		want := keys.ServerMaintenance{Mode: body.Mode, Until: a.Wall.After(lasts)}
 		tx.Ops = map[string]any{target: agencyclient.Set(want)}
 		visible = func(snap *catalog.Snapshot) bool {
 			var is keys.ServerMaintenance

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
@@ -29,10 +28,10 @@ func deletions(id string) string { return keys.HotBackupDeleted + "/" + id }
 // already (Catalog.Change). That Current is, keeps a leader from taking the server into its
 // in-sync set meanwhile. The orders to delete pieces of deleted backups are forgotten with the
 // server. If it comes back, the count of deletions tells it that it may have such pieces.
-func removal(snap *catalog.Snapshot, id string) agencyclient.Tx {
+func removal(snap *catalog.Snapshot, id, now string) agencyclient.Tx {
 	tx := agencyclient.Tx{
 		Ops: map[string]any{
-			keys.ServerRemoved(id): agencyclient.Set(stamp(time.Now())),
+			keys.ServerRemoved(id): agencyclient.Set(now),
 			keys.CurrentVersion:    agencyclient.Increment(1),
 		},
 		Pre: map[string]any{

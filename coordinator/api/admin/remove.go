@@ -55,7 +55,7 @@ func (a *API) remove(ctx context.Context, name string) error {
 		if why := obstacle(snap, id); why != "" {
 			return agencyclient.Tx{}, errBusy(why)
 		}
-		return removal(snap, id), nil
+		return removal(snap, id, a.Wall.Stamp()), nil
 	})
 	if err == nil {
 		a.Logger.Info("server removed", "server", id)

@@ -14,6 +14,7 @@ import (
 	"stasis/internal/network"
 	"stasis/internal/rest"
 	"stasis/internal/version"
+	"stasis/internal/wall"
 )
 
 const role = "COORDINATOR"
@@ -27,11 +28,12 @@ type Phase interface {
 // Cursors counts open cursors.
 type Cursors interface{ Usage() cursor.Usage }
 
-// API answers. All fields are required.
+// API answers. All fields but Wall are required.
 type API struct {
 	ID      string
 	Addr    func() string // advertised host:port
 	Started time.Time
+	Wall    wall.Clock // nil is the system's
 	Phase   Phase
 	Limits  network.Limits
 	Catalog *catalog.Catalog
@@ -141,7 +143,7 @@ func (a *API) serverStatus(c *rest.Call) error {
 }
 
 func (a *API) time(c *rest.Call) error {
-	return c.OK(http.StatusOK, rest.Fields{"time": seconds(time.Now())})
+	return c.OK(http.StatusOK, rest.Fields{"time": seconds(a.Wall.Now())})
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
@@ -150,7 +152,7 @@ func (a *API) statistics(c *rest.Call) error {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return c.OK(http.StatusOK, rest.Fields{
-		"time": seconds(time.Now()), "enabled": true,
+		"time": seconds(a.Wall.Now()), "enabled": true,
 		"server": rest.Fields{"uptime": time.Since(a.Started).Seconds(), "physicalMemory": m.Sys},
 		"system": rest.Fields{"residentSize": m.Sys, "virtualSize": m.Sys, "numberOfThreads": runtime.NumGoroutine()},
 		"client": rest.Fields{"httpConnections": 0}, "http": rest.Fields{"requestsTotal": 0},

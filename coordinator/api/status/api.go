@@ -19,6 +19,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/wall"
 )
 
 // Replicas asks DB servers what they hold.
@@ -35,6 +36,7 @@ type API struct {
 	HTTP     *http.Client    // for questions to other servers
 	Ended    <-chan struct{} // closed when the server stops: then no answer goes on
 	Logger   hclog.Logger
+	Wall     wall.Clock
 }
 
 // following returns the context of an answer that goes on until its client goes or the server

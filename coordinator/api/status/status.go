@@ -42,7 +42,7 @@ func (a *API) status(c *rest.Call) error {
 	for _, id := range snap.Coordinators() {
 		all.Coordinators[id] = entry(id)
 	}
-	all.Lock = lockOf(snap, time.Now())
+	all.Lock = lockOf(snap, a.Wall.Now())
 	all.Shards = countShards(snap)
 	return c.Answer(http.StatusOK, all)
 }

@@ -7,13 +7,19 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+
+	"stasis/internal/wall"
 )
 
-// Moment is the time of a backup, in whole seconds.
-type Moment struct{ at time.Time }
+// Moment is the time of a backup on a coordinator's wall clock, in whole seconds. What was made first is not decided by
+// it: clocks differ. The certificates tell that, by the agency's index.
+type Moment struct {
+	at   time.Time
+	wall wall.Clock
+}
 
 // Now is the present moment.
-func Now() Moment { return Moment{time.Now().UTC().Truncate(time.Second)} }
+func Now(clock wall.Clock) Moment { return Moment{clock.Now().UTC().Truncate(time.Second), clock} }
 
 // DateTime is the moment as lists show it: 2023-09-01T15:00:34Z.
 func (m Moment) DateTime() string { return m.at.Format(time.RFC3339) }
@@ -24,8 +30,11 @@ func (m Moment) ID(label string) string { return m.Prefix() + label }
 // Prefix is what all ids of this moment begin with.
 func (m Moment) Prefix() string { return strings.ReplaceAll(m.DateTime(), ":", ".") + "_" }
 
-// UntilNext is how long it is until the next moment begins; negative if it has begun.
-func (m Moment) UntilNext() time.Duration { return time.Until(m.at.Add(time.Second)) }
+// UntilNext is how long to wait for the next moment: a second at most, also when the clock was set back meanwhile.
+// It is negative if that moment has begun.
+func (m Moment) UntilNext() time.Duration {
+	return min(m.at.Add(time.Second).Sub(m.wall.Now()), time.Second)
+}
 
 // Nonce returns 128 random bits. It proves that a lock, a gate or a pending piece belongs
 // to one attempt and to no other.

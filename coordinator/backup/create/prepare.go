@@ -47,7 +47,7 @@ func (c *creation) readPlan(ctx context.Context) error {
 }
 
 func (c *creation) newID() string {
-	c.moment = backupid.Now()
+	c.moment = backupid.Now(c.by.Locks.Wall)
 	return c.moment.ID(c.request.Label)
 }
 

@@ -77,7 +77,7 @@ func (c *creation) doubts(cert *certificate.Certificate) []string {
 func (c *creation) certify() *certificate.Certificate {
 	cert := &certificate.Certificate{
 		Format: certificate.Format, ID: c.op.ID, DateTime: c.moment.DateTime(), Nonce: c.op.Nonce,
-		Coordinator: c.by.Coordinator, Began: c.op.Began.UTC().Format(time.RFC3339Nano),
+		Coordinator: c.by.Coordinator, Began: c.by.Locks.Wall.Of(c.op.Began).UTC().Format(time.RFC3339Nano),
 		Agency: certificate.AgencyEvidence{
 			ClusterID: c.cluster.UUID, Index: c.cluster.Index, Term: c.cluster.Term,
 			Epoch: c.cluster.Epoch, DumpSHA256: c.sealed.dumpSHA256, ThawAsked: c.op.Since(c.thawAsked),

@@ -10,6 +10,7 @@ import (
 
 	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
+	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
@@ -19,7 +20,7 @@ import (
 // gates' evidence shows one instant, and each piece has what the leader stated.
 func linkedCreation() *creation {
 	c := &creation{
-		by: &Creator{Coordinator: "CRDN-a"}, op: operation.New("create", "id", nil, hclog.NewNullLogger()), moment: backupid.Now(),
+		by: &Creator{Coordinator: "CRDN-a", Locks: &lock.Locker{}}, op: operation.New("create", "id", nil, hclog.NewNullLogger()), moment: backupid.Now(nil),
 		cluster: &topology.Cluster{UUID: "u", Index: 7, Term: 2, Epoch: 1},
 		shards:  map[string]topology.Shard{"s1": {Name: "s1", Servers: []string{"a", "b"}, Term: 4}},
 		pieces:  map[string]dbclient.Piece{},

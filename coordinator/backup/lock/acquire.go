@@ -48,7 +48,7 @@ func (l *Lock) write(ctx context.Context, deadline time.Time) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.locker.Call)
 	defer cancel()
 	now := time.Now()
-	l.mark = wireTime(max(deadline.Sub(now), time.Second), now)
+	l.mark = wireTime(max(deadline.Sub(now), time.Second), l.locker.Wall.Of(now))
 	holder := l.holder(now)
 	holder.LeaseSeconds = l.locker.Lease.Seconds()
 	l.index, err = l.locker.Agency.Write(ctx, agencyclient.Tx{

@@ -12,6 +12,7 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
+	"stasis/internal/wall"
 )
 
 // Agency has the lock. Write returns the index of the applied transaction, or an error that
@@ -40,6 +41,7 @@ type Locker struct {
 	RebootID    func() uint64 // of the coordinator
 	Lease       time.Duration // renewed every third of it
 	Call        time.Duration // bounds one call to the agency
+	Wall        wall.Clock    // for what is written down as a time
 }
 
 // Lock is the agency lock of one operation. Its methods are for the operation's goroutine.
@@ -107,6 +109,6 @@ func (l *Lock) Stop() {
 func (l *Lock) holder(since time.Time) keys.Holder {
 	return keys.Holder{
 		ID: l.op.ID, Operation: l.op.Name, Coordinator: l.locker.Coordinator, RebootID: l.locker.RebootID(), Nonce: l.op.Nonce,
-		Since: since.UTC().Format(time.RFC3339),
+		Since: l.locker.Wall.Of(since).UTC().Format(time.RFC3339),
 	}
 }

@@ -17,7 +17,6 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/client"
-	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -25,6 +24,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/wall"
 )
 
 // tries bounds how often a deletion begins again because something changed meanwhile.
@@ -53,6 +53,7 @@ type Remover struct {
 	Removal     time.Duration // bounds the wait for pieces to be removed
 	Steps       event.Sink
 	Log         hclog.Logger
+	Wall        wall.Clock // for what is written down as a time
 }
 
 // Result is the answer to a delete.
@@ -135,7 +136,7 @@ func (d *Remover) commit(ctx context.Context, c *topology.Cluster, root *agencyc
 	if root.At(keys.HotBackupCommit(id)).Exists() {
 		tx.Ops[keys.HotBackupCommit(id)] = agencyclient.Delete()
 	}
-	tombstone := keys.Deletion{Coordinator: d.Coordinator, Since: backupid.Now().DateTime()}
+	tombstone := keys.Deletion{Coordinator: d.Coordinator, Since: d.Wall.Stamp()}
 	// Servers that were removed from the cluster get no tombstone. One that comes back sees from the
 	// count of deletions that it must ask which of its pieces still belong to a backup.
 	for _, m := range c.Members {

@@ -49,7 +49,7 @@ func (r *restoration) collect(ctx context.Context) error {
 // failsafe backup: at most one is made in a second.
 func (r *restoration) list(ctx context.Context) error {
 	for {
-		r.failsafe = backupid.Now()
+		r.failsafe = backupid.Now(r.by.Locks.Wall)
 		failsafe := r.failsafe.ID(FailsafeLabel)
 		request := dbclient.ListRequest{IDs: []string{r.op.ID, failsafe}, WithDetails: true}
 		lists := fanout.Ask(ctx, r.cluster.Members, r.by.Timeouts.Stall, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {

@@ -7,7 +7,6 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/coordinator/backup/backupid"
 )
 
 // replaced returns the failsafe backups of earlier restores, if that of the last restore is whole:
@@ -48,7 +47,7 @@ func (r *Recovery) retireFailsafes(ctx context.Context) error {
 	for _, key := range []string{keys.HotBackupRestore, keys.PlanDBServers} {
 		tx.Pre[key] = agencyclient.Exactly(root.At(key))
 	}
-	tombstone := keys.Deletion{Coordinator: r.Coordinator, Since: backupid.Now().DateTime()}
+	tombstone := keys.Deletion{Coordinator: r.Coordinator, Since: r.Locks.Wall.Stamp()}
 	for server := range root.At(keys.PlanDBServers).Children() {
 		for _, id := range ids {
 			tx.Ops[keys.HotBackupDeletion(server, id)] = agencyclient.Set(tombstone)

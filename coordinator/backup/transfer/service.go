@@ -14,6 +14,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/wall"
 )
 
 // Agency has the jobs. Read is linearizable.
@@ -58,6 +59,7 @@ type Service struct {
 	Timeouts    Timeouts
 	Steps       event.Sink
 	Log         hclog.Logger
+	Wall        wall.Clock // for what is written down as a time
 
 	mu         sync.Mutex
 	dispatched map[string]bool // nonces of the jobs that have a dispatcher here

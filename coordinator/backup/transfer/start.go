@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
@@ -53,7 +52,7 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 		return "", err
 	}
 	job := keys.TransferJob{
-		BackupID: r.ID, Timestamp: time.Now().UTC().Format(time.RFC3339), Kind: r.Kind, Remote: remote.Label(),
+		BackupID: r.ID, Timestamp: s.Wall.Stamp(), Kind: r.Kind, Remote: remote.Label(),
 		Coordinator: s.Coordinator, RebootID: s.RebootID(), Nonce: backupid.Nonce(), DBServers: map[string]keys.TransferEntry{},
 	}
 	for _, m := range c.Members {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"stasis/dbserver/backup/piece"
 	"stasis/dbserver/transfer/storage"
@@ -42,7 +41,7 @@ func markOf(name string) (sum string, ok bool) {
 
 // Mark notes that a blob has been found damaged.
 func (r *Repository) Mark(ctx context.Context, sum, problem string) error {
-	data, err := json.Marshal(markFile{Problem: problem, Found: time.Now().UTC().Format(time.RFC3339)})
+	data, err := json.Marshal(markFile{Problem: problem, Found: r.Wall.Stamp()})
 	if err == nil {
 		err = putBytes(ctx, r.remote, markName(sum), data)
 	}

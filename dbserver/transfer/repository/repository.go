@@ -5,11 +5,14 @@ import (
 	"time"
 
 	"stasis/dbserver/transfer/storage"
+	"stasis/internal/wall"
 )
 
 // Repository has the backups at one remote. Its methods may be called from any goroutine,
 // and by any number of servers at once.
 type Repository struct {
+	Wall wall.Clock // for what is written down as a time; nil is the system's
+
 	plain  storage.Remote // for calls that are repeated together with others
 	remote storage.Remote // repeats its calls
 	retry  storage.Retry

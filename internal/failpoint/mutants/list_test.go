@@ -176,3 +176,35 @@ func TestJudge(t *testing.T) {
 		require.Equal(t, "WRONG FAILURE", v.outcome, what)
 	}
 }
+
+// Servers delay themselves never: package fault alone makes random delays, and only what starts and breaks a cluster
+// asks it to.
+func TestOnlyTheLabDelays(t *testing.T) {
+	asks := func(file *ast.File, in, name string) (found bool) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok || s.Sel.Name != name {
+				return true
+			}
+			x, ok := s.X.(*ast.Ident)
+			found = found || ok && x.Name == in
+			return true
+		})
+		return found
+	}
+	var makes []string
+	for path, file := range code(t) {
+		path = filepath.ToSlash(path)
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		if asks(file, "failpoint", "Delay") {
+			makes = append(makes, path)
+		}
+		if asks(file, "fault", "Buggify") {
+			room, _, _ := strings.Cut(path, "/")
+			require.Contains(t, []string{"lab", "minicluster", "cmd"}, room, path)
+		}
+	}
+	require.Equal(t, []string{"fault/buggify.go"}, makes)
+}

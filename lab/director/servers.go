@@ -1,0 +1,71 @@
+package director
+
+import (
+	"context"
+	"strings"
+
+	"stasis/lab/scenario"
+)
+
+// atOnce does something to each of the servers that argument a names, at once: power fails everywhere at one instant,
+// and a server that starts may need others.
+func atOnce(ctx context.Context, s *stage, d deed, do func(server string) error) error {
+	all, err := s.choice.servers(ctx, d.Args["a"], d.focus)
+	if err != nil {
+		return err
+	}
+	return s.turns.forEach(ctx, all, do)
+}
+
+func killServers(ctx context.Context, s *stage, d deed) error {
+	return atOnce(ctx, s, d, func(server string) error {
+		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
+		d.record.meet(1)
+		return s.world.Kill(server)
+	})
+}
+
+func crashServers(ctx context.Context, s *stage, d deed) error {
+	keep := scenario.Count(strings.TrimSuffix(d.Args["percent"], "%"))
+	return atOnce(ctx, s, d, func(server string) error {
+		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
+		d.record.meet(1)
+		return s.world.Crash(server, keep)
+	})
+}
+
+func restartServers(ctx context.Context, s *stage, d deed) error {
+	return atOnce(ctx, s, d, func(server string) error {
+		bounded, cancel := context.WithTimeout(ctx, serveLimit)
+		defer cancel()
+		if err := s.world.Restart(bounded, server); err != nil {
+			return err
+		}
+		s.mark(s.down, server, false)
+		return nil
+	})
+}
+
+func pauseServers(ctx context.Context, s *stage, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		s.mark(s.paused, server, true)
+		d.record.meet(1)
+		return s.world.Pause(server)
+	})
+}
+
+func resumeServers(ctx context.Context, s *stage, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		s.mark(s.paused, server, false)
+		return s.world.Resume(server)
+	})
+}
+
+func skewClocks(ctx context.Context, s *stage, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		d.record.meet(1)
+		return s.world.SkewClock(server, scenario.Time(d.Args["offset"]))
+	})
+}

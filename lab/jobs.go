@@ -1,0 +1,82 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+
+	"stasis/lab/director"
+	"stasis/lab/runner"
+	"stasis/lab/scenario"
+	"stasis/lab/world"
+)
+
+// Count is how many runs [Run] makes. Its error is that of Run before anything is started.
+func Count(scenarios []Scenario, o Options) (int, error) {
+	all, err := jobs(scenarios, o)
+	return len(all), err
+}
+
+// jobs are the runs that are asked for. Scenarios take turns, so that runs which are given up leave all of them tried.
+func jobs(scenarios []Scenario, o Options) ([]runner.Job, error) {
+	if len(scenarios) == 0 {
+		return nil, errors.New("no scenario is given")
+	}
+	total := o.Total
+	if total == 0 {
+		total = len(scenarios) * max(o.Runs, 1)
+	}
+	var all []runner.Job
+	for i := range total {
+		of, err := jobsOf(scenarios[i%len(scenarios)], max(o.Seed, 1)+uint64(i/len(scenarios)), o)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, of...)
+	}
+	return all, nil
+}
+
+// jobsOf are the runs of one scenario with one seed.
+func jobsOf(s Scenario, seed uint64, o Options) ([]runner.Job, error) {
+	j, power, err := jobOf(s, seed, o)
+	if err != nil {
+		return nil, err
+	}
+	var all []runner.Job
+	for range max(o.Repeat, 1) {
+		all = append(all, j)
+	}
+	if !o.Power || power == nil || j.WithoutLocks {
+		return all, nil
+	}
+	if err := world.Can(j.World, world.LocksOff); err != nil {
+		return nil, fmt.Errorf("%s: line %d: `power`: %w", s.Name, power.Line, err)
+	}
+	j.WithoutLocks, j.BreaksOver = true, power.BreaksOver
+	return append(all, j), nil
+}
+
+// jobOf is a run of a scenario, and the experiment about it.
+func jobOf(s Scenario, seed uint64, o Options) (j runner.Job, power *scenario.Power, err error) {
+	j = runner.Job{Scenario: s.Name, World: o.World, Seed: seed, WithoutLocks: o.WithoutLocks}
+	if j.World == "" {
+		j.World = world.Bubble
+	}
+	if _, err := ParseWorld(string(j.World)); err != nil {
+		return j, nil, err
+	}
+	if j.Source, err = s.source(seed); err != nil {
+		return j, nil, err
+	}
+	parsed, err := scenario.Parse(s.Name, j.Source)
+	if err != nil {
+		return j, nil, err
+	}
+	if err = director.Fits(parsed, j.World); err == nil && j.WithoutLocks {
+		err = world.Can(j.World, world.LocksOff)
+	}
+	if parsed.Power != nil && j.WithoutLocks {
+		j.BreaksOver = parsed.Power.BreaksOver
+	}
+	return j, parsed.Power, err
+}

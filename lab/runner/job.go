@@ -1,0 +1,85 @@
+package runner
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"stasis/lab/verdict"
+	"stasis/lab/world"
+)
+
+// Job is one run that is to be made.
+type Job struct {
+	Scenario     string     `json:"scenario"` // its name, or the file that has it
+	Source       []byte     `json:"source"`   // the YAML
+	World        world.Kind `json:"world"`
+	Seed         uint64     `json:"seed"`
+	WithoutLocks bool       `json:"withoutLocks,omitempty"` // the experiment that shows what the checks can see
+	BreaksOver   float64    `json:"breaksOver,omitempty"`   // of the experiment: the least part of runs with a violation
+}
+
+// Command repeats the run.
+func (j Job) Command() string {
+	c := fmt.Sprintf("stasis lab run %s --world %s --seed %d", quoted(j.Scenario), j.World, j.Seed)
+	if j.WithoutLocks {
+		c += " --mode none"
+	}
+	return c
+}
+
+var plain = regexp.MustCompile(`^[\w./+=:@%,-]+$`)
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// name is a folder's name for the run.
+func (j Job) name() string {
+	base := strings.TrimSuffix(filepath.Base(j.Scenario), filepath.Ext(j.Scenario))
+	if j.WithoutLocks {
+		base += "-none"
+	}
+	return fmt.Sprintf("%s-%s-%d", base, j.World, j.Seed)
+}
+
+// folders are names of folders, a different one for each job: the same run can be asked for more than once.
+func folders(jobs []Job) []string {
+	all, taken := make([]string, len(jobs)), map[string]bool{}
+	for i, j := range jobs {
+		all[i] = j.name()
+		for n := 2; taken[all[i]]; n++ {
+			all[i] = fmt.Sprintf("%s-again-%d", j.name(), n)
+		}
+		taken[all[i]] = true
+	}
+	return all
+}
+
+// Result is a run that was made.
+type Result struct {
+	Job          Job             `json:"-"`
+	WithoutLocks bool            `json:"withoutLocks,omitempty"`
+	Verdict      verdict.Verdict `json:"verdict"`
+	CPU          time.Duration   `json:"cpu"`              // of this machine's processors; in JSON nanoseconds
+	Repeat       string          `json:"repeat"`           // the command that makes the same run
+	Folder       string          `json:"folder,omitempty"` // has verdict, history, events and output, if the run was bad or all are kept
+}
+
+// bad reports whether a person has to look at a run. Without locks a violation is what is looked for.
+func (r Result) bad() bool {
+	switch r.Verdict.Outcome {
+	case verdict.Violated:
+		return !r.Job.WithoutLocks
+	case verdict.Broken:
+		return true
+	default:
+		return false
+	}
+}
