@@ -28,6 +28,18 @@
 // Moments are compared by their order, not by their time: ties of virtual time are no violation. An operation whose
 // outcome is unknown may have taken effect at any time after it began, or never.
 //
+// Some workloads are judged in further ways, which do not need the versions. The halves of a document are compared. Elements of
+// lists are looked for that are there twice, were refused, or stand in different orders. A count lies between what was
+// acknowledged and what had begun. Registers have no versions: Porcupine finds an order of the operations that explains what was
+// seen, and the instant is one at which each register can have had what the state has. Collections that clients create and drop
+// are there from the one to the other.
+//
+// What is not found within bounds is [ErrUndecided], which is an error and no pass. What was found to be wrong before that
+// counts.
+//
+// Nothing is promised of several documents: until there are transactions each write is of one document, also in
+// all-or-nothing and append.
+//
 // # Clients
 //
 // A client does one operation after the other and pauses between them. It does what was refused again, at another

@@ -119,6 +119,9 @@ func TestForgedDocuments(t *testing.T) {
 	wrong := f.ask(1, "add", "x", 2, one.id, map[string]any{"count": 7, "amount": 3}).ok()
 	f.violates(State{"x": wrong.doc}, f.cut(), "the count of x is 7: want from 8")
 
+	high := f.ask(1, "add", "y", 1, "", map[string]any{"count": 7, "amount": 3}).ok()
+	f.violates(State{"x": wrong.doc, "y": high.doc}, f.cut(), "the count of y is 7: want from 3, which were acknowledged before the instant could be, to 3,")
+
 	f = forged(t, "bank")
 	for _, key := range []string{"a", "b"} {
 		f.ask(9, "open", key, 1, "", map[string]any{"balance": 1000, "amount": 0}).ok()
