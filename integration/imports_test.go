@@ -139,6 +139,7 @@ var rooms = []room{
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control"}, "it starts servers; what is inside them is theirs"},
 	{"minicluster/load", []string{"client"}, "load comes from clients"},
 	{"lab/check", []string{"agency/client", "agency/keys", "client", "client/certificate", "fsm", "lab/history", "lab/reader", "lab/verdict", "lab/workload"}, "a run is judged by what was seen of it: what was done in it, and why, is not its matter"},
+	{"lab/verdict", nil, "a verdict is plain data: one process writes it, another reads it"},
 	{"lab", []string{"lab/director", "lab/runner", "lab/scenario", "lab/scenarios", "lab/verdict", "lab/world"}, "it puts runs together: how one is played and judged is not its matter"},
 	{"lab/runner", []string{"lab/director", "lab/scenario", "lab/verdict", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},
 	{"lab/world", []string{"agency/client", "agency/keys", "client", "fault", "fault/control", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
