@@ -141,6 +141,7 @@ var rooms = []room{
 	{"lab", []string{"lab/director", "lab/runner", "lab/scenario", "lab/scenarios", "lab/swarm", "lab/verdict", "lab/world"}, "it puts runs together: how one is played and judged is not its matter"},
 	{"lab/history", nil, "what clients did is written down without knowing what it means"},
 	{"lab/workload", []string{"client", "lab/history"}, "workloads are clients: what they found is judged by what they did"},
+	{"lab/verdict", nil, "a verdict is plain data: one process writes it, another reads it"},
 	{"lab/runner", []string{"lab/director", "lab/scenario", "lab/verdict", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},
 	{"lab/world", []string{"agency/client", "agency/keys", "client", "fault", "fault/control", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
 	{"lab/world/conformance", []string{"client", "fault", "lab/world"}, "what every world has to do is done through its interface alone"},

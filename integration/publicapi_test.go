@@ -31,6 +31,7 @@ var public = map[string][]string{
 	"stasis/lab/world/conformance": {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog", "stasis/lab/world"},
 	"stasis/lab":                   {"stasis/lab/runner", "stasis/lab/scenario", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
 	"stasis/fault/control":         {"stasis/event", "stasis/fault"},
+	"stasis/lab/verdict":           nil,
 }
 
 // reach collects the packages whose types a package's exported names reach, each with one way to it.
