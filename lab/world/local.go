@@ -194,7 +194,7 @@ func (w *local) Disk(server string) (Disk, error) {
 
 func (w *local) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
 
-func (w *local) Hold(m fault.Moment) (Held, error) { return w.stream.triggers.Hold(m), nil }
+func (w *local) Hold(m fault.Moment) (Held, error) { return w.stream.hold(m), nil }
 
 func (w *local) Pieces(backup string) ([]reader.Piece, error) {
 	return piecesOn(w.places(), backup)
@@ -221,8 +221,9 @@ func (w *local) HealAll() error {
 	return w.net.HealAll()
 }
 
-// Close heals everything, stops the cluster and waits until nothing of it is left.
+// Close also lets go what is held: servers that are stopped wait for it.
 func (w *local) Close(ctx context.Context) error {
+	w.stream.letGo()
 	err := w.HealAll()
 	if w.delays != nil {
 		w.delays.End()

@@ -15,6 +15,7 @@ type stream struct {
 	gates    gates
 	mu       sync.Mutex // held while watchers see an event: they have one order for all
 	watchers []*watcher
+	holds    []*fault.Trigger // all that were made
 }
 
 type watcher struct{ see func(event.Event) }
@@ -43,5 +44,25 @@ func (s *stream) watch(see func(event.Event)) (stop func()) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.watchers = slices.DeleteFunc(slices.Clone(s.watchers), func(other *watcher) bool { return other == w })
+	}
+}
+
+// hold holds an operation at a moment.
+func (s *stream) hold(m fault.Moment) *fault.Trigger {
+	held := s.triggers.Hold(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds = append(s.holds, held)
+	return held
+}
+
+// letGo ends all holds.
+func (s *stream) letGo() {
+	s.mu.Lock()
+	holds := s.holds
+	s.holds = nil
+	s.mu.Unlock()
+	for _, held := range holds {
+		held.End()
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"stasis/lab/world"
 )
 
-// table has all faults.
-func table() []fault { return slices.Concat(links(), messages(), disks(), servers()) }
+// table has all fault.
+func table() []row { return slices.Concat(links(), messages(), disks(), servers()) }
 
 // Check does all faults in a world that has at least one agent, two DB servers and a coordinator. What the world refuses has
 // to be what [world.Features] says.
@@ -36,7 +36,7 @@ func Check(t testing.TB, w world.World) {
 }
 
 // check does one fault.
-func (s *scene) check(f fault) {
+func (s *scene) check(f row) {
 	s.t.Helper()
 	begun := time.Now()
 	defer func() { s.t.Logf("%s: %v", f.name, time.Since(begun).Round(time.Millisecond)) }()

@@ -7,54 +7,54 @@ import (
 	"time"
 
 	"stasis/client"
-	faults "stasis/fault"
+	"stasis/fault"
 	"stasis/lab/world"
 )
 
-func disks() []fault {
-	var all []fault
+func disks() []row {
+	var all []row
 	for _, of := range []struct {
 		server string
 		needs  []world.Feature
 	}{{dbserver, []world.Feature{world.DiskFaults}}, {agent, []world.Feature{world.DiskFaults, world.AgentDisks}}} {
 		all = append(all,
 			disk("a disk that hangs: "+of.server, of.server, of.needs, func(d world.Disk) (world.Met, error) {
-				return d.Hang(faults.Calls{Kinds: faults.Sync})
+				return d.Hang(fault.Calls{Kinds: fault.Sync})
 			}),
 			disk("a slow disk: "+of.server, of.server, of.needs, func(d world.Disk) (world.Met, error) {
-				return d.Slow(faults.Calls{Kinds: faults.Write | faults.Sync, After: 1}, time.Millisecond)
+				return d.Slow(fault.Calls{Kinds: fault.Write | fault.Sync, After: 1}, time.Millisecond)
 			}),
 		)
 	}
 	return append(all,
 		disk("a full disk", dbserver, []world.Feature{world.DiskFaults}, func(d world.Disk) (world.Met, error) {
-			return d.Fill(faults.Calls{}, 0)
+			return d.Fill(fault.Calls{}, 0)
 		}),
-		fault{"a disk that fails", []world.Feature{world.DiskFaults}, func(s *scene) (done, error) {
+		row{"a disk that fails", []world.Feature{world.DiskFaults}, func(s *scene) (done, error) {
 			disk, err := s.world.Disk(dbserver)
 			if err != nil {
 				return done{}, err
 			}
-			d, err := ofMet(disk.Fail(faults.Calls{Kinds: faults.Link}, syscall.EIO))
+			d, err := ofMet(disk.Fail(fault.Calls{Kinds: fault.Link}, syscall.EIO))
 			d.drive = func() { _ = s.backup() } // it links files, which fails
 			return d, err
 		}},
-		fault{"a disk that is healed", []world.Feature{world.DiskFaults}, func(s *scene) (done, error) {
+		row{"a disk that is healed", []world.Feature{world.DiskFaults}, func(s *scene) (done, error) {
 			disk, err := s.world.Disk(dbserver)
 			if err != nil {
 				return done{}, err
 			}
-			d, err := ofMet(disk.Hang(faults.Calls{Kinds: faults.Sync}))
+			d, err := ofMet(disk.Hang(fault.Calls{Kinds: fault.Sync}))
 			d.back = disk.HealAll
 			return d, err
 		}},
-		fault{"a torn write", []world.Feature{world.TornWrites, world.PowerCut}, (*scene).torn},
+		row{"a torn write", []world.Feature{world.TornWrites, world.PowerCut}, (*scene).torn},
 	)
 }
 
 // disk breaks the disk of a server. Documents reach DB servers, and new collections the agents.
-func disk(name, server string, needs []world.Feature, set func(world.Disk) (world.Met, error)) fault {
-	return fault{name, needs, func(s *scene) (done, error) {
+func disk(name, server string, needs []world.Feature, set func(world.Disk) (world.Met, error)) row {
+	return row{name, needs, func(s *scene) (done, error) {
 		disk, err := s.world.Disk(server)
 		if err != nil {
 			return done{}, err
@@ -81,11 +81,11 @@ func (s *scene) torn() (done, error) {
 	if err != nil {
 		return done{}, err
 	}
-	torn, err := disk.Tear(faults.Calls{})
+	torn, err := disk.Tear(fault.Calls{})
 	if err != nil {
 		return done{}, err
 	}
-	if _, err := disk.Hang(faults.Calls{Kinds: faults.Sync}); err != nil {
+	if _, err := disk.Hang(fault.Calls{Kinds: fault.Sync}); err != nil {
 		return done{}, err
 	}
 	d, err := ofMet(torn, nil)

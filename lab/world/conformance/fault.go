@@ -2,8 +2,8 @@ package conformance
 
 import "stasis/lab/world"
 
-// fault is one row of the table.
-type fault struct {
+// row is one fault of the table.
+type row struct {
 	name  string
 	needs []world.Feature
 	do    func(s *scene) (done, error)

@@ -10,9 +10,9 @@ import (
 	"stasis/lab/world"
 )
 
-func links() []fault {
+func links() []row {
 	needs := []world.Feature{world.LinkFaults}
-	return []fault{
+	return []row{
 		{"a cut from coordinator to DB server", needs, func(s *scene) (done, error) {
 			return s.link(s.world.Network().Cut, s.world.Network().Heal, coordinator, dbserver)
 		}},

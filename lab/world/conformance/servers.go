@@ -6,26 +6,26 @@ import (
 	"time"
 
 	"stasis/event"
-	faults "stasis/fault"
+	"stasis/fault"
 	"stasis/lab/world"
 )
 
-func servers() []fault {
-	var all []fault
+func servers() []row {
+	var all []row
 	for _, server := range []string{agent, dbserver, coordinator} {
 		all = append(all,
-			fault{"a killed server: " + server, nil, func(s *scene) (done, error) { return s.down(server, s.world.Kill) }},
-			fault{"a power cut: " + server, []world.Feature{world.PowerCut}, func(s *scene) (done, error) {
+			row{"a killed server: " + server, nil, func(s *scene) (done, error) { return s.down(server, s.world.Kill) }},
+			row{"a power cut: " + server, []world.Feature{world.PowerCut}, func(s *scene) (done, error) {
 				return s.down(server, func(server string) error { return s.world.Crash(server, 50) })
 			}},
 		)
 	}
 	return append(all,
-		fault{"a paused coordinator", []world.Feature{world.Pause}, func(s *scene) (done, error) {
+		row{"a paused coordinator", []world.Feature{world.Pause}, func(s *scene) (done, error) {
 			return s.still(s.world.Pause, s.world.Resume)
 		}},
-		fault{"a hold", []world.Feature{world.Holds}, (*scene).hold},
-		fault{"a skewed clock", []world.Feature{world.ClockSkew}, func(s *scene) (done, error) {
+		row{"a hold", []world.Feature{world.Holds}, (*scene).hold},
+		row{"a skewed clock", []world.Feature{world.ClockSkew}, func(s *scene) (done, error) {
 			return done{
 				met:  func() (bool, error) { return true, nil },
 				back: func() error { return s.world.SkewClock(dbserver, 0) },
@@ -52,7 +52,7 @@ func (s *scene) alive() int {
 
 // hold holds a backup at its cut. What it has then is seen: the lock, pending pieces, closed gates.
 func (s *scene) hold() (done, error) {
-	held, err := s.world.Hold(faults.Moment{Step: event.CutDone, Operation: event.Create})
+	held, err := s.world.Hold(fault.Moment{Step: event.CutDone, Operation: event.Create})
 	if err != nil {
 		return done{}, err
 	}
