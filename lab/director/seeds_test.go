@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/internal/bubbles"
 	"stasis/lab/scenario"
 	"stasis/lab/scenarios"
 	"stasis/lab/verdict"
@@ -22,10 +23,12 @@ func TestSeedsOfFoundBugs(t *testing.T) {
 		{"coordinator-dies-before-commit", 7}, // an answer of the coordinator arrived long after it had been killed
 		{"restore-coordinator-dies", 5},       // it could not be told that the restore had not been committed
 	} {
-		s, err := scenarios.Load(run.scenario)
-		require.NoError(t, err)
-		v := stand{seed: run.seed}.play(t, s)
-		require.Equal(t, verdict.Passed, v.Outcome, "%s %d: %s %v", run.scenario, run.seed, v.Reason, v.Violations)
+		t.Run(run.scenario, func(t *testing.T) {
+			s, err := scenarios.Load(run.scenario)
+			require.NoError(t, err)
+			v := stand{seed: run.seed}.play(t, s)
+			require.Equal(t, verdict.Passed, v.Outcome, "%s %v", v.Reason, v.Violations)
+		})
 	}
 }
 
@@ -50,7 +53,7 @@ func TestStepsInTurn(t *testing.T) {
 
 // One server is ended or started at a time, several at once, and the wait for a turn stops no clock.
 func TestTurns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		var all turns
 		begun := time.Now()
 		first := make(chan error, 1)

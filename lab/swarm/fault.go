@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"stasis/lab/scenario"
@@ -79,7 +80,7 @@ func (k kind) fits(d *draw, v victim) bool {
 			return false
 		}
 	}
-	return k.roles == "" || v.role != "coordinator"
+	return k.roles == "" || strings.Contains(k.roles, v.role)
 }
 
 // faults draws the faults. One of them may aim at a step of the first backup; its victim has no other.
