@@ -43,6 +43,8 @@ func script(ctx context.Context, o *One) verdict.Verdict {
 	case "crashes":
 		go panic("of the lab")
 		<-ctx.Done()
+	case "asks who it is":
+		v.Notes = []string{fmt.Sprint(IsChild())}
 	case "exits":
 		os.Exit(3)
 	}
@@ -195,4 +197,11 @@ func TestAlwaysVacuous(t *testing.T) {
 	s := Summarize([]Result{run("a", verdict.Vacuous), run("a", verdict.Passed), run("b", verdict.Vacuous), run("b", verdict.Vacuous)}, time.Second)
 	require.Equal(t, []string{"b"}, s.AlwaysVacuous())
 	require.Equal(t, verdict.Vacuous, s.Outcome())
+}
+
+// Servers that a run starts are the same program, and must not take themselves for runs.
+func TestServersAreNoRuns(t *testing.T) {
+	results, err := Run(t.Context(), runs("asks who it is", world.Processes, 1), Options{Out: t.TempDir()})
+	require.NoError(t, err)
+	require.Equal(t, []string{"false"}, results[0].Verdict.Notes)
 }
