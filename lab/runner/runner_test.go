@@ -146,7 +146,7 @@ func TestSummary(t *testing.T) {
 	require.InDelta(t, 0.9055, s.Power[0].High, 0.001)
 	require.Equal(t, FaultSummary{Scenario: "s", Text: "cut a <-> b", Runs: 1, Injected: 1, Met: 1, Aimed: true}, s.Faults[0])
 	require.Equal(t, Spread{P50: 3e6, Max: 3e6}, s.Backups.Hold)
-	require.InDelta(t, 120, s.RunsPerMinute, 0.01)
+	require.InDelta(t, 120, s.Speed.RunsPerMinute, 0.01)
 	var text strings.Builder
 	require.NoError(t, s.Write(&text))
 	require.Contains(t, text.String(), "4 runs: 1 passed, 1 vacuous, 0 violated, 0 broken, 2 without locks")
