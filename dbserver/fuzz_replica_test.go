@@ -148,6 +148,11 @@ func (z *fuzzed) post(t testing.TB, path, name string, body any) *httptest.Respo
 	}
 	r := httptest.NewRequest(http.MethodPost, strings.Replace(path, "{shard}", name, 1), strings.NewReader(string(raw)))
 	r.Header.Set(dbclient.EpochHeader, "0")
+	if path == dbclient.PathDocs || path == dbclient.PathTruncate {
+		var opened dbclient.SessionResponse
+		require.NoError(t, json.Unmarshal(z.post(t, dbclient.PathSession, "", struct{}{}).Body.Bytes(), &opened))
+		r.Header.Set(dbclient.WriteHeader, dbclient.Write{Session: opened.Session, Number: 1, Oldest: 1}.String())
+	}
 	w := httptest.NewRecorder()
 	z.handler.ServeHTTP(w, r)
 	return w

@@ -17,8 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"stasis/lab/history"
+	"stasis/lab/workload"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // BenchmarkBackup takes backups under load while the data grows. The servers are
@@ -62,25 +63,24 @@ func sizes(b *testing.B) []int {
 
 // measure takes n backups under load and reports what they cost.
 func measure(b *testing.B, c *cluster, n int) {
-	history := load.NewHistory()
-	var writers []load.Writer
-	for i := range 8 {
-		writers = append(writers, load.Inserts(fmt.Sprintf("w%d-%d", n, i), c.db(i), "across"))
-	}
+	h := history.New()
+	w, err := workload.New(workload.Spec{Name: "chain", Clients: 8, Shards: 9, Replication: 1, Pace: time.Microsecond}, h)
+	require.NoError(b, err)
+	require.NoError(b, w.Setup(b.Context(), c.clients))
 	writing, stop := context.WithCancel(b.Context())
 	defer stop()
 	failed := make(chan error, 1)
-	go func() { failed <- load.Run(writing, history, 30*time.Second, writers...) }()
+	go func() { failed <- w.Run(writing, c.clients, 30*time.Second) }()
 	var creates, holds, gates []time.Duration
-	var spans [][2]time.Duration
+	var spans []workload.Cut
 	before := ""
 	for i := range n {
-		t, err := takeBackup(writing, c.clients[0], history, fmt.Sprintf("b%d", i))
+		t, err := takeBackup(writing, c.clients[0], h, fmt.Sprintf("b%d", i))
 		require.NoError(b, err)
-		creates = append(creates, t.returned-t.asked)
+		creates = append(creates, t.cut.Returned.At-t.cut.Asked.At)
 		holds = append(holds, time.Duration(t.LockReport.LockHoldSeconds*float64(time.Second)))
 		gates = append(gates, time.Duration(t.LockReport.GateHoldSeconds*float64(time.Second)))
-		spans = append(spans, [2]time.Duration{t.asked, t.returned})
+		spans = append(spans, t.cut)
 		if before != "" { // one stays: its hashes are used by the next
 			require.NoError(b, c.clients[0].Backup(writing, "delete", map[string]any{"id": before}, &struct{}{}))
 		}
@@ -91,18 +91,16 @@ func measure(b *testing.B, c *cluster, n int) {
 	report(b, "create", creates)
 	report(b, "lockhold", holds)
 	report(b, "gatehold", gates)
-	report(b, "longestwrite", longest(history, spans))
+	report(b, "longestwrite", longest(h, spans))
 }
 
 // longest gives for each span the longest write that overlapped it.
-func longest(h *load.History, spans [][2]time.Duration) []time.Duration {
+func longest(h *history.History, spans []workload.Cut) []time.Duration {
 	slowest := make([]time.Duration, len(spans))
-	for _, c := range h.Chains() {
-		for _, op := range c.Ops {
-			for i, s := range spans {
-				if op.Acked && op.Begin < s[1] && op.End > s[0] {
-					slowest[i] = max(slowest[i], op.End-op.Begin)
-				}
+	for _, o := range h.Ops() {
+		for i, s := range spans {
+			if o.Write() && o.Outcome == history.OK && o.BeginOrder < s.Returned.Order && o.EndOrder > s.Asked.Order {
+				slowest[i] = max(slowest[i], o.End-o.Begin)
 			}
 		}
 	}

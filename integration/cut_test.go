@@ -13,14 +13,15 @@ import (
 	"stasis/client"
 	"stasis/coordinator/backup"
 	"stasis/fault"
+	"stasis/lab/history"
+	"stasis/lab/workload"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // taken is a backup and when it was asked for and had returned, on the history's clock.
 type taken struct {
 	backup.CreateResult
-	asked, returned time.Duration
+	cut workload.Cut
 }
 
 // Every backup taken under load restores to one instant between its call and its
@@ -32,13 +33,13 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 		if o.Mode == minicluster.InProcess {
 			o.Seams.Disks = oneSlowDisk(func() { <-time.After(5 * time.Millisecond) })
 		}
-		c, history := start(t, o), load.NewHistory()
-		backups := backupsUnderLoad(t, c, history, scale(10, 100))
+		c, chains := start(t, o), chainsFor(t)
+		backups := backupsUnderLoad(t, c, chains, scale(10, 100))
 		present := 0
 		for _, b := range backups {
 			require.False(t, b.PotentiallyInconsistent)
-			v, err := restoreAndCheck(t, c, history, b)
-			require.NoError(t, err, "%s", b.ID)
+			v := restoreAndCheck(t, c, chains, b)
+			require.Empty(t, v.Problems, "%s", b.ID)
 			require.GreaterOrEqual(t, v.Present, present, "a later backup holds at least what an earlier one does")
 			present = v.Present
 		}
@@ -53,15 +54,15 @@ func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 	t.Parallel()
 	o := options(t, minicluster.InProcess)
 	o.Seams.WithoutLocks = true
-	history := load.NewHistory()
-	o.Seams.Disks = oneSlowDisk(func() { awaitMore(history, 40) })
+	chains := chainsFor(t)
+	o.Seams.Disks = oneSlowDisk(func() { awaitMore(chains.h, 40) })
 	c := start(t, o)
-	backups := backupsUnderLoad(t, c, history, scale(5, 60))
+	backups := backupsUnderLoad(t, c, chains, scale(5, 60))
 	violations := 0
 	for _, b := range backups {
 		require.True(t, b.PotentiallyInconsistent, "a backup without locks says so")
-		if _, err := restoreAndCheck(t, c, history, b); err != nil {
-			t.Log(err)
+		if v := restoreAndCheck(t, c, chains, b); len(v.Problems) > 0 {
+			t.Log(v.Problems[0])
 			violations++
 		}
 	}
@@ -70,13 +71,8 @@ func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 }
 
 // awaitMore returns when writers have written more, or no longer seem to.
-func awaitMore(h *load.History, more int) {
-	written := func() (n int) {
-		for _, c := range h.Chains() {
-			n += len(c.Ops)
-		}
-		return n
-	}
+func awaitMore(h *history.History, more int) {
+	written := func() int { return h.Tally().Begun }
 	last, goal := written(), written()+more
 	for last < goal {
 		<-time.After(50 * time.Millisecond)
@@ -98,26 +94,32 @@ func oneSlowDisk(wait func()) func(server string) vfs.FS {
 	return disks.FS
 }
 
-var checked = []string{"own", "across"}
+// chains is the workload that is checked, and what was recorded of it.
+type chains struct {
+	workload.Workload
+	h *history.History
+}
+
+// chainsFor makes chains across all shards, and on one each. The pause keeps the number of documents that every
+// restore must read small.
+func chainsFor(t testing.TB) chains {
+	h := history.New()
+	w, err := workload.New(workload.Spec{Name: "chain", Clients: 12, Shards: 9, Replication: 1, Pace: time.Millisecond}, h)
+	require.NoError(t, err)
+	return chains{w, h}
+}
 
 // backupsUnderLoad takes n backups while writers write.
-func backupsUnderLoad(t *testing.T, c *cluster, history *load.History, n int) []taken {
+func backupsUnderLoad(t *testing.T, c *cluster, w chains, n int) []taken {
 	ctx := t.Context()
-	require.NoError(t, c.db(0).CreateCollection(ctx, "across", 9))
-	require.NoError(t, c.db(0).CreateCollection(ctx, "own", 9))
-	var writers []load.Writer
-	for i := range 6 {
-		writers = append(writers,
-			paced(load.Inserts(fmt.Sprintf("a%d", i), c.db(i), "across")),
-			paced(load.Updates(fmt.Sprintf("o%d", i), c.db(i), "own")))
-	}
+	require.NoError(t, w.Setup(ctx, c.clients))
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
 	failed := make(chan error, 1)
-	go func() { failed <- load.Run(writing, history, 30*time.Second, writers...) }()
+	go func() { failed <- w.Run(writing, c.clients, 30*time.Second) }()
 	var backups []taken
 	for i := range n {
-		b, err := takeBackup(writing, c.clients[i%len(c.clients)], history, fmt.Sprintf("n%d", i))
+		b, err := takeBackup(writing, c.clients[i%len(c.clients)], w.h, fmt.Sprintf("n%d", i))
 		require.NoError(t, err)
 		backups = append(backups, b)
 	}
@@ -126,25 +128,19 @@ func backupsUnderLoad(t *testing.T, c *cluster, history *load.History, n int) []
 	return backups
 }
 
-// paced keeps the number of documents that every restore must read small.
-func paced(w load.Writer) load.Writer {
-	w.Pause = time.Millisecond
-	return w
-}
-
-func takeBackup(ctx context.Context, cl *client.Client, h *load.History, label string) (taken, error) {
-	b := taken{asked: h.Now()}
-	err := cl.Backup(ctx, "create", map[string]any{"label": label}, &b.CreateResult)
-	b.returned = h.Now()
+func takeBackup(ctx context.Context, cl *client.Client, h *history.History, label string) (b taken, err error) {
+	b.cut.Asked = h.Now()
+	err = cl.Backup(ctx, "create", map[string]any{"label": label}, &b.CreateResult)
+	b.cut.Returned = h.Now()
 	return b, err
 }
 
-func restoreAndCheck(t *testing.T, c *cluster, h *load.History, b taken) (load.Verdict, error) {
+func restoreAndCheck(t *testing.T, c *cluster, w chains, b taken) workload.Findings {
 	t.Helper()
 	ctx := t.Context()
 	var res backup.RestoreResult
 	require.NoError(t, c.clients[0].Backup(ctx, "restore", map[string]any{"id": b.ID}, &res))
-	state, err := load.Read(ctx, c.db(1), checked...)
+	found, err := w.CheckCut(ctx, c.clients[1%len(c.clients)], b.cut)
 	require.NoError(t, err)
-	return load.Check(h.Chains(), state, b.asked, b.returned)
+	return found
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // drivers are the official driver over HTTP/1.1 and over cleartext HTTP/2.
@@ -243,7 +242,7 @@ func TestImportAndReadBack(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, len(docs), res.Created)
 	require.EqualValues(t, 1, res.Errors)
-	state, err := load.Read(ctx, c.db(1), "people")
+	state, err := readDocuments(ctx, c.db(1), "people")
 	require.NoError(t, err)
 	require.Len(t, state["people"], len(docs))
 	for _, d := range docs {

@@ -20,7 +20,6 @@ import (
 	"stasis/internal/fixture"
 	"stasis/internal/network"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // expectation is what must be found in the fixtures of a format.
@@ -31,7 +30,7 @@ type expectation struct {
 	Coordinators  int    `json:"coordinators"`
 	FoldersAtRoot string `json:"remotePath"` // of the backups in the remote
 
-	Now load.State `json:"now"` // the documents when the cluster was stopped
+	Now contents `json:"now"` // the documents when the cluster was stopped
 
 	Hot      kept `json:"hot"`      // with a certificate of one instant; uploaded too
 	Marked   kept `json:"marked"`   // potentially inconsistent
@@ -40,8 +39,8 @@ type expectation struct {
 
 // kept is a backup in the fixtures.
 type kept struct {
-	ID        string     `json:"id"`
-	Documents load.State `json:"documents"`
+	ID        string   `json:"id"`
+	Documents contents `json:"documents"`
 }
 
 // formats runs a test for every format that there are fixtures of.
@@ -157,10 +156,10 @@ func (c *earlier) call(t testing.TB, command string, request map[string]any, res
 }
 
 // holds reads everything from every coordinator. Replicas must be the same, too.
-func (c *earlier) holds(t testing.TB, want load.State) {
+func (c *earlier) holds(t testing.TB, want contents) {
 	t.Helper()
 	for i := range c.clients {
-		got, err := load.Read(t.Context(), c.db(i), slices.Collect(maps.Keys(want))...)
+		got, err := readDocuments(t.Context(), c.db(i), slices.Collect(maps.Keys(want))...)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}

@@ -23,7 +23,6 @@ import (
 	"stasis/internal/network"
 	"stasis/internal/version"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // Collections of the fixtures.
@@ -66,8 +65,8 @@ func writeCluster(t *testing.T, dir string, storage *remotetest.Memory) expectat
 			require.NoError(t, c.db(i).Put(t.Context(), name, map[string]any{"_key": fmt.Sprintf("k%d", from+i), "value": value, "number": from + i}))
 		}
 	}
-	read := func() load.State {
-		s, err := load.Read(t.Context(), c.db(0), fixtureCollections...)
+	read := func() contents {
+		s, err := readDocuments(t.Context(), c.db(0), fixtureCollections...)
 		require.NoError(t, err)
 		return s
 	}

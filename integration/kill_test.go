@@ -18,8 +18,8 @@ import (
 
 	"stasis/client"
 	"stasis/coordinator/backup"
+	"stasis/lab/workload"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // SIGKILL of every process at a random moment of a create: after the restart
@@ -193,7 +193,7 @@ func sumOf(t *testing.T, c *cluster) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	n, sum, err := load.Sum(ctx, c.db(0), "people")
+	n, sum, err := workload.Sum(ctx, c.db(0), "people")
 	require.NoError(t, err)
 	return fmt.Sprintf("%d documents, %s", n, sum)
 }

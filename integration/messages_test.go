@@ -20,9 +20,9 @@ const shards = dbclient.PathPrefix + "/shards/*/"
 // tempers are networks that break messages. Each is one that a deployment can meet: proxies that send a request again,
 // connections that break behind a request, packets that take different ways.
 var tempers = map[string][]fault.Message{
-	// Writes of documents are left out: they have no id of their own, and one that arrives twice is done twice.
-	// Nothing between two servers repeats one: the HTTP client sends a POST again only if nothing of it was sent.
 	"every command to a DB server twice": {
+		{Path: shards + "documents", Do: fault.Duplicate, By: 700 * time.Millisecond},
+		{Path: dbclient.PathSession, Do: fault.Duplicate},
 		{Path: shards + "accept", Do: fault.Duplicate},
 		{Path: shards + "accept", Do: fault.Duplicate, By: 3 * time.Second},
 		{Path: dbclient.PathPrefix + "/gate/", Do: fault.Duplicate, By: 20 * time.Millisecond},

@@ -17,17 +17,20 @@ import (
 // public are the packages for modules outside this one, with the other packages whose types are in their
 // exported signatures. What is of the standard library needs no entry.
 var public = map[string][]string{
-	"stasis/client":             {"stasis/client/certificate", "stasis/event"},
-	"stasis/client/certificate": nil,
-	"stasis/event":              nil,
-	"stasis/fault":              {"stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
-	"stasis/lab/check":          {"stasis/lab/verdict", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/reader", "stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
-	"stasis/lab/reader":         {"stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
-	"stasis/minicluster":        {"stasis/event", "stasis/fault", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
-	"stasis/lab":                {"stasis/lab/runner", "stasis/lab/scenario", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
-	"stasis/lab/runner":         {"stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
-	"stasis/lab/world":          {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
-	"stasis/minicluster/load":   {"stasis/client"},
+	"stasis/client":                {"stasis/client/certificate", "stasis/event"},
+	"stasis/client/certificate":    nil,
+	"stasis/event":                 nil,
+	"stasis/fault":                 {"stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
+	"stasis/lab/check":             {"stasis/lab/verdict", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/reader", "stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
+	"stasis/lab/history":           nil,
+	"stasis/lab/workload":          {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/lab/history"},
+	"stasis/lab/reader":            {"stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
+	"stasis/minicluster":           {"stasis/event", "stasis/fault", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
+	"stasis/lab/runner":            {"stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
+	"stasis/lab/world":             {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
+	"stasis/lab/world/conformance": {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog", "stasis/lab/world"},
+	"stasis/lab":                   {"stasis/lab/runner", "stasis/lab/scenario", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
+	"stasis/fault/control":         {"stasis/event", "stasis/fault"},
 }
 
 // reach collects the packages whose types a package's exported names reach, each with one way to it.

@@ -15,7 +15,6 @@ import (
 	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // A DB server whose disk runs full in the middle of a download fails its part with
@@ -58,7 +57,7 @@ func TestFullDiskDuringDownload(t *testing.T) {
 	full.End()
 	transferred(t, c, "download", remote)
 	require.NoError(t, c.clients[1].Backup(t.Context(), "restore", map[string]any{"id": b.ID}, &backup.RestoreResult{}))
-	all, err := load.Read(t.Context(), c.db(0), "people")
+	all, err := readDocuments(t.Context(), c.db(0), "people")
 	require.NoError(t, err)
 	require.Equal(t, docs, all)
 }

@@ -22,7 +22,6 @@ import (
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/internal/apierror"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // canary stands in a configuration for what must be seen nowhere.
@@ -200,7 +199,7 @@ func TestTotalLoss(t *testing.T) {
 		require.True(t, verified.Intact, "%v", verified.Problems)
 		require.NoError(t, fresh.clients[0].Backup(ctx, "restore", map[string]any{"id": b.ID}, &backup.RestoreResult{}))
 		for i := range fresh.clients {
-			all, err := load.Read(ctx, fresh.db(i), "people")
+			all, err := readDocuments(ctx, fresh.db(i), "people")
 			require.NoError(t, err)
 			require.Equal(t, docs, all)
 		}
@@ -208,7 +207,7 @@ func TestTotalLoss(t *testing.T) {
 }
 
 // filled puts documents into a collection and reads them back.
-func filled(t testing.TB, c *cluster, n int) load.State {
+func filled(t testing.TB, c *cluster, n int) contents {
 	t.Helper()
 	ctx := t.Context()
 	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
@@ -218,7 +217,7 @@ func filled(t testing.TB, c *cluster, n int) load.State {
 	}
 	_, err := c.db(0).Import(ctx, "people", "error", &lines)
 	require.NoError(t, err)
-	state, err := load.Read(ctx, c.db(1), "people")
+	state, err := readDocuments(ctx, c.db(1), "people")
 	require.NoError(t, err)
 	require.Equal(t, n, len(state["people"])) // Len would print them all
 	return state

@@ -62,7 +62,7 @@
 //
 // # Check
 //
-// Package client asks the cluster, and verifies backups. Package minicluster/load has writers whose history is
+// Package client asks the cluster, and verifies backups. Package lab/workload has clients whose history is
 // recorded, and the check that a restored state is one instant.
 //
 // # The directory

@@ -3,7 +3,7 @@ package store
 import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
-	walfs "github.com/hashicorp/raft-wal/fs"
+	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
@@ -38,7 +38,7 @@ type walFiles struct {
 // systemWAL are files that are made with the calls of the operating system.
 func systemWAL(dir string, logger hclog.Logger) walFiles {
 	return walFiles{
-		fs: vfs.Default, dir: dir, segments: segment.NewFiler(dir, walfs.New()), size: walSegment,
+		fs: vfs.Default, dir: dir, segments: segment.NewFiler(dir, fs.New()), size: walSegment,
 		list:     func() types.MetaStore { return &metadb.BoltMetaDB{} },
 		listPath: vfs.Default.PathJoin(dir, metadb.FileName), logger: logger,
 	}

@@ -63,6 +63,8 @@ func (s *lateSteps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
+	case r.URL.Path == "/_stasis/status":
+		w.WriteHeader(http.StatusNotFound) // who has which name; ids must do
 	default:
 		s.t.Errorf("%s %s", r.Method, r.URL)
 	}

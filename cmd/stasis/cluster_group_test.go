@@ -75,14 +75,14 @@ func TestClusterCommands(t *testing.T) {
 	require.Contains(t, s.ok("import --collection people --shards 3 --replication-factor 2 --write-concern 2 "+file), "200 created")
 
 	require.Contains(t, s.ok("shards --collection people --checksum"), "identical")
-	require.Regexp(t, `DBServer000\d: checksum [0-9a-f]{16}, \d+ documents, at 1\.\d+, committed \d+ \(follower\)`, s.ok("shards --checksum"))
+	require.Regexp(t, `dbserver-\d: checksum [0-9a-f]{16}, \d+ documents, at 1\.\d+, committed \d+ \(follower\)`, s.ok("shards --checksum"))
 	s.fails("shards --collection nobody", "collection or view not found")
 	s.fails("shards --database nope", "database not found: nope")
 	s.fails("shards --database nope --collection people", "database not found: nope")
 	require.Contains(t, s.ok("status"), "REPLICAS")
-	require.Regexp(t, `(?m)^PRMR-\S+ +DBServer000\d +tcp://\S+ +(GOOD|BAD)`, s.ok("status"))
-	require.Regexp(t, `(?m)^CRDN-\S+ +Coordinator0001 +tcp://\S+ +(GOOD|BAD)`, s.ok("status"))
-	s.fails("cluster remove nope", `there is no server "nope"; there are DBServer000`)
+	require.Regexp(t, `(?m)^dbserver-\d +PRMR-\S+ +DBServer000\d +\d+ +tcp://\S+ +(GOOD|BAD) .*/dbserver-\d`, s.ok("status"))
+	require.Regexp(t, `(?m)^coordinator-1 +CRDN-\S+ +Coordinator0001 +\d+ +tcp://\S+ +(GOOD|BAD)`, s.ok("status"))
+	s.fails("cluster remove nope", `there is no server "nope"; there are coordinator-1 (CRDN-`)
 
 	moved := s.shards()[0]
 	free := ""
@@ -92,36 +92,38 @@ func TestClusterCommands(t *testing.T) {
 		}
 	}
 	_, _, progress := s.run("cluster move " + moved.Shard + " --to " + free)
-	require.Contains(t, progress, "moveShard "+moved.Shard+" from DBServer")
+	require.Contains(t, progress, "moveShard "+moved.Shard+" from dbserver-")
 	require.Contains(t, progress, ": done")
 	require.Equal(t, free, s.shards()[0].Leader)
 	s.ok("cluster move " + moved.Shard + " --to " + moved.Followers[0]) // which has a replica: only the lead goes there
 	require.Equal(t, moved.Followers[0], s.shards()[0].Leader)
 	require.Equal(t, []string{free}, s.shards()[0].Followers)
 	s.fails("cluster move s0 --to "+free, `there is no shard "s0"`)
-	s.fails("cluster move "+moved.Shard+" --to nobody", `unknown DB server "nobody"`)
+	s.fails("cluster move "+moved.Shard+" --to nobody", `unknown DB server "nobody": there are dbserver-1 (PRMR-`)
 
-	s.ok("cluster resign DBServer0001")
-	require.NotContains(t, leadersOf(s.shards()), idOf(t, s, "DBServer0001"))
+	s.ok("cluster resign dbserver-1")
+	require.NotContains(t, leadersOf(s.shards()), dbservers[0].ID)
 	s.ok("cluster rebalance")
 	require.Equal(t, "0 moves\n", s.ok("cluster rebalance --dry-run"))
 	require.Equal(t, "Normal\n", s.ok("cluster maintenance"))
 	s.maintenance(moved, free)
-	s.ok("cluster maintenance 20 --server DBServer0002")
-	require.Contains(t, s.ok("cluster maintenance --server DBServer0002"), "maintenance until 20")
-	require.Contains(t, s.ok("cluster maintenance off --server DBServer0002"), "normal")
+	s.ok("cluster maintenance 20 --server dbserver-2")
+	require.Contains(t, s.ok("cluster maintenance --server dbserver-2"), "maintenance until 20")
+	require.Contains(t, s.ok("cluster maintenance off --server dbserver-2"), "normal")
 	s.fails("cluster maintenance tea", "want on, off or a number")
 
 	leaves := idOf(t, s, "DBServer0003")
 	s.ok("cluster clean-out DBServer0003")
 	s.fails("cluster clean-out DBServer0002", "no other GOOD server is free")
 	require.Contains(t, s.ok("shards --checksum"), "identical")
+	name := ""
 	for _, d := range dbservers {
 		if d.ID == leaves {
+			name = d.Name
 			require.NoError(t, cluster.Kill(d.Name))
 		}
 	}
-	require.Contains(t, s.ok("cluster remove DBServer0003"), "is not part of the cluster any more")
+	require.Contains(t, s.ok("cluster remove "+name), name+" ("+leaves+") is not part of the cluster any more")
 	require.NotContains(t, s.ok("status"), leaves)
 	require.Contains(t, s.ok("cluster events --last 100"), "leader changed")
 	require.Regexp(t, `(?m)^job \d+ cleanOutServer .*: done`, s.ok("cluster jobs --all"))
@@ -264,7 +266,7 @@ func TestStatusShowsASharedAddress(t *testing.T) {
 		"PRMR-b": {Name: "DBServer0002", Endpoint: "tcp://h:2", Status: "GOOD"},
 		"PRMR-c": {Name: "DBServer0003", Endpoint: "tcp://h:1", Status: "GOOD"},
 	}}, client.ListResult{}))
-	require.Regexp(t, `(?m)^PRMR-a .* same address as DBServer0003: one of them has lost its directory`, out.String())
-	require.Regexp(t, `(?m)^PRMR-c .* same address as DBServer0001: `, out.String())
+	require.Regexp(t, `(?m)^- +PRMR-a .* same address as DBServer0003: one of them has lost its directory`, out.String())
+	require.Regexp(t, `(?m)^- +PRMR-c .* same address as DBServer0001: `, out.String())
 	require.Equal(t, 2, strings.Count(out.String(), "same address"))
 }

@@ -7,30 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"stasis/fault/control"
 )
-
-// controlOptions say which cluster to break.
-type controlOptions struct {
-	dir     string
-	ready   string
-	url     string
-	json    bool
-	timeout time.Duration
-}
-
-func (o *controlOptions) addFlags(cmd *cobra.Command) {
-	f := cmd.PersistentFlags()
-	f.StringVar(&o.dir, "dir", "", "`directory` of the cluster (default: that of the only \"stasis up\" that runs as this user)")
-	f.StringVar(&o.ready, "ready-file", "", "`file` that \"stasis up --ready-file\" has written, instead of --dir")
-	f.StringVar(&o.url, "endpoint", "", "`URL` of a coordinator of the cluster, on this machine, instead of --dir")
-	f.BoolVar(&o.json, "json", false, "print as JSON")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "`time` to wait for the cluster's answer")
-}
 
 // controlCall is what a command does with a cluster.
 type controlCall func(ctx context.Context, c *controlled, args []string) error

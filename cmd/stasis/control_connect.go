@@ -9,11 +9,32 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"stasis/client"
 	"stasis/fault/control"
 	"stasis/internal/network"
 )
+
+// controlOptions say which cluster to break.
+type controlOptions struct {
+	dir     string
+	ready   string
+	url     string
+	json    bool
+	timeout time.Duration
+}
+
+func (o *controlOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.dir, "dir", "", "`directory` of the cluster (default: that of the only \"stasis up\" that runs as this user)")
+	f.StringVar(&o.ready, "ready-file", "", "`file` that \"stasis up --ready-file\" has written, instead of --dir")
+	f.StringVar(&o.url, "endpoint", "", "`URL` of a coordinator of the cluster, on this machine, instead of --dir")
+	f.BoolVar(&o.json, "json", false, "print as JSON")
+	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "`time` to wait for the cluster's answer")
+}
 
 // connect connects to the cluster that the options name, or to the only one.
 func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {

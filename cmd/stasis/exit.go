@@ -12,15 +12,38 @@ import (
 var errReported = errors.New("reported")
 
 // errVacuous is an end in which nothing is wrong, and nothing was shown either.
-var errVacuous = fmt.Errorf("%w: vacuous", errReported)
+var errVacuous = statusError{exitVacuous, errReported}
 
-// status is the exit status of the program.
-func status(err error) int {
+// exitUnknown is the exit status of a check that could not find out.
+const exitUnknown = 2
+
+// exitVacuous is the exit status of runs of the lab that showed nothing.
+const exitVacuous = 3
+
+// statusError is an error with the exit status of the command.
+type statusError struct {
+	status int
+	error
+}
+
+func (e statusError) Unwrap() error { return e.error }
+
+// unknown marks an error after which it is not known whether what was checked holds.
+func unknown(err error) error {
+	if err == nil {
+		return nil
+	}
+	return statusError{exitUnknown, err}
+}
+
+// exitStatus is the exit status that an error asks for.
+func exitStatus(err error) int {
+	var s statusError
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errVacuous):
-		return 3
+	case errors.As(err, &s):
+		return s.status
 	}
 	return 1
 }

@@ -3,7 +3,8 @@
 // scripts (status, shards, import, backup, cluster, agency).
 //
 // This package is wiring: commands, signals, exit status. The exit status is 0 if everything
-// that was asked for is done, and 1 otherwise; 3 is for runs of the lab that show nothing. Files are named <group>_<verb>.go after the
+// that was asked for is done, and 1 otherwise. For check 1 is a violation, and 2 that nothing is known; for runs of the lab
+// 3 is that they showed nothing. Files are named <group>_<verb>.go after the
 // command that they have; flags, text and progress bars are in packages of their own.
 package main
 
@@ -45,7 +46,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintln(errOut, "stasis: "+err.Error())
 	}
-	return status(err)
+	return exitStatus(err)
 }
 
 func rootCommand() *cobra.Command {
@@ -72,8 +73,8 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.SetFlagErrorFunc(flags.Error)
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
-		nodeCommand(), netCommand(), diskCommand(), stepCommand(), backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
-		labCommand(),
+		nodeCommand(), netCommand(), diskCommand(), stepCommand(), loadCommand(), checkCommand(), labCommand(),
+		backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		versionCommand(),
 	)
 	return root

@@ -32,40 +32,7 @@ delayed or slowed down. A rule with 0 has done nothing yet.`,
   stasis net heal`,
 	}
 	o.addFlags(cmd)
-	link := func(use, short, long string, extra int, do func(args []string) (control.Order, string, error)) *cobra.Command {
-		oneWay := false
-		sub := &cobra.Command{
-			Use: use, Short: short, Long: long, Args: flags.Arguments(cobra.ExactArgs(2 + extra)),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				order, text, err := do(args[2:])
-				if err != nil {
-					return err
-				}
-				return o.runLab(func(ctx context.Context, c *controlled, args []string) error {
-					return c.link(ctx, order, text, args[:2], oneWay)
-				})(cmd, args)
-			},
-		}
-		sub.Flags().BoolVar(&oneWay, "one-way", false, "only what A sends to B")
-		return sub
-	}
-	return flags.Group(cmd,
-		link("cut A B", "Let nothing through between two servers", `Let nothing through between two servers. What they send waits until the link is healed.`, 0,
-			func([]string) (control.Order, string, error) { return control.Order{Do: control.NetCut}, "cut", nil }),
-		link("delay A B TIME", "Make what two servers send to each other arrive later", `Make what two servers send to each other arrive later: delay agent-1 agent-2 50ms. 0s takes it back.`, 1, delayOrder),
-		link("throttle A B BYTES", "Limit a link to so many bytes a second", `Limit a link to so many bytes a second in each direction. 0 takes it back.`, 1, throttleOrder),
-		link("drop A B", "Lose what two servers have sent to each other and that has not arrived", `Lose for good what two servers have sent to each other and has not arrived, and all that they send over the connections
-that they have now. Neither is told. New connections work. Cut the link first, and there is something to lose.`, 0,
-			func([]string) (control.Order, string, error) {
-				return control.Order{Do: control.NetDrop}, "what was on its way is lost", nil
-			}),
-		&cobra.Command{
-			Use: "reset A B", Short: "Break the connections between two servers", Args: flags.Arguments(cobra.ExactArgs(2)),
-			Long: "Break the connections between two servers: both see \"connection reset by peer\". New ones can be made.",
-			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
-				return c.link(ctx, control.Order{Do: control.NetReset}, "connections broken", args, false)
-			}),
-		},
+	return flags.Group(cmd, append(o.linkCommands(),
 		&cobra.Command{
 			Use: "isolate NAME", Short: "Cut a server off from all others", Args: flags.Arguments(cobra.ExactArgs(1)),
 			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
@@ -87,7 +54,57 @@ that they have now. Neither is told. New connections work. Cut the link first, a
 				return c.rules(ctx, "no rules: the network is as it is", control.Rule.OfNetwork)
 			}),
 		},
-	)
+	)...)
+}
+
+// linkCommand makes a command that gives a rule to a link. do makes the order of the arguments behind the names.
+func (o *controlOptions) linkCommand(sub *cobra.Command, extra int, do func(args []string) (control.Order, string, error)) *cobra.Command {
+	oneWay := false
+	sub.Args = flags.Arguments(cobra.ExactArgs(2 + extra))
+	sub.RunE = func(cmd *cobra.Command, args []string) error {
+		order, text, err := do(args[2:])
+		if err != nil {
+			return err
+		}
+		return o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+			return c.link(ctx, order, text, args[:2], oneWay)
+		})(cmd, args)
+	}
+	sub.Flags().BoolVar(&oneWay, "one-way", false, "only what A sends to B")
+	return sub
+}
+
+// linkCommands are those about the link of two servers.
+func (o *controlOptions) linkCommands() []*cobra.Command {
+	plain := func(do control.Verb, text string) func([]string) (control.Order, string, error) {
+		return func([]string) (control.Order, string, error) { return control.Order{Do: do}, text, nil }
+	}
+	return []*cobra.Command{
+		o.linkCommand(&cobra.Command{
+			Use: "cut A B", Short: "Let nothing through between two servers",
+			Long: "Let nothing through between two servers. What they send waits until the link is healed.",
+		}, 0, plain(control.NetCut, "cut")),
+		o.linkCommand(&cobra.Command{
+			Use: "delay A B TIME", Short: "Make what two servers send to each other arrive later",
+			Long: "Make what two servers send to each other arrive later: delay agent-1 agent-2 50ms. 0s takes it back.",
+		}, 1, delayOrder),
+		o.linkCommand(&cobra.Command{
+			Use: "throttle A B BYTES", Short: "Limit a link to so many bytes a second",
+			Long: "Limit a link to so many bytes a second in each direction. 0 takes it back.",
+		}, 1, throttleOrder),
+		o.linkCommand(&cobra.Command{
+			Use: "drop A B", Short: "Lose what two servers have sent to each other and that has not arrived",
+			Long: `Lose for good what two servers have sent to each other and has not arrived, and all that they send over the connections
+that they have now. Neither is told. New connections work. Cut the link first, and there is something to lose.`,
+		}, 0, plain(control.NetDrop, "what was on its way is lost")),
+		{
+			Use: "reset A B", Short: "Break the connections between two servers", Args: flags.Arguments(cobra.ExactArgs(2)),
+			Long: "Break the connections between two servers: both see \"connection reset by peer\". New ones can be made.",
+			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
+				return c.link(ctx, control.Order{Do: control.NetReset}, "connections broken", args, false)
+			}),
+		},
+	}
 }
 
 func delayOrder(args []string) (control.Order, string, error) {

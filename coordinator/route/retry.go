@@ -2,7 +2,8 @@ package route
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/rand"
+	"encoding/binary"
 	"time"
 
 	"stasis/internal/wait"
@@ -29,10 +30,18 @@ func (r *retries) wait(ctx context.Context) bool {
 	if r.until.IsZero() {
 		r.until = time.Now().Add(r.lasts)
 	}
-	d := r.pause/2 + rand.N(r.pause/2)
+	d := r.pause/2 + jitter(r.pause/2)
 	if time.Now().Add(d).After(r.until) {
 		return false
 	}
 	r.pause = min(2*r.pause, maxPause)
 	return wait.For(ctx, d) == nil
+}
+
+// jitter is a part of d by chance. It comes from crypto/rand, as ids do: the fault lab seeds that, and nothing can seed
+// the source of math/rand/v2.
+func jitter(d time.Duration) time.Duration {
+	var bits [8]byte
+	_, _ = rand.Read(bits[:]) // never fails; it ends the program instead
+	return time.Duration(binary.LittleEndian.Uint64(bits[:]) % uint64(d))
 }

@@ -33,9 +33,12 @@ func (d *dispatch) sendAll(ctx context.Context, snap *catalog.Snapshot, coll *ca
 		}
 		return
 	}
-	byShard := map[string][]int{}
+	byShard, inOrder := map[string][]int{}, []string(nil) // in the order of operations, so that runs can be repeated
 	for _, i := range pending {
 		shard := coll.ShardNames[ShardIndex(d.req.Ops[i].Key, len(coll.ShardNames))]
+		if byShard[shard] == nil {
+			inOrder = append(inOrder, shard)
+		}
 		byShard[shard] = append(byShard[shard], i)
 	}
 	var g errgroup.Group
@@ -43,9 +46,9 @@ func (d *dispatch) sendAll(ctx context.Context, snap *catalog.Snapshot, coll *ca
 	if d.returning {
 		g.SetLimit(returningAtOnce)
 	}
-	for shard, indexes := range byShard {
+	for _, shard := range inOrder {
 		g.Go(func() error {
-			d.toShard(ctx, snap, coll, shard, indexes)
+			d.toShard(ctx, snap, coll, shard, byShard[shard])
 			return nil
 		})
 	}

@@ -18,6 +18,9 @@
 // Listing, and everything that undoes, is answered whatever the epoch. Once this server knows
 // of a newer epoch it refuses the old one, because others may show restored data already.
 //
+// Requests that write documents have a name, and are done once however often they arrive
+// (once.go). That is looked at first.
+//
 // # Answers
 //
 // A write that is refused (gate, epoch, starting, stopping) was not applied. After a lost

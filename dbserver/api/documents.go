@@ -190,6 +190,9 @@ func (d Documents) checksum(ctx context.Context, s *store.Store, q Request[dbcli
 }
 
 func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbclient.TruncateRequest]) (nothing, error) {
+	if !q.Named {
+		return nothing{}, errUnnamed
+	}
 	on, err := s.Led(q.Shard)
 	if err != nil {
 		return nothing{}, err

@@ -73,10 +73,14 @@ func routes(c Config, a *admission) http.Handler {
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
 
 	docs := Documents{ID: c.ID, Gate: c.Gate}
-	post(dbclient.PathDocs, onData(a, c.MaxBodyBytes, docs.Apply))
+	writes := newSessions()
+	post(dbclient.PathSession, func(w http.ResponseWriter, r *http.Request) {
+		reply(r.Context(), w, dbclient.SessionResponse{Session: writes.open()}, nil)
+	})
+	post(dbclient.PathDocs, writes.once(onData(a, c.MaxBodyBytes, docs.apply)))
 	post(dbclient.PathScan, onData(a, maxCommandBody, docs.scan))
 	post(dbclient.PathCount, onData(a, maxCommandBody, docs.count))
-	post(dbclient.PathTruncate, onData(a, maxCommandBody, docs.truncate))
+	post(dbclient.PathTruncate, writes.once(onData(a, maxCommandBody, docs.truncate)))
 	post(dbclient.PathChecksum, onData(a, maxCommandBody, docs.checksum))
 
 	post(dbclient.PathPromise, onData(a, maxCommandBody, promise))

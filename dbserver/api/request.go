@@ -36,6 +36,7 @@ func only(method string, h http.HandlerFunc) http.Handler {
 // Request is a decoded request.
 type Request[Q any] struct {
 	Shard string // of the path; "" if it has none
+	Named bool   // it has a session and a number, and is done once
 	Body  Q
 }
 
@@ -64,7 +65,7 @@ func ClassOf(r *http.Request) budget.Class {
 
 // clientPath says whether a request is made on behalf of a client of a coordinator.
 func clientPath(path string) bool {
-	for _, of := range []string{dbclient.PathDocs, dbclient.PathScan, dbclient.PathCount, dbclient.PathTruncate, dbclient.PathChecksum} {
+	for _, of := range []string{dbclient.PathSession, dbclient.PathDocs, dbclient.PathScan, dbclient.PathCount, dbclient.PathTruncate, dbclient.PathChecksum} {
 		before, after, _ := strings.Cut(of, "{shard}")
 		if strings.HasPrefix(path, before) && strings.HasSuffix(path, after) {
 			return true
@@ -74,7 +75,7 @@ func clientPath(path string) bool {
 }
 
 func decode[Q any](r *http.Request, limit int64) (q Request[Q], err error) {
-	q.Shard = r.PathValue("shard")
+	q.Shard, q.Named = r.PathValue("shard"), r.Header.Get(dbclient.WriteHeader) != ""
 	account := budget.Of(r.Context())
 	raw, err := budget.ReadAll(account, r.Body, limit, r.ContentLength)
 	if err != nil {

@@ -30,17 +30,22 @@ type Target struct {
 	Epoch uint64
 }
 
-// Client asks DB servers. It keeps no state of its own, never repeats a request
-// and may be used by many goroutines.
+// Client asks DB servers. It keeps a session with each server that it writes to, never repeats a request
+// that may have been done, and may be used by many goroutines.
 //
 // Errors are *apierror.Error: what the server answered, or ConnectionLost when
 // there was no (whole) answer; the latter also match the context's error if the
 // context ended first, and [ErrNotSent] if the server cannot have seen the request.
-type Client struct{ http *http.Client }
+type Client struct {
+	http     *http.Client
+	sessions sessions
+}
 
 // New makes a client; its caller owns h and sets no overall timeout on it
 // (every call is bounded by its context).
-func New(h *http.Client) *Client { return &Client{http: h} }
+func New(h *http.Client) *Client {
+	return &Client{http: h, sessions: sessions{of: map[string]*session{}}}
+}
 
 func onShard(path, shard string) string {
 	return strings.Replace(path, "{shard}", url.PathEscape(shard), 1)
@@ -102,6 +107,9 @@ func (c *Client) send(ctx context.Context, t Target, path string, body any) (*ht
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(EpochHeader, strconv.FormatUint(t.Epoch, 10))
+	if w, ok := ctx.Value(writeKey{}).(Write); ok {
+		req.Header.Set(WriteHeader, w.String())
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if !sent {

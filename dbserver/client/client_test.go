@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +15,26 @@ import (
 	"stasis/internal/apierror"
 )
 
-// serve answers every request with one handler, and gives a client and target.
-func serve(t *testing.T, h http.HandlerFunc) (*Client, Target) {
+// serveAll answers every request with one handler, and gives a client and target.
+func serveAll(t *testing.T, h http.HandlerFunc) (*Client, Target) {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return New(server.Client()), Target{URL: server.URL, Epoch: 7}
+}
+
+// serve opens sessions, and answers every other request with one handler.
+func serve(t *testing.T, h http.HandlerFunc) (*Client, Target) {
+	t.Helper()
+	sessions := 0
+	return serveAll(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != PathSession {
+			h(w, r)
+			return
+		}
+		sessions++
+		_, _ = fmt.Fprintf(w, `{"session":"s%d"}`, sessions)
+	})
 }
 
 func TestRequestsAndAnswers(t *testing.T) {

@@ -137,7 +137,7 @@ type ChecksumResponse struct {
 func (c *Client) Documents(ctx context.Context, t Target, shard string, r DocumentsRequest) (DocumentsResponse, error) {
 	for _, op := range r.Ops {
 		if op.Kind != OpRead { // it will have been applied when the answer comes
-			return call[DocumentsResponse](ctx, c, t, onShard(PathDocs, shard), r)
+			return write[DocumentsResponse](ctx, c, t, onShard(PathDocs, shard), r)
 		}
 	}
 	return call[DocumentsResponse](refusing(ctx), c, t, onShard(PathDocs, shard), r)
@@ -155,7 +155,8 @@ func (c *Client) Count(ctx context.Context, t Target, shard string) (CountRespon
 
 // Truncate removes all documents of a shard, as one write.
 func (c *Client) Truncate(ctx context.Context, t Target, shard string, r TruncateRequest) error {
-	return command(ctx, c, t, onShard(PathTruncate, shard), r)
+	_, err := write[struct{}](ctx, c, t, onShard(PathTruncate, shard), r)
+	return err
 }
 
 // Checksum describes what is in a shard, or in one replica of it.

@@ -3,10 +3,11 @@ package client
 // Paths. {shard} stands for a shard's name.
 const (
 	PathPrefix   = "/_stasis/v1"
-	PathDocs     = PathPrefix + "/shards/{shard}/documents" // DocumentsRequest → DocumentsResponse
+	PathSession  = PathPrefix + "/session"                  // {} → SessionResponse
+	PathDocs     = PathPrefix + "/shards/{shard}/documents" // DocumentsRequest → DocumentsResponse; with WriteHeader if an Op writes
 	PathScan     = PathPrefix + "/shards/{shard}/scan"      // ScanRequest → ScanResponse
 	PathCount    = PathPrefix + "/shards/{shard}/count"     // {} → CountResponse
-	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}
+	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}; with WriteHeader
 	PathChecksum = PathPrefix + "/shards/{shard}/checksum"  // ChecksumRequest → ChecksumResponse
 
 	PathGateLock    = PathPrefix + "/gate/lock"      // GateLockRequest, beats → GateEvents, see GateLock; 18 when the window ended
@@ -24,4 +25,7 @@ const (
 	PathUnstage     = PathPrefix + "/restore/drop"   // UnstageRequest → {}; 7011 if its restore is committed
 
 	EpochHeader = "X-Stasis-Epoch"
+	// WriteHeader names a write: its session, its number in it, and the lowest number whose write has not
+	// ended. A DB server does each number of a session once, however often it arrives.
+	WriteHeader = "X-Stasis-Write"
 )

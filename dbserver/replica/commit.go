@@ -43,9 +43,7 @@ func (c *committer) enlist(w *waiter) error {
 		return c.state.why
 	}
 	c.state.waiting = append(c.state.waiting, w)
-	for _, p := range c.state.followers {
-		p.poke()
-	}
+	c.state.pokeAll()
 	return nil
 }
 

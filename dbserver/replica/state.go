@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,6 +119,19 @@ func (s *state) planned() Place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.place
+}
+
+// pokeAll has all feeds look at the log, in an order, so that runs can be repeated. mu is held.
+func (s *state) pokeAll() {
+	if len(s.followers) == 1 {
+		for _, p := range s.followers {
+			p.poke()
+		}
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.followers)) {
+		s.followers[id].poke()
+	}
 }
 
 // inSync counts the followers that Current has as in sync. mu is held.

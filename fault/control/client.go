@@ -178,8 +178,11 @@ func (c *Client) write(ctx context.Context, r request) error {
 	_, err = c.conn.Write(append(raw, '\n'))
 	stop()
 	if err != nil {
+		if ctx.Err() == nil { // the process may have said why it takes nothing
+			_ = c.conn.SetReadDeadline(time.Now().Add(probeLimit))
+			c.reading.Wait()
+		}
 		_ = c.conn.Close() // half a line may have been sent
-		c.reading.Wait()
 		if err := c.refused(); err != nil {
 			return err
 		}

@@ -77,8 +77,9 @@ func (r *rules) take(selected func(Rule) bool) (taken []*standing) {
 // end takes a rule back. ok is false if there is none.
 func (r *rules) end(id int64) (Rule, bool) {
 	for _, rule := range r.take(func(rule Rule) bool { return rule.ID == id }) {
+		last := rule.now() // a rule that is over counts nothing
 		rule.undo()
-		return rule.now(), true
+		return last, true
 	}
 	return Rule{}, false
 }

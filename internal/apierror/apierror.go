@@ -98,6 +98,9 @@ const (
 	// WrongAgency answers a request for another agency, or for another incarnation of
 	// this one, than the agent's. Nothing was done.
 	WrongAgency Num = 7904
+	// SessionUnknown answers a write in a session that the DB server does not know. Nothing was
+	// done. It never reaches clients: the coordinator opens another session and sends again.
+	SessionUnknown Num = 7905
 )
 
 // Error makes a Num match itself with errors.Is.
@@ -113,7 +116,7 @@ var statusOf = func() map[Num]int {
 		409: {1200, 1207, 1210, 1601, 1702, 7902, 7903},
 		410: {21, 1500, 1654},
 		413: {413},
-		421: {1491, 7901, 7904},
+		421: {1491, 7901, 7904, 7905},
 		501: {9, 31, 1470, 1471, 1477},
 		503: {30, 38, 1465, 1478, 1495, 1496},
 	} {

@@ -6,34 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"stasis/client"
 	"stasis/client/certificate"
 	"stasis/event"
-	"stasis/lab/history"
 	"stasis/lab/reader"
 	"stasis/lab/verdict"
-	"stasis/lab/workload"
 )
-
-// The names of the checks of a backup, as a violation has them.
-const (
-	checkPieces      = "pieces"
-	checkCertificate = "certificate"
-	checkPlan        = "Plan"
-	checkReplicas    = "replicas"
-	checkInstant     = "one instant"
-)
-
-// Subject is a backup that is to be judged, and what is known of it apart from its pieces.
-type Subject struct {
-	Created client.CreateResult
-	Cut     workload.Cut // between which moments its instant has to be
-	Forced  bool         // its client allows a backup that is potentially inconsistent
-	Loads   []workload.Workload
-	Events  []event.Event    // of the whole run
-	History *history.History // of the loads; nil: writes at the cut are not counted
-	Plans   *Plans           // nil: its Plan is not compared
-}
 
 // logLimit bounds the wait until the agency's log has been followed up to a certificate.
 const logLimit = 30 * time.Second
@@ -76,7 +53,7 @@ func Backup(ctx context.Context, r *reader.Reader, s Subject) (verdict.Backup, [
 	if err := j.instant(ctx, r, s); err != nil {
 		return b, nil, err
 	}
-	b.Checked = true
+	b.Checked = !j.partly
 	return b, j.found, nil
 }
 
@@ -84,6 +61,7 @@ func Backup(ctx context.Context, r *reader.Reader, s Subject) (verdict.Backup, [
 type judgement struct {
 	backup *verdict.Backup
 	found  []verdict.Violation
+	partly bool // something could not be judged
 }
 
 func (j *judgement) all(name string, problems []string) {
@@ -125,6 +103,7 @@ func contradictions(cert *certificate.Certificate, s Subject) []string {
 // plan compares the Plan in the pieces with the agency's log.
 func (j *judgement) plan(ctx context.Context, r *reader.Reader, plans *Plans) error {
 	if plans == nil {
+		j.partly = true
 		j.unknown("Plan: the agency's log was not followed")
 		return nil
 	}
@@ -132,13 +111,16 @@ func (j *judgement) plan(ctx context.Context, r *reader.Reader, plans *Plans) er
 	bounded, cancel := context.WithTimeout(ctx, logLimit)
 	defer cancel()
 	if err := plans.Reached(bounded, index); err != nil {
+		j.partly = true
 		j.unknown("Plan: %v", err)
 		return ctx.Err()
 	}
 	wrong, err := plans.differs(index, plan)
-	if err != nil {
+	switch {
+	case err != nil:
+		j.partly = true
 		j.unknown("Plan: %v", err)
-	} else if wrong != "" {
+	case wrong != "":
 		j.all(checkPlan, []string{wrong})
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 
 	"stasis/agency/keys"
 	"stasis/fsm"
-	"stasis/lab/verdict"
 )
 
 // freeze is one time in which Plan was frozen, by the agency's log.
@@ -18,7 +17,6 @@ type freeze struct {
 	from, to uint64   // indexes; to 0: it goes on
 	changes  []string // of Plan, meanwhile
 	waited   []string // jobs that were to be done when it ended
-	unseen   bool     // a part of it is in a gap
 }
 
 func newFreeze(root *fsm.Node, index uint64) *freeze {
@@ -29,17 +27,30 @@ func newFreeze(root *fsm.Node, index uint64) *freeze {
 	return f
 }
 
+// freezes are those of a run, in the order of the log.
+type freezes []*freeze
+
 // present is the freeze that goes on; nil if Plan is not frozen.
-func (p *Plans) present() *freeze {
-	if n := len(p.freezes); n > 0 && p.freezes[n-1].to == 0 {
-		return p.freezes[n-1]
+func (all freezes) present() *freeze {
+	if n := len(all); n > 0 && all[n-1].to == 0 {
+		return all[n-1]
 	}
 	return nil
 }
 
-// freeze notes what an entry of the log does to the freeze of Plan, and what it does although Plan is frozen.
-func (p *Plans) freeze(before, after *fsm.Node, e fsm.Entry) {
-	f := p.present()
+// begin notes that a tree was read whole.
+func (all *freezes) begin(root *fsm.Node, index uint64) {
+	if f := all.present(); f != nil {
+		f.to = index // its end was not seen
+	}
+	if fsm.Frozen(root) {
+		*all = append(*all, newFreeze(root, index))
+	}
+}
+
+// entry notes what an entry of the log does to the freeze of Plan, and what it does although Plan is frozen.
+func (all *freezes) entry(before, after *fsm.Node, e fsm.Entry) {
+	f := all.present()
 	// The one change that a freeze allows is that of a restore, which shows the nonce of the lock.
 	if f != nil && f.holder.Operation != keys.OperationRestore && !fsm.Equal(before.At(keys.Plan), after.At(keys.Plan)) {
 		f.changes = append(f.changes, fmt.Sprintf("entry %d changed %s", e.Index, strings.Join(planPaths(e), ", ")))
@@ -51,14 +62,7 @@ func (p *Plans) freeze(before, after *fsm.Node, e fsm.Entry) {
 		f = nil
 	}
 	if is && f == nil {
-		p.freezes = append(p.freezes, newFreeze(after, e.Index))
-	}
-}
-
-// forgetFreeze ends a freeze whose end was not seen.
-func (p *Plans) forgetFreeze(index uint64) {
-	if f := p.present(); f != nil {
-		f.to, f.unseen = index, true
+		*all = append(*all, newFreeze(after, e.Index))
 	}
 }
 
@@ -83,41 +87,24 @@ func children(root *fsm.Node, key string) []string {
 	return slices.Sorted(maps.Keys(maps.Collect(root.At(key).Children())))
 }
 
-// frozen is what was wrong with the freezes that the log shows. What waited for a thaw has to be done when this is asked.
-func (p *Plans) frozen() []verdict.Violation {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// violations are what was wrong with the freezes. now is the tree at the end, when everything that waited has to be done.
+func (all freezes) violations(now *fsm.Node) (found []string) {
 	open := map[string]bool{}
 	for _, queue := range []string{keys.TargetToDo, keys.TargetPending} {
-		for _, id := range children(p.root, queue) {
+		for _, id := range children(now, queue) {
 			open[id] = true
 		}
 	}
-	var found []verdict.Violation
-	for _, f := range p.freezes {
+	for _, f := range all {
 		what := fmt.Sprintf("Plan was frozen for %s %s from index %d on", f.holder.Operation, f.holder.ID, f.from)
 		for _, c := range f.changes {
-			found = append(found, verdict.Violation{Check: checkFrozen, Text: what + ", and " + c})
+			found = append(found, what+", and "+c)
 		}
 		for _, id := range f.waited {
 			if open[id] {
-				found = append(found, verdict.Violation{Check: checkFrozen, Text: what + ": job " + id + " waited for the thaw, and is not done"})
+				found = append(found, what+": job "+id+" waited for the thaw, and is not done")
 			}
 		}
 	}
 	return found
-}
-
-// Unknown is what of Plan was not seen; nothing if all was.
-func (p *Plans) Unknown() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all []string
-	if !p.root.Exists() {
-		all = append(all, "no agent has answered: no version of Plan is known")
-	}
-	for _, g := range p.gaps {
-		all = append(all, fmt.Sprintf("the agency's log between index %d and %d was cut off before it was read", g.after, g.before))
-	}
-	return all
 }

@@ -8,9 +8,6 @@ import (
 	"stasis/lab/verdict"
 )
 
-// checkFrozen is the name of this check in a violation.
-const checkFrozen = "frozen while locked"
-
 // Frozen judges the structure of a run: while Plan was frozen for a backup nothing in it changed, and what waited was done
 // afterwards. The agency's log tells exactly. Without it, or if a part of it was not seen, the events of the run are looked at, of which
 // those near the ends of a freeze prove nothing: an event is told after its fact.
@@ -18,7 +15,10 @@ func Frozen(events []event.Event, plans *Plans) []verdict.Violation {
 	if plans == nil {
 		return frozenByEvents(events)
 	}
-	found := plans.frozen()
+	var found []verdict.Violation
+	for _, text := range plans.frozen() {
+		found = append(found, verdict.Violation{Check: checkFrozen, Text: text})
+	}
 	if len(plans.Unknown()) > 0 {
 		found = append(found, frozenByEvents(events)...)
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -31,7 +32,7 @@ type Plans struct {
 	index    uint64    // of root
 	versions []version // in the order of the log
 	gaps     []gap
-	freezes  []*freeze
+	freezes  freezes
 }
 
 // version is a Plan and the index from which on it was that.
@@ -42,6 +43,10 @@ type version struct {
 
 // gap is a part of the log that was not seen: what is after one index and before the other.
 type gap struct{ after, before uint64 }
+
+func (g gap) text() string {
+	return fmt.Sprintf("the agency's log between index %d and %d was cut off before it was read", g.after, g.before)
+}
 
 // FollowPlan begins to follow the log of the agency whose agents have these URLs. It starts a goroutine, which Stop ends. In a
 // bubble of testing/synctest it belongs to that bubble.
@@ -122,7 +127,7 @@ func (p *Plans) take(r agencyclient.PollResult) bool {
 		if e.Index != p.index+1 || !after.Exists() {
 			return false
 		}
-		p.freeze(p.root, after, e)
+		p.freezes.entry(p.root, after, e)
 		p.root, p.index = after, e.Index
 		p.keep()
 	}
@@ -136,13 +141,10 @@ func (p *Plans) takeWhole(r agencyclient.PollResult) bool {
 		return true
 	default:
 		p.gaps = append(p.gaps, gap{p.index, r.CommitIndex})
-		p.forgetFreeze(r.CommitIndex)
 	}
 	p.root, p.index = r.ReadDB, r.CommitIndex
 	p.keep()
-	if fsm.Frozen(p.root) {
-		p.freezes = append(p.freezes, newFreeze(p.root, p.index))
-	}
+	p.freezes.begin(p.root, p.index)
 	return true
 }
 
@@ -164,7 +166,7 @@ func (p *Plans) At(index uint64) ([]byte, error) {
 	}
 	for _, g := range p.gaps {
 		if index > g.after && index < g.before {
-			return nil, fmt.Errorf("the agency's log between index %d and %d was cut off before it was read", g.after, g.before)
+			return nil, errors.New(g.text())
 		}
 	}
 	for i := len(p.versions) - 1; i >= 0; i-- {
@@ -173,6 +175,27 @@ func (p *Plans) At(index uint64) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("the agency's log was followed from a later index on")
+}
+
+// Unknown is what of Plan was not seen; nothing if all was.
+func (p *Plans) Unknown() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []string
+	if !p.root.Exists() {
+		all = append(all, "no agent has answered: no version of Plan is known")
+	}
+	for _, g := range p.gaps {
+		all = append(all, g.text())
+	}
+	return all
+}
+
+// frozen is what was wrong with the freezes that the log shows.
+func (p *Plans) frozen() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.freezes.violations(p.root)
 }
 
 // differs is what is wrong with a Plan that is said to be that of an index; "" if nothing is.

@@ -12,11 +12,21 @@ import (
 	"stasis/lab/check"
 	"stasis/lab/scenario"
 	"stasis/lab/verdict"
+	"stasis/lab/workload"
 	"stasis/lab/world"
 )
 
 // judgeLimit bounds the judgement of one backup.
 const judgeLimit = 5 * time.Minute
+
+// leastStraddling is how many operations of the load have to straddle the backups.
+const leastStraddling = 100
+
+// atCuts counts the operations of the load that were in flight while gates were asked for or held.
+func atCuts(r *run) int { return check.Straddling(r.history, r.events.list()) }
+
+// straddled says whether the backups of the run show something.
+func (r *run) straddled() bool { return r.straddling() >= leastStraddling && atCuts(r) > 0 }
 
 // judgeAll judges the run: what the events say, each backup, the cluster, and the cluster after a restore.
 func (r *run) judgeAll(ctx context.Context) {
@@ -62,7 +72,7 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
 	defer cancel()
 	b, found, err := r.judge.backup(ctx, r.world, check.Subject{
-		Created: o.created, Cut: o.cut, Forced: r.forced(o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
+		Created: o.created, Cut: o.cut, Forced: forced(r.scenario, o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
 	})
 	b.Label, b.ID = o.Label, o.created.ID
 	switch {
@@ -82,9 +92,9 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 }
 
 // forced says whether a create may make a backup that is potentially inconsistent.
-func (r *run) forced(o *operation) bool {
-	for _, s := range r.scenario.Do {
-		for _, a := range s.Actions {
+func forced(s *scenario.Scenario, o *operation) bool {
+	for _, step := range s.Do {
+		for _, a := range step.Actions {
 			if one, ok := scenario.OperationOf(a); ok && one.Label == o.Label {
 				return a.Args["force"] != ""
 			}
@@ -93,12 +103,16 @@ func (r *run) forced(o *operation) bool {
 	return false
 }
 
-// judgeEnd judges the running cluster by the workloads.
+// judgeEnd judges the running cluster by the workloads. What cannot be read is not served, which does not mean that it is lost.
 func (r *run) judgeEnd(ctx context.Context, when string) {
 	for _, w := range r.loads.all {
-		found, err := w.CheckEnd(ctx, r.world.Clients()[0])
+		var found workload.Findings
+		_, err := until(ctx, serveLimit, func(ctx context.Context) (err error) {
+			found, err = w.CheckEnd(ctx, r.world.Clients()[0])
+			return err
+		})
 		if err != nil {
-			found.Problems = append(found.Problems, err.Error())
+			r.result.violated("serves", 0, fmt.Sprintf("%s, %s: it cannot be read: %v", w.Spec().Name, when, err))
 		}
 		for _, p := range found.Problems {
 			r.result.violated("nothing lost", 0, fmt.Sprintf("%s, %s: %s", w.Spec().Name, when, p))

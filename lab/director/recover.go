@@ -158,7 +158,7 @@ func (v *recovery) serves(ctx context.Context) {
 		_, err = until(ctx, limit-time.Since(begun), func(context.Context) error { return v.backup(ctx, probe) })
 	}
 	v.run.result.served = outlast{took: time.Since(begun)}
-	for n := 2; n <= mostProbes && err == nil && len(v.run.loads.all) > 0 && v.run.straddling() < leastStraddling; n++ {
+	for n := 2; n <= mostProbes && err == nil && len(v.run.loads.all) > 0 && !v.run.straddled(); n++ {
 		err = v.backup(ctx, fmt.Sprintf("%s-%d", probe, n))
 	}
 	if err != nil {

@@ -17,7 +17,6 @@ type step struct {
 	scenario.Step
 	records []*record // of its actions; nil for those that break nothing
 	begins  []string  // the operations that it begins
-	over    chan struct{}
 }
 
 // script is the part of a run in which the scenario's steps are done.

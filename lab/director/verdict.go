@@ -10,9 +10,6 @@ import (
 	"stasis/lab/world"
 )
 
-// leastStraddling is how many operations of the load have to straddle the backups.
-const leastStraddling = 100
-
 // verdict is what the run showed.
 func (r *run) verdict() verdict.Verdict {
 	faults, vacuous := r.stage.faults.list()
@@ -22,13 +19,15 @@ func (r *run) verdict() verdict.Verdict {
 	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
 		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
-		Operations: r.history.Tally().Begun, Straddling: res.straddling, Trace: r.trace(), Notes: res.notes,
+		Operations: r.history.Tally().Begun, Straddling: res.straddling, AtCuts: atCuts(r), Trace: r.trace(), Notes: res.notes,
 	}
 	switch {
 	case len(r.loads.all) == 0:
 		v.Notes = append(v.Notes, "without load no operations straddle a backup: the rule about them does not apply")
 	case res.straddling < leastStraddling:
 		vacuous = append(vacuous, fmt.Sprintf("%d operations straddled the backups: at least %d have to", res.straddling, leastStraddling))
+	case v.AtCuts == 0:
+		vacuous = append(vacuous, "no operation was in flight while gates were asked for or held: no cut could have torn one")
 	}
 	switch {
 	case res.broken != nil:

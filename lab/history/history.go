@@ -18,6 +18,7 @@ type Options struct {
 type History struct {
 	start  time.Time
 	offset time.Duration // where the clock began: a history that was read goes on
+	began  time.Time     // by the wall clock
 	out    *stream
 	forget bool
 
@@ -32,10 +33,11 @@ func New() *History { return Open(Options{}) }
 
 // Open starts the clock of a history with options.
 func Open(o Options) *History {
-	h := &History{start: time.Now(), forget: o.Forget}
+	now := time.Now()
+	h := &History{start: now, began: now.Round(0), forget: o.Forget}
 	if o.Stream != nil {
 		h.out = newStream(o.Stream)
-		h.out.add(header{Stasis: "history", Format: Format, Began: h.start.UTC().Format(time.RFC3339)})
+		h.out.add(header{Stasis: "history", Format: Format, Began: h.began.UTC().Format(time.RFC3339Nano)})
 	}
 	return h
 }
@@ -58,6 +60,25 @@ func (h *History) Ops() []Op {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.ops)
+}
+
+// Last is the last moment of an operation that is not after a time of the wall clock. Its order is 0 if there is
+// none. The wall clock is that of the machine of the clients, as it was when they began.
+func (h *History) Last(t time.Time) Moment {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var last Moment
+	until := t.Sub(h.began)
+	look := func(m Moment) {
+		if m.At <= until && m.Order > last.Order {
+			last = m
+		}
+	}
+	for _, o := range h.ops {
+		look(Moment{o.Begin, o.BeginOrder})
+		look(Moment{o.End, o.EndOrder})
+	}
+	return last
 }
 
 // Tally counts what has been recorded.

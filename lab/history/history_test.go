@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -100,6 +101,29 @@ func TestAFileIsWholeWhereverItIsCutOff(t *testing.T) {
 	}
 }
 
+// A moment of the history is found by the wall clock, also in a file.
+func TestMomentsByTheWallClock(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		time.Sleep(time.Second)
+		var file bytes.Buffer
+		h := Open(Options{Stream: &file})
+		began := time.Now()
+		time.Sleep(time.Second)
+		c, err := h.Begin(Op{Kind: "put"})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		c.End(OK, nil, nil)
+		again, err := Parse(&file)
+		require.NoError(t, err)
+		for _, h := range []*History{h, again} {
+			require.Zero(t, h.Last(began.Add(999*time.Millisecond)))
+			require.Equal(t, Moment{At: time.Second, Order: 1}, h.Last(began.Add(time.Second)))
+			require.Equal(t, Moment{At: time.Second, Order: 1}, h.Last(began.Add(1999*time.Millisecond)))
+			require.Equal(t, Moment{At: 2 * time.Second, Order: 2}, h.Last(began.Add(time.Hour)))
+		}
+	})
+}
+
 type failing struct{ after int }
 
 func (f *failing) Write(p []byte) (int, error) {
@@ -121,11 +145,12 @@ func TestADiskThatFails(t *testing.T) {
 }
 
 func TestWhatIsNoHistory(t *testing.T) {
-	head := `{"stasis":"history","format":1}` + "\n"
+	head := `{"stasis":"history","format":1,"began":"2026-01-01T00:00:00Z"}` + "\n"
 	for text, want := range map[string]string{
 		"":                                       "no first line",
 		"{}\n":                                   "line 1",
 		`{"stasis":"history","format":9}` + "\n": "its format is 9, this version reads 1",
+		`{"stasis":"history","format":1}` + "\n": "when it began",
 		head + "{}\n":                            "line 2",
 		head + "x\n":                             "line 2",
 		head + `{"end":3,"of":2}` + "\n":         "3 cannot be the end of 2",
@@ -182,7 +207,7 @@ func TestJepsensFormats(t *testing.T) {
 func TestAnyFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lines := rapid.SliceOf(rapid.SampledFrom([]string{
-			`{"stasis":"history","format":1}`, `{"begin":1,"kind":"a"}`, `{"end":2,"of":1,"outcome":"ok"}`, `{"begin":3,"kind":"b"}`, `[]`, `{`,
+			`{"stasis":"history","format":1,"began":"2026-01-01T00:00:00Z"}`, `{"begin":1,"kind":"a"}`, `{"end":2,"of":1,"outcome":"ok"}`, `{"begin":3,"kind":"b"}`, `[]`, `{`,
 		})).Draw(t, "lines")
 		h, err := Parse(strings.NewReader(strings.Join(lines, "\n") + "\n"))
 		require.Equal(t, err == nil, h != nil)

@@ -13,7 +13,7 @@ const Format = 1
 type header struct {
 	Stasis string `json:"stasis"` // "history"
 	Format int    `json:"format"`
-	Began  string `json:"began"` // the wall clock, for people
+	Began  string `json:"began"` // by the wall clock, as RFC 3339 has it
 }
 
 // begin is the line of an operation that begins; end that of one that has ended. An end names the begin by

@@ -74,6 +74,11 @@ func (f *file) header(raw []byte) error {
 	if h.Format != Format {
 		return fmt.Errorf("%w: its format is %d, this version reads %d", ErrFormat, h.Format, Format)
 	}
+	began, err := time.Parse(time.RFC3339, h.Began)
+	if err != nil {
+		return fmt.Errorf("%w: when it began: %w", ErrFormat, err)
+	}
+	f.h.began = began
 	return nil
 }
 

@@ -71,10 +71,14 @@ func (r *checker) checkMoment(line int, text string, m *Moment) {
 
 // choose finds the steps that the seed can choose from.
 func (r *checker) choose(line int, text string, m *Moment) {
+	before := len(r.all)
 	for _, bound := range []string{m.From, m.Before} {
 		if bound != "" {
 			r.checkStepName(line, text, bound, m.Operations)
 		}
+	}
+	if len(r.all) > before {
+		return // the bounds are wrong themselves
 	}
 	kind := ""
 	for _, o := range r.operations {

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"strings"
+	"sync"
 )
 
 // Form is one sentence of the language. In its text, words in small letters stand for themselves ("a/b":
@@ -23,12 +24,19 @@ type elem struct {
 	group []elem   // may be left out
 }
 
+// read are the parts of forms by their texts: reading a scenario asks for them very often.
+var read sync.Map
+
 // elems reads the text of a form.
 func (f Form) elems() []elem {
+	if all, ok := read.Load(f.Text); ok {
+		return all.([]elem)
+	}
 	all, rest := readElems(strings.Fields(strings.NewReplacer("[", "[ ", "]", " ]").Replace(f.Text)))
 	if len(rest) > 0 {
 		panic("scenario: form " + f.Text) // the forms are constants: a test reads each
 	}
+	read.Store(f.Text, all)
 	return all
 }
 

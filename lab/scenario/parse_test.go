@@ -60,7 +60,7 @@ func TestExamplesOfForms(t *testing.T) {
 	for _, f := range scenario.Actions() {
 		s, err := scenario.Parse("x", []byte(head+"  - when a is \"linking\": '"+quoted(f.Example)+"'\n"))
 		if f.Name == "backup" {
-			s, err = scenario.Parse("x", []byte("do:\n  - at 1s: '"+quoted(f.Example)+"'\n  - at 2s: "+f.Example+" as x\n"))
+			_, err = scenario.Parse("x", []byte("do:\n  - at 1s: '"+quoted(f.Example)+"'\n  - at 2s: "+f.Example+" as x\n"))
 			require.ErrorContains(t, err, "backups have different names")
 			continue
 		}

@@ -5,13 +5,6 @@ import (
 	"time"
 )
 
-// victim is a server that may fail.
-type victim struct {
-	server string
-	role   string
-	free   time.Duration // from when on it has no fault
-}
-
 // victims draws the servers that may fail.
 func (d *draw) victims() {
 	d.broken = nil

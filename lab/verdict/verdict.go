@@ -27,10 +27,12 @@ type Verdict struct {
 	Violations []Violation `json:"violations,omitempty"`
 	Faults     []Fault     `json:"faults,omitempty"`
 	Backups    []Backup    `json:"backups,omitempty"`
-	// Operations is how many operations clients began; Straddling how many of them had begun before the
-	// end of a cut and ended after its beginning.
+	// Operations is how many operations clients began. Straddling is how many of them were in flight while a backup that was
+	// judged was being taken: whether it has them follows from nothing that its client knew. AtCuts is how many were in flight
+	// while gates were asked for or held: those are what a cut that is not one instant tears first.
 	Operations int `json:"operations"`
 	Straddling int `json:"straddling"`
+	AtCuts     int `json:"atCuts"`
 	// Virtual is the time that the run took on its own clock, Real on this machine's. In JSON they are numbers of nanoseconds.
 	Virtual time.Duration `json:"virtual"`
 	Real    time.Duration `json:"real"`

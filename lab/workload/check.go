@@ -3,7 +3,9 @@ package workload
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"stasis/client"
 	"stasis/lab/history"
@@ -55,10 +57,22 @@ func (l *load) CheckEnd(ctx context.Context, c *client.Client) (Findings, error)
 
 func (l *load) check(ctx context.Context, c *client.Client, cut Cut, whole bool) (Findings, error) {
 	found, err := l.kind.read(ctx, c, l.collection)
-	if err != nil {
+	switch {
+	case errors.Is(err, client.ErrNotFound) && l.made(cut.Asked):
+		return Findings{Problems: []string{fmt.Sprintf("the collection %s is not there: it was created before the instant could be (%v)", l.collection, err)}}, nil
+	case errors.Is(err, client.ErrNotFound):
+		return Findings{}, fmt.Errorf("workload %s: %w: the state may be of a time before the collection %s was created: %w", l.label, ErrUndecided, l.collection, err)
+	case err != nil:
 		return Findings{}, fmt.Errorf("workload %s: read the state: %w", l.label, err)
 	}
 	return l.judge(found, cut, whole)
+}
+
+// made says whether the collection was there before a moment.
+func (l *load) made(at history.Moment) bool {
+	return slices.ContainsFunc(l.h.Ops(), func(o history.Op) bool {
+		return o.Workload == l.label && o.Kind == history.Setup && o.EndOrder <= at.Order
+	})
 }
 
 func (l *load) judge(found State, cut Cut, whole bool) (Findings, error) {

@@ -1,8 +1,10 @@
 package workload_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -46,61 +48,126 @@ func inCluster(t *testing.T, seams minicluster.Seams, test func(t *testing.T, ne
 	})
 }
 
+// loads are all workloads on one cluster.
+type loads struct {
+	t       *testing.T
+	h       *history.History
+	clients []*client.Client
+	all     []workload.Workload
+}
+
+// everything sets all workloads up.
+func everything(t *testing.T, h *history.History, clients []*client.Client, pace time.Duration) *loads {
+	l := &loads{t: t, h: h, clients: clients}
+	for _, about := range workload.List() {
+		w, err := workload.New(workload.Spec{Name: about.Name, Clients: 3, Shards: 2, Seed: 7, Pace: pace}, l.h)
+		require.NoError(t, err)
+		require.NoError(t, w.Setup(t.Context(), clients))
+		l.all = append(l.all, w)
+	}
+	return l
+}
+
 // run lets clients work while during goes on.
-func run(t *testing.T, w workload.Workload, clients []*client.Client, during func()) {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx, clients, 10*time.Second) }()
+func (l *loads) run(during func()) {
+	l.t.Helper()
+	ctx, stop := context.WithCancel(l.t.Context())
+	ended := make(chan error, len(l.all))
+	for _, w := range l.all {
+		go func() { ended <- w.Run(ctx, l.clients, 10*time.Second) }()
+	}
 	during()
 	stop()
-	require.NoError(t, <-ended)
+	for range l.all {
+		require.NoError(l.t, <-ended)
+	}
+}
+
+// hold demands that nothing is lost.
+func (l *loads) hold() {
+	l.t.Helper()
+	for _, w := range l.all {
+		found, err := w.CheckEnd(l.t.Context(), l.clients[1])
+		require.NoError(l.t, err)
+		require.Empty(l.t, found.Problems, w.Spec().Name)
+	}
+}
+
+// backup takes a backup.
+func (l *loads) backup() (id string, cut workload.Cut) {
+	l.t.Helper()
+	cut.Asked = l.h.Now()
+	made, err := l.clients[0].Backups().Create(l.t.Context(), client.CreateRequest{Label: "busy"})
+	require.NoError(l.t, err)
+	cut.Returned = l.h.Now()
+	return made.ID, cut
+}
+
+// restore restores a backup and judges it.
+func (l *loads) restore(id string, cut workload.Cut) {
+	l.t.Helper()
+	ctx := l.t.Context()
+	_, err := l.clients[1].Backups().Restore(ctx, client.RestoreRequest{ID: id})
+	require.NoError(l.t, err)
+	for _, w := range l.all {
+		found, err := w.CheckCut(ctx, l.clients[0], cut)
+		require.NoError(l.t, err)
+		require.Empty(l.t, found.Problems, w.Spec().Name)
+		require.Positive(l.t, found.Present, w.Spec().Name)
+		require.Positive(l.t, found.Absent, w.Spec().Name)
+		require.LessOrEqual(l.t, found.Earliest, found.Latest)
+		require.NoError(l.t, w.Restored(ctx, l.clients[0], cut))
+	}
 }
 
 // Every workload, on a healthy cluster: a backup that is taken while clients work is one instant, what comes after a
 // restore is judged from there, and nothing that was acknowledged is lost.
 func TestWorkloads(t *testing.T) {
-	for _, about := range workload.List() {
-		t.Run(about.Name, func(t *testing.T) {
-			inCluster(t, minicluster.Seams{}, func(t *testing.T, net *fault.Network, clients []*client.Client) {
-				ctx, h := t.Context(), history.New()
-				w, err := workload.New(workload.Spec{Name: about.Name, Seed: 7, Pace: 5 * time.Millisecond}, h)
-				require.NoError(t, err)
-				require.NoError(t, w.Setup(ctx, clients))
-				var made client.CreateResult
-				var cut workload.Cut
-				backup := func() {
-					time.Sleep(500 * time.Millisecond)
-					cut.Asked = h.Now()
-					made, err = clients[0].Backups().Create(ctx, client.CreateRequest{Label: "busy"})
-					require.NoError(t, err)
-					cut.Returned = h.Now()
-					time.Sleep(500 * time.Millisecond)
-				}
-				for range 2 {
-					run(t, w, clients, backup)
-					end, err := w.CheckEnd(ctx, clients[1])
-					require.NoError(t, err)
-					require.Empty(t, end.Problems)
-					restore(t, clients[1], made.ID)
-					found, err := w.CheckCut(ctx, clients[0], cut)
-					require.NoError(t, err)
-					require.Empty(t, found.Problems)
-					require.Positive(t, found.Present)
-					require.Positive(t, found.Absent)
-					require.LessOrEqual(t, found.Earliest, found.Latest)
-					require.NoError(t, w.Restored(ctx, clients[0], cut))
-					end, err = w.CheckEnd(ctx, clients[1])
-					require.NoError(t, err)
-					require.Empty(t, end.Problems)
-				}
+	inCluster(t, minicluster.Seams{}, func(t *testing.T, _ *fault.Network, clients []*client.Client) {
+		l := everything(t, history.New(), clients, 20*time.Millisecond)
+		for range 2 {
+			var id string
+			var cut workload.Cut
+			l.run(func() {
+				time.Sleep(150 * time.Millisecond)
+				id, cut = l.backup()
+				time.Sleep(150 * time.Millisecond)
 			})
-		})
-	}
+			l.hold()
+			l.restore(id, cut)
+			l.hold()
+		}
+	})
 }
 
-func restore(t *testing.T, c *client.Client, id string) {
-	t.Helper()
-	_, err := c.Backups().Restore(t.Context(), client.RestoreRequest{ID: id})
-	require.NoError(t, err)
+// Every workload, while answers are lost: what clients do not know is judged either way, what they know has to hold. The
+// history as a file has it judges the same.
+func TestWorkloadsUnderFaults(t *testing.T) {
+	inCluster(t, minicluster.Seams{}, func(t *testing.T, net *fault.Network, clients []*client.Client) {
+		var file bytes.Buffer
+		l := everything(t, history.Open(history.Options{Stream: &file}), clients, 20*time.Millisecond)
+		l.run(func() {
+			for i := range 3 {
+				time.Sleep(100 * time.Millisecond)
+				for _, coordinator := range []string{"coordinator-1", "coordinator-2"} {
+					net.Delay(coordinator, fmt.Sprintf("dbserver-%d", i%3+1), 30*time.Millisecond)
+				}
+				time.Sleep(50 * time.Millisecond)
+				net.Reset("client", fmt.Sprintf("coordinator-%d", i%2+1))
+				net.HealAll()
+			}
+			time.Sleep(100 * time.Millisecond)
+		})
+		require.Positive(t, l.h.Tally().Info, "no answer was lost")
+		l.hold()
+		again, err := history.Parse(&file)
+		require.NoError(t, err)
+		recorded, err := workload.Recorded(again)
+		require.NoError(t, err)
+		require.Len(t, recorded, len(l.all))
+		l.all = recorded
+		l.hold()
+		l.run(func() { time.Sleep(100 * time.Millisecond) }) // under process numbers that the file has not
+		l.hold()
+	})
 }

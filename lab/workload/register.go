@@ -62,7 +62,7 @@ func (register) read(ctx context.Context, c *client.Client, collection string) (
 }
 
 func (register) judge(g generation, found State, cut Cut) (Findings, error) {
-	return judgeRegisters(g, found, cut)
+	return judgeRegisters(g, found, cut, mostSteps)
 }
 
 // translate gives operations in elle-cli's model rw-register: one that replaces what was read reads it, too.

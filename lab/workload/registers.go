@@ -10,13 +10,14 @@ import (
 )
 
 // judgeRegisters judges registers one by one, and then looks for an instant at which all of them have what the state
-// has. An order of the writes of one register is found by Porcupine.
-func judgeRegisters(g generation, found State, cut Cut) (Findings, error) {
+// has. An order of the writes of one register is found by Porcupine, in at most so many
+// steps for each question.
+func judgeRegisters(g generation, found State, cut Cut, most int64) (Findings, error) {
 	all, err := registersOf(g, found)
 	if err != nil {
 		return Findings{}, err
 	}
-	s := search{window: windowOf(g.ops, cut), cut: cut, j: newJudgement(cut), most: mostSteps}
+	s := search{window: windowOf(g.ops, cut), cut: cut, j: newJudgement(cut), most: most}
 	for _, key := range sortedKeys(all) {
 		s.alone(all[key])
 	}
@@ -130,10 +131,12 @@ func (s *search) impossible(r *registerOps) error {
 	if r.found != "" {
 		what = r.found
 	}
-	early, late := int64(1), ticks*int64(s.window[0].Order)-1
-	before, err := r.explained(min(early, late), late, s.most)
-	if err != nil {
-		return err
+	var before bool
+	var err error
+	if first := ticks * int64(s.window[0].Order); first > 0 {
+		if before, err = r.explained(1, first-1, s.most); err != nil {
+			return err
+		}
 	}
 	after, err := r.explained(ticks*int64(s.window[len(s.window)-1].Order)+3, never, s.most)
 	switch {

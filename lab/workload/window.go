@@ -42,8 +42,10 @@ func (w window) end(i int, cut Cut) time.Duration {
 	return max(w[i].At, cut.Returned.At)
 }
 
-// ended says whether an operation has ended before an instant.
-func (w window) ended(o history.Op, i int) bool { return o.EndOrder != 0 && o.EndOrder <= w[i].Order }
+// ended says whether an operation was acknowledged before an instant.
+func (w window) ended(o history.Op, i int) bool {
+	return o.Outcome == history.OK && o.EndOrder <= w[i].Order
+}
 
 // first is the number of the first instant after a moment; len(w) if there is none.
 func (w window) first(order uint64) int {
@@ -51,7 +53,7 @@ func (w window) first(order uint64) int {
 	return i
 }
 
-// tally counts the writes that the state of an instant has and lacks: those that had ended, and the others.
+// tally counts the writes that the state of an instant has and lacks: those that were acknowledged before, and the others.
 func (w window) tally(ops []history.Op, i int, there func(history.Op) bool) (f Findings) {
 	for _, o := range ops {
 		if !o.Write() || o.Outcome == history.Fail {

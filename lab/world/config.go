@@ -21,7 +21,7 @@ type Config struct {
 	Grace                     time.Duration // of the failure detector; 0: the default
 	WithoutLocks              bool          // backups hold up no writer: a check has to notice
 	ClockSkew                 time.Duration // each server's wall clock is wrong by up to this
-	Buggify                   float64       // probability of a random delay at each failpoint; 0: none
+	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
 
 	Dir     string    // where the data is; not of world Bubble
@@ -35,6 +35,8 @@ func (c Config) check(kind Kind) error {
 		return fmt.Errorf("world %q: there are %s, %s and %s", kind, Bubble, InProcess, Processes)
 	case c.LatencyLeast < 0 || c.LatencyMost < c.LatencyLeast:
 		return fmt.Errorf("latency %v..%v: the least comes first, and is not negative", c.LatencyLeast, c.LatencyMost)
+	case c.ClockSkew < 0:
+		return fmt.Errorf("clock skew %v: it bounds by how much clocks are wrong, ahead and behind", c.ClockSkew)
 	case c.Buggify < 0 || c.Buggify > 1:
 		return fmt.Errorf("buggify %v: a probability is between 0 and 1", c.Buggify)
 	case kind == Bubble && c.Dir != "":
@@ -70,6 +72,9 @@ func (c Config) logger() hclog.Logger {
 	}
 	return hclog.New(&hclog.LoggerOptions{Output: c.Log, Level: hclog.Error})
 }
+
+// longestDelay bounds each random delay.
+const longestDelay = 50 * time.Millisecond
 
 // conditions are what processes are ordered to do that is no fault.
 func (c Config) conditions() []control.Order {

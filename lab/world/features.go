@@ -29,27 +29,21 @@ var allFeatures = []Feature{
 
 // Reasons that several features have.
 const (
-	oneClock  = "this version's servers read the one clock of their machine"
-	noRandom  = "this version's failpoints cannot wait at random"
+	oneClock  = "this version's processes read the one clock of their machine"
+	noRandom  = "this version's processes take no order for it"
 	keepPower = "the disks are real, and their machine keeps its power"
 )
 
 // cannot are the features that worlds do not have, with the reasons.
 var cannot = map[Kind]map[Feature]string{
-	Bubble: {
-		ClockSkew:    oneClock,
-		RandomDelays: noRandom,
-	},
+	Bubble: {},
 	InProcess: {
-		TornWrites:   "a power cut tears writes: " + keepPower,
-		PowerCut:     keepPower,
-		ClockSkew:    oneClock,
-		RandomDelays: noRandom,
-		VirtualTime:  "real disks need real time",
+		TornWrites:  "a power cut tears writes: " + keepPower,
+		PowerCut:    keepPower,
+		VirtualTime: "real disks need real time",
 	},
 	Processes: {
 		TornWrites:   "a power cut tears writes: " + keepPower,
-		AgentDisks:   "this version's agents open the files of their logs by themselves when they are processes",
 		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
 		ClockSkew:    oneClock,
 		RandomDelays: noRandom,

@@ -26,7 +26,10 @@ type local struct {
 	cluster *minicluster.Cluster
 	net     *localNetwork
 	disks   *fault.Disks
-	hangs   map[string]*hangs // of all servers
+	hangs   map[string]*hangs        // of all servers
+	skews   map[string]time.Duration // of the wall clocks, apart from faults
+	clocks  fault.WallClocks
+	delays  *fault.Buggified // nil: none
 	stream  stream
 	web     *http.Client
 	clients []*client.Client
@@ -43,18 +46,24 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 	}
 	w := &local{
 		kind: kind, dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
-		hangs: map[string]*hangs{}, random: rand.New(rand.NewPCG(c.Seed, 1)),
+		hangs: map[string]*hangs{}, skews: c.skews(), random: rand.New(rand.NewPCG(c.Seed, 1)),
+	}
+	w.setClocks()
+	if c.Buggify > 0 {
+		if w.delays, err = fault.Buggify(c.Seed, c.Buggify, longestDelay); err != nil {
+			return nil, errors.Join(err, net.Close())
+		}
 	}
 	w.web = network.NewHTTPClient(w.net.net.Host(Client))
 	o := minicluster.Options{
 		Dir: c.Dir, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Logger: c.logger(),
 		Timing: minicluster.Timing{Grace: c.Grace},
 		Seams: minicluster.Seams{
-			Network: w.net.net.Host, Disks: w.disks.FS, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
 		},
 	}
 	if w.cluster, err = minicluster.Start(ctx, o); err != nil {
-		return nil, errors.Join(err, w.net.net.Close())
+		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	for _, n := range w.Nodes() {
 		w.hangs[n.Name] = &hangs{}
@@ -159,7 +168,22 @@ func (w *local) Crash(server string, unsyncedPercent int) error {
 	})
 }
 
-func (w *local) SkewClock(string, time.Duration) error { return Can(w.kind, ClockSkew) }
+// SkewClock sets the clock off beside what it is off from the start.
+func (w *local) SkewClock(server string, by time.Duration) error {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return err
+	}
+	w.clocks.Of(server).Skew(w.skews[server] + by)
+	return nil
+}
+
+// setClocks takes back all SkewClock.
+func (w *local) setClocks() {
+	w.clocks.Heal()
+	for server, by := range w.skews {
+		w.clocks.Of(server).Skew(by)
+	}
+}
 
 func (w *local) Disk(server string) (Disk, error) {
 	if _, err := node(w.Nodes(), server); err != nil {
@@ -190,6 +214,7 @@ func (w *local) places() []place {
 
 func (w *local) HealAll() error {
 	w.disks.HealAll()
+	w.setClocks()
 	for _, h := range w.hangs {
 		h.end()
 	}
@@ -199,6 +224,9 @@ func (w *local) HealAll() error {
 // Close heals everything, stops the cluster and waits until nothing of it is left.
 func (w *local) Close(ctx context.Context) error {
 	err := w.HealAll()
+	if w.delays != nil {
+		w.delays.End()
+	}
 	w.web.CloseIdleConnections()
 	if w.cluster != nil {
 		err = errors.Join(err, w.cluster.Stop(ctx))

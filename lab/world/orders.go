@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"stasis/fault/control"
@@ -13,13 +14,14 @@ import (
 // that could not take them while it was paused.
 type orders struct {
 	lab      *minicluster.Lab
-	turn     chan struct{} // one token: who has it may use what follows, also while an order is carried out
+	runs     func(server string) bool // its process runs, and is not paused
+	turn     chan struct{}            // one token: who has it may use what follows, also while an order is carried out
 	standing []*order
 	owed     map[string]bool // servers that have not taken an order, or have not taken one back
 }
 
-func newOrders(lab *minicluster.Lab) *orders {
-	return &orders{lab: lab, turn: make(chan struct{}, 1), owed: map[string]bool{}}
+func newOrders(lab *minicluster.Lab, runs func(server string) bool) *orders {
+	return &orders{lab: lab, runs: runs, turn: make(chan struct{}, 1), owed: map[string]bool{}}
 }
 
 // order is an order that stands until it is taken back.
@@ -67,14 +69,16 @@ func (a *orders) with(do func()) {
 }
 
 // send sends an order, in turn. That servers do not run, or are paused, is no error: they are given what stands when they
-// run again.
+// run again. One that runs and does not answer is an error: it is not known whether the fault is there.
 func (a *orders) send(o control.Order) (control.Answer, error) {
 	answer, err := a.lab.Do(context.Background(), o) // it has a limit of its own
-	for server := range answer.Silent {
-		a.owed[server] = true
-	}
 	if unanswered(err) {
 		err = nil
+	}
+	for server, why := range answer.Silent {
+		if a.owed[server] = true; a.runs(server) {
+			err = errors.Join(err, fmt.Errorf("%s: the order %q: %s", server, o.Do, why))
+		}
 	}
 	return answer, err
 }

@@ -13,6 +13,7 @@ import (
 	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
+	"stasis/fault/control"
 	"stasis/internal/network"
 	"stasis/lab/reader"
 	"stasis/minicluster"
@@ -57,7 +58,11 @@ func newProcesses(cluster *minicluster.Cluster, c Config) *processes {
 		names[hostPort(n)] = n.Name
 	}
 	here := fault.NewNetworkOver(network.TCP(), func(address string) string { return names[address] })
-	w := &processes{dir: c.Dir, cluster: cluster, orders: newOrders(cluster.Lab()), web: network.NewHTTPClient(here.Host(Client))}
+	w := &processes{dir: c.Dir, cluster: cluster, web: network.NewHTTPClient(here.Host(Client))}
+	w.orders = newOrders(cluster.Lab(), func(server string) bool {
+		n, err := node(w.Nodes(), server)
+		return err == nil && n.State == control.Running
+	})
 	w.tallies = &tallies{orders: w.orders, links: map[[2]string]*tally{}}
 	w.net = &processNetwork{hosts: hostsOf(c), orders: w.orders, tallies: w.tallies, here: here}
 	w.net.pause = func(server string) error { return w.stop(server, &w.frozen) }
@@ -70,7 +75,7 @@ func (w *processes) begin(ctx context.Context, c Config) (err error) {
 	if err := w.cluster.Ready(ctx); err != nil {
 		return err
 	}
-	if w.unwatch, err = w.cluster.Lab().Watch(ctx, w.stream.tell); err != nil {
+	if err := w.follow(ctx); err != nil {
 		return err
 	}
 	if w.clients, err = clientsOf(w.cluster, w.web); err != nil {
@@ -85,6 +90,16 @@ func (w *processes) begin(ctx context.Context, c Config) (err error) {
 		w.net.here.Latency(c.LatencyLeast, c.LatencyMost, c.Seed)
 	}
 	return nil
+}
+
+// follow brings the events of all processes into the stream. A machine with much to do may need some time to connect to all.
+func (w *processes) follow(ctx context.Context) (err error) {
+	for range 6 {
+		if w.unwatch, err = w.cluster.Lab().Watch(ctx, w.stream.tell); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (w *processes) Kind() Kind                    { return Processes }

@@ -4,27 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"stasis/client"
 	"stasis/cmd/stasis/show"
 	"stasis/internal/wait"
-	"stasis/minicluster/load"
+	"stasis/lab/history"
+	"stasis/lab/workload"
 )
 
 func (d *demo) backUpUnderLoad(ctx context.Context) error {
 	d.title("A hot backup, while writers write")
-	d.history = load.NewHistory()
-	var writers []load.Writer
-	for i := range d.opts.Writers {
-		writers = append(writers,
-			load.Inserts(fmt.Sprintf("inserter%d", i+1), d.db(i), journal),
-			load.Transfers(fmt.Sprintf("teller%d", i+1), d.db(i+1), accounts, 10, uint64(i)))
+	if err := d.setUp(ctx); err != nil {
+		return err
 	}
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
 	failed := make(chan error, 1)
-	go func() { failed <- load.Run(writing, d.history, 10*time.Second, writers...); stop() }()
+	go func() { failed <- d.write(writing); stop() }()
 	err := d.createAmidst(writing)
 	stop()
 	failure := <-failed
@@ -38,14 +36,45 @@ func (d *demo) backUpUnderLoad(ctx context.Context) error {
 	return nil
 }
 
+// pace is the pause of a writer between two writes.
+const pace = time.Millisecond
+
+// setUp makes the writers' collections.
+func (d *demo) setUp(ctx context.Context) error {
+	d.history = history.New()
+	for i, kind := range []string{"chain", "bank"} {
+		spec := workload.Spec{Name: kind, Clients: d.opts.Writers, Shards: 2 * d.opts.Cluster.DBServers, Pace: pace, Seed: uint64(i)}
+		w, err := workload.New(spec, d.history)
+		if err == nil {
+			err = w.Setup(ctx, d.clients)
+		}
+		if err != nil {
+			return err
+		}
+		d.loads = append(d.loads, w)
+	}
+	return nil
+}
+
+// write lets the writers write until ctx ends.
+func (d *demo) write(ctx context.Context) error {
+	errs := make([]error, len(d.loads))
+	var all sync.WaitGroup
+	for i, w := range d.loads {
+		all.Go(func() { errs[i] = w.Run(ctx, d.clients, 10*time.Second) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
 func (d *demo) createAmidst(ctx context.Context) error {
 	if wait.For(ctx, d.opts.Load/2) != nil {
 		return ctx.Err() // not the cause: a signal is no context.Canceled
 	}
-	d.asked = d.history.Now()
+	d.cut.Asked = d.history.Now()
 	var err error
 	d.backup, err = d.clients[0].Backups().Create(ctx, client.CreateRequest{Label: "demo"})
-	d.done = d.history.Now()
+	d.cut.Returned = d.history.Now()
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
@@ -58,12 +87,13 @@ func (d *demo) createAmidst(ctx context.Context) error {
 // report shows how long writers stood still.
 func (d *demo) report() {
 	writes, longest := 0, time.Duration(0)
-	for _, c := range d.history.Chains() {
-		for _, op := range c.Ops {
-			writes++
-			if op.Acked && op.Begin < d.done && op.End > d.asked {
-				longest = max(longest, op.End-op.Begin)
-			}
+	for _, o := range d.history.Ops() {
+		if !o.Write() {
+			continue
+		}
+		writes++
+		if o.Outcome == history.OK && o.BeginOrder < d.cut.Returned.Order && o.EndOrder > d.cut.Asked.Order {
+			longest = max(longest, o.End-o.Begin)
 		}
 	}
 	d.blank()

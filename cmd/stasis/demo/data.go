@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"stasis/client"
-	"stasis/minicluster/load"
+	"stasis/lab/workload"
 )
 
 func (d *demo) fill(ctx context.Context) error {
@@ -15,10 +15,8 @@ func (d *demo) fill(ctx context.Context) error {
 	if err := d.clients[0].EnsureDatabase(ctx, database); err != nil {
 		return err
 	}
-	for _, name := range []string{peopleCollection, journal, accounts} {
-		if err := d.db(0).CreateCollection(ctx, name, 2*d.opts.Cluster.DBServers); err != nil {
-			return err
-		}
+	if err := d.db(0).CreateCollection(ctx, peopleCollection, 2*d.opts.Cluster.DBServers); err != nil {
+		return err
 	}
 	r, w := io.Pipe()
 	var wg sync.WaitGroup
@@ -32,7 +30,7 @@ func (d *demo) fill(ctx context.Context) error {
 	if res.Created != int64(d.opts.People) {
 		return fmt.Errorf("import: %d of %d people created, %d errors", res.Created, d.opts.People, res.Errors)
 	}
-	if d.people.count, d.people.sum, err = load.Sum(ctx, d.db(1), peopleCollection); err != nil {
+	if d.people.count, d.people.sum, err = workload.Sum(ctx, d.db(1), peopleCollection); err != nil {
 		return err
 	}
 	d.say("%d people in %d shards, checksum %s", d.people.count, 2*d.opts.Cluster.DBServers, d.people.sum)
@@ -45,13 +43,14 @@ type intruder struct {
 
 func (d *demo) wreck(ctx context.Context) error {
 	d.title("A disaster")
-	if err := d.db(1).DropCollection(ctx, accounts); err != nil {
+	writers := d.clients[0].Database("")
+	if err := writers.DropCollection(ctx, accounts); err != nil {
 		return err
 	}
 	if err := d.db(1).Truncate(ctx, peopleCollection); err != nil {
 		return err
 	}
-	if err := d.db(1).Put(ctx, journal, intruder{"intruder"}); err != nil {
+	if err := writers.Put(ctx, journal, intruder{"intruder"}); err != nil {
 		return err
 	}
 	d.say("dropped %s, emptied %s, put an intruder into %s", accounts, peopleCollection, journal)

@@ -10,8 +10,9 @@ import (
 
 	"stasis/client"
 	"stasis/event"
+	"stasis/lab/history"
+	"stasis/lab/workload"
 	"stasis/minicluster"
-	"stasis/minicluster/load"
 )
 
 // Options say what to play.
@@ -31,10 +32,10 @@ type demo struct {
 	began   time.Time
 	cluster *minicluster.Cluster
 	clients []*client.Client // one for each coordinator
-	history *load.History
+	history *history.History
+	loads   []workload.Workload
 	people  peopleSum
-	asked   time.Duration // on the history's clock
-	done    time.Duration
+	cut     workload.Cut // when the backup was asked for and had returned
 	backup  client.CreateResult
 }
 
@@ -56,12 +57,12 @@ func (d *demo) step(_ context.Context, e event.Event) {
 	}
 }
 
-// Collections of the demo, in the database of the same name.
+// Collections of the demo: people are in the database of the same name, the others are those of the writers.
 const (
 	database         = "demo"
 	peopleCollection = "people"
-	journal          = "journal"
-	accounts         = "accounts"
+	journal          = "lab-chain"
+	accounts         = "lab-bank"
 )
 
 func (d *demo) db(i int) *client.Database {

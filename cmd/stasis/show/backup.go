@@ -80,7 +80,7 @@ func Verified(r Report, res client.VerifyResult) {
 func Transfer(r Report, st client.TransferStatus) {
 	for _, server := range slices.Sorted(maps.Keys(st.DBServers)) {
 		e := st.DBServers[server]
-		r.Info(list, "%s Status: %s", r.Names.Beside(server), e.Status)
+		r.Info(list, "%s Status: %s", r.Names.beside(server), e.Status)
 		if p := e.Progress; p != nil {
 			r.Info(list, "Last progress update %s: %d/%d files done", p.Time, p.Done, p.Total)
 			r.Info(Progress, "%d of %d bytes there, %d sent or fetched, %.0f bytes per second", p.BytesDone, p.BytesTotal, p.BytesMoved, p.BytesPerSecond)

@@ -42,8 +42,8 @@ func (n Names) Both(id string) string {
 	return id
 }
 
-// Beside is the id of one server with its name beside it, in lines that scripts read: "PRMR-… (dbserver-1)".
-func (n Names) Beside(id string) string {
+// beside is the id of one server with its name beside it, in lines that scripts read: "PRMR-… (dbserver-1)".
+func (n Names) beside(id string) string {
 	if name := n[id]; name != "" {
 		return id + " (" + name + ")"
 	}

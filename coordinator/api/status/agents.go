@@ -3,6 +3,8 @@ package status
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,7 +36,8 @@ func (a *API) agents(ctx context.Context) map[string]agentState {
 	var mu sync.Mutex
 	all := map[string]agentState{}
 	var asking sync.WaitGroup
-	for id, endpoint := range config.Configuration.Pool {
+	for _, id := range slices.Sorted(maps.Keys(config.Configuration.Pool)) { // in an order, so that runs can be repeated
+		endpoint := config.Configuration.Pool[id]
 		asking.Go(func() {
 			state := agentState{Endpoint: endpoint, LastAcked: config.LastAcked[id].LastAckedTime}
 			if own, err := a.Agency.ConfigOf(ctx, httpURL(endpoint)); err == nil {

@@ -3,6 +3,8 @@ package create
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,8 +55,8 @@ func (h *holds) stop() {
 	h.cancel(errHoldsOver)
 	h.group.Wait()
 	h.lose(nil)
-	for _, one := range h.each {
-		one.end(nil)
+	for _, id := range slices.Sorted(maps.Keys(h.each)) { // in an order, so that runs can be repeated
+		h.each[id].end(nil)
 	}
 }
 

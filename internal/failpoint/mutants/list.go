@@ -116,6 +116,10 @@ var mutants = []mutant{
 	{"failed-in-any-round", "coordinator/route", "TestNothingOvertakesAfterAnotherRound", "what follows may overtake an operation whose outcome is unknown",
 		"operations on one shard are done in order"},
 
+	{"write-is-done-once", "dbserver", "TestWriteThatArrivesTwice/it_is_remembered", "was done twice",
+		"a write whose request arrives again is done once"},
+	{"late-write-is-refused", "dbserver", "TestWriteThatArrivesTwice/it_is_forgotten", "was done twice",
+		"the same, when the write is not remembered any more"},
 	{"lease-from-sending", "dbserver", "TestLeaseCountsFromTheSending", "the lease lasts longer than",
 		"the lease ends before the supervision may name another leader"},
 	{"lease-awaits-followed", "dbserver", "TestLeaseWaitsForTheWatch", "it leads by an old Plan",

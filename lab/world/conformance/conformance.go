@@ -4,24 +4,11 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"stasis/client"
 	"stasis/lab/world"
 )
-
-// fault is one row of the table.
-type fault struct {
-	name  string
-	needs []world.Feature
-	do    func(s *scene) (done, error)
-}
-
-// done is a fault that is there.
-type done struct {
-	drive func()               // what makes the cluster meet it; nil: writes
-	met   func() (bool, error) // it has happened
-	back  func() error         // takes it back
-}
 
 // table has all faults.
 func table() []fault { return slices.Concat(links(), messages(), disks(), servers()) }
@@ -51,6 +38,8 @@ func Check(t testing.TB, w world.World) {
 // check does one fault.
 func (s *scene) check(f fault) {
 	s.t.Helper()
+	begun := time.Now()
+	defer func() { s.t.Logf("%s: %v", f.name, time.Since(begun).Round(time.Millisecond)) }()
 	kind := s.world.Kind()
 	refused := slices.ContainsFunc(f.needs, func(n world.Feature) bool { return world.Can(kind, n) != nil })
 	d, err := f.do(s)

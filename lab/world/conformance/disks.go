@@ -1,9 +1,12 @@
 package conformance
 
 import (
+	"context"
+	"fmt"
 	"syscall"
 	"time"
 
+	"stasis/client"
 	faults "stasis/fault"
 	"stasis/lab/world"
 )
@@ -49,15 +52,27 @@ func disks() []fault {
 	)
 }
 
-// disk breaks the disk of a server. Writes to collections reach DB servers, and heartbeats the agents.
+// disk breaks the disk of a server. Documents reach DB servers, and new collections the agents.
 func disk(name, server string, needs []world.Feature, set func(world.Disk) (world.Met, error)) fault {
 	return fault{name, needs, func(s *scene) (done, error) {
 		disk, err := s.world.Disk(server)
 		if err != nil {
 			return done{}, err
 		}
-		return ofMet(set(disk))
+		d, err := ofMet(set(disk))
+		if server == agent {
+			d.drive = s.declare
+		}
+		return d, err
 	}}
+}
+
+// declare tries to make a collection.
+func (s *scene) declare() {
+	ctx, cancel := context.WithTimeout(s.ctx, short)
+	defer cancel()
+	s.writes++
+	_ = s.world.Clients()[0].Database("").EnsureCollection(ctx, fmt.Sprintf("%s-%d", collection, s.writes), client.Layout{Shards: 1}) // it may fail
 }
 
 // torn cuts the power while writes are not synced.

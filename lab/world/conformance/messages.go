@@ -15,7 +15,7 @@ func messages() []fault {
 		message("a request that arrives twice", between, faults.Duplicate, 0),
 		message("a request that is late", between, faults.DelayIt, 100*time.Millisecond),
 		message("a request that is overtaken", between, faults.Reorder, 0),
-		message("a client's request that arrives twice", faults.Message{From: world.Client, To: coordinator, Path: "/_api/document/", Times: 1}, faults.Duplicate, 0),
+		message("a client's request that arrives twice", faults.Message{From: world.Client, To: coordinator, Times: 1}, faults.Duplicate, 0),
 		message("a request to a DB server, from any host", faults.Message{To: dbserver, Times: 1}, faults.DelayIt, time.Millisecond),
 	}
 }
@@ -25,12 +25,4 @@ func message(name string, m faults.Message, do faults.MessageFault, by time.Dura
 	return fault{name, []world.Feature{world.Messages}, func(s *scene) (done, error) {
 		return ofMet(s.world.Network().Message(m))
 	}}
-}
-
-// ofMet is a fault that counts by itself.
-func ofMet(met world.Met, err error) (done, error) {
-	return done{
-		met:  func() (bool, error) { return met.Met() > 0, nil },
-		back: func() error { met.End(); return nil },
-	}, err
 }

@@ -1,0 +1,71 @@
+package director
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/lab/scenario"
+	"stasis/lab/scenarios"
+	"stasis/lab/verdict"
+)
+
+// Runs that were judged wrongly once, with their seeds.
+func TestSeedsOfFoundBugs(t *testing.T) {
+	for _, run := range []struct {
+		scenario string
+		seed     uint64
+	}{
+		{"coordinator-dies-before-commit", 7}, // an answer of the coordinator arrived long after it had been killed
+		{"restore-coordinator-dies", 5},       // it could not be told that the restore had not been committed
+	} {
+		s, err := scenarios.Load(run.scenario)
+		require.NoError(t, err)
+		v := stand{seed: run.seed}.play(t, s)
+		require.Equal(t, verdict.Passed, v.Outcome, "%s %d: %s %v", run.scenario, run.seed, v.Reason, v.Violations)
+	}
+}
+
+// What a seed of the swarm draws is played like any scenario: this one cuts the power of the whole cluster, and servers
+// are started while others have not ended yet.
+func TestSwarm(t *testing.T) {
+	v := stand{seed: 7}.play(t, tried(t, "swarm", 7))
+	require.Equal(t, verdict.Passed, v.Outcome, "%s %v", v.Reason, v.Violations)
+}
+
+// Seeds that follow each other take the steps in turn.
+func TestStepsInTurn(t *testing.T) {
+	m := &scenario.Moment{Among: []string{"cut", "linking", "linked"}}
+	var all []string
+	for seed := range uint64(4) {
+		all = append(all, chosen(m, seed).Step)
+	}
+	require.Equal(t, []string{"cut", "linking", "linked", "cut"}, all)
+	require.Empty(t, m.Step, "the scenario stays as it is")
+	require.Nil(t, chosen(nil, 1))
+}
+
+// One server is ended or started at a time, several at once, and the wait for a turn stops no clock.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all turns
+		begun := time.Now()
+		first := make(chan error, 1)
+		slow := func(string) error { time.Sleep(20 * time.Second); return nil }
+		go func() { first <- all.forEach(t.Context(), []string{"agent-1", "agent-2"}, slow) }()
+		synctest.Wait()
+		require.NoError(t, all.forEach(t.Context(), []string{"agent-2", "agent-3"}, slow))
+		require.Equal(t, 40*time.Second, time.Since(begun), "agent-2 has had its turn after the first")
+		require.NoError(t, <-first)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go func() { first <- all.forEach(t.Context(), []string{"agent-1"}, slow) }()
+		synctest.Wait()
+		require.ErrorIs(t, all.forEach(ctx, []string{"agent-1"}, slow), context.DeadlineExceeded)
+		require.NoError(t, <-first)
+	})
+}
