@@ -33,6 +33,10 @@ func childOf(script func(context.Context, *One) verdict.Verdict) {
 		fmt.Fprintln(os.Stderr, "stasis: read what run to make:", err)
 		os.Exit(1)
 	}
+	if err := os.Unsetenv(envFolder); err != nil { // servers that the run starts are this program too
+		fmt.Fprintln(os.Stderr, "stasis:", err)
+		os.Exit(1)
+	}
 	go withParent()
 	testing.Init()
 	if err := flag.CommandLine.Parse([]string{"-test.timeout=0"}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stasis/lab/verdict"
+	"stasis/lab/world"
 )
 
 // quitGrace is how long a child may take to print its goroutines.
@@ -23,7 +24,7 @@ func makeRun(ctx context.Context, j Job, o Options, folder string) (*Result, err
 		return nil, err
 	}
 	begun := time.Now()
-	c := child{folder: folder, command: o.Command, timeout: o.Timeout, log: o.Log}
+	c := child{folder: folder, world: j.World, command: o.Command, timeout: o.Timeout, log: o.Log}
 	end, err := c.run(ctx)
 	err = errors.Join(err, removeData(folder))
 	if ctx.Err() != nil {
@@ -41,6 +42,7 @@ func makeRun(ctx context.Context, j Job, o Options, folder string) (*Result, err
 // child is the process of one run.
 type child struct {
 	folder  string
+	world   world.Kind
 	command []string
 	timeout time.Duration
 	log     func(line string) // nil: nothing
@@ -53,15 +55,20 @@ type ending struct {
 	cpu     time.Duration // that it has used, and what it has started
 }
 
-// environment is what a child is started with beside the environment of this process. One processor each: several
-// runs at once use a machine better than one run that is spread over it, and order is less a matter of chance.
-// A heap of a few megabytes that lives for seconds needs few collections.
-func environment(folder string) []string {
+// environment is what a child is started with beside the environment of this process. In a bubble one processor
+// each: several runs at once use a machine better than one run that is spread over it, and order is less a matter of
+// chance. A heap of a few megabytes that lives for seconds needs few collections. Servers of world processes get the
+// environment of the child, so they would not be as users have them.
+func environment(folder string, kind world.Kind) []string {
+	all := []string{envFolder + "=" + folder, "GOTRACEBACK=all"}
+	if kind != world.Bubble {
+		return all
+	}
 	debug := "randseednop=0" // math/rand takes the seed of the run: Raft's timeouts are drawn from it
 	if before := os.Getenv("GODEBUG"); before != "" {
 		debug = before + "," + debug
 	}
-	all := []string{envFolder + "=" + folder, "GODEBUG=" + debug, "GOTRACEBACK=all", "GOMAXPROCS=1"}
+	all = append(all, "GODEBUG="+debug, "GOMAXPROCS=1")
 	if os.Getenv("GOGC") == "" {
 		all = append(all, "GOGC=400")
 	}
@@ -97,7 +104,7 @@ func (c child) run(ctx context.Context) (f ending, err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 	cmd := exec.Command(c.command[0], c.command[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &lines{tell: c.log}, out, quitGrace
-	cmd.Env = append(os.Environ(), environment(c.folder)...)
+	cmd.Env = append(os.Environ(), environment(c.folder, c.world)...)
 	ownGroup(cmd)
 	if _, err := cmd.StdinPipe(); err != nil { // closed when this process ends: the child ends then
 		return f, err

@@ -43,6 +43,8 @@ func script(ctx context.Context, o *One) verdict.Verdict {
 	case "crashes":
 		go panic("of the lab")
 		<-ctx.Done()
+	case "asks who it is":
+		v.Notes = []string{fmt.Sprint(IsChild())}
 	case "exits":
 		os.Exit(3)
 	}
@@ -144,7 +146,7 @@ func TestSummary(t *testing.T) {
 	require.InDelta(t, 0.9055, s.Power[0].High, 0.001)
 	require.Equal(t, FaultSummary{Scenario: "s", Text: "cut a <-> b", Runs: 1, Injected: 1, Met: 1, Aimed: true}, s.Faults[0])
 	require.Equal(t, Spread{P50: 3e6, Max: 3e6}, s.Backups.Hold)
-	require.InDelta(t, 120, s.RunsPerMinute, 0.01)
+	require.InDelta(t, 120, s.Speed.RunsPerMinute, 0.01)
 	var text strings.Builder
 	require.NoError(t, s.Write(&text))
 	require.Contains(t, text.String(), "4 runs: 1 passed, 1 vacuous, 0 violated, 0 broken, 2 without locks")
@@ -195,4 +197,11 @@ func TestAlwaysVacuous(t *testing.T) {
 	s := Summarize([]Result{run("a", verdict.Vacuous), run("a", verdict.Passed), run("b", verdict.Vacuous), run("b", verdict.Vacuous)}, time.Second)
 	require.Equal(t, []string{"b"}, s.AlwaysVacuous())
 	require.Equal(t, verdict.Vacuous, s.Outcome())
+}
+
+// Servers that a run starts are the same program, and must not take themselves for runs.
+func TestServersAreNoRuns(t *testing.T) {
+	results, err := Run(t.Context(), runs("asks who it is", world.Processes, 1), Options{Out: t.TempDir()})
+	require.NoError(t, err)
+	require.Equal(t, []string{"false"}, results[0].Verdict.Notes)
 }

@@ -26,8 +26,13 @@ type Summary struct {
 	Power    []PowerSummary  `json:"power,omitempty"`
 	Why      []ReasonSummary `json:"why,omitempty"` // why runs were vacuous
 
-	Operations      int           `json:"operations"`
-	Straddling      int           `json:"straddling"`
+	Operations int   `json:"operations"`
+	Straddling int   `json:"straddling"`
+	Speed      Speed `json:"speed"`
+}
+
+// Speed says how fast runs were made.
+type Speed struct {
 	Elapsed         time.Duration `json:"elapsed"`         // of all runs together, on this machine; in JSON nanoseconds
 	CPU             time.Duration `json:"cpu"`             // that all runs have used
 	RunsPerMinute   float64       `json:"runsPerMinute"`   // with so many at once as were asked for
@@ -82,7 +87,7 @@ type ReasonSummary struct {
 
 // Summarize puts results together that took so long on this machine.
 func Summarize(results []Result, elapsed time.Duration) Summary {
-	s := Summary{Runs: len(results), Elapsed: elapsed}
+	s := Summary{Runs: len(results), Speed: Speed{Elapsed: elapsed}}
 	outcomes, traces, first := map[string]bool{}, map[string]bool{}, map[string]string{}
 	var virtual, real time.Duration
 	for _, r := range results {
@@ -91,7 +96,7 @@ func Summarize(results []Result, elapsed time.Duration) Summary {
 		s.count(r)
 		outcomes[class(r)], traces[r.Job.Scenario+v.Trace] = true, true
 		virtual, real = virtual+v.Virtual, real+v.Real
-		s.CPU += r.CPU
+		s.Speed.CPU += r.CPU
 		s.Operations, s.Straddling = s.Operations+v.Operations, s.Straddling+v.Straddling
 		for _, f := range v.Faults {
 			s.fault(r, f)
@@ -100,8 +105,8 @@ func Summarize(results []Result, elapsed time.Duration) Summary {
 	s.Outcomes, s.Traces = len(outcomes), len(traces)
 	s.Backups = backups(results)
 	if elapsed > 0 && real > 0 {
-		s.RunsPerMinute = float64(s.Runs) / elapsed.Minutes()
-		s.VirtualPerReal, s.VirtualPerChild = virtual.Seconds()/elapsed.Seconds(), virtual.Seconds()/real.Seconds()
+		s.Speed.RunsPerMinute = float64(s.Runs) / elapsed.Minutes()
+		s.Speed.VirtualPerReal, s.Speed.VirtualPerChild = virtual.Seconds()/elapsed.Seconds(), virtual.Seconds()/real.Seconds()
 	}
 	for i := range s.Power {
 		s.Power[i].Low, s.Power[i].High = interval(s.Power[i].Found, s.Power[i].Of)

@@ -1,4 +1,5 @@
-package example
+// Package scenario plays a scenario of its own on clusters that the fault lab starts.
+package scenario
 
 import (
 	"testing"
