@@ -29,6 +29,17 @@ type Documents struct {
 	Gate *gate.Gate
 }
 
+// errUnnamed refuses a write that could be done twice.
+var errUnnamed error = apierror.New(apierror.BadParameter, "a write needs a session and a number: header %s", dbclient.WriteHeader)
+
+// apply is Apply for requests over HTTP, whose writes must have a name.
+func (d Documents) apply(ctx context.Context, s *store.Store, q Request[dbclient.DocumentsRequest]) (dbclient.DocumentsResponse, error) {
+	if !q.Named && writes(q.Body.Ops) {
+		return dbclient.DocumentsResponse{}, errUnnamed
+	}
+	return d.Apply(ctx, s, q)
+}
+
 // Apply applies operations to a shard, chunk by chunk.
 func (d Documents) Apply(ctx context.Context, s *store.Store, q Request[dbclient.DocumentsRequest]) (dbclient.DocumentsResponse, error) {
 	answer := dbclient.DocumentsResponse{Results: make([]dbclient.OpResult, 0, len(q.Body.Ops))}

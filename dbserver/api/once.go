@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	dbclient "stasis/dbserver/client"
-	"stasis/dbserver/store"
 	"stasis/internal/apierror"
 )
 
@@ -91,15 +90,4 @@ func (r *recorder) answer() answer {
 		return answer{}
 	}
 	return answer{status: r.status, body: r.body}
-}
-
-// errUnnamed refuses a write that could be done twice.
-var errUnnamed error = apierror.New(apierror.BadParameter, "a write needs a session and a number: header %s", dbclient.WriteHeader)
-
-// apply is Apply for requests over HTTP, whose writes must have a name.
-func (d Documents) apply(ctx context.Context, s *store.Store, q Request[dbclient.DocumentsRequest]) (dbclient.DocumentsResponse, error) {
-	if !q.Named && writes(q.Body.Ops) {
-		return dbclient.DocumentsResponse{}, errUnnamed
-	}
-	return d.Apply(ctx, s, q)
 }
