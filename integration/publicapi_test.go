@@ -23,7 +23,7 @@ var public = map[string][]string{
 	"stasis/fault":              {"stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
 	"stasis/lab/check":          {"stasis/lab/verdict", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/reader", "stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
 	"stasis/lab/reader":         {"stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
-	"stasis/fault/control":      {"stasis/event", "stasis/fault"},
+	"stasis/fault/control":      {"stasis/event", "stasis/fault", "github.com/cockroachdb/pebble/v2/vfs"},
 	"stasis/minicluster":        {"stasis/event", "stasis/fault", "stasis/fault/control", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
 	"stasis/lab/runner":         {"stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/fault/control", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
 	"stasis/lab/world":          {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/fault/control", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
