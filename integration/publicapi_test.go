@@ -25,12 +25,12 @@ var public = map[string][]string{
 	"stasis/lab/history":           nil,
 	"stasis/lab/workload":          {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/lab/history"},
 	"stasis/lab/reader":            {"stasis/client", "stasis/client/certificate", "stasis/event", "github.com/cockroachdb/pebble/v2/vfs"},
-	"stasis/minicluster":           {"stasis/event", "stasis/fault", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
-	"stasis/lab/runner":            {"stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
+	"stasis/minicluster":           {"stasis/event", "stasis/fault", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog", "stasis/fault/control"},
+	"stasis/lab/runner":            {"stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog", "stasis/fault/control"},
 	"stasis/lab/world":             {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog", "stasis/fault/control"},
 	"stasis/lab/world/conformance": {"stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog", "stasis/lab/world", "stasis/fault/control"},
 	"stasis/lab":                   {"stasis/lab/runner", "stasis/lab/scenario", "stasis/lab/workload", "stasis/lab/history", "stasis/lab/verdict", "stasis/lab/world", "stasis/client", "stasis/client/certificate", "stasis/event", "stasis/fault", "stasis/lab/reader", "stasis/minicluster", "stasis/dbserver/transfer/storage", "stasis/dbserver/client", "github.com/cockroachdb/pebble/v2/vfs", "github.com/hashicorp/go-hclog"},
-	"stasis/fault/control":         {"stasis/event", "stasis/fault"},
+	"stasis/fault/control":         {"stasis/event", "stasis/fault", "github.com/cockroachdb/pebble/v2/vfs"},
 	"stasis/lab/verdict":           nil,
 }
 

@@ -16,11 +16,12 @@
 // request is [Hello]; the answer has the version of the protocol. What a request started, such as a stream of events, sends
 // lines with that number after the answer.
 //
-// Rules last as long as the process. A process that was started again has none. Holds are different: they end with the
-// connection that asked for them, so that a controller that dies leaves no operation held.
+// Rules last as long as the process. A process that was started again has none. Holds of a server's own socket end with the
+// connection that asked for them, so that a controller that dies leaves no operation held. Over the socket of stasis up they
+// last until they are released: a person asks for them with one command, and releases them with another.
 //
 // # Who may
 //
-// Whoever reaches the socket may break the process. The socket has mode 0600 in a directory of mode 0700: that is its
-// user, and root.
+// The user of the process, and root. The socket has mode 0600 in a directory of its own of mode 0700, and on Linux a
+// controller with another user's id is refused, whatever the modes are.
 package control
