@@ -23,6 +23,8 @@ type alias struct {
 }
 
 var aliases = []alias{
+	{"crypto/rand", "crand", false, "beside math/rand"},
+	{"math/rand/v2", "chacha", false, "beside math/rand, whose first version Raft draws from"},
 	{"stasis/agency/client", "agencyclient", true, "client alone is the public one, of a coordinator"},
 	{"stasis/dbserver/client", "dbclient", true, "client alone is the public one, of a coordinator"},
 	{"stasis/dbserver/backup", "dbbackup", false, "beside the coordinator's backup"},

@@ -19,30 +19,38 @@ import (
 
 // sleeper is a sink that sleeps at the events of some steps, and keeps all.
 type sleeper struct {
+	record
 	sleeps func(event.Name) bool
-
-	mu  sync.Mutex
-	all []event.Event
 }
 
-func (s *sleeper) sink(_ context.Context, e event.Event) {
-	s.mu.Lock()
-	s.all = append(s.all, e)
-	s.mu.Unlock()
+func (s *sleeper) sink(ctx context.Context, e event.Event) {
+	s.add(ctx, e)
 	if s.sleeps(e.Step) {
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
+// record keeps all events.
+type record struct {
+	mu  sync.Mutex
+	all []event.Event
+}
+
+func (s *record) add(_ context.Context, e event.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, e)
+}
+
 // events are the events so far. Servers go on emitting while the cluster runs.
-func (s *sleeper) events() []event.Event {
+func (s *record) events() []event.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.all)
 }
 
 // of are the steps of an operation that one server emitted, in order.
-func (s *sleeper) of(operation, emitter string) (steps []event.Name) {
+func (s *record) of(operation, emitter string) (steps []event.Name) {
 	for _, e := range s.events() {
 		if e.Operation == operation && e.Emitter == emitter {
 			steps = append(steps, e.Step)

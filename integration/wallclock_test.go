@@ -28,9 +28,9 @@ func TestWallClocksThatAreWrong(t *testing.T) {
 	for name, off := range skews {
 		clocks.Of(name).Skew(off)
 	}
-	s, at := &sleeper{sleeps: func(event.Name) bool { return false }}, &fault.Triggers{}
+	s, at := &record{}, &fault.Triggers{}
 	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}
-	o.Seams.Steps, o.Seams.Wall = event.Tee(s.sink, at.Sink), clocks.Now
+	o.Seams.Steps, o.Seams.Wall = event.Tee(s.add, at.Sink), clocks.Now
 	inBubbleOf(t, o, 31, func(b *bubble) {
 		t := b.t
 		b.create("c", 2, 1)
@@ -109,9 +109,7 @@ func (b *bubble) goesBackTo(id string, n int64) {
 // Servers that wait now and then, at the points of their code and after the steps that they tell, do all their work, and
 // time goes on in the bubble.
 func TestEveryOperationWhileServersWaitAtRandom(t *testing.T) {
-	s := &sleeper{sleeps: func(event.Name) bool { return false }}
 	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}
-	o.Seams.Steps = s.sink
 	inBubbleOf(t, o, 32, func(b *bubble) {
 		t := b.t
 		b.create("c", 2, 1)

@@ -111,7 +111,7 @@ func chooseLayout(p place, dir *datadir.Dir, want string) (layout, error) {
 	case has != nil:
 		return *has, nil
 	case p.given && want == LogBolt:
-		return layout{}, errors.New("Bolt maps its file into memory, which only the system's own file system can do: ask for the write-ahead log")
+		return layout{}, errors.New("a Bolt log maps its file into memory, which only the system's own file system can do: ask for the write-ahead log")
 	case p.given:
 		return filesLayout, nil
 	case want == LogBolt:

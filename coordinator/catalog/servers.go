@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"slices"
 	"strings"
 
 	"stasis/agency/keys"
@@ -58,25 +57,6 @@ func (snap *Snapshot) ShortName(server string) string {
 // Name is the name that a server was started with, "" if it has none.
 func (snap *Snapshot) Name(server string) string {
 	return snap.root.At(keys.ServerRegistered(server) + "/name").Text()
-}
-
-// Called says whether a server is called so: by its id, its short name, or its name. Of two servers with one name the
-// one is called so that has not failed: it has come in the place of the other.
-func (snap *Snapshot) Called(server, name string) bool {
-	switch {
-	case server == name || snap.ShortName(server) == name:
-		return true
-	case name == "" || snap.Name(server) != name:
-		return false
-	case !snap.Failed(server):
-		return true
-	}
-	for _, other := range slices.Concat(snap.DBServers(), snap.Coordinators()) {
-		if other != server && snap.Name(other) == name && !snap.Failed(other) {
-			return false
-		}
-	}
-	return true
 }
 
 // URL returns the address of a registered server.

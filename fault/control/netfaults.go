@@ -32,7 +32,8 @@ func (f *Faults) link(_ *Session, o Order) (Answer, error) {
 	if err := f.network(o, o.From, o.To); err != nil {
 		return Answer{}, err
 	}
-	net, set, undo := f.parts.Network, func() {}, func() {}
+	net := f.parts.Network
+	var set, undo func()
 	switch o.Do {
 	case NetCut:
 		set, undo = func() { net.Cut(o.From, o.To) }, func() { net.Heal(o.From, o.To) }
@@ -102,7 +103,8 @@ func (f *Faults) host(_ *Session, o Order) (Answer, error) {
 	if err := f.network(o, o.Server); err != nil {
 		return Answer{}, err
 	}
-	net, undo := f.parts.Network, func() {}
+	net := f.parts.Network
+	var undo func()
 	if o.Do == NetIsolate {
 		net.Isolate(o.Server)
 		undo = func() { net.Rejoin(o.Server) }

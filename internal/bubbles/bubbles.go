@@ -1,5 +1,5 @@
-// Package bubbles is for tests: it starts the bubbles of testing/synctest, as this
-// toolchain's race detector can bear them.
+// Package bubbles is for tests and for runs of the lab: it starts the bubbles of
+// testing/synctest, as this toolchain's race detector can bear them.
 //
 // A timer of a bubble that is due at once runs in the goroutine that sets it, and tells
 // the race detector so in the name of the one context that all timers of the bubble

@@ -14,8 +14,8 @@ import (
 // delays is the source of random delays of this process; nil: nothing waits.
 var delays atomic.Pointer[Delays]
 
-// Longest is the bound of every random delay.
-const Longest = 10 * time.Second
+// longestDelay is the bound of every random delay.
+const longestDelay = 10 * time.Second
 
 // Delays are random delays at the points of this process, and at the steps that servers tell.
 type Delays struct {
@@ -38,8 +38,8 @@ func Delay(seed uint64, probability float64, longest time.Duration) (*Delays, er
 	switch {
 	case !(probability > 0 && probability <= 1): // also not a number
 		return nil, fmt.Errorf("random delays with probability %v: want more than 0, and at most 1", probability)
-	case longest <= 0 || longest > Longest:
-		return nil, fmt.Errorf("random delays of up to %v: want more than 0, and at most %v", longest, Longest)
+	case longest <= 0 || longest > longestDelay:
+		return nil, fmt.Errorf("random delays of up to %v: want more than 0, and at most %v", longest, longestDelay)
 	}
 	d := &Delays{seed: seed, probability: probability, longest: longest, hits: map[hit]uint64{}}
 	if !delays.CompareAndSwap(nil, d) {

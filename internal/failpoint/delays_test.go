@@ -88,7 +88,7 @@ func TestNothingWaitsUnderAMutex(t *testing.T) {
 
 func TestDelayEndsWithTheContext(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		delaying(t, 1, 1, Longest)
+		delaying(t, 1, 1, longestDelay)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		began := time.Now()
@@ -109,7 +109,7 @@ func TestOneSourceAtATime(t *testing.T) {
 	for _, wrong := range []struct {
 		probability float64
 		longest     time.Duration
-	}{{0, time.Second}, {-1, time.Second}, {1.1, time.Second}, {0.5, 0}, {0.5, -1}, {0.5, Longest + 1}} {
+	}{{0, time.Second}, {-1, time.Second}, {1.1, time.Second}, {0.5, 0}, {0.5, -1}, {0.5, longestDelay + 1}} {
 		_, err := Delay(1, wrong.probability, wrong.longest)
 		require.Error(t, err, fmt.Sprint(wrong))
 	}

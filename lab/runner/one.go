@@ -12,10 +12,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"stasis/event"
+	"stasis/internal/bubbles"
 	"stasis/lab/director"
 	"stasis/lab/scenario"
 	"stasis/lab/verdict"
@@ -63,7 +63,7 @@ func (o *One) bubble(t *testing.T) (v verdict.Verdict) {
 			v = o.left(v, fmt.Sprint(complaint))
 		}
 	}()
-	synctest.Test(t, func(t *testing.T) { v = o.run(t.Context()) })
+	bubbles.Test(t, func(t *testing.T) { v = o.run(t.Context()) })
 	return v
 }
 

@@ -14,7 +14,7 @@ import (
 // dbserver finds a DB server of Plan by its id or one of its names.
 func dbserver(snap *catalog.Snapshot, name string) (string, error) {
 	for _, id := range snap.DBServers() {
-		if snap.Called(id, name) {
+		if called(snap, id, name) {
 			return id, nil
 		}
 	}
@@ -24,12 +24,12 @@ func dbserver(snap *catalog.Snapshot, name string) (string, error) {
 // server finds a DB server or coordinator of Plan by its id or one of its names.
 func server(snap *catalog.Snapshot, name string) (string, error) {
 	for _, id := range snap.Coordinators() {
-		if snap.Called(id, name) {
+		if called(snap, id, name) {
 			return id, nil
 		}
 	}
 	for _, id := range snap.DBServers() {
-		if snap.Called(id, name) {
+		if called(snap, id, name) {
 			return id, nil
 		}
 	}
@@ -74,3 +74,22 @@ func serverOf(c *rest.Call, into any) (string, error) {
 
 // plain returns a planned server without the mark of a leader that has to resign.
 func plain(server string) string { return strings.TrimPrefix(server, keys.Resigned) }
+
+// called says whether a server is called so: by its id, its short name, or its name. Of two servers with one name the
+// one is called so that has not failed: it has come in the place of the other.
+func called(snap *catalog.Snapshot, server, name string) bool {
+	switch {
+	case server == name || snap.ShortName(server) == name:
+		return true
+	case name == "" || snap.Name(server) != name:
+		return false
+	case !snap.Failed(server):
+		return true
+	}
+	for _, other := range slices.Concat(snap.DBServers(), snap.Coordinators()) {
+		if other != server && snap.Name(other) == name && !snap.Failed(other) {
+			return false
+		}
+	}
+	return true
+}
