@@ -63,7 +63,7 @@ func TestWallClocksThatAreWrong(t *testing.T) {
 }
 
 // told are the steps of all events so far.
-func (s *sleeper) told() (names []event.Name) {
+func (s *record) told() (names []event.Name) {
 	for _, e := range s.events() {
 		names = append(names, e.Step)
 	}
