@@ -31,7 +31,7 @@ func TestHistories(t *testing.T) {
 // the time. Servers are killed without loss only: what one replica alone had, since no
 // other could be reached, would be lost with it.
 func TestStorms(t *testing.T) {
-	histories(t, 2, 200, func(b *bubble, next func()) {
+	histories(t, 4, 200, func(b *bubble, next func()) {
 		ctx, cancel := context.WithCancel(b.t.Context())
 		var cutting sync.WaitGroup
 		random := rand.New(rand.NewPCG(b.random.Uint64(), 2))

@@ -53,7 +53,10 @@ func openSnapshotFiles(fs vfs.FS, dir string, logger hclog.Logger) (*snapshotFil
 
 // Create begins a snapshot. Its parameters are those of raft.SnapshotStore.
 func (s *snapshotFiles) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
-	name := fmt.Sprintf("%d-%d-%d", term, index, time.Now().UnixMilli())
+	name, err := s.freeName(term, index)
+	if err != nil {
+		return nil, err
+	}
 	sink := &snapshotFile{store: s, dir: s.fs.PathJoin(s.path, name+snapshotTemp), meta: fileMeta{SnapshotMeta: raft.SnapshotMeta{
 		Version: version, ID: name, Index: index, Term: term, Configuration: members, ConfigurationIndex: membersIndex,
 	}}}
@@ -66,6 +69,20 @@ func (s *snapshotFiles) Create(version raft.SnapshotVersion, index, term uint64,
 	}
 	sink.file = f
 	return sink, nil
+}
+
+// freeName is the name of a new snapshot. A snapshot that a process published just before it was cut off may have been
+// made in the same millisecond.
+func (s *snapshotFiles) freeName(term, index uint64) (string, error) {
+	names, err := s.fs.List(s.path)
+	if err != nil {
+		return "", err
+	}
+	for at := time.Now().UnixMilli(); ; at++ {
+		if name := fmt.Sprintf("%d-%d-%d", term, index, at); !slices.Contains(names, name) && !slices.Contains(names, name+snapshotTemp) {
+			return name, nil
+		}
+	}
 }
 
 // List returns the snapshots, the newest first. One whose description cannot be read is passed over, as Raft's own store does.
@@ -165,8 +182,9 @@ type snapshotFile struct {
 func (s *snapshotFile) ID() string { return s.meta.ID }
 
 func (s *snapshotFile) Write(p []byte) (int, error) {
+	// First, because a vfs.File may change what it is given. A write that fails ends the snapshot.
+	s.crc = crc64.Update(s.crc, snapshotCRC, p)
 	n, err := s.file.Write(p)
-	s.crc = crc64.Update(s.crc, snapshotCRC, p[:n])
 	s.meta.Size += int64(n)
 	return n, err
 }
