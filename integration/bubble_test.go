@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
@@ -44,7 +46,12 @@ func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, test func(*bub
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: fault.NewNetwork(), disks: fault.NewDisks(), random: rand.New(rand.NewPCG(seed, 0))}
-		o.Seams.Network, o.Seams.Disks = b.net.Host, b.disks.FS
+		o.Seams.Network, o.Seams.Disks = b.net.Host, func(name string) vfs.FS {
+			if o.Dir != "" && strings.HasPrefix(name, "agent") {
+				return vfs.Default // the test does something to what is there
+			}
+			return b.disks.FS(name)
+		}
 		o.Logger = hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel})
 		c, err := minicluster.Start(t.Context(), o)
 		require.NoError(t, err)

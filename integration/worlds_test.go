@@ -44,8 +44,8 @@ func TestFaultsOfProcesses(t *testing.T) {
 	after, err := net.Met("coordinator-1", "dbserver-1")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, after, before, "what was met stays known")
-	var seen []event.Event
-	defer w.Watch(func(e event.Event) { seen = append(seen, e) })()
+	var seen record
+	defer w.Watch(func(e event.Event) { seen.add(ctx, e) })()
 	answer := make(chan error, 1)
 	go func() {
 		_, err := w.Clients()[0].Backups().Create(ctx, client.CreateRequest{Label: "again"})
@@ -56,7 +56,8 @@ func TestFaultsOfProcesses(t *testing.T) {
 	case err := <-answer:
 		t.Fatal("it was not held", err)
 	}
-	require.Equal(t, event.AgencyLocked, seen[len(seen)-1].Step, "watchers see a step before it is reached")
+	all := seen.events()
+	require.Equal(t, event.AgencyLocked, all[len(all)-1].Step, "watchers see a step before it is reached")
 	held.End()
 	require.NoError(t, <-answer)
 	require.Positive(t, late.Met())

@@ -52,10 +52,11 @@ func TestLoadAndCheck(t *testing.T) {
 	ready, file := filepath.Join(tmp, "ready.json"), filepath.Join(tmp, "chain.history")
 	u := startUp(t, dir, "--agents", "1", "--dbservers", "3", "--coordinators", "2", "--ready-file", ready)
 	u.await(u.out, "Ctrl-C")
-	raw, err := os.ReadFile(ready)
-	require.NoError(t, err)
 	var servers struct{ Coordinators []struct{ URL string } }
-	require.NoError(t, json.Unmarshal(raw, &servers))
+	require.Eventually(t, func() bool {
+		raw, err := os.ReadFile(ready)
+		return err == nil && json.Unmarshal(raw, &servers) == nil
+	}, time.Minute, 20*time.Millisecond, "the ready file is not written")
 	url := servers.Coordinators[0].URL
 	ok := func(want int, text string, args ...string) string {
 		t.Helper()
