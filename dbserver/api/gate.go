@@ -40,21 +40,20 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 		apierror.Write(w, err)
 		return
 	}
-	refuse := func(err error) {
-		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close") // its body is not read to the end: what comes next is not the next request
-		}
-		apierror.Write(w, err)
+	if r.ProtoMajor == 1 {
+		// The body is not read to its end, so nothing can follow it: net/http would look for the end after it had stopped to
+		// read beside the handler, begin to read again, and panic in the next request.
+		w.Header().Set("Connection", "close")
 	}
 	body := bufio.NewReader(r.Body)
 	id, claim, err := readClaim(body)
 	if err != nil {
-		refuse(err)
+		apierror.Write(w, err)
 		return
 	}
 	ctx, _, leave, err := g.admission.enter(r)
 	if err != nil {
-		refuse(err)
+		apierror.Write(w, err)
 		return
 	}
 	defer leave()
@@ -62,7 +61,7 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 	lock, err := g.claim(ctx, id, claim)
 	if err != nil {
 		events.refused(ctx, err)
-		refuse(err)
+		apierror.Write(w, err)
 		return
 	}
 	events.claimed(lock)
