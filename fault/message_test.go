@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
@@ -252,9 +253,12 @@ func TestDelayOfMessages(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, time.Second, time.Since(begun))
 
-		// The caller gives up, and the request arrives nevertheless.
-		_, err = o.send(o.patient(time.Second/4), "/late", strings.NewReader("late"))
+		// The caller gives up, and the request arrives nevertheless: so it must not look like one that was never sent.
+		sent := false
+		ctx := httptrace.WithClientTrace(o.patient(time.Second/4), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }})
+		_, err = o.send(ctx, "/late", strings.NewReader("late"))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, sent)
 		require.Len(t, o.got(), 1)
 		<-o.arrived
 		<-o.arrived

@@ -1,7 +1,5 @@
 package fsm
 
-import ()
-
 // Replay is the tree after a change that was applied to root: what a watcher
 // does with an entry of the log. If the entry cannot be applied the result is
 // nil, and the watcher must read the whole tree again.

@@ -36,6 +36,26 @@ func TestTimeGoesOnAfterALeaderWhoseClockWasAhead(t *testing.T) {
 	})
 }
 
+// Commands that come one after the other, each as long after its time was read as writing and replicating it takes, do not hold
+// up time.
+func TestTimeGoesOnUnderLoad(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		r := New(Config{KeepLog: 10})
+		put := func(index uint64, ms int64) {
+			entry := fsm.Command{Time: ms, Transactions: nil}.Encode()
+			require.IsType(t, Applied{}, r.Apply(&raft.Log{Index: index, Data: entry}))
+		}
+		began, ahead := time.Now(), time.Now().Add(5*time.Hour).UnixMilli()
+		put(1, ahead)
+		for n := range uint64(100) {
+			ms := r.Now()
+			time.Sleep(100 * time.Millisecond)
+			put(2+n, ms)
+		}
+		require.Equal(t, ahead+time.Since(began).Milliseconds(), r.Now())
+	})
+}
+
 func TestWallClockOfAnAgent(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		off := time.Hour

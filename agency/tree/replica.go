@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -235,16 +234,10 @@ func (s snapshot) Persist(sink raft.SnapshotSink) error {
 func (snapshot) Release() {}
 
 // Now is the time that the next command gets, and that a reader sees the tree at (ms). It is the agent's wall clock, or,
-// where that is behind the tree's, the tree's time with what has passed since then. So it goes on at its pace also after
+// where that is behind the tree's, the tree's time with what has passed since then (see pace). So it goes on at its pace also after
 // a leader whose clock was hours ahead: what is to expire in the tree does, after its time to live at the latest. It may
 // expire earlier, by as much as a clock is ahead.
-func (r *Replica) Now() int64 {
-	now := r.config.Wall.Milli()
-	if last := r.pace.last.Load(); last != nil {
-		now = max(now, last.time+time.Since(last.came).Milliseconds())
-	}
-	return now
-}
+func (r *Replica) Now() int64 { return max(r.config.Wall.Milli(), r.pace.now()) }
 
 // Wall is the agent's wall clock.
 func (r *Replica) Wall() wall.Clock { return r.config.Wall }

@@ -95,6 +95,21 @@ func TestCopyWithoutAnswer(t *testing.T) {
 	}
 }
 
+// A copy that has waited for a write whose answer was forgotten at that moment gets no part of the answer.
+func TestCopyOfWhatWasJustForgotten(t *testing.T) {
+	m := newSessions()
+	name := dbclient.Write{Session: m.open(), Number: 1, Oldest: 1}
+	a, first, err := m.arrive(name)
+	require.NoError(t, err)
+	require.True(t, first)
+	m.end(name, a, answer{status: http.StatusOK, body: []byte("{}")})
+	_, _, err = m.arrive(dbclient.Write{Session: name.Session, Number: 2, Oldest: 2})
+	require.NoError(t, err)
+	out := httptest.NewRecorder()
+	m.again(t.Context(), out, a)
+	require.Equal(t, apierror.ConnectionLost, numOf(t, out))
+}
+
 // What is not remembered any more is not done: not below what the client waits for, and not in a session
 // that is not known.
 func TestLateCopyIsRefused(t *testing.T) {

@@ -115,7 +115,7 @@ func (m *sessions) forget(s *session, n uint64, a *arrival) {
 	delete(s.writes, n)
 	m.remembered--
 	m.bytes -= len(a.answer.body)
-	a.answer.body = nil
+	a.answer = answer{} // a copy that has just waited for it must not get a part of it
 }
 
 // bound closes other sessions than s as long as there is too much to remember.

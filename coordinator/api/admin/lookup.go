@@ -13,27 +13,33 @@ import (
 
 // dbserver finds a DB server of Plan by its id or one of its names.
 func dbserver(snap *catalog.Snapshot, name string) (string, error) {
-	for _, id := range snap.DBServers() {
-		if called(snap, id, name) {
-			return id, nil
-		}
-	}
-	return "", notFound("unknown DB server %q: there are %s", name, catalogued(snap, snap.DBServers()))
+	return named(snap, "DB server", snap.DBServers(), name)
 }
 
 // server finds a DB server or coordinator of Plan by its id or one of its names.
 func server(snap *catalog.Snapshot, name string) (string, error) {
-	for _, id := range snap.Coordinators() {
+	return named(snap, "server", slices.Concat(snap.Coordinators(), snap.DBServers()), name)
+}
+
+// named finds one of some servers. An id means its server, whatever others are called. A name that several have is refused:
+// jobs move data, and must not move that of another server than was meant.
+func named(snap *catalog.Snapshot, kind string, servers []string, name string) (string, error) {
+	if slices.Contains(servers, name) {
+		return name, nil
+	}
+	var found []string
+	for _, id := range servers {
 		if called(snap, id, name) {
-			return id, nil
+			found = append(found, id)
 		}
 	}
-	for _, id := range snap.DBServers() {
-		if called(snap, id, name) {
-			return id, nil
-		}
+	switch len(found) {
+	case 0:
+		return "", notFound("unknown %s %q: there are %s", kind, name, catalogued(snap, servers))
+	case 1:
+		return found[0], nil
 	}
-	return "", notFound("unknown server %q: there are %s", name, catalogued(snap, slices.Concat(snap.DBServers(), snap.Coordinators())))
+	return "", badParameter("%d servers are called %q: name one by its id: %s", len(found), name, strings.Join(found, ", "))
 }
 
 // catalogued lists servers for who has misspelt the name of one.
@@ -75,13 +81,15 @@ func serverOf(c *rest.Call, into any) (string, error) {
 // plain returns a planned server without the mark of a leader that has to resign.
 func plain(server string) string { return strings.TrimPrefix(server, keys.Resigned) }
 
-// called says whether a server is called so: by its id, its short name, or its name. Of two servers with one name the
+// called says whether a server is called so: by its short name, or its name. Of two servers with one name the
 // one is called so that has not failed: it has come in the place of the other.
 func called(snap *catalog.Snapshot, server, name string) bool {
 	switch {
-	case server == name || snap.ShortName(server) == name:
+	case name == "":
+		return false
+	case snap.ShortName(server) == name:
 		return true
-	case name == "" || snap.Name(server) != name:
+	case snap.Name(server) != name:
 		return false
 	case !snap.Failed(server):
 		return true
