@@ -144,6 +144,7 @@ func TestBadLocksAreRefused(t *testing.T) {
 			_, _ = io.Copy(io.Discard, resp.Body)
 			require.NoError(t, resp.Body.Close())
 			require.Equal(t, want, resp.StatusCode, body[:min(len(body), 10)])
+			require.True(t, resp.Close, "another request follows on the connection")
 		}
 		synctest.Wait()
 		require.Less(t, func() time.Duration { b := time.Now(); l, _ := s.gate.Enter(t.Context()); l(); return time.Since(b) }(), time.Millisecond)

@@ -60,12 +60,29 @@ func (h *house) inSync(cid, name string, ids ...string) {
 		return true
 	}
 	for range 600 {
-		if ok() {
+		if ok() && h.knows(ids[0], name) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	require.Fail(h.t, "not in sync", "wanted %v, Current has %+v", ids, r)
+}
+
+// knows says whether the leader of a shard serves it: Current has its report before it knows that it is written.
+func (h *house) knows(leader, name string) bool {
+	for _, s := range h.up {
+		if s.ID() != leader {
+			continue
+		}
+		_, d, leave, err := s.access.Enter(h.t.Context())
+		if err != nil {
+			return false
+		}
+		defer leave()
+		_, err = d.Led(name)
+		return err == nil
+	}
+	return true // it is down, or resigned
 }
 
 // plan gives a shard other servers, with another leader in a higher term.
