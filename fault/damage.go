@@ -91,16 +91,31 @@ func harm(below vfs.FS, name string, wound func([]byte) []byte) error {
 	if err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(name)
+	was, err := os.ReadFile(name)
 	if err == nil {
-		raw = wound(raw)
-		_, err = f.WriteAt(raw, 0)
-	}
-	if err == nil {
-		err = f.Truncate(int64(len(raw)))
+		err = change(f, was, wound(slices.Clone(was)))
 	}
 	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// change makes a file other than it was, and writes nothing that is the same: a program may write to the file meanwhile.
+func change(f *os.File, was, now []byte) error {
+	if len(now) < len(was) {
+		return f.Truncate(int64(len(now)))
+	}
+	for from := range now {
+		if now[from] == was[from] {
+			continue
+		}
+		to := len(now)
+		for now[to-1] == was[to-1] {
+			to--
+		}
+		_, err := f.WriteAt(now[from:to], int64(from))
+		return err
+	}
+	return nil
 }

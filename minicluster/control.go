@@ -79,11 +79,7 @@ func (h handler) hold(ctx context.Context, lab *Lab, o control.Order) (control.A
 		}
 		m.Server = n.serverID()
 	}
-	r, err := h.c.holds.hold(ctx, lab, m)
-	if err != nil {
-		return control.Answer{}, err
-	}
-	return control.Answer{Rule: &r}, nil
+	return h.c.holds.hold(ctx, lab, m)
 }
 
 func (h handler) hello() control.Answer {

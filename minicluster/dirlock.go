@@ -10,7 +10,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"stasis/fault/control"
 	"stasis/internal/datadir"
 )
 
@@ -55,9 +54,9 @@ func refuseForeign(dir string) error {
 	if err != nil {
 		return fmt.Errorf("look into the cluster's directory: %w", err)
 	}
-	// A start that died before the layout was written leaves the first four; the last
+	// A start that died before the layout was written leaves the first three; the last
 	// is in every file system of its own.
-	ours := []string{lockFile, logsDir, layoutFile + ".tmp", control.ClusterName, "lost+found"}
+	ours := []string{lockFile, logsDir, layoutFile + ".tmp", "lost+found"}
 	foreign := ""
 	for _, e := range entries {
 		switch {

@@ -34,11 +34,11 @@ func (h standingHold) rule(id int64) control.Rule {
 	return r
 }
 
-// hold makes a hold that stays.
-func (s *standingHolds) hold(ctx context.Context, lab *Lab, m fault.Moment) (control.Rule, error) {
+// hold makes a hold that stays. Silent of the answer are the servers that it does not concern.
+func (s *standingHolds) hold(ctx context.Context, lab *Lab, m fault.Moment) (control.Answer, error) {
 	h, err := lab.Hold(ctx, m)
 	if err != nil {
-		return control.Rule{}, err
+		return control.Answer{}, err
 	}
 	standing := standingHold{LabHold: h, moment: m, since: time.Now().UTC()}
 	s.mu.Lock()
@@ -48,7 +48,8 @@ func (s *standingHolds) hold(ctx context.Context, lab *Lab, m fault.Moment) (con
 	}
 	s.last++
 	s.all[s.last] = standing
-	return standing.rule(s.last), nil
+	r := standing.rule(s.last)
+	return control.Answer{Rule: &r, Silent: h.silent}, nil
 }
 
 // list are the holds in the order in which they were made.

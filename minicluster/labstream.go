@@ -108,6 +108,7 @@ func (l *Lab) connect(ctx context.Context, n *node) (*control.Client, func(), er
 
 // LabHold is an operation that is held at a step, or will be.
 type LabHold struct {
+	silent  map[string]string // the servers that hold nothing, and why
 	reached chan struct{}
 	end     context.CancelFunc
 	waiting sync.WaitGroup
@@ -119,13 +120,14 @@ type LabHold struct {
 // events of each process by itself. A process that is started later holds nothing.
 func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 	holding, end := context.WithCancel(context.WithoutCancel(ctx))
-	h := &LabHold{reached: make(chan struct{}), end: end}
+	h := &LabHold{silent: map[string]string{}, reached: make(chan struct{}), end: end}
 	ctx, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
 	for _, n := range l.once(l.running()) {
 		c, closing, err := l.connect(ctx, n)
 		if err != nil && !serious([]error{err}) {
-			continue // it holds nothing while it is paused
+			h.silent[n.name] = err.Error() // it holds nothing, also when it is resumed
+			continue
 		}
 		var held *control.Held
 		if err == nil {

@@ -107,10 +107,15 @@ func (c *controlled) order(ctx context.Context, text string, orders ...control.O
 		return printJSON(c.out, all)
 	}
 	fmt.Fprintln(c.out, text)
-	for _, server := range slices.Sorted(maps.Keys(all.Silent)) {
-		fmt.Fprintf(c.out, "  but not at %s: %s\n", server, all.Silent[server])
-	}
+	c.butNot(all.Silent)
 	return nil
+}
+
+// butNot says at which servers an order had no effect.
+func (c *controlled) butNot(silent map[string]string) {
+	for _, server := range slices.Sorted(maps.Keys(silent)) {
+		fmt.Fprintf(c.out, "  but not at %s: %s\n", server, silent[server])
+	}
 }
 
 // unknown says which servers did not answer, as an error: their rules may be in force.

@@ -38,7 +38,7 @@ func (o *controlOptions) addFlags(cmd *cobra.Command) {
 
 // connect connects to the cluster that the options name, or to the only one.
 func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
-	dir, err := o.directory(ctx)
+	dir, id, err := o.directory(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +49,30 @@ func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
 	if err != nil && notServed(err) {
 		return nil, fmt.Errorf("no \"stasis up\" runs the cluster in %[1]s: \"stasis up --dir %[1]s\" starts it", dir)
 	}
+	if err == nil && id != "" {
+		if err = hasServer(ctx, c, id); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("--endpoint %s: %w", o.url, err)
+		}
+	}
 	return c, err
 }
 
-// directory is that of the cluster.
-func (o *controlOptions) directory(ctx context.Context) (string, error) {
+// hasServer is an error if a server is of another cluster. A coordinator on another machine may name a directory in which a
+// cluster of this machine is.
+func hasServer(ctx context.Context, c *control.Client, id string) error {
+	a, err := c.Do(ctx, control.Order{Do: control.NodeList})
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(a.Nodes, func(n control.Node) bool { return n.ID == id }) {
+		return fmt.Errorf("its server %s is none of the cluster in %s on this machine", id, c.Hello().Dir)
+	}
+	return nil
+}
+
+// directory is that of the cluster; with --endpoint id is a server that is in it.
+func (o *controlOptions) directory(ctx context.Context) (dir, id string, err error) {
 	given := 0
 	for _, way := range []string{o.dir, o.ready, o.url} {
 		if way != "" {
@@ -62,15 +81,17 @@ func (o *controlOptions) directory(ctx context.Context) (string, error) {
 	}
 	switch {
 	case given > 1:
-		return "", errors.New("--dir, --ready-file and --endpoint each name a cluster: give one of them")
+		return "", "", errors.New("--dir, --ready-file and --endpoint each name a cluster: give one of them")
 	case o.ready != "":
-		return readyDir(o.ready)
+		dir, err = readyDir(o.ready)
+		return dir, "", err
 	case o.url != "":
 		return endpointDir(ctx, o.url)
 	case o.dir != "":
-		return o.dir, nil
+		return o.dir, "", nil
 	}
-	return chooseCluster(ctx)
+	dir, err = chooseCluster(ctx)
+	return dir, "", err
 }
 
 // readyDir is the directory of the cluster that a ready file is of.
@@ -93,22 +114,22 @@ func readyDir(path string) (string, error) {
 	return "", fmt.Errorf("--ready-file %s: it has no directory of a server", path)
 }
 
-// endpointDir is the directory of the cluster of a coordinator: the one that its servers' directories are in.
-func endpointDir(ctx context.Context, url string) (string, error) {
+// endpointDir is the directory of the cluster of a coordinator: the one that its servers' directories are in, and one of these servers.
+func endpointDir(ctx context.Context, url string) (dir, server string, err error) {
 	c, err := client.New(url, client.Options{HTTP: network.NewHTTPClient(network.TCP())})
 	if err != nil {
-		return "", fmt.Errorf("--endpoint: %w", err)
+		return "", "", fmt.Errorf("--endpoint: %w", err)
 	}
 	s, err := c.Status(ctx)
 	if err != nil {
-		return "", fmt.Errorf("--endpoint %s: %w", url, err)
+		return "", "", fmt.Errorf("--endpoint %s: %w", url, err)
 	}
 	for _, group := range []map[string]client.Server{s.Coordinators, s.DBServers} {
 		for _, id := range slices.Sorted(maps.Keys(group)) {
 			if dir := group[id].Dir; dir != "" {
-				return filepath.Dir(dir), nil
+				return filepath.Dir(dir), id, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("--endpoint %s: its servers do not say in which directories they are: name the cluster's with --dir", url)
+	return "", "", fmt.Errorf("--endpoint %s: its servers do not say in which directories they are: name the cluster's with --dir", url)
 }

@@ -137,6 +137,7 @@ func TestBreakARunningCluster(t *testing.T) {
 	require.Equal(t, control.Paused, r.nodes()["dbserver-1"].State)
 	require.Contains(t, r.fails("disk hang dbserver-1"), "dbserver-1 is paused: it takes no orders until it is resumed")
 	require.Contains(t, r.fails("net list"), "not all rules are known: dbserver-1 is paused")
+	require.Contains(t, r.does("step hold published"), "but not at dbserver-1: dbserver-1 is paused")
 	r.ends()
 }
 

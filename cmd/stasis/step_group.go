@@ -26,8 +26,9 @@ func stepCommand() *cobra.Command {
 		Long: `Hold operations of a running "stasis up --lab" at a step, and watch its steps.
 
 A hold stops the first operation that comes to the step, in whichever server, until it is
-released: time enough to kill a server there, or to look. It concerns servers that run when
-it is made; one that is started again holds nothing. "step watch" and "step names" show
+released: time enough to kill a server there, or to look. Time limits of the operation go
+on; one that ends its wait ends the hold. It concerns servers that run when it is made; one
+that is started again holds nothing. "step watch" and "step names" show
 what steps are called.`,
 	}
 	o.addFlags(cmd)
@@ -96,6 +97,7 @@ func (c *controlled) hold(ctx context.Context, m fault.Moment) error {
 		return printJSON(c.out, a)
 	}
 	fmt.Fprintf(c.out, "%s will be held: hold %d. \"stasis step release %d\" ends it\n", momentText(m, nil), a.Rule.ID, a.Rule.ID)
+	c.butNot(a.Silent)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"stasis/fault/control"
 )
@@ -66,10 +67,10 @@ func runningClusters(ctx context.Context) (dirs []string, err error) {
 	for _, e := range entries {
 		path := filepath.Join(registry, e.Name())
 		dir, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has just ended
+		if err != nil || len(dir) == 0 {
+			continue // it has just ended, or is being written
 		}
-		c, err := control.Dial(ctx, filepath.Join(string(dir), control.ClusterName))
+		c, err := dialSoon(ctx, string(dir))
 		switch {
 		case err == nil:
 			c.Close()
@@ -80,6 +81,15 @@ func runningClusters(ctx context.Context) (dirs []string, err error) {
 		dirs = append(dirs, string(dir)) // one that does not answer is there all the same
 	}
 	return dirs, nil
+}
+
+// silentAfter is how long a cluster may take to answer that is only counted.
+const silentAfter = 5 * time.Second
+
+func dialSoon(ctx context.Context, dir string) (*control.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, silentAfter)
+	defer cancel()
+	return control.Dial(ctx, filepath.Join(dir, control.ClusterName))
 }
 
 // notServed reports whether an error of Dial means that no process serves the socket.

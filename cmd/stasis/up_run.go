@@ -38,7 +38,7 @@ One that ended in another way before Ctrl-C, also after SIGTERM, has.`,
 	f.StringVar(&o.readyFile, "ready-file", "", "`file` to which to write ids, URLs and process ids as JSON when all servers are healthy")
 	f.StringVar(&o.logLevel, "log-level", "error", "`level` of the log on standard error: trace, debug, info, warn or error. With --mode processes each server logs to a file in the directory, at level info")
 	f.BoolVar(&o.restart, "restart", false, "start a server again that has ended or cannot be started, after 1 s and then after pauses that grow to 1 min. A server that ended with status 0, as after SIGTERM, stays down. With --mode inprocess a server that fails is started again, but a crash of this process ends all of them")
-	f.BoolVar(&o.lab, "lab", false, "let \"stasis net\" and \"stasis disk\" break what the servers stand on while they run. For fault injection: whoever can read the cluster's directory may break the cluster")
+	f.BoolVar(&o.lab, "lab", false, "let \"stasis net\" and \"stasis disk\" break what the servers stand on while they run. For fault injection: its user and root may break the cluster")
 	o.logs.Add(cmd)
 	o.pages.Add(cmd)
 	return cmd

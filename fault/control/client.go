@@ -43,12 +43,13 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	return connect(ctx, conn, path)
 }
 
-// Local connects to a handler in this process. The second function ends the connection, and waits for all that it does.
+// Local connects to a handler in this process. The second function ends the connection, and waits for all that it does; the
+// end of ctx does not: what was asked for on the connection, as a hold, outlasts the call that made it.
 func Local(ctx context.Context, h Handler) (*Client, func(), error) {
 	here, there := net.Pipe()
-	ctx, end := context.WithCancel(ctx)
+	served, end := context.WithCancel(context.WithoutCancel(ctx))
 	var serving sync.WaitGroup
-	serving.Go(func() { serveConn(ctx, there, h) })
+	serving.Go(func() { serveConn(served, there, h) })
 	c, err := connect(ctx, here, "this process")
 	closing := func() {
 		if c != nil {
@@ -114,12 +115,13 @@ func (c *Client) ask(ctx context.Context, o Order, see func(event.Event)) (id in
 	}
 	select {
 	case l := <-answered:
-		if l.Error != nil {
-			c.forget(id)
-			return 0, a, l.Error
-		}
-		return id, *l.Answer, nil
+		return c.got(id, l)
 	case <-c.gone:
+		select {
+		case l := <-answered: // the last that came
+			return c.got(id, l)
+		default:
+		}
 		if err := c.refused(); err != nil {
 			return 0, a, err
 		}
@@ -128,6 +130,15 @@ func (c *Client) ask(ctx context.Context, o Order, see func(event.Event)) (id in
 		c.forget(id)
 		return 0, a, Errorf(Silent, "%s did not answer %q in time (%v): it is not known whether it was done", c.name, o.Do, context.Cause(ctx))
 	}
+}
+
+// got is what an order gives that was answered.
+func (c *Client) got(id int64, l line) (int64, Answer, error) {
+	if l.Error != nil {
+		c.forget(id)
+		return 0, Answer{}, l.Error
+	}
+	return id, *l.Answer, nil
 }
 
 func (c *Client) refused() error {
@@ -169,6 +180,9 @@ func (c *Client) write(ctx context.Context, r request) error {
 	select {
 	case c.writing <- struct{}{}:
 	case <-c.gone:
+		if err := c.refused(); err != nil {
+			return err
+		}
 		return Errorf(Lost, "%s: the connection has ended: %q was not sent", c.name, r.Do)
 	case <-ctx.Done():
 		return Errorf(Silent, "%s takes no orders (%v): %q was not sent", c.name, context.Cause(ctx), r.Do)

@@ -144,6 +144,26 @@ func TestHoldUntilReleased(t *testing.T) {
 	})
 }
 
+// A hold outlasts the call in which its connection within the process was made.
+func TestHoldOutlastsTheCallThatMadeIt(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		p := newProcess()
+		ctx, cancel := context.WithCancel(t.Context())
+		c, end, err := control.Local(ctx, p)
+		require.NoError(t, err)
+		defer end()
+		held, err := c.Hold(ctx, fault.Moment{Step: event.CutDone})
+		require.NoError(t, err)
+		cancel()
+		synctest.Wait()
+		went := emit(t, p, event.Event{Step: event.CutDone})
+		synctest.Wait()
+		require.Empty(t, went, "it is held")
+		require.NoError(t, held.End(t.Context()))
+		<-went
+	})
+}
+
 // A controller that goes away leaves nothing held, and its rules in force.
 func TestHoldsEndWithTheConnection(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {

@@ -135,7 +135,7 @@ func (f *Faults) clock(_ *Session, o Order) (Answer, error) {
 func (f *Faults) random(_ *Session, o Order) (Answer, error) {
 	switch {
 	case f.parts.Random == nil:
-		return Answer{}, Errorf(CannotDo, "this program has no failpoints: they are in builds with the tag failpoints")
+		return Answer{}, Errorf(CannotDo, "random delays of this process cannot be set over its socket")
 	case o.Random == nil:
 		return Answer{}, Errorf(BadOrder, "random delays need a seed, a probability and the longest delay")
 	}

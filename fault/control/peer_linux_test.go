@@ -77,6 +77,27 @@ func TestDirectoryOfTheSocket(t *testing.T) {
 	}
 }
 
+// A process that is stopped, with no room for another connection, keeps its socket.
+func TestSocketOfAStoppedProcessIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab", "socket")
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, syscall.Close(fd)) }()
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	for full := false; !full; {
+		conn, err := net.Dial("unix", path)
+		if full = err != nil; !full {
+			defer conn.Close()
+		}
+	}
+	_, err = control.Serve(t.Context(), path, newProcess())
+	require.ErrorContains(t, err, "find out whether a process serves it")
+	_, err = os.Stat(path)
+	require.NoError(t, err)
+}
+
 // A connection within the process needs no credentials.
 func TestPeerInThisProcess(t *testing.T) {
 	here, there := net.Pipe()

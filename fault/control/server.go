@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 )
 
 // Server serves a socket until Close.
@@ -25,18 +26,31 @@ func Serve(ctx context.Context, path string, h Handler) (*Server, error) {
 	}
 	ctx, end := context.WithCancel(ctx)
 	s := &Server{path: path, listener: l, end: end}
-	s.serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err == nil {
-				s.serving.Go(func() { serveConn(ctx, conn, h) })
-			}
-		}
-	})
+	s.serving.Go(func() { s.accept(ctx, h) })
 	return s, nil
+}
+
+// acceptAgain is the pause after a connection that could not be accepted: a process without a free file has none for a while.
+const acceptAgain = 100 * time.Millisecond
+
+func (s *Server) accept(ctx context.Context, h Handler) {
+	for {
+		conn, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			s.serving.Go(func() { serveConn(ctx, conn, h) })
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return
+		}
+		pause := time.NewTimer(acceptAgain)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+	}
 }
 
 // Path is where the socket is.

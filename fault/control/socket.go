@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -52,7 +53,10 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 	case err == nil:
 		_ = c.Close()
 		return nil, fmt.Errorf("control socket %s: another process serves it; stop that process first", path)
-	case !errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist):
+	case !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOTSOCK): // a process that is stopped may not take it
+		return nil, fmt.Errorf("control socket %s: find out whether a process serves it: %w", path, err)
+	default:
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("remove the control socket that an earlier process left: %w", err)
 		}

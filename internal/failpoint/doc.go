@@ -4,8 +4,8 @@
 // Actions and safety lines exist only in builds with the tag failpoints, which `make test`
 // sets. Without the tag Off is a constant that the compiler removes, and Hit can do nothing
 // but delay: it reads one pointer, which is nil unless [Delay] was called in this process.
-// Only fault.Buggify calls it, for a run of the lab or an order to a process that was started
-// with --lab: no flag of another process, no variable of its environment and no request does.
+// Only fault.Buggify calls it, for a run of the lab: no flag of a server, no variable of its
+// environment and no request does.
 //
 // # Points
 //
