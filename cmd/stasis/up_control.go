@@ -53,8 +53,9 @@ func serveControl(ctx context.Context, dir string, c *minicluster.Cluster, order
 		return nil, err
 	}
 	leave, err := enterRegistry(dir)
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
+	if err != nil { // another user may have taken the name: the cluster is worth more than the list
+		orders.told <- fmt.Sprintf("not in the list of running clusters: stasis node and the like need --dir %s: %v", dir, err)
+		return s.Close, nil
 	}
 	return func() error { return errors.Join(leave(), s.Close()) }, nil
 }
