@@ -158,8 +158,9 @@ func TestElle(t *testing.T) {
 		},
 	} {
 		f := forged(t, name)
-		a := f.ask(1, map[string]string{"append": "append", "register": blindly}[name], "x", 1, "", map[string]any{"list": []int{2}}).ok()
-		b := f.ask(1, map[string]string{"append": "append", "register": swap}[name], "x", 2, a.id, map[string]any{"list": []int{2, 3}}).ok()
+		numbers := map[string][]int{"append": {1, 2}, "register": {0, 0}}[name] // registers have no versions
+		a := f.ask(1, map[string]string{"append": "append", "register": blindly}[name], "x", numbers[0], "", map[string]any{"list": []int{2}}).ok()
+		b := f.ask(1, map[string]string{"append": "append", "register": swap}[name], "x", numbers[1], a.id, map[string]any{"list": []int{2, 3}}).ok()
 		f.see(2, "x", b.doc)
 		_, as := f.kind.translate()
 		var got []string
