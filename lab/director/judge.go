@@ -59,9 +59,9 @@ func (r *run) judgeAll(ctx context.Context) {
 	r.judgeRestore(ctx)
 }
 
-// deleted says whether the scenario has deleted a backup, or may have.
+// deleted says whether the scenario has deleted a backup, or may have. One that is listed when all has healed it has not.
 func (r *run) deleted(o *operation) bool {
-	return slices.ContainsFunc(r.stage.operations.all, func(d *operation) bool {
+	return !o.listed && slices.ContainsFunc(r.stage.operations.all, func(d *operation) bool {
 		return d.Kind == "delete" && d.Backup == o.Backup && !dismissed(d)
 	})
 }

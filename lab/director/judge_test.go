@@ -65,3 +65,13 @@ func TestWhatDidNotBegin(t *testing.T) {
 	require.Empty(t, promises["none"](r, s.Expect[0]))
 	require.Contains(t, promises["exactly one"](r, s.Expect[1]), "0 succeeded")
 }
+
+// A backup that a delete was refused for is judged.
+func TestRefusedDelete(t *testing.T) {
+	s := parse(t, "do:\n  - at 1s: backup a on coordinator-1\n  - after a: delete a on coordinator-1\nexpect: [a succeeds]\n")
+	r := &run{scenario: s, stage: &stage{operations: newOperations(s)}}
+	a := r.stage.operations.byLabel["a"]
+	require.True(t, r.deleted(a))
+	a.listed = true // when everything has healed
+	require.False(t, r.deleted(a))
+}
