@@ -35,7 +35,7 @@ func Open(ctx context.Context, id string, pieces []reader.Piece) (*reader.Reader
 
 // Backup judges one backup by its pieces: the workloads' invariants at the cut, replicas that are equal up to their stated
 // positions, the Plan of the certificate's index, and the certificate. It fills in what can be measured. An error says that it is
-// not known whether the backup is right.
+// not known whether the rest is right: what was found before it is wrong whatever that is.
 func Backup(ctx context.Context, r *reader.Reader, s Subject) (verdict.Backup, []verdict.Violation, error) {
 	cert := r.Certificate()
 	b := verdict.Backup{ID: s.Created.ID}
@@ -43,15 +43,15 @@ func Backup(ctx context.Context, r *reader.Reader, s Subject) (verdict.Backup, [
 	j := &judgement{backup: &b}
 	j.all(checkCertificate, contradictions(&cert, s))
 	if err := j.plan(ctx, r, s.Plans); err != nil {
-		return b, nil, err
+		return b, j.found, err
 	}
 	report, err := r.Inspect(ctx, nil)
 	if err != nil {
-		return b, nil, fmt.Errorf("read backup %s: %w", r.ID(), err)
+		return b, j.found, fmt.Errorf("read backup %s: %w", r.ID(), err)
 	}
 	j.all(checkReplicas, report.Problems)
 	if err := j.instant(ctx, r, s); err != nil {
-		return b, nil, err
+		return b, j.found, err
 	}
 	b.Checked = !j.partly
 	return b, j.found, nil
@@ -130,20 +130,22 @@ func (j *judgement) plan(ctx context.Context, r *reader.Reader, plans *Plans) er
 // all of them.
 func (j *judgement) instant(ctx context.Context, r *reader.Reader, s Subject) error {
 	var wrong []string
+	var unknown error
 	var earliest, latest string // the workloads that say so
-	for i, w := range s.Loads {
+	for _, w := range s.Loads {
 		f, err := w.CheckCut(ctx, r.Client(), s.Cut)
 		if err != nil {
-			return fmt.Errorf("read backup %s: %w", r.ID(), err)
+			unknown = errors.Join(unknown, fmt.Errorf("read backup %s: %w", r.ID(), err))
+			continue
 		}
 		name := w.Spec().Name
 		for _, p := range f.Problems {
 			wrong = append(wrong, name+": "+p)
 		}
-		if i == 0 || f.Earliest > j.backup.Earliest {
+		if earliest == "" || f.Earliest > j.backup.Earliest {
 			j.backup.Earliest, earliest = f.Earliest, name
 		}
-		if i == 0 || f.Latest < j.backup.Latest {
+		if latest == "" || f.Latest < j.backup.Latest {
 			j.backup.Latest, latest = f.Latest, name
 		}
 	}
@@ -154,8 +156,8 @@ func (j *judgement) instant(ctx context.Context, r *reader.Reader, s Subject) er
 		for _, p := range wrong {
 			j.unknown("it was forced, and claims no instant: %s", p)
 		}
-		return nil
+		return unknown
 	}
 	j.all(checkInstant, wrong)
-	return nil
+	return unknown
 }

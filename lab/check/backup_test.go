@@ -306,6 +306,30 @@ func (w two) CheckCut(context.Context, *client.Client, workload.Cut) (workload.F
 	return workload.Findings{Earliest: w.earliest, Latest: w.latest, Problems: w.problems}, nil
 }
 
+// undecided is a workload that does not know.
+type undecided struct{ two }
+
+func (undecided) CheckCut(context.Context, *client.Client, workload.Cut) (workload.Findings, error) {
+	return workload.Findings{}, workload.ErrUndecided
+}
+
+// What is wrong stays wrong, although something else of the backup is not known.
+func TestWrongBesideUnknown(t *testing.T) {
+	inScene(t, func(s *scene) {
+		a := s.take("a")
+		r, _, err := Open(s.Context(), a.Created.ID, s.pieces(a))
+		require.NoError(s, err)
+		defer func() { require.NoError(s, r.Close()) }()
+		a.Loads = []workload.Workload{two{name: "x", problems: []string{"p"}}, undecided{}, two{name: "y", problems: []string{"q"}}}
+		a.Created.PotentiallyInconsistent = true
+		b, found, err := Backup(s.Context(), r, a)
+		require.ErrorIs(s, err, workload.ErrUndecided)
+		require.False(s, b.Checked)
+		require.Len(s, found, 3)
+		require.Equal(s, []string{checkCertificate, checkInstant, checkInstant}, []string{found[0].Check, found[1].Check, found[2].Check})
+	})
+}
+
 // Workloads that are right each for itself have one instant together, and a backup that was forced claims none.
 func TestOneInstantForAllWorkloads(t *testing.T) {
 	inScene(t, func(s *scene) {

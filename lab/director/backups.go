@@ -93,17 +93,24 @@ func restoreBackup(ctx context.Context, s *stage, o *operation, a scenario.Actio
 	switch {
 	case err == nil:
 		if told := s.tell(ctx, of.cut); told != nil {
-			return fmt.Errorf("restored, but the load cannot go on: %w", told)
+			o.restored = true
+			s.doubt(o) // it is told when everything has healed: without that all that the restore took back would count as lost
+			return fmt.Errorf("restored, but the load cannot go on yet: %w", told)
 		}
 		s.loads.resume()
 	case errors.Is(err, client.ErrUnknownOutcome), errors.Is(err, client.ErrCommitted):
-		s.operations.mu.Lock()
-		s.operations.doubts = append(s.operations.doubts, o) // the load stands still until it is known
-		s.operations.mu.Unlock()
+		s.doubt(o)
 	default:
 		s.loads.resume()
 	}
 	return err
+}
+
+// doubt lets the load stand still until it is known whether a restore was committed, and the load has been told.
+func (s *stage) doubt(o *operation) {
+	s.operations.mu.Lock()
+	defer s.operations.mu.Unlock()
+	s.operations.doubts = append(s.operations.doubts, o)
 }
 
 // tell tells the load of a restore; the cluster may not serve at once.

@@ -14,6 +14,7 @@ type events struct {
 	world world.World
 	mu    sync.Mutex
 	all   []event.Event
+	more  int // that came and were not kept
 }
 
 // mostEvents bounds what is kept of one run.
@@ -27,7 +28,16 @@ func (l *events) see(e event.Event) {
 	defer l.mu.Unlock()
 	if len(l.all) < mostEvents {
 		l.all = append(l.all, e)
+	} else {
+		l.more++
 	}
+}
+
+// unkept is how many events came when enough were kept.
+func (l *events) unkept() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.more
 }
 
 func (l *events) list() []event.Event {

@@ -70,7 +70,10 @@ func (r *run) counted(e scenario.Expectation, least, most int) string {
 	n := 0
 	var all []string
 	for _, o := range r.named(e) {
-		if o.state() && o.err == nil {
+		if !o.state() { // it has not failed either
+			return outcome(o)
+		}
+		if o.err == nil {
 			n++
 		}
 		all = append(all, outcome(o))

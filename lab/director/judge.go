@@ -33,6 +33,9 @@ func (r *run) judgeAll(ctx context.Context) {
 	for _, v := range r.judge.frozen(r.events.list()) {
 		r.result.violated(v.Check, v.Line, v.Text)
 	}
+	if n := r.events.unkept(); n > 0 {
+		r.result.missed("%d events came after the first %d, and nothing was judged by them", n, mostEvents)
+	}
 	for _, u := range r.judge.unknown() {
 		r.result.note("%s", u)
 	}
@@ -56,9 +59,9 @@ func (r *run) judgeAll(ctx context.Context) {
 	r.judgeRestore(ctx)
 }
 
-// deleted says whether the scenario has deleted a backup, or may have.
+// deleted says whether the scenario has deleted a backup, or may have. One that is listed when all has healed it has not.
 func (r *run) deleted(o *operation) bool {
-	return slices.ContainsFunc(r.stage.operations.all, func(d *operation) bool {
+	return !o.listed && slices.ContainsFunc(r.stage.operations.all, func(d *operation) bool {
 		return d.Kind == "delete" && d.Backup == o.Backup && !dismissed(d)
 	})
 }
@@ -76,6 +79,9 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	})
 	b.Label, b.ID = o.Label, o.created.ID
 	switch {
+	case errors.Is(err, workload.ErrUndecided): // the run was made, and this is not known of it
+		b.Unknown = append(b.Unknown, err.Error())
+		r.result.missed("%s could not be judged whole: %v", o.Label, err)
 	case err != nil:
 		b.Unknown = append(b.Unknown, err.Error())
 		r.result.fail(fmt.Errorf("%s cannot be judged: %w", o.Label, err))
@@ -103,14 +109,22 @@ func forced(s *scenario.Scenario, o *operation) bool {
 	return false
 }
 
-// judgeEnd judges the running cluster by the workloads. What cannot be read is not served, which does not mean that it is lost.
+// judgeEnd judges the running cluster by the workloads. What cannot be read is not served, which does not mean that it is lost; what
+// is undecided is neither.
 func (r *run) judgeEnd(ctx context.Context, when string) {
 	for _, w := range r.loads.all {
 		var found workload.Findings
+		var undecided error
 		_, err := until(ctx, serveLimit, func(ctx context.Context) (err error) {
 			found, err = w.CheckEnd(ctx, r.world.Clients()[0])
+			if errors.Is(err, workload.ErrUndecided) { // it would be again
+				undecided, err = err, nil
+			}
 			return err
 		})
+		if undecided != nil {
+			r.result.missed("%s, %s: it could not be judged: %v", w.Spec().Name, when, undecided)
+		}
 		if err != nil {
 			r.result.violated("serves", 0, fmt.Sprintf("%s, %s: it cannot be read: %v", w.Spec().Name, when, err))
 		}

@@ -22,6 +22,7 @@ type operation struct {
 	cut          workload.Cut
 	created      client.CreateResult
 	err          error
+	restored     bool // a restore: it was committed, whatever err is
 
 	listed bool // of a create: its backup is listed when everything has healed
 }
@@ -44,7 +45,7 @@ type operations struct {
 
 	mu     sync.Mutex
 	begun  map[string]bool
-	doubts []*operation // restores of which it is not known whether they were committed
+	doubts []*operation // restores of which it is not known whether they were committed, or that the load was not told of
 }
 
 func newOperations(s *scenario.Scenario) *operations {

@@ -54,6 +54,9 @@ func (v *recovery) settle(ctx context.Context) {
 			continue
 		}
 		committed := v.happened("switching Plan", o.Backup, "Plan switched")
+		if o.restored {
+			committed = yes
+		}
 		if committed == unknown && v.run.result.left.still == "" {
 			committed = no // what was committed has swapped engines by now: nothing is left
 		}

@@ -160,10 +160,14 @@ func (c child) verdict(f ending, j Job) verdict.Verdict {
 		}
 	}
 	output, rerr := os.ReadFile(filepath.Join(c.folder, fileOutput))
-	if err == nil && rerr == nil {
-		return withRaces(v, output)
+	switch {
+	case err != nil:
+		return crashed(v, output, errors.Join(f.err, err))
+	case rerr != nil: // it may tell of data races
+		v.Outcome, v.Reason = verdict.Broken, "what the run printed cannot be read: "+rerr.Error()
+		return v
 	}
-	return crashed(v, output, errors.Join(f.err, err))
+	return withRaces(v, output)
 }
 
 // expired keeps what a run that hung printed about its goroutines, and says where it hung.

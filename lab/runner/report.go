@@ -54,8 +54,8 @@ func (r Result) Report() string {
 	for _, b := range v.Backups {
 		lines = append(lines, "  backup "+backup(b))
 	}
-	lines = append(lines, fmt.Sprintf("  %d operations, %d of them straddle a cut; %v on the run's clock, %v on this machine's (%v of a processor); trace %s",
-		v.Operations, v.Straddling, v.Virtual.Round(time.Millisecond), v.Real.Round(time.Millisecond), r.CPU.Round(time.Millisecond), v.Trace))
+	lines = append(lines, fmt.Sprintf("  %d operations, %d of them straddle a backup, %d its gates; %v on the run's clock, %v on this machine's (%v of a processor); trace %s",
+		v.Operations, v.Straddling, v.AtCuts, v.Virtual.Round(time.Millisecond), v.Real.Round(time.Millisecond), r.CPU.Round(time.Millisecond), v.Trace))
 	for _, n := range v.Notes {
 		lines = append(lines, "  note: "+n)
 	}

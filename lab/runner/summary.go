@@ -48,7 +48,7 @@ type Count struct {
 	Vacuous    int    `json:"vacuous"`
 	Violated   int    `json:"violated"`
 	Broken     int    `json:"broken"`
-	Straddling int    `json:"straddling"` // operations that straddled a cut
+	Straddling int    `json:"straddling"` // operations that straddled a backup
 }
 
 // RepeatSummary says how often runs that were made more than once were the same.

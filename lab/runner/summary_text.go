@@ -20,7 +20,7 @@ func (s Summary) Write(w io.Writer) error {
 	if s.Repeats.Runs > 0 {
 		fmt.Fprintf(&b, "made again with the same seed: %d of %d runs had the trace of the first\n", s.Repeats.Same, s.Repeats.Runs)
 	}
-	fmt.Fprintf(&b, "%d operations, %d of them straddle a cut; %.1f s (%.1f s of processors), %.0f runs a minute, %.0f virtual seconds a second (%.0f of one run)\n",
+	fmt.Fprintf(&b, "%d operations, %d of them straddle a backup; %.1f s (%.1f s of processors), %.0f runs a minute, %.0f virtual seconds a second (%.0f of one run)\n",
 		s.Operations, s.Straddling, s.Speed.Elapsed.Seconds(), s.Speed.CPU.Seconds(), s.Speed.RunsPerMinute, s.Speed.VirtualPerReal, s.Speed.VirtualPerChild)
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -83,9 +83,10 @@ func (k kind) fits(d *draw, v victim) bool {
 	return k.roles == "" || strings.Contains(k.roles, v.role)
 }
 
-// faults draws the faults. One of them may aim at a step of the first backup; its victim has no other.
+// faults draws the faults, at least one: a run without would pass and show nothing. One of them may aim at a step of the first backup;
+// its victim has no other.
 func (d *draw) faults() {
-	for n := 1 + d.random.IntN(4); n > 0; n-- {
+	for n := 1 + d.random.IntN(4); n > 0 || len(d.steps) == 0; n-- {
 		i := d.random.IntN(len(d.broken))
 		v := &d.broken[i]
 		k := of(d, kinds...)

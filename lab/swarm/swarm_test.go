@@ -44,6 +44,9 @@ func TestWithinTheBudget(t *testing.T) {
 		require.Less(t, len(victims["dbserver"]), s.Load[0].Spec.Replication, string(s.Source))
 		require.Less(t, len(victims["coordinator"]), s.Cluster.Coordinators, string(s.Source))
 		require.NotEmpty(t, s.Operations())
+		require.True(t, slices.ContainsFunc(s.Do, func(step scenario.Step) bool {
+			return slices.ContainsFunc(step.Actions, func(a scenario.Action) bool { return a.Verb != "backup" })
+		}), "no fault:\n%s", s.Source)
 	}
 	require.Greater(t, dark, 8)
 	require.Greater(t, aimed, 20)

@@ -35,6 +35,7 @@ func (l *load) generation(at history.Moment) (generation, error) {
 			return g, fmt.Errorf("note of a restore in the history: %w", err)
 		}
 	}
+	g.whole = end != 0 // nothing later judges what clients saw in it
 	for _, o := range all {
 		loose := o.Outcome == history.Info && o.Write() // it may yet be done
 		if o.Workload != l.label || o.Note() || end != 0 && o.BeginOrder > end || o.BeginOrder < g.at.Order && !loose {
@@ -78,7 +79,7 @@ func (l *load) made(at history.Moment) bool {
 func (l *load) judge(found State, cut Cut, whole bool) (Findings, error) {
 	g, err := l.generation(cut.Asked)
 	if err == nil {
-		g.whole = whole
+		g.whole = g.whole || whole
 		var f Findings
 		if f, err = l.kind.judge(g, found, cut); err == nil {
 			return f, nil

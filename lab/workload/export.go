@@ -12,7 +12,7 @@ func registerModel() (string, history.Translate) {
 	return "rw-register", func(o history.Op) (string, any, any, bool) {
 		if !o.Write() {
 			var seen any
-			if v, err := versionOf(o.Result); err == nil && v.N > 0 {
+			if v, err := versionOf(o.Result); err == nil && v.ID != "" {
 				seen = v.ID
 			}
 			return "txn", micro("r", o.Key, nil), micro("r", o.Key, seen), true

@@ -256,3 +256,22 @@ func TestRandomHistories(t *testing.T) {
 		require.Equal(r, explained, len(got.Problems) == 0, got.Problems)
 	})
 }
+
+// What clients saw before a restore is judged with a backup from before it: the state at the end shows nothing of it.
+func TestStaleReadBeforeARestore(t *testing.T) {
+	f := forged(t, "bank")
+	x := f.ask(1, "open", "account-0", 1, "", map[string]any{"balance": 1000, "amount": 0}).ok()
+	cut := f.cut()
+	y := f.ask(1, "take", "account-0", 2, x.id, map[string]any{"balance": 990, "amount": -10}).ok()
+	f.see(2, "account-0", y.doc)
+	f.see(2, "account-0", x.doc)
+	state := State{"account-0": x.doc}
+	got, err := f.judge(state, cut, false)
+	require.NoError(t, err)
+	require.Empty(t, got.Problems, "the backup is right, and the end of the run is still to be judged")
+	require.NoError(t, f.note(history.Restored, restoredNote(cut), state))
+	got, err = f.judge(state, cut, false)
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprint(got.Problems), "what clients saw has no order")
+	f.holds(state, f.cut())
+}

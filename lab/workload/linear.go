@@ -22,6 +22,7 @@ type access struct {
 	write  bool
 	before string // of a write that replaces this value alone
 	value  string // that is written or was read; "": there is nothing
+	maybe  bool   // it is not known whether it was done: it may have been refused
 }
 
 // registerOps are what is known of one register.
@@ -41,7 +42,7 @@ const never = math.MaxInt64 / 2
 
 // add adds an operation, unless it was refused: then it has changed nothing, and a read has seen nothing.
 func (r *registerOps) add(o history.Op) error {
-	a := access{write: o.Write()}
+	a := access{write: o.Write(), maybe: o.Outcome == history.Info}
 	switch {
 	case o.Outcome == history.Fail || o.Outcome == history.Info && !a.write:
 		return nil
@@ -99,7 +100,7 @@ func (r *registerOps) explained(from, to int64, most int64) (bool, error) {
 			case !a.write:
 				return state == a.value, state
 			case a.before != "" && state != a.before:
-				return false, state
+				return a.maybe, state
 			}
 			return true, a.value
 		},

@@ -158,14 +158,15 @@ func (p *presence) impossible(j *judgement) {
 	}
 }
 
-// calmest is the first run of instants that the fewest collections contradict.
+// calmest are the first and the last instant that the fewest collections contradict. Between them there can be others: a collection
+// that is not there was not created yet, or was dropped.
 func calmest(wrong []int) (from, to, least int) {
 	now := 0
 	for i, d := range wrong[:len(wrong)-1] {
 		switch now += d; {
 		case i == 0 || now < least:
 			from, to, least = i, i, now
-		case now == least && to == i-1:
+		case now == least:
 			to = i
 		}
 	}

@@ -40,6 +40,23 @@ func TestForgedRegisters(t *testing.T) {
 	f.violates(State{"x": x2.doc, "y": y2.doc}, f.cut(), "what clients saw of y has no order")
 }
 
+// A client that would replace what it has read, and gets no answer, may have been refused: another was first. Then no order of
+// the operations has to find what it had read.
+func TestUnknownSwapThatWasRefused(t *testing.T) {
+	f := forged(t, "register")
+	x1 := f.set(1, "x").ok()
+	begun := f.ask(2, swap, "x", 0, x1.id, nil)
+	x2 := f.ask(1, swap, "x", 0, x1.id, nil).ok()
+	lost := begun.unknown()
+	late := f.ask(3, swap, "x", 0, x1.id, nil).unknown() // it had read x1 before x2
+	f.holds(State{"x": x2.doc}, f.cut())
+	for _, never := range []asked{lost, late} {
+		f.violates(State{"x": never.doc}, f.cut(), "x has "+never.id)
+	}
+	f.see(4, "x", late.doc)
+	f.violates(State{"x": x2.doc}, f.cut(), "what clients saw of x has no order")
+}
+
 // What cannot be decided within bounds is an error, and no state that holds.
 func TestRegistersThatAreNotDecided(t *testing.T) {
 	f := forged(t, "register")
@@ -141,8 +158,9 @@ func TestElle(t *testing.T) {
 		},
 	} {
 		f := forged(t, name)
-		a := f.ask(1, map[string]string{"append": "append", "register": blindly}[name], "x", 1, "", map[string]any{"list": []int{2}}).ok()
-		b := f.ask(1, map[string]string{"append": "append", "register": swap}[name], "x", 2, a.id, map[string]any{"list": []int{2, 3}}).ok()
+		numbers := map[string][]int{"append": {1, 2}, "register": {0, 0}}[name] // registers have no versions
+		a := f.ask(1, map[string]string{"append": "append", "register": blindly}[name], "x", numbers[0], "", map[string]any{"list": []int{2}}).ok()
+		b := f.ask(1, map[string]string{"append": "append", "register": swap}[name], "x", numbers[1], a.id, map[string]any{"list": []int{2, 3}}).ok()
 		f.see(2, "x", b.doc)
 		_, as := f.kind.translate()
 		var got []string

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -60,6 +62,23 @@ func TestForgedSchemas(t *testing.T) {
 	f.holds(there("effect", "new", "a"), cut)
 	f.holds(there("effect", "new", "b"), cut)
 	f.violates(there("effect", "new", "a", "b"), cut, "not one instant: of all moments")
+}
+
+// A collection that comes and goes while a backup is taken, and is not in it, leaves two parts of that time: the instant can be late in
+// the second, as another workload may know.
+func TestInstantAfterACollectionHasGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := forged(t, "schema")
+		ask := f.h.Now()
+		time.Sleep(time.Second)
+		f.change(1, creating, "a")
+		time.Sleep(time.Second)
+		f.change(1, dropping, "a")
+		time.Sleep(time.Second)
+		got := f.holds(there(), Cut{ask, f.h.Now()})
+		require.Zero(t, got.Earliest)
+		require.Equal(t, 3*time.Second, got.Latest)
+	})
 }
 
 // After a restore those collections are there that the backup had; clients go on with others.
