@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"stasis/internal/bubbles"
 	"stasis/lab/history"
 )
 
@@ -67,7 +67,7 @@ func TestForgedSchemas(t *testing.T) {
 // A collection that comes and goes while a backup is taken, and is not in it, leaves two parts of that time: the instant can be late in
 // the second, as another workload may know.
 func TestInstantAfterACollectionHasGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
 		f := forged(t, "schema")
 		ask := f.h.Now()
 		time.Sleep(time.Second)
