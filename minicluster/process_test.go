@@ -204,7 +204,7 @@ func TestPause(t *testing.T) {
 	require.NoError(t, c.Pause("dbserver-2"))
 	require.NoError(t, c.Stop(t.Context()), "a paused one stops as any other")
 	require.ErrorContains(t, c.Pause("dbserver-2"), "does not run")
-	require.ErrorContains(t, c.Resume("dbserver-7"), "no node")
+	require.ErrorContains(t, c.Resume("dbserver-7"), "no server")
 
 	c = start(t, options(t, InProcess))
 	require.ErrorIs(t, c.Pause("dbserver-1"), errNotPaused)
