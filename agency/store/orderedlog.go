@@ -15,7 +15,7 @@ import (
 // mutex, which stops the virtual time of a bubble. Here they wait for a channel, before raft-wal is called.
 type orderedLog struct {
 	*wal.WAL
-	turn     chan struct{} // one token: whoever changes the log has it
+	turn     chan struct{} // one token: the goroutine that changes the log has it
 	rotation *rotation
 }
 

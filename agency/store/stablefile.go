@@ -16,7 +16,7 @@ import (
 // its file. The values are known from memory; what is read has been durable before.
 type stableFile struct {
 	table table
-	turn  chan struct{} // one token: whoever writes has it. A channel, because the disk may hang meanwhile
+	turn  chan struct{} // one token: the goroutine that writes has it. A channel, because the disk may hang meanwhile
 
 	mu     sync.Mutex // guards values; not held while the disk is written
 	values map[string][]byte

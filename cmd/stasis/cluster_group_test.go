@@ -99,7 +99,7 @@ func TestClusterCommands(t *testing.T) {
 	require.Equal(t, moved.Followers[0], s.shards()[0].Leader)
 	require.Equal(t, []string{free}, s.shards()[0].Followers)
 	s.fails("cluster move s0 --to "+free, `there is no shard "s0"`)
-	s.fails("cluster move "+moved.Shard+" --to nobody", `unknown DB server "nobody": there are dbserver-1 (PRMR-`)
+	s.fails("cluster move "+moved.Shard+" --to dbserver-7", `unknown DB server "dbserver-7": there are dbserver-1 (PRMR-`)
 
 	s.ok("cluster resign dbserver-1")
 	require.NotContains(t, leadersOf(s.shards()), dbservers[0].ID)

@@ -52,7 +52,7 @@ func (m *sessions) again(ctx context.Context, w http.ResponseWriter, a *arrival)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(was.status)
-	_, _ = w.Write(was.body) // the client is gone: there is no one left to tell
+	_, _ = w.Write(was.body) // it fails when the client is gone, which needs no answer then
 }
 
 // recorder keeps a small answer while it is sent.
