@@ -99,12 +99,14 @@ func openDirectory(c Config, newID func() string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", c.Dir, err), dir.Close())
 	}
 	files, err := openLog(p, dir, c.LogStore, c.Logger)
+	if errors.Is(err, errDamaged) {
+		err = untrusted(c.Dir, err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	if err := reconcile(files.log, snapshots, c.Logger); err != nil {
-		s := Store{dir: c.Dir}
-		return nil, errors.Join(s.Untrusted(fmt.Errorf("%s: %w", files.path, err)), files.close(), dir.Close())
+		return nil, errors.Join(untrusted(c.Dir, fmt.Errorf("%s: %w", files.path, err)), files.close(), dir.Close())
 	}
 	return &Store{
 		ID:        dir.ID(),
@@ -146,8 +148,10 @@ func (s *Store) wrap() {
 func (s *Store) Close() error { return s.release() }
 
 // Untrusted wraps an error about the content of the disk. It adds what the operator can do.
-func (s *Store) Untrusted(err error) error {
-	where := "its directory " + s.dir
+func (s *Store) Untrusted(err error) error { return untrusted(s.dir, err) }
+
+func untrusted(dir string, err error) error {
+	where := "its directory " + dir
 	return fmt.Errorf("%w. This agent cannot be trusted with it: as long as a majority of the others is whole, "+
 		"delete %s and start it again with the same flags, it gets everything from them. If they are no majority, "+
 		"run \"stasis agency recover\" on the directory of one that is whole. If none is, keep the directories, "+

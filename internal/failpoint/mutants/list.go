@@ -57,6 +57,8 @@ var mutants = []mutant{
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
 		"who follows the agency never sees it go back"},
 
+	{"torn-is-no-damage", "agency/store", "TestDamageIsNoTornEnd/zero", "acknowledged entries are erased",
+		"an agent erases no entries that it has acknowledged"},
 	{"verdict-names-the-lease", "agency/supervision", "TestFailureIsNotRecordedAfterANewLease", "a server that has its lease is recorded as failed",
 		"a server that serves by its lease is not given up"},
 	{"verdict-after-leader-grace", "agency/supervision", "TestNewLeaderJudgesAfterTheLeaderGrace", "a leader judges that has not listened for long enough",
