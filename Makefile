@@ -22,7 +22,7 @@ build: ## bin/stasis
 
 test: lint example ## everything that must hold: lint, the example, then all tests under the race detector
 	@# lint has vetted: go test need not
-	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -vet=off -race -tags failpoints -timeout 45m ./integration ./...
+	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -vet=off -race -tags failpoints -timeout 20m ./integration ./...
 	@want=$$($(GO) list ./... | wc -l); ended=$$(grep -v '"Test":' bin/test.json | grep -oE '"Action":"(pass|skip)","Package":"[^"]+"' | sort -u | wc -l); \
 	[ "$$ended" -eq "$$want" ] || { echo "$$ended of $$want packages were tested to their end"; exit 1; } # go tool hides that what it runs was killed
 

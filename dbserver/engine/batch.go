@@ -59,11 +59,8 @@ func (e *Engine) apply(b *pebble.Batch, sync bool) error {
 	if err := failpoint.Hit(context.Background(), "engine/apply", e.dir); err != nil {
 		return err
 	}
-	options, mark := pebble.NoSync, e.syncer.mark()
-	if sync {
-		options = pebble.Sync
-	}
-	if err := e.db.Apply(b, options); err != nil {
+	mark := e.syncer.mark()
+	if err := e.writes.apply(b, sync); err != nil {
 		return err
 	}
 	if sync {

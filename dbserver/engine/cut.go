@@ -38,7 +38,7 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 	}
 	MeterOf(ctx).Doing("flushes its memory", e.fs.tables.count)
 	flushed := make(chan error, 1)
-	e.work.Go(func() { flushed <- e.fail.guard(e.db.Flush) })
+	e.work.Go(func() { flushed <- e.fail.guard(e.writes.flush) })
 	select {
 	case err := <-flushed:
 		if err != nil {
@@ -101,7 +101,7 @@ func (e *Engine) BeginCut(ctx context.Context, dir string) (*Cut, error) {
 		return nil, missed("the engine's version", begun, ctx)
 	}
 	rotated := make(chan error, 1)
-	e.work.Go(func() { rotated <- rotate(e.db, e.fail) })
+	e.work.Go(func() { rotated <- e.rotate() })
 	select {
 	case err := <-rotated:
 		if err != nil {
@@ -123,10 +123,10 @@ func missed(what string, begun time.Time, ctx context.Context) error {
 		time.Since(begun).Round(100*time.Microsecond), what, ctx.Err())
 }
 
-// rotate closes the present log and begins a new one, with a new memtable.
-func rotate(db *pebble.DB, fail *failure) error {
-	return fail.guard(func() error {
-		_, err := db.AsyncFlush()
+// rotate closes the present log and begins a new one.
+func (e *Engine) rotate() error {
+	return e.fail.guard(func() error {
+		_, err := e.writes.rotate()
 		return err
 	})
 }

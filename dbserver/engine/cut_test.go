@@ -249,7 +249,7 @@ func TestCutOrderInsidePebble(t *testing.T) {
 		e.work.Go(c.checkpoint)
 		<-c.copy.folder
 		put(t, e, "between", "", false) // to a log on the list, which is copied later
-		require.NoError(t, rotate(e.db, e.fail))
+		require.NoError(t, e.rotate())
 		put(t, e, "after", "", true) // to a log that must not be on the list
 		fill(t, e, 100, 300)
 		if flush { // to tables that must not be in the version

@@ -16,6 +16,7 @@ type Engine struct {
 	dir     string
 	options Options
 	db      *pebble.DB
+	writes  *pipeline // into db
 	fs      *cutFS
 	fail    *failure
 	syncer  *syncer
@@ -80,7 +81,7 @@ func (e *Engine) syncLog() error {
 	if err := e.fail.err(); err != nil {
 		return err
 	}
-	return e.fail.guard(func() error { return e.db.LogData(nil, pebble.Sync) })
+	return e.fail.guard(e.writes.sync)
 }
 
 // enter begins a call. Close waits for its leave.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"stasis/dbserver/diskhealth"
@@ -105,30 +106,54 @@ func TestCallsAreGivenUpWhenTheDiskHangs(t *testing.T) {
 	})
 }
 
-// Pebble itself waits for the disk, in the rotation of a log: the commit that met it is
-// given up. (On the real clock: others wait for a mutex of Pebble's meanwhile.)
+// Pebble itself waits for the disk, in the rotation of a log, under a mutex: the commit that
+// met it is given up, and so are those that come after it.
 func TestCommitInsideTheEngineIsGivenUp(t *testing.T) {
-	e, freeze, thaw := stuck(t, 256<<10)
-	defer thaw()
-	e.options.Health.SetLimit(300 * time.Millisecond)
-	put(t, e, "before", "1", true)
-	freeze()
-	var err error
-	for i := 0; err == nil && i < 1000; i++ {
-		err = tryPut(e, fmt.Sprint("k", i), strings.Repeat("x", 10_000), false)
-	}
-	require.ErrorIs(t, err, ErrAbandoned)
-	require.False(t, e.Settled())
-	thaw()
-	for range 1000 {
-		if e.Settled() {
-			break
+	bubbles.Test(t, func(t *testing.T) {
+		e, freeze, thaw := stuck(t, 256<<10)
+		defer thaw()
+		put(t, e, "before", "1", true)
+		freeze()
+		writers := make(chan error, 4)
+		for w := range cap(writers) {
+			go func() {
+				var err error
+				for i := 0; err == nil && i < 1000; i++ {
+					err = tryPut(e, fmt.Sprint("k", w, "-", i), strings.Repeat("x", 10_000), w%2 == 0)
+				}
+				writers <- err
+			}()
 		}
-		<-time.After(10 * time.Millisecond)
-	}
-	require.True(t, e.Settled())
-	require.NoError(t, tryPut(e, "after", "1", true))
-	require.NoError(t, e.Close())
+		var abandoned int
+		for range cap(writers) {
+			err := <-writers
+			require.Error(t, err)
+			if errors.Is(err, ErrAbandoned) {
+				abandoned++
+			}
+		}
+		require.GreaterOrEqual(t, abandoned, 2, "one rotates, and others wait for it")
+		require.False(t, e.Settled())
+		thaw()
+		time.Sleep(time.Second)
+		require.True(t, e.Settled())
+		require.NoError(t, tryPut(e, "after", "1", true))
+		require.NoError(t, e.Close())
+	})
+}
+
+// What comes to a failed engine does not wait for what failed in it.
+func TestFailedPipelineLetsInNoMore(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		fail := newFailure(hclog.NewNullLogger())
+		p := newPipeline(nil, fail)
+		p.turn <- struct{}{} // of one that never leaves
+		waits := make(chan error)
+		go func() { waits <- p.inTurn(func() error { return errors.New("it was let in") }) }()
+		synctest.Wait()
+		fail.set(errors.New("the disk is broken"))
+		require.ErrorContains(t, <-waits, "the disk is broken")
+	})
 }
 
 // Close ends within a bound and says why; the rest is done when the disk answers.

@@ -32,6 +32,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, &DirError{"open", dir, translate(err)}
 	}
+	e.writes = newPipeline(e.db, e.fail)
 	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
 	if err := e.loadEpoch(); err != nil {
 		return nil, errors.Join(&DirError{"open", dir, err}, e.Close())

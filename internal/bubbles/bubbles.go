@@ -27,6 +27,7 @@ var narrow sync.Mutex
 func Test(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	defer one()()
+	defer watch()()
 	synctest.Test(t, f)
 }
 
@@ -34,6 +35,7 @@ func Test(t *testing.T, f func(t *testing.T)) {
 func Rapid(t *rapid.T, f func(t *rapid.T)) {
 	t.Helper()
 	defer one()()
+	defer watch()()
 	rapid.SyncTest(t, f)
 }
 

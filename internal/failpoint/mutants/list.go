@@ -185,6 +185,8 @@ var mutants = []mutant{
 		"a piece is what its certificate was made for"},
 	{"received-is-hashed", "dbserver/backup", "TestReceiveRefuses", "damaged content is received",
 		"every byte that comes back is checked"},
+	{"pipeline-turns", "dbserver/engine", "TestFailedPipelineLetsInNoMore", "it was let in",
+		"what waits for an engine that hangs or has failed waits with an end"},
 
 	{"gate-waits-for-writers", "dbserver/gate", "TestLockWaitsForTheWriterInside", "the gate is granted with a writer inside",
 		"no write is in flight when a gate is granted"},
