@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -22,9 +23,21 @@ import (
 	"stasis/internal/network"
 )
 
+// parallel is how many tests of processes run at once: they mostly wait. All others come before them.
+const parallel = "4"
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(agentDir); dir != "" {
 		os.Exit(serveAgent(dir)) // this process is an agent of TestKilled
+	}
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", parallel); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -207,7 +220,7 @@ func alone(t *testing.T, dir string, change ...func(*Config)) *single {
 	require.NoError(t, err)
 	s := &single{t: t, Agent: a, caller: newCaller(network.TCP())}
 	t.Cleanup(s.end)
-	require.Eventually(t, a.IsLeader, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, a.IsLeader, waitMax, waitStep)
 	return s
 }
 
@@ -249,7 +262,7 @@ func decoded(t testing.TB, r reply) (body map[string]any) {
 func (r reply) String() string { return fmt.Sprintf("%d %s", r.status, r.body) }
 
 const (
-	waitMax  = 20 * time.Second
+	waitMax  = time.Minute
 	waitStep = 5 * time.Millisecond
 )
 

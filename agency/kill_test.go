@@ -46,7 +46,7 @@ func serveAgent(dir string) int {
 		Timing: Timing{Heartbeat: 250 * time.Millisecond, Election: 250 * time.Millisecond, SnapshotThreshold: 64, TrailingLogs: 16, SnapshotInterval: 100 * time.Millisecond},
 	}
 	a, err := Start(context.Background(), config)
-	// While the agent was away another test may have been given its port.
+	// While the agent was away another program may have taken its port for a while.
 	for begin := time.Now(); errors.Is(err, syscall.EADDRINUSE) && time.Since(begin) < waitMax; a, err = Start(context.Background(), config) {
 		pause(nil, 20*waitStep)
 	}
@@ -56,6 +56,35 @@ func serveAgent(dir string) int {
 	}
 	fmt.Fprintln(os.Stderr, <-a.Err())
 	return 1
+}
+
+// addressBook gives each process of this test an address of its own. Its ports are below those of outgoing
+// connections, so that an agent that was away finds its own free.
+type addressBook struct {
+	mu   sync.Mutex
+	next int
+}
+
+var addresses addressBook
+
+func (b *addressBook) pick(t *testing.T) string {
+	t.Helper()
+	const lowest, count = 2000, 2000
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next == 0 {
+		b.next = rand.IntN(count)
+	}
+	for range count {
+		b.next++
+		address := fmt.Sprint("127.0.0.1:", lowest+b.next%count)
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.Fail(t, "no free port")
+	return ""
 }
 
 // processes are three agents, each a process with a directory.
@@ -75,15 +104,8 @@ type run struct {
 
 func newProcesses(t *testing.T, l diskLayout) *processes {
 	p := &processes{t: t, dir: t.TempDir(), peers: map[string]string{}, runs: map[string]*run{}}
-	var listeners []net.Listener
-	for i := range 3 { // all at once, so that no port comes twice
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		p.peers[fmt.Sprintf("AGNT-%d", i)] = l.Addr().String()
-		listeners = append(listeners, l)
-	}
-	for _, l := range listeners {
-		require.NoError(t, l.Close())
+	for i := range 3 {
+		p.peers[fmt.Sprintf("AGNT-%d", i)] = addresses.pick(t)
 	}
 	for _, id := range p.ids() {
 		makeLayout(t, filepath.Join(p.dir, id), id, l)
@@ -169,7 +191,10 @@ func (p *processes) tell(id string) string {
 // acknowledged write is lost, none is applied twice, and the replicas agree.
 func TestKilled(t *testing.T) {
 	for _, l := range diskLayouts {
-		t.Run(l.log, func(t *testing.T) { testKilled(t, l) })
+		t.Run(l.log, func(t *testing.T) {
+			t.Parallel() // it mostly waits
+			testKilled(t, l)
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/store"
+	"stasis/internal/bubbles"
 )
 
 func onWAL(c *Config)  { c.LogStore = store.LogWAL }
@@ -56,7 +57,11 @@ func TestWALBoundsBodies(t *testing.T) {
 	large := func(n int) string { return before + strings.Repeat("y", n) + after } // as a restore's Plan
 	require.Equal(t, 200, s.post("write", `[[{"/arango/Target/HotBackup":{"Create":"t","Holder":{"nonce":"n"}}}]]`).status)
 	require.Equal(t, 413, s.post("write", large(int(s.disk.MaxBody))).status)
-	for _, n := range []int{beyond, int(s.disk.MaxBody) - frame} {
+	sizes := []int{beyond}
+	if !bubbles.Race { // the race detector makes that ten times as long; agency/store tests the largest entry with it
+		sizes = append(sizes, int(s.disk.MaxBody)-frame)
+	}
+	for _, n := range sizes {
 		require.Equal(t, 200, s.post("write", large(n)).status)
 		s.end()
 		s = alone(t, dir) // it has read the whole log

@@ -44,6 +44,7 @@ var counters = porcupine.Model{
 // request that was not answered before they send it again, so every increment must be
 // seen exactly once, from a moment on between its beginning and its end.
 func TestLinearizableProcesses(t *testing.T) {
+	t.Parallel() // it mostly waits
 	long, harms := 1, 6
 	if os.Getenv("STASIS_SOAK") != "" {
 		long, harms = 5, 60

@@ -70,7 +70,7 @@ func startCluster(t *testing.T, o options) *cluster {
 
 func closing(t *testing.T, f func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, f(ctx))
 }

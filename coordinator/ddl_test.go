@@ -220,7 +220,7 @@ func TestUnfinishedCreateIsUndone(t *testing.T) {
 	require.Eventually(t, func() bool {
 		root, err := c.agency().Read(t.Context(), keys.PlanCollections)
 		return err == nil && root.At(keys.PlanCollections+"/_system").Len() == 0
-	}, 5*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 	want(t, c.do(t, "POST", "/_api/database", `{"name":"d"}`), 500, 1457)
 	want(t, c.do(t, "GET", "/_db/d/_api/collection", ""), 404, 1228)
 }
@@ -234,7 +234,7 @@ func TestEpochMismatchIsUnavailable(t *testing.T) {
 		keys.PlanDBServers + "/PRMR-late": "none", keys.ServerKnown("PRMR-late"): keys.Known{RebootID: 1, Epoch: 7}, keys.PlanVersion: agencyclient.Increment(1),
 	}})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return c.do(t, "GET", "/_admin/server/availability", "").status == 503 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return c.do(t, "GET", "/_admin/server/availability", "").status == 503 }, patience, 10*time.Millisecond)
 	for _, test := range []struct{ method, path, body string }{
 		{"GET", "/_api/document/c/k", ""}, {"POST", "/_api/document/c", `{}`}, {"POST", "/_api/document/c", `[{},{}]`},
 		{"GET", "/_api/collection/c/count", ""}, {"PUT", "/_api/collection/c/truncate", ""}, {"PUT", "/_api/simple/all", `{"collection":"c"}`},
@@ -247,7 +247,7 @@ func TestEpochMismatchIsUnavailable(t *testing.T) {
 	}
 	_, err = c.agency().Write(t.Context(), agencyclient.Tx{Ops: map[string]any{keys.ServerKnown("PRMR-late") + "/epoch": 0}})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return c.do(t, "GET", "/_api/document/c/k", "").status == 200 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return c.do(t, "GET", "/_api/document/c/k", "").status == 200 }, patience, 10*time.Millisecond)
 }
 
 // A shard whose DB server is gone answers 503 in time, others go on.

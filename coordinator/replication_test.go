@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what servers do on their own.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 func (c *cluster) shards(t *testing.T, query string) []client.Shard {
 	t.Helper()

@@ -86,7 +86,7 @@ func TestHealthAndStatus(t *testing.T) {
 		}
 		return true
 	}
-	require.Eventually(t, allGood, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, allGood, patience, 100*time.Millisecond)
 	health := c.do(t, "GET", "/_admin/cluster/health", "").decode(t)
 	require.NotEmpty(t, health["ClusterId"])
 	all := health["Health"].(map[string]any)
@@ -117,7 +117,7 @@ func TestHealthAndStatus(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status = c.do(t, "GET", "/_stasis/status", "").decode(t)
 		return status["lock"] != nil
-	}, 5*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	require.Equal(t, health["ClusterId"], status["clusterId"])
 	require.Equal(t, c.agent.ID(), status["agencyLeader"])
 	require.Equal(t, "2026-01-01T00.00.00Z_x", status["lock"].(map[string]any)["id"])
@@ -131,7 +131,7 @@ func TestHealthAndStatus(t *testing.T) {
 // The steps of a backup can be read afterwards, and followed; a follower does not
 // keep the server from stopping.
 func TestStepsAreStreamed(t *testing.T) {
-	c := startCluster(t, options{dbservers: 1})
+	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{Shutdown: time.Hour}})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", c.coordinators[0].URL()+"/_stasis/steps?follow=true", nil)
 	require.NoError(t, err)
 	resp, err := c.http.Do(req)
@@ -151,7 +151,7 @@ func TestStepsAreStreamed(t *testing.T) {
 	require.Contains(t, c.do(t, "GET", "/_stasis/steps", "").body, `"step":"committed"`)
 	began := time.Now()
 	closing(t, c.coordinators[0].Close)
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, time.Since(began), time.Minute)
 	for lines.Scan() { // to the end of the stream
 		require.NotEmpty(t, lines.Text())
 	}
@@ -227,7 +227,7 @@ func TestCloseIsBounded(t *testing.T) {
 	require.Never(t, func() bool { return len(pending) > 0 }, 300*time.Millisecond, 10*time.Millisecond)
 	began := time.Now()
 	closing(t, c.coordinators[0].Close)
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, time.Since(began), time.Minute)
 	a := <-pending
 	require.NotEqual(t, 200, a.status)
 	root, err := c.agency().Read(t.Context(), keys.PlanCollections)
@@ -244,7 +244,7 @@ func TestWithoutAgency(t *testing.T) {
 	began := time.Now()
 	want(t, c.do(t, "GET", "/_api/document/c/k", ""), 200, 0)
 	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"l"}`), 202, 0)
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, time.Since(began), time.Minute)
 	for _, a := range []answer{
 		c.do(t, "GET", "/_api/document/unknown/k", ""),
 		c.do(t, "POST", "/_api/collection", `{"name":"x"}`),
@@ -254,5 +254,5 @@ func TestWithoutAgency(t *testing.T) {
 	}
 	health := c.do(t, "GET", "/_admin/cluster/health", "").decode(t)["Health"].(map[string]any)
 	require.Contains(t, health, c.dbservers[0].ID())
-	require.Less(t, time.Since(began), 40*time.Second)
+	require.Less(t, time.Since(began), patience)
 }

@@ -268,7 +268,7 @@ func TestOnTCP(t *testing.T) {
 	web := network.NewHTTPClient(network.TCP())
 	defer web.CloseIdleConnections()
 	boot := func() *Server {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		s, err := Start(ctx, Config{Dir: dir, FS: vfs.Default, Listen: "127.0.0.1:0", Agency: []string{agent.URL()},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Info})})

@@ -12,7 +12,8 @@ import (
 
 // A hold of a cluster in one process holds an operation after the call that made the hold.
 func TestHoldInThisProcess(t *testing.T) {
-	c, err := Start(t.Context(), Options{Dir: t.TempDir(), Agents: 1, DBServers: 1, Coordinators: 1, Lab: true})
+	t.Parallel()
+	c, err := Start(t.Context(), Options{Dir: t.TempDir(), Agents: 1, DBServers: 1, Coordinators: 1, BasePort: basePort(t), Lab: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Stop(t.Context())) }()
 	held, err := c.Lab().Hold(t.Context(), fault.Moment{Step: event.CutDone})

@@ -2,7 +2,9 @@ package minicluster
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,12 +15,27 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"stasis/internal/network"
 )
+
+// parallel is how many tests of clusters run at once: they mostly wait, for elections, leases and
+// processes. Tests in bubbles need a processor each and run one after the other, before them.
+const parallel = "4"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(orphanDir); dir != "" {
 		startAndHang(dir) // as the parent that is killed
 		return
+	}
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", parallel); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if err := os.RemoveAll(binaryDir); err != nil {
@@ -39,7 +56,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	binaryDir = dir
 	path := filepath.Join(dir, "stasis")
-	out, err := exec.Command("go", "build", "-o", path, "stasis/cmd/stasis").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "stasis/cmd/stasis").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}
@@ -51,7 +68,7 @@ var modes = map[string]Mode{"inprocess": InProcess, "processes": Processes}
 func options(t *testing.T, mode Mode) Options {
 	t.Helper()
 	o := Options{
-		Dir: t.TempDir(), Mode: mode, Agents: 1, DBServers: 2, Coordinators: 1,
+		Dir: t.TempDir(), Mode: mode, Agents: 1, DBServers: 2, Coordinators: 1, BasePort: basePort(t),
 		Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Warn}),
 	}
 	if mode == Processes {
@@ -62,10 +79,52 @@ func options(t *testing.T, mode Mode) Options {
 	return o
 }
 
+// servers is how many servers of one role a cluster of these tests has at most.
+const servers = 4
+
+var bases struct {
+	sync.Mutex
+	next int
+}
+
+// basePort gives a test ports that no other test of this process is given: a cluster that is stopped for a
+// while finds its own free when it comes back. They are below those that clusters choose by themselves,
+// and below those of outgoing connections.
+func basePort(t *testing.T) int {
+	t.Helper()
+	const lowest, highest = 4000, firstFreePort - 3*perRole
+	bases.Lock()
+	defer bases.Unlock()
+	if bases.next == 0 {
+		bases.next = rand.IntN(highest - lowest)
+	}
+	for range highest - lowest {
+		bases.next = (bases.next + 1) % (highest - lowest)
+		if base := lowest + bases.next; base%perRole <= perRole-servers && base%servers == 0 && base/perRole%3 == 0 && areFree(base) {
+			return base
+		}
+	}
+	require.Fail(t, "no free ports")
+	return 0
+}
+
+// areFree reports whether there is a free port for each server that has this base port.
+func areFree(base int) bool {
+	for role := range 3 {
+		for i := range servers {
+			listener, err := network.TCP().Listen(localAddress(base + role*perRole + i))
+			if err != nil || listener.Close() != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // start starts a cluster and waits until it is ready; it is stopped at the end.
 func start(t *testing.T, o Options) *Cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c, err := Start(ctx, o)
 	require.NoError(t, err)

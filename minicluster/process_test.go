@@ -103,7 +103,7 @@ func TestChildThatDoesNotStop(t *testing.T) {
 	defer cancel()
 	begun := time.Now()
 	require.ErrorContains(t, c.Stop(ctx), "agent-1: did not stop in time, killed")
-	require.Less(t, time.Since(begun), 5*time.Second)
+	require.Less(t, time.Since(begun), time.Minute)
 	require.Empty(t, c.Err())
 }
 
@@ -131,7 +131,7 @@ func waitForLog(t *testing.T, c *Cluster, name, text string) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 		raw, err := os.ReadFile(filepath.Join(c.options.Dir, logsDir, name+".log"))
 		require.NoError(t, err)
 		if strings.Contains(string(raw), text) {
@@ -158,7 +158,9 @@ func startAndHang(dir string) {
 
 // When the process that started a cluster is killed, its children end.
 func TestChildrenEndWithTheirParent(t *testing.T) {
+	t.Parallel()
 	o := options(t, Processes)
+	o.BasePort = 0
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), orphanDir+"="+o.Dir, orphanBinary+"="+o.Program.Path)
 	out, err := parent.StdoutPipe()
@@ -174,7 +176,7 @@ func TestChildrenEndWithTheirParent(t *testing.T) {
 	o.DBServers = 1
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 		c, err := Start(t.Context(), o)
 		if err == nil {
 			require.NoError(t, c.Ready(t.Context()))
@@ -188,6 +190,7 @@ func TestChildrenEndWithTheirParent(t *testing.T) {
 // A process that is paused does nothing until it is resumed, and can be stopped as
 // it is. What runs in this process cannot be paused.
 func TestPause(t *testing.T) {
+	t.Parallel()
 	c := start(t, options(t, Processes))
 	_, dbservers, _ := c.Nodes()
 	b := browser{T: t, http: &http.Client{}}

@@ -13,8 +13,10 @@ import (
 // A server that was removed from the cluster does not come back with the directory,
 // until it is restarted by name.
 func TestRemovedServerStaysAway(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := options(t, mode)
 			c := start(t, o)
 			_, dbservers, _ := c.Nodes()

@@ -176,9 +176,11 @@ func damages() []damage {
 // TestStartsWithAMajority: one broken agent does not keep the cluster from starting, and is
 // named; two do, and both are.
 func TestStartsWithAMajority(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		for _, d := range damages() {
 			t.Run(name+"/"+d.what, func(t *testing.T) {
+				t.Parallel()
 				o := options(t, mode)
 				o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
 				c := start(t, o)
@@ -212,6 +214,7 @@ func TestStartsWithAMajority(t *testing.T) {
 // TestPortOfOneIsTaken: an agent of an old cluster whose port another program has is broken,
 // and comes back by itself when the port is free, if that is asked for.
 func TestPortOfOneIsTaken(t *testing.T) {
+	t.Parallel()
 	o := options(t, InProcess)
 	o.Agents, o.DBServers, o.Coordinators = 3, 0, 0
 	c := start(t, o)
@@ -237,6 +240,7 @@ func TestPortOfOneIsTaken(t *testing.T) {
 // TestChildIsRevived: a child that was killed is started again; one that was told to end, by
 // a signal too, stays down.
 func TestChildIsRevived(t *testing.T) {
+	t.Parallel()
 	o := options(t, Processes)
 	o.Agents, o.DBServers, o.Coordinators, o.Revive = 3, 0, 0, true
 	c := start(t, o)
@@ -265,6 +269,7 @@ func TestChildIsRevived(t *testing.T) {
 // TestStartsWithoutADBServer: one broken DB server is named, and the others start; without any
 // there is no cluster.
 func TestStartsWithoutADBServer(t *testing.T) {
+	t.Parallel()
 	o := options(t, InProcess)
 	c := start(t, o)
 	require.NoError(t, c.Stop(t.Context()))

@@ -32,11 +32,12 @@ func TestRotationThatWasCutShort(t *testing.T) {
 	entry := func(i uint64, size int) *raft.Log {
 		return &raft.Log{Index: i, Term: 1, Data: make([]byte, size)}
 	}
-	for name, entries := range map[string][]int{"one entry": {walSegment + 1}, "several": {10, 20, walSegment}} {
+	const segment = 256 << 10
+	for name, entries := range map[string][]int{"one entry": {segment + 1}, "several": {10, 20, segment}} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			meta := &deadMeta{BoltMetaDB: &metadb.BoltMetaDB{}}
-			log, err := wal.Open(dir, wal.WithLogger(hclog.NewNullLogger()), wal.WithSegmentSize(walSegment), wal.WithMetaStore(meta))
+			log, err := wal.Open(dir, wal.WithLogger(hclog.NewNullLogger()), wal.WithSegmentSize(segment), wal.WithMetaStore(meta))
 			require.NoError(t, err)
 			for i, size := range entries {
 				require.NoError(t, log.StoreLog(entry(uint64(i+1), size)))
@@ -45,7 +46,9 @@ func TestRotationThatWasCutShort(t *testing.T) {
 
 			next := uint64(len(entries) + 1)
 			for range 2 { // once mended, it is a log like any other
-				log, err := systemWAL(dir, hclog.NewNullLogger()).open()
+				files := systemWAL(dir, hclog.NewNullLogger())
+				files.size = segment
+				log, err := files.open()
 				require.NoError(t, err)
 				require.NoError(t, log.StoreLog(entry(next, 30)))
 				next++

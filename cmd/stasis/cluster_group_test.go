@@ -64,7 +64,7 @@ func TestClusterCommands(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		require.NoError(t, cluster.Stop(ctx))
 	}()
@@ -154,7 +154,7 @@ func (s shell) maintenance(moved client.Shard, to string) {
 	require.Contains(t, s.ok("cluster jobs "+id), "to do")
 	require.Contains(t, s.ok("cluster jobs "+id+" --cancel"), "being cancelled")
 	require.Contains(t, s.ok("cluster maintenance off"), "reactivated")
-	require.Eventually(t, func() bool { return strings.Contains(s.ok("cluster jobs "+id), ": failed") }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(s.ok("cluster jobs "+id), ": failed") }, 2*time.Minute, 50*time.Millisecond)
 	s.fails("cluster jobs "+id+" --cancel", "is over")
 	s.fails("cluster jobs 1x", "there is no job 1x")
 }

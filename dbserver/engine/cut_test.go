@@ -141,7 +141,7 @@ func TestCutHoldsExactlyWhatWasAcknowledged(t *testing.T) {
 			require.NoError(t, e.PrepareCut(t.Context()))
 		}
 		piece := filepath.Join(dir, fmt.Sprint("piece", round))
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		c, atCut, held, err := w.cut(ctx, piece)
 		require.NoError(t, err)
 		require.NoError(t, c.Wait(ctx))

@@ -50,7 +50,7 @@ func TestBrokenLog(t *testing.T) {
 			}
 			select {
 			case <-e.Failed():
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("the engine has not noticed")
 			}
 			require.Positive(t, fired.Load())
@@ -131,7 +131,7 @@ func TestCloseOnAFullDisk(t *testing.T) {
 			begun := time.Now()
 			err = e.Close()
 			require.ErrorIs(t, err, apierror.NoSpace)
-			require.Less(t, time.Since(begun), 10*time.Second)
+			require.Less(t, time.Since(begun), time.Minute)
 			armed.Store(false) // lets go of what Close left behind
 		})
 	}

@@ -262,7 +262,7 @@ func testUseAfterClose(t *testing.T, w world) {
 func testWriteToClosedPeer(t *testing.T, w world) {
 	client, server := w.connect(t)
 	require.NoError(t, server.Close())
-	require.NoError(t, client.SetWriteDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(t, client.SetWriteDeadline(time.Now().Add(time.Minute)))
 	var err error
 	for err == nil {
 		_, err = client.Write([]byte("anybody there?"))

@@ -282,7 +282,7 @@ func testHTTPShutdownIsBounded(t *testing.T, w world) {
 	begun := time.Now()
 	require.NoError(t, s.Shutdown(t.Context()))
 	require.GreaterOrEqual(t, time.Since(begun), grace)
-	require.Less(t, time.Since(begun), grace+5*time.Second)
+	require.Less(t, time.Since(begun), grace+time.Minute)
 	select {
 	case <-ended:
 	default:
