@@ -9,6 +9,13 @@ LABRUNS ?= 200
 LABPROCESSES ?= 10
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
+# The packages that take longest, first: the last one does not run alone then, beside an idle processor. A third one runs
+# beside two, since those with processes wait much of their time.
+LONGEST := ./integration ./agency ./minicluster ./cmd/stasis ./coordinator ./coordinator/backup ./lab/...
+TESTP ?= 3
+# How many cases a model test draws: each run draws others. soak draws many.
+RAPID ?= 30
+
 .PHONY: help demo build test lint example lab mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
@@ -22,7 +29,8 @@ build: ## bin/stasis
 
 test: lint example ## everything that must hold: lint, the example, then all tests under the race detector
 	@# lint has vetted: go test need not
-	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- -vet=off -race -tags failpoints -timeout 20m ./integration ./...
+	RAPID_CHECKS=$(RAPID) $(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- \
+		-vet=off -race -tags failpoints -timeout 20m -p $(TESTP) $(LONGEST) ./...
 	@want=$$($(GO) list ./... | wc -l); ended=$$(grep -v '"Test":' bin/test.json | grep -oE '"Action":"(pass|skip)","Package":"[^"]+"' | sort -u | wc -l); \
 	[ "$$ended" -eq "$$want" ] || { echo "$$ended of $$want packages were tested to their end"; exit 1; } # go tool hides that what it runs was killed
 
@@ -56,8 +64,8 @@ bench-transfer: ## upload and download beside the rclone command, on the same fi
 
 soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million keys, all safety lines, every backend of rclone
 	$(GO) run ./internal/failpoint/mutants all
-	$(GO) test -count 1 ./fsm
-	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency
+	RAPID_CHECKS=1000 $(GO) test -count 1 -timeout 60m $$(git grep -l 'rapid\.Check\|bubbles\.Rapid' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's,^,./,')
+	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency ./agency/api
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
 	$(GO) vet -tags 'failpoints rclone_all' ./dbserver/transfer/rclone ./cmd/stasis
 	$(GO) test -count 1 -tags 'failpoints rclone_all' -timeout 20m ./dbserver/transfer/rclone

@@ -160,13 +160,17 @@ func (r *recorder) history() []porcupine.Operation {
 // isolated, half cut off, frozen and killed, and disks hang, again and again. Whatever they saw
 // must have an order in which it makes sense.
 func TestLinearizable(t *testing.T) {
-	histories(t, 3, 12)
+	n := uint64(2)
+	if os.Getenv("STASIS_SOAK") != "" {
+		n = 100
+	}
+	histories(t, n, 8)
 }
 
 // TestLinearizableShort: the same with many short histories, each from the beginning
 // of an agency: most of what can go wrong does so around an election.
 func TestLinearizableShort(t *testing.T) {
-	n := uint64(15)
+	n := uint64(8)
 	if os.Getenv("STASIS_SOAK") != "" {
 		n = 5000
 	}

@@ -20,7 +20,7 @@ const powerCuts = 5
 // TestPowerCuts: agents lose their power at random moments under load, also all of them at once, and with it a part of what they had
 // not synced. No transaction that was acknowledged is lost or applied twice, no agent comes back to another agency, and the trees agree.
 func TestPowerCuts(t *testing.T) {
-	seeds := 10
+	seeds := 4
 	if os.Getenv("STASIS_SOAK") != "" {
 		seeds = 1000
 	}

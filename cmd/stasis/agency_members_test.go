@@ -51,6 +51,7 @@ func agentsOn(t *testing.T, n int) (addresses []string, stop []func(), disks []*
 // TestAgencyTellsWhoseDiskHangs: of an agent that takes no part the list of members and
 // the diagnosis say why.
 func TestAgencyTellsWhoseDiskHangs(t *testing.T) {
+	t.Parallel()
 	addresses, _, disks := agentsOn(t, 3)
 	call := func(args ...string) string {
 		var out bytes.Buffer
@@ -83,6 +84,7 @@ func TestAgencyTellsWhoseDiskHangs(t *testing.T) {
 // TestAgencyCommands: what people and scripts type, on one agency from its
 // beginning to the loss of its majority.
 func TestAgencyCommands(t *testing.T) {
+	t.Parallel()
 	addresses, stop := agents(t, 3)
 	call := func(args ...string) (string, string, int) {
 		var out, errOut bytes.Buffer

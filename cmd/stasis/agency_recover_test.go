@@ -100,6 +100,7 @@ func (d *drill) voters(at string, want int) {
 // TestRecoveryDrill: the drill of the README: two of three directories are lost, and the agency
 // goes on from the third; then all are lost, and it goes on from a saved file.
 func TestRecoveryDrill(t *testing.T) {
+	t.Parallel()
 	d := newDrill(t, "AGNT-a", "AGNT-b", "AGNT-c")
 	for id := range d.addresses {
 		d.start(id)

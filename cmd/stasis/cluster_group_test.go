@@ -58,6 +58,7 @@ func (s shell) shards() []client.Shard {
 
 // A cluster is administered from the command line.
 func TestClusterCommands(t *testing.T) {
+	t.Parallel()
 	cluster, err := minicluster.Start(t.Context(), minicluster.Options{
 		Dir: t.TempDir(), Mode: minicluster.InProcess, Agents: 1, DBServers: 3, Coordinators: 1,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Warn}),

@@ -106,6 +106,7 @@ func serve(t *testing.T, ready string, args ...string) *running {
 
 // Whoever starts a cluster or a server, or asks how it is, reads that authentication is off.
 func TestAuthenticationIsSaidToBeOff(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "ready.json")
 	single := serve(t, "Ctrl-C stops everything", "single", "--port", "0", "--dir", t.TempDir(), "--ready-file", file)
 	require.Contains(t, single.said(&single.out), "authentication is off")

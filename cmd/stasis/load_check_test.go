@@ -48,6 +48,7 @@ func grown(t *testing.T, path string, more int) {
 
 // A user loads a cluster, breaks it, takes a backup, and checks both. What was removed behind the load's back is missing.
 func TestLoadAndCheck(t *testing.T) {
+	t.Parallel()
 	dir, tmp := t.TempDir(), t.TempDir()
 	ready, file := filepath.Join(tmp, "ready.json"), filepath.Join(tmp, "chain.history")
 	u := startUp(t, dir, "--agents", "1", "--dbservers", "3", "--coordinators", "2", "--ready-file", ready)

@@ -18,6 +18,7 @@ import (
 
 // The ready file names processes that exist, and `up` ends cleanly when told to.
 func TestReadyFile(t *testing.T) {
+	t.Parallel()
 	file, dir := filepath.Join(t.TempDir(), "ready.json"), t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -134,6 +135,7 @@ func (u *up) await(in *safeBuffer, text string) {
 // A cluster that exists starts without a broken agent, which is named with the reason; the exit
 // status says that not all was well. Without a majority it does not start, and all are named.
 func TestUpNamesTheBroken(t *testing.T) {
+	t.Parallel()
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "ready.json")
 	u := startUp(t, dir)
 	u.await(u.out, "Ctrl-C")

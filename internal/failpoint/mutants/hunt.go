@@ -63,7 +63,7 @@ func hunt(ctx context.Context, chosen []mutant, out io.Writer) (left int, err er
 // about them: the tests cannot be built, or fail without a mutant.
 func huntIn(ctx context.Context, room, bin string, list []mutant) ([]verdict, error) {
 	binary := filepath.Join(bin, strings.ReplaceAll(room, "/", "-")+".test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "failpoints", "-o", binary, "./"+room)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-tags", "failpoints", "-o", binary, "./"+room) // to link takes less
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the tests of %s: %w\n%s", room, err, out)
 	}
