@@ -15,6 +15,7 @@ import (
 
 	"stasis/agency/store"
 	"stasis/fsm"
+	"stasis/internal/bubbles"
 )
 
 // attacker speaks Raft to agents, as the agency's leader.
@@ -119,8 +120,7 @@ func unreadable() []byte {
 // TestGarbageEntriesAreRefused: an entry that cannot be applied is refused before any of it is
 // stored; all agents live, and have what they had, also after a restart.
 func TestGarbageEntriesAreRefused(t *testing.T) {
-	dirs := map[string]string{"a": t.TempDir(), "b": t.TempDir(), "c": t.TempDir()}
-	inBubbleOn(t, dirs, func(t *testing.T, c *cluster) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		x := c.attack()
 		defer func() { require.NoError(t, x.Close()) }()
 		require.Equal(t, 200, c.ask(x.leader, "write", `[[{"x":1}]]`).status)
@@ -163,25 +163,23 @@ func (c *cluster) unharmed(leader string) {
 	}
 }
 
-// inBubbleOn runs a test against an agency that keeps its logs on disk.
+// inBubbleOn runs a test against an agency of three whose logs are on disk, if there are directories for them.
 func inBubbleOn(t *testing.T, dirs map[string]string, test func(*testing.T, *cluster)) {
 	t.Helper()
-	inBubble(t, 0, Timing{DiskPatience: time.Hour}, func(t *testing.T, c *cluster) { // the disk is real
-		for name := range dirs {
-			c.peers["AGNT-"+name] = name + ":1"
-		}
+	bubbles.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, Timing{DiskPatience: time.Hour}) // the disk is real
 		c.dirs = dirs
-		for name := range dirs {
+		for name := range c.stores {
 			c.start(name)
 		}
+		defer c.end() // also when the test has failed
 		test(t, c)
 	})
 }
 
 // TestGarbageSnapshotIsRefused: a snapshot that cannot be read replaces nothing.
 func TestGarbageSnapshotIsRefused(t *testing.T) {
-	dirs := map[string]string{"a": t.TempDir(), "b": t.TempDir(), "c": t.TempDir()}
-	inBubbleOn(t, dirs, func(t *testing.T, c *cluster) {
+	inBubble(t, 3, Timing{}, func(t *testing.T, c *cluster) {
 		x := c.attack()
 		defer func() { require.NoError(t, x.Close()) }()
 		require.Equal(t, 200, c.ask(x.leader, "write", `[[{"x":1}]]`).status)
@@ -222,13 +220,17 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 		"kind":       {Type: 77},
 	} {
 		t.Run(what, func(t *testing.T) {
-			dirs := map[string]string{"a": t.TempDir(), "b": t.TempDir(), "c": t.TempDir()}
+			dirs := map[string]string{}
+			if what == "command" { // the others have their disks in memory
+				dirs = map[string]string{"a": t.TempDir(), "b": t.TempDir(), "c": t.TempDir()}
+			}
 			inBubbleOn(t, dirs, func(t *testing.T, c *cluster) {
 				require.Equal(t, 200, c.ask(c.leader(), "write", `[[{"x":1}]]`).status)
 				time.Sleep(5 * time.Second)
 				broken := c.others(c.leader())[0]
 				c.kill(broken)
-				kept, err := store.Open(store.Config{Dir: dirs[broken], Logger: logger(t)})
+				dir, fs := c.fsOf(broken)
+				kept, err := store.Open(store.Config{Dir: dir, FS: fs, Logger: logger(t)})
 				require.NoError(t, err)
 				last, err := kept.Log.LastIndex()
 				require.NoError(t, err)
@@ -236,10 +238,14 @@ func TestUnreadableEntryOnDisk(t *testing.T) {
 				require.NoError(t, kept.Log.StoreLog(&bad))
 				require.NoError(t, kept.Close())
 
-				_, err = Start(t.Context(), Config{ID: "AGNT-" + broken, Listen: broken + ":1", Peers: c.peers, Network: c.net.Host(broken), Dir: dirs[broken], Logger: logger(t)})
+				_, err = Start(t.Context(), Config{ID: "AGNT-" + broken, Listen: broken + ":1", Peers: c.peers, Network: c.net.Host(broken), Dir: dir, FS: fs, Logger: logger(t)})
 				require.ErrorContains(t, err, fmt.Sprintf("entry %d: ", last+1))
-				require.ErrorContains(t, err, "delete its directory "+dirs[broken]+" and start it again with the same flags")
-				require.NoError(t, os.RemoveAll(dirs[broken]))
+				require.ErrorContains(t, err, "delete its directory "+dir+" and start it again with the same flags")
+				if fs == nil {
+					require.NoError(t, os.RemoveAll(dir))
+				} else {
+					c.wipe(broken)
+				}
 				c.start(broken)
 				time.Sleep(30 * time.Second)
 				require.False(t, c.agents[broken].learner.Active(), "it has not caught up")

@@ -83,7 +83,7 @@ func subset(bits, n int) (names []string) {
 // as a majority has its disks nothing is lost and all trees are the same in the end; with
 // fewer there is no leader, and it is said what to do.
 func TestLostDisks(t *testing.T) {
-	every := map[int]int{3: 5, 5: 197}
+	every := map[int]int{3: 7, 5: 397}
 	if os.Getenv("STASIS_SOAK") != "" {
 		every = map[int]int{3: 1, 5: 1}
 	}

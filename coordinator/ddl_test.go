@@ -158,6 +158,7 @@ func TestSameNameAtOnce(t *testing.T) {
 // While a backup holds the agency lock nothing is created or dropped: the call waits
 // for its end, or says whose backup it waits for. Data goes on.
 func TestDataDefinitionWhileFrozen(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{Thaw: 300 * time.Millisecond}})
 	c.collection(t, "before", 1)
 	freeze(t, c, true)
@@ -175,9 +176,11 @@ func TestDataDefinitionWhileFrozen(t *testing.T) {
 	require.Greater(t, time.Since(began), 4*300*time.Millisecond)
 	want(t, c.do(t, "POST", "/_api/document/before", `{}`), 202, 0)
 
+	c.options.timing.Thaw = 5 * time.Minute
+	patient := c.startCoordinator(t)
 	done := make(chan answer)
 	go func() {
-		a, err := c.send(context.Background(), c.coordinators[0].URL(), "POST", "/_api/collection", strings.NewReader(`{"name":"c"}`))
+		a, err := c.send(context.Background(), patient.URL(), "POST", "/_api/collection", strings.NewReader(`{"name":"c"}`))
 		if err != nil {
 			a.body = err.Error()
 		}

@@ -19,6 +19,7 @@ import (
 // The official driver administers the cluster: it moves shards, relieves servers of
 // leadership, cleans them out and removes them.
 func TestOfficialDriverAdministers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 3, admin: admin.Timeouts{Remove: 40 * time.Second, Again: 100 * time.Millisecond}})
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

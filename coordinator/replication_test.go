@@ -46,6 +46,7 @@ func (c *cluster) identical(t *testing.T, replicas int) {
 // A collection's shards are on as many servers as asked for, in sync when the create
 // returns, and hold the same; the checksum of all says when data is different.
 func TestReplicatedCollection(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 3})
 	a := c.do(t, "POST", "/_api/collection", `{"name":"c","numberOfShards":4,"replicationFactor":3,"writeConcern":2}`)
 	want(t, a, 200, 0)
@@ -116,6 +117,7 @@ func TestDatabaseDefaults(t *testing.T) {
 
 // Replicas follow the replication factor, up and down.
 func TestReplicationFactorChanges(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 3})
 	c.collection(t, "c", 2)
 	want(t, c.do(t, "POST", "/_api/document/c", `[{},{},{},{},{},{}]`), 202, 0)
@@ -133,6 +135,7 @@ func TestReplicationFactorChanges(t *testing.T) {
 // With fewer replicas in sync than the write concern asks for, writes are refused and
 // reads are not.
 func TestWriteConcernRefusesWrites(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 2})
 	want(t, c.do(t, "POST", "/_api/collection", `{"name":"c","replicationFactor":2,"writeConcern":2}`), 200, 0)
 	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"k"}`), 202, 0)
@@ -162,6 +165,7 @@ func TestWriteConcernRefusesWrites(t *testing.T) {
 // When a leader dies its shards answer 503 and say when to come again, until
 // another leads them; the others go on.
 func TestFailoverSeenByClients(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 3, timing: coordinator.Timing{NoLeader: 200 * time.Millisecond}})
 	want(t, c.do(t, "POST", "/_api/collection", `{"name":"c","replicationFactor":3,"numberOfShards":1}`), 200, 0)
 	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"k"}`), 202, 0)

@@ -77,6 +77,7 @@ func endpointsOf(c *cluster) string {
 
 // Health lists every server, and clients can parse every time in it.
 func TestHealthAndStatus(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 2})
 	allGood := func() bool {
 		for _, e := range c.do(t, "GET", "/_admin/cluster/health", "").decode(t)["Health"].(map[string]any) {
@@ -237,6 +238,7 @@ func TestCloseIsBounded(t *testing.T) {
 
 // When the agency is gone, data is served on; what needs the agency says so, in time.
 func TestWithoutAgency(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{Agency: 500 * time.Millisecond}})
 	c.collection(t, "c", 1)
 	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"k"}`), 202, 0)

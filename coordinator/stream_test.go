@@ -14,7 +14,7 @@ import (
 
 // All documents of a collection are met once, in batches, across shards.
 func TestAllDocumentsByCursor(t *testing.T) {
-	c := startCluster(t, options{dbservers: 2, limits: coordinator.Limits{CursorBytes: 2 * cursor.BytesEach}, timing: coordinator.Timing{CursorTTL: 2 * time.Second}})
+	c := startCluster(t, options{dbservers: 2, limits: coordinator.Limits{CursorBytes: 2 * cursor.BytesEach}, timing: coordinator.Timing{CursorTTL: time.Second}})
 	c.collection(t, "c", 4)
 	var items []string
 	for i := range 105 {
@@ -57,11 +57,13 @@ func TestAllDocumentsByCursor(t *testing.T) {
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","skip":-1}`), 400, 10)
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","ttl":86400}`), 201, 0)
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","ttl":86401}`), 400, 10)
-	open := func() answer { return c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","batchSize":1}`) }
-	id := open().decode(t)["id"].(string)
+	open := func(options string) answer {
+		return c.do(t, "PUT", "/_api/simple/all", `{"collection":"c","batchSize":1`+options+`}`)
+	}
+	const long = `,"ttl":86400`
+	id, other := open(long).decode(t)["id"].(string), open(long).decode(t)["id"].(string)
 	want(t, c.do(t, "POST", "/_api/cursor/"+id, ""), 200, 0)
-	want(t, open(), 201, 0)
-	full := open() // no more than two at once
+	full := open(long) // no more than two at once
 	want(t, full, 503, 32)
 	require.Equal(t, "1", full.header.Get("Retry-After"))
 	want(t, c.do(t, "PUT", "/_api/simple/all", `{"collection":"c"}`), 201, 0) // one batch needs no cursor
@@ -72,13 +74,16 @@ func TestAllDocumentsByCursor(t *testing.T) {
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 202, 0)
 	want(t, c.do(t, "DELETE", "/_api/cursor/"+id, ""), 404, 1600)
 	want(t, c.do(t, "PUT", "/_api/cursor/"+id, ""), 404, 1600)
+	want(t, c.do(t, "DELETE", "/_api/cursor/"+other, ""), 202, 0)
+	want(t, open(""), 201, 0)
+	want(t, open(""), 201, 0)
 	// A failed attempt would open a cursor of its own and begin the wait again.
 	require.Eventually(t, func() bool {
 		s := c.do(t, "GET", "/_admin/statistics", "").decode(t)["cursors"].(map[string]any)
 		return s["open"] == 0.0
 	}, time.Minute, 100*time.Millisecond, "cursors expire")
-	want(t, open(), 201, 0)
-	want(t, open(), 201, 0)
+	want(t, open(""), 201, 0)
+	want(t, open(""), 201, 0)
 }
 
 // Imports count what became of every document, in every format, with exactly the
