@@ -109,9 +109,9 @@ func TestManyDocumentsInParts(t *testing.T) {
 // An answer with documents is bounded. Reads are refused as a whole; writes are refused from the
 // first one whose document has no room, each with an error.
 func TestReturnedDocumentsAreBounded(t *testing.T) {
-	c := startCluster(t, options{dbservers: 1, limits: coordinator.Limits{AnswerBytes: 1 << 20}})
+	c := startCluster(t, options{dbservers: 1, limits: coordinator.Limits{AnswerBytes: 8 << 20}})
 	c.collection(t, "c", 1)
-	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"big","n":0,"text":"`+strings.Repeat("x", 128<<10)+`"}`), 202, 0)
+	want(t, c.do(t, "POST", "/_api/document/c", `{"_key":"big","n":0,"text":"`+strings.Repeat("x", 1<<20)+`"}`), 202, 0)
 	keys := func(item string, n int) string { return "[" + strings.Repeat(item+",", n-1) + item + "]" }
 
 	a := c.do(t, "PUT", "/_api/document/c?onlyget=true", keys(`"big"`, 4))
@@ -155,6 +155,6 @@ func TestImportDetailsAreBounded(t *testing.T) {
 		details := m["details"].([]any)
 		require.Len(t, details, 1001)
 		require.Contains(t, details[999], "at position 1000: ")
-		require.Equal(t, "199000 more errors are not listed", details[1000])
+		require.Equal(t, "49000 more errors are not listed", details[1000])
 	}
 }

@@ -77,40 +77,38 @@ func (l *load) end() {
 // A piece holds exactly what was acknowledged when the gate was granted: nothing
 // is in flight while it is held, not even half a request.
 func TestPieceHoldsWhatWasAcknowledged(t *testing.T) {
-	for range 2 {
-		inBubble(t, func(t *testing.T, h *house) {
-			s := h.start("db1")
-			h.collection("100", "s101", s)
-			h.lock("b1", "n")
-			writers := h.load(s, "s101", 4)
-			time.Sleep(20 * time.Millisecond)
-			to, ctx := h.target(s), t.Context()
-			require.NoError(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
-			_, err := h.hold(ctx, to, dbclient.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
-			require.NoError(t, err)
-			_, err = h.dbs.Cut(ctx, to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
-			require.NoError(t, err)
-			synctest.Wait() // answers on their way arrive
-			acknowledged := writers.count()
-			report, err := h.dbs.GateRelease(ctx, to, dbclient.GateReleaseRequest{ID: "b1", Nonce: "n", Attempt: 1})
-			require.NoError(t, err)
-			require.True(t, report.Unbroken)
-			_, err = h.dbs.Link(ctx, to, dbclient.LinkRequest{ID: "b1", Nonce: "n", Label: "l", AgencyDump: json.RawMessage(`{}`)})
-			require.NoError(t, err)
-			time.Sleep(20 * time.Millisecond)
-			writers.end()
-			require.Greater(t, writers.count(), acknowledged)
+	inBubble(t, func(t *testing.T, h *house) {
+		s := h.start("db1")
+		h.collection("100", "s101", s)
+		h.lock("b1", "n")
+		writers := h.load(s, "s101", 4)
+		time.Sleep(20 * time.Millisecond)
+		to, ctx := h.target(s), t.Context()
+		require.NoError(t, h.dbs.Prepare(ctx, to, dbclient.PieceRequest{ID: "b1", Nonce: "n"}))
+		_, err := h.hold(ctx, to, dbclient.GateLockRequest{ID: "b1", Nonce: "n", WindowSeconds: 5, LeaseSeconds: 60})
+		require.NoError(t, err)
+		_, err = h.dbs.Cut(ctx, to, dbclient.CutRequest{ID: "b1", Nonce: "n", Attempt: 1})
+		require.NoError(t, err)
+		synctest.Wait() // answers on their way arrive
+		acknowledged := writers.count()
+		report, err := h.dbs.GateRelease(ctx, to, dbclient.GateReleaseRequest{ID: "b1", Nonce: "n", Attempt: 1})
+		require.NoError(t, err)
+		require.True(t, report.Unbroken)
+		_, err = h.dbs.Link(ctx, to, dbclient.LinkRequest{ID: "b1", Nonce: "n", Label: "l", AgencyDump: json.RawMessage(`{}`)})
+		require.NoError(t, err)
+		time.Sleep(20 * time.Millisecond)
+		writers.end()
+		require.Greater(t, writers.count(), acknowledged)
 
-			e, err := engine.Open("data/backups/b1.pending/engine", engine.Options{FS: h.fs["db1"], ReadOnly: true, CacheBytes: 1 << 20})
-			require.NoError(t, err)
-			piece, err := shard.Open(shard.Env{Engine: e}, "s101")
-			require.NoError(t, err)
-			require.NoError(t, piece.Check(ctx))
-			count := piece.State().Count
-			require.Equal(t, acknowledged*perRequest, int(count))
-			require.NoError(t, e.Close())
-		})
-	}
+		e, err := engine.Open("data/backups/b1.pending/engine", engine.Options{FS: h.fs["db1"], ReadOnly: true, CacheBytes: 1 << 20})
+		require.NoError(t, err)
+		piece, err := shard.Open(shard.Env{Engine: e}, "s101")
+		require.NoError(t, err)
+		require.NoError(t, piece.Check(ctx))
+		count := piece.State().Count
+		require.Equal(t, acknowledged*perRequest, int(count))
+		require.NoError(t, e.Close())
+	})
 }
 
 // Stopping under load, with writers queued at a held gate: it is soon over, and

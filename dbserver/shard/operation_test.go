@@ -155,8 +155,8 @@ func TestRefusedOperationsChangeNothing(t *testing.T) {
 func TestReturnedDocumentsEndTheCall(t *testing.T) {
 	s := fresh(t)
 	one(t, s, dbclient.Op{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{"text":"` + strings.Repeat("x", maxReturnedBytes/4) + `"}`)})
-	reads := make([]dbclient.Op, 20)
-	updates := make([]dbclient.Op, 20)
+	reads := make([]dbclient.Op, 6) // more than are returned
+	updates := make([]dbclient.Op, 6)
 	for i := range reads {
 		reads[i] = dbclient.Op{Kind: dbclient.OpRead, Key: "k"}
 		updates[i] = dbclient.Op{Kind: dbclient.OpUpdate, Key: "k", Document: raw(fmt.Sprintf(`{"n":%d}`, i))}
