@@ -11,10 +11,12 @@ export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
 # The packages that take longest, first: the last one does not run alone then, beside an idle processor. A third one runs
 # beside two, since those with processes wait much of their time.
-LONGEST := ./integration ./agency ./minicluster ./cmd/stasis ./coordinator ./coordinator/backup ./lab/...
+LONGEST := ./integration ./agency ./minicluster ./cmd/stasis ./coordinator ./dbserver/transfer/rclone ./lab/... ./dbserver/...
 TESTP ?= 3
 # How many cases a model test draws: each run draws others. soak draws many.
 RAPID ?= 30
+# PASSED=bin/test.json: make test has just found what passes without a mutant, so make mutants need not.
+PASSED ?=
 
 .PHONY: help demo build test lint example lab mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
@@ -49,7 +51,7 @@ lab: build ## scenarios of faults with fixed seeds, in bubbles and with processe
 	bin/stasis lab run all --world processes --seed $(LABSEED) --total $(LABPROCESSES) --allow-vacuous --out bin/lab
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
-	$(GO) run ./internal/failpoint/mutants $(MUTANTS)
+	$(GO) run ./internal/failpoint/mutants $(if $(PASSED),-passed $(PASSED)) $(MUTANTS)
 
 bench: bench-agency ## ratios in one run: the agency beside etcd, the cut at growing data, the gate, the key tree
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./integration

@@ -160,6 +160,8 @@ func TestSameNameAtOnce(t *testing.T) {
 func TestDataDefinitionWhileFrozen(t *testing.T) {
 	t.Parallel() // it mostly waits
 	c := startCluster(t, options{dbservers: 1, timing: coordinator.Timing{Thaw: 300 * time.Millisecond}})
+	c.options.timing.Thaw = 5 * time.Minute
+	patient := c.startCoordinator(t)
 	c.collection(t, "before", 1)
 	freeze(t, c, true)
 	began := time.Now()
@@ -176,8 +178,6 @@ func TestDataDefinitionWhileFrozen(t *testing.T) {
 	require.Greater(t, time.Since(began), 4*300*time.Millisecond)
 	want(t, c.do(t, "POST", "/_api/document/before", `{}`), 202, 0)
 
-	c.options.timing.Thaw = 5 * time.Minute
-	patient := c.startCoordinator(t)
 	done := make(chan answer)
 	go func() {
 		a, err := c.send(context.Background(), patient.URL(), "POST", "/_api/collection", strings.NewReader(`{"name":"c"}`))

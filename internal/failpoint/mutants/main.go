@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -10,15 +11,21 @@ import (
 )
 
 func main() {
-	chosen, err := choose(mutants, os.Args[1:])
+	file := flag.String("passed", "", "what go test -json has printed for the same code")
+	flag.Parse()
+	chosen, err := choose(mutants, flag.Args())
+	passed := map[place]bool{}
+	if err == nil && *file != "" {
+		passed, err = passedIn(*file)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)
 	}
-	fmt.Printf("%d of %d safety lines: make mutants MUTANTS=%q\n", len(chosen), len(mutants), strings.Join(os.Args[1:], " "))
+	fmt.Printf("%d of %d safety lines: make mutants MUTANTS=%q\n", len(chosen), len(mutants), strings.Join(flag.Args(), " "))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	survivors, err := hunt(ctx, chosen, os.Stdout)
+	survivors, err := hunt(ctx, chosen, passed, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 	}
