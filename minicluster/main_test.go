@@ -80,7 +80,7 @@ func options(t *testing.T, mode Mode) Options {
 }
 
 // servers is how many servers of one role a cluster of these tests has at most.
-const servers = 4
+const servers = 10
 
 var bases struct {
 	sync.Mutex
@@ -92,15 +92,17 @@ var bases struct {
 // and below those of outgoing connections.
 func basePort(t *testing.T) int {
 	t.Helper()
-	const lowest, highest = 4000, firstFreePort - 3*perRole
+	const lowest, inBlock = 4000, perRole / servers // the roles of a cluster have a block of ports each
+	const all = (firstFreePort - lowest) / (3 * perRole) * inBlock
 	bases.Lock()
 	defer bases.Unlock()
 	if bases.next == 0 {
-		bases.next = rand.IntN(highest - lowest)
+		bases.next = rand.IntN(all)
 	}
-	for range highest - lowest {
-		bases.next = (bases.next + 1) % (highest - lowest)
-		if base := lowest + bases.next; base%perRole <= perRole-servers && base%servers == 0 && base/perRole%3 == 0 && areFree(base) {
+	for range all {
+		bases.next++
+		n := bases.next % all
+		if base := lowest + n/inBlock*3*perRole + n%inBlock*servers; areFree(base) {
 			return base
 		}
 	}
