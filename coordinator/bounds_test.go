@@ -134,7 +134,7 @@ func TestReturnedDocumentsAreBounded(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, done, 8)
 	require.Less(t, done, 20)
-	want(t, c.do(t, "PATCH", "/_api/document/c", keys(`{"_key":"big","n":1}`, 30)), 202, 0) // nothing is returned
+	want(t, c.do(t, "PATCH", "/_api/document/c", keys(`{"_key":"big","n":1}`, 10)), 202, 0) // nothing is returned
 }
 
 // An import lists the first errors, and says how many more there are.
