@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -11,18 +11,19 @@ import (
 )
 
 func main() {
-	file := flag.String("passed", "", "what go test -json has printed for the same code")
-	flag.Parse()
-	chosen, err := choose(mutants, flag.Args())
-	passed := map[place]bool{}
-	if err == nil && *file != "" {
-		passed, err = passedIn(*file)
+	args, passed := os.Args[1:], map[place]bool{}
+	var err error
+	if len(args) > 1 && args[0] == "-passed" {
+		passed, err = passedIn(args[1])
+		args = args[2:]
 	}
+	chosen, wrong := choose(mutants, args)
+	err = errors.Join(err, wrong)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)
 	}
-	fmt.Printf("%d of %d safety lines: make mutants MUTANTS=%q\n", len(chosen), len(mutants), strings.Join(flag.Args(), " "))
+	fmt.Printf("%d of %d safety lines: make mutants MUTANTS=%q\n", len(chosen), len(mutants), strings.Join(args, " "))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	survivors, err := hunt(ctx, chosen, passed, os.Stdout)
