@@ -9,15 +9,6 @@ LABRUNS ?= 200
 LABPROCESSES ?= 10
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-# The packages that take longest, first: the last one does not run alone then, beside an idle processor. A third one runs
-# beside two, since those with processes wait much of their time.
-LONGEST := ./integration ./agency ./minicluster ./cmd/stasis ./coordinator ./dbserver/transfer/rclone ./lab/... ./dbserver/...
-TESTP ?= 3
-# How many cases a model test draws: each run draws others. soak draws many.
-RAPID ?= 30
-# PASSED=bin/test.json: make test has just found what passes without a mutant, so make mutants need not.
-PASSED ?=
-
 .PHONY: help demo build test lint example lab mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
@@ -28,6 +19,15 @@ demo: build ## build, then show a backup taken under load and restored (under a 
 
 build: ## bin/stasis
 	$(GO) build -o bin/stasis ./cmd/stasis
+
+# The packages that take longest, first: the last one does not run alone then, beside an idle processor. A third one runs
+# beside two, since those with processes wait much of their time.
+LONGEST := ./integration ./agency ./minicluster ./cmd/stasis ./coordinator ./dbserver/transfer/rclone ./lab/... ./dbserver/...
+TESTP ?= 3
+# How many cases a model test draws: each run draws others. soak draws many.
+RAPID ?= 30
+# PASSED=bin/test.json: make test has just found what passes without a mutant, so make mutants need not.
+PASSED ?=
 
 test: lint example ## everything that must hold: lint, the example, then all tests under the race detector
 	@# lint has vetted: go test need not
