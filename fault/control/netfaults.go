@@ -184,6 +184,9 @@ func (f *Faults) healNetwork(_ *Session, o Order) (Answer, error) {
 	return Answer{}, nil
 }
 
+// OfNetwork reports whether an order changes rules of the network.
+func (o Order) OfNetwork() bool { return strings.HasPrefix(string(o.Do), "net ") && o.Do != NetMet }
+
 // OfNetwork reports whether a rule is one of the network.
 func (r Rule) OfNetwork() bool {
 	switch r.Kind {

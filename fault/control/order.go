@@ -3,7 +3,6 @@ package control
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"time"
 )
@@ -74,22 +73,4 @@ func (r *rules) full() error {
 		return Errorf(CannotDo, "%d rules are in force, and a process takes no more: heal some first", len(r.all))
 	}
 	return nil
-}
-
-// String is the rule in words, for what replaces it.
-func (r Rule) String() string {
-	text := r.Kind
-	if r.Server != "" {
-		text += " " + r.Server
-	}
-	if r.From != "" || r.To != "" {
-		text += " " + r.From + " -> " + r.To
-	}
-	if r.By != 0 {
-		text += fmt.Sprintf(" by %v", r.By)
-	}
-	if r.Rate != 0 {
-		text += fmt.Sprintf(" to %d bytes/s", r.Rate)
-	}
-	return text
 }
