@@ -79,9 +79,23 @@ func (l *Lab) Do(ctx context.Context, o control.Order) (control.Answer, error) {
 		return all, nil
 	}
 	if !some || serious(errs) {
-		return all, errors.Join(errs...)
+		return all, distinct(errs)
 	}
 	return all, nil
+}
+
+// distinct joins errors, of which several processes may have given the same.
+func distinct(errs []error) error {
+	var some []error
+	for _, err := range errs {
+		if err != nil && !slices.ContainsFunc(some, func(other error) bool { return other.Error() == err.Error() }) {
+			some = append(some, err)
+		}
+	}
+	if len(some) == 1 {
+		return some[0]
+	}
+	return errors.Join(some...)
 }
 
 // serious reports whether a process refused an order. One that does not run, or does not answer, is another matter: the

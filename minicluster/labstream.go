@@ -125,7 +125,10 @@ func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 	h := &LabHold{silent: map[string]string{}, reached: make(chan struct{}), end: end}
 	ctx, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
-	for _, n := range l.once(l.running()) {
+	for _, n := range l.once(l.servers.all()) {
+		if l.faults == nil && n.state() == control.Removed {
+			continue
+		}
 		c, closing, err := l.connect(ctx, n)
 		if err != nil && !serious([]error{err}) {
 			h.holdsNot(n.name, err.Error()) // also when it is resumed

@@ -99,12 +99,24 @@ func (c *controlled) order(ctx context.Context, text string, o control.Order) er
 	if c.json {
 		return printJSON(c.out, a)
 	}
-	fmt.Fprintln(c.out, text)
+	fmt.Fprintln(c.out, text+struck(o.Do, a.Met))
 	for _, r := range ruleTable(a.Replaced) {
 		fmt.Fprintf(c.out, "  in place of: %s, since %s, met %d\n", ruleText(r.Rule), r.Since.Format(time.TimeOnly), r.Met)
 	}
 	c.butNot(a.Silent)
 	return nil
+}
+
+// struck says how much an order concerned that makes no rule.
+func struck(do control.Verb, met int) string {
+	of := map[control.Verb]string{control.NetReset: "connections", control.NetDrop: "pieces"}[do]
+	switch {
+	case of == "":
+		return ""
+	case met == 0:
+		return " (there were none now)"
+	}
+	return fmt.Sprintf(" (%d %s)", met, of)
 }
 
 // butNot says at which servers an order had no effect.

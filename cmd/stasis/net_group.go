@@ -112,7 +112,11 @@ func delayOrder(args []string) (control.Order, string, error) {
 	if err != nil || by < 0 {
 		return control.Order{}, "", fmt.Errorf("delay %q: want a time with its unit, such as 50ms or 2s", args[0])
 	}
-	return control.Order{Do: control.NetDelay, By: by}, "delayed by " + by.String(), nil
+	text := "delayed by " + by.String()
+	if by == 0 {
+		text = "not delayed any more"
+	}
+	return control.Order{Do: control.NetDelay, By: by}, text, nil
 }
 
 func throttleOrder(args []string) (control.Order, string, error) {
@@ -120,7 +124,11 @@ func throttleOrder(args []string) (control.Order, string, error) {
 	if err != nil || rate < 0 {
 		return control.Order{}, "", fmt.Errorf("throttle %q: want a number of bytes a second, such as 10000", args[0])
 	}
-	return control.Order{Do: control.NetThrottle, Rate: rate}, fmt.Sprintf("limited to %d bytes/s", rate), nil
+	text := fmt.Sprintf("limited to %d bytes/s", rate)
+	if rate == 0 {
+		text = "not limited any more"
+	}
+	return control.Order{Do: control.NetThrottle, Rate: rate}, text, nil
 }
 
 // link gives a rule to one direction of a link, or to both.

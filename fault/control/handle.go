@@ -26,10 +26,7 @@ var verbs = map[Verb]func(*Faults, *Session, Order) (Answer, error){
 func (f *Faults) Handle(ctx context.Context, s *Session, o Order) (Answer, error) {
 	do := verbs[o.Do]
 	if do == nil {
-		return Answer{}, Errorf(CannotDo, "this process cannot do %q: it can do %s", o.Do, verbNames())
-	}
-	if err := o.check(); err != nil {
-		return Answer{}, err
+		return Answer{}, Errorf(CannotDo, "this process cannot do %q: it can do %s", o.Do, quoted(slices.Collect(maps.Keys(verbs))))
 	}
 	select {
 	case f.turn <- struct{}{}:
@@ -51,11 +48,21 @@ var makes = map[Verb]bool{
 	DiskHang: true, DiskSlow: true, DiskFail: true, DiskFill: true, Hold: true, Clock: true, Buggify: true,
 }
 
-func verbNames() string {
+// ofNodes are the verbs that stasis up does besides.
+var ofNodes = []Verb{NodeList, NodeKill, NodePause, NodeResume, NodeRestart}
+
+// known refuses a verb that no process does, with those that there are.
+func (v Verb) known() error {
+	if verbs[v] == nil && !slices.Contains(ofNodes, v) {
+		return Errorf(CannotDo, "there is no order %q: there are %s", v, quoted(slices.AppendSeq(slices.Clone(ofNodes), maps.Keys(verbs))))
+	}
+	return nil
+}
+
+func quoted(list []Verb) string {
 	var names []string
-	for verb := range maps.Keys(verbs) {
+	for _, verb := range slices.Sorted(slices.Values(list)) {
 		names = append(names, strconv.Quote(string(verb)))
 	}
-	slices.Sort(names)
 	return strings.Join(names, ", ")
 }

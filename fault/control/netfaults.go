@@ -116,21 +116,23 @@ func (f *Faults) healLink(_ *Session, o Order) (a Answer, err error) {
 	return a, nil
 }
 
-// strike does something to the connections that there are.
+// strike does something to the connections that there are. Met of the answer counts the connections that were reset, or the pieces that were lost:
+// with 0 there was nothing to break.
 func (f *Faults) strike(_ *Session, o Order) (Answer, error) {
 	if err := f.network(o, o.From, o.To); err != nil {
 		return Answer{}, err
 	}
-	switch {
-	case o.Do == NetReset:
-		f.parts.Network.Reset(o.From, o.To)
-	case o.Both:
-		f.parts.Network.Drop(o.To, o.From)
-		fallthrough
-	default:
-		f.parts.Network.Drop(o.From, o.To)
+	net := f.parts.Network
+	there, back := net.Tally(o.From, o.To), net.Tally(o.To, o.From)
+	if o.Do == NetReset {
+		net.Reset(o.From, o.To)
+		return Answer{Met: net.Tally(o.From, o.To).Reset - there.Reset + net.Tally(o.To, o.From).Reset - back.Reset}, nil
 	}
-	return Answer{}, nil
+	net.Drop(o.From, o.To)
+	if o.Both {
+		net.Drop(o.To, o.From)
+	}
+	return Answer{Met: net.Tally(o.From, o.To).Lost.Pieces - there.Lost.Pieces + net.Tally(o.To, o.From).Lost.Pieces - back.Lost.Pieces}, nil
 }
 
 // host sets a rule of one host.
@@ -201,7 +203,7 @@ func (f *Faults) latency(_ *Session, o Order) (Answer, error) {
 	case f.parts.Latency == nil:
 		return Answer{}, Errorf(CannotDo, "the network of this process has no latency that can be set")
 	case o.By < 0 || o.Jitter < 0:
-		return Answer{}, Errorf(BadOrder, "a latency of %v to %v", o.By, o.By+o.Jitter)
+		return Answer{}, Errorf(BadOrder, "a latency of %v with a jitter of %v: want 0 or more", o.By, o.Jitter)
 	}
 	f.parts.Latency(o)
 	return Answer{}, nil

@@ -105,6 +105,14 @@ func (s *session) read(h Handler) {
 }
 
 func (s *session) answer(h Handler, r request) {
+	err := r.Do.known()
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
+		s.send(line{ID: r.ID, Error: asError(err)})
+		return
+	}
 	a, err := h.Handle(s.ctx, &Session{conn: s, id: r.ID}, r.Order)
 	if err != nil {
 		s.send(line{ID: r.ID, Error: asError(err)})
