@@ -132,6 +132,9 @@ func (l *Lab) concerned(o control.Order) ([]*node, error) {
 		}
 		return l.once(l.running()), nil
 	case control.NetFreeze, control.NetThaw:
+		if o.From != "" || o.To != "" {
+			return l.ends(o.From, o.To, false)
+		}
 		return l.ends(o.Server, o.Server, false)
 	case control.NetHealAll, control.RuleList, control.HealAll, control.Buggify:
 		return l.once(l.running()), nil

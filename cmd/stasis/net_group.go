@@ -17,8 +17,9 @@ func netCommand() *cobra.Command {
 	o := &controlOptions{}
 	cmd := &cobra.Command{
 		Use:   "net",
-		Short: "Cut, delay and throttle the network between the servers of a running \"stasis up --lab\"",
-		Long: `Cut, delay and throttle the network between the servers of a running "stasis up --lab".
+		Short: "Break the network between the servers of a running \"stasis up --lab\"",
+		Long: `Cut, freeze, delay and throttle the network between the servers of a running "stasis up --lab",
+and lose, duplicate, delay and reorder the messages on it.
 
 A rule lasts until it is healed, also when the command that made it is over. One that a
 server has ends when the server's process does: after "node restart" make it again. The connections
@@ -32,7 +33,7 @@ delayed or slowed down. A rule with 0 has done nothing yet.`,
   stasis net heal`,
 	}
 	o.addFlags(cmd)
-	return flags.Group(cmd, append(o.linkCommands(),
+	return flags.Group(cmd, append(o.linkCommands(), messageCommand(o),
 		&cobra.Command{
 			Use: "isolate NAME", Short: "Cut a server off from all others", Args: flags.Arguments(cobra.ExactArgs(1)),
 			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
@@ -84,6 +85,11 @@ func (o *controlOptions) linkCommands() []*cobra.Command {
 			Use: "cut A B", Short: "Let nothing through between two servers",
 			Long: "Let nothing through between two servers. What they send waits until the link is healed.",
 		}, 0, plain(control.NetCut, "cut")),
+		o.linkCommand(&cobra.Command{
+			Use: "freeze A B", Short: "Make two servers hear nothing of each other without a loss",
+			Long: `Make two servers hear nothing of each other without a loss, as a stuck proxy does: connections can be made, and what is sent waits
+until the link is healed.`,
+		}, 0, plain(control.NetFreeze, "frozen")),
 		o.linkCommand(&cobra.Command{
 			Use: "delay A B TIME", Short: "Make what two servers send to each other arrive later",
 			Long: "Make what two servers send to each other arrive later: delay agent-1 agent-2 50ms. 0s takes it back.",

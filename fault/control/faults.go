@@ -21,6 +21,8 @@ type Network interface {
 	Rejoin(name string)
 	Freeze(name string)
 	Thaw(name string)
+	FreezeLink(from, to string)
+	ThawLink(from, to string)
 	Met(from, to string) int
 	Tally(from, to string) fault.Tally
 	Rules() []fault.Rule

@@ -13,7 +13,7 @@ var verbs = map[Verb]func(*Faults, *Session, Order) (Answer, error){
 	HelloVerb: (*Faults).hello,
 	NetCut:    (*Faults).link, NetDelay: (*Faults).link, NetThrottle: (*Faults).link,
 	NetHeal: (*Faults).healLink, NetDrop: (*Faults).strike, NetReset: (*Faults).strike,
-	NetIsolate: (*Faults).host, NetFreeze: (*Faults).host, NetRejoin: (*Faults).healHost, NetThaw: (*Faults).healHost,
+	NetIsolate: (*Faults).host, NetFreeze: (*Faults).freeze, NetRejoin: (*Faults).healHost, NetThaw: (*Faults).thaw,
 	NetHealAll: (*Faults).healNetwork, NetLatency: (*Faults).latency, NetMessage: (*Faults).message, NetMet: (*Faults).netMet,
 	DiskHang: (*Faults).disk, DiskSlow: (*Faults).disk, DiskFail: (*Faults).disk, DiskFill: (*Faults).disk, DiskHeal: (*Faults).healDisk,
 	RuleList: (*Faults).list, RuleMet: (*Faults).ruleMet, RuleEnd: (*Faults).ruleEnd, HealAll: (*Faults).healAll,

@@ -58,6 +58,25 @@ func oneOf(r *Rule) []Rule {
 	return []Rule{*r}
 }
 
+// freeze makes a host silent, or one direction of a link, or both.
+func (f *Faults) freeze(s *Session, o Order) (Answer, error) {
+	if o.ofLink() {
+		return f.link(s, o)
+	}
+	return f.host(s, o)
+}
+
+// thaw takes freeze back.
+func (f *Faults) thaw(s *Session, o Order) (Answer, error) {
+	if o.ofLink() {
+		return f.healLink(s, o)
+	}
+	return f.healHost(s, o)
+}
+
+// ofLink reports whether an order to freeze or thaw is about a link.
+func (o Order) ofLink() bool { return o.From != "" || o.To != "" }
+
 // way sets a rule of one direction. It takes the place of the one of its kind that there is.
 func (f *Faults) way(a *Answer, o Order) {
 	net := f.parts.Network
@@ -66,6 +85,8 @@ func (f *Faults) way(a *Answer, o Order) {
 	switch o.Do {
 	case NetCut:
 		set, undo = func() { net.Cut(o.From, o.To) }, func() { net.Heal(o.From, o.To) }
+	case NetFreeze:
+		set, undo = func() { net.FreezeLink(o.From, o.To) }, func() { net.ThawLink(o.From, o.To) }
 	case NetDelay:
 		rule.By = o.By
 		set, undo = func() { net.Delay(o.From, o.To, o.By) }, func() { net.Delay(o.From, o.To, 0) }
@@ -90,6 +111,8 @@ func metOf(t fault.Tally, do Verb) int {
 		return t.Held.Pieces
 	case NetDelay:
 		return t.Delayed.Pieces
+	case NetFreeze:
+		return t.Frozen.Pieces
 	}
 	return t.Throttled.Pieces
 }
@@ -100,18 +123,22 @@ func sinceNow(count func() int) func() int {
 	return func() int { return max(count()-before, 0) }
 }
 
-// healLink takes a cut back.
+// healLink takes a cut back, or thaws a link.
 func (f *Faults) healLink(_ *Session, o Order) (a Answer, err error) {
 	if err := f.network(o, o.From, o.To); err != nil {
 		return Answer{}, err
+	}
+	kind, heal := NetCut.kind(), f.parts.Network.Heal
+	if o.Do == NetThaw {
+		kind, heal = NetFreeze.kind(), f.parts.Network.ThawLink
 	}
 	ways := [][2]string{{o.From, o.To}}
 	if o.Both {
 		ways = append(ways, [2]string{o.To, o.From})
 	}
 	for _, way := range ways {
-		a.Replaced = append(a.Replaced, last(f.rules.take(sameLink(NetCut.kind(), way[0], way[1])))...)
-		f.parts.Network.Heal(way[0], way[1])
+		a.Replaced = append(a.Replaced, last(f.rules.take(sameLink(kind, way[0], way[1])))...)
+		heal(way[0], way[1])
 	}
 	return a, nil
 }

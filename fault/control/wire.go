@@ -32,7 +32,7 @@ const (
 	NetReset    Verb = "net reset"
 	NetIsolate  Verb = "net isolate"
 	NetRejoin   Verb = "net rejoin"
-	NetFreeze   Verb = "net freeze"
+	NetFreeze   Verb = "net freeze" // of Order.Server, or of the link from Order.From to Order.To
 	NetThaw     Verb = "net thaw"
 	NetLatency  Verb = "net latency"
 	NetMessage  Verb = "net message"
