@@ -108,7 +108,7 @@ func TestWhatACrashMayLeave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := map[string]bool{}
-			for seed := range uint64(400) {
+			for seed := range uint64(150) {
 				disk := fault.NewDisk()
 				w := writer{t, disk.FS()}
 				require.NoError(t, w.fs.MkdirAll("a/s", 0o700))

@@ -34,7 +34,7 @@ A and B may be "any". The faults:
   duplicate     it arrives twice
   delay         it arrives later, by --by
   reorder       a later one overtakes it; it waits for --by at most (1s)`,
-		Example: `  stasis net message lose-answer coordinator-1 dbserver-2 --path "/_stasis/v1/shards/*/accept" --times 1
+		Example: `  stasis net message lose-answer coordinator-1 dbserver-2 --path "/_stasis/v1/shards/*/documents" --times 1
   stasis net message delay any agent-1 --path raft/AppendEntries --by 200ms`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Do = messageFaults[args[0]]

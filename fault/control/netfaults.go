@@ -153,7 +153,7 @@ func (f *Faults) strike(_ *Session, o Order) (Answer, error) {
 	there, back := net.Tally(o.From, o.To), net.Tally(o.To, o.From)
 	if o.Do == NetReset {
 		net.Reset(o.From, o.To)
-		return Answer{Met: net.Tally(o.From, o.To).Reset - there.Reset + net.Tally(o.To, o.From).Reset - back.Reset}, nil
+		return Answer{Met: net.Tally(o.From, o.To).Reset - there.Reset}, nil // both directions count it
 	}
 	net.Drop(o.From, o.To)
 	if o.Both {

@@ -114,3 +114,53 @@ func TestOrdersAtOnceAboutOneLink(t *testing.T) {
 		require.Equal(t, list[0].By.String(), r.Detail, "the list says what the network does")
 	}
 }
+
+// A freeze is one of a host, or of one direction of a link, over which connections can be made.
+func TestFreezeOfALink(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		p := newProcess()
+		c := local(t, p)
+		l, err := p.net.Host("b").Listen("b:1")
+		require.NoError(t, err)
+		rule := order(t, c, control.Order{Do: control.NetFreeze, From: "a", To: "b"}).Rule
+		conn, err := p.net.Host("a").DialContext(t.Context(), "tcp", "b:1")
+		require.NoError(t, err)
+		_, err = conn.Write([]byte("x"))
+		require.NoError(t, err)
+		require.Equal(t, 1, order(t, c, control.Order{Do: control.RuleMet, Rule: rule.ID}).Met)
+		peer, err := l.Accept()
+		require.NoError(t, err)
+		require.NoError(t, peer.SetReadDeadline(time.Now().Add(time.Hour)))
+		_, err = peer.Read(make([]byte, 1))
+		require.Error(t, err, "it is silent")
+		require.Len(t, order(t, c, control.Order{Do: control.NetThaw, From: "a", To: "b"}).Replaced, 1)
+		require.NoError(t, peer.SetReadDeadline(time.Time{}))
+		_, err = peer.Read(make([]byte, 1))
+		require.NoError(t, err)
+
+		order(t, c, control.Order{Do: control.NetFreeze, Server: "b"})
+		require.Equal(t, "b", order(t, c, control.Order{Do: control.RuleList}).Rules[0].Server)
+		order(t, c, control.Order{Do: control.NetThaw, Server: "b"})
+		require.Empty(t, p.net.Rules())
+		require.NoError(t, errors.Join(conn.Close(), peer.Close(), l.Close()))
+	})
+}
+
+// Reset and drop say how much they concerned; with nothing there, nothing.
+func TestStrikesAreCounted(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		p := newProcess()
+		c := local(t, p)
+		require.Zero(t, order(t, c, control.Order{Do: control.NetReset, From: "a", To: "b"}).Met)
+		l, err := p.net.Host("b").Listen("b:1")
+		require.NoError(t, err)
+		conn, err := p.net.Host("a").DialContext(t.Context(), "tcp", "b:1")
+		require.NoError(t, err)
+		order(t, c, control.Order{Do: control.NetDelay, From: "a", To: "b", By: time.Minute})
+		_, err = conn.Write([]byte("x"))
+		require.NoError(t, err)
+		require.Equal(t, 1, order(t, c, control.Order{Do: control.NetDrop, From: "b", To: "a", Both: true}).Met)
+		require.Equal(t, 1, order(t, c, control.Order{Do: control.NetReset, From: "a", To: "b"}).Met)
+		require.NoError(t, errors.Join(conn.Close(), l.Close()))
+	})
+}
