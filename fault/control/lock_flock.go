@@ -16,6 +16,16 @@ import (
 // lockSocket keeps other processes from a socket until the lock is closed, or until this process ends. Of two processes that start
 // at once one has it, and a process that is stopped keeps it: whether a socket answers tells neither.
 func lockSocket(path string) (io.Closer, error) {
+	for {
+		lock, err := tryLock(path)
+		if lock != nil || err != nil {
+			return lock, err
+		}
+	}
+}
+
+// tryLock gives nil without an error if the file was removed meanwhile by the process that had it.
+func tryLock(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the control socket %s: %w", path, err)
@@ -28,6 +38,13 @@ func lockSocket(path string) (io.Closer, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("control socket %s: %s serves it; stop that process first", path, who), f.Close())
 	}
+	var same bool
+	if err == nil {
+		same, err = isStill(f, path+lockSuffix)
+	}
+	if err == nil && !same {
+		return nil, f.Close()
+	}
 	if err == nil {
 		err = f.Truncate(0)
 	}
@@ -37,7 +54,32 @@ func lockSocket(path string) (io.Closer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the control socket %s: %w", path, err), f.Close())
 	}
-	return f, nil
+	return heldLock{f}, nil
+}
+
+// isStill reports whether an open file is the one that has a path.
+func isStill(f *os.File, path string) (bool, error) {
+	open, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(open, named), err
+}
+
+// heldLock is a lock that this process has.
+type heldLock struct{ f *os.File }
+
+// Close removes the file before it is unlocked: who opened it before finds that it is not the one of the path any more.
+func (l heldLock) Close() error {
+	err := os.Remove(l.f.Name())
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // its directory is gone
+	}
+	return errors.Join(err, l.f.Close())
 }
 
 // holderOf is the process that has written itself into the lock; "" if none has.

@@ -42,6 +42,37 @@ func TestOneOfSeveralStartsHasTheSocket(t *testing.T) {
 		require.NoError(t, err, "the one that has it serves it")
 		c.Close()
 		require.NoError(t, (<-servers).Close())
+		left, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+}
+
+// A process that starts while another one ends has the socket or is refused, and keeps what it has.
+func TestStartsWhileAnotherEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), control.SocketName)
+	var starting sync.WaitGroup
+	errs := make(chan error, 4)
+	for range 4 {
+		starting.Go(func() {
+			var err error
+			for range 50 {
+				s, refused := control.Serve(t.Context(), path, newProcess())
+				if refused != nil {
+					continue
+				}
+				c, failed := control.Dial(t.Context(), path)
+				if failed == nil {
+					c.Close()
+				}
+				err = errors.Join(err, failed, s.Close())
+			}
+			errs <- err
+		})
+	}
+	starting.Wait()
+	for range 4 {
+		require.NoError(t, <-errs, "the one that has the socket serves it")
 	}
 }
 
