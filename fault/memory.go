@@ -81,7 +81,7 @@ func (m *memory) create(name string) (vfs.File, error) {
 	}
 	n := &inode{modified: time.Now()}
 	m.log.do(name, entry{folder, last, n}, n)
-	return &memoryFile{disk: m, node: n, name: last, writes: true}, nil
+	return &memoryFile{disk: &m.mu, log: &m.log, node: n, name: last, writes: true}, nil
 }
 
 func (m *memory) open(name string, writes bool) (vfs.File, error) {
@@ -94,7 +94,7 @@ func (m *memory) open(name string, writes bool) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memoryFile{disk: m, node: n, name: path.Base(name), writes: writes}, nil
+	return &memoryFile{disk: &m.mu, log: &m.log, node: n, name: path.Base(name), writes: writes}, nil
 }
 
 func (m *memory) Open(name string, _ ...vfs.OpenOption) (vfs.File, error) { return m.open(name, false) }

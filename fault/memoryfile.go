@@ -3,6 +3,7 @@ package fault
 import (
 	"io"
 	"io/fs"
+	"sync"
 	"syscall"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 
 // memoryFile is an open file or folder of a disk in memory.
 type memoryFile struct {
-	disk   *memory
+	disk   *sync.Mutex // guards all of the disk
+	log    *changes
 	node   *inode
 	name   string
 	writes bool
@@ -19,8 +21,8 @@ type memoryFile struct {
 }
 
 func (f *memoryFile) Close() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	if f.node == nil {
 		return pathError("close", f.name, fs.ErrClosed)
 	}
@@ -42,8 +44,8 @@ func (f *memoryFile) use(op string, writes bool) (*inode, error) {
 }
 
 func (f *memoryFile) Read(p []byte) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	n, err := f.readAt(p, f.at)
 	f.at += int64(n)
 	if n > 0 {
@@ -53,8 +55,8 @@ func (f *memoryFile) Read(p []byte) (int, error) {
 }
 
 func (f *memoryFile) ReadAt(p []byte, at int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	return f.readAt(p, at)
 }
 
@@ -74,16 +76,16 @@ func (f *memoryFile) readAt(p []byte, at int64) (int, error) {
 }
 
 func (f *memoryFile) Write(p []byte) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	n, err := f.writeAt(p, f.at)
 	f.at += int64(n)
 	return n, err
 }
 
 func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	return f.writeAt(p, at)
 }
 
@@ -110,13 +112,13 @@ func grown(data []byte, size int) []byte {
 }
 
 func (f *memoryFile) Sync() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	switch n := f.node; {
 	case n == nil:
 		return pathError("sync", f.name, fs.ErrClosed)
 	case n.isFolder():
-		f.disk.log.sync(n)
+		f.log.sync(n)
 	default:
 		n.durable = grown(n.durable, len(n.data))
 		for _, r := range n.dirty.ranges(len(n.data)) {
@@ -130,8 +132,8 @@ func (f *memoryFile) Sync() error {
 // drop is what Linux does with the pages of a file that could not be written: they count as written from now on, and programs
 // go on seeing them until they are read from the disk again, here after a crash.
 func (f *memoryFile) drop() {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	if f.node != nil {
 		f.node.dirty = nil
 	}
@@ -150,8 +152,8 @@ func (f *memoryFile) Fd() uintptr                  { return vfs.InvalidFd }
 func (f *memoryFile) Flush() error { return nil }
 
 func (f *memoryFile) Stat() (vfs.FileInfo, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
+	f.disk.Lock()
+	defer f.disk.Unlock()
 	if f.node == nil {
 		return nil, pathError("stat", f.name, fs.ErrClosed)
 	}

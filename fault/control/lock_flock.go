@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lockSuffix makes the name of the file whose lock says who serves a socket.
+const lockSuffix = ".lock"
+
 // lockSocket keeps other processes from a socket until the lock is closed, or until this process ends. Of two processes that start
 // at once one has it, and a process that is stopped keeps it: whether a socket answers tells neither.
 func lockSocket(path string) (io.Closer, error) {

@@ -18,9 +18,6 @@ const longest = 100
 // probeLimit bounds the question whether a process serves a socket that is there.
 const probeLimit = 2 * time.Second
 
-// lockSuffix makes the name of the file whose lock says who serves a socket.
-const lockSuffix = ".lock"
-
 // short gives a path of a socket that is short enough. A long one is reached through a link to its directory, which
 // done removes: the socket is where it belongs, however deep that is.
 func short(path string) (usable string, done func() error, err error) {
