@@ -1,6 +1,25 @@
 package minicluster
 
-import "maps"
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"stasis/event"
+	"stasis/fault/control"
+)
+
+// LabHold is an operation that is held at a step, or will be.
+type LabHold struct {
+	reached chan struct{}
+	end     context.CancelFunc
+	waiting sync.WaitGroup
+	mu      sync.Mutex        // guards below
+	silent  map[string]string // the servers that hold nothing, and why
+	places  int               // processes that hold, or will
+	event   event.Event
+	over    string // why it holds nothing any more, though it was not ended
+}
 
 // holdsNot notes a server whose process holds nothing.
 func (h *LabHold) holdsNot(server, why string) {
@@ -46,4 +65,62 @@ func (h *LabHold) holdNothing() map[string]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return maps.Clone(h.silent)
+}
+
+// await waits until the hold of one process may end: at the end, or when another process has one already.
+func (h *LabHold) await(ctx context.Context, server string, held *control.Held) {
+	select {
+	case <-held.Reached():
+	case <-h.reached:
+		return
+	case <-held.Gone():
+		if ctx.Err() == nil {
+			h.lost(server)
+		}
+		return
+	case <-ctx.Done():
+		return
+	}
+	if e, _ := held.Event(); !h.met(e) {
+		return
+	}
+	select {
+	case <-held.Over():
+		h.ended(held.Why())
+	case <-held.Gone():
+		if ctx.Err() == nil {
+			h.ended("the process of " + server + " has ended")
+		}
+	case <-ctx.Done():
+	}
+}
+
+// met notes the step that is reached; false if another one is.
+func (h *LabHold) met(e event.Event) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.reached:
+		return false
+	default:
+		h.event = e
+		close(h.reached)
+		return true
+	}
+}
+
+// Reached is closed when an operation has come to the step.
+func (h *LabHold) Reached() <-chan struct{} { return h.reached }
+
+// Event is the step; it is zero before it is reached.
+func (h *LabHold) Event() event.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.event
+}
+
+// End lets the operation go on. Calling it again is harmless.
+func (h *LabHold) End() {
+	h.end()
+	h.waiting.Wait()
 }

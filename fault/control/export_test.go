@@ -15,3 +15,13 @@ const (
 
 // CheckPeer is who may connect.
 func CheckPeer(c net.Conn) error { return checkPeer(c) }
+
+// UnknownVerbs are those that a process does and that a connection refuses.
+func UnknownVerbs() (all []Verb) {
+	for verb := range verbs {
+		if verb.known() != nil {
+			all = append(all, verb)
+		}
+	}
+	return all
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // verbs are what Faults can do.
@@ -46,23 +44,4 @@ func (f *Faults) Handle(ctx context.Context, s *Session, o Order) (Answer, error
 var makes = map[Verb]bool{
 	NetCut: true, NetDelay: true, NetThrottle: true, NetIsolate: true, NetFreeze: true, NetMessage: true,
 	DiskHang: true, DiskSlow: true, DiskFail: true, DiskFill: true, Hold: true, Clock: true, Buggify: true,
-}
-
-// ofNodes are the verbs that stasis up does besides.
-var ofNodes = []Verb{NodeList, NodeKill, NodePause, NodeResume, NodeRestart}
-
-// known refuses a verb that no process does, with those that there are.
-func (v Verb) known() error {
-	if verbs[v] == nil && !slices.Contains(ofNodes, v) {
-		return Errorf(CannotDo, "there is no order %q: there are %s", v, quoted(slices.AppendSeq(slices.Clone(ofNodes), maps.Keys(verbs))))
-	}
-	return nil
-}
-
-func quoted(list []Verb) string {
-	var names []string
-	for _, verb := range slices.Sorted(slices.Values(list)) {
-		names = append(names, strconv.Quote(string(verb)))
-	}
-	return strings.Join(names, ", ")
 }

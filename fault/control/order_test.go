@@ -164,3 +164,6 @@ func TestStrikesAreCounted(t *testing.T) {
 		require.NoError(t, errors.Join(conn.Close(), l.Close()))
 	})
 }
+
+// No verb that a process does is refused as one that there is not.
+func TestAllVerbsAreKnown(t *testing.T) { require.Empty(t, control.UnknownVerbs()) }
