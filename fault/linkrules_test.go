@@ -103,11 +103,11 @@ func TestCutHoldsBackTheEnd(t *testing.T) {
 		s.m.Cut("a", "b")
 		require.NoError(s, s.a.Close())
 		s.silence(s.b, time.Hour)
-		s.send(s.b, "anybody?")
+		s.send(s.b, "anyone there?")
 		s.m.Heal("a", "b")
 		_, err := s.b.Read(make([]byte, 1))
 		require.Equal(s, io.EOF, err)
-		_, err = s.b.Write([]byte("anybody?"))
+		_, err = s.b.Write([]byte("anyone there?"))
 		require.ErrorIs(s, err, syscall.EPIPE)
 	})
 }

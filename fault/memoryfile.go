@@ -3,7 +3,6 @@ package fault
 import (
 	"io"
 	"io/fs"
-	"maps"
 	"sync"
 	"syscall"
 	"time"
@@ -14,6 +13,7 @@ import (
 // memoryFile is an open file or folder of a disk in memory.
 type memoryFile struct {
 	disk   *sync.Mutex // guards all of the disk
+	log    *changes
 	node   *inode
 	name   string
 	writes bool
@@ -118,7 +118,7 @@ func (f *memoryFile) Sync() error {
 	case n == nil:
 		return pathError("sync", f.name, fs.ErrClosed)
 	case n.isFolder():
-		n.synced = maps.Clone(n.names)
+		f.log.sync(n)
 	default:
 		n.durable = grown(n.durable, len(n.data))
 		for _, r := range n.dirty.ranges(len(n.data)) {

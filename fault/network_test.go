@@ -67,7 +67,7 @@ func TestCloseEndsEverything(t *testing.T) {
 
 func TestNamesAndPorts(t *testing.T) {
 	play(t, func(s scene) {
-		_, err := s.m.Host("a").DialContext(s.Context(), "tcp", "nobody:1")
+		_, err := s.m.Host("a").DialContext(s.Context(), "tcp", "no-such-host:1")
 		var dns *net.DNSError
 		require.ErrorAs(s, err, &dns)
 		require.True(s, dns.IsNotFound)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 )
 
 // longestKept is how long a body may be that is kept to be sent again.
@@ -103,6 +104,32 @@ func (q *request) close() {
 	}
 }
 
+// lose writes the request to nowhere. A client takes a request for which no connection was used for one that
+// was certainly not sent, and sends it again without asking: a loss on a network does not look so. A body of unknown length is
+// read as long as the caller waits.
+func (q *request) lose(ctx context.Context, x meeting, detach func(func())) (done func()) {
+	trace := httptrace.ContextClientTrace(ctx)
+	connected(ctx, x)
+	if trace != nil && trace.WroteHeaders != nil {
+		trace.WroteHeaders()
+	}
+	write := func() {
+		var err error
+		if !q.empty() {
+			_, err = io.Copy(io.Discard, q.r.Body)
+		}
+		if trace != nil && trace.WroteRequest != nil {
+			trace.WroteRequest(httptrace.WroteRequestInfo{Err: err})
+		}
+	}
+	if q.empty() || q.r.GetBody != nil { // it is in memory
+		write()
+	} else {
+		detach(write)
+	}
+	return q.close
+}
+
 // call is a call that is not HTTP, a sending.
 type call struct {
 	do     func(again bool) error
@@ -115,3 +142,5 @@ func (c *call) again() (sending, error)    { return &call{do: c.do, second: true
 func (c *call) send(context.Context) error { return c.do(c.second) }
 func (c *call) discard()                   {}
 func (c *call) close()                     {}
+
+func (c *call) lose(context.Context, meeting, func(func())) (done func()) { return func() {} }

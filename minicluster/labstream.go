@@ -106,16 +106,6 @@ func (l *Lab) connect(ctx context.Context, n *node) (*control.Client, func(), er
 	return c, c.Close, nil
 }
 
-// LabHold is an operation that is held at a step, or will be.
-type LabHold struct {
-	silent  map[string]string // the servers that hold nothing, and why
-	reached chan struct{}
-	end     context.CancelFunc
-	waiting sync.WaitGroup
-	mu      sync.Mutex
-	event   event.Event
-}
-
 // Hold stops the first operation that comes to a step, in whichever process, until End. Moment.After counts the
 // events of each process by itself. A process that is started later holds nothing.
 func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
@@ -123,10 +113,13 @@ func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 	h := &LabHold{silent: map[string]string{}, reached: make(chan struct{}), end: end}
 	ctx, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
-	for _, n := range l.once(l.running()) {
+	for _, n := range l.once(l.servers.all()) {
+		if l.faults == nil && n.state() == control.Removed {
+			continue
+		}
 		c, closing, err := l.connect(ctx, n)
 		if err != nil && !serious([]error{err}) {
-			h.silent[n.name] = err.Error() // it holds nothing, also when it is resumed
+			h.holdsNot(n.name, err.Error()) // also when it is resumed
 			continue
 		}
 		var held *control.Held
@@ -139,60 +132,11 @@ func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 			h.End()
 			return nil, err
 		}
+		h.placed()
 		h.waiting.Go(func() {
 			defer closing() // which ends the hold
-			h.await(holding, held)
+			h.await(holding, n.name, held)
 		})
 	}
 	return h, nil
-}
-
-// await waits until the hold of one process may end: at the end, or when another process has one already.
-func (h *LabHold) await(ctx context.Context, held *control.Held) {
-	select {
-	case <-held.Reached():
-	case <-h.reached:
-		return
-	case <-held.Gone():
-		return
-	case <-ctx.Done():
-		return
-	}
-	if e, _ := held.Event(); !h.met(e) {
-		return
-	}
-	select {
-	case <-held.Gone():
-	case <-ctx.Done():
-	}
-}
-
-// met notes the step that is reached; false if another one is.
-func (h *LabHold) met(e event.Event) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	select {
-	case <-h.reached:
-		return false
-	default:
-		h.event = e
-		close(h.reached)
-		return true
-	}
-}
-
-// Reached is closed when an operation has come to the step.
-func (h *LabHold) Reached() <-chan struct{} { return h.reached }
-
-// Event is the step; it is zero before it is reached.
-func (h *LabHold) Event() event.Event {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.event
-}
-
-// End lets the operation go on. Calling it again is harmless.
-func (h *LabHold) End() {
-	h.end()
-	h.waiting.Wait()
 }

@@ -190,8 +190,8 @@ func (r *tour) holdAStep() {
 	}()
 	r.until("the cut is held", func() bool { return r.met("step list") > 0 })
 	require.Contains(r.t, r.does("step list"), "_held at dbserver-1")
-	require.Contains(r.t, r.does("step release"), "released: 1, of which 1 held an operation")
-	require.Contains(r.t, <-created, "{backup}") // how long the hold was decides what became of the backup
+	require.Regexp(r.t, "released: 1, of which (1 held an operation|0 held an operation; 1 had ended by itself)", r.does("step release")) // a cut has a limit
+	require.Contains(r.t, <-created, "{backup}")                                                                                          // how long the hold was decides what became of the backup
 	require.Contains(r.t, r.does("step list"), "nothing is held")
 }
 

@@ -17,8 +17,9 @@ func netCommand() *cobra.Command {
 	o := &controlOptions{}
 	cmd := &cobra.Command{
 		Use:   "net",
-		Short: "Cut, delay and throttle the network between the servers of a running \"stasis up --lab\"",
-		Long: `Cut, delay and throttle the network between the servers of a running "stasis up --lab".
+		Short: "Break the network between the servers of a running \"stasis up --lab\"",
+		Long: `Cut, freeze, delay and throttle the network between the servers of a running "stasis up --lab",
+and lose, duplicate, delay and reorder the messages on it.
 
 A rule lasts until it is healed, also when the command that made it is over. One that a
 server has ends when the server's process does: after "node restart" make it again. The connections
@@ -32,7 +33,7 @@ delayed or slowed down. A rule with 0 has done nothing yet.`,
   stasis net heal`,
 	}
 	o.addFlags(cmd)
-	return flags.Group(cmd, append(o.linkCommands(),
+	return flags.Group(cmd, append(o.linkCommands(), messageCommand(o),
 		&cobra.Command{
 			Use: "isolate NAME", Short: "Cut a server off from all others", Args: flags.Arguments(cobra.ExactArgs(1)),
 			RunE: o.runLab(func(ctx context.Context, c *controlled, args []string) error {
@@ -85,6 +86,11 @@ func (o *controlOptions) linkCommands() []*cobra.Command {
 			Long: "Let nothing through between two servers. What they send waits until the link is healed.",
 		}, 0, plain(control.NetCut, "cut")),
 		o.linkCommand(&cobra.Command{
+			Use: "freeze A B", Short: "Make two servers hear nothing of each other without a loss",
+			Long: `Make two servers hear nothing of each other without a loss, as a stuck proxy does: connections can be made, and what is sent waits
+until the link is healed.`,
+		}, 0, plain(control.NetFreeze, "frozen")),
+		o.linkCommand(&cobra.Command{
 			Use: "delay A B TIME", Short: "Make what two servers send to each other arrive later",
 			Long: "Make what two servers send to each other arrive later: delay agent-1 agent-2 50ms. 0s takes it back.",
 		}, 1, delayOrder),
@@ -112,7 +118,11 @@ func delayOrder(args []string) (control.Order, string, error) {
 	if err != nil || by < 0 {
 		return control.Order{}, "", fmt.Errorf("delay %q: want a time with its unit, such as 50ms or 2s", args[0])
 	}
-	return control.Order{Do: control.NetDelay, By: by}, "delayed by " + by.String(), nil
+	text := "delayed by " + by.String()
+	if by == 0 {
+		text = "not delayed any more"
+	}
+	return control.Order{Do: control.NetDelay, By: by}, text, nil
 }
 
 func throttleOrder(args []string) (control.Order, string, error) {
@@ -120,7 +130,11 @@ func throttleOrder(args []string) (control.Order, string, error) {
 	if err != nil || rate < 0 {
 		return control.Order{}, "", fmt.Errorf("throttle %q: want a number of bytes a second, such as 10000", args[0])
 	}
-	return control.Order{Do: control.NetThrottle, Rate: rate}, fmt.Sprintf("limited to %d bytes/s", rate), nil
+	text := fmt.Sprintf("limited to %d bytes/s", rate)
+	if rate == 0 {
+		text = "not limited any more"
+	}
+	return control.Order{Do: control.NetThrottle, Rate: rate}, text, nil
 }
 
 // link gives a rule to one direction of a link, or to both.
@@ -136,9 +150,8 @@ func (c *controlled) link(ctx context.Context, o control.Order, what string, nam
 	if oneWay {
 		return c.order(ctx, fmt.Sprintf("%s -> %s: %s", o.From, o.To, what), o)
 	}
-	back := o
-	back.From, back.To = o.To, o.From
-	return c.order(ctx, fmt.Sprintf("%s <-> %s: %s", o.From, o.To, what), o, back)
+	o.Both = true // one step: two commands at once about one link are not to win in one direction each
+	return c.order(ctx, fmt.Sprintf("%s <-> %s: %s", o.From, o.To, what), o)
 }
 
 func healNetwork(ctx context.Context, c *controlled, args []string) error {
