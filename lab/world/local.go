@@ -27,6 +27,7 @@ type local struct {
 	net     *localNetwork
 	disks   *fault.Disks
 	hangs   map[string]*hangs        // of all servers
+	halts   halts                    // of those that are paused
 	skews   map[string]time.Duration // of the wall clocks, apart from faults
 	clocks  fault.WallClocks
 	delays  *fault.Buggified // nil: none
@@ -120,6 +121,7 @@ func (w *local) off(server string, do func(kill func() error) error) error {
 	return w.net.whileOff(server, func() error {
 		return do(func() error {
 			w.hangs[server].end()
+			w.goOn(n)
 			return w.cluster.Kill(server)
 		})
 	})
@@ -131,6 +133,7 @@ func (w *local) Restart(ctx context.Context, server string) error {
 		return err
 	}
 	w.hangs[server].end()
+	w.goOn(n)
 	if err := w.net.Thaw(server); err != nil {
 		return err
 	}
@@ -138,20 +141,34 @@ func (w *local) Restart(ctx context.Context, server string) error {
 	return w.cluster.Restart(ctx, server)
 }
 
-// Pause freezes the host of a server. What it does meanwhile is neither seen nor answered, although it goes on in
-// this process: its clock and its timers, as those of a process that is stopped, do not stand still.
+// Pause stops what a server does to others, to its disk and to those who watch: see pauses for what goes on.
 func (w *local) Pause(server string) error {
-	if _, err := node(w.Nodes(), server); err != nil {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
 		return err
 	}
-	return w.net.Freeze(server)
+	if err := w.net.Freeze(server); err != nil {
+		return err
+	}
+	if w.stream.pauses.begin(n.ID) {
+		w.halts.add(server, w.hangs[server].add(w.disks.Of(server).Hang(fault.Calls{})))
+	}
+	return nil
 }
 
 func (w *local) Resume(server string) error {
-	if _, err := node(w.Nodes(), server); err != nil {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
 		return err
 	}
+	w.goOn(n)
 	return w.net.Thaw(server)
+}
+
+// goOn ends a pause but for the network.
+func (w *local) goOn(n minicluster.Node) {
+	w.halts.end(n.Name)
+	w.stream.pauses.end(n.ID)
 }
 
 // Crash takes the state of the disk after the server was cut off, and breaks its connections: what it says after the crash
@@ -244,6 +261,7 @@ func (w *local) places() []place {
 
 func (w *local) HealAll() error {
 	w.disks.HealAll()
+	w.stream.pauses.endAll()
 	w.setClocks()
 	for _, h := range w.hangs {
 		h.end()
