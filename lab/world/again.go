@@ -8,29 +8,32 @@ import (
 	"time"
 
 	"stasis/fault/control"
-	"stasis/minicluster"
 )
 
 // dialEvery is how often a process that was just started is looked at for its socket.
 const dialEvery = 20 * time.Millisecond
 
-// dial connects to the process of a server. not is the process that it is not: the one before. 0: it may be any.
-func dial(ctx context.Context, n minicluster.Node, not int) (*control.Client, error) {
+// dial connects to the process of a server. not is the process that it is not: the one before. 0: it is the one that runs.
+func (w *processes) dial(ctx context.Context, server string, not int) (*control.Client, error) {
 	tick := time.NewTicker(dialEvery)
 	defer tick.Stop()
 	for {
+		n, err := node(w.Nodes(), server)
+		if err != nil {
+			return nil, err
+		}
 		c, err := control.Dial(ctx, filepath.Join(n.Dir, control.SocketName))
-		if err == nil && (not == 0 || c.Hello().PID != not) {
+		if err == nil && c.Hello().PID == n.PID && n.PID != not {
 			return c, nil
 		}
 		if err == nil {
+			err = fmt.Errorf("process %d serves it, and the server is process %d", c.Hello().PID, n.PID)
 			c.Close()
-			err = errors.New("the process before this one still runs")
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: connect to its control socket: %w", n.Name, errors.Join(ctx.Err(), err))
+			return nil, fmt.Errorf("%s: connect to its control socket: %w", server, errors.Join(ctx.Err(), err))
 		}
 	}
 }

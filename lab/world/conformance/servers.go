@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"stasis/client"
@@ -26,6 +27,8 @@ func servers() []row {
 		row{"a paused coordinator", []world.Feature{world.Pause}, func(s *scene) (done, error) {
 			return s.still(s.world.Pause, s.world.Resume)
 		}},
+		row{"a lost disk", []world.Feature{world.LostDisks}, func(s *scene) (done, error) { return s.down(coordinator, s.world.Lose) }},
+		row{"an agent that ends itself", []world.Feature{world.DiskFaults, world.AgentDisks}, (*scene).endsItself},
 		row{"a hold", []world.Feature{world.Holds}, (*scene).hold},
 		row{"a skewed clock", []world.Feature{world.ClockSkew}, (*scene).skew},
 	)
@@ -39,6 +42,31 @@ func (s *scene) down(server string, end func(string) error) (done, error) {
 		met:   func() (bool, error) { return s.alive() == before-1, nil },
 		back:  func() error { return s.world.Restart(s.ctx, server) },
 	}, end(server)
+}
+
+// endsItself lets an agent stand for election in a term that it cannot write down. It does not go on then, and can be started again
+// when it can write.
+func (s *scene) endsItself() (done, error) {
+	disk, err := s.world.Disk(agent)
+	if err != nil {
+		return done{}, err
+	}
+	full, err := disk.Fail(fault.Calls{}, syscall.ENOSPC)
+	if err != nil {
+		return done{}, err
+	}
+	before := s.alive()
+	return done{
+		drive: s.declare,
+		met:   func() (bool, error) { return full.Met() > 0 && s.alive() == before-1, nil },
+		back: func() error {
+			full.End()
+			if err := s.world.Network().Rejoin(agent); err != nil {
+				return err
+			}
+			return s.world.Restart(s.ctx, agent)
+		},
+	}, s.world.Network().Isolate(agent)
 }
 
 // alive counts the servers that run.
