@@ -14,7 +14,7 @@ import (
 const dialEvery = 20 * time.Millisecond
 
 // dial connects to the process of a server. not is the process that it is not: the one before. 0: it is the one that runs.
-func (w *processes) dial(ctx context.Context, server string, not int) (*control.Client, error) {
+func dial(ctx context.Context, w World, server string, not int) (*control.Client, error) {
 	tick := time.NewTicker(dialEvery)
 	defer tick.Stop()
 	for {
@@ -66,8 +66,8 @@ func (a *orders) give(ctx context.Context, server string, c *control.Client) (er
 // clear takes back what a process was told.
 func (a *orders) clear(ctx context.Context, server string, c *control.Client) error {
 	for _, o := range a.standing {
-		for i := range o.rules {
-			if r := &o.rules[i]; r.Holder == server {
+		for i := range o.seen.rules {
+			if r := &o.seen.rules[i]; r.Holder == server {
 				if answer, err := c.Do(ctx, control.Order{Do: control.RuleMet, Rule: r.ID}); err == nil && answer.Rule != nil && answer.Rule.Kind == r.Kind && answer.Rule.Since.Equal(r.Since) {
 					r.Met = max(r.Met, answer.Met)
 				}
@@ -95,9 +95,9 @@ func (a *orders) isOwed(server string) (owed bool) {
 func (a *orders) ends(server string) {
 	a.with(func() {
 		for _, o := range a.standing {
-			for i := range o.rules {
-				if o.rules[i].Holder == server {
-					o.ask(&o.rules[i])
+			for i := range o.seen.rules {
+				if o.seen.rules[i].Holder == server {
+					o.ask(&o.seen.rules[i])
 				}
 			}
 			o.forget(server)

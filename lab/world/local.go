@@ -22,6 +22,7 @@ import (
 // local is a world in this process: [Bubble] and [InProcess].
 type local struct {
 	kind    Kind
+	crew    crew
 	dir     string
 	cluster *minicluster.Cluster
 	net     *localNetwork
@@ -47,7 +48,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		net, disks = fault.NewNetworkOver(&loopback{}, nameOf), fault.WrapDisks(vfs.Default)
 	}
 	w := &local{
-		kind: kind, dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
+		kind: kind, crew: newCrew(), dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
 		hangs: map[string]*hangs{}, skews: c.skews(), random: rand.New(rand.NewPCG(c.Seed, 1)),
 	}
 	if w.remote, err = newLocalRemote(kind, c.Dir, disks); err != nil {
@@ -68,7 +69,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 			Remotes: &remoteFolders{disk: w.remote.disk},
 		},
 	}
-	if w.cluster, err = minicluster.Start(ctx, o); err != nil {
+	if err = w.crew.run(func() (err error) { w.cluster, err = minicluster.Start(ctx, o); return err }); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	for _, n := range w.Nodes() {
@@ -138,7 +139,7 @@ func (w *local) Restart(ctx context.Context, server string) error {
 		return err
 	}
 	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
-	return w.cluster.Restart(ctx, server)
+	return w.crew.run(func() error { return w.cluster.Restart(ctx, server) })
 }
 
 // Pause stops what a server does to others, to its disk and to those who watch: see pauses for what goes on.
@@ -200,7 +201,7 @@ func (w *local) Lose(server string) error {
 }
 
 func (w *local) Start(ctx context.Context, server string) error {
-	return w.cluster.Launch(ctx, server)
+	return w.crew.run(func() error { return w.cluster.Launch(ctx, server) })
 }
 
 func (w *local) Recover(agent string) error { return w.cluster.Recover(agent) }
@@ -244,19 +245,11 @@ func (w *local) Watch(see func(event.Event)) (stop func()) { return w.stream.wat
 func (w *local) Hold(m fault.Moment) (Held, error) { return w.stream.hold(m), nil }
 
 func (w *local) Pieces(backup string) ([]reader.Piece, error) {
-	return piecesOn(w.places(), backup)
+	return piecesOn(placesOf(w, w.dir, w.disks.FS), backup)
 }
 
 func (w *local) Left(ctx context.Context) ([]string, error) {
-	return look{w.cluster, w.web, w.clients, w.places(), &w.stream.gates}.left(ctx)
-}
-
-func (w *local) places() []place {
-	var all []place
-	for _, n := range w.Nodes() {
-		all = append(all, place{server: n.Name, fs: w.disks.FS(n.Name), dir: dataDir(w.dir, n.Name)})
-	}
-	return all
+	return look{w.cluster, w.web, w.clients, placesOf(w, w.dir, w.disks.FS), &w.stream.gates}.left(ctx)
 }
 
 func (w *local) HealAll() error {
@@ -270,7 +263,8 @@ func (w *local) HealAll() error {
 	return w.net.HealAll()
 }
 
-// Close also lets go what is held: servers that are stopped wait for it.
+// Close also lets go what is held: servers that are stopped wait for it. In a bubble, goroutines that are left are found by the
+// bubble, which does not end.
 func (w *local) Close(ctx context.Context) error {
 	w.stream.letGo()
 	err := w.HealAll()
@@ -281,5 +275,9 @@ func (w *local) Close(ctx context.Context) error {
 	if w.cluster != nil {
 		err = errors.Join(err, w.cluster.Stop(ctx))
 	}
-	return errors.Join(err, w.net.net.Close())
+	err = errors.Join(err, w.net.net.Close())
+	if w.kind == InProcess {
+		err = errors.Join(err, w.crew.gone())
+	}
+	return err
 }
