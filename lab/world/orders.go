@@ -28,8 +28,8 @@ func newOrders(lab *minicluster.Lab, runs func(server string) bool) *orders {
 type order struct {
 	control.Order
 	all   *orders
-	key   string         // the one that takes its place, and what takes it back, have the same; "": none
-	stays bool           // it is no fault: healing leaves it
+	key   string // the one that takes its place, and what takes it back, have the same; "": none
+	stays bool   // it is no fault: healing leaves it
 	seen  seen
 }
 

@@ -3,6 +3,8 @@ package world
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"stasis/fault"
 	"stasis/fault/control"
@@ -59,7 +61,7 @@ func (w *processes) begin(ctx context.Context, c Config) (err error) {
 	if w.clients, err = clientsOf(w.cluster, w.web); err != nil {
 		return err
 	}
-	for _, o := range c.conditions() {
+	for _, o := range conditions(c) {
 		stands, err := w.orders.stand(order{Order: o, key: key(o), stays: true})
 		if err != nil {
 			return err
@@ -110,4 +112,20 @@ func (w *processes) Close(ctx context.Context) error {
 	}
 	w.web.CloseIdleConnections()
 	return errors.Join(err, w.net.here.Close())
+}
+
+// conditions are what processes are ordered to do that is no fault.
+func conditions(c Config) []control.Order {
+	var all []control.Order
+	if c.LatencyMost > 0 {
+		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
+	}
+	skews := c.skews()
+	for _, server := range slices.Sorted(maps.Keys(skews)) {
+		all = append(all, control.Order{Do: control.Clock, Server: server, By: skews[server]})
+	}
+	if c.Buggify > 0 {
+		all = append(all, control.Order{Do: control.Buggify, Random: &control.Random{Seed: c.Seed, Probability: c.Buggify, Most: longestDelay}})
+	}
+	return all
 }
