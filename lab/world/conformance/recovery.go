@@ -65,7 +65,8 @@ func CheckRecovery(t testing.TB, w world.World) {
 // agency asks all agents.
 func (s *scene) agency() *agencyclient.Client {
 	var all []string
-	for _, n := range s.world.Nodes() {
+	agents, _, _ := s.world.Cluster().Nodes()
+	for _, n := range agents {
 		all = append(all, n.URL)
 	}
 	return agencyclient.New(agencyclient.Options{Endpoints: all, HTTP: s.world.HTTP()})

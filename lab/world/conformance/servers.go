@@ -44,29 +44,40 @@ func (s *scene) down(server string, end func(string) error) (done, error) {
 	}, end(server)
 }
 
-// endsItself lets an agent stand for election in a term that it cannot write down. It does not go on then, and can be started again
-// when it can write.
+// endsItself lets the agency's leader write nothing more. It hears of another term then, which it cannot write down, and ends itself. It
+// can be started again when it can write.
 func (s *scene) endsItself() (done, error) {
-	disk, err := s.world.Disk(agent)
+	leader, err := s.leader()
+	if err != nil {
+		return done{}, err
+	}
+	disk, err := s.world.Disk(leader)
 	if err != nil {
 		return done{}, err
 	}
 	full, err := disk.Fail(fault.Calls{}, syscall.ENOSPC)
-	if err != nil {
-		return done{}, err
-	}
 	before := s.alive()
 	return done{
 		drive: s.declare,
 		met:   func() (bool, error) { return full.Met() > 0 && s.alive() == before-1, nil },
 		back: func() error {
 			full.End()
-			if err := s.world.Network().Rejoin(agent); err != nil {
-				return err
-			}
-			return s.world.Restart(s.ctx, agent)
+			return s.world.Restart(s.ctx, leader)
 		},
-	}, s.world.Network().Isolate(agent)
+	}, err
+}
+
+// leader is the agent that leads.
+func (s *scene) leader() (name string, err error) {
+	c, err := s.agency().Config(s.ctx)
+	if err != nil {
+		return "", err
+	}
+	name = world.NameOf(s.world, c.LeaderID)
+	if name == "" {
+		err = fmt.Errorf("no agent leads, or none that the world has: %q", c.LeaderID)
+	}
+	return name, err
 }
 
 // alive counts the servers that run.
