@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/fault"
-	"stasis/minicluster"
 )
 
 // behind brings the follower of the shard of c into a state in which it has not
@@ -112,8 +110,7 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 				continue // how the leader is lost makes no difference to how the follower got behind
 			}
 			t.Run(fmt.Sprintf("%s/dies=%v", way, dies), func(t *testing.T) {
-				var at fault.Triggers
-				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}, 11, func(b *bubble) {
+				inBubble(t, 11, func(b *bubble) {
 					t := b.t
 					leader, follower, end := reach(b)
 					id := b.backedUp()
@@ -121,7 +118,7 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 					end()
 					b.heal()
 					b.mustPut("after", 7)
-					at.On(fault.Moment{Step: event.PlanSwitched}, func(context.Context, event.Event) {
+					b.on(fault.Moment{Step: event.PlanSwitched}, func() {
 						if dies {
 							b.net.Isolate(leader)
 						} else {

@@ -17,8 +17,10 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -88,8 +90,8 @@ func (l *lock) release(t *testing.T) {
 // to the agency itself. All of it happens after the thaw.
 func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
 	t.Run("inprocess", func(t *testing.T) {
-		inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {
-			nothingMoves(b.t, &cluster{Cluster: b.Cluster, clients: b.clients}, b.observer)
+		inBubbleOf(t, world.Config{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {
+			nothingMoves(b.t, b.cluster(), b.observer)
 		})
 	})
 	t.Run("processes", func(t *testing.T) {
@@ -217,13 +219,13 @@ func leads(t *testing.T, agency *agencyclient.Client, server string) (shards []s
 // and nothing is copied over the network for it.
 func TestRestoreBringsReplicasInSync(t *testing.T) {
 	var copied atomic.Int64
-	sink := func(_ context.Context, e event.Event) {
-		if e.Step == event.FollowerCopied {
-			copied.Add(1)
-		}
-	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, func(b *bubble) {
-		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
+	inBubble(t, 1, func(b *bubble) {
+		defer b.Watch(func(e event.Event) {
+			if e.Step == event.FollowerCopied {
+				copied.Add(1)
+			}
+		})()
+		t, c := b.t, b.cluster()
 		ctx, cl := t.Context(), c.clients[0]
 		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 2))
 		for i := range 200 {
@@ -248,14 +250,8 @@ func TestRestoreBringsReplicasInSync(t *testing.T) {
 // serving: when it is given up the restore ends, its shards are led by other replicas,
 // and it takes part again when it is back, with the restored data.
 func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
-	switched := make(chan struct{}, 1)
-	sink := func(_ context.Context, e event.Event) {
-		if e.Step == event.PlanSwitched {
-			switched <- struct{}{}
-		}
-	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, func(b *bubble) {
-		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
+	inBubble(t, 1, func(b *bubble) {
+		t, c := b.t, b.cluster()
 		ctx, cl := t.Context(), c.clients[0]
 		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 1))
 		for i := range 50 {
@@ -265,6 +261,7 @@ func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
 		var made backup.CreateResult
 		require.NoError(t, cl.Backup(ctx, "create", map[string]any{"label": "x"}, &made))
 		require.NoError(t, c.db(0).Truncate(ctx, "people"))
+		switched := b.on(fault.Moment{Step: event.PlanSwitched}, func() {})
 		restored := make(chan error, 1)
 		go func() { restored <- cl.Backup(ctx, "restore", map[string]any{"id": made.ID}, &backup.RestoreResult{}) }()
 		<-switched

@@ -84,11 +84,10 @@ func TestCutOffCoordinatorHoldsUpNobodyForLong(t *testing.T) {
 }
 
 func cutOff(t *testing.T, at event.Name, strike func(*bubble)) {
-	var steps fault.Triggers
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: steps.Sink}}, 1, func(b *bubble) {
+	inBubble(t, 1, func(b *bubble) {
 		ctx := b.t.Context()
 		require.NoError(b.t, createReplicated(ctx, b.clients[0], "wide", 9, 1, 1))
-		struck := steps.On(fault.Moment{Step: at, Operation: keys.OperationCreate}, func(context.Context, event.Event) { strike(b) })
+		struck := b.on(fault.Moment{Step: at, Operation: keys.OperationCreate}, func() { strike(b) })
 		var writes []*pulse
 		for i := range 2 {
 			writes = append(writes, startPulse(ctx, func(ctx context.Context, key string) error {
@@ -104,8 +103,7 @@ func cutOff(t *testing.T, at event.Name, strike func(*bubble)) {
 		for _, w := range writes {
 			longest = max(longest, w.stop(b.t))
 		}
-		_, met := struck.Met()
-		require.True(b.t, met)
+		require.True(b.t, isDone(struck))
 		require.LessOrEqual(b.t, longest, time.Second)
 		b.t.Logf("longest write %v", longest)
 		b.net.HealAll()

@@ -14,6 +14,7 @@ import (
 	"stasis/client"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/event"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -64,9 +65,10 @@ func (s *record) of(operation, emitter string) (steps []event.Name) {
 func everyOperation(t *testing.T, s *sleeper, after func(*bubble, client.CreateResult)) {
 	t.Helper()
 	remote := remotetest.NewMemory()
-	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}
-	o.Seams.Steps, o.Seams.Remotes = s.sink, remote.Opener()
-	inBubbleOf(t, o, 1, func(b *bubble) {
+	sleeping := func(o *minicluster.Options) {
+		o.Seams.Steps, o.Seams.Remotes = event.Tee(o.Seams.Steps, s.sink), remote.Opener()
+	}
+	inBubbleOf(t, world.Config{Agents: 3, DBServers: 3, Coordinators: 2, Adjust: sleeping}, 1, func(b *bubble) {
 		t, backups := b.t, b.clients[0].Backups()
 		b.create("c", 2, 1)
 		require.NoError(t, b.clients[0].Database("_system").Put(t.Context(), "c", map[string]any{"_key": "k"}))
@@ -110,7 +112,7 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	s := &sleeper{sleeps: func(event.Name) bool { return true }}
 	everyOperation(t, s, func(b *bubble, created client.CreateResult) {
 		t := b.t
-		_, dbservers, coordinators := b.Nodes()
+		_, dbservers, coordinators := b.Cluster().Nodes()
 		for _, e := range s.events() {
 			require.NotEmpty(t, e.Emitter, "%+v", e)
 		}

@@ -62,7 +62,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
 		},
 	}
-	if w.cluster, err = minicluster.Start(ctx, o); err != nil {
+	if w.cluster, err = minicluster.Start(ctx, c.adjusted(o)); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	for _, n := range w.Nodes() {

@@ -38,10 +38,10 @@ type processes struct {
 }
 
 func startProcesses(ctx context.Context, c Config) (_ World, err error) {
-	cluster, err := minicluster.Start(ctx, minicluster.Options{
+	cluster, err := minicluster.Start(ctx, c.adjusted(minicluster.Options{
 		Dir: c.Dir, Mode: minicluster.Processes, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Lab: true,
 		Logger: c.logger(), Timing: minicluster.Timing{Grace: c.Grace}, Program: minicluster.Program{Path: c.Program},
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
