@@ -40,7 +40,7 @@ var ways = map[string]behind{
 		b.net.Isolate(follower)
 		b.mustPutLarge(51)
 		b.awaitInSync(1)
-		b.net.Throttle(leader, follower, 100<<10)
+		b.net.Throttle(leader, follower, 20<<10)
 		b.net.Rejoin(follower)
 		b.await(time.Minute, func() error { return b.getsMore(follower) })
 		return leader, follower, func() { b.net.Throttle(leader, follower, 0) }
@@ -59,10 +59,10 @@ var ways = map[string]behind{
 	},
 }
 
-// mustPutLarge writes n documents of 100 KB.
+// mustPutLarge writes n documents of 20 KB.
 func (b *bubble) mustPutLarge(n int) {
 	b.t.Helper()
-	value := strings.Repeat("x", 100<<10)
+	value := strings.Repeat("x", 20<<10)
 	for i := range n {
 		require.NoError(b.t, b.clients[0].Database("").Put(b.t.Context(), "c", map[string]any{"_key": fmt.Sprint("l", i), "value": value}))
 	}

@@ -82,7 +82,8 @@ func brokenMessages(b *bubble, rules []fault.Message) {
 	r, window := newRecorder(), &atomic.Int64{}
 	stop := b.work(r, "c", window)
 	var made []string
-	for i := range 4 {
+	backups := scale(2, 4)
+	for i := range backups {
 		time.Sleep(3 * time.Second)
 		var result backup.CreateResult
 		body := map[string]any{"label": fmt.Sprint("n", i), "timeout": 60}
@@ -101,7 +102,7 @@ func brokenMessages(b *bubble, rules []fault.Message) {
 	time.Sleep(2 * time.Second)
 	stop()
 	b.heal()
-	b.t.Logf("%v, %d of 4 backups", r.fates, len(made))
+	b.t.Logf("%v, %d of %d backups", r.fates, len(made), backups)
 	require.NotZero(b.t, r.fates[done], "the clients did nothing")
 	readEvery(b.t, r, b.clients[0], "c")
 	r.check(b.t)
