@@ -62,7 +62,7 @@ func TestWhoComesSecondIsToldTheHolder(t *testing.T) {
 		t, ctx, c := b.t, b.t.Context(), b.cluster()
 		before, links := b.hold(fault.Moment{Step: event.Prepare, Label: "first"}), b.hold(fault.Moment{Step: event.Linking, Label: "first"})
 		var first client.CreateResult
-		done := b.creates("first", &first)
+		done := b.creates(0, "first", &first)
 		<-before.Reached()
 
 		var second backup.CreateResult

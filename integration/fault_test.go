@@ -23,15 +23,15 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 	} {
 		t.Run(string(name), func(t *testing.T) {
 			inBubble(t, 45, func(b *bubble) {
-				t, ctx, c, other := b.t, b.t.Context(), b.cluster(), b.clients[1]
-				require.NoError(t, c.db(1).CreateCollection(ctx, "people", 6))
-				require.Error(t, b.killedAt(name, "coordinator-1"))
+				t, ctx, c, other := b.t, b.t.Context(), b.cluster(), b.clients[0]
+				require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
+				require.Error(t, b.killedAt(name, "coordinator-2"))
 
 				begun := time.Now()
-				require.NoError(t, c.db(1).Put(ctx, "people", map[string]any{"_key": "a"}), "gates open by themselves")
+				require.NoError(t, c.db(0).Put(ctx, "people", map[string]any{"_key": "a"}), "gates open by themselves")
 				require.Less(t, time.Since(begun), 2*time.Second, "long before a lease ends")
 				b.nothingLeft(time.Minute)
-				require.NoError(t, c.db(1).CreateCollection(ctx, "thawed", 3))
+				require.NoError(t, c.db(0).CreateCollection(ctx, "thawed", 3))
 				list := listBackups(t, other)
 				if !listed {
 					require.Empty(t, list)
@@ -48,11 +48,11 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 	}
 }
 
-// killedAt kills a server when a create is at a step, and gives what the create ends with.
+// killedAt kills a server when a create of the second coordinator is at a step, and gives what the create ends with.
 func (b *bubble) killedAt(step event.Name, server string) error {
 	b.t.Helper()
 	hold := b.hold(fault.Moment{Step: step, Operation: keys.OperationCreate})
-	answer := b.creates("x", new(client.CreateResult))
+	answer := b.creates(1, "x", new(client.CreateResult))
 	<-hold.Reached()
 	require.NoError(b.t, b.Kill(server))
 	hold.End()
@@ -65,10 +65,15 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 	for _, name := range []event.Name{event.AgencyLocked, event.Locked, event.Linking} {
 		t.Run(string(name), func(t *testing.T) {
 			inBubble(t, 46, func(b *bubble) {
-				t, other := b.t, b.clients[1]
+				t, other := b.t, b.clients[0]
 				_, dbservers, _ := b.Cluster().Nodes()
 				require.ErrorContains(t, b.killedAt(name, "dbserver-2"), dbservers[1].ID)
-				require.Nil(t, status(t, other).Lock, "the lock is released")
+				b.await(time.Second, func() error { // the other coordinator hears of it
+					if status(t, other).Lock != nil {
+						return errors.New("the lock is not released")
+					}
+					return nil
+				})
 
 				b.restart("dbserver-2")
 				b.nothingLeft(time.Minute)
@@ -80,12 +85,12 @@ func TestDBServerDiesDuringCreate(t *testing.T) {
 	}
 }
 
-// creates starts a backup through the first coordinator. made is there when the answer is.
-func (b *bubble) creates(label string, made *client.CreateResult) (answer <-chan error) {
+// creates starts a backup through a coordinator. made is there when the answer is.
+func (b *bubble) creates(coordinator int, label string, made *client.CreateResult) (answer <-chan error) {
 	ended := make(chan error, 1)
 	go func() { // ends before the test: its answer is awaited
 		var err error
-		*made, err = b.clients[0].Backups().Create(b.t.Context(), client.CreateRequest{Label: label})
+		*made, err = b.clients[coordinator].Backups().Create(b.t.Context(), client.CreateRequest{Label: label})
 		ended <- err
 	}()
 	return ended
@@ -101,7 +106,7 @@ func TestDBServerDiesAfterTheCommit(t *testing.T) {
 		want := sumOf(t, c)
 		hold := b.hold(fault.Moment{Step: event.Committed, Operation: keys.OperationCreate})
 		var made client.CreateResult
-		answer := b.creates("x", &made)
+		answer := b.creates(0, "x", &made)
 		<-hold.Reached()
 		require.NoError(t, b.Kill("dbserver-2"))
 		hold.End()
@@ -131,7 +136,7 @@ func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
 		require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
 		hold := b.hold(fault.Moment{Step: event.Linking, Operation: keys.OperationCreate})
 		var made client.CreateResult
-		answer := b.creates("x", &made)
+		answer := b.creates(0, "x", &made)
 		<-hold.Reached()
 		held := status(t, c.clients[1]).Lock
 		require.NotNil(t, held)

@@ -82,7 +82,7 @@ func brokenMessages(b *bubble, rules []fault.Message) {
 	r, window := newRecorder(), &atomic.Int64{}
 	stop := b.work(r, "c", window)
 	var made []string
-	backups := scale(2, 4)
+	backups := scale(3, 4)
 	for i := range backups {
 		time.Sleep(3 * time.Second)
 		var result backup.CreateResult
