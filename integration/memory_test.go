@@ -68,7 +68,7 @@ var attacks = []attack{
 	{"nested bodies", nestedBodies, []int{400, 413}, []int{503}},
 	{"slow bodies", slowBodies, nil, nil},
 	{"answers that are not read", unreadAnswers, []int{503}, []int{201}},
-	{"cursors with a day to live", longCursors, []int{201}, nil},
+	{"a thousand cursors with a day to live", longCursors, []int{201}, nil},
 	{"one large document, a thousand times", sameDocument, []int{413, 503}, nil},
 }
 
