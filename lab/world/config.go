@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"stasis/minicluster"
 )
 
 // Config says which cluster a world starts, and what surrounds it.
@@ -25,6 +27,18 @@ type Config struct {
 	Dir     string    // where the data is; the remote is beside it, in Dir with ".remote" behind. Not of world Bubble
 	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
+
+	// Adjust changes what the cluster is started with, for what a world has no field for: flags, remote storage, other clocks. What
+	// the world has put there stays there, or is wrapped. nil: nothing is changed.
+	Adjust func(*minicluster.Options)
+}
+
+// adjusted are the options of the cluster.
+func (c Config) adjusted(o minicluster.Options) minicluster.Options {
+	if c.Adjust != nil {
+		c.Adjust(&o)
+	}
+	return o
 }
 
 func (c Config) check(kind Kind) error {

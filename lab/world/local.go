@@ -69,7 +69,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 			Remotes: &remoteFolders{disk: w.remote.disk},
 		},
 	}
-	if err = w.crew.run(func() (err error) { w.cluster, err = minicluster.Start(ctx, o); return err }); err != nil {
+	if err = w.crew.run(func() (err error) { w.cluster, err = minicluster.Start(ctx, c.adjusted(o)); return err }); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	for _, n := range w.Nodes() {

@@ -17,10 +17,10 @@ func startProcesses(ctx context.Context, c Config) (_ World, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := minicluster.Start(ctx, minicluster.Options{
+	cluster, err := minicluster.Start(ctx, c.adjusted(minicluster.Options{
 		Dir: c.Dir, Mode: minicluster.Processes, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Lab: true,
 		Logger: c.logger(), Timing: minicluster.Timing{Grace: c.Grace}, Program: minicluster.Program{Path: c.Program, DBServerFlags: []string{"--backup.local-root=" + remote}},
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
