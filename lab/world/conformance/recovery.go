@@ -57,6 +57,7 @@ func CheckRecovery(t testing.TB, w world.World) {
 		must(w.Lose(server))
 		must(w.Restart(s.ctx, server))
 	}
+	s.until("all agents vote", s.allVote)
 	must(w.Kill("agent-1"))
 	s.until("those that joined know the mark", s.marked)
 	must(w.Restart(s.ctx, "agent-1"))
@@ -70,6 +71,23 @@ func (s *scene) agency() *agencyclient.Client {
 		all = append(all, n.URL)
 	}
 	return agencyclient.New(agencyclient.Options{Endpoints: all, HTTP: s.world.HTTP()})
+}
+
+// allVote is an error until all three agents are members that vote.
+func (s *scene) allVote() error {
+	ctx, cancel := context.WithTimeout(s.ctx, limit/4)
+	defer cancel()
+	members, err := s.agency().Members(ctx)
+	votes := 0
+	for _, m := range members {
+		if m.Voter {
+			votes++
+		}
+	}
+	if err == nil && votes < 3 {
+		err = fmt.Errorf("%d of 3 agents vote", votes)
+	}
+	return err
 }
 
 // marked is an error unless an agency leads that knows the mark.
