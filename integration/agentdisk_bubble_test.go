@@ -12,23 +12,23 @@ import (
 	"stasis/coordinator/backup"
 	"stasis/event"
 	"stasis/fault"
-	"stasis/minicluster"
+	"stasis/lab/world"
 )
 
 // hangLeader makes the disk of the agent that leads hang at the first event of a step. What it sets is there when
-// the trigger has met its event and the operation has gone on.
-func (b *bubble) hangLeader(at *fault.Triggers, step event.Name) (trigger *fault.Trigger, leader *string, thaw *func()) {
+// met is closed.
+func (b *bubble) hangLeader(step event.Name) (met <-chan struct{}, leader *string, thaw *func()) {
 	leader, thaw = new(string), new(func())
-	trigger = at.On(fault.Moment{Step: step}, func(context.Context, event.Event) {
+	met = b.on(fault.Moment{Step: step}, func() {
 		*leader = b.agencyLeader()
-		*thaw = b.disks.Of(*leader).Hang(fault.Calls{Kinds: fault.Any}).End
+		*thaw = b.met(b.disk(*leader).Hang(fault.Calls{Kinds: fault.Any})).End
 	})
-	return trigger, leader, thaw
+	return met, leader, thaw
 }
 
 // agencyLeader is the name of the agent that leads, by what the agents themselves say.
 func (b *bubble) agencyLeader() string {
-	agents, _, _ := b.Nodes()
+	agents, _, _ := b.Cluster().Nodes()
 	for _, a := range agents {
 		config, err := b.agency.ConfigOf(context.Background(), a.URL)
 		if err == nil && config.LeaderID == a.ID {
@@ -56,22 +56,16 @@ func TestAgencyLeadersDiskHangsDuringBackup(t *testing.T) {
 }
 
 func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
-	var at fault.Triggers
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}, 1, func(b *bubble) {
+	inBubbleOf(t, world.Config{Agents: 3, DBServers: 2, Coordinators: 2}, 1, func(b *bubble) {
 		t, ctx, cl := b.t, b.t.Context(), b.clients[0]
 		b.create("people", 2, 1)
 		db := cl.Database("_system")
 		for i := range 50 {
 			require.NoError(t, db.Put(ctx, "people", map[string]any{"_key": fmt.Sprint("b", i)}))
 		}
-		c := &cluster{Cluster: b.Cluster, clients: b.clients}
+		c := b.cluster()
 		was := sumOf(t, c)
-		trigger, leader, thaw := b.hangLeader(&at, name)
-		defer func() { // also when the test fails: what hangs cannot be stopped
-			if *thaw != nil {
-				(*thaw)()
-			}
-		}()
+		met, leader, thaw := b.hangLeader(name)
 		begun := time.Now()
 		var made backup.CreateResult
 		createErr := cl.Backup(ctx, "create", map[string]any{"label": "x"}, &made)
@@ -97,8 +91,7 @@ func testAgencyLeadersDiskHangs(t *testing.T, name event.Name) {
 		})
 		require.NoError(t, createReplicated(ctx, cl, "after", 2, 2, 1), "Plan is not frozen")
 		require.Equal(t, was, sumOf(t, c))
-		_, met := trigger.Met()
-		require.True(t, met, "the step %q did not come", name)
+		require.True(t, isDone(met), "the step %q did not come", name)
 		(*thaw)()
 		b.await(2*time.Minute, func() error { return b.healed(ctx) })
 		require.Equal(t, was, sumOf(t, c))

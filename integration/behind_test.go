@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/fault"
-	"stasis/minicluster"
 )
 
 // behind brings the follower of the shard of c into a state in which it has not
@@ -42,7 +40,7 @@ var ways = map[string]behind{
 		b.net.Isolate(follower)
 		b.mustPutLarge(51)
 		b.awaitInSync(1)
-		b.net.Throttle(leader, follower, 100<<10)
+		b.net.Throttle(leader, follower, 20<<10)
 		b.net.Rejoin(follower)
 		b.await(time.Minute, func() error { return b.getsMore(follower) })
 		return leader, follower, func() { b.net.Throttle(leader, follower, 0) }
@@ -61,10 +59,10 @@ var ways = map[string]behind{
 	},
 }
 
-// mustPutLarge writes n documents of 100 KB.
+// mustPutLarge writes n documents of 20 KB.
 func (b *bubble) mustPutLarge(n int) {
 	b.t.Helper()
-	value := strings.Repeat("x", 100<<10)
+	value := strings.Repeat("x", 20<<10)
 	for i := range n {
 		require.NoError(b.t, b.clients[0].Database("").Put(b.t.Context(), "c", map[string]any{"_key": fmt.Sprint("l", i), "value": value}))
 	}
@@ -112,8 +110,7 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 				continue // how the leader is lost makes no difference to how the follower got behind
 			}
 			t.Run(fmt.Sprintf("%s/dies=%v", way, dies), func(t *testing.T) {
-				var at fault.Triggers
-				inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}, 11, func(b *bubble) {
+				inBubble(t, 11, func(b *bubble) {
 					t := b.t
 					leader, follower, end := reach(b)
 					id := b.backedUp()
@@ -121,7 +118,7 @@ func TestRestoreWithoutTheOneThatWasInSync(t *testing.T) {
 					end()
 					b.heal()
 					b.mustPut("after", 7)
-					at.On(fault.Moment{Step: event.PlanSwitched}, func(context.Context, event.Event) {
+					b.on(fault.Moment{Step: event.PlanSwitched}, func() {
 						if dies {
 							b.net.Isolate(leader)
 						} else {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"stasis/client"
 	"stasis/lab/history"
 	"stasis/lab/workload"
 	"stasis/minicluster"
@@ -75,12 +76,14 @@ func measure(b *testing.B, c *cluster, n int) {
 	var spans []workload.Cut
 	before := ""
 	for i := range n {
-		t, err := takeBackup(writing, c.clients[0], h, fmt.Sprintf("b%d", i))
+		cut := workload.Cut{Asked: h.Now()}
+		t, err := c.clients[0].Backups().Create(writing, client.CreateRequest{Label: fmt.Sprintf("b%d", i)})
 		require.NoError(b, err)
-		creates = append(creates, t.cut.Returned.At-t.cut.Asked.At)
+		cut.Returned = h.Now()
+		creates = append(creates, cut.Returned.At-cut.Asked.At)
 		holds = append(holds, time.Duration(t.LockReport.LockHoldSeconds*float64(time.Second)))
 		gates = append(gates, time.Duration(t.LockReport.GateHoldSeconds*float64(time.Second)))
-		spans = append(spans, t.cut)
+		spans = append(spans, cut)
 		if before != "" { // one stays: its hashes are used by the next
 			require.NoError(b, c.clients[0].Backup(writing, "delete", map[string]any{"id": before}, &struct{}{}))
 		}

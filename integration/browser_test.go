@@ -11,6 +11,7 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/network"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -19,10 +20,10 @@ import (
 // same requests of a page that is trusted have.
 func TestForeignPageHasNoEffect(t *testing.T) {
 	const foreign, trusted = "https://evil.example", "https://app.example"
-	o := minicluster.Options{Agents: 1, DBServers: 2, Coordinators: 1, Pages: minicluster.Pages{TrustedOrigins: []string{trusted}}}
-	inBubbleOf(t, o, 1, func(b *bubble) {
+	trust := func(o *minicluster.Options) { o.Pages.TrustedOrigins = []string{trusted} }
+	inBubbleOf(t, world.Config{Agents: 1, DBServers: 2, Coordinators: 1, Adjust: trust}, 1, func(b *bubble) {
 		t := b.t
-		web := network.NewHTTPClient(b.net.Host("browser"))
+		web := network.NewHTTPClient(b.host("browser"))
 		defer web.CloseIdleConnections()
 		page := func(origin, host, method, url, body string) int {
 			r, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader([]byte(body)))
@@ -42,7 +43,7 @@ func TestForeignPageHasNoEffect(t *testing.T) {
 		}
 		var made struct{ ID string }
 		require.NoError(t, b.clients[0].Backup(t.Context(), "create", map[string]any{}, &made))
-		agents, servers, coordinators := b.Nodes()
+		agents, servers, coordinators := b.Cluster().Nodes()
 		at := coordinators[0].URL
 		attacks := []struct{ method, url, body string }{
 			{"POST", at + "/_admin/backup/delete", fmt.Sprintf(`{"id":%q}`, made.ID)},

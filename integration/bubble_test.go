@@ -2,97 +2,166 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
 	"stasis/fault"
 	"stasis/internal/bubbles"
-	"stasis/internal/network"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
-// bubble is a whole cluster in memory, in a synctest bubble: grace periods cost
-// nothing, and a server that is killed loses what it had not synced.
+// bubble is the lab's world of that name, for one test: grace periods cost nothing, and a server that crashes loses
+// what it had not synced.
 type bubble struct {
-	*minicluster.Cluster
+	world.World
 	*observer
 	t       *testing.T
-	net     *fault.Network
-	disks   *fault.Disks
+	net     links
 	clients []*client.Client
 	random  *rand.Rand
+	fs      func(server string) vfs.FS   // its disk
+	host    func(name string) fault.Host // of any name
 }
 
 // inBubble runs a test on a cluster of three agents, three DB servers and two
 // coordinators.
 func inBubble(t *testing.T, seed uint64, test func(*bubble)) {
 	t.Helper()
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}, seed, test)
+	inBubbleOf(t, world.Config{Agents: 3, DBServers: 3, Coordinators: 2}, seed, test)
 }
 
 // inBubbleOf is inBubble for a cluster of other servers.
-func inBubbleOf(t *testing.T, o minicluster.Options, seed uint64, test func(*bubble)) {
+func inBubbleOf(t *testing.T, c world.Config, seed uint64, test func(*bubble)) {
 	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, net: fault.NewNetwork(), disks: fault.NewDisks(), random: rand.New(rand.NewPCG(seed, 0))}
-		o.Seams.Network, o.Seams.Disks = b.net.Host, func(name string) vfs.FS {
-			if o.Dir != "" && strings.HasPrefix(name, "agent") {
-				return vfs.Default // the test does something to what is there
-			}
-			return b.disks.FS(name)
-		}
-		o.Logger = hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: bubbleLevel})
-		c, err := minicluster.Start(t.Context(), o)
+		b := &bubble{t: t, random: rand.New(rand.NewPCG(seed, 0))}
+		c.Seed, c.Log, c.Adjust = seed, t.Output(), b.seams(c.Adjust)
+		w, err := world.Start(t.Context(), world.Bubble, c)
 		require.NoError(t, err)
-		b.Cluster = c
-		web := network.NewHTTPClient(b.net.Host("client"))
 		defer func() { // also when the test fails: the bubble would complain of what is left, and of nothing else
-			web.CloseIdleConnections()
-			if err := errors.Join(c.Stop(context.Background()), b.net.Close()); err != nil {
+			if err := w.Close(context.Background()); err != nil {
 				t.Error(err)
 			}
 		}()
-		require.NoError(t, c.Ready(t.Context()))
-		b.observer = observe(c, web)
-		_, _, coordinators := c.Nodes()
-		for _, n := range coordinators {
-			cl, err := client.New(n.URL, client.Options{HTTP: web})
-			require.NoError(t, err)
-			b.clients = append(b.clients, cl)
-		}
+		b.World, b.observer, b.net, b.clients = w, observe(w.Cluster(), w.HTTP()), links{t, w.Network()}, w.Clients()
 		test(b)
 	})
 }
 
-// bubbleLevel is what is logged of the servers in bubbles.
-const bubbleLevel = hclog.Error
+// seams keeps what the cluster is given by its world.
+func (b *bubble) seams(adjust func(*minicluster.Options)) func(*minicluster.Options) {
+	return func(o *minicluster.Options) {
+		b.fs, b.host = o.Seams.Disks, o.Seams.Network
+		if adjust != nil {
+			adjust(o)
+		}
+	}
+}
+
+// links is the network of a world. A host that does not exist is a mistake of the test.
+type links struct {
+	t   testing.TB
+	net world.Network
+}
+
+func (l links) must(err error) {
+	if err != nil {
+		l.t.Error(err)
+	}
+}
+
+func (l links) Cut(from, to string)                 { l.must(l.net.Cut(from, to)) }
+func (l links) Heal(from, to string)                { l.must(l.net.Heal(from, to)) }
+func (l links) HealAll()                            { l.must(l.net.HealAll()) }
+func (l links) Throttle(from, to string, per int64) { l.must(l.net.Throttle(from, to, per)) }
+func (l links) Isolate(host string)                 { l.must(l.net.Isolate(host)) }
+func (l links) Rejoin(host string)                  { l.must(l.net.Rejoin(host)) }
+func (l links) Freeze(host string)                  { l.must(l.net.Freeze(host)) }
+func (l links) Thaw(host string)                    { l.must(l.net.Thaw(host)) }
+
+// disk is the disk of a server.
+func (b *bubble) disk(server string) world.Disk {
+	b.t.Helper()
+	d, err := b.Disk(server)
+	require.NoError(b.t, err)
+	return d
+}
+
+// met is a fault that was asked for.
+func (b *bubble) met(m world.Met, err error) world.Met {
+	b.t.Helper()
+	require.NoError(b.t, err)
+	return m
+}
+
+// hold holds the first operation that comes to a moment.
+func (b *bubble) hold(m fault.Moment) world.Held {
+	b.t.Helper()
+	held, err := b.Hold(m)
+	require.NoError(b.t, err)
+	return held
+}
+
+// on does something at a moment, before the operation goes on. The channel is closed when it is done.
+func (b *bubble) on(m fault.Moment, do func()) <-chan struct{} {
+	b.t.Helper()
+	held, done := b.hold(m), make(chan struct{})
+	go func() { // ends with the test at the latest
+		defer held.End()
+		select {
+		case <-held.Reached():
+			do()
+			close(done)
+		case <-b.t.Context().Done():
+		}
+	}()
+	return done
+}
+
+// isDone reports whether a channel is closed.
+func isDone(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
 
 // crash is kill -9 with a power cut: so many percent are left of what the server had
 // not synced.
-// The server is cut off first, so that it acknowledges nothing after the state of
-// its disk was taken.
 func (b *bubble) crash(name string, percent int) {
 	b.t.Helper()
-	b.net.Isolate(name)
-	require.NoError(b.t, b.disks.Of(name).Crash(percent, b.random))
-	require.NoError(b.t, b.Kill(name))
-	b.net.Rejoin(name)
+	require.NoError(b.t, b.Crash(name, percent))
 }
 
 func (b *bubble) restart(name string) {
 	b.t.Helper()
 	require.NoError(b.t, b.Restart(b.t.Context(), name))
+}
+
+// nothingLeft waits until operations on backups have left nothing.
+func (b *bubble) nothingLeft(limit time.Duration) {
+	b.t.Helper()
+	b.await(limit, func() error { return nothingLeft(b.t.Context(), b.World) })
+}
+
+// nothingLeft says what operations on backups have left.
+func nothingLeft(ctx context.Context, w world.World) error {
+	left, err := w.Left(ctx)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("left: %q", left)
+	}
+	return err
 }
 
 // create makes a replicated collection.
@@ -127,6 +196,9 @@ func (b *bubble) heal() {
 func (b *bubble) servers() []string { return []string{"dbserver-1", "dbserver-2", "dbserver-3"} }
 
 func (b *bubble) agents() []string { return []string{"agent-1", "agent-2", "agent-3"} }
+
+// cluster is the bubble's as one of the tests that run on real clocks too.
+func (b *bubble) cluster() *cluster { return &cluster{Cluster: b.Cluster(), clients: b.clients} }
 
 // work runs clients until the function that is returned is called.
 func (b *bubble) work(r *recorder, collection string, window *atomic.Int64) (stop func()) {

@@ -50,7 +50,7 @@ func TestRemovedServerComesBack(t *testing.T) {
 			}
 			return nil
 		})
-		names, err := b.disks.FS(name).List(name + "/backups")
+		names, err := b.fs(name).List(name + "/backups")
 		require.NoError(b.t, err)
 		require.Equal(b.t, []string{kept.ID}, names)
 		root, err = b.agency.Read(ctx, keys.RemovedServers)

@@ -229,7 +229,7 @@ func TestPausedLeaderWakes(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, createReplicated(ctx, c.clients[0], "c", 1, 3, 2))
 	eventually(t, time.Minute, func() error { return o.healed(ctx) })
-	for round := range scale(2, 20) {
+	for round := range scale(1, 20) {
 		value := fmt.Sprintf("new%d", round)
 		old := o.leading(t)
 		require.NoError(t, c.db(0).Put(ctx, "c", map[string]any{"_key": "k", "value": "old"}))

@@ -40,7 +40,6 @@ func TestDisksThatHang(t *testing.T) {
 	for seed := range seeds(2, 200) {
 		met := 0
 		inBubble(t, seed, func(b *bubble) {
-			defer b.disks.HealAll()
 			b.create("c", 2+int(seed)%2, 1)
 			b.heal()
 			r, window := newRecorder(), &atomic.Int64{}
@@ -57,7 +56,7 @@ func TestDisksThatHang(t *testing.T) {
 				if i == 0 {
 					lasting = 30 * time.Second
 				}
-				hang := b.disks.Of(name).Hang(fault.Calls{}) // writes, syncs and changes of a directory; reads go on
+				hang := b.met(b.disk(name).Hang(fault.Calls{})) // writes, syncs and changes of a directory; reads go on
 				time.Sleep(min(lasting, 12*time.Second))
 				if lasting > 12*time.Second {
 					require.Zero(b.t, b.leads(name), "it leads on with a dead disk")

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"stasis/coordinator/backup"
 	"stasis/event"
 	"stasis/fault"
-	"stasis/minicluster"
 )
 
 func (b *bubble) backup(command string, request, result any) error {
@@ -29,9 +27,7 @@ func (b *bubble) list() backup.ListResult {
 // the new failsafe, and keep the older one until the server is back and has its own part:
 // whenever all servers can be asked there is a whole failsafe.
 func TestFailsafeWhileAServerStandsStill(t *testing.T) {
-	var at fault.Triggers
-	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: at.Sink}}
-	inBubbleOf(t, o, 21, func(b *bubble) {
+	inBubble(t, 21, func(b *bubble) {
 		b.create1("c", 3, 1)
 		require.NoError(b.t, b.leading(b.t).write(b.t.Context(), "k", `{"value":"old"}`))
 		var made backup.CreateResult
@@ -41,7 +37,7 @@ func TestFailsafeWhileAServerStandsStill(t *testing.T) {
 		b.heal()
 		require.True(b.t, b.list().List[first.Previous].Available)
 
-		at.On(fault.Moment{Step: event.PlanSwitched}, func(context.Context, event.Event) { b.net.Freeze("dbserver-3") })
+		b.on(fault.Moment{Step: event.PlanSwitched}, func() { b.net.Freeze("dbserver-3") })
 		_ = b.backup("restore", map[string]any{"id": made.ID}, &second) // complete or not when it answers
 		time.Sleep(10 * time.Minute)
 		list := b.list()
@@ -66,7 +62,7 @@ func TestFailsafeWhileAServerStandsStill(t *testing.T) {
 		})
 		b.heal()
 		for _, name := range b.servers() {
-			names, err := b.disks.FS(name).List(name + "/backups")
+			names, err := b.fs(name).List(name + "/backups")
 			require.NoError(b.t, err)
 			require.ElementsMatch(b.t, []string{made.ID, second.Previous}, names, name)
 		}

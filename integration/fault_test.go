@@ -1,25 +1,17 @@
 package integration
 
 import (
-	"context"
-	"fmt"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
-	"stasis/coordinator/backup"
+	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
-	"stasis/minicluster"
 )
-
-// holdAt holds the first create that reaches a step: the moment to break something.
-func holdAt(name event.Name) (*fault.Trigger, event.Sink) {
-	var at fault.Triggers
-	return at.Hold(fault.Moment{Step: name, Operation: keys.OperationCreate}), at.Sink
-}
 
 // A coordinator that dies at any step of a create: before the commit nothing is
 // left of it once the lease of the lock is over, after it the backup is complete.
@@ -30,36 +22,41 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 		event.Committed: true,
 	} {
 		t.Run(string(name), func(t *testing.T) {
-			t.Parallel()
-			hold, sink := holdAt(name)
-			o := options(t, minicluster.InProcess)
-			o.Seams.Steps = sink
-			c := start(t, o)
-			ctx, other := t.Context(), c.clients[1]
-			require.NoError(t, c.db(1).CreateCollection(ctx, "people", 6))
-			answer := make(chan error, 1)
-			go func() {
-				answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &backup.CreateResult{})
-			}()
-			<-hold.Reached()
-			require.NoError(t, c.Kill("coordinator-1"))
-			require.Error(t, <-answer)
+			inBubble(t, 45, func(b *bubble) {
+				t, ctx, c, other := b.t, b.t.Context(), b.cluster(), b.clients[0]
+				require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
+				require.Error(t, b.killedAt(name, "coordinator-2"))
 
-			require.NoError(t, c.db(1).Put(ctx, "people", map[string]any{"_key": "a"}), "gates open by themselves")
-			nothingHalfDone(t, other, o.Dir)
-			require.NoError(t, c.db(1).CreateCollection(ctx, "thawed", 3))
-			list := listBackups(t, other)
-			if !listed {
-				require.Empty(t, list)
-				return
-			}
-			require.Len(t, list, 1)
-			for id, b := range list {
-				require.True(t, b.Available)
-				require.NoError(t, other.Backup(ctx, "restore", map[string]any{"id": id}, &backup.RestoreResult{}))
-			}
+				begun := time.Now()
+				require.NoError(t, c.db(0).Put(ctx, "people", map[string]any{"_key": "a"}), "gates open by themselves")
+				require.Less(t, time.Since(begun), 2*time.Second, "long before a lease ends")
+				b.nothingLeft(time.Minute)
+				require.NoError(t, c.db(0).CreateCollection(ctx, "thawed", 3))
+				list := listBackups(t, other)
+				if !listed {
+					require.Empty(t, list)
+					return
+				}
+				require.Len(t, list, 1)
+				for id, made := range list {
+					require.True(t, made.Available)
+					_, err := other.Backups().Restore(ctx, client.RestoreRequest{ID: id})
+					require.NoError(t, err)
+				}
+			})
 		})
 	}
+}
+
+// killedAt kills a server when a create of the second coordinator is at a step, and gives what the create ends with.
+func (b *bubble) killedAt(step event.Name, server string) error {
+	b.t.Helper()
+	hold := b.hold(fault.Moment{Step: step, Operation: keys.OperationCreate})
+	answer := b.creates(1, "x", new(client.CreateResult))
+	<-hold.Reached()
+	require.NoError(b.t, b.Kill(server))
+	hold.End()
+	return <-answer
 }
 
 // A DB server that dies while the lock is held: the backup fails with its name, no
@@ -67,106 +64,102 @@ func TestCoordinatorDiesDuringCreate(t *testing.T) {
 func TestDBServerDiesDuringCreate(t *testing.T) {
 	for _, name := range []event.Name{event.AgencyLocked, event.Locked, event.Linking} {
 		t.Run(string(name), func(t *testing.T) {
-			t.Parallel()
-			hold, sink := holdAt(name)
-			o := options(t, minicluster.InProcess)
-			o.Seams.Steps = sink
-			c := start(t, o)
-			ctx := t.Context()
-			_, dbservers, _ := c.Nodes()
-			answer := make(chan error, 1)
-			go func() {
-				answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &backup.CreateResult{})
-			}()
-			<-hold.Reached()
-			require.NoError(t, c.Kill("dbserver-2"))
-			hold.End()
-			require.ErrorContains(t, <-answer, dbservers[1].ID)
-			require.Nil(t, status(t, c.clients[1]).Lock, "the lock is released")
+			inBubble(t, 46, func(b *bubble) {
+				t, other := b.t, b.clients[0]
+				_, dbservers, _ := b.Cluster().Nodes()
+				require.ErrorContains(t, b.killedAt(name, "dbserver-2"), dbservers[1].ID)
+				b.await(time.Second, func() error { // the other coordinator hears of it
+					if status(t, other).Lock != nil {
+						return errors.New("the lock is not released")
+					}
+					return nil
+				})
 
-			require.NoError(t, c.Restart(ctx, "dbserver-2"))
-			nothingHalfDone(t, c.clients[1], o.Dir)
-			require.Empty(t, listBackups(t, c.clients[1]))
-			require.NotEmpty(t, mustCreate(t, c, "next").ID)
+				b.restart("dbserver-2")
+				b.nothingLeft(time.Minute)
+				require.Empty(t, listBackups(t, other))
+				_, err := other.Backups().Create(t.Context(), client.CreateRequest{Label: "next"})
+				require.NoError(t, err)
+			})
 		})
 	}
+}
+
+// creates starts a backup through a coordinator. made is there when the answer is.
+func (b *bubble) creates(coordinator int, label string, made *client.CreateResult) (answer <-chan error) {
+	ended := make(chan error, 1)
+	go func() { // ends before the test: its answer is awaited
+		var err error
+		*made, err = b.clients[coordinator].Backups().Create(b.t.Context(), client.CreateRequest{Label: label})
+		ended <- err
+	}()
+	return ended
 }
 
 // A DB server that dies after the commit publishes its piece when it starts
 // again; until then the backup is listed as not available, with a piece less.
 func TestDBServerDiesAfterTheCommit(t *testing.T) {
-	t.Parallel()
-	hold, sink := holdAt(event.Committed)
-	o := options(t, minicluster.InProcess)
-	o.Seams.Steps = sink
-	c := start(t, o)
-	ctx := t.Context()
-	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
-	fillPeople(t, c, 100)
-	want := sumOf(t, c)
-	answer := make(chan error, 1)
-	var res backup.CreateResult
-	go func() { answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &res) }()
-	<-hold.Reached()
-	require.NoError(t, c.Kill("dbserver-2"))
-	hold.End()
-	require.NoError(t, <-answer)
-	require.Len(t, res.Unpublished, 1)
+	inBubble(t, 41, func(b *bubble) {
+		t, ctx, c := b.t, b.t.Context(), b.cluster()
+		require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
+		fillPeople(t, c, 100)
+		want := sumOf(t, c)
+		hold := b.hold(fault.Moment{Step: event.Committed, Operation: keys.OperationCreate})
+		var made client.CreateResult
+		answer := b.creates(0, "x", &made)
+		<-hold.Reached()
+		require.NoError(t, b.Kill("dbserver-2"))
+		hold.End()
+		require.NoError(t, <-answer)
+		require.Len(t, made.Unpublished, 1)
 
-	b := listBackups(t, c.clients[1])[res.ID]
-	require.False(t, b.Available)
-	require.Equal(t, 2, b.NrPiecesPresent)
-	err := c.clients[1].Backup(ctx, "restore", map[string]any{"id": res.ID}, &backup.RestoreResult{})
-	require.Error(t, err)
+		listed := listBackups(t, c.clients[1])[made.ID]
+		require.False(t, listed.Available)
+		require.Equal(t, 2, listed.NrPiecesPresent)
+		restore := func() error {
+			_, err := c.clients[1].Backups().Restore(ctx, client.RestoreRequest{ID: made.ID})
+			return err
+		}
+		require.Error(t, restore())
 
-	require.NoError(t, c.Restart(ctx, "dbserver-2"))
-	eventually(t, time.Minute, func() error {
-		return c.clients[1].Backup(ctx, "restore", map[string]any{"id": res.ID}, &backup.RestoreResult{})
+		b.restart("dbserver-2")
+		b.await(time.Minute, restore)
+		require.Equal(t, want, sumOf(t, c))
 	})
-	require.Equal(t, want, sumOf(t, c))
 }
 
 // The agency's leader dies while a backup holds the lock: lock and freeze survive
 // the change of leader, and the backup ends well or fails cleanly.
 func TestAgencyLeaderDiesDuringCreate(t *testing.T) {
-	t.Parallel()
-	hold, sink := holdAt(event.Linking)
-	o := options(t, minicluster.InProcess)
-	o.Seams.Steps = sink
-	c := start(t, o)
-	ctx := t.Context()
-	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
-	answer := make(chan error, 1)
-	var res backup.CreateResult
-	go func() { answer <- c.clients[0].Backup(ctx, "create", map[string]any{"label": "x"}, &res) }()
-	<-hold.Reached()
-	held, _ := hold.Met()
-	leader := status(t, c.clients[1]).Leader
-	agents, _, _ := c.Nodes()
-	for i, a := range agents {
-		if a.ID == leader {
-			require.NoError(t, c.Kill(nodeName("agent", i)))
+	inBubble(t, 42, func(b *bubble) {
+		t, ctx, c := b.t, b.t.Context(), b.cluster()
+		require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
+		hold := b.hold(fault.Moment{Step: event.Linking, Operation: keys.OperationCreate})
+		var made client.CreateResult
+		answer := b.creates(0, "x", &made)
+		<-hold.Reached()
+		held := status(t, c.clients[1]).Lock
+		require.NotNil(t, held)
+		leader := b.agencyLeader()
+		require.NoError(t, b.Kill(leader))
+		b.await(time.Minute, func() error {
+			if next := b.agencyLeader(); next == "" || next == leader {
+				return errors.New("no other agent leads")
+			}
+			_, err := c.clients[1].Status(ctx)
+			return err
+		})
+		lock := status(t, c.clients[1]).Lock
+		require.NotNil(t, lock)
+		require.Equal(t, held.ID, lock.ID)
+		hold.End()
+		err := <-answer
+		b.nothingLeft(time.Minute)
+		list := listBackups(t, c.clients[1])
+		if err != nil {
+			require.Empty(t, list)
+		} else {
+			require.True(t, list[made.ID].Available)
 		}
-	}
-	eventually(t, 30*time.Second, func() error {
-		_, err := c.clients[1].Version(ctx)
-		if err == nil && status(t, c.clients[1]).Leader == leader {
-			err = context.DeadlineExceeded
-		}
-		return err
 	})
-	lock := status(t, c.clients[1]).Lock
-	require.NotNil(t, lock)
-	require.Equal(t, held.ID, lock.ID)
-	hold.End()
-	err := <-answer
-	nothingHalfDone(t, c.clients[1], o.Dir)
-	list := listBackups(t, c.clients[1])
-	if err != nil {
-		require.Empty(t, list)
-	} else {
-		require.True(t, list[res.ID].Available)
-	}
 }
-
-func nodeName(role string, i int) string { return fmt.Sprintf("%s-%d", role, i+1) }

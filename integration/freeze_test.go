@@ -17,8 +17,10 @@ import (
 	"stasis/agency/keys"
 	"stasis/coordinator/backup"
 	"stasis/event"
+	"stasis/fault"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -87,20 +89,21 @@ func (l *lock) release(t *testing.T) {
 // that died, no move, no cleaning, no removal, no data definition, and no client that writes
 // to the agency itself. All of it happens after the thaw.
 func TestNothingMovesWhileTheLockIsHeld(t *testing.T) {
-	t.Run("inprocess", func(t *testing.T) {
-		inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {
-			nothingMoves(b.t, &cluster{Cluster: b.Cluster, clients: b.clients}, b.observer)
-		})
+	inBubbleOf(t, world.Config{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {
+		nothingMoves(b.t, b.cluster(), b.observer)
 	})
-	t.Run("processes", func(t *testing.T) {
-		t.Parallel()
-		o := options(t, minicluster.Processes)
-		o.DBServers = 4
-		c := start(t, o)
-		web := network.NewHTTPClient(network.TCP())
-		t.Cleanup(web.CloseIdleConnections)
-		nothingMoves(t, c, observe(c.Cluster, web))
-	})
+}
+
+// The same with processes.
+func TestNothingMovesInProcesses(t *testing.T) {
+	t.Parallel()
+	o := options(t, minicluster.Processes)
+	o.DBServers = 4
+	o.Timing.Grace, o.Timing.LeaderGrace = 3*time.Second, 3*time.Second
+	c := start(t, o)
+	web := network.NewHTTPClient(network.TCP())
+	t.Cleanup(web.CloseIdleConnections)
+	nothingMoves(t, c, observe(c.Cluster, web))
 }
 
 func nothingMoves(t *testing.T, c *cluster, o *observer) {
@@ -217,13 +220,13 @@ func leads(t *testing.T, agency *agencyclient.Client, server string) (shards []s
 // and nothing is copied over the network for it.
 func TestRestoreBringsReplicasInSync(t *testing.T) {
 	var copied atomic.Int64
-	sink := func(_ context.Context, e event.Event) {
-		if e.Step == event.FollowerCopied {
-			copied.Add(1)
-		}
-	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, func(b *bubble) {
-		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
+	inBubble(t, 1, func(b *bubble) {
+		defer b.Watch(func(e event.Event) {
+			if e.Step == event.FollowerCopied {
+				copied.Add(1)
+			}
+		})()
+		t, c := b.t, b.cluster()
 		ctx, cl := t.Context(), c.clients[0]
 		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 2))
 		for i := range 200 {
@@ -248,14 +251,8 @@ func TestRestoreBringsReplicasInSync(t *testing.T) {
 // serving: when it is given up the restore ends, its shards are led by other replicas,
 // and it takes part again when it is back, with the restored data.
 func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
-	switched := make(chan struct{}, 1)
-	sink := func(_ context.Context, e event.Event) {
-		if e.Step == event.PlanSwitched {
-			switched <- struct{}{}
-		}
-	}
-	inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Steps: sink}}, 1, func(b *bubble) {
-		t, c := b.t, &cluster{Cluster: b.Cluster, clients: b.clients}
+	inBubble(t, 1, func(b *bubble) {
+		t, c := b.t, b.cluster()
 		ctx, cl := t.Context(), c.clients[0]
 		require.NoError(t, createReplicated(ctx, cl, "people", 3, 3, 1))
 		for i := range 50 {
@@ -265,6 +262,7 @@ func TestRestoreGoesOnWithoutAServerThatDies(t *testing.T) {
 		var made backup.CreateResult
 		require.NoError(t, cl.Backup(ctx, "create", map[string]any{"label": "x"}, &made))
 		require.NoError(t, c.db(0).Truncate(ctx, "people"))
+		switched := b.on(fault.Moment{Step: event.PlanSwitched}, func() {})
 		restored := make(chan error, 1)
 		go func() { restored <- cl.Backup(ctx, "restore", map[string]any{"id": made.ID}, &backup.RestoreResult{}) }()
 		<-switched

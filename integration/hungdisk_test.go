@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -12,7 +11,7 @@ import (
 	"stasis/coordinator/backup"
 	"stasis/event"
 	"stasis/fault"
-	"stasis/minicluster"
+	"stasis/lab/world"
 )
 
 // A DB server whose disk hangs during a phase of a create: the create fails within
@@ -21,18 +20,15 @@ import (
 func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 	for _, at := range []event.Name{event.Prepare, event.Thawed} {
 		t.Run(string(at), func(t *testing.T) {
-			var steps fault.Triggers
-			o := minicluster.Options{Agents: 3, DBServers: 4, Coordinators: 2, Seams: minicluster.Seams{Steps: steps.Sink}}
-			inBubbleOf(t, o, 1, func(b *bubble) {
-				var disk *fault.DiskFault // tables and links hang; the log of the engine does not
+			inBubbleOf(t, world.Config{Agents: 3, DBServers: 4, Coordinators: 2}, 1, func(b *bubble) {
+				var disk world.Met // tables and links hang; the log of the engine does not
 				begun := make(chan time.Time, 1)
-				steps.On(fault.Moment{Step: at, Operation: keys.OperationCreate}, func(context.Context, event.Event) {
-					disk = b.disks.Of("dbserver-2").Hang(fault.Calls{
+				b.on(fault.Moment{Step: at, Operation: keys.OperationCreate}, func() {
+					disk = b.met(b.disk("dbserver-2").Hang(fault.Calls{
 						Kinds: fault.Sync | fault.Link | fault.Rename | fault.Remove, Path: func(path string) bool { return !isLog(path) },
-					})
+					}))
 					begun <- time.Now()
 				})
-				defer b.disks.HealAll() // also when the test fails: what hangs cannot be stopped
 				ctx := b.t.Context()
 				require.NoError(b.t, createReplicated(ctx, b.clients[0], "c", 8, 3, 1))
 				b.mustPut("a", 20) // three replicas: of every shard one is neither on the hung disk nor cut off
@@ -41,7 +37,7 @@ func TestCreateDoesNotWaitForAHungDisk(t *testing.T) {
 					answer <- b.clients[0].Backup(ctx, "create", map[string]any{"label": "x", "timeout": 10}, &backup.CreateResult{})
 				}()
 				since := <-begun
-				_, dbservers, _ := b.Nodes()
+				_, dbservers, _ := b.Cluster().Nodes()
 				deaf := dbservers[3].ID // the agency does not hear it, the coordinator does
 				b.cut("dbserver-4", b.agents(), true, true)
 				b.await(45*time.Second, func() error {

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,40 +16,51 @@ import (
 
 	"stasis/client"
 	"stasis/coordinator/backup"
+	"stasis/event"
+	"stasis/lab"
 	"stasis/lab/workload"
-	"stasis/minicluster"
+	"stasis/lab/world"
 )
 
-// SIGKILL of every process at a random moment of a create: after the restart
+// struck is a scenario in which every process gets SIGKILL at a step of the second backup, or of the restore of the first one.
+// What was acknowledged is there afterwards, every backup that is listed is whole and restores, and nothing is half done.
+const struck = `
+cluster: {agents: 3, dbservers: 3, coordinators: 2, grace: 5s}
+load: [bank: {clients: 2, accounts: 8, shards: 6, replication: 1, pace: 100ms}]
+do:
+  - at 500ms: backup cold on coordinator-1
+  - after cold: %s
+  - when %s: ['kill every agent, every dbserver, every coordinator', 'restart every agent, every dbserver, every coordinator']
+  - 5s after %s: heal
+expect: [cold succeeds, cold is listed, one instant, %snothing left within 60s, serves within 60s, nothing lost]
+`
+
+// killed plays struck at chosen steps, or with STASIS_SOAK=1 again and again at all steps.
+func killed(t *testing.T, begin, operation, expect string, steps ...event.Name) {
+	t.Helper()
+	t.Parallel()
+	var all []lab.Scenario
+	for _, step := range steps {
+		all = append(all, lab.Text("all processes killed at "+string(step), fmt.Sprintf(struck, begin, operation+` is "`+string(step)+`"`, operation, expect)))
+	}
+	o := lab.Options{World: world.Processes}
+	if scale(0, 1) > 0 {
+		all, o.Runs = []lab.Scenario{lab.Text("all processes killed", fmt.Sprintf(struck, begin, operation+" is some step", operation, expect))}, 50
+	}
+	play(t, o, all...)
+}
+
+// SIGKILL of every process during a create: after the restart
 // nothing is half done, every listed backup is whole, and one whose create was
 // answered is listed.
 func TestKillEverythingDuringCreate(t *testing.T) {
-	t.Parallel()
-	o := options(t, minicluster.Processes)
-	c := start(t, o)
-	ctx := t.Context()
-	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
-	fillPeople(t, c, 2000)
-	mustCreate(t, c, "cold")
-	usual := timed(t, func() { mustCreate(t, c, "warm") })
-	for round := range scale(3, 25) {
-		var res backup.CreateResult
-		answered := killAmidst(t, c, usual, func() error {
-			return c.clients[0].Backup(ctx, "create", map[string]any{"label": fmt.Sprintf("k%d", round)}, &res)
-		})
-		c = again(t, c, o)
-		nothingHalfDone(t, c.clients[0], o.Dir)
-		list := listBackups(t, c.clients[0])
-		for id, b := range list {
-			require.True(t, b.Available, "%s: %d of %d pieces", id, b.NrPiecesPresent, b.NrDBServers)
-		}
-		if answered == nil {
-			require.Contains(t, list, res.ID)
-		}
-	}
-	// What is listed can be trusted: the newest one restores.
-	restoreNewest(t, c)
-	requirePrivate(t, o.Dir)
+	killed(t, "backup a on coordinator-2", "a", "restored cold within 60s, ", event.Linking, event.Committed)
+}
+
+// SIGKILL of every process during a restore: after the restart
+// there is the state before or the state of the backup, whole.
+func TestKillEverythingDuringRestore(t *testing.T) {
+	killed(t, "restore cold on coordinator-2", "restore-cold", "", event.PlanSwitching, event.EngineSwapped)
 }
 
 // requirePrivate demands that only the user may read what processes have made below dir.
@@ -80,101 +89,6 @@ func requirePrivate(t *testing.T, dir string) {
 	require.Greater(t, files, 50)
 }
 
-// SIGKILL of every process at a random moment of a restore: after the restart
-// there is the state before or the state of the backup, whole.
-func TestKillEverythingDuringRestore(t *testing.T) {
-	t.Parallel()
-	o := options(t, minicluster.Processes)
-	c := start(t, o)
-	ctx := t.Context()
-	require.NoError(t, c.db(0).CreateCollection(ctx, "people", 6))
-	fillPeople(t, c, 1000)
-	base := mustCreate(t, c, "base")
-	restored := sumOf(t, c)
-	usual := timed(t, func() {
-		var res backup.RestoreResult
-		require.NoError(t, c.clients[0].Backup(ctx, "restore", map[string]any{"id": base.ID}, &res))
-	})
-	outcomes := map[string]int{}
-	for round := range scale(3, 25) {
-		for i := range 20 {
-			require.NoError(t, c.db(i).Put(ctx, "people", map[string]any{"_key": fmt.Sprintf("r%d-%d", round, i)}))
-		}
-		before := sumOf(t, c)
-		answered := killAmidst(t, c, usual, func() error {
-			var res backup.RestoreResult
-			return c.clients[1].Backup(ctx, "restore", map[string]any{"id": base.ID}, &res)
-		})
-		c = again(t, c, o)
-		nothingHalfDone(t, c.clients[0], o.Dir)
-		after := sumOf(t, c)
-		require.Contains(t, []string{before, restored}, after)
-		if answered == nil {
-			require.Equal(t, restored, after)
-		}
-		outcomes[map[bool]string{true: "the state of the backup", false: "the state before"}[after == restored]]++
-		require.Contains(t, listBackups(t, c.clients[0]), base.ID)
-	}
-	t.Log(outcomes)
-}
-
-// killAmidst runs call and kills every process at a random moment of it, or
-// shortly after it; usual is how long the call takes undisturbed.
-func killAmidst(t *testing.T, c *cluster, usual time.Duration, call func() error) error {
-	t.Helper()
-	answer := make(chan error, 1)
-	go func() { answer <- call() }()
-	moment := time.NewTimer(time.Duration(rand.Int64N(int64(usual + usual/8))))
-	<-moment.C
-	c.KillAll()
-	err := <-answer
-	t.Logf("killed; the call said: %v", err)
-	return err
-}
-
-// again starts the killed cluster on its directory.
-func again(t *testing.T, c *cluster, o minicluster.Options) *cluster {
-	t.Helper()
-	c.stop(t)
-	return start(t, o)
-}
-
-// nothingHalfDone demands that within the lease of a dead holder every trace of
-// what did not finish is gone.
-func nothingHalfDone(t *testing.T, cl *client.Client, dir string) {
-	t.Helper()
-	eventually(t, time.Minute, func() error {
-		if err := cl.Do(t.Context(), "GET", "/_admin/server/availability", nil, nil); err != nil {
-			return err
-		}
-		if s := status(t, cl); s.Lock != nil {
-			return fmt.Errorf("the agency lock is still held: %+v", *s.Lock)
-		}
-		var left []string
-		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			name := filepath.Base(path)
-			if strings.HasSuffix(name, ".pending") || strings.HasPrefix(name, "engine.restore-") {
-				left = append(left, path)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if len(left) > 0 {
-			return fmt.Errorf("left behind: %v", left)
-		}
-		return nil
-	})
-}
-
-func timed(t *testing.T, f func()) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	f()
-	return time.Since(begin)
-}
-
 func mustCreate(t testing.TB, c *cluster, label string) backup.CreateResult {
 	t.Helper()
 	var res backup.CreateResult
@@ -196,19 +110,6 @@ func sumOf(t *testing.T, c *cluster) string {
 	n, sum, err := workload.Sum(ctx, c.db(0), "people")
 	require.NoError(t, err)
 	return fmt.Sprintf("%d documents, %s", n, sum)
-}
-
-func restoreNewest(t *testing.T, c *cluster) {
-	t.Helper()
-	newest := ""
-	for id := range listBackups(t, c.clients[0]) {
-		newest = max(newest, id)
-	}
-	want := sumOf(t, c)
-	require.NoError(t, c.db(0).Truncate(t.Context(), "people"))
-	var res backup.RestoreResult
-	require.NoError(t, c.clients[0].Backup(t.Context(), "restore", map[string]any{"id": newest}, &res))
-	require.Equal(t, want, sumOf(t, c))
 }
 
 // fillPeople imports n people.

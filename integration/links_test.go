@@ -168,7 +168,7 @@ func TestFullDiskOfAFollower(t *testing.T) {
 		l := b.leading(b.t)
 		follower := b.inSync()[2]
 		b.mustPut("a", 10)
-		full := b.disks.Of(follower).Fail(fault.Calls{Kinds: fault.Write, Path: isLog}, syscall.ENOSPC)
+		full := b.met(b.disk(follower).Fail(fault.Calls{Kinds: fault.Write, Path: isLog}, syscall.ENOSPC))
 		b.mustPut("b", 50)
 		b.await(time.Minute, func() error {
 			if err := b.put("more"); err != nil {
@@ -195,7 +195,7 @@ func TestSlowDiskOfAFollower(t *testing.T) {
 		b.create1("c", 3, 2)
 		l := b.leading(b.t)
 		follower := b.inSync()[1]
-		slow := b.disks.Of(follower).Slow(fault.Calls{Kinds: fault.Sync, Path: isLog}, 500*time.Millisecond)
+		slow := b.met(b.disk(follower).Slow(fault.Calls{Kinds: fault.Sync, Path: isLog}, 500*time.Millisecond))
 		for i := range 10 {
 			begun := time.Now()
 			path := "/_api/document/c?waitForSync=true"

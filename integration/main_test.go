@@ -5,7 +5,9 @@
 package integration
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -21,8 +23,8 @@ import (
 
 	"stasis/client"
 	"stasis/internal/bubbles"
-	"stasis/internal/failpoint"
 	"stasis/internal/network"
+	"stasis/lab"
 	"stasis/minicluster"
 )
 
@@ -32,6 +34,7 @@ import (
 const parallel = "4"
 
 func TestMain(m *testing.M) {
+	lab.Main() // a run that play has started
 	flag.Parse()
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
@@ -42,11 +45,10 @@ func TestMain(m *testing.M) {
 		}
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if dir := binaryDir; dir != "" {
-			if err := os.RemoveAll(dir); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
+		dir, err := builds()
+		if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
 		}
 		os.Exit(code)
 	}))
@@ -54,27 +56,49 @@ func TestMain(m *testing.M) {
 
 var binaryDir string
 
-// binary builds the program once, with the race detector if the tests have it.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "stasis-integration-")
+// binary builds the program as its users have it. The race detector would make processes some times slower, so it runs
+// in one process, with the servers in it; [racing] is for tests that look for what it finds in others.
+var binary = sync.OnceValues(func() (string, error) { return build("stasis") })
+
+// racing builds the program with the race detector, if the tests have it. What it finds is in the logs of servers: see
+// [requireNoRace].
+var racing = sync.OnceValues(func() (string, error) {
+	if !bubbles.Race {
+		return binary()
+	}
+	return build("stasis-racing", "-race")
+})
+
+// builds is the folder of programs.
+var builds = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "stasis-integration-") })
+
+func build(name string, flags ...string) (string, error) {
+	dir, err := builds()
 	if err != nil {
 		return "", err
 	}
-	binaryDir = dir
-	path := filepath.Join(dir, "stasis")
-	args := []string{"build", "-ldflags=-s -w", "-o", path} // to link takes less
-	if bubbles.Race {
-		args = append(args, "-race")
-	}
-	if failpoint.Enabled {
-		args = append(args, "-tags", "failpoints")
-	}
-	out, err := exec.Command("go", append(args, "stasis/cmd/stasis")...).CombinedOutput()
-	if err != nil {
+	path := filepath.Join(dir, name)
+	args := append([]string{"build", "-ldflags=-s -w", "-o", path}, flags...) // to link takes less
+	if out, err := exec.Command("go", append(args, "stasis/cmd/stasis")...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}
 	return path, nil
-})
+}
+
+// requireNoRace demands that the race detector has found nothing in processes that have ended.
+func requireNoRace(t testing.TB, dir string) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(dir, "logs", "*.log*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, logs)
+	for _, path := range logs {
+		said, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if at := bytes.Index(said, []byte("WARNING: DATA RACE")); at >= 0 {
+			t.Errorf("%s: %s", path, said[at:min(at+4000, len(said))])
+		}
+	}
+}
 
 // scale gives the number of rounds: few, or with STASIS_SOAK=1 many.
 func scale(few, many int) int {
@@ -133,7 +157,7 @@ func start(t testing.TB, o minicluster.Options) *cluster {
 
 func (c *cluster) stop(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, c.Stop(ctx))
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func gzipBombs(to func(*siege) string, begin, part string) func(*testing.T, *sie
 		const parts = 510
 		bomb := append(zipped(t, strings.NewReader(begin)), bytes.Repeat(zipped(t, strings.NewReader(strings.Repeat(part, (1<<20)/len(part)))), parts)...)
 		require.Less(t, len(bomb), 600<<10)
-		return s.together(t, 20, to(s), "gzip", func() io.Reader { return bytes.NewReader(bomb) })
+		return s.together(t, scale(10, 20), to(s), "gzip", func() io.Reader { return bytes.NewReader(bomb) })
 	}
 }
 
@@ -66,7 +67,7 @@ func badDocuments(t *testing.T, s *siege) map[int]int {
 // largeBodies are many bodies of 12 MB that become much more when they are decoded.
 func largeBodies(to func(*siege) string, begin, part, end string) func(*testing.T, *siege) map[int]int {
 	return func(t *testing.T, s *siege) map[int]int {
-		return s.together(t, 30, to(s), "", func() io.Reader {
+		return s.together(t, scale(16, 30), to(s), "", func() io.Reader {
 			return io.MultiReader(repeated(begin, part, 12<<20/len(part)*len(part)), strings.NewReader(end))
 		})
 	}
@@ -108,7 +109,7 @@ func slowBodies(t *testing.T, s *siege) map[int]int {
 	return nil
 }
 
-// unreadAnswers asks for 24 MB forty times, and takes none of them. Beside them an
+// unreadAnswers asks for 24 MB thirty times, and takes none of them. Beside them an
 // answer is taken, and others are told to come back.
 func unreadAnswers(t *testing.T, s *siege) map[int]int {
 	ctx, stop := context.WithCancel(t.Context())
@@ -116,16 +117,20 @@ func unreadAnswers(t *testing.T, s *siege) map[int]int {
 	text := `{"collection":"large","batchSize":1000}`
 	target, err := http.NewRequestWithContext(ctx, http.MethodPut, s.coord, nil)
 	require.NoError(t, err)
-	got := map[int]int{}
-	for range 40 {
+	var conns []net.Conn
+	for range scale(30, 40) {
 		conn, err := network.TCP().DialContext(ctx, "tcp", target.URL.Host)
 		require.NoError(t, err)
 		defer conn.Close()
 		_, err = fmt.Fprintf(conn, "PUT /_api/simple/all HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 		require.NoError(t, err)
+		conns = append(conns, conn)
+	}
+	got := map[int]int{}
+	for _, conn := range conns {
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 		status := make([]byte, len("HTTP/1.1 200"))
-		_, err = io.ReadFull(conn, status)
+		_, err := io.ReadFull(conn, status)
 		require.NoError(t, err)
 		n := 0
 		_, err = fmt.Sscanf(string(status), "HTTP/1.1 %d", &n)
@@ -164,7 +169,7 @@ func longCursors(t *testing.T, s *siege) map[int]int {
 // sameDocument asks for gigabytes in a few kilobytes.
 func sameDocument(t *testing.T, s *siege) map[int]int {
 	got := map[int]int{}
-	for range 3 {
+	for range scale(2, 3) {
 		status, _, raw, err := s.send(t.Context(), http.MethodPut, s.coord+"/_api/document/large?onlyget=true", strings.NewReader("["+strings.Repeat(`"large0",`, 999)+`"large0"]`), "")
 		require.NoError(t, err, string(raw))
 		got[status]++

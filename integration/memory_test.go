@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,7 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stasis/internal/apierror"
-	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
@@ -77,6 +75,7 @@ var attacks = []attack{
 // The processes live, and a client is served all along: no request of it fails with
 // anything but a 503 that says when to come back, and each is served in the end.
 func TestMemoryAttacks(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
@@ -109,28 +108,11 @@ func TestMemoryAttacks(t *testing.T) {
 	}
 }
 
-// plainBinary is the program without the race detector, whose own memory would be measured.
-var plainBinary = sync.OnceValues(func() (string, error) {
-	path, err := binary()
-	if err != nil || !bubbles.Race {
-		return path, err
-	}
-	path = filepath.Join(binaryDir, "stasis-plain")
-	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "stasis/cmd/stasis").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the program: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
 func newSiege(t *testing.T) *siege {
 	t.Helper()
-	path, err := plainBinary()
-	require.NoError(t, err)
-	limited := filepath.Join(t.TempDir(), "limited.sh")
-	script := fmt.Sprintf("#!/bin/sh\nulimit -d %d && exec %s \"$@\"\n", memoryLimit, path)
-	require.NoError(t, os.WriteFile(limited, []byte(script), 0o700))
 	o := options(t, minicluster.Processes)
-	o.Agents, o.DBServers, o.Coordinators, o.Program.Path = 1, 1, 1, limited
+	o.Agents, o.DBServers, o.Coordinators = 1, 1, 1
+	o.Program.Path = after(t, fmt.Sprintf("ulimit -d %d", memoryLimit), o.Program.Path)
 	t.Cleanup(func() { tellLogs(t, filepath.Join(o.Dir, "logs")) })
 	s := &siege{cluster: start(t, o), http: network.NewHTTPClient(network.TCP())}
 	t.Cleanup(s.http.CloseIdleConnections)
@@ -150,6 +132,14 @@ func newSiege(t *testing.T) *siege {
 		require.NoError(t, s.db(0).Put(t.Context(), "large", map[string]any{"_key": fmt.Sprint("large", i), "text": large}))
 	}
 	return s
+}
+
+// after is a program that does something first.
+func after(t *testing.T, first, program string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "after.sh")
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\n%s && exec '%s' \"$@\"\n", first, program), 0o700))
+	return path
 }
 
 // tellLogs shows why processes died, if any did.

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/fault"
+	"stasis/lab/world"
 )
 
 // shards begins the paths of requests about any shard.
@@ -61,24 +61,29 @@ func TestMessagesAreBroken(t *testing.T) {
 	for name, rules := range tempers {
 		t.Run(name, func(t *testing.T) {
 			for seed := range seeds(1, 50) {
-				inBubble(t, seed, func(b *bubble) { brokenMessages(b, rules) })
+				inBubbleOf(t, distant, seed, func(b *bubble) { brokenMessages(b, rules) })
 			}
 		})
 	}
 }
 
+// distant is a cluster whose messages take some time.
+var distant = world.Config{
+	Agents: 3, DBServers: 3, Coordinators: 2, LatencyLeast: 100 * time.Microsecond, LatencyMost: time.Millisecond,
+}
+
 func brokenMessages(b *bubble, rules []fault.Message) {
-	b.net.Latency(100*time.Microsecond, time.Millisecond, b.random.Uint64())
 	require.NoError(b.t, createReplicated(b.t.Context(), b.clients[0], "c", 6, 3, 1))
 	b.heal()
-	var all []*fault.MessageRule
+	var all []world.Met
 	for _, m := range rules {
-		all = append(all, b.net.Message(m))
+		all = append(all, b.met(b.Network().Message(m)))
 	}
 	r, window := newRecorder(), &atomic.Int64{}
 	stop := b.work(r, "c", window)
 	var made []string
-	for i := range 4 {
+	backups := scale(3, 4)
+	for i := range backups {
 		time.Sleep(3 * time.Second)
 		var result backup.CreateResult
 		body := map[string]any{"label": fmt.Sprint("n", i), "timeout": 60}
@@ -97,7 +102,7 @@ func brokenMessages(b *bubble, rules []fault.Message) {
 	time.Sleep(2 * time.Second)
 	stop()
 	b.heal()
-	b.t.Logf("%v, %d of 4 backups", r.fates, len(made))
+	b.t.Logf("%v, %d of %d backups", r.fates, len(made), backups)
 	require.NotZero(b.t, r.fates[done], "the clients did nothing")
 	readEvery(b.t, r, b.clients[0], "c")
 	r.check(b.t)
@@ -111,21 +116,5 @@ func brokenMessages(b *bubble, rules []fault.Message) {
 		require.NoError(b.t, b.clients[0].Backup(b.t.Context(), "verify", map[string]any{"id": id}, &verified))
 	}
 	require.Nil(b.t, status(b.t, b.clients[1]).Lock)
-	b.await(5*time.Minute, func() error { return b.nothingPending() })
-}
-
-// nothingPending looks for pieces on the disks that belong to no backup.
-func (b *bubble) nothingPending() error {
-	for _, server := range b.servers() {
-		names, err := b.disks.FS(server).List(server + "/backups")
-		if err != nil {
-			continue // it never had one
-		}
-		for _, name := range names {
-			if strings.HasSuffix(name, ".pending") {
-				return fmt.Errorf("%s has %s", server, name)
-			}
-		}
-	}
-	return nil
+	b.nothingLeft(5 * time.Minute)
 }

@@ -16,6 +16,7 @@ import (
 // A command that only says something, or refuses what was asked for, leaves no file and no
 // folder: neither where it is started, nor at home, nor where programs keep settings.
 func TestProgramLeavesNothing(t *testing.T) {
+	t.Parallel()
 	program, err := binary()
 	require.NoError(t, err)
 	for args, want := range map[string]int{

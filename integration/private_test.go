@@ -19,6 +19,7 @@ import (
 // alone: the directory of --dir, which it makes itself, everything in it, and the ready file. And a command that
 // only says something makes nothing.
 func TestFilesArePrivate(t *testing.T) {
+	t.Parallel()
 	program, err := binary()
 	require.NoError(t, err)
 	home, temporary, work := t.TempDir(), t.TempDir(), t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"stasis/coordinator/backup"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -28,8 +30,16 @@ import (
 // the time. Nothing that was there before is missing afterwards, and the cluster works.
 func TestAgencyLost(t *testing.T) {
 	dir := t.TempDir()
-	o := minicluster.Options{Agents: 3, DBServers: 2, Coordinators: 2, Dir: dir}
-	inBubbleOf(t, o, 1, func(b *bubble) {
+	onDisk := func(o *minicluster.Options) { // the test does something to what agents have
+		inMemory := o.Seams.Disks
+		o.Dir, o.Seams.Disks = dir, func(server string) vfs.FS {
+			if strings.HasPrefix(server, "agent") {
+				return vfs.Default
+			}
+			return inMemory(server)
+		}
+	}
+	inBubbleOf(t, world.Config{Agents: 3, DBServers: 2, Coordinators: 2, Adjust: onDisk}, 1, func(b *bubble) {
 		t, d := b.t, &agencyDrill{bubble: b, dir: dir}
 		d.fill()
 		time.Sleep(5 * time.Second) // all agents have it
@@ -120,9 +130,9 @@ func (d *agencyDrill) another() {
 	}
 	starting.Wait()
 	time.Sleep(time.Minute)
-	web := network.NewHTTPClient(d.net.Host("stranger"))
+	web := network.NewHTTPClient(d.host("stranger"))
 	defer web.CloseIdleConnections()
-	agents, _, _ := d.Nodes()
+	agents, _, _ := d.Cluster().Nodes()
 	fresh := agencyclient.New(agencyclient.Options{Endpoints: []string{agents[0].URL}, HTTP: web})
 	root, err := fresh.Read(d.t.Context(), "/")
 	require.NoError(d.t, err)
@@ -163,7 +173,7 @@ func (d *agencyDrill) voters(want int) {
 func (d *agencyDrill) works(label string) {
 	d.t.Helper()
 	ctx := d.t.Context()
-	require.NoError(d.t, d.Ready(ctx))
+	require.NoError(d.t, d.Cluster().Ready(ctx))
 	d.heal()
 	d.holds(d.count)
 	d.add()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -40,7 +41,7 @@ func TestSuspendedLeader(t *testing.T) {
 					Wall:    func() time.Time { return now(c.wall) },
 				}
 			}
-			inBubbleOf(t, minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Clock: clock}}, 12, func(b *bubble) {
+			inBubbleOf(t, world.Config{Agents: 3, DBServers: 3, Coordinators: 2, Adjust: func(o *minicluster.Options) { o.Seams.Clock = clock }}, 12, func(b *bubble) {
 				b.create1("c", 3, 2)
 				ctx := b.t.Context()
 				old := b.leading(b.t)

@@ -11,6 +11,7 @@ import (
 	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
+	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
@@ -24,22 +25,22 @@ var skews = map[string]time.Duration{
 // Wall clocks that are hours apart, and that jump, break nothing: no server is given up that lives, no lock expires that
 // is renewed, a leader that dies has a successor as soon as ever, and every backup is the state of its instant.
 func TestWallClocksThatAreWrong(t *testing.T) {
-	var clocks fault.WallClocks
+	var clocks fault.WallClocks // wrong from the start; the lab's are so later
 	for name, off := range skews {
 		clocks.Of(name).Skew(off)
 	}
-	s, at := &record{}, &fault.Triggers{}
-	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}
-	o.Seams.Steps, o.Seams.Wall = event.Tee(s.add, at.Sink), clocks.Now
-	inBubbleOf(t, o, 31, func(b *bubble) {
+	s := &record{}
+	wrong := func(o *minicluster.Options) { o.Seams.Wall = clocks.Now }
+	inBubbleOf(t, world.Config{Agents: 3, DBServers: 3, Coordinators: 2, Adjust: wrong}, 31, func(b *bubble) {
 		t := b.t
+		defer b.Watch(func(e event.Event) { s.add(t.Context(), e) })()
 		b.create("c", 2, 1)
 		b.mustPut("a", 5)
 		began := time.Now()
 		first := b.backedUpBy(0, "first")
 		require.True(t, strings.HasPrefix(first.ID, began.Add(10*time.Hour).UTC().Format("2006-01-02T15.")), first.ID)
 
-		held := at.Hold(fault.Moment{Step: event.Linking, Label: "second"})
+		held := b.hold(fault.Moment{Step: event.Linking, Label: "second"})
 		ended := make(chan client.CreateResult, 1)
 		go func() { ended <- b.backedUpBy(1, "second") }() // ends before the test: it is received
 		<-held.Reached()
@@ -109,8 +110,7 @@ func (b *bubble) goesBackTo(id string, n int64) {
 // Servers that wait now and then, at the points of their code and after the steps that they tell, do all their work, and
 // time goes on in the bubble.
 func TestEveryOperationWhileServersWaitAtRandom(t *testing.T) {
-	o := minicluster.Options{Agents: 3, DBServers: 3, Coordinators: 2}
-	inBubbleOf(t, o, 32, func(b *bubble) {
+	inBubble(t, 32, func(b *bubble) {
 		t := b.t
 		b.create("c", 2, 1)
 		delays, err := fault.Buggify(32, 0.3, 50*time.Millisecond)

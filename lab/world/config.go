@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/fault/control"
+	"stasis/minicluster"
 )
 
 // Config says which cluster a world starts, and what surrounds it.
@@ -24,9 +24,21 @@ type Config struct {
 	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
 
-	Dir     string    // where the data is; not of world Bubble
+	Dir     string    // where the data is; the remote is beside it, in Dir with ".remote" behind. Not of world Bubble
 	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
+
+	// Adjust changes what the cluster is started with, for what a world has no field for: flags, remote storage, other clocks. What
+	// the world has put there stays there, or is wrapped. nil: nothing is changed.
+	Adjust func(*minicluster.Options)
+}
+
+// adjusted are the options of the cluster.
+func (c Config) adjusted(o minicluster.Options) minicluster.Options {
+	if c.Adjust != nil {
+		c.Adjust(&o)
+	}
+	return o
 }
 
 func (c Config) check(kind Kind) error {
@@ -75,12 +87,3 @@ func (c Config) logger() hclog.Logger {
 
 // longestDelay bounds each random delay.
 const longestDelay = 50 * time.Millisecond
-
-// conditions are what processes are ordered to do that is no fault.
-func (c Config) conditions() []control.Order {
-	var all []control.Order
-	if c.LatencyMost > 0 {
-		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
-	}
-	return all
-}
