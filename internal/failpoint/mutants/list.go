@@ -252,6 +252,12 @@ var mutants = []mutant{
 	{"returned-is-bounded", "dbserver/shard", "TestReturnedDocumentsEndTheCall", "more is returned at once than fits",
 		"a request for large documents, many times, does not take all memory"},
 
+	{"one-tells-the-end", "dbserver/transfer", "TestEndThatAnotherTellsIsNotToldAgain", "the end of a part is told twice",
+		"the end of a server's part is told once"},
+	{"lost-end-is-told", "coordinator/backup", "TestPartThatEndsIsToldAlthoughTheAnswerIsLost", "the end of a part is not told",
+		"a part that a coordinator ends is told, although the agency's answer is lost"},
+	{"delete-may-be-unknown", "coordinator/backup", "TestDeleteThatFailsIsToldToTheEnd", "how the delete ended is not told",
+		"a delete whose outcome is unknown is not told as failed"},
 	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
 		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
 	{"prune-refuses-uploads", "dbserver/transfer", "TestDeadAndLivingSessions", "it prunes beside an upload that lives",
