@@ -57,6 +57,10 @@ var mutants = []mutant{
 	{"cache-never-goes-back", "agency/client", "TestCacheTakesOnlyWhatContinuesIt", "older tree",
 		"who follows the agency never sees it go back"},
 
+	{"snapshots-are-tidied", "agency/store", "TestSnapshotsOfACrashAreRemovedAtTheStart", "an unfinished snapshot stays for ever",
+		"what a crash leaves of a snapshot is removed at the start"},
+	{"failed-snapshot-goes", "agency/store", "TestSnapshotThatFailsLeavesNothing", "a failed snapshot stays",
+		"a snapshot that fails leaves nothing on the disk"},
 	{"torn-is-no-damage", "agency/store", "TestDamageIsNoTornEnd/zero", "acknowledged entries are erased",
 		"an agent erases no entries that it has acknowledged"},
 	{"verdict-names-the-lease", "agency/supervision", "TestFailureIsNotRecordedAfterANewLease", "a server that has its lease is recorded as failed",
