@@ -122,6 +122,8 @@ var mutants = []mutant{
 	{"failed-in-any-round", "coordinator/route", "TestNothingOvertakesAfterAnotherRound", "what follows may overtake an operation whose outcome is unknown",
 		"operations on one shard are done in order"},
 
+	{"refused-write-is-noted", "dbserver/api", "TestWriteRefusedForMemoryIsNotDoneLater", "a write that was refused is not remembered",
+		"a write that was refused for want of memory is not done when a copy of it comes"},
 	{"write-is-done-once", "dbserver", "TestWriteThatArrivesTwice/it_is_remembered", "was done twice",
 		"a write whose request arrives again is done once"},
 	{"late-write-is-refused", "dbserver", "TestWriteThatArrivesTwice/it_is_forgotten", "was done twice",
