@@ -22,13 +22,9 @@ import (
 
 // The names and the format are those of Raft's own store, so that either can read what the other has written.
 const (
-	snapshotFolder = "snapshots"
-	snapshotTemp   = ".tmp"
-	snapshotMeta   = "meta.json"
-	snapshotState  = "state.bin"
+	snapshotMeta  = "meta.json"
+	snapshotState = "state.bin"
 )
-
-const snapshotsKept = 2
 
 // snapshotFiles keeps snapshots on a file system that is given: each in a folder, which gets its name when all in it is durable.
 type snapshotFiles struct {

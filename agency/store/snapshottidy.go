@@ -13,6 +13,14 @@ import (
 	"stasis/internal/failpoint"
 )
 
+// Names as Raft's own store has them.
+const (
+	snapshotFolder = "snapshots"
+	snapshotTemp   = ".tmp" // at the end of a folder's name until the snapshot is whole
+)
+
+const snapshotsKept = 2
+
 // snapshotFolderIn is where the snapshots of a data directory are.
 type snapshotFolderIn struct {
 	fs   vfs.FS
@@ -58,7 +66,7 @@ func (s snapshotFolderIn) drop(id string) error {
 	return s.remove(id + snapshotTemp)
 }
 
-// tidiedSnapshots is Raft's own store, which leaves some attempts that fail.
+// tidiedSnapshots is Raft's own store, which leaves some attempts that fail: its sinks are wrapped (see snapshots).
 type tidiedSnapshots struct {
 	raft.SnapshotStore
 	folder snapshotFolderIn
@@ -72,15 +80,6 @@ func openRaftSnapshots(dir string, logger hclog.Logger) (raft.SnapshotStore, err
 	}
 	s := tidiedSnapshots{own, snapshotFolderIn{vfs.Default, vfs.Default.PathJoin(dir, snapshotFolder)}}
 	return s, s.folder.tidy(logger)
-}
-
-// Create is raft.SnapshotStore's.
-func (s tidiedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
-	sink, err := s.SnapshotStore.Create(version, index, term, members, membersIndex, t)
-	if err != nil {
-		return nil, err
-	}
-	return tidiedSink{sink, s.folder}, nil
 }
 
 type tidiedSink struct {

@@ -123,7 +123,7 @@ func TestSnapshotThatRaftsOwnStoreLeavesIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	s, err := openRaftSnapshots(dir, hclog.NewNullLogger())
 	require.NoError(t, err)
-	sink := begun(t, s, 9)
+	sink := begun(t, snapshots{s, newCalls()}, 9)
 	name := filepath.Join(dir, snapshotFolder, sink.ID())
 	require.NoError(t, vfs.Default.MkdirAll(filepath.Join(name, "taken"), 0o755)) // its name
 	require.Error(t, sink.Close())

@@ -56,20 +56,17 @@ func write[A any](ctx context.Context, c *Client, t Target, path string, body an
 		if opening != nil {
 			return answer, unsent(t, path, opening)
 		}
-		answer, err = numbered[A](ctx, c, s, t, path, body)
+		answer, err = func() (A, error) {
+			w, end := s.begin()
+			defer end() // also after a panic: the server remembers all from the oldest on that goes on
+			return call[A](context.WithValue(ctx, writeKey{}, w), c, t, path, body)
+		}()
 		if !errors.Is(err, apierror.SessionUnknown) {
 			return answer, err
 		}
 		c.sessions.forget(t.URL, s)
 	}
 	return answer, unsent(t, path, err)
-}
-
-// numbered sends a write under the next number of a session.
-func numbered[A any](ctx context.Context, c *Client, s *session, t Target, path string, body any) (A, error) {
-	w, end := s.begin()
-	defer end() // also when it panics: the server remembers all from the oldest on that goes on
-	return call[A](context.WithValue(ctx, writeKey{}, w), c, t, path, body)
 }
 
 // unsent is the error of a write for which no session was opened: a refusal of the server, or that there was no answer.

@@ -11,7 +11,7 @@ import (
 // Check reads the whole shard and compares it with its meta; the error says what does not
 // agree. It reads both as they were at one moment, and operations go on meanwhile.
 func (s *Shard) Check(ctx context.Context) error {
-	snap, m, in, err := s.moment()
+	snap, m, in, err := moment(s)
 	if err != nil {
 		return fmt.Errorf("check shard %s: %w", s.name, err)
 	}
@@ -22,7 +22,7 @@ func (s *Shard) Check(ctx context.Context) error {
 }
 
 // moment is a snapshot of the engine with the meta and the area of documents that go with it.
-func (s *Shard) moment() (snap *engine.Snapshot, m meta, in area, err error) {
+func moment(s *Shard) (snap *engine.Snapshot, m meta, in area, err error) {
 	if err := s.enter(); err != nil {
 		return nil, m, in, err
 	}
@@ -100,7 +100,7 @@ func (st *storage) checkLog(from engine.Reader, m meta) (err error) {
 // SHA-256 of each key and stored document, so checksums of several shards add up. The state is
 // the one of which it was taken.
 func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) {
-	snap, m, in, err := s.moment()
+	snap, m, in, err := moment(s)
 	if err != nil {
 		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
 	}

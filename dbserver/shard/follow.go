@@ -22,8 +22,8 @@ func (s *Shard) Accept(b Batch) (State, error) {
 	if err := answers(s.name, s.env.Engine, len(b.Records) > 0); err != nil {
 		return State{}, err
 	}
-	st, err := s.change(func() error { return s.r.accept(b) })
-	return st, s.durable(err, b.Sync && !failpoint.Off("sync-before-answer"))
+	st, err := change(s, func() error { return s.r.accept(b) })
+	return st, durable(s, err, b.Sync && !failpoint.Off("sync-before-answer"))
 }
 
 // Log reads the records numbered from and later, of at most so many bytes but one at

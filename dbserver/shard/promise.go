@@ -14,43 +14,21 @@ func (s *Shard) Promise(t Tenure) (State, error) {
 	if err := answers(s.name, s.env.Engine, false); err != nil {
 		return State{}, err
 	}
-	st, err := s.change(func() error { return s.r.promise(t) })
-	return st, s.durable(err, !failpoint.Off("promise-on-disk"))
+	st, err := change(s, func() error { return s.r.promise(t) })
+	return st, durable(s, err, !failpoint.Off("promise-on-disk"))
 }
 
 // Overrule is Promise, but for one promise that is on disk and that no tenure can have
 // asked for: the caller has found that Plan never had it. What the log has of tenures
 // after t, and is not committed, goes with it.
 func (s *Shard) Overrule(bogus, t Tenure) (State, error) {
-	st, err := s.change(func() error {
+	st, err := change(s, func() error {
 		if s.r.st.meta.promised == bogus && t.Compare(bogus) < 0 {
 			return s.r.overrule(t)
 		}
 		return s.r.promise(t)
 	})
-	return st, s.durable(err, true)
-}
-
-// change runs f beside operations on keys, and says where this replica stands after it.
-func (s *Shard) change(f func() error) (State, error) {
-	if err := s.enter(); err != nil {
-		return State{}, err
-	}
-	defer s.content.RUnlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := f()
-	return stateOf(s.r.st.meta), err
-}
-
-// durable waits, if need be, until what a change has done is on disk, and gives its error. No lock
-// is held meanwhile. What passes until then cannot contradict the change, since it met it in
-// memory, and its batches come after the change's in the engine's log: a crash takes them first.
-func (s *Shard) durable(err error, need bool) error {
-	if err != nil || !need {
-		return err
-	}
-	return s.env.Engine.SyncAll()
+	return st, durable(s, err, true)
 }
 
 // answers is nil if a leader may count on a replica in this engine, or (writes) even write to

@@ -28,7 +28,7 @@ func (s *Shard) AddCopy(c CopyID, entries []Entry) error {
 // for AddCopy.
 func (s *Shard) EndCopy(c CopyID, end CopyEnd) error {
 	err := s.exclusive(c.Tenure, func() error { return s.r.in.end(c, end) })
-	return s.durable(err, !failpoint.Off("copy-on-disk"))
+	return durable(s, err, !failpoint.Off("copy-on-disk"))
 }
 
 // Receiving says whether a copy is being brought here.

@@ -152,7 +152,7 @@ func (s *Shard) Drop() error {
 	s.dropped = true
 	err := remove(s.env.Engine, s.name)
 	s.content.Unlock()
-	if err = s.durable(err, !failpoint.Off("drop-on-disk")); err != nil {
+	if err = durable(s, err, !failpoint.Off("drop-on-disk")); err != nil {
 		return fmt.Errorf("drop shard %s: %w", s.name, err)
 	}
 	return nil
@@ -175,4 +175,26 @@ func (s *Shard) enter() error {
 		return gone(s.name)
 	}
 	return nil
+}
+
+// change runs f beside operations on keys, and says where this replica stands after it.
+func change(s *Shard, f func() error) (State, error) {
+	if err := s.enter(); err != nil {
+		return State{}, err
+	}
+	defer s.content.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := f()
+	return stateOf(s.r.st.meta), err
+}
+
+// durable waits, if need be, until what a change has done is on disk, and gives its error. No lock
+// is held meanwhile. What passes until then cannot contradict the change, since it met it in
+// memory, and its batches come after the change's in the engine's log: a crash takes them first.
+func durable(s *Shard, err error, need bool) error {
+	if err != nil || !need {
+		return err
+	}
+	return s.env.Engine.SyncAll()
 }
