@@ -71,8 +71,7 @@ func (a *Agent) Err() <-chan error { return a.life.failed }
 // Close is as abrupt as it can be. When it returns, no goroutine of the agent runs and the
 // directory is free.
 func (a *Agent) Close(ctx context.Context) error {
-	a.life.closing.Do(func() { a.life.closed = a.shutdown(ctx) })
-	return a.life.closed
+	return a.life.closing.Do(context.WithoutCancel(ctx), func() error { return a.shutdown(ctx) })
 }
 
 func (a *Agent) shutdown(ctx context.Context) error {

@@ -36,7 +36,7 @@ func (a *Agent) lead(c Config) {
 				}
 			}
 		},
-		Reached: a.tree.Reached, ID: a.id, Steps: c.Steps, TransientBytes: a.quota.Transient(), Pause: t.Heartbeat / 10, Logger: a.logger,
+		Reached: a.tree.Reached, ID: a.id, Steps: c.Steps, TransientBytes: a.quota.Transient(), Now: a.tree.Now, Pause: t.Heartbeat / 10, Logger: a.logger,
 	})
 	a.proposer = proposer.New(n.Calls, proposer.Options{
 		Leader: a.leadership, Fence: a.fence, Limit: t.Write, Encoded: a.tree.Proposed, Now: a.tree.Now,

@@ -3,6 +3,8 @@ package agency
 import (
 	"context"
 	"sync"
+
+	"stasis/internal/wait"
 )
 
 // life is how long an agent runs, and why it ends.
@@ -11,8 +13,7 @@ type life struct {
 	stop    context.CancelFunc
 	fatal   chan error // why the agent has to stop; the first reason counts
 	failed  chan error // what Err delivers
-	closing sync.Once
-	closed  error // what Close returns
+	closing wait.Once
 
 	watcher sync.WaitGroup
 	workers sync.WaitGroup // the proposer, the reader, and what takes snapshots

@@ -13,6 +13,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
+	"stasis/internal/wait"
 )
 
 // Server is a running coordinator.
@@ -29,7 +30,7 @@ type Server struct {
 	cancel     context.CancelFunc // ends the background work
 	background sync.WaitGroup
 	errs       chan error
-	closing    sync.Once
+	closing    wait.Once
 }
 
 // Start registers a coordinator with the agency and serves. It returns when requests are
@@ -170,9 +171,7 @@ func (s *Server) Err() <-chan error { return s.errs }
 // Close accepts no new requests, finishes those in flight, at most for Timing.Shutdown and
 // while ctx lasts, and waits for every goroutine. It may be called again.
 func (s *Server) Close(ctx context.Context) error {
-	var err error
-	s.closing.Do(func() { err = s.close(ctx) })
-	return err
+	return s.closing.Do(context.WithoutCancel(ctx), func() error { return s.close(ctx) })
 }
 
 func (s *Server) close(ctx context.Context) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +21,7 @@ import (
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
+	"stasis/internal/wait"
 )
 
 // What a request is told while the data is shut. Shared: never changed.
@@ -50,9 +50,8 @@ type Server struct {
 	handler *api.Handler
 	http    *network.Server
 
-	tasks    *tasks
-	closing  sync.Once
-	closeErr error
+	tasks   *tasks
+	closing wait.Once
 }
 
 // cluster has the connections to the other servers.
@@ -118,8 +117,7 @@ func (s *Server) Err() <-chan error { return s.tasks.failed }
 // everything is synced, and no goroutine is left. Requests get until ctx ends, and at most
 // Timing.Shutdown. A second call returns the same error.
 func (s *Server) Close(ctx context.Context) error {
-	s.closing.Do(func() { s.closeErr = s.close(ctx) })
-	return s.closeErr
+	return s.closing.Do(context.WithoutCancel(ctx), func() error { return s.close(ctx) })
 }
 
 func (s *Server) close(ctx context.Context) error {

@@ -94,6 +94,7 @@ func (s *Server) listen() error {
 		MaxBodyBytes: s.config.MaxBodyBytes, Limits: s.config.HTTP, Status: s.status, Steps: s.config.Steps, Logger: s.log, Wall: s.config.Wall,
 	})
 	s.http = network.ServeListener(l, s.handler, network.ServerOptions{
+		Refuse: s.handler.Refuse,
 		Logger: s.log.Named("http"), Grace: s.config.Timing.Shutdown,
 		Advertise: s.addr, Names: []string{s.config.Listen}, Browsers: s.config.Browsers, Limits: s.config.HTTP, Class: api.ClassOf,
 	})

@@ -39,7 +39,7 @@
 //
 //	restore      coordinator   AgencyLock AgencyLocked PlanDump Matched Staging Staged… PlanSwitching PlanSwitched Converging Restored
 //	             DB servers    EngineSwapping EngineSwapped
-//	delete       coordinator   Deleting DeleteDecided PieceRemoved… Deleted
+//	delete       coordinator   Deleting (DeleteDecided PieceRemoved… Deleted | DeleteFailed | DeleteUnknown)
 //	verify       coordinator   Verifying PieceVerified… VerifyEnded
 //	upload,      coordinator   TransferRecorded TransferPlanned TransferAssigned… (TransferCompleted | TransferFailed | TransferCancelled)
 //	download     DB servers     PieceStarted (PieceMoved | PieceFailed | PieceCancelled); the coordinator for a server that cannot

@@ -70,19 +70,21 @@ const (
 	Restored       Name = "restored"
 )
 
-// Steps of a delete, in order.
+// Steps of a delete, in order. [Deleting] is followed by [Deleted], [DeleteFailed] or [DeleteUnknown] in the end.
 const (
 	Deleting      Name = "deleting"
 	DeleteDecided Name = "deletion committed" // from now on no command sees the backup
 	PieceRemoved  Name = "piece removed"      // of one DB server: it has no piece any more
 	Deleted       Name = "deleted"            // Detail names the servers whose pieces are removed later
+	DeleteFailed  Name = "deletion failed"    // nothing was deleted; Error says why
+	DeleteUnknown Name = "deletion unknown"   // the agency has not said whether it was committed; Error says why
 )
 
-// Steps of a verify, in order.
+// Steps of a verify, in order. [Verifying] is always followed by [VerifyEnded].
 const (
 	Verifying     Name = "verifying"
-	PieceVerified Name = "piece verified" // of one DB server; Detail has what is wrong with it
-	VerifyEnded   Name = "verification ended"
+	PieceVerified Name = "piece verified"     // of one DB server; Detail has what is wrong with it
+	VerifyEnded   Name = "verification ended" // Detail has what is wrong with the backup; Error says why it was not verified
 )
 
 // Steps of an upload or a download, in order. A piece is the part of one DB server; its steps have the

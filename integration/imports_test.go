@@ -32,6 +32,7 @@ var rooms = []room{
 	{"internal/bubbles", nil, "internal packages serve all rooms and know none"},
 	{"internal/budget", nil, "internal packages serve all rooms and know none"},
 	{"internal/datadir", nil, "internal packages serve all rooms and know none"},
+	{"internal/disklock", nil, "internal packages serve all rooms and know none"},
 	{"internal/figures", nil, "it is a tool: it measures packages and knows none"},
 	{"internal/fixture", nil, "internal packages serve all rooms and know none"},
 	{"internal/failpoint", nil, "internal packages serve all rooms and know none"},

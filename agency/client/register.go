@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"stasis/agency/keys"
@@ -97,11 +99,13 @@ type registry struct {
 	epoch    *Node
 	planned  bool  // in Plan
 	names    *Node // changes whenever a server registers; nil: the server has no name
+	// abandoned are the servers that have announced themselves under this name, and are not in Plan.
+	abandoned []string
 }
 
 func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (registry, error) {
 	root, err := c.Read(ctx, keys.InitDone, keys.CurrentServersRegistered, keys.Health, keys.ServerKnown(r.ID), n.counter, keys.ShortIDs+"/"+r.ID,
-		keys.RestoreEpoch, n.plan+"/"+r.ID)
+		keys.RestoreEpoch, keys.PlanDBServers, keys.PlanCoordinators)
 	if err != nil {
 		return registry{}, err
 	}
@@ -115,7 +119,7 @@ func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (
 		epoch:   root.At(keys.RestoreEpoch),
 		planned: root.At(n.plan + "/" + r.ID).Exists(),
 	}
-	if err := freeName(root, r); err != nil {
+	if reg.abandoned, err = freeName(root, r); err != nil {
 		return registry{}, err
 	}
 	if r.Process.Name != "" {
@@ -131,20 +135,30 @@ func readRegistry(ctx context.Context, c *Client, r Registration, n roleNames) (
 
 // freeName refuses a name that another server has. A server at the same address, or that has failed, is the one
 // in whose place this one comes: it has lost its directory.
-func freeName(root *Node, r Registration) error {
+//
+// A server that has announced itself and is not in Plan has no name yet: no supervision watches it, so if it has
+// died it would keep the name for ever. Its announcement is taken back by the one that takes the name. If it lives
+// after all, it finds that out before it enters Plan.
+func freeName(root *Node, r Registration) (abandoned []string, err error) {
 	if r.Process.Name == "" {
-		return nil
+		return nil, nil
 	}
-	for id, entry := range root.At(keys.CurrentServersRegistered).Children() {
+	registered := maps.Collect(root.At(keys.CurrentServersRegistered).Children())
+	for _, id := range slices.Sorted(maps.Keys(registered)) {
 		var other keys.Registered
-		if id == r.ID || entry.Decode(&other) != nil || other.Process.Name != r.Process.Name || other.Endpoint == r.Endpoint {
+		if id == r.ID || registered[id].Decode(&other) != nil || other.Process.Name != r.Process.Name || other.Endpoint == r.Endpoint {
 			continue
 		}
-		if root.At(keys.Health+"/"+id+"/Status").Text() != keys.StatusFailed {
-			return fmt.Errorf("%w: the name %q is that of %s at %s: give this server another one with --name", ErrRejected, r.Process.Name, id, other.Endpoint)
+		health := root.At(keys.Health + "/" + id + "/Status").Text()
+		switch planned := root.At(keys.PlanDBServers+"/"+id).Exists() || root.At(keys.PlanCoordinators+"/"+id).Exists(); {
+		case health == keys.StatusFailed:
+		case health == "" && !planned:
+			abandoned = append(abandoned, id)
+		default:
+			return nil, fmt.Errorf("%w: the name %q is that of %s at %s: give this server another one with --name", ErrRejected, r.Process.Name, id, other.Endpoint)
 		}
 	}
-	return nil
+	return abandoned, nil
 }
 
 // announcement is the first transaction.
@@ -161,6 +175,10 @@ func (reg registry) announcement(r Registration, n roleNames, now time.Time) Tx 
 	}
 	if reg.names != nil {
 		tx.Pre[keys.CurrentServersRegistered+"/Version"] = Exactly(reg.names)
+	}
+	for _, id := range reg.abandoned {
+		tx.Ops[keys.ServerRegistered(id)] = Delete()
+		tx.Pre[keys.PlanDBServers+"/"+id], tx.Pre[keys.PlanCoordinators+"/"+id] = OldEmpty(true), OldEmpty(true)
 	}
 	if r.Role == DBServer {
 		tx.Ops[keys.ServerKnown(r.ID)+"/epoch"] = r.Epoch
@@ -203,6 +221,9 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 		Ops: map[string]any{key: marker, keys.PlanVersion: Increment(1)},
 		Pre: map[string]any{key: OldEmpty(true)},
 	}
+	if r.Process.Name != "" {
+		tx.Pre[keys.ServerRegistered(r.ID)] = OldEmpty(false)
+	}
 	if r.Role == DBServer {
 		tx.Pre[keys.RestoreEpoch] = r.Epoch
 		tx.Pre[keys.ServerRemoved(r.ID)] = Exactly(r.Comeback.Removed)
@@ -236,12 +257,15 @@ func enterPlan(ctx context.Context, c *Client, r Registration, n roleNames) erro
 
 // planEntry says why the server could not be entered into Plan.
 func planEntry(ctx context.Context, c *Client, r Registration, key string) (frozen, done bool, err error) {
-	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate, keys.HotBackupThawed, keys.ServerRemoved(r.ID), keys.HotBackupDeletes)
+	root, err := c.Read(ctx, key, keys.RestoreEpoch, keys.HotBackupCreate, keys.HotBackupThawed, keys.ServerRemoved(r.ID), keys.HotBackupDeletes, keys.ServerRegistered(r.ID))
 	if err != nil {
 		return false, false, fmt.Errorf("enter %s into Plan: %w", r.ID, err)
 	}
 	if root.At(key).Exists() {
 		return false, true, nil
+	}
+	if r.Process.Name != "" && !root.At(keys.ServerRegistered(r.ID)).Exists() {
+		return false, false, fmt.Errorf("enter %s into Plan: %w: another server has taken the name %q meanwhile: give this server another one with --name", r.ID, ErrRejected, r.Process.Name)
 	}
 	if epoch, _ := root.At(keys.RestoreEpoch).Int(); r.Role == DBServer && uint64(epoch) != r.Epoch {
 		return false, false, fmt.Errorf("enter %s into Plan: %w: the cluster is at %d, the server at %d", r.ID, ErrEpochMoved, epoch, r.Epoch)

@@ -43,6 +43,7 @@ type TransferEntry struct {
 	Progress     *TransferProgress `json:"Progress,omitempty"`
 	Error        int               `json:"Error,omitempty"`
 	ErrorMessage string            `json:"ErrorMessage,omitempty"`
+	EndedBy      string            `json:"EndedBy,omitempty"` // the server that has written how it ended; it emits the event
 }
 
 // TransferProgress counts files and bytes that are where they should be, sent or

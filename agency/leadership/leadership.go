@@ -71,6 +71,8 @@ type Options struct {
 	Steps event.Sink
 	// TransientBytes bounds the transient tree.
 	TransientBytes int64
+	// Now is the agent's time in milliseconds, by which the transient tree's entries expire as those of the other tree do.
+	Now func() int64
 	// Pause is between two tries of the barrier.
 	Pause  time.Duration
 	Logger hclog.Logger
@@ -97,7 +99,7 @@ func New(running context.Context, r Raft, o Options) *Keeper {
 
 // Begin begins a leadership of Raft's present term.
 func (k *Keeper) Begin() {
-	l := &Leadership{Term: k.raft.CurrentTerm(), Transient: newTransient(k.options.TransientBytes), ready: make(chan struct{}), ended: make(chan struct{})}
+	l := &Leadership{Term: k.raft.CurrentTerm(), Transient: newTransient(k.options.TransientBytes, k.options.Now), ready: make(chan struct{}), ended: make(chan struct{})}
 	l.ctx, l.end = context.WithCancel(k.running)
 	k.current.Store(l)
 	before := k.last

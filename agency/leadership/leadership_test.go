@@ -51,7 +51,7 @@ func TestLeadershipsDoNotOverlap(t *testing.T) {
 					<-linger
 				}
 			},
-			Reached: func(index uint64) { reached <- index }, TransientBytes: 1 << 20, Pause: time.Second, Logger: hclog.NewNullLogger(),
+			Reached: func(index uint64) { reached <- index }, TransientBytes: 1 << 20, Now: func() int64 { return 0 }, Pause: time.Second, Logger: hclog.NewNullLogger(),
 		})
 		serving := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

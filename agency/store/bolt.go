@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+
+	"stasis/internal/datadir"
 )
 
 // boltWait bounds the wait for Bolt's own file lock. The directory's lock is already held.
@@ -43,7 +45,7 @@ func openBolt(path string) (*raftboltdb.BoltStore, error) {
 		err = os.Rename(temp, path)
 	}
 	if err == nil {
-		err = syncDir(vfs.Default, filepath.Dir(path))
+		err = datadir.SyncDir(vfs.Default, filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, err

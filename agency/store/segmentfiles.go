@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft-wal/types"
+
+	"stasis/internal/datadir"
 )
 
 // segmentFiles is a file system as raft-wal uses it for its segments. Files are not allocated ahead: they grow.
@@ -40,7 +41,7 @@ func (s segmentFiles) Delete(dir, name string) error {
 	if err := s.fs.Remove(s.fs.PathJoin(dir, name)); err != nil {
 		return err
 	}
-	return syncDir(s.fs, dir)
+	return datadir.SyncDir(s.fs, dir)
 }
 
 func (s segmentFiles) OpenReader(dir, name string) (types.ReadableFile, error) {
@@ -77,20 +78,9 @@ func (f *segmentFile) Sync() error {
 	if err := f.File.Sync(); err != nil || f.listed.Load() {
 		return err
 	}
-	if err := syncDir(f.fs, f.dir); err != nil {
+	if err := datadir.SyncDir(f.fs, f.dir); err != nil {
 		return err
 	}
 	f.listed.Store(true)
-	return nil
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
 	return nil
 }

@@ -16,22 +16,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"stasis/internal/datadir"
 )
 
 // The names and the format are those of Raft's own store, so that either can read what the other has written.
 const (
-	snapshotFolder = "snapshots"
-	snapshotTemp   = ".tmp"
-	snapshotMeta   = "meta.json"
-	snapshotState  = "state.bin"
+	snapshotMeta  = "meta.json"
+	snapshotState = "state.bin"
 )
-
-const snapshotsKept = 2
 
 // snapshotFiles keeps snapshots on a file system that is given: each in a folder, which gets its name when all in it is durable.
 type snapshotFiles struct {
-	fs     vfs.FS
-	path   string
+	snapshotFolderIn
 	logger hclog.Logger
 }
 
@@ -44,11 +41,11 @@ type fileMeta struct {
 var snapshotCRC = crc64.MakeTable(crc64.ECMA)
 
 func openSnapshotFiles(fs vfs.FS, dir string, logger hclog.Logger) (*snapshotFiles, error) {
-	s := &snapshotFiles{fs: fs, path: fs.PathJoin(dir, snapshotFolder), logger: logger}
+	s := &snapshotFiles{snapshotFolderIn{fs, fs.PathJoin(dir, snapshotFolder)}, logger}
 	if err := fs.MkdirAll(s.path, 0o755); err != nil {
 		return nil, err
 	}
-	return s, syncDir(fs, dir)
+	return s, errors.Join(datadir.SyncDir(fs, dir), s.tidy(logger))
 }
 
 // Create begins a snapshot. Its parameters are those of raft.SnapshotStore.
@@ -60,14 +57,12 @@ func (s *snapshotFiles) Create(version raft.SnapshotVersion, index, term uint64,
 	sink := &snapshotFile{store: s, dir: s.fs.PathJoin(s.path, name+snapshotTemp), meta: fileMeta{SnapshotMeta: raft.SnapshotMeta{
 		Version: version, ID: name, Index: index, Term: term, Configuration: members, ConfigurationIndex: membersIndex,
 	}}}
-	if err := s.fs.MkdirAll(sink.dir, 0o755); err != nil {
-		return nil, err
+	if err = s.fs.MkdirAll(sink.dir, 0o755); err == nil {
+		sink.file, err = s.fs.Create(s.fs.PathJoin(sink.dir, snapshotState), vfs.WriteCategoryUnspecified)
 	}
-	f, err := s.fs.Create(s.fs.PathJoin(sink.dir, snapshotState), vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(fmt.Errorf("begin snapshot %s: %w", name, err), s.drop(name))
 	}
-	sink.file = f
 	return sink, nil
 }
 
@@ -158,16 +153,11 @@ func (s *snapshotFiles) prune() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	old := slices.DeleteFunc(names, func(name string) bool {
 		keeps := func(m *raft.SnapshotMeta) bool { return m.ID == name }
-		if strings.HasSuffix(name, snapshotTemp) || slices.ContainsFunc(kept, keeps) {
-			continue
-		}
-		if err := s.fs.RemoveAll(s.fs.PathJoin(s.path, name)); err != nil {
-			return fmt.Errorf("remove old snapshot %s: %w", name, err)
-		}
-	}
-	return nil
+		return strings.HasSuffix(name, snapshotTemp) || slices.ContainsFunc(kept, keeps)
+	})
+	return s.remove(old...)
 }
 
 // snapshotFile is a snapshot that is being written. Its methods have one caller at a time.
@@ -189,30 +179,35 @@ func (s *snapshotFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close publishes the snapshot. If it fails, the snapshot is not listed after a start. Closing it again is harmless.
+// Close publishes the snapshot. If it fails before the snapshot has its name, nothing of it stays. Closing it again is harmless.
 func (s *snapshotFile) Close() error {
 	if s.file == nil {
 		return nil
 	}
+	if err := s.publish(); err != nil {
+		return errors.Join(fmt.Errorf("publish snapshot %s: %w", s.meta.ID, err), s.store.drop(s.meta.ID))
+	}
+	if err := datadir.SyncDir(s.store.fs, s.store.path); err != nil {
+		return fmt.Errorf("publish snapshot %s: %w", s.meta.ID, err) // it has its name, and may be found after a start
+	}
+	return s.store.prune()
+}
+
+// publish completes the files and gives their folder its name.
+func (s *snapshotFile) publish() error {
 	f, fs := s.file, s.store.fs
 	s.file = nil
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, fs.RemoveAll(s.dir))
-	}
-	err := s.writeMeta()
+	err := errors.Join(f.Sync(), f.Close())
 	if err == nil {
-		err = syncDir(fs, s.dir)
+		err = s.writeMeta()
+	}
+	if err == nil {
+		err = datadir.SyncDir(fs, s.dir)
 	}
 	if err == nil {
 		err = fs.Rename(s.dir, strings.TrimSuffix(s.dir, snapshotTemp))
 	}
-	if err == nil {
-		err = syncDir(fs, s.store.path)
-	}
-	if err != nil {
-		return fmt.Errorf("publish snapshot %s: %w", s.meta.ID, err)
-	}
-	return s.store.prune()
+	return err
 }
 
 func (s *snapshotFile) writeMeta() error {
@@ -239,5 +234,5 @@ func (s *snapshotFile) Cancel() error {
 	}
 	f := s.file
 	s.file = nil
-	return errors.Join(f.Close(), s.store.fs.RemoveAll(s.dir))
+	return errors.Join(f.Close(), s.store.drop(s.meta.ID))
 }

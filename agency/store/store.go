@@ -126,7 +126,7 @@ func openSnapshots(p place, c Config) (raft.SnapshotStore, error) {
 	if p.given {
 		return openSnapshotFiles(p.fs, c.Dir, logger)
 	}
-	return raft.NewFileSnapshotStoreWithLogger(c.Dir, snapshotsKept, logger)
+	return openRaftSnapshots(c.Dir, logger)
 }
 
 // wrap puts the wrappers around what Raft calls.

@@ -1,6 +1,10 @@
 package store
 
-import wal "github.com/hashicorp/raft-wal"
+import (
+	wal "github.com/hashicorp/raft-wal"
+
+	"stasis/internal/datadir"
+)
 
 // open opens the log. raft-wal makes its list of segments whole or not at all, and takes a
 // directory without one for a new log.
@@ -8,7 +12,7 @@ func (w walFiles) open() (*orderedLog, error) {
 	if err := w.fs.MkdirAll(w.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := syncDir(w.fs, w.fs.PathDir(w.dir)); err != nil {
+	if err := datadir.SyncDir(w.fs, w.fs.PathDir(w.dir)); err != nil {
 		return nil, err
 	}
 	if err := w.finishRotation(); err != nil {

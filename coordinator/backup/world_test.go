@@ -172,7 +172,8 @@ func (m mode) String() string { return [...]string{"refused", "lost", "vanished"
 type faults struct {
 	mu     sync.Mutex
 	calls  []string
-	failAt int // index of the call; -1: none
+	failAt int    // index of the call; -1: none
+	next   string // the next call of this name fails, too
 	mode   mode
 	fired  string
 	broken func(call string) bool // calls for which it says so fail always, refused
@@ -183,9 +184,9 @@ func (f *faults) around(call string, injected func(mode) error, do func() error)
 	f.mu.Lock()
 	n := len(f.calls)
 	f.calls = append(f.calls, call)
-	fires := n == f.failAt
+	fires := n == f.failAt || call == f.next
 	if fires {
-		f.fired = call
+		f.fired, f.next = call, ""
 	}
 	broken := f.broken != nil && f.broken(call)
 	f.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"stasis/dbserver/store"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/network"
 	"stasis/internal/wall"
 )
@@ -36,6 +37,7 @@ type Config struct {
 // Handler answers the requests of a DB server.
 type Handler struct {
 	admission *admission
+	writes    *sessions
 	routes    http.Handler
 	log       hclog.Logger
 }
@@ -46,7 +48,8 @@ func New(c Config) *Handler {
 		c.MaxBodyBytes = maxDocumentsBody
 	}
 	h := &Handler{admission: &admission{id: c.ID, access: c.Access, latest: c.Snapshot}, log: c.Logger}
-	h.routes = routes(c, h.admission)
+	h.writes = newSessions()
+	h.routes = routes(c, h.admission, h.writes)
 	return h
 }
 
@@ -67,13 +70,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.routes.ServeHTTP(w, r)
 }
 
+// Refuse answers a request that the server has no memory for. It takes note of a write all the same: its client may send
+// it again under another number, and then a copy of this request must not be done.
+func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, why error) {
+	refused := func(w http.ResponseWriter, _ *http.Request) { apierror.Write(w, why) }
+	if failpoint.Off("refused-write-is-noted") {
+		refused(w, r)
+		return
+	}
+	h.writes.once(refused)(w, r)
+}
+
 // routes are the paths that this server answers.
-func routes(c Config, a *admission) http.Handler {
+func routes(c Config, a *admission, writes *sessions) http.Handler {
 	mux := http.NewServeMux()
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
 
 	docs := Documents{ID: c.ID, Gate: c.Gate}
-	writes := newSessions()
 	post(dbclient.PathSession, func(w http.ResponseWriter, r *http.Request) {
 		reply(r.Context(), w, dbclient.SessionResponse{Session: writes.open()}, nil)
 	})

@@ -162,3 +162,25 @@ func TestRememberedIsBounded(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, ask(t.Context(), h, dbclient.Write{Session: s, Number: 1<<60 + 1, Oldest: 1<<60 + 1}).Code)
 	require.Len(t, m.all[s].writes, 1)
 }
+
+// A write that was refused for want of memory is refused again when a copy of it comes: its client may have sent it again,
+// under another number, meanwhile.
+func TestWriteRefusedForMemoryIsNotDoneLater(t *testing.T) {
+	h, c := &Handler{writes: newSessions()}, &counted{}
+	name := dbclient.Write{Session: h.writes.open(), Number: 1, Oldest: 1}
+	refuse := func(w http.ResponseWriter, r *http.Request) {
+		h.Refuse(w, r, apierror.New(apierror.ResourceLimit, "no memory"))
+	}
+	require.Equal(t, apierror.ResourceLimit, numOf(t, ask(t.Context(), refuse, name)))
+	again := ask(t.Context(), h.writes.once(c.ServeHTTP), name)
+	require.Zero(t, c.done, "a write that was refused is not remembered")
+	require.Equal(t, apierror.ResourceLimit, numOf(t, again))
+
+	next := dbclient.Write{Session: name.Session, Number: 2, Oldest: 2}
+	require.Equal(t, http.StatusAccepted, ask(t.Context(), h.writes.once(c.ServeHTTP), next).Code)
+	require.Equal(t, http.StatusAccepted, ask(t.Context(), refuse, next).Code, "a copy gets the answer of the write")
+
+	w := httptest.NewRecorder() // no write
+	refuse(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+	require.Equal(t, apierror.ResourceLimit, numOf(t, w))
+}

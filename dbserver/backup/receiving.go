@@ -9,13 +9,13 @@ import (
 	"hash"
 	"io"
 	"strings"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"stasis/dbserver/backup/piece"
 	"stasis/dbserver/engine"
 	"stasis/internal/failpoint"
+	"stasis/internal/wait"
 )
 
 // ErrContent marks content that is not what its manifest says.
@@ -30,8 +30,8 @@ type Receiving struct {
 	content piece.Content
 	byHash  func() map[string][]string // files of published pieces
 
-	mu    sync.Mutex
-	local map[string][]string // byHash's, once it was asked
+	asked wait.Once           // byHash
+	local map[string][]string // its answer
 }
 
 // Have says whether a file is here as it must be: from an earlier attempt, or because
@@ -42,7 +42,11 @@ func (r *Receiving) Have(ctx context.Context, f piece.File) (bool, error) {
 	if same, err := r.same(ctx, target, f); same || err != nil {
 		return same, err
 	}
-	for _, from := range r.identical(f.SHA256) {
+	identical, err := r.identical(ctx, f.SHA256)
+	if err != nil {
+		return false, err
+	}
+	for _, from := range identical {
 		if same, err := r.same(ctx, from, f); err != nil || !same {
 			continue // deleted meanwhile, or damaged
 		}
@@ -80,13 +84,15 @@ func (r *Receiving) same(ctx context.Context, path string, f piece.File) (bool, 
 }
 
 // identical gives the files of published pieces whose manifests say this hash.
-func (r *Receiving) identical(sum string) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.local == nil {
+func (r *Receiving) identical(ctx context.Context, sum string) ([]string, error) {
+	err := r.asked.Do(ctx, func() error { // it reads the disk: the others wait as long as they want
 		r.local = r.byHash()
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return r.local[sum]
+	return r.local[sum], nil
 }
 
 // Write stores a file's content, which must be exactly what was announced. Another size

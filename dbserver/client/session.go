@@ -13,11 +13,7 @@ func (c *Client) session(ctx context.Context, t Target) (*session, error) {
 	for {
 		s, mine := c.sessions.with(t.URL)
 		if mine {
-			answer, err := call[SessionResponse](ctx, c, t, PathSession, struct{}{})
-			if s.id, s.err = answer.Session, err; err != nil {
-				c.sessions.forget(t.URL, s)
-			}
-			close(s.opened)
+			err := c.open(ctx, t, s)
 			return s, err
 		}
 		select {
@@ -31,6 +27,24 @@ func (c *Client) session(ctx context.Context, t Target) (*session, error) {
 	}
 }
 
+// errNotOpened is what those get who wait for a session whose opening panics.
+var errNotOpened = errors.New("the opening of the session has not ended")
+
+// open opens a session for all that wait for it. They learn of every end, also of a panic: the next of them
+// opens another session then.
+func (c *Client) open(ctx context.Context, t Target, s *session) error {
+	s.err = errNotOpened
+	defer func() {
+		if s.err != nil {
+			c.sessions.forget(t.URL, s)
+		}
+		close(s.opened)
+	}()
+	answer, err := call[SessionResponse](ctx, c, t, PathSession, struct{}{})
+	s.id, s.err = answer.Session, err
+	return err
+}
+
 // sessionTries is how often a write is sent that is refused because its session is not known: a server that has
 // just started refuses the first one, and it may start again.
 const sessionTries = 3
@@ -42,9 +56,11 @@ func write[A any](ctx context.Context, c *Client, t Target, path string, body an
 		if opening != nil {
 			return answer, unsent(t, path, opening)
 		}
-		w, end := s.begin()
-		answer, err = call[A](context.WithValue(ctx, writeKey{}, w), c, t, path, body)
-		end()
+		answer, err = func() (A, error) {
+			w, end := s.begin()
+			defer end() // also after a panic: the server remembers all from the oldest on that goes on
+			return call[A](context.WithValue(ctx, writeKey{}, w), c, t, path, body)
+		}()
 		if !errors.Is(err, apierror.SessionUnknown) {
 			return answer, err
 		}

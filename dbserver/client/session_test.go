@@ -75,3 +75,35 @@ func TestNoSession(t *testing.T) {
 	require.ErrorIs(t, err, apierror.ConnectionLost)
 	require.ErrorIs(t, err, ErrNotSent)
 }
+
+// panics is a transport that panics once, when all wait that will.
+type panics struct {
+	http.RoundTripper
+	first sync.Once
+	wait  func()
+}
+
+func (p *panics) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.first.Do(func() {
+		p.wait()
+		panic("the transport is broken")
+	})
+	return p.RoundTripper.RoundTrip(r)
+}
+
+// The goroutine that opens a session panics: one of those that wait for it opens another.
+func TestSessionWhoseOpeningPanics(t *testing.T) {
+	c, to := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	c.http.Transport = &panics{RoundTripper: c.http.Transport, wait: func() { close(reached); <-goOn }}
+	var all sync.WaitGroup
+	all.Go(func() {
+		require.Panics(t, func() { _ = c.Truncate(t.Context(), to, "s1", TruncateRequest{}) })
+	})
+	<-reached
+	for range 3 {
+		all.Go(func() { require.NoError(t, c.Truncate(t.Context(), to, "s1", TruncateRequest{})) })
+	}
+	close(goOn)
+	all.Wait()
+}

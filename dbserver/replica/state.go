@@ -4,10 +4,10 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"stasis/agency/keys"
+	"stasis/internal/disklock"
 )
 
 // phase is how far a tenure has come.
@@ -24,12 +24,13 @@ const (
 
 // state is what the goroutines of a Leader share: the phase, what Plan and Current have, and
 // how far each replica has come. It does no I/O, so that mu is never held for a network or
-// for an agency. (The replica's own locks may be taken under mu, never the other way round.)
+// for an agency. (The replica's own locks may be taken under mu, never the other way round. They
+// may be held while a commit waits for the disk, so mu is a lock of the same kind.)
 type state struct {
 	changed chan struct{} // holds a token when the leader's goroutine has something to look at
 	unlead  func()        // ends the leadership in the replica; called once, with mu held
 
-	mu         sync.Mutex
+	mu         disklock.Mutex
 	place      Place
 	phase      phase
 	since      time.Time               // when the phase began

@@ -9,30 +9,46 @@ import (
 )
 
 // Check reads the whole shard and compares it with its meta; the error says what does not
-// agree. It keeps operations out meanwhile.
+// agree. It reads both as they were at one moment, and operations go on meanwhile.
 func (s *Shard) Check(ctx context.Context) error {
-	s.content.Lock()
-	defer s.content.Unlock()
-	if s.dropped {
-		return gone(s.name)
+	snap, m, in, err := moment(s)
+	if err != nil {
+		return fmt.Errorf("check shard %s: %w", s.name, err)
 	}
+	if err := errors.Join(s.r.st.check(ctx, snap, m, in), snap.Close()); err != nil {
+		return fmt.Errorf("check shard %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// moment is a snapshot of the engine with the meta and the area of documents that go with it.
+func moment(s *Shard) (snap *engine.Snapshot, m meta, in area, err error) {
+	if err := s.enter(); err != nil {
+		return nil, m, in, err
+	}
+	defer s.content.RUnlock()
 	s.mu.Lock()
-	m := s.r.st.meta
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	snap, err = s.env.Engine.NewSnapshot()
+	return snap, s.r.st.meta, s.r.st.area, err
+}
+
+// check compares documents and log with a meta.
+func (st *storage) check(ctx context.Context, from engine.Reader, m meta, in area) error {
 	if m.copying {
 		return nil
 	}
 	count, newest := uint64(0), uint64(0)
-	err := s.r.st.each(ctx, s.env.Engine, s.r.st.area, func(_ string, d *document) {
+	err := st.each(ctx, from, in, func(_ string, d *document) {
 		count, newest = count+1, max(newest, d.time)
 	})
 	if err != nil {
-		return fmt.Errorf("check shard %s: %w", s.name, err)
+		return err
 	}
 	if count != m.count || newest > m.revision {
-		return fmt.Errorf("check shard %s: %d documents up to revision %d, but meta says %d and %d", s.name, count, newest, m.count, m.revision)
+		return fmt.Errorf("%d documents up to revision %d, but meta says %d and %d", count, newest, m.count, m.revision)
 	}
-	return s.r.st.checkLog(m)
+	return st.checkLog(from, m)
 }
 
 // each calls f for every document of an area.
@@ -60,21 +76,21 @@ func (st *storage) each(ctx context.Context, from engine.Reader, in area, f func
 }
 
 // checkLog finds whether the log has every record that meta says it keeps, and no other.
-func (st *storage) checkLog(m meta) (err error) {
-	it, err := st.engine.NewIter(st.keys.log(0), st.keys.of(kindLog+1, 0))
+func (st *storage) checkLog(from engine.Reader, m meta) (err error) {
+	it, err := from.NewIter(st.keys.log(0), st.keys.of(kindLog+1, 0))
 	if err != nil {
-		return fmt.Errorf("check shard %s: %w", st.name, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, it.Err(), it.Close()) }()
 	next := m.log.first
 	for ok := it.First(); ok; ok = it.Next() {
 		if seq := st.keys.seqOf(it.Key()); seq != next {
-			return fmt.Errorf("check shard %s: log has record %d instead of %d", st.name, seq, next)
+			return fmt.Errorf("log has record %d instead of %d", seq, next)
 		}
 		next++
 	}
 	if next != m.seq+1 {
-		return fmt.Errorf("check shard %s: log ends at %d instead of %d", st.name, next-1, m.seq)
+		return fmt.Errorf("log ends at %d instead of %d", next-1, m.seq)
 	}
 	return nil
 }
@@ -84,14 +100,7 @@ func (st *storage) checkLog(m meta) (err error) {
 // SHA-256 of each key and stored document, so checksums of several shards add up. The state is
 // the one of which it was taken.
 func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) {
-	if err := s.enter(); err != nil {
-		return 0, State{}, err
-	}
-	s.mu.Lock()
-	m, in := s.r.st.meta, s.r.st.area
-	snap, err := s.env.Engine.NewSnapshot()
-	s.mu.Unlock()
-	s.content.RUnlock() // the snapshot does not change
+	snap, m, in, err := moment(s)
 	if err != nil {
 		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
 	}

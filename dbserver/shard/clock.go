@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"stasis/internal/disklock"
 	"stasis/internal/wall"
 )
 
@@ -30,7 +31,7 @@ type ClockStore interface {
 type Clock struct {
 	Wall wall.Clock // nil is the system's
 
-	mu    diskLock
+	mu    disklock.Mutex
 	last  uint64 // given out
 	bound uint64 // stored: everything given out is below
 	store ClockStore

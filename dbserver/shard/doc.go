@@ -45,7 +45,10 @@
 // # Locks
 //
 // content (shared by operations; exclusive for truncate, drop and copies) is taken before the
-// lock of a key, and that before mu. A sync or a Quorum is awaited under no lock but content.
+// lock of a key, and that before mu. No sync and no Quorum is awaited under any of them: what is to
+// be durable before it is answered is committed under the locks, and synced after them. Only a
+// commit to the engine's log may wait for the disk under a lock, and no longer than the engine's
+// limit. So the locks are those of internal/disklock.
 //
 // # What it does not do
 //

@@ -22,19 +22,8 @@ func (s *Shard) Accept(b Batch) (State, error) {
 	if err := answers(s.name, s.env.Engine, len(b.Records) > 0); err != nil {
 		return State{}, err
 	}
-	s.content.RLock()
-	defer s.content.RUnlock()
-	if s.dropped {
-		return State{}, gone(s.name)
-	}
-	s.mu.Lock()
-	err := s.r.accept(b)
-	m := s.r.st.meta
-	s.mu.Unlock()
-	if err == nil && b.Sync && !failpoint.Off("sync-before-answer") {
-		err = s.env.Engine.SyncAll()
-	}
-	return stateOf(m), err
+	st, err := change(s, func() error { return s.r.accept(b) })
+	return st, durable(s, err, b.Sync && !failpoint.Off("sync-before-answer"))
 }
 
 // Log reads the records numbered from and later, of at most so many bytes but one at

@@ -128,7 +128,8 @@ func (r *received) add(e Entry) error {
 	return nil
 }
 
-// end puts the copy in the place of what the replica has.
+// end puts the copy in the place of what the replica has, not yet durably. The batch that does it
+// comes in the engine's log before everything that builds on it.
 func (in *incoming) end(c CopyID, end CopyEnd) error {
 	if err := in.expects(c); err != nil {
 		return err
@@ -143,7 +144,7 @@ func (in *incoming) end(c CopyID, end CopyEnd) error {
 	if err := errors.Join(b.DeleteRange(in.st.keys.documents(in.st.area, "")), b.DeleteRange(in.st.keys.log(0), in.st.keys.of(kindLog+1, 0))); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	if err := in.st.store(b, m, true); err != nil {
+	if err := in.st.store(b, m, false); err != nil {
 		return err
 	}
 	in.st.area, in.aside, in.st.tail = m.documents, false, nil

@@ -3,7 +3,8 @@ package shard
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"sync"
+
+	"stasis/internal/disklock"
 )
 
 // stripes of a shard's key locks: two writers of different keys rarely meet.
@@ -13,7 +14,7 @@ const stripes = 256
 // numbers, and no other writer of that key comes between.
 type keyLocks struct {
 	seed uint64
-	mu   [stripes]diskLock
+	mu   [stripes]disklock.Mutex
 }
 
 // newKeyLocks takes its seed from crypto/rand: which keys share a lock is not to be foreseen, but by the fault lab, which
@@ -25,40 +26,10 @@ func newKeyLocks() *keyLocks {
 }
 
 // of hashes the key with FNV-1a, which begins with the seed, and mixes what is in the low bits.
-func (l *keyLocks) of(key string) *diskLock {
+func (l *keyLocks) of(key string) *disklock.Mutex {
 	sum := l.seed
 	for i := range len(key) {
 		sum = (sum ^ uint64(key[i])) * 0x100000001b3
 	}
 	return &l.mu[(sum^sum>>32)%stripes]
-}
-
-// diskLock is a mutex that may be held while the disk works. Goroutines that wait for it wait on
-// a condition: in a test's bubble time goes on then, as it does not for a sync.Mutex. The zero
-// value is unlocked.
-type diskLock struct {
-	mu   sync.Mutex
-	held bool
-	free *sync.Cond // made by the first that waits
-}
-
-func (l *diskLock) Lock() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.held {
-		if l.free == nil {
-			l.free = sync.NewCond(&l.mu)
-		}
-		l.free.Wait()
-	}
-	l.held = true
-}
-
-func (l *diskLock) Unlock() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held = false
-	if l.free != nil {
-		l.free.Signal()
-	}
 }

@@ -130,3 +130,32 @@ func TestEarlierTenureIsRefused(t *testing.T) {
 	_, err = s.Documents(context.Background(), dbclient.DocumentsRequest{Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}})
 	require.NoError(t, err)
 }
+
+// What is answered as dropped, or as a whole copy, is so after a power cut.
+func TestDropAndCopySurviveAPowerCut(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := open(t, fs, &Clock{}, Retention{})
+	tenure := Tenure{Term: 2, Reboot: 1}
+	dropped, err := Create(o.env, "dropped")
+	require.NoError(t, err)
+	copied, err := Create(o.env, "copied")
+	require.NoError(t, err)
+	cut := func() *opened {
+		after := open(t, fs.CrashClone(vfs.CrashCloneCfg{}), &Clock{}, Retention{})
+		t.Cleanup(after.close)
+		return after
+	}
+
+	session, err := copied.BeginCopy(tenure, 1)
+	require.NoError(t, err)
+	end := Position{tenure, 7}
+	require.NoError(t, copied.EndCopy(CopyID{Tenure: tenure, Number: 1, Session: session}, CopyEnd{State: State{Last: end}}))
+	again, err := Open(cut().env, "copied")
+	require.NoError(t, err)
+	require.Equal(t, end, again.State().Last, "a copy is lost that was answered as whole")
+
+	require.NoError(t, dropped.Drop())
+	_, err = Open(cut().env, "dropped")
+	require.ErrorIs(t, err, ErrNoShard, "a shard is back that was answered as dropped")
+	o.close()
+}

@@ -1,6 +1,10 @@
 package shard
 
-import "fmt"
+import (
+	"fmt"
+
+	"stasis/internal/failpoint"
+)
 
 // BeginCopy prepares this replica to take a copy. What it has stays as it is until EndCopy
 // finds the copy whole: documents come into the area beside. [ErrOldTenure] as for Accept;
@@ -23,7 +27,8 @@ func (s *Shard) AddCopy(c CopyID, entries []Entry) error {
 // it is what the leader has read: this replica stands then where the copy says. Errors as
 // for AddCopy.
 func (s *Shard) EndCopy(c CopyID, end CopyEnd) error {
-	return s.exclusive(c.Tenure, func() error { return s.r.in.end(c, end) })
+	err := s.exclusive(c.Tenure, func() error { return s.r.in.end(c, end) })
+	return durable(s, err, !failpoint.Off("copy-on-disk"))
 }
 
 // Receiving says whether a copy is being brought here.

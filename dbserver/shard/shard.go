@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 
 	"stasis/dbserver/engine"
+	"stasis/internal/disklock"
+	"stasis/internal/failpoint"
 )
 
 // DefaultRetention is what a shard's log keeps at most, unless told otherwise.
@@ -26,15 +27,16 @@ type Shard struct {
 	env  Env
 
 	// content is shared by operations on single keys, and exclusive for what concerns all of
-	// them. It is taken before a key's lock, and that before mu.
-	content sync.RWMutex
+	// them. It is taken before a key's lock, and that before mu. Like mu it is never held for a
+	// sync.
+	content disklock.RWMutex
 	dropped bool
 	byKey   *keyLocks
 
 	// mu protects r. It is held while a record gets its number and goes into the engine's
 	// log, and while records are applied, so that the order of batches is the order of
 	// numbers. It is never held for a sync.
-	mu diskLock
+	mu disklock.Mutex
 	r  replica
 }
 
@@ -147,21 +149,22 @@ func (s *Shard) Broken() bool {
 // finish first, later ones answer apierror.ShardGone. Dropping twice is harmless.
 func (s *Shard) Drop() error {
 	s.content.Lock()
-	defer s.content.Unlock()
 	s.dropped = true
-	return remove(s.env.Engine, s.name)
+	err := remove(s.env.Engine, s.name)
+	s.content.Unlock()
+	if err = durable(s, err, !failpoint.Off("drop-on-disk")); err != nil {
+		return fmt.Errorf("drop shard %s: %w", s.name, err)
+	}
+	return nil
 }
 
-// remove removes from the engine a shard that is not open.
+// remove removes a shard from the engine, not yet durably.
 func remove(e *engine.Engine, name string) error {
 	b := e.NewBatch()
 	if err := b.DeleteRange(layoutOf(name).everything()); err != nil {
-		return fmt.Errorf("drop shard %s: %w", name, errors.Join(err, b.Close()))
+		return errors.Join(err, b.Close())
 	}
-	if err := b.Commit(true); err != nil {
-		return fmt.Errorf("drop shard %s: %w", name, err)
-	}
-	return nil
+	return b.Commit(false)
 }
 
 // enter begins an operation on single keys; leave with content.RUnlock.
@@ -172,4 +175,26 @@ func (s *Shard) enter() error {
 		return gone(s.name)
 	}
 	return nil
+}
+
+// change runs f beside operations on keys, and says where this replica stands after it.
+func change(s *Shard, f func() error) (State, error) {
+	if err := s.enter(); err != nil {
+		return State{}, err
+	}
+	defer s.content.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := f()
+	return stateOf(s.r.st.meta), err
+}
+
+// durable waits, if need be, until what a change has done is on disk, and gives its error. No lock
+// is held meanwhile. What passes until then cannot contradict the change, since it met it in
+// memory, and its batches come after the change's in the engine's log: a crash takes them first.
+func durable(s *Shard, err error, need bool) error {
+	if err != nil || !need {
+		return err
+	}
+	return s.env.Engine.SyncAll()
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 )
@@ -50,27 +52,14 @@ func (s *Store) lead(name string, begin func(*shard.Shard) *replica.Leader) {
 // resign ends all leaderships for good. Writes in flight end with an unknown outcome.
 func (s *Store) resign(why error) {
 	s.end(why)
-	var leaders []*replica.Leader
-	s.mu.RLock()
-	for _, name := range s.sorted() {
-		if l := s.replicas[name].Leader; l != nil { // lead begins none any more
-			leaders = append(leaders, l)
+	for _, r := range s.all() { // lead begins no leadership any more
+		if r.Leader != nil {
+			r.Leader.Close() // it waits for a sink of events
 		}
-	}
-	s.mu.RUnlock()
-	for _, l := range leaders { // without mu: the end of a leader waits for a sink of events
-		l.Close()
 	}
 }
 
 // LeadershipOver says whether a leadership has ended without Plan having said so.
 func (s *Store) LeadershipOver() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, r := range s.replicas {
-		if r.Leader != nil && r.Leader.Over() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.all(), func(r Replica) bool { return r.Leader != nil && r.Leader.Over() })
 }

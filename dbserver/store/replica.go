@@ -37,14 +37,12 @@ func (s *Store) Led(name string) (*Replica, error) {
 // AtCut says where the replicas stand at a cut: for the shards that this server leads the
 // leaders' statements, for the others where the log ends.
 func (s *Store) AtCut() dbclient.CutResponse {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	answer := dbclient.CutResponse{Logs: map[string]uint64{}}
-	for _, name := range s.sorted() {
-		if r := s.replicas[name]; r.Leader != nil {
+	for _, r := range s.all() {
+		if r.Leader != nil {
 			answer.Statements = append(answer.Statements, r.Leader.Statement())
 		} else {
-			answer.Logs[name] = r.Shard.Seq() // while a copy is brought: where the log ended before
+			answer.Logs[r.Shard.Name()] = r.Shard.Seq() // while a copy is brought: where the log ended before
 		}
 	}
 	return answer

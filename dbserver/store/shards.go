@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"stasis/dbserver/shard"
 )
@@ -11,7 +13,7 @@ import (
 func (s *Store) Names() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.sorted()
+	return slices.Sorted(maps.Keys(s.replicas))
 }
 
 // Create makes a shard unless it is here.
@@ -50,14 +52,7 @@ func (s *Store) Drop(name string) error {
 // Broken says whether a shard in memory may differ from what is on disk, because a commit was
 // given up. It is right again after its engine is opened into another Store.
 func (s *Store) Broken() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, r := range s.replicas {
-		if r.Shard.Broken() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.all(), func(r Replica) bool { return r.Shard.Broken() })
 }
 
 // Close ends all leaderships, makes everything durable and closes the engine. No request may

@@ -18,7 +18,7 @@ type Store struct {
 	life context.Context // ends when nothing here leads any more
 	end  context.CancelCauseFunc
 
-	mu       sync.RWMutex
+	mu       sync.RWMutex // not held while a replica is asked for anything: it may wait for the disk
 	replicas map[string]*Replica
 }
 
@@ -67,5 +67,13 @@ func (s *Store) Epoch() uint64 { return s.home.Epoch }
 // Life is a context that ends, with the reason as cause, when nothing here leads any more.
 func (s *Store) Life() context.Context { return s.life }
 
-// sorted are the shards here. mu is held.
-func (s *Store) sorted() []string { return slices.Sorted(maps.Keys(s.replicas)) }
+// all are the replicas here, as they are now, in the order of their names.
+func (s *Store) all() []Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []Replica
+	for _, name := range slices.Sorted(maps.Keys(s.replicas)) {
+		all = append(all, *s.replicas[name])
+	}
+	return all
+}

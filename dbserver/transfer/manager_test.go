@@ -21,6 +21,7 @@ import (
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/dbserver/transfer/storage"
+	"stasis/event"
 	"stasis/fsm"
 	"stasis/internal/apierror"
 	"stasis/internal/bubbles"
@@ -33,6 +34,7 @@ type office struct {
 	written bytes.Buffer
 	changed chan struct{}
 	down    bool
+	meets   func(raw []byte) (lost bool) // is shown what is written, before it is applied; lost: its answer gets lost
 }
 
 func newOffice() *office { return &office{machine: fsm.New(1000), changed: make(chan struct{})} }
@@ -46,6 +48,7 @@ func (o *office) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	lost := o.meets != nil && o.meets(raw)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.down {
@@ -57,6 +60,9 @@ func (o *office) Write(_ context.Context, tx agencyclient.Tx) (uint64, error) {
 	}
 	close(o.changed)
 	o.changed = make(chan struct{})
+	if lost {
+		return 0, agencyclient.ErrUnknown
+	}
 	return o.machine.State().Index(), nil
 }
 
@@ -99,6 +105,7 @@ type desk struct {
 	shop   *shop
 	log    *bytes.Buffer
 	opener storage.Opener
+	steps  event.Sink
 	*transfer.Manager
 }
 
@@ -112,7 +119,7 @@ func newDesk(t *testing.T, s *shop) *desk {
 // restart is the server's next life.
 func (d *desk) restart(reboot uint64) {
 	d.Manager = transfer.NewManager(transfer.Config{
-		Server: d.shop.id, RebootID: func() uint64 { return reboot }, Pieces: d.shop.store, Remotes: d.opener, Agency: d.o, Watch: d.o,
+		Server: d.shop.id, RebootID: func() uint64 { return reboot }, Pieces: d.shop.store, Remotes: d.opener, Agency: d.o, Watch: d.o, Steps: d.steps,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: d.log, Level: hclog.Trace}),
 	})
 }

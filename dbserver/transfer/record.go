@@ -195,11 +195,22 @@ func (r *record) end(ctx context.Context, why error, p *keys.TransferProgress) e
 	if why == nil {
 		pre[r.cancelledKey()] = agencyclient.OldEmpty(true)
 	}
-	if err := r.write(ctx, next, ops, pre); err != nil {
+	err := r.write(ctx, next, ops, pre)
+	if errors.Is(err, agencyclient.ErrUnknown) {
+		if s, rerr := r.read(ctx); rerr == nil && r.endedHere(s) {
+			r.entry, err = s.entry, nil
+		}
+	}
+	if err != nil {
 		return err
 	}
-	r.ended(ctx, next)
+	r.ended(ctx, r.entry)
 	return nil
+}
+
+// endedHere tells whether it was this server that has written how its part ended. Another that does so emits the event, too.
+func (r *record) endedHere(s state) bool {
+	return s.known && s.entry.Final() && (s.entry.EndedBy == r.server || failpoint.Off("one-tells-the-end"))
 }
 
 // ended emits how this server's part has ended.
@@ -216,6 +227,7 @@ func (r *record) emit(ctx context.Context, e event.Event) {
 // final is the entry for how the work ended.
 func (r *record) final(err error) keys.TransferEntry {
 	next := r.entry
+	next.EndedBy = r.server
 	switch {
 	case err == nil:
 		next.Status = keys.TransferCompleted
@@ -240,7 +252,7 @@ func (r *record) insistOnEnd(ctx context.Context, why error, progress func() *ke
 		s, rerr := r.read(ctx)
 		switch {
 		case rerr != nil:
-		case s.known && s.entry.Status == r.final(why).Status: // the answer to a write of this server was lost
+		case r.endedHere(s): // the answer to a write of this server was lost
 			r.ended(ctx, s.entry)
 			return
 		case !s.known || s.entry.Final():

@@ -20,7 +20,7 @@ func makeDir(fs vfs.FS, dir string) error {
 		return fmt.Errorf("create data directory %s: %w", dir, err)
 	}
 	for _, p := range parents {
-		if err := syncDir(fs, p); err != nil {
+		if err := SyncDir(fs, p); err != nil {
 			return fmt.Errorf("create data directory %s: %w", dir, err)
 		}
 	}
@@ -43,7 +43,7 @@ func writeFile(fs vfs.FS, dir, name string, data []byte) error {
 		err = fs.Rename(temp, path)
 	}
 	if err == nil {
-		err = syncDir(fs, dir)
+		err = SyncDir(fs, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("data directory %s: write %s: %w", dir, name, err)
@@ -51,7 +51,9 @@ func writeFile(fs vfs.FS, dir, name string, data []byte) error {
 	return nil
 }
 
-func syncDir(fs vfs.FS, dir string) error {
+// SyncDir makes the entries of a folder durable: files and folders that were made, renamed or removed
+// in it.
+func SyncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", dir, err)

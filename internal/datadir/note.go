@@ -36,7 +36,7 @@ func (d *Dir) RemoveNote(name string) error {
 		return nil
 	}
 	if err == nil {
-		err = syncDir(d.fs, d.path)
+		err = SyncDir(d.fs, d.path)
 	}
 	if err != nil {
 		return fmt.Errorf("data directory %s: remove %s: %w", d.path, name, err)

@@ -43,6 +43,9 @@ type ServerOptions struct {
 
 	Limits Limits                           // of what clients can make the server hold
 	Class  func(*http.Request) budget.Class // whether another server needs the answer to go on; by default every request is a client's
+
+	// Refuse answers a request that is not handled, for want of memory. By default the error is the answer.
+	Refuse func(w http.ResponseWriter, r *http.Request, why error)
 }
 
 func (o ServerOptions) withDefaults() ServerOptions {
@@ -61,6 +64,9 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	if o.Class == nil {
 		o.Class = func(*http.Request) budget.Class { return budget.Client }
 	}
+	if o.Refuse == nil {
+		o.Refuse = func(w http.ResponseWriter, _ *http.Request, why error) { apierror.Write(w, why) }
+	}
 	o.Limits = o.Limits.WithDefaults()
 	return o
 }
@@ -76,6 +82,7 @@ type Server struct {
 	grace    time.Duration
 	limits   Limits
 	class    func(*http.Request) budget.Class
+	refuse   func(w http.ResponseWriter, r *http.Request, why error)
 	conns    *connections
 
 	cancel   context.CancelFunc // ends the context of every request
@@ -100,7 +107,7 @@ func ServeListener(l net.Listener, h http.Handler, o ServerOptions) *Server {
 	h = newGuard(o.Browsers, append([]string{l.Addr().String(), o.Address, o.Advertise}, o.Names...), h)
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{
-		listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, limits: o.Limits, class: o.Class,
+		listener: l, handler: h, stall: o.StallTimeout, grace: o.Grace, limits: o.Limits, class: o.Class, refuse: o.Refuse,
 		conns: o.Limits.conns, cancel: cancel, err: make(chan error, 1),
 	}
 	var protocols http.Protocols
@@ -155,7 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = body
 	}
 	if err := account.Begin(headerSize(r)); err != nil {
-		apierror.Write(out, err)
+		s.refuse(out, r, err)
 	} else {
 		s.handler.ServeHTTP(out, r)
 	}

@@ -7,6 +7,7 @@
 // The rules:
 //
 //   - A test sleeps only in a bubble, where time is virtual (sleep.go).
+//   - A server reads the wall clock through internal/wall (clock.go).
 //   - What a package exports is used by another (exports.go). The rule needs the whole module:
 //     with other patterns than ./... a use may be missing.
 package main
@@ -43,6 +44,7 @@ func run(w io.Writer, dir string, patterns []string) error {
 	var breaches []string
 	for _, p := range all {
 		breaches = append(breaches, realSleeps(p)...)
+		breaches = append(breaches, wallClockReads(p)...)
 	}
 	breaches = append(breaches, idleExports(all)...)
 	slices.Sort(breaches)

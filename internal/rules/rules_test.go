@@ -40,3 +40,11 @@ func linesWith(text, word string) (found []string) {
 	}
 	return found
 }
+
+func TestWallClockReadsAreFound(t *testing.T) {
+	var b strings.Builder
+	require.ErrorIs(t, run(&b, "testdata/house", []string{"./..."}), errBroken)
+	lines := linesWith(b.String(), "wall clock")
+	require.Len(t, lines, 1, b.String())
+	require.Contains(t, lines[0], "testdata/house/room/room.go:8: time.Now().UnixMilli reads the system's wall clock")
+}

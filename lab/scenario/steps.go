@@ -16,7 +16,7 @@ var stepsOf = map[string][]string{
 		"servers matched", "staging", "staged", "switching Plan", "Plan switched", "swapping engine",
 		"engine swapped", "waiting for servers", "restored", "undoing", "undone",
 	},
-	"delete":   {"deleting", "deletion committed", "piece removed", "deleted"},
+	"delete":   {"deleting", "deletion committed", "piece removed", "deleted", "deletion failed", "deletion unknown"},
 	"verify":   {"verifying", "piece verified", "verification ended"},
 	"upload":   transferSteps,
 	"download": transferSteps,

@@ -24,6 +24,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/wall"
 )
 
@@ -68,36 +69,61 @@ func (d *Remover) Delete(ctx context.Context, id string) (Result, error) {
 		return Result{}, err
 	}
 	defer leave()
-	steps := operation.NewEvents(event.Delete, id, d.Steps)
-	for try := range tries {
+	r := &removal{Remover: d, id: id, steps: operation.NewEvents(event.Delete, id, d.Steps)}
+	result, err := r.run(ctx)
+	if err != nil && r.begun {
+		r.steps.Emit(ctx, event.Event{Step: endOf(err), Error: err.Error()})
+	}
+	return result, err
+}
+
+// endOf is how a delete that has begun ends with an error.
+func endOf(err error) event.Name {
+	if errors.Is(err, agencyclient.ErrUnknown) && !failpoint.Off("delete-may-be-unknown") {
+		return event.DeleteUnknown
+	}
+	return event.DeleteFailed
+}
+
+// removal is one delete.
+type removal struct {
+	*Remover
+	id    string
+	steps *operation.Events
+	begun bool // its first event was emitted
+}
+
+func (d *removal) run(ctx context.Context) (Result, error) {
+	for range tries {
 		c, root, err := d.Clusters.Latest(ctx)
 		if err != nil {
 			return Result{}, err
 		}
-		if err := d.deletable(ctx, c, root, id); err != nil {
+		if err := d.deletable(ctx, c, root, d.id); err != nil {
 			return Result{}, err
 		}
-		if try == 0 {
-			steps.Emit(ctx, event.Event{Step: event.Deleting})
+		if !d.begun {
+			d.begun = true
+			d.steps.Emit(ctx, event.Event{Step: event.Deleting})
 		}
-		err = d.commit(ctx, c, root, id)
+		err = d.commit(ctx, c, root, d.id)
 		if errors.Is(err, agencyclient.ErrPrecondition) {
 			continue
 		}
 		if err != nil {
-			return Result{}, operation.AgencyError(fmt.Errorf("delete %s: %w", id, err))
+			return Result{}, operation.AgencyError(fmt.Errorf("delete %s: %w", d.id, err))
 		}
-		steps.Emit(ctx, event.Event{Step: event.DeleteDecided})
-		pending := d.removePieces(ctx, c, id, steps)
-		steps.Emit(ctx, event.Event{Step: event.Deleted, Detail: waiting(c, pending)})
-		d.Log.Info("backup deleted", "id", id, "pending", pending)
-		result := Result{ID: []string{id}, Pending: pending}
+		d.steps.Emit(ctx, event.Event{Step: event.DeleteDecided})
+		pending := d.removePieces(ctx, c, d.id, d.steps)
+		d.steps.Emit(ctx, event.Event{Step: event.Deleted, Detail: waiting(c, pending)})
+		d.Log.Info("backup deleted", "id", d.id, "pending", pending)
+		result := Result{ID: []string{d.id}, Pending: pending}
 		if len(pending) > 0 {
 			result.ShortNames = c.Names
 		}
 		return result, nil
 	}
-	return Result{}, apierror.New(apierror.BackupConflict, "backup %s is not deleted: its record, the servers or the agency lock changed during %d tries; try again", id, tries)
+	return Result{}, apierror.New(apierror.BackupConflict, "backup %s is not deleted: its record, the servers or the agency lock changed during %d tries; try again", d.id, tries)
 }
 
 // deletable says why a backup cannot be deleted; nil if it exists and can be.

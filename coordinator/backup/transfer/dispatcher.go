@@ -15,9 +15,6 @@ import (
 	"stasis/internal/wait"
 )
 
-// retryPause is the time between two tries to reach a DB server.
-const retryPause = time.Second
-
 // dispatcher runs one job on the coordinator that got the request. Only this coordinator has the
 // remote's configuration. The dispatcher assigns each DB server its part, again if the server is
 // started again, until every part is over.

@@ -2,11 +2,14 @@ package transfer
 
 import (
 	"context"
+	"errors"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
+	"stasis/internal/wait"
 )
 
 // part is one server's part of a job, as the agency has it.
@@ -37,6 +40,7 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
 	defer cancel()
 	was, e := p.entry.Status, p.entry
+	e.EndedBy = s.Coordinator
 	switch {
 	case p.cancelled:
 		e.Status = keys.TransferCancelled
@@ -51,6 +55,9 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 		Ops: map[string]any{key: agencyclient.Set(e)},
 		Pre: map[string]any{key + "/Status": agencyclient.Old(was)},
 	})
+	if errors.Is(err, agencyclient.ErrUnknown) && !failpoint.Off("lost-end-is-told") && s.endedHere(ctx, p) {
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -63,6 +70,21 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 	lock := keys.TransferLock(e.LockLocation)
 	_, err = s.Agency.Write(ctx, agencyclient.Tx{Ops: map[string]any{lock: agencyclient.Delete()}, Pre: map[string]any{lock: agencyclient.Old(p.job)}})
 	return err
+}
+
+// endedHere tells whether it was this coordinator that has ended a part, although the agency's answer was lost. Without that the
+// part would end without an event.
+func (s *Service) endedHere(ctx context.Context, p part) bool {
+	for {
+		root, err := s.Agency.Read(ctx, keys.HotBackupJobs)
+		if err == nil {
+			now, known := partOf(root, p.job, p.server)
+			return known && now.entry.Final() && now.entry.EndedBy == s.Coordinator
+		}
+		if wait.For(ctx, retryPause) != nil {
+			return false // the next look at the part goes on from what is there
+		}
+	}
 }
 
 // failure is the number of an error that ends a part.

@@ -17,6 +17,9 @@ import (
 	"stasis/internal/wall"
 )
 
+// retryPause is the time between two tries to reach a DB server, or the agency.
+const retryPause = time.Second
+
 // Agency has the jobs. Read is linearizable.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)

@@ -38,7 +38,7 @@ type Result = client.VerifyResult
 // Verify has every DB server read its whole piece, and checks the certificate against what they
 // found. Problems of the backup are in the result and not an error. [apierror.NotFound]: the backup
 // does not exist.
-func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
+func (v *Verifier) Verify(ctx context.Context, id string) (result Result, err error) {
 	ctx, leave, err := v.Life.Enter(ctx)
 	if err != nil {
 		return Result{}, err
@@ -50,6 +50,13 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	}
 	steps := operation.NewEvents(event.Verify, id, v.Steps)
 	steps.Emit(ctx, event.Event{Step: event.Verifying})
+	defer func() {
+		end := event.Event{Step: event.VerifyEnded, Detail: strings.Join(result.Problems, "; ")}
+		if err != nil {
+			end.Error = err.Error()
+		}
+		steps.Emit(ctx, end)
+	}()
 	answers := fanout.Ask(ctx, c.Members, 0, nil, func(ctx context.Context, m fanout.Member) (dbclient.VerifyResponse, error) {
 		r, err := fanout.WhileItProgresses(ctx, v.Stall, m, func(ctx context.Context) (dbclient.VerifyResponse, error) {
 			return v.Servers.Verify(ctx, m.Target, dbclient.PieceRequest{ID: id})
@@ -62,7 +69,7 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, operation.Cause(ctx, fanout.FirstError(answers))
 	}
-	result := Result{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
+	result = Result{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
 	set := piece.NewSet()
 	for _, a := range answers {
 		switch {
@@ -86,7 +93,6 @@ func (v *Verifier) Verify(ctx context.Context, id string) (Result, error) {
 	result.Certificate, problems = set.Certify(record.CertificateSHA256)
 	result.Problems = append(result.Problems, problems...)
 	result.Intact = len(result.Problems) == 0
-	steps.Emit(ctx, event.Event{Step: event.VerifyEnded, Detail: strings.Join(result.Problems, "; ")})
 	return result, nil
 }
 

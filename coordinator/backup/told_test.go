@@ -1,0 +1,116 @@
+package backup
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	agencyclient "stasis/agency/client"
+	"stasis/agency/keys"
+	"stasis/event"
+	"stasis/internal/apierror"
+)
+
+// steps keeps the events that a sink receives.
+type steps struct {
+	mu  sync.Mutex
+	all []event.Event
+}
+
+func (o *steps) sink(_ context.Context, e event.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, e)
+}
+
+// names are the steps of an operation so far.
+func (o *steps) names(operation string) (names []event.Name) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, e := range o.all {
+		if e.Operation == operation {
+			names = append(names, e.Step)
+		}
+	}
+	return names
+}
+
+// A delete that fails after its first event says so in a last one; a commit whose outcome is unknown is
+// not told as failed.
+func TestDeleteThatFailsIsToldToTheEnd(t *testing.T) {
+	for m, want := range map[mode]event.Name{refused: event.DeleteFailed, lost: event.DeleteUnknown, vanished: event.DeleteUnknown} {
+		t.Run(m.String(), func(t *testing.T) {
+			inWorld(t, threeServers, func(w *world) {
+				o := &steps{}
+				s := w.service(coordinatorA, withSteps(func(ctx context.Context, e event.Event) {
+					o.sink(ctx, e)
+					if e.Step == event.Deleting { // the next call is the commit
+						w.faults.mu.Lock()
+						defer w.faults.mu.Unlock()
+						w.faults.failAt, w.faults.mode = len(w.faults.calls), m
+					}
+				}))
+				id := w.create("a").ID
+				_, err := s.Delete(w.t.Context(), id)
+				require.ErrorIs(t, err, apierror.ServiceUnavailable)
+				_, fired := w.faults.over()
+				require.Equal(t, "agency write", fired)
+				require.Equal(t, []event.Name{event.Deleting, want}, o.names(event.Delete), "how the delete ended is not told")
+				require.NotEmpty(t, o.all[len(o.all)-1].Error)
+			})
+		})
+	}
+}
+
+// A verify that ends without a result says so in a last event.
+func TestVerifyThatFailsIsToldToTheEnd(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		o := &steps{}
+		ctx, cancel := context.WithCancel(w.t.Context())
+		s := w.service(coordinatorA, withSteps(func(at context.Context, e event.Event) {
+			o.sink(at, e)
+			if e.Step == event.Verifying {
+				cancel()
+			}
+		}))
+		id := w.create("a").ID
+		_, err := s.Verify(ctx, id)
+		require.ErrorIs(t, err, apierror.Cancelled)
+		names := o.names(event.Verify)
+		require.Equal(t, event.VerifyEnded, names[len(names)-1])
+		require.NotEmpty(t, o.all[len(o.all)-1].Error)
+		_, err = s.Verify(w.t.Context(), "none")
+		require.ErrorIs(t, err, apierror.NotFound)
+		names = o.names(event.Verify)
+		require.Equal(t, event.VerifyEnded, names[len(names)-1])
+	})
+}
+
+// A coordinator that ends a part, and does not get the agency's answer, finds out that it was this
+// coordinator, and tells the end once.
+func TestPartThatEndsIsToldAlthoughTheAnswerIsLost(t *testing.T) {
+	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, stop func()) {
+		o := &steps{}
+		s.transfers.Steps = o.sink
+		away := "PRMR-2"
+		c.away[away] = true
+		id, err := s.transfers.Start(w.t.Context(), transferOf("b"))
+		require.NoError(t, err)
+		w.awaitJob(s, id, map[string]string{"PRMR-1": keys.TransferCompleted, away: keys.TransferNew, "PRMR-3": keys.TransferCompleted})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.ServerHealth(away) + "/Status": agencyclient.Set(keys.StatusFailed)}})
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.TransferJobKey(id) + "/Cancelled": agencyclient.Set(true)}})
+		w.faults.mu.Lock()
+		w.faults.next, w.faults.mode = "agency write", lost
+		w.faults.mu.Unlock()
+		w.awaitJob(s, id, map[string]string{"PRMR-1": keys.TransferCompleted, away: keys.TransferCancelled, "PRMR-3": keys.TransferCompleted})
+		time.Sleep(time.Minute)
+		_, fired := w.faults.over()
+		require.Equal(t, "agency write", fired)
+		ended := slices.DeleteFunc(o.names(event.Download), func(n event.Name) bool { return n != event.PieceCancelled })
+		require.Equal(t, []event.Name{event.PieceCancelled}, ended, "the end of a part is not told")
+	})
+}

@@ -1,0 +1,111 @@
+// Package disklock has locks that may be held while a disk works.
+//
+// A goroutine that waits for a sync.Mutex counts as running: while the holder waits for a disk
+// that hangs, the virtual time of a test's bubble stands still, and the limit that would end
+// that wait never comes. Here a goroutine that waits waits on a condition, which lets time go on.
+package disklock
+
+import "sync"
+
+// Mutex is a lock with one holder. The zero value is unlocked.
+type Mutex struct {
+	mu   sync.Mutex // never held for anything but memory
+	held bool
+	free *sync.Cond // made by the first that waits
+}
+
+// Lock waits until no other goroutine holds the lock.
+func (l *Mutex) Lock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.held {
+		if l.free == nil {
+			l.free = sync.NewCond(&l.mu)
+		}
+		l.free.Wait()
+	}
+	l.held = true
+}
+
+// Unlock lets the next one have it.
+func (l *Mutex) Unlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.held {
+		panic("disklock: Unlock of a lock that is not held")
+	}
+	l.held = false
+	if l.free != nil {
+		l.free.Signal()
+	}
+}
+
+// RWMutex is a lock with one holder or many readers. Like a sync.RWMutex it lets in no reader
+// while a holder waits, so that readers cannot keep it out. The zero value is unlocked.
+type RWMutex struct {
+	mu      sync.Mutex // never held for anything but memory
+	held    bool
+	readers int
+	waiting int        // goroutines that want to hold it
+	changed *sync.Cond // made by the first that waits
+}
+
+// Lock waits until no other goroutine holds or reads.
+func (l *RWMutex) Lock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting++
+	for l.held || l.readers > 0 {
+		l.wait()
+	}
+	l.waiting--
+	l.held = true
+}
+
+// Unlock ends what Lock began.
+func (l *RWMutex) Unlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.held {
+		panic("disklock: Unlock of a lock that is not held")
+	}
+	l.held = false
+	l.wake()
+}
+
+// RLock waits until no other goroutine holds the lock or waits to.
+func (l *RWMutex) RLock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.held || l.waiting > 0 {
+		l.wait()
+	}
+	l.readers++
+}
+
+// RUnlock ends what RLock began.
+func (l *RWMutex) RUnlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.readers == 0 {
+		panic("disklock: RUnlock of a lock that is not read")
+	}
+	if l.readers--; l.readers == 0 {
+		l.wake()
+	}
+}
+
+func (l *RWMutex) wait() {
+	if l.changed == nil {
+		l.changed = sync.NewCond(&l.mu)
+	}
+	l.changed.Wait()
+}
+
+// wake has all that wait look again: only one of them may be able to go on, but which one depends
+// on what it wants.
+func (l *RWMutex) wake() {
+	if l.changed != nil {
+		l.changed.Broadcast()
+	}
+}
