@@ -73,11 +73,13 @@ func (r *run) perform(ctx context.Context) {
 	if wait := r.scenario.Lasts - time.Since(r.begun); wait > 0 {
 		_ = sleep(ctx, wait) // an end of ctx shows in what follows
 	}
-	if err := r.loads.stop(); err != nil {
-		r.result.violated("the load", 0, err.Error())
+	if err := r.loads.stop(); err != nil { // a client that ends by itself shows nothing of the cluster
+		r.result.fail(fmt.Errorf("the load has ended: %w", err))
 	}
-	r.result.straddling = r.straddling()
 	r.judgeAll(ctx)
+	if ctx.Err() != nil {
+		r.result.fail(fmt.Errorf("the run was ended: %w", context.Cause(ctx)))
+	}
 	r.expect()
 }
 

@@ -28,7 +28,7 @@ func TestShippedScenariosPass(t *testing.T) {
 			require.NoError(t, err)
 			v := stand{seed: 1}.play(t, s)
 			require.Equal(t, verdict.Passed, v.Outcome, v.Reason)
-			require.GreaterOrEqual(t, v.Straddling, leastStraddling)
+			require.GreaterOrEqual(t, v.Straddling, verdict.LeastStraddling)
 			require.Positive(t, v.AtCuts)
 			for _, f := range v.Faults {
 				require.Positive(t, f.Overlaps, f.Text)

@@ -36,15 +36,18 @@ func crashServers(ctx context.Context, s *stage, d deed) error {
 	})
 }
 
+// restartServers starts servers again. One that cannot start while faults are there is started when everything has healed.
 func restartServers(ctx context.Context, s *stage, d deed) error {
 	return atOnce(ctx, s, d, func(server string) error {
 		bounded, cancel := context.WithTimeout(ctx, serveLimit)
 		defer cancel()
-		if err := s.world.Restart(bounded, server); err != nil {
-			return err
+		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
+		err := s.world.Restart(bounded, server)
+		if err == nil {
+			s.mark(s.down, server, false)
 		}
-		s.mark(s.down, server, false)
-		return nil
+		return answered(ctx, s, d, err)
 	})
 }
 

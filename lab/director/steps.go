@@ -15,8 +15,9 @@ import (
 // step is one step of the scenario that waits for its moment.
 type step struct {
 	scenario.Step
-	records []*record // of its actions; nil for those that break nothing
+	records []*record // of its actions; nil for those that take something back, wait, or begin an operation
 	begins  []string  // the operations that it begins
+	done    int       // how often its actions were done
 }
 
 // script is the part of a run in which the scenario's steps are done.
@@ -28,7 +29,8 @@ func (p *script) steps(ctx context.Context) {
 	defer cancel()
 	quiet := make(chan struct{}) // closed when only steps of what servers do are waiting
 	var first, rest sync.WaitGroup
-	for _, s := range p.prepared() {
+	all := p.prepared()
+	for _, s := range all {
 		group := &first
 		if s.When.Event != nil && len(s.When.Event.Operations) == 0 {
 			group = &rest
@@ -44,11 +46,23 @@ func (p *script) steps(ctx context.Context) {
 	close(quiet)
 	rest.Wait()
 	p.run.stage.operations.group.Wait()
+	p.neverDone(all)
 	if err := p.run.stage.lateErr(); err != nil && ctx.Err() == nil {
 		p.run.result.fail(err)
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		p.run.result.fail(fmt.Errorf("the scenario does not end within %v", runLimit))
+	}
+}
+
+// neverDone says which actions without a record were never done. Those that have one say so themselves.
+func (p *script) neverDone(all []*step) {
+	for _, s := range all {
+		for i, a := range s.Actions {
+			if s.done == 0 && s.records[i] == nil {
+				p.run.result.missed("line %d: `%s` was never done: its moment did not come", a.Line, a.Text)
+			}
+		}
 	}
 }
 
@@ -62,10 +76,10 @@ func (p *script) prepared() []*step {
 	for _, s := range p.run.scenario.Do {
 		one := &step{Step: s}
 		one.When.Event = chosen(s.When.Event, p.run.seed)
-		for _, a := range s.Actions {
+		for i, a := range s.Actions {
 			var rec *record
 			if breaks[a.Verb] {
-				rec = p.run.stage.faults.of(a, aimOf(one.Step, a))
+				rec = p.run.stage.faults.of(a, aimOf(one.Step, i))
 			}
 			one.records = append(one.records, rec)
 			if o, ok := scenario.OperationOf(a); ok {
@@ -88,11 +102,13 @@ func chosen(m *scenario.Moment, seed uint64) *scenario.Moment {
 	return &c
 }
 
-// aimOf is the step that an action aims at: that of its moment, or that of a hold.
-func aimOf(s scenario.Step, a scenario.Action) string {
-	switch {
+// aimOf is the step that an action aims at: that of its moment, or that of a hold. A restart that follows something else takes
+// that back: the operation may have ended by then.
+func aimOf(s scenario.Step, i int) string {
+	switch a := s.Actions[i]; {
 	case a.Verb == "hold":
 		return a.Args["step"]
+	case a.Verb == "restart" && i > 0:
 	case s.When.Event != nil:
 		return s.When.Event.Step
 	}
@@ -112,6 +128,7 @@ func (p *script) step(ctx context.Context, s *step, quiet <-chan struct{}) error
 
 // do does the actions of a step, one after the other.
 func (p *script) do(ctx context.Context, s *step, f focus) error {
+	s.done++
 	for i, a := range s.Actions {
 		if err := act(ctx, p.run.stage, deed{Action: a, focus: f, record: s.records[i]}); err != nil {
 			return err

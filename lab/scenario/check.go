@@ -19,8 +19,9 @@ func (r *checker) check() {
 	for i := range r.s.Do {
 		r.checkStep(&r.s.Do[i])
 	}
-	for _, e := range r.s.Expect {
+	for i, e := range r.s.Expect {
 		r.checkArgs(e.Line, e.Text, e.Args, nil)
+		r.checkExpectation(i, e)
 	}
 	c := r.s.Cluster
 	for _, l := range r.s.Load {

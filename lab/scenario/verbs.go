@@ -76,7 +76,7 @@ func messages() []Form {
 func servers() []Form {
 	return []Form{
 		{Name: "kill", Text: "kill A", About: "Ends a server as SIGKILL does. What was written is still there.", Example: "kill a leader of bank", Fault: true},
-		{Name: "restart", Text: "restart A", About: "Starts a server that was killed, or stops and starts one that runs, and waits until it serves.", Example: "restart a leader of bank"},
+		{Name: "restart", Text: "restart A", About: "Starts a server that was killed, or stops and starts one that runs, and waits until it serves. One that cannot start while faults are there is started at the end.", Example: "restart a leader of bank", Fault: true},
 		{Name: "pause", Text: "pause A" + forSome, About: "Stops a server where it is, as SIGSTOP does; with `for` it is resumed by itself.", Example: "pause its coordinator for 3s", Needs: []string{Pause}, Fault: true},
 		{Name: "resume", Text: "resume A", About: "Takes `pause` back.", Example: "resume its coordinator", Needs: []string{Pause}},
 		{Name: "crash", Text: "crash A [keeping PERCENT]", About: "A power cut: of what was not synced, such a part is left; without `keeping` nothing.", Example: "crash dbserver-2 keeping 50%", Needs: []string{PowerCut}, Fault: true},
@@ -98,10 +98,10 @@ func disks() []Form {
 
 func administration() []Form {
 	return []Form{
-		{Name: "move shard", Text: "move a shard [of COLLECTION] from A to B", About: "Asks for the move of one shard, and does not wait for it.", Example: "move a shard of bank from dbserver-1 to dbserver-2"},
-		{Name: "clean out", Text: "clean out A", About: "Asks that everything is moved off a DB server.", Example: "clean out dbserver-3"},
-		{Name: "remove", Text: "remove A", About: "Removes a server that is dead, or a DB server that is empty, from the cluster.", Example: "remove dbserver-3"},
-		{Name: "create collection", Text: "create collection COLLECTION", About: "Creates a collection and waits for the answer, which may be that it cannot be created now.", Example: "create collection extra"},
-		{Name: "drop collection", Text: "drop collection COLLECTION", About: "Drops a collection and waits for the answer, which may be that it cannot be dropped now.", Example: "drop collection extra"},
+		{Name: "move shard", Text: "move a shard [of COLLECTION] from A to B", About: "Asks for the move of one shard, and does not wait for it.", Example: "move a shard of bank from dbserver-1 to dbserver-2", Fault: true},
+		{Name: "clean out", Text: "clean out A", About: "Asks that everything is moved off a DB server.", Example: "clean out dbserver-3", Fault: true},
+		{Name: "remove", Text: "remove A", About: "Removes a server that is dead, or a DB server that is empty, from the cluster.", Example: "remove dbserver-3", Fault: true},
+		{Name: "create collection", Text: "create collection COLLECTION", About: "Creates a collection and waits for the answer, which may be that it cannot be created now.", Example: "create collection extra", Fault: true},
+		{Name: "drop collection", Text: "drop collection COLLECTION", About: "Drops a collection and waits for the answer, which may be that it cannot be dropped now.", Example: "drop collection extra", Fault: true},
 	}
 }
