@@ -24,7 +24,7 @@ type Config struct {
 	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
 
-	Dir     string    // where the data is; not of world Bubble
+	Dir     string    // where the data is; the remote is beside it, in Dir with ".remote" behind. Not of world Bubble
 	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // table has all fault.
-func table() []row { return slices.Concat(links(), messages(), disks(), servers()) }
+func table() []row { return slices.Concat(links(), messages(), disks(), servers(), remotes()) }
 
 // Check does all faults in a world that has at least one agent, two DB servers and a coordinator. What the world refuses has
 // to be what [world.Features] says.
