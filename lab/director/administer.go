@@ -40,7 +40,8 @@ func define(ctx context.Context, s *stage, d deed, change func(context.Context, 
 
 // notNow says whether a change was refused, or not answered, because of what goes on in the cluster.
 func notNow(err error) bool {
-	for _, one := range []error{client.ErrUnavailable, client.ErrLockTimeout, client.ErrConflict, client.ErrReadOnly, client.ErrUnknownOutcome, context.DeadlineExceeded} {
+	// Not found is what is to be dropped if its creation was refused, or if an attempt before has dropped it.
+	for _, one := range []error{client.ErrNotFound, client.ErrUnavailable, client.ErrLockTimeout, client.ErrConflict, client.ErrReadOnly, client.ErrUnknownOutcome, context.DeadlineExceeded} {
 		if errors.Is(err, one) {
 			return true
 		}
@@ -122,13 +123,7 @@ func createCollection(ctx context.Context, s *stage, d deed) error {
 }
 
 func dropCollection(ctx context.Context, s *stage, d deed) error {
-	doubt := false // an attempt before may have dropped it
 	return define(ctx, s, d, func(ctx context.Context, c *client.Client) error {
-		err := c.Database("").DropCollection(ctx, d.Args["collection"])
-		if doubt && errors.Is(err, client.ErrNotFound) {
-			return nil
-		}
-		doubt = doubt || errors.Is(err, client.ErrUnknownOutcome)
-		return err
+		return c.Database("").DropCollection(ctx, d.Args["collection"])
 	})
 }
