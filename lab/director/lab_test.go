@@ -16,14 +16,12 @@ import (
 	"stasis/lab/verdict"
 	"stasis/lab/workload"
 	"stasis/lab/world"
-	"stasis/minicluster"
 )
 
-// empty is a world without servers.
+// empty is a world of which nothing is asked but what it is.
 type empty struct{ alone }
 
-func (empty) Kind() world.Kind          { return world.Bubble }
-func (empty) Nodes() []minicluster.Node { return nil }
+func (empty) Kind() world.Kind { return world.Bubble }
 
 // restoring is a workload that notes what it is told, and whose clients may end by themselves.
 type restoring struct {

@@ -45,6 +45,9 @@ func (r *run) verdict() verdict.Verdict {
 // and times count from the first event.
 func (r *run) trace() string {
 	all := r.events.list()
+	if len(all) == 0 {
+		return ""
+	}
 	names := map[string]string{}
 	for _, n := range r.world.Nodes() {
 		names[n.ID] = n.Name
