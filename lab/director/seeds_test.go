@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"stasis/lab/verdict"
 )
 
-// Runs that were judged wrongly once, with their seeds.
+// Runs that were wrong, or judged wrongly, once, with their seeds.
 func TestSeedsOfFoundBugs(t *testing.T) {
 	for _, run := range []struct {
 		scenario string
@@ -22,6 +23,7 @@ func TestSeedsOfFoundBugs(t *testing.T) {
 	}{
 		{"coordinator-dies-before-commit", 7}, // an answer of the coordinator arrived long after it had been killed
 		{"restore-coordinator-dies", 5},       // it could not be told that the restore had not been committed
+		{"upload-coordinator-dies", 2},        // no fault of the lab: a DB server dropped a part that it had taken, and the upload never ended
 	} {
 		t.Run(run.scenario, func(t *testing.T) {
 			s, err := scenarios.Load(run.scenario)
@@ -71,4 +73,31 @@ func TestTurns(t *testing.T) {
 		require.ErrorIs(t, all.forEach(ctx, []string{"agent-1"}, slow), context.DeadlineExceeded)
 		require.NoError(t, <-first)
 	})
+}
+
+// The seed draws the order of the actions of a step that is shuffled, so both orders happen over seeds; another step stays as it is.
+func TestOrderOfTheSeed(t *testing.T) {
+	s, err := scenarios.Load("delete-and-restore-race")
+	require.NoError(t, err)
+	verbs := func(seed uint64, at int) (all []string) {
+		r := &run{stage: &stage{seed: seed}}
+		for _, i := range (&script{r}).order(&step{Step: s.Do[at]}) {
+			all = append(all, s.Do[at].Actions[i].Verb)
+		}
+		return all
+	}
+	first := map[string]int{}
+	for seed := range uint64(20) {
+		all := verbs(seed, 1)
+		require.Equal(t, all, verbs(seed, 1))
+		require.ElementsMatch(t, []string{"restore", "wait up to", "delete"}, all)
+		if slices.Index(all, "restore") < slices.Index(all, "delete") {
+			first["restore"]++
+		} else {
+			first["delete"]++
+		}
+		require.Equal(t, []string{"backup"}, verbs(seed, 0))
+	}
+	require.Greater(t, first["restore"], 4)
+	require.Greater(t, first["delete"], 4)
 }

@@ -19,19 +19,18 @@ func (r *run) verdict() verdict.Verdict {
 	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
 		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
-		Operations: r.history.Tally().Begun, Straddling: res.straddling, AtCuts: atCuts(r), Trace: r.trace(), Notes: res.notes,
+		Operations: r.history.Tally().Begun, Trace: r.trace(), Notes: res.notes,
 	}
-	switch {
-	case len(r.loads.all) == 0:
-		v.Notes = append(v.Notes, "without load no operations straddle a backup: the rule about them does not apply")
-	case res.straddling < leastStraddling:
-		vacuous = append(vacuous, fmt.Sprintf("%d operations straddled the backups: at least %d have to", res.straddling, leastStraddling))
-	case v.AtCuts == 0:
-		vacuous = append(vacuous, "no operation was in flight while gates were asked for or held: no cut could have torn one")
-	}
+	own := r.stage.operations.successful()
+	v.Straddling, v.AtCuts = straddling(r, own...), atCuts(r, own...)
+	few, note := fewStraddle(r, len(own), v.Straddling, v.AtCuts)
+	vacuous, v.Notes = append(vacuous, few...), append(v.Notes, note...)
 	switch {
 	case res.broken != nil:
 		v.Outcome, v.Reason = verdict.Broken, res.broken.Error()
+		if n := len(v.Violations); n > 0 {
+			v.Reason += fmt.Sprintf("; and %d violations were found", n)
+		}
 	case len(v.Violations) > 0:
 		v.Outcome = verdict.Violated
 	case len(vacuous) > 0:
@@ -46,6 +45,9 @@ func (r *run) verdict() verdict.Verdict {
 // and times count from the first event.
 func (r *run) trace() string {
 	all := r.events.list()
+	if len(all) == 0 {
+		return ""
+	}
 	names := map[string]string{}
 	for _, n := range r.world.Nodes() {
 		names[n.ID] = n.Name
