@@ -184,12 +184,13 @@ func TestJepsensFormats(t *testing.T) {
 {:index 2, :type :invoke, :f :txn, :process 2, :time 3, :value [[:append "x" 2]]}
 {:index 3, :type :ok, :f :txn, :process 0, :time 4, :value [[:append "x" 0]]}
 {:index 4, :type :ok, :f :txn, :process 1, :time 5, :value [[:r "x" [1 2]]]}
+{:index 5, :type :info, :f :txn, :process 2, :time 5, :value [[:append "x" 2]]}
 `, out.String())
 	out.Reset()
 	require.NoError(t, WriteJSON(&out, Events(ops, as)))
 	var read []map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &read))
-	require.Len(t, read, 5)
+	require.Len(t, read, 6)
 	require.Equal(t, map[string]any{
 		"index": 4.0, "type": "ok", "f": "txn", "process": 1.0, "time": 5.0, "value": []any{[]any{"r", "x", []any{1.0, 2.0}}},
 	}, read[4])
