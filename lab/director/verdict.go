@@ -18,7 +18,7 @@ func (r *run) verdict() verdict.Verdict {
 	defer res.mu.Unlock()
 	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
-		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
+		Scenario: r.scenario.Name, World: string(r.world.Kind()), Outcome: verdict.Passed, Faults: faults, Backups: res.backups,
 		Operations: r.history.Tally().Begun, Straddling: res.straddling, AtCuts: atCuts(r), Trace: r.trace(), Notes: res.notes,
 	}
 	switch {
@@ -29,16 +29,11 @@ func (r *run) verdict() verdict.Verdict {
 	case v.AtCuts == 0:
 		vacuous = append(vacuous, "no operation was in flight while gates were asked for or held: no cut could have torn one")
 	}
-	switch {
-	case res.broken != nil:
-		v.Outcome, v.Reason = verdict.Broken, res.broken.Error()
-	case len(v.Violations) > 0:
-		v.Outcome = verdict.Violated
-	case len(vacuous) > 0:
-		v.Outcome, v.Reason = verdict.Vacuous, strings.Join(vacuous, "; ")
-	default:
-		v.Outcome = verdict.Passed
+	v.Violate(res.found...)
+	if res.broken != nil {
+		v.Break(res.broken.Error())
 	}
+	v.Miss(vacuous...)
 	return v
 }
 
