@@ -74,6 +74,11 @@ func (n *node) stop(ctx context.Context) error {
 func (n *node) kill() {
 	n.order.Lock()
 	defer n.order.Unlock()
+	n.killNow()
+}
+
+// killNow is kill with order held.
+func (n *node) killNow() {
 	_ = n.unwant() // an earlier end is no failure any more
 	if r := n.running(); r != nil {
 		r.kill()

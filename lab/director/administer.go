@@ -10,13 +10,42 @@ import (
 	"stasis/lab/world"
 )
 
-// askFor asks a coordinator for a change, and logs a refusal: what is asked for while faults are there may be refused.
+// askFor asks a coordinator for a change, and counts the answer: what is asked for while faults are there may be refused.
 func askFor(ctx context.Context, s *stage, d deed, change func(context.Context, *client.Client) error) error {
-	err := s.choice.ask(ctx, change)
-	if err != nil {
+	return answered(ctx, s, d, s.choice.ask(ctx, change))
+}
+
+// answered counts what came of a change that was asked for. An end of ctx is no refusal.
+func answered(ctx context.Context, s *stage, d deed, err error) error {
+	switch {
+	case err == nil:
+		d.record.meet(1)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		d.record.refuse(err)
 		s.log(fmt.Sprintf("line %d: %s: it was refused: %v", d.Line, d.Text, err))
 	}
-	return ctx.Err()
+	return nil
+}
+
+// define asks for a change of what data there is. That it cannot be made now is an answer that scenarios aim at, so it is met.
+func define(ctx context.Context, s *stage, d deed, change func(context.Context, *client.Client) error) error {
+	err := s.choice.ask(ctx, change)
+	if notNow(err) {
+		d.record.meet(1)
+	}
+	return answered(ctx, s, d, err)
+}
+
+// notNow says whether a change was refused, or not answered, because of what goes on in the cluster.
+func notNow(err error) bool {
+	for _, one := range []error{client.ErrUnavailable, client.ErrLockTimeout, client.ErrConflict, client.ErrReadOnly, client.ErrUnknownOutcome, context.DeadlineExceeded} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
 }
 
 func moveShard(ctx context.Context, s *stage, d deed) error {
@@ -44,7 +73,7 @@ func moveShard(ctx context.Context, s *stage, d deed) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return answered(ctx, s, d, err)
 	}
 	return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 		_, err := c.Cluster().MoveShard(ctx, client.MoveShard{
@@ -87,13 +116,19 @@ func removeServers(ctx context.Context, s *stage, d deed) error {
 }
 
 func createCollection(ctx context.Context, s *stage, d deed) error {
-	return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
+	return define(ctx, s, d, func(ctx context.Context, c *client.Client) error {
 		return c.Database("").EnsureCollection(ctx, d.Args["collection"], client.Layout{Shards: 3})
 	})
 }
 
 func dropCollection(ctx context.Context, s *stage, d deed) error {
-	return askFor(ctx, s, d, func(ctx context.Context, c *client.Client) error {
-		return c.Database("").DropCollection(ctx, d.Args["collection"])
+	doubt := false // an attempt before may have dropped it
+	return define(ctx, s, d, func(ctx context.Context, c *client.Client) error {
+		err := c.Database("").DropCollection(ctx, d.Args["collection"])
+		if doubt && errors.Is(err, client.ErrNotFound) {
+			return nil
+		}
+		doubt = doubt || errors.Is(err, client.ErrUnknownOutcome)
+		return err
 	})
 }

@@ -47,7 +47,7 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	r := &run{scenario: s, world: w, log: log, judge: j, history: history.Open(history.Options{Stream: o.History}), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
-		world: w, log: log, events: r.events, loads: r.loads, history: r.history,
+		world: w, log: log, events: r.events, loads: r.loads, history: r.history, seed: o.Seed,
 		choice: newChooser(w, rand.New(rand.NewPCG(o.Seed, 11))),
 		faults: &faults{}, operations: newOperations(s), holds: map[string][]world.Held{},
 		down: map[string]bool{}, paused: map[string]bool{},
@@ -73,11 +73,13 @@ func (r *run) perform(ctx context.Context) {
 	if wait := r.scenario.Lasts - time.Since(r.begun); wait > 0 {
 		_ = sleep(ctx, wait) // an end of ctx shows in what follows
 	}
-	if err := r.loads.stop(); err != nil {
-		r.result.violated("the load", 0, err.Error())
+	if err := r.loads.stop(); err != nil { // a client that ends by itself shows nothing of the cluster
+		r.result.fail(fmt.Errorf("the load has ended: %w", err))
 	}
-	r.result.straddling = r.straddling()
 	r.judgeAll(ctx)
+	if ctx.Err() != nil {
+		r.result.fail(fmt.Errorf("the run was ended: %w", context.Cause(ctx)))
+	}
 	r.expect()
 }
 

@@ -3,13 +3,11 @@ package director
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"stasis/client"
-	"stasis/event"
 	"stasis/lab/history"
 	"stasis/lab/scenario"
 )
@@ -37,8 +35,11 @@ var promises = map[string]func(*run, scenario.Expectation) string{
 	"never":          (*run).neverHappens,
 }
 
-// expect judges what the scenario expects.
+// expect judges what the scenario expects of a run that was made whole.
 func (r *run) expect() {
+	if r.result.failed() {
+		return
+	}
 	for _, e := range r.scenario.Expect {
 		if wrong := promises[e.Kind](r, e); wrong != "" {
 			r.result.violated(e.Text, e.Line, wrong)
@@ -156,11 +157,13 @@ func (r *run) holdsGates(e scenario.Expectation) string {
 	return ""
 }
 
-func (r *run) oneInstant(scenario.Expectation) string {
+// oneInstant needs a backup of the scenario that was judged. What is wrong with one is a violation of its own, so without one
+// nothing is wrong, and nothing is shown.
+func (r *run) oneInstant(e scenario.Expectation) string {
 	if r.result.judged == 0 {
-		return "no backup of the run could be judged"
+		r.result.missed("line %d: %s: none of the scenario's own backups was judged", e.Line, e.Text)
 	}
-	return "" // what is wrong with one is a violation of its own
+	return ""
 }
 
 func (r *run) longest(e scenario.Expectation) string {
@@ -210,81 +213,4 @@ func (r *run) neverHappens(e scenario.Expectation) string {
 		return fmt.Sprintf("it happened %d times, first %v after the load began", len(at), at[0].Sub(r.begun))
 	}
 	return ""
-}
-
-// structural are the steps by which Plan gets another leader, replica or server.
-var structural = []event.Name{"leader changed", "follower added", "follower removed", "follower replaced"}
-
-// freeze is a part of the events: from the agency lock of an operation to a step. The step's own change may be seen
-// by the supervision before the operation hears of it, so the part ends with the event before the step.
-type freeze struct {
-	from, to int // indexes of the events
-	reached  time.Time
-	id       string
-	ended    bool // the step was reached
-}
-
-// freezes are those of all creates of the run.
-func freezes(all []event.Event, step string) []freeze {
-	open := map[string]*freeze{}
-	var list []*freeze
-	for i, e := range all {
-		if e.Operation != "create" {
-			continue
-		}
-		f := open[e.ID]
-		switch {
-		case e.Step == "agency lock acquired":
-			f = &freeze{from: i, to: i, id: e.ID}
-			open[e.ID] = f
-			list = append(list, f)
-		case f != nil && string(e.Step) == step && !f.ended:
-			f.ended, f.reached = true, e.At
-		case f != nil && !f.ended && e.Emitter == all[f.from].Emitter:
-			f.to = i
-		}
-	}
-	var done []freeze
-	for _, f := range list {
-		done = append(done, *f)
-	}
-	return done
-}
-
-func (r *run) frozen(e scenario.Expectation) string {
-	all := r.events.list()
-	parts := freezes(all, e.Args["step"])
-	ended := false
-	for _, f := range parts {
-		ended = ended || f.ended
-		for _, one := range all[f.from:f.to] {
-			if slices.Contains(structural, one.Step) {
-				return fmt.Sprintf("%v after %s had the agency lock: %s", one.At.Sub(all[f.from].At), f.id, one)
-			}
-		}
-	}
-	if !ended {
-		return fmt.Sprintf("no operation that had the agency lock reached %q", e.Args["step"])
-	}
-	return ""
-}
-
-func (r *run) leaderChanges(e scenario.Expectation) string {
-	if early := r.frozen(e); early != "" {
-		return early
-	}
-	all := r.events.list()
-	limit := scenario.Time(e.Args["time"])
-	for _, f := range freezes(all, e.Args["step"]) {
-		for _, one := range all[f.to:] {
-			if one.Step != "leader changed" || !f.ended {
-				continue
-			}
-			if after := one.At.Sub(f.reached); limit > 0 && after > limit {
-				return fmt.Sprintf("the first leader changed %v after %q of %s", after, e.Args["step"], f.id)
-			}
-			return ""
-		}
-	}
-	return fmt.Sprintf("no leader changed after %q", e.Args["step"])
 }

@@ -61,6 +61,17 @@ func (r *record) meet(n int) {
 	r.fault.Met += n
 }
 
+// refuse notes that the cluster has refused what was asked of it.
+func (r *record) refuse(why error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault.Refused++
+	r.fault.Why = why.Error()
+}
+
 // meter adds a count that is read at the end.
 func (r *record) meter(read func() (int, error)) {
 	if r == nil {
@@ -133,11 +144,13 @@ func (f *faults) list() (all []verdict.Fault, vacuous []string) {
 func missed(f verdict.Fault) string {
 	switch {
 	case f.Injected == 0 && f.Aimed != "":
-		return "was never injected: the step it aimed at was not reached"
+		return "was never done: the step it aimed at was not reached"
 	case f.Injected == 0:
-		return "was never injected"
+		return "was never done: its moment did not come"
 	case f.Aimed != "" && f.Overlaps == 0:
 		return "missed the step it aimed at"
+	case f.Met == 0 && f.Refused > 0:
+		return "was refused: " + f.Why
 	case f.Met == 0:
 		return "was never met"
 	}

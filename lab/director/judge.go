@@ -19,15 +19,6 @@ import (
 // judgeLimit bounds the judgement of one backup.
 const judgeLimit = 5 * time.Minute
 
-// leastStraddling is how many operations of the load have to straddle the backups.
-const leastStraddling = 100
-
-// atCuts counts the operations of the load that were in flight while gates were asked for or held.
-func atCuts(r *run) int { return check.Straddling(r.history, r.events.list()) }
-
-// straddled says whether the backups of the run show something.
-func (r *run) straddled() bool { return r.straddling() >= leastStraddling && atCuts(r) > 0 }
-
 // judgeAll judges the run: what the events say, each backup, the cluster, and the cluster after a restore.
 func (r *run) judgeAll(ctx context.Context) {
 	for _, v := range r.judge.frozen(r.events.list()) {
@@ -69,7 +60,7 @@ func (r *run) deleted(o *operation) bool {
 func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	if r.deleted(o) {
 		r.result.note("%s was deleted: it is not judged", o.Label)
-		r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, ID: o.created.ID})
+		r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, ID: o.created.ID, Straddling: r.straddling(o), AtCut: r.atCuts(o)})
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
@@ -78,6 +69,7 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 		Created: o.created, Cut: o.cut, Forced: forced(r.scenario, o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
 	})
 	b.Label, b.ID = o.Label, o.created.ID
+	b.Straddling, b.AtCut = r.straddling(o), r.atCuts(o)
 	switch {
 	case errors.Is(err, workload.ErrUndecided): // the run was made, and this is not known of it
 		b.Unknown = append(b.Unknown, err.Error())
@@ -85,8 +77,9 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	case err != nil:
 		b.Unknown = append(b.Unknown, err.Error())
 		r.result.fail(fmt.Errorf("%s cannot be judged: %w", o.Label, err))
-	case b.Checked:
+	case b.Checked && !slices.Contains(r.result.probes, o):
 		r.result.judged++
+	case b.Checked:
 	case len(found) == 0:
 		r.result.missed("%s could not be judged whole: %s", o.Label, strings.Join(b.Unknown, "; "))
 	}
@@ -126,7 +119,7 @@ func (r *run) judgeEnd(ctx context.Context, when string) {
 			r.result.missed("%s, %s: it could not be judged: %v", w.Spec().Name, when, undecided)
 		}
 		if err != nil {
-			r.result.violated("serves", 0, fmt.Sprintf("%s, %s: it cannot be read: %v", w.Spec().Name, when, err))
+			r.violated(ctx, "serves", "%s, %s: it cannot be read: %v", w.Spec().Name, when, err)
 		}
 		for _, p := range found.Problems {
 			r.result.violated("nothing lost", 0, fmt.Sprintf("%s, %s: %s", w.Spec().Name, when, p))
@@ -166,7 +159,7 @@ func (r *run) judgeRestore(ctx context.Context) {
 	})
 	took := time.Since(begun)
 	if err != nil {
-		r.result.violated("restore", 0, fmt.Sprintf("%s cannot be restored: %v", o.Label, err))
+		r.violated(ctx, "restore", "%s cannot be restored: %v", o.Label, err)
 		return
 	}
 	r.result.restored = o.Backup
@@ -177,16 +170,16 @@ func (r *run) judgeRestore(ctx context.Context) {
 	}
 	r.say("%s was restored in %v", o.Label, took.Round(time.Millisecond))
 	if err := r.stage.tell(ctx, o.cut); err != nil {
-		r.result.violated("restore", 0, fmt.Sprintf("after the restore of %s: %v", o.Label, err))
+		r.violated(ctx, "restore", "after the restore of %s: %v", o.Label, err)
 		return
 	}
 	r.loads.start(ctx)
 	err = sleep(ctx, time.Second)
 	if err = errors.Join(err, r.loads.stop()); err != nil {
-		r.result.violated("the load", 0, fmt.Sprintf("after the restore of %s: %v", o.Label, err))
+		r.result.fail(fmt.Errorf("the load, after the restore of %s: %w", o.Label, err))
 	}
 	if _, err := until(ctx, leftLimit, r.rest); err != nil {
-		r.result.violated("nothing left", 0, fmt.Sprintf("%v after the restore of %s: %v", leftLimit, o.Label, err))
+		r.violated(ctx, "nothing left", "%v after the restore of %s: %v", leftLimit, o.Label, err)
 	}
 	r.judgeEnd(ctx, "after the restore of "+o.Label)
 }

@@ -17,12 +17,11 @@ type result struct {
 	vacuous []string
 	notes   []string
 
-	straddling int
-	judged     int
-	probes     []*operation // backups of the check that the cluster serves
-	left       outlast      // how long something was left
-	served     outlast      // how long it took until the cluster served
-	restored   string       // label of the backup that was restored at the end
+	judged   int          // of the scenario's own backups
+	probes   []*operation // backups of the check that the cluster serves
+	left     outlast      // how long something was left
+	served   outlast      // how long it took until the cluster served
+	restored string       // label of the backup that was restored at the end
 }
 
 // outlast is how long something took, and what was wrong at the last look.
@@ -37,6 +36,13 @@ func (r *result) fail(err error) {
 	if r.broken == nil {
 		r.broken = err
 	}
+}
+
+// failed says whether the run could not be made.
+func (r *result) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.broken != nil
 }
 
 func (r *result) violated(check string, line int, text string) {

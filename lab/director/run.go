@@ -11,7 +11,6 @@ import (
 
 	"stasis/lab/history"
 	"stasis/lab/scenario"
-	"stasis/lab/workload"
 	"stasis/lab/world"
 )
 
@@ -49,19 +48,12 @@ func (r *run) taken() []*operation {
 	return slices.Concat(r.stage.operations.successful(), r.result.probes)
 }
 
-// straddling counts the operations of the load that straddled the backups which are judged.
-func (r *run) straddling() int {
-	var cuts []workload.Cut
-	for _, o := range r.taken() {
-		cuts = append(cuts, o.cut)
+// violated notes what does not hold when something was waited for. If ctx has ended it is not known whether it would hold.
+func (r *run) violated(ctx context.Context, check, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if ctx.Err() != nil {
+		r.result.fail(fmt.Errorf("the run was ended (%w) when this was looked at: %s: %s", context.Cause(ctx), check, text))
+		return
 	}
-	n := 0
-	for _, op := range r.history.Ops() {
-		if !op.Note() && slices.ContainsFunc(cuts, func(cut workload.Cut) bool {
-			return op.BeginOrder < cut.Returned.Order && (op.EndOrder == 0 || op.EndOrder > cut.Asked.Order)
-		}) {
-			n++
-		}
-	}
-	return n
+	r.result.violated(check, 0, text)
 }

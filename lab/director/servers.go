@@ -36,15 +36,18 @@ func crashServers(ctx context.Context, s *stage, d deed) error {
 	})
 }
 
+// restartServers starts servers again. One that cannot start while faults are there is started when everything has healed.
 func restartServers(ctx context.Context, s *stage, d deed) error {
 	return atOnce(ctx, s, d, func(server string) error {
 		bounded, cancel := context.WithTimeout(ctx, serveLimit)
 		defer cancel()
-		if err := s.world.Restart(bounded, server); err != nil {
-			return err
+		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
+		err := s.world.Restart(bounded, server)
+		if err == nil {
+			s.mark(s.down, server, false)
 		}
-		s.mark(s.down, server, false)
-		return nil
+		return answered(ctx, s, d, err)
 	})
 }
 
@@ -67,5 +70,27 @@ func skewClocks(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
 		d.record.meet(1)
 		return s.world.SkewClock(server, scenario.Time(d.Args["offset"]))
+	})
+}
+
+// loseDisks ends servers, whose disks are empty then.
+func loseDisks(ctx context.Context, s *stage, d deed) error {
+	return atOnce(ctx, s, d, func(server string) error {
+		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
+		d.record.meet(1)
+		return s.world.Lose(server)
+	})
+}
+
+// startServers starts servers and does not wait until they serve. What cannot serve yet is waited for when everything has healed.
+func startServers(ctx context.Context, s *stage, d deed) error {
+	return atOnce(ctx, s, d, func(server string) error { return s.world.Start(ctx, server) })
+}
+
+func recoverAgency(ctx context.Context, s *stage, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		d.record.meet(1)
+		return s.world.Recover(server)
 	})
 }

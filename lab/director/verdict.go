@@ -19,16 +19,12 @@ func (r *run) verdict() verdict.Verdict {
 	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
 		Scenario: r.scenario.Name, World: string(r.world.Kind()), Outcome: verdict.Passed, Faults: faults, Backups: res.backups,
-		Operations: r.history.Tally().Begun, Straddling: res.straddling, AtCuts: atCuts(r), Trace: r.trace(), Notes: res.notes,
+		Operations: r.history.Tally().Begun, Trace: r.trace(), Notes: res.notes,
 	}
-	switch {
-	case len(r.loads.all) == 0:
-		v.Notes = append(v.Notes, "without load no operations straddle a backup: the rule about them does not apply")
-	case res.straddling < leastStraddling:
-		vacuous = append(vacuous, fmt.Sprintf("%d operations straddled the backups: at least %d have to", res.straddling, leastStraddling))
-	case v.AtCuts == 0:
-		vacuous = append(vacuous, "no operation was in flight while gates were asked for or held: no cut could have torn one")
-	}
+	own := r.stage.operations.successful()
+	v.Straddling, v.AtCuts = r.straddling(own...), r.atCuts(own...)
+	few, note := r.fewStraddle(len(own), v.Straddling, v.AtCuts)
+	vacuous, v.Notes = append(vacuous, few...), append(v.Notes, note...)
 	v.Violate(res.found...)
 	if res.broken != nil {
 		v.Break(res.broken.Error())

@@ -14,7 +14,7 @@ type Form struct {
 	About   string // what it does, one sentence
 	Example string
 	Needs   []string // features of the world: see [Requires]
-	Fault   bool     // an action that breaks something: it has to be met
+	Fault   bool     // an action that breaks something, or collides with a backup: it has to be met
 }
 
 // elem is one part of a form.

@@ -24,7 +24,7 @@ func Reference() string {
 	}
 	fields(&b, "", "Settings; a workload refuses those that it does not know:", loadFields(&l))
 	forms(&b, "do: when", "The key of a step says when it is done.", Whens())
-	forms(&b, "do: actions", "Small words stand for themselves, `[…]` may be left out, and what is in capitals is an argument. Actions marked with * are faults: one that was not met, or missed the step at which it was to be there, makes a run vacuous.", Actions())
+	forms(&b, "do: actions", "Small words stand for themselves, `[…]` may be left out, and what is in capitals is an argument. Actions marked with * are faults, or collide with a backup: one that was never done, refused each time, not met, or that missed the step at which it was to be there, makes a run vacuous. So does any other action whose moment never comes.", Actions())
 	forms(&b, "Servers", "Where an action names a server, it takes one of these, or several with commas.", Servers())
 	forms(&b, "expect", "What always has to hold needs no entry: nothing that was acknowledged is lost, each backup is one instant, Plan does not change while it is frozen, nothing is left of operations, and the cluster serves after it has healed.", Expectations())
 	b.WriteString("\n## Arguments\n\n| argument | what it is |\n|---|---|\n")

@@ -16,6 +16,9 @@ const (
 	Violated Outcome = "violated" // an expectation or an invariant does not hold, whatever else became of the run
 )
 
+// EnoughAtCuts is how many operations should straddle the cuts of a run. A run that has fewer says so.
+const EnoughAtCuts = 100
+
 // Verdict is the result of one run.
 type Verdict struct {
 	Scenario string  `json:"scenario"`
@@ -28,9 +31,10 @@ type Verdict struct {
 	Violations []Violation `json:"violations,omitempty"`
 	Faults     []Fault     `json:"faults,omitempty"`
 	Backups    []Backup    `json:"backups,omitempty"`
-	// Operations is how many operations clients began. Straddling is how many of them were in flight while a backup that was
-	// judged was being taken: whether it has them follows from nothing that its client knew. AtCuts is how many were in flight
-	// while gates were asked for or held: those are what a cut that is not one instant tears first.
+	// Operations is how many operations clients began. Straddling is how many of them were in flight while one of the scenario's
+	// own backups was being taken that has succeeded: whether it has them follows from nothing that its client knew. AtCuts is how
+	// many were in flight while the gates of one were asked for or held: those are what a cut that is not one instant tears first.
+	// Backups that the check takes by itself, to see that the cluster serves, count in neither.
 	Operations int `json:"operations"`
 	Straddling int `json:"straddling"`
 	AtCuts     int `json:"atCuts"`
@@ -52,12 +56,15 @@ type Violation struct {
 
 // Fault is one fault that a scenario injected.
 type Fault struct {
-	Line     int    `json:"line"`
-	Text     string `json:"text"`            // as the scenario has it
-	Aimed    string `json:"aimed,omitempty"` // the step it aimed at, if any
-	Injected int    `json:"injected"`        // how often it was injected
-	Met      int    `json:"met"`             // how many calls, messages or steps it concerned
-	Overlaps int    `json:"overlaps"`        // how often it was there while the step that it aimed at went on
+	Line  int    `json:"line"`
+	Text  string `json:"text"`            // as the scenario has it
+	Aimed string `json:"aimed,omitempty"` // the step it aimed at, if any
+	// Refused is how often the cluster refused what was asked of it, and Why the last reason.
+	Refused  int    `json:"refused,omitempty"`
+	Why      string `json:"why,omitempty"`
+	Injected int    `json:"injected"` // how often it was injected
+	Met      int    `json:"met"`      // how many calls, messages or steps it concerned
+	Overlaps int    `json:"overlaps"` // how often it was there while the step that it aimed at went on
 }
 
 // Backup is what was measured of one backup of a run.
@@ -72,6 +79,10 @@ type Backup struct {
 	CutSkew   time.Duration `json:"cutSkew"`   // between the first and the last cut
 	Slack     time.Duration `json:"slack"`     // how much longer the gates could have been held
 	Straddles int           `json:"straddles"` // writes that were in flight at the cut
+	// Straddling is how many operations of clients were in flight while it was taken, AtCut how many while its gates were asked
+	// for or held.
+	Straddling int `json:"straddling"`
+	AtCut      int `json:"atCut"`
 	// RPO is how old the youngest write was that a restore would lose if everything was lost when the
 	// backup had been committed: from the cut to the commit. RTO is how long its restore took; 0: not restored.
 	RPO time.Duration `json:"rpo"`

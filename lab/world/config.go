@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,7 +26,7 @@ type Config struct {
 	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
 
-	Dir     string    // where the data is; not of world Bubble
+	Dir     string    // where the data is; the remote is beside it, in Dir with ".remote" behind. Not of world Bubble
 	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
 }
@@ -81,6 +83,13 @@ func (c Config) conditions() []control.Order {
 	var all []control.Order
 	if c.LatencyMost > 0 {
 		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
+	}
+	skews := c.skews()
+	for _, server := range slices.Sorted(maps.Keys(skews)) {
+		all = append(all, control.Order{Do: control.Clock, Server: server, By: skews[server]})
+	}
+	if c.Buggify > 0 {
+		all = append(all, control.Order{Do: control.Buggify, Random: &control.Random{Seed: c.Seed, Probability: c.Buggify, Most: longestDelay}})
 	}
 	return all
 }

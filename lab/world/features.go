@@ -14,6 +14,9 @@ const (
 	TornWrites   Feature = "torn writes"            // after a power cut a write is there in part
 	AgentDisks   Feature = "faults of agents' logs" // as DiskFaults
 	PowerCut     Feature = "a power cut"            // what was not synced is lost
+	LostDisks    Feature = "a lost disk"            // a server starts with an empty one; an agency recovers from one that is left
+	Remotes      Feature = "uploads and downloads"  // there is a remote storage
+	RemoteFaults Feature = "faults of remotes"      // hang, slow, fail, fill
 	Pause        Feature = "a pause"                // SIGSTOP, or a host that is frozen
 	Holds        Feature = "holds at steps"         // an operation waits at a step until it is let go
 	ClockSkew    Feature = "a skewed wall clock"
@@ -24,13 +27,12 @@ const (
 
 // allFeatures are all, in the order in which they are shown.
 var allFeatures = []Feature{
-	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, Pause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
+	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, LostDisks, Remotes, RemoteFaults, Pause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
 }
 
 // Reasons that several features have.
 const (
-	oneClock  = "this version's processes read the one clock of their machine"
-	noRandom  = "this version's processes take no order for it"
+	ownRemote = "the DB servers have the remotes of the program as users have it, over which no order has a say"
 	keepPower = "the disks are real, and their machine keeps its power"
 )
 
@@ -45,8 +47,7 @@ var cannot = map[Kind]map[Feature]string{
 	Processes: {
 		TornWrites:   "a power cut tears writes: " + keepPower,
 		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
-		ClockSkew:    oneClock,
-		RandomDelays: noRandom,
+		RemoteFaults: ownRemote,
 		LocksOff:     "processes have the program as users have it, which always locks",
 		VirtualTime:  "processes need real time",
 	},

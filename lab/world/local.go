@@ -30,6 +30,7 @@ type local struct {
 	skews   map[string]time.Duration // of the wall clocks, apart from faults
 	clocks  fault.WallClocks
 	delays  *fault.Buggified // nil: none
+	remote  localRemote
 	stream  stream
 	web     *http.Client
 	clients []*client.Client
@@ -48,6 +49,9 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		kind: kind, dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
 		hangs: map[string]*hangs{}, skews: c.skews(), random: rand.New(rand.NewPCG(c.Seed, 1)),
 	}
+	if w.remote, err = newLocalRemote(kind, c.Dir, disks); err != nil {
+		return nil, errors.Join(err, net.Close())
+	}
 	w.setClocks()
 	if c.Buggify > 0 {
 		if w.delays, err = fault.Buggify(c.Seed, c.Buggify, longestDelay); err != nil {
@@ -60,6 +64,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		Timing: minicluster.Timing{Grace: c.Grace},
 		Seams: minicluster.Seams{
 			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+			Remotes: &remoteFolders{disk: w.remote.disk},
 		},
 	}
 	if w.cluster, err = minicluster.Start(ctx, o); err != nil {
@@ -168,6 +173,21 @@ func (w *local) Crash(server string, unsyncedPercent int) error {
 	})
 }
 
+// Lose takes the disk when the server has ended, which its faults cannot keep from that.
+func (w *local) Lose(server string) error {
+	return w.off(server, func(kill func() error) error {
+		w.net.breakOff(server)
+		w.disks.Of(server).HealAll()
+		return errors.Join(kill(), w.cluster.Lose(server))
+	})
+}
+
+func (w *local) Start(ctx context.Context, server string) error {
+	return w.cluster.Launch(ctx, server)
+}
+
+func (w *local) Recover(agent string) error { return w.cluster.Recover(agent) }
+
 // SkewClock sets the clock off beside what it is off from the start.
 func (w *local) SkewClock(server string, by time.Duration) error {
 	if _, err := node(w.Nodes(), server); err != nil {
@@ -175,6 +195,14 @@ func (w *local) SkewClock(server string, by time.Duration) error {
 	}
 	w.clocks.Of(server).Skew(w.skews[server] + by)
 	return nil
+}
+
+// Delayed implements [World].
+func (w *local) Delayed() int {
+	if w.delays == nil {
+		return 0
+	}
+	return w.delays.Met()
 }
 
 // setClocks takes back all SkewClock.
@@ -191,6 +219,8 @@ func (w *local) Disk(server string) (Disk, error) {
 	}
 	return localDisk{kind: w.kind, disk: w.disks.Of(server), hangs: w.hangs[server]}, nil
 }
+
+func (w *local) Remote() Remote { return w.remote }
 
 func (w *local) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
 
@@ -218,6 +248,7 @@ func (w *local) HealAll() error {
 	for _, h := range w.hangs {
 		h.end()
 	}
+	w.remote.hangs.end()
 	return w.net.HealAll()
 }
 

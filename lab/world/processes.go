@@ -28,6 +28,9 @@ type processes struct {
 	tallies *tallies
 	web     *http.Client
 	clients []*client.Client
+	remote  processRemote
+	skews   map[string]time.Duration // of the wall clocks, apart from faults
+	delays  *order                   // nil: none
 	stream  stream
 	unwatch func() // nil: nothing is watched
 	paused  set    // by Pause
@@ -38,14 +41,19 @@ type processes struct {
 }
 
 func startProcesses(ctx context.Context, c Config) (_ World, err error) {
+	remote, err := remoteRoot(c.Dir)
+	if err != nil {
+		return nil, err
+	}
 	cluster, err := minicluster.Start(ctx, minicluster.Options{
 		Dir: c.Dir, Mode: minicluster.Processes, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Lab: true,
-		Logger: c.logger(), Timing: minicluster.Timing{Grace: c.Grace}, Program: minicluster.Program{Path: c.Program},
+		Logger: c.logger(), Timing: minicluster.Timing{Grace: c.Grace}, Program: minicluster.Program{Path: c.Program, DBServerFlags: []string{"--backup.local-root=" + remote}},
 	})
 	if err != nil {
 		return nil, err
 	}
 	w := newProcesses(cluster, c)
+	w.remote, w.skews = processRemote{remote}, c.skews()
 	if err = w.begin(ctx, c); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
@@ -82,8 +90,12 @@ func (w *processes) begin(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	for _, o := range c.conditions() {
-		if _, err := w.orders.stand(order{Order: o, key: key(o), stays: true}); err != nil {
+		stands, err := w.orders.stand(order{Order: o, key: key(o), stays: true})
+		if err != nil {
 			return err
+		}
+		if o.Do == control.Buggify {
+			w.delays = stands
 		}
 	}
 	if c.LatencyMost > 0 {
@@ -109,108 +121,29 @@ func (w *processes) HTTP() *http.Client            { return w.web }
 func (w *processes) Nodes() []minicluster.Node     { return nodes(w.cluster) }
 func (w *processes) Network() Network              { return w.net }
 
-// Kill ends a server. Hangs of its disk end with it, because nothing waits for the disk any more.
-func (w *processes) Kill(server string) error {
-	n, err := node(w.Nodes(), server)
-	if err != nil {
+func (w *processes) Crash(string, int) error { return Can(Processes, PowerCut) }
+
+// SkewClock sets the clock off beside what it is off from the start.
+func (w *processes) SkewClock(server string, by time.Duration) error {
+	if _, err := node(w.Nodes(), server); err != nil {
 		return err
 	}
-	w.orders.ends(server)
-	defer w.stream.gates.gone(n.ID)
-	return w.tallies.across(server, func() error {
-		w.paused.remove(server)
-		w.frozen.remove(server)
-		return w.cluster.Kill(server)
-	})
+	o := control.Order{Do: control.Clock, Server: server, By: w.skews[server] + by}
+	skew := "skew of " + server // the condition, which has another key, stands on
+	if by == 0 {
+		return w.orders.takeBack(skew, o)
+	}
+	_, err := w.orders.stand(order{Order: o, key: skew})
+	return err
 }
 
-// Restart gives the process, from its start on, the faults that there are.
-func (w *processes) Restart(ctx context.Context, server string) error {
-	n, err := node(w.Nodes(), server)
-	if err != nil {
-		return err
+// Delayed implements [World].
+func (w *processes) Delayed() int {
+	if w.delays == nil {
+		return 0
 	}
-	w.orders.ends(server)
-	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
-	return w.tallies.across(server, func() error {
-		w.paused.remove(server)
-		w.frozen.remove(server)
-		giving, cancel := context.WithCancel(ctx)
-		defer cancel()
-		given := make(chan error, 1)
-		go func() { given <- w.give(giving, n) }()
-		err := w.cluster.Restart(ctx, server)
-		if err != nil {
-			cancel() // it may never serve its socket
-			<-given
-			return err
-		}
-		return <-given
-	})
+	return w.delays.Met()
 }
-
-// give gives a process that is another one than that of n the orders that stand, and the holds.
-func (w *processes) give(ctx context.Context, n minicluster.Node) error {
-	c, err := dial(ctx, n, n.PID)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := w.orders.give(ctx, n.Name, c); err != nil {
-		return err
-	}
-	for _, h := range w.armed() {
-		c, err := dial(ctx, n, n.PID) // the hold ends with its connection
-		if err != nil {
-			return err
-		}
-		if err := h.heldThere(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *processes) Pause(server string) error  { return w.stop(server, &w.paused) }
-func (w *processes) Resume(server string) error { return w.goOn(server, &w.paused) }
-
-// stop stops a process where it is. why has the servers that are stopped for that reason.
-func (w *processes) stop(server string, why *set) error {
-	if err := w.cluster.Pause(server); err != nil {
-		return err
-	}
-	why.add(server)
-	return nil
-}
-
-// goOn lets a process go on, unless it is stopped for another reason, and gives it what it could not take.
-func (w *processes) goOn(server string, why *set) error {
-	n, err := node(w.Nodes(), server)
-	if err != nil {
-		return err
-	}
-	why.remove(server)
-	if n.PID == 0 || w.paused.has(server) || w.frozen.has(server) {
-		return nil
-	}
-	if err := w.cluster.Resume(server); err != nil || !w.orders.isOwed(server) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), orderLimit)
-	defer cancel()
-	c, err := dial(ctx, n, 0)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return w.orders.give(ctx, server, c)
-}
-
-// orderLimit bounds orders to one process that has just been resumed.
-const orderLimit = 20 * time.Second
-
-func (w *processes) Crash(string, int) error               { return Can(Processes, PowerCut) }
-func (w *processes) SkewClock(string, time.Duration) error { return Can(Processes, ClockSkew) }
 
 func (w *processes) Disk(server string) (Disk, error) {
 	if _, err := node(w.Nodes(), server); err != nil {
@@ -223,6 +156,8 @@ func (w *processes) Disk(server string) (Disk, error) {
 	}
 	return processDisk{w.orders, server}, nil
 }
+
+func (w *processes) Remote() Remote { return w.remote }
 
 func (w *processes) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
 

@@ -1,0 +1,59 @@
+package director
+
+import (
+	"fmt"
+	"slices"
+
+	"stasis/event"
+	"stasis/lab/check"
+	"stasis/lab/verdict"
+	"stasis/lab/workload"
+)
+
+// straddling counts the operations of the load that were in flight while one of some backups was being taken.
+func (r *run) straddling(of ...*operation) int {
+	var cuts []workload.Cut
+	for _, o := range of {
+		cuts = append(cuts, o.cut)
+	}
+	n := 0
+	for _, op := range r.history.Ops() {
+		if !op.Note() && slices.ContainsFunc(cuts, func(cut workload.Cut) bool {
+			return op.BeginOrder < cut.Returned.Order && (op.EndOrder == 0 || op.EndOrder > cut.Asked.Order)
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// atCuts counts the operations of the load that were in flight while the gates of one of some backups were asked for or held.
+func (r *run) atCuts(of ...*operation) int {
+	var own []event.Event
+	for _, e := range r.events.list() {
+		if slices.ContainsFunc(of, func(o *operation) bool { return e.ID == o.created.ID && e.ID != "" }) {
+			own = append(own, e)
+		}
+	}
+	return check.Straddling(r.history, own)
+}
+
+// fewStraddle says why the operations of the load show too little, and what has to be known of their number. What straddles the
+// backups that the check takes by itself does not count: the scenario's faults have healed by then.
+func (r *run) fewStraddle(own, straddling, atCuts int) (vacuous, notes []string) {
+	const least = verdict.EnoughAtCuts
+	begun := slices.ContainsFunc(r.stage.operations.all, func(o *operation) bool { return o.Kind == "create" })
+	switch {
+	case len(r.loads.all) == 0:
+		notes = append(notes, "without load no operations straddle a backup: the rule about them does not apply")
+	case !begun:
+		notes = append(notes, "the scenario takes no backup of its own: no operation straddles one")
+	case own == 0:
+		notes = append(notes, "none of the scenario's own backups has succeeded: no operation straddles one")
+	case straddling == 0:
+		vacuous = append(vacuous, "no operation straddled the scenario's own backups: no cut could have torn one")
+	case atCuts < least:
+		notes = append(notes, fmt.Sprintf("%d operations straddled the cuts of the scenario's own backups, fewer than %d, and %d the whole backups", atCuts, least, straddling))
+	}
+	return vacuous, notes
+}
