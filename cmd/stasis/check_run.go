@@ -43,7 +43,7 @@ The exit status is 0 if all holds, and 1 if something is violated, whatever else
 known. It is 2 if nothing is violated and something is not known: the cluster or the
 backup could not be read, the history is none, or an answer was not found within bounds.
 
-`+exportHelp,
+` + exportHelp,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return unknown(flags.Arguments(cobra.ExactArgs(1))(cmd, args))
 		},
