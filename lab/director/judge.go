@@ -165,7 +165,7 @@ func (r *run) judgeRestore(ctx context.Context) {
 	r.result.restored = o.Backup
 	for i := range r.result.backups {
 		if r.result.backups[i].Label == o.Label {
-			r.result.backups[i].RTO = took
+			r.result.backups[i].Restored(took)
 		}
 	}
 	r.say("%s was restored in %v", o.Label, took.Round(time.Millisecond))

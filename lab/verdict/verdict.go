@@ -91,6 +91,8 @@ type Backup struct {
 	Earliest time.Duration `json:"earliest"`
 	Latest   time.Duration `json:"latest"`
 	Checked  bool          `json:"checked"` // a reader has read it and the checkers have judged it
+	// Unmeasured are the numbers that are not known, by their names here: what they have is nothing that was measured.
+	Unmeasured []string `json:"unmeasured,omitempty"`
 	// Unknown is what could not be measured or judged of it, and why. It is not taken for right.
 	Unknown []string `json:"unknown,omitempty"`
 }
