@@ -10,6 +10,12 @@ import (
 	"stasis/lab/workload"
 )
 
+// subject is what is judged.
+type subject struct {
+	name  string
+	judge func(context.Context, workload.Workload) (workload.Findings, error)
+}
+
 // checked is what was found of one workload.
 type checked struct {
 	Workload  string        `json:"workload"`

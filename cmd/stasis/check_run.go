@@ -60,12 +60,6 @@ backup could not be read, the history is none, or an answer was not found within
 	return cmd
 }
 
-// subject is what is judged.
-type subject struct {
-	name  string
-	judge func(context.Context, workload.Workload) (workload.Findings, error)
-}
-
 func (o *checkOptions) run(cmd *cobra.Command, path string) error {
 	loads, h, err := o.recorded(path)
 	if err != nil {

@@ -60,7 +60,9 @@ func (r *run) deleted(o *operation) bool {
 func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	if r.deleted(o) {
 		r.result.note("%s was deleted: it is not judged", o.Label)
-		r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, ID: o.created.ID, Straddling: r.straddling(o), AtCut: r.atCuts(o)})
+		b := verdict.NotMeasured(o.Label, o.created.ID)
+		b.Straddling, b.AtCut = r.straddling(o), r.atCuts(o)
+		r.result.backups = append(r.result.backups, b)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
