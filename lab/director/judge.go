@@ -61,7 +61,7 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	if r.deleted(o) {
 		r.result.note("%s was deleted: it is not judged", o.Label)
 		b := verdict.NotMeasured(o.Label, o.created.ID)
-		b.Straddling, b.AtCut = r.straddling(o), r.atCuts(o)
+		b.Straddling, b.AtCut = straddling(r, o), atCuts(r, o)
 		r.result.backups = append(r.result.backups, b)
 		return
 	}
@@ -71,7 +71,7 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 		Created: o.created, Cut: o.cut, Forced: forced(r.scenario, o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
 	})
 	b.Label, b.ID = o.Label, o.created.ID
-	b.Straddling, b.AtCut = r.straddling(o), r.atCuts(o)
+	b.Straddling, b.AtCut = straddling(r, o), atCuts(r, o)
 	switch {
 	case errors.Is(err, workload.ErrUndecided): // the run was made, and this is not known of it
 		b.Unknown = append(b.Unknown, err.Error())
