@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -23,6 +22,7 @@ type checkOptions struct {
 	coordinator flags.Coordinator
 	backup, dir string
 	clockError  time.Duration
+	export      string
 	json        bool
 }
 
@@ -39,9 +39,11 @@ sense. A backup has to be the state of one instant: all that was acknowledged be
 in it, nothing that was begun after it, and no effect without its cause. It is opened
 read-only from its files, and the load may go on meanwhile.
 
-The exit status is 0 if all holds, 1 if something is violated, and 2 if that is not
-known: the cluster or the backup could not be read, the history is none, or an answer
-was not found within bounds.`,
+The exit status is 0 if all holds, and 1 if something is violated, whatever else is not
+known. It is 2 if nothing is violated and something is not known: the cluster or the
+backup could not be read, the history is none, or an answer was not found within bounds.
+
+` + exportHelp,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return unknown(flags.Arguments(cobra.ExactArgs(1))(cmd, args))
 		},
@@ -53,84 +55,68 @@ was not found within bounds.`,
 	f.StringVar(&o.backup, "backup", "", "`id` of a backup, which is judged instead of the cluster")
 	f.StringVar(&o.dir, "dir", "", "`directory` with the pieces of the backup (default: that of the only \"stasis up\" that runs as this user)")
 	f.DurationVar(&o.clockError, "clock-error", 5*time.Second, "`time` by which the clocks of the load and of the coordinator that took the backup differ at most. What was acknowledged that much before the backup was asked for has to be in it")
+	f.StringVar(&o.export, "export", "", "new `file` for elle-cli, which ends with .edn or .json: the history, before it is judged")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
 }
 
-// checked is what was found of one workload.
-type checked struct {
-	Workload string        `json:"workload"`
-	Problems []string      `json:"problems"`
-	Present  int           `json:"present"`
-	Absent   int           `json:"absent"`
-	Unknown  int           `json:"unknown"`
-	Earliest time.Duration `json:"earliest"` // bounds of the instant, since the history began, in nanoseconds
-	Latest   time.Duration `json:"latest"`
-}
-
-// subject is what is judged.
-type subject struct {
-	name  string
-	judge func(context.Context, workload.Workload) (workload.Findings, error)
-}
-
 func (o *checkOptions) run(cmd *cobra.Command, path string) error {
-	all, err := o.judge(cmd, path)
+	loads, h, err := o.recorded(path)
 	if err != nil {
-		return unknown(interrupted(cmd.Context(), err))
+		return unknown(err)
 	}
-	violated := false
-	for _, c := range all {
-		violated = violated || len(c.Problems) > 0
-	}
+	out := cmd.OutOrStdout()
 	if o.json {
-		if err := printJSON(cmd.OutOrStdout(), all); err != nil {
-			return unknown(err)
+		out = cmd.ErrOrStderr() // of what is not the answer
+	}
+	r := report{}
+	if o.export != "" {
+		r.also(exportHistory(out, h, o.export))
+	}
+	s, end, err := o.subject(cmd.Context(), h)
+	if err != nil {
+		r.also(err)
+		return r.end(cmd.Context())
+	}
+	for _, w := range loads {
+		c := judged(cmd.Context(), w, s)
+		if !o.json {
+			c.show(out, s.name)
 		}
+		r.all = append(r.all, c)
 	}
-	if violated {
-		return errors.New("check: violated")
+	r.also(end())
+	if o.json {
+		r.also(printJSON(cmd.OutOrStdout(), r.all))
 	}
-	return nil
+	return r.end(cmd.Context())
 }
 
-// judge judges what the options name by all workloads of a history.
-func (o *checkOptions) judge(cmd *cobra.Command, path string) (_ []checked, err error) {
-	ctx := cmd.Context()
+// recorded are the workloads of a history.
+func (o *checkOptions) recorded(path string) ([]workload.Workload, *history.History, error) {
 	if o.backup == "" && o.dir != "" {
-		return nil, errors.New("check: --dir without --backup: the directory is that of a backup's pieces")
+		return nil, nil, errors.New("check: --dir without --backup: the directory is that of a backup's pieces")
 	}
 	if o.clockError < 0 {
-		return nil, fmt.Errorf("--clock-error %v: want a time of 0 or more", o.clockError)
+		return nil, nil, fmt.Errorf("--clock-error %v: want a time of 0 or more", o.clockError)
+	}
+	if o.export != "" {
+		if err := workload.ExportTo(o.export); err != nil {
+			return nil, nil, err
+		}
 	}
 	h, err := o.parse(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loads, err := workload.Recorded(h)
 	if err != nil {
-		return nil, fmt.Errorf("history %s: %w", path, err)
+		return nil, nil, fmt.Errorf("history %s: %w", path, err)
 	}
 	if len(loads) == 0 {
-		return nil, fmt.Errorf("history %s: it has no workload: the load ended before it had made its collection", path)
+		return nil, nil, fmt.Errorf("history %s: it has no workload: the load ended before it had made its collection", path)
 	}
-	s, end, err := o.subject(ctx, h)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, end()) }()
-	var all []checked
-	for _, w := range loads {
-		f, err := s.judge(ctx, w)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, checked{w.Spec().Name, append([]string{}, f.Problems...), f.Present, f.Absent, f.Unknown, f.Earliest, f.Latest})
-		if !o.json {
-			showFindings(cmd.OutOrStdout(), s.name, w.Spec().Name, f)
-		}
-	}
-	return all, nil
+	return loads, h, nil
 }
 
 // parse reads the history. One that is being written is enough for a backup alone.
@@ -143,11 +129,7 @@ func (o *checkOptions) parse(path string) (*history.History, error) {
 	if o.backup == "" && written(file) {
 		return nil, fmt.Errorf("history %s: a load still writes it, and the cluster is judged at rest: end the load, or name a backup with --backup", path)
 	}
-	h, err := history.Parse(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return h, nil
+	return readHistory(file)
 }
 
 // subject opens what is judged. end closes it.
@@ -206,14 +188,4 @@ func (o *checkOptions) cut(h *history.History, made string) (workload.Cut, error
 		return workload.Cut{}, fmt.Errorf("check: when the backup was taken is not known, as it has no certificate: %w", err)
 	}
 	return workload.Cut{Asked: h.Last(at.Add(-o.clockError))}, nil
-}
-
-func showFindings(out io.Writer, subject, name string, f workload.Findings) {
-	for _, p := range f.Problems {
-		fmt.Fprintf(out, "VIOLATED %s: %s\n", name, p)
-	}
-	fmt.Fprintf(out, "%s, by the history of %s: %d writes are there, %d are not; the outcome of %d was not known to clients\n", subject, name, f.Present, f.Absent, f.Unknown)
-	if len(f.Problems) == 0 {
-		fmt.Fprintf(out, "it is the state of one instant, between %v and %v of the history\n", f.Earliest.Round(time.Microsecond), f.Latest.Round(time.Microsecond))
-	}
 }

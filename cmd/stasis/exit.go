@@ -13,6 +13,9 @@ var errReported = errors.New("reported")
 // errVacuous is an end in which nothing is wrong, and nothing was shown either.
 var errVacuous = statusError{exitVacuous, errReported}
 
+// exitViolated is the exit status of a check that found something wrong.
+const exitViolated = 1
+
 // exitUnknown is the exit status of a check that could not find out.
 const exitUnknown = 2
 

@@ -67,7 +67,8 @@ func TestLoadAndCheck(t *testing.T) {
 		return out
 	}
 
-	out, end := beginLoad(t, "chain", "--endpoint", url, "--clients", "3", "--pace", "5ms", "--history", file)
+	edn := filepath.Join(tmp, "chain.edn")
+	out, end := beginLoad(t, "chain", "--endpoint", url, "--clients", "3", "--pace", "5ms", "--history", file, "--export", edn)
 	grown(t, file, 100)
 	ok(0, "is killed", "node", "kill", "dbserver-2", "--dir", dir)
 	ok(0, "serves", "node", "restart", "dbserver-2", "--dir", dir)
@@ -80,8 +81,18 @@ func TestLoadAndCheck(t *testing.T) {
 	ok(1, "is there: check it with", "load", "chain", "--endpoint", url, "--history", file)
 	require.NoError(t, end(), "a signal ends it cleanly")
 	require.Contains(t, out.String(), "stasis check")
+	require.Contains(t, out.String(), "exported: elle-cli --model rw-register "+edn+"\n")
+	exported, err := os.ReadFile(edn)
+	require.NoError(t, err)
+	require.Contains(t, string(exported), `:value [[:w "0-1" "0.1"]]}`)
 
-	ok(0, "the cluster, by the history of chain", "check", file, "--endpoint", url)
+	again := filepath.Join(tmp, "again.edn")
+	ok(0, "the cluster, by the history of chain", "check", file, "--endpoint", url, "--export", again)
+	same, err := os.ReadFile(again)
+	require.NoError(t, err)
+	require.Equal(t, string(exported), string(same))
+	ok(2, "again.edn is there: remove it", "check", file, "--endpoint", url, "--export", again)
+	ok(2, "want a name that ends with .edn or .json", "check", file, "--export", "x.txt")
 	c, err := client.New(url, client.Options{})
 	require.NoError(t, err)
 	require.NoError(t, c.Database("").Remove(t.Context(), client.Ref{Collection: "lab-chain", Key: "0-1"}))

@@ -27,6 +27,7 @@ type loadOptions struct {
 	spec        workload.Spec
 	duration    time.Duration
 	history     string
+	export      string
 }
 
 func loadCommand() *cobra.Command {
@@ -41,7 +42,9 @@ meanwhile: "stasis node", "stasis net" and "stasis disk".
 ` + workloadTable() + `
 The clients use all coordinators of the cluster, and collections of their own, lab-….
 These stay; a later load makes others. Every request is in the history before it is
-sent, so the history holds whatever becomes of this process.`,
+sent, so the history holds whatever becomes of this process.
+
+` + exportHelp,
 		Args: flags.Arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.spec.Name = args[0]
@@ -67,6 +70,7 @@ sent, so the history holds whatever becomes of this process.`,
 	f.Uint64Var(&o.spec.Seed, "seed", 0, "`number` that the choices of keys and amounts follow from")
 	f.DurationVar(&o.duration, "duration", 0, "`time` to go on; 0: until Ctrl-C")
 	f.StringVar(&o.history, "history", "", "new `file` for the record (default: WORKLOAD.history)")
+	f.StringVar(&o.export, "export", "", "new `file` for elle-cli, which ends with .edn or .json: the history, when the load has ended")
 	return cmd
 }
 
@@ -113,6 +117,9 @@ func (o *loadOptions) check() error {
 	if o.history == "" {
 		o.history = o.spec.Name + ".history"
 	}
+	if o.export != "" {
+		return workload.ExportTo(o.export)
+	}
 	return nil
 }
 
@@ -146,7 +153,17 @@ func (o *loadOptions) run(cmd *cobra.Command, c *client.Client) (err error) {
 		return err
 	}
 	o.report(cmd.OutOrStdout(), h)
-	return nil
+	if o.export == "" {
+		return nil
+	}
+	if err := h.Flush(); err != nil {
+		return err
+	}
+	written, err := parseHistory(o.history)
+	if err != nil {
+		return err
+	}
+	return exportHistory(cmd.OutOrStdout(), written, o.export)
 }
 
 // clients are a client of each coordinator.

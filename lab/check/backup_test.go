@@ -255,6 +255,7 @@ func (s *scene) measured(b verdict.Backup) {
 	s.Logf("%+v", b)
 	require.True(s, b.Checked)
 	require.Empty(s, b.Unknown)
+	require.Equal(s, []string{verdict.MeasureRTO}, b.Unmeasured)
 	require.Equal(s, 1, b.Attempts)
 	require.Equal(s, 500*time.Millisecond, b.Window)
 	for name, d := range map[string]time.Duration{"dead time": b.DeadTime, "hold": b.Hold, "skew": b.CutSkew, "slack": b.Slack, "RPO": b.RPO, "earliest": b.Earliest} {
@@ -279,6 +280,8 @@ func TestUnknownIsNotRight(t *testing.T) {
 		require.Empty(s, found)
 		require.False(s, b.Checked)
 		require.Len(s, b.Unknown, 3)
+		require.Equal(s, []string{verdict.MeasureRTO, verdict.MeasureSlack, verdict.MeasureRPO, verdict.MeasureStraddles}, b.Unmeasured)
+		require.Equal(s, []string{"attempts", "cutSkew", "deadTime", "hold", "rpo", "rto", "slack", "straddles", "window"}, Failed("never", nil).Unmeasured)
 		require.Contains(s, strings.Join(b.Unknown, "\n"), "Plan: the agency's log was not followed")
 		require.Positive(s, b.DeadTime, "the coordinator has seen it")
 

@@ -27,30 +27,45 @@ func is(id string) func(string) bool { return func(other string) bool { return o
 // Failed is what the events tell of a create that has failed. Its label has to be that of no other.
 func Failed(label string, events []event.Event) verdict.Backup {
 	b := verdict.Backup{Label: label}
-	fromEvents(&b, ownEvents(events, func(id string) bool { return strings.HasSuffix(id, "_"+label) }))
+	b.Lacks(verdict.MeasureHold, verdict.MeasureSlack, verdict.MeasureStraddles, verdict.MeasureRPO, verdict.MeasureRTO)
+	for measure, told := range fromEvents(&b, ownEvents(events, func(id string) bool { return strings.HasSuffix(id, "_"+label) })) {
+		if !told {
+			b.Lacks(measure)
+		}
+	}
+	slices.Sort(b.Unmeasured)
 	return b
 }
 
 // measure fills in what is measured of a backup. What servers told themselves comes before what the coordinator has seen of it.
 func measure(b *verdict.Backup, cert *certificate.Certificate, s Subject) {
+	b.Lacks(verdict.MeasureRTO) // it is not restored yet
 	fromCertificate(b, cert)
 	own := ownEvents(s.Events, is(s.Created.ID))
 	fromEvents(b, own)
 	if cert.Instant.LockMode == certificate.LockModeGates {
 		slack, known := slackOf(own, b.Attempts)
 		if b.Slack = slack; !known {
+			b.Lacks(verdict.MeasureSlack)
 			b.Unknown = append(b.Unknown, "slack: the DB servers' events do not tell how long the gates might have been held")
 		}
+	} else {
+		b.Lacks(verdict.MeasureSlack) // no gate was held
 	}
 	instant, committed, known := instantOf(own)
 	switch {
 	case !known:
+		b.Lacks(verdict.MeasureRPO, verdict.MeasureStraddles)
 		b.Unknown = append(b.Unknown, "RPO, writes at the cut: the coordinator's events do not tell when cut and commit were")
 		return
-	case !committed.IsZero():
+	case committed.IsZero():
+		b.Lacks(verdict.MeasureRPO)
+		b.Unknown = append(b.Unknown, "RPO: the coordinator's events do not tell when the backup was committed")
+	default:
 		b.RPO = committed.Sub(instant.from)
 	}
 	if s.History == nil {
+		b.Lacks(verdict.MeasureStraddles)
 		b.Unknown = append(b.Unknown, "writes at the cut: there is no history")
 		return
 	}
@@ -76,8 +91,8 @@ func fromCertificate(b *verdict.Backup, cert *certificate.Certificate) {
 }
 
 // fromEvents is what servers have told: attempts and windows by the coordinator, gates and cuts by each DB server. Times are
-// compared between events of one server, and for the skew of the cuts between those of all.
-func fromEvents(b *verdict.Backup, own []event.Event) {
+// compared between events of one server, and for the skew of the cuts between those of all. It returns which numbers they tell.
+func fromEvents(b *verdict.Backup, own []event.Event) map[string]bool {
 	type lock struct {
 		server  string
 		attempt int
@@ -101,8 +116,12 @@ func fromEvents(b *verdict.Backup, own []event.Event) {
 	if dead >= 0 {
 		b.DeadTime = dead
 	}
-	if last := cuts[b.Attempts]; len(last) > 0 {
+	last := cuts[b.Attempts]
+	if len(last) > 0 {
 		b.CutSkew = slices.MaxFunc(last, time.Time.Compare).Sub(slices.MinFunc(last, time.Time.Compare))
+	}
+	return map[string]bool{
+		verdict.MeasureAttempts: b.Attempts > 0, verdict.MeasureWindow: b.Attempts > 0, verdict.MeasureDeadTime: dead >= 0, verdict.MeasureCutSkew: len(last) > 0,
 	}
 }
 

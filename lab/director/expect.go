@@ -168,18 +168,14 @@ func (r *run) oneInstant(e scenario.Expectation) string {
 
 func (r *run) longest(e scenario.Expectation) string {
 	limit := scenario.Time(e.Args["time"])
-	var worst history.Op
-	for _, op := range r.history.Ops() {
-		of := op.Write()
+	worst, took := history.Longest(r.history.Ops(), r.history.Now().At, func(op history.Op) bool {
 		if e.Args["role"] == "read" {
-			of = op.Kind == history.Read
+			return op.Kind == history.Read
 		}
-		if of && !op.Note() && op.Outcome == history.OK && op.End-op.Begin > worst.End-worst.Begin {
-			worst = op
-		}
-	}
-	if took := worst.End - worst.Begin; took >= limit {
-		return fmt.Sprintf("%s of %s by client %d of %s took %v, from %v", worst.Kind, worst.Key, worst.Client, worst.Workload, took, worst.Begin)
+		return op.Write()
+	})
+	if took >= limit {
+		return fmt.Sprintf("%s of %s by client %d of %s took %v, from %v; it is %s", worst.Kind, worst.Key, worst.Client, worst.Workload, took, worst.Begin, worst.Ended())
 	}
 	return ""
 }

@@ -60,7 +60,9 @@ func (r *run) deleted(o *operation) bool {
 func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	if r.deleted(o) {
 		r.result.note("%s was deleted: it is not judged", o.Label)
-		r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, ID: o.created.ID, Straddling: straddling(r, o), AtCut: atCuts(r, o)})
+		b := verdict.NotMeasured(o.Label, o.created.ID)
+		b.Straddling, b.AtCut = straddling(r, o), atCuts(r, o)
+		r.result.backups = append(r.result.backups, b)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
@@ -165,7 +167,7 @@ func (r *run) judgeRestore(ctx context.Context) {
 	r.result.restored = o.Backup
 	for i := range r.result.backups {
 		if r.result.backups[i].Label == o.Label {
-			r.result.backups[i].RTO = took
+			r.result.backups[i].Restored(took)
 		}
 	}
 	r.say("%s was restored in %v", o.Label, took.Round(time.Millisecond))

@@ -34,11 +34,11 @@ func followPlan(w world.World) (p pieces, stop func()) {
 func (p pieces) backup(ctx context.Context, w world.World, s check.Subject) (_ verdict.Backup, _ []verdict.Violation, err error) {
 	all, err := w.Pieces(s.Created.ID)
 	if err != nil {
-		return verdict.Backup{}, nil, err
+		return verdict.NotMeasured("", ""), nil, err
 	}
 	r, found, err := check.Open(ctx, s.Created.ID, all)
 	if err != nil || len(found) > 0 {
-		return verdict.Backup{}, found, err
+		return verdict.NotMeasured("", ""), found, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	s.Plans = p.plans

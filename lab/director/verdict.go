@@ -18,26 +18,18 @@ func (r *run) verdict() verdict.Verdict {
 	defer res.mu.Unlock()
 	vacuous = append(vacuous, res.vacuous...)
 	v := verdict.Verdict{
-		Scenario: r.scenario.Name, World: string(r.world.Kind()), Violations: res.found, Faults: faults, Backups: res.backups,
+		Scenario: r.scenario.Name, World: string(r.world.Kind()), Outcome: verdict.Passed, Faults: faults, Backups: res.backups,
 		Operations: r.history.Tally().Begun, Trace: r.trace(), Notes: res.notes,
 	}
 	own := r.stage.operations.successful()
 	v.Straddling, v.AtCuts = straddling(r, own...), atCuts(r, own...)
 	few, note := fewStraddle(r, len(own), v.Straddling, v.AtCuts)
 	vacuous, v.Notes = append(vacuous, few...), append(v.Notes, note...)
-	switch {
-	case res.broken != nil:
-		v.Outcome, v.Reason = verdict.Broken, res.broken.Error()
-		if n := len(v.Violations); n > 0 {
-			v.Reason += fmt.Sprintf("; and %d violations were found", n)
-		}
-	case len(v.Violations) > 0:
-		v.Outcome = verdict.Violated
-	case len(vacuous) > 0:
-		v.Outcome, v.Reason = verdict.Vacuous, strings.Join(vacuous, "; ")
-	default:
-		v.Outcome = verdict.Passed
+	v.Violate(res.found...)
+	if res.broken != nil {
+		v.Break(res.broken.Error())
 	}
+	v.Miss(vacuous...)
 	return v
 }
 

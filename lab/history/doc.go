@@ -27,7 +27,8 @@
 // request that may have been sent. [Parse] reads a file; a line that was cut off at the end of it does not matter.
 // What the operating system does with a file when the machine loses its power is not the package's concern.
 //
-// Write the file with [WriteEDN] or [WriteJSON] for Elle, Knossos and other checkers of Jepsen's histories.
+// [WriteEDN] and [WriteJSON] write a history for Elle and elle-cli. Package workload knows their models, and cuts a history at
+// its restores.
 //
 // # Memory
 //

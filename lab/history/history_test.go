@@ -124,6 +124,32 @@ func TestMomentsByTheWallClock(t *testing.T) {
 	})
 }
 
+// An operation that was refused or is unknown has kept its client waiting like any other, and so has one that goes on.
+func TestLongest(t *testing.T) {
+	ok := Op{Kind: "put", Key: "ok", Begin: 1, BeginOrder: 1, End: 3, EndOrder: 2, Outcome: OK}
+	refused := Op{Kind: "put", Key: "refused", Begin: 2, BeginOrder: 3, End: 7, EndOrder: 4, Outcome: Fail}
+	unknown := Op{Kind: "put", Key: "unknown", Begin: 3, BeginOrder: 5, End: 10, EndOrder: 6, Outcome: Info}
+	open := Op{Kind: "put", Key: "open", Begin: 5, BeginOrder: 7, Outcome: Info}
+	read := Op{Kind: Read, Key: "read", Begin: 0, BeginOrder: 8, End: 100, EndOrder: 9, Outcome: OK}
+	for i, c := range []struct {
+		ops   []Op
+		key   string
+		took  time.Duration
+		ended string
+	}{
+		{[]Op{ok, read}, "ok", 2, "acknowledged"},
+		{[]Op{refused, ok}, "refused", 5, "refused"},
+		{[]Op{ok, unknown, refused}, "unknown", 7, "of unknown outcome"},
+		{[]Op{ok, unknown, refused, open}, "open", 15, "still running"},
+		{[]Op{read}, "", 0, "still running"},
+	} {
+		worst, took := Longest(c.ops, 20, Op.Write)
+		require.Equal(t, c.key, worst.Key, i)
+		require.Equal(t, c.took, took, i)
+		require.Equal(t, c.ended, worst.Ended(), i)
+	}
+}
+
 type failing struct{ after int }
 
 func (f *failing) Write(p []byte) (int, error) {
@@ -184,12 +210,13 @@ func TestJepsensFormats(t *testing.T) {
 {:index 2, :type :invoke, :f :txn, :process 2, :time 3, :value [[:append "x" 2]]}
 {:index 3, :type :ok, :f :txn, :process 0, :time 4, :value [[:append "x" 0]]}
 {:index 4, :type :ok, :f :txn, :process 1, :time 5, :value [[:r "x" [1 2]]]}
+{:index 5, :type :info, :f :txn, :process 2, :time 5, :value [[:append "x" 2]]}
 `, out.String())
 	out.Reset()
 	require.NoError(t, WriteJSON(&out, Events(ops, as)))
 	var read []map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &read))
-	require.Len(t, read, 5)
+	require.Len(t, read, 6)
 	require.Equal(t, map[string]any{
 		"index": 4.0, "type": "ok", "f": "txn", "process": 1.0, "time": 5.0, "value": []any{[]any{"r", "x", []any{1.0, 2.0}}},
 	}, read[4])

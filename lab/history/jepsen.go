@@ -24,13 +24,15 @@ type Event struct {
 // answered. use is false if the operation is none of the model.
 type Translate func(Op) (f string, asked, answered any, use bool)
 
-// Events are the events of operations, in their order. Operations that have not ended have no second event.
+// Events are the events of operations, in their order. An operation that has not ended ends with info after all
+// others: Elle looks for the writer of what was read among the ends alone, and gives up if there is none.
 func Events(ops []Op, as Translate) []Event {
 	type numbered struct {
 		order uint64
 		Event
 	}
-	var all []numbered
+	var all, open []numbered
+	var last int64 // time
 	for _, o := range ops {
 		if o.Note() {
 			continue
@@ -39,8 +41,10 @@ func Events(ops []Op, as Translate) []Event {
 		if !use {
 			continue
 		}
+		last = max(last, int64(o.Begin), int64(o.End))
 		all = append(all, numbered{o.BeginOrder, Event{Type: "invoke", F: Keyword(f), Process: o.Process, Time: int64(o.Begin), Value: asked}})
 		if o.EndOrder == 0 {
+			open = append(open, numbered{o.BeginOrder, Event{Type: Keyword(Info), F: Keyword(f), Process: o.Process, Value: asked}})
 			continue
 		}
 		if o.Outcome != OK {
@@ -48,7 +52,13 @@ func Events(ops []Op, as Translate) []Event {
 		}
 		all = append(all, numbered{o.EndOrder, Event{Type: Keyword(o.Outcome), F: Keyword(f), Process: o.Process, Time: int64(o.End), Value: answered}})
 	}
-	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.order, b.order) })
+	byOrder := func(a, b numbered) int { return cmp.Compare(a.order, b.order) }
+	slices.SortFunc(all, byOrder)
+	slices.SortFunc(open, byOrder)
+	for _, o := range open {
+		o.Time = last
+		all = append(all, o)
+	}
 	events := make([]Event, len(all))
 	for i, e := range all {
 		events[i] = e.Event

@@ -24,8 +24,7 @@ var frame = regexp.MustCompile(`(?m)^(stasis/\S+)\(.*\n\t(\S+:\d+)`)
 // withRaces makes races that the race detector reported violations.
 func withRaces(v verdict.Verdict, output []byte) verdict.Verdict {
 	if n := bytes.Count(output, []byte(markRace)); n > 0 {
-		v.Outcome = verdict.Violated
-		v.Violations = append(v.Violations, verdict.Violation{Check: "no data race", Text: fmt.Sprintf("the race detector reported %d; the first at %s", n, firstFrame(output))})
+		v.Violate(verdict.Violation{Check: "no data race", Text: fmt.Sprintf("the race detector reported %d; the first at %s", n, firstFrame(output))})
 	}
 	return v
 }
@@ -43,8 +42,8 @@ func crashed(v verdict.Verdict, output []byte, err error) verdict.Verdict {
 		v.Reason = fmt.Sprintf("%s, at %s", text, at)
 		return withRaces(v, output)
 	}
-	v.Outcome = verdict.Violated
-	v.Violations = append(v.Violations, verdict.Violation{Check: "no crash", Text: fmt.Sprintf("%s, at %s", text, at)})
+	v.Outcome = "" // the run was made until then
+	v.Violate(verdict.Violation{Check: "no crash", Text: fmt.Sprintf("%s, at %s", text, at)})
 	return withRaces(v, output)
 }
 

@@ -69,7 +69,7 @@ type Result struct {
 	Verdict      verdict.Verdict `json:"verdict"`
 	CPU          time.Duration   `json:"cpu"`              // of this machine's processors; in JSON nanoseconds
 	Repeat       string          `json:"repeat"`           // the command that makes the same run
-	Folder       string          `json:"folder,omitempty"` // has verdict, history, events and output, if the run was bad or all are kept
+	Folder       string          `json:"folder,omitempty"` // has verdict, history (also for elle-cli), events and output, if the run was bad or all are kept
 }
 
 // bad reports whether a person has to look at a run. Without locks a violation is what is looked for.

@@ -81,7 +81,8 @@ func (o *One) left(v verdict.Verdict, complaint string) verdict.Verdict {
 	if v.Outcome == "" { // the run itself did not end
 		return o.named(broken(fmt.Errorf("nothing goes on any more: %s, %d goroutines wait, the first at %s", complaint, len(in), at)))
 	}
-	return violated(v, verdict.Violation{Check: "nothing left", Text: fmt.Sprintf("%d goroutines are left after the cluster was stopped, the first at %s", len(in), at)})
+	v.Violate(verdict.Violation{Check: "nothing left", Text: fmt.Sprintf("%d goroutines are left after the cluster was stopped, the first at %s", len(in), at)})
+	return v
 }
 
 // run makes the run, in the bubble if there is one.
@@ -124,8 +125,8 @@ func (o *One) play(ctx context.Context) (v verdict.Verdict) {
 		return broken(err)
 	}
 	defer func() {
-		if err := history.Close(); err != nil && v.Outcome != verdict.Broken {
-			v.Outcome, v.Reason = verdict.Broken, "write the history: "+err.Error()
+		if err := history.Close(); err != nil {
+			v.Break("write the history: " + err.Error())
 		}
 	}()
 	w, err := world.Start(ctx, o.Job.World, o.config(s.Cluster))
@@ -136,7 +137,7 @@ func (o *One) play(ctx context.Context) (v verdict.Verdict) {
 	v = director.Play(ctx, s, w, director.Options{Seed: o.Job.Seed, Log: o.Log, History: history})
 	stop()
 	if err := w.Close(context.WithoutCancel(ctx)); err != nil {
-		v = violated(v, verdict.Violation{Check: "the cluster stops", Text: err.Error()})
+		v.Violate(verdict.Violation{Check: "the cluster stops", Text: err.Error()})
 	}
 	return v
 }
@@ -147,15 +148,6 @@ func (o *One) see(e event.Event) {
 	} else {
 		o.unkept++
 	}
-}
-
-// violated adds a violation. A run that could not be made stays one.
-func violated(v verdict.Verdict, found verdict.Violation) verdict.Verdict {
-	v.Violations = append(v.Violations, found)
-	if v.Outcome != verdict.Broken {
-		v.Outcome, v.Reason = verdict.Violated, ""
-	}
-	return v
 }
 
 // config is the cluster that a scenario asks for.

@@ -35,7 +35,11 @@ func makeRun(ctx context.Context, j Job, o Options, folder string) (*Result, err
 	}
 	r := &Result{Job: j, WithoutLocks: j.WithoutLocks, Repeat: j.Command(), Verdict: c.verdict(end, j)}
 	r.Verdict.Real, r.CPU = time.Since(begun), end.cpu
-	r.Folder, err = keepOut(folder, o.Keep || r.bad(), r.Verdict)
+	keep := o.Keep || r.bad()
+	if keep {
+		r.Verdict.Notes = append(r.Verdict.Notes, export(folder)...)
+	}
+	r.Folder, err = keepOut(folder, keep, r.Verdict)
 	return r, err
 }
 
@@ -166,7 +170,7 @@ func (c child) verdict(f ending, j Job) verdict.Verdict {
 	case err != nil:
 		return crashed(v, output, errors.Join(f.err, err))
 	case rerr != nil: // it may tell of data races
-		v.Outcome, v.Reason = verdict.Broken, "what the run printed cannot be read: "+rerr.Error()
+		v.Break("what the run printed cannot be read: " + rerr.Error())
 		return v
 	}
 	return withRaces(v, output)

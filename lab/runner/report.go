@@ -93,10 +93,21 @@ func backup(b verdict.Backup) string {
 	if b.Checked {
 		judged = "judged"
 	}
-	text := fmt.Sprintf("%s: %s, attempts %d, window %v, hold %v, dead time %v, cut skew %v, slack %v, straddling writes %d, RPO %v",
-		b.Label, judged, b.Attempts, short(b.Window), short(b.Hold), short(b.DeadTime), short(b.CutSkew), short(b.Slack), b.Straddles, short(b.RPO))
-	if b.RTO > 0 {
-		text += fmt.Sprintf(", RTO %v", short(b.RTO))
+	text := fmt.Sprintf("%s: %s, attempts %d, window %v", b.Label, judged, b.Attempts, short(b.Window))
+	for _, m := range []struct {
+		name, measure string
+		is            any
+	}{
+		{"hold", verdict.MeasureHold, short(b.Hold)}, {"dead time", verdict.MeasureDeadTime, short(b.DeadTime)}, {"cut skew", verdict.MeasureCutSkew, short(b.CutSkew)},
+		{"slack", verdict.MeasureSlack, short(b.Slack)}, {"straddling writes", verdict.MeasureStraddles, b.Straddles}, {"RPO", verdict.MeasureRPO, short(b.RPO)}, {"RTO", verdict.MeasureRTO, short(b.RTO)},
+	} {
+		if !b.Knows(m.measure) {
+			m.is = "unknown"
+		}
+		text += fmt.Sprintf(", %s %v", m.name, m.is)
+	}
+	for _, u := range b.Unknown {
+		text += "\n    unknown: " + u
 	}
 	return text
 }

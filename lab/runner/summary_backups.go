@@ -3,6 +3,8 @@ package runner
 import (
 	"slices"
 	"time"
+
+	"stasis/lab/verdict"
 )
 
 // Spread is a half and the most of a measure.
@@ -37,9 +39,17 @@ func backups(results []Result) (b BackupSummary) {
 				b.Checked++
 			}
 			b.Attempts = max(b.Attempts, x.Attempts)
-			dead, hold, skew, rpo = append(dead, x.DeadTime), append(hold, x.Hold), append(skew, x.CutSkew), append(rpo, x.RPO)
-			if x.RTO > 0 {
-				rto = append(rto, x.RTO)
+			for _, m := range []struct {
+				measure string
+				is      time.Duration
+				into    *[]time.Duration
+			}{
+				{verdict.MeasureDeadTime, x.DeadTime, &dead}, {verdict.MeasureHold, x.Hold, &hold}, {verdict.MeasureCutSkew, x.CutSkew, &skew},
+				{verdict.MeasureRPO, x.RPO, &rpo}, {verdict.MeasureRTO, x.RTO, &rto},
+			} {
+				if x.Knows(m.measure) {
+					*m.into = append(*m.into, m.is)
+				}
 			}
 		}
 	}

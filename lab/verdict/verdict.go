@@ -12,8 +12,8 @@ type Outcome string
 const (
 	Passed   Outcome = "passed"
 	Vacuous  Outcome = "vacuous"  // nothing was violated, but a fault missed what it aimed at, or too little happened
-	Violated Outcome = "violated" // an expectation or an invariant does not hold
-	Broken   Outcome = "broken"   // the run could not be made: the scenario, the world or the lab failed
+	Broken   Outcome = "broken"   // nothing was violated, but the run could not be made: the scenario, the world or the lab failed
+	Violated Outcome = "violated" // an expectation or an invariant does not hold, whatever else became of the run
 )
 
 // EnoughAtCuts is how many operations should straddle the cuts of a run. A run that has fewer says so.
@@ -25,7 +25,8 @@ type Verdict struct {
 	World    string  `json:"world"`
 	Seed     uint64  `json:"seed"`
 	Outcome  Outcome `json:"outcome"`
-	// Reason says in one line why a run is Vacuous or Broken.
+	// Reason says in one line why a run is Vacuous or Broken. Of one that is Violated it says why it could not be made to its end, if
+	// so. Violate, Break and Miss set it and Outcome.
 	Reason     string      `json:"reason,omitempty"`
 	Violations []Violation `json:"violations,omitempty"`
 	Faults     []Fault     `json:"faults,omitempty"`
@@ -90,6 +91,8 @@ type Backup struct {
 	Earliest time.Duration `json:"earliest"`
 	Latest   time.Duration `json:"latest"`
 	Checked  bool          `json:"checked"` // a reader has read it and the checkers have judged it
+	// Unmeasured are the numbers that are not known, by their names here: what they have is nothing that was measured.
+	Unmeasured []string `json:"unmeasured,omitempty"`
 	// Unknown is what could not be measured or judged of it, and why. It is not taken for right.
 	Unknown []string `json:"unknown,omitempty"`
 }

@@ -28,6 +28,7 @@ type cell struct {
 	reads []link // what each saw; the version is 0 if there was nothing
 	base  link   // what was there when the generation began; its version is 0 if there was nothing
 	found link   // what the state has
+	begun uint64 // the order of the moment when the generation began
 
 	proof map[int]map[string]string // number → id → how it is known that this write made the version
 	byID  map[string]*link
@@ -38,7 +39,7 @@ func cells(g generation, found State) (map[string]*cell, error) {
 	all := map[string]*cell{}
 	at := func(key string) *cell {
 		if all[key] == nil {
-			all[key] = &cell{key: key}
+			all[key] = &cell{key: key, begun: g.at.Order}
 		}
 		return all[key]
 	}
@@ -128,13 +129,20 @@ func (c *cell) order(j *judgement) []link {
 	for n := slices.Max(append(slices.Collect(maps.Keys(c.proof)), 0)); n > 0 && n >= c.base.N; n-- {
 		if l, known := c.holder(j, n); known {
 			holders = append(holders, l)
-			if n > c.base.N {
+			if n > c.base.N && !(c.late(l.version) && c.byID[l.before] == nil) {
 				c.prove(version{n - 1, l.before}, "a later version follows it")
 			}
 		}
 	}
 	slices.Reverse(holders)
 	return holders
+}
+
+// late says whether a version is by a write from before the restore that was done after it. What it followed may be gone with the
+// restore.
+func (c *cell) late(v version) bool {
+	l := c.byID[v.ID]
+	return l != nil && l.op.BeginOrder < c.begun
 }
 
 // holder is the write that made a version.

@@ -50,20 +50,24 @@ func (chain) read(ctx context.Context, c *client.Client, collection string) (Sta
 }
 
 func (chain) judge(g generation, found State, cut Cut) (Findings, error) {
-	_, j, err := judgeCells(g, found, cut)
+	all, j, err := judgeCells(g, found, cut)
 	if err != nil {
 		return Findings{}, err
 	}
-	if err := holes(found, j); err != nil {
+	if err := holes(all, found, j); err != nil {
 		return Findings{}, err
 	}
 	return j.done(), nil
 }
 
-// holes finds inserts that lack one before them. It needs no history.
-func holes(found State, j *judgement) error {
+// holes finds inserts that lack one before them. Of an insert from before a restore, which was done after it, those before it are
+// gone with the restore: it has no chain.
+func holes(all map[string]*cell, found State, j *judgement) error {
 	last, count := map[int]int{}, map[int]int{}
 	for key, doc := range found {
+		if c := all[key]; c.late(c.found.version) {
+			continue
+		}
 		var d chained
 		if err := json.Unmarshal(doc, &d); err != nil {
 			return err

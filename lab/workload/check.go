@@ -17,28 +17,48 @@ type restoredNote struct {
 	Returned history.Moment `json:"returned"`
 }
 
-// generation finds the operations that a state at a moment can show, and what they began with.
-func (l *load) generation(at history.Moment) (generation, error) {
-	g := generation{spec: l.spec}
-	var end uint64 // of the generation
-	all := l.h.Ops()
-	for _, o := range all {
+// restore is a note about a restore.
+type restore struct {
+	begin, end history.Moment
+	cut        Cut
+	base       State // what the cluster had then
+}
+
+// restores are those of the history, in their order.
+func (l *load) restores(ops []history.Op) (all []restore, err error) {
+	for _, o := range ops {
 		if o.Workload != l.label || o.Kind != history.Restored {
 			continue
 		}
-		if o.BeginOrder > at.Order {
-			end = o.BeginOrder
+		r := restore{begin: history.Moment{At: o.Begin, Order: o.BeginOrder}, end: history.Moment{At: o.End, Order: o.EndOrder}, base: State{}}
+		var noted restoredNote
+		if err := errors.Join(json.Unmarshal(o.Value, &noted), json.Unmarshal(o.Result, &r.base)); err != nil {
+			return nil, fmt.Errorf("note of a restore in the history: %w", err)
+		}
+		r.cut = Cut(noted)
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// generation finds the operations that a state at a moment can show, and what they began with.
+func (l *load) generation(at history.Moment) (generation, error) {
+	g, all := generation{spec: l.spec}, l.h.Ops()
+	restores, err := l.restores(all)
+	if err != nil {
+		return g, err
+	}
+	for _, r := range restores {
+		if r.begin.Order > at.Order {
+			g.end = r.begin
 			break
 		}
-		g.at, g.base = history.Moment{At: o.End, Order: o.EndOrder}, State{}
-		if err := json.Unmarshal(o.Result, &g.base); err != nil {
-			return g, fmt.Errorf("note of a restore in the history: %w", err)
-		}
+		g.at, g.base = r.end, r.base
 	}
-	g.whole = end != 0 // nothing later judges what clients saw in it
+	g.whole = g.end.Order != 0 // nothing later judges what clients saw in it
 	for _, o := range all {
 		loose := o.Outcome == history.Info && o.Write() // it may yet be done
-		if o.Workload != l.label || o.Note() || end != 0 && o.BeginOrder > end || o.BeginOrder < g.at.Order && !loose {
+		if o.Workload != l.label || o.Note() || g.end.Order != 0 && o.BeginOrder > g.end.Order || o.BeginOrder < g.at.Order && !loose {
 			continue
 		}
 		g.ops = append(g.ops, o)

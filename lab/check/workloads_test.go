@@ -1,0 +1,88 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stasis/lab/history"
+	"stasis/lab/verdict"
+	"stasis/lab/workload"
+)
+
+// finds demands that a workload has found something in a state.
+func (s *scene) finds(found []verdict.Violation, name string, wants ...string) {
+	s.Helper()
+	require.True(s, slices.ContainsFunc(found, func(v verdict.Violation) bool {
+		text, its := strings.CutPrefix(v.Text, name+": ")
+		return its && v.Check == checkInstant && slices.ContainsFunc(wants, func(want string) bool { return strings.Contains(text, want) })
+	}), "%s: want one of %q: %v", name, wants, found)
+}
+
+// Of each workload: what was acknowledged before a backup was asked for is missing in one that is older, and what began after it had
+// returned is too late in one that is younger. Of a backup that was cut on one server later than on the others, bank, append and
+// chain see effects without their causes, whenever it may have been taken.
+func TestBackupOfAnotherTime(t *testing.T) {
+	inScene(t, func(s *scene) {
+		for _, about := range workload.List() {
+			if about.Name == "bank" || about.Name == "chain" { // they are there
+				continue
+			}
+			w, err := workload.New(workload.Spec{Name: about.Name, Clients: 2, Replication: 1, Pace: 10 * time.Millisecond}, s.history)
+			require.NoError(s, err)
+			require.NoError(s, w.Setup(s.Context(), s.world.Clients()))
+			s.loads = append(s.loads, w)
+		}
+		var a, b Subject
+		s.run(func() { a, b = s.take("a"), s.take("b") })
+		for _, sub := range []Subject{a, b} {
+			_, found := s.judge(sub, s.pieces(sub))
+			require.Empty(s, found)
+		}
+		older, younger := a, b
+		older.Cut, younger.Cut = b.Cut, a.Cut
+		_, missing := s.judge(older, s.pieces(older))
+		_, late := s.judge(younger, s.pieces(younger))
+		for _, w := range s.loads {
+			s.finds(missing, w.Spec().Name, "missing: ", "undead: ")
+			s.finds(late, w.Spec().Name, "too late: ")
+		}
+
+		torn := copied(s.T, s.pieces(a))
+		for key, everywhere := range s.laterKeys(a, b) {
+			n := 1 // of one server
+			if everywhere {
+				n = len(torn)
+			}
+			put(s.T, torn[:n], s.pieces(b)[:n], key)
+		}
+		certify(s.T, torn, nil)
+		a.Cut = workload.Cut{} // it is not known when it was taken
+		_, found := s.judge(a, torn)
+		s.finds(found, "bank", "an effect without its cause", "not one instant")
+		s.finds(found, "append", "an effect without its cause", "not one instant")
+		s.finds(found, "chain", "a hole in the chain")
+	})
+}
+
+// laterKeys are the accounts and lists that were written between two backups, and the last document of the chain, which is taken
+// everywhere: the workload chain has two replicas, and the others one.
+func (s *scene) laterKeys(a, b Subject) map[string]bool {
+	keys, last := map[string]bool{}, ""
+	for _, o := range s.history.Ops() {
+		if !o.Write() || o.Outcome != history.OK || o.BeginOrder < a.Cut.Returned.Order || o.EndOrder > b.Cut.Asked.Order {
+			continue
+		}
+		switch o.Workload {
+		case "bank", "append":
+			keys[o.Key] = false
+		case "chain":
+			last = o.Key
+		}
+	}
+	keys[last] = true
+	return keys
+}
