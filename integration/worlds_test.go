@@ -25,10 +25,12 @@ func TestFaultsOfProcesses(t *testing.T) {
 	defer cancel()
 	w, err := world.Start(ctx, world.Processes, world.Config{
 		Agents: 1, DBServers: 2, Coordinators: 1, LatencyLeast: 10 * time.Microsecond, LatencyMost: 100 * time.Microsecond, Seed: 1, Dir: t.TempDir(), Program: program, Log: t.Output(),
+		ClockSkew: time.Hour, Buggify: 0.01,
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, w.Close(context.Background())) }()
 	conformance.Check(t, w)
+	conformance.CheckDelayed(t, w)
 
 	t.Log("a rule stands in the next process, and so does a hold")
 	net := w.Network()

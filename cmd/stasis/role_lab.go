@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
@@ -39,6 +40,8 @@ type roleLab struct {
 	net    *fault.Network
 	disk   *fault.Disk
 	steps  control.Steps
+	clock  fault.WallClock
+	delays control.Delays
 	socket *control.Server
 }
 
@@ -64,6 +67,9 @@ func (o *labOptions) open(ctx context.Context, dir, name string) error {
 		Names: func() []string { return []string{name} }, Network: l.net, Steps: &l.steps, Disk: func(string) *fault.Disk { return l.disk },
 		Message: func(m fault.Message) (control.Ending, error) { return message(l.net, m) },
 		Latency: latencyOf(l.net),
+		Clock:   func(_ string, by time.Duration) error { l.clock.Skew(by); return nil },
+		Clocked: func(string) int { return l.clock.Met() },
+		Random:  l.delays.Set, Delayed: l.delays.Met,
 	})
 	if l.socket, err = control.Serve(ctx, filepath.Join(dir, control.SocketName), faults); err != nil {
 		return errors.Join(fmt.Errorf("--lab: %w", err), l.net.Close())
@@ -124,6 +130,7 @@ func (l *roleLab) heal() {
 	if l != nil {
 		l.disk.HealAll()
 		l.net.HealAll()
+		_ = l.delays.Set(control.Random{}) // to have none is no error
 	}
 }
 
@@ -148,6 +155,14 @@ func (l *roleLab) fs() vfs.FS {
 		return nil
 	}
 	return l.disk.FS()
+}
+
+// wall is the wall clock of the server; nil: the system's.
+func (l *roleLab) wall() func() time.Time {
+	if l == nil {
+		return nil
+	}
+	return l.clock.Now
 }
 
 func (l *roleLab) sink() event.Sink {

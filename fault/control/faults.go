@@ -43,7 +43,9 @@ type Parts struct {
 	Disk    func(server string) *fault.Disk // nil: the server has none that can be broken
 	Steps   *Steps
 	Clock   func(server string, by time.Duration) error // sets a wall clock off
+	Clocked func(server string) int                     // how often the clock was read while it was wrong; nil: not counted
 	Random  func(Random) error                          // random delays at failpoints
+	Delayed func() int                                  // how often they were met; nil: not counted
 }
 
 // Faults carry orders out that break their own process. They are a [Handler].
@@ -128,7 +130,11 @@ func (f *Faults) clock(_ *Session, o Order) (Answer, error) {
 	if o.By == 0 {
 		return Answer{}, nil
 	}
-	r := f.rules.add(Rule{Kind: "clock", Server: server, By: o.By}, none, func() { _ = f.parts.Clock(server, 0) })
+	met := none
+	if f.parts.Clocked != nil {
+		met = sinceNow(func() int { return f.parts.Clocked(server) })
+	}
+	r := f.rules.add(Rule{Kind: "clock", Server: server, By: o.By}, met, func() { _ = f.parts.Clock(server, 0) })
 	return Answer{Rule: &r}, nil
 }
 
@@ -146,7 +152,11 @@ func (f *Faults) random(_ *Session, o Order) (Answer, error) {
 	if o.Random.Probability == 0 {
 		return Answer{}, nil
 	}
-	r := f.rules.add(Rule{Kind: "buggify", By: o.Random.Most}, none, func() { _ = f.parts.Random(Random{}) })
+	met := none
+	if f.parts.Delayed != nil {
+		met = f.parts.Delayed
+	}
+	r := f.rules.add(Rule{Kind: "buggify", By: o.Random.Most}, met, func() { _ = f.parts.Random(Random{}) })
 	return Answer{Rule: &r}, nil
 }
 

@@ -73,8 +73,10 @@ func (a *orders) clear(ctx context.Context, server string, c *control.Client) er
 		o.forget(server)
 	}
 	_, err := c.Do(ctx, control.Order{Do: control.NetHealAll})
-	if _, failed := c.Do(ctx, control.Order{Do: control.DiskHeal, Server: server}); !errors.Is(failed, control.CannotDo) {
-		err = errors.Join(err, failed)
+	for _, back := range []control.Order{{Do: control.DiskHeal, Server: server}, {Do: control.Clock, Server: server}} {
+		if _, failed := c.Do(ctx, back); !errors.Is(failed, control.CannotDo) {
+			err = errors.Join(err, failed)
+		}
 	}
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -81,6 +83,13 @@ func (c Config) conditions() []control.Order {
 	var all []control.Order
 	if c.LatencyMost > 0 {
 		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
+	}
+	skews := c.skews()
+	for _, server := range slices.Sorted(maps.Keys(skews)) {
+		all = append(all, control.Order{Do: control.Clock, Server: server, By: skews[server]})
+	}
+	if c.Buggify > 0 {
+		all = append(all, control.Order{Do: control.Buggify, Random: &control.Random{Seed: c.Seed, Probability: c.Buggify, Most: longestDelay}})
 	}
 	return all
 }

@@ -32,8 +32,6 @@ var allFeatures = []Feature{
 
 // Reasons that several features have.
 const (
-	oneClock  = "this version's processes read the one clock of their machine"
-	noRandom  = "this version's processes take no order for it"
 	ownRemote = "the DB servers have the remotes of the program as users have it, over which no order has a say"
 	keepPower = "the disks are real, and their machine keeps its power"
 )
@@ -50,8 +48,6 @@ var cannot = map[Kind]map[Feature]string{
 		TornWrites:   "a power cut tears writes: " + keepPower,
 		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
 		RemoteFaults: ownRemote,
-		ClockSkew:    oneClock,
-		RandomDelays: noRandom,
 		LocksOff:     "processes have the program as users have it, which always locks",
 		VirtualTime:  "processes need real time",
 	},

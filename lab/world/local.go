@@ -197,6 +197,14 @@ func (w *local) SkewClock(server string, by time.Duration) error {
 	return nil
 }
 
+// Delayed implements [World].
+func (w *local) Delayed() int {
+	if w.delays == nil {
+		return 0
+	}
+	return w.delays.Met()
+}
+
 // setClocks takes back all SkewClock.
 func (w *local) setClocks() {
 	w.clocks.Heal()

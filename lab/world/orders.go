@@ -139,25 +139,35 @@ func (a *orders) drop(which func(*order) bool) {
 		if !which(o) {
 			continue
 		}
-		for i := range o.rules {
-			o.ask(&o.rules[i])
-			o.met += o.rules[i].Met
-		}
-		o.rules = nil
+		o.settle()
 	}
 	a.standing = slices.DeleteFunc(a.standing, which)
 }
 
-// heal takes all faults back.
+// settle notes what the rules of an order have met, which are about to end.
+func (o *order) settle() {
+	for i := range o.rules {
+		o.ask(&o.rules[i])
+		o.met += o.rules[i].Met
+	}
+	o.rules = nil
+}
+
+// heal takes all faults back. Processes take all back but their latency, and are given again what is no fault.
 func (a *orders) heal() (err error) {
 	a.with(func() {
 		a.drop(func(o *order) bool { return !o.stays })
+		for _, o := range a.standing {
+			o.settle()
+		}
 		_, err = a.send(control.Order{Do: control.HealAll})
 		for _, o := range a.standing {
-			if o.Do != control.NetLatency { // healing leaves it in the processes, too
-				_, failed := a.send(o.Order)
-				err = errors.Join(err, failed)
+			if o.Do == control.NetLatency {
+				continue
 			}
+			answer, failed := a.send(o.Order)
+			o.began(answer.Rules...)
+			err = errors.Join(err, failed)
 		}
 	})
 	return err

@@ -29,6 +29,8 @@ type processes struct {
 	web     *http.Client
 	clients []*client.Client
 	remote  processRemote
+	skews   map[string]time.Duration // of the wall clocks, apart from faults
+	delays  *order                   // nil: none
 	stream  stream
 	unwatch func() // nil: nothing is watched
 	paused  set    // by Pause
@@ -51,7 +53,7 @@ func startProcesses(ctx context.Context, c Config) (_ World, err error) {
 		return nil, err
 	}
 	w := newProcesses(cluster, c)
-	w.remote = processRemote{remote}
+	w.remote, w.skews = processRemote{remote}, c.skews()
 	if err = w.begin(ctx, c); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
@@ -88,8 +90,12 @@ func (w *processes) begin(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	for _, o := range c.conditions() {
-		if _, err := w.orders.stand(order{Order: o, key: key(o), stays: true}); err != nil {
+		stands, err := w.orders.stand(order{Order: o, key: key(o), stays: true})
+		if err != nil {
 			return err
+		}
+		if o.Do == control.Buggify {
+			w.delays = stands
 		}
 	}
 	if c.LatencyMost > 0 {
@@ -115,8 +121,29 @@ func (w *processes) HTTP() *http.Client            { return w.web }
 func (w *processes) Nodes() []minicluster.Node     { return nodes(w.cluster) }
 func (w *processes) Network() Network              { return w.net }
 
-func (w *processes) Crash(string, int) error               { return Can(Processes, PowerCut) }
-func (w *processes) SkewClock(string, time.Duration) error { return Can(Processes, ClockSkew) }
+func (w *processes) Crash(string, int) error { return Can(Processes, PowerCut) }
+
+// SkewClock sets the clock off beside what it is off from the start.
+func (w *processes) SkewClock(server string, by time.Duration) error {
+	if _, err := node(w.Nodes(), server); err != nil {
+		return err
+	}
+	o := control.Order{Do: control.Clock, Server: server, By: w.skews[server] + by}
+	skew := "skew of " + server // the condition, which has another key, stands on
+	if by == 0 {
+		return w.orders.takeBack(skew, o)
+	}
+	_, err := w.orders.stand(order{Order: o, key: skew})
+	return err
+}
+
+// Delayed implements [World].
+func (w *processes) Delayed() int {
+	if w.delays == nil {
+		return 0
+	}
+	return w.delays.Met()
+}
 
 func (w *processes) Disk(server string) (Disk, error) {
 	if _, err := node(w.Nodes(), server); err != nil {

@@ -37,6 +37,8 @@ type World interface {
 	Recover(agent string) error
 	// SkewClock sets the wall clock of a server off, beside what it is off by Config.ClockSkew. 0 takes it back.
 	SkewClock(server string, by time.Duration) error
+	// Delayed is how often servers have waited by Config.Buggify, as far as it is known.
+	Delayed() int
 
 	Network() Network
 	Disk(server string) (Disk, error)

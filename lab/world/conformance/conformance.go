@@ -35,6 +35,14 @@ func Check(t testing.TB, w world.World) {
 	s.nothingLeft("everything")
 }
 
+// CheckDelayed looks, after Check, whether the servers of a world with Config.Buggify have waited.
+func CheckDelayed(t testing.TB, w world.World) {
+	t.Helper()
+	if w.Delayed() == 0 {
+		t.Fatal("no server has ever waited at random")
+	}
+}
+
 // check does one fault.
 func (s *scene) check(f row) {
 	s.t.Helper()

@@ -1,10 +1,12 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"stasis/client"
 	"stasis/event"
 	"stasis/fault"
 	"stasis/lab/world"
@@ -25,12 +27,7 @@ func servers() []row {
 			return s.still(s.world.Pause, s.world.Resume)
 		}},
 		row{"a hold", []world.Feature{world.Holds}, (*scene).hold},
-		row{"a skewed clock", []world.Feature{world.ClockSkew}, func(s *scene) (done, error) {
-			return done{
-				met:  func() (bool, error) { return true, nil },
-				back: func() error { return s.world.SkewClock(dbserver, 0) },
-			}, s.world.SkewClock(dbserver, time.Hour)
-		}},
+		row{"a skewed clock", []world.Feature{world.ClockSkew}, (*scene).skew},
 	)
 }
 
@@ -48,6 +45,44 @@ func (s *scene) down(server string, end func(string) error) (done, error) {
 func (s *scene) alive() int {
 	agents, _, others := s.world.Cluster().Alive()
 	return agents + others
+}
+
+// skew sets the clock of a coordinator off, which dates a backup.
+func (s *scene) skew() (done, error) {
+	const by = 24 * time.Hour
+	before, err := s.off()
+	if err != nil {
+		return done{}, err
+	}
+	return done{
+		drive: func() {},
+		met: func() (bool, error) {
+			now, err := s.off()
+			return (now - before - by).Abs() < limit, err
+		},
+		back: func() error {
+			if err := s.world.SkewClock(coordinator, 0); err != nil {
+				return err
+			}
+			now, err := s.off()
+			if err == nil && (now-before).Abs() > limit {
+				err = fmt.Errorf("the clock of %s is off by %v, and was by %v before", coordinator, now, before)
+			}
+			return err
+		},
+	}, s.world.SkewClock(coordinator, by)
+}
+
+// off is by how much the clock of the coordinator is wrong that dates backups.
+func (s *scene) off() (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, limit)
+	defer cancel()
+	made, err := s.world.Clients()[0].Backups().Create(ctx, client.CreateRequest{Label: "dated"})
+	if err != nil {
+		return 0, err
+	}
+	at, err := time.Parse(time.RFC3339, made.DateTime)
+	return time.Until(at), err
 }
 
 // hold holds a backup at its cut. What it has then is seen: the lock, pending pieces, closed gates.
