@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"stasis/client"
@@ -68,7 +69,7 @@ func performOperation(ctx context.Context, s *stage, o *operation, a scenario.Ac
 		}
 		return err
 	}
-	return transferBackup(ctx, s, client.TransferKind(o.Kind), client.TransferRequest{ID: id, Remote: client.Remote{Path: a.Args["remote"]}}, c)
+	return transferBackup(ctx, s, client.TransferKind(o.Kind), client.TransferRequest{ID: id, Remote: s.world.Remote().At(strings.TrimPrefix(a.Args["remote"], "lab:"))}, c)
 }
 
 func (s *stage) create(ctx context.Context, o *operation, a scenario.Action, c *client.Client) error {
@@ -126,7 +127,10 @@ func transferBackup(ctx context.Context, s *stage, kind client.TransferKind, req
 	}
 	var status client.TransferStatus
 	if _, err := until(ctx, operationLimit, func(ctx context.Context) (err error) {
-		if status, err = c.Backups().TransferStatus(ctx, id); err == nil && !status.Finished() {
+		if err = s.choice.ask(ctx, func(ctx context.Context, c *client.Client) (err error) { // its own coordinator may be dead
+			status, err = c.Backups().TransferStatus(ctx, id)
+			return err
+		}); err == nil && !status.Finished() {
 			err = fmt.Errorf("%s %s goes on", kind, id)
 		}
 		return err

@@ -32,6 +32,7 @@ func (how stand) play(t *testing.T, s *scenario.Scenario) (v verdict.Verdict) {
 		w, err := world.Start(t.Context(), world.Bubble, world.Config{
 			Agents: s.Cluster.Agents, DBServers: s.Cluster.DBServers, Coordinators: s.Cluster.Coordinators,
 			LatencyLeast: s.Cluster.LatencyLeast, LatencyMost: s.Cluster.LatencyMost, Grace: s.Cluster.Grace, Seed: how.seed, WithoutLocks: how.without,
+			ClockSkew: s.Cluster.ClockSkew, Buggify: s.Cluster.Buggify,
 		})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, w.Close(context.Background())) }()
@@ -74,7 +75,7 @@ func TestTry(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%d", filepath.Base(file), seed), func(t *testing.T) {
 				s := tried(t, file, uint64(seed))
 				begun := time.Now()
-				v := stand{seed: uint64(seed + 1), without: os.Getenv("LAB_WITHOUT") != ""}.play(t, s)
+				v := stand{seed: uint64(seed), without: os.Getenv("LAB_WITHOUT") != ""}.play(t, s)
 				fmt.Printf("## %s %d: %s %s, %v virtual, %v\n", filepath.Base(file), seed, v.Outcome, v.Reason, v.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 				for _, one := range v.Violations {
 					fmt.Printf("   %+v\n", one)

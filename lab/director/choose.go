@@ -97,6 +97,9 @@ func (c *chooser) find(ctx context.Context, s scenario.Server, f focus) ([]strin
 	case s.Form == "the agency's leader":
 		leader, err := c.agencyLeader(ctx)
 		return []string{leader}, err
+	case s.Form == "a leading agent":
+		leader, err := c.leadingAgent(ctx)
+		return []string{leader}, err
 	case verb == "another":
 		others, err := c.others(ctx, role, f)
 		return others[:min(1, len(others))], err
@@ -166,6 +169,25 @@ func (c *chooser) agencyLeader(ctx context.Context) (string, error) {
 		return nil
 	})
 	return leader, err
+}
+
+// leadingAgent is the agent that led when it was asked for first.
+func (c *chooser) leadingAgent(ctx context.Context) (string, error) {
+	const name = "a leading agent"
+	c.mu.Lock()
+	before := c.first[name]
+	c.mu.Unlock()
+	if before != "" {
+		return before, nil
+	}
+	leader, err := c.agencyLeader(ctx)
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first[name] = leader
+	return leader, nil
 }
 
 // replica is who leads or follows the shard that the seed chose. "a leader" and "a follower" mean in the whole run

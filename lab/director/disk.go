@@ -3,7 +3,9 @@ package director
 import (
 	"context"
 	"fmt"
+	"strings"
 	"syscall"
+	"time"
 
 	"stasis/fault"
 	"stasis/lab/scenario"
@@ -29,18 +31,35 @@ func breakDisks(ctx context.Context, s *stage, d deed) error {
 	})
 }
 
-func breakDisk(disk world.Disk, d deed, about fault.Calls) (world.Met, error) {
-	switch d.Verb {
-	case "hang disk":
+// breaker is what can be broken like a disk: one, or the remote.
+type breaker interface {
+	Hang(calls fault.Calls) (world.Met, error)
+	Slow(calls fault.Calls, each time.Duration) (world.Met, error)
+	Fail(calls fault.Calls, err error) (world.Met, error)
+	Fill(calls fault.Calls, bytes int64) (world.Met, error)
+}
+
+// breakRemote breaks the remote storage.
+func breakRemote(_ context.Context, s *stage, d deed) error {
+	about := fault.Calls{Kinds: calls[d.Args["calls"]], After: scenario.Count(d.Args["count"])}
+	met, err := breakDisk(s.world.Remote(), d, about)
+	return s.faults.keep(d.record, met, err)
+}
+
+func breakDisk(disk breaker, d deed, about fault.Calls) (world.Met, error) {
+	verb, _, _ := strings.Cut(d.Verb, " ")
+	switch verb {
+	case "hang":
 		return disk.Hang(about)
-	case "slow disk":
+	case "slow":
 		return disk.Slow(about, scenario.Time(d.Args["time"]))
-	case "fail disk":
+	case "fail":
 		return disk.Fail(about, syscall.EIO)
-	case "fill disk":
+	case "fill":
 		return disk.Fill(about, scenario.Bytes(d.Args["amount"]))
-	case "tear disk":
-		return disk.Tear(about)
+	}
+	if whole, ok := disk.(world.Disk); ok && verb == "tear" {
+		return whole.Tear(about)
 	}
 	return nil, fmt.Errorf("no fault of a disk is %s", d.Verb)
 }

@@ -12,6 +12,7 @@ import (
 var reliefs = map[string]action{
 	"cut": healLinks, "cut both": healLinks, "isolate": rejoinServers, "freeze": thawServers,
 	"pause": resumeServers, "hang disk": healDisks,
+	"hang remote": func(_ context.Context, s *stage, _ deed) error { return s.world.Remote().HealAll() },
 }
 
 // ends says whether an action ends by itself.

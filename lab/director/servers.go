@@ -72,3 +72,25 @@ func skewClocks(ctx context.Context, s *stage, d deed) error {
 		return s.world.SkewClock(server, scenario.Time(d.Args["offset"]))
 	})
 }
+
+// loseDisks ends servers, whose disks are empty then.
+func loseDisks(ctx context.Context, s *stage, d deed) error {
+	return atOnce(ctx, s, d, func(server string) error {
+		s.mark(s.down, server, true)
+		s.mark(s.paused, server, false)
+		d.record.meet(1)
+		return s.world.Lose(server)
+	})
+}
+
+// startServers starts servers and does not wait until they serve. What cannot serve yet is waited for when everything has healed.
+func startServers(ctx context.Context, s *stage, d deed) error {
+	return atOnce(ctx, s, d, func(server string) error { return s.world.Start(ctx, server) })
+}
+
+func recoverAgency(ctx context.Context, s *stage, d deed) error {
+	return s.each(ctx, d, func(server string) error {
+		d.record.meet(1)
+		return s.world.Recover(server)
+	})
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +30,7 @@ type stage struct {
 	operations *operations
 
 	turns turns
+	seed  uint64
 
 	mu      sync.Mutex // held shortly
 	holds   map[string][]world.Held
@@ -35,6 +38,13 @@ type stage struct {
 	paused  map[string]bool
 	removed []string
 	late    []error // of faults that had to end by themselves
+}
+
+// draw is the source of what the seed decides about a sentence.
+func (s *stage) draw(line int, text string) *rand.Rand {
+	sum := fnv.New64a()
+	_, _ = fmt.Fprint(sum, line, text) // never fails
+	return rand.New(rand.NewPCG(s.seed, sum.Sum64()))
 }
 
 // deed is one action that is done now.

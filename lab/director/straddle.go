@@ -41,7 +41,7 @@ func (r *run) atCuts(of ...*operation) int {
 // fewStraddle says why the operations of the load show too little, and what has to be known of their number. What straddles the
 // backups that the check takes by itself does not count: the scenario's faults have healed by then.
 func (r *run) fewStraddle(own, straddling, atCuts int) (vacuous, notes []string) {
-	const least = verdict.LeastStraddling
+	const least = verdict.EnoughAtCuts
 	begun := slices.ContainsFunc(r.stage.operations.all, func(o *operation) bool { return o.Kind == "create" })
 	switch {
 	case len(r.loads.all) == 0:
@@ -50,12 +50,10 @@ func (r *run) fewStraddle(own, straddling, atCuts int) (vacuous, notes []string)
 		notes = append(notes, "the scenario takes no backup of its own: no operation straddles one")
 	case own == 0:
 		notes = append(notes, "none of the scenario's own backups has succeeded: no operation straddles one")
-	case straddling < least:
-		vacuous = append(vacuous, fmt.Sprintf("%d operations straddled the scenario's own backups: at least %d have to", straddling, least))
-	case atCuts == 0:
-		vacuous = append(vacuous, "no operation was in flight while gates were asked for or held: no cut could have torn one")
+	case straddling == 0:
+		vacuous = append(vacuous, "no operation straddled the scenario's own backups: no cut could have torn one")
 	case atCuts < least:
-		notes = append(notes, fmt.Sprintf("%d operations straddled the cuts of the scenario's own backups, and %d the backups: the history has fewer than %d at cuts", atCuts, straddling, least))
+		notes = append(notes, fmt.Sprintf("%d operations straddled the cuts of the scenario's own backups, fewer than %d, and %d the whole backups", atCuts, least, straddling))
 	}
 	return vacuous, notes
 }

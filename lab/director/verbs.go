@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"stasis/lab/scenario"
 )
@@ -12,6 +13,9 @@ var verbs = map[string]action{
 	"backup": beginOperation, "restore": beginOperation, "delete": beginOperation,
 	"verify": beginOperation, "upload": beginOperation, "download": beginOperation,
 	"wait": func(ctx context.Context, _ *stage, d deed) error { return sleep(ctx, scenario.Time(d.Args["time"])) },
+	"wait up to": func(ctx context.Context, s *stage, d deed) error {
+		return sleep(ctx, time.Duration(s.draw(d.Line, d.Text).Float64()*float64(scenario.Time(d.Args["time"]))))
+	},
 	"hold": holdAt, "release": releaseHeld,
 
 	"cut": cutLinks, "cut both": cutLinks, "delay": delayLinks, "delay both": delayLinks,
@@ -23,10 +27,12 @@ var verbs = map[string]action{
 	"lose": addMessageRule, "duplicate": addMessageRule, "delay requests": addMessageRule, "reorder": addMessageRule,
 
 	"kill": killServers, "restart": restartServers, "pause": pauseServers, "resume": resumeServers,
-	"crash": crashServers, "skew clock": skewClocks,
+	"crash": crashServers, "skew clock": skewClocks, "lose disk": loseDisks, "start": startServers, "recover agency": recoverAgency,
 
 	"hang disk": breakDisks, "slow disk": breakDisks, "fail disk": breakDisks, "fill disk": breakDisks,
 	"tear disk": breakDisks, "heal disk": healDisks,
+	"hang remote": breakRemote, "slow remote": breakRemote, "fail remote": breakRemote, "fill remote": breakRemote,
+	"heal remote": func(_ context.Context, s *stage, _ deed) error { return s.world.Remote().HealAll() },
 
 	"move shard": moveShard, "clean out": cleanOut, "remove": removeServers,
 	"create collection": createCollection, "drop collection": dropCollection,

@@ -219,7 +219,7 @@ func roleOf(s Server) string {
 // onDBServers are the actions that are about DB servers alone; onServers those that need a server, not the clients.
 var (
 	onDBServers = []string{"clean out", "move shard"}
-	onServers   = []string{"kill", "restart", "pause", "resume", "crash", "skew clock", "remove", "hang disk", "slow disk", "fail disk", "fill disk", "tear disk", "heal disk"}
+	onServers   = []string{"kill", "restart", "pause", "resume", "crash", "skew clock", "remove", "lose disk", "start", "hang disk", "slow disk", "fail disk", "fill disk", "tear disk", "heal disk"}
 )
 
 // checkAction judges what one action says.
@@ -237,6 +237,9 @@ func (r *checker) checkAction(a Action, w *When) {
 				r.add(a.Line, "%s: the clients are no server", quote(a.Text))
 			}
 		}
+	}
+	if all, err := ParseServers(a.Args["a"]); a.Verb == "recover agency" && err == nil && (len(all) != 1 || all[0].several() || roleOf(all[0]) != "agent") {
+		r.add(a.Line, "%s: want one agent, not %s", quote(a.Text), quote(a.Args["a"]))
 	}
 	if a.Args["a"] != "" && a.Args["a"] == a.Args["b"] {
 		r.add(a.Line, "%s: both ends of the link are %s", quote(a.Text), quote(a.Args["a"]))

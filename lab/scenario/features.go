@@ -14,5 +14,7 @@ const (
 	ClockSkew    = "a skewed wall clock"
 	RandomDelays = "random delays in the code"
 	LocksOff     = "backups without locks"
-	Remotes      = "remote storage"
+	Remotes      = "uploads and downloads"
+	RemoteFaults = "faults of remotes"
+	LostDisks    = "a lost disk"
 )

@@ -21,7 +21,7 @@ type Kind struct {
 var (
 	labels      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.|-]*$`)
 	path        = regexp.MustCompile(`^/?[A-Za-z_][A-Za-z0-9_./*:=?&-]*$`)
-	remote      = regexp.MustCompile(`^[A-Za-z0-9_-]+:[A-Za-z0-9_./-]*$`)
+	remote      = regexp.MustCompile(`^lab:[A-Za-z0-9_-]+$`)
 	amount      = regexp.MustCompile(`^[0-9]+(?:B|kB|KiB|MB|MiB)$`)
 	labelRegexp = `[A-Za-z0-9][A-Za-z0-9_.-]*`
 	timeRegexp  = `(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+`
@@ -58,7 +58,7 @@ func isPercent(text string) bool {
 }
 
 // reserved are words that end a list of operations, or stand for one.
-var reserved = []string{"and", "all", "are", "both", "fail", "fails", "hold", "holds", "is", "not", "some", "succeed", "succeeds"}
+var reserved = []string{"and", "all", "are", "both", "fail", "fails", "hold", "holds", "is", "not", "shuffled", "some", "succeed", "succeeds"}
 
 // operationList accepts a, a|b, a b, a, b, a and b.
 func operationList(words []token) bool {
@@ -104,7 +104,7 @@ func Kinds() []Kind {
 		{"PERCENT", "a part such as 50%", "a part in the hundred", one(isPercent), `[0-9]+%`},
 		{"AMOUNT", "an amount such as 64KiB", "an amount of bytes: 512B, 64KiB, 1MiB; also of each second", one(amount.MatchString), `[0-9]+(?:B|kB|KiB|MB|MiB)`},
 		{"COLLECTION", "the name of a collection", "the name of a collection: a workload's is its own name", one(label.MatchString), labelRegexp},
-		{"REMOTE", "a remote such as lab:backups", "a remote and a path on it", one(remote.MatchString), `[A-Za-z0-9_-]+:[A-Za-z0-9_./-]*`},
+		{"REMOTE", "a place at the remote such as lab:backups", "a place at the remote storage of the lab, which is empty at first", one(remote.MatchString), `lab:[A-Za-z0-9_-]+`},
 		{"PATH", "the beginning of a path such as /_api/document or raft/AppendEntries", "the beginning of a path of HTTP, or raft/ and the name of a call", one(path.MatchString), `/?[A-Za-z_][A-Za-z0-9_./*:=?&-]*`},
 		{"CALLS", strings.Join(CallsOf, ", "), "calls to a disk: " + strings.Join(CallsOf, ", "), oneOf(CallsOf...), `(?:` + strings.Join(CallsOf, "|") + `)`},
 		{"WHICH", "requests or answers", "what is lost: the request, or the answer to a request that is done", oneOf("requests", "answers"), `(?:requests|answers)`},

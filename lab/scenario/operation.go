@@ -83,7 +83,7 @@ func whenOf(f Form, args map[string]string, text string) When {
 	switch f.Name {
 	case "at":
 		at := Time(args["time"])
-		w.At = &at
+		w.At, w.Mixed = &at, args["shuffled"] != ""
 	case "every":
 		w.Every, w.Until = Time(args["time"]), Time(args["until"])
 		at := w.Every
@@ -97,7 +97,7 @@ func whenOf(f Form, args map[string]string, text string) When {
 			From: args["first"], Before: args["last"],
 		}
 	case "after", "later":
-		w.After, w.Later, w.Ends = OperationsIn(args["operations"]), Time(args["time"]), endingOf(args)
+		w.After, w.Later, w.Ends, w.Mixed = OperationsIn(args["operations"]), Time(args["time"]), endingOf(args), args["shuffled"] != ""
 	}
 	return w
 }

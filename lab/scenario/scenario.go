@@ -55,6 +55,7 @@ type When struct {
 	Until time.Duration // with Every: not later than this; 0: as long as the load runs at least
 	Ends  Ending        // with After: how they must have ended
 	Later time.Duration // with After: so much later
+	Mixed bool          // with At or After: the seed draws the order of the actions
 	Text  string
 }
 

@@ -24,6 +24,7 @@ func Servers() []Form {
 		{Name: "another coordinator", Text: "another coordinator", About: "one that is not the coordinator of the operation of this step, or not the one that was named last", Example: "another coordinator"},
 		{Name: "another dbserver", Text: "another dbserver", About: "one that is not the server of the moment of this step, or not the one that was chosen before", Example: "another dbserver"},
 		{Name: "the agency's leader", Text: "the agency's leader", About: "the agent that leads now", Example: "the agency's leader"},
+		{Name: "a leading agent", Text: "a leading agent", About: "the agent that led when it was named first in the run", Example: "a leading agent"},
 		{Name: "another agent", Text: "another agent", About: "an agent that does not lead now", Example: "another agent"},
 		{Name: "the leader", Text: "the leader [of COLLECTION]", About: "the DB server that leads now the shard that the seed chose", Example: "the leader of bank"},
 		{Name: "a leader", Text: "a leader [of COLLECTION]", About: "the DB server that led that shard when it was named first in the run", Example: "a leader of bank"},

@@ -1,15 +1,17 @@
 package scenario
 
+import "slices"
+
 // Whens are the keys of `do`: when a step is done.
 func Whens() []Form {
 	return []Form{
-		{Name: "at", Text: "at TIME", About: "Once, so long after the load has begun.", Example: "at 1s"},
+		{Name: "at", Text: "at TIME [shuffled]", About: "Once, so long after the load has begun. With `shuffled` the seed draws the order of the actions.", Example: "at 1s"},
 		{Name: "every", Text: "every TIME [from FROM] [until UNTIL]", About: "Again and again, first after one such time, or at `from`; until that time, or as long as the load runs at least.", Example: "every 2s until 10s"},
 		{Name: "when", Text: "when OPERATIONS is/are STEP [on SERVER] [after COUNT]", About: "When one of the operations reaches the step. The operation waits until the actions are done. `on` is the server that the step is about; `after` lets so many such moments pass.", Example: `when a|b is "cut" on dbserver-2`, Needs: []string{Holds}},
 		{Name: "when some", Text: "when OPERATIONS is/are some step [from FIRST] [before LAST] [on SERVER]", About: "The same for a step that the seed chooses: seeds that follow each other take the steps in turn. They are those of an operation that nothing disturbs.", Example: `when a is some step before "committed"`, Needs: []string{Holds}},
 		{Name: "when event", Text: "when STEP [on SERVER] [after COUNT]", About: "The same for a step of any operation, and for what servers and the supervision do.", Example: `when "leader changed"`, Needs: []string{Holds}},
-		{Name: "after", Text: "after OPERATIONS [fails/fail] [succeeds/succeed]", About: "When the operations have ended; with `fails` or `succeeds` only if all of them ended so.", Example: "after both"},
-		{Name: "later", Text: "TIME after OPERATIONS [fails/fail] [succeeds/succeed]", About: "The same, so much later.", Example: "5s after a"},
+		{Name: "after", Text: "after OPERATIONS [fails/fail] [succeeds/succeed] [shuffled]", About: "When the operations have ended; with `fails` or `succeeds` only if all of them ended so.", Example: "after both"},
+		{Name: "later", Text: "TIME after OPERATIONS [fails/fail] [succeeds/succeed] [shuffled]", About: "The same, so much later.", Example: "5s after a"},
 	}
 }
 
@@ -32,13 +34,14 @@ func operations() []Form {
 		{Name: "upload", Text: "upload NAME" + onIt + " to REMOTE", About: "Begins an upload; the operation ends with the transfer.", Example: "upload a on coordinator-1 to lab:backups", Needs: []string{Remotes}},
 		{Name: "download", Text: "download NAME" + onIt + " from REMOTE", About: "Begins a download; the operation ends with the transfer.", Example: "download a from lab:backups", Needs: []string{Remotes}},
 		{Name: "wait", Text: "wait TIME", About: "The actions of this step that follow come so much later. In a step of `when` the operation waits too.", Example: "wait 30s"},
+		{Name: "wait up to", Text: "wait up to TIME", About: "The same for a time that the seed draws.", Example: "wait up to 2s"},
 		{Name: "hold", Text: "hold OPERATIONS at STEP [on SERVER]", About: "From now on the operation stops when it reaches the step, until it is released.", Example: `hold a at "committing"`, Needs: []string{Holds}, Fault: true},
 		{Name: "release", Text: "release OPERATIONS", About: "Lets the operation go on that is held.", Example: "release a", Needs: []string{Holds}},
 	}
 }
 
 func faults() []Form {
-	return append(append(append(network(), messages()...), servers()...), disks()...)
+	return slices.Concat(network(), messages(), servers(), disks(), remotes())
 }
 
 func network() []Form {
@@ -57,7 +60,7 @@ func network() []Form {
 		{Name: "thaw", Text: "thaw A", About: "Takes `freeze` back.", Example: "thaw dbserver-2", Needs: links},
 		{Name: "heal link", Text: "heal A -> B", About: "Takes back what was done to this direction of a link.", Example: "heal agent-1 -> agent-2", Needs: links},
 		{Name: "heal both", Text: "heal A <-> B", About: "Takes back what was done to both directions.", Example: "heal agent-1 <-> agent-2", Needs: links},
-		{Name: "heal", Text: "heal", About: "Takes back every fault of the network, of messages and of disks, and resumes what is paused. It starts nothing that was killed and releases no operation.", Example: "heal"},
+		{Name: "heal", Text: "heal", About: "Takes back every fault of the network, of messages, of disks and of the remote, and resumes what is paused. It starts nothing that was killed and releases no operation.", Example: "heal"},
 	}
 }
 
@@ -80,6 +83,9 @@ func servers() []Form {
 		{Name: "pause", Text: "pause A" + forSome, About: "Stops a server where it is, as SIGSTOP does; with `for` it is resumed by itself.", Example: "pause its coordinator for 3s", Needs: []string{Pause}, Fault: true},
 		{Name: "resume", Text: "resume A", About: "Takes `pause` back.", Example: "resume its coordinator", Needs: []string{Pause}},
 		{Name: "crash", Text: "crash A [keeping PERCENT]", About: "A power cut: of what was not synced, such a part is left; without `keeping` nothing.", Example: "crash dbserver-2 keeping 50%", Needs: []string{PowerCut}, Fault: true},
+		{Name: "lose disk", Text: "lose disk of A", About: "Ends a server, and its disk is empty. It stays down until it is started.", Example: "lose disk of agent-2", Needs: []string{LostDisks}, Fault: true},
+		{Name: "start", Text: "start A", About: "Starts a server that is down, and does not wait until it serves: an agent with an empty disk may wait for others.", Example: "start agent-2"},
+		{Name: "recover agency", Text: "recover the agency from A", About: "Makes an agent, which is down, the only member of the agency's next incarnation, as `stasis agency recover` does. Start it then, and the others with disks that were lost.", Example: "recover the agency from agent-3", Needs: []string{LostDisks}, Fault: true},
 		{Name: "skew clock", Text: "skew clock of A by OFFSET", About: "The wall clock of a server is wrong by so much.", Example: "skew clock of dbserver-1 by -1h", Needs: []string{ClockSkew}, Fault: true},
 	}
 }
@@ -93,6 +99,17 @@ func disks() []Form {
 		{Name: "fill disk", Text: "fill disk of A [leaving AMOUNT] [after COUNT]", About: "There is no more room than that.", Example: "fill disk of dbserver-2 leaving 64KiB", Needs: needs, Fault: true},
 		{Name: "tear disk", Text: "tear disk of A [at CALLS] [after COUNT]", About: "Of a write that was not synced, a crash leaves a part.", Example: "tear disk of dbserver-2 at writes", Needs: []string{TornWrites}, Fault: true},
 		{Name: "heal disk", Text: "heal disk of A", About: "Takes back every fault of the disk.", Example: "heal disk of dbserver-2", Needs: needs},
+	}
+}
+
+func remotes() []Form {
+	needs := []string{RemoteFaults}
+	return []Form{
+		{Name: "hang remote", Text: "hang remote [at CALLS] [after COUNT]" + forSome, About: "Calls to the remote storage do not return until it is healed, or for a time; without `at` those that change something.", Example: "hang remote at writes for 10s", Needs: needs, Fault: true},
+		{Name: "slow remote", Text: "slow remote by TIME [at CALLS] [after COUNT]", About: "Each call to it takes so much longer.", Example: "slow remote by 200ms at any", Needs: needs, Fault: true},
+		{Name: "fail remote", Text: "fail remote [at CALLS] [after COUNT]", About: "Calls to it return an error.", Example: "fail remote at writes", Needs: needs, Fault: true},
+		{Name: "fill remote", Text: "fill remote [leaving AMOUNT] [after COUNT]", About: "There is no more room on it than that.", Example: "fill remote leaving 64KiB", Needs: needs, Fault: true},
+		{Name: "heal remote", Text: "heal remote", About: "Takes back every fault of the remote.", Example: "heal remote", Needs: needs},
 	}
 }
 

@@ -16,8 +16,8 @@ const (
 	Broken   Outcome = "broken"   // the run could not be made: the scenario, the world or the lab failed
 )
 
-// LeastStraddling is how many operations should straddle the backups of a run, and their cuts. A run that has fewer says so.
-const LeastStraddling = 100
+// EnoughAtCuts is how many operations should straddle the cuts of a run. A run that has fewer says so.
+const EnoughAtCuts = 100
 
 // Verdict is the result of one run.
 type Verdict struct {

@@ -39,29 +39,19 @@ func (t *tempo) lull() <-chan struct{} {
 	return t.woken
 }
 
-// rest makes a pause of a client, part times as long as usual. A lull that ends meanwhile makes it short.
+// rest makes a pause of a client, part times as long as usual. The end of a lull ends it, and that of ctx.
 func (t *tempo) rest(ctx context.Context, pace, lull time.Duration, part float64) {
-	short, long := time.Duration(part*float64(pace)), time.Duration(part*float64(lull))
-	woken := t.lull()
-	if woken == nil || long <= short {
-		pause(ctx, short, nil)
-		return
+	pause, woken := pace, (<-chan struct{})(nil)
+	if lull > pace {
+		if woken = t.lull(); woken != nil {
+			pause = lull
+		}
 	}
-	begun := time.Now()
-	if pause(ctx, long, woken) {
-		pause(ctx, short-time.Since(begun), nil)
-	}
-}
-
-// pause waits for d, and tells whether it was woken before. An end of ctx ends it.
-func pause(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(time.Duration(part * float64(pause)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
 	case <-woken:
-		return true
+	case <-ctx.Done():
 	}
-	return false
 }
