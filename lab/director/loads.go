@@ -57,7 +57,7 @@ func (l *loads) start(ctx context.Context) {
 }
 
 // hurry is how long the load works at its pace after a step of a backup or restore. Otherwise it works as in a lull.
-const hurry = 100 * time.Millisecond
+const hurry = 30 * time.Millisecond
 
 // see receives every event. It must not wait.
 func (l *loads) see(e event.Event) {
