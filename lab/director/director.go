@@ -77,14 +77,19 @@ func (r *run) perform(ctx context.Context) {
 	if wait := r.scenario.Lasts - time.Since(r.begun); wait > 0 {
 		_ = sleep(ctx, wait) // an end of ctx shows in what follows
 	}
-	if err := r.loads.stop(); err != nil { // a client that ends by itself shows nothing of the cluster
-		r.result.fail(fmt.Errorf("the load has ended: %w", err))
-	}
+	r.endLoad()
 	r.judgeAll(ctx)
 	if ctx.Err() != nil {
 		r.result.fail(fmt.Errorf("the run was ended: %w", context.Cause(ctx)))
 	}
 	r.expect()
+}
+
+// endLoad stops the load. A client that ends by itself shows nothing of the cluster.
+func (r *run) endLoad() {
+	if err := r.loads.stop(); err != nil {
+		r.result.fail(fmt.Errorf("the load has ended: %w", err))
+	}
 }
 
 // Fits is nil if a world can do what a scenario needs. The error names the line and the reason.

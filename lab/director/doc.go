@@ -14,11 +14,17 @@
 //
 // # Verdicts
 //
-// A run is violated if a check or an expectation does not hold, and vacuous if nothing is violated but a fault was
-// never injected, or never met, or missed the step that it aimed at, or fewer than 100 operations of the load straddled
-// the backups that were judged: had begun before one had returned and ended after it was asked for. Only such
-// operations can show that a backup is no instant. A scenario without load has no such operations, and is exempt from
-// this one rule; its verdict says so.
+// A run is violated if a check or an expectation does not hold. It is vacuous if nothing is violated but an action was never done, or
+// a fault was never met, or missed the step that it aimed at, or a change of the structure was refused each time. So it is if no
+// operation of the load straddled one of the scenario's own backups: had begun before it had returned and ended after it was asked
+// for. Only such operations can show that a backup is no instant.
+//
+// Of each backup the verdict has how many operations straddled it, and how many its cut: were in flight while its gates were asked for or
+// held. Their sums are those of the scenario's own backups. If fewer than 100 straddled the cuts, or if none of those backups has
+// succeeded, or if there is no load, the verdict says so.
+//
+// A run is broken if it could not be made: the cluster does not start, the lab cannot do what the scenario says, a client of the load
+// ends by itself, or the context of the run ends. That is no violation. One that was found before stays in the verdict.
 //
 // # Time
 //

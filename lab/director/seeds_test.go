@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,4 +72,31 @@ func TestTurns(t *testing.T) {
 		require.ErrorIs(t, all.forEach(ctx, []string{"agent-1"}, slow), context.DeadlineExceeded)
 		require.NoError(t, <-first)
 	})
+}
+
+// The seed draws the order of the actions of a step that is shuffled, so both orders happen over seeds; another step stays as it is.
+func TestOrderOfTheSeed(t *testing.T) {
+	s, err := scenarios.Load("delete-and-restore-race")
+	require.NoError(t, err)
+	verbs := func(seed uint64, at int) (all []string) {
+		r := &run{stage: &stage{seed: seed}}
+		for _, i := range (&script{r}).order(&step{Step: s.Do[at]}) {
+			all = append(all, s.Do[at].Actions[i].Verb)
+		}
+		return all
+	}
+	first := map[string]int{}
+	for seed := range uint64(20) {
+		all := verbs(seed, 1)
+		require.Equal(t, all, verbs(seed, 1))
+		require.ElementsMatch(t, []string{"restore", "wait up to", "delete"}, all)
+		if slices.Index(all, "restore") < slices.Index(all, "delete") {
+			first["restore"]++
+		} else {
+			first["delete"]++
+		}
+		require.Equal(t, []string{"backup"}, verbs(seed, 0))
+	}
+	require.Greater(t, first["restore"], 4)
+	require.Greater(t, first["delete"], 4)
 }
