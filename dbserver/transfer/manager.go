@@ -2,10 +2,12 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
 
+	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/backup"
 	dbclient "stasis/dbserver/client"
@@ -90,22 +92,29 @@ func (m *Manager) Start(ctx context.Context, r dbclient.TransferRequest) error {
 	m.jobs[r.Job] = true
 	m.work.Add(1)
 	m.mu.Unlock()
-	j := m.job(r)
-	accepted, err := j.record.accept(ctx, m.config.RebootID(), func() error {
+	j, rebootID := m.job(r), m.config.RebootID()
+	// The coordinator may die meanwhile: with this process the part would never end if it were taken by halves.
+	taking, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeLimit)
+	defer cancel()
+	accepted, err := j.record.accept(taking, rebootID, func() error {
 		if r.Kind != keys.TransferDownload {
 			return nil
 		}
 		return m.arrivals.begin(ctx, r.BackupID, r.Job)
 	})
-	if err != nil || !accepted {
+	unknown := errors.Is(err, agencyclient.ErrUnknown)
+	if !accepted && !unknown {
 		m.over(r)
 		return err
 	}
 	go func() {
 		defer m.over(r)
+		if unknown && !j.record.taken(m.ctx, rebootID) {
+			return
+		}
 		j.run(m.ctx)
 	}()
-	return nil
+	return err
 }
 
 func (m *Manager) job(r dbclient.TransferRequest) *job {

@@ -64,7 +64,9 @@ func environment(folder string, kind world.Kind) []string {
 	if kind != world.Bubble {
 		return all
 	}
-	debug := "randseednop=0" // math/rand takes the seed of the run: Raft's timeouts are drawn from it
+	// math/rand takes the seed of the run: Raft's timeouts are drawn from it. A goroutine that is preempted by real time would make the
+	// order of goroutines a matter of chance.
+	debug := "randseednop=0,asyncpreemptoff=1"
 	if before := os.Getenv("GODEBUG"); before != "" {
 		debug = before + "," + debug
 	}
