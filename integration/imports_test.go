@@ -148,7 +148,7 @@ var rooms = []room{
 	{"lab/director", []string{"client", "fault", "lab/check", "lab/history", "lab/scenario", "lab/scenarios", "lab/swarm", "lab/verdict", "lab/workload", "lab/world"}, "it plays a scenario in any world, through the world's interface"},
 	{"lab/runner", []string{"lab/director", "lab/scenario", "lab/verdict", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},
 	{"lab/world", []string{"agency/client", "agency/keys", "client", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
-	{"lab/world/conformance", []string{"client", "fault", "lab/world"}, "what every world has to do is done through its interface alone"},
+	{"lab/world/conformance", []string{"agency/client", "client", "fault", "lab/world"}, "what every world has to do is done through its interface alone"},
 	{"lab/reader", []string{"agency", "client", "client/certificate", "coordinator", "coordinator/backup/topology", "dbserver", "dbserver/backup/piece", "dbserver/client", "dbserver/engine", "dbserver/shard", "fault"}, "a backup is opened by the servers themselves, from its files alone"},
 	{"cmd/stasis", []string{"agency/...", "client/...", "cmd/stasis/...", "coordinator/...", "dbserver/...", "fault", "fault/control", "fsm", "lab/...", "minicluster/..."}, "it wires everything; tests of whole clusters are not part of the program"},
 	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "lab/history", "lab/workload", "minicluster/..."}, "the demo is a user of a cluster, like any other"},

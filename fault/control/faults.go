@@ -1,12 +1,10 @@
 package control
 
 import (
-	"context"
 	"os"
 	"strings"
 	"time"
 
-	"stasis/event"
 	"stasis/fault"
 )
 
@@ -37,6 +35,7 @@ type Ending interface {
 // Parts are what of a process can be broken. Zero fields cannot; an order for one is refused.
 type Parts struct {
 	Names   func() []string // of the servers in the process
+	ID      func() string   // of the server that the process is; "": it is not known yet
 	Network Network
 	Message func(fault.Message) (Ending, error)
 	Latency func(Order)                     // From, To ("" and "": all links), By, Jitter, Seed
@@ -52,14 +51,26 @@ type Parts struct {
 type Faults struct {
 	parts Parts
 	rules rules
+	turn  chan struct{} // one token: who has it may change what is in force
 }
 
 // NewFaults makes Faults.
-func NewFaults(p Parts) *Faults { return &Faults{parts: p} }
+func NewFaults(p Parts) *Faults { return &Faults{parts: p, turn: make(chan struct{}, 1)} }
 
 func (f *Faults) hello(*Session, Order) (Answer, error) {
-	return Answer{Hello: &Hello{Version: Version, PID: os.Getpid(), Lab: true, Servers: f.parts.Names()}}, nil
+	h := Self()
+	h.Lab, h.Servers = true, f.parts.Names()
+	if f.parts.ID != nil {
+		h.ID = f.parts.ID()
+	}
+	return Answer{Hello: &h}, nil
 }
+
+// started is when this process was.
+var started = time.Now().UTC()
+
+// Self is what each process says of itself in its Hello.
+func Self() Hello { return Hello{Version: Version, PID: os.Getpid(), Started: started} }
 
 // server gives the server that an order names, or the only one.
 func (f *Faults) server(o Order) (string, error) {
@@ -80,38 +91,6 @@ func (f *Faults) watch(s *Session, _ Order) (Answer, error) {
 		return Answer{}, Errorf(CannotDo, "this process gives no events")
 	}
 	s.OnEnd(f.parts.Steps.watch(s.Send))
-	return Answer{}, nil
-}
-
-// hold ends with the connection.
-func (f *Faults) hold(s *Session, o Order) (Answer, error) {
-	switch {
-	case f.parts.Steps == nil:
-		return Answer{}, Errorf(CannotDo, "this process gives no events")
-	case o.Moment == nil || o.Moment.Step == "":
-		return Answer{}, Errorf(BadOrder, "a hold needs the step")
-	}
-	ended := make(chan struct{})
-	trigger := f.parts.Steps.triggers.On(*o.Moment, func(ctx context.Context, e event.Event) {
-		s.Send(e)
-		select {
-		case <-ended:
-		case <-ctx.Done():
-		}
-	})
-	met := func() int {
-		if _, ok := trigger.Met(); ok {
-			return 1
-		}
-		return 0
-	}
-	r := f.rules.add(Rule{Kind: "hold", Moment: o.Moment}, met, func() { trigger.End(); close(ended) })
-	s.OnEnd(func() { f.rules.end(r.ID) })
-	return Answer{Rule: &r}, nil
-}
-
-func (f *Faults) release(_ *Session, o Order) (Answer, error) {
-	f.rules.end(o.Rule) // one that has ended is released
 	return Answer{}, nil
 }
 

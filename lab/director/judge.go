@@ -60,7 +60,7 @@ func (r *run) deleted(o *operation) bool {
 func (r *run) judgeBackup(ctx context.Context, o *operation) {
 	if r.deleted(o) {
 		r.result.note("%s was deleted: it is not judged", o.Label)
-		r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, ID: o.created.ID, Straddling: r.straddling(o), AtCut: r.atCuts(o)})
+		r.result.backups = append(r.result.backups, verdict.Backup{Label: o.Label, ID: o.created.ID, Straddling: straddling(r, o), AtCut: atCuts(r, o)})
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
@@ -69,7 +69,7 @@ func (r *run) judgeBackup(ctx context.Context, o *operation) {
 		Created: o.created, Cut: o.cut, Forced: forced(r.scenario, o), Loads: r.loads.all, Events: r.events.list(), History: r.history,
 	})
 	b.Label, b.ID = o.Label, o.created.ID
-	b.Straddling, b.AtCut = r.straddling(o), r.atCuts(o)
+	b.Straddling, b.AtCut = straddling(r, o), atCuts(r, o)
 	switch {
 	case errors.Is(err, workload.ErrUndecided): // the run was made, and this is not known of it
 		b.Unknown = append(b.Unknown, err.Error())

@@ -159,9 +159,9 @@ func TestStraddlingOfEachBackup(t *testing.T) {
 	r.result.probes = []*operation{p}
 	straddle(t, r.history, a, 3)
 	straddle(t, r.history, p, 200)
-	require.Equal(t, 3, r.straddling(a))
-	require.Equal(t, 200, r.straddling(p))
-	require.Equal(t, 203, r.straddling(a, p))
+	require.Equal(t, 3, straddling(r, a))
+	require.Equal(t, 200, straddling(r, p))
+	require.Equal(t, 203, straddling(r, a, p))
 	v := r.verdict()
 	require.Equal(t, 3, v.Straddling)
 	require.Contains(t, v.Notes, "0 operations straddled the cuts of the scenario's own backups, fewer than 100, and 3 the whole backups")

@@ -11,7 +11,7 @@ import (
 )
 
 // straddling counts the operations of the load that were in flight while one of some backups was being taken.
-func (r *run) straddling(of ...*operation) int {
+func straddling(r *run, of ...*operation) int {
 	var cuts []workload.Cut
 	for _, o := range of {
 		cuts = append(cuts, o.cut)
@@ -28,7 +28,7 @@ func (r *run) straddling(of ...*operation) int {
 }
 
 // atCuts counts the operations of the load that were in flight while the gates of one of some backups were asked for or held.
-func (r *run) atCuts(of ...*operation) int {
+func atCuts(r *run, of ...*operation) int {
 	var own []event.Event
 	for _, e := range r.events.list() {
 		if slices.ContainsFunc(of, func(o *operation) bool { return e.ID == o.created.ID && e.ID != "" }) {
@@ -40,7 +40,7 @@ func (r *run) atCuts(of ...*operation) int {
 
 // fewStraddle says why the operations of the load show too little, and what has to be known of their number. What straddles the
 // backups that the check takes by itself does not count: the scenario's faults have healed by then.
-func (r *run) fewStraddle(own, straddling, atCuts int) (vacuous, notes []string) {
+func fewStraddle(r *run, own, straddling, atCuts int) (vacuous, notes []string) {
 	const least = verdict.EnoughAtCuts
 	begun := slices.ContainsFunc(r.stage.operations.all, func(o *operation) bool { return o.Kind == "create" })
 	switch {

@@ -22,8 +22,8 @@ func (r *run) verdict() verdict.Verdict {
 		Operations: r.history.Tally().Begun, Trace: r.trace(), Notes: res.notes,
 	}
 	own := r.stage.operations.successful()
-	v.Straddling, v.AtCuts = r.straddling(own...), r.atCuts(own...)
-	few, note := r.fewStraddle(len(own), v.Straddling, v.AtCuts)
+	v.Straddling, v.AtCuts = straddling(r, own...), atCuts(r, own...)
+	few, note := fewStraddle(r, len(own), v.Straddling, v.AtCuts)
 	vacuous, v.Notes = append(vacuous, few...), append(v.Notes, note...)
 	switch {
 	case res.broken != nil:

@@ -7,13 +7,6 @@ import (
 	"strings"
 )
 
-// checker judges a scenario that was read.
-type checker struct {
-	*problems
-	s          *Scenario
-	operations []Operation
-}
-
 // check judges what the sentences say: whether what they name is there.
 func (r *checker) check() {
 	for i := range r.s.Do {

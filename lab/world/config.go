@@ -4,13 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-
-	"stasis/fault/control"
 )
 
 // Config says which cluster a world starts, and what surrounds it.
@@ -77,19 +73,3 @@ func (c Config) logger() hclog.Logger {
 
 // longestDelay bounds each random delay.
 const longestDelay = 50 * time.Millisecond
-
-// conditions are what processes are ordered to do that is no fault.
-func (c Config) conditions() []control.Order {
-	var all []control.Order
-	if c.LatencyMost > 0 {
-		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
-	}
-	skews := c.skews()
-	for _, server := range slices.Sorted(maps.Keys(skews)) {
-		all = append(all, control.Order{Do: control.Clock, Server: server, By: skews[server]})
-	}
-	if c.Buggify > 0 {
-		all = append(all, control.Order{Do: control.Buggify, Random: &control.Random{Seed: c.Seed, Probability: c.Buggify, Most: longestDelay}})
-	}
-	return all
-}

@@ -36,3 +36,20 @@ func TestFaultsInProcess(t *testing.T) {
 	conformance.Check(t, w)
 	conformance.CheckDelayed(t, w)
 }
+
+// Of an agency whose agents have lost their disks but one, that one is left.
+func TestRecoveryInABubble(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		w, err := world.Start(t.Context(), world.Bubble, world.Config{Agents: 3, Seed: 1, Log: t.Output()})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, w.Close(context.Background())) }()
+		conformance.CheckRecovery(t, w)
+	})
+}
+
+func TestRecoveryInProcess(t *testing.T) {
+	w, err := world.Start(t.Context(), world.InProcess, world.Config{Agents: 3, Seed: 1, Dir: t.TempDir(), Log: t.Output()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, w.Close(context.Background())) }()
+	conformance.CheckRecovery(t, w)
+}

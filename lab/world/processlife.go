@@ -55,7 +55,7 @@ func (w *processes) bringUp(ctx context.Context, server string, start func() err
 
 // give gives a process that is another one than that of n the orders that stand, and the holds.
 func (w *processes) give(ctx context.Context, n minicluster.Node) error {
-	c, err := dial(ctx, n, n.PID)
+	c, err := dial(ctx, w, n.Name, n.PID)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (w *processes) give(ctx context.Context, n minicluster.Node) error {
 		return err
 	}
 	for _, h := range w.armed() {
-		c, err := dial(ctx, n, n.PID) // the hold ends with its connection
+		c, err := dial(ctx, w, n.Name, n.PID) // the hold ends with its connection
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (w *processes) goOn(server string, why *set) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), orderLimit)
 	defer cancel()
-	c, err := dial(ctx, n, 0)
+	c, err := dial(ctx, w, server, 0)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"stasis/client"
@@ -26,6 +27,8 @@ func servers() []row {
 		row{"a paused coordinator", []world.Feature{world.Pause}, func(s *scene) (done, error) {
 			return s.still(s.world.Pause, s.world.Resume)
 		}},
+		row{"a lost disk", []world.Feature{world.LostDisks}, func(s *scene) (done, error) { return s.down(coordinator, s.world.Lose) }},
+		row{"an agent that ends itself", []world.Feature{world.DiskFaults, world.AgentDisks}, (*scene).endsItself},
 		row{"a hold", []world.Feature{world.Holds}, (*scene).hold},
 		row{"a skewed clock", []world.Feature{world.ClockSkew}, (*scene).skew},
 	)
@@ -39,6 +42,42 @@ func (s *scene) down(server string, end func(string) error) (done, error) {
 		met:   func() (bool, error) { return s.alive() == before-1, nil },
 		back:  func() error { return s.world.Restart(s.ctx, server) },
 	}, end(server)
+}
+
+// endsItself lets the agency's leader write nothing more. It hears of another term then, which it cannot write down, and ends itself. It
+// can be started again when it can write.
+func (s *scene) endsItself() (done, error) {
+	leader, err := s.leader()
+	if err != nil {
+		return done{}, err
+	}
+	disk, err := s.world.Disk(leader)
+	if err != nil {
+		return done{}, err
+	}
+	full, err := disk.Fail(fault.Calls{}, syscall.ENOSPC)
+	before := s.alive()
+	return done{
+		drive: s.declare,
+		met:   func() (bool, error) { return full.Met() > 0 && s.alive() == before-1, nil },
+		back: func() error {
+			full.End()
+			return s.world.Restart(s.ctx, leader)
+		},
+	}, err
+}
+
+// leader is the agent that leads.
+func (s *scene) leader() (name string, err error) {
+	c, err := s.agency().Config(s.ctx)
+	if err != nil {
+		return "", err
+	}
+	name = world.NameOf(s.world, c.LeaderID)
+	if name == "" {
+		err = fmt.Errorf("no agent leads, or none that the world has: %q", c.LeaderID)
+	}
+	return name, err
 }
 
 // alive counts the servers that run.

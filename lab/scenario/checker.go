@@ -1,0 +1,8 @@
+package scenario
+
+// checker judges a scenario that was read.
+type checker struct {
+	*problems
+	s          *Scenario
+	operations []Operation
+}
