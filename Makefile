@@ -9,7 +9,7 @@ LABRUNS ?= 200
 LABPROCESSES ?= 10
 export GORACE := suppressions=$(CURDIR)/.ci/race.suppressions
 
-.PHONY: help demo build test lint example lab mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
+.PHONY: help demo build test lint example lab lab-bubbles lab-processes lab-power power mutants bench bench-agency bench-transfer soak figures fuzz fixtures clean drill
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,9 +46,20 @@ lint: ## gofmt, vet, staticcheck, and the rules of CONTRIBUTING that code can be
 example: ## vet and run the module that shows what another module can do with the public packages
 	cd example && $(GO) vet ./... && $(GO) test ./...
 
-lab: build ## scenarios of faults with fixed seeds, in bubbles and with processes: nothing may be violated (LABSEED, LABRUNS, LABPROCESSES)
+lab: ## scenarios of faults with fixed seeds, in bubbles and with processes: nothing may be violated (LABSEED, LABRUNS, LABPROCESSES)
+	$(MAKE) -j 3 lab-bubbles lab-processes lab-power # runs with processes wait most of the time: they take little from the others
+
+lab-bubbles: build
 	bin/stasis lab run all swarm --seed $(LABSEED) --total $(LABRUNS) --allow-some-vacuous --out bin/lab
-	bin/stasis lab run all --world processes --seed $(LABSEED) --total $(LABPROCESSES) --allow-vacuous --out bin/lab
+
+lab-processes: build
+	bin/stasis lab run all --world processes --seed $(LABSEED) --total $(LABPROCESSES) --parallel 3 --allow-vacuous --out bin/lab
+
+lab-power: build
+	bin/stasis lab run bank-without-locks --mode none --seed $(LABSEED) --runs 3 --out bin/lab
+
+power: build ## the same without locks: as many runs have to show a violation as the scenarios say (LABSEED)
+	bin/stasis lab run bank-without-locks colliding-backups --mode none --seed $(LABSEED) --runs 20 --out bin/lab
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
 	$(GO) run ./internal/failpoint/mutants $(if $(PASSED),-passed $(PASSED)) $(MUTANTS)

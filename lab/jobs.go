@@ -27,13 +27,22 @@ func jobs(scenarios []Scenario, o Options) ([]runner.Job, error) {
 	}
 	var all []runner.Job
 	for i := range total {
-		of, err := jobsOf(scenarios[i%len(scenarios)], max(o.Seed, 1)+uint64(i/len(scenarios)), o)
+		of, err := jobsOf(scenarios[turn(i, total, len(scenarios), o.Seed)], max(o.Seed, 1)+uint64(i/len(scenarios)), o)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, of...)
 	}
 	return all, nil
+}
+
+// turn is which scenario comes i-th. If there are fewer runs than scenarios, they are spread over all, and another
+// seed takes others.
+func turn(i, total, scenarios int, seed uint64) int {
+	if total < scenarios {
+		return (i*scenarios/total + int(max(seed, 1)-1)%scenarios) % scenarios
+	}
+	return i % scenarios
 }
 
 // jobsOf are the runs of one scenario with one seed.

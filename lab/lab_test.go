@@ -100,4 +100,17 @@ func TestJobs(t *testing.T) {
 		got = append(got, j.Seed)
 	}
 	require.Equal(t, []uint64{5, 5, 6, 6, 7}, got)
+
+	// Fewer runs than scenarios are spread over them, and seeds that follow each other leave none out.
+	tried := map[string]bool{}
+	for seed := range uint64(4) {
+		made, err := jobs(all[:8], Options{Seed: seed + 1, Total: 2})
+		require.NoError(t, err)
+		require.Len(t, made, 2)
+		for _, j := range made {
+			require.Equal(t, seed+1, j.Seed)
+			tried[j.Scenario] = true
+		}
+	}
+	require.Len(t, tried, 8)
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"stasis/event"
 	"stasis/lab/history"
 	"stasis/lab/scenario"
 	"stasis/lab/verdict"
@@ -31,7 +32,10 @@ func Play(ctx context.Context, s *scenario.Scenario, w world.World, o Options) v
 func play(ctx context.Context, s *scenario.Scenario, w world.World, o Options, j judge) verdict.Verdict {
 	begun := time.Now()
 	r := newRun(s, w, o, j)
-	stop := w.Watch(r.events.see)
+	stop := w.Watch(func(e event.Event) {
+		r.events.see(e)
+		r.loads.see(e)
+	})
 	defer stop()
 	r.perform(ctx)
 	v := r.verdict()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"stasis/client"
+	"stasis/event"
 	"stasis/lab/history"
 	"stasis/lab/scenario"
 	"stasis/lab/workload"
@@ -35,7 +37,9 @@ func (l *loads) setup(ctx context.Context, specs []scenario.Load, h *history.His
 		if err := w.Setup(ctx, l.clients); err != nil {
 			return fmt.Errorf("%s: %w", s.Spec.Name, err)
 		}
+		l.mu.Lock()
 		l.all = append(l.all, w)
+		l.mu.Unlock()
 	}
 	return nil
 }
@@ -50,6 +54,21 @@ func (l *loads) start(ctx context.Context) {
 	running, cancel := context.WithCancel(ctx)
 	l.ctx, l.cancel, l.ended = ctx, cancel, make(chan error, 1)
 	go func(ended chan<- error) { ended <- l.run(running) }(l.ended)
+}
+
+// hurry is how long the load works at its pace after a step of a backup or restore. Otherwise it works as in a lull.
+const hurry = 30 * time.Millisecond
+
+// see receives every event. It must not wait.
+func (l *loads) see(e event.Event) {
+	if e.Operation != event.Create && e.Operation != event.Restore {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.all {
+		w.Hurry(hurry)
+	}
 }
 
 func (l *loads) run(ctx context.Context) error {

@@ -43,6 +43,7 @@ func loadFields(s *workload.Spec) []Field {
 		{"writeConcern", "How many replicas have to be in sync for a write.", "of the workload", countValue, into(&s.WriteConcern)},
 		{"waitForSync", "Whether a write is synced before it is acknowledged.", "false", flagValue, into(&s.WaitForSync)},
 		{"pace", "The pause between two operations of a client.", "of the workload", timeValue, into(&s.Pace)},
+		{"lull", "The pause while no step of a backup or restore was reached for 30ms. A run has more operations where they matter, and takes less of a processor.", "as `pace`", timeValue, into(&s.Lull)},
 		{"skew", "Of the choice of keys: 0 is uniform, otherwise the exponent of a Zipf distribution.", "0", numberValue, into(&s.Skew)},
 	}
 }

@@ -60,7 +60,7 @@ type loads struct {
 func everything(t *testing.T, h *history.History, clients []*client.Client, pace time.Duration) *loads {
 	l := &loads{t: t, h: h, clients: clients}
 	for _, about := range workload.List() {
-		w, err := workload.New(workload.Spec{Name: about.Name, Clients: 3, Shards: 2, Seed: 7, Pace: pace}, l.h)
+		w, err := workload.New(workload.Spec{Name: about.Name, Clients: 2, Shards: 2, Seed: 7, Pace: pace}, l.h)
 		require.NoError(t, err)
 		require.NoError(t, w.Setup(t.Context(), clients))
 		l.all = append(l.all, w)
@@ -129,9 +129,9 @@ func TestWorkloads(t *testing.T) {
 			var id string
 			var cut workload.Cut
 			l.run(func() {
-				time.Sleep(150 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond)
 				id, cut = l.backup()
-				time.Sleep(150 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond)
 			})
 			l.hold()
 			l.restore(id, cut)

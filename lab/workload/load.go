@@ -158,6 +158,9 @@ func (l *load) Run(ctx context.Context, clients []*client.Client, grace time.Dur
 	return errors.Join(errs...)
 }
 
+// Hurry lets the clients keep their pace for d.
+func (l *load) Hurry(d time.Duration) { l.tempo.hurry(d) }
+
 // client lives until ctx ends, again and again.
 func (l *load) client(ctx context.Context, clients []*client.Client, i int, grace time.Duration) error {
 	for ctx.Err() == nil {

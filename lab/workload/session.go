@@ -19,6 +19,7 @@ type site struct {
 	h          *history.History
 	label      string // of its operations
 	collection string
+	tempo      *tempo
 }
 
 // session is one life of a client: operations one after the other, until an outcome is unknown.
@@ -118,10 +119,9 @@ func refusal(o history.Op, err error) bool {
 	return !o.Write() && (!errors.As(err, &answer) || answer.Status >= 500)
 }
 
-// rest makes the pause between two operations.
+// rest makes the pause between two operations. Callers look at ctx.
 func (s *session) rest(ctx context.Context) {
-	pace := s.spec.Pace
-	_ = wait.For(ctx, pace/2+time.Duration(s.random.Int64N(int64(pace)+1))) // callers look at ctx
+	s.tempo.rest(ctx, s.spec.Pace, s.spec.Lull, 0.5+s.random.Float64())
 }
 
 // graceful is a context that outlives ctx by grace, so that a request that was sent is answered. It ends after

@@ -18,6 +18,7 @@ type Spec struct {
 	WriteConcern int           `json:"writeConcern,omitempty"`
 	WaitForSync  bool          `json:"waitForSync,omitempty"`
 	Pace         time.Duration `json:"pace,omitempty"` // pause between two operations of a client, half as long up to half as much again
+	Lull         time.Duration `json:"lull,omitempty"` // the pause while nothing hurries the clients, see Workload.Hurry; 0: as Pace
 	Skew         float64       `json:"skew,omitempty"` // of the choice of keys: 0 uniform, else the exponent of a Zipf distribution
 	Seed         uint64        `json:"seed,omitempty"`
 }
@@ -77,6 +78,11 @@ func (s Spec) with(d Spec) (Spec, error) {
 		errs = append(errs, fmt.Errorf("pace %v: want a duration above 0", s.Pace))
 	} else if s.Pace == 0 {
 		s.Pace = d.Pace
+	}
+	if s.Lull == 0 {
+		s.Lull = s.Pace
+	} else if s.Lull < s.Pace {
+		errs = append(errs, fmt.Errorf("lull %v: want the pace, %v, or a longer time", s.Lull, s.Pace))
 	}
 	return s, errors.Join(errs...)
 }

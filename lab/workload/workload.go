@@ -21,6 +21,9 @@ type Workload interface {
 	// Run lets the clients work until ctx ends; each finishes what it has begun, within grace. It returns
 	// the first error that is neither a refusal nor an unknown outcome.
 	Run(ctx context.Context, clients []*client.Client, grace time.Duration) error
+	// Hurry lets the clients pause for no longer than the pace, from now on and for d. Otherwise they make the longer pauses of a
+	// lull, if the workload has one. It does not wait.
+	Hurry(d time.Duration)
 	// CheckCut judges the state of a backup, which c reads, by the history.
 	CheckCut(ctx context.Context, c *client.Client, cut Cut) (Findings, error)
 	// CheckEnd judges the running cluster, at rest and healed: nothing acknowledged is lost, and what
@@ -42,7 +45,7 @@ func New(s Spec, h *history.History) (Workload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload %s: %w", s.Name, err)
 	}
-	return &load{site: site{spec: full, h: h}, asked: s, kind: made, lives: make([]int, full.Clients+1)}, nil
+	return &load{site: site{spec: full, h: h, tempo: newTempo()}, asked: s, kind: made, lives: make([]int, full.Clients+1)}, nil
 }
 
 // Recorded finds the workloads that a history has, as [history.Parse] reads it. They judge by what was recorded, and may run again.
@@ -61,7 +64,7 @@ func Recorded(h *history.History) ([]Workload, error) {
 		if !known || noted.Spec.Clients < 1 || noted.Spec.Clients > mostClients || noted.Collection == "" {
 			return nil, fmt.Errorf("workload %s: the history says that it is %q with %d clients on %q, which this version does not know", o.Workload, noted.Spec.Name, noted.Spec.Clients, noted.Collection)
 		}
-		l := &load{site: site{noted.Spec, h, o.Workload, noted.Collection}, asked: noted.Spec, kind: k.make(), lives: make([]int, noted.Spec.Clients+1)}
+		l := &load{site: site{noted.Spec, h, o.Workload, noted.Collection, newTempo()}, asked: noted.Spec, kind: k.make(), lives: make([]int, noted.Spec.Clients+1)}
 		l.passed(ops)
 		all = append(all, l)
 	}
