@@ -1,19 +1,21 @@
 package fault
 
 import (
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
 )
 
-// crash is a power cut of a disk in memory: it makes the disk that is found afterwards. Everything is looked at in the order of the names, so a
-// seed leaves the same each time.
+// crash is a power cut of a disk in memory: it makes the disk that is found afterwards. Everything is looked at in the order of the names, and
+// what becomes of a change of a name is drawn from the name: a seed leaves the same each time, in whatever order programs run.
 type crash struct {
 	percent int                    // of what was not synced
 	random  *rand.Rand             // nil if percent is 0 and nothing is torn
 	torn    func(path string) bool // whether the unsynced writes of a file are torn; counts those that are
-	links   map[*inode]int         // how many names an inode has at the moment of the crash
+	left    map[*inode]map[string]*inode
 	made    map[*inode]*inode
 }
 
@@ -23,26 +25,72 @@ const pageSize = 4096
 func (m *memory) crashed(c crash) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c.links, c.made = map[*inode]int{}, map[*inode]*inode{}
-	m.root.count(c.links)
+	c.left, c.made = map[*inode]map[string]*inode{}, map[*inode]*inode{}
+	alive := map[*inode]bool{}
+	m.root.walk(alive)
+	c.names(m.log.list, alive)
 	after := newMemory()
 	after.root = c.folder("", m.root)
 	return after
 }
 
-// count counts the names of everything below a folder.
-func (n *inode) count(links map[*inode]int) {
-	for _, child := range n.names {
-		if links[child]++; links[child] == 1 {
-			child.count(links)
+func (c *crash) chance(percent int) bool { return percent > 0 && c.random.IntN(100) < percent }
+
+// walk notes all that can be reached.
+func (n *inode) walk(alive map[*inode]bool) {
+	if alive[n] {
+		return
+	}
+	alive[n] = true
+	for _, below := range n.names {
+		below.walk(alive)
+	}
+}
+
+// names decides for each change of a name whether it has reached the disk. One that has not keeps those from it that follow it, and
+// the folder that it is in from being removed if what it is about is alive elsewhere. A file that was renamed has one of its names, or both: POSIX
+// does not exclude it. Never none.
+func (c *crash) names(list []*nameChange, alive map[*inode]bool) {
+	if c.percent == 0 {
+		return
+	}
+	seed := c.random.Uint64()
+	var lost []*nameChange
+	for _, change := range list {
+		draw := change.draw(seed)
+		kept := draw.IntN(100) < c.percent && !slices.ContainsFunc(lost, func(earlier *nameChange) bool {
+			return change.follows(earlier) || alive[earlier.nodes[0]] && change.clears(earlier)
+		})
+		whole := kept && (len(change.sets) == 1 || change.moves() || draw.IntN(100) < c.percent)
+		if kept {
+			change.sets[0].of(c.of(change.sets[0].folder))
+		}
+		if whole && len(change.sets) > 1 {
+			change.sets[1].of(c.of(change.sets[1].folder))
+		}
+		if !whole {
+			lost = append(lost, change)
 		}
 	}
 }
 
-func (c *crash) chance(percent int) bool { return percent > 0 && c.random.IntN(100) < percent }
+// draw gives what the fate of a change is drawn with.
+func (c *nameChange) draw(seed uint64) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s %d", c.path, c.nth) // a hash takes all
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
 
-// of makes what an inode is after the crash. One with several names stays one.
-func (c *crash) of(name string, n *inode) *inode {
+// of are the names that are left in a folder.
+func (c *crash) of(folder *inode) map[string]*inode {
+	if c.left[folder] == nil {
+		c.left[folder] = maps.Clone(folder.synced)
+	}
+	return c.left[folder]
+}
+
+// node makes what an inode is after the crash. One with several names stays one.
+func (c *crash) node(name string, n *inode) *inode {
 	if after := c.made[n]; after != nil {
 		return after
 	}
@@ -56,29 +104,11 @@ func (c *crash) of(name string, n *inode) *inode {
 	return after
 }
 
-// folder decides for each name on which folder and disk differ whether the change has reached the disk. A file that was renamed keeps one of its
-// names: that is one change for a file system.
 func (c *crash) folder(where string, n *inode) *inode {
-	left := maps.Clone(n.synced)
-	kept := map[*inode]bool{}
-	for _, name := range slices.Sorted(maps.Keys(n.names)) {
-		now := n.names[name]
-		if n.synced[name] != now && c.chance(c.percent) {
-			left[name] = now
-		}
-		if left[name] == now {
-			kept[now] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(n.synced)) {
-		was := n.synced[name]
-		if n.names[name] == nil && (c.links[was] == 0 || kept[was]) && c.chance(c.percent) {
-			delete(left, name)
-		}
-	}
+	left := c.of(n)
 	after := newFolder()
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		after.names[name] = c.of(path.Join(where, name), left[name])
+		after.names[name] = c.node(path.Join(where, name), left[name])
 	}
 	after.synced = maps.Clone(after.names)
 	return after

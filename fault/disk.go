@@ -95,9 +95,11 @@ func (d *Disk) add(calls Calls, strike func(*DiskFault, []string) error) *DiskFa
 }
 
 // Crash is a power cut: what the next FS has is what was synced, and of the rest a part, drawn with random, of
-// unsyncedPercent in the hundred. The rest is bytes of files, in pages of 4096, and entries of folders: a file that was made, renamed or linked may be
-// missing if its folder was not synced since, and one that was removed may be back. A file that was renamed has its old name or its new one, or
-// both. What is left depends on the seed of random alone; random may be nil if unsyncedPercent is 0 and no fault tears. What runs on
+// unsyncedPercent in the hundred. The rest is bytes of files, in pages of 4096, and changes of names. It is as little as ext4 and POSIX promise: each
+// name that was made, removed, renamed or linked since its folder was synced may be as it was at any time since. Changes of one name, and those of one file,
+// come in their order. So a file that was removed and made again may be missing, and RemoveAll may be half done; a file that was renamed has its old
+// name or its new one, or both, in two folders, too, and is there when either was synced. A file that had a name all the time has one. What is left depends
+// on the seed of random alone; random may be nil if unsyncedPercent is 0 and no fault tears. What runs on
 // the disk does not notice, and goes on with the files from before: what it says from then on must not arrive, not even when the network
 // heals. So isolate the server first, crash its disk, break its connections ([Network.Reset], with each server that it speaks to), kill it, and let it
 // rejoin. The error says that the disk cannot crash.

@@ -16,15 +16,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// memory is a disk in memory that knows what of it is durable: the bytes of a file that were synced, sector by sector, and
-// the entries of a folder as they were when the folder was last synced.
+// memory is a disk in memory that knows what of it is durable: the bytes of a file that were synced, sector by sector, the
+// entries of a folder as they were when the folder was last synced, and the changes of entries since.
 //
-// It differs from vfs.NewCrashableMem in what a crash leaves: that depends on the seed alone, sectors are those of a disk, a name that was removed may be back or
-// gone, and hard links stay links.
+// It differs from vfs.NewCrashableMem in what a crash leaves: that depends on the seed alone, sectors are those of a disk, each change of a
+// name is there or not, and hard links stay links.
 type memory struct {
 	mu    sync.Mutex // guards everything in it; never held during a wait
 	root  *inode
 	locks map[string]bool
+	log   changes
 }
 
 func newMemory() *memory { return &memory{root: newFolder(), locks: map[string]bool{}} }
@@ -75,9 +76,12 @@ func (m *memory) create(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if old := folder.names[last]; old != nil { // Pebble removes it before
+		m.log.do(name, entry{folder, last, nil}, old)
+	}
 	n := &inode{modified: time.Now()}
-	folder.names[last] = n
-	return &memoryFile{disk: &m.mu, node: n, name: last, writes: true}, nil
+	m.log.do(name, entry{folder, last, n}, n)
+	return &memoryFile{disk: m, node: n, name: last, writes: true}, nil
 }
 
 func (m *memory) open(name string, writes bool) (vfs.File, error) {
@@ -90,7 +94,7 @@ func (m *memory) open(name string, writes bool) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memoryFile{disk: &m.mu, node: n, name: path.Base(name), writes: writes}, nil
+	return &memoryFile{disk: m, node: n, name: path.Base(name), writes: writes}, nil
 }
 
 func (m *memory) Open(name string, _ ...vfs.OpenOption) (vfs.File, error) { return m.open(name, false) }
@@ -123,7 +127,7 @@ func (m *memory) Link(oldname, newname string) error {
 	case last == "" || folder.names[last] != nil:
 		return pathError("link", newname, fs.ErrExist)
 	}
-	folder.names[last] = n
+	m.log.do(newname, entry{folder, last, n}, n)
 	return nil
 }
 
@@ -138,21 +142,33 @@ func (m *memory) Rename(oldname, newname string) error {
 		return err
 	}
 	to, last, err := m.split("rename", newname)
-	if err == nil && (last == "" || to.names[last] != nil && len(to.names[last].names) > 0) {
-		err = pathError("rename", newname, syscall.ENOTEMPTY)
-	}
 	if err != nil {
 		return err
 	}
-	n := from.names[name]
-	delete(from.names, name)
-	to.names[last] = n
+	n, over := from.names[name], to.names[last]
+	if err := renamable(n, over, last, newname); err != nil || n == over { // of two names of one file nothing is renamed
+		return err
+	}
+	m.log.rename(newname, entry{to, last, n}, entry{from, name, nil}, over)
+	return nil
+}
+
+// renamable is why n cannot take the place of another file or folder.
+func renamable(n, over *inode, last, newname string) error {
+	switch {
+	case last == "" || over != nil && len(over.names) > 0:
+		return pathError("rename", newname, syscall.ENOTEMPTY)
+	case over != nil && over.isFolder() && !n.isFolder():
+		return pathError("rename", newname, syscall.EISDIR)
+	case over != nil && !over.isFolder() && n.isFolder():
+		return pathError("rename", newname, syscall.ENOTDIR)
+	}
 	return nil
 }
 
 func (m *memory) Remove(name string) error { return m.remove(name, false) }
 
-// RemoveAll removes a folder with all that is in it. A missing one is no error.
+// RemoveAll removes a folder with all that is in it, one name after the other. A missing one is no error.
 func (m *memory) RemoveAll(name string) error {
 	if err := m.remove(name, true); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -172,20 +188,30 @@ func (m *memory) remove(name string, all bool) error {
 	case !all && len(folder.names[last].names) > 0:
 		return pathError("remove", name, syscall.ENOTEMPTY)
 	}
-	delete(folder.names, last)
+	m.removeBelow(name, folder, last)
 	return nil
+}
+
+// removeBelow removes what is in a folder before the folder. The lock is held.
+func (m *memory) removeBelow(name string, folder *inode, last string) {
+	n := folder.names[last]
+	for _, below := range slices.Sorted(maps.Keys(n.names)) {
+		m.removeBelow(path.Join(name, below), n, below)
+	}
+	m.log.do(name, entry{folder, last, nil}, n)
 }
 
 func (m *memory) MkdirAll(name string, _ os.FileMode) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	folder := m.root
+	folder, at := m.root, ""
 	for part := range strings.FieldsFuncSeq(path.Clean("/"+name), func(r rune) bool { return r == '/' }) {
 		next := folder.names[part]
+		at = path.Join(at, part)
 		switch {
 		case next == nil:
 			next = newFolder()
-			folder.names[part] = next
+			m.log.do(at, entry{folder, part, next}, next)
 		case !next.isFolder():
 			return pathError("mkdir", name, syscall.ENOTDIR)
 		}

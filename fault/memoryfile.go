@@ -3,8 +3,6 @@ package fault
 import (
 	"io"
 	"io/fs"
-	"maps"
-	"sync"
 	"syscall"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 
 // memoryFile is an open file or folder of a disk in memory.
 type memoryFile struct {
-	disk   *sync.Mutex // guards all of the disk
+	disk   *memory
 	node   *inode
 	name   string
 	writes bool
@@ -21,8 +19,8 @@ type memoryFile struct {
 }
 
 func (f *memoryFile) Close() error {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	if f.node == nil {
 		return pathError("close", f.name, fs.ErrClosed)
 	}
@@ -44,8 +42,8 @@ func (f *memoryFile) use(op string, writes bool) (*inode, error) {
 }
 
 func (f *memoryFile) Read(p []byte) (int, error) {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	n, err := f.readAt(p, f.at)
 	f.at += int64(n)
 	if n > 0 {
@@ -55,8 +53,8 @@ func (f *memoryFile) Read(p []byte) (int, error) {
 }
 
 func (f *memoryFile) ReadAt(p []byte, at int64) (int, error) {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	return f.readAt(p, at)
 }
 
@@ -76,16 +74,16 @@ func (f *memoryFile) readAt(p []byte, at int64) (int, error) {
 }
 
 func (f *memoryFile) Write(p []byte) (int, error) {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	n, err := f.writeAt(p, f.at)
 	f.at += int64(n)
 	return n, err
 }
 
 func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	return f.writeAt(p, at)
 }
 
@@ -112,13 +110,13 @@ func grown(data []byte, size int) []byte {
 }
 
 func (f *memoryFile) Sync() error {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	switch n := f.node; {
 	case n == nil:
 		return pathError("sync", f.name, fs.ErrClosed)
 	case n.isFolder():
-		n.synced = maps.Clone(n.names)
+		f.disk.log.sync(n)
 	default:
 		n.durable = grown(n.durable, len(n.data))
 		for _, r := range n.dirty.ranges(len(n.data)) {
@@ -132,8 +130,8 @@ func (f *memoryFile) Sync() error {
 // drop is what Linux does with the pages of a file that could not be written: they count as written from now on, and programs
 // go on seeing them until they are read from the disk again, here after a crash.
 func (f *memoryFile) drop() {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	if f.node != nil {
 		f.node.dirty = nil
 	}
@@ -152,8 +150,8 @@ func (f *memoryFile) Fd() uintptr                  { return vfs.InvalidFd }
 func (f *memoryFile) Flush() error { return nil }
 
 func (f *memoryFile) Stat() (vfs.FileInfo, error) {
-	f.disk.Lock()
-	defer f.disk.Unlock()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
 	if f.node == nil {
 		return nil, pathError("stat", f.name, fs.ErrClosed)
 	}

@@ -29,7 +29,8 @@ type MessageFault string
 // The faults of messages.
 const (
 	// LoseRequest: it never arrives, and the caller gets no answer. The caller waits until its context ends or
-	// its connection breaks.
+	// its connection breaks. To the caller it is a request that was sent: a connection was used, and the body was written
+	// (httptrace says so), as with a loss on a network.
 	LoseRequest MessageFault = "lose request"
 	// LoseAnswer: it is done, and the caller gets no answer. The answer of a server is read to its end and thrown
 	// away. An answer that is a stream is lost from its beginning; the connection stays open until the caller
@@ -121,4 +122,8 @@ type sending interface {
 	send(ctx context.Context) error // sends it, and waits for the beginning of the answer
 	discard()                       // reads the answer to its end and throws it away
 	close()                         // gives it up before it was sent
+
+	// lose does what a caller sees of a message that is lost on its way. detach runs what outlasts the call. The caller
+	// calls done when it gives up.
+	lose(ctx context.Context, x meeting, detach func(func())) (done func())
 }

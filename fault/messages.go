@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"net"
-	"net/http/httptrace"
 	"os"
 	"syscall"
 	"time"
@@ -47,7 +46,7 @@ func (a *messages) strike(ctx context.Context, r *MessageRule, held *heldBack, x
 	switch r.message.Do {
 	case LoseRequest:
 		r.hit()
-		p.close()
+		defer p.lose(ctx, x, a.detach)()
 		return a.silence(ctx, x, r.message.By)
 	case LoseAnswer:
 		return a.loseAnswer(ctx, r, x, p)
@@ -131,7 +130,7 @@ func (a *messages) hold(ctx context.Context, r *MessageRule, held *heldBack, x m
 	case <-ctx.Done():
 		if p.repeatable() {
 			if late, err := p.again(); err == nil {
-				connected(ctx)
+				connected(ctx, x)
 				a.detach(func() {
 					if a.wait(time.Until(due), passed) {
 						_ = a.alone(x, passing{late, p.rules}) // the caller does not hear of it
@@ -146,14 +145,6 @@ func (a *messages) hold(ctx context.Context, r *MessageRule, held *heldBack, x m
 		r.release(x, held)
 	}
 	return a.pass(ctx, x, p.sending, p.rules)
-}
-
-// connected tells a caller that gives up that its message may arrive, as it would know of a message that is on its way: a
-// connection was used. Otherwise it would take the message for one that was never sent, and send it again.
-func connected(ctx context.Context) {
-	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{})
-	}
 }
 
 // alone sends a message that has no caller, and throws the answer away.

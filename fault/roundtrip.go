@@ -115,3 +115,5 @@ func (c *call) again() (sending, error)    { return &call{do: c.do, second: true
 func (c *call) send(context.Context) error { return c.do(c.second) }
 func (c *call) discard()                   {}
 func (c *call) close()                     {}
+
+func (c *call) lose(context.Context, meeting, func(func())) (done func()) { return func() {} }

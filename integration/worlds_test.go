@@ -25,10 +25,12 @@ func TestFaultsOfProcesses(t *testing.T) {
 	defer cancel()
 	w, err := world.Start(ctx, world.Processes, world.Config{
 		Agents: 1, DBServers: 2, Coordinators: 1, LatencyLeast: 10 * time.Microsecond, LatencyMost: 100 * time.Microsecond, Seed: 1, Dir: t.TempDir(), Program: program, Log: t.Output(),
+		ClockSkew: time.Hour, Buggify: 0.01,
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, w.Close(context.Background())) }()
 	conformance.Check(t, w)
+	conformance.CheckDelayed(t, w)
 
 	t.Log("a rule stands in the next process, and so does a hold")
 	net := w.Network()
@@ -77,4 +79,17 @@ func TestFaultsOfProcesses(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{"dbserver-1": 1, "coordinator-1": 1}, holders)
+}
+
+// Of an agency of processes whose agents have lost their disks but one, that one is left.
+func TestRecoveryOfProcesses(t *testing.T) {
+	t.Parallel()
+	program, err := binary()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	w, err := world.Start(ctx, world.Processes, world.Config{Agents: 3, Seed: 1, Dir: t.TempDir(), Program: program, Log: t.Output()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, w.Close(context.Background())) }()
+	conformance.CheckRecovery(t, w)
 }

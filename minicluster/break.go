@@ -37,14 +37,14 @@ func (c *Cluster) signal(name, what string, do func(running) error) error {
 	return n.signal(what, do)
 }
 
-// Restart starts a server that was killed, or stops and starts one that runs. It
-// returns when the server serves; ctx bounds that.
+// Restart starts a server that was killed or that has ended by itself, or stops and starts one that runs. It
+// returns when the server serves; ctx bounds that. Why a server had ended by itself is no error here: Err delivers it.
 func (c *Cluster) Restart(ctx context.Context, name string) error {
 	n, err := c.servers.named(name)
 	if err != nil {
 		return err
 	}
-	if err := n.stop(ctx); err != nil {
+	if err := n.makeWay(ctx); err != nil {
 		return err
 	}
 	if err := n.start(ctx); err != nil {

@@ -87,9 +87,9 @@ func (h handler) hello() control.Answer {
 	if h.c.options.Mode == Processes {
 		mode = "processes"
 	}
-	return control.Answer{Hello: &control.Hello{
-		Version: control.Version, PID: os.Getpid(), Lab: h.c.lab != nil, Servers: h.c.servers.names(), Mode: mode, Dir: h.c.options.Dir,
-	}}
+	hello := control.Self()
+	hello.Lab, hello.Servers, hello.Mode, hello.Dir = h.c.lab != nil, h.c.servers.names(), mode, h.c.options.Dir
+	return control.Answer{Hello: &hello}
 }
 
 // node does something to a server, which may be named by each of its names.

@@ -21,7 +21,8 @@
 //
 // # Break
 //
-// [Cluster.Kill], [Cluster.Restart], [Cluster.Pause] and [Cluster.Resume] act on one server. In process, [Seams] replace
+// [Cluster.Kill], [Cluster.Restart], [Cluster.Pause] and [Cluster.Resume] act on one server. [Cluster.Lose] loses its disk, and
+// [Cluster.Recover] makes an agency of the one agent that is left. In process, [Seams] replace
 // the network, the disks and the clocks, so that package fault can break each of them, at a chosen step of a backup:
 //
 //	net, disks := fault.NewNetwork(), fault.NewDisks()

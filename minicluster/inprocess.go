@@ -62,19 +62,19 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 	case datadir.Agent:
 		return agency.Start(ctx, agency.Config{
 			ID: n.id, Name: n.name, PID: s.pid(), Listen: n.at.address, Advertise: n.at.address, Peers: s.servers.peers(), Network: net, Browsers: browsers, HTTP: limits,
-			Dir: s.dataDir(n.name), FS: s.disk(n.name), Logger: logger, Steps: s.steps(), Wall: seams.wall(n.name),
+			Dir: s.dataDir(n.name), FS: s.disk(n.name), Logger: logger, Steps: s.steps(), Wall: s.wall(n.name),
 			Timing: agency.Timing{Grace: o.Timing.Grace, LeaderGrace: o.Timing.LeaderGrace, DiskTimeout: o.Timing.DiskTimeout},
 		})
 	case datadir.DBServer:
 		return dbserver.Start(ctx, dbserver.Config{
 			Dir: s.dataDir(n.name), Name: n.name, PID: s.pid(), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
 			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), Remotes: seams.Remotes,
-			Clock: seams.clock(n.name), Wall: seams.wall(n.name),
+			Clock: seams.clock(n.name), Wall: s.wall(n.name),
 		})
 	default:
 		return coordinator.Start(ctx, coordinator.Config{
 			Dir: s.dataDir(n.name), Name: n.name, PID: s.pid(), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
-			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), WithoutLocks: seams.WithoutLocks, Wall: seams.wall(n.name),
+			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), WithoutLocks: seams.WithoutLocks, Wall: s.wall(n.name),
 		})
 	}
 }

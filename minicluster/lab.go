@@ -22,6 +22,7 @@ const Client = "client"
 // server whose disk it is. A process that was killed and started again has no rules.
 type Lab struct {
 	servers *members
+	turn    chan struct{}    // one token: who has it may order the network
 	wires   map[string]*wire // by server; in process all are the same
 	here    *wire            // to this process, in mode InProcess
 	faults  *control.Faults  // of this process, in mode InProcess
@@ -37,6 +38,14 @@ func (l *Lab) Do(ctx context.Context, o control.Order) (control.Answer, error) {
 	nodes, err := l.concerned(o)
 	if err != nil {
 		return control.Answer{}, err
+	}
+	if o.OfNetwork() { // one order after the other, or two about a link could each win at one of its ends
+		select {
+		case l.turn <- struct{}{}:
+		case <-ctx.Done():
+			return control.Answer{}, control.Errorf(control.Silent, "%q was not done: another order is being carried out (%v)", o.Do, context.Cause(ctx))
+		}
+		defer func() { <-l.turn }()
 	}
 	answers, errs := make([]control.Answer, len(nodes)), make([]error, len(nodes))
 	_ = together(nodes, func(n *node) error { // what went wrong is in errs
@@ -60,6 +69,10 @@ func (l *Lab) Do(ctx context.Context, o control.Order) (control.Answer, error) {
 		for _, r := range made {
 			r.Holder = l.holder(n)
 			all.Rules = append(all.Rules, r)
+		}
+		for _, r := range answers[i].Replaced {
+			r.Holder = l.holder(n)
+			all.Replaced = append(all.Replaced, r)
 		}
 	}
 	if o.Do == control.RuleList { // what is not known is not an error, but not silent either

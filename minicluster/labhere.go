@@ -2,6 +2,7 @@ package minicluster
 
 import (
 	"context"
+	"time"
 
 	"stasis/fault"
 	"stasis/fault/control"
@@ -12,6 +13,8 @@ type labHere struct {
 	net   *fault.Network
 	disks *fault.Disks
 	steps control.Steps
+	clock fault.WallClocks
+	delay control.Delays
 	all   *control.Faults
 }
 
@@ -45,6 +48,12 @@ func (h *labHere) faults(servers *members) *control.Faults {
 			}
 			return h.disks.Of(server)
 		},
+		Clock: func(server string, by time.Duration) error {
+			h.clock.Of(server).Skew(by)
+			return nil
+		},
+		Clocked: func(server string) int { return h.clock.Of(server).Met() },
+		Random:  h.delay.Set, Delayed: h.delay.Met,
 	})
 	return h.all
 }

@@ -15,7 +15,7 @@ func (c *Cluster) openLab() error {
 	if !c.options.Lab {
 		return nil
 	}
-	c.lab = &Lab{servers: c.servers, wires: map[string]*wire{}}
+	c.lab = &Lab{servers: c.servers, turn: make(chan struct{}, 1), wires: map[string]*wire{}}
 	if c.options.Mode == Processes {
 		return nil
 	}

@@ -108,12 +108,14 @@ func (l *Lab) connect(ctx context.Context, n *node) (*control.Client, func(), er
 
 // LabHold is an operation that is held at a step, or will be.
 type LabHold struct {
-	silent  map[string]string // the servers that hold nothing, and why
 	reached chan struct{}
 	end     context.CancelFunc
 	waiting sync.WaitGroup
-	mu      sync.Mutex
+	mu      sync.Mutex        // guards below
+	silent  map[string]string // the servers that hold nothing, and why
+	places  int               // processes that hold, or will
 	event   event.Event
+	over    string // why it holds nothing any more, though it was not ended
 }
 
 // Hold stops the first operation that comes to a step, in whichever process, until End. Moment.After counts the
@@ -126,7 +128,7 @@ func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 	for _, n := range l.once(l.running()) {
 		c, closing, err := l.connect(ctx, n)
 		if err != nil && !serious([]error{err}) {
-			h.silent[n.name] = err.Error() // it holds nothing, also when it is resumed
+			h.holdsNot(n.name, err.Error()) // also when it is resumed
 			continue
 		}
 		var held *control.Held
@@ -139,21 +141,25 @@ func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 			h.End()
 			return nil, err
 		}
+		h.placed()
 		h.waiting.Go(func() {
 			defer closing() // which ends the hold
-			h.await(holding, held)
+			h.await(holding, n.name, held)
 		})
 	}
 	return h, nil
 }
 
 // await waits until the hold of one process may end: at the end, or when another process has one already.
-func (h *LabHold) await(ctx context.Context, held *control.Held) {
+func (h *LabHold) await(ctx context.Context, server string, held *control.Held) {
 	select {
 	case <-held.Reached():
 	case <-h.reached:
 		return
 	case <-held.Gone():
+		if ctx.Err() == nil {
+			h.lost(server)
+		}
 		return
 	case <-ctx.Done():
 		return
@@ -162,7 +168,12 @@ func (h *LabHold) await(ctx context.Context, held *control.Held) {
 		return
 	}
 	select {
+	case <-held.Over():
+		h.ended(held.Why())
 	case <-held.Gone():
+		if ctx.Err() == nil {
+			h.ended("the process of " + server + " has ended")
+		}
 	case <-ctx.Done():
 	}
 }

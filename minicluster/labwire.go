@@ -81,6 +81,10 @@ func dialNode(ctx context.Context, n *node, r running) (*control.Client, error) 
 	defer tick.Stop()
 	for {
 		c, err := control.Dial(ctx, filepath.Join(n.at.dir, control.SocketName))
+		if err == nil && c.Hello().PID != r.pid() {
+			c.Close()
+			return nil, control.Errorf(control.NotAllowed, "%s is process %d, and process %d serves its control socket: end that one", n.name, r.pid(), c.Hello().PID)
+		}
 		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 			return c, err
 		}

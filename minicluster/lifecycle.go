@@ -56,6 +56,23 @@ func (n *node) unwant() (owed error) {
 func (n *node) stop(ctx context.Context) error {
 	n.order.Lock()
 	defer n.order.Unlock()
+	return n.stopNow(ctx)
+}
+
+// makeWay is stop before another life of the node. What was wrong with a life that has ended by itself is no reason against another
+// one, which may end of the same.
+func (n *node) makeWay(ctx context.Context) error {
+	n.order.Lock()
+	defer n.order.Unlock()
+	alive := n.alive()
+	if err := n.stopNow(ctx); alive {
+		return err
+	}
+	return nil
+}
+
+// stopNow is stop with order held.
+func (n *node) stopNow(ctx context.Context) error {
 	owed := n.unwant()
 	r := n.running()
 	if r == nil {
@@ -74,6 +91,11 @@ func (n *node) stop(ctx context.Context) error {
 func (n *node) kill() {
 	n.order.Lock()
 	defer n.order.Unlock()
+	n.killNow()
+}
+
+// killNow is kill with order held.
+func (n *node) killNow() {
 	_ = n.unwant() // an earlier end is no failure any more
 	if r := n.running(); r != nil {
 		r.kill()

@@ -126,8 +126,8 @@ func (o Options) check() error {
 		return errors.New("mode Processes needs the program to start")
 	case o.Mode == Processes && o.Seams.set():
 		return errors.New("Seams replace what is real in mode InProcess only: processes have the system's network, disks and clocks")
-	case o.Lab && (o.Seams.Network != nil || o.Seams.Disks != nil):
-		return errors.New("Lab excludes a network and disks in Seams: it would not know what they are. Break those that you have given instead")
+	case o.Lab && (o.Seams.Network != nil || o.Seams.Disks != nil || o.Seams.Wall != nil):
+		return errors.New("Lab excludes a network, disks and wall clocks in Seams: it would not know what they are. Break those that you have given instead")
 	case o.Lab && o.Dir == "":
 		return errors.New("Lab needs a directory: its sockets are there")
 	case o.Mode == InProcess && o.Program.set():

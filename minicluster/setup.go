@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -62,6 +63,14 @@ func (s *setup) steps() event.Sink {
 		return event.Tee(s.options.Seams.Steps, s.here.steps.Sink)
 	}
 	return s.options.Seams.Steps
+}
+
+// wall is the wall clock of a server; nil: the system's.
+func (s *setup) wall(name string) func() time.Time {
+	if s.here != nil {
+		return s.here.clock.Now(name)
+	}
+	return s.options.Seams.wall(name)
 }
 
 // pid is this process's id as its servers tell it. In a simulation they tell none: what they say depends on the seed alone.

@@ -53,7 +53,7 @@ with --join.`,
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return agency.Start(ctx, agency.Config{
 					ID: id, Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Peers: members, Join: join,
-					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Name: o.name, PID: os.Getpid(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("agent"), LogStore: logStore, MaxBodyBytes: int64(o.memory.MaxBody), Timing: timing, Bootstrap: bootstrap,
+					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Wall: o.lab.wall(), Name: o.name, PID: os.Getpid(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("agent"), LogStore: logStore, MaxBodyBytes: int64(o.memory.MaxBody), Timing: timing, Bootstrap: bootstrap,
 					TreeQuota: int64(quota.Size),
 				})
 			})

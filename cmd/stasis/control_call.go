@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,25 +90,20 @@ func (c *controlled) named(ctx context.Context, names ...string) ([]string, erro
 	return found, nil
 }
 
-// order sends orders that make one rule, and says what came of them.
-func (c *controlled) order(ctx context.Context, text string, orders ...control.Order) error {
-	var all control.Answer
-	for _, o := range orders {
-		a, err := c.Do(ctx, o)
-		if err != nil {
-			return err
-		}
-		all.Rules = append(all.Rules, a.Rules...)
-		if all.Silent == nil {
-			all.Silent = map[string]string{}
-		}
-		maps.Copy(all.Silent, a.Silent)
+// order sends an order that makes a rule, and says what came of it.
+func (c *controlled) order(ctx context.Context, text string, o control.Order) error {
+	a, err := c.Do(ctx, o)
+	if err != nil {
+		return err
 	}
 	if c.json {
-		return printJSON(c.out, all)
+		return printJSON(c.out, a)
 	}
 	fmt.Fprintln(c.out, text)
-	c.butNot(all.Silent)
+	for _, r := range ruleTable(a.Replaced) {
+		fmt.Fprintf(c.out, "  in place of: %s, since %s, met %d\n", ruleText(r.Rule), r.Since.Format(time.TimeOnly), r.Met)
+	}
+	c.butNot(a.Silent)
 	return nil
 }
 

@@ -52,14 +52,22 @@ func (o *controlOptions) connect(ctx context.Context) (*control.Client, error) {
 	if err == nil && id != "" {
 		if err = hasServer(ctx, c, id); err != nil {
 			c.Close()
-			return nil, fmt.Errorf("--endpoint %s: %w", o.url, err)
+			return nil, fmt.Errorf("%s: %w", o.named(), err)
 		}
 	}
 	return c, err
 }
 
+// named is how the cluster was, if one of its servers is known by it.
+func (o *controlOptions) named() string {
+	if o.ready != "" {
+		return "--ready-file " + o.ready
+	}
+	return "--endpoint " + o.url
+}
+
 // hasServer is an error if a server is of another cluster. A coordinator on another machine may name a directory in which a
-// cluster of this machine is.
+// cluster of this machine is, and so may a ready file of an earlier cluster.
 func hasServer(ctx context.Context, c *control.Client, id string) error {
 	a, err := c.Do(ctx, control.Order{Do: control.NodeList})
 	if err != nil {
@@ -71,7 +79,7 @@ func hasServer(ctx context.Context, c *control.Client, id string) error {
 	return nil
 }
 
-// directory is that of the cluster; with --endpoint id is a server that is in it.
+// directory is that of the cluster; with --endpoint and --ready-file id is a server that is in it.
 func (o *controlOptions) directory(ctx context.Context) (dir, id string, err error) {
 	given := 0
 	for _, way := range []string{o.dir, o.ready, o.url} {
@@ -83,8 +91,7 @@ func (o *controlOptions) directory(ctx context.Context) (dir, id string, err err
 	case given > 1:
 		return "", "", errors.New("--dir, --ready-file and --endpoint each name a cluster: give one of them")
 	case o.ready != "":
-		dir, err = readyDir(o.ready)
-		return dir, "", err
+		return readyDir(o.ready)
 	case o.url != "":
 		return endpointDir(ctx, o.url)
 	case o.dir != "":
@@ -94,24 +101,24 @@ func (o *controlOptions) directory(ctx context.Context) (dir, id string, err err
 	return dir, "", err
 }
 
-// readyDir is the directory of the cluster that a ready file is of.
-func readyDir(path string) (string, error) {
+// readyDir is the directory of the cluster that a ready file is of, and one of its servers.
+func readyDir(path string) (dir, server string, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("--ready-file: %w", err)
+		return "", "", fmt.Errorf("--ready-file: %w", err)
 	}
 	var ready map[string][]control.Node
 	if err := json.Unmarshal(raw, &ready); err != nil {
-		return "", fmt.Errorf("--ready-file %s: it is not what \"stasis up --ready-file\" writes: %w", path, err)
+		return "", "", fmt.Errorf("--ready-file %s: it is not what \"stasis up --ready-file\" writes: %w", path, err)
 	}
 	for _, role := range slices.Sorted(maps.Keys(ready)) {
 		for _, n := range ready[role] {
 			if n.Dir != "" {
-				return filepath.Dir(n.Dir), nil
+				return filepath.Dir(n.Dir), n.ID, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("--ready-file %s: it has no directory of a server", path)
+	return "", "", fmt.Errorf("--ready-file %s: it has no directory of a server", path)
 }
 
 // endpointDir is the directory of the cluster of a coordinator: the one that its servers' directories are in, and one of these servers.

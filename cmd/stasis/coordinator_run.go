@@ -30,7 +30,7 @@ func coordinatorCommand() *cobra.Command {
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return coordinator.Start(ctx, coordinator.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents.Addresses,
-					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Name: o.name, PID: os.Getpid(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("coordinator"),
+					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Wall: o.lab.wall(), Name: o.name, PID: os.Getpid(), Browsers: o.browsers, HTTP: o.http, Logger: log.Named("coordinator"),
 					Limits: coordinator.Limits{BodyBytes: int64(o.memory.MaxBody), CursorBytes: int64(cursors)},
 				})
 			})

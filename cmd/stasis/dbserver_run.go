@@ -33,7 +33,7 @@ func dbserverCommand() *cobra.Command {
 			return runRole(cmd, &o, func(ctx context.Context, log hclog.Logger) (server, error) {
 				return dbserver.Start(ctx, dbserver.Config{
 					Dir: o.dir, Listen: o.listen, Advertise: o.advertise, Agency: agents.Addresses,
-					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Name: o.name, PID: os.Getpid(), Browsers: o.browsers, HTTP: o.http, Engine: engine, Logger: log.Named("dbserver"), MaxBodyBytes: int64(o.memory.MaxBody), Remotes: remotes,
+					Network: o.lab.network(), FS: o.lab.fs(), Steps: o.lab.sink(), Wall: o.lab.wall(), Name: o.name, PID: os.Getpid(), Browsers: o.browsers, HTTP: o.http, Engine: engine, Logger: log.Named("dbserver"), MaxBodyBytes: int64(o.memory.MaxBody), Remotes: remotes,
 					Clock: dbserver.Clock{Elapsed: bootclock.Elapsed},
 				})
 			})

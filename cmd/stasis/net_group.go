@@ -136,9 +136,8 @@ func (c *controlled) link(ctx context.Context, o control.Order, what string, nam
 	if oneWay {
 		return c.order(ctx, fmt.Sprintf("%s -> %s: %s", o.From, o.To, what), o)
 	}
-	back := o
-	back.From, back.To = o.To, o.From
-	return c.order(ctx, fmt.Sprintf("%s <-> %s: %s", o.From, o.To, what), o, back)
+	o.Both = true // one step: two commands at once about one link are not to win in one direction each
+	return c.order(ctx, fmt.Sprintf("%s <-> %s: %s", o.From, o.To, what), o)
 }
 
 func healNetwork(ctx context.Context, c *controlled, args []string) error {

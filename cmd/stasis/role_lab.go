@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
@@ -17,6 +19,7 @@ import (
 	"stasis/event"
 	"stasis/fault"
 	"stasis/fault/control"
+	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
 
@@ -39,10 +42,15 @@ type roleLab struct {
 	net    *fault.Network
 	disk   *fault.Disk
 	steps  control.Steps
-	socket *control.Server
+	clock  fault.WallClock
+	delays control.Delays
+	path   string          // of the socket
+	serve  func() error    // serves it
+	socket *control.Server // nil: it is not served yet
 }
 
-// open serves the socket. It does so before the server starts, so that no event is missed.
+// open makes what can be broken. The socket is served as soon as the server has locked its data directory: before, the directory may be
+// another server's, or no server's, and after that no event is missed.
 func (o *labOptions) open(ctx context.Context, dir, name string) error {
 	if !o.on {
 		if len(o.hosts) > 0 {
@@ -54,22 +62,37 @@ func (o *labOptions) open(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	l := &roleLab{name: name, disk: fault.WrapDisk(vfs.Default), net: fault.NewNetworkOver(network.TCP(), func(address string) string {
+	l := &roleLab{name: name, path: filepath.Join(dir, control.SocketName), disk: fault.WrapDisk(vfs.Default), net: fault.NewNetworkOver(network.TCP(), func(address string) string {
 		if name := hosts[address]; name != "" {
 			return name
 		}
 		return address // a rule can name it so
 	})}
 	faults := control.NewFaults(control.Parts{
-		Names: func() []string { return []string{name} }, Network: l.net, Steps: &l.steps, Disk: func(string) *fault.Disk { return l.disk },
+		Names: func() []string { return []string{name} }, ID: func() string { return ownerOf(dir) }, Network: l.net, Steps: &l.steps, Disk: func(string) *fault.Disk { return l.disk },
 		Message: func(m fault.Message) (control.Ending, error) { return message(l.net, m) },
 		Latency: latencyOf(l.net),
+		Clock:   func(_ string, by time.Duration) error { l.clock.Skew(by); return nil },
+		Clocked: func(string) int { return l.clock.Met() },
+		Random:  l.delays.Set, Delayed: l.delays.Met,
 	})
-	if l.socket, err = control.Serve(ctx, filepath.Join(dir, control.SocketName), faults); err != nil {
-		return errors.Join(fmt.Errorf("--lab: %w", err), l.net.Close())
+	l.serve = func() (err error) {
+		if l.socket, err = control.Serve(ctx, l.path, faults); err != nil {
+			return fmt.Errorf("--lab: %w", err)
+		}
+		return nil
 	}
 	o.lab = l
 	return nil
+}
+
+// ownerOf is the id of the server that a data directory belongs to, "" while that is not known.
+func ownerOf(dir string) string {
+	id, err := datadir.Owner(vfs.Default, dir)
+	if err != nil {
+		return "" // the server itself says what is wrong with it
+	}
+	return id
 }
 
 // message makes a rule about messages.
@@ -96,8 +119,8 @@ func (l *roleLab) warn(logger hclog.Logger, errOut io.Writer, listen string) {
 	if l == nil {
 		return
 	}
-	logger.Warn("THIS SERVER TAKES FAULTS (--lab): its user can break its network and disk", "socket", l.socket.Path())
-	fmt.Fprintf(errOut, "stasis: THIS SERVER TAKES FAULTS (--lab): its user can break its network and disk over %s\n", l.socket.Path())
+	logger.Warn("THIS SERVER TAKES FAULTS (--lab): its user can break its network and disk", "socket", l.path)
+	fmt.Fprintf(errOut, "stasis: THIS SERVER TAKES FAULTS (--lab): its user can break its network and disk over %s\n", l.path)
 	if host, _, err := net.SplitHostPort(listen); err == nil && !loopback(host) {
 		fmt.Fprintf(errOut, "stasis: AND OTHER MACHINES REACH IT: it listens on %s. --lab is for fault injection; a server whose data matters runs without it\n", listen)
 	}
@@ -114,7 +137,10 @@ func (l *roleLab) close() error {
 	if l == nil {
 		return nil
 	}
-	err := l.socket.Close() // no order comes after it
+	var err error
+	if l.socket != nil {
+		err = l.socket.Close() // no order comes after it
+	}
 	l.heal()
 	return err
 }
@@ -124,6 +150,7 @@ func (l *roleLab) heal() {
 	if l != nil {
 		l.disk.HealAll()
 		l.net.HealAll()
+		_ = l.delays.Set(control.Random{}) // to have none is no error
 	}
 }
 
@@ -147,7 +174,35 @@ func (l *roleLab) fs() vfs.FS {
 	if l == nil {
 		return nil
 	}
-	return l.disk.FS()
+	return &labFS{FS: l.disk.FS(), lab: l}
+}
+
+// labFS is the disk of a server that takes faults.
+type labFS struct {
+	vfs.FS
+	lab  *roleLab
+	once sync.Once
+}
+
+// Lock serves the socket when the server has locked its data directory, which is the first thing that it does with its disk.
+func (f *labFS) Lock(name string) (io.Closer, error) {
+	lock, err := f.FS.Lock(name)
+	if err != nil {
+		return nil, err
+	}
+	f.once.Do(func() { err = f.lab.serve() })
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// wall is the wall clock of the server; nil: the system's.
+func (l *roleLab) wall() func() time.Time {
+	if l == nil {
+		return nil
+	}
+	return l.clock.Now
 }
 
 func (l *roleLab) sink() event.Sink {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,16 +165,31 @@ func (c *controlled) holds(ctx context.Context) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "HOLD\tSTEP\tSINCE\tHELD")
 	for _, r := range a.Rules {
-		held := "not yet"
-		if r.Event != nil {
-			held = fmt.Sprintf("%s %s", r.Event.Operation, r.Event.ID)
-			if r.Event.Server != "" {
-				held += " at " + nameOr(names, r.Event.Server)
-			}
-		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", r.ID, momentText(*r.Moment, names), r.Since.Format(time.TimeOnly), held)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", r.ID, momentText(*r.Moment, names), r.Since.Format(time.TimeOnly), heldText(r, names))
 	}
 	return w.Flush()
+}
+
+// heldText says what a hold holds.
+func heldText(r control.Rule, names map[string]string) string {
+	text := "not yet"
+	if r.Event != nil {
+		text = fmt.Sprintf("%s %s", r.Event.Operation, r.Event.ID)
+		if r.Event.Server != "" {
+			text += " at " + nameOr(names, r.Event.Server)
+		}
+	}
+	switch {
+	case r.Over != "" && r.Event == nil:
+		return "never: " + r.Over
+	case r.Over != "":
+		return text + ", and ended by itself: " + r.Over
+	case r.Event == nil:
+		for _, server := range slices.Sorted(maps.Keys(r.Silent)) {
+			text += "; not at " + server + ": " + r.Silent[server]
+		}
+	}
+	return text
 }
 
 // holdNumber is the number of a hold; 0: all.
@@ -196,10 +212,24 @@ func (c *controlled) release(ctx context.Context, id int64) error {
 	if c.json {
 		return printJSON(c.out, a)
 	}
-	held := 0
-	for _, r := range a.Rules {
-		held += r.Met
+	if len(a.Rules) == 0 {
+		fmt.Fprintln(c.out, "nothing is held: there was nothing to release")
+		return nil
 	}
-	fmt.Fprintf(c.out, "released: %d, of which %d held an operation\n", len(a.Rules), held)
+	held, over := 0, 0
+	for _, r := range a.Rules {
+		switch {
+		case r.Event == nil:
+		case r.Over != "":
+			over++
+		default:
+			held++
+		}
+	}
+	fmt.Fprintf(c.out, "released: %d, of which %d held an operation", len(a.Rules), held)
+	if over > 0 {
+		fmt.Fprintf(c.out, "; %d had ended by itself before: what followed did not happen under it", over)
+	}
+	fmt.Fprintln(c.out)
 	return nil
 }

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"stasis/event"
 )
 
 // Client is the controller's end of a connection. All methods may be called from any goroutine.
@@ -27,18 +25,23 @@ type Client struct {
 	mu      sync.Mutex // guards below
 	last    int64
 	waits   map[int64]chan line
-	events  map[int64]func(event.Event)
-	refusal error // why nothing is answered
+	follow  map[int64]func(line) // what takes the lines that follow an answer
+	refusal error                // why nothing is answered
 }
 
 // Dial connects to a socket. An error that wraps [fs.ErrNotExist] or ECONNREFUSED means that no process serves it.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	conn, err := dial(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("no process serves the control socket %s: %w", path, err)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no process serves the control socket %s: its process is not running, or was started without a socket: %w", path, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("no process serves the control socket %s: the process that made it is not running any more: %w", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("connect to the control socket %s: %w", path, err)
+	}
+	if err := checkServer(conn); err != nil {
+		return nil, errors.Join(fmt.Errorf("control socket %s: %w", path, err), conn.Close())
 	}
 	return connect(ctx, conn, path)
 }
@@ -68,7 +71,7 @@ func Local(ctx context.Context, h Handler) (*Client, func(), error) {
 func connect(ctx context.Context, conn net.Conn, name string) (*Client, error) {
 	c := &Client{
 		name: name, conn: conn, gone: make(chan struct{}), writing: make(chan struct{}, 1),
-		waits: map[int64]chan line{}, events: map[int64]func(event.Event){},
+		waits: map[int64]chan line{}, follow: map[int64]func(line){},
 	}
 	c.reading.Go(c.read)
 	a, err := c.Do(ctx, Order{Do: HelloVerb})
@@ -105,8 +108,8 @@ func (c *Client) Do(ctx context.Context, o Order) (Answer, error) {
 	return a, err
 }
 
-// ask is Do with a function for the events that follow the answer, or come before it.
-func (c *Client) ask(ctx context.Context, o Order, see func(event.Event)) (id int64, a Answer, err error) {
+// ask is Do with a function for the lines that follow the answer, or come before it.
+func (c *Client) ask(ctx context.Context, o Order, see func(line)) (id int64, a Answer, err error) {
 	id, answered := c.begin(see)
 	defer c.answered(id)
 	if err := c.write(ctx, request{ID: id, Order: o}); err != nil {
@@ -147,14 +150,14 @@ func (c *Client) refused() error {
 	return c.refusal
 }
 
-func (c *Client) begin(see func(event.Event)) (id int64, answered chan line) {
+func (c *Client) begin(see func(line)) (id int64, answered chan line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
 	answered = make(chan line, 1)
 	c.waits[c.last] = answered
 	if see != nil {
-		c.events[c.last] = see
+		c.follow[c.last] = see
 	}
 	return c.last, answered
 }
@@ -168,7 +171,7 @@ func (c *Client) answered(id int64) {
 func (c *Client) forget(id int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.events, id)
+	delete(c.follow, id)
 }
 
 // write sends a request. A process that is paused reads none: its end of the connection may be full.
@@ -176,6 +179,9 @@ func (c *Client) write(ctx context.Context, r request) error {
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return Errorf(BadOrder, "%s: %v", r.Do, err)
+	}
+	if len(raw) >= mostRequest { // the process would end the connection
+		return Errorf(BadOrder, "%q has %d bytes: want less than %d", r.Do, len(raw), mostRequest)
 	}
 	select {
 	case c.writing <- struct{}{}:
@@ -209,7 +215,7 @@ func (c *Client) write(ctx context.Context, r request) error {
 func (c *Client) read() {
 	defer close(c.gone)
 	lines := bufio.NewScanner(c.conn)
-	lines.Buffer(nil, mostBytes)
+	lines.Buffer(nil, mostAnswer)
 	for lines.Scan() {
 		var l line
 		if json.Unmarshal(lines.Bytes(), &l) != nil {
@@ -219,15 +225,15 @@ func (c *Client) read() {
 		if l.ID == 0 && l.Error != nil { // of the connection
 			c.refusal = l.Error
 		}
-		wait, see := c.waits[l.ID], c.events[l.ID]
-		if l.Event == nil {
+		wait, see := c.waits[l.ID], c.follow[l.ID]
+		if !l.follows() {
 			delete(c.waits, l.ID)
 		}
 		c.mu.Unlock()
 		switch {
-		case l.Event != nil && see != nil:
-			see(*l.Event)
-		case l.Event == nil && wait != nil && (l.Answer != nil || l.Error != nil):
+		case l.follows() && see != nil:
+			see(l)
+		case !l.follows() && wait != nil && (l.Answer != nil || l.Error != nil):
 			wait <- l
 		}
 	}

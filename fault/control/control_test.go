@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -229,7 +230,8 @@ func TestSocket(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"dbserver-1"}, c.Hello().Servers)
 		_, err = control.Serve(t.Context(), path, newProcess())
-		require.ErrorContains(t, err, "another process serves it")
+		require.ErrorContains(t, err, "serves it; stop that process first")
+		require.ErrorContains(t, err, strconv.Itoa(os.Getpid()))
 		require.NoError(t, s.Close())
 		<-c.Gone()
 		c.Close()

@@ -7,8 +7,11 @@ import (
 // ServeConn serves one end of a connection as a server does.
 var ServeConn = serveConn
 
-// MostBytes bounds a line.
-const MostBytes = mostBytes
+// Bounds.
+const (
+	MostRequest = mostRequest
+	MostRules   = mostRules
+)
 
 // CheckPeer is who may connect.
 func CheckPeer(c net.Conn) error { return checkPeer(c) }

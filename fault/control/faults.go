@@ -1,12 +1,10 @@
 package control
 
 import (
-	"context"
 	"os"
 	"strings"
 	"time"
 
-	"stasis/event"
 	"stasis/fault"
 )
 
@@ -37,27 +35,42 @@ type Ending interface {
 // Parts are what of a process can be broken. Zero fields cannot; an order for one is refused.
 type Parts struct {
 	Names   func() []string // of the servers in the process
+	ID      func() string   // of the server that the process is; "": it is not known yet
 	Network Network
 	Message func(fault.Message) (Ending, error)
 	Latency func(Order)                     // From, To ("" and "": all links), By, Jitter, Seed
 	Disk    func(server string) *fault.Disk // nil: the server has none that can be broken
 	Steps   *Steps
 	Clock   func(server string, by time.Duration) error // sets a wall clock off
+	Clocked func(server string) int                     // how often the clock was read while it was wrong; nil: not counted
 	Random  func(Random) error                          // random delays at failpoints
+	Delayed func() int                                  // how often they were met; nil: not counted
 }
 
 // Faults carry orders out that break their own process. They are a [Handler].
 type Faults struct {
 	parts Parts
 	rules rules
+	turn  chan struct{} // one token: who has it may change what is in force
 }
 
 // NewFaults makes Faults.
-func NewFaults(p Parts) *Faults { return &Faults{parts: p} }
+func NewFaults(p Parts) *Faults { return &Faults{parts: p, turn: make(chan struct{}, 1)} }
 
 func (f *Faults) hello(*Session, Order) (Answer, error) {
-	return Answer{Hello: &Hello{Version: Version, PID: os.Getpid(), Lab: true, Servers: f.parts.Names()}}, nil
+	h := Self()
+	h.Lab, h.Servers = true, f.parts.Names()
+	if f.parts.ID != nil {
+		h.ID = f.parts.ID()
+	}
+	return Answer{Hello: &h}, nil
 }
+
+// started is when this process was.
+var started = time.Now().UTC()
+
+// Self is what each process says of itself in its Hello.
+func Self() Hello { return Hello{Version: Version, PID: os.Getpid(), Started: started} }
 
 // server gives the server that an order names, or the only one.
 func (f *Faults) server(o Order) (string, error) {
@@ -81,38 +94,6 @@ func (f *Faults) watch(s *Session, _ Order) (Answer, error) {
 	return Answer{}, nil
 }
 
-// hold ends with the connection.
-func (f *Faults) hold(s *Session, o Order) (Answer, error) {
-	switch {
-	case f.parts.Steps == nil:
-		return Answer{}, Errorf(CannotDo, "this process gives no events")
-	case o.Moment == nil || o.Moment.Step == "":
-		return Answer{}, Errorf(BadOrder, "a hold needs the step")
-	}
-	ended := make(chan struct{})
-	trigger := f.parts.Steps.triggers.On(*o.Moment, func(ctx context.Context, e event.Event) {
-		s.Send(e)
-		select {
-		case <-ended:
-		case <-ctx.Done():
-		}
-	})
-	met := func() int {
-		if _, ok := trigger.Met(); ok {
-			return 1
-		}
-		return 0
-	}
-	r := f.rules.add(Rule{Kind: "hold", Moment: o.Moment}, met, func() { trigger.End(); close(ended) })
-	s.OnEnd(func() { f.rules.end(r.ID) })
-	return Answer{Rule: &r}, nil
-}
-
-func (f *Faults) release(_ *Session, o Order) (Answer, error) {
-	f.rules.end(o.Rule) // one that has ended is released
-	return Answer{}, nil
-}
-
 func (f *Faults) clock(_ *Session, o Order) (Answer, error) {
 	server, err := f.server(o)
 	if err == nil && f.parts.Clock == nil {
@@ -128,7 +109,11 @@ func (f *Faults) clock(_ *Session, o Order) (Answer, error) {
 	if o.By == 0 {
 		return Answer{}, nil
 	}
-	r := f.rules.add(Rule{Kind: "clock", Server: server, By: o.By}, none, func() { _ = f.parts.Clock(server, 0) })
+	met := none
+	if f.parts.Clocked != nil {
+		met = sinceNow(func() int { return f.parts.Clocked(server) })
+	}
+	r := f.rules.add(Rule{Kind: "clock", Server: server, By: o.By}, met, func() { _ = f.parts.Clock(server, 0) })
 	return Answer{Rule: &r}, nil
 }
 
@@ -146,7 +131,11 @@ func (f *Faults) random(_ *Session, o Order) (Answer, error) {
 	if o.Random.Probability == 0 {
 		return Answer{}, nil
 	}
-	r := f.rules.add(Rule{Kind: "buggify", By: o.Random.Most}, none, func() { _ = f.parts.Random(Random{}) })
+	met := none
+	if f.parts.Delayed != nil {
+		met = f.parts.Delayed
+	}
+	r := f.rules.add(Rule{Kind: "buggify", By: o.Random.Most}, met, func() { _ = f.parts.Random(Random{}) })
 	return Answer{Rule: &r}, nil
 }
 

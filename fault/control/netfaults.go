@@ -27,35 +27,60 @@ func sameLink(kind, from, to string) func(Rule) bool {
 	return func(r Rule) bool { return r.Kind == kind && r.From == from && r.To == to }
 }
 
-// link sets a rule of one direction.
-func (f *Faults) link(_ *Session, o Order) (Answer, error) {
-	if err := f.network(o, o.From, o.To); err != nil {
-		return Answer{}, err
+// link sets a rule of one direction, or of both.
+func (f *Faults) link(_ *Session, o Order) (a Answer, err error) {
+	switch err = f.network(o, o.From, o.To); {
+	case err != nil:
+	case o.By < 0:
+		err = Errorf(BadOrder, "a delay of %v: want 0 or more", o.By)
+	case o.Rate < 0:
+		err = Errorf(BadOrder, "a rate of %d bytes a second: want 0 or more", o.Rate)
+	case o.Both && o.From == o.To:
+		err = Errorf(BadOrder, "%s and itself: a rule of both directions needs two hosts", o.From)
 	}
+	if err != nil {
+		return a, err
+	}
+	f.way(&a, o)
+	if o.Both {
+		a.Rules, a.Rule = oneOf(a.Rule), nil
+		o.From, o.To = o.To, o.From
+		f.way(&a, o)
+		a.Rules, a.Rule = append(a.Rules, oneOf(a.Rule)...), nil
+	}
+	return a, nil
+}
+
+func oneOf(r *Rule) []Rule {
+	if r == nil {
+		return nil
+	}
+	return []Rule{*r}
+}
+
+// way sets a rule of one direction. It takes the place of the one of its kind that there is.
+func (f *Faults) way(a *Answer, o Order) {
 	net := f.parts.Network
 	var set, undo func()
+	rule := Rule{Kind: o.Do.kind(), From: o.From, To: o.To}
 	switch o.Do {
 	case NetCut:
 		set, undo = func() { net.Cut(o.From, o.To) }, func() { net.Heal(o.From, o.To) }
 	case NetDelay:
-		if o.By < 0 {
-			return Answer{}, Errorf(BadOrder, "a delay of %v", o.By)
-		}
+		rule.By = o.By
 		set, undo = func() { net.Delay(o.From, o.To, o.By) }, func() { net.Delay(o.From, o.To, 0) }
 	default:
-		if o.Rate < 0 {
-			return Answer{}, Errorf(BadOrder, "a rate of %d bytes a second", o.Rate)
-		}
+		rule.Rate = o.Rate
 		set, undo = func() { net.Throttle(o.From, o.To, o.Rate) }, func() { net.Throttle(o.From, o.To, 0) }
 	}
-	f.rules.take(sameLink(o.Do.kind(), o.From, o.To)) // the new one takes its place
+	a.Replaced = append(a.Replaced, last(f.rules.take(sameLink(o.Do.kind(), o.From, o.To)))...)
 	met := sinceNow(func() int { return metOf(net.Tally(o.From, o.To), o.Do) })
 	set()
-	if o.Do != NetCut && o.By == 0 && o.Rate == 0 {
-		return Answer{}, nil // it was taken back
+	if o.Do == NetDelay && o.By == 0 || o.Do == NetThrottle && o.Rate == 0 {
+		return // it was taken back
 	}
-	r := f.rules.add(Rule{Kind: o.Do.kind(), From: o.From, To: o.To, By: o.By, Rate: o.Rate}, met, undo)
-	return Answer{Rule: &r}, nil
+	r := f.rules.add(rule, met, undo)
+	a.Rule = &r
 }
 
 // metOf is how often the rule of a verb was met.
@@ -76,13 +101,19 @@ func sinceNow(count func() int) func() int {
 }
 
 // healLink takes a cut back.
-func (f *Faults) healLink(_ *Session, o Order) (Answer, error) {
+func (f *Faults) healLink(_ *Session, o Order) (a Answer, err error) {
 	if err := f.network(o, o.From, o.To); err != nil {
 		return Answer{}, err
 	}
-	f.rules.take(sameLink(NetCut.kind(), o.From, o.To))
-	f.parts.Network.Heal(o.From, o.To)
-	return Answer{}, nil
+	ways := [][2]string{{o.From, o.To}}
+	if o.Both {
+		ways = append(ways, [2]string{o.To, o.From})
+	}
+	for _, way := range ways {
+		a.Replaced = append(a.Replaced, last(f.rules.take(sameLink(NetCut.kind(), way[0], way[1])))...)
+		f.parts.Network.Heal(way[0], way[1])
+	}
+	return a, nil
 }
 
 // strike does something to the connections that there are.
@@ -90,10 +121,14 @@ func (f *Faults) strike(_ *Session, o Order) (Answer, error) {
 	if err := f.network(o, o.From, o.To); err != nil {
 		return Answer{}, err
 	}
-	if o.Do == NetDrop {
-		f.parts.Network.Drop(o.From, o.To)
-	} else {
+	switch {
+	case o.Do == NetReset:
 		f.parts.Network.Reset(o.From, o.To)
+	case o.Both:
+		f.parts.Network.Drop(o.To, o.From)
+		fallthrough
+	default:
+		f.parts.Network.Drop(o.From, o.To)
 	}
 	return Answer{}, nil
 }
@@ -112,7 +147,7 @@ func (f *Faults) host(_ *Session, o Order) (Answer, error) {
 		net.Freeze(o.Server)
 		undo = func() { net.Thaw(o.Server) }
 	}
-	f.rules.drop(o.Do.kind(), o.Server)
+	replaced := f.rules.drop(o.Do.kind(), o.Server)
 	met := sinceNow(func() int {
 		for _, r := range net.Rules() {
 			if r.Kind == o.Do.kind() && r.From == o.Server && r.To == "" {
@@ -122,7 +157,7 @@ func (f *Faults) host(_ *Session, o Order) (Answer, error) {
 		return 0
 	})
 	r := f.rules.add(Rule{Kind: o.Do.kind(), Server: o.Server}, met, undo)
-	return Answer{Rule: &r}, nil
+	return Answer{Rule: &r, Replaced: replaced}, nil
 }
 
 func (f *Faults) healHost(_ *Session, o Order) (Answer, error) {
@@ -148,6 +183,9 @@ func (f *Faults) healNetwork(_ *Session, o Order) (Answer, error) {
 	f.parts.Network.HealAll()
 	return Answer{}, nil
 }
+
+// OfNetwork reports whether an order changes rules of the network.
+func (o Order) OfNetwork() bool { return strings.HasPrefix(string(o.Do), "net ") && o.Do != NetMet }
 
 // OfNetwork reports whether a rule is one of the network.
 func (r Rule) OfNetwork() bool {

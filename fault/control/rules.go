@@ -16,7 +16,7 @@ type rules struct {
 // standing is a rule in force.
 type standing struct {
 	Rule
-	met  func() int
+	tell func(*Rule) // fills in how it is now
 	undo func()
 }
 
@@ -25,18 +25,30 @@ func none() int { return 0 }
 
 func (r *standing) now() Rule {
 	rule := r.Rule
-	rule.Met += r.met()
+	r.tell(&rule)
 	return rule
 }
 
-// add notes a rule.
+// add notes a rule of which is known how often it was met.
 func (r *rules) add(rule Rule, met func() int, undo func()) Rule {
+	return r.addTold(rule, func(now *Rule) { now.Met += met() }, undo)
+}
+
+// addTold notes a rule.
+func (r *rules) addTold(rule Rule, tell func(*Rule), undo func()) Rule {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
 	rule.ID, rule.Since = r.last, time.Now().UTC()
-	r.all = append(r.all, &standing{Rule: rule, met: met, undo: undo})
+	r.all = append(r.all, &standing{Rule: rule, tell: tell, undo: undo})
 	return rule
+}
+
+// made reports whether there was such a rule.
+func (r *rules) made(id int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return 0 < id && id <= r.last
 }
 
 func (r *rules) list() []Rule {
@@ -98,6 +110,14 @@ func (r *rules) endThose(selected func(Rule) bool) {
 }
 
 // drop forgets a rule of a kind about a server: another one has taken its place.
-func (r *rules) drop(kind, server string) {
-	r.take(func(rule Rule) bool { return rule.Kind == kind && rule.Server == server })
+func (r *rules) drop(kind, server string) []Rule {
+	return last(r.take(func(rule Rule) bool { return rule.Kind == kind && rule.Server == server }))
+}
+
+// last is how rules were when they ended.
+func last(taken []*standing) (rules []Rule) {
+	for _, rule := range taken {
+		rules = append(rules, rule.now())
+	}
+	return rules
 }

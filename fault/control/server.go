@@ -5,27 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
 
 // Server serves a socket until Close.
 type Server struct {
-	path     string
-	listener net.Listener
-	end      context.CancelFunc
-	serving  sync.WaitGroup
+	socket  *socket
+	end     context.CancelFunc
+	serving sync.WaitGroup
 }
 
-// Serve serves the socket at path, which it makes. Orders end with ctx, or with Close.
+// Serve serves the socket at path, which it makes. Orders end with ctx, or with Close. Of two processes that serve one path the
+// second is refused, also if they start at once, or if the first one is stopped. A process whose data directory has a lock calls it
+// when it has that lock: before, another one may be the server.
 func Serve(ctx context.Context, path string, h Handler) (*Server, error) {
 	l, err := listen(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(ctx)
-	s := &Server{path: path, listener: l, end: end}
+	s := &Server{socket: l, end: end}
 	s.serving.Go(func() { s.accept(ctx, h) })
 	return s, nil
 }
@@ -35,7 +35,7 @@ const acceptAgain = 100 * time.Millisecond
 
 func (s *Server) accept(ctx context.Context, h Handler) {
 	for {
-		conn, err := s.listener.Accept()
+		conn, err := s.socket.Accept()
 		switch {
 		case err == nil:
 			s.serving.Go(func() { serveConn(ctx, conn, h) })
@@ -54,19 +54,15 @@ func (s *Server) accept(ctx context.Context, h Handler) {
 }
 
 // Path is where the socket is.
-func (s *Server) Path() string { return s.path }
+func (s *Server) Path() string { return s.socket.path }
 
-// Close removes the socket, ends all connections, and waits for what they do.
+// Close removes the socket, ends all connections, and waits for what they do. Another process can serve the path then.
 func (s *Server) Close() error {
-	err := os.Remove(s.path)
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil // its directory is gone
-	}
-	err = errors.Join(err, s.listener.Close())
+	err := errors.Join(s.socket.remove(), s.socket.Close())
 	s.end()
 	s.serving.Wait()
-	if err != nil {
-		return fmt.Errorf("close control socket %s: %w", s.path, err)
+	if err = errors.Join(err, s.socket.lock.Close()); err != nil {
+		return fmt.Errorf("close control socket %s: %w", s.socket.path, err)
 	}
 	return nil
 }

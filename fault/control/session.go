@@ -13,8 +13,11 @@ import (
 	"stasis/event"
 )
 
-// mostBytes bounds a line of the protocol.
-const mostBytes = 1 << 20
+// Bounds of lines of the protocol. A list of rules is an answer, and longer than any order.
+const (
+	mostRequest = 64 << 10
+	mostAnswer  = 64 << 20
+)
 
 // Handler carries orders out. Handle may be called at the same time for several.
 type Handler interface {
@@ -87,17 +90,17 @@ func (s *session) refuse(err error) {
 // read takes requests until the connection ends.
 func (s *session) read(h Handler) {
 	lines := bufio.NewScanner(s.conn)
-	lines.Buffer(nil, mostBytes)
+	lines.Buffer(nil, mostRequest)
 	for lines.Scan() {
-		var r request
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			s.send(line{ID: r.ID, Error: Errorf(BadOrder, "the request is no JSON of this protocol: %v", err)})
+		r, err := decode(lines.Bytes())
+		if err != nil {
+			s.send(line{ID: r.ID, Error: asError(err)})
 			continue
 		}
 		s.work.Go(func() { s.answer(h, r) })
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		s.refuse(Errorf(BadOrder, "a request has more than %d bytes", mostBytes))
+		s.refuse(Errorf(BadOrder, "a request has more than %d bytes", mostRequest))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +17,9 @@ const longest = 100
 
 // probeLimit bounds the question whether a process serves a socket that is there.
 const probeLimit = 2 * time.Second
+
+// lockSuffix makes the name of the file whose lock says who serves a socket.
+const lockSuffix = ".lock"
 
 // short gives a path of a socket that is short enough. A long one is reached through a link to its directory, which
 // done removes: the socket is where it belongs, however deep that is.
@@ -33,15 +37,44 @@ func short(path string) (usable string, done func() error, err error) {
 	}
 	done = func() error { return os.RemoveAll(temp) }
 	link := filepath.Join(temp, "d")
+	usable = filepath.Join(link, filepath.Base(path))
+	if len(usable) > longest {
+		return "", nil, errors.Join(fmt.Errorf("the path of the control socket %s has %d bytes, systems take %d, and a link in %s is no shorter: use a directory with a shorter path, or set TMPDIR to one", path, len(path), longest, os.TempDir()), done())
+	}
 	if err := os.Symlink(dir, link); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("make a short path to the control socket %s: %w", path, err), done())
 	}
-	return filepath.Join(link, filepath.Base(path)), done, nil
+	return usable, done, nil
+}
+
+// socket is one that this process has made, and that no other can serve until it is closed.
+type socket struct {
+	net.Listener
+	path string
+	made os.FileInfo // what was made, and is removed
+	lock io.Closer
 }
 
 // listen opens the socket. One that a process left that was killed is replaced; one that is served is an error.
-func listen(ctx context.Context, path string) (net.Listener, error) {
+func listen(ctx context.Context, path string) (*socket, error) {
 	if err := ownDir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	lock, err := lockSocket(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := bind(ctx, path)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// bind makes the socket. The lock is held.
+func bind(ctx context.Context, path string) (*socket, error) {
+	if err := clear(ctx, path); err != nil {
 		return nil, err
 	}
 	usable, done, err := short(path)
@@ -49,27 +82,49 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 		return nil, err
 	}
 	defer func() { _ = done() }() // a link in a temporary directory; the socket does not need it any more
-	switch c, err := dial(ctx, path); {
-	case err == nil:
-		_ = c.Close()
-		return nil, fmt.Errorf("control socket %s: another process serves it; stop that process first", path)
-	case errors.Is(err, os.ErrNotExist):
-	case !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOTSOCK): // a process that is stopped may not take it
-		return nil, fmt.Errorf("control socket %s: find out whether a process serves it: %w", path, err)
-	default:
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("remove the control socket that an earlier process left: %w", err)
-		}
-	}
 	l, err := net.Listen("unix", usable)
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // its path may be through the link
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("control socket %s: %w", path, err), l.Close())
+	if err = os.Chmod(path, 0o600); err == nil {
+		var made os.FileInfo
+		if made, err = os.Lstat(path); err == nil {
+			return &socket{Listener: l, path: path, made: made}, nil
+		}
 	}
-	return l, nil
+	return nil, errors.Join(fmt.Errorf("control socket %s: %w", path, err), l.Close())
+}
+
+// clear removes a socket that no process serves. A process of a program without the lock may serve it all the same.
+func clear(ctx context.Context, path string) error {
+	switch c, err := dial(ctx, path); {
+	case err == nil:
+		_ = c.Close()
+		return fmt.Errorf("control socket %s: another process serves it; stop that process first", path)
+	case errors.Is(err, os.ErrNotExist):
+	case !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOTSOCK): // a process that is stopped may not take it
+		return fmt.Errorf("control socket %s: find out whether a process serves it: %w", path, err)
+	default:
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove the control socket that an earlier process left: %w", err)
+		}
+	}
+	return nil
+}
+
+// remove removes the socket, if it is still the one that was made. What has taken its place belongs to another.
+func (s *socket) remove() error {
+	switch now, err := os.Lstat(s.path); {
+	case errors.Is(err, os.ErrNotExist): // its directory is gone
+	case err != nil:
+		return err
+	case os.SameFile(s.made, now):
+		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // ownDir makes the directory of a socket, which is its user's alone. One of another user, or a link, is refused: what is in it

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is that of the protocol. Both ends must have the same.
-const Version = 1
+const Version = 2
 
 // Where sockets are, each in a directory of its own, which only its user may enter.
 const (
@@ -68,7 +68,8 @@ type Order struct {
 	Server string        `json:"server,omitempty"` // whose disk or clock; which node
 	From   string        `json:"from,omitempty"`   // hosts
 	To     string        `json:"to,omitempty"`
-	By     time.Duration `json:"by,omitempty"` // in JSON nanoseconds
+	Both   bool          `json:"both,omitempty"` // a rule of a link: what To sends to From, too, as one step
+	By     time.Duration `json:"by,omitempty"`   // in JSON nanoseconds
 	Jitter time.Duration `json:"jitter,omitempty"`
 	Seed   uint64        `json:"seed,omitempty"`
 	Rate   int64         `json:"rate,omitempty"` // bytes a second
@@ -93,22 +94,26 @@ type Random struct {
 type Answer struct {
 	Hello *Hello `json:"hello,omitempty"`
 	Rule  *Rule  `json:"rule,omitempty"`  // the one that was made
-	Rules []Rule `json:"rules,omitempty"` // of RuleList
+	Rules []Rule `json:"rules,omitempty"` // of RuleList; of an order that makes several rules, those that were made
 	Met   int    `json:"met,omitempty"`
 	Nodes []Node `json:"nodes,omitempty"`
 	Note  string `json:"note,omitempty"` // what is to be known besides
+
+	Replaced []Rule `json:"replaced,omitempty"` // rules whose place the new one has taken, or that a rule of zero took back
 
 	Silent map[string]string `json:"silent,omitempty"` // servers whose rules are unknown, and why
 }
 
 // Hello is who answers.
 type Hello struct {
-	Version int      `json:"version"`
-	PID     int      `json:"pid"`
-	Lab     bool     `json:"lab"`     // it takes faults
-	Servers []string `json:"servers"` // names
-	Mode    string   `json:"mode,omitempty"`
-	Dir     string   `json:"dir,omitempty"`
+	Version int       `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`      // when the process was: two processes may have had one id
+	ID      string    `json:"id,omitempty"` // of the server, if the process has one and knows it
+	Lab     bool      `json:"lab"`          // it takes faults
+	Servers []string  `json:"servers"`      // names
+	Mode    string    `json:"mode,omitempty"`
+	Dir     string    `json:"dir,omitempty"`
 }
 
 // Rule is a rule of the network, or a fault of a disk, that is in force.
@@ -130,6 +135,9 @@ type Rule struct {
 	Message *fault.Message `json:"message,omitempty"`
 	Moment  *fault.Moment  `json:"moment,omitempty"` // of a hold: where it stops an operation
 	Event   *event.Event   `json:"event,omitempty"`  // of a hold: the step that is held
+	Over    string         `json:"over,omitempty"`   // of a hold: why it holds nothing any more, though it was not released
+
+	Silent map[string]string `json:"silent,omitempty"` // of a hold: servers that hold nothing, and why
 }
 
 // Node is a server of a cluster.
@@ -172,4 +180,8 @@ type line struct {
 	Answer *Answer      `json:"answer,omitempty"`
 	Error  *Error       `json:"error,omitempty"`
 	Event  *event.Event `json:"event,omitempty"` // of Watch; of a Hold: it is reached
+	Over   string       `json:"over,omitempty"`  // of a Hold: it ended by itself, and why
 }
+
+// follows reports whether a line follows the answer of a request, or comes before it: it is not the answer.
+func (l line) follows() bool { return l.Event != nil || l.Over != "" }

@@ -71,10 +71,10 @@ func TestLongLine(t *testing.T) {
 	there, end := wired(t, newProcess())
 	defer end()
 	var writing sync.WaitGroup
-	writing.Go(func() { _, _ = there.Write(make([]byte, control.MostBytes+2)) })
+	writing.Go(func() { _, _ = there.Write(make([]byte, control.MostRequest+2)) })
 	got, err := io.ReadAll(there)
 	require.NoError(t, err)
-	require.Contains(t, string(got), "a request has more than 1048576 bytes")
+	require.Contains(t, string(got), "a request has more than 65536 bytes")
 	end()
 	writing.Wait()
 }

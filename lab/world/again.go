@@ -8,29 +8,32 @@ import (
 	"time"
 
 	"stasis/fault/control"
-	"stasis/minicluster"
 )
 
 // dialEvery is how often a process that was just started is looked at for its socket.
 const dialEvery = 20 * time.Millisecond
 
-// dial connects to the process of a server. not is the process that it is not: the one before. 0: it may be any.
-func dial(ctx context.Context, n minicluster.Node, not int) (*control.Client, error) {
+// dial connects to the process of a server. not is the process that it is not: the one before. 0: it is the one that runs.
+func dial(ctx context.Context, w World, server string, not int) (*control.Client, error) {
 	tick := time.NewTicker(dialEvery)
 	defer tick.Stop()
 	for {
+		n, err := node(w.Nodes(), server)
+		if err != nil {
+			return nil, err
+		}
 		c, err := control.Dial(ctx, filepath.Join(n.Dir, control.SocketName))
-		if err == nil && (not == 0 || c.Hello().PID != not) {
+		if err == nil && c.Hello().PID == n.PID && n.PID != not {
 			return c, nil
 		}
 		if err == nil {
+			err = fmt.Errorf("process %d serves it, and the server is process %d", c.Hello().PID, n.PID)
 			c.Close()
-			err = errors.New("the process before this one still runs")
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: connect to its control socket: %w", n.Name, errors.Join(ctx.Err(), err))
+			return nil, fmt.Errorf("%s: connect to its control socket: %w", server, errors.Join(ctx.Err(), err))
 		}
 	}
 }
@@ -63,8 +66,8 @@ func (a *orders) give(ctx context.Context, server string, c *control.Client) (er
 // clear takes back what a process was told.
 func (a *orders) clear(ctx context.Context, server string, c *control.Client) error {
 	for _, o := range a.standing {
-		for i := range o.rules {
-			if r := &o.rules[i]; r.Holder == server {
+		for i := range o.seen.rules {
+			if r := &o.seen.rules[i]; r.Holder == server {
 				if answer, err := c.Do(ctx, control.Order{Do: control.RuleMet, Rule: r.ID}); err == nil && answer.Rule != nil && answer.Rule.Kind == r.Kind && answer.Rule.Since.Equal(r.Since) {
 					r.Met = max(r.Met, answer.Met)
 				}
@@ -73,8 +76,10 @@ func (a *orders) clear(ctx context.Context, server string, c *control.Client) er
 		o.forget(server)
 	}
 	_, err := c.Do(ctx, control.Order{Do: control.NetHealAll})
-	if _, failed := c.Do(ctx, control.Order{Do: control.DiskHeal, Server: server}); !errors.Is(failed, control.CannotDo) {
-		err = errors.Join(err, failed)
+	for _, back := range []control.Order{{Do: control.DiskHeal, Server: server}, {Do: control.Clock, Server: server}} {
+		if _, failed := c.Do(ctx, back); !errors.Is(failed, control.CannotDo) {
+			err = errors.Join(err, failed)
+		}
 	}
 	return err
 }
@@ -90,9 +95,9 @@ func (a *orders) isOwed(server string) (owed bool) {
 func (a *orders) ends(server string) {
 	a.with(func() {
 		for _, o := range a.standing {
-			for i := range o.rules {
-				if o.rules[i].Holder == server {
-					o.ask(&o.rules[i])
+			for i := range o.seen.rules {
+				if o.seen.rules[i].Holder == server {
+					o.ask(&o.seen.rules[i])
 				}
 			}
 			o.forget(server)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"stasis/fault/control"
 	"stasis/minicluster"
 )
 
@@ -25,7 +24,7 @@ type Config struct {
 	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
 
-	Dir     string    // where the data is; not of world Bubble
+	Dir     string    // where the data is; the remote is beside it, in Dir with ".remote" behind. Not of world Bubble
 	Program string    // path of the stasis binary, of world Processes; the others start no program
 	Log     io.Writer // receives the servers' errors; nil: none
 
@@ -88,12 +87,3 @@ func (c Config) logger() hclog.Logger {
 
 // longestDelay bounds each random delay.
 const longestDelay = 50 * time.Millisecond
-
-// conditions are what processes are ordered to do that is no fault.
-func (c Config) conditions() []control.Order {
-	var all []control.Order
-	if c.LatencyMost > 0 {
-		all = append(all, control.Order{Do: control.NetLatency, By: c.LatencyLeast, Jitter: c.LatencyMost - c.LatencyLeast, Seed: c.Seed})
-	}
-	return all
-}

@@ -61,3 +61,27 @@ func (h *hangs) end() {
 	}
 	h.list = nil
 }
+
+// halts are the hangs of the disks of servers that are paused. The zero value is ready.
+type halts struct {
+	mu  sync.Mutex
+	all map[string]*fault.DiskFault
+}
+
+func (h *halts) add(server string, f *fault.DiskFault) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all == nil {
+		h.all = map[string]*fault.DiskFault{}
+	}
+	h.all[server] = f
+}
+
+func (h *halts) end(server string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.all[server]; f != nil {
+		f.End()
+		delete(h.all, server)
+	}
+}

@@ -14,7 +14,11 @@ const (
 	TornWrites   Feature = "torn writes"            // after a power cut a write is there in part
 	AgentDisks   Feature = "faults of agents' logs" // as DiskFaults
 	PowerCut     Feature = "a power cut"            // what was not synced is lost
-	Pause        Feature = "a pause"                // SIGSTOP, or a host that is frozen
+	LostDisks    Feature = "a lost disk"            // a server starts with an empty one; an agency recovers from one that is left
+	Remotes      Feature = "uploads and downloads"  // there is a remote storage
+	RemoteFaults Feature = "faults of remotes"      // hang, slow, fail, fill
+	Pause        Feature = "a pause"                // nothing of a server is seen: no message, no change of its disk, no step
+	wholePause   Feature = "a pause of all code"    // SIGSTOP: beside that no timer fires, and no memory changes
 	Holds        Feature = "holds at steps"         // an operation waits at a step until it is let go
 	ClockSkew    Feature = "a skewed wall clock"
 	RandomDelays Feature = "random delays in the code" // buggify
@@ -24,29 +28,29 @@ const (
 
 // allFeatures are all, in the order in which they are shown.
 var allFeatures = []Feature{
-	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, Pause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
+	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, LostDisks, Remotes, RemoteFaults, Pause, wholePause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
 }
 
 // Reasons that several features have.
 const (
-	oneClock  = "this version's processes read the one clock of their machine"
-	noRandom  = "this version's processes take no order for it"
+	ownRemote = "the DB servers have the remotes of the program as users have it, over which no order has a say"
+	goroutine = "the servers share a process, of which none can be stopped alone: one that is paused changes its memory and its timers fire, and it reads its disk"
 	keepPower = "the disks are real, and their machine keeps its power"
 )
 
 // cannot are the features that worlds do not have, with the reasons.
 var cannot = map[Kind]map[Feature]string{
-	Bubble: {},
+	Bubble: {wholePause: goroutine},
 	InProcess: {
 		TornWrites:  "a power cut tears writes: " + keepPower,
 		PowerCut:    keepPower,
+		wholePause:  goroutine,
 		VirtualTime: "real disks need real time",
 	},
 	Processes: {
 		TornWrites:   "a power cut tears writes: " + keepPower,
 		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
-		ClockSkew:    oneClock,
-		RandomDelays: noRandom,
+		RemoteFaults: ownRemote,
 		LocksOff:     "processes have the program as users have it, which always locks",
 		VirtualTime:  "processes need real time",
 	},

@@ -61,7 +61,7 @@ func (l look) name(id string) string {
 	return "the former server " + id
 }
 
-// inAgency lists locks, waiters, tombstones, and jobs that are not finished.
+// inAgency reads the agency, and lists locks, waiters, tombstones, and jobs that are not finished.
 func (l look) inAgency(ctx context.Context) ([]string, error) {
 	agents, _, _ := l.cluster.Nodes()
 	var endpoints []string
@@ -73,66 +73,7 @@ func (l look) inAgency(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []string
-	if root.At(keys.HotBackupCreate).Exists() {
-		found = append(found, "the agency lock is held: "+l.holder(root))
-	}
-	for _, group := range []struct{ key, what string }{
-		{keys.HotBackupWaiting, "waits for the agency lock"},
-		{keys.HotBackupLocks, "is locked by a transfer"},
-		{keys.TargetToDo, "is a job that is to be done"},
-		{keys.TargetPending, "is a job that is not finished"},
-	} {
-		for _, name := range l.children(root, group.key) {
-			found = append(found, name+" "+group.what)
-		}
-	}
-	found = append(found, l.tombstones(root)...)
-	return append(found, transfers(root)...), nil
-}
-
-func (l look) children(root *agencyclient.Node, key string) []string {
-	var all map[string]any
-	if root.At(key).Decode(&all) != nil { // there is nothing
-		return nil
-	}
-	return slices.Sorted(maps.Keys(all))
-}
-
-func (l look) holder(root *agencyclient.Node) string {
-	var holder any
-	if err := root.At(keys.HotBackupHolder).Decode(&holder); err != nil {
-		return "no holder is noted"
-	}
-	return fmt.Sprint(holder)
-}
-
-// tombstones are those of servers that are there: they stay no longer than it takes to remove a piece.
-func (l look) tombstones(root *agencyclient.Node) []string {
-	var found []string
-	for _, n := range nodes(l.cluster) {
-		if n.ID == "" || n.Removed {
-			continue
-		}
-		for _, id := range l.children(root, keys.HotBackupDeleted+"/"+n.ID) {
-			found = append(found, fmt.Sprintf("%s has not removed its piece of %s, which was deleted", n.Name, id))
-		}
-	}
-	return found
-}
-
-func transfers(root *agencyclient.Node) []string {
-	var all map[string]keys.TransferJob
-	if root.At(keys.HotBackupJobs).Decode(&all) != nil { // there is none
-		return nil
-	}
-	var found []string
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if !all[id].Finished() {
-			found = append(found, fmt.Sprintf("the %s %s of backup %s is not finished", all[id].Kind, id, all[id].BackupID))
-		}
-	}
-	return found
+	return agencyLeft(root, slices.DeleteFunc(nodes(l.cluster), func(n minicluster.Node) bool { return n.Removed }))
 }
 
 // listed are backups that are listed and cannot be restored.

@@ -22,14 +22,17 @@ import (
 // local is a world in this process: [Bubble] and [InProcess].
 type local struct {
 	kind    Kind
+	crew    crew
 	dir     string
 	cluster *minicluster.Cluster
 	net     *localNetwork
 	disks   *fault.Disks
 	hangs   map[string]*hangs        // of all servers
+	halts   halts                    // of those that are paused
 	skews   map[string]time.Duration // of the wall clocks, apart from faults
 	clocks  fault.WallClocks
 	delays  *fault.Buggified // nil: none
+	remote  localRemote
 	stream  stream
 	web     *http.Client
 	clients []*client.Client
@@ -45,8 +48,11 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		net, disks = fault.NewNetworkOver(&loopback{}, nameOf), fault.WrapDisks(vfs.Default)
 	}
 	w := &local{
-		kind: kind, dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
+		kind: kind, crew: newCrew(), dir: c.Dir, net: newLocalNetwork(net, c), disks: disks,
 		hangs: map[string]*hangs{}, skews: c.skews(), random: rand.New(rand.NewPCG(c.Seed, 1)),
+	}
+	if w.remote, err = newLocalRemote(kind, c.Dir, disks); err != nil {
+		return nil, errors.Join(err, net.Close())
 	}
 	w.setClocks()
 	if c.Buggify > 0 {
@@ -60,9 +66,10 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		Timing: minicluster.Timing{Grace: c.Grace},
 		Seams: minicluster.Seams{
 			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+			Remotes: &remoteFolders{disk: w.remote.disk},
 		},
 	}
-	if w.cluster, err = minicluster.Start(ctx, c.adjusted(o)); err != nil {
+	if err = w.crew.run(func() (err error) { w.cluster, err = minicluster.Start(ctx, c.adjusted(o)); return err }); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	for _, n := range w.Nodes() {
@@ -115,6 +122,7 @@ func (w *local) off(server string, do func(kill func() error) error) error {
 	return w.net.whileOff(server, func() error {
 		return do(func() error {
 			w.hangs[server].end()
+			w.goOn(n)
 			return w.cluster.Kill(server)
 		})
 	})
@@ -126,27 +134,42 @@ func (w *local) Restart(ctx context.Context, server string) error {
 		return err
 	}
 	w.hangs[server].end()
+	w.goOn(n)
 	if err := w.net.Thaw(server); err != nil {
 		return err
 	}
 	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
-	return w.cluster.Restart(ctx, server)
+	return w.crew.run(func() error { return w.cluster.Restart(ctx, server) })
 }
 
-// Pause freezes the host of a server. What it does meanwhile is neither seen nor answered, although it goes on in
-// this process: its clock and its timers, as those of a process that is stopped, do not stand still.
+// Pause stops what a server does to others, to its disk and to those who watch: see pauses for what goes on.
 func (w *local) Pause(server string) error {
-	if _, err := node(w.Nodes(), server); err != nil {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
 		return err
 	}
-	return w.net.Freeze(server)
+	if err := w.net.Freeze(server); err != nil {
+		return err
+	}
+	if w.stream.pauses.begin(n.ID) {
+		w.halts.add(server, w.hangs[server].add(w.disks.Of(server).Hang(fault.Calls{})))
+	}
+	return nil
 }
 
 func (w *local) Resume(server string) error {
-	if _, err := node(w.Nodes(), server); err != nil {
+	n, err := node(w.Nodes(), server)
+	if err != nil {
 		return err
 	}
+	w.goOn(n)
 	return w.net.Thaw(server)
+}
+
+// goOn ends a pause but for the network.
+func (w *local) goOn(n minicluster.Node) {
+	w.halts.end(n.Name)
+	w.stream.pauses.end(n.ID)
 }
 
 // Crash takes the state of the disk after the server was cut off, and breaks its connections: what it says after the crash
@@ -168,6 +191,21 @@ func (w *local) Crash(server string, unsyncedPercent int) error {
 	})
 }
 
+// Lose takes the disk when the server has ended, which its faults cannot keep from that.
+func (w *local) Lose(server string) error {
+	return w.off(server, func(kill func() error) error {
+		w.net.breakOff(server)
+		w.disks.Of(server).HealAll()
+		return errors.Join(kill(), w.cluster.Lose(server))
+	})
+}
+
+func (w *local) Start(ctx context.Context, server string) error {
+	return w.crew.run(func() error { return w.cluster.Launch(ctx, server) })
+}
+
+func (w *local) Recover(agent string) error { return w.cluster.Recover(agent) }
+
 // SkewClock sets the clock off beside what it is off from the start.
 func (w *local) SkewClock(server string, by time.Duration) error {
 	if _, err := node(w.Nodes(), server); err != nil {
@@ -175,6 +213,14 @@ func (w *local) SkewClock(server string, by time.Duration) error {
 	}
 	w.clocks.Of(server).Skew(w.skews[server] + by)
 	return nil
+}
+
+// Delayed implements [World].
+func (w *local) Delayed() int {
+	if w.delays == nil {
+		return 0
+	}
+	return w.delays.Met()
 }
 
 // setClocks takes back all SkewClock.
@@ -192,36 +238,33 @@ func (w *local) Disk(server string) (Disk, error) {
 	return localDisk{kind: w.kind, disk: w.disks.Of(server), hangs: w.hangs[server]}, nil
 }
 
+func (w *local) Remote() Remote { return w.remote }
+
 func (w *local) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
 
 func (w *local) Hold(m fault.Moment) (Held, error) { return w.stream.hold(m), nil }
 
 func (w *local) Pieces(backup string) ([]reader.Piece, error) {
-	return piecesOn(w.places(), backup)
+	return piecesOn(placesOf(w, w.dir, w.disks.FS), backup)
 }
 
 func (w *local) Left(ctx context.Context) ([]string, error) {
-	return look{w.cluster, w.web, w.clients, w.places(), &w.stream.gates}.left(ctx)
-}
-
-func (w *local) places() []place {
-	var all []place
-	for _, n := range w.Nodes() {
-		all = append(all, place{server: n.Name, fs: w.disks.FS(n.Name), dir: dataDir(w.dir, n.Name)})
-	}
-	return all
+	return look{w.cluster, w.web, w.clients, placesOf(w, w.dir, w.disks.FS), &w.stream.gates}.left(ctx)
 }
 
 func (w *local) HealAll() error {
 	w.disks.HealAll()
+	w.stream.pauses.endAll()
 	w.setClocks()
 	for _, h := range w.hangs {
 		h.end()
 	}
+	w.remote.hangs.end()
 	return w.net.HealAll()
 }
 
-// Close also lets go what is held: servers that are stopped wait for it.
+// Close also lets go what is held: servers that are stopped wait for it. In a bubble, goroutines that are left are found by the
+// bubble, which does not end.
 func (w *local) Close(ctx context.Context) error {
 	w.stream.letGo()
 	err := w.HealAll()
@@ -232,5 +275,9 @@ func (w *local) Close(ctx context.Context) error {
 	if w.cluster != nil {
 		err = errors.Join(err, w.cluster.Stop(ctx))
 	}
-	return errors.Join(err, w.net.net.Close())
+	err = errors.Join(err, w.net.net.Close())
+	if w.kind == InProcess {
+		err = errors.Join(err, w.crew.gone())
+	}
+	return err
 }

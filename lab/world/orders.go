@@ -28,8 +28,13 @@ func newOrders(lab *minicluster.Lab, runs func(server string) bool) *orders {
 type order struct {
 	control.Order
 	all   *orders
-	key   string         // the one that takes its place, and what takes it back, have the same; "": none
-	stays bool           // it is no fault: healing leaves it
+	key   string // the one that takes its place, and what takes it back, have the same; "": none
+	stays bool   // it is no fault: healing leaves it
+	seen  seen
+}
+
+// seen is what an order has met.
+type seen struct {
 	rules []control.Rule // those that it made, with their holders
 	met   int            // in processes that have ended, as far as it is known
 }
@@ -49,13 +54,13 @@ func (o *order) concerns(server string) bool {
 }
 
 // began notes the rules that a process has made.
-func (o *order) began(rules ...control.Rule) { o.rules = append(o.rules, rules...) }
+func (o *order) began(rules ...control.Rule) { o.seen.rules = append(o.seen.rules, rules...) }
 
 // forget forgets the rules that a process has, but not what they met.
 func (o *order) forget(server string) {
-	o.rules = slices.DeleteFunc(o.rules, func(r control.Rule) bool {
+	o.seen.rules = slices.DeleteFunc(o.seen.rules, func(r control.Rule) bool {
 		if r.Holder == server {
-			o.met += r.Met
+			o.seen.met += r.Met
 		}
 		return r.Holder == server
 	})
@@ -139,25 +144,35 @@ func (a *orders) drop(which func(*order) bool) {
 		if !which(o) {
 			continue
 		}
-		for i := range o.rules {
-			o.ask(&o.rules[i])
-			o.met += o.rules[i].Met
-		}
-		o.rules = nil
+		o.settle()
 	}
 	a.standing = slices.DeleteFunc(a.standing, which)
 }
 
-// heal takes all faults back.
+// settle notes what the rules of an order have met, which are about to end.
+func (o *order) settle() {
+	for i := range o.seen.rules {
+		o.ask(&o.seen.rules[i])
+		o.seen.met += o.seen.rules[i].Met
+	}
+	o.seen.rules = nil
+}
+
+// heal takes all faults back. Processes take all back but their latency, and are given again what is no fault.
 func (a *orders) heal() (err error) {
 	a.with(func() {
 		a.drop(func(o *order) bool { return !o.stays })
+		for _, o := range a.standing {
+			o.settle()
+		}
 		_, err = a.send(control.Order{Do: control.HealAll})
 		for _, o := range a.standing {
-			if o.Do != control.NetLatency { // healing leaves it in the processes, too
-				_, failed := a.send(o.Order)
-				err = errors.Join(err, failed)
+			if o.Do == control.NetLatency {
+				continue
 			}
+			answer, failed := a.send(o.Order)
+			o.began(answer.Rules...)
+			err = errors.Join(err, failed)
 		}
 	})
 	return err
@@ -166,10 +181,10 @@ func (a *orders) heal() (err error) {
 // Met counts what the order met, as far as it is known: a process that is killed by others takes what it knew along.
 func (o *order) Met() (met int) {
 	o.all.with(func() {
-		met = o.met
-		for i := range o.rules {
-			o.ask(&o.rules[i])
-			met += o.rules[i].Met
+		met = o.seen.met
+		for i := range o.seen.rules {
+			o.ask(&o.seen.rules[i])
+			met += o.seen.rules[i].Met
 		}
 	})
 	return met
@@ -185,15 +200,15 @@ func (o *order) ask(r *control.Rule) {
 // End takes the order back.
 func (o *order) End() {
 	o.all.with(func() {
-		for i := range o.rules {
-			r := &o.rules[i]
+		for i := range o.seen.rules {
+			r := &o.seen.rules[i]
 			a, err := o.all.lab.Do(context.Background(), control.Order{Do: control.RuleEnd, Server: r.Holder, Rule: r.ID})
 			if r.Met = max(r.Met, a.Met); err != nil && !errors.Is(err, control.NoSuchRule) {
 				o.all.owed[r.Holder] = true // it is told when it answers
 			}
-			o.met += r.Met
+			o.seen.met += r.Met
 		}
-		o.rules = nil
+		o.seen.rules = nil
 		o.all.drop(func(other *order) bool { return other == o })
 	})
 }

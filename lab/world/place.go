@@ -31,6 +31,15 @@ const (
 	prefixStaged = "engine.restore-"
 )
 
+// placesOf are the places of all servers of a world.
+func placesOf(w World, dir string, fs func(server string) vfs.FS) []place {
+	var all []place
+	for _, n := range w.Nodes() {
+		all = append(all, place{server: n.Name, fs: fs(n.Name), dir: dataDir(dir, n.Name)})
+	}
+	return all
+}
+
 func (p place) backups() string { return p.fs.PathJoin(p.dir, dirBackups) }
 
 // piecesOn are the published pieces of a backup, of all servers that have one: DB servers alone have any.

@@ -2,7 +2,6 @@ package world
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"stasis/event"
 	"stasis/fault"
 	"stasis/fault/control"
-	"stasis/internal/network"
 	"stasis/lab/reader"
 	"stasis/minicluster"
 )
@@ -28,6 +26,9 @@ type processes struct {
 	tallies *tallies
 	web     *http.Client
 	clients []*client.Client
+	remote  processRemote
+	skews   map[string]time.Duration // of the wall clocks, apart from faults
+	delays  *order                   // nil: none
 	stream  stream
 	unwatch func() // nil: nothing is watched
 	paused  set    // by Pause
@@ -37,71 +38,6 @@ type processes struct {
 	holds []*processHold
 }
 
-func startProcesses(ctx context.Context, c Config) (_ World, err error) {
-	cluster, err := minicluster.Start(ctx, c.adjusted(minicluster.Options{
-		Dir: c.Dir, Mode: minicluster.Processes, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Lab: true,
-		Logger: c.logger(), Timing: minicluster.Timing{Grace: c.Grace}, Program: minicluster.Program{Path: c.Program},
-	}))
-	if err != nil {
-		return nil, err
-	}
-	w := newProcesses(cluster, c)
-	if err = w.begin(ctx, c); err != nil {
-		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
-	}
-	return w, nil
-}
-
-func newProcesses(cluster *minicluster.Cluster, c Config) *processes {
-	names := map[string]string{}
-	for _, n := range nodes(cluster) {
-		names[hostPort(n)] = n.Name
-	}
-	here := fault.NewNetworkOver(network.TCP(), func(address string) string { return names[address] })
-	w := &processes{dir: c.Dir, cluster: cluster, web: network.NewHTTPClient(here.Host(Client))}
-	w.orders = newOrders(cluster.Lab(), func(server string) bool {
-		n, err := node(w.Nodes(), server)
-		return err == nil && n.State == control.Running
-	})
-	w.tallies = &tallies{orders: w.orders, links: map[[2]string]*tally{}}
-	w.net = &processNetwork{hosts: hostsOf(c), orders: w.orders, tallies: w.tallies, here: here}
-	w.net.pause = func(server string) error { return w.stop(server, &w.frozen) }
-	w.net.resume = func(server string) error { return w.goOn(server, &w.frozen) }
-	return w
-}
-
-// begin waits until the cluster is ready, and gives it what is no fault.
-func (w *processes) begin(ctx context.Context, c Config) (err error) {
-	if err := w.cluster.Ready(ctx); err != nil {
-		return err
-	}
-	if err := w.follow(ctx); err != nil {
-		return err
-	}
-	if w.clients, err = clientsOf(w.cluster, w.web); err != nil {
-		return err
-	}
-	for _, o := range c.conditions() {
-		if _, err := w.orders.stand(order{Order: o, key: key(o), stays: true}); err != nil {
-			return err
-		}
-	}
-	if c.LatencyMost > 0 {
-		w.net.here.Latency(c.LatencyLeast, c.LatencyMost, c.Seed)
-	}
-	return nil
-}
-
-// follow brings the events of all processes into the stream. A machine with much to do may need some time to connect to all.
-func (w *processes) follow(ctx context.Context) (err error) {
-	for range 6 {
-		if w.unwatch, err = w.cluster.Lab().Watch(ctx, w.stream.tell); err == nil || ctx.Err() != nil {
-			return err
-		}
-	}
-	return err
-}
-
 func (w *processes) Kind() Kind                    { return Processes }
 func (w *processes) Cluster() *minicluster.Cluster { return w.cluster }
 func (w *processes) Clients() []*client.Client     { return w.clients }
@@ -109,108 +45,29 @@ func (w *processes) HTTP() *http.Client            { return w.web }
 func (w *processes) Nodes() []minicluster.Node     { return nodes(w.cluster) }
 func (w *processes) Network() Network              { return w.net }
 
-// Kill ends a server. Hangs of its disk end with it, because nothing waits for the disk any more.
-func (w *processes) Kill(server string) error {
-	n, err := node(w.Nodes(), server)
-	if err != nil {
+func (w *processes) Crash(string, int) error { return Can(Processes, PowerCut) }
+
+// SkewClock sets the clock off beside what it is off from the start.
+func (w *processes) SkewClock(server string, by time.Duration) error {
+	if _, err := node(w.Nodes(), server); err != nil {
 		return err
 	}
-	w.orders.ends(server)
-	defer w.stream.gates.gone(n.ID)
-	return w.tallies.across(server, func() error {
-		w.paused.remove(server)
-		w.frozen.remove(server)
-		return w.cluster.Kill(server)
-	})
+	o := control.Order{Do: control.Clock, Server: server, By: w.skews[server] + by}
+	skew := "skew of " + server // the condition, which has another key, stands on
+	if by == 0 {
+		return w.orders.takeBack(skew, o)
+	}
+	_, err := w.orders.stand(order{Order: o, key: skew})
+	return err
 }
 
-// Restart gives the process, from its start on, the faults that there are.
-func (w *processes) Restart(ctx context.Context, server string) error {
-	n, err := node(w.Nodes(), server)
-	if err != nil {
-		return err
+// Delayed implements [World].
+func (w *processes) Delayed() int {
+	if w.delays == nil {
+		return 0
 	}
-	w.orders.ends(server)
-	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
-	return w.tallies.across(server, func() error {
-		w.paused.remove(server)
-		w.frozen.remove(server)
-		giving, cancel := context.WithCancel(ctx)
-		defer cancel()
-		given := make(chan error, 1)
-		go func() { given <- w.give(giving, n) }()
-		err := w.cluster.Restart(ctx, server)
-		if err != nil {
-			cancel() // it may never serve its socket
-			<-given
-			return err
-		}
-		return <-given
-	})
+	return w.delays.Met()
 }
-
-// give gives a process that is another one than that of n the orders that stand, and the holds.
-func (w *processes) give(ctx context.Context, n minicluster.Node) error {
-	c, err := dial(ctx, n, n.PID)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := w.orders.give(ctx, n.Name, c); err != nil {
-		return err
-	}
-	for _, h := range w.armed() {
-		c, err := dial(ctx, n, n.PID) // the hold ends with its connection
-		if err != nil {
-			return err
-		}
-		if err := h.heldThere(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *processes) Pause(server string) error  { return w.stop(server, &w.paused) }
-func (w *processes) Resume(server string) error { return w.goOn(server, &w.paused) }
-
-// stop stops a process where it is. why has the servers that are stopped for that reason.
-func (w *processes) stop(server string, why *set) error {
-	if err := w.cluster.Pause(server); err != nil {
-		return err
-	}
-	why.add(server)
-	return nil
-}
-
-// goOn lets a process go on, unless it is stopped for another reason, and gives it what it could not take.
-func (w *processes) goOn(server string, why *set) error {
-	n, err := node(w.Nodes(), server)
-	if err != nil {
-		return err
-	}
-	why.remove(server)
-	if n.PID == 0 || w.paused.has(server) || w.frozen.has(server) {
-		return nil
-	}
-	if err := w.cluster.Resume(server); err != nil || !w.orders.isOwed(server) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), orderLimit)
-	defer cancel()
-	c, err := dial(ctx, n, 0)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return w.orders.give(ctx, server, c)
-}
-
-// orderLimit bounds orders to one process that has just been resumed.
-const orderLimit = 20 * time.Second
-
-func (w *processes) Crash(string, int) error               { return Can(Processes, PowerCut) }
-func (w *processes) SkewClock(string, time.Duration) error { return Can(Processes, ClockSkew) }
 
 func (w *processes) Disk(server string) (Disk, error) {
 	if _, err := node(w.Nodes(), server); err != nil {
@@ -223,6 +80,8 @@ func (w *processes) Disk(server string) (Disk, error) {
 	}
 	return processDisk{w.orders, server}, nil
 }
+
+func (w *processes) Remote() Remote { return w.remote }
 
 func (w *processes) Watch(see func(event.Event)) (stop func()) { return w.stream.watch(see) }
 
@@ -250,7 +109,7 @@ func (w *processes) armed() []*processHold {
 }
 
 func (w *processes) Pieces(backup string) ([]reader.Piece, error) {
-	return piecesOn(w.places(), backup)
+	return piecesOn(placesOf(w, w.dir, realDisk), backup)
 }
 
 func (w *processes) Left(ctx context.Context) ([]string, error) {
@@ -259,41 +118,8 @@ func (w *processes) Left(ctx context.Context) ([]string, error) {
 			w.stream.gates.gone(n.ID)
 		}
 	}
-	return look{w.cluster, w.web, w.clients, w.places(), &w.stream.gates}.left(ctx)
+	return look{w.cluster, w.web, w.clients, placesOf(w, w.dir, realDisk), &w.stream.gates}.left(ctx)
 }
 
-func (w *processes) places() []place {
-	var all []place
-	for _, n := range w.Nodes() {
-		all = append(all, place{server: n.Name, fs: vfs.Default, dir: dataDir(w.dir, n.Name)})
-	}
-	return all
-}
-
-// HealAll lets all servers go on that are paused, and takes back all else.
-func (w *processes) HealAll() error {
-	var errs []error
-	for _, n := range w.Nodes() {
-		w.paused.remove(n.Name)
-		errs = append(errs, w.goOn(n.Name, &w.frozen))
-	}
-	w.net.here.HealAll()
-	return errors.Join(append(errs, w.orders.heal())...)
-}
-
-// Close also lets go what is held.
-func (w *processes) Close(ctx context.Context) error {
-	w.mu.Lock()
-	holds := w.holds
-	w.holds = nil
-	w.mu.Unlock()
-	for _, h := range holds {
-		h.End()
-	}
-	err := errors.Join(w.HealAll(), w.cluster.Stop(ctx))
-	if w.unwatch != nil {
-		w.unwatch()
-	}
-	w.web.CloseIdleConnections()
-	return errors.Join(err, w.net.here.Close())
-}
+// realDisk is where a process has its data.
+func realDisk(string) vfs.FS { return vfs.Default }

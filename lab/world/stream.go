@@ -13,6 +13,7 @@ import (
 type stream struct {
 	triggers fault.Triggers
 	gates    gates
+	pauses   pauses
 	mu       sync.Mutex // held while watchers see an event: they have one order for all
 	watchers []*watcher
 	holds    []*fault.Trigger // all that were made
@@ -20,10 +21,12 @@ type stream struct {
 
 type watcher struct{ see func(event.Event) }
 
-// sink is an [event.Sink].
+// sink is an [event.Sink]. A server that is paused tells nothing, and does not go on from a step that it has told.
 func (s *stream) sink(ctx context.Context, e event.Event) {
+	s.pauses.wait(ctx, e.Emitter)
 	s.tell(e)
 	s.triggers.Sink(ctx, e)
+	s.pauses.wait(ctx, e.Emitter)
 }
 
 func (s *stream) tell(e event.Event) {

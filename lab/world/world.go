@@ -28,11 +28,22 @@ type World interface {
 	// Crash is a power cut: what was not synced is lost, but for a part of unsyncedPercent in the hundred. The server is down
 	// then, until Restart.
 	Crash(server string, unsyncedPercent int) error
+	// Lose is a disk that is lost: the server is down, and its data directory is empty, until Start or Restart.
+	Lose(server string) error
+	// Start is Restart of a server that is down, and does not wait until it serves: an agent with an empty disk may wait for others.
+	Start(ctx context.Context, server string) error
+	// Recover makes an agent, which is down, the only member of its agency's next incarnation, as "stasis agency recover" does.
+	// Start it then, and the others with disks that were lost.
+	Recover(agent string) error
 	// SkewClock sets the wall clock of a server off, beside what it is off by Config.ClockSkew. 0 takes it back.
 	SkewClock(server string, by time.Duration) error
+	// Delayed is how often servers have waited by Config.Buggify, as far as it is known.
+	Delayed() int
 
 	Network() Network
 	Disk(server string) (Disk, error)
+	// Remote is where backups are uploaded to and downloaded from.
+	Remote() Remote
 
 	// Watch calls see for each event of each server from now on, in order. see must not wait.
 	Watch(see func(event.Event)) (stop func())
@@ -78,6 +89,19 @@ type Disk interface {
 	Fail(calls fault.Calls, err error) (Met, error)
 	Fill(calls fault.Calls, bytes int64) (Met, error)
 	Tear(calls fault.Calls) (Met, error)
+	HealAll() error
+}
+
+// Remote is a remote storage that all DB servers reach. It is on a disk, which can be broken. An object that is sent is made, written,
+// synced and renamed; one that is fetched is opened and read; others are listed, looked at and removed. A transfer that
+// meets a failure tries again. Paths of calls end with the object's name.
+type Remote interface {
+	// At is a place at the remote, for client.TransferRequest: "a" is another place than "b", and empty at first.
+	At(place string) client.Remote
+	Hang(calls fault.Calls) (Met, error)
+	Slow(calls fault.Calls, each time.Duration) (Met, error)
+	Fail(calls fault.Calls, err error) (Met, error)
+	Fill(calls fault.Calls, bytes int64) (Met, error)
 	HealAll() error
 }
 

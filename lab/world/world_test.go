@@ -130,12 +130,9 @@ func TestWhatAWorldCannotDo(t *testing.T) {
 	_, err := Start(t.Context(), Processes, Config{Dir: t.TempDir(), Program: "x", Agents: 1, LatencyMost: 1, WithoutLocks: true})
 	require.ErrorAs(t, err, &unsupported)
 	require.Equal(t, Processes, unsupported.World)
-	for _, c := range []Config{{ClockSkew: 1}, {Buggify: 0.5}, {WithoutLocks: true}} { // each by itself
-		c.Dir, c.Program, c.Agents = t.TempDir(), "x", 1
-		_, err := Start(t.Context(), Processes, c)
-		require.ErrorAs(t, err, &unsupported)
-		require.NotEmpty(t, unsupported.Why)
-	}
+	_, err = Start(t.Context(), Processes, Config{Dir: t.TempDir(), Program: "x", Agents: 1, WithoutLocks: true})
+	require.ErrorAs(t, err, &unsupported)
+	require.NotEmpty(t, unsupported.Why)
 	_, err = Start(t.Context(), Processes, Config{Dir: t.TempDir(), Agents: 1})
 	require.ErrorContains(t, err, "needs the program")
 	for _, c := range []Config{{Dir: "x"}, {LatencyLeast: 2, LatencyMost: 1}, {Buggify: 2}, {ClockSkew: -1}} {
@@ -160,4 +157,58 @@ func TestBackupInProcess(t *testing.T) {
 	require.Len(t, pieces, 2)
 	var unsupported *Unsupported
 	require.ErrorAs(t, w.Crash("dbserver-1", 0), &unsupported)
+}
+
+// A server that is paused tells no step, also not from within one at which it was held, and does not change its disk. Then it goes on.
+func TestPause(t *testing.T) {
+	inBubble(t, func(t *testing.T, w World) {
+		ctx := t.Context()
+		require.NoError(t, w.Clients()[0].Database("").EnsureCollection(ctx, "c", layout))
+		id, err := IDOf(w, "dbserver-1")
+		require.NoError(t, err)
+		held, err := w.Hold(fault.Moment{Step: event.CutDone, Server: id})
+		require.NoError(t, err)
+		answer := make(chan error, 1)
+		go func() {
+			_, err := w.Clients()[0].Backups().Create(ctx, client.CreateRequest{Label: "x"})
+			answer <- err
+		}()
+		<-held.Reached()
+		var mu sync.Mutex
+		told := map[string]int{}
+		defer w.Watch(func(e event.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[NameOf(w, e.Emitter)]++
+		})()
+		count := func(server string) int {
+			mu.Lock()
+			defer mu.Unlock()
+			return told[server]
+		}
+		disk := w.(*local).disks.FS("dbserver-1")
+		require.NoError(t, w.Pause("dbserver-1"))
+		require.NoError(t, w.Pause("dbserver-1"), "again")
+		before := map[string]string{}
+		files(t, disk, dataDir("", "dbserver-1"), before)
+		held.End()
+		for i := range 4 {
+			short, cancel := context.WithTimeout(ctx, time.Second)
+			_ = w.Clients()[1].Database("").Put(short, "c", map[string]any{"_key": fmt.Sprint(i)}) // those on dbserver-1 wait
+			cancel()
+		}
+		after := map[string]string{}
+		files(t, disk, dataDir("", "dbserver-1"), after)
+		require.Equal(t, before, after)
+		require.Zero(t, count("dbserver-1"))
+		require.Positive(t, count("coordinator-1")+count("agent-1")+count("agent-2")+count("agent-3"))
+		require.NoError(t, w.Resume("dbserver-1"))
+		<-answer // a pause may have been too long for it
+		require.Eventually(t, func() bool {
+			short, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_, err := w.Clients()[0].Backups().Create(short, client.CreateRequest{Label: "y"})
+			return err == nil && count("dbserver-1") > 0
+		}, time.Minute, time.Second)
+	})
 }

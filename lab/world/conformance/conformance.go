@@ -11,7 +11,7 @@ import (
 )
 
 // table has all fault.
-func table() []row { return slices.Concat(links(), messages(), disks(), servers()) }
+func table() []row { return slices.Concat(links(), messages(), disks(), servers(), remotes()) }
 
 // Check does all faults in a world that has at least one agent, two DB servers and a coordinator. What the world refuses has
 // to be what [world.Features] says.
@@ -33,6 +33,14 @@ func Check(t testing.TB, w world.World) {
 		t.Fatal(err)
 	}
 	s.nothingLeft("everything")
+}
+
+// CheckDelayed looks, after Check, whether the servers of a world with Config.Buggify have waited.
+func CheckDelayed(t testing.TB, w world.World) {
+	t.Helper()
+	if w.Delayed() == 0 {
+		t.Fatal("no server has ever waited at random")
+	}
 }
 
 // check does one fault.

@@ -56,10 +56,16 @@ func (s *scene) write(each time.Duration, size int) error {
 
 // backup tries to take a backup.
 func (s *scene) backup() error {
+	_, err := s.made()
+	return err
+}
+
+// made tries to take a backup, and gives its id.
+func (s *scene) made() (id string, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, limit)
 	defer cancel()
-	_, err := s.world.Clients()[0].Backups().Create(ctx, client.CreateRequest{Label: "conformance"})
-	return err
+	made, err := s.world.Clients()[0].Backups().Create(ctx, client.CreateRequest{Label: "conformance"})
+	return made.ID, err
 }
 
 // until does something again and again until it is done, and fails the test if that is not within the limit.
