@@ -23,10 +23,11 @@ import (
 )
 
 // struck is a scenario in which every process gets SIGKILL at a step of the second backup, or of the restore of the first one.
-// What was acknowledged is there afterwards, every backup that is listed is whole and restores, and nothing is half done.
+// What was acknowledged is there afterwards, as writes wait for the disk: others are in the memory of processes for 100 ms. Every
+// backup that is listed is whole and restores, and nothing is half done.
 const struck = `
 cluster: {agents: 3, dbservers: 3, coordinators: 2, grace: 5s}
-load: [bank: {clients: 2, accounts: 8, shards: 6, replication: 1, pace: 100ms}]
+load: [bank: {clients: 2, accounts: 8, shards: 6, replication: 1, waitForSync: true, pace: 100ms}]
 do:
   - at 500ms: backup cold on coordinator-1
   - after cold: %s

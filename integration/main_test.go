@@ -54,8 +54,6 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-var binaryDir string
-
 // binary builds the program as its users have it. The race detector would make processes some times slower, so it runs
 // in one process, with the servers in it; [racing] is for tests that look for what it finds in others.
 var binary = sync.OnceValues(func() (string, error) { return build("stasis") })

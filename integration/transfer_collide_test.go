@@ -98,6 +98,7 @@ func TestTransfersCollide(t *testing.T) {
 		require.NoError(t, fillBytes(t, c, i, 60))
 		removeBackup(t, c, mustCreate(t, c, fmt.Sprint("flush", i)).ID)
 	}
+	defer requirePrivate(t, o.Dir)
 	k := &collision{t: t, c: c, r: r, b: mustCreate(t, c, "collide")}
 	k.hashes = pieceHashes(t, o.Dir, k.b.ID)
 	k.remote = map[string]any{"id": k.b.ID, "remoteRepository": "w:here", "config": r.config(), "transfers": 1}
