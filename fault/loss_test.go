@@ -14,7 +14,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/client"
-	dbserverclient "stasis/dbserver/client"
+	dbclient "stasis/dbserver/client"
 	"stasis/fault"
 )
 
@@ -37,13 +37,13 @@ func TestLostRequestsAreOfUnknownOutcome(t *testing.T) {
 			return err
 		},
 		"DB server": func(o *office, ctx context.Context) error {
-			_, err := dbserverclient.New(o.client).Verify(ctx, dbserverclient.Target{URL: o.url}, dbserverclient.PieceRequest{}) // needs no session
-			require.NotErrorIs(o, err, dbserverclient.ErrNotSent)
+			_, err := dbclient.New(o.client).Verify(ctx, dbclient.Target{URL: o.url}, dbclient.PieceRequest{}) // needs no session
+			require.NotErrorIs(o, err, dbclient.ErrNotSent)
 			return err
 		},
 		"gate of a DB server": func(o *office, ctx context.Context) error {
-			err := dbserverclient.New(o.client).GateLock(ctx, dbserverclient.Target{URL: o.url}, dbserverclient.GateLockRequest{}, func(dbserverclient.GateLockResponse) {})
-			require.NotErrorIs(o, err, dbserverclient.ErrNotSent)
+			err := dbclient.New(o.client).GateLock(ctx, dbclient.Target{URL: o.url}, dbclient.GateLockRequest{}, func(dbclient.GateLockResponse) {})
+			require.NotErrorIs(o, err, dbclient.ErrNotSent)
 			return err
 		},
 	} {

@@ -4,9 +4,6 @@ package failpoint
 
 import "context"
 
-// Enabled says whether this build has points that a test can arm.
-const Enabled = false
-
 // Hit waits here if there are random delays, and does nothing otherwise.
 func Hit(ctx context.Context, point, who string) error {
 	if delays.Load() != nil {

@@ -8,9 +8,6 @@ import (
 	"sync"
 )
 
-// Enabled says whether this build has points that a test can arm.
-const Enabled = true
-
 // Anybody arms a point for all servers.
 const Anybody = ""
 
