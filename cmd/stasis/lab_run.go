@@ -34,15 +34,15 @@ opens each backup from its pieces and judges it, and then the running cluster, a
 after a restore. What it draws comes from its seed. Runs differ all the same where
 goroutines race: the seed of a violation finds it again often, not always.
 
-With --mode none backups hold up no writer. A violation is what is looked for then: it
+With --mode none backups hold up no writer. A torn backup is what is looked for then: it
 shows that the checks can see one. --power makes these runs as well, of each scenario that
 says how often it breaks without locks, and holds them against that.
 
 Exit status:
   0  all runs have passed
   1  a run is violated or broken, the power was missed, or it was interrupted
-  3  nothing is wrong, but a run is vacuous: its fault missed what it aimed at, or too
-     few operations straddled the backups; or the runs are too few to show the power`,
+  3  nothing is wrong, but a run is vacuous: its fault missed what it aimed at, or no
+     operation straddled the backups; or the runs are too few to show the power`,
 		Args: flags.Arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
 	}

@@ -4,6 +4,7 @@ import (
 	"stasis/client"
 	"stasis/event"
 	"stasis/lab/history"
+	"stasis/lab/verdict"
 	"stasis/lab/workload"
 )
 
@@ -12,8 +13,8 @@ const (
 	checkPieces      = "pieces"
 	checkCertificate = "certificate"
 	checkPlan        = "Plan"
-	checkReplicas    = "replicas"
-	checkInstant     = "one instant"
+	checkReplicas    = verdict.CheckReplicas
+	checkInstant     = verdict.CheckInstant
 	checkFrozen      = "frozen while locked"
 )
 

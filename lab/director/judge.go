@@ -50,10 +50,13 @@ func (r *run) judgeAll(ctx context.Context) {
 	r.judgeRestore(ctx)
 }
 
-// deleted says whether the scenario has deleted a backup, or may have. One that is listed when all has healed it has not.
+// deleted says whether the scenario has deleted a backup, or may have. One that is listed when all has healed it has not, and neither
+// has a delete that was refused because of another operation: nothing was deleted then, and a backup that is gone all the same
+// cannot be judged.
 func (r *run) deleted(o *operation) bool {
 	return !o.listed && slices.ContainsFunc(r.stage.operations.all, func(d *operation) bool {
-		return d.Kind == "delete" && d.Backup == o.Backup && !dismissed(d)
+		refused := d.state() && errors.Is(d.err, client.ErrConflict)
+		return d.Kind == "delete" && d.Backup == o.Backup && !dismissed(d) && !refused
 	})
 }
 

@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -74,4 +75,12 @@ func TestRefusedDelete(t *testing.T) {
 	require.True(t, r.deleted(a))
 	a.listed = true // when everything has healed
 	require.False(t, r.deleted(a))
+
+	a.listed = false
+	d := r.stage.operations.byLabel["delete-a"]
+	d.err = client.ErrUnavailable // it may be committed
+	close(d.done)
+	require.True(t, r.deleted(a))
+	d.err = fmt.Errorf("delete: %w", client.ErrConflict)
+	require.False(t, r.deleted(a), "it is gone, and nothing has deleted it")
 }

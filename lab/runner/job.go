@@ -72,14 +72,27 @@ type Result struct {
 	Folder       string          `json:"folder,omitempty"` // has verdict, history (also for elle-cli), events and output, if the run was bad or all are kept
 }
 
-// bad reports whether a person has to look at a run. Without locks a violation is what is looked for.
+// bad reports whether a person has to look at a run. Without locks a torn backup is what is looked for.
 func (r Result) bad() bool {
 	switch r.Verdict.Outcome {
 	case verdict.Violated:
-		return !r.Job.WithoutLocks
+		return !r.experiment()
 	case verdict.Broken:
 		return true
 	default:
 		return false
+	}
+}
+
+// experiment reports whether a run tells what the checks can see. A run without locks that is broken does not, nor does one that crashed
+// or broke another promise: torn backups alone are what the gates prevent.
+func (r Result) experiment() bool {
+	switch r.Verdict.Outcome {
+	case verdict.Broken:
+		return false
+	case verdict.Violated:
+		return r.Job.WithoutLocks && r.Verdict.Torn()
+	default:
+		return r.Job.WithoutLocks
 	}
 }

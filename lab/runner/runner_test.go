@@ -129,6 +129,7 @@ func TestCrashOfServers(t *testing.T) {
 func TestSummary(t *testing.T) {
 	job := Job{Scenario: "s", World: world.Bubble}
 	none := Job{Scenario: "s", World: world.Bubble, WithoutLocks: true}
+	torn := []verdict.Violation{{Check: verdict.CheckInstant}}
 	fault := verdict.Fault{Text: "cut a <-> b", Aimed: "cut", Injected: 3, Met: 2, Overlaps: 0}
 	backup := func(d time.Duration) verdict.Backup {
 		return verdict.Backup{ID: "x", Checked: true, Hold: d, Attempts: 2}
@@ -136,7 +137,7 @@ func TestSummary(t *testing.T) {
 	s := Summarize([]Result{
 		{Job: job, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "1", Faults: []verdict.Fault{fault}, Backups: []verdict.Backup{backup(1e6), backup(3e6)}, Virtual: time.Minute, Real: time.Second}},
 		{Job: job, Verdict: verdict.Verdict{Outcome: verdict.Vacuous, Trace: "2", Reason: "the fault missed", Backups: []verdict.Backup{{Error: "e"}}}},
-		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Violated, Trace: "2"}},
+		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Violated, Trace: "2", Violations: torn}},
 		{Job: none, Verdict: verdict.Verdict{Outcome: verdict.Passed, Trace: "2"}},
 	}, 2*time.Second)
 	require.Equal(t, []int{4, 1, 1, 0, 0, 2}, []int{s.Runs, s.Passed, s.Vacuous, s.Violated, s.Broken, s.Unlocked})
@@ -172,7 +173,7 @@ func TestPowerIsHeldAgainstItsBound(t *testing.T) {
 		for i := range of {
 			v := verdict.Verdict{Outcome: verdict.Passed}
 			if i < found {
-				v.Outcome = verdict.Violated
+				v.Violate(verdict.Violation{Check: verdict.CheckInstant})
 			}
 			all = append(all, Result{Job: Job{Scenario: "s", WithoutLocks: true, BreaksOver: 0.05}, Verdict: v})
 		}
@@ -186,6 +187,23 @@ func TestPowerIsHeldAgainstItsBound(t *testing.T) {
 		s := none(c.found, c.of)
 		require.Equal(t, c.shows, s.Power[0].Shows(), "%d of %d: %+v", c.found, c.of, s.Power[0])
 		require.Equal(t, c.outcome, s.Outcome(), "%d of %d", c.found, c.of)
+	}
+}
+
+// Of a run without locks a torn backup is what is looked for. A crash, or anything else that it violates, shows no power and is not hidden.
+func TestWhatLocksHaveNoPartIn(t *testing.T) {
+	without := func(check string) Result {
+		r := Result{Job: Job{Scenario: "s", WithoutLocks: true, BreaksOver: 0.05}, Verdict: verdict.Verdict{Outcome: verdict.Passed}}
+		r.Verdict.Violate(verdict.Violation{Check: check})
+		return r
+	}
+	for check, found := range map[string]int{verdict.CheckInstant: 1, verdict.CheckReplicas: 1, "no crash": 0, "nothing lost": 0} {
+		r := without(check)
+		require.Equal(t, found == 0, r.bad(), check)
+		s := Summarize([]Result{without(verdict.CheckInstant), r}, time.Second)
+		require.Equal(t, 1+found, s.Power[0].Found, check)
+		require.Equal(t, 1-found, s.Violated, check)
+		require.Equal(t, found == 0, s.Outcome() == verdict.Violated, check)
 	}
 }
 

@@ -16,7 +16,7 @@ type Summary struct {
 	Vacuous  int             `json:"vacuous"`
 	Violated int             `json:"violated"`
 	Broken   int             `json:"broken"`
-	Unlocked int             `json:"unlocked"` // runs without locks, which are none of these four unless they are broken
+	Unlocked int             `json:"unlocked"` // runs without locks, which are none of these four unless they are broken, or violate what locks have no part in
 	Outcomes int             `json:"outcomes"` // different ways in which runs ended
 	Traces   int             `json:"traces"`   // different courses of events
 	Repeats  RepeatSummary   `json:"repeats"`
@@ -114,11 +114,11 @@ func Summarize(results []Result, elapsed time.Duration) Summary {
 	return s
 }
 
-// count counts a run by its outcome. A run without locks is no test of the protocol but of the checks: what it finds
-// counts for the power.
+// count counts a run by its outcome. A run without locks is no test of the protocol but of the checks: a torn backup that it finds
+// counts for the power. What else it finds is a violation, with or without locks.
 func (s *Summary) count(r Result) {
 	outcome := r.Verdict.Outcome
-	if r.Job.WithoutLocks && outcome != verdict.Broken {
+	if r.experiment() {
 		p := s.powerOf(r.Job)
 		p.Of++
 		if outcome == verdict.Violated {

@@ -1,6 +1,20 @@
 package verdict
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+// The names of the checks that fail if a backup is torn: if it is not the state of one instant.
+const (
+	CheckInstant  = "one instant"
+	CheckReplicas = "replicas"
+)
+
+// Torn says whether a backup of the run was found to be torn.
+func (v Verdict) Torn() bool {
+	return slices.ContainsFunc(v.Violations, func(x Violation) bool { return x.Check == CheckInstant || x.Check == CheckReplicas })
+}
 
 // notWhole begins the reason of a run that is Violated and Broken.
 const notWhole = "besides, the run could not be made to its end: "

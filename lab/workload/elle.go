@@ -54,6 +54,9 @@ func (l *load) parts(as history.Translate) ([][]history.Event, error) {
 	p := elle{as: as, made: map[uint64]transaction{}}
 	for _, o := range ops {
 		p.processes = max(p.processes, o.Process+1)
+		if o.Workload == l.label && !o.Note() && o.Write() && o.Outcome == history.Info {
+			p.loose = append(p.loose, o)
+		}
 	}
 	var all [][]history.Event
 	for i := range len(restores) + 1 {
@@ -78,6 +81,7 @@ func (l *load) parts(as history.Translate) ([][]history.Event, error) {
 type elle struct {
 	as        history.Translate
 	processes int                    // the next number
+	loose     []history.Op           // the writes whose outcome is unknown: they may be done at any time after their beginning
 	made      map[uint64]transaction // that no client has made, by the order of their beginnings
 }
 
@@ -122,9 +126,10 @@ func (p *elle) part(g generation, restores []restore) ([]history.Event, error) {
 	}), nil
 }
 
-// backup is the transaction that reads a backup.
+// backup is the transaction that reads a backup. What a client saw after the restore stands for it, so documents that a late write
+// had changed by then are left out: what the backup has of them is not known.
 func (p *elle) backup(g generation, r restore) history.Op {
-	keys := map[string]bool{}
+	keys, late := map[string]bool{}, p.late(r)
 	for _, o := range g.ops {
 		keys[o.Key] = true
 	}
@@ -133,11 +138,30 @@ func (p *elle) backup(g generation, r restore) history.Op {
 			keys[key] = true
 		}
 	}
+	for key := range r.base {
+		if slices.ContainsFunc(writesOf(p.reads([]string{key}, r.base).answered), func(w any) bool { return late[fmt.Sprint(w)] }) {
+			delete(keys, key)
+		}
+	}
 	returned := r.cut.Returned
 	if returned.Order == 0 { // it is not known when: the restore began later
 		returned = g.end
 	}
 	return p.make(r.cut.Asked, returned, p.reads(sortedKeys(keys), r.base))
+}
+
+// late are the writes that began when the backup of a restore had been taken, and whose outcome is unknown: if what was
+// restored has one, it was done after the restore.
+func (p *elle) late(r restore) map[string]bool {
+	all := map[string]bool{}
+	for _, o := range p.loose {
+		if _, asked, _, use := p.as(o); use && r.cut.Returned.Order != 0 && o.BeginOrder > r.cut.Returned.Order {
+			for _, w := range asked.([]any) {
+				all[fmt.Sprint(w)] = true
+			}
+		}
+	}
+	return all
 }
 
 // reads is the transaction that reads keys of a state.
