@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -21,9 +22,9 @@ func TestSeedsOfFoundBugs(t *testing.T) {
 		scenario string
 		seed     uint64
 	}{
-		{"coordinator-dies-before-commit", 7}, // an answer of the coordinator arrived long after it had been killed
-		{"restore-coordinator-dies", 5},       // it could not be told that the restore had not been committed
-		{"upload-coordinator-dies", 2},        // no fault of the lab: a DB server dropped a part that it had taken, and the upload never ended
+		{"coordinator-dies-before-commit", 11}, // an answer of the coordinator arrived long after it had been killed
+		{"restore-coordinator-dies", 7},        // it could not be told that the restore had not been committed
+		{"upload-coordinator-dies", 2},         // no fault of the lab: a DB server dropped a part that it had taken, and the upload never ended
 	} {
 		t.Run(run.scenario, func(t *testing.T) {
 			s, err := scenarios.Load(run.scenario)
@@ -41,16 +42,27 @@ func TestSwarm(t *testing.T) {
 	require.Equal(t, verdict.Passed, v.Outcome, "%s %v", v.Reason, v.Violations)
 }
 
-// Seeds that follow each other take the steps in turn.
-func TestStepsInTurn(t *testing.T) {
-	m := &scenario.Moment{Among: []string{"cut", "linking", "linked"}}
-	var all []string
-	for seed := range uint64(4) {
-		all = append(all, chosen(m, seed).Step)
+// A few seeds that follow each other take early and late steps, and not many more than there are steps take them all.
+func TestStepsOfSeeds(t *testing.T) {
+	m := &scenario.Moment{}
+	for step := range 20 {
+		m.Among = append(m.Among, fmt.Sprint(step))
 	}
-	require.Equal(t, []string{"cut", "linking", "linked", "cut"}, all)
+	for _, name := range []string{"restore-coordinator-dies", "dbserver-dies-in-backup", "own"} {
+		taken := map[string]uint64{}
+		var early, late bool
+		for seed := range uint64(40) {
+			step := chosen(m, name, seed+1).Step
+			taken[step]++
+			if i := slices.Index(m.Among, step); seed < 4 {
+				early, late = early || i < 7, late || i >= 13
+			}
+		}
+		require.True(t, early && late, "four seeds of %s", name)
+		require.Len(t, taken, 20, name)
+	}
 	require.Empty(t, m.Step, "the scenario stays as it is")
-	require.Nil(t, chosen(nil, 1))
+	require.Nil(t, chosen(nil, "own", 1))
 }
 
 // One server is ended or started at a time, several at once, and the wait for a turn stops no clock.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
+	"math/bits"
 	"sync"
 	"time"
 
@@ -62,7 +65,7 @@ func (p *script) prepared() []*step {
 	}
 	for _, s := range p.run.scenario.Do {
 		one := &step{Step: s}
-		one.When.Event = chosen(s.When.Event, p.run.seed)
+		one.When.Event = chosen(s.When.Event, p.run.scenario.Name, p.run.seed)
 		for i, a := range s.Actions {
 			var rec *record
 			if breaks[a.Verb] {
@@ -78,14 +81,19 @@ func (p *script) prepared() []*step {
 	return all
 }
 
-// chosen is a moment whose step the seed has chosen, if it is left to the seed. Seeds that follow each other take the
-// steps in turn.
-func chosen(m *scenario.Moment, seed uint64) *scenario.Moment {
+// chosen is a moment whose step the seed has chosen, if it is left to the seed. Seeds that follow each other take steps far from
+// each other, so that a few reach the early and the late ones; scenarios begin at different steps. (Fibonacci hashing: Knuth, The Art
+// of Computer Programming 3, 6.4.)
+func chosen(m *scenario.Moment, name string, seed uint64) *scenario.Moment {
 	if m == nil || len(m.Among) == 0 {
 		return m
 	}
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, name) // a hash takes all
+	const golden = 0x9e3779b97f4a7c15
+	i, _ := bits.Mul64(h.Sum64()+seed*golden, uint64(len(m.Among)))
 	c := *m
-	c.Step = m.Among[seed%uint64(len(m.Among))]
+	c.Step = m.Among[i]
 	return &c
 }
 
