@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"testing"
-	"testing/synctest"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -33,39 +32,87 @@ func (m *mute) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 	return index, err
 }
 
+// with is a manager of the desk's server that has another agency.
+func (d *desk) with(a transfer.Agency) *transfer.Manager {
+	return transfer.NewManager(transfer.Config{
+		Server: d.shop.id, RebootID: func() uint64 { return 7 }, Pieces: d.shop.store, Remotes: d.opener, Agency: a, Watch: d.o,
+		Logger: hclog.New(&hclog.LoggerOptions{Output: io.Discard}),
+	})
+}
+
 // A server does what it has taken, although the coordinator that asked has died meanwhile, or the agency's answer is lost: while its process
-// lives no other can end the part. What it has not taken it can be given again.
+// lives no other can end the part.
 func TestTakenIsDone(t *testing.T) {
 	dead, cancel := context.WithCancel(context.Background())
 	cancel()
 	for name, c := range map[string]struct {
 		ctx        context.Context
 		next, does bool
-		taken      bool
 	}{
-		"the coordinator is dead":      {ctx: dead, does: true, taken: true},
-		"the answer is lost":           {ctx: context.Background(), next: true, does: true, taken: true},
+		"the coordinator is dead":      {ctx: dead, does: true},
+		"the answer is lost":           {ctx: context.Background(), next: true, does: true},
 		"it was not done":              {ctx: context.Background(), next: true},
-		"dead, and the answer is lost": {ctx: dead, next: true, does: true, taken: true},
+		"dead, and the answer is lost": {ctx: dead, next: true, does: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withDesk(t, func(d *desk) {
-				agency := &mute{office: d.o, next: c.next, does: c.does}
-				m := transfer.NewManager(transfer.Config{
-					Server: d.shop.id, RebootID: func() uint64 { return 7 }, Pieces: d.shop.store, Remotes: d.opener, Agency: agency, Watch: d.o,
-					Logger: hclog.New(&hclog.LoggerOptions{Output: io.Discard}),
-				})
+				m := d.with(&mute{office: d.o, next: c.next, does: c.does})
 				defer m.Close()
 				r := d.record("1", keys.TransferUpload, first)
 				err := m.Start(c.ctx, r)
 				require.Equal(d.t, c.next, err != nil)
-				if !c.taken {
-					synctest.Wait()
-					require.Equal(d.t, keys.TransferNew, d.entry("1").Status)
-					require.NoError(d.t, m.Start(d.t.Context(), r))
-				}
 				d.awaitStatus("1", keys.TransferCompleted)
 			})
 		})
 	}
+}
+
+// slow is an agency that the first write reaches late: after it was asked what became of that.
+type slow struct {
+	*office
+	sent bool
+	late *agencyclient.Tx
+}
+
+func (s *slow) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
+	if !s.sent {
+		s.sent, s.late = true, &tx
+		return 0, agencyclient.ErrUnknown
+	}
+	return s.office.Write(ctx, tx)
+}
+
+func (s *slow) Read(ctx context.Context, paths ...string) (*agencyclient.Node, error) {
+	root, err := s.office.Read(ctx, paths...)
+	if tx := s.late; tx != nil {
+		s.late = nil
+		if _, err := s.office.Write(ctx, *tx); err != nil {
+			return nil, err
+		}
+	}
+	return root, err
+}
+
+// A write that takes a part may arrive after the agency was asked about it: the part is done.
+func TestPartThatIsTakenLateIsDone(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		m := d.with(&slow{office: d.o})
+		defer m.Close()
+		require.ErrorIs(d.t, m.Start(d.t.Context(), d.record("1", keys.TransferUpload, first)), agencyclient.ErrUnknown)
+		d.awaitStatus("1", keys.TransferCompleted)
+	})
+}
+
+// A coordinator that goes while a removal keeps its part waiting ends nothing: the part can be given again.
+func TestPartIsNotEndedByACoordinatorThatGoes(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		dead, cancel := context.WithCancel(d.t.Context())
+		cancel()
+		r := d.record("1", keys.TransferDownload, first)
+		require.NoError(d.t, d.Removing(d.t.Context(), first, func() error {
+			require.ErrorIs(d.t, d.Start(dead, r), context.Canceled)
+			require.Equal(d.t, keys.TransferNew, d.entry("1").Status)
+			return nil
+		}))
+	})
 }
