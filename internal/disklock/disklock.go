@@ -7,12 +7,12 @@ package disklock
 
 import "sync"
 
-// Mutex is a lock with one holder. One that comes may get it before those that wait, but each of
-// these is overtaken so only once. The zero value is unlocked.
+// Mutex is a lock with one holder. A goroutine that comes may get it before those that wait, until
+// one of these was woken and came too late: then it waits behind them. The zero value is unlocked.
 type Mutex struct {
 	mu        sync.Mutex // never held for anything but memory
 	held      bool
-	overtaken int        // of those that wait, those that were woken and came too late
+	overtaken int        // goroutines that wait again, because they came too late when they were woken
 	free      *sync.Cond // made by the first that waits
 }
 
