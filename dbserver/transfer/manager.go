@@ -96,6 +96,7 @@ func (m *Manager) Start(ctx context.Context, r dbclient.TransferRequest) error {
 	// The coordinator may die meanwhile: with this process the part would never end if it were taken by halves.
 	taking, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeLimit)
 	defer cancel()
+	defer context.AfterFunc(m.ctx, cancel)() // with this process the question ends, too
 	accepted, err := j.record.accept(taking, rebootID, m.claim(ctx, r))
 	unknown := errors.Is(err, agencyclient.ErrUnknown)
 	if !accepted && !unknown {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -114,5 +116,28 @@ func TestPartIsNotEndedByACoordinatorThatGoes(t *testing.T) {
 			require.Equal(d.t, keys.TransferNew, d.entry("1").Status)
 			return nil
 		}))
+	})
+}
+
+// absent is an agency that answers nothing.
+type absent struct{ *office }
+
+func (absent) Read(ctx context.Context, _ ...string) (*agencyclient.Node, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// A server that stops does not wait for an agency that is to note what it has taken.
+func TestStopDoesNotWaitForTheAgency(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		m := d.with(absent{d.o})
+		started := make(chan error, 1)
+		r := d.record("1", keys.TransferUpload, first)
+		go func() { started <- m.Start(d.t.Context(), r) }()
+		synctest.Wait()
+		begun := time.Now()
+		m.Close()
+		require.Zero(d.t, time.Since(begun))
+		require.ErrorIs(d.t, <-started, context.Canceled)
 	})
 }
