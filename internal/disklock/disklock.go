@@ -20,16 +20,19 @@ type Mutex struct {
 func (l *Mutex) Lock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Whenever the lock is free and one waits, one is woken: one that comes may wait, too, then.
-	for woken := 0; l.held || woken == 0 && l.overtaken > 0; woken++ {
+	woken := 0
+	// Whenever the lock is free and one waits, one is woken: so one that comes may wait, too, then.
+	for ; l.held || woken == 0 && l.overtaken > 0; woken++ {
 		if woken == 1 {
 			l.overtaken++
-			defer func() { l.overtaken-- }()
 		}
 		if l.free == nil {
 			l.free = sync.NewCond(&l.mu)
 		}
 		l.free.Wait()
+	}
+	if woken > 1 {
+		l.overtaken--
 	}
 	l.held = true
 }
