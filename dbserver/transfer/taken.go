@@ -17,6 +17,10 @@ const takeLimit = 10 * time.Second
 // would never end, since the process lives. So the job is taken again until the agency says that it is, or that it is over.
 func (r *record) insistOnTaking(ctx context.Context, rebootID uint64, claim func() error) (accepted bool) {
 	for {
+		if s, err := r.read(ctx); err == nil && r.endedHere(s) { // the unknown write was the end
+			r.ended(ctx, s.entry)
+			return false
+		}
 		accepted, err := r.accept(ctx, rebootID, claim)
 		if err == nil || errors.Is(err, apierror.NotFound) || errors.Is(err, apierror.BackupConflict) {
 			return accepted

@@ -13,6 +13,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/dbserver/transfer"
+	"stasis/event"
 )
 
 // mute is an agency that does not answer one write, which it has done or not, and none whose context has ended.
@@ -37,7 +38,7 @@ func (m *mute) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 // with is a manager of the desk's server that has another agency.
 func (d *desk) with(a transfer.Agency) *transfer.Manager {
 	return transfer.NewManager(transfer.Config{
-		Server: d.shop.id, RebootID: func() uint64 { return 7 }, Pieces: d.shop.store, Remotes: d.opener, Agency: a, Watch: d.o,
+		Server: d.shop.id, RebootID: func() uint64 { return 7 }, Pieces: d.shop.store, Remotes: d.opener, Agency: a, Watch: d.o, Steps: d.steps,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: io.Discard}),
 	})
 }
@@ -116,6 +117,43 @@ func TestPartIsNotEndedByACoordinatorThatGoes(t *testing.T) {
 			require.Equal(d.t, keys.TransferNew, d.entry("1").Status)
 			return nil
 		}))
+	})
+}
+
+// tired is an agency that does the first write, and gives no answer until its time has passed.
+type tired struct {
+	*office
+	done bool
+}
+
+func (a *tired) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
+	index, err := a.office.Write(ctx, tx)
+	if !a.done {
+		a.done = true
+		<-ctx.Done()
+		return 0, agencyclient.ErrUnknown
+	}
+	return index, err
+}
+
+func (a *tired) Read(ctx context.Context, paths ...string) (*agencyclient.Node, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return a.office.Read(ctx, paths...)
+}
+
+// A part that ends when it is to be taken is told, although the time of the write is over before its answer comes.
+func TestPartThatEndsInsteadIsTold(t *testing.T) {
+	withTold(t, func(d *desk, o *told) {
+		m := d.with(&tired{office: d.o})
+		defer m.Close()
+		r := d.record("1", keys.TransferUpload, first)
+		d.abort("1")
+		require.ErrorIs(d.t, m.Start(d.t.Context(), r), agencyclient.ErrUnknown)
+		time.Sleep(time.Minute)
+		require.Equal(d.t, keys.TransferCancelled, d.entry("1").Status)
+		require.Equal(d.t, []event.Name{event.PieceCancelled}, o.ends())
 	})
 }
 
