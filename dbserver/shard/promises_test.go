@@ -71,7 +71,7 @@ func TestOnlyTheLeadersRecordsAreApplied(t *testing.T) {
 // process that comes after.
 func TestPromiseSurvivesAPowerCut(t *testing.T) {
 	fs := vfs.NewCrashableMem()
-	o := open(t, fs, &Clock{}, Retention{})
+	o := openUnsynced(t, fs)
 	s, err := Create(o.env, "s1")
 	require.NoError(t, err)
 	first, second := Tenure{Term: 1, Reboot: 1}, Tenure{Term: 2, Reboot: 1}
@@ -93,7 +93,7 @@ func TestPromiseSurvivesAPowerCut(t *testing.T) {
 // What a follower answers to a leader that wants it synced is on its disk.
 func TestSyncedRecordsSurviveAPowerCut(t *testing.T) {
 	fs := vfs.NewCrashableMem()
-	o := open(t, fs, &Clock{}, Retention{})
+	o := openUnsynced(t, fs)
 	s, err := Create(o.env, "s1")
 	require.NoError(t, err)
 	tenure := Tenure{Term: 1, Reboot: 1}
@@ -134,7 +134,7 @@ func TestEarlierTenureIsRefused(t *testing.T) {
 // What is answered as dropped, or as a whole copy, is so after a power cut.
 func TestDropAndCopySurviveAPowerCut(t *testing.T) {
 	fs := vfs.NewCrashableMem()
-	o := open(t, fs, &Clock{}, Retention{})
+	o := openUnsynced(t, fs)
 	tenure := Tenure{Term: 2, Reboot: 1}
 	dropped, err := Create(o.env, "dropped")
 	require.NoError(t, err)

@@ -73,3 +73,8 @@ func (r Repository) Delete(ctx context.Context, id string) error {
 	_, err := r.r.Delete(ctx, id)
 	return err
 }
+
+// Removing calls remove as the removal of a backup.
+func (m *Manager) Removing(ctx context.Context, id string, remove func() error) error {
+	return m.arrivals.unlessDownloading(ctx, id, remove)
+}

@@ -96,12 +96,8 @@ func (m *Manager) Start(ctx context.Context, r dbclient.TransferRequest) error {
 	// The coordinator may die meanwhile: with this process the part would never end if it were taken by halves.
 	taking, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeLimit)
 	defer cancel()
-	accepted, err := j.record.accept(taking, rebootID, func() error {
-		if r.Kind != keys.TransferDownload {
-			return nil
-		}
-		return m.arrivals.begin(ctx, r.BackupID, r.Job)
-	})
+	defer context.AfterFunc(m.ctx, cancel)() // with this process the question ends, too
+	accepted, err := j.record.accept(taking, rebootID, m.claim(ctx, r))
 	unknown := errors.Is(err, agencyclient.ErrUnknown)
 	if !accepted && !unknown {
 		m.over(r)
@@ -109,12 +105,22 @@ func (m *Manager) Start(ctx context.Context, r dbclient.TransferRequest) error {
 	}
 	go func() {
 		defer m.over(r)
-		if unknown && !j.record.taken(m.ctx, rebootID) {
+		if unknown && !j.record.insistOnTaking(m.ctx, rebootID, m.claim(m.ctx, r)) {
 			return
 		}
 		j.run(m.ctx)
 	}()
 	return err
+}
+
+// claim keeps other downloads of the same backup, and its removal, away from a job until it is over.
+func (m *Manager) claim(ctx context.Context, r dbclient.TransferRequest) func() error {
+	return func() error {
+		if r.Kind != keys.TransferDownload {
+			return nil
+		}
+		return m.arrivals.begin(ctx, r.BackupID, r.Job)
+	}
 }
 
 func (m *Manager) job(r dbclient.TransferRequest) *job {

@@ -95,6 +95,9 @@ func (r *record) accept(ctx context.Context, rebootID uint64, claim func() error
 	if err == nil {
 		err = claim()
 	}
+	if err != nil && !errors.Is(err, apierror.BackupConflict) {
+		return false, err // the one that asked waits no more: the part can be given again
+	}
 	if err != nil {
 		return false, r.end(ctx, err, nil)
 	}

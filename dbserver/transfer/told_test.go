@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,13 @@ func (o *told) sink(_ context.Context, e event.Event) {
 	}
 }
 
+// ends are the steps so far.
+func (o *told) ends() []event.Name {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.steps)
+}
+
 // withTold runs a test with a desk whose server tells of its steps.
 func withTold(t *testing.T, test func(d *desk, o *told)) {
 	withDesk(t, func(d *desk) {
@@ -51,7 +59,7 @@ func TestEndIsToldOnceAlthoughTheAnswerIsLost(t *testing.T) {
 		require.NoError(d.t, d.Start(d.t.Context(), d.record("1", keys.TransferUpload, first)))
 		d.awaitStatus("1", keys.TransferCompleted)
 		time.Sleep(time.Minute)
-		require.Equal(d.t, []event.Name{event.PieceMoved}, o.steps)
+		require.Equal(d.t, []event.Name{event.PieceMoved}, o.ends())
 	})
 }
 
@@ -72,7 +80,7 @@ func TestEndThatAnotherTellsIsNotToldAgain(t *testing.T) {
 		require.NoError(d.t, d.Start(d.t.Context(), r))
 		d.awaitStatus("1", keys.TransferFailed)
 		time.Sleep(time.Minute)
-		require.Empty(d.t, o.steps, "the end of a part is told twice")
+		require.Empty(d.t, o.ends(), "the end of a part is told twice")
 		require.Equal(d.t, "CRDN-1", d.entry("1").EndedBy)
 	})
 }

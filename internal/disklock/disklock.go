@@ -7,22 +7,32 @@ package disklock
 
 import "sync"
 
-// Mutex is a lock with one holder. The zero value is unlocked.
+// Mutex is a lock with one holder. A goroutine that comes may get it before those that wait, until
+// one of these was woken and came too late: then it waits behind them. The zero value is unlocked.
 type Mutex struct {
-	mu   sync.Mutex // never held for anything but memory
-	held bool
-	free *sync.Cond // made by the first that waits
+	mu        sync.Mutex // never held for anything but memory
+	held      bool
+	overtaken int        // goroutines that wait again, because they came too late when they were woken
+	free      *sync.Cond // made by the first that waits
 }
 
 // Lock waits until no other goroutine holds the lock.
 func (l *Mutex) Lock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.held {
+	woken := 0
+	// Whenever the lock is free and one waits, one is woken: so one that comes may wait, too, then.
+	for ; l.held || woken == 0 && l.overtaken > 0; woken++ {
+		if woken == 1 {
+			l.overtaken++
+		}
 		if l.free == nil {
 			l.free = sync.NewCond(&l.mu)
 		}
 		l.free.Wait()
+	}
+	if woken > 1 {
+		l.overtaken--
 	}
 	l.held = true
 }
@@ -41,12 +51,15 @@ func (l *Mutex) Unlock() {
 }
 
 // RWMutex is a lock with one holder or many readers. Like a sync.RWMutex it lets in no reader
-// while a holder waits, so that readers cannot keep it out. The zero value is unlocked.
+// while a holder waits, so that readers cannot keep it out, and when a holder ends those that
+// wait to read come before the next one. The zero value is unlocked.
 type RWMutex struct {
 	mu      sync.Mutex // never held for anything but memory
 	held    bool
 	readers int
 	waiting int        // goroutines that want to hold it
+	queued  int        // goroutines that wait to read
+	turn    uint64     // how often it was held
 	changed *sync.Cond // made by the first that waits
 }
 
@@ -70,17 +83,23 @@ func (l *RWMutex) Unlock() {
 		panic("disklock: Unlock of a lock that is not held")
 	}
 	l.held = false
+	l.readers, l.queued = l.queued, 0
+	l.turn++
 	l.wake()
 }
 
-// RLock waits until no other goroutine holds the lock or waits to.
+// RLock waits until no other goroutine holds the lock, if one does or waits to.
 func (l *RWMutex) RLock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.held || l.waiting > 0 {
+	if !l.held && l.waiting == 0 {
+		l.readers++
+		return
+	}
+	l.queued++
+	for turn := l.turn; turn == l.turn; { // Unlock counts it among the readers
 		l.wait()
 	}
-	l.readers++
 }
 
 // RUnlock ends what RLock began.

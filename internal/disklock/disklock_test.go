@@ -67,6 +67,45 @@ func TestReadersShareAndAHolderIsAlone(t *testing.T) {
 	})
 }
 
+// One that waits is not overtaken for ever by those that come.
+func TestOneThatWaitsGetsItsTurn(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		var l Mutex
+		var got atomic.Bool
+		l.Lock()
+		go func() { l.Lock(); defer l.Unlock(); got.Store(true) }()
+		for range 2 {
+			synctest.Wait()
+			l.Unlock()
+			l.Lock()
+		}
+		require.True(t, got.Load(), "it was overtaken twice")
+		l.Unlock()
+	})
+}
+
+// Those that wait to read come before the next holder, however many wait to hold.
+func TestReadersComeBetweenHolders(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		var l RWMutex
+		var holders, before atomic.Int64
+		var all sync.WaitGroup
+		l.Lock()
+		for range 3 {
+			all.Go(func() { l.Lock(); holders.Add(1); l.Unlock() })
+		}
+		synctest.Wait()
+		for range 3 {
+			all.Go(func() { l.RLock(); defer l.RUnlock(); before.Add(holders.Load()) })
+		}
+		synctest.Wait()
+		l.Unlock()
+		all.Wait()
+		require.EqualValues(t, 3, holders.Load())
+		require.Zero(t, before.Load(), "holders came before readers that had waited")
+	})
+}
+
 // Under load no two are inside that must not be.
 func TestNoTwoAreInside(t *testing.T) {
 	var one Mutex

@@ -37,8 +37,6 @@ func partOf(root *agencyclient.Node, id, server string) (p part, known bool) {
 // part failed; nil means that it had nothing to do. agencyclient.ErrPrecondition: the part has
 // changed.
 func (s *Service) end(ctx context.Context, p part, why error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
-	defer cancel()
 	was, e := p.entry.Status, p.entry
 	e.EndedBy = s.Coordinator
 	switch {
@@ -51,7 +49,7 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 		e.Status, e.Error, e.ErrorMessage = keys.TransferFailed, int(a.Num), a.Message
 	}
 	key := keys.TransferEntryKey(p.job, p.server)
-	_, err := s.Agency.Write(ctx, agencyclient.Tx{
+	err := s.write(ctx, agencyclient.Tx{
 		Ops: map[string]any{key: agencyclient.Set(e)},
 		Pre: map[string]any{key + "/Status": agencyclient.Old(was)},
 	})
@@ -68,12 +66,19 @@ func (s *Service) end(ctx context.Context, p part, why error) error {
 		return nil
 	}
 	lock := keys.TransferLock(e.LockLocation)
-	_, err = s.Agency.Write(ctx, agencyclient.Tx{Ops: map[string]any{lock: agencyclient.Delete()}, Pre: map[string]any{lock: agencyclient.Old(p.job)}})
+	return s.write(ctx, agencyclient.Tx{Ops: map[string]any{lock: agencyclient.Delete()}, Pre: map[string]any{lock: agencyclient.Old(p.job)}})
+}
+
+// write gives one write its time. An outcome is unknown when that has passed: who asks what became of it needs another.
+func (s *Service) write(ctx context.Context, tx agencyclient.Tx) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Call)
+	defer cancel()
+	_, err := s.Agency.Write(ctx, tx)
 	return err
 }
 
 // endedHere tells whether it was this coordinator that has ended a part, although the agency's answer was lost. Without that the
-// part would end without an event.
+// part would end without an event. It waits for the agency until ctx ends.
 func (s *Service) endedHere(ctx context.Context, p part) bool {
 	for {
 		root, err := s.Agency.Read(ctx, keys.HotBackupJobs)
