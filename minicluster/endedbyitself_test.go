@@ -41,6 +41,7 @@ func TestAgentThatEndedItselfIsStartedAgain(t *testing.T) {
 		agents, _, _ = c.Nodes()
 		require.Equal(t, control.Broken, agents[0].State)
 
+		require.ErrorContains(t, c.Launch(t.Context(), "agent-1"), "start agent-1", "its disk is full, and it does not run")
 		require.ErrorContains(t, c.Restart(t.Context(), "agent-1"), "start agent-1", "its disk is full")
 		full.End()
 		require.NoError(t, c.Restart(t.Context(), "agent-1"))

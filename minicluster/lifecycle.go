@@ -19,6 +19,22 @@ func (n *node) start(ctx context.Context) error {
 	return n.bringUp(ctx)
 }
 
+// startAgain is start, also if a life that has ended by itself was not cleared away. What was wrong with that one is no reason against
+// another one: see makeWay.
+func (n *node) startAgain(ctx context.Context) error {
+	n.order.Lock()
+	defer n.order.Unlock()
+	if r := n.running(); r != nil {
+		select {
+		case <-r.done():
+			_ = n.stopNow(ctx)
+		default:
+			return nil
+		}
+	}
+	return n.bringUp(ctx)
+}
+
 // bringUp launches the node; order is held. An error is kept, for the node is wanted.
 func (n *node) bringUp(ctx context.Context) error {
 	r, err := n.prepareAndLaunch(ctx)

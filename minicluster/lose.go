@@ -30,13 +30,14 @@ func (c *Cluster) Lose(name string) error {
 	return nil
 }
 
-// Launch starts a server that does not run, and does not wait until it serves: see Restart. ctx bounds the start.
+// Launch starts a server that does not run, also one that has ended by itself, and does not wait until it serves: see Restart. It does
+// nothing to one that runs. ctx bounds the start.
 func (c *Cluster) Launch(ctx context.Context, name string) error {
 	n, err := c.servers.named(name)
 	if err != nil {
 		return err
 	}
-	return n.start(ctx)
+	return n.startAgain(ctx)
 }
 
 // errRuns is a directory that cannot be worked on.

@@ -76,9 +76,13 @@ func isStill(f *os.File, path string) (bool, error) {
 // heldLock is a lock that this process has.
 type heldLock struct{ f *os.File }
 
-// Close removes the file before it is unlocked: who opened it before finds that it is not the one of the path any more.
+// Close removes the file before it is unlocked: who opened it before finds that it is not the one of the path any more. If the directory was
+// replaced meanwhile, the file of the path is the lock of another process, and stays.
 func (l heldLock) Close() error {
-	err := os.Remove(l.f.Name())
+	ours, err := isStill(l.f, l.f.Name())
+	if ours {
+		err = os.Remove(l.f.Name())
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil // its directory is gone
 	}

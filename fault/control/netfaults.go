@@ -117,12 +117,6 @@ func metOf(t fault.Tally, do Verb) int {
 	return t.Throttled.Pieces
 }
 
-// sinceNow counts what a counter counts from now on.
-func sinceNow(count func() int) func() int {
-	before := count()
-	return func() int { return max(count()-before, 0) }
-}
-
 // healLink takes a cut back, or thaws a link.
 func (f *Faults) healLink(_ *Session, o Order) (a Answer, err error) {
 	if err := f.network(o, o.From, o.To); err != nil {

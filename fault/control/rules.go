@@ -23,6 +23,12 @@ type standing struct {
 // none is how often a rule was met that does not count.
 func none() int { return 0 }
 
+// sinceNow counts what a counter counts from now on.
+func sinceNow(count func() int) func() int {
+	before := count()
+	return func() int { return max(count()-before, 0) }
+}
+
 func (r *standing) now() Rule {
 	rule := r.Rule
 	r.tell(&rule)

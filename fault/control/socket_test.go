@@ -90,6 +90,22 @@ func TestOnlyTheOwnSocketIsRemoved(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
+// A process whose directory was removed and made again leaves the lock of the process that serves it now: without it a third one would
+// be let in.
+func TestOnlyTheOwnLockIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), control.SocketName)
+	first, err := control.Serve(t.Context(), path, newProcess())
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(filepath.Dir(path)))
+	second, err := control.Serve(t.Context(), path, newProcess())
+	require.NoError(t, err)
+	require.NoError(t, first.Close())
+	require.FileExists(t, path+".lock", "the lock of the second process is there")
+	_, err = control.Serve(t.Context(), path, newProcess())
+	require.ErrorContains(t, err, "serves it; stop that process first")
+	require.NoError(t, second.Close())
+}
+
 // The socket of a process that was killed is one of a process that is not running, and the next one takes it.
 func TestStaleSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), control.SocketName)

@@ -41,7 +41,12 @@ func dial(ctx context.Context, w World, server string, not int) (*control.Client
 // give gives a process what stands, on a connection of its own, and nothing else: what it was told before is taken back.
 func (a *orders) give(ctx context.Context, server string, c *control.Client) (err error) {
 	a.with(func() {
-		delete(a.owed, server)
+		a.owed[server] = true // until it has all
+		defer func() {
+			if err == nil {
+				delete(a.owed, server)
+			}
+		}()
 		if err = a.clear(ctx, server, c); err != nil {
 			return
 		}

@@ -27,8 +27,9 @@ func (c crew) run(do func() error) (err error) {
 	return err
 }
 
-// goneLimit is how long goroutines may take to end after the servers have stopped: those of connections that were closed.
-const goneLimit = 10 * time.Second
+// goneLimit is how long goroutines may take to end after the servers have stopped: those of connections that were closed. A machine with
+// much to do takes its time.
+const goneLimit = time.Minute
 
 // gone is an error if goroutines of the crew go on although all servers have stopped.
 func (c crew) gone() error {

@@ -79,8 +79,11 @@ func (w *processes) Lose(server string) error {
 	return errors.Join(w.Kill(server), w.cluster.Lose(server))
 }
 
-// Start gives the process the faults that there are when it serves its socket, which it does before all else.
+// Start gives the process the faults that there are when it serves its socket, which it does before all else. One that runs has them.
 func (w *processes) Start(ctx context.Context, server string) error {
+	if n, err := node(w.Nodes(), server); err != nil || n.PID != 0 {
+		return err
+	}
 	return w.bringUp(ctx, server, func() error { return w.cluster.Launch(ctx, server) })
 }
 

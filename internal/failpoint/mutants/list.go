@@ -112,6 +112,10 @@ var mutants = []mutant{
 		"a backup is committed only with a certificate that holds"},
 	{"recovery-waits-for-servers", "coordinator/backup", "TestRecoveryWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
+	{"lost-end-is-told", "coordinator/backup", "TestPartThatEndsIsToldAlthoughTheAnswerIsLost", "the end of a part is not told",
+		"a part that a coordinator ends is told, although the agency's answer is lost"},
+	{"delete-may-be-unknown", "coordinator/backup", "TestDeleteThatFailsIsToldToTheEnd", "how the delete ended is not told",
+		"a delete whose outcome is unknown is not told as failed"},
 
 	{"cursors-are-bounded", "coordinator/cursor", "TestStoreIsBoundedInBytesAndTime", "there are more cursors than there is room for",
 		"cursors that clients leave behind do not take all memory"},
@@ -122,8 +126,6 @@ var mutants = []mutant{
 	{"failed-in-any-round", "coordinator/route", "TestNothingOvertakesAfterAnotherRound", "what follows may overtake an operation whose outcome is unknown",
 		"operations on one shard are done in order"},
 
-	{"refused-write-is-noted", "dbserver/api", "TestWriteRefusedForMemoryIsNotDoneLater", "a write that was refused is not remembered",
-		"a write that was refused for want of memory is not done when a copy of it comes"},
 	{"write-is-done-once", "dbserver", "TestWriteThatArrivesTwice/it_is_remembered", "was done twice",
 		"a write whose request arrives again is done once"},
 	{"late-write-is-refused", "dbserver", "TestWriteThatArrivesTwice/it_is_forgotten", "was done twice",
@@ -176,6 +178,9 @@ var mutants = []mutant{
 		"who is taken into the in-sync set has every acknowledged write"},
 	{"write-concern", "dbserver", "TestWriteConcern", "it takes writes below the write concern",
 		"an acknowledged write is on as many servers as its collection wants"},
+
+	{"refused-write-is-noted", "dbserver/api", "TestWriteRefusedForMemoryIsNotDoneLater", "a write that was refused is not remembered",
+		"a write that was refused for want of memory is not done when a copy of it comes"},
 
 	{"file-is-synced", "dbserver/backup", "TestCrashWhileMakingAPiece", "a committed piece is lost",
 		"what is published survives a power cut"},
@@ -260,10 +265,6 @@ var mutants = []mutant{
 
 	{"one-tells-the-end", "dbserver/transfer", "TestEndThatAnotherTellsIsNotToldAgain", "the end of a part is told twice",
 		"the end of a server's part is told once"},
-	{"lost-end-is-told", "coordinator/backup", "TestPartThatEndsIsToldAlthoughTheAnswerIsLost", "the end of a part is not told",
-		"a part that a coordinator ends is told, although the agency's answer is lost"},
-	{"delete-may-be-unknown", "coordinator/backup", "TestDeleteThatFailsIsToldToTheEnd", "how the delete ended is not told",
-		"a delete whose outcome is unknown is not told as failed"},
 	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
 		"a DB server sends pieces to the remote that the job was recorded for, and nowhere else"},
 	{"prune-refuses-uploads", "dbserver/transfer", "TestDeadAndLivingSessions", "it prunes beside an upload that lives",
