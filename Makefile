@@ -32,7 +32,7 @@ PASSED ?=
 test: lint example ## everything that must hold: lint, the example, then all tests under the race detector
 	@# lint has vetted: go test need not
 	RAPID_CHECKS=$(RAPID) $(GO) tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile bin/test.json -- \
-		-vet=off -race -tags failpoints -timeout 20m -p $(TESTP) $(LONGEST) ./...
+		-vet=off -race -tags failpoints -timeout 30m -p $(TESTP) $(LONGEST) ./...
 	@want=$$($(GO) list ./... | wc -l); ended=$$(grep -v '"Test":' bin/test.json | grep -oE '"Action":"(pass|skip)","Package":"[^"]+"' | sort -u | wc -l); \
 	[ "$$ended" -eq "$$want" ] || { echo "$$ended of $$want packages were tested to their end"; exit 1; } # go tool hides that what it runs was killed
 
@@ -79,9 +79,9 @@ soak: ## the large numbers: 200 backups under load, rounds of SIGKILL, a million
 	$(GO) run ./internal/failpoint/mutants all
 	RAPID_CHECKS=1000 $(GO) test -count 1 -timeout 60m $$(git grep -l 'rapid\.Check\|bubbles\.Rapid' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's,^,./,')
 	STASIS_SOAK=1 $(GO) test -count 1 -timeout 60m ./agency ./agency/api
-	STASIS_SOAK=1 $(GO) test -count 1 -timeout 20m -v -run TestOnePercentChanged ./dbserver/transfer
+	STASIS_SOAK=1 $(GO) test -count 1 -timeout 30m -v -run TestOnePercentChanged ./dbserver/transfer
 	$(GO) vet -tags 'failpoints rclone_all' ./dbserver/transfer/rclone ./cmd/stasis
-	$(GO) test -count 1 -tags 'failpoints rclone_all' -timeout 20m ./dbserver/transfer/rclone
+	$(GO) test -count 1 -tags 'failpoints rclone_all' -timeout 30m ./dbserver/transfer/rclone
 	STASIS_SOAK=1 $(GO) test -race -count 1 -timeout 120m -v ./integration
 
 figures: ## measure the code: lengths, fields and methods with embedding, order of files, comments

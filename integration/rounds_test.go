@@ -53,7 +53,7 @@ func TestRounds(t *testing.T) {
 	before, err := o.terms(ctx)
 	require.NoError(t, err)
 	fates := map[fate]int{}
-	for round := range scale(3, 200) {
+	for round := range scale(2, 200) {
 		recorders := map[string]*recorder{}
 		stop := roundOfWork(t, c, recorders, collections, round, random)
 		disturb(t, c, o, random, round)

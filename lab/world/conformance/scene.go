@@ -14,7 +14,7 @@ import (
 
 // Bounds on the world's clock.
 const (
-	limit    = time.Minute            // until a fault is met, and until the cluster serves
+	limit    = 2 * time.Minute        // until a fault is met, and until the cluster serves
 	short    = 500 * time.Millisecond // of a write while a fault is there
 	interval = 20 * time.Millisecond  // between two looks
 )
