@@ -1,9 +1,6 @@
 package world
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // pauses are the servers of this process that are paused, by their ids. A goroutine of a process cannot be stopped from outside. So what
 // a server does to others, to its disk and to those who watch it stops: its host is frozen, calls that change its disk hang, and at
@@ -48,8 +45,9 @@ func (p *pauses) endAll() {
 	clear(p.all)
 }
 
-// wait waits while a server is paused, or until the context of what it does ends: see [event.Sink].
-func (p *pauses) wait(ctx context.Context, id string) {
+// wait waits while a server is paused. That the context of what it does has ended is no reason to go on: a process that is stopped
+// does not notice it.
+func (p *pauses) wait(id string) {
 	for {
 		p.mu.Lock()
 		over := p.all[id]
@@ -57,10 +55,6 @@ func (p *pauses) wait(ctx context.Context, id string) {
 		if over == nil {
 			return
 		}
-		select {
-		case <-over:
-		case <-ctx.Done():
-			return
-		}
+		<-over
 	}
 }

@@ -23,10 +23,10 @@ type watcher struct{ see func(event.Event) }
 
 // sink is an [event.Sink]. A server that is paused tells nothing, and does not go on from a step that it has told.
 func (s *stream) sink(ctx context.Context, e event.Event) {
-	s.pauses.wait(ctx, e.Emitter)
+	s.pauses.wait(e.Emitter)
 	s.tell(e)
 	s.triggers.Sink(ctx, e)
-	s.pauses.wait(ctx, e.Emitter)
+	s.pauses.wait(e.Emitter)
 }
 
 func (s *stream) tell(e event.Event) {
