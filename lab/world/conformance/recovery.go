@@ -53,10 +53,6 @@ func CheckRecovery(t testing.TB, w world.World) {
 	must(w.Recover("agent-1"))
 	must(w.Restart(s.ctx, "agent-1"))
 	must(s.marked())
-	for _, server := range []string{"agent-2", "agent-3"} {
-		must(w.Lose(server))
-		must(w.Restart(s.ctx, server))
-	}
 	s.until("all agents vote", s.allVote)
 	must(w.Kill("agent-1"))
 	s.until("those that joined know the mark", s.marked)
