@@ -21,21 +21,24 @@ func newPipeline(db *pebble.DB, fail *failure) *pipeline {
 	return &pipeline{db: db, fail: fail, turn: make(chan struct{}, 1)}
 }
 
-// inTurn calls do while no other is inside. What fails for good inside may never leave it, so
-// that a failed engine lets in no more.
+// inTurn calls do while no other is inside. A panic inside is a failure for good, under which
+// Pebble may keep its mutex. So it does not leave: the turn would be another's before the
+// failure is noted.
 func (p *pipeline) inTurn(do func() error) error {
 	if failpoint.Off("pipeline-turns") {
 		return do()
 	}
 	select {
 	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
 	case <-p.fail.ch:
+		return p.fail.err()
 	}
-	if err := p.fail.err(); err != nil {
-		return err
+	err := p.fail.refuse()
+	if err == nil {
+		err = do()
 	}
-	return do()
+	<-p.turn
+	return err
 }
 
 // apply commits a batch.
