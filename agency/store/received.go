@@ -30,9 +30,6 @@ func (s snapshots) Create(version raft.SnapshotVersion, index, term uint64, memb
 	if err != nil {
 		return nil, err
 	}
-	if own, is := s.SnapshotStore.(tidiedSnapshots); is {
-		sink = tidiedSink{sink, own.folder}
-	}
 	return &received{SnapshotSink: watchedSink{SnapshotSink: sink, calls: s.calls, bytes: new(int)}, file: sink}, nil
 }
 

@@ -66,7 +66,7 @@ func (s snapshotFolderIn) drop(id string) error {
 	return s.remove(id + snapshotTemp)
 }
 
-// tidiedSnapshots is Raft's own store, which leaves some attempts that fail: its sinks are wrapped (see snapshots).
+// tidiedSnapshots is Raft's own store, which leaves some attempts that fail.
 type tidiedSnapshots struct {
 	raft.SnapshotStore
 	folder snapshotFolderIn
@@ -80,6 +80,15 @@ func openRaftSnapshots(dir string, logger hclog.Logger) (raft.SnapshotStore, err
 	}
 	s := tidiedSnapshots{own, snapshotFolderIn{vfs.Default, vfs.Default.PathJoin(dir, snapshotFolder)}}
 	return s, s.folder.tidy(logger)
+}
+
+// Create begins a snapshot. Its parameters are those of raft.SnapshotStore.
+func (s tidiedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, transport raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := s.SnapshotStore.Create(version, index, term, members, membersIndex, transport)
+	if err != nil {
+		return nil, err
+	}
+	return tidiedSink{sink, s.folder}, nil
 }
 
 type tidiedSink struct {
