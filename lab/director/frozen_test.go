@@ -10,11 +10,14 @@ import (
 	"stasis/lab/scenario"
 )
 
-// told makes events of one backup, a hundredth of a second apart. A step of the supervision is none of the backup's.
-func told(steps ...event.Name) *events {
+// told makes events of a backup of the scenario.
+func told(steps ...event.Name) *events { return toldOf("2000_a", steps...) }
+
+// toldOf makes events of one backup, a hundredth of a second apart. A step of the supervision is none of the backup's.
+func toldOf(id string, steps ...event.Name) *events {
 	l := &events{}
 	for i, s := range steps {
-		e := event.Event{Step: s, At: time.Unix(0, 0).Add(time.Duration(i) * 10 * time.Millisecond), Operation: event.Create, ID: "2000_a", Emitter: "coordinator"}
+		e := event.Event{Step: s, At: time.Unix(0, 0).Add(time.Duration(i) * 10 * time.Millisecond), Operation: event.Create, ID: id, Emitter: "coordinator"}
 		if s == event.ShardLeaderChanged || s == event.AgencyLockExpired {
 			e.Operation, e.ID, e.Emitter = "", "", "agent"
 		}
@@ -36,11 +39,12 @@ func TestFreezeEndsWithTheLock(t *testing.T) {
 		"before the step":         {"Plan thawed", told(lock, event.Prepare, moved, event.GatesOpened, event.Thawed), "20ms after 2000_a", "20ms after 2000_a"},
 		"as the step comes":       {"Plan thawed", told(lock, event.GatesOpened, moved, event.Thawed), "", ""},
 		"after the step":          {"Plan thawed", told(lock, event.GatesOpened, event.Thawed, moved, event.Linked), "", ""},
-		"the lock is given back":  {"Plan thawed", told(lock, event.Prepare, event.Undoing, moved, event.Undone, moved), "no backup reached", "no backup reached"},
+		"the lock is given back":  {"Plan thawed", told(lock, event.Prepare, event.Undoing, moved, event.Undone, moved), "no backup of the scenario reached", "no backup of the scenario reached"},
 		"while it is undone":      {"undone", told(lock, event.Prepare, moved, event.Undoing, event.Undone), "20ms after 2000_a", "20ms after 2000_a"},
 		"when it is undone":       {"undone", told(lock, event.Prepare, event.Undoing, moved, event.Undone), "", ""},
-		"the lock has expired":    {"gates opened", told(lock, event.Prepare, event.AgencyLockExpired, moved, event.GatesOpened), "no backup reached", "no backup reached"},
+		"the lock has expired":    {"gates opened", told(lock, event.Prepare, event.AgencyLockExpired, moved, event.GatesOpened), "no backup of the scenario reached", "no backup of the scenario reached"},
 		"it expired after a move": {"gates opened", told(lock, moved, event.Prepare, event.AgencyLockExpired, event.GatesOpened), "10ms after 2000_a", "10ms after 2000_a"},
+		"only the check's own":    {"Plan thawed", toldOf("2000_"+probe, lock, event.GatesOpened, event.Thawed, moved), "no backup of the scenario reached", "no backup of the scenario reached"},
 		"nothing moves":           {"Plan thawed", told(lock, event.GatesOpened, event.Thawed), "", "no leader changed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ func Expectations() []Form {
 		{Name: "nothing left", Text: "nothing left within TIME", About: "So soon after everything has healed, no lock, closed gate, pending piece or staged engine is left.", Example: "nothing left within 20s"},
 		{Name: "longest", Text: "longest ROLE < TIME", About: "No write (or read) of the load takes longer, whatever becomes of it.", Example: "longest write < 8s"},
 		{Name: "serves", Text: "serves within TIME", About: "So soon after everything has healed, each coordinator stores a document, and a new backup succeeds.", Example: "serves within 60s"},
-		{Name: "frozen", Text: "frozen until STEP", About: "From the agency lock of each backup to that step, or to the end of the lock if that comes first, Plan has no other leader, replica or server. At least one backup reaches the step while Plan is frozen for it.", Example: `frozen until "Plan thawed"`},
+		{Name: "frozen", Text: "frozen until STEP", About: "From the agency lock of each backup to that step, or to the end of the lock if that comes first, Plan has no other leader, replica or server. At least one backup of the scenario reaches the step while Plan is frozen for it.", Example: `frozen until "Plan thawed"`},
 		{Name: "leader changes", Text: "leader changes after STEP [within TIME]", About: "A shard gets another leader after that step, and not before, within that time.", Example: `leader changes after "undone" within 5s`},
 		{Name: "nothing lost", Text: "nothing lost", About: "No acknowledged write is lost. It always has to hold; written down, it needs at least one acknowledged write.", Example: "nothing lost"},
 		{Name: "restored", Text: "restored NAME within TIME", About: "At the end the backup is restored, within that time.", Example: "restored a within 30s"},
