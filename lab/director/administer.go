@@ -40,7 +40,8 @@ func define(ctx context.Context, s *stage, d deed, change func(context.Context, 
 
 // notNow says whether a change was refused, or not answered, because of what goes on in the cluster.
 func notNow(err error) bool {
-	// Not found is what is to be dropped if its creation was refused, or if an attempt before has dropped it.
+	// Not found is what is to be dropped if its creation was refused, or if an attempt before has dropped it: a scenario that drops
+	// what it does not create is refused when it is read.
 	for _, one := range []error{client.ErrNotFound, client.ErrUnavailable, client.ErrLockTimeout, client.ErrConflict, client.ErrReadOnly, client.ErrUnknownOutcome, context.DeadlineExceeded} {
 		if errors.Is(err, one) {
 			return true

@@ -30,6 +30,15 @@ func (r *checker) checkExpectation(i int, e Expectation) {
 	}
 }
 
+// creates says whether the scenario creates a collection, now or then: when its steps come may depend on the run.
+func (r *checker) creates(collection string) bool {
+	return slices.ContainsFunc(r.s.Do, func(s Step) bool {
+		return slices.ContainsFunc(s.Actions, func(a Action) bool {
+			return a.Verb == "create collection" && a.Args["collection"] == collection
+		})
+	})
+}
+
 // backups are the labels of the backups that the scenario takes.
 func (r *checker) backups() (labels []string) {
 	for _, o := range r.operations {

@@ -234,6 +234,9 @@ func (r *checker) checkAction(a Action, w *When) {
 	if all, err := ParseServers(a.Args["a"]); a.Verb == "recover agency" && err == nil && (len(all) != 1 || all[0].several() || roleOf(all[0]) != "agent") {
 		r.add(a.Line, "%s: want one agent, not %s", quote(a.Text), quote(a.Args["a"]))
 	}
+	if name := a.Args["collection"]; a.Verb == "drop collection" && !r.creates(name) {
+		r.add(a.Line, "%s: nothing creates %s: want `create collection %s` before", quote(a.Text), name, name)
+	}
 	if a.Args["a"] != "" && a.Args["a"] == a.Args["b"] {
 		r.add(a.Line, "%s: both ends of the link are %s", quote(a.Text), quote(a.Args["a"]))
 	}

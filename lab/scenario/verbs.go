@@ -119,6 +119,6 @@ func administration() []Form {
 		{Name: "clean out", Text: "clean out A", About: "Asks that everything is moved off a DB server.", Example: "clean out dbserver-3", Fault: true},
 		{Name: "remove", Text: "remove A", About: "Removes a server that is dead, or a DB server that is empty, from the cluster.", Example: "remove dbserver-3", Fault: true},
 		{Name: "create collection", Text: "create collection COLLECTION", About: "Creates a collection and waits for the answer, which may be that it cannot be created now.", Example: "create collection extra", Fault: true},
-		{Name: "drop collection", Text: "drop collection COLLECTION", About: "Drops a collection and waits for the answer, which may be that it cannot be dropped now.", Example: "drop collection extra", Fault: true},
+		{Name: "drop collection", Text: "drop collection COLLECTION", About: "Drops a collection and waits for the answer, which may be that it cannot be dropped now. The scenario has to create it.", Example: "drop collection extra", Fault: true},
 	}
 }
