@@ -2,6 +2,8 @@ package integration
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -79,4 +81,15 @@ func TestFaultsOfProcesses(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{"dbserver-1": 1, "coordinator-1": 1}, holders)
+
+	t.Log("a process that ends before it takes its faults is not waited for")
+	require.NoError(t, w.HealAll())
+	require.NoError(t, w.Kill("coordinator-1"))
+	_, _, others := w.Cluster().Nodes()
+	sockets := filepath.Dir(filepath.Join(others[0].Dir, control.SocketName))
+	require.NoError(t, os.RemoveAll(sockets))
+	require.NoError(t, os.WriteFile(sockets, nil, 0o600)) // it can serve no socket
+	require.ErrorContains(t, w.Start(ctx, "coordinator-1"), "coordinator-1 has ended before it took the faults")
+	require.NoError(t, os.Remove(sockets))
+	require.NoError(t, w.Restart(ctx, "coordinator-1"))
 }

@@ -5,7 +5,7 @@
 //
 // In world Processes a pause is SIGSTOP: nothing of the server goes on. In the other worlds the servers share a process, of which none
 // can be stopped alone. There a pause is what others see of one: the host is frozen, calls that change the disk hang, and the server waits at
-// each step that it tells, until the context of the operation ends. Its memory changes meanwhile, its timers fire, and it reads its disk. The feature
+// each step that it tells. Its memory changes meanwhile, its timers fire, and it reads its disk. The feature
 // "a pause of all code" says so.
 //
 // # A remote storage

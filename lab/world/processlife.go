@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"stasis/minicluster"
@@ -44,13 +45,33 @@ func (w *processes) bringUp(ctx context.Context, server string, start func() err
 		given := make(chan error, 1)
 		go func() { given <- w.give(giving, n) }()
 		err := start()
-		if err != nil {
-			cancel() // it may never serve its socket
-			<-given
-			return err
+		if err == nil {
+			return w.taken(server, given, cancel)
 		}
-		return <-given
+		cancel() // it may never serve its socket
+		<-given
+		return err
 	})
+}
+
+// taken waits until a process that was started has what it is given. One that ends before it serves its socket never has.
+func (w *processes) taken(server string, given <-chan error, giveUp context.CancelFunc) error {
+	tick := time.NewTicker(dialEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-given:
+			return err
+		case <-tick.C:
+		}
+		if n, err := node(w.Nodes(), server); err != nil || n.Broken != "" {
+			giveUp()
+			if given := <-given; given == nil {
+				return nil
+			}
+			return errors.Join(err, fmt.Errorf("%s has ended before it took the faults that there are: %s", server, n.Broken))
+		}
+	}
 }
 
 // give gives a process that is another one than that of n the orders that stand, and the holds.
