@@ -28,10 +28,16 @@ type nameChange struct {
 	nth   int
 }
 
+// tally counts changes at one path.
+type tally struct {
+	made  int // the number of the last one
+	alive int // those that are not durable
+}
+
 // changes are those that are not durable, in their order.
 type changes struct {
 	list  []*nameChange
-	count map[string]int // of those at a path
+	count map[string]tally // by path, of paths that have some
 }
 
 // mostChanges bounds the list. A system writes its journal out every few seconds: what so many other changes have followed is on the disk.
@@ -53,11 +59,13 @@ func (l *changes) add(at string, sets []entry, nodes []*inode) {
 		e.of(e.folder.names)
 	}
 	if l.count == nil {
-		l.count = map[string]int{}
+		l.count = map[string]tally{}
 	}
 	at = path.Clean("/" + at)
-	l.count[at]++
-	l.list = append(l.list, &nameChange{sets: sets, nodes: nodes, path: at, nth: l.count[at]})
+	there := l.count[at]
+	there.made, there.alive = there.made+1, there.alive+1
+	l.count[at] = there
+	l.list = append(l.list, &nameChange{sets: sets, nodes: nodes, path: at, nth: there.made})
 	if len(l.list) > mostChanges {
 		l.apply(l.list[0])
 		l.list = slices.Delete(l.list, 0, 1)
@@ -69,9 +77,12 @@ func (l *changes) apply(c *nameChange) {
 	for _, e := range c.sets {
 		e.of(e.folder.synced)
 	}
-	if l.count[c.path]--; l.count[c.path] == 0 {
+	there := l.count[c.path]
+	if there.alive--; there.alive == 0 {
 		delete(l.count, c.path)
+		return
 	}
+	l.count[c.path] = there
 }
 
 // moves reports whether a folder gets another place. Folders that are moved one after the other keep that order: or one could be in itself.
