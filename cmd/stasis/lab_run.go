@@ -63,8 +63,8 @@ func (r *labRun) addFlags(cmd *cobra.Command) {
 	f.DurationVar(&o.Timeout, "timeout", runner.DefaultTimeout, "real time that a run may take: it prints its goroutines then")
 	f.StringVar(&o.Out, "out", "", "`directory` for what bad runs leave (default: a temporary one)")
 	f.BoolVar(&o.Keep, "keep", false, "keep what good runs leave too: verdict, history, events, log")
-	f.BoolVar(&r.allowVacuous, "allow-vacuous", false, "exit status 0 although runs are vacuous")
-	f.BoolVar(&r.allowSomeVacuous, "allow-some-vacuous", false, "the same, unless each run of one scenario is vacuous")
+	f.BoolVar(&r.allowVacuous, "allow-vacuous", false, "exit status 0 although runs are vacuous, unless all are")
+	f.BoolVar(&r.allowSomeVacuous, "allow-some-vacuous", false, "exit status 0 although runs are vacuous, unless each run of one scenario is")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 }
 

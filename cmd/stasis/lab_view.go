@@ -71,7 +71,7 @@ func (v *labView) judge(r lab.Report, allow, allowSome bool) error {
 	case verdict.Passed:
 		return nil
 	case verdict.Vacuous:
-		if s.PowerShown() && (allow || allowSome && len(always) == 0) {
+		if s.PowerShown() && (allow && s.Passed > 0 || allowSome && len(always) == 0) {
 			return nil
 		}
 		return errVacuous
