@@ -12,7 +12,9 @@ import (
 
 // Vacuous runs are allowed as far as others have shown something.
 func TestVacuousRunsThatAreAllowed(t *testing.T) {
-	of := func(passed, vacuous int) runner.Count { return runner.Count{Runs: passed + vacuous, Passed: passed, Vacuous: vacuous} }
+	of := func(passed, vacuous int) runner.Count {
+		return runner.Count{Runs: passed + vacuous, Passed: passed, Vacuous: vacuous}
+	}
 	for name, c := range map[string]struct {
 		of               []runner.Count
 		violated         int
