@@ -95,6 +95,7 @@ var rooms = []room{
 	{"dbserver/gate", []string{"agency/keys"}, "the gate knows nothing of what passes it"},
 	{"dbserver/hosting", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/engine", "dbserver/pieces", "dbserver/replica", "dbserver/shard", "dbserver/store"}, "which engine is open follows from the agency's tree and the disk"},
 	{"dbserver/lease", []string{"agency/client", "agency/keys", "dbserver/diskhealth"}, "the right to serve depends on clocks, the agency and the disk alone"},
+	{"dbserver/locks", nil, "who has what and who waits does not depend on what is locked"},
 	{"dbserver/pieces", []string{"agency/client", "agency/keys", "dbserver/backup", "dbserver/client"}, "what becomes of a piece is decided by the agency"},
 	{"dbserver/reconcile", []string{"agency/client", "agency/keys", "dbserver/diskhealth", "dbserver/hosting", "dbserver/lease", "dbserver/pieces", "dbserver/replica", "dbserver/store"}, "Plan is followed by what has the data, and no request is known"},
 	{"dbserver/transfer", []string{"agency/client", "agency/keys", "dbserver/backup/...", "dbserver/client", "dbserver/transfer/repository", "dbserver/transfer/storage"}, "jobs move pieces, report to the agency, and know remotes as an interface only"},
@@ -105,8 +106,8 @@ var rooms = []room{
 	{"dbserver/transfer/rclone/noconfig", nil, "it is initialised before rclone because it imports syscall alone"},
 	{"dbserver/transfer/remotetest", []string{"dbserver/client", "dbserver/transfer/storage"}, "a remote for tests"},
 	{"dbserver/replica", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "a leader meets its followers over the wire and the agency, and knows no server"},
-	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine"}, "one shard knows no other and no server"},
-	{"dbserver/store", []string{"dbserver/client", "dbserver/engine", "dbserver/replica", "dbserver/shard"}, "the open data knows no server, and no agency but through its replicas"},
+	{"dbserver/shard", []string{"agency/keys", "dbserver/client", "dbserver/engine", "dbserver/locks"}, "one shard knows no other and no server"},
+	{"dbserver/store", []string{"dbserver/client", "dbserver/engine", "dbserver/locks", "dbserver/replica", "dbserver/shard"}, "the open data knows no server, and no agency but through its replicas"},
 
 	{"coordinator", []string{"agency/client", "agency/keys", "client", "coordinator/...", "dbserver/client"}, "a coordinator meets the other servers over the wire only"},
 	{"coordinator/api/admin", []string{"agency/client", "agency/keys", "coordinator/balance", "coordinator/catalog"}, "jobs are wishes in the agency: the supervision carries them out"},

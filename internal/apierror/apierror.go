@@ -25,6 +25,7 @@ const (
 	LockTimeout          Num = 18
 	Cancelled            Num = 21
 	Locked               Num = 28
+	Deadlock             Num = 29
 	ShuttingDown         Num = 30
 	ResourceLimit        Num = 32
 	StartingUp           Num = 38

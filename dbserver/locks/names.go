@@ -1,0 +1,86 @@
+package locks
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// resource names what is locked.
+func resource(s *Shard, k *keyLock) string {
+	if k == nil {
+		return "shard " + s.name
+	}
+	return fmt.Sprintf("key %q of shard %s", k.key, s.name)
+}
+
+// target names what a waiter waits for.
+func (w *waiter) target() string {
+	if w.whole {
+		return "the whole of shard " + w.shard.name
+	}
+	return resource(w.shard, w.key)
+}
+
+// describe says who an owner is.
+func (t *Table) describe(o *Owner) string {
+	if o.tx == nil {
+		return "a single operation"
+	}
+	s := "transaction " + o.tx.id
+	if o.tx.coordinator != "" {
+		s += " of coordinator " + o.tx.coordinator
+	}
+	return fmt.Sprintf("%s, which began %s ago", s, round(time.Since(o.tx.begun)))
+}
+
+// round leaves of a length of time what a reader needs.
+func round(d time.Duration) time.Duration {
+	switch {
+	case d > time.Second:
+		return d.Round(10 * time.Millisecond)
+	case d > time.Millisecond:
+		return d.Round(10 * time.Microsecond)
+	}
+	return d
+}
+
+// describeHold says who has a resource, and for how long: "transaction 7 … has held it for 3s".
+func (t *Table) describeHold(st *stake, k *keyLock) string {
+	since := st.since
+	if k != nil && st.shard.sole != st {
+		since = k.since
+	}
+	return fmt.Sprintf("%s has held it for %s", t.describe(st.owner), round(t.now()-since))
+}
+
+// maxNamed bounds how many owners one message names.
+const maxNamed = 4
+
+// describeBlockers says who has what a waiter waits for.
+func (t *Table) describeBlockers(w *waiter) string {
+	var named []string
+	held, before := 0, 0
+	for e := range w.edges {
+		switch {
+		case e.ahead != nil:
+			before++
+		case held < maxNamed:
+			named = append(named, t.describeHold(e.stake, w.key))
+			held++
+		default:
+			held++
+		}
+	}
+	if held > maxNamed {
+		named = append(named, fmt.Sprintf("%d more have held a part of it", held-maxNamed))
+	}
+	if before > 0 {
+		ahead := 0
+		for other := w.prev; other != nil; other = other.prev {
+			ahead++
+		}
+		named = append(named, fmt.Sprintf("%d waited before this one", ahead))
+	}
+	return strings.Join(named, "; ")
+}
