@@ -80,11 +80,12 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 	}
 	writing := writes(r.Ops)
 	if writing && !failpoint.Off("writes-pass-gate") {
-		leave, err := d.Gate.Enter(ctx)
+		p, err := d.pass(ctx)
 		if err != nil {
-			return nil, endOf(ctx, err)
+			return nil, err
 		}
-		defer leave()
+		defer p.end()
+		r.Waiting = dbclient.Waiting{Client: ctx, Passage: p}
 	}
 	if err := failpoint.Hit(ctx, "dbserver/documents/apply", d.ID); err != nil {
 		return nil, err
@@ -208,10 +209,11 @@ func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbcli
 	if err != nil {
 		return nothing{}, err
 	}
-	leave, err := d.Gate.Enter(ctx)
+	p, err := d.pass(ctx)
 	if err != nil {
-		return nothing{}, fmt.Errorf("truncate %s: %w", q.Shard, endOf(ctx, err))
+		return nothing{}, fmt.Errorf("truncate %s: %w", q.Shard, err)
 	}
-	defer leave()
-	return nothing{}, on.Shard.Truncate(s.Life(), q.Body.WaitForSync)
+	defer p.end()
+	q.Body.Waiting = dbclient.Waiting{Client: ctx, Passage: p}
+	return nothing{}, on.Shard.Truncate(s.Life(), q.Body)
 }

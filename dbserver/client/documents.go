@@ -55,6 +55,19 @@ type DocumentsRequest struct {
 
 	// Account is what the results count to while the request is served; it is not sent.
 	Account *budget.Account `json:"-"`
+	Waiting Waiting         `json:"-"`
+}
+
+// Waiting is how a request waits for a lock while a DB server serves it. It is not sent.
+type Waiting struct {
+	Client  context.Context // ends when the answer is not wanted any more; nil: it is the one that the request is served with
+	Passage Passage         // nil: the request has not passed the gate
+}
+
+// Passage is the way of a write through the gate of a server.
+type Passage interface {
+	// Aside leaves the gate, calls wait, and passes the gate again. After an error the write is outside.
+	Aside(wait func()) error
 }
 
 // OpResult is what became of one Op. With a Conflict error Rev is the stored
@@ -102,7 +115,8 @@ type CountResponse struct {
 
 // TruncateRequest removes all documents of a shard, as one write.
 type TruncateRequest struct {
-	WaitForSync bool `json:"waitForSync,omitempty"`
+	WaitForSync bool    `json:"waitForSync,omitempty"`
+	Waiting     Waiting `json:"-"`
 }
 
 // Roles of a server for a shard.

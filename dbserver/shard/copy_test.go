@@ -273,7 +273,7 @@ func TestWriteAfterUncommittedTruncate(t *testing.T) {
 	_, err = s.Commit(1)
 	require.NoError(t, err)
 	insert("tail")
-	require.ErrorIs(t, s.Truncate(t.Context(), false), errPending)
+	require.ErrorIs(t, s.Truncate(t.Context(), dbclient.TruncateRequest{}), errPending)
 	insert("applied")
 	insert("tail")
 	insert("tail")
@@ -300,5 +300,5 @@ func TestNumberedWriteIsUnknown(t *testing.T) {
 	require.NoError(t, s.Lead(Tenure{Term: 1, Reboot: 1}, closing{}, false))
 	_, err = s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpInsert, Key: "k", Document: []byte(`{}`)}}})
 	require.Equal(t, apierror.ConnectionLost, apierror.From(err).Num)
-	require.Equal(t, apierror.ConnectionLost, apierror.From(s.Truncate(t.Context(), false)).Num)
+	require.Equal(t, apierror.ConnectionLost, apierror.From(s.Truncate(t.Context(), dbclient.TruncateRequest{})).Num)
 }

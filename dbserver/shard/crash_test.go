@@ -118,7 +118,7 @@ func TestTruncateAndDropSurvive(t *testing.T) {
 		}
 		shards = append(shards, s)
 	}
-	require.NoError(t, shards[1].Truncate(t.Context(), true))
+	require.NoError(t, shards[1].Truncate(t.Context(), dbclient.TruncateRequest{WaitForSync: true}))
 	require.NoError(t, shards[0].Drop())
 	require.NoError(t, shards[0].Drop(), "dropping twice")
 	after := fs.CrashClone(vfs.CrashCloneCfg{})

@@ -1,35 +1,105 @@
 package shard
 
 import (
-	"crypto/rand"
-	"encoding/binary"
+	"context"
+	"errors"
+	"fmt"
+	"time"
 
-	"stasis/internal/disklock"
+	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/locks"
+	"stasis/internal/apierror"
 )
 
-// stripes of a shard's key locks: two writers of different keys rarely meet.
-const stripes = 256
+// lockWait bounds how long the operations of one call wait for locks outside the gate, all together. It is well below the
+// time that a coordinator gives a request (60 s), so that a client learns who has what it wants.
+const lockWait = 10 * time.Second
 
-// keyLocks orders the writers of each key: while one holds the key's lock it reads, decides and
-// numbers, and no other writer of that key comes between.
-type keyLocks struct {
-	seed uint64
-	mu   [stripes]disklock.Mutex
+// claim takes locks for the operations of one call, for one after the other. It has them while an
+// outcome is decided and numbered, not while it is replicated.
+type claim struct {
+	owner    locks.Owner
+	waiting  dbclient.Waiting
+	patience time.Duration // what is left of lockWait
+	outside  bool          // of the gate, for good
 }
 
-// newKeyLocks takes its seed from crypto/rand: which keys share a lock is not to be foreseen, but by the fault lab, which
-// seeds that source. (hash/maphash cannot be seeded.)
-func newKeyLocks() *keyLocks {
-	var bits [8]byte
-	_, _ = rand.Read(bits[:]) // never fails; it ends the program instead
-	return &keyLocks{seed: binary.LittleEndian.Uint64(bits[:])}
+// claimOf is brief as long as it is inside a gate: the gate must not wait for a transaction that waits
+// for the gate.
+func claimOf(w dbclient.Waiting) claim {
+	return claim{waiting: w, patience: lockWait, owner: locks.Owner{Patient: w.Passage == nil}}
 }
 
-// of hashes the key with FNV-1a, which begins with the seed, and mixes what is in the low bits.
-func (l *keyLocks) of(key string) *disklock.Mutex {
-	sum := l.seed
-	for i := range len(key) {
-		sum = (sum ^ uint64(key[i])) * 0x100000001b3
+// until is what ends a wait: the client's context, or ctx if there is none.
+func (c *claim) until(ctx context.Context) context.Context {
+	if c.waiting.Client != nil {
+		return c.waiting.Client
 	}
-	return &l.mu[(sum^sum>>32)%stripes]
+	return ctx
+}
+
+// release hands on what it has.
+func (c *claim) release(t *locks.Table) {
+	t.Release(&c.owner)
+	c.owner.Patient = c.waiting.Passage == nil
+}
+
+// aside waits outside the gate, and has what it waited for when it is inside again. Nothing that it has
+// numbered may be on its way meanwhile, and it has no lock.
+func (c *claim) aside(ctx context.Context, acquire func(context.Context) error) (err error) {
+	c.owner.Patient = true
+	outside := c.waiting.Passage.Aside(func() {
+		begun := time.Now()
+		err = acquire(c.until(ctx))
+		c.patience -= min(c.patience, time.Since(begun))
+	})
+	if outside != nil {
+		c.outside = true
+		return errors.Join(err, fmt.Errorf("after the wait for a lock: %w", outside))
+	}
+	return err
+}
+
+// refused makes the error of one operation of that of a wait. Nothing was done.
+func refused(err error) error {
+	var known *apierror.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return apierror.New(apierror.Cancelled, "%w", err)
+}
+
+// lock takes a key for an operation. Its error is the operation's, unless it has set c.ended.
+func (c *chunk) lock(ctx context.Context, key string) error {
+	s, l := c.shard, &c.claim
+	err := s.locks.Key(l.until(ctx), &l.owner, key, l.patience)
+	if err == nil {
+		return nil
+	}
+	l.release(s.env.Locks)
+	if errors.Is(err, locks.ErrLong) {
+		if c.ended = c.await(ctx); c.ended != nil { // the gate is not left before
+			return c.ended
+		}
+		err = l.aside(ctx, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })
+		if err == nil { // who leads, and whether the disk takes writes, may have changed
+			c.quorum, err = s.quorum()
+		}
+	}
+	if err != nil {
+		l.release(s.env.Locks)
+	}
+	return refused(err)
+}
+
+// lockWhole takes the whole shard. Nothing is numbered yet.
+func (s *Shard) lockWhole(ctx context.Context, l *claim) error {
+	err := s.locks.Whole(l.until(ctx), &l.owner, l.patience)
+	if errors.Is(err, locks.ErrLong) {
+		err = l.aside(ctx, func(ctx context.Context) error { return s.locks.Whole(ctx, &l.owner, l.patience) })
+	}
+	if err != nil {
+		l.release(s.env.Locks)
+	}
+	return refused(err)
 }

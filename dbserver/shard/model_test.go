@@ -111,7 +111,7 @@ func TestShardIsLikeItsModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"operation": func(t *rapid.T) { m.step(t, s) },
 			"truncate": func(t *rapid.T) {
-				require.NoError(t, s.Truncate(t.Context(), rapid.Bool().Draw(t, "sync")))
+				require.NoError(t, s.Truncate(t.Context(), dbclient.TruncateRequest{WaitForSync: rapid.Bool().Draw(t, "sync")}))
 				clear(m.documents)
 				m.writes++
 			},

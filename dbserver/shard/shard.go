@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"stasis/dbserver/engine"
+	"stasis/dbserver/locks"
 	"stasis/internal/disklock"
 	"stasis/internal/failpoint"
 )
@@ -16,8 +17,9 @@ var DefaultRetention = Retention{Entries: 100_000, Bytes: 64 << 20}
 // Env is what the shards of one server share.
 type Env struct {
 	Engine    *engine.Engine
-	Clock     *Clock    // attached to the engine's ClockStore
-	Retention Retention // zero: DefaultRetention
+	Clock     *Clock       // attached to the engine's ClockStore
+	Retention Retention    // zero: DefaultRetention
+	Locks     *locks.Table // nil: each shard has its own
 }
 
 // Shard is one replica of a shard in an engine. All methods may be used by many goroutines at
@@ -26,12 +28,14 @@ type Shard struct {
 	name string
 	env  Env
 
-	// content is shared by operations on single keys, and exclusive for what concerns all of
-	// them. It is taken before a key's lock, and that before mu. Like mu it is never held for a
-	// sync.
+	// locks are waited for before all others, and with none of these held.
+	locks *locks.Shard
+
+	// content is shared by operations, and exclusive for what takes away what they work on. It is
+	// taken before mu. Like mu it is never held for a sync, and not while a lock of a key is
+	// waited for.
 	content disklock.RWMutex
 	dropped bool
-	byKey   *keyLocks
 
 	// mu protects r. It is held while a record gets its number and goes into the engine's
 	// log, and while records are applied, so that the order of batches is the order of
@@ -120,7 +124,10 @@ func newStorage(env Env, name string, m meta) *storage {
 }
 
 func newShard(env Env, st *storage, in *incoming) *Shard {
-	return &Shard{name: st.name, env: env, byKey: newKeyLocks(), r: replica{st: st, in: in}}
+	if env.Locks == nil {
+		env.Locks = locks.NewTable(0)
+	}
+	return &Shard{name: st.name, env: env, locks: env.Locks.Shard(st.name), r: replica{st: st, in: in}}
 }
 
 // Name is the shard's name.
@@ -167,7 +174,7 @@ func remove(e *engine.Engine, name string) error {
 	return b.Commit(false)
 }
 
-// enter begins an operation on single keys; leave with content.RUnlock.
+// enter begins an operation; leave with content.RUnlock.
 func (s *Shard) enter() error {
 	s.content.RLock()
 	if s.dropped {
@@ -177,7 +184,7 @@ func (s *Shard) enter() error {
 	return nil
 }
 
-// change runs f beside operations on keys, and says where this replica stands after it.
+// change runs f beside operations, and says where this replica stands after it.
 func change(s *Shard, f func() error) (State, error) {
 	if err := s.enter(); err != nil {
 		return State{}, err

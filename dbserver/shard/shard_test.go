@@ -65,7 +65,7 @@ func TestTruncateAmongWriters(t *testing.T) {
 	stop := make(chan struct{})
 	_, wait := writeMany(s, 4, stop)
 	for i := range 20 {
-		require.NoError(t, s.Truncate(t.Context(), i%2 == 0))
+		require.NoError(t, s.Truncate(t.Context(), dbclient.TruncateRequest{WaitForSync: i%2 == 0}))
 		require.NoError(t, s.Lead(Tenure{uint64(i + 2), 1}, solo{s.env.Engine}, true))
 		require.NoError(t, s.Check(t.Context()))
 	}
@@ -77,7 +77,7 @@ func TestTruncateAmongWriters(t *testing.T) {
 	require.NoError(t, s.Drop())
 	_, err := s.Documents(t.Context(), dbclient.DocumentsRequest{Ops: []dbclient.Op{{Kind: dbclient.OpRead, Key: "k"}}})
 	require.ErrorIs(t, err, apierror.ShardGone)
-	require.ErrorIs(t, s.Truncate(t.Context(), false), apierror.ShardGone)
+	require.ErrorIs(t, s.Truncate(t.Context(), dbclient.TruncateRequest{}), apierror.ShardGone)
 }
 
 func TestScanPages(t *testing.T) {

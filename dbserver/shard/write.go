@@ -33,16 +33,16 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 	if err != nil {
 		return nil, err
 	}
-	c := &chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops))}
+	c := &chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops)), claim: claimOf(r.Waiting)}
 	for _, op := range r.Ops {
-		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
+		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") || c.claim.outside {
 			break
 		}
 		if err := c.do(ctx, op); err != nil {
 			return nil, err
 		}
 	}
-	return c.results, c.await(ctx, r.WaitForSync && c.wrote)
+	return c.results, c.await(ctx)
 }
 
 // quorum is what the leader's writes depend on, if a write may begin. A disk that takes no
@@ -72,6 +72,8 @@ type chunk struct {
 	until   uint64 // what the results depend on is committed up to here
 	wrote   bool
 	bytes   int // of the documents in the results
+	claim   claim
+	ended   error // what the results depend on did not come about
 }
 
 // resultFactor is how many times its size a document of the results holds until it is sent:
@@ -96,14 +98,16 @@ func (c *chunk) show(documents ...[]byte) error {
 // its result.
 func (c *chunk) do(ctx context.Context, op dbclient.Op) error {
 	if op.Kind == dbclient.OpRead && c.until > 0 { // it must see the writes before it in the list
-		if err := c.await(ctx, false); err != nil {
+		if err := c.await(ctx); err != nil {
 			return err
 		}
 	}
-	result, stored, err := c.apply(op)
+	result, stored, err := c.apply(ctx, op)
 	var refused *apierror.Error
 	switch {
 	case err == nil:
+	case c.ended != nil:
+		return c.ended
 	case errors.As(err, &refused) && refused.Num == apierror.NotLeader && !c.wrote:
 		return err
 	case errors.As(err, &refused) && refused.Num == apierror.NotLeader:
@@ -117,44 +121,37 @@ func (c *chunk) do(ctx context.Context, op dbclient.Op) error {
 	return nil
 }
 
-// await waits until what the results depend on is committed.
-func (c *chunk) await(ctx context.Context, sync bool) error {
+// await waits until what the results depend on is committed, and on disk if the request wants that.
+func (c *chunk) await(ctx context.Context) error {
 	if c.until == 0 {
 		return nil
 	}
 	seq := c.until
 	c.until = 0
-	if err := c.quorum.Await(ctx, seq, sync); err != nil {
+	if err := c.quorum.Await(ctx, seq, c.request.WaitForSync && c.wrote); err != nil {
 		return unknown(c.shard.name, err)
 	}
 	return nil
 }
 
 // apply does one operation. stored is the document that it met, for the error's revision.
-func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
+func (c *chunk) apply(ctx context.Context, op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
 	s := c.shard
 	body, err := checkOp(op)
 	if err != nil {
 		return result, nil, err
 	}
+	if op.Kind == dbclient.OpRead {
+		return c.read(op)
+	}
+	if err := c.lock(ctx, op.Key); err != nil {
+		return result, nil, err
+	}
+	defer c.claim.release(s.env.Locks)
 	if err := s.enter(); err != nil {
 		return result, nil, err
 	}
 	defer s.content.RUnlock()
-	if op.Kind == dbclient.OpRead {
-		if stored, err = s.r.st.get(op.Key); err != nil {
-			return result, nil, err
-		}
-		if result, err = read(op, stored); err == nil {
-			if err = c.show(result.New); err != nil {
-				result.New = nil
-			}
-		}
-		return result, stored, err
-	}
-	lock := s.byKey.of(op.Key)
-	lock.Lock()
-	defer lock.Unlock()
 	stored, depends, err := s.latest(op.Key)
 	if err != nil {
 		return result, nil, err
@@ -165,6 +162,24 @@ func (c *chunk) apply(op dbclient.Op) (result dbclient.OpResult, stored *documen
 		return result, stored, err
 	}
 	result, err = c.carryOut(op, out, stored)
+	return result, stored, err
+}
+
+// read does an operation that reads.
+func (c *chunk) read(op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
+	s := c.shard
+	if err := s.enter(); err != nil {
+		return result, nil, err
+	}
+	defer s.content.RUnlock()
+	if stored, err = s.r.st.get(op.Key); err != nil {
+		return result, nil, err
+	}
+	if result, err = read(op, stored); err == nil {
+		if err = c.show(result.New); err != nil {
+			result.New = nil
+		}
+	}
 	return result, stored, err
 }
 
@@ -226,37 +241,4 @@ func (s *Shard) append(w write) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.r.append(w)
-}
-
-// Truncate removes all documents, as one write. Its errors are those of Documents.
-// The caller holds the gate.
-func (s *Shard) Truncate(ctx context.Context, sync bool) error {
-	q, err := s.quorum()
-	if err != nil {
-		return err
-	}
-	seq, err := appendTruncate(s)
-	if err != nil {
-		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
-	}
-	if err := q.Await(ctx, seq, sync); err != nil {
-		return unknown(s.name, err)
-	}
-	return nil
-}
-
-// appendTruncate numbers a truncation while no operation is between looking at a key
-// and numbering what it does to it. It is not waited for here: the followers get it
-// from the log, which cannot be read while content is held.
-func appendTruncate(s *Shard) (seq uint64, err error) {
-	s.content.Lock()
-	defer s.content.Unlock()
-	if s.dropped {
-		return 0, gone(s.name)
-	}
-	time, err := s.env.Clock.next()
-	if err != nil {
-		return 0, err
-	}
-	return s.append(write{change: Change{Kind: Truncate}, time: time})
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"stasis/dbserver/engine"
+	"stasis/dbserver/locks"
 	"stasis/dbserver/replica"
 	"stasis/dbserver/shard"
 )
@@ -37,7 +38,7 @@ func Open(e *engine.Engine, clock *shard.Clock, home replica.Home) (*Store, erro
 		return nil, err
 	}
 	home.Epoch = e.Epoch()
-	s := &Store{env: shard.Env{Engine: e, Clock: clock}, home: home, replicas: map[string]*Replica{}}
+	s := &Store{env: shard.Env{Engine: e, Clock: clock, Locks: locks.NewTable(0)}, home: home, replicas: map[string]*Replica{}}
 	s.life, s.end = context.WithCancelCause(context.Background())
 	names, err := shard.Names(e)
 	if err != nil {

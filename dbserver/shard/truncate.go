@@ -1,0 +1,47 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+
+	dbclient "stasis/dbserver/client"
+)
+
+// Truncate removes all documents, as one write. Its errors are those of Documents. The caller holds the
+// gate, as for Documents.
+func (s *Shard) Truncate(ctx context.Context, r dbclient.TruncateRequest) error {
+	if _, err := s.quorum(); err != nil {
+		return err
+	}
+	q, seq, err := s.appendTruncate(ctx, r.Waiting)
+	if err != nil {
+		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
+	}
+	if err := q.Await(ctx, seq, r.WaitForSync); err != nil {
+		return unknown(s.name, err)
+	}
+	return nil
+}
+
+// appendTruncate numbers a truncation while it has the whole shard: no operation is between looking at a key
+// and numbering what it does to it.
+func (s *Shard) appendTruncate(ctx context.Context, w dbclient.Waiting) (q Quorum, seq uint64, err error) {
+	l := claimOf(w)
+	if err := s.lockWhole(ctx, &l); err != nil {
+		return nil, 0, err
+	}
+	defer l.release(s.env.Locks)
+	if q, err = s.quorum(); err != nil { // it may have waited
+		return nil, 0, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, 0, err
+	}
+	defer s.content.RUnlock()
+	time, err := s.env.Clock.next()
+	if err != nil {
+		return nil, 0, err
+	}
+	seq, err = s.append(write{change: Change{Kind: Truncate}, time: time})
+	return q, seq, err
+}
