@@ -12,9 +12,9 @@
 //
 //   - The holder of a key has a stake in the key's shard. If an owner has a shard as a whole, its
 //     stake is the only one.
-//   - Waiters of one resource are served in the order in which they came. There is one exception:
-//     an owner that has a share of a shard, and wants the whole, comes first. It could never have it
-//     otherwise, since those before it wait for its share.
+//   - Waiters of one resource are served in the order in which they came. There are two exceptions,
+//     for those that others wait for already. An owner that has a share of a shard, and wants the
+//     whole, comes first. And goroutines that wait for one owner stand together.
 //   - Who releases hands on: a waiter has the lock when it is woken, so no wake-up is lost and no
 //     goroutine that comes later is faster. A waiter that gets its share is put into the queue of its
 //     key by the one who hands it on.

@@ -100,9 +100,9 @@ func (t *Table) describeCycle(cycle []step) string {
 			told = append(told, "and so on")
 			break
 		}
-		what := t.describe(st.from.owner) + ", waits for " + st.from.target() + ": "
+		what := t.describe(st.from.owner) + " waits for " + st.from.target() + ": "
 		if st.edge.ahead != nil {
-			what += t.describe(st.edge.to) + ", waits for it before"
+			what += t.describe(st.edge.to) + " waits for it before"
 		} else {
 			what += t.describeHold(st.edge.stake, st.from.key)
 		}

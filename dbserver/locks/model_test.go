@@ -98,10 +98,26 @@ func (m *model) reaches(from, to int, seen map[int]bool) bool {
 	return false
 }
 
+// ownIn is a request of the same owner in a queue, one for the whole if there is one; -1 if there is none.
+func (m *model) ownIn(q []*request, r *request) int {
+	for _, whole := range []bool{true, false} {
+		if i := slices.IndexFunc(q, func(o *request) bool { return o.owner == r.owner && o.whole() == whole }); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
 // enqueue lets a request wait, unless it must not.
 func (m *model) enqueue(r *request, at place) {
 	r.at = at
 	q, i := m.queues[at], len(m.queues[at])
+	if own := m.ownIn(q, r); own >= 0 {
+		more := r.whole() && !q[own].whole()
+		for i = own + 1; i < len(q) && (q[i].owner == r.owner || more && !q[i].whole()); {
+			i++
+		}
+	}
 	if at.key == "" && m.has(r.owner, at.shard) {
 		i = 0
 		for i < len(q) && m.has(q[i].owner, at.shard) {

@@ -22,7 +22,7 @@ func (w *waiter) target() string {
 	return resource(w.shard, w.key)
 }
 
-// describe says who an owner is.
+// describe says who an owner is, for a sentence that goes on.
 func (t *Table) describe(o *Owner) string {
 	if o.tx == nil {
 		return "a single operation"
@@ -31,7 +31,7 @@ func (t *Table) describe(o *Owner) string {
 	if o.tx.coordinator != "" {
 		s += " of coordinator " + o.tx.coordinator
 	}
-	return fmt.Sprintf("%s, which began %s ago", s, round(time.Since(o.tx.begun)))
+	return fmt.Sprintf("%s, which began %s ago,", s, round(time.Since(o.tx.begun)))
 }
 
 // round leaves of a length of time what a reader needs.

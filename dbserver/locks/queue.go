@@ -10,16 +10,39 @@ func queueOf(w *waiter) *queue {
 	return &w.shard.queue
 }
 
-// add puts a waiter at the end of its queue, or before those that wait for more than they have.
-func add(w *waiter) {
-	q, before := queueOf(w), (*waiter)(nil)
-	if w.key != nil {
-		w.key.holder.queued++
-	} else if w.owner.stakeIn(w.shard) != nil {
+// placeOf is the waiter before which a new one has its place in a queue; nil: at the end. One that wants more of
+// what its owner has comes before those that have nothing. Goroutines of one owner stand together: what
+// one of them is given, the others have. No waiter waits thereby for an owner that it did not wait for.
+func (q *queue) placeOf(w *waiter) (before *waiter) {
+	if w.key == nil && w.owner.stakeIn(w.shard) != nil {
 		before = q.first
 		for before != nil && before.owner.stakeIn(w.shard) != nil {
 			before = before.next
 		}
+		return before
+	}
+	var own *waiter
+	for _, other := range w.owner.waits {
+		if other != w && queueOf(other) == q && (own == nil || other.whole) {
+			own = other
+		}
+	}
+	if own == nil {
+		return nil
+	}
+	more := w.whole && !own.whole // those that share with own do not wait for it
+	for before = own.next; before != nil && (before.owner == w.owner || more && !before.whole); {
+		before = before.next
+	}
+	return before
+}
+
+// add puts a waiter into its queue.
+func add(w *waiter) {
+	q := queueOf(w)
+	before := q.placeOf(w)
+	if w.key != nil {
+		w.key.holder.queued++
 	}
 	if before != nil {
 		w.next, w.prev, before.prev = before, before.prev, w
