@@ -9,6 +9,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/locks"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // lockWait bounds how long the operations of one call wait for locks outside the gate, all together. It is well below the
@@ -27,7 +28,11 @@ type claim struct {
 // claimOf is brief as long as it is inside a gate: the gate must not wait for a transaction that waits
 // for the gate.
 func claimOf(w dbclient.Waiting) claim {
-	return claim{waiting: w, patience: lockWait, owner: locks.Owner{Patient: w.Passage == nil}}
+	return claim{waiting: w, patience: lockWait, owner: locks.Owner{Patient: patient(w)}}
+}
+
+func patient(w dbclient.Waiting) bool {
+	return w.Passage == nil || failpoint.Off("locks-are-waited-for-outside-the-gate")
 }
 
 // until is what ends a wait: the client's context, or ctx if there is none.
@@ -41,7 +46,7 @@ func (c *claim) until(ctx context.Context) context.Context {
 // release hands on what it has.
 func (c *claim) release(t *locks.Table) {
 	t.Release(&c.owner)
-	c.owner.Patient = c.waiting.Passage == nil
+	c.owner.Patient = patient(c.waiting)
 }
 
 // aside waits outside the gate, and has what it waited for when it is inside again. Nothing that it has
@@ -78,7 +83,10 @@ func (c *chunk) lock(ctx context.Context, key string) error {
 	}
 	l.release(s.env.Locks)
 	if errors.Is(err, locks.ErrLong) {
-		if c.ended = c.await(ctx); c.ended != nil { // the gate is not left before
+		if !failpoint.Off("gate-is-left-with-nothing-in-flight") {
+			c.ended = c.await(ctx)
+		}
+		if c.ended != nil {
 			return c.ended
 		}
 		err = l.aside(ctx, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })

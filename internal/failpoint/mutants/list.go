@@ -204,6 +204,17 @@ var mutants = []mutant{
 	{"expiry-is-told", "dbserver/gate", "TestLeaseEndOpensAndIsRemembered", "the break is not told",
 		"a hold that was broken is known as such"},
 
+	{"deadlock-is-found", "dbserver/locks", "TestDeadlockIsRefusedAtOnce", "the deadlock is not found at once",
+		"transactions that wait for each other are told so at once"},
+	{"locks-are-handed-on-in-order", "dbserver/locks", "TestKeysAreHandedOnInOrder", "a key is not handed on in the order of arrival",
+		"no writer of a key waits while others pass it"},
+	{"key-has-one-holder", "dbserver/locks", "TestLocksAreExclusive", "a key has two holders",
+		"what is decided about a document is decided on its latest state"},
+	{"whole-shard-is-exclusive", "dbserver/locks", "TestLocksAreExclusive", "a shard is had as a whole beside a writer",
+		"who has a shard as a whole is alone in it"},
+	{"brief-waits-for-brief", "dbserver/locks", "TestBriefOwnersDoNotWaitForLong", "a brief owner waits behind a patient one",
+		"no write inside the gate waits for a transaction"},
+
 	{"counted-shards-stay", "dbserver/reconcile", "TestPlanWork/moved_away,_and_still_counted_on", "what is dropped",
 		"a replica is not dropped that may be the only whole one"},
 
@@ -254,6 +265,10 @@ var mutants = []mutant{
 		"parts of a copy that come late take nothing back"},
 	{"copy-of-session", "dbserver/shard", "TestLatePartsOfAnEarlierCopy", "parts of two copies mix",
 		"a copy comes from the sender that has begun it"},
+	{"locks-are-waited-for-outside-the-gate", "dbserver/shard", "TestAWriteWaitsForAKeyOutsideTheGate", "a write waits inside the gate for a transaction",
+		"a backup does not wait for a write that waits for a transaction that waits for the backup"},
+	{"gate-is-left-with-nothing-in-flight", "dbserver/shard", "TestAWriteWaitsForAKeyOutsideTheGate", "the gate is left before what was numbered is committed",
+		"no write is in flight when a gate is granted, also if its request waits for a key"},
 	{"copy-is-whole", "dbserver/shard", "TestCopyThatIsNotWholeChangesNothing", "it takes the place of what is there",
 		"what a replica has goes only when a whole copy of its leader's documents is there"},
 	{"records-checked", "dbserver/shard", "TestRecordsAreCheckedBeforeTheyAreStored", "garbage is stored",

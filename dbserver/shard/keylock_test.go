@@ -1,0 +1,242 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/locks"
+	"stasis/internal/apierror"
+	"stasis/internal/bubbles"
+)
+
+// recording is the quorum of a replica that is alone, and notes what it was asked.
+type recording struct {
+	solo
+	awaited []uint64
+	synced  bool // the last time
+}
+
+func (q *recording) Await(ctx context.Context, seq uint64, sync bool) error {
+	q.awaited, q.synced = append(q.awaited, seq), sync
+	return q.solo.Await(ctx, seq, sync)
+}
+
+// door is a passage through a gate; each entry of left is what the quorum had been asked when the gate was left.
+type door struct {
+	q      *recording
+	left   []int
+	inside bool
+	shut   error // of the way back
+}
+
+func (d *door) Aside(wait func()) error {
+	d.left, d.inside = append(d.left, len(d.q.awaited)), false
+	wait()
+	d.inside = d.shut == nil
+	return d.shut
+}
+
+// locking is a shard with a key that is held for long, as by a transaction.
+type locking struct {
+	s      *Shard
+	q      *recording
+	door   *door
+	holder *locks.Owner
+}
+
+// holding runs a test in a bubble in which key "held" is held.
+func holding(t *testing.T, test func(*testing.T, *locking)) {
+	bubbles.Test(t, func(t *testing.T) {
+		o := open(t, vfs.NewMem(), &Clock{}, Retention{})
+		defer o.close()
+		q := &recording{solo: solo{o.env.Engine}}
+		l := &locking{s: o.leader(Tenure{1, 1}), q: q, door: &door{q: q, inside: true}, holder: &locks.Owner{Patient: true}}
+		require.NoError(t, l.s.Lead(Tenure{2, 1}, q, true))
+		require.NoError(t, l.s.locks.Key(t.Context(), l.holder, "held", 0))
+		test(t, l)
+		l.s.env.Locks.Release(l.holder)
+		require.NoError(t, l.s.locks.Whole(t.Context(), l.holder, 0), "a lock is left")
+		l.s.env.Locks.Release(l.holder)
+	})
+}
+
+// writing is a call of Documents that inserts keys.
+type writing struct {
+	results []dbclient.OpResult
+	err     error
+	done    chan struct{}
+}
+
+func (l *locking) write(ctx, client context.Context, keys ...string) *writing {
+	w := &writing{done: make(chan struct{})}
+	r := dbclient.DocumentsRequest{Collection: "c", Waiting: dbclient.Waiting{Client: client, Passage: l.door}}
+	for _, k := range keys {
+		r.Ops = append(r.Ops, dbclient.Op{Kind: dbclient.OpInsert, Key: k, Document: raw(`{}`)})
+	}
+	go func() {
+		defer close(w.done)
+		w.results, w.err = l.s.Documents(ctx, r)
+	}()
+	synctest.Wait()
+	return w
+}
+
+func (w *writing) over() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// A write that waits for one that may hold the key for long has left the gate, has awaited what it numbered before, and holds
+// nothing meanwhile: all others go on, also those that take the content for themselves.
+func TestAWriteWaitsForAKeyOutsideTheGate(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		w := l.write(t.Context(), t.Context(), "a", "held", "b")
+		require.False(t, w.over())
+		require.False(t, l.door.inside, "a write waits inside the gate for a transaction")
+		require.Equal(t, []int{1}, l.door.left, "the gate is left before what was numbered is committed")
+		begun := time.Now()
+		one(t, l.s, dbclient.Op{Kind: dbclient.OpInsert, Key: "c", Document: raw(`{}`)})
+		l.s.content.Lock()
+		l.s.content.Unlock() //nolint:staticcheck // that it can be had is the point
+		require.NoError(t, l.s.Check(t.Context()))
+		require.Zero(t, time.Since(begun))
+		time.Sleep(time.Second)
+		require.False(t, w.over())
+		l.s.env.Locks.Release(l.holder)
+		<-w.done
+		require.NoError(t, w.err)
+		require.True(t, l.door.inside)
+		require.Len(t, l.door.left, 1)
+		for _, r := range w.results {
+			require.Nil(t, r.Error)
+		}
+		require.Equal(t, uint64(4), l.s.State().Count)
+	})
+}
+
+// A key that is held too long costs the operation, and no other. All operations of a call together wait so long once.
+func TestAKeyIsHeldTooLong(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		require.NoError(t, l.s.locks.Key(t.Context(), l.holder, "held2", 0))
+		begun := time.Now()
+		w := l.write(t.Context(), t.Context(), "a", "held", "b", "held2", "c")
+		<-w.done
+		require.NoError(t, w.err)
+		require.Equal(t, lockWait, time.Since(begun))
+		require.Len(t, w.results, 5)
+		for i, r := range w.results {
+			if i%2 == 0 {
+				require.Nil(t, r.Error)
+				continue
+			}
+			require.ErrorIs(t, r.Error, apierror.LockTimeout)
+			require.ErrorContains(t, r.Error, "of shard s1 was not free within")
+		}
+		require.True(t, l.door.inside)
+		require.Equal(t, uint64(3), l.s.State().Count)
+	})
+}
+
+// A client that goes ends its own wait, with the reason, and not what was done for it.
+func TestAWaitEndsWithItsClient(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		gone := errors.New("the connection was closed")
+		client, leave := context.WithCancelCause(t.Context())
+		w := l.write(t.Context(), client, "a", "held")
+		leave(gone)
+		<-w.done
+		require.NoError(t, w.err)
+		require.ErrorIs(t, w.results[1].Error, apierror.Cancelled)
+		require.ErrorContains(t, w.results[1].Error, "the connection was closed")
+		require.Nil(t, w.results[0].Error)
+
+		l.door.shut = errors.New("the data is about to be closed") // the gate lets it in no more
+		client, leave = context.WithCancelCause(t.Context())
+		w = l.write(t.Context(), client, "b", "held", "c")
+		leave(gone)
+		<-w.done
+		require.NoError(t, w.err)
+		require.Len(t, w.results, 2, "it wrote outside the gate")
+		require.ErrorIs(t, w.results[1].Error, apierror.Cancelled)
+	})
+}
+
+// A write that waited for a key finds that this server leads no more.
+func TestLeadershipEndsDuringAWait(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		w := l.write(t.Context(), t.Context(), "held")
+		l.s.Follow(Tenure{2, 1})
+		l.s.env.Locks.Release(l.holder)
+		<-w.done
+		require.ErrorIs(t, w.err, apierror.NotLeader)
+	})
+}
+
+// A truncation waits outside the gate, too, until none has a key; it does not keep readers out, and writes come after it.
+func TestTruncateWaitsForHolders(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		one(t, l.s, dbclient.Op{Kind: dbclient.OpInsert, Key: "a", Document: raw(`{}`)})
+		done := make(chan error, 1)
+		go func() {
+			done <- l.s.Truncate(t.Context(), dbclient.TruncateRequest{Waiting: dbclient.Waiting{Passage: l.door}})
+		}()
+		synctest.Wait()
+		require.Empty(t, done, "a key is held")
+		require.False(t, l.door.inside)
+		page, err := l.s.Scan(t.Context(), dbclient.ScanRequest{})
+		require.NoError(t, err)
+		require.Len(t, page.Documents, 1)
+		w := l.write(t.Context(), t.Context(), "b")
+		require.False(t, w.over(), "it overtakes the truncation")
+		l.s.env.Locks.Release(l.holder)
+		require.NoError(t, <-done)
+		<-w.done
+		require.Nil(t, w.results[0].Error)
+		require.Equal(t, uint64(1), l.s.State().Count)
+
+		require.NoError(t, l.s.locks.Key(t.Context(), l.holder, "held", 0))
+		begun := time.Now()
+		require.ErrorIs(t, l.s.Truncate(t.Context(), dbclient.TruncateRequest{}), apierror.LockTimeout)
+		require.Equal(t, lockWait, time.Since(begun))
+	})
+}
+
+// Keys that are different do not wait for each other, however many are held.
+func TestNoFalseConflicts(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		for n := range 1000 {
+			require.NoError(t, l.s.locks.Key(t.Context(), l.holder, fmt.Sprint("held", n), 0))
+		}
+		var others []string
+		for n := range 1000 {
+			others = append(others, fmt.Sprint("free", n))
+		}
+		begun := time.Now()
+		<-l.write(t.Context(), t.Context(), others...).done
+		require.Zero(t, time.Since(begun), "keys that are different wait for each other")
+		require.Empty(t, l.door.left)
+	})
+}
+
+// What a call has written is synced, if that is wanted, also when it waits for it before its end.
+func TestAReadAfterAWriteLeavesNothingUnsynced(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		_, err := l.s.Documents(t.Context(), dbclient.DocumentsRequest{Collection: "c", WaitForSync: true, Ops: []dbclient.Op{
+			{Kind: dbclient.OpInsert, Key: "k", Document: raw(`{}`)}, {Kind: dbclient.OpRead, Key: "k"},
+		}})
+		require.NoError(t, err)
+		require.True(t, l.q.synced, "what it wrote is not synced")
+	})
+}
