@@ -69,6 +69,7 @@ func (t *Table) release(o *Owner, why error) {
 			s.handOn(k)
 			k = next
 		}
+		st.keys = nil
 		s.leave(st)
 		s.admit()
 		st = other

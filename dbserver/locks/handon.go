@@ -16,6 +16,9 @@ func (s *Shard) handOn(k *keyLock) {
 	k.holder.queued -= k.queue.n
 	st.queued += k.queue.n
 	k.holder, k.since = st, s.table.now()
+	if st.since == 0 {
+		st.since = k.since
+	}
 	k.next, st.keys = st.keys, k
 	for w := k.queue.first; w != nil; { // several goroutines may wait for one owner
 		next := w.next

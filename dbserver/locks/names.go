@@ -48,7 +48,7 @@ func round(d time.Duration) time.Duration {
 // describeHold says who has a resource, and for how long: "transaction 7 … has held it for 3s".
 func (t *Table) describeHold(st *stake, k *keyLock) string {
 	since := st.since
-	if k != nil && st.shard.sole != st {
+	if k != nil && st.shard.sole != st && st.owner.tx != nil {
 		since = k.since
 	}
 	return fmt.Sprintf("%s has held it for %s", t.describe(st.owner), round(t.now()-since))

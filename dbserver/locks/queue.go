@@ -80,6 +80,11 @@ func take(w *waiter) {
 func begin(w *waiter) {
 	w.since, w.woken = w.shard.table.now(), make(chan struct{})
 	add(w)
+	for e := range w.edges {
+		if e.stake != nil && e.stake.since == 0 {
+			e.stake.since = w.since
+		}
+	}
 	w.owner.waits = append(w.owner.waits, w)
 	w.shard.table.waiting++
 }

@@ -23,7 +23,10 @@ func (s *Shard) join(o *Owner) *stake {
 	if st.shard != nil {
 		st = &stake{}
 	}
-	st.owner, st.shard, st.since = o, s, s.table.now()
+	st.owner, st.shard = o, s
+	if o.tx != nil {
+		st.since = s.table.now()
+	}
 	st.other, o.stakes = o.stakes, st
 	if s.stakes == nil {
 		s.appear()
@@ -34,7 +37,7 @@ func (s *Shard) join(o *Owner) *stake {
 	return st
 }
 
-// leave ends a stake that has no keys any more.
+// leave ends a stake; its keys have been handed on.
 func (s *Shard) leave(st *stake) {
 	if st.next != nil {
 		st.next.prev = st.prev
@@ -47,7 +50,7 @@ func (s *Shard) leave(st *stake) {
 	if s.sole == st {
 		s.sole = nil
 	}
-	*st = stake{}
+	st.shard, st.since, st.next, st.prev, st.other = nil, 0, nil, nil, nil
 	if s.stakes == nil {
 		s.vanish()
 	}
@@ -87,8 +90,8 @@ func (s *Shard) lock(key string, st *stake) {
 		t.spare = k.next
 		t.spares--
 	}
-	k.key, k.holder, k.since = key, st, st.since
-	if st.keys != nil || st.owner.tx != nil { // a single operation has just come to its stake
+	k.key, k.holder = key, st
+	if st.owner.tx != nil {
 		k.since = t.now()
 	}
 	k.next, st.keys = st.keys, k
@@ -99,7 +102,7 @@ func (s *Shard) lock(key string, st *stake) {
 // free takes a key that has no holder out of the shard.
 func (s *Shard) free(k *keyLock) {
 	delete(s.keys, k.key)
-	*k = keyLock{}
+	k.key, k.holder, k.since = "", nil, 0
 	if t := s.table; t.spares < maxSpares {
 		k.next, t.spare = t.spare, k
 		t.spares++

@@ -56,7 +56,7 @@ func (t *Table) Shard(name string) *Shard {
 type keyLock struct {
 	key    string
 	holder *stake
-	since  time.Duration
+	since  time.Duration // of a transaction
 	next   *keyLock // of the same holder; of the spare ones
 	queue  queue
 }
@@ -65,7 +65,7 @@ type keyLock struct {
 type stake struct {
 	owner      *Owner
 	shard      *Shard
-	since      time.Duration
+	since      time.Duration // of a single operation: since one has begun to wait for it. It costs no look at the clock before
 	keys       *keyLock
 	queued     int    // waiters for the keys
 	next, prev *stake // of the same shard

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
@@ -33,7 +34,10 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 	if err != nil {
 		return nil, err
 	}
-	c := &chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops)), claim: claimOf(r.Waiting)}
+	c := chunks.Get().(*chunk)
+	defer chunks.Put(c)
+	*c = chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops)), claim: claimOf(r.Waiting)}
+	defer func() { *c = chunk{} }() // it has no lock any more, and keeps no document
 	for _, op := range r.Ops {
 		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") || c.claim.outside {
 			break
@@ -62,6 +66,9 @@ func (s *Shard) quorum() (Quorum, error) {
 	}
 	return lead.quorum, nil
 }
+
+// chunks are kept to be used again: the lock table knows their owners, so none of them is on a stack.
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // chunk is one call of Documents.
 type chunk struct {
