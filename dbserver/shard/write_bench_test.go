@@ -28,5 +28,8 @@ func BenchmarkWrite(b *testing.B) {
 			require.NoError(b, err)
 			require.Nil(b, results[0].Error)
 		}
+		if n%100 == 0 { // so that the engine takes more, however slow the machine is
+			require.NoError(b, o.env.Engine.SyncAll())
+		}
 	}
 }
