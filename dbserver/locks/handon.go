@@ -93,7 +93,7 @@ func (s *Shard) takeKey(st *stake, key string) (held *keyLock) {
 	if st == s.sole {
 		return nil
 	}
-	switch k := s.keys[key]; {
+	switch k := s.find(key); {
 	case k == nil, k.holder != st && failpoint.Off("key-has-one-holder"):
 		s.lock(key, st)
 		return nil

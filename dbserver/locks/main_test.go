@@ -3,6 +3,7 @@ package locks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -52,6 +53,15 @@ func (c *call) over() bool {
 	}
 }
 
+// held are the keys of a shard that are held.
+func held(s *Shard) map[string]*keyLock {
+	all := maps.Clone(s.keys)
+	if s.first != nil {
+		all[s.first.key] = s.first
+	}
+	return all
+}
+
 // requireFree finds that nothing is left in a table.
 func requireFree(t require.TestingT, of *Table, shards ...*Shard) {
 	of.mu.Lock()
@@ -59,7 +69,7 @@ func requireFree(t require.TestingT, of *Table, shards ...*Shard) {
 	require.Zero(t, of.waiting)
 	require.Nil(t, of.busy)
 	for _, s := range shards {
-		require.Empty(t, s.keys)
+		require.Empty(t, held(s))
 		require.Nil(t, s.stakes)
 		require.Nil(t, s.sole)
 		require.Equal(t, queue{}, s.queue)
@@ -80,8 +90,9 @@ func requireSound(t require.TestingT, of *Table, shards ...*Shard) {
 	for _, s := range shards {
 		require.Equal(t, s.stakes != nil, busy[s])
 		queued := map[*stake]int{}
-		for name, k := range s.keys {
+		for name, k := range held(s) {
 			require.Equal(t, name, k.key)
+			require.Same(t, k, s.find(name))
 			require.Same(t, s, k.holder.shard, "the holder of a key has a stake in its shard")
 			require.Same(t, k.holder, k.holder.owner.stakeIn(s))
 			n := soundQueue(t, &k.queue)

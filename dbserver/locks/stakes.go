@@ -95,13 +95,29 @@ func (s *Shard) lock(key string, st *stake) {
 		k.since = t.now()
 	}
 	k.next, st.keys = st.keys, k
+	if s.first == nil {
+		s.first = k
+		return
+	}
 	s.keys[key] = k
 	s.most = max(s.most, len(s.keys))
 }
 
+// find is a key that is held; nil if it is free.
+func (s *Shard) find(key string) *keyLock {
+	if k := s.first; k != nil && k.key == key {
+		return k
+	}
+	return s.keys[key]
+}
+
 // free takes a key that has no holder out of the shard.
 func (s *Shard) free(k *keyLock) {
-	delete(s.keys, k.key)
+	if s.first == k {
+		s.first = nil
+	} else {
+		delete(s.keys, k.key)
+	}
 	k.key, k.holder, k.since = "", nil, 0
 	if t := s.table; t.spares < maxSpares {
 		k.next, t.spare = t.spare, k

@@ -38,11 +38,12 @@ func (t *Table) now() time.Duration { return time.Since(t.base) }
 type Shard struct {
 	table  *Table
 	name   string
-	stakes *stake // of owners that have something in it
-	sole   *stake // has it as a whole
-	queue  queue  // for a share, or for the whole
-	keys   map[string]*keyLock
-	most   int // keys that were locked at once since the map was made
+	stakes *stake              // of owners that have something in it
+	sole   *stake              // has it as a whole
+	queue  queue               // for a share, or for the whole
+	first  *keyLock            // one of the keys that are held: most writes meet no other, and need no map
+	keys   map[string]*keyLock // the others
+	most   int                 // keys that were locked at once since the map was made
 
 	next, prev *Shard // of the busy ones
 }
@@ -57,7 +58,7 @@ type keyLock struct {
 	key    string
 	holder *stake
 	since  time.Duration // of a transaction
-	next   *keyLock // of the same holder; of the spare ones
+	next   *keyLock      // of the same holder; of the spare ones
 	queue  queue
 }
 

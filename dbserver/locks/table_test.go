@@ -95,7 +95,7 @@ func TestUpgrade(t *testing.T) {
 		<-first.done
 		require.NoError(t, first.err, "it comes before the one that has nothing")
 		require.NoError(t, s.Key(t.Context(), a, "any", 0), "it has all keys")
-		require.Len(t, s.keys, 1)
+		require.Len(t, held(s), 1)
 		synctest.Wait()
 		require.False(t, behind.over())
 		table.Release(a)
@@ -134,7 +134,7 @@ func TestKeysAreHandedOnInOrder(t *testing.T) {
 
 // A key has one holder, and a whole shard too.
 func TestLocksAreExclusive(t *testing.T) {
-	held := func(t *testing.T, err error, says string) {
+	late := func(t *testing.T, err error, says string) {
 		t.Helper()
 		require.ErrorIs(t, err, apierror.LockTimeout, says)
 	}
@@ -142,14 +142,14 @@ func TestLocksAreExclusive(t *testing.T) {
 	s := table.Shard("s1")
 	a, b := tx("a"), tx("b")
 	require.NoError(t, s.Key(t.Context(), a, "x", 0))
-	held(t, s.Key(t.Context(), b, "x", 0), "a key has two holders")
-	held(t, s.Whole(t.Context(), b, 0), "a shard is had as a whole beside a writer")
+	late(t, s.Key(t.Context(), b, "x", 0), "a key has two holders")
+	late(t, s.Whole(t.Context(), b, 0), "a shard is had as a whole beside a writer")
 	require.NoError(t, s.Key(t.Context(), b, "y", 0), "another key")
 	require.NoError(t, s.Key(t.Context(), a, "x", 0), "again")
 	table.Release(a)
 	require.NoError(t, s.Whole(t.Context(), b, 0), "the other has gone")
-	held(t, s.Key(t.Context(), a, "z", 0), "a key beside the holder of the shard")
-	held(t, s.Whole(t.Context(), a, 0), "a shard is had twice as a whole")
+	late(t, s.Key(t.Context(), a, "z", 0), "a key beside the holder of the shard")
+	late(t, s.Whole(t.Context(), a, 0), "a shard is had twice as a whole")
 	table.Release(b)
 	requireFree(t, table, s)
 }

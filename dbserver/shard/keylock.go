@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	dbclient "stasis/dbserver/client"
@@ -25,10 +26,20 @@ type claim struct {
 	outside  bool          // of the gate, for good
 }
 
+// claims are kept to be used again: the lock table knows their owners, so none of them is on a stack.
+var claims = sync.Pool{New: func() any { return new(claim) }}
+
 // claimOf is brief as long as it is inside a gate: the gate must not wait for a transaction that waits
-// for the gate.
-func claimOf(w dbclient.Waiting) claim {
-	return claim{waiting: w, patience: lockWait, owner: locks.Owner{Patient: patient(w)}}
+// for the gate. end must be called when it has released everything.
+func claimOf(w dbclient.Waiting) *claim {
+	c := claims.Get().(*claim)
+	c.waiting, c.patience, c.owner.Patient = w, lockWait, patient(w)
+	return c
+}
+
+func (c *claim) end() {
+	c.waiting, c.outside = dbclient.Waiting{}, false
+	claims.Put(c)
 }
 
 func patient(w dbclient.Waiting) bool {
@@ -76,7 +87,7 @@ func refused(err error) error {
 
 // lock takes a key for an operation. Its error is the operation's, unless it has set c.ended.
 func (c *chunk) lock(ctx context.Context, key string) error {
-	s, l := c.shard, &c.claim
+	s, l := c.shard, c.claim
 	err := s.locks.Key(l.until(ctx), &l.owner, key, l.patience)
 	if err == nil {
 		return nil

@@ -27,7 +27,8 @@ func (s *Shard) Truncate(ctx context.Context, r dbclient.TruncateRequest) error 
 // and numbering what it does to it.
 func (s *Shard) appendTruncate(ctx context.Context, w dbclient.Waiting) (q Quorum, seq uint64, err error) {
 	l := claimOf(w)
-	if err := s.lockWhole(ctx, &l); err != nil {
+	defer l.end()
+	if err := s.lockWhole(ctx, l); err != nil {
 		return nil, 0, err
 	}
 	defer l.release(s.env.Locks)

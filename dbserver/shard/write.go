@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
@@ -34,12 +33,13 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 	if err != nil {
 		return nil, err
 	}
-	c := chunks.Get().(*chunk)
-	defer chunks.Put(c)
-	*c = chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops)), claim: claimOf(r.Waiting)}
-	defer func() { *c = chunk{} }() // it has no lock any more, and keeps no document
+	c := &chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops))}
+	if q != nil {
+		c.claim = claimOf(r.Waiting)
+		defer c.claim.end()
+	}
 	for _, op := range r.Ops {
-		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") || c.claim.outside {
+		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") || c.claim != nil && c.claim.outside {
 			break
 		}
 		if err := c.do(ctx, op); err != nil {
@@ -67,9 +67,6 @@ func (s *Shard) quorum() (Quorum, error) {
 	return lead.quorum, nil
 }
 
-// chunks are kept to be used again: the lock table knows their owners, so none of them is on a stack.
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
-
 // chunk is one call of Documents.
 type chunk struct {
 	shard   *Shard
@@ -78,9 +75,9 @@ type chunk struct {
 	results []dbclient.OpResult
 	until   uint64 // what the results depend on is committed up to here
 	wrote   bool
-	bytes   int // of the documents in the results
-	claim   claim
-	ended   error // what the results depend on did not come about
+	bytes   int    // of the documents in the results
+	claim   *claim // of one that writes
+	ended   error  // what the results depend on did not come about
 }
 
 // resultFactor is how many times its size a document of the results holds until it is sent:
