@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/internal/failpoint"
@@ -18,7 +17,7 @@ func (g gates) release(ctx context.Context, q dbclient.GateReleaseRequest) dbcli
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
 		WritersWaited: r.Writers, DeadSumSeconds: r.DeadSum.Seconds(), DeadLongestSeconds: r.DeadLongest.Seconds(),
-		Reason: r.Reason, LockMode: certificate.LockMode(r.Mode),
+		Reason: r.Reason, LockMode: dbclient.LockMode(r.Mode),
 	}
 }
 
