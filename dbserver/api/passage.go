@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"stasis/dbserver/gate"
 )
@@ -10,23 +11,24 @@ import (
 type passage struct {
 	gate  *gate.Gate
 	ctx   context.Context // of the request
+	until time.Time       // as long as its client waits at the gate
 	leave func()          // a second call has no effect
 }
 
 // pass passes the gate.
-func (d Documents) pass(ctx context.Context) (*passage, error) {
-	leave, err := d.Gate.Enter(ctx)
+func (d Documents) pass(ctx context.Context, until time.Time) (*passage, error) {
+	leave, err := d.Gate.EnterUntil(ctx, until)
 	if err != nil {
 		return nil, endOf(ctx, err)
 	}
-	return &passage{gate: d.Gate, ctx: ctx, leave: leave}, nil
+	return &passage{gate: d.Gate, ctx: ctx, until: until, leave: leave}, nil
 }
 
 // Aside implements [dbclient.Passage].
 func (p *passage) Aside(wait func()) error {
 	p.leave()
 	wait()
-	leave, err := p.gate.Enter(p.ctx)
+	leave, err := p.gate.EnterUntil(p.ctx, p.until)
 	if err != nil {
 		return endOf(p.ctx, err)
 	}

@@ -17,7 +17,7 @@ import (
 func TestAsideIsOutsideTheGate(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		d := Documents{Gate: gate.New(nil)}
-		p, err := d.pass(t.Context())
+		p, err := d.pass(t.Context(), time.Time{})
 		require.NoError(t, err)
 		goOn, back := make(chan struct{}), make(chan error, 1)
 		go func() { back <- p.Aside(func() { <-goOn }) }()
@@ -34,7 +34,7 @@ func TestAsideIsOutsideTheGate(t *testing.T) {
 		p.end()
 
 		ctx, cancel := context.WithCancel(t.Context())
-		p, err = d.pass(ctx)
+		p, err = d.pass(ctx, time.Time{})
 		require.NoError(t, err)
 		_, err = d.Gate.Lock(gate.Claim{Nonce: "n", Attempt: 2, Window: time.Minute, Lease: time.Minute})
 		require.NoError(t, err)

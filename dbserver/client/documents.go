@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
@@ -61,6 +62,7 @@ type DocumentsRequest struct {
 // Waiting is how a request waits for a lock while a DB server serves it. It is not sent.
 type Waiting struct {
 	Client  context.Context // ends when the answer is not wanted any more; nil: it is the one that the request is served with
+	Until   time.Time       // zero: the client has set no time
 	Passage Passage         // nil: the request has not passed the gate
 }
 

@@ -43,7 +43,8 @@ type LinkRequest struct {
 	Label                   string          `json:"label"`
 	NrDBServers             int             `json:"nrDBServers"`
 	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
-	AgencyDump              json.RawMessage `json:"agencyDump"` // AgencyDump
+	LockMode                LockMode        `json:"lockMode,omitempty"` // in which all gates were held
+	AgencyDump              json.RawMessage `json:"agencyDump"`         // AgencyDump
 	// Statements are those of all leaders: they go into the piece's manifest.
 	Statements []ShardStatement `json:"statements,omitempty"`
 }

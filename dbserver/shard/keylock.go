@@ -66,6 +66,9 @@ func (c *claim) aside(ctx context.Context, acquire func(context.Context) error) 
 	c.owner.Patient = true
 	outside := c.waiting.Passage.Aside(func() {
 		begun := time.Now()
+		if until := c.waiting.Until; !until.IsZero() {
+			c.patience = min(c.patience, max(until.Sub(begun), 0))
+		}
 		err = acquire(c.until(ctx))
 		c.patience -= min(c.patience, time.Since(begun))
 	})

@@ -149,6 +149,20 @@ func TestAKeyIsHeldTooLong(t *testing.T) {
 	})
 }
 
+// A client that has set a time waits no longer than that for a key.
+func TestAKeyIsWaitedForAsLongAsTheClientSays(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		begun := time.Now()
+		results, err := l.s.Documents(t.Context(), dbclient.DocumentsRequest{
+			Collection: "c", Ops: []dbclient.Op{{Kind: dbclient.OpRemove, Key: "held"}},
+			Waiting: dbclient.Waiting{Passage: l.door, Until: begun.Add(2 * time.Second)},
+		})
+		require.NoError(t, err)
+		require.ErrorIs(t, results[0].Error, apierror.LockTimeout)
+		require.Equal(t, 2*time.Second, time.Since(begun))
+	})
+}
+
 // A client that goes ends its own wait, with the reason, and not what was done for it.
 func TestAWaitEndsWithItsClient(t *testing.T) {
 	holding(t, func(t *testing.T, l *locking) {

@@ -48,8 +48,4 @@ type Creator struct {
 	Steps       event.Sink
 	Timeouts    Timeouts
 	Log         hclog.Logger
-
-	// WithoutLocks takes no gate (lock mode "none"). It exists to show that the consistency
-	// checkers catch what that breaks. Such a backup is marked as potentially inconsistent.
-	WithoutLocks bool
 }
