@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -83,7 +82,7 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 	}
 	writing := writes(r.Ops)
 	if writing && !failpoint.Off("writes-pass-gate") {
-		p, err := d.pass(ctx, until)
+		p, err := pass(ctx, d.Gate, until)
 		if err != nil {
 			return nil, err
 		}
@@ -107,17 +106,6 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 		return nil, err
 	}
 	return results, nil
-}
-
-// endOf is why a context ended, before anything was applied, or why the gate was not entered.
-func endOf(ctx context.Context, err error) error {
-	if errors.Is(err, apierror.GateClosed) {
-		return err
-	}
-	if why := apierror.From(context.Cause(ctx)); why.Num != apierror.Internal {
-		return why
-	}
-	return apierror.New(apierror.Cancelled, "%w", err)
 }
 
 // refuseRest fills up the answer of a request that ended half way.
@@ -215,7 +203,7 @@ func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbcli
 	if err != nil {
 		return nothing{}, err
 	}
-	p, err := d.pass(ctx, q.Until)
+	p, err := pass(ctx, d.Gate, q.Until)
 	if err != nil {
 		return nothing{}, fmt.Errorf("truncate %s: %w", q.Shard, err)
 	}

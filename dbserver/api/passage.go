@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"stasis/dbserver/gate"
+	"stasis/internal/apierror"
 )
 
 // passage is the way of a write through the gate. It belongs to one goroutine.
@@ -16,12 +18,12 @@ type passage struct {
 }
 
 // pass passes the gate.
-func (d Documents) pass(ctx context.Context, until time.Time) (*passage, error) {
-	leave, err := d.Gate.EnterUntil(ctx, until)
+func pass(ctx context.Context, g *gate.Gate, until time.Time) (*passage, error) {
+	leave, err := g.EnterUntil(ctx, until)
 	if err != nil {
 		return nil, endOf(ctx, err)
 	}
-	return &passage{gate: d.Gate, ctx: ctx, until: until, leave: leave}, nil
+	return &passage{gate: g, ctx: ctx, until: until, leave: leave}, nil
 }
 
 // Aside implements [dbclient.Passage].
@@ -38,3 +40,14 @@ func (p *passage) Aside(wait func()) error {
 
 // end leaves the gate.
 func (p *passage) end() { p.leave() }
+
+// endOf is why a context ended, before anything was applied, or why the gate was not entered.
+func endOf(ctx context.Context, err error) error {
+	if errors.Is(err, apierror.GateClosed) {
+		return err
+	}
+	if why := apierror.From(context.Cause(ctx)); why.Num != apierror.Internal {
+		return why
+	}
+	return apierror.New(apierror.Cancelled, "%w", err)
+}

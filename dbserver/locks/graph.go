@@ -1,9 +1,5 @@
 package locks
 
-import (
-	"strings"
-)
-
 // edge leads from a waiter to an owner that it waits for: to a holder, or to one that waits before it.
 type edge struct {
 	to    *Owner
@@ -87,26 +83,4 @@ func (t *Table) path(w *waiter, to *Owner) []step {
 		}
 	}
 	return nil
-}
-
-// maxSteps bounds how much of a cycle a message tells.
-const maxSteps = 8
-
-// describeCycle says who waits for what, and who has it.
-func (t *Table) describeCycle(cycle []step) string {
-	var told []string
-	for i, st := range cycle {
-		if i == maxSteps {
-			told = append(told, "and so on")
-			break
-		}
-		what := t.describe(st.from.owner) + " waits for " + st.from.target() + ": "
-		if st.edge.ahead != nil {
-			what += t.describe(st.edge.to) + " waits for it before"
-		} else {
-			what += t.describeHold(st.edge.stake, st.from.key)
-		}
-		told = append(told, what)
-	}
-	return strings.Join(told, "; ")
 }

@@ -84,3 +84,25 @@ func (t *Table) describeBlockers(w *waiter) string {
 	}
 	return strings.Join(named, "; ")
 }
+
+// maxSteps bounds how much of a cycle a message tells.
+const maxSteps = 8
+
+// describeCycle says who waits for what, and who has it.
+func (t *Table) describeCycle(cycle []step) string {
+	var told []string
+	for i, st := range cycle {
+		if i == maxSteps {
+			told = append(told, "and so on")
+			break
+		}
+		what := t.describe(st.from.owner) + " waits for " + st.from.target() + ": "
+		if st.edge.ahead != nil {
+			what += t.describe(st.edge.to) + " waits for it before"
+		} else {
+			what += t.describeHold(st.edge.stake, st.from.key)
+		}
+		told = append(told, what)
+	}
+	return strings.Join(told, "; ")
+}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// DefaultMaxWaiters is how many waits a table bears at once, unless told otherwise.
-const DefaultMaxWaiters = 16384
+// manyWaiters is how many waits a table bears at once, unless told otherwise.
+const manyWaiters = 16384
 
 // Table has the locks of all shards of a DB server. All methods of this package may be called by many
 // goroutines at once.
@@ -23,10 +23,10 @@ type Table struct {
 }
 
 // NewTable makes an empty table. maxWaiters bounds the waits of all its locks together (0:
-// DefaultMaxWaiters).
+// 16 384).
 func NewTable(maxWaiters int) *Table {
 	if maxWaiters <= 0 {
-		maxWaiters = DefaultMaxWaiters
+		maxWaiters = manyWaiters
 	}
 	return &Table{base: time.Now(), maxWaiters: maxWaiters}
 }

@@ -44,11 +44,17 @@
 //
 // # Locks
 //
-// content (shared by operations; exclusive for truncate, drop and copies) is taken before the
-// lock of a key, and that before mu. No sync and no Quorum is awaited under any of them: what is to
-// be durable before it is answered is committed under the locks, and synced after them. Only a
-// commit to the engine's log may wait for the disk under a lock, and no longer than the engine's
-// limit. So the locks are those of internal/disklock.
+// The order is: the lock table of the server (package locks), the gate, content, mu.
+//
+// A write takes its key in the table, and with it a share of the shard; a truncation takes the whole shard
+// there. These are the only locks that may be held for long, and that are waited for with a limit:
+// 10 s for all operations of one call together, less if the client says so. So they are waited for with no
+// other lock held, and not inside the gate if the holder may be a transaction (keylock.go).
+//
+// content (shared by operations; exclusive for drop and copies) is taken before mu. No sync and no
+// Quorum is awaited under any of them: what is to be durable before it is answered is committed under the
+// locks, and synced after them. Only a commit to the engine's log may wait for the disk under a lock,
+// and no longer than the engine's limit. So these are locks of internal/disklock.
 //
 // # What it does not do
 //

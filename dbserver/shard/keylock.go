@@ -32,14 +32,14 @@ var claims = sync.Pool{New: func() any { return new(claim) }}
 // claimOf is brief as long as it is inside a gate: the gate must not wait for a transaction that waits
 // for the gate. end must be called when it has released everything.
 func claimOf(w dbclient.Waiting) *claim {
-	c := claims.Get().(*claim)
-	c.waiting, c.patience, c.owner.Patient = w, lockWait, patient(w)
-	return c
+	l := claims.Get().(*claim)
+	l.waiting, l.patience, l.owner.Patient = w, lockWait, patient(w)
+	return l
 }
 
-func (c *claim) end() {
-	c.waiting, c.outside = dbclient.Waiting{}, false
-	claims.Put(c)
+func (l *claim) end() {
+	l.waiting, l.outside = dbclient.Waiting{}, false
+	claims.Put(l)
 }
 
 func patient(w dbclient.Waiting) bool {
@@ -47,33 +47,36 @@ func patient(w dbclient.Waiting) bool {
 }
 
 // until is what ends a wait: the client's context, or ctx if there is none.
-func (c *claim) until(ctx context.Context) context.Context {
-	if c.waiting.Client != nil {
-		return c.waiting.Client
+func (l *claim) until(ctx context.Context) context.Context {
+	if l.waiting.Client != nil {
+		return l.waiting.Client
 	}
 	return ctx
 }
 
 // release hands on what it has.
-func (c *claim) release(t *locks.Table) {
-	t.Release(&c.owner)
-	c.owner.Patient = patient(c.waiting)
+func (l *claim) release(t *locks.Table) {
+	t.Release(&l.owner)
+	l.owner.Patient = patient(l.waiting)
 }
 
-// aside waits outside the gate, and has what it waited for when it is inside again. Nothing that it has
-// numbered may be on its way meanwhile, and it has no lock.
-func (c *claim) aside(ctx context.Context, acquire func(context.Context) error) (err error) {
-	c.owner.Patient = true
-	outside := c.waiting.Passage.Aside(func() {
+// aside waits outside the gate, and has what it waited for when it is inside again; after an error it has
+// nothing. Nothing that it has numbered may be on its way meanwhile, and it has no lock.
+func (l *claim) aside(ctx context.Context, t *locks.Table, acquire func(context.Context) error) (err error) {
+	l.owner.Patient = true
+	outside := l.waiting.Passage.Aside(func() {
 		begun := time.Now()
-		if until := c.waiting.Until; !until.IsZero() {
-			c.patience = min(c.patience, max(until.Sub(begun), 0))
+		if until := l.waiting.Until; !until.IsZero() {
+			l.patience = min(l.patience, max(until.Sub(begun), 0))
 		}
-		err = acquire(c.until(ctx))
-		c.patience -= min(c.patience, time.Since(begun))
+		err = acquire(l.until(ctx))
+		l.patience -= min(l.patience, time.Since(begun))
+		if err != nil { // the gate may be closed
+			t.Release(&l.owner)
+		}
 	})
-	if outside != nil {
-		c.outside = true
+	if l.outside = outside != nil; l.outside {
+		l.release(t)
 		return errors.Join(err, fmt.Errorf("after the wait for a lock: %w", outside))
 	}
 	return err
@@ -88,37 +91,11 @@ func refused(err error) error {
 	return apierror.New(apierror.Cancelled, "%w", err)
 }
 
-// lock takes a key for an operation. Its error is the operation's, unless it has set c.ended.
-func (c *chunk) lock(ctx context.Context, key string) error {
-	s, l := c.shard, c.claim
-	err := s.locks.Key(l.until(ctx), &l.owner, key, l.patience)
-	if err == nil {
-		return nil
-	}
-	l.release(s.env.Locks)
-	if errors.Is(err, locks.ErrLong) {
-		if !failpoint.Off("gate-is-left-with-nothing-in-flight") {
-			c.ended = c.await(ctx)
-		}
-		if c.ended != nil {
-			return c.ended
-		}
-		err = l.aside(ctx, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })
-		if err == nil { // who leads, and whether the disk takes writes, may have changed
-			c.quorum, err = s.quorum()
-		}
-	}
-	if err != nil {
-		l.release(s.env.Locks)
-	}
-	return refused(err)
-}
-
-// lockWhole takes the whole shard. Nothing is numbered yet.
-func (s *Shard) lockWhole(ctx context.Context, l *claim) error {
+// whole takes the whole shard. Nothing is numbered yet.
+func (l *claim) whole(ctx context.Context, s *Shard) error {
 	err := s.locks.Whole(l.until(ctx), &l.owner, l.patience)
 	if errors.Is(err, locks.ErrLong) {
-		err = l.aside(ctx, func(ctx context.Context) error { return s.locks.Whole(ctx, &l.owner, l.patience) })
+		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Whole(ctx, &l.owner, l.patience) })
 	}
 	if err != nil {
 		l.release(s.env.Locks)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,12 +21,15 @@ import (
 // recording is the quorum of a replica that is alone, and notes what it was asked.
 type recording struct {
 	solo
-	awaited []uint64
+	mu      sync.Mutex
+	awaited int  // how often
 	synced  bool // the last time
 }
 
 func (q *recording) Await(ctx context.Context, seq uint64, sync bool) error {
-	q.awaited, q.synced = append(q.awaited, seq), sync
+	q.mu.Lock()
+	q.awaited, q.synced = q.awaited+1, sync
+	q.mu.Unlock()
 	return q.solo.Await(ctx, seq, sync)
 }
 
@@ -38,7 +42,9 @@ type door struct {
 }
 
 func (d *door) Aside(wait func()) error {
-	d.left, d.inside = append(d.left, len(d.q.awaited)), false
+	d.q.mu.Lock()
+	d.left, d.inside = append(d.left, d.q.awaited), false
+	d.q.mu.Unlock()
 	wait()
 	d.inside = d.shut == nil
 	return d.shut
@@ -109,7 +115,9 @@ func TestAWriteWaitsForAKeyOutsideTheGate(t *testing.T) {
 		begun := time.Now()
 		one(t, l.s, dbclient.Op{Kind: dbclient.OpInsert, Key: "c", Document: raw(`{}`)})
 		l.s.content.Lock()
-		l.s.content.Unlock() //nolint:staticcheck // that it can be had is the point
+		dropped := l.s.dropped
+		l.s.content.Unlock()
+		require.False(t, dropped)
 		require.NoError(t, l.s.Check(t.Context()))
 		require.Zero(t, time.Since(begun))
 		time.Sleep(time.Second)

@@ -13,7 +13,7 @@ func (s *Shard) Truncate(ctx context.Context, r dbclient.TruncateRequest) error 
 	if _, err := s.quorum(); err != nil {
 		return err
 	}
-	q, seq, err := s.appendTruncate(ctx, r.Waiting)
+	q, seq, err := appendTruncate(ctx, s, r.Waiting)
 	if err != nil {
 		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
 	}
@@ -25,10 +25,10 @@ func (s *Shard) Truncate(ctx context.Context, r dbclient.TruncateRequest) error 
 
 // appendTruncate numbers a truncation while it has the whole shard: no operation is between looking at a key
 // and numbering what it does to it.
-func (s *Shard) appendTruncate(ctx context.Context, w dbclient.Waiting) (q Quorum, seq uint64, err error) {
+func appendTruncate(ctx context.Context, s *Shard, w dbclient.Waiting) (q Quorum, seq uint64, err error) {
 	l := claimOf(w)
 	defer l.end()
-	if err := s.lockWhole(ctx, l); err != nil {
+	if err := l.whole(ctx, s); err != nil {
 		return nil, 0, err
 	}
 	defer l.release(s.env.Locks)

@@ -7,6 +7,7 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/dbserver/locks"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -167,6 +168,35 @@ func (c *chunk) apply(ctx context.Context, op dbclient.Op) (result dbclient.OpRe
 	}
 	result, err = c.carryOut(op, out, stored)
 	return result, stored, err
+}
+
+// lock takes a key for an operation. Its error is the operation's, unless it has set c.ended.
+func (c *chunk) lock(ctx context.Context, key string) error {
+	s, l := c.shard, c.claim
+	err := s.locks.Key(l.until(ctx), &l.owner, key, l.patience)
+	if err == nil {
+		return nil
+	}
+	l.release(s.env.Locks)
+	if errors.Is(err, locks.ErrLong) {
+		if !failpoint.Off("gate-is-left-with-nothing-in-flight") {
+			c.ended = c.await(ctx)
+		}
+		if c.ended != nil {
+			return c.ended
+		}
+		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })
+		if err == nil { // who leads, and whether the disk takes writes, may have changed
+			var q Quorum
+			if q, err = s.quorum(); err == nil {
+				c.quorum = q
+			}
+		}
+	}
+	if err != nil {
+		l.release(s.env.Locks)
+	}
+	return refused(err)
 }
 
 // read does an operation that reads.
