@@ -45,13 +45,21 @@ func round(d time.Duration) time.Duration {
 	return d
 }
 
-// describeHold says who has a resource, and for how long: "transaction 7 … has held it for 3s".
-func (t *Table) describeHold(st *stake, k *keyLock) string {
+// heldFor is for how long an owner has had a resource.
+func (t *Table) heldFor(st *stake, k *keyLock) time.Duration {
 	since := st.since
 	if k != nil && st.shard.sole != st && st.owner.tx != nil {
 		since = k.since
 	}
-	return fmt.Sprintf("%s has held it for %s", t.describe(st.owner), round(t.now()-since))
+	if since == 0 { // a single operation, for which none has waited
+		return 0
+	}
+	return t.now() - since
+}
+
+// describeHold says who has a resource, and for how long: "transaction 7 … has held it for 3s".
+func (t *Table) describeHold(st *stake, k *keyLock) string {
+	return fmt.Sprintf("%s has held it for %s", t.describe(st.owner), round(t.heldFor(st, k)))
 }
 
 // maxNamed bounds how many owners one message names.

@@ -31,8 +31,8 @@ func NewTable(maxWaiters int) *Table {
 	return &Table{base: time.Now(), maxWaiters: maxWaiters}
 }
 
-// now is the time as locks measure it.
-func (t *Table) now() time.Duration { return time.Since(t.base) }
+// now is the time as locks measure it. It is never 0, which is no time.
+func (t *Table) now() time.Duration { return time.Since(t.base) + 1 }
 
 // Shard has the locks of one shard: of its keys, and of it as a whole.
 type Shard struct {
