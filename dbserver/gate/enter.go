@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
@@ -77,40 +76,5 @@ func (g *Gate) giveUpQueue(ctx context.Context, w *waiter) (leave func(), err er
 			w.leave()
 		}
 		return nil, fmt.Errorf("queue at the gate: %w", ended)
-	}
-}
-
-// admit counts an operation in. It is called with mu held.
-func (g *Gate) admit(e Entry) (leave func()) {
-	g.inside[e.Class]++
-	if e.Class == Writer && e.Who == "" {
-		return g.leaveOnce()
-	}
-	v := &guest{who: e.Who, class: e.Class, since: time.Now()}
-	if v.who != "" {
-		g.guests[v] = true
-	}
-	var gone atomic.Bool
-	return func() {
-		if gone.Swap(true) {
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		delete(g.guests, v)
-		g.left(v.class)
-	}
-}
-
-// leaveOnce is for writes, which are many: it keeps nothing of them.
-func (g *Gate) leaveOnce() func() {
-	var gone atomic.Bool
-	return func() {
-		if gone.Swap(true) {
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.left(Writer)
 	}
 }
