@@ -107,22 +107,14 @@ func (b *bubble) goesBackTo(id string, n int64) {
 	b.mustCount(n)
 }
 
-// Servers that wait now and then, at the points of their code and after the steps that they tell, do all their work, and
-// time goes on in the bubble.
-func TestEveryOperationWhileServersWaitAtRandom(t *testing.T) {
-	inBubble(t, 32, func(b *bubble) {
-		t := b.t
-		b.create("c", 2, 1)
-		delays, err := fault.Buggify(32, 0.3, 50*time.Millisecond)
-		require.NoError(t, err)
-		defer delays.End()
-		b.mustPut("a", 5)
-		made := b.backedUpBy(0, "slow")
-		b.mustPut("b", 5)
-		require.Greater(t, delays.Met(), 20)
-		b.goesBackTo(made.ID, 5)
-		b.failsOver()
-		_, err = b.clients[1].Backups().Delete(t.Context(), made.ID)
-		require.NoError(t, err)
-	})
+// agencyLeader is the name of the agent that leads, by what the agents themselves say.
+func (b *bubble) agencyLeader() string {
+	agents, _, _ := b.Cluster().Nodes()
+	for _, a := range agents {
+		config, err := b.agency.ConfigOf(b.t.Context(), a.URL)
+		if err == nil && config.LeaderID == a.ID {
+			return a.Name
+		}
+	}
+	return ""
 }

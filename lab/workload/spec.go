@@ -9,7 +9,7 @@ import (
 // Spec says which workload, how much and how fast. Zero fields take the workload's default; a field that
 // the workload does not know has to be zero, otherwise New refuses it.
 type Spec struct {
-	Name         string        `json:"name"` // "bank", "all-or-nothing", "chain", "register", "append", "counter", "schema"
+	Name         string        `json:"name"` // "bank", "all-or-nothing", "chain", "register", "documents", "append", "counter", "schema"
 	Clients      int           `json:"clients,omitempty"`
 	Accounts     int           `json:"accounts,omitempty"`
 	Keys         int           `json:"keys,omitempty"`
