@@ -56,7 +56,7 @@ func TestServerThatDoesNotComeBack(t *testing.T) {
 				world: w, log: func(string) {}, faults: all, choice: &chooser{world: w, first: map[string]string{}, named: map[string][]string{}},
 				down: map[string]bool{}, paused: map[string]bool{}, violated: r.violated,
 			}
-			do := func(verb string) { s.disturb(deed{Action: scenario.Action{Verb: verb}, record: &record{}}) }
+			do := func(verb string) { s.disturbed.by(verb) }
 			if c.before != nil {
 				c.before(s, do)
 			}

@@ -157,7 +157,7 @@ func (s *stage) heal() error {
 		s.mark(s.paused, server, false)
 	}
 	if err == nil {
-		s.healed()
+		s.disturbed.healed()
 	}
 	return err
 }

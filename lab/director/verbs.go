@@ -42,7 +42,9 @@ var verbs = map[string]action{
 func act(ctx context.Context, s *stage, d deed) error {
 	s.log(fmt.Sprintf("line %d: %s", d.Line, d.Text))
 	inTime := d.inTime() // before it is done: it may end the operation, or what holds it
-	s.disturb(d)
+	if d.record != nil {
+		s.disturbed.by(d.Verb)
+	}
 	err := resolveServers(ctx, s, &d)
 	if err == nil {
 		err = verbs[d.Verb](ctx, s, d)
