@@ -48,8 +48,8 @@ func common(s Spec) Spec {
 func known(d Spec) []string {
 	names := []string{"clients"}
 	for _, own := range []struct {
-		name    string
-		value   int
+		name  string
+		value int
 	}{{"accounts", d.Accounts}, {"keys", d.Keys}} {
 		if own.value != 0 {
 			names = append(names, own.name)
