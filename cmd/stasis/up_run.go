@@ -48,10 +48,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	outside, _ := flags.EngineMemory()
 	flags.BoundMemory(outside)
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	if o.mode != "inprocess" && o.mode != "processes" { // before there is a directory
-		return fmt.Errorf("--mode %q: want inprocess or processes", o.mode)
-	}
-	dir, remove, err := clusterDir(o.dir, "stasis-up-")
+	dir, remove, err := o.place()
 	if err != nil {
 		return err
 	}

@@ -133,13 +133,6 @@ func (r *checker) resolve(line int, text string, named []string) []string {
 	return all
 }
 
-func orNone(all []string) string {
-	if len(all) == 0 {
-		return "none"
-	}
-	return strings.Join(all, ", ")
-}
-
 // checkArgs judges the arguments of a sentence. w is the moment of its step; nil for an expectation.
 func (r *checker) checkArgs(line int, text string, args map[string]string, w *When) {
 	for _, name := range slices.Sorted(maps.Keys(args)) {
