@@ -35,7 +35,7 @@ func operations() []Form {
 		{Name: "download", Text: "download NAME" + onIt + " from REMOTE", About: "Begins a download; the operation ends with the transfer.", Example: "download a from lab:backups", Needs: []string{Remotes}},
 		{Name: "wait", Text: "wait TIME", About: "The actions of this step that follow come so much later. In a step of `when` the operation waits too.", Example: "wait 30s"},
 		{Name: "wait up to", Text: "wait up to TIME", About: "The same for a time that the seed draws.", Example: "wait up to 2s"},
-		{Name: "hold", Text: "hold OPERATIONS at STEP [on SERVER]", About: "From now on the operation stops when it reaches the step, until it is released.", Example: `hold a at "committing"`, Needs: []string{Holds}, Fault: true},
+		{Name: "hold", Text: "hold OPERATIONS at STEP [on SERVER]", About: "From now on the operation stops when it reaches the step, until it is released, for a minute at most.", Example: `hold a at "committing"`, Needs: []string{Holds}, Fault: true},
 		{Name: "release", Text: "release OPERATIONS", About: "Lets the operation go on that is held.", Example: "release a", Needs: []string{Holds}},
 	}
 }
