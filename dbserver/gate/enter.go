@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
@@ -37,6 +36,20 @@ func (g *Gate) EnterAs(ctx context.Context, e Entry) (leave func(), err error) {
 		return leave, nil
 	}
 	return g.queueUp(ctx, e)
+}
+
+// TryEnter is EnterAs without the wait: its error is [apierror.GateClosed] if a lock keeps the operation out.
+//
+// It is for who has to enter several gates and must not wait at one while it is inside another: a backup that
+// holds the one waits for the other. When one is closed it leaves those that it has entered, waits with EnterAs at
+// the closed one, and tries the others again.
+func (g *Gate) TryEnter(e Entry) (leave func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.turn != nil && !g.turn.lets(e) {
+		return nil, g.turn.refusal(0)
+	}
+	return g.admit(e), nil
 }
 
 // queueUp waits until the turn has ended. It is called with mu held, and lets go of it.
@@ -77,40 +90,5 @@ func (g *Gate) giveUpQueue(ctx context.Context, w *waiter) (leave func(), err er
 			w.leave()
 		}
 		return nil, fmt.Errorf("queue at the gate: %w", ended)
-	}
-}
-
-// admit counts an operation in. It is called with mu held.
-func (g *Gate) admit(e Entry) (leave func()) {
-	g.inside[e.Class]++
-	if e.Class == Writer && e.Who == "" {
-		return g.leaveOnce()
-	}
-	v := &guest{who: e.Who, class: e.Class, since: time.Now()}
-	if v.who != "" {
-		g.guests[v] = true
-	}
-	var gone atomic.Bool
-	return func() {
-		if gone.Swap(true) {
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		delete(g.guests, v)
-		g.left(v.class)
-	}
-}
-
-// leaveOnce is for writes, which are many: it keeps nothing of them.
-func (g *Gate) leaveOnce() func() {
-	var gone atomic.Bool
-	return func() {
-		if gone.Swap(true) {
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.left(Writer)
 	}
 }
