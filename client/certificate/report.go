@@ -28,6 +28,13 @@ type LockReport struct {
 	WritersWaited      int       `json:"writersWaited"`      // behind any gate, over all attempts
 	DeadSumSeconds     float64   `json:"deadSumSeconds"`     // sum over those writers
 	DeadLongestSeconds float64   `json:"deadLongestSeconds"` // the longest wait of any of them
+
+	// DeadUnknown names the servers that have not told, for some attempt, how long writers waited
+	// there. The three figures above are without that.
+	DeadUnknown []string `json:"deadUnknown,omitempty"`
+
+	SkewSeconds  float64 `json:"skewSeconds"`  // of the attempt that succeeded
+	SlackSeconds float64 `json:"slackSeconds"` // of the attempt that succeeded
 }
 
 // Attempt is one try to hold all gates at once.
@@ -36,6 +43,9 @@ type Attempt struct {
 	ElapsedSeconds float64           `json:"elapsed"`
 	Failed         map[string]string `json:"failed"`     // server → why its gate was not granted, or its cut not made
 	LastServer     string            `json:"lastServer"` // the last to answer
+	AttemptTimes
+
+	Servers map[string]GateAttempt `json:"servers,omitempty"` // every server's part; certificates of earlier versions have none
 }
 
 // Failures returns why the attempt failed: "PRMR-1: why; PRMR-2: why".

@@ -20,7 +20,9 @@ type Report struct {
 	Writers     int           // writers that queued, over all attempts
 	DeadSum     time.Duration // sum of the times they queued
 	DeadLongest time.Duration // the longest of them
+	DeadP99     time.Duration // not exceeded by 99 of 100 of them; up to a tenth too high
 	Reason      string        // why not unbroken
+	Attempt     uint64        // the newest attempt that it covers; 0: none is remembered
 }
 
 // Unknown is the report of a nonce that is not remembered.
@@ -32,9 +34,8 @@ func Unknown() Report {
 type evidence struct {
 	attempt            uint64 // the newest that was seen
 	grantedAt, endedAt time.Time
-	reason             string // why the hold was broken
-	writers            int
-	deadSum, longest   time.Duration
+	reason             string  // why the hold was broken
+	dead               waits   // of writers
 	released           *Report // set: nothing is counted any more
 	over               bool    // given up: no lock is granted any more
 }
@@ -50,16 +51,13 @@ func (b *evidence) broken(reason string) {
 	}
 }
 
-func (b *evidence) waited(d time.Duration) {
-	b.writers++
-	b.deadSum += d
-	b.longest = max(b.longest, d)
-}
+func (b *evidence) waited(d time.Duration) { b.dead.add(d) }
 
 func (b *evidence) report() Report {
 	r := Report{
 		GrantedAt: b.grantedAt, ReleasedAt: b.endedAt, Reason: b.reason,
-		Writers: b.writers, DeadSum: b.deadSum, DeadLongest: b.longest,
+		Writers: b.dead.count, DeadSum: b.dead.sum, DeadLongest: b.dead.longest, DeadP99: b.dead.percentile(0.99),
+		Attempt: b.attempt,
 	}
 	switch {
 	case b.grantedAt.IsZero():
@@ -107,7 +105,7 @@ func (l *archive) open(nonce string, attempt uint64, busy func(string) bool) {
 	case b.released != nil:
 		*b = evidence{attempt: attempt}
 	default:
-		*b = evidence{attempt: attempt, writers: b.writers, deadSum: b.deadSum, longest: b.longest}
+		*b = evidence{attempt: attempt, dead: b.dead}
 	}
 }
 
@@ -131,6 +129,9 @@ func (l *archive) close(nonce string, attempt uint64, busy func(string) bool) Re
 		l.add(nonce, b, busy)
 	}
 	if attempt > b.attempt {
+		if b.released != nil {
+			b.dead = waits{} // it has been told
+		}
 		b.attempt, b.released, b.reason, b.grantedAt = attempt, nil, "", time.Time{}
 	}
 	if b.released == nil {
