@@ -130,7 +130,7 @@ func (d *removal) run(ctx context.Context) (Result, error) {
 func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agencyclient.Node, id string) error {
 	var h keys.Holder
 	if root.At(keys.HotBackupHolder).Decode(&h) == nil && h.ID == id && root.At(keys.HotBackupCreate).Exists() {
-		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is running (coordinator %s)", id, h.Operation, h.Coordinator)
+		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: the agency lock is held by %s", id, h.Describe(d.Wall.Now()))
 	}
 	if _, recorded := c.Commits[id]; recorded {
 		return nil
