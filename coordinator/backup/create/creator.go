@@ -48,6 +48,7 @@ type Creator struct {
 	Steps       event.Sink
 	Timeouts    Timeouts
 	Log         hclog.Logger
+	Tally       *Tally // nil: nothing is counted
 
 	// WithoutLocks takes no gate (lock mode "none"). It exists to show that the consistency
 	// checkers catch what that breaks. Such a backup is marked as potentially inconsistent.
