@@ -72,6 +72,10 @@ const (
 // The first attempt to hold all gates waits for LockWait, each later one LockGrowth times as
 // long as the one before.
 //
+// LockMode says for which writers the backup waits; the default is LockModeTransactions.
+// LockModeNone holds up no writer, makes a backup that is potentially inconsistent, and is refused
+// without AllowInconsistent.
+//
 // Force goes on trying for another Timeout. AllowInconsistent goes on without the global lock
 // if that cannot be acquired, and marks the backup for ever.
 type CreateRequest struct {
@@ -82,20 +86,22 @@ type CreateRequest struct {
 	Force             bool
 	LockWait          time.Duration
 	LockGrowth        float64
+	LockMode          LockMode
 }
 
 // MarshalJSON writes the body of the command: durations are seconds, and what is not set is
 // left out.
 func (r CreateRequest) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		Label             string  `json:"label,omitempty"`
-		Timeout           float64 `json:"timeout,omitempty"`
-		Deadline          float64 `json:"deadline,omitempty"`
-		AllowInconsistent bool    `json:"allowInconsistent"`
-		Force             bool    `json:"force"`
-		LockWait          float64 `json:"lockWait,omitempty"`
-		LockGrowth        float64 `json:"lockGrowth,omitempty"`
-	}{r.Label, r.Timeout.Seconds(), r.Deadline.Seconds(), r.AllowInconsistent, r.Force, r.LockWait.Seconds(), r.LockGrowth})
+		Label             string   `json:"label,omitempty"`
+		Timeout           float64  `json:"timeout,omitempty"`
+		Deadline          float64  `json:"deadline,omitempty"`
+		AllowInconsistent bool     `json:"allowInconsistent"`
+		Force             bool     `json:"force"`
+		LockWait          float64  `json:"lockWait,omitempty"`
+		LockGrowth        float64  `json:"lockGrowth,omitempty"`
+		LockMode          LockMode `json:"lockMode,omitempty"`
+	}{r.Label, r.Timeout.Seconds(), r.Deadline.Seconds(), r.AllowInconsistent, r.Force, r.LockWait.Seconds(), r.LockGrowth, r.LockMode})
 }
 
 // Create takes a backup of the whole cluster at one instant. If ctx ends before the backup

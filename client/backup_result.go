@@ -11,6 +11,14 @@ import (
 type (
 	Certificate = certificate.Certificate
 	LockReport  = certificate.LockReport
+	LockMode    = certificate.LockMode
+)
+
+// Lock modes of a [CreateRequest].
+const (
+	LockModeTransactions = certificate.LockModeTransactions
+	LockModeCommits      = certificate.LockModeCommits
+	LockModeNone         = certificate.LockModeNone
 )
 
 // CreateResult is the answer to a create.
@@ -92,8 +100,9 @@ type ListedBackup struct {
 
 // BackupNotes are what a list says beyond the attributes that ArangoDB has.
 type BackupNotes struct {
-	Kind    string   `json:"kind,omitempty"`    // certificate.Hot or Failsafe
-	Missing []string `json:"missing,omitempty"` // servers whose piece is not there, as far as known
+	Kind     string   `json:"kind,omitempty"`     // certificate.Hot or Failsafe
+	Missing  []string `json:"missing,omitempty"`  // servers whose piece is not there, as far as known
+	LockMode LockMode `json:"lockMode,omitempty"` // in which all gates were held; LockModeNone: they were not; "": its pieces do not say
 }
 
 // VerifyResult says what reading a whole backup again found.

@@ -41,13 +41,13 @@ func (r request) reader() (io.Reader, error) {
 // nothing was done.
 var refusals = []apierror.Num{
 	apierror.NotImplemented, apierror.Unsupported, apierror.OnlyOnCoordinator, apierror.ShuttingDown,
-	apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch,
+	apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch, apierror.GateClosed,
 }
 
 // mayHaveHappened says whether an answer leaves open if the change was made.
 func (r request) mayHaveHappened(e *apierror.Error) bool {
-	if r.marked {
-		return e.Extra[apierror.Outcome] == apierror.OutcomeUnknown
+	if unknown := e.Extra[apierror.Outcome] == apierror.OutcomeUnknown; r.marked || unknown {
+		return unknown
 	}
 	return e.Status() >= http.StatusInternalServerError && !slices.Contains(refusals, e.Num) && !failpoint.Off("outcome-may-be-unknown")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -141,4 +142,27 @@ func TestResultsAreCamelCase(t *testing.T) {
 			require.Regexp(t, `^[a-z][A-Za-z0-9]*$`, name, "%T", v)
 		}
 	}
+}
+
+// The deadline of a call is told to the coordinator, if the call changes something: what a backup holds up is refused before
+// that. Other calls, and those without a deadline, say nothing.
+func TestDeadlineOnTheWire(t *testing.T) {
+	var told []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		told = r.Header.Values("X-Arango-Queue-Time-Seconds")
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	t.Cleanup(server.Close)
+	db := newClient(t, server.URL).Database("")
+	require.NoError(t, db.Put(t.Context(), "c", map[string]any{"_key": "k"}))
+	require.Empty(t, told)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	require.NoError(t, db.Put(ctx, "c", map[string]any{"_key": "k"}))
+	require.Len(t, told, 1)
+	s, err := strconv.ParseFloat(told[0], 64)
+	require.NoError(t, err)
+	require.InDelta(t, 3600, s, 600)
+	require.NoError(t, newClient(t, server.URL).Available(ctx))
+	require.Empty(t, told, "it changes nothing")
 }

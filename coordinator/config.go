@@ -30,10 +30,6 @@ type Config struct {
 	Timing    Timing
 	Wall      wall.Clock     // what is told and kept as a time, the ids of backups among it; default: the system's
 	Admin     admin.Timeouts // of cluster administration
-
-	// WithoutLocks makes backups take no gates (lock mode "none"), to show that the checks of
-	// consistency find what that breaks.
-	WithoutLocks bool
 }
 
 // Limits bound what one client can make a coordinator hold in memory. Zero fields take their

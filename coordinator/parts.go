@@ -67,7 +67,7 @@ func newParts(c Config, me self) (*parts, error) {
 	log := steps.NewLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Options{
 		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: p.client}, ID: me.id, RebootID: reboot,
-		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), WithoutLocks: c.WithoutLocks, Wall: c.Wall,
+		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), Wall: c.Wall,
 	})
 	p.api = newAPI(c, me, p, servers, log)
 	return p, nil
@@ -84,7 +84,7 @@ func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Lo
 			return err
 		},
 	}
-	return newMux(options, p.backups.Handler(),
+	return patient(newMux(options, p.backups.Handler(),
 		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Wall: c.Wall, Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors, Backups: p.backups},
 		&ddl.Databases{Catalog: p.catalog},
 		&ddl.Collections{Catalog: p.catalog, Router: router},
@@ -98,5 +98,5 @@ func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Lo
 		},
 		&steps.API{Log: log, Ended: me.life.ended},
 		&admin.API{ID: me.id, Agency: p.agency, Catalog: p.catalog, Logger: c.Logger.Named("admin"), Timeouts: c.Admin.WithDefaults(), Wall: c.Wall},
-	)
+	))
 }

@@ -20,6 +20,9 @@ type Event struct {
 	Attempt   int       `json:"attempt,omitempty"` // to hold all gates; the first is 1
 	Term      uint64    `json:"term,omitempty"`    // of a leadership: Raft's term, or that of the shard
 
+	// LockMode is how the gates are asked for ([LockAttempt], [Locked], [LockFailed], [Unprotected], [GateAsked]):
+	// transactions, commits or none.
+	LockMode string `json:"lockMode,omitempty"`
 	// Window is how long this attempt to lock waits for the gates; of GateGranted, for how long the gate is held at most.
 	// In JSON it is a number of nanoseconds.
 	Window time.Duration `json:"window,omitempty"`
@@ -90,6 +93,9 @@ func (e Event) String() string {
 	}
 	if e.Window > 0 {
 		notes = append(notes, "window "+e.Window.Round(time.Millisecond).String())
+	}
+	if e.LockMode != "" {
+		notes = append(notes, "mode "+e.LockMode)
 	}
 	if e.Elapsed > 0 {
 		notes = append(notes, e.Elapsed.Round(10*time.Microsecond).String())

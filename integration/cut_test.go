@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/lab"
 	"stasis/lab/verdict"
 	"stasis/lab/world"
@@ -38,7 +39,7 @@ func TestBackupsUnderLoadAreOneInstant(t *testing.T) {
 // backups that are no single instant.
 func TestWithoutLocksTheCheckFindsViolations(t *testing.T) {
 	t.Parallel()
-	results := play(t, lab.Options{WithoutLocks: true, Runs: scale(2, 40)}, chained)
+	results := play(t, lab.Options{LockMode: client.LockModeNone, Runs: scale(2, 40)}, chained)
 	violated := 0
 	for _, r := range results {
 		if r.Verdict.Outcome == verdict.Violated {

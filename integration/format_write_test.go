@@ -78,11 +78,10 @@ func writeCluster(t *testing.T, dir string, storage *remotetest.Memory) expectat
 	put("people", 10, 40, "second")
 	c.stop(t)
 
-	o.Seams.WithoutLocks = true
 	c = start(t, o)
 	put("plain", 5, 20, "second")
 	var marked backup.CreateResult
-	require.NoError(t, c.clients[0].Backup(t.Context(), "create", map[string]any{"label": "marked", "allowInconsistent": true}, &marked))
+	require.NoError(t, c.clients[0].Backup(t.Context(), "create", map[string]any{"label": "marked", "lockMode": "none", "allowInconsistent": true}, &marked))
 	require.True(t, marked.PotentiallyInconsistent)
 	want.Marked = kept{marked.ID, read()}
 	put("people", 0, 5, "third")

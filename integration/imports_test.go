@@ -139,7 +139,7 @@ var rooms = []room{
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "agency/recovery", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control"}, "it starts servers; what is inside them is theirs"},
 	{"lab/check", []string{"agency/client", "agency/keys", "client", "client/certificate", "fsm", "lab/history", "lab/reader", "lab/verdict", "lab/workload"}, "a run is judged by what was seen of it: what was done in it, and why, is not its matter"},
-	{"lab", []string{"lab/director", "lab/runner", "lab/scenario", "lab/scenarios", "lab/swarm", "lab/verdict", "lab/world"}, "it puts runs together: how one is played and judged is not its matter"},
+	{"lab", []string{"client", "lab/director", "lab/runner", "lab/scenario", "lab/scenarios", "lab/swarm", "lab/verdict", "lab/world"}, "it puts runs together: how one is played and judged is not its matter"},
 	{"lab/history", nil, "what clients did is written down without knowing what it means"},
 	{"lab/workload", []string{"client", "lab/history"}, "workloads are clients: what they found is judged by what they did"},
 	{"lab/verdict", nil, "a verdict is plain data: one process writes it, another reads it"},
@@ -147,7 +147,7 @@ var rooms = []room{
 	{"lab/scenarios", []string{"lab/director", "lab/scenario", "lab/world"}, "files; their test asks which world each fits"},
 	{"lab/swarm", []string{"lab/scenario"}, "it writes scenarios, and plays none"},
 	{"lab/director", []string{"client", "fault", "lab/check", "lab/history", "lab/scenario", "lab/scenarios", "lab/swarm", "lab/verdict", "lab/workload", "lab/world"}, "it plays a scenario in any world, through the world's interface"},
-	{"lab/runner", []string{"lab/director", "lab/history", "lab/scenario", "lab/verdict", "lab/workload", "lab/world"}, "a run is a scenario, a world and a seed: what is done and judged is not its matter"},
+	{"lab/runner", []string{"client", "lab/director", "lab/history", "lab/scenario", "lab/verdict", "lab/workload", "lab/world"}, "a run is a scenario, a world, a seed and a lock mode: what is done and judged is not its matter"},
 	{"lab/world", []string{"agency/client", "agency/keys", "client", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control", "lab/reader", "minicluster"}, "a world breaks a cluster and looks at what is left: what is done in it, and why, is not its matter"},
 	{"lab/world/conformance", []string{"agency/client", "client", "fault", "lab/world"}, "what every world has to do is done through its interface alone"},
 	{"lab/reader", []string{"agency", "client", "client/certificate", "coordinator", "coordinator/backup/topology", "dbserver", "dbserver/backup/piece", "dbserver/client", "dbserver/engine", "dbserver/shard", "fault"}, "a backup is opened by the servers themselves, from its files alone"},

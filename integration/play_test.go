@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/lab"
 	"stasis/lab/runner"
 	"stasis/lab/verdict"
@@ -28,7 +29,7 @@ func play(t *testing.T, o lab.Options, scenarios ...lab.Scenario) []runner.Resul
 		switch {
 		case r.Verdict.Outcome == verdict.Vacuous && met(r.Verdict): // what its faults show it shows
 			t.Log(r.Verdict.Reason)
-		case r.Verdict.Outcome == verdict.Passed, o.WithoutLocks && r.Verdict.Outcome == verdict.Violated:
+		case r.Verdict.Outcome == verdict.Passed, o.LockMode == client.LockModeNone && r.Verdict.Outcome == verdict.Violated:
 			t.Logf("%s, seed %d: %s, %v virtual, %v real", r.Job.Scenario, r.Job.Seed, r.Verdict.Outcome, r.Verdict.Virtual, r.Verdict.Real)
 		default:
 			t.Error(r.Report())

@@ -2,8 +2,8 @@ package lab
 
 import (
 	"errors"
-	"fmt"
 
+	"stasis/client"
 	"stasis/lab/director"
 	"stasis/lab/runner"
 	"stasis/lab/scenario"
@@ -55,24 +55,26 @@ func jobsOf(s Scenario, seed uint64, o Options) ([]runner.Job, error) {
 	for range max(o.Repeat, 1) {
 		all = append(all, j)
 	}
-	if !o.Power || power == nil || j.WithoutLocks {
+	if !o.Power || power == nil || j.Unlocked() {
 		return all, nil
 	}
-	if err := world.Can(j.World, world.LocksOff); err != nil {
-		return nil, fmt.Errorf("%s: line %d: `power`: %w", s.Name, power.Line, err)
-	}
-	j.WithoutLocks, j.BreaksOver = true, power.BreaksOver
+	j.LockMode, j.BreaksOver = client.LockMode(power.LockMode), power.BreaksOver
 	return append(all, j), nil
 }
 
 // jobOf is a run of a scenario, and the experiment about it.
 func jobOf(s Scenario, seed uint64, o Options) (j runner.Job, power *scenario.Power, err error) {
-	j = runner.Job{Scenario: s.Name, World: o.World, Seed: seed, WithoutLocks: o.WithoutLocks}
+	j = runner.Job{Scenario: s.Name, World: o.World, Seed: seed, LockMode: o.LockMode}
 	if j.World == "" {
 		j.World = world.Bubble
 	}
 	if _, err := ParseWorld(string(j.World)); err != nil {
 		return j, nil, err
+	}
+	if j.LockMode != "" {
+		if err := j.LockMode.Check(); err != nil {
+			return j, nil, err
+		}
 	}
 	if j.Source, err = s.source(seed); err != nil {
 		return j, nil, err
@@ -81,11 +83,8 @@ func jobOf(s Scenario, seed uint64, o Options) (j runner.Job, power *scenario.Po
 	if err != nil {
 		return j, nil, err
 	}
-	if err = director.Fits(parsed, j.World); err == nil && j.WithoutLocks {
-		err = world.Can(j.World, world.LocksOff)
-	}
-	if parsed.Power != nil && j.WithoutLocks {
+	if parsed.Power != nil && j.Unlocked() {
 		j.BreaksOver = parsed.Power.BreaksOver
 	}
-	return j, parsed.Power, err
+	return j, parsed.Power, director.Fits(parsed, j.World)
 }

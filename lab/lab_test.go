@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 	require.NotZero(t, lines)
 	for _, r := range report.Results {
 		require.NotEqual(t, verdict.Broken, r.Verdict.Outcome, r.Report())
-		require.False(t, r.Verdict.Outcome == verdict.Violated && !r.WithoutLocks, r.Report())
+		require.False(t, r.Verdict.Outcome == verdict.Violated && !r.Job.Unlocked(), r.Report())
 		require.NotZero(t, r.Verdict.Operations)
 		for _, file := range []string{"verdict.json", "history.jsonl", "events.jsonl", "log.txt", "scenario.yaml"} {
 			info, err := os.Stat(r.Folder + "/" + file)

@@ -26,8 +26,8 @@ func Test(t *testing.T, s Scenario, o Options) {
 	t.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",randseednop=0", ","))
 	for _, j := range all {
 		name := fmt.Sprint("seed ", j.Seed)
-		if j.WithoutLocks {
-			name += " without locks"
+		if j.LockMode != "" {
+			name += " lock mode " + string(j.LockMode)
 		}
 		t.Run(name, func(t *testing.T) { test(t, j, o) })
 	}
@@ -48,14 +48,14 @@ func test(t *testing.T, j runner.Job, o Options) {
 		t.Fatal(err)
 	}
 	v.Real = time.Since(begun)
-	r := runner.Result{Job: j, WithoutLocks: j.WithoutLocks, Verdict: v, Folder: folder,
+	r := runner.Result{Job: j, LockMode: j.LockMode, Verdict: v, Folder: folder,
 		Repeat: fmt.Sprintf("go test -run '^%s$'", regexp.QuoteMeta(t.Name()))}
 	if o.Done != nil {
 		o.Done(r)
 	}
 	text := r.Report()
 	switch {
-	case v.Outcome == verdict.Broken, v.Outcome == verdict.Violated && !j.WithoutLocks, v.Outcome == verdict.Vacuous && !o.AllowVacuous && !j.WithoutLocks:
+	case v.Outcome == verdict.Broken, v.Outcome == verdict.Violated && !j.Unlocked(), v.Outcome == verdict.Vacuous && !o.AllowVacuous && !j.Unlocked():
 		t.Error(text)
 	default:
 		t.Log(text)

@@ -292,7 +292,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"needs a directory":      func(o *Options) { o.Dir = "" },
 		"needs the program":      func(o *Options) { o.Mode = Processes },
 		"in mode InProcess only": func(o *Options) { o.Mode, o.Program.Path, o.Seams.Network = Processes, "x", memory.Host },
-		"system's network":       func(o *Options) { o.Mode, o.Program.Path, o.Seams.WithoutLocks = Processes, "x", true },
+		"system's network":       func(o *Options) { o.Mode, o.Program.Path, o.Seams.Disks = Processes, "x", fault.NewDisks().FS },
 		"no program is started":  func(o *Options) { o.Program.AgentFlags = []string{"--x"} },
 		"trusted origin":         func(o *Options) { o.Pages.TrustedOrigins = []string{"app"} },
 	} {

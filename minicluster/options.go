@@ -87,9 +87,6 @@ type Seams struct {
 	Steps event.Sink
 	// Remotes is the DB servers' remote storage, for uploads and downloads. nil: none.
 	Remotes storage.Remotes
-	// WithoutLocks makes backups hold up no writer. They are then no single instant, which
-	// a check has to notice.
-	WithoutLocks bool
 }
 
 // Clock is what a DB server measures its lease by, and nothing else. A nil function is the standard
@@ -139,7 +136,7 @@ func (o Options) check() error {
 
 // set reports whether a field is set.
 func (s Seams) set() bool {
-	return s.Network != nil || s.Disks != nil || s.Clock != nil || s.Wall != nil || s.Steps != nil || s.Remotes != nil || s.WithoutLocks
+	return s.Network != nil || s.Disks != nil || s.Clock != nil || s.Wall != nil || s.Steps != nil || s.Remotes != nil
 }
 
 // set reports whether a field is set.

@@ -12,12 +12,6 @@ const (
 	formatStatements = 2
 )
 
-// Lock modes of a certificate.
-const (
-	LockModeGates = "gates" // every gate was held exclusively
-	LockModeNone  = "none"  // the coordinator asked for no gate, or could not acquire the global lock
-)
-
 // Certificate is the evidence that a backup is one instant. It is stored in every piece,
 // and its hash in the agency, before the backup is committed.
 //
@@ -59,9 +53,9 @@ type AgencyEvidence struct {
 
 // Instant is the interval in which all gates were held together.
 type Instant struct {
-	LockMode string  `json:"lockMode"`
-	From     float64 `json:"from"` // the last gate was granted
-	To       float64 `json:"to"`   // the first gate was about to be released
+	LockMode LockMode `json:"lockMode"` // in which they were held: LockModeGates, LockModeCommits, or LockModeNone if they were not
+	From     float64  `json:"from"`     // the last gate was granted
+	To       float64  `json:"to"`       // the first gate was about to be released
 }
 
 // ServerEvidence is one server's part.
@@ -91,6 +85,8 @@ type Gate struct {
 	// Attempt is the attempt of which this was told. 0: the server does not remember the create, so
 	// how long writers waited is unknown.
 	Attempt uint64 `json:"attempt,omitempty"`
+
+	LockMode LockMode `json:"lockMode,omitempty"` // in which it was held; "": LockModeTransactions, by a server that knows no other
 }
 
 // PieceEvidence identifies a piece by its contents.

@@ -9,22 +9,23 @@ const (
 // Piece is what one DB server's part of a backup says of itself: the file META in its
 // directory, and the replicas of its MANIFEST.json.
 type Piece struct {
-	ID                      string `json:"id"` // of the backup
-	Version                 string `json:"version"`
-	DateTime                string `json:"datetime"`
-	Label                   string `json:"label"`
-	Kind                    string `json:"kind"` // Hot or Failsafe
-	ServerID                string `json:"serverId"`
-	Nonce                   string `json:"nonce"` // of the attempt that made it
-	Epoch                   uint64 `json:"epoch"` // restore epoch of the cluster
-	Keys                    []Key  `json:"keys"`
-	SizeInBytes             int64  `json:"sizeInBytes"`
-	NrFiles                 int    `json:"nrFiles"`
-	NrDBServers             int    `json:"nrDBServers"` // how many pieces the backup has
-	PotentiallyInconsistent bool   `json:"potentiallyInconsistent"`
-	CountIncludesFilesOnly  bool   `json:"countIncludesFilesOnly"`
-	ManifestSHA256          string `json:"manifestSha256"` // of the MANIFEST.json with name, size and SHA-256 of every file
-	AgencyDumpSHA256        string `json:"agencyDumpSha256"`
+	ID                      string   `json:"id"` // of the backup
+	Version                 string   `json:"version"`
+	DateTime                string   `json:"datetime"`
+	Label                   string   `json:"label"`
+	Kind                    string   `json:"kind"` // Hot or Failsafe
+	ServerID                string   `json:"serverId"`
+	Nonce                   string   `json:"nonce"` // of the attempt that made it
+	Epoch                   uint64   `json:"epoch"` // restore epoch of the cluster
+	Keys                    []Key    `json:"keys"`
+	SizeInBytes             int64    `json:"sizeInBytes"`
+	NrFiles                 int      `json:"nrFiles"`
+	NrDBServers             int      `json:"nrDBServers"` // how many pieces the backup has
+	PotentiallyInconsistent bool     `json:"potentiallyInconsistent"`
+	LockMode                LockMode `json:"lockMode,omitempty"` // in which all gates were held, as Instant.Mode; "": a failsafe, or of an older version
+	CountIncludesFilesOnly  bool     `json:"countIncludesFilesOnly"`
+	ManifestSHA256          string   `json:"manifestSha256"` // of the MANIFEST.json with name, size and SHA-256 of every file
+	AgencyDumpSHA256        string   `json:"agencyDumpSha256"`
 	// Replicas are the replicas in the piece, by shard. META does not have them: they are in
 	// the manifest. Pieces of format 1 say nothing of them.
 	Replicas map[string]Replica `json:"replicas,omitempty"`

@@ -46,6 +46,7 @@ func (c *Certificate) pieceProblems(p Piece, want PieceEvidence) []string {
 	check(p.Epoch == c.Agency.Epoch, fmt.Sprintf("the piece is of epoch %d, not %d", p.Epoch, c.Agency.Epoch))
 	check(p.NrDBServers == len(c.Servers), fmt.Sprintf("the piece is one of %d, not of %d", p.NrDBServers, len(c.Servers)))
 	check(p.PotentiallyInconsistent == c.PotentiallyInconsistent, "piece and certificate differ in whether the backup is potentially inconsistent")
+	check(p.LockMode == "" || p.LockMode == c.Instant.Mode(), "piece and certificate differ in the lock mode")
 	check(p.ManifestSHA256 == want.ManifestSHA256 && p.ManifestSHA256 != "", "the manifest is not the one that was certified")
 	check(p.AgencyDumpSHA256 == want.AgencyDumpSHA256 && p.AgencyDumpSHA256 != "", "the agency dump is not the one that was certified")
 	check(p.SizeInBytes == want.SizeInBytes && p.NrFiles == want.NrFiles, "size or number of files differ from what was certified")

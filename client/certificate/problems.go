@@ -26,8 +26,8 @@ func (c *Certificate) Problems() []string {
 	if len(c.Servers) == 0 {
 		out = append(out, "the certificate names no server")
 	}
-	if c.Instant.LockMode != LockModeGates {
-		return append(out, "the global lock was not held (lock mode "+c.Instant.LockMode+")")
+	if why := c.unlocked(); why != "" {
+		return append(out, why)
 	}
 	if c.Instant.From > c.Instant.To {
 		out = append(out, "there is no moment at which all gates were held")
@@ -43,6 +43,20 @@ func (c *Certificate) Problems() []string {
 	return out
 }
 
+// unlocked returns why no gate was held for the instant; "" if all were.
+func (c *Certificate) unlocked() string {
+	switch asked := c.History.Lock.LockMode; {
+	case c.Instant.LockMode == LockModeGates, c.Instant.LockMode == LockModeCommits:
+		return ""
+	case asked == LockModeNone:
+		return "the global lock was not held (lock mode none, as it was asked for)"
+	case asked != "":
+		return fmt.Sprintf("the global lock was not held (lock mode %s: %s was asked for, and could not be had)", c.Instant.LockMode, asked)
+	default:
+		return fmt.Sprintf("the global lock was not held (lock mode %s)", c.Instant.LockMode)
+	}
+}
+
 // Problem returns why the evidence does not show that the server's gate was held over the instant,
 // and that its cut was made in it; "" if it does.
 func (e ServerEvidence) Problem(i Instant) string {
@@ -50,6 +64,8 @@ func (e ServerEvidence) Problem(i Instant) string {
 	switch {
 	case !e.Gate.Unbroken && !failpoint.Off("certificate-unbroken"):
 		return "the gate was not held without a break: " + orUnknown(e.Gate.Reason)
+	case i.LockMode == LockModeGates && e.Gate.LockMode == LockModeCommits:
+		return "the gate was held in lock mode commits, and transactions that were open might have gone on"
 	case e.Granted > i.From:
 		return "the gate was granted after the instant began"
 	case e.CutAsked < i.From || e.CutDone < e.CutAsked || e.CutDone > i.To:

@@ -20,6 +20,7 @@ type StepDuration struct {
 
 // LockReport says how all gates came to be held at once, and how long writers waited for that.
 type LockReport struct {
+	LockMode           LockMode  `json:"lockMode,omitempty"` // that was asked for; "": LockModeTransactions, before there were others
 	Attempts           []Attempt `json:"attempts"`
 	LockSeconds        float64   `json:"lockSeconds"`        // from the first attempt until all gates were held
 	LockHoldSeconds    float64   `json:"lockHoldSeconds"`    // how long all gates were held together: the instant

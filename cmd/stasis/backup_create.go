@@ -20,6 +20,7 @@ type createOptions struct {
 	lockWait          float64
 	lockGrowth        float64
 	deadline          float64
+	lockMode          string
 	steps             bool
 }
 
@@ -35,7 +36,8 @@ func backupCreateCommand(b *flags.Backup) *cobra.Command {
 	f.StringVar(&o.label, "label", "", "`label`, the end of the identifier: letters, digits and . _ - (default: a random one)")
 	f.Float64Var(&o.maxWaitForLock, "max-wait-for-lock", 60, "how many `seconds` to try to stop all writes at the same time; less than 2.5 counts as 2.5")
 	f.BoolVar(&o.allowInconsistent, "allow-inconsistent", false, "if the lock cannot be acquired within --max-wait-for-lock, go on without it; the backup stays marked as potentially inconsistent")
-	f.BoolVar(&o.force, "force", false, "if the lock cannot be acquired within --max-wait-for-lock, try for the same time again")
+	f.BoolVar(&o.force, "force", false, "if the lock cannot be acquired within --max-wait-for-lock, try for the same time again; this version has no stream transactions that it could abort")
+	f.StringVar(&o.lockMode, "lock-mode", string(client.LockModeTransactions), "for which writers the backup waits: `mode` transactions (until no write transaction is open), commits (until none is committing), or none (it holds up no writer, to show what the lock is for; needs --allow-inconsistent)")
 	f.Float64Var(&o.lockWait, "lock-wait", client.DefaultLockWait.Seconds(), "how many `seconds` the first attempt to stop all writes waits")
 	f.Float64Var(&o.lockGrowth, "lock-growth", client.DefaultLockGrowth, "`factor` by which each attempt waits longer than the one before, 1 to 100")
 	f.Float64Var(&o.deadline, "deadline", 0, "`seconds` after which the backup is given up unless it is committed (default: none; the backup takes as long as every DB server makes progress)")
@@ -43,7 +45,10 @@ func backupCreateCommand(b *flags.Backup) *cobra.Command {
 	return cmd
 }
 
-var errNoDeadline = errors.New("--deadline must be positive")
+var (
+	errNoDeadline = errors.New("--deadline must be positive")
+	errNoConsent  = errors.New("--lock-mode none holds up no writer, so the backup may be torn and stays marked as potentially inconsistent: it needs --allow-inconsistent")
+)
 
 // leastWaitForLock is what a shorter --max-wait-for-lock counts as.
 const leastWaitForLock = 2500 * time.Millisecond
@@ -65,8 +70,15 @@ func (o createOptions) request(cmd *cobra.Command) (client.CreateRequest, error)
 	case cmd.Flags().Changed("deadline") && !(o.deadline > 0):
 		return client.CreateRequest{}, errNoDeadline
 	}
+	mode := client.LockMode(o.lockMode)
+	if err := mode.Check(); err != nil {
+		return client.CreateRequest{}, fmt.Errorf("--lock-mode: %w", err)
+	}
+	if mode == client.LockModeNone && !o.allowInconsistent {
+		return client.CreateRequest{}, errNoConsent
+	}
 	return client.CreateRequest{
-		Label: o.label, Timeout: max(flags.Seconds(o.maxWaitForLock), leastWaitForLock), Deadline: flags.Seconds(o.deadline),
+		LockMode: mode, Label: o.label, Timeout: max(flags.Seconds(o.maxWaitForLock), leastWaitForLock), Deadline: flags.Seconds(o.deadline),
 		AllowInconsistent: o.allowInconsistent, Force: o.force, LockWait: flags.Seconds(o.lockWait), LockGrowth: o.lockGrowth,
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stasis/client"
 	"stasis/cmd/stasis/flags"
 	"stasis/lab"
 	"stasis/lab/runner"
@@ -34,7 +35,7 @@ opens each backup from its pieces and judges it, and then the running cluster, a
 after a restore. What it draws comes from its seed. Runs differ all the same where
 goroutines race: the seed of a violation finds it again often, not always.
 
-With --mode none backups hold up no writer. A torn backup is what is looked for then: it
+With --mode all backups are asked for in that lock mode. With none they hold up no writer. A torn backup is what is looked for then: it
 shows that the checks can see one. --power makes these runs as well, of each scenario that
 says how often it breaks without locks, and holds them against that.
 
@@ -58,7 +59,7 @@ func (r *labRun) addFlags(cmd *cobra.Command) {
 	f.IntVar(&o.Total, "total", 0, "in place of --runs: runs of all scenarios together, which take turns")
 	f.IntVar(&o.Repeat, "repeat", 1, "make each run so often, and say how often it was the same again")
 	f.IntVar(&o.Parallel, "parallel", 0, "runs at once (default: as many as there are processors)")
-	f.StringVar(&r.mode, "mode", "", "lock mode: \"none\" lets backups hold up no writer")
+	f.StringVar(&r.mode, "mode", "", "`lock mode` of all backups: transactions, commits, or none, which holds up no writer (default: that of the servers)")
 	f.BoolVar(&o.Power, "power", false, "make runs without locks as well, and hold them against what scenarios say of them")
 	f.DurationVar(&o.Timeout, "timeout", runner.DefaultTimeout, "real time that a run may take: it prints its goroutines then")
 	f.StringVar(&o.Out, "out", "", "`directory` for what bad runs leave (default: a temporary one)")
@@ -99,8 +100,8 @@ func (r *labRun) run(cmd *cobra.Command, names []string) error {
 func (r *labRun) check(cmd *cobra.Command) (err error) {
 	o := &r.options
 	switch {
-	case r.mode != "" && r.mode != "none":
-		return fmt.Errorf("--mode %q: want none, or leave it out", r.mode)
+	case r.mode != "" && client.LockMode(r.mode).Check() != nil:
+		return fmt.Errorf("--mode: %w", client.LockMode(r.mode).Check())
 	case r.mode == "none" && o.Power:
 		return fmt.Errorf("--mode none and --power: --power makes the runs without locks by itself")
 	case o.Seed < 1:
@@ -116,7 +117,7 @@ func (r *labRun) check(cmd *cobra.Command) (err error) {
 	case o.Timeout < time.Second:
 		return fmt.Errorf("--timeout %v: want at least 1s", o.Timeout)
 	}
-	o.WithoutLocks = r.mode == "none"
+	o.LockMode = client.LockMode(r.mode)
 	if o.World, err = lab.ParseWorld(r.world); err != nil {
 		return fmt.Errorf("--world: %w", err)
 	}

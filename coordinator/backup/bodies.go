@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"stasis/client"
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 )
@@ -31,18 +32,19 @@ func parseCreate(body json.RawMessage) (CreateRequest, error) {
 		return CreateRequest{}, nil
 	}
 	var f struct {
-		Label             *string  `json:"label"`
-		Timeout           *float64 `json:"timeout"`
-		AllowInconsistent bool     `json:"allowInconsistent"`
-		Force             bool     `json:"force"`
-		LockWait          *float64 `json:"lockWait"`
-		LockGrowth        *float64 `json:"lockGrowth"`
-		Deadline          *float64 `json:"deadline"`
+		Label             *string         `json:"label"`
+		Timeout           *float64        `json:"timeout"`
+		AllowInconsistent bool            `json:"allowInconsistent"`
+		Force             bool            `json:"force"`
+		LockWait          *float64        `json:"lockWait"`
+		LockGrowth        *float64        `json:"lockGrowth"`
+		Deadline          *float64        `json:"deadline"`
+		LockMode          client.LockMode `json:"lockMode"`
 	}
 	if err := decode("create", body, &f); err != nil {
 		return CreateRequest{}, err
 	}
-	r := CreateRequest{AllowInconsistent: f.AllowInconsistent, Force: f.Force}
+	r := CreateRequest{AllowInconsistent: f.AllowInconsistent, Force: f.Force, LockMode: f.LockMode}
 	if f.Label != nil {
 		r.Label = *f.Label
 	}

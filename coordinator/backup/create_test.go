@@ -11,6 +11,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/client/certificate"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
@@ -103,7 +104,7 @@ func TestCreateRefusesBadLabels(t *testing.T) {
 // backup shows that; without them some do not. The second half shows that this
 // test can fail.
 func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {
-	torn := func(t *testing.T, withoutLocks bool) (broken int) {
+	torn := func(t *testing.T, mode client.LockMode) (broken int) {
 		inWorld(t, threeServers, func(w *world) {
 			for _, s := range w.servers { // the cuts happen one after the other
 				s.quirk(func(q *quirks) {
@@ -123,9 +124,10 @@ func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {
 				}
 			})
 			for range 5 {
-				r, err := w.service(coordinatorA, func(d *Options) { d.WithoutLocks = withoutLocks }).Create(context.Background(), CreateRequest{})
+				none := mode == client.LockModeNone
+				r, err := w.service(coordinatorA).Create(context.Background(), CreateRequest{LockMode: mode, AllowInconsistent: none})
 				require.NoError(t, err)
-				require.Equal(t, withoutLocks, r.PotentiallyInconsistent)
+				require.Equal(t, none, r.PotentiallyInconsistent)
 				value := func(id string) int { return w.servers[id].pieces[r.ID].value }
 				if value("PRMR-1") < value("PRMR-2") || value("PRMR-2") < value("PRMR-3") {
 					broken++
@@ -136,6 +138,7 @@ func TestBackupIsOneInstantAndWithoutLocksIsNot(t *testing.T) {
 		})
 		return broken
 	}
-	require.Zero(t, torn(t, false))
-	require.Positive(t, torn(t, true), "the checker does not see what lock mode none breaks")
+	require.Zero(t, torn(t, client.LockModeTransactions))
+	require.Zero(t, torn(t, client.LockModeCommits))
+	require.Positive(t, torn(t, client.LockModeNone), "the checker does not see what lock mode none breaks")
 }

@@ -70,6 +70,11 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/_admin/backup/create", `{"lockWait":0}`, 400, 10},
 		{"POST", "/_admin/backup/create", `{"lockGrowth":0.5}`, 400, 10},
 		{"POST", "/_admin/backup/create", `{"lockGrowth":1e9}`, 400, 10},
+		{"POST", "/_admin/backup/create", `{"lockMode":"all"}`, 400, 10},
+		{"POST", "/_admin/backup/create", `{"lockMode":"gates"}`, 400, 10},
+		{"POST", "/_admin/backup/create", `{"lockMode":7}`, 400, 10},
+		{"POST", "/_admin/backup/create", `{"lockMode":"none"}`, 400, 10},
+		{"POST", "/_admin/backup/create", `{"lockMode":"none","force":true}`, 400, 10},
 		{"POST", "/_admin/backup/list", `[]`, 400, 400},
 		{"POST", "/_admin/backup/list", `"id"`, 400, 400},
 		{"POST", "/_admin/backup/list", `{"id":1}`, 400, 400},
@@ -111,6 +116,11 @@ func TestCreateBodies(t *testing.T) {
 		`{"label":"x","allowInconsistent":false,"lockWait":0.25}`: "x",
 		`{"label":"a.b_C-1","lockGrowth":2,"timeout":1e300}`:      "a.b_C-1",
 		`{"label":"","timeout":-5}`:                               "",
+		`{"lockMode":null}`:                                       "",
+		`{"lockMode":""}`:                                         "",
+		`{"lockMode":"transactions"}`:                             "",
+		`{"lockMode":"commits"}`:                                  "",
+		`{"lockMode":"none","allowInconsistent":true}`:            "",
 	} {
 		t.Run(body, func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
@@ -155,7 +165,7 @@ func TestCommandsOverHTTP(t *testing.T) {
 			require.Equal(t, 200, r.status)
 			require.JSONEq(t, `{"list":{"`+id+`":{"id":"`+id+`","version":"3.12.5","datetime":"2000-01-01T00:00:00Z","keys":[],
 				"sizeInBytes":300,"nrFiles":6,"nrDBServers":3,"nrPiecesPresent":3,"available":true,"potentiallyInconsistent":false,
-				"countIncludesFilesOnly":true,"kind":"hot"}}}`, string(r.Result), body)
+				"countIncludesFilesOnly":true,"kind":"hot","lockMode":"transactions"}}}`, string(r.Result), body)
 		}
 		require.JSONEq(t, `{"list":{}}`, string(w.post("list", `{"id":[]}`).Result))
 		require.Equal(t, 404, w.post("list", `{"id":["`+id+`","other"]}`).status)

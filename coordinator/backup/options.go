@@ -64,11 +64,6 @@ type Options struct {
 	Logger   hclog.Logger
 	Timeouts Timeouts
 	Wall     wall.Clock // nil is the system's
-
-	// WithoutLocks makes Create take no gate (lock mode "none"). It exists to show that the
-	// checks of consistency find what that breaks. Such a backup is marked as potentially
-	// inconsistent.
-	WithoutLocks bool
 }
 
 func (d Options) withDefaults() Options {

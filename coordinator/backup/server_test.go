@@ -13,6 +13,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup/operation"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
@@ -121,7 +122,7 @@ func (s *fakeServer) lock(r dbclient.GateLockRequest) (*gate.Lock, error) {
 		return nil, apierror.New(apierror.BadParameter, "window %g, lease %g", r.WindowSeconds, r.LeaseSeconds)
 	}
 	return s.gate.Lock(gate.Claim{
-		Nonce: r.Nonce, Attempt: r.Attempt, Window: operation.Duration(r.WindowSeconds), Lease: operation.Duration(r.LeaseSeconds), Silence: dbclient.GateSilence,
+		ID: r.ID, Mode: gate.Mode(r.LockMode), Nonce: r.Nonce, Attempt: r.Attempt, Window: operation.Duration(r.WindowSeconds), Lease: operation.Duration(r.LeaseSeconds), Silence: dbclient.GateSilence,
 	})
 }
 
@@ -136,6 +137,7 @@ func (s *fakeServer) release(r dbclient.GateReleaseRequest) dbclient.GateRelease
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
 		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), DeadP99Seconds: report.DeadP99.Seconds(),
 		Reason: report.Reason, Attempt: report.Attempt,
+		LockMode: client.LockMode(report.Mode),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +285,7 @@ func (s *fakeServer) link(ctx context.Context, r dbclient.LinkRequest) (dbclient
 	p.meta = dbclient.Piece{
 		ID: r.ID, Version: version.API, DateTime: r.DateTime, Label: r.Label, Kind: dbclient.PieceHot, ServerID: s.id,
 		Nonce: r.Nonce, Epoch: s.epoch, SizeInBytes: 100, NrFiles: 2, NrDBServers: r.NrDBServers, CountIncludesFilesOnly: true,
-		PotentiallyInconsistent: r.PotentiallyInconsistent, AgencyDumpSHA256: sum(r.AgencyDump),
+		PotentiallyInconsistent: r.PotentiallyInconsistent, LockMode: r.LockMode, AgencyDumpSHA256: sum(r.AgencyDump),
 		ManifestSHA256: sum(fmt.Append(nil, s.id, p.value)), Replicas: map[string]dbclient.PieceReplica{},
 	}
 	for name, servers := range s.shards() {

@@ -42,7 +42,7 @@ func New(d Options) *Service {
 		life: life, locks: &lock.Inspector{Locker: locks, Transient: d.Agency, Steps: d.Steps, Log: d.Logger},
 		creator: &create.Creator{
 			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger, Tally: &create.Tally{},
-			Timeouts: create.Timeouts{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo}, WithoutLocks: d.WithoutLocks,
+			Timeouts: create.Timeouts{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo},
 		},
 		restorer: &restore.Restorer{
 			Life: life, Locks: locks, Clusters: clusters, Cache: d.Cache, Servers: d.Servers, Peers: d.Peers,

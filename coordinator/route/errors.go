@@ -65,7 +65,9 @@ func partial(err error, write bool, done, all int) error {
 	if !write || done == 0 {
 		return e
 	}
-	return apierror.New(e.Num, "done on %d of %d shards; on another: %w", done, all, e).WithStatus(e.Status())
+	part := apierror.New(e.Num, "done on %d of %d shards; on another: %w", done, all, e).WithStatus(e.Status())
+	part.Extra = map[string]any{apierror.Outcome: apierror.OutcomeUnknown} // the number may say that nothing was done
+	return part
 }
 
 // notSent refuses an operation because of one before it.

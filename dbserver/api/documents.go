@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
@@ -52,7 +54,7 @@ func (d Documents) Apply(ctx context.Context, s *store.Store, q Request[dbclient
 	for rest := q.Body.Ops; len(rest) > 0 && returned < maxReturnedBytes; {
 		chunk := q.Body
 		chunk.Ops, rest = cutChunk(rest)
-		results, err := d.chunk(ctx, s.Life(), on, chunk)
+		results, err := d.chunk(ctx, s.Life(), on, chunk, q.Until)
 		if err != nil && len(answer.Results) == 0 {
 			return answer, err
 		}
@@ -73,14 +75,15 @@ func (d Documents) Apply(ctx context.Context, s *store.Store, q Request[dbclient
 
 // chunk applies some operations, inside the gate if any of them writes. It waits for what it
 // has numbered as long as this server leads (life), also when the client has gone: the gate
-// must not be left before a record is in the log of every in-sync replica.
-func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclient.DocumentsRequest) ([]dbclient.OpResult, error) {
+// must not be left before a record is in the log of every in-sync replica. At the gate it waits
+// until the time that its client has set, if any.
+func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclient.DocumentsRequest, until time.Time) ([]dbclient.OpResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, endOf(ctx, err)
 	}
 	writing := writes(r.Ops)
 	if writing && !failpoint.Off("writes-pass-gate") {
-		leave, err := d.Gate.Enter(ctx)
+		leave, err := d.Gate.EnterAs(ctx, gate.Entry{Class: gate.Writer, Until: until})
 		if err != nil {
 			return nil, endOf(ctx, err)
 		}
@@ -105,8 +108,11 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 	return results, nil
 }
 
-// endOf is why a context ended, before anything was applied.
+// endOf is why a context ended, before anything was applied, or why the gate was not entered.
 func endOf(ctx context.Context, err error) error {
+	if errors.Is(err, apierror.GateClosed) {
+		return err
+	}
 	if why := apierror.From(context.Cause(ctx)); why.Num != apierror.Internal {
 		return why
 	}
@@ -208,7 +214,7 @@ func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbcli
 	if err != nil {
 		return nothing{}, err
 	}
-	leave, err := d.Gate.Enter(ctx)
+	leave, err := d.Gate.EnterAs(ctx, gate.Entry{Class: gate.Writer, Until: q.Until})
 	if err != nil {
 		return nothing{}, fmt.Errorf("truncate %s: %w", q.Shard, endOf(ctx, err))
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/dbserver/pieces"
@@ -46,7 +47,7 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	body := bufio.NewReader(r.Body)
-	id, claim, err := readClaim(body)
+	claim, err := readClaim(body)
 	if err != nil {
 		apierror.Write(w, err)
 		return
@@ -57,8 +58,8 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
-	events := g.events.asked(ctx, id, claim)
-	lock, err := g.claim(ctx, id, claim)
+	events := g.events.asked(ctx, claim)
+	lock, err := g.claim(ctx, claim)
 	if err != nil {
 		events.refused(ctx, err)
 		apierror.Write(w, err)
@@ -79,8 +80,8 @@ func (g gates) lock(w http.ResponseWriter, r *http.Request) {
 
 // claim queues a claim if its backup holds the agency lock. When that cannot be told now, the
 // attempt has failed like one that has lost the gate, and the coordinator makes another.
-func (g gates) claim(ctx context.Context, id string, claim gate.Claim) (*gate.Lock, error) {
-	err := g.reader.UnderLockWithin(ctx, id, claim.Nonce, min(claim.Window, gatePatience))
+func (g gates) claim(ctx context.Context, claim gate.Claim) (*gate.Lock, error) {
+	err := g.reader.UnderLockWithin(ctx, claim.ID, claim.Nonce, min(claim.Window, gatePatience))
 	if errors.Is(err, apierror.ServiceUnavailable) {
 		err = apierror.New(apierror.GateLost, "%w", err)
 	}
@@ -99,28 +100,40 @@ func (g gates) endWithHolder(ctx context.Context, lock *gate.Lock, nonce string)
 	}
 }
 
-// readClaim reads the first line of the body: the backup's id, and its claim.
-func readClaim(body *bufio.Reader) (id string, _ gate.Claim, _ error) {
+// readClaim reads the first line of the body.
+func readClaim(body *bufio.Reader) (gate.Claim, error) {
 	line, err := body.ReadSlice('\n')
 	if err != nil {
-		return "", gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
+		return gate.Claim{}, apierror.New(apierror.BadRequest, "read the lock request: %w", err)
 	}
 	var q dbclient.GateLockRequest
 	if err := json.Unmarshal(line, &q); err != nil {
-		return "", gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
+		return gate.Claim{}, apierror.New(apierror.CorruptedJSON, "lock request: %w", err)
 	}
 	window, err := duration("window", q.WindowSeconds, dbclient.MaxGateWindow)
 	if err != nil {
-		return "", gate.Claim{}, err
+		return gate.Claim{}, err
 	}
 	lease, err := duration("lease", q.LeaseSeconds, dbclient.MaxGateLease)
 	if err != nil {
-		return "", gate.Claim{}, err
+		return gate.Claim{}, err
 	}
 	if q.Nonce == "" || q.Attempt == 0 {
-		return "", gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
+		return gate.Claim{}, apierror.New(apierror.BadParameter, "a lock needs a nonce, and the number of its attempt")
 	}
-	return q.ID, gate.Claim{Nonce: q.Nonce, Attempt: q.Attempt, Window: window, Lease: lease, Silence: dbclient.GateSilence}, nil
+	mode, err := modeOf(q.LockMode)
+	return gate.Claim{ID: q.ID, Nonce: q.Nonce, Attempt: q.Attempt, Mode: mode, Window: window, Lease: lease, Silence: dbclient.GateSilence}, err
+}
+
+// modeOf is the gate's mode for a lock mode. A coordinator that names none knows only transactions.
+func modeOf(m certificate.LockMode) (gate.Mode, error) {
+	switch m {
+	case "", certificate.LockModeTransactions:
+		return gate.Transactions, nil
+	case certificate.LockModeCommits:
+		return gate.Commits, nil
+	}
+	return "", apierror.New(apierror.BadParameter, "lock mode %q: no gate is held in it", string(m))
 }
 
 // followBeats reads beats until the lock has ended or no beat comes any more, and returns why

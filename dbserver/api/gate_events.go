@@ -22,7 +22,6 @@ type gateEvents struct {
 // gateLock is one lock, for its events.
 type gateLock struct {
 	of      *gateEvents
-	id      string // of the backup
 	claim   gate.Claim
 	lock    *gate.Lock    // once it is claimed
 	granted chan struct{} // closed when it is granted and that has been emitted
@@ -30,9 +29,9 @@ type gateLock struct {
 }
 
 // asked emits that the gate is asked for.
-func (g *gateEvents) asked(ctx context.Context, id string, c gate.Claim) *gateLock {
-	l := &gateLock{of: g, id: id, claim: c, granted: make(chan struct{}), told: make(chan struct{})}
-	l.emit(ctx, event.Event{Step: event.GateAsked, Window: c.Window})
+func (g *gateEvents) asked(ctx context.Context, c gate.Claim) *gateLock {
+	l := &gateLock{of: g, claim: c, granted: make(chan struct{}), told: make(chan struct{})}
+	l.emit(ctx, event.Event{Step: event.GateAsked, Window: c.Window, LockMode: string(c.Mode)})
 	return l
 }
 
@@ -74,7 +73,7 @@ func (l *gateLock) follow(ctx context.Context) {
 }
 
 func (l *gateLock) emit(ctx context.Context, e event.Event) {
-	e.Operation, e.ID, e.Server, e.Attempt = event.Create, l.id, l.of.server, int(l.claim.Attempt)
+	e.Operation, e.ID, e.Server, e.Attempt = event.Create, l.claim.ID, l.of.server, int(l.claim.Attempt)
 	l.of.sink.Emit(ctx, e)
 }
 

@@ -61,8 +61,8 @@ func TestGateTellsWhatBecomesOfALock(t *testing.T) {
 					require.NoError(t, err)
 					defer leave()
 				}
-				c := gate.Claim{Nonce: "n", Attempt: 1, Window: 5 * time.Second, Lease: 20 * time.Second}
-				l := events.asked(t.Context(), "b", c)
+				c := gate.Claim{ID: "b", Nonce: "n", Attempt: 1, Window: 5 * time.Second, Lease: 20 * time.Second}
+				l := events.asked(t.Context(), c)
 				lock, err := g.Lock(c)
 				require.NoError(t, err)
 				l.claimed(lock)

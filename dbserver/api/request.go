@@ -35,8 +35,9 @@ func only(method string, h http.HandlerFunc) http.Handler {
 
 // Request is a decoded request.
 type Request[Q any] struct {
-	Shard string // of the path; "" if it has none
-	Named bool   // it has a session and a number, and is done once
+	Shard string    // of the path; "" if it has none
+	Named bool      // it has a session and a number, and is done once
+	Until time.Time // how long it waits at the gate; zero: as long as its client is there
 	Body  Q
 }
 
@@ -76,6 +77,9 @@ func clientPath(path string) bool {
 
 func decode[Q any](r *http.Request, limit int64) (q Request[Q], err error) {
 	q.Shard, q.Named = r.PathValue("shard"), r.Header.Get(dbclient.WriteHeader) != ""
+	if q.Until, err = dbclient.Until(r.Header); err != nil {
+		return q, apierror.New(apierror.BadParameter, "%w", err)
+	}
 	account := budget.Of(r.Context())
 	raw, err := budget.ReadAll(account, r.Body, limit, r.ContentLength)
 	if err != nil {

@@ -118,7 +118,7 @@ func (a *Attempts) link(ctx context.Context, cut *engine.Cut, req dbclient.LinkR
 	}
 	meta := dbclient.Piece{
 		ID: req.ID, DateTime: req.DateTime, Label: req.Label, Kind: dbclient.PieceHot, Nonce: req.Nonce,
-		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent,
+		Epoch: cut.Epoch(), NrDBServers: req.NrDBServers, PotentiallyInconsistent: req.PotentiallyInconsistent, LockMode: req.LockMode,
 		ServerID: a.serverID, Version: a.version,
 	}
 	m := engine.MeterOf(ctx)

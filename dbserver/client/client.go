@@ -109,6 +109,7 @@ func (c *Client) send(ctx context.Context, t Target, path string, body any) (*ht
 	req.Header.Set(EpochHeader, strconv.FormatUint(t.Epoch, 10))
 	if w, ok := ctx.Value(writeKey{}).(Write); ok {
 		req.Header.Set(WriteHeader, w.String())
+		setPatience(ctx, req.Header)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -48,6 +48,8 @@ type GateLockRequest struct {
 	Attempt       uint64  `json:"attempt"`
 	WindowSeconds float64 `json:"windowSeconds"`
 	LeaseSeconds  float64 `json:"leaseSeconds"`
+
+	LockMode certificate.LockMode `json:"lockMode,omitempty"` // transactions or commits; "" is transactions, of a coordinator that knows no other
 }
 
 // GateLockResponse says how long the lock waited.

@@ -28,4 +28,6 @@ const (
 	// WriteHeader names a write: its session, its number in it, and the lowest number whose write has not
 	// ended. A DB server does each number of a session once, however often it arrives.
 	WriteHeader = "X-Stasis-Write"
+	// PatienceHeader says of a write for how many milliseconds it may wait at the gate, from its arrival.
+	PatienceHeader = "X-Stasis-Patience"
 )

@@ -17,20 +17,24 @@ type Gate struct {
 	log hclog.Logger
 
 	mu     sync.Mutex
-	inside int // writers that have entered and not left
-	// turn is the lock that holds the gate or waits for the writers inside. It is nil when
-	// the gate is open; then locks and writers are empty.
+	inside [classes]int    // operations that have entered and not left, by class
+	guests map[*guest]bool // those of them that have a name
+	// turn is the lock that holds the gate or waits for those inside. It is nil when
+	// the gate is open; then locks and queue are empty.
 	turn     *Lock
 	locks    []*Lock   // waiting for their turn, in order of arrival
-	writers  []*writer // waiting for the end of turn, in order of arrival
+	queue    []*waiter // waiting for the end of turn, in order of arrival
 	evidence archive
 }
 
-// writer is a call of Enter that queues.
-type writer struct {
+// waiter is a call of EnterAs that queues.
+type waiter struct {
+	entry    Entry
+	behind   *Lock
 	since    time.Time
 	evidence *evidence
-	admitted chan struct{}
+	admitted chan struct{} // closed when it is inside; leave is there then
+	leave    func()
 }
 
 // New makes an open gate. A nil logger logs nothing.
@@ -38,7 +42,7 @@ func New(log hclog.Logger) *Gate {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	return &Gate{log: log, evidence: newArchive()}
+	return &Gate{log: log, guests: map[*guest]bool{}, evidence: newArchive()}
 }
 
 // Lock is a claim that waits for the gate or holds it.
@@ -58,7 +62,9 @@ type Lock struct {
 
 // Claim is one attempt of a backup to hold the gate exclusively.
 type Claim struct {
+	ID    string // of the backup, for those whom the claim holds up
 	Nonce string
+	Mode  Mode // "" is Transactions
 	// Attempt counts the attempts under the nonce. One that is not newer than the
 	// newest that was seen comes late, and is refused; a newer one ends an older one.
 	Attempt uint64
@@ -87,12 +93,18 @@ func (l *Lock) after(d time.Duration, do func()) {
 
 // The functions below are called with mu held.
 
-// left counts a writer out. When the last one leaves, the lock whose turn it is gets the gate.
-func (g *Gate) left() {
-	g.inside--
-	if g.inside == 0 && g.turn != nil && !g.turn.held {
+// left counts an operation out. When the last one leaves for which the lock waits whose turn it is, the lock
+// gets the gate.
+func (g *Gate) left(c Class) {
+	g.inside[c]--
+	if g.turn != nil && !g.turn.held && g.free(g.turn.claim.Mode) {
 		g.grant()
 	}
+}
+
+// free says whether nothing is inside for which a lock in that mode waits.
+func (g *Gate) free(m Mode) bool {
+	return g.inside[Writer] == 0 && g.inside[Committing] == 0 && (m == Commits || g.inside[Open] == 0)
 }
 
 // breakOff ends a lock that its holder has not released. A hold that was broken is evidence:
@@ -135,15 +147,15 @@ func (g *Gate) find(nonce string) *Lock {
 // busy says whether a nonce holds the gate or queues for it.
 func (g *Gate) busy(nonce string) bool { return g.find(nonce) != nil }
 
-// next begins the turn of the first lock in the queue, if there is one. From now on writers
-// queue; the lock holds when those inside have left.
+// next begins the turn of the first lock in the queue, if there is one. From now on those queue
+// whom the lock holds up; it holds when those inside have left for whom it waits.
 func (g *Gate) next() {
 	if len(g.locks) == 0 {
 		return
 	}
 	g.turn = g.locks[0]
 	g.locks = slices.Delete(g.locks, 0, 1)
-	if g.inside == 0 || failpoint.Off("gate-waits-for-writers") {
+	if g.free(g.turn.claim.Mode) || failpoint.Off("gate-waits-for-writers") {
 		g.grant()
 	}
 }
@@ -153,7 +165,7 @@ func (g *Gate) next() {
 func (g *Gate) grant() {
 	l, now := g.turn, time.Now()
 	l.held, l.waited = true, now.Sub(l.since)
-	g.evidence.of(l.claim.Nonce).grant(now)
+	g.evidence.of(l.claim.Nonce).grant(now, g.inside[Open])
 	l.after(l.claim.Lease, func() { g.expire(l) })
 	close(l.granted)
 }
@@ -167,7 +179,7 @@ func (g *Gate) expire(l *Lock) {
 	}
 }
 
-// endTurn opens the gate. The writers that queue are inside before the next lock has its turn:
+// endTurn opens the gate. Those that queue are inside before the next lock has its turn:
 // otherwise a sequence of locks would starve them.
 func (g *Gate) endTurn() {
 	now := time.Now()
@@ -175,11 +187,11 @@ func (g *Gate) endTurn() {
 		g.evidence.of(g.turn.claim.Nonce).end(now)
 	}
 	g.turn = nil
-	for _, w := range g.writers {
-		w.evidence.waited(now.Sub(w.since))
+	for _, w := range g.queue {
+		w.evidence.waited(w.entry.Class, now.Sub(w.since))
+		w.leave = g.admit(w.entry)
 		close(w.admitted)
 	}
-	g.inside += len(g.writers)
-	g.writers = nil
+	g.queue = nil
 	g.next()
 }

@@ -347,7 +347,7 @@ func TestExclusionUnderLoad(t *testing.T) {
 	work.Wait()
 	require.Zero(t, violations.Load())
 	require.Positive(t, held.Load())
-	require.Zero(t, g.inside)
+	require.Zero(t, g.inside[Writer])
 	require.Nil(t, g.turn)
 }
 

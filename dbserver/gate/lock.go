@@ -1,16 +1,21 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"stasis/internal/apierror"
 )
 
-// Lock queues a claim. It is granted at once if no writer is inside and no other lock queues.
-// If its window ends before it is granted, the Lock ends with [apierror.LockTimeout], and the
-// writers that queued go on. An attempt that comes late is [apierror.GateLost].
+// Lock queues a claim. It is granted at once if nothing is inside for which it waits and no other
+// lock queues. If its window ends before it is granted, the Lock ends with [apierror.LockTimeout],
+// and those that queued go on. An attempt that comes late is [apierror.GateLost].
 func (g *Gate) Lock(c Claim) (*Lock, error) {
+	c.Mode = cmp.Or(c.Mode, Transactions)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := g.evidence.admits(c.Nonce, c.Attempt); err != nil {
@@ -21,7 +26,7 @@ func (g *Gate) Lock(c Claim) (*Lock, error) {
 	}
 	now := time.Now()
 	l := &Lock{gate: g, claim: c, since: now, beat: now, granted: make(chan struct{}), ended: make(chan struct{})}
-	g.evidence.open(c.Nonce, c.Attempt, g.busy)
+	g.evidence.open(c, g.busy)
 	g.locks = append(g.locks, l)
 	if g.turn == nil {
 		g.next()
@@ -104,5 +109,31 @@ func (g *Gate) breakOffWaiting(l *Lock) {
 		g.end(l, apierror.New(apierror.LockTimeout, "gate not granted within %s: another backup holds it or waits for it", l.claim.Window))
 		return
 	}
-	g.end(l, apierror.New(apierror.LockTimeout, "gate not granted within %s: %d writers still inside", l.claim.Window, g.inside))
+	g.end(l, apierror.New(apierror.LockTimeout, "gate not granted within %s: %s", l.claim.Window, g.inTheWay(l.claim.Mode)))
+}
+
+// mostNamed is how many of those that are in the way of a lock are named.
+const mostNamed = 3
+
+// inTheWay says for what a lock in that mode waits: how many, and who, the oldest first. It is called with mu held.
+func (g *Gate) inTheWay(m Mode) string {
+	var parts []string
+	for class, what := range map[Class]string{Writer: "writers still inside", Committing: "transactions still commit", Open: "transactions still open"} {
+		if n := g.inside[class]; n > 0 && (m != Commits || class != Open) {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	slices.Sort(parts)
+	text := strings.Join(parts, ", ")
+	guests := slices.SortedFunc(maps.Keys(g.guests), func(a, b *guest) int {
+		return cmp.Or(a.since.Compare(b.since), strings.Compare(a.who, b.who))
+	})
+	guests = slices.DeleteFunc(guests, func(v *guest) bool { return m == Commits && v.class == Open })
+	for i, v := range guests[:min(len(guests), mostNamed)] {
+		text += []string{": ", "; ", "; "}[i] + v.String()
+	}
+	if more := len(guests) - mostNamed; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
 }

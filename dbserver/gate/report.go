@@ -17,12 +17,22 @@ type Report struct {
 	Held        time.Duration // from the grant until release or expiry
 	GrantedAt   time.Time     // wall clock, for people; zero: never granted
 	ReleasedAt  time.Time     // when the hold ended; zero: never granted
-	Writers     int           // writers that queued, over all attempts
+	Writers     int           // operations that queued, over all attempts
 	DeadSum     time.Duration // sum of the times they queued
 	DeadLongest time.Duration // the longest of them
 	DeadP99     time.Duration // not exceeded by 99 of 100 of them; up to a tenth too high
 	Reason      string        // why not unbroken
 	Attempt     uint64        // the newest attempt that it covers; 0: none is remembered
+
+	Mode   Mode           // of the newest attempt; "": it has not come
+	Open   int            // transactions that were open inside at the grant
+	Waited [classes]Waits // the same as Writers, DeadSum and DeadLongest, by class
+}
+
+// Waits are the times that operations queued.
+type Waits struct {
+	Count        int
+	Sum, Longest time.Duration
 }
 
 // Unknown is the report of a nonce that is not remembered.
@@ -34,13 +44,18 @@ func Unknown() Report {
 type evidence struct {
 	attempt            uint64 // the newest that was seen
 	grantedAt, endedAt time.Time
-	reason             string  // why the hold was broken
-	dead               waits   // of writers
-	released           *Report // set: nothing is counted any more
-	over               bool    // given up: no lock is granted any more
+	mode               Mode
+	reason             string // why the hold was broken
+	open               int    // transactions inside at the grant
+	waits              [classes]Waits
+	spread             histogram // of all waits
+	released           *Report   // set: nothing is counted any more
+	over               bool      // given up: no lock is granted any more
 }
 
-func (b *evidence) grant(now time.Time) { b.grantedAt, b.endedAt = now, time.Time{} }
+func (b *evidence) grant(now time.Time, open int) {
+	b.grantedAt, b.endedAt, b.open = now, time.Time{}, open
+}
 
 func (b *evidence) end(now time.Time) { b.endedAt = now }
 
@@ -51,13 +66,18 @@ func (b *evidence) broken(reason string) {
 	}
 }
 
-func (b *evidence) waited(d time.Duration) { b.dead.add(d) }
+func (b *evidence) waited(c Class, d time.Duration) {
+	w := &b.waits[c]
+	w.Count++
+	w.Sum += d
+	w.Longest = max(w.Longest, d)
+	b.spread.add(d)
+}
 
 func (b *evidence) report() Report {
-	r := Report{
-		GrantedAt: b.grantedAt, ReleasedAt: b.endedAt, Reason: b.reason,
-		Writers: b.dead.count, DeadSum: b.dead.sum, DeadLongest: b.dead.longest, DeadP99: b.dead.percentile(0.99),
-		Attempt: b.attempt,
+	r := Report{GrantedAt: b.grantedAt, ReleasedAt: b.endedAt, Reason: b.reason, Mode: b.mode, Open: b.open, Waited: b.waits, DeadP99: b.spread.percentile(0.99), Attempt: b.attempt}
+	for _, w := range b.waits {
+		r.Writers, r.DeadSum, r.DeadLongest = r.Writers+w.Count, r.DeadSum+w.Sum, max(r.DeadLongest, w.Longest)
 	}
 	switch {
 	case b.grantedAt.IsZero():
@@ -97,15 +117,17 @@ func (l *archive) admits(nonce string, attempt uint64) error {
 // open begins an attempt. If the attempt before was not released, its dead times are kept,
 // since a report covers all attempts. Whether it was broken is not kept, since a release is
 // of one attempt.
-func (l *archive) open(nonce string, attempt uint64, busy func(string) bool) {
-	b := l.byNonce[nonce]
+func (l *archive) open(c Claim, busy func(string) bool) {
+	b := l.byNonce[c.Nonce]
+	begun := evidence{attempt: c.Attempt, mode: c.Mode}
 	switch {
 	case b == nil:
-		l.add(nonce, &evidence{attempt: attempt}, busy)
+		l.add(c.Nonce, &begun, busy)
 	case b.released != nil:
-		*b = evidence{attempt: attempt}
+		*b = begun
 	default:
-		*b = evidence{attempt: attempt, dead: b.dead}
+		begun.waits, begun.spread = b.waits, b.spread
+		*b = begun
 	}
 }
 
@@ -129,10 +151,10 @@ func (l *archive) close(nonce string, attempt uint64, busy func(string) bool) Re
 		l.add(nonce, b, busy)
 	}
 	if attempt > b.attempt {
-		if b.released != nil {
-			b.dead = waits{} // it has been told
+		if b.released != nil { // what it says has been told
+			b.waits, b.spread = [classes]Waits{}, histogram{}
 		}
-		b.attempt, b.released, b.reason, b.grantedAt = attempt, nil, "", time.Time{}
+		b.attempt, b.released, b.reason, b.grantedAt, b.mode, b.open = attempt, nil, "", time.Time{}, "", 0
 	}
 	if b.released == nil {
 		r := b.report()

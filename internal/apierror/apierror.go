@@ -102,6 +102,9 @@ const (
 	// SessionUnknown answers a write in a session that the DB server does not know. Nothing was
 	// done. It never reaches clients: the coordinator opens another session and sends again.
 	SessionUnknown Num = 7905
+	// GateClosed answers a write that a backup holds up for longer than its client can wait.
+	// Nothing was done.
+	GateClosed Num = 7906
 )
 
 // Error makes a Num match itself with errors.Is.
@@ -119,7 +122,7 @@ var statusOf = func() map[Num]int {
 		413: {413},
 		421: {1491, 7901, 7904, 7905},
 		501: {9, 31, 1470, 1471, 1477},
-		503: {30, 38, 1465, 1478, 1495, 1496},
+		503: {30, 38, 1465, 1478, 1495, 1496, 7906},
 	} {
 		for _, n := range nums {
 			m[n] = status
@@ -151,7 +154,8 @@ type Error struct {
 }
 
 // Outcome is the further attribute with which an error of an operation on backups says what
-// became of its commit. Without it, nothing was changed.
+// became of its commit. Without it, nothing was changed. A request on several shards of which
+// some have done it has OutcomeUnknown, too.
 const (
 	Outcome          = "outcome"
 	OutcomeUnknown   = "unknown"   // it may be committed

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/internal/bubbles"
 	"stasis/lab/scenario"
 	"stasis/lab/swarm"
@@ -20,9 +21,9 @@ import (
 
 // stand is how a test plays a scenario.
 type stand struct {
-	seed    uint64
-	without bool               // backups hold up no writer
-	judge   func(pieces) judge // nil: the real one
+	seed  uint64
+	mode  client.LockMode    // of its backups
+	judge func(pieces) judge // nil: the real one
 }
 
 // inBubble plays a scenario on a cluster in a bubble.
@@ -31,7 +32,7 @@ func (how stand) play(t *testing.T, s *scenario.Scenario) (v verdict.Verdict) {
 	bubbles.Test(t, func(t *testing.T) {
 		w, err := world.Start(t.Context(), world.Bubble, world.Config{
 			Agents: s.Cluster.Agents, DBServers: s.Cluster.DBServers, Coordinators: s.Cluster.Coordinators,
-			LatencyLeast: s.Cluster.LatencyLeast, LatencyMost: s.Cluster.LatencyMost, Grace: s.Cluster.Grace, Seed: how.seed, WithoutLocks: how.without,
+			LatencyLeast: s.Cluster.LatencyLeast, LatencyMost: s.Cluster.LatencyMost, Grace: s.Cluster.Grace, Seed: how.seed,
 			ClockSkew: s.Cluster.ClockSkew, Buggify: s.Cluster.Buggify,
 		})
 		require.NoError(t, err)
@@ -42,7 +43,7 @@ func (how stand) play(t *testing.T, s *scenario.Scenario) (v verdict.Verdict) {
 		if how.judge != nil {
 			j = how.judge(real)
 		}
-		v = play(t.Context(), s, w, Options{Seed: how.seed, Log: func(line string) { t.Log(line) }}, j)
+		v = play(t.Context(), s, w, Options{Seed: how.seed, LockMode: how.mode, Log: func(line string) { t.Log(line) }}, j)
 	})
 	t.Logf("%s: %s %s, %d operations, %d straddle, %v virtual", s.Name, v.Outcome, v.Reason, v.Operations, v.Straddling, v.Virtual.Round(time.Millisecond))
 	for _, b := range v.Backups {
@@ -75,7 +76,7 @@ func TestTry(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%d", filepath.Base(file), seed), func(t *testing.T) {
 				s := tried(t, file, uint64(seed))
 				begun := time.Now()
-				v := stand{seed: uint64(seed), without: os.Getenv("LAB_WITHOUT") != ""}.play(t, s)
+				v := stand{seed: uint64(seed), mode: client.LockMode(os.Getenv("LAB_MODE"))}.play(t, s)
 				fmt.Printf("## %s %d: %s %s, %v virtual, %v\n", filepath.Base(file), seed, v.Outcome, v.Reason, v.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 				for _, one := range v.Violations {
 					fmt.Printf("   %+v\n", one)

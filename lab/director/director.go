@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"stasis/client"
 	"stasis/event"
 	"stasis/lab/history"
 	"stasis/lab/scenario"
@@ -17,9 +18,10 @@ import (
 
 // Options of one run.
 type Options struct {
-	Seed    uint64
-	Log     func(line string) // progress for people; nil: none
-	History io.Writer         // receives the history of the load, line by line; nil: nothing
+	Seed     uint64
+	LockMode client.LockMode   // of each backup; "": the servers' default
+	Log      func(line string) // progress for people; nil: none
+	History  io.Writer         // receives the history of the load, line by line; nil: nothing
 }
 
 // Play plays s in w, which has just been started, and does not close w.
@@ -51,7 +53,7 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	r := &run{scenario: s, world: w, log: log, judge: j, history: history.Open(history.Options{Stream: o.History}), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
-		world: w, log: log, events: r.events, loads: r.loads, history: r.history, seed: o.Seed,
+		world: w, log: log, events: r.events, loads: r.loads, history: r.history, seed: o.Seed, lockMode: o.LockMode,
 		choice: newChooser(w, rand.New(rand.NewPCG(o.Seed, 11))),
 		faults: &faults{}, operations: newOperations(s), holds: map[string][]world.Held{},
 		down: map[string]bool{}, paused: map[string]bool{},
@@ -106,9 +108,6 @@ func Fits(s *scenario.Scenario, kind world.Kind) error {
 	}
 	features := world.Features(kind)
 	for _, need := range scenario.Requires(s) {
-		if need.Feature == scenario.LocksOff {
-			continue // of the experiment beside the scenario: the runner asks for it
-		}
 		why, known := features[world.Feature(need.Feature)]
 		if !known {
 			why = "this version has it in no world"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/lab/scenario"
 	"stasis/lab/scenarios"
 	"stasis/lab/verdict"
@@ -125,7 +126,7 @@ func TestViolated(t *testing.T) {
 	require.Equal(t, verdict.Violated, v.Outcome)
 	require.Equal(t, []string{"line 8"}, checks(v))
 	for seed := range uint64(5) {
-		v := stand{seed: seed + 1, without: true}.play(t, parse(t, experiment))
+		v := stand{seed: seed + 1, mode: client.LockModeNone}.play(t, parse(t, experiment))
 		require.Equal(t, verdict.Violated, v.Outcome)
 		require.Subset(t, []string{"one instant", "line 8"}, checks(v), "what is torn is the instant, and nothing else")
 		if slices.Contains(checks(v), "one instant") {

@@ -29,8 +29,9 @@ type stage struct {
 	faults     *faults
 	operations *operations
 
-	turns turns
-	seed  uint64
+	turns    turns
+	seed     uint64
+	lockMode client.LockMode // of each backup; "": the servers' default
 
 	mu      sync.Mutex // held shortly
 	holds   map[string][]world.Held

@@ -34,17 +34,10 @@ type lab struct {
 
 func inBubble(t *testing.T, test func(*lab)) {
 	t.Helper()
-	inBubbleOf(t, minicluster.Seams{}, test)
-}
-
-// inBubbleOf runs a test on a cluster with further seams.
-func inBubbleOf(t *testing.T, seams minicluster.Seams, test func(*lab)) {
-	t.Helper()
 	bubbles.Test(t, func(t *testing.T) {
 		net, disks := fault.NewNetwork(), fault.NewDisks()
-		seams.Network, seams.Disks = net.Host, disks.FS
 		c, err := minicluster.Start(t.Context(), minicluster.Options{
-			Agents: 3, DBServers: 3, Coordinators: 2, Seams: seams,
+			Agents: 3, DBServers: 3, Coordinators: 2, Seams: minicluster.Seams{Network: net.Host, Disks: disks.FS},
 			Logger: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Error}),
 		})
 		require.NoError(t, err)

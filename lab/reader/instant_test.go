@@ -17,7 +17,6 @@ import (
 	"stasis/client"
 	"stasis/internal/bubbles"
 	"stasis/internal/wait"
-	"stasis/minicluster"
 )
 
 // latency lets writes be in flight: without it all of a write is one moment of virtual time.
@@ -181,8 +180,8 @@ func (l *lab) gap(c *client.Client) (missing, highest int) {
 // broken counts the backups, of three, whose readers do not show one instant. Each link of the coordinator that
 // takes them to a DB server takes another time, so without gates the cuts are made at different moments. Writes go through the
 // other coordinator.
-func broken(t *testing.T, withoutLocks bool) (broken, readers int) {
-	inBubbleOf(t, minicluster.Seams{WithoutLocks: withoutLocks}, func(l *lab) {
+func broken(t *testing.T, mode client.LockMode) (broken, readers int) {
+	inBubble(t, func(l *lab) {
 		t := l.t
 		l.must(l.client.Database("").CreateCollectionAs(t.Context(), "chain", client.Layout{Shards: 9, ReplicationFactor: 2}))
 		for i, d := range []time.Duration{0, 12, 25} {
@@ -205,13 +204,15 @@ func broken(t *testing.T, withoutLocks bool) (broken, readers int) {
 		var ids []string
 		for i := range 3 {
 			l.must(wait.For(t.Context(), 100*time.Millisecond))
-			ids = append(ids, l.backup(fmt.Sprint("b", i)))
+			res, err := l.client.Backups().Create(t.Context(), client.CreateRequest{Label: fmt.Sprint("b", i), LockMode: mode, AllowInconsistent: mode == client.LockModeNone})
+			l.must(err)
+			ids = append(ids, res.ID)
 		}
 		stop()
 		l.net.HealAll()
 		for _, id := range ids {
 			r := l.open(id)
-			require.Equal(t, withoutLocks, r.Certificate().PotentiallyInconsistent)
+			require.Equal(t, mode == client.LockModeNone, r.Certificate().PotentiallyInconsistent)
 			missing, highest := l.gap(r.Client())
 			require.Positive(t, highest)
 			report, err := r.Inspect(t.Context(), nil)
@@ -230,9 +231,9 @@ func broken(t *testing.T, withoutLocks bool) (broken, readers int) {
 // TestReadersShowABrokenCut: backups without gates are no single instant, and what their readers show says so. With gates, under the
 // same load and the same delays, all are.
 func TestReadersShowABrokenCut(t *testing.T) {
-	found, readers := broken(t, true)
+	found, readers := broken(t, client.LockModeNone)
 	require.Equal(t, 3, readers)
 	require.Positive(t, found, "a cut at different moments shows")
-	found, _ = broken(t, false)
+	found, _ = broken(t, client.LockModeTransactions)
 	require.Zero(t, found)
 }

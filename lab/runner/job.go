@@ -7,25 +7,29 @@ import (
 	"strings"
 	"time"
 
+	"stasis/client"
 	"stasis/lab/verdict"
 	"stasis/lab/world"
 )
 
 // Job is one run that is to be made.
 type Job struct {
-	Scenario     string     `json:"scenario"` // its name, or the file that has it
-	Source       []byte     `json:"source"`   // the YAML
-	World        world.Kind `json:"world"`
-	Seed         uint64     `json:"seed"`
-	WithoutLocks bool       `json:"withoutLocks,omitempty"` // the experiment that shows what the checks can see
-	BreaksOver   float64    `json:"breaksOver,omitempty"`   // of the experiment: the least part of runs with a violation
+	Scenario   string          `json:"scenario"` // its name, or the file that has it
+	Source     []byte          `json:"source"`   // the YAML
+	World      world.Kind      `json:"world"`
+	Seed       uint64          `json:"seed"`
+	LockMode   client.LockMode `json:"lockMode,omitempty"`   // of each backup; "": the servers' default. With LockModeNone it is the experiment that shows what the checks can see
+	BreaksOver float64         `json:"breaksOver,omitempty"` // of the experiment: the least part of runs with a violation
 }
+
+// Unlocked reports whether the run is the experiment that shows what the checks can see: its backups hold up no writer.
+func (j Job) Unlocked() bool { return j.LockMode == client.LockModeNone }
 
 // Command repeats the run.
 func (j Job) Command() string {
 	c := fmt.Sprintf("stasis lab run %s --world %s --seed %d", quoted(j.Scenario), j.World, j.Seed)
-	if j.WithoutLocks {
-		c += " --mode none"
+	if j.LockMode != "" {
+		c += " --mode " + string(j.LockMode)
 	}
 	return c
 }
@@ -43,8 +47,8 @@ func quoted(word string) string {
 // name is a folder's name for the run.
 func (j Job) name() string {
 	base := strings.TrimSuffix(filepath.Base(j.Scenario), filepath.Ext(j.Scenario))
-	if j.WithoutLocks {
-		base += "-none"
+	if j.LockMode != "" {
+		base += "-" + string(j.LockMode)
 	}
 	return fmt.Sprintf("%s-%s-%d", base, j.World, j.Seed)
 }
@@ -64,12 +68,12 @@ func folders(jobs []Job) []string {
 
 // Result is a run that was made.
 type Result struct {
-	Job          Job             `json:"-"`
-	WithoutLocks bool            `json:"withoutLocks,omitempty"`
-	Verdict      verdict.Verdict `json:"verdict"`
-	CPU          time.Duration   `json:"cpu"`              // of this machine's processors; in JSON nanoseconds
-	Repeat       string          `json:"repeat"`           // the command that makes the same run
-	Folder       string          `json:"folder,omitempty"` // has verdict, history (also for elle-cli), events and output, if the run was bad or all are kept
+	Job      Job             `json:"-"`
+	LockMode client.LockMode `json:"lockMode,omitempty"` // that backups were asked for with; "": none was named
+	Verdict  verdict.Verdict `json:"verdict"`
+	CPU      time.Duration   `json:"cpu"`              // of this machine's processors; in JSON nanoseconds
+	Repeat   string          `json:"repeat"`           // the command that makes the same run
+	Folder   string          `json:"folder,omitempty"` // has verdict, history (also for elle-cli), events and output, if the run was bad or all are kept
 }
 
 // bad reports whether a person has to look at a run. Without locks a torn backup is what is looked for.
@@ -91,8 +95,8 @@ func (r Result) experiment() bool {
 	case verdict.Broken:
 		return false
 	case verdict.Violated:
-		return r.Job.WithoutLocks && r.Verdict.Torn()
+		return r.Job.Unlocked() && r.Verdict.Torn()
 	default:
-		return r.Job.WithoutLocks
+		return r.Job.Unlocked()
 	}
 }

@@ -134,7 +134,7 @@ func (o *One) play(ctx context.Context) (v verdict.Verdict) {
 		return broken(fmt.Errorf("start the cluster: %w", err))
 	}
 	stop := w.Watch(o.see)
-	v = director.Play(ctx, s, w, director.Options{Seed: o.Job.Seed, Log: o.Log, History: history})
+	v = director.Play(ctx, s, w, director.Options{Seed: o.Job.Seed, LockMode: o.Job.LockMode, Log: o.Log, History: history})
 	stop()
 	if err := w.Close(context.WithoutCancel(ctx)); err != nil {
 		v.Violate(verdict.Violation{Check: "the cluster stops", Text: err.Error()})
@@ -155,7 +155,7 @@ func (o *One) config(c scenario.Cluster) world.Config {
 	config := world.Config{
 		Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators,
 		LatencyLeast: c.LatencyLeast, LatencyMost: c.LatencyMost, Grace: c.Grace, ClockSkew: c.ClockSkew, Buggify: c.Buggify,
-		WithoutLocks: o.Job.WithoutLocks, Seed: o.Job.Seed, Program: o.Program, Log: o.Servers,
+		Seed: o.Job.Seed, Program: o.Program, Log: o.Servers,
 	}
 	if o.Job.World != world.Bubble {
 		config.Dir = filepath.Join(o.Folder, dirData)

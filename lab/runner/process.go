@@ -33,7 +33,7 @@ func makeRun(ctx context.Context, j Job, o Options, folder string) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Job: j, WithoutLocks: j.WithoutLocks, Repeat: j.Command(), Verdict: c.verdict(end, j)}
+	r := &Result{Job: j, LockMode: j.LockMode, Repeat: j.Command(), Verdict: c.verdict(end, j)}
 	r.Verdict.Real, r.CPU = time.Since(begun), end.cpu
 	keep := o.Keep || r.bad()
 	if keep {

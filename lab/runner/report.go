@@ -12,8 +12,11 @@ import (
 func (r Result) Line() string {
 	v := r.Verdict
 	line := fmt.Sprintf("%-8s  %s, world %s, seed %d", v.Outcome, r.Job.Scenario, r.Job.World, r.Job.Seed)
-	if r.Job.WithoutLocks {
+	switch {
+	case r.Job.Unlocked():
 		line += ", without locks"
+	case r.Job.LockMode != "":
+		line += ", lock mode " + string(r.Job.LockMode)
 	}
 	return line
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/client"
 	"stasis/lab/verdict"
 	"stasis/lab/world"
 )
@@ -128,7 +129,7 @@ func TestCrashOfServers(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	job := Job{Scenario: "s", World: world.Bubble}
-	none := Job{Scenario: "s", World: world.Bubble, WithoutLocks: true}
+	none := Job{Scenario: "s", World: world.Bubble, LockMode: client.LockModeNone}
 	torn := []verdict.Violation{{Check: verdict.CheckInstant}}
 	fault := verdict.Fault{Text: "cut a <-> b", Aimed: "cut", Injected: 3, Met: 2, Overlaps: 0}
 	backup := func(d time.Duration) verdict.Backup {
@@ -175,7 +176,7 @@ func TestPowerIsHeldAgainstItsBound(t *testing.T) {
 			if i < found {
 				v.Violate(verdict.Violation{Check: verdict.CheckInstant})
 			}
-			all = append(all, Result{Job: Job{Scenario: "s", WithoutLocks: true, BreaksOver: 0.05}, Verdict: v})
+			all = append(all, Result{Job: Job{Scenario: "s", LockMode: client.LockModeNone, BreaksOver: 0.05}, Verdict: v})
 		}
 		return Summarize(all, time.Second)
 	}
@@ -193,7 +194,7 @@ func TestPowerIsHeldAgainstItsBound(t *testing.T) {
 // Of a run without locks a torn backup is what is looked for. A crash, or anything else that it violates, shows no power and is not hidden.
 func TestWhatLocksHaveNoPartIn(t *testing.T) {
 	without := func(check string) Result {
-		r := Result{Job: Job{Scenario: "s", WithoutLocks: true, BreaksOver: 0.05}, Verdict: verdict.Verdict{Outcome: verdict.Passed}}
+		r := Result{Job: Job{Scenario: "s", LockMode: client.LockModeNone, BreaksOver: 0.05}, Verdict: verdict.Verdict{Outcome: verdict.Passed}}
 		r.Verdict.Violate(verdict.Violation{Check: check})
 		return r
 	}

@@ -13,7 +13,6 @@ const (
 	Holds        = "holds at steps"
 	ClockSkew    = "a skewed wall clock"
 	RandomDelays = "random delays in the code"
-	LocksOff     = "backups without locks"
 	Remotes      = "uploads and downloads"
 	RemoteFaults = "faults of remotes"
 	LostDisks    = "a lost disk"

@@ -41,9 +41,6 @@ func Requires(s *Scenario) []Requirement {
 			}
 		}
 	}
-	if s.Power != nil && s.Power.LockMode == "none" {
-		add(s.Power.Line, "power", LocksOff)
-	}
 	return all
 }
 

@@ -19,7 +19,6 @@ type Config struct {
 	// Seed.
 	LatencyLeast, LatencyMost time.Duration
 	Grace                     time.Duration // of the failure detector; 0: the default
-	WithoutLocks              bool          // backups hold up no writer: a check has to notice
 	ClockSkew                 time.Duration // each server's wall clock is wrong by up to this
 	Buggify                   float64       // probability of a random delay at each point of the code that has one; 0: none
 	Seed                      uint64        // of all that is drawn
@@ -57,23 +56,6 @@ func (c Config) check(kind Kind) error {
 		return fmt.Errorf("world %s needs a directory", kind)
 	case kind == Processes && c.Program == "":
 		return errors.New("world processes needs the program: the path of the stasis binary")
-	}
-	return c.supported(kind)
-}
-
-// supported is the first thing that is asked for and that the world cannot do.
-func (c Config) supported(kind Kind) error {
-	for _, asked := range []struct {
-		is      bool
-		feature Feature
-	}{
-		{c.LatencyMost > 0, Latency}, {c.WithoutLocks, LocksOff}, {c.ClockSkew != 0, ClockSkew}, {c.Buggify > 0, RandomDelays},
-	} {
-		if asked.is {
-			if err := Can(kind, asked.feature); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -22,13 +22,12 @@ const (
 	Holds        Feature = "holds at steps"         // an operation waits at a step until it is let go
 	ClockSkew    Feature = "a skewed wall clock"
 	RandomDelays Feature = "random delays in the code" // buggify
-	LocksOff     Feature = "backups without locks"
-	VirtualTime  Feature = "virtual time" // grace periods cost nothing, and a run is repeated by its seed
+	VirtualTime  Feature = "virtual time"              // grace periods cost nothing, and a run is repeated by its seed
 )
 
 // allFeatures are all, in the order in which they are shown.
 var allFeatures = []Feature{
-	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, LostDisks, Remotes, RemoteFaults, Pause, wholePause, Holds, ClockSkew, RandomDelays, LocksOff, VirtualTime,
+	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, LostDisks, Remotes, RemoteFaults, Pause, wholePause, Holds, ClockSkew, RandomDelays, VirtualTime,
 }
 
 // Reasons that several features have.
@@ -51,7 +50,6 @@ var cannot = map[Kind]map[Feature]string{
 		TornWrites:   "a power cut tears writes: " + keepPower,
 		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
 		RemoteFaults: ownRemote,
-		LocksOff:     "processes have the program as users have it, which always locks",
 		VirtualTime:  "processes need real time",
 	},
 }

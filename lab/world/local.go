@@ -65,7 +65,7 @@ func startLocal(ctx context.Context, kind Kind, c Config) (_ World, err error) {
 		Dir: c.Dir, Agents: c.Agents, DBServers: c.DBServers, Coordinators: c.Coordinators, Logger: c.logger(),
 		Timing: minicluster.Timing{Grace: c.Grace},
 		Seams: minicluster.Seams{
-			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink, WithoutLocks: c.WithoutLocks,
+			Network: w.net.net.Host, Disks: w.disks.FS, Wall: w.clocks.Now, Steps: w.stream.sink,
 			Remotes: &remoteFolders{disk: w.remote.disk},
 		},
 	}

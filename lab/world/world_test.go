@@ -127,12 +127,11 @@ func TestWhatAWorldCannotDo(t *testing.T) {
 		}
 	}
 	var unsupported *Unsupported
-	_, err := Start(t.Context(), Processes, Config{Dir: t.TempDir(), Program: "x", Agents: 1, LatencyMost: 1, WithoutLocks: true})
+	err := Can(Processes, PowerCut)
 	require.ErrorAs(t, err, &unsupported)
 	require.Equal(t, Processes, unsupported.World)
-	_, err = Start(t.Context(), Processes, Config{Dir: t.TempDir(), Program: "x", Agents: 1, WithoutLocks: true})
-	require.ErrorAs(t, err, &unsupported)
 	require.NotEmpty(t, unsupported.Why)
+	require.NoError(t, Can(Bubble, PowerCut))
 	_, err = Start(t.Context(), Processes, Config{Dir: t.TempDir(), Agents: 1})
 	require.ErrorContains(t, err, "needs the program")
 	for _, c := range []Config{{Dir: "x"}, {LatencyLeast: 2, LatencyMost: 1}, {Buggify: 2}, {ClockSkew: -1}} {

@@ -28,6 +28,9 @@ func Backups(r Report, res client.ListResult) {
 		r.Info(list, "      number of DBServers: %d", b.NrDBServers)
 		r.Info(list, "      number of available pieces: %d", b.NrPiecesPresent)
 		r.Info(list, "      potentiallyInconsistent: %t", b.PotentiallyInconsistent)
+		if b.LockMode != "" {
+			r.Info(list, "      lock mode: %s", b.LockMode)
+		}
 		r.Info(list, "      available: %t", b.Available)
 		if len(b.Missing) > 0 {
 			r.Info(list, "      missing pieces of: %s", res.Named(b.Missing))
@@ -37,7 +40,10 @@ func Backups(r Report, res client.ListResult) {
 
 // Created prints what a create has made.
 func Created(r Report, res client.CreateResult) {
-	if res.PotentiallyInconsistent {
+	switch {
+	case res.LockReport.LockMode == client.LockModeNone:
+		r.Warn("Lock mode none: no writer was held up, and the DB servers made their cuts at different moments. The backup may be torn, and stays marked as potentially inconsistent.")
+	case res.PotentiallyInconsistent:
 		r.Warn("Failed to get write lock before proceeding with backup. Backup may contain some inconsistencies.")
 	}
 	for _, server := range res.Unpublished {
@@ -74,13 +80,25 @@ func Verified(r Report, res client.VerifyResult) {
 	switch {
 	case !res.Intact:
 		r.Err("'%s' is NOT intact", res.ID)
+	case res.PotentiallyInconsistent && asked(res) == client.LockModeNone:
+		r.Warn("'%s' is intact, but was asked for with lock mode none: no writer was held up, so a write may be in one piece and missing in another, although it was acknowledged before", res.ID)
 	case res.PotentiallyInconsistent:
 		r.Warn("'%s' is intact, but was taken without the global lock: it may be no single instant", res.ID)
 	case res.Certificate == nil:
 		r.Info(Result, "'%s' is intact: the state that a restore set aside", res.ID)
+	case asked(res) == client.LockModeCommits:
+		r.Info(Result, "'%s' is intact and one instant. Lock mode commits: transactions that were open are not in it, not even in part", res.ID)
 	default:
 		r.Info(Result, "'%s' is intact and one instant", res.ID)
 	}
+}
+
+// asked is the lock mode that a backup was asked for with; "" if it does not say.
+func asked(res client.VerifyResult) client.LockMode {
+	if res.Certificate == nil {
+		return ""
+	}
+	return res.Certificate.History.Lock.LockMode
 }
 
 // Transfer prints how every DB server's part of a transfer stands.

@@ -18,7 +18,7 @@ func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, a
 	h := newHolds(ctx, n, g.members)
 	defer func() { g.reported(a, h, start) }()
 	defer h.stop()
-	g.op.Emit(ctx, event.Event{Step: event.LockAttempt, Attempt: n, Window: window})
+	g.op.Emit(ctx, event.Event{Step: event.LockAttempt, Attempt: n, Window: window, LockMode: string(g.report.LockMode)})
 	g.evidence, g.cuts, g.instant = map[string]certificate.ServerEvidence{}, nil, certificate.Instant{}
 	g.dead.begin(n)
 	if err := g.lock(ctx, h, window, &a); err != nil {
@@ -26,7 +26,7 @@ func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, a
 	}
 	cut := false
 	if len(a.Failed) == 0 {
-		g.op.Emit(ctx, event.Event{Step: event.Locked, Attempt: n, Elapsed: time.Since(start)})
+		g.op.Emit(ctx, event.Event{Step: event.Locked, Attempt: n, LockMode: string(g.report.LockMode), Elapsed: time.Since(start)})
 		cut = true
 		if err := g.cut(ctx, h, &a); err != nil {
 			return false, err
@@ -44,7 +44,7 @@ func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, a
 		g.op.Emit(ctx, event.Event{Step: event.GatesOpened, Attempt: n, Elapsed: operation.Duration(g.report.LockHoldSeconds)})
 		return true, nil
 	}
-	g.op.Emit(ctx, event.Event{Step: event.LockFailed, Attempt: n, Window: window, Elapsed: time.Since(start), Detail: a.Failures()})
+	g.op.Emit(ctx, event.Event{Step: event.LockFailed, Attempt: n, Window: window, LockMode: string(g.report.LockMode), Elapsed: time.Since(start), Detail: a.Failures()})
 	if cut {
 		return false, again(ctx)
 	}

@@ -49,8 +49,4 @@ type Creator struct {
 	Timeouts    Timeouts
 	Log         hclog.Logger
 	Tally       *Tally // nil: nothing is counted
-
-	// WithoutLocks takes no gate (lock mode "none"). It exists to show that the consistency
-	// checkers catch what that breaks. Such a backup is marked as potentially inconsistent.
-	WithoutLocks bool
 }

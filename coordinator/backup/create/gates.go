@@ -41,7 +41,7 @@ type globalLock struct {
 func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a *certificate.Attempt) error {
 	asked := time.Now()
 	request := dbclient.GateLockRequest{
-		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(),
+		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(), LockMode: g.report.LockMode,
 		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a
 		// coordinator that has died; the lease bounds that of one that sends beats and hangs.
 		LeaseSeconds: (window + g.timeouts.Cut + 4*dbclient.GateSilence).Seconds(),
@@ -96,7 +96,7 @@ func (g *globalLock) cut(ctx context.Context, h *holds, a *certificate.Attempt) 
 	}
 	g.cuts = answers
 	to := time.Now()
-	g.instant = certificate.Instant{LockMode: certificate.LockModeGates, From: g.op.Since(from), To: g.op.Since(to)}
+	g.instant = certificate.HeldIn(g.report.LockMode, g.op.Since(from), g.op.Since(to))
 	g.report.LockHoldSeconds = to.Sub(from).Seconds()
 	return nil
 }

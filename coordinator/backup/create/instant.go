@@ -21,10 +21,10 @@ func (c *creation) holdInstant(ctx context.Context) error {
 	dead := newDeadTimes(c.by.Servers, c.cluster.Members)
 	c.gates = &globalLock{
 		op: c.op, servers: dead, dead: dead, members: c.cluster.Members, shards: c.shards, timeouts: c.by.Timeouts,
-		first: time.Now(), silent: silentSince{},
+		first: time.Now(), silent: silentSince{}, report: certificate.LockReport{LockMode: c.request.LockMode},
 	}
-	if c.by.WithoutLocks {
-		return c.cutUnprotected(ctx, "locks are switched off")
+	if c.request.LockMode == certificate.LockModeNone {
+		return c.cutUnprotected(ctx, "lock mode none was asked for")
 	}
 	forget := c.op.Undo.Push("gates", c.closeGates)
 	held, err := c.tryWindows(ctx)
@@ -40,8 +40,16 @@ func (c *creation) holdInstant(ctx context.Context) error {
 	if c.request.AllowInconsistent {
 		return c.cutUnprotected(ctx, last.Failures())
 	}
-	return apierror.New(apierror.BackupCreate, "no global lock within %v (%d attempts); the last failed on %s",
-		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), last.Failures())
+	return apierror.New(apierror.BackupCreate, "no global lock within %v (%d attempts in lock mode %s%s); the last failed on %s",
+		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), c.request.LockMode, forced(c.request), last.Failures())
+}
+
+// forced says in an error what force has done: it promises more than there is to do.
+func forced(r Request) string {
+	if r.Force {
+		return ", for another timeout by force, which found no stream transaction to abort: this version has none"
+	}
+	return ""
 }
 
 // tryWindows makes attempts until one succeeds or the timeout ends. With force it takes a second
@@ -72,7 +80,7 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 	c.marked = true
 	c.gates.evidence = map[string]certificate.ServerEvidence{}
 	c.op.Log.Warn("backup without the global lock is potentially inconsistent", "id", c.op.ID, "why", why)
-	c.op.Emit(ctx, event.Event{Step: event.Unprotected, Detail: why})
+	c.op.Emit(ctx, event.Event{Step: event.Unprotected, LockMode: string(certificate.LockModeNone), Detail: why})
 	from := time.Now()
 	c.op.Emit(ctx, event.Event{Step: event.Cut})
 	request := dbclient.CutRequest{ID: c.op.ID, Nonce: c.op.Nonce, DeadlineSeconds: unprotectedCut.Seconds(), Unprotected: true}
@@ -81,6 +89,6 @@ func (c *creation) cutUnprotected(ctx context.Context, why string) error {
 		return err
 	}
 	c.gates.statements, _ = statementsOf(c.shards, answers) // shards without a statement are not certified
-	c.gates.instant = certificate.Instant{LockMode: certificate.LockModeNone, From: c.op.Since(from), To: c.op.Since(time.Now())}
+	c.gates.instant = certificate.HeldIn(certificate.LockModeNone, c.op.Since(from), c.op.Since(time.Now()))
 	return nil
 }

@@ -1,6 +1,7 @@
 package create
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,6 +10,7 @@ import (
 	"stasis/coordinator/backup/operation"
 	"stasis/internal/apierror"
 	"stasis/internal/backupname"
+	"stasis/internal/failpoint"
 )
 
 // maxLockGrowth bounds the growth of a Request.
@@ -25,6 +27,10 @@ const maxLockGrowth = 100
 // could abort. Only single writes hold a gate up, and they end soon.) With AllowInconsistent
 // the backup goes on without the global lock if that cannot be acquired, and is marked as
 // potentially inconsistent for ever.
+//
+// LockMode says for which writers the gates wait. With client.LockModeNone no gate is asked for at
+// all, which shows what the gates are for: the backup is marked, too, so the request has to have
+// AllowInconsistent.
 type Request struct {
 	Label             string // "" means a random one
 	Timeout           time.Duration
@@ -33,6 +39,7 @@ type Request struct {
 	Force             bool
 	LockWait          time.Duration
 	LockGrowth        float64
+	LockMode          client.LockMode // "" means client.LockModeTransactions
 }
 
 // checked returns the request with its defaults, or an error if it is not valid.
@@ -50,13 +57,25 @@ func (r Request) checked() (Request, error) {
 	if r.Deadline < 0 {
 		return r, operation.BadDeadline("create")
 	}
+	r.LockMode = cmp.Or(r.LockMode, client.LockModeTransactions)
 	if r.LockGrowth == 0 {
 		r.LockGrowth = client.DefaultLockGrowth
 	}
 	if !(r.LockGrowth >= 1 && r.LockGrowth <= maxLockGrowth) {
 		return r, apierror.New(apierror.BadParameter, "lockGrowth %v: want 1 to %d", r.LockGrowth, maxLockGrowth)
 	}
-	return r, nil
+	return r, r.checkMode()
+}
+
+// checkMode returns an error if the request must not have its lock mode.
+func (r Request) checkMode() error {
+	if err := r.LockMode.Check(); err != nil {
+		return apierror.New(apierror.BadParameter, "create: %w", err)
+	}
+	if r.LockMode == client.LockModeNone && !r.AllowInconsistent && !failpoint.Off("mode-none-needs-consent") {
+		return apierror.New(apierror.BadParameter, "create: lock mode none holds up no writer, so the backup may be torn and is marked as potentially inconsistent: it needs allowInconsistent")
+	}
+	return nil
 }
 
 // Result is the answer to a create.

@@ -20,6 +20,7 @@ func (c *creation) link(ctx context.Context) error {
 	request := dbclient.LinkRequest{
 		ID: c.op.ID, Nonce: c.op.Nonce, DateTime: c.moment.DateTime(), Label: c.request.Label,
 		NrDBServers: len(c.cluster.Members), PotentiallyInconsistent: c.marked, AgencyDump: c.sealed.dump,
+		LockMode:   c.gates.instant.Mode(),
 		Statements: certificate.Listed(c.gates.statements),
 	}
 	answers := fanout.Ask(ctx, c.cluster.Members, 0, fanout.AnyError, func(ctx context.Context, m fanout.Member) (dbclient.Piece, error) {

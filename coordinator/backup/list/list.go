@@ -143,6 +143,7 @@ func entryOf(id string, set *piece.Set, record keys.Commit, servers int) Entry {
 		e.NrFiles += p.NrFiles
 		e.PotentiallyInconsistent = e.PotentiallyInconsistent || p.PotentiallyInconsistent
 		e.CountIncludesFilesOnly = p.CountIncludesFilesOnly
+		e.LockMode = p.LockMode
 		for _, k := range p.Keys {
 			if !slices.Contains(e.Keys, k) {
 				e.Keys = append(e.Keys, k)

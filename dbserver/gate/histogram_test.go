@@ -11,11 +11,11 @@ import (
 
 // A percentile is never below the true one, and at most a tenth above it.
 func TestPercentileOfWaits(t *testing.T) {
-	require.Zero(t, new(waits).percentile(0.99))
+	require.Zero(t, new(histogram).percentile(0.99))
 	rapid.Check(t, func(rt *rapid.T) {
 		all := rapid.SliceOfN(rapid.Int64Range(0, int64(6*time.Minute)), 1, 300).Draw(rt, "waits")
 		share := rapid.SampledFrom([]float64{0.5, 0.9, 0.99, 1}).Draw(rt, "share")
-		w := &waits{}
+		w := &histogram{}
 		for _, d := range all {
 			w.add(time.Duration(d))
 		}
@@ -27,6 +27,6 @@ func TestPercentileOfWaits(t *testing.T) {
 		exact := time.Duration(all[rank])
 		got := w.percentile(share)
 		require.GreaterOrEqual(rt, got, exact)
-		require.LessOrEqual(rt, float64(got), max(float64(exact)*classGrowth*1.0001, float64(shortestClass)))
+		require.LessOrEqual(rt, float64(got), max(float64(exact)*binGrowth*1.0001, float64(shortestBin)))
 	})
 }

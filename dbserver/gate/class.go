@@ -1,0 +1,67 @@
+package gate
+
+import (
+	"fmt"
+	"time"
+
+	"stasis/internal/apierror"
+)
+
+// Class says what an operation does inside the gate, and so which locks wait for it.
+type Class uint8
+
+// Classes of operations.
+const (
+	Writer     Class = iota // a write, or the commit of a transaction on one shard: every lock waits for it
+	Committing              // a transaction on several shards, until it is applied on all: every lock waits for it
+	Open                    // a transaction from its first write to its end: a lock in mode Transactions waits for it
+	classes    = iota
+)
+
+// Mode says for which operations a lock waits, and which it holds up.
+type Mode string
+
+// Modes of a lock. What an open transaction has written is in no engine before it commits, so it does not
+// matter to a cut whether the transaction is inside.
+const (
+	Transactions Mode = "transactions" // it waits for all that are inside, and holds up all
+	Commits      Mode = "commits"      // it waits for who writes or commits, and holds them up; open transactions go on, and begin
+)
+
+// Entry is an operation that is about to enter. The zero value is a write that waits as long as its context lasts.
+type Entry struct {
+	Class Class
+	Who   string    // names it to those who wait for it; "": it is counted
+	Until time.Time // it waits no longer; zero: as long as its context lasts
+	// Opened says that it belongs to a transaction that is inside as Open. A lock that waits for the
+	// transaction lets it commit: otherwise each would wait for the other.
+	Opened bool
+}
+
+// lets says whether an operation enters although the lock waits or holds.
+func (l *Lock) lets(e Entry) bool {
+	if l.claim.Mode == Commits {
+		return e.Class == Open
+	}
+	return e.Opened && !l.held
+}
+
+// refusal is the error of an operation that the lock has kept out for so long.
+func (l *Lock) refusal(waited time.Duration) error {
+	e := apierror.New(apierror.GateClosed, "backup %s holds up writes until it has made its cut, and this one could wait no longer than %s: nothing was written, try again",
+		l.claim.ID, waited.Round(time.Millisecond))
+	e.Extra = map[string]any{"backup": l.claim.ID}
+	return e
+}
+
+// guest is an operation inside that has a name.
+type guest struct {
+	who   string
+	class Class
+	since time.Time
+}
+
+func (v *guest) String() string {
+	doing := map[Class]string{Writer: "writing", Committing: "committing", Open: "open"}
+	return fmt.Sprintf("%s, %s for %s", v.who, doing[v.class], time.Since(v.since).Round(time.Millisecond))
+}
