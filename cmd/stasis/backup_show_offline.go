@@ -40,7 +40,7 @@ func listedOf(id string, made map[string]certificate.Sealed) client.ListedBackup
 	b := client.ListedBackup{ID: id, Keys: []certificate.Key{}, NrPiecesPresent: len(made)}
 	for _, source := range slices.Sorted(maps.Keys(made)) {
 		p := made[source].Piece
-		b.Version, b.DateTime, b.NrDBServers, b.Kind = p.Version, p.DateTime, p.NrDBServers, p.Kind
+		b.Version, b.DateTime, b.NrDBServers, b.Kind, b.LockMode = p.Version, p.DateTime, p.NrDBServers, p.Kind, p.LockMode
 		b.SizeInBytes += p.SizeInBytes
 		b.NrFiles += p.NrFiles
 		b.PotentiallyInconsistent = b.PotentiallyInconsistent || p.PotentiallyInconsistent

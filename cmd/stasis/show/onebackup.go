@@ -17,11 +17,12 @@ func Backup(out io.Writer, res client.ShowResult, names Names, chart Chart) erro
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	b := res.Backup
 	line("backup\t%s", b.ID)
-	line("made\t%s by version %s", b.DateTime, orNone(b.Version))
+	line("made\t%s by version %s", orNone(b.DateTime), orNone(b.Version))
 	line("size\t%s in %d files", Bytes(b.SizeInBytes), b.NrFiles)
 	line("pieces\t%d of %d%s", b.NrPiecesPresent, b.NrDBServers, missingText(b, names))
 	line("instant\t%s", instantText(res))
 	if c := res.Certificate; c != nil {
+		line("lock mode\t%s", c.Instant.Mode())
 		line("coordinator\t%s", names.Both(c.Coordinator))
 		line("Plan\tof agency index %d in term %d, restore epoch %d", c.Agency.Index, c.Agency.Term, c.Agency.Epoch)
 		line("shards\t%d, with a statement of the leader for each", len(c.Shards))
