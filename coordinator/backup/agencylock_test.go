@@ -121,7 +121,7 @@ func TestOnlyTheLockThatWasShownIsBroken(t *testing.T) {
 		// It changes between the look and the transaction.
 		late := &otherHolder{fakeAgency: w.agency, change: func() { take("n3") }}
 		err = w.service(coordinatorB, func(d *Options) { d.Agency = late }).BreakLock(context.Background(), "then", "n2")
-		require.ErrorIs(t, err, apierror.BackupConflict)
+		require.ErrorIs(t, err, apierror.BackupConflict, "another's lock was broken")
 		require.Equal(t, "n3", w.agency.root().At(keys.HotBackupNonce).Text(), "another's lock was broken")
 		require.False(t, w.agency.root().At(keys.SupervisionEvents).Exists())
 

@@ -123,11 +123,11 @@ func TestFailedCreateReportsItsDeadTime(t *testing.T) {
 				require.Equal(t, []event.Name{event.DeadTime, event.Undone}, []event.Name{told[0].Step, told[1].Step})
 				require.Contains(t, told[0].Detail, "writers waited")
 				if back == 0 {
-					require.Equal(t, []string{"PRMR-2"}, report.DeadUnknown)
-					require.Nil(t, last.Servers["PRMR-2"].Dead, "unknown is not zero")
+					require.Equal(t, []string{"PRMR-2"}, report.DeadUnknown, "unknown is not zero")
+					require.Nil(t, last.Servers["PRMR-2"].Dead)
 					require.Contains(t, told[0].Detail, "unknown of PRMR-2")
 				} else {
-					require.Empty(t, report.DeadUnknown)
+					require.Empty(t, report.DeadUnknown, "the server could have told, and was not asked")
 					require.NotNil(t, last.Servers["PRMR-2"].Dead)
 				}
 				metrics := map[string]any{}
