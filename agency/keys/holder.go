@@ -20,6 +20,11 @@ func (j TransferJob) Describe(now time.Time) string {
 	return fmt.Sprintf("%s of backup %s, begun on %s at %s%s", TransferOperation(j.Kind), j.BackupID, j.Coordinator, j.Timestamp, ageText(j.Timestamp, now))
 }
 
+// Describe says through which coordinator and when a backup was deleted, for those who ask for it.
+func (d Deletion) Describe(now time.Time) string {
+	return fmt.Sprintf("deleted through %s at %s%s", d.Coordinator, d.Since, ageText(d.Since, now))
+}
+
 // CreatedText says who has created the job and when, for those whom it keeps out.
 func (j Job) CreatedText(now time.Time) string {
 	if j.Creator == "" && j.TimeCreated == "" {

@@ -6,6 +6,7 @@ import (
 	"stasis/client"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
+	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
 
@@ -22,7 +23,7 @@ func (l *Lister) Show(ctx context.Context, id string) (Shown, error) {
 		return Shown{}, err
 	}
 	defer leave()
-	c, known, lists, err := l.pieces(ctx, []string{id})
+	c, known, lists, err := l.pieces(ctx, dbclient.ListRequest{IDs: []string{id}, WithDetails: true})
 	if err != nil {
 		return Shown{}, err
 	}

@@ -3,9 +3,11 @@ package topology
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/apierror"
 )
 
 // Tombstones returns, by the ids of deleted backups, the servers that have to remove their piece,
@@ -40,4 +42,28 @@ func Transfers(root *agencyclient.Node) map[string]keys.TransferJob {
 func IsJobID(id string) bool {
 	_, err := strconv.ParseUint(id, 10, 64)
 	return err == nil
+}
+
+// deletions returns the deletions whose tombstones are not all gone, by the id of the backup. It leaves
+// out a record that cannot be read: its tombstone counts all the same.
+func deletions(root *agencyclient.Node) map[string]keys.Deletion {
+	found := map[string]keys.Deletion{}
+	for _, backups := range root.At(keys.HotBackupDeleted).Children() {
+		for id, n := range backups.Children() {
+			var d keys.Deletion
+			if n.Decode(&d) == nil {
+				found[id] = d
+			}
+		}
+	}
+	return found
+}
+
+// Absence is the error for a backup that does not exist. It says who has deleted it, while that is
+// known.
+func (c *Cluster) Absence(id string, now time.Time) error {
+	if d, deleted := c.Deletions[id]; deleted {
+		return apierror.New(apierror.NotFound, "there is no backup %s: it was %s", id, d.Describe(now))
+	}
+	return apierror.New(apierror.NotFound, "there is no backup %s", id)
 }
