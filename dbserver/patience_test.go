@@ -32,7 +32,9 @@ func TestWriteThatABackupHoldsUp(t *testing.T) {
 			bounded func(context.Context) (context.Context, context.CancelFunc)
 			do      func(context.Context) error
 		}{
-			"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, 2*time.Second) },
+			"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, 2*time.Second)
+			},
 				func(ctx context.Context) error {
 					_, err := h.dbs.Documents(ctx, h.target(s), "s101", insert("deadline"))
 					return err

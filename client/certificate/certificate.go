@@ -58,6 +58,19 @@ type Instant struct {
 	To       float64  `json:"to"`       // the first gate was about to be released
 }
 
+// Mode is the mode by the name that a create is asked with.
+func (i Instant) Mode() LockMode {
+	if i.LockMode == LockModeGates {
+		return LockModeTransactions
+	}
+	return i.LockMode
+}
+
+// HeldIn is the instant from..to of a create with that mode.
+func HeldIn(m LockMode, from, to float64) Instant {
+	return Instant{LockMode: m.asCertified(), From: from, To: to}
+}
+
 // ServerEvidence is one server's part.
 type ServerEvidence struct {
 	LockAsked    float64 `json:"lockAsked"`

@@ -34,23 +34,10 @@ func (m LockMode) Check() error {
 	return fmt.Errorf("lock mode %q is unknown: want %s or %s", string(m), strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
 }
 
-// Mode is the mode by the name that a create is asked with.
-func (i Instant) Mode() LockMode {
-	if i.LockMode == LockModeGates {
-		return LockModeTransactions
-	}
-	return i.LockMode
-}
-
 // asCertified is the name in a certificate of the mode in which all gates were held.
 func (m LockMode) asCertified() LockMode {
 	if m == LockModeTransactions {
 		return LockModeGates
 	}
 	return m
-}
-
-// HeldIn is the instant from..to of a create with that mode.
-func HeldIn(m LockMode, from, to float64) Instant {
-	return Instant{LockMode: m.asCertified(), From: from, To: to}
 }

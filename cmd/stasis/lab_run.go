@@ -35,9 +35,10 @@ opens each backup from its pieces and judges it, and then the running cluster, a
 after a restore. What it draws comes from its seed. Runs differ all the same where
 goroutines race: the seed of a violation finds it again often, not always.
 
-With --mode all backups are asked for in that lock mode. With none they hold up no writer. A torn backup is what is looked for then: it
-shows that the checks can see one. --power makes these runs as well, of each scenario that
-says how often it breaks without locks, and holds them against that.
+With --mode all backups are asked for in that lock mode. With none they hold up no writer. A
+torn backup is what is looked for then: it shows that the checks can see one. --power makes
+these runs as well, of each scenario that says how often it breaks without locks, and holds
+them against that.
 
 Exit status:
   0  all runs have passed
@@ -59,7 +60,7 @@ func (r *labRun) addFlags(cmd *cobra.Command) {
 	f.IntVar(&o.Total, "total", 0, "in place of --runs: runs of all scenarios together, which take turns")
 	f.IntVar(&o.Repeat, "repeat", 1, "make each run so often, and say how often it was the same again")
 	f.IntVar(&o.Parallel, "parallel", 0, "runs at once (default: as many as there are processors)")
-	f.StringVar(&r.mode, "mode", "", "`lock mode` of all backups: transactions, commits, or none, which holds up no writer (default: that of the servers)")
+	f.StringVar(&r.mode, "mode", "", "lock `mode` of all backups: transactions, commits, or none, which holds up no writer (default: that of the servers)")
 	f.BoolVar(&o.Power, "power", false, "make runs without locks as well, and hold them against what scenarios say of them")
 	f.DurationVar(&o.Timeout, "timeout", runner.DefaultTimeout, "real time that a run may take: it prints its goroutines then")
 	f.StringVar(&o.Out, "out", "", "`directory` for what bad runs leave (default: a temporary one)")

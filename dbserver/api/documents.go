@@ -83,7 +83,7 @@ func (d Documents) chunk(ctx, life context.Context, on *store.Replica, r dbclien
 	}
 	writing := writes(r.Ops)
 	if writing && !failpoint.Off("writes-pass-gate") {
-		leave, err := d.Gate.EnterAs(ctx, gate.Entry{Class: gate.Writer, Until: until})
+		leave, err := d.Gate.EnterUntil(ctx, until)
 		if err != nil {
 			return nil, endOf(ctx, err)
 		}
@@ -214,7 +214,7 @@ func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbcli
 	if err != nil {
 		return nothing{}, err
 	}
-	leave, err := d.Gate.EnterAs(ctx, gate.Entry{Class: gate.Writer, Until: q.Until})
+	leave, err := d.Gate.EnterUntil(ctx, q.Until)
 	if err != nil {
 		return nothing{}, fmt.Errorf("truncate %s: %w", q.Shard, endOf(ctx, err))
 	}

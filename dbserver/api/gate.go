@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/dbserver/pieces"
@@ -126,11 +125,11 @@ func readClaim(body *bufio.Reader) (gate.Claim, error) {
 }
 
 // modeOf is the gate's mode for a lock mode. A coordinator that names none knows only transactions.
-func modeOf(m certificate.LockMode) (gate.Mode, error) {
+func modeOf(m dbclient.LockMode) (gate.Mode, error) {
 	switch m {
-	case "", certificate.LockModeTransactions:
+	case "", dbclient.LockModeTransactions:
 		return gate.Transactions, nil
-	case certificate.LockModeCommits:
+	case dbclient.LockModeCommits:
 		return gate.Commits, nil
 	}
 	return "", apierror.New(apierror.BadParameter, "lock mode %q: no gate is held in it", string(m))

@@ -49,8 +49,17 @@ type GateLockRequest struct {
 	WindowSeconds float64 `json:"windowSeconds"`
 	LeaseSeconds  float64 `json:"leaseSeconds"`
 
-	LockMode certificate.LockMode `json:"lockMode,omitempty"` // transactions or commits; "" is transactions, of a coordinator that knows no other
+	LockMode LockMode `json:"lockMode,omitempty"` // transactions or commits; "" is transactions, of a coordinator that knows no other
 }
+
+// LockMode is the lock mode of a create.
+type LockMode = certificate.LockMode
+
+// Lock modes in which a gate is held.
+const (
+	LockModeTransactions = certificate.LockModeTransactions
+	LockModeCommits      = certificate.LockModeCommits
+)
 
 // GateLockResponse says how long the lock waited.
 type GateLockResponse struct {

@@ -37,14 +37,14 @@ type ShardStatement = certificate.Statement
 // LinkRequest waits for the links of the cut, writes Plan dump and META, and
 // makes the pending piece durable.
 type LinkRequest struct {
-	ID                      string               `json:"id"`
-	Nonce                   string               `json:"nonce"`
-	DateTime                string               `json:"datetime"`
-	Label                   string               `json:"label"`
-	NrDBServers             int                  `json:"nrDBServers"`
-	PotentiallyInconsistent bool                 `json:"potentiallyInconsistent"`
-	LockMode                certificate.LockMode `json:"lockMode,omitempty"` // in which all gates were held
-	AgencyDump              json.RawMessage      `json:"agencyDump"`         // AgencyDump
+	ID                      string          `json:"id"`
+	Nonce                   string          `json:"nonce"`
+	DateTime                string          `json:"datetime"`
+	Label                   string          `json:"label"`
+	NrDBServers             int             `json:"nrDBServers"`
+	PotentiallyInconsistent bool            `json:"potentiallyInconsistent"`
+	LockMode                LockMode        `json:"lockMode,omitempty"` // in which all gates were held
+	AgencyDump              json.RawMessage `json:"agencyDump"`         // AgencyDump
 	// Statements are those of all leaders: they go into the piece's manifest.
 	Statements []ShardStatement `json:"statements,omitempty"`
 }

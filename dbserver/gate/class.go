@@ -3,8 +3,6 @@ package gate
 import (
 	"fmt"
 	"time"
-
-	"stasis/internal/apierror"
 )
 
 // Class says what an operation does inside the gate, and so which locks wait for it.
@@ -36,22 +34,6 @@ type Entry struct {
 	// Opened says that it belongs to a transaction that is inside as Open. A lock that waits for the
 	// transaction lets it commit: otherwise each would wait for the other.
 	Opened bool
-}
-
-// lets says whether an operation enters although the lock waits or holds.
-func (l *Lock) lets(e Entry) bool {
-	if l.claim.Mode == Commits {
-		return e.Class == Open
-	}
-	return e.Opened && !l.held
-}
-
-// refusal is the error of an operation that the lock has kept out for so long.
-func (l *Lock) refusal(waited time.Duration) error {
-	e := apierror.New(apierror.GateClosed, "backup %s holds up writes until it has made its cut, and this one could wait no longer than %s: nothing was written, try again",
-		l.claim.ID, waited.Round(time.Millisecond))
-	e.Extra = map[string]any{"backup": l.claim.ID}
-	return e
 }
 
 // guest is an operation inside that has a name.

@@ -4,25 +4,56 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
-// Enter is EnterAs for a write that waits as long as ctx lasts.
+// Enter passes the gate shared, for a write, and returns the function that leaves it; a second call of
+// that function has no effect. It queues while a lock holds the gate or waits for it, and fails only if
+// ctx ends meanwhile.
 func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
-	return g.EnterAs(ctx, Entry{})
+	return g.EnterUntil(ctx, time.Time{})
 }
 
-// EnterAs passes the gate shared and returns the function that leaves it; a second call of that
-// function has no effect. It queues while a lock holds the gate or waits for it that does not let the
-// operation in. It fails if ctx ends meanwhile, and with [apierror.GateClosed] if e.Until has come.
+// EnterUntil is Enter for a write that does not wait longer than until: then it fails with
+// [apierror.GateClosed]. Zero is as long as ctx lasts.
+func (g *Gate) EnterUntil(ctx context.Context, until time.Time) (leave func(), err error) {
+	g.mu.Lock()
+	if g.turn == nil { // the path of nearly every write
+		g.inside[Writer]++
+		g.mu.Unlock()
+		return g.leaveOnce(), nil
+	}
+	return g.queueUp(ctx, Entry{Until: until})
+}
+
+// EnterAs is EnterUntil for any operation. It queues while a lock holds the gate or waits for it that
+// does not let the operation in.
 func (g *Gate) EnterAs(ctx context.Context, e Entry) (leave func(), err error) {
 	g.mu.Lock()
-	if g.turn == nil || g.turn.lets(e) { // the path of nearly every write
+	if g.turn == nil || g.turn.lets(e) {
 		leave = g.admit(e)
 		g.mu.Unlock()
 		return leave, nil
 	}
+	return g.queueUp(ctx, e)
+}
+
+// TryEnter is EnterAs without the wait: its error is [apierror.GateClosed] if a lock keeps the operation out.
+//
+// It is for who has to enter several gates and must not wait at one while it is inside another: a backup that
+// holds the one waits for the other. When one is closed it leaves those that it has entered, waits with EnterAs at
+// the closed one, and tries the others again.
+func (g *Gate) TryEnter(e Entry) (leave func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.turn != nil && !g.turn.lets(e) {
+		return nil, g.turn.refusal(0)
+	}
+	return g.admit(e), nil
+}
+
+// queueUp waits until the turn has ended. It is called with mu held, and lets go of it.
+func (g *Gate) queueUp(ctx context.Context, e Entry) (leave func(), err error) {
 	w := &waiter{entry: e, behind: g.turn, since: time.Now(), evidence: g.evidence.of(g.turn.claim.Nonce), admitted: make(chan struct{})}
 	g.queue = append(g.queue, w)
 	g.mu.Unlock()
@@ -59,28 +90,5 @@ func (g *Gate) giveUpQueue(ctx context.Context, w *waiter) (leave func(), err er
 			w.leave()
 		}
 		return nil, fmt.Errorf("queue at the gate: %w", ended)
-	}
-}
-
-// admit counts an operation in. It is called with mu held.
-func (g *Gate) admit(e Entry) (leave func()) {
-	g.inside[e.Class]++
-	var v *guest
-	if e.Who != "" {
-		v = &guest{who: e.Who, class: e.Class, since: time.Now()}
-		g.guests[v] = true
-	}
-	var gone atomic.Bool
-	class := e.Class
-	return func() {
-		if gone.Swap(true) {
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if v != nil {
-			delete(g.guests, v)
-		}
-		g.left(class)
 	}
 }

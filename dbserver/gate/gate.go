@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -87,11 +88,62 @@ func (l *Lock) Silent() string {
 	return fmt.Sprintf("no beat of the coordinator for %s", l.claim.Silence)
 }
 
+// lets says whether an operation enters although the lock waits or holds.
+func (l *Lock) lets(e Entry) bool {
+	if l.claim.Mode == Commits {
+		return e.Class == Open
+	}
+	return e.Opened && !l.held
+}
+
+// refusal is the error of an operation that the lock has kept out for so long.
+func (l *Lock) refusal(waited time.Duration) error {
+	e := apierror.New(apierror.GateClosed, "backup %s holds up writes until it has made its cut, and this one could wait no longer than %s: nothing was written, try again",
+		l.claim.ID, waited.Round(time.Millisecond))
+	e.Extra = map[string]any{"backup": l.claim.ID}
+	return e
+}
+
 func (l *Lock) after(d time.Duration, do func()) {
 	l.timers = append(l.timers, time.AfterFunc(d, do))
 }
 
 // The functions below are called with mu held.
+
+// admit counts an operation in.
+func (g *Gate) admit(e Entry) (leave func()) {
+	g.inside[e.Class]++
+	if e.Class == Writer && e.Who == "" {
+		return g.leaveOnce()
+	}
+	v := &guest{who: e.Who, class: e.Class, since: time.Now()}
+	if v.who != "" {
+		g.guests[v] = true
+	}
+	var gone atomic.Bool
+	return func() {
+		if gone.Swap(true) {
+			return
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.guests, v)
+		g.left(v.class)
+	}
+}
+
+// leaveOnce is the way out of writes, which are many: it keeps nothing of them.
+func (g *Gate) leaveOnce() func() {
+	var gone atomic.Bool
+	return func() {
+		if gone.Swap(true) {
+			return
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.left(Writer)
+	}
+}
 
 // left counts an operation out. When the last one leaves for which the lock waits whose turn it is, the lock
 // gets the gate.
@@ -104,7 +156,7 @@ func (g *Gate) left(c Class) {
 
 // free says whether nothing is inside for which a lock in that mode waits.
 func (g *Gate) free(m Mode) bool {
-	return g.inside[Writer] == 0 && g.inside[Committing] == 0 && (m == Commits || g.inside[Open] == 0)
+	return g.inside[Writer] == 0 && g.inside[Committing] == 0 && (m == Commits || g.inside[Open] == 0 || failpoint.Off("gate-waits-for-open"))
 }
 
 // breakOff ends a lock that its holder has not released. A hold that was broken is evidence:

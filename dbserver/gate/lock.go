@@ -26,7 +26,7 @@ func (g *Gate) Lock(c Claim) (*Lock, error) {
 	}
 	now := time.Now()
 	l := &Lock{gate: g, claim: c, since: now, beat: now, granted: make(chan struct{}), ended: make(chan struct{})}
-	g.evidence.open(c, g.busy)
+	g.evidence.open(c.Nonce, evidence{attempt: c.Attempt, mode: c.Mode}, g.busy)
 	g.locks = append(g.locks, l)
 	if g.turn == nil {
 		g.next()

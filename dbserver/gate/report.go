@@ -117,12 +117,11 @@ func (l *archive) admits(nonce string, attempt uint64) error {
 // open begins an attempt. If the attempt before was not released, its dead times are kept,
 // since a report covers all attempts. Whether it was broken is not kept, since a release is
 // of one attempt.
-func (l *archive) open(c Claim, busy func(string) bool) {
-	b := l.byNonce[c.Nonce]
-	begun := evidence{attempt: c.Attempt, mode: c.Mode}
+func (l *archive) open(nonce string, begun evidence, busy func(string) bool) {
+	b := l.byNonce[nonce]
 	switch {
 	case b == nil:
-		l.add(c.Nonce, &begun, busy)
+		l.add(nonce, &begun, busy)
 	case b.released != nil:
 		*b = begun
 	default:

@@ -43,7 +43,7 @@ func measure(b *verdict.Backup, cert *certificate.Certificate, s Subject) {
 	fromCertificate(b, cert)
 	own := ownEvents(s.Events, is(s.Created.ID))
 	fromEvents(b, own)
-	if cert.Instant.LockMode == certificate.LockModeGates {
+	if cert.Instant.LockMode != certificate.LockModeNone {
 		slack, known := slackOf(own, b.Attempts)
 		if b.Slack = slack; !known {
 			b.Lacks(verdict.MeasureSlack)

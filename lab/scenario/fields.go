@@ -50,7 +50,7 @@ func loadFields(s *workload.Spec) []Field {
 
 func powerFields(p *Power) []Field {
 	return []Field{
-		{"lockMode", "What is left out: `none` leaves out the gates.", "", lockValue, into(&p.LockMode)},
+		{"lockMode", "The lock mode of all backups then: with `none` they hold up no writer.", "", lockValue, into(&p.LockMode)},
 		{"breaks", "The least part of runs in which a violation has to be found then.", "", breakValue, into(&p.BreaksOver)},
 	}
 }

@@ -88,6 +88,11 @@ var mutants = []mutant{
 	{"outcome-may-be-unknown", "client", "TestUnknownOutcomes", "an unknown outcome counts as a failure",
 		"a write that may have been made is not reported as one that was not"},
 
+	{"certificate-gate-mode", "client/certificate", "TestGatesAreHeldInTheModeOfTheInstant", "gates: a gate held in",
+		"a certificate claims no stricter lock mode than that in which each gate was held"},
+
+	{"mode-none-needs-consent", "coordinator/backup", "TestModeNoneNeedsConsent", "a torn backup is made for who has not asked for it",
+		"a backup without the lock is made only for who allows that it is inconsistent"},
 	{"lock-is-ours", "coordinator/backup", "TestLockLostAtTheCommit", "it is committed without its lock",
 		"a lock of the same value may be another's"},
 	{"lock-is-its-value", "coordinator/backup", "TestLockLostAtTheCommit", "it is committed without its lock",
@@ -207,6 +212,8 @@ var mutants = []mutant{
 
 	{"gate-waits-for-writers", "dbserver/gate", "TestLockWaitsForTheWriterInside", "the gate is granted with a writer inside",
 		"no write is in flight when a gate is granted"},
+	{"gate-waits-for-open", "dbserver/gate", "TestOpenTransactionsAndModes", "it is granted with an open transaction inside",
+		"in mode transactions no transaction is open when a gate is granted"},
 	{"expiry-is-told", "dbserver/gate", "TestLeaseEndOpensAndIsRemembered", "the break is not told",
 		"a hold that was broken is known as such"},
 
