@@ -16,7 +16,7 @@ import (
 func TestLockReportOfAnError(t *testing.T) {
 	want := client.LockReport{
 		Attempts: []certificate.Attempt{{
-			WindowSeconds: 0.5, Failed: map[string]string{"PRMR-2": "does not answer"}, LastServer: "PRMR-2", AttemptTimes: certificate.AttemptTimes{AskedSeconds: 0.25, SkewSeconds: 0.125},
+			WindowSeconds: 0.5, Failed: map[string]string{"PRMR-2": "does not answer"}, LastServer: "PRMR-2", AskedSeconds: 0.25, SkewSeconds: 0.125,
 			Servers: map[string]certificate.GateAttempt{
 				"PRMR-1": {Asked: 0.25, Answered: 0.5, Granted: true, Dead: &certificate.DeadTime{Writers: 3, SumSeconds: 1.5, LongestSeconds: 0.5, P99Seconds: 0.5}},
 				"PRMR-2": {Asked: 0.25, Answered: 0.75},

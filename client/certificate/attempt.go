@@ -1,18 +1,5 @@
 package certificate
 
-// AttemptTimes are what is measured of an attempt as a whole, on the coordinator's monotonic clock.
-type AttemptTimes struct {
-	AskedSeconds float64 `json:"asked,omitempty"` // the attempt began, since the operation did
-
-	// SkewSeconds is the time between the first and the last server's answer to the request for the
-	// cut. Each cut lies between the request and its answer, so the cuts themselves are no further
-	// apart than the request and the last answer.
-	SkewSeconds float64 `json:"skew,omitempty"`
-	// SlackSeconds is the part of the instant in which no server was asked for its cut: before the
-	// request, and after the last answer.
-	SlackSeconds float64 `json:"slack,omitempty"`
-}
-
 // GateAttempt is one server's part of an attempt. Moments are seconds on the coordinator's monotonic
 // clock since the operation began, as everywhere in a certificate; a moment that did not come is 0.
 type GateAttempt struct {

@@ -42,9 +42,17 @@ type LockReport struct {
 type Attempt struct {
 	WindowSeconds  float64           `json:"window"`
 	ElapsedSeconds float64           `json:"elapsed"`
-	Failed         map[string]string `json:"failed"`     // server → why its gate was not granted, or its cut not made
-	LastServer     string            `json:"lastServer"` // the last to answer
-	AttemptTimes
+	Failed         map[string]string `json:"failed"`          // server → why its gate was not granted, or its cut not made
+	LastServer     string            `json:"lastServer"`      // the last to answer
+	AskedSeconds   float64           `json:"asked,omitempty"` // the attempt began, since the operation did
+
+	// SkewSeconds is the time between the first and the last server's answer to the request for the
+	// cut. Each cut lies between the request and its answer, so the cuts themselves are no further
+	// apart than the request and the last answer.
+	SkewSeconds float64 `json:"skew,omitempty"`
+	// SlackSeconds is the part of the instant in which no server was asked for its cut: before the
+	// request, and after the last answer.
+	SlackSeconds float64 `json:"slack,omitempty"`
 
 	Servers map[string]GateAttempt `json:"servers,omitempty"` // every server's part; certificates of earlier versions have none
 }

@@ -3,11 +3,9 @@ package topology
 import (
 	"slices"
 	"strconv"
-	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/internal/apierror"
 )
 
 // Tombstones returns, by the ids of deleted backups, the servers that have to remove their piece,
@@ -57,13 +55,4 @@ func deletions(root *agencyclient.Node) map[string]keys.Deletion {
 		}
 	}
 	return found
-}
-
-// Absence is the error for a backup that does not exist. It says who has deleted it, while that is
-// known.
-func (c *Cluster) Absence(id string, now time.Time) error {
-	if d, deleted := c.Deletions[id]; deleted {
-		return apierror.New(apierror.NotFound, "there is no backup %s: it was %s", id, d.Describe(now))
-	}
-	return apierror.New(apierror.NotFound, "there is no backup %s", id)
 }
