@@ -46,8 +46,13 @@ func TestRequestsOnTheWire(t *testing.T) {
 			_, err := b.Restore(ctx, client.RestoreRequest{ID: "x", IgnoreVersion: true, Timeout: time.Second, Deadline: 2 * time.Second})
 			return err
 		},
-		`POST /_admin/backup/delete {"id":"x"}`:                    func(ctx context.Context) error { _, err := b.Delete(ctx, "x"); return err },
-		`POST /_admin/backup/verify {"id":"x"}`:                    func(ctx context.Context) error { _, err := b.Verify(ctx, "x"); return err },
+		`POST /_admin/backup/delete {"id":"x"}`: func(ctx context.Context) error { _, err := b.Delete(ctx, "x"); return err },
+		`POST /_admin/backup/verify {"id":"x"}`: func(ctx context.Context) error { _, err := b.Verify(ctx, "x"); return err },
+		`POST /_admin/backup/show {"id":"x"}`:   func(ctx context.Context) error { _, err := b.Show(ctx, "x"); return err },
+		`POST /_admin/backup/agency-lock `:      func(ctx context.Context) error { _, err := b.Lock(ctx); return err },
+		`POST /_admin/backup/agency-lock {"break":{"value":"v","nonce":"n"}}`: func(ctx context.Context) error {
+			return b.BreakLock(ctx, client.HeldLock{Value: "v", Nonce: "n"})
+		},
 		`POST /_admin/backup/list `:                                func(ctx context.Context) error { _, err := b.List(ctx); return err },
 		`POST /_admin/backup/list {"id":["x","y"]}`:                func(ctx context.Context) error { _, err := b.List(ctx, "x", "y"); return err },
 		`POST /_admin/backup/transfers `:                           func(ctx context.Context) error { _, err := b.Transfers(ctx); return err },

@@ -61,7 +61,7 @@ func newParts(c Config, me self) (*parts, error) {
 	p.catalog = catalog.New(catalog.Options{
 		Agency: p.agency, Cache: p.cache, ID: me.id, RebootID: reboot, Logger: c.Logger.Named("catalog"),
 		Reserve:   func(ctx context.Context, n uint64) (uint64, error) { return agencyclient.ReserveIDs(ctx, p.agency, n) },
-		MaxShards: c.Limits.Shards, ReportWait: c.Timing.DDL, SyncWait: c.Timing.Sync, ThawWait: c.Timing.Thaw, AgencyTimeout: c.Timing.Agency,
+		MaxShards: c.Limits.Shards, ReportWait: c.Timing.DDL, SyncWait: c.Timing.Sync, ThawWait: c.Timing.Thaw, AgencyTimeout: c.Timing.Agency, Wall: c.Wall,
 	})
 	servers := dbclient.New(p.client)
 	log := steps.NewLog(c.Limits.StepEvents)
@@ -85,7 +85,7 @@ func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Lo
 		},
 	}
 	return patient(newMux(options, p.backups.Handler(),
-		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Wall: c.Wall, Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors},
+		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Wall: c.Wall, Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors, Backups: p.backups},
 		&ddl.Databases{Catalog: p.catalog},
 		&ddl.Collections{Catalog: p.catalog, Router: router},
 		&ddl.Indexes{Catalog: p.catalog},

@@ -29,7 +29,7 @@
 //	AgencyLock [AgencyWaiting …] AgencyLocked PlanDump Prepare
 //	{ LockAttempt (Locked Cut CutDone… GatesOpened | … LockFailed) }
 //	Thawed Linking Linked… Verified Sealed Committing Committed Publishing Published…
-//	or, from anywhere before Committed: Undoing Undone
+//	or, from anywhere before Committed: Undoing [DeadTime] Undone
 //
 // Each DB server emits beside it, for each attempt to lock:
 //

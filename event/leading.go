@@ -22,6 +22,7 @@ const (
 const (
 	ServerHealthChanged    Name = "server health changed"
 	AgencyLockExpired      Name = "agency lock expired"
+	AgencyLockBroken       Name = "agency lock broken" // by an operator, through a coordinator; Detail says whose it was
 	LockHolderRemoved      Name = "holder without agency lock removed"
 	CreationRemoved        Name = "unfinished creation removed"
 	SupervisionModeChanged Name = "supervision mode changed"

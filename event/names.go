@@ -42,6 +42,7 @@ const (
 	Publishing    Name = "publishing"
 	Published     Name = "published" // of one DB server
 	Undoing       Name = "undoing"
+	DeadTime      Name = "dead time" // of a create that has failed after it asked for gates; Detail says how long writers waited
 	Undone        Name = "undone"
 )
 

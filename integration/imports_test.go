@@ -125,7 +125,7 @@ var rooms = []room{
 	{"coordinator/backup/create", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "client/certificate", "client", "coordinator/backup/fanout", "coordinator/backup/lock", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a create shares the common layer with the other commands and knows none of them"},
 	{"coordinator/backup/fanout", []string{"dbserver/client"}, "it knows how all servers are asked, not what"},
 	{"coordinator/backup/list", []string{"agency/keys", "client", "client/certificate", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a list takes no lock and changes nothing"},
-	{"coordinator/backup/lock", []string{"agency/client", "agency/keys", "coordinator/backup/operation"}, "the lock is the agency's: DB servers have no part in it"},
+	{"coordinator/backup/lock", []string{"agency/client", "agency/keys", "client", "coordinator/backup/operation"}, "the lock is the agency's: DB servers have no part in it"},
 	{"coordinator/backup/operation", []string{"agency/client", "coordinator/backup/backupid"}, "what an operation is does not depend on what it does"},
 	{"coordinator/backup/piece", []string{"agency/keys", "client/certificate", "coordinator/backup/fanout", "coordinator/backup/topology", "dbserver/client"}, "pieces are judged by what they say and what is on record"},
 	{"coordinator/backup/remove", []string{"agency/client", "agency/keys", "coordinator/backup/backupid", "client", "coordinator/backup/fanout", "coordinator/backup/operation", "coordinator/backup/piece", "coordinator/backup/topology", "dbserver/client"}, "a delete needs no lock: its commit requires that there is none"},
@@ -158,7 +158,7 @@ var rooms = []room{
 	{"cmd/stasis/demo", []string{"client", "cmd/stasis/show", "lab/history", "lab/workload", "minicluster/..."}, "the demo is a user of a cluster, like any other"},
 	{"cmd/stasis/flags", []string{"agency/client", "client", "dbserver/engine", "dbserver/transfer/rclone"}, "flags are checked by those whose settings they are, before anything is started"},
 	{"cmd/stasis/progress", []string{"client", "cmd/stasis/show"}, "what is drawn is known from answers alone"},
-	{"cmd/stasis/show", []string{"client"}, "what is shown is known from answers alone"},
+	{"cmd/stasis/show", []string{"client", "client/certificate"}, "what is shown is known from answers alone"},
 	{"integration", []string{"..."}, "tests may look everywhere"},
 }
 

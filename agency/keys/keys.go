@@ -48,13 +48,15 @@ const (
 	Health           = Supervision + "/Health" // status changes here, every pass of the supervision in the transient store
 	SupervisionState = Supervision + "/State"
 
-	SupervisionMode        = SupervisionState + "/Mode"    // Normal or Maintenance
-	Maintenance            = Supervision + "/Maintenance"  // expiry time; absent: off
-	SupervisionGrace       = Supervision + "/GraceSeconds" // a server is not FAILED before it has been silent for so long; serving leases of DB servers are shorter
-	SupervisionGraceBefore = Supervision + "/GraceBefore"  // the longer one before, until it has passed once since the present one was recorded
-	SupervisionEvents      = Supervision + "/Events"       // array of Event, the newest last, bounded
-	ShardLocks             = Supervision + "/Shards"       // <shard> → id of the job that may change it
-	ServerLocks            = Supervision + "/DBServers"    // <server> → id of the job that may change it
+	SupervisionMode        = SupervisionState + "/Mode"     // Normal or Maintenance
+	Maintenance            = Supervision + "/Maintenance"   // expiry time; absent: off
+	SupervisionGrace       = Supervision + "/GraceSeconds"  // a server is not FAILED before it has been silent for so long; serving leases of DB servers are shorter
+	SupervisionGraceBefore = Supervision + "/GraceBefore"   // the longer one before, until it has passed once since the present one was recorded
+	SupervisionEvents      = Supervision + "/Events"        // array of Event, the newest last, bounded
+	SupervisionLock        = Supervision + "/HotBackupLock" // transient store: LockLease, while the agency lock is held
+	EventsKept             = 256                            // in SupervisionEvents
+	ShardLocks             = Supervision + "/Shards"        // <shard> → id of the job that may change it
+	ServerLocks            = Supervision + "/DBServers"     // <server> → id of the job that may change it
 
 	Target           = Root + "/Target"
 	TargetToDo       = Target + "/ToDo"

@@ -20,6 +20,7 @@ type lockWatch struct {
 
 	create, holder *fsm.Node // as they were seen last
 	since          time.Time // when this leader first saw exactly these values
+	noted          bool      // what is left of the lease is in the transient tree
 }
 
 // watch takes the lock away when its value has not changed for the lock's lease. It says how
@@ -32,6 +33,10 @@ func (w *lockWatch) watch(ctx context.Context, root *fsm.Node) time.Duration {
 		if holder.Exists() {
 			w.proposer.change(ctx, orphanedHolder(holder))
 		}
+		if w.noted {
+			w.note(ctx, agencyclient.Delete())
+			w.noted = false
+		}
 		return w.periods.Interval
 	}
 	if !fsm.Equal(create, w.create) || !fsm.Equal(holder, w.holder) {
@@ -39,6 +44,8 @@ func (w *lockWatch) watch(ctx context.Context, root *fsm.Node) time.Duration {
 	}
 	held := now.Sub(w.since)
 	if rest := w.leaseOf(holder) - held; rest > 0 {
+		w.noted = true
+		w.note(ctx, keys.LockLease{Nonce: holder.At("nonce").Text(), LeftSeconds: rest.Seconds()})
 		return rest
 	}
 	d := about(holder)
@@ -51,6 +58,18 @@ func (w *lockWatch) watch(ctx context.Context, root *fsm.Node) time.Duration {
 	}
 	w.proposer.change(ctx, d)
 	return w.periods.Interval
+}
+
+// note writes what is left of the lease into the transient tree, for people. What is there of an
+// earlier leader goes with its tree.
+func (w *lockWatch) note(ctx context.Context, value any) {
+	tx, err := parse(agencyclient.Tx{Ops: map[string]any{keys.SupervisionLock: value}})
+	if err == nil {
+		err = w.proposer.store.WriteTransient(ctx, tx)
+	}
+	if err != nil {
+		w.proposer.log.Debug("cannot tell what is left of the lease of the agency lock", "error", err)
+	}
 }
 
 // leaseOf is how long the lock may stay unchanged.

@@ -193,3 +193,27 @@ func TestNothingHappensBeforeBootstrap(t *testing.T) {
 		require.Zero(t, s.transient.State().Index())
 	})
 }
+
+// What is left of the lease is told as this leader counts it, and no more once the lock is gone.
+func TestRestOfTheLeaseIsTold(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		s := newTree(t)
+		s.takeLock("n1")
+		defer supervise(s)()
+		told := func() (l keys.LockLease) {
+			synctest.Wait()
+			require.NoError(t, s.Transient().At(keys.SupervisionLock).Decode(&l))
+			return l
+		}
+		time.Sleep(3 * time.Second)
+		require.Equal(t, keys.LockLease{Nonce: "n1", LeftSeconds: 4.5}, told())
+		time.Sleep(200 * time.Millisecond)
+		s.renew("n1", 1)
+		time.Sleep(2800 * time.Millisecond)
+		require.Equal(t, keys.LockLease{Nonce: "n1", LeftSeconds: 5.5}, told(), "since the pass that saw the renewal")
+		s.write(agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: agencyclient.Delete(), keys.HotBackupHolder: agencyclient.Delete()}})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.False(t, s.Transient().At(keys.SupervisionLock).Exists())
+	})
+}

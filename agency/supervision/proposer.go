@@ -17,10 +17,8 @@ import (
 	"stasis/internal/wall"
 )
 
-const (
-	keptEvents  = 256 // in the agency
-	maxTogether = 128 // transactions that share one entry of the log
-)
+// maxTogether is how many transactions share one entry of the log.
+const maxTogether = 128
 
 // proposer makes changes, and tells of those that were applied.
 type proposer struct {
@@ -80,7 +78,7 @@ func (p *proposer) withEvent(d job.Decision) agencyclient.Tx {
 		d.Tx.Ops[keys.SupervisionEvents] = agencyclient.PushQueue(keys.Event{
 			Time: p.wall.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Step: string(d.Step),
 			Job: d.Job, Database: d.DB, Shard: d.Shard, Server: d.Server, Detail: d.Detail,
-		}, keptEvents)
+		}, keys.EventsKept)
 	}
 	return d.Tx
 }

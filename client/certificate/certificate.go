@@ -94,6 +94,11 @@ type Gate struct {
 	DeadLongestSeconds float64 `json:"deadLongestSeconds"` // the longest any writer queued
 	Reason             string  `json:"reason,omitempty"`   // why not unbroken
 
+	DeadP99Seconds float64 `json:"deadP99Seconds,omitempty"` // of the times that writers queued
+	// Attempt is the attempt of which this was told. 0: the server does not remember the create, so
+	// how long writers waited is unknown.
+	Attempt uint64 `json:"attempt,omitempty"`
+
 	LockMode LockMode `json:"lockMode,omitempty"` // in which it was held; "": LockModeTransactions, by a server that knows no other
 }
 

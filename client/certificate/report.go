@@ -29,14 +29,32 @@ type LockReport struct {
 	WritersWaited      int       `json:"writersWaited"`      // behind any gate, over all attempts
 	DeadSumSeconds     float64   `json:"deadSumSeconds"`     // sum over those writers
 	DeadLongestSeconds float64   `json:"deadLongestSeconds"` // the longest wait of any of them
+
+	// DeadUnknown names the servers that have not told, for some attempt, how long writers waited
+	// there. The three figures above are without that.
+	DeadUnknown []string `json:"deadUnknown,omitempty"`
+
+	SkewSeconds  float64 `json:"skewSeconds"`  // of the attempt that succeeded
+	SlackSeconds float64 `json:"slackSeconds"` // of the attempt that succeeded
 }
 
 // Attempt is one try to hold all gates at once.
 type Attempt struct {
 	WindowSeconds  float64           `json:"window"`
 	ElapsedSeconds float64           `json:"elapsed"`
-	Failed         map[string]string `json:"failed"`     // server → why its gate was not granted, or its cut not made
-	LastServer     string            `json:"lastServer"` // the last to answer
+	Failed         map[string]string `json:"failed"`          // server → why its gate was not granted, or its cut not made
+	LastServer     string            `json:"lastServer"`      // the last to answer
+	AskedSeconds   float64           `json:"asked,omitempty"` // the attempt began, since the operation did
+
+	// SkewSeconds is the time between the first and the last server's answer to the request for the
+	// cut. Each cut lies between the request and its answer, so the cuts themselves are no further
+	// apart than the request and the last answer.
+	SkewSeconds float64 `json:"skew,omitempty"`
+	// SlackSeconds is the part of the instant in which no server was asked for its cut: before the
+	// request, and after the last answer.
+	SlackSeconds float64 `json:"slack,omitempty"`
+
+	Servers map[string]GateAttempt `json:"servers,omitempty"` // every server's part; certificates of earlier versions have none
 }
 
 // Failures returns why the attempt failed: "PRMR-1: why; PRMR-2: why".

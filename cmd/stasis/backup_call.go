@@ -59,7 +59,9 @@ func (c *backupCall) end(err error, result any, text func(show.Report)) error {
 		if c.flags.JSON {
 			return errors.Join(printJSON(c.cmd.OutOrStdout(), apierror.From(err)), fmt.Errorf("%w: %w", errReported, err))
 		}
-		return c.failed(err)
+		failed := c.failed(err)
+		c.showReport(err)
+		return failed
 	}
 	if c.flags.JSON {
 		return printJSON(c.cmd.OutOrStdout(), result)
@@ -97,6 +99,18 @@ func (c *backupCall) failed(err error) error {
 		c.report.Err("Error during backup operation '%s': %s", c.name, err)
 	}
 	return fmt.Errorf("%w: %w", errReported, err)
+}
+
+// showReport shows the lock report of a create that has failed: writers may have waited for it.
+func (c *backupCall) showReport(err error) {
+	var answer *client.Error
+	if !errors.As(err, &answer) {
+		return
+	}
+	if report := answer.LockReport(); report != nil {
+		c.report.Names = serverNames(c.cmd.Context(), c.client)
+		show.Failed(c.report, *report)
+	}
 }
 
 // addIdentifier adds the flag that names the backup; it must be given.

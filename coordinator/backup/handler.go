@@ -23,7 +23,7 @@ func (s *Service) Handler() http.Handler {
 	h := handler{s}
 	t := transferHandler{s.transfers}
 	commands := map[string]command{
-		"create": h.create, "list": h.list, "delete": h.delete, "restore": h.restore, "verify": h.verify,
+		"create": h.create, "list": h.list, "delete": h.delete, "restore": h.restore, "verify": h.verify, "show": h.show, "agency-lock": lockHandler{s}.serve,
 		"upload": t.command("upload", keys.TransferUpload), "download": t.command("download", keys.TransferDownload),
 		"transfers": t.all, "remote": t.remote,
 	}
@@ -99,6 +99,15 @@ func (h handler) restore(ctx context.Context, body json.RawMessage) (int, any, e
 		return 0, nil, err
 	}
 	result, err := h.service.Restore(ctx, request)
+	return http.StatusOK, result, err
+}
+
+func (h handler) show(ctx context.Context, body json.RawMessage) (int, any, error) {
+	request, err := parseRestore(body) // it has an id, too
+	if err != nil {
+		return 0, nil, err
+	}
+	result, err := h.service.Show(ctx, request.ID)
 	return http.StatusOK, result, err
 }
 

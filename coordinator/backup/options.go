@@ -20,10 +20,11 @@ import (
 
 // Agency is the part of the agency's client that the commands use; *agency/client.Client is
 // one. Write returns the index of the applied transaction, or an error that matches one of that
-// package's sentinels. Read is linearizable.
+// package's sentinels. Read is linearizable. TransientRead reads what the leader has in memory alone.
 type Agency interface {
 	Write(ctx context.Context, tx agencyclient.Tx) (uint64, error)
 	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
+	TransientRead(ctx context.Context, paths ...string) (*agencyclient.Node, error)
 	Config(ctx context.Context) (agencyclient.Config, error)
 }
 

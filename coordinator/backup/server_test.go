@@ -135,7 +135,8 @@ func (s *fakeServer) release(r dbclient.GateReleaseRequest) dbclient.GateRelease
 	}
 	answer := dbclient.GateReleaseResponse{
 		Unbroken: report.Unbroken, HeldSeconds: report.Held.Seconds(), WritersWaited: report.Writers,
-		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), Reason: report.Reason,
+		DeadSumSeconds: report.DeadSum.Seconds(), DeadLongestSeconds: report.DeadLongest.Seconds(), DeadP99Seconds: report.DeadP99.Seconds(),
+		Reason: report.Reason, Attempt: report.Attempt,
 		LockMode: client.LockMode(report.Mode),
 	}
 	s.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"stasis/coordinator/backup/topology"
 	"stasis/coordinator/backup/transfer"
 	"stasis/coordinator/backup/verify"
+	"stasis/internal/network"
 )
 
 // Service runs the commands on backups. It keeps no state about operations: any number of
@@ -27,6 +28,7 @@ type Service struct {
 	lister    *list.Lister
 	verifier  *verify.Verifier
 	transfers *transfer.Service
+	locks     *lock.Inspector
 }
 
 // New makes a service. Run does its work in the background.
@@ -37,9 +39,9 @@ func New(d Options) *Service {
 	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency, Wall: d.Wall}
 	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
 	return &Service{
-		life: life,
+		life: life, locks: &lock.Inspector{Locker: locks, Transient: d.Agency, Steps: d.Steps, Log: d.Logger},
 		creator: &create.Creator{
-			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger,
+			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger, Tally: &create.Tally{},
 			Timeouts: create.Timeouts{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo},
 		},
 		restorer: &restore.Restorer{
@@ -80,6 +82,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// Metrics are what the service counts.
+func (s *Service) Metrics() []network.Metric { return s.creator.Tally.Metrics() }
+
 // Create makes a backup; see [create.Creator.Create].
 func (s *Service) Create(ctx context.Context, r CreateRequest) (CreateResult, error) {
 	return s.creator.Create(ctx, r)
@@ -98,6 +103,19 @@ func (s *Service) Delete(ctx context.Context, id string) (DeleteResult, error) {
 // List returns which backups exist; see [list.Lister.List].
 func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 	return s.lister.List(ctx, r)
+}
+
+// Show returns what is known of a backup without reading its data; see [list.Lister.Show].
+func (s *Service) Show(ctx context.Context, id string) (ShowResult, error) {
+	return s.lister.Show(ctx, id)
+}
+
+// AgencyLock returns the agency lock; see [lock.Inspector.Lock].
+func (s *Service) AgencyLock(ctx context.Context) (AgencyLock, error) { return s.locks.Lock(ctx) }
+
+// BreakLock removes the agency lock; see [lock.Inspector.Break].
+func (s *Service) BreakLock(ctx context.Context, value, nonce string) error {
+	return s.locks.Break(ctx, value, nonce)
 }
 
 // Verify checks a whole backup; see [verify.Verifier.Verify].

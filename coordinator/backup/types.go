@@ -22,6 +22,8 @@ type (
 	ListResult     = list.Result
 	Entry          = list.Entry // of a ListResult
 	VerifyResult   = verify.Result
+	ShowResult     = list.Shown
+	AgencyLock     = client.AgencyLock
 
 	TransferStatus       = transfer.Status
 	TransferServerStatus = client.ServerTransfer // of a TransferStatus

@@ -12,6 +12,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/wall"
 )
 
 // Agency writes changes of Plan.
@@ -26,7 +27,7 @@ type Cache interface {
 	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
 }
 
-// Options are what a Catalog works with. All are required.
+// Options are what a Catalog works with. All but Wall are required.
 type Options struct {
 	Agency   Agency
 	Cache    Cache
@@ -40,6 +41,7 @@ type Options struct {
 	SyncWait      time.Duration // for followers of a new collection to be in sync; after it the create is answered all the same
 	ThawWait      time.Duration // for a backup or restore to end
 	AgencyTimeout time.Duration // of one question to the agency on behalf of a client
+	Wall          wall.Clock    // for ages in messages; nil is the system's
 }
 
 // Catalog is the one place where a coordinator reads and changes Plan.

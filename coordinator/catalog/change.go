@@ -82,15 +82,14 @@ func (c *Catalog) awaitThaw(ctx context.Context, until time.Time) error {
 		return nil
 	}
 	if ctx.Err() == nil && waiting.Err() != nil {
-		return frozen(holder)
+		return frozen(holder, c.o.Wall.Now())
 	}
 	return agencyError(err)
 }
 
-func frozen(h keys.Holder) error {
+func frozen(h keys.Holder, now time.Time) error {
 	if h.ID == "" {
 		return apierror.New(apierror.ClusterTimeout, "databases and collections cannot be changed: a backup or restore holds the agency lock")
 	}
-	return apierror.New(apierror.ClusterTimeout, "databases and collections cannot be changed while %s of hot backup %s runs (coordinator %s)",
-		h.Operation, h.ID, h.Coordinator)
+	return apierror.New(apierror.ClusterTimeout, "databases and collections cannot be changed: the agency lock is held by %s", h.Describe(now))
 }

@@ -17,7 +17,7 @@ func (g gates) release(ctx context.Context, q dbclient.GateReleaseRequest) dbcli
 		Unbroken: r.Unbroken, HeldSeconds: r.Held.Seconds(),
 		GrantedAt: stamp(r.GrantedAt), ReleasedAt: stamp(r.ReleasedAt),
 		WritersWaited: r.Writers, DeadSumSeconds: r.DeadSum.Seconds(), DeadLongestSeconds: r.DeadLongest.Seconds(),
-		Reason: r.Reason, LockMode: dbclient.LockMode(r.Mode),
+		DeadP99Seconds: r.DeadP99.Seconds(), Reason: r.Reason, Attempt: r.Attempt, LockMode: dbclient.LockMode(r.Mode),
 	}
 }
 

@@ -20,7 +20,9 @@ type Report struct {
 	Writers     int           // operations that queued, over all attempts
 	DeadSum     time.Duration // sum of the times they queued
 	DeadLongest time.Duration // the longest of them
+	DeadP99     time.Duration // not exceeded by 99 of 100 of them; up to a tenth too high
 	Reason      string        // why not unbroken
+	Attempt     uint64        // the newest attempt that it covers; 0: none is remembered
 
 	Mode   Mode           // of the newest attempt; "": it has not come
 	Open   int            // transactions that were open inside at the grant
@@ -46,8 +48,9 @@ type evidence struct {
 	reason             string // why the hold was broken
 	open               int    // transactions inside at the grant
 	waits              [classes]Waits
-	released           *Report // set: nothing is counted any more
-	over               bool    // given up: no lock is granted any more
+	spread             histogram // of all waits
+	released           *Report   // set: nothing is counted any more
+	over               bool      // given up: no lock is granted any more
 }
 
 func (b *evidence) grant(now time.Time, open int) {
@@ -68,10 +71,11 @@ func (b *evidence) waited(c Class, d time.Duration) {
 	w.Count++
 	w.Sum += d
 	w.Longest = max(w.Longest, d)
+	b.spread.add(d)
 }
 
 func (b *evidence) report() Report {
-	r := Report{GrantedAt: b.grantedAt, ReleasedAt: b.endedAt, Reason: b.reason, Mode: b.mode, Open: b.open, Waited: b.waits}
+	r := Report{GrantedAt: b.grantedAt, ReleasedAt: b.endedAt, Reason: b.reason, Mode: b.mode, Open: b.open, Waited: b.waits, DeadP99: b.spread.percentile(0.99), Attempt: b.attempt}
 	for _, w := range b.waits {
 		r.Writers, r.DeadSum, r.DeadLongest = r.Writers+w.Count, r.DeadSum+w.Sum, max(r.DeadLongest, w.Longest)
 	}
@@ -121,7 +125,7 @@ func (l *archive) open(nonce string, begun evidence, busy func(string) bool) {
 	case b.released != nil:
 		*b = begun
 	default:
-		begun.waits = b.waits
+		begun.waits, begun.spread = b.waits, b.spread
 		*b = begun
 	}
 }
@@ -146,6 +150,9 @@ func (l *archive) close(nonce string, attempt uint64, busy func(string) bool) Re
 		l.add(nonce, b, busy)
 	}
 	if attempt > b.attempt {
+		if b.released != nil { // what it says has been told
+			b.waits, b.spread = [classes]Waits{}, histogram{}
+		}
 		b.attempt, b.released, b.reason, b.grantedAt, b.mode, b.open = attempt, nil, "", time.Time{}, "", 0
 	}
 	if b.released == nil {

@@ -127,7 +127,7 @@ func (m *Manager) job(r dbclient.TransferRequest) *job {
 	c := m.config
 	log := c.Logger.With("job", r.Job, "backup", r.BackupID)
 	return &job{
-		record: &record{agency: c.Agency, server: c.Server, request: r, retry: c.Timing.Retry, steps: c.Steps, log: log},
+		record: &record{agency: c.Agency, server: c.Server, request: r, retry: c.Timing.Retry, steps: c.Steps, log: log, wall: c.Wall},
 		watch:  c.Watch, pieces: c.Pieces, timing: c.Timing, progress: &progress{wall: c.Wall},
 		open: func(ctx context.Context) (*repository.Repository, error) { return m.open(ctx, r.Remote, r.Config) },
 	}

@@ -16,6 +16,7 @@ import (
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 	"stasis/internal/wait"
+	"stasis/internal/wall"
 )
 
 // Agency is what jobs ask of the agency; *agency/client.Client is one.
@@ -36,6 +37,7 @@ type record struct {
 	retry   time.Duration // before the agency is asked again
 	steps   event.Sink
 	log     hclog.Logger
+	wall    wall.Clock // for ages in messages
 
 	entry keys.TransferEntry // as this server last wrote it
 }
@@ -131,7 +133,9 @@ func (r *record) lockable(root *agencyclient.Node, location string) (any, error)
 	holder := lock.Text()
 	other := stateOf(root, holder, r.server)
 	if holder != r.request.Job && other.known && !other.entry.Final() {
-		return nil, apierror.New(apierror.BackupConflict, "job %s is transferring the same piece from or to the same place", holder)
+		var job keys.TransferJob
+		_ = root.At(keys.TransferJobKey(holder)).Decode(&job) // its entry could be read
+		return nil, apierror.New(apierror.BackupConflict, "job %s is transferring the same piece from or to the same place: %s", holder, job.Describe(r.wall.Now()))
 	}
 	return agencyclient.Exactly(lock), nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 )
 
@@ -161,6 +162,31 @@ const (
 	OutcomeUnknown   = "unknown"   // it may be committed
 	OutcomeCommitted = "committed" // it is committed, and completes by itself
 )
+
+// Report is the further attribute with which the error of a create has its lock report: what was
+// tried, and how long writers waited for that.
+const Report = "report"
+
+// With returns err as an *Error that has a further attribute, which must not be changed any more.
+// err itself stays as it is: it may be one that others share.
+func With(err error, name string, value any) *Error {
+	e := From(err)
+	extra := maps.Clone(e.Extra)
+	if extra == nil {
+		extra = map[string]any{}
+	}
+	extra[name] = value
+	return &Error{Num: e.Num, Code: e.Code, Message: e.Message, Extra: extra, Cause: err}
+}
+
+// Attribute decodes a further attribute, also if it came over the wire.
+func (e *Error) Attribute(name string, into any) error {
+	raw, err := json.Marshal(e.Extra[name])
+	if err != nil {
+		return fmt.Errorf("attribute %s: %w", name, err)
+	}
+	return json.Unmarshal(raw, into)
+}
 
 // New makes an error with the number's usual status.
 func New(n Num, format string, args ...any) *Error {

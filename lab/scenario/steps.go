@@ -9,7 +9,7 @@ var stepsOf = map[string][]string{
 		"locking", "gate asked for", "gate granted", "gate not granted", "lock attempt failed", "all gates held",
 		"going on without the global lock", "cutting", "cut fixed", "cut", "gate released", "gate expired",
 		"gates opened", "Plan thawed", "linking", "linked", "verified", "sealed", "committing", "committed",
-		"publishing", "published", "undoing", "undone",
+		"publishing", "published", "undoing", "dead time", "undone",
 	},
 	"restore": {
 		"acquiring agency lock", "agency lock acquired", "waiting for agency lock",
@@ -23,7 +23,7 @@ var stepsOf = map[string][]string{
 	"": {
 		"disk hangs", "disk answers again", "shards opened again", "agent leads", "agent leads no more",
 		"leadership taken", "leadership resigned", "leadership lost", "follower in sync", "follower no longer in sync",
-		"follower copied", "server health changed", "agency lock expired", "holder without agency lock removed",
+		"follower copied", "server health changed", "agency lock expired", "agency lock broken", "holder without agency lock removed",
 		"unfinished creation removed", "supervision mode changed", "grace period changed", "server maintenance changed",
 		"job created", "job started", "job finished", "job failed", "job set back", "job waits",
 		"jobs wait for the thaw", "lock of an ended job removed", "leader changed", "leader asked to resign",
@@ -43,7 +43,7 @@ func Steps(operation string) []string { return slices.Clone(stepsOf[operation]) 
 
 // disturbed are steps that an operation reaches alone if something is in its way.
 var disturbed = []string{
-	"waiting for agency lock", "lock attempt failed", "going on without the global lock", "undoing", "undone",
+	"waiting for agency lock", "lock attempt failed", "going on without the global lock", "undoing", "dead time", "undone",
 	"gate not granted", "gate expired", "piece transfer failed", "piece transfer cancelled", "transfer failed", "transfer cancelled",
 }
 

@@ -1,9 +1,12 @@
 package job
 
 import (
+	"time"
+
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/event"
+	"stasis/fsm"
 )
 
 // thawSubject is the subject of the news that jobs wait for the thaw.
@@ -31,9 +34,16 @@ func (p *pass) hold() {
 	if n := len(p.facts.Open()); n > 0 && p.memory.news(thawSubject, holder.At("nonce").Text()+"/") {
 		p.out.decide(Decision{
 			Tx: agencyclient.NewTx(), Step: event.JobsHeld, Server: holder.At("coordinator").Text(),
-			Detail: count(n, "job waits", "jobs wait") + " while Plan is frozen for backup " + holder.At("id").Text(),
+			Detail: count(n, "job waits", "jobs wait") + " while Plan is frozen: the agency lock is held by " + describe(holder, p.memory.wall.Now()),
 		})
 	}
+}
+
+// describe names the holder of the agency lock, also if another tool has written it.
+func describe(holder *fsm.Node, now time.Time) string {
+	var h keys.Holder
+	_ = holder.Decode(&h) // then it is an unknown holder
+	return h.Describe(now)
 }
 
 // thaw notes, in the first pass after a freeze, for how long each job was held back.

@@ -56,6 +56,13 @@ func Created(r Report, res client.CreateResult) {
 	}
 }
 
+// Failed prints the lock report of a create that has failed.
+func Failed(r Report, report client.LockReport) {
+	for _, line := range LockReport(report) {
+		r.Warn("%s", r.Names.within(line))
+	}
+}
+
 // Verified prints what reading a backup again has found.
 func Verified(r Report, res client.VerifyResult) {
 	for _, server := range slices.Sorted(maps.Keys(res.Pieces)) {

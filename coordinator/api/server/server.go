@@ -28,6 +28,9 @@ type Phase interface {
 // Cursors counts open cursors.
 type Cursors interface{ Usage() cursor.Usage }
 
+// Metrics are what a part of the coordinator counts.
+type Metrics interface{ Metrics() []network.Metric }
+
 // API answers. All fields but Wall are required.
 type API struct {
 	ID      string
@@ -38,6 +41,7 @@ type API struct {
 	Limits  network.Limits
 	Catalog *catalog.Catalog
 	Cursors Cursors
+	Backups Metrics
 }
 
 // Routes returns the paths that an API answers.
@@ -67,12 +71,12 @@ func (a *API) Routes() []rest.Route {
 // metrics answers with this coordinator's metrics for Prometheus.
 func (a *API) metrics(c *rest.Call) error {
 	u := a.Cursors.Usage()
-	a.Limits.ServeMetrics(c.W,
-		network.Metric{Name: "stasis_cursors", Kind: "gauge", Help: "Open cursors.", Value: u.Open},
-		network.Metric{Name: "stasis_cursors_memory_bytes", Kind: "gauge", Help: "Bytes that are counted for open cursors.", Value: u.Bytes},
-		network.Metric{Name: "stasis_cursors_memory_limit_bytes", Kind: "gauge", Help: "Bytes that open cursors may take.", Value: u.MaxBytes},
-		network.Metric{Name: "stasis_cursors_refused_total", Kind: "counter", Help: "Cursors refused for want of memory.", Value: u.Refused},
-	)
+	a.Limits.ServeMetrics(c.W, append([]network.Metric{
+		{Name: "stasis_cursors", Kind: "gauge", Help: "Open cursors.", Value: u.Open},
+		{Name: "stasis_cursors_memory_bytes", Kind: "gauge", Help: "Bytes that are counted for open cursors.", Value: u.Bytes},
+		{Name: "stasis_cursors_memory_limit_bytes", Kind: "gauge", Help: "Bytes that open cursors may take.", Value: u.MaxBytes},
+		{Name: "stasis_cursors_refused_total", Kind: "counter", Help: "Cursors refused for want of memory.", Value: u.Refused},
+	}, a.Backups.Metrics()...)...)
 	return nil
 }
 

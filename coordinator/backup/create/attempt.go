@@ -15,14 +15,12 @@ import (
 func (g *globalLock) attempt(ctx context.Context, n int, window time.Duration, again func(context.Context) error) (held bool, err error) {
 	start := time.Now()
 	a := certificate.Attempt{WindowSeconds: window.Seconds(), Failed: map[string]string{}}
-	defer func() {
-		a.ElapsedSeconds = time.Since(start).Seconds()
-		g.report.Attempts = append(g.report.Attempts, a)
-	}()
-	g.op.Emit(ctx, event.Event{Step: event.LockAttempt, Attempt: n, Window: window, LockMode: string(g.report.LockMode)})
-	g.evidence = map[string]certificate.ServerEvidence{}
 	h := newHolds(ctx, n, g.members)
+	defer func() { g.reported(a, h, start) }()
 	defer h.stop()
+	g.op.Emit(ctx, event.Event{Step: event.LockAttempt, Attempt: n, Window: window, LockMode: string(g.report.LockMode)})
+	g.evidence, g.cuts, g.instant = map[string]certificate.ServerEvidence{}, nil, certificate.Instant{}
+	g.dead.begin(n)
 	if err := g.lock(ctx, h, window, &a); err != nil {
 		return false, err
 	}

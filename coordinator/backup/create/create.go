@@ -30,10 +30,9 @@ func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 	defer done()
 	if err := c.make(limited); err != nil {
 		err = operation.Numbered(apierror.BackupCreate, "create backup", c.op.Overdue(operation.Cause(limited, err)))
-		c.op.RollBack(ctx, err, s.Timeouts.Undo)
-		c.op.Log.Warn("backup failed", "id", c.op.ID, "error", err)
-		return Result{}, err
+		return Result{}, c.failed(ctx, err)
 	}
+	s.Tally.succeeded(c.gates.report)
 	c.op.Log.Info("backup made", "id", c.op.ID, "inconsistent", c.marked, "unpublished", c.behind)
 	return c.result(), nil
 }

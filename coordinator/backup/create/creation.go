@@ -23,6 +23,7 @@ type creation struct {
 	shards    map[string]topology.Shard // in Plan
 	pending   *pending
 	gates     *globalLock
+	asking    func()    // ends the questions to servers that have not told how long writers waited; nil: there are none
 	marked    bool      // potentially inconsistent
 	thawAsked time.Time // Plan was frozen until then
 	sealed    sealed

@@ -48,4 +48,5 @@ type Creator struct {
 	Steps       event.Sink
 	Timeouts    Timeouts
 	Log         hclog.Logger
+	Tally       *Tally // nil: nothing is counted
 }

@@ -27,6 +27,7 @@ type globalLock struct {
 
 	first      time.Time // the first attempt
 	silent     silentSince
+	dead       *deadTimes
 	evidence   map[string]certificate.ServerEvidence
 	cuts       cuts
 	statements map[string]dbclient.ShardStatement // what the leaders stated with their cuts
@@ -50,9 +51,10 @@ func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a
 		return h.take(ctx, g.servers, m, request)
 	}))
 	var last time.Time
+	var silent error
 	for _, l := range answers {
-		if g.silent.tooLong(l.ID, l.Err, g.timeouts.Answer) {
-			return apierror.New(apierror.BackupLockFailed, "global lock: %w", l.Err)
+		if g.silent.tooLong(l.ID, l.Err, g.timeouts.Answer) && silent == nil {
+			silent = apierror.New(apierror.BackupLockFailed, "global lock: %w", l.Err)
 		}
 		if l.Err != nil && !errors.Is(l.Err, context.Canceled) { // the others were cut off because of this one
 			a.Failed[l.ID] = l.Err.Error()
@@ -61,6 +63,9 @@ func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a
 			last, a.LastServer = l.At, l.ID
 		}
 		g.evidence[l.ID] = certificate.ServerEvidence{LockAsked: g.op.Since(asked), Granted: g.op.Since(l.At)}
+	}
+	if silent != nil {
+		return silent
 	}
 	if err := fanout.FirstOf(answers, func(err error) bool { return !retryable(err) }); err != nil {
 		return operation.Cause(ctx, apierror.New(apierror.BackupLockFailed, "global lock: %w", err))
@@ -147,9 +152,6 @@ func (g *globalLock) open(ctx context.Context, h *holds, a *certificate.Attempt)
 		e := g.evidence[r.ID]
 		e.ReleaseAsked, e.Gate = g.op.Since(asked), r.Value
 		g.evidence[r.ID] = e
-		report.WritersWaited += r.Value.WritersWaited
-		report.DeadSumSeconds += r.Value.DeadSumSeconds
-		report.DeadLongestSeconds = max(report.DeadLongestSeconds, r.Value.DeadLongestSeconds)
 		report.GateHoldSeconds = max(report.GateHoldSeconds, r.Value.HeldSeconds)
 		switch why := e.Problem(g.instant); {
 		case !complete: // it has failed before

@@ -18,14 +18,15 @@ const unprotectedCut = 30 * time.Second
 // fix every cut, open the gates and collect the evidence. Writers queue only while an
 // attempt lasts; between two attempts all gates are open.
 func (c *creation) holdInstant(ctx context.Context) error {
+	dead := newDeadTimes(c.by.Servers, c.cluster.Members)
 	c.gates = &globalLock{
-		op: c.op, servers: c.by.Servers, members: c.cluster.Members, shards: c.shards, timeouts: c.by.Timeouts,
+		op: c.op, servers: dead, dead: dead, members: c.cluster.Members, shards: c.shards, timeouts: c.by.Timeouts,
 		first: time.Now(), silent: silentSince{}, report: certificate.LockReport{LockMode: c.request.LockMode},
 	}
 	if c.request.LockMode == certificate.LockModeNone {
 		return c.cutUnprotected(ctx, "lock mode none was asked for")
 	}
-	forget := c.op.Undo.Push("gates", c.gates.giveUp)
+	forget := c.op.Undo.Push("gates", c.closeGates)
 	held, err := c.tryWindows(ctx)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (l *Lister) List(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	defer leave()
-	c, known, lists, err := l.pieces(ctx, r.IDs)
+	c, known, lists, err := l.pieces(ctx, dbclient.ListRequest{IDs: r.IDs})
 	if err != nil {
 		return Result{}, err
 	}
@@ -89,13 +89,13 @@ func (l *Lister) List(ctx context.Context, r Request) (Result, error) {
 // pieces reads the cluster, and then asks its servers. If a backup was deleted meanwhile, pieces
 // begins again: otherwise a part of that backup could be in the list. latest says whether the
 // cluster is at least as new as the call.
-func (l *Lister) pieces(ctx context.Context, ids []string) (c *topology.Cluster, latest bool, lists piece.Lists, err error) {
+func (l *Lister) pieces(ctx context.Context, r dbclient.ListRequest) (c *topology.Cluster, latest bool, lists piece.Lists, err error) {
 	for try := 0; ; try++ {
 		if c, latest, err = l.Clusters.Known(ctx); err != nil {
 			return nil, false, nil, err
 		}
 		lists = fanout.Ask(ctx, c.Members, l.Answer, nil, func(ctx context.Context, m fanout.Member) (dbclient.ListResponse, error) {
-			return piece.List(ctx, l.Servers, m, dbclient.ListRequest{IDs: ids})
+			return piece.List(ctx, l.Servers, m, r)
 		})
 		piece.Hide(c, lists)
 		if !latest {

@@ -94,8 +94,8 @@ func (l *Lock) await(ctx context.Context, deadline time.Time) error {
 			return true
 		}
 		snapshot = s
-		if b := blockerOf(s); b.label != last {
-			last = b.label
+		if b := blockerOf(s, l.locker.Wall.Now()); b.which != last {
+			last = b.which
 			l.op.Emit(ctx, event.Event{Step: event.AgencyWaiting, Detail: b.label})
 			l.op.Log.Info("waiting for the agency lock", "for", b.label)
 		}
@@ -107,5 +107,5 @@ func (l *Lock) await(ctx context.Context, deadline time.Time) error {
 	case time.Until(deadline) > 0:
 		return operation.Cause(ctx, operation.AgencyError(fmt.Errorf("wait for the agency lock: %w", err)))
 	}
-	return blockerOf(snapshot).error()
+	return blockerOf(snapshot, l.locker.Wall.Now()).error()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
@@ -18,7 +19,8 @@ func free(s agencyclient.Snapshot) bool {
 
 // blocker is what prevents that the lock is acquired.
 type blocker struct {
-	label string
+	label string // for people; it has an age, which grows
+	which string // tells it from another one
 	extra map[string]any
 }
 
@@ -29,10 +31,10 @@ func (b blocker) error() error {
 }
 
 // blockerOf names the holder of the lock, or the job that is pending.
-func blockerOf(s agencyclient.Snapshot) blocker {
+func blockerOf(s agencyclient.Snapshot, now time.Time) blocker {
 	if s.Root.At(keys.HotBackupCreate).Exists() {
-		holder, label := holderOf(s)
-		return blocker{"it is held by " + label, map[string]any{"holder": holder}}
+		holder, label := holderOf(s.Root, now)
+		return blocker{"it is held by " + label, holder.ID + holder.Nonce, map[string]any{"holder": holder}}
 	}
 	var jobs []keys.Job
 	for id, n := range s.Root.At(keys.TargetPending).Children() {
@@ -55,7 +57,8 @@ func blockerOf(s agencyclient.Snapshot) blocker {
 		}
 		return cmp.Or(cmp.Compare(len(a.JobID), len(b.JobID)), cmp.Compare(a.JobID, b.JobID))
 	})
-	return blocker{"job " + describeJob(first, len(jobs)-1) + " is pending", map[string]any{"job": first}}
+	what := "job " + describeJob(first, len(jobs)-1) + " is pending"
+	return blocker{what + first.CreatedText(now), what, map[string]any{"job": first}}
 }
 
 // describeJob names a job for people: "moveShard 1007 of shard s1 (PRMR-1 → PRMR-2)".
@@ -78,10 +81,10 @@ func describeJob(j keys.Job, others int) string {
 }
 
 // holderOf reads the holder of the lock, and describes it for people.
-func holderOf(s agencyclient.Snapshot) (keys.Holder, string) {
+func holderOf(root *agencyclient.Node, now time.Time) (keys.Holder, string) {
 	var h keys.Holder
-	if err := s.Root.At(keys.HotBackupHolder).Decode(&h); err != nil {
-		return h, "an unknown holder, until " + s.Root.At(keys.HotBackupCreate).Text()
+	if err := root.At(keys.HotBackupHolder).Decode(&h); err != nil {
+		return h, "an unknown holder, until " + root.At(keys.HotBackupCreate).Text()
 	}
-	return h, fmt.Sprintf("%s of backup %s on %s since %s", h.Operation, h.ID, h.Coordinator, h.Since)
+	return h, h.Describe(now)
 }

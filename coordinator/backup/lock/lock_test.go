@@ -129,7 +129,7 @@ func TestBlockerIsNamed(t *testing.T) {
 			_, err := a.Apply(agencyclient.Tx{Ops: map[string]any{key: value}})
 			require.NoError(t, err)
 		}
-		require.Equal(t, want, blockerOf(a.Snapshot()).label)
+		require.Equal(t, want, blockerOf(a.Snapshot(), time.Time{}).label)
 		require.Equal(t, strings.HasPrefix(want, "nothing"), free(a.Snapshot()))
 	}
 }

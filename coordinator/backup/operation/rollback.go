@@ -26,6 +26,9 @@ func (op *Operation) RollBack(ctx context.Context, why error, limit time.Duratio
 		op.undo(ctx, e, bound)
 	}
 	op.Undo.Clear()
+	if op.Undo.Last != nil {
+		op.Undo.Last(ctx)
+	}
 	op.Emit(ctx, event.Event{Step: event.Undone})
 }
 

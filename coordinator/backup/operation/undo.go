@@ -6,7 +6,10 @@ import (
 )
 
 // Undo is the list of what to undo if the operation fails, in the order in which it was done.
-type Undo struct{ entries []*undoEntry }
+type Undo struct {
+	entries []*undoEntry
+	Last    func(context.Context) // is called when all is undone, before that is told; nil: nothing
+}
 
 type undoEntry struct {
 	what string

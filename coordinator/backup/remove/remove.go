@@ -130,7 +130,7 @@ func (d *removal) run(ctx context.Context) (Result, error) {
 func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agencyclient.Node, id string) error {
 	var h keys.Holder
 	if root.At(keys.HotBackupHolder).Decode(&h) == nil && h.ID == id && root.At(keys.HotBackupCreate).Exists() {
-		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: %s of it is running (coordinator %s)", id, h.Operation, h.Coordinator)
+		return apierror.New(apierror.BackupConflict, "backup %s is not deleted: the agency lock is held by %s", id, h.Describe(d.Wall.Now()))
 	}
 	if _, recorded := c.Commits[id]; recorded {
 		return nil
@@ -143,7 +143,8 @@ func (d *Remover) deletable(ctx context.Context, c *topology.Cluster, root *agen
 	case fanout.FirstOf(answers, func(err error) bool { return errors.Is(err, apierror.BackupConflict) }) != nil:
 		return nil
 	case len(c.Tombstones[id]) > 0:
-		return apierror.New(apierror.NotFound, "backup %s is already deleted; these servers remove their pieces when they are back: %s", id, c.Named(c.Tombstones[id]))
+		return apierror.New(apierror.NotFound, "backup %s was already %s; these servers remove their pieces when they are back: %s",
+			id, c.Deletions[id].Describe(d.Wall.Now()), c.Named(c.Tombstones[id]))
 	case fanout.FirstOf(answers, other) != nil:
 		return fanout.Unavailable("it is unknown whether there is a backup "+id, fanout.FirstOf(answers, other))
 	}

@@ -28,7 +28,7 @@ func (r *restoration) collect(ctx context.Context) error {
 	}
 	record, recorded := r.cluster.Commits[r.op.ID]
 	if len(r.found.Pieces) == 0 && !recorded {
-		return apierror.New(apierror.NotFound, "there is no backup %s", r.op.ID)
+		return r.cluster.Absence(r.op.ID, r.by.Locks.Wall.Now())
 	}
 	var err error
 	if r.plan, r.cert, err = r.found.Examine(record); err != nil {

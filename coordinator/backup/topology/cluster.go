@@ -25,9 +25,10 @@ type Cluster struct {
 	Arriving map[string]bool        // backups that are being downloaded
 	Names    map[string]string      // short names of the DB servers in Plan
 
-	Tombstones map[string][]string // backup id → servers that have to remove their piece of it, sorted
-	Deletes    uint64              // counts deletions
-	Restored   keys.Restore        // the last committed restore; zero: none
+	Tombstones map[string][]string      // backup id → servers that have to remove their piece of it, sorted
+	Deletes    uint64                   // counts deletions
+	Deletions  map[string]keys.Deletion // deleted backups whose pieces are not all removed, by id
+	Restored   keys.Restore             // the last committed restore; zero: none
 
 	EpochStored bool // false before the cluster's first restore, where the key does not exist
 
@@ -52,6 +53,7 @@ func parse(root *agencyclient.Node) (*Cluster, error) {
 		Arriving:    map[string]bool{},
 		Names:       map[string]string{},
 		Tombstones:  Tombstones(root),
+		Deletions:   deletions(root),
 		Deletes:     Number(root.At(keys.HotBackupDeletes)),
 	}
 	if last := root.At(keys.HotBackupRestore); last.Exists() {

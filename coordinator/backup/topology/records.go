@@ -41,3 +41,18 @@ func IsJobID(id string) bool {
 	_, err := strconv.ParseUint(id, 10, 64)
 	return err == nil
 }
+
+// deletions returns the deletions whose tombstones are not all gone, by the id of the backup. It leaves
+// out a record that cannot be read: its tombstone counts all the same.
+func deletions(root *agencyclient.Node) map[string]keys.Deletion {
+	found := map[string]keys.Deletion{}
+	for _, backups := range root.At(keys.HotBackupDeleted).Children() {
+		for id, n := range backups.Children() {
+			var d keys.Deletion
+			if n.Decode(&d) == nil {
+				found[id] = d
+			}
+		}
+	}
+	return found
+}

@@ -53,7 +53,7 @@ func (d *dispatcher) planUpload(ctx context.Context) (map[string]string, error) 
 		if err := fanout.FirstError(lists); err != nil {
 			return nil, apierror.New(apierror.BackupServersMissing, "look for backup %s: %w", id, err)
 		}
-		return nil, apierror.New(apierror.NoSuchBackup, "there is no backup %s", id)
+		return nil, apierror.New(apierror.NoSuchBackup, "%w", c.Absence(id, d.service.Wall.Now()))
 	}
 	stored, _, err := found.Examine(c.Commits[id])
 	if err != nil {
