@@ -34,6 +34,15 @@ func (c *Certificate) PieceProblems(pieces map[string]Piece) []string {
 	return append(out, c.replicaProblems(pieces)...)
 }
 
+// ProblemsOf compares one piece, without its replicas, with the certificate.
+func (c *Certificate) ProblemsOf(p Piece) []string {
+	e, known := c.Servers[p.ServerID]
+	if !known {
+		return []string{"the piece of " + p.ServerID + " is not part of the backup"}
+	}
+	return c.pieceProblems(p, e.Piece)
+}
+
 func (c *Certificate) pieceProblems(p Piece, want PieceEvidence) []string {
 	var out []string
 	check := func(good bool, why string) {
@@ -42,6 +51,7 @@ func (c *Certificate) pieceProblems(p Piece, want PieceEvidence) []string {
 		}
 	}
 	check(p.ID == c.ID, "the piece is of backup "+p.ID)
+	check(p.DateTime == c.DateTime, "the piece is of "+p.DateTime+", the certificate of "+c.DateTime)
 	check(p.Nonce == c.Nonce, "the piece was made by another attempt")
 	check(p.Epoch == c.Agency.Epoch, fmt.Sprintf("the piece is of epoch %d, not %d", p.Epoch, c.Agency.Epoch))
 	check(p.NrDBServers == len(c.Servers), fmt.Sprintf("the piece is one of %d, not of %d", p.NrDBServers, len(c.Servers)))

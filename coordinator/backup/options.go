@@ -14,6 +14,7 @@ import (
 	"stasis/coordinator/backup/verify"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
+	"stasis/internal/signingkey"
 	"stasis/internal/version"
 	"stasis/internal/wall"
 )
@@ -63,6 +64,8 @@ type Options struct {
 	Logger   hclog.Logger
 	Timeouts Timeouts
 	Wall     wall.Clock // nil is the system's
+
+	SigningKey *signingkey.Key // with which certificates are signed; nil: none
 
 	// WithoutLocks makes Create take no gate (lock mode "none"). It exists to show that the
 	// checks of consistency find what that breaks. Such a backup is marked as potentially

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 
+	"stasis/client/certificate"
 	"stasis/dbserver/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/repository"
@@ -58,7 +59,7 @@ func (r Repository) List(ctx context.Context) ([]dbclient.RemoteBackup, error) {
 
 // Verify verifies all.
 func (r Repository) Verify(ctx context.Context) ([]string, error) {
-	v, err := r.r.Verify(ctx, "")
+	v, err := r.r.Verify(ctx, "", certificate.Trust{})
 	return v.Problems, err
 }
 

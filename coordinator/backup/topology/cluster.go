@@ -9,6 +9,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 )
@@ -28,6 +29,8 @@ type Cluster struct {
 	Tombstones map[string][]string // backup id → servers that have to remove their piece of it, sorted
 	Deletes    uint64              // counts deletions
 	Restored   keys.Restore        // the last committed restore; zero: none
+
+	SigningKeys []certificate.PublicKey // of its backups, ordered by id
 
 	EpochStored bool // false before the cluster's first restore, where the key does not exist
 
@@ -53,6 +56,10 @@ func parse(root *agencyclient.Node) (*Cluster, error) {
 		Names:       map[string]string{},
 		Tombstones:  Tombstones(root),
 		Deletes:     Number(root.At(keys.HotBackupDeletes)),
+	}
+	var err error
+	if c.SigningKeys, err = SigningKeys(root); err != nil {
+		return nil, err
 	}
 	if last := root.At(keys.HotBackupRestore); last.Exists() {
 		if err := last.Decode(&c.Restored); err != nil {
@@ -89,6 +96,15 @@ func (c *Cluster) addMembers(root *agencyclient.Node) error {
 		return errors.New("there are no DB servers in Plan")
 	}
 	return nil
+}
+
+// Trust returns by which keys the cluster judges the signature of a backup: by those that a request
+// names, and then strictly, or else by its own.
+func (c *Cluster) Trust(named []certificate.PublicKey) certificate.Trust {
+	if len(named) > 0 {
+		return certificate.Trust{Keys: named, Strict: true}
+	}
+	return certificate.Trust{Keys: c.SigningKeys}
 }
 
 // Named returns the names of servers for people.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -37,8 +38,8 @@ type Result = client.VerifyResult
 
 // Verify has every DB server read its whole piece, and checks the certificate against what they
 // found. Problems of the backup are in the result and not an error. [apierror.NotFound]: the backup
-// does not exist.
-func (v *Verifier) Verify(ctx context.Context, id string) (result Result, err error) {
+// does not exist. A backup that none of the named keys has signed has a problem.
+func (v *Verifier) Verify(ctx context.Context, id string, named ...certificate.PublicKey) (result Result, err error) {
 	ctx, leave, err := v.Life.Enter(ctx)
 	if err != nil {
 		return Result{}, err
@@ -92,6 +93,10 @@ func (v *Verifier) Verify(ctx context.Context, id string) (result Result, err er
 	var problems []string
 	result.Certificate, problems = set.Certify(record.CertificateSHA256)
 	result.Problems = append(result.Problems, problems...)
+	signature, err := set.Signature(c.Trust(named))
+	if result.Signature = &signature; err != nil {
+		result.Problems = append(result.Problems, err.Error())
+	}
 	result.Intact = len(result.Problems) == 0
 	return result, nil
 }
