@@ -166,7 +166,6 @@ func TestSignatureDoesNotSaveSwappedPieces(t *testing.T) {
 		"dump":      func(a, _ *Piece) { a.AgencyDumpSHA256 = "another" },
 		"replicas":  func(a, _ *Piece) { a.Replicas = nil },
 		"attempt":   func(a, _ *Piece) { a.Nonce = "another" },
-		"time":      func(a, _ *Piece) { a.DateTime = "another" },
 		"backup":    func(a, _ *Piece) { a.ID = "another" },
 	} {
 		set := sealed()

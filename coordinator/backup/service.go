@@ -39,7 +39,7 @@ func New(d Options) *Service {
 	life := operation.NewLife()
 	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency, Wall: d.Wall}
 	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
-	signer := &signing.Signer{Agency: d.Agency, Key: d.SigningKey, Coordinator: d.ID, Call: t.Agency, Wall: d.Wall, Log: d.Logger}
+	signer := &signing.Signer{Agency: d.Agency, Cache: d.Cache, Key: d.SigningKey, Coordinator: d.ID, Call: t.Agency, Wall: d.Wall, Log: d.Logger}
 	return &Service{
 		life: life, signer: signer,
 		creator: &create.Creator{

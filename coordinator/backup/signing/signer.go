@@ -37,9 +37,15 @@ type Agency interface {
 	Read(ctx context.Context, paths ...string) (*agencyclient.Node, error)
 }
 
+// Cache is the watch cache.
+type Cache interface {
+	Wait(ctx context.Context, ok func(agencyclient.Snapshot) bool) (agencyclient.Snapshot, error)
+}
+
 // Signer signs for one coordinator. Any goroutine may use it.
 type Signer struct {
 	Agency      Agency
+	Cache       Cache
 	Key         *signingkey.Key // nil: this coordinator has none
 	Coordinator string          // server id
 	Call        time.Duration   // bounds one call to the agency
@@ -94,8 +100,16 @@ func (s *Signer) public() certificate.PublicKey {
 const enrollPause = time.Second
 
 // Enroll records this coordinator's key if the cluster has none, and logs whether both agree. It
-// returns when it knows, or when ctx ends.
+// returns when it knows, or when ctx ends. A coordinator without a key waits for the cluster to have
+// one.
 func (s *Signer) Enroll(ctx context.Context) {
+	if s.Key == nil {
+		s.Log.Info("this coordinator has no signing key")
+		_, err := s.Cache.Wait(ctx, func(now agencyclient.Snapshot) bool { return now.Root.At(keys.HotBackupKeys).Len() > 0 })
+		if err != nil { // ctx has ended
+			return
+		}
+	}
 	for {
 		err := s.enroll(ctx)
 		var answer *apierror.Error
@@ -105,8 +119,7 @@ func (s *Signer) Enroll(ctx context.Context) {
 		case errors.As(err, &answer) && answer.Num == apierror.BackupCreate:
 			s.Log.Error("this coordinator makes no backups", "because", err)
 			return
-		case err == nil && s.Key == nil:
-			s.Log.Info("backups are not signed: there is no signing key")
+		case err == nil && s.Key == nil: // the key was taken back
 			return
 		case err == nil:
 			s.Log.Info("backups are signed", "key", s.public().ID())
