@@ -28,6 +28,9 @@ func (m Mover) Limit(bytesPerSecond int64) Mover {
 	return m
 }
 
+// Trusting has downloads judge signatures.
+func (m Mover) Trusting(trust certificate.Trust) Mover { m.m.trust = trust; return m }
+
 // Upload sends a piece.
 func (m Mover) Upload(ctx context.Context, id string, servers ...string) error {
 	return m.m.upload(ctx, id, servers)
@@ -61,6 +64,11 @@ func (r Repository) List(ctx context.Context) ([]dbclient.RemoteBackup, error) {
 func (r Repository) Verify(ctx context.Context) ([]string, error) {
 	v, err := r.r.Verify(ctx, "", certificate.Trust{})
 	return v.Problems, err
+}
+
+// VerifyTrusting verifies one, with its signature.
+func (r Repository) VerifyTrusting(ctx context.Context, id string, trust certificate.Trust) (repository.Verified, error) {
+	return r.r.Verify(ctx, id, trust)
 }
 
 // Prune prunes.

@@ -16,7 +16,7 @@ type Keys struct{ given []string }
 
 // Add adds the flag. what says which backups it refuses.
 func (k *Keys) Add(cmd *cobra.Command, what string) {
-	cmd.Flags().StringArrayVar(&k.given, "key", nil, "public `key`, as 64 hexadecimal digits or as a file (of \"stasis key show\"): "+what+"; may be given several times")
+	cmd.Flags().StringArrayVar(&k.given, "key", nil, "public `key`, as 64 hexadecimal digits or as a file (of \"stasis key show\"): "+what+"; if it is given several times, one of the keys")
 }
 
 // Given says whether there is one.
@@ -45,7 +45,7 @@ func ReadKeys(text string) ([]client.PublicKey, error) {
 	}
 	raw, err := os.ReadFile(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("neither 64 hexadecimal digits nor a file that can be read: %w", err)
 	}
 	found, err := certificate.ParsePublicKeys(raw)
 	if err != nil {
