@@ -54,7 +54,7 @@ func TestBackupsAreSigned(t *testing.T) {
 		require.Equal(t, coordinatorA, stored.Coordinator)
 		r, err := w.service(coordinatorB, withKey(key)).Create(context.Background(), CreateRequest{})
 		require.NoError(t, err)
-		require.Equal(t, public.ID(), r.SigningKey)
+		require.Equal(t, public.ID(), r.SigningKey, "a backup is not signed")
 		signed := &certificate.Signature{Key: public.ID(), Status: certificate.Signed}
 		for name, trusted := range map[string][]certificate.PublicKey{"its own": nil, "named": {public}, "two": {other, public}} {
 			v, err := w.service(coordinatorA).Verify(context.Background(), r.ID, trusted...)
@@ -100,7 +100,7 @@ func TestUnsignedBackups(t *testing.T) {
 	})
 }
 
-// pieceless makes what is at a remote: the pieces of a backup of which the agency has no record.
+// forgetRecord makes a backup what one that was downloaded is: the agency has no record of it.
 func (w *world) forgetRecord(id string) {
 	w.agency.must(w.t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCommit(id): agencyclient.Delete()}})
 }
