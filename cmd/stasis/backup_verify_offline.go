@@ -84,6 +84,9 @@ func verifyPieces(ctx context.Context, id string, folders []string, trust certif
 		for _, problem := range v.Problems {
 			res.Problems = append(res.Problems, folder+": "+problem)
 		}
+		if _, twice := made[source]; twice && trust.Strict {
+			res.Problems = append(res.Problems, folder+": another piece of "+source+" is there, too, and one of both may be forged")
+		}
 		if source != "" { // META could be read
 			made[source] = certificate.Sealed{Piece: v.Piece, Certificate: v.Certificate}
 		}

@@ -230,6 +230,19 @@ func TestCoordinatorsWithDifferentKeys(t *testing.T) {
 	})
 }
 
+// An agency that was recovered from a state without keys gets the key again with the next backup.
+func TestKeyIsRecordedAgain(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		key, public := newKey(t)
+		started(w.service(coordinatorA, withKey(key)))
+		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupKeys: agencyclient.Delete()}})
+		r, err := w.service(coordinatorB, withKey(key)).Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		require.Equal(t, public.ID(), r.SigningKey)
+		require.True(t, w.agency.root().At(keys.HotBackupKey(public.ID())).Exists())
+	})
+}
+
 // Two coordinators with different keys that start at once agree on one of them, also when answers
 // are lost.
 func TestKeysAreEnrolledOnce(t *testing.T) {
