@@ -12,6 +12,15 @@ type (
 	Certificate = certificate.Certificate
 	LockReport  = certificate.LockReport
 	Signature   = certificate.Signature
+	PublicKey   = certificate.PublicKey // the public half of a key that signs backups
+)
+
+// Statuses of a [Signature].
+const (
+	SignatureValid      = certificate.Signed
+	SignatureUnsigned   = certificate.Unsigned
+	SignatureUnknownKey = certificate.UnknownKey // it was not checked
+	SignatureForged     = certificate.Forged     // it does not hold
 )
 
 // CreateResult is the answer to a create.

@@ -1,21 +1,6 @@
 package client
 
-import (
-	"context"
-
-	"stasis/client/certificate"
-)
-
-// PublicKey is the public half of a key that signs backups. Package certificate has the check.
-type PublicKey = certificate.PublicKey
-
-// Statuses of a [Signature].
-const (
-	SignatureValid      = certificate.Signed
-	SignatureUnsigned   = certificate.Unsigned
-	SignatureUnknownKey = certificate.UnknownKey // it was not checked
-	SignatureForged     = certificate.Forged     // it does not hold
-)
+import "context"
 
 // SigningKeys are the keys of a cluster.
 type SigningKeys struct {

@@ -9,7 +9,7 @@ import (
 	"stasis/cmd/stasis/flags"
 )
 
-func keyAcceptCommand(o *keyOptions) *cobra.Command {
+func keyAcceptCommand(coordinator *flags.Coordinator) *cobra.Command {
 	return &cobra.Command{
 		Use:   "accept KEY",
 		Short: "Add a public key to those of the cluster",
@@ -25,7 +25,7 @@ signed stay the cluster's until that is retired. Save the output of "stasis key 
 			if err != nil {
 				return err
 			}
-			return o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 				for _, k := range found {
 					if err := c.Backups().AcceptKey(cmd.Context(), k); err != nil {
 						return err
@@ -38,14 +38,14 @@ signed stay the cluster's until that is retired. Save the output of "stasis key 
 	}
 }
 
-func keyRetireCommand(o *keyOptions) *cobra.Command {
+func keyRetireCommand(coordinator *flags.Coordinator) *cobra.Command {
 	return &cobra.Command{
 		Use:   "retire ID",
 		Short: "Remove a public key from those of the cluster",
 		Long: `Remove a public key from those of the cluster, by its id. Backups that are signed with it
 count as another cluster's, and a coordinator that has it makes no backup.`,
 		Args: flags.Arguments(cobra.ExactArgs(1)),
-		RunE: o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: coordinator.Run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if err := c.Backups().RetireKey(cmd.Context(), args[0]); err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"stasis/internal/signingkey"
 )
 
-func keyShowCommand(o *keyOptions) *cobra.Command {
+func keyShowCommand(coordinator *flags.Coordinator) *cobra.Command {
 	file, json := "", false
 	cmd := &cobra.Command{
 		Use:   "show",
@@ -37,7 +37,7 @@ a forged backup is recognised with: it is a file for --key of "stasis backup ver
 				}
 				return print(client.SigningKeys{Keys: []client.SigningKey{publicHalf(key)}})
 			}
-			return o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 				found, err := c.Backups().Keys(cmd.Context())
 				if err == nil && len(found.Keys) == 0 {
 					err = errors.New("the cluster has no signing key: its backups are not signed. \"stasis key new\" makes one, and coordinators take it with --backup.signing-key")

@@ -25,7 +25,7 @@ func (s *Service) Handler() http.Handler {
 	commands := map[string]command{
 		"create": h.create, "list": h.list, "delete": h.delete, "restore": h.restore, "verify": h.verify,
 		"upload": t.command("upload", keys.TransferUpload), "download": t.command("download", keys.TransferDownload),
-		"transfers": t.all, "remote": t.remote, "keys": h.keys,
+		"transfers": t.all, "remote": t.remote, "keys": keysHandler{s.signer}.command,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, result, err := dispatch(w, r, commands)

@@ -38,6 +38,3 @@ func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, notShown) }
 
 // String prints no key.
 func (Key) String() string { return notShown }
-
-// MarshalText encodes no key.
-func (Key) MarshalText() ([]byte, error) { return []byte(notShown), nil }

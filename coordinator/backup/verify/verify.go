@@ -93,12 +93,17 @@ func (v *Verifier) Verify(ctx context.Context, id string, named ...certificate.P
 	var problems []string
 	result.Certificate, problems = set.Certify(record.CertificateSHA256)
 	result.Problems = append(result.Problems, problems...)
-	signature, err := set.Signature(c.Trust(named))
-	if result.Signature = &signature; err != nil {
-		result.Problems = append(result.Problems, err.Error())
-	}
+	judge(&result, set, c.Trust(named))
 	result.Intact = len(result.Problems) == 0
 	return result, nil
+}
+
+// judge adds who has signed the backup.
+func judge(r *Result, set *piece.Set, trust certificate.Trust) {
+	signature, err := set.Signature(trust)
+	if r.Signature = &signature; err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	}
 }
 
 // add adds what one server found.

@@ -14,45 +14,42 @@ import (
 // signed. Manifests at the remote are not signed, but the certificate has the hash of the manifest
 // in each piece, and that has the hashes of the files. It checks nothing without keys.
 //
-// What cannot be read is a problem already, and is named once more only if nothing else was found.
-func (v *verifier) judge(ctx context.Context, id string) (*certificate.Signature, error) {
-	if len(v.trust.Keys) == 0 {
-		return nil, nil
+// If something cannot be read, nothing is known of the signature: that is a problem, and there is no
+// answer.
+func judge(ctx context.Context, r *Repository, trust certificate.Trust, id string, servers []string) (*certificate.Signature, []string, error) {
+	if len(trust.Keys) == 0 {
+		return nil, nil, nil
 	}
 	sealed := map[string]certificate.Sealed{}
-	for _, server := range v.index.pieces[id] {
-		s, err := v.sealed(ctx, id, server)
+	for _, server := range servers {
+		s, err := sealedOf(ctx, r, id, server)
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case err != nil:
-			v.problem("%s: the signature cannot be checked: piece of %s: %v", id, server, err)
-			return &certificate.Signature{Status: certificate.Forged}, nil
+			return nil, []string{fmt.Sprintf("the signature cannot be checked: piece of %s: %v", server, err)}, nil
 		}
 		sealed[server] = s
 	}
-	signature, err := v.trust.Judge(certificate.Stored(sealed))
-	if err != nil {
-		v.problem("%s: %v", id, err)
-	}
+	signature, err := trust.Judge(certificate.Stored(sealed))
 	_, problems := certificate.Examine(sealed, "")
-	for _, problem := range problems {
-		v.problem("%s: %s", id, problem)
+	if err != nil {
+		problems = append(problems, err.Error())
 	}
-	return &signature, nil
+	return &signature, problems, nil
 }
 
-// sealed reads the small files of a piece.
-func (v *verifier) sealed(ctx context.Context, id, server string) (certificate.Sealed, error) {
-	p, _, err := v.at.readPiece(ctx, id, server, "")
+// sealedOf reads the small files of a piece.
+func sealedOf(ctx context.Context, r *Repository, id, server string) (certificate.Sealed, error) {
+	p, _, err := r.readPiece(ctx, id, server, "")
 	if err != nil {
 		return certificate.Sealed{}, err
 	}
 	return p.content().Sealed(func(f piece.File) ([]byte, error) {
-		data, err := getBytes(ctx, v.at.remote, BlobName(f.SHA256))
+		data, err := getBytes(ctx, r.remote, BlobName(f.SHA256))
 		switch {
 		case errors.Is(err, storage.ErrNotFound):
-			return nil, fmt.Errorf("%s %s", BlobName(f.SHA256), isMissing)
+			return nil, fmt.Errorf("%s is missing", BlobName(f.SHA256))
 		case err == nil && sumOf(data) != f.SHA256:
 			return nil, fmt.Errorf("%s has changed content", BlobName(f.SHA256))
 		}

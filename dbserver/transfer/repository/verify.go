@@ -65,9 +65,12 @@ func (v *verifier) unlessDeleted(ctx context.Context, id string) error {
 	if err := v.backup(ctx, id); err != nil {
 		return err
 	}
-	signature, err := v.judge(ctx, id)
+	signature, problems, err := judge(ctx, v.at, v.trust, id, v.index.pieces[id])
 	if err != nil {
 		return err
+	}
+	for _, why := range problems {
+		v.problem("%s: %s", id, why)
 	}
 	if len(v.result.Problems) > before {
 		now, err := v.at.index(ctx, id)
