@@ -127,16 +127,18 @@ type RestoreRequest struct {
 	IgnoreVersion bool // restore a backup of another version nevertheless
 	Timeout       time.Duration
 	Deadline      time.Duration
+	Keys          []PublicKey // if there are any: refuse what none of them has signed
 }
 
 // MarshalJSON writes the body of the command.
 func (r RestoreRequest) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		ID            string  `json:"id"`
-		IgnoreVersion bool    `json:"ignoreVersion,omitempty"`
-		Timeout       float64 `json:"timeout,omitempty"`
-		Deadline      float64 `json:"deadline,omitempty"`
-	}{r.ID, r.IgnoreVersion, r.Timeout.Seconds(), r.Deadline.Seconds()})
+		ID            string      `json:"id"`
+		IgnoreVersion bool        `json:"ignoreVersion,omitempty"`
+		Timeout       float64     `json:"timeout,omitempty"`
+		Deadline      float64     `json:"deadline,omitempty"`
+		Keys          []PublicKey `json:"key,omitempty"`
+	}{r.ID, r.IgnoreVersion, r.Timeout.Seconds(), r.Deadline.Seconds(), r.Keys})
 }
 
 // Restore brings the whole cluster back to a backup: all or nothing. The state that it
@@ -156,6 +158,12 @@ func (b Backups) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, 
 // byID is the body of commands on one backup.
 type byID struct {
 	ID string `json:"id"`
+}
+
+// signedBy is the body of commands on a backup that keys have signed.
+type signedBy struct {
+	byID
+	Keys []PublicKey `json:"key,omitempty"`
 }
 
 // Delete deletes a backup from all DB servers. One that is away removes its piece when it is
@@ -182,11 +190,12 @@ func (b Backups) List(ctx context.Context, ids ...string) (ListResult, error) {
 }
 
 // Verify has every DB server read its whole piece again and checks the certificate. What is
-// wrong is in the result; it is no error. [ErrNotFound]: there is no such backup.
-func (b Backups) Verify(ctx context.Context, id string) (VerifyResult, error) {
+// wrong is in the result; it is no error. With keys, a backup that none of them has signed is
+// not intact. [ErrNotFound]: there is no such backup.
+func (b Backups) Verify(ctx context.Context, id string, keys ...PublicKey) (VerifyResult, error) {
 	var res VerifyResult
 	if err := CheckID(id); err != nil {
 		return res, err
 	}
-	return res, b.client.backup(ctx, backupCommand{name: "verify", body: byID{id}, reads: true}, &res)
+	return res, b.client.backup(ctx, backupCommand{name: "verify", body: signedBy{byID{id}, keys}, reads: true}, &res)
 }

@@ -12,6 +12,8 @@ type (
 	Certificate = certificate.Certificate
 	LockReport  = certificate.LockReport
 	LockMode    = certificate.LockMode
+	Signature   = certificate.Signature
+	PublicKey   = certificate.PublicKey // the public half of a key that signs backups
 )
 
 // Lock modes of a [CreateRequest].
@@ -19,6 +21,14 @@ const (
 	LockModeTransactions = certificate.LockModeTransactions
 	LockModeCommits      = certificate.LockModeCommits
 	LockModeNone         = certificate.LockModeNone
+)
+
+// Statuses of a [Signature].
+const (
+	SignatureValid      = certificate.Signed
+	SignatureUnsigned   = certificate.Unsigned
+	SignatureUnknownKey = certificate.UnknownKey // it was not checked
+	SignatureForged     = certificate.Forged     // it does not hold
 )
 
 // CreateResult is the answer to a create.
@@ -31,12 +41,15 @@ type CreateResult struct {
 	DateTime                string     `json:"datetime"`
 	LockReport              LockReport `json:"lockReport"`
 	Unpublished             []string   `json:"unpublished,omitempty"` // DB servers that will publish their piece later, by themselves
+	SigningKey              string     `json:"signingKey,omitempty"`  // id of the key that has signed the certificate; "": it is not signed
 }
 
 // RestoreResult is the answer to a restore.
 type RestoreResult struct {
 	Previous  string `json:"previous"` // id of the failsafe backup
 	IsCluster bool   `json:"isCluster"`
+
+	Signature *Signature `json:"signature,omitempty"` // who has signed what was restored
 }
 
 // ShortNames are the names of servers by id: those that they were started with, or else their short names.
@@ -113,6 +126,7 @@ type VerifyResult struct {
 	Pieces                  map[string]PieceReport `json:"pieces"` // by the server that holds it
 	Problems                []string               `json:"problems"`
 	Certificate             *Certificate           `json:"certificate,omitempty"` // nil: a failsafe, or none that the pieces agree on
+	Signature               *Signature             `json:"signature,omitempty"`   // who has signed the certificate
 }
 
 // PieceReport is one piece in a [VerifyResult].

@@ -25,6 +25,8 @@ type TransferRequest struct {
 	Remote                // where it goes or comes from
 	Transfers      int    `json:"transfers,omitempty"`      // files at once per DB server; 4, at most MostTransfers
 	BytesPerSecond int64  `json:"bytesPerSecond,omitempty"` // of each DB server; 0: no limit
+
+	Keys []PublicKey `json:"key,omitempty"` // of a download, if there are any: refuse what none of them has signed
 }
 
 // started is the answer to a transfer that has begun; one of both is set.
@@ -165,6 +167,7 @@ type RemoteRequest struct {
 	Operation string `json:"operation"`
 	ID        string `json:"id,omitempty"` // of a backup
 	Remote
+	Keys []PublicKey `json:"key,omitempty"` // of a verify, if there are any: refuse what none of them has signed
 }
 
 // errNoID is the error of an operation that needs the id of a backup.
@@ -213,4 +216,6 @@ type RemoteBackup struct {
 	NrFiles                 int      `json:"nrFiles"`
 	Damaged                 int      `json:"damaged,omitempty"` // files whose content was found damaged, and has not been sent again
 	PotentiallyInconsistent bool     `json:"potentiallyInconsistent,omitempty"`
+
+	Signature *Signature `json:"signature,omitempty"` // verify: who has signed it, if the cluster or the request has keys
 }

@@ -9,6 +9,7 @@ import (
 	"stasis/coordinator/api/admin"
 	"stasis/event"
 	"stasis/internal/network"
+	"stasis/internal/signingkey"
 	"stasis/internal/wall"
 )
 
@@ -30,6 +31,8 @@ type Config struct {
 	Timing    Timing
 	Wall      wall.Clock     // what is told and kept as a time, the ids of backups among it; default: the system's
 	Admin     admin.Timeouts // of cluster administration
+
+	SigningKey *signingkey.Key // with which backups are signed, the same for all coordinators; nil: none
 }
 
 // Limits bound what one client can make a coordinator hold in memory. Zero fields take their

@@ -67,7 +67,7 @@ func newParts(c Config, me self) (*parts, error) {
 	log := steps.NewLog(c.Limits.StepEvents)
 	p.backups = backup.New(backup.Options{
 		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: p.client}, ID: me.id, RebootID: reboot,
-		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), Wall: c.Wall,
+		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), Wall: c.Wall, SigningKey: c.SigningKey,
 	})
 	p.api = newAPI(c, me, p, servers, log)
 	return p, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/agency/keys"
+	"stasis/client"
 	"stasis/coordinator/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/remotetest"
@@ -173,6 +174,7 @@ func TestTotalLoss(t *testing.T) {
 		var b backup.CreateResult
 		require.NoError(t, old.clients[0].Backup(ctx, "create", map[string]any{"label": "last"}, &b))
 		transferred(t, old, "upload", map[string]any{"id": b.ID, "remoteRepository": r.path, "config": r.config})
+		kept := signer(t, old)
 		stopCtx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		require.NoError(t, old.Stop(stopCtx))
@@ -193,17 +195,95 @@ func TestTotalLoss(t *testing.T) {
 		require.Len(t, list.Backups, 1)
 		require.Equal(t, b.ID, list.Backups[0].ID)
 		require.True(t, list.Backups[0].Complete)
-		transferred(t, fresh, "download", map[string]any{"id": b.ID, "remoteRepository": r.path, "config": r.config})
+		d := forgedDrill{t, fresh, r, kept}
+		d.recognises(b.ID, true)
+		transferred(t, fresh, "download", map[string]any{"id": b.ID, "remoteRepository": r.path, "config": r.config, "key": kept})
 		var verified backup.VerifyResult
 		require.NoError(t, fresh.clients[0].Backup(ctx, "verify", map[string]any{"id": b.ID}, &verified))
 		require.True(t, verified.Intact, "%v", verified.Problems)
-		require.NoError(t, fresh.clients[0].Backup(ctx, "restore", map[string]any{"id": b.ID}, &backup.RestoreResult{}))
+		require.Equal(t, &client.Signature{Key: kept.ID(), Status: client.SignatureUnknownKey}, verified.Signature, "it is not of this cluster")
+		require.NoError(t, fresh.clients[0].Backup(ctx, "restore", map[string]any{"id": b.ID, "key": kept}, &backup.RestoreResult{}))
 		for i := range fresh.clients {
 			all, err := readDocuments(ctx, fresh.db(i), "people")
 			require.NoError(t, err)
 			require.Equal(t, docs, all)
 		}
+		d.forged()
 	})
+}
+
+// signer is the public key of a cluster, which its user keeps elsewhere.
+func signer(t testing.TB, c *cluster) client.PublicKey {
+	t.Helper()
+	var found client.SigningKeys
+	eventually(t, time.Minute, func() (err error) {
+		found, err = c.clients[1].Backups().Keys(t.Context())
+		if err == nil && len(found.Keys) != 1 {
+			err = fmt.Errorf("keys: %v", found)
+		}
+		return err
+	})
+	require.Equal(t, found.Keys[0].ID, found.Signer)
+	return found.Keys[0].Public
+}
+
+// forgedDrill is what is left after the loss of a cluster: a remote, and the public key.
+type forgedDrill struct {
+	t     testing.TB
+	fresh *cluster
+	at    remote
+	kept  client.PublicKey
+}
+
+// recognises checks what a verify at the remote says with the key.
+func (d forgedDrill) recognises(id string, genuine bool) {
+	d.t.Helper()
+	var found client.RemoteResult
+	request := map[string]any{"operation": "verify", "id": id, "remoteRepository": d.at.path, "config": d.at.config, "key": d.kept}
+	require.NoError(d.t, d.fresh.clients[0].Backup(d.t.Context(), "remote", request, &found))
+	require.Len(d.t, found.Backups, 1)
+	require.Equal(d.t, genuine, len(found.Problems) == 0, "%v", found.Problems)
+	require.Equal(d.t, genuine, found.Backups[0].Signature.Status == client.SignatureValid)
+}
+
+// forged has a cluster that is not the lost one make a backup, and put it beside that of the lost
+// one: it is recognised at the remote, while it is downloaded, and before it is restored.
+func (d forgedDrill) forged() {
+	d.t.Helper()
+	ctx := d.t.Context()
+	var b backup.CreateResult
+	require.NoError(d.t, d.fresh.clients[0].Backup(ctx, "create", map[string]any{"label": "forged"}, &b))
+	where := map[string]any{"id": b.ID, "remoteRepository": d.at.path, "config": d.at.config}
+	transferred(d.t, d.fresh, "upload", where)
+	d.recognises(b.ID, false)
+	err := d.fresh.clients[0].Backup(ctx, "restore", map[string]any{"id": b.ID, "key": d.kept}, &backup.RestoreResult{})
+	require.ErrorContains(d.t, err, "signed with another key")
+	require.NoError(d.t, d.fresh.clients[0].Backup(ctx, "delete", map[string]any{"id": b.ID}, &backup.DeleteResult{}))
+	id, err := d.fresh.clients[0].Backups().Transfer(ctx, client.Download, client.TransferRequest{
+		ID: b.ID, Remote: client.Remote{Path: d.at.path, Config: remoteConfig(d.t, d.at)}, Keys: []client.PublicKey{d.kept},
+	})
+	require.NoError(d.t, err)
+	eventually(d.t, time.Minute, func() error {
+		st, err := d.fresh.clients[0].Backups().TransferStatus(ctx, id)
+		require.NoError(d.t, err)
+		if !st.Finished() {
+			return errors.New("not finished")
+		}
+		for server, e := range st.DBServers {
+			require.Equal(d.t, client.TransferFailed, e.Status, server)
+			require.Contains(d.t, e.ErrorMessage, "signed with another key")
+		}
+		return nil
+	})
+}
+
+func remoteConfig(t testing.TB, r remote) client.RemoteConfig {
+	t.Helper()
+	raw, err := json.Marshal(r.config)
+	require.NoError(t, err)
+	config, err := client.ParseRemoteConfig(raw)
+	require.NoError(t, err)
+	return config
 }
 
 // filled puts documents into a collection and reads them back.

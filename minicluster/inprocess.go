@@ -75,6 +75,7 @@ func (s *setup) startServer(ctx context.Context, n *node, net network.Network) (
 		return coordinator.Start(ctx, coordinator.Config{
 			Dir: s.dataDir(n.name), Name: n.name, PID: s.pid(), FS: s.fs(n.name), Listen: n.at.address, Advertise: n.at.address,
 			Agency: s.servers.agencyURLs(), Network: net, Browsers: browsers, HTTP: limits, Logger: logger, Steps: s.steps(), Wall: s.wall(n.name),
+			SigningKey: s.key,
 		})
 	}
 }

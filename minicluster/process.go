@@ -91,9 +91,9 @@ func (s *setup) arguments(n *node, logged string) []string {
 	}
 	args = append(args, "--agency", strings.Join(s.servers.agencyURLs(), ","))
 	if n.role == datadir.DBServer {
-		args = append(args, o.Program.DBServerFlags...)
+		return append(args, o.Program.DBServerFlags...)
 	}
-	return args
+	return append(args, "--backup.signing-key", s.keyFile())
 }
 
 // wait collects the child when it ends.

@@ -11,13 +11,15 @@ import (
 	"stasis/event"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
+	"stasis/internal/signingkey"
 )
 
 // setup is what the servers of one cluster are started with.
 type setup struct {
 	options Options
 	servers *members
-	here    *labHere // what can be broken in this process; nil: nothing
+	here    *labHere        // what can be broken in this process; nil: nothing
+	key     *signingkey.Key // signs the backups; nil: there are no coordinators
 }
 
 // fs is the file system of a server.

@@ -49,6 +49,9 @@ func (c *Cluster) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.setup.openKey(); err != nil {
+		return err
+	}
 	c.prepare()
 	return c.start(ctx)
 }

@@ -85,6 +85,8 @@ const (
 	HotBackupRestore = HotBackup + "/Restore"      // Restore: the last committed restore
 	HotBackupWaiting = HotBackup + "/Waiting"      // <nonce> → Holder that waits for the agency lock, with a time to live: while the lock is free no job begins that would stay pending
 
+	HotBackupKeys = HotBackup + "/SigningKeys" // <key id> → SigningKey: who signs the backups of this cluster
+
 	HotBackupOlder    = HotBackupRestore + "/older" // ids of failsafe backups that go when that of the restore is whole
 	HotBackupDeparted = HotBackup + "/Departed"     // <removed server> → Deletes at its removal, if no piece of it had to go then
 
@@ -113,6 +115,9 @@ func CurrentDatabase(db, server string) string { return CurrentDatabases + "/" +
 
 // HotBackupCommit is the key that records the backup id as committed.
 func HotBackupCommit(id string) string { return HotBackupCommits + "/" + id }
+
+// HotBackupKey is the key of a public key that signs backups.
+func HotBackupKey(id string) string { return HotBackupKeys + "/" + id }
 
 // Departed is the key of the count of deletions at the removal of a server. As long as Deletes has
 // that value, no backup has been deleted without the server.

@@ -259,6 +259,15 @@ type Commit struct {
 	CertificateSHA256       string   `json:"certificateSha256"`
 }
 
+// SigningKey is the value of Target/HotBackup/SigningKeys/<key id>: the public half of a key with
+// which the certificates of this cluster's backups are, or were, signed. The agency never has the
+// private half.
+type SigningKey struct {
+	Public      string `json:"public"` // 64 hexadecimal digits
+	Since       string `json:"since"`
+	Coordinator string `json:"coordinator"` // that wrote it
+}
+
 // Deletion is the value of Target/HotBackup/Deleted/<server>/<id>: a tombstone. It is written in the
 // transaction that removes the backup's Commit: the commit point of a deletion. It stays until the
 // server, which may be down, has removed its piece.

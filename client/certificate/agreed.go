@@ -47,9 +47,9 @@ type Sealed struct {
 // recorded is the hash of the certificate that the agency has on record, or "" without a
 // cluster. A failsafe backup has no certificate: it only has to be complete.
 func Examine(pieces map[string]Sealed, recorded string) (*Certificate, []string) {
-	plain, stored, failsafe := map[string]Piece{}, map[string]json.RawMessage{}, 0
+	plain, stored, failsafe := map[string]Piece{}, Stored(pieces), 0
 	for source, p := range pieces {
-		plain[source], stored[source] = p.Piece, p.Certificate
+		plain[source] = p.Piece
 		if p.Piece.Kind == Failsafe {
 			failsafe++
 		}
@@ -67,6 +67,15 @@ func Examine(pieces map[string]Sealed, recorded string) (*Certificate, []string)
 		return nil, []string{err.Error()}
 	}
 	return c, c.Compare(plain)
+}
+
+// Stored are the certificates that are stored in pieces.
+func Stored(pieces map[string]Sealed) map[string]json.RawMessage {
+	stored := make(map[string]json.RawMessage, len(pieces))
+	for source, p := range pieces {
+		stored[source] = p.Certificate
+	}
+	return stored
 }
 
 // Compare is what does not fit between the certificate and the pieces. Of a backup that is

@@ -36,6 +36,11 @@ type Certificate struct {
 	Shards map[string]Statement `json:"shards,omitempty"`
 
 	PotentiallyInconsistent bool `json:"potentiallyInconsistent"`
+
+	// SigningKey is the id of the key of the cluster with which the certificate is signed, ""
+	// if it is not. Signature stays the last member: see Sign.
+	SigningKey string `json:"signingKey,omitempty"`
+	Signature  string `json:"signature,omitempty"`
 }
 
 // AgencyEvidence names the Plan of the backup: that of Index. Plan cannot have changed from the

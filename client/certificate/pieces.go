@@ -34,6 +34,15 @@ func (c *Certificate) PieceProblems(pieces map[string]Piece) []string {
 	return append(out, c.replicaProblems(pieces)...)
 }
 
+// ProblemsOf compares one piece, without its replicas, with the certificate.
+func (c *Certificate) ProblemsOf(p Piece) []string {
+	e, known := c.Servers[p.ServerID]
+	if !known {
+		return []string{"the piece of " + p.ServerID + " is not part of the backup"}
+	}
+	return c.pieceProblems(p, e.Piece)
+}
+
 func (c *Certificate) pieceProblems(p Piece, want PieceEvidence) []string {
 	var out []string
 	check := func(good bool, why string) {

@@ -27,6 +27,7 @@ func backupRemoteCommand(b *flags.Backup) *cobra.Command {
 func remoteCommand(b *flags.Backup, operation, short string) *cobra.Command {
 	var remote remoteOptions
 	var id string
+	var keys flags.Keys
 	cmd := &cobra.Command{
 		Use:   operation + " --remote-path NAME:PATH --rclone-config-file FILE",
 		Short: short,
@@ -36,12 +37,16 @@ func remoteCommand(b *flags.Backup, operation, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			trusted, err := keys.Read()
+			if err != nil {
+				return err
+			}
 			c, err := beginBackup(cmd, b, "remote")
 			if err != nil {
 				return err
 			}
 			c.changes = operation == client.RemoteDelete || operation == client.RemotePrune
-			res, err := c.backups().Remote(cmd.Context(), client.RemoteRequest{Operation: operation, ID: id, Remote: where})
+			res, err := c.backups().Remote(cmd.Context(), client.RemoteRequest{Operation: operation, ID: id, Remote: where, Keys: trusted})
 			if err := c.end(err, res, func(r show.Report) { showRemote(r, operation, res) }); err != nil {
 				return err
 			}
@@ -52,6 +57,9 @@ func remoteCommand(b *flags.Backup, operation, short string) *cobra.Command {
 		},
 	}
 	remote.addFlags(cmd)
+	if operation == client.RemoteVerify {
+		keys.Add(cmd, "a backup that it has not signed is not intact")
+	}
 	switch operation {
 	case client.RemoteDelete:
 		cmd.Use += " --identifier ID"
@@ -78,7 +86,7 @@ func showRemote(r show.Report, operation string, res client.RemoteResult) {
 			break
 		}
 		for _, b := range res.Backups {
-			r.Info(show.Result, "'%s' is intact at the remote", b.ID)
+			show.IntactAtRemote(r, b)
 		}
 		return
 	default:

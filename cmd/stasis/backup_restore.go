@@ -19,6 +19,7 @@ type restoreOptions struct {
 	maxWait  float64
 	deadline float64
 	steps    bool
+	keys     flags.Keys
 }
 
 func backupRestoreCommand(b *flags.Backup) *cobra.Command {
@@ -35,6 +36,7 @@ func backupRestoreCommand(b *flags.Backup) *cobra.Command {
 	f.Float64Var(&o.deadline, "deadline", 0, "`seconds` after which the restore is given up unless it is committed (default: none)")
 	f.BoolVar(&o.steps, "steps", false, "show the steps as they happen")
 	addIdentifier(cmd, &o.request.ID)
+	o.keys.Add(cmd, "restore only a backup that it has signed")
 	return cmd
 }
 
@@ -46,6 +48,10 @@ func (o restoreOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 		return errNoDeadline
 	}
 	o.request.Deadline = flags.Seconds(o.deadline)
+	var err error
+	if o.request.Keys, err = o.keys.Read(); err != nil {
+		return err
+	}
 	c, err := beginBackup(cmd, b, "restore")
 	if err != nil {
 		return err
@@ -55,8 +61,7 @@ func (o restoreOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 	res, err := c.backups().Restore(cmd.Context(), o.request)
 	stop()
 	err = c.end(err, res, func(r show.Report) {
-		r.Info(show.Result, "Successfully restored '%s'", o.request.ID)
-		r.Info(show.Progress, "The state before is kept as '%s'", res.Previous)
+		show.Restored(r, o.request.ID, res)
 	})
 	if err != nil || o.maxWait == 0 {
 		return err

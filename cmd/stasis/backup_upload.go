@@ -51,6 +51,7 @@ type transferOptions struct {
 	wait      bool
 	transfers int
 	bandwidth string
+	keys      flags.Keys // of a download
 }
 
 func backupUploadCommand(b *flags.Backup) *cobra.Command {
@@ -77,6 +78,9 @@ func transferCommand(b *flags.Backup, kind client.TransferKind, short string) *c
 	f.BoolVar(&t.wait, "wait", false, "wait until it is over, and show the progress of every DB server")
 	f.IntVar(&t.transfers, "transfers", 0, fmt.Sprintf("`number` of files at once per DB server (default 4, at most %d)", client.MostTransfers))
 	f.StringVar(&t.bandwidth, "bandwidth-limit", "", "`bytes` per second of each DB server, such as 500K or 20M (default: no limit)")
+	if kind == client.Download {
+		t.keys.Add(cmd, "fetch only a backup that it has signed")
+	}
 	return cmd
 }
 
@@ -84,6 +88,8 @@ func (t transferOptions) check() error {
 	switch {
 	case (t.id == "") == (t.statusID == ""):
 		return errors.New("give either --identifier, to start a transfer, or --status-id, to ask about one")
+	case t.keys.Given() && t.id == "":
+		return errors.New("--key needs --identifier: it is checked while a backup is fetched")
 	case t.abort && t.statusID == "":
 		return errors.New("--abort needs --status-id")
 	case t.transfers < 0 || t.transfers > client.MostTransfers:
@@ -103,6 +109,10 @@ func (t transferOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 	if err != nil {
 		return err
 	}
+	trusted, err := t.keys.Read()
+	if err != nil {
+		return err
+	}
 	limit, err := byteCount(t.bandwidth)
 	if err != nil {
 		return fmt.Errorf("--bandwidth-limit: %w", err)
@@ -111,7 +121,7 @@ func (t transferOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 	if err != nil {
 		return err
 	}
-	id, err := c.backups().Transfer(cmd.Context(), t.kind, client.TransferRequest{ID: t.id, Remote: remote, Transfers: t.transfers, BytesPerSecond: limit})
+	id, err := c.backups().Transfer(cmd.Context(), t.kind, client.TransferRequest{ID: t.id, Remote: remote, Transfers: t.transfers, BytesPerSecond: limit, Keys: trusted})
 	err = c.end(err, map[string]string{string(t.kind) + "Id": id}, func(r show.Report) {
 		what := "Backup" // as arangobackup says
 		if t.kind == client.Download {

@@ -21,6 +21,9 @@ With --identifier alone the servers of a running cluster do it. With --dir this
 command does it without any server: DIR is the directory of a cluster (of "stasis
 up"), or any directory below which the pieces of all DB servers are.
 
+With --key, a backup is intact only if one of the keys has signed its certificate. Without
+it, a running cluster checks the signature with its own keys, and --dir does not check it.
+
 With --restore, too, this command restores the backup into memory, as a cluster of
 its own inside this process. It reads every document there, and compares the replicas
 that were in sync. DIR is not changed, nothing is left behind, and it does not matter
@@ -35,23 +38,24 @@ caches (up to 32 MiB for each), and for the records that replicas had not applie
 			if v.dir != "" {
 				return verifyOffline(cmd, b, v)
 			}
-			return verifyOnline(cmd, b, v.id)
+			return verifyOnline(cmd, b, v)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.id, "identifier", "", "`id` of the backup")
 	f.StringVar(&v.dir, "dir", "", "`directory` in which to check backups without a server")
 	f.BoolVar(&v.restore, "restore", false, "with --dir: restore into memory, read every document, and compare replicas")
+	v.keys.Add(cmd, "a backup that it has not signed is not intact")
 	return cmd
 }
 
 // verifyOnline has the servers of a running cluster verify a backup.
-func verifyOnline(cmd *cobra.Command, b *flags.Backup, id string) error {
+func verifyOnline(cmd *cobra.Command, b *flags.Backup, v verification) error {
 	c, err := beginBackup(cmd, b, "verify")
 	if err != nil {
 		return err
 	}
-	res, err := c.backups().Verify(cmd.Context(), id)
+	res, err := c.backups().Verify(cmd.Context(), v.id, v.trusted...)
 	if err := c.end(err, res, func(r show.Report) { show.Verified(r, res) }); err != nil {
 		return err
 	}

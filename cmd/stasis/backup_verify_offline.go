@@ -33,7 +33,7 @@ func verifyOffline(cmd *cobra.Command, b *flags.Backup, v verification) error {
 	results := []verified{}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		res := verified{}
-		res.VerifyResult, err = verifyPieces(ctx, id, found[id])
+		res.VerifyResult, err = verifyPieces(ctx, id, found[id], certificate.Trust{Keys: v.trusted, Strict: len(v.trusted) > 0})
 		if err == nil && v.restore {
 			err = res.restore(ctx, r, found[id])
 		}
@@ -70,7 +70,7 @@ func findPieces(dir, id string) (map[string][]string, error) {
 	return found, nil
 }
 
-func verifyPieces(ctx context.Context, id string, folders []string) (client.VerifyResult, error) {
+func verifyPieces(ctx context.Context, id string, folders []string, trust certificate.Trust) (client.VerifyResult, error) {
 	res := client.VerifyResult{ID: id, Pieces: map[string]client.PieceReport{}, Problems: []string{}}
 	made := map[string]certificate.Sealed{}
 	for _, folder := range folders {
@@ -84,6 +84,9 @@ func verifyPieces(ctx context.Context, id string, folders []string) (client.Veri
 		for _, problem := range v.Problems {
 			res.Problems = append(res.Problems, folder+": "+problem)
 		}
+		if _, twice := made[source]; twice && trust.Strict {
+			res.Problems = append(res.Problems, folder+": another piece of "+source+" is there, too, and one of both may be forged")
+		}
 		if source != "" { // META could be read
 			made[source] = certificate.Sealed{Piece: v.Piece, Certificate: v.Certificate}
 		}
@@ -91,6 +94,10 @@ func verifyPieces(ctx context.Context, id string, folders []string) (client.Veri
 	var problems []string
 	res.Certificate, problems = certificate.Examine(made, "")
 	res.Problems = append(res.Problems, problems...)
+	signature, err := trust.Judge(certificate.Stored(made))
+	if res.Signature = &signature; err != nil {
+		res.Problems = append(res.Problems, err.Error())
+	}
 	res.Intact = len(res.Problems) == 0
 	return res, nil
 }

@@ -75,7 +75,7 @@ Start with "stasis demo". Then "stasis up" starts a local cluster to work with.`
 	root.AddCommand(
 		demoCommand(), upCommand(), singleCommand(), statusCommand(), shardsCommand(), importCommand(),
 		nodeCommand(), netCommand(), diskCommand(), stepCommand(), loadCommand(), checkCommand(), labCommand(),
-		backupCommand(), clusterCommand(), agencyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
+		backupCommand(), clusterCommand(), agencyCommand(), keyCommand(), agentCommand(), dbserverCommand(), coordinatorCommand(),
 		versionCommand(),
 	)
 	return root

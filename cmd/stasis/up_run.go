@@ -108,6 +108,8 @@ func readyText(took time.Duration, dir string, temporary bool) string {
 	text := fmt.Sprintf("\nReady after %.1f s. Data in %s", took.Seconds(), dir)
 	if temporary {
 		text += " (temporary: gone after Ctrl-C; --dir keeps it)"
+	} else {
+		text += ".\nBackups are signed. Keep the output of \"stasis key show\" on another machine: with it a forged\nbackup is recognised after a total loss"
 	}
 	return text + ".\n\"stasis node\" kills, pauses and restarts servers, from another terminal. Ctrl-C stops everything.\n"
 }

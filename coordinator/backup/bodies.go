@@ -117,6 +117,7 @@ func parseRestore(body json.RawMessage) (RestoreRequest, error) {
 		IgnoreVersion bool     `json:"ignoreVersion"`
 		Timeout       float64  `json:"timeout"`
 		Deadline      *float64 `json:"deadline"`
+		Keys          keyList  `json:"key"`
 	}
 	if body != nil {
 		if err := decode("restore", body, &f); err != nil {
@@ -127,5 +128,5 @@ func parseRestore(body json.RawMessage) (RestoreRequest, error) {
 		return RestoreRequest{}, apierror.New(apierror.BadParameter, "id is missing")
 	}
 	deadline, err := parseDeadline("restore", f.Deadline)
-	return RestoreRequest{ID: *f.ID, IgnoreVersion: f.IgnoreVersion, Timeout: operation.Duration(f.Timeout), Deadline: deadline}, err
+	return RestoreRequest{ID: *f.ID, IgnoreVersion: f.IgnoreVersion, Timeout: operation.Duration(f.Timeout), Deadline: deadline, Keys: f.Keys}, err
 }

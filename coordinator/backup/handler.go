@@ -25,7 +25,7 @@ func (s *Service) Handler() http.Handler {
 	commands := map[string]command{
 		"create": h.create, "list": h.list, "delete": h.delete, "restore": h.restore, "verify": h.verify, "show": h.show, "agency-lock": lockHandler{s}.serve,
 		"upload": t.command("upload", keys.TransferUpload), "download": t.command("download", keys.TransferDownload),
-		"transfers": t.all, "remote": t.remote,
+		"transfers": t.all, "remote": t.remote, "keys": keysHandler{s.signer}.command,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, result, err := dispatch(w, r, commands)
@@ -116,6 +116,6 @@ func (h handler) verify(ctx context.Context, body json.RawMessage) (int, any, er
 	if err != nil {
 		return 0, nil, err
 	}
-	result, err := h.service.Verify(ctx, request.ID)
+	result, err := h.service.Verify(ctx, request.ID, request.Keys...)
 	return http.StatusOK, result, err
 }

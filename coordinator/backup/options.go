@@ -14,6 +14,7 @@ import (
 	"stasis/coordinator/backup/verify"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
+	"stasis/internal/signingkey"
 	"stasis/internal/version"
 	"stasis/internal/wall"
 )
@@ -64,6 +65,8 @@ type Options struct {
 	Logger   hclog.Logger
 	Timeouts Timeouts
 	Wall     wall.Clock // nil is the system's
+
+	SigningKey *signingkey.Key // with which certificates are signed; nil: none
 }
 
 func (d Options) withDefaults() Options {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"sync"
 
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/create"
 	"stasis/coordinator/backup/list"
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/remove"
 	"stasis/coordinator/backup/restore"
+	"stasis/coordinator/backup/signing"
 	"stasis/coordinator/backup/topology"
 	"stasis/coordinator/backup/transfer"
 	"stasis/coordinator/backup/verify"
@@ -27,6 +29,7 @@ type Service struct {
 	remover   *remove.Remover
 	lister    *list.Lister
 	verifier  *verify.Verifier
+	signer    *signing.Signer
 	transfers *transfer.Service
 	locks     *lock.Inspector
 }
@@ -38,10 +41,11 @@ func New(d Options) *Service {
 	life := operation.NewLife()
 	locks := &lock.Locker{Agency: d.Agency, Cache: d.Cache, Coordinator: d.ID, RebootID: d.RebootID, Lease: t.Lease, Call: t.Agency, Wall: d.Wall}
 	clusters := &topology.Reader{Agency: d.Agency, Cache: d.Cache, Call: t.Agency, Log: d.Logger}
+	signer := &signing.Signer{Agency: d.Agency, Cache: d.Cache, Key: d.SigningKey, Coordinator: d.ID, Call: t.Agency, Wall: d.Wall, Log: d.Logger}
 	return &Service{
-		life: life, locks: &lock.Inspector{Locker: locks, Transient: d.Agency, Steps: d.Steps, Log: d.Logger},
+		life: life, signer: signer, locks: &lock.Inspector{Locker: locks, Transient: d.Agency, Steps: d.Steps, Log: d.Logger},
 		creator: &create.Creator{
-			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger, Tally: &create.Tally{},
+			Life: life, Locks: locks, Clusters: clusters, Servers: d.Servers, Signer: signer, Coordinator: d.ID, Steps: d.Steps, Log: d.Logger, Tally: &create.Tally{},
 			Timeouts: create.Timeouts{Answer: t.Answer, Stall: t.Stall, Cut: t.Cut, Pause: t.Pause, Undo: t.Undo},
 		},
 		restorer: &restore.Restorer{
@@ -74,6 +78,7 @@ func New(d Options) *Service {
 func (s *Service) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.recovery.Run(ctx) })
+	background.Go(func() { s.signer.Enroll(ctx) })
 	if s.transfers.Movers != nil {
 		background.Go(func() { s.transfers.Sweep(ctx) })
 	}
@@ -119,6 +124,6 @@ func (s *Service) BreakLock(ctx context.Context, value, nonce string) error {
 }
 
 // Verify checks a whole backup; see [verify.Verifier.Verify].
-func (s *Service) Verify(ctx context.Context, id string) (VerifyResult, error) {
-	return s.verifier.Verify(ctx, id)
+func (s *Service) Verify(ctx context.Context, id string, keys ...certificate.PublicKey) (VerifyResult, error) {
+	return s.verifier.Verify(ctx, id, keys...)
 }

@@ -23,6 +23,7 @@ type transferBody struct {
 	Abort          bool            `json:"abort"`
 	Transfers      int             `json:"transfers"`
 	BytesPerSecond int64           `json:"bytesPerSecond"`
+	Keys           json.RawMessage `json:"key"`
 }
 
 // parseTransfer reads a body. Its errors repeat nothing of the body, which may contain a
@@ -84,9 +85,16 @@ func (h transferHandler) command(name, kind string) command {
 		if err != nil {
 			return 0, nil, err
 		}
+		trusted, err := parseKeys(b.Keys)
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(trusted) > 0 && kind != keys.TransferDownload {
+			return 0, nil, apierror.New(apierror.BadParameter, "%s: a key is for downloads: what is sent is of this cluster", name)
+		}
 		id, err := h.transfers.Start(ctx, transfer.Request{
 			Kind: kind, ID: *b.ID, Repository: b.Repository, Config: config,
-			Options: dbclient.TransferOptions{Transfers: b.Transfers, BytesPerSecond: b.BytesPerSecond},
+			Options: dbclient.TransferOptions{Transfers: b.Transfers, BytesPerSecond: b.BytesPerSecond}, Keys: trusted,
 		})
 		attribute := "uploadId"
 		if kind == keys.TransferDownload {
@@ -107,6 +115,7 @@ func (h transferHandler) remote(ctx context.Context, body json.RawMessage) (int,
 		ID         string          `json:"id"`
 		Repository string          `json:"remoteRepository"`
 		Config     json.RawMessage `json:"config"`
+		Keys       json.RawMessage `json:"key"`
 	}
 	if body == nil || json.Unmarshal(body, &b) != nil {
 		return 0, nil, apierror.New(apierror.BadParameter, `remote: want {"operation", "remoteRepository", "config"}, and "id" where one is needed`)
@@ -115,7 +124,11 @@ func (h transferHandler) remote(ctx context.Context, body json.RawMessage) (int,
 	if err != nil {
 		return 0, nil, err
 	}
-	answer, err := h.transfers.Remote(ctx, transfer.RemoteRequest{Operation: b.Operation, ID: b.ID, Repository: b.Repository, Config: config})
+	trusted, err := parseKeys(b.Keys)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := h.transfers.Remote(ctx, transfer.RemoteRequest{Operation: b.Operation, ID: b.ID, Repository: b.Repository, Config: config, Keys: trusted})
 	return http.StatusOK, remoteResult(answer), err
 }
 

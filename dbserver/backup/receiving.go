@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"stasis/client/certificate"
 	"stasis/dbserver/backup/piece"
 	"stasis/dbserver/engine"
 	"stasis/internal/failpoint"
@@ -161,6 +163,18 @@ func copyAtMost(ctx context.Context, out io.Writer, sum hash.Hash, from io.Reade
 		}
 	}
 }
+
+// Sealed is what the piece that has arrived says of itself, and its certificate.
+func (r *Receiving) Sealed() (sealed certificate.Sealed, err error) {
+	if sealed.Certificate, err = r.Certificate(); err != nil {
+		return sealed, err
+	}
+	sealed.Piece, err = r.folder.Meta()
+	return sealed, err
+}
+
+// Certificate is the certificate that has arrived; nil: there is none.
+func (r *Receiving) Certificate() (json.RawMessage, error) { return r.folder.Certificate() }
 
 // complete checks that all files are there with their sizes, removes others, and checks
 // that what was announced is a piece.

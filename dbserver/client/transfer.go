@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"stasis/client/certificate"
 	"stasis/internal/apierror"
 )
 
@@ -121,6 +122,8 @@ type TransferRequest struct {
 	Remote   Remote          `json:"remote"`
 	Config   RemoteConfig    `json:"config"`
 	Options  TransferOptions `json:"options"`
+
+	Trust certificate.Trust `json:"trust"` // of a download
 }
 
 // Operations of a [RemoteRequest].
@@ -138,6 +141,8 @@ type RemoteRequest struct {
 	ID        string       `json:"id,omitempty"`
 	Remote    Remote       `json:"remote"`
 	Config    RemoteConfig `json:"config"`
+
+	Trust certificate.Trust `json:"trust"` // verify: without keys, nothing is said of signatures
 }
 
 // RemoteResponse is what was found or done.
@@ -162,6 +167,8 @@ type RemoteBackup struct {
 	NrFiles                 int      `json:"nrFiles"`
 	Damaged                 int      `json:"damaged,omitempty"` // files whose content there was found damaged, and has not been sent again
 	PotentiallyInconsistent bool     `json:"potentiallyInconsistent,omitempty"`
+
+	Signature *certificate.Signature `json:"signature,omitempty"` // verify: who has signed it, if that was asked for
 }
 
 // Transfer has the server do its part of an upload or download.

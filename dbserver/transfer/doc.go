@@ -16,6 +16,9 @@
 //     tables, and a piece's logs, which are copied no further than they reach.
 //   - Nothing is taken from the remote unless its size and SHA-256 have been checked on
 //     the way, and nothing is published here before all of it is there.
+//   - A piece whose certificate is refused is not published: its signature does not hold, or
+//     it is not that of a key that the request names, or it was signed for another piece.
+//     The certificate is fetched first.
 //   - A remote that does not answer holds up neither an abort nor the server's end: the
 //     call is abandoned, see storage.Open.
 //   - The remote's configuration lives in the memory of the job that it came with.

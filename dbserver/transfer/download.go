@@ -2,15 +2,19 @@ package transfer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	"stasis/client/certificate"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/backup/piece"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/repository"
 	"stasis/dbserver/transfer/storage"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // download fetches the piece that source made, checks every byte, and publishes it. When
@@ -29,10 +33,7 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 	if err != nil {
 		return err
 	}
-	err = m.remote.Warm(ctx, content.Files, m.atOnce)
-	if err == nil {
-		err = m.each(ctx, content.Files, m.fetch(r))
-	}
+	err = m.arrive(ctx, r, content)
 	if err == nil {
 		err = m.pieces.Incoming.Publish(ctx, r)
 	}
@@ -40,6 +41,65 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 		err = errors.Join(err, m.pieces.Incoming.Discard(ctx, id))
 	}
 	return err
+}
+
+// arrive fetches all files. It fetches the certificate first: what a refused one vouches for need
+// not arrive.
+func (m *mover) arrive(ctx context.Context, r *backup.Receiving, content piece.Content) error {
+	if err := m.remote.Warm(ctx, content.Files, m.atOnce); err != nil {
+		return err
+	}
+	first, others := split(content.Files, piece.FileCertificate)
+	if err := m.each(ctx, first, m.fetch(r)); err != nil {
+		return err
+	}
+	raw, err := r.Certificate()
+	if err != nil {
+		return err
+	}
+	if err := m.judge(content.Piece, raw); err != nil {
+		return err
+	}
+	if err := m.each(ctx, others, m.fetch(r)); err != nil {
+		return err
+	}
+	sealed, err := r.Sealed()
+	if err != nil {
+		return err
+	}
+	return m.judge(sealed.Piece, sealed.Certificate)
+}
+
+// split divides files into those with a name and the others.
+func split(files []piece.File, name string) (named, others []piece.File) {
+	for _, f := range files {
+		if f.Name == name {
+			named = append(named, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return named, others
+}
+
+// judge refuses a piece whose certificate is refused, or, if it is signed, is not of this piece.
+func (m *mover) judge(p dbclient.Piece, raw json.RawMessage) error {
+	signature, err := m.trust.Judge(map[string]json.RawMessage{p.ServerID: raw})
+	if failpoint.Off("download-checks-signature") {
+		return nil
+	}
+	if err == nil && signature.Status == certificate.Signed {
+		var cert *certificate.Certificate
+		if cert, err = certificate.Parse(raw); err == nil {
+			if problems := cert.ProblemsOf(p); len(problems) > 0 {
+				err = fmt.Errorf("the piece of %s is not the one that was signed: %s", p.ServerID, strings.Join(problems, "; "))
+			}
+		}
+	}
+	if err != nil {
+		return apierror.New(apierror.BackupDownload, "backup %s: %w", p.ID, err)
+	}
+	return nil
 }
 
 // alreadyHere says whether the piece is published here and intact: then nothing is
@@ -60,6 +120,9 @@ func (m *mover) alreadyHere(ctx context.Context, want piece.Content) (bool, erro
 	}
 	if len(v.Problems) > 0 || err != nil {
 		return false, apierror.New(apierror.BackupConflict, "backup %s is here already, but damaged; delete it first: %s", id, strings.Join(v.Problems, "; "))
+	}
+	if err := m.judge(v.Piece, v.Certificate); err != nil {
+		return false, err
 	}
 	m.progress.allDone()
 	return true, nil

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 
+	"stasis/client/certificate"
 	"stasis/dbserver/backup"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/repository"
@@ -26,6 +27,9 @@ func (m Mover) Limit(bytesPerSecond int64) Mover {
 	m.m.limit = storage.NewLimiter(bytesPerSecond)
 	return m
 }
+
+// Trusting has downloads judge signatures.
+func (m Mover) Trusting(trust certificate.Trust) Mover { m.m.trust = trust; return m }
 
 // Upload sends a piece.
 func (m Mover) Upload(ctx context.Context, id string, servers ...string) error {
@@ -58,8 +62,13 @@ func (r Repository) List(ctx context.Context) ([]dbclient.RemoteBackup, error) {
 
 // Verify verifies all.
 func (r Repository) Verify(ctx context.Context) ([]string, error) {
-	v, err := r.r.Verify(ctx, "")
+	v, err := r.r.Verify(ctx, "", certificate.Trust{})
 	return v.Problems, err
+}
+
+// VerifyTrusting verifies one, with its signature.
+func (r Repository) VerifyTrusting(ctx context.Context, id string, trust certificate.Trust) (repository.Verified, error) {
+	return r.r.Verify(ctx, id, trust)
 }
 
 // Prune prunes.

@@ -98,7 +98,7 @@ func (j *job) move(ctx context.Context, remote *repository.Repository) error {
 	q := j.record.request
 	m := &mover{
 		remote: remote, pieces: j.pieces, progress: j.progress,
-		limit: storage.NewLimiter(q.Options.BytesPerSecond), atOnce: q.Options.Transfers,
+		limit: storage.NewLimiter(q.Options.BytesPerSecond), atOnce: q.Options.Transfers, trust: q.Trust,
 	}
 	if m.atOnce == 0 {
 		m.atOnce = defaultTransfers

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"stasis/client/certificate"
 	"stasis/dbserver/backup"
 	"stasis/dbserver/backup/piece"
 	"stasis/dbserver/transfer/repository"
@@ -22,6 +23,7 @@ type mover struct {
 	progress *progress
 	limit    *rate.Limiter
 	atOnce   int
+	trust    certificate.Trust // of downloads
 }
 
 // each calls f for all files, atOnce of them at a time. The first error ends it.

@@ -31,7 +31,7 @@ func (m *Manager) Remote(ctx context.Context, r dbclient.RemoteRequest) (answer 
 		answer.Backups, err = remote.List(ctx, r.ID)
 	case dbclient.RemoteVerify:
 		var v repository.Verified
-		v, err = remote.Verify(ctx, r.ID)
+		v, err = remote.Verify(ctx, r.ID, r.Trust)
 		answer.Backups, answer.Problems, answer.Note = v.Backups, v.Problems, v.Note
 	case dbclient.RemotePrune:
 		err = prune(ctx, remote, &answer)

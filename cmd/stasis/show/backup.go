@@ -51,6 +51,9 @@ func Created(r Report, res client.CreateResult) {
 	}
 	r.Info(Result, "Backup succeeded. Generated identifier '%s'", res.ID)
 	r.Info(Result, "Total size of backup: %d, number of files: %d", res.SizeInBytes, res.NrFiles)
+	if res.SigningKey != "" {
+		r.Info(Progress, "signed with key %s", res.SigningKey)
+	}
 	for _, line := range LockReport(res.LockReport) {
 		r.Info(Progress, "%s", r.Names.within(line))
 	}
@@ -77,6 +80,7 @@ func Verified(r Report, res client.VerifyResult) {
 			r.Info(Progress, "%s", r.Names.within(line))
 		}
 	}
+	signature(r, res.Signature)
 	switch {
 	case !res.Intact:
 		r.Err("'%s' is NOT intact", res.ID)

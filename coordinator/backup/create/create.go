@@ -78,7 +78,7 @@ func (c *creation) lockAgency(ctx context.Context) (context.Context, error) {
 func (c *creation) result() Result {
 	r := Result{
 		ID: c.op.ID, PotentiallyInconsistent: c.marked, NrDBServers: len(c.pieces), DateTime: c.moment.DateTime(),
-		LockReport: c.gates.report, Unpublished: c.behind,
+		LockReport: c.gates.report, Unpublished: c.behind, SigningKey: c.sealed.key,
 	}
 	for _, p := range c.pieces {
 		r.SizeInBytes += p.SizeInBytes

@@ -37,6 +37,7 @@ type sealed struct {
 	dumpSHA256        string
 	certificate       json.RawMessage
 	certificateSHA256 string
+	key               string // id of the one that has signed it
 }
 
 // lockDeadline is the end of the timeout. All gates must be held before.

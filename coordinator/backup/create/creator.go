@@ -9,6 +9,7 @@ import (
 	"stasis/coordinator/backup/lock"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
+	"stasis/coordinator/backup/signing"
 	"stasis/coordinator/backup/topology"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
@@ -44,6 +45,7 @@ type Creator struct {
 	Locks       *lock.Locker
 	Clusters    *topology.Reader
 	Servers     Servers
+	Signer      *signing.Signer
 	Coordinator string // server id
 	Steps       event.Sink
 	Timeouts    Timeouts

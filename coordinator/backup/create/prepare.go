@@ -25,6 +25,9 @@ func (c *creation) readPlan(ctx context.Context) error {
 	if c.cluster, err = c.by.Clusters.Locked(ctx, c.lock); err != nil {
 		return err
 	}
+	if err := c.by.Signer.Ready(ctx, c.cluster.SigningKeys); err != nil {
+		return err
+	}
 	dump, err := c.cluster.Dump()
 	if err != nil {
 		return err

@@ -53,11 +53,11 @@ func (c *creation) verify(ctx context.Context) error {
 	if problems := c.doubts(cert); len(problems) > 0 && !failpoint.Off("verify-before-commit") {
 		return apierror.New(apierror.BackupCreate, "the certificate of the backup does not hold: %s", strings.Join(problems, "; "))
 	}
-	raw, err := cert.Encode()
+	raw, err := c.by.Signer.Sign(cert)
 	if err != nil {
 		return fmt.Errorf("encode certificate: %w", err)
 	}
-	c.sealed.certificate = raw
+	c.sealed.certificate, c.sealed.key = raw, cert.SigningKey
 	if c.sealed.certificateSHA256, err = certificate.Hash(raw); err != nil {
 		return fmt.Errorf("hash certificate: %w", err)
 	}

@@ -62,6 +62,11 @@ func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 	return certificate.Examine(sealed, hash)
 }
 
+// Signature says who has signed the backup. The error is why trust refuses it.
+func (s *Set) Signature(trust certificate.Trust) (certificate.Signature, error) {
+	return trust.Judge(s.certificates())
+}
+
 // certificates are those that are stored in the pieces.
 func (s *Set) certificates() map[string]json.RawMessage {
 	stored := make(map[string]json.RawMessage, len(s.Pieces))

@@ -4,12 +4,14 @@ import (
 	"context"
 	"slices"
 
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 	"stasis/internal/wait"
 )
 
@@ -34,6 +36,9 @@ func (r *restoration) collect(ctx context.Context) error {
 	if r.plan, r.cert, err = r.found.Examine(record); err != nil {
 		return apierror.New(apierror.BackupRestore, "backup %s: %w", r.op.ID, err)
 	}
+	if err = r.judgeSignature(); err != nil {
+		return err
+	}
 	if r.request.IgnoreVersion {
 		return nil
 	}
@@ -41,6 +46,19 @@ func (r *restoration) collect(ctx context.Context) error {
 		if err := checkVersion(p.Version, r.by.Version); err != nil {
 			return apierror.New(apierror.BackupRestore, "piece of %s: %w", source, err)
 		}
+	}
+	return nil
+}
+
+// judgeSignature refuses a backup whose signature does not hold, and, if the request names keys, one
+// that none of them has signed. Another backup that is not known to be of this cluster is restored,
+// and said to be so: after a total loss it is all that there is.
+func (r *restoration) judgeSignature() (err error) {
+	if r.signed, err = r.found.Signature(r.cluster.Trust(r.request.Keys)); err != nil && !failpoint.Off("restore-checks-signature") {
+		return apierror.New(apierror.BackupRestore, "backup %s: %w", r.op.ID, err)
+	}
+	if r.signed.Status != certificate.Signed {
+		r.op.Log.Warn("the backup is not known to be of this cluster", "id", r.op.ID, "signature", r.signed.Status, "key", r.signed.Key)
 	}
 	return nil
 }

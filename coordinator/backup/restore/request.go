@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"stasis/client"
+	"stasis/client/certificate"
 )
 
 // FailsafeLabel is the label of the backup that a restore makes of the engines that it replaces.
@@ -15,6 +16,8 @@ type Request struct {
 	IgnoreVersion bool          // restore although the backup is of another version
 	Timeout       time.Duration // bounds waiting for the agency lock; 0: two minutes
 	Deadline      time.Duration // bounds everything up to the commit; 0: none
+
+	Keys []certificate.PublicKey // if there are any: refuse what none of them has signed
 }
 
 // Result is the answer to a restore.

@@ -41,7 +41,7 @@ func (s *Restorer) Restore(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	one.op.Log.Info("restored", "id", r.ID, "previous", one.record.Previous, "epoch", one.record.Epoch)
-	return Result{Previous: one.record.Previous, IsCluster: true}, nil
+	return Result{Previous: one.record.Previous, IsCluster: true, Signature: &one.signed}, nil
 }
 
 // decide does everything up to the commit point.

@@ -68,6 +68,7 @@ type restoration struct {
 	failsafe backupid.Moment // names the backup of the engines that are replaced
 	found    *piece.Set
 	cert     *certificate.Certificate // nil: the backup has none
+	signed   certificate.Signature
 	plan     *topology.Stored
 	shards   map[string]topology.Shard // of plan, with the servers of the backup
 	reports  map[string]any            // Current/Collections until leaders report

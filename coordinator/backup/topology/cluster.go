@@ -9,6 +9,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 )
@@ -29,6 +30,8 @@ type Cluster struct {
 	Deletes    uint64                   // counts deletions
 	Deletions  map[string]keys.Deletion // deleted backups whose pieces are not all removed, by id
 	Restored   keys.Restore             // the last committed restore; zero: none
+
+	SigningKeys []certificate.PublicKey // of its backups, ordered by id
 
 	EpochStored bool // false before the cluster's first restore, where the key does not exist
 
@@ -55,6 +58,10 @@ func parse(root *agencyclient.Node) (*Cluster, error) {
 		Tombstones:  Tombstones(root),
 		Deletions:   deletions(root),
 		Deletes:     Number(root.At(keys.HotBackupDeletes)),
+	}
+	var err error
+	if c.SigningKeys, err = SigningKeys(root); err != nil {
+		return nil, err
 	}
 	if last := root.At(keys.HotBackupRestore); last.Exists() {
 		if err := last.Decode(&c.Restored); err != nil {
@@ -91,6 +98,15 @@ func (c *Cluster) addMembers(root *agencyclient.Node) error {
 		return errors.New("there are no DB servers in Plan")
 	}
 	return nil
+}
+
+// Trust returns by which keys the cluster judges the signature of a backup: by those that a request
+// names, and then strictly, or else by its own.
+func (c *Cluster) Trust(named []certificate.PublicKey) certificate.Trust {
+	if len(named) > 0 {
+		return certificate.Trust{Keys: named, Strict: true}
+	}
+	return certificate.Trust{Keys: c.SigningKeys}
 }
 
 // Named returns the names of servers for people.

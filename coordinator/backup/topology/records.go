@@ -1,12 +1,37 @@
 package topology
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 )
+
+// SigningKeys returns the public keys that sign the cluster's backups, ordered by id.
+func SigningKeys(root *agencyclient.Node) ([]certificate.PublicKey, error) {
+	found := []certificate.PublicKey{}
+	for id, n := range root.At(keys.HotBackupKeys).Children() {
+		var stored keys.SigningKey
+		err := n.Decode(&stored)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupKey(id), err)
+		}
+		k, err := certificate.ParsePublicKey(stored.Public)
+		if err == nil && k.ID() != id {
+			err = fmt.Errorf("it is key %s", k.ID())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys.HotBackupKey(id), err)
+		}
+		found = append(found, k)
+	}
+	slices.SortFunc(found, func(a, b certificate.PublicKey) int { return strings.Compare(a.ID(), b.ID()) })
+	return found, nil
+}
 
 // Tombstones returns, by the ids of deleted backups, the servers that have to remove their piece,
 // sorted.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -15,6 +16,7 @@ type RemoteRequest struct {
 	ID         string
 	Repository string // <name>:<path>
 	Config     dbclient.RemoteConfig
+	Keys       []certificate.PublicKey // of a verify, if there are any: refuse what none of them has signed
 }
 
 // Remote has the first DB server that answers carry out a request at a remote. It takes as long as
@@ -36,7 +38,7 @@ func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteR
 	if err != nil {
 		return dbclient.RemoteResponse{}, err
 	}
-	return s.askRemote(ctx, c.Members, dbclient.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config})
+	return s.askRemote(ctx, c.Members, dbclient.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config, Trust: c.Trust(r.Keys)})
 }
 
 // checkRemote asks a DB server whether it would open a remote, so that Start records no job for a

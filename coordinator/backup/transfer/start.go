@@ -9,6 +9,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/backupid"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
@@ -26,6 +27,7 @@ type Request struct {
 	Repository string // <name>:<path>
 	Config     dbclient.RemoteConfig
 	Options    dbclient.TransferOptions
+	Keys       []certificate.PublicKey // of a download, if there are any: refuse what none of them has signed
 }
 
 // Start records a job with every DB server in it, and returns its id. The work goes on without the
@@ -71,7 +73,7 @@ func (s *Service) Start(ctx context.Context, r Request) (string, error) {
 	}
 	s.Log.Info("transfer started", "job", id, "kind", r.Kind, "backup", r.ID, "remote", remote.Label())
 	d := &dispatcher{service: s, request: dbclient.TransferRequest{
-		Job: id, Kind: r.Kind, BackupID: r.ID, Remote: remote, Config: r.Config, Options: r.Options,
+		Job: id, Kind: r.Kind, BackupID: r.ID, Remote: remote, Config: r.Config, Options: r.Options, Trust: c.Trust(r.Keys),
 	}, members: fanout.IDs(c.Members), steps: operation.NewEvents(keys.TransferOperation(r.Kind), r.ID, s.Steps), planned: make(chan error, 1)}
 	d.emit(ctx, event.TransferRecorded, "")
 	go func() { // s.Life waits for it

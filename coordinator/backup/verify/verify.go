@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stasis/client"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/fanout"
 	"stasis/coordinator/backup/operation"
 	"stasis/coordinator/backup/piece"
@@ -37,8 +38,8 @@ type Result = client.VerifyResult
 
 // Verify has every DB server read its whole piece, and checks the certificate against what they
 // found. Problems of the backup are in the result and not an error. [apierror.NotFound]: the backup
-// does not exist.
-func (v *Verifier) Verify(ctx context.Context, id string) (result Result, err error) {
+// does not exist. A backup that none of the named keys has signed has a problem.
+func (v *Verifier) Verify(ctx context.Context, id string, named ...certificate.PublicKey) (result Result, err error) {
 	ctx, leave, err := v.Life.Enter(ctx)
 	if err != nil {
 		return Result{}, err
@@ -92,8 +93,17 @@ func (v *Verifier) Verify(ctx context.Context, id string) (result Result, err er
 	var problems []string
 	result.Certificate, problems = set.Certify(record.CertificateSHA256)
 	result.Problems = append(result.Problems, problems...)
+	judge(&result, set, c.Trust(named))
 	result.Intact = len(result.Problems) == 0
 	return result, nil
+}
+
+// judge adds who has signed the backup.
+func judge(r *Result, set *piece.Set, trust certificate.Trust) {
+	signature, err := set.Signature(trust)
+	if r.Signature = &signature; err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	}
 }
 
 // add adds what one server found.

@@ -146,6 +146,11 @@ func (f Folder) Matches(c Content) error {
 	if err != nil {
 		return err
 	}
+	return c.describedBy(meta, m)
+}
+
+// describedBy checks that META and the manifest are those of the piece that c lists.
+func (c Content) describedBy(meta dbclient.Piece, m Manifest) error {
 	switch {
 	case meta.ID != c.Piece.ID || meta.ServerID != c.Piece.ServerID:
 		return fmt.Errorf("%s is of backup %s and %s", FileMeta, meta.ID, meta.ServerID)

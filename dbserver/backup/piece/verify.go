@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"stasis/client/certificate"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/internal/failpoint"
@@ -68,6 +69,8 @@ func (v *verification) descriptions(id string) {
 		v.problem("%s: %v", FileCertificate, err)
 	} else if v.found.Certificate == nil && v.found.Piece.Kind == dbclient.PieceHot {
 		v.problem("%s: missing", FileCertificate)
+	} else if v.found.Certificate != nil && !certificate.IsAsSigned(v.found.Certificate) {
+		v.problem("%s: not in the form in which a signed certificate is written", FileCertificate)
 	}
 	v.sum(FileDump, v.found.Piece.AgencyDumpSHA256)
 	v.sum(FileManifest, v.found.Piece.ManifestSHA256)

@@ -19,6 +19,9 @@
 //     the blob, and the next upload repairs it (mark.go).
 //   - Deleting removes the backup's manifest first, then its pieces'. Only Prune removes
 //     blobs, and only those that no manifest names.
+//   - Manifests here are not signed: a party that can write here can replace a backup as a
+//     whole. A verify that has keys reads the certificates, too, which the cluster has signed
+//     and which have the hashes of all that the pieces consist of (judge.go).
 //   - Prune and uploads exclude each other through the remote itself (session.go has the
 //     argument): an upload decides that a blob may stay unsent only while no prune can
 //     remove it.

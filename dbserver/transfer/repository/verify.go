@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"stasis/client/certificate"
 	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/transfer/storage"
@@ -23,8 +24,8 @@ type Verified struct {
 // Verify reads backups at the remote again, all or one, every byte, and says what is not
 // as it was sent. It reads a blob that several backups need once. It marks blobs that are
 // damaged, so that an upload sends them again. It leaves out a backup that is deleted
-// meanwhile.
-func (r *Repository) Verify(ctx context.Context, id string) (Verified, error) {
+// meanwhile. If trust has keys, Verify checks certificates and signatures, too.
+func (r *Repository) Verify(ctx context.Context, id string, trust certificate.Trust) (Verified, error) {
 	x, err := r.index(ctx, "")
 	if err != nil {
 		return Verified{}, err
@@ -36,7 +37,7 @@ func (r *Repository) Verify(ctx context.Context, id string) (Verified, error) {
 		}
 		ids = []string{id}
 	}
-	v := &verifier{at: r, index: x, checked: map[string]string{}}
+	v := &verifier{at: r, index: x, trust: trust, checked: map[string]string{}}
 	for _, id := range ids {
 		if err := v.unlessDeleted(ctx, id); err != nil {
 			return Verified{}, err
@@ -51,6 +52,7 @@ func (r *Repository) Verify(ctx context.Context, id string) (Verified, error) {
 type verifier struct {
 	at      *Repository
 	index   *index
+	trust   certificate.Trust
 	checked map[string]string // blob → what is wrong with it
 	marked  int               // blobs that are marked, now or before, and are still damaged
 	result  Verified
@@ -63,6 +65,13 @@ func (v *verifier) unlessDeleted(ctx context.Context, id string) error {
 	if err := v.backup(ctx, id); err != nil {
 		return err
 	}
+	signature, problems, err := judge(ctx, v.at, v.trust, id, v.index.pieces[id])
+	if err != nil {
+		return err
+	}
+	for _, why := range problems {
+		v.problem("%s: %s", id, why)
+	}
 	if len(v.result.Problems) > before {
 		now, err := v.at.index(ctx, id)
 		if err != nil {
@@ -74,6 +83,7 @@ func (v *verifier) unlessDeleted(ctx context.Context, id string) error {
 		}
 	}
 	b, err := v.at.describe(ctx, v.index, id)
+	b.Signature = signature
 	v.result.Backups = append(v.result.Backups, b)
 	return err
 }

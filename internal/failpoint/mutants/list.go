@@ -90,6 +90,8 @@ var mutants = []mutant{
 
 	{"certificate-gate-mode", "client/certificate", "TestGatesAreHeldInTheModeOfTheInstant", "gates: a gate held in",
 		"a certificate claims no stricter lock mode than that in which each gate was held"},
+	{"certificate-is-signed", "client/certificate", "TestForgedCertificates", "a forgery is accepted",
+		"a signature counts for the bytes that were signed, and for no others"},
 
 	{"mode-none-needs-consent", "coordinator/backup", "TestModeNoneNeedsConsent", "a torn backup is made for who has not asked for it",
 		"a backup without the lock is made only for who allows that it is inconsistent"},
@@ -115,6 +117,12 @@ var mutants = []mutant{
 		"what a gate says agrees with what the coordinator saw"},
 	{"verify-before-commit", "coordinator/backup", "TestPiecesThatDoNotAgreeFailTheBackup", "pieces are committed that do not agree",
 		"a backup is committed only with a certificate that holds"},
+	{"restore-checks-signature", "coordinator/backup", "TestForgedBackupIsNotRestored", "a forged backup is restored",
+		"a backup whose signature does not hold is not restored"},
+	{"create-requires-key", "coordinator/backup", "TestCoordinatorsWithDifferentKeys", "a backup is made that is not signed with the cluster's key",
+		"a cluster that signs its backups makes no others"},
+	{"create-signs", "coordinator/backup", "TestBackupsAreSigned", "a backup is not signed",
+		"a coordinator that has a key signs"},
 	{"recovery-waits-for-servers", "coordinator/backup", "TestRecoveryWaitsForTheServers", "a server has not swapped yet",
 		"Plan stays frozen until a restore is complete"},
 	{"untold-is-unknown", "coordinator/backup", "TestFailedCreateReportsItsDeadTime/stays_away", "unknown is not zero",
@@ -291,6 +299,8 @@ var mutants = []mutant{
 	{"returned-is-bounded", "dbserver/shard", "TestReturnedDocumentsEndTheCall", "more is returned at once than fits",
 		"a request for large documents, many times, does not take all memory"},
 
+	{"download-checks-signature", "dbserver/transfer", "TestForgedRemote", "a forged piece is published",
+		"what a remote has is published only if its signature holds"},
 	{"one-tells-the-end", "dbserver/transfer", "TestEndThatAnotherTellsIsNotToldAgain", "the end of a part is told twice",
 		"the end of a server's part is told once"},
 	{"transfer-as-recorded", "dbserver/transfer", "TestJobIsDoneAsRecorded", "than is recorded",
