@@ -42,6 +42,7 @@ var rooms = []room{
 	{"internal/overlay", nil, "what is below is a file system, whatever is on it"},
 	{"internal/rest", nil, "HTTP dispatch knows nothing of what is served"},
 	{"internal/rules", nil, "it is a tool: it checks packages and knows none"},
+	{"internal/shardkey", nil, "where a document is depends on its values alone"},
 	{"internal/version", nil, "internal packages serve all rooms and know none"},
 	{"internal/wall", nil, "a clock is read without knowing who asks"},
 	{"internal/wait", nil, "internal packages serve all rooms and know none"},
