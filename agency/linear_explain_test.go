@@ -123,13 +123,17 @@ func line(model porcupine.Model, o porcupine.Operation) string {
 	return fmt.Sprintf("client %d %s–%s %s", o.ClientId, millis(o.Call), millis(o.Return), model.DescribeOperation(o.Input, o.Output))
 }
 
-// twice tells which client ids the log of an agent has more than once, "" if none.
+// twice tells which client ids the log of an agent has more than once, "" if none. The agent may have been started a moment ago.
 func (p *processes) twice(id string) string {
 	ask := newCaller(network.TCP())
 	defer ask.http.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
 	defer cancel()
 	r, err := ask.send(ctx, "GET", "http://"+p.peers[id]+"/_api/agency/state", "")
+	for err != nil && ctx.Err() == nil {
+		pause(ctx.Done(), waitStep)
+		r, err = ask.send(ctx, "GET", "http://"+p.peers[id]+"/_api/agency/state", "")
+	}
 	var state struct {
 		Log []struct {
 			Index    uint64          `json:"index"`

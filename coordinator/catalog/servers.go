@@ -59,16 +59,16 @@ func (snap *Snapshot) Name(server string) string {
 	return snap.root.At(keys.ServerRegistered(server) + "/name").Text()
 }
 
-// URL returns the address of a registered server.
+// URL returns the address of a registered server. Every operation asks for it, so it decodes nothing.
 func (snap *Snapshot) URL(server string) (string, bool) {
-	r, ok := snap.Registered(server)
-	if !ok || r.Endpoint == "" {
+	endpoint := snap.root.At(keys.ServerRegistered(server) + "/endpoint").Text()
+	if endpoint == "" {
 		return "", false
 	}
-	if rest, ok := strings.CutPrefix(r.Endpoint, "tcp://"); ok {
+	if rest, ok := strings.CutPrefix(endpoint, "tcp://"); ok {
 		return "http://" + rest, true
 	}
-	return strings.Replace(r.Endpoint, "ssl://", "https://", 1), true
+	return strings.Replace(endpoint, "ssl://", "https://", 1), true
 }
 
 // Available returns the DB servers that may get shards, sorted: those that have not failed,
@@ -96,7 +96,8 @@ func (snap *Snapshot) Available() []string {
 // FAILED shows nothing, and swaps its engine before it does so again.
 func (snap *Snapshot) Converged() error {
 	for _, server := range snap.DBServers() {
-		if has := snap.Known(server).Epoch; has != snap.Epoch && !snap.Failed(server) {
+		epoch, _ := snap.root.At(keys.ServerKnown(server) + "/epoch").Int() // decodes nothing: every operation looks
+		if has := uint64(max(epoch, 0)); has != snap.Epoch && !snap.Failed(server) {
 			return apierror.New(apierror.BackendUnavailable,
 				"a restore is being finished: DB server %s is at epoch %d, the cluster at %d", server, has, snap.Epoch).WithStatus(503)
 		}

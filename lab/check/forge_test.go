@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,7 +37,7 @@ func at(p reader.Piece) piece.Folder { return piece.In(p.FS, p.Dir) }
 type record struct{ key, value []byte }
 
 // records are those of the documents with a key. A key of the engine ends with that of the document.
-func records(t *testing.T, p reader.Piece, key string) (all []record) {
+func records(t *testing.T, p reader.Piece, keys ...string) (all []record) {
 	t.Helper()
 	inEngine(t, p, func(e *engine.Engine) {
 		it, err := e.NewIter([]byte("S"), []byte("T"))
@@ -44,7 +45,9 @@ func records(t *testing.T, p reader.Piece, key string) (all []record) {
 		for ok := it.First(); ok; ok = it.Next() {
 			value, err := it.Value()
 			require.NoError(t, err)
-			if bytes.HasSuffix(it.Key(), []byte("\x00d"+key)) || bytes.HasSuffix(it.Key(), []byte("\x00e"+key)) {
+			if slices.ContainsFunc(keys, func(key string) bool {
+				return bytes.HasSuffix(it.Key(), []byte("\x00d"+key)) || bytes.HasSuffix(it.Key(), []byte("\x00e"+key))
+			}) {
 				all = append(all, record{bytes.Clone(it.Key()), bytes.Clone(value)})
 			}
 		}
@@ -83,13 +86,19 @@ func lose(t *testing.T, pieces []reader.Piece, key string) (replicas int) {
 }
 
 // put gives pieces the document that others have.
-func put(t *testing.T, pieces, others []reader.Piece, key string) (replicas int) {
+func put(t *testing.T, pieces, others []reader.Piece, keys ...string) (replicas int) {
 	t.Helper()
 	for i, p := range pieces {
-		for _, r := range records(t, others[i], key) {
-			change(t, p, func(b *engine.Batch) error { return b.Set(r.key, r.value) })
-			replicas++
-		}
+		all := records(t, others[i], keys...)
+		replicas += len(all)
+		change(t, p, func(b *engine.Batch) error {
+			for _, r := range all {
+				if err := b.Set(r.key, r.value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	return replicas
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stasis/lab/history"
+	"stasis/lab/reader"
 	"stasis/lab/verdict"
 	"stasis/lab/workload"
 )
@@ -51,14 +52,13 @@ func TestBackupOfAnotherTime(t *testing.T) {
 			s.finds(late, w.Spec().Name, "too late: ")
 		}
 
-		torn := copied(s.T, s.pieces(a))
-		for key, everywhere := range s.laterKeys(a, b) {
-			n := 1 // of one server
-			if everywhere {
-				n = len(torn)
-			}
-			put(s.T, torn[:n], s.pieces(b)[:n], key)
+		torn, from := copied(s.T, s.pieces(a)), s.pieces(b)
+		later := s.laterKeys(a, b)
+		for _, name := range []string{"bank", "append"} {
+			n := s.oneOfSome(from, later[name])
+			put(s.T, torn[n:n+1], from[n:n+1], later[name]...)
 		}
+		put(s.T, torn, from, later["chain"][len(later["chain"])-1]) // the last one, everywhere: chain has two replicas, the others one
 		certify(s.T, torn, nil)
 		a.Cut = workload.Cut{} // it is not known when it was taken
 		_, found := s.judge(a, torn)
@@ -68,21 +68,28 @@ func TestBackupOfAnotherTime(t *testing.T) {
 	})
 }
 
-// laterKeys are the accounts and lists that were written between two backups, and the last document of the chain, which is taken
-// everywhere: the workload chain has two replicas, and the others one.
-func (s *scene) laterKeys(a, b Subject) map[string]bool {
-	keys, last := map[string]bool{}, ""
+// laterKeys are the accounts, lists and inserts that were written between two backups, in order.
+func (s *scene) laterKeys(a, b Subject) map[string][]string {
+	keys := map[string][]string{}
 	for _, o := range s.history.Ops() {
 		if !o.Write() || o.Outcome != history.OK || o.BeginOrder < a.Cut.Returned.Order || o.EndOrder > b.Cut.Asked.Order {
 			continue
 		}
-		switch o.Workload {
-		case "bank", "append":
-			keys[o.Key] = false
-		case "chain":
-			last = o.Key
+		if !slices.Contains(keys[o.Workload], o.Key) {
+			keys[o.Workload] = append(keys[o.Workload], o.Key)
 		}
 	}
-	keys[last] = true
 	return keys
+}
+
+// oneOfSome is the number of a piece that has some of the keys, and not all of them: each has one replica.
+func (s *scene) oneOfSome(pieces []reader.Piece, keys []string) int {
+	s.Helper()
+	for i, p := range pieces {
+		if n := len(records(s.T, p, keys...)); n > 0 && n < len(keys) {
+			return i
+		}
+	}
+	s.Fatalf("no server has some of %q", keys)
+	return 0
 }

@@ -30,9 +30,7 @@ func CheckRecovery(t testing.TB, w world.World) {
 	}
 	_, err := s.agency().Write(s.ctx, agencyclient.Tx{Ops: map[string]any{mark: agencyclient.Set("kept")}})
 	must(err)
-	for _, n := range w.Nodes() { // all have it: recovered is what the last one has
-		s.until(n.Name+" has the mark", func() error { return s.knows(n.URL) })
-	}
+	s.allKnow() // recovered is what the last one has
 	must(w.Kill("agent-1"))
 	for _, server := range []string{"agent-2", "agent-3"} {
 		must(w.Lose(server))
@@ -54,6 +52,7 @@ func CheckRecovery(t testing.TB, w world.World) {
 	must(w.Restart(s.ctx, "agent-1"))
 	must(s.marked())
 	s.until("all agents vote", s.allVote)
+	s.allKnow() // an agent that has not heard who votes gives a new voter no vote
 	must(w.Kill("agent-1"))
 	s.until("those that joined know the mark", s.marked)
 	must(w.Restart(s.ctx, "agent-1"))
@@ -95,6 +94,15 @@ func (s *scene) marked() error {
 		err = fmt.Errorf("the agency has lost its mark: it is %q", root.At(mark).Text())
 	}
 	return err
+}
+
+// allKnow waits until all agents have what the leader has.
+func (s *scene) allKnow() {
+	s.t.Helper()
+	agents, _, _ := s.world.Cluster().Nodes()
+	for _, n := range agents {
+		s.until(n.Name+" has all entries", func() error { return s.knows(n.URL) })
+	}
 }
 
 // knows is an error until an agent has as many entries as the leader has.
