@@ -163,8 +163,8 @@ func (i *importer) flush(ctx context.Context) error {
 		return nil
 	}
 	results, _, err := i.batch.send(ctx, i.router, i.q, route.Bounds{})
-	if err != nil {
-		return err
+	if err != nil { // earlier batches may be imported
+		return fmt.Errorf("import stopped at position %d: %w", i.positions[0], err)
 	}
 	for n, r := range results {
 		switch err := i.batch.errs[n]; {
