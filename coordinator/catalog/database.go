@@ -9,9 +9,6 @@ import (
 	"stasis/internal/apierror"
 )
 
-// ShardingSingle is the sharding of a database all of whose collections have one shard.
-const ShardingSingle = "single"
-
 // DatabaseSpec is what a client chooses when it creates a database.
 type DatabaseSpec struct {
 	Name        string

@@ -64,7 +64,7 @@ func place(snap *Snapshot, n, replicas int) ([][]string, error) {
 // placeIn is place for a collection of a database. With the sharding single, a collection has one shard (400/10), and it is
 // put where the database's others are, as far as those servers are available: a failover may part them later.
 func placeIn(snap *Snapshot, db *Database, n, replicas int) ([][]string, error) {
-	if db.Sharding != ShardingSingle {
+	if db.Sharding != shardingSingle {
 		return place(snap, n, replicas)
 	}
 	if n != 1 {

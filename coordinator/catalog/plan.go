@@ -10,6 +10,9 @@ import (
 	"stasis/internal/shardkey"
 )
 
+// shardingSingle is the sharding of a database all of whose collections have one shard.
+const shardingSingle = "single"
+
 // Database is a database in Plan. It does not change.
 type Database struct {
 	keys.Database

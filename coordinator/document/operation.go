@@ -109,7 +109,8 @@ func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (Op
 	if kind == dbclient.OpUpdate {
 		op.DropNulls, op.ReplaceNested = r.DropNulls, r.ReplaceNested
 	}
-	if err := r.placeModified(&op, body); err != nil {
+	op.ShardKeys = r.ShardKeys // a document never moves to another shard
+	if op.Spot, err = body.spotOfChanged(r.ShardKeys, kind, key); err != nil {
 		return op, err
 	}
 	return op, CheckKey(key)
@@ -134,9 +135,7 @@ func (r Rules) Select(kind dbclient.OpKind, raw json.RawMessage) (Operation, err
 	if err != nil {
 		return Operation{}, err
 	}
-	op := Operation{Op: dbclient.Op{Kind: kind, Key: key, IfMatch: r.match(body)}}
-	r.placeNamed(&op, body)
-	return op, nil
+	return Operation{Op: dbclient.Op{Kind: kind, Key: key, IfMatch: r.match(body)}, Spot: body.spotOf(r.ShardKeys, key)}, nil
 }
 
 // keyOf returns the key that an object names by _key or _id.

@@ -24,38 +24,37 @@ func (b *Body) valueOf(key string) shardkey.Value {
 	}
 }
 
-// placeModified says where the document of a replace or an update is, and that its shard keys must stay as they are: a
-// document never moves to another shard. A replacement must have all shard keys (1468).
-func (r Rules) placeModified(op *Operation, body *Body) error {
-	if r.ShardKeys == nil {
-		return nil
+// spotOf says where the document with a key is, if a body has all its shard keys.
+func (b *Body) spotOf(keys shardkey.Keys, key string) (s shardkey.Spot) {
+	if keys == nil {
+		return s
 	}
-	op.ShardKeys = r.ShardKeys
-	value := body.valueOf(op.Key)
-	missing := r.ShardKeys.Missing(value)
-	if missing != "" && op.Kind == dbclient.OpReplace && !failpoint.Off("replacement-has-its-shard-keys") {
-		return apierror.New(apierror.ShardKeysMissing, "not all sharding attributes given: the new document lacks %s", missing)
+	if value := b.valueOf(key); keys.Missing(value) == "" {
+		s = keys.Spot(value)
 	}
-	if op.Kind == dbclient.OpUpdate && r.mergesShardKey(value) {
-		return nil // what the document has in the end is not what is given
-	}
-	r.placeNamed(op, body)
-	return nil
+	return s
 }
 
-// placeNamed says where the document of an object is, if the object has all shard keys.
-func (r Rules) placeNamed(op *Operation, body *Body) {
-	if r.ShardKeys == nil {
-		return
+// spotOfChanged is spotOf for a body that a document becomes, or that changes it. What replaces a document must have all shard
+// keys (1468).
+func (b *Body) spotOfChanged(keys shardkey.Keys, kind dbclient.OpKind, key string) (s shardkey.Spot, err error) {
+	if keys == nil {
+		return s, nil
 	}
-	if value := body.valueOf(op.Key); r.ShardKeys.Missing(value) == "" {
-		op.Spot = r.ShardKeys.Spot(value)
+	value := b.valueOf(key)
+	missing := keys.Missing(value)
+	if missing != "" && kind == dbclient.OpReplace && !failpoint.Off("replacement-has-its-shard-keys") {
+		return s, apierror.New(apierror.ShardKeysMissing, "not all sharding attributes given: the new document lacks %s", missing)
 	}
+	if kind == dbclient.OpUpdate && merges(keys, value) {
+		return s, nil // what the document has in the end is not what is given
+	}
+	return b.spotOf(keys, key), nil
 }
 
-// mergesShardKey says whether an update gives an object for a shard key: it is merged into the stored one.
-func (r Rules) mergesShardKey(value shardkey.Value) bool {
-	for _, name := range r.ShardKeys {
+// merges says whether an update gives an object for a shard key: it is merged into the stored one.
+func merges(keys shardkey.Keys, value shardkey.Value) bool {
+	for _, name := range keys {
 		if v := value(name); len(v) > 0 && v[0] == '{' {
 			return true
 		}

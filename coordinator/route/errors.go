@@ -53,6 +53,9 @@ func epochOver() error {
 	return apierror.New(apierror.BackendUnavailable, "nothing was applied, try again: the cluster was restored meanwhile").WithStatus(http.StatusServiceUnavailable)
 }
 
+// replaced is why a shard is not responsible any more.
+const replaced = "it was dropped and created again meanwhile; nothing was applied, try again"
+
 // noShard says that no shard is responsible for a document. Nothing was applied.
 func noShard(coll *catalog.Collection, why string) error {
 	return apierror.New(apierror.ShardGone, "no responsible shard found in collection %s: %s", coll.Name, why)

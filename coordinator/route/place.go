@@ -2,11 +2,9 @@ package route
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"stasis/coordinator/catalog"
-	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
@@ -81,8 +79,6 @@ func (d *dispatch) stillPlaced(now *catalog.Collection) error {
 	return sharedOut(d.req.Collection, now)
 }
 
-const replaced = "it was dropped and created again meanwhile; nothing was applied, try again"
-
 // sharedOut says whether documents are spread over the shards of two collections in the same way.
 func sharedOut(old, now *catalog.Collection) error {
 	if len(now.ShardNames) == 0 {
@@ -92,15 +88,4 @@ func sharedOut(old, now *catalog.Collection) error {
 		return noShard(now, replaced)
 	}
 	return nil
-}
-
-// has says what the result of a reading operation says of its document: whether it is there, or an error if it does not say that.
-func has(r dbclient.OpResult) (bool, error) {
-	switch {
-	case r.Error == nil, r.Error.Num == apierror.Conflict:
-		return true, nil
-	case errors.Is(r.Error, apierror.DocumentNotFound):
-		return false, nil
-	}
-	return false, r.Error
 }

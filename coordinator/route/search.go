@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,9 @@ import (
 // noRevision is what no document has as its revision. Who asks for a document with it hears whether there is one, and gets
 // none of it.
 const noRevision = "?"
+
+// probesAtOnce bounds the answers of a search that are in memory at the same time: each is about half a KiB.
+const probesAtOnce = 4000
 
 // search looks on all shards of a collection for the documents that operations name by their keys.
 type search struct {
@@ -44,8 +48,11 @@ func newSearch(d *dispatch, ops []int) *search {
 
 // reads says whether the search is for one document that shall be read. Then the shard that has it answers with it.
 func (s *search) reads() bool {
-	return len(s.req.Ops) == 1 && s.req.Ops[0].Kind == dbclient.OpRead
+	return len(s.req.Ops) == 1 && s.req.Ops[0].Kind == dbclient.OpRead && s.req.Bounds.Returned == 0
 }
+
+// atOnce is how many documents a shard is asked for in one request.
+func (s *search) atOnce() int { return min(s.router.AtOnce, len(s.ops)) }
 
 // run asks all shards. It asks those again that have not answered, as long as that may help: what is found on one shard is on no
 // other.
@@ -99,7 +106,7 @@ func (s *search) unanswered(n int) (string, error) {
 func (s *search) askAll(ctx context.Context) {
 	errs := make([]error, len(s.coll.ShardNames))
 	var g errgroup.Group
-	g.SetLimit(shardsAtOnce)
+	g.SetLimit(min(shardsAtOnce, max(1, probesAtOnce/s.atOnce())))
 	for index := range s.coll.ShardNames {
 		g.Go(func() error {
 			errs[index] = s.ask(ctx, index)
@@ -125,7 +132,7 @@ func (s *search) ask(ctx context.Context, index int) error {
 		if from == len(s.ops) {
 			return nil
 		}
-		probes := s.probes[from:min(from+s.router.AtOnce, len(s.probes))]
+		probes := s.probes[from:min(from+s.atOnce(), len(s.probes))]
 		results, err := s.send(ctx, shard, probes)
 		if err != nil {
 			return err
@@ -169,4 +176,15 @@ func (s *search) hear(index, from int, results []dbclient.OpResult) error {
 		}
 	}
 	return nil
+}
+
+// has says what the result of a reading operation says of its document: whether it is there, or an error if it does not say that.
+func has(r dbclient.OpResult) (bool, error) {
+	switch {
+	case r.Error == nil, r.Error.Num == apierror.Conflict:
+		return true, nil
+	case errors.Is(r.Error, apierror.DocumentNotFound):
+		return false, nil
+	}
+	return false, r.Error
 }

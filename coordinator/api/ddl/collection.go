@@ -47,7 +47,7 @@ func (cs *Collections) Routes() []rest.Route {
 		get("/shards", cs.showShards),
 		get("/{what}", unknownPart),
 		put("/truncate", cs.truncate),
-		put("/responsibleShard", cs.responsibleShard),
+		put("/responsibleShard", responsibleShard(cs.Catalog)),
 		put("/loadIndexesIntoMemory", cs.acknowledge),
 		put("/recalculateCount", cs.acknowledge),
 		put("/rename", rename),

@@ -15,27 +15,29 @@ import (
 
 // responsibleShard answers with the shard that has the document with these shard keys, or would have it. A string or a number is
 // a _key.
-func (cs *Collections) responsibleShard(c *rest.Call) error {
-	raw, err := c.JSON()
-	if err != nil {
-		return err
+func responsibleShard(cat *catalog.Catalog) rest.Handler {
+	return func(c *rest.Call) error {
+		raw, err := c.JSON()
+		if err != nil {
+			return err
+		}
+		values, err := shardKeysOf(raw)
+		if err != nil {
+			return err
+		}
+		_, coll, err := cat.Collection(c.R.Context(), c.DB, c.Arg(0))
+		if err != nil {
+			return err
+		}
+		if len(coll.ShardNames) == 0 {
+			return apierror.New(apierror.ShardGone, "no responsible shard found in collection %s: it has no shards", coll.Name)
+		}
+		index, err := responsible(coll, func(name string) json.RawMessage { return values[name] })
+		if err != nil {
+			return err
+		}
+		return c.OK(http.StatusOK, rest.Fields{"shardId": coll.ShardNames[index]})
 	}
-	values, err := shardKeysOf(raw)
-	if err != nil {
-		return err
-	}
-	_, coll, err := cs.Catalog.Collection(c.R.Context(), c.DB, c.Arg(0))
-	if err != nil {
-		return err
-	}
-	if len(coll.ShardNames) == 0 {
-		return apierror.New(apierror.ShardGone, "no responsible shard found in collection %s: it has no shards", coll.Name)
-	}
-	index, err := responsible(coll, func(name string) json.RawMessage { return values[name] })
-	if err != nil {
-		return err
-	}
-	return c.OK(http.StatusOK, rest.Fields{"shardId": coll.ShardNames[index]})
 }
 
 // shardKeysOf reads the body of a request for a shard.

@@ -121,6 +121,8 @@ var mutants = []mutant{
 		"cursors that clients leave behind do not take all memory"},
 	{"answer-in-proportion", "coordinator/document", "TestCheckAnswer", "the answer may be out of proportion",
 		"a small request does not have an answer of many megabytes"},
+	{"replacement-has-its-shard-keys", "coordinator/document", "TestPlaceOfWhatIsChanged", "a document would lose a shard key",
+		"a document is on the shard that its values lead to"},
 	{"parts-do-not-overtake", "coordinator/route", "TestNothingOvertakesAcrossParts", "an operation overtakes one that failed",
 		"the operations of an array on one shard are applied in order"},
 	{"failed-in-any-round", "coordinator/route", "TestNothingOvertakesAfterAnotherRound", "what follows may overtake an operation whose outcome is unknown",
@@ -133,8 +135,6 @@ var mutants = []mutant{
 		"where a document was found is not used after a restore"},
 	{"spread-as-before", "coordinator/route", "TestCollectionIsReplaced", "a document is put where its key leads, and looked for elsewhere",
 		"a document is not put on a shard on which it is not looked for"},
-	{"replacement-has-its-shard-keys", "coordinator/document", "TestPlaceOfWhatIsChanged", "a document would lose a shard key",
-		"a document is on the shard that its values lead to"},
 
 	{"write-is-done-once", "dbserver", "TestWriteThatArrivesTwice/it_is_remembered", "was done twice",
 		"a write whose request arrives again is done once"},
