@@ -41,7 +41,7 @@ func (r request) reader() (io.Reader, error) {
 // nothing was done.
 var refusals = []apierror.Num{
 	apierror.NotImplemented, apierror.Unsupported, apierror.OnlyOnCoordinator, apierror.ShuttingDown,
-	apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch, apierror.GateClosed,
+	apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch, apierror.GateClosed, apierror.ContradictingAnswers,
 }
 
 // mayHaveHappened says whether an answer leaves open if the change was made.

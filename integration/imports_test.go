@@ -43,6 +43,7 @@ var rooms = []room{
 	{"internal/overlay", nil, "what is below is a file system, whatever is on it"},
 	{"internal/rest", nil, "HTTP dispatch knows nothing of what is served"},
 	{"internal/rules", nil, "it is a tool: it checks packages and knows none"},
+	{"internal/shardkey", nil, "where a document is depends on its values alone"},
 	{"internal/told", nil, "internal packages serve all rooms and know none"},
 	{"internal/signingkey", nil, "internal packages serve all rooms and know none"},
 	{"internal/version", nil, "internal packages serve all rooms and know none"},

@@ -7,6 +7,7 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/internal/apierror"
+	"stasis/internal/shardkey"
 )
 
 // Types of collections.
@@ -24,6 +25,7 @@ type CollectionSpec struct {
 	WaitForSync    bool
 	CacheEnabled   bool
 	NumberOfShards int
+	ShardKeys      []string // nil: the document's key
 	DenyUserKeys   bool
 	Replication    Replication // what is not chosen comes from the database
 
@@ -50,7 +52,12 @@ func (c *Catalog) check(s *CollectionSpec) error {
 	if s.NumberOfShards > c.o.MaxShards {
 		return apierror.New(apierror.TooManyShards, "too many shards: %d, at most %d are allowed", s.NumberOfShards, c.o.MaxShards)
 	}
-	return nil
+	if s.ShardKeys == nil {
+		s.ShardKeys = []string{shardkey.Default}
+	}
+	var err error
+	s.ShardKeys, err = shardkey.Check(s.ShardKeys)
+	return err
 }
 
 // CreateCollection creates a collection and returns when this coordinator serves it.
@@ -96,7 +103,7 @@ func (c *Catalog) plan(ctx context.Context, snap *Snapshot, in *Database, spec C
 	if spec.Sparse {
 		replicas = max(min(replicas, len(snap.Available())), 1)
 	}
-	placed, err := place(snap, spec.NumberOfShards, replicas)
+	placed, err := placeIn(snap, in, spec.NumberOfShards, replicas)
 	if err != nil {
 		return keys.Collection{}, err
 	}
@@ -107,7 +114,7 @@ func (c *Catalog) plan(ctx context.Context, snap *Snapshot, in *Database, spec C
 	coll := keys.Collection{
 		ID: strconv.FormatUint(id, 10), Name: spec.Name, Type: spec.Type, IsSystem: spec.IsSystem,
 		NumberOfShards: spec.NumberOfShards, ReplicationFactor: r.Factor, WriteConcern: r.Concern, MinReplicationFactor: r.Concern,
-		ShardKeys: []string{"_key"}, ShardingStrategy: "hash",
+		ShardKeys: spec.ShardKeys, ShardingStrategy: "hash",
 		WaitForSync: spec.WaitForSync, CacheEnabled: spec.CacheEnabled,
 		KeyOptions: keys.KeyOptions{Type: "traditional", AllowUserKeys: !spec.DenyUserKeys},
 		Indexes:    []keys.Index{{ID: "0", Type: "primary", Name: "primary", Fields: []string{"_key"}, Unique: true}},

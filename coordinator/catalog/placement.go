@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,6 +59,48 @@ func place(snap *Snapshot, n, replicas int) ([][]string, error) {
 		shards[i] = append([]string{leader}, slices.DeleteFunc(on, func(id string) bool { return id == leader })...)
 	}
 	return shards, nil
+}
+
+// placeIn is place for a collection of a database. With the sharding single, a collection has one shard (400/10), and it is
+// put where the database's others are, as far as those servers are available: a failover may part them later.
+func placeIn(snap *Snapshot, db *Database, n, replicas int) ([][]string, error) {
+	if db.Sharding != shardingSingle {
+		return place(snap, n, replicas)
+	}
+	if n != 1 {
+		return nil, apierror.New(apierror.BadParameter, "a collection of database %s has one shard, because the sharding of the database is single: numberOfShards is %d", db.Name, n)
+	}
+	on := beside(snap, db.Name)
+	if len(on) == 0 {
+		return place(snap, n, replicas)
+	}
+	candidates := snap.Available()
+	if len(candidates) < replicas {
+		return nil, tooFew(snap, replicas)
+	}
+	load := snap.Load()
+	for on = on[:min(len(on), replicas)]; len(on) < replicas; {
+		on = append(on, least(candidates, on, load.Shards, load.Led))
+	}
+	return [][]string{on}, nil
+}
+
+// beside returns the available servers of the oldest collection of a database, its leader first.
+func beside(snap *Snapshot, db string) (on []string) {
+	ids := slices.SortedFunc(maps.Keys(snap.dir.byID[db]), byNumber)
+	if len(ids) == 0 {
+		return nil
+	}
+	available := snap.Available()
+	oldest := snap.dir.byID[db][ids[0]]
+	for _, shard := range oldest.ShardNames {
+		for _, server := range oldest.Shards[shard] {
+			if server = strings.TrimPrefix(server, keys.Resigned); slices.Contains(available, server) && !slices.Contains(on, server) {
+				on = append(on, server)
+			}
+		}
+	}
+	return on
 }
 
 // least is the candidate with the lowest count that is not among taken. Among equals the

@@ -7,7 +7,11 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/internal/shardkey"
 )
+
+// shardingSingle is the sharding of a database all of whose collections have one shard.
+const shardingSingle = "single"
 
 // Database is a database in Plan. It does not change.
 type Database struct {
@@ -43,6 +47,9 @@ type Collection struct {
 	building bool // clients do not see it yet
 	node     *agencyclient.Node
 }
+
+// SpreadBy returns the attributes that decide on which shard a document is, nil if its key alone does.
+func (c *Collection) SpreadBy() shardkey.Keys { return shardkey.Of(c.ShardKeys) }
 
 // directory is Plan decoded. It is kept as long as the tree's node is the same, and the
 // next one takes over what has not changed.

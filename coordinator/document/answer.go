@@ -111,6 +111,14 @@ func brief(n apierror.Num) string {
 		return "illegal document identifier"
 	case apierror.EdgeAttributeMissing:
 		return "edge attribute missing or invalid"
+	case apierror.KeyNotAllowed:
+		return "must not specify _key for this collection"
+	case apierror.ContradictingAnswers:
+		return "got contradicting answers from different shards"
+	case apierror.ShardKeysMissing:
+		return "not all sharding attributes given"
+	case apierror.ShardKeysChanged:
+		return "must not change the value of a shard key attribute"
 	case apierror.ConnectionLost:
 		return "the outcome is unknown"
 	}

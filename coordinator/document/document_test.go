@@ -72,32 +72,32 @@ func TestBodyIsLossless(t *testing.T) {
 }
 
 func TestInsert(t *testing.T) {
-	op, generated, err := rules().Insert(t.Context(), json.RawMessage(`{"a":1}`))
+	op, err := rules().Insert(t.Context(), json.RawMessage(`{"a":1}`))
 	require.NoError(t, err)
-	require.True(t, generated)
-	require.Equal(t, dbclient.Op{Kind: dbclient.OpInsert, Key: "77", Document: json.RawMessage(`{"a":1}`)}, op)
+	require.True(t, op.Generated)
+	require.Equal(t, dbclient.Op{Kind: dbclient.OpInsert, Key: "77", Document: json.RawMessage(`{"a":1}`)}, op.Op)
 
 	r := rules()
 	r.OverwriteMode, r.MatchRevs = dbclient.OverwriteReplace, true
-	op, generated, err = r.Insert(t.Context(), json.RawMessage(`{"_key":"k","_rev":"5"}`))
+	op, err = r.Insert(t.Context(), json.RawMessage(`{"_key":"k","_rev":"5"}`))
 	require.NoError(t, err)
-	require.False(t, generated)
+	require.False(t, op.Generated)
 	require.Equal(t, "5", op.IfMatch)
 	r.OverwriteMode = dbclient.OverwriteConflict
-	op, _, err = r.Insert(t.Context(), json.RawMessage(`{"_key":"k","_rev":"5"}`))
+	op, err = r.Insert(t.Context(), json.RawMessage(`{"_key":"k","_rev":"5"}`))
 	require.NoError(t, err)
 	require.Empty(t, op.IfMatch, "an insert looks at no revision")
 
 	r.DenyUserKeys = true
-	_, _, err = r.Insert(t.Context(), json.RawMessage(`{"_key":"k"}`))
-	require.ErrorIs(t, err, unexpectedKey)
+	_, err = r.Insert(t.Context(), json.RawMessage(`{"_key":"k"}`))
+	require.ErrorIs(t, err, apierror.KeyUnexpected)
 	for _, key := range []string{`""`, `1`, `null`, `"a b"`} {
-		_, _, err = rules().Insert(t.Context(), json.RawMessage(`{"_key":`+key+`}`))
+		_, err = rules().Insert(t.Context(), json.RawMessage(`{"_key":`+key+`}`))
 		require.ErrorIs(t, err, apierror.DocumentKeyBad, key)
 	}
 	r = rules()
 	r.NewKey = func(context.Context) (string, error) { return "", errors.New("no ids") }
-	_, _, err = r.Insert(t.Context(), json.RawMessage(`{}`))
+	_, err = r.Insert(t.Context(), json.RawMessage(`{}`))
 	require.ErrorContains(t, err, "no ids")
 }
 
@@ -106,7 +106,7 @@ func TestModify(t *testing.T) {
 	r.DropNulls, r.ReplaceNested = true, true
 	op, err := r.Modify(dbclient.OpUpdate, "k", json.RawMessage(`{"_key":"other","a":null,"_rev":"5"}`))
 	require.NoError(t, err)
-	require.Equal(t, dbclient.Op{Kind: dbclient.OpUpdate, Key: "k", Document: json.RawMessage(`{"a":null}`), DropNulls: true, ReplaceNested: true}, op)
+	require.Equal(t, dbclient.Op{Kind: dbclient.OpUpdate, Key: "k", Document: json.RawMessage(`{"a":null}`), DropNulls: true, ReplaceNested: true}, op.Op)
 	op, err = r.Modify(dbclient.OpReplace, "", json.RawMessage(`{"_id":"c/x"}`))
 	require.NoError(t, err)
 	require.Equal(t, "x", op.Key)
@@ -129,7 +129,7 @@ func TestSelect(t *testing.T) {
 	for item, key := range map[string]string{`"k"`: "k", `"c/k"`: "k", `{"_key":"k"}`: "k", `{"_id":"c/k"}`: "k", `{"_key":"k","_id":"c/other"}`: "k"} {
 		op, err := rules().Select(dbclient.OpRemove, json.RawMessage(item))
 		require.NoError(t, err, item)
-		require.Equal(t, dbclient.Op{Kind: dbclient.OpRemove, Key: key}, op)
+		require.Equal(t, dbclient.Op{Kind: dbclient.OpRemove, Key: key}, op.Op)
 	}
 	for item, num := range map[string]apierror.Num{`"d/k"`: apierror.DocumentHandleBad, `1`: apierror.DocumentHandleBad, `{}`: apierror.DocumentHandleBad, `"a b"`: apierror.DocumentKeyBad, `null`: apierror.DocumentHandleBad} {
 		_, err := rules().Select(dbclient.OpRead, json.RawMessage(item))
@@ -144,7 +144,7 @@ func TestEdges(t *testing.T) {
 		`{"_from":"a/1","_to":"b/2"}`: true, `{"_from":"a/1"}`: false, `{}`: false, `{"_from":1,"_to":"b/2"}`: false,
 		`{"_from":"a","_to":"b/2"}`: false, `{"_from":"/1","_to":"b/2"}`: false, `{"_from":"a/","_to":"b/2"}`: false,
 	} {
-		_, _, err := r.Insert(t.Context(), json.RawMessage(body))
+		_, err := r.Insert(t.Context(), json.RawMessage(body))
 		require.Equal(t, ok, err == nil, body)
 		if !ok {
 			require.ErrorIs(t, err, apierror.EdgeAttributeMissing)

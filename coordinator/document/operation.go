@@ -8,16 +8,15 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/shardkey"
 )
-
-// unexpectedKey is the number for a key that a client chose in a collection that chooses all keys.
-const unexpectedKey apierror.Num = 1222
 
 // Rules are what a request and its collection say about its operations.
 type Rules struct {
 	Collection   string // its name
 	Edges        bool
 	DenyUserKeys bool
+	ShardKeys    shardkey.Keys                         // that place its documents; nil: their keys do
 	NewKey       func(context.Context) (string, error) // for inserts without a key
 
 	OverwriteMode dbclient.OverwriteMode
@@ -28,39 +27,53 @@ type Rules struct {
 	IfNoneMatch   string
 }
 
-// Insert returns the operation for a body of POST. generated says that it has a new key.
-func (r Rules) Insert(ctx context.Context, raw json.RawMessage) (op dbclient.Op, generated bool, err error) {
+// Operation is an operation on a document, as a client's request says it.
+type Operation struct {
+	dbclient.Op
+	Generated bool          // it inserts with a key that was made for it
+	Spot      shardkey.Spot // where the document is, if Rules have ShardKeys
+}
+
+// Insert returns the operation for a body of POST.
+func (r Rules) Insert(ctx context.Context, raw json.RawMessage) (Operation, error) {
 	body, err := ParseBody(raw)
 	if err != nil {
-		return op, false, err
+		return Operation{}, err
 	}
 	return r.InsertBody(ctx, body)
 }
 
 // InsertBody is Insert of a parsed body.
-func (r Rules) InsertBody(ctx context.Context, body *Body) (op dbclient.Op, generated bool, err error) {
+func (r Rules) InsertBody(ctx context.Context, body *Body) (Operation, error) {
 	if r.Edges {
 		if err := body.checkEdge(false); err != nil {
-			return op, false, err
+			return Operation{}, err
 		}
 	}
-	op = dbclient.Op{Kind: dbclient.OpInsert, Document: body.stored(), OverwriteMode: r.OverwriteMode, DropNulls: r.DropNulls, ReplaceNested: r.ReplaceNested}
+	op := Operation{Op: dbclient.Op{Kind: dbclient.OpInsert, Document: body.stored(), OverwriteMode: r.OverwriteMode, DropNulls: r.DropNulls, ReplaceNested: r.ReplaceNested}}
 	if op.OverwriteMode != "" && op.OverwriteMode != dbclient.OverwriteConflict {
 		op.IfMatch = r.match(body)
 	}
 	if body.Key == nil {
-		op.Key, err = r.NewKey(ctx)
-		return op, true, err
+		var err error
+		op.Generated = true
+		if op.Key, err = r.NewKey(ctx); err == nil && r.ShardKeys != nil {
+			op.Spot = r.ShardKeys.Spot(body.valueOf(op.Key))
+		}
+		return op, err
 	}
 	key, ok := text(body.Key)
 	if !ok {
-		return op, false, apierror.New(apierror.DocumentKeyBad, "illegal document key: not a string")
+		return op, apierror.New(apierror.DocumentKeyBad, "illegal document key: not a string")
 	}
 	if r.DenyUserKeys {
-		return op, false, apierror.New(unexpectedKey, "the collection does not allow user-defined keys")
+		return op, apierror.New(apierror.KeyUnexpected, "the collection does not allow user-defined keys")
+	}
+	if r.ShardKeys != nil { // only a new key is on no other shard
+		return op, apierror.New(apierror.KeyNotAllowed, "must not specify _key for this collection: its shard keys are %s", strings.Join(r.ShardKeys, ", "))
 	}
 	op.Key = key
-	return op, false, CheckKey(key)
+	return op, CheckKey(key)
 }
 
 // match returns the revision that the stored document must have: the header's, or with MatchRevs
@@ -77,48 +90,52 @@ func (r Rules) match(body *Body) string {
 
 // Modify returns the operation for a body of PUT or PATCH. key is that of the path; if it is
 // empty, the body must name the document.
-func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (dbclient.Op, error) {
+func (r Rules) Modify(kind dbclient.OpKind, key string, raw json.RawMessage) (Operation, error) {
 	body, err := ParseBody(raw)
 	if err != nil {
-		return dbclient.Op{}, err
+		return Operation{}, err
 	}
 	if key == "" {
 		if key, err = r.keyOf(body); err != nil {
-			return dbclient.Op{}, err
+			return Operation{}, err
 		}
 	}
 	if r.Edges {
 		if err := body.checkEdge(kind == dbclient.OpUpdate); err != nil {
-			return dbclient.Op{}, err
+			return Operation{}, err
 		}
 	}
-	op := dbclient.Op{Kind: kind, Key: key, Document: body.stored(), IfMatch: r.match(body)}
+	op := Operation{Op: dbclient.Op{Kind: kind, Key: key, Document: body.stored(), IfMatch: r.match(body)}}
 	if kind == dbclient.OpUpdate {
 		op.DropNulls, op.ReplaceNested = r.DropNulls, r.ReplaceNested
+	}
+	op.ShardKeys = r.ShardKeys // a document never moves to another shard
+	if op.Spot, err = body.spotOfChanged(r.ShardKeys, kind, key); err != nil {
+		return op, err
 	}
 	return op, CheckKey(key)
 }
 
 // Select returns the operation, a read or a removal, for one item of an array: a key, a handle,
 // or an object with _key or _id.
-func (r Rules) Select(kind dbclient.OpKind, raw json.RawMessage) (dbclient.Op, error) {
+func (r Rules) Select(kind dbclient.OpKind, raw json.RawMessage) (Operation, error) {
 	raw = bytes.TrimSpace(raw)
 	if s, ok := text(&raw); ok {
 		key, err := stripCollection(s, r.Collection)
-		return dbclient.Op{Kind: kind, Key: key}, err
+		return Operation{Op: dbclient.Op{Kind: kind, Key: key}}, err
 	}
 	if len(raw) == 0 || raw[0] != '{' {
-		return dbclient.Op{}, apierror.New(apierror.DocumentHandleBad, "illegal document identifier: neither a string nor an object")
+		return Operation{}, apierror.New(apierror.DocumentHandleBad, "illegal document identifier: neither a string nor an object")
 	}
 	body, err := ParseBody(raw)
 	if err != nil {
-		return dbclient.Op{}, err
+		return Operation{}, err
 	}
 	key, err := r.keyOf(body)
 	if err != nil {
-		return dbclient.Op{}, err
+		return Operation{}, err
 	}
-	return dbclient.Op{Kind: kind, Key: key, IfMatch: r.match(body)}, nil
+	return Operation{Op: dbclient.Op{Kind: kind, Key: key, IfMatch: r.match(body)}, Spot: body.spotOf(r.ShardKeys, key)}, nil
 }
 
 // keyOf returns the key that an object names by _key or _id.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -14,6 +15,7 @@ type dispatch struct {
 	router    *Router
 	req       *Request
 	returning bool // the operations return documents
+	places    *places
 
 	mu       sync.Mutex
 	results  []dbclient.OpResult
@@ -24,16 +26,28 @@ type dispatch struct {
 
 // begin returns the operations that are to be sent, and refuses the others.
 func (d *dispatch) begin() (pending []int) {
-	shards := d.req.Collection.ShardNames
 	for i, op := range d.req.Ops {
-		if !d.req.Bounds.Failed[shards[ShardIndex(op.Key, len(shards))]] || failpoint.Off("parts-do-not-overtake") {
+		if d.places.settled(i) {
+			continue
+		}
+		shard := d.shardOf(d.req.Collection, i)
+		if !(d.req.Bounds.Failed[shard] || d.places.blocked(shard, i)) || failpoint.Off("parts-do-not-overtake") {
 			pending = append(pending, i)
 			continue
 		}
 		d.results[i] = dbclient.OpResult{Key: op.Key, Error: notSent("an operation on its shard")}
 		d.synced = d.synced && !d.isWrite(i)
 	}
+	d.places.fail(d.req.Bounds.Failed)
 	return pending
+}
+
+// shardOf is the shard of an operation.
+func (d *dispatch) shardOf(coll *catalog.Collection, i int) string {
+	if d.places != nil {
+		return coll.ShardNames[d.places.index[i]]
+	}
+	return coll.ShardNames[ShardIndex(d.req.Ops[i].Key, len(coll.ShardNames))]
 }
 
 // note remembers the shard of an operation that has failed and is not sent again.
@@ -41,8 +55,7 @@ func (d *dispatch) note(i int, err error) {
 	if d.req.Bounds.Failed == nil || errors.Is(err, ErrReturnedEnough) {
 		return
 	}
-	shards := d.req.Collection.ShardNames // they never change
-	d.req.Bounds.Failed[shards[ShardIndex(d.req.Ops[i].Key, len(shards))]] = true
+	d.req.Bounds.Failed[d.shardOf(d.req.Collection, i)] = true // the shards never change
 }
 
 // full is an error when no more documents may be returned.

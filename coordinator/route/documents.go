@@ -4,6 +4,7 @@ import (
 	"context"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/apierror"
 )
 
 // Documents applies operations. If it returns an error, none was applied.
@@ -22,9 +23,23 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		if req.Pinned && snap.Epoch != req.Snapshot.Epoch {
 			return Outcome{}, epochOver()
 		}
+		if err := sharedOut(req.Collection, coll); err != nil {
+			return Outcome{}, err
+		}
 		req.Snapshot, req.Collection = snap, coll
 	}
+	if len(req.Collection.ShardNames) == 0 {
+		return Outcome{}, noShard(req.Collection, "it has no shards")
+	}
+	if len(req.Spots) != len(req.Ops) && req.Collection.SpreadBy() != nil {
+		return Outcome{}, apierror.New(apierror.Internal, "nothing was applied: %d of %d operations on collection %s have a place", len(req.Spots), len(req.Ops), req.Collection.Name)
+	}
 	d := &dispatch{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
+	if req.Spots != nil {
+		if err := d.place(ctx); err != nil {
+			return Outcome{}, err
+		}
+	}
 	pending := d.begin()
 	tries := newRetries(r.Retry)
 	snap, coll := req.Snapshot, req.Collection
@@ -38,6 +53,9 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		// Keys that were made in an earlier epoch may exist in the restored data.
 		if err == nil && req.Pinned && newer.Epoch != req.Snapshot.Epoch {
 			err = epochOver()
+		}
+		if err == nil {
+			err = d.stillPlaced(found)
 		}
 		if err != nil {
 			d.fail(pending, err)

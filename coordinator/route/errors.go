@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 )
@@ -50,6 +51,28 @@ func numFor(err error) apierror.Num {
 // epochOver is the answer to a request that belongs to the data before a restore.
 func epochOver() error {
 	return apierror.New(apierror.BackendUnavailable, "nothing was applied, try again: the cluster was restored meanwhile").WithStatus(http.StatusServiceUnavailable)
+}
+
+// replaced is why a shard is not responsible any more.
+const replaced = "it was dropped and created again meanwhile; nothing was applied, try again"
+
+// noShard says that no shard is responsible for a document. Nothing was applied.
+func noShard(coll *catalog.Collection, why string) error {
+	return apierror.New(apierror.ShardGone, "no responsible shard found in collection %s: %s", coll.Name, why)
+}
+
+// unasked is the error of an operation whose document is on no shard that has answered, if err was the answer of another.
+// Nothing was applied: to look for a document changes nothing.
+func unasked(shard string, err error, write bool) *apierror.Error {
+	e := forClient(err, false)
+	if !write {
+		return e
+	}
+	num := e.Num
+	if num == apierror.ConnectionLost { // which says of a write that its outcome is unknown
+		num = apierror.BackendUnavailable
+	}
+	return apierror.New(num, "nothing was applied, try again: whether shard %s has the document is not known: %w", shard, e).WithStatus(e.Status())
 }
 
 func readError(err error) error {

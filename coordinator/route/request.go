@@ -6,6 +6,7 @@ import (
 
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/shardkey"
 )
 
 // Ref is a collection as a client named it: by name or id.
@@ -17,6 +18,7 @@ type Request struct {
 	Snapshot    *catalog.Snapshot   // that has Collection
 	Collection  *catalog.Collection // where to send first
 	Ops         []dbclient.Op
+	Spots       []shardkey.Spot // of Ops, if Collection has other shard keys than _key; else nil
 	Bounds      Bounds
 	Pinned      bool // fail rather than apply in another restore epoch than Snapshot's
 	WaitForSync bool

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,11 +75,13 @@ type layout struct {
 	epochs  map[string]uint64 // of DB servers
 	leaders []string          // of s1, s2, …
 	term    uint64            // of all shards
+	keys    []string          // shard keys
+	id      string            // of the collection; "10" if empty
 }
 
-func (l layout) tree(t *testing.T) *agencyclient.Node {
+func (l layout) tree(t testing.TB) *agencyclient.Node {
 	t.Helper()
-	coll := keys.Collection{ID: "10", Name: "c", Shards: map[string][]string{}, ShardTerms: map[string]uint64{}}
+	coll := keys.Collection{ID: cmp.Or(l.id, "10"), Name: "c", ShardKeys: l.keys, Shards: map[string][]string{}, ShardTerms: map[string]uint64{}}
 	servers, known, registered := map[string]string{}, map[string]keys.Known{}, map[string]keys.Registered{}
 	for i, leader := range l.leaders {
 		coll.Shards[keys.ShardName(uint64(i+1))] = []string{leader}
@@ -90,7 +93,7 @@ func (l layout) tree(t *testing.T) *agencyclient.Node {
 	raw, err := json.Marshal(map[string]any{"arango": map[string]any{
 		"Plan": map[string]any{
 			"Version": 1, "DBServers": servers,
-			"Databases": map[string]any{"db": keys.Database{Name: "db"}}, "Collections": map[string]any{"db": map[string]any{"10": coll}},
+			"Databases": map[string]any{"db": keys.Database{Name: "db"}}, "Collections": map[string]any{"db": map[string]any{coll.ID: coll}},
 		},
 		"Current": map[string]any{"ServersKnown": known, "ServersRegistered": registered},
 		"Sync":    map[string]any{"HotBackupRestoreDone": l.epoch},
@@ -101,7 +104,7 @@ func (l layout) tree(t *testing.T) *agencyclient.Node {
 	return root
 }
 
-func (p *plan) become(t *testing.T, l layout) {
+func (p *plan) become(t testing.TB, l layout) {
 	t.Helper()
 	root := l.tree(t)
 	p.mu.Lock()
@@ -172,7 +175,7 @@ type fixture struct {
 	router  *route.Router
 }
 
-func start(t *testing.T, l layout) *fixture {
+func start(t testing.TB, l layout) *fixture {
 	t.Helper()
 	f := &fixture{plan: &plan{}, servers: &servers{}}
 	f.plan.become(t, l)

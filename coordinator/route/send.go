@@ -35,7 +35,7 @@ func (d *dispatch) sendAll(ctx context.Context, snap *catalog.Snapshot, coll *ca
 	}
 	byShard, inOrder := map[string][]int{}, []string(nil) // in the order of operations, so that runs can be repeated
 	for _, i := range pending {
-		shard := coll.ShardNames[ShardIndex(d.req.Ops[i].Key, len(coll.ShardNames))]
+		shard := d.shardOf(coll, i)
 		if byShard[shard] == nil {
 			inOrder = append(inOrder, shard)
 		}

@@ -43,6 +43,7 @@ type Op struct {
 	OverwriteMode OverwriteMode   `json:"overwriteMode,omitempty"`
 	DropNulls     bool            `json:"dropNulls,omitempty"`     // update: null removes the attribute (keepNull=false)
 	ReplaceNested bool            `json:"replaceNested,omitempty"` // update: nested objects are replaced, not merged (mergeObjects=false)
+	ShardKeys     []string        `json:"shardKeys,omitempty"`     // update, replace: attributes whose values stay as they are; else ShardKeysChanged
 }
 
 // DocumentsRequest applies Ops in order; each is atomic, and independent of the

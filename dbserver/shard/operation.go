@@ -51,7 +51,7 @@ func decide(op dbclient.Op, body *object, stored *document) (outcome, error) {
 		}
 		out.put = merge(old, body, op.DropNulls, op.ReplaceNested)
 	}
-	return out, nil
+	return out, keepsShardKeys(op, stored, out.put)
 }
 
 // read answers a reading operation.

@@ -51,6 +51,7 @@ const (
 	DocumentTooLarge     Num = 1216
 	CollectionTypeBad    Num = 1218
 	DocumentKeyBad       Num = 1221
+	KeyUnexpected        Num = 1222
 	DocumentKeyMissing   Num = 1226
 	DocumentTypeInvalid  Num = 1227
 	DatabaseNotFound     Num = 1228
@@ -67,6 +68,9 @@ const (
 	ShardGone            Num = 1464
 	ConnectionLost       Num = 1465
 	KeyNotAllowed        Num = 1466
+	ContradictingAnswers Num = 1467
+	ShardKeysMissing     Num = 1468
+	ShardKeysChanged     Num = 1469
 	Unsupported          Num = 1470
 	OnlyOnCoordinator    Num = 1471
 	BackendUnavailable   Num = 1478

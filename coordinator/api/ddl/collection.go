@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"stasis/coordinator/catalog"
-	"stasis/coordinator/document"
 	"stasis/coordinator/route"
 	"stasis/internal/apierror"
 	"stasis/internal/rest"
@@ -48,7 +47,7 @@ func (cs *Collections) Routes() []rest.Route {
 		get("/shards", cs.showShards),
 		get("/{what}", unknownPart),
 		put("/truncate", cs.truncate),
-		put("/responsibleShard", cs.responsibleShard),
+		put("/responsibleShard", responsibleShard(cs.Catalog)),
 		put("/loadIndexesIntoMemory", cs.acknowledge),
 		put("/recalculateCount", cs.acknowledge),
 		put("/rename", rename),
@@ -175,11 +174,18 @@ func (cs *Collections) change(c *rest.Call) error {
 	if err := body.checkSupported(); err != nil {
 		return err
 	}
+	_, coll, err := cs.Catalog.Collection(c.R.Context(), c.DB, c.Arg(0))
+	if err != nil {
+		return err
+	}
+	if err := body.checkUnchanged(coll); err != nil {
+		return err
+	}
 	replication, err := body.replication()
 	if err != nil {
 		return err
 	}
-	coll, err := cs.Catalog.ChangeCollection(c.R.Context(), c.DB, c.Arg(0), catalog.CollectionChange{
+	coll, err = cs.Catalog.ChangeCollection(c.R.Context(), c.DB, c.Arg(0), catalog.CollectionChange{
 		WaitForSync: body.WaitForSync, CacheEnabled: body.CacheEnabled, Replication: replication,
 	})
 	if err != nil {
@@ -218,27 +224,6 @@ func (cs *Collections) truncate(c *rest.Call) error {
 		return err
 	}
 	return c.OK(http.StatusOK, shortForm(coll))
-}
-
-// responsibleShard answers with the shard that has the document with a _key, or would have it.
-func (cs *Collections) responsibleShard(c *rest.Call) error {
-	var body struct {
-		Key *string `json:"_key"`
-	}
-	if err := c.Object(&body); err != nil {
-		return err
-	}
-	if body.Key == nil {
-		return apierror.New(apierror.BadParameter, "the shard key _key is missing")
-	}
-	if err := document.CheckKey(*body.Key); err != nil {
-		return err
-	}
-	_, coll, err := cs.Catalog.Collection(c.R.Context(), c.DB, c.Arg(0))
-	if err != nil {
-		return err
-	}
-	return c.OK(http.StatusOK, rest.Fields{"shardId": coll.ShardNames[route.ShardIndex(*body.Key, len(coll.ShardNames))]})
 }
 
 // acknowledge answers commands for which nothing needs to be done.

@@ -21,6 +21,7 @@ type collectionBody struct {
 	WaitForSync    *bool           `json:"waitForSync"`
 	CacheEnabled   *bool           `json:"cacheEnabled"`
 	NumberOfShards *int            `json:"numberOfShards"`
+	ShardKeys      []string        `json:"shardKeys"`
 	KeyOptions     *keyOptions     `json:"keyOptions"`
 }
 
@@ -31,11 +32,12 @@ type keyOptions struct {
 
 // featureOptions are attributes for what this version lacks.
 type featureOptions struct {
-	ShardKeys            []string        `json:"shardKeys"`
 	ShardingStrategy     string          `json:"shardingStrategy"`
 	DistributeShardsLike string          `json:"distributeShardsLike"`
 	IsSmart              bool            `json:"isSmart"`
 	IsDisjoint           bool            `json:"isDisjoint"`
+	SmartGraphAttribute  string          `json:"smartGraphAttribute"`
+	SmartJoinAttribute   string          `json:"smartJoinAttribute"`
 	Schema               json.RawMessage `json:"schema"`
 	ComputedValues       json.RawMessage `json:"computedValues"`
 }
@@ -46,18 +48,27 @@ func (b *collectionBody) checkSupported() error {
 		return apierror.New(apierror.BadParameter, "%s not supported by this version", what)
 	}
 	switch {
-	case b.ShardKeys != nil && !slices.Equal(b.ShardKeys, []string{"_key"}):
-		return refuse(`shardKeys other than ["_key"] are`)
 	case b.ShardingStrategy != "" && b.ShardingStrategy != "hash":
-		return refuse("shardingStrategy " + b.ShardingStrategy + " is")
+		return apierror.New(apierror.BadParameter, "shardingStrategy %.300q is not supported by this version: want hash", b.ShardingStrategy)
 	case b.DistributeShardsLike != "":
 		return refuse("distributeShardsLike is")
-	case b.IsSmart || b.IsDisjoint:
+	case b.IsSmart || b.IsDisjoint || b.SmartGraphAttribute != "" || b.SmartJoinAttribute != "":
 		return refuse("smart collections are")
 	case given(b.Schema):
 		return refuse("schema is")
 	case given(b.ComputedValues) && string(b.ComputedValues) != "[]":
 		return refuse("computedValues are")
+	}
+	return nil
+}
+
+// checkUnchanged refuses to change what decides where documents are: they never move to another shard.
+func (b *collectionBody) checkUnchanged(coll *catalog.Collection) error {
+	if b.ShardKeys != nil && !slices.Equal(b.ShardKeys, coll.ShardKeys) {
+		return apierror.New(apierror.BadParameter, "the shardKeys of collection %s cannot be changed: they are %q", coll.Name, coll.ShardKeys)
+	}
+	if b.NumberOfShards != nil && *b.NumberOfShards != len(coll.ShardNames) {
+		return apierror.New(apierror.BadParameter, "the numberOfShards of collection %s cannot be changed: it is %d", coll.Name, len(coll.ShardNames))
 	}
 	return nil
 }
@@ -91,6 +102,7 @@ func (b *collectionBody) spec() (catalog.CollectionSpec, error) {
 			return s, apierror.New(apierror.BadParameter, "numberOfShards 0 is not positive")
 		}
 	}
+	s.ShardKeys = b.ShardKeys
 	s.WaitForSync = b.WaitForSync != nil && *b.WaitForSync
 	s.CacheEnabled = b.CacheEnabled != nil && *b.CacheEnabled
 	if k := b.KeyOptions; k != nil {

@@ -49,20 +49,20 @@ func (a *API) insert(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	parse := func(item json.RawMessage) (dbclient.Op, bool, error) { return q.rules.Insert(c.R.Context(), item) }
+	parse := func(item json.RawMessage) (document.Operation, error) { return q.rules.Insert(c.R.Context(), item) }
 	if raw[0] == '[' {
 		return q.answerArray(a.Router, a.AnswerBytes, dbclient.OpInsert, raw, parse)
 	}
 	if err := c.Account().Take(costOf(1, len(raw))); err != nil {
 		return err
 	}
-	op, generated, err := parse(raw)
+	op, err := parse(raw)
 	if errors.Is(err, apierror.AgencyFailed) {
 		return err
 	}
-	b := &batch{pinned: generated}
+	b := q.newBatch()
 	b.add(op, err)
-	return q.answerWrite(a.Router, b)
+	return q.answerWrite(a.Router, &b)
 }
 
 func (a *API) read(c *rest.Call) error {
@@ -70,9 +70,9 @@ func (a *API) read(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	b := &batch{}
-	b.add(dbclient.Op{Kind: dbclient.OpRead, Key: c.Arg(1), IfMatch: q.rules.IfMatch, IfNoneMatch: q.rules.IfNoneMatch}, document.CheckKey(c.Arg(1)))
-	result, _, err := q.apply(c.R.Context(), a.Router, b)
+	b := q.newBatch()
+	b.add(document.Operation{Op: dbclient.Op{Kind: dbclient.OpRead, Key: c.Arg(1), IfMatch: q.rules.IfMatch, IfNoneMatch: q.rules.IfNoneMatch}}, document.CheckKey(c.Arg(1)))
+	result, _, err := q.apply(c.R.Context(), a.Router, &b)
 	if err != nil {
 		return err
 	}
@@ -98,9 +98,9 @@ func (a *API) modify(kind dbclient.OpKind) rest.Handler {
 		if err := c.Account().Take(costOf(1, len(raw))); err != nil {
 			return err
 		}
-		b := &batch{}
+		b := q.newBatch()
 		b.add(q.rules.Modify(kind, c.Arg(1), raw))
-		return q.answerWrite(a.Router, b)
+		return q.answerWrite(a.Router, &b)
 	}
 }
 
@@ -109,9 +109,9 @@ func (a *API) remove(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	b := &batch{}
-	b.add(dbclient.Op{Kind: dbclient.OpRemove, Key: c.Arg(1), IfMatch: q.rules.IfMatch}, document.CheckKey(c.Arg(1)))
-	return q.answerWrite(a.Router, b)
+	b := q.newBatch()
+	b.add(document.Operation{Op: dbclient.Op{Kind: dbclient.OpRemove, Key: c.Arg(1), IfMatch: q.rules.IfMatch}}, document.CheckKey(c.Arg(1)))
+	return q.answerWrite(a.Router, &b)
 }
 
 func (a *API) replaceOrReadArray(c *rest.Call) error {
@@ -127,19 +127,19 @@ func (a *API) replaceOrReadArray(c *rest.Call) error {
 
 // modifyArray replaces or updates documents. Each item has the key of its document.
 func (a *API) modifyArray(c *rest.Call, kind dbclient.OpKind) error {
-	return a.array(c, kind, func(q *request, item json.RawMessage) (dbclient.Op, error) {
+	return a.array(c, kind, func(q *request, item json.RawMessage) (document.Operation, error) {
 		return q.rules.Modify(kind, "", item)
 	})
 }
 
 // selectArray reads or removes the documents that an array names.
 func (a *API) selectArray(c *rest.Call, kind dbclient.OpKind) error {
-	return a.array(c, kind, func(q *request, item json.RawMessage) (dbclient.Op, error) {
+	return a.array(c, kind, func(q *request, item json.RawMessage) (document.Operation, error) {
 		return q.rules.Select(kind, item)
 	})
 }
 
-func (a *API) array(c *rest.Call, kind dbclient.OpKind, parse func(*request, json.RawMessage) (dbclient.Op, error)) error {
+func (a *API) array(c *rest.Call, kind dbclient.OpKind, parse func(*request, json.RawMessage) (document.Operation, error)) error {
 	q, err := newRequest(a.Catalog, c, c.Arg(0))
 	if err != nil {
 		return err
@@ -152,8 +152,8 @@ func (a *API) array(c *rest.Call, kind dbclient.OpKind, parse func(*request, jso
 	if raw[0] != '[' {
 		return apierror.New(apierror.BadParameter, "expecting a JSON array in the body")
 	}
-	return q.answerArray(a.Router, a.AnswerBytes, kind, raw, func(item json.RawMessage) (dbclient.Op, bool, error) {
-		op, err := parse(q, item)
-		return op, false, err
-	})
+	if err := q.checkReplacements(kind, raw); err != nil {
+		return err
+	}
+	return q.answerArray(a.Router, a.AnswerBytes, kind, raw, func(item json.RawMessage) (document.Operation, error) { return parse(q, item) })
 }

@@ -18,8 +18,21 @@ const (
 	batchBytes = 16 << 20
 )
 
-// itemParser makes an operation of an item. generated says that it made the key.
-type itemParser func(item json.RawMessage) (op dbclient.Op, generated bool, err error)
+// itemParser makes an operation of an item.
+type itemParser func(item json.RawMessage) (document.Operation, error)
+
+// checkReplacements refuses a whole array of new documents if one of them lacks a shard key, before anything is done.
+func (q *request) checkReplacements(kind dbclient.OpKind, items json.RawMessage) error {
+	if kind != dbclient.OpReplace || q.rules.ShardKeys == nil {
+		return nil
+	}
+	for item := range document.Items(items) {
+		if _, err := q.rules.Modify(kind, "", item); errors.Is(err, apierror.ShardKeysMissing) {
+			return err
+		}
+	}
+	return nil
+}
 
 // array is a request on an array of documents.
 type array struct {
@@ -44,7 +57,7 @@ func (q *request) answerArray(router Router, maxBytes int64, kind dbclient.OpKin
 		return err
 	}
 	a := &array{
-		q: q, router: router, bounds: route.Bounds{Failed: route.Failed{}}, paid: count * (entryCost + len(q.coll.Name)),
+		q: q, router: router, batch: q.newBatch(), bounds: route.Bounds{Failed: route.Failed{}}, paid: count * (entryCost + len(q.coll.Name)),
 		answer: arrayAnswer{collection: q.coll.Name, kind: kind, silent: q.silent, maxBytes: maxBytes, synced: true},
 	}
 	if err := q.call.Account().Take(costOf(int64(min(count, batchItems)), min(len(items), batchBytes)) + int64(a.paid)); err != nil {
@@ -67,7 +80,7 @@ func (a *array) take(ctx context.Context, parse itemParser, item json.RawMessage
 	if a.over != nil {
 		return a.answer.entry(dbclient.Op{}, dbclient.OpResult{}, notDone(a.over))
 	}
-	op, generated, err := parse(item)
+	op, err := parse(item)
 	if errors.Is(err, apierror.AgencyFailed) { // no key can be made, for this item nor for later ones
 		if !a.begun {
 			return err
@@ -76,9 +89,8 @@ func (a *array) take(ctx context.Context, parse itemParser, item json.RawMessage
 			return ferr
 		}
 		a.over = err
-		return a.answer.entry(op, dbclient.OpResult{}, notDone(a.over))
+		return a.answer.entry(op.Op, dbclient.OpResult{}, notDone(a.over))
 	}
-	a.batch.pinned = a.batch.pinned || generated
 	a.batch.add(op, err)
 	if a.bytes += len(op.Document); len(a.batch.ops) < batchItems && a.bytes < batchBytes {
 		return nil

@@ -3,9 +3,11 @@ package documents
 import (
 	"context"
 
+	"stasis/coordinator/document"
 	"stasis/coordinator/route"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/shardkey"
 )
 
 // batch is operations that go to the shards together, and the errors of those that cannot be
@@ -13,15 +15,24 @@ import (
 type batch struct {
 	ops    []dbclient.Op
 	errs   []*apierror.Error // by operation; nil: it is to be sent
+	spots  []shardkey.Spot   // by operation, if placed
+	placed bool              // the collection has other shard keys than _key
 	pinned bool              // keys were made in the restore epoch of the request's snapshot
 }
 
-func (b *batch) add(op dbclient.Op, err error) {
+// newBatch returns an empty batch of the request's operations.
+func (q *request) newBatch() batch { return batch{placed: q.rules.ShardKeys != nil} }
+
+func (b *batch) add(op document.Operation, err error) {
 	var e *apierror.Error
 	if err != nil {
 		e = apierror.From(err)
 	}
-	b.ops, b.errs = append(b.ops, op), append(b.errs, e)
+	b.ops, b.errs = append(b.ops, op.Op), append(b.errs, e)
+	b.pinned = b.pinned || op.Generated
+	if b.placed {
+		b.spots = append(b.spots, op.Spot)
+	}
 }
 
 // send applies the operations that have no error yet, within bounds. It returns a result for
@@ -30,13 +41,18 @@ func (b *batch) add(op dbclient.Op, err error) {
 func (b *batch) send(ctx context.Context, router Router, q *request, bounds route.Bounds) (results []dbclient.OpResult, synced bool, err error) {
 	var send []dbclient.Op
 	var places []int
+	var spots []shardkey.Spot
 	for i, op := range b.ops {
-		if b.errs[i] == nil {
-			send, places = append(send, op), append(places, i)
+		if b.errs[i] != nil {
+			continue
+		}
+		send, places = append(send, op), append(places, i)
+		if b.placed {
+			spots = append(spots, b.spots[i])
 		}
 	}
 	out, err := router.Documents(ctx, route.Request{
-		Ref: q.ref, Snapshot: q.snap, Collection: q.coll, Ops: send, Bounds: bounds, Pinned: b.pinned,
+		Ref: q.ref, Snapshot: q.snap, Collection: q.coll, Ops: send, Spots: spots, Bounds: bounds, Pinned: b.pinned,
 		WaitForSync: q.waitForSync, ReturnOld: q.returnOld && !q.silent, ReturnNew: q.returnNew && !q.silent,
 	})
 	if err != nil {
@@ -52,5 +68,5 @@ func (b *batch) send(ctx context.Context, router Router, q *request, bounds rout
 // clear makes the batch empty, so that its documents can be freed.
 func (b *batch) clear() {
 	clear(b.ops)
-	b.ops, b.errs, b.pinned = b.ops[:0], b.errs[:0], false
+	b.ops, b.errs, b.spots, b.pinned = b.ops[:0], b.errs[:0], b.spots[:0], false
 }

@@ -12,7 +12,6 @@ import (
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/document"
 	"stasis/coordinator/route"
-	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/rest"
 )
@@ -50,7 +49,7 @@ func (im *Imports) serve(c *rest.Call) error {
 			return err
 		}
 	}
-	i := &importer{q: q, catalog: im.Catalog, router: im.Router, options: o, memory: memory{account: c.Account()}, outcome: outcome{withDetails: o.details}}
+	i := &importer{q: q, catalog: im.Catalog, router: im.Router, options: o, batch: q.newBatch(), memory: memory{account: c.Account()}, outcome: outcome{withDetails: o.details}}
 	body, err := c.Stream()
 	if err != nil {
 		return err
@@ -122,10 +121,10 @@ func (i *importer) add(ctx context.Context, item bulk.Item) error {
 		i.outcome.Empty++
 		return nil
 	}
-	var op dbclient.Op
-	generated, err := false, item.Err
+	var op document.Operation
+	err := item.Err
 	if err == nil {
-		op, generated, err = i.operation(ctx, item.Document)
+		op, err = i.operation(ctx, item.Document)
 	}
 	if errors.Is(err, apierror.AgencyFailed) {
 		return err
@@ -141,20 +140,19 @@ func (i *importer) add(ctx context.Context, item bulk.Item) error {
 	if err := i.memory.take(costOfDocument); err != nil {
 		return errors.Join(i.stopped(err), i.flush(ctx))
 	}
-	i.batch.pinned = i.batch.pinned || generated
 	i.batch.add(op, nil)
 	i.positions, i.texts = append(i.positions, item.Position), append(i.texts, item.Text)
 	i.bytes += len(op.Document)
 	return nil
 }
 
-func (i *importer) operation(ctx context.Context, raw json.RawMessage) (dbclient.Op, bool, error) {
+func (i *importer) operation(ctx context.Context, raw json.RawMessage) (document.Operation, error) {
 	body, err := document.ParseBody(raw)
 	if err != nil {
-		return dbclient.Op{}, false, err
+		return document.Operation{}, err
 	}
 	if err := i.options.addPrefixes(body); err != nil {
-		return dbclient.Op{}, false, err
+		return document.Operation{}, err
 	}
 	return i.q.rules.InsertBody(ctx, body)
 }
@@ -165,8 +163,8 @@ func (i *importer) flush(ctx context.Context) error {
 		return nil
 	}
 	results, _, err := i.batch.send(ctx, i.router, i.q, route.Bounds{})
-	if err != nil {
-		return err
+	if err != nil { // earlier batches may be imported
+		return fmt.Errorf("import stopped at position %d: %w", i.positions[0], err)
 	}
 	for n, r := range results {
 		switch err := i.batch.errs[n]; {
@@ -195,7 +193,8 @@ func (i *importer) refresh() error {
 	if err != nil {
 		return err
 	}
-	i.q.snap, i.q.coll, i.q.rules.NewKey = snap, coll, i.catalog.Keys(snap.Epoch)
+	i.q.snap, i.q.coll, i.q.rules.NewKey, i.q.rules.ShardKeys = snap, coll, i.catalog.Keys(snap.Epoch), coll.SpreadBy()
+	i.batch.placed = i.q.rules.ShardKeys != nil
 	return nil
 }
 

@@ -52,7 +52,7 @@ func newRequest(cat *catalog.Catalog, c *rest.Call, collection string) (*request
 	}
 	q.waitForSync = q.waitForSync || coll.WaitForSync
 	q.rules = document.Rules{
-		Collection: coll.Name, Edges: coll.Type == catalog.TypeEdge, DenyUserKeys: !coll.KeyOptions.AllowUserKeys, NewKey: cat.Keys(snap.Epoch),
+		Collection: coll.Name, Edges: coll.Type == catalog.TypeEdge, DenyUserKeys: !coll.KeyOptions.AllowUserKeys, ShardKeys: coll.SpreadBy(), NewKey: cat.Keys(snap.Epoch),
 		DropNulls: !keepNull, ReplaceNested: !mergeObjects, MatchRevs: !ignoreRevs,
 		IfMatch: document.Revision(c.R.Header.Get("If-Match")), IfNoneMatch: document.Revision(c.R.Header.Get("If-None-Match")),
 	}
