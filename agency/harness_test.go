@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -19,26 +18,16 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/fault"
+	"stasis/internal/atonce"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 )
-
-// parallel is how many tests of processes run at once: they mostly wait. All others come before them.
-const parallel = "4"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(agentDir); dir != "" {
 		os.Exit(serveAgent(dir)) // this process is an agent of TestKilled
 	}
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
-		if err := flag.Set("test.parallel", parallel); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	atonce.Clusters()
 	goleak.VerifyTestMain(m)
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
@@ -16,6 +17,7 @@ import (
 	"stasis/agency/origin"
 	"stasis/agency/recovery"
 	"stasis/agency/store"
+	"stasis/fault"
 )
 
 // origin is what an agent says it belongs to, and its status.
@@ -153,6 +155,35 @@ func TestRecoverOnDisk(t *testing.T) {
 	require.NoDirExists(t, empty, "nothing is made where nothing was")
 	_, err = recovery.Recover(recovery.Options{Dir: memoryDir, FS: newMemory("a").FS()})
 	require.ErrorIs(t, err, recovery.ErrNothingToRecover)
+}
+
+// TestRecoverOnAGivenDisk: an agent that takes faults has its disk behind a file system of its own, and keeps no vote in Bolt's file. The
+// command works on its directory without one, also after a snapshot, and the agent goes on, with one or without.
+func TestRecoverOnAGivenDisk(t *testing.T) {
+	dir := t.TempDir()
+	given := func(c *Config) { c.FS, c.Timing.TrailingLogs = fault.WrapDisk(vfs.Default).FS(), 2 }
+	s := alone(t, dir, given)
+	for range 20 {
+		s.post("write", `[[{"x":{"op":"increment"}}]]`)
+	}
+	require.NoError(t, s.node.Raft.Snapshot().Error())
+	s.post("write", `[[{"x":{"op":"increment"}}]]`)
+	require.FileExists(t, filepath.Join(dir, "raft-votes"), "its votes are a file of its own")
+	_, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
+	require.ErrorContains(t, err, "in use")
+	s.end()
+	for i, change := range []func(*Config){given, func(*Config) {}, given} {
+		dry, err := recovery.Recover(recovery.Options{Dir: dir, DryRun: true, Logger: logger(t)})
+		require.NoError(t, err)
+		got, err := recovery.Recover(recovery.Options{Dir: dir, Logger: logger(t)})
+		require.NoError(t, err)
+		require.EqualValues(t, i+2, got.After.Incarnation)
+		require.Equal(t, dry.RaftIndex, got.RaftIndex)
+		s = alone(t, dir, change)
+		require.Equal(t, fmt.Sprintf(`200 [{"x":%d}]`, 21+i), s.post("read", `[["x"]]`).String())
+		s.post("write", `[[{"x":{"op":"increment"}}]]`)
+		s.end()
+	}
 }
 
 // TestRecoverIncomplete: an agent that had not caught up is no survivor, unless it is

@@ -90,6 +90,9 @@ func (d *Disk) Tear(calls Calls) *DiskFault {
 // HealAll ends all faults.
 func (d *Disk) HealAll() { d.faults.end() }
 
+// HealAllBut ends all faults but those that are given: they are there for another reason.
+func (d *Disk) HealAllBut(kept ...*DiskFault) { d.faults.end(kept...) }
+
 func (d *Disk) add(calls Calls, strike func(*DiskFault, []string) error) *DiskFault {
 	return d.faults.add(calls, func(f *DiskFault) { f.strike = strike })
 }

@@ -154,12 +154,14 @@ func (a *diskFaults) add(calls Calls, set func(*DiskFault)) *DiskFault {
 	return f
 }
 
-// end ends all.
-func (a *diskFaults) end() {
+// end ends all but those that are kept.
+func (a *diskFaults) end(kept ...*DiskFault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range slices.Clone(a.list) {
-		f.end()
+		if !slices.Contains(kept, f) {
+			f.end()
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package fault
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Latency gives every link between two different hosts a latency from least to most, which is drawn for each piece
 // from a seeded stream of the link's own. It is how the network is when it is whole: no Heal takes it back, and
@@ -63,7 +66,11 @@ func (n *Network) Throttle(from, to string, bytesPerSecond int64) {
 
 // HealAll takes back every Cut, Isolate, Freeze, FreezeLink, Delay, Throttle and Message. What Drop,
 // HalfOpen and Reset did to connections stays, and so does the baseline Latency.
-func (n *Network) HealAll() {
+func (n *Network) HealAll() { n.HealAllBut() }
+
+// HealAllBut is HealAll, and leaves the hosts that are named frozen: they are frozen for another reason than a fault of the network.
+// They do not go on in between.
+func (n *Network) HealAllBut(frozen ...string) {
 	for _, r := range n.messages.now() {
 		r.End()
 	}
@@ -72,7 +79,7 @@ func (n *Network) HealAll() {
 			l.cut, l.frozen, l.delay, l.rate = false, false, 0, 0
 		}
 		for _, h := range n.hosts {
-			h.isolated, h.frozen = false, false
+			h.isolated, h.frozen = false, h.frozen && slices.Contains(frozen, h.name)
 		}
 	})
 }

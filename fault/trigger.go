@@ -41,6 +41,7 @@ type Trigger struct {
 	event   event.Event
 	reached chan struct{}
 	ended   chan struct{}
+	over    chan struct{}
 	once    sync.Once
 }
 
@@ -58,13 +59,23 @@ func (t *Triggers) Hold(m Moment) *Trigger {
 			select {
 			case <-held.ended:
 			case <-ctx.Done():
+				held.wentOn()
 			}
 		}
 	})
 }
 
+// wentOn notes that the operation goes on by itself, unless it was let go at the same time.
+func (t *Trigger) wentOn() {
+	select {
+	case <-t.ended:
+	default:
+		close(t.over)
+	}
+}
+
 func (t *Triggers) add(m Moment, action func(*Trigger) func(context.Context, event.Event)) *Trigger {
-	trigger := &Trigger{all: t, moment: m, reached: make(chan struct{}), ended: make(chan struct{})}
+	trigger := &Trigger{all: t, moment: m, reached: make(chan struct{}), ended: make(chan struct{}), over: make(chan struct{})}
 	trigger.act = action(trigger)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,6 +107,10 @@ func (t *Triggers) Sink(ctx context.Context, e event.Event) {
 
 // Reached is closed when the event has come, before anything is done about it.
 func (t *Trigger) Reached() <-chan struct{} { return t.reached }
+
+// Over is closed when a hold has ended by itself: the context of the operation has ended, and it goes on. What is done from then on
+// does not happen under the hold. It stays open when End lets the operation go, and for a trigger that is no hold.
+func (t *Trigger) Over() <-chan struct{} { return t.over }
 
 // Met is the event that came; ok is false if none has.
 func (t *Trigger) Met() (e event.Event, ok bool) {

@@ -84,6 +84,13 @@ func TestHold(t *testing.T) {
 			operation.Wait()
 			cancel()
 			require.True(t, passed)
+			over := false
+			select {
+			case <-held.Over():
+				over = true
+			default:
+			}
+			require.Equal(t, name == "context", over, "a hold is over by itself if the operation's context ended it: %s", name)
 		}
 	})
 }

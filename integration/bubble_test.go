@@ -2,10 +2,7 @@ package integration
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +85,21 @@ func (l links) Rejoin(host string)                  { l.must(l.net.Rejoin(host))
 func (l links) Freeze(host string)                  { l.must(l.net.Freeze(host)) }
 func (l links) Thaw(host string)                    { l.must(l.net.Thaw(host)) }
 
+// cut cuts the links of one server to others, in one direction or both.
+func (b *bubble) cut(name string, others []string, out, in bool) {
+	for _, other := range others {
+		if other == name {
+			continue
+		}
+		if out {
+			b.net.Cut(name, other)
+		}
+		if in {
+			b.net.Cut(other, name)
+		}
+	}
+}
+
 // disk is the disk of a server.
 func (b *bubble) disk(server string) world.Disk {
 	b.t.Helper()
@@ -149,21 +161,6 @@ func (b *bubble) restart(name string) {
 	require.NoError(b.t, b.Restart(b.t.Context(), name))
 }
 
-// nothingLeft waits until operations on backups have left nothing.
-func (b *bubble) nothingLeft(limit time.Duration) {
-	b.t.Helper()
-	b.await(limit, func() error { return nothingLeft(b.t.Context(), b.World) })
-}
-
-// nothingLeft says what operations on backups have left.
-func nothingLeft(ctx context.Context, w world.World) error {
-	left, err := w.Left(ctx)
-	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("left: %q", left)
-	}
-	return err
-}
-
 // create makes a replicated collection.
 func (b *bubble) create(name string, factor, concern int) {
 	b.t.Helper()
@@ -199,23 +196,3 @@ func (b *bubble) agents() []string { return []string{"agent-1", "agent-2", "agen
 
 // cluster is the bubble's as one of the tests that run on real clocks too.
 func (b *bubble) cluster() *cluster { return &cluster{Cluster: b.Cluster(), clients: b.clients} }
-
-// work runs clients until the function that is returned is called.
-func (b *bubble) work(r *recorder, collection string, window *atomic.Int64) (stop func()) {
-	ctx, cancel := context.WithCancel(b.t.Context())
-	pause := time.Duration(scale(500, 200)) * time.Millisecond // at most, between two operations
-	var clients sync.WaitGroup
-	for i := range 4 {
-		w := &worker{
-			recorder: r, number: i + 1, client: b.clients[i%2], collection: collection,
-			random: rand.New(rand.NewPCG(b.random.Uint64(), 1)), patience: 8 * time.Second, sync: i == 0,
-		}
-		clients.Go(func() {
-			w.run(ctx, pause, func() string { return fmt.Sprintf("k%d-%d", window.Load(), w.random.IntN(3)) })
-		})
-	}
-	return func() {
-		cancel()
-		clients.Wait()
-	}
-}

@@ -1,9 +1,6 @@
 package integration
 
 import (
-	"errors"
-	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,44 +12,6 @@ import (
 	"stasis/fault"
 	"stasis/internal/apierror"
 )
-
-// Two creates at once on two coordinators, again and again: never two within the
-// lock, and with time enough both succeed, one after the other.
-func TestTwoBackupsAtOnce(t *testing.T) {
-	inBubble(t, 43, func(b *bubble) {
-		t := b.t
-		within, overlaps, entered := 0, 0, 0
-		defer b.Watch(func(e event.Event) { // one event after the other
-			switch e.Step {
-			case event.AgencyLocked:
-				entered++
-				if within++; within != 1 {
-					overlaps++
-				}
-			case event.Committing: // the lock goes with the commit: from here on another may have it
-				within--
-			}
-		})()
-		rounds := scale(8, 100)
-		for round := range rounds {
-			var wg sync.WaitGroup
-			var made [2]client.CreateResult
-			var errs [2]error
-			for i := range 2 {
-				wg.Go(func() {
-					request := client.CreateRequest{Label: fmt.Sprintf("r%d-%d", round, i), Timeout: time.Minute}
-					made[i], errs[i] = b.clients[i].Backups().Create(t.Context(), request)
-				})
-			}
-			wg.Wait()
-			require.NoError(t, errors.Join(errs[:]...))
-			require.NotEqual(t, made[0].ID, made[1].ID)
-		}
-		require.Zero(t, overlaps)
-		require.Equal(t, 2*rounds, entered)
-		require.Len(t, listBackups(t, b.clients[1]), 2*rounds)
-	})
-}
 
 // A backup that cannot have the lock in time fails and names the holder; data
 // definition waits for the cut, and not for the links; the backup that held on is not

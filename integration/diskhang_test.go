@@ -6,82 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"stasis/client"
-	"stasis/fault"
 	"stasis/internal/network"
 	"stasis/minicluster"
 )
-
-// leads counts the replicated shards that a server leads by Plan.
-func (b *bubble) leads(name string) (n int) {
-	b.t.Helper()
-	all, _, err := b.shards(b.t.Context())
-	require.NoError(b.t, err)
-	for _, r := range all {
-		if len(r.plan) > 1 && b.names[r.plan[0]] == name {
-			n++
-		}
-	}
-	return n
-}
-
-// Disks of DB servers hang while clients work, for a blink or for minutes. What the
-// clients saw is linearizable, the leads of the server move within a grace period and a
-// little, and when the disk answers the replicas become identical.
-func TestDisksThatHang(t *testing.T) {
-	leads, unknowns := 0, 0
-	for seed := range seeds(2, 200) {
-		met := 0
-		inBubble(t, seed, func(b *bubble) {
-			b.create("c", 2+int(seed)%2, 1)
-			b.heal()
-			r, window := newRecorder(), &atomic.Int64{}
-			stop := sync.OnceFunc(b.work(r, "c", window))
-			defer stop()
-			for i := range 3 {
-				name, _, err := b.leader(b.t.Context())
-				require.NoError(b.t, err)
-				if i == 1 { // any server, which may only follow
-					name = b.servers()[b.random.IntN(3)]
-				}
-				before := b.leads(name)
-				lasting := time.Duration(2000+b.random.IntN(40_000)) * time.Millisecond
-				if i == 0 {
-					lasting = 30 * time.Second
-				}
-				hang := b.met(b.disk(name).Hang(fault.Calls{})) // writes, syncs and changes of a directory; reads go on
-				time.Sleep(min(lasting, 12*time.Second))
-				if lasting > 12*time.Second {
-					require.Zero(b.t, b.leads(name), "it leads on with a dead disk")
-					leads += before
-				}
-				time.Sleep(max(0, lasting-12*time.Second))
-				hang.End()
-				met += hang.Met()
-				b.await(2*time.Minute, func() error { return b.settled(b.t.Context()) })
-				window.Add(1)
-			}
-			stop()
-			b.heal()
-			readEvery(b.t, r, b.clients[0], "c")
-			r.check(b.t)
-			unknowns += r.fates[unknown] + r.fates[refused]
-		})
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-		require.Positive(t, met)
-	}
-	require.Positive(t, leads, "no lead has moved")
-	require.Positive(t, unknowns, "no client has noticed anything")
-}
 
 // The directory of a DB server is frozen in the kernel. The process stays up, another
 // leads what it led, and after the thaw the replicas become identical; status says which

@@ -4,14 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
-	"stasis/client"
 	dbclient "stasis/dbserver/client"
 	"stasis/minicluster"
 )
@@ -168,14 +164,4 @@ func (o *observer) alike(ctx context.Context, shard string, r replicated, root *
 		}
 	}
 	return nil
-}
-
-// readEvery reads every document that a history speaks of, after it has ended.
-func readEvery(t testing.TB, r *recorder, cl *client.Client, collection string) {
-	t.Helper()
-	w := &worker{recorder: r, number: -1, client: cl, collection: collection, patience: 30 * time.Second, revisions: map[string][2]string{}}
-	for key := range r.keys() {
-		out := w.once(request{verb: read, key: key}, "")
-		require.Contains(t, []fate{done, absent}, out.fate, "after healing")
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,28 +21,16 @@ import (
 	"go.uber.org/goleak"
 
 	"stasis/client"
+	"stasis/internal/atonce"
 	"stasis/internal/bubbles"
 	"stasis/internal/network"
 	"stasis/lab"
 	"stasis/minicluster"
 )
 
-// parallel is how many tests of real processes run at once. They mostly wait, for
-// leases, elections and deadlines; tests in bubbles need a processor each and run one after
-// the other, before them.
-const parallel = "4"
-
 func TestMain(m *testing.M) {
 	lab.Main() // a run that play has started
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
-		if err := flag.Set("test.parallel", parallel); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	atonce.Clusters()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		dir, err := builds()
 		if err = errors.Join(err, os.RemoveAll(dir)); err != nil {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ func play(t *testing.T, o lab.Options, scenarios ...lab.Scenario) []runner.Resul
 	require.NoError(t, err)
 	for _, r := range report.Results {
 		switch {
-		case r.Verdict.Outcome == verdict.Vacuous && met(r.Verdict): // what its faults show it shows
+		case r.Verdict.Outcome == verdict.Vacuous && met(r.Verdict) && judged(r.Verdict): // what its faults show it shows
 			t.Log(r.Verdict.Reason)
 		case r.Verdict.Outcome == verdict.Passed, o.LockMode == client.LockModeNone && r.Verdict.Outcome == verdict.Violated:
 			t.Logf("%s, seed %d: %s, %v virtual, %v real", r.Job.Scenario, r.Job.Seed, r.Verdict.Outcome, r.Verdict.Virtual, r.Verdict.Real)
@@ -36,6 +37,11 @@ func play(t *testing.T, o lab.Options, scenarios ...lab.Scenario) []runner.Resul
 		}
 	}
 	return report.Results
+}
+
+// judged says whether each backup of a run that there is was judged whole.
+func judged(v verdict.Verdict) bool {
+	return !slices.ContainsFunc(v.Backups, func(b verdict.Backup) bool { return b.ID != "" && !b.Checked })
 }
 
 // met says whether each fault of a run has happened, at the step that it aimed at.

@@ -13,6 +13,8 @@ import (
 
 	"stasis/client"
 	"stasis/internal/network"
+	"stasis/lab/history"
+	"stasis/lab/workload"
 	"stasis/minicluster"
 )
 
@@ -33,8 +35,8 @@ func impatient(t testing.TB) (*cluster, *observer) {
 var roundsSeed = flag.Uint64("seed", 0, "of TestRounds; 0 takes one from the clock")
 
 // TestRounds: DB servers that are processes are killed, paused and restarted under
-// load, and now and then the agency's leader is. Every round ends with the histories
-// of its documents checked and the replicas identical.
+// load, and now and then the agency's leader is. Every round ends with all answers that
+// clients got explained, and the replicas identical.
 func TestRounds(t *testing.T) {
 	t.Parallel()
 	seed := *roundsSeed
@@ -45,59 +47,74 @@ func TestRounds(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	c, o := impatient(t)
 	ctx := t.Context()
-	collections := map[string][2]int{"c31": {3, 1}, "c32": {3, 2}, "c21": {2, 1}, "c22": {2, 2}}
-	for name, r := range collections {
-		require.NoError(t, createReplicated(ctx, c.clients[0], name, 1, r[0], r[1]))
-	}
-	eventually(t, time.Minute, func() error { return o.healed(ctx) })
-	before, err := o.terms(ctx)
-	require.NoError(t, err)
-	fates := map[fate]int{}
+	leaders := uint64(0)
 	for round := range scale(2, 200) {
-		recorders := map[string]*recorder{}
-		stop := roundOfWork(t, c, recorders, collections, round, random)
+		h := history.New()
+		loads := documentsOf(t, h, c, random)
+		eventually(t, time.Minute, func() error { return o.healed(ctx) })
+		before, err := o.terms(ctx)
+		require.NoError(t, err)
+		stop := work(t, c, loads)
 		disturb(t, c, o, random, round)
 		stop()
 		begun := time.Now()
 		eventually(t, 2*time.Minute, func() error { return o.healed(ctx) })
-		t.Logf("healed after %v", time.Since(begun))
-		for name, r := range recorders {
-			readEvery(t, r, c.clients[round%2], name)
-			r.check(t)
-			for f, n := range r.fates {
-				fates[f] += n
-			}
+		after, err := o.terms(ctx)
+		require.NoError(t, err)
+		leaders += after - before
+		done := h.Tally().OK
+		t.Logf("healed after %v, %d operations done", time.Since(begun), done)
+		require.NotZero(t, done, "the clients did nothing")
+		for _, l := range loads {
+			found, err := l.CheckEnd(ctx, c.clients[round%2])
+			require.NoError(t, err)
+			require.Empty(t, found.Problems, "%+v", l.Spec())
 		}
+		dropAll(t, c.db(round%2))
 	}
-	after, err := o.terms(ctx)
-	require.NoError(t, err)
-	t.Logf("%v, %d new leaders", fates, after-before)
-	require.NotZero(t, after-before, "the faults did nothing")
-	require.NotZero(t, fates[done])
+	t.Logf("%d new leaders", leaders)
+	require.NotZero(t, leaders, "the faults did nothing")
 }
 
-// roundOfWork runs clients on documents of this round's own.
-func roundOfWork(t *testing.T, c *cluster, recorders map[string]*recorder, collections map[string][2]int, round int, random *rand.Rand) (stop func()) {
+// documentsOf sets up clients of documents with two and three replicas, of which one or two have to be in sync.
+func documentsOf(t *testing.T, h *history.History, c *cluster, random *rand.Rand) (loads []workload.Workload) {
+	t.Helper()
+	for _, r := range [][2]int{{3, 1}, {3, 2}, {2, 1}, {2, 2}} {
+		l, err := workload.New(workload.Spec{
+			Name: "documents", Clients: 2, Keys: 6, Shards: 1, Replication: r[0], WriteConcern: r[1], Pace: 30 * time.Millisecond,
+			WaitForSync: r[1] == 2, Seed: random.Uint64(),
+		}, h)
+		require.NoError(t, err)
+		require.NoError(t, l.Setup(t.Context(), c.clients))
+		loads = append(loads, l)
+	}
+	return loads
+}
+
+// work lets clients work until the function that is returned is called.
+func work(t *testing.T, c *cluster, loads []workload.Workload) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
-	var clients sync.WaitGroup
-	for name := range collections {
-		r := newRecorder()
-		recorders[name] = r
-		for i := range 2 {
-			w := worker{
-				recorder: r, number: i + 1, client: c.clients[i], collection: name,
-				random: rand.New(rand.NewPCG(random.Uint64(), 1)), patience: 20 * time.Second, sync: i == 0,
+	var running sync.WaitGroup
+	for _, l := range loads {
+		running.Go(func() {
+			if err := l.Run(ctx, c.clients, 20*time.Second); err != nil {
+				t.Error(err)
 			}
-			clients.Go(func() {
-				w.run(ctx, 60*time.Millisecond, func() string {
-					return fmt.Sprintf("r%d-%d-%d", round, int(time.Since(r.begin)/(2*time.Second)), w.random.IntN(3))
-				})
-			})
-		}
+		})
 	}
 	return func() {
 		cancel()
-		clients.Wait()
+		running.Wait()
+	}
+}
+
+// dropAll drops all collections.
+func dropAll(t *testing.T, db *client.Database) {
+	t.Helper()
+	all, err := db.Collections(t.Context())
+	require.NoError(t, err)
+	for _, c := range all {
+		require.NoError(t, db.DropCollection(t.Context(), c.Name))
 	}
 }
 

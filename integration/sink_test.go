@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,50 +13,22 @@ import (
 	"stasis/client"
 	"stasis/dbserver/transfer/remotetest"
 	"stasis/event"
+	"stasis/internal/told"
 	"stasis/lab/world"
 	"stasis/minicluster"
 )
 
 // sleeper is a sink that sleeps at the events of some steps, and keeps all.
 type sleeper struct {
-	record
+	told.Events
 	sleeps func(event.Name) bool
 }
 
 func (s *sleeper) sink(ctx context.Context, e event.Event) {
-	s.add(ctx, e)
+	s.Sink(ctx, e)
 	if s.sleeps(e.Step) {
 		time.Sleep(100 * time.Millisecond)
 	}
-}
-
-// record keeps all events.
-type record struct {
-	mu  sync.Mutex
-	all []event.Event
-}
-
-func (s *record) add(_ context.Context, e event.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all = append(s.all, e)
-}
-
-// events are the events so far. Servers go on emitting while the cluster runs.
-func (s *record) events() []event.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.all)
-}
-
-// of are the steps of an operation that one server emitted, in order.
-func (s *record) of(operation, emitter string) (steps []event.Name) {
-	for _, e := range s.events() {
-		if e.Operation == operation && e.Emitter == emitter {
-			steps = append(steps, e.Step)
-		}
-	}
-	return steps
 }
 
 // everyOperation creates, uploads, verifies, deletes, downloads and restores a backup while a sink
@@ -112,28 +83,28 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	everyOperation(t, s, func(b *bubble, created client.CreateResult) {
 		t := b.t
 		_, dbservers, coordinators := b.Cluster().Nodes()
-		for _, e := range s.events() {
+		for _, e := range s.All() {
 			require.NotEmpty(t, e.Emitter, "%+v", e)
 		}
 		for _, n := range dbservers {
-			create := names(s.of(event.Create, n.ID))
+			create := names(s.Steps(told.Of(event.Create, n.ID)))
 			require.Contains(t, create, "gate asked for, gate granted, cut fixed, gate released")
-			require.Equal(t, "piece transfer started, piece transferred", names(s.of(event.Upload, n.ID)))
-			require.Equal(t, "piece transfer started, piece transferred", names(s.of(event.Download, n.ID)))
-			require.Equal(t, "swapping engine, engine swapped", names(s.of(event.Restore, n.ID)))
+			require.Equal(t, "piece transfer started, piece transferred", names(s.Steps(told.Of(event.Upload, n.ID))))
+			require.Equal(t, "piece transfer started, piece transferred", names(s.Steps(told.Of(event.Download, n.ID))))
+			require.Equal(t, "swapping engine, engine swapped", names(s.Steps(told.Of(event.Restore, n.ID))))
 		}
 		from := coordinators[0].ID
-		require.Contains(t, names(s.of(event.Create, from)), "all gates held, cutting, cut, cut, cut, gates opened, Plan thawed, linking, linked, linked, linked, verified, sealed, committing, committed, publishing, published, published, published")
-		require.Equal(t, "deleting, deletion committed, piece removed, piece removed, piece removed, deleted", names(s.of(event.Delete, from)))
-		require.Equal(t, "verifying, piece verified, piece verified, piece verified, verification ended", names(s.of(event.Verify, from)))
+		require.Contains(t, names(s.Steps(told.Of(event.Create, from))), "all gates held, cutting, cut, cut, cut, gates opened, Plan thawed, linking, linked, linked, linked, verified, sealed, committing, committed, publishing, published, published, published")
+		require.Equal(t, "deleting, deletion committed, piece removed, piece removed, piece removed, deleted", names(s.Steps(told.Of(event.Delete, from))))
+		require.Equal(t, "verifying, piece verified, piece verified, piece verified, verification ended", names(s.Steps(told.Of(event.Verify, from))))
 		for _, operation := range []string{event.Upload, event.Download} {
-			require.Equal(t, "transfer recorded, transfer planned, transfer assigned, transfer assigned, transfer assigned, transfer completed", names(s.of(operation, from)))
+			require.Equal(t, "transfer recorded, transfer planned, transfer assigned, transfer assigned, transfer assigned, transfer completed", names(s.Steps(told.Of(operation, from))))
 		}
 		b.onlyProgress(from)
 	})
-	require.Equal(t, 1, strings.Count(names(s.steps(event.Agency)), string(event.AgentLeads)+", "+string(event.AgentLeadsNoMore)), "%v", s.steps(event.Agency))
+	require.Equal(t, 1, strings.Count(names(s.Steps(told.Of(event.Agency))), string(event.AgentLeads)+", "+string(event.AgentLeadsNoMore)), "%v", s.Steps(told.Of(event.Agency)))
 	taken, lost := 0, 0
-	for _, e := range s.events() {
+	for _, e := range s.All() {
 		switch e.Step {
 		case event.LeadershipTaken:
 			taken++
@@ -144,16 +115,6 @@ func TestSinkSleepsAtEveryStep(t *testing.T) {
 	}
 	require.Equal(t, taken, lost, "each leadership has ended with its server, or with the restore")
 	require.Positive(t, taken)
-}
-
-// steps are the steps of an operation, whichever server emitted them.
-func (s *sleeper) steps(operation string) (steps []event.Name) {
-	for _, e := range s.events() {
-		if e.Operation == operation {
-			steps = append(steps, e.Step)
-		}
-	}
-	return steps
 }
 
 func names(steps []event.Name) string {
@@ -194,7 +155,7 @@ func TestSinkSleepsAtOneStep(t *testing.T) {
 			s := &sleeper{sleeps: func(n event.Name) bool { return slices.Contains(steps, n) }}
 			everyOperation(t, s, nil)
 			met := map[event.Name]int{}
-			for _, e := range s.events() {
+			for _, e := range s.All() {
 				met[e.Step]++
 			}
 			for _, step := range steps {

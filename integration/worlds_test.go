@@ -13,6 +13,7 @@ import (
 	"stasis/event"
 	"stasis/fault"
 	"stasis/fault/control"
+	"stasis/internal/told"
 	"stasis/lab/world"
 	"stasis/lab/world/conformance"
 )
@@ -48,8 +49,8 @@ func TestFaultsOfProcesses(t *testing.T) {
 	after, err := net.Met("coordinator-1", "dbserver-1")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, after, before, "what was met stays known")
-	var seen record
-	defer w.Watch(func(e event.Event) { seen.add(ctx, e) })()
+	var seen told.Events
+	defer w.Watch(func(e event.Event) { seen.Sink(ctx, e) })()
 	answer := make(chan error, 1)
 	go func() {
 		_, err := w.Clients()[0].Backups().Create(ctx, client.CreateRequest{Label: "again"})
@@ -60,7 +61,7 @@ func TestFaultsOfProcesses(t *testing.T) {
 	case err := <-answer:
 		t.Fatal("it was not held", err)
 	}
-	all := seen.events()
+	all := seen.All()
 	require.Equal(t, event.AgencyLocked, all[len(all)-1].Step, "watchers see a step before it is reached")
 	held.End()
 	require.NoError(t, <-answer)

@@ -67,7 +67,7 @@ func Find(name string, kind world.Kind) (Scenario, error) {
 	}
 	s, ferr := File(name)
 	if errors.Is(ferr, fs.ErrNotExist) && !strings.ContainsAny(name, "./\\") {
-		return s, err // it is meant as a name
+		return s, fmt.Errorf("%w, %s; a file of that name is not here either", err, swarmName)
 	}
 	return s, ferr
 }

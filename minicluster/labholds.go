@@ -27,7 +27,7 @@ type standingHold struct {
 
 // rule describes a hold as the rules of processes are.
 func (h standingHold) rule(id int64) control.Rule {
-	r := control.Rule{ID: id, Kind: "hold", Since: h.since, Moment: &h.moment, Over: h.Over(), Silent: h.holdNothing()}
+	r := control.Rule{ID: id, Kind: "hold", Since: h.since, Moment: &h.moment, Over: h.Why(), Silent: h.holdNothing()}
 	if e := h.Event(); e != (event.Event{}) {
 		r.Met, r.Event = 1, &e
 	}
@@ -61,7 +61,7 @@ func (s *standingHolds) twin(m fault.Moment) error {
 
 func (s *standingHolds) twinOf(m fault.Moment) error {
 	for id, h := range s.all {
-		if h.moment == m && h.Event() == (event.Event{}) && h.Over() == "" {
+		if h.moment == m && h.Event() == (event.Event{}) && h.Why() == "" {
 			return control.Errorf(control.CannotDo, "hold %[1]d waits for the same step already: \"stasis step release %[1]d\" ends it", id)
 		}
 	}

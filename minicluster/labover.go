@@ -12,13 +12,19 @@ import (
 // LabHold is an operation that is held at a step, or will be.
 type LabHold struct {
 	reached chan struct{}
+	over    chan struct{}
 	end     context.CancelFunc
 	waiting sync.WaitGroup
 	mu      sync.Mutex        // guards below
 	silent  map[string]string // the servers that hold nothing, and why
 	places  int               // processes that hold, or will
+	made    bool              // all processes were asked
 	event   event.Event
-	over    string // why it holds nothing any more, though it was not ended
+	why     string // it holds nothing any more, though it was not ended
+}
+
+func newLabHold(end context.CancelFunc) *LabHold {
+	return &LabHold{silent: map[string]string{}, reached: make(chan struct{}), over: make(chan struct{}), end: end}
 }
 
 // holdsNot notes a server whose process holds nothing.
@@ -40,8 +46,22 @@ func (h *LabHold) lost(server string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.silent[server] = "its process has ended, and one that is started again holds nothing"
-	if h.places--; h.places == 0 {
-		h.over = "all processes have ended that would hold"
+	h.places--
+	h.holdsSomething()
+}
+
+// madeAll notes that all processes were asked to hold.
+func (h *LabHold) madeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.made = true
+	h.holdsSomething()
+}
+
+// holdsSomething sees whether a process is left in which the step can come; h.mu is held.
+func (h *LabHold) holdsSomething() {
+	if h.made && h.places == 0 {
+		h.endedBy("no process is left that would hold: those that did have ended, and one that is started later holds nothing")
 	}
 }
 
@@ -49,15 +69,26 @@ func (h *LabHold) lost(server string) {
 func (h *LabHold) ended(why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.over = why
+	h.endedBy(why)
 }
 
-// Over says why it holds nothing any more, though End was not called: the operation has reached a limit of its own, or its process
-// has ended. "": it holds, or will.
-func (h *LabHold) Over() string {
+// endedBy is ended; h.mu is held.
+func (h *LabHold) endedBy(why string) {
+	if h.why == "" {
+		h.why = why
+		close(h.over)
+	}
+}
+
+// Over is closed when it holds nothing any more, though End was not called: see Why.
+func (h *LabHold) Over() <-chan struct{} { return h.over }
+
+// Why says why it holds nothing any more, though End was not called: the operation has reached a limit of its own, its process
+// has ended, or no process is left in which the operation could come to the step. "": it holds, or will.
+func (h *LabHold) Why() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.over
+	return h.why
 }
 
 // holdNothing are the servers that hold nothing, and why.

@@ -23,7 +23,7 @@ type heldAt struct {
 
 func holdIn(t *testing.T, servers ...string) *heldAt {
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
-	h := &heldAt{LabHold: &LabHold{silent: map[string]string{}, reached: make(chan struct{}), end: end}}
+	h := &heldAt{LabHold: newLabHold(end)}
 	t.Cleanup(h.End)
 	for _, server := range servers {
 		steps := &control.Steps{}
@@ -36,6 +36,7 @@ func holdIn(t *testing.T, servers ...string) *heldAt {
 		h.waiting.Go(func() { h.await(ctx, server, held) })
 		h.steps, h.clients = append(h.steps, steps), append(h.clients, c)
 	}
+	h.madeAll()
 	return h
 }
 
@@ -46,11 +47,35 @@ func TestHoldOfProcessesThatEnd(t *testing.T) {
 		h.clients[0].Close()
 		synctest.Wait()
 		require.Contains(t, h.holdNothing()["dbserver-1"], "process has ended")
-		require.Empty(t, h.Over(), "the other one may hold it")
+		require.Empty(t, h.Why(), "the other one may hold it")
 		h.clients[1].Close()
 		synctest.Wait()
-		require.Contains(t, h.Over(), "all processes have ended")
+		require.Contains(t, h.Why(), "no process is left")
 	})
+}
+
+// A hold that no process has is over from the start, and says so: nothing comes to the step.
+func TestHoldWithoutProcess(t *testing.T) {
+	h := holdIn(t)
+	<-h.Over()
+	require.Contains(t, h.Why(), "no process is left that would hold")
+	var s standingHolds
+	r, err := s.enter(standingHold{LabHold: h.LabHold, moment: fault.Moment{Step: event.CutDone}})
+	require.NoError(t, err)
+	require.Equal(t, h.Why(), r.Over, "the list says it")
+}
+
+// A hold is not over when its first process ends before the second was asked.
+func TestHoldIsNotOverBeforeAllWereAsked(t *testing.T) {
+	h := newLabHold(func() {})
+	h.placed()
+	h.lost("dbserver-1")
+	require.Empty(t, h.Why())
+	h.placed()
+	h.madeAll()
+	require.Empty(t, h.Why())
+	h.lost("dbserver-2")
+	<-h.Over()
 }
 
 // A hold whose process dies at the step, or whose operation goes on by itself, is over; one that is ended is not.
@@ -63,27 +88,27 @@ func TestHoldThatIsOver(t *testing.T) {
 		}()
 		<-h.Reached()
 		synctest.Wait()
-		require.Empty(t, h.Over())
+		require.Empty(t, h.Why())
 	}
 	bubbles.Test(t, func(t *testing.T) {
 		h := holdIn(t, "dbserver-1", "dbserver-2")
 		reach(t, h, time.Minute)
 		time.Sleep(time.Hour)
-		require.Contains(t, h.Over(), "deadline")
+		require.Contains(t, h.Why(), "deadline")
 	})
 	bubbles.Test(t, func(t *testing.T) {
 		h := holdIn(t, "dbserver-1")
 		reach(t, h, time.Hour)
 		h.clients[0].Close()
 		synctest.Wait()
-		require.Contains(t, h.Over(), "the process of dbserver-1 has ended")
+		require.Contains(t, h.Why(), "the process of dbserver-1 has ended")
 	})
 	bubbles.Test(t, func(t *testing.T) {
 		h := holdIn(t, "dbserver-1")
 		reach(t, h, time.Hour)
 		h.End()
 		h.clients[0].Close()
-		require.Empty(t, h.Over())
+		require.Empty(t, h.Why())
 	})
 }
 

@@ -110,7 +110,7 @@ func (l *Lab) connect(ctx context.Context, n *node) (*control.Client, func(), er
 // events of each process by itself. A process that is started later holds nothing.
 func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 	holding, end := context.WithCancel(context.WithoutCancel(ctx))
-	h := &LabHold{silent: map[string]string{}, reached: make(chan struct{}), end: end}
+	h := newLabHold(end)
 	ctx, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
 	for _, n := range l.once(l.servers.all()) {
@@ -138,5 +138,6 @@ func (l *Lab) Hold(ctx context.Context, m fault.Moment) (*LabHold, error) {
 			h.await(holding, n.name, held)
 		})
 	}
+	h.madeAll()
 	return h, nil
 }

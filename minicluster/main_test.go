@@ -2,7 +2,6 @@ package minicluster
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,27 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"stasis/internal/atonce"
 	"stasis/internal/network"
 )
-
-// parallel is how many tests of clusters run at once: they mostly wait, for elections, leases and
-// processes. Tests in bubbles need a processor each and run one after the other, before them.
-const parallel = "4"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(orphanDir); dir != "" {
 		startAndHang(dir) // as the parent that is killed
 		return
 	}
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
-		if err := flag.Set("test.parallel", parallel); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	atonce.Clusters()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if err := os.RemoveAll(binaryDir); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -55,7 +56,7 @@ Exit status:
 func (r *labRun) addFlags(cmd *cobra.Command) {
 	f, o := cmd.Flags(), &r.options
 	f.StringVar(&r.world, "world", string(world.Bubble), "bubble, inprocess or processes: see \"stasis lab worlds\"")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first run, at least 1; the next runs have the `numbers` after it")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first run, a `number` from 1 on; the next runs have the numbers after it")
 	f.IntVar(&o.Runs, "runs", 1, "runs of each scenario")
 	f.IntVar(&o.Total, "total", 0, "in place of --runs: runs of all scenarios together, which take turns")
 	f.IntVar(&o.Repeat, "repeat", 1, "make each run so often, and say how often it was the same again")
@@ -81,6 +82,9 @@ func (r *labRun) run(cmd *cobra.Command, names []string) error {
 	}
 	runs, err := lab.Count(scenarios, r.options)
 	if err != nil {
+		return err
+	}
+	if err := r.checkPower(scenarios); err != nil {
 		return err
 	}
 	v := labView{out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(), json: r.json, runs: runs}
@@ -109,14 +113,19 @@ func (r *labRun) check(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("--seed %d: want at least 1", o.Seed)
 	case o.Runs < 1:
 		return fmt.Errorf("--runs %d: want at least 1", o.Runs)
-	case o.Total < 0 || o.Total > 0 && cmd.Flags().Changed("runs"):
+	case o.Seed+uint64(max(o.Runs, o.Total)-1) < o.Seed:
+		return fmt.Errorf("--seed %d: there are not so many numbers after it: want a smaller one", o.Seed)
+	case cmd.Flags().Changed("total") && o.Total < 1 || o.Total > 0 && cmd.Flags().Changed("runs"):
 		return fmt.Errorf("--total %d: want at least 1, and no --runs beside it", o.Total)
 	case o.Repeat < 1:
 		return fmt.Errorf("--repeat %d: want at least 1", o.Repeat)
-	case o.Parallel < 0:
+	case cmd.Flags().Changed("parallel") && o.Parallel < 1:
 		return fmt.Errorf("--parallel %d: want at least 1, or leave it out", o.Parallel)
 	case o.Timeout < time.Second:
 		return fmt.Errorf("--timeout %v: want at least 1s", o.Timeout)
+	}
+	if cmd.Flags().Changed("out") && o.Out == "" {
+		return errors.New("--out \"\": want a directory, or leave it out")
 	}
 	o.LockMode = client.LockMode(r.mode)
 	if o.World, err = lab.ParseWorld(r.world); err != nil {
@@ -124,6 +133,20 @@ func (r *labRun) check(cmd *cobra.Command) (err error) {
 	}
 	o.Program, err = os.Executable()
 	return err
+}
+
+// checkPower refuses --power if it would do nothing.
+func (r *labRun) checkPower(scenarios []lab.Scenario) error {
+	if !r.options.Power {
+		return nil
+	}
+	for _, s := range scenarios {
+		parsed, err := s.Parse(r.options.Seed)
+		if err != nil || parsed.Power != nil {
+			return err
+		}
+	}
+	return errors.New("--power: no scenario says how often it breaks without locks: give one a line such as power: {lockMode: none, breaks: \"> 5%\"}")
 }
 
 // scenarios are what is to be played. What "all" leaves out is said.

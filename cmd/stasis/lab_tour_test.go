@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,28 +16,18 @@ import (
 
 	"stasis/client"
 	"stasis/fault/control"
+	"stasis/internal/atonce"
 )
 
 // asProgram makes this test's binary the program: `stasis up` then starts its servers with it.
 const asProgram = "STASIS_TEST_AS_PROGRAM"
-
-// parallel is how many tests of clusters run at once: they mostly wait. All others come before them.
-const parallel = "4"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 		return
 	}
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
-		if err := flag.Set("test.parallel", parallel); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	atonce.Clusters()
 	os.Exit(m.Run())
 }
 

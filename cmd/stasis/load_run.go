@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"stasis/client"
 	"stasis/cmd/stasis/flags"
@@ -48,7 +49,7 @@ sent, so the history holds whatever becomes of this process.
 		Args: flags.Arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.spec.Name = args[0]
-			if err := o.check(); err != nil {
+			if err := o.check(cmd.Flags()); err != nil {
 				return err
 			}
 			return o.coordinator.Run(func(cmd *cobra.Command, c *client.Client, _ []string) error {
@@ -106,8 +107,21 @@ func wrapped(text, indent string, width int) string {
 	return b.String() + strings.TrimRight(line, " ") + "\n"
 }
 
+// givenZero is a flag that was given as zero, which would mean the default.
+func givenZero(f *pflag.FlagSet, names ...string) error {
+	for _, name := range names {
+		if v := f.Lookup(name).Value.String(); f.Changed(name) && (v == "0" || v == "0s") {
+			return fmt.Errorf("--%s %s: want more than 0, or leave it out", name, v)
+		}
+	}
+	return nil
+}
+
 // check refuses what cannot be before anything is done.
-func (o *loadOptions) check() error {
+func (o *loadOptions) check(f *pflag.FlagSet) error {
+	if err := givenZero(f, "clients", "accounts", "keys", "shards", "replication", "write-concern", "pace"); err != nil {
+		return err
+	}
 	if _, err := workload.New(o.spec, history.New()); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}

@@ -44,6 +44,12 @@ A and B may be "any". The faults:
 			if m.Do == fault.DelayIt && m.By == 0 {
 				return errors.New("message delay: --by is missing: it says how much later messages arrive")
 			}
+			if err := givenZero(cmd.Flags(), "by", "times", "every"); err != nil {
+				return err
+			}
+			if m.By < 0 || m.After < 0 || m.Every < 0 || m.Times < 0 {
+				return fmt.Errorf("message %s: --by, --after, --every and --times must not be negative", args[0])
+			}
 			if err := m.Check(); err != nil {
 				return err
 			}

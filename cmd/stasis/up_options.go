@@ -66,10 +66,15 @@ func (o upOptions) cluster(dir string, errOut io.Writer) (minicluster.Options, e
 		}
 		opts.Mode = minicluster.Processes
 		opts.Program = minicluster.Program{Path: binary, Flags: o.logs.Arguments(), DBServerFlags: o.rules.Arguments()}
-	default:
-		return opts, fmt.Errorf("--mode %q: want inprocess or processes", o.mode)
 	}
-	return opts, nil
+	return opts, checkMode(o.mode)
+}
+
+func checkMode(mode string) error {
+	if mode != "inprocess" && mode != "processes" {
+		return fmt.Errorf("--mode %q: want inprocess or processes", mode)
+	}
+	return nil
 }
 
 // remember takes from a cluster that is in dir what was not asked for: the same
@@ -88,6 +93,14 @@ func (o *upOptions) remember(dir string, asked func(flag string) bool) error {
 		}
 	}
 	return nil
+}
+
+// place is the directory of the cluster, which is not made for options that are wrong.
+func (o *upOptions) place() (string, func() error, error) {
+	if err := checkMode(o.mode); err != nil {
+		return "", nil, err
+	}
+	return clusterDir(o.dir, "stasis-up-")
 }
 
 // clusterDir gives the directory to use, and what to do with it at the end.

@@ -48,7 +48,7 @@ func runUp(cmd *cobra.Command, o upOptions) (err error) {
 	outside, _ := flags.EngineMemory()
 	flags.BoundMemory(outside)
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	dir, remove, err := clusterDir(o.dir, "stasis-up-")
+	dir, remove, err := o.place()
 	if err != nil {
 		return err
 	}

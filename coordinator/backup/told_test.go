@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,31 +14,8 @@ import (
 	"stasis/coordinator/backup/transfer"
 	"stasis/event"
 	"stasis/internal/apierror"
+	"stasis/internal/told"
 )
-
-// steps keeps the events that a sink receives.
-type steps struct {
-	mu  sync.Mutex
-	all []event.Event
-}
-
-func (o *steps) sink(_ context.Context, e event.Event) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.all = append(o.all, e)
-}
-
-// names are the steps of an operation so far.
-func (o *steps) names(operation string) (names []event.Name) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, e := range o.all {
-		if e.Operation == operation {
-			names = append(names, e.Step)
-		}
-	}
-	return names
-}
 
 // A delete that fails after its first event says so in a last one; a commit whose outcome is unknown is
 // not told as failed.
@@ -47,9 +23,9 @@ func TestDeleteThatFailsIsToldToTheEnd(t *testing.T) {
 	for m, want := range map[mode]event.Name{refused: event.DeleteFailed, lost: event.DeleteUnknown, vanished: event.DeleteUnknown} {
 		t.Run(m.String(), func(t *testing.T) {
 			inWorld(t, threeServers, func(w *world) {
-				o := &steps{}
+				o := &told.Events{}
 				s := w.service(coordinatorA, withSteps(func(ctx context.Context, e event.Event) {
-					o.sink(ctx, e)
+					o.Sink(ctx, e)
 					if e.Step == event.Deleting { // the next call is the commit
 						w.faults.mu.Lock()
 						defer w.faults.mu.Unlock()
@@ -61,8 +37,9 @@ func TestDeleteThatFailsIsToldToTheEnd(t *testing.T) {
 				require.ErrorIs(t, err, apierror.ServiceUnavailable)
 				_, fired := w.faults.over()
 				require.Equal(t, "agency write", fired)
-				require.Equal(t, []event.Name{event.Deleting, want}, o.names(event.Delete), "how the delete ended is not told")
-				require.NotEmpty(t, o.all[len(o.all)-1].Error)
+				require.Equal(t, []event.Name{event.Deleting, want}, o.Steps(told.Of(event.Delete)), "how the delete ended is not told")
+				all := o.All()
+				require.NotEmpty(t, all[len(all)-1].Error)
 			})
 		})
 	}
@@ -71,10 +48,10 @@ func TestDeleteThatFailsIsToldToTheEnd(t *testing.T) {
 // A verify that ends without a result says so in a last event.
 func TestVerifyThatFailsIsToldToTheEnd(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
-		o := &steps{}
+		o := &told.Events{}
 		ctx, cancel := context.WithCancel(w.t.Context())
 		s := w.service(coordinatorA, withSteps(func(at context.Context, e event.Event) {
-			o.sink(at, e)
+			o.Sink(at, e)
 			if e.Step == event.Verifying {
 				cancel()
 			}
@@ -82,12 +59,13 @@ func TestVerifyThatFailsIsToldToTheEnd(t *testing.T) {
 		id := w.create("a").ID
 		_, err := s.Verify(ctx, id)
 		require.ErrorIs(t, err, apierror.Cancelled)
-		names := o.names(event.Verify)
+		names := o.Steps(told.Of(event.Verify))
 		require.Equal(t, event.VerifyEnded, names[len(names)-1])
-		require.NotEmpty(t, o.all[len(o.all)-1].Error)
+		all := o.All()
+		require.NotEmpty(t, all[len(all)-1].Error)
 		_, err = s.Verify(w.t.Context(), "none")
 		require.ErrorIs(t, err, apierror.NotFound)
-		ends := slices.DeleteFunc(o.names(event.Verify), func(n event.Name) bool { return n != event.VerifyEnded })
+		ends := slices.DeleteFunc(o.Steps(told.Of(event.Verify)), func(n event.Name) bool { return n != event.VerifyEnded })
 		require.Len(t, ends, 2)
 	})
 }
@@ -110,8 +88,8 @@ func (m *mute) Write(ctx context.Context, tx agencyclient.Tx) (uint64, error) {
 // The same if the agency stays silent for all the time that the write has: that it is over is not the end of the question.
 func TestPartThatEndsIsToldAlthoughTheTimeIsOver(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, stop func()) {
-		o, agency := &steps{}, &mute{Agency: s.transfers.Agency}
-		s.transfers.Steps, s.transfers.Agency = o.sink, agency
+		o, agency := &told.Events{}, &mute{Agency: s.transfers.Agency}
+		s.transfers.Steps, s.transfers.Agency = o.Sink, agency
 		away := "PRMR-2"
 		c.away[away] = true
 		id, err := s.transfers.Start(w.t.Context(), transferOf("b"))
@@ -123,7 +101,7 @@ func TestPartThatEndsIsToldAlthoughTheTimeIsOver(t *testing.T) {
 		w.awaitJob(s, id, map[string]string{"PRMR-1": keys.TransferCompleted, away: keys.TransferCancelled, "PRMR-3": keys.TransferCompleted})
 		time.Sleep(time.Minute)
 		require.False(t, agency.next.Load())
-		ended := slices.DeleteFunc(o.names(event.Download), func(n event.Name) bool { return n != event.PieceCancelled })
+		ended := slices.DeleteFunc(o.Steps(told.Of(event.Download)), func(n event.Name) bool { return n != event.PieceCancelled })
 		require.Equal(t, []event.Name{event.PieceCancelled}, ended, "the end of a part is not told")
 	})
 }
@@ -132,8 +110,8 @@ func TestPartThatEndsIsToldAlthoughTheTimeIsOver(t *testing.T) {
 // coordinator, and tells the end once.
 func TestPartThatEndsIsToldAlthoughTheAnswerIsLost(t *testing.T) {
 	withCarriers(t, threeServers, func(w *world, s *Service, c *carriers, stop func()) {
-		o := &steps{}
-		s.transfers.Steps = o.sink
+		o := &told.Events{}
+		s.transfers.Steps = o.Sink
 		away := "PRMR-2"
 		c.away[away] = true
 		id, err := s.transfers.Start(w.t.Context(), transferOf("b"))
@@ -148,7 +126,7 @@ func TestPartThatEndsIsToldAlthoughTheAnswerIsLost(t *testing.T) {
 		time.Sleep(time.Minute)
 		_, fired := w.faults.over()
 		require.Equal(t, "agency write", fired)
-		ended := slices.DeleteFunc(o.names(event.Download), func(n event.Name) bool { return n != event.PieceCancelled })
+		ended := slices.DeleteFunc(o.Steps(told.Of(event.Download)), func(n event.Name) bool { return n != event.PieceCancelled })
 		require.Equal(t, []event.Name{event.PieceCancelled}, ended, "the end of a part is not told")
 	})
 }

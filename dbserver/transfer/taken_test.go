@@ -14,6 +14,7 @@ import (
 	"stasis/agency/keys"
 	"stasis/dbserver/transfer"
 	"stasis/event"
+	"stasis/internal/told"
 )
 
 // mute is an agency that does not answer one write, which it has done or not, and none whose context has ended.
@@ -145,7 +146,7 @@ func (a *tired) Read(ctx context.Context, paths ...string) (*agencyclient.Node, 
 
 // A part that ends when it is to be taken is told, although the time of the write is over before its answer comes.
 func TestPartThatEndsInsteadIsTold(t *testing.T) {
-	withTold(t, func(d *desk, o *told) {
+	withTold(t, func(d *desk, o *told.Events) {
 		m := d.with(&tired{office: d.o})
 		defer m.Close()
 		r := d.record("1", keys.TransferUpload, first)
@@ -153,7 +154,7 @@ func TestPartThatEndsInsteadIsTold(t *testing.T) {
 		require.ErrorIs(d.t, m.Start(d.t.Context(), r), agencyclient.ErrUnknown)
 		time.Sleep(time.Minute)
 		require.Equal(d.t, keys.TransferCancelled, d.entry("1").Status)
-		require.Equal(d.t, []event.Name{event.PieceCancelled}, o.ends())
+		require.Equal(d.t, []event.Name{event.PieceCancelled}, endsTold(o))
 	})
 }
 

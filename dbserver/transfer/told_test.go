@@ -2,9 +2,7 @@ package transfer_test
 
 import (
 	"bytes"
-	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,35 +12,22 @@ import (
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
 	"stasis/event"
+	"stasis/internal/told"
 )
 
-// told is what a server has told of the ends of its parts.
-type told struct {
-	mu    sync.Mutex
-	steps []event.Name
-}
-
-func (o *told) sink(_ context.Context, e event.Event) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if e.Step == event.PieceMoved || e.Step == event.PieceFailed || e.Step == event.PieceCancelled {
-		o.steps = append(o.steps, e.Step)
-	}
-}
-
-// ends are the steps so far.
-func (o *told) ends() []event.Name {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.steps)
+// endsTold are the steps that a server has told of the ends of its parts.
+func endsTold(o *told.Events) []event.Name {
+	return o.Steps(func(e event.Event) bool {
+		return slices.Contains([]event.Name{event.PieceMoved, event.PieceFailed, event.PieceCancelled}, e.Step)
+	})
 }
 
 // withTold runs a test with a desk whose server tells of its steps.
-func withTold(t *testing.T, test func(d *desk, o *told)) {
+func withTold(t *testing.T, test func(d *desk, o *told.Events)) {
 	withDesk(t, func(d *desk) {
-		o := &told{}
+		o := &told.Events{}
 		d.Close()
-		d.steps = o.sink
+		d.steps = o.Sink
 		d.restart(1)
 		test(d, o)
 	})
@@ -54,19 +39,19 @@ func ends(raw []byte, status string) bool {
 
 // The agency has the end of a part, and its answer gets lost: the end is told once.
 func TestEndIsToldOnceAlthoughTheAnswerIsLost(t *testing.T) {
-	withTold(t, func(d *desk, o *told) {
+	withTold(t, func(d *desk, o *told.Events) {
 		d.o.meets = func(raw []byte) bool { return ends(raw, keys.TransferCompleted) }
 		require.NoError(d.t, d.Start(d.t.Context(), d.record("1", keys.TransferUpload, first)))
 		d.awaitStatus("1", keys.TransferCompleted)
 		time.Sleep(time.Minute)
-		require.Equal(d.t, []event.Name{event.PieceMoved}, o.ends())
+		require.Equal(d.t, []event.Name{event.PieceMoved}, endsTold(o))
 	})
 }
 
 // A coordinator writes that a part has FAILED, and tells it, just before its server does: the server
 // tells nothing.
 func TestEndThatAnotherTellsIsNotToldAgain(t *testing.T) {
-	withTold(t, func(d *desk, o *told) {
+	withTold(t, func(d *desk, o *told.Events) {
 		r := d.record("1", keys.TransferDownload, "never-uploaded")
 		var first atomic.Bool
 		d.o.meets = func(raw []byte) bool {
@@ -80,7 +65,7 @@ func TestEndThatAnotherTellsIsNotToldAgain(t *testing.T) {
 		require.NoError(d.t, d.Start(d.t.Context(), r))
 		d.awaitStatus("1", keys.TransferFailed)
 		time.Sleep(time.Minute)
-		require.Empty(d.t, o.ends(), "the end of a part is told twice")
+		require.Empty(d.t, endsTold(o), "the end of a part is told twice")
 		require.Equal(d.t, "CRDN-1", d.entry("1").EndedBy)
 	})
 }

@@ -47,6 +47,8 @@ type session struct {
 	end  context.CancelCauseFunc
 	conn net.Conn
 	out  *queue
+	last chan struct{} // closed when nothing is sent after what is in the queue
+	sent chan struct{} // closed when nothing is written any more
 	work sync.WaitGroup
 	mu   sync.Mutex
 	ends []func() // what is to be done at the end
@@ -63,7 +65,7 @@ func (s *session) send(l line) {
 // serveConn serves one connection until it ends, or ctx does.
 func serveConn(ctx context.Context, conn net.Conn, h Handler) {
 	ctx, end := context.WithCancelCause(ctx)
-	s := &session{ctx: ctx, end: end, conn: conn, out: newQueue()}
+	s := &session{ctx: ctx, end: end, conn: conn, out: newQueue(), last: make(chan struct{}), sent: make(chan struct{})}
 	s.work.Go(s.write)
 	s.work.Go(func() { // ends what waits on the connection
 		<-ctx.Done()
@@ -81,10 +83,12 @@ func serveConn(ctx context.Context, conn net.Conn, h Handler) {
 	}
 }
 
-// refuse tells a controller that nothing is done for it, whatever it asks.
+// refuse tells a controller that nothing is done for it, whatever it asks. What is being sent comes before: a line is never torn.
 func (s *session) refuse(err error) {
-	_ = s.conn.SetWriteDeadline(time.Now().Add(probeLimit))
-	_ = json.NewEncoder(s.conn).Encode(line{Error: asError(err)}) // who does not read it learns nothing
+	_ = s.conn.SetWriteDeadline(time.Now().Add(probeLimit)) // who does not read it learns nothing
+	s.send(line{Error: asError(err)})
+	close(s.last)
+	<-s.sent
 }
 
 // read takes requests until the connection ends.
@@ -123,11 +127,14 @@ func (s *session) answer(h Handler, r request) {
 
 // write sends what is to be sent.
 func (s *session) write() {
+	defer close(s.sent)
 	out := bufio.NewWriter(s.conn)
 	enc := json.NewEncoder(out)
-	for {
+	for last := false; !last; {
 		select {
 		case <-s.out.some:
+		case <-s.last:
+			last = true
 		case <-s.ctx.Done():
 			return
 		}

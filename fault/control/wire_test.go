@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"stasis/event"
 	"stasis/fault/control"
 )
 
@@ -90,4 +92,37 @@ func TestOrdersTravelWhole(t *testing.T) {
 	var back control.Order
 	require.NoError(t, json.Unmarshal(raw, &back))
 	require.Equal(t, o, back)
+}
+
+// A request that is too long is refused after what is being sent, and tears none of it.
+func TestRefusalTearsNoLine(t *testing.T) {
+	p := newProcess()
+	there, end := wired(t, p)
+	defer end()
+	_, err := io.WriteString(there, `{"id":1,"do":"watch"}`+"\n")
+	require.NoError(t, err)
+	lines := bufio.NewReaderSize(there, 16) // what it has not read, the process cannot send
+	_, err = lines.ReadString('\n')
+	require.NoError(t, err)
+	const events = 500
+	for range events {
+		p.steps.Sink(t.Context(), event.Event{Step: event.CutDone, Detail: strings.Repeat("x", 300)})
+	}
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() { _, _ = io.WriteString(there, strings.Repeat("y", control.MostRequest+1)) }) // it is not read to its end
+	var last struct{ Error *control.Error }
+	seen := 0
+	for {
+		raw, err := lines.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		require.Nil(t, last.Error, "something comes after the refusal")
+		require.NoError(t, json.Unmarshal(raw, &last), "line %d is torn: %.80s", seen, raw)
+		seen++
+	}
+	require.Equal(t, events+1, seen)
+	require.NotNil(t, last.Error)
+	require.ErrorIs(t, last.Error, control.BadOrder)
 }

@@ -16,9 +16,22 @@ import (
 // focus is what a step is about: the operation and the server of its moment.
 type focus struct {
 	operation *operation
-	server    string // name; "": none
-	held      bool   // the operation is held at the moment
-	aimed     string // the step that the actions aim at; "": none
+	server    string     // name; "": none
+	held      world.Held // of the operation, at the moment; nil: it is held at none
+}
+
+// inTime says whether what is done now happens at the moment: the operation is held there. It is not if the operation has gone on by
+// itself, or has ended.
+func (f focus) inTime() bool {
+	if f.held == nil || f.operation != nil && f.operation.state() {
+		return false
+	}
+	select {
+	case <-f.held.Over():
+		return false
+	default:
+		return true
+	}
 }
 
 // chooser finds out which servers an expression means.

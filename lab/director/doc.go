@@ -14,10 +14,14 @@
 //
 // # Verdicts
 //
-// A run is violated if a check or an expectation does not hold. It is vacuous if nothing is violated but an action was never done, or
+// A run is violated if a check or an expectation does not hold, or if a server that is restarted does not come back although nothing is
+// broken. It is vacuous if nothing is violated but an action was never done, or
 // a fault was never met, or missed the step that it aimed at, or a change of the structure was refused each time. So it is if no
 // operation of the load straddled one of the scenario's own backups: had begun before it had returned and ended after it was asked
 // for. Only such operations can show that a backup is no instant.
+//
+// What a step of the scenario does is at the moment of the step while the operation is held there. An operation goes on by itself when its
+// own time is over, or when the process that is held ends; what the step does then is done, and counts as having missed its moment.
 //
 // Of each backup the verdict has how many operations straddled it, and how many its cut: were in flight while its gates were asked for or
 // held. Their sums are those of the scenario's own backups. If fewer than 100 straddled the cuts, or if none of those backups has

@@ -39,6 +39,7 @@ func (p *script) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) er
 		return ctx.Err()
 	}
 	f := p.focusAt(m, about[i], server)
+	f.held = holds[i]
 	for j, h := range holds {
 		if j != i {
 			h.End()
@@ -50,7 +51,7 @@ func (p *script) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) er
 
 // focusAt is what a moment is about.
 func (p *script) focusAt(m *scenario.Moment, o *operation, server string) focus {
-	f := focus{operation: o, server: server, held: true, aimed: m.Step}
+	f := focus{operation: o, server: server}
 	label := ""
 	if o != nil {
 		label = o.Backup

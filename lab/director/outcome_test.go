@@ -74,6 +74,27 @@ expect: [a succeeds]
 	}
 }
 
+// An action that follows in its step when the operation has gone on by itself is none at the step: a server is not asked for so long for its cut,
+// while the backup tries again.
+func TestActionAfterTheStep(t *testing.T) {
+	s := parse(t, `
+cluster: {agents: 1, dbservers: 2, coordinators: 2}
+do:
+  - at 100ms: backup a on coordinator-1 timeout 2m
+  - when a is "cut fixed" on dbserver-1: [delay coordinator-2 -> dbserver-1 by 1ms, wait 40s, delay coordinator-2 -> dbserver-2 by 1ms]
+`)
+	v := stand{seed: 1}.play(t, s)
+	require.Equal(t, verdict.Vacuous, v.Outcome)
+	require.Empty(t, v.Violations)
+	require.Len(t, v.Faults, 2)
+	for i, want := range []int{1, 0} {
+		require.Equal(t, 1, v.Faults[i].Injected)
+		require.Equal(t, 1, v.Faults[i].Met)
+		require.Equal(t, want, v.Faults[i].Overlaps, v.Faults[i].Text)
+	}
+	require.Contains(t, v.Reason, "dbserver-2 by 1ms` missed the step it aimed at")
+}
+
 // How often a fault was there decides whether it shows something.
 func TestMissed(t *testing.T) {
 	for _, c := range []struct {

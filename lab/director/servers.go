@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"stasis/lab/scenario"
@@ -36,16 +37,25 @@ func crashServers(ctx context.Context, s *stage, d deed) error {
 	})
 }
 
-// restartServers starts servers again. One that cannot start while faults are there is started when everything has healed.
+// restartServers starts servers again. One that cannot start while faults are there is started when everything has healed. One that
+// cannot although nothing is broken has failed: that is no fault that missed.
 func restartServers(ctx context.Context, s *stage, d deed) error {
-	return atOnce(ctx, s, d, func(server string) error {
+	all, err := s.choice.servers(ctx, d.Args["a"], d.focus)
+	if err != nil {
+		return err
+	}
+	quiet := s.quiet(d, all)
+	return s.turns.forEach(ctx, all, func(server string) error {
 		bounded, cancel := context.WithTimeout(ctx, serveLimit)
 		defer cancel()
 		s.mark(s.down, server, true)
 		s.mark(s.paused, server, false)
 		err := s.world.Restart(bounded, server)
-		if err == nil {
+		switch {
+		case err == nil:
 			s.mark(s.down, server, false)
+		case ctx.Err() == nil && quiet():
+			s.violated("came back", d.Line, fmt.Sprintf("%s did not come back when it was restarted, and nothing was broken: %v", server, err))
 		}
 		return answered(ctx, s, d, err)
 	})

@@ -39,6 +39,9 @@ type stage struct {
 	paused  map[string]bool
 	removed []string
 	late    []error // of faults that had to end by themselves
+
+	disturbed disturbed
+	violated  func(check string, line int, text string) // notes what does not hold
 }
 
 // draw is the source of what the seed decides about a sentence.
@@ -153,6 +156,9 @@ func (s *stage) heal() error {
 	for _, server := range s.marked(s.paused) {
 		err = errors.Join(err, s.world.Resume(server))
 		s.mark(s.paused, server, false)
+	}
+	if err == nil {
+		s.disturbed.healed()
 	}
 	return err
 }

@@ -41,7 +41,10 @@ var verbs = map[string]action{
 // act does one action. The error says which.
 func act(ctx context.Context, s *stage, d deed) error {
 	s.log(fmt.Sprintf("line %d: %s", d.Line, d.Text))
-	inTime := d.held && (d.operation == nil || !d.operation.state()) // an operation may end by what is done
+	inTime := d.inTime() // before it is done: it may end the operation, or what holds it
+	if d.record != nil {
+		s.disturbed.by(d.Verb)
+	}
 	err := resolveServers(ctx, s, &d)
 	if err == nil {
 		err = verbs[d.Verb](ctx, s, d)

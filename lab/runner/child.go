@@ -50,7 +50,11 @@ func childOf(script func(context.Context, *One) verdict.Verdict) {
 // withParent ends this process with the one that started it, which holds the other end of its standard input.
 func withParent() {
 	_, err := io.Copy(io.Discard, os.Stdin)
-	fmt.Fprintln(os.Stderr, "stasis: the process that asked for the run has ended:", err)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "stasis: hear of the process that asked for the run:", err)
+	} else {
+		fmt.Fprintln(os.Stderr, "stasis: the process that asked for the run has ended")
+	}
 	os.Exit(1)
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -168,6 +169,9 @@ func (c child) verdict(f ending, j Job) verdict.Verdict {
 	output, rerr := os.ReadFile(filepath.Join(c.folder, fileOutput))
 	switch {
 	case err != nil:
+		if f.err != nil && (errors.Is(err, fs.ErrNotExist) || len(text) == 0) {
+			err = nil // that the verdict is missing is said already
+		}
 		return crashed(v, output, errors.Join(f.err, err))
 	case rerr != nil: // it may tell of data races
 		v.Break("what the run printed cannot be read: " + rerr.Error())

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"math/rand"
 	"os"
@@ -223,4 +224,18 @@ func TestServersAreNoRuns(t *testing.T) {
 	results, err := Run(t.Context(), runs("asks who it is", world.Processes, 1), Options{Out: t.TempDir()})
 	require.NoError(t, err)
 	require.Equal(t, []string{"false"}, results[0].Verdict.Notes)
+}
+
+// The reason of a run without a verdict is how its process ended, not that a file is missing which it could not write.
+func TestNoVerdictOnAFullDisk(t *testing.T) {
+	for _, text := range []*string{nil, new(string)} { // the file is not there, or empty
+		c := child{folder: t.TempDir()}
+		if text != nil {
+			require.NoError(t, os.WriteFile(filepath.Join(c.folder, fileVerdict), nil, 0o600))
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(c.folder, fileOutput), []byte("write the verdict: no space left on device\n"), 0o600))
+		v := c.verdict(ending{err: errors.New("exit status 1")}, Job{Scenario: "s", World: world.Bubble})
+		require.Equal(t, verdict.Broken, v.Outcome)
+		require.Equal(t, "the process of the run has ended without a verdict: exit status 1; it said: write the verdict: no space left on device", v.Reason)
+	}
 }

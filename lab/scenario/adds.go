@@ -1,6 +1,10 @@
 package scenario
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // checkExpectation refuses what adds nothing to that which always has to hold, and what can never hold.
 func (r *checker) checkExpectation(i int, e Expectation) {
@@ -37,6 +41,26 @@ func (r *checker) creates(collection string) bool {
 			return a.Verb == "create collection" && a.Args["collection"] == collection
 		})
 	})
+}
+
+// has says whether there is a collection in the run: that of a workload, or one that the scenario creates.
+func (r *checker) has(collection string) bool {
+	name := strings.TrimPrefix(collection, "lab-") // as in the cluster, with more words for the collections of schema
+	return r.creates(collection) || slices.ContainsFunc(r.collections(), func(of string) bool {
+		return name == of || strings.HasPrefix(name, of+"-")
+	})
+}
+
+// collections are those of the workloads.
+func (r *checker) collections() (names []string) {
+	for _, l := range r.s.Load {
+		names = append(names, l.Spec.Name)
+	}
+	return names
+}
+
+func (r *checker) noCollection(name string) string {
+	return fmt.Sprintf("there is no collection %s: the load has %s%s", quote(name), orNone(r.collections()), didYouMean(name, r.collections()))
 }
 
 // backups are the labels of the backups that the scenario takes.

@@ -12,6 +12,7 @@ func (r *checker) check() {
 	for i := range r.s.Do {
 		r.checkStep(&r.s.Do[i])
 	}
+	r.checkMoments()
 	for i, e := range r.s.Expect {
 		r.checkArgs(e.Line, e.Text, e.Args, nil)
 		r.checkExpectation(i, e)
@@ -41,6 +42,9 @@ func (r *checker) checkStep(s *Step) {
 	if m := w.Event; m != nil {
 		m.Operations = r.resolve(s.Line, w.Text, m.Operations)
 		r.checkMoment(s.Line, w.Text, m)
+	}
+	if w.At != nil && w.Every == 0 && strings.HasPrefix(w.Text, "every ") {
+		r.add(s.Line, "%s: want a time above 0", quote(w.Text))
 	}
 	if w.Until > 0 && w.Until < *w.At {
 		r.add(s.Line, "%s: it begins at %v, after `until`", quote(w.Text), *w.At)
@@ -129,13 +133,6 @@ func (r *checker) resolve(line int, text string, named []string) []string {
 	return all
 }
 
-func orNone(all []string) string {
-	if len(all) == 0 {
-		return "none"
-	}
-	return strings.Join(all, ", ")
-}
-
 // checkArgs judges the arguments of a sentence. w is the moment of its step; nil for an expectation.
 func (r *checker) checkArgs(line int, text string, args map[string]string, w *When) {
 	for _, name := range slices.Sorted(maps.Keys(args)) {
@@ -170,6 +167,8 @@ func (r *checker) checkServer(s Server, name string, w *When) string {
 		}
 	}
 	switch {
+	case s.Form != "named" && s.Of != "" && !r.has(s.Of):
+		return r.noCollection(s.Of)
 	case name == "coordinator" && roleOf(s) != "coordinator":
 		return quote(s.Text) + " is no coordinator, which alone can be asked"
 	case s.Form == "its coordinator" && (w == nil || w.Event == nil && len(w.After) == 0):
@@ -234,8 +233,13 @@ func (r *checker) checkAction(a Action, w *When) {
 	if all, err := ParseServers(a.Args["a"]); a.Verb == "recover agency" && err == nil && (len(all) != 1 || all[0].several() || roleOf(all[0]) != "agent") {
 		r.add(a.Line, "%s: want one agent, not %s", quote(a.Text), quote(a.Args["a"]))
 	}
-	if name := a.Args["collection"]; a.Verb == "drop collection" && !r.creates(name) {
+	switch name := a.Args["collection"]; {
+	case a.Verb == "drop collection" && !r.creates(name):
 		r.add(a.Line, "%s: nothing creates %s: want `create collection %s` before", quote(a.Text), name, name)
+	case a.Verb == "move shard" && name != "" && !r.has(name):
+		r.add(a.Line, "%s: %s", quote(a.Text), r.noCollection(name))
+	case a.Verb == "release":
+		r.checkRelease(a)
 	}
 	if a.Args["a"] != "" && a.Args["a"] == a.Args["b"] {
 		r.add(a.Line, "%s: both ends of the link are %s", quote(a.Text), quote(a.Args["a"]))

@@ -27,6 +27,10 @@ var (
 		n, err := strconv.Atoi(s)
 		return n, err == nil && n > 0 && n <= 100_000
 	}, map[string]any{"type": "integer", "minimum": 1}}
+	serversValue = value{"a number from 1 to 100", func(s string) (any, bool) {
+		n, err := strconv.Atoi(s)
+		return n, err == nil && n > 0 && n <= 100
+	}, map[string]any{"type": "integer", "minimum": 1, "maximum": 100}}
 	timeValue = value{"a time such as 20ms", func(s string) (any, bool) {
 		d, err := time.ParseDuration(s)
 		return d, err == nil && d >= 0

@@ -11,9 +11,9 @@ func into[T any](to *T) func(any) { return func(v any) { *to = v.(T) } }
 
 func clusterFields(c *Cluster) []Field {
 	return []Field{
-		{"agents", "How many agents.", "3", countValue, into(&c.Agents)},
-		{"dbservers", "How many DB servers.", "3", countValue, into(&c.DBServers)},
-		{"coordinators", "How many coordinators.", "2", countValue, into(&c.Coordinators)},
+		{"agents", "How many agents.", "3", serversValue, into(&c.Agents)},
+		{"dbservers", "How many DB servers.", "3", serversValue, into(&c.DBServers)},
+		{"coordinators", "How many coordinators.", "2", serversValue, into(&c.Coordinators)},
 		{"latency", "How long each message takes, apart from faults: a time, or the bounds between which it is drawn.", "0.1ms..1ms", rangeValue, func(v any) {
 			d := v.([2]time.Duration)
 			c.LatencyLeast, c.LatencyMost, c.LatencyWritten = d[0], d[1], true

@@ -56,7 +56,7 @@ func TestExample(t *testing.T) {
 
 // Each form that can be written is read from its example, and says by its name that it was this one.
 func TestExamplesOfForms(t *testing.T) {
-	const head = "load: [bank]\ndo:\n  - at 1s: [backup a, backup b on coordinator-2, create collection extra]\n"
+	const head = "load: [bank]\ndo:\n  - at 1s: [hold a at \"published\", backup a, backup b on coordinator-2, create collection extra]\n"
 	for _, f := range scenario.Actions() {
 		s, err := scenario.Parse("x", []byte(head+"  - when a is \"linking\": '"+quoted(f.Example)+"'\n"))
 		if f.Name == "backup" {

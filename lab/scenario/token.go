@@ -90,4 +90,11 @@ func didYouMean(word string, candidates []string) string {
 	return ""
 }
 
+func orNone(all []string) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}
+
 func quote(s string) string { return "`" + s + "`" }

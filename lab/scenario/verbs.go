@@ -35,7 +35,7 @@ func operations() []Form {
 		{Name: "download", Text: "download NAME" + onIt + " from REMOTE", About: "Begins a download; the operation ends with the transfer.", Example: "download a from lab:backups", Needs: []string{Remotes}},
 		{Name: "wait", Text: "wait TIME", About: "The actions of this step that follow come so much later. In a step of `when` the operation waits too.", Example: "wait 30s"},
 		{Name: "wait up to", Text: "wait up to TIME", About: "The same for a time that the seed draws.", Example: "wait up to 2s"},
-		{Name: "hold", Text: "hold OPERATIONS at STEP [on SERVER]", About: "From now on the operation stops when it reaches the step, until it is released.", Example: `hold a at "committing"`, Needs: []string{Holds}, Fault: true},
+		{Name: "hold", Text: "hold OPERATIONS at STEP [on SERVER]", About: "From now on the operation stops when it reaches the step, until it is released, for a minute at most.", Example: `hold a at "committing"`, Needs: []string{Holds}, Fault: true},
 		{Name: "release", Text: "release OPERATIONS", About: "Lets the operation go on that is held.", Example: "release a", Needs: []string{Holds}},
 	}
 }
@@ -79,7 +79,7 @@ func messages() []Form {
 func servers() []Form {
 	return []Form{
 		{Name: "kill", Text: "kill A", About: "Ends a server as SIGKILL does. What was written is still there.", Example: "kill a leader of bank", Fault: true},
-		{Name: "restart", Text: "restart A", About: "Starts a server that was killed, or stops and starts one that runs, and waits until it serves. One that cannot start while faults are there is started at the end.", Example: "restart a leader of bank", Fault: true},
+		{Name: "restart", Text: "restart A", About: "Starts a server that was killed, or stops and starts one that runs, and waits until it serves. One that cannot start while faults are there is started at the end; if nothing is broken it has to start.", Example: "restart a leader of bank", Fault: true},
 		{Name: "pause", Text: "pause A" + forSome, About: "Stops a server where it is, as SIGSTOP does; with `for` it is resumed by itself.", Example: "pause its coordinator for 3s", Needs: []string{Pause}, Fault: true},
 		{Name: "resume", Text: "resume A", About: "Takes `pause` back.", Example: "resume its coordinator", Needs: []string{Pause}},
 		{Name: "crash", Text: "crash A [keeping PERCENT]", About: "A power cut: of what was not synced, such a part is left; without `keeping` nothing.", Example: "crash dbserver-2 keeping 50%", Needs: []string{PowerCut}, Fault: true},

@@ -48,7 +48,7 @@ func (d *draw) begin() {
 
 // load is a workload that is drawn.
 func (d *draw) load() string {
-	name := of(d, "bank", "bank", "chain")
+	name := of(d, "bank", "bank", "chain", "documents")
 	clients, shards, pace := 2+d.random.IntN(4), of(d, 1, 3, 6), d.between(10*time.Millisecond, 40*time.Millisecond)
 	settings := fmt.Sprintf("clients: %d, shards: %d, replication: %d, pace: %v, lull: %v", clients, shards, d.replicas, pace, 10*pace)
 	if d.sync {

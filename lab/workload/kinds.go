@@ -20,6 +20,8 @@ var kinds = map[string]struct {
 		"clients add to counters: a count is at least what was acknowledged and at most what was begun"},
 	"chain": {func() kind { return chain{} },
 		"each client writes one numbered document after the other, half of them new ones across all shards, half one and the same: what is there is the beginning of each chain, without a hole"},
+	"documents": {func() kind { return documents{} },
+		"clients insert, read, write over, replace and remove documents, some only if they have the revision that was read: an order of the operations has to explain all answers (Porcupine finds it), and one moment the state"},
 	"register": {func() kind { return register{} },
 		"clients read registers, write them, and replace what they have read: an order of the operations has to explain all that was seen (Porcupine finds it), and one moment the state"},
 	"schema": {func() kind { return schema{} },

@@ -61,35 +61,37 @@ func TestReadsAreCauses(t *testing.T) {
 	f.violates(State{"x": x1.doc, "y": y2.doc}, Cut{}, "not one instant")
 }
 
-// The two workloads whose documents have no versions are judged by the order of moments too.
+// The workloads whose documents have no versions are judged by the order of moments too.
 func TestATieOfVirtualTimesOfOtherWorkloads(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
-		f := forged(t, "register")
-		x1, y1 := f.set(1, "x").ok(), f.set(2, "y").ok()
-		ask := f.h.Now()
-		x2, y2 := f.set(1, "x"), f.set(2, "y")
-		y2.ok()
-		x2.ok()
-		cut := Cut{ask, f.h.Now()}
-		got := f.holds(State{"x": x2.doc, "y": y1.doc}, cut)
-		require.Equal(t, got.Earliest, got.Latest, "all of it is one moment of virtual time")
-		f.holds(State{"x": x1.doc, "y": y2.doc}, cut)
-		x3 := f.set(1, "x")
-		f.violates(State{"x": x3.doc, "y": y2.doc}, cut, "too late: ")
+		for _, name := range []string{"register", "documents"} {
+			f := forged(t, name)
+			x1, y1 := f.set(1, "x").ok(), f.set(2, "y").ok()
+			ask := f.h.Now()
+			x2, y2 := f.set(1, "x"), f.set(2, "y")
+			y2.ok()
+			x2.ok()
+			cut := Cut{ask, f.h.Now()}
+			got := f.holds(State{"x": x2.doc, "y": y1.doc}, cut)
+			require.Equal(t, got.Earliest, got.Latest, "all of it is one moment of virtual time")
+			f.holds(State{"x": x1.doc, "y": y2.doc}, cut)
+			x3 := f.set(1, "x")
+			f.violates(State{"x": x3.doc, "y": y2.doc}, cut, "too late: ")
+		}
 
-		f = forged(t, "schema")
-		ask = f.h.Now()
+		f := forged(t, "schema")
+		ask := f.h.Now()
 		a, b := f.begin(1, creating, "a", nil), f.begin(2, creating, "b", nil)
 		b.End(history.OK, nil, nil)
 		a.End(history.OK, nil, nil)
-		cut = Cut{ask, f.h.Now()}
-		got = f.holds(there("a"), cut) // a began at the moment at which b was acknowledged, and before it
+		cut := Cut{ask, f.h.Now()}
+		got := f.holds(there("a"), cut) // a began at the moment at which b was acknowledged, and before it
 		require.Equal(t, got.Earliest, got.Latest)
 		f.holds(there("b"), cut)
 		f.begin(1, creating, "c", nil)
 		f.violates(there("a", "b", "c"), cut, "too late: ")
 	})
-	covered := map[string]bool{"register": true, "schema": true}
+	covered := map[string]bool{"register": true, "documents": true, "schema": true}
 	for name := range versioned {
 		covered[name] = true
 	}

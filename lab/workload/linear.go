@@ -11,18 +11,48 @@ import (
 	"stasis/lab/history"
 )
 
-// The writes of a register.
+// The writes of a register or a document.
 const (
-	blindly = "write" // whatever is there
-	swap    = "cas"   // if what was read is still there
+	blindly = "write"   // whatever is there
+	swap    = "cas"     // if what was read is still there
+	fresh   = "insert"  // if nothing is there
+	over    = "replace" // if anything is there
+	gone    = "remove"  // what is there
+)
+
+// What a document answers to a write that it refuses.
+const (
+	exists  = "exists"  // there is something
+	absent  = "absent"  // there is nothing
+	differs = "differs" // there is something else than was read
 )
 
 // access is what an operation does to a register.
 type access struct {
-	write  bool
-	before string // of a write that replaces this value alone
+	kind   string
+	before string // swap: the value that it replaces
 	value  string // that is written or was read; "": there is nothing
+	answer string // exists, absent or differs; "": it was done
 	maybe  bool   // it is not known whether it was done: it may have been refused
+}
+
+// step says whether a register that has a value can answer so, and what it has then.
+func (a access) step(has string) (ok bool, then string) {
+	refused := ""
+	switch {
+	case a.kind == history.Read:
+		return has == a.value, has
+	case a.kind == fresh && has != "":
+		refused = exists
+	case has == "" && (a.kind == over || a.kind == gone || a.kind == swap):
+		refused = absent
+	case a.kind == swap && has != a.before:
+		refused = differs
+	}
+	if refused != "" {
+		return a.maybe || a.answer == refused, has
+	}
+	return a.answer == "", a.value
 }
 
 // registerOps are what is known of one register.
@@ -42,23 +72,23 @@ const never = math.MaxInt64 / 2
 
 // add adds an operation, unless it was refused: then it has changed nothing, and a read has seen nothing.
 func (r *registerOps) add(o history.Op) error {
-	a := access{write: o.Write(), maybe: o.Outcome == history.Info}
+	a := access{kind: o.Kind, maybe: o.Outcome == history.Info}
 	switch {
-	case o.Outcome == history.Fail || o.Outcome == history.Info && !a.write:
+	case o.Outcome == history.Fail || o.Outcome == history.Info && !o.Write():
 		return nil
-	case a.write:
+	case o.Write():
 		var w written
-		if err := json.Unmarshal(o.Value, &w); err != nil {
-			return err
+		err := json.Unmarshal(o.Value, &w)
+		if err == nil && len(o.Result) > 0 {
+			err = json.Unmarshal(o.Result, &a.answer)
 		}
-		v, err := versionOf(w.Doc)
 		if err != nil {
 			return err
 		}
-		a.value = v.ID
-		if o.Kind == swap {
-			a.before = w.Before
+		if a.value, err = valueOf(w.Doc); err != nil {
+			return err
 		}
+		a.before = w.Before
 	default:
 		var err error
 		if a.value, err = valueOf(o.Result); err != nil {
@@ -93,21 +123,16 @@ func (r *registerOps) explained(from, to int64, most int64) (bool, error) {
 	model := porcupine.Model{
 		Init: func() any { return r.base },
 		Step: func(state, input, _ any) (bool, any) {
-			a := input.(access)
-			switch {
-			case steps.Add(1) > most: // ends the search soon
+			if steps.Add(1) > most { // ends the search soon
 				return false, state
-			case !a.write:
-				return state == a.value, state
-			case a.before != "" && state != a.before:
-				return a.maybe, state
 			}
-			return true, a.value
+			ok, then := input.(access).step(state.(string))
+			return ok, then
 		},
 	}
 	ops := r.ops
 	if to > 0 {
-		ops = append(ops[:len(ops):len(ops)], porcupine.Operation{ClientId: r.last, Input: access{value: r.found}, Call: from, Return: to})
+		ops = append(ops[:len(ops):len(ops)], porcupine.Operation{ClientId: r.last, Input: access{kind: history.Read, value: r.found}, Call: from, Return: to})
 	}
 	if porcupine.CheckOperations(model, ops) {
 		return true, nil

@@ -136,6 +136,7 @@ func graceful(ctx context.Context, grace time.Duration) (context.Context, contex
 // is refused for want of servers before anything of it is written.
 const (
 	documentMissing = 1202
+	keyTaken        = 1210
 	tooFewServers   = 1487
 )
 

@@ -3,13 +3,14 @@ package workload
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // Spec says which workload, how much and how fast. Zero fields take the workload's default; a field that
 // the workload does not know has to be zero, otherwise New refuses it.
 type Spec struct {
-	Name         string        `json:"name"` // "bank", "all-or-nothing", "chain", "register", "append", "counter", "schema"
+	Name         string        `json:"name"` // "bank", "all-or-nothing", "chain", "register", "documents", "append", "counter", "schema"
 	Clients      int           `json:"clients,omitempty"`
 	Accounts     int           `json:"accounts,omitempty"`
 	Keys         int           `json:"keys,omitempty"`
@@ -43,13 +44,27 @@ func common(s Spec) Spec {
 	return s
 }
 
+// known are the settings of a workload with such defaults that not every workload has.
+func known(d Spec) []string {
+	names := []string{"clients"}
+	for _, own := range []struct {
+		name  string
+		value int
+	}{{"accounts", d.Accounts}, {"keys", d.Keys}} {
+		if own.value != 0 {
+			names = append(names, own.name)
+		}
+	}
+	return append(names, "shards", "replication", "write concern", "pace")
+}
+
 // with fills in defaults, and refuses what cannot be.
 func (s Spec) with(d Spec) (Spec, error) {
 	var errs []error
 	number := func(name string, value *int, otherwise, most int) {
 		switch {
 		case *value != 0 && otherwise == 0:
-			errs = append(errs, fmt.Errorf("%s is nothing that it knows", name))
+			errs = append(errs, fmt.Errorf("%s is nothing that it knows: want %s", name, strings.Join(known(d), ", ")))
 		case *value < 0 || *value > most:
 			errs = append(errs, fmt.Errorf("%s %d: want a number from 1 to %d", name, *value, most))
 		case *value == 0:

@@ -12,6 +12,7 @@ type localDisk struct {
 	kind  Kind
 	disk  *fault.Disk
 	hangs *hangs
+	halt  func() *fault.DiskFault // of the pause of its server, which is no fault of the disk; nil: there is none
 }
 
 func (d localDisk) Hang(calls fault.Calls) (Met, error) {
@@ -37,7 +38,15 @@ func (d localDisk) Tear(calls fault.Calls) (Met, error) {
 	return d.disk.Tear(calls), nil
 }
 
-func (d localDisk) HealAll() error { d.disk.HealAll(); return nil }
+// HealAll leaves the disk of a server that is paused as it is: it does nothing until it goes on.
+func (d localDisk) HealAll() error {
+	if d.halt != nil {
+		d.disk.HealAllBut(d.halt())
+		return nil
+	}
+	d.disk.HealAll()
+	return nil
+}
 
 // hangs are the faults that make calls of one disk wait. A server whose calls wait cannot be ended before they
 // return, which a process that is killed need not wait for.
@@ -84,4 +93,11 @@ func (h *halts) end(server string) {
 		f.End()
 		delete(h.all, server)
 	}
+}
+
+// of is the hang of a server that is paused; nil if it is not.
+func (h *halts) of(server string) *fault.DiskFault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.all[server]
 }

@@ -8,6 +8,13 @@
 // each step that it tells. Its memory changes meanwhile, its timers fire, and it reads its disk. The feature
 // "a pause of all code" says so.
 //
+// A pause is no fault of the network or of the disk: to heal these does not end it, and its end heals none of them.
+//
+// # A hold
+//
+// An operation that is held goes on at [Held].End, when its own time is over, or when the process ends in which it is held. Of the last two
+// [Held].Over tells.
+//
 // # A remote storage
 //
 // [World.Remote] is where backups go. In the worlds of one process it is a folder on a disk of package fault, so it hangs, fails and

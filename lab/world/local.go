@@ -135,9 +135,7 @@ func (w *local) Restart(ctx context.Context, server string) error {
 	}
 	w.hangs[server].end()
 	w.goOn(n)
-	if err := w.net.Thaw(server); err != nil {
-		return err
-	}
+	w.net.awake(server)
 	defer w.stream.gates.gone(n.ID) // what it was until now; nothing is backed up before it serves
 	return w.crew.run(func() error { return w.cluster.Restart(ctx, server) })
 }
@@ -148,7 +146,7 @@ func (w *local) Pause(server string) error {
 	if err != nil {
 		return err
 	}
-	if err := w.net.Freeze(server); err != nil {
+	if err := w.net.pause(server); err != nil {
 		return err
 	}
 	if w.stream.pauses.begin(n.ID) {
@@ -163,7 +161,7 @@ func (w *local) Resume(server string) error {
 		return err
 	}
 	w.goOn(n)
-	return w.net.Thaw(server)
+	return w.net.resume(server)
 }
 
 // goOn ends a pause but for the network.
@@ -235,7 +233,7 @@ func (w *local) Disk(server string) (Disk, error) {
 	if _, err := node(w.Nodes(), server); err != nil {
 		return nil, err
 	}
-	return localDisk{kind: w.kind, disk: w.disks.Of(server), hangs: w.hangs[server]}, nil
+	return localDisk{kind: w.kind, disk: w.disks.Of(server), hangs: w.hangs[server], halt: func() *fault.DiskFault { return w.halts.of(server) }}, nil
 }
 
 func (w *local) Remote() Remote { return w.remote }
@@ -255,6 +253,7 @@ func (w *local) Left(ctx context.Context) ([]string, error) {
 func (w *local) HealAll() error {
 	w.disks.HealAll()
 	w.stream.pauses.endAll()
+	w.net.paused.clear()
 	w.setClocks()
 	for _, h := range w.hangs {
 		h.end()

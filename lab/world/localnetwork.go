@@ -1,18 +1,23 @@
 package world
 
 import (
+	"sync"
 	"time"
 
 	"stasis/fault"
 )
 
 // localNetwork is a [fault.Network] as a world has it. It remembers what a scenario isolated and froze, because a
-// server that is killed is isolated and thawed meanwhile.
+// server that is killed is isolated and thawed meanwhile. Servers that are paused are frozen, too, and stay so whatever becomes of
+// the faults of the network.
 type localNetwork struct {
 	hosts
 	net      *fault.Network
 	isolated set
-	frozen   set
+
+	mu     sync.Mutex // a host is frozen as these say; not held over a wait
+	frozen set        // by Freeze
+	paused set        // by the world
 }
 
 // newLocalNetwork gives a network its latency.
@@ -32,9 +37,11 @@ func (n *localNetwork) Heal(from, to string) error {
 }
 
 func (n *localNetwork) HealAll() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.isolated.clear()
 	n.frozen.clear()
-	n.net.HealAll()
+	n.net.HealAllBut(n.paused.list()...)
 	return nil
 }
 
@@ -77,18 +84,42 @@ func (n *localNetwork) Rejoin(host string) error {
 	})
 }
 
-func (n *localNetwork) Freeze(host string) error {
+func (n *localNetwork) Freeze(host string) error { return n.stop(host, &n.frozen) }
+func (n *localNetwork) Thaw(host string) error   { return n.goOn(host, &n.frozen) }
+
+// pause freezes a host until resume, also if all else is healed.
+func (n *localNetwork) pause(host string) error  { return n.stop(host, &n.paused) }
+func (n *localNetwork) resume(host string) error { return n.goOn(host, &n.paused) }
+
+// stop freezes a host. why has those that are frozen for that reason.
+func (n *localNetwork) stop(host string, why *set) error {
 	return n.link(host, host, func() {
-		n.frozen.add(host)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		why.add(host)
 		n.net.Freeze(host)
 	})
 }
 
-func (n *localNetwork) Thaw(host string) error {
+// goOn thaws a host, unless it is frozen for another reason.
+func (n *localNetwork) goOn(host string, why *set) error {
 	return n.link(host, host, func() {
-		n.frozen.remove(host)
-		n.net.Thaw(host)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		why.remove(host)
+		if !n.frozen.has(host) && !n.paused.has(host) {
+			n.net.Thaw(host)
+		}
 	})
+}
+
+// awake thaws a host whose process is another one: it is frozen for no reason.
+func (n *localNetwork) awake(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.frozen.remove(host)
+	n.paused.remove(host)
+	n.net.Thaw(host)
 }
 
 func (n *localNetwork) Message(m fault.Message) (Met, error) {
@@ -111,9 +142,9 @@ func (n *localNetwork) Met(from, to string) (int, error) {
 // whileOff does something to a server that nothing is heard of meanwhile, and that is not frozen.
 func (n *localNetwork) whileOff(host string, do func() error) error {
 	n.net.Isolate(host)
-	n.net.Thaw(host)
+	n.awake(host)
 	err := do()
-	n.frozen.remove(host) // what is started again runs
+	n.awake(host) // what is started again runs
 	if !n.isolated.has(host) {
 		n.net.Rejoin(host)
 	}

@@ -104,7 +104,7 @@ func (w *processes) Hold(m fault.Moment) (Held, error) {
 func (w *processes) armed() []*processHold {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.holds = slices.DeleteFunc(w.holds, (*processHold).over)
+	w.holds = slices.DeleteFunc(w.holds, (*processHold).spent)
 	return slices.Clone(w.holds)
 }
 

@@ -18,6 +18,7 @@ const seeLimit = 5 * time.Second
 type processHold struct {
 	moment  fault.Moment
 	reached chan struct{}
+	over    chan struct{}
 	seen    *sighting
 	ended   context.Context
 	end     context.CancelFunc
@@ -28,10 +29,11 @@ type processHold struct {
 // holding is what holds at one place.
 type holding interface {
 	Reached() <-chan struct{}
+	Over() <-chan struct{}
 }
 
 func newProcessHold(m fault.Moment, s *stream) *processHold {
-	h := &processHold{moment: m, reached: make(chan struct{}), seen: newSighting(m.Step, s)}
+	h := &processHold{moment: m, reached: make(chan struct{}), over: make(chan struct{}), seen: newSighting(m.Step, s)}
 	h.ended, h.end = context.WithCancel(context.Background())
 	return h
 }
@@ -56,12 +58,21 @@ func (h *processHold) at(place holding, gone <-chan struct{}, of func() event.Ev
 		}
 		h.seen.await(h.ended, of())
 		close(h.reached)
-		<-h.ended.Done()
+		select {
+		case <-place.Over():
+			close(h.over)
+		case <-gone:
+			close(h.over)
+		case <-h.ended.Done():
+		}
 	})
 }
 
 // Reached implements [Held].
 func (h *processHold) Reached() <-chan struct{} { return h.reached }
+
+// Over implements [Held].
+func (h *processHold) Over() <-chan struct{} { return h.over }
 
 // End lets the operation go on. Calling it again is harmless.
 func (h *processHold) End() {
@@ -70,8 +81,8 @@ func (h *processHold) End() {
 	h.seen.stop()
 }
 
-// over reports whether nothing more can be held.
-func (h *processHold) over() bool {
+// spent reports whether nothing more can be held.
+func (h *processHold) spent() bool {
 	select {
 	case <-h.reached:
 		return true

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"time"
 
 	"stasis/fault"
@@ -130,7 +131,14 @@ func (n *processNetwork) Thaw(host string) error {
 // HealAll takes the rules back, and lets those go on that are frozen.
 func (n *processNetwork) HealAll() error {
 	n.here.HealAll()
-	return n.orders.takeBackThose(func(o *order) bool { return !o.stays && ofNetwork(o) }, control.Order{Do: control.NetHealAll})
+	var errs []error
+	for _, host := range n.hosts {
+		if host != Client {
+			errs = append(errs, n.resume(host))
+		}
+	}
+	err := n.orders.takeBackThose(func(o *order) bool { return !o.stays && ofNetwork(o) }, control.Order{Do: control.NetHealAll})
+	return errors.Join(append(errs, err)...)
 }
 
 func ofNetwork(o *order) bool {

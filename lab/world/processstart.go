@@ -26,7 +26,7 @@ func startProcesses(ctx context.Context, c Config) (_ World, err error) {
 	}
 	w := newProcesses(cluster, c)
 	w.remote, w.skews = processRemote{remote}, c.skews()
-	if err = w.begin(ctx, c); err != nil {
+	if err = begin(ctx, w, c); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	return w, nil
@@ -51,7 +51,7 @@ func newProcesses(cluster *minicluster.Cluster, c Config) *processes {
 }
 
 // begin waits until the cluster is ready, and gives it what is no fault.
-func (w *processes) begin(ctx context.Context, c Config) (err error) {
+func begin(ctx context.Context, w *processes, c Config) (err error) {
 	if err := w.cluster.Ready(ctx); err != nil {
 		return err
 	}

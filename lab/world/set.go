@@ -1,6 +1,10 @@
 package world
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // set is a set of names, for many goroutines.
 type set struct {
@@ -33,4 +37,11 @@ func (s *set) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.names)
+}
+
+// list are the names, sorted.
+func (s *set) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.names))
 }

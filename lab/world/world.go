@@ -114,5 +114,8 @@ type Met interface {
 // Held is an operation that is held at a step.
 type Held interface {
 	Reached() <-chan struct{}
+	// Over is closed when the operation goes on although End was not called: it has reached a limit of its own, or the process that
+	// held it has ended. What is done from then on does not happen at the step.
+	Over() <-chan struct{}
 	End()
 }

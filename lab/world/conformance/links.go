@@ -46,6 +46,9 @@ func links() []row {
 		{"a frozen coordinator", needs, func(s *scene) (done, error) {
 			return s.still(s.world.Network().Freeze, s.world.Network().Thaw)
 		}},
+		{"a frozen coordinator, and all of the network heals", needs, func(s *scene) (done, error) {
+			return s.still(s.world.Network().Freeze, func(string) error { return s.world.Network().HealAll() })
+		}},
 		{"a rule about a host that does not exist", nil, func(s *scene) (done, error) {
 			return done{
 				met:  func() (bool, error) { return s.world.Network().Cut(coordinator, "dbserver-99") != nil, nil },

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -154,6 +155,11 @@ func (s *scene) hold() (done, error) {
 		back: func() error {
 			held.End()
 			err := <-answer
+			select {
+			case <-held.Over():
+				err = errors.Join(err, errors.New("a hold that was let go is said to have ended by itself"))
+			default:
+			}
 			s.nothingLeft("a hold")
 			return err
 		},
