@@ -50,6 +50,7 @@ func (d *deadTimes) begin(attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.newest = attempt
+	clear(d.forgot) // the attempt reaches also a server that the one before has not
 }
 
 // GateRelease passes the request on and keeps what the answer tells.
