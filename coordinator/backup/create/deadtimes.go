@@ -63,7 +63,7 @@ func (d *deadTimes) GateRelease(ctx context.Context, t dbclient.Target, r dbclie
 }
 
 // keep notes an answer. A final release is answered for the newest attempt that has reached the
-// server. If that is an earlier one, the newest has held up nobody there, and is refused when it
+// server. If that is an earlier one, the newest has held up no writer there, and is refused when it
 // arrives.
 func (d *deadTimes) keep(server string, r dbclient.GateReleaseRequest, answer dbclient.GateReleaseResponse) {
 	d.mu.Lock()
