@@ -321,6 +321,7 @@ func TestOneAtATime(t *testing.T) {
 		e := d.awaitStatus("2", keys.TransferFailed)
 		require.EqualValues(d.t, apierror.BackupConflict, e.Error)
 		require.Contains(d.t, e.ErrorMessage, "job 1")
+		require.Contains(d.t, e.ErrorMessage, "upload of backup "+first+", begun on ", "it says whose")
 		close(held)
 		location := d.awaitStatus("1", keys.TransferCompleted).LockLocation
 		_, err := d.o.Write(d.t.Context(), agencyclient.Tx{Ops: map[string]any{keys.TransferLock(location): agencyclient.Set("1")}}) // left over

@@ -50,6 +50,7 @@ func (d *deadTimes) begin(attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.newest = attempt
+	clear(d.forgot) // the attempt reaches also a server that the one before has not
 }
 
 // GateRelease passes the request on and keeps what the answer tells.
@@ -62,7 +63,7 @@ func (d *deadTimes) GateRelease(ctx context.Context, t dbclient.Target, r dbclie
 }
 
 // keep notes an answer. A final release is answered for the newest attempt that has reached the
-// server. If that is an earlier one, the newest has held up nobody there, and is refused when it
+// server. If that is an earlier one, the newest has held up no writer there, and is refused when it
 // arrives.
 func (d *deadTimes) keep(server string, r dbclient.GateReleaseRequest, answer dbclient.GateReleaseResponse) {
 	d.mu.Lock()
