@@ -34,6 +34,9 @@ func (m *mover) download(ctx context.Context, id, source string) error {
 		return err
 	}
 	err = m.arrive(ctx, r, content)
+	if err == nil && m.aborted != nil && m.aborted(ctx) { // the watch may not have seen it yet
+		return errors.Join(errAborted, m.pieces.Incoming.Discard(ctx, id))
+	}
 	if err == nil {
 		err = m.pieces.Incoming.Publish(ctx, r)
 	}

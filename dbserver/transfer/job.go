@@ -99,6 +99,10 @@ func (j *job) move(ctx context.Context, remote *repository.Repository) error {
 	m := &mover{
 		remote: remote, pieces: j.pieces, progress: j.progress,
 		limit: storage.NewLimiter(q.Options.BytesPerSecond), atOnce: q.Options.Transfers, trust: q.Trust,
+		aborted: func(ctx context.Context) bool {
+			s, err := j.record.read(ctx) // without an answer, the end of the part finds out
+			return err == nil && s.cancelled
+		},
 	}
 	if m.atOnce == 0 {
 		m.atOnce = defaultTransfers

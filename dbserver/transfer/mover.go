@@ -24,6 +24,8 @@ type mover struct {
 	limit    *rate.Limiter
 	atOnce   int
 	trust    certificate.Trust // of downloads
+
+	aborted func(ctx context.Context) bool // whether the agency says so; nil: there is no agency
 }
 
 // each calls f for all files, atOnce of them at a time. The first error ends it.
