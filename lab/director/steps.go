@@ -37,6 +37,7 @@ func (p *script) steps(ctx context.Context) {
 	rest.Wait()
 	p.run.stage.operations.group.Wait()
 	p.neverDone(all)
+	p.neverAsked()
 	if err := p.run.stage.lateErr(); err != nil && ctx.Err() == nil {
 		p.run.result.fail(err)
 	}
@@ -52,6 +53,15 @@ func (p *script) neverDone(all []*step) {
 			if s.done == 0 && s.records[i] == nil {
 				p.run.result.missed("line %d: `%s` was never done: its moment did not come", a.Line, a.Text)
 			}
+		}
+	}
+}
+
+// neverAsked says which operations could not be asked for: the cluster was not asked, so what came of them shows nothing.
+func (p *script) neverAsked() {
+	for _, o := range p.run.stage.operations.all {
+		if o.state() && o.unasked != nil {
+			p.run.result.missed("line %d: %s could not be asked for: %v", o.Line, o.Label, o.unasked)
 		}
 	}
 }
