@@ -23,7 +23,7 @@ type operation struct {
 	created      client.CreateResult
 	err          error
 	unasked      error // why it could not be asked for: what it needs was not there; err is the same then
-	restored     bool // a restore: it was committed, whatever err is
+	restored     bool  // a restore: it was committed, whatever err is
 
 	listed bool // of a create: its backup is listed when everything has healed
 }

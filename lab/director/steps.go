@@ -20,12 +20,20 @@ func (p *script) steps(ctx context.Context) {
 	quiet := make(chan struct{}) // closed when only steps of what servers do are waiting
 	var first, rest sync.WaitGroup
 	all := p.prepared()
+	told := make(chan struct{})
+	var teller sync.WaitGroup
+	waiting := &waits{all: map[*step]bool{}}
+	teller.Go(func() { p.tell(waiting, told) })
+	defer teller.Wait()
+	defer close(told)
 	for _, s := range all {
 		group := &first
 		if s.When.Event != nil && len(s.When.Event.Operations) == 0 {
 			group = &rest
 		}
+		waiting.set(s, true)
 		group.Go(func() {
+			defer waiting.set(s, false)
 			defer p.run.stage.operations.dismiss(s.begins)
 			if err := p.step(ctx, s, quiet); err != nil && ctx.Err() == nil {
 				p.run.result.fail(err)
