@@ -114,3 +114,11 @@ func TestJobs(t *testing.T) {
 	}
 	require.Len(t, tried, 8)
 }
+
+// A scenario whose name is misspelt is guessed.
+func TestNameThatIsMisspelt(t *testing.T) {
+	_, err := Find("swam", world.Bubble)
+	require.ErrorContains(t, err, "did you mean `swarm`?")
+	_, err = Find("coliding-backups", world.Bubble)
+	require.ErrorContains(t, err, "did you mean `colliding-backups`?")
+}

@@ -67,7 +67,8 @@ func Find(name string, kind world.Kind) (Scenario, error) {
 	}
 	s, ferr := File(name)
 	if errors.Is(ferr, fs.ErrNotExist) && !strings.ContainsAny(name, "./\\") {
-		return s, fmt.Errorf("%w, %s; a file of that name is not here either", err, swarmName)
+		names, _ := scenarios.Names() // they are in the program, and listed in err
+		return s, fmt.Errorf("%w, %s; a file of that name is not here either%s", err, swarmName, scenario.DidYouMean(name, append(names, swarmName, "all")))
 	}
 	return s, ferr
 }

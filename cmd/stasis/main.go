@@ -32,7 +32,7 @@ func main() {
 }
 
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	// After the first signal the default handling is back: a second Ctrl-C ends a
 	// shutdown that hangs.
@@ -48,6 +48,16 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "stasis: "+err.Error())
 	}
 	return exitStatus(err)
+}
+
+// endings are the signals that end a command in good order. A terminal that is closed is one, unless the command was started to
+// outlive it, as nohup does.
+func endings() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 func rootCommand() *cobra.Command {

@@ -11,6 +11,7 @@ import (
 
 	"stasis/cmd/stasis/flags"
 	"stasis/fault/control"
+	"stasis/lab/scenario"
 )
 
 func netCommand() *cobra.Command {
@@ -96,7 +97,7 @@ until the link is healed.`,
 		}, 1, delayOrder),
 		o.linkCommand(&cobra.Command{
 			Use: "throttle A B BYTES", Short: "Limit a link to so many bytes a second",
-			Long: "Limit a link to so many bytes a second in each direction. 0 takes it back.",
+			Long: "Limit a link to so many bytes a second in each direction: 10000, 64KiB, 1MB. 0 takes it back.",
 		}, 1, throttleOrder),
 		o.linkCommand(&cobra.Command{
 			Use: "drop A B", Short: "Lose what two servers have sent to each other and that has not arrived",
@@ -126,15 +127,23 @@ func delayOrder(args []string) (control.Order, string, error) {
 }
 
 func throttleOrder(args []string) (control.Order, string, error) {
-	rate, err := strconv.ParseInt(args[0], 10, 64)
-	if err != nil || rate < 0 {
-		return control.Order{}, "", fmt.Errorf("throttle %q: want a number of bytes a second, such as 10000", args[0])
+	rate, ok := byteRate(args[0])
+	if !ok {
+		return control.Order{}, "", fmt.Errorf("throttle %q: want a number of bytes a second, such as 10000 or 64KiB", args[0])
 	}
 	text := fmt.Sprintf("limited to %d bytes/s", rate)
 	if rate == 0 {
 		text = "not limited any more"
 	}
 	return control.Order{Do: control.NetThrottle, Rate: rate}, text, nil
+}
+
+// byteRate reads a number of bytes, or an amount as scenarios have it.
+func byteRate(text string) (rate int64, ok bool) {
+	if rate, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return rate, rate >= 0
+	}
+	return scenario.Amount(text)
 }
 
 // link gives a rule to one direction of a link, or to both.

@@ -53,6 +53,7 @@ func performOperation(ctx context.Context, s *stage, o *operation, a scenario.Ac
 	}
 	of, err := s.operations.backup(o.Backup)
 	if err != nil {
+		o.unasked = err
 		return err
 	}
 	id := of.created.ID

@@ -56,7 +56,7 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 		world: w, log: log, events: r.events, loads: r.loads, history: r.history, seed: o.Seed, lockMode: o.LockMode,
 		choice: newChooser(w, rand.New(rand.NewPCG(o.Seed, 11))),
 		faults: &faults{}, operations: newOperations(s), holds: map[string][]world.Held{},
-		down: map[string]bool{}, paused: map[string]bool{}, violated: r.result.violated,
+		down: map[string]bool{}, paused: map[string]bool{}, frozen: map[string]bool{}, lost: map[string]bool{}, violated: r.result.violated,
 	}
 	return r
 }

@@ -61,6 +61,8 @@ func outcome(o *operation) string {
 	switch {
 	case !o.state():
 		return o.Label + " did not begin"
+	case o.unasked != nil:
+		return fmt.Sprintf("%s could not be asked for: %v", o.Label, o.unasked)
 	case o.err != nil:
 		return fmt.Sprintf("%s failed: %v", o.Label, o.err)
 	}

@@ -81,14 +81,14 @@ func tallyLink(s *stage, d deed, l link) error {
 
 func delayLinks(ctx context.Context, s *stage, d deed) error {
 	return eachLink(ctx, s, d, func(l link) error {
-		d.record.meet(1)
+		s.meetWhileUp(d, l.from, l.to)
 		return s.world.Network().Delay(l.from, l.to, scenario.Time(d.Args["time"]))
 	})
 }
 
 func throttleLinks(ctx context.Context, s *stage, d deed) error {
 	return eachLink(ctx, s, d, func(l link) error {
-		d.record.meet(1)
+		s.meetWhileUp(d, l.from, l.to)
 		return s.world.Network().Throttle(l.from, l.to, scenario.Bytes(d.Args["amount"]))
 	})
 }
@@ -98,7 +98,9 @@ func resetLinks(ctx context.Context, s *stage, d deed) error {
 		if l.from > l.to { // one reset breaks both directions
 			return nil
 		}
-		d.record.meet(1)
+		if s.runs(l.from) && s.runs(l.to) {
+			d.record.meet(1)
+		}
 		return s.world.Network().Reset(l.from, l.to)
 	})
 }
@@ -122,13 +124,18 @@ func rejoinServers(ctx context.Context, s *stage, d deed) error {
 
 func freezeServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
-		d.record.meet(1)
+		if s.mark(s.frozen, server, true) && s.runs(server) {
+			d.record.meet(1)
+		}
 		return s.world.Network().Freeze(server)
 	})
 }
 
 func thawServers(ctx context.Context, s *stage, d deed) error {
-	return s.each(ctx, d, s.world.Network().Thaw)
+	return s.each(ctx, d, func(server string) error {
+		s.mark(s.frozen, server, false)
+		return s.world.Network().Thaw(server)
+	})
 }
 
 func healLinks(ctx context.Context, s *stage, d deed) error {

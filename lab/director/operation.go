@@ -22,7 +22,8 @@ type operation struct {
 	cut          workload.Cut
 	created      client.CreateResult
 	err          error
-	restored     bool // a restore: it was committed, whatever err is
+	unasked      error // why it could not be asked for: what it needs was not there; err is the same then
+	restored     bool  // a restore: it was committed, whatever err is
 
 	listed bool // of a create: its backup is listed when everything has healed
 }

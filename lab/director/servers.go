@@ -20,9 +20,7 @@ func atOnce(ctx context.Context, s *stage, d deed, do func(server string) error)
 
 func killServers(ctx context.Context, s *stage, d deed) error {
 	return atOnce(ctx, s, d, func(server string) error {
-		s.mark(s.down, server, true)
-		s.mark(s.paused, server, false)
-		d.record.meet(1)
+		s.fall(d, server)
 		return s.world.Kill(server)
 	})
 }
@@ -30,9 +28,7 @@ func killServers(ctx context.Context, s *stage, d deed) error {
 func crashServers(ctx context.Context, s *stage, d deed) error {
 	keep := scenario.Count(strings.TrimSuffix(d.Args["percent"], "%"))
 	return atOnce(ctx, s, d, func(server string) error {
-		s.mark(s.down, server, true)
-		s.mark(s.paused, server, false)
-		d.record.meet(1)
+		s.fall(d, server) // what a server has written that is dead is on its disk
 		return s.world.Crash(server, keep)
 	})
 }
@@ -49,11 +45,12 @@ func restartServers(ctx context.Context, s *stage, d deed) error {
 		bounded, cancel := context.WithTimeout(ctx, serveLimit)
 		defer cancel()
 		s.mark(s.down, server, true)
-		s.mark(s.paused, server, false)
+		s.lively(server)
 		err := s.world.Restart(bounded, server)
 		switch {
 		case err == nil:
 			s.mark(s.down, server, false)
+			s.mark(s.lost, server, false)
 		case ctx.Err() == nil && quiet():
 			s.violated("came back", d.Line, fmt.Sprintf("%s did not come back when it was restarted, and nothing was broken: %v", server, err))
 		}
@@ -63,8 +60,9 @@ func restartServers(ctx context.Context, s *stage, d deed) error {
 
 func pauseServers(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
-		s.mark(s.paused, server, true)
-		d.record.meet(1)
+		if s.mark(s.paused, server, true) && s.runs(server) {
+			d.record.meet(1)
+		}
 		return s.world.Pause(server)
 	})
 }
@@ -78,7 +76,7 @@ func resumeServers(ctx context.Context, s *stage, d deed) error {
 
 func skewClocks(ctx context.Context, s *stage, d deed) error {
 	return s.each(ctx, d, func(server string) error {
-		d.record.meet(1)
+		s.meetWhileUp(d, server)
 		return s.world.SkewClock(server, scenario.Time(d.Args["offset"]))
 	})
 }
@@ -87,15 +85,20 @@ func skewClocks(ctx context.Context, s *stage, d deed) error {
 func loseDisks(ctx context.Context, s *stage, d deed) error {
 	return atOnce(ctx, s, d, func(server string) error {
 		s.mark(s.down, server, true)
-		s.mark(s.paused, server, false)
-		d.record.meet(1)
+		s.lively(server)
+		if s.mark(s.lost, server, true) { // also that of a dead server has something to lose
+			d.record.meet(1)
+		}
 		return s.world.Lose(server)
 	})
 }
 
 // startServers starts servers and does not wait until they serve. What cannot serve yet is waited for when everything has healed.
 func startServers(ctx context.Context, s *stage, d deed) error {
-	return atOnce(ctx, s, d, func(server string) error { return s.world.Start(ctx, server) })
+	return atOnce(ctx, s, d, func(server string) error {
+		s.mark(s.lost, server, false)
+		return s.world.Start(ctx, server)
+	})
 }
 
 func recoverAgency(ctx context.Context, s *stage, d deed) error {

@@ -37,6 +37,8 @@ type stage struct {
 	holds   map[string][]world.Held
 	down    map[string]bool // servers that were killed
 	paused  map[string]bool
+	frozen  map[string]bool // by the network
+	lost    map[string]bool // servers whose disks are empty, until they are started
 	removed []string
 	late    []error // of faults that had to end by themselves
 
@@ -84,14 +86,17 @@ func (s *stage) clientOf(coordinator string) (*client.Client, error) {
 	return nil, fmt.Errorf("there is no client for %s", coordinator)
 }
 
-func (s *stage) mark(set map[string]bool, server string, is bool) {
+// mark notes what is true of a server. It reports whether that is new.
+func (s *stage) mark(set map[string]bool, server string, is bool) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	changed = set[server] != is
 	if is {
 		set[server] = true
 	} else {
 		delete(set, server)
 	}
+	return changed
 }
 
 // marked are the servers of a set, sorted.
@@ -156,6 +161,9 @@ func (s *stage) heal() error {
 	for _, server := range s.marked(s.paused) {
 		err = errors.Join(err, s.world.Resume(server))
 		s.mark(s.paused, server, false)
+	}
+	for _, server := range s.marked(s.frozen) {
+		s.mark(s.frozen, server, false)
 	}
 	if err == nil {
 		s.disturbed.healed()

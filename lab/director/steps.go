@@ -20,12 +20,20 @@ func (p *script) steps(ctx context.Context) {
 	quiet := make(chan struct{}) // closed when only steps of what servers do are waiting
 	var first, rest sync.WaitGroup
 	all := p.prepared()
+	told := make(chan struct{})
+	var teller sync.WaitGroup
+	waiting := &waits{all: map[*step]bool{}}
+	teller.Go(func() { p.tell(waiting, told) })
+	defer teller.Wait()
+	defer close(told)
 	for _, s := range all {
 		group := &first
 		if s.When.Event != nil && len(s.When.Event.Operations) == 0 {
 			group = &rest
 		}
+		waiting.set(s, true)
 		group.Go(func() {
+			defer waiting.set(s, false)
 			defer p.run.stage.operations.dismiss(s.begins)
 			if err := p.step(ctx, s, quiet); err != nil && ctx.Err() == nil {
 				p.run.result.fail(err)
@@ -37,6 +45,7 @@ func (p *script) steps(ctx context.Context) {
 	rest.Wait()
 	p.run.stage.operations.group.Wait()
 	p.neverDone(all)
+	p.neverAsked()
 	if err := p.run.stage.lateErr(); err != nil && ctx.Err() == nil {
 		p.run.result.fail(err)
 	}
@@ -52,6 +61,15 @@ func (p *script) neverDone(all []*step) {
 			if s.done == 0 && s.records[i] == nil {
 				p.run.result.missed("line %d: `%s` was never done: its moment did not come", a.Line, a.Text)
 			}
+		}
+	}
+}
+
+// neverAsked says which operations could not be asked for: the cluster was not asked, so what came of them shows nothing.
+func (p *script) neverAsked() {
+	for _, o := range p.run.stage.operations.all {
+		if o.state() && o.unasked != nil {
+			p.run.result.missed("line %d: %s could not be asked for: %v", o.Line, o.Label, o.unasked)
 		}
 	}
 }

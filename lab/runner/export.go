@@ -20,8 +20,14 @@ func export(folder string) []string {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the run was broken before it had begun
 	}
+	var is fs.FileInfo
 	if err == nil {
 		defer file.Close()
+		if is, err = file.Stat(); err == nil && is.Size() == 0 {
+			return nil // it was broken before its load had begun
+		}
+	}
+	if err == nil {
 		var h *history.History
 		if h, err = history.Parse(file); err == nil {
 			_, _, err = workload.ExportFiles(h, filepath.Join(folder, fileExported), true)

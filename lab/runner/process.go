@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"stasis/lab/verdict"
@@ -190,5 +191,18 @@ func (c child) expired() string {
 	if err != nil {
 		return fmt.Sprintf("it did not end within %v of real time, and its goroutines could not be kept: %v", c.timeout, err)
 	}
-	return fmt.Sprintf("it did not end within %v of real time; %s; its goroutines are in %s", c.timeout, placeOf(output), path)
+	return fmt.Sprintf("it did not end within %v of real time%s; %s; its goroutines are in %s", c.timeout, c.lastWords(), placeOf(output), path)
+}
+
+// lastWords is the last that a run has told, with the time on its own clock if it has that: what it waited for.
+func (c child) lastWords() string {
+	text, err := os.ReadFile(filepath.Join(c.folder, fileLog))
+	if err != nil {
+		return "" // it had not begun
+	}
+	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if last := strings.TrimSpace(all[len(all)-1]); last != "" {
+		return fmt.Sprintf("; the last that it told: %q", last)
+	}
+	return ""
 }

@@ -57,8 +57,11 @@ func (r Result) Report() string {
 	for _, b := range v.Backups {
 		lines = append(lines, "  backup "+backup(b))
 	}
-	lines = append(lines, fmt.Sprintf("  %d operations, %d of them straddle a backup, %d its gates; %v on the run's clock, %v on this machine's (%v of a processor); trace %s",
-		v.Operations, v.Straddling, v.AtCuts, v.Virtual.Round(time.Millisecond), v.Real.Round(time.Millisecond), r.CPU.Round(time.Millisecond), v.Trace))
+	if v.Virtual == 0 && v.Outcome == verdict.Broken { // its process has said nothing
+		lines = append(lines, fmt.Sprintf("  how many operations there were is not known; %v on this machine's clock (%v of a processor)", v.Real.Round(time.Millisecond), r.CPU.Round(time.Millisecond)))
+	} else {
+		lines = append(lines, r.numbers())
+	}
 	for _, n := range v.Notes {
 		lines = append(lines, "  note: "+n)
 	}
@@ -67,6 +70,13 @@ func (r Result) Report() string {
 		lines = append(lines, "  kept in "+r.Folder)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// numbers is a line about how much there was in a run.
+func (r Result) numbers() string {
+	v := r.Verdict
+	return fmt.Sprintf("  %d operations, %d of them straddle a backup, %d its gates; %v on the run's clock, %v on this machine's (%v of a processor); trace %s",
+		v.Operations, v.Straddling, v.AtCuts, v.Virtual.Round(time.Millisecond), v.Real.Round(time.Millisecond), r.CPU.Round(time.Millisecond), v.Trace)
 }
 
 func fault(f verdict.Fault) string {

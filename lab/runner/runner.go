@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -28,25 +29,37 @@ func Run(ctx context.Context, jobs []Job, o Options) (results []Result, err erro
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	out, err := outFolder(o.Out)
+	out, made, err := outFolder(o.Out)
 	if err != nil {
 		return nil, err
 	}
 	p := pool{options: o, out: out, folders: folders(jobs)}
 	results, err = p.run(ctx, jobs)
-	if o.Out == "" && p.kept == 0 {
-		err = errors.Join(err, os.RemoveAll(out))
+	if made && p.kept == 0 {
+		err = errors.Join(err, removeEmpty(out))
 	}
 	return results, err
 }
 
-func outFolder(dir string) (string, error) {
+// outFolder is where runs leave something. made says that it was not there before.
+func outFolder(dir string) (path string, made bool, err error) {
 	if dir == "" {
-		return os.MkdirTemp("", "stasis-lab-")
+		path, err = os.MkdirTemp("", "stasis-lab-")
+		return path, true, err
 	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", false, err
 	}
-	return dir, os.MkdirAll(dir, 0o700)
+	_, err = os.Stat(dir)
+	made = errors.Is(err, fs.ErrNotExist)
+	return dir, made, os.MkdirAll(dir, 0o700)
+}
+
+// removeEmpty removes a folder that runs have left nothing in. What others have put there stays.
+func removeEmpty(dir string) error {
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	return os.Remove(dir)
 }

@@ -108,14 +108,43 @@ func TestRunsThatGoWrong(t *testing.T) {
 // When the context ends, so do the children, and what was made is there.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	out := t.TempDir()
+	out := filepath.Join(t.TempDir(), "out")
 	jobs := append(runs("sleeps", world.Bubble, 1), runs("stands still", world.Bubble, 2, 3)...)
 	results, err := Run(ctx, jobs, Options{Out: out, Parallel: 1, Done: func(Result) { cancel() }})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, results, 1)
-	left, err := os.ReadDir(out)
+	require.NoDirExists(t, out, "the run has made it, and nothing is in it")
+}
+
+// A folder for what runs leave that was there before stays, and so does one in which something was left.
+func TestFolderOfOthersStays(t *testing.T) {
+	out := t.TempDir()
+	_, err := Run(t.Context(), runs("asks who it is", world.Bubble, 1), Options{Out: out})
 	require.NoError(t, err)
-	require.Empty(t, left)
+	require.DirExists(t, out)
+	require.NoError(t, os.WriteFile(filepath.Join(out, "x"), nil, 0o600))
+	require.NoError(t, removeEmpty(out))
+	require.FileExists(t, filepath.Join(out, "x"))
+}
+
+// The reason of a run that took too long has what it waited for, and no numbers that were not measured.
+func TestLastWords(t *testing.T) {
+	c := child{folder: t.TempDir(), timeout: time.Minute}
+	require.NoError(t, os.WriteFile(filepath.Join(c.folder, fileLog), []byte("   0.000s  the load runs\n  60.000s  it waits for line 2: at 19m\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(c.folder, fileOutput), nil, 0o600))
+	r := Result{Verdict: c.verdict(ending{expired: true}, Job{Scenario: "s"})}
+	require.Contains(t, r.Verdict.Reason, `the last that it told: "60.000s  it waits for line 2: at 19m"`)
+	require.NotContains(t, r.Report(), "0 operations")
+}
+
+// A run that was broken before its load had begun has no history to write for elle-cli, and that is no news.
+func TestNoHistoryToExport(t *testing.T) {
+	folder := t.TempDir()
+	require.Empty(t, export(folder))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, fileHistory), nil, 0o600))
+	require.Empty(t, export(folder))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, fileHistory), []byte("x\n"), 0o600))
+	require.NotEmpty(t, export(folder))
 }
 
 // A crash in the code of the servers is a violation, and so is a race.
@@ -153,6 +182,8 @@ func TestSummary(t *testing.T) {
 	var text strings.Builder
 	require.NoError(t, s.Write(&text))
 	require.Contains(t, text.String(), "4 runs: 1 passed, 1 vacuous, 0 violated, 0 broken, 2 without locks")
+	require.Contains(t, text.String(), "; 2 different traces\n")
+	require.Equal(t, "1 attempt", counted(1, "attempt"))
 	require.Contains(t, text.String(), "vacuous, 1 of s: the fault missed")
 }
 

@@ -31,7 +31,7 @@ func (s Summary) writeCounts(b *strings.Builder) {
 	if s.Unlocked > 0 {
 		fmt.Fprintf(b, ", %d without locks", s.Unlocked)
 	}
-	fmt.Fprintf(b, "; %d kinds of outcome, %d different traces\n", s.Outcomes, s.Traces)
+	fmt.Fprintf(b, "; %s\n", counted(s.Traces, "different trace"))
 	if len(s.Of) < 2 {
 		return
 	}
@@ -41,6 +41,14 @@ func (s Summary) writeCounts(b *strings.Builder) {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n", c.Scenario, c.Runs, c.Passed, c.Vacuous, c.Violated, c.Broken, c.Straddling)
 	}
 	_ = table.Flush() // to memory: it cannot fail
+}
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func (s Summary) writePower(b *strings.Builder) {
@@ -69,7 +77,7 @@ func (s Summary) writeBackups(b *strings.Builder) {
 		return
 	}
 	x := s.Backups
-	fmt.Fprintf(b, "%d backups, %d of them read and judged, %d failed; at most %d attempts\n", x.Taken, x.Checked, x.Failed, x.Attempts)
+	fmt.Fprintf(b, "%d backups, %d of them read and judged, %d failed; at most %s\n", x.Taken, x.Checked, x.Failed, counted(x.Attempts, "attempt"))
 	for _, m := range []struct {
 		name string
 		of   Spread

@@ -13,6 +13,7 @@ func (r *checker) check() {
 		r.checkStep(&r.s.Do[i])
 	}
 	r.checkMoments()
+	r.checkAsked()
 	for i, e := range r.s.Expect {
 		r.checkArgs(e.Line, e.Text, e.Args, nil)
 		r.checkExpectation(i, e)

@@ -11,9 +11,9 @@ import (
 // A step that is left to the seed is one of the operation's own course, between two bounds.
 func TestSomeStep(t *testing.T) {
 	among := func(when string) []string {
-		s, err := scenario.Parse("x", []byte("do:\n  - at 1s: [backup a, restore a]\n  - "+when+": heal\n"))
+		s, err := scenario.Parse("x", []byte("do:\n  - at 1s: backup a\n  - after a: restore a\n  - "+when+": heal\n"))
 		require.NoError(t, err)
-		return s.Do[1].When.Event.Among
+		return s.Do[2].When.Event.Among
 	}
 	require.Equal(t, scenario.Course("create"), among("when a is some step"))
 	require.NotContains(t, among("when a is some step"), "undone", "an operation that nothing disturbs undoes nothing")

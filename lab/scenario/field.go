@@ -35,6 +35,10 @@ var (
 		d, err := time.ParseDuration(s)
 		return d, err == nil && d >= 0
 	}, map[string]any{"type": "string", "pattern": "^" + timeRegexp + "$"}}
+	spanValue = value{"a time above 0 such as 20ms, or leave it out", func(s string) (any, bool) {
+		d, err := time.ParseDuration(s)
+		return d, err == nil && d > 0
+	}, map[string]any{"type": "string", "pattern": "^" + timeRegexp + "$"}}
 	rangeValue = value{"a time such as 1ms, or two such as 0.1ms..1ms, the smaller first", readRange,
 		map[string]any{"type": "string", "pattern": "^" + timeRegexp + `(?:\.\.` + timeRegexp + ")?$"}}
 	partValue = value{"a part such as 5%, or a number from 0 to 1", readPart,

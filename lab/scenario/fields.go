@@ -18,7 +18,7 @@ func clusterFields(c *Cluster) []Field {
 			d := v.([2]time.Duration)
 			c.LatencyLeast, c.LatencyMost, c.LatencyWritten = d[0], d[1], true
 		}},
-		{"grace", "The age of a heartbeat from which the supervision takes a server for dead.", "10s", timeValue, into(&c.Grace)},
+		{"grace", "The age of a heartbeat from which the supervision takes a server for dead.", "10s", spanValue, into(&c.Grace)},
 		{"clockSkew", "Each server's wall clock is wrong by up to this.", "0s", timeValue, into(&c.ClockSkew)},
 		{"buggify", "The probability of a random delay at each failpoint.", "0%", partValue, into(&c.Buggify)},
 	}
@@ -42,8 +42,8 @@ func loadFields(s *workload.Spec) []Field {
 		{"replication", "How many replicas each shard has.", "of the workload", countValue, into(&s.Replication)},
 		{"writeConcern", "How many replicas have to be in sync for a write.", "of the workload", countValue, into(&s.WriteConcern)},
 		{"waitForSync", "Whether a write is synced before it is acknowledged.", "false", flagValue, into(&s.WaitForSync)},
-		{"pace", "The pause between two operations of a client.", "of the workload", timeValue, into(&s.Pace)},
-		{"lull", "The pause while no step of a backup or restore was reached for 30ms. A run has more operations where they matter, and takes less of a processor.", "as `pace`", timeValue, into(&s.Lull)},
+		{"pace", "The pause between two operations of a client.", "of the workload", spanValue, into(&s.Pace)},
+		{"lull", "The pause while no step of a backup or restore was reached for 30ms. A run has more operations where they matter, and takes less of a processor.", "as `pace`", spanValue, into(&s.Lull)},
 		{"skew", "Of the choice of keys: 0 is uniform, otherwise the exponent of a Zipf distribution.", "0", numberValue, into(&s.Skew)},
 	}
 }

@@ -3,6 +3,7 @@ package scenario
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -129,6 +130,11 @@ func Count(text string) int {
 		return 0
 	}
 	return n
+}
+
+// Amount is the amount of bytes that a text such as 64KiB stands for; ok is false if it is none.
+func Amount(text string) (bytes int64, ok bool) {
+	return Bytes(text), amount.MatchString(text) && isCount(text[:strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })])
 }
 
 // Bytes is the amount that an argument stands for; 0 if there is none.

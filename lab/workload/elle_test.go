@@ -105,6 +105,10 @@ func TestExportedFiles(t *testing.T) {
 		_, _, err := ExportFiles(f.h, filepath.Join(dir, "h.edn"), false)
 		require.ErrorContains(t, err, "h.edn is there: remove it, or name another file")
 		require.ErrorContains(t, ExportTo("h.txt"), "want a name that ends with .edn or .json")
+		there := filepath.Join(t.TempDir(), "h.edn")
+		require.NoError(t, ExportTo(there))
+		require.NoError(t, os.WriteFile(there, nil, 0o600))
+		require.ErrorContains(t, ExportTo(there), there+" is there: remove it, or name another file")
 	})
 }
 

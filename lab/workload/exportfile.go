@@ -18,10 +18,20 @@ type ExportedFile struct {
 	Restores int    // how many came before what it has
 }
 
-// ExportTo refuses a path of which [ExportFiles] cannot tell the format.
+// ExportTo refuses a path of which [ExportFiles] cannot tell the format, and one that is there already: it is found out before anything
+// else is done.
 func ExportTo(path string) error {
-	_, err := exporter(path)
-	return err
+	if _, err := exporter(path); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("export to %s: %w", path, isThere(path))
+	}
+	return nil
+}
+
+func isThere(path string) error {
+	return fmt.Errorf("%s is there: remove it, or name another file", path)
 }
 
 // exporter writes in the format that a path's ending says.
@@ -72,7 +82,7 @@ func ExportFiles(h *history.History, path string, named bool) (files []ExportedF
 func writeNew(path string, write func(io.Writer) error) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there: remove it, or name another file", path)
+		return isThere(path)
 	}
 	if err != nil {
 		return err
