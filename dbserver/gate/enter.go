@@ -38,20 +38,6 @@ func (g *Gate) EnterAs(ctx context.Context, e Entry) (leave func(), err error) {
 	return g.queueUp(ctx, e)
 }
 
-// TryEnter is EnterAs without the wait: its error is [apierror.GateClosed] if a lock keeps the operation out.
-//
-// It is for who has to enter several gates and must not wait at one while it is inside another: a backup that
-// holds the one waits for the other. When one is closed it leaves those that it has entered, waits with EnterAs at
-// the closed one, and tries the others again.
-func (g *Gate) TryEnter(e Entry) (leave func(), err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.turn != nil && !g.turn.lets(e) {
-		return nil, g.turn.refusal(0)
-	}
-	return g.admit(e), nil
-}
-
 // queueUp waits until the turn has ended. It is called with mu held, and lets go of it.
 func (g *Gate) queueUp(ctx context.Context, e Entry) (leave func(), err error) {
 	w := &waiter{entry: e, behind: g.turn, since: time.Now(), evidence: g.evidence.of(g.turn.claim.Nonce), admitted: make(chan struct{})}
