@@ -42,7 +42,7 @@ func (a *fakeAgency) TransientRead(ctx context.Context, paths ...string) (root *
 func TestAgencyLockIsShown(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		b := w.service(coordinatorB)
-		free, err := b.AgencyLock(context.Background())
+		free, err := b.agencyLock(context.Background())
 		require.NoError(t, err)
 		require.Nil(t, free.Lock)
 		shown := 0
@@ -52,7 +52,7 @@ func TestAgencyLockIsShown(t *testing.T) {
 			}
 			shown++
 			time.Sleep(3 * time.Second)
-			l, err := b.AgencyLock(context.Background())
+			l, err := b.agencyLock(context.Background())
 			require.NoError(t, err)
 			require.Equal(t, client.Lock{ID: e.ID, Operation: keys.OperationCreate, Coordinator: coordinatorA, Since: l.Lock.Since, Phase: "linking", HeldSeconds: l.Lock.HeldSeconds}, l.Lock.Lock)
 			require.InDelta(t, 3.5, l.Lock.HeldSeconds, 1)
@@ -61,7 +61,7 @@ func TestAgencyLockIsShown(t *testing.T) {
 			require.Equal(t, w.agency.root().At(keys.HotBackupNonce).Text(), l.Lock.Nonce)
 
 			w.faults.breakCalls(func(call string) bool { return call == "agency transient read" })
-			l, err = b.AgencyLock(context.Background())
+			l, err = b.agencyLock(context.Background())
 			require.NoError(t, err)
 			require.Nil(t, l.Lock.LeaseLeftSeconds, "unknown is not zero")
 			w.faults.breakCalls(nil)
@@ -84,9 +84,9 @@ func TestBrokenLockEndsItsHolder(t *testing.T) {
 					if e.Step != at {
 						return
 					}
-					l, err := b.AgencyLock(context.Background())
+					l, err := b.agencyLock(context.Background())
 					require.NoError(t, err)
-					require.NoError(t, b.BreakLock(context.Background(), l.Lock.Value, l.Lock.Nonce))
+					require.NoError(t, b.breakLock(context.Background(), l.Lock.Value, l.Lock.Nonce))
 				}))
 				_, err := s.Create(context.Background(), CreateRequest{Label: "x"})
 				require.ErrorIs(t, err, lock.ErrLost)
@@ -108,29 +108,29 @@ func TestBrokenLockEndsItsHolder(t *testing.T) {
 func TestOnlyTheLockThatWasShownIsBroken(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		b := w.service(coordinatorB)
-		require.ErrorContains(t, b.BreakLock(context.Background(), "then", "n1"), "it is free")
+		require.ErrorContains(t, b.breakLock(context.Background(), "then", "n1"), "it is free")
 		take := func(nonce string) {
 			w.agency.must(t, agencyclient.Tx{Ops: map[string]any{
 				keys.HotBackupCreate: "then", keys.HotBackupHolder: keys.Holder{ID: "b", Operation: keys.OperationRestore, Coordinator: coordinatorA, Nonce: nonce},
 			}})
 		}
 		take("n2")
-		err := b.BreakLock(context.Background(), "then", "n1")
+		err := b.breakLock(context.Background(), "then", "n1")
 		require.ErrorIs(t, err, apierror.BackupConflict)
 		require.ErrorContains(t, err, "restore of backup b on "+coordinatorA)
 		// It changes between the look and the transaction.
 		late := &otherHolder{fakeAgency: w.agency, change: func() { take("n3") }}
-		err = w.service(coordinatorB, func(d *Options) { d.Agency = late }).BreakLock(context.Background(), "then", "n2")
+		err = w.service(coordinatorB, func(d *Options) { d.Agency = late }).breakLock(context.Background(), "then", "n2")
 		require.ErrorIs(t, err, apierror.BackupConflict, "another's lock was broken")
 		require.Equal(t, "n3", w.agency.root().At(keys.HotBackupNonce).Text(), "another's lock was broken")
 		require.False(t, w.agency.root().At(keys.SupervisionEvents).Exists())
 
 		// A lock that another tool wrote has no holder.
 		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupHolder: agencyclient.Delete()}})
-		l, err := b.AgencyLock(context.Background())
+		l, err := b.agencyLock(context.Background())
 		require.NoError(t, err)
 		require.Empty(t, l.Lock.Nonce)
-		require.NoError(t, b.BreakLock(context.Background(), l.Lock.Value, ""))
+		require.NoError(t, b.breakLock(context.Background(), l.Lock.Value, ""))
 		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
 	})
 }
@@ -151,7 +151,7 @@ func TestBreakWhoseAnswerIsLost(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: "then"}})
 		w.faults.next, w.faults.mode = "agency write", lost
-		err := w.service(coordinatorB).BreakLock(context.Background(), "then", "")
+		err := w.service(coordinatorB).breakLock(context.Background(), "then", "")
 		var e *apierror.Error
 		require.True(t, errors.As(err, &e))
 		raw, merr := json.Marshal(e)

@@ -107,7 +107,7 @@ func (h handler) show(ctx context.Context, body json.RawMessage) (int, any, erro
 	if err != nil {
 		return 0, nil, err
 	}
-	result, err := h.service.Show(ctx, request.ID)
+	result, err := h.service.show(ctx, request.ID)
 	return http.StatusOK, result, err
 }
 

@@ -24,11 +24,11 @@ func (h lockHandler) serve(ctx context.Context, body json.RawMessage) (int, any,
 		}
 	}
 	if f.Break == nil {
-		lock, err := h.service.AgencyLock(ctx)
+		lock, err := h.service.agencyLock(ctx)
 		return http.StatusOK, lock, err
 	}
 	if f.Break.Value == "" {
 		return 0, nil, apierror.New(apierror.BadParameter, `agency-lock: want {"break": {"value", "nonce"}}, as the command without a body answers them`)
 	}
-	return http.StatusOK, struct{}{}, h.service.BreakLock(ctx, f.Break.Value, f.Break.Nonce)
+	return http.StatusOK, struct{}{}, h.service.breakLock(ctx, f.Break.Value, f.Break.Nonce)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"stasis/client"
 	"stasis/client/certificate"
 	"stasis/coordinator/backup/create"
 	"stasis/coordinator/backup/list"
@@ -110,16 +111,18 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListResult, error) {
 	return s.lister.List(ctx, r)
 }
 
-// Show returns what is known of a backup without reading its data; see [list.Lister.Show].
-func (s *Service) Show(ctx context.Context, id string) (ShowResult, error) {
+// show returns what is known of a backup without reading its data; see [list.Lister.Show].
+func (s *Service) show(ctx context.Context, id string) (list.Shown, error) {
 	return s.lister.Show(ctx, id)
 }
 
-// AgencyLock returns the agency lock; see [lock.Inspector.Lock].
-func (s *Service) AgencyLock(ctx context.Context) (AgencyLock, error) { return s.locks.Lock(ctx) }
+// agencyLock returns the agency lock; see [lock.Inspector.Lock].
+func (s *Service) agencyLock(ctx context.Context) (client.AgencyLock, error) {
+	return s.locks.Lock(ctx)
+}
 
-// BreakLock removes the agency lock; see [lock.Inspector.Break].
-func (s *Service) BreakLock(ctx context.Context, value, nonce string) error {
+// breakLock removes the agency lock; see [lock.Inspector.Break].
+func (s *Service) breakLock(ctx context.Context, value, nonce string) error {
 	return s.locks.Break(ctx, value, nonce)
 }
 

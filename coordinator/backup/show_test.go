@@ -17,18 +17,18 @@ import (
 func TestShowHasTheCertificate(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {
 		made, b := w.create("x"), w.service(coordinatorB)
-		shown, err := b.Show(context.Background(), made.ID)
+		shown, err := b.show(context.Background(), made.ID)
 		require.NoError(t, err)
 		require.Empty(t, shown.Problems)
 		require.Empty(t, shown.Unreachable)
 		require.Equal(t, made.ID, shown.Backup.ID)
 		require.True(t, shown.Backup.Available)
 		require.Equal(t, made.LockReport, shown.Certificate.History.Lock)
-		_, err = b.Show(context.Background(), "none")
+		_, err = b.show(context.Background(), "none")
 		require.ErrorIs(t, err, apierror.NotFound)
 
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = true })
-		shown, err = b.Show(context.Background(), made.ID)
+		shown, err = b.show(context.Background(), made.ID)
 		require.NoError(t, err)
 		require.Equal(t, []string{"PRMR-2"}, shown.Unreachable)
 		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, shown.Problems)
@@ -36,7 +36,7 @@ func TestShowHasTheCertificate(t *testing.T) {
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = false })
 
 		w.servers["PRMR-3"].pieces[made.ID].cert = nil
-		shown, err = b.Show(context.Background(), made.ID)
+		shown, err = b.show(context.Background(), made.ID)
 		require.NoError(t, err)
 		require.Equal(t, []string{"the piece of PRMR-3 has no certificate"}, shown.Problems)
 	})

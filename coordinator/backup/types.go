@@ -22,8 +22,6 @@ type (
 	ListResult     = list.Result
 	Entry          = list.Entry // of a ListResult
 	VerifyResult   = verify.Result
-	ShowResult     = list.Shown
-	AgencyLock     = client.AgencyLock
 
 	TransferStatus       = transfer.Status
 	TransferServerStatus = client.ServerTransfer // of a TransferStatus

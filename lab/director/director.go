@@ -53,9 +53,9 @@ func newRun(s *scenario.Scenario, w world.World, o Options, j judge) *run {
 	r := &run{scenario: s, world: w, log: log, judge: j, history: history.Open(history.Options{Stream: o.History}), events: newEvents(w), random: rand.New(rand.NewPCG(o.Seed, 12)), seed: o.Seed}
 	r.loads = &loads{clients: w.Clients()}
 	r.stage = &stage{
-		world: w, log: log, events: r.events, loads: r.loads, history: r.history, seed: o.Seed, lockMode: o.LockMode,
+		world: w, log: log, events: r.events, loads: r.loads, history: r.history, seed: o.Seed,
 		choice: newChooser(w, rand.New(rand.NewPCG(o.Seed, 11))),
-		faults: &faults{}, operations: newOperations(s), holds: map[string][]world.Held{},
+		faults: &faults{}, operations: newOperations(s, o.LockMode), holds: map[string][]world.Held{},
 		down: map[string]bool{}, paused: map[string]bool{}, frozen: map[string]bool{}, lost: map[string]bool{}, violated: r.result.violated,
 	}
 	return r

@@ -55,7 +55,7 @@ func TestEventsThatAreNotKept(t *testing.T) {
 // An operation that did not begin has not failed: what is expected of how many fail does not hold.
 func TestWhatDidNotBegin(t *testing.T) {
 	s := parse(t, "do:\n  - at 1s: [backup a on coordinator-1, backup b on coordinator-1]\nexpect: [none of a b, exactly one of a b]\n")
-	r := &run{scenario: s, stage: &stage{operations: newOperations(s)}}
+	r := &run{scenario: s, stage: &stage{operations: newOperations(s, "")}}
 	a, b := r.stage.operations.byLabel["a"], r.stage.operations.byLabel["b"]
 	a.err = errors.New("refused")
 	close(a.done)
@@ -70,7 +70,7 @@ func TestWhatDidNotBegin(t *testing.T) {
 // A backup that a delete was refused for is judged.
 func TestRefusedDelete(t *testing.T) {
 	s := parse(t, "do:\n  - at 1s: backup a on coordinator-1\n  - after a: delete a on coordinator-1\nexpect: [a succeeds]\n")
-	r := &run{scenario: s, stage: &stage{operations: newOperations(s)}}
+	r := &run{scenario: s, stage: &stage{operations: newOperations(s, "")}}
 	a := r.stage.operations.byLabel["a"]
 	require.True(t, r.deleted(a))
 	a.listed = true // when everything has healed

@@ -46,7 +46,7 @@ func still(t *testing.T, w *restoring) *run {
 	h, l := history.New(), &loads{clients: alone{}.Clients(), all: []workload.Workload{w}}
 	return &run{
 		scenario: s, world: empty{}, log: func(string) {}, history: h, events: newEvents(empty{}), loads: l,
-		stage: &stage{world: empty{}, operations: newOperations(s), faults: &faults{}, loads: l, history: h},
+		stage: &stage{world: empty{}, operations: newOperations(s, ""), faults: &faults{}, loads: l, history: h},
 	}
 }
 

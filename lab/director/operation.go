@@ -42,6 +42,7 @@ func (o *operation) state() (ended bool) {
 type operations struct {
 	all     []*operation
 	byLabel map[string]*operation
+	mode    client.LockMode // of each backup; "": the servers' default
 	group   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -49,8 +50,8 @@ type operations struct {
 	doubts []*operation // restores of which it is not known whether they were committed, or that the load was not told of
 }
 
-func newOperations(s *scenario.Scenario) *operations {
-	all := &operations{byLabel: map[string]*operation{}, begun: map[string]bool{}}
+func newOperations(s *scenario.Scenario, mode client.LockMode) *operations {
+	all := &operations{mode: mode, byLabel: map[string]*operation{}, begun: map[string]bool{}}
 	for _, o := range s.Operations() {
 		one := &operation{Operation: o, done: make(chan struct{}), never: make(chan struct{})}
 		all.all = append(all.all, one)

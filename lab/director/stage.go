@@ -29,9 +29,8 @@ type stage struct {
 	faults     *faults
 	operations *operations
 
-	turns    turns
-	seed     uint64
-	lockMode client.LockMode // of each backup; "": the servers' default
+	turns turns
+	seed  uint64
 
 	mu      sync.Mutex // held shortly
 	holds   map[string][]world.Held

@@ -42,7 +42,7 @@ func Backup(out io.Writer, res client.ShowResult, names Names, chart Chart) erro
 	}
 	lines := LockReport(res.Certificate.History.Lock)
 	lines = append([]string{""}, lines[len(res.Certificate.History.Lock.Attempts):]...) // the attempts themselves are drawn
-	if drawn := chart.Attempts(res.Certificate, names); len(drawn) > 0 {
+	if drawn := chart.attempts(res.Certificate, names); len(drawn) > 0 {
 		lines = append(append(lines, ""), drawn...)
 	}
 	for _, text := range lines {

@@ -143,9 +143,9 @@ func deadText(d *certificate.DeadTime) string {
 	return fmt.Sprintf("%d waited, <= %.1f ms", d.Writers, d.LongestSeconds*1000)
 }
 
-// Attempts draws the attempts of a create as a time line. Certificates of earlier versions have only
+// attempts draws the attempts of a create as a time line. Certificates of earlier versions have only
 // the last one.
-func (c Chart) Attempts(cert *certificate.Certificate, names Names) []string {
+func (c Chart) attempts(cert *certificate.Certificate, names Names) []string {
 	var lines []string
 	all := cert.History.Lock.Attempts
 	for i, a := range all {
