@@ -3,19 +3,12 @@ package director
 import (
 	"slices"
 
-	"stasis/fault/control"
 	"stasis/lab/world"
-	"stasis/minicluster"
 )
 
 // runs says whether a server runs, so that a fault of it changes something. The clients do always.
 func (s *stage) runs(server string) bool {
-	if server == world.Client {
-		return true
-	}
-	return slices.ContainsFunc(s.world.Nodes(), func(n minicluster.Node) bool {
-		return n.Name == server && (n.State == control.Running || n.State == control.Paused || n.PID != 0)
-	})
+	return server == world.Client || world.Runs(s.world, server)
 }
 
 // fall notes that a server is ended. What is dead already does not meet that.

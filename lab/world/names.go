@@ -3,9 +3,11 @@ package world
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
+	"stasis/fault/control"
 	"stasis/minicluster"
 )
 
@@ -51,3 +53,10 @@ const observer = "minicluster"
 
 // hostPort is where the process of a server listens.
 func hostPort(n minicluster.Node) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.Port)) }
+
+// Runs says whether a server of a world runs. One that is paused does.
+func Runs(w World, server string) bool {
+	return slices.ContainsFunc(w.Nodes(), func(n minicluster.Node) bool {
+		return n.Name == server && (n.State == control.Running || n.State == control.Paused || n.PID != 0)
+	})
+}
