@@ -31,7 +31,7 @@ func cross(t *testing.T, err error) (*http.Response, error) {
 // one is tested without being entered here.
 func numbers(t *testing.T) map[string]Num {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "apierror.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "numbers.go", nil, 0)
 	require.NoError(t, err)
 	found := map[string]Num{}
 	ast.Inspect(file, func(n ast.Node) bool {

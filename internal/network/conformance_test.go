@@ -62,7 +62,7 @@ func TestTCPConforms(t *testing.T) {
 	for name, test := range conformance {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // some wait in real time
-			test(t, world{server: TCP(), client: TCP(), address: "127.0.0.1:0", moment: 500 * time.Millisecond})
+			test(t, world{server: TCP(), client: TCP(), address: "127.0.0.1:0", moment: time.Second})
 		})
 	}
 }
@@ -73,7 +73,7 @@ func TestFaultsOverTCPConform(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := fault.NewNetworkOver(TCP(), nil)
-			test(t, world{server: n.Host("server"), client: n.Host("client"), address: "127.0.0.1:0", moment: 500 * time.Millisecond})
+			test(t, world{server: n.Host("server"), client: n.Host("client"), address: "127.0.0.1:0", moment: time.Second})
 			t.Cleanup(func() { require.NoError(t, n.Close()) })
 		})
 	}
@@ -86,7 +86,7 @@ func TestRelayOverTCPConforms(t *testing.T) {
 			t.Parallel()
 			n := fault.NewNetworkOver(TCP(), nil)
 			n.Latency(time.Microsecond, 100*time.Microsecond, 1)
-			test(t, world{server: n.Host("server"), client: n.Host("client"), address: "127.0.0.1:0", moment: 500 * time.Millisecond})
+			test(t, world{server: n.Host("server"), client: n.Host("client"), address: "127.0.0.1:0", moment: time.Second})
 			t.Cleanup(func() { require.NoError(t, n.Close()) })
 		})
 	}

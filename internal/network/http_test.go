@@ -120,15 +120,15 @@ func testHTTPStalledBody(t *testing.T, w world) {
 	for proto, client := range w.clients(t) {
 		slow, feed := io.Pipe()
 		go func() {
-			for range 8 {
-				time.AfterFunc(stall/3, func() { _, _ = feed.Write(bytes.Repeat([]byte("x"), 64)) })
-				<-time.After(stall / 2)
+			for range 24 { // three stalls in all, with a pause far below one
+				_, _ = feed.Write(bytes.Repeat([]byte("x"), 64))
+				<-time.After(stall / 8)
 			}
 			_ = feed.Close() // a pipe's Close has no error
 		}()
 		answer, err := post(t.Context(), client, s.URL(), slow)
 		require.NoError(t, err, proto)
-		require.Equal(t, strings.Repeat("x", 8*64), answer, proto)
+		require.Equal(t, strings.Repeat("x", 24*64), answer, proto)
 	}
 }
 
