@@ -113,6 +113,7 @@ func TestUnknownOutcomes(t *testing.T) {
 	for n, unknown := range map[apierror.Num]bool{
 		apierror.Internal: true, apierror.ConnectionLost: true, apierror.ServiceUnavailable: true, apierror.ClusterTimeout: true,
 		apierror.StartingUp: false, apierror.ShuttingDown: false, apierror.NoLeader: false, apierror.NotLeader: false,
+		apierror.GateClosed: false, apierror.LockTimeout: false, apierror.Deadlock: false,
 		apierror.NotImplemented: false, apierror.Conflict: false, apierror.UniqueConstraint: false, apierror.ReadOnly: false, apierror.EntityTooLarge: false,
 	} {
 		_, err := answering(t, apierror.New(n, "x")).Database("").Insert(t.Context(), "c", struct{}{})

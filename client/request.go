@@ -42,6 +42,7 @@ func (r request) reader() (io.Reader, error) {
 var refusals = []apierror.Num{
 	apierror.NotImplemented, apierror.Unsupported, apierror.OnlyOnCoordinator, apierror.ShuttingDown,
 	apierror.StartingUp, apierror.NoLeader, apierror.NotLeader, apierror.WrongEpoch, apierror.GateClosed, apierror.ContradictingAnswers,
+	apierror.LockTimeout, apierror.Deadlock,
 }
 
 // mayHaveHappened says whether an answer leaves open if the change was made.

@@ -143,6 +143,38 @@ func TestFailedCreateReportsItsDeadTime(t *testing.T) {
 	}
 }
 
+// The timeout ends before all gates are held, and a server whose gate was held has not heard the release. It is asked again
+// while the rest is undone, and tells of the one attempt that it has heard of. The others held up no writer there.
+func TestCreateWithoutALockReportsItsDeadTime(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		leave, err := w.servers["PRMR-1"].gate.Enter(context.Background()) // a write that does not end
+		require.NoError(t, err)
+		writers := w.writers()
+		defer writers.stop()
+		defer leave()
+		deaf := func(is bool) func() {
+			return func() { w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = is }) }
+		}
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			switch e.Step {
+			case event.LockAttempt:
+				time.AfterFunc(100*time.Millisecond, deaf(true))
+			case event.Undoing:
+				time.AfterFunc(2*time.Second, deaf(false))
+			}
+		}))
+		_, err = s.Create(context.Background(), CreateRequest{Timeout: 300 * time.Millisecond})
+		require.ErrorContains(t, err, "no global lock within")
+		report := reportIn(t, err)
+		require.True(t, report.Attempts[0].Servers["PRMR-2"].Granted)
+		require.Empty(t, report.DeadUnknown, "the server could have told, and was not asked")
+		require.Positive(t, report.Attempts[0].Servers["PRMR-2"].Dead.Writers)
+		for _, a := range report.Attempts[1:] {
+			require.Zero(t, *a.Servers["PRMR-2"].Dead)
+		}
+	})
+}
+
 // A create that fails before it asks for a gate has no report.
 func TestErrorWithoutGatesHasNoReport(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {

@@ -7,6 +7,7 @@ import (
 	"stasis/coordinator/catalog"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // notApplied says that the server has certainly applied nothing, and that a newer snapshot may
@@ -23,6 +24,18 @@ func notApplied(err error) bool {
 // retriable says whether a request that failed may be sent again.
 func retriable(err error, write bool) bool {
 	return notApplied(err) || !write && errors.Is(err, apierror.ConnectionLost)
+}
+
+// weight says which error of several shards the client gets: one after which a write may have been done rather than one
+// that says that nothing was, and the latter rather than one after which the request may be sent again.
+func weight(err error, write bool) int {
+	switch {
+	case notApplied(err):
+		return 0
+	case !write || failpoint.Off("unknown-weighs-most") || apierror.From(err).Status() < http.StatusInternalServerError || errors.Is(err, apierror.GateClosed):
+		return 1
+	}
+	return 2
 }
 
 // forClient returns the error that a client gets for the error of a DB server.

@@ -438,5 +438,27 @@ func TestCountAndTruncate(t *testing.T) {
 	})
 }
 
+// A truncation of which one shard's outcome is unknown is not one that a backup held up and that was done nowhere.
+func TestUnknownOutcomeIsToldBeforeARefusal(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		f := start(t, layout{leaders: []string{"A", "B", "C"}})
+		f.servers.answer = func(_ dbclient.Target, shard string, _ dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
+			if shard == "s2" {
+				return a, lost()
+			}
+			return a, apierror.New(apierror.GateClosed, "backup b holds up writes")
+		}
+		ref := route.Ref{Database: "db", Name: "c"}
+		err := f.router.Truncate(t.Context(), ref, true)
+		require.ErrorIs(t, err, apierror.ConnectionLost, "a truncation that may have been done counts as refused")
+		require.ErrorContains(t, err, "the outcome is unknown")
+
+		f.servers.answer = func(dbclient.Target, string, dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
+			return a, apierror.New(apierror.GateClosed, "backup b holds up writes")
+		}
+		require.ErrorIs(t, f.router.Truncate(t.Context(), ref, true), apierror.GateClosed)
+	})
+}
+
 // fixedShards is where some keys have always been.
 const fixedShards = "1 4 0 105 342"

@@ -135,7 +135,7 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 			epoch, done = snap.Epoch, map[string]T{}
 		}
 		if err = snap.Converged(); err == nil {
-			err = callShards(ctx, pass[T]{router: r, snap: snap, coll: coll, call: f}, done)
+			err = callShards(ctx, pass[T]{router: r, snap: snap, coll: coll, write: write, call: f}, done)
 		}
 		if err == nil {
 			results := make([]T, len(coll.ShardNames))
@@ -156,6 +156,7 @@ type pass[T any] struct {
 	router *Router
 	snap   *catalog.Snapshot
 	coll   *catalog.Collection
+	write  bool
 	call   call[T]
 }
 
@@ -170,8 +171,8 @@ func (p pass[T]) at(ctx context.Context, shard string) (result T, err error) {
 	return result, overtaken(ctx, err)
 }
 
-// callShards makes the call for the shards that are not done. It returns the first error after
-// which no call may be made again, or else the first error.
+// callShards makes the call for the shards that are not done. It returns the first error that weighs
+// most.
 func callShards[T any](ctx context.Context, p pass[T], done map[string]T) error {
 	names := p.coll.ShardNames
 	results, errs := make([]T, len(names)), make([]error, len(names))
@@ -193,7 +194,7 @@ func callShards[T any](ctx context.Context, p pass[T], done map[string]T) error 
 			if _, ok := done[names[i]]; !ok {
 				done[names[i]] = results[i]
 			}
-		} else if first == nil || notApplied(first) && !notApplied(err) {
+		} else if first == nil || weight(err, p.write) > weight(first, p.write) {
 			first = err
 		}
 	}

@@ -302,6 +302,15 @@ func TestForgottenNonces(t *testing.T) {
 	})
 }
 
+// The report of an attempt whose lock has not come has nothing of the hold before it.
+func TestReleaseOfAnAttemptThatHasNotCome(t *testing.T) {
+	g := New(nil)
+	_, err := g.Lock(Claim{Nonce: "a", Attempt: 1, Window: time.Second, Lease: time.Minute})
+	require.NoError(t, err)
+	require.False(t, g.Release("a", 1).ReleasedAt.IsZero())
+	require.Equal(t, Report{Attempt: 2, Reason: "never granted"}, g.Release("a", 2))
+}
+
 // Under load no writer is ever inside together with a holder whose hold was unbroken.
 func TestExclusionUnderLoad(t *testing.T) {
 	g := New(nil)

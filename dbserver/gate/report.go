@@ -153,7 +153,8 @@ func (l *archive) close(nonce string, attempt uint64, busy func(string) bool) Re
 		if b.released != nil { // what it says has been told
 			b.waits, b.spread = [classes]Waits{}, histogram{}
 		}
-		b.attempt, b.released, b.reason, b.grantedAt, b.mode, b.open = attempt, nil, "", time.Time{}, "", 0
+		b.attempt, b.released, b.reason, b.mode, b.open = attempt, nil, "", "", 0
+		b.grantedAt, b.endedAt = time.Time{}, time.Time{}
 	}
 	if b.released == nil {
 		r := b.report()

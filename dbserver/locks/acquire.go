@@ -74,7 +74,7 @@ func (t *Table) release(o *Owner, why error) {
 		s.admit()
 		st = other
 	}
-	o.stakes = nil
+	o.stakes, o.seen = nil, 0 // it may be used with another table, which counts its searches by itself
 	for _, w := range waits {
 		w.shard.admit() // it may have kept out those behind it
 	}

@@ -308,6 +308,31 @@ func TestManyOwners(t *testing.T) {
 	require.Positive(t, inside[0][0])
 }
 
+// An owner that was used with another table, as a single operation's is after a restore, hides no cycle.
+func TestOwnerOfAnotherTable(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		o := &Owner{Patient: true}
+		for range 2 {
+			table := NewTable(0)
+			s, other := table.Shard("s1"), table.Shard("s2")
+			a, b := tx("1"), tx("2")
+			require.NoError(t, s.Key(t.Context(), a, "x", 0))
+			require.NoError(t, other.Key(t.Context(), b, "y", 0))
+			all := whole(t.Context(), s, o, time.Hour)
+			synctest.Wait()
+			behind := key(t.Context(), s, b, "free", time.Hour)
+			synctest.Wait()
+			require.ErrorIs(t, other.Key(t.Context(), a, "y", time.Minute), apierror.Deadlock)
+			for _, owner := range []*Owner{a, o, b} {
+				table.Release(owner)
+			}
+			<-all.done
+			<-behind.done
+			requireFree(t, table, s, other)
+		}
+	})
+}
+
 // A lock that is free costs no memory, and what has been locked leaves none.
 func TestFreeLocksCostNothing(t *testing.T) {
 	table := NewTable(0)

@@ -13,8 +13,9 @@ import (
 	"stasis/internal/failpoint"
 )
 
-// lockWait bounds how long the operations of one call wait for locks outside the gate, all together. It is well below the
-// time that a coordinator gives a request (60 s), so that a client learns who has what it wants.
+// lockWait bounds how long the operations of one call wait for locks outside the gate, all together, and how long each waits
+// for a brief owner. It is well below the time that a coordinator gives a request (60 s), so that a client learns who has what
+// it wants.
 const lockWait = 10 * time.Second
 
 // claim takes locks for the operations of one call, for one after the other. It has them while an
@@ -23,7 +24,7 @@ type claim struct {
 	owner    locks.Owner
 	waiting  dbclient.Waiting
 	patience time.Duration // what is left of lockWait
-	outside  bool          // of the gate, for good
+	outside  error         // why it is outside the gate for good
 }
 
 // claims are kept to be used again: the lock table knows their owners, so none of them is on a stack.
@@ -38,7 +39,7 @@ func claimOf(w dbclient.Waiting) *claim {
 }
 
 func (l *claim) end() {
-	l.waiting, l.outside = dbclient.Waiting{}, false
+	l.waiting, l.outside = dbclient.Waiting{}, nil
 	claims.Put(l)
 }
 
@@ -75,9 +76,10 @@ func (l *claim) aside(ctx context.Context, t *locks.Table, acquire func(context.
 			t.Release(&l.owner)
 		}
 	})
-	if l.outside = outside != nil; l.outside {
+	if outside != nil {
 		l.release(t)
-		return errors.Join(err, fmt.Errorf("after the wait for a lock: %w", outside))
+		l.outside = refused(fmt.Errorf("after the wait for a lock: %w", outside))
+		return errors.Join(err, l.outside)
 	}
 	return err
 }
@@ -93,7 +95,7 @@ func refused(err error) error {
 
 // whole takes the whole shard. Nothing is numbered yet.
 func (l *claim) whole(ctx context.Context, s *Shard) error {
-	err := s.locks.Whole(l.until(ctx), &l.owner, l.patience)
+	err := s.locks.Whole(l.until(ctx), &l.owner, lockWait)
 	if errors.Is(err, locks.ErrLong) {
 		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Whole(ctx, &l.owner, l.patience) })
 	}

@@ -190,8 +190,42 @@ func TestAWaitEndsWithItsClient(t *testing.T) {
 		leave(gone)
 		<-w.done
 		require.NoError(t, w.err)
-		require.Len(t, w.results, 2, "it wrote outside the gate")
+		require.Len(t, w.results, 3, "what has no result is asked for again, or counts as unknown")
 		require.ErrorIs(t, w.results[1].Error, apierror.Cancelled)
+		require.ErrorContains(t, w.results[2].Error, "the data is about to be closed", "it wrote outside the gate")
+		require.Equal(t, uint64(2), l.s.State().Count)
+	})
+}
+
+// A backup holds the gate when a write that waited for a key comes back, and for longer than the client waits. Each operation
+// from there on is refused with the backup's name, and none is done.
+func TestTheGateIsClosedAfterAWait(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		l.door.shut = apierror.New(apierror.GateClosed, "backup b holds up writes")
+		w := l.write(t.Context(), t.Context(), "a", "held", "b")
+		l.s.env.Locks.Release(l.holder)
+		<-w.done
+		require.NoError(t, w.err)
+		require.Equal(t, uint64(1), l.s.State().Count, "a call writes outside the gate")
+		require.Len(t, w.results, 3)
+		require.Nil(t, w.results[0].Error)
+		for _, r := range w.results[1:] {
+			require.ErrorIs(t, r.Error, apierror.GateClosed)
+		}
+	})
+}
+
+// A call that has waited outside the gate for as long as it may waits for a brief owner all the same.
+func TestBriefWaitsAfterALongOne(t *testing.T) {
+	holding(t, func(t *testing.T, l *locking) {
+		brief := &locks.Owner{}
+		time.AfterFunc(lockWait-time.Second, func() { require.NoError(t, l.s.locks.Key(t.Context(), brief, "b", 0)) })
+		time.AfterFunc(lockWait+time.Second, func() { l.s.env.Locks.Release(brief) })
+		w := l.write(t.Context(), t.Context(), "held", "b")
+		<-w.done
+		require.NoError(t, w.err)
+		require.ErrorIs(t, w.results[0].Error, apierror.LockTimeout)
+		require.Nil(t, w.results[1].Error)
 	})
 }
 

@@ -40,8 +40,12 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 		defer c.claim.end()
 	}
 	for _, op := range r.Ops {
-		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") || c.claim != nil && c.claim.outside {
+		if c.bytes >= maxReturnedBytes && !failpoint.Off("returned-is-bounded") {
 			break
+		}
+		if c.claim != nil && c.claim.outside != nil && !failpoint.Off("nothing-is-done-outside-the-gate") { // nothing is done outside the gate
+			c.results = append(c.results, failed(op.Key, c.claim.outside, nil))
+			continue
 		}
 		if err := c.do(ctx, op); err != nil {
 			return nil, err
@@ -173,7 +177,7 @@ func (c *chunk) apply(ctx context.Context, op dbclient.Op) (result dbclient.OpRe
 // lock takes a key for an operation. Its error is the operation's, unless it has set c.ended.
 func (c *chunk) lock(ctx context.Context, key string) error {
 	s, l := c.shard, c.claim
-	err := s.locks.Key(l.until(ctx), &l.owner, key, l.patience)
+	err := s.locks.Key(l.until(ctx), &l.owner, key, lockWait) // inside the gate it waits for brief owners only
 	if err == nil {
 		return nil
 	}

@@ -31,13 +31,14 @@ func (c *creation) holdInstant(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	forget()
 	if held {
+		forget()
 		return nil
 	}
 	attempts := c.gates.report.Attempts
 	last := attempts[len(attempts)-1]
 	if c.request.AllowInconsistent {
+		forget()
 		return c.cutUnprotected(ctx, last.Failures())
 	}
 	return apierror.New(apierror.BackupCreate, "no global lock within %v (%d attempts in lock mode %s%s); the last failed on %s",
