@@ -152,6 +152,9 @@ func (b Backups) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, 
 	if err := CheckID(r.ID); err != nil {
 		return res, err
 	}
+	if err := b.judged(ctx, r.Keys); err != nil {
+		return res, err
+	}
 	return res, b.client.backup(ctx, backupCommand{name: "restore", body: r, marked: true}, &res)
 }
 
@@ -195,6 +198,9 @@ func (b Backups) List(ctx context.Context, ids ...string) (ListResult, error) {
 func (b Backups) Verify(ctx context.Context, id string, keys ...PublicKey) (VerifyResult, error) {
 	var res VerifyResult
 	if err := CheckID(id); err != nil {
+		return res, err
+	}
+	if err := b.judged(ctx, keys); err != nil {
 		return res, err
 	}
 	return res, b.client.backup(ctx, backupCommand{name: "verify", body: signedBy{byID{id}, keys}, reads: true}, &res)
