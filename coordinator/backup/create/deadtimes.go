@@ -63,8 +63,8 @@ func (d *deadTimes) GateRelease(ctx context.Context, t dbclient.Target, r dbclie
 }
 
 // keep notes an answer. A final release is answered for the newest attempt that has reached the
-// server. If that is an earlier one, the newest has held up no writer there, and is refused when it
-// arrives.
+// server. If that is an earlier one, whose own release may have been lost, the newest has held up no
+// writer there, and is refused when it arrives.
 func (d *deadTimes) keep(server string, r dbclient.GateReleaseRequest, answer dbclient.GateReleaseResponse) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,18 +72,21 @@ func (d *deadTimes) keep(server string, r dbclient.GateReleaseRequest, answer db
 	if r.Final {
 		asked = d.newest
 	}
-	one := gateAttempt{asked, server}
-	_, known := d.told[one]
 	switch about := int(answer.Attempt); {
 	case about == 0:
 		d.forgot[server] = true
-	case known:
-	case about == asked:
-		d.told[one] = toldOf{at: time.Now(), dead: certificate.DeadTime{
+	case about == asked, about < asked && r.Final:
+		d.tell(gateAttempt{about, server}, certificate.DeadTime{
 			Writers: answer.WritersWaited, SumSeconds: answer.DeadSumSeconds, LongestSeconds: answer.DeadLongestSeconds, P99Seconds: answer.DeadP99Seconds,
-		}}
-	case about < asked && r.Final:
-		d.told[one] = toldOf{at: time.Now()}
+		})
+		d.tell(gateAttempt{asked, server}, certificate.DeadTime{})
+	}
+}
+
+// tell notes what is told of an attempt first. It is called with mu held.
+func (d *deadTimes) tell(of gateAttempt, dead certificate.DeadTime) {
+	if _, known := d.told[of]; !known {
+		d.told[of] = toldOf{dead, time.Now()}
 	}
 }
 
