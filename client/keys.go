@@ -1,10 +1,6 @@
 package client
 
-import (
-	"context"
-	"errors"
-	"fmt"
-)
+import "context"
 
 // SigningKeys are the keys of a cluster.
 type SigningKeys struct {
@@ -42,17 +38,4 @@ func (b Backups) AcceptKey(ctx context.Context, k PublicKey) error {
 // key cannot be removed.
 func (b Backups) RetireKey(ctx context.Context, id string) error {
 	return b.client.backup(ctx, backupCommand{name: "keys", body: keyChange{Retire: id}}, nil)
-}
-
-// judged returns an error if the coordinator is of a version that does not look at the keys of a
-// request: it would take what none of them has signed for good.
-func (b Backups) judged(ctx context.Context, keys []PublicKey) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	_, err := b.Keys(ctx)
-	if errors.Is(err, ErrUnsupported) {
-		return fmt.Errorf("the coordinator is of a version that checks no signatures, and would refuse nothing: ask one that is upgraded: %w", err)
-	}
-	return err
 }
