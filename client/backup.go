@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -152,6 +154,9 @@ func (b Backups) Restore(ctx context.Context, r RestoreRequest) (RestoreResult, 
 	if err := CheckID(r.ID); err != nil {
 		return res, err
 	}
+	if err := b.judged(ctx, r.Keys); err != nil {
+		return res, err
+	}
 	return res, b.client.backup(ctx, backupCommand{name: "restore", body: r, marked: true}, &res)
 }
 
@@ -197,5 +202,21 @@ func (b Backups) Verify(ctx context.Context, id string, keys ...PublicKey) (Veri
 	if err := CheckID(id); err != nil {
 		return res, err
 	}
+	if err := b.judged(ctx, keys); err != nil {
+		return res, err
+	}
 	return res, b.client.backup(ctx, backupCommand{name: "verify", body: signedBy{byID{id}, keys}, reads: true}, &res)
+}
+
+// judged returns an error if the coordinator is of a version that does not look at the keys of a
+// request: it would take what none of them has signed for good.
+func (b Backups) judged(ctx context.Context, keys []PublicKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	err := b.client.backup(ctx, backupCommand{name: "keys", reads: true}, nil)
+	if errors.Is(err, ErrUnsupported) {
+		return fmt.Errorf("the coordinator is of a version that checks no signatures, and would refuse nothing: ask one that is upgraded: %w", err)
+	}
+	return err
 }

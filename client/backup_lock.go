@@ -12,6 +12,7 @@ type HeldLock struct {
 	Lock
 	Value        string  `json:"value"`        // of the lock: until when its holder means to have all gates, by the holder's clock
 	Nonce        string  `json:"nonce"`        // of the holder; "": the lock has no holder's record, or one of another tool
+	Committed    bool    `json:"committed"`    // a restore that is committed, and waits for servers: to break its lock takes nothing back
 	LeaseSeconds float64 `json:"leaseSeconds"` // the supervision takes the lock away when it has seen no renewal for so long
 
 	// LeaseLeftSeconds is what is left of the lease on the clock of the supervision, as it was in its
@@ -26,7 +27,7 @@ func (b Backups) Lock(ctx context.Context) (AgencyLock, error) {
 }
 
 // BreakLock removes the agency lock, if it is still this one. The operation that holds it finds that
-// out, at its commit at the latest, and commits nothing. What keeps a backup or restore from being
+// out, at its commit at the latest, and commits nothing; one that is committed completes by itself. What keeps a backup or restore from being
 // disturbed is gone meanwhile: break the lock of a holder that is dead.
 //
 // [ErrConflict]: the lock is not that one any more. [ErrUnknownOutcome]: Lock tells.

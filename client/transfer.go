@@ -47,6 +47,9 @@ func (b Backups) Transfer(ctx context.Context, kind TransferKind, r TransferRequ
 	if err := CheckID(r.ID); err != nil {
 		return "", err
 	}
+	if err := b.judged(ctx, r.Keys); err != nil {
+		return "", err
+	}
 	var answer started
 	if err := b.client.backup(ctx, backupCommand{name: string(kind), body: r}, &answer); err != nil {
 		return "", err
@@ -189,6 +192,9 @@ func (b Backups) Remote(ctx context.Context, r RemoteRequest) (RemoteResult, err
 		if err := CheckID(r.ID); err != nil {
 			return res, err
 		}
+	}
+	if err := b.judged(ctx, r.Keys); err != nil {
+		return res, err
 	}
 	reads := r.Operation == RemoteList || r.Operation == RemoteVerify
 	return res, b.client.backup(ctx, backupCommand{name: "remote", body: r, reads: reads}, &res)

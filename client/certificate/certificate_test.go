@@ -119,3 +119,21 @@ func TestOneFailsafePieceSavesNoOther(t *testing.T) {
 	_, problems = Examine(nil, "")
 	require.Equal(t, []string{"there are no pieces"}, problems)
 }
+
+// Pieces with a genuine certificate are compared with it, also if all of them say that they are a
+// failsafe: the signature would otherwise vouch for forged data.
+func TestGenuineCertificateBesideForgedFailsafe(t *testing.T) {
+	public, private := keyPair(t)
+	c, pieces := certified()
+	raw := signed(t, c, private)
+	forged := map[string]Sealed{}
+	for id, p := range pieces {
+		p.Kind, p.ManifestSHA256 = Failsafe, "forged"
+		forged[id] = Sealed{Piece: p, Certificate: raw}
+	}
+	_, err := Trust{Keys: []PublicKey{public}, Strict: true}.Judge(Stored(forged))
+	require.NoError(t, err, "the certificate itself is genuine")
+	_, problems := Examine(forged, "")
+	require.Contains(t, problems, "a: the manifest is not the one that was certified", "a certificate vouches for what it was not made for")
+	require.Contains(t, problems, "a: the piece says that it is a failsafe's, which has no certificate")
+}

@@ -28,9 +28,10 @@ backup, age, and what is left of its lease.
 
 The lock of a coordinator that has died needs no help: the supervision takes it away when
 its lease ends. --break removes the lock now, if it is still the one that was shown. The
-operation that holds it finds that out, at its commit at the latest, and commits nothing. From
-then on another backup, another restore, and jobs that change Plan may begin, although the
-holder may still work on what it has begun. Break the lock of a holder that is dead or
+operation that holds it finds that out, at its commit at the latest, and commits nothing. A
+restore that is committed already completes by itself. From then on another backup, another
+restore, and jobs that change Plan may begin, although the holder may still work on what it
+has begun. Break the lock of a holder that is dead or
 hangs, and of nothing else.`,
 		Args: flags.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, b) },
@@ -56,7 +57,11 @@ func (o lockOptions) run(cmd *cobra.Command, b *flags.Backup) error {
 	if !o.remove && b.JSON {
 		return printJSON(cmd.OutOrStdout(), lock)
 	}
-	if out := cmd.OutOrStdout(); !b.JSON {
+	out := cmd.OutOrStdout()
+	if b.JSON {
+		out = cmd.ErrOrStderr()
+	}
+	if !b.JSON || !o.yes { // what is asked about is shown
 		if err := show.AgencyLock(out, lock, serverNames(cmd.Context(), c)); err != nil {
 			return err
 		}
@@ -79,7 +84,14 @@ func (o lockOptions) breakLock(call *backupCall, lock client.AgencyLock) error {
 	return call.end(err, struct {
 		Broken *client.HeldLock `json:"broken"`
 	}{lock.Lock}, func(r show.Report) {
-		r.Warn("The agency lock is broken. %s of '%s' on %s commits nothing any more", lock.Lock.Operation, lock.Lock.ID, r.Names.Both(lock.Lock.Coordinator))
+		switch h := lock.Lock; {
+		case h.Nonce == "":
+			r.Warn("The agency lock is broken. Its holder was unknown")
+		case h.Committed:
+			r.Warn("The agency lock is broken. %s of '%s' on %s was committed before, and completes by itself", h.Operation, h.ID, r.Names.Both(h.Coordinator))
+		default:
+			r.Warn("The agency lock is broken. %s of '%s' on %s commits nothing from now on", h.Operation, h.ID, r.Names.Both(h.Coordinator))
+		}
 	})
 }
 

@@ -50,8 +50,25 @@ func TestLockIsBrokenOnlyIfConfirmed(t *testing.T) {
 
 	status, out, errOut = stasis("backup", "lock", "--break", "--yes", "--server.endpoint", c.URL)
 	require.Zero(t, status, errOut)
-	require.Contains(t, out, "The agency lock is broken.")
+	require.Contains(t, out, "The agency lock is broken. create of '2026-01-02T03.04.05Z_x' on CRDN-1 commits nothing from now on")
 	require.Equal(t, `agency-lock {"break":{"value":"v","nonce":"n"}}`, c.sent[len(c.sent)-1])
+	_, out, errOut = stasis("backup", "lock", "--break", "--json", "--server.endpoint", c.URL)
+	require.Contains(t, errOut, "create of backup 2026-01-02T03.04.05Z_x", "it is shown first")
+	require.Empty(t, out)
+}
+
+// What is said of a lock that was broken is true of a restore that is committed, and of a lock that
+// another tool has written.
+func TestWhatABrokenLockMeans(t *testing.T) {
+	for answer, says := range map[string]string{
+		`{"operation":"restore","id":"x","coordinator":"CRDN-1","nonce":"n","value":"v","committed":true}`: "restore of 'x' on CRDN-1 was committed before, and completes by itself",
+		`{"value":"v","nonce":""}`: "The agency lock is broken. Its holder was unknown",
+	} {
+		c := newCommanded(t, http.StatusOK, map[string]string{"agency-lock": `{"error":false,"code":200,"result":{"lock":` + answer + `}}`})
+		status, out, errOut := stasis("backup", "lock", "--break", "--yes", "--server.endpoint", c.URL)
+		require.Zero(t, status, errOut)
+		require.Contains(t, out, says)
+	}
 }
 
 // A create that fails says how long writers waited for it, and what is unknown.

@@ -104,6 +104,28 @@ func TestBrokenLockEndsItsHolder(t *testing.T) {
 	}
 }
 
+// A restore that is committed keeps the lock until its servers serve. Its lock says so, and to break
+// it takes nothing back.
+func TestLockOfACommittedRestore(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		id, b, seen := w.create("x").ID, w.service(coordinatorB), map[event.Name]bool{}
+		s := w.service(coordinatorA, withSteps(func(_ context.Context, e event.Event) {
+			if e.Step != event.PlanSwitching && e.Step != event.Converging {
+				return
+			}
+			l, err := b.agencyLock(context.Background())
+			require.NoError(t, err)
+			seen[e.Step] = l.Lock.Committed
+			if l.Lock.Committed {
+				require.NoError(t, b.breakLock(context.Background(), l.Lock.Value, l.Lock.Nonce))
+			}
+		}))
+		_, err := s.Restore(context.Background(), RestoreRequest{ID: id})
+		require.NoError(t, err)
+		require.Equal(t, map[event.Name]bool{event.PlanSwitching: false, event.Converging: true}, seen)
+	})
+}
+
 // Only the lock that was shown is broken, and not the one that followed it.
 func TestOnlyTheLockThatWasShownIsBroken(t *testing.T) {
 	inWorld(t, threeServers, func(w *world) {

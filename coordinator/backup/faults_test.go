@@ -171,6 +171,11 @@ func TestUnknownCommitIsLeftToTheAgency(t *testing.T) {
 				require.ErrorContains(t, err, "unknown")
 				require.Equal(t, 503, statusOf(err))
 				require.Equal(t, apierror.OutcomeUnknown, apierror.From(err).Extra[apierror.Outcome], "the client is not told")
+				for _, m := range s.Metrics() {
+					if want, counted := map[string]int{"stasis_backups_made_total": 0, "stasis_backups_failed_total": 0, "stasis_backups_unknown_total": 1}[m.Name]; counted {
+						require.Equal(t, want, m.Value, m.Name)
+					}
+				}
 				for id, s := range w.servers {
 					require.Len(t, s.pieceIDs(), 1, "%s: a piece that may be committed was removed", id)
 					s.quirk(func(q *quirks) { q.resolves = true })

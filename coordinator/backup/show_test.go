@@ -33,6 +33,9 @@ func TestShowHasTheCertificate(t *testing.T) {
 		require.Equal(t, []string{"PRMR-2"}, shown.Unreachable)
 		require.Equal(t, []string{"the piece of PRMR-2 is missing"}, shown.Problems)
 		require.NotNil(t, shown.Certificate, "the others have it")
+		_, err = b.show(context.Background(), "none")
+		require.ErrorIs(t, err, apierror.ServiceUnavailable, "PRMR-2 may have a piece")
+		require.ErrorContains(t, err, "unknown whether there is a backup none")
 		w.servers["PRMR-2"].quirk(func(q *quirks) { q.deaf = false })
 
 		w.servers["PRMR-3"].pieces[made.ID].cert = nil

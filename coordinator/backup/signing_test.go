@@ -160,6 +160,30 @@ func TestForgedBackupIsNotRestored(t *testing.T) {
 	}
 }
 
+// Forged pieces that are called a failsafe, and carry the genuine certificate, are what that
+// certificate was not made for. Its signature does not vouch for them.
+func TestForgedFailsafeIsNotRestored(t *testing.T) {
+	inWorld(t, threeServers, func(w *world) {
+		key, public := newKey(t)
+		r, err := w.service(coordinatorA, withKey(key)).Create(context.Background(), CreateRequest{})
+		require.NoError(t, err)
+		w.forgetRecord(r.ID)
+		for _, s := range w.servers {
+			s.mu.Lock()
+			s.pieces[r.ID].meta.Kind, s.pieces[r.ID].meta.ManifestSHA256 = certificate.Failsafe, "forged"
+			s.mu.Unlock()
+		}
+		for _, trusted := range [][]certificate.PublicKey{nil, {public}} {
+			v, err := w.service(coordinatorB).Verify(context.Background(), r.ID, trusted...)
+			require.NoError(t, err)
+			require.False(t, v.Intact, "a genuine certificate vouches for forged pieces")
+			require.Contains(t, strings.Join(v.Problems, "\n"), "the manifest is not the one that was certified")
+			_, err = w.service(coordinatorB).Restore(context.Background(), RestoreRequest{ID: r.ID, Keys: trusted})
+			require.ErrorContains(t, err, "the manifest is not the one that was certified")
+		}
+	})
+}
+
 // A backup that another cluster has signed is restored, with a note. If the request names a key, it
 // is not.
 func TestBackupOfAnotherCluster(t *testing.T) {

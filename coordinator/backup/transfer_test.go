@@ -12,6 +12,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/client/certificate"
 	"stasis/coordinator/backup/transfer"
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -57,6 +58,25 @@ func (c *carriers) Remote(_ context.Context, _ dbclient.Target, r dbclient.Remot
 		return dbclient.RemoteResponse{}, apierror.New(apierror.BadRemote, "no remote of that name")
 	}
 	return c.remote, c.refuses
+}
+
+// A DB server of a version that knows no signatures has verified a remote without its keys, and says
+// nothing of the signature: that is not good enough for a request with keys.
+func TestRemoteVerifyWithoutSignatureIsNoProof(t *testing.T) {
+	withCarriers(t, []string{"PRMR-1"}, func(w *world, s *Service, c *carriers, _ func()) {
+		r := transfer.RemoteRequest{Operation: dbclient.RemoteVerify, Repository: "r:p", Config: dbclient.RemoteConfig{"r": {"type": "x"}}}
+		answer, err := s.transfers.Remote(w.t.Context(), r)
+		require.NoError(w.t, err)
+		require.Empty(w.t, answer.Problems)
+		r.Keys = []certificate.PublicKey{{1}}
+		answer, err = s.transfers.Remote(w.t.Context(), r)
+		require.NoError(w.t, err)
+		require.Equal(w.t, []string{"b: the DB server that was asked is of a version that checks no signatures"}, answer.Problems)
+		c.remote.Backups[0].Signature = &certificate.Signature{Status: certificate.Signed}
+		answer, err = s.transfers.Remote(w.t.Context(), r)
+		require.NoError(w.t, err)
+		require.Empty(w.t, answer.Problems)
+	})
 }
 
 const canary = "canary-5ecr3t"

@@ -143,6 +143,17 @@ func (f forger) engine(server string) string {
 	return hashed(raw)
 }
 
+// call gives a piece another kind, everywhere.
+func (f forger) call(server, kind string) {
+	f.t.Helper()
+	var meta map[string]any
+	require.NoError(f.t, json.Unmarshal(f.content(server, "META"), &meta))
+	meta["kind"] = kind
+	raw, err := json.Marshal(meta)
+	require.NoError(f.t, err)
+	f.replace(server, "META", raw)
+}
+
 // certify changes the certificate in all pieces.
 func (f forger) certify(servers []string, change func(c *certificate.Certificate) json.RawMessage) {
 	f.t.Helper()
@@ -177,6 +188,11 @@ func TestForgedRemote(t *testing.T) {
 	}{
 		"nothing is forged": {func(forger) {}, "", "", false},
 		"the content":       {func(f forger) { f.engine("PRMR-a") }, "is not the one that was signed", "is not the one that was signed", true},
+		"called a failsafe": {func(f forger) {
+			f.engine("PRMR-a")
+			f.call("PRMR-a", certificate.Failsafe)
+			f.call("PRMR-b", certificate.Failsafe)
+		}, "is not the one that was signed", "is not the one that was signed", true},
 		"content and certificate": {func(f forger) {
 			manifest := f.engine("PRMR-a")
 			f.certify(servers, func(c *certificate.Certificate) json.RawMessage { evidence(c, manifest); return encoded(c) })

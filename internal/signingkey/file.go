@@ -94,10 +94,14 @@ func Create(path string) (*Key, error) {
 	return key, nil
 }
 
-// ReadOrCreate reads the key in a file, and makes one if the file does not exist.
+// ReadOrCreate reads the key in a file, and makes one if the file does not exist. If two make one at
+// once, both have that of the first.
 func ReadOrCreate(path string) (*Key, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return Create(path)
+		key, err := Create(path)
+		if err == nil || !errors.Is(err, fs.ErrExist) {
+			return key, err
+		}
 	}
 	return Read(path)
 }

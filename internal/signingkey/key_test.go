@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,22 @@ func TestKeyIsKept(t *testing.T) {
 	signature, err := made.Sign(rand.Reader, message, crypto.Hash(0))
 	require.NoError(t, err)
 	require.True(t, ed25519.Verify(made.Public().(ed25519.PublicKey), message, signature))
+}
+
+// Two that make a key at once have the same one.
+func TestKeyIsMadeOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	var made [8]*Key
+	var errs [8]error
+	var making sync.WaitGroup
+	for i := range made {
+		making.Go(func() { made[i], errs[i] = ReadOrCreate(path) })
+	}
+	making.Wait()
+	for i, key := range made {
+		require.NoError(t, errs[i])
+		require.Equal(t, made[0].Public(), key.Public())
+	}
 }
 
 // A key that others may read or change is refused, with what to do.

@@ -24,7 +24,11 @@ func AgencyLock(out io.Writer, l client.AgencyLock, names Names) error {
 		line("holder\t%s", names.Both(h.Coordinator))
 		line("operation\t%s of backup %s", h.Operation, h.ID)
 		line("held for\t%v, since %s (by the clocks of the holder and of the coordinator that answers)", (time.Duration(h.HeldSeconds * float64(time.Second))).Round(time.Second), h.Since)
-		line("at\t%s", orNone(h.Phase))
+		if h.Committed {
+			line("at\t%s; it is committed, and completes by itself", orNone(h.Phase))
+		} else {
+			line("at\t%s", orNone(h.Phase))
+		}
 		line("lease\t%s", leaseText(*h))
 		line("nonce\t%s", h.Nonce)
 	}

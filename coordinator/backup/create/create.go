@@ -32,7 +32,7 @@ func (s *Creator) Create(ctx context.Context, r Request) (Result, error) {
 		err = operation.Numbered(apierror.BackupCreate, "create backup", c.op.Overdue(operation.Cause(limited, err)))
 		return Result{}, c.failed(ctx, err)
 	}
-	s.Tally.succeeded(c.gates.report)
+	s.Tally.count(&c.gates.report, made)
 	c.op.Log.Info("backup made", "id", c.op.ID, "inconsistent", c.marked, "unpublished", c.behind)
 	return c.result(), nil
 }

@@ -63,8 +63,8 @@ func (d *deadTimes) GateRelease(ctx context.Context, t dbclient.Target, r dbclie
 }
 
 // keep notes an answer. A final release is answered for the newest attempt that has reached the
-// server. If that is an earlier one, those after it have held up no writer there, and are refused when
-// they arrive.
+// server. If that is an earlier one, whose own release may have been lost, those after it have held up
+// no writer there, and are refused when they arrive.
 func (d *deadTimes) keep(server string, r dbclient.GateReleaseRequest, answer dbclient.GateReleaseResponse) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,32 +72,23 @@ func (d *deadTimes) keep(server string, r dbclient.GateReleaseRequest, answer db
 	if r.Final {
 		asked = d.newest
 	}
-	one := gateAttempt{asked, server}
-	_, known := d.told[one]
 	switch about := int(answer.Attempt); {
 	case about == 0:
 		d.forgot[server] = true
-	case known:
-	case about == asked:
-		d.note(one, deadTimeIn(answer))
-	case about < asked && r.Final:
-		d.note(gateAttempt{about, server}, deadTimeIn(answer))
+	case about == asked, about < asked && r.Final:
+		d.tell(gateAttempt{about, server}, certificate.DeadTime{
+			Writers: answer.WritersWaited, SumSeconds: answer.DeadSumSeconds, LongestSeconds: answer.DeadLongestSeconds, P99Seconds: answer.DeadP99Seconds,
+		})
 		for n := about + 1; n <= asked; n++ {
-			d.note(gateAttempt{n, server}, certificate.DeadTime{})
+			d.tell(gateAttempt{n, server}, certificate.DeadTime{})
 		}
 	}
 }
 
-// note keeps what was told of an attempt, unless it is known. It is called with mu held.
-func (d *deadTimes) note(one gateAttempt, dead certificate.DeadTime) {
-	if _, known := d.told[one]; !known {
-		d.told[one] = toldOf{at: time.Now(), dead: dead}
-	}
-}
-
-func deadTimeIn(answer dbclient.GateReleaseResponse) certificate.DeadTime {
-	return certificate.DeadTime{
-		Writers: answer.WritersWaited, SumSeconds: answer.DeadSumSeconds, LongestSeconds: answer.DeadLongestSeconds, P99Seconds: answer.DeadP99Seconds,
+// tell notes what is told of an attempt first. It is called with mu held.
+func (d *deadTimes) tell(of gateAttempt, dead certificate.DeadTime) {
+	if _, known := d.told[of]; !known {
+		d.told[of] = toldOf{dead, time.Now()}
 	}
 }
 

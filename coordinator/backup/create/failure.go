@@ -2,11 +2,13 @@ package create
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"stasis/client/certificate"
+	"stasis/coordinator/backup/operation"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/apierror"
@@ -28,13 +30,16 @@ func (c *creation) closeGates(ctx context.Context) error {
 func (c *creation) failed(ctx context.Context, err error) error {
 	c.op.Undo.Last = c.tellDeadTime
 	c.op.RollBack(ctx, err, c.by.Timeouts.Undo)
-	report := c.lockReport()
-	c.by.Tally.failed(report)
+	report, ending, text := c.lockReport(), lost, "backup failed"
+	if errors.Is(err, operation.ErrOutcomeUnknown) {
+		ending, text = unsure, "backup may be committed"
+	}
+	c.by.Tally.count(report, ending)
 	if report == nil {
-		c.op.Log.Warn("backup failed", "id", c.op.ID, "error", err)
+		c.op.Log.Warn(text, "id", c.op.ID, "error", err)
 		return err
 	}
-	c.op.Log.Warn("backup failed", "id", c.op.ID, "error", err, "attempts", len(report.Attempts),
+	c.op.Log.Warn(text, "id", c.op.ID, "error", err, "attempts", len(report.Attempts),
 		"writersWaited", report.WritersWaited, "deadLongest", seconds(report.DeadLongestSeconds), "deadSum", seconds(report.DeadSumSeconds), "deadUnknown", report.DeadUnknown)
 	return apierror.With(err, apierror.Report, report)
 }

@@ -11,26 +11,26 @@ import (
 // goroutine may use it. A nil Tally counts nothing.
 type Tally struct {
 	mu                sync.Mutex
-	made, lost        int // creates
+	creates           [endings]int
 	writers, unknown  int
 	deadSum, deadMost float64
 }
 
-func (t *Tally) succeeded(r certificate.LockReport) { t.count(&r, true) }
+// How a create has ended.
+const (
+	made    = iota
+	lost    // nothing of it is left
+	unsure  // it may be committed
+	endings // how many there are
+)
 
-func (t *Tally) failed(r *certificate.LockReport) { t.count(r, false) }
-
-func (t *Tally) count(r *certificate.LockReport, made bool) {
+func (t *Tally) count(r *certificate.LockReport, ending int) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if made {
-		t.made++
-	} else {
-		t.lost++
-	}
+	t.creates[ending]++
 	if r == nil {
 		return
 	}
@@ -45,8 +45,9 @@ func (t *Tally) Metrics() []network.Metric {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return []network.Metric{
-		{Name: "stasis_backups_made_total", Kind: "counter", Help: "Backups that this coordinator has made.", Value: t.made},
-		{Name: "stasis_backups_failed_total", Kind: "counter", Help: "Creates of backups that have failed on this coordinator.", Value: t.lost},
+		{Name: "stasis_backups_made_total", Kind: "counter", Help: "Backups that this coordinator has made.", Value: t.creates[made]},
+		{Name: "stasis_backups_failed_total", Kind: "counter", Help: "Creates of backups that have failed on this coordinator.", Value: t.creates[lost]},
+		{Name: "stasis_backups_unknown_total", Kind: "counter", Help: "Creates of backups on this coordinator that may be committed: the agency did not answer.", Value: t.creates[unsure]},
 		{Name: "stasis_backup_writers_waited_total", Kind: "counter", Help: "Writers that waited at gates for creates of this coordinator, failed ones too.", Value: t.writers},
 		{Name: "stasis_backup_dead_seconds_total", Kind: "counter", Help: "Seconds that these writers waited, together.", Value: t.deadSum},
 		{Name: "stasis_backup_dead_longest_seconds", Kind: "gauge", Help: "Longest wait of any of these writers since the start.", Value: t.deadMost},

@@ -17,6 +17,7 @@ type Shown = client.ShowResult
 // them, and reads no data.
 //
 // [apierror.NotFound]: there is no such backup. [apierror.BackupServersMissing]: no DB server answers.
+// [apierror.ServiceUnavailable]: those that answer know nothing of it, and others do not answer.
 func (l *Lister) Show(ctx context.Context, id string) (Shown, error) {
 	ctx, leave, err := l.Life.Enter(ctx)
 	if err != nil {
@@ -42,6 +43,12 @@ func (l *Lister) Show(ctx context.Context, id string) (Shown, error) {
 	set := piece.Collect(lists, id)
 	record, recorded := c.Commits[id]
 	if len(set.Pieces) == 0 && !recorded {
+		if err := fanout.FirstError(lists); err != nil {
+			return Shown{}, fanout.Unavailable("it is unknown whether there is a backup "+id, err)
+		}
+		if !known {
+			return Shown{}, apierror.New(apierror.ServiceUnavailable, "it is unknown whether there is a backup %s: the agency does not answer", id)
+		}
 		return Shown{}, apierror.New(apierror.NotFound, "there is no backup %s", id)
 	}
 	result.Backup = entryOf(id, set, c.Expected(id), len(c.Members))

@@ -49,6 +49,7 @@ func (k *Inspector) Lock(ctx context.Context) (client.AgencyLock, error) {
 		},
 		Value: root.At(keys.HotBackupCreate).Text(), Nonce: h.Nonce, LeaseSeconds: h.LeaseSeconds,
 	}
+	held.Committed = h.Nonce != "" && root.At(keys.HotBackupRestore).At("nonce").Text() == h.Nonce
 	if since, err := time.Parse(time.RFC3339, h.Since); err == nil {
 		held.HeldSeconds = max(k.Wall.Now().Sub(since), 0).Seconds()
 	}

@@ -1,7 +1,6 @@
 package piece
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,10 +27,10 @@ func (s *Set) Examine(record keys.Commit) (plan *topology.Stored, cert *certific
 	if missing := s.Missing(plan.DBServers); len(missing) > 0 {
 		return nil, nil, fmt.Errorf("the pieces of %s are missing", strings.Join(missing, ", "))
 	}
-	if s.Kind() == dbclient.PieceFailsafe {
+	if s.isFailsafe() {
 		return plan, nil, nil
 	}
-	cert, err = certificate.Agreed(s.certificates(), record.CertificateSHA256)
+	cert, err = certificate.Agreed(certificate.Stored(s.sealed()), record.CertificateSHA256)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -55,25 +54,31 @@ func (s *Set) Certify(hash string) (*certificate.Certificate, []string) {
 	if len(s.Pieces) == 0 {
 		return nil, nil
 	}
+	return certificate.Examine(s.sealed(), hash)
+}
+
+// isFailsafe says whether all pieces are a failsafe's.
+func (s *Set) isFailsafe() bool {
+	for _, p := range s.sealed() {
+		if !p.IsFailsafe() {
+			return false
+		}
+	}
+	return len(s.Pieces) > 0
+}
+
+// sealed are the pieces with their certificates.
+func (s *Set) sealed() map[string]certificate.Sealed {
 	sealed := make(map[string]certificate.Sealed, len(s.Pieces))
 	for source, p := range s.Pieces {
 		sealed[source] = certificate.Sealed{Piece: p.Piece, Certificate: p.Certificate}
 	}
-	return certificate.Examine(sealed, hash)
+	return sealed
 }
 
 // Signature says who has signed the backup. The error is why trust refuses it.
 func (s *Set) Signature(trust certificate.Trust) (certificate.Signature, error) {
-	return trust.Judge(s.certificates())
-}
-
-// certificates are those that are stored in the pieces.
-func (s *Set) certificates() map[string]json.RawMessage {
-	stored := make(map[string]json.RawMessage, len(s.Pieces))
-	for source, p := range s.Pieces {
-		stored[source] = p.Certificate
-	}
-	return stored
+	return trust.Judge(certificate.Stored(s.sealed()))
 }
 
 // dump returns the agency dump that all pieces have in common, and its hash.

@@ -30,6 +30,19 @@ func TestOneFailsafePieceMakesNoFailsafe(t *testing.T) {
 	}
 }
 
+// Pieces that have a certificate are compared with it, also if all of them say that they are a
+// failsafe: the signature of a genuine certificate vouches for nothing else.
+func TestFailsafeWithCertificateIsExamined(t *testing.T) {
+	s := NewSet()
+	d := detail("a", dbclient.PieceFailsafe)
+	d.Certificate = json.RawMessage(`{"format":1,"id":"x"}`)
+	s.Add("a", d)
+	_, _, err := s.Examine(keys.Commit{Servers: []string{"a"}})
+	require.ErrorContains(t, err, "its piece is not part of the backup")
+	_, problems := s.Certify("")
+	require.Contains(t, problems, "a: its piece is not part of the backup")
+}
+
 func detail(server, kind string) dbclient.PieceDetail {
 	return dbclient.PieceDetail{
 		Piece:      dbclient.Piece{ServerID: server, Kind: kind, NrDBServers: 1},

@@ -77,7 +77,7 @@ func (s *Signer) agrees(known []certificate.PublicKey) error {
 	case s.Key == nil && len(known) == 0, failpoint.Off("create-requires-key"):
 		return nil
 	case s.Key == nil:
-		return apierror.New(apierror.BackupCreate, "the backups of this cluster are signed with key %s, and coordinator %s has no key: start it with --backup.signing-key and the file that the other coordinators have, or ask one of them", named(known), s.Coordinator)
+		return apierror.New(apierror.BackupCreate, "the backups of this cluster are signed with key %s, and coordinator %s has no key: start it with --backup.signing-key and the file that the other coordinators have, or ask one of them; if the file is lost, make a new one (stasis key new) and have it accepted (stasis key accept)", named(known), s.Coordinator)
 	case !slices.Contains(known, s.public()):
 		return apierror.New(apierror.BackupCreate, "coordinator %s has the signing key %s, and the backups of this cluster are signed with key %s: start it with the file that the other coordinators have, or, if the key shall change, have the new one accepted first (stasis key accept)", s.Coordinator, s.public().ID(), named(known))
 	}

@@ -38,7 +38,22 @@ func (s *Service) Remote(ctx context.Context, r RemoteRequest) (dbclient.RemoteR
 	if err != nil {
 		return dbclient.RemoteResponse{}, err
 	}
-	return s.askRemote(ctx, c.Members, dbclient.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config, Trust: c.Trust(r.Keys)})
+	answer, err := s.askRemote(ctx, c.Members, dbclient.RemoteRequest{Operation: r.Operation, ID: r.ID, Remote: remote, Config: r.Config, Trust: c.Trust(r.Keys)})
+	if r.Operation == dbclient.RemoteVerify && len(r.Keys) > 0 && err == nil && len(answer.Problems) == 0 {
+		answer.Problems = notJudged(answer.Backups)
+	}
+	return answer, err
+}
+
+// notJudged names the backups of which a DB server says nothing about the signature, because it is of
+// a version that knows none: that is no proof.
+func notJudged(all []dbclient.RemoteBackup) (problems []string) {
+	for _, b := range all {
+		if b.Signature == nil {
+			problems = append(problems, b.ID+": the DB server that was asked is of a version that checks no signatures")
+		}
+	}
+	return problems
 }
 
 // checkRemote asks a DB server whether it would open a remote, so that Start records no job for a

@@ -92,6 +92,8 @@ var mutants = []mutant{
 		"a certificate claims no stricter lock mode than that in which each gate was held"},
 	{"certificate-is-signed", "client/certificate", "TestForgedCertificates", "a forgery is accepted",
 		"a signature counts for the bytes that were signed, and for no others"},
+	{"failsafe-has-no-certificate", "client/certificate", "TestGenuineCertificateBesideForgedFailsafe", "a certificate vouches for what it was not made for",
+		"what is called a failsafe is not vouched for by a certificate that it only carries"},
 
 	{"mode-none-needs-consent", "coordinator/backup", "TestModeNoneNeedsConsent", "a torn backup is made for who has not asked for it",
 		"a backup without the lock is made only for who allows that it is inconsistent"},
