@@ -23,6 +23,9 @@ func TestHangupEndsInOrder(t *testing.T) {
 	require.NoError(t, err)
 	file, out := filepath.Join(t.TempDir(), "long.yaml"), filepath.Join(t.TempDir(), "out")
 	require.NoError(t, os.WriteFile(file, []byte("load: [bank: {pace: 10ms}]\nlasts: 15m\ndo: [at 14m: heal]\n"), 0o600))
+	hangup := make(chan os.Signal, 1) // what is started ignores no signal that this process takes; under nohup it would
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	cmd := exec.Command(program, "lab", "run", file, "--out", out)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	said := &safeBuffer{}

@@ -73,7 +73,8 @@ func (d *dispatch) block(s *search, i int) {
 
 // stillPlaced says whether the operations of the request belong on the same shards of a later snapshot's collection.
 func (d *dispatch) stillPlaced(now *catalog.Collection) error {
-	if d.places != nil && now.ID != d.req.Collection.ID {
+	// A restored backup of another cluster may give the same id to a collection with other shards.
+	if was := d.req.Collection; d.places != nil && (now.ID != was.ID || !slices.Equal(now.ShardNames, was.ShardNames)) {
 		return noShard(now, replaced)
 	}
 	return sharedOut(d.req.Collection, now)

@@ -320,6 +320,16 @@ func TestCollectionIsReplaced(t *testing.T) {
 		_, err = only(out)
 		require.ErrorContains(t, err, "no responsible shard found", "a document is put where its key leads, and looked for elsewhere")
 
+		f = start(t, spread()) // and a restore gives its id to another collection
+		f.servers.answer = func(dbclient.Target, string, dbclient.DocumentsRequest) (a dbclient.DocumentsResponse, err error) {
+			return a, apierror.New(apierror.WrongEpoch, "the server is at 1")
+		}
+		f.plan.become(t, layout{leaders: []string{"A", "B"}, keys: []string{"a"}, epoch: 1, epochs: map[string]uint64{"A": 1, "B": 1}})
+		out, err = f.send(t, func(r *route.Request) { r.Spots = []shardkey.Spot{spotOn(2)} }, by(dbclient.OpReplace, "k")...)
+		require.NoError(t, err)
+		_, err = only(out)
+		require.ErrorIs(t, err, apierror.ShardGone, "its place is a number among other shards")
+
 		f = start(t, layout{})
 		_, err = f.send(t, nil, inserts(1)...)
 		require.ErrorIs(t, err, apierror.ShardGone)

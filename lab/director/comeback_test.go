@@ -29,10 +29,19 @@ func (d dead) Restart(context.Context, string) error {
 	return errors.New("it ends at once")
 }
 
+// halted is an operation that another step holds, until the channel is closed.
+type halted chan struct{}
+
+func (halted) Reached() <-chan struct{} { return nil }
+func (h halted) Over() <-chan struct{}  { return h }
+func (halted) End()                     {}
+
 // A server that does not come back is a violation if nothing is broken. If something is that the scenario has done, or was meanwhile, it
 // is a restart that was refused.
 func TestServerThatDoesNotComeBack(t *testing.T) {
 	restart := scenario.Action{Verb: "restart", Text: "restart dbserver-1", Line: 7, Args: map[string]string{"a": "dbserver-1"}}
+	over := make(chan struct{})
+	close(over)
 	for name, c := range map[string]struct {
 		before func(s *stage, do func(verb string))
 		during string
@@ -45,6 +54,9 @@ func TestServerThatDoesNotComeBack(t *testing.T) {
 		"its disk is lost":           {before: func(s *stage, do func(string)) { do("lose disk"); require.NoError(t, s.heal()) }},
 		"another one is dead":        {before: func(s *stage, _ func(string)) { s.mark(s.down, "dbserver-2", true) }},
 		"another one is paused":      {before: func(s *stage, _ func(string)) { s.mark(s.paused, "dbserver-2", true) }},
+		"an operation is held":       {before: func(s *stage, _ func(string)) { s.disturbed.at(&focus{held: halted(nil)}) }},
+		"a hold is over":             {before: func(s *stage, _ func(string)) { s.disturbed.at(&focus{held: halted(over)}) }, want: 1},
+		"a step was left":            {before: func(s *stage, _ func(string)) { s.disturbed.at(&focus{held: halted(nil)})() }, want: 1},
 		"a link is cut meanwhile":    {during: "cut"},
 		"another is killed meantime": {during: "kill"},
 	} {

@@ -45,6 +45,7 @@ func (p *script) atEvent(ctx context.Context, s *step, quiet <-chan struct{}) er
 			h.End()
 		}
 	}
+	defer p.run.stage.disturbed.at(&f)()
 	p.run.say("%s: %q is reached", s.When.Text, m.Step)
 	return p.do(ctx, s, f)
 }

@@ -82,10 +82,10 @@ func distance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
-// didYouMean is the end of an error text; "" if nothing is near.
 // DidYouMean ends a message about a word that is none: with the candidate that is like it, or with nothing.
 func DidYouMean(word string, candidates []string) string { return didYouMean(word, candidates) }
 
+// didYouMean is the end of an error text; "" if nothing is near.
 func didYouMean(word string, candidates []string) string {
 	if c := nearest(word, candidates); c != "" {
 		return "; did you mean " + quote(c) + "?"

@@ -11,8 +11,10 @@ import (
 )
 
 // idMargin is how far the id counter must be above the dump's highest id: ids that were reserved
-// between the dump and the cut may be in documents.
-const idMargin = 1_000_000
+// between the dump and the cut may be in documents. A coordinator reserves 2^18 at once, and there may be
+// many coordinators and much time. A key that is made again may be on two shards, if the collection is spread
+// by other attributes: then neither document is found by it.
+const idMargin = 1 << 32
 
 // place rewrites a stored Plan for the servers that take the pieces. placed has, for each server
 // of the backup, the server that takes its piece. place replaces ids in the shards' server lists
