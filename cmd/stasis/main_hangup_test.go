@@ -16,9 +16,6 @@ import (
 
 // A terminal that is closed ends a command in good order: runs of the lab leave no half folder.
 func TestHangupEndsInOrder(t *testing.T) {
-	heard := make(chan os.Signal, 1) // a process that ignores the signal, as under nohup, starts others that ignore it
-	signal.Notify(heard, syscall.SIGHUP)
-	defer signal.Stop(heard)
 	program, err := os.Executable()
 	require.NoError(t, err)
 	file, out := filepath.Join(t.TempDir(), "long.yaml"), filepath.Join(t.TempDir(), "out")
