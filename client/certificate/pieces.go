@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"stasis/internal/failpoint"
 )
 
 // PieceProblems compares pieces, by the server that made them, and their replicas with the
@@ -52,7 +50,7 @@ func (c *Certificate) pieceProblems(p Piece, want PieceEvidence) []string {
 			out = append(out, why)
 		}
 	}
-	check(p.Kind != Failsafe || failpoint.Off("failsafe-has-no-certificate"), "the piece says that it is a failsafe's, which has no certificate")
+	check(p.Kind != Failsafe, "the piece says that it is a failsafe's, which has no certificate")
 	check(p.ID == c.ID, "the piece is of backup "+p.ID)
 	check(p.Nonce == c.Nonce, "the piece was made by another attempt")
 	check(p.Epoch == c.Agency.Epoch, fmt.Sprintf("the piece is of epoch %d, not %d", p.Epoch, c.Agency.Epoch))
