@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"stasis/internal/datadir"
 	"stasis/internal/network"
 )
@@ -231,18 +233,10 @@ func (l *layout) write(dir string) error {
 		err = os.Rename(path+".tmp", path)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = datadir.SyncDir(vfs.Default, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("write the cluster's layout: %w", err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

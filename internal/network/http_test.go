@@ -121,7 +121,7 @@ func testHTTPStalledBody(t *testing.T, w world) {
 		slow, feed := io.Pipe()
 		go func() {
 			for range 24 { // three stalls in all, with a pause far below one
-				_, _ = feed.Write(bytes.Repeat([]byte("x"), 64))
+				_, _ = feed.Write(bytes.Repeat([]byte("x"), 64)) // it fails when the request has ended, which its answer tells
 				<-time.After(stall / 8)
 			}
 			_ = feed.Close() // a pipe's Close has no error

@@ -11,6 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/internal/datadir"
 )
 
 const (
@@ -128,13 +132,5 @@ func (k *Key) write(path string) (err error) {
 	if err := os.Link(f.Name(), path); err != nil { // unlike a rename it replaces nothing
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return datadir.SyncDir(vfs.Default, dir)
 }
