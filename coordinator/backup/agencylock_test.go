@@ -152,7 +152,12 @@ func TestOnlyTheLockThatWasShownIsBroken(t *testing.T) {
 		l, err := b.agencyLock(context.Background())
 		require.NoError(t, err)
 		require.Empty(t, l.Lock.Nonce)
-		require.NoError(t, b.breakLock(context.Background(), l.Lock.Value, ""))
+		late = &otherHolder{fakeAgency: w.agency, change: func() {
+			w.agency.must(t, agencyclient.Tx{Ops: map[string]any{keys.HotBackupCreate: "later"}})
+		}}
+		err = w.service(coordinatorB, func(d *Options) { d.Agency = late }).breakLock(context.Background(), l.Lock.Value, "")
+		require.ErrorIs(t, err, apierror.BackupConflict, "the lock of another tool was broken, which followed")
+		require.NoError(t, b.breakLock(context.Background(), "later", ""))
 		require.False(t, w.agency.root().At(keys.HotBackupCreate).Exists())
 	})
 }
