@@ -148,7 +148,7 @@ func (s *servers) Scan(context.Context, dbclient.Target, string, dbclient.ScanRe
 	return dbclient.ScanResponse{}, errors.New("not used")
 }
 
-func (s *servers) Count(_ context.Context, t dbclient.Target, shard string) (dbclient.CountResponse, error) {
+func (s *servers) Count(_ context.Context, t dbclient.Target, shard string, _ dbclient.CountRequest) (dbclient.CountResponse, error) {
 	s.note(t, shard, 0)
 	if s.answer != nil {
 		if _, err := s.answer(t, shard, dbclient.DocumentsRequest{}); err != nil {

@@ -15,7 +15,7 @@ import (
 // Count adds up the documents of all shards; revision is the highest.
 func (r *Router) Count(ctx context.Context, ref Ref) (count uint64, revision string, err error) {
 	counts, err := onShards(ctx, r, ref, false, func(ctx context.Context, t dbclient.Target, shard string) (dbclient.CountResponse, error) {
-		return r.Servers.Count(ctx, t, shard)
+		return r.Servers.Count(ctx, t, shard, dbclient.CountRequest{})
 	})
 	revision = "0"
 	for _, c := range counts {
