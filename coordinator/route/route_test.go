@@ -159,7 +159,7 @@ func (s *servers) Count(_ context.Context, t dbclient.Target, shard string, _ db
 }
 
 func (s *servers) Truncate(_ context.Context, t dbclient.Target, shard string, _ dbclient.TruncateRequest) error {
-	_, err := s.Count(context.Background(), t, shard)
+	_, err := s.Count(context.Background(), t, shard, dbclient.CountRequest{})
 	return err
 }
 
