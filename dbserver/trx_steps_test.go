@@ -87,7 +87,7 @@ func (x *trx) goOn(home, other spot, from int) (decided bool) {
 		if err := step(); err != nil {
 			x.h.t.Log("the coordinator gives up: ", err)
 			for _, p := range []spot{home, other} {
-				_ = x.end(p.at(), false) // where it is gone there is nothing to end
+				_ = x.end(p, false) // where it is gone there is nothing to end
 			}
 			return false
 		}
