@@ -107,7 +107,9 @@ func TestForgedTransactions(t *testing.T) {
 		return Change{Kind: Put, Key: key, Value: storedDocument(key, time)}
 	}
 	id := keyOfTxn(7)
-	end := func(kind ChangeKind, key string, value []byte) Change { return Change{Kind: kind, Key: key, Value: value} }
+	end := func(kind ChangeKind, key string, value []byte) Change {
+		return Change{Kind: kind, Key: key, Value: value}
+	}
 	decided := end(Decided, id, encodeOthers([]dbclient.TxnShard{home}))
 	committed := end(Resolved, id, []byte{1})
 	prepare := func(p prepared) Change { return end(Prepare, id, p.encode()) }
