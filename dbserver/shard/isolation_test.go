@@ -21,8 +21,8 @@ func TestIsolation(t *testing.T) {
 		"dirty write (G0) waits": func(t *testing.T, h *shop) {
 			x, y := h.begin(1), h.begin(2)
 			x.put("a", 1)
-			require.ErrorIs(t, y.put("a", 2).Error, apierror.LockTimeout)
-			require.ErrorIs(t, one(t, h.s, put("a", 3)).Error, apierror.LockTimeout)
+			fails(t, y.put("a", 2), apierror.LockTimeout)
+			fails(t, one(t, h.s, put("a", 3)), apierror.LockTimeout)
 			x.end()
 			require.Nil(t, y.put("a", 2).Error)
 			y.end()
@@ -52,10 +52,10 @@ func TestIsolation(t *testing.T) {
 			y.put("a", 2)
 			y.commit()
 			r := x.put("a", 1)
-			require.ErrorIs(t, r.Error, apierror.Conflict, "an update is lost")
+			fails(t, r, apierror.Conflict, "an update is lost")
 			require.NotEmpty(t, r.Rev, "it does not say what is there")
 			require.Equal(t, "2", valueOf(t, x.read("a")), "it may read what is there now")
-			require.ErrorIs(t, x.put("a", 1).Error, apierror.Conflict, "it is not sure what it had read")
+			fails(t, x.put("a", 1), apierror.Conflict, "it is not sure what it had read")
 			x.end()
 			require.Equal(t, "2", h.value("a"))
 		},
@@ -63,14 +63,14 @@ func TestIsolation(t *testing.T) {
 			x := h.begin(1)
 			require.Equal(t, "", valueOf(t, x.read("new")))
 			require.Nil(t, one(t, h.s, put("new", 2)).Error)
-			require.ErrorIs(t, x.put("new", 1).Error, apierror.Conflict)
+			fails(t, x.put("new", 1), apierror.Conflict)
 			x.end()
 		},
 		"lost update by a removal": func(t *testing.T, h *shop) {
 			x := h.begin(1)
 			require.Equal(t, "0", valueOf(t, x.read("a")))
 			require.Nil(t, one(t, h.s, dbclient.Op{Kind: dbclient.OpRemove, Key: "a"}).Error)
-			require.ErrorIs(t, x.put("a", 1).Error, apierror.Conflict)
+			fails(t, x.put("a", 1), apierror.Conflict)
 			x.end()
 		},
 		"lost update by a truncation": func(t *testing.T, h *shop) {
@@ -88,7 +88,7 @@ func TestIsolation(t *testing.T) {
 				require.Equal(t, fmt.Sprint(n), valueOf(t, x.read("a")))
 			}
 			require.Nil(t, x.remove("a").Error)
-			require.ErrorIs(t, x.remove("a").Error, apierror.DocumentNotFound)
+			fails(t, x.remove("a"), apierror.DocumentNotFound)
 			require.Nil(t, x.put("a", 9).Error)
 			x.commit()
 			require.Equal(t, "9", h.value("a"))
@@ -121,9 +121,9 @@ func TestIsolation(t *testing.T) {
 			require.NoError(t, x.Whole(t.Context()))
 			before := x.scan(t, 0)
 			x.read("a")
-			require.ErrorIs(t, one(t, h.s, put("c", 2)).Error, apierror.LockTimeout, "another writes")
+			fails(t, one(t, h.s, put("c", 2)), apierror.LockTimeout, "another writes")
 			y := h.begin(2)
-			require.ErrorIs(t, y.put("a", 2).Error, apierror.LockTimeout)
+			fails(t, y.put("a", 2), apierror.LockTimeout)
 			require.ErrorIs(t, y.Whole(t.Context()), apierror.LockTimeout)
 			require.Equal(t, before, x.scan(t, 0))
 			x.put("a", 1)
@@ -138,7 +138,7 @@ func TestIsolation(t *testing.T) {
 			waits := make(chan dbclient.OpResult)
 			go func() { waits <- x.put("b", 1) }()
 			time.Sleep(time.Millisecond)
-			require.ErrorIs(t, y.put("a", 2).Error, apierror.Deadlock)
+			fails(t, y.put("a", 2), apierror.Deadlock)
 			y.end()
 			require.Nil(t, (<-waits).Error)
 			x.end()
@@ -149,7 +149,7 @@ func TestIsolation(t *testing.T) {
 			y := h.begin(2)
 			y.limits.LockWait = 0
 			begun := time.Now()
-			require.ErrorIs(t, y.put("a", 1).Error, apierror.LockTimeout)
+			fails(t, y.put("a", 1), apierror.LockTimeout)
 			require.Zero(t, time.Since(begun))
 			x.end()
 			y.end()
@@ -161,7 +161,7 @@ func TestIsolation(t *testing.T) {
 			defer cancel()
 			results, err := y.Documents(ctx, dbclient.DocumentsRequest{Ops: []dbclient.Op{put("a", 2)}})
 			require.NoError(t, err)
-			require.ErrorIs(t, results[0].Error, apierror.Cancelled)
+			fails(t, results[0], apierror.Cancelled)
 			x.end()
 			y.end()
 		},
@@ -248,7 +248,7 @@ func TestPartIsBounded(t *testing.T) {
 		require.Nil(t, x.put("a", 3).Error)
 		x.limits.Bytes = nil
 		x.kept = maxPartBytes
-		require.ErrorIs(t, x.put("c", 1).Error, apierror.ResourceLimit)
+		fails(t, x.put("c", 1), apierror.ResourceLimit)
 		x.commit()
 		require.Equal(t, []string{"3", "0", ""}, []string{h.value("a"), h.value("b"), h.value("c")})
 	})
@@ -258,11 +258,11 @@ func TestPartIsBounded(t *testing.T) {
 func TestPartHasTheRulesOfDocuments(t *testing.T) {
 	inShop(t, func(t *testing.T, h *shop) {
 		x := h.begin(1)
-		require.ErrorIs(t, x.do(dbclient.Op{Kind: dbclient.OpInsert, Key: "a", Document: raw(`{}`)}).Error, apierror.UniqueConstraint)
-		require.ErrorIs(t, x.do(dbclient.Op{Kind: dbclient.OpReplace, Key: "none", Document: raw(`{}`)}).Error, apierror.DocumentNotFound)
-		require.ErrorIs(t, x.do(dbclient.Op{Kind: dbclient.OpReplace, Key: "a", IfMatch: "other", Document: raw(`{}`)}).Error, apierror.Conflict)
-		require.ErrorIs(t, x.do(dbclient.Op{Kind: dbclient.OpInsert, Key: "a b", Document: raw(`{}`)}).Error, apierror.DocumentKeyBad)
-		require.ErrorIs(t, x.do(dbclient.Op{Kind: dbclient.OpUpdate, Key: "a", Document: raw(`{"n":1}`), ShardKeys: []string{"n"}}).Error, apierror.ShardKeysChanged)
+		fails(t, x.do(dbclient.Op{Kind: dbclient.OpInsert, Key: "a", Document: raw(`{}`)}), apierror.UniqueConstraint)
+		fails(t, x.do(dbclient.Op{Kind: dbclient.OpReplace, Key: "none", Document: raw(`{}`)}), apierror.DocumentNotFound)
+		fails(t, x.do(dbclient.Op{Kind: dbclient.OpReplace, Key: "a", IfMatch: "other", Document: raw(`{}`)}), apierror.Conflict)
+		fails(t, x.do(dbclient.Op{Kind: dbclient.OpInsert, Key: "a b", Document: raw(`{}`)}), apierror.DocumentKeyBad)
+		fails(t, x.do(dbclient.Op{Kind: dbclient.OpUpdate, Key: "a", Document: raw(`{"n":1}`), ShardKeys: []string{"n"}}), apierror.ShardKeysChanged)
 		require.False(t, x.Wrote(), "what is refused is written")
 		first := x.do(dbclient.Op{Kind: dbclient.OpUpdate, Key: "a", Document: raw(`{"m":1}`)})
 		require.Nil(t, first.Error)
