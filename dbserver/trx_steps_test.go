@@ -217,6 +217,7 @@ func TestOtherIsDropped(t *testing.T) {
 		h.write(map[string]any{keys.PlanCollection("_system", other.cid): agencyclient.Delete()}, nil)
 		h.nothingIsHeld(home)
 		require.Equal(t, 2, home.read("a"))
+		time.Sleep(20 * time.Second) // all that could be told have been told
 		on, err := home.at().data.host.Store().Led(home.shard)
 		require.NoError(t, err)
 		kept, err := on.Shard.Decisions()
