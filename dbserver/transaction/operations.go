@@ -129,7 +129,7 @@ func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 
 // entry is the part at the gate.
 func (p *part) entry(class gate.Class, until time.Time) gate.Entry {
-	return gate.Entry{Class: class, Who: p.who(), Begun: p.begun, Until: until, Opened: p.elsewhere || p.places.open != nil}
+	return gate.Entry{Class: class, Who: p.who(), Begun: p.begun, Until: until, Opened: p.elsewhere.Load() || p.places.open != nil}
 }
 
 // enterOpen passes the gate before the first write of a part; the caller has the turn, and so alone changes places.
