@@ -64,7 +64,8 @@ type PartLimits struct {
 
 // Begin makes the part of a transaction on a shard that this replica leads now; apierror.NotLeader if it does not. o is
 // patient. The part has nothing yet, and needs no End.
-func (s *Shard) Begin(id TxnID, o *locks.Owner, limits PartLimits) (*Part, error) {
+func (x Transactions) Begin(id TxnID, o *locks.Owner, limits PartLimits) (*Part, error) {
+	s := x.s
 	if id == 0 {
 		return nil, apierror.New(apierror.BadParameter, "a transaction has no id")
 	}
