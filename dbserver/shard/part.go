@@ -113,9 +113,6 @@ func (p *Part) lives() error {
 	p.shard.mu.Lock()
 	err := p.shard.r.decides(p.lead)
 	p.shard.mu.Unlock()
-	if failpoint.Off("part-belongs-to-a-leadership") {
-		return nil
-	}
 	return p.lost(err)
 }
 

@@ -102,11 +102,7 @@ func (p *Part) append(w write) (seq uint64, err error) {
 	if _, decided := p.lead.decided[p.id]; decided || s.doubts.get(p.id) != nil {
 		return 0, apierror.New(apierror.BadParameter, "transaction %s is prepared or decided on shard %s already", p.id, s.name)
 	}
-	under := p.lead
-	if failpoint.Off("part-belongs-to-a-leadership") {
-		under = s.r.lead
-	}
-	seq, err = s.r.append(under, w)
+	seq, err = s.r.append(p.lead, w)
 	var known *apierror.Error
 	switch {
 	case err == nil:
