@@ -73,10 +73,10 @@ func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.C
 	}
 	var answer A
 	if err == nil {
-		err = failpoint.Hit(ctx, "dbserver/transaction/operate", l.ID)
+		answer, err = do(ctx, st.part)
 	}
 	if err == nil {
-		answer, err = do(ctx, st.part)
+		err = failpoint.Hit(ctx, "dbserver/transaction/answer", l.ID)
 	}
 	if err == nil && !failpoint.Off("lease-after-transaction") {
 		err = on.Leader.Serving() // another leader may have begun before this has read

@@ -10,6 +10,7 @@ import (
 	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // part is what this server has of a transaction. What is below turn is under the ledger's mutex.
@@ -62,7 +63,7 @@ const (
 // bound says whether the part cannot be given up: a record of it is on its way, or its home decides. The ledger's mutex is held.
 func (p *part) bound() bool {
 	for _, st := range p.stakes {
-		if st.phase == preparing || st.phase == prepared {
+		if (st.phase == preparing || st.phase == prepared) && !failpoint.Off("prepared-is-bound") {
 			return true
 		}
 	}
