@@ -134,7 +134,7 @@ func TestLostDecision(t *testing.T) {
 			f.world.once("decide", kind)
 			err := f.commit(id)
 			require.Equal(t, state, f.state(id), "it is not what the home has decided")
-			require.Equal(t, 1, f.world.count("ask"))
+			require.Equal(t, 1, f.world.count("ask"), "it is not what the home has decided")
 			if state == "committed" {
 				require.NoError(t, err)
 			} else {
