@@ -113,7 +113,7 @@ func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 	default:
 		return st, on, nil
 	}
-	begun, err := on.Shard.Begin(p.id, p.owner, shard.PartLimits{LockWait: p.lockWait, Bytes: func(n int64) error { return l.registry.allow(p, n) }})
+	begun, err := on.Shard.Transactions().Begin(p.id, p.owner, shard.PartLimits{LockWait: p.lockWait, Bytes: func(n int64) error { return l.registry.allow(p, n) }})
 	if err != nil {
 		return nil, nil, fmt.Errorf("begin on shard %s: %w", name, err)
 	}
@@ -129,7 +129,7 @@ func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 
 // entry is the part at the gate.
 func (p *part) entry(class gate.Class, until time.Time) gate.Entry {
-	return gate.Entry{Class: class, Who: p.who(), Begun: p.begun, Until: until, Opened: p.elsewhere || p.places.open != nil}
+	return gate.Entry{Class: class, Who: p.who(), Begun: p.begun, Until: until, Opened: p.elsewhere.Load() || p.places.open != nil}
 }
 
 // enterOpen passes the gate before the first write of a part; the caller has the turn, and so alone changes places.

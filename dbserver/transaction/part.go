@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	dbclient "stasis/dbserver/client"
@@ -19,7 +20,7 @@ type part struct {
 	token       string
 	coordinator string
 	begun       time.Time
-	elsewhere   bool // it is inside the gate of another server as open
+	elsewhere   atomic.Bool // it is inside the gate of another server as open
 	lockWait    time.Duration
 	limit       int64 // of bytes
 	store       *store.Store

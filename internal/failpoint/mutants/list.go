@@ -186,7 +186,7 @@ var mutants = []mutant{
 		"no transaction of one shard commits while a gate is held"},
 	{"prepare-in-gate", "dbserver", "TestTwoPhaseCommit", "it prepares outside the gate",
 		"a transaction of several shards is whole or absent in a cut"},
-	{"inherited-holds-gate", "dbserver", "TestHomeIsAway", "a gate is granted while",
+	{"inherited-holds-gate", "dbserver", "TestNewLeaderWaitsForTheGateWithWhatIsPrepared", "it leads with what is prepared while a gate is held",
 		"the same, after a leader has been replaced or started again"},
 	{"prepared-is-bound", "dbserver", "TestHomeIsAway", "a gate is granted while",
 		"the same, when the coordinator is silent"},
