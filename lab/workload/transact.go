@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	lockWait   = time.Second     // so that a deadlock of several servers does not last
-	abortLimit = 5 * time.Second // for an abort, which the cluster does by itself otherwise
+	lockWait   = time.Second // so that a deadlock of several servers does not last
+	abortLimit = time.Second // for an abort, which the cluster does by itself otherwise
 	askPause   = 20 * time.Millisecond
-	mostAsked  = 5 // how often a commit is asked for
+	mostAsked  = 5 // how often a commit or an abort is asked for
 )
 
 // errNothing ends a transaction that has nothing to do.
@@ -136,14 +136,24 @@ func (t *transaction) perform(ctx context.Context, body func(context.Context, *t
 	return body(ctx, t)
 }
 
-// abort ends a transaction that was not committed. What it says does not matter: the cluster ends it by itself otherwise.
+// abort ends a transaction that was not committed, at whichever coordinator answers, first that which began it. If none does the cluster
+// ends it by itself, and later.
 func (t *transaction) abort(ctx context.Context) {
 	if t.trx == nil {
 		return
 	}
-	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
-	defer cancel()
-	_ = t.at().Abort(short)
+	for n := range mostAsked {
+		trx := t.trx
+		if n%2 == 1 {
+			trx = trx.At(t.s.clients[n/2%len(t.s.clients)])
+		}
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
+		err := trx.Abort(short)
+		cancel()
+		if err == nil || answeredWith(err, transactionAborted) || answeredWith(err, transactionEnded) || wait.For(ctx, askPause<<n) != nil {
+			return
+		}
+	}
 }
 
 // commit commits, and asks again if the outcome is unknown, or if it was refused for now.
