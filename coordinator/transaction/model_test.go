@@ -30,7 +30,9 @@ func TestCommitsAreWholeOrAbsent(t *testing.T) {
 				"commit": m.commitOne,
 				"abort":  m.abortOne,
 				"move":   m.moveOne,
-				"wait":   func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond) },
+				"wait": func(t *rapid.T) {
+					time.Sleep(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond)
+				},
 			})
 			m.judge(t, outcomes)
 		})

@@ -88,4 +88,3 @@ func (p *plan) become(t require.TestingT, epoch uint64, leaders ...string) {
 func catalogOf(p *plan) *catalog.Catalog {
 	return catalog.New(catalog.Options{AgencyTimeout: time.Second, Cache: p, Logger: hclog.NewNullLogger()})
 }
-

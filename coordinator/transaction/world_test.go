@@ -28,13 +28,13 @@ type world struct {
 type fault int
 
 const (
-	none    fault = iota
-	unsent        // it never reaches the server
-	before        // it is lost on its way
-	after         // its answer is lost
-	dies          // the server dies after it has done it, for a while
-	unled         // the server says that it does not lead the shard
-	closed        // the server's gate is closed
+	none   fault = iota
+	unsent       // it never reaches the server
+	before       // it is lost on its way
+	after        // its answer is lost
+	dies         // the server dies after it has done it, for a while
+	unled        // the server says that it does not lead the shard
+	closed       // the server's gate is closed
 )
 
 // server is one DB server. What it has in parts is lost when it dies.
@@ -486,4 +486,49 @@ func (w *world) Truncate(ctx context.Context, t dbclient.Target, name string, r 
 
 func (w *world) Checksum(context.Context, dbclient.Target, string, dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error) {
 	panic("no transaction asks for a checksum")
+}
+
+// fail sets what happens to requests; nil: nothing does.
+func (w *world) fail(f func(call, url string) fault) {
+	if f == nil {
+		f = func(string, string) fault { return none }
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = f
+}
+
+// hit calls what for the next call of a kind.
+func (w *world) hit(kind string, what func() fault) {
+	hit := false
+	w.fail(func(call, _ string) fault {
+		if call != kind || hit {
+			return none
+		}
+		hit = true
+		return what()
+	})
+}
+
+// once has the next call of a kind fail.
+func (w *world) once(kind string, f fault) { w.hit(kind, func() fault { return f }) }
+
+func (w *world) close(url string, is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[url].closed = is
+}
+
+func (w *world) entered(url string, id dbclient.TxnID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.servers[url].parts[id]
+	return p != nil && p.entered
+}
+
+// restart makes a server forget its parts.
+func (w *world) restart(url string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[url].parts = map[dbclient.TxnID]*part{}
 }
