@@ -161,10 +161,12 @@ func (t *transaction) commit(ctx context.Context) (unknown bool, err error) {
 	for n := 1; ; n++ {
 		err = t.at().Commit(ctx)
 		switch {
-		case err == nil, answeredWith(err, transactionAborted), answeredWith(err, transactionEnded):
-			return false, err
+		case err == nil:
+			return false, nil
 		case errors.Is(err, client.ErrUnknownOutcome):
 			unknown = true
+		case answeredWith(err, transactionAborted), answeredWith(err, transactionEnded):
+			return false, err
 		case !unknown && !errors.Is(err, client.ErrUnavailable):
 			return false, err // it was refused, and no commit was sent before
 		}
