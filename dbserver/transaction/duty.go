@@ -9,6 +9,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
+	"stasis/internal/failpoint"
 )
 
 // duties bring decisions to the shards that have prepared, when their coordinator does not. It belongs to one goroutine.
@@ -29,7 +30,7 @@ func newDuties(l *Ledger) *duties { return &duties{l: l, brought: map[duty]bool{
 func (d *duties) look(ctx context.Context, s *store.Store) {
 	kept := map[duty]bool{}
 	for _, on := range s.Leading() {
-		found, err := on.Shard.Decisions()
+		found, err := on.Shard.Transactions().Decisions()
 		if err != nil {
 			continue // it does not lead any more: who does has them
 		}
@@ -62,12 +63,12 @@ func (d *duties) bring(ctx context.Context, s *store.Store, of *shard.Shard, dec
 		if done {
 			kept[key] = true
 		}
-		if done && age >= d.l.Timing.Remember {
+		if done && (age >= d.l.Timing.Remember || failpoint.Off("decisions-wait-for-their-coordinator")) {
 			over = append(over, x.ID)
 		}
 	}
 	if len(over) > 0 {
-		errs = append(errs, of.Forget(s.Life(), over))
+		errs = append(errs, of.Transactions().Forget(s.Life(), over))
 	}
 	return errors.Join(errs...)
 }
@@ -101,7 +102,7 @@ func (d *duties) tell(ctx context.Context, s *store.Store, x shard.Decision) err
 
 // settleAside brings the decisions of a shard that has been dropped to the others. Then it can go.
 func (d *duties) settleAside(ctx context.Context, s *store.Store, of *shard.Shard) error {
-	left, err := of.Left()
+	left, err := of.Transactions().Left()
 	if err != nil {
 		return err
 	}
