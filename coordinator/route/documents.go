@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"slices"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -34,7 +35,11 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 	if len(req.Spots) != len(req.Ops) && req.Collection.SpreadBy() != nil {
 		return Outcome{}, apierror.New(apierror.Internal, "nothing was applied: %d of %d operations on collection %s have a place", len(req.Spots), len(req.Ops), req.Collection.Name)
 	}
-	d := &dispatch{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
+	servers, err := r.servers(ctx, req.Collection, writes(req.Ops))
+	if err != nil {
+		return Outcome{}, err
+	}
+	d := &dispatch{router: r, servers: servers, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
 	if req.Spots != nil {
 		if err := d.place(ctx); err != nil {
 			return Outcome{}, err
@@ -67,4 +72,9 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		d.note(i, err)
 	}
 	return Outcome{Results: d.results, Synced: d.synced}, nil
+}
+
+// writes says whether there is an operation that changes something.
+func writes(ops []dbclient.Op) bool {
+	return slices.ContainsFunc(ops, func(op dbclient.Op) bool { return op.Kind != dbclient.OpRead })
 }

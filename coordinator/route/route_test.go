@@ -164,7 +164,7 @@ func (s *servers) Truncate(_ context.Context, t dbclient.Target, shard string, _
 }
 
 func (s *servers) Checksum(_ context.Context, t dbclient.Target, shard string, _ dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error) {
-	c, err := s.Count(context.Background(), t, shard)
+	c, err := s.Count(context.Background(), t, shard, dbclient.CountRequest{})
 	return dbclient.ChecksumResponse{Checksum: "ffffffffffffff0" + strings.TrimPrefix(shard, "s"), Count: c.Count, Revision: c.Revision}, err
 }
 

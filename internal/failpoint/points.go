@@ -7,6 +7,7 @@ var points = []string{
 	"agency/founding/ask",            // an agent that has nothing is about to ask the others once more
 	"agency/supervision/decide",      // the leader has read the tree, and not written what follows from it
 	"coordinator/backup/lock/commit", // of a backup or a restore: the transaction is about to be sent
+	"coordinator/transaction/step",   // of the commit of a transaction; named by the step that is done: begun, entered, prepared, decided, resolved, forgotten
 	"coordinator/route/send",         // operations on a shard are about to be sent; named by the shard
 	"dbserver/documents/apply",       // operations on documents are inside the gate, and not applied
 	"dbserver/documents/answer",      // operations on documents are done, and not answered
