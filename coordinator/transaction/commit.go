@@ -101,7 +101,7 @@ func (c *commitment) run(base, client context.Context) {
 		err = c.turn()
 	}
 	switch {
-	case errors.Is(err, apierror.GateClosed):
+	case errors.Is(err, apierror.GateClosed) && !errors.Is(context.Cause(ctx), errAborted):
 		c.reopen(err)
 	case err != nil:
 		c.fail(base, err)
