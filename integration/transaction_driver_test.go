@@ -24,7 +24,7 @@ func TestTransactionsByTheDriver(t *testing.T) {
 	for protocol, driver := range drivers(c) {
 		db, err := driver.CreateDatabase(t.Context(), protocol, nil)
 		require.NoError(t, err)
-		x := &inTransactions{driver: driver, db: db}
+		x := &inTransactions{driver: driver, db: db, single: drivers(&cluster{clients: c.clients[:1]})[protocol]}
 		for _, name := range []string{"one", "two", "undeclared"} {
 			x.collection(t, name)
 		}
@@ -44,6 +44,7 @@ func TestTransactionsByTheDriver(t *testing.T) {
 type inTransactions struct {
 	driver arangodb.Client
 	db     arangodb.Database
+	single arangodb.Client // of one coordinator
 }
 
 type numbered struct {
@@ -233,7 +234,7 @@ func (x *inTransactions) notThere(t *testing.T) {
 	require.ErrorContains(t, err, "not supported")
 	trx := x.write(t, "one")
 	_, err = trx.Query(t.Context(), "FOR d IN one RETURN d", nil)
-	require.ErrorContains(t, err, "not supported")
+	require.ErrorContains(t, err, "not allowed in transaction")
 	statusIs(t, trx, arangodb.TransactionRunning)
 }
 
@@ -268,9 +269,9 @@ func (x *inTransactions) locks(t *testing.T) {
 	_, err = x.of(t, exclusive, "two").CreateDocument(ctx, numbered{Key: "x"})
 	require.NoError(t, err)
 	other := x.started(t, arangodb.TransactionCollections{Exclusive: []string{"two"}}, &arangodb.BeginTransactionOptions{LockTimeoutDuration: 300 * time.Millisecond})
-	_, err = x.of(t, other, "two").CreateDocument(ctx, numbered{Key: "y"})
+	_, err = x.of(t, other, "two").ReadDocument(ctx, "x", &d) // of an exclusive collection reads, too, are locked
 	require.True(t, shared.IsArangoErrorWithErrorNum(err, shared.ErrLockTimeout), "%v", err)
 	require.NoError(t, exclusive.Commit(ctx, nil))
-	_, err = x.of(t, other, "two").CreateDocument(ctx, numbered{Key: "y"})
+	_, err = x.of(t, other, "two").ReadDocument(ctx, "x", &d)
 	require.NoError(t, err)
 }
