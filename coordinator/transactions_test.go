@@ -136,7 +136,7 @@ func TestAnyCoordinatorTakesAnyID(t *testing.T) {
 	require.Equal(t, "running", stateOf(t, c.doAt(t, first, "GET", "/_api/transaction/"+read, "")))
 
 	closing(t, c.coordinators[0].Close)
-	a = c.doAt(t, second, "PUT", "/_api/transaction/"+read, "")
+	a = c.doAt(t, second, "GET", "/_api/transaction/"+read, "")
 	want(t, a, 503, 1478)
 	require.Contains(t, a.body, c.coordinators[0].ID())
 	require.NotEmpty(t, a.header.Get("Retry-After"))

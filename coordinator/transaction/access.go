@@ -70,6 +70,8 @@ func (a access) Documents(ctx context.Context, t dbclient.Target, shard string, 
 			if result.Error == nil {
 				wrote = wrote || !result.Ignored
 				size -= sizeOf(r.Ops[n])
+			} else {
+				answer.Results[n] = conflicting(r.Ops[n], result)
 			}
 		}
 		return wrote, nil
@@ -77,6 +79,19 @@ func (a access) Documents(ctx context.Context, t dbclient.Target, shard string, 
 	a.t.give(size)
 	answer.Synced = false
 	return answer, err
+}
+
+// conflicting is the result of a write that has failed. If another transaction has locked the document, ArangoDB's error is a
+// conflict, and drivers look for that: 18 is for the lock of a whole shard. A conflict with what another one has committed is no
+// failed precondition, unless the client has given a revision.
+func conflicting(op dbclient.Op, r dbclient.OpResult) dbclient.OpResult {
+	switch {
+	case r.Error.Num == apierror.LockTimeout:
+		r.Error = &apierror.Error{Num: apierror.Conflict, Message: "write-write conflict: " + r.Error.Message, Cause: r.Error}
+	case r.Error.Num == apierror.Conflict && op.IfMatch == "":
+		r.Rev = ""
+	}
+	return r
 }
 
 func sizeOf(op dbclient.Op) int64 { return int64(len(op.Key) + len(op.Document)) }
