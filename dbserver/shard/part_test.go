@@ -106,6 +106,13 @@ func put(key string, n int) dbclient.Op {
 	return dbclient.Op{Kind: dbclient.OpInsert, OverwriteMode: dbclient.OverwriteReplace, Key: key, Document: fmt.Appendf(nil, `{"n":%d}`, n)}
 }
 
+// fails requires an operation to be refused with a number.
+func fails(t testing.TB, r dbclient.OpResult, num apierror.Num, says ...any) {
+	t.Helper()
+	require.NotNil(t, r.Error, says...)
+	require.ErrorIs(t, r.Error, num, says...)
+}
+
 // value is the n of a document that somebody reads now; "" if there is none.
 func (h *shop) value(key string) string {
 	h.t.Helper()
@@ -115,7 +122,7 @@ func (h *shop) value(key string) string {
 func valueOf(t testing.TB, r dbclient.OpResult) string {
 	t.Helper()
 	if r.Error != nil {
-		require.ErrorIs(t, r.Error, apierror.DocumentNotFound)
+		fails(t, r, apierror.DocumentNotFound)
 		return ""
 	}
 	o, ok := parseObject(r.New)
@@ -261,8 +268,9 @@ func TestReadersWaitForPrepared(t *testing.T) {
 				if commit {
 					want = []string{"1", "", "1"}
 				}
-				for range 3 {
-					require.Equal(t, want, <-answers, "a reader did not wait for what is prepared")
+				got := [][]string{<-answers, <-answers, <-answers}
+				for i := range got {
+					require.Equal(t, want, got[i], "a reader did not wait for what is prepared")
 				}
 				require.Equal(t, 3*time.Second, time.Since(begun))
 				found, err = h.s.Resolve(t.Context(), 1, commit, true)
@@ -278,7 +286,7 @@ func TestReaderOfWhatStaysPrepared(t *testing.T) {
 	inShop(t, func(t *testing.T, h *shop) {
 		x := h.prepared(77)
 		r := one(t, h.s, dbclient.Op{Kind: dbclient.OpRead, Key: "a"})
-		require.ErrorIs(t, r.Error, apierror.LockTimeout)
+		fails(t, r, apierror.LockTimeout)
 		require.ErrorContains(t, r.Error, "transaction 77")
 		require.ErrorContains(t, r.Error, "s7")
 		require.ErrorIs(t, h.s.Settled(t.Context()), apierror.LockTimeout)
@@ -321,7 +329,7 @@ func TestLocksAreInherited(t *testing.T) {
 		y := h.begin(3)
 		for _, key := range []string{"a", "b", "new"} {
 			r := y.put(key, 7)
-			require.ErrorIs(t, r.Error, apierror.LockTimeout, "what is prepared is written by another: "+key)
+			fails(t, r, apierror.LockTimeout, "what is prepared is written by another: "+key)
 			require.ErrorContains(t, r.Error, "transaction 1 has held it")
 		}
 		require.ErrorIs(t, h.s.Truncate(t.Context(), dbclient.TruncateRequest{Waiting: dbclient.Waiting{}}), apierror.LockTimeout)
@@ -347,8 +355,8 @@ func TestPreparedTruncation(t *testing.T) {
 		require.NoError(t, x.Prepare(t.Context(), home))
 		require.NoError(t, h.s.Lead(Tenure{2, 1}, solo{h.o.env.Engine}, true))
 		for _, key := range []string{"b", "none"} {
-			require.ErrorIs(t, one(t, h.s, put(key, 9)).Error, apierror.LockTimeout, key)
-			require.ErrorIs(t, one(t, h.s, dbclient.Op{Kind: dbclient.OpRead, Key: key}).Error, apierror.LockTimeout, key)
+			fails(t, one(t, h.s, put(key, 9)), apierror.LockTimeout, key)
+			fails(t, one(t, h.s, dbclient.Op{Kind: dbclient.OpRead, Key: key}), apierror.LockTimeout, key)
 		}
 		_, err := h.s.Resolve(t.Context(), 1, true, false)
 		require.NoError(t, err)

@@ -43,7 +43,10 @@ func (s *Shard) Resolve(ctx context.Context, id TxnID, commit, sync bool) (found
 	if !found && (!sync || failpoint.Off("repeated-resolution-on-disk")) {
 		return false, nil
 	}
-	if err := lead.quorum.Await(ctx, seq, sync && !failpoint.Off("resolution-on-disk")); err != nil {
+	if found && failpoint.Off("resolution-on-disk") {
+		sync = false
+	}
+	if err := lead.quorum.Await(ctx, seq, sync); err != nil {
 		return found, apierror.New(apierror.ConnectionLost, "shard %s: transaction %s: the outcome of its end is unknown: %w", s.name, id, err)
 	}
 	return found, nil

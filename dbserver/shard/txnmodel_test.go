@@ -301,8 +301,10 @@ func (m *market) commit(t *rapid.T, d *deal) {
 		return
 	}
 	require.True(t, err == nil || errors.Is(err, apierror.ConnectionLost), "%v", err)
-	p.end()
-	d.over, d.decided = true, err == nil && len(others) > 0
+	p.closed = true
+	p.on.env.Locks.Release(p.owner)
+	m.abort(d) // where it has only read
+	d.decided = err == nil && len(others) > 0
 }
 
 // outcome asks the home of a transaction, which is abandoned if it is open.
