@@ -22,7 +22,7 @@ func TestTransactionOnOneShard(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 2, seen)
 		require.Equal(t, 1, home.read("a"))
-		part := x.parts[home.at().ID()]
+		part := x.parts[home.to().URL]
 		page, err := h.dbs.Scan(t.Context(), h.target(home.at()), home.shard, dbclient.ScanRequest{Transaction: &part})
 		require.NoError(t, err)
 		require.Len(t, page.Documents, 2)
@@ -54,7 +54,7 @@ func TestTransactionThatTruncates(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		home, _ := h.twoShards()
 		x := h.begin()
-		part, err := x.on(t.Context(), home.at())
+		part, err := x.on(t.Context(), home.to())
 		require.NoError(t, err)
 		require.NoError(t, h.dbs.Truncate(t.Context(), h.target(home.at()), home.shard, dbclient.TruncateRequest{Transaction: &part}))
 		require.Equal(t, 1, home.read("a"))
@@ -63,7 +63,7 @@ func TestTransactionThatTruncates(t *testing.T) {
 		require.NoError(t, x.decide(t.Context(), home))
 		require.Equal(t, 0, home.read("a"))
 		require.NoError(t, y.put(home, "b", 1))
-		require.NoError(t, y.end(home.at(), false))
+		require.NoError(t, y.end(home, false))
 		require.Equal(t, 0, home.read("b"))
 		h.nothingIsHeld(home)
 	})
@@ -117,8 +117,8 @@ func TestPartsThatAreNotThere(t *testing.T) {
 		home, other := h.twoShards()
 		x := h.begin()
 		require.NoError(t, x.put(home, "a", 2))
-		ctx, s := t.Context(), home.at()
-		to, part := h.target(s), x.parts[s.ID()]
+		ctx, to := t.Context(), home.to()
+		part := x.parts[to.URL]
 
 		again, err := x.calls().Open(ctx, to, dbclient.TxnOpenRequest{ID: x.id, Coordinator: "CRDN-1", MaxBytes: 1})
 		require.NoError(t, err)
@@ -157,11 +157,11 @@ func TestPartsThatAreNotThere(t *testing.T) {
 		require.NoError(t, y.enter(ctx, home))
 		require.ErrorIs(t, y.decide(ctx, home), apierror.BadParameter, "nothing is written")
 		require.ErrorIs(t, y.prepare(ctx, home, other), apierror.BadParameter, "nothing is written")
-		require.NoError(t, y.end(s, true))
-		require.ErrorIs(t, y.end(s, true), apierror.TxnGone)
-		require.NoError(t, y.end(s, false), "that is no error then")
+		require.NoError(t, y.end(home, true))
+		require.ErrorIs(t, y.end(home, true), apierror.TxnGone)
+		require.NoError(t, y.end(home, false), "that is no error then")
 
-		require.NoError(t, x.end(s, false))
+		require.NoError(t, x.end(home, false))
 		_, err = x.calls().Open(ctx, to, dbclient.TxnOpenRequest{ID: x.id, Coordinator: "CRDN-1", MaxBytes: 1})
 		require.ErrorContains(t, err, "the test ends it")
 		require.Equal(t, 1, home.read("a"))
@@ -210,7 +210,7 @@ func TestSilentCoordinator(t *testing.T) {
 		require.NoError(t, y.put(home, "b", 2))
 		for range 10 {
 			time.Sleep(5 * time.Second)
-			kept, err := y.calls().Keep(t.Context(), h.target(home.at()), dbclient.TxnKeepRequest{Parts: []dbclient.TxnPart{y.parts[home.at().ID()]}})
+			kept, err := y.calls().Keep(t.Context(), h.target(home.at()), dbclient.TxnKeepRequest{Parts: []dbclient.TxnPart{y.parts[home.to().URL]}})
 			require.NoError(t, err)
 			require.Empty(t, kept.Gone)
 		}
@@ -286,7 +286,7 @@ func TestForceAbortsWhatIsOpen(t *testing.T) {
 		require.NoError(t, y.resolve(t.Context(), other, true))
 		_, err = z.get(home, "a")
 		require.NoError(t, err, "it has written nothing: it is in nobody's way")
-		require.NoError(t, z.end(home.at(), true))
+		require.NoError(t, z.end(home, true))
 		require.Equal(t, 1, home.read("a"))
 		require.Equal(t, 2, other.read("b"))
 		h.nothingIsHeld(home, other)

@@ -87,7 +87,7 @@ func (x *trx) goOn(home, other spot, from int) (decided bool) {
 		if err := step(); err != nil {
 			x.h.t.Log("the coordinator gives up: ", err)
 			for _, p := range []spot{home, other} {
-				_ = x.end(p.at(), false) // where it is gone there is nothing to end
+				_ = x.end(p, false) // where it is gone there is nothing to end
 			}
 			return false
 		}
@@ -135,6 +135,8 @@ func TestLeaderMoves(t *testing.T) {
 						of := map[string]spot{"s101": home, "s201": other}[moved]
 						old, next := of.at(), h.up["db3"]
 						if resigns {
+							h.write(map[string]any{keys.Maintenance: "true"}, nil) // or the supervision, which knows of no job, lets it go on
+							h.eventually(keys.SupervisionMode, func(n *agencyclient.Node) bool { return n.Text() == keys.ModeMaintenance })
 							h.plan(of.cid, of.shard, 1, keys.Resigned+old.ID(), next.ID())
 							h.eventually(keys.CurrentShard("_system", of.cid, of.shard)+"/servers", func(n *agencyclient.Node) bool {
 								var servers []string

@@ -23,6 +23,14 @@ type spot struct {
 	cid, shard string
 }
 
+// to is where the leader is, and the epoch of its data.
+func (p spot) to() dbclient.Target {
+	if p.h.fixed {
+		return dbclient.Target{URL: "http://" + p.server + ":1"}
+	}
+	return p.h.target(p.at())
+}
+
 func (p spot) wire() dbclient.TxnShard {
 	return dbclient.TxnShard{Database: "_system", Collection: p.cid, Shard: p.shard}
 }
@@ -81,7 +89,7 @@ type trx struct {
 	h     *house
 	id    dbclient.TxnID
 	age   time.Time
-	parts map[string]dbclient.TxnPart // by server id
+	parts map[string]dbclient.TxnPart // by the URL of the server
 }
 
 func (h *house) begin() *trx {
@@ -92,28 +100,28 @@ func (h *house) begin() *trx {
 func (x *trx) calls() dbclient.Transactions { return x.h.dbs.Transactions() }
 
 // on gives the part on a server, and makes it when it is asked for the first time.
-func (x *trx) on(ctx context.Context, s *Server) (dbclient.TxnPart, error) {
-	if p, ok := x.parts[s.ID()]; ok {
+func (x *trx) on(ctx context.Context, to dbclient.Target) (dbclient.TxnPart, error) {
+	if p, ok := x.parts[to.URL]; ok {
 		return p, nil
 	}
-	answer, err := x.calls().Open(ctx, x.h.target(s), dbclient.TxnOpenRequest{
+	answer, err := x.calls().Open(ctx, to, dbclient.TxnOpenRequest{
 		ID: x.id, Coordinator: "CRDN-1", Age: time.Since(x.age).Seconds(), LockTimeout: 1, MaxBytes: 1 << 20, Elsewhere: len(x.parts) > 0,
 	})
 	if err != nil {
 		return dbclient.TxnPart{}, err
 	}
 	p := dbclient.TxnPart{ID: x.id, Token: answer.Token}
-	x.parts[s.ID()] = p
+	x.parts[to.URL] = p
 	return p, nil
 }
 
 func (x *trx) documents(ctx context.Context, at spot, ops ...dbclient.Op) ([]dbclient.OpResult, error) {
-	s := at.at()
-	p, err := x.on(ctx, s)
+	to := at.to()
+	p, err := x.on(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	r, err := x.h.dbs.Documents(ctx, x.h.target(s), at.shard, dbclient.DocumentsRequest{Collection: "c", Ops: ops, Transaction: &p})
+	r, err := x.h.dbs.Documents(ctx, to, at.shard, dbclient.DocumentsRequest{Collection: "c", Ops: ops, Transaction: &p})
 	if err == nil {
 		for _, result := range r.Results {
 			if result.Error != nil && !errors.Is(result.Error, apierror.DocumentNotFound) {
@@ -141,39 +149,42 @@ func (x *trx) get(at spot, key string) (int, error) {
 }
 
 func (x *trx) enter(ctx context.Context, at spot) error {
-	s := at.at()
-	return x.calls().Enter(ctx, x.h.target(s), dbclient.TxnEnterRequest{TxnPart: x.parts[s.ID()]})
+	to := at.to()
+	return x.calls().Enter(ctx, to, dbclient.TxnEnterRequest{TxnPart: x.parts[to.URL]})
 }
 
 func (x *trx) prepare(ctx context.Context, at, home spot) error {
-	s := at.at()
-	return x.calls().Prepare(ctx, x.h.target(s), at.shard, dbclient.TxnPrepareRequest{TxnPart: x.parts[s.ID()], Home: home.wire()})
+	to := at.to()
+	return x.calls().Prepare(ctx, to, at.shard, dbclient.TxnPrepareRequest{TxnPart: x.parts[to.URL], Home: home.wire()})
 }
 
 func (x *trx) decide(ctx context.Context, home spot, others ...spot) error {
-	s := home.at()
-	r := dbclient.TxnDecideRequest{TxnPart: x.parts[s.ID()]}
+	to := home.to()
+	r := dbclient.TxnDecideRequest{TxnPart: x.parts[to.URL]}
 	for _, o := range others {
 		r.Others = append(r.Others, o.wire())
 	}
-	return x.calls().Decide(ctx, x.h.target(s), home.shard, r)
+	return x.calls().Decide(ctx, to, home.shard, r)
 }
 
 func (x *trx) resolve(ctx context.Context, at spot, commit bool) error {
-	return x.calls().Resolve(ctx, x.h.target(at.at()), at.shard, dbclient.TxnResolveRequest{ID: x.id, Commit: commit})
+	return x.calls().Resolve(ctx, at.to(), at.shard, dbclient.TxnResolveRequest{ID: x.id, Commit: commit})
 }
 
 func (x *trx) ask(at spot, abandon bool) (string, error) {
-	a, err := x.calls().Ask(x.h.t.Context(), x.h.target(at.at()), at.shard, dbclient.TxnAskRequest{ID: x.id, Abandon: abandon})
+	a, err := x.calls().Ask(x.h.t.Context(), at.to(), at.shard, dbclient.TxnAskRequest{ID: x.id, Abandon: abandon})
 	return a.Outcome, err
 }
 
-func (x *trx) forget(home spot) error {
-	return x.calls().Forget(x.h.t.Context(), x.h.target(home.at()), dbclient.TxnForgetRequest{Decisions: []dbclient.TxnDecision{{ID: x.id, Shard: home.shard}}})
+func (x *trx) forget(home spot) error { return x.forgetWithin(x.h.t.Context(), home) }
+
+func (x *trx) forgetWithin(ctx context.Context, home spot) error {
+	return x.calls().Forget(ctx, home.to(), dbclient.TxnForgetRequest{Decisions: []dbclient.TxnDecision{{ID: x.id, Shard: home.shard}}})
 }
 
-func (x *trx) end(s *Server, commit bool) error {
-	return x.calls().End(x.h.t.Context(), x.h.target(s), dbclient.TxnEndRequest{TxnPart: x.parts[s.ID()], Commit: commit, Reason: "the test ends it"})
+func (x *trx) end(at spot, commit bool) error {
+	to := at.to()
+	return x.calls().End(x.h.t.Context(), to, dbclient.TxnEndRequest{TxnPart: x.parts[to.URL], Commit: commit, Reason: "the test ends it"})
 }
 
 // commit commits on two shards, step by step, and stops after a number of them.
