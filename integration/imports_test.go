@@ -91,7 +91,7 @@ var rooms = []room{
 
 	{"dbserver/client", []string{"agency/keys", "client/certificate"}, "the wire of a DB server must not pull in its engine"},
 	{"dbserver", []string{"agency/client", "agency/keys", "dbserver/..."}, "a DB server meets agents and coordinators over the wire only"},
-	{"dbserver/api", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/diskhealth", "dbserver/engine", "dbserver/gate", "dbserver/pieces", "dbserver/store"}, "requests know the data, the gate and the pieces, and no server"},
+	{"dbserver/api", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/diskhealth", "dbserver/engine", "dbserver/gate", "dbserver/pieces", "dbserver/store", "dbserver/transaction"}, "requests know the data, the gate and the pieces, and no server"},
 	{"dbserver/backup", []string{"agency/keys", "client/certificate", "dbserver/backup/piece", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "the pieces of a server are folders: no server, no network"},
 	{"dbserver/backup/piece", []string{"agency/keys", "client/certificate", "dbserver/client", "dbserver/engine", "dbserver/shard"}, "a piece is files, an engine and the replicas in it"},
 	{"dbserver/diskhealth", nil, "whether a disk hangs is found out at its file system, whatever writes there"},
@@ -102,6 +102,7 @@ var rooms = []room{
 	{"dbserver/locks", nil, "who has what and who waits does not depend on what is locked"},
 	{"dbserver/pieces", []string{"agency/client", "agency/keys", "dbserver/backup", "dbserver/client"}, "what becomes of a piece is decided by the agency"},
 	{"dbserver/reconcile", []string{"agency/client", "agency/keys", "dbserver/diskhealth", "dbserver/hosting", "dbserver/lease", "dbserver/pieces", "dbserver/replica", "dbserver/store"}, "Plan is followed by what has the data, and no request is known"},
+	{"dbserver/transaction", []string{"agency/client", "agency/keys", "dbserver/client", "dbserver/gate", "dbserver/locks", "dbserver/shard", "dbserver/store"}, "parts of transactions know the data, the gate and Plan, and no request"},
 	{"dbserver/transfer", []string{"agency/client", "agency/keys", "client/certificate", "dbserver/backup/...", "dbserver/client", "dbserver/transfer/repository", "dbserver/transfer/storage"}, "jobs move pieces, report to the agency, and know remotes as an interface only"},
 	{"dbserver/transfer/repository", []string{"agency/keys", "client/certificate", "dbserver/backup/piece", "dbserver/client", "dbserver/transfer/storage"}, "what is at a remote is the same whichever job brought it"},
 	{"dbserver/transfer/storage", []string{"dbserver/client"}, "a storage knows names and bytes alone"},

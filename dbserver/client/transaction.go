@@ -186,7 +186,12 @@ func (x Transactions) End(ctx context.Context, t Target, r TxnEndRequest) error 
 
 // AbortOpen aborts what holds the server's gate as open.
 func (x Transactions) AbortOpen(ctx context.Context, t Target, r TxnAbortRequest) (TxnAbortResponse, error) {
-	return call[TxnAbortResponse](ctx, x.c, t, PathTxnAbort, r)
+	return x.c.AbortOpen(ctx, t, r)
+}
+
+// AbortOpen is that of [Transactions], for backups.
+func (c *Client) AbortOpen(ctx context.Context, t Target, r TxnAbortRequest) (TxnAbortResponse, error) {
+	return call[TxnAbortResponse](ctx, c, t, PathTxnAbort, r)
 }
 
 // Forget drops decisions.

@@ -23,7 +23,7 @@
 //
 // # Locks of this package
 //
-// Ledger.mu is held for memory alone: never for a shard, a wait or the network. A part has a turn, which one request at a time
+// The mutexes are held for memory alone: never for a shard, a wait or the network. A part has a turn, which one request at a time
 // takes by a channel. Who ends a part takes the turn if it is free, and releases what the part has; otherwise the
 // one who is at work does it when it gives the turn back.
 package transaction

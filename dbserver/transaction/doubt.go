@@ -23,7 +23,7 @@ type doubt struct {
 
 // doubts has the shards that are prepared ask their homes. It belongs to one goroutine.
 type doubts struct {
-	*Ledger
+	l     *Ledger
 	since map[doubt]time.Time // when each was first seen
 	homes map[dbclient.TxnShard]retry
 }
@@ -35,7 +35,7 @@ type retry struct {
 }
 
 func newDoubts(l *Ledger) *doubts {
-	return &doubts{Ledger: l, since: map[doubt]time.Time{}, homes: map[dbclient.TxnShard]retry{}}
+	return &doubts{l: l, since: map[doubt]time.Time{}, homes: map[dbclient.TxnShard]retry{}}
 }
 
 // look asks the homes of all that has been prepared for long, and resolves what they know.
@@ -56,9 +56,9 @@ func (d *doubts) look(ctx context.Context, s *store.Store) {
 				return
 			}
 			if ctx.Err() == nil {
-				d.Logger.Warn("prepared transactions wait for their home", "home", home.Shard, "transactions", len(of), "error", err)
+				d.l.Logger.Warn("prepared transactions wait for their home", "home", home.Shard, "transactions", len(of), "error", err)
 			}
-			pause := min(max(2*d.homes[home].pause, d.Timing.Look), d.Timing.Retry)
+			pause := min(max(2*d.homes[home].pause, d.l.Timing.Look), d.l.Timing.Retry)
 			d.homes[home] = retry{at: time.Now().Add(pause), pause: pause}
 		})
 	}
@@ -76,7 +76,7 @@ func (d *doubts) due(s *store.Store) map[dbclient.TxnShard][]doubt {
 			begun = now
 		}
 		since[x] = begun
-		old := now.Sub(begun) >= d.Timing.Doubt || d.isInherited(x.shard, x.id)
+		old := now.Sub(begun) >= d.l.Timing.Doubt || d.l.inherited.has(x.shard, x.id)
 		if old && !now.Before(d.homes[x.home].at) && !failpoint.Off("in-doubt-asks") {
 			due[x.home] = append(due[x.home], x)
 		}
@@ -87,9 +87,7 @@ func (d *doubts) due(s *store.Store) map[dbclient.TxnShard][]doubt {
 			delete(d.homes, home)
 		}
 	}
-	d.mu.Lock()
-	d.doubtful = len(since)
-	d.mu.Unlock()
+	d.l.doubtful.Store(int64(len(since)))
 	return due
 }
 
@@ -110,12 +108,12 @@ func (d *doubts) prepared(s *store.Store) (all []doubt) {
 // askHome asks one home for the transactions that it decides, one after the other.
 func (d *doubts) askHome(ctx context.Context, s *store.Store, of []doubt) error {
 	for _, x := range of {
-		commit, err := d.outcome(ctx, s, x.home, x.id)
+		commit, err := d.l.homes.outcome(ctx, s, x.home, x.id)
 		if err != nil {
 			return fmt.Errorf("transaction %s: %w", x.id, err)
 		}
-		d.Logger.Info("a transaction that was in doubt is resolved", "transaction", x.id, "shard", x.shard, "home", x.home.Shard, "commit", commit)
-		if err := d.resolve(s, x.shard, x.id, commit); err != nil {
+		d.l.Logger.Info("a transaction that was in doubt is resolved", "transaction", x.id, "shard", x.shard, "home", x.home.Shard, "commit", commit)
+		if err := d.l.resolve(s, x.shard, x.id, commit); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // duties bring decisions to the shards that have prepared, when their coordinator does not. It belongs to one goroutine.
 type duties struct {
-	*Ledger
+	l       *Ledger
 	brought map[duty]bool // all others have it on disk
 }
 
@@ -23,7 +23,7 @@ type duty struct {
 	id    dbclient.TxnID
 }
 
-func newDuties(l *Ledger) *duties { return &duties{Ledger: l, brought: map[duty]bool{}} }
+func newDuties(l *Ledger) *duties { return &duties{l: l, brought: map[duty]bool{}} }
 
 // look brings what is old enough to the others, and forgets what nobody will ask for any more.
 func (d *duties) look(ctx context.Context, s *store.Store) {
@@ -43,7 +43,7 @@ func (d *duties) look(ctx context.Context, s *store.Store) {
 
 func (d *duties) complain(ctx context.Context, name string, err error) {
 	if err != nil && ctx.Err() == nil {
-		d.Logger.Warn("bringing decisions to other shards", "home", name, "error", err)
+		d.l.Logger.Warn("bringing decisions to other shards", "home", name, "error", err)
 	}
 }
 
@@ -54,7 +54,7 @@ func (d *duties) bring(ctx context.Context, s *store.Store, of *shard.Shard, dec
 	for _, x := range decisions {
 		key, age := duty{of.Name(), x.ID}, time.Since(x.Seen)
 		done := d.brought[key] || len(x.Others) == 0
-		if !done && age >= d.Timing.Duty {
+		if !done && age >= d.l.Timing.Duty {
 			err := d.tell(ctx, s, x)
 			done = err == nil
 			errs = append(errs, err)
@@ -62,7 +62,7 @@ func (d *duties) bring(ctx context.Context, s *store.Store, of *shard.Shard, dec
 		if done {
 			kept[key] = true
 		}
-		if done && age >= d.Timing.Remember {
+		if done && age >= d.l.Timing.Remember {
 			over = append(over, x.ID)
 		}
 	}
@@ -75,20 +75,20 @@ func (d *duties) bring(ctx context.Context, s *store.Store, of *shard.Shard, dec
 // tell has all others commit. A shard that is not in Plan any more has nothing to commit.
 func (d *duties) tell(ctx context.Context, s *store.Store, x shard.Decision) error {
 	for _, other := range x.Others {
-		server, root, err := d.planned(ctx, s, other)
+		server, root, err := d.l.homes.planned(ctx, s, other)
 		if errors.Is(err, errDropped) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if server == d.ID {
-			err = d.resolve(s, other.Shard, x.ID, true)
+		if server == d.l.ID {
+			err = d.l.resolve(s, other.Shard, x.ID, true)
 		} else {
 			var t dbclient.Target
 			if t, err = target(root, s, server); err == nil {
-				limited, cancel := context.WithTimeout(ctx, d.Timing.Call)
-				err = d.Peers.Resolve(limited, t, other.Shard, dbclient.TxnResolveRequest{ID: x.ID, Commit: true})
+				limited, cancel := context.WithTimeout(ctx, d.l.Timing.Call)
+				err = d.l.Peers.Resolve(limited, t, other.Shard, dbclient.TxnResolveRequest{ID: x.ID, Commit: true})
 				cancel()
 			}
 		}

@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -53,11 +52,11 @@ func (l *Ledger) Truncate(ctx context.Context, r Request) error {
 
 // operate does an operation of a part on a shard. [apierror.TxnGone]: the part has ended, before or meanwhile.
 func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.Context, *shard.Part) (A, error)) (none A, err error) {
-	p, err := l.take(ctx, r.Store, r.Part)
+	p, err := l.registry.take(ctx, r.Store, r.Part)
 	if err != nil {
 		return none, err
 	}
-	defer l.give(p)
+	defer l.registry.give(p)
 	ctx, end := p.within(ctx)
 	defer end()
 	st, on, err := l.stake(p, r.Shard)
@@ -66,7 +65,7 @@ func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.C
 	}
 	if r.Write {
 		if err := l.enterOpen(ctx, p, r.Until); err != nil {
-			return none, l.because(ctx, p, err)
+			return none, l.registry.because(ctx, p, err)
 		}
 	}
 	if r.Whole {
@@ -82,7 +81,7 @@ func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.C
 	if err == nil && !failpoint.Off("lease-after-transaction") {
 		err = on.Leader.Serving() // another leader may have begun before this has read
 	}
-	return answer, l.because(ctx, p, l.void(p, r.Shard, err))
+	return answer, l.registry.because(ctx, p, l.registry.void(p, r.Shard, err))
 }
 
 // within is a context that ends with the part, too.
@@ -95,35 +94,6 @@ func (p *part) within(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// void ends a part of which a shard has lost what it had, and says so.
-func (l *Ledger) void(p *part, name string, err error) error {
-	if errors.Is(err, shard.ErrPartGone) {
-		return l.endNow(p, moved(name))
-	}
-	return err
-}
-
-// because is why a request fails, or that the part has ended meanwhile: then what it has got means nothing.
-func (l *Ledger) because(ctx context.Context, p *part, err error) error {
-	l.mu.Lock()
-	why := p.why
-	l.mu.Unlock()
-	if why != nil {
-		return why
-	}
-	if err == nil {
-		return nil
-	}
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
-		err = cause
-	}
-	var known *apierror.Error
-	if !errors.As(err, &known) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		return apierror.New(apierror.Cancelled, "%w", err)
-	}
-	return err
-}
-
 // stake gives what a part has on a shard that this server leads; the caller has the turn.
 func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 	on, err := p.store.Led(name)
@@ -131,36 +101,30 @@ func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 		return nil, nil, err
 	}
 	tenure := on.Leader.Tenure()
-	l.mu.Lock()
+	l.registry.mu.Lock()
 	st := p.stakes[name]
-	l.mu.Unlock()
+	l.registry.mu.Unlock()
 	switch {
 	case st == nil:
 	case st.tenure != tenure:
-		return nil, nil, l.endNow(p, moved(name))
-	case p.phaseOf(l, st) != open:
+		return nil, nil, l.registry.endNow(p, moved(name))
+	case l.registry.phaseOf(st) != open:
 		return nil, nil, apierror.New(apierror.TransactionDisallowed, "transaction %s is being committed on shard %s", p.id, name)
 	default:
 		return st, on, nil
 	}
-	begun, err := on.Shard.Begin(p.id, p.owner, shard.PartLimits{LockWait: p.lockWait, Bytes: func(n int64) error { return l.allow(p, n) }})
+	begun, err := on.Shard.Begin(p.id, p.owner, shard.PartLimits{LockWait: p.lockWait, Bytes: func(n int64) error { return l.registry.allow(p, n) }})
 	if err != nil {
 		return nil, nil, fmt.Errorf("begin on shard %s: %w", name, err)
 	}
 	st = &stake{part: begun, tenure: tenure}
-	l.mu.Lock()
+	l.registry.mu.Lock()
 	p.stakes[name] = st
-	l.mu.Unlock()
+	l.registry.mu.Unlock()
 	if on.Leader.Over() { // Ended may have looked for the stake before it was there
-		return nil, nil, l.endNow(p, moved(name))
+		return nil, nil, l.registry.endNow(p, moved(name))
 	}
 	return st, on, nil
-}
-
-func (p *part) phaseOf(l *Ledger, st *stake) phase {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return st.phase
 }
 
 // entry is the part at the gate.
@@ -177,8 +141,8 @@ func (l *Ledger) enterOpen(ctx context.Context, p *part, until time.Time) error 
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.registry.mu.Lock()
+	defer l.registry.mu.Unlock()
 	p.places.open = leave
 	return nil
 }

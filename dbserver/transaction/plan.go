@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
@@ -17,17 +18,26 @@ import (
 // errDropped says that Plan has no such shard.
 var errDropped = errors.New("the shard is not in Plan any more")
 
+// homes finds shards of other servers, and asks them.
+type homes struct {
+	id       string // of this server
+	cache    Cache
+	peers    Peers
+	patience time.Duration // of one call
+	own      func(context.Context, *store.Store, string, dbclient.TxnAskRequest) (dbclient.TxnAskResponse, error)
+}
+
 // planned is the server that Plan names as the leader of a shard, in a tree of the data's epoch. [errDropped] is certain: a tree that
 // lacks the shard may be behind, so it is asked for again.
-func (l *Ledger) planned(ctx context.Context, s *store.Store, of dbclient.TxnShard) (server string, root *agencyclient.Node, err error) {
-	root = l.Cache.Snapshot().Root
+func (x homes) planned(ctx context.Context, s *store.Store, of dbclient.TxnShard) (server string, root *agencyclient.Node, err error) {
+	root = x.cache.Snapshot().Root
 	if server, err = leaderIn(root, s.Epoch(), of); err == nil {
 		return server, root, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.Timing.Call)
+	ctx, cancel := context.WithTimeout(ctx, x.patience)
 	defer cancel()
 	if !failpoint.Off("dropped-is-certain") {
-		snap, err := l.Cache.Sync(ctx)
+		snap, err := x.cache.Sync(ctx)
 		if err != nil {
 			return "", nil, fmt.Errorf("where shard %s is now is not known: %w", of.Shard, err)
 		}
@@ -65,34 +75,40 @@ func target(root *agencyclient.Node, s *store.Store, id string) (dbclient.Target
 }
 
 // outcome asks the home of a transaction what became of it, and aborts what is not decided.
-func (l *Ledger) outcome(ctx context.Context, s *store.Store, home dbclient.TxnShard, id dbclient.TxnID) (commit bool, err error) {
-	server, root, err := l.planned(ctx, s, home)
+func (x homes) outcome(ctx context.Context, s *store.Store, home dbclient.TxnShard, id dbclient.TxnID) (commit bool, err error) {
+	server, root, err := x.planned(ctx, s, home)
 	if errors.Is(err, errDropped) {
-		return l.askEverywhere(ctx, s, root, home, id)
+		return x.askEverywhere(ctx, s, root, home, id)
 	}
 	if err != nil {
 		return false, err
 	}
-	answer, err := l.ask(ctx, s, root, server, home.Shard, id)
+	answer, err := x.ask(ctx, s, root, server, transactionOf{home, id})
 	if err != nil {
 		return false, err
 	}
 	return judge(answer)
 }
 
+// transactionOf names a transaction and its home.
+type transactionOf struct {
+	home dbclient.TxnShard
+	id   dbclient.TxnID
+}
+
 // ask asks one server.
-func (l *Ledger) ask(ctx context.Context, s *store.Store, root *agencyclient.Node, server, name string, id dbclient.TxnID) (dbclient.TxnAskResponse, error) {
-	q := dbclient.TxnAskRequest{ID: id, Abandon: true}
-	ctx, cancel := context.WithTimeout(ctx, l.Timing.Call)
+func (x homes) ask(ctx context.Context, s *store.Store, root *agencyclient.Node, server string, tx transactionOf) (dbclient.TxnAskResponse, error) {
+	q := dbclient.TxnAskRequest{ID: tx.id, Abandon: true}
+	ctx, cancel := context.WithTimeout(ctx, x.patience)
 	defer cancel()
-	if server == l.ID {
-		return l.Ask(ctx, s, name, q)
+	if server == x.id {
+		return x.own(ctx, s, tx.home.Shard, q)
 	}
 	t, err := target(root, s, server)
 	if err != nil {
 		return dbclient.TxnAskResponse{}, err
 	}
-	return l.Peers.Ask(ctx, t, name, q)
+	return x.peers.Ask(ctx, t, tx.home.Shard, q)
 }
 
 func judge(answer dbclient.TxnAskResponse) (commit bool, err error) {
@@ -107,13 +123,13 @@ func judge(answer dbclient.TxnAskResponse) (commit bool, err error) {
 
 // askEverywhere asks all servers for the decision of a transaction whose home has been dropped. The one that had it last keeps what
 // others need (see store.SetAside). It is aborted if all that have not FAILED say that they have none.
-func (l *Ledger) askEverywhere(ctx context.Context, s *store.Store, root *agencyclient.Node, home dbclient.TxnShard, id dbclient.TxnID) (commit bool, err error) {
+func (x homes) askEverywhere(ctx context.Context, s *store.Store, root *agencyclient.Node, home dbclient.TxnShard, id dbclient.TxnID) (commit bool, err error) {
 	for server := range root.At(keys.CurrentServersKnown).Children() {
 		failed := root.At(keys.ServerHealth(server)+"/Status").Text() == "FAILED"
 		if failed || !strings.HasPrefix(server, "PRMR-") {
 			continue
 		}
-		answer, err := l.ask(ctx, s, root, server, home.Shard, id)
+		answer, err := x.ask(ctx, s, root, server, transactionOf{home, id})
 		if errors.Is(err, apierror.ShardGone) {
 			continue
 		}

@@ -43,18 +43,17 @@ func (l *Ledger) settle(name string, id dbclient.TxnID, commit bool) {
 		why = committed
 	}
 	release := func() {}
-	l.mu.Lock()
-	leave := l.inheritanceSettled(name, id)
-	if p := l.parts[id]; p != nil {
+	l.registry.mu.Lock()
+	if p := l.registry.parts[id]; p != nil {
 		if st := p.stakes[name]; st != nil && st.phase == prepared {
 			st.phase = settled
 			if p.done() {
-				release = l.end(p, why)
+				release = l.registry.end(p, why)
 			}
 		}
 	}
-	l.mu.Unlock()
-	leave()
+	l.registry.mu.Unlock()
+	l.inherited.settled(name, id)
 	release()
 }
 
@@ -105,13 +104,13 @@ func askAside(of *shard.Shard, id dbclient.TxnID) (dbclient.TxnAskResponse, erro
 // can be made. undecided: the part is open, and may decide.
 func (l *Ledger) abandon(ctx context.Context, name string, q dbclient.TxnAskRequest) (undecided bool, err error) {
 	for {
-		l.mu.Lock()
-		p := l.parts[q.ID]
+		l.registry.mu.Lock()
+		p := l.registry.parts[q.ID]
 		if p == nil {
 			if q.Abandon {
-				l.ended.add(q.ID, abandoned(name)) // a request to open it may be on its way
+				l.registry.ended.add(q.ID, abandoned(name)) // a request to open it may be on its way
 			}
-			l.mu.Unlock()
+			l.registry.mu.Unlock()
 			return false, nil
 		}
 		deciding := p.decision()
@@ -119,13 +118,13 @@ func (l *Ledger) abandon(ctx context.Context, name string, q dbclient.TxnAskRequ
 			undecided = p.why == nil && p.decides() == "" && !q.Abandon
 			release := func() {}
 			if q.Abandon && p.decides() == "" && !failpoint.Off("asked-is-abandoned") {
-				release = l.end(p, abandoned(name))
+				release = l.registry.end(p, abandoned(name))
 			}
-			l.mu.Unlock()
+			l.registry.mu.Unlock()
 			release()
 			return undecided, nil
 		}
-		l.mu.Unlock()
+		l.registry.mu.Unlock()
 		select {
 		case <-deciding:
 		case <-ctx.Done():

@@ -13,7 +13,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	doubts, duties := newDoubts(l), newDuties(l)
 	var jobs sync.WaitGroup
 	jobs.Go(func() { l.repeat(ctx, nil, func() { l.silent() }) })
-	jobs.Go(func() { l.repeat(ctx, l.wake, func() { l.onData(ctx, doubts.look) }) })
+	jobs.Go(func() { l.repeat(ctx, l.inherited.wake, func() { l.onData(ctx, doubts.look) }) })
 	jobs.Go(func() { l.repeat(ctx, nil, func() { l.onData(ctx, duties.look) }) })
 	jobs.Wait()
 	return nil
@@ -55,18 +55,15 @@ type Status struct {
 
 // Status counts the parts.
 func (l *Ledger) Status() Status {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := Status{Prepared: l.doubtful, Bytes: l.bytes}
-	for _, p := range l.parts {
+	l.registry.mu.Lock()
+	defer l.registry.mu.Unlock()
+	s := Status{Prepared: int(l.doubtful.Load()), Inherited: l.inherited.count(), Bytes: l.registry.bytes}
+	for _, p := range l.registry.parts {
 		if p.bound() {
 			s.Bound++
 		} else {
 			s.Open++
 		}
-	}
-	for _, in := range l.inherited {
-		s.Inherited += len(in.of)
 	}
 	return s
 }
