@@ -289,18 +289,18 @@ func TestOutcomesAreNotContradicted(t *testing.T) {
 		h.s.Alone(Tenure{1, 1}, false) // from now on the log is ahead of what is applied
 		quorum := h.s.r.lead.quorum
 		h.s.r.lead.quorum = undecided{}
-		_, err := h.s.Resolve(t.Context(), 1, true, false)
+		_, err := h.s.Transactions().Resolve(t.Context(), 1, true, false)
 		require.ErrorIs(t, err, apierror.ConnectionLost)
-		_, err = h.s.Resolve(t.Context(), 1, false, false)
+		_, err = h.s.Transactions().Resolve(t.Context(), 1, false, false)
 		require.ErrorIs(t, err, apierror.Conflict)
 		seq := h.s.State().Last.Seq
-		found, err := h.s.Resolve(t.Context(), 1, true, false)
+		found, err := h.s.Transactions().Resolve(t.Context(), 1, true, false)
 		require.ErrorIs(t, err, apierror.ConnectionLost)
 		require.True(t, found)
 		require.Equal(t, seq, h.s.State().Last.Seq, "it is resolved twice")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, h.s.Settled(ctx), context.DeadlineExceeded, "a reader goes on before the end of a transaction is applied")
+		require.ErrorIs(t, h.s.Transactions().Settled(ctx), context.DeadlineExceeded, "a reader goes on before the end of a transaction is applied")
 		_, err = h.s.Commit(seq)
 		require.NoError(t, err)
 		h.s.r.lead.quorum = quorum
@@ -312,17 +312,17 @@ func TestOutcomesAreNotContradicted(t *testing.T) {
 func TestTransactionsNeedTheLeader(t *testing.T) {
 	h := fresh(t)
 	h.Follow(Tenure{1, 1})
-	_, err := h.Begin(1, &locks.Owner{Patient: true}, PartLimits{})
+	_, err := h.Transactions().Begin(1, &locks.Owner{Patient: true}, PartLimits{})
 	require.ErrorIs(t, err, apierror.NotLeader)
-	_, err = h.Begin(0, &locks.Owner{Patient: true}, PartLimits{})
+	_, err = h.Transactions().Begin(0, &locks.Owner{Patient: true}, PartLimits{})
 	require.ErrorIs(t, err, apierror.BadParameter)
-	_, err = h.Resolve(t.Context(), 1, true, true)
+	_, err = h.Transactions().Resolve(t.Context(), 1, true, true)
 	require.ErrorIs(t, err, apierror.NotLeader)
-	_, _, err = h.Decision(t.Context(), 1)
+	_, _, err = h.Transactions().Decision(t.Context(), 1)
 	require.ErrorIs(t, err, apierror.NotLeader)
-	_, err = h.Decisions()
+	_, err = h.Transactions().Decisions()
 	require.ErrorIs(t, err, apierror.NotLeader)
-	_, err = h.Prepared()
+	_, err = h.Transactions().Prepared()
 	require.ErrorIs(t, err, apierror.NotLeader)
-	require.ErrorIs(t, h.Forget(t.Context(), []TxnID{1}), apierror.NotLeader)
+	require.ErrorIs(t, h.Transactions().Forget(t.Context(), []TxnID{1}), apierror.NotLeader)
 }

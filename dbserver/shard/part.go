@@ -64,7 +64,8 @@ type PartLimits struct {
 
 // Begin makes the part of a transaction on a shard that this replica leads now; apierror.NotLeader if it does not. o is
 // patient. The part has nothing yet, and needs no End.
-func (s *Shard) Begin(id TxnID, o *locks.Owner, limits PartLimits) (*Part, error) {
+func (x Transactions) Begin(id TxnID, o *locks.Owner, limits PartLimits) (*Part, error) {
+	s := x.s
 	if id == 0 {
 		return nil, apierror.New(apierror.BadParameter, "a transaction has no id")
 	}
@@ -112,9 +113,6 @@ func (p *Part) lives() error {
 	p.shard.mu.Lock()
 	err := p.shard.r.decides(p.lead)
 	p.shard.mu.Unlock()
-	if failpoint.Off("part-belongs-to-a-leadership") {
-		return nil
-	}
 	return p.lost(err)
 }
 

@@ -38,7 +38,7 @@ func inShop(t *testing.T, test func(*testing.T, *shop)) {
 
 func (h *shop) isFree() {
 	h.t.Helper()
-	all, err := h.s.Prepared()
+	all, err := h.s.Transactions().Prepared()
 	require.NoError(h.t, err)
 	require.Empty(h.t, all, "a transaction is left prepared")
 	require.Zero(h.t, h.s.doubts.n.Load())
@@ -63,7 +63,7 @@ var home = dbclient.TxnShard{Database: "d", Collection: "7", Shard: "s7"}
 func (h *shop) begin(id TxnID) *tx {
 	h.t.Helper()
 	x := &tx{h: h, owner: locks.Transaction(id.String(), "CRDN-1", time.Now())}
-	p, err := h.s.Begin(id, x.owner, PartLimits{LockWait: time.Second, Bytes: func(n int64) error { x.asked += n; return nil }})
+	p, err := h.s.Transactions().Begin(id, x.owner, PartLimits{LockWait: time.Second, Bytes: func(n int64) error { x.asked += n; return nil }})
 	require.NoError(h.t, err)
 	x.Part = p
 	return x
@@ -157,15 +157,15 @@ func TestTransactionOnOneShard(t *testing.T) {
 		_, err = x.Documents(t.Context(), dbclient.DocumentsRequest{})
 		require.ErrorIs(t, err, ErrPartGone)
 
-		others, found, err := h.s.Decision(t.Context(), 1)
+		others, found, err := h.s.Transactions().Decision(t.Context(), 1)
 		require.NoError(t, err)
 		require.True(t, found)
 		require.Empty(t, others)
-		require.NoError(t, h.s.Forget(t.Context(), []TxnID{1, 2}))
-		_, found, err = h.s.Decision(t.Context(), 1)
+		require.NoError(t, h.s.Transactions().Forget(t.Context(), []TxnID{1, 2}))
+		_, found, err = h.s.Transactions().Decision(t.Context(), 1)
 		require.NoError(t, err)
 		require.False(t, found)
-		require.NoError(t, h.s.Forget(t.Context(), []TxnID{1}))
+		require.NoError(t, h.s.Transactions().Forget(t.Context(), []TxnID{1}))
 		require.EqualValues(t, 4, h.s.State().Last.Seq, "what is forgotten already is forgotten again")
 	})
 }
@@ -233,7 +233,7 @@ func TestReadersWaitForPrepared(t *testing.T) {
 			inShop(t, func(t *testing.T, h *shop) {
 				require.Nil(t, one(t, h.s, put("other", 5)).Error)
 				x := h.prepared(1)
-				list, err := h.s.Prepared()
+				list, err := h.s.Transactions().Prepared()
 				require.NoError(t, err)
 				require.Equal(t, []Prepared{{ID: 1, Home: home}}, list)
 				require.Equal(t, "5", h.value("other"))
@@ -252,7 +252,7 @@ func TestReadersWaitForPrepared(t *testing.T) {
 						values[unquote(o.value("_key"))] = string(o.value("n"))
 					}
 					if err == nil {
-						err = h.s.Settled(t.Context())
+						err = h.s.Transactions().Settled(t.Context())
 					}
 					if err != nil {
 						values["a"] = err.Error()
@@ -260,7 +260,7 @@ func TestReadersWaitForPrepared(t *testing.T) {
 					answers <- []string{values["a"], values["b"], values["new"]}
 				}()
 				time.Sleep(3 * time.Second)
-				found, err := h.s.Resolve(t.Context(), 1, commit, true)
+				found, err := h.s.Transactions().Resolve(t.Context(), 1, commit, true)
 				require.NoError(t, err)
 				require.True(t, found)
 				x.release()
@@ -273,7 +273,7 @@ func TestReadersWaitForPrepared(t *testing.T) {
 					require.Equal(t, want, got[i], "a reader did not wait for what is prepared")
 				}
 				require.Equal(t, 3*time.Second, time.Since(begun))
-				found, err = h.s.Resolve(t.Context(), 1, commit, true)
+				found, err = h.s.Transactions().Resolve(t.Context(), 1, commit, true)
 				require.NoError(t, err)
 				require.False(t, found)
 			})
@@ -289,17 +289,17 @@ func TestReaderOfWhatStaysPrepared(t *testing.T) {
 		fails(t, r, apierror.LockTimeout)
 		require.ErrorContains(t, r.Error, "transaction 77")
 		require.ErrorContains(t, r.Error, "s7")
-		require.ErrorIs(t, h.s.Settled(t.Context()), apierror.LockTimeout)
+		require.ErrorIs(t, h.s.Transactions().Settled(t.Context()), apierror.LockTimeout)
 		_, err := h.s.Scan(t.Context(), dbclient.ScanRequest{})
 		require.ErrorIs(t, err, apierror.LockTimeout)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, h.s.Settled(ctx), context.DeadlineExceeded)
+		require.ErrorIs(t, h.s.Transactions().Settled(ctx), context.DeadlineExceeded)
 		h.s.Follow(Tenure{1, 1})
-		require.NoError(t, h.s.Settled(t.Context()), "a replica that does not lead keeps readers out")
+		require.NoError(t, h.s.Transactions().Settled(t.Context()), "a replica that does not lead keeps readers out")
 		require.NoError(t, h.s.Lead(Tenure{2, 1}, solo{h.o.env.Engine}, true))
 		x.release()
-		_, err = h.s.Resolve(t.Context(), 77, false, false)
+		_, err = h.s.Transactions().Resolve(t.Context(), 77, false, false)
 		require.NoError(t, err)
 	})
 }
@@ -309,9 +309,9 @@ func TestLeadershipEndsUnderAReader(t *testing.T) {
 	inShop(t, func(t *testing.T, h *shop) {
 		h.prepared(1)
 		time.AfterFunc(time.Second, func() { h.s.Follow(Tenure{1, 1}) })
-		require.ErrorIs(t, h.s.Settled(t.Context()), apierror.NotLeader)
+		require.ErrorIs(t, h.s.Transactions().Settled(t.Context()), apierror.NotLeader)
 		require.NoError(t, h.s.Lead(Tenure{2, 1}, solo{h.o.env.Engine}, true))
-		_, err := h.s.Resolve(t.Context(), 1, true, false)
+		_, err := h.s.Transactions().Resolve(t.Context(), 1, true, false)
 		require.NoError(t, err)
 		require.Equal(t, "1", h.value("a"))
 	})
@@ -333,7 +333,7 @@ func TestLocksAreInherited(t *testing.T) {
 			require.ErrorContains(t, r.Error, "transaction 1 has held it")
 		}
 		require.ErrorIs(t, h.s.Truncate(t.Context(), dbclient.TruncateRequest{Waiting: dbclient.Waiting{}}), apierror.LockTimeout)
-		found, err := h.s.Resolve(t.Context(), 1, true, true)
+		found, err := h.s.Transactions().Resolve(t.Context(), 1, true, true)
 		require.NoError(t, err)
 		require.True(t, found)
 		require.Equal(t, []string{"1", "", "1"}, []string{h.value("a"), h.value("b"), h.value("new")})
@@ -358,7 +358,7 @@ func TestPreparedTruncation(t *testing.T) {
 			fails(t, one(t, h.s, put(key, 9)), apierror.LockTimeout, key)
 			fails(t, one(t, h.s, dbclient.Op{Kind: dbclient.OpRead, Key: key}), apierror.LockTimeout, key)
 		}
-		_, err := h.s.Resolve(t.Context(), 1, true, false)
+		_, err := h.s.Transactions().Resolve(t.Context(), 1, true, false)
 		require.NoError(t, err)
 		require.Equal(t, []string{"4", ""}, []string{h.value("a"), h.value("b")})
 		require.EqualValues(t, 1, h.s.State().Count)

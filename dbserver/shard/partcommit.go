@@ -16,7 +16,7 @@ import (
 
 // Prepare makes what the part has written durable: it returns when it is on the disks of all in-sync replicas. From
 // when it has a number, readers of what it writes wait until it is resolved. After it the part is used no more;
-// [Shard.Resolve] ends what it has left. An error that is apierror.ConnectionLost means that the outcome is
+// [Transactions.Resolve] ends what it has left. An error that is apierror.ConnectionLost means that the outcome is
 // unknown: it may be prepared. After any other error nothing was done, and the part is what it was unless the
 // error is ErrPartGone.
 func (p *Part) Prepare(ctx context.Context, home dbclient.TxnShard) error {
@@ -102,11 +102,7 @@ func (p *Part) append(w write) (seq uint64, err error) {
 	if _, decided := p.lead.decided[p.id]; decided || s.doubts.get(p.id) != nil {
 		return 0, apierror.New(apierror.BadParameter, "transaction %s is prepared or decided on shard %s already", p.id, s.name)
 	}
-	under := p.lead
-	if failpoint.Off("part-belongs-to-a-leadership") {
-		under = s.r.lead
-	}
-	seq, err = s.r.append(under, w)
+	seq, err = s.r.append(p.lead, w)
 	var known *apierror.Error
 	switch {
 	case err == nil:

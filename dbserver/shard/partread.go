@@ -11,7 +11,7 @@ func (p *Part) Scan(ctx context.Context, r dbclient.ScanRequest) (page dbclient.
 	if err := p.lives(); err != nil {
 		return page, err
 	}
-	if page, err = p.shard.scan(ctx, r, p); err != nil {
+	if page, err = scan(ctx, p.shard, r, p); err != nil {
 		return page, p.lost(err)
 	}
 	return page, p.lives()
@@ -22,7 +22,7 @@ func (p *Part) Count(ctx context.Context) (dbclient.CountResponse, error) {
 	if err := p.lives(); err != nil {
 		return dbclient.CountResponse{}, err
 	}
-	if err := p.shard.Settled(ctx); err != nil {
+	if err := p.shard.Transactions().Settled(ctx); err != nil {
 		return dbclient.CountResponse{}, p.lost(err)
 	}
 	st := p.shard.State()

@@ -12,6 +12,12 @@ import (
 	"stasis/internal/failpoint"
 )
 
+// Transactions are the calls of transactions on a shard that this replica leads. All may be used by many goroutines at once.
+type Transactions struct{ s *Shard }
+
+// Transactions gives the calls of transactions.
+func (s *Shard) Transactions() Transactions { return Transactions{s: s} }
+
 // Prepared is a transaction that is prepared on a shard, and not resolved.
 type Prepared struct {
 	ID   TxnID
@@ -31,12 +37,13 @@ type Decision struct {
 // that has ended it is on all disks then. Locks that this leader has inherited for it are released.
 // apierror.ConnectionLost: the outcome is unknown. apierror.Conflict: it is resolved already, and not so. After any other error
 // nothing was done.
-func (s *Shard) Resolve(ctx context.Context, id TxnID, commit, sync bool) (found bool, err error) {
+func (x Transactions) Resolve(ctx context.Context, id TxnID, commit, sync bool) (found bool, err error) {
+	s := x.s
 	lead, err := s.leading()
 	if err != nil {
 		return false, err
 	}
-	seq, found, err := s.resolve(lead, id, commit)
+	seq, found, err := x.resolve(lead, id, commit)
 	if err != nil {
 		return false, fmt.Errorf("shard %s: resolve transaction %s: %w", s.name, id, err)
 	}
@@ -53,7 +60,8 @@ func (s *Shard) Resolve(ctx context.Context, id TxnID, commit, sync bool) (found
 }
 
 // resolve numbers the end of a prepared transaction. If it is not found, seq is the last record.
-func (s *Shard) resolve(lead *leadership, id TxnID, commit bool) (seq uint64, found bool, err error) {
+func (x Transactions) resolve(lead *leadership, id TxnID, commit bool) (seq uint64, found bool, err error) {
+	s := x.s
 	if err := s.enter(); err != nil {
 		return 0, false, err
 	}
@@ -112,7 +120,8 @@ func (st *storage) preparedAs(id TxnID) (prepared, error) {
 // Decision says whether a transaction is committed whose home this shard is, and which others have prepared it. It
 // waits for a decision that is in the log and not committed yet. What it has found is on the disks of all in-sync
 // replicas. Not found: no decision is kept here; none can come unless the transaction has an open part here.
-func (s *Shard) Decision(ctx context.Context, id TxnID) (others []dbclient.TxnShard, found bool, err error) {
+func (x Transactions) Decision(ctx context.Context, id TxnID) (others []dbclient.TxnShard, found bool, err error) {
+	s := x.s
 	s.mu.Lock()
 	lead, seq := s.r.lead, s.r.st.meta.seq
 	var d Decision
@@ -135,7 +144,8 @@ func (s *Shard) Decision(ctx context.Context, id TxnID) (others []dbclient.TxnSh
 }
 
 // Decisions are all that are kept here, in the order of their ids; apierror.NotLeader if this replica does not lead.
-func (s *Shard) Decisions() ([]Decision, error) {
+func (x Transactions) Decisions() ([]Decision, error) {
+	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.r.lead == nil {
@@ -151,12 +161,13 @@ func (s *Shard) Decisions() ([]Decision, error) {
 
 // Forget removes decisions, in one record, and returns when that is applied. Those that are not there are
 // skipped.
-func (s *Shard) Forget(ctx context.Context, ids []TxnID) error {
+func (x Transactions) Forget(ctx context.Context, ids []TxnID) error {
+	s := x.s
 	lead, err := s.leading()
 	if err != nil {
 		return err
 	}
-	seq, err := s.forget(lead, ids)
+	seq, err := x.forget(lead, ids)
 	if err != nil {
 		return fmt.Errorf("shard %s: forget decisions: %w", s.name, err)
 	}
@@ -170,7 +181,8 @@ func (s *Shard) Forget(ctx context.Context, ids []TxnID) error {
 }
 
 // forget numbers the end of decisions; seq is 0 if there are none.
-func (s *Shard) forget(lead *leadership, ids []TxnID) (seq uint64, err error) {
+func (x Transactions) forget(lead *leadership, ids []TxnID) (seq uint64, err error) {
+	s := x.s
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
@@ -199,7 +211,8 @@ func (s *Shard) forget(lead *leadership, ids []TxnID) (seq uint64, err error) {
 
 // Prepared are all transactions that are prepared here and not resolved, in the order of their ids; apierror.NotLeader if this
 // replica does not lead.
-func (s *Shard) Prepared() ([]Prepared, error) {
+func (x Transactions) Prepared() ([]Prepared, error) {
+	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.r.lead == nil {
@@ -216,6 +229,6 @@ func (s *Shard) Prepared() ([]Prepared, error) {
 // Settled returns when all transactions are resolved that are prepared now. After 10 s the error is
 // apierror.LockTimeout, which names one. A reader of the whole shard that has waited sees all of a transaction of which it
 // has seen a part elsewhere. Scan and Documents wait by themselves.
-func (s *Shard) Settled(ctx context.Context) error {
-	return refused(s.doubts.awaitAll(ctx))
+func (x Transactions) Settled(ctx context.Context) error {
+	return refused(x.s.doubts.awaitAll(ctx))
 }

@@ -17,14 +17,14 @@ const (
 	maxPageBytes = 16 << 20 // of documents; a page has at least one
 )
 
-// Scan reads a page of documents in key order, as they are at one moment. It waits for what is prepared; see Settled.
+// Scan reads a page of documents in key order, as they are at one moment. It waits for what is prepared; see [Transactions.Settled].
 func (s *Shard) Scan(ctx context.Context, r dbclient.ScanRequest) (dbclient.ScanResponse, error) {
-	return s.scan(ctx, r, nil)
+	return scan(ctx, s, r, nil)
 }
 
 // scan reads a page of what is committed, with what a part has written over it (nil: nothing).
-func (s *Shard) scan(ctx context.Context, r dbclient.ScanRequest, own *Part) (page dbclient.ScanResponse, err error) {
-	if err := s.Settled(ctx); err != nil {
+func scan(ctx context.Context, s *Shard, r dbclient.ScanRequest, own *Part) (page dbclient.ScanResponse, err error) {
+	if err := s.Transactions().Settled(ctx); err != nil {
 		return page, err
 	}
 	if err := s.enter(); err != nil {

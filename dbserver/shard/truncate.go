@@ -43,6 +43,6 @@ func appendTruncate(ctx context.Context, s *Shard, w dbclient.Waiting) (lead *le
 	if err != nil {
 		return nil, 0, err
 	}
-	seq, err = s.append(lead, write{changes: []Change{{Kind: Truncate}}, time: time})
+	seq, err = number(s, lead, write{changes: []Change{{Kind: Truncate}}, time: time})
 	return lead, seq, err
 }

@@ -186,7 +186,7 @@ func (m *market) part(d *deal, b *branch) *piece {
 		s := b.shards[b.leader]
 		p = &piece{on: s, owner: locks.Transaction(d.id.String(), "", time.Time{}), wrote: map[string]string{}, locked: map[string]bool{}}
 		var err error
-		if p.Part, err = s.Begin(d.id, p.owner, PartLimits{}); err != nil {
+		if p.Part, err = s.Transactions().Begin(d.id, p.owner, PartLimits{}); err != nil {
 			require.ErrorIs(m.t, err, apierror.NotLeader)
 			require.Less(m.t, s.State().Committed, b.begun)
 			return nil
@@ -313,7 +313,7 @@ func (m *market) outcome(id TxnID, home *branch) (commit, known bool) {
 		m.abort(d)
 	}
 	home.replicate() // a leader serves when what it began with is committed
-	_, found, err := home.shards[home.leader].Decision(m.t.Context(), id)
+	_, found, err := home.shards[home.leader].Transactions().Decision(m.t.Context(), id)
 	require.NoError(m.t, err)
 	if told, before := m.verdicts[id]; before {
 		require.Equal(m.t, told, found, "transaction %s: it was told otherwise", id)
@@ -332,11 +332,11 @@ func (m *market) named(name string) *branch {
 func (m *market) resolve(b *branch) {
 	b.replicate()
 	s := b.shards[b.leader]
-	all, err := s.Prepared()
+	all, err := s.Transactions().Prepared()
 	require.NoError(m.t, err)
 	for _, p := range all {
 		commit, _ := m.outcome(p.ID, m.named(p.Home.Shard))
-		found, err := s.Resolve(m.t.Context(), p.ID, commit, true)
+		found, err := s.Transactions().Resolve(m.t.Context(), p.ID, commit, true)
 		require.NoError(m.t, err)
 		require.True(m.t, found)
 		if x := m.deals[p.ID].parts[b]; x.on == s {
@@ -349,19 +349,19 @@ func (m *market) resolve(b *branch) {
 func (m *market) forget(b *branch) {
 	b.replicate()
 	s := b.shards[b.leader]
-	all, err := s.Decisions()
+	all, err := s.Transactions().Decisions()
 	require.NoError(m.t, err)
 	for _, d := range all {
 		if !m.deals[d.ID].over {
 			m.abort(m.deals[d.ID])
 		}
-		_, found, err := s.Decision(m.t.Context(), d.ID)
+		_, found, err := s.Transactions().Decision(m.t.Context(), d.ID)
 		require.NoError(m.t, err)
 		require.True(m.t, found)
 		for _, o := range d.Others {
 			at := m.named(o.Shard)
 			at.replicate()
-			_, err := at.shards[at.leader].Resolve(m.t.Context(), d.ID, true, true)
+			_, err := at.shards[at.leader].Transactions().Resolve(m.t.Context(), d.ID, true, true)
 			require.NoError(m.t, err)
 			if x := m.deals[d.ID].parts[at]; x.on == at.shards[at.leader] {
 				x.on.env.Locks.Release(x.owner)
@@ -374,7 +374,7 @@ func (m *market) forget(b *branch) {
 	for _, d := range all {
 		ids = append(ids, d.ID)
 	}
-	require.NoError(m.t, s.Forget(m.t.Context(), ids))
+	require.NoError(m.t, s.Transactions().Forget(m.t.Context(), ids))
 }
 
 // read reads a key as anybody does, without waiting.

@@ -250,7 +250,7 @@ func (c *chunk) carryOut(op dbclient.Op, out outcome, stored *document) (dbclien
 	if err := c.show(result.New, result.Old); err != nil {
 		return dbclient.OpResult{}, err
 	}
-	seq, err := s.append(c.lead, w)
+	seq, err := number(s, c.lead, w)
 	if err != nil {
 		return result, err
 	}
@@ -288,8 +288,8 @@ func (s *Shard) latest(key string) (d *document, depends uint64, err error) {
 	return d, depends, err
 }
 
-// append numbers what was decided under a leadership; see replica.append.
-func (s *Shard) append(under *leadership, w write) (seq uint64, err error) {
+// number numbers what was decided under a leadership; see replica.append.
+func number(s *Shard, under *leadership, w write) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.r.append(under, w)
