@@ -140,7 +140,7 @@ func TestPartsThatAreNotThere(t *testing.T) {
 			"decide":  x.calls().Decide(ctx, to, home.shard, dbclient.TxnDecideRequest{TxnPart: wrong}),
 			"commit":  x.calls().End(ctx, to, dbclient.TxnEndRequest{TxnPart: wrong, Commit: true}),
 		} {
-			require.ErrorIs(t, err, apierror.TxnGone, name)
+			require.ErrorIs(t, err, apierror.TxnGone, "a part answers to a wrong token: %s", name)
 		}
 		kept, err := x.calls().Keep(ctx, to, dbclient.TxnKeepRequest{Parts: []dbclient.TxnPart{part, wrong, {ID: 77, Token: "x"}}})
 		require.NoError(t, err)
@@ -214,6 +214,7 @@ func TestSilentCoordinator(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, kept.Gone)
 		}
+		require.NoError(t, h.put(home.at(), home.shard, "a", `{"v":1}`), "the lock of a transaction outlives its coordinator")
 		require.ErrorContains(t, x.put(home, "a", 3), "coordinator CRDN-1 has not said for 30s that it lives")
 		require.Equal(t, 1, home.at().ledger.Status().Open)
 		require.NoError(t, y.decide(t.Context(), home))
@@ -303,7 +304,7 @@ func TestGateNamesTheOpenTransaction(t *testing.T) {
 		time.Sleep(time.Second)
 		h.lock("b", "n")
 		_, err := h.hold(t.Context(), h.target(home.at()), lockB)
-		require.ErrorIs(t, err, apierror.LockTimeout)
+		require.ErrorIs(t, err, apierror.LockTimeout, "a gate is granted with an open transaction inside")
 		require.ErrorContains(t, err, "1 transactions still open: transaction 1 of coordinator CRDN-1, which began 4")
 		h.unlock("n", nil)
 		require.NoError(t, x.decide(t.Context(), home))

@@ -151,7 +151,7 @@ func TestLeaderMoves(t *testing.T) {
 						}
 						h.nothingIsHeld(home, other)
 						h.whole(decided, home, other)
-						require.Zero(t, old.ledger.Status().Open)
+						require.Zero(t, old.ledger.Status().Open, "a part outlives the leadership")
 						h.alike(of.shard, next, old)
 					})
 				})
@@ -217,6 +217,7 @@ func TestOtherIsDropped(t *testing.T) {
 		h.write(map[string]any{keys.PlanCollection("_system", other.cid): agencyclient.Delete()}, nil)
 		h.nothingIsHeld(home)
 		require.Equal(t, 2, home.read("a"))
+		time.Sleep(20 * time.Second) // all that could be told have been told
 		on, err := home.at().data.host.Store().Led(home.shard)
 		require.NoError(t, err)
 		kept, err := on.Shard.Decisions()
@@ -245,6 +246,10 @@ func TestHomeIsAway(t *testing.T) {
 					time.Sleep(10 * time.Second)
 					require.Equal(t, 1, other.at().ledger.Status().Prepared, "it guesses")
 				}
+				h.gateIsHeldFor(other, "transaction 1")
+				h.crash("db2")
+				h.start("db2")
+				h.gateIsHeldFor(other, "shard s201, on which transaction 1")
 				h.start("db1")
 				h.nothingIsHeld(home, other)
 				h.whole(decided, home, other)
@@ -330,4 +335,16 @@ func (x *trx) isHeldUp(p spot, step int) {
 	err = x.decide(ctx, p)
 	require.ErrorIs(t, err, apierror.GateClosed, "it commits on one shard while the gate is held")
 	require.NoError(t, x.put(p, "a", 2), "in mode commits what is open goes on")
+}
+
+// gateIsHeldFor demands that no backup gets the gate of a server, in no mode, and learns why.
+func (h *house) gateIsHeldFor(p spot, who string) {
+	h.t.Helper()
+	h.lock("b", "held")
+	for _, mode := range []dbclient.LockMode{dbclient.LockModeTransactions, dbclient.LockModeCommits} {
+		_, err := h.hold(h.t.Context(), h.target(p.at()), dbclient.GateLockRequest{ID: "b", Nonce: "held", WindowSeconds: 0.5, LeaseSeconds: 10, LockMode: mode})
+		require.ErrorIs(h.t, err, apierror.LockTimeout, "a gate is granted while %s is prepared behind it", who)
+		require.ErrorContains(h.t, err, who)
+	}
+	h.unlock("held", nil)
 }

@@ -2,12 +2,14 @@ package transaction
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/store"
+	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
@@ -105,17 +107,22 @@ func (d *doubts) prepared(s *store.Store) (all []doubt) {
 	return all
 }
 
-// askHome asks one home for the transactions that it decides, one after the other.
+// askHome asks one home for the transactions that it decides, one after the other. A home that does not answer is not asked for the
+// others now; any other error is that of one transaction.
 func (d *doubts) askHome(ctx context.Context, s *store.Store, of []doubt) error {
+	var errs []error
 	for _, x := range of {
 		commit, err := d.l.homes.outcome(ctx, s, x.home, x.id)
-		if err != nil {
-			return fmt.Errorf("transaction %s: %w", x.id, err)
+		if err == nil {
+			d.l.Logger.Info("a transaction that was in doubt is resolved", "transaction", x.id, "shard", x.shard, "home", x.home.Shard, "commit", commit)
+			err = d.l.resolve(s, x.shard, x.id, commit)
 		}
-		d.l.Logger.Info("a transaction that was in doubt is resolved", "transaction", x.id, "shard", x.shard, "home", x.home.Shard, "commit", commit)
-		if err := d.l.resolve(s, x.shard, x.id, commit); err != nil {
-			return err
+		if err != nil {
+			errs = append(errs, fmt.Errorf("transaction %s: %w", x.id, err))
+		}
+		if errors.Is(err, apierror.ConnectionLost) || ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

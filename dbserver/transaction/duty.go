@@ -9,6 +9,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
+	"stasis/internal/failpoint"
 )
 
 // duties bring decisions to the shards that have prepared, when their coordinator does not. It belongs to one goroutine.
@@ -62,7 +63,7 @@ func (d *duties) bring(ctx context.Context, s *store.Store, of *shard.Shard, dec
 		if done {
 			kept[key] = true
 		}
-		if done && age >= d.l.Timing.Remember {
+		if done && (age >= d.l.Timing.Remember || failpoint.Off("decisions-wait-for-their-coordinator")) {
 			over = append(over, x.ID)
 		}
 	}

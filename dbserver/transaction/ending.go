@@ -11,6 +11,7 @@ import (
 	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // End ends a part for its coordinator. With Commit the part must not have written anything, and must have had its locks until now:
@@ -135,6 +136,9 @@ func (l *Ledger) AbortOpen(q dbclient.TxnAbortRequest) dbclient.TxnAbortResponse
 // Ended ends the parts that have begun in a leadership that is over, or lets go of the shard if they are bound by others.
 func (l *Ledger) Ended(name string, tenure shard.Tenure) {
 	l.inherited.over(name, tenure)
+	if failpoint.Off("parts-end-with-leadership") {
+		return
+	}
 	var releases []func()
 	l.registry.mu.Lock()
 	for _, p := range l.registry.parts {
@@ -159,7 +163,7 @@ func (l *Ledger) silent() {
 	l.registry.mu.Lock()
 	l.registry.ended.trim()
 	for _, p := range l.registry.parts {
-		if p.why == nil && !p.bound() && time.Since(p.kept) >= l.Timing.Silence {
+		if p.why == nil && !p.bound() && !failpoint.Off("silent-parts-end") && time.Since(p.kept) >= l.Timing.Silence {
 			releases = append(releases, l.registry.end(p, fmt.Sprintf("coordinator %s has not said for %s that it lives", p.coordinator, l.Timing.Silence)))
 		}
 	}

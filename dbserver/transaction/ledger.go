@@ -44,7 +44,7 @@ func seconds(what string, n float64) (time.Duration, error) {
 	return time.Duration(n * float64(time.Second)), nil
 }
 
-// Open makes a part. Repeating it gives the same one. [apierror.TxnGone]: it was here, and has ended. [apierror.ResourceLimit]: there are
+// Open makes a part. Repeating it gives the same one, and may say that the transaction is inside another gate since. [apierror.TxnGone]: it was here, and has ended. [apierror.ResourceLimit]: there are
 // too many.
 func (l *Ledger) Open(s *store.Store, q dbclient.TxnOpenRequest) (dbclient.TxnOpenResponse, error) {
 	var none dbclient.TxnOpenResponse
@@ -69,6 +69,9 @@ func (l *Ledger) Open(s *store.Store, q dbclient.TxnOpenRequest) (dbclient.TxnOp
 			return none, apierror.New(apierror.BadParameter, "transaction %s is that of coordinator %s", q.ID, p.coordinator)
 		}
 		p.kept = time.Now()
+		if q.Elsewhere { // since the first request
+			p.elsewhere.Store(true)
+		}
 		return dbclient.TxnOpenResponse{Token: p.token}, nil
 	}
 	if why, known := l.registry.ended.why(q.ID); known {
@@ -79,11 +82,12 @@ func (l *Ledger) Open(s *store.Store, q dbclient.TxnOpenRequest) (dbclient.TxnOp
 	}
 	now := time.Now()
 	p := &part{
-		id: q.ID, token: rand.Text(), coordinator: q.Coordinator, begun: now.Add(-age), elsewhere: q.Elsewhere, lockWait: wait, limit: q.MaxBytes,
+		id: q.ID, token: rand.Text(), coordinator: q.Coordinator, begun: now.Add(-age), lockWait: wait, limit: q.MaxBytes,
 		store: s, owner: locks.Transaction(q.ID.String(), q.Coordinator, now.Add(-age)),
 		turn: make(chan struct{}, 1), over: make(chan struct{}), stakes: map[string]*stake{}, kept: now,
 	}
 	p.turn <- struct{}{}
+	p.elsewhere.Store(q.Elsewhere)
 	p.life, p.kill = context.WithCancelCause(context.Background())
 	l.registry.parts[q.ID] = p
 	return dbclient.TxnOpenResponse{Token: p.token}, nil

@@ -73,10 +73,10 @@ func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.C
 	}
 	var answer A
 	if err == nil {
-		err = failpoint.Hit(ctx, "dbserver/transaction/operate", l.ID)
+		answer, err = do(ctx, st.part)
 	}
 	if err == nil {
-		answer, err = do(ctx, st.part)
+		err = failpoint.Hit(ctx, "dbserver/transaction/answer", l.ID)
 	}
 	if err == nil && !failpoint.Off("lease-after-transaction") {
 		err = on.Leader.Serving() // another leader may have begun before this has read
@@ -129,7 +129,7 @@ func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 
 // entry is the part at the gate.
 func (p *part) entry(class gate.Class, until time.Time) gate.Entry {
-	return gate.Entry{Class: class, Who: p.who(), Begun: p.begun, Until: until, Opened: p.elsewhere || p.places.open != nil}
+	return gate.Entry{Class: class, Who: p.who(), Begun: p.begun, Until: until, Opened: p.elsewhere.Load() || p.places.open != nil}
 }
 
 // enterOpen passes the gate before the first write of a part; the caller has the turn, and so alone changes places.

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	dbclient "stasis/dbserver/client"
@@ -10,6 +11,7 @@ import (
 	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // part is what this server has of a transaction. What is below turn is under the ledger's mutex.
@@ -18,7 +20,7 @@ type part struct {
 	token       string
 	coordinator string
 	begun       time.Time
-	elsewhere   bool // it is inside the gate of another server as open
+	elsewhere   atomic.Bool // it is inside the gate of another server as open
 	lockWait    time.Duration
 	limit       int64 // of bytes
 	store       *store.Store
@@ -62,7 +64,7 @@ const (
 // bound says whether the part cannot be given up: a record of it is on its way, or its home decides. The ledger's mutex is held.
 func (p *part) bound() bool {
 	for _, st := range p.stakes {
-		if st.phase == preparing || st.phase == prepared {
+		if (st.phase == preparing || st.phase == prepared) && !failpoint.Off("prepared-is-bound") {
 			return true
 		}
 	}

@@ -15,6 +15,10 @@ var points = []string{
 	"dbserver/lease/answered",        // a heartbeat is answered, and the lease not lengthened
 	"dbserver/pieces/publish",        // the agency has a backup as committed, and the piece is not published
 	"dbserver/reconcile/follow",      // a server has seen a new Plan, and not begun to follow it
+	"dbserver/transaction/answer",    // an operation of a transaction is done, and not answered
+	"dbserver/transaction/decide",    // a home is about to decide
+	"dbserver/transaction/prepare",   // a shard is about to prepare
+	"dbserver/transaction/resolve",   // a shard is about to resolve
 	"dbserver/replica/accepted",      // a follower has accepted records, and the leader not noted it
 	"engine/apply",                   // a batch is about to be applied; named by the engine's directory
 }
