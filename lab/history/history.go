@@ -117,14 +117,13 @@ func (h *History) begin(o Op) *Call {
 }
 
 // Amend puts a value in the place of that with which the operation began: what is asked for has become known in full. Like Begin
-// it comes before the request is sent that has an effect, and after an error nothing may be sent. The moment is that of the
-// record.
-func (c *Call) Amend(value json.RawMessage) (Moment, error) {
-	at := c.h.amend(c, value)
-	return at, c.h.out.flush()
+// it comes before the request is sent that has an effect, and after an error nothing may be sent.
+func (c *Call) Amend(value json.RawMessage) error {
+	c.h.amend(c, value)
+	return c.h.out.flush()
 }
 
-func (h *History) amend(c *Call, value json.RawMessage) Moment {
+func (h *History) amend(c *Call, value json.RawMessage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.now()
@@ -133,7 +132,6 @@ func (h *History) amend(c *Call, value json.RawMessage) Moment {
 		h.ops[c.index].Value = value
 	}
 	h.out.add(amend{at.Order, c.op.BeginOrder, at.At, value})
-	return at
 }
 
 // End records how the operation ended, once. An error of writing is that of the next Begin, and of Flush.

@@ -6,6 +6,7 @@ package transactions
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"stasis/coordinator/catalog"
@@ -70,13 +71,17 @@ func (a *API) one(status int, do func(ctx context.Context, db string, id dbclien
 		if err != nil {
 			return err
 		}
-		return a.here(c, id, func(c *rest.Call) error {
+		err = a.here(c, id, func(c *rest.Call) error {
 			s, err := do(c.R.Context(), c.DB, id)
 			if err != nil {
 				return err
 			}
 			return answer(c, status, s)
 		})
+		if errors.Is(err, errFailed) { // who asks for the end of a transaction may have asked for its commit before
+			return apierror.With(err, apierror.Outcome, apierror.OutcomeUnknown)
+		}
+		return err
 	}
 }
 

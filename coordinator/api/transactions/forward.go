@@ -19,6 +19,9 @@ import (
 // forwardedBy is the header that names the coordinator that has passed a request on. Such a request is not passed on again.
 const forwardedBy = "X-Stasis-Forwarded-By"
 
+// errFailed: nobody knows what became of a transaction but the coordinator that has begun it, and that has failed.
+var errFailed = errors.New("this coordinator has FAILED")
+
 // here does what a request asks for if this coordinator has begun the transaction. Otherwise it passes the request on.
 func (a *API) here(c *rest.Call, id dbclient.TxnID, do rest.Handler) error {
 	snap := a.Catalog.Cached()
@@ -38,7 +41,7 @@ func (a *API) here(c *rest.Call, id dbclient.TxnID, do rest.Handler) error {
 	case by != "":
 		return apierror.New(apierror.TransactionNotFound, "transaction %s not found: coordinator %s has passed the request on to %s, but %s has begun it", id, by, a.ID, owner)
 	case snap.Failed(owner):
-		return apierror.New(apierror.TransactionAborted, "transaction %s was begun by coordinator %s, which has FAILED: unless its commit was asked for before, it is aborted", id, owner)
+		return apierror.New(apierror.TransactionAborted, "transaction %s was begun by coordinator %s: unless its commit was asked for before, it is aborted: %w", id, owner, errFailed)
 	}
 	return a.forward(c, snap, owner, id)
 }
