@@ -43,3 +43,36 @@ func TestPathsOfDesign(t *testing.T) {
 	}
 	require.Equal(t, 3, paths)
 }
+
+// The tests, fuzz targets and benchmarks that the pages of the design name exist.
+func TestNamesInDesigns(t *testing.T) {
+	exist := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	named := regexp.MustCompile(`\b((?:Test|Fuzz|Benchmark)[A-Z]\w+)`)
+	names := map[string]string{}
+	require.NoError(t, filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
+		page := strings.HasSuffix(path, "DESIGN.md")
+		if err != nil || !page && !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(raw), -1) {
+			exist[m[1]] = true
+		}
+		if page {
+			for _, m := range named.FindAllStringSubmatch(string(raw), -1) {
+				names[m[1]] = path
+			}
+		}
+		return nil
+	}))
+	require.Greater(t, len(names), 50)
+	for name, page := range names {
+		if !exist[name] {
+			t.Errorf("%s names %s, which does not exist", page, name)
+		}
+	}
+}

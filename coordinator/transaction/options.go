@@ -66,7 +66,8 @@ type Timing struct {
 	End         time.Duration // of a request that ends a part; default 5 s
 	Doubt       time.Duration // for which the client of a commit waits while its outcome is not known; default 30 s
 	Finish      time.Duration // for which shards are told of a commit: after that its home does so by itself; default 10 s
-	LockTimeout time.Duration // of a wait for a lock, if the client does not say; default 10 s
+	LockTimeout time.Duration // of a wait for a lock, if the client does not say; default 1 s, as ArangoDB's for documents
+	Exclusive   time.Duration // the same for a transaction that declares a collection exclusive; default 10 s
 	MaxLock     time.Duration // that a client may ask for; default 15 min
 }
 
@@ -86,7 +87,8 @@ func (o Options) withDefaults() Options {
 	orDefault(&t.End, 5*time.Second)
 	orDefault(&t.Doubt, 30*time.Second)
 	orDefault(&t.Finish, 10*time.Second)
-	orDefault(&t.LockTimeout, 10*time.Second)
+	orDefault(&t.LockTimeout, time.Second)
+	orDefault(&t.Exclusive, 10*time.Second)
 	orDefault(&t.MaxLock, 15*time.Minute)
 	return o
 }

@@ -44,6 +44,11 @@ func (m *Manager) check(ctx context.Context, s Spec) (*catalog.Snapshot, declare
 		database: s.Database, access: map[string]Access{}, waitForSync: s.WaitForSync, implicit: s.Implicit,
 		lockTimeout: m.o.Timing.LockTimeout, maxBytes: m.o.Limits.Bytes,
 	}
+	for _, access := range s.Collections {
+		if access == Exclusive {
+			d.lockTimeout = m.o.Timing.Exclusive
+		}
+	}
 	if s.LockTimeout != nil {
 		switch most := m.o.Timing.MaxLock.Seconds(); {
 		case !(*s.LockTimeout >= 0 && *s.LockTimeout <= most): // also not a number
