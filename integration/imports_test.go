@@ -122,6 +122,7 @@ var rooms = []room{
 	{"coordinator/api/server", []string{"coordinator/catalog", "coordinator/cursor"}, "a coordinator tells of itself without asking others"},
 	{"coordinator/api/status", []string{"agency/client", "agency/keys", "client", "coordinator/catalog", "dbserver/client"}, "what is told of the cluster is read, never changed"},
 	{"coordinator/api/steps", []string{"client"}, "what happened is told without knowing what it means"},
+	{"coordinator/api/transactions", []string{"coordinator/catalog", "coordinator/transaction", "dbserver/client"}, "handlers translate, and pass on: a transaction is what its manager says"},
 	{"coordinator/api/users", nil, "there are no users"},
 	{"coordinator/backup", []string{"agency/client", "agency/keys", "client/...", "coordinator/backup/...", "dbserver/client"}, "it puts the commands together and serves them"},
 	{"coordinator/backup/backupid", nil, "a name depends on the clock and on chance alone"},
@@ -142,6 +143,7 @@ var rooms = []room{
 	{"coordinator/catalog", []string{"agency/client", "agency/keys"}, "what there should be is known from the agency alone"},
 	{"coordinator/cursor", nil, "cursors know nothing of what they hold"},
 	{"coordinator/document", []string{"dbserver/client"}, "documents are turned into operations on shards, no more"},
+	{"coordinator/transaction", []string{"agency/client", "agency/keys", "coordinator/catalog", "coordinator/route", "dbserver/client"}, "a transaction stands between the router and the servers, and knows no request of a client"},
 	{"coordinator/route", []string{"agency/client", "agency/keys", "coordinator/catalog", "dbserver/client"}, "routing needs the catalog and the two clients"},
 
 	{"minicluster", []string{"agency", "agency/client", "agency/keys", "agency/recovery", "coordinator", "client", "dbserver", "dbserver/client", "dbserver/transfer/storage", "fault", "fault/control"}, "it starts servers; what is inside them is theirs"},

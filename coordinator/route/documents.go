@@ -10,24 +10,10 @@ import (
 
 // Documents applies operations. If it returns an error, none was applied.
 func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
-	// The cache may be behind the end of a restore. Only a newer snapshot that has not converged
-	// either refuses the request.
 	if err := req.Snapshot.Converged(); err != nil {
-		snap := r.sync(ctx)
-		coll, ferr := snap.Find(req.Ref.Database, req.Ref.Name)
-		if ferr != nil {
-			return Outcome{}, ferr
-		}
-		if err := snap.Converged(); err != nil {
+		if err := r.catchUp(ctx, &req); err != nil {
 			return Outcome{}, err
 		}
-		if req.Pinned && snap.Epoch != req.Snapshot.Epoch {
-			return Outcome{}, epochOver()
-		}
-		if err := sharedOut(req.Collection, coll); err != nil {
-			return Outcome{}, err
-		}
-		req.Snapshot, req.Collection = snap, coll
 	}
 	if len(req.Collection.ShardNames) == 0 {
 		return Outcome{}, noShard(req.Collection, "it has no shards")
@@ -77,4 +63,25 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 // writes says whether there is an operation that changes something.
 func writes(ops []dbclient.Op) bool {
 	return slices.ContainsFunc(ops, func(op dbclient.Op) bool { return op.Kind != dbclient.OpRead })
+}
+
+// catchUp gives a request a newer snapshot: the cache may be behind the end of a restore. Only one that has not converged either
+// refuses the request.
+func (r *Router) catchUp(ctx context.Context, req *Request) error {
+	snap := r.sync(ctx)
+	coll, err := snap.Find(req.Ref.Database, req.Ref.Name)
+	if err != nil {
+		return err
+	}
+	if err := snap.Converged(); err != nil {
+		return err
+	}
+	if req.Pinned && snap.Epoch != req.Snapshot.Epoch {
+		return epochOver()
+	}
+	if err := sharedOut(req.Collection, coll); err != nil {
+		return err
+	}
+	req.Snapshot, req.Collection = snap, coll
+	return nil
 }

@@ -97,7 +97,7 @@ func (t *Transaction) endParts(ctx context.Context, why string) {
 	ctx, cancel := context.WithTimeout(ctx, t.m.o.Timing.End)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, p := range t.openParts(func(*part) bool { return true }) {
+	for _, p := range t.held.openParts(func(*part) bool { return true }) {
 		all.Go(func() {
 			err := t.m.o.Parts.End(ctx, p.target, dbclient.TxnEndRequest{TxnPart: p.TxnPart, Reason: why})
 			if err != nil {
@@ -108,28 +108,9 @@ func (t *Transaction) endParts(ctx context.Context, why string) {
 	all.Wait()
 }
 
-// partOf is a part as requests name it.
-type partOf struct {
-	dbclient.TxnPart
-	target dbclient.Target
-}
-
-// openParts returns the parts that a server has, and for which ok holds.
-func (t *Transaction) openParts(ok func(*part) bool) []partOf {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var parts []partOf
-	for _, url := range sorted(t.parts) {
-		if p := t.parts[url]; p.token != "" && !p.ended && ok(p) {
-			parts = append(parts, partOf{dbclient.TxnPart{ID: t.id, Token: p.token}, p.target})
-		}
-	}
-	return parts
-}
-
 // endReaders ends the parts that have only read: with an error if one is lost, since somebody else may have had its locks.
 func (t *Transaction) endReaders(ctx context.Context) error {
-	readers := t.openParts(func(p *part) bool { return !p.wrote })
+	readers := t.held.openParts(func(p *part) bool { return !p.wrote })
 	if len(readers) == 0 {
 		return nil
 	}
@@ -141,9 +122,7 @@ func (t *Transaction) endReaders(ctx context.Context) error {
 		if err != nil && !failpoint.Off("readers-are-checked") {
 			return fmt.Errorf("DB server %s, where it has read: %w", p.target.URL, err)
 		}
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.parts[p.target.URL].ended = true
+		t.held.ended(p.target.URL)
 		return nil
 	})
 }

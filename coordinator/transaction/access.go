@@ -49,7 +49,7 @@ func (a access) Documents(ctx context.Context, t dbclient.Target, shard string, 
 			size, write = size+sizeOf(op), true
 		}
 	}
-	if err := a.t.take(size); err != nil {
+	if err := a.t.held.take(size); err != nil {
 		return answer, err
 	}
 	if r.WaitForSync && write {
@@ -76,7 +76,7 @@ func (a access) Documents(ctx context.Context, t dbclient.Target, shard string, 
 		}
 		return wrote, nil
 	})
-	a.t.give(size)
+	a.t.held.give(size)
 	answer.Synced = false
 	return answer, err
 }
@@ -141,7 +141,7 @@ func (a access) request(ctx context.Context, t dbclient.Target, shard string, wr
 	}
 	wrote, err := send(&p)
 	if err == nil || refused(err) && !isGone(err) && !notDone(err) {
-		a.t.touched(t, at, wrote)
+		a.t.held.touched(t, at, wrote)
 		return err
 	}
 	return a.t.failed(ctx, at, write, err)
@@ -153,7 +153,7 @@ func (t *Transaction) failed(ctx context.Context, at dbclient.TxnShard, write bo
 	switch {
 	case isGone(err):
 		return t.lose(ctx, err.Error())
-	case notDone(err) && (!t.has(at) || failpoint.Off("lost-leader-aborts")):
+	case notDone(err) && (!t.held.has(at) || failpoint.Off("lost-leader-aborts")):
 		return t.gone(err) // the router looks for the leader
 	case notDone(err) && !errors.Is(err, dbclient.ErrNotSent):
 		return t.lose(ctx, "shard "+at.Shard+" has no leader any more that knows it: "+err.Error())
@@ -164,22 +164,3 @@ func (t *Transaction) failed(ctx context.Context, at dbclient.TxnShard, write bo
 }
 
 func isGone(err error) bool { return errors.Is(err, apierror.TxnGone) }
-
-// take counts bytes that are about to be written.
-func (t *Transaction) take(n int64) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n > t.spec.maxBytes-t.bytes && n > 0 {
-		return apierror.New(apierror.ResourceLimit, "transaction %s has written %d bytes, and with %d more it would be larger than %d: write less in one transaction, or begin it with a larger maxTransactionSize",
-			t.id, t.bytes, n, t.spec.maxBytes).WithStatus(400)
-	}
-	t.bytes += n
-	return nil
-}
-
-// give takes back what was not written after all.
-func (t *Transaction) give(n int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.bytes -= n
-}

@@ -72,12 +72,8 @@ func (t *Transaction) beginCommit() (*commitment, error) {
 		return nil, apierror.New(apierror.Locked, "commit not possible now: %d operations of transaction %s go on", t.users, t.id)
 	}
 	c := &commitment{t: t, e: newEnding()}
-	for n, name := range t.wrote {
-		if n == 0 {
-			c.home = t.shards[name]
-		} else {
-			c.others = append(c.others, t.shards[name])
-		}
+	if wrote := t.held.written(); len(wrote) > 0 {
+		c.home, c.others = wrote[0], wrote[1:]
 	}
 	t.state, t.ending = committing, c.e
 	c.e.stop = func(error) {}
@@ -129,7 +125,7 @@ func (c *commitment) ready() error {
 		return err
 	}
 	err := each(c.others, func(s *shard) error {
-		part, target := c.t.partAt(s.url)
+		part, target := c.t.held.partAt(s.url)
 		err := c.t.m.o.Parts.Prepare(c.ctx, target, s.at.Shard, dbclient.TxnPrepareRequest{TxnPart: part, Home: c.home.at})
 		if err != nil {
 			return fmt.Errorf("prepare shard %s: %w", s.at.Shard, err)
@@ -154,14 +150,6 @@ func (c *commitment) turn() error {
 	}
 	c.t.state = deciding
 	return nil
-}
-
-// partAt is the part on a server.
-func (t *Transaction) partAt(url string) (dbclient.TxnPart, dbclient.Target) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p := t.parts[url]
-	return dbclient.TxnPart{ID: t.id, Token: p.token}, p.target
 }
 
 // reopen lets the transaction go on living: a backup has kept it out for longer than its client waits.
@@ -202,7 +190,7 @@ func (c *commitment) won(base context.Context) {
 // enterGates enters the gates of all servers that the transaction has written to, or of none: it waits at no gate while it holds
 // another one, which would keep a backup from holding both.
 func (c *commitment) enterGates() error {
-	writers := c.t.openParts(func(p *part) bool { return p.wrote })
+	writers := c.t.held.openParts(func(p *part) bool { return p.wrote })
 	for {
 		var mu sync.Mutex
 		var entered []partOf

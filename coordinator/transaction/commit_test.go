@@ -133,8 +133,8 @@ func TestLostDecision(t *testing.T) {
 			id := f.twoShards()
 			f.world.once("decide", kind)
 			err := f.commit(id)
-			require.Equal(t, state, f.state(id))
-			require.Equal(t, 1, f.world.count("ask"))
+			require.Equal(t, state, f.state(id), "it is not what the home has decided")
+			require.Equal(t, 1, f.world.count("ask"), "it is not what the home has decided")
 			if state == "committed" {
 				require.NoError(t, err)
 			} else {

@@ -26,7 +26,7 @@ var errRestored = errors.New("the cluster was restored meanwhile, so nobody can 
 // decide asks the home for the decision.
 func (c *commitment) decide(base context.Context) {
 	t := c.t
-	part, target := t.partAt(c.home.url)
+	part, target := t.held.partAt(c.home.url)
 	request := dbclient.TxnDecideRequest{TxnPart: part, WaitForSync: t.wantsSync() || len(c.others) > 0}
 	for _, s := range c.others {
 		request.Others = append(request.Others, s.at)

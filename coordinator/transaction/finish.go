@@ -46,7 +46,7 @@ func (c *commitment) finish(base context.Context) {
 
 // resolve tells a shard until it has answered, or is dropped.
 func (t *Transaction) resolve(ctx context.Context, s *shard) error {
-	_, target := t.partAt(s.url)
+	_, target := t.held.partAt(s.url)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := t.m.o.Parts.Resolve(ctx, target, s.at.Shard, dbclient.TxnResolveRequest{ID: t.id, Commit: true})
 		if err == nil {

@@ -46,7 +46,7 @@ func (m *Manager) Begin(ctx context.Context, s Spec) (Status, error) {
 	if number == 0 {
 		return Status{}, apierror.New(apierror.StartingUp, "this coordinator has no number in the agency yet, which the id of a transaction begins with: try again")
 	}
-	t := &Transaction{m: m, spec: spec, epoch: snap.Epoch, began: time.Now(), used: time.Now(), parts: map[string]*part{}, shards: map[string]*shard{}, sync: spec.waitForSync}
+	t := &Transaction{m: m, spec: spec, epoch: snap.Epoch, began: time.Now(), used: time.Now(), sync: spec.waitForSync}
 	t.alive, t.end = context.WithCancelCause(m.ctx)
 	if err := m.add(t, number); err != nil {
 		t.end(err)
@@ -69,6 +69,7 @@ func (m *Manager) add(t *Transaction, number uint64) error {
 	for t.id == 0 || m.all[t.id] != nil {
 		t.id = newID(number)
 	}
+	t.held = newHoldings(t.id, t.spec.maxBytes)
 	m.all[t.id] = t
 	m.tally.begun++
 	return nil
@@ -188,7 +189,7 @@ func (m *Manager) spawn(do func(ctx context.Context)) bool {
 // over keeps a transaction that has ended for some time.
 func (m *Manager) over(t *Transaction) {
 	t.mu.Lock()
-	t.parts, t.shards, t.wrote = map[string]*part{}, map[string]*shard{}, nil
+	t.held.drop()
 	t.used = time.Now()
 	ending := t.state
 	t.mu.Unlock()

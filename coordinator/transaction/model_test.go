@@ -139,6 +139,7 @@ func (m *model) judge(t *rapid.T, outcomes map[string]int) {
 	}
 	m.stop()
 	m.world.settle()
+	require.Empty(t, m.world.broken)
 	for _, id := range m.ids {
 		state := m.state(id)
 		was := m.told[id]

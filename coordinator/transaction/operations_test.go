@@ -163,7 +163,7 @@ func TestEndsOfATransaction(t *testing.T) {
 				id := f.twoShards()
 				f.world.fail(nil)
 				err := c.what(f, id)
-				require.ErrorIs(t, err, apierror.TransactionAborted)
+				require.ErrorIs(t, err, apierror.TransactionAborted, "it goes on although something of it may be lost")
 				require.Equal(t, 410, apierror.From(err).Status())
 				require.ErrorContains(t, err, c.says)
 				require.Equal(t, "aborted", f.state(id))

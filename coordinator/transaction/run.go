@@ -73,7 +73,7 @@ func (m *Manager) keep(ctx context.Context) {
 	by := map[dbclient.TxnID]*Transaction{}
 	for _, t := range m.transactions() {
 		by[t.id] = t
-		for _, p := range t.openParts(func(*part) bool { return true }) {
+		for _, p := range t.held.openParts(func(*part) bool { return true }) {
 			at[p.target] = append(at[p.target], p.TxnPart)
 		}
 	}

@@ -33,26 +33,16 @@ type Transaction struct {
 	alive context.Context // of its operations; ends, with errAborted, when it is aborted
 	end   context.CancelCauseFunc
 	using sync.WaitGroup // its operations
+	held  *holdings
 
 	mu     sync.Mutex // not held during requests
 	state  state
 	why    string // it is aborted, or unknown
 	users  int    // operations that go on
 	used   time.Time
-	sealed bool              // a commit has begun to end parts: only its repetition, or an abort, may follow
-	parts  map[string]*part  // by the server's URL
-	shards map[string]*shard // that it has touched
-	wrote  []string          // shards, in the order of the first write
-	bytes  int64             // that it has written
-	sync   bool              // an operation wants the commit on disk
-	ending *ending           // the commit or the abort that goes on, or the last one
-}
-
-// shard is a shard that was touched.
-type shard struct {
-	at    dbclient.TxnShard
-	url   string // of the leader that has what the transaction has there
-	wrote bool
+	sealed bool    // a commit has begun to end parts: only its repetition, or an abort, may follow
+	sync   bool    // an operation wants the commit on disk
+	ending *ending // the commit or the abort that goes on, or the last one
 }
 
 // ending is one commit or abort.

@@ -22,6 +22,7 @@ type world struct {
 	fault   func(call, url string) fault
 	log     []string
 	opens   int
+	broken  []string // promises
 }
 
 // fault is what happens to a request.
@@ -272,7 +273,7 @@ func (w *world) Forget(ctx context.Context, t dbclient.Target, r dbclient.TxnFor
 		for _, d := range r.Decisions {
 			for name, sh := range w.shards {
 				if _, inDoubt := sh.prepared[d.ID]; inDoubt {
-					panic("a decision is forgotten that shard " + name + " needs")
+					w.broken = append(w.broken, "a decision is forgotten that shard "+name+" needs")
 				}
 			}
 			if sh, err := w.led(d.Shard, t.URL); err == nil {
@@ -374,6 +375,7 @@ func (w *world) settle() (left []string) {
 			sh.resolve(id, w.ask(home, w.servers[home.leader], id) == dbclient.TxnCommitted)
 		}
 	}
+	left = append(left, w.broken...)
 	for url, s := range w.servers {
 		for id := range s.parts {
 			left = append(left, fmt.Sprint(url, " ", id))

@@ -158,6 +158,13 @@ var mutants = []mutant{
 		"where a document was found is not used after a restore"},
 	{"spread-as-before", "coordinator/route", "TestCollectionIsReplaced", "a document is put where its key leads, and looked for elsewhere",
 		"a document is not put on a shard on which it is not looked for"},
+	{"no-other-leader-in-a-transaction", "coordinator/transaction", "TestEndsOfATransaction/another_leader", "it goes on although", "a transaction goes on only where what it has written is"},
+	{"lost-leader-aborts", "coordinator/transaction", "TestEndsOfATransaction/no_leader_any_more", "it goes on although", "the same, if the server says that it does not lead the shard any more"},
+	{"unknown-write-aborts", "coordinator/transaction", "TestEndsOfATransaction/a_lost_answer", "it goes on although", "a transaction does not commit a write of which its client does not know"},
+	{"leave-before-waiting", "coordinator/transaction", "TestLeavesBeforeItWaits", "it waits at B while it holds A", "a transaction waits at no gate while it holds another"},
+	{"readers-are-checked", "coordinator/transaction", "TestReadersAreChecked", "it is committed although what it has read may have changed", "locks of a transaction last until it commits, where it has only read as well"},
+	{"lost-decision-is-asked-for", "coordinator/transaction", "TestLostDecision", "it is not what the home has decided", "a commit whose answer is lost is not told as aborted"},
+	{"forget-after-all-have-resolved", "coordinator/transaction", "TestDecisionIsKeptUntilAllKnowIt", "shard s2 still needs it", "a decision is kept as long as a shard may ask for it"},
 
 	{"write-is-done-once", "dbserver", "TestWriteThatArrivesTwice/it_is_remembered", "was done twice",
 		"a write whose request arrives again is done once"},
