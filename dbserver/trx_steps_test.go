@@ -220,12 +220,12 @@ func TestOtherIsDropped(t *testing.T) {
 		time.Sleep(20 * time.Second) // all that could be told have been told
 		on, err := home.at().data.host.Store().Led(home.shard)
 		require.NoError(t, err)
-		kept, err := on.Shard.Decisions()
+		kept, err := on.Shard.Transactions().Decisions()
 		require.NoError(t, err)
 		require.Len(t, kept, 1, "its coordinator may ask")
 		h.await("the decision is forgotten", func() bool {
 			time.Sleep(10 * time.Second)
-			kept, err := on.Shard.Decisions()
+			kept, err := on.Shard.Transactions().Decisions()
 			return err == nil && len(kept) == 0
 		})
 	})

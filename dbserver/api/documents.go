@@ -179,7 +179,7 @@ func (d Documents) count(ctx context.Context, s *store.Store, q Request[dbclient
 		return d.Transactions.Count(ctx, inPart(s, q, part, q.Body.Whole))
 	}
 	return leading(ctx, d.ID, s, q.Shard, func(on *store.Replica) (dbclient.CountResponse, error) {
-		if err := on.Shard.Settled(ctx); err != nil {
+		if err := on.Shard.Transactions().Settled(ctx); err != nil {
 			return dbclient.CountResponse{}, err
 		}
 		st := on.Shard.State()
@@ -202,7 +202,7 @@ func (d Documents) checksum(ctx context.Context, s *store.Store, q Request[dbcli
 	}
 	if !q.Body.Replica {
 		return leading(ctx, d.ID, s, q.Shard, func(on *store.Replica) (dbclient.ChecksumResponse, error) {
-			if err := on.Shard.Settled(ctx); err != nil {
+			if err := on.Shard.Transactions().Settled(ctx); err != nil {
 				return dbclient.ChecksumResponse{}, err
 			}
 			return sum(on)

@@ -7,7 +7,8 @@ import (
 
 // Left are the decisions that a replica has applied and that nobody has forgotten, whether it leads or not, in the order of their
 // ids: for a shard that has been dropped. Seen is zero.
-func (s *Shard) Left() (all []Decision, err error) {
+func (x Transactions) Left() (all []Decision, err error) {
+	s := x.s
 	s.content.RLock()
 	defer s.content.RUnlock()
 	if s.dropped {

@@ -62,7 +62,7 @@ func (s *Store) SetAside(name string) (needed bool, err error) {
 	if r == nil {
 		return false, nil
 	}
-	left, err := r.Shard.Left()
+	left, err := r.Shard.Transactions().Left()
 	return slices.ContainsFunc(left, func(d shard.Decision) bool { return len(d.Others) > 0 }), err
 }
 

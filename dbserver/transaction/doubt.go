@@ -96,7 +96,7 @@ func (d *doubts) due(s *store.Store) map[dbclient.TxnShard][]doubt {
 // prepared are the transactions that are prepared on the shards that this server leads.
 func (d *doubts) prepared(s *store.Store) (all []doubt) {
 	for _, on := range s.Leading() {
-		found, err := on.Shard.Prepared()
+		found, err := on.Shard.Transactions().Prepared()
 		if err != nil {
 			continue // it does not lead any more: who does has them
 		}

@@ -30,7 +30,7 @@ func newDuties(l *Ledger) *duties { return &duties{l: l, brought: map[duty]bool{
 func (d *duties) look(ctx context.Context, s *store.Store) {
 	kept := map[duty]bool{}
 	for _, on := range s.Leading() {
-		found, err := on.Shard.Decisions()
+		found, err := on.Shard.Transactions().Decisions()
 		if err != nil {
 			continue // it does not lead any more: who does has them
 		}
@@ -68,7 +68,7 @@ func (d *duties) bring(ctx context.Context, s *store.Store, of *shard.Shard, dec
 		}
 	}
 	if len(over) > 0 {
-		errs = append(errs, of.Forget(s.Life(), over))
+		errs = append(errs, of.Transactions().Forget(s.Life(), over))
 	}
 	return errors.Join(errs...)
 }
@@ -102,7 +102,7 @@ func (d *duties) tell(ctx context.Context, s *store.Store, x shard.Decision) err
 
 // settleAside brings the decisions of a shard that has been dropped to the others. Then it can go.
 func (d *duties) settleAside(ctx context.Context, s *store.Store, of *shard.Shard) error {
-	left, err := of.Left()
+	left, err := of.Transactions().Left()
 	if err != nil {
 		return err
 	}

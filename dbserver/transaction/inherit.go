@@ -38,7 +38,7 @@ func (l *Ledger) Inherit(ctx context.Context, of *shard.Shard, tenure shard.Tenu
 }
 
 func (x *inheritances) add(ctx context.Context, of *shard.Shard, tenure shard.Tenure) error {
-	found, err := of.Prepared()
+	found, err := of.Transactions().Prepared()
 	if err != nil {
 		return fmt.Errorf("inherit what is prepared on shard %s: %w", of.Name(), err)
 	}

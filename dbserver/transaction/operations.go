@@ -113,7 +113,7 @@ func (l *Ledger) stake(p *part, name string) (*stake, *store.Replica, error) {
 	default:
 		return st, on, nil
 	}
-	begun, err := on.Shard.Begin(p.id, p.owner, shard.PartLimits{LockWait: p.lockWait, Bytes: func(n int64) error { return l.registry.allow(p, n) }})
+	begun, err := on.Shard.Transactions().Begin(p.id, p.owner, shard.PartLimits{LockWait: p.lockWait, Bytes: func(n int64) error { return l.registry.allow(p, n) }})
 	if err != nil {
 		return nil, nil, fmt.Errorf("begin on shard %s: %w", name, err)
 	}

@@ -26,11 +26,11 @@ func (l *Ledger) resolve(s *store.Store, name string, id dbclient.TxnID, commit 
 	if err != nil {
 		return err
 	}
-	if _, err := on.Shard.Resolve(s.Life(), id, commit, false); err != nil {
+	if _, err := on.Shard.Transactions().Resolve(s.Life(), id, commit, false); err != nil {
 		return fmt.Errorf("resolve transaction %s: %w", id, err)
 	}
 	l.settle(name, id, commit)
-	if _, err := on.Shard.Resolve(s.Life(), id, commit, true); err != nil {
+	if _, err := on.Shard.Transactions().Resolve(s.Life(), id, commit, true); err != nil {
 		return fmt.Errorf("bring the end of transaction %s onto the disks: %w", id, err)
 	}
 	return nil
@@ -72,7 +72,7 @@ func (l *Ledger) Ask(ctx context.Context, s *store.Store, name string, q dbclien
 	if err != nil {
 		return none, err
 	}
-	_, found, err := on.Shard.Decision(ctx, q.ID)
+	_, found, err := on.Shard.Transactions().Decision(ctx, q.ID)
 	if err != nil {
 		return none, fmt.Errorf("ask shard %s for transaction %s: %w", name, q.ID, err)
 	}
@@ -90,7 +90,7 @@ func (l *Ledger) Ask(ctx context.Context, s *store.Store, name string, q dbclien
 
 // askAside asks a shard that has been dropped: what it has not decided it never will.
 func askAside(of *shard.Shard, id dbclient.TxnID) (dbclient.TxnAskResponse, error) {
-	left, err := of.Left()
+	left, err := of.Transactions().Left()
 	if err != nil {
 		return dbclient.TxnAskResponse{}, err
 	}
@@ -156,7 +156,7 @@ func (l *Ledger) Forget(s *store.Store, q dbclient.TxnForgetRequest) error {
 	for name, ids := range of {
 		on, err := s.Led(name)
 		if err == nil {
-			err = on.Shard.Forget(s.Life(), ids)
+			err = on.Shard.Transactions().Forget(s.Life(), ids)
 		}
 		if err != nil {
 			return fmt.Errorf("forget %d decisions of shard %s: %w", len(ids), name, err)
