@@ -59,6 +59,8 @@ func (t *Transaction) Database() *Database {
 }
 
 // Commit makes all changes visible at one instant. It may be repeated, at any coordinator: if the outcome was unknown, that tells it.
+// [ErrAborted]: nothing is done, and nothing will be; [ErrInvalid]: it was aborted before. A commit that a backup holds up for too
+// long ([ErrUnavailable]) leaves the transaction as it is.
 func (t *Transaction) Commit(ctx context.Context) error {
 	return t.db.client.Do(ctx, http.MethodPut, t.path(), nil, nil)
 }
@@ -66,6 +68,23 @@ func (t *Transaction) Commit(ctx context.Context) error {
 // Abort ends the transaction without a change. It may be repeated.
 func (t *Transaction) Abort(ctx context.Context) error {
 	return t.db.client.Do(ctx, http.MethodDelete, t.path(), nil, nil)
+}
+
+// States of a transaction.
+const (
+	TransactionRunning   = "running"
+	TransactionCommitted = "committed"
+	TransactionAborted   = "aborted"
+	TransactionUnknown   = "unknown" // its coordinator does not know yet
+)
+
+// State is what has become of the transaction. [ErrNotFound]: it has ended some minutes ago, or its coordinator has started again.
+func (t *Transaction) State(ctx context.Context) (string, error) {
+	var answer result[struct {
+		Status string `json:"status"`
+	}]
+	err := t.db.client.ask(ctx, http.MethodGet, t.path(), nil, &answer)
+	return answer.Result.Status, err
 }
 
 func (t *Transaction) path() string { return t.db.path("/_api/transaction/" + url.PathEscape(t.id)) }

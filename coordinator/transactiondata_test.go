@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,8 +200,76 @@ func TestTransfersBetweenAccounts(t *testing.T) {
 	require.Empty(t, c.do(t, "GET", "/_api/transaction", "").decode(t)["transactions"])
 }
 
-// transfer moves one between two accounts. It says whether that is committed; if not, it is aborted.
+// A DB server stops while money is moved: leaders of shards change in the middle of transactions.
+// Those that are hit are aborted as a whole, whether or not their client heard it; nothing of them is left.
+func TestTransfersWhileAServerStops(t *testing.T) {
+	c := startCluster(t, options{dbservers: 3, coordinators: 2})
+	want(t, c.do(t, "POST", "/_api/collection", `{"name":"bank","numberOfShards":6,"replicationFactor":2}`), 200, 0)
+	const accounts, each = 12, 100
+	for i := range accounts {
+		want(t, c.do(t, "POST", "/_api/document/bank", fmt.Sprintf(`{"_key":"a%d","n":%d}`, i, each)), 202, 0)
+	}
+	var clients sync.WaitGroup
+	stop := make(chan struct{})
+	var committed, failed atomic.Int64
+	for n := range 6 {
+		clients.Go(func() {
+			url := c.coordinators[n%2].URL()
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if c.mayTransfer(t, url, fmt.Sprintf("a%d", (n*5+i*7)%accounts), fmt.Sprintf("a%d", (n*3+i*11+1)%accounts)) {
+					committed.Add(1)
+				} else {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	enough := func(more int64) {
+		t.Helper()
+		before := committed.Load()
+		require.Eventually(t, func() bool { return committed.Load() >= before+more }, time.Minute, 10*time.Millisecond)
+	}
+	enough(10)
+	closing(t, c.dbservers[0].Close)
+	enough(10)
+	close(stop)
+	clients.Wait()
+	t.Log(committed.Load(), "transfers,", failed.Load(), "aborted")
+	require.Eventually(t, func() bool {
+		sum := 0
+		for i := range accounts {
+			a := c.do(t, "GET", fmt.Sprintf("/_api/document/bank/a%d", i), "")
+			if a.status != 200 {
+				return false
+			}
+			sum += int(a.decode(t)["n"].(float64))
+		}
+		require.Equal(t, accounts*each, sum)
+		return true
+	}, time.Minute, 100*time.Millisecond)
+	require.Empty(t, c.do(t, "GET", "/_api/transaction", "").decode(t)["transactions"])
+	for i := range accounts { // no lock is left
+		want(t, c.do(t, "PATCH", fmt.Sprintf("/_api/document/bank/a%d", i), `{"m":1}`), 202, 0)
+	}
+}
+
+// transfer is mayTransfer for when no commit may fail.
 func (c *cluster) transfer(t *testing.T, url, from, to string) bool {
+	return c.transferOr(t, url, from, to, func(a answer) { t.Error(a.body) })
+}
+
+// mayTransfer moves one between two accounts while servers stop: any request may fail.
+func (c *cluster) mayTransfer(t *testing.T, url, from, to string) bool {
+	return c.transferOr(t, url, from, to, func(answer) {})
+}
+
+// transferOr moves one between two accounts. It says whether that is committed; if not, it is aborted.
+func (c *cluster) transferOr(t *testing.T, url, from, to string, failed func(answer)) bool {
 	if from == to {
 		return false
 	}
@@ -214,7 +283,7 @@ func (c *cluster) transfer(t *testing.T, url, from, to string) bool {
 	begun := send("POST", "/_api/transaction/begin", `{"collections":{"write":"bank"},"lockTimeout":0.5}`)
 	var b struct{ Result struct{ ID string } }
 	if json.Unmarshal([]byte(begun.body), &b) != nil || begun.status != 201 {
-		t.Error(begun.body)
+		failed(begun)
 		return false
 	}
 	path, header := "/_api/transaction/"+b.Result.ID, "X-Arango-Trx-Id: "+b.Result.ID
@@ -230,7 +299,7 @@ func (c *cluster) transfer(t *testing.T, url, from, to string) bool {
 	}
 	done := send("PUT", path, "")
 	if done.status != 200 {
-		t.Error(done.body)
+		failed(done)
 	}
 	return done.status == 200
 }
