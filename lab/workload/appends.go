@@ -35,7 +35,7 @@ func (a *appends) live(ctx context.Context, s *session) error {
 		kind := history.Read
 		for range 1 + s.random.IntN(mostOps) {
 			i := pick()
-			p := step{Do: reading, Key: at(i%a.members()+1, fmt.Sprintf("list-%d-%d", i, a.round(i)))}
+			p := step{Do: reading, Key: at(i%a.members()+1, fmt.Sprintf("row-%d-%d", i, a.round(i)))}
 			if s.random.IntN(2) == 0 {
 				p.Do, p.Element, kind = writing, s.mark(), "append"
 			}
@@ -76,7 +76,7 @@ func (a *appends) perform(ctx context.Context, t *transaction, plan []step) erro
 // noteFull lets clients append to the next list of a key.
 func (a *appends) noteFull(key string) {
 	var member, i, round int
-	if _, err := fmt.Sscanf(key, "%d/list-%d-%d", &member, &i, &round); err == nil {
+	if _, err := fmt.Sscanf(key, "%d/row-%d-%d", &member, &i, &round); err == nil {
 		a.filled(i, round)
 	}
 }

@@ -26,9 +26,10 @@ type valued struct {
 	Value int `json:"value"`
 }
 
+// keys are the documents of a number. Each has a key of its own, so that they are on shards of different servers.
 func (x together) keys(i int) (all []string) {
 	for member := range x.members() {
-		all = append(all, at(member+1, fmt.Sprintf("quarter-%d", i)))
+		all = append(all, at(member+1, fmt.Sprintf("quarter-%d-%d", i, member+1)))
 	}
 	return all
 }
@@ -102,7 +103,7 @@ func (x together) equal(i int, found State, j *judgement) error {
 		same = same && is == values[0]
 	}
 	if !same {
-		j.problem("not all or nothing: quarter-%d has %v in the %d collections", i, values, x.members())
+		j.problem("not all or nothing: number %d has %v in the %d collections", i, values, x.members())
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func (transfers) knows() Spec {
 const fewShards = 3
 
 // holder is the key of an account, in turn in each collection.
-func (x transfers) holder(i int) string { return at(i%x.members()+1, accountKey(i)) }
+func (x transfers) holder(i int) string { return at(i%x.members()+1, fmt.Sprintf("purse-%d", i)) }
 
 func (x transfers) open(ctx context.Context, s *session) error {
 	if err := s.openMembers(ctx); err != nil {

@@ -16,10 +16,10 @@ var inTxns = map[string]struct {
 	x, y   string
 	fields func(key string, n int) map[string]any
 }{
-	"transfers": {"1/account-0", "2/account-1", func(string, int) map[string]any { return map[string]any{"balance": initialBalance} }},
+	"transfers": {"1/purse-0", "2/purse-1", func(string, int) map[string]any { return map[string]any{"balance": initialBalance} }},
 	"together":  {"1/other-0", "2/other-0", func(_ string, n int) map[string]any { return map[string]any{"value": n} }},
-	"appends": {"1/list-0-0", "2/list-1-0", func(key string, n int) map[string]any {
-		first := map[string]int{"1/list-0-0": 10, "2/list-1-0": 20}[key]
+	"appends": {"1/row-0-0", "2/row-1-0", func(key string, n int) map[string]any {
+		first := map[string]int{"1/row-0-0": 10, "2/row-1-0": 20}[key]
 		return map[string]any{"list": []int{first + 1, first + 2, first + 3, first + 4}[:n]}
 	}},
 	"links": {"1/other-0", "2/other-0", func(_ string, n int) map[string]any { return map[string]any{"number": n} }},
@@ -159,13 +159,13 @@ func TestUnknownTransactionInARestoredState(t *testing.T) {
 func TestForgedStatesOfTransactions(t *testing.T) {
 	f := forged(t, "transfers")
 	open := f.deal(1, "open", "open")
-	for _, key := range []string{"1/account-0", "2/account-1"} {
+	for _, key := range []string{"1/purse-0", "2/purse-1"} {
 		open.wrote(key, 1, "", map[string]any{"balance": initialBalance})
 	}
 	open.ok()
-	move := f.deal(1, "transfer", "move").wrote("1/account-0", 2, "open", map[string]any{"balance": 990}).wrote("2/account-1", 2, "open", map[string]any{"balance": 1010}).ok()
-	f.holds(state(map[string]*deal{"1/account-0": move, "2/account-1": move}), f.cut())
-	f.violates(state(map[string]*deal{"1/account-0": open, "2/account-1": move}), f.cut(), "the total of 2 accounts is 2010: want 2000")
+	move := f.deal(1, "transfer", "move").wrote("1/purse-0", 2, "open", map[string]any{"balance": 990}).wrote("2/purse-1", 2, "open", map[string]any{"balance": 1010}).ok()
+	f.holds(state(map[string]*deal{"1/purse-0": move, "2/purse-1": move}), f.cut())
+	f.violates(state(map[string]*deal{"1/purse-0": open, "2/purse-1": move}), f.cut(), "the total of 2 accounts is 2010: want 2000")
 
 	f = forged(t, "together")
 	all := f.deal(1, "write", "all")
@@ -186,7 +186,7 @@ func TestForgedStatesOfTransactions(t *testing.T) {
 				torn[other] = doc
 			}
 		}
-		f.violates(torn, f.cut(), "not all or nothing: quarter-3 has [")
+		f.violates(torn, f.cut(), "not all or nothing: number 3 has [")
 	}
 
 	f = forged(t, "links")
