@@ -230,10 +230,9 @@ func (x *inTransactions) abortAll(t *testing.T) {
 
 // notThere is what stays refused: JavaScript, queries.
 func (x *inTransactions) notThere(t *testing.T) {
-	_, err := x.db.TransactionJS(t.Context(), arangodb.TransactionJSOptions{Action: "function () {}"})
-	require.ErrorContains(t, err, "not supported")
+	x.refused(t, "POST", "/_api/transaction", map[string]any{"action": "function () {}", "collections": map[string]any{}}, 501, 9)
 	trx := x.write(t, "one")
-	_, err = trx.Query(t.Context(), "FOR d IN one RETURN d", nil)
+	_, err := trx.Query(t.Context(), "FOR d IN one RETURN d", nil)
 	require.ErrorContains(t, err, "not allowed in transaction")
 	statusIs(t, trx, arangodb.TransactionRunning)
 }
