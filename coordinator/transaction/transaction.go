@@ -85,9 +85,6 @@ func (s state) String() string {
 	return "running"
 }
 
-// over says whether nothing more becomes of the transaction.
-func (s state) over() bool { return s == committed || s == aborted }
-
 // enter counts an operation. It returns an error if there can be none; leave must be called otherwise.
 func (t *Transaction) enter() error {
 	t.mu.Lock()
