@@ -59,7 +59,8 @@ func (t *Transaction) Database() *Database {
 }
 
 // Commit makes all changes visible at one instant. It may be repeated, at any coordinator: if the outcome was unknown, that tells it.
-// [ErrAborted]: nothing is done, and nothing will be; [ErrInvalid]: it was aborted before. A commit that a backup holds up for too
+// [ErrAborted]: nothing is done, and nothing will be; [ErrInvalid]: it was aborted before; [ErrNotFound]: this commit has done nothing,
+// but one before it may have, as the coordinator that had begun the transaction has started again, or has forgotten it. A commit that a backup holds up for too
 // long ([ErrUnavailable]) leaves the transaction as it is.
 func (t *Transaction) Commit(ctx context.Context) error {
 	return t.db.client.Do(ctx, http.MethodPut, t.path(), nil, nil)
@@ -78,7 +79,8 @@ const (
 	TransactionUnknown   = "unknown" // its coordinator does not know yet
 )
 
-// State is what has become of the transaction. [ErrNotFound]: it has ended some minutes ago, or its coordinator has started again.
+// State is what has become of the transaction. [ErrNotFound]: it has ended some minutes ago, or its coordinator has started again or
+// has failed. Unless a commit was asked for before, it is aborted.
 func (t *Transaction) State(ctx context.Context) (string, error) {
 	var answer result[struct {
 		Status string `json:"status"`

@@ -36,9 +36,10 @@ func (t *Transaction) abandon(why string) *ending {
 	t.end(errAborted)
 	e.answer(nil)
 	if !t.m.spawn(func(ctx context.Context) {
-		defer close(e.settled)
-		t.using.Wait() // what they have opened is ended, too
 		t.endParts(ctx, why)
+		close(e.settled)
+		t.using.Wait()       // one of its operations may read from a slow client: no lock waits for that
+		t.endParts(ctx, why) // what they have opened meanwhile, and have done nothing in
 		t.m.over(t)
 	}) {
 		close(e.settled)
@@ -92,12 +93,13 @@ func (t *Transaction) abort(ctx context.Context, why string) error {
 	}
 }
 
-// endParts ends all parts. One whose server does not answer is ended there when nobody keeps it alive.
+// endParts ends all parts that have not been. One whose server does not answer is ended there when nobody keeps it alive.
 func (t *Transaction) endParts(ctx context.Context, why string) {
 	ctx, cancel := context.WithTimeout(ctx, t.m.o.Timing.End)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, p := range t.held.openParts(func(*part) bool { return true }) {
+		t.held.ended(p.target.URL)
 		all.Go(func() {
 			err := t.m.o.Parts.End(ctx, p.target, dbclient.TxnEndRequest{TxnPart: p.TxnPart, Reason: why})
 			if err != nil {

@@ -178,18 +178,47 @@ func TestUnknownOutcome(t *testing.T) {
 	}, "A", "B")
 }
 
-// A home that was dropped is asked for at all servers: only if none has the decision, there is none.
+// A home that was dropped is asked for at all servers. If none has the decision, it may have been there, and have gone when all had
+// heard it.
 func TestDroppedHome(t *testing.T) {
-	for kind, state := range map[fault]string{before: "aborted", after: "committed"} {
+	for kind, state := range map[fault]string{before: "unknown", after: "committed"} {
 		test(t, nil, func(f *fixture) {
 			id := f.twoShards()
 			f.world.hit("decide", func() fault {
 				f.plan.become(t, 1, "", "B")
 				return kind
 			})
-			_ = f.commit(id)
-			require.Equal(t, state, f.state(id))
+			err := f.commit(id)
+			require.Equal(t, state, f.state(id), "it is not what anybody knows")
 			require.GreaterOrEqual(t, f.world.count("ask"), 1)
+			if state == "unknown" {
+				require.ErrorContains(t, err, "dropped")
+				require.Equal(t, apierror.OutcomeUnknown, apierror.From(err).Extra[apierror.Outcome])
+			}
+		}, "A", "B")
+	}
+}
+
+// A home that cannot be asked for so long that it may have forgotten the decision is not believed when it has none.
+func TestForgottenDecision(t *testing.T) {
+	for wait, state := range map[time.Duration]string{9 * time.Minute: "aborted", 14 * time.Minute: "unknown"} {
+		test(t, nil, func(f *fixture) {
+			id := f.begin(writing)
+			require.NoError(t, f.write(id, keyOn(1, 2, 0), `1`))
+			f.world.fail(func(call, _ string) fault {
+				if call == "decide" || call == "ask" {
+					return before
+				}
+				return none
+			})
+			require.ErrorContains(t, f.commit(id), "unknown")
+			time.Sleep(wait)
+			f.world.fail(nil)
+			time.Sleep(5 * time.Second)
+			require.Equal(t, state, f.state(id), "what the home has forgotten is said to be aborted")
+			if state == "unknown" {
+				require.ErrorContains(t, f.commit(id), "forgotten")
+			}
 		}, "A", "B")
 	}
 }

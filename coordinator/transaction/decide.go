@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,8 +21,15 @@ const (
 	maxPause   = time.Second
 )
 
-// errRestored says that the data is not what the transaction was about.
-var errRestored = errors.New("the cluster was restored meanwhile, so nobody can tell")
+// errNobodyKnows says that the outcome of a transaction will never be known here.
+var errNobodyKnows = errors.New("so nobody can tell")
+
+// Why nobody knows an outcome.
+var (
+	errRestored  = fmt.Errorf("the cluster was restored meanwhile, %w", errNobodyKnows)
+	errDropped   = fmt.Errorf("its collection was dropped meanwhile, and with it the decision if there was one, %w", errNobodyKnows)
+	errForgotten = fmt.Errorf("it has answered so late that it may have forgotten its decision, %w", errNobodyKnows)
+)
 
 // decide asks the home for the decision.
 func (c *commitment) decide(base context.Context) {
@@ -32,6 +40,7 @@ func (c *commitment) decide(base context.Context) {
 		request.Others = append(request.Others, s.at)
 	}
 	ctx, cancel := context.WithTimeout(c.patient, t.m.o.Timing.Request)
+	sent := time.Now()
 	err := t.m.o.Parts.Decide(ctx, target, c.home.at.Shard, request)
 	cancel()
 	switch {
@@ -42,7 +51,7 @@ func (c *commitment) decide(base context.Context) {
 	case isGone(err), notDone(err), failpoint.Off("lost-decision-is-asked-for"):
 		c.fail(base, err)
 	default:
-		c.ask(base, err)
+		c.ask(base, sent, err)
 	}
 }
 
@@ -52,13 +61,17 @@ func (t *Transaction) wantsSync() bool {
 	return t.sync
 }
 
-// ask asks the home until it tells. The client is told that the outcome is unknown when it has waited for long enough.
-func (c *commitment) ask(base context.Context, why error) {
+// ask asks the home, to which the decide was sent at a time, until it tells. The client is told that the outcome is unknown when it
+// has waited for long enough.
+func (c *commitment) ask(base context.Context, sent time.Time, why error) {
 	t := c.t
 	t.m.o.Logger.Info("the home of a transaction has not answered whether it has decided: it is asked", "id", t.id, "shard", c.home.at.Shard, "error", why)
 	doubt := time.Now().Add(t.m.o.Timing.Doubt)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		outcome, err := t.outcome(base, c.home.at)
+		if outcome == dbclient.TxnAbortedAs && time.Since(sent) >= t.m.o.Timing.Trust && !failpoint.Off("late-home-is-not-believed") {
+			outcome, err = "", errForgotten
+		}
 		switch {
 		case outcome == dbclient.TxnCommitted:
 			c.won(base)
@@ -69,7 +82,7 @@ func (c *commitment) ask(base context.Context, why error) {
 		case err != nil:
 			why = err
 		}
-		final := base.Err() != nil || errors.Is(err, errRestored)
+		final := base.Err() != nil || errors.Is(err, errNobodyKnows)
 		if final || !time.Now().Before(doubt) {
 			c.doubt(why)
 		}
@@ -113,7 +126,7 @@ func (t *Transaction) outcome(ctx context.Context, home dbclient.TxnShard) (stri
 }
 
 // anybody asks all servers for the outcome: the home shard was dropped, and is kept unseen where it was, as long as others need its
-// decisions. Only if all say that they have none, there is none.
+// decisions. If none has one, there was none, or it has gone with the shard when all others had heard it.
 func (t *Transaction) anybody(ctx context.Context, snap *catalog.Snapshot, home dbclient.TxnShard) (string, error) {
 	var silent error
 	for _, server := range snap.DBServers() {
@@ -132,7 +145,7 @@ func (t *Transaction) anybody(ctx context.Context, snap *catalog.Snapshot, home 
 	if silent != nil {
 		return "", silent
 	}
-	return dbclient.TxnAbortedAs, nil
+	return "", errDropped
 }
 
 // leaderOf is the leader of a shard by Plan. inPlan is false if the shard was dropped.

@@ -15,7 +15,8 @@
 // With writes on one shard, that shard decides, in one step. With writes on several: enter the gates of all servers that were
 // written to, or of none; prepare all shards but one, the home; decide at the home, which is the commit; answer the client; tell
 // the others, and drop the decision when all of them have it on disk. Before the decision is asked for, whatever fails aborts. From
-// then on nothing does but the home itself, which is asked when its answer is lost, until it tells.
+// then on nothing does but the home itself, which is asked when its answer is lost, until it tells. If it
+// may have forgotten what it had decided, the outcome stays unknown.
 //
 //	running ──→ committing ──→ committed
 //	   ↑ │           │ │ └───→ unknown ──→ committed, aborted

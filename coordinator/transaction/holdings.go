@@ -45,7 +45,7 @@ func (h *holdings) opened(p *part, token string, elsewhere bool) (before string)
 	return before
 }
 
-// ended notes that the part on a server has ended.
+// ended notes that the server of a part is told that it has ended.
 func (h *holdings) ended(url string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,7 +73,7 @@ type part struct {
 	token     string        // "": the server has not been asked, or has not answered
 	wrote     bool
 	elsewhere bool // the server knows that the transaction has written on another one
-	ended     bool // it has only read, and a commit has ended it
+	ended     bool // its server has been told so
 }
 
 // partOn returns the part on a server. moved says that what the transaction has on the shard is elsewhere, or why.

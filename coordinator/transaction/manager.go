@@ -1,9 +1,9 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -160,7 +160,7 @@ func (m *Manager) transactions() []*Transaction {
 	for _, t := range m.all {
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b *Transaction) int { return strings.Compare(a.id.String(), b.id.String()) })
+	slices.SortFunc(all, func(a, b *Transaction) int { return cmp.Compare(a.id, b.id) })
 	return all
 }
 

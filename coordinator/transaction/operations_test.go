@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -249,6 +250,28 @@ func TestIdle(t *testing.T) {
 		time.Sleep(6 * time.Minute)
 		_, err = f.m.Status("db", id)
 		require.ErrorIs(t, err, apierror.TransactionNotFound)
+	}, "A", "B")
+}
+
+// An abort does not wait for an operation whose client is slow, and neither do locks: parts are ended at once, and those that are
+// opened meanwhile when the operation has ended.
+func TestAbortBesideASlowOperation(t *testing.T) {
+	test(t, nil, func(f *fixture) {
+		id := f.twoShards()
+		_, leave, err := f.m.Join(context.Background(), "db", id)
+		require.NoError(t, err)
+		leave = sync.OnceFunc(leave)
+		defer leave()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_, err = f.m.Abort(ctx, "db", id)
+		require.NoError(t, err, "the abort waits for an operation")
+		require.Empty(t, f.world.settle(), "locks wait for an operation")
+		ended := f.world.count("end")
+		leave()
+		time.Sleep(time.Second)
+		require.Equal(t, ended, f.world.count("end"), "each part is ended once")
+		require.Equal(t, "aborted", f.state(id))
 	}, "A", "B")
 }
 

@@ -65,6 +65,7 @@ type Timing struct {
 	Request     time.Duration // of one request to a DB server, waits for locks excepted; default 60 s
 	End         time.Duration // of a request that ends a part; default 5 s
 	Doubt       time.Duration // for which the client of a commit waits while its outcome is not known; default 30 s
+	Trust       time.Duration // after a decide for which the home's word is taken that it has no decision: less than DB servers keep one; default 10 min
 	Finish      time.Duration // for which shards are told of a commit: after that its home does so by itself; default 10 s
 	LockTimeout time.Duration // of a wait for a lock, if the client does not say; default 1 s, as ArangoDB's for documents
 	Exclusive   time.Duration // the same for a transaction that declares a collection exclusive; default 10 s
@@ -86,6 +87,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&t.Request, time.Minute)
 	orDefault(&t.End, 5*time.Second)
 	orDefault(&t.Doubt, 30*time.Second)
+	orDefault(&t.Trust, 10*time.Minute)
 	orDefault(&t.Finish, 10*time.Second)
 	orDefault(&t.LockTimeout, time.Second)
 	orDefault(&t.Exclusive, 10*time.Second)

@@ -3,7 +3,7 @@
 // Cursors that have more batches are kept in a [cursor.Store], which bounds their memory and
 // their time.
 //
-// Queries and stream transactions are refused.
+// A cursor that was made in a stream transaction reads in it, until the transaction ends. Queries are refused.
 package cursors
 
 import (

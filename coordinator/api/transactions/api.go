@@ -79,7 +79,7 @@ func (a *API) one(status int, do func(ctx context.Context, db string, id dbclien
 			return answer(c, status, s)
 		})
 		if errors.Is(err, errFailed) { // who asks for the end of a transaction may have asked for its commit before
-			return apierror.With(err, apierror.Outcome, apierror.OutcomeUnknown)
+			return apierror.With(apierror.New(apierror.TransactionNotFound, "%w", err), apierror.Outcome, apierror.OutcomeUnknown)
 		}
 		return err
 	}

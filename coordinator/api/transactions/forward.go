@@ -1,12 +1,14 @@
 package transactions
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
+	"sync"
 	"sync/atomic"
 
 	"stasis/coordinator/catalog"
@@ -53,12 +55,17 @@ func (a *API) forward(c *rest.Call, snap *catalog.Snapshot, owner string, id dbc
 		return err
 	}
 	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(c.R.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	ctx, end := a.untilFailed(c.R.Context(), owner)
+	defer end()
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	var failed error
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, target.Host
 			r.Out.Header.Set(forwardedBy, a.ID)
+			if id := r.In.Header.Get(rest.TransactionHeader); id != "" { // a client may have called it a header of its connection
+				r.Out.Header.Set(rest.TransactionHeader, id)
+			}
 		},
 		Transport:     a.HTTP.Transport,
 		FlushInterval: -1,
@@ -72,6 +79,9 @@ func (a *API) forward(c *rest.Call, snap *catalog.Snapshot, owner string, id dbc
 		return nil
 	}
 	maps.Copy(header, own)
+	if cause := context.Cause(ctx); cause != nil {
+		failed = cause
+	}
 	switch {
 	case !connected.Load() || c.R.Method == http.MethodGet || c.R.Method == http.MethodHead:
 		return apierror.New(apierror.BackendUnavailable, "transaction %s was begun by coordinator %s, which cannot be reached: nothing was done, try again: %w", id, owner, failed).WithStatus(http.StatusServiceUnavailable)
@@ -80,6 +90,25 @@ func (a *API) forward(c *rest.Call, snap *catalog.Snapshot, owner string, id dbc
 	e.Extra = map[string]any{apierror.Outcome: apierror.OutcomeUnknown}
 	return e
 }
+
+// untilFailed is a context that ends when a coordinator has FAILED: one that is stopped would keep a request for ever. end must be
+// called.
+func (a *API) untilFailed(ctx context.Context, coordinator string) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if _, err := a.Catalog.Await(ctx, func(now *catalog.Snapshot) bool { return now.Failed(coordinator) }); err == nil {
+			cancel(errSilent)
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		watching.Wait()
+	}
+}
+
+// errSilent ends a request to a coordinator that has FAILED meanwhile.
+var errSilent = errors.New("it has FAILED and has not answered")
 
 var errNoAddress = errors.New("it is not registered")
 

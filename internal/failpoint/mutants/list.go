@@ -164,6 +164,7 @@ var mutants = []mutant{
 	{"leave-before-waiting", "coordinator/transaction", "TestLeavesBeforeItWaits", "it waits at B while it holds A", "a transaction waits at no gate while it holds another"},
 	{"readers-are-checked", "coordinator/transaction", "TestReadersAreChecked", "it is committed although what it has read may have changed", "locks of a transaction last until it commits, where it has only read as well"},
 	{"lost-decision-is-asked-for", "coordinator/transaction", "TestLostDecision", "it is not what the home has decided", "a commit whose answer is lost is not told as aborted"},
+	{"late-home-is-not-believed", "coordinator/transaction", "TestForgottenDecision", "what the home has forgotten is said to be aborted", "a commit whose answer is lost for so long that its home has forgotten it is not told as aborted"},
 	{"forget-after-all-have-resolved", "coordinator/transaction", "TestDecisionIsKeptUntilAllKnowIt", "shard s2 still needs it", "a decision is kept as long as a shard may ask for it"},
 
 	{"write-is-done-once", "dbserver", "TestWriteThatArrivesTwice/it_is_remembered", "was done twice",
