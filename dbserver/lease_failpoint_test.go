@@ -83,16 +83,16 @@ func TestTransactionsReadWithTheLease(t *testing.T) {
 func TestTransactionsWriteWithTheLease(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
 		home, _ := h.twoShards()
-		x := h.begin()
+		x, s := h.begin(), home.at()
 		reached := false
-		defer failpoint.Set("dbserver/transaction/answer", home.at().ID(), func(context.Context, string) error {
+		defer failpoint.Set("dbserver/transaction/answer", s.ID(), func(context.Context, string) error {
 			reached = true
 			h.cutOff("db1")
 			return nil
 		})()
 		require.ErrorIs(t, x.put(home, "a", 2), apierror.TxnGone, "it can be asked again")
 		require.True(t, reached, "nothing is written")
-		require.Zero(t, home.at().ledger.Status().Bytes)
+		require.Zero(t, s.ledger.Status().Bytes)
 	})
 }
 
