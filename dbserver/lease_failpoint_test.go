@@ -79,6 +79,23 @@ func TestTransactionsReadWithTheLease(t *testing.T) {
 	})
 }
 
+// What a transaction has written stays in its part: a refusal for the lease's sake alone would have it written again.
+func TestTransactionsWriteWithTheLease(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		home, _ := h.twoShards()
+		x, s := h.begin(), home.at()
+		reached := false
+		defer failpoint.Set("dbserver/transaction/answer", s.ID(), func(context.Context, string) error {
+			reached = true
+			h.cutOff("db1")
+			return nil
+		})()
+		require.ErrorIs(t, x.put(home, "a", 2), apierror.TxnGone, "it can be asked again")
+		require.True(t, reached, "nothing is written")
+		require.Zero(t, s.ledger.Status().Bytes)
+	})
+}
+
 // The same for what reads a whole shard.
 func TestLookingEndsWithTheLease(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

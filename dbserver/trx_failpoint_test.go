@@ -49,3 +49,30 @@ func TestNewLeaderWaitsForTheGateWithWhatIsPrepared(t *testing.T) {
 		h.whole(true, home, other)
 	})
 }
+
+// A preparation takes so long that the shard asks its home meanwhile, which aborts the transaction; and the coordinator is dead.
+// When it is answered at last, nothing may be held for what is over.
+func TestPreparationIsOvertakenByItsEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		home, other := h.twoShards()
+		x := h.begin()
+		require.NoError(t, x.put(home, "a", 2))
+		require.NoError(t, x.put(other, "a", 2))
+		require.NoError(t, x.commit(home, other, enteredBoth))
+		s, overtaken := other.at(), false
+		defer failpoint.Set("dbserver/transaction/prepared", s.ID(), func(ctx context.Context, _ string) error {
+			on, err := s.data.host.Store().Led(other.shard)
+			for err == nil && ctx.Err() == nil && !overtaken {
+				time.Sleep(100 * time.Millisecond)
+				doubt, err := on.Shard.Transactions().InDoubt(x.id)
+				overtaken = err == nil && !doubt
+			}
+			time.Sleep(time.Second)
+			return nil
+		})()
+		require.NoError(t, x.prepare(t.Context(), other, home))
+		require.True(t, overtaken)
+		h.nothingIsHeld(home, other)
+		h.whole(false, home, other)
+	})
+}

@@ -42,9 +42,10 @@ type Part struct {
 
 	whole   bool              // it has the lock of the whole shard, and all before it is committed
 	emptied bool              // all documents are removed, before what is staged
-	wrote   bool              // there is something to commit
+	writes  int               // that it has staged; none: there is nothing to commit
 	staged  map[string]staged // writes, by key
 	keys    []string          // of staged, in order; nil: to be made
+	asked   map[string]bool   // keys whose locks were asked for, and are counted
 	seen    map[string]uint64 // times of revisions that were read by key, the first of each; 0: there was no document
 	kept    int64             // bytes
 }
@@ -74,11 +75,15 @@ func (x Transactions) Begin(id TxnID, o *locks.Owner, limits PartLimits) (*Part,
 	if err := s.r.decides(s.r.lead); err != nil {
 		return nil, err
 	}
-	return &Part{shard: s, id: id, owner: o, limits: limits, lead: s.r.lead, staged: map[string]staged{}, seen: map[string]uint64{}}, nil
+	return &Part{shard: s, id: id, owner: o, limits: limits, lead: s.r.lead, staged: map[string]staged{}, asked: map[string]bool{}, seen: map[string]uint64{}}, nil
 }
 
 // Wrote says whether the part has anything to commit.
-func (p *Part) Wrote() bool { return p.wrote }
+func (p *Part) Wrote() bool { return p.writes > 0 }
+
+// Writes counts what the part has staged. If it rises in a call that fails, the call was not done as asked, and must not be
+// repeated.
+func (p *Part) Writes() int { return p.writes }
 
 // End discards what an open part has. After Prepare and Decide it does nothing. It releases no locks.
 func (p *Part) End() { p.over("it has been ended") }
@@ -88,7 +93,7 @@ func (p *Part) over(why string) {
 	if p.gone == nil {
 		p.gone = p.void(why)
 	}
-	p.staged, p.keys, p.seen = nil, nil, nil
+	p.staged, p.keys, p.asked, p.seen = nil, nil, nil, nil
 }
 
 func (p *Part) void(why string) error {
@@ -206,7 +211,8 @@ func (p *Part) Truncate(ctx context.Context) error {
 			return err
 		}
 	}
-	p.staged, p.keys, p.emptied, p.wrote = map[string]staged{}, nil, true, true
+	p.staged, p.keys, p.emptied = map[string]staged{}, nil, true
+	p.writes++
 	return nil
 }
 

@@ -364,3 +364,19 @@ func TestPreparedTruncation(t *testing.T) {
 		require.EqualValues(t, 1, h.s.State().Count)
 	})
 }
+
+// Writes that are refused leave the locks of their keys, so they count, each key once. What is too much is not locked.
+func TestRefusedWritesAreCounted(t *testing.T) {
+	inShop(t, func(t *testing.T, h *shop) {
+		x := h.begin(1)
+		for _, key := range []string{"x", "y", "x"} {
+			fails(t, x.remove(key), apierror.DocumentNotFound)
+		}
+		require.EqualValues(t, 2*(1+keptBytes), x.asked, "locks are not counted")
+		x.limits.Bytes = func(int64) error { return apierror.New(apierror.ResourceLimit, "too much") }
+		fails(t, x.remove("z"), apierror.ResourceLimit)
+		fails(t, x.remove("x"), apierror.DocumentNotFound)
+		require.Nil(t, one(t, h.s, dbclient.Op{Kind: dbclient.OpInsert, Key: "z", Document: raw(`{}`)}).Error)
+		x.end()
+	})
+}

@@ -128,9 +128,14 @@ func (x Transactions) Decision(ctx context.Context, id TxnID) (others []dbclient
 	if lead != nil {
 		d, found = lead.decided[id]
 	}
+	broken := s.r.st.broken
 	s.mu.Unlock()
 	if lead == nil {
 		return nil, false, notLeader(s.name)
+	}
+	if !found && broken != nil && !failpoint.Off("no-decision-is-certain") {
+		// A decision whose commit has failed may come onto the disk yet, and be found when the shard is opened again.
+		return nil, false, apierror.New(apierror.ConnectionLost, "shard %s: whether transaction %s is committed is not known while the disk fails: %w", s.name, id, broken)
 	}
 	if !found {
 		return nil, false, nil
@@ -224,6 +229,17 @@ func (x Transactions) Prepared() ([]Prepared, error) {
 	}
 	slices.SortFunc(all, func(a, b Prepared) int { return cmp.Compare(a.ID, b.ID) })
 	return all, nil
+}
+
+// InDoubt says whether a transaction is prepared here, and not resolved; apierror.NotLeader if this replica does not lead.
+func (x Transactions) InDoubt(id TxnID) (bool, error) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.r.lead == nil {
+		return false, notLeader(s.name)
+	}
+	return s.doubts.get(id) != nil, nil
 }
 
 // Settled returns when all transactions are resolved that are prepared now. After 10 s the error is

@@ -72,6 +72,15 @@ func (s *Shard) leading() (*leadership, error) {
 	return lead, nil
 }
 
+// stillLeading is leading, for one who has waited for locks under a leadership: a later one has given them to others, perhaps.
+func (s *Shard) stillLeading(under *leadership) error {
+	now, err := s.leading()
+	if err == nil && now != under {
+		err = notLeader(s.name)
+	}
+	return err
+}
+
 // chunk is one call of Documents.
 type chunk struct {
 	shard   *Shard
@@ -190,11 +199,8 @@ func (c *chunk) lock(ctx context.Context, key string) error {
 			return c.ended
 		}
 		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })
-		if err == nil { // who leads, and whether the disk takes writes, may have changed
-			var lead *leadership
-			if lead, err = s.leading(); err == nil {
-				c.lead = lead
-			}
+		if err == nil { // whether the disk takes writes may have changed
+			err = s.stillLeading(c.lead)
 		}
 	}
 	if err != nil {

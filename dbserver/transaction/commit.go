@@ -83,6 +83,9 @@ func (l *Ledger) Prepare(ctx context.Context, s *store.Store, name string, q dbc
 	if err == nil {
 		err = st.part.Prepare(s.Life(), q.Home)
 	}
+	if err == nil {
+		_ = failpoint.Hit(ctx, "dbserver/transaction/prepared", l.ID) // it waits, and never fails
+	}
 	l.registry.mu.Lock()
 	switch {
 	case st.lost:
@@ -93,7 +96,22 @@ func (l *Ledger) Prepare(ctx context.Context, s *store.Store, name string, q dbc
 		st.phase = open
 	}
 	l.registry.mu.Unlock()
+	if err == nil {
+		l.overtaken(s, name, p.id)
+	}
 	return l.registry.void(p, name, err)
+}
+
+// overtaken lets go of a shard that was resolved before its preparation was answered: that took so long that the shard has asked its
+// home. Nobody else would: who resolves lets go of what is prepared only, and nothing is left that is asked for.
+func (l *Ledger) overtaken(s *store.Store, name string, id dbclient.TxnID) {
+	on, err := s.Replica(name)
+	if err != nil {
+		return // it is dropped: its leadership ends, and with it the part
+	}
+	if waits, err := on.Shard.Transactions().InDoubt(id); err == nil && !waits && !failpoint.Off("prepared-may-be-overtaken") {
+		l.settle(name, id, false)
+	}
 }
 
 // Decide commits a transaction on its home shard. With others the part must be inside the gate as committing; without, it passes

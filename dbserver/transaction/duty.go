@@ -9,13 +9,15 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
+	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
 
 // duties bring decisions to the shards that have prepared, when their coordinator does not. It belongs to one goroutine.
 type duties struct {
 	l       *Ledger
-	brought map[duty]bool // all others have it on disk
+	brought map[duty]bool   // all others have it on disk
+	silent  map[string]bool // servers that have not answered in this look
 }
 
 // duty is a decision on a shard.
@@ -29,6 +31,7 @@ func newDuties(l *Ledger) *duties { return &duties{l: l, brought: map[duty]bool{
 // look brings what is old enough to the others, and forgets what nobody will ask for any more.
 func (d *duties) look(ctx context.Context, s *store.Store) {
 	kept := map[duty]bool{}
+	d.silent = map[string]bool{} // each costs one call, and not one for each decision
 	for _, on := range s.Leading() {
 		found, err := on.Shard.Transactions().Decisions()
 		if err != nil {
@@ -83,14 +86,16 @@ func (d *duties) tell(ctx context.Context, s *store.Store, x shard.Decision) err
 		if err != nil {
 			return err
 		}
-		if server == d.l.ID {
+		switch {
+		case server == d.l.ID:
 			err = d.l.resolve(s, other.Shard, x.ID, true)
-		} else {
+		case d.silent[server]:
+			err = fmt.Errorf("server %s has not answered before", server)
+		default:
 			var t dbclient.Target
 			if t, err = target(root, s, server); err == nil {
-				limited, cancel := context.WithTimeout(ctx, d.l.Timing.Call)
-				err = d.l.Peers.Resolve(limited, t, other.Shard, dbclient.TxnResolveRequest{ID: x.ID, Commit: true})
-				cancel()
+				err = d.call(ctx, t, other.Shard, x.ID)
+				d.silent[server] = errors.Is(err, apierror.ConnectionLost)
 			}
 		}
 		if err != nil {
@@ -98,6 +103,12 @@ func (d *duties) tell(ctx context.Context, s *store.Store, x shard.Decision) err
 		}
 	}
 	return nil
+}
+
+func (d *duties) call(ctx context.Context, t dbclient.Target, shard string, id dbclient.TxnID) error {
+	ctx, cancel := context.WithTimeout(ctx, d.l.Timing.Call)
+	defer cancel()
+	return d.l.Peers.Resolve(ctx, t, shard, dbclient.TxnResolveRequest{ID: id, Commit: true})
 }
 
 // settleAside brings the decisions of a shard that has been dropped to the others. Then it can go.

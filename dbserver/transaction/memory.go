@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"container/list"
+	"strings"
 	"time"
 
 	dbclient "stasis/dbserver/client"
@@ -29,9 +30,19 @@ func newMemory(most int, age time.Duration) *memory {
 // add remembers why a part has ended. The first reason counts.
 func (m *memory) add(id dbclient.TxnID, why string) {
 	if m.of[id] == nil {
-		m.of[id] = m.order.PushBack(epitaph{id: id, why: why, at: time.Now()})
+		m.of[id] = m.order.PushBack(epitaph{id: id, why: brief(why), at: time.Now()})
 	}
 	m.trim()
+}
+
+// maxReason bounds what is kept of a reason: some come from coordinators, with what others have told them.
+const maxReason = 1 << 10
+
+func brief(why string) string {
+	if len(why) <= maxReason {
+		return why
+	}
+	return strings.Clone(strings.ToValidUTF8(why[:maxReason], "")) + "…"
 }
 
 // why is why a part has ended; known is false if that is not remembered.

@@ -1,8 +1,10 @@
 package transaction
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,6 +28,10 @@ func TestMemoryOfWhatHasEndedIsBounded(t *testing.T) {
 		why, known := m.why(4)
 		require.True(t, known)
 		require.Equal(t, "why", why)
+		m.add(9, strings.Repeat("é", maxReason))
+		long, _ := m.why(9)
+		require.LessOrEqual(t, len(long), maxReason+len("…"))
+		require.True(t, utf8.ValidString(long))
 		time.Sleep(time.Minute)
 		m.trim()
 		require.Empty(t, m.of)

@@ -72,6 +72,7 @@ func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.C
 		err = st.part.Whole(ctx)
 	}
 	var answer A
+	before := st.part.Writes()
 	if err == nil {
 		answer, err = do(ctx, st.part)
 	}
@@ -80,6 +81,10 @@ func operate[A any](ctx context.Context, l *Ledger, r Request, do func(context.C
 	}
 	if err == nil && !failpoint.Off("lease-after-transaction") {
 		err = on.Leader.Serving() // another leader may have begun before this has read
+	}
+	if err != nil && st.part.Writes() != before && !failpoint.Off("staged-is-answered-or-ends") {
+		// Who asked may ask again, since the leader has refused, and would write twice.
+		err = l.registry.endNow(p, fmt.Sprintf("it has written on shard %s, and could not answer: %v", r.Shard, err))
 	}
 	return answer, l.registry.because(ctx, p, l.registry.void(p, r.Shard, err))
 }

@@ -53,8 +53,9 @@ func (a askable) Ask(_ context.Context, t dbclient.Target, _ string, _ dbclient.
 	return dbclient.TxnAskResponse{Outcome: outcome}, err
 }
 
-func (a askable) Resolve(context.Context, dbclient.Target, string, dbclient.TxnResolveRequest) error {
-	return nil
+func (a askable) Resolve(_ context.Context, t dbclient.Target, _ string, _ dbclient.TxnResolveRequest) error {
+	_, err := a(t.URL)
+	return err
 }
 
 var home = dbclient.TxnShard{Database: "d", Collection: "9", Shard: "s1"}
@@ -108,4 +109,28 @@ func TestEverybodyIsAskedForADroppedHome(t *testing.T) {
 			require.Equal(t, c.commit, commit)
 		})
 	}
+}
+
+// A server that does not answer is called once in a look, however many decisions it has to be told.
+func TestSilentServerIsCalledOnceInALook(t *testing.T) {
+	s := openStore(t)
+	root := tree(t, `{"Plan":{"Collections":{"d":{"9":{"shards":{"s1":["PRMR-B"],"s2":["PRMR-C"]}}}}},
+		"Current":{"ServersRegistered":{"PRMR-B":{"endpoint":"tcp://b:1"},"PRMR-C":{"endpoint":"tcp://c:1"}}}}`)
+	called := map[string]int{}
+	d := newDuties(New(Config{ID: "PRMR-A", Cache: behind{root, root}, Peers: askable(func(url string) (string, error) {
+		called[url]++
+		if url == "http://b:1" {
+			return "", apierror.New(apierror.ConnectionLost, "no answer")
+		}
+		return "", nil
+	})}))
+	d.look(t.Context(), s)
+	for id := range dbclient.TxnID(5) {
+		require.Error(t, d.tell(t.Context(), s, shard.Decision{ID: id, Others: []dbclient.TxnShard{home}}))
+		require.NoError(t, d.tell(t.Context(), s, shard.Decision{ID: id, Others: []dbclient.TxnShard{{Database: "d", Collection: "9", Shard: "s2"}}}))
+	}
+	require.Equal(t, map[string]int{"http://b:1": 1, "http://c:1": 5}, called)
+	d.look(t.Context(), s)
+	require.Error(t, d.tell(t.Context(), s, shard.Decision{ID: 9, Others: []dbclient.TxnShard{home}}))
+	require.Equal(t, 2, called["http://b:1"], "it is not called again")
 }

@@ -18,6 +18,7 @@ var points = []string{
 	"dbserver/transaction/answer",    // an operation of a transaction is done, and not answered
 	"dbserver/transaction/decide",    // a home is about to decide
 	"dbserver/transaction/prepare",   // a shard is about to prepare
+	"dbserver/transaction/prepared",  // a shard has prepared, and its part does not know it yet
 	"dbserver/transaction/resolve",   // a shard is about to resolve
 	"dbserver/replica/accepted",      // a follower has accepted records, and the leader not noted it
 	"engine/apply",                   // a batch is about to be applied; named by the engine's directory
