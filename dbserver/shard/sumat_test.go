@@ -33,8 +33,9 @@ func TestSumAtIsWhatApplyingGives(t *testing.T) {
 		require.NoError(t, err)
 		sums := map[uint64]uint64{}
 		for seq := range end + 1 {
-			sums[seq], _, err = SumAt(t.Context(), e, "s1", seq)
+			at, err := SumAt(t.Context(), e, "s1", seq)
 			require.NoError(t, err)
+			sums[seq] = at.Sum
 		}
 		for seq := uint64(1); seq <= end; seq++ {
 			_, err = s.Accept(Batch{Tenure: tenure, Prev: Position{Tenure: tenure, Seq: end}, Commit: seq})
@@ -43,16 +44,19 @@ func TestSumAtIsWhatApplyingGives(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, seq, state.Committed)
 			require.Equal(t, sum, sums[seq], "at record %d", seq)
-			later, count, err := SumAt(t.Context(), e, "s1", end)
+			later, err := SumAt(t.Context(), e, "s1", end)
 			require.NoError(t, err)
-			require.Equal(t, sums[end], later, "the end, from record %d", seq)
-			require.Equal(t, documentsAfter(records), count)
-			_, _, err = SumAt(t.Context(), e, "s1", seq-1)
+			require.Equal(t, sums[end], later.Sum, "the end, from record %d", seq)
+			require.Equal(t, documentsAfter(records), later.Documents)
+			prepared, decided := transactionsAfter(t, records)
+			require.Equal(t, prepared, later.Prepared)
+			require.ElementsMatch(t, decided, later.Decided)
+			_, err = SumAt(t.Context(), e, "s1", seq-1)
 			require.ErrorIs(t, err, ErrUncertified, "it has applied more")
 		}
-		_, _, err = SumAt(t.Context(), e, "s1", end+1)
+		_, err = SumAt(t.Context(), e, "s1", end+1)
 		require.ErrorIs(t, err, ErrUncertified)
-		_, _, err = SumAt(t.Context(), e, "none", 0)
+		_, err = SumAt(t.Context(), e, "none", 0)
 		require.ErrorIs(t, err, ErrNoShard)
 	})
 }
@@ -73,6 +77,36 @@ func documentsAfter(records []Record) uint64 {
 		}
 	}
 	return uint64(len(there))
+}
+
+// transactionsAfter are the transactions that records leave.
+func transactionsAfter(t require.TestingT, records []Record) (prepared map[TxnID]int64, decided []TxnID) {
+	prepared, there := map[TxnID]int64{}, map[TxnID]bool{}
+	for _, r := range records {
+		for _, c := range r.Changes {
+			if c.Kind == Put || c.Kind == Delete || c.Kind == Truncate {
+				continue
+			}
+			id, err := txnOf(c.Key)
+			require.NoError(t, err)
+			switch c.Kind {
+			case Prepare:
+				p, err := decodePrepared(c.Value)
+				require.NoError(t, err)
+				prepared[id] = p.added
+			case Resolved:
+				delete(prepared, id)
+			case Decided, Forgotten:
+				there[id] = c.Kind == Decided
+			}
+		}
+	}
+	for id, is := range there {
+		if is {
+			decided = append(decided, id)
+		}
+	}
+	return prepared, decided
 }
 
 // randomRecord changes few keys, so that records change the same ones, and has few transactions. It says nothing of how many

@@ -10,6 +10,7 @@ import (
 
 	"stasis/client/certificate"
 	"stasis/dbserver/backup/piece"
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 	"stasis/dbserver/shard"
 	"stasis/internal/failpoint"
@@ -28,6 +29,9 @@ type Replica struct {
 	Position  uint64
 	Sum       string // of its documents up to that position, in no order
 	Documents uint64 // up to that position
+	// As [shard.Summary]: in a backup that was taken without the global lock there may be transactions that the restore ends.
+	prepared map[dbclient.TxnID]int64
+	decided  []dbclient.TxnID
 }
 
 // Replicas reads all replicas of all shards of Plan directly from the pieces, in the order of shards and servers. Those of
@@ -95,12 +99,33 @@ func (s *set) replica(ctx context.Context, e *engine.Engine, planned certificate
 			return r, false, nil
 		}
 	}
-	sum, count, err := shard.SumAt(ctx, e, planned.Name, r.Position)
+	sum, err := shard.SumAt(ctx, e, planned.Name, r.Position)
 	if err != nil {
 		return r, false, fmt.Errorf("replica of %s: %w", planned.Label(), err)
 	}
-	r.Sum, r.Documents = fmt.Sprintf("%016x", sum), count
+	r.Sum, r.Documents = fmt.Sprintf("%016x", sum.Sum), sum.Documents
+	r.prepared, r.decided = sum.Prepared, sum.Decided
 	return r, true, nil
+}
+
+// documentsOf counts the documents that a client has to find in shards, of each of which a replica is given: also those of transactions
+// that are prepared on one shard and decided on another.
+func documentsOf(shards []Replica) (n int64) {
+	decided := map[dbclient.TxnID]bool{}
+	for _, r := range shards {
+		for _, id := range r.decided {
+			decided[id] = true
+		}
+	}
+	for _, r := range shards {
+		n += int64(r.Documents)
+		for id, added := range r.prepared {
+			if decided[id] {
+				n += added
+			}
+		}
+	}
+	return n
 }
 
 // Unequal names the shards of which replicas that were in sync differ.

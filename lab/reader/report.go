@@ -44,11 +44,7 @@ func (r *Reader) Inspect(ctx context.Context, progress func(Contents)) (Report, 
 	if len(first) < report.Shards {
 		return report, nil // of some shards it is not known who was in sync
 	}
-	documents := int64(0)
-	for _, p := range first {
-		documents += int64(p.Documents)
-	}
-	if documents != report.Documents {
+	if documents := documentsOf(first); documents != report.Documents {
 		report.Problems = append(report.Problems, fmt.Sprintf("the replicas in the pieces have %d documents, a client finds %d", documents, report.Documents))
 	}
 	return report, nil

@@ -16,4 +16,5 @@ const (
 	Remotes      = "uploads and downloads"
 	RemoteFaults = "faults of remotes"
 	LostDisks    = "a lost disk"
+	ShortGrace   = "a grace period below 3s"
 )

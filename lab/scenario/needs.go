@@ -1,6 +1,12 @@
 package scenario
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+// shortGrace is the shortest grace period that the program takes: see stasis agent run.
+const shortGrace = 3 * time.Second
 
 // Requirement is a feature that a scenario needs, and where.
 type Requirement struct {
@@ -22,6 +28,9 @@ func Requires(s *Scenario) []Requirement {
 	}
 	if s.Cluster.LatencyWritten {
 		add(s.Cluster.Line, "latency", Latency)
+	}
+	if s.Cluster.Grace > 0 && s.Cluster.Grace < shortGrace {
+		add(s.Cluster.Line, "grace", ShortGrace)
 	}
 	if s.Cluster.ClockSkew > 0 {
 		add(s.Cluster.Line, "clockSkew", ClockSkew)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,6 +27,16 @@ func TestShippedScenarios(t *testing.T) {
 		fits := slices.ContainsFunc([]world.Kind{world.Bubble, world.InProcess, world.Processes}, func(k world.Kind) bool { return director.Fits(s, k) == nil })
 		require.True(t, fits, "%s fits no world: %v", name, director.Fits(s, world.Bubble))
 	}
+}
+
+// A grace period that the program refuses is told before a run, not by agents that do not start.
+func TestShortGracePeriodsNeedNoProcesses(t *testing.T) {
+	s, err := scenarios.Load("two-backups")
+	require.NoError(t, err)
+	require.NoError(t, director.Fits(s, world.Processes))
+	s.Cluster.Grace = 2 * time.Second
+	require.NoError(t, director.Fits(s, world.Bubble))
+	require.ErrorContains(t, director.Fits(s, world.Processes), "line 4: `grace`")
 }
 
 // rows are those of the table of faults in the design.

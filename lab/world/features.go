@@ -22,12 +22,13 @@ const (
 	Holds        Feature = "holds at steps"         // an operation waits at a step until it is let go
 	ClockSkew    Feature = "a skewed wall clock"
 	RandomDelays Feature = "random delays in the code" // buggify
-	VirtualTime  Feature = "virtual time"              // grace periods cost nothing, and a run is repeated by its seed
+	ShortGrace   Feature = "a grace period below 3s"
+	VirtualTime  Feature = "virtual time" // grace periods cost nothing, and a run is repeated by its seed
 )
 
 // allFeatures are all, in the order in which they are shown.
 var allFeatures = []Feature{
-	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, LostDisks, Remotes, RemoteFaults, Pause, wholePause, Holds, ClockSkew, RandomDelays, VirtualTime,
+	Latency, LinkFaults, Messages, DiskFaults, TornWrites, AgentDisks, PowerCut, LostDisks, Remotes, RemoteFaults, Pause, wholePause, Holds, ClockSkew, RandomDelays, ShortGrace, VirtualTime,
 }
 
 // Reasons that several features have.
@@ -50,6 +51,7 @@ var cannot = map[Kind]map[Feature]string{
 		TornWrites:   "a power cut tears writes: " + keepPower,
 		PowerCut:     "SIGKILL loses nothing that was written: " + keepPower,
 		RemoteFaults: ownRemote,
+		ShortGrace:   "the program refuses it: heartbeats and leases take real time",
 		VirtualTime:  "processes need real time",
 	},
 }
