@@ -188,6 +188,18 @@ func (c *Cut) Wait(ctx context.Context) error {
 	}
 }
 
+// Sum returns size and SHA-256 (in hex) of a table of the copy, as it was written. It is known only of
+// tables whose sums the engine has, and after Wait.
+func (c *Cut) Sum(name string) (size int64, sha256 string, known bool) {
+	select {
+	case <-c.done:
+		s, known := c.copy.sums[name]
+		return s.Size, s.SHA256, known
+	default:
+		return 0, "", false
+	}
+}
+
 // Drop abandons the cut and removes its folder. It waits until that is done.
 func (c *Cut) Drop() error {
 	c.copy.drop()

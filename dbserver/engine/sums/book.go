@@ -1,0 +1,152 @@
+package sums
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
+
+	"stasis/internal/failpoint"
+	"stasis/internal/fileid"
+)
+
+// Pause is how long the Book waits for more sums before it writes its file.
+const Pause = 5 * time.Second
+
+// Sum is what is known of one table.
+type Sum struct {
+	Size   int64
+	SHA256 string // in hex
+
+	file witness
+}
+
+// witness tells one file of a name from another, as well as the disk can.
+type witness struct {
+	inode   uint64 // 0: the disk has none
+	written int64  // time of the last write, in nanoseconds
+}
+
+func witnessOf(info vfs.FileInfo) witness {
+	id, _ := fileid.Of(info)
+	return witness{inode: id.Inode, written: info.ModTime().UnixNano()}
+}
+
+// describes says whether the sum is that of the file.
+func (s Sum) describes(info vfs.FileInfo) bool {
+	return s.Size == info.Size() && (s.file == witnessOf(info) || failpoint.Off("sum-of-this-file"))
+}
+
+// Book has the sums of one engine's tables. A nil Book has none. Any goroutine may use it.
+type Book struct {
+	fs  vfs.FS
+	dir string
+	log hclog.Logger
+
+	mu        sync.Mutex // short: nothing waits under it
+	sums      map[string]Sum
+	installed map[string]bool // those that the engine's version has, durably
+
+	stored map[string]Sum // what the file says; of Load and Run alone
+	wake   chan struct{}  // holds a token when the file may lack a sum
+	stop   chan struct{}
+	done   chan struct{} // closed when Run has ended
+}
+
+// New makes the Book of the engine in dir, without what its file says: see [Book.Load].
+func New(fs vfs.FS, dir string, log hclog.Logger) *Book {
+	return &Book{
+		fs: fs, dir: dir, log: log, sums: map[string]Sum{}, installed: map[string]bool{},
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// Of returns what is known of a table of the engine.
+func (b *Book) Of(name string) (s Sum, known bool) {
+	if b == nil {
+		return Sum{}, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, known = b.sums[name]
+	return s, known
+}
+
+// Forget is called when the name gets another file, or none. The path need not be one of the engine's.
+func (b *Book) Forget(path string) {
+	if b == nil || b.fs.PathDir(path) != b.dir {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	name := b.fs.PathBase(path)
+	delete(b.sums, name)
+	delete(b.installed, name)
+}
+
+// note keeps the sum of a table that was just written.
+func (b *Book) note(name string, s Sum) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sums[name] = s
+}
+
+// Installed is called when the engine's version has durably got a table that was written.
+func (b *Book) Installed(name string) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	_, known := b.sums[name]
+	if known {
+		b.installed[name] = true
+	}
+	b.mu.Unlock()
+	if known {
+		b.awake()
+	}
+}
+
+func (b *Book) awake() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the file up to date until Stop.
+func (b *Book) Run() {
+	defer close(b.done)
+	for running := true; running; {
+		select {
+		case <-b.wake:
+			running = b.pause()
+		case <-b.stop:
+			running = false
+		}
+		if err := b.save(); err != nil {
+			b.log.Warn("the sums of tables are not on disk: after a restart the next backup reads these tables", "error", err)
+		}
+	}
+}
+
+// pause returns false when Stop was called.
+func (b *Book) pause() bool {
+	timer := time.NewTimer(Pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-b.stop:
+		return false
+	}
+}
+
+// Stop lets Run save once more and waits for its end. It is called once.
+func (b *Book) Stop() {
+	if b != nil {
+		close(b.stop)
+		<-b.done
+	}
+}
