@@ -36,6 +36,7 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 	if err := e.refuse(); err != nil {
 		return err
 	}
+	defer e.fs.sums.Insist()() // the cut will have what is written now
 	MeterOf(ctx).Doing("flushes its memory", e.fs.tables.count)
 	flushed := make(chan error, 1)
 	e.work.Go(func() { flushed <- e.fail.guard(e.writes.flush) })

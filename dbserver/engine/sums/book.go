@@ -11,8 +11,8 @@ import (
 	"stasis/internal/fileid"
 )
 
-// Pause is how long the Book waits for more sums before it writes its file.
-const Pause = 5 * time.Second
+// savePause is how long the Book waits for more sums before it writes its file.
+const savePause = 5 * time.Second
 
 // Sum is what is known of one table.
 type Sum struct {
@@ -44,6 +44,8 @@ type Book struct {
 	dir string
 	log hclog.Logger
 
+	allowed *allowance // for hashing while tables are written
+
 	mu        sync.Mutex // short: nothing waits under it
 	sums      map[string]Sum
 	installed map[string]bool // those that the engine's version has, durably
@@ -57,9 +59,16 @@ type Book struct {
 // New makes the Book of the engine in dir, without what its file says: see [Book.Load].
 func New(fs vfs.FS, dir string, log hclog.Logger) *Book {
 	return &Book{
-		fs: fs, dir: dir, log: log, sums: map[string]Sum{}, installed: map[string]bool{},
+		fs: fs, dir: dir, log: log, sums: map[string]Sum{}, installed: map[string]bool{}, allowed: newAllowance(),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
+}
+
+// Insist has every table hashed that is created until the returned function is called, whatever that
+// costs: a backup is about to need the sums.
+func (b *Book) Insist() (end func()) {
+	b.allowed.insist(1)
+	return func() { b.allowed.insist(-1) }
 }
 
 // Of returns what is known of a table of the engine.
@@ -133,7 +142,7 @@ func (b *Book) Run() {
 
 // pause returns false when Stop was called.
 func (b *Book) pause() bool {
-	timer := time.NewTimer(Pause)
+	timer := time.NewTimer(savePause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -7,6 +7,8 @@
 //   - A table has a sum if it was created, written once from its beginning to its end, and closed, all
 //     without an error and through the Book's file. Any other way to a name of a table takes the sum away:
 //     writing at an offset, a file that is renamed, linked or opened for writing.
+//   - Hashing has an allowance, so that a bulk load does not feel it (allowance.go). A table above it has
+//     no sum, until it is read.
 //   - The sum is that of the bytes that were handed to the disk, not of those that are on it. So a table
 //     that rots has the sum of its right content, and who compares finds the damage.
 //   - A sum goes with its table, so the Book is no larger than what the engine's directory has.
@@ -22,6 +24,6 @@
 // files, and takes no sum.
 //
 // The file is replaced as a whole, synced, and ends with its own SHA-256: a file that is torn or damaged
-// says nothing. It is written [Pause] after the first sum that it lacks, and at the end. What a crash
+// says nothing. It is written some seconds after the first sum that it lacks, and at the end. What a crash
 // takes costs only the reading of those tables at the next backup.
 package sums

@@ -32,7 +32,7 @@ func TestSumsAreKept(t *testing.T) {
 			require.NoError(t, table(t, b, name, inParts("content of ", name)))
 		}
 		b.Installed("000001.sst")
-		time.Sleep(Pause + time.Second)
+		time.Sleep(savePause + time.Second)
 		for _, dir := range []string{"", "e"} {
 			d, err := disk.OpenDir(dir)
 			require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestSumsOfRemovedTablesGo(t *testing.T) {
 			name := []string{"000001.sst", "000002.sst"}[i%2]
 			require.NoError(t, table(t, b, name, inParts("content")))
 			b.Installed(name)
-			time.Sleep(2 * Pause)
+			time.Sleep(2 * savePause)
 			if i == 0 {
 				size = len(contentOf(t, disk, "e/"+File))
 			}
@@ -165,7 +165,7 @@ func TestSumsOfRemovedTablesGo(t *testing.T) {
 		require.InDelta(t, size, len(contentOf(t, disk, "e/"+File)), 20)
 		info, err := disk.Stat("e/" + File)
 		require.NoError(t, err)
-		time.Sleep(10 * Pause)
+		time.Sleep(10 * savePause)
 		again, err := disk.Stat("e/" + File)
 		require.NoError(t, err)
 		require.Equal(t, info.ModTime(), again.ModTime(), "written without a reason")

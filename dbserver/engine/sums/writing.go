@@ -11,12 +11,15 @@ import (
 )
 
 // Writing returns the file of a table that was just created at path, or err. The table gets its sum when
-// the file is closed.
+// the file is closed, if the allowance was not used up when it was created.
 func (b *Book) Writing(path string, file vfs.File, err error) (vfs.File, error) {
 	if b == nil || err != nil || b.fs.PathDir(path) != b.dir {
 		return file, err
 	}
 	b.Forget(path)
+	if !b.allowed.takes() {
+		return file, nil
+	}
 	return &writing{File: file, book: b, name: b.fs.PathBase(path), sum: sha256.New()}, nil
 }
 
@@ -33,6 +36,7 @@ type writing struct {
 // Write takes p before the disk does, which may change it.
 func (w *writing) Write(p []byte) (int, error) {
 	w.sum.Write(p)
+	w.book.allowed.spend(len(p))
 	n, err := w.File.Write(p)
 	w.size += int64(n)
 	if err != nil || n != len(p) {

@@ -229,6 +229,8 @@ var mutants = []mutant{
 		"a piece is what its certificate was made for"},
 	{"received-is-hashed", "dbserver/backup", "TestReceiveRefuses", "damaged content is received",
 		"every byte that comes back is checked"},
+	{"pipeline-turns", "dbserver/engine", "TestFailedPipelineLetsInNoMore", "it was let in",
+		"what waits for an engine that hangs or has failed waits with an end"},
 	{"sum-in-order", "dbserver/engine/sums", "TestTableThatWasNotWrittenInOneGoHasNoSum/written_at_an_offset", "a sum that may be of other bytes",
 		"a certified sum is that of the table's bytes as they were written"},
 	{"sum-of-this-file", "dbserver/engine/sums", "TestSumIsOfThisFile", "the sum of another file",
@@ -237,9 +239,6 @@ var mutants = []mutant{
 		"the same, after a crash"},
 	{"sums-are-checked", "dbserver/engine/sums", "TestSumsAreChecked", "a damaged file is believed",
 		"a damaged file of sums says nothing"},
-
-	{"pipeline-turns", "dbserver/engine", "TestFailedPipelineLetsInNoMore", "it was let in",
-		"what waits for an engine that hangs or has failed waits with an end"},
 
 	{"gate-waits-for-writers", "dbserver/gate", "TestLockWaitsForTheWriterInside", "the gate is granted with a writer inside",
 		"no write is in flight when a gate is granted"},
