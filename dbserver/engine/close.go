@@ -31,6 +31,7 @@ func (e *Engine) close() error {
 	e.closed = true
 	e.life.Unlock()
 	e.calls.workers.end()
+	e.scrub()
 	if e.fail.err() != nil {
 		return e.closeFailed()
 	}

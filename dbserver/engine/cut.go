@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // pollStall is how often PrepareCut checks whether a stall is near.
@@ -136,7 +137,9 @@ func (e *Engine) rotate() error {
 func (c *Cut) checkpoint() {
 	err := c.e.fail.guard(func() error { return c.e.db.Checkpoint(c.copy.dir) })
 	if err == nil {
-		err = c.checkFiles()
+		if err = c.checkFiles(); err == nil && !failpoint.Off("cut-without-damage") {
+			err = c.copy.rotten // a restore would refuse it
+		}
 		if err != nil {
 			_ = c.e.fs.RemoveAll(c.copy.dir) // the owner of dir removes it too
 		}

@@ -34,9 +34,10 @@ type cutCopy struct {
 	once    sync.Once     // closes proceed
 	dropped bool          // set before proceed is closed: the checkpoint must fail
 
-	links atomic.Int64        // hard links made
-	sums  map[string]sums.Sum // of the linked tables, as far as they are known; of the checkpoint until it ends
-	work  Meter               // of what is done in the folder
+	links  atomic.Int64        // hard links made
+	sums   map[string]sums.Sum // of the linked tables, as far as they are known; of the checkpoint until it ends
+	rotten error               // the first linked table that is known to be damaged
+	work   Meter               // of what is done in the folder
 }
 
 func newCutCopy(dir, from string) *cutCopy {
@@ -117,6 +118,9 @@ func (f *cutFS) Link(oldname, newname string) error {
 		c.work.did(nil)
 		if s, known := f.sums.Of(f.PathBase(newname)); known {
 			c.sums[f.PathBase(newname)] = s
+		}
+		if why := f.sums.Damage(f.PathBase(newname)); why != nil && c.rotten == nil {
+			c.rotten = fmt.Errorf("table %s is damaged: %w", f.PathBase(newname), why)
 		}
 	}
 	return err

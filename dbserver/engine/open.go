@@ -38,6 +38,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	e.writes = newPipeline(e.db, e.fail)
 	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
 	e.keepSums()
+	e.startScrub()
 	if err := e.loadEpoch(); err != nil {
 		return nil, errors.Join(&DirError{"open", dir, err}, e.Close())
 	}

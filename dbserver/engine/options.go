@@ -38,6 +38,7 @@ type Options struct {
 	NoCompactions bool          // tables stay as they are: for an engine that is read, and whose new tables are in memory
 
 	Health    *diskhealth.Watch // of the disk; nil: calls wait for the disk as long as it takes
+	Scrub     *Scrub            // nil: tables are not read but by who needs them
 	SyncBound time.Duration     // age of the oldest commit not on disk from which new writes are refused; 0: DefaultSyncBound
 }
 

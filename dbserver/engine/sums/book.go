@@ -20,6 +20,7 @@ type Sum struct {
 	SHA256 string // in hex
 
 	file witness
+	read int64 // when it was read without finding damage, in Unix seconds; 0: never
 }
 
 // witness tells one file of a name from another, as well as the disk can.
@@ -48,7 +49,8 @@ type Book struct {
 
 	mu        sync.Mutex // short: nothing waits under it
 	sums      map[string]Sum
-	installed map[string]bool // those that the engine's version has, durably
+	installed map[string]bool // tables that the engine's version has, durably, with a sum or without
+	damaged   map[string]error
 
 	stored map[string]Sum // what the file says; of Load and Run alone
 	wake   chan struct{}  // holds a token when the file may lack a sum
@@ -59,7 +61,7 @@ type Book struct {
 // New makes the Book of the engine in dir, without what its file says: see [Book.Load].
 func New(fs vfs.FS, dir string, log hclog.Logger) *Book {
 	return &Book{
-		fs: fs, dir: dir, log: log, sums: map[string]Sum{}, installed: map[string]bool{}, allowed: newAllowance(),
+		fs: fs, dir: dir, log: log, sums: map[string]Sum{}, installed: map[string]bool{}, damaged: map[string]error{}, allowed: newAllowance(),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -92,6 +94,7 @@ func (b *Book) Forget(path string) {
 	name := b.fs.PathBase(path)
 	delete(b.sums, name)
 	delete(b.installed, name)
+	delete(b.damaged, name)
 }
 
 // note keeps the sum of a table that was just written.
@@ -108,9 +111,7 @@ func (b *Book) Installed(name string) {
 	}
 	b.mu.Lock()
 	_, known := b.sums[name]
-	if known {
-		b.installed[name] = true
-	}
+	b.installed[name] = true
 	b.mu.Unlock()
 	if known {
 		b.awake()

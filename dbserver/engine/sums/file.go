@@ -38,6 +38,7 @@ type line struct {
 	SHA256  string `json:"sha256"`
 	Inode   uint64 `json:"inode,omitempty"`
 	Written int64  `json:"written"`
+	Read    int64  `json:"read,omitempty"`
 }
 
 // Load adds what the file says of tables that the engine's version has and that are still the same files.
@@ -92,7 +93,7 @@ func read(disk vfs.FS, dir string) (map[string]Sum, error) {
 	}
 	stored := make(map[string]Sum, len(c.Tables))
 	for name, l := range c.Tables {
-		stored[name] = Sum{Size: l.Size, SHA256: l.SHA256, file: witness{inode: l.Inode, written: l.Written}}
+		stored[name] = Sum{Size: l.Size, SHA256: l.SHA256, file: witness{inode: l.Inode, written: l.Written}, read: l.Read}
 	}
 	return stored, nil
 }
@@ -148,7 +149,7 @@ func Write(disk vfs.FS, dir string, sums map[string]string) error {
 func write(disk vfs.FS, dir string, known map[string]Sum) error {
 	c := content{Format: format, Tables: make(map[string]line, len(known))}
 	for name, s := range known {
-		c.Tables[name] = line{Size: s.Size, SHA256: s.SHA256, Inode: s.file.inode, Written: s.file.written}
+		c.Tables[name] = line{Size: s.Size, SHA256: s.SHA256, Inode: s.file.inode, Written: s.file.written, Read: s.read}
 	}
 	body, err := json.Marshal(c)
 	if err != nil {
