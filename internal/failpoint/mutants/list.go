@@ -217,6 +217,8 @@ var mutants = []mutant{
 
 	{"file-is-synced", "dbserver/backup", "TestCrashWhileMakingAPiece", "a committed piece is lost",
 		"what is published survives a power cut"},
+	{"new-files-are-synced", "dbserver/backup", "TestCrashWhileMakingAPiece", "a committed piece is damaged",
+		"a committed backup is whole after a power cut"},
 	{"rename-is-durable", "dbserver/backup", "TestCrashWhileSwapping", "a crash in the middle of a swap",
 		"a swap is all or nothing, whenever the power goes"},
 	{"piece-of-nonce", "dbserver/backup", "TestAnotherNonceIsRefused", "another attempt's piece is taken",
