@@ -28,7 +28,7 @@ func Open(dir string, o Options) (*Engine, error) {
 		e.fs.sums = sums.New(e.fs.FS, dir, o.Logger)
 	}
 	err := e.fail.guard(func() (err error) {
-		popts := o.pebble(e.fs, pebbleLogger{e.fail}, e.events())
+		popts := o.pebble(e.fs, pebbleLogger{e.fail}, events(e))
 		e.db, err = pebble.Open(dir, popts)
 		return err
 	})
@@ -37,8 +37,8 @@ func Open(dir string, o Options) (*Engine, error) {
 	}
 	e.writes = newPipeline(e.db, e.fail)
 	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
-	e.keepSums()
-	e.startScrub()
+	keepSums(e)
+	startScrub(e)
 	if err := e.loadEpoch(); err != nil {
 		return nil, errors.Join(&DirError{"open", dir, err}, e.Close())
 	}
@@ -46,20 +46,20 @@ func Open(dir string, o Options) (*Engine, error) {
 }
 
 // keepSums begins to keep the sums of tables on disk.
-func (e *Engine) keepSums() {
+func keepSums(e *Engine) {
 	book := e.fs.sums
 	if book == nil {
 		return
 	}
-	names, err := e.tables()
+	names, err := tablesOf(e)
 	if err = errors.Join(err, book.Load(names)); err != nil {
 		e.options.Logger.Warn("the sums of tables are not known: the next backup reads the tables", "dir", e.dir, "error", err)
 	}
 	go book.Run() // until its Stop
 }
 
-// tables are the files of the tables that the engine's version has.
-func (e *Engine) tables() (names []string, err error) {
+// tablesOf are the files of the tables that the engine's version has.
+func tablesOf(e *Engine) (names []string, err error) {
 	err = e.fail.guard(func() error {
 		levels, err := e.db.SSTables()
 		for _, level := range levels {
@@ -74,7 +74,7 @@ func (e *Engine) tables() (names []string, err error) {
 
 // events are Pebble's reports that the engine follows: the number of each new log, and the tables that its
 // version gets.
-func (e *Engine) events() *pebble.EventListener {
+func events(e *Engine) *pebble.EventListener {
 	log := e.options.Logger
 	installed := func(err error, tables []pebble.TableInfo) {
 		if err != nil {

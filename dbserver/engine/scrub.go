@@ -18,7 +18,7 @@ type Scrub struct {
 }
 
 // startScrub begins to read the tables, if the engine is to do so.
-func (e *Engine) startScrub() {
+func startScrub(e *Engine) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.scrub = cancel
 	o := e.options.Scrub
@@ -27,7 +27,7 @@ func (e *Engine) startScrub() {
 	}
 	log := e.options.Logger
 	s := &scrub.Scrubber{
-		FS: e.fs.FS, Dir: e.dir, Book: e.fs.sums, Tables: e.tables, Check: checkBlocks, Wall: o.Wall,
+		FS: e.fs.FS, Dir: e.dir, Book: e.fs.sums, Tables: func() ([]string, error) { return tablesOf(e) }, Check: checkBlocks, Wall: o.Wall,
 		Hold: func() bool { return e.calls.hung() != nil || e.fs.current() != nil || o.Hold() },
 		Found: func(table string, why error) {
 			why = translate(why)

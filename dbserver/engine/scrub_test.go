@@ -55,7 +55,7 @@ func flip(t testing.TB, disk vfs.FS, path string, at int64) {
 func aTable(t testing.TB, e *Engine) string {
 	t.Helper()
 	synctest.Wait()
-	names, err := e.tables()
+	names, err := tablesOf(e)
 	require.NoError(t, err)
 	require.NotEmpty(t, names)
 	return names[0]
