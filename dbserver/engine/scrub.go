@@ -3,19 +3,8 @@ package engine
 import (
 	"context"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"stasis/dbserver/engine/scrub"
-	"stasis/internal/wall"
 )
-
-// Scrub has the engine read its tables now and then; see package scrub.
-type Scrub struct {
-	Hold  func() bool                   // nothing is read while it is true
-	Found func(table string, why error) // called, once in a process, for each table that is damaged
-	Wall  wall.Clock                    // when tables are read again
-}
 
 // startScrub begins to read the tables, if the engine is to do so.
 func startScrub(e *Engine) {
@@ -37,11 +26,4 @@ func startScrub(e *Engine) {
 		Failed: func(err error) { log.Warn("tables are not scrubbed", "error", err) },
 	}
 	e.work.Go(func() { s.Run(ctx) })
-}
-
-// checkBlocks compares a table with the checksums of its blocks.
-func checkBlocks(fs vfs.FS, path string) error {
-	options := &pebble.Options{FS: fs, FormatMajorVersion: pebble.FormatNewest}
-	options.EnsureDefaults()
-	return checkTable(fs, path, options.MakeReaderOptions())
 }

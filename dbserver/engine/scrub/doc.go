@@ -6,7 +6,7 @@
 // then has a sum. Tables without a sum come first, then those that were never read, then those that were
 // read longest ago.
 //
-// A scrub is nobody's hurry: it reads at [Rate], and nothing at all while the engine says so, which is
+// A scrub is nobody's hurry: it reads 16 MiB in a second, and nothing at all while the engine says so, which is
 // while the disk hangs, a cut is made, or a backup holds the agency lock.
 //
 // What the machine has in its memory of a file it does not read from the disk. So the first reading finds

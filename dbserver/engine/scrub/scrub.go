@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// Rate is how many bytes are read in a second: with the hash 2 % of a processor.
-	Rate = 16 << 20
+	// rate is how many bytes are read in a second: with the hash 2 % of a processor.
+	rate = 16 << 20
 
 	look   = 10 * time.Second   // between two looks for what is to be read; a table that does not live so long is not read
 	again  = 7 * 24 * time.Hour // after which a table is read again
@@ -200,7 +200,7 @@ func (f *slowFile) pace(n int) error {
 	if f.read < chunk {
 		return f.fs.ctx.Err()
 	}
-	d := time.Second * time.Duration(f.read) / Rate
+	d := time.Second * time.Duration(f.read) / rate
 	f.read = 0
 	return f.fs.scrub.pause(f.fs.ctx, d)
 }

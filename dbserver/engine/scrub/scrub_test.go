@@ -221,7 +221,7 @@ func TestTableWithoutASumGetsIt(t *testing.T) {
 func TestScrubIsSlowAndHoldsBack(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		e := newEngine(t)
-		const size = 4 * Rate
+		const size = 4 * rate
 		e.write("000001.sst", size, true)
 		e.scrub()
 		time.Sleep(2*look + 2*time.Second)

@@ -2,7 +2,6 @@ package sums
 
 import (
 	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
@@ -10,9 +9,6 @@ import (
 	"stasis/internal/failpoint"
 	"stasis/internal/fileid"
 )
-
-// savePause is how long the Book waits for more sums before it writes its file.
-const savePause = 5 * time.Second
 
 // Sum is what is known of one table.
 type Sum struct {
@@ -122,41 +118,5 @@ func (b *Book) awake() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
-	}
-}
-
-// Run keeps the file up to date until Stop.
-func (b *Book) Run() {
-	defer close(b.done)
-	for running := true; running; {
-		select {
-		case <-b.wake:
-			running = b.pause()
-		case <-b.stop:
-			running = false
-		}
-		if err := b.save(); err != nil {
-			b.log.Warn("the sums of tables are not on disk: after a restart the next backup reads these tables", "error", err)
-		}
-	}
-}
-
-// pause returns false when Stop was called.
-func (b *Book) pause() bool {
-	timer := time.NewTimer(savePause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-b.stop:
-		return false
-	}
-}
-
-// Stop lets Run save once more and waits for its end. It is called once.
-func (b *Book) Stop() {
-	if b != nil {
-		close(b.stop)
-		<-b.done
 	}
 }
