@@ -37,6 +37,9 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 	if err := e.refuse(); err != nil {
 		return err
 	}
+	if err := refuseDamage(e); err != nil { // before writers are held for a cut that cannot be
+		return err
+	}
 	defer e.fs.sums.Insist()() // the cut will have what is written now
 	MeterOf(ctx).Doing("flushes its memory", e.fs.tables.count)
 	flushed := make(chan error, 1)

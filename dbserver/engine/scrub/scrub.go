@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -24,6 +23,7 @@ const (
 	rate = 16 << 20
 
 	look   = 10 * time.Second   // between two looks for what is to be read; a table that does not live so long is not read
+	retry  = 10 * time.Minute   // after which a table is read again that could not be read, or was damaged
 	again  = 7 * 24 * time.Hour // after which a table is read again
 	chunk  = 256 << 10          // bytes between two pauses
 	waited = 100 * time.Millisecond
@@ -35,28 +35,44 @@ type Scrubber struct {
 	Dir    string // of the engine
 	Book   *sums.Book
 	Tables func() ([]string, error)             // that the engine's version has
-	Check  func(disk vfs.FS, path string) error // by the checksums of its blocks
+	Check  func(disk vfs.FS, path string) error // by the checksums of its blocks; see Damage
 	Hold   func() bool                          // nothing is read while it is true
 	Found  func(table string, why error)        // called once for each damaged table
-	Failed func(err error)                      // called when the tables are not known
+	Failed func(err error)                      // called when it is not known whether a table is damaged
 	Wall   wall.Clock
 
-	seen map[string]bool // by the look before
+	seen  map[string]bool      // by the look before
+	tried map[string]time.Time // when a table was found damaged, or could not be read
 }
 
 // Run scrubs until ctx ends.
 func (s *Scrubber) Run(ctx context.Context) {
 	for s.pause(ctx, look) == nil {
-		for _, name := range s.due() {
-			if err := s.table(ctx, name); err != nil {
-				if ctx.Err() != nil {
-					return
-				}
-				s.Book.Damaged(name, err)
-				s.Found(name, err)
-			}
+		for s.pass(ctx) {
 		}
 	}
+}
+
+// pass reads what is due now, and returns true if more may be due: what is due changes while a large
+// engine is read.
+func (s *Scrubber) pass(ctx context.Context) (more bool) {
+	begun := time.Now()
+	for _, name := range s.due() {
+		if time.Since(begun) >= look {
+			return true
+		}
+		err := s.table(ctx, name)
+		if err != nil && ctx.Err() == nil {
+			err = s.confirm(ctx, name, err)
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		if err != nil {
+			s.judge(name, err)
+		}
+	}
+	return false
 }
 
 // pause waits, and longer while the engine holds the scrub back.
@@ -83,27 +99,30 @@ func (s *Scrubber) due() (names []string) {
 		s.Failed(err)
 		return nil
 	}
-	read := map[string]time.Time{}
-	now, seen := s.Wall.Now(), map[string]bool{}
+	read, summed := map[string]time.Time{}, map[string]bool{}
+	now, seen, tried := s.Wall.Now(), map[string]bool{}, map[string]time.Time{}
 	for _, name := range all {
 		if seen[name] {
 			continue // tables may share a file
 		}
 		seen[name] = true
-		at, damaged := s.Book.LastRead(name)
-		since := now.Sub(at)
-		if !s.seen[name] || damaged || since >= 0 && since < again {
+		if at, failed := s.tried[name]; failed && time.Since(at) < retry {
+			tried[name] = at
 			continue
 		}
+		at := s.Book.LastRead(name)
+		since := now.Sub(at)
+		if !s.seen[name] || since >= 0 && since < again {
+			continue
+		}
+		_, summed[name] = s.Book.Of(name)
 		read[name] = at
 		names = append(names, name)
 	}
-	s.seen = seen
+	s.seen, s.tried = seen, tried
 	slices.SortFunc(names, func(a, b string) int {
-		_, sumA := s.Book.Of(a)
-		_, sumB := s.Book.Of(b)
-		if sumA != sumB {
-			if sumA {
+		if summed[a] != summed[b] {
+			if summed[a] {
 				return 1
 			}
 			return -1
@@ -120,12 +139,12 @@ func (s *Scrubber) table(ctx context.Context, name string) error {
 	want, known := s.Book.Of(name)
 	if !known {
 		if err := s.Check(slow, path); err != nil {
-			return gone(err)
+			return err
 		}
 	}
 	file, err := slow.Open(path, vfs.SequentialReadsOption)
 	if err != nil {
-		return gone(err)
+		return err
 	}
 	info, err := file.Stat()
 	sum, buffer := sha256.New(), make([]byte, chunk)
@@ -144,18 +163,10 @@ func (s *Scrubber) table(ctx context.Context, name string) error {
 	}
 	is := hex.EncodeToString(sum.Sum(nil))
 	if known && (size != want.Size || is != want.SHA256) && !failpoint.Off("scrub-compares") {
-		return fmt.Errorf("has %d bytes with SHA-256 %s, and was written with %d bytes and SHA-256 %s", size, is, want.Size, want.SHA256)
+		return Damage(fmt.Errorf("has %d bytes with SHA-256 %s, and was written with %d bytes and SHA-256 %s", size, is, want.Size, want.SHA256))
 	}
 	s.Book.Read(name, is, info, s.Wall.Now())
 	return nil
-}
-
-// gone makes no error of a table that was removed meanwhile.
-func gone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // slowFS reads no faster than a scrub may.

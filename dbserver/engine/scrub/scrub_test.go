@@ -28,6 +28,7 @@ type disk struct {
 	vfs.FS
 	mu   sync.Mutex
 	read map[string]int
+	fail func() error // of each Open; nil: none fails
 }
 
 // bytes are those read so far, by table.
@@ -38,6 +39,11 @@ func (d *disk) bytes() map[string]int {
 }
 
 func (d *disk) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	if d.fail != nil {
+		if err := d.fail(); err != nil {
+			return nil, err
+		}
+	}
 	f, err := d.FS.Open(name, o...)
 	return &counted{File: f, disk: d, name: d.PathBase(name)}, err
 }
@@ -68,6 +74,7 @@ type engine struct {
 	tables  []string
 	checked []string
 	found   []string
+	failed  []error
 }
 
 // does is done with what the Scrubber uses, too.
@@ -125,12 +132,12 @@ func (e *engine) scrub() {
 		Check: func(_ vfs.FS, path string) error {
 			e.does(func() { e.checked = append(e.checked, path) })
 			if e.bad.Load() {
-				return errors.New("a block")
+				return Damage(errors.New("a block"))
 			}
 			return nil
 		},
 		Hold: e.hold.Load, Found: func(table string, _ error) { e.does(func() { e.found = append(e.found, table) }) },
-		Failed: func(err error) { require.NoError(e.t, err) },
+		Failed: func(err error) { e.does(func() { e.failed = append(e.failed, err) }) },
 	}
 	ctx, cancel := context.WithCancel(e.t.Context())
 	done := make(chan struct{})
