@@ -2,7 +2,9 @@ package dbserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -35,10 +37,36 @@ func TestDamagedTableIsTold(t *testing.T) {
 		select {
 		case detail := <-told:
 			require.Contains(t, detail, bad)
+			requireTables(t, h, s, bad)
 		case <-time.After(time.Minute):
 			require.Fail(t, "the damage is not told")
 		}
 	})
+}
+
+// requireTables checks what an operator sees of a server with one damaged table.
+func requireTables(t *testing.T, h *house, s *Server, bad string) {
+	t.Helper()
+	get := func(path string) []byte {
+		resp, err := h.web.Get(s.URL() + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, errors.Join(err, resp.Body.Close()))
+		return body
+	}
+	time.Sleep(time.Minute) // the others are read
+	var status struct {
+		Tables struct {
+			Count, Unread, Damaged int
+			Damage                 map[string]string
+		}
+	}
+	require.NoError(t, json.Unmarshal(get("/_admin/status"), &status))
+	require.Positive(t, status.Tables.Count)
+	require.Equal(t, 1, status.Tables.Damaged)
+	require.Zero(t, status.Tables.Unread)
+	require.Contains(t, status.Tables.Damage[bad], "SHA-256")
+	require.Contains(t, string(get("/_admin/metrics")), "stasis_engine_tables_damaged 1\n")
 }
 
 // rotted flips a byte of a table of the engine, and returns its name.

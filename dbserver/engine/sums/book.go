@@ -57,7 +57,8 @@ type Book struct {
 // New makes the Book of the engine in dir, without what its file says: see [Book.Load].
 func New(fs vfs.FS, dir string, log hclog.Logger) *Book {
 	return &Book{
-		fs: fs, dir: dir, log: log, sums: map[string]Sum{}, installed: map[string]bool{}, damaged: map[string]error{}, allowed: newAllowance(),
+		fs: fs, dir: fs.PathDir(fs.PathJoin(dir, File)), log: log, // dir as it is in the paths of the engine's files
+		sums: map[string]Sum{}, installed: map[string]bool{}, damaged: map[string]error{}, allowed: newAllowance(),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }

@@ -2,8 +2,12 @@ package sums
 
 import "time"
 
-// savePause is how long the Book waits for more sums before it writes its file.
-const savePause = 5 * time.Second
+// savePause is how long the Book waits for more sums before it writes its file, and as long again for each
+// savedTables in the file: it is written as a whole.
+const (
+	savePause   = 5 * time.Second
+	savedTables = 4096
+)
 
 // Run keeps the file up to date until Stop.
 func (b *Book) Run() {
@@ -23,7 +27,7 @@ func (b *Book) Run() {
 
 // pause returns false when Stop was called.
 func (b *Book) pause() bool {
-	timer := time.NewTimer(savePause)
+	timer := time.NewTimer(savePause * time.Duration(1+len(b.stored)/savedTables))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

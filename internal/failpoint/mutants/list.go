@@ -235,6 +235,8 @@ var mutants = []mutant{
 		"what waits for an engine that hangs or has failed waits with an end"},
 	{"cut-without-damage", "dbserver/engine", "TestScrubFindsRot", "a backup of a table that is known to be damaged",
 		"no backup is made that a restore is known to refuse"},
+	{"damage-is-of-the-table", "dbserver/engine/scrub", "TestIntactTableIsNotCalledDamaged/too_many_open_files", "an intact table is called damaged",
+		"no backup fails for a table that is as it was written"},
 	{"scrub-compares", "dbserver/engine/scrub", "TestRotIsFound", "the damage is not found",
 		"a table that rots is told of before it is needed"},
 	{"scrub-holds-back", "dbserver/engine/scrub", "TestScrubIsSlowAndHoldsBack", "it reads while it is to hold back",
